@@ -1,0 +1,148 @@
+"""What can be trained: one algorithm, one file, named after it.
+
+An algorithm is a frozen dataclass marked `@algorithm`. Its fields are its options (the comment behind a
+field is the option's reason), its docstring is the manual, `fit` is the mathematics. Everything else
+(command line, dbt options, reference pages, checking of values) is read from the class.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+import re
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, TypeVar
+
+from embsql.data import Embeddings, Interactions
+from embsql.errors import BadOption, UnknownAlgorithm, UnknownOption, suggestion
+from embsql.model import Run
+
+
+class Algorithm(Protocol):
+    """Anything that turns interactions into embeddings."""
+
+    name: ClassVar[str]
+
+    @property
+    def epochs(self) -> int:
+        """Passes over the data, as many as `run.report` will be called."""
+
+    @property
+    def explicit(self) -> bool:
+        """Whether weights are ratings to predict (may be zero or negative) rather than evidence."""
+
+    def fit(self, data: Interactions, run: Run) -> Embeddings:
+        """Train on the data."""
+
+
+Class = TypeVar("Class", bound=type)
+
+
+def algorithm(cls: Class) -> Class:
+    """Mark a frozen dataclass as the algorithm that its file is named after."""
+    cls.name = cls.__module__.rpartition(".")[2]
+    return cls
+
+
+def names() -> list[str]:
+    """The algorithms there are, by name."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def find(name: str) -> type[Any]:
+    """The class of an algorithm. Raises UnknownAlgorithm."""
+    if name not in names():
+        known = names()
+        raise UnknownAlgorithm(name=name, suggestion=suggestion(name, known), known=", ".join(known))
+    module = importlib.import_module(f"{__name__}.{name}")
+    return next(
+        value for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "fit")
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of an algorithm, as documentation and command line show it."""
+
+    name: str
+    type: Any
+    default: Any
+    reason: str
+
+
+def options(cls: type[Any]) -> list[Option]:
+    """The options of an algorithm in the order they are written, with the reasons from its source."""
+    source = Path(inspect.getfile(cls)).read_text(encoding="utf-8")  # getsource of a class parses, which is slow
+    hints = typing.get_type_hints(cls)
+    return [
+        Option(field.name, hints[field.name], field.default, _reason(source, field.name))
+        for field in dataclasses.fields(cls)
+    ]
+
+
+def _reason(source: str, name: str) -> str:
+    """The comment behind a field's line."""
+    line = re.search(rf"^    {name}: [^#\n]*#\s*(.+)$", source, re.MULTILINE)
+    return line.group(1) if line else ""
+
+
+def make(name: str, values: dict[str, Any]) -> Algorithm:
+    """An algorithm with these option values, each checked against its field's type.
+
+    Raises UnknownAlgorithm, UnknownOption or BadOption.
+    """
+    cls = find(name)
+    known = {option.name: option for option in options(cls)}
+    for key in values:
+        if key not in known:
+            raise UnknownOption(algorithm=name, name=key, suggestion=suggestion(key, known), known=", ".join(known))
+    made: Algorithm = cls(**{key: _cast(name, known[key], value) for key, value in values.items()})
+    return made
+
+
+def _cast(algorithm: str, option: Option, value: Any) -> Any:
+    """The value as the option's type, read from text where it came as text."""
+    choices = typing.get_args(option.type)
+    if typing.get_origin(option.type) is typing.Literal:
+        return _one_of(algorithm, option, value, choices)
+    if isinstance(option.type, types.UnionType):
+        if value is None or str(value).lower() == "none":
+            return None
+        option = dataclasses.replace(option, type=next(t for t in choices if t is not type(None)))
+    kinds = {int: _integer, float: float, bool: _boolean, str: str}
+    try:
+        return kinds[option.type](value)
+    except (TypeError, ValueError):
+        words = {int: "a whole number", float: "a number", bool: "true or false"}
+        raise BadOption(algorithm=algorithm, name=option.name, allowed=words[option.type], value=repr(value)) from None
+
+
+def _one_of(algorithm: str, option: Option, value: Any, choices: tuple[Any, ...]) -> Any:
+    text = str(value).lower()
+    if text not in choices:
+        raise BadOption(algorithm=algorithm, name=option.name, allowed=" or ".join(choices), value=repr(value))
+    return text
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool) or int(float(value)) != float(value):
+        raise ValueError(value)
+    return int(float(value))
+
+
+def _boolean(value: Any) -> bool:
+    return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()] if str(value).lower() in (
+        "true", "false", "1", "0") else _integer("no")  # fmt: skip
+
+
+def require(algorithm: Any, allowed: str, **checks: bool) -> None:
+    """Raise BadOption, saying what is allowed, for the first option whose check is false."""
+    for name, fine in checks.items():
+        if not fine:
+            raise BadOption(algorithm=algorithm.name, name=name, allowed=allowed, value=repr(getattr(algorithm, name)))

@@ -1,0 +1,52 @@
+"""Half sweeps of ALS on the CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embsql.algorithms import _kernels
+from embsql.algorithms._rows import eigen, gram, in_parallel, rotate, sparse_pieces
+from embsql.algorithms.als import Objective
+from embsql.data import Float32, Rows
+from embsql.model import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """Arrays stay as they are; each row is one call's work in a compiled loop."""
+
+    run: Run
+
+    def put_rows(self, rows: Rows) -> Rows:
+        """The rows themselves."""
+        return rows
+
+    def put(self, table: Float32) -> Float32:
+        """The table itself."""
+        return table
+
+    def get(self, table: Float32) -> Float32:
+        """The table itself."""
+        return table
+
+    def half_sweep(
+        self, rows: Rows, fixed: Float32, solved: Float32, objective: Objective
+    ) -> tuple[Float32, Float32, float, float]:
+        """See `als.Solver`."""
+        energy, axes = eigen(gram(fixed, self.run), self.run)  # (f,), (f, f)
+        fixed, solved = rotate(fixed, axes, self.run), rotate(solved, axes, self.run)  # (m, f), (n, f)
+        diagonal = (objective.unseen * energy).astype(np.float32)  # (f,)
+        terms = (np.float32(objective.curve0), np.float32(objective.curve1), np.float32(objective.pull0))
+
+        def part(low: int, high: int) -> NDArray[np.float64]:
+            work, sums = np.empty((5, len(axes)), np.float32), np.zeros(2)  # (5, f), (2,)
+            _kernels.solve(low, high, rows.start, rows.column, rows.weight, fixed, solved, diagonal, terms,
+                           objective.unseen * len(fixed), objective.reg, objective.nu, objective.steps,
+                           work, sums)  # fmt: skip
+            return sums
+
+        loss, penalty = np.sum(in_parallel(part, sparse_pieces(rows, len(axes)), self.run), axis=0)
+        return solved, fixed, float(loss), float(penalty)

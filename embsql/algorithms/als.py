@@ -1,0 +1,185 @@
+"""Matrix factorisation by alternating least squares, for what people did (implicit) or how they rated (explicit)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from embsql.algorithms import algorithm, require
+from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.errors import Diverged, MissingExtra
+from embsql.model import Run
+
+UNSEEN_TO_SEEN = 15.0  # weight of all unseen pairs together, over that of the seen: best on published data is 7 to 28
+IMPLICIT_REG, EXPLICIT_REG = 0.005, 0.05
+FIRST_LENGTH = 1.0  # of the random vectors that training starts from
+BIAS_SWEEPS = 5
+BIAS_DAMPING = 5.0  # ratings at zero that every user and item is given
+
+
+class Objective(NamedTuple):
+    """What is minimised, for scores s = user . item.
+
+    The sum over seen pairs of curve s^2 - 2 pull s, where curve = curve0 + curve1 weight and pull = pull0 + weight;
+    plus unseen s^2 over all pairs; plus for each row of either side its squared length times
+    reg (sum of its curves + unseen * number of columns)^nu.
+    """
+
+    curve0: float
+    curve1: float
+    pull0: float
+    unseen: float
+    reg: float
+    nu: float
+    steps: int
+    zero: float  # the sum of squares where every score is 0, to which losses are compared
+
+
+class Solver(Protocol):
+    """Where half sweeps are computed: tables and rows are put there once, and vectors fetched at the end."""
+
+    def put_rows(self, rows: Rows) -> Any:
+        """A sparse matrix, as the solver keeps it."""
+
+    def put(self, table: Float32) -> Any:
+        """A table, as the solver keeps it."""
+
+    def get(self, table: Any) -> Float32:
+        """A table of the solver as an array."""
+
+    def half_sweep(self, rows: Any, fixed: Any, solved: Any, objective: Objective) -> tuple[Any, Any, float, float]:
+        """Solve all rows (n, f) for the fixed table (m, f), starting where they are.
+
+        Both come back turned into the axes of the fixed table's Gramian. Their products are unchanged, and each
+        row's system becomes a diagonal plus its own pairs, which two preconditioned steps solve. Also returned:
+        the objective without `zero` and the fixed table's penalty, and the rows' penalty.
+        """
+
+
+def solver(run: Run) -> Solver:
+    """The solver for the run's device."""
+    if run.device == "cpu":
+        from embsql.algorithms._als_cpu import Cpu  # here: it brings the compiler, which listing does not need
+
+        return Cpu(run)
+    try:
+        from embsql.algorithms._als_torch import Torch  # here: only this path needs torch, which is slow to import
+    except ImportError:
+        raise MissingExtra(what="training on a GPU", package="torch", extra="torch") from None
+    return Torch(run)
+
+
+@algorithm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ALS:
+    """Matrix factorisation by alternating least squares.
+
+    Implicit: a seen pair should score 1 and every other pair 0; a seen pair counts with its weight over the mean
+    weight, any pair with `alpha0`. The penalty of a user or item grows with its evidence, so one `reg` suits all
+    sizes (Rendle et al., 2021, "Revisiting the performance of iALS on item recommendation benchmarks"). Neither
+    the unit of the weights nor the size of the data needs tuning. With `alpha`, a seen pair instead counts
+    1 + alpha * weight and any other 1 (Hu, Koren and Volinsky, 2008); nu=0 gives their penalty.
+
+    Weights act in proportion: where a few are huge (quantities, seconds), train on ln(1 + weight).
+
+    Explicit: the weight is a rating; mean + user bias + item bias + user . item predicts it, learned from the rated
+    pairs only. The mean is part of the user bias.
+    """
+
+    name: ClassVar[str]  # set by @algorithm
+
+    dim: int = 64  # length of the vectors: more is better with much data, 128 or 256 where memory allows
+    epochs: int = 8  # sweeps over users and items; more seldom helps
+    feedback: Literal["implicit", "explicit"] = "implicit"  # weights are evidence, or ratings to predict
+    reg: float | None = None  # pull towards zero; none: 0.005 for implicit, 0.05 for explicit
+    nu: float = 1.0  # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
+    alpha0: float | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
+    alpha: float | None = None  # confidence per unit of weight, 1 + alpha * weight; none: see alpha0
+    steps: int = 2  # conjugate gradient steps per row and sweep; 3 are as good as an exact solution
+
+    def __post_init__(self) -> None:
+        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, steps=self.steps >= 1)
+        require(self, "0 or more", reg=_none_or(self.reg), nu=_none_or(self.nu), alpha0=_none_or(self.alpha0))
+        require(self, "more than 0", alpha=self.alpha != 0 and _none_or(self.alpha))
+        require(self, "left out with alpha", alpha0=self.alpha is None or self.alpha0 is None)
+        require(self, "left out with explicit feedback", alpha0=not self.explicit or self.alpha0 is None,
+                alpha=not self.explicit or self.alpha is None)  # fmt: skip
+
+    @property
+    def explicit(self) -> bool:
+        """Whether weights are ratings to predict."""
+        return self.feedback == "explicit"
+
+    def fit(self, data: Interactions, run: Run) -> Embeddings:
+        """Train on the data; the reported loss is the objective over what scoring everything 0 would give."""
+        return self._fit_ratings(data, run) if self.explicit else self._fit_evidence(data, run)
+
+    def _fit_evidence(self, data: Interactions, run: Run) -> Embeddings:
+        total = float(data.weight.sum(dtype=np.float64))
+        scale = len(data) / total if self.alpha is None else self.alpha
+        seen = len(data) if self.alpha is None else len(data) + self.alpha * total
+        objective = Objective(0, 1, 0 if self.alpha is None else 1, self._unseen(data),
+                              IMPLICIT_REG if self.reg is None else self.reg, self.nu, self.steps, seen)  # fmt: skip
+        users, items = self._factors(data, data.weight * np.float32(scale), objective, run)  # (u, d), (i, d)
+        return Embeddings(users, items)
+
+    def _unseen(self, data: Interactions) -> float:
+        if self.alpha is not None:
+            return 1.0
+        return UNSEEN_TO_SEEN * len(data) / (data.n_users * data.n_items) if self.alpha0 is None else self.alpha0
+
+    def _fit_ratings(self, data: Interactions, run: Run) -> Embeddings:
+        mean, user_bias, item_bias = baseline(data)
+        rest = data.weight - mean - user_bias[data.user] - item_bias[data.item]  # (n,)
+        spread = rest.std(dtype=np.float64) or 1.0  # in units of it, one reg suits every rating scale
+        rest /= np.float32(spread)
+        zero = float(np.square(rest).sum(dtype=np.float64)) or 1.0
+        objective = Objective(1, 0, 0, 0, EXPLICIT_REG if self.reg is None else self.reg, self.nu, self.steps, zero)
+        users, items = self._factors(data, rest, objective, run)  # (u, d), (i, d)
+        scale = np.float32(math.sqrt(spread))
+        return Embeddings(users * scale, items * scale, item_bias=item_bias, user_bias=user_bias + mean)
+
+    def _factors(self, data: Interactions, weight: Float32, objective: Objective, run: Run) -> tuple[Float32, Float32]:
+        """The two tables (n_users, dim) and (n_items, dim) that minimise the objective."""
+        from embsql.algorithms._rows import transpose  # here: it brings the compiler, which listing does not need
+
+        place, rows = solver(run), Rows(data.by_user().start, data.item, weight)
+        by_user, by_item = place.put_rows(rows), place.put_rows(transpose(rows, data.n_items))
+        users = place.put(np.zeros((data.n_users, self.dim), np.float32))  # (u, d)
+        items = place.put(self._random(data.n_items, run.seed))  # (i, d)
+        for epoch in range(1, self.epochs + 1):
+            users, items, _, penalty = place.half_sweep(by_user, items, users, objective)
+            items, users, loss, _ = place.half_sweep(by_item, users, items, objective)
+            loss = (loss + penalty) / objective.zero + 1
+            if not math.isfinite(loss):
+                raise Diverged(algorithm=self.name, epoch=epoch, model=run.model_name)
+            run.report(epoch=epoch, loss=loss)
+        return place.get(users), place.get(items)
+
+    def _random(self, n: int, seed: int) -> Float32:
+        table = np.random.default_rng(seed).standard_normal((n, self.dim), np.float32)  # (n, d)
+        return table * np.float32(FIRST_LENGTH / math.sqrt(self.dim))
+
+
+def baseline(data: Interactions) -> tuple[np.float32, Float32, Float32]:
+    """Mean rating, and how far each user (n_users,) and item (n_items,) is from it: damped means, in turn."""
+    mean = data.weight.mean(dtype=np.float64)
+    rest = data.weight - mean  # (n,)
+    users, items = np.zeros(data.n_users), np.zeros(data.n_items)  # (u,), (i,)
+    for _ in range(BIAS_SWEEPS):
+        items = _damped_mean(rest - users[data.user], data.item, data.n_items)
+        users = _damped_mean(rest - items[data.item], data.user, data.n_users)
+    return np.float32(mean), users.astype(np.float32), items.astype(np.float32)
+
+
+def _damped_mean(values: Any, codes: Any, n: int) -> Any:
+    """Mean of the values (n_pairs,) of each code, drawn to 0 where there are few: (n,)."""
+    return np.bincount(codes, values, n) / (np.bincount(codes, minlength=n) + BIAS_DAMPING)
+
+
+def _none_or(value: float | None) -> bool:
+    """Whether an option is left out, or finite and not negative."""
+    return value is None or 0 <= value < math.inf

@@ -1,0 +1,104 @@
+"""Spectral embeddings: the truncated singular value decomposition of the interaction matrix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from embsql.algorithms import algorithm, require
+from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.errors import Diverged
+from embsql.model import Run
+
+SPARE = 16  # vectors found beyond those asked for, so that the last asked for are right
+ROUNDS = 4  # multiplications by the matrix and its transpose; more give exacter vectors, not better answers
+NOISE = 1e-6  # share of the largest eigenvalue below which float32 sees only rounding
+
+
+@algorithm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SVD:
+    """Spectral embeddings by singular value decomposition; no epochs, nothing to tune but `dim`.
+
+    Normalised: the matrix R is divided by the roots of its row and column sums, so that neither busy users nor
+    popular items own the leading vectors V. A history r scores items with (r / sqrt(d)) V V' sqrt(d), where d are the
+    item sums: an ideal low-pass filter on the graph of interactions (Shen et al., 2021, "How powerful is graph
+    convolution for recommendation?"). Plain: R V and V, whose products are the best approximation of R by
+    rank `dim` (PureSVD: Cremonesi et al., 2010).
+
+    Found by randomised subspace iteration (Halko, Martinsson and Tropp, 2011). Vectors come strongest first, each
+    with its largest item entry positive. Where the matrix has a lower rank than `dim`, the last columns are zero.
+    """
+
+    name: ClassVar[str]  # set by @algorithm
+
+    dim: int = 64  # length of the vectors: normalised gains up to 256 and more
+    method: Literal["normalised", "plain"] = "normalised"  # divide by roots of user and item sums, or not
+
+    def __post_init__(self) -> None:
+        require(self, "1 or more", dim=self.dim >= 1)
+
+    @property
+    def epochs(self) -> int:
+        """One: the decomposition is reported when it is found."""
+        return 1
+
+    @property
+    def explicit(self) -> bool:
+        """Weights are evidence."""
+        return False
+
+    def fit(self, data: Interactions, run: Run) -> Embeddings:
+        """Decompose the data; the reported loss is the share of the matrix's squares that is not captured."""
+        from embsql.algorithms._rows import multiply  # here: it brings the compiler, which listing does not need
+
+        root_user, root_item = self._roots(data)  # (u,), (i,)
+        rows = Rows(data.by_user().start, data.item, data.weight / root_user[data.user] / root_item[data.item])
+        axes = leading(rows, data.n_items, self.dim, run)  # (i, d)
+        projected = multiply(rows, axes, run)  # (u, d)
+        self._report(rows, projected, run)
+        return Embeddings(projected * root_user[:, None], axes * root_item[:, None])  # (u, d), (i, d)
+
+    def _roots(self, data: Interactions) -> tuple[Float32, Float32]:
+        """What rows and columns are divided by: (n_users,), (n_items,)."""
+        if self.method == "plain":
+            return np.ones(data.n_users, np.float32), np.ones(data.n_items, np.float32)
+        return _root_sum(data.user, data.weight, data.n_users), _root_sum(data.item, data.weight, data.n_items)
+
+    def _report(self, rows: Rows, projected: Float32, run: Run) -> None:
+        """Report the share of the squares of the matrix that its projection (u, d) leaves out."""
+        whole, kept = (float(np.square(a).sum(dtype=np.float64)) for a in (rows.weight, projected))
+        loss = 1 - kept / whole if whole else 0.0
+        if not np.isfinite(loss):
+            raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
+        run.report(epoch=1, loss=loss)
+
+
+def leading(rows: Rows, n_columns: int, dim: int, run: Run) -> Float32:
+    """Leading right singular vectors of a sparse matrix (n, m) as columns (m, dim), zero beyond its rank."""
+    from embsql.algorithms._rows import eigen, gram, multiply, rotate, transpose
+
+    width, columns = min(dim + SPARE, n_columns), transpose(rows, n_columns)
+    basis = np.random.default_rng(run.seed).standard_normal((n_columns, width), np.float32)  # (m, w)
+    for _ in range(ROUNDS):
+        basis = multiply(columns, multiply(rows, basis, run), run)  # (m, w) nearer to the leading vectors
+        energy, axes = eigen(gram(basis, run), run)  # (w,), (w, w)
+        basis = rotate(basis, axes * _inverse_root(energy), run)  # (m, w) orthonormal again
+    _, axes = eigen(gram(multiply(rows, basis, run), run), run)  # (w,), (w, w) the best axes within the basis
+    found = rotate(basis, axes[:, :dim], run)  # (m, min(dim, w))
+    found *= np.where(np.take_along_axis(found, abs(found).argmax(0)[None], 0) < 0, np.float32(-1), np.float32(1))
+    return np.pad(found, ((0, 0), (0, dim - found.shape[1])))  # (m, dim)
+
+
+def _inverse_root(energy: Any) -> Float32:
+    """1 / sqrt of eigenvalues (w,), and 0 where they are noise."""
+    signal = energy > NOISE**2 * energy.max(initial=0)
+    return np.where(signal, 1 / np.sqrt(np.where(signal, energy, 1)), 0).astype(np.float32)
+
+
+def _root_sum(codes: Any, weight: Float32, n: int) -> Float32:
+    """Root of the sum of weights of each code, 1 where it has none: (n,)."""
+    total = np.bincount(codes, weight, n)  # (n,)
+    return np.sqrt(np.where(total > 0, total, 1)).astype(np.float32)

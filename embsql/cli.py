@@ -1,0 +1,247 @@
+"""The command line: parse, call, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from embsql import algorithms, surface
+from embsql.database import Database, cancel, connect
+from embsql.errors import EmbsqlError, NotASelect
+
+
+class Main(click.Group):
+    """Turns what goes wrong into one clear line and the exit code 1; wrong usage is 2, by click."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except EmbsqlError as error:
+            raise click.ClickException(str(error)) from None
+        except KeyboardInterrupt:
+            raise click.ClickException("interrupted; what was live stays live") from None
+        except Exception as error:
+            if not _is_database_error(error):
+                raise
+            raise click.ClickException(str(error).split("\n\nLINE")[0]) from None
+
+
+def _is_database_error(error: Exception) -> bool:
+    """Whether a database refused a statement, which is the caller's to mend and no fault of ours."""
+    return type(error).__module__ in ("duckdb", "_duckdb")
+
+
+@click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(package_name="embsql")
+@click.option("--db", envvar="EMBSQL_DB", help="A DuckDB file; also from the environment as EMBSQL_DB.")
+@click.option("--json", "as_json", is_flag=True, help="Answers as JSON, one object per row.")
+@click.pass_context
+def main(ctx: click.Context, db: str | None, as_json: bool) -> None:
+    """Embeddings in SQL: train in the process, keep everything in the database, answer in SQL."""
+    ctx.obj = {"db": db, "json": as_json}
+
+
+def _path(ctx: click.Context) -> str:
+    if not ctx.obj["db"]:
+        raise click.UsageError("which database? embsql --db shop.duckdb ..., or set EMBSQL_DB")
+    return str(ctx.obj["db"])
+
+
+def _open(ctx: click.Context, *, read_only: bool = False) -> Database:
+    return connect(_path(ctx), read_only=read_only)
+
+
+def _show(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
+    """Print rows as a table, or as JSON."""
+    if ctx.obj["json"]:
+        for row in rows:
+            click.echo(json.dumps(row, default=str, ensure_ascii=False))
+    else:
+        from embsql.table import draw
+
+        click.echo(draw(rows))
+
+
+# --- asking --------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.argument("statement")
+@click.pass_context
+def sql(ctx: click.Context, statement: str) -> None:
+    """Run any SQL, and BigQuery ML's CREATE MODEL."""
+    with _open(ctx) as database:
+        _show(ctx, database.sql(statement).to_pylist())
+
+
+def _question(name: str, query: str, *, with_model: bool) -> None:
+    """A command that asks one question."""
+
+    def ask(ctx: click.Context, model: str | None = None) -> None:
+        with _open(ctx) as database:
+            _show(ctx, database.ask(query, **({"model": model} if with_model else {})).to_pylist())
+
+    function: Callable[..., Any] = click.pass_context(ask)
+    if with_model:
+        function = click.argument("model")(function)
+    main.command(name, help=surface.questions()[name.replace("-", "_")].doc)(function)
+
+
+_question("models", "SELECT * FROM embsql.models()", with_model=False)
+_question("runs", "SELECT * FROM embsql.runs($model)", with_model=True)
+_question("training-log", "SELECT * FROM embsql.training_log($model)", with_model=True)
+_question("evaluation", "SELECT * FROM embsql.evaluation($model)", with_model=True)
+_question("validation", "SELECT * FROM embsql.validation($model)", with_model=True)
+
+
+# --- doing ---------------------------------------------------------------------------------------
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.argument("model")
+@click.option("--source", required=True, help="A SELECT, or the name of a table or file.")
+@click.option("--algorithm", default="als", show_default=True, help="See: embsql algorithms")
+@click.option("--user-col", help="Name of the user column.  [default: user_id]")
+@click.option("--item-col", help="Name of the item column.  [default: item_id]")
+@click.option("--weight-col", help="Name of the weight column.  [default: weight, if there]")
+@click.option("--time-col", help="Name of the time column.  [default: event_time, if there]")
+@click.option("--evaluate", is_flag=True, help="Measure on held-out interactions first, and let that decide.")
+@click.option("--split", type=click.Choice(["auto", "last", "time", "random"]), default="auto", show_default=True)
+@click.option("--seed", default=42, show_default=True)
+@click.option("--threads", type=int, help="Threads to train with.  [default: every core]")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--force", is_flag=True, help="Train although nothing changed.")
+@click.option("--no-gate", "gate", flag_value=False, default=True, help="Make it live whatever was measured.")
+@click.pass_context
+def train(ctx: click.Context, model: str, source: str, **given: Any) -> None:
+    """Train MODEL and make it live. The algorithm's own options follow as --name value, for example --dim 64."""
+    with _open(ctx) as database:
+        run = database.train(model, source, progress=True, **given, **_extra(ctx.args))
+    _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped, **run.metrics}])
+    if run.refused:
+        raise click.ClickException(f"run {run.run_id} was not made live: {run.refused}")
+
+
+def _extra(words: list[str]) -> dict[str, str]:
+    """--dim 64 --reg=0.1 -> {"dim": "64", "reg": "0.1"}"""
+    options: dict[str, str] = {}
+    rest = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    while rest:
+        name, value = rest.pop(0), rest.pop(0) if rest else ""
+        if not name.startswith("--") or not value:
+            raise click.UsageError(f"expected --option value, got {name} {value}".rstrip())
+        options[name[2:].replace("-", "_")] = value
+    return options
+
+
+@main.command()
+@click.argument("model")
+@click.option("--split", type=click.Choice(["auto", "last", "time", "random"]), default="auto", show_default=True)
+@click.pass_context
+def evaluate(ctx: click.Context, model: str, split: str) -> None:
+    """Measure the live run of MODEL, or run 7 as MODEL@7."""
+    with _open(ctx) as database:
+        figures = database.evaluate(model, split=split)
+    _show(ctx, [{"metric": name, "value": value} for name, value in figures.items()])
+
+
+@main.command()
+@click.argument("model")
+@click.pass_context
+def promote(ctx: click.Context, model: str) -> None:
+    """Make run 7 live: embsql promote MODEL@7."""
+    with _open(ctx) as database:
+        click.echo(f"run {database.promote(model)} is live")
+
+
+@main.command()
+@click.argument("model")
+@click.pass_context
+def rollback(ctx: click.Context, model: str) -> None:
+    """Make the run live that was live before."""
+    with _open(ctx) as database:
+        click.echo(f"run {database.rollback(model)} is live")
+
+
+@main.command("drop-run")
+@click.argument("model")
+@click.pass_context
+def drop_run(ctx: click.Context, model: str) -> None:
+    """Remove run 7 and all its rows: embsql drop-run MODEL@7."""
+    with _open(ctx) as database:
+        database.drop_run(model)
+
+
+@main.command()
+@click.argument("user_id")
+@click.pass_context
+def forget(ctx: click.Context, user_id: str) -> None:
+    """Remove one person from every run of every model."""
+    with _open(ctx) as database:
+        click.echo(f"{database.forget(user_id)} rows removed")
+
+
+@main.command("cancel")
+@click.argument("model")
+@click.pass_context
+def cancel_(ctx: click.Context, model: str) -> None:
+    """Stop the training of MODEL, also one in another process; what is live stays live."""
+    cancel(_path(ctx), model)
+    click.echo(f"asked the trainer of {model} to stop")
+
+
+@main.command()
+@click.pass_context
+def install(ctx: click.Context) -> None:
+    """Put embsql's tables and questions into the database; does nothing when they are there."""
+    with _open(ctx):
+        click.echo(f"embsql is installed in {_path(ctx)}")
+
+
+# --- looking up ----------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True)
+def render(engine: str) -> None:
+    """Print everything embsql creates in a database, for someone to read first."""
+    click.echo("\n\n".join([surface.text("bootstrap.sql"), *(text for _, text in surface.migrations(engine))]))
+    click.echo(surface.render(engine))
+
+
+@main.command("algorithms")
+@click.argument("name", required=False)
+@click.pass_context
+def algorithms_(ctx: click.Context, name: str | None) -> None:
+    """What can be trained; with NAME, its manual and every option with default and reason."""
+    if name is None:
+        rows = [{"algorithm": known, "what": _first_line(algorithms.find(known))} for known in algorithms.names()]
+        return _show(ctx, rows)
+    cls = algorithms.find(name)
+    if not ctx.obj["json"]:
+        click.echo(f"{cls.__doc__}\n")
+    _show(ctx, [{"option": o.name, "default": o.default, "reason": o.reason} for o in algorithms.options(cls)])
+    return None
+
+
+def _first_line(cls: type[Any]) -> str:
+    return (cls.__doc__ or "").strip().splitlines()[0]
+
+
+@main.command()
+@click.option("--data", help="A CSV or Parquet file of interactions instead of the generated shop.")
+@click.option("--user-col", help="Name of the user column in --data.")
+@click.option("--item-col", help="Name of the item column in --data.")
+@click.option("--weight-col", help="Name of the weight column in --data.")
+@click.option("--time-col", help="Name of the time column in --data: a timestamp, a date or a whole number.")
+@click.pass_context
+def demo(ctx: click.Context, data: str | None, **columns: str | None) -> None:
+    """Train on a small generated shop (or your file), ask ten questions, and say what to try next."""
+    from embsql.demo import run
+
+    run(ctx.obj["db"] or ("demo.duckdb"), data, columns, click.echo)

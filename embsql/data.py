@@ -1,0 +1,117 @@
+"""The arrays that travel between the database and the algorithms, with their shapes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+Float32 = NDArray[np.float32]
+Similarity = Literal["dot", "cosine"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """Who met what: one row per user-item pair, ordered by (user, item).
+
+    Codes are positions in the vocabularies, which are in ascending order of id (by bytes), so that
+    ordering by code is ordering by id.
+    """
+
+    user: Int32  # (n,) code of the user, ascending
+    item: Int32  # (n,) code of the item, ascending within a user
+    weight: Float32  # (n,) sum of the pair's weights (mean for explicit feedback)
+    time: Int64 | None  # (n,) last event of the pair: microseconds since 1970, or the source's own order
+    users: pa.StringArray  # (n_users,) text ids
+    items: pa.StringArray  # (n_items,) text ids
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def n_users(self) -> int:
+        """Number of users in the vocabulary."""
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        """Number of items in the vocabulary."""
+        return len(self.items)
+
+    def by_user(self) -> Rows:
+        """The pairs as rows of users: a view, because they are ordered so."""
+        return Rows(starts(self.user, self.n_users), self.item, self.weight)
+
+    def by_item(self) -> Rows:
+        """The pairs as rows of items, users ascending within an item (a stable counting sort)."""
+        order = np.argsort(self.item, kind="stable")  # (n,) radix sort on int32
+        return Rows(starts(self.item[order], self.n_items), self.user[order], self.weight[order])
+
+    def where(self, keep: NDArray[np.bool_]) -> Interactions:
+        """The pairs for which keep (n,) is true, vocabularies unchanged."""
+        time = None if self.time is None else self.time[keep]
+        return Interactions(self.user[keep], self.item[keep], self.weight[keep], time, self.users, self.items)
+
+    def checksum(self) -> str:
+        """BLAKE2 of everything that training can see; equal data gives an equal sum on every engine."""
+        digest = hashlib.blake2b(digest_size=16)
+        for column in (self.user, self.item, self.weight, self.time):
+            digest.update(b"none" if column is None else np.ascontiguousarray(column).data)
+        for vocabulary in (self.users, self.items):
+            for buffer in vocabulary.buffers()[1:]:
+                digest.update(buffer or b"")
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A sparse matrix by rows (CSR): row r owns column[start[r]:start[r + 1]]."""
+
+    start: Int64  # (n_rows + 1,)
+    column: Int32  # (n,)
+    weight: Float32  # (n,)
+
+    @property
+    def counts(self) -> Int64:
+        """Number of entries of each row, (n_rows,)."""
+        return np.diff(self.start)
+
+
+def starts(codes: Int32, n: int) -> Int64:
+    """Where each of n rows begins among ascending codes: (n + 1,)."""
+    counts = np.bincount(codes, minlength=n)
+    return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """What training gives: one vector per user and per item, rows in the order of the vocabularies."""
+
+    users: Float32  # (n_users, dim)
+    items: Float32  # (n_items, dim)
+    similarity: Similarity = "dot"  # how a user vector and an item vector make a score
+    item_bias: Float32 | None = None  # (n_items,) added to every score of the item
+    user_bias: Float32 | None = None  # (n_users,)
+
+    @property
+    def dim(self) -> int:
+        """Length of every vector."""
+        return int(self.items.shape[1])
+
+    def checksum(self) -> str:
+        """BLAKE2 of the vectors and biases: the same bytes give the same sum."""
+        digest = hashlib.blake2b(digest_size=16)
+        for block in (self.users, self.items, self.item_bias, self.user_bias):
+            digest.update(b"none" if block is None else np.ascontiguousarray(block).data)
+        return digest.hexdigest()
+
+    def finite(self) -> bool:
+        """Whether every number is finite."""
+        blocks = (self.users, self.items, self.item_bias, self.user_bias)
+        return all(block is None or bool(np.isfinite(block).all()) for block in blocks)

@@ -1,0 +1,144 @@
+"""The Python face: a database that can train, answer and promote."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+from embsql import engines, jobs, registry, udf
+from embsql.errors import DatabaseBusy, ModelExists
+from embsql.model import Columns, Run, usable_cores
+
+
+class Database:
+    """A database that holds embsql, opened by `embsql.connect`. Close it, or use it in a `with` block."""
+
+    def __init__(self, target: Any, *, read_only: bool = False) -> None:
+        self.engine = engines.connect(target, read_only=read_only)
+        self.engine.offer(udf.dispatcher(self._second))
+        registry.install(self.engine, commands=True)
+
+    def _second(self) -> Database:
+        return Database(self.engine.second())
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the file back; other processes may then open it."""
+        self.engine.close()
+
+    def ask(self, sql: str, **values: Any) -> pa.Table:
+        """The answer of one SQL query; values fill its $name parameters."""
+        return self.engine.ask(sql, **values)
+
+    def sql(self, statement: str) -> pa.Table:
+        """Any SQL, and BigQuery ML's CREATE MODEL, which trains and answers with the run."""
+        from embsql import statement as bigquery
+
+        wanted = bigquery.read(statement)
+        if wanted is None:
+            return self.engine.ask(statement)
+        live = registry.live(self.engine, wanted.model_name)
+        if live is not None and wanted.optional:
+            return pa.table({"run_id": [live], "status": ["live"]})
+        if live is not None and not wanted.replace:
+            raise ModelExists(name=wanted.model_name)
+        run = self.train(**wanted.arguments)
+        return pa.table({"run_id": [run.run_id], "status": [run.status]})
+
+    def train(
+        self,
+        model_name: str,
+        source: str,
+        *,
+        algorithm: str = "als",
+        user_col: str | None = None,
+        item_col: str | None = None,
+        weight_col: str | None = None,
+        time_col: str | None = None,
+        seed: int = 42,
+        threads: int | None = None,
+        device: str = "cpu",
+        evaluate: bool = False,
+        k: Sequence[int] = (10, 20),
+        split: str = "auto",
+        gate: bool = True,
+        tolerance: float = 0.05,
+        force: bool = False,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> Run:
+        """Train a model on a SELECT (or table, or file) and make it live.
+
+        The source gives user_id, item_id and, if it has them, weight and event_time; other names through
+        `user_col` and so on. `options` are the algorithm's own, for example dim=64 (`embsql algorithms als`
+        lists them). With `evaluate` the model is first measured at each of `k` on held-out interactions
+        (`split`: last, time, random, or auto) and goes live only if it beats recommending what is popular and is
+        not worse than the live run by more than `tolerance`, unless `gate` is off. An unchanged source with
+        unchanged options is not trained again unless `force`. `progress` shows a bar (by default in a terminal).
+
+        Returns the run: its status is live, or ready when the gate refused it (`run.refused` says why).
+        Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays live.
+        """
+        from embsql import algorithms
+        from embsql import train as training
+        from embsql.progress import shown
+
+        plan = training.Plan(
+            model_name, source, algorithms.make(algorithm, options), Columns(user_col, item_col, weight_col, time_col),
+            seed=seed, threads=threads or usable_cores(), device=device, evaluate=evaluate, k=tuple(k), split=split,
+            gate=gate, tolerance=tolerance, force=force,
+        )  # fmt: skip
+        with shown(plan, sys.stderr.isatty() if progress is None else progress) as listener:
+            return training.train(self.engine, plan, listener)
+
+    def evaluate(self, model: str, *, k: Sequence[int] = (10, 20), split: str = "auto") -> dict[str, float]:
+        """Measure a run by training its algorithm on a part of its interactions: "ndcg@10" -> value."""
+        from embsql import train as training
+
+        return training.evaluate(self.engine, model, k=tuple(k), split=split)
+
+    def promote(self, model: str) -> int:
+        """Make 'shop@7' live; readers change over at one instant."""
+        return registry.promote(self.engine, model)
+
+    def rollback(self, model: str) -> int:
+        """Make the run live that was live before; its run_id."""
+        return registry.rollback(self.engine, model)
+
+    def cancel(self, model: str) -> None:
+        """Ask the trainer of a model, in this process or another, to stop; it does within two seconds."""
+        jobs.cancel(self.engine, model)
+
+    def drop_run(self, model: str) -> None:
+        """Remove 'shop@7' and all its rows; the live run cannot be dropped."""
+        registry.drop_run(self.engine, model)
+
+    def forget(self, user_id: str) -> int:
+        """Remove one person from every run; the number of rows that went."""
+        return registry.forget(self.engine, user_id)
+
+
+def connect(target: Any, *, read_only: bool = False) -> Database:
+    """Open a DuckDB file, ":memory:" or an open DuckDB connection, with embsql in it.
+
+    Raises UnknownDatabase, DatabaseBusy, CannotOpen.
+    """
+    return Database(target, read_only=read_only)
+
+
+def cancel(path: str, model: str) -> None:
+    """Stop a training, also one in another process that holds the file open."""
+    try:
+        with connect(path) as database:
+            database.cancel(model)
+    except DatabaseBusy as busy:
+        jobs.cancel_elsewhere(path, model, busy)

@@ -1,0 +1,58 @@
+"""The first minute: train on a small shop, ask ten questions, say what to try next."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from embsql import shop, surface
+from embsql.database import Database, connect
+from embsql.table import draw
+
+Say = Callable[[str], None]
+SHOP = {"user_col": "customer_id", "weight_col": "quantity", "time_col": "ordered_at"}
+
+
+def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -> None:
+    """Train on the generated shop, or on a file, into the database at `path`; print questions and answers."""
+    with connect(path) as database:
+        begin = time.perf_counter()
+        if data is None:
+            _open_shop(database, say)
+            trained = database.train("demo", "shop.orders", evaluate=True, gate=False, **SHOP)
+        else:
+            say(f"Your interactions: {data}")
+            trained = database.train("demo", data, evaluate=True, gate=False, **_named(columns))
+        say(f"Trained and measured in {time.perf_counter() - begin:.1f} s: run {trained.run_id} of model demo is live.\n")
+        _ask(database, say)
+    say(surface.text("demo/next.txt").replace("PATH", path))
+
+
+def _open_shop(database: Database, say: Say) -> None:
+    """Write the generated shop into the database."""
+    items, orders = shop.make()
+    database.engine.run(surface.text("demo/shop.sql"))
+    for name, table in (("items", items), ("orders", orders)):
+        database.engine.write(name, {column: table[column] for column in table.column_names}, schema="shop")
+    say(
+        "A generated shop, the same every time; it exists nowhere. "
+        f"{len(orders):,} order lines are in shop.orders, {len(items)} products in shop.items."
+    )
+
+
+def _named(columns: dict[str, str | None]) -> dict[str, Any]:
+    return {option: name for option, name in columns.items() if name is not None}
+
+
+def _ask(database: Database, say: Say) -> None:
+    """Print each question with its answer, about a customer and an item that have something to tell."""
+    subjects = database.ask(surface.text("demo/subjects.sql")).to_pylist()[0]
+    for number, (_, question, sql) in enumerate(surface.described("demo/questions.sql"), 1):
+        written = sql.replace("USER", _literal(subjects["user_id"])).replace("ITEM", _literal(subjects["item_id"]))
+        say(f"{number}. {question}\n\n{written};\n\n{draw(database.ask(written).to_pylist())}\n")
+
+
+def _literal(value: str) -> str:
+    """The inside of a string in SQL."""
+    return value.replace("'", "''")

@@ -1,0 +1,271 @@
+"""DuckDB: the embedded engine, a file or memory."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from embsql.errors import (
+    BadColumnType, CannotOpen, DatabaseBusy, MissingColumn, NotASelect, ReadOnly, SourceFailed, suggestion,
+)  # fmt: skip
+from embsql.model import Columns
+
+STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
+INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "UHUGEINT"}
+NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
+
+
+def quote(name: str) -> str:
+    """An identifier, whatever it contains, as SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class DuckDB:
+    """One open DuckDB database.
+
+    A caller's own connection is only read from (its temporary tables and uncommitted rows are visible there);
+    everything embsql writes goes through a cursor of its own, so the caller's transaction never changes.
+    """
+
+    name = "duckdb"
+
+    def __init__(self, target: str | duckdb.DuckDBPyConnection, *, read_only: bool = False) -> None:
+        self.path = target if isinstance(target, str) else ""
+        self._owned = isinstance(target, str)
+        self._caller = _open(target, read_only) if isinstance(target, str) else target
+        self._own = self._caller if self._owned else self._caller.cursor()
+        self.read_only = self._is_read_only()
+
+    def _is_read_only(self) -> bool:
+        rows = self.ask("SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()").to_pylist()
+        return bool(rows and rows[0]["readonly"])
+
+    # --- the seven -------------------------------------------------------------------------------
+
+    def run(self, sql: str, **values: Any) -> int:
+        """Run one or several statements; the number of rows the last one changed."""
+        with translated(self.path):
+            rows = self._own.execute(sql, values or None).fetchall()
+        return int(rows[0][0]) if rows and len(rows[0]) == 1 and isinstance(rows[0][0], int) else 0
+
+    def ask(self, sql: str, **values: Any) -> pa.Table:
+        """The answer of one query."""
+        with translated(self.path):
+            return _arrow(self._own, sql, values)
+
+    @staticmethod
+    def owns(target: object) -> bool:
+        """Whether an open connection is DuckDB's."""
+        return isinstance(target, duckdb.DuckDBPyConnection)
+
+    def conflict(self, error: Exception) -> bool:
+        """Whether another writer was first: DuckDB says so in several ways, some only at COMMIT."""
+        return isinstance(error, duckdb.TransactionException | duckdb.ConstraintException)
+
+    def read(self, script: str, queries: Mapping[str, str], **values: Any) -> dict[str, pa.Table]:
+        """Run a preparing script where the caller's own tables are visible, then each query; answers by name."""
+        try:
+            self._caller.execute(script).fetchall()
+        except duckdb.Error as error:
+            raise SourceFailed(reason=_first_line(error)) from None
+        return {name: _arrow(self._caller, sql, values.get(name, {})) for name, sql in queries.items()}
+
+    def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
+        """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
+        rows = pa.table({name: _column(values) for name, values in columns.items()})
+        view = f"embsql_{uuid.uuid4().hex}"  # a name no table of the caller can have
+        self._own.register(view, rows)
+        try:
+            names = ", ".join(quote(name) for name in columns)
+            self._own.execute(f"INSERT INTO {quote(schema)}.{quote(table)} ({names}) SELECT {names} FROM {view}").fetchall()
+        finally:
+            self._own.unregister(view)
+        return rows.num_rows
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. Conflicts with other writers surface as duckdb.TransactionException."""
+        self._own.execute("BEGIN").fetchall()
+        try:
+            yield
+            self._own.execute("COMMIT").fetchall()
+        except BaseException:
+            with _quietly():
+                self._own.execute("ROLLBACK").fetchall()
+            raise
+
+    def index(self, run_id: int) -> None:
+        """Nothing: DuckDB scans exactly, which is fast at these sizes and never wrong."""
+
+    def close(self) -> None:
+        """Give back what was opened here."""
+        self._own.close()
+        if self._owned:
+            self._caller.close()
+
+    # --- what only DuckDB needs ------------------------------------------------------------------
+
+    def second(self) -> duckdb.DuckDBPyConnection:
+        """Another connection to the same database, for another thread or from within a function."""
+        return self._caller.cursor()
+
+    def offer(self, command: Callable[[list[str]], list[str | None]]) -> None:
+        """Make a Python function callable as embsql_command; the database has it once, whoever connects again."""
+        listed = self._own.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = 'embsql_command'").fetchall()
+        if not listed:
+            self._own.create_function(
+                "embsql_command", command, ["VARCHAR[]"], "VARCHAR[]", side_effects=True, null_handling="special"
+            )  # side effects: or EXPLAIN would train
+
+    def source(self, text: str, columns: Columns, *, explicit: bool) -> dict[str, Any]:
+        """What the preparing script needs to know of a source, its columns found and their types checked.
+
+        Raises NotASelect, SourceFailed, MissingColumn or BadColumnType.
+        """
+        query = self._select(text)
+        try:
+            relation = self._caller.sql(query)
+        except duckdb.Error as error:
+            raise SourceFailed(reason=_first_line(error)) from None
+        types = {name: str(type_) for name, type_ in zip(relation.columns, relation.types, strict=True)}
+        weight = _find(types, columns.weight, "weight", "weight_col")
+        time = _find(types, columns.time, "event_time", "time_col")
+        return {
+            "query": query, "explicit": explicit,
+            "user": _key(types, _need(types, columns.user, "user_id", "user_col")),
+            "item": _key(types, _need(types, columns.item, "item_id", "item_col")),
+            "weight": _weight(types, weight) if weight else "CAST(1 AS DOUBLE)",
+            "time": _time(types, time) if time else "CAST(NULL AS BIGINT)",
+            "has_weight": weight is not None, "has_time": time is not None,
+            "clock": bool(time and not _is_number(types[time])),
+        }  # fmt: skip
+
+    def _select(self, text: str) -> str:
+        """The source as one SELECT: as it stands, or for the name of a table or file."""
+        text = text.strip().rstrip(";").strip()
+        if re.fullmatch(r"\S+\.(csv|tsv|parquet|json)(\.gz)?", text, re.IGNORECASE):
+            return "SELECT * FROM '" + text.replace("'", "''") + "'"
+        if re.fullmatch(r'\w+(\.\w+){0,2}|"[^"]+"', text):
+            return "SELECT * FROM " + ".".join(quote(part.strip('"')) for part in text.split("."))
+        try:
+            parsed = self._caller.extract_statements(text)
+        except duckdb.Error as error:
+            raise SourceFailed(reason=_first_line(error)) from None
+        kinds = [statement.type.name for statement in parsed]
+        if kinds != ["SELECT"] and kinds != ["SELECT_STATEMENT"]:
+            raise NotASelect(found=" and ".join(kinds).replace("_STATEMENT", "") or "nothing")
+        return str(parsed[0].query).strip().rstrip(";")
+
+
+# --- opening -------------------------------------------------------------------------------------
+
+
+def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
+    config: dict[str, str | bool | int | float | list[str]] = {} if read_only else {"storage_compatibility_version": STORAGE}
+    with translated(path):
+        return duckdb.connect(path, read_only=read_only, config=config)
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """DuckDB's complaints about a file or a lock, in words that say what to do."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        holder = re.search(r"PID (\d+)", str(error))
+        if "lock" in str(error):
+            raise DatabaseBusy(path=path, holder=f" (process {holder[1]})" if holder else "") from None
+        raise CannotOpen(path=path, reason=_first_line(error)) from None
+    except duckdb.InvalidInputException as error:
+        if "read-only" in str(error):
+            raise ReadOnly(path=path) from None
+        raise
+
+
+def _first_line(error: Exception) -> str:
+    """What went wrong, without the position markers."""
+    return str(error).strip().split("\n\n")[0].replace("\n", " ")
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """For ROLLBACK after a failed COMMIT, where no transaction is left to roll back."""
+    try:
+        yield
+    except duckdb.TransactionException:
+        pass
+
+
+# --- columns in ----------------------------------------------------------------------------------
+
+
+def _arrow(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> pa.Table:
+    """Ask without leaving an open result behind, which would block the connection."""
+    relation = connection.sql(sql, params=dict(values)) if values else connection.sql(sql)
+    return pa.table({}) if relation is None else relation.to_arrow_table()
+
+
+def _find(types: dict[str, str], wanted: str | None, default: str, option: str) -> str | None:
+    """The source's own spelling of a column's name; None when it is not asked for and not there."""
+    name = wanted or default
+    found = next((column for column in types if column.lower() == name.lower()), None)
+    if found is None and wanted:
+        raise MissingColumn(column=name, suggestion=suggestion(name, types), found=", ".join(types), option=option)
+    return found
+
+
+def _need(types: dict[str, str], wanted: str | None, default: str, option: str) -> str:
+    found = _find(types, wanted, default, option)
+    if found is None:
+        raise MissingColumn(column=default, suggestion=suggestion(default, types), found=", ".join(types), option=option)
+    return found
+
+
+def _key(types: dict[str, str], column: str) -> str:
+    """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text."""
+    type_ = types[column]
+    if "[" in type_ or type_.startswith(("STRUCT", "MAP", "BLOB")):
+        raise BadColumnType(column=column, allowed="text, a number or a UUID", found=type_, cast="VARCHAR")
+    plain = type_ in INTEGERS or type_ == "UUID"
+    return f"given.{quote(column)}" if plain else f"CAST(given.{quote(column)} AS VARCHAR)"
+
+
+def _is_number(type_: str) -> bool:
+    return type_ in NUMBERS or type_.startswith("DECIMAL")
+
+
+def _weight(types: dict[str, str], column: str) -> str:
+    if not _is_number(types[column]):
+        raise BadColumnType(column=column, allowed="a number", found=types[column], cast="DOUBLE")
+    return f"CAST(given.{quote(column)} AS DOUBLE)"
+
+
+def _time(types: dict[str, str], column: str) -> str:
+    """Microseconds since 1970 of a date or timestamp; a whole number is an order and stays as it is."""
+    type_ = types[column]
+    if type_ in INTEGERS:
+        return f"CAST(given.{quote(column)} AS BIGINT)"
+    if not type_.startswith(("TIMESTAMP", "DATE")):
+        raise BadColumnType(column=column, allowed="a timestamp, a date or a whole number", found=type_, cast="TIMESTAMP")
+    if type_ == "TIMESTAMP WITH TIME ZONE":  # a cast would go through the session's time zone
+        return f"epoch_us(given.{quote(column)})"
+    return f"epoch_us(CAST(given.{quote(column)} AS TIMESTAMP))"
+
+
+# --- columns out ---------------------------------------------------------------------------------
+
+
+def _column(values: Any) -> Any:
+    """A column for Arrow; vectors (n, d) become lists that share one buffer."""
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        n, d = values.shape
+        offsets = np.arange(n + 1, dtype=np.int64) * d
+        return pa.LargeListArray.from_arrays(offsets, np.ascontiguousarray(values).reshape(n * d))
+    return values

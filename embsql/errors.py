@@ -1,0 +1,195 @@
+"""Every error embsql raises: one class each, its docstring the message.
+
+A message says what is wrong (with the value), what was found or is allowed, and what to do next.
+Braces in a docstring are filled from the keyword arguments of the constructor.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable
+
+
+def suggestion(wrong: str, known: Iterable[str]) -> str:
+    """' Did you mean "movies"?' when a known name is close to the wrong one, else ''."""
+    close = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6)
+    return f' Did you mean "{close[0]}"?' if close else ""
+
+
+class EmbsqlError(Exception):
+    """{message}"""
+
+    def __init__(self, **values: object) -> None:
+        self.values = values
+        template = " ".join((inspect.getdoc(type(self)) or "").split())
+        super().__init__(template.format(**values))
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+class BadModelName(EmbsqlError):
+    """{name} is not a model name. A name starts with a lower-case letter and has at most 40 lower-case
+    letters, digits and underscores, for example shop_2026."""
+
+
+class UnknownModel(EmbsqlError):
+    """no model named "{name}".{suggestion} See: SELECT * FROM embsql.models();"""
+
+
+class UnknownRun(EmbsqlError):
+    """model "{name}" has no run {run_id}. See: SELECT * FROM embsql.runs('{name}');"""
+
+
+class NothingLive(EmbsqlError):
+    """model "{name}" has no live run. Promote one: embsql promote {name}@RUN, or train it again."""
+
+
+class NothingToRollBack(EmbsqlError):
+    """model "{name}" has no earlier live run to go back to. See: SELECT * FROM embsql.runs('{name}');"""
+
+
+class RunNotReady(EmbsqlError):
+    """run {run_id} of model "{name}" is {status}; only a finished run can be promoted. Train again, or
+    choose another: SELECT * FROM embsql.runs('{name}');"""
+
+
+class RunIsLive(EmbsqlError):
+    """run {run_id} of model "{name}" is live and cannot be dropped. Promote another run first, or roll
+    back: embsql rollback {name}."""
+
+
+class UnknownAlgorithm(EmbsqlError):
+    """no algorithm named "{name}".{suggestion} Known: {known}. See: embsql algorithms"""
+
+
+class UnknownOption(EmbsqlError):
+    """{algorithm} has no option "{name}".{suggestion} Its options: {known}. See: embsql algorithms {algorithm}"""
+
+
+class BadOption(EmbsqlError):
+    """{algorithm}: {name} must be {allowed}, got {value}. See: embsql algorithms {algorithm}"""
+
+
+class UnknownMetric(EmbsqlError):
+    """no metric named "{name}".{suggestion} Known: {known}, each as name@k, for example ndcg@10."""
+
+
+# --- the source ----------------------------------------------------------------------------------
+
+
+class NotASelect(EmbsqlError):
+    """the source must be one SELECT or the name of a table, got {found}. Example: SELECT user_id,
+    item_id, weight, event_time FROM events"""
+
+
+class SourceFailed(EmbsqlError):
+    """the database could not run the source: {reason}"""
+
+
+class MissingColumn(EmbsqlError):
+    """the source has no column "{column}".{suggestion} It has: {found}. Rename it in the SELECT, or name
+    it with {option}=..."""
+
+
+class BadColumnType(EmbsqlError):
+    """column "{column}" must be {allowed}, found {found}. Cast it in the SELECT, for example
+    CAST({column} AS {cast})"""
+
+
+class NoRows(EmbsqlError):
+    """the source gave no usable interaction ({found}). Run the SELECT by itself to see what it returns;
+    SELECT * FROM embsql.validation('{model}') shows what was left out."""
+
+
+class BadWeights(EmbsqlError):
+    """{rows} rows have a {kind} weight, for example {example}. Filter or mend them in the SELECT, for example
+    {remedy}. See: SELECT * FROM embsql.validation('{model}');"""
+
+
+class TooFew(EmbsqlError):
+    """the source has {users} users and {items} items; {algorithm} needs at least {need}. Check the
+    SELECT, or loosen its filters."""
+
+
+class IdTooLong(EmbsqlError):
+    """{entity} id {start}... has {length} bytes; at most {limit} are allowed. Use a shorter key, for
+    example md5({entity}_id)."""
+
+
+# --- the life of a run ---------------------------------------------------------------------------
+
+
+class AlreadyTraining(EmbsqlError):
+    """model "{name}" is being trained by process {pid} on {host} (run {run_id}, last sign of life {age}
+    ago). Wait for it, or stop it: embsql cancel {name}"""
+
+
+class LostLease(EmbsqlError):
+    """run {run_id} of model "{name}" lost its lease to another trainer and was not published. Nothing
+    changed for readers; train again."""
+
+
+class Cancelled(EmbsqlError):
+    """training of model "{name}" was cancelled in run {run_id}. What was live stays live."""
+
+
+class Diverged(EmbsqlError):
+    """{algorithm} produced numbers that are not finite at epoch {epoch}. Raise reg, lower lr, or look for
+    outlier weights: SELECT * FROM embsql.validation('{model}');"""
+
+
+class NotTraining(EmbsqlError):
+    """model "{name}" is not being trained, so there is nothing to cancel."""
+
+
+class NotEvaluated(EmbsqlError):
+    """{name} cannot be evaluated: {reason}."""
+
+
+# --- databases -----------------------------------------------------------------------------------
+
+
+class UnknownDatabase(EmbsqlError):
+    """{target} is not a database embsql knows. Give a DuckDB file, ":memory:" or an open DuckDB
+    connection."""
+
+
+class DatabaseBusy(EmbsqlError):
+    """{path} is open for writing in another process{holder}. Close it there, or read a copy; one process
+    at a time may write a DuckDB file."""
+
+
+class CannotOpen(EmbsqlError):
+    """{path} cannot be opened: {reason}"""
+
+
+class ReadOnly(EmbsqlError):
+    """{path} is open read-only; this command writes. Open it without read_only."""
+
+
+class MissingExtra(EmbsqlError):
+    """{what} needs {package}. Install it with: pip install 'embsql[{extra}]'"""
+
+
+class BadStatement(EmbsqlError):
+    """this CREATE MODEL statement cannot be read: {reason}. Example: CREATE OR REPLACE MODEL shop
+    OPTIONS(model_type = 'matrix_factorization', feedback_type = 'implicit', num_factors = 64) AS
+    SELECT user_id, item_id FROM events"""
+
+
+class BadArguments(EmbsqlError):
+    """options must be a JSON object, for example {{"dim": 64}}, got {found} ({reason})"""
+
+
+class NestedCommand(EmbsqlError):
+    """a command cannot be called from within another command's SELECT. Call it by itself."""
+
+
+class ModelExists(EmbsqlError):
+    """model "{name}" exists. Say CREATE OR REPLACE MODEL to train a new run of it, or IF NOT EXISTS to leave it."""
+
+
+class BadSurface(EmbsqlError):
+    """{file}: {problem}"""

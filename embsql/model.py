@@ -1,0 +1,53 @@
+"""What a training run is: its specification, and the handle that an algorithm and a caller hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+def usable_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which columns of a source are meant. None: the default name, which weight and time may lack."""
+
+    user: str | None = None  # user_id
+    item: str | None = None  # item_id
+    weight: str | None = None  # weight; 1 for every row when absent
+    time: str | None = None  # event_time
+
+
+@dataclass(slots=True)
+class Run:
+    """One training run: all that an algorithm may know of the outside, and what `train` gives back.
+
+    An algorithm takes randomness only from `seed`, tells progress only through `report`, and calls
+    `check` at least twice a second so that the run can be cancelled.
+    """
+
+    seed: int = 42
+    threads: int = field(default_factory=usable_cores)
+    device: str = "cpu"  # "cpu" or "cuda"
+    run_id: int | None = None
+    model_name: str = ""
+    status: str = "training"  # training ready live retired failed cancelled
+    metrics: dict[str, float] = field(default_factory=dict)  # "ndcg@10" -> value on the held-out split
+    refused: str | None = None  # why the gate did not let it go live
+    skipped: bool = False  # nothing had changed: this is the run that was live already
+    on_report: Callable[[int, dict[str, float]], None] | None = field(default=None, repr=False)
+    on_check: Callable[[], None] | None = field(default=None, repr=False)
+
+    def report(self, *, epoch: int, **values: float) -> None:
+        """Say that an epoch (counted from 1) has ended, with its figures, for example loss=0.12."""
+        if self.on_report:
+            self.on_report(epoch, values)
+
+    def check(self) -> None:
+        """Raise `Cancelled` or `LostLease` when the run must stop; costs microseconds."""
+        if self.on_check:
+            self.on_check()

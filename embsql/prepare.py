@@ -1,0 +1,178 @@
+"""From the caller's SELECT to coded interactions, with a report of what was found on the way."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql import surface
+from embsql.data import Interactions
+from embsql.engines import Engine
+from embsql.errors import BadWeights, EmbsqlError, IdTooLong, NoRows
+from embsql.model import Columns
+
+LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
+OUTLIER = 1000  # a weight this many times the median is worth a warning
+QUERIES = ("census", "users", "items", "pairs", "alike_users", "alike_items")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the validation report."""
+
+    check_name: str
+    severity: str  # error warning info ok
+    affected: int  # rows, users or items
+    example: str | None = None
+    hint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A source as read: its interactions, unless its rows have a problem, and what was found."""
+
+    data: Interactions | None
+    findings: list[Finding]
+    problem: EmbsqlError | None = None
+
+    def interactions(self) -> Interactions:
+        """The interactions. Raises what is wrong with the rows: NoRows, BadWeights or IdTooLong."""
+        if self.data is None:
+            raise self.problem or EmbsqlError(message="the source could not be read")
+        return self.data
+
+
+def prepare(engine: Engine, source: str, columns: Columns, *, explicit: bool, model: str) -> Prepared:
+    """Read a source: evaluate it once, check it, code its ids, put its pairs in order.
+
+    Raises NotASelect, SourceFailed, MissingColumn or BadColumnType when it cannot be read at all; what is wrong
+    with the rows themselves comes back as `problem`, beside the report.
+    """
+    facts = engine.source(source, columns, explicit=explicit)
+    statements = surface.statements("prepare/statements.sql")
+    now = int(time.time() * 1e6) if facts["clock"] else 2**62  # an order has no future
+    tables = engine.read(
+        surface.prepare(engine.name, facts), {name: statements[name] for name in QUERIES}, census={"now": now}
+    )
+    census = tables["census"].to_pylist()[0]
+    findings = [*_of_rows(census, explicit), *_of_ids(tables)]
+    problem = _problem(census, tables, explicit=explicit, model=model)
+    if problem:
+        return Prepared(None, findings, problem)
+    data = _interactions(tables, explicit=explicit, has_time=facts["has_time"])
+    return Prepared(data, [*findings, *_of_pairs(data, len(tables["pairs"]))])
+
+
+def _problem(census: dict[str, Any], tables: dict[str, pa.Table], *, explicit: bool, model: str) -> EmbsqlError | None:
+    """What makes training impossible, worst first."""
+    if census["infinite"]:
+        return _bad_weights(census, "infinite", "not finite", "WHERE isfinite(weight)", model)
+    if census["negative"] and not explicit:
+        return _bad_weights(census, "negative", "negative", "WHERE weight > 0", model)
+    if not len(tables["pairs"]):
+        return NoRows(found=f"{census['rows']} rows, none of them with two ids and a weight", model=model)
+    for entity in ("user", "item"):
+        ids = tables[f"{entity}s"]["id"]
+        lengths = pc.binary_length(ids).to_numpy()  # (n,) bytes
+        if lengths.max() > LONGEST_ID:
+            start = ids[int(lengths.argmax())].as_py()[:20]
+            return IdTooLong(entity=entity, start=start, length=int(lengths.max()), limit=LONGEST_ID)
+    return None
+
+
+def _bad_weights(census: dict[str, Any], column: str, kind: str, remedy: str, model: str) -> BadWeights:
+    return BadWeights(
+        rows=census[column], kind=kind, example=census[f"{column}_example"], remedy=remedy, model=model
+    )
+
+
+def _interactions(tables: dict[str, pa.Table], *, explicit: bool, has_time: bool) -> Interactions:
+    """The coded rows (n,) of the source as ordered pairs."""
+    from embsql.algorithms._pairs import by_pair  # here: it brings the compiler, which asking does not need
+
+    pairs, users, items = tables["pairs"], _ids(tables["users"]), _ids(tables["items"])
+    columns = by_pair(
+        pairs["user"].to_numpy(), pairs["item"].to_numpy(), pairs["weight"].to_numpy(),
+        _times(pairs) if has_time else None, (len(users), len(items)), average=explicit,
+    )  # fmt: skip
+    return Interactions(*columns, users, items)
+
+
+def _ids(table: pa.Table) -> pa.StringArray:
+    return table["id"].cast(pa.string()).combine_chunks()
+
+
+def _times(pairs: pa.Table) -> Any:
+    """Times (n,) int64; a row without one counts as older than all others."""
+    column = pairs["event_time"]
+    if not column.null_count:
+        return column.to_numpy()
+    known = column.drop_null().to_numpy()
+    return column.fill_null(int(known.min()) - 1 if len(known) else 0).to_numpy()
+
+
+# --- the report ----------------------------------------------------------------------------------
+
+
+def _finding(name: str, affected: int, severity: str, hint: str, example: str | None = None) -> Finding:
+    """A line that is a severity when anything is affected, and ok when nothing is."""
+    return Finding(name, severity, affected, example, hint) if affected else Finding(name, "ok", 0)
+
+
+def _of_rows(census: dict[str, Any], explicit: bool) -> Iterator[Finding]:
+    """What the rows themselves look like."""
+    yield Finding("rows", "info" if census["rows"] else "error", census["rows"], hint="rows the source returned")
+    left_out = "left out; say WHERE {0} IS NOT NULL to silence this"
+    yield _finding("missing user id", census["null_user"] + census["empty_user"], "warning", left_out.format("user_id"))
+    yield _finding("missing item id", census["null_item"] + census["empty_item"], "warning", left_out.format("item_id"))
+    yield _finding("missing weight", census["null_weight"], "warning", left_out.format("weight"))
+    if not explicit:
+        yield _finding("zero weight", census["zero_weight"], "info", "left out: a weight of zero is no interaction")
+        yield _finding("negative weight", census["negative"], "error",
+                       "evidence cannot be negative; filter returns out, or train with feedback = explicit",
+                       census["negative_example"])  # fmt: skip
+    yield _finding("weight not finite", census["infinite"], "error", "mend the SELECT", census["infinite_example"])
+    yield _finding("missing time", _without_time(census), "warning", "counted as older than every other row")
+    yield _finding("time in the future", census["future_time"], "warning", "a wrong clock or a planned order?")
+
+
+def _without_time(census: dict[str, Any]) -> int:
+    """Rows without a time where others have one."""
+    return int(census["null_time"]) if census["null_time"] < census["rows"] else 0
+
+
+def _of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:
+    """Ids that look like one thing spelled twice."""
+    for entity in ("user", "item"):
+        twins = tables[f"alike_{entity}s"].to_pylist()[0]
+        yield _finding(f"{entity} ids alike", twins["groups"], "warning",
+                       "differ only by case or spaces; mend with lower(trim(...)) if they are one", twins["example"])  # fmt: skip
+
+
+def _of_pairs(data: Interactions, rows: int) -> Iterator[Finding]:
+    """What the interactions look like once they are pairs."""
+    per_user, per_item = np.bincount(data.user), np.bincount(data.item)  # (n_users,), (n_items,)
+    yield _finding("repeated pairs", rows - len(data), "info", "rows of one user and item were added up")
+    yield _finding("users with one item", int((per_user == 1).sum()), "info",
+                   "they can be served but neither held out nor learned much from")  # fmt: skip
+    top = int(per_item.argmax())
+    share = per_item[top] / max(1, data.n_users)
+    yield _finding("item met by most users", int(per_item[top]) if share > 0.5 and data.n_items > 2 else 0, "warning",
+                   f"{share:.0%} of the users met it; a delivery fee or a default?", data.items[top].as_py())  # fmt: skip
+    yield from _of_weights(data)
+
+
+def _of_weights(data: Interactions) -> Iterator[Finding]:
+    """Weights that would drown the others."""
+    median = float(np.median(data.weight))
+    outliers = data.weight > OUTLIER * max(median, np.finfo(np.float32).tiny)
+    worst = int(data.weight.argmax())
+    pair = f"user {data.users[data.user[worst]]}, item {data.items[data.item[worst]]}, weight {data.weight[worst]:g}"
+    yield _finding("outlier weight", int(outliers.sum()), "warning",
+                   f"over {OUTLIER} times the median of {median:g}; ln(1 + weight) tames them", pair)  # fmt: skip

@@ -1,0 +1,199 @@
+"""What is installed, what is live, and what was: names, promotion, rollback, removal."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from embsql import surface
+from embsql.engines import Engine
+from embsql.errors import (
+    BadModelName, NothingLive, NothingToRollBack, RunIsLive, RunNotReady, UnknownModel, UnknownRun, suggestion,
+)  # fmt: skip
+from embsql.jobs import retry
+
+KEEP = 5  # earlier live runs kept for rollback, and finished runs kept that were never live
+RUN_TABLES = ("item_embeddings", "user_embeddings", "interactions", "training_log", "metrics", "validations", "run")
+
+
+def say(engine: Engine, name: str, **values: Any) -> int:
+    """Run a named statement; the number of rows it changed."""
+    return engine.run(surface.statements()[name], **values)
+
+
+def look(engine: Engine, name: str, **values: Any) -> list[dict[str, Any]]:
+    """Ask a named statement; its rows."""
+    rows: list[dict[str, Any]] = engine.ask(surface.statements()[name], **values).to_pylist()
+    return rows
+
+
+def event(engine: Engine, model_name: str, run_id: int | None, what: str, detail: str = "") -> None:
+    """Add a line to the audit trail."""
+    say(engine, "log_event", model_name=model_name, run_id=run_id, event=what, detail=detail)
+
+
+# --- installing ----------------------------------------------------------------------------------
+
+
+def install(engine: Engine, *, commands: bool = False) -> bool:
+    """Bring the database's tables and questions up to this version; False when they were. Idempotent.
+
+    `commands` adds the commands as SQL, for which the engine must have been offered embsql_command.
+    """
+    wanted = surface.version(engine.name) + ("+commands" if commands else "")
+    if engine.read_only or _installed(engine) in (wanted, f"{wanted}+commands"):
+        return False
+    with engine.transaction():
+        engine.run(surface.text("bootstrap.sql"))
+        known = {row["file_name"] for row in look(engine, "applied")}
+        for name, script in surface.migrations(engine.name):
+            if name not in known:
+                engine.run(script)
+                checksum = hashlib.blake2b(script.encode(), digest_size=16).hexdigest()
+                engine.write("migrations", {"file_name": [name], "checksum": [checksum]})
+        engine.run(surface.render(engine.name))
+        if commands:
+            engine.run(surface.text(f"commands/{engine.name}.sql"))
+        say(engine, "forget_surface")
+        say(engine, "note_surface", surface=wanted)
+    return True
+
+
+def _installed(engine: Engine) -> str | None:
+    found = look(engine, "is_installed") and look(engine, "surface_version")
+    return found[0]["surface"] if found else None
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def check_name(model_name: str) -> str:
+    """The name, if it is one. Raises BadModelName."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", model_name):
+        raise BadModelName(name=repr(model_name))
+    return model_name
+
+
+def model(engine: Engine, model_name: str) -> dict[str, Any]:
+    """live_run and earlier_runs of a model. Raises UnknownModel."""
+    rows = look(engine, "model_record", model_name=model_name)
+    if not rows:
+        names = [row["model_name"] for row in look(engine, "model_names")]
+        raise UnknownModel(name=model_name, suggestion=suggestion(model_name, names))
+    return rows[0]
+
+
+def live(engine: Engine, model_name: str) -> int | None:
+    """The live run of a model; None when there is none, or no such model."""
+    rows = look(engine, "model_record", model_name=model_name)
+    return rows[0]["live_run"] if rows else None
+
+
+def run(engine: Engine, reference: str) -> dict[str, Any]:
+    """The run that 'shop' (its live run) or 'shop@7' means. Raises UnknownModel, UnknownRun or NothingLive."""
+    name, _, number = reference.partition("@")
+    live = model(engine, name)["live_run"]
+    if not number and live is None:
+        raise NothingLive(name=name)
+    found = look(engine, "run_record", run_id=int(number)) if number.isdigit() else []
+    if number and not (found and found[0]["model_name"] == name):
+        raise UnknownRun(name=name, run_id=number)
+    return found[0] if number else look(engine, "run_record", run_id=live)[0]
+
+
+# --- what is live --------------------------------------------------------------------------------
+
+
+def promote(engine: Engine, reference: str) -> int:
+    """Make a finished run live, readers changing over at one instant; its run_id. Raises RunNotReady."""
+    record = run(engine, reference)
+    name, run_id = record["model_name"], record["run_id"]
+    if record["status"] != "ready":
+        raise RunNotReady(name=name, run_id=run_id, status=record["status"])
+
+    def move() -> bool:
+        before = model(engine, name)
+        live = before["live_run"]
+        earlier = [past for past in [*before["earlier_runs"], live] if past not in (None, run_id)]
+        return live == run_id or _point(engine, name, live, run_id, earlier[-KEEP:])
+
+    _until_moved(engine, move)
+    event(engine, name, run_id, "promote")
+    return int(run_id)
+
+
+def rollback(engine: Engine, model_name: str) -> int:
+    """Make the run live that was live before; its run_id. Going back twice goes back two runs."""
+    gone: list[int] = []
+
+    def move() -> bool:
+        before = model(engine, model_name)
+        if not before["earlier_runs"]:
+            raise NothingToRollBack(name=model_name)
+        gone[:] = [before["earlier_runs"][-1]]
+        return _point(engine, model_name, before["live_run"], gone[0], before["earlier_runs"][:-1])
+
+    _until_moved(engine, move)
+    event(engine, model_name, gone[0], "rollback")
+    return gone[0]
+
+
+def _point(engine: Engine, name: str, expected: int | None, live: int, earlier: list[int]) -> bool:
+    """Compare and set: True when the pointer was still where it was expected."""
+    values = {"model_name": name, "expected": expected, "live_run": live, "earlier_runs": earlier}
+    return retry(engine, lambda: say(engine, "promote", **values)) == 1
+
+
+def _until_moved(engine: Engine, move: Any) -> None:
+    while not move():  # another promotion came between: look again
+        pass
+
+
+# --- what goes -----------------------------------------------------------------------------------
+
+
+def drop_run(engine: Engine, reference: str) -> None:
+    """Remove a run and all its rows. Raises RunIsLive for the live one."""
+    record = run(engine, reference)
+    name, run_id = record["model_name"], record["run_id"]
+    before = model(engine, name)
+    if before["live_run"] == run_id:
+        raise RunIsLive(name=name, run_id=run_id)
+    earlier = [past for past in before["earlier_runs"] if past != run_id]
+    if earlier != before["earlier_runs"]:
+        _point(engine, name, before["live_run"], before["live_run"], earlier)
+    discard(engine, run_id)
+    event(engine, name, run_id, "drop_run")
+
+
+def discard(engine: Engine, run_id: int) -> None:
+    """Remove every row of a run, at once."""
+
+    def remove() -> None:
+        with engine.transaction():
+            for table in RUN_TABLES:
+                say(engine, f"drop_{table}", run_id=run_id)
+
+    retry(engine, remove)
+
+
+def collect(engine: Engine, model_name: str) -> None:
+    """Remove runs that nothing points at, but the newest few."""
+    rows = look(engine, "collectable", model_name=model_name)
+    for row in rows[:-KEEP]:
+        discard(engine, row["run_id"])
+
+
+def forget(engine: Engine, user_id: str) -> int:
+    """Remove one person from every run; the number of rows that went. The one change a finished run knows."""
+
+    def remove() -> int:
+        with engine.transaction():
+            return say(engine, "forget_user_embeddings", user_id=user_id) + say(
+                engine, "forget_user_interactions", user_id=user_id
+            )
+
+    rows = retry(engine, remove)
+    event(engine, "", None, "forget", f"{rows} rows")  # the id itself would be a trace of the person
+    return rows

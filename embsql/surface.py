@@ -1,0 +1,237 @@
+"""Reads sql/: every question is one file, and its header is its signature, its manual and its test.
+
+    -- name(argument type = default, ...)
+    --   -> (column type, ...)                 or: -> type, for a single value
+    -- What it answers.
+    -- example: SELECT * FROM embsql.name(...);
+    WITH ...
+
+Arguments stand in the body as :argument. `render` wraps a body for an engine; `check` holds a file to the
+rules that keep one text right on every engine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from embsql.errors import BadSurface
+
+TYPES = {  # word in a header -> DuckDB's type
+    "text": "VARCHAR", "text[]": "VARCHAR[]", "int": "INTEGER", "bigint": "BIGINT", "double": "DOUBLE",
+    "boolean": "BOOLEAN", "timestamp": "TIMESTAMP", "vector": "FLOAT[]",
+}  # fmt: skip
+
+
+@cache
+def folder() -> Path:
+    """Where sql/ is: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent
+    return package / "sql" if (package / "sql").is_dir() else package.parent / "sql"
+
+
+def text(name: str) -> str:
+    """One file below sql/, for example prelude/duckdb.sql."""
+    return (folder() / name).read_text(encoding="utf-8")
+
+
+def described(name: str) -> list[tuple[str, str, str]]:
+    """(name, what it is for, statement) of a file in which `-- name: what it is for` begins each statement."""
+    parts = re.split(r"^-- (\w+): (.*)\n", text(name), flags=re.MULTILINE)[1:]
+    return [(parts[n], parts[n + 1], parts[n + 2].strip()) for n in range(0, len(parts), 3)]
+
+
+@cache
+def statements(name: str = "statements.sql") -> dict[str, str]:
+    """The statements of one file, by name."""
+    return {known: statement for known, _, statement in described(name)}
+
+
+def migrations(engine: str) -> list[tuple[str, str]]:
+    """(file name, text) of every schema file in order; `0001_x.postgres.sql` replaces `0001_x.sql` there."""
+    plain = sorted(path for path in (folder() / "schema").glob("*.sql") if path.name.count(".") == 1)
+    return [(path.name, _sibling(path, engine).read_text(encoding="utf-8")) for path in plain]
+
+
+def _sibling(path: Path, engine: str) -> Path:
+    own = path.with_suffix(f".{engine}.sql")
+    return own if own.exists() else path
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a question."""
+
+    name: str
+    type: str
+    default: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.type}" + (f" = {self.default}" if self.default is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One file of sql/questions."""
+
+    name: str
+    chapter: str  # its folder
+    arguments: tuple[Argument, ...]
+    columns: tuple[tuple[str, str], ...]  # (name, type); one unnamed column for a single value
+    scalar: bool
+    doc: str
+    example: str
+    body: str
+
+    @property
+    def signature(self) -> str:
+        """name(argument type = default, ...)"""
+        return f"{self.name}({', '.join(map(str, self.arguments))})"
+
+
+@cache
+def questions() -> dict[str, Question]:
+    """Every question, by name."""
+    return {path.name.split(".")[0]: read(path) for path in sorted((folder() / "questions").glob("*/*.sql"))}
+
+
+def read(path: Path) -> Question:
+    """The question in a file. Raises BadSurface for a malformed header."""
+    header, body = _split(path.read_text(encoding="utf-8"))
+    form = re.fullmatch(r"(\w+)\((.*?)\)\s+-> (\(.*?\)|\w+(?:\[\])?)\n(.*?)\nexample: (.*)", header, re.DOTALL)
+    if not form or form[1] != path.name.split(".")[0]:
+        raise BadSurface(file=path.name, problem="the header is not: name(arguments), -> (columns), text, example")
+    scalar = not form[3].startswith("(")
+    columns = [("", form[3])] if scalar else [_pair(column) for column in form[3][1:-1].split(", ")]
+    arguments = [_argument(word) for word in form[2].split(", ") if word]
+    return Question(
+        form[1], path.parent.name, tuple(arguments), tuple(columns), scalar, form[4].strip(), form[5].strip(), body
+    )
+
+
+def _split(source: str) -> tuple[str, str]:
+    """The leading comment without its dashes, and the rest."""
+    lines = source.splitlines()
+    end = next(n for n, line in enumerate(lines) if not line.startswith("--"))
+    return "\n".join(line[2:].strip() for line in lines[:end]), "\n".join(lines[end:]).strip()
+
+
+def _pair(column: str) -> tuple[str, str]:
+    name, _, type_ = column.partition(" ")
+    return name.strip('"'), type_
+
+
+def _argument(word: str) -> Argument:
+    declaration, _, default = word.partition(" = ")
+    name, _, type_ = declaration.partition(" ")
+    return Argument(name, type_, default or None)
+
+
+# --- rendering -----------------------------------------------------------------------------------
+
+
+def render(engine: str) -> str:
+    """The whole surface as one script: the primitives, then every question."""
+    return "\n\n".join([text(f"prelude/{engine}.sql").strip(), *(wrap(q, engine) for q in questions().values())])
+
+
+def wrap(question: Question, engine: str) -> str:
+    """One question as the statement that creates it."""
+    shell = _template(f"shells/{engine}.sql.j2")
+    written: str = shell.render(
+        question=question,
+        parameters=", ".join(_parameter(argument) for argument in question.arguments),
+        body=_bind(question),
+        comment="'" + f"{question.signature}\n{question.doc}\n{question.example}".replace("'", "''") + "'",
+    )
+    return written.strip()
+
+
+def prepare(engine: str, facts: dict[str, Any]) -> str:
+    """The script that reads a source, for what the engine found out about it."""
+    script: str = _template(f"prepare/{engine}.sql.j2").render(facts)
+    return script
+
+
+@cache
+def _template(name: str) -> Any:
+    import jinja2  # here, because asking questions needs no templates
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701 - SQL, not HTML
+    return environment.from_string(text(name))
+
+
+def _parameter(argument: Argument) -> str:
+    return argument.name + (f" := {argument.default}" if argument.default is not None else "")
+
+
+def _bind(question: Question) -> str:
+    """The body with :argument written as the macro's parameter, text cast so that 42 names the item '42'."""
+    types = {argument.name: argument.type for argument in question.arguments}
+
+    def parameter(found: re.Match[str]) -> str:
+        type_ = TYPES[types[found[1]]]
+        return found[1] if types[found[1]] == "int" else f"CAST({found[1]} AS {type_})"
+
+    return re.sub(r"(?<!:):([a-z_]\w*)", parameter, question.body)
+
+
+@cache
+def version(engine: str) -> str:
+    """A hash of everything `install` writes, kept in the database so that it writes only when it must."""
+    parts = [body for _, body in migrations(engine)] + [text(f"commands/{engine}.sql"), render(engine)]
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
+
+
+# --- rules ---------------------------------------------------------------------------------------
+
+FUNCTIONS = {"count", "sum", "coalesce", "round", "row_number", "string_agg", "cast", "case", "exists", "if", "greatest", "nullif"}
+
+
+def check(question: Question) -> Iterator[str]:
+    """What is wrong with a question, each as one sentence."""
+    import sqlglot  # here, because only development and translation need it
+    from sqlglot import exp
+
+    bound = re.sub(r"(?<!:):([a-z_]\w*)", r"$\1", question.body)
+    tree = sqlglot.parse_one(bound, read="duckdb")
+    used = {node.name for node in tree.find_all(exp.Parameter, exp.Placeholder)}
+    declared = {argument.name for argument in question.arguments}
+    columns = {node.name for node in tree.find_all(exp.Column)}
+    if used != declared:
+        yield f"arguments declared {sorted(declared)} but used {sorted(used)}"
+    if declared & columns:
+        yield f"arguments share a column's name: {sorted(declared & columns)}"
+    if not question.scalar and tree.named_selects != [name for name, _ in question.columns]:
+        yield f"returns {tree.named_selects} but declares {[name for name, _ in question.columns]}"
+    yield from (
+        f"column {node.name} has no table alias"
+        for node in tree.find_all(exp.Column)
+        if not node.table and not (node.find_ancestor(exp.Order) and node.name in _aliases(tree))
+    )
+    yield from (f"function {name} is not in the portable set" for name in _functions(tree) - FUNCTIONS)
+    if tree.find(exp.Qualify):
+        yield "QUALIFY is not portable"
+    if any(type_ not in TYPES for _, type_ in question.columns):
+        yield "a column has an unknown type"
+
+
+def _aliases(tree: Any) -> set[str]:
+    """Names an ORDER BY may use without a table: what a SELECT has just named."""
+    from sqlglot import exp
+
+    return {alias.alias for alias in tree.find_all(exp.Alias)}
+
+
+def _functions(tree: Any) -> set[str]:
+    """Names of the functions called, those of the embsql schema left out (the prelude has them)."""
+    from sqlglot import exp
+
+    calls = [node for node in tree.find_all(exp.Func) if not isinstance(node.parent, exp.Dot)]
+    names = {node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower() for node in calls}
+    return names - {"and", "or", "group_concat"}

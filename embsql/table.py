@@ -1,0 +1,37 @@
+"""Rows as a table for people to read."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+
+def draw(rows: list[dict[str, Any]]) -> str:
+    """Columns under their names, numbers to the right."""
+    if not rows:
+        return "(no rows)"
+    cells = [[_text(value) for value in row.values()] for row in rows]
+    numeric = [all(isinstance(row[name], int | float | None) for row in rows) for name in rows[0]]
+    widths = [max(map(len, column)) for column in zip(list(rows[0]), *cells, strict=True)]
+    lines = [list(rows[0]), ["-" * width for width in widths], *cells]
+    return "\n".join(_line(line, widths, numeric) for line in lines)
+
+
+def _line(cells: list[str], widths: list[int], numeric: list[bool]) -> str:
+    padded = (
+        cell.rjust(width) if right else cell.ljust(width)
+        for cell, width, right in zip(cells, widths, numeric, strict=True)
+    )
+    return "  ".join(padded).rstrip()
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, datetime.datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    if isinstance(value, list):
+        return "[" + ", ".join(_text(part) for part in value[:4]) + (", ...]" if len(value) > 4 else "]")
+    return str(value)

@@ -1,0 +1,282 @@
+"""The life of a run: lease, snapshot, train, write, validate, evaluate, promote, collect.
+
+No transaction is held while training. Until `promote` no reader can see anything of a run; a run that does not
+get there leaves its record, its log and its report behind, and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from embsql import algorithms, registry, surface
+from embsql.algorithms import Algorithm
+from embsql.data import Embeddings, Interactions
+from embsql.engines import Engine
+from embsql.errors import Cancelled, Diverged, TooFew
+from embsql.evaluate import Metric, gate, measure
+from embsql.jobs import Lease, retry
+from embsql.model import Columns, Run, usable_cores
+from embsql.prepare import Finding, Prepared, prepare
+from embsql.registry import look, say
+from embsql.splits import named, split
+
+Listener = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides what a run will be."""
+
+    model_name: str
+    source: str
+    algorithm: Algorithm
+    columns: Columns = Columns()
+    seed: int = 42
+    threads: int = field(default_factory=usable_cores)
+    device: str = "cpu"
+    evaluate: bool = False
+    k: tuple[int, ...] = (10, 20)
+    split: str = "auto"
+    gate: bool = True
+    tolerance: float = 0.05
+    force: bool = False
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The algorithm's options, as written into the run."""
+        return dataclasses.asdict(self.algorithm)  # type: ignore[call-overload, no-any-return]  # every algorithm is a dataclass
+
+
+def train(engine: Engine, plan: Plan, listener: Listener | None = None) -> Run:
+    """Train, store and promote a model; the run, whose status is live, or ready when its gate refused it.
+
+    An unchanged source with unchanged options gives back the live run. Raises EmbsqlError; whatever is raised,
+    the version that was live stays so.
+    """
+    registry.check_name(plan.model_name)
+    run_id = look(engine, "next_run")[0]["run_id"]
+    with Lease(engine, plan.model_name, run_id) as lease:
+        run = Run(plan.seed, plan.threads, plan.device, run_id, plan.model_name, on_check=lease.check)
+        run.on_report = _reporter(engine, run_id, listener)
+        _begin(engine, plan, run_id)
+        with _recorded(engine, plan, run_id):
+            _live(engine, plan, run, lease)
+    registry.collect(engine, plan.model_name)
+    return run
+
+
+def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
+    """Write down that a run starts, and that runs of dead trainers have ended."""
+    retry(engine, lambda: say(engine, "know_model", model_name=plan.model_name))
+    retry(engine, lambda: say(engine, "abandoned", model_name=plan.model_name, run_id=run_id))
+    say(
+        engine, "begin_run", run_id=run_id, model_name=plan.model_name, algorithm=plan.algorithm.name,
+        params=json.dumps(plan.params), source_sql=plan.source, seed=plan.seed, versions=json.dumps(_versions(plan)),
+    )  # fmt: skip
+
+
+def _versions(plan: Plan) -> dict[str, Any]:
+    packages = {name: version(name) for name in ("embsql", "duckdb", "numpy")}
+    return {**packages, "python": platform.python_version(), "threads": plan.threads, "device": plan.device}
+
+
+@contextmanager
+def _recorded(engine: Engine, plan: Plan, run_id: int) -> Iterator[None]:
+    """Write down how a run ended when it ended badly."""
+    try:
+        yield
+    except (Cancelled, KeyboardInterrupt) as error:
+        say(engine, "end_run", run_id=run_id, status="cancelled", error=str(error) or "interrupted")
+        raise
+    except BaseException as error:
+        say(engine, "end_run", run_id=run_id, status="failed", error=str(error))
+        raise
+
+
+def _reporter(engine: Engine, run_id: int, listener: Listener | None) -> Listener:
+    def report(epoch: int, values: Mapping[str, float]) -> None:
+        for metric, value in values.items():
+            say(engine, "log_epoch", run_id=run_id, epoch=epoch, metric=metric, value=float(value))
+        if listener:
+            listener(epoch, dict(values))
+
+    return report
+
+
+# --- the stages ----------------------------------------------------------------------------------
+
+
+def _live(engine: Engine, plan: Plan, run: Run, lease: Lease) -> None:
+    """The stages between lease and collect."""
+    data = _snapshot(engine, plan, run)
+    source_hash = _hash(plan, data)
+    if not plan.force and _unchanged(engine, plan, run, source_hash):
+        return
+    figures = _evaluate(plan, data, run) if plan.evaluate else []
+    embeddings = _fit(plan.algorithm, data, run)
+    lease.beat()
+    _write(engine, plan, run, data, embeddings, source_hash, figures)
+    run.status, run.metrics = "ready", _headlines(figures)
+    lease.beat()
+    run.refused = _refusal(engine, plan, figures)
+    if run.refused:
+        say(engine, "explain_gate", run_id=run.run_id, error=run.refused)
+        return
+    registry.promote(engine, f"{plan.model_name}@{run.run_id}")
+    run.status = "live"
+
+
+def _snapshot(engine: Engine, plan: Plan, run: Run) -> Interactions:
+    """The interactions as they are now, after writing down the report about them."""
+    found = prepare(engine, plan.source, plan.columns, explicit=plan.algorithm.explicit, model=plan.model_name)
+    _note(engine, run, found.findings)
+    data = found.interactions()
+    if data.n_users < 2 or data.n_items < 2:
+        raise TooFew(users=data.n_users, items=data.n_items, algorithm=plan.algorithm.name, need="2 of each")
+    return data
+
+
+def _note(engine: Engine, run: Run, findings: list[Finding]) -> None:
+    names = [column.name for column in dataclasses.fields(Finding)]
+    columns = {name: [getattr(finding, name) for finding in findings] for name in names}
+    engine.write("validations", {"run_id": [run.run_id] * len(findings), **columns})
+
+
+def _hash(plan: Plan, data: Interactions) -> str:
+    """Of all that decides the result, so that unchanged work is recognised."""
+    options = json.dumps([plan.algorithm.name, plan.params, plan.seed, plan.device, data.checksum()], sort_keys=True)
+    return hashlib.blake2b(options.encode(), digest_size=16).hexdigest()
+
+
+def _unchanged(engine: Engine, plan: Plan, run: Run, source_hash: str) -> bool:
+    """Whether the live run came of the same input and options; then `run` becomes that run."""
+    live = registry.live(engine, plan.model_name)
+    record = look(engine, "run_record", run_id=live)[0] if live is not None else None
+    if record is None or record["source_hash"] != source_hash or (plan.evaluate and not _measured(engine, live)):
+        return False
+    registry.discard(engine, int(run.run_id or 0))
+    run.run_id, run.status, run.skipped = live, "live", True
+    run.metrics = _measured(engine, live)
+    return True
+
+
+def _measured(engine: Engine, run_id: int) -> dict[str, float]:
+    """The figures of a run over all users: "ndcg@10" -> value."""
+    return {f"{row['metric']}@{row['k']}": row["value"] for row in look(engine, "metrics", run_id=run_id)}
+
+
+def _fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
+    """Train, and make sure that what came out can be stored."""
+    embeddings = algorithm.fit(data, run)
+    if not embeddings.finite():
+        raise Diverged(algorithm=algorithm.name, epoch=algorithm.epochs, model=run.model_name)
+    return embeddings
+
+
+def _write(
+    engine: Engine, plan: Plan, run: Run, data: Interactions, embeddings: Embeddings, source_hash: str, figures: list[Metric]
+) -> None:
+    """Everything of a run in one transaction: all of it becomes visible to the registry, or nothing."""
+    sums = {"source_hash": source_hash, "checksum": embeddings.checksum()}
+    with engine.transaction():
+        engine.write("user_embeddings", _side(run, "user", data.users, embeddings.users, embeddings.user_bias, data.user))
+        engine.write("item_embeddings", _side(run, "item", data.items, embeddings.items, embeddings.item_bias, data.item))
+        engine.write("interactions", _pairs(run, data))
+        if figures:
+            engine.write("metrics", _metrics(run, named(data, plan.split), figures))
+        say(
+            engine, "finish_run", run_id=run.run_id, dim=embeddings.dim, similarity=embeddings.similarity,
+            users=data.n_users, items=data.n_items, interactions=len(data), **sums,
+        )  # fmt: skip
+    engine.index(int(run.run_id or 0))
+
+
+def _side(run: Run, entity: str, ids: Any, vectors: Any, bias: Any, codes: Any) -> dict[str, Any]:
+    """The rows of one embedding table: vectors (n, dim), codes (n_pairs,) of the interactions to count."""
+    n = len(ids)
+    return {
+        "run_id": np.full(n, run.run_id, np.int64),
+        f"{entity}_id": ids,
+        "embedding": vectors,
+        "norm": np.sqrt(np.einsum("nd,nd->n", vectors, vectors)),  # (n,)
+        "bias": np.zeros(n, np.float32) if bias is None else bias,
+        "interactions": np.bincount(codes, minlength=n).astype(np.int32),
+    }
+
+
+def _pairs(run: Run, data: Interactions) -> dict[str, Any]:
+    """The rows of the interactions table; ids go as codes into their vocabularies, not as n strings."""
+    return {
+        "run_id": np.full(len(data), run.run_id, np.int64),
+        "user_id": pa.DictionaryArray.from_arrays(data.user, data.users),
+        "item_id": pa.DictionaryArray.from_arrays(data.item, data.items),
+        "weight": data.weight,
+        "last_time": pa.nulls(len(data), pa.int64()) if data.time is None else data.time,
+    }
+
+
+# --- evaluating ----------------------------------------------------------------------------------
+
+
+def _evaluate(plan: Plan, data: Interactions, run: Run) -> list[Metric]:
+    """Train on a part, measure on what was held out; the run itself is then trained on everything."""
+    known, held_out = split(data, plan.split, seed=plan.seed)
+    trial = dataclasses.replace(run, on_report=lambda epoch, values: run.report(epoch=epoch, **_renamed(values)))
+    embeddings = _fit(plan.algorithm, known, trial)
+    return measure(embeddings, known, held_out, k=plan.k, seed=plan.seed, threads=plan.threads)
+
+
+def _renamed(values: Mapping[str, float]) -> dict[str, float]:
+    return {f"evaluation_{name}": value for name, value in values.items()}
+
+
+def _metrics(run: Run, split_name: str, figures: list[Metric]) -> dict[str, Any]:
+    """The rows of the metrics table."""
+    names = [column.name for column in dataclasses.fields(Metric)]
+    columns = {name: [getattr(figure, name) for figure in figures] for name in names}
+    return {"run_id": [run.run_id] * len(figures), "split": [split_name] * len(figures), **columns}
+
+
+def _headlines(figures: list[Metric]) -> dict[str, float]:
+    return {f"{figure.metric}@{figure.k}": figure.value for figure in figures if figure.segment == "all"}
+
+
+def _refusal(engine: Engine, plan: Plan, figures: list[Metric]) -> str | None:
+    """Why the gate does not let a run go live; None when it may, or when nothing was measured."""
+    if not (plan.gate and figures):
+        return None
+    live = registry.live(engine, plan.model_name)
+    before = _measured(engine, live) if live is not None else {}
+    return gate(figures, before, f"ndcg@{10 if 10 in plan.k else plan.k[0]}", plan.tolerance)
+
+
+def evaluate(engine: Engine, reference: str, *, k: tuple[int, ...], split: str) -> dict[str, float]:
+    """Measure a finished run and keep the figures: "ndcg@10" -> value.
+
+    The stored vectors have seen every interaction, so the run's algorithm is trained anew, with the run's options,
+    on a part of the run's own interactions, and measured on the rest.
+    """
+    record = registry.run(engine, reference)
+    algorithm = algorithms.make(record["algorithm"], json.loads(record["params"]))
+    source = surface.statements()["run_source"].replace("$run_id", str(int(record["run_id"])))
+    plan = Plan(record["model_name"], source, algorithm, seed=record["seed"], k=k, split=split)
+    data = prepare(engine, source, Columns(), explicit=algorithm.explicit, model=plan.model_name).interactions()
+    run = Run(plan.seed, plan.threads, run_id=record["run_id"], model_name=plan.model_name)
+    figures = _evaluate(plan, data, run)
+    rows = _metrics(run, named(data, split), figures)
+    with engine.transaction():
+        say(engine, "forget_metrics", run_id=run.run_id, split=rows["split"][0])
+        engine.write("metrics", rows)
+    registry.event(engine, plan.model_name, run.run_id, "evaluate")
+    return _headlines(figures)

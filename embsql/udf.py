@@ -1,0 +1,87 @@
+"""The commands as SQL, inside a Python process: CALL embsql.train('shop', source => 'SELECT ...').
+
+One function, embsql_command, takes a command's name and arguments as a list of text; sql/commands gives each
+command its own name and columns. A command works on a connection of its own, so it cannot see what the caller
+has not committed, and what it writes stays when the caller rolls back.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from embsql.errors import BadArguments, NestedCommand
+
+BUSY = threading.local()  # a command called from within a command would wait for itself for ever
+
+
+def train(database: Any, model: str, source: str, algorithm: str, options: str) -> list[Any]:
+    """Train; options is JSON: the algorithm's options and train's own, for example {"dim": 64}."""
+    run = database.train(model, source, algorithm=algorithm, progress=False, **_options(options))
+    return [run.run_id, run.status, run.refused]
+
+
+def evaluate(database: Any, model: str, options: str) -> list[Any]:
+    """Measure a run; the figures as JSON."""
+    return [json.dumps(database.evaluate(model, **_options(options)))]
+
+
+def cancel(database: Any, model: str) -> list[Any]:
+    """Ask the trainer of a model to stop."""
+    database.cancel(model)
+    return ["asked to stop"]
+
+
+def promote(database: Any, model: str) -> list[Any]:
+    """Make a run live."""
+    return [database.promote(model)]
+
+
+def rollback(database: Any, model: str) -> list[Any]:
+    """Make the run live that was live before."""
+    return [database.rollback(model)]
+
+
+def drop_run(database: Any, model: str) -> list[Any]:
+    """Remove a run."""
+    database.drop_run(model)
+    return ["dropped"]
+
+
+def forget(database: Any, user_id: str) -> list[Any]:
+    """Remove a person from every run."""
+    return [database.forget(user_id)]
+
+
+COMMANDS: dict[str, Callable[..., list[Any]]] = {
+    function.__name__: function for function in (train, evaluate, cancel, promote, rollback, drop_run, forget)
+}
+
+
+def dispatcher(second: Callable[[], Any]) -> Callable[[list[str]], list[str | None]]:
+    """The function behind embsql_command; `second` opens another connection to the same database."""
+
+    def command(words: list[str]) -> list[str | None]:
+        if getattr(BUSY, "inside", False):
+            raise NestedCommand()
+        BUSY.inside = True
+        try:
+            with second() as database:
+                answer = COMMANDS[words[0]](database, *words[1:])
+            return [None if value is None else str(value) for value in answer]
+        finally:
+            BUSY.inside = False
+
+    return command
+
+
+def _options(text: str) -> dict[str, Any]:
+    try:
+        options = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadArguments(found=text, reason=str(error)) from None
+    if not isinstance(options, dict):
+        raise BadArguments(found=text, reason="it is not an object")
+    return options

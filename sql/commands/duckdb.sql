@@ -1,0 +1,24 @@
+-- The commands as SQL. They need the Python process that offers embsql_command; in any other client the questions
+-- work and these say that the function does not exist.
+
+CREATE OR REPLACE MACRO embsql.train(model, source, algorithm := 'als', options := '{}') AS TABLE
+SELECT CAST(done.answer[1] AS BIGINT) AS run_id, done.answer[2] AS status, done.answer[3] AS refused
+FROM (SELECT embsql_command(['train', model, source, algorithm, options]) AS answer) AS done;
+
+CREATE OR REPLACE MACRO embsql.cancel(model) AS TABLE
+SELECT done.answer[1] AS status FROM (SELECT embsql_command(['cancel', model]) AS answer) AS done;
+
+CREATE OR REPLACE MACRO embsql.evaluate(model, options := '{}') AS TABLE
+SELECT done.answer[1] AS figures FROM (SELECT embsql_command(['evaluate', model, options]) AS answer) AS done;
+
+CREATE OR REPLACE MACRO embsql.promote(model) AS TABLE
+SELECT CAST(done.answer[1] AS BIGINT) AS live_run FROM (SELECT embsql_command(['promote', model]) AS answer) AS done;
+
+CREATE OR REPLACE MACRO embsql.rollback(model) AS TABLE
+SELECT CAST(done.answer[1] AS BIGINT) AS live_run FROM (SELECT embsql_command(['rollback', model]) AS answer) AS done;
+
+CREATE OR REPLACE MACRO embsql.drop_run(model) AS TABLE
+SELECT done.answer[1] AS status FROM (SELECT embsql_command(['drop_run', model]) AS answer) AS done;
+
+CREATE OR REPLACE MACRO embsql.forget(user_id) AS TABLE
+SELECT CAST(done.answer[1] AS BIGINT) AS rows_removed FROM (SELECT embsql_command(['forget', CAST(user_id AS VARCHAR)]) AS answer) AS done;

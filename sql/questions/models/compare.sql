@@ -1,0 +1,19 @@
+-- compare(model_a text, model_b text)
+--   -> (metric text, k int, segment text, a double, b double, difference double)
+-- Two runs beside each other, figure by figure; difference is b minus a. Both must have been evaluated.
+-- example: SELECT * FROM embsql.compare('shop', 'shop') WHERE segment = 'all' AND metric = 'ndcg';
+SELECT
+  left_run.metric AS metric,
+  left_run.k AS k,
+  left_run.segment AS segment,
+  left_run.value AS a,
+  right_run.value AS b,
+  right_run.value - left_run.value AS difference
+FROM embsql.metrics AS left_run
+JOIN embsql.metrics AS right_run
+  ON right_run.metric = left_run.metric
+  AND right_run.k = left_run.k
+  AND right_run.segment = left_run.segment
+  AND right_run.split = left_run.split
+WHERE left_run.run_id = embsql.live_run(:model_a) AND right_run.run_id = embsql.live_run(:model_b)
+ORDER BY left_run.segment, left_run.metric, left_run.k

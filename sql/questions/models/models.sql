@@ -1,0 +1,30 @@
+-- models()
+--   -> (model_name text, live_run bigint, runs bigint, algorithm text, dim int, users bigint, items bigint, trained_at timestamp, headline_metric text)
+-- Every model with its live run, how many finished runs it has, and what the live run measures.
+-- example: SELECT model_name, algorithm, dim, users, items FROM embsql.models();
+WITH finished AS (
+  SELECT run.model_name, count(*) AS runs
+  FROM embsql.runs AS run
+  WHERE run.status = 'ready'
+  GROUP BY run.model_name
+),
+headline AS (
+  SELECT figure.run_id, 'ndcg@10 ' || CAST(round(figure.value, 4) AS VARCHAR) || ' (popular ' || CAST(round(figure.popular_value, 4) AS VARCHAR) || ')' AS headline
+  FROM embsql.metrics AS figure
+  WHERE figure.metric = 'ndcg' AND figure.k = 10 AND figure.segment = 'all'
+)
+SELECT
+  model.model_name AS model_name,
+  model.live_run AS live_run,
+  CAST(coalesce(finished.runs, 0) AS BIGINT) AS runs,
+  live.algorithm AS algorithm,
+  live.dim AS dim,
+  live.users AS users,
+  live.items AS items,
+  live.finished_at AS trained_at,
+  headline.headline AS headline_metric
+FROM embsql.models AS model
+LEFT JOIN finished ON finished.model_name = model.model_name
+LEFT JOIN embsql.runs AS live ON live.run_id = model.live_run
+LEFT JOIN headline ON headline.run_id = model.live_run
+ORDER BY model.model_name

@@ -1,0 +1,36 @@
+-- runs(model text)
+--   -> (run_id bigint, status text, algorithm text, params text, metrics text, started_at timestamp, finished_at timestamp, error text)
+-- Every run of a model, newest first. status: training, ready, live, retired (was live), failed, cancelled.
+-- params is JSON, metrics reads "ndcg@10 0.1319, recall@10 0.0912".
+-- example: SELECT run_id, status, algorithm FROM embsql.runs('shop');
+WITH figures AS (
+  SELECT
+    figure.run_id,
+    string_agg(figure.metric || '@' || CAST(figure.k AS VARCHAR) || ' ' || CAST(round(figure.value, 4) AS VARCHAR), ', ' ORDER BY figure.k, figure.metric) AS metrics
+  FROM embsql.metrics AS figure
+  WHERE figure.segment = 'all'
+  GROUP BY figure.run_id
+),
+pointer AS (
+  SELECT model.live_run, model.earlier_runs
+  FROM embsql.models AS model
+  WHERE model.model_name = embsql.model_part(:model)
+)
+SELECT
+  run.run_id AS run_id,
+  CASE
+    WHEN run.run_id = pointer.live_run THEN 'live'
+    WHEN embsql.contains(pointer.earlier_runs, run.run_id) THEN 'retired'
+    ELSE run.status
+  END AS status,
+  run.algorithm AS algorithm,
+  run.params AS params,
+  figures.metrics AS metrics,
+  run.started_at AS started_at,
+  run.finished_at AS finished_at,
+  run.error AS error
+FROM embsql.runs AS run
+LEFT JOIN pointer ON TRUE
+LEFT JOIN figures ON figures.run_id = run.run_id
+WHERE run.model_name = embsql.model_part(:model) AND embsql.newest_run(:model) IS NOT NULL
+ORDER BY run.run_id DESC

@@ -1,0 +1,28 @@
+-- nearest_users(model text, to_vector vector, k int = 10)
+--   -> (user_id text, rank int, score double)
+-- Users nearest to any vector of the model's space, best first.
+-- score is the run's own similarity (dot or cosine, see embsql.runs), so a item's vector gives its scores.
+-- example: SELECT * FROM embsql.nearest_users('shop', (SELECT embedding FROM embsql.item_embedding('shop', items => ['mug-03'])), k => 3);
+WITH subject AS (
+  SELECT run.run_id, run.similarity, :to_vector AS embedding, embsql.vector_norm(:to_vector) AS norm
+  FROM embsql.runs AS run
+  WHERE run.run_id = embsql.live_run(:model)
+),
+nearest AS (
+  SELECT
+    other.user_id,
+    embsql.run_score(subject.similarity, subject.embedding, subject.norm, 0, other.embedding, other.norm, other.bias) AS score
+  FROM embsql.user_embeddings AS other
+  CROSS JOIN subject
+  WHERE other.run_id = embsql.live_run(:model)
+    AND (subject.similarity = 'dot' OR (other.norm > 0 AND subject.norm > 0))
+    AND subject.norm IS NOT NULL
+  ORDER BY score DESC, other.user_id
+  LIMIT :k
+)
+SELECT
+  nearest.user_id AS user_id,
+  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.user_id) AS INTEGER) AS rank,
+  CAST(nearest.score AS DOUBLE) AS score
+FROM nearest
+ORDER BY rank

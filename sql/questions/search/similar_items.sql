@@ -1,0 +1,24 @@
+-- similar_items(model text, for_item text, k int = 10)
+--   -> (item_id text, rank int, score double)
+-- Items nearest to one item in the model's space, best first; the item itself is left out.
+-- score is the cosine of the two vectors: 1 is the same direction. An unknown item returns no rows.
+-- example: SELECT * FROM embsql.similar_items('shop', 'mug-03', k => 3);
+WITH subject AS (
+  SELECT this.embedding, this.norm
+  FROM embsql.item_embeddings AS this
+  WHERE this.run_id = embsql.live_run(:model) AND this.item_id = :for_item AND this.norm > 0
+),
+nearest AS (
+  SELECT other.item_id, embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm) AS score
+  FROM embsql.item_embeddings AS other
+  CROSS JOIN subject
+  WHERE other.run_id = embsql.live_run(:model) AND other.item_id <> :for_item AND other.norm > 0
+  ORDER BY score DESC, other.item_id
+  LIMIT :k
+)
+SELECT
+  nearest.item_id AS item_id,
+  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.item_id) AS INTEGER) AS rank,
+  CAST(nearest.score AS DOUBLE) AS score
+FROM nearest
+ORDER BY rank

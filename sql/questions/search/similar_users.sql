@@ -1,0 +1,24 @@
+-- similar_users(model text, for_user text, k int = 10)
+--   -> (user_id text, rank int, score double)
+-- Users nearest to one user in the model's space, best first; the user itself is left out.
+-- score is the cosine of the two vectors: 1 is the same direction. An unknown user returns no rows.
+-- example: SELECT * FROM embsql.similar_users('shop', 'c0042', k => 3);
+WITH subject AS (
+  SELECT this.embedding, this.norm
+  FROM embsql.user_embeddings AS this
+  WHERE this.run_id = embsql.live_run(:model) AND this.user_id = :for_user AND this.norm > 0
+),
+nearest AS (
+  SELECT other.user_id, embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm) AS score
+  FROM embsql.user_embeddings AS other
+  CROSS JOIN subject
+  WHERE other.run_id = embsql.live_run(:model) AND other.user_id <> :for_user AND other.norm > 0
+  ORDER BY score DESC, other.user_id
+  LIMIT :k
+)
+SELECT
+  nearest.user_id AS user_id,
+  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.user_id) AS INTEGER) AS rank,
+  CAST(nearest.score AS DOUBLE) AS score
+FROM nearest
+ORDER BY rank

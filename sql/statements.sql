@@ -1,0 +1,152 @@
+-- The statements that write and keep the registry. Values are parameters.
+
+-- is_installed: whether there is anything to look at yet
+SELECT 1 AS found FROM information_schema.tables AS t WHERE t.table_schema = 'embsql' AND t.table_name = 'surface'
+
+-- surface_version: what this database was last given
+SELECT state.surface FROM embsql.surface AS state
+
+-- forget_surface: before a new version is noted
+DELETE FROM embsql.surface
+
+-- note_surface: what this database was given now
+INSERT INTO embsql.surface (surface) VALUES ($surface)
+
+-- applied: schema files already run here
+SELECT step.file_name FROM embsql.migrations AS step
+
+-- next_run: a number no other run has
+SELECT nextval('embsql.run_ids') AS run_id
+
+-- take_lease: one trainer per model; a lease whose heart stopped is taken over
+INSERT INTO embsql.leases (model_name, owner, run_id, host, pid, cancelled, heartbeat_at, expires_at)
+VALUES ($model_name, $owner, $run_id, $host, $pid, FALSE, embsql.utc_now(), embsql.utc_now() + INTERVAL 60 SECOND)
+ON CONFLICT (model_name) DO UPDATE SET
+    owner = excluded.owner, run_id = excluded.run_id, host = excluded.host, pid = excluded.pid,
+    cancelled = FALSE, heartbeat_at = excluded.heartbeat_at, expires_at = excluded.expires_at
+WHERE leases.expires_at < embsql.utc_now()
+
+-- lease: who trains a model
+SELECT
+    held.owner, held.run_id, held.host, held.pid, held.cancelled,
+    CAST(date_diff('second', held.heartbeat_at, embsql.utc_now()) AS BIGINT) AS age
+FROM embsql.leases AS held
+WHERE held.model_name = $model_name
+
+-- beat: a sign of life; changes no row once the lease is another's
+UPDATE embsql.leases
+SET heartbeat_at = embsql.utc_now(), expires_at = embsql.utc_now() + INTERVAL 60 SECOND
+WHERE model_name = $model_name AND owner = $owner
+
+-- release: the end of a lease
+DELETE FROM embsql.leases WHERE model_name = $model_name AND owner = $owner
+
+-- request_cancel: asks the trainer of a model to stop
+UPDATE embsql.leases SET cancelled = TRUE WHERE model_name = $model_name AND expires_at >= embsql.utc_now()
+
+-- know_model: the model's row, made on first use
+INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at)
+VALUES ($model_name, NULL, [], embsql.utc_now())
+ON CONFLICT (model_name) DO NOTHING
+
+-- begin_run: a run as it starts
+INSERT INTO embsql.runs (run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at)
+VALUES ($run_id, $model_name, $algorithm, $params, $source_sql, $seed, 'training', $versions, embsql.utc_now())
+
+-- finish_run: a run whose vectors are all written
+UPDATE embsql.runs
+SET status = 'ready', source_hash = $source_hash, dim = $dim, similarity = $similarity, users = $users,
+    items = $items, interactions = $interactions, checksum = $checksum, finished_at = embsql.utc_now()
+WHERE run_id = $run_id AND status = 'training'
+
+-- end_run: a run that did not get there
+UPDATE embsql.runs
+SET status = $status, error = $error, finished_at = embsql.utc_now()
+WHERE run_id = $run_id AND status = 'training'
+
+-- run_source: what a run was trained on, as a source
+SELECT past.user_id, past.item_id, past.weight, past.last_time AS event_time
+FROM embsql.interactions AS past
+WHERE past.run_id = $run_id
+
+-- explain_gate: why a ready run was not promoted
+UPDATE embsql.runs SET error = $error WHERE run_id = $run_id
+
+-- abandoned: runs of a model that say they train although nobody holds the lease
+UPDATE embsql.runs
+SET status = 'failed', error = 'the trainer stopped without a word', finished_at = embsql.utc_now()
+WHERE model_name = $model_name AND status = 'training' AND run_id <> $run_id
+
+-- run_record: one run
+SELECT
+    run.run_id, run.model_name, run.algorithm, run.params, run.source_sql, run.source_hash, run.seed, run.dim,
+    run.similarity, run.status, run.users, run.items, run.interactions, run.checksum, run.error
+FROM embsql.runs AS run
+WHERE run.run_id = $run_id
+
+-- model_record: what a model's name points at
+SELECT model.live_run, model.earlier_runs FROM embsql.models AS model WHERE model.model_name = $model_name
+
+-- model_names: every model there is
+SELECT model.model_name FROM embsql.models AS model ORDER BY model.model_name
+
+-- newest_run: the last run of a model, whatever became of it
+SELECT max(run.run_id) AS run_id FROM embsql.runs AS run WHERE run.model_name = $model_name
+
+-- promote: moves the pointer if nobody moved it meanwhile
+UPDATE embsql.models
+SET live_run = $live_run, earlier_runs = $earlier_runs, updated_at = embsql.utc_now()
+WHERE model_name = $model_name AND live_run IS NOT DISTINCT FROM $expected
+
+-- collectable: finished runs of a model that nothing points at, oldest first
+SELECT run.run_id
+FROM embsql.runs AS run
+JOIN embsql.models AS model ON model.model_name = run.model_name
+WHERE run.model_name = $model_name
+    AND run.status <> 'training'
+    AND run.run_id IS DISTINCT FROM model.live_run
+    AND NOT embsql.contains(model.earlier_runs, run.run_id)
+ORDER BY run.run_id
+
+-- log_event: one line of the audit trail
+INSERT INTO embsql.events (logged_at, model_name, run_id, event, detail)
+VALUES (embsql.utc_now(), $model_name, $run_id, $event, $detail)
+
+-- log_epoch: one figure of training
+INSERT INTO embsql.training_log (run_id, epoch, metric, value, logged_at)
+VALUES ($run_id, $epoch, $metric, $value, embsql.utc_now())
+
+-- metrics: what a run measured
+SELECT figure.metric, figure.k, figure.value, figure.popular_value
+FROM embsql.metrics AS figure
+WHERE figure.run_id = $run_id AND figure.segment = 'all'
+
+-- forget_metrics: a run is measured anew
+DELETE FROM embsql.metrics WHERE run_id = $run_id AND split = $split
+
+-- drop_item_embeddings: part of dropping a run
+DELETE FROM embsql.item_embeddings WHERE run_id = $run_id
+
+-- drop_user_embeddings: part of dropping a run
+DELETE FROM embsql.user_embeddings WHERE run_id = $run_id
+
+-- drop_interactions: part of dropping a run
+DELETE FROM embsql.interactions WHERE run_id = $run_id
+
+-- drop_training_log: part of dropping a run
+DELETE FROM embsql.training_log WHERE run_id = $run_id
+
+-- drop_metrics: part of dropping a run
+DELETE FROM embsql.metrics WHERE run_id = $run_id
+
+-- drop_validations: part of dropping a run
+DELETE FROM embsql.validations WHERE run_id = $run_id
+
+-- drop_run: part of dropping a run
+DELETE FROM embsql.runs WHERE run_id = $run_id
+
+-- forget_user_embeddings: a person's vectors, in every run
+DELETE FROM embsql.user_embeddings WHERE user_id = $user_id
+
+-- forget_user_interactions: what a person did, in every run
+DELETE FROM embsql.interactions WHERE user_id = $user_id

@@ -1,0 +1,98 @@
+"""What every algorithm promises. A new one is tested by existing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from embsql import algorithms
+from embsql.errors import BadOption, Cancelled, UnknownAlgorithm, UnknownOption
+from embsql.model import Run
+from tests.worlds import interactions, islands
+
+NAMES = algorithms.names()
+SHARED = {"dim", "epochs", "reg", "alpha", "lr", "batch_size", "negatives", "window", "seed", "device"}
+SYNONYMS = {"factors", "num_factors", "rank", "iterations", "n_iter", "regularization", "l2", "learning_rate", "lam"}
+
+
+def small(name: str, **values: object) -> algorithms.Algorithm:
+    return algorithms.make(name, {"dim": 8, **values})
+
+
+@pytest.mark.parametrize("name", NAMES)
+class TestAlgorithm:
+    def test_shapes_and_finite(self, name: str) -> None:
+        data, _, _ = islands()
+        found = small(name).fit(data, Run(seed=1))
+        assert found.users.shape == (data.n_users, 8)
+        assert found.items.shape == (data.n_items, 8)
+        assert found.users.dtype == found.items.dtype == np.float32
+        assert found.finite()
+
+    def test_same_seed_same_bytes(self, name: str) -> None:
+        data, _, _ = islands()
+        first, second = (small(name).fit(data, Run(seed=5, threads=2)).checksum() for _ in range(2))
+        assert first == second
+
+    def test_islands_do_not_mix(self, name: str) -> None:
+        """Every item's nearest neighbour lives on its own island, and so does every user's best unseen item."""
+        data, user_island, item_island = islands()
+        found = small(name).fit(data, Run(seed=2))
+        unit = found.items / np.maximum(np.linalg.norm(found.items, axis=1, keepdims=True), 1e-12)
+        cosine = unit @ unit.T - 2 * np.eye(len(unit))
+        assert (item_island[cosine.argmax(axis=1)] == item_island).all()
+        scores = found.users @ found.items.T
+        scores[data.user, data.item] = -np.inf
+        some = np.isin(np.arange(data.n_users), data.user[np.bincount(data.user)[data.user] < 10])
+        assert (item_island[scores.argmax(axis=1)] == user_island)[some].all()
+
+    def test_more_dims_than_data(self, name: str) -> None:
+        data = interactions([(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)])
+        found = algorithms.make(name, {"dim": 32}).fit(data, Run(seed=1))
+        assert found.items.shape == (3, 32)
+        assert found.finite()
+
+    def test_stops_when_asked(self, name: str) -> None:
+        def stop() -> None:
+            raise Cancelled(name="m", run_id=1)
+
+        data, _, _ = islands()
+        with pytest.raises(Cancelled):
+            small(name).fit(data, Run(seed=1, on_check=stop))
+
+    def test_reports_every_epoch(self, name: str) -> None:
+        heard: list[int] = []
+        algorithm = small(name)
+        algorithm.fit(islands()[0], Run(seed=1, on_report=lambda epoch, values: heard.append(epoch)))
+        assert heard == list(range(1, algorithm.epochs + 1))
+
+    def test_options_say_why(self, name: str) -> None:
+        for option in algorithms.options(algorithms.find(name)):
+            assert option.reason, f"{name}.{option.name} has no reason behind it"
+            assert option.name not in SYNONYMS, f"{option.name}: the shared names are {sorted(SHARED)}"
+
+    def test_docstring_is_a_manual(self, name: str) -> None:
+        assert len(algorithms.find(name).__doc__.splitlines()) > 3
+
+    def test_options_survive_a_round_trip(self, name: str) -> None:
+        made = small(name)
+        assert algorithms.make(name, dataclasses.asdict(made)) == made
+        as_text = {key: str(value) for key, value in dataclasses.asdict(made).items() if value is not None}
+        assert algorithms.make(name, as_text) == made
+
+    @pytest.mark.parametrize("value", [0, -3, "many", 1.5, float("nan")])
+    def test_bad_dim(self, name: str, value: object) -> None:
+        with pytest.raises(BadOption, match="dim"):
+            algorithms.make(name, {"dim": value})
+
+
+def test_unknown_algorithm_suggests() -> None:
+    with pytest.raises(UnknownAlgorithm, match='Did you mean "als"'):
+        algorithms.find("asl")
+
+
+def test_unknown_option_suggests() -> None:
+    with pytest.raises(UnknownOption, match='Did you mean "epochs"'):
+        algorithms.make("als", {"epoch": 3})

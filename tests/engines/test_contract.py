@@ -1,0 +1,77 @@
+"""What every engine promises: exact floats, whole transactions, ids of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from embsql import engines, registry
+from embsql.engines import Engine
+
+IDS = ["a", "A", " a", "é", "e\u0301", "🙂", "x'; DROP TABLE embsql.runs; --", '"', "\\", "\n", "007", "7", "\u202e", "ß" * 400]
+
+
+@pytest.fixture(params=["duckdb"])
+def engine(request) -> Iterator[Engine]:
+    found = engines.connect(":memory:")
+    registry.install(found)
+    yield found
+    found.close()
+
+
+def rows(n: int, d: int) -> dict[str, object]:
+    vectors = np.random.default_rng(0).standard_normal((n, d)).astype("f4")
+    ids = pa.array([f"i{k}" for k in range(n)])
+    return {"run_id": np.ones(n, "i8"), "item_id": ids, "embedding": vectors, "norm": np.ones(n, "f4"),
+            "bias": np.zeros(n, "f4"), "interactions": np.ones(n, "i4")}  # fmt: skip
+
+
+def test_floats_come_back_exactly(engine: Engine) -> None:
+    wanted = rows(1000, 17)
+    assert engine.write("item_embeddings", wanted) == 1000
+    found = engine.ask("SELECT embedding FROM embsql.item_embeddings ORDER BY CAST(item_id[2:] AS INTEGER)")
+    flat = found.column(0).combine_chunks().flatten().to_numpy()
+    assert (flat.reshape(1000, 17) == wanted["embedding"]).all()
+
+
+def test_no_rows_are_no_rows(engine: Engine) -> None:
+    assert engine.write("item_embeddings", rows(0, 3)) == 0
+    assert engine.ask("SELECT * FROM embsql.item_embeddings").num_rows == 0
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_stay_out(engine: Engine, value: float) -> None:
+    wrong = rows(3, 2) | {"norm": np.array([1, value, 1], "f4")}
+    with pytest.raises(Exception, match="CHECK"):
+        engine.write("item_embeddings", wrong)
+    assert engine.ask("SELECT * FROM embsql.item_embeddings").num_rows == 0
+
+
+def test_all_or_nothing(engine: Engine) -> None:
+    with pytest.raises(RuntimeError, match="stop"), engine.transaction():
+        engine.write("item_embeddings", rows(5, 2))
+        raise RuntimeError("stop")
+    assert engine.ask("SELECT * FROM embsql.item_embeddings").num_rows == 0
+    with engine.transaction():
+        engine.write("item_embeddings", rows(5, 2))
+    assert engine.ask("SELECT * FROM embsql.item_embeddings").num_rows == 5
+
+
+@pytest.mark.parametrize("id_", IDS)
+def test_any_text_is_an_id(engine: Engine, id_: str) -> None:
+    engine.write("item_embeddings", rows(1, 2) | {"item_id": [id_]})
+    assert engine.ask("SELECT item_id FROM embsql.item_embeddings WHERE item_id = $id", id=id_).to_pylist() == [{"item_id": id_}]
+
+
+def test_install_is_idempotent(engine: Engine) -> None:
+    engine.write("item_embeddings", rows(2, 2))
+    assert registry.install(engine) is False
+    assert engine.ask("SELECT * FROM embsql.item_embeddings").num_rows == 2
+
+
+def test_statements_count_their_rows(engine: Engine) -> None:
+    engine.write("item_embeddings", rows(4, 2))
+    assert engine.run("DELETE FROM embsql.item_embeddings WHERE item_id IN ('i1', 'i2', 'nobody')") == 2

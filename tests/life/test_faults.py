@@ -1,0 +1,217 @@
+"""What must hold when things go wrong: kills, cancels, two trainers, readers in the middle of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import embsql
+from embsql.algorithms.als import ALS
+from embsql.database import cancel
+from embsql.errors import AlreadyTraining, Cancelled, DatabaseBusy, LostLease, NotTraining
+
+EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)"
+
+
+def slow(monkeypatch: pytest.MonkeyPatch, hook) -> None:
+    """Let every training call `hook(run)` before it begins."""
+    fit = ALS.fit
+    monkeypatch.setattr(ALS, "fit", lambda self, data, run: (hook(run), fit(self, data, run))[1])
+
+
+def wait(condition, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_cancel_leaves_the_live_version(tmp_path, monkeypatch) -> None:
+    with embsql.connect(str(tmp_path / "a.duckdb")) as database:
+        first = database.train("m", EVENTS, dim=4)
+
+        def forever(run: embsql.Run) -> None:
+            while True:
+                run.check()
+                time.sleep(0.01)
+
+        slow(monkeypatch, forever)
+        caught: list[BaseException] = []
+
+        def work() -> None:
+            with embsql.connect(database.engine.second()) as second:
+                try:
+                    second.train("m", EVENTS, dim=4, seed=2)
+                except Cancelled as error:
+                    caught.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        wait(lambda: database.ask("SELECT 1 FROM embsql.leases").num_rows == 1)
+        with pytest.raises(AlreadyTraining, match=f"process {os.getpid()}"):
+            database.train("m", EVENTS, dim=4, seed=3)
+        database.cancel("m")
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+        assert caught
+        runs = database.ask("SELECT status FROM embsql.runs('m')").to_pylist()
+        assert [row["status"] for row in runs] == ["cancelled", "live"]
+        assert database.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": first.run_id}]
+        with pytest.raises(NotTraining):
+            database.cancel("m")
+
+
+def test_log_is_readable_while_it_trains(db, monkeypatch) -> None:
+    seen: list[int] = []
+    fit = ALS.fit
+
+    def watched(self, data, run):
+        report = run.on_report
+
+        def then_look(epoch, values):
+            report(epoch, values)
+            with embsql.connect(db.engine.second()) as reader:
+                seen.append(reader.ask("SELECT * FROM embsql.training_log('m')").num_rows)
+
+        run.on_report = then_look
+        return fit(self, data, run)
+
+    monkeypatch.setattr(ALS, "fit", watched)
+    db.train("m", EVENTS, dim=4, epochs=3)
+    assert seen == [1, 2, 3]
+
+
+def test_a_late_trainer_is_refused(db, monkeypatch) -> None:
+    """The lease was taken over while this one slept: its result must not be published."""
+    first = db.train("m", EVENTS, dim=4)
+
+    def robbed(run: embsql.Run) -> None:
+        with embsql.connect(db.engine.second()) as other:
+            other.engine.run("UPDATE embsql.leases SET owner = 'another'")
+
+    slow(monkeypatch, robbed)
+    with pytest.raises(LostLease):
+        db.train("m", EVENTS, dim=4, seed=2)
+    assert db.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": first.run_id}]
+    assert db.ask("SELECT count(DISTINCT run_id) AS n FROM embsql.item_embeddings").to_pylist() == [{"n": 1}]
+
+
+TRAIN = """
+import embsql, sys
+with embsql.connect(sys.argv[1]) as db:
+    print("open", flush=True)
+    for seed in range(10**6):
+        epochs = 2 if seed == 0 else int(sys.argv[2])
+        db.train("m", "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)", dim=4, epochs=epochs, seed=seed)
+        print(seed, flush=True)
+"""
+
+
+def start(path: Path, epochs: int) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(TRAIN), str(path), str(epochs)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout
+    assert process.stdout.readline() == "open\n"
+    assert process.stdout.readline()
+    return process
+
+
+@pytest.mark.parametrize("pause", [0.05, 0.13, 0.21, 0.34])
+def test_kill_at_any_moment(tmp_path, pause: float) -> None:
+    """After SIGKILL the file opens, what is live is whole, and the same command works again."""
+    path = tmp_path / "k.duckdb"
+    process = start(path, 2)
+    time.sleep(pause)
+    process.kill()
+    process.communicate()
+    with embsql.connect(str(path)) as database:
+        live = database.ask("SELECT live_run FROM embsql.models()").to_pylist()[0]["live_run"]
+        whole = database.ask(
+            "SELECT (SELECT count(*) FROM embsql.item_embeddings WHERE run_id = $n) AS items, "
+            "(SELECT count(*) FROM embsql.user_embeddings WHERE run_id = $n) AS users", n=live
+        )  # fmt: skip
+        assert whole.to_pylist() == [{"items": 53, "users": 97}]
+        strays = "SELECT 1 FROM embsql.item_embeddings WHERE run_id NOT IN (SELECT run_id FROM embsql.runs WHERE status = 'ready')"
+        assert database.ask(strays).num_rows == 0
+        assert database.train("m", EVENTS, dim=4, seed=10**7).status == "live"
+        assert database.ask("SELECT 1 FROM embsql.runs WHERE status = 'training'").num_rows == 0
+
+
+def test_interrupt_and_cancel_from_another_process(tmp_path) -> None:
+    path = tmp_path / "c.duckdb"
+    process = start(path, 10**6)
+    with pytest.raises(DatabaseBusy, match=str(process.pid)):
+        embsql.connect(str(path))
+    time.sleep(0.5)
+    cancel(str(path), "m")
+    _, errors = process.communicate(timeout=60)
+    assert "was cancelled" in errors
+    process = start(path, 10**6)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)  # a guard against hanging, not a measurement
+    assert "KeyboardInterrupt" in errors
+    with embsql.connect(str(path)) as database:
+        assert database.ask("SELECT 1 FROM embsql.leases").num_rows == 0
+
+
+def test_readers_see_one_whole_version(db) -> None:
+    """While versions change, every answer comes from one run, and nothing raises."""
+    db.train("m", EVENTS, dim=4, epochs=1, seed=0)
+    stop, problems, reads = threading.Event(), [], []
+
+    def read() -> None:
+        connection = db.engine.second()
+        ask = "SELECT (SELECT count(*) FROM embsql.item_embedding('m')), count(*) FROM embsql.recommend('m', '5', k => 7, exclude_seen => FALSE)"
+        while not stop.is_set():
+            try:
+                reads.append(connection.execute(ask).fetchall())
+            except duckdb.Error as error:
+                problems.append(error)
+        connection.close()
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for seed in range(1, 8):
+        db.train("m", EVENTS, dim=4, epochs=1, seed=seed)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    assert len(reads) > 20
+    assert {tuple(read[0]) for read in reads} == {(53, 7)}
+
+
+def test_many_trainers_of_many_models(db) -> None:
+    """Run numbers never clash and promotions never get lost."""
+    problems: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            with embsql.connect(db.engine.second()) as mine:
+                for seed in range(3):
+                    mine.train(f"m{number}", EVENTS, dim=4, epochs=1, seed=seed)
+        except BaseException as error:  # noqa: BLE001 - carried to the test's own thread
+            problems.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not problems
+    rows = db.ask("SELECT live_run, runs FROM embsql.models()").to_pylist()
+    assert len({row["live_run"] for row in rows}) == 6
+    assert {row["runs"] for row in rows} == {3}

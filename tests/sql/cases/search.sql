@@ -1,0 +1,52 @@
+-- nearest by angle, the item itself left out, the item without a direction left out
+SELECT * FROM embsql.similar_items('compass', 'east', k => 3);
+--= it's "odd" 🙂 | 1 | 0.8944272
+--= northeast | 2 | 0.7071068
+--= north | 3 | 0.0
+
+-- all others when k exceeds them; opposite is -1
+SELECT item_id, rank, score FROM embsql.similar_items('compass', 'east', k => 99) WHERE rank > 3;
+--= west | 4 | -1.0
+
+-- an unknown item has no neighbours
+SELECT * FROM embsql.similar_items('compass', 'atlantis');
+
+-- an item without a direction has no neighbours
+SELECT * FROM embsql.similar_items('compass', 'nowhere');
+
+-- a quote, quotes and an emoji in an id are an id
+SELECT * FROM embsql.similar_items('compass', 'it''s "odd" 🙂', k => 1);
+--= northeast | 1 | 0.9486833
+
+-- users: a zero vector is nobody's neighbour
+SELECT * FROM embsql.similar_users('compass', 'ada');
+--= cyd | 1 | 0.7071068
+--= bob | 2 | 0.0
+
+-- by dot product and bias
+SELECT * FROM embsql.nearest_items('compass', [0.0, 1.0], k => 3);
+--= north | 1 | 1.0
+--= northeast | 2 | 1.0
+--= west | 3 | 0.5
+
+-- by cosine, in a model whose similarity it is
+SELECT * FROM embsql.nearest_items('angles', [0.0, 5.0], k => 2);
+--= north | 1 | 1.0
+--= northeast | 2 | 0.7071068
+
+-- users nearest to a vector that is asked for in the call
+SELECT * FROM embsql.nearest_users('compass', (SELECT embedding FROM embsql.item_embedding('compass', items => ['north'])), k => 2);
+--= cyd | 1 | 4.0
+--= bob | 2 | 2.0
+
+-- vectors by id; unknown ids left out
+SELECT item_id, embedding[1], norm, bias FROM embsql.item_embedding('compass', items => ['west', 'atlantis']);
+--= west | -2.0 | 2.0 | 0.5
+
+-- all vectors
+SELECT count(*) FROM embsql.user_embedding('compass', users => NULL);
+--= 4
+
+-- a pinned run
+SELECT count(*) FROM embsql.item_embedding('angles@2');
+--= 6

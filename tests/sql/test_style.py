@@ -1,0 +1,76 @@
+"""The rules that keep one text right on every engine, and every header true."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from embsql import surface
+from embsql.errors import BadSurface
+
+QUESTIONS = surface.questions()
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_question_keeps_the_rules(name: str) -> None:
+    assert list(surface.check(QUESTIONS[name])) == []
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_answer_has_the_declared_columns(known, name: str) -> None:
+    question = QUESTIONS[name]
+    call = re.search(rf"embsql\.{name}\(.*\)", question.example)[0].replace("'shop'", "'compass'")
+    # The call alone, whatever the example does with it: cut at the bracket that closes it.
+    depth = 0
+    for position, letter in enumerate(call):
+        depth += {"(": 1, ")": -1}.get(letter, 0)
+        if letter == ")" and depth == 0:
+            call = call[: position + 1]
+            break
+    sql = f"SELECT {call} AS value" if question.scalar else f"SELECT * FROM {call}"
+    described = known.ask(f"DESCRIBE {sql}").to_pylist()
+    types = [row["column_type"] for row in described]
+    assert types == [surface.TYPES[type_] for _, type_ in question.columns]
+    if not question.scalar:
+        assert [row["column_name"] for row in described] == [column for column, _ in question.columns]
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_database_explains_the_question(known, name: str) -> None:
+    comment = known.ask(
+        "SELECT comment FROM duckdb_functions() WHERE schema_name = 'embsql' AND function_name = $name", name=name
+    ).to_pylist()[0]["comment"]
+    assert comment.startswith(QUESTIONS[name].signature)
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("SELECT t.item_id AS item_id FROM embsql.item_embeddings AS t WHERE t.item_id = :other", "arguments declared"),
+        ("SELECT item_id AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k", "no table alias"),
+        ("SELECT t.norm AS norm FROM embsql.item_embeddings AS t WHERE t.norm = :k", "declares"),
+        ("SELECT hash(t.item_id) AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k", "not in the portable"),
+        ("SELECT t.k AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k", "share a column's name"),
+    ],
+)
+def test_rules_notice(body: str, complaint: str) -> None:
+    arguments = (surface.Argument("k", "int", "10"),)
+    question = surface.Question("q", "search", arguments, (("item_id", "text"),), False, "", "", body)
+    assert any(complaint in problem for problem in surface.check(question))
+
+
+def test_malformed_header_names_the_file(tmp_path) -> None:
+    (tmp_path / "broken.sql").write_text("-- other(model text)\nSELECT 1")
+    with pytest.raises(BadSurface, match="broken.sql"):
+        surface.read(tmp_path / "broken.sql")
+
+
+@pytest.mark.parametrize("name", sorted(set(QUESTIONS) - {"models"}))
+def test_unknown_model_raises_and_suggests(known, name: str) -> None:
+    arguments = ["'compas'" if argument.name.startswith("model") else {"text": "'ada'", "text[]": "['ada']", "int": "1",
+                 "vector": "[1.0, 0.0]"}[argument.type]
+                 for argument in QUESTIONS[name].arguments if argument.default is None]  # fmt: skip
+    call = f"embsql.{name}({', '.join(arguments)})"
+    with pytest.raises(Exception, match='no model named "compas".*Did you mean "compass"'):
+        known.ask(f"SELECT {call}" if QUESTIONS[name].scalar else f"SELECT * FROM {call}")

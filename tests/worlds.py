@@ -1,0 +1,84 @@
+"""Toy worlds whose right answers are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+import embsql
+from embsql.algorithms._pairs import by_pair
+from embsql.data import Interactions
+from embsql.registry import say
+
+
+def interactions(pairs: list[tuple[int, int]], weights: list[float] | None = None) -> Interactions:
+    """Interactions from (user, item) numbers; ids are u000, i000, ..."""
+    user = np.array([u for u, _ in pairs], np.int32)
+    item = np.array([i for _, i in pairs], np.int32)
+    weight = np.ones(len(pairs)) if weights is None else np.array(weights, np.float64)
+    shape = (int(user.max()) + 1, int(item.max()) + 1)
+    columns = by_pair(user, item, weight, None, shape, average=False)
+    users, items = (pa.array([f"{letter}{n:03d}" for n in range(size)]) for letter, size in zip("ui", shape, strict=True))
+    return Interactions(*columns, users, items)
+
+
+def checkerboard(n: int = 50) -> tuple[Interactions, list[tuple[int, int]]]:
+    """Even users meet even items, odd meet odd, each but one: (what is known, the pairs left out)."""
+    held = [(u, (u + 2) % n if (u + 2) % n % 2 == u % 2 else u) for u in range(n)]
+    pairs = [(u, i) for u in range(n) for i in range(n) if u % 2 == i % 2 and (u, i) not in held]
+    return interactions(pairs), held
+
+
+def islands(islands: int = 4, users: int = 15, items: int = 10, seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
+    """Groups that share nothing: (interactions, island of each user, island of each item)."""
+    rng = np.random.default_rng(seed)
+    pairs = [
+        (g * users + u, g * items + int(i))
+        for g in range(islands)
+        for u in range(users)
+        for i in rng.choice(items, 6, replace=False)
+    ]
+    pairs += [(g * users, g * items + i) for g in range(islands) for i in range(items)]
+    return interactions(pairs), np.repeat(np.arange(islands), users), np.repeat(np.arange(islands), items)
+
+
+ITEMS = {  # id: (vector, bias, how many users)
+    "east": ([1.0, 0.0], 0.0, 3), "north": ([0.0, 1.0], 0.0, 2), "northeast": ([1.0, 1.0], 0.0, 2),
+    "west": ([-2.0, 0.0], 0.5, 1), "nowhere": ([0.0, 0.0], 0.25, 1), "it's \"odd\" 🙂": ([0.5, 0.25], 0.0, 1),
+}  # fmt: skip
+USERS = {  # id: (vector, bias, how many items)
+    "ada": ([1.0, 0.0], 0.0, 2), "bob": ([0.0, 2.0], 0.0, 1), "cyd": ([3.0, 3.0], 1.0, 2), "nil": ([0.0, 0.0], 0.0, 1),
+}  # fmt: skip
+SEEN = [("ada", "east", 2.0), ("ada", "north", 1.0), ("bob", "north", 1.0), ("cyd", "east", 1.0), ("cyd", "west", 4.0),
+        ("nil", "northeast", 1.0)]  # fmt: skip
+
+
+def known_run(database: embsql.Database) -> None:
+    """Write the two models with the vectors above, as training would have."""
+    for run_id, (name, similarity) in enumerate([("compass", "dot"), ("angles", "cosine")], 1):
+        _registered(database, run_id, name, similarity)
+        for entity, rows in (("item", ITEMS), ("user", USERS)):
+            _embeddings(database, run_id, entity, rows, biased=similarity == "dot")
+        users, items, weights = zip(*SEEN, strict=True)
+        pairs = {"user_id": list(users), "item_id": list(items), "weight": np.array(weights, "f4")}
+        database.engine.write("interactions", {"run_id": [run_id] * len(SEEN), **pairs})
+        database.promote(f"{name}@{run_id}")
+
+
+def _registered(database: embsql.Database, run_id: int, name: str, similarity: str) -> None:
+    engine = database.engine
+    say(engine, "know_model", model_name=name)
+    say(engine, "begin_run", run_id=run_id, model_name=name, algorithm="als", params="{}", source_sql="", seed=1, versions="{}")
+    say(engine, "finish_run", run_id=run_id, source_hash="", dim=2, similarity=similarity, users=len(USERS),
+        items=len(ITEMS), interactions=len(SEEN), checksum="")  # fmt: skip
+
+
+def _embeddings(database: embsql.Database, run_id: int, entity: str, rows: dict[str, Any], *, biased: bool) -> None:
+    vectors = np.array([vector for vector, _, _ in rows.values()], "f4")
+    database.engine.write(f"{entity}_embeddings", {
+        "run_id": [run_id] * len(rows), f"{entity}_id": list(rows), "embedding": vectors,
+        "norm": np.linalg.norm(vectors, axis=1), "bias": [bias if biased else 0.0 for _, bias, _ in rows.values()],
+        "interactions": [count for _, _, count in rows.values()],
+    })  # fmt: skip
