@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ import click
 
 from embsql import algorithms, surface
 from embsql.database import Database, cancel, connect
-from embsql.errors import EmbsqlError, NotASelect
+from embsql.errors import EmbsqlError
 
 
 class Main(click.Group):
@@ -118,7 +117,7 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 @click.option("--force", is_flag=True, help="Train although nothing changed.")
 @click.option("--no-gate", "gate", flag_value=False, default=True, help="Make it live whatever was measured.")
 @click.pass_context
-def train(ctx: click.Context, model: str, source: str, **given: Any) -> None:
+def train(ctx: click.Context, /, model: str, source: str, **given: Any) -> None:
     """Train MODEL and make it live. The algorithm's own options follow as --name value, for example --dim 64."""
     with _open(ctx) as database:
         run = database.train(model, source, progress=True, **given, **_extra(ctx.args))
@@ -127,9 +126,9 @@ def train(ctx: click.Context, model: str, source: str, **given: Any) -> None:
         raise click.ClickException(f"run {run.run_id} was not made live: {run.refused}")
 
 
-def _extra(words: list[str]) -> dict[str, str]:
+def _extra(words: list[str]) -> dict[str, Any]:
     """--dim 64 --reg=0.1 -> {"dim": "64", "reg": "0.1"}"""
-    options: dict[str, str] = {}
+    options: dict[str, Any] = {}
     rest = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
     while rest:
         name, value = rest.pop(0), rest.pop(0) if rest else ""
@@ -240,7 +239,7 @@ def _first_line(cls: type[Any]) -> str:
 @click.option("--weight-col", help="Name of the weight column in --data.")
 @click.option("--time-col", help="Name of the time column in --data: a timestamp, a date or a whole number.")
 @click.pass_context
-def demo(ctx: click.Context, data: str | None, **columns: str | None) -> None:
+def demo(ctx: click.Context, /, data: str | None, **columns: str | None) -> None:
     """Train on a small generated shop (or your file), ask ten questions, and say what to try next."""
     from embsql.demo import run
 

@@ -11,7 +11,7 @@ from embsql.database import Database, connect
 from embsql.table import draw
 
 Say = Callable[[str], None]
-SHOP = {"user_col": "customer_id", "weight_col": "quantity", "time_col": "ordered_at"}
+SHOP: dict[str, Any] = {"user_col": "customer_id", "weight_col": "quantity", "time_col": "ordered_at"}
 
 
 def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -> None:
@@ -24,7 +24,8 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
         else:
             say(f"Your interactions: {data}")
             trained = database.train("demo", data, evaluate=True, gate=False, **_named(columns))
-        say(f"Trained and measured in {time.perf_counter() - begin:.1f} s: run {trained.run_id} of model demo is live.\n")
+        seconds = time.perf_counter() - begin
+        say(f"Trained and measured in {seconds:.1f} s: run {trained.run_id} of model demo is live.\n")
         _ask(database, say)
     say(surface.text("demo/next.txt").replace("PATH", path))
 

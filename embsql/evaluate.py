@@ -9,7 +9,7 @@ import numpy as np
 
 from embsql import baselines, metrics
 from embsql.data import Embeddings, Int32, Int64, Interactions, Rows
-from embsql.errors import UnknownMetric, suggestion
+from embsql.errors import NotEvaluated, UnknownMetric, suggestion
 from embsql.metrics import Float64
 from embsql.splits import Mask
 
@@ -71,7 +71,9 @@ class Exam:
 
     @classmethod
     def of(cls, train: Interactions, held_out: Interactions, *, k: Sequence[int] = (10, 20), threads: int = 1) -> Exam:
-        """Make a split ready; takes the time of the baselines."""
+        """Make a split ready; takes the time of the baselines. Raises NotEvaluated for a k below 1."""
+        if min(k, default=0) < 1:
+            raise NotEvaluated(name="the model", reason=f"every k must be at least 1, got {list(k)}")
         users = np.unique(held_out.user)  # (m,)
         seen, relevant = _rows(train.by_user(), users), _rows(held_out.by_user(), users)
         popular = _only_known(baselines.popular(train, seen, max(k)), seen)  # (m, max k)
@@ -128,7 +130,11 @@ class Exam:
         return figures
 
     def _segments(self) -> Iterator[tuple[str, Mask, Mask]]:
-        """Name, users asked (m,) and items (n_items,) of every segment."""
+        """Name, users asked (m,) and items (n_items,) of every segment.
+
+        The figures of a segment of items take only its held-out items for right. Users who are not new are
+        light up to the median of their training pairs, and heavy above it.
+        """
         pairs = self.seen.counts  # (m,)
         everyone, everything = np.ones(len(pairs), bool), np.ones(len(self.counts), bool)
         new, head = pairs <= NEW, _head(self.counts)

@@ -60,7 +60,9 @@ class Lease:
         self._interrupt.watch()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._interrupt.unwatch()
         retry(self.engine, lambda: self._say("release", owner=self.owner))
         if self._marker:
@@ -159,4 +161,4 @@ def cancel_elsewhere(path: str, model_name: str, busy: DatabaseBusy) -> None:
 
 def marker(path: str, model_name: str) -> Path | None:
     """A file beside the database whose presence asks the trainer of a model, in whichever process, to stop."""
-    return None if path in ("", ":memory:") else Path(f"{os.path.abspath(path)}.cancel-{model_name}")
+    return None if path in ("", ":memory:") else Path(f"{Path(path).resolve()}.cancel-{model_name}")

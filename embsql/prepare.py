@@ -87,9 +87,7 @@ def _problem(census: dict[str, Any], tables: dict[str, pa.Table], *, explicit: b
 
 
 def _bad_weights(census: dict[str, Any], column: str, kind: str, remedy: str, model: str) -> BadWeights:
-    return BadWeights(
-        rows=census[column], kind=kind, example=census[f"{column}_example"], remedy=remedy, model=model
-    )
+    return BadWeights(rows=census[column], kind=kind, example=census[f"{column}_example"], remedy=remedy, model=model)
 
 
 def _interactions(tables: dict[str, pa.Table], *, explicit: bool, has_time: bool) -> Interactions:
@@ -127,19 +125,19 @@ def _finding(name: str, affected: int, severity: str, hint: str, example: str | 
 
 def _of_rows(census: dict[str, Any], explicit: bool) -> Iterator[Finding]:
     """What the rows themselves look like."""
-    yield Finding("rows", "info" if census["rows"] else "error", census["rows"], hint="rows the source returned")
     left_out = "left out; say WHERE {0} IS NOT NULL to silence this"
-    yield _finding("missing user id", census["null_user"] + census["empty_user"], "warning", left_out.format("user_id"))
-    yield _finding("missing item id", census["null_item"] + census["empty_item"], "warning", left_out.format("item_id"))
+    no_user, no_item = (census[f"null_{entity}"] + census[f"empty_{entity}"] for entity in ("user", "item"))
+    yield Finding("rows", "info" if census["rows"] else "error", census["rows"], hint="rows the source returned")
+    yield _finding("missing user id", no_user, "warning", left_out.format("user_id"))
+    yield _finding("missing item id", no_item, "warning", left_out.format("item_id"))
     yield _finding("missing weight", census["null_weight"], "warning", left_out.format("weight"))
-    if not explicit:
-        yield _finding("zero weight", census["zero_weight"], "info", "left out: a weight of zero is no interaction")
-        yield _finding("negative weight", census["negative"], "error",
-                       "evidence cannot be negative; filter returns out, or train with feedback = explicit",
-                       census["negative_example"])  # fmt: skip
     yield _finding("weight not finite", census["infinite"], "error", "mend the SELECT", census["infinite_example"])
     yield _finding("missing time", _without_time(census), "warning", "counted as older than every other row")
     yield _finding("time in the future", census["future_time"], "warning", "a wrong clock or a planned order?")
+    if not explicit:
+        refunds = "evidence cannot be negative; filter returns out, or train with feedback = explicit"
+        yield _finding("zero weight", census["zero_weight"], "info", "left out: a weight of zero is no interaction")
+        yield _finding("negative weight", census["negative"], "error", refunds, census["negative_example"])
 
 
 def _without_time(census: dict[str, Any]) -> int:
@@ -149,30 +147,36 @@ def _without_time(census: dict[str, Any]) -> int:
 
 def _of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:
     """Ids that look like one thing spelled twice."""
+    hint = "differ only by case or spaces; mend with lower(trim(...)) if they are one"
     for entity in ("user", "item"):
         twins = tables[f"alike_{entity}s"].to_pylist()[0]
-        yield _finding(f"{entity} ids alike", twins["groups"], "warning",
-                       "differ only by case or spaces; mend with lower(trim(...)) if they are one", twins["example"])  # fmt: skip
+        yield _finding(f"{entity} ids alike", twins["groups"], "warning", hint, twins["example"])
 
 
 def _of_pairs(data: Interactions, rows: int) -> Iterator[Finding]:
     """What the interactions look like once they are pairs."""
-    per_user, per_item = np.bincount(data.user), np.bincount(data.item)  # (n_users,), (n_items,)
+    lonely = int((np.bincount(data.user) == 1).sum())
     yield _finding("repeated pairs", rows - len(data), "info", "rows of one user and item were added up")
-    yield _finding("users with one item", int((per_user == 1).sum()), "info",
-                   "they can be served but neither held out nor learned much from")  # fmt: skip
+    yield _finding("users with one item", lonely, "info", "they can be served but not held out, and teach little")
+    yield _of_the_top_item(data)
+    yield _of_weights(data)
+
+
+def _of_the_top_item(data: Interactions) -> Finding:
+    """An item that most users met says nothing about any of them."""
+    per_item = np.bincount(data.item)  # (n_items,)
     top = int(per_item.argmax())
-    share = per_item[top] / max(1, data.n_users)
-    yield _finding("item met by most users", int(per_item[top]) if share > 0.5 and data.n_items > 2 else 0, "warning",
-                   f"{share:.0%} of the users met it; a delivery fee or a default?", data.items[top].as_py())  # fmt: skip
-    yield from _of_weights(data)
+    share = per_item[top] / data.n_users
+    affected = int(per_item[top]) if share > 0.5 and data.n_items > 2 else 0
+    hint = f"{share:.0%} of the users met it; a delivery fee or a default?"
+    return _finding("item met by most users", affected, "warning", hint, data.items[top].as_py())
 
 
-def _of_weights(data: Interactions) -> Iterator[Finding]:
+def _of_weights(data: Interactions) -> Finding:
     """Weights that would drown the others."""
     median = float(np.median(data.weight))
-    outliers = data.weight > OUTLIER * max(median, np.finfo(np.float32).tiny)
+    outliers = int((data.weight > OUTLIER * max(median, 1e-30)).sum())
     worst = int(data.weight.argmax())
     pair = f"user {data.users[data.user[worst]]}, item {data.items[data.item[worst]]}, weight {data.weight[worst]:g}"
-    yield _finding("outlier weight", int(outliers.sum()), "warning",
-                   f"over {OUTLIER} times the median of {median:g}; ln(1 + weight) tames them", pair)  # fmt: skip
+    hint = f"over {OUTLIER} times the median of {median:g}; ln(1 + weight) tames them"
+    return _finding("outlier weight", outliers, "warning", hint, pair)

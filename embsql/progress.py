@@ -28,7 +28,12 @@ def _bar(plan: Any) -> Iterator[Listener]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     epochs = plan.algorithm.epochs * (2 if plan.evaluate else 1)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(f"{plan.model_name} ({plan.algorithm.name})", total=epochs, figures="")
         yield lambda _, values: progress.update(task, advance=1, figures=_figures(values))
@@ -36,7 +41,9 @@ def _bar(plan: Any) -> Iterator[Listener]:
 
 def _line(plan: Any) -> Listener:
     def listener(epoch: int, values: dict[str, float]) -> None:
-        print(f"{plan.model_name} epoch {epoch}/{plan.algorithm.epochs} {_figures(values)}", file=sys.stderr, flush=True)
+        print(
+            f"{plan.model_name} epoch {epoch}/{plan.algorithm.epochs} {_figures(values)}", file=sys.stderr, flush=True
+        )
 
     return listener
 

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 from embsql import surface
 from embsql.engines import Engine
 from embsql.errors import (
-    BadModelName, NothingLive, NothingToRollBack, RunIsLive, RunNotReady, UnknownModel, UnknownRun, suggestion,
+    BadModelName,
+    NothingLive,
+    NothingToRollBack,
+    RunIsLive,
+    RunNotReady,
+    UnknownModel,
+    UnknownRun,
+    suggestion,
 )  # fmt: skip
 from embsql.jobs import retry
 
@@ -118,7 +126,7 @@ def promote(engine: Engine, reference: str) -> int:
         earlier = [past for past in [*before["earlier_runs"], live] if past not in (None, run_id)]
         return live == run_id or _point(engine, name, live, run_id, earlier[-KEEP:])
 
-    _until_moved(engine, move)
+    _until_moved(move)
     event(engine, name, run_id, "promote")
     return int(run_id)
 
@@ -134,7 +142,7 @@ def rollback(engine: Engine, model_name: str) -> int:
         gone[:] = [before["earlier_runs"][-1]]
         return _point(engine, model_name, before["live_run"], gone[0], before["earlier_runs"][:-1])
 
-    _until_moved(engine, move)
+    _until_moved(move)
     event(engine, model_name, gone[0], "rollback")
     return gone[0]
 
@@ -145,7 +153,7 @@ def _point(engine: Engine, name: str, expected: int | None, live: int, earlier: 
     return retry(engine, lambda: say(engine, "promote", **values)) == 1
 
 
-def _until_moved(engine: Engine, move: Any) -> None:
+def _until_moved(move: Callable[[], bool]) -> None:
     while not move():  # another promotion came between: look again
         pass
 

@@ -39,13 +39,14 @@ def _items(rng: np.random.Generator, per_aisle: int) -> dict[str, NDArray[np.int
     """Style (aisles, per_aisle) and launch day (aisles, per_aisle): one product in four comes later."""
     shape = (len(AISLES), per_aisle)
     late = rng.random(shape) < 0.25
-    return {"style": rng.integers(len(STYLES), size=shape), "launch": np.where(late, rng.integers(1, DAYS - 60, shape), 0)}
+    launch = np.where(late, rng.integers(1, DAYS - 60, shape), 0)  # (aisles, per_aisle)
+    return {"style": rng.integers(len(STYLES), size=shape), "launch": launch}
 
 
 def _season(day: NDArray[np.int64]) -> NDArray[np.float64]:
     """How well each aisle sells on a day: (n,) -> (n, aisles), highest in the aisle's peak month."""
     month = day[:, None] / 30.4  # (n, 1)
-    return 1.2 + np.cos((month - np.array(PEAK)) * 2 * np.pi / 12)  # (n, aisles)
+    return np.asarray(1.2 + np.cos((month - np.array(PEAK)) * 2 * np.pi / 12))  # (n, aisles)
 
 
 def _appeal(
@@ -60,7 +61,7 @@ def _appeal(
 def _choose(rng: np.random.Generator, weight: NDArray[np.float64]) -> NDArray[np.int64]:
     """One column per row, drawn in proportion to the weights: (n, m) -> (n,)."""
     total = np.cumsum(weight, axis=1)  # (n, m)
-    return (rng.random((len(total), 1)) * total[:, -1:] > total).sum(axis=1)
+    return np.asarray((rng.random((len(total), 1)) * total[:, -1:] > total).sum(axis=1))
 
 
 def _item_table(items: dict[str, NDArray[np.int64]]) -> pa.Table:

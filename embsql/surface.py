@@ -162,7 +162,7 @@ def prepare(engine: str, facts: dict[str, Any]) -> str:
 def _template(name: str) -> Any:
     import jinja2  # here, because asking questions needs no templates
 
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701 - SQL, not HTML
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701 - no HTML
     return environment.from_string(text(name))
 
 
@@ -190,7 +190,20 @@ def version(engine: str) -> str:
 
 # --- rules ---------------------------------------------------------------------------------------
 
-FUNCTIONS = {"count", "sum", "coalesce", "round", "row_number", "string_agg", "cast", "case", "exists", "if", "greatest", "nullif"}
+FUNCTIONS = {
+    "count",
+    "sum",
+    "coalesce",
+    "round",
+    "row_number",
+    "string_agg",
+    "cast",
+    "case",
+    "exists",
+    "if",
+    "greatest",
+    "nullif",
+}
 
 
 def check(question: Question) -> Iterator[str]:
@@ -199,7 +212,7 @@ def check(question: Question) -> Iterator[str]:
     from sqlglot import exp
 
     bound = re.sub(r"(?<!:):([a-z_]\w*)", r"$\1", question.body)
-    tree = sqlglot.parse_one(bound, read="duckdb")
+    tree: Any = sqlglot.parse_one(bound, read="duckdb")
     used = {node.name for node in tree.find_all(exp.Parameter, exp.Placeholder)}
     declared = {argument.name for argument in question.arguments}
     columns = {node.name for node in tree.find_all(exp.Column)}

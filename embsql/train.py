@@ -27,7 +27,7 @@ from embsql.errors import Cancelled, Diverged, TooFew
 from embsql.evaluate import Metric, gate, measure
 from embsql.jobs import Lease, retry
 from embsql.model import Columns, Run, usable_cores
-from embsql.prepare import Finding, Prepared, prepare
+from embsql.prepare import Finding, prepare
 from embsql.registry import look, say
 from embsql.splits import named, split
 
@@ -41,7 +41,7 @@ class Plan:
     model_name: str
     source: str
     algorithm: Algorithm
-    columns: Columns = Columns()
+    columns: Columns = field(default_factory=Columns)
     seed: int = 42
     threads: int = field(default_factory=usable_cores)
     device: str = "cpu"
@@ -70,7 +70,7 @@ def train(engine: Engine, plan: Plan, listener: Listener | None = None) -> Run:
         run = Run(plan.seed, plan.threads, plan.device, run_id, plan.model_name, on_check=lease.check)
         run.on_report = _reporter(engine, run_id, listener)
         _begin(engine, plan, run_id)
-        with _recorded(engine, plan, run_id):
+        with _recorded(engine, run_id):
             _live(engine, plan, run, lease)
     registry.collect(engine, plan.model_name)
     return run
@@ -92,7 +92,7 @@ def _versions(plan: Plan) -> dict[str, Any]:
 
 
 @contextmanager
-def _recorded(engine: Engine, plan: Plan, run_id: int) -> Iterator[None]:
+def _recorded(engine: Engine, run_id: int) -> Iterator[None]:
     """Write down how a run ended when it ended badly."""
     try:
         yield
@@ -162,8 +162,9 @@ def _hash(plan: Plan, data: Interactions) -> str:
 def _unchanged(engine: Engine, plan: Plan, run: Run, source_hash: str) -> bool:
     """Whether the live run came of the same input and options; then `run` becomes that run."""
     live = registry.live(engine, plan.model_name)
-    record = look(engine, "run_record", run_id=live)[0] if live is not None else None
-    if record is None or record["source_hash"] != source_hash or (plan.evaluate and not _measured(engine, live)):
+    if live is None or look(engine, "run_record", run_id=live)[0]["source_hash"] != source_hash:
+        return False
+    if plan.evaluate and not _measured(engine, live):
         return False
     registry.discard(engine, int(run.run_id or 0))
     run.run_id, run.status, run.skipped = live, "live", True
@@ -185,13 +186,21 @@ def _fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
 
 
 def _write(
-    engine: Engine, plan: Plan, run: Run, data: Interactions, embeddings: Embeddings, source_hash: str, figures: list[Metric]
+    engine: Engine,
+    plan: Plan,
+    run: Run,
+    data: Interactions,
+    embeddings: Embeddings,
+    source_hash: str,
+    figures: list[Metric],
 ) -> None:
     """Everything of a run in one transaction: all of it becomes visible to the registry, or nothing."""
     sums = {"source_hash": source_hash, "checksum": embeddings.checksum()}
     with engine.transaction():
-        engine.write("user_embeddings", _side(run, "user", data.users, embeddings.users, embeddings.user_bias, data.user))
-        engine.write("item_embeddings", _side(run, "item", data.items, embeddings.items, embeddings.item_bias, data.item))
+        users = _side(run, "user", data.users, embeddings.users, embeddings.user_bias, data.user)
+        items = _side(run, "item", data.items, embeddings.items, embeddings.item_bias, data.item)
+        engine.write("user_embeddings", users)
+        engine.write("item_embeddings", items)
         engine.write("interactions", _pairs(run, data))
         if figures:
             engine.write("metrics", _metrics(run, named(data, plan.split), figures))

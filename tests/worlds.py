@@ -20,7 +20,9 @@ def interactions(pairs: list[tuple[int, int]], weights: list[float] | None = Non
     weight = np.ones(len(pairs)) if weights is None else np.array(weights, np.float64)
     shape = (int(user.max()) + 1, int(item.max()) + 1)
     columns = by_pair(user, item, weight, None, shape, average=False)
-    users, items = (pa.array([f"{letter}{n:03d}" for n in range(size)]) for letter, size in zip("ui", shape, strict=True))
+    users, items = (
+        pa.array([f"{letter}{n:03d}" for n in range(size)]) for letter, size in zip("ui", shape, strict=True)
+    )
     return Interactions(*columns, users, items)
 
 
@@ -31,7 +33,9 @@ def checkerboard(n: int = 50) -> tuple[Interactions, list[tuple[int, int]]]:
     return interactions(pairs), held
 
 
-def islands(islands: int = 4, users: int = 15, items: int = 10, seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
+def islands(
+    islands: int = 4, users: int = 15, items: int = 10, seed: int = 0
+) -> tuple[Interactions, np.ndarray, np.ndarray]:
     """Groups that share nothing: (interactions, island of each user, island of each item)."""
     rng = np.random.default_rng(seed)
     pairs = [
@@ -70,7 +74,17 @@ def known_run(database: embsql.Database) -> None:
 def _registered(database: embsql.Database, run_id: int, name: str, similarity: str) -> None:
     engine = database.engine
     say(engine, "know_model", model_name=name)
-    say(engine, "begin_run", run_id=run_id, model_name=name, algorithm="als", params="{}", source_sql="", seed=1, versions="{}")
+    say(
+        engine,
+        "begin_run",
+        run_id=run_id,
+        model_name=name,
+        algorithm="als",
+        params="{}",
+        source_sql="",
+        seed=1,
+        versions="{}",
+    )
     say(engine, "finish_run", run_id=run_id, source_hash="", dim=2, similarity=similarity, users=len(USERS),
         items=len(ITEMS), interactions=len(SEEN), checksum="")  # fmt: skip
 

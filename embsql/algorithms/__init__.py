@@ -10,10 +10,12 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import math
 import pkgutil
 import re
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
@@ -40,7 +42,7 @@ class Algorithm(Protocol):
         """Train on the data."""
 
 
-Class = TypeVar("Class", bound=type)
+Class = TypeVar("Class", bound=type[Any])
 
 
 def algorithm(cls: Class) -> Class:
@@ -115,12 +117,11 @@ def _cast(algorithm: str, option: Option, value: Any) -> Any:
         if value is None or str(value).lower() == "none":
             return None
         option = dataclasses.replace(option, type=next(t for t in choices if t is not type(None)))
-    kinds = {int: _integer, float: float, bool: _boolean, str: str}
+    read, words = READERS[option.type]
     try:
-        return kinds[option.type](value)
-    except (TypeError, ValueError):
-        words = {int: "a whole number", float: "a number", bool: "true or false"}
-        raise BadOption(algorithm=algorithm, name=option.name, allowed=words[option.type], value=repr(value)) from None
+        return read(value)
+    except (TypeError, ValueError, KeyError, OverflowError):
+        raise BadOption(algorithm=algorithm, name=option.name, allowed=words, value=repr(value)) from None
 
 
 def _one_of(algorithm: str, option: Option, value: Any, choices: tuple[Any, ...]) -> Any:
@@ -131,14 +132,29 @@ def _one_of(algorithm: str, option: Option, value: Any, choices: tuple[Any, ...]
 
 
 def _integer(value: Any) -> int:
-    if isinstance(value, bool) or int(float(value)) != float(value):
+    number = float(value)
+    if isinstance(value, bool) or number != int(number):
         raise ValueError(value)
-    return int(float(value))
+    return int(number)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(value)
+    return number
 
 
 def _boolean(value: Any) -> bool:
-    return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()] if str(value).lower() in (
-        "true", "false", "1", "0") else _integer("no")  # fmt: skip
+    return {"true": True, "false": False, "1": True, "0": False}[str(value).lower()]
+
+
+READERS: dict[Any, tuple[Callable[[Any], Any], str]] = {
+    int: (_integer, "a whole number"),
+    float: (_finite, "a number"),
+    bool: (_boolean, "true or false"),
+    str: (str, "text"),
+}
 
 
 def require(algorithm: Any, allowed: str, **checks: bool) -> None:

@@ -94,6 +94,8 @@ def top_k_linear(history: Rows, weights: Rows, base: Float32, k: int, threads: i
 
 def _empty(m: int, k: int, floor: float) -> tuple[Int32, Float32]:
     """As many heaps as rows, m, with k places that only scores above the floor can take."""
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
     return np.full((m, k), -1, np.int32), np.full((m, k), floor, np.float32)
 
 

@@ -14,7 +14,7 @@ from embsql.errors import Diverged, MissingExtra
 from embsql.model import Run
 
 UNSEEN_TO_SEEN = 15.0  # weight of all unseen pairs together, over that of the seen: best on published data is 7 to 28
-IMPLICIT_REG, EXPLICIT_REG = 0.005, 0.05
+IMPLICIT_REG, EXPLICIT_REG = 0.005, 0.08
 FIRST_LENGTH = 1.0  # of the random vectors that training starts from
 BIAS_SWEEPS = 5
 BIAS_DAMPING = 5.0  # ratings at zero that every user and item is given
@@ -94,7 +94,7 @@ class ALS:
     dim: int = 64  # length of the vectors: more is better with much data, 128 or 256 where memory allows
     epochs: int = 8  # sweeps over users and items; more seldom helps
     feedback: Literal["implicit", "explicit"] = "implicit"  # weights are evidence, or ratings to predict
-    reg: float | None = None  # pull towards zero; none: 0.005 for implicit, 0.05 for explicit
+    reg: float | None = None  # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
     nu: float = 1.0  # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
     alpha0: float | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
     alpha: float | None = None  # confidence per unit of weight, 1 + alpha * weight; none: see alpha0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import duckdb
@@ -13,12 +13,30 @@ import numpy as np
 import pyarrow as pa
 
 from embsql.errors import (
-    BadColumnType, CannotOpen, DatabaseBusy, MissingColumn, NotASelect, ReadOnly, SourceFailed, suggestion,
+    BadColumnType,
+    CannotOpen,
+    DatabaseBusy,
+    MissingColumn,
+    NotASelect,
+    ReadOnly,
+    SourceFailed,
+    suggestion,
 )  # fmt: skip
 from embsql.model import Columns
 
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
-INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "UHUGEINT"}
+INTEGERS = {
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "HUGEINT",
+    "UHUGEINT",
+}
 NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
 
 
@@ -84,10 +102,11 @@ class DuckDB:
         self._own.register(view, rows)
         try:
             names = ", ".join(quote(name) for name in columns)
-            self._own.execute(f"INSERT INTO {quote(schema)}.{quote(table)} ({names}) SELECT {names} FROM {view}").fetchall()
+            target = f"{quote(schema)}.{quote(table)}"
+            self._own.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}").fetchall()  # noqa: S608 - quoted names
         finally:
             self._own.unregister(view)
-        return rows.num_rows
+        return int(rows.num_rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -97,7 +116,7 @@ class DuckDB:
             yield
             self._own.execute("COMMIT").fetchall()
         except BaseException:
-            with _quietly():
+            with suppress(duckdb.TransactionException):  # a failed COMMIT leaves nothing to roll back
                 self._own.execute("ROLLBACK").fetchall()
             raise
 
@@ -120,9 +139,10 @@ class DuckDB:
         """Make a Python function callable as embsql_command; the database has it once, whoever connects again."""
         listed = self._own.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = 'embsql_command'").fetchall()
         if not listed:
-            self._own.create_function(
+            # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument gives a silent NULL.
+            self._own.create_function(  # type: ignore[call-overload]  # the home of the enum it wants moved in 2.0
                 "embsql_command", command, ["VARCHAR[]"], "VARCHAR[]", side_effects=True, null_handling="special"
-            )  # side effects: or EXPLAIN would train
+            )
 
     def source(self, text: str, columns: Columns, *, explicit: bool) -> dict[str, Any]:
         """What the preparing script needs to know of a source, its columns found and their types checked.
@@ -151,15 +171,15 @@ class DuckDB:
         """The source as one SELECT: as it stands, or for the name of a table or file."""
         text = text.strip().rstrip(";").strip()
         if re.fullmatch(r"\S+\.(csv|tsv|parquet|json)(\.gz)?", text, re.IGNORECASE):
-            return "SELECT * FROM '" + text.replace("'", "''") + "'"
+            return "SELECT * FROM '" + text.replace("'", "''") + "'"  # noqa: S608 - a quoted string
         if re.fullmatch(r'\w+(\.\w+){0,2}|"[^"]+"', text):
-            return "SELECT * FROM " + ".".join(quote(part.strip('"')) for part in text.split("."))
+            return "SELECT * FROM " + ".".join(quote(part.strip('"')) for part in text.split("."))  # noqa: S608 - quoted names
         try:
             parsed = self._caller.extract_statements(text)
         except duckdb.Error as error:
             raise SourceFailed(reason=_first_line(error)) from None
         kinds = [statement.type.name for statement in parsed]
-        if kinds != ["SELECT"] and kinds != ["SELECT_STATEMENT"]:
+        if [kind.removesuffix("_STATEMENT") for kind in kinds] != ["SELECT"]:
             raise NotASelect(found=" and ".join(kinds).replace("_STATEMENT", "") or "nothing")
         return str(parsed[0].query).strip().rstrip(";")
 
@@ -168,7 +188,9 @@ class DuckDB:
 
 
 def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
-    config: dict[str, str | bool | int | float | list[str]] = {} if read_only else {"storage_compatibility_version": STORAGE}
+    config: dict[str, str | bool | int | float | list[str]] = (
+        {} if read_only else {"storage_compatibility_version": STORAGE}
+    )
     with translated(path):
         return duckdb.connect(path, read_only=read_only, config=config)
 
@@ -194,15 +216,6 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n\n")[0].replace("\n", " ")
 
 
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """For ROLLBACK after a failed COMMIT, where no transaction is left to roll back."""
-    try:
-        yield
-    except duckdb.TransactionException:
-        pass
-
-
 # --- columns in ----------------------------------------------------------------------------------
 
 
@@ -224,7 +237,9 @@ def _find(types: dict[str, str], wanted: str | None, default: str, option: str) 
 def _need(types: dict[str, str], wanted: str | None, default: str, option: str) -> str:
     found = _find(types, wanted, default, option)
     if found is None:
-        raise MissingColumn(column=default, suggestion=suggestion(default, types), found=", ".join(types), option=option)
+        raise MissingColumn(
+            column=default, suggestion=suggestion(default, types), found=", ".join(types), option=option
+        )
     return found
 
 
@@ -253,7 +268,9 @@ def _time(types: dict[str, str], column: str) -> str:
     if type_ in INTEGERS:
         return f"CAST(given.{quote(column)} AS BIGINT)"
     if not type_.startswith(("TIMESTAMP", "DATE")):
-        raise BadColumnType(column=column, allowed="a timestamp, a date or a whole number", found=type_, cast="TIMESTAMP")
+        raise BadColumnType(
+            column=column, allowed="a timestamp, a date or a whole number", found=type_, cast="TIMESTAMP"
+        )
     if type_ == "TIMESTAMP WITH TIME ZONE":  # a cast would go through the session's time zone
         return f"epoch_us(given.{quote(column)})"
     return f"epoch_us(CAST(given.{quote(column)} AS TIMESTAMP))"

@@ -65,7 +65,7 @@ class TestAlgorithm:
     def test_reports_every_epoch(self, name: str) -> None:
         heard: list[int] = []
         algorithm = small(name)
-        algorithm.fit(islands()[0], Run(seed=1, on_report=lambda epoch, values: heard.append(epoch)))
+        algorithm.fit(islands()[0], Run(seed=1, on_report=lambda epoch, _: heard.append(epoch)))
         assert heard == list(range(1, algorithm.epochs + 1))
 
     def test_options_say_why(self, name: str) -> None:

@@ -39,6 +39,12 @@ def test_item_knn_is_its_formula(monkeypatch):
         assert not set(listed) & items_of(data, user)
 
 
+def test_what_nobody_has_is_never_recommended():
+    data = coded([0, 0, 1, 1, 2], [1, 2, 2, 4, 4], shape=(4, 6))  # nobody has 0, 3 and 5
+    for found in (baselines.item_knn(data, data.by_user(), 6), baselines.popular(data, data.by_user(), 6)):
+        assert set(found.ravel().tolist()) == {-1, 1, 2, 4}
+
+
 def test_threads_do_not_matter():
     data = crowd(200, 90, 3000, 3)
     one, many = (baselines.item_knn(data, data.by_user(), 10, threads) for threads in (1, 4))

@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embsql.data import Embeddings
-from embsql.errors import UnknownMetric
+from embsql.errors import NotEvaluated, UnknownMetric
 from embsql.evaluate import Exam, Metric, gate, measure
 from embsql.splits import split
 from tests.conftest import real
@@ -138,6 +138,13 @@ def test_who_and_what_is_new_counts_against_everybody():
     assert recall.popular_value == recall.value
 
 
+def test_lists_must_have_a_length():
+    _, train, held = world()
+    for k in ((), (0, 10)):
+        with pytest.raises(NotEvaluated, match="every k must be at least 1"):
+            Exam.of(train, held, k=k)
+
+
 def test_lists_of_one_have_no_diversity():
     embeddings, train, held = world()
     assert ("all", "diversity", 1) not in by_name(measure(embeddings, train, held, k=(1,)))
@@ -158,7 +165,8 @@ def test_gate_lets_through_what_holds_its_ground():
 
 def test_gate_says_why_not():
     assert gate(figure(0.18), {"ndcg@10": 0.2}) == (
-        "its ndcg@10 is 0.1800 (95% interval 0.1700 to 0.1900), 10.0% below the live run (0.2000); up to 5% is tolerated"
+        "its ndcg@10 is 0.1800 (95% interval 0.1700 to 0.1900), 10.0% below the live run (0.2000); "
+        "up to 5% is tolerated"
     )
     assert "no better than recommending what is popular (0.1000)" in gate(figure(0.1), {"ndcg@10": 0.01})
     with pytest.raises(UnknownMetric, match='no metric named "ndgc@10"'):

@@ -72,6 +72,11 @@ def test_an_item_can_be_kept_out_of_its_own_neighbours():
     assert all(set(codes[i]) == {*range(n), -1} - {i} for i in range(n))
 
 
+def test_a_list_has_a_length():
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        top_k(np.ones((1, 2), np.float32), np.ones((3, 2), np.float32), 0)
+
+
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
 def test_nothing_gives_nothing(shape):
     codes, scores = top_k(np.ones((shape[0], 2), np.float32), np.ones((shape[1], 2), np.float32), 3)

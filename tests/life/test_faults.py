@@ -94,7 +94,7 @@ def test_a_late_trainer_is_refused(db, monkeypatch) -> None:
     """The lease was taken over while this one slept: its result must not be published."""
     first = db.train("m", EVENTS, dim=4)
 
-    def robbed(run: embsql.Run) -> None:
+    def robbed(_: embsql.Run) -> None:
         with embsql.connect(db.engine.second()) as other:
             other.engine.run("UPDATE embsql.leases SET owner = 'another'")
 
@@ -111,7 +111,8 @@ with embsql.connect(sys.argv[1]) as db:
     print("open", flush=True)
     for seed in range(10**6):
         epochs = 2 if seed == 0 else int(sys.argv[2])
-        db.train("m", "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)", dim=4, epochs=epochs, seed=seed)
+        events = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)"
+        db.train("m", events, dim=4, epochs=epochs, seed=seed)
         print(seed, flush=True)
 """
 
@@ -142,7 +143,8 @@ def test_kill_at_any_moment(tmp_path, pause: float) -> None:
             "(SELECT count(*) FROM embsql.user_embeddings WHERE run_id = $n) AS users", n=live
         )  # fmt: skip
         assert whole.to_pylist() == [{"items": 53, "users": 97}]
-        strays = "SELECT 1 FROM embsql.item_embeddings WHERE run_id NOT IN (SELECT run_id FROM embsql.runs WHERE status = 'ready')"
+        ready = "SELECT run_id FROM embsql.runs WHERE status = 'ready'"
+        strays = f"SELECT 1 FROM embsql.item_embeddings WHERE run_id NOT IN ({ready})"
         assert database.ask(strays).num_rows == 0
         assert database.train("m", EVENTS, dim=4, seed=10**7).status == "live"
         assert database.ask("SELECT 1 FROM embsql.runs WHERE status = 'training'").num_rows == 0
@@ -173,7 +175,8 @@ def test_readers_see_one_whole_version(db) -> None:
 
     def read() -> None:
         connection = db.engine.second()
-        ask = "SELECT (SELECT count(*) FROM embsql.item_embedding('m')), count(*) FROM embsql.recommend('m', '5', k => 7, exclude_seen => FALSE)"
+        vectors = "SELECT count(*) FROM embsql.item_embedding('m')"
+        ask = f"SELECT ({vectors}), count(*) FROM embsql.recommend('m', '5', k => 7, exclude_seen => FALSE)"
         while not stop.is_set():
             try:
                 reads.append(connection.execute(ask).fetchall())
@@ -203,7 +206,7 @@ def test_many_trainers_of_many_models(db) -> None:
             with embsql.connect(db.engine.second()) as mine:
                 for seed in range(3):
                     mine.train(f"m{number}", EVENTS, dim=4, epochs=1, seed=seed)
-        except BaseException as error:  # noqa: BLE001 - carried to the test's own thread
+        except BaseException as error:
             problems.append(error)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]

@@ -8,7 +8,13 @@ import pytest
 import embsql
 import embsql.errors
 from embsql.errors import (
-    BadModelName, NothingToRollBack, ReadOnly, RunIsLive, RunNotReady, UnknownModel, UnknownRun,
+    BadModelName,
+    NothingToRollBack,
+    ReadOnly,
+    RunIsLive,
+    RunNotReady,
+    UnknownModel,
+    UnknownRun,
 )  # fmt: skip
 from embsql.registry import KEEP
 
@@ -23,7 +29,8 @@ def shop(db: embsql.Database) -> embsql.Database:
     item = rng.integers(0, 15, 2000) * 2 + user % 2
     db.engine.run("CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight DOUBLE, event_time TIMESTAMP)")
     db.engine.write("events", {
-        "user_id": [f"u{u}" for u in user], "item_id": [f"i{i}" for i in item], "weight": rng.integers(1, 4, 2000) * 1.0,
+        "user_id": [f"u{u}" for u in user], "item_id": [f"i{i}" for i in item],
+        "weight": rng.integers(1, 4, 2000) * 1.0,
         "event_time": np.datetime64("2026-01-01", "us") + rng.integers(0, 10**12, 2000),
     }, schema="main")  # fmt: skip
     return db
@@ -38,7 +45,9 @@ def live(db: embsql.Database) -> int:
 
 
 def statuses(db: embsql.Database) -> dict[int, str]:
-    return {row["run_id"]: row["status"] for row in db.ask("SELECT run_id, status FROM embsql.runs('shop')").to_pylist()}
+    return {
+        row["run_id"]: row["status"] for row in db.ask("SELECT run_id, status FROM embsql.runs('shop')").to_pylist()
+    }
 
 
 def test_from_select_to_answers(shop) -> None:
@@ -129,7 +138,9 @@ def test_names_that_are_not_there(shop) -> None:
         shop.promote("shop@x")
 
 
-@pytest.mark.parametrize("name", ["", "Shop", "1shop", "sh op", "shop'; DROP TABLE events; --", "🙂", "a" * 41, "shop@1"])
+@pytest.mark.parametrize(
+    "name", ["", "Shop", "1shop", "sh op", "shop'; DROP TABLE events; --", "🙂", "a" * 41, "shop@1"]
+)
 def test_bad_model_names(shop, name: str) -> None:
     with pytest.raises(BadModelName):
         shop.train(name, SHOP)

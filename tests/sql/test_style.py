@@ -62,7 +62,7 @@ def test_rules_notice(body: str, complaint: str) -> None:
 
 def test_malformed_header_names_the_file(tmp_path) -> None:
     (tmp_path / "broken.sql").write_text("-- other(model text)\nSELECT 1")
-    with pytest.raises(BadSurface, match="broken.sql"):
+    with pytest.raises(BadSurface, match=r"broken\.sql"):
         surface.read(tmp_path / "broken.sql")
 
 
@@ -72,5 +72,5 @@ def test_unknown_model_raises_and_suggests(known, name: str) -> None:
                  "vector": "[1.0, 0.0]"}[argument.type]
                  for argument in QUESTIONS[name].arguments if argument.default is None]  # fmt: skip
     call = f"embsql.{name}({', '.join(arguments)})"
-    with pytest.raises(Exception, match='no model named "compas".*Did you mean "compass"'):
+    with pytest.raises(Exception, match=r'no model named "compas".*Did you mean "compass"'):
         known.ask(f"SELECT {call}" if QUESTIONS[name].scalar else f"SELECT * FROM {call}")

@@ -1,0 +1,153 @@
+"""Bad input: each case has one outcome, never a traceback of ours, never a half-written run."""
+
+from __future__ import annotations
+
+import pytest
+
+import embsql
+from embsql import errors
+
+GOOD = "('a', 'x', 1.0), ('a', 'y', 1.0), ('b', 'x', 2.0), ('b', 'z', 1.0), ('c', 'y', 1.0), ('c', 'z', 3.0)"
+
+
+def rows(extra: str = "", good: str = GOOD) -> str:
+    """A source of these rows."""
+    return f"SELECT * FROM (VALUES {', '.join(part for part in (good, extra) if part)}) AS t(user_id, item_id, weight)"
+
+
+REFUSED = [
+    ("no rows", rows() + " WHERE FALSE", errors.NoRows, "0 rows"),
+    ("only NULL ids", rows("(NULL, 'x', 1.0)", good=""), errors.NoRows, "1 rows, none of them"),
+    ("one user", rows("('a', 'x', 1.0), ('a', 'y', 1.0)", good=""), errors.TooFew, "1 users and 2 items"),
+    ("one item", rows("('a', 'x', 1.0), ('b', 'x', 1.0)", good=""), errors.TooFew, "2 users and 1 items"),
+    ("NaN weight", rows("('d', 'x', 'nan'::DOUBLE)"), errors.BadWeights, "not finite.*user d, item x, weight nan"),
+    ("infinite weight", rows("('d', 'x', 'inf'::DOUBLE)"), errors.BadWeights, "not finite"),
+    ("huge weight", rows("('d', 'x', 1e300)"), errors.BadWeights, "not finite"),
+    ("negative weight", rows("('d', 'x', -2.0)"), errors.BadWeights, "1 rows have a negative weight"),
+    ("text weight", "SELECT 'a' AS user_id, 'x' AS item_id, '1,5' AS weight", errors.BadColumnType, '"weight" must be'),
+    ("million-letter id", rows("(repeat('n', 1000000), 'x', 1.0)"), errors.IdTooLong, "1000000 bytes"),
+    ("list as id", "SELECT [1] AS user_id, 'x' AS item_id", errors.BadColumnType, '"user_id" must be text'),
+    ("no such column", "SELECT 1 AS userid, 2 AS item_id", errors.MissingColumn, 'no column "user_id".*mean "userid"'),
+    ("no such table", "SELECT * FROM nowhere", errors.SourceFailed, "nowhere"),
+    ("table that is not there", "nowhere", errors.SourceFailed, "nowhere"),
+    ("nonsense", "SELEKT *", errors.SourceFailed, "syntax"),
+    ("empty text", "", errors.NotASelect, "nothing"),
+    ("a command", "DROP TABLE precious", errors.NotASelect, "DROP"),
+    ("two statements", "SELECT 1 AS user_id, 2 AS item_id; DROP TABLE precious", errors.NotASelect, "SELECT and DROP"),
+    ("bracket games", "SELECT 1 AS user_id, 2 AS item_id) AS t; DROP TABLE precious; --", errors.SourceFailed, ""),
+    ("text time", "SELECT 1 AS user_id, 2 AS item_id, 'noon' AS event_time", errors.BadColumnType, "a timestamp"),
+]
+
+
+@pytest.fixture
+def precious(db: embsql.Database) -> embsql.Database:
+    db.engine.run("CREATE TABLE precious AS SELECT 42 AS answer")
+    return db
+
+
+@pytest.mark.parametrize(("source", "error", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_refused(precious, source: str, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=f"(?is){says}"):
+        precious.train("m", source, dim=4)
+    assert precious.ask("SELECT answer FROM precious").to_pylist() == [{"answer": 42}]
+    for table in ("item_embeddings", "user_embeddings", "interactions", "leases"):
+        assert precious.ask(f"SELECT 1 FROM embsql.{table}").num_rows == 0
+    assert precious.ask("SELECT status FROM embsql.runs('m')").to_pylist() == [{"status": "failed"}]
+    assert precious.train("m", rows(), dim=4).status == "live"
+
+
+ACCEPTED = [
+    ("NULL and empty ids are left out", "(NULL, 'x', 1.0), ('d', NULL, 1.0), ('', 'x', 1.0)", 3, 6,
+     {"missing user id": 2, "missing item id": 1}),
+    ("NULL and zero weights are left out", "('d', 'x', NULL), ('e', 'x', 0.0)", 3, 6,
+     {"missing weight": 1, "zero weight": 1}),
+    ("repeats are added up", "('a', 'x', 1.0), ('a', 'x', 1.0)", 3, 6, {"repeated pairs": 2}),
+    ("ids that look alike are told", "('A', 'x', 1.0), (' a', 'y', 1.0)", 5, 8, {"user ids alike": 1}),
+    ("an outlier is told", "('d', 'x', 100000.0), ('d', 'y', 1.0)", 4, 8, {"outlier weight": 1}),
+    ("a single item is told", "('d', 'x', 1.0)", 4, 7, {"users with one item": 1}),
+    ("an item that most met is told", "('c', 'x', 1.0), ('d', 'x', 1.0)", 4, 8, {"item met by most users": 4}),
+    ("quotes, emoji, newlines", "('o''brien\"', '🙂\n--', 1.0), ('o''brien\"', 'x', 1.0)", 4, 8, {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("extra", "users", "pairs", "findings"), [case[1:] for case in ACCEPTED], ids=[case[0] for case in ACCEPTED]
+)
+def test_accepted(db, extra: str, users: int, pairs: int, findings: dict[str, int]) -> None:
+    db.train("m", rows(extra), dim=4)
+    made = db.ask("SELECT users, interactions FROM embsql.runs WHERE run_id = embsql.live_run('m')").to_pylist()
+    assert made == [{"users": users, "interactions": pairs}]
+    report = {row["check"]: row for row in db.ask("SELECT * FROM embsql.validation('m')").to_pylist()}
+    for name, affected in findings.items():
+        assert report[name]["rows"] == affected
+        assert report[name]["severity"] != "ok"
+        assert report[name]["hint"]
+
+
+def test_ids_are_what_they_were(db) -> None:
+    db.train("m", rows("('o''brien\"', '🙂\n--', 1.0), ('o''brien\"', 'x', 1.0)"), dim=4)
+    found = db.ask("SELECT item_id FROM embsql.item_embedding('m', items => ['🙂\n--'])").to_pylist()
+    assert found == [{"item_id": "🙂\n--"}]
+    assert db.ask("SELECT * FROM embsql.recommend('m', 'o''brien\"', k => 1)").num_rows == 1
+
+
+@pytest.mark.parametrize("type_", ["INTEGER", "BIGINT", "UBIGINT", "HUGEINT", "VARCHAR", "DOUBLE", "BOOLEAN", "DATE"])
+def test_any_type_is_an_id(db, type_: str) -> None:
+    value = {"DATE": "DATE '2026-01-01' + CAST(i % 5 AS INTEGER)", "BOOLEAN": "i % 2 = 0"}.get(
+        type_, f"CAST(i % 5 AS {type_})"
+    )
+    db.train("m", f"SELECT {value} AS user_id, i % 3 AS item_id FROM range(30) t(i)", dim=2)
+    found = {row["user_id"] for row in db.ask("SELECT user_id FROM embsql.user_embedding('m')").to_pylist()}
+    wanted = db.ask(f"SELECT DISTINCT CAST({value} AS VARCHAR) AS id FROM range(30) t(i)").to_pylist()
+    assert found == {row["id"] for row in wanted}
+
+
+@pytest.mark.parametrize(
+    ("time", "expected"),
+    [
+        ("TIMESTAMP '2026-01-01 00:00:00' + to_seconds(i)", 1767225629000000),
+        ("TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds(i)", 1767225629000000),
+        ("DATE '2026-01-01'", 1767225600000000),
+        ("i", 29),
+        ("CASE WHEN i < 29 THEN NULL ELSE i END", 29),
+    ],
+)
+def test_time_is_a_moment_or_an_order(db, time: str, expected: int) -> None:
+    db.train("m", f"SELECT i % 5 AS user_id, i % 3 AS item_id, {time} AS event_time FROM range(30) t(i)", dim=2)
+    assert db.ask("SELECT max(last_time) AS t FROM embsql.interactions").to_pylist() == [{"t": expected}]
+
+
+def test_time_in_the_future_is_told(db) -> None:
+    source = "SELECT i % 5 AS user_id, i % 3 AS item_id, TIMESTAMP '2999-01-01' AS event_time FROM range(30) t(i)"
+    db.train("m", source, dim=2)
+    found = db.ask("SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'time in the future'").to_pylist()
+    assert found == [{"rows": 30}]
+
+
+def test_columns_by_other_names(db) -> None:
+    source = 'SELECT i % 5 AS "the ""user""", i % 3 AS sku, 2 AS "Quantity", i AS "when" FROM range(30) t(i)'
+    db.train("m", source, user_col='the "user"', item_col="SKU", weight_col="quantity", time_col="when", dim=2)
+    found = db.ask("SELECT DISTINCT weight, last_time IS NOT NULL AS timed FROM embsql.interactions").to_pylist()
+    assert found == [{"weight": 4.0, "timed": True}]
+
+
+def test_a_source_that_changes_its_mind_is_read_once(db) -> None:
+    """random() gives other rows each time it is evaluated: vocabularies and pairs must agree all the same."""
+    source = "SELECT i % 40 AS user_id, i % 17 AS item_id FROM range(2000) t(i) WHERE random() < 0.05"
+    run = db.train("m", source, dim=2)
+    counts = db.ask("SELECT interactions, users FROM embsql.runs WHERE run_id = $n", n=run.run_id).to_pylist()[0]
+    assert counts["interactions"] == db.ask("SELECT count(*) AS n FROM embsql.interactions").to_pylist()[0]["n"]
+
+
+def test_a_file_is_a_source(db, tmp_path) -> None:
+    path = tmp_path / "o'brien.csv"
+    path.write_text("user_id,item_id\n" + "\n".join(f"{i % 5},{i % 3}" for i in range(30)))
+    assert db.train("m", str(path), dim=2).status == "live"
+
+
+def test_order_of_rows_changes_nothing(db) -> None:
+    source = "SELECT i % 40 AS user_id, (i * 7) % 17 AS item_id, 1 + (i % 3) / 10 AS weight FROM range(3000) t(i)"
+    one = db.train("one", source, dim=4)
+    two = db.train("two", f"{source} ORDER BY hash(i)", dim=4)
+    sums = db.ask("SELECT DISTINCT checksum FROM embsql.runs WHERE run_id IN ($a, $b)", a=one.run_id, b=two.run_id)
+    assert sums.num_rows == 1

@@ -1,0 +1,185 @@
+"""The commands in every dress: SQL, CREATE MODEL, the command line."""
+
+from __future__ import annotations
+
+import inspect
+import json
+
+import duckdb
+import pytest
+from click.testing import CliRunner
+
+import embsql
+from embsql import errors, statement
+from embsql.cli import main
+from embsql.udf import COMMANDS
+
+EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id, i AS event_time FROM range(5000) t(i)"
+
+
+@pytest.fixture
+def con():
+    connection = duckdb.connect()
+    embsql.register(connection)
+    yield connection
+    connection.close()
+
+
+def test_train_from_sql(con) -> None:
+    call = "CALL embsql.train('m', source => $1, algorithm => 'svd', options => '{\"dim\": 4}')"
+    assert con.execute(call, [EVENTS]).fetchall() == [(1, "live", None)]
+    assert con.execute("SELECT algorithm, dim FROM embsql.models()").fetchall() == [("svd", 4)]
+    assert (
+        con.execute("CALL embsql.train('m', source => $1, options => '{\"dim\": 4}')", [EVENTS]).fetchall()[0][1]
+        == "live"
+    )
+    assert con.execute("CALL embsql.rollback('m')").fetchall() == [(1,)]
+    assert con.execute("CALL embsql.promote('m@2')").fetchall() == [(2,)]
+    assert "ndcg@10" in con.execute("CALL embsql.evaluate('m')").fetchall()[0][0]
+    assert con.execute("CALL embsql.drop_run('m@1')").fetchall() == [("dropped",)]
+    assert con.execute("CALL embsql.forget(5)").fetchall()[0][0] > 1
+
+
+def test_explain_does_not_train(con) -> None:
+    con.execute("EXPLAIN SELECT * FROM embsql.train('m', source => $1)", [EVENTS]).fetchall()
+    con.execute("SELECT * FROM embsql.train('m', source => $1) LIMIT 0", [EVENTS]).fetchall()
+    assert con.execute("SELECT * FROM embsql.models()").fetchall() == []
+
+
+def test_errors_arrive_in_sql(con) -> None:
+    with pytest.raises(duckdb.Error, match='no algorithm named "asl"'):
+        con.execute("CALL embsql.train('m', source => $1, algorithm => 'asl')", [EVENTS]).fetchall()
+    with pytest.raises(duckdb.Error, match="JSON object"):
+        con.execute("CALL embsql.train('m', source => $1, options => 'dim=4')", [EVENTS]).fetchall()
+    with pytest.raises(duckdb.Error, match="not being trained"):
+        con.execute("CALL embsql.cancel('m')").fetchall()
+
+
+def test_a_command_within_a_command_is_refused(con) -> None:
+    source = "SELECT run_id AS user_id, status AS item_id FROM embsql.train(''m'', source => ''events'')"
+    with pytest.raises(duckdb.Error, match="within another command"):
+        con.execute(f"CALL embsql.train('m', source => '{source}')").fetchall()
+
+
+def test_every_command_has_a_name_in_sql(con) -> None:
+    names = con.execute("SELECT function_name FROM duckdb_functions() WHERE schema_name = 'embsql'").fetchall()
+    assert set(COMMANDS) <= {name for (name,) in names}
+
+
+# --- CREATE MODEL --------------------------------------------------------------------------------
+
+CREATE = """
+CREATE OR REPLACE MODEL shop
+OPTIONS(model_type = 'MATRIX_FACTORIZATION', feedback_type = 'IMPLICIT', user_col = 'the user', item_col = 'item_id',
+        num_factors = 4, wals_alpha = 40.0, l2_reg = 0.5, max_iterations = 3)
+AS SELECT user_id AS "the user", item_id FROM events -- a comment; and a semicolon
+"""
+
+
+def test_create_model(db) -> None:
+    db.engine.run(f"CREATE TABLE events AS {EVENTS}")
+    first = db.sql(CREATE).to_pylist()[0]
+    params = json.loads(db.ask("SELECT params FROM embsql.runs('shop')").to_pylist()[0]["params"])
+    assert (params["dim"], params["alpha"], params["reg"], params["epochs"]) == (4, 40.0, 0.5, 3)
+    assert db.sql(CREATE.replace("OR REPLACE MODEL", "MODEL IF NOT EXISTS")).to_pylist() == [first]
+    with pytest.raises(errors.ModelExists):
+        db.sql(CREATE.replace("OR REPLACE ", ""))
+    assert db.sql("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("CREATE MODEL", "expected a model name, found the end"),
+        ("CREATE MODEL m", "expected AS"),
+        ("CREATE MODEL m AS", "nothing follows AS"),
+        ("CREATE MODEL m OPTIONS(a) AS SELECT 1", "expected ="),
+        ("CREATE MODEL m OPTIONS(a = 1 AS SELECT 1", "expected , or"),
+        ("CREATE MODEL m OPTIONS(model_type = 'als) AS SELECT 1", "cannot be read"),
+        ("CREATE MODEL m OPTIONS(data_split_method = 'odd') AS SELECT 1", "data_split_method must be"),
+        ("CREATE MODEL m AS SELECT " + "(" * 200_000, "longer than"),
+    ],
+)
+def test_bad_create_model(text: str, says: str) -> None:
+    with pytest.raises(errors.BadStatement, match=says):
+        statement.read(text)
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cli(tmp_path):
+    path = str(tmp_path / "c.duckdb")
+
+    def call(*words: str):
+        return CliRunner().invoke(main, ["--db", path, *words])
+
+    return call
+
+
+def test_cli_trains_and_asks(cli) -> None:
+    done = cli("--json", "train", "m", "--source", EVENTS, "--dim", "4", "--epochs=2", "--evaluate", "--no-gate")
+    assert done.exit_code == 0, done.output
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer["status"] == "live"
+    assert "ndcg@10" in answer
+    assert "epoch 2/2" in done.stderr
+    assert "epoch" in cli("training-log", "m").stdout
+    rows = cli("--json", "sql", "SELECT * FROM embsql.recommend('m', '5', k => 2, exclude_seen => FALSE)").stdout
+    assert [json.loads(line)["rank"] for line in rows.splitlines()] == [1, 2]
+    for command in ("runs", "evaluation", "validation", "evaluate"):
+        assert cli(command, "m").exit_code == 0
+    assert cli("train", "m", "--source", EVENTS, "--dim", "3").exit_code == 0
+    assert cli("rollback", "m").stdout == "run 1 is live\n"
+    assert cli("promote", "m@2").stdout == "run 2 is live\n"
+    assert cli("drop-run", "m@1").exit_code == 0
+    assert "rows removed" in cli("forget", "5").stdout
+    assert cli("models").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("runs", "nothing"), 1, 'no model named "nothing"'),
+        (("train", "m", "--source", EVENTS, "--dims", "4"), 1, 'als has no option "dims". Did you mean "dim"'),
+        (("train", "m", "--source", EVENTS, "--dim", "many"), 1, "dim must be a whole number"),
+        (("train", "m", "--source", EVENTS, "--dim"), 2, "expected --option value"),
+        (("train", "m"), 2, "Missing option"),
+        (("sql", "SELEKT"), 1, "syntax error"),
+        (("cancel", "m"), 1, "not being trained"),
+        (("algorithms", "asl"), 1, 'Did you mean "als"'),
+    ],
+)
+def test_cli_says_what_is_wrong(cli, words: tuple[str, ...], code: int, says: str) -> None:
+    answer = cli(*words)
+    assert answer.exit_code == code
+    assert says in answer.output
+    assert "Traceback" not in answer.output
+
+
+def test_cli_without_a_database() -> None:
+    answer = CliRunner().invoke(main, ["models"], env={"EMBSQL_DB": ""})
+    assert (answer.exit_code, "which database" in answer.output) == (2, True)
+
+
+def test_cli_needs_no_database_to_look_up() -> None:
+    assert "CREATE OR REPLACE MACRO embsql.similar_items" in CliRunner().invoke(main, ["render"]).output
+    assert "als" in CliRunner().invoke(main, ["algorithms"]).output
+    assert "epochs" in CliRunner().invoke(main, ["algorithms", "als"]).output
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+class Anything(dict):
+    def __missing__(self, key: str) -> str:
+        return f"<{key}>"
+
+
+@pytest.mark.parametrize("error", [value for value in vars(errors).values() if inspect.isclass(value)])
+def test_every_message_can_be_written(error: type[Exception]) -> None:
+    if issubclass(error, errors.EmbsqlError):
+        text = " ".join((error.__doc__ or "").split())
+        assert text.format_map(Anything())
+        assert text[0].islower() or text[0] == "{"
