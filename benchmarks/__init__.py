@@ -1,0 +1,1 @@
+"""How good and how fast: every figure beside a peer's, measured in one run, one command each."""

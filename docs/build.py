@@ -1,0 +1,240 @@
+"""Writes the reference pages, and the table of questions in README.md, from the code: make docs.
+
+With --check nothing is written: stale pages are named, and the exit code is 1. Answers are compared without their
+digits, because the last of them differ between processors.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+import embsql
+from embsql import algorithms, cli, errors, shop, surface, udf
+
+DOCS = Path(__file__).parent
+README = DOCS.parent / "README.md"
+CHAPTERS = {"recommend": "Recommend", "search": "Search", "models": "Models and runs"}  # in the order a reader needs
+SHOP = {"user_col": "customer_id", "weight_col": "quantity", "time_col": "ordered_at"}
+GENERATED = "<!-- Written by docs/build.py; change the code it comes from, then: make docs -->"
+
+
+def pages() -> dict[Path, str]:
+    """Every generated page, by its path."""
+    return {
+        DOCS / "sql.md": sql_page(),
+        DOCS / "algorithms.md": algorithms_page(),
+        DOCS / "errors.md": errors_page(),
+        DOCS / "cli.md": cli_page(),
+        README: readme(),
+    }
+
+
+# --- pages ---------------------------------------------------------------------------------------
+
+
+def sql_page() -> str:
+    """Every question with its example's answer, and the commands."""
+    with embsql.connect(":memory:") as database:
+        train_shop(database)
+        questions = "\n".join(part for chapter in chapters() for part in _chapter(database, chapter))
+    return f"""# SQL reference
+
+{GENERATED}
+
+Every question works on every client that reads the database file, without Python.
+`model` is a model's name for its live run, `'shop'`, or names a run, `'shop@1'`; an unknown one raises and suggests.
+Ids are text. Ranks start at 1, a higher score is nearer, ties are broken by id. Arguments can be named: `k => 5`.
+
+The answers below are from the [generated shop](../examples/shop/README.md): run 1 was trained with `dim => 8`, run 2,
+which is live, with the defaults.
+
+{questions}
+## Commands
+
+The only calls that write. They need the Python process that opened the database with embsql.
+
+{table(("call", "columns", "what it does"), commands())}
+"""
+
+
+def _chapter(database: embsql.Database, chapter: str) -> Iterator[str]:
+    yield f"## {CHAPTERS.get(chapter, chapter.capitalize())}\n"
+    for question in surface.questions().values():
+        if question.chapter == chapter:
+            yield from _question(database, question)
+
+
+def _question(database: embsql.Database, question: surface.Question) -> Iterator[str]:
+    answer = database.ask(question.example.rstrip(";"))
+    yield f"### {question.name}\n\n    embsql.{question.signature}\n"
+    yield f"{question.doc}\n"
+    yield f"Gives {columns(question)}.\n"
+    yield f"```sql\n{question.example}\n```\n"
+    yield table(answer.column_names, [row.values() for row in answer.to_pylist()]) + "\n"
+
+
+def algorithms_page() -> str:
+    """Every algorithm with its manual and options."""
+    parts = [f"# Algorithms\n\n{GENERATED}\n", "What can be trained: `algorithm => 'svd'` in SQL, `--algorithm svd` "
+             "in a shell, `algorithm=\"svd\"` in Python.\nOptions go the same way: `{\"dim\": 32}`, `--dim 32`, `dim=32`.\n"]  # fmt: skip
+    for name in algorithms.names():
+        cls = algorithms.find(name)
+        rows = [(f"`{o.name}`", f"`{_default(o.default)}`", _type(o.type), o.reason) for o in algorithms.options(cls)]
+        parts += [f"## {name}\n", f"{inspect.getdoc(cls)}\n"]
+        parts += [table(("option", "default", "values", "what it does, and why the default"), rows) + "\n"]
+    return "\n".join(parts)
+
+
+def errors_page() -> str:
+    """Every error with its message."""
+    parts = [
+        f"# Errors\n\n{GENERATED}\n",
+        "Every error is a class in `embsql.errors` and an `EmbsqlError`. Words in braces are filled in.\n"
+        "On the command line an error is one line, and the exit code is 1. Whatever the error, what was live stays live.\n",
+    ]
+    source = inspect.getsource(errors)
+    for title, name in re.findall(r"^# --- (.+?) -+$|^class (\w+)\(EmbsqlError\)", source, re.MULTILINE):
+        parts.append(f"## {title.capitalize()}\n" if title else f"### {name}\n\n> {_message(getattr(errors, name))}\n")
+    return "\n".join(parts)
+
+
+def cli_page() -> str:
+    """The help of every command."""
+    parts = [f"# Command line\n\n{GENERATED}\n", f"```text\n{_help(cli.main, 'embsql')}\n```\n"]
+    for name in sorted(cli.main.commands):
+        parts.append(f"## {name}\n\n```text\n{_help(cli.main.commands[name], f'embsql {name}')}\n```\n")
+    return "\n".join(parts)
+
+
+def readme() -> str:
+    """README.md with its table of questions as they are now."""
+    text = README.read_text(encoding="utf-8")
+    begin, end = "<!-- questions: written by docs/build.py -->\n", "<!-- end of questions -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    rows = [
+        (f"[`{question.name}`](docs/sql.md#{question.name})", _sentence(question.doc))
+        for chapter in chapters()
+        for question in surface.questions().values()
+        if question.chapter == chapter
+    ]
+    return f"{before}{begin}{table(('question', 'what it answers'), rows)}\n{end}{after}"
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def train_shop(database: embsql.Database) -> None:
+    """The generated shop with two runs of a model `shop`: enough for every example."""
+    items, orders = shop.make()
+    database.engine.run(surface.text("demo/shop.sql"))
+    for name, rows in (("items", items), ("orders", orders)):
+        database.engine.write(name, {column: rows[column] for column in rows.column_names}, schema="shop")
+    for options in ({"dim": 8}, {}):
+        database.train("shop", "shop.orders", evaluate=True, gate=False, progress=False, **SHOP, **options)
+
+
+def chapters() -> list[str]:
+    """Folders of questions: those with a title in its order, then the others by name."""
+    found = {question.chapter for question in surface.questions().values()}
+    return [*(known for known in CHAPTERS if known in found), *sorted(found - set(CHAPTERS))]
+
+
+def columns(question: surface.Question) -> str:
+    """What a question gives back, in words."""
+    if question.scalar:
+        return f"one {question.columns[0][1]}"
+    return ", ".join(f"`{name}` {type_}" for name, type_ in question.columns)
+
+
+def commands() -> list[tuple[str, str, str]]:
+    """(call, columns, what it does) of every command in SQL."""
+    found = re.findall(
+        r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT (.*?)(?=FROM)", surface.text("commands/duckdb.sql"), re.DOTALL
+    )
+    return [
+        (f"`CALL embsql.{name}({arguments.replace(':=', '=>')})`", ", ".join(re.findall(r" AS (?!BIGINT)(\w+)", select)),
+         _first_line(udf.COMMANDS[name]))
+        for name, arguments, select in found
+    ]  # fmt: skip
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table in Markdown."""
+    head = list(head)
+    lines = [head, ["---"] * len(head), *([_cell(value) for value in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}".replace("-0.000", "0.000")
+    return ("" if value is None else str(value)).replace("|", "\\|")
+
+
+def _default(value: Any) -> str:
+    return "none" if value is None else str(value)
+
+
+def _type(type_: Any) -> str:
+    names = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "none"}
+    if type_ in names:
+        return names[type_]
+    return " or ".join(names.get(part, str(part)) for part in getattr(type_, "__args__", (type_,)))
+
+
+def _first_line(function: Any) -> str:
+    return (inspect.getdoc(function) or "").splitlines()[0]
+
+
+def _sentence(text: str) -> str:
+    """The first sentence."""
+    return re.split(r"(?<=[.?])\s", " ".join(text.split()), maxsplit=1)[0]
+
+
+def _message(cls: type[Exception]) -> str:
+    return " ".join((inspect.getdoc(cls) or "").split()).replace("{{", "{").replace("}}", "}")
+
+
+def _help(command: click.Command, name: str) -> str:
+    context = click.Context(command, info_name=name, terminal_width=100, help_option_names=["-h", "--help"])
+    return command.get_help(context)
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def masked(text: str) -> str:
+    """The text without the digits in its tables, which hold the answers."""
+    return re.sub(r"^\|.*", lambda row: re.sub(r"-?\d+(\.\d+)?", "0", row[0]), text, flags=re.MULTILINE)
+
+
+def stale(page: Path, text: str) -> bool:
+    """Whether a page is not what it should be."""
+    return not page.exists() or masked(page.read_text(encoding="utf-8")) != masked(text)
+
+
+def main(words: list[str]) -> int:
+    """Write the pages, or with --check name those that are stale."""
+    if words not in ([], ["--check"]):
+        sys.stderr.write("usage: docs/build.py [--check]\n")
+        return 2
+    built = pages()
+    if words:
+        old = [page.name for page, text in built.items() if stale(page, text)]
+        sys.stderr.write("".join(f"{name} is stale; run: make docs\n" for name in old))
+        return 1 if old else 0
+    for page, text in built.items():
+        page.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

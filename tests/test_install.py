@@ -1,0 +1,66 @@
+"""What a stranger gets: the wheel in a clean environment, the oldest DuckDB, a client without Python."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+import embsql
+from tests.conftest import ROOT
+
+OLDEST = "1.5.5"  # of the DuckDB versions that are supported
+TRY = """
+import embsql, duckdb
+from pathlib import Path
+assert "site-packages" in embsql.__file__
+with embsql.connect("try.duckdb") as db:
+    db.train("m", "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)", dim=4)
+    print(duckdb.__version__, db.ask("SELECT * FROM embsql.similar_items('m', '3', k => 2)").num_rows)
+"""
+
+
+def run(*command: object, cwd: Path = ROOT) -> str:
+    done = subprocess.run([str(word) for word in command], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory) -> Path:
+    """The Python of an environment with nothing but the wheel, the oldest DuckDB and pytest."""
+    folder = tmp_path_factory.mktemp("clean")
+    run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, ROOT)
+    venv.create(folder / "env", with_pip=True)
+    python = folder / "env" / "bin" / "python"
+    (wheel,) = folder.glob("*.whl")
+    constraints = folder / "constraints.txt"
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    constraints.write_text("\n".join(line for line in lines if not line.startswith("duckdb")))
+    run(python, "-m", "pip", "install", "-q", "-c", constraints, wheel, f"duckdb=={OLDEST}", "pytest")
+    return python
+
+
+def test_the_wheel_carries_everything(clean, tmp_path) -> None:
+    assert run(clean, "-c", TRY, cwd=tmp_path).split() == [OLDEST, "2"]
+    assert "CREATE OR REPLACE MACRO" in run(clean.parent / "embsql", "render", cwd=tmp_path)
+
+
+def test_every_case_on_the_oldest_duckdb(clean) -> None:
+    assert "passed" in run(clean, "-m", "pytest", "-p", "no:cacheprovider", "tests/sql", "tests/engines", "tests/life")
+
+
+def test_a_client_without_python_reads_the_file(tmp_path) -> None:
+    path = tmp_path / "plain.duckdb"
+    with embsql.connect(str(path)) as database:
+        database.train("m", "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)", dim=4)
+        here = database.ask("SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)").to_pylist()
+    client = Path(sys.executable).parent / "duckdb"
+    question = "SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)"
+    there = json.loads(run(client, "-readonly", "-json", path, "-c", question))
+    assert [row["item_id"] for row in there] == [row["item_id"] for row in here]
+    assert run(client, "--version").startswith("v1.5")
