@@ -15,7 +15,9 @@ from typing import Any
 from benchmarks._lines import ROOT
 
 
-def apart(work: Callable[..., dict[str, Any]], *, environment: dict[str, str] | None = None, **values: Any) -> dict[str, Any]:
+def apart(
+    work: Callable[..., dict[str, Any]], *, environment: dict[str, str] | None = None, **values: Any
+) -> dict[str, Any]:
     """What `work(**values)` gives in a fresh process, with `peak_rss_mb` of that process; values must fit into JSON."""
     name = f"{work.__module__}:{work.__name__}"
     done = subprocess.run(

@@ -62,7 +62,7 @@ class Timed:
 
 
 def in_turn(works: Mapping[Name, Callable[[], Any]], repeat: int) -> dict[Name, Timed]:
-    """Do every piece of work once, then again: what disturbs the machine disturbs all. Every other round goes backwards."""
+    """Do every piece of work once, then again, every other round backwards: what disturbs one disturbs all."""
     took: dict[Name, list[float]] = {name: [] for name in works}
     results: dict[Name, Any] = {}
     for turn in range(repeat):

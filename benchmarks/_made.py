@@ -76,7 +76,7 @@ def clustered(users: int, items: int, pairs: int, seed: int = 1) -> Pairs:
 def _distinct(keys: np.ndarray) -> np.ndarray:
     """Ascending, each once; faster than np.unique, which hashes."""
     keys = np.sort(keys)
-    return keys[np.concatenate((keys[:1] == keys[:1], keys[1:] != keys[:-1]))]
+    return keys[np.diff(keys, prepend=-1) > 0]
 
 
 def _pairs(keys: np.ndarray, shape: tuple[int, int]) -> Pairs:

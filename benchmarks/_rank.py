@@ -30,9 +30,11 @@ def popular(known: Any) -> Model:
 
 
 def stored(database: Any, model: str, shape: tuple[int, int]) -> Model:
-    """The live vectors of a model whose ids are codes, read through SQL; an item without a vector is never recommended."""
+    """The live vectors of a model whose ids are codes, read through SQL; an item without one is never recommended."""
     users, _ = _side(database, f"SELECT user_id AS id, embedding, bias FROM embsql.user_embedding('{model}')", shape[0])
-    items, bias = _side(database, f"SELECT item_id AS id, embedding, bias FROM embsql.item_embedding('{model}')", shape[1])
+    items, bias = _side(
+        database, f"SELECT item_id AS id, embedding, bias FROM embsql.item_embedding('{model}')", shape[1]
+    )
     return Model(users, items, bias)
 
 
@@ -79,8 +81,10 @@ def _block(scores: np.ndarray, known: Any, relevant: Any, k: int) -> np.ndarray:
     return np.array([(hit.sum(1) / count).sum(), (hit @ gain / best).sum()])
 
 
-def hit_ndcg(model: Model, users: np.ndarray, target: np.ndarray, others: np.ndarray, *, k: int = 10) -> tuple[float, float]:
-    """HR@k and NDCG@k of one target (n,) among other candidates (n, m); another as good as the target ranks before it."""
+def hit_ndcg(
+    model: Model, users: np.ndarray, target: np.ndarray, others: np.ndarray, *, k: int = 10
+) -> tuple[float, float]:
+    """HR@k and NDCG@k of one target (n,) among others (n, m); another that is as good as the target ranks before it."""
     scores = model.scores(users)  # (n, items)
     mine = np.take_along_axis(scores, target[:, None], 1)  # (n, 1)
     rank = (np.take_along_axis(scores, others, 1) >= mine).sum(1)  # (n,) 0 is the best

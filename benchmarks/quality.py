@@ -1,8 +1,8 @@
-"""How good the stored vectors are on published splits, against published figures.
+"""How good the stored vectors are on published splits, beside recommending what is popular.
 
 Trained through `db.train` from parquet into a DuckDB file, each in a process of its own; the vectors are read back
-through SQL and ranked by numpy. gowalla: all items ranked but those known, Recall@20 and NDCG@20. ncf_ml1m: one held-out
-item among 99 others, HR@10 and NDCG@10, ties count against the model.
+through SQL and ranked by numpy. gowalla: all items ranked but those known, Recall@20 and NDCG@20. ncf_ml1m: one
+held-out item among 99 others, HR@10 and NDCG@10, ties count against the model.
 """
 
 from __future__ import annotations
@@ -85,9 +85,22 @@ def _system(
     _print(data, exam, floor, algorithm, means, cost, **settings, mean_of_seeds=options.seeds)
 
 
-def _print(data: str, exam: Exam, floor: Any, algorithm: str, mark: Any, cost: dict[str, float], **settings: Any) -> None:
+def _print(
+    data: str, exam: Exam, floor: Any, algorithm: str, mark: Any, cost: dict[str, float], **settings: Any
+) -> None:
     for metric, value, popular_value in zip(exam.metrics, mark, floor, strict=True):
-        line("quality", data, algorithm, metric, value, "share", peer="popular", peer_value=popular_value, **cost, **settings)
+        line(
+            "quality",
+            data,
+            algorithm,
+            metric,
+            value,
+            "share",
+            peer="popular",
+            peer_value=popular_value,
+            **cost,
+            **settings,
+        )
 
 
 def _seed(exam: Exam, algorithm: str, **settings: Any) -> tuple[tuple[float, float], dict[str, float]]:

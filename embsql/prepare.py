@@ -57,9 +57,9 @@ def prepare(engine: Engine, source: str, columns: Columns, *, explicit: bool, mo
     facts = engine.source(source, columns, explicit=explicit)
     statements = surface.statements("prepare/statements.sql")
     now = int(time.time() * 1e6) if facts["clock"] else 2**62  # an order has no future
-    tables = engine.read(
-        surface.prepare(engine.name, facts), {name: statements[name] for name in QUERIES}, census={"now": now}
-    )
+    queries = {name: statements[name] for name in QUERIES}
+    done = surface.text("prepare/done.sql")
+    tables = engine.read(surface.prepare(engine.name, facts), queries, done, census={"now": now})
     census = tables["census"].to_pylist()[0]
     findings = [*_of_rows(census, explicit), *_of_ids(tables)]
     problem = _problem(census, tables, explicit=explicit, model=model)
@@ -126,10 +126,9 @@ def _finding(name: str, affected: int, severity: str, hint: str, example: str | 
 def _of_rows(census: dict[str, Any], explicit: bool) -> Iterator[Finding]:
     """What the rows themselves look like."""
     left_out = "left out; say WHERE {0} IS NOT NULL to silence this"
-    no_user, no_item = (census[f"null_{entity}"] + census[f"empty_{entity}"] for entity in ("user", "item"))
     yield Finding("rows", "info" if census["rows"] else "error", census["rows"], hint="rows the source returned")
-    yield _finding("missing user id", no_user, "warning", left_out.format("user_id"))
-    yield _finding("missing item id", no_item, "warning", left_out.format("item_id"))
+    yield _finding("missing user id", census["no_user"], "warning", left_out.format("user_id"))
+    yield _finding("missing item id", census["no_item"], "warning", left_out.format("item_id"))
     yield _finding("missing weight", census["null_weight"], "warning", left_out.format("weight"))
     yield _finding("weight not finite", census["infinite"], "error", "mend the SELECT", census["infinite_example"])
     yield _finding("missing time", _without_time(census), "warning", "counted as older than every other row")

@@ -22,12 +22,16 @@ from embsql.model import Run
 Result = TypeVar("Result")
 
 PIECES = 32  # parts of the rows: enough to keep threads equally busy
-PIECE_WORK = 1 << 26  # pairs x columns in one part at most: about a tenth of a second, so that a run can be stopped
+LEAST_WORK = 1 << 18  # pairs x columns in one part: less is done sooner than handed over
+MOST_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
 SWEEPS = 30  # a Jacobi iteration converges in 6 to 9
 
 
 def in_parallel(work: Callable[[int, int], Result], ranges: list[tuple[int, int]], run: Run) -> list[Result]:
     """The work done on each range by run.threads threads; results in the order of the ranges."""
+    if len(ranges) == 1:
+        run.check()
+        return [work(*ranges[0])]
     with ThreadPoolExecutor(run.threads) as pool:
         waiting = [pool.submit(work, low, high) for low, high in ranges]
         try:
@@ -41,7 +45,8 @@ def in_parallel(work: Callable[[int, int], Result], ranges: list[tuple[int, int]
 
 def pieces(work: Int64, width: int) -> list[tuple[int, int]]:
     """Ranges of rows of about equal work, the same for any number of threads; work (n + 1,) is cumulative."""
-    count = max(PIECES, int(work[-1]) * width // PIECE_WORK)
+    total = int(work[-1]) * width
+    count = max(1, min(PIECES, total // LEAST_WORK), total // MOST_WORK)
     edges = np.unique(np.searchsorted(work, np.linspace(0, work[-1], count + 1)))  # (pieces + 1,)
     return [(int(low), int(high)) for low, high in pairwise(edges)]
 

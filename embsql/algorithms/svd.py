@@ -30,11 +30,12 @@ class SVD:
 
     Found by randomised subspace iteration (Halko, Martinsson and Tropp, 2011). Vectors come strongest first, each
     with its largest item entry positive. Where the matrix has a lower rank than `dim`, the last columns are zero.
+    Weights act in proportion: where a few are huge (quantities, seconds), train on ln(1 + weight).
     """
 
     name: ClassVar[str]  # set by @algorithm
 
-    dim: int = 64  # length of the vectors: normalised gains up to 256 and more
+    dim: int = 64  # length of the vectors: normalised gains up to 256 and more, plain is best with 32 to 128
     method: Literal["normalised", "plain"] = "normalised"  # divide by roots of user and item sums, or not
 
     def __post_init__(self) -> None:

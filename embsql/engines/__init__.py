@@ -25,8 +25,8 @@ class Engine(Protocol):
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
 
-    def read(self, script: str, queries: Mapping[str, str], **values: Any) -> dict[str, pa.Table]:
-        """Run a preparing script where the caller's own tables are visible, then each query; answers by name."""
+    def read(self, script: str, queries: Mapping[str, str], done: str, **values: Any) -> dict[str, pa.Table]:
+        """Run a preparing script where the caller's own tables are visible, each query, and what tidies up."""
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""

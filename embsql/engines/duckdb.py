@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import re
 import uuid
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -45,6 +47,18 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+OPEN: weakref.WeakSet[DuckDB] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """DuckDB 2 complains at length when a process ends with a connection open that knows a Python function."""
+    for engine in list(OPEN):
+        with suppress(duckdb.Error):  # closed already, or busy in another thread: the process ends anyway
+            engine.withdraw()
+            engine.close()
+
+
 class DuckDB:
     """One open DuckDB database.
 
@@ -59,6 +73,7 @@ class DuckDB:
         self._owned = isinstance(target, str)
         self._caller = _open(target, read_only) if isinstance(target, str) else target
         self._own = self._caller if self._owned else self._caller.cursor()
+        OPEN.add(self)
         self.read_only = self._is_read_only()
 
     def _is_read_only(self) -> bool:
@@ -87,13 +102,16 @@ class DuckDB:
         """Whether another writer was first: DuckDB says so in several ways, some only at COMMIT."""
         return isinstance(error, duckdb.TransactionException | duckdb.ConstraintException)
 
-    def read(self, script: str, queries: Mapping[str, str], **values: Any) -> dict[str, pa.Table]:
-        """Run a preparing script where the caller's own tables are visible, then each query; answers by name."""
+    def read(self, script: str, queries: Mapping[str, str], done: str, **values: Any) -> dict[str, pa.Table]:
+        """Run a preparing script where the caller's own tables are visible, each query, and what tidies up."""
         try:
             self._caller.execute(script).fetchall()
+            return {name: _arrow(self._caller, sql, values.get(name, {})) for name, sql in queries.items()}
         except duckdb.Error as error:
             raise SourceFailed(reason=_first_line(error)) from None
-        return {name: _arrow(self._caller, sql, values.get(name, {})) for name, sql in queries.items()}
+        finally:
+            with suppress(duckdb.Error):  # a caller's transaction that has failed tidies up by itself
+                self._caller.execute(done).fetchall()
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
@@ -143,6 +161,11 @@ class DuckDB:
             self._own.create_function(  # type: ignore[call-overload]  # the home of the enum it wants moved in 2.0
                 "embsql_command", command, ["VARCHAR[]"], "VARCHAR[]", side_effects=True, null_handling="special"
             )
+
+    def withdraw(self) -> None:
+        """Take embsql_command back; only the connection that offered it can."""
+        with suppress(duckdb.Error):
+            self._own.remove_function("embsql_command")
 
     def source(self, text: str, columns: Columns, *, explicit: bool) -> dict[str, Any]:
         """What the preparing script needs to know of a source, its columns found and their types checked.
@@ -244,12 +267,12 @@ def _need(types: dict[str, str], wanted: str | None, default: str, option: str) 
 
 
 def _key(types: dict[str, str], column: str) -> str:
-    """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text."""
+    """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text; '' is no id."""
     type_ = types[column]
     if "[" in type_ or type_.startswith(("STRUCT", "MAP", "BLOB")):
         raise BadColumnType(column=column, allowed="text, a number or a UUID", found=type_, cast="VARCHAR")
     plain = type_ in INTEGERS or type_ == "UUID"
-    return f"given.{quote(column)}" if plain else f"CAST(given.{quote(column)} AS VARCHAR)"
+    return f"given.{quote(column)}" if plain else f"nullif(CAST(given.{quote(column)} AS VARCHAR), '')"
 
 
 def _is_number(type_: str) -> bool:

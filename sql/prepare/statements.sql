@@ -1,19 +1,21 @@
 -- census: the source in one pass: what is missing, what cannot be, what is strange
 SELECT
     count(*) AS rows,
-    count(*) FILTER (WHERE this.user_key IS NULL) AS null_user,
-    count(*) FILTER (WHERE this.item_key IS NULL) AS null_item,
-    count(*) FILTER (WHERE CAST(this.user_key AS VARCHAR) = '') AS empty_user,
-    count(*) FILTER (WHERE CAST(this.item_key AS VARCHAR) = '') AS empty_item,
-    count(*) FILTER (WHERE this.weight IS NULL) AS null_weight,
+    count(*) - count(this.user_key) AS no_user,
+    count(*) - count(this.item_key) AS no_item,
+    count(*) - count(this.weight) AS null_weight,
     count(*) FILTER (WHERE this.weight = 0) AS zero_weight,
     count(*) FILTER (WHERE this.weight < 0) AS negative,
-    min('user ' || CAST(this.user_key AS VARCHAR) || ', item ' || CAST(this.item_key AS VARCHAR) || ', weight '
-        || CAST(this.weight AS VARCHAR)) FILTER (WHERE this.weight < 0) AS negative_example,
+    min(CASE WHEN this.weight < 0 THEN
+        'user ' || CAST(this.user_key AS VARCHAR) || ', item ' || CAST(this.item_key AS VARCHAR)
+        || ', weight ' || CAST(this.weight AS VARCHAR)
+    END) AS negative_example,
     count(*) FILTER (WHERE NOT isfinite(this.weight) OR abs(this.weight) > 3e38) AS infinite,
-    min('user ' || CAST(this.user_key AS VARCHAR) || ', item ' || CAST(this.item_key AS VARCHAR) || ', weight '
-        || CAST(this.weight AS VARCHAR)) FILTER (WHERE NOT isfinite(this.weight) OR abs(this.weight) > 3e38) AS infinite_example,
-    count(*) FILTER (WHERE this.event_time IS NULL) AS null_time,
+    min(CASE WHEN NOT isfinite(this.weight) OR abs(this.weight) > 3e38 THEN
+        'user ' || CAST(this.user_key AS VARCHAR) || ', item ' || CAST(this.item_key AS VARCHAR)
+        || ', weight ' || CAST(this.weight AS VARCHAR)
+    END) AS infinite_example,
+    count(*) - count(this.event_time) AS null_time,
     count(*) FILTER (WHERE this.event_time > $now) AS future_time
 FROM embsql_source AS this
 
@@ -32,13 +34,13 @@ JOIN embsql_items AS item ON item.key = this.item_key
 -- alike_users: ids that differ only by case or by spaces around them
 SELECT count(*) AS groups, min(twins.example) AS example
 FROM (
-    SELECT string_agg('"' || this.id || '"', ' and ' ORDER BY this.id) AS example
+    SELECT '"' || min(this.id) || '" and "' || max(this.id) || '"' AS example
     FROM embsql_users AS this GROUP BY lower(trim(this.id)) HAVING count(*) > 1
 ) AS twins
 
 -- alike_items: ids that differ only by case or by spaces around them
 SELECT count(*) AS groups, min(twins.example) AS example
 FROM (
-    SELECT string_agg('"' || this.id || '"', ' and ' ORDER BY this.id) AS example
+    SELECT '"' || min(this.id) || '" and "' || max(this.id) || '"' AS example
     FROM embsql_items AS this GROUP BY lower(trim(this.id)) HAVING count(*) > 1
 ) AS twins

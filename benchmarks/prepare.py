@@ -1,0 +1,113 @@
+"""What reading a table into coded, aggregated, ordered arrays costs over DuckDB doing the same in bare SQL.
+
+The bare query: two tables of distinct ids with row_number, two joins, GROUP BY, ORDER BY, fetched as Arrow with both
+vocabularies. Each reading happens in a process of its own; the results are compared to the byte.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import statistics
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+
+import embsql
+from benchmarks._apart import apart
+from benchmarks._lines import line
+from embsql.model import Columns
+from embsql.prepare import prepare
+
+EVENTS = """
+CREATE TABLE events AS
+SELECT
+    'user-' || CAST(floor($users * pow(random(), 1.5)) AS INTEGER) AS user_id,
+    'item-' || CAST(floor($items * pow(random(), 3)) AS INTEGER) AS item_id
+FROM range($rows)
+"""  # busy users, popular items, repeated pairs
+VOCABULARY = """
+CREATE TEMP TABLE {0}s AS
+SELECT id, CAST(row_number() OVER (ORDER BY id) - 1 AS INTEGER) AS code
+FROM (SELECT DISTINCT {0}_id AS id FROM events)
+"""
+PAIRS = """
+SELECT users.code AS "user", items.code AS item, CAST(count(*) AS FLOAT) AS weight
+FROM events
+JOIN users ON users.id = events.user_id
+JOIN items ON items.id = events.item_id
+GROUP BY ALL ORDER BY ALL
+"""
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rows", type=int, default=20_000_000)
+    parser.add_argument("--repeat", type=int, default=3)
+
+
+def measure(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/events.duckdb"
+        write(file, options.rows)
+        rounds = [_round(turn, file=file, threads=options.threads) for turn in range(options.repeat)]
+    assert len({one["checksum"] for both in rounds for one in both.values()}) == 1, "the two readings differ"
+    took = {
+        key: {system: statistics.median(both[system][key] for both in rounds) for system in ("embsql", "duckdb")}
+        for key in ("seconds", "peak_rss_mb")
+    }
+    for metric, key, unit in (("reading", "seconds", "s"), ("peak memory", "peak_rss_mb", "MB")):
+        line("prepare", f"generated {options.rows} rows", "embsql", metric, took[key]["embsql"], unit,
+             peer="duckdb, bare query", peer_value=took[key]["duckdb"], seconds=took["seconds"]["embsql"],
+             peak_rss_mb=took["peak_rss_mb"]["embsql"], threads=options.threads, repeat=options.repeat)  # fmt: skip
+
+
+def write(file: str, rows: int) -> None:
+    """The events, with embsql's tables beside them so that both readings open the same file."""
+    with embsql.connect(file) as database:
+        database.engine.run("SELECT setseed(0.5)")
+        database.engine.run(EVENTS, rows=rows, users=max(10, rows // 60), items=max(10, rows // 200))
+
+
+def _round(turn: int, **values: Any) -> dict[str, dict[str, Any]]:
+    """Both readings, in the other order every other time."""
+    both = [("embsql", read), ("duckdb", bare)]
+    return {name: apart(work, **values) for name, work in (both[::-1] if turn % 2 else both)}
+
+
+def read(file: str, threads: int) -> dict[str, Any]:
+    _warm()
+    with embsql.connect(file) as database:
+        database.engine.run(f"SET threads = {threads}")
+        start = time.perf_counter()
+        data = prepare(database.engine, "events", Columns(), explicit=False, model="m").interactions()
+        seconds = time.perf_counter() - start
+    return {"seconds": seconds, "checksum": _sum(data.user, data.item, data.weight)}
+
+
+def _warm() -> None:
+    """Load what is loaded once."""
+    with embsql.connect(":memory:") as database:
+        source = "SELECT range % 50 AS user_id, range % 7 AS item_id FROM range(500)"
+        prepare(database.engine, source, Columns(), explicit=False, model="m")
+
+
+def bare(file: str, threads: int) -> dict[str, Any]:
+    with embsql.connect(file) as database:
+        database.engine.run(f"SET threads = {threads}")
+        start = time.perf_counter()
+        for entity in ("user", "item"):
+            database.engine.run(VOCABULARY.format(entity))
+        vocabularies = [database.ask(f"SELECT id FROM {entity}s ORDER BY code") for entity in ("user", "item")]
+        pairs = database.ask(PAIRS)
+        seconds = time.perf_counter() - start
+    assert all(len(ids) for ids in vocabularies)
+    return {"seconds": seconds, "checksum": _sum(*(pairs[name].to_numpy() for name in ("user", "item", "weight")))}
+
+
+def _sum(*columns: np.ndarray) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for column in columns:
+        digest.update(np.ascontiguousarray(column).data)
+    return digest.hexdigest()

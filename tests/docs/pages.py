@@ -1,0 +1,98 @@
+"""Runs the code blocks of a page as its reader would, in a temporary folder where `make demo` has just been run.
+
+python   in order, in one namespace, in which `db` is the open database (demo.duckdb until the page opens another)
+sql      each statement on the file of `db`
+console  every line that begins with "$ ": embsql as a process of its own, with `db` closed, as DuckDB's lock wants;
+         of `make` only that the target exists; `duckdb` only where it is installed
+
+A block of ```text after ```sql, and the lines under a command in ```console, are the answer it must give, digits of
+decimal numbers aside. A block after the comment <!-- not run: reason --> is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import embsql
+from embsql.table import draw
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs" / "guides").glob("*.md"), *(ROOT / "examples").glob("*/README.md")])
+BLOCK = re.compile(r"(<!-- not run: .+? -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """(language, text) of the blocks that run."""
+    found = BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [(language, text) for skipped, language, text in found if not skipped]
+
+
+def close(found: str, expected: str) -> bool:
+    """Whether an answer is what the page says, digits of decimal numbers and widths aside."""
+    return _plain(found) == _plain(expected)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"-?\d+\.\d+|-{2,}", "0", text)).strip()
+
+
+@dataclass
+class Reader:
+    """Someone who types in a page, from top to bottom."""
+
+    folder: Path
+    names: dict[str, Any] = field(default_factory=dict)
+    answer: str = ""
+
+    def read(self, page: Path) -> None:
+        with embsql.connect(str(self.folder / "demo.duckdb")) as self.names["db"]:
+            for language, text in blocks(page):
+                getattr(self, language)(text)
+            self.names["db"].close()
+
+    def python(self, text: str) -> None:
+        exec(compile(text, "page", "exec"), self.names)  # noqa: S102 - the pages are ours
+
+    def sql(self, text: str) -> None:
+        with embsql.connect(self.names["db"].engine.path) as database:
+            for statement in re.split(r";\s*(?:\n|$)", text):
+                if re.sub(r"^--.*$", "", statement, flags=re.MULTILINE).strip():
+                    self.answer = draw(database.sql(statement).to_pylist())
+
+    def text(self, text: str) -> None:
+        assert close(self.answer, text), f"{self.answer}\n\nthe page says\n\n{text}"
+
+    def console(self, text: str) -> None:
+        self.names["db"].close()
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            command, _, expected = part.partition("\n")
+            printed = self._type(command, fails=expected.startswith("Error"))
+            if expected.strip() and printed is not None:
+                assert close(printed, expected), f"{printed}\n\nthe page says\n\n{expected}"
+
+    def _type(self, command: str, *, fails: bool) -> str | None:
+        words = shlex.split(command, comments=True)
+        if words[0] == "make":
+            assert set(word for word in words[1:] if "=" not in word) <= TARGETS, command
+        if words[0] == "make" or not self._program(words[0]):
+            return None
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [*self._program(words[0]), *words[1:]], cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )  # fmt: skip
+        assert (done.returncode != 0) == fails, f"{command}\n{done.stdout}{done.stderr}"
+        return done.stderr if fails else done.stdout
+
+    @staticmethod
+    def _program(name: str) -> list[str]:
+        own = {"embsql": [sys.executable, "-m", "embsql"], "python": [sys.executable]}
+        return own[name] if name in own else [found] if (found := shutil.which(name)) else []

@@ -1,0 +1,162 @@
+"""The pages say what is so: they are current, complete, linked, and what they tell a reader to type works."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import re
+import shutil
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import embsql
+from embsql import algorithms, cli, demo, errors, surface, udf
+from tests.conftest import real
+from tests.docs.pages import PAGES, ROOT, Reader
+
+WRITTEN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
+GENERATED = ("sql.md", "algorithms.md", "errors.md", "cli.md", "README.md")
+
+
+def load(path: Path) -> ModuleType:
+    """A script as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def build() -> ModuleType:
+    return load(ROOT / "docs" / "build.py")
+
+
+@pytest.fixture(scope="session")
+def built(build) -> dict[str, str]:
+    return {page.name: text for page, text in build.pages().items()}
+
+
+@pytest.fixture(scope="session")
+def demo_file(tmp_path_factory) -> Path:
+    """What `make demo` leaves behind."""
+    path = tmp_path_factory.mktemp("demo") / "demo.duckdb"
+    demo.run(str(path), None, {}, lambda text: None)
+    return path
+
+
+@pytest.fixture
+def folder(demo_file, tmp_path, monkeypatch) -> Path:
+    shutil.copy(demo_file, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# --- the reference -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_generated_page_is_current(build, built, name: str) -> None:
+    page = next(page for page in (ROOT / "docs" / name, ROOT / name) if page.exists() and (name != "README.md" or page.parent == ROOT))
+    assert not build.stale(page, built[name]), "run: make docs"
+
+
+def test_check_notices_a_changed_page(build, tmp_path) -> None:
+    page = tmp_path / "page.md"
+    assert build.stale(page, "text")
+    page.write_text("text\n| mug-01 | 0.123 |")
+    assert not build.stale(page, "text\n| mug-02 | 0.124 |")
+    assert build.stale(page, "other text\n| mug-01 | 0.123 |")
+    assert build.stale(page, "text\n| tea-01 | 0.123 |")
+
+
+def test_check_has_a_usage(build, capsys) -> None:
+    assert build.main(["--wrong"]) == 2
+    assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", surface.questions())
+def test_question_is_documented(built, name: str) -> None:
+    assert f"### {name}\n" in built["sql.md"]
+    assert f"embsql.{surface.questions()[name].signature}" in built["sql.md"]
+    assert f"[`{name}`](docs/sql.md#{name})" in built["README.md"]
+
+
+@pytest.mark.parametrize("name", surface.questions())
+def test_example_has_an_answer(built, name: str) -> None:
+    after = built["sql.md"].split(f"### {name}\n")[1].split("\n### ")[0]
+    assert len(re.findall(r"^\|", after, re.MULTILINE)) >= 3, "a head, a rule and at least one row"
+
+
+@pytest.mark.parametrize("name", udf.COMMANDS)
+def test_command_in_sql_is_documented(built, name: str) -> None:
+    assert f"CALL embsql.{name}(" in built["sql.md"]
+
+
+@pytest.mark.parametrize("name", algorithms.names())
+def test_algorithm_is_documented(built, name: str) -> None:
+    text = built["algorithms.md"].split(f"## {name}\n")[1]
+    for option in algorithms.options(algorithms.find(name)):
+        assert option.reason, f"{name}.{option.name} has no reason behind it"
+        assert f"| `{option.name}` |" in text
+
+
+def test_error_is_documented(built) -> None:
+    classes = [name for name, cls in inspect.getmembers(errors, inspect.isclass) if cls.__module__ == errors.__name__]
+    for name in set(classes) - {"EmbsqlError"}:
+        assert f"### {name}\n\n> " in built["errors.md"], name
+
+
+@pytest.mark.parametrize("name", cli.main.commands)
+def test_cli_command_is_documented_and_has_help(built, name: str) -> None:
+    assert f"## {name}\n" in built["cli.md"]
+    assert cli.main.commands[name].help
+
+
+# --- what is written by hand ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_runs(folder, page: Path, monkeypatch) -> None:
+    if page.parent.parent.name == "examples":
+        shutil.copytree(page.parent, folder / page.parent.relative_to(ROOT))
+    if page.parent.name == "movielens":
+        monkeypatch.setenv("EMBSQL_DATA", str(real("ml1m", "interactions.parquet").parents[1]))
+    Reader(folder).read(page)
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if not link.startswith(("http", "mailto:")):
+            name, _, anchor = link.partition("#")
+            target = page.parent / name if name else page
+            assert target.exists(), f"{link} leads nowhere"
+            assert not anchor or anchor in anchors(target), f"{link}: no such heading"
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_page_names_only_questions_that_exist(page: Path) -> None:
+    calls = set(re.findall(r"\bembsql\.(\w+)\((?=['\"$]|\w+ =>)", page.read_text(encoding="utf-8")))
+    python = set(dir(embsql)) | {"live_run"}
+    assert calls <= {*surface.questions(), *udf.COMMANDS, *python}
+
+
+def test_readme_begins_with_the_two_commands() -> None:
+    first = re.findall(r"^\$ (.+)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert first[:2] == ["make demo", "make test"]
+
+
+def test_every_page_is_reachable() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs").rglob("*.md"):
+        own = page.relative_to(ROOT / "docs").as_posix()
+        assert own in index or own in {"README.md", "benchmarks.md"} or own.startswith("decisions/0004"), own
