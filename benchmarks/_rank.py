@@ -84,8 +84,12 @@ def _block(scores: np.ndarray, known: Any, relevant: Any, k: int) -> np.ndarray:
 def hit_ndcg(
     model: Model, users: np.ndarray, target: np.ndarray, others: np.ndarray, *, k: int = 10
 ) -> tuple[float, float]:
-    """HR@k and NDCG@k of one target (n,) among others (n, m); another that is as good as the target ranks before it."""
+    """HR@k and NDCG@k of one target (n,) among others (n, m).
+
+    An item as good as the target ranks before it; the target itself, where it stands among the others too, does not.
+    """
     scores = model.scores(users)  # (n, items)
     mine = np.take_along_axis(scores, target[:, None], 1)  # (n, 1)
-    rank = (np.take_along_axis(scores, others, 1) >= mine).sum(1)  # (n,) 0 is the best
+    before = (np.take_along_axis(scores, others, 1) >= mine) & (others != target[:, None])  # (n, m)
+    rank = before.sum(1)  # (n,) 0 is the best
     return float((rank < k).mean()), float(np.where(rank < k, 1 / np.log2(rank + 2), 0).mean())

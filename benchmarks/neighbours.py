@@ -37,8 +37,8 @@ def measure(options: argparse.Namespace) -> None:
                        ("neighbours with a genre in common", (overlap > 0).mean(), "share"),
                        ("mean interactions of neighbours", met[near].mean(), "interactions")]  # fmt: skip
             for metric, value, unit in figures:
-                line("neighbours", "ml1m, ratings of 4 and 5", system, metric, float(value), unit, dim=options.dim,
-                     k=options.k, seed=options.seed, least=least, films=len(asked), threads=options.threads)  # fmt: skip
+                line("neighbours", "ml1m", system, metric, float(value), unit, dim=options.dim, k=options.k,
+                     seed=options.seed, least=least, films=len(asked), threads=options.threads)  # fmt: skip
 
 
 def _trained(options: argparse.Namespace) -> tuple[list[str], np.ndarray, np.ndarray]:

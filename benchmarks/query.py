@@ -43,8 +43,9 @@ def measure(options: argparse.Namespace) -> None:
         write(file, options.items, options.users, options.dim)
         sizes = {"items": options.items, "users": options.users}
         done = apart(ask, file=file, dim=options.dim, threads=options.threads, repeat=options.repeat, **sizes)
+    data = f"generated {options.items} x {options.dim}"
     for question in ("similar_items", "recommend"):
-        line("query", f"generated {options.items} x {options.dim}", question, "median answer", 1000 * done[question], "ms",
+        line("query", data, question, "median answer", 1000 * done[question], "ms",
              peer="bare inner product", peer_value=1000 * done["bare"], peak_rss_mb=done["peak_rss_mb"],
              threads=options.threads, repeat=options.repeat, users=options.users, seen=SEEN)  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
@@ -57,6 +58,7 @@ def connect(target: Any, *, read_only: bool = False) -> Engine:
     """The engine for a DuckDB file, ":memory:" or an open DuckDB connection. Raises UnknownDatabase."""
     from embsql.engines.duckdb import DuckDB
 
+    target = os.fspath(target) if isinstance(target, os.PathLike) else target
     if isinstance(target, str) and "://" in target:
         raise UnknownDatabase(target=target.split("://")[0] + "://...")
     if not isinstance(target, str) and not DuckDB.owns(target):

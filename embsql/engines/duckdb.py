@@ -26,6 +26,7 @@ from embsql.errors import (
 )  # fmt: skip
 from embsql.model import Columns
 
+ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
 INTEGERS = {
     "TINYINT",
@@ -116,6 +117,7 @@ class DuckDB:
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
         rows = pa.table({name: _column(values) for name, values in columns.items()})
+        rows = pa.Table.from_batches(rows.to_batches(max_chunksize=ROW_GROUP), rows.schema)
         view = f"embsql_{uuid.uuid4().hex}"  # a name no table of the caller can have
         self._own.register(view, rows)
         try:

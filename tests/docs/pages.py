@@ -1,8 +1,8 @@
 """Runs the code blocks of a page as its reader would, in a temporary folder where `make demo` has just been run.
 
-python   in order, in one namespace, in which `db` is the open database (demo.duckdb until the page opens another)
-sql      each statement on the file of `db`
-console  every line that begins with "$ ": embsql as a process of its own, with `db` closed, as DuckDB's lock wants;
+python   in order, in one namespace
+sql      each statement on the file that `db` of the python blocks has open, or had last; demo.duckdb before the first
+console  every line that begins with "$ ": embsql as a process of its own, after closing `db`, as DuckDB's lock wants;
          of `make` only that the target exists; `duckdb` only where it is installed
 
 A block of ```text after ```sql, and the lines under a command in ```console, are the answer it must give, digits of
@@ -51,19 +51,28 @@ class Reader:
 
     folder: Path
     names: dict[str, Any] = field(default_factory=dict)
+    path: str = ""
     answer: str = ""
 
     def read(self, page: Path) -> None:
-        with embsql.connect(str(self.folder / "demo.duckdb")) as self.names["db"]:
+        self.path = str(self.folder / "demo.duckdb")
+        try:
             for language, text in blocks(page):
                 getattr(self, language)(text)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        if "db" in self.names:
             self.names["db"].close()
 
     def python(self, text: str) -> None:
         exec(compile(text, "page", "exec"), self.names)  # noqa: S102 - the pages are ours
+        if "db" in self.names:
+            self.path = self.names["db"].engine.path
 
     def sql(self, text: str) -> None:
-        with embsql.connect(self.names["db"].engine.path) as database:
+        with embsql.connect(self.path) as database:
             for statement in re.split(r";\s*(?:\n|$)", text):
                 if re.sub(r"^--.*$", "", statement, flags=re.MULTILINE).strip():
                     self.answer = draw(database.sql(statement).to_pylist())
@@ -72,7 +81,7 @@ class Reader:
         assert close(self.answer, text), f"{self.answer}\n\nthe page says\n\n{text}"
 
     def console(self, text: str) -> None:
-        self.names["db"].close()
+        self._leave()
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
             command, _, expected = part.partition("\n")
             printed = self._type(command, fails=expected.startswith("Error"))

@@ -1,0 +1,27 @@
+"""Runs story.sql, statement by statement, on the database that `make demo` makes, and prints the answers.
+
+    python examples/shop/run.py [demo.duckdb]
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import embsql
+from embsql.table import draw
+
+STORY = Path(__file__).with_name("story.sql")
+
+
+def main(path: str = "demo.duckdb") -> None:
+    """Tell the story."""
+    if not Path(path).exists():
+        sys.exit(f"there is no {path} here. Make it: make demo")
+    with embsql.connect(path) as db:
+        for statement in STORY.read_text(encoding="utf-8").strip().split(";\n"):
+            print(f"{statement.strip()}\n\n{draw(db.sql(statement).to_pylist())}\n")  # noqa: T201 - its work
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

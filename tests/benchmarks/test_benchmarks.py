@@ -1,0 +1,110 @@
+"""Every benchmark runs, on data made as small as they can be, and prints lines as promised."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.__main__ import main, names
+from benchmarks._made import clustered
+from benchmarks._rank import Model, hit_ndcg, popular, recall_ndcg
+
+KEYS = ["benchmark", "data", "system", "metric", "value", "unit", "peer", "peer_value", "ratio", "seconds",
+        "peak_rss_mb", "settings"]  # fmt: skip
+USERS, ITEMS, PAIRS = 120, 60, 1500
+SMALL = {
+    "quality": ["--algorithm", "als", "--dim", "8", "--seeds", "1"],
+    "als": ["--part", "curve", "memory", "epochs", "line", "--dim", "8", "--repeat", "1", "--pairs", "2000",
+            "--sizes", "2000", "--judged", "50"],
+    "query": ["--items", "300", "--users", "20", "--dim", "8", "--repeat", "3"],
+    "prepare": ["--rows", "5000", "--repeat", "1"],
+    "neighbours": ["--dim", "8", "--least", "2"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder laid out like the real data, with a little of everything the benchmarks read."""
+    folder = tmp_path_factory.mktemp("data")
+    known, held = clustered(USERS, ITEMS, PAIRS).held_out(0.2, 1)
+    for part, pairs in (("train", known), ("test", held)):
+        table(folder / "gowalla" / f"{part}.parquet", user=pairs.user, item=pairs.item)
+    table(folder / "ncf_ml1m" / "train.parquet", user=known.user, item=known.item)
+    others = np.random.default_rng(1).integers(0, ITEMS, (len(held.user), 9))
+    table(folder / "ncf_ml1m" / "test.parquet", user=held.user, target=held.item, negatives=others.tolist())
+    rating = np.where(known.item % 7 == 0, 3, 5)
+    table(folder / "ml1m" / "interactions.parquet", user_id=known.user, movie_id=known.item, rating=rating)
+    table(
+        folder / "ml1m" / "movies.parquet",
+        movie_id=range(ITEMS),
+        genres=["Drama|War", "Drama", "Comedy"] * (ITEMS // 3),
+    )
+    return folder
+
+
+def table(file: Path, **columns: object) -> None:
+    file.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns), file)
+
+
+def test_every_benchmark_is_tried() -> None:
+    assert sorted(SMALL) == names()
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_lines(name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("EMBSQL_DATA", str(data))
+    main([name, *SMALL[name]])
+    lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert len(lines) > 1
+    for line in lines:
+        assert list(line) == KEYS
+        assert line["benchmark"] == name
+        assert (line["ratio"] is None) == (line["value"] is None or not line["peer_value"])
+
+
+def test_list_names_them(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--list"])
+    assert [text.split()[0] for text in capsys.readouterr().out.splitlines()] == names()
+
+
+def test_absent_data_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMBSQL_DATA", str(tmp_path))
+    with pytest.raises(SystemExit, match="data not found: gowalla/train"):
+        main(["quality"])
+
+
+def test_recall_and_ndcg_by_hand() -> None:
+    """One user, four items, the first known; of the ranking 3 2 1 the items 3 and 1 are relevant."""
+    model = Model(np.ones((1, 1), np.float32), np.array([[9], [1], [2], [3]], np.float32))
+    known, relevant = matrix([0]), matrix([1, 3])
+    recall, ndcg = recall_ndcg(model, known, relevant, k=2)
+    assert recall == pytest.approx(1 / 2)
+    assert ndcg == pytest.approx(1 / (1 + 1 / np.log2(3)))
+    assert recall_ndcg(model, known, relevant, k=3)[0] == 1
+
+
+def matrix(items: list[int]) -> object:
+    from scipy.sparse import csr_matrix
+
+    return csr_matrix((np.ones(len(items), np.float32), (np.zeros(len(items), int), items)), (1, 4))
+
+
+def test_ties_count_against_the_model_but_not_the_target_itself() -> None:
+    model = popular(matrix([0, 1, 2]))
+    ask = np.array([0]), np.array([0])
+    assert hit_ndcg(model, *ask, np.array([[1, 2]]), k=2) == (0, 0)
+    assert hit_ndcg(model, *ask, np.array([[0, 1]]), k=2) == (1, pytest.approx(1 / np.log2(3)))
+
+
+def test_made_pairs_are_distinct_and_ordered() -> None:
+    pairs = clustered(USERS, ITEMS, PAIRS)
+    keys = pairs.user.astype(np.int64) * ITEMS + pairs.item
+    assert len(keys) == PAIRS
+    assert (np.diff(keys) > 0).all()
+    assert pairs.item.max() < ITEMS
