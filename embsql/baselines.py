@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from embsql.data import Float32, Int32, Interactions, Rows, starts
+from embsql.model import Run
 
 NEIGHBOURS = 100  # of each item, as in the published table for item-kNN (BARS, Gowalla)
 
@@ -22,7 +23,7 @@ def popular(train: Interactions, history: Rows, k: int) -> Int32:
     return first_unseen(order.astype(np.int32), history, k, train.n_items)
 
 
-def item_knn(train: Interactions, history: Rows, k: int, threads: int = 1) -> Int32:
+def item_knn(train: Interactions, history: Rows, k: int, run: Run) -> Int32:
     """The k best items of each history by item-kNN: (m, k), -1 where fewer remain.
 
     Deshpande & Karypis 2004, Item-based top-N recommendation algorithms: the neighbours of an item are the
@@ -38,12 +39,12 @@ def item_knn(train: Interactions, history: Rows, k: int, threads: int = 1) -> In
     from embsql.algorithms._topk import cosine_neighbours, top_k_linear
 
     by_item = train.by_item()
-    near, similarity = cosine_neighbours(train.by_user(), by_item, NEIGHBOURS, threads)  # (n_items, 100) both
+    near, similarity = cosine_neighbours(train.by_user(), by_item, NEIGHBOURS, run)  # (n_items, 100) both
     weight = similarity / np.maximum(similarity.sum(axis=1, keepdims=True), 1e-12)  # (n_items, 100)
     share = by_item.counts / max(1, len(np.unique(train.user)))  # (n_items,)
     base = share - (weight * share[near]).sum(axis=1)  # (n_items,); weight is 0 where there is no neighbour
     base[by_item.counts == 0] = -np.inf
-    codes, _ = top_k_linear(history, _by_neighbour(near, weight), base.astype(np.float32), k, threads)
+    codes, _ = top_k_linear(history, _by_neighbour(near, weight), base.astype(np.float32), k, run)
     return codes
 
 

@@ -11,6 +11,7 @@ from embsql import baselines, metrics
 from embsql.data import Embeddings, Int32, Int64, Interactions, Rows
 from embsql.errors import NotEvaluated, UnknownMetric, suggestion
 from embsql.metrics import Float64
+from embsql.model import Run
 from embsql.splits import Mask
 
 NEW = 2  # a user with at most this many training pairs is new
@@ -34,19 +35,13 @@ class Metric:
 
 
 def measure(
-    embeddings: Embeddings,
-    train: Interactions,
-    held_out: Interactions,
-    *,
-    k: Sequence[int] = (10, 20),
-    seed: int = 42,
-    threads: int = 1,
+    embeddings: Embeddings, train: Interactions, held_out: Interactions, run: Run, *, k: Sequence[int] = (10, 20)
 ) -> list[Metric]:
-    """Every figure of a model trained on `train`, asked about `held_out`.
+    """Every figure of a model trained on `train`, asked about `held_out`; the run may be cancelled meanwhile.
 
     To measure several models on one split make the `Exam` yourself: its baselines are computed once.
     """
-    return Exam.of(train, held_out, k=k, threads=threads).measure(embeddings, seed=seed)
+    return Exam.of(train, held_out, run, k=k).measure(embeddings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ class Exam:
     """
 
     k: tuple[int, ...]
-    threads: int
+    run: Run  # its threads, its seed for the intervals, its wish to stop
     users: Int32  # (m,) codes of the users who are asked
     seen: Rows  # m rows: their training items
     relevant: Rows  # m rows: their held-out items
@@ -70,17 +65,17 @@ class Exam:
     itemknn: Int32  # (m, max k) ranking by item-kNN
 
     @classmethod
-    def of(cls, train: Interactions, held_out: Interactions, *, k: Sequence[int] = (10, 20), threads: int = 1) -> Exam:
+    def of(cls, train: Interactions, held_out: Interactions, run: Run, *, k: Sequence[int] = (10, 20)) -> Exam:
         """Make a split ready; takes the time of the baselines. Raises NotEvaluated for a k below 1."""
         if min(k, default=0) < 1:
             raise NotEvaluated(name="the model", reason=f"every k must be at least 1, got {list(k)}")
         users = np.unique(held_out.user)  # (m,)
         seen, relevant = _rows(train.by_user(), users), _rows(held_out.by_user(), users)
         popular = _only_known(baselines.popular(train, seen, max(k)), seen)  # (m, max k)
-        itemknn = _only_known(baselines.item_knn(train, seen, max(k), threads), seen)  # (m, max k)
+        itemknn = _only_known(baselines.item_knn(train, seen, max(k), run), seen)  # (m, max k)
         counts = np.bincount(train.item, minlength=train.n_items)  # (n_items,)
         n_users = len(np.unique(train.user))
-        return cls(tuple(sorted(set(k))), threads, users, seen, relevant, counts, n_users, popular, itemknn)
+        return cls(tuple(sorted(set(k))), run, users, seen, relevant, counts, n_users, popular, itemknn)
 
     @property
     def cold_users(self) -> int:
@@ -100,17 +95,17 @@ class Exam:
         allowed = np.where(self.counts > 0, bias, np.float32(-np.inf))  # (n_items,)
         codes, _ = top_k(
             embeddings.users[self.users], embeddings.items, max(self.k),
-            seen=self.seen, item_bias=allowed, similarity=embeddings.similarity, threads=self.threads,
+            seen=self.seen, item_bias=allowed, similarity=embeddings.similarity, run=self.run,
         )  # fmt: skip
         return _only_known(codes, self.seen)
 
-    def measure(self, embeddings: Embeddings, *, seed: int = 42) -> list[Metric]:
+    def measure(self, embeddings: Embeddings) -> list[Metric]:
         """Every figure of a model that was trained on this split's training pairs."""
         answers = {"model": self.rank(embeddings), "popular": self.popular, "itemknn": self.itemknn}
         figures = {name: self._figures(ranking, embeddings) for name, ranking in answers.items()}
         asked = [column for column, values in figures["model"].items() if np.isfinite(values).any()]
         model, popular, itemknn = (np.column_stack([figures[name][c] for c in asked]) for name in answers)  # (m, c)
-        low, high = metrics.intervals(model, seed)  # (c,) each
+        low, high = metrics.intervals(model, self.run.seed)  # (c,) each
         table = np.column_stack([*map(metrics.means, (model, popular, itemknn)), low, high])  # (c, 5)
         rows = [Metric(*c, float(row[0]), *map(_number, row[1:])) for c, row in zip(asked, table, strict=True)]
         return rows + [self._coverage(answers, k) for k in self.k]

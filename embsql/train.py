@@ -243,7 +243,7 @@ def _evaluate(plan: Plan, data: Interactions, run: Run) -> list[Metric]:
     known, held_out = split(data, plan.split, seed=plan.seed)
     trial = dataclasses.replace(run, on_report=lambda epoch, values: run.report(epoch=epoch, **_renamed(values)))
     embeddings = _fit(plan.algorithm, known, trial)
-    return measure(embeddings, known, held_out, k=plan.k, seed=plan.seed, threads=plan.threads)
+    return measure(embeddings, known, held_out, run, k=plan.k)
 
 
 def _renamed(values: Mapping[str, float]) -> dict[str, float]:

@@ -36,7 +36,7 @@ TINY = 1e-30  # less than any loss or penalty that counts
 RIGHT_ANGLE = 1e-7  # cosine below which two rows count as orthogonal: what float32 can tell
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _prefetch(_typing: Any, table: Any, row: Any, column: Any) -> Any:
     """Ask the memory for table[row, column] without waiting for it."""
 

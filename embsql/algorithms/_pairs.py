@@ -30,22 +30,6 @@ def order_by(codes: Int32, n: int, order: Int64) -> Int64:
 
 
 @njit(cache=True, nogil=True)
-def transpose(start: Int64, column: Int32, weight: Float32, n_columns: int) -> tuple[Int64, Int32, Float32]:
-    """A sparse matrix by rows as the same matrix by columns, rows ascending within a column."""
-    begin = _count(column, n_columns)
-    place = begin.copy()
-    row = np.empty(len(column), np.int32)
-    value = np.empty(len(column), np.float32)
-    for r in range(len(start) - 1):
-        for position in range(start[r], start[r + 1]):
-            target = place[column[position]]
-            row[target] = r
-            value[target] = weight[position]
-            place[column[position]] += 1
-    return begin, row, value
-
-
-@njit(cache=True, nogil=True)
 def merge(
     user: Int32, item: Int32, weight: np.ndarray, time: Int64, order: Int64, average: bool
 ) -> tuple[Int32, Int32, Float32, Int64]:

@@ -7,13 +7,15 @@ depend on their number. Everywhere equal scores are ordered by ascending code.
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+from embsql.algorithms._rows import in_parallel
 from embsql.data import Float32, Int32, Int64, Rows, Similarity
+from embsql.model import Run
 
 BLOCK = 2**24  # scores that top_k holds at once: 64 MB
 STRIDE = 128  # scores that are looked at together before any is looked at by itself
@@ -27,7 +29,7 @@ def top_k(
     seen: Rows | None = None,
     item_bias: Float32 | None = None,
     similarity: Similarity = "dot",
-    threads: int = 1,
+    run: Run,
 ) -> tuple[Int32, Float32]:
     """The k best items of every user, exactly and best first: codes (m, k) and scores (m, k).
 
@@ -36,7 +38,7 @@ def top_k(
     finite is never chosen; with cosine that is how a zero vector, near nothing, drops out. Where fewer than k
     items remain the code is -1 and the score -inf.
 
-    The products run on the threads of the BLAS library, the selection on `threads` threads.
+    The products run on the threads of the BLAS library, the selection on those of the run, which may be cancelled.
     """
     if similarity == "cosine":
         users, items = unit(users), unit(items)
@@ -49,7 +51,7 @@ def top_k(
         here = slice(first, min(first + len(block), m))
         product = np.matmul(users[here], items.T, out=block[: here.stop - first])  # (b, n)
         own = (start[here], start[1:][here], column)  # (b,) where each row's seen items begin and end
-        _share(threads, 1, len(product), _choose, product, bias, *own, codes[here], scores[here])
+        _share(run, 1, len(product), _choose, product, bias, *own, codes[here], scores[here])
     return codes, scores
 
 
@@ -67,7 +69,7 @@ def first_unseen(order: Int32, seen: Rows, k: int, n: int) -> Int32:
     return codes
 
 
-def cosine_neighbours(by_user: Rows, by_item: Rows, k: int, threads: int = 1) -> tuple[Int32, Float32]:
+def cosine_neighbours(by_user: Rows, by_item: Rows, k: int, run: Run) -> tuple[Int32, Float32]:
     """The k items nearest to every item, by the cosine of their sets of users, best first.
 
     Codes (n_items, k), -1 where fewer items share a user, and similarities (n_items, k), 0 there. The time
@@ -76,11 +78,11 @@ def cosine_neighbours(by_user: Rows, by_item: Rows, k: int, threads: int = 1) ->
     codes, scores = _empty(len(by_item.counts), k, 0.0)
     scale = (1 / np.sqrt(np.maximum(by_item.counts, 1))).astype(np.float32)  # (n_items,)
     both = (by_user.start, by_user.column, by_item.start, by_item.column)
-    _share(threads, 64, len(codes), _cosines, *both, scale, codes, scores)
+    _share(run, 64, len(codes), _cosines, *both, scale, codes, scores)
     return codes, scores
 
 
-def top_k_linear(history: Rows, weights: Rows, base: Float32, k: int, threads: int = 1) -> tuple[Int32, Float32]:
+def top_k_linear(history: Rows, weights: Rows, base: Float32, k: int, run: Run) -> tuple[Int32, Float32]:
     """The k best unseen items by `base` (n_items,) plus the sum of the weight rows of the items in a history.
 
     `history` has a row per user, `weights` a row per item: what seeing it adds to which items. Codes (m, k)
@@ -88,7 +90,7 @@ def top_k_linear(history: Rows, weights: Rows, base: Float32, k: int, threads: i
     """
     codes, scores = _empty(len(history.counts), k, -np.inf)
     sparse = (history.start, history.column, weights.start, weights.column, weights.weight)
-    _share(threads, 64, len(codes), _linear, *sparse, base, codes, scores)
+    _share(run, 64, len(codes), _linear, *sparse, base, codes, scores)
     return codes, scores
 
 
@@ -99,11 +101,10 @@ def _empty(m: int, k: int, floor: float) -> tuple[Int32, Float32]:
     return np.full((m, k), -1, np.int32), np.full((m, k), floor, np.float32)
 
 
-def _share(threads: int, pieces: int, n: int, kernel: Callable[..., None], *arrays: Any) -> None:
+def _share(run: Run, pieces: int, n: int, kernel: Callable[..., None], *arrays: Any) -> None:
     """Call kernel(a, z, ...) for ranges a to z that make up 0 to n, `pieces` of them for each thread."""
-    edges = np.linspace(0, n, threads * pieces + 1).astype(np.int64)  # (threads * pieces + 1,)
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(lambda a, z: kernel(a, z, *arrays), edges[:-1], edges[1:]))
+    edges = np.linspace(0, n, run.threads * pieces + 1).astype(np.int64)  # (threads * pieces + 1,)
+    in_parallel(lambda a, z: kernel(a, z, *arrays), list(pairwise(edges)), run)
 
 
 # --- kernels: a row of (codes, scores) is a heap, the worst of the best k at place 0 -------------

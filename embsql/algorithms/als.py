@@ -15,7 +15,7 @@ from embsql.model import Run
 
 UNSEEN_TO_SEEN = 15.0  # weight of all unseen pairs together, over that of the seen: best on published data is 7 to 28
 IMPLICIT_REG, EXPLICIT_REG = 0.005, 0.08
-FIRST_LENGTH = 1.0  # of the random vectors that training starts from
+FIRST_LENGTH = 0.1  # of the random vectors that training starts from
 BIAS_SWEEPS = 5
 BIAS_DAMPING = 5.0  # ratings at zero that every user and item is given
 

@@ -2,8 +2,8 @@
 
 python   in order, in one namespace
 sql      each statement on the file that `db` of the python blocks has open, or had last; demo.duckdb before the first
-console  every line that begins with "$ ": embsql as a process of its own, after closing `db`, as DuckDB's lock wants;
-         of `make` only that the target exists; `duckdb` only where it is installed
+console  every line that begins with "$ ", after closing `db`, as DuckDB's lock wants: embsql in this process, which is
+         quicker, python in its own; of `make` only that the target exists; another program only where it is installed
 
 A block of ```text after ```sql, and the lines under a command in ```console, are the answer it must give, digits of
 decimal numbers aside. A block after the comment <!-- not run: reason --> is left alone.
@@ -11,7 +11,6 @@ decimal numbers aside. A block after the comment <!-- not run: reason --> is lef
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
@@ -21,7 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
 import embsql
+from embsql import cli
 from embsql.table import draw
 
 ROOT = Path(__file__).parents[2]
@@ -89,19 +91,17 @@ class Reader:
                 assert close(printed, expected), f"{printed}\n\nthe page says\n\n{expected}"
 
     def _type(self, command: str, *, fails: bool) -> str | None:
-        words = shlex.split(command, comments=True)
-        if words[0] == "make":
-            assert set(word for word in words[1:] if "=" not in word) <= TARGETS, command
-        if words[0] == "make" or not self._program(words[0]):
+        name, *words = shlex.split(command, comments=True)
+        if name == "make":
+            assert {word for word in words if "=" not in word} <= TARGETS, command
             return None
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            [*self._program(words[0]), *words[1:]], cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )  # fmt: skip
-        assert (done.returncode != 0) == fails, f"{command}\n{done.stdout}{done.stderr}"
-        return done.stderr if fails else done.stdout
-
-    @staticmethod
-    def _program(name: str) -> list[str]:
-        own = {"embsql": [sys.executable, "-m", "embsql"], "python": [sys.executable]}
-        return own[name] if name in own else [found] if (found := shutil.which(name)) else []
+        if name == "embsql":
+            done = CliRunner().invoke(cli.main, words)
+            code, printed = done.exit_code, done.output
+        elif program := sys.executable if name == "python" else shutil.which(name):
+            run = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+            code, printed = run.returncode, run.stdout + run.stderr
+        else:
+            return None
+        assert (code != 0) == fails, f"{command}\n{printed}"
+        return printed

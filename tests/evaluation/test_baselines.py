@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from embsql import baselines
+from embsql.model import Run
 from tests.evaluation.worlds import coded, crowd, items_of, plain_ranking
 
 
@@ -31,7 +32,7 @@ def test_item_knn_is_its_formula(monkeypatch):
         weight[j, near] = cosine[j, near] / max(cosine[j, near].sum(), 1e-12)
     scores = share + (x - share) @ weight.T
     scores[:, x.sum(axis=0) == 0] = -np.inf
-    found = baselines.item_knn(data, data.by_user(), 8)
+    found = baselines.item_knn(data, data.by_user(), 8, Run())
     for user in range(80):
         ranked = plain_ranking(scores[user], items_of(data, user), 8)
         listed = [int(item) for item in found[user] if item >= 0]
@@ -41,13 +42,13 @@ def test_item_knn_is_its_formula(monkeypatch):
 
 def test_what_nobody_has_is_never_recommended():
     data = coded([0, 0, 1, 1, 2], [1, 2, 2, 4, 4], shape=(4, 6))  # nobody has 0, 3 and 5
-    for found in (baselines.item_knn(data, data.by_user(), 6), baselines.popular(data, data.by_user(), 6)):
+    for found in (baselines.item_knn(data, data.by_user(), 6, Run()), baselines.popular(data, data.by_user(), 6)):
         assert set(found.ravel().tolist()) == {-1, 1, 2, 4}
 
 
 def test_threads_do_not_matter():
     data = crowd(200, 90, 3000, 3)
-    one, many = (baselines.item_knn(data, data.by_user(), 10, threads) for threads in (1, 4))
+    one, many = (baselines.item_knn(data, data.by_user(), 10, Run(threads=threads)) for threads in (1, 4))
     assert (one == many).all()
 
 
@@ -56,6 +57,6 @@ def test_islands_stay_apart():
     island = np.repeat([0, 1, 2], 200)
     rng = np.random.default_rng(4)
     data = coded(island * 20 + rng.integers(0, 20, 600), island * 10 + rng.integers(0, 10, 600), shape=(60, 30))
-    found = baselines.item_knn(data, data.by_user(), 1)[:, 0]
+    found = baselines.item_knn(data, data.by_user(), 1, Run())[:, 0]
     asked = data.by_user().counts < 10  # who has a whole island left has nothing more to be told
     assert (found[asked] // 10 == np.arange(60)[asked] // 20).all()

@@ -5,8 +5,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from embsql.data import Embeddings
-from embsql.errors import NotEvaluated, UnknownMetric
+from embsql.errors import Cancelled, NotEvaluated, UnknownMetric
 from embsql.evaluate import Exam, Metric, gate, measure
+from embsql.model import Run
 from embsql.splits import split
 from tests.conftest import real
 from tests.evaluation.worlds import coded, crowd, items_of, plain_figures, plain_ranking
@@ -56,7 +57,7 @@ def test_same_as_the_plainest_way(method, similarity):
                     for v in (embeddings.users, embeddings.items))  # fmt: skip
     scores = users @ items.T + embeddings.item_bias
     scores[:, np.bincount(train.item, minlength=train.n_items) == 0] = -np.inf
-    found = by_name(measure(embeddings, train, held, k=K))
+    found = by_name(measure(embeddings, train, held, Run(), k=K))
     for segment, (asked, among) in segments(train, held).items():
         for k in K:
             plain = []
@@ -71,7 +72,7 @@ def test_same_as_the_plainest_way(method, similarity):
 
 def test_every_figure_is_there_and_inside_its_interval():
     embeddings, train, held = world(pairs=400)
-    figures = measure(embeddings, train, held, k=K)
+    figures = measure(embeddings, train, held, Run(), k=K)
     assert len(by_name(figures)) == len(figures) == (6 * 5 + 3) * len(K)
     for figure in figures:
         numbers = (figure.value, figure.popular_value, figure.itemknn_value)
@@ -82,10 +83,10 @@ def test_every_figure_is_there_and_inside_its_interval():
 
 def test_one_exam_serves_many_models_and_gives_the_same():
     embeddings, train, held = world()
-    exam = Exam.of(train, held, k=K, threads=2)
+    exam = Exam.of(train, held, Run(threads=2), k=K)
     again = exam.measure(embeddings)
     assert exam.measure(embeddings) == again
-    assert again == measure(embeddings, train, held, k=K)
+    assert again == measure(embeddings, train, held, Run(), k=K)
 
 
 def test_baselines_measured_as_models_are():
@@ -93,7 +94,7 @@ def test_baselines_measured_as_models_are():
     _, train, held = world()
     counts = np.bincount(train.item, minlength=train.n_items).astype(np.float32)
     popular = Embeddings(np.ones((train.n_users, 1), np.float32), counts[:, None])
-    for figure in measure(popular, train, held, k=K):
+    for figure in measure(popular, train, held, Run(), k=K):
         assert figure.value == pytest.approx(figure.popular_value), figure
 
 
@@ -101,7 +102,7 @@ def test_knowing_the_answers_is_perfect():
     _, train, held = world()
     oracle = np.zeros((train.n_users, train.n_items), np.float32)
     oracle[held.user, held.item] = 1
-    figures = by_name(measure(Embeddings(oracle, np.eye(train.n_items, dtype=np.float32)), train, held, k=(40,)))
+    figures = by_name(measure(Embeddings(oracle, np.eye(train.n_items, dtype=np.float32)), train, held, Run(), k=(40,)))
     known = np.isin(held.item, train.item)
     assert known.all()
     assert {figures["all", name, 40].value for name in ("recall", "ndcg", "hit_rate", "mrr", "map")} == {1.0}
@@ -111,7 +112,7 @@ def test_chance_finds_about_k_of_n():
     data = coded(*np.nonzero(np.random.default_rng(1).random((2000, 500)) < 0.02))
     rng = np.random.default_rng(2)
     chance = Embeddings(*(rng.standard_normal((n, 32)).astype(np.float32) for n in (2000, 500)))
-    figure = by_name(measure(chance, *split(data, "random"), k=(20,)))["all", "recall", 20]
+    figure = by_name(measure(chance, *split(data, "random"), Run(), k=(20,)))["all", "recall", 20]
     assert figure.ci_low <= 20 / 492 <= figure.ci_high  # about 8 of the 500 are seen
     assert abs(figure.value - 20 / 492) < 0.01
 
@@ -120,7 +121,7 @@ def test_equal_scores_give_what_the_order_of_ids_gives():
     """A model that scores all items alike ranks by code: it knows nothing, and gets nothing for it."""
     _, train, held = world()
     flat = Embeddings(np.ones((train.n_users, 1), np.float32), np.ones((train.n_items, 1), np.float32))
-    ranking = Exam.of(train, held, k=K).rank(flat)
+    ranking = Exam.of(train, held, Run(), k=K).rank(flat)
     for row, user in zip(ranking, np.unique(held.user).tolist(), strict=True):
         unseen = [i for i in range(train.n_items) if i not in items_of(train, user) and i in train.item]
         assert row.tolist() == (unseen + [-1] * 10)[:10]
@@ -129,7 +130,7 @@ def test_equal_scores_give_what_the_order_of_ids_gives():
 def test_who_and_what_is_new_counts_against_everybody():
     train = coded([0, 0, 1], [0, 1, 0], shape=(3, 4))
     held = coded([0, 1, 1, 2], [3, 1, 3, 0], shape=(3, 4))  # item 3 and user 2 are unknown
-    exam = Exam.of(train, held, k=(2,))
+    exam = Exam.of(train, held, Run(), k=(2,))
     assert (exam.cold_users, exam.cold_items) == (1, 1)
     items = np.array([[1], [1], [1], [9]], np.float32)
     oracle = Embeddings(np.ones((3, 1), np.float32), items)
@@ -142,12 +143,12 @@ def test_lists_must_have_a_length():
     _, train, held = world()
     for k in ((), (0, 10)):
         with pytest.raises(NotEvaluated, match="every k must be at least 1"):
-            Exam.of(train, held, k=k)
+            Exam.of(train, held, Run(), k=k)
 
 
 def test_lists_of_one_have_no_diversity():
     embeddings, train, held = world()
-    assert ("all", "diversity", 1) not in by_name(measure(embeddings, train, held, k=(1,)))
+    assert ("all", "diversity", 1) not in by_name(measure(embeddings, train, held, Run(), k=(1,)))
 
 
 def figure(value, popular=0.1, name="ndcg"):
@@ -178,7 +179,17 @@ def test_gowalla_baselines_are_the_published_ones():
     tables = [pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")]
     train, held = (coded(t["user"].to_numpy(), t["item"].to_numpy(), shape=(29858, 40981)) for t in tables)
     nothing = Embeddings(np.zeros((29858, 1), np.float32), np.zeros((40981, 1), np.float32))
-    figures = by_name(measure(nothing, train, held, k=(20,), threads=2))
+    figures = by_name(measure(nothing, train, held, Run(threads=2), k=(20,)))
     recall, ndcg = figures["all", "recall", 20], figures["all", "ndcg", 20]
     assert (round(recall.popular_value, 4), round(ndcg.popular_value, 4)) == (0.0416, 0.0317)
     assert (recall.itemknn_value, ndcg.itemknn_value) == pytest.approx((0.1570, 0.1214), abs=3e-4)
+
+
+def test_measuring_stops_when_asked():
+    def stop() -> None:
+        raise Cancelled(name="m", run_id=1)
+
+    train, held = split(crowd(), "random")
+    with pytest.raises(Cancelled):
+        measure(Embeddings(np.ones((train.n_users, 2), np.float32), np.ones((train.n_items, 2), np.float32)),
+                train, held, Run(on_check=stop))  # fmt: skip

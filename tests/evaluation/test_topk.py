@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from embsql.algorithms import _topk
 from embsql.algorithms._topk import first_unseen, top_k
 from embsql.data import Rows
+from embsql.model import Run
 from tests.evaluation.worlds import crowd, items_of, plain_ranking
 
 
@@ -27,7 +28,7 @@ def test_same_as_sorting(*, n, m, k, threads, kind, biased, seed):
     users, items = vectors(m, 4, seed, kind), vectors(n, 4, seed + 1, kind)
     history = crowd(m, n, 3 * m, seed)
     bias = vectors(n, 1, seed + 2, "ties")[:, 0] if biased else None
-    codes, scores = top_k(users, items, k, seen=history.by_user(), item_bias=bias, threads=threads)
+    codes, scores = top_k(users, items, k, seen=history.by_user(), item_bias=bias, run=Run(threads=threads))
     expected = users @ items.T + (0 if bias is None else bias)
     for user in range(m):
         ranked = plain_ranking(expected[user], items_of(history, user), k)
@@ -37,10 +38,10 @@ def test_same_as_sorting(*, n, m, k, threads, kind, biased, seed):
 
 def test_blocks_and_threads_do_not_matter(monkeypatch):
     users, items = vectors(101, 8, 1, "plain"), vectors(997, 8, 2, "plain")
-    whole = top_k(users, items, 20)
+    whole = top_k(users, items, 20, run=Run())
     monkeypatch.setattr(_topk, "BLOCK", 7 * 997)
     for threads in (1, 2, 5):
-        codes, scores = top_k(users, items, 20, threads=threads)
+        codes, scores = top_k(users, items, 20, run=Run(threads=threads))
         assert (codes == whole[0]).all()
         assert np.allclose(scores, whole[1])
 
@@ -49,7 +50,7 @@ def test_cosine_is_the_product_of_directions_and_leaves_out_zero():
     users, items = vectors(20, 3, 3, "plain"), vectors(50, 3, 4, "plain")
     items[7] = 0
     users[0] = 0
-    codes, scores = top_k(users * 9, items * 5, 50, similarity="cosine")
+    codes, scores = top_k(users * 9, items * 5, 50, similarity="cosine", run=Run())
     assert (codes[0] == -1).all()
     assert not (codes == 7).any()
     assert (codes[1:, :49] >= 0).all()
@@ -60,7 +61,7 @@ def test_what_is_not_finite_is_never_chosen():
     items = np.ones((6, 2), np.float32)
     items[1], items[2], items[3] = np.nan, np.inf, -np.inf
     bias = np.array([0, 0, 0, 0, -np.inf, 1], np.float32)
-    codes, scores = top_k(np.ones((1, 2), np.float32), items, 6, item_bias=bias)
+    codes, scores = top_k(np.ones((1, 2), np.float32), items, 6, item_bias=bias, run=Run())
     assert codes.tolist() == [[5, 0, -1, -1, -1, -1]]
     assert not np.isnan(scores).any()
 
@@ -68,18 +69,18 @@ def test_what_is_not_finite_is_never_chosen():
 def test_an_item_can_be_kept_out_of_its_own_neighbours():
     items, n = vectors(30, 4, 5, "plain"), 30
     own = Rows(np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32))
-    codes, _ = top_k(items, items, n, seen=own)
+    codes, _ = top_k(items, items, n, seen=own, run=Run())
     assert all(set(codes[i]) == {*range(n), -1} - {i} for i in range(n))
 
 
 def test_a_list_has_a_length():
     with pytest.raises(ValueError, match="k must be at least 1, got 0"):
-        top_k(np.ones((1, 2), np.float32), np.ones((3, 2), np.float32), 0)
+        top_k(np.ones((1, 2), np.float32), np.ones((3, 2), np.float32), 0, run=Run())
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
 def test_nothing_gives_nothing(shape):
-    codes, scores = top_k(np.ones((shape[0], 2), np.float32), np.ones((shape[1], 2), np.float32), 3)
+    codes, scores = top_k(np.ones((shape[0], 2), np.float32), np.ones((shape[1], 2), np.float32), 3, run=Run())
     assert codes.shape == scores.shape == (shape[0], 3)
     assert (codes == -1).all()
 
