@@ -45,7 +45,7 @@ def _trained(options: argparse.Namespace) -> tuple[list[str], np.ndarray, np.nda
     """Ids, vectors (n, dim) and numbers of interactions (n,) of the films."""
     with embsql.connect(":memory:") as database:
         source = SOURCE.format(real("ml1m", "interactions.parquet"))
-        database.train("films", source, dim=options.dim, seed=options.seed, threads=options.threads)
+        database.train("films", source, dim=options.dim, seed=options.seed, threads=options.threads, progress=False)
         table = database.ask(
             "SELECT film.item_id, film.embedding, this.interactions FROM embsql.item_embedding('films') AS film"
             " JOIN embsql.item_embeddings AS this ON this.item_id = film.item_id ORDER BY film.item_id"

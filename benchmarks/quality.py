@@ -77,12 +77,12 @@ def _system(
     marks, costs = [], []
     for seed in options.seeds:
         mark, cost = _seed(exam, algorithm, threads=options.threads, seed=seed, **asked)
-        _print(data, exam, floor, algorithm, mark, cost, **settings, seed=seed)
+        _print(data, exam, floor, algorithm, mark, cost, **settings, threads=options.threads, seed=seed)
         marks.append(mark)
         costs.append(cost)
     means = [statistics.mean(column) for column in zip(*marks, strict=True)]
     cost = {key: statistics.median(one[key] for one in costs) for key in costs[0]}
-    _print(data, exam, floor, algorithm, means, cost, **settings, mean_of_seeds=options.seeds)
+    _print(data, exam, floor, algorithm, means, cost, **settings, threads=options.threads, mean_of_seeds=options.seeds)
 
 
 def _print(
@@ -117,7 +117,9 @@ def train(file: str, source: str, algorithm: str, settings: dict[str, Any]) -> d
     """From parquet to a live run in a DuckDB file."""
     start = time.perf_counter()
     with embsql.connect(file) as database:
-        database.train("exam", source, algorithm=algorithm, user_col="user", item_col="item", **settings)
+        database.train(
+            "exam", source, algorithm=algorithm, user_col="user", item_col="item", progress=False, **settings
+        )
     return {"seconds": time.perf_counter() - start}
 
 

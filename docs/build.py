@@ -1,4 +1,4 @@
-"""Writes the reference pages, and the table of questions in README.md, from the code: make docs.
+"""Writes the reference pages, and what changes in pages written by hand, from the code: make docs.
 
 With --check nothing is written: stale pages are named, and the exit code is 1. Answers are compared without their
 digits, because the last of them differ between processors.
@@ -17,33 +17,39 @@ import click
 
 import embsql
 from embsql import algorithms, cli, errors, shop, surface, udf
+from embsql.table import draw
 
 DOCS = Path(__file__).parent
-README = DOCS.parent / "README.md"
+README, INDEX = DOCS.parent / "README.md", DOCS / "README.md"
 CHAPTERS = {"recommend": "Recommend", "search": "Search", "models": "Models and runs"}  # in the order a reader needs
-SHOP = {"user_col": "customer_id", "weight_col": "quantity", "time_col": "ordered_at"}
+SHOP: dict[str, Any] = {"user_col": "customer_id", "weight_col": "quantity", "time_col": "ordered_at"}
 GENERATED = "<!-- Written by docs/build.py; change the code it comes from, then: make docs -->"
 
 
 def pages() -> dict[Path, str]:
     """Every generated page, by its path."""
+    with embsql.connect(":memory:") as database:
+        train_shop(database)
+        sql, first = (
+            sql_page(database),
+            answered(filled(README, "questions", ("question", "what it answers"), asked()), database),
+        )
     return {
-        DOCS / "sql.md": sql_page(),
+        DOCS / "sql.md": sql,
         DOCS / "algorithms.md": algorithms_page(),
         DOCS / "errors.md": errors_page(),
         DOCS / "cli.md": cli_page(),
-        README: readme(),
+        README: first,
+        INDEX: filled(INDEX, "decisions", ("decision", ""), decided()),
     }
 
 
 # --- pages ---------------------------------------------------------------------------------------
 
 
-def sql_page() -> str:
+def sql_page(database: embsql.Database) -> str:
     """Every question with its example's answer, and the commands."""
-    with embsql.connect(":memory:") as database:
-        train_shop(database)
-        questions = "\n".join(part for chapter in chapters() for part in _chapter(database, chapter))
+    questions = "\n".join(part for chapter in chapters() for part in _chapter(database, chapter))
     return f"""# SQL reference
 
 {GENERATED}
@@ -82,8 +88,11 @@ def _question(database: embsql.Database, question: surface.Question) -> Iterator
 
 def algorithms_page() -> str:
     """Every algorithm with its manual and options."""
-    parts = [f"# Algorithms\n\n{GENERATED}\n", "What can be trained: `algorithm => 'svd'` in SQL, `--algorithm svd` "
-             "in a shell, `algorithm=\"svd\"` in Python.\nOptions go the same way: `{\"dim\": 32}`, `--dim 32`, `dim=32`.\n"]  # fmt: skip
+    parts = [
+        f"# Algorithms\n\n{GENERATED}\n",
+        "Choose with `algorithm => 'svd'` in SQL, `--algorithm svd` in a shell, `algorithm=\"svd\"` in Python.\n"
+        'Options go the same way: `{"dim": 32}`, `--dim 32`, `dim=32`.\n',
+    ]
     for name in algorithms.names():
         cls = algorithms.find(name)
         rows = [(f"`{o.name}`", f"`{_default(o.default)}`", _type(o.type), o.reason) for o in algorithms.options(cls)]
@@ -97,7 +106,7 @@ def errors_page() -> str:
     parts = [
         f"# Errors\n\n{GENERATED}\n",
         "Every error is a class in `embsql.errors` and an `EmbsqlError`. Words in braces are filled in.\n"
-        "On the command line an error is one line, and the exit code is 1. Whatever the error, what was live stays live.\n",
+        "On the command line an error is one line, and the exit code is 1. Whatever it is, what was live stays live.\n",
     ]
     source = inspect.getsource(errors)
     for title, name in re.findall(r"^# --- (.+?) -+$|^class (\w+)\(EmbsqlError\)", source, re.MULTILINE):
@@ -113,22 +122,40 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
-def readme() -> str:
-    """README.md with its table of questions as they are now."""
-    text = README.read_text(encoding="utf-8")
-    begin, end = "<!-- questions: written by docs/build.py -->\n", "<!-- end of questions -->"
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(end)
-    rows = [
+def filled(page: Path, name: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """A page written by hand, with the table between its two comments as it is now."""
+    begin, end = f"<!-- {name}: written by docs/build.py -->\n", f"<!-- end of {name} -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    return f"{before}{begin}{table(head, rows)}\n{end}{rest.partition(end)[2]}"
+
+
+def answered(page: str, database: embsql.Database) -> str:
+    """A page with the answer to its first statement as it is now; the demo's model is the shop's by another name."""
+    found = re.search(r"```sql\n(.+?);\n```\n\n```text\n(.+?)```", page, re.DOTALL)
+    if not found:
+        raise ValueError("README.md has no statement with an answer")
+    answer = draw(database.ask(found[1].replace("'demo'", "'shop'")).to_pylist())
+    return f"{page[: found.start(2)]}{answer}\n{page[found.end(2) :]}"
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def asked() -> list[tuple[str, str]]:
+    """(link, what it answers) of every question."""
+    return [
         (f"[`{question.name}`](docs/sql.md#{question.name})", _sentence(question.doc))
         for chapter in chapters()
         for question in surface.questions().values()
         if question.chapter == chapter
     ]
-    return f"{before}{begin}{table(('question', 'what it answers'), rows)}\n{end}{after}"
 
 
-# --- parts ---------------------------------------------------------------------------------------
+def decided() -> list[tuple[str, str]]:
+    """(link, title) of every decision."""
+    found = sorted(DOCS.glob("decisions/*.md"))
+    titles = [re.sub(r"^#\s*[\d:.]*\s*", "", page.read_text(encoding="utf-8").splitlines()[0]) for page in found]
+    return [(f"[{page.name[:4]}](decisions/{page.name})", title) for page, title in zip(found, titles, strict=True)]
 
 
 def train_shop(database: embsql.Database) -> None:
@@ -137,8 +164,8 @@ def train_shop(database: embsql.Database) -> None:
     database.engine.run(surface.text("demo/shop.sql"))
     for name, rows in (("items", items), ("orders", orders)):
         database.engine.write(name, {column: rows[column] for column in rows.column_names}, schema="shop")
-    for options in ({"dim": 8}, {}):
-        database.train("shop", "shop.orders", evaluate=True, gate=False, progress=False, **SHOP, **options)
+    database.train("shop", "shop.orders", evaluate=True, gate=False, progress=False, dim=8, **SHOP)
+    database.train("shop", "shop.orders", evaluate=True, gate=False, progress=False, **SHOP)
 
 
 def chapters() -> list[str]:
@@ -159,11 +186,9 @@ def commands() -> list[tuple[str, str, str]]:
     found = re.findall(
         r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT (.*?)(?=FROM)", surface.text("commands/duckdb.sql"), re.DOTALL
     )
-    return [
-        (f"`CALL embsql.{name}({arguments.replace(':=', '=>')})`", ", ".join(re.findall(r" AS (?!BIGINT)(\w+)", select)),
-         _first_line(udf.COMMANDS[name]))
-        for name, arguments, select in found
-    ]  # fmt: skip
+    calls = [f"`CALL embsql.{name}({arguments.replace(':=', '=>')})`" for name, arguments, _ in found]
+    given = [", ".join(re.findall(r" AS (?!BIGINT)(\w+)", select)) for _, _, select in found]
+    return list(zip(calls, given, [_first_line(udf.COMMANDS[name]) for name, _, _ in found], strict=True))
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -212,7 +237,8 @@ def _help(command: click.Command, name: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The text without the digits in its tables, which hold the answers."""
+    """The text without the digits of answers: all in a row of a table, elsewhere those with four decimals."""
+    text = re.sub(r"-?\d+\.\d{4}\b", "0", text)
     return re.sub(r"^\|.*", lambda row: re.sub(r"-?\d+(\.\d+)?", "0", row[0]), text, flags=re.MULTILINE)
 
 

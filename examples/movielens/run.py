@@ -1,6 +1,6 @@
 """Films that are liked by the same people: trains on MovieLens ratings of 4 and 5, and asks in SQL.
 
-    python examples/movielens/run.py [FOLDER] [DATABASE]
+Usage: python examples/movielens/run.py [FOLDER] [DATABASE]
 
 FOLDER holds interactions.parquet (user_id, movie_id, rating, rated_at) and movies.parquet (movie_id, title, genres).
 """
@@ -18,7 +18,8 @@ DATA = Path(os.environ.get("EMBSQL_DATA", Path(__file__).parents[3] / "shared" /
 
 TABLES = """
 CREATE OR REPLACE TABLE ratings AS SELECT * FROM '{folder}/interactions.parquet';
-CREATE OR REPLACE TABLE films AS SELECT CAST(movie_id AS VARCHAR) AS film_id, title, genres FROM '{folder}/movies.parquet';
+CREATE OR REPLACE TABLE films AS
+SELECT CAST(movie_id AS VARCHAR) AS film_id, title, genres FROM '{folder}/movies.parquet';
 """
 
 LIKED = """

@@ -1,6 +1,6 @@
 """Runs story.sql, statement by statement, on the database that `make demo` makes, and prints the answers.
 
-    python examples/shop/run.py [demo.duckdb]
+Usage: python examples/shop/run.py [demo.duckdb]
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def main(path: str = "demo.duckdb") -> None:
     if not Path(path).exists():
         sys.exit(f"there is no {path} here. Make it: make demo")
     with embsql.connect(path) as db:
-        for statement in STORY.read_text(encoding="utf-8").strip().split(";\n"):
-            print(f"{statement.strip()}\n\n{draw(db.sql(statement).to_pylist())}\n")  # noqa: T201 - its work
+        for statement in STORY.read_text(encoding="utf-8").strip().removesuffix(";").split(";\n"):
+            print(f"{statement.strip()};\n\n{draw(db.sql(statement).to_pylist())}\n")  # noqa: T201 - its work
 
 
 if __name__ == "__main__":

@@ -44,8 +44,7 @@ JOIN shop.items AS item ON item.item_id = reason.item_id
 ORDER BY reason.share DESC
 LIMIT 3;
 
--- 7. A newsletter: for customers of the last month, the best product of the aisle they have bought least from is too
---    clever; their two best products will do. One row per customer and product.
+-- 7. A newsletter for everyone who ordered in the last month: two products each, none of which they have.
 CREATE OR REPLACE TABLE newsletter AS
 SELECT customer.customer_id, best.rank, best.item_id, best.score
 FROM (
@@ -55,8 +54,8 @@ FROM (
     SELECT * FROM embsql.recommend('shop', customer.customer_id, k => 2)
 ) AS best;
 
--- 8. Did they? Of the customers who ordered in the month after, the share who took a product of their newsletter for
---    the first time; and the share who would have, had everyone been told of the two products most bought.
+-- 8. Did it fit? Of those who ordered in the month after, the share who then took a product of their newsletter, and
+--    the share who for the first time took one of the two products most bought, had everyone been told of these.
 WITH later AS (
     SELECT DISTINCT customer_id, item_id FROM shop.orders
     WHERE ordered_at >= TIMESTAMP '2025-11-01' AND ordered_at < TIMESTAMP '2025-12-01'
