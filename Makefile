@@ -1,17 +1,23 @@
-# make demo: see it work.   make test: everything that must hold.   make setup: the environment both use.
+# make demo: see it work.   make test: everything that must hold.   make setup: all that development uses.
 .PHONY: setup demo test lint docs bench clean
 PY := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 
+PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
+
 setup: .venv/ready
 
-.venv/ready: pyproject.toml constraints.txt
+.venv/base: pyproject.toml constraints.txt
 	python3 -m venv .venv
-	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt torch
-	$(PY) -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,bench]'
+	$(PIP) -e .
 	touch $@
 
-demo: setup
+.venv/ready: .venv/base
+	$(PIP) torch
+	$(PIP) -e '.[dev,bench]'
+	touch $@
+
+demo: .venv/base
 	$(PY) -m embsql demo $(if $(DATA),--data "$(DATA)") $(OPTIONS)
 
 test: setup lint

@@ -164,8 +164,8 @@ def train_shop(database: embsql.Database) -> None:
     database.engine.run(surface.text("demo/shop.sql"))
     for name, rows in (("items", items), ("orders", orders)):
         database.engine.write(name, {column: rows[column] for column in rows.column_names}, schema="shop")
-    database.train("shop", "shop.orders", evaluate=True, gate=False, progress=False, dim=8, **SHOP)
-    database.train("shop", "shop.orders", evaluate=True, gate=False, progress=False, **SHOP)
+    database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, dim=8, **SHOP)
+    database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, **SHOP)
 
 
 def chapters() -> list[str]:

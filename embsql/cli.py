@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,12 @@ class Main(click.Group):
         except Exception as error:
             if not _is_database_error(error):
                 raise
-            raise click.ClickException(str(error).split("\n\nLINE")[0]) from None
+            raise click.ClickException(_plain(str(error))) from None
+
+
+def _plain(message: str) -> str:
+    """A database's message without its prefixes for errors raised in questions and commands, and without positions."""
+    return re.sub(r"^Invalid Input Error: (Python exception .*? UDF: \w+: |embsql: )?", "", message).split("\n\n")[0]
 
 
 def _is_database_error(error: Exception) -> bool:
@@ -121,7 +127,10 @@ def train(ctx: click.Context, /, model: str, source: str, **given: Any) -> None:
     """Train MODEL and make it live. The algorithm's own options follow as --name value, for example --dim 64."""
     with _open(ctx) as database:
         run = database.train(model, source, progress=True, **given, **_extra(ctx.args))
-    _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped, **run.metrics}])
+    made = {"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}
+    _show(ctx, [made | (run.metrics if ctx.obj["json"] else {})])
+    if run.metrics and not ctx.obj["json"]:
+        _show(ctx, [{"metric": name, "value": value} for name, value in run.metrics.items()])
     if run.refused:
         raise click.ClickException(f"run {run.run_id} was not made live: {run.refused}")
 
@@ -190,8 +199,10 @@ def forget(ctx: click.Context, user_id: str) -> None:
 @click.pass_context
 def cancel_(ctx: click.Context, model: str) -> None:
     """Stop the training of MODEL, also one in another process; what is live stays live."""
-    cancel(_path(ctx), model)
-    click.echo(f"asked the trainer of {model} to stop")
+    here = cancel(_path(ctx), model)
+    asked = f"the trainer of {model} was asked to stop"
+    other = f"another process holds the file; if it trains {model}, it will stop"
+    click.echo(asked if here else other)
 
 
 @main.command()

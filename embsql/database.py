@@ -70,7 +70,7 @@ class Database:
         threads: int | None = None,
         device: str = "cpu",
         evaluate: bool = False,
-        k: Sequence[int] = (10, 20),
+        k: int | Sequence[int] = (10, 20),
         split: str = "auto",
         gate: bool = True,
         tolerance: float = 0.05,
@@ -96,17 +96,17 @@ class Database:
 
         plan = training.Plan(
             model_name, source, algorithms.make(algorithm, options), Columns(user_col, item_col, weight_col, time_col),
-            seed=seed, threads=threads or usable_cores(), device=device, evaluate=evaluate, k=tuple(k), split=split,
+            seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate, k=_several(k), split=split,
             gate=gate, tolerance=tolerance, force=force,
         )  # fmt: skip
         with shown(plan, sys.stderr.isatty() if progress is None else progress) as listener:
             return training.train(self.engine, plan, listener)
 
-    def evaluate(self, model: str, *, k: Sequence[int] = (10, 20), split: str = "auto") -> dict[str, float]:
+    def evaluate(self, model: str, *, k: int | Sequence[int] = (10, 20), split: str = "auto") -> dict[str, float]:
         """Measure a run by training its algorithm on a part of its interactions: "ndcg@10" -> value."""
         from embsql import train as training
 
-        return training.evaluate(self.engine, model, k=tuple(k), split=split)
+        return training.evaluate(self.engine, model, k=_several(k), split=split)
 
     def promote(self, model: str) -> int:
         """Make 'shop@7' live; readers change over at one instant."""
@@ -126,7 +126,11 @@ class Database:
 
     def forget(self, user_id: str) -> int:
         """Remove one person from every run; the number of rows that went."""
-        return registry.forget(self.engine, user_id)
+        return registry.forget(self.engine, str(user_id))
+
+
+def _several(k: int | Sequence[int]) -> tuple[int, ...]:
+    return (k,) if isinstance(k, int) else tuple(k)
 
 
 def connect(target: Any, *, read_only: bool = False) -> Database:
@@ -137,10 +141,12 @@ def connect(target: Any, *, read_only: bool = False) -> Database:
     return Database(target, read_only=read_only)
 
 
-def cancel(path: str, model: str) -> None:
-    """Stop a training, also one in another process that holds the file open."""
+def cancel(path: str, model: str) -> bool:
+    """Stop a training, also one in another process that holds the file open; whether it was in this one."""
     try:
         with connect(path) as database:
             database.cancel(model)
     except DatabaseBusy as busy:
         jobs.cancel_elsewhere(path, model, busy)
+        return False
+    return True

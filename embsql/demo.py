@@ -20,7 +20,7 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
         begin = time.perf_counter()
         if data is None:
             _open_shop(database, say)
-            trained = database.train("demo", "shop.orders", evaluate=True, gate=False, **SHOP)
+            trained = database.train("demo", "shop_orders", evaluate=True, gate=False, **SHOP)
         else:
             say(f"Your interactions: {data}")
             trained = database.train("demo", data, evaluate=True, gate=False, **_named(columns))
@@ -34,11 +34,11 @@ def _open_shop(database: Database, say: Say) -> None:
     """Write the generated shop into the database."""
     items, orders = shop.make()
     database.engine.run(surface.text("demo/shop.sql"))
-    for name, table in (("items", items), ("orders", orders)):
-        database.engine.write(name, {column: table[column] for column in table.column_names}, schema="shop")
+    for name, table in (("shop_items", items), ("shop_orders", orders)):
+        database.engine.write(name, {column: table[column] for column in table.column_names}, schema="main")
     say(
         "A generated shop, the same every time; it exists nowhere. "
-        f"{len(orders):,} order lines are in shop.orders, {len(items)} products in shop.items."
+        f"{len(orders):,} order lines are in shop_orders, {len(items)} products in shop_items."
     )
 
 

@@ -104,7 +104,7 @@ class NoRows(EmbsqlError):
 
 
 class BadWeights(EmbsqlError):
-    """{rows} rows have a {kind} weight, for example {example}. Filter or mend them in the SELECT, for example
+    """rows with a weight that is {kind}: {rows}, for example {example}. Filter or mend them in the SELECT, for example
     {remedy}. See: SELECT * FROM embsql.validation('{model}');"""
 
 
@@ -142,6 +142,14 @@ class Diverged(EmbsqlError):
 
 class NotTraining(EmbsqlError):
     """model "{name}" is not being trained, so there is nothing to cancel."""
+
+
+class BadArgument(EmbsqlError):
+    """{name} must be {allowed}, got {value}."""
+
+
+class NoGpu(EmbsqlError):
+    """device "cuda" was asked for, but torch finds no GPU here. Train with device "cpu"."""
 
 
 class NotEvaluated(EmbsqlError):

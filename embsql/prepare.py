@@ -125,11 +125,11 @@ def _finding(name: str, affected: int, severity: str, hint: str, example: str | 
 
 def _of_rows(census: dict[str, Any], explicit: bool) -> Iterator[Finding]:
     """What the rows themselves look like."""
-    left_out = "left out; say WHERE {0} IS NOT NULL to silence this"
+    left_out = "left out; say WHERE ... IS NOT NULL to silence this"
     yield Finding("rows", "info" if census["rows"] else "error", census["rows"], hint="rows the source returned")
-    yield _finding("missing user id", census["no_user"], "warning", left_out.format("user_id"))
-    yield _finding("missing item id", census["no_item"], "warning", left_out.format("item_id"))
-    yield _finding("missing weight", census["null_weight"], "warning", left_out.format("weight"))
+    yield _finding("missing user id", census["no_user"], "warning", left_out)
+    yield _finding("missing item id", census["no_item"], "warning", left_out)
+    yield _finding("missing weight", census["null_weight"], "warning", left_out)
     yield _finding("weight not finite", census["infinite"], "error", "mend the SELECT", census["infinite_example"])
     yield _finding("missing time", _without_time(census), "warning", "counted as older than every other row")
     yield _finding("time in the future", census["future_time"], "warning", "a wrong clock or a planned order?")

@@ -23,7 +23,7 @@ from embsql import algorithms, registry, surface
 from embsql.algorithms import Algorithm
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
-from embsql.errors import Cancelled, Diverged, TooFew
+from embsql.errors import BadArgument, Cancelled, Diverged, TooFew
 from embsql.evaluate import Metric, gate, measure
 from embsql.jobs import Lease, retry
 from embsql.model import Columns, Run, usable_cores
@@ -51,6 +51,18 @@ class Plan:
     gate: bool = True
     tolerance: float = 0.05
     force: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can be made with. Raises BadArgument."""
+        allowed = {
+            "threads": (self.threads >= 1, "1 or more"),
+            "device": (self.device in ("cpu", "cuda"), '"cpu" or "cuda"'),
+            "k": (bool(self.k) and all(k >= 1 for k in self.k), "one or several numbers from 1"),
+            "tolerance": (0 <= self.tolerance <= 1, "between 0 and 1"),
+        }
+        for name, (fine, words) in allowed.items():
+            if not fine:
+                raise BadArgument(name=name, allowed=words, value=repr(getattr(self, name)))
 
     @property
     def params(self) -> dict[str, Any]:
@@ -121,15 +133,16 @@ def _live(engine: Engine, plan: Plan, run: Run, lease: Lease) -> None:
     """The stages between lease and collect."""
     data = _snapshot(engine, plan, run)
     source_hash = _hash(plan, data)
-    if not plan.force and _unchanged(engine, plan, run, source_hash):
+    split_name = named(data, plan.split) if plan.evaluate else None
+    if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
         return
-    figures = _evaluate(plan, data, run) if plan.evaluate else []
+    figures = _evaluate(plan, data, run) if split_name else []
     embeddings = _fit(plan.algorithm, data, run)
     lease.beat()
     _write(engine, plan, run, data, embeddings, source_hash, figures)
     run.status, run.metrics = "ready", _headlines(figures)
     lease.beat()
-    run.refused = _refusal(engine, plan, figures)
+    run.refused = _refusal(engine, plan, figures, split_name)
     if run.refused:
         say(engine, "explain_gate", run_id=run.run_id, error=run.refused)
         return
@@ -159,22 +172,24 @@ def _hash(plan: Plan, data: Interactions) -> str:
     return hashlib.blake2b(options.encode(), digest_size=16).hexdigest()
 
 
-def _unchanged(engine: Engine, plan: Plan, run: Run, source_hash: str) -> bool:
-    """Whether the live run came of the same input and options; then `run` becomes that run."""
+def _unchanged(engine: Engine, plan: Plan, run: Run, source_hash: str, split_name: str | None) -> bool:
+    """Whether the live run came of the same input and options and was measured so; then `run` becomes that run."""
     live = registry.live(engine, plan.model_name)
     if live is None or look(engine, "run_record", run_id=live)[0]["source_hash"] != source_hash:
         return False
-    if plan.evaluate and not _measured(engine, live):
+    figures = _measured(engine, live, split_name)
+    if split_name and not {f"ndcg@{k}" for k in plan.k} <= set(figures):
         return False
     registry.discard(engine, int(run.run_id or 0))
     run.run_id, run.status, run.skipped = live, "live", True
-    run.metrics = _measured(engine, live)
+    run.metrics = figures
     return True
 
 
-def _measured(engine: Engine, run_id: int) -> dict[str, float]:
-    """The figures of a run over all users: "ndcg@10" -> value."""
-    return {f"{row['metric']}@{row['k']}": row["value"] for row in look(engine, "metrics", run_id=run_id)}
+def _measured(engine: Engine, run_id: int, split_name: str | None) -> dict[str, float]:
+    """The figures of a run over all users on a split: "ndcg@10" -> value."""
+    rows = look(engine, "metrics", run_id=run_id, split=split_name)
+    return {f"{row['metric']}@{row['k']}": row["value"] for row in rows}
 
 
 def _fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
@@ -261,12 +276,12 @@ def _headlines(figures: list[Metric]) -> dict[str, float]:
     return {f"{figure.metric}@{figure.k}": figure.value for figure in figures if figure.segment == "all"}
 
 
-def _refusal(engine: Engine, plan: Plan, figures: list[Metric]) -> str | None:
+def _refusal(engine: Engine, plan: Plan, figures: list[Metric], split_name: str | None) -> str | None:
     """Why the gate does not let a run go live; None when it may, or when nothing was measured."""
     if not (plan.gate and figures):
         return None
     live = registry.live(engine, plan.model_name)
-    before = _measured(engine, live) if live is not None else {}
+    before = _measured(engine, live, split_name) if live is not None else {}
     return gate(figures, before, f"ndcg@{10 if 10 in plan.k else plan.k[0]}", plan.tolerance)
 
 

@@ -117,9 +117,9 @@ INSERT INTO embsql.training_log (run_id, epoch, metric, value, logged_at)
 VALUES ($run_id, $epoch, $metric, $value, embsql.utc_now())
 
 -- metrics: what a run measured
-SELECT figure.metric, figure.k, figure.value, figure.popular_value
+SELECT figure.metric, figure.k, figure.value
 FROM embsql.metrics AS figure
-WHERE figure.run_id = $run_id AND figure.segment = 'all'
+WHERE figure.run_id = $run_id AND figure.split = $split AND figure.segment = 'all'
 
 -- forget_metrics: a run is measured anew
 DELETE FROM embsql.metrics WHERE run_id = $run_id AND split = $split

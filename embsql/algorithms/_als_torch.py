@@ -37,6 +37,11 @@ class TorchRows(NamedTuple):
                              include_last_offset=True)  # fmt: skip
 
 
+def has_gpu() -> bool:
+    """Whether torch finds a GPU that it can use."""
+    return bool(torch.cuda.is_available())
+
+
 @dataclass(frozen=True, slots=True)
 class Torch:
     """Tensors on the run's device."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from embsql.algorithms import algorithm, require
 from embsql.data import Embeddings, Float32, Interactions, Rows
-from embsql.errors import Diverged, MissingExtra
+from embsql.errors import Diverged, MissingExtra, NoGpu
 from embsql.model import Run
 
 UNSEEN_TO_SEEN = 15.0  # weight of all unseen pairs together, over that of the seen: best on published data is 7 to 28
@@ -66,9 +66,11 @@ def solver(run: Run) -> Solver:
 
         return Cpu(run)
     try:
-        from embsql.algorithms._als_torch import Torch  # here: only this path needs torch, which is slow to import
+        from embsql.algorithms._als_torch import Torch, has_gpu  # here: only this path needs torch, slow to import
     except ImportError:
         raise MissingExtra(what="training on a GPU", package="torch", extra="torch") from None
+    if not has_gpu():
+        raise NoGpu
     return Torch(run)
 
 

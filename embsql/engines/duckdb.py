@@ -8,6 +8,7 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -213,6 +214,10 @@ class DuckDB:
 
 
 def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
+    if (
+        Path(path).stem.lower() == "embsql"
+    ):  # DuckDB calls a database by its file's name, and then embsql.x is ambiguous
+        raise CannotOpen(path=path, reason="a file of this name hides the schema embsql; give it another name")
     config: dict[str, str | bool | int | float | list[str]] = (
         {} if read_only else {"storage_compatibility_version": STORAGE}
     )

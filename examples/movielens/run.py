@@ -79,9 +79,9 @@ def main(folder: str = str(DATA / "ml1m"), path: str = ":memory:") -> None:
     with embsql.connect(path) as db:
         db.sql(TABLES.format(folder=folder.replace("'", "''")))
         run = db.train("films", LIKED, algorithm="als", evaluate=True)
-        print(f"run {run.run_id} is {run.status}\n")  # noqa: T201 - its work
+        print(f"run {run.run_id} is {run.status}\n")
         for question, sql in QUESTIONS.items():
-            print(f"{question}\n{sql}\n{draw(db.ask(sql).to_pylist())}\n")  # noqa: T201 - its work
+            print(f"{question}\n{sql}\n{draw(db.ask(sql).to_pylist())}\n")
 
 
 if __name__ == "__main__":

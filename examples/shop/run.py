@@ -20,7 +20,7 @@ def main(path: str = "demo.duckdb") -> None:
         sys.exit(f"there is no {path} here. Make it: make demo")
     with embsql.connect(path) as db:
         for statement in STORY.read_text(encoding="utf-8").strip().removesuffix(";").split(";\n"):
-            print(f"{statement.strip()};\n\n{draw(db.sql(statement).to_pylist())}\n")  # noqa: T201 - its work
+            print(f"{statement.strip()};\n\n{draw(db.sql(statement).to_pylist())}\n")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ CREATE OR REPLACE MACRO embsql.run_part(model) AS TRY_CAST(nullif(split_part(mod
 -- Which run a model's name means.
 
 CREATE OR REPLACE MACRO embsql.unknown_model(model) AS error(
-    'embsql: no model named "' || embsql.model_part(model) || '".'
+    'embsql: no model named "' || coalesce(embsql.model_part(model), '') || '".'
     || coalesce(' Did you mean "' || (
         SELECT m.model_name
         FROM embsql.models AS m

@@ -23,7 +23,7 @@ REFUSED = [
     ("NaN weight", rows("('d', 'x', 'nan'::DOUBLE)"), errors.BadWeights, "not finite.*user d, item x, weight nan"),
     ("infinite weight", rows("('d', 'x', 'inf'::DOUBLE)"), errors.BadWeights, "not finite"),
     ("huge weight", rows("('d', 'x', 1e300)"), errors.BadWeights, "not finite"),
-    ("negative weight", rows("('d', 'x', -2.0)"), errors.BadWeights, "1 rows have a negative weight"),
+    ("negative weight", rows("('d', 'x', -2.0)"), errors.BadWeights, "negative: 1, for example user d"),
     ("text weight", "SELECT 'a' AS user_id, 'x' AS item_id, '1,5' AS weight", errors.BadColumnType, '"weight" must be'),
     ("million-letter id", rows("(repeat('n', 1000000), 'x', 1.0)"), errors.IdTooLong, "1000000 bytes"),
     ("list as id", "SELECT [1] AS user_id, 'x' AS item_id", errors.BadColumnType, '"user_id" must be text'),

@@ -204,3 +204,53 @@ def test_read_only_reads(tmp_path) -> None:
         assert database.ask("SELECT * FROM embsql.similar_items('shop', '3', k => 2)").num_rows == 2
         with pytest.raises(ReadOnly):
             database.train("shop", "events", dim=4)
+
+
+def test_another_split_is_measured_although_nothing_changed(shop) -> None:
+    first = train(shop, evaluate=True, gate=False)
+    assert train(shop, evaluate=True, gate=False, split="last").skipped
+    other = train(shop, evaluate=True, gate=False, split="random")
+    assert not other.skipped
+    with pytest.raises(embsql.errors.NotEvaluated, match="no split 'odd'"):
+        train(shop, evaluate=True, split="odd")
+    assert other.run_id != first.run_id
+
+
+def test_the_gate_keeps_what_is_live(shop) -> None:
+    """A model of noise does not beat popular items: it stays ready, and says why."""
+    shop.engine.run("UPDATE events SET item_id = 'i' || (hash(rowid) % 30)")
+    run = train(shop, evaluate=True, split="random")
+    assert run.status == "ready"
+    assert "no better than recommending what is popular" in run.refused
+    assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": None}]
+    error = shop.ask("SELECT error FROM embsql.runs('shop')").to_pylist()[0]["error"]
+    assert error == run.refused
+    assert shop.promote(f"shop@{run.run_id}") == run.run_id
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"threads": 0}, "threads must be 1 or more"),
+        ({"device": "gpu"}, "device must be"),
+        ({"k": ()}, "k must be"),
+        ({"tolerance": 2.0}, "tolerance must be"),
+    ],
+)
+def test_arguments_that_make_no_sense(shop, more: dict[str, object], says: str) -> None:
+    with pytest.raises(embsql.errors.BadArgument, match=says):
+        train(shop, **more)
+
+
+def test_one_k_will_do(shop) -> None:
+    assert "ndcg@5" in train(shop, evaluate=True, gate=False, k=5).metrics
+
+
+def test_a_file_whose_name_hides_the_schema_is_refused(tmp_path) -> None:
+    with pytest.raises(embsql.errors.CannotOpen, match="hides the schema"):
+        embsql.connect(tmp_path / "embsql.duckdb")
+
+
+def test_a_missing_folder_is_told(tmp_path) -> None:
+    with pytest.raises(embsql.errors.CannotOpen):
+        embsql.connect(tmp_path / "nowhere" / "shop.duckdb")

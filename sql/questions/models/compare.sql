@@ -1,7 +1,7 @@
 -- compare(model_a text, model_b text)
 --   -> (metric text, k int, segment text, a double, b double, difference double)
 -- Two runs beside each other, figure by figure; difference is b minus a. Both must have been evaluated.
--- example: SELECT * FROM embsql.compare('shop', 'shop') WHERE segment = 'all' AND metric = 'ndcg';
+-- example: SELECT * FROM embsql.compare('shop@1', 'shop') WHERE segment = 'all' AND metric = 'ndcg';
 SELECT
   left_run.metric AS metric,
   left_run.k AS k,

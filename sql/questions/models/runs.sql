@@ -1,14 +1,14 @@
 -- runs(model text)
 --   -> (run_id bigint, status text, algorithm text, params text, metrics text, started_at timestamp, finished_at timestamp, error text)
 -- Every run of a model, newest first. status: training, ready, live, retired (was live), failed, cancelled.
--- params is JSON, metrics reads "ndcg@10 0.1319, recall@10 0.0912".
+-- params is JSON; metrics has ndcg and recall over all users, as "ndcg@10 0.1319, recall@10 0.0912".
 -- example: SELECT run_id, status, algorithm FROM embsql.runs('shop');
 WITH figures AS (
   SELECT
     figure.run_id,
     string_agg(figure.metric || '@' || CAST(figure.k AS VARCHAR) || ' ' || CAST(round(figure.value, 4) AS VARCHAR), ', ' ORDER BY figure.k, figure.metric) AS metrics
   FROM embsql.metrics AS figure
-  WHERE figure.segment = 'all'
+  WHERE figure.segment = 'all' AND figure.metric IN ('ndcg', 'recall')
   GROUP BY figure.run_id
 ),
 pointer AS (

@@ -1,7 +1,7 @@
 -- score(model text, for_user text, for_item text)
 --   -> double
 -- The model's score of one pair; NULL when the run has no vector of the user or of the item.
--- example: SELECT embsql.score('shop', 'c0042', 'mug-03');
+-- example: SELECT embsql.score('shop', 'c0042', 'mug-03') AS score;
 SELECT
   CAST(embsql.run_score(run.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS DOUBLE) AS score
 FROM embsql.runs AS run

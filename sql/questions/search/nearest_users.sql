@@ -1,7 +1,7 @@
 -- nearest_users(model text, to_vector vector, k int = 10)
 --   -> (user_id text, rank int, score double)
 -- Users nearest to any vector of the model's space, best first.
--- score is the run's own similarity (dot or cosine, see embsql.runs), so a item's vector gives its scores.
+-- score is the run's own similarity (dot or cosine, see embsql.runs), so an item's vector gives its scores.
 -- example: SELECT * FROM embsql.nearest_users('shop', (SELECT embedding FROM embsql.item_embedding('shop', items => ['mug-03'])), k => 3);
 WITH subject AS (
   SELECT run.run_id, run.similarity, :to_vector AS embedding, embsql.vector_norm(:to_vector) AS norm
