@@ -20,7 +20,7 @@ from benchmarks._als_systems import GIVEN, SEED, default_epochs, fit_embsql, fit
 from benchmarks._apart import apart, forget_peak, peak_rss_mb, rss_mb
 from benchmarks._lines import in_turn, line
 from benchmarks._made import Pairs, load
-from embsql.model import Columns
+from embsql.model import Columns, Run
 from embsql.prepare import prepare
 
 # --- memory --------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def train_parts(file: str, dim: int, threads: int) -> dict[str, Any]:
     with embsql.connect(file) as database:
         database.engine.run(f"SET threads = {threads}")
         start = time.perf_counter()
-        data = prepare(database.engine, "events", Columns(), explicit=False, model="m").interactions()
+        data = prepare(database.engine, "events", Columns(), Run(threads=2), explicit=False).interactions()
         read, most = time.perf_counter(), peak_rss_mb()
         fit_embsql(data, dim, threads, default_epochs())
     return {"prepare": read - start, "prepare_mb": most, "fit": time.perf_counter() - read}

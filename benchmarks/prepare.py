@@ -18,7 +18,7 @@ import numpy as np
 import embsql
 from benchmarks._apart import apart
 from benchmarks._lines import line
-from embsql.model import Columns
+from embsql.model import Columns, Run
 from embsql.prepare import prepare
 
 EVENTS = """
@@ -81,7 +81,7 @@ def read(file: str, threads: int) -> dict[str, Any]:
     with embsql.connect(file) as database:
         database.engine.run(f"SET threads = {threads}")
         start = time.perf_counter()
-        data = prepare(database.engine, "events", Columns(), explicit=False, model="m").interactions()
+        data = prepare(database.engine, "events", Columns(), Run(threads=2), explicit=False).interactions()
         seconds = time.perf_counter() - start
     return {"seconds": seconds, "checksum": _sum(data.user, data.item, data.weight)}
 
@@ -90,7 +90,7 @@ def _warm() -> None:
     """Load what is loaded once."""
     with embsql.connect(":memory:") as database:
         source = "SELECT range % 50 AS user_id, range % 7 AS item_id FROM range(500)"
-        prepare(database.engine, source, Columns(), explicit=False, model="m")
+        prepare(database.engine, source, Columns(), Run(threads=2), explicit=False)
 
 
 def bare(file: str, threads: int) -> dict[str, Any]:

@@ -96,8 +96,8 @@ class Database:
 
         plan = training.Plan(
             model_name, source, algorithms.make(algorithm, options), Columns(user_col, item_col, weight_col, time_col),
-            seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate, k=_several(k), split=split,
-            gate=gate, tolerance=tolerance, force=force,
+            seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate,
+            k=_several(k), split=split, gate=gate, tolerance=tolerance, force=force,
         )  # fmt: skip
         with shown(plan, sys.stderr.isatty() if progress is None else progress) as listener:
             return training.train(self.engine, plan, listener)

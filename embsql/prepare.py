@@ -15,7 +15,7 @@ from embsql import surface
 from embsql.data import Interactions
 from embsql.engines import Engine
 from embsql.errors import BadWeights, EmbsqlError, IdTooLong, NoRows
-from embsql.model import Columns
+from embsql.model import Columns, Run
 
 LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
 OUTLIER = 1000  # a weight this many times the median is worth a warning
@@ -48,7 +48,7 @@ class Prepared:
         return self.data
 
 
-def prepare(engine: Engine, source: str, columns: Columns, *, explicit: bool, model: str) -> Prepared:
+def prepare(engine: Engine, source: str, columns: Columns, run: Run, *, explicit: bool) -> Prepared:
     """Read a source: evaluate it once, check it, code its ids, put its pairs in order.
 
     Raises NotASelect, SourceFailed, MissingColumn or BadColumnType when it cannot be read at all; what is wrong
@@ -62,10 +62,10 @@ def prepare(engine: Engine, source: str, columns: Columns, *, explicit: bool, mo
     tables = engine.read(surface.prepare(engine.name, facts), queries, done, census={"now": now})
     census = tables["census"].to_pylist()[0]
     findings = [*_of_rows(census, explicit), *_of_ids(tables)]
-    problem = _problem(census, tables, explicit=explicit, model=model)
+    problem = _problem(census, tables, explicit=explicit, model=run.model_name)
     if problem:
         return Prepared(None, findings, problem)
-    data = _interactions(tables, explicit=explicit, has_time=facts["has_time"])
+    data = _interactions(tables, run, explicit=explicit, has_time=facts["has_time"])
     return Prepared(data, [*findings, *_of_pairs(data, len(tables["pairs"]))])
 
 
@@ -90,14 +90,14 @@ def _bad_weights(census: dict[str, Any], column: str, kind: str, remedy: str, mo
     return BadWeights(rows=census[column], kind=kind, example=census[f"{column}_example"], remedy=remedy, model=model)
 
 
-def _interactions(tables: dict[str, pa.Table], *, explicit: bool, has_time: bool) -> Interactions:
+def _interactions(tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_time: bool) -> Interactions:
     """The coded rows (n,) of the source as ordered pairs."""
     from embsql.algorithms._pairs import by_pair  # here: it brings the compiler, which asking does not need
 
     pairs, users, items = tables["pairs"], _ids(tables["users"]), _ids(tables["items"])
     columns = by_pair(
         pairs["user"].to_numpy(), pairs["item"].to_numpy(), pairs["weight"].to_numpy(),
-        _times(pairs) if has_time else None, (len(users), len(items)), average=explicit,
+        _times(pairs) if has_time else None, (len(users), len(items)), run, average=explicit,
     )  # fmt: skip
     return Interactions(*columns, users, items)
 

@@ -152,7 +152,7 @@ def _live(engine: Engine, plan: Plan, run: Run, lease: Lease) -> None:
 
 def _snapshot(engine: Engine, plan: Plan, run: Run) -> Interactions:
     """The interactions as they are now, after writing down the report about them."""
-    found = prepare(engine, plan.source, plan.columns, explicit=plan.algorithm.explicit, model=plan.model_name)
+    found = prepare(engine, plan.source, plan.columns, run, explicit=plan.algorithm.explicit)
     _note(engine, run, found.findings)
     data = found.interactions()
     if data.n_users < 2 or data.n_items < 2:
@@ -295,8 +295,8 @@ def evaluate(engine: Engine, reference: str, *, k: tuple[int, ...], split: str) 
     algorithm = algorithms.make(record["algorithm"], json.loads(record["params"]))
     source = surface.statements()["run_source"].replace("$run_id", str(int(record["run_id"])))
     plan = Plan(record["model_name"], source, algorithm, seed=record["seed"], k=k, split=split)
-    data = prepare(engine, source, Columns(), explicit=algorithm.explicit, model=plan.model_name).interactions()
     run = Run(plan.seed, plan.threads, run_id=record["run_id"], model_name=plan.model_name)
+    data = prepare(engine, source, Columns(), run, explicit=algorithm.explicit).interactions()
     figures = _evaluate(plan, data, run)
     rows = _metrics(run, named(data, split), figures)
     with engine.transaction():

@@ -10,6 +10,7 @@ import pyarrow as pa
 import embsql
 from embsql.algorithms._pairs import by_pair
 from embsql.data import Interactions
+from embsql.model import Run
 from embsql.registry import say
 
 
@@ -19,7 +20,7 @@ def interactions(pairs: list[tuple[int, int]], weights: list[float] | None = Non
     item = np.array([i for _, i in pairs], np.int32)
     weight = np.ones(len(pairs)) if weights is None else np.array(weights, np.float64)
     shape = (int(user.max()) + 1, int(item.max()) + 1)
-    columns = by_pair(user, item, weight, None, shape, average=False)
+    columns = by_pair(user, item, weight, None, shape, Run(), average=False)
     users, items = (
         pa.array([f"{letter}{n:03d}" for n in range(size)]) for letter, size in zip("ui", shape, strict=True)
     )
