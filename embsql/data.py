@@ -59,8 +59,8 @@ class Interactions:
         return Interactions(self.user[keep], self.item[keep], self.weight[keep], time, self.users, self.items)
 
     def checksum(self) -> str:
-        """BLAKE2 of everything that training can see; equal data gives an equal sum on every engine."""
-        digest = hashlib.blake2b(digest_size=16)
+        """SHA-256 of everything that training can see; equal data gives an equal sum on every engine."""
+        digest = hashlib.sha256()
         for column in (self.user, self.item, self.weight, self.time):
             digest.update(b"none" if column is None else np.ascontiguousarray(column).data)
         for vocabulary in (self.users, self.items):
@@ -105,8 +105,8 @@ class Embeddings:
         return int(self.items.shape[1])
 
     def checksum(self) -> str:
-        """BLAKE2 of the vectors and biases: the same bytes give the same sum."""
-        digest = hashlib.blake2b(digest_size=16)
+        """SHA-256 of the vectors and biases: the same bytes give the same sum."""
+        digest = hashlib.sha256()
         for block in (self.users, self.items, self.item_bias, self.user_bias):
             digest.update(b"none" if block is None else np.ascontiguousarray(block).data)
         return digest.hexdigest()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from embsql import shop, surface
@@ -11,6 +12,12 @@ from embsql.database import Database, connect
 from embsql.table import draw
 
 Say = Callable[[str], None]
+USUAL = {  # patterns of column names, likeliest first
+    "user_col": ("^user_?id$", "^user", "customer", "client", "visitor", "household", "member", "session"),
+    "item_col": ("^item_?id$", "^item", "product", "movie", "sku", "stock_?code", "article", "track", "song", "book"),
+    "weight_col": ("^weight$", "^rating", "^quantity$", "^plays?$", "^count$"),
+    "time_col": ("^event_time$", "timestamp", "_at$", "time", "date", "position"),
+}
 SHOP: dict[str, Any] = {"user_col": "customer_id", "weight_col": "quantity", "time_col": "ordered_at"}
 
 
@@ -22,8 +29,10 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
             _open_shop(database, say)
             trained = database.train("demo", "shop_orders", evaluate=True, gate=False, **SHOP)
         else:
-            say(f"Your interactions: {data}")
-            trained = database.train("demo", data, evaluate=True, gate=False, **_named(columns))
+            taken = guess(database.engine.describe(data)) | {option: name for option, name in columns.items() if name}
+            say(f"Your interactions: {data}, with {', '.join(f'{k} = {v}' for k, v in taken.items())}.")
+            say("Other columns? Say so: --user-col, --item-col, --weight-col, --time-col.")
+            trained = database.train("demo", data, evaluate=True, gate=False, **taken)
         seconds = time.perf_counter() - begin
         say(f"Trained and measured in {seconds:.1f} s: run {trained.run_id} of model demo is live.\n")
         _ask(database, say)
@@ -42,8 +51,13 @@ def _open_shop(database: Database, say: Say) -> None:
     )
 
 
-def _named(columns: dict[str, str | None]) -> dict[str, Any]:
-    return {option: name for option, name in columns.items() if name is not None}
+def guess(columns: Iterable[str]) -> dict[str, Any]:
+    """Which column is probably which, by what columns are usually called: the first match of the first word."""
+    found = {
+        option: next((name for word in words for name in columns if re.search(word, name.lower())), None)
+        for option, words in USUAL.items()
+    }
+    return {option: name for option, name in found.items() if name}
 
 
 def _ask(database: Database, say: Say) -> None:

@@ -191,10 +191,6 @@ class BadArguments(EmbsqlError):
     """options must be a JSON object, for example {{"dim": 64}}, got {found} ({reason})"""
 
 
-class NestedCommand(EmbsqlError):
-    """a command cannot be called from within another command's SELECT. Call it by itself."""
-
-
 class ModelExists(EmbsqlError):
     """model "{name}" exists. Say CREATE OR REPLACE MODEL to train a new run of it, or IF NOT EXISTS to leave it."""
 

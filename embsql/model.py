@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+Listener = Callable[[int, dict[str, float]], None]  # hears of every epoch and its figures
+
 
 def usable_cores() -> int:
     """Cores this process may use."""
@@ -39,7 +41,7 @@ class Run:
     metrics: dict[str, float] = field(default_factory=dict)  # "ndcg@10" -> value on the held-out split
     refused: str | None = None  # why the gate did not let it go live
     skipped: bool = False  # nothing had changed: this is the run that was live already
-    on_report: Callable[[int, dict[str, float]], None] | None = field(default=None, repr=False)
+    on_report: Listener | None = field(default=None, repr=False)
     on_check: Callable[[], None] | None = field(default=None, repr=False)
 
     def report(self, *, epoch: int, **values: float) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-Listener = Callable[[int, dict[str, float]], None]
+from embsql.model import Listener
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -26,12 +26,10 @@ from embsql.engines import Engine
 from embsql.errors import BadArgument, Cancelled, Diverged, TooFew
 from embsql.evaluate import Metric, gate, measure
 from embsql.jobs import Lease, retry
-from embsql.model import Columns, Run, usable_cores
+from embsql.model import Columns, Listener, Run, usable_cores
 from embsql.prepare import Finding, prepare
 from embsql.registry import look, say
 from embsql.splits import named, split
-
-Listener = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,10 @@ has not committed, and what it writes stays when the caller rolls back.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from typing import Any
 
-from embsql.errors import BadArguments, NestedCommand
-
-BUSY = threading.local()  # a command called from within a command would wait for itself for ever
+from embsql.errors import BadArguments
 
 
 def train(database: Any, model: str, source: str, algorithm: str, options: str) -> list[Any]:
@@ -64,15 +61,9 @@ def dispatcher(second: Callable[[], Any]) -> Callable[[list[str]], list[str | No
     """The function behind embsql_command; `second` opens another connection to the same database."""
 
     def command(words: list[str]) -> list[str | None]:
-        if getattr(BUSY, "inside", False):
-            raise NestedCommand()
-        BUSY.inside = True
-        try:
-            with second() as database:
-                answer = COMMANDS[words[0]](database, *words[1:])
-            return [None if value is None else str(value) for value in answer]
-        finally:
-            BUSY.inside = False
+        with second() as database:
+            answer = COMMANDS[words[0]](database, *words[1:])
+        return [None if value is None else str(value) for value in answer]
 
     return command
 

@@ -55,9 +55,9 @@ def test_errors_arrive_in_sql(con) -> None:
         con.execute("CALL embsql.cancel('m')").fetchall()
 
 
-def test_a_command_within_a_command_is_refused(con) -> None:
+def test_a_training_that_trains_itself_is_refused(con) -> None:
     source = "SELECT run_id AS user_id, status AS item_id FROM embsql.train(''m'', source => ''events'')"
-    with pytest.raises(duckdb.Error, match="within another command"):
+    with pytest.raises(duckdb.Error, match="is being trained"):
         con.execute(f"CALL embsql.train('m', source => '{source}')").fetchall()
 
 

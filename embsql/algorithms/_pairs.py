@@ -25,14 +25,13 @@ def by_pair(
     Weights of a pair are summed, or averaged; of its times the last is kept. The sum does not depend on the
     order of the rows.
     """
-    n_users, n_items = shape
+    (n_users, n_items), timed = shape, time is not None
     item, user, weight, time = _ordered(item, n_items, user, weight, NO_TIME if time is None else time, run)
     user, item, weight, time = _ordered(user, n_users, item, weight, time, run)
     last = np.empty(len(user), np.bool_)  # (n,) whether a row is its pair's last, and holds what they make together
     start = starts(user, n_users)  # (n_users + 1,)
     in_parallel(lambda a, z: _merge(start[a], start[z], user, item, weight, time, last, average), pieces(start, 1), run)
-    times = time[last] if len(time) else None
-    return user[last], item[last], weight[last].astype(np.float32), times
+    return user[last], item[last], weight[last].astype(np.float32), time[last] if timed else None
 
 
 def _ordered(codes: Int32, n: int, other: Int32, weight: Float64, time: Int64, run: Run) -> tuple[Any, ...]:

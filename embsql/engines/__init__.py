@@ -50,6 +50,9 @@ class Engine(Protocol):
     def second(self) -> Any:
         """Another connection to the same database, as `connect` takes it."""
 
+    def describe(self, text: str) -> dict[str, str]:
+        """Names and types of a source's columns, without running it."""
+
     def conflict(self, error: Exception) -> bool:
         """Whether an error only says that another writer was first, so that the transaction may be tried again."""
 

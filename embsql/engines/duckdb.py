@@ -175,12 +175,7 @@ class DuckDB:
 
         Raises NotASelect, SourceFailed, MissingColumn or BadColumnType.
         """
-        query = self._select(text)
-        try:
-            relation = self._caller.sql(query)
-        except duckdb.Error as error:
-            raise SourceFailed(reason=_first_line(error)) from None
-        types = {name: str(type_) for name, type_ in zip(relation.columns, relation.types, strict=True)}
+        query, types = self._select(text), self.describe(text)
         weight = _find(types, columns.weight, "weight", "weight_col")
         time = _find(types, columns.time, "event_time", "time_col")
         return {
@@ -192,6 +187,15 @@ class DuckDB:
             "has_weight": weight is not None, "has_time": time is not None,
             "clock": bool(time and not _is_number(types[time])),
         }  # fmt: skip
+
+    def describe(self, text: str) -> dict[str, str]:
+        """Names and types of a source's columns, without running it. Raises NotASelect or SourceFailed."""
+        query = self._select(text)
+        try:
+            rows = self._caller.execute(f"DESCRIBE SELECT * FROM (\n{query}\n) AS given").fetchall()  # noqa: S608 - one SELECT
+        except duckdb.Error as error:
+            raise SourceFailed(reason=_first_line(error)) from None
+        return {name: type_ for name, type_, *_ in rows}
 
     def _select(self, text: str) -> str:
         """The source as one SELECT: as it stands, or for the name of a table or file."""

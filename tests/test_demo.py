@@ -1,0 +1,56 @@
+"""The first minute: the demo on its own shop and on a stranger's file."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from embsql import shop
+from embsql.demo import guess, run
+
+
+def test_the_shop_is_the_same_every_time() -> None:
+    first, second = (shop.make(customers=50) for _ in range(2))
+    assert first[0].equals(second[0])
+    assert first[1].equals(second[1])
+
+
+def test_nothing_is_sold_before_it_is_launched() -> None:
+    items, orders = shop.make(customers=200)
+    launched = {row["item_id"]: row["launched_on"] for row in items.to_pylist()}
+    assert all(row["ordered_at"].date() >= launched[row["item_id"]] for row in orders.to_pylist())
+
+
+def test_ten_questions_on_the_shop(tmp_path) -> None:
+    said: list[str] = []
+    run(str(tmp_path / "shop.duckdb"), None, {}, said.append)
+    text = "\n".join(said)
+    assert [number for number in range(1, 11) if f"\n{number}. " in text] == list(range(1, 11))
+    assert "(no rows)" not in text
+    model, popular = re.search(r"ndcg@10 (\S+) \(popular (\S+)\)", text).groups()
+    assert float(model) > 2 * float(popular)
+
+
+def test_ten_questions_on_a_file(tmp_path) -> None:
+    path = tmp_path / "plays.csv"
+    lines = [f"{n % 40},{n * 7 % 23 if n % 3 else n % 5},{1 + n % 3},2026-01-{1 + n % 28:02d}" for n in range(3000)]
+    path.write_text("client_no,track,plays,played_at\n" + "\n".join(lines))
+    said: list[str] = []
+    run(str(tmp_path / "d.duckdb"), str(path), {}, said.append)
+    assert "user_col = client_no, item_col = track, weight_col = plays, time_col = played_at" in "\n".join(said)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["user_id", "movie_id", "rating", "rated_at", "exact"], ["user_id", "movie_id", "rating", "rated_at"]),
+        (["invoice_no", "stock_code", "quantity", "invoice_date", "customer_id"],
+         ["customer_id", "stock_code", "quantity", "invoice_date"]),
+        (["user", "item", "position"], ["user", "item", None, "position"]),
+        (["a", "b"], [None, None, None, None]),
+    ],
+)  # fmt: skip
+def test_guessing_columns(columns: list[str], expected: list[str | None]) -> None:
+    found = guess(columns)
+    assert [found.get(option) for option in ("user_col", "item_col", "weight_col", "time_col")] == expected
