@@ -16,13 +16,13 @@ from typing import Any
 import click
 
 import embsql
-from embsql import algorithms, cli, errors, shop, surface, udf
+from embsql import algorithms, cli, errors, surface, udf
+from embsql.demo import SHOP, open_shop
 from embsql.table import draw
 
 DOCS = Path(__file__).parent
 README, INDEX = DOCS.parent / "README.md", DOCS / "README.md"
 CHAPTERS = {"recommend": "Recommend", "search": "Search", "models": "Models and runs"}  # in the order a reader needs
-SHOP: dict[str, Any] = {"user_col": "customer_id", "weight_col": "quantity", "time_col": "ordered_at"}
 GENERATED = "<!-- Written by docs/build.py; change the code it comes from, then: make docs -->"
 
 
@@ -160,10 +160,7 @@ def decided() -> list[tuple[str, str]]:
 
 def train_shop(database: embsql.Database) -> None:
     """The generated shop with two runs of a model `shop`: enough for every example."""
-    items, orders = shop.make()
-    database.engine.run(surface.text("demo/shop.sql"))
-    for name, rows in (("items", items), ("orders", orders)):
-        database.engine.write(name, {column: rows[column] for column in rows.column_names}, schema="shop")
+    open_shop(database)
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, dim=8, **SHOP)
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, **SHOP)
 

@@ -26,7 +26,9 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
     with connect(path) as database:
         begin = time.perf_counter()
         if data is None:
-            _open_shop(database, say)
+            lines, products = open_shop(database)
+            say(f"A generated shop, the same every time; it exists nowhere. {lines:,} order lines are in shop_orders,")
+            say(f"{products} products in shop_items.")
             trained = database.train("demo", "shop_orders", evaluate=True, gate=False, **SHOP)
         else:
             taken = guess(database.engine.describe(data)) | {option: name for option, name in columns.items() if name}
@@ -39,16 +41,13 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
     say(surface.text("demo/next.txt").replace("PATH", path))
 
 
-def _open_shop(database: Database, say: Say) -> None:
-    """Write the generated shop into the database."""
+def open_shop(database: Database) -> tuple[int, int]:
+    """Write the generated shop into the database; how many order lines and products it has."""
     items, orders = shop.make()
     database.engine.run(surface.text("demo/shop.sql"))
     for name, table in (("shop_items", items), ("shop_orders", orders)):
         database.engine.write(name, {column: table[column] for column in table.column_names}, schema="main")
-    say(
-        "A generated shop, the same every time; it exists nowhere. "
-        f"{len(orders):,} order lines are in shop_orders, {len(items)} products in shop_items."
-    )
+    return len(orders), len(items)
 
 
 def guess(columns: Iterable[str]) -> dict[str, Any]:
