@@ -49,8 +49,8 @@ class Interactions:
         return Rows(starts(self.user, self.n_users), self.item, self.weight)
 
     def by_item(self) -> Rows:
-        """The pairs as rows of items, users ascending within an item (a stable counting sort)."""
-        order = np.argsort(self.item, kind="stable")  # (n,) radix sort on int32
+        """The pairs as rows of items, users ascending within an item."""
+        order = np.argsort(self.item, kind="stable")  # (n,)
         return Rows(starts(self.item[order], self.n_items), self.user[order], self.weight[order])
 
     def where(self, keep: NDArray[np.bool_]) -> Interactions:
