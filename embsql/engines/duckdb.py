@@ -86,13 +86,13 @@ class DuckDB:
 
     def run(self, sql: str, **values: Any) -> int:
         """Run one or several statements; the number of rows the last one changed."""
-        with translated(self.path):
+        with translated(self.path), interruptible():
             rows = self._own.execute(sql, values or None).fetchall()
         return int(rows[0][0]) if rows and len(rows[0]) == 1 and isinstance(rows[0][0], int) else 0
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
-        with translated(self.path):
+        with translated(self.path), interruptible():
             return _arrow(self._own, sql, values)
 
     @staticmethod
@@ -107,8 +107,9 @@ class DuckDB:
     def read(self, script: str, queries: Mapping[str, str], done: str, **values: Any) -> dict[str, pa.Table]:
         """Run a preparing script where the caller's own tables are visible, each query, and what tidies up."""
         try:
-            self._caller.execute(script).fetchall()
-            return {name: _arrow(self._caller, sql, values.get(name, {})) for name, sql in queries.items()}
+            with interruptible():
+                self._caller.execute(script).fetchall()
+                return {name: _arrow(self._caller, sql, values.get(name, {})) for name, sql in queries.items()}
         except duckdb.Error as error:
             raise SourceFailed(reason=_first_line(error)) from None
         finally:
@@ -124,7 +125,8 @@ class DuckDB:
         try:
             names = ", ".join(quote(name) for name in columns)
             target = f"{quote(schema)}.{quote(table)}"
-            self._own.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}").fetchall()  # noqa: S608 - quoted names
+            with interruptible():
+                self._own.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}").fetchall()  # noqa: S608 - quoted names
         finally:
             self._own.unregister(view)
         return int(rows.num_rows)
@@ -135,7 +137,8 @@ class DuckDB:
         self._own.execute("BEGIN").fetchall()
         try:
             yield
-            self._own.execute("COMMIT").fetchall()
+            with interruptible():
+                self._own.execute("COMMIT").fetchall()
         except BaseException:
             with suppress(duckdb.TransactionException):  # a failed COMMIT leaves nothing to roll back
                 self._own.execute("ROLLBACK").fetchall()
@@ -227,6 +230,17 @@ def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
     )
     with translated(path):
         return duckdb.connect(path, read_only=read_only, config=config)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C during a query is Ctrl-C; DuckDB makes an error of its own of it."""
+    try:
+        yield
+    except (RuntimeError, duckdb.InterruptException) as error:
+        if "interrupt" in str(error).lower():
+            raise KeyboardInterrupt from None
+        raise
 
 
 @contextmanager
