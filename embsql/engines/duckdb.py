@@ -195,7 +195,8 @@ class DuckDB:
         """Names and types of a source's columns, without running it. Raises NotASelect or SourceFailed."""
         query = self._select(text)
         try:
-            rows = self._caller.execute(f"DESCRIBE SELECT * FROM (\n{query}\n) AS given").fetchall()  # noqa: S608 - one SELECT
+            with interruptible():
+                rows = self._caller.execute(f"DESCRIBE SELECT * FROM (\n{query}\n) AS given").fetchall()  # noqa: S608 - one SELECT
         except duckdb.Error as error:
             raise SourceFailed(reason=_first_line(error)) from None
         return {name: type_ for name, type_, *_ in rows}
