@@ -20,7 +20,7 @@ class Database:
     def __init__(self, target: Any, *, read_only: bool = False) -> None:
         self.engine = engines.connect(target, read_only=read_only)
         self.engine.offer(udf.dispatcher(self._second))
-        registry.install(self.engine, commands=True)
+        registry.opened(self.engine)
 
     def _second(self) -> Database:
         return Database(self.engine.second())
@@ -61,6 +61,7 @@ class Database:
         model_name: str,
         source: str,
         *,
+        source_db: Any = None,
         algorithm: str = "als",
         user_col: str | None = None,
         item_col: str | None = None,
@@ -81,10 +82,11 @@ class Database:
         """Train a model on a SELECT (or table, or file) and make it live.
 
         The source gives user_id, item_id and, if it has them, weight and event_time; other names through
-        `user_col` and so on. `options` are the algorithm's own, for example dim=64 (`embsql algorithms als`
-        lists them). With `evaluate` the model is first measured at each of `k` on held-out interactions
-        (`split`: last, time, random, or auto) and goes live only if it beats recommending what is popular and is
-        not worse than the live run by more than `tolerance`, unless `gate` is off. An unchanged source with
+        `user_col` and so on. It is read in this database, or in `source_db`: whatever `connect` opens. `options` are
+        the algorithm's own, for example dim=64 (`embsql algorithms als` lists them). With `evaluate` the model is
+        first measured at each of `k` on held-out interactions (`split`: last, time, random, or auto) and goes live
+        only if it beats recommending what is popular and is not worse than the live run by more than `tolerance`,
+        unless `gate` is off. An unchanged source with
         unchanged options is not trained again unless `force`. `progress` shows a bar (by default in a terminal).
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says why).
@@ -99,8 +101,9 @@ class Database:
             seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate,
             k=_several(k), split=split, gate=gate, tolerance=tolerance, force=force,
         )  # fmt: skip
-        with shown(plan, sys.stderr.isatty() if progress is None else progress) as listener:
-            return training.train(self.engine, plan, listener)
+        shows = shown(plan, sys.stderr.isatty() if progress is None else progress)
+        with shows as listener, engines.another(source_db, self.engine) as reader:
+            return training.train(self.engine, plan, listener, reader)
 
     def evaluate(self, model: str, *, k: int | Sequence[int] = (10, 20), split: str = "auto") -> dict[str, float]:
         """Measure a run by training its algorithm on a part of its interactions: "ndcg@10" -> value."""
@@ -134,9 +137,10 @@ def _several(k: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def connect(target: Any, *, read_only: bool = False) -> Database:
-    """Open a DuckDB file, ":memory:" or an open DuckDB connection, with embsql in it.
+    """Open a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either, with embsql in it.
 
-    Raises UnknownDatabase, DatabaseBusy, CannotOpen.
+    A PostgreSQL database without embsql is given it, for which one needs the right to create a schema.
+    Raises UnknownDatabase, DatabaseBusy, CannotOpen, CannotInstall, NotInstalled.
     """
     return Database(target, read_only=read_only)
 

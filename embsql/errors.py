@@ -118,6 +118,11 @@ class IdTooLong(EmbsqlError):
     example md5({entity}_id)."""
 
 
+class NulByte(EmbsqlError):
+    """{column} {start}... holds a NUL character, which PostgreSQL cannot store. Remove it in the SELECT, for
+    example replace({column}, chr(0), '')."""
+
+
 # --- the life of a run ---------------------------------------------------------------------------
 
 
@@ -160,8 +165,8 @@ class NotEvaluated(EmbsqlError):
 
 
 class UnknownDatabase(EmbsqlError):
-    """{target} is not a database embsql knows. Give a DuckDB file, ":memory:" or an open DuckDB
-    connection."""
+    """{target} is not a database embsql knows. Give a DuckDB file, ":memory:", an address like
+    postgresql://user@host/database, or an open connection of either."""
 
 
 class DatabaseBusy(EmbsqlError):
@@ -175,6 +180,23 @@ class CannotOpen(EmbsqlError):
 
 class ReadOnly(EmbsqlError):
     """{path} is open read-only; this command writes. Open it without read_only."""
+
+
+class ServerGone(EmbsqlError):
+    """the connection to {place} was lost ({reason}). Nothing that readers see has changed; run it again."""
+
+
+class NotInstalled(EmbsqlError):
+    """{place} has no embsql of this version yet: {reason}. Run: embsql --db {place} install"""
+
+
+class CannotInstall(EmbsqlError):
+    """embsql cannot be installed in {place}: {reason}"""
+
+
+class NoRights(EmbsqlError):
+    """{place} does not allow this: {reason}. The roles embsql_reader, embsql_trainer and embsql_admin carry the rights;
+    its owner grants them, for example GRANT embsql_trainer TO ..."""
 
 
 class MissingExtra(EmbsqlError):

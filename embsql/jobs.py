@@ -10,16 +10,18 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from embsql.engines import Engine
-from embsql.errors import AlreadyTraining, Cancelled, DatabaseBusy, LostLease, NotTraining
+from embsql.errors import AlreadyTraining, Cancelled, CannotOpen, DatabaseBusy, LostLease, NotTraining, ServerGone
 from embsql.surface import statements
 
 BEAT = 10.0  # seconds between signs of life; a lease ends 60 seconds after the last
 LOOK = 0.25  # seconds between looks at whether someone wants the run to stop
+HELD: set[str] = set()  # owners of the leases that this process holds
 
 Answer = TypeVar("Answer")
 
@@ -57,6 +59,7 @@ class Lease:
             raise AlreadyTraining(name=self.model_name, **_holder(held or values))
         if self._marker:
             self._marker.unlink(missing_ok=True)
+        HELD.add(self.owner)
         self._interrupt.watch()
         return self
 
@@ -64,7 +67,9 @@ class Lease:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._interrupt.unwatch()
-        retry(self.engine, lambda: self._say("release", owner=self.owner))
+        HELD.discard(self.owner)
+        with suppress(ServerGone, CannotOpen):  # a server that is gone: the next trainer sees that nobody holds it
+            retry(self.engine, lambda: self._say("release", owner=self.owner))
         if self._marker:
             self._marker.unlink(missing_ok=True)
 
@@ -92,11 +97,11 @@ class Lease:
             raise Cancelled(name=self.model_name, run_id=self.run_id)
 
     def _record(self) -> dict[str, Any] | None:
-        rows = self.engine.ask(statements()["lease"], model_name=self.model_name).to_pylist()
+        rows = self.engine.ask(statements(engine=self.engine.name)["lease"], model_name=self.model_name).to_pylist()
         return rows[0] if rows else None
 
     def _say(self, name: str, **values: Any) -> int:
-        return self.engine.run(statements()[name], model_name=self.model_name, **values)
+        return self.engine.run(statements(engine=self.engine.name)[name], model_name=self.model_name, **values)
 
 
 class Interrupt:
@@ -129,9 +134,11 @@ class Interrupt:
 
 
 def _is_dead(held: dict[str, Any]) -> bool:
-    """Whether the holder was a process of this machine that is gone."""
+    """Whether the holder was a process of this machine that is gone, or this one, which knows what it holds."""
     if held["host"] != socket.gethostname():
         return False
+    if held["pid"] == os.getpid():
+        return held["owner"] not in HELD
     try:
         os.kill(held["pid"], 0)
     except ProcessLookupError:
@@ -147,7 +154,7 @@ def _holder(held: dict[str, Any]) -> dict[str, Any]:
 
 def cancel(engine: Engine, model_name: str) -> None:
     """Ask the trainer of a model to stop; it does within two seconds. Raises NotTraining."""
-    if not retry(engine, lambda: engine.run(statements()["request_cancel"], model_name=model_name)):
+    if not retry(engine, lambda: engine.run(statements(engine=engine.name)["request_cancel"], model_name=model_name)):
         raise NotTraining(name=model_name)
 
 

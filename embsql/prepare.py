@@ -59,7 +59,8 @@ def prepare(engine: Engine, source: str, columns: Columns, run: Run, *, explicit
     now = int(time.time() * 1e6) if facts["clock"] else 2**62  # an order has no future
     queries = {name: statements[name] for name in QUERIES}
     done = surface.text("prepare/done.sql")
-    tables = engine.read(surface.prepare(engine.name, facts), queries, done, census={"now": now})
+    select, script = surface.prepare("source", facts), surface.prepare("coded", facts)
+    tables = engine.read(select, script, queries, done, census={"now": now})
     census = tables["census"].to_pylist()[0]
     findings = [*_of_rows(census, explicit), *_of_ids(tables)]
     problem = _problem(census, tables, explicit=explicit, model=run.model_name)

@@ -13,6 +13,7 @@ from embsql.errors import (
     BadModelName,
     NothingLive,
     NothingToRollBack,
+    NotInstalled,
     RunIsLive,
     RunNotReady,
     UnknownModel,
@@ -27,12 +28,12 @@ RUN_TABLES = ("item_embeddings", "user_embeddings", "interactions", "training_lo
 
 def say(engine: Engine, name: str, **values: Any) -> int:
     """Run a named statement; the number of rows it changed."""
-    return engine.run(surface.statements()[name], **values)
+    return engine.run(surface.statements(engine=engine.name)[name], **values)
 
 
 def look(engine: Engine, name: str, **values: Any) -> list[dict[str, Any]]:
     """Ask a named statement; its rows."""
-    rows: list[dict[str, Any]] = engine.ask(surface.statements()[name], **values).to_pylist()
+    rows: list[dict[str, Any]] = engine.ask(surface.statements(engine=engine.name)[name], **values).to_pylist()
     return rows
 
 
@@ -47,19 +48,17 @@ def event(engine: Engine, model_name: str, run_id: int | None, what: str, detail
 def install(engine: Engine, *, commands: bool = False) -> bool:
     """Bring the database's tables and questions up to this version; False when they were. Idempotent.
 
-    `commands` adds the commands as SQL, for which the engine must have been offered embsql_command.
+    `commands` adds the commands as SQL, for which an embedded engine must have been offered embsql_command.
+    Raises CannotInstall, or NoRights.
     """
     wanted = surface.version(engine.name) + ("+commands" if commands else "")
     if engine.read_only or _installed(engine) in (wanted, f"{wanted}+commands"):
         return False
     with engine.transaction():
-        engine.run(surface.text("bootstrap.sql"))
-        known = {row["file_name"] for row in look(engine, "applied")}
-        for name, script in surface.migrations(engine.name):
-            if name not in known:
-                engine.run(script)
-                checksum = hashlib.blake2b(script.encode(), digest_size=16).hexdigest()
-                engine.write("migrations", {"file_name": [name], "checksum": [checksum]})
+        engine.run(surface.bootstrap(engine.name))
+        for name, script in _missing(engine):
+            engine.run(script)
+            engine.write("migrations", {"file_name": [name], "checksum": [_checksum(script)]})
         engine.run(surface.render(engine.name))
         if commands:
             engine.run(surface.text(f"commands/{engine.name}.sql"))
@@ -68,9 +67,31 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     return True
 
 
+def opened(engine: Engine) -> None:
+    """See to it that a database just opened can be used. Raises NotInstalled.
+
+    An embedded one is brought up to date, a server that has nothing yet is given everything, and one that has
+    something is left to `embsql install`.
+    """
+    if engine.embedded or not look(engine, "is_installed"):
+        install(engine, commands=True)
+    elif missing := _missing(engine):
+        raise NotInstalled(place=engine.place, reason=f"{missing[0][0]} has not been applied")
+
+
 def _installed(engine: Engine) -> str | None:
     found = look(engine, "is_installed") and look(engine, "surface_version")
     return found[0]["surface"] if found else None
+
+
+def _missing(engine: Engine) -> list[tuple[str, str]]:
+    """(file name, text) of the schema files that have not run here."""
+    known = {row["file_name"] for row in look(engine, "applied")}
+    return [step for step in surface.migrations(engine.name) if step[0] not in known]
+
+
+def _checksum(script: str) -> str:
+    return hashlib.blake2b(script.encode(), digest_size=16).hexdigest()
 
 
 # --- names ---------------------------------------------------------------------------------------

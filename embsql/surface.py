@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,7 @@ TYPES = {  # word in a header -> DuckDB's type
     "text": "VARCHAR", "text[]": "VARCHAR[]", "int": "INTEGER", "bigint": "BIGINT", "double": "DOUBLE",
     "boolean": "BOOLEAN", "timestamp": "TIMESTAMP", "vector": "FLOAT[]",
 }  # fmt: skip
+POSTGRES_TYPES = {**{word: word for word in TYPES}, "double": "double precision"}
 
 
 @cache
@@ -47,15 +48,23 @@ def described(name: str) -> list[tuple[str, str, str]]:
 
 
 @cache
-def statements(name: str = "statements.sql") -> dict[str, str]:
-    """The statements of one file, by name."""
-    return {known: statement for known, _, statement in described(name)}
+def statements(name: str = "statements.sql", engine: str = "") -> dict[str, str]:
+    """The statements of one file, by name; `x.postgres.sql` beside `x.sql` replaces some of them there."""
+    own = _sibling(folder() / name, engine).relative_to(folder())
+    files = dict.fromkeys((name, str(own)))
+    return {known: statement for file in files for known, _, statement in described(file)}
+
+
+def bootstrap(engine: str) -> str:
+    """What runs before everything else."""
+    return _sibling(folder() / "bootstrap.sql", engine).read_text(encoding="utf-8")
 
 
 def migrations(engine: str) -> list[tuple[str, str]]:
-    """(file name, text) of every schema file in order; `0001_x.postgres.sql` replaces `0001_x.sql` there."""
-    plain = sorted(path for path in (folder() / "schema").glob("*.sql") if path.name.count(".") == 1)
-    return [(path.name, _sibling(path, engine).read_text(encoding="utf-8")) for path in plain]
+    """(file name, text) of every schema file in order; `0001_x.postgres.sql` is instead of `0001_x.sql` there."""
+    steps = sorted({path.name.split(".")[0] for path in (folder() / "schema").glob("*.sql")})
+    files = [_sibling(folder() / "schema" / f"{step}.sql", engine) for step in steps]
+    return [(path.name, path.read_text(encoding="utf-8")) for path in files if path.exists()]
 
 
 def _sibling(path: Path, engine: str) -> Path:
@@ -87,6 +96,7 @@ class Question:
     doc: str
     example: str
     body: str
+    path: Path | None = None
 
     @property
     def signature(self) -> str:
@@ -97,7 +107,12 @@ class Question:
 @cache
 def questions() -> dict[str, Question]:
     """Every question, by name."""
-    return {path.name.split(".")[0]: read(path) for path in sorted((folder() / "questions").glob("*/*.sql"))}
+    return {path.stem: read(path) for path in _plain(folder() / "questions", "*/*.sql")}
+
+
+def _plain(place: Path, pattern: str) -> list[Path]:
+    """The files there that are written for every engine, in order."""
+    return sorted(path for path in place.glob(pattern) if path.name.count(".") == 1)
 
 
 def read(path: Path) -> Question:
@@ -110,7 +125,15 @@ def read(path: Path) -> Question:
     columns = [("", form[3])] if scalar else [_pair(column) for column in form[3][1:-1].split(", ")]
     arguments = [_argument(word) for word in form[2].split(", ") if word]
     return Question(
-        form[1], path.parent.name, tuple(arguments), tuple(columns), scalar, form[4].strip(), form[5].strip(), body
+        form[1],
+        path.parent.name,
+        tuple(arguments),
+        tuple(columns),
+        scalar,
+        form[4].strip(),
+        form[5].strip(),
+        body,
+        path,
     )
 
 
@@ -143,18 +166,23 @@ def render(engine: str) -> str:
 def wrap(question: Question, engine: str) -> str:
     """One question as the statement that creates it."""
     shell = _template(f"shells/{engine}.sql.j2")
+    parameters, returns, body = {"duckdb": _duckdb, "postgres": _postgres}[engine](question, _body(question, engine))
+    comment = f"{question.signature}\n{question.doc}\n{question.example}".replace("'", "''")
     written: str = shell.render(
-        question=question,
-        parameters=", ".join(_parameter(argument) for argument in question.arguments),
-        body=_bind(question),
-        comment="'" + f"{question.signature}\n{question.doc}\n{question.example}".replace("'", "''") + "'",
+        question=question, parameters=", ".join(parameters), returns=returns, body=body, comment=f"'{comment}'"
     )
     return written.strip()
 
 
-def prepare(engine: str, facts: dict[str, Any]) -> str:
-    """The script that reads a source, for what the engine found out about it."""
-    script: str = _template(f"prepare/{engine}.sql.j2").render(facts)
+def _body(question: Question, engine: str) -> str:
+    """The question's own body, or the one that replaces it on an engine: `name.postgres.sql` beside it."""
+    own = _sibling(question.path, engine) if question.path else None
+    return question.body if own in (None, question.path) else _split(own.read_text(encoding="utf-8"))[1]
+
+
+def prepare(stage: str, facts: dict[str, Any]) -> str:
+    """A stage of reading a source (source, coded), for what the engine found out about it."""
+    script: str = _template(f"prepare/{stage}.sql.j2").render(facts)
     return script
 
 
@@ -166,25 +194,53 @@ def _template(name: str) -> Any:
     return environment.from_string(text(name))
 
 
-def _parameter(argument: Argument) -> str:
-    return argument.name + (f" := {argument.default}" if argument.default is not None else "")
+Wrapped = tuple[list[str], str, str]  # parameters, what is returned, the body with the parameters in it
 
 
-def _bind(question: Question) -> str:
-    """The body with :argument written as the macro's parameter, text cast so that 42 names the item '42'."""
-    types = {argument.name: argument.type for argument in question.arguments}
+def _duckdb(question: Question, body: str) -> Wrapped:
+    """A macro: :argument becomes the parameter's name, text cast so that 42 names the item '42'."""
+    parameters = [a.name + (f" := {a.default}" if a.default is not None else "") for a in question.arguments]
+    return (
+        parameters,
+        "",
+        _bind(question, body, lambda a: a.name if a.type == "int" else f"CAST({a.name} AS {TYPES[a.type]})"),
+    )
 
-    def parameter(found: re.Match[str]) -> str:
-        type_ = TYPES[types[found[1]]]
-        return found[1] if types[found[1]] == "int" else f"CAST({found[1]} AS {type_})"
 
-    return re.sub(r"(?<!:):([a-z_]\w*)", parameter, question.body)
+def _postgres(question: Question, body: str) -> Wrapped:
+    """A function: :argument becomes its number. A vector comes as real[], which arrays and vectors alike turn into."""
+    words = {**POSTGRES_TYPES, "vector": "real[]"}
+    parameters = [
+        f"{a.name} {words[a.type]}" + (f" DEFAULT {a.default}" if a.default is not None else "")
+        for a in question.arguments
+    ]
+    columns = [(f'"{name}" ' if name else "") + POSTGRES_TYPES[type_] for name, type_ in question.columns]
+    returns = columns[0] if question.scalar else f"TABLE ({', '.join(columns)})"
+    numbers = {a.name: f"${n}" for n, a in enumerate(question.arguments, 1)}
+    return (
+        parameters,
+        returns,
+        _bind(
+            question, body, lambda a: f"CAST({numbers[a.name]} AS vector)" if a.type == "vector" else numbers[a.name]
+        ),
+    )
+
+
+def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> str:
+    """The body with every :argument as the engine writes it."""
+    arguments = {argument.name: argument for argument in question.arguments}
+    return re.sub(r"(?<!:):([a-z_]\w*)", lambda found: written(arguments[found[1]]), body)
 
 
 @cache
 def version(engine: str) -> str:
     """A hash of everything `install` writes, kept in the database so that it writes only when it must."""
-    parts = [body for _, body in migrations(engine)] + [text(f"commands/{engine}.sql"), render(engine)]
+    parts = [
+        bootstrap(engine),
+        *(body for _, body in migrations(engine)),
+        text(f"commands/{engine}.sql"),
+        render(engine),
+    ]
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
@@ -23,7 +23,7 @@ from embsql import algorithms, registry, surface
 from embsql.algorithms import Algorithm
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
-from embsql.errors import BadArgument, Cancelled, Diverged, TooFew
+from embsql.errors import BadArgument, Cancelled, CannotOpen, Diverged, LostLease, ServerGone, TooFew
 from embsql.evaluate import Metric, gate, measure
 from embsql.jobs import Lease, retry
 from embsql.model import Columns, Listener, Run, usable_cores
@@ -68,9 +68,10 @@ class Plan:
         return dataclasses.asdict(self.algorithm)  # type: ignore[call-overload, no-any-return]  # every algorithm is a dataclass
 
 
-def train(engine: Engine, plan: Plan, listener: Listener | None = None) -> Run:
+def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: Engine | None = None) -> Run:
     """Train, store and promote a model; the run, whose status is live, or ready when its gate refused it.
 
+    The source is read by `reader`, everything else is `engine`'s.
     An unchanged source with unchanged options gives back the live run. Raises EmbsqlError; whatever is raised,
     the version that was live stays so.
     """
@@ -81,7 +82,7 @@ def train(engine: Engine, plan: Plan, listener: Listener | None = None) -> Run:
         run.on_report = _reporter(engine, run_id, listener)
         _begin(engine, plan, run_id)
         with _recorded(engine, run_id):
-            _live(engine, plan, run, lease)
+            _live(engine, plan, run, lease, reader or engine)
     registry.collect(engine, plan.model_name)
     return run
 
@@ -106,11 +107,10 @@ def _recorded(engine: Engine, run_id: int) -> Iterator[None]:
     """Write down how a run ended when it ended badly."""
     try:
         yield
-    except (Cancelled, KeyboardInterrupt) as error:
-        say(engine, "end_run", run_id=run_id, status="cancelled", error=str(error) or "interrupted")
-        raise
     except BaseException as error:
-        say(engine, "end_run", run_id=run_id, status="failed", error=str(error))
+        status = "cancelled" if isinstance(error, Cancelled | KeyboardInterrupt) else "failed"
+        with suppress(ServerGone, CannotOpen):  # a server that is gone: the next trainer writes this run off
+            say(engine, "end_run", run_id=run_id, status=status, error=str(error) or "interrupted")
         raise
 
 
@@ -127,9 +127,9 @@ def _reporter(engine: Engine, run_id: int, listener: Listener | None) -> Listene
 # --- the stages ----------------------------------------------------------------------------------
 
 
-def _live(engine: Engine, plan: Plan, run: Run, lease: Lease) -> None:
+def _live(engine: Engine, plan: Plan, run: Run, lease: Lease, reader: Engine) -> None:
     """The stages between lease and collect."""
-    data = _snapshot(engine, plan, run)
+    data = _snapshot(engine, plan, run, reader)
     source_hash = _hash(plan, data)
     split_name = named(data, plan.split) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
@@ -148,9 +148,9 @@ def _live(engine: Engine, plan: Plan, run: Run, lease: Lease) -> None:
     run.status = "live"
 
 
-def _snapshot(engine: Engine, plan: Plan, run: Run) -> Interactions:
+def _snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
     """The interactions as they are now, after writing down the report about them."""
-    found = prepare(engine, plan.source, plan.columns, run, explicit=plan.algorithm.explicit)
+    found = prepare(reader, plan.source, plan.columns, run, explicit=plan.algorithm.explicit)
     _note(engine, run, found.findings)
     data = found.interactions()
     if data.n_users < 2 or data.n_items < 2:
@@ -217,10 +217,12 @@ def _write(
         engine.write("interactions", _pairs(run, data))
         if figures:
             engine.write("metrics", _metrics(run, named(data, plan.split), figures))
-        say(
+        finished = say(
             engine, "finish_run", run_id=run.run_id, dim=embeddings.dim, similarity=embeddings.similarity,
             users=data.n_users, items=data.n_items, interactions=len(data), **sums,
         )  # fmt: skip
+        if not finished:  # whoever took the lease over has written this run off
+            raise LostLease(name=plan.model_name, run_id=run.run_id)
     engine.index(int(run.run_id or 0))
 
 
@@ -291,7 +293,7 @@ def evaluate(engine: Engine, reference: str, *, k: tuple[int, ...], split: str) 
     """
     record = registry.run(engine, reference)
     algorithm = algorithms.make(record["algorithm"], json.loads(record["params"]))
-    source = surface.statements()["run_source"].replace("$run_id", str(int(record["run_id"])))
+    source = surface.statements(engine=engine.name)["run_source"].replace("$run_id", str(int(record["run_id"])))
     plan = Plan(record["model_name"], source, algorithm, seed=record["seed"], k=k, split=split)
     run = Run(plan.seed, plan.threads, run_id=record["run_id"], model_name=plan.model_name)
     data = prepare(engine, source, Columns(), run, explicit=algorithm.explicit).interactions()

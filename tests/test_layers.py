@@ -12,11 +12,13 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "embsql"
 LAYERS = [  # each imports only from the ones before it; within a layer of strangers nobody imports another
     {"errors"}, {"data", "model"}, {"algorithms"}, {"engines"}, {"surface"},
-    {"jobs", "metrics", "splits", "baselines"}, {"registry"}, {"prepare", "evaluate"}, {"train"},
-    {"progress", "table", "shop", "statement", "udf"}, {"database"}, {"demo"}, {"cli"}, {"__init__", "__main__"},
+    {"jobs", "metrics", "splits", "baselines"}, {"registry"}, {"prepare", "evaluate"}, {"train", "publish"},
+    {"progress", "table", "shop", "statement", "udf"}, {"database"}, {"demo", "worker"}, {"cli"},
+    {"__init__", "__main__"},
 ]  # fmt: skip
 STRANGERS = {"algorithms", "engines", "surface"}
-HEAVY = {"torch": {"algorithms"}, "numba": {"algorithms"}, "duckdb": {"engines"}, "sqlglot": {"surface", "statement"},
+HEAVY = {"torch": {"algorithms"}, "numba": {"algorithms"}, "duckdb": {"engines"}, "psycopg": {"engines"},
+         "sqlglot": {"surface", "statement"},
          "jinja2": {"surface"}, "rich": {"progress"}, "click": {"cli"}}  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
 

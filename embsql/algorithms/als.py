@@ -151,7 +151,8 @@ class ALS:
         place, rows = solver(run), Rows(data.by_user().start, data.item, weight)
         by_user, by_item = place.put_rows(rows), place.put_rows(transpose(rows, data.n_items))
         users = place.put(np.zeros((data.n_users, self.dim), np.float32))  # (u, d)
-        items = place.put(self._random(data.n_items, run.seed))  # (i, d)
+        met = np.bincount(data.item, minlength=data.n_items) > 0  # (i,) the others are zero and stay so
+        items = place.put(self._random(data.n_items, run.seed) * met[:, None])  # (i, d)
         for epoch in range(1, self.epochs + 1):
             users, items, _, penalty = place.half_sweep(by_user, items, users, objective)
             items, users, loss, _ = place.half_sweep(by_item, users, items, objective)

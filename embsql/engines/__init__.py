@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from embsql.errors import UnknownDatabase
+from embsql.errors import MissingExtra, UnknownDatabase
 from embsql.model import Columns
 
 
 class Engine(Protocol):
     """A database that holds embsql."""
 
-    name: str  # also the name of its prelude, its shell and its preparing script
-    path: str  # the file, for messages; "" when there is none
+    name: str  # also the name of its prelude and its shell
+    path: str  # the file, "" when there is none
+    place: str  # what messages call it; never holds a password
+    embedded: bool  # lives in this process: opening it brings it up to date, and ends its readers' waiting
     read_only: bool
 
     def run(self, sql: str, **values: Any) -> int:
@@ -26,8 +29,10 @@ class Engine(Protocol):
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
 
-    def read(self, script: str, queries: Mapping[str, str], done: str, **values: Any) -> dict[str, pa.Table]:
-        """Run a preparing script where the caller's own tables are visible, each query, and what tidies up."""
+    def read(
+        self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
+    ) -> dict[str, pa.Table]:
+        """Evaluate a source where the caller's own tables are visible; the script, the queries and `done` in DuckDB."""
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
@@ -58,12 +63,45 @@ class Engine(Protocol):
 
 
 def connect(target: Any, *, read_only: bool = False) -> Engine:
-    """The engine for a DuckDB file, ":memory:" or an open DuckDB connection. Raises UnknownDatabase."""
+    """The engine for a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either.
+
+    Raises UnknownDatabase, or MissingExtra for PostgreSQL without psycopg.
+    """
+    target = os.fspath(target) if isinstance(target, os.PathLike) else target
+    module = "" if isinstance(target, str) else type(target).__module__
+    if _is_address(target) or module.startswith("psycopg"):
+        return _postgres(target, read_only)
     from embsql.engines.duckdb import DuckDB
 
-    target = os.fspath(target) if isinstance(target, os.PathLike) else target
     if isinstance(target, str) and "://" in target:
         raise UnknownDatabase(target=target.split("://")[0] + "://...")
     if not isinstance(target, str) and not DuckDB.owns(target):
         raise UnknownDatabase(target=repr(target))
     return DuckDB(target, read_only=read_only)
+
+
+def _is_address(target: Any) -> bool:
+    """Whether a text is an address as libpq reads it: postgresql://..., or host=... dbname=..."""
+    words = r"postgres(ql)?://|(\S+=\S*\s+)*(host|dbname|service)="
+    return isinstance(target, str) and re.match(words, target) is not None
+
+
+def _postgres(target: Any, read_only: bool) -> Engine:
+    try:
+        from embsql.engines.postgres import PostgreSQL
+    except ModuleNotFoundError as error:
+        raise MissingExtra(what="PostgreSQL", package=error.name, extra="postgres") from None
+    return PostgreSQL(target, read_only=read_only)
+
+
+@contextmanager
+def another(target: Any, engine: Engine) -> Iterator[Engine]:
+    """The engine for another database while the block runs, or the same one when none is named."""
+    if target is None:
+        yield engine
+        return
+    opened = connect(target)
+    try:
+        yield opened
+    finally:
+        opened.close()

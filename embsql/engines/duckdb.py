@@ -15,15 +15,14 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from embsql.engines._columns import FILE, NAME, find, need, quote
 from embsql.errors import (
     BadColumnType,
     CannotOpen,
     DatabaseBusy,
-    MissingColumn,
     NotASelect,
     ReadOnly,
     SourceFailed,
-    suggestion,
 )  # fmt: skip
 from embsql.model import Columns
 
@@ -42,11 +41,6 @@ INTEGERS = {
     "UHUGEINT",
 }
 NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
-
-
-def quote(name: str) -> str:
-    """An identifier, whatever it contains, as SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 OPEN: weakref.WeakSet[DuckDB] = weakref.WeakSet()
@@ -69,9 +63,11 @@ class DuckDB:
     """
 
     name = "duckdb"
+    embedded = True
 
     def __init__(self, target: str | duckdb.DuckDBPyConnection, *, read_only: bool = False) -> None:
         self.path = target if isinstance(target, str) else ""
+        self.place = self.path or "an open DuckDB connection"
         self._owned = isinstance(target, str)
         self._caller = _open(target, read_only) if isinstance(target, str) else target
         self._own = self._caller if self._owned else self._caller.cursor()
@@ -104,10 +100,13 @@ class DuckDB:
         """Whether another writer was first: DuckDB says so in several ways, some only at COMMIT."""
         return isinstance(error, duckdb.TransactionException | duckdb.ConstraintException)
 
-    def read(self, script: str, queries: Mapping[str, str], done: str, **values: Any) -> dict[str, pa.Table]:
-        """Run a preparing script where the caller's own tables are visible, each query, and what tidies up."""
+    def read(
+        self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
+    ) -> dict[str, pa.Table]:
+        """Evaluate a source where the caller's own tables are visible, then the script, each query, what tidies up."""
         try:
             with interruptible():
+                self._caller.execute(f"CREATE OR REPLACE TEMP TABLE embsql_source AS {select}").fetchall()
                 self._caller.execute(script).fetchall()
                 return {name: _arrow(self._caller, sql, values.get(name, {})) for name, sql in queries.items()}
         except duckdb.Error as error:
@@ -179,12 +178,12 @@ class DuckDB:
         Raises NotASelect, SourceFailed, MissingColumn or BadColumnType.
         """
         query, types = self._select(text), self.describe(text)
-        weight = _find(types, columns.weight, "weight", "weight_col")
-        time = _find(types, columns.time, "event_time", "time_col")
+        weight = find(types, columns.weight, "weight", "weight_col")
+        time = find(types, columns.time, "event_time", "time_col")
         return {
             "query": query, "explicit": explicit,
-            "user": _key(types, _need(types, columns.user, "user_id", "user_col")),
-            "item": _key(types, _need(types, columns.item, "item_id", "item_col")),
+            "user": _key(types, need(types, columns.user, "user_id", "user_col")),
+            "item": _key(types, need(types, columns.item, "item_id", "item_col")),
             "weight": _weight(types, weight) if weight else "CAST(1 AS DOUBLE)",
             "time": _time(types, time) if time else "CAST(NULL AS BIGINT)",
             "has_weight": weight is not None, "has_time": time is not None,
@@ -204,9 +203,9 @@ class DuckDB:
     def _select(self, text: str) -> str:
         """The source as one SELECT: as it stands, or for the name of a table or file."""
         text = text.strip().rstrip(";").strip()
-        if re.fullmatch(r"\S+\.(csv|tsv|parquet|json)(\.gz)?", text, re.IGNORECASE):
+        if FILE.fullmatch(text):
             return "SELECT * FROM '" + text.replace("'", "''") + "'"  # noqa: S608 - a quoted string
-        if re.fullmatch(r'\w+(\.\w+){0,2}|"[^"]+"', text):
+        if NAME.fullmatch(text):
             return "SELECT * FROM " + ".".join(quote(part.strip('"')) for part in text.split("."))  # noqa: S608 - quoted names
         try:
             parsed = self._caller.extract_statements(text)
@@ -272,24 +271,6 @@ def _arrow(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str,
     """Ask without leaving an open result behind, which would block the connection."""
     relation = connection.sql(sql, params=dict(values)) if values else connection.sql(sql)
     return pa.table({}) if relation is None else relation.to_arrow_table()
-
-
-def _find(types: dict[str, str], wanted: str | None, default: str, option: str) -> str | None:
-    """The source's own spelling of a column's name; None when it is not asked for and not there."""
-    name = wanted or default
-    found = next((column for column in types if column.lower() == name.lower()), None)
-    if found is None and wanted:
-        raise MissingColumn(column=name, suggestion=suggestion(name, types), found=", ".join(types), option=option)
-    return found
-
-
-def _need(types: dict[str, str], wanted: str | None, default: str, option: str) -> str:
-    found = _find(types, wanted, default, option)
-    if found is None:
-        raise MissingColumn(
-            column=default, suggestion=suggestion(default, types), found=", ".join(types), option=option
-        )
-    return found
 
 
 def _key(types: dict[str, str], column: str) -> str:

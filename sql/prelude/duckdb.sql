@@ -20,6 +20,8 @@ CREATE OR REPLACE MACRO embsql.cosine_distance(a, b) AS
 
 CREATE OR REPLACE MACRO embsql.contains(list, element) AS list_contains(list, element);
 
+CREATE OR REPLACE MACRO embsql.four_decimals(value) AS printf('%.4f', value);
+
 CREATE OR REPLACE MACRO embsql.utc_now() AS make_timestamp(epoch_us(now()));
 
 CREATE OR REPLACE MACRO embsql.model_part(model) AS split_part(model, '@', 1);

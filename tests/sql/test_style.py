@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import embsql
 from embsql import surface
 from embsql.errors import BadSurface
 
@@ -28,19 +29,27 @@ def test_answer_has_the_declared_columns(known, name: str) -> None:
         if letter == ")" and depth == 0:
             call = call[: position + 1]
             break
-    sql = f"SELECT {call} AS value" if question.scalar else f"SELECT * FROM {call}"
-    described = known.ask(f"DESCRIBE {sql}").to_pylist()
-    types = [row["column_type"] for row in described]
-    assert types == [surface.TYPES[type_] for _, type_ in question.columns]
+    described = known.engine.describe(f"SELECT {call} AS value" if question.scalar else f"SELECT * FROM {call}")
+    assert list(described.values()) == [words(known)[type_] for _, type_ in question.columns]
     if not question.scalar:
-        assert [row["column_name"] for row in described] == [column for column, _ in question.columns]
+        assert list(described) == [column for column, _ in question.columns]
+
+
+def words(database: embsql.Database) -> dict[str, str]:
+    """What the database calls the types that headers name."""
+    if database.engine.name == "duckdb":
+        return surface.TYPES
+    return surface.POSTGRES_TYPES | {"int": "integer", "timestamp": "timestamp without time zone"}
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_database_explains_the_question(known, name: str) -> None:
-    comment = known.ask(
-        "SELECT comment FROM duckdb_functions() WHERE schema_name = 'embsql' AND function_name = $name", name=name
-    ).to_pylist()[0]["comment"]
+    asked = {
+        "duckdb": "SELECT comment FROM duckdb_functions() WHERE schema_name = 'embsql' AND function_name = $name",
+        "postgres": "SELECT obj_description(f.oid) AS comment FROM pg_proc AS f "
+        "WHERE f.pronamespace = 'embsql'::regnamespace AND f.proname = $name",
+    }[known.engine.name]
+    comment = known.ask(asked, name=name).to_pylist()[0]["comment"]
     assert comment.startswith(QUESTIONS[name].signature)
 
 
@@ -68,9 +77,9 @@ def test_malformed_header_names_the_file(tmp_path) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(QUESTIONS) - {"models"}))
 def test_unknown_model_raises_and_suggests(known, name: str) -> None:
-    arguments = ["'compas'" if argument.name.startswith("model") else {"text": "'ada'", "text[]": "['ada']", "int": "1",
-                 "vector": "[1.0, 0.0]"}[argument.type]
-                 for argument in QUESTIONS[name].arguments if argument.default is None]  # fmt: skip
+    words = {"text": "'ada'", "text[]": "ARRAY['ada']", "int": "1", "vector": "ARRAY[1.0, 0.0]"}
+    needed = [argument for argument in QUESTIONS[name].arguments if argument.default is None]
+    arguments = ["'compas'" if argument.name.startswith("model") else words[argument.type] for argument in needed]
     call = f"embsql.{name}({', '.join(arguments)})"
     with pytest.raises(Exception, match=r'no model named "compas".*Did you mean "compass"'):
         known.ask(f"SELECT {call}" if QUESTIONS[name].scalar else f"SELECT * FROM {call}")

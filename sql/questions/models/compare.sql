@@ -15,5 +15,5 @@ JOIN embsql.metrics AS right_run
   AND right_run.k = left_run.k
   AND right_run.segment = left_run.segment
   AND right_run.split = left_run.split
-WHERE left_run.run_id = embsql.live_run(:model_a) AND right_run.run_id = embsql.live_run(:model_b)
+WHERE left_run.run_id = (SELECT embsql.live_run(:model_a)) AND right_run.run_id = (SELECT embsql.live_run(:model_b))
 ORDER BY left_run.segment, left_run.metric, left_run.k

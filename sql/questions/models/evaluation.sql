@@ -14,5 +14,5 @@ SELECT
   figure.popular_value AS popular_value,
   figure.itemknn_value AS itemknn_value
 FROM embsql.metrics AS figure
-WHERE figure.run_id = embsql.live_run(:model)
+WHERE figure.run_id = (SELECT embsql.live_run(:model))
 ORDER BY figure.split, figure.segment, figure.metric, figure.k

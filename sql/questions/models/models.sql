@@ -9,7 +9,7 @@ WITH finished AS (
   GROUP BY run.model_name
 ),
 headline AS (
-  SELECT figure.run_id, 'ndcg@10 ' || CAST(round(figure.value, 4) AS VARCHAR) || ' (popular ' || CAST(round(figure.popular_value, 4) AS VARCHAR) || ')' AS headline
+  SELECT figure.run_id, 'ndcg@10 ' || embsql.four_decimals(figure.value) || ' (popular ' || embsql.four_decimals(figure.popular_value) || ')' AS headline
   FROM embsql.metrics AS figure
   WHERE figure.metric = 'ndcg' AND figure.k = 10 AND figure.segment = 'all'
 )

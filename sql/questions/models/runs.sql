@@ -6,7 +6,7 @@
 WITH figures AS (
   SELECT
     figure.run_id,
-    string_agg(figure.metric || '@' || CAST(figure.k AS VARCHAR) || ' ' || CAST(round(figure.value, 4) AS VARCHAR), ', ' ORDER BY figure.k, figure.metric) AS metrics
+    string_agg(figure.metric || '@' || CAST(figure.k AS VARCHAR) || ' ' || embsql.four_decimals(figure.value), ', ' ORDER BY figure.k, figure.metric) AS metrics
   FROM embsql.metrics AS figure
   WHERE figure.segment = 'all' AND figure.metric IN ('ndcg', 'recall')
   GROUP BY figure.run_id
@@ -32,5 +32,5 @@ SELECT
 FROM embsql.runs AS run
 LEFT JOIN pointer ON TRUE
 LEFT JOIN figures ON figures.run_id = run.run_id
-WHERE run.model_name = embsql.model_part(:model) AND embsql.newest_run(:model) IS NOT NULL
+WHERE run.model_name = embsql.model_part(:model) AND (SELECT embsql.newest_run(:model)) IS NOT NULL
 ORDER BY run.run_id DESC

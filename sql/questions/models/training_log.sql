@@ -9,5 +9,5 @@ SELECT
   entry.value AS value,
   entry.logged_at AS logged_at
 FROM embsql.training_log AS entry
-WHERE entry.run_id = embsql.newest_run(:model)
+WHERE entry.run_id = (SELECT embsql.newest_run(:model))
 ORDER BY entry.metric, entry.epoch

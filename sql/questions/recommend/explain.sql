@@ -12,7 +12,7 @@ WITH subject AS (
   FROM embsql.runs AS run
   JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id AND this.user_id = :for_user
   JOIN embsql.item_embeddings AS target ON target.run_id = run.run_id AND target.item_id = :for_item
-  WHERE run.run_id = embsql.live_run(:model)
+  WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 pull AS (
   SELECT
@@ -21,17 +21,17 @@ pull AS (
     subject.score,
     greatest(0, past.weight * coalesce(embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm), 0)) AS strength
   FROM subject
-  JOIN embsql.interactions AS past ON past.run_id = embsql.live_run(:model) AND past.user_id = :for_user
-  JOIN embsql.item_embeddings AS other ON other.run_id = embsql.live_run(:model) AND other.item_id = past.item_id
+  JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model)) AND other.item_id = past.item_id
 ),
 whole AS (
   SELECT nullif(sum(pull.strength), 0) AS strength FROM pull
 )
 SELECT
   pull.item_id AS item_id,
-  CAST(pull.weight AS DOUBLE) AS weight,
-  CAST(pull.score * pull.strength / whole.strength AS DOUBLE) AS contribution,
-  CAST(pull.strength / whole.strength AS DOUBLE) AS share
+  CAST(pull.weight AS FLOAT8) AS weight,
+  CAST(pull.score * pull.strength / whole.strength AS FLOAT8) AS contribution,
+  CAST(pull.strength / whole.strength AS FLOAT8) AS share
 FROM pull
 CROSS JOIN whole
 ORDER BY pull.strength DESC, pull.item_id

@@ -2,7 +2,7 @@
 --   -> (item_id text, rank int, score double)
 -- A given list of items in the order this user would like them, seen or not.
 -- Unknown items are left out; an unknown user returns no rows.
--- example: SELECT * FROM embsql.rank_items('shop', 'c0042', items => ['mug-03', 'tea-01', 'yarn-07']);
+-- example: SELECT * FROM embsql.rank_items('shop', 'c0042', items => ARRAY['mug-03', 'tea-01', 'yarn-07']);
 WITH scored AS (
   SELECT
     other.item_id,
@@ -10,12 +10,12 @@ WITH scored AS (
   FROM embsql.runs AS run
   JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id AND this.user_id = :for_user
   JOIN embsql.item_embeddings AS other ON other.run_id = run.run_id
-  WHERE run.run_id = embsql.live_run(:model) AND embsql.contains(:items, other.item_id)
+  WHERE run.run_id = (SELECT embsql.live_run(:model)) AND embsql.contains(:items, other.item_id)
 )
 SELECT
   scored.item_id AS item_id,
   CAST(row_number() OVER (ORDER BY scored.score DESC, scored.item_id) AS INTEGER) AS rank,
-  CAST(scored.score AS DOUBLE) AS score
+  CAST(scored.score AS FLOAT8) AS score
 FROM scored
 WHERE scored.score IS NOT NULL
 ORDER BY rank

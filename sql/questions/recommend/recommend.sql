@@ -8,12 +8,12 @@ WITH subject AS (
   FROM embsql.runs AS run
   LEFT JOIN embsql.user_embeddings AS this
     ON this.run_id = run.run_id AND this.user_id = :for_user AND (run.similarity = 'dot' OR this.norm > 0)
-  WHERE run.run_id = embsql.live_run(:model)
+  WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 seen AS (
   SELECT past.item_id
   FROM embsql.interactions AS past
-  WHERE past.run_id = embsql.live_run(:model) AND past.user_id = :for_user AND :exclude_seen
+  WHERE past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user AND :exclude_seen
 ),
 best AS (
   SELECT
@@ -25,7 +25,7 @@ best AS (
     CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'model' END AS source
   FROM embsql.item_embeddings AS other
   CROSS JOIN subject
-  WHERE other.run_id = embsql.live_run(:model)
+  WHERE other.run_id = (SELECT embsql.live_run(:model))
     AND (:candidates IS NULL OR embsql.contains(:candidates, other.item_id))
     AND other.item_id NOT IN (SELECT seen.item_id FROM seen)
   ORDER BY score DESC NULLS LAST, other.item_id
@@ -34,7 +34,7 @@ best AS (
 SELECT
   best.item_id AS item_id,
   CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id) AS INTEGER) AS rank,
-  CAST(best.score AS DOUBLE) AS score,
+  CAST(best.score AS FLOAT8) AS score,
   best.source AS source
 FROM best
 ORDER BY rank

@@ -2,11 +2,11 @@
 --   -> (item_id text, rank int, score double)
 -- Items nearest to any vector of the model's space, best first.
 -- score is the run's own similarity (dot or cosine, see embsql.runs), so a user's vector gives its scores.
--- example: SELECT * FROM embsql.nearest_items('shop', (SELECT embedding FROM embsql.user_embedding('shop', users => ['c0042'])), k => 3);
+-- example: SELECT * FROM embsql.nearest_items('shop', (SELECT embedding FROM embsql.user_embedding('shop', users => ARRAY['c0042'])), k => 3);
 WITH subject AS (
   SELECT run.run_id, run.similarity, :to_vector AS embedding, embsql.vector_norm(:to_vector) AS norm
   FROM embsql.runs AS run
-  WHERE run.run_id = embsql.live_run(:model)
+  WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 nearest AS (
   SELECT
@@ -14,7 +14,7 @@ nearest AS (
     embsql.run_score(subject.similarity, subject.embedding, subject.norm, 0, other.embedding, other.norm, other.bias) AS score
   FROM embsql.item_embeddings AS other
   CROSS JOIN subject
-  WHERE other.run_id = embsql.live_run(:model)
+  WHERE other.run_id = (SELECT embsql.live_run(:model))
     AND (subject.similarity = 'dot' OR (other.norm > 0 AND subject.norm > 0))
     AND subject.norm IS NOT NULL
   ORDER BY score DESC, other.item_id
@@ -23,6 +23,6 @@ nearest AS (
 SELECT
   nearest.item_id AS item_id,
   CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.item_id) AS INTEGER) AS rank,
-  CAST(nearest.score AS DOUBLE) AS score
+  CAST(nearest.score AS FLOAT8) AS score
 FROM nearest
 ORDER BY rank

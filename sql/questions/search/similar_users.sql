@@ -6,19 +6,19 @@
 WITH subject AS (
   SELECT this.embedding, this.norm
   FROM embsql.user_embeddings AS this
-  WHERE this.run_id = embsql.live_run(:model) AND this.user_id = :for_user AND this.norm > 0
+  WHERE this.run_id = (SELECT embsql.live_run(:model)) AND this.user_id = :for_user AND this.norm > 0
 ),
 nearest AS (
   SELECT other.user_id, embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm) AS score
   FROM embsql.user_embeddings AS other
   CROSS JOIN subject
-  WHERE other.run_id = embsql.live_run(:model) AND other.user_id <> :for_user AND other.norm > 0
+  WHERE other.run_id = (SELECT embsql.live_run(:model)) AND other.user_id <> :for_user AND other.norm > 0
   ORDER BY score DESC, other.user_id
   LIMIT :k
 )
 SELECT
   nearest.user_id AS user_id,
   CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.user_id) AS INTEGER) AS rank,
-  CAST(nearest.score AS DOUBLE) AS score
+  CAST(nearest.score AS FLOAT8) AS score
 FROM nearest
 ORDER BY rank

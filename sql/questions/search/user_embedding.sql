@@ -1,12 +1,12 @@
 -- user_embedding(model text, users text[] = NULL)
 --   -> (user_id text, embedding vector, norm double, bias double)
 -- The vectors of a list of users, by id; of all users when the list is NULL. Unknown ids are left out.
--- example: SELECT user_id, norm FROM embsql.user_embedding('shop', users => ['c0042']);
+-- example: SELECT user_id, norm FROM embsql.user_embedding('shop', users => ARRAY['c0042']);
 SELECT
   this.user_id AS user_id,
   this.embedding AS embedding,
-  CAST(this.norm AS DOUBLE) AS norm,
-  CAST(this.bias AS DOUBLE) AS bias
+  CAST(this.norm AS FLOAT8) AS norm,
+  CAST(this.bias AS FLOAT8) AS bias
 FROM embsql.user_embeddings AS this
-WHERE this.run_id = embsql.live_run(:model) AND (:users IS NULL OR embsql.contains(:users, this.user_id))
+WHERE this.run_id = (SELECT embsql.live_run(:model)) AND (:users IS NULL OR embsql.contains(:users, this.user_id))
 ORDER BY this.user_id

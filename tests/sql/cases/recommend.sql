@@ -10,7 +10,7 @@ SELECT item_id, rank FROM embsql.recommend('compass', 'ada', k => 2, exclude_see
 --= northeast | 2
 
 -- only candidates
-SELECT item_id, score FROM embsql.recommend('compass', 'ada', candidates => ['west', 'east', 'nowhere', 'atlantis']);
+SELECT item_id, score FROM embsql.recommend('compass', 'ada', candidates => ARRAY['west', 'east', 'nowhere', 'atlantis']);
 --= nowhere | 0.25
 --= west | -1.5
 
@@ -42,7 +42,7 @@ SELECT user_id, score FROM embsql.recommend_users('compass', 'northeast', exclud
 SELECT * FROM embsql.recommend_users('compass', 'atlantis');
 
 -- a given list in order, unknown and NULL left out
-SELECT * FROM embsql.rank_items('compass', 'ada', items => ['west', 'atlantis', 'east', NULL]);
+SELECT * FROM embsql.rank_items('compass', 'ada', items => ARRAY['west', 'atlantis', 'east', NULL]);
 --= east | 1 | 1.0
 --= west | 2 | -1.5
 
@@ -62,7 +62,3 @@ SELECT embsql.score('compass', 'zoe', 'west');
 SELECT * FROM embsql.explain('compass', 'ada', 'northeast');
 --= east | 2.0 | 0.6666667 | 0.6666667
 --= north | 1.0 | 0.3333333 | 0.3333333
-
--- numbers name the items and users of that name
-SELECT count(*) FROM embsql.recommend('compass', 42, k => 4);
---= 4

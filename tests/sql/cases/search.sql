@@ -24,23 +24,23 @@ SELECT * FROM embsql.similar_users('compass', 'ada');
 --= bob | 2 | 0.0
 
 -- by dot product and bias
-SELECT * FROM embsql.nearest_items('compass', [0.0, 1.0], k => 3);
+SELECT * FROM embsql.nearest_items('compass', ARRAY[0.0, 1.0], k => 3);
 --= north | 1 | 1.0
 --= northeast | 2 | 1.0
 --= west | 3 | 0.5
 
 -- by cosine, in a model whose similarity it is
-SELECT * FROM embsql.nearest_items('angles', [0.0, 5.0], k => 2);
+SELECT * FROM embsql.nearest_items('angles', ARRAY[0.0, 5.0], k => 2);
 --= north | 1 | 1.0
 --= northeast | 2 | 0.7071068
 
 -- users nearest to a vector that is asked for in the call
-SELECT * FROM embsql.nearest_users('compass', (SELECT embedding FROM embsql.item_embedding('compass', items => ['north'])), k => 2);
+SELECT * FROM embsql.nearest_users('compass', (SELECT embedding FROM embsql.item_embedding('compass', items => ARRAY['north'])), k => 2);
 --= cyd | 1 | 4.0
 --= bob | 2 | 2.0
 
 -- vectors by id; unknown ids left out
-SELECT item_id, embedding[1], norm, bias FROM embsql.item_embedding('compass', items => ['west', 'atlantis']);
+SELECT item_id, (CAST(embedding AS REAL[]))[1], norm, bias FROM embsql.item_embedding('compass', items => ARRAY['west', 'atlantis']);
 --= west | -2.0 | 2.0 | 0.5
 
 -- all vectors

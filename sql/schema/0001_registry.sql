@@ -1,4 +1,5 @@
--- Everything embsql stores. A run's rows never change once it is ready; promotion moves one pointer.
+-- What is known of models and runs, in words every engine reads. A run's rows never change once it is ready;
+-- promotion moves one pointer.
 
 CREATE SEQUENCE embsql.run_ids;
 
@@ -31,38 +32,11 @@ CREATE TABLE embsql.runs (
     finished_at TIMESTAMP
 );
 
-CREATE TABLE embsql.item_embeddings (
-    run_id BIGINT NOT NULL,
-    item_id VARCHAR NOT NULL,
-    embedding FLOAT[] NOT NULL,
-    norm FLOAT NOT NULL CHECK (isfinite(norm)),
-    bias FLOAT NOT NULL CHECK (isfinite(bias)),
-    interactions INTEGER NOT NULL
-);
-
-CREATE TABLE embsql.user_embeddings (
-    run_id BIGINT NOT NULL,
-    user_id VARCHAR NOT NULL,
-    embedding FLOAT[] NOT NULL,
-    norm FLOAT NOT NULL CHECK (isfinite(norm)),
-    bias FLOAT NOT NULL CHECK (isfinite(bias)),
-    interactions INTEGER NOT NULL
-);
-
--- What a run was trained on, ordered by user: what a user has seen, and what explains a score.
-CREATE TABLE embsql.interactions (
-    run_id BIGINT NOT NULL,
-    user_id VARCHAR NOT NULL,
-    item_id VARCHAR NOT NULL,
-    weight FLOAT NOT NULL,
-    last_time BIGINT                 -- microseconds since 1970, or the source's own order; NULL without time
-);
-
 CREATE TABLE embsql.training_log (
     run_id BIGINT NOT NULL,
     epoch INTEGER NOT NULL,
     metric VARCHAR NOT NULL,
-    value DOUBLE NOT NULL,
+    value FLOAT8 NOT NULL,
     logged_at TIMESTAMP NOT NULL
 );
 
@@ -72,11 +46,11 @@ CREATE TABLE embsql.metrics (
     segment VARCHAR NOT NULL,
     metric VARCHAR NOT NULL,
     k INTEGER NOT NULL,
-    value DOUBLE,
-    popular_value DOUBLE,
-    itemknn_value DOUBLE,
-    ci_low DOUBLE,
-    ci_high DOUBLE
+    value FLOAT8,
+    popular_value FLOAT8,
+    itemknn_value FLOAT8,
+    ci_low FLOAT8,
+    ci_high FLOAT8
 );
 
 -- What the source looked like when a run read it.
@@ -89,7 +63,7 @@ CREATE TABLE embsql.validations (
     hint VARCHAR
 );
 
--- Who trains which model now. fence grows with every lease, so that a late trainer is recognised.
+-- Who trains which model now. A lease whose heart has stopped is taken over.
 CREATE TABLE embsql.leases (
     model_name VARCHAR PRIMARY KEY,
     owner VARCHAR NOT NULL,

@@ -1,0 +1,397 @@
+"""PostgreSQL with pgvector: the engine that serves many readers."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import psycopg
+import pyarrow as pa
+from psycopg import conninfo
+from psycopg.rows import tuple_row
+from psycopg.types.json import set_json_loads
+
+from embsql.engines._columns import FILE, NAME, find, need, quote
+from embsql.engines._copy import decode, encode
+from embsql.engines.duckdb import DuckDB
+from embsql.errors import (
+    BadColumnType,
+    CannotOpen,
+    NoRights,
+    NotASelect,
+    NotInstalled,
+    ReadOnly,
+    ServerGone,
+    SourceFailed,
+)
+from embsql.model import Columns
+
+PATIENCE = 15.0  # seconds a lost server is given to come back
+PARTITIONED = ("item_embeddings", "user_embeddings", "interactions")
+INTEGERS = {"smallint", "integer", "bigint"}
+NUMBERS = INTEGERS | {"real", "double precision", "numeric", "boolean"}
+TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
+STREAM = {"user_key": "text", "item_key": "text", "weight": "double precision", "event_time": "bigint"}
+ARROW = {  # PostgreSQL's number of a type -> Arrow's type; what is missing is left to Arrow to find out
+    16: pa.bool_(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 700: pa.float32(), 701: pa.float64(),
+    19: pa.string(), 25: pa.string(), 1042: pa.string(), 1043: pa.string(), 2950: pa.string(),
+    1082: pa.date32(), 1114: pa.timestamp("us"), 1184: pa.timestamp("us", "UTC"),
+    1009: pa.list_(pa.string()), 1016: pa.list_(pa.int64()), 1021: pa.list_(pa.float32()), 1022: pa.list_(pa.float64()),
+}  # fmt: skip
+
+
+class PostgreSQL:
+    """One connection to a PostgreSQL database.
+
+    A caller's own connection is only read from (its temporary tables and uncommitted rows are visible there);
+    everything embsql writes goes through a connection of its own, each statement by itself unless in `transaction`.
+    A lost connection is opened again by the next statement.
+    """
+
+    name = "postgres"
+    embedded = False
+    path = ""
+
+    def __init__(self, target: str | psycopg.Connection[Any], *, read_only: bool = False) -> None:
+        self._address = target if isinstance(target, str) else _address(target)
+        self.place = _place(self._address)
+        self._asked_read_only = read_only
+        self._vector: int | None = None
+        self._own = self._connect()
+        self._caller = None if isinstance(target, str) else target
+        self.read_only = self._is_read_only()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        try:
+            connection = psycopg.connect(
+                self._address, autocommit=True, cursor_factory=psycopg.RawCursor, application_name="embsql",
+                prepare_threshold=None,  # a pooler may give every statement another session
+            )  # fmt: skip
+        except psycopg.OperationalError as error:
+            raise CannotOpen(path=self.place, reason=_first_line(error)) from None
+        if self._asked_read_only:
+            connection.execute("SET default_transaction_read_only = on")
+        set_json_loads(_text, connection)
+        return connection
+
+    def _is_read_only(self) -> bool:
+        rows = self.ask("SELECT current_setting('transaction_read_only') = 'on' AS found").to_pylist()
+        return bool(rows[0]["found"])
+
+    @contextmanager
+    def _session(self) -> Iterator[psycopg.Connection[Any]]:
+        """The connection, opened again if it was lost, and its complaints in words that say what to do."""
+        if self._own.closed:
+            self._own = self._again()
+        try:
+            yield self._own
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise NoRights(place=self.place, reason=_first_line(error)) from None
+        except psycopg.errors.ReadOnlySqlTransaction:
+            raise ReadOnly(path=self.place) from None
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+            if "embsql" not in str(error):
+                raise
+            raise NotInstalled(place=self.place, reason=_first_line(error)) from None
+        except psycopg.OperationalError as error:
+            if not self._own.closed:
+                raise
+            raise ServerGone(place=self.place, reason=_first_line(error)) from None
+
+    def _again(self) -> psycopg.Connection[Any]:
+        """A new connection in place of a lost one, as soon as the server is back."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self._connect()
+            except CannotOpen:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.25)
+
+    # --- the seven -------------------------------------------------------------------------------
+
+    def run(self, sql: str, **values: Any) -> int:
+        """Run one or several statements; the number of rows the last one changed."""
+        statement, numbered = positional(sql, values)
+        with self._session() as connection:
+            return max(connection.execute(statement, numbered).rowcount, 0)
+
+    def ask(self, sql: str, **values: Any) -> pa.Table:
+        """The answer of one query."""
+        statement, numbered = positional(sql, values)
+        with self._session() as connection:
+            cursor = connection.cursor(binary=True)
+            cursor.execute(statement, numbered)
+            return self._arrow(cursor)
+
+    def read(
+        self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
+    ) -> dict[str, pa.Table]:
+        """Stream a source out of the server; the script and the queries then run in a DuckDB of their own."""
+        local = DuckDB(":memory:")
+        try:
+            local.run("CREATE TABLE given (user_key VARCHAR, item_key VARCHAR, weight DOUBLE, event_time BIGINT)")
+            rows = self._stream(select)
+            local.write("given", {name: rows[name] for name in STREAM}, schema="main")
+            return local.read("SELECT * FROM given", script, queries, done, **values)
+        finally:
+            local.close()
+
+    def _stream(self, select: str) -> pa.Table:
+        """A source's rows, sent in binary."""
+        copying = f"COPY (\n{select}\n) TO STDOUT (FORMAT BINARY)".encode()
+        try:
+            with (
+                self._session(), self._source() as source, source.transaction(),
+                psycopg.RawCursor(source) as cursor, cursor.copy(copying) as copy,
+            ):  # fmt: skip
+                return decode(copy, STREAM)
+        except psycopg.Error as error:
+            raise SourceFailed(reason=_first_line(error)) from None
+
+    @contextmanager
+    def _source(self) -> Iterator[psycopg.Connection[Any]]:
+        """The connection a source is read on: the caller's own when there is one."""
+        yield self._caller or self._own
+
+    def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
+        """Append columns (equally long; a 2-d float array is a column of vectors) to a table.
+
+        Of the partitioned tables it takes rows of one run, which are in a partition of its own.
+        """
+        target = f"{quote(schema)}.{quote(table)}"
+        if schema == "main":  # the caller's own tables, by DuckDB's name for their place
+            target = quote(table)
+        if schema == "embsql" and table in PARTITIONED:
+            return self._write_partition(table, target, columns)
+        with self._session() as connection:
+            return self._copy(connection, target, target, columns)
+
+    def _write_partition(self, table: str, parent: str, columns: Mapping[str, Any]) -> int:
+        runs = np.unique(np.asarray(columns["run_id"], np.int64))  # (1,)
+        if not len(runs):
+            return 0
+        (run_id,) = runs.tolist()
+        with self._session() as connection, connection.transaction():
+            part = connection.execute("SELECT embsql.open_partition($1, $2)", [table, run_id]).fetchall()[0][0]
+            rows = self._copy(connection, parent, f"embsql_runs.{quote(part)}", columns)
+            connection.execute("SELECT embsql.attach_partition($1, $2)", [table, run_id])
+        return rows
+
+    def _copy(self, connection: psycopg.Connection[Any], typed: str, target: str, columns: Mapping[str, Any]) -> int:
+        """COPY into `target`, whose columns have the types that `typed` has."""
+        names = ", ".join(quote(name) for name in columns)
+        types = _types(connection, f"SELECT {names} FROM {typed}")  # noqa: S608 - quoted names
+        with connection.cursor() as cursor:
+            with cursor.copy(f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)".encode()) as copy:
+                for piece in encode(columns, types):
+                    copy.write(piece)
+            return cursor.rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing."""
+        with self._session() as connection, connection.transaction():
+            yield
+
+    def index(self, run_id: int) -> None:
+        """Build what makes the questions on a large run fast."""
+        self.run("SELECT embsql.build_indexes($run_id)", run_id=run_id)
+
+    def close(self) -> None:
+        """Give back what was opened here."""
+        self._own.close()
+
+    # --- what only PostgreSQL needs --------------------------------------------------------------
+
+    def conflict(self, error: Exception) -> bool:
+        """Whether another writer was first."""
+        return isinstance(
+            error,
+            psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected | psycopg.errors.UniqueViolation
+            | psycopg.errors.LockNotAvailable,
+        )  # fmt: skip
+
+    def second(self) -> str:
+        """The address, for another connection to the same database."""
+        return self._address
+
+    def offer(self, command: Callable[[list[str]], list[str | None]]) -> None:
+        """Nothing: in a server commands are jobs for a worker."""
+
+    def source(self, text: str, columns: Columns, *, explicit: bool) -> dict[str, Any]:
+        """What reading a source needs to know of it, its columns found and their types checked.
+
+        Raises NotASelect, SourceFailed, MissingColumn or BadColumnType.
+        """
+        query, types = _select(text), self.describe(text)
+        weight = find(types, columns.weight, "weight", "weight_col")
+        time_ = find(types, columns.time, "event_time", "time_col")
+        return {
+            "query": query, "explicit": explicit,
+            "user": _key(types, need(types, columns.user, "user_id", "user_col")),
+            "item": _key(types, need(types, columns.item, "item_id", "item_col")),
+            "weight": _weight(types, weight) if weight else "CAST(1 AS double precision)",
+            "time": _time(types, time_) if time_ else "CAST(NULL AS bigint)",
+            "has_weight": weight is not None, "has_time": time_ is not None,
+            "clock": bool(time_ and types[time_] in TIMES),
+        }  # fmt: skip
+
+    def describe(self, text: str) -> dict[str, str]:
+        """Names and types of a source's columns, without running it. Raises NotASelect or SourceFailed."""
+        query = _select(text)
+        try:
+            with self._session(), self._source() as source, source.transaction():
+                return _types(source, f"SELECT * FROM (\n{query}\n) AS given")  # noqa: S608 - refused unless one SELECT
+        except psycopg.Error as error:
+            raise SourceFailed(reason=_first_line(error)) from None
+
+    def _arrow(self, cursor: psycopg.Cursor[Any]) -> pa.Table:
+        """A cursor's rows as columns."""
+        if cursor.description is None:
+            return pa.table({})
+        rows = cursor.fetchall()
+        self._learn_vector(cursor)
+        columns = zip(*rows, strict=True) if rows else [()] * len(cursor.description)
+        arrays = [self._column(values, of.type_code) for values, of in zip(columns, cursor.description, strict=True)]
+        return pa.Table.from_arrays(arrays, [of.name for of in cursor.description])
+
+    def _learn_vector(self, cursor: psycopg.Cursor[Any]) -> None:
+        """Find out the number of pgvector's type, once there is a column that may be of it."""
+        strange = any(of.type_code not in ARROW for of in cursor.description or ())
+        if strange and self._vector is None:
+            known = cursor.connection.execute("SELECT oid FROM pg_type WHERE typname = 'vector'").fetchone()
+            self._vector = known[0] if known else None
+
+    def _column(self, values: tuple[Any, ...], type_code: int) -> pa.Array:
+        if type_code == self._vector:
+            return _vectors(values)
+        if type_code == 2950:  # a UUID is an object here, and text everywhere else
+            values = tuple(None if value is None else str(value) for value in values)
+        return pa.array(values, ARROW.get(type_code))
+
+
+# --- addresses -----------------------------------------------------------------------------------
+
+
+def _address(connection: psycopg.Connection[Any]) -> str:
+    """An address that opens the same database as a connection that is open."""
+    info = connection.info
+    return conninfo.make_conninfo(**info.get_parameters(), password=info.password or None)
+
+
+def _place(address: str) -> str:
+    """An address without its password, for messages."""
+    try:
+        parts = conninfo.conninfo_to_dict(address)
+    except psycopg.ProgrammingError:
+        # libpq's own words would repeat what it could not read, which may be a password
+        raise CannotOpen(
+            path="postgresql://...",
+            reason="the address cannot be read; one looks like postgresql://user@host:5432/database",
+        ) from None
+    user = f"{parts['user']}@" if "user" in parts else ""
+    port = f":{parts['port']}" if "port" in parts else ""
+    host = "" if str(parts.get("host", "")).startswith("/") else parts.get("host", "")
+    return f"postgresql://{user}{host}{port}/{parts.get('dbname', '')}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+# --- statements ----------------------------------------------------------------------------------
+
+# No parameter stands inside these: texts, names, comments, dollar quotes.
+OPAQUE = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
+PARAMETER = re.compile(rf"(?P<opaque>{OPAQUE})|\$(?P<name>[a-z_]\w*)", re.DOTALL | re.IGNORECASE)
+
+
+def positional(sql: str, values: Mapping[str, Any]) -> tuple[bytes, list[Any] | None]:
+    """$name as $1, $2, ..., and the values in that order."""
+    if not values:
+        return sql.encode(), None
+    order: dict[str, int] = {}
+
+    def number(found: re.Match[str]) -> str:
+        return found["opaque"] or f"${order.setdefault(found['name'], len(order) + 1)}"
+
+    numbered = PARAMETER.sub(number, sql)
+    return numbered.encode(), [values[name] for name in order]
+
+
+def _select(text: str) -> str:
+    """The source as one SELECT: as it stands, or for the name of a table. What is none fails inside parentheses."""
+    text = text.strip().rstrip(";").strip()
+    if FILE.fullmatch(text):
+        raise NotASelect(
+            found=f"the file {text}, which PostgreSQL cannot read; say source_db=':memory:' and DuckDB will"
+        )
+    if NAME.fullmatch(text):
+        parts = [text[1:-1]] if text.startswith('"') else text.lower().split(".")
+        return "SELECT * FROM " + ".".join(quote(part) for part in parts)  # noqa: S608 - quoted names
+    word = re.match(r"\(*\s*(\w+)", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).strip())
+    if not word or word[1].upper() not in ("SELECT", "WITH", "VALUES", "TABLE"):
+        raise NotASelect(found=word[1].upper() if word else "nothing")
+    return text
+
+
+def _types(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
+    """Names and types of a query's columns, without a row of it."""
+    cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
+    cursor.execute(f"{query} LIMIT 0".encode(), [], binary=True)  # the binary protocol takes one statement only
+    described = [(column.name, column.type_code) for column in cursor.description or ()]
+    codes = [code for _, code in described]
+    words = cursor.execute(
+        "SELECT format_type(t, NULL) FROM unnest($1::oid[]) WITH ORDINALITY AS o (t, n) ORDER BY n", [codes]
+    )
+    return {name: word for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
+
+
+# --- columns -------------------------------------------------------------------------------------
+
+
+def _key(types: dict[str, str], column: str) -> str:
+    """An id is text; '' is no id."""
+    type_ = types[column]
+    if "[]" in type_ or type_ in ("json", "jsonb", "bytea", "record"):
+        raise BadColumnType(column=column, allowed="text, a number or a UUID", found=type_, cast="text")
+    return f"nullif(CAST(given.{quote(column)} AS text), '')"
+
+
+def _weight(types: dict[str, str], column: str) -> str:
+    if types[column] not in NUMBERS:
+        raise BadColumnType(column=column, allowed="a number", found=types[column], cast="double precision")
+    given = f"given.{quote(column)}"
+    number = f"CAST({given} AS integer)" if types[column] == "boolean" else given
+    return f"CAST({number} AS double precision)"
+
+
+def _time(types: dict[str, str], column: str) -> str:
+    """Microseconds since 1970 of a date or timestamp; a whole number is an order and stays as it is."""
+    type_, given = types[column], f"given.{quote(column)}"
+    if type_ in INTEGERS:
+        return f"CAST({given} AS bigint)"
+    if type_ not in TIMES:
+        allowed = "a timestamp, a date or a whole number"
+        raise BadColumnType(column=column, allowed=allowed, found=type_, cast="timestamp")
+    return f"CAST(extract(epoch FROM {given}) * 1000000 AS bigint)"
+
+
+def _vectors(values: tuple[bytes | None, ...]) -> pa.Array:
+    """Vectors (n,) as the server sends them (two 16-bit words, then big-endian floats) as lists of floats."""
+    lengths = np.array([0 if value is None else (len(value) - 4) // 4 for value in values], np.int64)  # (n,)
+    floats = np.frombuffer(b"".join(value[4:] for value in values if value is not None), ">f4").astype("<f4")
+    offsets = np.concatenate(([0], np.cumsum(lengths)))  # (n + 1,)
+    missing = pa.array([value is None for value in values], pa.bool_())
+    return pa.LargeListArray.from_arrays(offsets, floats, mask=missing if any(v is None for v in values) else None)
+
+
+def _text(value: str | bytes) -> str:
+    """JSON as the text it is."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,2 @@
+-- soon
+SELECT 1;

@@ -1,0 +1,10 @@
+-- As similar_users.sql, served by the run's index where it has one.
+SELECT
+  near.id AS user_id,
+  CAST(row_number() OVER (ORDER BY near.score DESC, near.id) AS INTEGER) AS rank,
+  near.score AS score
+FROM embsql.user_embeddings AS this
+CROSS JOIN LATERAL embsql.nearest('user', this.run_id, this.embedding, 'cosine', 0, :k, ARRAY[:for_user]) AS near
+WHERE this.run_id = (SELECT embsql.live_run(:model)) AND this.user_id = :for_user AND this.norm > 0
+  AND near.score IS NOT NULL
+ORDER BY rank
