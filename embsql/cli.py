@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -33,17 +37,20 @@ class Main(click.Group):
 
 def _plain(message: str) -> str:
     """A database's message without its prefixes for errors raised in questions and commands, and without positions."""
-    return re.sub(r"^Invalid Input Error: (Python exception .*? UDF: \w+: |embsql: )?", "", message).split("\n\n")[0]
+    told = re.sub(r"^(Invalid Input Error: (Python exception .*? UDF: \w+: )?)?(embsql: )?", "", message)
+    return re.split(r"\n\n|\nCONTEXT:|\nLINE ", told)[0]
 
 
 def _is_database_error(error: Exception) -> bool:
     """Whether a database refused a statement, which is the caller's to mend and no fault of ours."""
-    return type(error).__module__ in ("duckdb", "_duckdb")
+    return type(error).__module__.split(".")[0] in ("duckdb", "_duckdb", "psycopg")
 
 
 @click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(package_name="embsql")
-@click.option("--db", envvar="EMBSQL_DB", help="A DuckDB file; also from the environment as EMBSQL_DB.")
+@click.option(
+    "--db", envvar="EMBSQL_DB", help="A DuckDB file or postgresql://...; also from the environment, EMBSQL_DB."
+)
 @click.option("--json", "as_json", is_flag=True, help="Answers as JSON, one object per row.")
 @click.pass_context
 def main(ctx: click.Context, db: str | None, as_json: bool) -> None:
@@ -110,6 +117,7 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 @main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("model")
 @click.option("--source", required=True, help="A SELECT, or the name of a table or file.")
+@click.option("--source-db", help="Where the source is read: a DuckDB file, :memory: for files, or postgresql://...")
 @click.option("--algorithm", default="als", show_default=True, help="See: embsql algorithms")
 @click.option("--user-col", help="Name of the user column.  [default: user_id]")
 @click.option("--item-col", help="Name of the item column.  [default: item_id]")
@@ -206,22 +214,55 @@ def cancel_(ctx: click.Context, model: str) -> None:
 
 
 @main.command()
+@click.argument("target")
+@click.argument("models", nargs=-1)
 @click.pass_context
-def install(ctx: click.Context) -> None:
+def publish(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
+    """Copy the live run of MODELS (of every model when none is named) into TARGET, and make it live there.
+
+    TARGET is a DuckDB file, which readers may hold open meanwhile, or postgresql://...
+    """
+    with _open(ctx, read_only=True) as database:
+        _show(ctx, [dataclasses.asdict(done) for done in database.publish(target, *models)])
+
+
+@main.command()
+@click.option("--roles", is_flag=True, help="In PostgreSQL, also the roles embsql_owner, _trainer, _admin and _reader.")
+@click.pass_context
+def install(ctx: click.Context, roles: bool) -> None:
     """Put embsql's tables and questions into the database; does nothing when they are there."""
-    with _open(ctx):
-        click.echo(f"embsql is installed in {_path(ctx)}")
+    with _open(ctx) as database:
+        database.install(roles=roles)
+        click.echo(f"embsql is installed in {database.engine.place}")
+
+
+@main.command("worker")
+@click.option("--once", is_flag=True, help="Work off what is queued, then end.")
+@click.pass_context
+def worker_(ctx: click.Context, once: bool) -> None:
+    """Train what SELECT embsql.train(...) asks for in PostgreSQL; ends at SIGTERM, giving back what it had begun."""
+    from embsql import worker
+
+    worker.run(_path(ctx), once=once, say=click.echo)
 
 
 # --- looking up ----------------------------------------------------------------------------------
 
 
 @main.command()
-@click.option("--engine", type=click.Choice(["duckdb"]), default="duckdb", show_default=True)
-def render(engine: str) -> None:
-    """Print everything embsql creates in a database, for someone to read first."""
-    click.echo("\n\n".join([surface.text("bootstrap.sql"), *(text for _, text in surface.migrations(engine))]))
-    click.echo(surface.render(engine))
+@click.option("--engine", type=click.Choice(["duckdb", "postgres"]), default="duckdb", show_default=True)
+@click.option(
+    "--extension", type=click.Path(file_okay=False, path_type=Path), help="Write a PostgreSQL extension here."
+)
+def render(engine: str, extension: Path | None) -> None:
+    """Print everything embsql creates in a database, for someone to read first; or write it as an extension."""
+    if extension is None:
+        click.echo(surface.script(engine))
+        return
+    extension.mkdir(parents=True, exist_ok=True)
+    for name, content in surface.extension(version("embsql")).items():
+        (extension / name).write_text(content, encoding="utf-8")
+        click.echo(extension / name)
 
 
 @main.command("algorithms")
@@ -245,13 +286,15 @@ def _first_line(cls: type[Any]) -> str:
 
 @main.command()
 @click.option("--data", help="A CSV or Parquet file of interactions instead of the generated shop.")
+@click.option("--postgres", is_flag=True, help="In a PostgreSQL started for the occasion, gone afterwards.")
 @click.option("--user-col", help="Name of the user column in --data.")
 @click.option("--item-col", help="Name of the item column in --data.")
 @click.option("--weight-col", help="Name of the weight column in --data.")
 @click.option("--time-col", help="Name of the time column in --data: a timestamp, a date or a whole number.")
 @click.pass_context
-def demo(ctx: click.Context, /, data: str | None, **columns: str | None) -> None:
+def demo(ctx: click.Context, /, data: str | None, postgres: bool, **columns: str | None) -> None:
     """Train on a small generated shop (or your file), ask ten questions, and say what to try next."""
-    from embsql.demo import run
+    from embsql.demo import own_server, run
 
-    run(ctx.obj["db"] or ("demo.duckdb"), data, columns, click.echo)
+    with own_server() if postgres else nullcontext(ctx.obj["db"] or "demo.duckdb") as target:
+        run(target, data, columns, click.echo)

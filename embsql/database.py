@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -13,14 +13,21 @@ from embsql import engines, jobs, registry, udf
 from embsql.errors import DatabaseBusy, ModelExists
 from embsql.model import Columns, Run, usable_cores
 
+if TYPE_CHECKING:
+    from embsql.publish import Published
+
 
 class Database:
     """A database that holds embsql, opened by `embsql.connect`. Close it, or use it in a `with` block."""
 
     def __init__(self, target: Any, *, read_only: bool = False) -> None:
         self.engine = engines.connect(target, read_only=read_only)
-        self.engine.offer(udf.dispatcher(self._second))
-        registry.opened(self.engine)
+        try:
+            self.engine.offer(udf.dispatcher(self._second))
+            registry.opened(self.engine)
+        except BaseException:
+            self.engine.close()
+            raise
 
     def _second(self) -> Database:
         return Database(self.engine.second())
@@ -122,6 +129,23 @@ class Database:
     def cancel(self, model: str) -> None:
         """Ask the trainer of a model, in this process or another, to stop; it does within two seconds."""
         jobs.cancel(self.engine, model)
+
+    def publish(self, target: Any, *models: str) -> list[Published]:
+        """Copy runs into another database, byte for byte under the same run_id, and make them live there.
+
+        `models` are 'shop' (its live run) or 'shop@7'; without any, the live run of every model. A DuckDB file is
+        written beside and swapped in, so that its readers never meet a lock.
+        """
+        from embsql.publish import publish
+
+        return publish(self.engine, target, models)
+
+    def install(self, *, roles: bool = False) -> bool:
+        """Bring the tables and questions up to this version; False when they were. `roles`: see `embsql install`."""
+        changed = registry.install(self.engine, commands=True)
+        if roles:
+            registry.install_roles(self.engine)
+        return changed
 
     def drop_run(self, model: str) -> None:
         """Remove 'shop@7' and all its rows; the live run cannot be dropped."""

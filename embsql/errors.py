@@ -183,7 +183,8 @@ class ReadOnly(EmbsqlError):
 
 
 class ServerGone(EmbsqlError):
-    """the connection to {place} was lost ({reason}). Nothing that readers see has changed; run it again."""
+    """the connection to {place} was lost ({reason}). What readers see is whole: the version before, or the new one if
+    it was lost in the very last step. Run it again."""
 
 
 class NotInstalled(EmbsqlError):
@@ -219,3 +220,16 @@ class ModelExists(EmbsqlError):
 
 class BadSurface(EmbsqlError):
     """{file}: {problem}"""
+
+
+class NoWorker(EmbsqlError):
+    """{place} is not a PostgreSQL database: there commands run in the process that opened it, and need no worker."""
+
+
+class RunTaken(EmbsqlError):
+    """{place} has another run {run_id} (of model "{name}"). Publish into a database of its own, or train there."""
+
+
+class Corrupted(EmbsqlError):
+    """run {run_id} of model "{name}" is not in {place} as it was sent, and was removed there. Publish it again; if that
+    fails too, check the disks and the memory of both machines."""

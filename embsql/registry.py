@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from embsql import surface
 from embsql.engines import Engine
 from embsql.errors import (
+    BadArgument,
     BadModelName,
     NothingLive,
     NothingToRollBack,
@@ -52,19 +52,23 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     Raises CannotInstall, or NoRights.
     """
     wanted = surface.version(engine.name) + ("+commands" if commands else "")
-    if engine.read_only or _installed(engine) in (wanted, f"{wanted}+commands"):
-        return False
+
+    def bring() -> bool:
+        if engine.read_only or _installed(engine) in (wanted, f"{wanted}+commands"):
+            return False
+        with engine.transaction():
+            engine.run(surface.script(engine.name, without=_applied(engine), commands=commands))
+        return True
+
+    return retry(engine, bring)
+
+
+def install_roles(engine: Engine) -> None:
+    """Make the four roles and give each what is its own. Idempotent. Raises BadArgument where there are no roles."""
+    if engine.embedded:
+        raise BadArgument(name="roles", allowed="left out: a DuckDB file has none", value="given")
     with engine.transaction():
-        engine.run(surface.bootstrap(engine.name))
-        for name, script in _missing(engine):
-            engine.run(script)
-            engine.write("migrations", {"file_name": [name], "checksum": [_checksum(script)]})
-        engine.run(surface.render(engine.name))
-        if commands:
-            engine.run(surface.text(f"commands/{engine.name}.sql"))
-        say(engine, "forget_surface")
-        say(engine, "note_surface", surface=wanted)
-    return True
+        engine.run(surface.text(f"roles.{engine.name}.sql"))
 
 
 def opened(engine: Engine) -> None:
@@ -75,8 +79,10 @@ def opened(engine: Engine) -> None:
     """
     if engine.embedded or not look(engine, "is_installed"):
         install(engine, commands=True)
-    elif missing := _missing(engine):
-        raise NotInstalled(place=engine.place, reason=f"{missing[0][0]} has not been applied")
+        return
+    missing = {step.name for step in surface.migrations(engine.name)} - _applied(engine)
+    if missing:
+        raise NotInstalled(place=engine.place, reason=f"{min(missing)} has not been applied")
 
 
 def _installed(engine: Engine) -> str | None:
@@ -84,14 +90,9 @@ def _installed(engine: Engine) -> str | None:
     return found[0]["surface"] if found else None
 
 
-def _missing(engine: Engine) -> list[tuple[str, str]]:
-    """(file name, text) of the schema files that have not run here."""
-    known = {row["file_name"] for row in look(engine, "applied")}
-    return [step for step in surface.migrations(engine.name) if step[0] not in known]
-
-
-def _checksum(script: str) -> str:
-    return hashlib.blake2b(script.encode(), digest_size=16).hexdigest()
+def _applied(engine: Engine) -> set[str]:
+    """Names of the schema files that have run here."""
+    return {row["file_name"] for row in look(engine, "is_installed") and look(engine, "applied")}
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -129,6 +130,14 @@ def run(engine: Engine, reference: str) -> dict[str, Any]:
     if number and not (found and found[0]["model_name"] == name):
         raise UnknownRun(name=name, run_id=number)
     return found[0] if number else look(engine, "run_record", run_id=live)[0]
+
+
+def next_run(engine: Engine) -> int:
+    """A number no run has; one that was published into this database may have any."""
+    while True:
+        number = int(look(engine, "next_run")[0]["run_id"])
+        if not look(engine, "run_record", run_id=number):
+            return number
 
 
 # --- what is live --------------------------------------------------------------------------------

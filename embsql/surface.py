@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -55,16 +55,24 @@ def statements(name: str = "statements.sql", engine: str = "") -> dict[str, str]
     return {known: statement for file in files for known, _, statement in described(file)}
 
 
-def bootstrap(engine: str) -> str:
-    """What runs before everything else."""
-    return _sibling(folder() / "bootstrap.sql", engine).read_text(encoding="utf-8")
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One schema file: run once, in order of name."""
+
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """What tells one version of the file from another."""
+        return hashlib.blake2b(self.text.encode(), digest_size=16).hexdigest()
 
 
-def migrations(engine: str) -> list[tuple[str, str]]:
-    """(file name, text) of every schema file in order; `0001_x.postgres.sql` is instead of `0001_x.sql` there."""
-    steps = sorted({path.name.split(".")[0] for path in (folder() / "schema").glob("*.sql")})
-    files = [_sibling(folder() / "schema" / f"{step}.sql", engine) for step in steps]
-    return [(path.name, path.read_text(encoding="utf-8")) for path in files if path.exists()]
+def migrations(engine: str) -> list[Step]:
+    """Every schema file in order; `0001_x.postgres.sql` is instead of `0001_x.sql` there."""
+    names = sorted({path.name.split(".")[0] for path in (folder() / "schema").glob("*.sql")})
+    files = [_sibling(folder() / "schema" / f"{name}.sql", engine) for name in names]
+    return [Step(path.name, path.read_text(encoding="utf-8")) for path in files if path.exists()]
 
 
 def _sibling(path: Path, engine: str) -> Path:
@@ -158,9 +166,32 @@ def _argument(word: str) -> Argument:
 # --- rendering -----------------------------------------------------------------------------------
 
 
-def render(engine: str) -> str:
-    """The whole surface as one script: the primitives, then every question."""
-    return "\n\n".join([text(f"prelude/{engine}.sql").strip(), *(wrap(q, engine) for q in questions().values())])
+def script(engine: str, *, without: Collection[str] = (), commands: bool = True) -> str:
+    """Everything `install` runs, in a transaction of the caller's; `without` names schema files that have run."""
+    written: str = _template("shells/script.sql.j2").render(
+        bootstrap=_sibling(folder() / "bootstrap.sql", engine).read_text(encoding="utf-8"),
+        steps=[step for step in migrations(engine) if step.name not in without],
+        surface=surface(engine, commands=commands),
+        version=version(engine) + ("+commands" if commands else ""),
+    )
+    return written
+
+
+def surface(engine: str, *, commands: bool) -> str:
+    """What is made anew by every install: the primitives, every question, the commands."""
+    parts = [text(f"prelude/{engine}.sql"), *(wrap(question, engine) for question in questions().values())]
+    if commands:
+        files = sorted((folder() / "commands").glob(f"{engine}*.sql"))
+        parts += [file.read_text(encoding="utf-8") for file in files]
+    return "\n\n".join(part.strip() for part in parts)
+
+
+def extension(release: str) -> dict[str, str]:
+    """The two files of a PostgreSQL extension, by name."""
+    return {
+        "embsql.control": text("extension.control").replace("VERSION", release),
+        f"embsql--{release}.sql": script("postgres") + text("extension.postgres.sql"),
+    }
 
 
 def wrap(question: Question, engine: str) -> str:
@@ -235,12 +266,7 @@ def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> 
 @cache
 def version(engine: str) -> str:
     """A hash of everything `install` writes, kept in the database so that it writes only when it must."""
-    parts = [
-        bootstrap(engine),
-        *(body for _, body in migrations(engine)),
-        text(f"commands/{engine}.sql"),
-        render(engine),
-    ]
+    parts = [*(step.text for step in migrations(engine)), surface(engine, commands=True)]
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
 

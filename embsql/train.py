@@ -76,7 +76,7 @@ def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: 
     the version that was live stays so.
     """
     registry.check_name(plan.model_name)
-    run_id = look(engine, "next_run")[0]["run_id"]
+    run_id = registry.next_run(engine)
     with Lease(engine, plan.model_name, run_id) as lease:
         run = Run(plan.seed, plan.threads, plan.device, run_id, plan.model_name, on_check=lease.check)
         run.on_report = _reporter(engine, run_id, listener)

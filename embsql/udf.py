@@ -75,4 +75,6 @@ def _options(text: str) -> dict[str, Any]:
         raise BadArguments(found=text, reason=str(error)) from None
     if not isinstance(options, dict):
         raise BadArguments(found=text, reason="it is not an object")
+    if "source_db" in options:  # whoever may ask for a training may not read what the trainer's machine can reach
+        raise BadArguments(found=text, reason="source_db can be said in Python and on the command line only")
     return options

@@ -7,14 +7,14 @@ DECLARE
     version text;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector') THEN
-        RAISE EXCEPTION 'embsql: this server has no pgvector. Install it on the server (https://github.com/pgvector/pgvector), or choose a host that offers it';
+        RAISE EXCEPTION 'embsql cannot be installed: this server has no pgvector. Install it on the server (https://github.com/pgvector/pgvector), or choose a host that offers it';
     END IF;
     IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'vector') THEN
         CREATE EXTENSION vector;
     END IF;
     SELECT extversion INTO version FROM pg_extension WHERE extname = 'vector';
     IF string_to_array(version, '.')::integer[] < ARRAY[0, 8, 2] THEN
-        RAISE EXCEPTION 'embsql: pgvector % is too old (0.8.2 mends a parallel index build that wrote outside its memory). Update the package on the server, then: ALTER EXTENSION vector UPDATE', version;
+        RAISE EXCEPTION 'embsql cannot be installed: pgvector % is too old (0.8.2 mends a parallel index build that wrote outside its memory). Update the package on the server, then: ALTER EXTENSION vector UPDATE', version;
     END IF;
 END
 $embsql$;

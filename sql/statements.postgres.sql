@@ -1,4 +1,4 @@
--- What PostgreSQL says in its own way: a run's large rows are partitions.
+-- What PostgreSQL says in its own way: a run's large rows are partitions, and commands wait in a queue.
 
 -- drop_item_embeddings: part of dropping a run
 SELECT embsql.drop_partition('item_embeddings', $run_id)
@@ -8,3 +8,17 @@ SELECT embsql.drop_partition('user_embeddings', $run_id)
 
 -- drop_interactions: part of dropping a run
 SELECT embsql.drop_partition('interactions', $run_id)
+
+-- request_cancel: takes a model's jobs off the queue, and asks its trainer to stop
+WITH waiting AS (
+    UPDATE embsql.jobs AS job
+    SET status = 'cancelled', finished_at = embsql.utc_now()
+    WHERE job.model_name = $model_name AND job.status = 'queued'
+    RETURNING job.job_id
+), held AS (
+    UPDATE embsql.leases AS held
+    SET cancelled = TRUE
+    WHERE held.model_name = $model_name AND held.expires_at >= embsql.utc_now()
+    RETURNING held.run_id
+)
+SELECT waiting.job_id FROM waiting UNION ALL SELECT held.run_id FROM held

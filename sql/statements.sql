@@ -6,12 +6,6 @@ SELECT 1 AS found FROM information_schema.tables AS t WHERE t.table_schema = 'em
 -- surface_version: what this database was last given
 SELECT state.surface FROM embsql.surface AS state
 
--- forget_surface: before a new version is noted
-DELETE FROM embsql.surface
-
--- note_surface: what this database was given now
-INSERT INTO embsql.surface (surface) VALUES ($surface)
-
 -- applied: schema files already run here
 SELECT step.file_name FROM embsql.migrations AS step
 

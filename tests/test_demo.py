@@ -7,7 +7,7 @@ import re
 import pytest
 
 from embsql import shop
-from embsql.demo import guess, run
+from embsql.demo import guess, own_server, run
 
 
 def test_the_shop_is_the_same_every_time() -> None:
@@ -30,6 +30,16 @@ def test_ten_questions_on_the_shop(tmp_path) -> None:
     assert "(no rows)" not in text
     model, popular = re.search(r"ndcg@10 (\S+) \(popular (\S+)\)", text).groups()
     assert float(model) > 2 * float(popular)
+
+
+def test_ten_questions_in_postgresql() -> None:
+    said: list[str] = []
+    with own_server() as address:
+        run(address, None, {}, said.append)
+    text = "\n".join(said)
+    assert [number for number in range(1, 11) if f"\n{number}. " in text] == list(range(1, 11))
+    assert "(no rows)" not in text
+    assert "embsql.train(" in text
 
 
 def test_ten_questions_on_a_file(tmp_path) -> None:

@@ -69,7 +69,7 @@ def connect(target: Any, *, read_only: bool = False) -> Engine:
     """
     target = os.fspath(target) if isinstance(target, os.PathLike) else target
     module = "" if isinstance(target, str) else type(target).__module__
-    if _is_address(target) or module.startswith("psycopg"):
+    if is_address(target) or module.startswith("psycopg"):
         return _postgres(target, read_only)
     from embsql.engines.duckdb import DuckDB
 
@@ -80,7 +80,7 @@ def connect(target: Any, *, read_only: bool = False) -> Engine:
     return DuckDB(target, read_only=read_only)
 
 
-def _is_address(target: Any) -> bool:
+def is_address(target: Any) -> bool:
     """Whether a text is an address as libpq reads it: postgresql://..., or host=... dbname=..."""
     words = r"postgres(ql)?://|(\S+=\S*\s+)*(host|dbname|service)="
     return isinstance(target, str) and re.match(words, target) is not None

@@ -253,6 +253,8 @@ def translated(path: str) -> Iterator[None]:
         if "lock" in str(error):
             raise DatabaseBusy(path=path, holder=f" (process {holder[1]})" if holder else "") from None
         raise CannotOpen(path=path, reason=_first_line(error)) from None
+    except duckdb.ConnectionException:  # this process has it open in another way
+        raise DatabaseBusy(path=path, holder=" (this one)") from None
     except duckdb.InvalidInputException as error:
         if "read-only" in str(error):
             raise ReadOnly(path=path) from None

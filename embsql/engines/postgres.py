@@ -12,6 +12,7 @@ import numpy as np
 import psycopg
 import pyarrow as pa
 from psycopg import conninfo
+from psycopg.copy import QueuedLibpqWriter
 from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 
@@ -20,7 +21,9 @@ from embsql.engines._copy import decode, encode
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import (
     BadColumnType,
+    CannotInstall,
     CannotOpen,
+    EmbsqlError,
     NoRights,
     NotASelect,
     NotInstalled,
@@ -30,12 +33,17 @@ from embsql.errors import (
 )
 from embsql.model import Columns
 
+REFUSAL = "embsql cannot be installed: "  # how sql/bootstrap.postgres.sql begins what it raises
 PATIENCE = 15.0  # seconds a lost server is given to come back
 PARTITIONED = ("item_embeddings", "user_embeddings", "interactions")
 INTEGERS = {"smallint", "integer", "bigint"}
 NUMBERS = INTEGERS | {"real", "double precision", "numeric", "boolean"}
 TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
 STREAM = {"user_key": "text", "item_key": "text", "weight": "double precision", "event_time": "bigint"}
+FIRST = (
+    psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable,
+    psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable, psycopg.errors.DuplicateSchema,
+)  # fmt: skip
 ARROW = {  # PostgreSQL's number of a type -> Arrow's type; what is missing is left to Arrow to find out
     16: pa.bool_(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 700: pa.float32(), 701: pa.float64(),
     19: pa.string(), 25: pa.string(), 1042: pa.string(), 1043: pa.string(), 2950: pa.string(),
@@ -63,6 +71,7 @@ class PostgreSQL:
         self._vector: int | None = None
         self._own = self._connect()
         self._caller = None if isinstance(target, str) else target
+        self._ear: psycopg.Connection[Any] | None = None
         self.read_only = self._is_read_only()
 
     def _connect(self) -> psycopg.Connection[Any]:
@@ -89,18 +98,29 @@ class PostgreSQL:
             self._own = self._again()
         try:
             yield self._own
-        except psycopg.errors.InsufficientPrivilege as error:
-            raise NoRights(place=self.place, reason=_first_line(error)) from None
-        except psycopg.errors.ReadOnlySqlTransaction:
-            raise ReadOnly(path=self.place) from None
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
-            if "embsql" not in str(error):
+        except KeyboardInterrupt:  # it may have come in mid-sentence
+            self._own.close()
+            raise
+        except psycopg.Error as error:
+            told = self._told(error)
+            if told is None:
                 raise
-            raise NotInstalled(place=self.place, reason=_first_line(error)) from None
-        except psycopg.OperationalError as error:
-            if not self._own.closed:
-                raise
-            raise ServerGone(place=self.place, reason=_first_line(error)) from None
+            raise told from None
+
+    def _told(self, error: psycopg.Error) -> EmbsqlError | None:
+        """What went wrong, in our words, where there is something to do about it."""
+        reason = _first_line(error)
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            return NoRights(place=self.place, reason=reason)
+        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+            return ReadOnly(path=self.place)
+        if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName) and "embsql" in reason:
+            return NotInstalled(place=self.place, reason=reason)
+        if isinstance(error, psycopg.errors.RaiseException) and reason.startswith(REFUSAL):
+            return CannotInstall(place=self.place, reason=reason.removeprefix(REFUSAL))
+        if isinstance(error, psycopg.OperationalError) and self._own.closed:
+            return ServerGone(place=self.place, reason=reason)
+        return None
 
     def _again(self) -> psycopg.Connection[Any]:
         """A new connection in place of a lost one, as soon as the server is back."""
@@ -150,7 +170,7 @@ class PostgreSQL:
                 self._session(), self._source() as source, source.transaction(),
                 psycopg.RawCursor(source) as cursor, cursor.copy(copying) as copy,
             ):  # fmt: skip
-                return decode(copy, STREAM)
+                return decode(map(bytes, copy), STREAM)  # a memoryview per row would keep the garbage collector busy
         except psycopg.Error as error:
             raise SourceFailed(reason=_first_line(error)) from None
 
@@ -188,7 +208,8 @@ class PostgreSQL:
         names = ", ".join(quote(name) for name in columns)
         types = _types(connection, f"SELECT {names} FROM {typed}")  # noqa: S608 - quoted names
         with connection.cursor() as cursor:
-            with cursor.copy(f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)".encode()) as copy:
+            copying, sender = f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)", QueuedLibpqWriter(cursor)
+            with cursor.copy(copying.encode(), writer=sender) as copy:  # one piece is sent while the next is made
                 for piece in encode(columns, types):
                     copy.write(piece)
             return cursor.rowcount
@@ -206,16 +227,26 @@ class PostgreSQL:
     def close(self) -> None:
         """Give back what was opened here."""
         self._own.close()
+        if self._ear:
+            self._ear.close()
 
     # --- what only PostgreSQL needs --------------------------------------------------------------
 
     def conflict(self, error: Exception) -> bool:
-        """Whether another writer was first."""
-        return isinstance(
-            error,
-            psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected | psycopg.errors.UniqueViolation
-            | psycopg.errors.LockNotAvailable,
-        )  # fmt: skip
+        """Whether another writer, or another installer, was first."""
+        return isinstance(error, FIRST)
+
+    def wait(self, channel: str, seconds: float) -> None:
+        """Until somebody notifies a channel (a word), at most so many seconds. Raises ServerGone or CannotOpen."""
+        if self._ear is None or self._ear.closed:
+            self._ear = self._connect()
+            self._ear.execute(f"LISTEN {quote(channel)}".encode())
+        try:
+            for _ in self._ear.notifies(timeout=seconds, stop_after=1):
+                return
+        except psycopg.OperationalError as error:
+            self._ear.close()
+            raise ServerGone(place=self.place, reason=_first_line(error)) from None
 
     def second(self) -> str:
         """The address, for another connection to the same database."""
@@ -350,7 +381,12 @@ def _types(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
     words = cursor.execute(
         "SELECT format_type(t, NULL) FROM unnest($1::oid[]) WITH ORDINALITY AS o (t, n) ORDER BY n", [codes]
     )
-    return {name: word for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
+    return {name: _plain(word) for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
+
+
+def _plain(word: str) -> str:
+    """A type's name without its schema, which is told where it is not on the path."""
+    return re.sub(r'^(\w+|"[^"]+")\.', "", word)
 
 
 # --- columns -------------------------------------------------------------------------------------

@@ -1,2 +1,123 @@
--- soon
-SELECT 1;
+-- The commands as SQL: each leaves a job for a worker (embsql --db ... worker) and answers with its number. What
+-- became of it: SELECT status, answer, error FROM embsql.jobs WHERE job_id = ...; a training's epochs are in
+-- embsql.training_log() while it runs.
+
+CREATE OR REPLACE FUNCTION embsql.checked_name(model text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF (model ~ '^[a-z][a-z0-9_]{0,39}$') IS NOT TRUE THEN
+        RAISE EXCEPTION 'embsql: % is not a model name. A name starts with a lower-case letter and has at most 40 lower-case letters, digits and underscores, for example shop_2026.',
+            quote_nullable(model);
+    END IF;
+    RETURN model;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.checked_options(options text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF json_typeof(CAST(options AS json)) = 'object' THEN
+        RETURN options;
+    END IF;
+    RAISE invalid_text_representation;
+EXCEPTION WHEN invalid_text_representation THEN
+    RAISE EXCEPTION 'embsql: options must be a JSON object, for example {"dim": 64}, got %', coalesce(options, 'NULL');
+END
+$embsql$;
+
+-- Of the same thing asked for twice while it waits, both are given the one number.
+CREATE OR REPLACE FUNCTION embsql.enqueue(command text, model text, words text[]) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+WITH made AS (
+    INSERT INTO embsql.jobs AS job (command, model_name, words, fingerprint, status, attempts, enqueued_at, start_after)
+    VALUES (
+        command, embsql.model_part(model), words, md5(CAST(ARRAY[command] || words AS text)),
+        'queued', 0, embsql.utc_now(), embsql.utc_now()
+    )
+    ON CONFLICT (fingerprint) WHERE status = 'queued' DO UPDATE SET status = 'queued' -- so that there is a row to return
+    RETURNING job.job_id
+)
+SELECT made.job_id FROM made CROSS JOIN LATERAL pg_notify('embsql_jobs', CAST(made.job_id AS text))
+$embsql$;
+COMMENT ON FUNCTION embsql.enqueue IS 'Leaves a job for a worker; its number.';
+
+CREATE OR REPLACE FUNCTION embsql.train(model text, source text, algorithm text DEFAULT 'als', options text DEFAULT '{}')
+RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue(
+    'train', model, ARRAY[embsql.checked_name(model), source, algorithm, embsql.checked_options(options)]
+)
+$embsql$;
+COMMENT ON FUNCTION embsql.train IS 'Trains a model on a SELECT and makes it live; options is JSON: the algorithm''s options and train''s own, for example {"dim": 64}. The number of the job; its answer is run_id, status, why the gate refused.';
+
+CREATE OR REPLACE FUNCTION embsql.evaluate(model text, options text DEFAULT '{}') RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue('evaluate', model, ARRAY[model, embsql.checked_options(options)])
+$embsql$;
+COMMENT ON FUNCTION embsql.evaluate IS 'Measures a run by training its algorithm on a part of its interactions. The number of the job; its answer is the figures as JSON.';
+
+CREATE OR REPLACE FUNCTION embsql.promote(model text) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue('promote', model, ARRAY[model])
+$embsql$;
+COMMENT ON FUNCTION embsql.promote IS 'Makes a run, for example shop@7, live. The number of the job; its answer is the run_id.';
+
+CREATE OR REPLACE FUNCTION embsql.rollback(model text) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue('rollback', model, ARRAY[model])
+$embsql$;
+COMMENT ON FUNCTION embsql.rollback IS 'Makes the run live that was live before. The number of the job; its answer is the run_id.';
+
+CREATE OR REPLACE FUNCTION embsql.drop_run(model text) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue('drop_run', model, ARRAY[model])
+$embsql$;
+COMMENT ON FUNCTION embsql.drop_run IS 'Removes a run, for example shop@7, and all its rows. The number of the job.';
+
+CREATE OR REPLACE FUNCTION embsql.forget(user_id text) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue('forget', NULL, ARRAY[user_id])
+$embsql$;
+COMMENT ON FUNCTION embsql.forget IS 'Removes a person from every run. The number of the job; its answer is the number of rows that went.';
+
+-- Acts at once: what waits will not begin, what trains is asked to stop.
+CREATE OR REPLACE FUNCTION embsql.cancel(model text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    waited boolean;
+BEGIN
+    UPDATE embsql.jobs AS job
+    SET status = 'cancelled', finished_at = embsql.utc_now()
+    WHERE job.model_name = model AND job.status = 'queued';
+    waited := FOUND;
+    FOR look IN 1..50 LOOP
+        UPDATE embsql.leases AS held
+        SET cancelled = TRUE
+        WHERE held.model_name = model AND held.expires_at >= embsql.utc_now();
+        IF FOUND THEN
+            RETURN 'asked to stop';
+        END IF;
+        EXIT WHEN NOT EXISTS (
+            SELECT FROM embsql.jobs AS job
+            WHERE job.model_name = model AND job.status = 'running' AND job.command = 'train'
+                AND job.heartbeat_at > embsql.utc_now() - INTERVAL '60 seconds'
+        );
+        PERFORM pg_sleep(0.1); -- a worker has just begun with it, and will have the lease in a moment
+    END LOOP;
+    IF NOT waited THEN
+        RAISE EXCEPTION 'embsql: model "%" is not being trained, so there is nothing to cancel.', model;
+    END IF;
+    RETURN 'cancelled';
+END
+$embsql$;
+COMMENT ON FUNCTION embsql.cancel IS 'Takes a model''s jobs off the queue and asks its trainer to stop, which it does within two seconds.';

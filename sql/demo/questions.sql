@@ -27,7 +27,7 @@ SELECT * FROM embsql.similar_users('demo', 'USER', k => 5)
 SELECT * FROM embsql.recommend_users('demo', 'ITEM', k => 5)
 
 -- rank_items: In which order would this customer like what is on the shelf?
-SELECT * FROM embsql.rank_items('demo', 'USER', (SELECT list(item_id) FROM embsql.similar_items('demo', 'ITEM', k => 5)))
+SELECT * FROM embsql.rank_items('demo', 'USER', (SELECT array_agg(item_id) FROM embsql.similar_items('demo', 'ITEM', k => 5)))
 
 -- newcomer: And somebody we have never seen?
 SELECT * FROM embsql.recommend('demo', 'a stranger', k => 3)

@@ -130,21 +130,18 @@ RETURN coalesce(nullif(current_setting('embsql.' || name, TRUE), ''), CASE name
     WHEN 'index_storage' THEN 'vector' -- or halfvec: half the memory; taken above 2,000 dimensions in any case
 END);
 
--- A vector and its bias with one more dimension, chosen so that all are equally long: then the nearest by distance to
--- (query, 1, 0) is the largest dot product plus bias (Bachrach et al., RecSys 2014, section 3.1).
-CREATE OR REPLACE FUNCTION embsql.raised(embedding vector, bias real, bound double precision) RETURNS vector
+-- A vector with its bias as one more dimension: its dot product with (query, 1) is the score. HNSW on that product
+-- keeps more of the true neighbours than any reduction to a distance (docs/decisions/0007).
+CREATE OR REPLACE FUNCTION embsql.biased(embedding vector, bias real) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN embedding || CAST(ARRAY[
-    bias, sqrt(greatest(bound - inner_product(embedding, embedding) - bias * bias, 0))
-] AS vector);
+RETURN embedding || CAST(ARRAY[bias] AS vector);
 
 -- The expression an index is built on, which a query must repeat to be served by it.
 CREATE OR REPLACE FUNCTION embsql.indexed(built embsql.vector_indexes) RETURNS text
 LANGUAGE sql STABLE
 RETURN CASE (built).metric
     WHEN 'cosine' THEN format('(embedding::%s(%s))', (built).storage, (built).dim)
-    ELSE format('(embsql.raised(embedding, bias, %L::double precision)::%s(%s))',
-                (built).bound, (built).storage, (built).dim + 2)
+    ELSE format('(embsql.biased(embedding, bias)::%s(%s))', (built).storage, (built).dim + 1)
 END;
 
 -- The k rows of a run best for a vector, as (id, score); the caller puts them in order. how: cosine, or dot for the
@@ -184,17 +181,31 @@ BEGIN
         PERFORM set_config('hnsw.ef_search', CAST(least(1000, greatest(100, 4 * k)) AS text), TRUE);
         EXECUTE format(
             'SELECT array_agg(best.id), array_agg(best.score) FROM (%s ORDER BY %s %s $6::%s LIMIT $4) AS best',
-            query, embsql.indexed(built), CASE how WHEN 'cosine' THEN '<=>' ELSE '<->' END, built.storage
+            query, embsql.indexed(built), CASE how WHEN 'cosine' THEN '<=>' ELSE '<#>' END, built.storage
         )
         INTO ids, scores
         USING to_vector, plus, without, k, among,
-            CASE how WHEN 'cosine' THEN to_vector ELSE to_vector || CAST('[1,0]' AS vector) END;
+            CASE how WHEN 'cosine' THEN to_vector ELSE embsql.biased(to_vector, 1) END;
         IF cardinality(ids) = k THEN
             RETURN QUERY SELECT * FROM unnest(ids, scores);
             RETURN;
         END IF;
     END IF;
     RETURN QUERY EXECUTE query || ' ORDER BY score DESC NULLS LAST, id LIMIT $4' USING to_vector, plus, without, k, among;
+END
+$embsql$;
+
+-- The k most popular items of a run, for whom there is no vector to ask with.
+CREATE OR REPLACE FUNCTION embsql.popular(run bigint, k integer, without text[], among text[])
+RETURNS TABLE (id text, score double precision)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    RETURN QUERY EXECUTE format(
+        'SELECT item_id, CAST(interactions AS double precision) FROM embsql.item_embeddings
+        WHERE run_id = %s AND item_id <> ALL ($1) AND ($2 IS NULL OR item_id = ANY ($2))
+        ORDER BY interactions DESC, item_id LIMIT $3', run
+    ) USING without, among, k;
 END
 $embsql$;
 
@@ -209,6 +220,9 @@ BEGIN
     IF to_regclass(format('embsql_runs.%I', part)) IS NULL THEN
         EXECUTE format('CREATE TABLE embsql_runs.%I (LIKE embsql.%I INCLUDING CONSTRAINTS INCLUDING STORAGE)', part, kind);
         EXECUTE format('ALTER TABLE embsql_runs.%I ADD CONSTRAINT one_run CHECK (run_id = %s)', part, run);
+        EXECUTE format('ALTER TABLE embsql_runs.%I OWNER TO %s', part, (
+            SELECT c.relowner::regrole FROM pg_class AS c WHERE c.oid = to_regclass(format('embsql.%I', kind))
+        )); -- so that every trainer may drop what one of them made
     END IF;
     RETURN part;
 END
@@ -266,15 +280,13 @@ BEGIN
     END IF;
     FOR built IN
         SELECT run, entity, metric,
-            CASE WHEN record.dim > 1998 THEN 'halfvec' ELSE embsql.setting('index_storage') END, record.dim, 0
+            CASE WHEN record.dim > 1999 THEN 'halfvec' ELSE embsql.setting('index_storage') END, record.dim
         FROM unnest(ARRAY['item', 'user'], ARRAY[record.items, record.users]) AS side (entity, rows)
         CROSS JOIN unnest(ARRAY['cosine', 'dot']) AS metric
         WHERE rows > CAST(embsql.setting('index_above') AS bigint)
-            AND record.dim <= 3998
+            AND record.dim <= 3999 -- pgvector indexes no longer ones
             AND metric IN ('cosine', record.similarity)
     LOOP
-        EXECUTE format('SELECT max(embsql.inner_product(embedding, embedding) + bias * bias) FROM embsql.%I WHERE run_id = %s',
-                       built.entity || '_embeddings', run) INTO built.bound;
         PERFORM embsql.build_index(built);
         INSERT INTO embsql.vector_indexes SELECT (built).*;
     END LOOP;
@@ -287,10 +299,10 @@ LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     statement text := format(
-        'CREATE INDEX ON embsql_runs.%I USING hnsw (%s %s)',
+        'CREATE INDEX ON embsql_runs.%I USING hnsw (%s %s) WITH (ef_construction = 200)', -- 64 loses one question in 150
         format('%s_embeddings_%s', (built).entity, (built).run_id),
         embsql.indexed(built),
-        (built).storage || CASE (built).metric WHEN 'cosine' THEN '_cosine_ops' ELSE '_l2_ops' END
+        (built).storage || CASE (built).metric WHEN 'cosine' THEN '_cosine_ops' ELSE '_ip_ops' END
     );
 BEGIN
     EXECUTE statement;

@@ -11,6 +11,8 @@ CREATE TABLE embsql.item_embeddings (
     PRIMARY KEY (run_id, item_id)
 ) PARTITION BY LIST (run_id);
 
+CREATE INDEX ON embsql.item_embeddings (interactions DESC, item_id);
+
 CREATE TABLE embsql.user_embeddings (
     run_id bigint NOT NULL,
     user_id text COLLATE "C" NOT NULL,
@@ -32,15 +34,13 @@ CREATE TABLE embsql.interactions (
 CREATE INDEX ON embsql.interactions (user_id);
 CREATE INDEX ON embsql.interactions (item_id);
 
--- The approximate indexes (HNSW) there are. metric: cosine, or dot for the run's dot product with its biases, which
--- is made a distance by one more dimension (see embsql.raised); bound is the longest squared length it was made for.
+-- The approximate indexes (HNSW) there are. metric: cosine, or dot for the run's dot product with its biases.
 CREATE TABLE embsql.vector_indexes (
     run_id bigint NOT NULL,
     entity text NOT NULL CHECK (entity IN ('item', 'user')),
     metric text NOT NULL CHECK (metric IN ('cosine', 'dot')),
     storage text NOT NULL CHECK (storage IN ('vector', 'halfvec')),
     dim integer NOT NULL,
-    bound double precision NOT NULL,
     PRIMARY KEY (run_id, entity, metric)
 );
 

@@ -25,7 +25,11 @@ SMALL = {
             "--repeat", "1", "--pairs", "2000", "--sizes", "2000", "--judged", "50"],
     "query": ["--items", "300", "--users", "20", "--dim", "8", "--repeat", "3"],
     "prepare": ["--rows", "5000", "--repeat", "1"],
+    "kmeans": ["--rows", "3000", "--k", "8", "--dim", "8", "--repeat", "1"],
     "neighbours": ["--dim", "8", "--least", "2"],
+    "postgres": ["--dim", "8", "--rows", "500", "--loads", "1", "--items", "300", "--sizes", "300", "--asked", "5",
+                 "--clients", "4", "--seconds", "1", "--every", "0.3", "--rounds", "1", "--world", "100",
+                 "--jobs", "2"],
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """Runs the code blocks of a page as its reader would, in a temporary folder where `make demo` has just been run.
 
 python   in order, in one namespace
-sql      each statement on the file that `db` of the python blocks has open, or had last; demo.duckdb before the first
+sql      each statement on the database that `db` of the python blocks has open, or had last; demo.duckdb before that
 console  every line that begins with "$ ", after closing `db`, as DuckDB's lock wants: embsql in this process, which is
          quicker, python in its own; of `make` only that the target exists; another program only where it is installed
 
@@ -71,7 +71,8 @@ class Reader:
     def python(self, text: str) -> None:
         exec(compile(text, "page", "exec"), self.names)  # noqa: S102 - the pages are ours
         if "db" in self.names:
-            self.path = self.names["db"].engine.path
+            engine = self.names["db"].engine
+            self.path = engine.path or engine.second()
 
     def sql(self, text: str) -> None:
         with embsql.connect(self.path) as database:

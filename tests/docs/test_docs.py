@@ -62,6 +62,20 @@ def folder(demo_file, tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def shop_database(postgres, monkeypatch) -> Iterator[None]:
+    """postgresql:///shop, which the pages write."""
+    import psycopg
+    from psycopg import conninfo
+
+    for word, value in conninfo.conninfo_to_dict(postgres).items():
+        monkeypatch.setenv(f"PG{word.upper()}", str(value))
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE shop")
+        yield
+        admin.execute("DROP DATABASE shop WITH (FORCE)")
+
+
 # --- the reference -------------------------------------------------------------------------------
 
 
@@ -131,7 +145,9 @@ def test_cli_command_is_documented_and_has_help(built, name: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_page_runs(folder, page: Path, monkeypatch) -> None:
+def test_page_runs(folder, page: Path, monkeypatch, request) -> None:
+    if page.name == "postgres.md":
+        request.getfixturevalue("shop_database")
     if page.parent.parent.name == "examples":
         shutil.copytree(page.parent, folder / page.parent.relative_to(ROOT))
     if page.parent.name == "movielens":

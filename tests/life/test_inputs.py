@@ -7,6 +7,7 @@ import pytest
 import embsql
 from embsql import errors
 
+NO_SELECT = (errors.NotASelect, errors.SourceFailed)  # DuckDB tells what stands there, PostgreSQL where it stumbles
 GOOD = "('a', 'x', 1.0), ('a', 'y', 1.0), ('b', 'x', 2.0), ('b', 'z', 1.0), ('c', 'y', 1.0), ('c', 'z', 3.0)"
 
 
@@ -20,29 +21,34 @@ REFUSED = [
     ("only NULL ids", rows("(NULL, 'x', 1.0)", good=""), errors.NoRows, "1 rows, none of them"),
     ("one user", rows("('a', 'x', 1.0), ('a', 'y', 1.0)", good=""), errors.TooFew, "1 users and 2 items"),
     ("one item", rows("('a', 'x', 1.0), ('b', 'x', 1.0)", good=""), errors.TooFew, "2 users and 1 items"),
-    ("NaN weight", rows("('d', 'x', 'nan'::DOUBLE)"), errors.BadWeights, "not finite.*user d, item x, weight nan"),
-    ("infinite weight", rows("('d', 'x', 'inf'::DOUBLE)"), errors.BadWeights, "not finite"),
+    (
+        "NaN weight",
+        rows("('d', 'x', CAST('nan' AS FLOAT8))"),
+        errors.BadWeights,
+        "not finite.*user d, item x, weight nan",
+    ),
+    ("infinite weight", rows("('d', 'x', CAST('inf' AS FLOAT8))"), errors.BadWeights, "not finite"),
     ("huge weight", rows("('d', 'x', 1e300)"), errors.BadWeights, "not finite"),
     ("negative weight", rows("('d', 'x', -2.0)"), errors.BadWeights, "negative: 1, for example user d"),
     ("text weight", "SELECT 'a' AS user_id, 'x' AS item_id, '1,5' AS weight", errors.BadColumnType, '"weight" must be'),
     ("million-letter id", rows("(repeat('n', 1000000), 'x', 1.0)"), errors.IdTooLong, "1000000 bytes"),
-    ("list as id", "SELECT [1] AS user_id, 'x' AS item_id", errors.BadColumnType, '"user_id" must be text'),
+    ("list as id", "SELECT ARRAY[1] AS user_id, 'x' AS item_id", errors.BadColumnType, '"user_id" must be text'),
     ("no such column", "SELECT 1 AS userid, 2 AS item_id", errors.MissingColumn, 'no column "user_id".*mean "userid"'),
     ("no such table", "SELECT * FROM nowhere", errors.SourceFailed, "nowhere"),
     ("table that is not there", "nowhere", errors.SourceFailed, "nowhere"),
-    ("nonsense", "SELEKT *", errors.SourceFailed, "syntax"),
+    ("nonsense", "SELEKT *", NO_SELECT, "syntax|SELEKT"),
     ("empty text", "", errors.NotASelect, "nothing"),
     ("a command", "DROP TABLE precious", errors.NotASelect, "DROP"),
-    ("two statements", "SELECT 1 AS user_id, 2 AS item_id; DROP TABLE precious", errors.NotASelect, "SELECT and DROP"),
+    ("two statements", "SELECT 1 AS user_id, 2 AS item_id; DROP TABLE precious", NO_SELECT, "SELECT and DROP|syntax"),
     ("bracket games", "SELECT 1 AS user_id, 2 AS item_id) AS t; DROP TABLE precious; --", errors.SourceFailed, ""),
     ("text time", "SELECT 1 AS user_id, 2 AS item_id, 'noon' AS event_time", errors.BadColumnType, "a timestamp"),
 ]
 
 
 @pytest.fixture
-def precious(db: embsql.Database) -> embsql.Database:
-    db.engine.run("CREATE TABLE precious AS SELECT 42 AS answer")
-    return db
+def precious(each: embsql.Database) -> embsql.Database:
+    each.engine.run("CREATE TABLE precious AS SELECT 42 AS answer")
+    return each
 
 
 @pytest.mark.parametrize(("source", "error", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
@@ -73,70 +79,84 @@ ACCEPTED = [
 @pytest.mark.parametrize(
     ("extra", "users", "pairs", "findings"), [case[1:] for case in ACCEPTED], ids=[case[0] for case in ACCEPTED]
 )
-def test_accepted(db, extra: str, users: int, pairs: int, findings: dict[str, int]) -> None:
-    db.train("m", rows(extra), dim=4)
-    made = db.ask("SELECT users, interactions FROM embsql.runs WHERE run_id = embsql.live_run('m')").to_pylist()
+def test_accepted(each, extra: str, users: int, pairs: int, findings: dict[str, int]) -> None:
+    each.train("m", rows(extra), dim=4)
+    made = each.ask("SELECT users, interactions FROM embsql.runs WHERE run_id = embsql.live_run('m')").to_pylist()
     assert made == [{"users": users, "interactions": pairs}]
-    report = {row["check"]: row for row in db.ask("SELECT * FROM embsql.validation('m')").to_pylist()}
+    report = {row["check"]: row for row in each.ask("SELECT * FROM embsql.validation('m')").to_pylist()}
     for name, affected in findings.items():
         assert report[name]["rows"] == affected
         assert report[name]["severity"] != "ok"
         assert report[name]["hint"]
 
 
-def test_ids_are_what_they_were(db) -> None:
-    db.train("m", rows("('o''brien\"', '🙂\n--', 1.0), ('o''brien\"', 'x', 1.0)"), dim=4)
-    found = db.ask("SELECT item_id FROM embsql.item_embedding('m', items => ['🙂\n--'])").to_pylist()
+def test_ids_are_what_they_were(each) -> None:
+    each.train("m", rows("('o''brien\"', '🙂\n--', 1.0), ('o''brien\"', 'x', 1.0)"), dim=4)
+    found = each.ask("SELECT item_id FROM embsql.item_embedding('m', items => ARRAY['🙂\n--'])").to_pylist()
     assert found == [{"item_id": "🙂\n--"}]
-    assert db.ask("SELECT * FROM embsql.recommend('m', 'o''brien\"', k => 1)").num_rows == 1
+    assert each.ask("SELECT * FROM embsql.recommend('m', 'o''brien\"', k => 1)").num_rows == 1
 
 
-@pytest.mark.parametrize("type_", ["INTEGER", "BIGINT", "UBIGINT", "HUGEINT", "VARCHAR", "DOUBLE", "BOOLEAN", "DATE"])
-def test_any_type_is_an_id(db, type_: str) -> None:
+TYPES = {
+    "duckdb": ["INTEGER", "BIGINT", "UBIGINT", "HUGEINT", "VARCHAR", "DOUBLE", "BOOLEAN", "DATE"],
+    "postgres": ["smallint", "integer", "bigint", "numeric", "text", "double precision", "BOOLEAN", "DATE"],
+}
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_any_type_is_an_id(each, number: int) -> None:
+    type_ = TYPES[each.engine.name][number]
     value = {"DATE": "DATE '2026-01-01' + CAST(i % 5 AS INTEGER)", "BOOLEAN": "i % 2 = 0"}.get(
         type_, f"CAST(i % 5 AS {type_})"
     )
-    db.train("m", f"SELECT {value} AS user_id, i % 3 AS item_id FROM range(30) t(i)", dim=2)
-    found = {row["user_id"] for row in db.ask("SELECT user_id FROM embsql.user_embedding('m')").to_pylist()}
-    wanted = db.ask(f"SELECT DISTINCT CAST({value} AS VARCHAR) AS id FROM range(30) t(i)").to_pylist()
+    each.train("m", f"SELECT {value} AS user_id, i % 3 AS item_id FROM generate_series(0, 29) AS t(i)", dim=2)
+    found = {row["user_id"] for row in each.ask("SELECT user_id FROM embsql.user_embedding('m')").to_pylist()}
+    wanted = each.ask(f"SELECT DISTINCT CAST({value} AS VARCHAR) AS id FROM generate_series(0, 29) AS t(i)").to_pylist()
     assert found == {row["id"] for row in wanted}
 
 
 @pytest.mark.parametrize(
     ("time", "expected"),
     [
-        ("TIMESTAMP '2026-01-01 00:00:00' + to_seconds(i)", 1767225629000000),
-        ("TIMESTAMPTZ '2026-01-01 00:00:00+00' + to_seconds(i)", 1767225629000000),
+        ("TIMESTAMP '2026-01-01 00:00:00' + INTERVAL '1 second' * i", 1767225629000000),
+        ("TIMESTAMPTZ '2026-01-01 00:00:00+00' + INTERVAL '1 second' * i", 1767225629000000),
         ("DATE '2026-01-01'", 1767225600000000),
         ("i", 29),
         ("CASE WHEN i < 29 THEN NULL ELSE i END", 29),
     ],
 )
-def test_time_is_a_moment_or_an_order(db, time: str, expected: int) -> None:
-    db.train("m", f"SELECT i % 5 AS user_id, i % 3 AS item_id, {time} AS event_time FROM range(30) t(i)", dim=2)
-    assert db.ask("SELECT max(last_time) AS t FROM embsql.interactions").to_pylist() == [{"t": expected}]
+def test_time_is_a_moment_or_an_order(each, time: str, expected: int) -> None:
+    each.train(
+        "m",
+        f"SELECT i % 5 AS user_id, i % 3 AS item_id, {time} AS event_time FROM generate_series(0, 29) AS t(i)",
+        dim=2,
+    )
+    assert each.ask("SELECT max(last_time) AS t FROM embsql.interactions").to_pylist() == [{"t": expected}]
 
 
-def test_time_in_the_future_is_told(db) -> None:
-    source = "SELECT i % 5 AS user_id, i % 3 AS item_id, TIMESTAMP '2999-01-01' AS event_time FROM range(30) t(i)"
-    db.train("m", source, dim=2)
-    found = db.ask("SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'time in the future'").to_pylist()
+def test_time_in_the_future_is_told(each) -> None:
+    rows = "FROM generate_series(0, 29) AS t(i)"
+    source = f"SELECT i % 5 AS user_id, i % 3 AS item_id, TIMESTAMP '2999-01-01' AS event_time {rows}"
+    each.train("m", source, dim=2)
+    found = each.ask("SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'time in the future'").to_pylist()
     assert found == [{"rows": 30}]
 
 
-def test_columns_by_other_names(db) -> None:
-    source = 'SELECT i % 5 AS "the ""user""", i % 3 AS sku, 2 AS "Quantity", i AS "when" FROM range(30) t(i)'
-    db.train("m", source, user_col='the "user"', item_col="SKU", weight_col="quantity", time_col="when", dim=2)
-    found = db.ask("SELECT DISTINCT weight, last_time IS NOT NULL AS timed FROM embsql.interactions").to_pylist()
+def test_columns_by_other_names(each) -> None:
+    source = (
+        'SELECT i % 5 AS "the ""user""", i % 3 AS sku, 2 AS "Quantity", i AS "when" FROM generate_series(0, 29) AS t(i)'
+    )
+    each.train("m", source, user_col='the "user"', item_col="SKU", weight_col="quantity", time_col="when", dim=2)
+    found = each.ask("SELECT DISTINCT weight, last_time IS NOT NULL AS timed FROM embsql.interactions").to_pylist()
     assert found == [{"weight": 4.0, "timed": True}]
 
 
-def test_a_source_that_changes_its_mind_is_read_once(db) -> None:
+def test_a_source_that_changes_its_mind_is_read_once(each) -> None:
     """random() gives other rows each time it is evaluated: vocabularies and pairs must agree all the same."""
-    source = "SELECT i % 40 AS user_id, i % 17 AS item_id FROM range(2000) t(i) WHERE random() < 0.05"
-    run = db.train("m", source, dim=2)
-    counts = db.ask("SELECT interactions, users FROM embsql.runs WHERE run_id = $n", n=run.run_id).to_pylist()[0]
-    assert counts["interactions"] == db.ask("SELECT count(*) AS n FROM embsql.interactions").to_pylist()[0]["n"]
+    source = "SELECT i % 40 AS user_id, i % 17 AS item_id FROM generate_series(0, 1999) AS t(i) WHERE random() < 0.05"
+    run = each.train("m", source, dim=2)
+    counts = each.ask("SELECT interactions, users FROM embsql.runs WHERE run_id = $n", n=run.run_id).to_pylist()[0]
+    assert counts["interactions"] == each.ask("SELECT count(*) AS n FROM embsql.interactions").to_pylist()[0]["n"]
 
 
 def test_a_file_is_a_source(db, tmp_path) -> None:

@@ -22,18 +22,21 @@ SHOP = "SELECT user_id, item_id, weight, event_time FROM events"
 
 
 @pytest.fixture
-def shop(db: embsql.Database) -> embsql.Database:
+def shop(each: embsql.Database) -> embsql.Database:
     """A table of events in which even users like even items."""
-    rng = np.random.default_rng(0)
-    user = rng.integers(0, 60, 2000)
-    item = rng.integers(0, 15, 2000) * 2 + user % 2
-    db.engine.run("CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight DOUBLE, event_time TIMESTAMP)")
+    user = np.random.default_rng(0).integers(0, 60, 2000)
+    each.engine.run("CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight FLOAT8, event_time TIMESTAMP)")
+    fill(each, user, np.random.default_rng(1).integers(0, 15, 2000) * 2 + user % 2)
+    return each
+
+
+def fill(db: embsql.Database, user: np.ndarray, item: np.ndarray) -> None:
+    rng = np.random.default_rng(2)
     db.engine.write("events", {
         "user_id": [f"u{u}" for u in user], "item_id": [f"i{i}" for i in item],
         "weight": rng.integers(1, 4, 2000) * 1.0,
         "event_time": np.datetime64("2026-01-01", "us") + rng.integers(0, 10**12, 2000),
     }, schema="main")  # fmt: skip
-    return db
 
 
 def train(db: embsql.Database, **more: object) -> embsql.Run:
@@ -123,7 +126,7 @@ def test_forget_a_person(shop) -> None:
     train(shop, seed=1)
     train(shop, seed=2)
     assert shop.forget("u1") > 2
-    assert shop.ask("SELECT * FROM embsql.user_embedding('shop', users => ['u1'])").num_rows == 0
+    assert shop.ask("SELECT * FROM embsql.user_embedding('shop', users => ARRAY['u1'])").num_rows == 0
     assert shop.ask("SELECT 1 FROM embsql.interactions WHERE user_id = 'u1'").num_rows == 0
     assert shop.ask("SELECT source FROM embsql.recommend('shop', 'u1', k => 1)").to_pylist() == [{"source": "popular"}]
 
@@ -218,7 +221,9 @@ def test_another_split_is_measured_although_nothing_changed(shop) -> None:
 
 def test_the_gate_keeps_what_is_live(shop) -> None:
     """A model of noise does not beat popular items: it stays ready, and says why."""
-    shop.engine.run("UPDATE events SET item_id = 'i' || (hash(rowid) % 30)")
+    shop.engine.run("DELETE FROM events")
+    rng = np.random.default_rng(3)
+    fill(shop, rng.integers(0, 60, 2000), rng.integers(0, 30, 2000))
     run = train(shop, evaluate=True, split="random")
     assert run.status == "ready"
     assert "no better than recommending what is popular" in run.refused

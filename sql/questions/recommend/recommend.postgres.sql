@@ -11,16 +11,6 @@ seen AS (
   FROM embsql.interactions AS past
   WHERE past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user AND :exclude_seen
 ),
-popular AS (
-  SELECT other.item_id, other.interactions
-  FROM embsql.item_embeddings AS other
-  CROSS JOIN seen
-  WHERE other.run_id = (SELECT subject.run_id FROM subject WHERE subject.embedding IS NULL)
-    AND (:candidates IS NULL OR embsql.contains(:candidates, other.item_id))
-    AND other.item_id <> ALL (seen.items)
-  ORDER BY other.interactions DESC, other.item_id
-  LIMIT :k
-),
 best AS (
   SELECT near.id AS item_id, near.score, 'model' AS source
   FROM subject
@@ -30,7 +20,11 @@ best AS (
   ) AS near
   WHERE subject.embedding IS NOT NULL
   UNION ALL
-  SELECT popular.item_id, popular.interactions, 'popular' FROM popular
+  SELECT popular.id, popular.score, 'popular'
+  FROM subject
+  CROSS JOIN seen
+  CROSS JOIN LATERAL embsql.popular(subject.run_id, :k, seen.items, :candidates) AS popular
+  WHERE subject.embedding IS NULL
 )
 SELECT
   best.item_id AS item_id,

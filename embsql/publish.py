@@ -1,0 +1,320 @@
+"""The same run in another database: its rows, its run_id, its bytes.
+
+In a server or an open connection readers see nothing of a run before it is promoted. A DuckDB file is never changed
+where it lies: a copy of it is, which then takes its name. Who has the old file open keeps the old version, who opens
+it next finds the new one, and nobody meets a lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import socket
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql import engines, registry
+from embsql.engines import Engine
+from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunNotReady, RunTaken
+from embsql.jobs import retry
+from embsql.registry import look, say
+from embsql.surface import statements
+
+SMALL = ("runs", "training_log", "metrics", "validations")
+LARGE = {"item_embeddings": ("item_id",), "user_embeddings": ("user_id",), "interactions": ("user_id", "item_id")}
+PAGE = 100_000  # rows of a server's answer at once: each becomes Python objects on its way
+ALL = 10**15
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A run that is live in another database."""
+
+    model_name: str
+    run_id: int
+    rows: int  # vectors and interactions
+    checksum: str  # of those rows, the same in both databases
+    copied: bool  # False when they were there already
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a run's vectors and interactions are: how many rows, and a SHA-256 of their ids and bytes."""
+
+    rows: int
+    checksum: str
+
+
+def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Published]:
+    """Copy runs ('shop', 'shop@7'; when none is named the live run of every model) and make them live in `target`.
+
+    `target` is a DuckDB file, a postgresql:// address, or an open connection of either. What is there already is not
+    copied again. Raises RunTaken, RunNotReady, Corrupted, BadArgument, DatabaseBusy, CannotOpen, and whatever else an
+    engine raises; a run that did not arrive whole leaves nothing behind.
+    """
+    records = _wanted(engine, models)
+    opened = _replacement(engine, target) if _is_file(target) else _other(engine, target)
+    with opened as there:
+        return [_deliver(engine, there, record) for record in records]
+
+
+def _wanted(engine: Engine, models: Sequence[str]) -> list[dict[str, Any]]:
+    """The records of the runs to publish. Raises RunNotReady, and what registry.run raises."""
+    records = [registry.run(engine, reference) for reference in models or _live(engine)]
+    for record in records:
+        if record["status"] != "ready":
+            raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
+    return records
+
+
+def _live(engine: Engine) -> list[str]:
+    """The models that have a live run."""
+    names = [row["model_name"] for row in look(engine, "model_names")]
+    return [name for name in names if registry.live(engine, name) is not None]
+
+
+# --- one run -------------------------------------------------------------------------------------
+
+
+def _deliver(source: Engine, target: Engine, record: Mapping[str, Any]) -> Published:
+    """See to it that a run is in the target, whole, and live there."""
+    name, run_id = record["model_name"], int(record["run_id"])
+    wanted = content(source, run_id)
+    copied = retry(target, lambda: _arrive(source, target, name, run_id, wanted))
+    if copied:
+        _verify(target, name, run_id, wanted)
+        registry.event(target, name, run_id, "publish", f"from {source.place}")
+    retry(target, lambda: say(target, "know_model", model_name=name))
+    registry.promote(target, f"{name}@{run_id}")
+    registry.collect(target, name)
+    return Published(name, run_id, wanted.rows, wanted.checksum, copied)
+
+
+def _arrive(source: Engine, target: Engine, name: str, run_id: int, wanted: Content) -> bool:
+    """Copy a run, all of it or nothing, unless it is there; whether it was copied. Raises RunTaken."""
+    if found := look(target, "run_record", run_id=run_id):
+        if found[0]["model_name"] != name or content(target, run_id) != wanted:
+            raise RunTaken(place=target.place, run_id=run_id, name=found[0]["model_name"])
+        return False
+    with target.transaction():
+        for table in SMALL:
+            target.write(table, _columns(source.ask(statements("publish.sql")[table], run_id=run_id)))
+        for table in LARGE:
+            target.write(table, _columns(pa.concat_tables(_pages(source, table, run_id))))
+        target.index(run_id)  # in the same transaction: a run that is there has its indexes
+    return True
+
+
+def _columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return dict(zip(rows.column_names, rows.columns, strict=True))
+
+
+def _verify(target: Engine, name: str, run_id: int, wanted: Content) -> None:
+    """Read back what was written, and remove it unless it is what was sent. Raises Corrupted."""
+    try:
+        if content(target, run_id) != wanted:
+            raise Corrupted(place=target.place, run_id=run_id, name=name)
+    except BaseException:
+        registry.discard(target, run_id)
+        raise
+
+
+# --- what a run is -------------------------------------------------------------------------------
+
+
+def content(engine: Engine, run_id: int) -> Content:
+    """What a run's vectors and interactions are, the same for the same run on every engine."""
+    digest, rows = Digest(), 0
+    for table in LARGE:
+        for page in _pages(engine, table, run_id):
+            digest.add(table, page)
+            rows += page.num_rows
+    return Content(rows, digest.hexdigest())
+
+
+def _pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
+    """A run's rows of a large table in order of id; at least one page, which may have no rows."""
+    page, after = ALL if engine.embedded else PAGE, dict.fromkeys(LARGE[table], "")  # no id is ''
+    while True:
+        rows = engine.ask(statements("publish.sql")[table], run_id=run_id, page=page, **after)
+        yield rows
+        if rows.num_rows < page:
+            return
+        after = {key: rows[key][-1].as_py() for key in after}
+
+
+class Digest:
+    """A SHA-256 of rows in their order, however they are cut into pages and whichever of Arrow's types hold them."""
+
+    def __init__(self) -> None:
+        # by table, column and part: a page adds to all of them
+        self._parts: defaultdict[tuple[str, str, int], Any] = defaultdict(hashlib.sha256)
+
+    def add(self, table: str, rows: pa.Table) -> None:
+        """The next rows of a table."""
+        for name, column in _columns(rows).items():
+            for array in column.chunks:
+                for part, values in enumerate(_parts(array) if len(array) else ()):
+                    self._parts[table, name, part].update(np.ascontiguousarray(values).data)
+
+    def hexdigest(self) -> str:
+        """The sum of all that was added."""
+        whole = hashlib.sha256()
+        for key in sorted(self._parts):
+            whole.update(repr(key).encode() + self._parts[key].digest())
+        return whole.hexdigest()
+
+
+def _parts(array: pa.Array) -> Iterator[np.ndarray[Any, Any]]:
+    """What an array (n,) says: which values are there (n,), how long they are (n,) if they can differ, the values."""
+    yield array.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        array = array.cast(pa.large_binary())
+        _, offsets, data = array.buffers()
+        bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]  # (n + 1,)
+        yield np.diff(bounds)
+        yield np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
+        return
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        yield pc.list_value_length(array).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        array = array.flatten()  # (n, d) to (n * d,)
+    yield array.fill_null(0).to_numpy(zero_copy_only=False)
+
+
+# --- into a server, or an open connection --------------------------------------------------------
+
+
+@contextmanager
+def _other(source: Engine, target: Any) -> Iterator[Engine]:
+    """The target with embsql in it while the block runs. Raises BadArgument when it is the source."""
+    with engines.another(target, source) as there:
+        if there.read_only:
+            raise ReadOnly(path=there.place)
+        _install(there)
+        if _is_same(source, there):
+            raise _not_itself(there.place)
+        yield there
+
+
+def _install(engine: Engine) -> None:
+    """Embsql where it is missing; without the commands in an embedded database, which need the process that trains."""
+    if engine.embedded:
+        registry.install(engine)
+    else:
+        registry.opened(engine)
+
+
+def _is_same(source: Engine, target: Engine) -> bool:
+    """Whether two engines are one database, whatever they call it: a mark made in one is seen in the other."""
+    mark = {"model_name": f"publish {uuid.uuid4().hex}", "owner": "publish"}  # no model can have this name
+    say(target, "take_lease", run_id=0, host=socket.gethostname(), pid=os.getpid(), **mark)
+    try:
+        return bool(look(source, "lease", model_name=mark["model_name"]))
+    finally:
+        say(target, "release", **mark)
+
+
+def _not_itself(place: str) -> BadArgument:
+    return BadArgument(name="target", allowed="another database than the one that is published", value=place)
+
+
+# --- into a file ---------------------------------------------------------------------------------
+
+
+def _is_file(target: Any) -> bool:
+    """Whether a target is the name of a DuckDB file."""
+    if isinstance(target, str):
+        return "://" not in target and not engines.is_address(target)
+    return isinstance(target, os.PathLike)
+
+
+@contextmanager
+def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Engine]:
+    """A database that takes the place of a file when the block ends well, and is gone when it does not.
+
+    It has the file's own name, in a folder beside it: DuckDB calls a database by that name.
+    """
+    path = _path(source, target)
+    try:
+        with (
+            _alone(path.parent),
+            TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
+            _copied(path, Path(folder) / path.name) as beside,
+        ):
+            with closing(engines.connect(str(beside))) as there:
+                there.place = str(path)  # what messages shall call it
+                _install(there)
+                yield there
+                there.run(statements("publish.sql")["checkpoint"])
+            _settle(beside, path)
+    except OSError as error:
+        raise CannotOpen(path=str(path), reason=error.strerror or str(error)) from error
+
+
+def _path(source: Engine, target: str | os.PathLike[str]) -> Path:
+    """Where the file is, links followed. Raises BadArgument for memory, and for the source's own file."""
+    if target in ("", ":memory:"):
+        raise BadArgument(name="target", allowed="a file, a server or an open connection", value=repr(target))
+    path = Path(target).expanduser().resolve()
+    homes = source.ask(statements("publish.sql")["file"]).to_pylist() if source.embedded else []
+    if any(home["path"] and Path(home["path"]).resolve() == path for home in homes):
+        raise _not_itself(str(path))
+    return path
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One publisher in a folder at a time: of two that begin with the same file, one would lose the other's models."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # ends with the process, however that ends
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _copied(path: Path, beside: Path) -> Iterator[Path]:
+    """The file's copy, if there is a file; nobody can write to the file while the block runs.
+
+    Raises DatabaseBusy when somebody does, and CannotOpen when somebody did who never finished.
+    """
+    if not path.exists():
+        yield beside
+        return
+    # DuckDB's lock on a file ends when its process closes any handle of that file: this one is closed last.
+    with path.open("rb") as old, closing(engines.connect(str(path), read_only=True)):
+        if Path(f"{path}.wal").exists():
+            raise CannotOpen(path=str(path), reason="its .wal holds changes not yet in it; open it once for writing")
+        with beside.open("wb") as new:
+            shutil.copyfileobj(old, new)
+        shutil.copymode(path, beside)
+        yield beside
+
+
+def _settle(beside: Path, path: Path) -> None:
+    """Give a finished file its name, so that it has it after a power cut too."""
+    _sync(beside)
+    beside.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,76 @@
+-- Four roles that cannot log in; grant them to those who can. embsql_owner has the tables and functions,
+-- embsql_trainer writes runs (and may do all that a reader may), embsql_admin also decides what is live and what goes,
+-- embsql_reader asks. Running this again changes nothing.
+
+DO $embsql$
+DECLARE
+    role text;
+BEGIN
+    FOREACH role IN ARRAY ARRAY['embsql_owner', 'embsql_admin', 'embsql_trainer', 'embsql_reader'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role);
+        END IF;
+    END LOOP;
+END
+$embsql$;
+
+GRANT embsql_reader TO embsql_trainer;
+GRANT embsql_trainer TO embsql_admin;
+
+-- Who has what. The owner of a partitioned table is who may attach a partition to it: the trainer.
+DO $embsql$
+DECLARE
+    thing record;
+BEGIN
+    FOR thing IN
+        SELECT format('%s embsql.%I', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.relname) AS name,
+            CASE c.relkind WHEN 'p' THEN 'embsql_trainer' ELSE 'embsql_owner' END AS owner
+        FROM pg_class AS c
+        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p', 'S')
+            AND NOT EXISTS (
+                SELECT FROM pg_depend AS d -- an identity's sequence goes with its table
+                WHERE c.relkind = 'S' AND d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i'
+            )
+        UNION ALL
+        SELECT format('FUNCTION %s', f.oid::regprocedure), 'embsql_owner'
+        FROM pg_proc AS f
+        WHERE f.pronamespace = 'embsql'::regnamespace
+        UNION ALL
+        SELECT format('TABLE embsql_runs.%I', c.relname), 'embsql_trainer'
+        FROM pg_class AS c
+        WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r'
+        UNION ALL
+        SELECT 'SCHEMA embsql', 'embsql_owner'
+        UNION ALL
+        SELECT 'SCHEMA embsql_runs', 'embsql_trainer'
+    LOOP
+        EXECUTE format('ALTER %s OWNER TO %I', thing.name, thing.owner);
+    END LOOP;
+END
+$embsql$;
+
+REVOKE ALL ON SCHEMA embsql, embsql_runs FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA embsql FROM PUBLIC;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA embsql FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA embsql TO embsql_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_reader;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA embsql TO embsql_reader;
+
+-- What a reader may not: see who trains, what was asked for and by whom; write; command.
+REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs FROM embsql_reader;
+REVOKE ALL ON FUNCTION
+    embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.build_indexes, embsql.build_index,
+    embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,
+    embsql.forget
+FROM embsql_reader;
+
+GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
+REVOKE INSERT, UPDATE, DELETE ON embsql.migrations, embsql.surface FROM embsql_trainer;
+GRANT USAGE ON ALL SEQUENCES IN SCHEMA embsql TO embsql_trainer;
+GRANT EXECUTE ON FUNCTION
+    embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.build_indexes, embsql.build_index,
+    embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate
+TO embsql_trainer;
+
+GRANT EXECUTE ON FUNCTION embsql.promote, embsql.rollback, embsql.drop_run, embsql.forget TO embsql_admin;

@@ -1,0 +1,400 @@
+"""The queue: what SQL asks for is done once, by whichever worker lives, and nothing half done is published."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import conninfo
+
+import embsql
+from embsql import worker
+from embsql.errors import NoWorker
+
+EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM generate_series(0, 4999) AS t (i)"
+WORK = """
+import sys
+from embsql import jobs, worker
+jobs.BEAT = 0.1
+worker.run(sys.argv[1], once=sys.argv[2] == "once", say=lambda line: print(line, flush=True))
+"""
+QUICK, ENDLESS = {"dim": 4, "epochs": 2}, {"dim": 4, "epochs": 10**6}
+
+
+class Queue:
+    """An analyst's connection, and what is asked through it."""
+
+    def __init__(self, address: str) -> None:
+        self.connection = psycopg.connect(address, autocommit=True)
+
+    def ask(self, sql: str, *values: Any) -> Any:
+        """The first value of the first row, None when there is none."""
+        row = self.connection.execute(sql, values or None).fetchone()
+        return row[0] if row else None
+
+    def train(self, model: str = "m", source: str = EVENTS, **options: Any) -> int:
+        return self.ask("SELECT embsql.train(%s, %s, options => %s)", model, source, json.dumps(QUICK | options))
+
+    def job(self, job_id: int) -> dict[str, Any]:
+        cursor = self.connection.execute("SELECT * FROM embsql.jobs WHERE job_id = %s", [job_id])
+        return dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
+
+    def status(self, job_id: int) -> str:
+        return self.job(job_id)["status"]
+
+    def wait(self, job_id: int, status: str) -> dict[str, Any]:
+        """The job once it has come to a status; what ended otherwise never will."""
+        wait(lambda: self.status(job_id) in {status, "done", "failed", "cancelled"})
+        row = self.job(job_id)
+        assert row["status"] == status, row
+        return row
+
+    def live(self) -> int | None:
+        return self.ask("SELECT live_run FROM embsql.models() WHERE model_name = 'm'")
+
+    def trains(self, model: str = "m") -> bool:
+        """Whether a training has written something to its log; none will that failed."""
+        failed = self.ask("SELECT job FROM embsql.jobs AS job WHERE job.status = 'failed'")
+        assert not failed, failed
+        return self.ask(
+            "SELECT count(*) > 0 FROM embsql.training_log AS l JOIN embsql.runs AS r USING (run_id) "
+            "WHERE r.model_name = %s AND r.status = 'training'", model
+        )  # fmt: skip
+
+
+def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds  # a guard against hanging, not a measurement
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def queue(pg) -> Iterator[Queue]:
+    made = Queue(pg)
+    yield made
+    made.connection.close()
+
+
+@pytest.fixture
+def start(pg) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Starts workers; `start("once")` ends when nothing is due."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(how: str = "on", address: str = pg) -> subprocess.Popen[str]:
+        words = [sys.executable, "-c", WORK, address, how]
+        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        return started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+        if not process.stdout.closed:
+            sys.stdout.write(process.stdout.read())  # shown for a test that failed
+            process.stdout.close()
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """What a worker said until it ended, which it did in order."""
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    return said
+
+
+def told_to_stop(process: subprocess.Popen[str]) -> str:
+    process.send_signal(signal.SIGTERM)
+    return finish(process)
+
+
+def dead(queue: Queue, job_id: int) -> None:
+    """As if the job's worker had given no sign of life for a minute."""
+    late = "heartbeat_at = heartbeat_at - INTERVAL '61 s'"
+    queue.connection.execute(f"UPDATE embsql.jobs SET {late} WHERE job_id = %s", [job_id])
+    queue.connection.execute(f"UPDATE embsql.leases SET {late}, expires_at = expires_at - INTERVAL '61 s'")
+
+
+# --- what is asked is done -----------------------------------------------------------------------
+
+
+def test_every_command(queue, start) -> None:
+    start()
+    first = queue.wait(queue.train(evaluate=True, gate=False), "done")
+    assert first["answer"] == ["1", "live", None]
+    assert first["requested_by"] == queue.ask("SELECT session_user::text")
+    assert first["finished_at"] >= first["started_at"] >= first["enqueued_at"]
+    assert queue.wait(queue.train(seed=2), "done")["answer"] == ["2", "live", None]
+    assert queue.wait(queue.ask("SELECT embsql.rollback('m')"), "done")["answer"] == ["1"]
+    assert queue.wait(queue.ask("SELECT embsql.promote('m@2')"), "done")["answer"] == ["2"]
+    figures = queue.wait(queue.ask("SELECT embsql.evaluate('m')"), "done")["answer"]
+    assert "ndcg@10" in json.loads(figures[0])
+    assert queue.wait(queue.ask("SELECT embsql.drop_run('m@1')"), "done")["answer"] == ["dropped"]
+    assert queue.live() == 2
+
+
+def test_the_log_is_readable_while_it_trains(queue, start) -> None:
+    job = queue.train(**ENDLESS)
+    process = start()
+    wait(queue.trains)
+    assert queue.ask("SELECT count(*) FROM embsql.training_log('m')") > 0
+    assert queue.job(job)["heartbeat_at"]
+    told_to_stop(process)
+
+
+def test_functions_explain_themselves(queue) -> None:
+    for name in ("train", "evaluate", "promote", "rollback", "drop_run", "forget", "cancel"):
+        assert queue.ask("SELECT obj_description(f.oid) FROM pg_proc AS f WHERE f.oid = %s::regproc", f"embsql.{name}")
+
+
+def test_once_does_what_is_there(queue, start) -> None:
+    job = queue.train()
+    said = finish(start("once"))
+    assert f"job {job} (train m) is done" in said
+    assert queue.status(job) == "done"
+
+
+def test_duplicates_merge_while_they_wait(queue, start) -> None:
+    first = queue.train()
+    assert queue.train() == first
+    other = queue.train(seed=2)
+    assert other != first
+    finish(start("once"))
+    again = queue.train()
+    assert again not in (first, other)
+    assert queue.ask("SELECT count(*) FROM embsql.jobs") == 3
+
+
+def test_one_training_of_a_model_at_a_time(queue, start) -> None:
+    first = queue.train(**ENDLESS)
+    one, two = start(), start()
+    wait(queue.trains)
+    second, elsewhere = queue.train(seed=2), queue.train("other")
+    queue.wait(elsewhere, "done")
+    assert (queue.status(first), queue.status(second)) == ("running", "queued")
+    told_to_stop(one)
+    told_to_stop(two)
+
+
+def test_two_workers_do_nothing_twice(queue, start) -> None:
+    queue.train()
+    finish(start("once"))
+    for number in range(1, 21):
+        queue.ask("SELECT embsql.forget(%s)", f"{number}")
+    for process in (start("once"), start("once")):
+        finish(process)
+    done = "status = 'done' AND attempts = 1 AND CAST(answer[1] AS integer) > 1"  # a second time nothing would be left
+    assert queue.ask(f"SELECT count(*) FROM embsql.jobs WHERE command = 'forget' AND {done}") == 20
+    assert queue.ask("SELECT count(*) FROM embsql.events WHERE event = 'forget'") == 20
+
+
+def test_who_is_forgotten_leaves_no_trace(queue, start) -> None:
+    queue.train(source=f"SELECT 'ada-' || user_id || '-ada' AS user_id, item_id FROM ({EVENTS}) AS e")
+    finish(start("once"))
+    job = queue.ask("SELECT embsql.forget('ada-7-ada')")
+    said = finish(start("once"))
+    assert int(queue.job(job)["answer"][0]) > 1
+    for table in ("jobs", "events", "validations", "user_embeddings", "interactions"):
+        assert not queue.ask(f"SELECT count(*) FROM embsql.{table} AS t WHERE CAST(t AS text) LIKE '%ada-7-ada%'")
+    assert (queue.job(job)["words"], queue.job(job)["fingerprint"]) == ([], None)  # a hash could be tried out
+    assert "ada" not in said
+
+
+# --- what cannot be done -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ("train('Shop', 'SELECT 1')", "'Shop' is not a model name"),
+        ("train(NULL, 'SELECT 1')", "NULL is not a model name"),
+        ("train('m', 'SELECT 1', options => 'dim=4')", "JSON object"),
+        ("train('m', 'SELECT 1', options => '[4]')", "JSON object"),
+        ("train('m', 'SELECT 1', options => NULL)", "JSON object"),
+        ("evaluate('m', '4')", "JSON object"),
+        ("train('m', NULL)", "words"),
+        ("cancel('m')", 'model "m" is not being trained'),
+    ],
+)
+def test_mistakes_that_sql_sees(queue, call: str, says: str) -> None:
+    with pytest.raises(psycopg.Error, match=says):
+        queue.ask(f"SELECT embsql.{call}")
+
+
+def test_a_mistake_fails_once_and_the_worker_lives(queue, start) -> None:
+    process = start()
+    wrong = {
+        queue.train(dims=4): 'als has no option "dims". Did you mean "dim"?',
+        queue.train(source="SELECT user_id FROM nowhere"): "nowhere",
+        queue.ask("SELECT embsql.train('m', 'SELECT 1', 'asl')"): 'no algorithm named "asl"',
+        queue.ask("SELECT embsql.promote('moon')"): 'no model named "moon"',
+    }
+    for job, message in wrong.items():
+        row = queue.wait(job, "failed")
+        assert message in row["error"]
+        assert row["attempts"] == 1
+    queue.wait(queue.train(), "done")
+    told_to_stop(process)
+
+
+def test_no_password_is_shown(pg, queue, start) -> None:
+    address = conninfo.make_conninfo(pg, password="s3cret")  # noqa: S106 - nobody's: the server trusts us
+    queue.train()
+    queue.train("bad", source="SELECT user_id FROM nowhere")
+    assert "s3cret" not in finish(start("once", address))
+    for table in ("jobs", "leases", "runs", "events"):
+        assert not queue.ask(f"SELECT count(*) FROM embsql.{table} AS t WHERE t::text LIKE '%s3cret%'")
+
+
+def test_duckdb_needs_no_worker(tmp_path) -> None:
+    with pytest.raises(NoWorker, match="not a PostgreSQL database"):
+        worker.run(str(tmp_path / "a.duckdb"), say=print)
+
+
+# --- stopping ------------------------------------------------------------------------------------
+
+
+def test_cancel_what_waits_and_what_runs(queue, start) -> None:
+    waiting = queue.train()
+    assert queue.ask("SELECT embsql.cancel('m')") == "cancelled"
+    assert queue.status(waiting) == "cancelled"
+    process = start()
+    running = queue.train(**ENDLESS)
+    wait(queue.trains)
+    waiting = queue.train(seed=2)
+    assert queue.ask("SELECT embsql.cancel('m')") == "asked to stop"
+    assert "was cancelled" in queue.wait(running, "cancelled")["error"]
+    assert queue.status(waiting) == "cancelled"
+    queue.wait(queue.train(), "done")
+    told_to_stop(process)
+
+
+def test_cancel_what_has_only_just_begun(queue, start) -> None:
+    start()
+    running = queue.train(**ENDLESS)
+    queue.wait(running, "running")
+    assert queue.ask("SELECT embsql.cancel('m')") == "asked to stop"
+    queue.wait(running, "cancelled")
+
+
+def test_an_idle_worker_stops(start) -> None:
+    process = start()
+    assert process.stdout.readline().startswith("waiting for jobs")
+    assert told_to_stop(process) == "stopped\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_worker_hands_its_job_back(queue, start, number: signal.Signals) -> None:
+    first = queue.train()
+    finish(start("once"))
+    job = queue.train(seed=2, epochs=4000)
+    process = start()
+    wait(queue.trains)
+    process.send_signal(number)
+    assert "handed the job back" in finish(process)
+    row = queue.job(job)
+    assert (row["status"], row["attempts"]) == ("queued", 0)
+    assert queue.ask("SELECT count(*) FROM embsql.leases") == 0
+    assert queue.live() == int(queue.job(first)["answer"][0])
+    finish(start("once"))
+    assert queue.job(job)["attempts"] == 1
+    assert queue.live() == int(queue.job(job)["answer"][0])
+
+
+def test_a_long_select_is_no_death(queue, start) -> None:
+    """While a statement runs the signs of life go on, and a worker told to stop does not wait for it."""
+    slow = f"SELECT * FROM ({EVENTS}) AS e CROSS JOIN LATERAL (SELECT pg_sleep(600 + e.item_id)) AS z"
+    job = queue.train(source=slow)
+    process = start()
+    wait(lambda: queue.ask("SELECT count(*) > 0 FROM embsql.leases"))
+    for beat in ("SELECT heartbeat_at FROM embsql.jobs", "SELECT expires_at FROM embsql.leases"):
+        before = queue.ask(beat)
+        wait(lambda beat=beat, before=before: queue.ask(beat) > before)
+    told_to_stop(process)
+    assert queue.status(job) == "queued"
+    assert queue.ask("SELECT count(*) FROM embsql.leases") == 0
+
+
+def test_a_lost_connection_is_no_end(queue, start) -> None:
+    lose = (
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    start()
+    queue.wait(queue.train(), "done")
+    queue.ask(lose)
+    job = queue.train(seed=2, epochs=4000)
+    wait(queue.trains)
+    queue.ask(lose)
+    row = queue.wait(job, "queued")
+    assert row["attempts"] == 1
+    assert row["start_after"] > row["started_at"]
+    assert "was lost" in row["error"]
+    assert queue.wait(job, "done")["attempts"] == 2
+
+
+def test_a_killed_worker_is_replaced(queue, start) -> None:
+    job = queue.train(epochs=4000)
+    process = start()
+    wait(queue.trains)
+    process.kill()
+    process.communicate()
+    assert "begins" not in finish(start("once"))  # it may still be alive
+    dead(queue, job)
+    finish(start("once"))
+    row = queue.job(job)
+    assert (row["status"], row["attempts"], row["answer"][1]) == ("done", 2, "live")
+    assert queue.ask("SELECT string_agg(status, ' ' ORDER BY run_id) FROM embsql.runs") == "failed ready"
+
+
+def test_a_job_that_kills_its_workers_is_given_up(queue, start) -> None:
+    job = queue.train()
+    queue.connection.execute(
+        "UPDATE embsql.jobs SET status = 'running', worker = 'gone', attempts = 5, heartbeat_at = embsql.utc_now()"
+    )
+    dead(queue, job)
+    finish(start("once"))
+    assert "given up" in queue.job(job)["error"]
+    assert queue.status(job) == "failed"
+
+
+def test_a_worker_that_slept_publishes_nothing(queue, start) -> None:
+    job = queue.train(epochs=4000)
+    sleeper = start()
+    wait(queue.trains)
+    sleeper.send_signal(signal.SIGSTOP)
+    dead(queue, job)
+    finish(start("once"))
+    after = queue.job(job)
+    live = queue.live()
+    assert (after["status"], int(after["answer"][0])) == ("done", live)
+    os.kill(sleeper.pid, signal.SIGCONT)
+    while "no longer this worker's" not in sleeper.stdout.readline():
+        assert sleeper.poll() is None
+    assert queue.job(job) == after
+    assert queue.live() == live
+    assert queue.ask("SELECT count(DISTINCT run_id) FROM embsql.item_embeddings") == 1
+    told_to_stop(sleeper)
+
+
+def test_a_model_that_trains_elsewhere_is_waited_for(pg, queue, start) -> None:
+    job = queue.train()
+    with embsql.connect(pg) as database:
+        database.engine.run(
+            "INSERT INTO embsql.leases VALUES ('m', 'a person', 1, 'a laptop', 1, FALSE, embsql.utc_now(), "
+            "embsql.utc_now() + INTERVAL '60 seconds')"
+        )
+    finish(start("once"))
+    row = queue.job(job)
+    assert (row["status"], row["attempts"]) == ("queued", 0)
+    assert "is being trained by process 1 on a laptop" in row["error"]
+    queue.connection.execute("DELETE FROM embsql.leases")
+    start()
+    queue.wait(job, "done")
