@@ -22,7 +22,9 @@ from embsql.table import draw
 
 DOCS = Path(__file__).parent
 README, INDEX = DOCS.parent / "README.md", DOCS / "README.md"
-CHAPTERS = {"recommend": "Recommend", "search": "Search", "models": "Models and runs"}  # in the order a reader needs
+CHAPTERS = {"recommend": "Recommend", "search": "Search", "models": "Models and runs",
+            "audience": "Audiences and drift", "cohorts": "Cohorts", "clusters": "Clusters", "maps": "Maps",
+            "diagnostics": "Diagnostics", "features": "Features"}  # fmt: skip # in the order a reader needs
 GENERATED = "<!-- Written by docs/build.py; change the code it comes from, then: make docs -->"
 
 
@@ -54,9 +56,10 @@ def sql_page(database: embsql.Database) -> str:
 
 {GENERATED}
 
-Every question works on every client that reads the database file, without Python.
+Every question works on every client that reads the database, DuckDB or PostgreSQL, without Python, as the same text.
 `model` is a model's name for its live run, `'shop'`, or names a run, `'shop@1'`; an unknown one raises and suggests.
 Ids are text. Ranks start at 1, a higher score is nearer, ties are broken by id. Arguments can be named: `k => 5`.
+`k` beyond what there is gives all there is; 0, less or NULL gives no rows. A vector must be as long as the run's.
 
 The answers below are from the [generated shop](../examples/shop/README.md): run 1 was trained with `dim => 8`, run 2,
 which is live, with the defaults.
@@ -64,7 +67,8 @@ which is live, with the defaults.
 {questions}
 ## Commands
 
-The only calls that write. They need the Python process that opened the database with embsql.
+The only calls that write. In DuckDB they need the Python process that opened the database with embsql. In PostgreSQL
+they are functions, `SELECT embsql.train(...)`, that leave a [job for a worker](guides/postgres.md) and give its number.
 
 {table(("call", "columns", "what it does"), commands())}
 """
@@ -163,6 +167,9 @@ def train_shop(database: embsql.Database) -> None:
     open_shop(database)
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, dim=8, **SHOP)
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, **SHOP)
+    database.cluster("shop", labels="SELECT item_id AS entity_id, aisle AS label FROM shop_items")
+    database.project("shop")
+    database.engine.run(surface.text("demo/cohorts.sql"))
 
 
 def chapters() -> list[str]:

@@ -184,6 +184,47 @@ def rollback(ctx: click.Context, model: str) -> None:
         click.echo(f"run {database.rollback(model)} is live")
 
 
+@main.command("cluster")
+@click.argument("model")
+@click.option("--entity", type=click.Choice(["item", "user"]), default="item", show_default=True)
+@click.option("--k", type=int, help="How many groups.  [default: the number with the best silhouette]")
+@click.option("--clustering", default="default", show_default=True, help="Its name; a run may have several.")
+@click.option("--labels", help="A SELECT of entity_id and label: what a group has most of names it.")
+@click.option("--raw", is_flag=True, help="Group vectors as they are, not only their directions.")
+@click.option("--seed", default=42, show_default=True)
+@click.option("--threads", type=int, help="Threads to use.  [default: every core]")
+@click.pass_context
+def cluster_(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Group the items or users of MODEL; SELECT * FROM embsql.clusters('MODEL') shows the groups."""
+    with _open(ctx) as database:
+        _show(ctx, [dataclasses.asdict(database.cluster(model, **given))])
+
+
+@main.command("project")
+@click.argument("model")
+@click.option("--entity", type=click.Choice(["item", "user"]), default="item", show_default=True)
+@click.option("--method", type=click.Choice(["pca", "umap", "tsne"]), default="pca", show_default=True)
+@click.option("--seed", default=42, show_default=True)
+@click.pass_context
+def project_(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Draw a map of the items or users of MODEL; SELECT * FROM embsql.map('MODEL') gives the points."""
+    with _open(ctx) as database:
+        _show(ctx, [dataclasses.asdict(database.project(model, **given))])
+
+
+@main.command("materialise")
+@click.argument("model")
+@click.option("--k", default=10, show_default=True, help="Rows for each user and item.")
+@click.option("--users/--no-users", default=True, help="Whether to write embsql.top_items.")
+@click.option("--items/--no-items", default=True, help="Whether to write embsql.neighbors.")
+@click.option("--threads", type=int, help="Threads to use.  [default: every core]")
+@click.pass_context
+def materialise_(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Write the best items of every user of MODEL, and the nearest of every item, into tables for joins."""
+    with _open(ctx) as database:
+        _show(ctx, [dataclasses.asdict(database.materialise(model, **given))])
+
+
 @main.command("drop-run")
 @click.argument("model")
 @click.pass_context

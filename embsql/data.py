@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -90,6 +91,19 @@ def starts(codes: Int32, n: int) -> Int64:
 
 
 @dataclass(frozen=True, slots=True)
+class FoldIn:
+    """How a user's vector follows from a history, for SQL to repeat: see embsql.history in sql/prelude.
+
+    least_squares solves the user's row of the objective whose numbers are given; projection sums weight times
+    item vector; mean divides that by the sum of weights.
+    """
+
+    kind: Literal["least_squares", "projection", "mean"] = "mean"
+    settings: Mapping[str, float] = field(default_factory=dict)
+    item_scale: Float32 | None = None  # (n_items,) what the weight of an item is multiplied by first
+
+
+@dataclass(frozen=True, slots=True)
 class Embeddings:
     """What training gives: one vector per user and per item, rows in the order of the vocabularies."""
 
@@ -98,6 +112,7 @@ class Embeddings:
     similarity: Similarity = "dot"  # how a user vector and an item vector make a score
     item_bias: Float32 | None = None  # (n_items,) added to every score of the item
     user_bias: Float32 | None = None  # (n_users,)
+    fold_in: FoldIn = field(default_factory=FoldIn)
 
     @property
     def dim(self) -> int:

@@ -14,6 +14,8 @@ from embsql.errors import DatabaseBusy, ModelExists
 from embsql.model import Columns, Run, usable_cores
 
 if TYPE_CHECKING:
+    from embsql.derive import Clustered, Projected
+    from embsql.materialise import Materialised
     from embsql.publish import Published
 
 
@@ -117,6 +119,51 @@ class Database:
         from embsql import train as training
 
         return training.evaluate(self.engine, model, k=_several(k), split=split)
+
+    def cluster(
+        self,
+        model: str,
+        *,
+        entity: str = "item",
+        k: int | None = None,
+        clustering: str = "default",
+        labels: str | None = None,
+        raw: bool = False,
+        seed: int = 42,
+        threads: int | None = None,
+    ) -> Clustered:
+        """Group a run's items, or users, in place of an earlier clustering of that name.
+
+        Without `k` the number of groups is the one with the best silhouette. `labels` is a SELECT of entity_id and
+        label, and names a group after the category most over-represented in it; without, it goes by its most popular
+        members. Directions are grouped, so that length does not count, unless `raw`.
+        """
+        from embsql.derive import cluster
+
+        return cluster(
+            self.engine, model, entity=entity, k=k, clustering=clustering, labels=labels, raw=raw, seed=seed,
+            threads=threads,
+        )  # fmt: skip
+
+    def project(self, model: str, *, entity: str = "item", method: str = "pca", seed: int = 42) -> Projected:
+        """Draw a run's items, or users, as points in the plane, lying as on the model's map before.
+
+        `method` is pca, or with the extra `maps` umap or tsne.
+        """
+        from embsql.derive import project
+
+        return project(self.engine, model, entity=entity, method=method, seed=seed)
+
+    def materialise(
+        self, model: str, *, k: int = 10, users: bool = True, items: bool = True, threads: int | None = None
+    ) -> Materialised:
+        """Write top-k tables for joins, in place of earlier ones, with the scores of recommend and similar_items.
+
+        embsql.top_items has the `k` best items of all `users`, without those seen, embsql.neighbors those near `items`.
+        """
+        from embsql.materialise import materialise
+
+        return materialise(self.engine, model, k=k, users=users, items=items, threads=threads)
 
     def promote(self, model: str) -> int:
         """Make 'shop@7' live; readers change over at one instant."""

@@ -32,8 +32,9 @@ from embsql.jobs import retry
 from embsql.registry import look, say
 from embsql.surface import statements
 
-SMALL = ("runs", "training_log", "metrics", "validations")
+SMALL = ("runs", "training_log", "metrics", "validations", "solvers", "gram", "item_scales")
 LARGE = {"item_embeddings": ("item_id",), "user_embeddings": ("user_id",), "interactions": ("user_id", "item_id")}
+MADE = ("clusters", "cluster_members", "maps", "top_items", "neighbors")  # of a run, at any time after it
 PAGE = 100_000  # rows of a server's answer at once: each becomes Python objects on its way
 ALL = 10**15
 
@@ -96,6 +97,7 @@ def _deliver(source: Engine, target: Engine, record: Mapping[str, Any]) -> Publi
     if copied:
         _verify(target, name, run_id, wanted)
         registry.event(target, name, run_id, "publish", f"from {source.place}")
+    retry(target, lambda: _bring(source, target, run_id))
     retry(target, lambda: say(target, "know_model", model_name=name))
     registry.promote(target, f"{name}@{run_id}")
     registry.collect(target, name)
@@ -112,9 +114,19 @@ def _arrive(source: Engine, target: Engine, name: str, run_id: int, wanted: Cont
         for table in SMALL:
             target.write(table, _columns(source.ask(statements("publish.sql")[table], run_id=run_id)))
         for table in LARGE:
-            target.write(table, _columns(pa.concat_tables(_pages(source, table, run_id))))
+            target.write(table, _columns(pa.concat_tables(pages(source, table, run_id))))
         target.index(run_id)  # in the same transaction: a run that is there has its indexes
     return True
+
+
+def _bring(source: Engine, target: Engine, run_id: int) -> None:
+    """Copy what has been made of a run, also since it was copied, in place of the same there."""
+    with target.transaction():
+        for table in MADE:
+            rows = source.ask(statements("publish.sql")[table], run_id=run_id)
+            if rows.num_rows:
+                say(target, f"drop_{table}", run_id=run_id)
+                target.write(table, _columns(rows))
 
 
 def _columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
@@ -138,13 +150,13 @@ def content(engine: Engine, run_id: int) -> Content:
     """What a run's vectors and interactions are, the same for the same run on every engine."""
     digest, rows = Digest(), 0
     for table in LARGE:
-        for page in _pages(engine, table, run_id):
+        for page in pages(engine, table, run_id):
             digest.add(table, page)
             rows += page.num_rows
     return Content(rows, digest.hexdigest())
 
 
-def _pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
+def pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
     """A run's rows of a large table in order of id; at least one page, which may have no rows."""
     page, after = ALL if engine.embedded else PAGE, dict.fromkeys(LARGE[table], "")  # no id is ''
     while True:

@@ -23,7 +23,12 @@ from embsql.errors import (
 from embsql.jobs import retry
 
 KEEP = 5  # earlier live runs kept for rollback, and finished runs kept that were never live
-RUN_TABLES = ("item_embeddings", "user_embeddings", "interactions", "training_log", "metrics", "validations", "run")
+RUN_TABLES = (
+    "clusters", "cluster_members", "maps", "top_items", "neighbors",
+    "item_embeddings", "user_embeddings", "interactions", "training_log", "metrics", "validations",
+    "solvers", "gram", "item_scales", "run",
+)  # fmt: skip
+PERSONAL = ("embeddings", "interactions", "clusters", "maps", "top_items", "neighbors", "cohorts")  # of one user
 
 
 def say(engine: Engine, name: str, **values: Any) -> int:
@@ -228,9 +233,7 @@ def forget(engine: Engine, user_id: str) -> int:
 
     def remove() -> int:
         with engine.transaction():
-            return say(engine, "forget_user_embeddings", user_id=user_id) + say(
-                engine, "forget_user_interactions", user_id=user_id
-            )
+            return sum(say(engine, f"forget_user_{part}", user_id=user_id) for part in PERSONAL)
 
     rows = retry(engine, remove)
     event(engine, "", None, "forget", f"{rows} rows")  # the id itself would be a trace of the person

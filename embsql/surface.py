@@ -24,9 +24,9 @@ from embsql.errors import BadSurface
 
 TYPES = {  # word in a header -> DuckDB's type
     "text": "VARCHAR", "text[]": "VARCHAR[]", "int": "INTEGER", "bigint": "BIGINT", "double": "DOUBLE",
-    "boolean": "BOOLEAN", "timestamp": "TIMESTAMP", "vector": "FLOAT[]",
+    "double[]": "DOUBLE[]", "boolean": "BOOLEAN", "timestamp": "TIMESTAMP", "vector": "FLOAT[]",
 }  # fmt: skip
-POSTGRES_TYPES = {**{word: word for word in TYPES}, "double": "double precision"}
+POSTGRES_TYPES = {**{word: word for word in TYPES}, "double": "double precision", "double[]": "double precision[]"}
 
 
 @cache
@@ -284,7 +284,24 @@ FUNCTIONS = {
     "exists",
     "if",
     "greatest",
+    "array_agg",
+    "explode",  # unnest
+    "least",
+    "avg",
+    "min",
+    "max",
+    "corr",
+    "ln",
+    "exp",
+    "power",
+    "pow",
+    "md5",
+    "dense_rank",
+    "percentile_cont",
+    "within_group",
     "nullif",
+    "collate",
+    "array",
 }
 
 
@@ -327,6 +344,9 @@ def _functions(tree: Any) -> set[str]:
     """Names of the functions called, those of the embsql schema left out (the prelude has them)."""
     from sqlglot import exp
 
-    calls = [node for node in tree.find_all(exp.Func) if not isinstance(node.parent, exp.Dot)]
+    calls = [
+        node for node in tree.find_all(exp.Func)
+        if not isinstance(node.parent, exp.Dot) and not (isinstance(node.parent, exp.Table) and node.parent.db)
+    ]  # fmt: skip
     names = {node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower() for node in calls}
     return names - {"and", "or", "group_concat"}

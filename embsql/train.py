@@ -215,6 +215,8 @@ def _write(
         engine.write("user_embeddings", users)
         engine.write("item_embeddings", items)
         engine.write("interactions", _pairs(run, data))
+        for table, columns in _folding(run, data, embeddings):
+            engine.write(table, columns)
         if figures:
             engine.write("metrics", _metrics(run, named(data, plan.split), figures))
         finished = say(
@@ -248,6 +250,20 @@ def _pairs(run: Run, data: Interactions) -> dict[str, Any]:
         "weight": data.weight,
         "last_time": pa.nulls(len(data), pa.int64()) if data.time is None else data.time,
     }
+
+
+def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(table, columns) of what folding in needs."""
+    how = embeddings.fold_in
+    yield "solvers", {"run_id": [run.run_id], "kind": [how.kind], "settings": [json.dumps(dict(how.settings))]}
+    if how.kind == "least_squares":
+        items = embeddings.items.astype(np.float64)  # (n_items, dim)
+        position = np.arange(1, embeddings.dim + 1, dtype=np.int32)  # (dim,)
+        gram = (items.T @ items).astype(np.float32)  # (dim, dim)
+        yield "gram", {"run_id": np.full(embeddings.dim, run.run_id, np.int64), "position": position, "entries": gram}
+    if how.item_scale is not None:
+        run_id = np.full(data.n_items, run.run_id, np.int64)
+        yield "item_scales", {"run_id": run_id, "item_id": data.items, "scale": how.item_scale}
 
 
 # --- evaluating ----------------------------------------------------------------------------------

@@ -25,6 +25,25 @@ def evaluate(database: Any, model: str, options: str) -> list[Any]:
     return [json.dumps(database.evaluate(model, **_options(options)))]
 
 
+def cluster(database: Any, model: str, entity: str, k: str, clustering: str, labels: str, options: str) -> list[Any]:
+    """Group items or users; k by silhouette unless given, labels a SELECT of entity_id and label."""
+    wanted = {"entity": entity, "k": int(k) if k else None, "clustering": clustering, "labels": labels or None}
+    done = database.cluster(model, **wanted | _options(options))
+    return [done.run_id, done.clusters, done.members, done.silhouette]
+
+
+def project(database: Any, model: str, entity: str, method: str, options: str) -> list[Any]:
+    """Draw a map of items or users; method is pca, umap or tsne."""
+    done = database.project(model, **{"entity": entity, "method": method} | _options(options))
+    return [done.run_id, done.points, done.aligned_to]
+
+
+def materialise(database: Any, model: str, k: str, users: str, items: str) -> list[Any]:
+    """Write the k best items of every user, and the k nearest of every item, into tables for joins."""
+    done = database.materialise(model, k=int(k), users=users == "true", items=items == "true")
+    return [done.run_id, done.top_items, done.neighbors]
+
+
 def cancel(database: Any, model: str) -> list[Any]:
     """Ask the trainer of a model to stop."""
     database.cancel(model)
@@ -53,7 +72,8 @@ def forget(database: Any, user_id: str) -> list[Any]:
 
 
 COMMANDS: dict[str, Callable[..., list[Any]]] = {
-    function.__name__: function for function in (train, evaluate, cancel, promote, rollback, drop_run, forget)
+    function.__name__: function
+    for function in (train, evaluate, cluster, project, materialise, cancel, promote, rollback, drop_run, forget)
 }
 
 

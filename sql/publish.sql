@@ -14,6 +14,38 @@ ORDER BY figure.split, figure.segment, figure.metric, figure.k
 -- validations: what a run found in its source
 SELECT finding.* FROM embsql.validations AS finding WHERE finding.run_id = $run_id ORDER BY finding.check_name
 
+-- solvers: how a run folds in
+SELECT solver.* FROM embsql.solvers AS solver WHERE solver.run_id = $run_id
+
+-- gram: the products of its items' dimensions
+SELECT line.run_id, line.position, line.entries FROM embsql.gram AS line WHERE line.run_id = $run_id ORDER BY line.position
+
+-- item_scales: what its weights are multiplied by
+SELECT part.run_id, part.item_id, part.scale FROM embsql.item_scales AS part
+WHERE part.run_id = $run_id
+ORDER BY part.item_id
+
+-- clusters: a run's clusters
+SELECT found.* FROM embsql.clusters AS found
+WHERE found.run_id = $run_id
+ORDER BY found.entity_kind, found.clustering_name, found.cluster_id
+
+-- cluster_members: who is in them
+SELECT member.* FROM embsql.cluster_members AS member
+WHERE member.run_id = $run_id
+ORDER BY member.entity_kind, member.clustering_name, member.entity_id
+
+-- maps: a run's maps
+SELECT point.* FROM embsql.maps AS point
+WHERE point.run_id = $run_id
+ORDER BY point.entity_kind, point.method_name, point.entity_id
+
+-- top_items: what is shown to every user
+SELECT best.* FROM embsql.top_items AS best WHERE best.run_id = $run_id ORDER BY best.user_id, best.rank
+
+-- neighbors: what is near every item
+SELECT near.* FROM embsql.neighbors AS near WHERE near.run_id = $run_id ORDER BY near.entity, near.entity_id, near.rank
+
 -- item_embeddings: the items after one
 SELECT item.run_id, item.item_id, item.embedding, item.norm, item.bias, item.interactions
 FROM embsql.item_embeddings AS item

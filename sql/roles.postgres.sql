@@ -32,7 +32,7 @@ BEGIN
                 WHERE c.relkind = 'S' AND d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i'
             )
         UNION ALL
-        SELECT format('FUNCTION %s', f.oid::regprocedure), 'embsql_owner'
+        SELECT format('ROUTINE %s', f.oid::regprocedure), 'embsql_owner'
         FROM pg_proc AS f
         WHERE f.pronamespace = 'embsql'::regnamespace
         UNION ALL
@@ -62,7 +62,7 @@ REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs FROM embsql_reader;
 REVOKE ALL ON FUNCTION
     embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.build_indexes, embsql.build_index,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,
-    embsql.forget
+    embsql.forget, embsql.cluster, embsql.project, embsql.materialise
 FROM embsql_reader;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
@@ -70,7 +70,8 @@ REVOKE INSERT, UPDATE, DELETE ON embsql.migrations, embsql.surface FROM embsql_t
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA embsql TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
     embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.build_indexes, embsql.build_index,
-    embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate
+    embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
+    embsql.materialise
 TO embsql_trainer;
 
 GRANT EXECUTE ON FUNCTION embsql.promote, embsql.rollback, embsql.drop_run, embsql.forget TO embsql_admin;

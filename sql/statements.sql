@@ -127,20 +127,105 @@ DELETE FROM embsql.user_embeddings WHERE run_id = $run_id
 -- drop_interactions: part of dropping a run
 DELETE FROM embsql.interactions WHERE run_id = $run_id
 
+-- drop_top_items: part of dropping a run, and of making them anew
+DELETE FROM embsql.top_items WHERE run_id = $run_id
+
+-- drop_neighbors: part of dropping a run, and of making them anew
+DELETE FROM embsql.neighbors WHERE run_id = $run_id
+
+-- forget_strangers: rows of people who were forgotten while the rows were made
+DELETE FROM embsql.top_items
+WHERE run_id = $run_id
+    AND user_id NOT IN (SELECT person.user_id FROM embsql.user_embeddings AS person WHERE person.run_id = $run_id)
+
 -- drop_training_log: part of dropping a run
 DELETE FROM embsql.training_log WHERE run_id = $run_id
 
 -- drop_metrics: part of dropping a run
 DELETE FROM embsql.metrics WHERE run_id = $run_id
 
+-- drop_solvers: part of dropping a run
+DELETE FROM embsql.solvers WHERE run_id = $run_id
+
+-- drop_gram: part of dropping a run
+DELETE FROM embsql.gram WHERE run_id = $run_id
+
+-- drop_item_scales: part of dropping a run
+DELETE FROM embsql.item_scales WHERE run_id = $run_id
+
 -- drop_validations: part of dropping a run
 DELETE FROM embsql.validations WHERE run_id = $run_id
+
+-- drop_clusters: part of dropping a run
+DELETE FROM embsql.clusters WHERE run_id = $run_id
+
+-- drop_cluster_members: part of dropping a run
+DELETE FROM embsql.cluster_members WHERE run_id = $run_id
+
+-- drop_maps: part of dropping a run
+DELETE FROM embsql.maps WHERE run_id = $run_id
 
 -- drop_run: part of dropping a run
 DELETE FROM embsql.runs WHERE run_id = $run_id
 
+-- item_vectors: a run's items
+SELECT item.item_id AS entity_id, item.embedding, item.interactions
+FROM embsql.item_embeddings AS item
+WHERE item.run_id = $run_id
+ORDER BY item.item_id
+
+-- user_vectors: a run's users
+SELECT person.user_id AS entity_id, person.embedding, person.interactions
+FROM embsql.user_embeddings AS person
+WHERE person.run_id = $run_id
+ORDER BY person.user_id
+
+-- hold_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
+UPDATE embsql.runs SET status = status WHERE run_id = $run_id AND status = 'ready'
+
+-- clear_clusters: the clusters of one name
+DELETE FROM embsql.clusters
+WHERE run_id = $run_id AND entity_kind = $entity AND clustering_name = $clustering_name
+
+-- clear_cluster_members: who is in them
+DELETE FROM embsql.cluster_members
+WHERE run_id = $run_id AND entity_kind = $entity AND clustering_name = $clustering_name
+
+-- clear_maps: a map by one method
+DELETE FROM embsql.maps WHERE run_id = $run_id AND entity_kind = $entity AND method_name = $method_name
+
+-- earlier_map: the map of the newest other run of a model that has one
+SELECT point.run_id, point.entity_id, point.x, point.y
+FROM embsql.maps AS point
+WHERE point.entity_kind = $entity
+    AND point.method_name = $method_name
+    AND point.run_id = (
+        SELECT max(other.run_id)
+        FROM embsql.maps AS other
+        JOIN embsql.runs AS run ON run.run_id = other.run_id
+        WHERE run.model_name = $model_name
+            AND other.run_id <> $run_id
+            AND other.entity_kind = $entity
+            AND other.method_name = $method_name
+    )
+
+-- forget_user_clusters: what group a person is in, in every run
+DELETE FROM embsql.cluster_members WHERE entity_kind = 'user' AND entity_id = $user_id
+
+-- forget_user_maps: where a person is on every map
+DELETE FROM embsql.maps WHERE entity_kind = 'user' AND entity_id = $user_id
+
+-- forget_user_top_items: what a person would be shown, in every run
+DELETE FROM embsql.top_items WHERE user_id = $user_id
+
+-- forget_user_neighbors: whom a person is near, in every run
+DELETE FROM embsql.neighbors WHERE entity = 'user' AND (entity_id = $user_id OR neighbor_id = $user_id)
+
 -- forget_user_embeddings: a person's vectors, in every run
 DELETE FROM embsql.user_embeddings WHERE user_id = $user_id
+
+-- forget_user_cohorts: the cohorts a person was put in
+DELETE FROM embsql.cohorts WHERE user_id = $user_id
 
 -- forget_user_interactions: what a person did, in every run
 DELETE FROM embsql.interactions WHERE user_id = $user_id

@@ -59,6 +59,9 @@ USERS = {  # id: (vector, bias, how many items)
 SEEN = [("ada", "east", 2.0), ("ada", "north", 1.0), ("bob", "north", 1.0), ("cyd", "east", 1.0), ("cyd", "west", 4.0),
         ("nil", "northeast", 1.0)]  # fmt: skip
 
+COHORTS = [("team", "ada", "red"), ("team", "cyd", "red"), ("team", "cyd", "red"), ("team", "bob", "blue"),
+           ("team", "zoe", "blue"), ("team", "nil", "grey"), ("club", "ada", "chess")]  # fmt: skip
+
 
 def known_run(database: embsql.Database) -> None:
     """Write the two models with the vectors above, as training would have."""
@@ -70,6 +73,36 @@ def known_run(database: embsql.Database) -> None:
         pairs = {"user_id": list(users), "item_id": list(items), "weight": np.array(weights, "f4")}
         database.engine.write("interactions", {"run_id": [run_id] * len(SEEN), **pairs})
         database.promote(f"{name}@{run_id}")
+    _grouped(database)
+    sets, members, cohorts = zip(*COHORTS, strict=True)
+    database.engine.write("cohorts", {"cohort_set": list(sets), "user_id": list(members), "cohort": list(cohorts)})
+
+
+def _grouped(database: embsql.Database) -> None:
+    """Two clusterings of the compass's items, one by direction with labels and one of vectors as they are; a map."""
+    for name, unit, label in (("default", True, ["right", None]), ("far", False, [None, None])):
+        own = {"run_id": [1, 1], "entity_kind": ["item"] * 2, "clustering_name": [name] * 2, "cluster_id": [0, 1]}
+        centroids = np.array([[1, 0], [0, 1]] if unit else [[3, 4], [0, 0]], "f4")
+        numbers = {"size": [2, 1], "radius": [0.5, 0.0], "unit_length": [unit] * 2, "centroid": centroids}
+        database.engine.write("clusters", own | numbers | {"label": pa.array(label, pa.string())})
+    database.engine.write("cluster_members", {
+        "run_id": [1] * 3, "entity_kind": ["item"] * 3, "clustering_name": ["default"] * 3,
+        "entity_id": ["east", "northeast", "north"], "cluster_id": [0, 0, 1], "distance": [0.0, 0.75, 0.0],
+        "silhouette": [1.0, 0.25, 1.0], "top_rank": pa.array([1, 2, 1], pa.int32()),
+    })  # fmt: skip
+    database.engine.write("maps", {
+        "run_id": [1] * 2, "entity_kind": ["item"] * 2, "method_name": ["pca"] * 2, "entity_id": ["north", "west"],
+        "x": [0.0, -2.0], "y": [1.0, 0.5],
+    })  # fmt: skip
+
+
+def run_of(database: embsql.Database, run_id: int, name: str, items: np.ndarray, users: np.ndarray) -> None:
+    """Write a live run with vectors (n, d) of items i0000, i0001, ... and users u0000, ..."""
+    _registered(database, run_id, name, "dot")
+    for entity, vectors in (("item", items), ("user", users)):
+        rows = {f"{entity[0]}{n:04d}": (vector, 0.0, 1) for n, vector in enumerate(vectors)}
+        _embeddings(database, run_id, entity, rows, biased=False)
+    database.promote(f"{name}@{run_id}")
 
 
 def _registered(database: embsql.Database, run_id: int, name: str, similarity: str) -> None:

@@ -81,10 +81,13 @@ def _tsne(vectors: Float32, start: Float32, run: Run) -> Float32:
     return np.asarray(found, np.float32)
 
 
-def align(points: Float32, previous: Float32) -> Float32:
-    """A map (n, 2) turned, mirrored and moved, not scaled, to lie as near as can be to an earlier one of the same."""
-    centre, target = (table.mean(0, dtype=np.float64) for table in (points, previous))  # (2,), (2,)
-    turned = (points - centre) @ procrustes(points - centre, previous - target) + target  # (n, 2)
+def align(points: Float32, previous: Float32, rows: NDArray[np.integer] | slice = slice(None)) -> Float32:
+    """A map (n, 2) turned, mirrored and moved, not scaled, to lie as near as can be to an earlier one of the same.
+
+    Of an earlier map (m, 2) that has some of the points, `rows` (m,) says which; the others move along.
+    """
+    centre, target = (table.mean(0, dtype=np.float64) for table in (points[rows], previous))  # (2,), (2,)
+    turned = (points - centre) @ procrustes(points[rows] - centre, previous - target) + target  # (n, 2)
     return np.asarray(turned, np.float32)
 
 

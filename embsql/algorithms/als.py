@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 import numpy as np
 
 from embsql.algorithms import algorithm, require
-from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.data import Embeddings, Float32, FoldIn, Interactions, Rows
 from embsql.errors import Diverged, MissingExtra, NoGpu
 from embsql.model import Run
 
@@ -36,6 +36,11 @@ class Objective(NamedTuple):
     nu: float
     steps: int
     zero: float  # the sum of squares where every score is 0, to which losses are compared
+
+    def fold_in(self, spread: float = 1.0, **settings: float) -> FoldIn:
+        """A user's row, for a history's weights in the unit that `settings` say and items times root of `spread`."""
+        own = {name: getattr(self, name) for name in ("curve0", "curve1", "pull0", "unseen", "nu")}
+        return FoldIn("least_squares", {**own, "reg": self.reg * spread, **settings})
 
 
 class Solver(Protocol):
@@ -126,7 +131,7 @@ class ALS:
         objective = Objective(0, 1, 0 if self.alpha is None else 1, self._unseen(data),
                               IMPLICIT_REG if self.reg is None else self.reg, self.nu, self.steps, seen)  # fmt: skip
         users, items = self._factors(data, data.weight * np.float32(scale), objective, run)  # (u, d), (i, d)
-        return Embeddings(users, items)
+        return Embeddings(users, items, fold_in=objective.fold_in(scale=scale))
 
     def _unseen(self, data: Interactions) -> float:
         if self.alpha is not None:
@@ -142,7 +147,9 @@ class ALS:
         objective = Objective(1, 0, 0, 0, EXPLICIT_REG if self.reg is None else self.reg, self.nu, self.steps, zero)
         users, items = self._factors(data, rest, objective, run)  # (u, d), (i, d)
         scale = np.float32(math.sqrt(spread))
-        return Embeddings(users * scale, items * scale, item_bias=item_bias, user_bias=user_bias + mean)
+        fold_in = objective.fold_in(spread, mean=float(mean), damping=BIAS_DAMPING, usual=float(data.weight.max()))
+        return Embeddings(users * scale, items * scale, item_bias=item_bias, user_bias=user_bias + mean,
+                          fold_in=fold_in)  # fmt: skip
 
     def _factors(self, data: Interactions, weight: Float32, objective: Objective, run: Run) -> tuple[Float32, Float32]:
         """The two tables (n_users, dim) and (n_items, dim) that minimise the objective."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm, require
-from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.data import Embeddings, Float32, FoldIn, Interactions, Rows
 from embsql.errors import Diverged
 from embsql.model import Run
 
@@ -60,7 +60,9 @@ class SVD:
         axes = leading(rows, data.n_items, self.dim, run)  # (i, d)
         projected = multiply(rows, axes, run)  # (u, d)
         self._report(rows, projected, run)
-        return Embeddings(projected * root_user[:, None], axes * root_item[:, None])  # (u, d), (i, d)
+        scale = None if self.method == "plain" else np.reciprocal(np.square(root_item))  # (i,)
+        fold_in = FoldIn("projection", item_scale=scale)
+        return Embeddings(projected * root_user[:, None], axes * root_item[:, None], fold_in=fold_in)  # (u, d), (i, d)
 
     def _roots(self, data: Interactions) -> tuple[Float32, Float32]:
         """What rows and columns are divided by: (n_users,), (n_items,)."""

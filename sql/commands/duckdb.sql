@@ -5,11 +5,23 @@ CREATE OR REPLACE MACRO embsql.train(model, source, algorithm := 'als', options 
 SELECT CAST(done.answer[1] AS BIGINT) AS run_id, done.answer[2] AS status, done.answer[3] AS refused
 FROM (SELECT embsql_command(['train', model, source, algorithm, options]) AS answer) AS done;
 
+CREATE OR REPLACE MACRO embsql.materialise(model, k := 10, users := TRUE, items := TRUE) AS TABLE
+SELECT CAST(done.answer[1] AS BIGINT) AS run_id, CAST(done.answer[2] AS BIGINT) AS top_items, CAST(done.answer[3] AS BIGINT) AS neighbors
+FROM (SELECT embsql_command(['materialise', model, CAST(k AS VARCHAR), CAST(users AS VARCHAR), CAST(items AS VARCHAR)]) AS answer) AS done;
+
 CREATE OR REPLACE MACRO embsql.cancel(model) AS TABLE
 SELECT done.answer[1] AS status FROM (SELECT embsql_command(['cancel', model]) AS answer) AS done;
 
 CREATE OR REPLACE MACRO embsql.evaluate(model, options := '{}') AS TABLE
 SELECT done.answer[1] AS figures FROM (SELECT embsql_command(['evaluate', model, options]) AS answer) AS done;
+
+CREATE OR REPLACE MACRO embsql.cluster(model, entity := 'item', k := NULL, clustering := 'default', labels := NULL, options := '{}') AS TABLE
+SELECT CAST(done.answer[1] AS BIGINT) AS run_id, CAST(done.answer[2] AS INTEGER) AS clusters, CAST(done.answer[3] AS BIGINT) AS members, CAST(done.answer[4] AS DOUBLE) AS silhouette
+FROM (SELECT embsql_command(['cluster', model, entity, coalesce(CAST(CAST(k AS INTEGER) AS VARCHAR), ''), clustering, coalesce(labels, ''), options]) AS answer) AS done;
+
+CREATE OR REPLACE MACRO embsql.project(model, entity := 'item', method := 'pca', options := '{}') AS TABLE
+SELECT CAST(done.answer[1] AS BIGINT) AS run_id, CAST(done.answer[2] AS BIGINT) AS points, CAST(done.answer[3] AS BIGINT) AS aligned_to
+FROM (SELECT embsql_command(['project', model, entity, method, options]) AS answer) AS done;
 
 CREATE OR REPLACE MACRO embsql.promote(model) AS TABLE
 SELECT CAST(done.answer[1] AS BIGINT) AS live_run FROM (SELECT embsql_command(['promote', model]) AS answer) AS done;

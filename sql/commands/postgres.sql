@@ -61,6 +61,37 @@ SELECT embsql.enqueue('evaluate', model, ARRAY[model, embsql.checked_options(opt
 $embsql$;
 COMMENT ON FUNCTION embsql.evaluate IS 'Measures a run by training its algorithm on a part of its interactions. The number of the job; its answer is the figures as JSON.';
 
+CREATE OR REPLACE FUNCTION embsql.cluster(
+    model text, entity text DEFAULT 'item', k integer DEFAULT NULL, clustering text DEFAULT 'default',
+    labels text DEFAULT NULL, options text DEFAULT '{}'
+) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue('cluster', model, ARRAY[
+    model, entity, coalesce(CAST(k AS text), ''), clustering, coalesce(labels, ''), embsql.checked_options(options)
+])
+$embsql$;
+COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"raw": true}. The number of the job; its answer is run_id, clusters, members, silhouette.';
+
+CREATE OR REPLACE FUNCTION embsql.project(
+    model text, entity text DEFAULT 'item', method text DEFAULT 'pca', options text DEFAULT '{}'
+) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue('project', model, ARRAY[model, entity, method, embsql.checked_options(options)])
+$embsql$;
+COMMENT ON FUNCTION embsql.project IS 'Draws a map of a run''s items or users by pca, umap or tsne. The number of the job; its answer is run_id, points, the run whose map it was turned onto.';
+
+CREATE OR REPLACE FUNCTION embsql.materialise(
+    model text, k integer DEFAULT 10, users boolean DEFAULT TRUE, items boolean DEFAULT TRUE
+)
+RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue('materialise', model, ARRAY[model, CAST(k AS text), CAST(users AS text), CAST(items AS text)])
+$embsql$;
+COMMENT ON FUNCTION embsql.materialise IS 'Writes the k best items of every user into embsql.top_items, and the k nearest of every item into embsql.neighbors, in place of the run''s earlier ones. The number of the job; its answer is run_id and how many rows of each.';
+
 CREATE OR REPLACE FUNCTION embsql.promote(model text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$

@@ -16,7 +16,48 @@ CREATE OR REPLACE MACRO embsql.cosine_similarity(a, b) AS
 CREATE OR REPLACE MACRO embsql.cosine_distance(a, b) AS
     1 - list_inner_product(a, b) / nullif(sqrt(list_inner_product(a, a)) * sqrt(list_inner_product(b, b)), 0);
 
+CREATE OR REPLACE MACRO embsql.euclidean_distance(a, b) AS list_distance(a, b);
+
+-- The vector's direction, a vector of length 1.
+CREATE OR REPLACE MACRO embsql.unit_vector(a) AS CASE
+    WHEN list_inner_product(a, a) > 0
+    THEN list_transform(a, lambda x: CAST(x / sqrt(list_inner_product(a, a)) AS FLOAT))
+END;
+
+-- The same under Spark's names. Vectors of different lengths are an error.
+CREATE OR REPLACE MACRO embsql.vector_inner_product(a, b) AS list_inner_product(a, b);
+
+CREATE OR REPLACE MACRO embsql.vector_cosine_similarity(a, b) AS
+    list_inner_product(a, b) / nullif(sqrt(list_inner_product(a, a)) * sqrt(list_inner_product(b, b)), 0);
+
+CREATE OR REPLACE MACRO embsql.vector_l2_distance(a, b) AS list_distance(a, b);
+
+-- The mean of a column of vectors. A macro is an aggregate when it expands to aggregates; the struct carries them past
+-- the lambdas, which may hold none. Added up in double precision.
+CREATE OR REPLACE MACRO embsql.vector_avg(embedding) AS list_transform(
+    [struct_pack(
+        vectors := list(CAST(embedding AS DOUBLE[])) FILTER (WHERE embedding IS NOT NULL),
+        shortest := min(len(embedding)),
+        longest := max(len(embedding))
+    )],
+    lambda column_of: CASE
+        WHEN column_of.shortest < column_of.longest THEN error('embsql: the vectors have different lengths')
+        ELSE list_transform(
+            list_reduce(
+                column_of.vectors, lambda a, b: list_transform(list_zip(a, b), lambda pair: pair[1] + pair[2])
+            ),
+            lambda total: CAST(total / len(column_of.vectors) AS FLOAT)
+        )
+    END
+)[1];
+
 -- Lists, text and time.
+
+-- Two lists side by side, as rows; what has no id is left out.
+CREATE OR REPLACE MACRO embsql.together(ids, labels) AS TABLE
+SELECT pair.id, pair.label
+FROM (SELECT unnest(ids) AS id, unnest(labels) AS label) AS pair
+WHERE pair.id IS NOT NULL;
 
 CREATE OR REPLACE MACRO embsql.contains(list, element) AS list_contains(list, element);
 
@@ -81,3 +122,236 @@ CREATE OR REPLACE MACRO embsql.run_score(similarity, a, norm_a, bias_a, b, norm_
         WHEN 'cosine' THEN list_inner_product(a, b) / nullif(norm_a * norm_b, 0)
         ELSE list_inner_product(a, b) + bias_a + bias_b
     END;
+
+-- People and cohorts.
+
+-- Users of a list, of those a run has a direction of: each once, with its vector at length 1.
+CREATE OR REPLACE MACRO embsql.known_users(run, ids) AS TABLE
+    SELECT u.user_id, embsql.unit_vector(u.embedding) AS direction
+    FROM embsql.user_embeddings AS u
+    WHERE u.run_id = run AND u.norm > 0 AND u.user_id IN (SELECT unnest(ids));
+
+-- Who is in the cohorts of a set, each once in each, with the direction a run has of them, or NULL.
+CREATE OR REPLACE MACRO embsql.cohort_members(run, name) AS TABLE
+    SELECT c.cohort, c.user_id, embsql.unit_vector(u.embedding) AS direction
+    FROM (SELECT DISTINCT m.cohort, m.user_id FROM embsql.cohorts AS m WHERE m.cohort_set = name) AS c
+    LEFT JOIN embsql.user_embeddings AS u ON u.run_id = run AND u.user_id = c.user_id AND u.norm > 0;
+
+CREATE OR REPLACE MACRO embsql.x_ln_x(x) AS CASE WHEN x > 0 THEN x * ln(x) ELSE 0 END;
+
+-- Two runs. A matrix is the list of its rows.
+
+-- What both runs have a direction of, at length 1. place puts each kind in an order that has nothing to do with the
+-- vectors: the first so many are a fixed sample.
+CREATE OR REPLACE MACRO embsql.shared_vectors(run_a, run_b) AS TABLE
+    WITH pair AS (
+        SELECT 'item' AS entity, a.item_id AS entity_id, a.embedding AS embedding_a, b.embedding AS embedding_b
+        FROM embsql.item_embeddings AS a
+        JOIN embsql.item_embeddings AS b ON b.item_id = a.item_id
+        WHERE a.run_id = run_a AND b.run_id = run_b AND a.norm > 0 AND b.norm > 0
+        UNION ALL
+        SELECT 'user', a.user_id, a.embedding, b.embedding
+        FROM embsql.user_embeddings AS a
+        JOIN embsql.user_embeddings AS b ON b.user_id = a.user_id
+        WHERE a.run_id = run_a AND b.run_id = run_b AND a.norm > 0 AND b.norm > 0
+    )
+    SELECT
+        pair.entity,
+        pair.entity_id,
+        row_number() OVER (PARTITION BY pair.entity ORDER BY md5(pair.entity_id)) AS place,
+        embsql.unit_vector(pair.embedding_a) AS direction_a,
+        embsql.unit_vector(pair.embedding_b) AS direction_b
+    FROM pair;
+
+-- The inner products of the rows of one matrix with those of another: x times the transpose of y.
+CREATE OR REPLACE MACRO embsql.products(x, y) AS
+    list_transform(x, lambda of_x: list_transform(y, lambda of_y: list_inner_product(of_x, of_y)));
+
+CREATE OR REPLACE MACRO embsql.transposed(x) AS
+    list_transform(range(1, len(x[1]) + 1), lambda place: list_transform(x, lambda of_x: of_x[place]));
+
+CREATE OR REPLACE MACRO embsql.squared_size(x) AS
+    list_sum(list_transform(x, lambda of_x: list_inner_product(of_x, of_x)));
+
+-- Every entry divided by a number.
+CREATE OR REPLACE MACRO embsql.shrunk(x, size) AS
+    list_transform(x, lambda of_x: list_transform(of_x, lambda entry: entry / nullif(size, 0)));
+
+CREATE OR REPLACE MACRO embsql.rotated(a, matrix) AS
+    list_transform(matrix, lambda of_matrix: list_inner_product(of_matrix, a));
+
+-- 1.5 I - 0.5 x x': what Newton and Schulz multiply x with.
+CREATE OR REPLACE MACRO embsql.towards_orthogonal(x) AS
+    list_transform(embsql.products(x, x), lambda line, i: list_transform(
+        line, lambda entry, j: CASE WHEN i = j THEN 1.5 ELSE 0 END - 0.5 * entry
+    ));
+
+-- The matrix that turns vectors of one run onto those of another, with the least sum of squares over what both have:
+-- the orthogonal factor of m, the sum of b a' (Schoenemann, 1966), which Newton and Schulz's iteration finds by
+-- products alone (Higham, Functions of Matrices, 2008, chapter 8). It ends when a step adds nothing to the squared
+-- size, which goes towards the number of dimensions that have a counterpart.
+CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS (
+    WITH RECURSIVE anchor AS (
+        SELECT
+            CAST(list(s.direction_a ORDER BY s.entity, s.place) AS DOUBLE[][]) AS rows_a,
+            CAST(list(s.direction_b ORDER BY s.entity, s.place) AS DOUBLE[][]) AS rows_b
+        FROM embsql.shared_vectors(run_a, run_b) AS s
+        WHERE s.place <= 5000
+    ),
+    columns_of AS (
+        SELECT embsql.transposed(anchor.rows_a) AS columns_a, embsql.transposed(anchor.rows_b) AS columns_b FROM anchor
+    ),
+    crossed AS (
+        SELECT embsql.products(c.columns_b, c.columns_a) AS m FROM columns_of AS c
+    ),
+    scaled AS (
+        SELECT embsql.shrunk(c.m, sqrt(embsql.squared_size(c.m))) AS m FROM crossed AS c
+    ),
+    turning AS (
+        SELECT 0 AS step, CAST(0 AS DOUBLE) AS before, s.m, embsql.transposed(s.m) AS across FROM scaled AS s
+        UNION ALL
+        SELECT f.step + 1, f.size, embsql.products(f.factor, f.across), embsql.products(f.across, f.factor)
+        FROM (
+            SELECT t.step, t.across, embsql.squared_size(t.m) AS size, embsql.towards_orthogonal(t.m) AS factor
+            FROM turning AS t
+            WHERE t.step < 60 AND embsql.squared_size(t.m) > t.before + 1e-6
+        ) AS f
+    )
+    SELECT CAST(t.m AS FLOAT[][]) FROM turning AS t ORDER BY t.step DESC LIMIT 1
+);
+
+-- Folding in: the user vector of a history, as the run's training would make it (embsql.solvers says how).
+
+-- Two lists as rows. Lists of different lengths are an error.
+CREATE OR REPLACE MACRO embsql.given(asked, amounts) AS TABLE
+SELECT unnest(asked) AS item_id, unnest(CASE
+    WHEN len(asked) <> len(amounts)
+    THEN error('embsql: ' || len(asked) || ' items with ' || len(amounts) || ' weights: give every item one weight, or none at all')
+    ELSE amounts
+END) AS weight;
+
+-- What a run makes of a history, in one row. Its vector x solves A x = sum of pulls * vectors, where
+-- A = unseen * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
+-- ids are the known items in order, bias is the user's. Without amounts every item counts what one meeting does.
+CREATE OR REPLACE MACRO embsql.history(of_run, asked, amounts) AS TABLE
+WITH how AS (
+    SELECT record.run_id, record.items, coalesce(solver.kind, 'mean') AS kind, json_transform(
+        solver.settings,
+        '{"mean": "DOUBLE", "damping": "DOUBLE", "usual": "DOUBLE", "scale": "DOUBLE", "curve0": "DOUBLE",
+          "curve1": "DOUBLE", "pull0": "DOUBLE", "unseen": "DOUBLE", "reg": "DOUBLE", "nu": "DOUBLE"}'
+    ) AS n
+    FROM (SELECT of_run AS run_id) AS this
+    JOIN embsql.runs AS record ON record.run_id = this.run_id
+    LEFT JOIN embsql.solvers AS solver ON solver.run_id = this.run_id
+),
+numbers AS (
+    SELECT
+        how.run_id, how.kind, how.n.mean AS mean, how.n.damping AS damping, coalesce(how.n.usual, 1) AS usual,
+        coalesce(how.n.scale, 1) AS scale, coalesce(how.n.curve0, 0) AS curve0, coalesce(how.n.curve1, 0) AS curve1,
+        coalesce(how.n.pull0, 0) AS pull0, how.n.unseen AS unseen, how.n.unseen * how.items AS mass, how.n.reg AS reg, how.n.nu AS nu
+    FROM how
+),
+met AS ( -- bare are the times an item is given without a weight
+    SELECT given.item_id, coalesce(sum(given.weight), 0) AS total, count(*) AS times, count(*) - count(given.weight) AS bare
+    FROM embsql.given(asked, amounts) AS given
+    GROUP BY given.item_id
+),
+known AS ( -- an item given twice counts with both weights, one rated twice with the mean
+    SELECT
+        numbers.*, met.item_id, item.embedding, item.bias AS item_bias, coalesce(part.scale, 1) AS part,
+        (met.total + met.bare * numbers.usual) / CASE WHEN numbers.mean IS NULL THEN 1 ELSE met.times END AS weight
+    FROM numbers
+    JOIN embsql.item_embeddings AS item ON item.run_id = numbers.run_id
+    JOIN met ON met.item_id = item.item_id
+    LEFT JOIN embsql.item_scales AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
+),
+rested AS ( -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated
+    SELECT known.*, known.weight * known.part - coalesce(known.mean + known.item_bias, 0) AS rest FROM known
+),
+person AS (
+    SELECT
+        rested.*,
+        coalesce(sum(rested.rest) OVER () / (count(*) OVER () + rested.damping), 0) AS own,
+        CASE WHEN rested.kind = 'mean' THEN nullif(sum(rested.weight) OVER (), 0) ELSE 1 END AS whole
+    FROM rested
+),
+evidence AS (
+    SELECT person.*, person.scale * (person.rest - person.own) / person.whole AS amount
+    FROM person
+    WHERE person.whole IS NOT NULL
+)
+SELECT
+    max(evidence.kind) AS kind,
+    max(evidence.own + coalesce(evidence.mean, 0)) AS bias,
+    list(evidence.item_id ORDER BY evidence.item_id) AS ids,
+    list(CAST(evidence.weight AS DOUBLE) ORDER BY evidence.item_id) AS weights,
+    list(CAST(evidence.embedding AS DOUBLE[]) ORDER BY evidence.item_id) AS vectors,
+    list(evidence.curve0 + evidence.curve1 * evidence.amount ORDER BY evidence.item_id) AS curves,
+    list(evidence.pull0 + evidence.amount ORDER BY evidence.item_id) AS pulls,
+    max(evidence.unseen) AS unseen,
+    max(evidence.reg) * pow(sum(evidence.curve0 + evidence.curve1 * evidence.amount) + max(evidence.mass), max(evidence.nu)) AS ridge,
+    (
+        SELECT list(CAST(line.entries AS DOUBLE[]) ORDER BY line.position)
+        FROM embsql.gram AS line
+        JOIN how ON how.run_id = line.run_id
+    ) AS gram
+FROM evidence;
+
+-- The sum of amounts * vectors.
+CREATE OR REPLACE MACRO embsql.weighted_sum(vectors, amounts) AS
+    list_transform(embsql.transposed(vectors), lambda one: list_inner_product(one, amounts));
+
+CREATE OR REPLACE MACRO embsql.plus_scaled(a, factor, b) AS
+    list_transform(list_zip(a, b), lambda pair: pair[1] + factor * pair[2]);
+
+-- A p, A being the matrix of embsql.history, columns its vectors transposed. (A list of one is how a lambda names a
+-- value.)
+CREATE OR REPLACE MACRO embsql.system_times(gram, unseen, ridge, vectors, columns, curves, p) AS list_transform(
+    [list_transform(list_zip(vectors, curves), lambda one: one[2] * list_inner_product(one[1], p))],
+    lambda push: list_transform(
+        list_zip(gram, columns, p),
+        lambda line: unseen * list_inner_product(line[1], p) + ridge * line[3] + list_inner_product(line[2], push)
+    )
+)[1];
+
+-- One step of conjugate gradients, q being A times state.p.
+CREATE OR REPLACE MACRO embsql.conjugate_step(state, q) AS list_transform(
+    [embsql.plus_scaled(state.r, -state.size / list_inner_product(state.p, q), q)],
+    lambda r: {
+        'x': embsql.plus_scaled(state.x, state.size / list_inner_product(state.p, q), state.p), 'r': r,
+        'p': embsql.plus_scaled(r, list_inner_product(r, r) / state.size, state.p),
+        'size': list_inner_product(r, r), 'goal': state.goal
+    }
+)[1];
+
+-- From x = 0 until what is left of b is a millionth of it, or as many steps as b is long.
+CREATE OR REPLACE MACRO embsql.conjugate_gradients(gram, unseen, ridge, vectors, columns, curves, b) AS list_reduce(
+    list_resize(
+        [{
+            'x': list_transform(b, lambda one: CAST(0 AS DOUBLE)), 'r': b, 'p': b,
+            'size': list_inner_product(b, b), 'goal': 1e-12 * list_inner_product(b, b)
+        }],
+        len(b) + 1, NULL
+    ),
+    lambda state, _: CASE
+        WHEN state.size > state.goal THEN list_transform(
+            [embsql.system_times(gram, unseen, ridge, vectors, columns, curves, state.p)],
+            lambda q: embsql.conjugate_step(state, q)
+        )[1]
+        ELSE state
+    END
+).x;
+
+-- x of A x = b, A being the matrix of embsql.history.
+CREATE OR REPLACE MACRO embsql.solve(gram, unseen, ridge, vectors, curves, b) AS CASE
+    WHEN gram IS NULL OR b IS NULL THEN b
+    ELSE list_transform(
+        [{'columns': embsql.transposed(vectors), 'b': b}],
+        lambda once: embsql.conjugate_gradients(gram, unseen, ridge, vectors, once.columns, curves, once.b)
+    )[1]
+END;
+
+-- Between the vectors of tables and those that are computed with: the same thing where the engine has only one kind.
+CREATE OR REPLACE MACRO embsql.as_vector(a) AS CAST(a AS FLOAT[]);
+
+CREATE OR REPLACE MACRO embsql.as_exact(a) AS CAST(a AS DOUBLE[]);

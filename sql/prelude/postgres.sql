@@ -20,7 +20,37 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN inner_product(a, b) / nullif(vector_
 CREATE OR REPLACE FUNCTION embsql.cosine_distance(a vector, b vector) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 1 - inner_product(a, b) / nullif(vector_norm(a) * vector_norm(b), 0);
 
+CREATE OR REPLACE FUNCTION embsql.euclidean_distance(a vector, b vector) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN l2_distance(a, b);
+
+-- The vector's direction, a vector of length 1.
+CREATE OR REPLACE FUNCTION embsql.unit_vector(a vector) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE WHEN vector_norm(a) > 0 THEN l2_normalize(a) END;
+
+-- The same under Spark's names. Vectors of different lengths are an error.
+CREATE OR REPLACE FUNCTION embsql.vector_inner_product(a vector, b vector) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN inner_product(a, b);
+
+CREATE OR REPLACE FUNCTION embsql.vector_cosine_similarity(a vector, b vector) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN inner_product(a, b) / nullif(vector_norm(a) * vector_norm(b), 0);
+
+CREATE OR REPLACE FUNCTION embsql.vector_l2_distance(a vector, b vector) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN l2_distance(a, b);
+
+-- The mean of a column of vectors: pgvector's own, by this name.
+CREATE OR REPLACE AGGREGATE embsql.vector_avg(vector) (
+    sfunc = vector_accum, stype = double precision[], finalfunc = vector_avg, combinefunc = vector_combine,
+    initcond = '{0}', parallel = safe
+);
+
 -- Lists, text and time.
+
+-- Two lists side by side, as rows; what has no id is left out.
+CREATE OR REPLACE FUNCTION embsql.together(ids text[], labels text[]) RETURNS TABLE (id text, label text)
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT pair.id, pair.label FROM unnest(ids, labels) AS pair (id, label) WHERE pair.id IS NOT NULL;
+END;
 
 CREATE OR REPLACE FUNCTION embsql.contains(list text[], element text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN element = ANY (list);
@@ -162,6 +192,7 @@ DECLARE
     ids text[];
     scores double precision[];
 BEGIN
+    k := greatest(k, 0); -- of NULL too: no rows
     query := format(
         CASE how
             WHEN 'cosine' THEN 'SELECT %1$I AS id, embsql.cosine(embedding, norm, $1, $2) AS score'
@@ -176,7 +207,7 @@ BEGIN
     END IF;
     SELECT v.* INTO built
     FROM embsql.vector_indexes AS v
-    WHERE v.run_id = run AND v.entity = nearest.entity AND v.metric = how AND among IS NULL AND k <= 400;
+    WHERE v.run_id = run AND v.entity = nearest.entity AND v.metric = how AND among IS NULL AND k BETWEEN 1 AND 400;
     IF FOUND THEN
         PERFORM set_config('hnsw.ef_search', CAST(least(1000, greatest(100, 4 * k)) AS text), TRUE);
         EXECUTE format(
@@ -204,7 +235,7 @@ BEGIN
     RETURN QUERY EXECUTE format(
         'SELECT item_id, CAST(interactions AS double precision) FROM embsql.item_embeddings
         WHERE run_id = %s AND item_id <> ALL ($1) AND ($2 IS NULL OR item_id = ANY ($2))
-        ORDER BY interactions DESC, item_id LIMIT $3', run
+        ORDER BY interactions DESC, item_id LIMIT greatest($3, 0)', run
     ) USING without, among, k;
 END
 $embsql$;
@@ -311,3 +342,297 @@ EXCEPTION WHEN disk_full OR insufficient_resources THEN -- too little shared mem
     EXECUTE statement;
 END
 $embsql$;
+
+-- People and cohorts.
+
+-- Users of a list, of those a run has a direction of: each once, with its vector at length 1.
+CREATE OR REPLACE FUNCTION embsql.known_users(run bigint, ids text[])
+RETURNS TABLE (user_id text, direction vector)
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+    SELECT u.user_id, embsql.unit_vector(u.embedding)
+    FROM embsql.user_embeddings AS u
+    WHERE u.run_id = run AND u.norm > 0 AND u.user_id = ANY (ids)
+$embsql$;
+
+-- Who is in the cohorts of a set, each once in each, with the direction a run has of them, or NULL.
+CREATE OR REPLACE FUNCTION embsql.cohort_members(run bigint, name text)
+RETURNS TABLE (cohort text, user_id text, direction vector)
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+    SELECT c.cohort, c.user_id, embsql.unit_vector(u.embedding)
+    FROM (SELECT DISTINCT m.cohort, m.user_id FROM embsql.cohorts AS m WHERE m.cohort_set = name) AS c
+    LEFT JOIN embsql.user_embeddings AS u ON u.run_id = run AND u.user_id = c.user_id AND u.norm > 0
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.x_ln_x(x double precision) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE WHEN x > 0 THEN x * ln(x) ELSE 0 END;
+
+-- Two runs. A matrix is the list of its rows.
+
+-- What both runs have a direction of, at length 1. place puts each kind in an order that has nothing to do with the
+-- vectors: the first so many are a fixed sample.
+CREATE OR REPLACE FUNCTION embsql.shared_vectors(run_a bigint, run_b bigint)
+RETURNS TABLE (entity text, entity_id text, place bigint, direction_a vector, direction_b vector)
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+    SELECT
+        pair.entity,
+        pair.entity_id,
+        row_number() OVER (PARTITION BY pair.entity ORDER BY md5(pair.entity_id)),
+        embsql.unit_vector(pair.embedding_a),
+        embsql.unit_vector(pair.embedding_b)
+    FROM (
+        SELECT 'item' AS entity, a.item_id AS entity_id, a.embedding AS embedding_a, b.embedding AS embedding_b
+        FROM embsql.item_embeddings AS a
+        JOIN embsql.item_embeddings AS b ON b.item_id = a.item_id
+        WHERE a.run_id = run_a AND b.run_id = run_b AND a.norm > 0 AND b.norm > 0
+        UNION ALL
+        SELECT 'user', a.user_id, a.embedding, b.embedding
+        FROM embsql.user_embeddings AS a
+        JOIN embsql.user_embeddings AS b ON b.user_id = a.user_id
+        WHERE a.run_id = run_a AND b.run_id = run_b AND a.norm > 0 AND b.norm > 0
+    ) AS pair
+$embsql$;
+
+-- The inner products of the rows of one matrix with those of another: x times the transpose of y.
+CREATE OR REPLACE FUNCTION embsql.products(x vector[], y vector[]) RETURNS vector[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT array_agg(line.entries ORDER BY line.n)
+    FROM (
+        SELECT of_x.n, CAST(array_agg(inner_product(of_x.entries, of_y.entries) ORDER BY of_y.n) AS vector) AS entries
+        FROM unnest(x) WITH ORDINALITY AS of_x (entries, n)
+        CROSS JOIN unnest(y) WITH ORDINALITY AS of_y (entries, n)
+        GROUP BY of_x.n
+    ) AS line
+);
+
+CREATE OR REPLACE FUNCTION embsql.transposed(x vector[]) RETURNS vector[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT array_agg(line.entries ORDER BY line.place)
+    FROM (
+        SELECT entry.place, CAST(array_agg(entry.value ORDER BY of_x.n) AS vector) AS entries
+        FROM unnest(x) WITH ORDINALITY AS of_x (entries, n)
+        CROSS JOIN LATERAL unnest(CAST(of_x.entries AS real[])) WITH ORDINALITY AS entry (value, place)
+        GROUP BY entry.place
+    ) AS line
+);
+
+CREATE OR REPLACE FUNCTION embsql.squared_size(x vector[]) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (SELECT sum(inner_product(of_x, of_x)) FROM unnest(x) AS of_x);
+
+-- Every entry divided by a number.
+CREATE OR REPLACE FUNCTION embsql.shrunk(x vector[], size double precision) RETURNS vector[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT array_agg(CAST(array_fill(1 / size, ARRAY[vector_dims(of_x.entries)]) AS vector) * of_x.entries ORDER BY of_x.n)
+    FROM unnest(x) WITH ORDINALITY AS of_x (entries, n)
+);
+
+CREATE OR REPLACE FUNCTION embsql.rotated(a vector, matrix vector[]) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT CAST(array_agg(inner_product(of_matrix.entries, a) ORDER BY of_matrix.n) AS vector)
+    FROM unnest(matrix) WITH ORDINALITY AS of_matrix (entries, n)
+);
+
+-- 1.5 I - 0.5 x x': what Newton and Schulz multiply x with.
+CREATE OR REPLACE FUNCTION embsql.towards_orthogonal(x vector[]) RETURNS vector[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN (
+    SELECT array_agg(line.entries ORDER BY line.n)
+    FROM (
+        SELECT of_x.n, CAST(array_agg(
+            CASE WHEN of_x.n = of_y.n THEN 1.5 ELSE 0 END - 0.5 * inner_product(of_x.entries, of_y.entries) ORDER BY of_y.n
+        ) AS vector) AS entries
+        FROM unnest(x) WITH ORDINALITY AS of_x (entries, n)
+        CROSS JOIN unnest(x) WITH ORDINALITY AS of_y (entries, n)
+        GROUP BY of_x.n
+    ) AS line
+);
+
+-- The matrix that turns vectors of one run onto those of another, with the least sum of squares over what both have:
+-- the orthogonal factor of m, the sum of b a' (Schoenemann, 1966), which Newton and Schulz's iteration finds by
+-- products alone (Higham, Functions of Matrices, 2008, chapter 8). It ends when a step adds nothing to the squared
+-- size, which goes towards the number of dimensions that have a counterpart.
+CREATE OR REPLACE FUNCTION embsql.alignment(run_a bigint, run_b bigint) RETURNS vector[]
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    columns_a vector[];
+    columns_b vector[];
+    m vector[];
+    across vector[];
+    factor vector[];
+    size double precision;
+    before double precision := 0;
+BEGIN
+    SELECT
+        embsql.transposed(array_agg(s.direction_a ORDER BY s.entity, s.place)),
+        embsql.transposed(array_agg(s.direction_b ORDER BY s.entity, s.place))
+    INTO columns_a, columns_b
+    FROM embsql.shared_vectors(run_a, run_b) AS s
+    WHERE s.place <= 5000; -- of each kind: columns longer than 16,000 are no vectors
+    m := embsql.products(columns_b, columns_a);
+    size := sqrt(nullif(embsql.squared_size(m), 0));
+    m := embsql.shrunk(m, size);
+    across := embsql.transposed(m);
+    FOR step IN 1..60 LOOP
+        size := embsql.squared_size(m);
+        EXIT WHEN size IS NULL OR size <= before + 1e-6;
+        before := size;
+        factor := embsql.towards_orthogonal(m);
+        m := embsql.products(factor, across);
+        across := embsql.products(across, factor);
+    END LOOP;
+    RETURN m;
+END
+$embsql$;
+
+-- Folding in: the user vector of a history, as the run's training would make it (embsql.solvers says how).
+
+-- Two lists as rows. Lists of different lengths are an error.
+CREATE OR REPLACE FUNCTION embsql.given(asked text[], amounts double precision[])
+RETURNS TABLE (item_id text, weight double precision)
+LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF cardinality(asked) <> cardinality(amounts) THEN
+        RAISE EXCEPTION 'embsql: % items with % weights: give every item one weight, or none at all',
+            cardinality(asked), cardinality(amounts);
+    END IF;
+    RETURN QUERY SELECT * FROM unnest(asked, amounts);
+END
+$embsql$;
+
+-- What a run makes of a history, in one row. Its vector x solves A x = sum of pulls * vectors, where
+-- A = unseen * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
+-- ids are the known items in order, bias is the user's. Without amounts every item counts what one meeting does.
+CREATE OR REPLACE FUNCTION embsql.history(of_run bigint, asked text[], amounts double precision[])
+RETURNS TABLE (
+    kind text, bias double precision, ids text[], weights double precision[], vectors vector[],
+    curves double precision[], pulls double precision[], unseen double precision, ridge double precision, gram vector[]
+)
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+WITH how AS (
+    SELECT record.run_id, record.items, coalesce(solver.kind, 'mean') AS kind, n.*
+    FROM embsql.runs AS record
+    LEFT JOIN embsql.solvers AS solver ON solver.run_id = record.run_id
+    LEFT JOIN LATERAL json_to_record(CAST(solver.settings AS json)) AS n (
+        mean double precision, damping double precision, usual double precision, scale double precision,
+        curve0 double precision, curve1 double precision, pull0 double precision, unseen double precision,
+        reg double precision, nu double precision
+    ) ON TRUE
+    WHERE record.run_id = $1
+),
+numbers AS (
+    SELECT
+        how.run_id, how.kind, how.mean AS mean, how.damping AS damping, coalesce(how.usual, 1) AS usual,
+        coalesce(how.scale, 1) AS scale, coalesce(how.curve0, 0) AS curve0, coalesce(how.curve1, 0) AS curve1,
+        coalesce(how.pull0, 0) AS pull0, how.unseen AS unseen, how.unseen * how.items AS mass, how.reg AS reg, how.nu AS nu
+    FROM how
+),
+met AS ( -- bare are the times an item is given without a weight
+    SELECT given.item_id, coalesce(sum(given.weight), 0) AS total, count(*) AS times, count(*) - count(given.weight) AS bare
+    FROM embsql.given($2, $3) AS given
+    GROUP BY given.item_id
+),
+known AS ( -- an item given twice counts with both weights, one rated twice with the mean
+    SELECT
+        numbers.*, met.item_id, item.embedding, item.bias AS item_bias, coalesce(part.scale, 1) AS part,
+        (met.total + met.bare * numbers.usual) / CASE WHEN numbers.mean IS NULL THEN 1 ELSE met.times END AS weight
+    FROM numbers
+    JOIN embsql.item_embeddings AS item ON item.run_id = numbers.run_id
+    JOIN met ON met.item_id = item.item_id
+    LEFT JOIN embsql.item_scales AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
+),
+rested AS ( -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated
+    SELECT known.*, known.weight * known.part - coalesce(known.mean + known.item_bias, 0) AS rest FROM known
+),
+person AS (
+    SELECT
+        rested.*,
+        coalesce(sum(rested.rest) OVER () / (count(*) OVER () + rested.damping), 0) AS own,
+        CASE WHEN rested.kind = 'mean' THEN nullif(sum(rested.weight) OVER (), 0) ELSE 1 END AS whole
+    FROM rested
+),
+evidence AS (
+    SELECT person.*, person.scale * (person.rest - person.own) / person.whole AS amount
+    FROM person
+    WHERE person.whole IS NOT NULL
+)
+SELECT
+    max(evidence.kind) AS kind,
+    max(evidence.own + coalesce(evidence.mean, 0)) AS bias,
+    array_agg(evidence.item_id ORDER BY evidence.item_id) AS ids,
+    array_agg(CAST(evidence.weight AS double precision) ORDER BY evidence.item_id) AS weights,
+    array_agg(evidence.embedding ORDER BY evidence.item_id) AS vectors,
+    array_agg(evidence.curve0 + evidence.curve1 * evidence.amount ORDER BY evidence.item_id) AS curves,
+    array_agg(evidence.pull0 + evidence.amount ORDER BY evidence.item_id) AS pulls,
+    max(evidence.unseen) AS unseen,
+    max(evidence.reg) * pow(sum(evidence.curve0 + evidence.curve1 * evidence.amount) + max(evidence.mass), max(evidence.nu)) AS ridge,
+    (
+        SELECT array_agg(line.entries ORDER BY line.position)
+        FROM embsql.gram AS line
+        JOIN how ON how.run_id = line.run_id
+    ) AS gram
+FROM evidence
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.scaled(factor double precision, a vector) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CAST(array_fill(CAST(factor AS real), ARRAY[vector_dims(a)]) AS vector) * a;
+
+-- The sum of amounts * vectors.
+CREATE OR REPLACE FUNCTION embsql.weighted_sum(vectors vector[], amounts double precision[]) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT sum(embsql.scaled(pair.amount, pair.one)) FROM unnest(vectors, amounts) AS pair (one, amount);
+END;
+
+-- x of A x = b, A being the matrix of embsql.history, by conjugate gradients from zero: until what is left is a
+-- millionth of b, or as many steps as b is long.
+CREATE OR REPLACE FUNCTION embsql.solve(
+    gram vector[], unseen double precision, ridge double precision, vectors vector[], curves double precision[], b vector
+) RETURNS vector
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    x vector;
+    r vector := b; -- what is left of b
+    p vector := b; -- the direction of the step
+    q vector;      -- A p
+    size double precision := inner_product(b, b);
+    goal double precision := 1e-12 * size;
+    before double precision;
+BEGIN
+    IF gram IS NULL OR b IS NULL THEN
+        RETURN b;
+    END IF;
+    x := embsql.scaled(0, b);
+    FOR step IN 1 .. vector_dims(b) LOOP
+        EXIT WHEN size <= goal;
+        SELECT CAST(array_agg(unseen * inner_product(line.entries, p) ORDER BY line.place) AS vector) + embsql.scaled(ridge, p) INTO q
+        FROM unnest(gram) WITH ORDINALITY AS line (entries, place);
+        SELECT q + sum(embsql.scaled(pair.curve * inner_product(pair.one, p), pair.one)) INTO q
+        FROM unnest(vectors, curves) AS pair (one, curve);
+        x := x + embsql.scaled(size / inner_product(p, q), p);
+        r := r - embsql.scaled(size / inner_product(p, q), q);
+        before := size;
+        size := inner_product(r, r);
+        p := r + embsql.scaled(size / before, p);
+    END LOOP;
+    RETURN x;
+END
+$embsql$;
+
+-- Between the vectors of tables and those that are computed with: the same thing where the engine has only one kind.
+CREATE OR REPLACE FUNCTION embsql.as_vector(a vector) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
+
+CREATE OR REPLACE FUNCTION embsql.as_exact(a vector) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;

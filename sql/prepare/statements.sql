@@ -19,6 +19,15 @@ SELECT
     count(*) FILTER (WHERE this.event_time > $now) AS future_time
 FROM embsql_source AS this
 
+-- labelled: a SELECT of ids and their categories in place of interactions, each pair once
+CREATE OR REPLACE TEMP VIEW embsql_kept AS
+SELECT DISTINCT CAST(this.user_key AS VARCHAR) AS entity_id, CAST(this.item_key AS VARCHAR) AS label
+FROM embsql_source AS this
+WHERE this.user_key IS NOT NULL AND this.item_key IS NOT NULL
+
+-- labels: those pairs
+SELECT this.entity_id, this.label FROM embsql_kept AS this
+
 -- users: the vocabulary in order
 SELECT this.id FROM embsql_users AS this ORDER BY this.code
 

@@ -24,7 +24,10 @@ SMALL = {
     "als": ["--part", "curve", "memory", "jit", "epochs", "line", "--data", "gowalla", "--dim", "8",
             "--repeat", "1", "--pairs", "2000", "--sizes", "2000", "--judged", "50"],
     "query": ["--items", "300", "--users", "20", "--dim", "8", "--repeat", "3"],
+    "topk": ["--users", "50", "--items", "300", "--dim", "8", "--repeat", "1"],
+    "foldin": ["--dim", "8", "--held", "10", "--length", "5", "--repeat", "1"],
     "prepare": ["--rows", "5000", "--repeat", "1"],
+    "churn": ["--data", "online_retail", "--dim", "4", "--repeat", "1"],
     "kmeans": ["--rows", "3000", "--k", "8", "--dim", "8", "--repeat", "1"],
     "neighbours": ["--dim", "8", "--least", "2"],
     "postgres": ["--dim", "8", "--rows", "500", "--loads", "1", "--items", "300", "--sizes", "300", "--asked", "5",
@@ -50,6 +53,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         movie_id=range(ITEMS),
         genres=["Drama|War", "Drama", "Comedy"] * (ITEMS // 3),
     )
+    day = np.datetime64("2011-01-01", "us") + np.timedelta64(1, "D") * (np.arange(len(known.user)) * 7 % 360)
+    table(folder / "online_retail" / "online_retail.parquet", customer_id=known.user, stock_code=known.item,
+          quantity=known.item % 3 + 1, unit_price=known.item * 1.0 + 1, invoice_date=day)  # fmt: skip
     return folder
 
 

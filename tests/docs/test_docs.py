@@ -45,6 +45,9 @@ def demo_file(tmp_path_factory) -> Path:
     """What `make demo` leaves behind."""
     path = tmp_path_factory.mktemp("demo") / "demo.duckdb"
     demo.run(str(path), None, {}, lambda _: None)
+    with embsql.connect(path) as database:
+        database.cluster("demo"), database.project("demo")
+        database.engine.run(surface.text("demo/cohorts.sql"))
     return path
 
 

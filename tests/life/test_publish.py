@@ -94,12 +94,15 @@ def same_answers(one: embsql.Database, target: Any, questions: list[str], *model
             for question, mine, theirs in zip(
                 questions, answers(one, questions, model), answers(other, questions, model), strict=True
             ):
-                assert [_rounded(row) for row in mine] == [_rounded(row) for row in theirs], question
+                assert mine == [_nearly(row) for row in theirs], question
 
 
-def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+def _nearly(row: dict[str, Any]) -> dict[str, Any]:
     """Engines add up in orders of their own: the last digits of a score may differ."""
-    return {name: float(f"{value:.5g}") if isinstance(value, float) else value for name, value in row.items()}
+    return {
+        name: pytest.approx(value, rel=1e-4, abs=1e-5) if isinstance(value, float) else value
+        for name, value in row.items()
+    }
 
 
 def folder(path: Path) -> list[str]:

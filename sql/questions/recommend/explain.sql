@@ -1,8 +1,13 @@
 -- explain(model text, for_user text, for_item text)
 --   -> (item_id text, weight double, contribution double, share double)
 -- Which items of the user's history carried the score of an item, the strongest first.
--- The score is shared out in proportion to weight times cosine with the item (items that point away carry
--- nothing): contributions add up to the score, shares to 1. A way to read the score, not its derivation.
+-- Exact for als and svd: there a user's vector is a sum over the history, so the score is one too (Hu, Koren and
+-- Volinsky 2008, section 5). Contributions add up to the score of the history's fold_in vector, to which the trained
+-- vector of als comes near; biases are no item's and stand outside. An item that speaks against carries a negative
+-- contribution; a share is the contribution over the sum of all, so that shares add up to 1, and is NULL where that
+-- sum is 0. For other algorithms the score is shared out in proportion to weight times cosine with the item (items
+-- that point away carry nothing): a way to read the score, not its derivation.
+-- An unknown user or item returns no rows.
 -- example: SELECT * FROM embsql.explain('shop', 'c0042', 'mug-03') LIMIT 3;
 WITH subject AS (
   SELECT
@@ -14,24 +19,56 @@ WITH subject AS (
   JOIN embsql.item_embeddings AS target ON target.run_id = run.run_id AND target.item_id = :for_item
   WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
-pull AS (
+past AS (
   SELECT
-    past.item_id,
-    past.weight,
-    subject.score,
-    greatest(0, past.weight * coalesce(embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm), 0)) AS strength
-  FROM subject
-  JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user
-  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model)) AND other.item_id = past.item_id
+    history.kind, history.ids, history.weights, history.pulls,
+    subject.score, subject.embedding, subject.norm,
+    embsql.solve(
+      history.gram, history.unseen, history.ridge, history.vectors, history.curves, embsql.as_exact(subject.embedding)
+    ) AS turned
+  FROM embsql.history(
+    (SELECT embsql.live_run(:model)),
+    (
+      SELECT array_agg(met.item_id ORDER BY met.item_id)
+      FROM embsql.interactions AS met
+      WHERE met.run_id = (SELECT embsql.live_run(:model)) AND met.user_id = :for_user
+    ),
+    (
+      SELECT array_agg(CAST(met.weight AS FLOAT8) ORDER BY met.item_id)
+      FROM embsql.interactions AS met
+      WHERE met.run_id = (SELECT embsql.live_run(:model)) AND met.user_id = :for_user
+    )
+  ) AS history
+  CROSS JOIN subject
+),
+evidence AS (
+  SELECT
+    unnest(past.ids) AS item_id, unnest(past.weights) AS weight, unnest(past.pulls) AS pull,
+    past.kind, past.score, past.embedding, past.norm, past.turned
+  FROM past
+),
+carried AS (
+  SELECT
+    evidence.item_id,
+    evidence.weight,
+    evidence.kind,
+    evidence.score,
+    CASE
+      WHEN evidence.kind = 'mean' THEN
+        greatest(0, evidence.weight * coalesce(embsql.cosine(other.embedding, other.norm, evidence.embedding, evidence.norm), 0))
+      ELSE evidence.pull * embsql.inner_product(embsql.as_exact(other.embedding), evidence.turned)
+    END AS strength
+  FROM evidence
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model)) AND other.item_id = evidence.item_id
 ),
 whole AS (
-  SELECT nullif(sum(pull.strength), 0) AS strength FROM pull
+  SELECT nullif(sum(carried.strength), 0) AS strength FROM carried
 )
 SELECT
-  pull.item_id AS item_id,
-  CAST(pull.weight AS FLOAT8) AS weight,
-  CAST(pull.score * pull.strength / whole.strength AS FLOAT8) AS contribution,
-  CAST(pull.strength / whole.strength AS FLOAT8) AS share
-FROM pull
+  carried.item_id AS item_id,
+  CAST(carried.weight AS FLOAT8) AS weight,
+  CAST(CASE WHEN carried.kind = 'mean' THEN carried.score * carried.strength / whole.strength ELSE carried.strength END AS FLOAT8) AS contribution,
+  CAST(carried.strength / whole.strength AS FLOAT8) AS share
+FROM carried
 CROSS JOIN whole
-ORDER BY pull.strength DESC, pull.item_id
+ORDER BY carried.strength DESC, carried.item_id

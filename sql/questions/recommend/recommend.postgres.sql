@@ -28,7 +28,7 @@ best AS (
 )
 SELECT
   best.item_id AS item_id,
-  CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id COLLATE "C") AS INTEGER) AS rank,
   best.score AS score,
   best.source AS source
 FROM best

@@ -29,7 +29,7 @@ best AS (
     AND (:candidates IS NULL OR embsql.contains(:candidates, other.item_id))
     AND other.item_id NOT IN (SELECT seen.item_id FROM seen)
   ORDER BY score DESC NULLS LAST, other.item_id
-  LIMIT :k
+  LIMIT greatest(:k, 0)
 )
 SELECT
   best.item_id AS item_id,

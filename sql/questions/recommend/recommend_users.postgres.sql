@@ -6,7 +6,7 @@ WITH seen AS (
 )
 SELECT
   near.id AS user_id,
-  CAST(row_number() OVER (ORDER BY near.score DESC, near.id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY near.score DESC, near.id COLLATE "C") AS INTEGER) AS rank,
   near.score AS score
 FROM embsql.runs AS run
 JOIN embsql.item_embeddings AS this ON this.run_id = run.run_id AND this.item_id = :for_item

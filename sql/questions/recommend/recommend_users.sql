@@ -24,7 +24,7 @@ best AS (
     AND (subject.similarity = 'dot' OR other.norm > 0)
     AND other.user_id NOT IN (SELECT seen.user_id FROM seen)
   ORDER BY score DESC, other.user_id
-  LIMIT :k
+  LIMIT greatest(:k, 0)
 )
 SELECT
   best.user_id AS user_id,

@@ -2,6 +2,7 @@
 --   -> (item_id text, rank int, score double)
 -- Items nearest to any vector of the model's space, best first.
 -- score is the run's own similarity (dot or cosine, see embsql.runs), so a user's vector gives its scores.
+-- A vector of another length than the run's is an error; NULL returns no rows.
 -- example: SELECT * FROM embsql.nearest_items('shop', (SELECT embedding FROM embsql.user_embedding('shop', users => ARRAY['c0042'])), k => 3);
 WITH subject AS (
   SELECT run.run_id, run.similarity, :to_vector AS embedding, embsql.vector_norm(:to_vector) AS norm
@@ -18,7 +19,7 @@ nearest AS (
     AND (subject.similarity = 'dot' OR (other.norm > 0 AND subject.norm > 0))
     AND subject.norm IS NOT NULL
   ORDER BY score DESC, other.item_id
-  LIMIT :k
+  LIMIT greatest(:k, 0)
 )
 SELECT
   nearest.item_id AS item_id,

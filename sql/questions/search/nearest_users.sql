@@ -2,6 +2,7 @@
 --   -> (user_id text, rank int, score double)
 -- Users nearest to any vector of the model's space, best first.
 -- score is the run's own similarity (dot or cosine, see embsql.runs), so an item's vector gives its scores.
+-- A vector of another length than the run's is an error; NULL returns no rows.
 -- example: SELECT * FROM embsql.nearest_users('shop', (SELECT embedding FROM embsql.item_embedding('shop', items => ARRAY['mug-03'])), k => 3);
 WITH subject AS (
   SELECT run.run_id, run.similarity, :to_vector AS embedding, embsql.vector_norm(:to_vector) AS norm
@@ -18,7 +19,7 @@ nearest AS (
     AND (subject.similarity = 'dot' OR (other.norm > 0 AND subject.norm > 0))
     AND subject.norm IS NOT NULL
   ORDER BY score DESC, other.user_id
-  LIMIT :k
+  LIMIT greatest(:k, 0)
 )
 SELECT
   nearest.user_id AS user_id,

@@ -14,7 +14,7 @@ nearest AS (
   CROSS JOIN subject
   WHERE other.run_id = (SELECT embsql.live_run(:model)) AND other.item_id <> :for_item AND other.norm > 0
   ORDER BY score DESC, other.item_id
-  LIMIT :k
+  LIMIT greatest(:k, 0)
 )
 SELECT
   nearest.item_id AS item_id,

@@ -14,7 +14,7 @@ nearest AS (
   CROSS JOIN subject
   WHERE other.run_id = (SELECT embsql.live_run(:model)) AND other.user_id <> :for_user AND other.norm > 0
   ORDER BY score DESC, other.user_id
-  LIMIT :k
+  LIMIT greatest(:k, 0)
 )
 SELECT
   nearest.user_id AS user_id,

@@ -62,3 +62,55 @@ SELECT embsql.score('compass', 'zoe', 'west');
 SELECT * FROM embsql.explain('compass', 'ada', 'northeast');
 --= east | 2.0 | 0.6666667 | 0.6666667
 --= north | 1.0 | 0.3333333 | 0.3333333
+
+-- a run that does not say how it folds in takes the mean by weight
+SELECT embsql.inner_product(embsql.fold_in('compass', ARRAY['west', 'north'], ARRAY[1.0, 3.0]), embsql.fold_in('compass', ARRAY['east', 'north'])) AS product;
+--= 0.125
+
+-- unknown items are left out, duplicates add up
+SELECT item_id, score FROM embsql.nearest_items('compass', embsql.fold_in('compass', ARRAY['east', 'atlantis', 'north', 'east', NULL]), k => 1);
+--= northeast | 1.0
+
+-- nothing known, nothing to fold in
+SELECT embsql.fold_in('compass', ARRAY['atlantis']) IS NULL AS a, embsql.fold_in('compass', NULL) IS NULL AS b, embsql.fold_in('compass', ARRAY['east', 'north'], ARRAY[1.0, -1.0]) IS NULL AS c;
+--= True | True | True
+
+-- for a basket: the given items are left out, ties by id
+SELECT * FROM embsql.recommend_from('compass', ARRAY['east', 'north'], ARRAY[3.0, 1.0], k => 2);
+--= northeast | 1 | 1.0 | fold_in
+--= it's "odd" 🙂 | 2 | 0.4375 | fold_in
+
+-- with the given items
+SELECT item_id, score FROM embsql.recommend_from('compass', ARRAY['east', NULL], k => 2, exclude_seen => FALSE);
+--= east | 1.0
+--= northeast | 1.0
+
+-- of a basket nobody knows, what is popular
+SELECT * FROM embsql.recommend_from('compass', ARRAY['atlantis'], k => 2);
+--= east | 1 | 3.0 | popular
+--= north | 2 | 2.0 | popular
+
+-- under cosine a basket without a direction is one nobody knows
+SELECT item_id, source FROM embsql.recommend_from('angles', ARRAY['nowhere'], k => 1);
+--= east | popular
+
+-- no basket at all
+SELECT item_id, source FROM embsql.recommend_from('angles', NULL, k => 1);
+--= east | popular
+
+-- none of none
+SELECT * FROM embsql.recommend_from('compass', ARRAY['east'], k => 0);
+
+-- why two items are alike: ada met both, as chance would have it
+SELECT * FROM embsql.explain_similarity('compass', 'east', 'north');
+--= 1 | 2 | 2 | 1.0 | 0.0
+
+-- nobody met one of them
+SELECT shared_users, users_b, lift FROM embsql.explain_similarity('compass', 'east', 'nowhere');
+--= 0 | 0 | NULL
+
+-- no such item
+SELECT * FROM embsql.explain_similarity('compass', 'east', 'atlantis');
+
+-- no such user, nothing to explain
+SELECT * FROM embsql.explain('compass', 'zoe', 'east');

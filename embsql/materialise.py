@@ -1,0 +1,151 @@
+"""Top-k tables of a finished run, for joins in BI: what to show every user, and what is near every item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql import registry
+from embsql.data import Float32, Int32, Rows, starts
+from embsql.engines import Engine
+from embsql.errors import BadArgument, RunNotReady
+from embsql.jobs import retry
+from embsql.model import Run, usable_cores
+from embsql.publish import pages
+from embsql.registry import say
+
+
+@dataclass(frozen=True, slots=True)
+class Materialised:
+    """What was written."""
+
+    run_id: int
+    top_items: int  # rows
+    neighbors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The users or the items of a run in order of id, so that ordering by position is ordering by id."""
+
+    ids: pa.Array  # (n,)
+    vectors: Float32  # (n, d)
+    bias: Float32  # (n,)
+
+
+def materialise(
+    engine: Engine, reference: str, *, k: int = 10, users: bool = True, items: bool = True, threads: int | None = None
+) -> Materialised:
+    """Write the k best unseen items of every user, and the k nearest of every item, in place of earlier ones.
+
+    The scores are those of `recommend` and `similar_items`. Who has no direction has no rows where cosines count.
+    Raises UnknownModel, UnknownRun, NothingLive, RunNotReady or BadArgument.
+    """
+    if k < 1:
+        raise BadArgument(name="k", allowed="1 or more", value=repr(k))
+    record = registry.run(engine, reference)
+    if record["status"] != "ready":
+        raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
+    run = Run(threads=threads or usable_cores(), run_id=int(record["run_id"]), model_name=record["model_name"])
+    catalogue = _side(engine, run, "item")
+    tables = {}
+    if users:
+        tables["top_items"] = _top_items(engine, run, record["similarity"], catalogue, k)
+    if items:
+        tables["neighbors"] = _neighbors(run, catalogue, k)
+    _replace(engine, run, tables)
+    registry.event(engine, run.model_name, run.run_id, "materialise", f"{', '.join(tables)} k={k}")
+    counts = {table: len(rows["rank"]) for table, rows in tables.items()}
+    return Materialised(int(record["run_id"]), counts.get("top_items", 0), counts.get("neighbors", 0))
+
+
+# --- the tables ----------------------------------------------------------------------------------
+
+
+def _top_items(engine: Engine, run: Run, similarity: Any, items: Side, k: int) -> dict[str, Any]:
+    """The rows of embsql.top_items."""
+    from embsql.algorithms._topk import top_k  # here: it brings the compiler, which asking does not need
+
+    users = _side(engine, run, "user")
+    seen = _seen(engine, run, users, items)
+    bias = items.bias if similarity == "dot" else None
+    codes, scores = top_k(
+        users.vectors, items.vectors, min(k, len(items.ids)), seen=seen, item_bias=bias, similarity=similarity, run=run
+    )  # (m, k) each
+    if similarity == "dot":
+        scores += users.bias[:, None]  # (m, k): it changes no order
+    user, rank, item, score = _flat(codes, scores)
+    return {"user_id": _words(user, users.ids), "rank": rank, "item_id": _words(item, items.ids), "score": score}
+
+
+def _neighbors(run: Run, items: Side, k: int) -> dict[str, Any]:
+    """The rows of embsql.neighbors for the items."""
+    from embsql.algorithms._topk import top_k
+
+    n = len(items.ids)
+    itself = Rows(np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32))
+    found = top_k(items.vectors, items.vectors, min(k, n), seen=itself, similarity="cosine", run=run)  # (n, k) each
+    item, rank, other, score = _flat(*found)
+    return {
+        "entity": _words(np.zeros(len(item), np.int32), pa.array(["item"])), "entity_id": _words(item, items.ids),
+        "rank": rank, "neighbor_id": _words(other, items.ids), "score": score,
+    }  # fmt: skip
+
+
+def _flat(codes: Int32, scores: Float32) -> tuple[Int32, Int32, Int32, Any]:
+    """Lists (n, k) as rows (r,): whose, rank, code, score; where fewer than k were found there are fewer rows."""
+    whose, place = np.nonzero(codes >= 0)  # (r,), (r,)
+    found = codes[whose, place], scores[whose, place].astype(np.float64)  # (r,), (r,)
+    return whose.astype(np.int32), (place + 1).astype(np.int32), *found
+
+
+def _words(codes: Int32, ids: pa.Array) -> pa.DictionaryArray:
+    """Ids as codes into a vocabulary, not as so many strings."""
+    return pa.DictionaryArray.from_arrays(codes, ids)
+
+
+def _replace(engine: Engine, run: Run, tables: Mapping[str, dict[str, Any]]) -> None:
+    """Write tables in place of the run's earlier ones, at once. Raises RunNotReady for a run dropped meanwhile."""
+
+    def attempt() -> None:
+        with engine.transaction():
+            if not say(engine, "hold_run", run_id=run.run_id):
+                raise RunNotReady(name=run.model_name, run_id=run.run_id, status="gone")
+            for table, rows in tables.items():
+                say(engine, f"drop_{table}", run_id=run.run_id)
+                engine.write(table, {"run_id": np.full(len(rows["rank"]), run.run_id, np.int64), **rows})
+            say(engine, "forget_strangers", run_id=run.run_id)
+
+    retry(engine, attempt)
+
+
+# --- what they are made of -----------------------------------------------------------------------
+
+
+def _side(engine: Engine, run: Run, entity: str) -> Side:
+    """The users or the items."""
+    table = pa.concat_tables(pages(engine, f"{entity}_embeddings", int(run.run_id or 0)))
+    ids = table[f"{entity}_id"].cast(pa.string()).combine_chunks()
+    flat = np.concatenate([chunk.flatten().to_numpy() for chunk in table["embedding"].chunks] or [np.empty(0)])
+    vectors = flat.astype(np.float32, copy=False).reshape(len(ids), len(flat) // max(len(ids), 1))  # (n * d,) to (n, d)
+    return Side(ids, vectors, table["bias"].to_numpy().astype(np.float32, copy=False))
+
+
+def _seen(engine: Engine, run: Run, users: Side, items: Side) -> Rows:
+    """What each user has met, as positions of items; a pair whose user or item has no vector is left out."""
+    parts = [_codes(page, users, items) for page in pages(engine, "interactions", int(run.run_id or 0))]
+    user, item = np.concatenate(parts, axis=1)  # (2, pairs) to (pairs,) each
+    return Rows(starts(user, len(users.ids)), item, np.ones(len(item), np.float32))
+
+
+def _codes(page: pa.Table, users: Side, items: Side) -> Int32:
+    """Pairs, ordered by user, as positions (2, pairs)."""
+    sides = (("user_id", users), ("item_id", items))
+    user, item = (pc.index_in(page[name].cast(pa.string()), value_set=side.ids) for name, side in sides)
+    known = pc.and_(user.is_valid(), item.is_valid())
+    return np.stack([column.filter(known).to_numpy().astype(np.int32) for column in (user, item)])

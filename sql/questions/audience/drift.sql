@@ -1,0 +1,66 @@
+-- drift(model_a text, model_b text)
+--   -> (entity text, entity_id text, shift double, neighbour_overlap double)
+-- How far every item and user moved from one run to another ('shop@7', 'shop'), those that moved most first.
+-- The spaces of two runs are never compared as they are: all of one may lie turned. The first is turned onto the
+-- second by the rotation that fits best the items and users both have (orthogonal Procrustes; Schoenemann, 1966;
+-- fitted on at most 5,000 of each kind, a fixed choice). shift is the cosine distance that remains: 0 did not move.
+-- neighbour_overlap needs no alignment: the share of the 10 nearest by cosine that are the same in both runs. Of each
+-- kind the neighbours are sought among 1,000 (all, where there are no more; otherwise a fixed choice), and it is NULL
+-- beyond 5,000. Runs of different dim can be compared: what does not fit the shorter counts as moved. Rows are what
+-- both runs have a direction of; when they share nothing there are none.
+-- example: SELECT * FROM embsql.drift('shop@1', 'shop') WHERE entity = 'item' LIMIT 3;
+WITH pair AS (
+  SELECT
+    shared.entity,
+    shared.entity_id,
+    shared.place,
+    shared.direction_a,
+    shared.direction_b,
+    embsql.rotated(shared.direction_a, (
+      SELECT embsql.alignment((SELECT embsql.live_run(:model_a)), (SELECT embsql.live_run(:model_b)))
+    )) AS turned
+  FROM embsql.shared_vectors((SELECT embsql.live_run(:model_a)), (SELECT embsql.live_run(:model_b))) AS shared
+),
+sample AS (
+  SELECT pair.entity, pair.place, pair.direction_a, pair.direction_b FROM pair WHERE pair.place <= 1000
+),
+asked AS (
+  SELECT pair.entity, pair.place, pair.direction_a, pair.direction_b FROM pair WHERE pair.place <= 5000
+),
+around AS ( -- cosines to five decimals, so that what is equally near is in the same order in both runs
+  SELECT asked.entity, asked.place, near.neighbour
+  FROM asked
+  CROSS JOIN LATERAL (
+    SELECT sample.place AS neighbour
+    FROM sample
+    WHERE sample.entity = asked.entity AND sample.place <> asked.place
+    ORDER BY round(100000 * embsql.inner_product(sample.direction_a, asked.direction_a)) DESC, sample.place
+    LIMIT 10
+  ) AS near
+  UNION ALL
+  SELECT asked.entity, asked.place, near.neighbour
+  FROM asked
+  CROSS JOIN LATERAL (
+    SELECT sample.place AS neighbour
+    FROM sample
+    WHERE sample.entity = asked.entity AND sample.place <> asked.place
+    ORDER BY round(100000 * embsql.inner_product(sample.direction_b, asked.direction_b)) DESC, sample.place
+    LIMIT 10
+  ) AS near
+),
+overlap AS ( -- a neighbour in both runs is there twice
+  SELECT
+    around.entity,
+    around.place,
+    2 * CAST(count(*) - count(DISTINCT around.neighbour) AS FLOAT8) / count(*) AS share
+  FROM around
+  GROUP BY around.entity, around.place
+)
+SELECT
+  pair.entity AS entity,
+  pair.entity_id AS entity_id,
+  CAST(greatest(0, embsql.cosine_distance(pair.turned, pair.direction_b)) AS FLOAT8) AS shift,
+  overlap.share AS neighbour_overlap
+FROM pair
+LEFT JOIN overlap ON overlap.entity = pair.entity AND overlap.place = pair.place
+ORDER BY shift DESC NULLS LAST, pair.entity COLLATE "C", pair.entity_id COLLATE "C"

@@ -1,0 +1,53 @@
+-- features(model text, entity text = 'user')
+--   -> (entity_id text, embedding vector, norm double, interactions bigint, total_weight double, mean_weight double, first_time bigint, last_time bigint, partner_popularity double, affinity double)
+-- One row for every user (or item, entity => 'item') with what a model of churn or lifetime value can use: the vector
+-- and its length; how many different items it met (users, for an item) and the sum and mean of the weights; the
+-- earliest and latest time of these pairs (microseconds since 1970, or the source's own order; NULL without times);
+-- partner_popularity, the mean number of interactions of those it met; affinity, the mean cosine with them: low for
+-- who has many tastes. What is NULL was not there. Any other entity returns no rows.
+-- example: SELECT entity_id, interactions, total_weight, mean_weight, partner_popularity, affinity FROM embsql.features('shop') LIMIT 3;
+WITH met AS (
+  SELECT
+    CASE WHEN :entity = 'item' THEN seen.item_id ELSE seen.user_id END AS id,
+    seen.weight,
+    seen.last_time,
+    CASE WHEN :entity = 'item' THEN person.interactions ELSE item.interactions END AS popularity,
+    embsql.cosine(person.embedding, person.norm, item.embedding, item.norm) AS cosine
+  FROM embsql.interactions AS seen
+  JOIN embsql.user_embeddings AS person
+    ON person.run_id = (SELECT embsql.live_run(:model)) AND person.user_id = seen.user_id
+  JOIN embsql.item_embeddings AS item
+    ON item.run_id = (SELECT embsql.live_run(:model)) AND item.item_id = seen.item_id
+  WHERE seen.run_id = (SELECT embsql.live_run(:model))
+),
+history AS (
+  SELECT
+    met.id, count(*) AS interactions, sum(CAST(met.weight AS FLOAT8)) AS total_weight,
+    avg(CAST(met.weight AS FLOAT8)) AS mean_weight, min(met.last_time) AS first_time, max(met.last_time) AS last_time,
+    avg(CAST(met.popularity AS FLOAT8)) AS popularity, avg(met.cosine) AS affinity
+  FROM met
+  GROUP BY met.id
+),
+everyone AS (
+  SELECT person.user_id AS id, person.embedding, person.norm
+  FROM embsql.user_embeddings AS person
+  WHERE person.run_id = (SELECT embsql.live_run(:model)) AND :entity = 'user'
+  UNION ALL
+  SELECT item.item_id AS id, item.embedding, item.norm
+  FROM embsql.item_embeddings AS item
+  WHERE item.run_id = (SELECT embsql.live_run(:model)) AND :entity = 'item'
+)
+SELECT
+  everyone.id AS entity_id,
+  everyone.embedding AS embedding,
+  CAST(everyone.norm AS FLOAT8) AS norm,
+  CAST(coalesce(history.interactions, 0) AS BIGINT) AS interactions,
+  history.total_weight AS total_weight,
+  history.mean_weight AS mean_weight,
+  history.first_time AS first_time,
+  history.last_time AS last_time,
+  CAST(history.popularity AS FLOAT8) AS partner_popularity,
+  CAST(history.affinity AS FLOAT8) AS affinity
+FROM everyone
+LEFT JOIN history ON history.id = everyone.id
+ORDER BY everyone.id

@@ -1,0 +1,21 @@
+-- map(model text, entity text = 'item', method text = 'pca')
+--   -> (entity_id text, x double, y double, cluster_id int)
+-- The picture of all items (or users, entity => 'user') that embsql.project made: a point per id, neighbours near.
+-- Pictures of one model's runs are turned to lie alike, so that what moved is what changed. cluster_id is of the
+-- clustering named default, to colour the points by; NULL where there is none. A map never made returns no rows.
+-- example: SELECT * FROM embsql.map('shop') LIMIT 3;
+SELECT
+  point.entity_id AS entity_id,
+  point.x AS x,
+  point.y AS y,
+  member.cluster_id AS cluster_id
+FROM embsql.maps AS point
+LEFT JOIN embsql.cluster_members AS member
+  ON member.run_id = point.run_id
+  AND member.entity_kind = point.entity_kind
+  AND member.clustering_name = 'default'
+  AND member.entity_id = point.entity_id
+WHERE point.run_id = (SELECT embsql.live_run(:model))
+  AND point.entity_kind = :entity
+  AND point.method_name = :method
+ORDER BY point.entity_id

@@ -1,0 +1,39 @@
+-- As recommend_from.sql, served by the run's index where it has one.
+WITH folded AS MATERIALIZED (
+  SELECT
+    run.run_id, run.similarity, history.bias,
+    embsql.solve(
+      history.gram, history.unseen, history.ridge, history.vectors, history.curves,
+      embsql.weighted_sum(history.vectors, history.pulls)
+    ) AS embedding
+  FROM embsql.runs AS run
+  CROSS JOIN LATERAL embsql.history(run.run_id, :items, :weights) AS history
+  WHERE run.run_id = (SELECT embsql.live_run(:model))
+),
+subject AS (
+  SELECT
+    folded.run_id, folded.similarity, folded.bias,
+    CASE WHEN folded.similarity = 'dot' OR vector_norm(folded.embedding) > 0 THEN folded.embedding END AS embedding,
+    CASE WHEN :exclude_seen THEN coalesce(array_remove(:items, NULL), ARRAY[]::text[]) ELSE ARRAY[]::text[] END AS seen
+  FROM folded
+),
+best AS (
+  SELECT near.id AS item_id, near.score, 'fold_in' AS source
+  FROM subject
+  CROSS JOIN LATERAL embsql.nearest(
+    'item', subject.run_id, subject.embedding, subject.similarity, subject.bias, greatest(:k, 0), subject.seen
+  ) AS near
+  WHERE subject.embedding IS NOT NULL
+  UNION ALL
+  SELECT popular.id, popular.score, 'popular'
+  FROM subject
+  CROSS JOIN LATERAL embsql.popular(subject.run_id, greatest(:k, 0), subject.seen, NULL) AS popular
+  WHERE subject.embedding IS NULL
+)
+SELECT
+  best.item_id AS item_id,
+  CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id COLLATE "C") AS INTEGER) AS rank,
+  best.score AS score,
+  best.source AS source
+FROM best
+ORDER BY rank

@@ -1,0 +1,46 @@
+-- recommend_from(model text, items text[], weights double[] = NULL, k int = 10, exclude_seen boolean = TRUE)
+--   -> (item_id text, rank int, score double, source text)
+-- What to show someone with this basket, session or history, whom the run need not know: the k best items.
+-- items and weights are as in fold_in. source is fold_in, or popular when no given item is known (score is then the
+-- number of users). exclude_seen leaves out the given items.
+-- example: SELECT * FROM embsql.recommend_from('shop', ARRAY['mug-03', 'tea-01'], k => 3);
+WITH past AS MATERIALIZED (
+  SELECT
+    history.gram, history.unseen, history.ridge, history.vectors, history.curves, history.bias,
+    embsql.weighted_sum(history.vectors, history.pulls) AS pulled
+  FROM embsql.history((SELECT embsql.live_run(:model)), :items, :weights) AS history
+),
+folded AS MATERIALIZED (
+  SELECT
+    embsql.as_vector(embsql.solve(past.gram, past.unseen, past.ridge, past.vectors, past.curves, past.pulled)) AS embedding,
+    past.bias
+  FROM past
+),
+subject AS (
+  SELECT run.similarity, folded.embedding, embsql.vector_norm(folded.embedding) AS norm, folded.bias
+  FROM embsql.runs AS run
+  LEFT JOIN folded ON run.similarity = 'dot' OR embsql.vector_norm(folded.embedding) > 0
+  WHERE run.run_id = (SELECT embsql.live_run(:model))
+),
+best AS (
+  SELECT
+    other.item_id,
+    CASE
+      WHEN subject.embedding IS NULL THEN other.interactions
+      ELSE embsql.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
+    END AS score,
+    CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'fold_in' END AS source
+  FROM embsql.item_embeddings AS other
+  CROSS JOIN subject
+  WHERE other.run_id = (SELECT embsql.live_run(:model))
+    AND NOT (:exclude_seen AND coalesce(embsql.contains(:items, other.item_id), FALSE))
+  ORDER BY score DESC NULLS LAST, other.item_id
+  LIMIT greatest(:k, 0)
+)
+SELECT
+  best.item_id AS item_id,
+  CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id) AS INTEGER) AS rank,
+  CAST(best.score AS FLOAT8) AS score,
+  best.source AS source
+FROM best
+ORDER BY rank
