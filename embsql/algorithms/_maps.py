@@ -60,7 +60,7 @@ def neighbours_map(vectors: Float32, run: Run, method: Method) -> Float32:
 def _umap(vectors: Float32, start: Float32, run: Run) -> Float32:
     """UMAP's points (n, 2)."""
     try:
-        from umap import UMAP  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        from umap import UMAP
     except ImportError:
         raise MissingExtra(what="a UMAP map", package="umap-learn", extra="maps") from None
     neighbours = min(NEAREST, len(vectors) - 1)
@@ -71,7 +71,7 @@ def _umap(vectors: Float32, start: Float32, run: Run) -> Float32:
 def _tsne(vectors: Float32, start: Float32, run: Run) -> Float32:
     """t-SNE's points (n, 2); the run may be stopped at every few steps."""
     try:
-        from openTSNE import TSNE, initialization  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        from openTSNE import TSNE, initialization
     except ImportError:
         raise MissingExtra(what="a t-SNE map", package="openTSNE", extra="maps") from None
     perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)  # it looks at three times as many neighbours

@@ -62,7 +62,7 @@ carried AS (
   JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model)) AND other.item_id = evidence.item_id
 ),
 whole AS (
-  SELECT nullif(sum(carried.strength), 0) AS strength FROM carried
+  SELECT nullif(sum(carried.strength), 0) AS strength, nullif(sum(abs(carried.strength)), 0) AS size FROM carried
 )
 SELECT
   carried.item_id AS item_id,
@@ -71,4 +71,4 @@ SELECT
   CAST(carried.strength / whole.strength AS FLOAT8) AS share
 FROM carried
 CROSS JOIN whole
-ORDER BY carried.strength DESC, carried.item_id
+ORDER BY CAST(carried.strength / whole.size AS DECIMAL(9, 6)) DESC NULLS LAST, carried.item_id -- so that rounding orders no twins
