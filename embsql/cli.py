@@ -128,6 +128,9 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 @click.option("--seed", default=42, show_default=True)
 @click.option("--threads", type=int, help="Threads to train with.  [default: every core]")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--user-features", help="A SELECT of user_id and what is known of each, for what can learn from it.")
+@click.option("--item-features", help="A SELECT of item_id and what is known of each.")
+@click.option("--warm-start", is_flag=True, help="Go on from the live run's vectors, where the algorithm can.")
 @click.option("--force", is_flag=True, help="Train although nothing changed.")
 @click.option("--no-gate", "gate", flag_value=False, default=True, help="Make it live whatever was measured.")
 @click.pass_context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -31,6 +31,9 @@ class Interactions:
     time: Int64 | None  # (n,) last event of the pair: microseconds since 1970, or the source's own order
     users: pa.StringArray  # (n_users,) text ids
     items: pa.StringArray  # (n_items,) text ids
+    events: Events | None = None  # the rows behind the pairs, for algorithms that learn from their order
+    user_features: pa.Table | None = None  # (n_users, any columns) what is known of them beside; NULL where nothing is
+    item_features: pa.Table | None = None  # (n_items, any columns)
 
     def __len__(self) -> int:
         return len(self.user)
@@ -54,20 +57,53 @@ class Interactions:
         order = np.argsort(self.item, kind="stable")  # (n,)
         return Rows(starts(self.item[order], self.n_items), self.user[order], self.weight[order])
 
+    def in_order(self) -> Events:
+        """Every user's events, the oldest first; without events, the pairs by their time."""
+        if self.events is not None:
+            return self.events
+        pair = np.arange(len(self)) if self.time is None else np.lexsort((self.time, self.user))  # (n,)
+        time = None if self.time is None else self.time[pair]
+        return Events(pair.astype(np.int32), self.weight[pair], time)
+
     def where(self, keep: NDArray[np.bool_]) -> Interactions:
-        """The pairs for which keep (n,) is true, vocabularies unchanged."""
-        time = None if self.time is None else self.time[keep]
-        return Interactions(self.user[keep], self.item[keep], self.weight[keep], time, self.users, self.items)
+        """The pairs for which keep (n,) is true, with their events; vocabularies unchanged."""
+        return replace(
+            self, user=self.user[keep], item=self.item[keep], weight=self.weight[keep],
+            time=None if self.time is None else self.time[keep],
+            events=None if self.events is None else self.events.where(keep),
+        )  # fmt: skip
 
     def checksum(self) -> str:
         """SHA-256 of everything that training can see; equal data gives an equal sum on every engine."""
         digest = hashlib.sha256()
-        for column in (self.user, self.item, self.weight, self.time):
+        events = (self.events.pair, self.events.weight, self.events.time) if self.events else ()
+        for column in (self.user, self.item, self.weight, self.time, *events):
             digest.update(b"none" if column is None else np.ascontiguousarray(column).data)
         for vocabulary in (self.users, self.items):
             for buffer in vocabulary.buffers()[1:]:
                 digest.update(buffer or b"")
+        for features in filter(None, (self.user_features, self.item_features)):
+            digest.update(repr((features.schema.to_string(), features.to_pydict())).encode())
         return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """One row per event, ordered by user, then as they happened; each belongs to a pair of the interactions."""
+
+    pair: Int32  # (m,) position among the pairs: pairs.user[pair] is ascending
+    weight: Float32  # (m,)
+    time: Int64 | None  # (m,) as in the interactions
+
+    def __len__(self) -> int:
+        return len(self.pair)
+
+    def where(self, keep: NDArray[np.bool_]) -> Events:
+        """The events of the pairs for which keep (n_pairs,) is true."""
+        kept = keep[self.pair]  # (m,)
+        position = np.cumsum(keep, dtype=np.int64) - 1  # (n_pairs,) of a pair among those kept
+        time = None if self.time is None else self.time[kept]
+        return Events(position[self.pair[kept]].astype(np.int32), self.weight[kept], time)
 
 
 @dataclass(frozen=True, slots=True)

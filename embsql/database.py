@@ -85,6 +85,9 @@ class Database:
         gate: bool = True,
         tolerance: float = 0.05,
         force: bool = False,
+        user_features: str | None = None,
+        item_features: str | None = None,
+        warm_start: bool = False,
         progress: bool | None = None,
         **options: Any,
     ) -> Run:
@@ -95,8 +98,10 @@ class Database:
         the algorithm's own, for example dim=64 (`embsql algorithms als` lists them). With `evaluate` the model is
         first measured at each of `k` on held-out interactions (`split`: last, time, random, or auto) and goes live
         only if it beats recommending what is popular and is not worse than the live run by more than `tolerance`,
-        unless `gate` is off. An unchanged source with
-        unchanged options is not trained again unless `force`. `progress` shows a bar (by default in a terminal).
+        unless `gate` is off. An unchanged source with unchanged options is not trained again unless `force`.
+        `user_features` and `item_features` are SELECTs of an id and what is known of each, for algorithms that can use
+        it. With `warm_start` training goes on from the live run's vectors, whose axes stay comparable, where the
+        algorithm can. `progress` shows a bar (by default in a terminal).
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says why).
         Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays live.
@@ -109,6 +114,7 @@ class Database:
             model_name, source, algorithms.make(algorithm, options), Columns(user_col, item_col, weight_col, time_col),
             seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate,
             k=_several(k), split=split, gate=gate, tolerance=tolerance, force=force,
+            user_features=user_features, item_features=item_features, warm_start=warm_start,
         )  # fmt: skip
         shows = shown(plan, sys.stderr.isatty() if progress is None else progress)
         with shows as listener, engines.another(source_db, self.engine) as reader:

@@ -153,6 +153,10 @@ class BadArgument(EmbsqlError):
     """{name} must be {allowed}, got {value}."""
 
 
+class BadFeatures(EmbsqlError):
+    """{option} gives {found}. It must be a SELECT with one row per id and at least one column to learn from."""
+
+
 class NoGpu(EmbsqlError):
     """device "cuda" was asked for, but torch finds no GPU here. Train with device "cpu"."""
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from embsql.data import Embeddings
 
 Listener = Callable[[int, dict[str, float]], None]  # hears of every epoch and its figures
 
@@ -41,6 +45,7 @@ class Run:
     metrics: dict[str, float] = field(default_factory=dict)  # "ndcg@10" -> value on the held-out split
     refused: str | None = None  # why the gate did not let it go live
     skipped: bool = False  # nothing had changed: this is the run that was live already
+    before: Embeddings | None = field(default=None, repr=False)  # what to start from, NaN for who is new; None: afresh
     on_report: Listener | None = field(default=None, repr=False)
     on_check: Callable[[], None] | None = field(default=None, repr=False)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql import surface
-from embsql.data import Interactions
+from embsql.data import Events, Interactions
 from embsql.engines import Engine
-from embsql.errors import BadWeights, EmbsqlError, IdTooLong, NoRows
+from embsql.engines._columns import need
+from embsql.errors import BadFeatures, BadWeights, EmbsqlError, IdTooLong, NoRows
 from embsql.model import Columns, Run
 
 LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
 OUTLIER = 1000  # a weight this many times the median is worth a warning
-QUERIES = ("census", "users", "items", "pairs", "alike_users", "alike_items")
+QUERIES = ("census", "users", "items", "alike_users", "alike_items")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,10 @@ class Prepared:
         return self.data
 
 
-def prepare(engine: Engine, source: str, columns: Columns, run: Run, *, explicit: bool) -> Prepared:
-    """Read a source: evaluate it once, check it, code its ids, put its pairs in order.
+def prepare(
+    engine: Engine, source: str, columns: Columns, run: Run, *, explicit: bool, ordered: bool = False
+) -> Prepared:
+    """Read a source: evaluate it once, check it, code its ids, put its pairs in order; with `ordered` its events too.
 
     Raises NotASelect, SourceFailed, MissingColumn or BadColumnType when it cannot be read at all; what is wrong
     with the rows themselves comes back as `problem`, beside the report.
@@ -57,7 +60,7 @@ def prepare(engine: Engine, source: str, columns: Columns, run: Run, *, explicit
     facts = engine.source(source, columns, explicit=explicit)
     statements = surface.statements("prepare/statements.sql")
     now = int(time.time() * 1e6) if facts["clock"] else 2**62  # an order has no future
-    queries = {name: statements[name] for name in QUERIES}
+    queries = {name: statements[name] for name in QUERIES} | {"pairs": statements["events" if ordered else "pairs"]}
     done = surface.text("prepare/done.sql")
     select, script = surface.prepare("source", facts), surface.prepare("coded", facts)
     tables = engine.read(select, script, queries, done, census={"now": now})
@@ -67,6 +70,9 @@ def prepare(engine: Engine, source: str, columns: Columns, run: Run, *, explicit
     if problem:
         return Prepared(None, findings, problem)
     data = _interactions(tables, run, explicit=explicit, has_time=facts["has_time"])
+    if ordered:
+        data = replace(data, events=_events(data, tables["pairs"]))
+        findings.append(_of_order(data))
     return Prepared(data, [*findings, *_of_pairs(data, len(tables["pairs"]))])
 
 
@@ -103,6 +109,14 @@ def _interactions(tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_
     return Interactions(*columns, users, items)
 
 
+def _events(data: Interactions, rows: pa.Table) -> Events:
+    """The rows (m,) of the source, in order of user and time, as events of the pairs."""
+    keys = data.user * np.int64(data.n_items) + data.item  # (n,) ascending
+    wanted = rows["user"].to_numpy() * np.int64(data.n_items) + rows["item"].to_numpy()  # (m,)
+    pair = np.searchsorted(keys, wanted).astype(np.int32)  # (m,)
+    return Events(pair, rows["weight"].to_numpy().astype(np.float32), None if data.time is None else _times(rows))
+
+
 def _ids(table: pa.Table) -> pa.StringArray:
     return table["id"].cast(pa.string()).combine_chunks()
 
@@ -114,6 +128,27 @@ def _times(pairs: pa.Table) -> Any:
         return column.to_numpy()
     known = column.drop_null().to_numpy()
     return column.fill_null(int(known.min()) - 1 if len(known) else 0).to_numpy()
+
+
+def features(engine: Engine, select: str, column: str, option: str, ids: pa.StringArray) -> pa.Table:
+    """What a caller's SELECT knows of each id: its other columns, a row per id, NULL where it has none of it.
+
+    `column` holds the ids. Raises NotASelect, SourceFailed, MissingColumn, or BadFeatures for an id that comes twice
+    and for no column beside it.
+    """
+    given = engine.gather(select)
+    key = need(given.column_names, None, column, f'{option}="SELECT ... AS {column}, ..."')
+    keys = given[key].cast(pa.string()).combine_chunks()
+    if given.num_columns == 1:
+        raise BadFeatures(option=option, found=f"no column beside {key}")
+    places = pc.index_in(ids, keys.drop_null())  # (n_ids,) of which row each is
+    known = keys.drop_null()
+    if len(known) != len(known.unique()):
+        twice = known.value_counts()
+        example = twice.filter(pc.greater(twice.field("counts"), 1))[0]["values"].as_py()
+        raise BadFeatures(option=option, found=f'the id "{example}" more than once')
+    rows = given.drop_columns([key]).filter(keys.is_valid()).combine_chunks()
+    return rows.take(places)
 
 
 # --- the report ----------------------------------------------------------------------------------
@@ -160,6 +195,18 @@ def _of_pairs(data: Interactions, rows: int) -> Iterator[Finding]:
     yield _finding("users with one item", lonely, "info", "they can be served but not held out, and teach little")
     yield _of_the_top_item(data)
     yield _of_weights(data)
+
+
+def _of_order(data: Interactions) -> Finding:
+    """Which order the events were taken in."""
+    events = data.in_order()
+    if events.time is None:
+        hint = "there is no event_time: each user's rows count as having happened in the order the source gave them"
+        return Finding("order of events", "warning", len(events), hint=hint)
+    user = data.user[events.pair]  # (m,)
+    ties = int(((user[1:] == user[:-1]) & (events.time[1:] == events.time[:-1])).sum())
+    hint = "rows of one user at one time count as having happened in the order the source gave them"
+    return _finding("order of events", ties, "info", hint)
 
 
 def _of_the_top_item(data: Interactions) -> Finding:

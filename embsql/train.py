@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from embsql import algorithms, registry, surface
 from embsql.algorithms import Algorithm
@@ -27,9 +28,11 @@ from embsql.errors import BadArgument, Cancelled, CannotOpen, Diverged, LostLeas
 from embsql.evaluate import Metric, gate, measure
 from embsql.jobs import Lease, retry
 from embsql.model import Columns, Listener, Run, usable_cores
-from embsql.prepare import Finding, prepare
+from embsql.prepare import Finding, features, prepare
 from embsql.registry import look, say
 from embsql.splits import named, split
+
+FEATURES = ("user_features", "item_features")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,9 @@ class Plan:
     gate: bool = True
     tolerance: float = 0.05
     force: bool = False
+    user_features: str | None = None  # a SELECT of user_id and what is known of each
+    item_features: str | None = None  # a SELECT of item_id and what is known of each
+    warm_start: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no run can be made with. Raises BadArgument."""
@@ -64,8 +70,9 @@ class Plan:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The algorithm's options, as written into the run."""
-        return dataclasses.asdict(self.algorithm)  # type: ignore[call-overload, no-any-return]  # every algorithm is a dataclass
+        """The algorithm's options, and where features came from, as written into the run."""
+        features = {name: getattr(self, name) for name in FEATURES if getattr(self, name)}
+        return dataclasses.asdict(self.algorithm) | features  # type: ignore[call-overload, no-any-return]  # every algorithm is a dataclass
 
 
 def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: Engine | None = None) -> Run:
@@ -135,6 +142,7 @@ def _live(engine: Engine, plan: Plan, run: Run, lease: Lease, reader: Engine) ->
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
         return
     figures = _evaluate(plan, data, run) if split_name else []
+    run.before = _before(engine, plan, data) if plan.warm_start else None
     embeddings = _fit(plan.algorithm, data, run)
     lease.beat()
     _write(engine, plan, run, data, embeddings, source_hash, figures)
@@ -150,12 +158,48 @@ def _live(engine: Engine, plan: Plan, run: Run, lease: Lease, reader: Engine) ->
 
 def _snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
     """The interactions as they are now, after writing down the report about them."""
-    found = prepare(reader, plan.source, plan.columns, run, explicit=plan.algorithm.explicit)
+    algorithm = plan.algorithm
+    found = prepare(reader, plan.source, plan.columns, run, explicit=algorithm.explicit, ordered=algorithm.ordered)
     _note(engine, run, found.findings)
-    data = found.interactions()
+    data = _featured(reader, plan, found.interactions())
     if data.n_users < 2 or data.n_items < 2:
         raise TooFew(users=data.n_users, items=data.n_items, algorithm=plan.algorithm.name, need="2 of each")
     return data
+
+
+def _featured(reader: Engine, plan: Plan, data: Interactions) -> Interactions:
+    """The interactions with what the plan's features say of users and items."""
+    if plan.user_features:
+        told = features(reader, plan.user_features, "user_id", "user_features", data.users)
+        data = dataclasses.replace(data, user_features=told)
+    if plan.item_features:
+        told = features(reader, plan.item_features, "item_id", "item_features", data.items)
+        data = dataclasses.replace(data, item_features=told)
+    return data
+
+
+def _before(engine: Engine, plan: Plan, data: Interactions) -> Embeddings | None:
+    """The live run's vectors in the order of these vocabularies, NaN for who is new; None when nothing is live."""
+    live = registry.live(engine, plan.model_name)
+    if live is None:
+        return None
+    users, items = (_aligned(engine, live, entity, ids) for entity, ids in (("user", data.users), ("item", data.items)))
+    dim = getattr(plan.algorithm, "dim", items.shape[1])
+    if items.shape[1] != dim:
+        allowed = f"false when dim changes: the live run has vectors of {items.shape[1]}, not {dim}"
+        raise BadArgument(name="warm_start", allowed=allowed, value="true")
+    return Embeddings(users, items)
+
+
+def _aligned(engine: Engine, run_id: int, entity: str, ids: pa.StringArray) -> Any:
+    """The vectors (n_ids, d) that a run has of ids, NaN where it has none."""
+    known = engine.ask(surface.statements(engine=engine.name)[f"{entity}_vectors"], run_id=run_id)
+    vectors = np.array(known["embedding"].to_pylist(), np.float32)  # (k, d)
+    found = np.full((len(ids), vectors.shape[1]), np.nan, np.float32)  # (n_ids, d)
+    places = pc.index_in(ids, known["entity_id"].cast(pa.string()).combine_chunks())
+    there = places.is_valid().to_numpy(zero_copy_only=False)  # (n_ids,)
+    found[there] = vectors[places.drop_null().to_numpy()]
+    return found
 
 
 def _note(engine: Engine, run: Run, findings: list[Finding]) -> None:
@@ -308,11 +352,14 @@ def evaluate(engine: Engine, reference: str, *, k: tuple[int, ...], split: str) 
     on a part of the run's own interactions, and measured on the rest.
     """
     record = registry.run(engine, reference)
-    algorithm = algorithms.make(record["algorithm"], json.loads(record["params"]))
+    params = json.loads(record["params"])
+    sources = {name: params.pop(name) for name in FEATURES if name in params}
+    algorithm = algorithms.make(record["algorithm"], params)
     source = surface.statements(engine=engine.name)["run_source"].replace("$run_id", str(int(record["run_id"])))
-    plan = Plan(record["model_name"], source, algorithm, seed=record["seed"], k=k, split=split)
+    plan = Plan(record["model_name"], source, algorithm, seed=record["seed"], k=k, split=split, **sources)
     run = Run(plan.seed, plan.threads, run_id=record["run_id"], model_name=plan.model_name)
-    data = prepare(engine, source, Columns(), run, explicit=algorithm.explicit).interactions()
+    found = prepare(engine, source, Columns(), run, explicit=algorithm.explicit, ordered=algorithm.ordered)
+    data = _featured(engine, plan, found.interactions())
     figures = _evaluate(plan, data, run)
     rows = _metrics(run, named(data, split), figures)
     with engine.transaction():

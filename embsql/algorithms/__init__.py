@@ -29,6 +29,7 @@ class Algorithm(Protocol):
     """Anything that turns interactions into embeddings."""
 
     name: ClassVar[str]
+    ordered: ClassVar[bool]  # whether `fit` wants the events behind the pairs
 
     @property
     def epochs(self) -> int:
@@ -48,6 +49,7 @@ Class = TypeVar("Class", bound=type[Any])
 def algorithm(cls: Class) -> Class:
     """Mark a frozen dataclass as the algorithm that its file is named after."""
     cls.name = cls.__module__.rpartition(".")[2]
+    cls.ordered = getattr(cls, "ordered", False)
     return cls
 
 

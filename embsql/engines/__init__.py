@@ -58,6 +58,9 @@ class Engine(Protocol):
     def describe(self, text: str) -> dict[str, str]:
         """Names and types of a source's columns, without running it."""
 
+    def gather(self, text: str) -> pa.Table:
+        """A caller's SELECT as it stands, evaluated where the caller's own tables are visible."""
+
     def conflict(self, error: Exception) -> bool:
         """Whether an error only says that another writer was first, so that the transaction may be tried again."""
 

@@ -200,6 +200,15 @@ class DuckDB:
             raise SourceFailed(reason=_first_line(error)) from None
         return {name: type_ for name, type_, *_ in rows}
 
+    def gather(self, text: str) -> pa.Table:
+        """A caller's SELECT as it stands. Raises NotASelect or SourceFailed."""
+        query = self._select(text)
+        try:
+            with interruptible():
+                return _arrow(self._caller, f"SELECT * FROM (\n{query}\n) AS given", {})  # noqa: S608 - one SELECT
+        except duckdb.Error as error:
+            raise SourceFailed(reason=_first_line(error)) from None
+
     def _select(self, text: str) -> str:
         """The source as one SELECT: as it stands, or for the name of a table or file."""
         text = text.strip().rstrip(";").strip()

@@ -282,6 +282,17 @@ class PostgreSQL:
         except psycopg.Error as error:
             raise SourceFailed(reason=_first_line(error)) from None
 
+    def gather(self, text: str) -> pa.Table:
+        """A caller's SELECT as it stands. Raises NotASelect or SourceFailed."""
+        query = _select(text)
+        try:
+            with self._session(), self._source() as source, source.transaction():
+                cursor = psycopg.RawCursor(source, row_factory=tuple_row)
+                cursor.execute(f"SELECT * FROM (\n{query}\n) AS given".encode(), [], binary=True)  # noqa: S608 - refused unless one SELECT
+                return self._arrow(cursor)
+        except psycopg.Error as error:
+            raise SourceFailed(reason=_first_line(error)) from None
+
     def _arrow(self, cursor: psycopg.Cursor[Any]) -> pa.Table:
         """A cursor's rows as columns."""
         if cursor.description is None:

@@ -40,6 +40,13 @@ FROM embsql_kept AS this
 JOIN embsql_users AS "user" ON "user".key = this.user_key
 JOIN embsql_items AS item ON item.key = this.item_key
 
+-- events: the same, every user's in order: by time, of equal times as the source gave them
+SELECT "user".code AS "user", item.code AS item, CAST(this.weight AS DOUBLE) AS weight, CAST(this.event_time AS BIGINT) AS event_time
+FROM embsql_kept AS this
+JOIN embsql_users AS "user" ON "user".key = this.user_key
+JOIN embsql_items AS item ON item.key = this.item_key
+ORDER BY "user".code, this.event_time NULLS FIRST, this.arrival
+
 -- alike_users: ids that differ only by case or by spaces around them
 SELECT count(*) AS groups, min(twins.example) AS example
 FROM (
