@@ -244,13 +244,6 @@ WITH how AS (
     JOIN embsql.runs AS record ON record.run_id = this.run_id
     LEFT JOIN embsql.solvers AS solver ON solver.run_id = this.run_id
 ),
-numbers AS (
-    SELECT
-        how.run_id, how.kind, how.n.mean AS mean, how.n.damping AS damping, coalesce(how.n.usual, 1) AS usual,
-        coalesce(how.n.scale, 1) AS scale, coalesce(how.n.curve0, 0) AS curve0, coalesce(how.n.curve1, 0) AS curve1,
-        coalesce(how.n.pull0, 0) AS pull0, how.n.unseen AS unseen, how.n.unseen * how.items AS mass, how.n.reg AS reg, how.n.nu AS nu
-    FROM how
-),
 met AS ( -- bare are the times an item is given without a weight
     SELECT given.item_id, coalesce(sum(given.weight), 0) AS total, count(*) AS times, count(*) - count(given.weight) AS bare
     FROM embsql.given(asked, amounts) AS given
@@ -258,44 +251,57 @@ met AS ( -- bare are the times an item is given without a weight
 ),
 known AS ( -- an item given twice counts with both weights, one rated twice with the mean
     SELECT
-        numbers.*, met.item_id, item.embedding, item.bias AS item_bias, coalesce(part.scale, 1) AS part,
-        (met.total + met.bare * numbers.usual) / CASE WHEN numbers.mean IS NULL THEN 1 ELSE met.times END AS weight
-    FROM numbers
-    JOIN embsql.item_embeddings AS item ON item.run_id = numbers.run_id
+        how.kind, how.items, how.n, met.item_id, item.embedding, item.bias, coalesce(part.scale, 1) AS part,
+        CAST((met.total + met.bare * coalesce(how.n.usual, 1)) / CASE WHEN how.n.mean IS NULL THEN 1 ELSE met.times END AS DOUBLE) AS weight
+    FROM how
+    JOIN embsql.item_embeddings AS item ON item.run_id = how.run_id
     JOIN met ON met.item_id = item.item_id
     LEFT JOIN embsql.item_scales AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
 ),
-rested AS ( -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated
-    SELECT known.*, known.weight * known.part - coalesce(known.mean + known.item_bias, 0) AS rest FROM known
+gathered AS ( -- in lists: windows over rows that carry vectors are slow, and DuckDB 1.5 now and then fails in them
+    SELECT
+        any_value(known.kind) AS kind, any_value(known.items) AS items, any_value(known.n) AS n,
+        list(known.item_id ORDER BY known.item_id) AS ids,
+        list(known.weight ORDER BY known.item_id) AS weights,
+        -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated
+        list(known.weight * known.part - coalesce(known.n.mean + known.bias, 0) ORDER BY known.item_id) AS rests,
+        list(CAST(known.embedding AS DOUBLE[]) ORDER BY known.item_id) AS vectors
+    FROM known
 ),
 person AS (
     SELECT
-        rested.*,
-        coalesce(sum(rested.rest) OVER () / (count(*) OVER () + rested.damping), 0) AS own,
-        CASE WHEN rested.kind = 'mean' THEN nullif(sum(rested.weight) OVER (), 0) ELSE 1 END AS whole
-    FROM rested
+        gathered.*,
+        coalesce(list_sum(gathered.rests) / (len(gathered.rests) + gathered.n.damping), 0) AS own,
+        CASE WHEN gathered.kind = 'mean' THEN nullif(list_sum(gathered.weights), 0) ELSE 1 END AS whole
+    FROM gathered
 ),
 evidence AS (
-    SELECT person.*, person.scale * (person.rest - person.own) / person.whole AS amount
+    SELECT
+        person.*,
+        list_transform(person.rests, lambda rest: coalesce(person.n.scale, 1) * (rest - person.own) / person.whole) AS amounts
     FROM person
-    WHERE person.whole IS NOT NULL
+    WHERE person.kind IS NOT NULL AND person.whole IS NOT NULL
+),
+pressed AS (
+    SELECT
+        evidence.*,
+        list_transform(
+            evidence.amounts, lambda amount: coalesce(evidence.n.curve0, 0) + coalesce(evidence.n.curve1, 0) * amount
+        ) AS curves
+    FROM evidence
 )
 SELECT
-    max(evidence.kind) AS kind,
-    max(evidence.own + coalesce(evidence.mean, 0)) AS bias,
-    list(evidence.item_id ORDER BY evidence.item_id) AS ids,
-    list(CAST(evidence.weight AS DOUBLE) ORDER BY evidence.item_id) AS weights,
-    list(CAST(evidence.embedding AS DOUBLE[]) ORDER BY evidence.item_id) AS vectors,
-    list(evidence.curve0 + evidence.curve1 * evidence.amount ORDER BY evidence.item_id) AS curves,
-    list(evidence.pull0 + evidence.amount ORDER BY evidence.item_id) AS pulls,
-    max(evidence.unseen) AS unseen,
-    max(evidence.reg) * pow(sum(evidence.curve0 + evidence.curve1 * evidence.amount) + max(evidence.mass), max(evidence.nu)) AS ridge,
+    pressed.kind, pressed.own + coalesce(pressed.n.mean, 0) AS bias, pressed.ids, pressed.weights, pressed.vectors,
+    pressed.curves, list_transform(pressed.amounts, lambda amount: coalesce(pressed.n.pull0, 0) + amount) AS pulls,
+    pressed.n.unseen AS unseen,
+    pressed.n.reg * pow(list_sum(pressed.curves) + pressed.n.unseen * pressed.items, pressed.n.nu) AS ridge,
     (
         SELECT list(CAST(line.entries AS DOUBLE[]) ORDER BY line.position)
         FROM embsql.gram AS line
         JOIN how ON how.run_id = line.run_id
     ) AS gram
-FROM evidence;
+FROM (SELECT 1) AS one_row
+LEFT JOIN pressed ON TRUE;
 
 -- The sum of amounts * vectors.
 CREATE OR REPLACE MACRO embsql.weighted_sum(vectors, amounts) AS
@@ -304,17 +310,15 @@ CREATE OR REPLACE MACRO embsql.weighted_sum(vectors, amounts) AS
 CREATE OR REPLACE MACRO embsql.plus_scaled(a, factor, b) AS
     list_transform(list_zip(a, b), lambda pair: pair[1] + factor * pair[2]);
 
--- A p, A being the matrix of embsql.history, columns its vectors transposed. (A list of one is how a lambda names a
--- value.)
-CREATE OR REPLACE MACRO embsql.system_times(gram, unseen, ridge, vectors, columns, curves, p) AS list_transform(
-    [list_transform(list_zip(vectors, curves), lambda one: one[2] * list_inner_product(one[1], p))],
-    lambda push: list_transform(
-        list_zip(gram, columns, p),
-        lambda line: unseen * list_inner_product(line[1], p) + ridge * line[3] + list_inner_product(line[2], push)
-    )
-)[1];
+-- The matrix A of embsql.history without its ridge, columns being its vectors transposed.
+CREATE OR REPLACE MACRO embsql.system_matrix(gram, unseen, columns, curves) AS list_transform(
+    list_zip(gram, embsql.products(
+        list_transform(columns, lambda one: list_transform(list_zip(one, curves), lambda pair: pair[1] * pair[2])), columns
+    )),
+    lambda line: embsql.plus_scaled(line[2], unseen, line[1])
+);
 
--- One step of conjugate gradients, q being A times state.p.
+-- One step of conjugate gradients, q being A times state.p. (A list of one is how a lambda names a value.)
 CREATE OR REPLACE MACRO embsql.conjugate_step(state, q) AS list_transform(
     [embsql.plus_scaled(state.r, -state.size / list_inner_product(state.p, q), q)],
     lambda r: {
@@ -325,17 +329,14 @@ CREATE OR REPLACE MACRO embsql.conjugate_step(state, q) AS list_transform(
 )[1];
 
 -- From x = 0 until what is left of b is a millionth of it, or as many steps as b is long.
-CREATE OR REPLACE MACRO embsql.conjugate_gradients(gram, unseen, ridge, vectors, columns, curves, b) AS list_reduce(
-    list_resize(
-        [{
-            'x': list_transform(b, lambda one: CAST(0 AS DOUBLE)), 'r': b, 'p': b,
-            'size': list_inner_product(b, b), 'goal': 1e-12 * list_inner_product(b, b)
-        }],
-        len(b) + 1, NULL
-    ),
+CREATE OR REPLACE MACRO embsql.conjugate_gradients(matrix, ridge, b) AS list_reduce(
+    list_transform(range(len(b) + 1), lambda _: {
+        'x': list_transform(b, lambda one: CAST(0 AS DOUBLE)), 'r': b, 'p': b,
+        'size': list_inner_product(b, b), 'goal': 1e-12 * list_inner_product(b, b)
+    }),
     lambda state, _: CASE
         WHEN state.size > state.goal THEN list_transform(
-            [embsql.system_times(gram, unseen, ridge, vectors, columns, curves, state.p)],
+            [embsql.plus_scaled(list_transform(matrix, lambda line: list_inner_product(line, state.p)), ridge, state.p)],
             lambda q: embsql.conjugate_step(state, q)
         )[1]
         ELSE state
@@ -346,8 +347,8 @@ CREATE OR REPLACE MACRO embsql.conjugate_gradients(gram, unseen, ridge, vectors,
 CREATE OR REPLACE MACRO embsql.solve(gram, unseen, ridge, vectors, curves, b) AS CASE
     WHEN gram IS NULL OR b IS NULL THEN b
     ELSE list_transform(
-        [{'columns': embsql.transposed(vectors), 'b': b}],
-        lambda once: embsql.conjugate_gradients(gram, unseen, ridge, vectors, once.columns, curves, once.b)
+        [{'matrix': embsql.system_matrix(gram, unseen, embsql.transposed(vectors), curves), 'b': b}],
+        lambda once: embsql.conjugate_gradients(once.matrix, ridge, once.b)
     )[1]
 END;
 

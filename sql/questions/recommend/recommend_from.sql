@@ -4,11 +4,16 @@
 -- items and weights are as in fold_in. source is fold_in, or popular when no given item is known (score is then the
 -- number of users). exclude_seen leaves out the given items.
 -- example: SELECT * FROM embsql.recommend_from('shop', ARRAY['mug-03', 'tea-01'], k => 3);
-WITH past AS MATERIALIZED (
+WITH run AS MATERIALIZED (
+  SELECT record.run_id, record.similarity
+  FROM embsql.runs AS record
+  WHERE record.run_id = (SELECT embsql.live_run(:model))
+),
+past AS MATERIALIZED (
   SELECT
     history.gram, history.unseen, history.ridge, history.vectors, history.curves, history.bias,
     embsql.weighted_sum(history.vectors, history.pulls) AS pulled
-  FROM embsql.history((SELECT embsql.live_run(:model)), :items, :weights) AS history
+  FROM embsql.history((SELECT run.run_id FROM run), :items, :weights) AS history
 ),
 folded AS MATERIALIZED (
   SELECT
@@ -18,9 +23,8 @@ folded AS MATERIALIZED (
 ),
 subject AS (
   SELECT run.similarity, folded.embedding, embsql.vector_norm(folded.embedding) AS norm, folded.bias
-  FROM embsql.runs AS run
+  FROM run
   LEFT JOIN folded ON run.similarity = 'dot' OR embsql.vector_norm(folded.embedding) > 0
-  WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 best AS (
   SELECT
@@ -32,7 +36,7 @@ best AS (
     CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'fold_in' END AS source
   FROM embsql.item_embeddings AS other
   CROSS JOIN subject
-  WHERE other.run_id = (SELECT embsql.live_run(:model))
+  WHERE other.run_id = (SELECT run.run_id FROM run)
     AND NOT (:exclude_seen AND coalesce(embsql.contains(:items, other.item_id), FALSE))
   ORDER BY score DESC NULLS LAST, other.item_id
   LIMIT greatest(:k, 0)
