@@ -19,7 +19,7 @@ import numpy as np
 import embsql
 from benchmarks import query
 from benchmarks._lines import in_turn, line
-from embsql.algorithms._topk import BLOCK, top_k
+from embsql.algorithms._topk import _tiles, top_k
 from embsql.model import Run
 
 PEERS = ("product", "faiss", "implicit")
@@ -66,12 +66,9 @@ def _kernel(users: np.ndarray, items: np.ndarray, options: argparse.Namespace) -
 
 
 def _product(users: np.ndarray, items: np.ndarray) -> None:
-    """The products of all pairs, in the blocks of top_k."""
-    rows = max(1, min(len(users), BLOCK // len(items)))
-    block = np.empty((rows, len(items)), np.float32)
-    for first in range(0, len(users), rows):
-        here = users[first : first + rows]
-        np.matmul(here, items.T, out=block[: len(here)])  # (rows, items)
+    """The products of all pairs, in the tiles of top_k."""
+    for _ in _tiles(users, items):
+        pass
 
 
 def _faiss(users: np.ndarray, items: np.ndarray, options: argparse.Namespace) -> np.ndarray:

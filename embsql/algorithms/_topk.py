@@ -6,7 +6,7 @@ depend on their number. Everywhere equal scores are ordered by ascending code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -17,8 +17,9 @@ from embsql.algorithms._rows import in_parallel
 from embsql.data import Float32, Int32, Int64, Rows, Similarity
 from embsql.model import Run
 
-BLOCK = 2**24  # scores that top_k holds at once: 64 MB
-STRIDE = 128  # scores that are looked at together before any is looked at by itself
+TILE = 2**22  # scores that top_k holds at once: 16 MB, so that they are still in the cache when they are looked at
+ROWS = 1024  # users of a tile
+STRIDE = 512  # scores that are looked at together before any is looked at by itself
 
 
 def top_k(
@@ -46,13 +47,23 @@ def top_k(
     codes, scores = _empty(m, k, -np.inf)
     start, column = (np.zeros(m + 1, np.int64), np.empty(0, np.int32)) if seen is None else (seen.start, seen.column)
     bias = np.zeros(n, np.float32) if item_bias is None else item_bias  # (n,)
-    block = np.empty((max(1, min(m, BLOCK // max(n, 1))), n), np.float32)
-    for first in range(0, m, len(block)):
-        here = slice(first, min(first + len(block), m))
-        product = np.matmul(users[here], items.T, out=block[: here.stop - first])  # (b, n)
+    for here, there, product in _tiles(users, items):
         own = (start[here], start[1:][here], column)  # (b,) where each row's seen items begin and end
-        _share(run, 1, len(product), _choose, product, bias, *own, codes[here], scores[here])
+        _share(run, 1, len(product), _choose, product, there.start, bias[there], *own, codes[here], scores[here])
+    _share(run, 1, m, _sort, codes, scores)
     return codes, scores
+
+
+def _tiles(users: Float32, items: Float32) -> Iterator[tuple[slice, slice, Float32]]:
+    """The products of users (m, dim) and items (n, dim) in tiles: which users, which items, (b, w) in one buffer."""
+    m, n = len(users), len(items)
+    height = max(1, min(m, ROWS))
+    width = max(1, min(n, TILE // height))
+    buffer = np.empty(height * width, np.float32)
+    for here in (slice(first, min(first + height, m)) for first in range(0, m, height)):
+        for there in (slice(first, min(first + width, n)) for first in range(0, n, width)):
+            b, w = here.stop - here.start, there.stop - there.start
+            yield here, there, np.matmul(users[here], items[there].T, out=buffer[: b * w].reshape(b, w))  # (b, w)
 
 
 def unit(vectors: Float32) -> Float32:
@@ -150,34 +161,50 @@ def _best_first(codes: Int32, scores: Float32) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _any_above(scores: Float32, bar: float) -> bool:
-    """Whether a score is above the bar; without a branch, so that it becomes vector instructions."""
+def _any_above(scores: Float32, bias: Float32, bar: float) -> bool:
+    """Whether a score with its bias is above the bar; without a branch and by place, so that it is vector code."""
     found = 0
-    for score in scores:
-        found |= score > bar
+    for place in range(len(scores)):
+        found |= scores[place] + bias[place] > bar
     return found != 0
 
 
 @njit(nogil=True, cache=True)
-def _offer_all(row: Float32, codes: Int32, scores: Float32) -> None:
-    """The best of a row of scores (n,), best first; most strides hold none and are passed over."""
+def _offer_all(row: Float32, low: int, bias: Float32, codes: Int32, scores: Float32) -> None:
+    """Offer a row of scores (n,) of the codes from low on, each with its bias (n,); most strides are passed over."""
     for begin in range(0, len(row), STRIDE):
-        if _any_above(row[begin : begin + STRIDE], scores[0]):
-            for code in range(begin, min(begin + STRIDE, len(row))):
-                _offer(code, row[code], codes, scores)
-    _best_first(codes, scores)
+        if _any_above(row[begin : begin + STRIDE], bias[begin : begin + STRIDE], scores[0]):
+            for place in range(begin, min(begin + STRIDE, len(row))):
+                _offer(low + place, row[place] + bias[place], codes, scores)
 
 
 @njit(nogil=True, cache=True)
 def _choose(
-    a: int, z: int, block: Float32, bias: Float32, begin: Int64, end: Int64, seen: Int32, codes: Int32, scores: Float32
+    a: int,
+    z: int,
+    tile: Float32,
+    low: int,
+    bias: Float32,
+    begin: Int64,
+    end: Int64,
+    seen: Int32,
+    codes: Int32,
+    scores: Float32,
 ) -> None:
-    """The best of rows a to z of a block of scores (b, n), which is overwritten."""
+    """Offer rows a to z of a tile of scores (b, w) of the items from low on; the tile is overwritten."""
+    width = tile.shape[1]
     for r in range(a, z):
-        block[r] += bias
         for item in seen[begin[r] : end[r]]:
-            block[r, item] = -np.inf
-        _offer_all(block[r], codes[r], scores[r])
+            if low <= item < low + width:
+                tile[r, item - low] = -np.inf
+        _offer_all(tile[r], low, bias, codes[r], scores[r])
+
+
+@njit(nogil=True, cache=True)
+def _sort(a: int, z: int, codes: Int32, scores: Float32) -> None:
+    """Turn the heaps a to z into lists."""
+    for r in range(a, z):
+        _best_first(codes[r], scores[r])
 
 
 @njit(nogil=True, cache=True)
@@ -242,10 +269,11 @@ def _linear(
     """The best items of histories a to z."""
     total = np.empty(len(base), np.float32)  # (n_items,)
     for r in range(a, z):
-        total[:] = base
+        total[:] = 0
         own = history[start[r] : start[r + 1]]
         for i in own:
             for place in range(row_start[i], row_start[i + 1]):
                 total[item[place]] += weight[place]
         total[own] = -np.inf
-        _offer_all(total, codes[r], scores[r])
+        _offer_all(total, 0, base, codes[r], scores[r])
+        _best_first(codes[r], scores[r])
