@@ -17,7 +17,7 @@ import click
 
 import embsql
 from embsql import algorithms, cli, errors, surface, udf
-from embsql.demo import SHOP, open_shop
+from embsql.demo import SHOP, open_shop, train_towers
 from embsql.table import draw
 
 DOCS = Path(__file__).parent
@@ -62,7 +62,7 @@ Ids are text. Ranks start at 1, a higher score is nearer, ties are broken by id.
 `k` beyond what there is gives all there is; 0, less or NULL gives no rows. A vector must be as long as the run's.
 
 The answers below are from the [generated shop](../examples/shop/README.md): run 1 was trained with `dim => 8`, run 2,
-which is live, with the defaults.
+which is live, with the defaults. `shop_towers` is a two_tower with features of customers and products.
 
 {questions}
 ## Commands
@@ -167,6 +167,7 @@ def train_shop(database: embsql.Database) -> None:
     open_shop(database)
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, dim=8, **SHOP)
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, **SHOP)
+    train_towers(database, "shop_towers")
     database.cluster("shop", labels="SELECT item_id AS entity_id, aisle AS label FROM shop_items")
     database.project("shop")
     database.engine.run(surface.text("demo/cohorts.sql"))

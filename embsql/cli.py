@@ -130,6 +130,7 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--user-features", help="A SELECT of user_id and what is known of each, for what can learn from it.")
 @click.option("--item-features", help="A SELECT of item_id and what is known of each.")
+@click.option("--graph", help="A SELECT of source_node, target_node and weight: edges between items, to walk on.")
 @click.option("--warm-start", is_flag=True, help="Go on from the live run's vectors, where the algorithm can.")
 @click.option("--force", is_flag=True, help="Train although nothing changed.")
 @click.option("--no-gate", "gate", flag_value=False, default=True, help="Make it live whatever was measured.")
@@ -187,6 +188,19 @@ def rollback(ctx: click.Context, model: str) -> None:
         click.echo(f"run {database.rollback(model)} is live")
 
 
+@main.command("register-embeddings")
+@click.argument("model")
+@click.option("--items", required=True, help="A SELECT of item_id and embedding.")
+@click.option("--users", help="A SELECT of user_id and embedding.")
+@click.option("--similarity", type=click.Choice(["cosine", "dot"]), default="cosine", show_default=True)
+@click.pass_context
+def register_embeddings(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Make vectors from elsewhere a model that every question works on; nothing is trained."""
+    with _open(ctx) as database:
+        run = database.register_embeddings(model, **given)
+    _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}])
+
+
 @main.command("cluster")
 @click.argument("model")
 @click.option("--entity", type=click.Choice(["item", "user"]), default="item", show_default=True)
@@ -226,6 +240,32 @@ def materialise_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Write the best items of every user of MODEL, and the nearest of every item, into tables for joins."""
     with _open(ctx) as database:
         _show(ctx, [dataclasses.asdict(database.materialise(model, **given))])
+
+
+@main.command("features")
+@click.argument("model")
+@click.option("--entity", type=click.Choice(["user", "item"]), default="user", show_default=True)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file to write.")
+@click.pass_context
+def features_(ctx: click.Context, model: str, entity: str, output: Path | None) -> None:
+    """What other models can use of MODEL: a row per user or item, each entry of its vector a column."""
+    with _open(ctx) as database:
+        table = database.features(model, entity=entity)
+    if output is None:
+        return _show(ctx, table.to_pylist())
+    _save(table, output)
+    return click.echo(f"{len(table)} rows, {table.num_columns} columns in {output}")
+
+
+def _save(table: Any, output: Path) -> None:
+    """Write a table in the format that the file's name ends with."""
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    writers = {".csv": pyarrow.csv.write_csv, ".parquet": pyarrow.parquet.write_table}
+    if output.suffix not in writers:
+        raise click.UsageError(f"--output {output}: a name that ends in .csv or .parquet")
+    writers[output.suffix](table, output)
 
 
 @main.command("drop-run")
@@ -288,6 +328,30 @@ def worker_(ctx: click.Context, once: bool) -> None:
     from embsql import worker
 
     worker.run(_path(ctx), once=once, say=click.echo)
+
+
+@main.group("dbt")
+def dbt_() -> None:
+    """Work with dbt: where the package is, and dbt with a worker beside it."""
+
+
+@dbt_.command("path")
+def dbt_path() -> None:
+    """Print where the dbt package is, for `- local:` in packages.yml."""
+    from embsql import dbt
+
+    click.echo(dbt.project())
+
+
+@dbt_.command("build", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Run `dbt build WORDS` in this process, and while it runs a worker if the profile leads to PostgreSQL."""
+    from embsql import dbt
+
+    if not dbt.invoke(["build", *words], ctx.obj["db"], click.echo):
+        raise click.ClickException("dbt did not succeed; its messages above say why")
 
 
 # --- looking up ----------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ class Interactions:
     events: Events | None = None  # the rows behind the pairs, for algorithms that learn from their order
     user_features: pa.Table | None = None  # (n_users, any columns) what is known of them beside; NULL where nothing is
     item_features: pa.Table | None = None  # (n_items, any columns)
+    graph: Graph | None = None  # edges between items that the caller gave, for algorithms that walk on them
 
     def __len__(self) -> int:
         return len(self.user)
@@ -82,6 +83,8 @@ class Interactions:
         for vocabulary in (self.users, self.items):
             for buffer in vocabulary.buffers()[1:]:
                 digest.update(buffer or b"")
+        for edges in (self.graph.source, self.graph.target, self.graph.weight) if self.graph else ():
+            digest.update(np.ascontiguousarray(edges).data)
         for features in filter(None, (self.user_features, self.item_features)):
             digest.update(repr((features.schema.to_string(), features.to_pydict())).encode())
         return digest.hexdigest()
@@ -104,6 +107,15 @@ class Events:
         position = np.cumsum(keep, dtype=np.int64) - 1  # (n_pairs,) of a pair among those kept
         time = None if self.time is None else self.time[kept]
         return Events(position[self.pair[kept]].astype(np.int32), self.weight[kept], time)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Weighted edges between items; what connects a with b connects b with a."""
+
+    source: Int32  # (e,) codes of items
+    target: Int32  # (e,)
+    weight: Float32  # (e,) above 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +152,15 @@ class FoldIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Tower:
+    """How a newcomer's vector follows from what is known of them, for SQL to repeat: embsql.tower in sql/prelude."""
+
+    rows: tuple[tuple[str, str, str | None, float | None, float | None], ...]  # feature, kind, value, center, scale
+    table: Float32  # (rows, width) what each adds to the first layer
+    layers: tuple[tuple[Float32, Float32], ...] = ()  # weights (out, in) and biases (out,) of the layers after it
+
+
+@dataclass(frozen=True, slots=True)
 class Embeddings:
     """What training gives: one vector per user and per item, rows in the order of the vocabularies."""
 
@@ -149,6 +170,8 @@ class Embeddings:
     item_bias: Float32 | None = None  # (n_items,) added to every score of the item
     user_bias: Float32 | None = None  # (n_users,)
     fold_in: FoldIn = field(default_factory=FoldIn)
+    graph: Graph | None = None  # what was walked on, each edge in both directions; none: nothing, or the interactions
+    towers: Mapping[str, Tower] = field(default_factory=dict)  # of "user" and "item", where features were trained on
 
     @property
     def dim(self) -> int:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from embsql import engines, jobs, registry, udf
+from embsql.data import Similarity
 from embsql.errors import DatabaseBusy, ModelExists
 from embsql.model import Columns, Run, usable_cores
 
@@ -87,6 +88,7 @@ class Database:
         force: bool = False,
         user_features: str | None = None,
         item_features: str | None = None,
+        graph: str | None = None,
         warm_start: bool = False,
         progress: bool | None = None,
         **options: Any,
@@ -100,7 +102,8 @@ class Database:
         only if it beats recommending what is popular and is not worse than the live run by more than `tolerance`,
         unless `gate` is off. An unchanged source with unchanged options is not trained again unless `force`.
         `user_features` and `item_features` are SELECTs of an id and what is known of each, for algorithms that can use
-        it. With `warm_start` training goes on from the live run's vectors, whose axes stay comparable, where the
+        it; `graph` one of source_node, target_node and weight, edges between items, for those that walk on a graph.
+        With `warm_start` training goes on from the live run's vectors, whose axes stay comparable, where the
         algorithm can. `progress` shows a bar (by default in a terminal).
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says why).
@@ -114,7 +117,7 @@ class Database:
             model_name, source, algorithms.make(algorithm, options), Columns(user_col, item_col, weight_col, time_col),
             seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate,
             k=_several(k), split=split, gate=gate, tolerance=tolerance, force=force,
-            user_features=user_features, item_features=item_features, warm_start=warm_start,
+            user_features=user_features, item_features=item_features, graph=graph, warm_start=warm_start,
         )  # fmt: skip
         shows = shown(plan, sys.stderr.isatty() if progress is None else progress)
         with shows as listener, engines.another(source_db, self.engine) as reader:
@@ -125,6 +128,26 @@ class Database:
         from embsql import train as training
 
         return training.evaluate(self.engine, model, k=_several(k), split=split)
+
+    def register_embeddings(
+        self,
+        model_name: str,
+        items: str,
+        *,
+        users: str | None = None,
+        similarity: Similarity = "cosine",
+        force: bool = False,
+    ) -> Run:
+        """Make vectors from elsewhere a model that every question works on; nothing is trained.
+
+        `items` is a SELECT of item_id and embedding (a list of numbers, or pgvector's vector), `users` one of user_id
+        and embedding. Returns the run, which is live. Raises an `embsql.errors.EmbsqlError`.
+        """
+        from embsql.register import register_embeddings
+
+        return register_embeddings(
+            self.engine, model_name, items, users=users, similarity=similarity, force=force
+        )  # fmt: skip
 
     def cluster(
         self,
@@ -159,6 +182,12 @@ class Database:
         from embsql.derive import project
 
         return project(self.engine, model, entity=entity, method=method, seed=seed)
+
+    def features(self, model: str, *, entity: str = "user") -> pa.Table:
+        """embsql.features as a wide table: each entry of the vector a column, e1, e2, ..., as other models want it."""
+        from embsql.derive import features
+
+        return features(self.engine, model, entity=entity)
 
     def materialise(
         self, model: str, *, k: int = 10, users: bool = True, items: bool = True, threads: int | None = None

@@ -6,7 +6,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from embsql import engines, shop, surface
@@ -22,6 +22,7 @@ USUAL = {  # patterns of column names, likeliest first
     "time_col": ("^event_time$", "timestamp", "_at$", "time", "date", "position"),
 }
 SHOP: dict[str, Any] = {"user_col": "customer_id", "weight_col": "quantity", "time_col": "ordered_at"}
+TOWERS: dict[str, Any] = {**SHOP, "algorithm": "two_tower", "dim": 16, "epochs": 4, "gate": False, "progress": False}
 
 
 def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -> None:
@@ -40,6 +41,9 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
         trained = database.train("demo", evaluate=True, gate=False, **source)
         seconds = time.perf_counter() - begin
         say(f"Trained and measured in {seconds:.1f} s: run {trained.run_id} of model demo is live.\n")
+        if data is None:
+            with suppress(MissingExtra):  # the model for newcomers needs torch
+                train_towers(database, "demo_towers")
         _ask(database, say)
         say(surface.text(f"demo/next.{database.engine.name}.txt").replace("PATH", database.engine.place))
 
@@ -74,6 +78,12 @@ def open_shop(database: Database) -> tuple[int, int]:
     for name, table in (("shop_items", items), ("shop_orders", orders)):
         database.engine.write(name, {column: table[column] for column in table.column_names}, schema="main")
     return len(orders), len(items)
+
+
+def train_towers(database: Database, name: str) -> None:
+    """A small model of the shop that makes vectors of newcomers too. Raises MissingExtra."""
+    told: dict[str, Any] = surface.statements("demo/features.sql")
+    database.train(name, "shop_orders", **TOWERS, **told)
 
 
 def guess(columns: Iterable[str]) -> dict[str, Any]:

@@ -238,6 +238,24 @@ def _aligned(engine: Engine, side: Side, method: str, points: Float32) -> tuple[
     return align(points, previous, rows), int(before["run_id"][0].as_py())
 
 
+# --- features ------------------------------------------------------------------------------------
+
+
+def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
+    """embsql.features with a column for each entry of the vector, e1, e2, ..., in place of the vector: (n, d + 9).
+
+    Raises BadArgument, and what the question raises.
+    """
+    _one_of("entity", entity, ENTITIES)
+    told = engine.ask(_statement(engine, "features"), model=model, entity=entity)
+    vectors = _matrix(told["embedding"], len(told))  # (n, d)
+    place = told.column_names.index("embedding")
+    columns = {f"e{number}": column for number, column in enumerate(vectors.T, 1)}
+    rest = {name: told[name] for name in told.column_names}
+    before, after = list(rest)[:place], list(rest)[place + 1 :]
+    return pa.table({name: rest[name] for name in before} | columns | {name: rest[name] for name in after})
+
+
 # --- reading and writing -------------------------------------------------------------------------
 
 

@@ -154,7 +154,17 @@ class BadArgument(EmbsqlError):
 
 
 class BadFeatures(EmbsqlError):
-    """{option} gives {found}. It must be a SELECT with one row per id and at least one column to learn from."""
+    """{option} gives {found}. It must be a SELECT with a row for each id and, beside the id, what is known of it."""
+
+
+class BadGraph(EmbsqlError):
+    """graph gives {found}. It must be a SELECT of source_node, target_node and, where edges differ, a weight of 0 or
+    more; nodes are ids of items."""
+
+
+class NoEdges(EmbsqlError):
+    """the items of model "{model}" have no edges to walk on: no two of them are alike enough in their users. Lower
+    least or raise within and gap, give a graph of your own, or walk between users and items with nodes = both."""
 
 
 class NoGpu(EmbsqlError):

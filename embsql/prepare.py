@@ -12,14 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql import surface
-from embsql.data import Events, Interactions
+from embsql.algorithms._encoders import described
+from embsql.algorithms._external import is_vector
+from embsql.data import Events, Graph, Interactions
 from embsql.engines import Engine
-from embsql.engines._columns import need
-from embsql.errors import BadFeatures, BadWeights, EmbsqlError, IdTooLong, NoRows
+from embsql.engines._columns import find, need
+from embsql.errors import BadFeatures, BadGraph, BadWeights, EmbsqlError, IdTooLong, NoRows
 from embsql.model import Columns, Run
 
 LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
 OUTLIER = 1000  # a weight this many times the median is worth a warning
+ENDS = ("source", "target")  # of an edge
 QUERIES = ("census", "users", "items", "alike_users", "alike_items")
 
 
@@ -133,22 +136,97 @@ def _times(pairs: pa.Table) -> Any:
 def features(engine: Engine, select: str, column: str, option: str, ids: pa.StringArray) -> pa.Table:
     """What a caller's SELECT knows of each id: its other columns, a row per id, NULL where it has none of it.
 
-    `column` holds the ids. Raises NotASelect, SourceFailed, MissingColumn, or BadFeatures for an id that comes twice
-    and for no column beside it.
+    Raises as `by_id` does.
+    """
+    keys, rows = by_id(engine, select, column, option)
+    return rows.take(pc.index_in(ids, keys))  # (n_ids,) of which row each is
+
+
+def by_id(engine: Engine, select: str, column: str, option: str) -> tuple[pa.StringArray, pa.Table]:
+    """A caller's SELECT as the ids in a column (n,), each once, and the other columns (n, any).
+
+    Rows without an id are left out. Raises NotASelect, SourceFailed, or BadFeatures for an id that comes twice, and
+    where the ids or all else are missing.
     """
     given = engine.gather(select)
-    key = need(given.column_names, None, column, f'{option}="SELECT ... AS {column}, ..."')
-    keys = given[key].cast(pa.string()).combine_chunks()
-    if given.num_columns == 1:
-        raise BadFeatures(option=option, found=f"no column beside {key}")
-    places = pc.index_in(ids, keys.drop_null())  # (n_ids,) of which row each is
-    known = keys.drop_null()
-    if len(known) != len(known.unique()):
-        twice = known.value_counts()
-        example = twice.filter(pc.greater(twice.field("counts"), 1))[0]["values"].as_py()
-        raise BadFeatures(option=option, found=f'the id "{example}" more than once')
-    rows = given.drop_columns([key]).filter(keys.is_valid()).combine_chunks()
-    return rows.take(places)
+    key = find(given.column_names, None, column, option)
+    if key is None or given.num_columns == 1:
+        missing = f"no column {column}" if key is None else f"no column beside {key}"
+        raise BadFeatures(option=option, found=f"{missing}; its columns are {', '.join(given.column_names)}")
+    rows = given.filter(given[key].is_valid()).combine_chunks()
+    keys = rows[key].cast(pa.string()).combine_chunks()
+    counts = keys.value_counts()
+    twice = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(twice):
+        raise BadFeatures(option=option, found=f'the id "{twice[0]["values"].as_py()}" more than once')
+    return keys, rows.drop_columns([key])
+
+
+def told(table: pa.Table, entity: str, *, encodes: bool) -> Iterator[Finding]:
+    """How much there is of each feature of a table (a row per id), and with `encodes` what it is taken for.
+
+    Raises BadFeatures.
+    """
+    given = [field.name for field in table.schema if is_vector(field.type)]
+    for name in given:
+        hint = f"of {len(table)} {entity}s; who has none counts as zero, and is near nothing"
+        yield _finding(f"{entity} without vector {name}", table[name].null_count, "warning", hint)
+    for feature in described(table.drop_columns(given), f"{entity}_features") if encodes else ():
+        idle = not feature.values and (feature.center is None or feature.distinct < 2)
+        taken = f"{feature.kind}, {feature.distinct} values, missing for {feature.missing} of {len(table)}"
+        useless = "; it tells nothing apart" if idle else ""
+        yield Finding(f"{entity} feature {feature.name}", "warning" if idle else "info", len(table) - feature.missing,
+                      hint=taken + useless)  # fmt: skip
+
+
+def graph(engine: Engine, select: str, ids: pa.StringArray) -> tuple[Graph, list[Finding]]:
+    """The edges between known items of a caller's SELECT of source_node, target_node and weight, and what was found.
+
+    Without a weight each edge weighs 1. Edges of an unknown item or of an item with itself are left out, as are those
+    that lack a node or weigh nothing. Raises NotASelect, SourceFailed, MissingColumn, or BadGraph for a weight that is
+    negative or no finite number, and where no edge is left.
+    """
+    given = engine.gather(select)
+    source, target = (_nodes(given, need(given.column_names, None, f"{end}_node", "graph")) for end in ENDS)
+    weight, rows = _edge_weights(given), given.num_rows
+    ends = [pc.index_in(nodes, ids).fill_null(-1).to_numpy() for nodes in (source, target)]  # (rows,), (rows,)
+    missing = pc.or_(source.is_null(), target.is_null()).to_numpy(zero_copy_only=False) | (weight == 0)  # (rows,)
+    unknown = ~missing & ((ends[0] < 0) | (ends[1] < 0))  # (rows,)
+    loop = ~missing & ~unknown & (ends[0] == ends[1])  # (rows,)
+    keep = ~(missing | unknown | loop)  # (rows,)
+    if not keep.any():
+        raise BadGraph(found=f"{rows} rows, none of them an edge between two items of the source")
+    met = np.bincount(np.concatenate([end[keep] for end in ends]), minlength=len(ids))  # (n_items,)
+    findings = [
+        Finding("edges", "info", rows, hint="rows the graph returned"),
+        _finding("edges without node or weight", int(missing.sum()), "warning", "left out"),
+        _finding("edges of unknown items", int(unknown.sum()), "warning", "left out: the source has no such item"),
+        _finding("edges of an item with itself", int(loop.sum()), "info", "left out: a walk would stand still"),
+        _finding("items without edges", int((met == 0).sum()), "warning", "no walk meets them: their vectors are zero"),
+    ]
+    one, other = (end[keep].astype(np.int32) for end in ends)  # (edges,), (edges,)
+    return Graph(one, other, weight[keep]), findings
+
+
+def _nodes(given: pa.Table, column: str) -> pa.StringArray:
+    return given[column].cast(pa.string()).combine_chunks()
+
+
+def _edge_weights(given: pa.Table) -> Any:
+    """The weights (rows,) of edges: 1 where the graph has none, 0 where one is missing. Raises BadGraph."""
+    column = find(given.column_names, None, "weight", "graph")
+    if column is None:
+        return np.ones(given.num_rows, np.float32)
+    try:
+        with np.errstate(over="ignore"):  # too much for a float is not finite
+            weight = given[column].cast(pa.float64()).fill_null(0).to_numpy().astype(np.float32)  # (rows,)
+    except pa.ArrowInvalid as error:
+        raise BadGraph(found=f"a weight that is no number ({error})") from None
+    wrong = ~np.isfinite(weight) | (weight < 0)  # (rows,)
+    if wrong.any():
+        kind = "a negative weight" if np.isfinite(weight[wrong][0]) else "a weight that is not finite"
+        raise BadGraph(found=f"{kind} ({weight[wrong][0]:g}) in {int(wrong.sum())} of {given.num_rows} rows")
+    return weight
 
 
 # --- the report ----------------------------------------------------------------------------------

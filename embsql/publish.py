@@ -32,7 +32,8 @@ from embsql.jobs import retry
 from embsql.registry import look, say
 from embsql.surface import statements
 
-SMALL = ("runs", "training_log", "metrics", "validations", "solvers", "gram", "item_scales")
+SMALL = ("runs", "training_log", "metrics", "validations", "solvers", "gram", "item_scales", "graph_edges",
+         "tower_features", "tower_layers")  # fmt: skip
 LARGE = {"item_embeddings": ("item_id",), "user_embeddings": ("user_id",), "interactions": ("user_id", "item_id")}
 MADE = ("clusters", "cluster_members", "maps", "top_items", "neighbors")  # of a run, at any time after it
 PAGE = 100_000  # rows of a server's answer at once: each becomes Python objects on its way

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -22,17 +22,17 @@ import pyarrow.compute as pc
 
 from embsql import algorithms, registry, surface
 from embsql.algorithms import Algorithm
-from embsql.data import Embeddings, Interactions
+from embsql.data import Embeddings, Graph, Interactions
 from embsql.engines import Engine
-from embsql.errors import BadArgument, Cancelled, CannotOpen, Diverged, LostLease, ServerGone, TooFew
+from embsql.errors import BadArgument, Cancelled, CannotOpen, Diverged, LostLease, NotEvaluated, ServerGone, TooFew
 from embsql.evaluate import Metric, gate, measure
 from embsql.jobs import Lease, retry
 from embsql.model import Columns, Listener, Run, usable_cores
-from embsql.prepare import Finding, features, prepare
+from embsql.prepare import Finding, features, graph, prepare, told
 from embsql.registry import look, say
 from embsql.splits import named, split
 
-FEATURES = ("user_features", "item_features")
+BESIDE = ("user_features", "item_features", "graph")  # what a plan may name beside the source
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Plan:
     force: bool = False
     user_features: str | None = None  # a SELECT of user_id and what is known of each
     item_features: str | None = None  # a SELECT of item_id and what is known of each
+    graph: str | None = None  # a SELECT of source_node, target_node (ids of items) and, if it has one, weight
     warm_start: bool = False
 
     def __post_init__(self) -> None:
@@ -70,9 +71,9 @@ class Plan:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The algorithm's options, and where features came from, as written into the run."""
-        features = {name: getattr(self, name) for name in FEATURES if getattr(self, name)}
-        return dataclasses.asdict(self.algorithm) | features  # type: ignore[call-overload, no-any-return]  # every algorithm is a dataclass
+        """The algorithm's options, and where features and graph came from, as written into the run."""
+        beside = {name: getattr(self, name) for name in BESIDE if getattr(self, name)}
+        return dataclasses.asdict(self.algorithm) | beside  # type: ignore[call-overload, no-any-return]  # every algorithm is a dataclass
 
 
 def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: Engine | None = None) -> Run:
@@ -82,6 +83,13 @@ def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: 
     An unchanged source with unchanged options gives back the live run. Raises EmbsqlError; whatever is raised,
     the version that was live stays so.
     """
+    return complete(engine, plan, lambda run: _snapshot(engine, plan, run, reader or engine), listener)
+
+
+def complete(
+    engine: Engine, plan: Plan, snapshot: Callable[[Run], Interactions], listener: Listener | None = None
+) -> Run:
+    """A run from lease to collect, of the interactions that `snapshot` gives."""
     registry.check_name(plan.model_name)
     run_id = registry.next_run(engine)
     with Lease(engine, plan.model_name, run_id) as lease:
@@ -89,7 +97,7 @@ def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: 
         run.on_report = _reporter(engine, run_id, listener)
         _begin(engine, plan, run_id)
         with _recorded(engine, run_id):
-            _live(engine, plan, run, lease, reader or engine)
+            _live(engine, plan, run, lease, snapshot)
     registry.collect(engine, plan.model_name)
     return run
 
@@ -134,9 +142,9 @@ def _reporter(engine: Engine, run_id: int, listener: Listener | None) -> Listene
 # --- the stages ----------------------------------------------------------------------------------
 
 
-def _live(engine: Engine, plan: Plan, run: Run, lease: Lease, reader: Engine) -> None:
+def _live(engine: Engine, plan: Plan, run: Run, lease: Lease, snapshot: Callable[[Run], Interactions]) -> None:
     """The stages between lease and collect."""
-    data = _snapshot(engine, plan, run, reader)
+    data = snapshot(run)
     source_hash = _hash(plan, data)
     split_name = named(data, plan.split) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
@@ -161,21 +169,29 @@ def _snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interacti
     algorithm = plan.algorithm
     found = prepare(reader, plan.source, plan.columns, run, explicit=algorithm.explicit, ordered=algorithm.ordered)
     _note(engine, run, found.findings)
-    data = _featured(reader, plan, found.interactions())
+    data, findings = _beside(reader, plan, found.interactions())
+    _note(engine, run, findings)
     if data.n_users < 2 or data.n_items < 2:
         raise TooFew(users=data.n_users, items=data.n_items, algorithm=plan.algorithm.name, need="2 of each")
     return data
 
 
-def _featured(reader: Engine, plan: Plan, data: Interactions) -> Interactions:
-    """The interactions with what the plan's features say of users and items."""
+def _beside(reader: Engine, plan: Plan, data: Interactions) -> tuple[Interactions, list[Finding]]:
+    """The interactions with the plan's features of users and items and its graph, and what was found in that."""
+    findings: list[Finding] = []
     if plan.user_features:
-        told = features(reader, plan.user_features, "user_id", "user_features", data.users)
-        data = dataclasses.replace(data, user_features=told)
+        known = features(reader, plan.user_features, "user_id", "user_features", data.users)
+        data = dataclasses.replace(data, user_features=known)
+        findings += told(known, "user", encodes=plan.algorithm.encodes)
     if plan.item_features:
-        told = features(reader, plan.item_features, "item_id", "item_features", data.items)
-        data = dataclasses.replace(data, item_features=told)
-    return data
+        known = features(reader, plan.item_features, "item_id", "item_features", data.items)
+        data = dataclasses.replace(data, item_features=known)
+        findings += told(known, "item", encodes=plan.algorithm.encodes)
+    if plan.graph:
+        edges, of_edges = graph(reader, plan.graph, data.items)
+        data = dataclasses.replace(data, graph=edges)
+        findings += of_edges
+    return data, findings
 
 
 def _before(engine: Engine, plan: Plan, data: Interactions) -> Embeddings | None:
@@ -259,8 +275,10 @@ def _write(
         engine.write("user_embeddings", users)
         engine.write("item_embeddings", items)
         engine.write("interactions", _pairs(run, data))
-        for table, columns in _folding(run, data, embeddings):
+        for table, columns in (*_folding(run, data, embeddings), *_towers(run, embeddings)):
             engine.write(table, columns)
+        if embeddings.graph:
+            engine.write("graph_edges", _edges(run, data, embeddings.graph))
         if figures:
             engine.write("metrics", _metrics(run, named(data, plan.split), figures))
         finished = say(
@@ -296,6 +314,16 @@ def _pairs(run: Run, data: Interactions) -> dict[str, Any]:
     }
 
 
+def _edges(run: Run, data: Interactions, graph: Graph) -> dict[str, Any]:
+    """The rows of the table of edges."""
+    return {
+        "run_id": np.full(len(graph.weight), run.run_id, np.int64),
+        "source_node": pa.DictionaryArray.from_arrays(graph.source, data.items),
+        "target_node": pa.DictionaryArray.from_arrays(graph.target, data.items),
+        "weight": graph.weight,
+    }
+
+
 def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[tuple[str, dict[str, Any]]]:
     """(table, columns) of what folding in needs."""
     how = embeddings.fold_in
@@ -308,6 +336,22 @@ def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[t
     if how.item_scale is not None:
         run_id = np.full(data.n_items, run.run_id, np.int64)
         yield "item_scales", {"run_id": run_id, "item_id": data.items, "scale": how.item_scale}
+
+
+def _towers(run: Run, embeddings: Embeddings) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(table, columns) of the towers that make vectors of newcomers."""
+    for entity, tower in embeddings.towers.items():
+        feature, kind, value, center, scale = (list(column) for column in zip(*tower.rows, strict=True))
+        yield "tower_features", {
+            "run_id": [run.run_id] * len(feature), "entity": [entity] * len(feature), "feature": feature, "kind": kind,
+            "value": pa.array(value, pa.string()), "center": pa.array(center, pa.float64()),
+            "scale": pa.array(scale, pa.float64()), "embedding": tower.table,
+        }  # fmt: skip
+        for layer, (weights, bias) in enumerate(tower.layers, 2):
+            n = len(bias)
+            position = np.arange(1, n + 1, dtype=np.int32)  # (n,)
+            own = {"run_id": [run.run_id] * n, "entity": [entity] * n, "layer": np.full(n, layer, np.int32)}
+            yield "tower_layers", own | {"position": position, "weights": weights, "bias": bias}
 
 
 # --- evaluating ----------------------------------------------------------------------------------
@@ -352,14 +396,18 @@ def evaluate(engine: Engine, reference: str, *, k: tuple[int, ...], split: str) 
     on a part of the run's own interactions, and measured on the rest.
     """
     record = registry.run(engine, reference)
+    if record["algorithm"] not in algorithms.names():
+        raise NotEvaluated(
+            name=reference, reason="its vectors were registered, not trained; there is nothing to train anew"
+        )
     params = json.loads(record["params"])
-    sources = {name: params.pop(name) for name in FEATURES if name in params}
+    sources = {name: params.pop(name) for name in BESIDE if name in params}
     algorithm = algorithms.make(record["algorithm"], params)
     source = surface.statements(engine=engine.name)["run_source"].replace("$run_id", str(int(record["run_id"])))
     plan = Plan(record["model_name"], source, algorithm, seed=record["seed"], k=k, split=split, **sources)
     run = Run(plan.seed, plan.threads, run_id=record["run_id"], model_name=plan.model_name)
     found = prepare(engine, source, Columns(), run, explicit=algorithm.explicit, ordered=algorithm.ordered)
-    data = _featured(engine, plan, found.interactions())
+    data, _ = _beside(engine, plan, found.interactions())
     figures = _evaluate(plan, data, run)
     rows = _metrics(run, named(data, split), figures)
     with engine.transaction():

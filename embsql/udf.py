@@ -25,6 +25,14 @@ def evaluate(database: Any, model: str, options: str) -> list[Any]:
     return [json.dumps(database.evaluate(model, **_options(options)))]
 
 
+def register_embeddings(database: Any, model: str, items: str, users: str | None, similarity: str) -> list[Any]:
+    """Store vectors from elsewhere as a run; items and users are SELECTs of an id and an embedding."""
+    if items is None:
+        raise BadArguments(found="no items", reason="items => 'SELECT item_id, embedding FROM ...' is needed")
+    run = database.register_embeddings(model, items, users=users, similarity=similarity)
+    return [run.run_id, run.status]
+
+
 def cluster(database: Any, model: str, entity: str, k: str, clustering: str, labels: str, options: str) -> list[Any]:
     """Group items or users; k by silhouette unless given, labels a SELECT of entity_id and label."""
     wanted = {"entity": entity, "k": int(k) if k else None, "clustering": clustering, "labels": labels or None}
@@ -73,7 +81,7 @@ def forget(database: Any, user_id: str) -> list[Any]:
 
 COMMANDS: dict[str, Callable[..., list[Any]]] = {
     function.__name__: function
-    for function in (train, evaluate, cluster, project, materialise, cancel, promote, rollback, drop_run, forget)
+    for function in (train, evaluate, register_embeddings, cluster, project, materialise, cancel, promote, rollback, drop_run, forget)
 }
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CHANNEL = "embsql_jobs"
 LOOK = 5.0  # seconds between looks at the queue when nothing is heard; what was put off comes due without a word
 TRIES = 5  # of a job that fails for no fault of its own
-LONG = ("train", "evaluate", "cluster", "project", "materialise")  # they hold no transaction
+LONG = ("train", "evaluate", "register_embeddings", "cluster", "project", "materialise")  # they hold no transaction
 TRANSIENT = (ServerGone, CannotOpen, LostLease)
 LINES = 5  # of a message that are kept
 
@@ -98,6 +98,12 @@ class Worker:
         if not self._stopping:
             self._stopping = True
             raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """End after the job at hand; for another thread to call."""
+        self._stopping = True
+        with closing(engines.connect(self.address)) as engine:
+            engine.run(f"NOTIFY {CHANNEL}")
 
     def leave(self) -> None:
         """Hand back what was begun, on a new connection: the interrupt may have hit the old one in mid-sentence."""

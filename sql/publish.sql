@@ -25,6 +25,24 @@ SELECT part.run_id, part.item_id, part.scale FROM embsql.item_scales AS part
 WHERE part.run_id = $run_id
 ORDER BY part.item_id
 
+-- graph_edges: what it walked on
+SELECT edge.run_id, edge.source_node, edge.target_node, edge.weight FROM embsql.graph_edges AS edge
+WHERE edge.run_id = $run_id
+ORDER BY edge.source_node, edge.target_node
+
+-- tower_features: what features add to a newcomer's vector
+SELECT
+    part.run_id, part.entity, part.feature, part.kind, part.value, part.center, part.scale, part.embedding
+FROM embsql.tower_features AS part
+WHERE part.run_id = $run_id
+ORDER BY part.entity, part.feature, part.value
+
+-- tower_layers: the layers after it
+SELECT line.run_id, line.entity, line.layer, line.position, line.weights, line.bias
+FROM embsql.tower_layers AS line
+WHERE line.run_id = $run_id
+ORDER BY line.entity, line.layer, line.position
+
 -- clusters: a run's clusters
 SELECT found.* FROM embsql.clusters AS found
 WHERE found.run_id = $run_id

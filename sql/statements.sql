@@ -153,6 +153,15 @@ DELETE FROM embsql.gram WHERE run_id = $run_id
 -- drop_item_scales: part of dropping a run
 DELETE FROM embsql.item_scales WHERE run_id = $run_id
 
+-- drop_graph_edges: part of dropping a run
+DELETE FROM embsql.graph_edges WHERE run_id = $run_id
+
+-- drop_tower_features: part of dropping a run
+DELETE FROM embsql.tower_features WHERE run_id = $run_id
+
+-- drop_tower_layers: part of dropping a run
+DELETE FROM embsql.tower_layers WHERE run_id = $run_id
+
 -- drop_validations: part of dropping a run
 DELETE FROM embsql.validations WHERE run_id = $run_id
 
@@ -179,6 +188,9 @@ SELECT person.user_id AS entity_id, person.embedding, person.interactions
 FROM embsql.user_embeddings AS person
 WHERE person.run_id = $run_id
 ORDER BY person.user_id
+
+-- features: what other models can use
+SELECT * FROM embsql.features($model, entity => $entity)
 
 -- hold_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
 UPDATE embsql.runs SET status = status WHERE run_id = $run_id AND status = 'ready'

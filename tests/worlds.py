@@ -59,6 +59,18 @@ USERS = {  # id: (vector, bias, how many items)
 SEEN = [("ada", "east", 2.0), ("ada", "north", 1.0), ("bob", "north", 1.0), ("cyd", "east", 1.0), ("cyd", "west", 4.0),
         ("nil", "northeast", 1.0)]  # fmt: skip
 
+TOWERS = {  # of the compass: entity, feature, kind, value, center, scale, what it adds
+    "user": [("", "always", None, None, None, [0, 0]), ("land", "category", None, None, None, [0.5, 0.5]),
+             ("land", "category", "DE", None, None, [1, 0]), ("land", "category", "FR", None, None, [0, 1]),
+             ("age", "number", None, None, None, [0, -1]), ("age", "number", "", 30.0, 10.0, [0, 0.5]),
+             ("likes", "tags", None, None, None, [0, 0]), ("likes", "tags", "a", None, None, [2, 0]),
+             ("likes", "tags", "b", None, None, [0, 2]), ("joined", "time", None, None, None, [0, 0]),
+             ("joined", "time", "", 19723.0, 2.0, [1, 1])],
+    "item": [("", "always", None, None, None, [0, 0, 0.25]), ("title", "text", None, None, None, [0, 0, -1]),
+             ("title", "text", "big", None, None, [2, 0, 0]), ("title", "text", "red", None, None, [0, -4, 0])],
+}  # fmt: skip
+LAYER = [([1.0, 5.0, 2.0], 0.5), ([0.0, 1.0, -4.0], 0.0)]  # of the items' tower: weights and bias
+
 COHORTS = [("team", "ada", "red"), ("team", "cyd", "red"), ("team", "cyd", "red"), ("team", "bob", "blue"),
            ("team", "zoe", "blue"), ("team", "nil", "grey"), ("club", "ada", "chess")]  # fmt: skip
 
@@ -74,8 +86,25 @@ def known_run(database: embsql.Database) -> None:
         database.engine.write("interactions", {"run_id": [run_id] * len(SEEN), **pairs})
         database.promote(f"{name}@{run_id}")
     _grouped(database)
+    _towers(database)
     sets, members, cohorts = zip(*COHORTS, strict=True)
     database.engine.write("cohorts", {"cohort_set": list(sets), "user_id": list(members), "cohort": list(cohorts)})
+
+
+def _towers(database: embsql.Database) -> None:
+    """What makes vectors of newcomers to the compass."""
+    for entity, rows in TOWERS.items():
+        feature, kind, value, center, scale, embedding = zip(*rows, strict=True)
+        database.engine.write("tower_features", {
+            "run_id": [1] * len(rows), "entity": [entity] * len(rows), "feature": feature, "kind": kind,
+            "value": pa.array(value, pa.string()), "center": pa.array(center, pa.float64()),
+            "scale": pa.array(scale, pa.float64()), "embedding": np.array(embedding, "f4"),
+        })  # fmt: skip
+    weights, bias = zip(*LAYER, strict=True)
+    database.engine.write("tower_layers", {
+        "run_id": [1] * 2, "entity": ["item"] * 2, "layer": [2] * 2, "position": [1, 2],
+        "weights": np.array(weights, "f4"), "bias": np.array(bias, "f4"),
+    })  # fmt: skip
 
 
 def _grouped(database: embsql.Database) -> None:

@@ -30,6 +30,7 @@ class Algorithm(Protocol):
 
     name: ClassVar[str]
     ordered: ClassVar[bool]  # whether `fit` wants the events behind the pairs
+    encodes: ClassVar[bool]  # whether features are columns of any type, which the report then tells of
 
     @property
     def epochs(self) -> int:
@@ -50,6 +51,7 @@ def algorithm(cls: Class) -> Class:
     """Mark a frozen dataclass as the algorithm that its file is named after."""
     cls.name = cls.__module__.rpartition(".")[2]
     cls.ordered = getattr(cls, "ordered", False)
+    cls.encodes = getattr(cls, "encodes", False)
     return cls
 
 

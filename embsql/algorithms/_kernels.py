@@ -219,16 +219,27 @@ def _mass(low: int, high: int, weight: Float32, terms: Terms) -> float:
     return total
 
 
+@inlined
+def _towards(prior: Float32, row: int, lam: np.float32, x: Float32, r: Float32) -> np.float32:
+    """Add the pull of a row of the prior to the residual r (f,); returns what the penalty at x gains by it."""
+    gain = np.float32(0)
+    for j in range(len(x)):
+        gain += lam * prior[row, j] * (prior[row, j] - 2 * x[j])
+        r[j] += lam * prior[row, j]
+    return gain
+
+
 @compiled
 def solve(
-    low: int, high: int, start: Int64, column: Int32, weight: Float32, fixed: Float32, solved: Float32,
+    low: int, high: int, start: Int64, column: Int32, weight: Float32, fixed: Float32, solved: Float32, prior: Float32,
     energy: Float32, terms: Terms, unseen: float, reg: float, nu: float, steps: int,
     work: Float32, sums: Float64,
 ) -> None:  # fmt: skip
     """Improve rows low..high of solved (n, f) by preconditioned conjugate gradients.
 
     Adds to sums (2,) the rows' loss after the last step and their penalty. The system of a row is
-    (diag(energy + lam) + Z' C Z) x = Z' pull; each step lowers the loss by what the method knows anyway.
+    (diag(energy + lam) + Z' C Z) x = Z' pull + lam prior, the prior being 0 where it has no rows; each step lowers the
+    loss by what the method knows anyway.
     """
     d, m, r, p, q = work[0], work[1], work[2], work[3], work[4]  # (f,) diagonal, preconditioner, residual, step, A p
     for row in range(low, high):
@@ -239,6 +250,8 @@ def solve(
             m[j] = d[j] + np.float32(TINY)  # divides nothing by zero where nothing is seen and reg is 0
             r[j] = -d[j] * x[j]
         sums[0] -= _dot(r, x)
+        if len(prior):
+            sums[0] += _towards(prior, row, lam, x, r)
         sums[0] += _first_residual(first, last, column, weight, fixed, terms, x, r, m)
         for j in range(len(x)):
             p[j] = r[j] / m[j]

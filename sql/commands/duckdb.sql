@@ -5,6 +5,10 @@ CREATE OR REPLACE MACRO embsql.train(model, source, algorithm := 'als', options 
 SELECT CAST(done.answer[1] AS BIGINT) AS run_id, done.answer[2] AS status, done.answer[3] AS refused
 FROM (SELECT embsql_command(['train', model, source, algorithm, options]) AS answer) AS done;
 
+CREATE OR REPLACE MACRO embsql.register_embeddings(model, items := NULL, users := NULL, similarity := 'cosine') AS TABLE
+SELECT CAST(done.answer[1] AS BIGINT) AS run_id, done.answer[2] AS status
+FROM (SELECT embsql_command(['register_embeddings', model, items, users, similarity]) AS answer) AS done;
+
 CREATE OR REPLACE MACRO embsql.materialise(model, k := 10, users := TRUE, items := TRUE) AS TABLE
 SELECT CAST(done.answer[1] AS BIGINT) AS run_id, CAST(done.answer[2] AS BIGINT) AS top_items, CAST(done.answer[3] AS BIGINT) AS neighbors
 FROM (SELECT embsql_command(['materialise', model, CAST(k AS VARCHAR), CAST(users AS VARCHAR), CAST(items AS VARCHAR)]) AS answer) AS done;

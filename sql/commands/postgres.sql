@@ -82,6 +82,16 @@ SELECT embsql.enqueue('project', model, ARRAY[model, entity, method, embsql.chec
 $embsql$;
 COMMENT ON FUNCTION embsql.project IS 'Draws a map of a run''s items or users by pca, umap or tsne. The number of the job; its answer is run_id, points, the run whose map it was turned onto.';
 
+CREATE OR REPLACE FUNCTION embsql.register_embeddings(
+    model text, items text, users text DEFAULT NULL, similarity text DEFAULT 'cosine'
+)
+RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue('register_embeddings', model, ARRAY[model, items, users, similarity])
+$embsql$;
+COMMENT ON FUNCTION embsql.register_embeddings IS 'Makes vectors that were made elsewhere a run, as they are: items is a SELECT of item_id and embedding, users one of user_id and embedding. The number of the job; its answer is the run_id and its status.';
+
 CREATE OR REPLACE FUNCTION embsql.materialise(
     model text, k integer DEFAULT 10, users boolean DEFAULT TRUE, items boolean DEFAULT TRUE
 )

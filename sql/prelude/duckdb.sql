@@ -356,3 +356,128 @@ END;
 CREATE OR REPLACE MACRO embsql.as_vector(a) AS CAST(a AS FLOAT[]);
 
 CREATE OR REPLACE MACRO embsql.as_exact(a) AS CAST(a AS DOUBLE[]);
+
+-- A caller's vector. One that holds NaN or infinity is near nothing and would come first: an error.
+CREATE OR REPLACE MACRO embsql.finite_vector(a) AS CASE
+    WHEN NOT isfinite(CAST(list_sum(a) AS DOUBLE)) THEN error('embsql: the vector holds NaN or infinity')
+    ELSE a
+END;
+
+-- Towers: the vector of a newcomer, of what is known of them, as the run's tower would make it (embsql.tower_features).
+
+-- A number as it is written, in days since 1970 for a time.
+CREATE OR REPLACE MACRO embsql.tower_number(kind, word) AS
+    CASE kind WHEN 'time' THEN epoch(CAST(word AS TIMESTAMP)) / 86400 ELSE CAST(word AS DOUBLE) END;
+
+-- What is said of a feature, as a list: several tags or items, the words of a text, one of all else.
+CREATE OR REPLACE MACRO embsql.tower_words(kind, said) AS CASE
+    WHEN kind = 'text' THEN string_split_regex(lower(json_extract_string(said, '$')), '[ \t\n\r!-/:-@\[-`{-~]+')
+    WHEN kind IN ('tags', 'items') AND json_type(said) = 'ARRAY' THEN json_extract_string(said, '$[*]')
+    ELSE [json_extract_string(said, '$')]
+END;
+
+-- The features as JSON. Raises for a run without this tower, for what is no JSON object, and for a name the tower does
+-- not know; that of the id may stand there.
+CREATE OR REPLACE MACRO embsql.known_features(of_run, side, features) AS CASE
+    WHEN NOT EXISTS (SELECT 1 FROM embsql.tower_features AS part WHERE part.run_id = of_run AND part.entity = side)
+    THEN error(
+        'embsql: run ' || of_run || ' makes no ' || side || ' vectors of features. Train two_tower with ' || side
+        || '_features => ''SELECT ' || side || '_id, ...'''
+    )
+    WHEN features IS NULL THEN NULL
+    WHEN NOT json_valid(features) OR json_type(CASE WHEN json_valid(features) THEN features END) <> 'OBJECT'
+    THEN error('embsql: features must be a JSON object, for example {"country": "DE", "age": 31}, got ' || features)
+    ELSE coalesce((
+        SELECT error(
+            'embsql: this model knows no ' || side || ' feature "' || min(name.given) || '". It knows: ' || (
+                SELECT string_agg(part.feature, ', ' ORDER BY part.feature)
+                FROM embsql.tower_features AS part
+                WHERE part.run_id = of_run AND part.entity = side AND part.value IS NULL AND part.kind <> 'always'
+            )
+        )
+        FROM (SELECT unnest(json_keys(CASE WHEN json_valid(features) THEN features END)) AS given) AS name
+        LEFT JOIN embsql.tower_features AS part
+            ON part.run_id = of_run AND part.entity = side AND part.value IS NULL AND part.kind <> 'always'
+            AND part.feature = name.given
+        WHERE part.feature IS NULL AND name.given <> side || '_id'
+        HAVING count(*) > 0
+    ), features)
+END;
+
+-- The vector of features (a JSON object) in one row, and how many of them the tower knew the value of.
+CREATE OR REPLACE MACRO embsql.tower(of_run, side, features) AS TABLE
+WITH RECURSIVE checked AS (
+    SELECT embsql.known_features(of_run, side, features) AS told
+),
+given AS (
+    SELECT entry.key AS feature, entry.value AS said FROM checked, json_each(checked.told) AS entry
+),
+declared AS (
+    SELECT part.feature, part.kind, part.embedding, given.said
+    FROM embsql.tower_features AS part
+    LEFT JOIN given ON given.feature = part.feature
+    WHERE part.run_id = of_run AND part.entity = side AND part.value IS NULL
+),
+words AS (
+    SELECT DISTINCT spread.feature, spread.kind, spread.word
+    FROM (
+        SELECT declared.feature, declared.kind, unnest(embsql.tower_words(declared.kind, declared.said)) AS word
+        FROM declared
+    ) AS spread
+    WHERE spread.word IS NOT NULL
+),
+met AS (
+    SELECT
+        words.feature, part.embedding,
+        CASE
+            WHEN words.kind IN ('number', 'time')
+            THEN greatest(-4, least(4, (embsql.tower_number(words.kind, words.word) - part.center) / part.scale))
+            ELSE 1
+        END AS factor
+    FROM words
+    JOIN embsql.tower_features AS part
+        ON part.run_id = of_run AND part.entity = side AND part.feature = words.feature
+        AND part.value = CASE WHEN words.kind IN ('number', 'time') THEN '' ELSE words.word END
+),
+parts AS ( -- without a factor: what counts where nothing was met (DuckDB 1.5 answers NOT IN for all callers at once)
+    SELECT met.feature, met.embedding, CAST(met.factor AS DOUBLE) AS factor FROM met
+    UNION ALL
+    SELECT declared.feature, declared.embedding, NULL FROM declared
+),
+entries AS (
+    SELECT
+        parts.feature, parts.factor, unnest(parts.embedding) AS entry, unnest(range(len(parts.embedding))) AS place
+    FROM parts
+),
+means AS (
+    SELECT
+        entries.feature, entries.place, count(entries.factor) AS met,
+        coalesce(avg(entries.factor * entries.entry), max(entries.entry)) AS entry
+    FROM entries
+    GROUP BY entries.feature, entries.place
+),
+totals AS (
+    SELECT means.place, sum(means.entry) AS entry, count(*) FILTER (WHERE means.met > 0) AS known
+    FROM means
+    GROUP BY means.place
+),
+layers AS (
+    SELECT 1 AS layer, max(totals.known) AS known, list(totals.entry ORDER BY totals.place) AS x FROM totals
+    UNION ALL
+    SELECT
+        active.layer + 1, max(active.known),
+        list(list_inner_product(CAST(line.weights AS DOUBLE[]), active.x) + line.bias ORDER BY line.position)
+    FROM (
+        SELECT layers.layer, layers.known, list_transform(layers.x, lambda entry: greatest(entry, 0)) AS x FROM layers
+    ) AS active
+    JOIN embsql.tower_layers AS line ON line.run_id = of_run AND line.entity = side AND line.layer = active.layer + 1
+    GROUP BY active.layer
+),
+made AS (
+    SELECT embsql.as_vector(max_by(layers.x, layers.layer)) AS x, max(layers.known) AS known FROM layers
+)
+SELECT
+    CASE run.similarity WHEN 'cosine' THEN embsql.unit_vector(made.x) ELSE made.x END AS embedding,
+    made.known
+FROM made
+JOIN embsql.runs AS run ON run.run_id = of_run;

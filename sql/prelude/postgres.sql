@@ -636,3 +636,129 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 
 CREATE OR REPLACE FUNCTION embsql.as_exact(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
+
+-- A caller's vector. NaN and infinity are an error, pgvector's own.
+CREATE OR REPLACE FUNCTION embsql.finite_vector(a vector) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
+
+-- Towers: the vector of a newcomer, of what is known of them, as the run's tower would make it (embsql.tower_features).
+
+-- A number as it is written, in days since 1970 for a time.
+CREATE OR REPLACE FUNCTION embsql.tower_number(kind text, word text) RETURNS double precision
+LANGUAGE sql STABLE
+RETURN CASE kind
+    WHEN 'time' THEN extract(epoch FROM CAST(word AS timestamp)) / 86400
+    ELSE CAST(word AS double precision)
+END;
+
+-- What is said of a feature, as rows: several tags or items, the words of a text, one of all else.
+CREATE OR REPLACE FUNCTION embsql.tower_words(kind text, said json) RETURNS SETOF text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+    SELECT entry.value
+    FROM json_array_elements_text(CASE
+        WHEN kind NOT IN ('tags', 'items', 'text') OR kind <> 'text' AND json_typeof(said) <> 'array' THEN json_build_array(said)
+        WHEN kind = 'text' THEN to_json(regexp_split_to_array(lower(said #>> '{}'), '[ \t\n\r!-/:-@\[-`{-~]+'))
+        ELSE said
+    END) AS entry (value)
+    WHERE entry.value IS NOT NULL;
+END;
+
+-- The features as JSON. Raises for a run without this tower, for what is no JSON object, and for a name the tower does
+-- not know; that of the id may stand there.
+CREATE OR REPLACE FUNCTION embsql.known_features(of_run bigint, side text, features text) RETURNS json
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    known text[] := ARRAY(
+        SELECT part.feature
+        FROM embsql.tower_features AS part
+        WHERE part.run_id = of_run AND part.entity = side AND part.value IS NULL
+        ORDER BY part.feature
+    );
+    told json;
+    strange text;
+BEGIN
+    IF cardinality(known) = 0 THEN
+        RAISE EXCEPTION 'embsql: run % makes no % vectors of features. Train two_tower with %_features => ''SELECT %_id, ...''',
+            of_run, side, side, side;
+    END IF;
+    BEGIN
+        told := features;
+        IF json_typeof(told) <> 'object' THEN
+            RAISE invalid_text_representation;
+        END IF;
+    EXCEPTION WHEN invalid_text_representation THEN
+        RAISE EXCEPTION 'embsql: features must be a JSON object, for example {"country": "DE", "age": 31}, got %', features;
+    END;
+    SELECT min(name COLLATE "C") INTO strange
+    FROM json_object_keys(told) AS name
+    WHERE name <> ALL (known) AND name <> side || '_id';
+    IF strange IS NOT NULL THEN
+        RAISE EXCEPTION 'embsql: this model knows no % feature "%". It knows: %',
+            side, strange, array_to_string(array_remove(known, ''), ', ');
+    END IF;
+    RETURN told;
+END
+$embsql$;
+
+-- The vector of features (a JSON object) in one row, and how many of them the tower knew the value of.
+CREATE OR REPLACE FUNCTION embsql.tower(of_run bigint, side text, features text, OUT embedding vector, OUT known bigint)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    told json := embsql.known_features(of_run, side, features);
+    next_layer integer := 2;
+    above vector;
+BEGIN
+    WITH declared AS (
+        SELECT part.feature, part.kind, part.embedding, told -> part.feature AS said
+        FROM embsql.tower_features AS part
+        WHERE part.run_id = of_run AND part.entity = side AND part.value IS NULL
+    ),
+    words AS (
+        SELECT DISTINCT declared.feature, declared.kind, word
+        FROM declared
+        CROSS JOIN LATERAL embsql.tower_words(declared.kind, declared.said) AS word
+    ),
+    met AS (
+        SELECT
+            words.feature, part.embedding,
+            CASE
+                WHEN words.kind IN ('number', 'time')
+                THEN greatest(-4, least(4, (embsql.tower_number(words.kind, words.word) - part.center) / part.scale))
+                ELSE 1
+            END AS factor
+        FROM words
+        JOIN embsql.tower_features AS part
+            ON part.run_id = of_run AND part.entity = side AND part.feature = words.feature
+            AND part.value = CASE WHEN words.kind IN ('number', 'time') THEN '' ELSE words.word END
+    ),
+    parts AS (
+        SELECT met.feature, embsql.scaled(met.factor, met.embedding) AS part FROM met
+        UNION ALL
+        SELECT declared.feature, declared.embedding
+        FROM declared
+        WHERE declared.feature NOT IN (SELECT met.feature FROM met)
+    ),
+    means AS (
+        SELECT avg(parts.part) AS mean FROM parts GROUP BY parts.feature
+    )
+    SELECT sum(means.mean), (SELECT count(DISTINCT met.feature) FROM met) INTO embedding, known FROM means;
+    LOOP
+        SELECT CAST(array_agg(inner_product(line.weights, active.x) + line.bias ORDER BY line.position) AS vector) INTO above
+        FROM embsql.tower_layers AS line
+        CROSS JOIN (
+            SELECT CAST(array_agg(greatest(e.entry, 0) ORDER BY e.place) AS vector) AS x
+            FROM unnest(CAST(embedding AS real[])) WITH ORDINALITY AS e (entry, place)
+        ) AS active
+        WHERE line.run_id = of_run AND line.entity = side AND line.layer = next_layer;
+        EXIT WHEN above IS NULL;
+        embedding := above;
+        next_layer := next_layer + 1;
+    END LOOP;
+    IF (SELECT run.similarity FROM embsql.runs AS run WHERE run.run_id = of_run) = 'cosine' THEN
+        embedding := embsql.unit_vector(embedding);
+    END IF;
+END
+$embsql$;

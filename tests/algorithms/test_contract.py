@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from embsql import algorithms
+from embsql.data import Interactions
 from embsql.errors import BadOption, Cancelled, UnknownAlgorithm, UnknownOption
 from embsql.model import Run
 from tests.worlds import interactions, islands
@@ -17,14 +19,31 @@ SHARED = {"dim", "epochs", "reg", "alpha", "lr", "batch_size", "negatives", "win
 SYNONYMS = {"factors", "num_factors", "rank", "iterations", "n_iter", "regularization", "l2", "learning_rate", "lam"}
 
 
+def has(name: str, option: str) -> bool:
+    return option in {known.name for known in algorithms.options(algorithms.find(name))}
+
+
 def small(name: str, **values: object) -> algorithms.Algorithm:
-    return algorithms.make(name, {"dim": 8, **values})
+    return algorithms.make(name, {"dim": 8, **values} if has(name, "dim") else values)
+
+
+def with_vectors(name: str, data: Interactions, group: np.ndarray) -> Interactions:
+    """The data with vectors of 8 numbers for items, for what trains on given ones: a direction per group, and noise."""
+    if not has(name, "vectors") and name != "fusion":
+        return data
+    given = np.eye(8)[group] + 0.1 * np.random.default_rng(0).standard_normal((len(group), 8))
+    return dataclasses.replace(data, item_features=pa.table({"vector": list(given)}))
+
+
+def world(name: str) -> tuple[Interactions, np.ndarray, np.ndarray]:
+    data, user_island, item_island = islands()
+    return with_vectors(name, data, item_island), user_island, item_island
 
 
 @pytest.mark.parametrize("name", NAMES)
 class TestAlgorithm:
     def test_shapes_and_finite(self, name: str) -> None:
-        data, _, _ = islands()
+        data, _, _ = world(name)
         found = small(name).fit(data, Run(seed=1))
         assert found.users.shape == (data.n_users, 8)
         assert found.items.shape == (data.n_items, 8)
@@ -32,13 +51,13 @@ class TestAlgorithm:
         assert found.finite()
 
     def test_same_seed_same_bytes(self, name: str) -> None:
-        data, _, _ = islands()
+        data, _, _ = world(name)
         first, second = (small(name).fit(data, Run(seed=5, threads=2)).checksum() for _ in range(2))
         assert first == second
 
     def test_islands_do_not_mix(self, name: str) -> None:
         """Every item's nearest neighbour lives on its own island, and so does every user's best unseen item."""
-        data, user_island, item_island = islands()
+        data, user_island, item_island = world(name)
         found = small(name).fit(data, Run(seed=2))
         unit = found.items / np.maximum(np.linalg.norm(found.items, axis=1, keepdims=True), 1e-12)
         cosine = unit @ unit.T - 2 * np.eye(len(unit))
@@ -49,23 +68,23 @@ class TestAlgorithm:
         assert (item_island[scores.argmax(axis=1)] == user_island)[some].all()
 
     def test_more_dims_than_data(self, name: str) -> None:
-        data = interactions([(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)])
-        found = algorithms.make(name, {"dim": 32}).fit(data, Run(seed=1))
-        assert found.items.shape == (3, 32)
+        data = with_vectors(name, interactions([(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)]), np.arange(3))
+        found = (algorithms.make(name, {"dim": 32}) if has(name, "dim") else small(name)).fit(data, Run(seed=1))
+        assert found.items.shape == (3, 32 if has(name, "dim") else 8)
         assert found.finite()
 
     def test_stops_when_asked(self, name: str) -> None:
         def stop() -> None:
             raise Cancelled(name="m", run_id=1)
 
-        data, _, _ = islands()
+        data, _, _ = world(name)
         with pytest.raises(Cancelled):
             small(name).fit(data, Run(seed=1, on_check=stop))
 
     def test_reports_every_epoch(self, name: str) -> None:
         heard: list[int] = []
         algorithm = small(name)
-        algorithm.fit(islands()[0], Run(seed=1, on_report=lambda epoch, _: heard.append(epoch)))
+        algorithm.fit(world(name)[0], Run(seed=1, on_report=lambda epoch, _: heard.append(epoch)))
         assert heard == list(range(1, algorithm.epochs + 1))
 
     def test_options_say_why(self, name: str) -> None:
@@ -84,6 +103,8 @@ class TestAlgorithm:
 
     @pytest.mark.parametrize("value", [0, -3, "many", 1.5, float("nan")])
     def test_bad_dim(self, name: str, value: object) -> None:
+        if not has(name, "dim"):
+            pytest.skip("its vectors are given")
         with pytest.raises(BadOption, match="dim"):
             algorithms.make(name, {"dim": value})
 

@@ -222,3 +222,25 @@ def test_a_mean_of_different_lengths_is_refused(known: embsql.Database) -> None:
 def test_a_vector_of_the_wrong_length_is_refused(known: embsql.Database, model: str, name: str, vector: str) -> None:
     with pytest.raises(Exception, match=r"dimension"):
         known.ask(f"SELECT * FROM embsql.{name}('{model}', {vector})")
+
+
+@pytest.mark.parametrize("name", ["nearest_items", "nearest_users", "nearest_cluster"])
+@pytest.mark.parametrize("entry", ["NaN", "Infinity", "-Infinity"])
+def test_a_vector_that_is_not_finite_is_refused(known: embsql.Database, name: str, entry: str) -> None:
+    vector = VECTOR[known.engine.name].format(f"ARRAY[CAST('{entry}' AS real), CAST(1 AS real)]")
+    with pytest.raises(Exception, match=r"NaN|infinit"):
+        known.ask(f"SELECT * FROM embsql.{name}('compass', {vector})")
+
+
+@pytest.mark.parametrize("models", ["'compas', 'compass'", "'compass', 'compas'"])
+def test_an_unknown_model_raises_for_a_set_without_members_too(known: embsql.Database, models: str) -> None:
+    with pytest.raises(Exception, match='no model named "compas"'):
+        known.ask(f"SELECT * FROM embsql.cohort_drift({models}, 'nosuch')")
+
+
+@pytest.mark.parametrize("entity", ["user", "item"])
+def test_wide_features_are_the_long_ones(known: embsql.Database, entity: str) -> None:
+    wide = known.features("compass", entity=entity).to_pylist()
+    long = known.ask("SELECT * FROM embsql.features('compass', entity => $entity)", entity=entity).to_pylist()
+    assert [[row["e1"], row["e2"]] for row in wide] == [row.pop("embedding") for row in long]
+    assert [{name: value for name, value in row.items() if name not in ("e1", "e2")} for row in wide] == long

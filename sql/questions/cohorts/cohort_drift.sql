@@ -14,5 +14,6 @@ SELECT
   count(*) >= 20 AS enough_data
 FROM embsql.cohort_members((SELECT embsql.live_run(:model_b)), :cohort_set) AS member
 JOIN embsql.drift(:model_a, :model_b) AS moved ON moved.entity = 'user' AND moved.entity_id = member.user_id
+WHERE (SELECT embsql.live_run(:model_a)) IS NOT NULL -- so that an unknown model raises where a set has no members
 GROUP BY member.cohort
 ORDER BY member.cohort COLLATE "C"

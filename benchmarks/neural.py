@@ -1,0 +1,66 @@
+"""How good neural embeddings are on published splits, and what they do for newcomers.
+
+gowalla: Recall@20 and NDCG@20 over all items but those known, beside the published YoutubeDNN row (BARS).
+cold: a fifth of ML-1M's items, then of its users, left out of training entirely and embedded in SQL by their features,
+beside what is popular and a kNN by the same features, each at its best setting on the held-out part itself; above_low
+and above_high are the 95% interval of two_tower's lead over users.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from typing import Any
+
+import embsql
+from benchmarks import _cold
+from benchmarks._apart import apart
+from benchmarks._lines import line
+from benchmarks._rank import stored
+from benchmarks.quality import EXAMS, Exam, train
+
+PUBLISHED = (0.1754, 0.1473)  # YoutubeDNN on gowalla
+CHOSEN = {
+    "two_tower": {"dim": 64, "epochs": 12, "batch_size": 2048, "negatives": 1024}
+}  # on pairs held out of training
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--part", nargs="+", choices=["gowalla", "cold"], default=["gowalla", "cold"])
+    parser.add_argument("--algorithm", nargs="+", default=["two_tower"])
+    parser.add_argument("--epochs", type=int, help="instead of the chosen ones")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+
+
+def measure(options: argparse.Namespace) -> None:
+    if "gowalla" in options.part:
+        for algorithm in options.algorithm:
+            _gowalla(algorithm, options)
+    if "cold" in options.part:
+        _cold.measure(options.seeds, threads=options.threads, epochs=options.epochs)
+
+
+def _gowalla(algorithm: str, options: argparse.Namespace) -> None:
+    exam = EXAMS["gowalla"](options.threads)
+    chosen = CHOSEN[algorithm] | ({"epochs": options.epochs} if options.epochs else {})
+    marks = []
+    for seed in options.seeds:
+        mark, cost = _seed(exam, algorithm, threads=options.threads, seed=seed, **chosen)
+        marks.append(mark)
+        for metric, value, peer in zip(exam.metrics, mark, PUBLISHED, strict=True):
+            line("neural", "gowalla", algorithm, metric, value, "share", peer="YoutubeDNN, published", peer_value=peer,
+                 **cost, **chosen, seed=seed, threads=options.threads)  # fmt: skip
+    for metric, values, peer in zip(exam.metrics, zip(*marks, strict=True), PUBLISHED, strict=True):
+        line("neural", "gowalla", algorithm, metric, statistics.mean(values), "share", peer="YoutubeDNN, published",
+             peer_value=peer, **chosen, mean_of_seeds=options.seeds, threads=options.threads)  # fmt: skip
+
+
+def _seed(exam: Exam, algorithm: str, **settings: Any) -> tuple[tuple[float, float], dict[str, float]]:
+    """The marks of one training, in a process of its own, and what it cost."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/model.duckdb"
+        cost = apart(train, file=file, source=exam.train, algorithm=algorithm, settings=settings)
+        with embsql.connect(file, read_only=True) as database:
+            model = stored(database, "exam", exam.shape)
+    return exam.mark(model), cost

@@ -1,0 +1,351 @@
+"""Two towers in torch: a user's and an item's vector of their id, what is known of them and, for users, their history.
+
+A vector is own + tower: own is the id's, tower a sum over features that may go through layers. In training own is left
+out at random, so that the tower learns to do without it, as it must for a newcomer (Volkovs, Yu and Poutanen, 2017,
+"DropoutNet").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding, embedding_bag, normalize, relu, softplus
+
+from embsql.algorithms._encoders import Encoded
+from embsql.algorithms._loop import Loop, batch_of, carve, placed, shuffled
+from embsql.data import Embeddings, Float32, Int32, Interactions, Rows, Similarity, Tower
+from embsql.model import Run
+
+if TYPE_CHECKING:
+    from embsql.algorithms.two_tower import TwoTower
+
+FORGET = 0.05  # share of known features that training hides, so that the place of unknown ones is always learned
+FIRST = 0.1  # length of the vectors that training starts from
+CHUNK = 8192  # rows of a tower at a time when nothing is learned
+MASKED = -1e4  # score of what is no negative
+PUSH = 10.0  # weight of the negatives' part of the contrastive loss
+
+
+class Drop(NamedTuple):
+    """What training leaves out at random."""
+
+    generator: torch.Generator
+    own: float  # share of ids
+
+    def keep(self, share: float, *shape: int) -> Tensor:
+        """1 with probability 1 - share, else 0, of a shape."""
+        return (torch.rand(shape, generator=self.generator) >= share).float()
+
+
+class Features(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """The first layer: the sum of what each feature's values add."""
+
+    start: Tensor  # (n + 1,)
+    slot: Tensor  # (entries,)
+    factor: Tensor  # (entries,)
+    feature: Tensor  # (entries,)
+    unknown: Tensor  # (features,)
+
+    def __init__(self, encoded: Encoded, width: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.table = _random(encoded.slots, width, generator)  # (slots, w)
+        for name in ("start", "slot", "factor", "feature", "unknown"):
+            self.register_buffer(name, torch.from_numpy(getattr(encoded, name)), persistent=False)
+
+    def forward(self, rows: Tensor, drop: Drop | None) -> Tensor:
+        """(b,) -> (b, w)"""
+        entry, offset, owner = _ragged(self.start, rows)  # (e,), (b,), (e,)
+        factor = self.factor[entry]  # (e,)
+        if drop is None:
+            return embedding_bag(self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor)
+        keep = drop.keep(FORGET, len(rows), len(self.unknown)).to(factor.device)  # (b, f)
+        always = torch.ones_like(keep[:, :1])  # (b, 1)
+        kept = torch.cat([always, keep], 1)[owner, self.feature[entry]]  # (e,)
+        found = embedding_bag(self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor * kept)
+        return found + (1 - keep) @ self.table[self.unknown]  # (b, w)
+
+
+class History(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """The mean over a user's items of what each adds; the item to be predicted is left out of it."""
+
+    start: Tensor  # (n_users + 1,)
+    item: Tensor  # (pairs,)
+
+    def __init__(self, rows: Rows, table: nn.Parameter, turn: nn.Parameter | None, unknown: nn.Parameter) -> None:
+        super().__init__()
+        self.table, self.turn, self.unknown = table, turn, unknown  # (n_items, d), (d, w) or none, (1, w)
+        self.register_buffer("start", torch.from_numpy(rows.start), persistent=False)
+        self.register_buffer("item", torch.from_numpy(rows.column.astype(np.int64)), persistent=False)
+
+    def forward(self, users: Tensor, target: Tensor | None) -> Tensor:
+        """(b,) -> (b, w)"""
+        entry, offset, _ = _ragged(self.start, users)  # (e,), (b,)
+        total = embedding_bag(self.item[entry], self.table, offset, mode="sum")  # (b, d)
+        count = (self.start[users + 1] - self.start[users])[:, None]  # (b, 1)
+        if target is not None:
+            total, count = total - embedding(target, self.table), count - 1
+        mean = total / count.clamp(min=1)  # (b, d)
+        return torch.where(count > 0, mean if self.turn is None else mean @ self.turn, self.unknown)
+
+    def adds(self) -> Tensor:
+        """What each item adds as the only one: (n_items, w)."""
+        return self.table if self.turn is None else self.table @ self.turn
+
+
+class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """One tower."""
+
+    def __init__(
+        self, met: Tensor, dim: int, widths: list[int], encoded: Encoded | None, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        widths = [*widths, dim]
+        self.own = _random(len(met), dim, generator)  # (n, d)
+        self.own.data *= met[:, None]  # who was never met has nothing of their own
+        self.features = Features(encoded, widths[0], generator) if encoded else None
+        self.history: History | None = None
+        self.layers = nn.ModuleList(_linear(*pair, generator) for pair in pairwise(widths))
+
+    def forward(self, rows: Tensor, drop: Drop | None = None, target: Tensor | None = None) -> Tensor:
+        """(b,) -> (b, d)"""
+        own = embedding(rows, self.own)  # (b, d)
+        x = self._first(rows, drop, target)  # (b, w) or none
+        if x is None:
+            return own
+        for layer in self.layers:
+            x = layer(relu(x))
+        return x + (own if drop is None else own * drop.keep(drop.own, len(rows), 1).to(own.device))
+
+    def _first(self, rows: Tensor, drop: Drop | None, target: Tensor | None) -> Tensor | None:
+        x = self.features(rows, drop) if self.features else None
+        if self.history is None:
+            return x
+        past = self.history(rows, target)
+        return past if x is None else x + past
+
+    @torch.inference_mode()
+    def vectors(self) -> Tensor:
+        """The vectors of all: (n, d)."""
+        return torch.cat([self(rows) for rows in torch.arange(len(self.own), device=self.own.device).split(CHUNK)])
+
+    def rows(self, encoded: Encoded | None, items: Any) -> Tower | None:
+        """The tower without ids, for SQL; None when it knows nothing but ids."""
+        named, tables = [], []
+        if self.features and encoded:
+            named, tables = list(encoded.rows()), [_array(self.features.table)]
+        if self.history:
+            named += [("items", "items", item, None, None) for item in (None, *items.to_pylist())]
+            tables += [_array(self.history.unknown), _array(self.history.adds())]
+        layers = tuple((_array(layer.weight), _array(layer.bias)) for layer in self.layers)
+        return Tower(tuple(named), np.concatenate(tables), layers) if named else None
+
+
+@dataclass(frozen=True, slots=True)
+class Negatives:
+    """Which items a step contrasts with the met ones, and how often it is expected to meet each as a negative."""
+
+    expected: Tensor  # (n_items,) times a step
+    in_batch: bool  # whether the others' items are negatives
+    drawn: Tensor  # (candidates,) pairs' items, or each item once: what negatives are drawn from
+    count: int  # as many a step; all of them, each once, where there are no more
+    generator: torch.Generator
+
+    def draw(self) -> Tensor:
+        """Items drawn for a step: (count,)."""
+        if self.count >= len(self.drawn):
+            return self.drawn
+        return self.drawn[torch.randint(len(self.drawn), (self.count,), generator=self.generator)]
+
+
+def negatives(sampler: str, count: int, batch: int, data: Interactions, generator: torch.Generator) -> Negatives:
+    """The negatives of steps of `batch` pairs, among items that somebody met."""
+    pairs = torch.from_numpy(data.item.astype(np.int64))  # (n,)
+    popular = _met(data.item, data.n_items).float()  # (i,)
+    drawn = {"in_batch": pairs[:0], "popularity": pairs}.get(sampler, popular.nonzero()[:, 0])
+    count = min(count, len(drawn))
+    expected = batch / len(pairs) * popular if sampler in ("in_batch", "mixed") else 0 * popular  # (i,)
+    if count:
+        expected = expected + torch.bincount(drawn, minlength=len(expected)) * (count / len(drawn))
+    return Negatives(expected, sampler in ("in_batch", "mixed"), drawn, count, generator)
+
+
+class Scores(NamedTuple):
+    """What a step's loss is made of."""
+
+    met: Tensor  # (b,) scores of the met items
+    others: Tensor  # (b, s) of the negatives
+    hits: Tensor  # (b, s) where a negative is the met item itself
+    expected: Tensor  # (s,) how often each negative is expected in a step
+
+
+def softmax(s: Scores, _: float) -> Tensor:
+    """The met item against all: each negative counts 1 / expected, for those that were not drawn (logQ: Yi 2019)."""
+    others = (s.others - s.expected.log()).masked_fill_(s.hits, MASKED)  # (b, s)
+    return softplus(others.logsumexp(1) - s.met).mean()
+
+
+def bpr(s: Scores, _: float) -> Tensor:
+    """How surely the met item is above each negative (Rendle 2009)."""
+    return _mean(softplus(s.others - s.met[:, None]), s.hits)
+
+
+def triplet(s: Scores, margin: float) -> Tensor:
+    """By how much a negative comes nearer to the met item's score than the margin."""
+    return _mean(relu(s.others - s.met[:, None] + margin), s.hits)
+
+
+def contrastive(s: Scores, margin: float) -> Tensor:
+    """The met item towards a score of 1, negatives below the margin (Mao 2021, SimpleX)."""
+    return relu(1 - s.met).mean() + PUSH * _mean(relu(s.others - margin), s.hits)
+
+
+def _mean(losses: Tensor, hits: Tensor) -> Tensor:
+    return losses.masked_fill(hits, 0).sum() / (~hits).sum().clamp(min=1)
+
+
+LOSSES = {"softmax": softmax, "bpr": bpr, "triplet": triplet, "contrastive": contrastive}
+
+
+class Batch(NamedTuple):
+    """One step."""
+
+    user: Tensor  # (b,)
+    item: Tensor  # (b,)
+    other: Tensor  # (s,) drawn
+
+
+class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """Both towers."""
+
+    def __init__(self, users: Side, items: Side, similarity: Similarity, temperature: float) -> None:
+        super().__init__()
+        self.users, self.items = users, items
+        self.similarity, self.temperature = similarity, temperature
+
+    def scores(self, batch: Batch, negative: Negatives, drop: Drop) -> tuple[Scores, Tensor]:
+        """The step's scores over the temperature, and the mean squared length of the vectors they are of."""
+        device = self.users.own.device
+        user, item = batch.user.to(device), batch.item.to(device)
+        x = self.users(user, drop, item)  # (b, d)
+        y = self.items(torch.cat([item, batch.other.to(device)]), drop)  # (b + s, d)
+        size = x.square().sum(1).mean() + y[: len(item)].square().sum(1).mean()
+        if self.similarity == "cosine":
+            x, y = normalize(x), normalize(y)
+        x = x / self.temperature  # (b, d)
+        other = y if negative.in_batch else y[len(item) :]  # (s, d)
+        code = torch.cat([batch.item, batch.other])[-len(other) :]  # (s,)
+        met = (x * y[: len(item)]).sum(1)  # (b,)
+        others = x @ other.T  # (b, s)
+        hits = item[:, None] == code.to(device)  # (b, s)
+        return Scores(met, others, hits, negative.expected[code].to(device)), size
+
+    @torch.inference_mode()
+    def found(self, held: Interactions, known: Interactions, k: int = 20) -> float:
+        """Share of held-out items, at most one a user, that are among the k best of those not yet met."""
+        users = torch.from_numpy(held.user.astype(np.int64)).to(self.users.own.device)
+        items, right, by_user = self._unit(self.items.vectors()), 0, known.by_user()  # (i, d)
+        for rows, wanted in zip(users.split(512), np.split(held.item, range(512, len(held.item), 512)), strict=True):
+            scores = self._unit(self.users(rows)) @ items.T  # (b, i)
+            entry, _, owner = _ragged(torch.from_numpy(by_user.start), rows.cpu())  # (e,), (e,)
+            scores[owner, torch.from_numpy(by_user.column)[entry].long()] = MASKED
+            best = scores.topk(min(k, scores.shape[1])).indices.cpu()  # (b, k)
+            right += int((best == torch.from_numpy(wanted)[:, None]).any(1).sum())
+        return right / max(len(held), 1)
+
+    def _unit(self, vectors: Tensor) -> Tensor:
+        return normalize(vectors) if self.similarity == "cosine" else vectors
+
+    def embeddings(self, data: Interactions, told: dict[str, Encoded | None]) -> Embeddings:
+        """The vectors of all, of length 1 where the cosine is what counts, and the towers as rows."""
+        users, items = (_array(self._unit(side.vectors())) for side in (self.users, self.items))
+        sides = {"user": self.users, "item": self.items}
+        towers = {name: side.rows(told[name], data.items) for name, side in sides.items()}
+        return Embeddings(users, items, self.similarity, towers={name: rows for name, rows in towers.items() if rows})
+
+
+def fitted(options: TwoTower, data: Interactions, told: dict[str, Encoded | None], run: Run) -> Embeddings:
+    """Train two towers; told is what is known of users and items. Raises Diverged and NoGpu."""
+    known, held = carve(data, run.seed) if options.patience else (data, data)
+    size = batch_of(options.batch_size, len(known))
+    work = size * min(size + options.negatives, data.n_items) * options.dim
+    with placed(run, work) as generator:
+        model: Pair = pair(options, known, told, generator).to(run.device)
+        negative = negatives(options.sampler, options.negatives, size, known, generator)
+        loss = Loss(model, negative, Drop(generator, options.id_dropout), options)
+        Loop(options.name, options.epochs, options.lr, options.patience).train(
+            model, lambda: batches(known, size, negative), math.ceil(len(known) / size), loss, run,
+            lambda: model.found(held, known),
+        )  # fmt: skip
+        return model.embeddings(data, told)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """The loss of a batch."""
+
+    model: Pair
+    negative: Negatives
+    drop: Drop
+    options: TwoTower
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """() of a step"""
+        scores, length = self.model.scores(batch, self.negative, self.drop)
+        return LOSSES[self.options.loss](scores, self.options.margin) + self.options.reg * length
+
+
+def pair(options: TwoTower, data: Interactions, told: dict[str, Encoded | None], generator: torch.Generator) -> Pair:
+    """Two towers with random weights."""
+    dim, widths = options.dim, [options.width] * options.layers
+    users = Side(_met(data.user, data.n_users) > 0, dim, widths, told["user"], generator)
+    items = Side(_met(data.item, data.n_items) > 0, dim, widths, told["item"], generator)
+    if options.history != "none":
+        width, shared = [*widths, dim][0], options.history == "shared"
+        table = items.own if shared else _random(data.n_items, width, generator)  # (i, d or w)
+        turn = nn.Parameter(torch.eye(dim, width)) if shared else None  # (d, w)
+        users.history = History(data.by_user(), table, turn, _random(1, width, generator))
+    return Pair(users, items, options.similarity, options.divisor)
+
+
+def batches(data: Interactions, size: int, negative: Negatives) -> Iterator[Batch]:
+    """All pairs in random order, with the negatives of each step."""
+    user, item = (torch.from_numpy(codes.astype(np.int64)) for codes in (data.user, data.item))  # (n,), (n,)
+    for chosen in shuffled(len(user), size, negative.generator):
+        yield Batch(user[chosen], item[chosen], negative.draw())
+
+
+def _met(codes: Int32, n: int) -> Tensor:
+    """How many pairs each code has: (n,)."""
+    return torch.from_numpy(np.bincount(codes, minlength=n))
+
+
+def _ragged(start: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of rows (b,) of a sparse matrix: the entries (e,), where each row begins (b,), and whose each entry is (e,)."""
+    count = start[rows + 1] - start[rows]  # (b,)
+    offset = count.cumsum(0) - count  # (b,)
+    owner = torch.arange(len(rows), device=rows.device).repeat_interleave(count)  # (e,)
+    entry = torch.arange(len(owner), device=rows.device) + (start[rows] - offset)[owner]  # (e,)
+    return entry, offset, owner
+
+
+def _random(n: int, width: int, generator: torch.Generator) -> nn.Parameter:
+    return nn.Parameter(torch.randn(n, width, generator=generator) * (FIRST / width**0.5))
+
+
+def _linear(inside: int, outside: int, generator: torch.Generator) -> nn.Linear:
+    layer = nn.Linear(inside, outside)
+    nn.init.xavier_uniform_(layer.weight, generator=generator)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _array(tensor: Tensor) -> Float32:
+    array: Float32 = tensor.detach().cpu().numpy()
+    return array

@@ -1,0 +1,95 @@
+"""Users by what they met: means of vectors that items bring along."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from embsql.algorithms import algorithm, require
+from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.errors import Diverged
+from embsql.model import Run
+
+DAY = 86_400_000_000  # microseconds
+
+
+@algorithm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Users as means of vectors that items bring along; nothing is trained.
+
+    The vectors (of texts, images, another model) are a column of lists of numbers in `item_features`. A user's vector
+    is the mean of those met, by weight, recency or both, and scores are cosines. An item without a vector is met
+    without consequence and never recommended; `embsql.validation` tells how many there are.
+
+    With `liked` the weights are ratings: items rated so or higher count as liked, others as disliked, and the user's
+    vector is the mean of the liked minus `disliked` times the mean of the disliked (Rocchio, 1971, "Relevance feedback
+    in information retrieval", without the query).
+    """
+
+    name: ClassVar[str]  # set by @algorithm
+
+    vectors: str | None = None  # the column that holds them; none: the only one there is
+    weighting: Literal["weight", "equal"] = "weight"  # whether an item met with more weight counts more
+    half_life: float | None = None  # days before a user's last event after which one counts half; none: all count whole
+    liked: float | None = None  # the least rating of an item that is liked; none: everything met is liked
+    disliked: float = 0.5  # how much the mean of the disliked is taken off; 0 leaves them out
+
+    def __post_init__(self) -> None:
+        require(self, "more than 0", half_life=self.half_life is None or 0 < self.half_life < math.inf)
+        require(self, "0 or more", disliked=self.disliked >= 0)
+        require(
+            self, "equal with liked: ratings are no amounts", weighting=self.liked is None or self.weighting == "equal"
+        )
+
+    @property
+    def epochs(self) -> int:
+        """One: there is nothing to train."""
+        return 1
+
+    @property
+    def explicit(self) -> bool:
+        """Whether weights are ratings."""
+        return self.liked is not None
+
+    def fit(self, data: Interactions, run: Run) -> Embeddings:
+        """Take the means; the reported loss is the share of users without a vector."""
+        from embsql.algorithms._external import item_vectors, unit  # here: it brings what listing does not need
+
+        items = unit(item_vectors(data, self.vectors))  # (i, d)
+        amount = self._amounts(data)  # (n,)
+        if self.liked is None:
+            users = _means(data, amount, items, run)  # (u, d)
+        else:
+            likes = (data.weight >= self.liked).astype(np.float32)  # (n,)
+            users = _means(data, amount * likes, items, run)  # (u, d)
+            users -= np.float32(self.disliked) * _means(data, amount * (1 - likes), items, run)
+        if not np.isfinite(users).all():
+            raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
+        run.report(epoch=1, loss=float((~users.any(axis=1)).mean()))
+        return Embeddings(users, items, similarity="cosine")
+
+    def _amounts(self, data: Interactions) -> Float32:
+        """How much each pair counts: (n,)."""
+        amount = data.weight if self.weighting == "weight" else np.ones(len(data), np.float32)  # (n,)
+        if self.half_life is None:
+            return amount
+        require(self, "left out where the source has no event_time", half_life=data.time is not None)
+        assert data.time is not None  # noqa: S101  # just required; tells the type checker
+        last = np.full(data.n_users, np.iinfo(np.int64).min)  # (u,)
+        np.maximum.at(last, data.user, data.time)
+        age = (last[data.user] - data.time) / DAY  # (n,) days
+        return (amount * np.exp2(-age / self.half_life)).astype(np.float32)
+
+
+def _means(data: Interactions, amount: Float32, items: Float32, run: Run) -> Float32:
+    """The mean of each user's items (i, d) by amount (n,): (u, d), zero where there is none."""
+    from embsql.algorithms._rows import multiply
+
+    start = data.by_user().start
+    total = np.bincount(data.user, amount, data.n_users)  # (u,)
+    share = amount / np.where(total > 0, total, 1)[data.user]  # (n,)
+    return multiply(Rows(start, data.item, share.astype(np.float32)), items, run)  # (u, d)

@@ -1,0 +1,77 @@
+"""Users solved for vectors of items that are given, and stay as they are: half of alternating least squares."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from embsql.algorithms import algorithm, require
+from embsql.algorithms.als import UNSEEN_TO_SEEN, Objective
+from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.errors import Diverged
+from embsql.model import Run
+
+STEPS = 12  # conjugate gradient steps, as many as an exact solution to float32 takes on diagonal plus own pairs
+
+
+@algorithm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dual:
+    """Users solved for item vectors that were made elsewhere, as `als` would solve them.
+
+    The vectors (of texts, images, another model) are a column of lists of numbers in `item_features`; they are stored
+    as given. Each user is the least-squares solution for them of the implicit objective of `als`: what was met should
+    score 1 and everything else 0, the latter with a small weight. Where a mean asks what the items met have in common,
+    the solution also asks what sets them apart from all others, so directions that every item shares carry nothing
+    (Hu, Koren and Volinsky, 2008, equation 4, for fixed item factors; the first half step of iALS).
+
+    An item without a vector is zero: met without consequence and scored 0. Lengths matter, as they do in a score.
+    """
+
+    name: ClassVar[str]  # set by @algorithm
+
+    vectors: str | None = None  # the column that holds them; none: the only one there is
+    reg: float = 0.005  # pull towards zero, in units of the mean squared length of the item vectors
+    nu: float = 1.0  # the penalty grows with a user's evidence to this power: 1 in proportion, 0 not at all
+    alpha0: float | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
+
+    def __post_init__(self) -> None:
+        require(
+            self, "0 or more", nu=0 <= self.nu < math.inf, alpha0=self.alpha0 is None or 0 <= self.alpha0 < math.inf
+        )
+        require(self, "more than 0", reg=0 < self.reg < math.inf)
+
+    @property
+    def epochs(self) -> int:
+        """One: every user is solved once."""
+        return 1
+
+    @property
+    def explicit(self) -> bool:
+        """Weights are evidence."""
+        return False
+
+    def fit(self, data: Interactions, run: Run) -> Embeddings:
+        """Solve the users; the reported loss is the objective over what scoring everything 0 would give."""
+        from embsql.algorithms._als_cpu import Cpu  # here: it brings the compiler, which listing does not need
+        from embsql.algorithms._external import item_vectors
+
+        items = item_vectors(data, self.vectors)  # (i, d)
+        scale = len(data) / float(data.weight.sum(dtype=np.float64))
+        rows = Rows(data.by_user().start, data.item, data.weight * np.float32(scale))
+        objective = self._objective(data, items)
+        users, loss, penalty = Cpu(run).solve_for(rows, items, objective)  # (u, d)
+        total = (loss + penalty) / objective.zero + 1
+        if not math.isfinite(total):
+            raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
+        run.report(epoch=1, loss=total)
+        return Embeddings(users, items, fold_in=objective.fold_in(scale=scale))
+
+    def _objective(self, data: Interactions, items: Float32) -> Objective:
+        density = len(data) / (data.n_users * data.n_items)
+        unseen = UNSEEN_TO_SEEN * density if self.alpha0 is None else self.alpha0
+        size = float(np.square(items).sum(dtype=np.float64) / max(1, items.any(axis=1).sum()))  # mean squared length
+        return Objective(0, 1, 0, unseen, self.reg * size, self.nu, STEPS, len(data))

@@ -1,0 +1,133 @@
+"""Vectors of the nodes of a graph, learned from random walks on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from embsql.algorithms import algorithm, require
+from embsql.algorithms._sgns import Settings, train
+from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.errors import NoEdges
+from embsql.model import Run
+
+LENGTH = np.float32(5)  # of a trained vector, roughly: a shorter one would soon be turned away from where it pointed
+
+
+@algorithm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node2Vec:
+    """Vectors of the nodes of a graph: nodes that random walks meet near one another get vectors that are alike.
+
+    Walks of the second order with the parameters p and q (Grover and Leskovec, 2016, "node2vec"); with p = q = 1 this
+    is DeepWalk (Perozzi et al., 2014). They are drawn by rejection, exactly for every p and q, and go straight into
+    skip-gram with negative sampling: memory does not grow with their number. Edges are walked by their weight.
+
+    nodes=both: users next to the items they met. No user knows another, so a step leads back or to a new node, and p
+    and q only act through p/q. nodes=items: every item next to the `neighbours` items whose users are most alike by
+    cosine, of those at least `least` alike, and next to those it is such a neighbour of; with `within` or `gap` only
+    users count who met both items so near to one another. A history of more than 5,000 items is left out of that:
+    the work grows with its square. graph, a SELECT of source_node, target_node and weight given to training, takes
+    the place of the items' graph: edges count in both directions, those given more than once are added up.
+    The items' graph that was walked is in embsql.graph_edges.
+
+    A user's vector is the mean of the vectors of the user's items, by weight, which SQL repeats for any history. An
+    item without neighbours is never walked: its vector is zero. An item that everybody met slows nothing down: a step
+    costs about the same whatever the degree. With warm_start, training goes on from the live run's vectors.
+    """
+
+    name: ClassVar[str]  # set by @algorithm
+
+    dim: int = 64  # length of the vectors
+    epochs: int = 10  # passes, each over walks of its own
+    nodes: Literal["both", "items"] = "both"  # walk between users and items, or from item to item
+    walks: int = 5  # from every node in every epoch
+    length: int = 20  # nodes of a walk
+    p: float = 1.0  # above 1 a walk seldom turns back at once, below 1 it stays near its start
+    q: float = 1.0  # above 1 a walk stays among common neighbours, below 1 it leads away
+    window: int = 3  # nodes on either side of a node in a walk that count as its context
+    negatives: int = 5  # random nodes that each pair is told from
+    exponent: float = 0.75  # nodes are drawn as negatives as often as they are met, to this power
+    lr: float = 0.8  # length of the first steps; Adagrad shortens later ones
+    neighbours: int = 20  # items that every item is joined with; more blur what is alike
+    least: float = 0.0  # cosine that items must have to be joined
+    weights: Literal["cosine", "count"] = "cosine"  # of the items' edges: alikeness, or number of users of both
+    within: int = 0  # events that two items may be apart in a history to count for it; 0: any
+    gap: int = 0  # time they may be apart, in microseconds or in event_time's own unit if it is a number; 0: any
+    popularity: float = 0.1  # what popular items gain: vectors are as long as their number of users to this power
+
+    def __post_init__(self) -> None:
+        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, walks=self.walks >= 1,
+                window=self.window >= 1, negatives=self.negatives >= 1, neighbours=self.neighbours >= 1)  # fmt: skip
+        require(self, "2 or more", length=self.length >= 2)
+        require(self, "more than 0", p=self.p > 0, q=self.q > 0, lr=self.lr > 0)
+        require(self, "between 0 and 1", least=0 <= self.least <= 1)
+        require(self, "0 or more", within=self.within >= 0, gap=self.gap >= 0, popularity=self.popularity >= 0)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether it matters when things happened."""
+        return self.within > 0 or self.gap > 0
+
+    @property
+    def explicit(self) -> bool:
+        """Weights are evidence."""
+        return False
+
+    def fit(self, data: Interactions, run: Run) -> Embeddings:
+        """Walk and learn; the reported loss is that of a pair of nodes. Raises NoEdges."""
+        from embsql.algorithms._graph import edges  # here: they bring the compiler, which listing does not need
+        from embsql.algorithms._rows import multiply
+        from embsql.algorithms._walks import Walks
+
+        bipartite = self.nodes == "both" and data.graph is None
+        rows = self._graph(data, run)  # (n, n)
+        # Without common neighbours only p/q counts, and with q = 1 none are looked for.
+        p, q = (self.p / self.q, 1.0) if bipartite else (self.p, self.q)
+        walks = Walks(rows, self.walks, self.length, p, q, run)
+        settings = Settings(dim=self.dim, epochs=self.epochs, window=self.window, negatives=self.negatives, lr=self.lr,
+                            exponent=self.exponent)  # fmt: skip
+        vectors, _ = train(walks, walks.counts(), settings, run, _before(run, bipartite))  # (n, d)
+        vectors[rows.counts == 0] = 0
+        items = self._items(vectors[-data.n_items :], data)  # (i, d)
+        users = multiply(_shares(data), items, run)  # (u, d)
+        return Embeddings(users, items, graph=None if bipartite else edges(rows))
+
+    def _items(self, vectors: Float32, data: Interactions) -> Float32:
+        """The items' directions (i, d), as long as their numbers of users to the power of `popularity`."""
+        length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (i, 1)
+        users = np.maximum(np.bincount(data.item, minlength=data.n_items), 1)[:, None]  # (i, 1)
+        wanted = users.astype(np.float32) ** np.float32(self.popularity)  # (i, 1)
+        items: Float32 = vectors * np.divide(wanted, length, out=np.zeros_like(length), where=length > 0)  # (i, d)
+        return items
+
+    def _graph(self, data: Interactions, run: Run) -> Rows:
+        """What is walked on, a symmetric matrix: of the items, or of the users and then the items. Raises NoEdges."""
+        from embsql.algorithms._graph import adjacency, bipartite, met_by_the_same
+
+        if data.graph is not None:
+            return adjacency(data.graph, data.n_items, run)
+        if self.nodes == "both":
+            return bipartite(data, run)
+        counts = self.weights == "count"
+        rows = met_by_the_same(data, self.neighbours, self.least, self.within, self.gap, run, counts=counts)
+        if not len(rows.column):
+            raise NoEdges(model=run.model_name)
+        return rows
+
+
+def _before(run: Run, bipartite: bool) -> Float32 | None:
+    """The live run's vectors (n, d) of the nodes, about as long as training makes them; None to begin afresh."""
+    if run.before is None:
+        return None
+    users, items = run.before.users * LENGTH, run.before.items * LENGTH  # (u, d), (i, d), NaN for who is new
+    return np.vstack((users, items)) if bipartite else items
+
+
+def _shares(data: Interactions) -> Rows:
+    """What share of a user's weight each item has, by user."""
+    rows = data.by_user()
+    total = np.bincount(data.user, data.weight, data.n_users)  # (u,)
+    return Rows(rows.start, rows.column, (data.weight / total[data.user]).astype(np.float32))

@@ -1,0 +1,83 @@
+"""Two towers (DSSM): vectors of ids and of what is known of users and items, so that newcomers have one too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from embsql.algorithms import algorithm, require
+from embsql.algorithms._encoders import Encoded, encode
+from embsql.data import Embeddings, Interactions
+from embsql.errors import BadFeatures, MissingExtra
+from embsql.model import Run
+
+
+@algorithm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwoTower:
+    """Two towers: a user's vector and an item's, trained so that what was met scores above what was not.
+
+    Each vector is that of the id plus what the features add (`user_features`, `item_features`: a SELECT of the id and
+    any columns). Text and booleans are categories, numbers and dates are numbers, lists are several categories at
+    once, long text is its words; NULL, and a value that fewer than two rows have, have a learned place of their own.
+    `history` adds the mean over the user's other items. Ids are left out at random in training, so that
+    embsql.embed_user, embed_item and recommend_new can give newcomers a vector of their features alone, in SQL.
+
+    The loss is by default the softmax over the catalogue, estimated from a few hundred negatives whose scores are
+    corrected by how often each is drawn (Huang et al., 2013, "Learning deep structured semantic models"; Yi et al.,
+    2019, "Sampling-bias-corrected neural modeling"). Every pair counts once, whatever its weight.
+    """
+
+    name: ClassVar[str]  # set by @algorithm
+    encodes: ClassVar[bool] = True
+
+    dim: int = 64  # length of the vectors
+    epochs: int = 20  # passes over the pairs
+    lr: float = 0.005  # step size of Adam, falling to 0
+    batch_size: int = 1024  # pairs per step; fewer where that would be less than 32 steps an epoch
+    negatives: int = 512  # items drawn per step to contrast with; the whole catalogue where it has no more
+    sampler: Literal["uniform", "popularity", "in_batch", "mixed"] = "uniform"  # whence; mixed: in batch and uniform
+    loss: Literal["softmax", "bpr", "triplet", "contrastive"] = "softmax"  # over all negatives at once, or one by one
+    similarity: Literal["cosine", "dot"] = "cosine"  # how two vectors make a score
+    temperature: float | None = None  # divides scores in the loss; none: 0.1 for softmax or bpr of cosines, else 1
+    margin: float = 0.5  # triplet: between met and not met; contrastive: the score up to which a negative may come
+    reg: float = 0.0  # pull of a step's vectors towards zero; only for dot
+    layers: int = 0  # hidden layers between features and vector
+    width: int = 128  # of hidden layers
+    history: Literal["none", "separate", "shared"] = "none"  # the user's items as a feature, with vectors of their own
+    id_dropout: float = 0.3  # share of ids left out in training, where there are features; what newcomers live on
+    patience: int = 0  # epochs without a better hit rate on pairs held out, after which to stop; 0: never
+
+    def __post_init__(self) -> None:
+        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, batch_size=self.batch_size >= 1,
+                negatives=self.negatives >= 1, width=self.width >= 1)  # fmt: skip
+        require(self, "more than 0", lr=self.lr > 0, temperature=self.temperature is None or self.temperature > 0)
+        require(self, "0 or more", reg=self.reg >= 0, margin=self.margin >= 0, patience=self.patience >= 0)
+        require(self, "from 0 to 3", layers=0 <= self.layers <= 3)
+        require(self, "from 0 to less than 1", id_dropout=0 <= self.id_dropout < 1)
+
+    @property
+    def explicit(self) -> bool:
+        """Weights are evidence."""
+        return False
+
+    def fit(self, data: Interactions, run: Run) -> Embeddings:
+        """Train on the data; the reported loss is the mean over steps."""
+        try:
+            from embsql.algorithms._towers import fitted  # here: only training needs torch, slow to import
+        except ImportError:
+            raise MissingExtra(what="two_tower", package="torch", extra="torch") from None
+        return fitted(self, data, self._told(data), run)
+
+    @property
+    def divisor(self) -> float:
+        """What scores are divided by in the loss."""
+        soft = self.similarity == "cosine" and self.loss in ("softmax", "bpr")
+        return self.temperature or (0.1 if soft else 1.0)
+
+    def _told(self, data: Interactions) -> dict[str, Encoded | None]:
+        """What is known of users and of items, encoded. Raises BadFeatures."""
+        tables = {"user": data.user_features, "item": data.item_features}
+        if self.history != "none" and data.user_features is not None and "items" in data.user_features.column_names:
+            raise BadFeatures(option="user_features", found='a column "items", which is the history\'s name')
+        return {name: encode(table, f"{name}_features") if table else None for name, table in tables.items()}

@@ -1,0 +1,60 @@
+"""Vectors that were made elsewhere as a run like any other: stored, checked, versioned, asked; nothing is trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql.data import Interactions, Similarity
+from embsql.engines import Engine
+from embsql.engines._columns import find
+from embsql.errors import BadArgument, BadFeatures
+from embsql.model import Run
+from embsql.prepare import by_id
+from embsql.train import Plan, complete
+
+SIMILARITIES = ("cosine", "dot")
+
+
+def register_embeddings(
+    engine: Engine, model_name: str, items: str, *, users: str | None, similarity: Similarity, force: bool
+) -> Run:
+    """Store vectors as a run and make it live.
+
+    `items` is a SELECT of item_id and embedding, `users` one of user_id and embedding, of the same length. A row
+    without an embedding is left out. Unchanged vectors are not stored again unless `force`.
+    Raises BadArgument, NotASelect, SourceFailed, or BadFeatures for ids that come twice and for
+    vectors that are none.
+    """
+    from embsql.algorithms._registered import Registered
+
+    if similarity not in SIMILARITIES:
+        raise BadArgument(name="similarity", allowed=" or ".join(SIMILARITIES), value=repr(similarity))
+    plan = Plan(model_name, items, Registered(similarity=similarity, users=users), force=force)
+    return complete(engine, plan, lambda _: _given(engine, items, users))
+
+
+def _given(engine: Engine, items: str, users: str | None) -> Interactions:
+    """The vectors as features of users and items who have not met."""
+    item_ids, of_items = _side(engine, items, "item")
+    user_ids, of_users = _side(engine, users, "user") if users else (item_ids[:0], None)
+    nobody = np.empty(0, np.int32)
+    return Interactions(
+        nobody, nobody, np.empty(0, np.float32), None, user_ids, item_ids,
+        user_features=of_users, item_features=of_items,
+    )  # fmt: skip
+
+
+def _side(engine: Engine, select: str, entity: str) -> tuple[pa.StringArray, pa.Table]:
+    """Ids in order and their column of vectors. Raises BadFeatures."""
+    ids, rows = by_id(engine, select, f"{entity}_id", f"{entity}s")
+    name = find(rows.column_names, None, "embedding", f"{entity}s")
+    if name is None:
+        raise BadFeatures(option=f"{entity}s", found=f"no column embedding, only {', '.join(rows.column_names)}")
+    there = rows[name].is_valid().combine_chunks()
+    ids, vectors = ids.filter(there), rows.select([name]).rename_columns(["embedding"]).filter(there)
+    if not len(ids):
+        raise BadFeatures(option=f"{entity}s", found="no row with an id and an embedding")
+    order = pc.sort_indices(ids)
+    return ids.take(order), vectors.take(order)

@@ -1,0 +1,106 @@
+"""Behaviour drawn to content: exact rows by numpy, newcomers in a world whose kinds decide."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from embsql.algorithms._als_cpu import Cpu
+from embsql.algorithms.als import Objective
+from embsql.algorithms.fusion import Fusion
+from embsql.data import Interactions, Rows
+from embsql.errors import BadFeatures, BadOption
+from embsql.model import Run
+from tests.worlds import islands
+
+ISLANDS, NEW = 4, [3, 14, 25, 36]  # one item of each island that nobody has met
+
+
+def world(**columns: list) -> tuple[Interactions, np.ndarray, np.ndarray]:
+    """Islands whose items say which they are of, some of them without interactions."""
+    data, user_island, item_island = islands(ISLANDS)
+    told = columns or {"kind": [f"island {n}" for n in item_island]}
+    known = data.where(~np.isin(data.item, NEW))
+    return dataclasses.replace(known, item_features=pa.table(told)), user_island, item_island
+
+
+@pytest.mark.parametrize("how", ["category", "vector"])
+def test_items_nobody_met_are_found_by_what_they_are(how: str) -> None:
+    island = world()[2]
+    given = {"vector": list(np.eye(ISLANDS)[island])} if how == "vector" else {"kind": [f"k{n}" for n in island]}
+    data, user_island, _ = world(**given)
+    found = Fusion(dim=8).fit(data, Run(seed=1))
+    scores = found.users @ found.items[NEW].T  # (u, 4)
+    assert (scores.argmax(axis=1) == user_island).all()
+
+
+def test_rows_are_solved_around_their_prior() -> None:
+    rng = np.random.default_rng(0)
+    fixed, prior = (rng.standard_normal((n, 5)).astype(np.float32) for n in (12, 7))
+    rows = Rows(np.arange(0, 29, 4), rng.integers(0, 12, 28).astype(np.int32), rng.random(28).astype(np.float32) + 1)
+    objective = Objective(0, 1, 0, 0.3, 2.0, 0.0, 12, 28)
+    solved, turned, loss, penalty = Cpu(Run()).half_sweep(rows, fixed, np.zeros((7, 5), np.float32), objective, prior)
+    for row in range(7):
+        mine, amount = fixed[rows.column[row * 4 : row * 4 + 4]], rows.weight[row * 4 : row * 4 + 4]
+        matrix = 0.3 * fixed.T @ fixed + (mine.T * amount) @ mine + 2 * np.eye(5)
+        x = np.linalg.solve(matrix, mine.T @ amount + 2 * prior[row])
+        np.testing.assert_allclose(solved[row] @ turned.T, x @ fixed.T, atol=1e-3)  # scores: the axes are turned
+    scores = solved @ turned.T  # (7, 12)
+    seen = sum(
+        amount * (score**2 - 2 * score)
+        for row in range(7)
+        for amount, score in zip(
+            rows.weight[row * 4 : row * 4 + 4], scores[row, rows.column[row * 4 : row * 4 + 4]], strict=True
+        )
+    )
+    turn = np.linalg.lstsq(fixed, turned, rcond=None)[0]  # (5, 5)
+    away = 2 * np.square(solved - prior @ turn).sum()
+    assert loss == pytest.approx(seen + 0.3 * np.square(scores).sum() + away, rel=1e-3)
+    assert penalty == pytest.approx(2 * np.square(solved).sum(), rel=1e-4)
+
+
+def test_the_more_features_are_worth_the_nearer_items_lie_to_them() -> None:
+    data, _, island = world()
+
+    def spread(worth: float) -> float:
+        items = Fusion(dim=8, worth=worth).fit(data, Run(seed=1)).items
+        return float(sum(items[island == n].var(axis=0).sum() for n in range(ISLANDS)) / items.var(axis=0).sum())
+
+    found = [spread(worth) for worth in (0.1, 10, 1e5)]
+    assert found == sorted(found, reverse=True)
+    assert found[-1] < 0.02
+
+
+def test_what_is_compared_is_told() -> None:
+    heard: list[dict[str, float]] = []
+    Fusion(dim=4, epochs=2).fit(world()[0], Run(seed=1, on_report=lambda _, values: heard.append(values)))
+    assert {f"held_out_hits_worth_{worth}" for worth in (1, 10, 100, 1000)} < set(heard[0])
+    assert set(heard[1]) == {"loss"}
+
+
+def test_attributes_make_a_tower_and_vectors_do_not() -> None:
+    data, _, island = world()
+    found = Fusion(dim=8, worth=1e6).fit(data, Run(seed=1))
+    tower = found.towers["item"]
+    assert [row[:3] for row in tower.rows][:3] == [
+        ("", "always", None),
+        ("kind", "category", None),
+        ("kind", "category", "island 0"),
+    ]
+    np.testing.assert_allclose(tower.table[0] + tower.table[2], found.items[island == 0][0], atol=1e-2)
+    vectors = world(vector=list(np.eye(ISLANDS)[island]))[0]
+    assert not Fusion(dim=8, worth=1.0).fit(vectors, Run(seed=1)).towers
+
+
+def test_what_cannot_be_fused_is_refused() -> None:
+    with pytest.raises(BadFeatures, match="learns from what is known of items"):
+        Fusion().fit(islands()[0], Run())
+    wide = world(vector=[[0.0] * 5000] * 40)[0]
+    with pytest.raises(BadFeatures, match="5,000 values and numbers, where fusion takes 4,096"):
+        Fusion().fit(wide, Run())
+    for options in ({"worth": 0}, {"reg": 0}, {"alpha0": -1}, {"epochs": 0}):
+        with pytest.raises(BadOption):
+            Fusion(**options)

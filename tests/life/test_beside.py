@@ -1,0 +1,101 @@
+"""What a training may be given beside pairs: the order of events, features, the vectors to go on from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import embsql
+from embsql.data import Events, Interactions
+from embsql.errors import BadArgument, BadFeatures, NotASelect
+from embsql.model import Columns, Run
+from embsql.prepare import features, prepare
+
+ROWS = "(VALUES ('b', 'y', 3), ('a', 'x', 2), ('a', 'z', 1), ('a', 'x', 1), ('b', 'x', 3), ('a', 'y', NULL)) AS v"
+ORDERED = f"SELECT * FROM {ROWS} (user_id, item_id, event_time)"
+
+
+def read(database: embsql.Database, source: str) -> Interactions:
+    return prepare(database.engine, source, Columns(), Run(), explicit=False, ordered=True).interactions()
+
+
+def told(data: Interactions) -> list[tuple[str, str]]:
+    """The events as (user, item), in order."""
+    pairs = data.in_order().pair
+    users, items = (
+        ids.take(codes[pairs]).to_pylist() for ids, codes in ((data.users, data.user), (data.items, data.item))
+    )
+    return list(zip(users, items, strict=True))
+
+
+def test_events_are_in_order_of_time_then_of_the_source(each: embsql.Database) -> None:
+    data = read(each, ORDERED)
+    assert told(data) == [("a", "y"), ("a", "z"), ("a", "x"), ("a", "x"), ("b", "y"), ("b", "x")]
+    assert len(data) == 5
+
+
+def test_without_a_time_the_order_is_the_source_s(each: embsql.Database) -> None:
+    source = f"SELECT user_id, item_id FROM {ROWS} (user_id, item_id, event_time)"
+    found = prepare(each.engine, source, Columns(), Run(), explicit=False, ordered=True)
+    assert told(found.interactions()) == [("a", "x"), ("a", "z"), ("a", "x"), ("a", "y"), ("b", "y"), ("b", "x")]
+    said = next(finding for finding in found.findings if finding.check_name == "order of events")
+    assert (said.severity, "order the source gave them" in str(said.hint)) == ("warning", True)
+
+
+def test_ties_of_time_are_counted(each: embsql.Database) -> None:
+    found = prepare(each.engine, ORDERED, Columns(), Run(), explicit=False, ordered=True).findings
+    assert next(f for f in found if f.check_name == "order of events").affected == 2
+
+
+def test_events_go_with_their_pairs() -> None:
+    events = Events(np.array([0, 1, 0, 2], np.int32), np.ones(4, np.float32), np.arange(4))
+    kept = events.where(np.array([False, True, True]))
+    assert kept.pair.tolist() == [0, 1]
+    assert kept.time is not None
+    assert kept.time.tolist() == [1, 3]
+
+
+def test_features_stand_beside_their_ids(each: embsql.Database) -> None:
+    ids = read(each, ORDERED).items  # x y z
+    rows = "('z', 1.5, 'c'), ('x', 2.5, NULL), ('other', 9.0, 'c'), (NULL, 1.0, 'c')"
+    source = f"SELECT * FROM (VALUES {rows}) AS v (item_id, price, kind)"
+    table = features(each.engine, source, "item_id", "item_features", ids)
+    assert [None if price is None else float(price) for price in table["price"].to_pylist()] == [2.5, None, 1.5]
+    assert table["kind"].to_pylist() == [None, None, "c"]
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "complaint"),
+    [
+        ("SELECT 'x' AS item_id", BadFeatures, "no column beside item_id"),
+        ("SELECT 'x' AS sku, 1 AS price", BadFeatures, "no column item_id; its columns are sku, price"),
+        ("SELECT 'x' AS item_id, 1 AS price UNION ALL SELECT 'x', 2", BadFeatures, 'the id "x" more than once'),
+        ("DELETE FROM embsql.runs", NotASelect, "DELETE"),
+    ],
+)
+def test_features_that_are_none_are_refused(each: embsql.Database, source: str, error: type, complaint: str) -> None:
+    with pytest.raises(error, match=complaint):
+        features(each.engine, source, "item_id", "item_features", read(each, ORDERED).items)
+
+
+def test_a_warm_start_needs_the_same_length(each: embsql.Database) -> None:
+    each.train("m", ORDERED, algorithm="item2vec", dim=4, warm_start=True)  # nothing is live yet: it starts afresh
+    with pytest.raises(BadArgument, match=r"vectors of 4, not 8"):
+        each.train("m", ORDERED, algorithm="item2vec", dim=8, warm_start=True)
+
+
+def test_where_features_came_from_is_kept_and_used_again(each: embsql.Database) -> None:
+    source = "SELECT * FROM (VALUES ('x', 'new'), ('y', 'old'), ('z', 'old')) AS v (item_id, kind)"
+    first = each.train("m", ORDERED, algorithm="fusion", dim=4, worth=10, item_features=source)
+    assert each.train("m", ORDERED, algorithm="fusion", dim=4, worth=10, item_features=source).run_id == first.run_id
+    changed = source.replace("'new'", "'old'")
+    assert each.train("m", ORDERED, algorithm="fusion", dim=4, worth=10, item_features=changed).run_id != first.run_id
+    each.evaluate(f"m@{first.run_id}", split="random")
+
+
+def test_items_without_a_vector_are_counted(each: embsql.Database) -> None:
+    source = "SELECT * FROM (VALUES ('x', ARRAY[1.0, 2.0]), ('y', NULL)) AS v (item_id, text)"
+    each.train("m", ORDERED, algorithm="dual", item_features=source)
+    rows = each.ask("SELECT * FROM embsql.validation('m')").to_pylist()
+    found = next(row for row in rows if row["check"] == "item without vector text")
+    assert (found["severity"], found["rows"]) == ("warning", 2)
