@@ -1,5 +1,5 @@
 # make demo: see it work.   make test: everything that must hold.   make setup: all that development uses.
-.PHONY: setup demo test lint docs bench clean
+.PHONY: setup demo test lint docs bench dbt clean
 PY := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 
@@ -15,6 +15,7 @@ setup: .venv/ready
 .venv/ready: .venv/base
 	$(PIP) torch
 	$(PIP) -e '.[dev,bench]'
+	$(PY) -m embsql warm-up
 	touch $@
 
 demo: .venv/base $(if $(POSTGRES),.venv/postgres)
@@ -33,6 +34,15 @@ lint: setup
 
 docs: setup
 	$(PY) docs/build.py
+
+# dbt holds versions back that the linter needs newer, so it has an environment of its own.
+.venv/dbt/ready: pyproject.toml constraints.txt
+	python3 -m venv .venv/dbt
+	.venv/dbt/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,dbt]' pytest
+	touch $@
+
+dbt: .venv/dbt/ready
+	.venv/dbt/bin/python -m pytest -p no:cacheprovider tests/dbt -s $(ARGS)
 
 bench: setup
 	$(PY) -m benchmarks --list

@@ -320,6 +320,14 @@ def install(ctx: click.Context, roles: bool) -> None:
         click.echo(f"embsql is installed in {database.engine.place}")
 
 
+@main.command("warm-up")
+def warm_up_() -> None:
+    """Compile the training loops now, so that no first training waits for it: for the build of an image."""
+    from embsql.warm import warm_up
+
+    warm_up()
+
+
 @main.command("worker")
 @click.option("--once", is_flag=True, help="Work off what is queued, then end.")
 @click.pass_context

@@ -81,8 +81,10 @@ def forget(database: Any, user_id: str) -> list[Any]:
 
 COMMANDS: dict[str, Callable[..., list[Any]]] = {
     function.__name__: function
-    for function in (train, evaluate, register_embeddings, cluster, project, materialise, cancel, promote, rollback, drop_run, forget)
-}
+    for function in (
+        train, evaluate, register_embeddings, cluster, project, materialise, cancel, promote, rollback, drop_run, forget
+    )
+}  # fmt: skip
 
 
 def dispatcher(second: Callable[[], Any]) -> Callable[[list[str]], list[str | None]]:

@@ -142,7 +142,8 @@ def test_cli_writes_features(cli, tmp_path) -> None:
     assert cli("train", "m", "--source", EVENTS, "--dim", "4").exit_code == 0
     for name in ("f.csv", "f.parquet"):
         assert "97 rows, 13 columns" in cli("features", "m", "--output", str(tmp_path / name)).output
-        assert duckdb.sql(f"SELECT count(e4), CAST(min(entity_id) AS INTEGER) FROM '{tmp_path / name}'").fetchall() == [(97, 0)]
+        written = duckdb.sql(f"SELECT count(e4), CAST(min(entity_id) AS INTEGER) FROM '{tmp_path / name}'")
+        assert written.fetchall() == [(97, 0)]
     assert cli("features", "m", "--output", str(tmp_path / "f.xls")).exit_code == 2
     assert len(cli("--json", "features", "m", "--entity", "item").stdout.splitlines()) == 53
 

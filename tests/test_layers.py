@@ -14,7 +14,7 @@ LAYERS = [  # each imports only from the ones before it; within a layer of stran
     {"errors"}, {"data"}, {"model"}, {"algorithms"}, {"engines"}, {"surface"},
     {"jobs", "metrics", "splits", "baselines"}, {"registry"}, {"prepare", "evaluate"}, {"train", "publish", "derive"},
     {"materialise", "register"}, {"progress", "table", "shop", "statement", "udf"}, {"database"},
-    {"demo", "worker", "plpython"}, {"dbt"}, {"cli"},
+    {"demo", "worker", "plpython", "warm"}, {"dbt"}, {"cli"},
     {"__init__", "__main__"},
 ]  # fmt: skip
 STRANGERS = {"algorithms", "engines", "surface"}

@@ -35,8 +35,8 @@ class Fusion:
     the prediction, one met more often where its own history puts it, and in between it moves smoothly.
 
     Features are any columns of `item_features`: vectors from elsewhere (lists of numbers, taken as directions) and
-    categories, tags, words, numbers and times. Where `worth` is left out, 1, 10, 100 and 1000 are compared on a tenth of the
-    pairs, and the training log shows how good each was.
+    categories, tags, words, numbers and times. Where `worth` is left out, 1, 10, 100 and 1000 are compared on a tenth
+    of the pairs, and the training log shows how good each was.
     """
 
     name: ClassVar[str]  # set by @algorithm

@@ -28,7 +28,12 @@ SMALL = {
     "foldin": ["--dim", "8", "--held", "10", "--length", "5", "--repeat", "1"],
     "prepare": ["--rows", "5000", "--repeat", "1"],
     "churn": ["--data", "online_retail", "--dim", "4", "--repeat", "1"],
+    "neural": ["--epochs", "1", "--seeds", "1"],
+    "dbt": ["--customers", "300", "--repeat", "1"],
+    "external": ["--users", "50", "--items", "20", "--pairs", "300"],
+    "item2vec": ["--part", "speed", "gowalla", "--seeds", "1", "--epochs", "1", "--repeat", "1"],
     "kmeans": ["--rows", "3000", "--k", "8", "--dim", "8", "--repeat", "1"],
+    "node2vec": ["--part", "gowalla", "--dim", "4", "--seeds", "1", "--set", "epochs=1", "walks=1", "length=5"],
     "neighbours": ["--dim", "8", "--least", "2"],
     "postgres": ["--dim", "8", "--rows", "500", "--loads", "1", "--items", "300", "--sizes", "300", "--asked", "5",
                  "--clients", "4", "--seconds", "1", "--every", "0.3", "--rounds", "1", "--world", "100",
@@ -52,7 +57,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         folder / "ml1m" / "movies.parquet",
         movie_id=range(ITEMS),
         genres=["Drama|War", "Drama", "Comedy"] * (ITEMS // 3),
+        title=[f"Film {n} (19{n % 40 + 50})" for n in range(ITEMS)],
     )
+    table(folder / "ml1m" / "users.parquet", user_id=range(USERS), gender=["F", "M"] * (USERS // 2),
+          age=[1, 25, 56] * (USERS // 3), occupation=[n % 7 for n in range(USERS)])  # fmt: skip
+    sequences = {"user": known.user, "item": known.item, "position": np.arange(len(known.user))}
+    table(folder / "ml1m_sequences" / "sequences.parquet", **sequences)
+    for part, pairs in (("train", known), ("valid", held), ("test", held)):
+        table(folder / "ml1m_external" / f"{part}.parquet", user_id=pairs.user, movie_id=pairs.item)
+    vectors = np.random.default_rng(2).standard_normal((ITEMS, 4)).astype("f4")
+    table(folder / "ml1m_external" / "item_embedding.parquet", movie_id=range(ITEMS), embedding=list(vectors))
     day = np.datetime64("2011-01-01", "us") + np.timedelta64(1, "D") * (np.arange(len(known.user)) * 7 % 360)
     table(folder / "online_retail" / "online_retail.parquet", customer_id=known.user, stock_code=known.item,
           quantity=known.item % 3 + 1, unit_price=known.item * 1.0 + 1, invoice_date=day)  # fmt: skip
@@ -76,6 +90,8 @@ def test_every_benchmark_is_tried() -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_lines(name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    if name == "dbt" and not Path(".venv/dbt/bin/dbt").exists():
+        pytest.skip("dbt is not installed: make dbt gives it an environment of its own")
     monkeypatch.setenv("EMBSQL_DATA", str(data))
     monkeypatch.setattr("benchmarks._als_cost.apart", here)  # a dozen processes would take long; others start theirs
     main([name, *SMALL[name]])

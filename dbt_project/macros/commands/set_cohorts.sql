@@ -1,0 +1,13 @@
+{#-
+    Say who is in which cohort, as a post_hook of a model with user_id and cohort:
+      post_hook="{{ embsql.set_cohorts('signup_month', this) }}"
+    The set is replaced; embsql.cohort_profiles and its kin then answer for it.
+-#}
+{% macro set_cohorts(cohort_set, relation, user_col='user_id', cohort_col='cohort') %}
+  {% set set_name = embsql.literal(cohort_set) %}
+  delete from embsql.cohorts where cohort_set = {{ set_name }};
+  insert into embsql.cohorts (cohort_set, user_id, cohort)
+  select {{ set_name }}, cast({{ user_col }} as varchar), cast({{ cohort_col }} as varchar)
+  from {{ relation }}
+  where {{ user_col }} is not null and {{ cohort_col }} is not null
+{% endmacro %}

@@ -1,0 +1,4 @@
+{#- The relation beside an embedding model that has the live run's figures: from {{ embsql.metrics(ref('shop')) }} -#}
+{% macro metrics(model) %}
+  {% do return(api.Relation.create(database=model.database, schema=model.schema, identifier=model.identifier ~ '__metrics', type='view')) %}
+{% endmacro %}

@@ -1,0 +1,191 @@
+"""The life of an embedding model: what trains, what does not, and what goes wrong with a message that helps."""
+
+from __future__ import annotations
+
+import time
+
+import embsql
+
+EVENTS = "select user_id, item_id, weight from {{ ref('events') }}"
+LATER = "select item_id, run_id from {{ ref('shop') }}"
+
+
+def view(project, name: str = "shop") -> list[dict[str, object]]:
+    schema = "analytics" if project.target == "postgres" else "main"
+    return project.ask(f"SELECT * FROM {schema}.{name}")
+
+
+def message(project, name: str) -> str:
+    """What dbt says of one node that must fail."""
+    return project.dbt("build", "-s", name, succeeds=False).results[name]["message"]
+
+
+def test_a_model_is_trained_once_forced_and_never_by_looking(project) -> None:
+    project.model("shop", EVENTS, dim=4)
+    project.model("later", LATER)
+    project.dbt("build", "--empty")
+    assert project.runs() == []
+    assert view(project) == []
+    project.dbt("build")
+    (first,) = project.runs()
+    assert {row["run_id"] for row in view(project)} == {first}
+    assert {len(row["embedding"]) for row in project.ask("SELECT * FROM embsql.item_embedding('shop')")} == {4}
+    for words in (["build"], ["build", "--empty"], ["compile"], ["docs", "generate"], ["show", "-s", "later"]):
+        project.dbt(*words)
+        assert project.runs() == [first], words
+    assert len(view(project)) == 30
+    project.dbt("build", "--full-refresh", "-s", "shop")
+    assert len(project.runs()) == 2
+    assert {row["run_id"] for row in view(project)} == {max(project.runs())}
+    assert [row["is_live"] for row in view(project, "shop__runs")].count(True) == 1
+
+
+def test_a_refused_run_fails_its_node_and_what_was_live_stays(project) -> None:
+    project.model("shop", EVENTS, dim=4)
+    project.model("later", LATER)
+    project.dbt("build")
+    before = view(project)
+    noise = "select user_id, 'i' || length(item_id) * 7 % 3 as item_id from {{ ref('events') }}"
+    project.model("shop", noise, dim=2, epochs=1, evaluate=True, split="random")
+    done = project.dbt("build", succeeds=False)
+    assert "was not made live" in done.results["shop"]["message"]
+    assert "run-operation embsql.promote" in done.results["shop"]["message"]
+    assert done.results["later"]["status"] == "skipped"
+    assert view(project) == before
+    project.model("shop", noise, dim=2, epochs=1, evaluate=True, split="random", gate=False)
+    project.dbt("build")
+    assert view(project) != before
+
+
+def test_what_is_wrong_is_said_and_the_next_build_succeeds(project) -> None:
+    project.model(
+        "events_of_nobody", "select cast(null as varchar) as user_id, item_id from {{ ref('events') }}", dim=4
+    )
+    project.model("without_items", "select user_id from {{ ref('events') }}", dim=4)
+    project.model("wrong_option", EVENTS, dimm=4)
+    project.model("wrong_entity", EVENTS, dim=4, entity="users")
+    project.model("wrong_algorithm", EVENTS, algorithm="alss")
+    project.model("x" * 41, EVENTS, dim=4)
+    project.model("y" * 55, EVENTS, dim=4, name="short")
+    results = project.dbt("build", succeeds=False).results
+    told = {name: result["message"] for name, result in results.items() if result["status"] == "error"}
+    expected = {
+        "events_of_nobody": "no usable interaction",
+        "without_items": 'the source has no column "item_id"',
+        "wrong_option": 'has no option "dimm". Did you mean "dim"?',
+        "wrong_entity": "must be item or user, got users",
+        "wrong_algorithm": 'Did you mean "als"?',
+        "x" * 41: "'name': 'shop'",
+        "y" * 55: "alias='shop'",
+    }
+    assert set(told) == set(expected)
+    for number, (name, words) in enumerate(expected.items()):
+        assert words in told[name], told[name]
+        project.model(name, EVENTS, dim=4, name=f"mended_{number}")
+    (project.folder / "models" / f"{'y' * 55}.sql").unlink()
+    project.dbt("build")
+
+
+def test_features_of_a_model_that_is_no_parent(on_duckdb) -> None:
+    on_duckdb.model("traits", "select distinct item_id, 1 as shade from {{ ref('events') }}")
+    on_duckdb.model("shop", EVENTS, dim=4, item_features="traits")
+    on_duckdb.dbt("build", "-s", "events", "traits")
+    assert "-- depends_on: {{ ref('traits') }}" in message(on_duckdb, "shop")
+
+
+def test_a_schema_does_not_take_over_anothers_model(project) -> None:
+    project.model("shop", EVENTS, dim=4)
+    project.dbt("build")
+    profile = (project.folder / "profiles.yml").read_text()
+    elsewhere = profile.replace("schema: analytics", "schema: alice").replace(
+        "threads: 4,", "threads: 4, schema: alice,"
+    )
+    (project.folder / "profiles.yml").write_text(elsewhere)
+    done = project.dbt("build", succeeds=False)
+    assert "belongs to schema" in done.results["shop"]["message"]
+    assert "target.schema" in done.results["shop"]["message"]
+    assert len(project.runs()) == 1
+
+
+def test_a_profile_without_the_plugin(on_duckdb) -> None:
+    on_duckdb.model("shop", EVENTS, dim=4)
+    on_duckdb.target = "bare"
+    done = on_duckdb.dbt("build", succeeds=False)
+    assert "plugins: [{module: embsql.dbt}]" in done.results["shop"]["message"]
+    on_duckdb.target = "duckdb"
+    on_duckdb.dbt("build")
+
+
+def test_a_file_that_another_process_has(on_duckdb) -> None:
+    on_duckdb.dbt("build")
+    with embsql.connect(on_duckdb.database):
+        done = on_duckdb.alone("build")
+    assert "is open for writing in another process (process" in done.stdout
+    on_duckdb.dbt("build")
+
+
+def test_a_file_that_hides_the_schema(on_duckdb) -> None:
+    on_duckdb.env["EMBSQL_DBT_FILE"] = str(on_duckdb.folder / "embsql.duckdb")
+    assert "a file of this name hides the schema" in on_duckdb.alone("build").stdout
+
+
+def test_a_killed_build_leaves_nothing_in_the_way(on_duckdb) -> None:
+    on_duckdb.model("shop", EVENTS, dim=64, epochs=1_000_000)
+    with on_duckdb.running("build") as process:
+        assert any("START sql embedding" in line for line in process.stdout)
+        time.sleep(5)  # well into the training
+        assert process.poll() is None
+    on_duckdb.model("shop", EVENTS, dim=8)
+    assert on_duckdb.alone("build").returncode == 0
+    assert [(row["status"], row["dim"]) for row in view(on_duckdb, "shop__runs")][-1] == ("live", 8)
+    assert "training" not in {row["status"] for row in view(on_duckdb, "shop__runs")}
+
+
+# --- PostgreSQL ----------------------------------------------------------------------------------
+
+
+def test_a_worker_that_is_not_running(on_postgres) -> None:
+    on_postgres.model("shop", EVENTS, dim=4)
+    done = on_postgres.alone("build", "--vars", "{embsql_worker_wait: 2}")
+    assert done.returncode == 1
+    assert "no worker has taken job" in done.stdout
+    assert "embsql dbt build" in done.stdout
+    assert on_postgres.ask("SELECT status FROM embsql.jobs") == [{"status": "cancelled"}]
+    on_postgres.dbt("build")
+
+
+def test_a_database_without_embsql(on_postgres) -> None:
+    import psycopg
+
+    with psycopg.connect(on_postgres.database, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA embsql CASCADE")
+        on_postgres.model("shop", EVENTS, dim=4)
+        done = on_postgres.alone("build")
+    assert "this database has no embsql yet. Run once: embsql --db" in done.stdout
+
+
+def test_a_dashboard_in_a_long_transaction_is_not_in_the_way(on_postgres) -> None:
+    """The view follows the live run, so building again does not replace it; a change of its columns waits and tells."""
+    import psycopg
+
+    on_postgres.model("shop", EVENTS, dim=4)
+    on_postgres.dbt("build")
+    with psycopg.connect(on_postgres.database, application_name="dashboard") as reader:
+        reader.execute("SELECT * FROM analytics.shop").fetchall()
+        on_postgres.dbt("build", "--full-refresh", "-s", "shop")
+        on_postgres.model("shop", EVENTS, dim=4, entity="user")
+        told = on_postgres.dbt("build", "-s", "shop", "--vars", "{embsql_reader_wait: 2}", succeeds=False)
+        assert "(dashboard, user" in told.results["shop"]["message"]
+        assert "pg_terminate_backend" in told.results["shop"]["message"]
+    on_postgres.dbt("build", "-s", "shop")
+    assert "user_id" in view(on_postgres)[0]
+
+
+def test_a_training_that_takes_too_long(on_postgres) -> None:
+    on_postgres.model("shop", EVENTS, dim=64, epochs=1_000_000, timeout=3)
+    told = on_postgres.dbt("build", succeeds=False).results["shop"]["message"]
+    assert "after 3 seconds" in told
+    assert "embsql.cancel('shop')" in told
+    assert on_postgres.ask("SELECT status FROM embsql.jobs") == [{"status": "cancelled"}]  # the worker beside ends too
+    on_postgres.model("shop", EVENTS, dim=4)
+    on_postgres.dbt("build")

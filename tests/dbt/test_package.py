@@ -1,0 +1,38 @@
+"""The package as it is handed out; needs no dbt."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from embsql import cli, dbt
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "dbt_project"
+
+
+def test_package_is_where_the_command_says() -> None:
+    said = CliRunner().invoke(cli.main, ["dbt", "path"]).output.strip()
+    assert (Path(said) / "dbt_project.yml").exists()
+    assert Path(said) == PACKAGE == dbt.project()
+
+
+def test_one_macro_one_file_and_each_says_what_it_does() -> None:
+    for path in (PACKAGE / "macros").rglob("*.sql"):
+        text = path.read_text()
+        assert text.startswith("{#-"), f"{path.name} does not begin with what it does"
+        made = set(re.findall(r"{%-? *(?:macro|test|materialization) (?:\w+__)?(\w+)", text))
+        assert made == {path.stem}, path.name
+
+
+def test_every_macro_is_used_by_a_project() -> None:
+    files = [
+        path for path in PACKAGE.rglob("*") if path.suffix in (".sql", ".yml") and "dbt_packages" not in path.parts
+    ]
+    operations = {"promote", "rollback", "drop_run", "forget", "evaluate", "embedding"}
+    for path in (PACKAGE / "macros").rglob("*.sql"):
+        others = "\n".join(other.read_text() for other in files if other != path)
+        code = re.sub(r"{#.*?#}", "", others, flags=re.DOTALL)
+        assert path.stem in operations or re.search(rf"embsql\.{path.stem}\b", code), f"nothing uses {path.stem}"
