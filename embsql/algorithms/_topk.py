@@ -6,20 +6,20 @@ depend on their number. Everywhere equal scores are ordered by ascending code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numba import njit
+from threadpoolctl import threadpool_limits
 
 from embsql.algorithms._rows import in_parallel
 from embsql.data import Float32, Int32, Int64, Rows, Similarity
 from embsql.model import Run
 
-TILE = 2**22  # scores that top_k holds at once: 16 MB, so that they are still in the cache when they are looked at
-ROWS = 1024  # users of a tile
-STRIDE = 512  # scores that are looked at together before any is looked at by itself
+ROWS, WIDTH = 512, 1024  # users and items of a tile: its scores, 2 MB, are still in the cache when they are looked at
+STRIDE = 256  # scores that are looked at together before any is looked at by itself
 
 
 def top_k(
@@ -39,7 +39,7 @@ def top_k(
     finite is never chosen; with cosine that is how a zero vector, near nothing, drops out. Where fewer than k
     items remain the code is -1 and the score -inf.
 
-    The products run on the threads of the BLAS library, the selection on those of the run, which may be cancelled.
+    Each of the run's threads takes some users and makes the products of a tile by BLAS, then looks at them.
     """
     if similarity == "cosine":
         users, items = unit(users), unit(items)
@@ -47,23 +47,29 @@ def top_k(
     codes, scores = _empty(m, k, -np.inf)
     start, column = (np.zeros(m + 1, np.int64), np.empty(0, np.int32)) if seen is None else (seen.start, seen.column)
     bias = np.zeros(n, np.float32) if item_bias is None else item_bias  # (n,)
-    for here, there, product in _tiles(users, items):
-        own = (start[here], start[1:][here], column)  # (b,) where each row's seen items begin and end
-        _share(run, 1, len(product), _choose, product, there.start, bias[there], *own, codes[here], scores[here])
-    _share(run, 1, m, _sort, codes, scores)
+
+    def part(first: int, last: int) -> None:
+        here, buffer = slice(first, last), np.empty(ROWS * WIDTH, np.float32)
+        for there in _slices(n, WIDTH):
+            tile = product(users[here], items[there], buffer)  # (b, w)
+            own = (start[here], start[1:][here], column)  # (b,) where each row's seen items begin and end
+            _choose(tile, there.start, bias[there], *own, codes[here], scores[here])
+        _sort(codes[here], scores[here])
+
+    with threadpool_limits(1, "blas"):  # BLAS threads would spin beside ours
+        in_parallel(part, [(here.start, here.stop) for here in _slices(m, ROWS)] or [(0, 0)], run)
     return codes, scores
 
 
-def _tiles(users: Float32, items: Float32) -> Iterator[tuple[slice, slice, Float32]]:
-    """The products of users (m, dim) and items (n, dim) in tiles: which users, which items, (b, w) in one buffer."""
-    m, n = len(users), len(items)
-    height = max(1, min(m, ROWS))
-    width = max(1, min(n, TILE // height))
-    buffer = np.empty(height * width, np.float32)
-    for here in (slice(first, min(first + height, m)) for first in range(0, m, height)):
-        for there in (slice(first, min(first + width, n)) for first in range(0, n, width)):
-            b, w = here.stop - here.start, there.stop - there.start
-            yield here, there, np.matmul(users[here], items[there].T, out=buffer[: b * w].reshape(b, w))  # (b, w)
+def product(users: Float32, items: Float32, buffer: Float32) -> Float32:
+    """The inner products (b, w) of users (b, dim) and items (w, dim), in a buffer of at least as many places."""
+    b, w = len(users), len(items)
+    return np.matmul(users, items.T, out=buffer[: b * w].reshape(b, w))
+
+
+def _slices(n: int, size: int) -> list[slice]:
+    """What lies below n in pieces."""
+    return [slice(first, min(first + size, n)) for first in range(0, n, size)]
 
 
 def unit(vectors: Float32) -> Float32:
@@ -180,8 +186,6 @@ def _offer_all(row: Float32, low: int, bias: Float32, codes: Int32, scores: Floa
 
 @njit(nogil=True, cache=True)
 def _choose(
-    a: int,
-    z: int,
     tile: Float32,
     low: int,
     bias: Float32,
@@ -191,9 +195,9 @@ def _choose(
     codes: Int32,
     scores: Float32,
 ) -> None:
-    """Offer rows a to z of a tile of scores (b, w) of the items from low on; the tile is overwritten."""
+    """Offer the rows of a tile of scores (b, w) of the items from low on; the tile is overwritten."""
     width = tile.shape[1]
-    for r in range(a, z):
+    for r in range(len(tile)):
         for item in seen[begin[r] : end[r]]:
             if low <= item < low + width:
                 tile[r, item - low] = -np.inf
@@ -201,9 +205,9 @@ def _choose(
 
 
 @njit(nogil=True, cache=True)
-def _sort(a: int, z: int, codes: Int32, scores: Float32) -> None:
-    """Turn the heaps a to z into lists."""
-    for r in range(a, z):
+def _sort(codes: Int32, scores: Float32) -> None:
+    """Turn heaps into lists."""
+    for r in range(len(codes)):
         _best_first(codes[r], scores[r])
 
 

@@ -40,7 +40,7 @@ def test_tiles_and_threads_do_not_matter(monkeypatch):
     users, items = vectors(101, 8, 1, "plain"), vectors(997, 8, 2, "plain")
     whole = top_k(users, items, 20, run=Run())
     monkeypatch.setattr(_topk, "ROWS", 7)
-    monkeypatch.setattr(_topk, "TILE", 7 * 60)
+    monkeypatch.setattr(_topk, "WIDTH", 60)
     for threads in (1, 2, 5):
         codes, scores = top_k(users, items, 20, run=Run(threads=threads))
         assert (codes == whole[0]).all()
@@ -52,7 +52,7 @@ def test_what_is_seen_and_the_biases_reach_every_tile(monkeypatch):
     bias = np.random.default_rng(3).standard_normal(97).astype(np.float32)
     seen = Rows(np.arange(0, 31 * 40 + 1, 40), np.tile(np.arange(0, 80, 2, dtype=np.int32), 31), np.ones(31 * 40, "f4"))
     monkeypatch.setattr(_topk, "ROWS", 5)
-    monkeypatch.setattr(_topk, "TILE", 5 * 10)
+    monkeypatch.setattr(_topk, "WIDTH", 10)
     codes, scores = top_k(users, items, 20, seen=seen, item_bias=bias, run=Run())
     right = users @ items.T + bias
     right[:, 0:80:2] = -np.inf
