@@ -143,7 +143,7 @@ class Database:
         `items` is a SELECT of item_id and embedding (a list of numbers, or pgvector's vector), `users` one of user_id
         and embedding. Returns the run, which is live. Raises an `embsql.errors.EmbsqlError`.
         """
-        from embsql.register import register_embeddings
+        from embsql.external import register_embeddings
 
         return register_embeddings(
             self.engine, model_name, items, users=users, similarity=similarity, force=force

@@ -105,6 +105,18 @@ def _deliver(source: Engine, target: Engine, record: Mapping[str, Any]) -> Publi
     return Published(name, run_id, wanted.rows, wanted.checksum, copied)
 
 
+def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
+    """Rows in parts whose vectors have one length, as they are written: those of towers have several."""
+    kinds = (pa.types.is_list, pa.types.is_large_list)
+    vectors = [field.name for field in rows.schema if any(is_kind(field.type) for is_kind in kinds)]
+    if not vectors:
+        yield rows
+        return
+    lengths = pc.list_value_length(rows[vectors[0]])  # (n,)
+    for length in lengths.unique():
+        yield rows.filter(pc.equal(lengths, length))
+
+
 def _arrive(source: Engine, target: Engine, name: str, run_id: int, wanted: Content) -> bool:
     """Copy a run, all of it or nothing, unless it is there; whether it was copied. Raises RunTaken."""
     if found := look(target, "run_record", run_id=run_id):
@@ -113,7 +125,8 @@ def _arrive(source: Engine, target: Engine, name: str, run_id: int, wanted: Cont
         return False
     with target.transaction():
         for table in SMALL:
-            target.write(table, _columns(source.ask(statements("publish.sql")[table], run_id=run_id)))
+            for rows in _of_one_length(source.ask(statements("publish.sql")[table], run_id=run_id)):
+                target.write(table, _columns(rows))
         for table in LARGE:
             target.write(table, _columns(pa.concat_tables(pages(source, table, run_id))))
         target.index(run_id)  # in the same transaction: a run that is there has its indexes

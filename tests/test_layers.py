@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "embsql"
 LAYERS = [  # each imports only from the ones before it; within a layer of strangers nobody imports another
     {"errors"}, {"data"}, {"model"}, {"algorithms"}, {"engines"}, {"surface"},
     {"jobs", "metrics", "splits", "baselines"}, {"registry"}, {"prepare", "evaluate"}, {"train", "publish", "derive"},
-    {"materialise", "register"}, {"progress", "table", "shop", "statement", "udf"}, {"database"},
+    {"materialise", "external"}, {"progress", "table", "shop", "statement", "udf"}, {"database"},
     {"demo", "worker", "plpython", "warm"}, {"dbt"}, {"cli"},
     {"__init__", "__main__"},
 ]  # fmt: skip

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import embsql
-from embsql.algorithms import _towers
 from tests.conftest import ENGINES
+
+torch = pytest.importorskip("torch", reason="towers are trained by torch, which is an extra")
+
+from embsql.algorithms import _towers  # noqa: E402 - it imports torch
 
 USERS, ITEMS, DIM = 60, 40, 8
 LANDS = ("'DE'", "'FR'", "'it''s \"odd\" 🙂'", "NULL", "'Ünïcode'")
