@@ -1,8 +1,9 @@
 """How good and how fast item2vec is: beside gensim on films, and on published protocols.
 
 Parts: speed (skip-gram on the ML-1M sequences, from a table to a live run, beside gensim's Word2Vec on lists in memory:
-tokens per second, and how often the next item is among the ten nearest of the last), retail (the protocol of a study
-of word2vec's options for recommenders on a shop's sequences), gowalla (all items ranked but those known).
+tokens per second, and how often the next item is among the ten nearest of the last), many (one epoch over made tokens),
+retail (the protocol of a study of word2vec's options for recommenders on a shop's sequences), gowalla (all items ranked
+but those known).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import embsql
+from benchmarks._apart import apart
 from benchmarks._lines import in_turn, line, real
 from benchmarks._made import ordered
 from benchmarks._rank import Model, recall_ndcg, stored
@@ -47,6 +49,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=[*PARTS], default=[*PARTS])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="for retail and gowalla")
     parser.add_argument("--repeat", type=int, default=3, help="of every timing, of which the median is taken")
+    parser.add_argument("--tokens", type=int, default=50_000_000, help="for the part many")
     parser.add_argument("--epochs", nargs="+", type=int, default=[10], help="for speed; 1 10 100 shows what more cost")
 
 
@@ -206,4 +209,28 @@ def _seeds(
              values=np.round(values, 5).tolist(), seeds=options.seeds, **settings)  # fmt: skip
 
 
-PARTS: dict[str, Callable[[argparse.Namespace], None]] = {"speed": speed, "retail": retail, "gowalla": gowalla}
+# --- many ----------------------------------------------------------------------------------------
+
+
+def many(options: argparse.Namespace) -> None:
+    """Seconds and peak memory of one epoch over made tokens of 100,000 items, source and all."""
+    settings = {"dim": SPEED["dim"], "epochs": 1, "threads": options.threads}
+    done = apart(train_many, tokens=options.tokens, settings=settings)
+    line("item2vec", f"generated, {options.tokens} tokens", "item2vec", "tokens per second",
+         options.tokens / done["seconds"], "1/s", seconds=done["seconds"], peak_rss_mb=done["peak_rss_mb"],
+         **settings)  # fmt: skip
+
+
+def train_many(tokens: int, settings: dict[str, Any]) -> dict[str, Any]:
+    """In a process of its own: sequences of 100 tokens."""
+    source = "SELECT i // 100 AS user_id, hash(i) % 100000 AS item_id, i AS event_time FROM made"
+    with embsql.connect(":memory:") as database:
+        database.engine.run("CREATE TABLE made AS SELECT i FROM range($tokens) AS t(i)", tokens=tokens)
+        start = time.perf_counter()
+        database.train("bench", source, algorithm="item2vec", progress=False, **settings)
+        return {"seconds": time.perf_counter() - start}
+
+
+PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "speed": speed, "retail": retail, "gowalla": gowalla, "many": many,
+}  # fmt: skip
