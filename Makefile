@@ -13,7 +13,7 @@ setup: .venv/ready
 	touch $@
 
 .venv/ready: .venv/base
-	$(PIP) torch
+	$(PIP) torch safetensors
 	$(PIP) -e '.[dev,bench]'
 	$(PY) -m embsql warm-up
 	touch $@

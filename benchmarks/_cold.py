@@ -77,7 +77,7 @@ def _print(data: str, marks: dict[str, np.ndarray], seconds: float, **settings: 
         ours = marks["two_tower"][:, n]
         for name in marks.keys() - {"two_tower"}:
             theirs = marks[name][:, n]
-            low, high = (float(f"{end:.4g}") for end in _interval(ours - theirs))
+            low, high = (float(f"{end:.4g}") for end in interval(ours - theirs))
             line("neural", data, "two_tower", metric, ours.mean(), "share", peer=name, peer_value=theirs.mean(),
                  seconds=seconds, above_low=low, above_high=high, **settings)  # fmt: skip
 
@@ -191,7 +191,7 @@ def _marks(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     return np.stack([hit.sum(1) / count, hit @ gain[: hit.shape[1]] / best], axis=1)
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def interval(values: np.ndarray) -> tuple[float, float]:
     """The ends of a 95% interval of a mean over users, by the bootstrap."""
     rng = np.random.default_rng(0)
     means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]

@@ -1,11 +1,14 @@
-"""What vectors from elsewhere are worth: users made of given item vectors, beside what learns from behaviour alone.
+"""What vectors from elsewhere are worth, beside what learns from behaviour alone.
 
-ML-1M as its authors split it (DiffRec, clean): item vectors of 64 numbers that LightGCN learned from the training
-part. Every system learns from that part alone; options are chosen on `valid`, of which no system learns, and the test
-part is then measured once. A user's known items (training and, at the test, `valid`) are not ranked. The interval is
-twice the standard error over users.
+quality: ML-1M as its authors split it (DiffRec, clean), with item vectors of 64 numbers that LightGCN learned from the
+training part. Every system learns from that part alone; options are chosen on `valid`, of which no system learns, and
+the test part is then measured once. A user's known items (training and, at the test, `valid`) are not ranked. Weights
+are the ratings and times those of ML-1M as published; `liked` also learns from ratings below 4, which the split leaves
+out, up to a user's last event in the training part. Intervals are 95%, by the bootstrap over users.
 
-Part `speed`: users solved for given vectors (`dual`), generated.
+rare: items with fewer than five interactions, by titles and genres: see benchmarks/_rare.py.
+
+speed: users solved for given vectors (`dual`), generated.
 """
 
 from __future__ import annotations
@@ -20,24 +23,35 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks import _rare
+from benchmarks._cold import interval
 from benchmarks._lines import line, real
-from benchmarks._made import ordered
+from benchmarks._made import Pairs, ordered
 from benchmarks._rank import Model, popular
 from embsql import algorithms, baselines
 from embsql.data import Interactions
 from embsql.model import Run
 
 K = 20
-GRIDS: dict[str, dict[str, list[Any]]] = {
-    "content": {"weighting": ["equal"]},
-    "dual": {"reg": [0.003, 0.01, 0.03, 0.1, 0.3], "alpha0": [None, 0.3, 1.0, 3.0, 10.0]},
-    "fusion": {"reg": [0.005, 0.01]},
-    "als": {"dim": [64], "reg": [0.003, 0.005, 0.01, 0.02], "epochs": [8]},
+PARTS = ["quality", "rare", "speed"]
+NEURAL = {"ids": [False, True], "epochs": [5], "lr": [0.003]}
+GRIDS: dict[str, tuple[str, dict[str, list[Any]]]] = {  # system: algorithm, options to choose from
+    "content, mean": ("content", {"weighting": ["equal"]}),
+    "content, by rating": ("content", {"weighting": ["weight"]}),
+    "content, by recency": ("content", {"weighting": ["equal"], "half_life": [0.01, 0.1, 1.0, 10.0, 100.0]}),
+    "content, liked": ("content", {"weighting": ["equal"], "liked": [4.0], "disliked": [0.0, 0.25, 0.5, 0.75, 1.0]}),
+    "dual": ("dual", {"reg": [0.003, 0.01, 0.03, 0.1, 0.3], "alpha0": [None, 1.0, 3.0, 10.0]}),
+    "neural_content, pooling": ("neural_content", {"encoder": ["pooling"], **NEURAL}),
+    "neural_content, attention": ("neural_content", {"encoder": ["attention"], **NEURAL}),
+    "neural_content, recurrent": ("neural_content", {"encoder": ["recurrent"], **NEURAL}),
+    "als": ("als", {"dim": [64], "reg": [0.003, 0.005, 0.01, 0.02], "epochs": [8]}),
+    "fusion": ("fusion", {"reg": [0.005, 0.01]}),
 }
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--part", nargs="+", choices=["quality", "speed"], default=["quality", "speed"])
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--system", nargs="+", choices=GRIDS, default=list(GRIDS), help="of the part quality")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--users", type=int, default=100_000, help="of the part speed")
     parser.add_argument("--items", type=int, default=20_000)
@@ -47,6 +61,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace) -> None:
     if "quality" in options.part:
         _quality(options)
+    if "rare" in options.part:
+        _rare.measure(options.seed, options.threads)
     if "speed" in options.part:
         _speed(options)
 
@@ -57,7 +73,8 @@ class World(NamedTuple):
     train: Any
     valid: Any
     test: Any
-    data: Interactions
+    data: Interactions  # with what was liked alone
+    rated: Interactions  # and what was not
 
 
 def _world() -> World:
@@ -66,15 +83,39 @@ def _world() -> World:
     users, items = (
         np.unique(np.concatenate([table[name].to_numpy() for table in tables])) for name in ("user_id", "movie_id")
     )
-    codes = [
-        (np.searchsorted(users, table["user_id"].to_numpy()), np.searchsorted(items, table["movie_id"].to_numpy()))
-        for table in tables
-    ]
-    parts = [ordered(user.astype(np.int32), item.astype(np.int32), (len(users), len(items))) for user, item in codes]
+    parts = [_pairs(table, users, items) for table in tables]
     vectors = dict(zip(given["movie_id"].to_pylist(), given["embedding"].to_pylist(), strict=True))
     column = pa.array([vectors.get(item) for item in items.tolist()], pa.list_(pa.float32()))
-    data = dataclasses.replace(parts[0].interactions(), item_features=pa.table({"lightgcn": column}))
-    return World(*(part.matrix() for part in parts), data)
+    data, rated = _rated(parts[0], users, items)
+    told = {"item_features": pa.table({"lightgcn": column})}
+    return World(*(part.matrix() for part in parts), dataclasses.replace(data, **told),
+                 dataclasses.replace(rated, **told))  # fmt: skip
+
+
+def _pairs(table: pa.Table, users: np.ndarray, items: np.ndarray) -> Pairs:
+    """The pairs of a table whose user and item are known."""
+    user, item = table["user_id"].to_numpy(), table["movie_id"].to_numpy()
+    there = np.isin(user, users) & np.isin(item, items)
+    codes = np.searchsorted(users, user[there]), np.searchsorted(items, item[there])
+    return ordered(codes[0].astype(np.int32), codes[1].astype(np.int32), (len(users), len(items)))
+
+
+def _rated(train: Pairs, users: np.ndarray, items: np.ndarray) -> tuple[Interactions, Interactions]:
+    """The training part with ratings and times, and the same with what was rated lower before its end."""
+    table = pq.read_table(real("ml1m", "interactions.parquet"))
+    table = table.filter(table["rated_at"].is_valid())
+    every = _pairs(table, users, items).interactions()
+    order = np.lexsort((table["movie_id"].to_numpy(), table["user_id"].to_numpy()))
+    there = np.isin(table["user_id"].to_numpy(), users) & np.isin(table["movie_id"].to_numpy(), items)
+    order = order[there[order]]  # as in `every`
+    rating = table["rating"].to_numpy()[order].astype(np.float32)
+    times = table["rated_at"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()[order]
+    every = dataclasses.replace(every, weight=rating, time=times)
+    keys = every.user * np.int64(len(items)) + every.item
+    known = np.isin(keys, train.user * np.int64(len(items)) + train.item)
+    last = np.full(len(users), np.iinfo(np.int64).min)
+    np.maximum.at(last, every.user[known], times[known])
+    return every.where(known), every.where(known | ((rating < 4) & (times <= last[every.user])))
 
 
 # --- quality -------------------------------------------------------------------------------------
@@ -86,9 +127,9 @@ def _quality(options: argparse.Namespace) -> None:
     ranks = {"popular": _best(popular(world.train), known), "item-kNN": _item_knn(world, known, options)}
     for system, codes in ranks.items():
         _tell(system, codes, world.test, options)
-    for system, grid in GRIDS.items():
-        best = _chosen(system, grid, world, options)
-        _tell(system, _best(_model(system, best, world, options), known), world.test, options, **best)
+    for system in options.system:
+        chosen, model = _chosen(system, world, options)
+        _tell(system, _best(model, known), world.test, options, **chosen)
 
 
 def _item_knn(world: World, known: Any, options: argparse.Namespace) -> np.ndarray:
@@ -101,19 +142,24 @@ def _item_knn(world: World, known: Any, options: argparse.Namespace) -> np.ndarr
     return np.where(np.take_along_axis(fresh, first, 1), np.take_along_axis(codes, first, 1), -1)
 
 
-def _chosen(system: str, grid: dict[str, list[Any]], world: World, options: argparse.Namespace) -> dict[str, Any]:
-    """The options with the best NDCG on `valid`."""
-    tries = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+def _chosen(system: str, world: World, options: argparse.Namespace) -> tuple[dict[str, Any], Model]:
+    """The options with the best NDCG on `valid`, and what they learned."""
+    name, grid = GRIDS[system]
+    best: tuple[float, dict[str, Any], Model | None] = (-1.0, {}, None)
+    for values in itertools.product(*grid.values()):
+        one = dict(zip(grid, values, strict=True))
+        model = _model(name, one, world, options)
+        good = float(_figures(_best(model, world.train), world.valid)[:, 1].mean())
+        best = max(best, (good, one, model), key=lambda tried: tried[0])
+    assert best[2] is not None
+    return best[1], best[2]
 
-    def good(one: dict[str, Any]) -> float:
-        codes = _best(_model(system, one, world, options), world.train)
-        return float(_figures(codes, world.valid)[:, 1].mean())
 
-    return max(tries, key=good) if len(tries) > 1 else tries[0]
-
-
-def _model(system: str, chosen: dict[str, Any], world: World, options: argparse.Namespace) -> Model:
-    found = algorithms.make(system, chosen).fit(world.data, Run(options.seed, options.threads))
+def _model(name: str, chosen: dict[str, Any], world: World, options: argparse.Namespace) -> Model:
+    data = world.rated if "liked" in chosen else world.data
+    if name not in ("content", "neural_content"):  # whose weights would otherwise be ratings
+        data = dataclasses.replace(data, weight=np.ones(len(data), np.float32))
+    found = algorithms.make(name, chosen).fit(data, Run(options.seed, options.threads))
     return Model(found.users, found.items)  # cosines too: the items are of length 1, and a user's length orders nothing
 
 
@@ -138,8 +184,8 @@ def _figures(codes: np.ndarray, relevant: Any) -> np.ndarray:
 def _tell(system: str, codes: np.ndarray, relevant: Any, options: argparse.Namespace, **chosen: Any) -> None:
     figures = _figures(codes, relevant)  # (asked, 2)
     for name, values in zip((f"Recall@{K}", f"NDCG@{K}"), figures.T, strict=True):
-        spread = float(2 * values.std() / np.sqrt(len(values)))
-        line("external", "ml1m_external", system, name, float(values.mean()), "share", interval=round(spread, 4),
+        low, high = (round(end, 4) for end in interval(values))
+        line("external", "ml1m_external", system, name, float(values.mean()), "share", low=low, high=high,
              seed=options.seed, **chosen)  # fmt: skip
 
 

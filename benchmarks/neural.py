@@ -4,6 +4,9 @@ gowalla: Recall@20 and NDCG@20 over all items but those known, beside the publis
 cold: a fifth of ML-1M's items, then of its users, left out of training entirely and embedded in SQL by their features,
 beside what is popular and a kNN by the same features, each at its best setting on the held-out part itself; above_low
 and above_high are the 95% interval of two_tower's lead over users.
+ml1m: everybody's last event among all items but those seen, HR@10 and NDCG@10, beside the published rows.
+diginetica: the next item of sessions, which may be one seen, P@20 and MRR@20, beside NARM's published row.
+speed: training steps of sasrec at ML-1M's size, beside those of gSASRec-pytorch, whose checkout --peer names.
 """
 
 from __future__ import annotations
@@ -14,31 +17,41 @@ import tempfile
 from typing import Any
 
 import embsql
-from benchmarks import _cold
+from benchmarks import _cold, _sequences
 from benchmarks._apart import apart
 from benchmarks._lines import line
 from benchmarks._rank import stored
 from benchmarks.quality import EXAMS, Exam, train
 
 PUBLISHED = (0.1754, 0.1473)  # YoutubeDNN on gowalla
-CHOSEN = {
-    "two_tower": {"dim": 64, "epochs": 12, "batch_size": 2048, "negatives": 1024}
-}  # on pairs held out of training
+PARTS = ["gowalla", "cold", "ml1m", "diginetica", "speed"]
+CHOSEN: dict[str, dict[str, Any]] = {  # on pairs held out of training
+    "two_tower": {"dim": 64, "epochs": 12, "batch_size": 2048, "negatives": 1024},
+    "youtube_dnn": {},
+}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--part", nargs="+", choices=["gowalla", "cold"], default=["gowalla", "cold"])
-    parser.add_argument("--algorithm", nargs="+", default=["two_tower"])
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--algorithm", nargs="+", help="default: all that a part is about")
     parser.add_argument("--epochs", type=int, help="instead of the chosen ones")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--peer", help="the folder of a checkout of asash/gSASRec-pytorch, for speed")
+    parser.add_argument("--steps", type=int, default=4, help="of a measurement of speed")
+    parser.add_argument("--repeat", type=int, default=5, help="measurements of speed, in turn")
 
 
 def measure(options: argparse.Namespace) -> None:
     if "gowalla" in options.part:
-        for algorithm in options.algorithm:
+        for algorithm in options.algorithm or CHOSEN:
             _gowalla(algorithm, options)
     if "cold" in options.part:
         _cold.measure(options.seeds, threads=options.threads, epochs=options.epochs)
+    for data in _sequences.EXAMS:
+        if data in options.part:
+            _sequences.measure(data, options)
+    if "speed" in options.part:
+        _sequences.speed(options)
 
 
 def _gowalla(algorithm: str, options: argparse.Namespace) -> None:

@@ -62,7 +62,8 @@ Ids are text. Ranks start at 1, a higher score is nearer, ties are broken by id.
 `k` beyond what there is gives all there is; 0, less or NULL gives no rows. A vector must be as long as the run's.
 
 The answers below are from the [generated shop](../examples/shop/README.md): run 1 was trained with `dim => 8`, run 2,
-which is live, with the defaults. `shop_towers` is a two_tower with features of customers and products.
+which is live, with the defaults. `shop_towers` is a two_tower with features of customers and products; `shop_tuned`
+[searched](guides/tuning.md) its `dim`.
 
 {questions}
 ## Commands
@@ -168,6 +169,7 @@ def train_shop(database: embsql.Database) -> None:
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, dim=8, **SHOP)
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, **SHOP)
     train_towers(database, "shop_towers")
+    database.train("shop_tuned", "shop_orders", tune=3, dim=[4, 8, 16], epochs=4, progress=False, **SHOP)
     database.cluster("shop", labels="SELECT item_id AS entity_id, aisle AS label FROM shop_items")
     database.project("shop")
     database.engine.run(surface.text("demo/cohorts.sql"))

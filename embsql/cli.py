@@ -107,6 +107,7 @@ def _question(name: str, query: str, *, with_model: bool) -> None:
 _question("models", "SELECT * FROM embsql.models()", with_model=False)
 _question("runs", "SELECT * FROM embsql.runs($model)", with_model=True)
 _question("training-log", "SELECT * FROM embsql.training_log($model)", with_model=True)
+_question("trials", "SELECT * FROM embsql.trials($model)", with_model=True)
 _question("evaluation", "SELECT * FROM embsql.evaluation($model)", with_model=True)
 _question("validation", "SELECT * FROM embsql.validation($model)", with_model=True)
 
@@ -131,7 +132,9 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 @click.option("--user-features", help="A SELECT of user_id and what is known of each, for what can learn from it.")
 @click.option("--item-features", help="A SELECT of item_id and what is known of each.")
 @click.option("--graph", help="A SELECT of source_node, target_node and weight: edges between items, to walk on.")
+@click.option("--tune", type=int, help="Try so many settings of options like --dim 32,64 --reg 0.001..0.1")
 @click.option("--warm-start", is_flag=True, help="Go on from the live run's vectors, where the algorithm can.")
+@click.option("--checkpoints", metavar="FOLDER", help="Where a training that is killed leaves how far it came.")
 @click.option("--force", is_flag=True, help="Train although nothing changed.")
 @click.option("--no-gate", "gate", flag_value=False, default=True, help="Make it live whatever was measured.")
 @click.pass_context
@@ -198,6 +201,18 @@ def register_embeddings(ctx: click.Context, /, model: str, **given: Any) -> None
     """Make vectors from elsewhere a model that every question works on; nothing is trained."""
     with _open(ctx) as database:
         run = database.register_embeddings(model, **given)
+    _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}])
+
+
+@main.command("register-text")
+@click.argument("model")
+@click.option("--items", required=True, help="A SELECT of item_id and one column of text.")
+@click.option("--encoder", metavar="FOLDER", help="A sentence encoder.  [default: that of the extra text]")
+@click.pass_context
+def register_text(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Make texts a model that every question works on; nothing is downloaded, and no text is read twice."""
+    with _open(ctx) as database:
+        run = database.register_text(model, **given)
     _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}])
 
 

@@ -90,6 +90,8 @@ class Database:
         item_features: str | None = None,
         graph: str | None = None,
         warm_start: bool = False,
+        checkpoints: str | None = None,
+        tune: int | None = None,
         progress: bool | None = None,
         **options: Any,
     ) -> Run:
@@ -104,20 +106,25 @@ class Database:
         `user_features` and `item_features` are SELECTs of an id and what is known of each, for algorithms that can use
         it; `graph` one of source_node, target_node and weight, edges between items, for those that walk on a graph.
         With `warm_start` training goes on from the live run's vectors, whose axes stay comparable, where the
-        algorithm can. `progress` shows a bar (by default in a terminal).
+        algorithm can. With `checkpoints`, a folder, a training by epochs that was killed goes on where it was, when
+        the same is trained again. `progress` shows a bar (by default in a terminal).
+        With `tune` options may have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are tried
+        on a part of the interactions, and the run is trained with the best (`embsql.trials` has them all).
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says why).
         Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays live.
         """
-        from embsql import algorithms
         from embsql import train as training
+        from embsql import tune as tuning
         from embsql.progress import shown
 
+        made, search = tuning.read(algorithm, options, tune)
         plan = training.Plan(
-            model_name, source, algorithms.make(algorithm, options), Columns(user_col, item_col, weight_col, time_col),
+            model_name, source, made, Columns(user_col, item_col, weight_col, time_col),
             seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate,
             k=_several(k), split=split, gate=gate, tolerance=tolerance, force=force,
             user_features=user_features, item_features=item_features, graph=graph, warm_start=warm_start,
+            checkpoints=checkpoints, search=search,
         )  # fmt: skip
         shows = shown(plan, sys.stderr.isatty() if progress is None else progress)
         with shows as listener, engines.another(source_db, self.engine) as reader:
@@ -148,6 +155,18 @@ class Database:
         return register_embeddings(
             self.engine, model_name, items, users=users, similarity=similarity, force=force
         )  # fmt: skip
+
+    def register_text(self, model_name: str, items: str, *, encoder: str | None = None, force: bool = False) -> Run:
+        """Make texts a model that every question works on: near is what means the same.
+
+        `items` is a SELECT of item_id and one column of text. `encoder` is a folder that holds a sentence encoder; by
+        default it is that of the extra `text`. Nothing is downloaded, and no text is read twice by one encoder. The
+        vectors serve others too: item_features="SELECT item_id, embedding FROM embsql.item_embedding('titles')".
+        Returns the run, which is live. Raises an `embsql.errors.EmbsqlError`.
+        """
+        from embsql.texts import register_text
+
+        return register_text(self.engine, model_name, items, encoder=encoder, force=force)
 
     def cluster(
         self,

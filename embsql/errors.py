@@ -72,6 +72,11 @@ class BadOption(EmbsqlError):
     """{algorithm}: {name} must be {allowed}, got {value}. See: embsql algorithms {algorithm}"""
 
 
+class BadSearch(EmbsqlError):
+    """{name} cannot be searched: {reason}. Candidates are a list, [32, 64], or 32,64 in a shell; a range goes from
+    one number to another, (0.001, 0.1), {{"from": 0.001, "to": 0.1}} in JSON, 0.001..0.1 in a shell."""
+
+
 class UnknownMetric(EmbsqlError):
     """no metric named "{name}".{suggestion} Known: {known}, each as name@k, for example ndcg@10."""
 
@@ -145,6 +150,11 @@ class Diverged(EmbsqlError):
     outlier weights: SELECT * FROM embsql.validation('{model}');"""
 
 
+class NoTrial(EmbsqlError):
+    """none of the {trials} settings tried for model "{model}" could be trained. The first: "{error}". See: SELECT *
+    FROM embsql.trials('{model}@{run_id}');"""
+
+
 class NotTraining(EmbsqlError):
     """model "{name}" is not being trained, so there is nothing to cancel."""
 
@@ -167,8 +177,18 @@ class NoEdges(EmbsqlError):
     least or raise within and gap, give a graph of your own, or walk between users and items with nodes = both."""
 
 
+class NotKept(EmbsqlError):
+    """checkpoints cannot be kept in {folder}: {reason}. Make room there, or name another folder; the training goes on
+    from the last one that was kept."""
+
+
 class NoGpu(EmbsqlError):
     """device "cuda" was asked for, but torch finds no GPU here. Train with device "cpu"."""
+
+
+class NoEncoder(EmbsqlError):
+    """{folder} holds no sentence encoder that can be opened: {reason}. Name a folder in which sentence-transformers has
+    saved one, or none, for the one that pip install 'embsql[text]' brings; nothing is downloaded."""
 
 
 class NotEvaluated(EmbsqlError):

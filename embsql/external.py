@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,12 +40,16 @@ def register_embeddings(
 def _given(engine: Engine, items: str, users: str | None) -> Interactions:
     """The vectors as features of users and items who have not met."""
     item_ids, of_items = _side(engine, items, "item")
-    user_ids, of_users = _side(engine, users, "user") if users else (item_ids[:0], None)
+    if not users:
+        return unmet(item_ids, of_items)
+    user_ids, of_users = _side(engine, users, "user")
+    return dataclasses.replace(unmet(item_ids, of_items), users=user_ids, user_features=of_users)
+
+
+def unmet(ids: pa.StringArray, features: pa.Table) -> Interactions:
+    """Items that nobody has met, by their ids (n,) in order, with what is known of each."""
     nobody = np.empty(0, np.int32)
-    return Interactions(
-        nobody, nobody, np.empty(0, np.float32), None, user_ids, item_ids,
-        user_features=of_users, item_features=of_items,
-    )  # fmt: skip
+    return Interactions(nobody, nobody, np.empty(0, np.float32), None, ids[:0], ids, item_features=features)
 
 
 def _side(engine: Engine, select: str, entity: str) -> tuple[pa.StringArray, pa.Table]:

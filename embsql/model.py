@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from embsql.checkpoints import Checkpoints
     from embsql.data import Embeddings
 
 Listener = Callable[[int, dict[str, float]], None]  # hears of every epoch and its figures
@@ -46,6 +47,8 @@ class Run:
     refused: str | None = None  # why the gate did not let it go live
     skipped: bool = False  # nothing had changed: this is the run that was live already
     before: Embeddings | None = field(default=None, repr=False)  # what to start from, NaN for who is new; None: afresh
+    checkpoints: Checkpoints | None = field(default=None, repr=False)  # where the training loop says how far it is
+    generator: Any = field(default=None, repr=False)  # torch's, where training has one: what checkpoints hold of chance
     on_report: Listener | None = field(default=None, repr=False)
     on_check: Callable[[], None] | None = field(default=None, repr=False)
 

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql import surface
-from embsql.algorithms._encoders import described
+from embsql.algorithms._clock import DAY, is_clock
+from embsql.algorithms._encoders import Feature, days, described
 from embsql.algorithms._external import is_vector
-from embsql.data import Events, Graph, Interactions
+from embsql.data import Events, Graph, Int32, Int64, Interactions
 from embsql.engines import Engine
 from embsql.engines._columns import find, need
 from embsql.errors import BadFeatures, BadGraph, BadWeights, EmbsqlError, IdTooLong, NoRows
@@ -105,9 +106,10 @@ def _interactions(tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_
     from embsql.algorithms._pairs import by_pair  # here: it brings the compiler, which asking does not need
 
     pairs, users, items = tables["pairs"], _ids(tables["users"]), _ids(tables["items"])
+    timed = has_time and pairs["event_time"].null_count < len(pairs)  # a column of NULLs tells no order
     columns = by_pair(
         pairs["user"].to_numpy(), pairs["item"].to_numpy(), pairs["weight"].to_numpy(),
-        _times(pairs) if has_time else None, (len(users), len(items)), run, average=explicit,
+        _times(pairs) if timed else None, (len(users), len(items)), run, average=explicit,
     )  # fmt: skip
     return Interactions(*columns, users, items)
 
@@ -129,8 +131,7 @@ def _times(pairs: pa.Table) -> Any:
     column = pairs["event_time"]
     if not column.null_count:
         return column.to_numpy()
-    known = column.drop_null().to_numpy()
-    return column.fill_null(int(known.min()) - 1 if len(known) else 0).to_numpy()
+    return column.fill_null(int(column.drop_null().to_numpy().min()) - 1).to_numpy()
 
 
 def features(engine: Engine, select: str, column: str, option: str, ids: pa.StringArray) -> pa.Table:
@@ -162,21 +163,39 @@ def by_id(engine: Engine, select: str, column: str, option: str) -> tuple[pa.Str
     return keys, rows.drop_columns([key])
 
 
-def told(table: pa.Table, entity: str, *, encodes: bool) -> Iterator[Finding]:
+def told(table: pa.Table, entity: str, codes: Int32, time: Int64 | None, *, encodes: bool) -> Iterator[Finding]:
     """How much there is of each feature of a table (a row per id), and with `encodes` what it is taken for.
 
-    Raises BadFeatures.
+    `codes` and `time` (n,) are the ids and the last event of each pair. Raises BadFeatures.
     """
     given = [field.name for field in table.schema if is_vector(field.type)]
     for name in given:
         hint = f"of {len(table)} {entity}s; who has none counts as zero, and is near nothing"
         yield _finding(f"{entity} without vector {name}", table[name].null_count, "warning", hint)
     for feature in described(table.drop_columns(given), f"{entity}_features") if encodes else ():
-        idle = not feature.values and (feature.center is None or feature.distinct < 2)
+        faults = [*_idle(feature), *(_late(table[feature.name], codes, time) if feature.kind == "time" else ())]
         taken = f"{feature.kind}, {feature.distinct} values, missing for {feature.missing} of {len(table)}"
-        useless = "; it tells nothing apart" if idle else ""
-        yield Finding(f"{entity} feature {feature.name}", "warning" if idle else "info", len(table) - feature.missing,
-                      hint=taken + useless)  # fmt: skip
+        yield Finding(f"{entity} feature {feature.name}", "warning" if faults else "info",
+                      len(table) - feature.missing, hint="; ".join([taken, *faults]))  # fmt: skip
+
+
+def _idle(feature: Feature) -> Iterator[str]:
+    if not feature.values and (feature.center is None or feature.distinct < 2):
+        yield "it tells nothing apart"
+
+
+def _late(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator[str]:
+    """Whether a time gives away what is to be predicted: when the last event was, of those with events on two days."""
+    if time is None or not is_clock(time):
+        return
+    first, last = np.full(len(column), np.iinfo(np.int64).max), np.full(len(column), np.iinfo(np.int64).min)  # (ids,)
+    np.minimum.at(first, codes, time // DAY)
+    np.maximum.at(last, codes, time // DAY)
+    said = days(column)  # (ids,)
+    asked = (last > first) & ~np.isnan(said)  # (ids,)
+    late = asked & (np.floor(np.nan_to_num(said)) >= last)
+    if late.sum() > asked.sum() / 2:
+        yield f"not before the last event of {late.sum()} of {asked.sum()}: it tells what is to be predicted"
 
 
 def graph(engine: Engine, select: str, ids: pa.StringArray) -> tuple[Graph, list[Finding]]:

@@ -28,12 +28,13 @@ import pyarrow.compute as pc
 from embsql import engines, registry
 from embsql.engines import Engine
 from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunNotReady, RunTaken
+from embsql.files import sync
 from embsql.jobs import retry
 from embsql.registry import look, say
 from embsql.surface import statements
 
-SMALL = ("runs", "training_log", "metrics", "validations", "solvers", "gram", "item_scales", "graph_edges",
-         "tower_features", "tower_layers")  # fmt: skip
+SMALL = ("runs", "training_log", "metrics", "validations", "trials", "solvers", "gram", "item_scales",
+         "graph_edges", "tower_features", "tower_layers")  # fmt: skip
 LARGE = {"item_embeddings": ("item_id",), "user_embeddings": ("user_id",), "interactions": ("user_id", "item_id")}
 MADE = ("clusters", "cluster_members", "maps", "top_items", "neighbors")  # of a run, at any time after it
 PAGE = 100_000  # rows of a server's answer at once: each becomes Python objects on its way
@@ -332,15 +333,6 @@ def _copied(path: Path, beside: Path) -> Iterator[Path]:
 
 def _settle(beside: Path, path: Path) -> None:
     """Give a finished file its name, so that it has it after a power cut too."""
-    _sync(beside)
+    sync(beside)
     beside.replace(path)
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(path.parent)

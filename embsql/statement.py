@@ -8,6 +8,7 @@ The inner SELECT is kept letter by letter: it is the database's own SQL, not Big
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from embsql.errors import BadStatement
 
 ALIASES = {  # BigQuery ML's word -> ours
     "num_factors": "dim", "l2_reg": "reg", "wals_alpha": "alpha", "max_iterations": "epochs", "learn_rate": "lr",
+    "num_trials": "tune",
     "rating_col": "weight_col", "feedback_type": "feedback",
 }  # fmt: skip
 ALGORITHMS = {"matrix_factorization": "als", "pca": "svd"}
@@ -89,7 +91,13 @@ class _Reader:
         return options
 
     def _value(self) -> Any:
-        """A string, number, TRUE, FALSE or NULL."""
+        """A string, number, TRUE, FALSE or NULL; several values to search: a list, or BigQuery ML's two functions."""
+        if self._skip("["):
+            return self._list()
+        if self._skip("HPARAM_CANDIDATES", "("):
+            return self._within(self._value)
+        if self._skip("HPARAM_RANGE", "("):
+            return self._within(self._range)
         sign = "-" if self._skip("-") else ""
         token = self.tokens[self.at] if self.at < len(self.tokens) else None
         word = self._next("a value")
@@ -98,6 +106,27 @@ class _Reader:
         if token and token.token_type == TokenType.NUMBER:
             return float(sign + word) if "." in word or "e" in word.lower() else int(sign + word)
         return {"TRUE": True, "FALSE": False, "NULL": None}.get(word.upper(), word)
+
+    def _list(self) -> list[Any]:
+        """What stands between the brackets of a list."""
+        values: list[Any] = []
+        while not self._skip("]"):
+            values.append(self._value())
+            if not self._skip(",") and self._peek() != "]":
+                raise BadStatement(reason=f"expected , or ] in a list, found {self._peek() or 'the end'}")
+        return values
+
+    def _range(self) -> tuple[Any, Any]:
+        """The ends of a range."""
+        low = self._value()
+        self._expect(",")
+        return low, self._value()
+
+    def _within(self, inside: Callable[[], Any]) -> Any:
+        """What stands before a closing bracket."""
+        value = inside()
+        self._expect(")")
+        return value
 
     def _peek(self) -> str:
         return self.tokens[self.at].text.upper() if self.at < len(self.tokens) else ""

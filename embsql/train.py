@@ -20,8 +20,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embsql import algorithms, registry, surface
+from embsql import algorithms, registry, surface, tune
 from embsql.algorithms import Algorithm
+from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Graph, Interactions
 from embsql.engines import Engine
 from embsql.errors import BadArgument, Cancelled, CannotOpen, Diverged, LostLease, NotEvaluated, ServerGone, TooFew
@@ -56,14 +57,19 @@ class Plan:
     item_features: str | None = None  # a SELECT of item_id and what is known of each
     graph: str | None = None  # a SELECT of source_node, target_node (ids of items) and, if it has one, weight
     warm_start: bool = False
+    checkpoints: str | None = None  # a folder where a training that is killed leaves how far it came
+    search: tune.Search | None = None  # options still to be found; the algorithm has their first values
 
     def __post_init__(self) -> None:
         """Refuse what no run can be made with. Raises BadArgument."""
+        keeps = self.checkpoints is None or self.algorithm.resumes
         allowed = {
             "threads": (self.threads >= 1, "1 or more"),
             "device": (self.device in ("cpu", "cuda"), '"cpu" or "cuda"'),
             "k": (bool(self.k) and all(k >= 1 for k in self.k), "one or several numbers from 1"),
             "tolerance": (0 <= self.tolerance <= 1, "between 0 and 1"),
+            "warm_start": (not (self.warm_start and self.search), "false with tune, whose trials start afresh"),
+            "checkpoints": (keeps, f"left out: {self.algorithm.name} has no networks to train and keeps none"),
         }
         for name, (fine, words) in allowed.items():
             if not fine:
@@ -71,9 +77,22 @@ class Plan:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The algorithm's options, and where features and graph came from, as written into the run."""
+        """The algorithm's options, and where features and graph came from, as written into the run.
+
+        Of options still to be found, what decides which they will be.
+        """
         beside = {name: getattr(self, name) for name in BESIDE if getattr(self, name)}
-        return dataclasses.asdict(self.algorithm) | beside  # type: ignore[call-overload, no-any-return]  # every algorithm is a dataclass
+        options: dict[str, Any] = dataclasses.asdict(self.algorithm) | beside  # type: ignore[call-overload]  # every algorithm is a dataclass
+        if self.search:
+            options = {name: value for name, value in options.items() if name not in self.search.space}
+            way = {"metric": f"ndcg@{self.headline}", "split": self.split, "evaluate": self.evaluate}
+            options["tune"] = self.search.asked | way
+        return options
+
+    @property
+    def headline(self) -> int:
+        """The k of the one figure that decides."""
+        return 10 if 10 in self.k else self.k[0]
 
 
 def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: Engine | None = None) -> Run:
@@ -149,11 +168,16 @@ def _live(engine: Engine, plan: Plan, run: Run, lease: Lease, snapshot: Callable
     split_name = named(data, plan.split) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
         return
+    plan = _tuned(engine, plan, data, run)
+    before = _before(engine, plan, data) if plan.warm_start else None
+    run.checkpoints = _checkpoints(plan, source_hash, before)
     figures = _evaluate(plan, data, run) if split_name else []
-    run.before = _before(engine, plan, data) if plan.warm_start else None
+    run.before = before  # only now: it has met what the evaluation holds out
     embeddings = _fit(plan.algorithm, data, run)
     lease.beat()
     _write(engine, plan, run, data, embeddings, source_hash, figures)
+    if run.checkpoints:
+        run.checkpoints.clear()
     run.status, run.metrics = "ready", _headlines(figures)
     lease.beat()
     run.refused = _refusal(engine, plan, figures, split_name)
@@ -182,11 +206,11 @@ def _beside(reader: Engine, plan: Plan, data: Interactions) -> tuple[Interaction
     if plan.user_features:
         known = features(reader, plan.user_features, "user_id", "user_features", data.users)
         data = dataclasses.replace(data, user_features=known)
-        findings += told(known, "user", encodes=plan.algorithm.encodes)
+        findings += told(known, "user", data.user, data.time, encodes=plan.algorithm.encodes)
     if plan.item_features:
         known = features(reader, plan.item_features, "item_id", "item_features", data.items)
         data = dataclasses.replace(data, item_features=known)
-        findings += told(known, "item", encodes=plan.algorithm.encodes)
+        findings += told(known, "item", data.item, data.time, encodes=plan.algorithm.encodes)
     if plan.graph:
         edges, of_edges = graph(reader, plan.graph, data.items)
         data = dataclasses.replace(data, graph=edges)
@@ -230,6 +254,14 @@ def _hash(plan: Plan, data: Interactions) -> str:
     return hashlib.blake2b(options.encode(), digest_size=16).hexdigest()
 
 
+def _checkpoints(plan: Plan, source_hash: str, before: Embeddings | None) -> Checkpoints | None:
+    """Where this run leaves how far it is; threads do not count, as another machine may go on. Raises NotKept."""
+    if plan.checkpoints is None:
+        return None
+    found = json.dumps(plan.params)  # by a search, of which the hash knows where it looked
+    return checkpoints(plan.checkpoints, source_hash, found, before.checksum() if before else None, version("embsql"))
+
+
 def _unchanged(engine: Engine, plan: Plan, run: Run, source_hash: str, split_name: str | None) -> bool:
     """Whether the live run came of the same input and options and was measured so; then `run` becomes that run."""
     live = registry.live(engine, plan.model_name)
@@ -248,6 +280,23 @@ def _measured(engine: Engine, run_id: int, split_name: str | None) -> dict[str, 
     """The figures of a run over all users on a split: "ndcg@10" -> value."""
     rows = look(engine, "metrics", run_id=run_id, split=split_name)
     return {f"{row['metric']}@{row['k']}": row["value"] for row in rows}
+
+
+def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
+    """The plan with what its search finds, which has not met the pairs that the run is then measured on."""
+    if plan.search is None:
+        return plan
+    known = split(data, plan.split, seed=plan.seed)[0] if plan.evaluate else data
+
+    def record(trial: tune.Trial) -> None:
+        say(engine, "log_trial", run_id=run.run_id, **dataclasses.asdict(trial))
+        if trial.value is not None:
+            run.report(epoch=trial.trial, **{f"trial_{trial.metric}": trial.value})
+
+    algorithm = tune.best(plan.search, known, run, _fit, record, by=plan.split, k=plan.headline)
+    found = dataclasses.replace(plan, algorithm=algorithm, search=None)
+    say(engine, "choose", run_id=run.run_id, params=json.dumps(found.params | {"tune": plan.params["tune"]}))
+    return found
 
 
 def _fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
@@ -360,7 +409,10 @@ def _towers(run: Run, embeddings: Embeddings) -> Iterator[tuple[str, dict[str, A
 def _evaluate(plan: Plan, data: Interactions, run: Run) -> list[Metric]:
     """Train on a part, measure on what was held out; the run itself is then trained on everything."""
     known, held_out = split(data, plan.split, seed=plan.seed)
-    trial = dataclasses.replace(run, on_report=lambda epoch, values: run.report(epoch=epoch, **_renamed(values)))
+    trial = dataclasses.replace(
+        run, on_report=lambda epoch, values: run.report(epoch=epoch, **_renamed(values)),
+        checkpoints=run.checkpoints and run.checkpoints.of(f"trial-{named(data, plan.split)}"),
+    )  # fmt: skip
     embeddings = _fit(plan.algorithm, known, trial)
     return measure(embeddings, known, held_out, run, k=plan.k)
 
@@ -386,7 +438,7 @@ def _refusal(engine: Engine, plan: Plan, figures: list[Metric], split_name: str 
         return None
     live = registry.live(engine, plan.model_name)
     before = _measured(engine, live, split_name) if live is not None else {}
-    return gate(figures, before, f"ndcg@{10 if 10 in plan.k else plan.k[0]}", plan.tolerance)
+    return gate(figures, before, f"ndcg@{plan.headline}", plan.tolerance)
 
 
 def evaluate(engine: Engine, reference: str, *, k: tuple[int, ...], split: str) -> dict[str, float]:
@@ -401,6 +453,7 @@ def evaluate(engine: Engine, reference: str, *, k: tuple[int, ...], split: str) 
             name=reference, reason="its vectors were registered, not trained; there is nothing to train anew"
         )
     params = json.loads(record["params"])
+    params.pop("tune", None)  # what was searched; what was found is among the others
     sources = {name: params.pop(name) for name in BESIDE if name in params}
     algorithm = algorithms.make(record["algorithm"], params)
     source = surface.statements(engine=engine.name)["run_source"].replace("$run_id", str(int(record["run_id"])))

@@ -14,6 +14,9 @@ ORDER BY figure.split, figure.segment, figure.metric, figure.k
 -- validations: what a run found in its source
 SELECT finding.* FROM embsql.validations AS finding WHERE finding.run_id = $run_id ORDER BY finding.check_name
 
+-- trials: what a run tried when it searched its options
+SELECT tried.* FROM embsql.trials AS tried WHERE tried.run_id = $run_id ORDER BY tried.trial
+
 -- solvers: how a run folds in
 SELECT solver.* FROM embsql.solvers AS solver WHERE solver.run_id = $run_id
 

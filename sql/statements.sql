@@ -110,6 +110,13 @@ VALUES (embsql.utc_now(), $model_name, $run_id, $event, $detail)
 INSERT INTO embsql.training_log (run_id, epoch, metric, value, logged_at)
 VALUES ($run_id, $epoch, $metric, $value, embsql.utc_now())
 
+-- log_trial: one setting of a search
+INSERT INTO embsql.trials (run_id, trial, params, metric, value, seconds, status, error)
+VALUES ($run_id, $trial, $params, $metric, $value, $seconds, $status, $error)
+
+-- choose: the options that a search has found
+UPDATE embsql.runs SET params = $params WHERE run_id = $run_id AND status = 'training'
+
 -- metrics: what a run measured
 SELECT figure.metric, figure.k, figure.value
 FROM embsql.metrics AS figure
@@ -143,6 +150,9 @@ DELETE FROM embsql.training_log WHERE run_id = $run_id
 
 -- drop_metrics: part of dropping a run
 DELETE FROM embsql.metrics WHERE run_id = $run_id
+
+-- drop_trials: part of dropping a run
+DELETE FROM embsql.trials WHERE run_id = $run_id
 
 -- drop_solvers: part of dropping a run
 DELETE FROM embsql.solvers WHERE run_id = $run_id
@@ -220,6 +230,11 @@ WHERE point.entity_kind = $entity
             AND other.entity_kind = $entity
             AND other.method_name = $method_name
     )
+
+-- text_vectors: those of the texts asked for that an encoder has read before
+SELECT kept.content, kept.embedding
+FROM embsql.text_vectors AS kept
+WHERE kept.content IN (SELECT unnest(CAST($contents AS VARCHAR[])) AS content)
 
 -- forget_user_clusters: what group a person is in, in every run
 DELETE FROM embsql.cluster_members WHERE entity_kind = 'user' AND entity_id = $user_id

@@ -11,16 +11,17 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "embsql"
 LAYERS = [  # each imports only from the ones before it; within a layer of strangers nobody imports another
-    {"errors"}, {"data"}, {"model"}, {"algorithms"}, {"engines"}, {"surface"},
-    {"jobs", "metrics", "splits", "baselines"}, {"registry"}, {"prepare", "evaluate"}, {"train", "publish", "derive"},
-    {"materialise", "external"}, {"progress", "table", "shop", "statement", "udf"}, {"database"},
+    {"errors", "files"}, {"data", "checkpoints"}, {"model"}, {"algorithms"}, {"engines"}, {"surface"},
+    {"jobs", "metrics", "splits", "baselines"}, {"registry"}, {"prepare", "evaluate"}, {"tune"},
+    {"train", "publish", "derive"}, {"materialise", "external"},
+    {"progress", "table", "shop", "statement", "udf", "texts"}, {"database"},
     {"demo", "worker", "plpython", "warm"}, {"dbt"}, {"cli"},
     {"__init__", "__main__"},
 ]  # fmt: skip
 STRANGERS = {"algorithms", "engines", "surface"}
 HEAVY = {"torch": {"algorithms"}, "numba": {"algorithms"}, "duckdb": {"engines"}, "psycopg": {"engines"},
-         "sqlglot": {"surface", "statement"},
-         "jinja2": {"surface"}, "rich": {"progress"}, "click": {"cli"}}  # fmt: skip
+         "safetensors": {"checkpoints"}, "sentence_transformers": {"texts"}, "sqlglot": {"surface", "statement"},
+         "jinja2": {"surface"}, "rich": {"progress"}, "optuna": {"tune"}, "click": {"cli"}}  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -71,6 +71,11 @@ TOWERS = {  # of the compass: entity, feature, kind, value, center, scale, what 
 }  # fmt: skip
 LAYER = [([1.0, 5.0, 2.0], 0.5), ([0.0, 1.0, -4.0], 0.0)]  # of the items' tower: weights and bias
 
+TRIALS = [  # of the compass: options tried, ndcg@10, seconds, why it failed
+    ('{"dim": 1}', 0.25, 0.5, None), ('{"dim": 2}', 0.5, 1.0, None), ('{"dim": 9}', None, 0.0, "too many"),
+    ('{"dim": 4}', 0.5, 2.0, None),
+]  # fmt: skip
+
 COHORTS = [("team", "ada", "red"), ("team", "cyd", "red"), ("team", "cyd", "red"), ("team", "bob", "blue"),
            ("team", "zoe", "blue"), ("team", "nil", "grey"), ("club", "ada", "chess")]  # fmt: skip
 
@@ -87,8 +92,17 @@ def known_run(database: embsql.Database) -> None:
         database.promote(f"{name}@{run_id}")
     _grouped(database)
     _towers(database)
+    _tried(database)
     sets, members, cohorts = zip(*COHORTS, strict=True)
     database.engine.write("cohorts", {"cohort_set": list(sets), "user_id": list(members), "cohort": list(cohorts)})
+
+
+def _tried(database: embsql.Database) -> None:
+    """What the compass's options were chosen from."""
+    for number, (params, value, seconds, error) in enumerate(TRIALS, 1):
+        status = "failed" if error else "done"
+        say(database.engine, "log_trial", run_id=1, trial=number, params=params, metric="ndcg@10", value=value,
+            seconds=seconds, status=status, error=error)  # fmt: skip
 
 
 def _towers(database: embsql.Database) -> None:

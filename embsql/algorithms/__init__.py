@@ -31,6 +31,7 @@ class Algorithm(Protocol):
     name: ClassVar[str]
     ordered: ClassVar[bool]  # whether `fit` wants the events behind the pairs
     encodes: ClassVar[bool]  # whether features are columns of any type, which the report then tells of
+    resumes: ClassVar[bool]  # whether a training that was killed can go on from a checkpoint: those in _loop can
 
     @property
     def epochs(self) -> int:
@@ -52,6 +53,7 @@ def algorithm(cls: Class) -> Class:
     cls.name = cls.__module__.rpartition(".")[2]
     cls.ordered = getattr(cls, "ordered", False)
     cls.encodes = getattr(cls, "encodes", False)
+    cls.resumes = getattr(cls, "resumes", False)
     return cls
 
 
@@ -84,7 +86,8 @@ class Option:
 
 def options(cls: type[Any]) -> list[Option]:
     """The options of an algorithm in the order they are written, with the reasons from its source."""
-    source = Path(inspect.getfile(cls)).read_text(encoding="utf-8")  # getsource of a class parses, which is slow
+    written = [base for base in cls.__mro__ if dataclasses.is_dataclass(base)]  # the class before what it inherits
+    source = "\n".join(Path(inspect.getfile(base)).read_text(encoding="utf-8") for base in written)
     hints = typing.get_type_hints(cls)
     return [
         Option(field.name, hints[field.name], field.default, _reason(source, field.name))
@@ -108,12 +111,12 @@ def make(name: str, values: dict[str, Any]) -> Algorithm:
     for key in values:
         if key not in known:
             raise UnknownOption(algorithm=name, name=key, suggestion=suggestion(key, known), known=", ".join(known))
-    made: Algorithm = cls(**{key: _cast(name, known[key], value) for key, value in values.items()})
+    made: Algorithm = cls(**{key: cast(name, known[key], value) for key, value in values.items()})
     return made
 
 
-def _cast(algorithm: str, option: Option, value: Any) -> Any:
-    """The value as the option's type, read from text where it came as text."""
+def cast(algorithm: str, option: Option, value: Any) -> Any:
+    """The value as the option's type, read from text where it came as text. Raises BadOption."""
     choices = typing.get_args(option.type)
     if typing.get_origin(option.type) is typing.Literal:
         return _one_of(algorithm, option, value, choices)

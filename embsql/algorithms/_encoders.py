@@ -186,10 +186,14 @@ def _valued(row: Any, value: pa.Array, n: int, name: str, kind: Kind, missing: i
     )  # fmt: skip
 
 
+def days(column: pa.Array | pa.ChunkedArray) -> Any:
+    """Dates and timestamps, as text too, in days since 1970, NaN where there is none: (n,)."""
+    moments = column.cast(pa.timestamp("us")).cast(pa.int64())
+    return np.asarray(moments.cast(pa.float64(), safe=False).fill_null(np.nan)) / DAY
+
+
 def _time(array: pa.Array, name: str) -> Column:
-    moments = array.cast(pa.timestamp("us")).cast(pa.int64())
-    days = moments.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False) / DAY  # (n,)
-    return _measured(days, name, "time")
+    return _measured(days(array), name, "time")
 
 
 def _number(array: pa.Array, name: str) -> Column:

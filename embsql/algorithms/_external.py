@@ -17,8 +17,17 @@ def item_vectors(data: Interactions, name: str | None) -> Float32:
 
     Without a name it is the only such column. Raises BadFeatures as `vectors` does, and where there is no such column.
     """
-    table = pa.table({}) if data.item_features is None else data.item_features
-    return vectors(table[_column(table, name)], data.items, "item_features")
+    return _named(data.item_features, name, data.items, "item_features")
+
+
+def user_vectors(data: Interactions, name: str | None) -> Float32:
+    """The vectors (n_users, d) in a column of the users' features; see `item_vectors`. Raises BadFeatures."""
+    return _named(data.user_features, name, data.users, "user_features")
+
+
+def _named(table: pa.Table | None, name: str | None, ids: pa.StringArray, option: str) -> Float32:
+    table = pa.table({}) if table is None else table
+    return vectors(table[_column(table, name, option)], ids, option)
 
 
 def vectors(column: pa.ChunkedArray, ids: pa.StringArray, option: str) -> Float32:
@@ -66,7 +75,7 @@ def _is_list(type_: pa.DataType) -> bool:
     return bool(is_.is_floating(entry) or is_.is_integer(entry) or is_.is_decimal(entry))
 
 
-def _column(table: pa.Table, wanted: str | None) -> str:
+def _column(table: pa.Table, wanted: str | None, option: str) -> str:
     """The name of the column of vectors. Raises BadFeatures."""
     there = [str(field.name) for field in table.schema if is_vector(field.type)]
     if wanted is None and len(there) == 1:
@@ -75,4 +84,4 @@ def _column(table: pa.Table, wanted: str | None) -> str:
         return wanted
     asked = f'no vectors "{wanted}"' if wanted else "no column of vectors to choose"
     known = f"vectors in {', '.join(there)}" if there else f"columns {', '.join(table.column_names) or '(none)'}"
-    raise BadFeatures(option="item_features", found=f"{asked}, but {known}; vectors are lists of FLOAT or DOUBLE")
+    raise BadFeatures(option=option, found=f"{asked}, but {known}; vectors are lists of FLOAT or DOUBLE")

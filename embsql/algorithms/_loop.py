@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from embsql.algorithms._adagrad import clip, optimizers
+from embsql.algorithms._state import Best, State
 from embsql.data import Interactions
 from embsql.errors import Diverged, NoGpu
 from embsql.model import Run
@@ -42,56 +45,39 @@ class Loop:
     ) -> None:
         """Lower the loss of every batch (`steps` of them an epoch); with patience, keep the epoch of the best figure.
 
-        Raises Diverged.
+        With checkpoints, goes on from the newest. Raises Diverged and NotKept.
         """
-        optimizer = torch.optim.Adam(model.parameters(), lr=self.lr, fused=True)
-        total = self.epochs * steps
-        falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: (1 + math.cos(math.pi * n / total)) / 2)
-        best = Best(model, self.patience)
-        for epoch in range(1, self.epochs + 1):
-            losses = [_step(model, batch, loss_of, optimizer, falling, run) for batch in batches()]
+        changes = optimizers(model.parameters(), self.lr)
+        state = State(model, changes, Best(model, self.patience), run)
+        for epoch in state.left(self.epochs):
+            steps_of = zip(batches(), self._falling(epoch, steps), strict=False)  # the second has no end
+            losses = [_step(model, batch, lr, loss_of, list(changes.values()), run) for batch, lr in steps_of]
             loss = float(torch.stack(losses).mean())
             if not math.isfinite(loss):
                 raise Diverged(algorithm=self.name, epoch=epoch, model=run.model_name)
             shown = {"validation": figure()} if figure and self.patience else {}
-            run.report(epoch=epoch, loss=loss, **shown)
-            if shown and best.over(shown["validation"]):
-                break
-        best.restore()
+            state.ended(epoch, {"loss": loss, **shown})
+        state.best.restore()
+
+    def _falling(self, epoch: int, steps: int) -> Iterator[float]:
+        """The step sizes of an epoch."""
+        total = self.epochs * steps
+        return (self.lr * (1 + math.cos(math.pi * n / total)) / 2 for n in itertools.count((epoch - 1) * steps))
 
 
 def _step(
-    model: nn.Module, batch: Any, loss_of: Callable[[Any], Tensor], optimizer: Any, falling: Any, run: Run
+    model: nn.Module, batch: Any, lr: float, loss_of: Callable[[Any], Tensor], optimizers: list[Any], run: Run
 ) -> Tensor:
     run.check()
-    optimizer.zero_grad(set_to_none=True)
-    loss = loss_of(batch)
+    model.zero_grad(set_to_none=True)
+    with torch.autocast(run.device, torch.bfloat16, enabled=run.device == "cuda"):  # a CPU repeats itself in float32
+        loss = loss_of(batch)
     loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-    optimizer.step()
-    falling.step()
+    clip(model.parameters(), CLIP)
+    for optimizer in optimizers:
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.step()
     return loss.detach()
-
-
-class Best:
-    """The weights of the best epoch so far."""
-
-    def __init__(self, model: nn.Module, patience: int) -> None:
-        self.model, self.patience, self.figure, self.age = model, patience, -math.inf, 0
-        self.weights: dict[str, Tensor] = {}
-
-    def over(self, figure: float) -> bool:
-        """Take note of an epoch's figure, more being better; whether patience has run out."""
-        self.age += 1
-        if figure > self.figure:
-            self.figure, self.age = figure, 0
-            self.weights = {name: value.clone() for name, value in self.model.state_dict().items()}
-        return self.age >= self.patience
-
-    def restore(self) -> None:
-        """Give the model the best epoch's weights, if there was one."""
-        if self.weights:
-            self.model.load_state_dict(self.weights)
 
 
 def batch_of(batch_size: int, n: int) -> int:
@@ -125,7 +111,8 @@ def placed(run: Run, work: float) -> Iterator[torch.Generator]:
         raise NoGpu
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, min(run.threads, int(work / WORTH))))
+    run.generator = torch.Generator().manual_seed(run.seed)
     try:
-        yield torch.Generator().manual_seed(run.seed)
+        yield run.generator
     finally:
         torch.set_num_threads(before)

@@ -18,9 +18,11 @@ class Registered:
     name: ClassVar[str] = "registered"
     ordered: ClassVar[bool] = False
     encodes: ClassVar[bool] = False
+    resumes: ClassVar[bool] = False
 
     similarity: Similarity
     users: str | None  # the SELECT that gave the users
+    encoder: str | None = None  # the folder of what made vectors of texts
 
     @property
     def epochs(self) -> int:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, normalize, relu, softplus
 
+from embsql.algorithms._adagrad import Table, optimizers
 from embsql.algorithms._encoders import Encoded
 from embsql.algorithms._loop import Loop, batch_of, carve, placed, shuffled
 from embsql.data import Embeddings, Float32, Int32, Interactions, Rows, Similarity, Tower
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
 FORGET = 0.05  # share of known features that training hides, so that the place of unknown ones is always learned
 FIRST = 0.1  # length of the vectors that training starts from
+LESSON, LESSONS, LEARN = 1024, 100, 0.01  # rows, steps and their size in which a tower learns an earlier run's vectors
 CHUNK = 8192  # rows of a tower at a time when nothing is learned
 MASKED = -1e4  # score of what is no negative
+HARD = 1 / 8  # share of the negatives that count where only the hardest do
 PUSH = 10.0  # weight of the negatives' part of the contrastive loss
 
 
@@ -55,7 +58,7 @@ class Features(nn.Module):  # type: ignore[misc]  # torch is imported without it
 
     def __init__(self, encoded: Encoded, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.table = _random(encoded.slots, width, generator)  # (slots, w)
+        self.table = nn.Parameter(_random(encoded.slots, width, generator))  # (slots, w)
         for name in ("start", "slot", "factor", "feature", "unknown"):
             self.register_buffer(name, torch.from_numpy(getattr(encoded, name)), persistent=False)
 
@@ -78,7 +81,7 @@ class History(nn.Module):  # type: ignore[misc]  # torch is imported without its
     start: Tensor  # (n_users + 1,)
     item: Tensor  # (pairs,)
 
-    def __init__(self, rows: Rows, table: nn.Parameter, turn: nn.Parameter | None, unknown: nn.Parameter) -> None:
+    def __init__(self, rows: Rows, table: Table, turn: nn.Parameter | None, unknown: nn.Parameter) -> None:
         super().__init__()
         self.table, self.turn, self.unknown = table, turn, unknown  # (n_items, d), (d, w) or none, (1, w)
         self.register_buffer("start", torch.from_numpy(rows.start), persistent=False)
@@ -87,10 +90,10 @@ class History(nn.Module):  # type: ignore[misc]  # torch is imported without its
     def forward(self, users: Tensor, target: Tensor | None) -> Tensor:
         """(b,) -> (b, w)"""
         entry, offset, _ = _ragged(self.start, users)  # (e,), (b,)
-        total = embedding_bag(self.item[entry], self.table, offset, mode="sum")  # (b, d)
+        total = embedding_bag(self.item[entry], self.table, offset, mode="sum", sparse=self.table.large)  # (b, d)
         count = (self.start[users + 1] - self.start[users])[:, None]  # (b, 1)
         if target is not None:
-            total, count = total - embedding(target, self.table), count - 1
+            total, count = total - embedding(target, self.table, sparse=self.table.large), count - 1
         mean = total / count.clamp(min=1)  # (b, d)
         return torch.where(count > 0, mean if self.turn is None else mean @ self.turn, self.unknown)
 
@@ -107,7 +110,7 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
     ) -> None:
         super().__init__()
         widths = [*widths, dim]
-        self.own = _random(len(met), dim, generator)  # (n, d)
+        self.own = Table(_random(len(met), dim, generator))  # (n, d)
         self.own.data *= met[:, None]  # who was never met has nothing of their own
         self.features = Features(encoded, widths[0], generator) if encoded else None
         self.history: History | None = None
@@ -115,7 +118,7 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
 
     def forward(self, rows: Tensor, drop: Drop | None = None, target: Tensor | None = None) -> Tensor:
         """(b,) -> (b, d)"""
-        own = embedding(rows, self.own)  # (b, d)
+        own = embedding(rows, self.own, sparse=self.own.large)  # (b, d)
         x = self._first(rows, drop, target)  # (b, w) or none
         if x is None:
             return own
@@ -135,6 +138,30 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
         """The vectors of all: (n, d)."""
         return torch.cat([self(rows) for rows in torch.arange(len(self.own), device=self.own.device).split(CHUNK)])
 
+    def begin(self, wanted: Tensor, run: Run) -> None:
+        """Let the vectors of all be as wanted (n, d), but for those whose wish is NaN.
+
+        The tower learns to say as much of it as it can, or newcomers would have to wait; the rest is their own.
+        """
+        known = (~wanted.isnan().any(1)).nonzero()[:, 0]  # (k,)
+        learned = self._tower()
+        if learned and len(known):
+            changes, drop = optimizers(learned, LEARN), Drop(run.generator, own=1)
+            for _ in range(LESSONS):
+                run.check()
+                rows = known[torch.randint(len(known), (LESSON,), generator=run.generator)]  # (b,)
+                (self(rows, drop) - wanted[rows]).square().sum(1).mean().backward()
+                for optimizer in changes.values():
+                    optimizer.step()
+                self.zero_grad()
+        with torch.no_grad():
+            self.own += (wanted - self.vectors()).nan_to_num_(0)
+
+    def _tower(self) -> list[nn.Parameter]:
+        """What the tower is made of, but for the items' own vectors, should its history share them."""
+        others = {"own"} | ({"history.table"} if self.history and self.history.turn is not None else set())
+        return [value for name, value in self.named_parameters() if name not in others]
+
     def rows(self, encoded: Encoded | None, items: Any) -> Tower | None:
         """The tower without ids, for SQL; None when it knows nothing but ids."""
         named, tables = [], []
@@ -151,11 +178,13 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
 class Negatives:
     """Which items a step contrasts with the met ones, and how often it is expected to meet each as a negative."""
 
-    expected: Tensor  # (n_items,) times a step
+    expected: Tensor  # (n_items,) times a step, without those remembered
+    share: Tensor  # (n_items,) of all pairs: how often it is expected among as many remembered as there are pairs
     in_batch: bool  # whether the others' items are negatives
     drawn: Tensor  # (candidates,) pairs' items, or each item once: what negatives are drawn from
     count: int  # as many a step; all of them, each once, where there are no more
     generator: torch.Generator
+    met: Met | None = None  # none: all negatives count; else only the hardest of those the user has not met
 
     def draw(self) -> Tensor:
         """Items drawn for a step: (count,)."""
@@ -163,17 +192,55 @@ class Negatives:
             return self.drawn
         return self.drawn[torch.randint(len(self.drawn), (self.count,), generator=self.generator)]
 
+    def often(self, code: Tensor, remembered: Tensor) -> Tensor:
+        """How often each of the items (s,) is expected in a step that remembers others (m,), -1 for none."""
+        return self.expected[code] + self.share[code] * (remembered >= 0).sum()
 
-def negatives(sampler: str, count: int, batch: int, data: Interactions, generator: torch.Generator) -> Negatives:
+
+def negatives(
+    sampler: str, count: int, batch: int, data: Interactions, generator: torch.Generator, device: str = "cpu"
+) -> Negatives:
     """The negatives of steps of `batch` pairs, among items that somebody met."""
     pairs = torch.from_numpy(data.item.astype(np.int64))  # (n,)
-    popular = _met(data.item, data.n_items).float()  # (i,)
-    drawn = {"in_batch": pairs[:0], "popularity": pairs}.get(sampler, popular.nonzero()[:, 0])
+    share = _met(data.item, data.n_items).float() / len(pairs)  # (i,)
+    drawn = {"in_batch": pairs[:0], "popularity": pairs}.get(sampler, share.nonzero()[:, 0])
     count = min(count, len(drawn))
-    expected = batch / len(pairs) * popular if sampler in ("in_batch", "mixed") else 0 * popular  # (i,)
+    expected = batch * share if sampler in ("in_batch", "mixed") else 0 * share  # (i,)
     if count:
         expected = expected + torch.bincount(drawn, minlength=len(expected)) * (count / len(drawn))
-    return Negatives(expected, sampler in ("in_batch", "mixed"), drawn, count, generator)
+    met = Met(data.by_user(), device) if sampler == "hard" else None
+    in_batch = sampler in ("in_batch", "mixed")
+    return Negatives(expected.to(device), share.to(device), in_batch, drawn, count, generator, met)
+
+
+class Met:
+    """What each user has met."""
+
+    def __init__(self, rows: Rows, device: str) -> None:
+        self.start = torch.from_numpy(rows.start).to(device)  # (n_users + 1,)
+        self.item = torch.from_numpy(rows.column.astype(np.int64)).to(device)  # (pairs,)
+
+    def among(self, users: Tensor, code: Tensor) -> Tensor:
+        """Which users (b,) have met which items (s,), that may be there several times: (b, s)."""
+        entry, _, owner = _ragged(self.start, users)  # (e,), (e,)
+        items, place = code.unique(return_inverse=True)  # (u,), (s,)
+        found = torch.searchsorted(items, self.item[entry]).clamp(max=len(items) - 1)  # (e,)
+        there = items[found] == self.item[entry]  # (e,)
+        met = torch.zeros(len(users), len(items), dtype=torch.bool, device=code.device)  # (b, u)
+        met[owner[there], found[there]] = True
+        return met[:, place]
+
+
+@torch.no_grad()
+def hardest(s: Scores) -> Tensor:
+    """Of the negatives that may count, the best-scoring eighth of each row: (b, s).
+
+    Left out is what is better than the met item by more than the scores of the row are spread: it may well be liked.
+    """
+    likely = s.others > (s.met + s.others.std(1))[:, None]  # (b, s)
+    scores = s.others.masked_fill(s.hits | likely, -math.inf)  # (b, s)
+    least = scores.topk(math.ceil(scores.shape[1] * HARD), 1).values[:, -1:]  # (b, 1)
+    return (scores >= least) & (scores > -math.inf)
 
 
 class Scores(NamedTuple):
@@ -181,7 +248,7 @@ class Scores(NamedTuple):
 
     met: Tensor  # (b,) scores of the met items
     others: Tensor  # (b, s) of the negatives
-    hits: Tensor  # (b, s) where a negative is the met item itself
+    hits: Tensor  # (b, s) where a negative does not count, as it is the met item itself
     expected: Tensor  # (s,) how often each negative is expected in a step
 
 
@@ -224,27 +291,48 @@ class Batch(NamedTuple):
 class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its types
     """Both towers."""
 
-    def __init__(self, users: Side, items: Side, similarity: Similarity, temperature: float) -> None:
+    memory: Tensor  # (m, d) vectors of the items met in the last steps, the latest first
+    remembered: Tensor  # (m,) their codes, -1 for none
+
+    def __init__(self, users: Side, items: Side, similarity: Similarity, temperature: float, memory: int = 0) -> None:
         super().__init__()
         self.users, self.items = users, items
         self.similarity, self.temperature = similarity, temperature
+        self.register_buffer("memory", torch.zeros(memory, items.own.shape[1]))
+        self.register_buffer("remembered", torch.full((memory,), -1))
+
+    def begin(self, before: Embeddings, run: Run) -> None:
+        """Start from the vectors of an earlier run."""
+        self.items.begin(torch.from_numpy(before.items), run)  # first: users may be made of them
+        self.users.begin(torch.from_numpy(before.users), run)
 
     def scores(self, batch: Batch, negative: Negatives, drop: Drop) -> tuple[Scores, Tensor]:
         """The step's scores over the temperature, and the mean squared length of the vectors they are of."""
-        device = self.users.own.device
-        user, item = batch.user.to(device), batch.item.to(device)
+        user, item, drawn = (codes.to(self.users.own.device) for codes in batch)
         x = self.users(user, drop, item)  # (b, d)
-        y = self.items(torch.cat([item, batch.other.to(device)]), drop)  # (b + s, d)
+        y = self.items(torch.cat([item, drawn]), drop)  # (b + s, d)
         size = x.square().sum(1).mean() + y[: len(item)].square().sum(1).mean()
         if self.similarity == "cosine":
             x, y = normalize(x), normalize(y)
         x = x / self.temperature  # (b, d)
-        other = y if negative.in_batch else y[len(item) :]  # (s, d)
-        code = torch.cat([batch.item, batch.other])[-len(other) :]  # (s,)
+        first = 0 if negative.in_batch else len(item)
+        other = torch.cat([y[first:], self.memory])  # (s, d)
+        code = torch.cat([item, drawn, self.remembered])[first:]  # (s,)
         met = (x * y[: len(item)]).sum(1)  # (b,)
         others = x @ other.T  # (b, s)
-        hits = item[:, None] == code.to(device)  # (b, s)
-        return Scores(met, others, hits, negative.expected[code].to(device)), size
+        hits = (item[:, None] == code) | (code < 0)  # (b, s)
+        found = Scores(met, others, hits, negative.often(code.clamp(min=0), self.remembered))
+        self._remember(item, y[: len(item)].detach())
+        if negative.met:
+            found = found._replace(hits=hits | negative.met.among(user, code))
+            found = found._replace(hits=~hardest(found))
+        return found, size
+
+    def _remember(self, item: Tensor, vectors: Tensor) -> None:
+        """Keep the latest items (b,) and their vectors (b, d)."""
+        n = len(self.memory)
+        self.memory = torch.cat([vectors, self.memory])[:n]  # (m, d)
+        self.remembered = torch.cat([item, self.remembered])[:n]  # (m,)
 
     @torch.inference_mode()
     def found(self, held: Interactions, known: Interactions, k: int = 20) -> float:
@@ -274,10 +362,13 @@ def fitted(options: TwoTower, data: Interactions, told: dict[str, Encoded | None
     """Train two towers; told is what is known of users and items. Raises Diverged and NoGpu."""
     known, held = carve(data, run.seed) if options.patience else (data, data)
     size = batch_of(options.batch_size, len(known))
-    work = size * min(size + options.negatives, data.n_items) * options.dim
+    work = size * (min(size + options.negatives, data.n_items) + options.memory) * options.dim
     with placed(run, work) as generator:
-        model: Pair = pair(options, known, told, generator).to(run.device)
-        negative = negatives(options.sampler, options.negatives, size, known, generator)
+        model = pair(options, known, told, generator)
+        if run.before:
+            model.begin(run.before, run)
+        model.to(run.device)
+        negative = negatives(options.sampler, options.negatives, size, known, generator, run.device)
         loss = Loss(model, negative, Drop(generator, options.id_dropout), options)
         Loop(options.name, options.epochs, options.lr, options.patience).train(
             model, lambda: batches(known, size, negative), math.ceil(len(known) / size), loss, run,
@@ -308,10 +399,10 @@ def pair(options: TwoTower, data: Interactions, told: dict[str, Encoded | None],
     items = Side(_met(data.item, data.n_items) > 0, dim, widths, told["item"], generator)
     if options.history != "none":
         width, shared = [*widths, dim][0], options.history == "shared"
-        table = items.own if shared else _random(data.n_items, width, generator)  # (i, d or w)
+        table = items.own if shared else Table(_random(data.n_items, width, generator))  # (i, d or w)
         turn = nn.Parameter(torch.eye(dim, width)) if shared else None  # (d, w)
-        users.history = History(data.by_user(), table, turn, _random(1, width, generator))
-    return Pair(users, items, options.similarity, options.divisor)
+        users.history = History(data.by_user(), table, turn, nn.Parameter(_random(1, width, generator)))
+    return Pair(users, items, options.similarity, options.divisor, options.memory)
 
 
 def batches(data: Interactions, size: int, negative: Negatives) -> Iterator[Batch]:
@@ -335,8 +426,8 @@ def _ragged(start: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return entry, offset, owner
 
 
-def _random(n: int, width: int, generator: torch.Generator) -> nn.Parameter:
-    return nn.Parameter(torch.randn(n, width, generator=generator) * (FIRST / width**0.5))
+def _random(n: int, width: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(n, width, generator=generator) * (FIRST / width**0.5)  # (n, w)
 
 
 def _linear(inside: int, outside: int, generator: torch.Generator) -> nn.Linear:

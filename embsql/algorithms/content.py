@@ -10,7 +10,7 @@ import numpy as np
 
 from embsql.algorithms import algorithm, require
 from embsql.data import Embeddings, Float32, Interactions, Rows
-from embsql.errors import Diverged
+from embsql.errors import BadFeatures, Diverged
 from embsql.model import Run
 
 DAY = 86_400_000_000  # microseconds
@@ -28,6 +28,11 @@ class Content:
     With `liked` the weights are ratings: items rated so or higher count as liked, others as disliked, and the user's
     vector is the mean of the liked minus `disliked` times the mean of the disliked (Rocchio, 1971, "Relevance feedback
     in information retrieval", without the query).
+
+    With `separate` the two means stay two profiles, one after the other in a vector twice as long: users are
+    [liked, disliked], items [v, -disliked * v] at length 1. A score is still nearness to the liked minus `disliked`
+    times nearness to the disliked, so every user's ranking is the same, and so is the cosine of two items; what changes
+    is that users are alike only when both their profiles are, and that other models can read each by itself.
     """
 
     name: ClassVar[str]  # set by @algorithm
@@ -37,6 +42,7 @@ class Content:
     half_life: float | None = None  # days before a user's last event after which one counts half; none: all count whole
     liked: float | None = None  # the least rating of an item that is liked; none: everything met is liked
     disliked: float = 0.5  # how much the mean of the disliked is taken off; 0 leaves them out
+    separate: bool = False  # whether liked and disliked stay two profiles in a vector twice as long
 
     def __post_init__(self) -> None:
         require(self, "more than 0", half_life=self.half_life is None or 0 < self.half_life < math.inf)
@@ -44,6 +50,7 @@ class Content:
         require(
             self, "equal with liked: ratings are no amounts", weighting=self.liked is None or self.weighting == "equal"
         )
+        require(self, "false without liked: there is one profile", separate=self.liked is not None or not self.separate)
 
     @property
     def epochs(self) -> int:
@@ -56,7 +63,7 @@ class Content:
         return self.liked is not None
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
-        """Take the means; the reported loss is the share of users without a vector."""
+        """Take the means; the reported loss is the share of users without a vector. Raises BadFeatures."""
         from embsql.algorithms._external import item_vectors, unit  # here: it brings what listing does not need
 
         items = unit(item_vectors(data, self.vectors))  # (i, d)
@@ -65,12 +72,24 @@ class Content:
             users = _means(data, amount, items, run)  # (u, d)
         else:
             likes = (data.weight >= self.liked).astype(np.float32)  # (n,)
-            users = _means(data, amount * likes, items, run)  # (u, d)
-            users -= np.float32(self.disliked) * _means(data, amount * (1 - likes), items, run)
+            liked = _means(data, amount * likes, items, run)  # (u, d)
+            users, items = self._joined(liked, _means(data, amount * (1 - likes), items, run), items)
         if not np.isfinite(users).all():
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
         run.report(epoch=1, loss=float((~users.any(axis=1)).mean()))
         return Embeddings(users, items, similarity="cosine")
+
+    def _joined(self, liked: Float32, disliked: Float32, items: Float32) -> tuple[Float32, Float32]:
+        """Users and items of two profiles (u, d) each and items (i, d). Raises BadFeatures."""
+        from embsql.algorithms._external import LONGEST, unit
+
+        much = np.float32(self.disliked)
+        if not self.separate:
+            return liked - much * disliked, items  # (u, d), (i, d)
+        if 2 * items.shape[1] > LONGEST:
+            found = f"vectors of {items.shape[1]:,}, where two profiles take {LONGEST // 2:,}"
+            raise BadFeatures(option="item_features", found=found)
+        return np.concatenate([liked, disliked], 1), unit(np.concatenate([items, -much * items], 1))  # (u, 2d), (i, 2d)
 
     def _amounts(self, data: Interactions) -> Float32:
         """How much each pair counts: (n,)."""

@@ -1,10 +1,10 @@
-"""Users solved for vectors of items that are given, and stay as they are: half of alternating least squares."""
+"""One side solved for vectors of the other that are given, and stay as they are: half of alternating least squares."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -20,7 +20,7 @@ STEPS = 12  # conjugate gradient steps, as many as an exact solution to float32 
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dual:
-    """Users solved for item vectors that were made elsewhere, as `als` would solve them.
+    """Users solved for item vectors that were made elsewhere, as `als` would solve them; or items for user vectors.
 
     The vectors (of texts, images, another model) are a column of lists of numbers in `item_features`; they are stored
     as given. Each user is the least-squares solution for them of the implicit objective of `als`: what was met should
@@ -29,13 +29,17 @@ class Dual:
     (Hu, Koren and Volinsky, 2008, equation 4, for fixed item factors; the first half step of iALS).
 
     An item without a vector is zero: met without consequence and scored 0. Lengths matter, as they do in a score.
+
+    With `given` users it is the other way round: the vectors are a column of `user_features`, and each item is solved
+    for the users who met it; so an item that came later has its place among users whom another model knows.
     """
 
     name: ClassVar[str]  # set by @algorithm
 
     vectors: str | None = None  # the column that holds them; none: the only one there is
-    reg: float = 0.005  # pull towards zero, in units of the mean squared length of the item vectors
-    nu: float = 1.0  # the penalty grows with a user's evidence to this power: 1 in proportion, 0 not at all
+    given: Literal["items", "users"] = "items"  # whose vectors they are; the others are solved for them
+    reg: float = 0.005  # pull towards zero, in units of the mean squared length of the given vectors
+    nu: float = 1.0  # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
     alpha0: float | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
 
     def __post_init__(self) -> None:
@@ -46,7 +50,7 @@ class Dual:
 
     @property
     def epochs(self) -> int:
-        """One: every user is solved once."""
+        """One: every row is solved once."""
         return 1
 
     @property
@@ -55,23 +59,28 @@ class Dual:
         return False
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
-        """Solve the users; the reported loss is the objective over what scoring everything 0 would give."""
+        """Solve the rows; the reported loss is the objective over what scoring everything 0 would give."""
         from embsql.algorithms._als_cpu import Cpu  # here: it brings the compiler, which listing does not need
-        from embsql.algorithms._external import item_vectors
+        from embsql.algorithms._external import item_vectors, user_vectors
+        from embsql.algorithms._rows import transpose
 
-        items = item_vectors(data, self.vectors)  # (i, d)
         scale = len(data) / float(data.weight.sum(dtype=np.float64))
         rows = Rows(data.by_user().start, data.item, data.weight * np.float32(scale))
-        objective = self._objective(data, items)
-        users, loss, penalty = Cpu(run).solve_for(rows, items, objective)  # (u, d)
+        if self.given == "items":
+            fixed = item_vectors(data, self.vectors)  # (i, d)
+        else:
+            fixed, rows = user_vectors(data, self.vectors), transpose(rows, data.n_items)  # (u, d)
+        objective = self._objective(data, fixed)
+        solved, loss, penalty = Cpu(run).solve_for(rows, fixed, objective)  # (u or i, d)
         total = (loss + penalty) / objective.zero + 1
         if not math.isfinite(total):
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
         run.report(epoch=1, loss=total)
-        return Embeddings(users, items, fold_in=objective.fold_in(scale=scale))
+        users, items = (solved, fixed) if self.given == "items" else (fixed, solved)
+        return Embeddings(users, items, fold_in=self._objective(data, items).fold_in(scale=scale))
 
-    def _objective(self, data: Interactions, items: Float32) -> Objective:
+    def _objective(self, data: Interactions, fixed: Float32) -> Objective:
         density = len(data) / (data.n_users * data.n_items)
         unseen = UNSEEN_TO_SEEN * density if self.alpha0 is None else self.alpha0
-        size = float(np.square(items).sum(dtype=np.float64) / max(1, items.any(axis=1).sum()))  # mean squared length
+        size = float(np.square(fixed).sum(dtype=np.float64) / max(1, fixed.any(axis=1).sum()))  # mean squared length
         return Objective(0, 1, 0, unseen, self.reg * size, self.nu, STEPS, len(data))

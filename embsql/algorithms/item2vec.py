@@ -13,14 +13,12 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from embsql.algorithms import _sgns, algorithm, require
+from embsql.algorithms._clock import ages
 from embsql.data import Embeddings, Float32, FoldIn, Int32, Int64, Interactions, Rows, starts
-from embsql.errors import BadOption
 from embsql.model import Run
 
 BLOCK = 1 << 20  # tokens made ready at a time
-DAY = 86_400_000_000  # microseconds
 TINY = 1e-30  # less than any length that counts
-FIRST_CLOCK = 10**14  # a time beyond it counts microseconds since 1970, one below is the source's own order
 
 
 @algorithm
@@ -135,12 +133,7 @@ class Item2Vec:
         """How many half-lives before the last event of all each happened, (m,)."""
         if self.half_life is None:
             return None
-        if time is None:
-            raise BadOption(algorithm=self.name, name="half_life", allowed="left out: the source has no event_time",
-                            value=repr(self.half_life))  # fmt: skip
-        unit = DAY if abs(int(time.max())) > FIRST_CLOCK else 1
-        age: Float32 = ((time.max() - time) / (unit * self.half_life)).astype(np.float32)  # (m,)
-        return age
+        return (ages(self, "half_life", time) / self.half_life).astype(np.float32)
 
     def _side_tokens(self, data: Interactions) -> tuple[Rows, int]:
         """The tokens beside each item, from the columns named, numbered after the items; and how many there are."""

@@ -21,22 +21,31 @@ class TwoTower:
     any columns). Text and booleans are categories, numbers and dates are numbers, lists are several categories at
     once, long text is its words; NULL, and a value that fewer than two rows have, have a learned place of their own.
     `history` adds the mean over the user's other items. Ids are left out at random in training, so that
-    embsql.embed_user, embed_item and recommend_new can give newcomers a vector of their features alone, in SQL.
+    embsql.embed_user, embed_item and recommend_new can give newcomers a vector of their features alone, in SQL. With
+    warm_start, training goes on from the live run's vectors, of which the towers first learn what features can say.
 
     The loss is by default the softmax over the catalogue, estimated from a few hundred negatives whose scores are
     corrected by how often each is drawn (Huang et al., 2013, "Learning deep structured semantic models"; Yi et al.,
     2019, "Sampling-bias-corrected neural modeling"). Every pair counts once, whatever its weight.
+
+    With sampler = hard, only the best-scoring eighth of the items drawn uniformly counts for each pair (Zhang et al.,
+    2013, "Optimizing top-N collaborative filtering via dynamic negative item sampling"), without those the user has
+    met and those so far above the met item that they may well be liked (as Moreira et al., 2024, "NV-Retriever").
+    `memory` adds the items of earlier steps as negatives for little work, at the price that their vectors are a bit
+    old (Wang et al., 2021, "Cross-batch negative sampling for training two-tower recommenders").
     """
 
     name: ClassVar[str]  # set by @algorithm
     encodes: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
 
     dim: int = 64  # length of the vectors
     epochs: int = 20  # passes over the pairs
-    lr: float = 0.005  # step size of Adam, falling to 0
+    lr: float = 0.005  # step size of Adam, and of row-wise Adagrad for over 100,000 ids; falling to 0
     batch_size: int = 1024  # pairs per step; fewer where that would be less than 32 steps an epoch
     negatives: int = 512  # items drawn per step to contrast with; the whole catalogue where it has no more
-    sampler: Literal["uniform", "popularity", "in_batch", "mixed"] = "uniform"  # whence; mixed: in batch and uniform
+    sampler: Literal["uniform", "popularity", "in_batch", "mixed", "hard"] = "uniform"  # whence; mixed: batch, uniform
+    memory: int = 0  # items of earlier pairs that are negatives too, with the vectors they had then
     loss: Literal["softmax", "bpr", "triplet", "contrastive"] = "softmax"  # over all negatives at once, or one by one
     similarity: Literal["cosine", "dot"] = "cosine"  # how two vectors make a score
     temperature: float | None = None  # divides scores in the loss; none: 0.1 for softmax or bpr of cosines, else 1
@@ -52,7 +61,8 @@ class TwoTower:
         require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, batch_size=self.batch_size >= 1,
                 negatives=self.negatives >= 1, width=self.width >= 1)  # fmt: skip
         require(self, "more than 0", lr=self.lr > 0, temperature=self.temperature is None or self.temperature > 0)
-        require(self, "0 or more", reg=self.reg >= 0, margin=self.margin >= 0, patience=self.patience >= 0)
+        require(self, "0 or more", reg=self.reg >= 0, margin=self.margin >= 0, patience=self.patience >= 0,
+                memory=self.memory >= 0)  # fmt: skip
         require(self, "from 0 to 3", layers=0 <= self.layers <= 3)
         require(self, "from 0 to less than 1", id_dropout=0 <= self.id_dropout < 1)
 

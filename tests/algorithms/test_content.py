@@ -10,6 +10,7 @@ import pytest
 
 from embsql.algorithms.content import DAY, Content
 from embsql.algorithms.dual import Dual
+from embsql.algorithms.neural_content import NeuralContent
 from embsql.data import Interactions
 from embsql.errors import BadFeatures, BadOption
 from embsql.model import Run
@@ -54,6 +55,33 @@ def test_what_is_disliked_is_taken_off() -> None:
     np.testing.assert_allclose(liked.users, [[1, -0.5], [0.6, 0.8], [0, 0]], atol=1e-6)
 
 
+def test_two_profiles_rank_as_one_and_are_read_apart() -> None:
+    data = world(weights=[5.0, 1.0, 4.0, 1.0, 1.0])
+    one = Content(liked=4, disliked=0.8, weighting="equal").fit(data, Run())
+    two = Content(liked=4, disliked=0.8, weighting="equal", separate=True).fit(data, Run())
+    np.testing.assert_allclose(two.users, [[1, 0, 0, 1], [0.6, 0.8, 0, 0], [0, 0, 0, 0]], atol=1e-6)
+    lengths = np.linalg.norm(two.items, axis=1)
+    np.testing.assert_allclose(lengths, [1, 1, 1, 0], atol=1e-6)
+    np.testing.assert_allclose(two.users @ two.items.T * np.hypot(1, 0.8), one.users @ one.items.T, atol=1e-6)
+    np.testing.assert_allclose(two.items @ two.items.T, one.items @ one.items.T, atol=1e-6)
+
+
+def test_users_are_alike_in_two_profiles_when_they_like_and_dislike_the_same() -> None:
+    """Both like east; one dislikes north, one south: as one vector they differ more than their likes do."""
+    vectors = [[1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [1.0, 0.0]]
+    data = interactions([(0, 0), (0, 1), (1, 0), (1, 2), (2, 3), (2, 1)], [5.0, 1.0, 5.0, 1.0, 5.0, 1.0])
+    data = dataclasses.replace(data, item_features=pa.table({"v": pa.array(vectors)}))
+    users = Content(liked=4, weighting="equal", separate=True).fit(data, Run()).users
+    assert (users[:, :2] == users[0, :2]).all(), "the first half is what each likes"
+    assert users[0] @ users[2] > users[0] @ users[1]
+
+
+def test_two_profiles_fit_into_a_stored_vector() -> None:
+    wide = [None, None, None, [1.0] + [0.0] * 8000]
+    with pytest.raises(BadFeatures, match="vectors of 8,001, where two profiles take 8,000"):
+        Content(liked=4, weighting="equal", separate=True).fit(world(wide), Run())
+
+
 def test_dual_is_the_least_squares_solution() -> None:
     rng = np.random.default_rng(0)
     pairs = sorted({(int(u), int(i)) for u, i in zip(rng.integers(0, 30, 400), rng.integers(0, 25, 400), strict=True)})
@@ -77,7 +105,22 @@ def test_the_unit_of_the_vectors_does_not_matter_to_dual() -> None:
     np.testing.assert_allclose(one.users @ one.items.T, ten.users @ ten.items.T, atol=1e-5)
 
 
-@pytest.mark.parametrize("algorithm", [Content, Dual])
+def test_items_are_solved_for_users_as_users_for_items() -> None:
+    """The world turned over: who was a user is an item."""
+    rng = np.random.default_rng(0)
+    pairs = sorted({(int(u), int(i)) for u, i in zip(rng.integers(0, 30, 400), rng.integers(0, 25, 400), strict=True)})
+    weight, given = rng.random(len(pairs)) + 0.5, rng.standard_normal((30, 6)).astype(np.float32)
+    data = dataclasses.replace(interactions(pairs, list(weight)), user_features=pa.table({"v": list(given)}))
+    turned = interactions([(i, u) for u, i in pairs], list(weight))
+    turned = dataclasses.replace(turned, item_features=pa.table({"v": list(given)}))
+    one, other = Dual(given="users", reg=0.02).fit(data, Run()), Dual(reg=0.02).fit(turned, Run())
+    assert (one.users == given).all()
+    np.testing.assert_allclose(one.items, other.users, atol=1e-5)
+    with pytest.raises(BadFeatures, match=r"user_features gives no column of vectors to choose"):
+        Dual(given="users").fit(world(), Run())
+
+
+@pytest.mark.parametrize("algorithm", [Content, Dual, NeuralContent])
 @pytest.mark.parametrize(
     ("vectors", "complaint"),
     [
@@ -105,7 +148,7 @@ def test_which_column_must_be_clear() -> None:
 
 
 def test_bad_options() -> None:
-    for options in ({"half_life": 0}, {"disliked": -1}, {"liked": 4, "weighting": "weight"}):
+    for options in ({"half_life": 0}, {"disliked": -1}, {"liked": 4, "weighting": "weight"}, {"separate": True}):
         with pytest.raises(BadOption):
             Content(**options)
     for options in ({"reg": 0}, {"nu": -1}, {"alpha0": float("inf")}):

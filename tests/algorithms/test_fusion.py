@@ -14,7 +14,7 @@ from embsql.algorithms.fusion import Fusion
 from embsql.data import Interactions, Rows
 from embsql.errors import BadFeatures, BadOption
 from embsql.model import Run
-from tests.worlds import islands
+from tests.worlds import interactions, islands
 
 ISLANDS, NEW = 4, [3, 14, 25, 36]  # one item of each island that nobody has met
 
@@ -72,6 +72,23 @@ def test_the_more_features_are_worth_the_nearer_items_lie_to_them() -> None:
     found = [spread(worth) for worth in (0.1, 10, 1e5)]
     assert found == sorted(found, reverse=True)
     assert found[-1] < 0.02
+
+
+def test_an_item_moves_from_its_features_to_its_history_as_it_is_met() -> None:
+    """Items that say they are of one island, and are met on another, 0, 1, 3 and 10 times."""
+    data, user_island, item_island = islands(2, users=30, items=20)
+    liars, times = [3, 7, 11, 15], [0, 1, 3, 10]
+    pairs = [(u, i) for u, i in zip(data.user.tolist(), data.item.tolist(), strict=True) if i not in liars]
+    abroad = np.flatnonzero(user_island == 1)
+    pairs += [(int(u), i) for i, n in zip(liars, times, strict=True) for u in abroad[5 : 5 + n]]
+    told = pa.table({"kind": [f"island {n}" for n in item_island]})
+    known = dataclasses.replace(interactions(sorted(pairs)), item_features=told)
+    found = Fusion(dim=8, worth=3.0).fit(known, Run(seed=1))
+    scores = found.users @ found.items[liars].T  # (u, 4)
+    abroad_more = scores[user_island == 1].mean(axis=0) - scores[user_island == 0].mean(axis=0)  # (4,)
+    assert abroad_more[0] < 0, "never met: it is what it says"
+    assert abroad_more[3] > 0, "met ten times: it is what it does"
+    assert (np.diff(abroad_more) > 0).all(), "in between it moves step by step"
 
 
 def test_what_is_compared_is_told() -> None:

@@ -15,10 +15,10 @@ import torch
 
 import embsql
 from embsql import algorithms
-from embsql.algorithms import _towers
+from embsql.algorithms import _adagrad, _towers
 from embsql.algorithms._encoders import FAR, Feature, described, encode
 from embsql.algorithms._loop import carve
-from embsql.data import Interactions
+from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures, BadOption, Diverged
 from embsql.model import Run
 from tests.conftest import ENGINES
@@ -100,11 +100,130 @@ def test_a_new_thing_is_near_its_kind_and_interests_its_land(shop) -> None:
         assert people["land"].to_pylist().count(f"land {n}") >= 5
 
 
+# --- warm start ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "dot"])
+@pytest.mark.parametrize("history", ["none", "separate", "shared"])
+@pytest.mark.parametrize("large", [_adagrad.LARGE, 0])
+def test_a_warm_start_begins_with_the_vectors_it_is_given(monkeypatch, similarity: str, history: str, large: int):
+    """Whatever the tower says; who is new begins with the tower and what is drawn."""
+    monkeypatch.setattr(_adagrad, "LARGE", large)
+    data, _, _ = tasteful()
+    before = Embeddings(*(np.random.default_rng(0).normal(0, 1, (n, 8)).astype("f4") for n in (80, 48)))
+    before.users[::9], before.items[::5] = np.nan, np.nan
+    algorithm = algorithms.make("two_tower", {"dim": 8, "similarity": similarity, "history": history})
+    run = Run(seed=1, generator=torch.Generator().manual_seed(1))
+    model = _towers.pair(algorithm, data, algorithm._told(data), run.generator)
+    model.begin(before, run)
+    for side, wanted in ((model.users, before.users), (model.items, before.items)):
+        found, known = side.vectors().numpy(), ~np.isnan(wanted[:, 0])
+        assert np.allclose(found[known], wanted[known], atol=1e-5)
+        assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"history": "shared"}, {"similarity": "dot"}])
+def test_one_epoch_after_a_warm_start_knows_newcomers(options: dict[str, object]) -> None:
+    """Better than one epoch from nothing, by what the tower learns of the vectors that it starts with."""
+    data, land, colour = tasteful()
+    newcomers = np.arange(0, data.n_items, 5)
+    known = data.where(~np.isin(data.item, newcomers))
+
+    def right(epochs: int, before: Embeddings | None) -> tuple[float, Embeddings]:
+        found = algorithms.make("two_tower", {"dim": 16, "epochs": epochs, **options}).fit(
+            known, Run(seed=1, threads=1, before=before)
+        )
+        top = np.argsort(-(found.items @ found.users.T)[newcomers], axis=1)[:, :8]
+        return float((land[top] == colour[newcomers][:, None]).mean()), found
+
+    _, before = right(20, None)
+    before.items[newcomers] = np.nan
+    cold, warm = right(1, None)[0], right(1, before)[0]
+    assert warm > max(0.7, cold + 0.05), "by chance it would be 0.25"
+
+
+def test_one_epoch_after_a_warm_start_keeps_islands_apart() -> None:
+    data, user_island, item_island = islands()
+
+    def right(options: dict[str, object], before: Embeddings | None = None) -> tuple[float, Embeddings]:
+        found = algorithms.make("two_tower", {"dim": 8, **options}).fit(data, Run(seed=1, threads=1, before=before))
+        best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
+        return float((item_island[best] == user_island[:, None]).mean()), found
+
+    _, before = right({})
+    before.users[::10] = before.items[::10] = np.nan
+    short = {"epochs": 1, "lr": 0.001}
+    assert right(short, before)[0] > 0.8
+    assert right(short)[0] < 0.6
+
+
+# --- large tables --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"similarity": "dot"}, {"history": "separate"}, {"history": "shared"}])
+@pytest.mark.parametrize("large", [50, 0])  # users only, or all
+def test_large_tables_keep_islands_apart(monkeypatch, options: dict[str, object], large: int) -> None:
+    """Whether Adam changes the rest or nothing is left to it; and the same seed comes to the same bytes."""
+    monkeypatch.setattr(_adagrad, "LARGE", large)
+    data, user_island, item_island = islands()
+    algorithm = algorithms.make("two_tower", {"dim": 8, **options})
+    found, again = (algorithm.fit(data, Run(seed=1, threads=1)) for _ in range(2))
+    best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
+    assert (item_island[best] == user_island[:, None]).mean() > 0.97
+    assert found.checksum() == again.checksum()
+
+
+def sparse_and_dense(dim: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
+    """A table and a weight that have the same gradients twice; the table's is sparse, then dense, with a row twice."""
+    generator = torch.Generator().manual_seed(1)
+    first, weight = torch.randn(6, dim, generator=generator), torch.randn(dim, generator=generator)
+    slopes, rows = torch.randn(4, dim, generator=generator), torch.tensor([4, 1, 4, 0])
+    made = []
+    for sparse in (True, False):
+        table, other = _adagrad.Table(first.clone()), torch.nn.Parameter(weight.clone())
+        found = torch.nn.functional.embedding(rows, table, sparse=sparse)
+        ((found * slopes).sum() + other.square().sum()).backward()
+        made.append([table, other])
+    return made[0], made[1]
+
+
+@pytest.mark.parametrize("most", [0.5, 100.0])
+def test_a_sparse_gradient_is_cut_as_a_dense_one(most: float) -> None:
+    sparse, dense = sparse_and_dense(3)
+    _adagrad.clip(sparse, most)
+    torch.nn.utils.clip_grad_norm_(dense, most)
+    for ours, theirs in zip(sparse, dense, strict=True):
+        assert torch.allclose(ours.grad.to_dense(), theirs.grad, atol=1e-6)
+
+
+def test_of_length_one_it_is_adagrad() -> None:
+    """One sum a row is then one sum a number; torch's own it is, once that has a step size that grows as the root."""
+    (ours, _), (theirs, _) = sparse_and_dense(1)
+    row_wise, adagrad = _adagrad.RowAdagrad([ours], lr=0.01), torch.optim.Adagrad([theirs])
+    for step in (1, 2, 3):
+        adagrad.param_groups[0]["lr"] = 0.01 * step**0.5
+        adagrad.step()
+        row_wise.step()
+    assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_a_row_s_first_step_is_as_long_as_every_other_s() -> None:
+    """Whatever its gradient's length, along it: the step size times the square root of the dimension; others stay."""
+    (table, _), (_, _) = sparse_and_dense(3)
+    before, slopes = table.detach().clone(), table.grad.to_dense()
+    _adagrad.RowAdagrad([table], lr=0.01).step()
+    moved = (table - before).detach()
+    met = [0, 1, 4]
+    wanted = -torch.nn.functional.normalize(slopes[met]) * 0.01 * 3**0.5
+    assert torch.allclose(moved[met], wanted, atol=1e-6)
+    assert not moved[[2, 3, 5]].any()
+
+
 # --- options -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("loss", ["softmax", "bpr", "triplet", "contrastive"])
-@pytest.mark.parametrize("sampler", ["uniform", "popularity", "in_batch", "mixed"])
+@pytest.mark.parametrize("sampler", ["uniform", "popularity", "in_batch", "mixed", "hard"])
 def test_every_loss_with_every_sampler_keeps_islands_apart(loss: str, sampler: str) -> None:
     data, user_island, item_island = islands()
     options = {"dim": 8, "loss": loss, "sampler": sampler, "negatives": 20}
@@ -153,6 +272,81 @@ def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
             totals.append(math.exp(float(_towers.softmax(s, 0) + scores[0])))
         wanted = float(torch.logsumexp(scores[np.unique(data.item)], 0))
         assert math.log(np.mean(totals)) == pytest.approx(wanted, abs=0.03)
+
+
+def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> _towers.Scores:
+    return _towers.Scores(torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0])))
+
+
+def test_the_hardest_by_hand() -> None:
+    """An eighth of sixteen is two: neither what is met, nor what is above the met item by more than the spread."""
+    others = [[float(n) for n in range(16)]] * 3  # spread: 4.76
+    hits = [[0] * 16, [0] * 14 + [1, 1], [0] * 16]
+    counts = _towers.hardest(scores([20.0, 20.0, 5.0], others, hits))
+    assert [row.nonzero()[:, 0].tolist() for row in counts] == [[14, 15], [12, 13], [8, 9]]
+
+
+def test_where_nothing_may_count_nothing_does() -> None:
+    assert not _towers.hardest(scores([0.0], [[1.0, 2.0]], [[1, 1]])).any()
+
+
+def test_who_has_met_what_among_some() -> None:
+    data = interactions([(0, 0), (0, 3), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)])
+    found = _towers.Met(data.by_user(), "cpu").among(torch.tensor([2, 0, 1, 0]), torch.tensor([3, 0, 3, 2]))
+    assert found.int().tolist() == [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 0]]
+
+
+def towns(seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
+    """Three lands of four towns; people buy most in their town, some in their land: (interactions, towns, towns)."""
+    rng = np.random.default_rng(seed)
+    pairs = [
+        (town * 6 + u, int(i))
+        for town in range(12)
+        for u in range(6)
+        for i in {*(town * 6 + rng.choice(6, 4, replace=False)), *(town // 4 * 24 + rng.choice(24, 3, replace=False))}
+    ]
+    return interactions(pairs), np.repeat(np.arange(12), 6), np.repeat(np.arange(12), 6)
+
+
+def unmet_of_own_town(**options: object) -> float:
+    """Share of the two best items not yet met that are of the user's town; two are left of each user's six."""
+    data, home, origin = towns()
+    algorithm = algorithms.make("two_tower", {"dim": 16, "epochs": 12, "negatives": 72, **options})
+    found = algorithm.fit(data, Run(seed=1, threads=1))
+    ranked = found.users @ found.items.T
+    ranked[data.user, data.item] = -np.inf
+    return float((origin[np.argsort(-ranked, axis=1)[:, :2]] == home[:, None]).mean())
+
+
+def test_hard_negatives_tell_neighbours_apart() -> None:
+    assert unmet_of_own_town(loss="bpr", sampler="hard") > unmet_of_own_town(loss="bpr") + 0.05
+
+
+def test_memory_makes_up_for_small_batches() -> None:
+    small = {"sampler": "in_batch", "batch_size": 10}
+    assert unmet_of_own_town(memory=256, **small) > unmet_of_own_town(**small) + 0.05
+
+
+def test_memory_is_of_the_latest_items() -> None:
+    data, _, _ = islands()
+    generator = torch.Generator().manual_seed(1)
+    options = algorithms.make("two_tower", {"dim": 4, "memory": 5})
+    pair = _towers.pair(options, data, {"user": None, "item": None}, generator)
+    negative, drop = _towers.negatives("in_batch", 1, 3, data, generator), _towers.Drop(generator, 0.0)
+    nothing = torch.tensor([], dtype=torch.int64)
+    for items in ([0, 1, 2], [3, 4, 0]):
+        batch = _towers.Batch(torch.tensor([0, 0, 1]), torch.tensor(items), nothing)
+        found, _ = pair.scores(batch, negative, drop)
+    assert pair.remembered.tolist() == [3, 4, 0, 0, 1]
+    assert torch.allclose(pair.memory, pair._unit(pair.items.vectors())[pair.remembered])
+    assert not pair.memory.requires_grad
+    assert found.hits.int().tolist() == [
+        [1, 0, 0, 0, 0, 0, 1, 1],  # the batch's own, three remembered, two places still empty
+        [0, 1, 0, 0, 0, 0, 1, 1],
+        [0, 0, 1, 1, 0, 0, 1, 1],  # item 0 was met a step ago
+    ]
+    share = np.bincount(data.item) / len(data)
+    assert np.allclose(found.expected[:6], 6 * share[[3, 4, 0, 0, 1, 2]])
 
 
 def test_no_more_negatives_than_the_catalogue_are_drawn() -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks import _sequences
 from benchmarks.__main__ import main, names
 from benchmarks._made import clustered
 from benchmarks._rank import Model, hit_ndcg, popular, recall_ndcg
@@ -28,7 +29,7 @@ SMALL = {
     "foldin": ["--dim", "8", "--held", "10", "--length", "5", "--repeat", "1"],
     "prepare": ["--rows", "5000", "--repeat", "1"],
     "churn": ["--data", "online_retail", "--dim", "4", "--repeat", "1"],
-    "neural": ["--epochs", "1", "--seeds", "1"],
+    "neural": ["--epochs", "1", "--seeds", "1", "--steps", "1", "--repeat", "1"],
     "dbt": ["--customers", "300", "--repeat", "1"],
     "external": ["--users", "50", "--items", "20", "--pairs", "300"],
     "item2vec": ["--part", "speed", "gowalla", "many", "--tokens", "5000", "--seeds", "1", "--epochs", "1",
@@ -53,7 +54,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     others = np.random.default_rng(1).integers(0, ITEMS, (len(held.user), 9))
     table(folder / "ncf_ml1m" / "test.parquet", user=held.user, target=held.item, negatives=others.tolist())
     rating = np.where(known.item % 7 == 0, 3, 5)
-    table(folder / "ml1m" / "interactions.parquet", user_id=known.user, movie_id=known.item, rating=rating)
+    rated_at = np.datetime64("2000-01-01", "us") + np.timedelta64(1, "h") * np.arange(len(known.user))
+    table(folder / "ml1m" / "interactions.parquet", user_id=known.user, movie_id=known.item, rating=rating,
+          rated_at=rated_at)  # fmt: skip
     table(
         folder / "ml1m" / "movies.parquet",
         movie_id=range(ITEMS),
@@ -64,6 +67,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
           age=[1, 25, 56] * (USERS // 3), occupation=[n % 7 for n in range(USERS)])  # fmt: skip
     sequences = {"user": known.user, "item": known.item, "position": np.arange(len(known.user))}
     table(folder / "ml1m_sequences" / "sequences.parquet", **sequences)
+    sessions = {"session_id": known.user, "item_id": known.item, "position": np.arange(len(known.user))}
+    table(folder / "diginetica" / "train.parquet", **sessions)
+    table(folder / "diginetica" / "test.parquet", prefix=[[1, 2], [3]], target=[3, 1])
     for part, pairs in (("train", known), ("valid", held), ("test", held)):
         table(folder / "ml1m_external" / f"{part}.parquet", user_id=pairs.user, movie_id=pairs.item)
     vectors = np.random.default_rng(2).standard_normal((ITEMS, 4)).astype("f4")
@@ -94,7 +100,8 @@ def test_lines(name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     if name == "dbt" and not Path(".venv/dbt/bin/dbt").exists():
         pytest.skip("dbt is not installed: make dbt gives it an environment of its own")
     monkeypatch.setenv("EMBSQL_DATA", str(data))
-    monkeypatch.setattr("benchmarks._als_cost.apart", here)  # a dozen processes would take long; others start theirs
+    for module in ("_als_cost", "_sequences", "neural"):  # a dozen processes would take long; others start theirs
+        monkeypatch.setattr(f"benchmarks.{module}.apart", here)
     main([name, *SMALL[name]])
     lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
     assert len(lines) > 1
@@ -123,6 +130,15 @@ def test_recall_and_ndcg_by_hand() -> None:
     assert recall == pytest.approx(1 / 2)
     assert ndcg == pytest.approx(1 / (1 + 1 / np.log2(3)))
     assert recall_ndcg(model, known, relevant, k=3)[0] == 1
+
+
+def test_ranks_of_what_comes_next_by_hand() -> None:
+    """Of scores 9 1 2 3: item 2 is behind 0 and 3; where 0 was seen, behind 3; level with another is behind it."""
+    items = np.array([[9], [1], [2], [3], [2]], np.float32)
+    exam = _sequences.Exam("", np.array([0, 0]), np.array([2, 3]), [np.array([0]), np.array([], int)], (1, 5))
+    model = Model(np.ones((1, 1), np.float32), items)
+    assert _sequences._ranks(model, exam, np.array([0, 1])).tolist() == [2, 1]
+    assert _sequences._ranks(model, exam._replace(seen=None), np.array([0, 1])).tolist() == [3, 1]
 
 
 def matrix(items: list[int]) -> object:

@@ -47,6 +47,7 @@ def demo_file(tmp_path_factory) -> Path:
     demo.run(str(path), None, {}, lambda _: None)
     with embsql.connect(path) as database:
         database.cluster("demo"), database.project("demo")
+        database.train("demo_tuned", "shop_orders", tune=2, dim=[4, 8], epochs=4, progress=False, **demo.SHOP)
         database.engine.run(surface.text("demo/cohorts.sql"))
     return path
 

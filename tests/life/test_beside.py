@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import embsql
+from embsql import prepare as prepare_
 from embsql.data import Events, Interactions
 from embsql.errors import BadArgument, BadFeatures, NotASelect
 from embsql.model import Columns, Run
@@ -99,3 +101,21 @@ def test_items_without_a_vector_are_counted(each: embsql.Database) -> None:
     rows = each.ask("SELECT * FROM embsql.validation('m')").to_pylist()
     found = next(row for row in rows if row["check"] == "item without vector text")
     assert (found["severity"], found["rows"]) == ("warning", 2)
+
+
+def test_a_time_that_gives_the_last_event_away_is_told() -> None:
+    """Users 0 to 3 have events on days 1 and 9, user 4 on day 9 alone."""
+    start = np.datetime64("2026-01-01", "us").astype(np.int64)
+    codes = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4], np.int32)
+    time = start + np.array([1, 9, 1, 9, 1, 9, 1, 9, 9]) * 86_400_000_000
+    table = pa.table({
+        "last_order": ["2026-01-10", "2026-01-10", "2026-01-11", None, "2026-01-10"],
+        "joined": ["2026-01-02", "2025-06-01", "2026-01-02", None, "2026-01-10"],
+        "land": ["a", "a", "b", "b", None],
+    })  # fmt: skip
+    found = {f.check_name: f for f in prepare_.told(table, "user", codes, time, encodes=True)}
+    assert found["user feature last_order"].severity == "warning"
+    assert "not before the last event of 3 of 3" in str(found["user feature last_order"].hint)
+    assert {found[f"user feature {name}"].severity for name in ("joined", "land")} == {"info"}
+    order = {f.check_name: f for f in prepare_.told(table, "user", codes, np.arange(9), encodes=True)}
+    assert order["user feature last_order"].severity == "info", "an order is no clock"

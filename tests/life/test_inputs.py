@@ -134,6 +134,13 @@ def test_time_is_a_moment_or_an_order(each, time: str, expected: int) -> None:
     assert each.ask("SELECT max(last_time) AS t FROM embsql.interactions").to_pylist() == [{"t": expected}]
 
 
+def test_times_that_are_all_null_are_no_order(each) -> None:
+    """As of a run whose source had none, when it is measured later by what was stored."""
+    each.train("m", "SELECT i % 5 AS user_id, i % 7 AS item_id FROM generate_series(0, 34) AS t(i)", dim=2)
+    each.evaluate("m", k=5)
+    assert each.ask("SELECT DISTINCT split FROM embsql.metrics").to_pylist() == [{"split": "random"}]
+
+
 def test_time_in_the_future_is_told(each) -> None:
     rows = "FROM generate_series(0, 29) AS t(i)"
     source = f"SELECT i % 5 AS user_id, i % 3 AS item_id, TIMESTAMP '2999-01-01' AS event_time {rows}"

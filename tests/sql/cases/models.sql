@@ -18,3 +18,17 @@ SELECT * FROM embsql.training_log('compass');
 
 -- no report
 SELECT * FROM embsql.validation('compass');
+
+-- what was tried: of equal trials the first is best, a failed one never
+SELECT trial, params, metric, value, seconds, status, best, error FROM embsql.trials('compass');
+--= 1 | {"dim": 1} | ndcg@10 | 0.25 | 0.5 | done | False | NULL
+--= 2 | {"dim": 2} | ndcg@10 | 0.5 | 1.0 | done | True | NULL
+--= 3 | {"dim": 9} | ndcg@10 | NULL | 0.0 | failed | False | too many
+--= 4 | {"dim": 4} | ndcg@10 | 0.5 | 2.0 | done | False | NULL
+
+-- trials of a run that is named
+SELECT count(*) AS n FROM embsql.trials('compass@1');
+--= 4
+
+-- no trials without a search
+SELECT * FROM embsql.trials('angles');

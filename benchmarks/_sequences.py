@@ -1,0 +1,205 @@
+"""Sequence models on published splits, and the time of a training step."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import statistics
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import embsql
+from benchmarks._apart import apart
+from benchmarks._lines import in_turn, line, real
+from benchmarks._rank import Model, stored
+from benchmarks.quality import train
+
+PUBLISHED = {  # HR@10 and NDCG@10, P@20 and MRR@20
+    "ml1m": {"gru4rec": (0.2811, 0.1648), "sasrec": (0.3152, 0.1821), "bert4rec": (0.2843, 0.1537)},
+    "diginetica": {"gru4rec": (0.4970, 0.1617), "sasrec": (0.4970, 0.1617)},  # NARM's
+}
+CHOSEN: dict[str, dict[str, dict[str, Any]]] = {  # on everybody's last event but the one held out
+    "ml1m": {"gru4rec": {"epochs": 20}, "sasrec": {}, "bert4rec": {"epochs": 60, "lr": 0.001}},
+    "diginetica": {
+        "gru4rec": {"dim": 128, "epochs": 8, "lr": 0.003, "dropout": 0.3, "batch_size": 512, "max_length": 20,
+                    "weighted": True},
+    },
+}
+FAINT = 1e-9  # weight of events that are read but not learned from
+SHAPE = {"dim": 256, "blocks": 3, "heads": 1, "max_length": 200, "dropout": 0.1, "batch_size": 128, "negatives": 256}
+
+
+class Exam(NamedTuple):
+    """What to train on, and one item to be found for each of some users."""
+
+    source: str
+    user: np.ndarray  # (n,) codes
+    target: np.ndarray  # (n,)
+    seen: list[np.ndarray] | None  # items of each that are not ranked
+    shape: tuple[int, int]
+
+
+def measure(data: str, options: argparse.Namespace) -> None:
+    """Lines for every algorithm and seed, and their means."""
+    metrics, k = (("HR@10", "NDCG@10"), 10) if data == "ml1m" else (("P@20", "MRR@20"), 20)
+    with tempfile.TemporaryDirectory() as folder:
+        exam = EXAMS[data](folder)
+        for algorithm in CHOSEN[data] if options.algorithm is None else options.algorithm:
+            chosen = CHOSEN[data].get(algorithm, {}) | ({"epochs": options.epochs} if options.epochs else {})
+            marks = []
+            for seed in options.seeds:
+                mark, cost = _seed(exam, algorithm, k, threads=options.threads, seed=seed, **chosen)
+                marks.append(mark)
+                _print(data, algorithm, metrics, mark, **cost, **chosen, seed=seed)
+            means = [statistics.mean(values) for values in zip(*marks, strict=True)]
+            _print(data, algorithm, metrics, means, **chosen, mean_of_seeds=options.seeds)
+
+
+def _print(data: str, algorithm: str, metrics: tuple[str, str], marks: Any, **settings: Any) -> None:
+    peers = PUBLISHED[data].get(algorithm, (None, None))
+    for metric, value, peer in zip(metrics, marks, peers, strict=True):
+        line("neural", data, algorithm, metric, value, "share", peer="published", peer_value=peer, **settings)
+
+
+def _seed(exam: Exam, algorithm: str, k: int, **settings: Any) -> tuple[tuple[float, float], dict[str, float]]:
+    """The marks of one training, in a process of its own, and what it cost."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/model.duckdb"
+        cost = apart(train, file=file, source=exam.source, algorithm=algorithm, settings=settings)
+        with embsql.connect(file, read_only=True) as database:
+            model = stored(database, "exam", exam.shape)
+    rank = np.concatenate([_ranks(model, exam, rows) for rows in np.array_split(np.arange(len(exam.user)), 100)])
+    gain = 1 / np.log2(rank + 2.0) if k == 10 else 1 / (rank + 1.0)  # NDCG or MRR
+    return (float((rank < k).mean()), float(np.where(rank < k, gain, 0).mean())), cost
+
+
+def _ranks(model: Model, exam: Exam, rows: np.ndarray) -> np.ndarray:
+    """How many items are above the target or level with it, (n,)."""
+    scores = model.scores(exam.user[rows])  # (n, items)
+    right = scores[np.arange(len(rows)), exam.target[rows]][:, None].copy()  # (n, 1)
+    for n, row in enumerate(rows if exam.seen else ()):
+        scores[n, exam.seen[row]] = -np.inf
+    scores[np.arange(len(rows)), exam.target[rows]] = -np.inf  # it does not stand in its own way
+    return np.asarray((scores >= right).sum(1))
+
+
+# --- the published splits ------------------------------------------------------------------------
+
+
+def _ml1m(_folder: str) -> Exam:
+    """Everybody's last event is held out; what was seen before is not ranked."""
+    file = real("ml1m_sequences", "sequences.parquet")
+    table = pq.read_table(file).sort_by([("user", "ascending"), ("position", "ascending")])
+    user, item = (table[column].to_numpy().astype(np.int64) for column in ("user", "item"))
+    last = np.flatnonzero(np.append(user[1:] != user[:-1], True))
+    seen = [part[:-1] for part in np.split(item, last[:-1] + 1)]
+    source = (
+        f"SELECT \"user\", item, position AS event_time FROM '{file}' "
+        'QUALIFY position < max(position) OVER (PARTITION BY "user")'
+    )
+    return Exam(source, user[last], item[last], seen, (int(user.max()) + 1, int(item.max()) + 1))
+
+
+def _diginetica(folder: str) -> Exam:
+    """Test sessions are read without being learned from; items may come again."""
+    known = pq.read_table(real("diginetica", "train.parquet"))
+    test = pq.read_table(real("diginetica", "test.parquet"))
+    user, item, position = (known[name].to_numpy().astype(np.int64) for name in ("session_id", "item_id", "position"))
+    prefixes = [np.array(prefix, np.int64) for prefix in test["prefix"].to_pylist()]
+    asked = user.max() + 1 + np.arange(len(prefixes))
+    sizes = np.array([len(prefix) for prefix in prefixes])
+    pq.write_table(pa.table({
+        "user": np.concatenate([user, asked.repeat(sizes)]), "item": np.concatenate([item, *prefixes]),
+        "event_time": np.concatenate([position, *(np.arange(size) for size in sizes)]),
+        "weight": np.concatenate([np.ones(len(user)), np.full(sizes.sum(), FAINT)]),
+    }), f"{folder}/sessions.parquet")  # fmt: skip
+    target = test["target"].to_numpy().astype(np.int64)
+    shape = int(asked.max()) + 1, int(max(item.max(), target.max(), *map(max, prefixes))) + 1
+    return Exam(f"{folder}/sessions.parquet", asked, target, None, shape)
+
+
+EXAMS = {"ml1m": _ml1m, "diginetica": _diginetica}
+
+
+# --- speed ---------------------------------------------------------------------------------------
+
+
+def speed(options: argparse.Namespace) -> None:
+    """Events per second of training steps on the same histories, beside gSASRec-pytorch's in a folder of its own."""
+    import torch
+
+    torch.set_num_threads(options.threads)
+    lengths = np.minimum([len(seen) for seen in _ml1m("").seen or ()], SHAPE["max_length"]) - 1
+    lengths = lengths[lengths > 0]
+    losses = {"embsql, gbce": {"loss": "gbce"}, "embsql, softmax": {"negatives": None}}
+    works = {name: partial(_steps, lengths, options, **SHAPE | loss) for name, loss in losses.items()}
+    if options.peer:
+        sys.path.insert(0, str(Path(options.peer).resolve()))
+        works["gSASRec-pytorch"] = partial(_peer_steps, lengths, options)
+    done = in_turn(works, options.repeat)
+    rates = {name: one.result / one.seconds for name, one in done.items()}
+    for name in works:
+        line("neural", "ml1m_sequences", name, "events per second", rates[name], "1/s", peer="gSASRec-pytorch",
+             peer_value=rates.get("gSASRec-pytorch"), **SHAPE, threads=options.threads)  # fmt: skip
+
+
+def _peer_steps(lengths: np.ndarray, options: argparse.Namespace) -> int:
+    """Steps as gSASRec-pytorch's train_gsasrec.py makes them; how many events they learn from."""
+    import torch
+
+    model_of, loss_of = importlib.import_module("gsasrec").GSASRec, importlib.import_module("gbce").gBCE
+    n_items, longest, k = 3416, SHAPE["max_length"], SHAPE["negatives"]
+    model = model_of(n_items, longest, SHAPE["dim"], SHAPE["heads"], SHAPE["blocks"], SHAPE["dropout"]).train()
+    loss_fn, optimizer = loss_of(n_items - 1, k, 0.75), torch.optim.Adam(model.parameters())
+    events = 0
+    for rows in _batches(lengths, options.steps):
+        items = torch.full((len(rows), longest + 1), n_items + 1)
+        for row, length in enumerate(lengths[rows]):
+            items[row, longest - length :] = torch.randint(1, n_items + 1, (int(length) + 1,))
+        others = torch.randint(1, n_items + 1, (len(rows), longest, k))
+        states, _ = model(items[:, :-1])
+        both = torch.cat([items[:, 1:, None], others], dim=2)  # (b, l, 1 + k)
+        scores = torch.einsum("bld,blnd->bln", states, model.item_embedding(both))
+        there = (items[:, 1:, None] != n_items + 1).float()
+        right = torch.zeros_like(scores)
+        right[:, :, 0] = 1
+        loss = (loss_fn(scores, right) * there).sum() / (there.sum() * (k + 1))
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        events += int(lengths[rows].sum())
+    return events
+
+
+def _steps(lengths: np.ndarray, options: argparse.Namespace, **shape: Any) -> int:
+    """Steps of our own on histories as long; how many events they learn from."""
+    import torch
+
+    from embsql import algorithms
+    from embsql.algorithms import _sequences as ours
+    from embsql.algorithms._loop import Loop
+    from embsql.algorithms._packed import Histories
+    from embsql.model import Run
+
+    n_items, chosen, generator = 3416, algorithms.make("sasrec", shape), torch.Generator().manual_seed(1)
+    users = [torch.from_numpy(rows) for rows in _batches(lengths, options.steps)]
+    start = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths + 1)]))
+    item = torch.randint(n_items, (int(start[-1]),), generator=generator)
+    events = Histories(start, item, torch.ones(len(item)), torch.zeros(len(item)), torch.empty(len(item), 0))
+    model = ours.Model(n_items, chosen.dim, chosen.network(generator, None), generator)
+    loss = ours.Loss(model, events, chosen, chosen.negatives or n_items, generator)
+    objective = ours.Before(events)
+    Loop("sasrec", 1, 0.001).train(model, lambda: map(objective.step, users), len(users), loss, Run())
+    return int(sum(lengths[rows].sum() for rows in users))
+
+
+def _batches(lengths: np.ndarray, steps: int) -> list[np.ndarray]:
+    """Users of each step, the same for everybody."""
+    return np.array_split(np.random.default_rng(0).permutation(len(lengths))[: steps * SHAPE["batch_size"]], steps)

@@ -1,0 +1,97 @@
+"""What the sequence models share: their options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from embsql.algorithms import require
+from embsql.algorithms._clock import ages, halved
+from embsql.data import Embeddings, Float32, Interactions
+from embsql.errors import MissingExtra
+from embsql.model import Run
+
+Reading = Literal["before", "around", "others"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequential:
+    """A model of which item comes next in a user's history."""
+
+    name: ClassVar[str]  # set by @algorithm
+    ordered: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
+
+    dim: int = 64  # length of the vectors
+    epochs: int = 15  # passes over the histories
+    lr: float = 0.002  # step size of Adam, falling to 0
+    batch_size: int = 32  # histories per step; fewer where that would be less than 32 steps an epoch
+    max_length: int = 200  # the latest so many events of a user are used
+    dropout: float = 0.1  # share of the network's numbers left out in training
+    loss: Literal["softmax", "gbce"] = "softmax"  # over all items at once, or each for itself, calibrated
+    negatives: int | None = None  # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
+    calibration: float = 0.75  # where negatives are drawn: 0 takes them for all there are, 1 for as many as there are
+    clock: bool = False  # read an event's hour, weekday, time since the event before and since the item's first
+    example_age: bool = False  # learn how each item's share changes with time, and recommend as of the last event
+    weighted: bool = False  # predicting an event counts by its weight, such as minutes watched, not 1
+    half_life: float | None = None  # days (units of a numeric event_time) that halve what predicting an event counts
+    patience: int = 0  # epochs without a better figure on everybody's last event, after which to stop; 0: never
+
+    def __post_init__(self) -> None:
+        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, batch_size=self.batch_size >= 1,
+                max_length=self.max_length >= 1, negatives=self.negatives is None or self.negatives >= 1)  # fmt: skip
+        require(self, "more than 0", lr=self.lr > 0, half_life=self.half_life is None or self.half_life > 0)
+        require(self, "from 0 to less than 1", dropout=0 <= self.dropout < 1)
+        require(self, "from 0 to 1", calibration=0 <= self.calibration <= 1)
+        require(self, "0 or more", patience=self.patience >= 0)
+
+    @property
+    def explicit(self) -> bool:
+        """Weights are evidence."""
+        return False
+
+    def reads(self, data: Interactions) -> Reading:
+        """Which of a user's events an event is predicted from: those before, all in their order, or all others."""
+        raise NotImplementedError
+
+    def network(self, generator: Any, data: Interactions) -> Any:
+        """The torch module that turns events (t, d), as `_packed.Packed` orders them, into states (t, d)."""
+        raise NotImplementedError
+
+    def weights(self, data: Interactions) -> Float32:
+        """What predicting each event counts in the loss, (m,), 1 on average."""
+        events = data.in_order()
+        weight: Float32 = events.weight if self.weighted else np.ones(len(events), np.float32)  # (m,)
+        if self.half_life is not None:
+            weight = weight * halved(ages(self, "half_life", events.time), self.half_life)  # (m,)
+        return weight / np.float32(weight.mean())
+
+    def fit(self, data: Interactions, run: Run) -> Embeddings:
+        """Train on the data; the reported loss is the mean of an event to be predicted."""
+        try:
+            from embsql.algorithms._sequences import fitted  # here: only training needs torch, slow to import
+        except ImportError:
+            raise MissingExtra(what=self.name, package="torch", extra="torch") from None
+        return fitted(self, data, run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attentive(Sequential):
+    """A transformer over histories."""
+
+    blocks: int = 2  # layers of attention
+    heads: int = 2  # parts of the vectors that attend on their own, each of an even length
+
+    def __post_init__(self) -> None:
+        Sequential.__post_init__(self)
+        require(self, "1 or more", blocks=self.blocks >= 1, heads=self.heads >= 1)
+        require(self, f"a divisor of half of dim, which is {self.dim}", heads=self.dim % (2 * self.heads) == 0)
+
+    def network(self, generator: Any, data: Interactions) -> Any:
+        """See Sequential."""
+        from embsql.algorithms._transformer import Transformer
+
+        causal = self.reads(data) == "before"
+        return Transformer(self.dim, self.blocks, self.heads, self.dropout, generator, causal=causal)

@@ -1,0 +1,29 @@
+"""BERT4Rec: a transformer that learns to fill gaps in a user's history, the last of which is what comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from embsql.algorithms import algorithm, require
+from embsql.algorithms._sequential import Attentive, Reading
+from embsql.data import Interactions
+
+
+@algorithm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bert4rec(Attentive):
+    """Self-attention in both directions over each user's latest events, some of which are hidden and to be guessed.
+
+    A user's vector is the state at a hidden event after the last one. Each pass sees only a fifth of the events as
+    targets, so it wants more passes than sasrec, and seldom ends up above it; it is for histories whose order means
+    little, such as what is in a basket (Sun et al., 2019, "BERT4Rec"; Petrov and Macdonald, 2022, "A systematic
+    review and replicability study of BERT4Rec").
+    """
+
+    def __post_init__(self) -> None:
+        Attentive.__post_init__(self)
+        require(self, "2 or more: an event, and one to be guessed", max_length=self.max_length >= 2)
+
+    def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
+        """See Sequential."""
+        return "around"

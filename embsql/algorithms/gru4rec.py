@@ -1,0 +1,38 @@
+"""GRU4Rec: a recurrent network that reads a user's history and predicts what comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from embsql.algorithms import algorithm, require
+from embsql.algorithms._sequential import Reading, Sequential
+from embsql.data import Interactions
+
+
+@algorithm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gru4rec(Sequential):
+    """Gated recurrent units over each user's latest events, in order; for sessions and for histories alike.
+
+    A user's vector is the network's state after the last event, an item's is its row of the table, and the score is
+    their product. Needs event_time, or a source whose order is the order of events (Hidasi et al., 2016,
+    "Session-based recommendations with recurrent neural networks"; the loss is the softmax over the catalogue, as in
+    Hidasi and Karatzoglou, 2018).
+    """
+
+    layers: int = 1  # of recurrent units
+
+    def __post_init__(self) -> None:
+        Sequential.__post_init__(self)
+        require(self, "from 1 to 4", layers=1 <= self.layers <= 4)
+
+    def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
+        """See Sequential."""
+        return "before"
+
+    def network(self, generator: Any, data: Interactions) -> Any:  # noqa: ARG002 - whatever the data
+        """See Sequential."""
+        from embsql.algorithms._recurrent import Recurrent
+
+        return Recurrent(self.dim, self.layers, self.dropout, generator)

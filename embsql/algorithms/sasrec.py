@@ -1,0 +1,28 @@
+"""SASRec: a transformer that reads a user's history and predicts what comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from embsql.algorithms import algorithm
+from embsql.algorithms._sequential import Attentive, Reading
+from embsql.data import Interactions
+
+
+@algorithm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sasrec(Attentive):
+    """Self-attention over each user's latest events, in order: what matters is what came last and what it came after.
+
+    A user's vector is the network's state after the last event, an item's is its row of the table, and the score is
+    their product: recommendations and similar users are asked for as of any other model. Needs event_time, or a source
+    whose order is the order of events. Users with more than `max_length` events are known by their latest ones.
+
+    The loss is the softmax over the catalogue, which makes this network as good as any of its successors (Kang and
+    McAuley, 2018, "Self-attentive sequential recommendation"; Klenitskiy and Vasilev, 2023, "Turning dross into gold
+    loss"). Large catalogues are sampled, with scores corrected by how often each item is drawn.
+    """
+
+    def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
+        """See Sequential."""
+        return "before"

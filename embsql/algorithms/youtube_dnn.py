@@ -1,0 +1,42 @@
+"""YouTube DNN: the mean of a user's history, perhaps through a network, predicts what comes next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from embsql.algorithms import algorithm, require
+from embsql.algorithms._sequential import Reading, Sequential
+from embsql.data import Interactions
+
+
+@algorithm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YoutubeDnn(Sequential):
+    """The mean over the vectors of a user's history, through hidden layers if wanted, predicts the next item.
+
+    With event_time, an event is predicted from those before it alone; without, from all others of the user. The
+    score is the product of a user's vector and an item's. `example_age` keeps what was fashionable once from being
+    recommended now, and `weighted` makes an hour watched count more than a click (Covington, Adams and Sargin, 2016,
+    "Deep neural networks for YouTube recommendations").
+    """
+
+    max_length: int = 500  # the latest so many events of a user are used
+    layers: int = 0  # hidden layers between the mean and the user's vector
+    width: int = 128  # of hidden layers
+
+    def __post_init__(self) -> None:
+        Sequential.__post_init__(self)
+        require(self, "from 0 to 3", layers=0 <= self.layers <= 3)
+        require(self, "1 or more", width=self.width >= 1)
+
+    def reads(self, data: Interactions) -> Reading:
+        """See Sequential."""
+        return "others" if data.in_order().time is None else "before"
+
+    def network(self, generator: Any, data: Interactions) -> Any:
+        """See Sequential."""
+        from embsql.algorithms._pooling import Pooling
+
+        widths = [self.dim, *[self.width] * self.layers, self.dim]
+        return Pooling(widths, self.dropout, generator, others=self.reads(data) == "others")

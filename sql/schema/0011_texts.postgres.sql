@@ -1,0 +1,6 @@
+-- Vectors of texts, so that no text is read twice by the same encoder. The texts themselves are not kept.
+
+CREATE TABLE embsql.text_vectors (
+    content text COLLATE "C" PRIMARY KEY, -- SHA-256 of the encoder's files and the text
+    embedding vector NOT NULL
+);

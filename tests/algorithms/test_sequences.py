@@ -1,0 +1,389 @@
+"""What sequence models promise beyond the contract: order, no look at the future, exact losses, early stopping."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from embsql import algorithms
+from embsql.algorithms import _sequences, _softmax
+from embsql.algorithms._clock import DAY, FIRST_CLOCK, HOURS, SPANS, WEEKDAYS, readings
+from embsql.algorithms._packed import Histories
+from embsql.algorithms._pooling import Pooling
+from embsql.algorithms._recurrent import Recurrent
+from embsql.algorithms._transformer import Transformer
+from embsql.checkpoints import checkpoints
+from embsql.data import Embeddings, Events, Interactions
+from embsql.errors import BadOption, Diverged, TooFew
+from embsql.model import Run
+
+IN_ORDER = ["gru4rec", "sasrec", "bert4rec"]
+NAMES = [*IN_ORDER, "youtube_dnn"]
+
+
+def walked(sequences: list[list[int]], times: list[list[int]] | None = None, n_items: int = 0) -> Interactions:
+    """Users' items in this order, each event a unit of time after the one before unless times are given."""
+    user = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
+    item = np.concatenate([np.array(sequence, int) for sequence in sequences])
+    n_items = max(n_items, int(item.max()) + 1)
+    pairs, pair = np.unique(user * n_items + item, return_inverse=True)
+    time = np.arange(len(user)) if times is None else np.concatenate(times)
+    last = np.zeros(len(pairs), np.int64)
+    np.maximum.at(last, pair, time)
+    return Interactions(
+        (pairs // n_items).astype(np.int32), (pairs % n_items).astype(np.int32), np.ones(len(pairs), np.float32), last,
+        pa.array([f"u{n:04}" for n in range(len(sequences))]), pa.array([f"i{n:04}" for n in range(n_items)]),
+        Events(pair.astype(np.int32), np.ones(len(user), np.float32), time.astype(np.int64)),
+    )  # fmt: skip
+
+
+def fit(name: str, data: Interactions, **options: object) -> Embeddings:
+    return algorithms.make(name, {"dim": 16, "lr": 0.01, **options}).fit(data, Run(seed=1, threads=1))
+
+
+def best(found: Embeddings) -> np.ndarray:
+    return (found.users @ found.items.T).argmax(axis=1)
+
+
+def histories(*items: list[int]) -> Histories:
+    item = torch.tensor([code for one in items for code in one])
+    start = torch.tensor([0, *np.cumsum([len(one) for one in items])])
+    return Histories(start, item, torch.ones(len(item)), torch.arange(len(item)).float(), torch.zeros(len(item), 0))
+
+
+# --- what they learn -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", IN_ORDER)
+def test_after_the_last_comes_the_next(name: str) -> None:
+    """Everybody walks around a ring of items from a place of their own: who stopped somewhere is shown what follows."""
+    rng = np.random.default_rng(0)
+    starts, lengths = rng.integers(12, size=200), rng.integers(2, 10, 200)
+    walks = [[int(start + n) % 12 for n in range(length)] for start, length in zip(starts, lengths, strict=True)]
+    found = fit(name, walked(walks), epochs=25 if name == "bert4rec" else 6)
+    assert (best(found) == (starts + lengths) % 12).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("gru4rec", {"epochs": 40}), ("sasrec", {"epochs": 15, "lr": 0.005, "heads": 2})]
+)
+def test_what_comes_next_may_hang_on_more_than_the_last(name: str, options: dict[str, object]) -> None:
+    """After 0 comes what came before it: a chain of pairs cannot know, a memory can."""
+    walks = [[1 + n % 4, 0, 1 + n % 4, 0] for n in range(64)]
+    found = fit(name, walked(walks), dropout=0.0, **options)
+    assert (best(found) == 1 + np.arange(64) % 4).all()
+
+
+def test_the_mean_of_a_history_is_near_what_others_with_it_have() -> None:
+    walks = [list(np.random.default_rng(n).permutation(6)[:4] + 6 * (n % 3)) for n in range(60)]
+    data = walked(walks)
+    data = dataclasses.replace(data, time=None, events=None)  # no order: each item from the user's others
+    found = fit("youtube_dnn", data, epochs=5)
+    assert (best(found) // 6 == np.arange(60) % 3).all()
+
+
+def test_folding_in_is_what_the_mean_does() -> None:
+    found = fit("youtube_dnn", walked([[0, 1, 2], [3, 3, 1], [2, 0]]), epochs=1)
+    scaled = found.items * found.fold_in.item_scale[:, None]
+    assert found.fold_in.kind == "mean"
+    for user, history in enumerate([[0, 1, 2], [3, 3, 1], [2, 0]]):
+        assert np.allclose(found.users[user], scaled[history].mean(axis=0), atol=1e-5)
+
+
+def test_hours_tell() -> None:
+    """Item 1 follows in the morning, item 2 in the evening; the hour of the event before tells which."""
+    day = FIRST_CLOCK // DAY + 1
+    evening = np.arange(64) % 2
+    walks = [[0, 1 + int(late)] if n < 56 else [0] for n, late in enumerate(evening)]
+    times = [(day + n) * DAY + late * DAY // 2 + np.arange(len(walks[n])) for n, late in enumerate(evening)]
+    found = fit("sasrec", walked(walks, times), epochs=6, clock=True)
+    assert (best(found) == 1 + evening)[56:].all()
+    without = fit("sasrec", walked(walks, times), epochs=6)
+    assert len(np.unique(best(without)[56:])) == 1
+
+
+def test_what_was_fashionable_is_not_recommended_now() -> None:
+    """Item 1 was all the rage a hundred days ago, item 2 is now; 1 has more events."""
+    old = [0 if n % 3 else 100 for n in range(60)]
+    walks = [[0, 2 if late else 1] for late in old] + [[0]]
+    times = [np.array([late, late]) for late in old] + [np.array([100])]
+    aged = fit("youtube_dnn", walked(walks, times), epochs=20, example_age=True)
+    assert best(aged)[-1] == 2
+    assert best(fit("youtube_dnn", walked(walks, times), epochs=20))[-1] == 1
+
+
+@pytest.mark.parametrize(("options", "shown"), [({}, 1), ({"weighted": True}, 2), ({"half_life": 5.0}, 2)])
+def test_events_count_by_weight_and_age(options: dict[str, object], shown: int) -> None:
+    """After 0 came 1 two times of three, but long ago and with little weight."""
+    walks = [[0, 2] if n % 3 == 0 else [0, 1] for n in range(60)] + [[0]]
+    times = [np.array([40, 40]) if n % 3 == 0 else np.array([0, 0]) for n in range(60)] + [np.array([40])]
+    data = walked(walks, times)
+    heavy = np.where(data.item[data.events.pair] == 2, 5.0, 1.0).astype(np.float32)
+    data = dataclasses.replace(data, events=dataclasses.replace(data.events, weight=heavy))
+    assert best(fit("gru4rec", data, epochs=8, **options))[-1] == shown
+
+
+# --- what they may not see -----------------------------------------------------------------------
+
+
+def networks() -> dict[str, torch.nn.Module]:
+    g = torch.Generator().manual_seed(1)
+    return {
+        "gru4rec": Recurrent(8, 2, 0.0, g),
+        "sasrec": Transformer(8, 2, 2, 0.0, g, causal=True),
+        "youtube_dnn": Pooling([8, 4, 8], 0.0, g, others=False),
+    }
+
+
+@pytest.mark.parametrize("name", networks())
+def test_a_state_knows_no_future_and_no_other_history(name: str) -> None:
+    network, g = networks()[name].eval(), torch.Generator().manual_seed(2)
+    lengths = [5, 1, 9, 9, 2]
+    together = histories(*([0] * n for n in lengths))
+    x = torch.randn(sum(lengths), 8, generator=g)
+    packed = together.pack(torch.arange(5))
+    with torch.no_grad():
+        state = network(x[packed.entry], packed)
+        for user, (begin, length) in enumerate(zip(together.start.tolist(), lengths, strict=False)):
+            rows = (packed.owner == packed.user.tolist().index(user)).nonzero()[:, 0]
+            for n in range(1, length + 1):
+                alone = network(x[begin : begin + n], histories([0] * n).pack(torch.tensor([0])))
+                assert torch.allclose(alone[-1], state[rows[n - 1]], atol=1e-5)
+
+
+def test_both_directions_see_all_of_their_own_history_only() -> None:
+    network = Transformer(8, 1, 2, 0.0, torch.Generator().manual_seed(1), causal=False).eval()
+    x = torch.randn(9, 8, generator=torch.Generator().manual_seed(2))
+    both, alone = histories([0] * 4, [0] * 5), histories([0] * 4)
+    changed = x.clone()
+    changed[3] = torch.arange(8)
+    with torch.no_grad():
+        packed = both.pack(torch.arange(2))
+        back = packed.entry.argsort()
+        of = {name: network(value[packed.entry], packed)[back] for name, value in (("x", x), ("y", changed))}
+        assert torch.allclose(of["x"][:4], network(x[:4], alone.pack(torch.tensor([0]))), atol=1e-5)
+    assert not torch.allclose(of["x"][0], of["y"][0], atol=1e-3), "the first event sees the fourth"
+    assert torch.equal(of["x"][4:], of["y"][4:]), "and nobody another history"
+
+
+def test_the_others_are_all_but_the_one() -> None:
+    pool = Pooling([2, 2], 0.0, torch.Generator(), others=True)
+    x = torch.tensor([[1.0, 0], [3, 0], [5, 0], [7, 2]])
+    packed = histories([0, 0, 0], [0]).pack(torch.arange(2))
+    assert pool(x, packed).tolist() == [[4, 0], [3, 0], [2, 0], [0, 0]]
+    assert pool.eval()(x, packed).tolist() == [[3, 0], [3, 0], [3, 0], [7, 2]]
+
+
+def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees_of_it() -> None:
+    events = histories(*([n] * (1 + n % 7) for n in range(300)))
+    step = _sequences.Around(events, 999, torch.Generator().manual_seed(1)).step(torch.arange(300))
+    hidden = step.token == 999
+    assert hidden.nonzero()[:, 0].tolist() == step.at.tolist()
+    assert len(step.packed.owner[hidden].unique()) == 300
+    assert torch.equal(events.item[step.target], step.packed.user[step.packed.owner[step.at]])
+    last_only = sum(int(hidden[step.packed.owner == n].sum()) == 1 for n in range(300))
+    assert 0.2 < hidden.float().mean() < 0.45
+    assert last_only > 30
+
+
+# --- histories -----------------------------------------------------------------------------------
+
+
+def test_histories_by_hand() -> None:
+    h = histories([1, 2, 3], [], [4], [5, 6])
+    assert (h.latest(2).item.tolist(), h.latest(2).start.tolist()) == ([2, 3, 4, 5, 6], [0, 2, 2, 3, 5])
+    fewer, last = h.without_last(torch.tensor([0, 3]))
+    assert (fewer.item.tolist(), fewer.start.tolist(), last.tolist()) == ([1, 2, 4, 5], [0, 2, 2, 3, 4], [3, 6])
+    longer = h.followed_by(9)
+    assert (longer.item.tolist(), longer.start.tolist()) == ([1, 2, 3, 9, 4, 9, 5, 6, 9], [0, 4, 4, 6, 9])
+    assert longer.age.tolist() == [0, 1, 2, 2, 3, 3, 4, 5, 5], "it is of the last event's moment"
+    packed = h.pack(torch.tensor([3, 2, 0]))
+    assert packed.user.tolist() == [0, 3, 2]
+    assert packed.entry.tolist() == [0, 1, 2, 4, 5, 3]
+    assert packed.place.tolist() == [0, 1, 2, 0, 1, 0]
+    assert packed.last.tolist() == [2, 4, 5]
+
+
+def test_groups_hold_every_event_once() -> None:
+    lengths = np.random.default_rng(0).integers(1, 60, 200)
+    packed = histories(*([0] * n for n in lengths)).pack(torch.arange(200))
+    groups = packed.groups()
+    assert sum(len(group.place) for group in groups) == lengths.sum()
+    assert sum(group.rows for group in groups) == 200
+    for group in groups:
+        assert len(group.place.unique()) == len(group.place)
+        assert int(group.place.max()) < group.rows * group.width
+    laid = sum(group.rows * group.width for group in groups)
+    assert laid < 1.2 * lengths.sum(), "little is padding"
+
+
+def test_clocks_by_hand() -> None:
+    monday = -(-FIRST_CLOCK // (7 * DAY)) * 7 * DAY  # a Thursday, as 1970 began on one
+    times = [np.array([monday, monday + DAY // 24, monday + DAY]), np.array([monday + 25 * DAY // 24])]
+    rows = readings(algorithms.make("sasrec", {}), walked([[0, 1, 0], [1]], times))
+    gap, age = HOURS + WEEKDAYS, HOURS + WEEKDAYS + SPANS
+    minutes = {0: 0, 60: 5, 1380: 10, 1440: 10}  # log2(1 + n)
+    assert rows.tolist() == [
+        [0, HOURS, gap + minutes[0], age + minutes[0]],
+        [1, HOURS, gap + minutes[60], age + minutes[0]],
+        [0, HOURS + 1, gap + minutes[1380], age + minutes[1440]],
+        [1, HOURS + 1, gap + minutes[0], age + minutes[1440]],
+    ]
+
+
+# --- losses --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("piece", [7, 1 << 19])
+@pytest.mark.parametrize("bias", [0.0, 1.5])
+def test_the_softmax_is_torch_s(monkeypatch: pytest.MonkeyPatch, piece: int, bias: float) -> None:
+    """Some targets are among the others, some are not; values and gradients are those of the plain formula."""
+    monkeypatch.setattr(_softmax, "PIECE", piece)
+    g = torch.Generator().manual_seed(1)
+    shapes = ((11, 5), (11, 5), (6, 5))
+    state, own, others = (torch.randn(s, generator=g, dtype=torch.float64, requires_grad=True) for s in shapes)
+    hit, weight = torch.arange(11) % 7 - 1, torch.rand(11, generator=g, dtype=torch.float64)
+    logits = (state @ others.T + bias).masked_fill(hit[:, None] == torch.arange(6), -math.inf)
+    logits = torch.cat([(state * own).sum(1, keepdim=True), logits], 1)
+    wanted = (cross_entropy(logits, torch.zeros(11, dtype=torch.int64), reduction="none") * weight).sum()
+    found = _softmax.softmax(state, own, others, hit, bias, weight)
+    assert torch.allclose(found, wanted)
+    for ours, theirs in zip(*(torch.autograd.grad(2 * x, (state, own, others)) for x in (found, wanted)), strict=True):
+        assert torch.allclose(ours, theirs)
+
+
+def loss_over(count: int, **options: object) -> tuple[_sequences.Loss, _sequences.Step]:
+    """A loss whose states are the items seen, where everybody went from item 0 to another."""
+    g = torch.Generator().manual_seed(3)
+    events = histories(*([0, int(i)] for i in np.random.default_rng(0).integers(200, size=64)))
+    model = _sequences.Model(200, 4, _Same(), g)
+    loss = _sequences.Loss(model, events, algorithms.make("gru4rec", {"dim": 4, **options}), count, g)
+    return loss, _sequences.Before(events).step(torch.arange(64))
+
+
+class _Same(torch.nn.Module):
+    def forward(self, x: torch.Tensor, _: object) -> torch.Tensor:
+        return 3 * x
+
+
+def test_sampled_softmax_estimates_the_whole_one() -> None:
+    whole, step = loss_over(200)
+    wanted = whole(step).item()
+    assert wanted == pytest.approx(math.log(200), abs=0.3)
+    for count in (20, 100):
+        for calibration, less in ((1.0, 0.0), (0.0, math.log(200 / count))):
+            some, _ = loss_over(count, calibration=calibration)
+            assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(wanted - less, abs=0.06)
+
+
+def test_gbce_by_hand() -> None:
+    loss, step = loss_over(50, loss="gbce", calibration=0.75)
+    items = loss.model.items.detach().double()
+    drawn = torch.randperm(200, generator=torch.Generator().manual_seed(7))[:50].tolist()
+    loss.generator.manual_seed(7)
+    state, rate = 3 * 4**0.5 * items[0], 50 / 200
+    power = rate * (0.75 * (1 - 1 / rate) + 1 / rate)
+    total = 0.0
+    for target in loss.events.item[step.target].tolist():
+        total += power * math.log1p(math.exp(-float(state @ items[target])))
+        total += sum(math.log1p(math.exp(float(state @ items[i]))) for i in drawn if i != target)
+    assert loss(step).item() == pytest.approx(total / 64, rel=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["softmax", "gbce"])
+def test_few_negatives_learn_too(loss: str) -> None:
+    starts = np.arange(90) % 10
+    walks = [[int(start + n) % 10 for n in range(4)] for start in starts]
+    found = fit("gru4rec", walked(walks), epochs=20, loss=loss, negatives=4, lr=0.02)
+    assert (best(found) == (starts + 4) % 10).mean() > 0.95
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_warm_start_begins_with_the_live_vectors(name: str) -> None:
+    data = walked([[0, 1, 2], [2, 3], [1, 0, 3]], n_items=5)
+    before = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
+    before[4] = np.nan
+    run = Run(seed=1, threads=1, before=Embeddings(np.zeros((3, 4), np.float32), before))
+    found = algorithms.make(name, {"dim": 4, "epochs": 1, "lr": 1e-9}).fit(data, run)
+    assert np.allclose(found.items[:4], before[:4], atol=1e-6)
+    assert found.finite()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_training_that_is_killed_goes_on_to_the_same_bytes(name: str, tmp_path: Path) -> None:
+    """Of chance there are the order of histories, dropout, the events hidden and the items drawn."""
+    data = walked([[n % 7, (n + 2) % 7, (n + 3) % 7] for n in range(40)])
+    algorithm = algorithms.make(name, {"dim": 4, "epochs": 4, "negatives": 3})
+
+    def kill(epoch: int, _: dict[str, float]) -> None:
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        algorithm.fit(data, Run(seed=1, threads=1, on_report=kill, checkpoints=checkpoints(str(tmp_path), "a")))
+    found = algorithm.fit(data, Run(seed=1, threads=1, checkpoints=checkpoints(str(tmp_path), "a")))
+    assert found.checksum() == algorithm.fit(data, Run(seed=1, threads=1)).checksum()
+
+
+# --- stopping, and bad input ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_early_stopping_keeps_the_best(name: str) -> None:
+    rng = np.random.default_rng(0)
+    walks = [rng.permutation(20)[: rng.integers(1, 9)].tolist() for _ in range(40)]
+    heard: list[float] = []
+    algorithm = algorithms.make(name, {"dim": 8, "epochs": 60, "patience": 2, "lr": 0.05})
+    algorithm.fit(walked(walks), Run(seed=1, threads=1, on_report=lambda _, v: heard.append(v["validation"])))
+    assert len(heard) < 60
+    assert heard.index(max(heard)) == len(heard) - 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_who_has_no_event_or_one_and_what_nobody_met(name: str) -> None:
+    data = walked([[0, 1, 2], [2], [1, 0], [0, 2, 1]], n_items=5)
+    found = fit(name, data.where(data.user != 3), epochs=1, max_length=2)
+    assert found.finite()
+    assert not found.users[3].any()
+    assert found.users[1].any()
+
+
+@pytest.mark.parametrize("name", [*IN_ORDER, "youtube_dnn"])
+def test_nothing_to_predict_is_an_error(name: str) -> None:
+    data = walked([[0], [1], [2]])
+    if name == "bert4rec":
+        assert fit(name, data, epochs=1).finite(), "it learns how often each comes"
+    else:
+        with pytest.raises(TooFew, match="two events"):
+            fit(name, data)
+
+
+@pytest.mark.parametrize("option", [{"clock": True}, {"example_age": True}, {"half_life": 3.0}])
+def test_what_wants_times_says_so(option: dict[str, object]) -> None:
+    data = dataclasses.replace(walked([[0, 1], [1, 2]]), time=None, events=None)
+    with pytest.raises(BadOption, match="no event_time"):
+        fit("sasrec", data, **option)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("sasrec", {"heads": 3}), ("bert4rec", {"blocks": 0}), ("gru4rec", {"layers": 9}), ("youtube_dnn", {"width": 0}),
+     ("sasrec", {"dropout": 1.0}), ("sasrec", {"max_length": 0}), ("gru4rec", {"loss": "bpr"}),
+     ("bert4rec", {"max_length": 1}),
+     ("gru4rec", {"calibration": 2.0}), ("gru4rec", {"negatives": 0}), ("youtube_dnn", {"layers": 4})],
+)  # fmt: skip
+def test_bad_options(name: str, wrong: dict[str, object]) -> None:
+    with pytest.raises(BadOption, match=next(iter(wrong))):
+        algorithms.make(name, wrong)
+
+
+def test_a_loss_that_is_no_number_is_an_error() -> None:
+    with pytest.raises(Diverged):
+        fit("gru4rec", walked([[0, 1, 2], [1, 2, 0]]), lr=1e30)
