@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embsql.algorithms._clock import DAY
 from embsql.data import Float32, Int32, Int64, starts
 from embsql.errors import BadFeatures
 
@@ -24,7 +25,6 @@ SELDOM = 2  # a value on fewer rows counts as unknown: nothing can be learned fr
 MOST = 50_000  # values of a feature that are kept, the most frequent first
 LONGEST = 500  # bytes of a value; longer ones count as unknown, and would not fit into an index
 FAR = 4.0  # standard deviations at which a number is cut off
-DAY = 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True, slots=True)

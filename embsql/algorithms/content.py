@@ -9,11 +9,10 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm, require
+from embsql.algorithms._clock import DAY
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import BadFeatures, Diverged
 from embsql.model import Run
-
-DAY = 86_400_000_000  # microseconds
 
 
 @algorithm

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embsql.algorithms.content import DAY, Content
+from embsql.algorithms._clock import DAY
+from embsql.algorithms.content import Content
 from embsql.algorithms.dual import Dual
 from embsql.algorithms.neural_content import NeuralContent
 from embsql.data import Interactions

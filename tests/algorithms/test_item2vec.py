@@ -13,10 +13,11 @@ import pytest
 
 from embsql import algorithms
 from embsql.algorithms import _sgns_kernels as kernels
+from embsql.algorithms._clock import DAY
 from embsql.algorithms._ppmi import cooccurrences, shifted_ppmi
 from embsql.algorithms._sgns import Block, Settings, keep, noise, train
 from embsql.algorithms._sgns_cpu import alias
-from embsql.algorithms.item2vec import DAY, Item2Vec
+from embsql.algorithms.item2vec import Item2Vec
 from embsql.data import Embeddings, Events, Interactions
 from embsql.errors import BadOption
 from embsql.model import Run
