@@ -33,7 +33,7 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {  # on everybody's last event bu
     },
 }
 FAINT = 1e-9  # weight of events that are read but not learned from
-SHAPE = {  # as gSASRec-pytorch has it for ML-1M, but for the batch of 128, whose scores it cannot hold in 24 GB
+SHAPE = {  # as gSASRec-pytorch has it for ML-1M, but for the batch of 128, whose negatives take it 2 x 7 GB
     "dim": 256, "blocks": 3, "heads": 1, "max_length": 200, "dropout": 0.1, "batch_size": 32, "negatives": 256,
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -17,7 +18,7 @@ Reading = Literal["before", "around", "others"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sequential:
+class Sequential(ABC):
     """A model of which item comes next in a user's history."""
 
     name: ClassVar[str]  # set by @algorithm
@@ -52,13 +53,13 @@ class Sequential:
         """Weights are evidence."""
         return False
 
+    @abstractmethod
     def reads(self, data: Interactions) -> Reading:
         """Which of a user's events an event is predicted from: those before, all in their order, or all others."""
-        raise NotImplementedError
 
+    @abstractmethod
     def network(self, generator: Any, data: Interactions) -> Any:
         """The torch module that turns events (t, d), as `_packed.Packed` orders them, into states (t, d)."""
-        raise NotImplementedError
 
     def weights(self, data: Interactions) -> Float32:
         """What predicting each event counts in the loss, (m,), 1 on average."""
