@@ -26,7 +26,7 @@ PUBLISHED = {  # HR@10 and NDCG@10, P@20 and MRR@20
     "diginetica": {"gru4rec": (0.4970, 0.1617), "sasrec": (0.4970, 0.1617)},  # NARM's
 }
 CHOSEN: dict[str, dict[str, dict[str, Any]]] = {  # on everybody's last event but the one held out
-    "ml1m": {"gru4rec": {"epochs": 20}, "sasrec": {}, "bert4rec": {"epochs": 60, "lr": 0.001}},
+    "ml1m": {"gru4rec": {}, "sasrec": {}, "bert4rec": {}},
     "diginetica": {
         "gru4rec": {"dim": 128, "epochs": 8, "lr": 0.003, "dropout": 0.3, "batch_size": 512, "max_length": 20,
                     "weighted": True},

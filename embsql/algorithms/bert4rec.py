@@ -20,6 +20,9 @@ class Bert4rec(Attentive):
     review and replicability study of BERT4Rec").
     """
 
+    epochs: int = 60  # passes over the histories
+    lr: float = 0.001  # step size of Adam, falling to 0
+
     def __post_init__(self) -> None:
         Attentive.__post_init__(self)
         require(self, "2 or more: an event, and one to be guessed", max_length=self.max_length >= 2)

@@ -21,6 +21,7 @@ class Gru4rec(Sequential):
     Hidasi and Karatzoglou, 2018).
     """
 
+    epochs: int = 20  # passes over the histories
     layers: int = 1  # of recurrent units
 
     def __post_init__(self) -> None:
