@@ -88,7 +88,7 @@ class Attentive(Sequential):
     def __post_init__(self) -> None:
         Sequential.__post_init__(self)
         require(self, "1 or more", blocks=self.blocks >= 1, heads=self.heads >= 1)
-        require(self, f"a divisor of half of dim, which is {self.dim}", heads=self.dim % (2 * self.heads) == 0)
+        require(self, f"such that dim ({self.dim}) is a multiple of 2 * heads", heads=self.dim % (2 * self.heads) == 0)
 
     def network(self, generator: Any, data: Interactions) -> Any:
         """See Sequential."""
