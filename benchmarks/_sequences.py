@@ -25,7 +25,7 @@ PUBLISHED = {  # HR@10 and NDCG@10, P@20 and MRR@20
     "ml1m": {"gru4rec": (0.2811, 0.1648), "sasrec": (0.3152, 0.1821), "bert4rec": (0.2843, 0.1537)},
     "diginetica": {"gru4rec": (0.4970, 0.1617), "sasrec": (0.4970, 0.1617)},  # NARM's
 }
-CHOSEN: dict[str, dict[str, dict[str, Any]]] = {  # on everybody's last event but the one held out
+CHOSEN: dict[str, dict[str, dict[str, Any]]] = {  # see docs/benchmarks.md for what was validated
     "ml1m": {"gru4rec": {}, "sasrec": {}, "bert4rec": {}},
     "diginetica": {
         "gru4rec": {"dim": 128, "epochs": 8, "lr": 0.003, "dropout": 0.3, "batch_size": 512, "max_length": 20,

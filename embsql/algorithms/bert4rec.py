@@ -15,9 +15,8 @@ class Bert4rec(Attentive):
     """Self-attention in both directions over each user's latest events, some of which are hidden and to be guessed.
 
     A user's vector is the state at a hidden event after the last one. Each pass sees only a fifth of the events as
-    targets, so it wants more passes than sasrec, and seldom ends up above it; it is for histories whose order means
-    little, such as what is in a basket (Sun et al., 2019, "BERT4Rec"; Petrov and Macdonald, 2022, "A systematic
-    review and replicability study of BERT4Rec").
+    targets, so it wants more passes than sasrec, below which it stays on ML-1M, see docs/benchmarks.md (Sun et al.,
+    2019, "BERT4Rec"; Petrov and Macdonald, 2022, "A systematic review and replicability study of BERT4Rec").
     """
 
     epochs: int = 60  # passes over the histories

@@ -18,9 +18,9 @@ class Sasrec(Attentive):
     their product: recommendations and similar users are asked for as of any other model. Needs event_time, or a source
     whose order is the order of events. Users with more than `max_length` events are known by their latest ones.
 
-    The loss is the softmax over the catalogue, which makes this network as good as any of its successors (Kang and
+    The loss is the softmax over the catalogue, with which this network was found to be above BERT4Rec (Kang and
     McAuley, 2018, "Self-attentive sequential recommendation"; Klenitskiy and Vasilev, 2023, "Turning dross into gold
-    loss"). Large catalogues are sampled, with scores corrected by how often each item is drawn.
+    loss"). Of large catalogues some items are drawn, and `calibration` says how many each stands for.
     """
 
     def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
