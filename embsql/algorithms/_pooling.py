@@ -13,31 +13,38 @@ from embsql.algorithms._transformer import linear
 
 
 class Pooling(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """The mean of the events up to each, or of the user's others, through hidden layers where widths name some."""
+    """The mean of the events up to each, or of the whole history, through hidden layers where widths name some.
 
-    def __init__(self, widths: list[int], dropout: float, generator: torch.Generator, *, others: bool) -> None:
+    In training, events are left out of the means at random.
+    """
+
+    def __init__(self, widths: list[int], dropout: float, generator: torch.Generator, *, whole: bool) -> None:
         super().__init__()
-        self.others, self.drop = others, Dropout(dropout, generator)
+        self.whole, self.drop = whole, Dropout(dropout, generator)
         hidden = pairwise(widths) if len(widths) > 2 else ()
         self.layers = nn.ModuleList(linear(*pair, generator) for pair in hidden)
 
     def forward(self, x: Tensor, packed: Packed) -> Tensor:
         """(t, d) -> (t, d)"""
-        x = self._others(self.drop(x), packed) if self.others else self._before(self.drop(x), packed)
+        kept = self.drop(torch.ones_like(x[:, :1]))  # (t, 1)
+        both = torch.cat([x * kept, kept], 1)  # (t, d + 1)
+        if self.whole:
+            return self._through(self._totals(both, packed))[packed.owner]  # (t, d)
+        return self._through(self._running(both, packed))  # (t, d)
+
+    def _running(self, both: Tensor, packed: Packed) -> Tensor:
+        """The sum of each event and those before it in its history: (t, d + 1) -> (t, d + 1)"""
+        running = both.cumsum(0)  # (t, d + 1)
+        first = (running - both)[packed.last - packed.length + 1]  # (b, d + 1) what ran up before each history
+        return running - first[packed.owner]
+
+    def _totals(self, both: Tensor, packed: Packed) -> Tensor:
+        """The sum of each history: (t, d + 1) -> (b, d + 1)"""
+        return both.new_zeros(len(packed.length), both.shape[1]).index_add(0, packed.owner.to(both.device), both)
+
+    def _through(self, sums: Tensor) -> Tensor:
+        """Means of what was kept, through the layers: (n, d + 1) -> (n, d)"""
+        x = sums[:, :-1] / sums[:, -1:].clamp(min=1)  # (n, d)
         for n, layer in enumerate(self.layers):
             x = layer(relu(x) if n else x)
         return x
-
-    def _before(self, x: Tensor, packed: Packed) -> Tensor:
-        """The mean of each event and those before it: (t, d) -> (t, d)"""
-        running = x.cumsum(0)  # (t, d)
-        first = (running - x)[packed.last - packed.length + 1]  # (b, d) what ran up before each history
-        count = (packed.place + 1)[:, None].to(x.device)  # (t, 1)
-        return (running - first[packed.owner]) / count
-
-    def _others(self, x: Tensor, packed: Packed) -> Tensor:
-        """The mean of a history, in training without the event itself, which is to be predicted: (t, d) -> (t, d)"""
-        out = int(self.training)
-        total = x.new_zeros(len(packed.length), x.shape[1]).index_add(0, packed.owner.to(x.device), x)  # (b, d)
-        count = (packed.length - out).clamp(min=1)[packed.owner, None].to(x.device)  # (t, 1)
-        return (total[packed.owner] - out * x) / count

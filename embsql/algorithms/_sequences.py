@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, embedding_bag, softplus
+from torch.nn.functional import embedding, embedding_bag, normalize, softplus
 
 from embsql.algorithms._clock import READINGS, ages, readings
 from embsql.algorithms._loop import HELD_OUT, Loop, batch_of, placed
@@ -36,8 +36,9 @@ class Step(NamedTuple):
 
     packed: Packed
     token: Tensor  # (t,) what the network sees
-    at: Tensor  # (p,) events whose states predict
+    at: Tensor  # (s,) events whose states predict
     target: Tensor  # (p,) places of what they predict among all events
+    by: Tensor | None = None  # (p,) which of the states predicts each; none: one each
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,15 @@ class Before:
 
 
 @dataclass(frozen=True, slots=True)
-class Others:
-    """Predict every event from the user's others; the network leaves out the one."""
+class Whole:
+    """Predict all events of a user from some of them; the network chooses which."""
 
     events: Histories
 
     def step(self, users: Tensor) -> Step:
         """Of the histories of users (b,)."""
         packed = self.events.pack(users)
-        return Step(packed, self.events.item[packed.entry], torch.arange(len(packed.entry)), packed.entry)
+        return Step(packed, self.events.item[packed.entry], packed.last, packed.entry, packed.owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +87,20 @@ class Around:
         return torch.rand(n, generator=self.generator)
 
 
-Objective = Before | Others | Around
+Objective = Before | Whole | Around
 
 
 class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """Items and the network over them; an item's score after a history is the product of its vector and the state."""
+    """Items and the network over them; an item's score after a history is the product of its vector and the state.
 
-    def __init__(self, n_items: int, dim: int, network: nn.Module, generator: torch.Generator) -> None:
+    With a temperature it is their cosine over it.
+    """
+
+    def __init__(
+        self, n_items: int, dim: int, network: nn.Module, generator: torch.Generator, temperature: float | None = None
+    ) -> None:
         super().__init__()
-        self.n_items, self.network, self.scale = n_items, network, dim**0.5
+        self.n_items, self.network, self.scale, self.temperature = n_items, network, dim**0.5, temperature
         self.table = _random(n_items + 1, dim, generator)  # (i + 1, d) the last row is the mask's
         self.clock = _random(READINGS, dim, generator)
         self.aging = nn.Parameter(torch.zeros(dim))
@@ -112,11 +118,23 @@ class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its t
             x = x + embedding_bag(clock.to(device), self.clock, mode="sum")
         return self.network(self.scale * x, packed)
 
+    def directed(self, vectors: Tensor) -> Tensor:
+        """What scores are made of: vectors (n, d), of length 1 where the cosine counts."""
+        return vectors if self.temperature is None else normalize(vectors)
+
     @torch.no_grad()
     def begin(self, before: Float32) -> None:
         """Start from the vectors of an earlier run (i, d), NaN for items that it did not know."""
         vectors = torch.from_numpy(before)  # (i, d)
         self.items.copy_(torch.where(vectors.isnan(), self.items, vectors))
+
+    @torch.no_grad()
+    def vectors(self) -> tuple[Float32, Float32]:
+        """The items' vectors as they are scored (i, d), and by what they are shorter than those that are read (i,)."""
+        items = self.items.cpu()
+        scored = self.directed(items)  # (i, d)
+        shorter = torch.ones(len(items)) if self.temperature is None else items.norm(dim=1)  # (i,)
+        return scored.numpy(), shorter.numpy()
 
     @torch.inference_mode()
     def states(self, events: Histories) -> Tensor:
@@ -126,7 +144,7 @@ class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its t
         for users in (events.counts > 0).nonzero()[:, 0].split(SIZE):
             packed = events.pack(users)
             states = self(events.item[packed.entry], events.clock[packed.entry], packed)  # (t, d)
-            found[packed.user] = states[packed.last].cpu()
+            found[packed.user] = self.directed(states[packed.last]).cpu()
         self.train()
         return found
 
@@ -150,33 +168,55 @@ class Loss:
         """The mean over what is predicted, each by its weight: ()"""
         events, model, device = self.events, self.model, self.model.table.device
         states = model(step.token, events.clock[step.packed.entry], step.packed)  # (t, d)
-        state = states[step.at.to(device)]  # (p, d)
-        state = state + events.age[step.target, None].to(device) * model.aging
+        state = states[step.at.to(device)]  # (s, d)
         weight, target = events.weight[step.target].to(device), events.item[step.target]  # (p,), (p,)
+        if step.by is not None and self.options.loss == "softmax":
+            return self._shared(self._sharp(state), step.by.to(device), target, weight) / len(target)
+        state = state if step.by is None else state[step.by.to(device)]  # (p, d)
+        state = self._sharp(state + events.age[step.target, None].to(device) * model.aging)
         of = self._gbce if self.options.loss == "gbce" else self._softmax
         return of(state, target, weight) / len(state)
 
+    def _sharp(self, state: Tensor) -> Tensor:
+        """States (n, d) over the temperature."""
+        return self.model.directed(state) / (self.model.temperature or 1.0)
+
     def _softmax(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Over all items, or some, each of which stands for as many as were not drawn."""
-        items, other = self.model.items, self._draw()  # (i, d), (s,)
-        place = torch.full((len(items),), -1).index_copy(0, other, torch.arange(len(other)))  # (i,) of each item
-        others = items if self.count == len(items) else items[other.to(state.device)]  # (s, d)
-        bias = self.options.calibration * math.log(len(items) / self.count)
-        hit, own = place[target].to(state.device), embedding(target.to(state.device), items)  # (p,), (p, d)
-        return softmax(state, own, others, hit, bias, weight)
+        other = self._draw()  # (n,)
+        place = torch.full((self.model.n_items,), -1).index_copy(0, other, torch.arange(len(other)))  # (i,)
+        own, others = self._vectors(target, other)  # (p, d), (n, d)
+        return softmax(state, own, others, place[target].to(state.device), self._bias, weight)
+
+    def _shared(self, state: Tensor, by: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """The same where each state (b, d) predicts several items: its scores of all others are made once."""
+        own, others = self._vectors(target, self._draw())  # (p, d), (n, d)
+        size = (state @ others.T).logsumexp(1) + self._bias  # (b,)
+        below = size[by] - (state[by] * own).sum(1)  # (p,)
+        return (below if self.count == self.model.n_items else softplus(below)) @ weight
+
+    def _vectors(self, target: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+        """Of the items to be predicted, (p, d), and of others, (n, d)."""
+        device = self.model.table.device
+        found = self.model.directed(embedding(torch.cat([target, other]).to(device), self.model.items))  # (p + n, d)
+        return found[: len(target)], found[len(target) :]
+
+    @property
+    def _bias(self) -> float:
+        """What raises others' scores, for those that were not drawn."""
+        return self.options.calibration * math.log(self.model.n_items / self.count)
 
     def _gbce(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Met or not, for the target and negatives each, calibrated (Petrov and Macdonald, 2023, "gSASRec")."""
-        items = self.model.items
-        target, other = target.to(state.device), self._draw().to(state.device)  # (p,), (s,)
-        rate = self.count / len(items)
+        other, rate = self._draw(), self.count / self.model.n_items  # (n,)
         power = rate * (self.options.calibration * (1 - 1 / rate) + 1 / rate)
-        met = (state * items[target]).sum(1)  # (p,)
-        others = softplus(state @ items[other].T).masked_fill(target[:, None] == other, 0)  # (p, s)
-        return (power * softplus(-met) + others.sum(1)) @ weight
+        own, others = self._vectors(target, other)  # (p, d), (n, d)
+        same = (target[:, None] == other).to(state.device)  # (p, n)
+        apart = softplus(state @ others.T).masked_fill(same, 0)  # (p, n)
+        return (power * softplus(-(state * own).sum(1)) + apart.sum(1)) @ weight
 
     def _draw(self) -> Tensor:
-        """Other items, each as likely, none twice: (s,)."""
+        """Other items, each as likely, none twice: (n,)."""
         n = self.model.n_items
         return torch.arange(n) if self.count == n else torch.randperm(n, generator=self.generator)[: self.count]
 
@@ -192,7 +232,7 @@ def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
     size, count = batch_of(options.batch_size, len(learners)), _negatives(options, data.n_items)
     with placed(run, len(latest.item) / len(learners) * size * count * options.dim) as generator:
         network = options.network(generator, data)
-        model = Model(data.n_items, options.dim, network, generator)
+        model = Model(data.n_items, options.dim, network, generator, options.temperature)
         if run.before:
             model.begin(run.before.items)
         model.to(run.device)
@@ -203,9 +243,9 @@ def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
             lambda: _ndcg(model, _asked(options, reads, known, data.n_items), known, held),
         )  # fmt: skip
         users = model.states(_asked(options, reads, events, data.n_items))  # (u, d)
-        scale = np.full(data.n_items, model.scale, np.float32)  # so that folding in makes what _pooling does
-        fold_in = FoldIn("mean", item_scale=scale)
-        return Embeddings(users.numpy(), model.items.detach().cpu().numpy(), fold_in=fold_in)
+        items, length = model.vectors()  # (i, d), (i,)
+        fold_in = FoldIn("mean", item_scale=model.scale * length)  # so that it makes what _pooling does
+        return Embeddings(users.numpy(), items, "dot" if options.temperature is None else "cosine", fold_in=fold_in)
 
 
 def _histories(options: Sequential, data: Interactions) -> Histories:
@@ -220,7 +260,7 @@ def _histories(options: Sequential, data: Interactions) -> Histories:
 def _objective(reads: Reading, events: Histories, mask: int, generator: torch.Generator) -> Objective:
     if reads == "around":
         return Around(events, mask, generator)
-    return Before(events) if reads == "before" else Others(events)
+    return Before(events) if reads == "before" else Whole(events)
 
 
 def _negatives(options: Sequential, n_items: int) -> int:
@@ -264,7 +304,7 @@ def _carved(events: Histories, seed: int) -> tuple[Histories, Held]:
 @torch.inference_mode()
 def _ndcg(model: Model, asked: Histories, known: Histories, held: Held) -> float:
     """NDCG of the items held out among those that their users had not met before."""
-    states, items, gains = model.states(asked), model.items.cpu(), []
+    states, items, gains = model.states(asked), torch.from_numpy(model.vectors()[0]), []
     for users, wanted in zip(held.user.split(SIZE), held.item.split(SIZE), strict=True):
         scores = states[users] @ items.T  # (b, i)
         right = scores.gather(1, wanted[:, None])  # (b, 1)

@@ -14,7 +14,7 @@ from embsql.data import Embeddings, Float32, Interactions
 from embsql.errors import MissingExtra
 from embsql.model import Run
 
-Reading = Literal["before", "around", "others"]
+Reading = Literal["before", "around", "whole"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ class Sequential(ABC):
     dropout: float = 0.1  # share of the network's numbers left out in training
     loss: Literal["softmax", "gbce"] = "softmax"  # over all items at once, or each for itself, calibrated
     negatives: int | None = None  # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
+    temperature: float | None = None  # scores are cosines, divided by this in the loss; none: products
     calibration: float = 0.75  # where negatives are drawn: 0 takes them for all there are, 1 for as many as there are
     clock: bool = False  # read an event's hour, weekday, time since the event before and since the item's first
     example_age: bool = False  # learn how each item's share changes with time, and recommend as of the last event
@@ -43,7 +44,8 @@ class Sequential(ABC):
     def __post_init__(self) -> None:
         require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, batch_size=self.batch_size >= 1,
                 max_length=self.max_length >= 1, negatives=self.negatives is None or self.negatives >= 1)  # fmt: skip
-        require(self, "more than 0", lr=self.lr > 0, half_life=self.half_life is None or self.half_life > 0)
+        require(self, "more than 0", lr=self.lr > 0, half_life=self.half_life is None or self.half_life > 0,
+                temperature=self.temperature is None or self.temperature > 0)  # fmt: skip
         require(self, "from 0 to less than 1", dropout=0 <= self.dropout < 1)
         require(self, "from 0 to 1", calibration=0 <= self.calibration <= 1)
         require(self, "0 or more", patience=self.patience >= 0)
@@ -55,7 +57,7 @@ class Sequential(ABC):
 
     @abstractmethod
     def reads(self, data: Interactions) -> Reading:
-        """Which of a user's events an event is predicted from: those before, all in their order, or all others."""
+        """What an event is predicted from: those before, all around it in their order, or some of the whole history."""
 
     @abstractmethod
     def network(self, generator: Any, data: Interactions) -> Any:

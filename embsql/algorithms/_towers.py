@@ -41,6 +41,7 @@ class Drop(NamedTuple):
 
     generator: torch.Generator
     own: float  # share of ids
+    past: float = 0.0  # share of a history's items
 
     def keep(self, share: float, *shape: int) -> Tensor:
         """1 with probability 1 - share, else 0, of a shape."""
@@ -76,7 +77,7 @@ class Features(nn.Module):  # type: ignore[misc]  # torch is imported without it
 
 
 class History(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """The mean over a user's items of what each adds; the item to be predicted is left out of it."""
+    """The mean over a user's items, in training over some of them, of what each adds."""
 
     start: Tensor  # (n_users + 1,)
     item: Tensor  # (pairs,)
@@ -87,13 +88,14 @@ class History(nn.Module):  # type: ignore[misc]  # torch is imported without its
         self.register_buffer("start", torch.from_numpy(rows.start), persistent=False)
         self.register_buffer("item", torch.from_numpy(rows.column.astype(np.int64)), persistent=False)
 
-    def forward(self, users: Tensor, target: Tensor | None) -> Tensor:
+    def forward(self, users: Tensor, drop: Drop | None) -> Tensor:
         """(b,) -> (b, w)"""
-        entry, offset, _ = _ragged(self.start, users)  # (e,), (b,)
-        total = embedding_bag(self.item[entry], self.table, offset, mode="sum", sparse=self.table.large)  # (b, d)
-        count = (self.start[users + 1] - self.start[users])[:, None]  # (b, 1)
-        if target is not None:
-            total, count = total - embedding(target, self.table, sparse=self.table.large), count - 1
+        entry, offset, owner = _ragged(self.start, users)  # (e,), (b,), (e,)
+        kept = drop.keep(drop.past, len(entry)).to(users.device) if drop else self.table.new_ones(len(entry))  # (e,)
+        count = kept.new_zeros(len(users)).index_add(0, owner, kept)[:, None]  # (b, 1)
+        total = embedding_bag(
+            self.item[entry], self.table, offset, mode="sum", sparse=self.table.large, per_sample_weights=kept
+        )  # (b, d)
         mean = total / count.clamp(min=1)  # (b, d)
         return torch.where(count > 0, mean if self.turn is None else mean @ self.turn, self.unknown)
 
@@ -106,31 +108,32 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
     """One tower."""
 
     def __init__(
-        self, met: Tensor, dim: int, widths: list[int], encoded: Encoded | None, generator: torch.Generator
-    ) -> None:
+        self, met: Tensor, dim: int, widths: list[int], encoded: Encoded | None, generator: torch.Generator,
+        *, ids: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
         widths = [*widths, dim]
-        self.own = Table(_random(len(met), dim, generator))  # (n, d)
-        self.own.data *= met[:, None]  # who was never met has nothing of their own
+        self.own = Table(_random(len(met), dim, generator)).requires_grad_(ids)  # (n, d)
+        self.own.data *= (met & ids)[:, None]  # who was never met has nothing of their own
         self.features = Features(encoded, widths[0], generator) if encoded else None
         self.history: History | None = None
         self.layers = nn.ModuleList(_linear(*pair, generator) for pair in pairwise(widths))
 
-    def forward(self, rows: Tensor, drop: Drop | None = None, target: Tensor | None = None) -> Tensor:
+    def forward(self, rows: Tensor, drop: Drop | None = None) -> Tensor:
         """(b,) -> (b, d)"""
         own = embedding(rows, self.own, sparse=self.own.large)  # (b, d)
-        x = self._first(rows, drop, target)  # (b, w) or none
+        x = self._first(rows, drop)  # (b, w) or none
         if x is None:
             return own
         for layer in self.layers:
             x = layer(relu(x))
         return x + (own if drop is None else own * drop.keep(drop.own, len(rows), 1).to(own.device))
 
-    def _first(self, rows: Tensor, drop: Drop | None, target: Tensor | None) -> Tensor | None:
+    def _first(self, rows: Tensor, drop: Drop | None) -> Tensor | None:
         x = self.features(rows, drop) if self.features else None
         if self.history is None:
             return x
-        past = self.history(rows, target)
+        past = self.history(rows, drop)
         return past if x is None else x + past
 
     @torch.inference_mode()
@@ -155,7 +158,7 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
                     optimizer.step()
                 self.zero_grad()
         with torch.no_grad():
-            self.own += (wanted - self.vectors()).nan_to_num_(0)
+            self.own += self.own.requires_grad * (wanted - self.vectors()).nan_to_num_(0)
 
     def _tower(self) -> list[nn.Parameter]:
         """What the tower is made of, but for the items' own vectors, should its history share them."""
@@ -309,7 +312,7 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
     def scores(self, batch: Batch, negative: Negatives, drop: Drop) -> tuple[Scores, Tensor]:
         """The step's scores over the temperature, and the mean squared length of the vectors they are of."""
         user, item, drawn = (codes.to(self.users.own.device) for codes in batch)
-        x = self.users(user, drop, item)  # (b, d)
+        x = self.users(user, drop)  # (b, d)
         y = self.items(torch.cat([item, drawn]), drop)  # (b + s, d)
         size = x.square().sum(1).mean() + y[: len(item)].square().sum(1).mean()
         if self.similarity == "cosine":
@@ -369,7 +372,7 @@ def fitted(options: TwoTower, data: Interactions, told: dict[str, Encoded | None
             model.begin(run.before, run)
         model.to(run.device)
         negative = negatives(options.sampler, options.negatives, size, known, generator, run.device)
-        loss = Loss(model, negative, Drop(generator, options.id_dropout), options)
+        loss = Loss(model, negative, Drop(generator, options.id_dropout, options.history_dropout), options)
         Loop(options.name, options.epochs, options.lr, options.patience).train(
             model, lambda: batches(known, size, negative), math.ceil(len(known) / size), loss, run,
             lambda: model.found(held, known),
@@ -395,7 +398,8 @@ class Loss:
 def pair(options: TwoTower, data: Interactions, told: dict[str, Encoded | None], generator: torch.Generator) -> Pair:
     """Two towers with random weights."""
     dim, widths = options.dim, [options.width] * options.layers
-    users = Side(_met(data.user, data.n_users) > 0, dim, widths, told["user"], generator)
+    met = _met(data.user, data.n_users) > 0  # (u,)
+    users = Side(met, dim, widths, told["user"], generator, ids=options.user_ids)
     items = Side(_met(data.item, data.n_items) > 0, dim, widths, told["item"], generator)
     if options.history != "none":
         width, shared = [*widths, dim][0], options.history == "shared"

@@ -20,9 +20,10 @@ class TwoTower:
     Each vector is that of the id plus what the features add (`user_features`, `item_features`: a SELECT of the id and
     any columns). Text and booleans are categories, numbers and dates are numbers, lists are several categories at
     once, long text is its words; NULL, and a value that fewer than two rows have, have a learned place of their own.
-    `history` adds the mean over the user's other items. Ids are left out at random in training, so that
-    embsql.embed_user, embed_item and recommend_new can give newcomers a vector of their features alone, in SQL. With
-    warm_start, training goes on from the live run's vectors, of which the towers first learn what features can say.
+    `history` adds the mean over the user's items, in training over a random part of them; with user_ids = False and no
+    features that mean is all that users are. Ids are left out at random in training, so that embsql.embed_user,
+    embed_item and recommend_new can give newcomers a vector of their features alone, in SQL. With warm_start, training
+    goes on from the live run's vectors, of which the towers first learn what features can say.
 
     The loss is by default the softmax over the catalogue, estimated from a few hundred negatives whose scores are
     corrected by how often each is drawn (Huang et al., 2013, "Learning deep structured semantic models"; Yi et al.,
@@ -54,6 +55,8 @@ class TwoTower:
     layers: int = 0  # hidden layers between features and vector
     width: int = 128  # of hidden layers
     history: Literal["none", "separate", "shared"] = "none"  # the user's items as a feature, with vectors of their own
+    history_dropout: float = 0.5  # share of a history's items left out in training
+    user_ids: bool = True  # users have vectors of their own, besides what their features and history say
     id_dropout: float = 0.3  # share of ids left out in training, where there are features; what newcomers live on
     patience: int = 0  # epochs without a better hit rate on pairs held out, after which to stop; 0: never
 
@@ -64,7 +67,8 @@ class TwoTower:
         require(self, "0 or more", reg=self.reg >= 0, margin=self.margin >= 0, patience=self.patience >= 0,
                 memory=self.memory >= 0)  # fmt: skip
         require(self, "from 0 to 3", layers=0 <= self.layers <= 3)
-        require(self, "from 0 to less than 1", id_dropout=0 <= self.id_dropout < 1)
+        require(self, "from 0 to less than 1", id_dropout=0 <= self.id_dropout < 1,
+                history_dropout=0 <= self.history_dropout < 1)  # fmt: skip
 
     @property
     def explicit(self) -> bool:
@@ -90,4 +94,6 @@ class TwoTower:
         tables = {"user": data.user_features, "item": data.item_features}
         if self.history != "none" and data.user_features is not None and "items" in data.user_features.column_names:
             raise BadFeatures(option="user_features", found='a column "items", which is the history\'s name')
+        known = self.user_ids or self.history != "none" or data.user_features is not None
+        require(self, "true, unless there are user_features or a history", user_ids=known)
         return {name: encode(table, f"{name}_features") if table else None for name, table in tables.items()}

@@ -15,13 +15,16 @@ from embsql.data import Interactions
 class YoutubeDnn(Sequential):
     """The mean over the vectors of a user's history, through hidden layers if wanted, predicts the next item.
 
-    With event_time, an event is predicted from those before it alone; without, from all others of the user. The
-    score is the product of a user's vector and an item's. `example_age` keeps what was fashionable once from being
+    With event_time, an event is predicted from those before it alone. Without, all events of a user are predicted from
+    a random part of them, so that a user's scores are made once for all of these (as in Liang et al., 2018,
+    "Variational autoencoders for collaborative filtering"). The score is the product of a user's vector and an item's,
+    or with `temperature` their cosine. `example_age` keeps what was fashionable once from being
     recommended now, and `weighted` makes an hour watched count more than a click (Covington, Adams and Sargin, 2016,
     "Deep neural networks for YouTube recommendations").
     """
 
     max_length: int = 500  # the latest so many events of a user are used
+    dropout: float = 0.5  # share of a history's events left out in training
     layers: int = 0  # hidden layers between the mean and the user's vector
     width: int = 128  # of hidden layers
 
@@ -32,11 +35,11 @@ class YoutubeDnn(Sequential):
 
     def reads(self, data: Interactions) -> Reading:
         """See Sequential."""
-        return "others" if data.in_order().time is None else "before"
+        return "whole" if data.in_order().time is None else "before"
 
     def network(self, generator: Any, data: Interactions) -> Any:
         """See Sequential."""
         from embsql.algorithms._pooling import Pooling
 
         widths = [self.dim, *[self.width] * self.layers, self.dim]
-        return Pooling(widths, self.dropout, generator, others=self.reads(data) == "others")
+        return Pooling(widths, self.dropout, generator, whole=self.reads(data) == "whole")

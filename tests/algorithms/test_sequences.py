@@ -89,12 +89,25 @@ def test_the_mean_of_a_history_is_near_what_others_with_it_have() -> None:
     assert (best(found) // 6 == np.arange(60) % 3).all()
 
 
-def test_folding_in_is_what_the_mean_does() -> None:
-    found = fit("youtube_dnn", walked([[0, 1, 2], [3, 3, 1], [2, 0]]), epochs=1)
+@pytest.mark.parametrize("temperature", [None, 0.2])
+def test_folding_in_is_what_the_mean_does(temperature: float | None) -> None:
+    found = fit("youtube_dnn", walked([[0, 1, 2], [3, 3, 1], [2, 0]]), epochs=1, temperature=temperature)
     scaled = found.items * found.fold_in.item_scale[:, None]
-    assert found.fold_in.kind == "mean"
+    assert (found.fold_in.kind, found.similarity) == ("mean", "cosine" if temperature else "dot")
     for user, history in enumerate([[0, 1, 2], [3, 3, 1], [2, 0]]):
-        assert np.allclose(found.users[user], scaled[history].mean(axis=0), atol=1e-5)
+        folded = scaled[history].mean(axis=0)
+        assert np.allclose(found.users[user], folded / np.linalg.norm(folded) if temperature else folded, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cosines_learn_too(name: str) -> None:
+    """Everybody walks among the items of an island; vectors have length 1 and the best item is one of the island."""
+    rng = np.random.default_rng(0)
+    walks = [list(rng.permutation(6)[:5] + 6 * (n % 3)) for n in range(90)]
+    found = fit(name, walked(walks), epochs=12, temperature=0.1)
+    assert found.similarity == "cosine"
+    assert np.allclose(np.linalg.norm(np.concatenate([found.users, found.items]), axis=1), 1, atol=1e-5)
+    assert (best(found) // 6 == np.arange(90) % 3).mean() > 0.95
 
 
 def test_hours_tell() -> None:
@@ -138,7 +151,7 @@ def networks() -> dict[str, torch.nn.Module]:
     return {
         "gru4rec": Recurrent(8, 2, 0.0, g),
         "sasrec": Transformer(8, 2, 2, 0.0, g, causal=True),
-        "youtube_dnn": Pooling([8, 4, 8], 0.0, g, others=False),
+        "youtube_dnn": Pooling([8, 4, 8], 0.0, g, whole=False),
     }
 
 
@@ -173,12 +186,15 @@ def test_both_directions_see_all_of_their_own_history_only() -> None:
     assert torch.equal(of["x"][4:], of["y"][4:]), "and nobody another history"
 
 
-def test_the_others_are_all_but_the_one() -> None:
-    pool = Pooling([2, 2], 0.0, torch.Generator(), others=True)
+def test_means_of_a_history_leave_events_out_only_in_training() -> None:
     x = torch.tensor([[1.0, 0], [3, 0], [5, 0], [7, 2]])
     packed = histories([0, 0, 0], [0]).pack(torch.arange(2))
-    assert pool(x, packed).tolist() == [[4, 0], [3, 0], [2, 0], [0, 0]]
-    assert pool.eval()(x, packed).tolist() == [[3, 0], [3, 0], [3, 0], [7, 2]]
+    running = [[1, 0], [2, 0], [3, 0], [7, 2]]
+    for whole, all_of_it in ((True, [[3, 0], [3, 0], [3, 0], [7, 2]]), (False, running)):
+        pool = Pooling([2, 2], 0.5, torch.Generator().manual_seed(1), whole=whole)
+        parts = {tuple(pool(x, packed)[2].tolist()) for _ in range(200)}
+        assert parts == {(0, 0), (1, 0), (3, 0), (5, 0), (2, 0), (4, 0), (3, 0)}
+        assert pool.eval()(x, packed).tolist() == all_of_it
 
 
 def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees_of_it() -> None:
@@ -283,6 +299,31 @@ def test_sampled_softmax_estimates_the_whole_one() -> None:
             assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(wanted - less, abs=0.06)
 
 
+@pytest.mark.parametrize("temperature", [None, 0.5])
+@pytest.mark.parametrize("loss", ["softmax", "gbce"])
+def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(temperature: float | None, loss: str) -> None:
+    g = torch.Generator().manual_seed(3)
+    events = histories([0, 1, 2], [3], [4, 5, 5, 6])
+    events = dataclasses.replace(events, weight=torch.arange(8.0))
+    model = _sequences.Model(9, 4, Pooling([4, 4], 0.0, g, whole=True), g, temperature)
+    options = algorithms.make("youtube_dnn", {"dim": 4, "loss": loss, "temperature": temperature})
+    step = _sequences.Whole(events).step(torch.arange(3))
+    apart = step._replace(at=step.at[step.by], by=None)
+    of = _sequences.Loss(model, events, options, 9, g)
+    assert of(step).item() == pytest.approx(of(apart).item(), rel=1e-6)
+    for ours, theirs in zip(*(torch.autograd.grad(of(one), model.table) for one in (step, apart)), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_few_negatives_of_shared_states_estimate_all() -> None:
+    g = torch.Generator().manual_seed(3)
+    events = histories(*(torch.randperm(200, generator=g)[:5].tolist() for _ in range(64)))
+    model = _sequences.Model(200, 4, Pooling([4, 4], 0.0, g, whole=True), g)
+    step, options = _sequences.Whole(events).step(torch.arange(64)), {"dim": 4, "calibration": 1.0}
+    whole, some = (_sequences.Loss(model, events, algorithms.make("youtube_dnn", options), n, g) for n in (200, 50))
+    assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(whole(step).item(), abs=0.06)
+
+
 def test_gbce_by_hand() -> None:
     loss, step = loss_over(50, loss="gbce", calibration=0.75)
     items = loss.model.items.detach().double()
@@ -376,7 +417,7 @@ def test_what_wants_times_says_so(option: dict[str, object]) -> None:
     ("name", "wrong"),
     [("sasrec", {"heads": 3}), ("bert4rec", {"blocks": 0}), ("gru4rec", {"layers": 9}), ("youtube_dnn", {"width": 0}),
      ("sasrec", {"dropout": 1.0}), ("sasrec", {"max_length": 0}), ("gru4rec", {"loss": "bpr"}),
-     ("bert4rec", {"max_length": 1}),
+     ("bert4rec", {"max_length": 1}), ("sasrec", {"temperature": 0.0}),
      ("gru4rec", {"calibration": 2.0}), ("gru4rec", {"negatives": 0}), ("youtube_dnn", {"layers": 4})],
 )  # fmt: skip
 def test_bad_options(name: str, wrong: dict[str, object]) -> None:

@@ -244,17 +244,34 @@ def test_history_serves_users(history: str, similarity: str) -> None:
     assert found.similarity == similarity
 
 
-def test_the_item_to_be_predicted_is_not_in_the_history() -> None:
-    data = interactions([(0, 0), (0, 1), (0, 2), (1, 2)])
+def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
+    data = interactions([(0, 0), (0, 1), (1, 2)])
     generator = torch.Generator().manual_seed(1)
     options = algorithms.make("two_tower", {"dim": 2, "history": "separate", "similarity": "dot"})
-    pair = _towers.pair(options, data, {"user": None, "item": None}, generator)
-    table = pair.users.history.table.detach()
+    history = _towers.pair(options, data, {"user": None, "item": None}, generator).users.history
+    table, users, drop = history.table.detach(), torch.tensor([0, 1]), _towers.Drop(generator, own=0, past=0.5)
     with torch.no_grad():
-        found = pair.users.history(torch.tensor([0, 0, 1]), torch.tensor([0, 2, 2]))
-    assert torch.allclose(found[0], (table[1] + table[2]) / 2, atol=1e-6)
-    assert torch.allclose(found[1], (table[0] + table[1]) / 2, atol=1e-6)
-    assert torch.allclose(found[2], pair.users.history.unknown[0], atol=1e-6), "nothing is left: unknown"
+        whole, parts = history(users, None), [history(users, drop) for _ in range(64)]
+    assert torch.allclose(whole, torch.stack([(table[0] + table[1]) / 2, table[2]]), atol=1e-6)
+    for user, may_be in ((0, [table[0], table[1], whole[0]]), (1, [table[2]])):
+        wanted = [*may_be, history.unknown[0]]  # where nothing is left
+        alike = torch.stack([torch.stack([torch.isclose(part[user], one).all() for one in wanted]) for part in parts])
+        assert alike.any(1).all()
+        assert alike.any(0).all()
+
+
+def test_users_without_ids_are_what_they_met() -> None:
+    """Two users who met the same are one and the same vector."""
+    data = interactions([(user, item) for user in range(40) for item in range(user % 4, 12, 4)])
+    options = {"dim": 8, "history": "shared", "user_ids": False, "epochs": 5}
+    found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
+    assert np.allclose(found.users[:4], found.users[4:8], atol=1e-6)
+    assert not np.allclose(found.users[0], found.users[1], atol=0.1)
+
+
+def test_users_of_whom_nothing_would_be_known_are_refused() -> None:
+    with pytest.raises(BadOption, match="user_ids must be true, unless there are user_features or a history"):
+        algorithms.make("two_tower", {"user_ids": False}).fit(interactions([(0, 0), (1, 1)]), Run(seed=1, threads=1))
 
 
 def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
