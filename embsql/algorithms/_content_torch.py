@@ -15,11 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 
+from embsql.algorithms._contrast import LOSSES, Negatives, Scores, negatives
 from embsql.algorithms._external import item_vectors
 from embsql.algorithms._loop import Loop, batch_of, placed, shuffled
 from embsql.algorithms._packed import Histories, Packed, histories
 from embsql.algorithms._recurrent import Recurrent
-from embsql.algorithms._towers import CHUNK, FIRST, LOSSES, Drop, Negatives, Scores, negatives
+from embsql.algorithms._towers import CHUNK, FIRST, Drop
 from embsql.data import Embeddings, Float32, FoldIn, Interactions
 from embsql.errors import TooFew
 from embsql.model import Run

@@ -119,6 +119,15 @@ def histories(data: Interactions) -> Histories:
     return Histories(torch.from_numpy(start), torch.from_numpy(item), torch.ones(n), torch.zeros(n), empty)
 
 
+def ragged(start: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of rows (b,) of a sparse matrix: the entries (e,), where each row begins (b,), and whose each entry is (e,)."""
+    count = start[rows + 1] - start[rows]  # (b,)
+    offset = count.cumsum(0) - count  # (b,)
+    owner = torch.arange(len(rows), device=rows.device).repeat_interleave(count)  # (e,)
+    entry = torch.arange(len(owner), device=rows.device) + (start[rows] - offset)[owner]  # (e,)
+    return entry, offset, owner
+
+
 class Dropout(nn.Module):  # type: ignore[misc]  # torch is imported without its types
     """Dropout whose randomness comes from the run's seed."""
 

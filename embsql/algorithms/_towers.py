@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, embedding_bag, normalize, relu, softplus
+from torch.nn.functional import embedding, embedding_bag, normalize, relu
 
 from embsql.algorithms._adagrad import Table, optimizers
+from embsql.algorithms._contrast import LOSSES, MASKED, Negatives, Scores, counted, hardest, negatives
 from embsql.algorithms._encoders import Encoded
 from embsql.algorithms._loop import Loop, batch_of, carve, placed, shuffled
-from embsql.data import Embeddings, Float32, Int32, Interactions, Rows, Similarity, Tower
+from embsql.algorithms._packed import ragged
+from embsql.data import Embeddings, Float32, Interactions, Rows, Similarity, Tower
 from embsql.model import Run
 
 if TYPE_CHECKING:
@@ -31,9 +33,6 @@ FORGET = 0.05  # share of known features that training hides, so that the place 
 FIRST = 0.1  # length of the vectors that training starts from
 LESSON, LESSONS, LEARN = 1024, 100, 0.01  # rows, steps and their size in which a tower learns an earlier run's vectors
 CHUNK = 8192  # rows of a tower at a time when nothing is learned
-MASKED = -1e4  # score of what is no negative
-HARD = 1 / 8  # share of the negatives that count where only the hardest do
-PUSH = 10.0  # weight of the negatives' part of the contrastive loss
 
 
 class Drop(NamedTuple):
@@ -65,7 +64,7 @@ class Features(nn.Module):  # type: ignore[misc]  # torch is imported without it
 
     def forward(self, rows: Tensor, drop: Drop | None) -> Tensor:
         """(b,) -> (b, w)"""
-        entry, offset, owner = _ragged(self.start, rows)  # (e,), (b,), (e,)
+        entry, offset, owner = ragged(self.start, rows)  # (e,), (b,), (e,)
         factor = self.factor[entry]  # (e,)
         if drop is None:
             return embedding_bag(self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor)
@@ -90,7 +89,7 @@ class History(nn.Module):  # type: ignore[misc]  # torch is imported without its
 
     def forward(self, users: Tensor, drop: Drop | None) -> Tensor:
         """(b,) -> (b, w)"""
-        entry, offset, owner = _ragged(self.start, users)  # (e,), (b,), (e,)
+        entry, offset, owner = ragged(self.start, users)  # (e,), (b,), (e,)
         kept = drop.keep(drop.past, len(entry)).to(users.device) if drop else self.table.new_ones(len(entry))  # (e,)
         count = kept.new_zeros(len(users)).index_add(0, owner, kept)[:, None]  # (b, 1)
         total = embedding_bag(
@@ -157,8 +156,9 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
                 for optimizer in changes.values():
                     optimizer.step()
                 self.zero_grad()
-        with torch.no_grad():
-            self.own += self.own.requires_grad * (wanted - self.vectors()).nan_to_num_(0)
+        if self.own.requires_grad:
+            with torch.no_grad():
+                self.own += (wanted - self.vectors()).nan_to_num_(0)
 
     def _tower(self) -> list[nn.Parameter]:
         """What the tower is made of, but for the items' own vectors, should its history share them."""
@@ -175,112 +175,6 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
             tables += [_array(self.history.unknown), _array(self.history.adds())]
         layers = tuple((_array(layer.weight), _array(layer.bias)) for layer in self.layers)
         return Tower(tuple(named), np.concatenate(tables), layers) if named else None
-
-
-@dataclass(frozen=True, slots=True)
-class Negatives:
-    """Which items a step contrasts with the met ones, and how often it is expected to meet each as a negative."""
-
-    expected: Tensor  # (n_items,) times a step, without those remembered
-    share: Tensor  # (n_items,) of all pairs: how often it is expected among as many remembered as there are pairs
-    in_batch: bool  # whether the others' items are negatives
-    drawn: Tensor  # (candidates,) pairs' items, or each item once: what negatives are drawn from
-    count: int  # as many a step; all of them, each once, where there are no more
-    generator: torch.Generator
-    met: Met | None = None  # none: all negatives count; else only the hardest of those the user has not met
-
-    def draw(self) -> Tensor:
-        """Items drawn for a step: (count,)."""
-        if self.count >= len(self.drawn):
-            return self.drawn
-        return self.drawn[torch.randint(len(self.drawn), (self.count,), generator=self.generator)]
-
-    def often(self, code: Tensor, remembered: Tensor) -> Tensor:
-        """How often each of the items (s,) is expected in a step that remembers others (m,), -1 for none."""
-        return self.expected[code] + self.share[code] * (remembered >= 0).sum()
-
-
-def negatives(
-    sampler: str, count: int, batch: int, data: Interactions, generator: torch.Generator, device: str = "cpu"
-) -> Negatives:
-    """The negatives of steps of `batch` pairs, among items that somebody met."""
-    pairs = torch.from_numpy(data.item.astype(np.int64))  # (n,)
-    share = _met(data.item, data.n_items).float() / len(pairs)  # (i,)
-    drawn = {"in_batch": pairs[:0], "popularity": pairs}.get(sampler, share.nonzero()[:, 0])
-    count = min(count, len(drawn))
-    expected = batch * share if sampler in ("in_batch", "mixed") else 0 * share  # (i,)
-    if count:
-        expected = expected + torch.bincount(drawn, minlength=len(expected)) * (count / len(drawn))
-    met = Met(data.by_user(), device) if sampler == "hard" else None
-    in_batch = sampler in ("in_batch", "mixed")
-    return Negatives(expected.to(device), share.to(device), in_batch, drawn, count, generator, met)
-
-
-class Met:
-    """What each user has met."""
-
-    def __init__(self, rows: Rows, device: str) -> None:
-        self.start = torch.from_numpy(rows.start).to(device)  # (n_users + 1,)
-        self.item = torch.from_numpy(rows.column.astype(np.int64)).to(device)  # (pairs,)
-
-    def among(self, users: Tensor, code: Tensor) -> Tensor:
-        """Which users (b,) have met which items (s,), that may be there several times: (b, s)."""
-        entry, _, owner = _ragged(self.start, users)  # (e,), (e,)
-        items, place = code.unique(return_inverse=True)  # (u,), (s,)
-        found = torch.searchsorted(items, self.item[entry]).clamp(max=len(items) - 1)  # (e,)
-        there = items[found] == self.item[entry]  # (e,)
-        met = torch.zeros(len(users), len(items), dtype=torch.bool, device=code.device)  # (b, u)
-        met[owner[there], found[there]] = True
-        return met[:, place]
-
-
-@torch.no_grad()
-def hardest(s: Scores) -> Tensor:
-    """Of the negatives that may count, the best-scoring eighth of each row: (b, s).
-
-    Left out is what is better than the met item by more than the scores of the row are spread: it may well be liked.
-    """
-    likely = s.others > (s.met + s.others.std(1))[:, None]  # (b, s)
-    scores = s.others.masked_fill(s.hits | likely, -math.inf)  # (b, s)
-    least = scores.topk(math.ceil(scores.shape[1] * HARD), 1).values[:, -1:]  # (b, 1)
-    return (scores >= least) & (scores > -math.inf)
-
-
-class Scores(NamedTuple):
-    """What a step's loss is made of."""
-
-    met: Tensor  # (b,) scores of the met items
-    others: Tensor  # (b, s) of the negatives
-    hits: Tensor  # (b, s) where a negative does not count, as it is the met item itself
-    expected: Tensor  # (s,) how often each negative is expected in a step
-
-
-def softmax(s: Scores, _: float) -> Tensor:
-    """The met item against all: each negative counts 1 / expected, for those that were not drawn (logQ: Yi 2019)."""
-    others = (s.others - s.expected.log()).masked_fill_(s.hits, MASKED)  # (b, s)
-    return softplus(others.logsumexp(1) - s.met).mean()
-
-
-def bpr(s: Scores, _: float) -> Tensor:
-    """How surely the met item is above each negative (Rendle 2009)."""
-    return _mean(softplus(s.others - s.met[:, None]), s.hits)
-
-
-def triplet(s: Scores, margin: float) -> Tensor:
-    """By how much a negative comes nearer to the met item's score than the margin."""
-    return _mean(relu(s.others - s.met[:, None] + margin), s.hits)
-
-
-def contrastive(s: Scores, margin: float) -> Tensor:
-    """The met item towards a score of 1, negatives below the margin (Mao 2021, SimpleX)."""
-    return relu(1 - s.met).mean() + PUSH * _mean(relu(s.others - margin), s.hits)
-
-
-def _mean(losses: Tensor, hits: Tensor) -> Tensor:
-    return losses.masked_fill(hits, 0).sum() / (~hits).sum().clamp(min=1)
-
-
-LOSSES = {"softmax": softmax, "bpr": bpr, "triplet": triplet, "contrastive": contrastive}
 
 
 class Batch(NamedTuple):
@@ -344,7 +238,7 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
         items, right, by_user = self._unit(self.items.vectors()), 0, known.by_user()  # (i, d)
         for rows, wanted in zip(users.split(512), np.split(held.item, range(512, len(held.item), 512)), strict=True):
             scores = self._unit(self.users(rows)) @ items.T  # (b, i)
-            entry, _, owner = _ragged(torch.from_numpy(by_user.start), rows.cpu())  # (e,), (e,)
+            entry, _, owner = ragged(torch.from_numpy(by_user.start), rows.cpu())  # (e,), (e,)
             scores[owner, torch.from_numpy(by_user.column)[entry].long()] = MASKED
             best = scores.topk(min(k, scores.shape[1])).indices.cpu()  # (b, k)
             right += int((best == torch.from_numpy(wanted)[:, None]).any(1).sum())
@@ -398,9 +292,9 @@ class Loss:
 def pair(options: TwoTower, data: Interactions, told: dict[str, Encoded | None], generator: torch.Generator) -> Pair:
     """Two towers with random weights."""
     dim, widths = options.dim, [options.width] * options.layers
-    met = _met(data.user, data.n_users) > 0  # (u,)
+    met = counted(data.user, data.n_users) > 0  # (u,)
     users = Side(met, dim, widths, told["user"], generator, ids=options.user_ids)
-    items = Side(_met(data.item, data.n_items) > 0, dim, widths, told["item"], generator)
+    items = Side(counted(data.item, data.n_items) > 0, dim, widths, told["item"], generator)
     if options.history != "none":
         width, shared = [*widths, dim][0], options.history == "shared"
         table = items.own if shared else Table(_random(data.n_items, width, generator))  # (i, d or w)
@@ -414,20 +308,6 @@ def batches(data: Interactions, size: int, negative: Negatives) -> Iterator[Batc
     user, item = (torch.from_numpy(codes.astype(np.int64)) for codes in (data.user, data.item))  # (n,), (n,)
     for chosen in shuffled(len(user), size, negative.generator):
         yield Batch(user[chosen], item[chosen], negative.draw())
-
-
-def _met(codes: Int32, n: int) -> Tensor:
-    """How many pairs each code has: (n,)."""
-    return torch.from_numpy(np.bincount(codes, minlength=n))
-
-
-def _ragged(start: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of rows (b,) of a sparse matrix: the entries (e,), where each row begins (b,), and whose each entry is (e,)."""
-    count = start[rows + 1] - start[rows]  # (b,)
-    offset = count.cumsum(0) - count  # (b,)
-    owner = torch.arange(len(rows), device=rows.device).repeat_interleave(count)  # (e,)
-    entry = torch.arange(len(owner), device=rows.device) + (start[rows] - offset)[owner]  # (e,)
-    return entry, offset, owner
 
 
 def _random(n: int, width: int, generator: torch.Generator) -> Tensor:

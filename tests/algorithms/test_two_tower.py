@@ -15,7 +15,7 @@ import torch
 
 import embsql
 from embsql import algorithms
-from embsql.algorithms import _adagrad, _towers
+from embsql.algorithms import _adagrad, _contrast, _towers
 from embsql.algorithms._encoders import FAR, Feature, described, encode
 from embsql.algorithms._loop import carve
 from embsql.data import Embeddings, Interactions
@@ -281,35 +281,35 @@ def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
     scores = torch.from_numpy(rng.normal(0, 1, data.n_items)).float()
     for sampler in ("uniform", "popularity"):
         generator = torch.Generator().manual_seed(2)
-        negative = _towers.negatives(sampler, 100, 32, data, generator)
+        negative = _contrast.negatives(sampler, 100, 32, data, generator)
         totals = []
         for _ in range(2000):
             drawn = negative.draw()
-            s = _towers.Scores(scores[:1], scores[drawn][None], (drawn == 0)[None], negative.expected[drawn])
-            totals.append(math.exp(float(_towers.softmax(s, 0) + scores[0])))
+            s = _contrast.Scores(scores[:1], scores[drawn][None], (drawn == 0)[None], negative.expected[drawn])
+            totals.append(math.exp(float(_contrast.softmax(s, 0) + scores[0])))
         wanted = float(torch.logsumexp(scores[np.unique(data.item)], 0))
         assert math.log(np.mean(totals)) == pytest.approx(wanted, abs=0.03)
 
 
-def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> _towers.Scores:
-    return _towers.Scores(torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0])))
+def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> _contrast.Scores:
+    return _contrast.Scores(torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0])))
 
 
 def test_the_hardest_by_hand() -> None:
     """An eighth of sixteen is two: neither what is met, nor what is above the met item by more than the spread."""
     others = [[float(n) for n in range(16)]] * 3  # spread: 4.76
     hits = [[0] * 16, [0] * 14 + [1, 1], [0] * 16]
-    counts = _towers.hardest(scores([20.0, 20.0, 5.0], others, hits))
+    counts = _contrast.hardest(scores([20.0, 20.0, 5.0], others, hits))
     assert [row.nonzero()[:, 0].tolist() for row in counts] == [[14, 15], [12, 13], [8, 9]]
 
 
 def test_where_nothing_may_count_nothing_does() -> None:
-    assert not _towers.hardest(scores([0.0], [[1.0, 2.0]], [[1, 1]])).any()
+    assert not _contrast.hardest(scores([0.0], [[1.0, 2.0]], [[1, 1]])).any()
 
 
 def test_who_has_met_what_among_some() -> None:
     data = interactions([(0, 0), (0, 3), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)])
-    found = _towers.Met(data.by_user(), "cpu").among(torch.tensor([2, 0, 1, 0]), torch.tensor([3, 0, 3, 2]))
+    found = _contrast.Met(data.by_user(), "cpu").among(torch.tensor([2, 0, 1, 0]), torch.tensor([3, 0, 3, 2]))
     assert found.int().tolist() == [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 0]]
 
 
@@ -349,7 +349,7 @@ def test_memory_is_of_the_latest_items() -> None:
     generator = torch.Generator().manual_seed(1)
     options = algorithms.make("two_tower", {"dim": 4, "memory": 5})
     pair = _towers.pair(options, data, {"user": None, "item": None}, generator)
-    negative, drop = _towers.negatives("in_batch", 1, 3, data, generator), _towers.Drop(generator, 0.0)
+    negative, drop = _contrast.negatives("in_batch", 1, 3, data, generator), _towers.Drop(generator, 0.0)
     nothing = torch.tensor([], dtype=torch.int64)
     for items in ([0, 1, 2], [3, 4, 0]):
         batch = _towers.Batch(torch.tensor([0, 0, 1]), torch.tensor(items), nothing)
@@ -368,7 +368,7 @@ def test_memory_is_of_the_latest_items() -> None:
 
 def test_no_more_negatives_than_the_catalogue_are_drawn() -> None:
     data, _, _ = islands()
-    negative = _towers.negatives("uniform", 10_000, 32, data, torch.Generator())
+    negative = _contrast.negatives("uniform", 10_000, 32, data, torch.Generator())
     assert negative.draw().tolist() == list(range(data.n_items))
 
 
