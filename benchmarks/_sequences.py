@@ -53,6 +53,8 @@ def measure(data: str, options: argparse.Namespace) -> None:
     metrics, k = (("HR@10", "NDCG@10"), 10) if data == "ml1m" else (("P@20", "MRR@20"), 20)
     with tempfile.TemporaryDirectory() as folder:
         exam = EXAMS[data](folder)
+        if exam.seen:
+            _print(data, "first-order Markov counts", metrics, _marks(_Followers(exam), exam, k))
         for algorithm in CHOSEN[data] if options.algorithm is None else options.algorithm:
             chosen = CHOSEN[data].get(algorithm, {}) | ({"epochs": options.epochs} if options.epochs else {})
             marks = []
@@ -77,12 +79,32 @@ def _seed(exam: Exam, algorithm: str, k: int, **settings: Any) -> tuple[tuple[fl
         cost = apart(train, file=file, source=exam.source, algorithm=algorithm, settings=settings)
         with embsql.connect(file, read_only=True) as database:
             model = stored(database, "exam", exam.shape)
+    return _marks(model, exam, k), cost
+
+
+class _Followers:
+    """What came how often after the item that a user had last; what is popular where that is level."""
+
+    def __init__(self, exam: Exam) -> None:
+        self.last = dict(zip(exam.user, (seen[-1] for seen in exam.seen or ()), strict=True))
+        pairs = np.concatenate([np.stack([seen[:-1], seen[1:]]) for seen in exam.seen or ()], axis=1)  # (2, n)
+        self.count = np.zeros((exam.shape[1], exam.shape[1]), np.float32)
+        np.add.at(self.count, tuple(pairs), 1)
+        popular = self.count.sum(0)  # (items,)
+        self.count += popular / (popular.max() + 1)
+
+    def scores(self, users: np.ndarray) -> np.ndarray:
+        """(n,) -> (n, items)"""
+        return self.count[[self.last[user] for user in users]]
+
+
+def _marks(model: Model | _Followers, exam: Exam, k: int) -> tuple[float, float]:
     rank = np.concatenate([_ranks(model, exam, rows) for rows in np.array_split(np.arange(len(exam.user)), 100)])
     gain = 1 / np.log2(rank + 2.0) if k == 10 else 1 / (rank + 1.0)  # NDCG or MRR
-    return (float((rank < k).mean()), float(np.where(rank < k, gain, 0).mean())), cost
+    return float((rank < k).mean()), float(np.where(rank < k, gain, 0).mean())
 
 
-def _ranks(model: Model, exam: Exam, rows: np.ndarray) -> np.ndarray:
+def _ranks(model: Model | _Followers, exam: Exam, rows: np.ndarray) -> np.ndarray:
     """How many items are above the target or level with it, (n,)."""
     scores = model.scores(exam.user[rows])  # (n, items)
     right = scores[np.arange(len(rows)), exam.target[rows]][:, None].copy()  # (n, 1)

@@ -4,7 +4,8 @@ gowalla: Recall@20 and NDCG@20 over all items but those known, beside the publis
 cold: a fifth of ML-1M's items, then of its users, left out of training entirely and embedded in SQL by their features,
 beside what is popular and a kNN by the same features, each at its best setting on the held-out part itself; above_low
 and above_high are the 95% interval of two_tower's lead over users.
-ml1m: everybody's last event among all items but those seen, HR@10 and NDCG@10, beside the published rows.
+ml1m: everybody's last event among all items but those seen, HR@10 and NDCG@10, beside the published rows and counts of
+what came after what.
 diginetica: the next item of sessions, which may be one seen, P@20 and MRR@20, beside NARM's published row.
 speed: training steps of sasrec at ML-1M's size, beside those of gSASRec-pytorch, whose checkout --peer names.
 """
@@ -12,6 +13,7 @@ speed: training steps of sasrec at ML-1M's size, beside those of gSASRec-pytorch
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import tempfile
 from typing import Any
@@ -35,6 +37,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--algorithm", nargs="+", help="default: all that a part is about")
     parser.add_argument("--epochs", type=int, help="instead of the chosen ones")
+    parser.add_argument("--options", type=json.loads, default={}, help="over the chosen ones on gowalla, as JSON")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--peer", help="the folder of a checkout of asash/gSASRec-pytorch, for speed")
     parser.add_argument("--steps", type=int, default=4, help="of a measurement of speed")
@@ -56,7 +59,7 @@ def measure(options: argparse.Namespace) -> None:
 
 def _gowalla(algorithm: str, options: argparse.Namespace) -> None:
     exam = EXAMS["gowalla"](options.threads)
-    chosen = CHOSEN[algorithm] | ({"epochs": options.epochs} if options.epochs else {})
+    chosen = CHOSEN[algorithm] | ({"epochs": options.epochs} if options.epochs else {}) | options.options
     marks = []
     for seed in options.seeds:
         mark, cost = _seed(exam, algorithm, threads=options.threads, seed=seed, **chosen)

@@ -60,7 +60,8 @@ def files(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("epoch", "options"),
-    [(1, {}), (6, {}), (4, {"history": "none", "loss": "softmax", "sampler": "hard", "memory": 100})],
+    [(1, {}), (6, {}), (4, {"history": "none", "loss": "softmax", "sampler": "hard", "memory": 100}),
+     (3, {"user_ids": False})],
 )
 def test_resuming_comes_to_the_same_bytes(tmp_path, epoch: int, options: dict[str, object]) -> None:
     _, before, _ = fit(tmp_path, kill=epoch, **options)
