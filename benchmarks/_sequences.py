@@ -86,9 +86,9 @@ class _Followers:
     """What came how often after the item that a user had last; what is popular where that is level."""
 
     def __init__(self, exam: Exam) -> None:
-        self.last = dict(zip(exam.user, (seen[-1] for seen in exam.seen or ()), strict=True))
+        self.last = {user: seen[-1] if len(seen) else -1 for user, seen in zip(exam.user, exam.seen or (), strict=True)}
         pairs = np.concatenate([np.stack([seen[:-1], seen[1:]]) for seen in exam.seen or ()], axis=1)  # (2, n)
-        self.count = np.zeros((exam.shape[1], exam.shape[1]), np.float32)
+        self.count = np.zeros((exam.shape[1] + 1, exam.shape[1]), np.float32)  # the last row: after nothing
         np.add.at(self.count, tuple(pairs), 1)
         popular = self.count.sum(0)  # (items,)
         self.count += popular / (popular.max() + 1)

@@ -141,6 +141,14 @@ def test_ranks_of_what_comes_next_by_hand() -> None:
     assert _sequences._ranks(model, exam._replace(seen=None), np.array([0, 1])).tolist() == [3, 1]
 
 
+def test_followers_count_what_came_next_and_then_what_is_popular() -> None:
+    seen = [np.array(one, int) for one in ([0, 1, 0, 1, 0, 2], [3, 2, 3, 0], [])]
+    exam = _sequences.Exam("", np.arange(3), np.zeros(3, int), seen, (3, 4))
+    scores = _sequences._Followers(exam).scores(np.arange(3))
+    popular = np.array([3, 2, 2, 1]) / 4  # how often each came after another
+    assert (scores - popular).tolist() == [[0, 0, 0, 1], [0, 2, 1, 0], [0, 0, 0, 0]]
+
+
 def matrix(items: list[int]) -> object:
     from scipy.sparse import csr_matrix
 
