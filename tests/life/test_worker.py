@@ -60,6 +60,13 @@ class Queue:
     def live(self) -> int | None:
         return self.ask("SELECT live_run FROM embsql.models() WHERE model_name = 'm'")
 
+    def quiet(self) -> bool:
+        """Whether the server does nothing for anybody else."""
+        return self.ask(
+            "SELECT count(*) = 0 FROM pg_stat_activity "
+            "WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()"
+        )
+
     def trains(self, model: str = "m") -> bool:
         """Whether a training has written something to its log; none will that failed."""
         failed = self.ask("SELECT job FROM embsql.jobs AS job WHERE job.status = 'failed'")
@@ -370,6 +377,8 @@ def test_a_worker_that_slept_publishes_nothing(queue, start) -> None:
     sleeper = start()
     wait(queue.trains)
     sleeper.send_signal(signal.SIGSTOP)
+    os.waitpid(sleeper.pid, os.WUNTRACED)
+    wait(queue.quiet)  # a sign of life may be on its way, and would undo what follows
     dead(queue, job)
     finish(start("once"))
     after = queue.job(job)
