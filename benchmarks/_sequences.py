@@ -1,14 +1,10 @@
-"""Sequence models on published splits, and the time of a training step."""
+"""Sequence models on published splits."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import statistics
-import sys
 import tempfile
-from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +13,7 @@ import pyarrow.parquet as pq
 
 import embsql
 from benchmarks._apart import apart
-from benchmarks._lines import in_turn, line, real
+from benchmarks._lines import line, real
 from benchmarks._rank import Model, stored
 from benchmarks.quality import train
 
@@ -33,9 +29,6 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {  # see docs/benchmarks.md for w
     },
 }
 FAINT = 1e-9  # weight of events that are read but not learned from
-SHAPE = {  # as gSASRec-pytorch has it for ML-1M, but for the batch of 128, whose negatives take it 2 x 7 GB
-    "dim": 256, "blocks": 3, "heads": 1, "max_length": 200, "dropout": 0.1, "batch_size": 32, "negatives": 256,
-}  # fmt: skip
 
 
 class Exam(NamedTuple):
@@ -150,80 +143,3 @@ def _diginetica(folder: str) -> Exam:
 
 
 EXAMS = {"ml1m": _ml1m, "diginetica": _diginetica}
-
-
-# --- speed ---------------------------------------------------------------------------------------
-
-
-def speed(options: argparse.Namespace) -> None:
-    """Events per second of training steps on the same histories, beside gSASRec-pytorch's in a folder of its own."""
-    import torch
-
-    torch.set_num_threads(options.threads)
-    lengths = np.minimum([len(seen) for seen in _ml1m("").seen or ()], SHAPE["max_length"]) - 1
-    lengths = lengths[lengths > 0]
-    losses = {"embsql, gbce": {"loss": "gbce"}, "embsql, softmax": {"negatives": None}}
-    works = {name: partial(_steps, lengths, options, **SHAPE | loss) for name, loss in losses.items()}
-    if options.peer:
-        sys.path.insert(0, str(Path(options.peer).resolve()))
-        works["gSASRec-pytorch"] = partial(_peer_steps, lengths, options)
-    done = in_turn(works, options.repeat)
-    rates = {name: one.result / one.seconds for name, one in done.items()}
-    for name in works:
-        line("neural", "ml1m_sequences", name, "events per second", rates[name], "1/s", peer="gSASRec-pytorch",
-             peer_value=rates.get("gSASRec-pytorch"), **SHAPE, threads=options.threads)  # fmt: skip
-
-
-def _peer_steps(lengths: np.ndarray, options: argparse.Namespace) -> int:
-    """Steps as gSASRec-pytorch's train_gsasrec.py makes them; how many events they learn from."""
-    import torch
-
-    model_of, loss_of = importlib.import_module("gsasrec").GSASRec, importlib.import_module("gbce").gBCE
-    n_items, longest, k = 3416, SHAPE["max_length"], SHAPE["negatives"]
-    model = model_of(n_items, longest, SHAPE["dim"], SHAPE["heads"], SHAPE["blocks"], SHAPE["dropout"]).train()
-    loss_fn, optimizer = loss_of(n_items - 1, k, 0.75), torch.optim.Adam(model.parameters())
-    events = 0
-    for rows in _batches(lengths, options.steps):
-        items = torch.full((len(rows), longest + 1), n_items + 1)
-        for row, length in enumerate(lengths[rows]):
-            items[row, longest - length :] = torch.randint(1, n_items + 1, (int(length) + 1,))
-        others = torch.randint(1, n_items + 1, (len(rows), longest, k))
-        states, _ = model(items[:, :-1])
-        both = torch.cat([items[:, 1:, None], others], dim=2)  # (b, l, 1 + k)
-        scores = torch.einsum("bld,blnd->bln", states, model.item_embedding(both))
-        there = (items[:, 1:, None] != n_items + 1).float()
-        right = torch.zeros_like(scores)
-        right[:, :, 0] = 1
-        loss = (loss_fn(scores, right) * there).sum() / (there.sum() * (k + 1))
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        events += int(lengths[rows].sum())
-    return events
-
-
-def _steps(lengths: np.ndarray, options: argparse.Namespace, **shape: Any) -> int:
-    """Steps of our own on histories as long; how many events they learn from."""
-    import torch
-
-    from embsql import algorithms
-    from embsql.algorithms import _sequences as ours
-    from embsql.algorithms._loop import Loop
-    from embsql.algorithms._packed import Histories
-    from embsql.model import Run
-
-    n_items, chosen, generator = 3416, algorithms.make("sasrec", shape), torch.Generator().manual_seed(1)
-    users = [torch.from_numpy(rows) for rows in _batches(lengths, options.steps)]
-    start = torch.from_numpy(np.concatenate([[0], np.cumsum(lengths + 1)]))
-    item = torch.randint(n_items, (int(start[-1]),), generator=generator)
-    events = Histories(start, item, torch.ones(len(item)), torch.zeros(len(item)), torch.empty(len(item), 0))
-    model = ours.Model(n_items, chosen.dim, chosen.network(generator, None), generator)
-    loss = ours.Loss(model, events, chosen, chosen.negatives or n_items, generator)
-    objective = ours.Before(events)
-    Loop("sasrec", 1, 0.001).train(model, lambda: map(objective.step, users), len(users), loss, Run())
-    return int(sum(lengths[rows].sum() for rows in users))
-
-
-def _batches(lengths: np.ndarray, steps: int) -> list[np.ndarray]:
-    """Users of each step, the same for everybody."""
-    return np.array_split(np.random.default_rng(0).permutation(len(lengths))[: steps * SHAPE["batch_size"]], steps)

@@ -7,7 +7,8 @@ and above_high are the 95% interval of two_tower's lead over users.
 ml1m: everybody's last event among all items but those seen, HR@10 and NDCG@10, beside the published rows and counts of
 what came after what.
 diginetica: the next item of sessions, which may be one seen, P@20 and MRR@20, beside NARM's published row.
-speed: training steps of sasrec at ML-1M's size, beside those of gSASRec-pytorch, whose checkout --peer names.
+speed: training steps beside those of public implementations, in turn: sasrec and gSASRec-pytorch, whose checkout --peer
+names; gru4rec and bert4rec and RecBole; youtube_dnn and two_tower and torch-rechub, where they are installed.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import tempfile
 from typing import Any
 
 import embsql
-from benchmarks import _cold, _sequences
+from benchmarks import _cold, _sequences, _speed
 from benchmarks._apart import apart
 from benchmarks._lines import line
 from benchmarks._rank import stored
@@ -54,7 +55,7 @@ def measure(options: argparse.Namespace) -> None:
         if data in options.part:
             _sequences.measure(data, options)
     if "speed" in options.part:
-        _sequences.speed(options)
+        _speed.measure(options)
 
 
 def _gowalla(algorithm: str, options: argparse.Namespace) -> None:

@@ -237,9 +237,9 @@ def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
             model.begin(run.before.items)
         model.to(run.device)
         loss = Loss(model, latest, options, count, generator)
-        objective = _objective(reads, latest, data.n_items, generator)
+        predicted = objective(reads, latest, data.n_items, generator)
         Loop(options.name, options.epochs, options.lr, options.patience).train(
-            model, lambda: _steps(objective, learners, size, generator), math.ceil(len(learners) / size), loss, run,
+            model, lambda: _steps(predicted, learners, size, generator), math.ceil(len(learners) / size), loss, run,
             lambda: _ndcg(model, _asked(options, reads, known, data.n_items), known, held),
         )  # fmt: skip
         users = model.states(_asked(options, reads, events, data.n_items))  # (u, d)
@@ -257,7 +257,8 @@ def _histories(options: Sequential, data: Interactions) -> Histories:
     return replace(past, clock=torch.from_numpy(readings(options, data))) if options.clock else past
 
 
-def _objective(reads: Reading, events: Histories, mask: int, generator: torch.Generator) -> Objective:
+def objective(reads: Reading, events: Histories, mask: int, generator: torch.Generator) -> Objective:
+    """What a way of reading predicts."""
     if reads == "around":
         return Around(events, mask, generator)
     return Before(events) if reads == "before" else Whole(events)
