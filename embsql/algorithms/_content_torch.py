@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 
-from embsql.algorithms._contrast import LOSSES, Negatives, Scores, negatives
+from embsql.algorithms._contrast import Negatives, Scores, negatives, softmax
 from embsql.algorithms._external import item_vectors
 from embsql.algorithms._loop import Loop, batch_of, placed, shuffled
 from embsql.algorithms._packed import Histories, Packed, histories
@@ -182,7 +182,7 @@ def fitted(options: NeuralContent, data: Interactions, run: Run) -> Embeddings:
         drop = Drop(generator, ID_DROPOUT)
         Loop(options.name, options.epochs, options.lr).train(
             model, lambda: _steps(past, learners, size, negative), math.ceil(len(learners) / size),
-            lambda step: LOSSES["softmax"](model.scores(step, negative.expected, drop), 0.0), run,
+            lambda step: softmax(model.scores(step, negative.expected, drop)), run,
         )  # fmt: skip
         found: Embeddings = model.embeddings(past)
         return found

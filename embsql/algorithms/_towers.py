@@ -286,7 +286,8 @@ class Loss:
     def __call__(self, batch: Batch) -> Tensor:
         """() of a step"""
         scores, length = self.model.scores(batch, self.negative, self.drop)
-        return LOSSES[self.options.loss](scores, self.options.margin) + self.options.reg * length
+        options = self.options
+        return LOSSES[options.loss](scores, options.margin, options.push) + options.reg * length
 
 
 def pair(options: TwoTower, data: Interactions, told: dict[str, Encoded | None], generator: torch.Generator) -> Pair:

@@ -51,6 +51,7 @@ class TwoTower:
     similarity: Literal["cosine", "dot"] = "cosine"  # how two vectors make a score
     temperature: float | None = None  # divides scores in the loss; none: 0.1 for softmax or bpr of cosines, else 1
     margin: float = 0.5  # triplet: between met and not met; contrastive: the score up to which a negative may come
+    push: float = 10.0  # contrastive: weight of all negatives, where the met item's is 1
     reg: float = 0.0  # pull of a step's vectors towards zero; only for dot
     layers: int = 0  # hidden layers between features and vector
     width: int = 128  # of hidden layers
@@ -64,8 +65,8 @@ class TwoTower:
         require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, batch_size=self.batch_size >= 1,
                 negatives=self.negatives >= 1, width=self.width >= 1)  # fmt: skip
         require(self, "more than 0", lr=self.lr > 0, temperature=self.temperature is None or self.temperature > 0)
-        require(self, "0 or more", reg=self.reg >= 0, margin=self.margin >= 0, patience=self.patience >= 0,
-                memory=self.memory >= 0)  # fmt: skip
+        require(self, "0 or more", reg=self.reg >= 0, margin=self.margin >= 0, push=self.push >= 0,
+                patience=self.patience >= 0, memory=self.memory >= 0)  # fmt: skip
         require(self, "from 0 to 3", layers=0 <= self.layers <= 3)
         require(self, "from 0 to less than 1", id_dropout=0 <= self.id_dropout < 1,
                 history_dropout=0 <= self.history_dropout < 1)  # fmt: skip

@@ -295,6 +295,12 @@ def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -
     return _contrast.Scores(torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0])))
 
 
+def test_the_contrastive_loss_by_hand() -> None:
+    given = scores([0.5, 2.0], [[0.75, -1.0, 0.9], [0.5, 1.5, 3.0]], [[0, 0, 0], [0, 0, 1]])
+    near, far = (0.5 + 0) / 2, (0.25 + 0 + 0.4 + 0 + 1.0) / 5  # a hit is no negative
+    assert float(_contrast.contrastive(given, 0.5, 7.0)) == pytest.approx(near + 7 * far)
+
+
 def test_the_hardest_by_hand() -> None:
     """An eighth of sixteen is two: neither what is met, nor what is above the met item by more than the spread."""
     others = [[float(n) for n in range(16)]] * 3  # spread: 4.76
