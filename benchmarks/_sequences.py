@@ -27,7 +27,7 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {  # see docs/benchmarks.md for w
         "gru4rec": {"dim": 128, "epochs": 8, "lr": 0.003, "dropout": 0.3, "batch_size": 512, "max_length": 20,
                     "weighted": True},
     },
-}
+}  # fmt: skip
 FAINT = 1e-9  # weight of events that are read but not learned from
 
 
