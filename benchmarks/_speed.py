@@ -213,7 +213,12 @@ def _rechub(model: Any, batches: Iterable[tuple[dict[str, torch.Tensor], torch.T
     trainer = importlib.import_module("torch_rechub.trainers").MatchTrainer(model, **options)
     batches = list(batches)
     events = sum(len(right) for _, right in batches)
-    return lambda: trainer.train_one_epoch(batches) or events
+
+    def work() -> int:
+        trainer.train_one_epoch(batches)
+        return events
+
+    return work
 
 
 def _youtube_dnn(steps: int) -> Work:
