@@ -37,7 +37,7 @@ SHAPES: dict[str, dict[str, Any]] = {  # what the peers' own configurations say;
                     "temperature": 0.1},
     "two_tower": {"dim": 64, "sampler": "in_batch", "batch_size": 2048},
 }  # fmt: skip
-PREFIXES = 2048  # events of a peer's step that takes each as a row of its own, as RecBole has it
+PREFIXES = {"gru4rec": 2048, "youtube_dnn": 128}  # events of a step of peers that take each as a row of its own
 Work = Callable[[], int]  # trains for some steps; says from how many events
 
 
@@ -166,7 +166,7 @@ def _recbole(algorithm: str, name: str, steps: int) -> Work:
     shape = SHAPES[algorithm]
     module = importlib.import_module(f"recbole.model.sequential_recommender.{algorithm}")
     model = getattr(module, name)(_Configuration(shape), SimpleNamespace(num=lambda _: MOVIES + 1))
-    batches, counts = zip(*(_prefixes if algorithm == "gru4rec" else _masked)(shape, steps), strict=True)
+    batches, counts = zip(*(_prefixes if algorithm == "gru4rec" else _masked)(algorithm, steps), strict=True)
     return _taught(model, list(batches), model.calculate_loss, sum(counts))
 
 
@@ -185,17 +185,19 @@ class _Configuration(dict[str, Any]):
         )  # fmt: skip
 
 
-def _prefixes(shape: dict[str, Any], steps: int) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
+def _prefixes(algorithm: str, steps: int) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
     """Every event is a row of its own, after the events before it."""
+    shape = SHAPES[algorithm]
     places = np.concatenate([np.arange(1, length + 1) for length in _lengths(shape["max_length"])])
-    for rows in _batches(len(places), PREFIXES, steps):
+    for rows in _batches(len(places), PREFIXES[algorithm], steps):
         item = torch.randint(1, MOVIES + 1, (len(rows),))
         history = _padded(places[rows], shape["max_length"])
         yield {"item_list": history, "length": torch.from_numpy(places[rows]), "item": item}, len(rows)
 
 
-def _masked(shape: dict[str, Any], steps: int) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
+def _masked(algorithm: str, steps: int) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
     """A fifth of every history is hidden behind a token of its own."""
+    shape = SHAPES[algorithm]
     longest, lengths = shape["max_length"], _lengths(shape["max_length"])
     for rows in _batches(len(lengths), shape["batch_size"], steps):
         history = _padded(lengths[rows], longest)
@@ -233,7 +235,7 @@ def _youtube_dnn(steps: int) -> Work:
     batches = (
         ({"past": batch["item_list"], "item": batch["item"],
           "others": torch.randint(1, size, (count, shape["negatives"]))}, torch.zeros(count))
-        for batch, count in _prefixes(shape, steps)
+        for batch, count in _prefixes("youtube_dnn", steps)
     )  # fmt: skip
     return _rechub(model, batches, mode=2)
 
