@@ -50,6 +50,7 @@ def measure(options: argparse.Namespace) -> None:
         works = _ours(algorithm, options.steps)
         if find_spec(peer):
             works[peer] = steps(options.steps)
+        torch.autograd.set_detect_anomaly(False)  # which RecBole turns on where it is imported, for everybody
         for work in works.values():
             work()  # what only the first steps cost
         rates = {name: one.result / one.seconds for name, one in in_turn(works, options.repeat).items()}
@@ -79,8 +80,8 @@ def _histories(algorithm: str, steps: int, shape: dict[str, Any]) -> Work:
     loss = sequences.Loss(model, events, chosen, chosen.negatives or MOVIES, generator)
     objective = sequences.objective(chosen.reads(data), events, MOVIES, generator)
     users = [torch.from_numpy(rows) for rows in _batches(len(lengths), shape["batch_size"], steps)]
-    loop, events = Loop(algorithm, 1, 0.001), int(sum(lengths[rows].sum() for rows in users))
-    return lambda: loop.train(model, lambda: map(objective.step, users), steps, loss, Run()) or events
+    loop, learned = Loop(algorithm, 1, 0.001), int(sum(lengths[rows].sum() for rows in users))
+    return lambda: loop.train(model, lambda: map(objective.step, users), steps, loss, Run()) or learned
 
 
 def _pairs(steps: int, shape: dict[str, Any]) -> Work:
