@@ -410,7 +410,15 @@ def test_threads_are_given_back() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"layers": 4}, {"id_dropout": 1.0}, {"temperature": 0.0}, {"lr": 0.0}, {"negatives": 0}, {"loss": "hinge"}],
+    [
+        {"layers": 4},
+        {"id_dropout": 1.0},
+        {"temperature": 0.0},
+        {"lr": 0.0},
+        {"negatives": 0},
+        {"loss": "hinge"},
+        {"push": -1.0},
+    ],
 )
 def test_bad_options(wrong: dict[str, object]) -> None:
     with pytest.raises(BadOption, match=next(iter(wrong))):
