@@ -168,7 +168,7 @@ def _many(lists: pa.Array, name: str, kind: Kind, missing: int) -> Column:
 
 
 def _valued(row: Any, value: pa.Array, n: int, name: str, kind: Kind, missing: int) -> Column:
-    """Entries (row, value) of n rows: their known values in equal shares, or unknown for a row that has none."""
+    """Entries (row, value) of n rows: their known values, together of length 1, or unknown for a row that has none."""
     counts = value.filter(pc.less_equal(pc.binary_length(value), LONGEST)).value_counts()
     seen, times = counts.field("values"), counts.field("counts").to_numpy()  # (distinct,), (distinct,)
     often = np.argsort(-times, kind="stable")[:MOST]
@@ -182,7 +182,7 @@ def _valued(row: Any, value: pa.Array, n: int, name: str, kind: Kind, missing: i
     feature = Feature(name, kind, tuple(values), missing=missing, distinct=len(seen))
     return (
         feature, np.concatenate([row, bare]), np.concatenate([place, 0 * bare]),
-        np.concatenate([1 / share[row], np.ones(len(bare))]),
+        np.concatenate([share[row] ** -0.5, np.ones(len(bare))]),
     )  # fmt: skip
 
 

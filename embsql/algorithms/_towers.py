@@ -41,10 +41,15 @@ class Drop(NamedTuple):
     generator: torch.Generator
     own: float  # share of ids
     past: float = 0.0  # share of a history's items
+    numbers: float = 0.0  # share of a user vector's numbers
 
     def keep(self, share: float, *shape: int) -> Tensor:
         """1 with probability 1 - share, else 0, of a shape."""
         return (torch.rand(shape, generator=self.generator) >= share).float()
+
+    def some(self, x: Tensor) -> Tensor:
+        """The numbers that are kept of x (b, d), larger by as much as is left out: (b, d)"""
+        return x * self.keep(self.numbers, *x.shape).to(x.device) / (1 - self.numbers) if self.numbers else x
 
 
 class Features(nn.Module):  # type: ignore[misc]  # torch is imported without its types
@@ -211,7 +216,7 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
         size = x.square().sum(1).mean() + y[: len(item)].square().sum(1).mean()
         if self.similarity == "cosine":
             x, y = normalize(x), normalize(y)
-        x = x / self.temperature  # (b, d)
+        x = drop.some(x) / self.temperature  # (b, d)
         first = 0 if negative.in_batch else len(item)
         other = torch.cat([y[first:], self.memory])  # (s, d)
         code = torch.cat([item, drawn, self.remembered])[first:]  # (s,)
@@ -224,6 +229,10 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
             found = found._replace(hits=hits | negative.met.among(user, code))
             found = found._replace(hits=~hardest(found))
         return found, size
+
+    def added(self) -> Tensor:
+        """The sum of the squares of what features add: ()"""
+        return sum(side.features.table.square().sum() for side in (self.users, self.items) if side.features)
 
     def _remember(self, item: Tensor, vectors: Tensor) -> None:
         """Keep the latest items (b,) and their vectors (b, d)."""
@@ -266,7 +275,8 @@ def fitted(options: TwoTower, data: Interactions, told: dict[str, Encoded | None
             model.begin(run.before, run)
         model.to(run.device)
         negative = negatives(options.sampler, options.negatives, size, known, generator, run.device)
-        loss = Loss(model, negative, Drop(generator, options.id_dropout, options.history_dropout), options)
+        drop = Drop(generator, options.id_dropout, options.history_dropout, options.dropout)
+        loss = Loss(model, negative, drop, options, options.feature_reg / len(known))
         Loop(options.name, options.epochs, options.lr, options.patience).train(
             model, lambda: batches(known, size, negative), math.ceil(len(known) / size), loss, run,
             lambda: model.found(held, known),
@@ -282,12 +292,14 @@ class Loss:
     negative: Negatives
     drop: Drop
     options: TwoTower
+    pull: float  # of what features add
 
     def __call__(self, batch: Batch) -> Tensor:
         """() of a step"""
         scores, length = self.model.scores(batch, self.negative, self.drop)
         options = self.options
-        return LOSSES[options.loss](scores, options.margin, options.push) + options.reg * length
+        loss = LOSSES[options.loss](scores, options.margin, options.push) + options.reg * length
+        return loss + self.pull * self.model.added() if self.pull else loss
 
 
 def pair(options: TwoTower, data: Interactions, told: dict[str, Encoded | None], generator: torch.Generator) -> Pair:

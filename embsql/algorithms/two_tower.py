@@ -19,11 +19,14 @@ class TwoTower:
 
     Each vector is that of the id plus what the features add (`user_features`, `item_features`: a SELECT of the id and
     any columns). Text and booleans are categories, numbers and dates are numbers, lists are several categories at
-    once, long text is its words; NULL, and a value that fewer than two rows have, have a learned place of their own.
+    once, long text is its words (n of them count 1 / sqrt(n) each); NULL, and a value that fewer than two rows have,
+    have a learned place of their own.
     `history` adds the mean over the user's items, in training over a random part of them; with user_ids = False and no
     features that mean is all that users are. Ids are left out at random in training, so that embsql.embed_user,
-    embed_item and recommend_new can give newcomers a vector of their features alone, in SQL. With warm_start, training
-    goes on from the live run's vectors, of which the towers first learn what features can say.
+    embed_item and recommend_new can give newcomers a vector of their features alone, in SQL. Where many words, tags or
+    categories tell of newcomers, similarity = dot with a feature_reg near 50 is a good beginning: what one word adds is
+    then small until many pairs say so, as in ridge regression. With warm_start, training goes on from the live run's
+    vectors, of which the towers first learn what features can say.
 
     The loss is by default the softmax over the catalogue, estimated from a few hundred negatives whose scores are
     corrected by how often each is drawn (Huang et al., 2013, "Learning deep structured semantic models"; Yi et al.,
@@ -32,7 +35,8 @@ class TwoTower:
     With sampler = hard, only the best-scoring eighth of the items drawn uniformly counts for each pair (Zhang et al.,
     2013, "Optimizing top-N collaborative filtering via dynamic negative item sampling"), without those the user has
     met and those so far above the met item that they may well be liked (as Moreira et al., 2024, "NV-Retriever").
-    With loss = contrastive, many items and nothing but ids, a margin near 0.9 and a push of 150 are a good beginning.
+    With loss = contrastive, many items and nothing but ids, a margin near 0.9 and a push of 150 are a good beginning
+    (Mao et al., 2021, "SimpleX", who also leave out a tenth of a user vector's numbers: `dropout`).
     `memory` adds the items of earlier steps as negatives for little work, at the price that their vectors are a bit
     old (Wang et al., 2021, "Cross-batch negative sampling for training two-tower recommenders").
     """
@@ -54,10 +58,12 @@ class TwoTower:
     margin: float = 0.5  # triplet: between met and not met; contrastive: the score up to which a negative may come
     push: float = 10.0  # contrastive: weight of all negatives, where the met item's is 1
     reg: float = 0.0  # pull of a step's vectors towards zero; only for dot
+    feature_reg: float = 0.0  # pull of what features add towards zero, as of that many pairs; only for dot
     layers: int = 0  # hidden layers between features and vector
     width: int = 128  # of hidden layers
     history: Literal["none", "separate", "shared"] = "none"  # the user's items as a feature, with vectors of their own
     history_dropout: float = 0.5  # share of a history's items left out in training
+    dropout: float = 0.0  # share of a user vector's numbers left out in training
     user_ids: bool = True  # users have vectors of their own, besides what their features and history say
     id_dropout: float = 0.3  # share of ids left out in training, where there are features; what newcomers live on
     patience: int = 0  # epochs without a better hit rate on pairs held out, after which to stop; 0: never
@@ -66,11 +72,11 @@ class TwoTower:
         require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, batch_size=self.batch_size >= 1,
                 negatives=self.negatives >= 1, width=self.width >= 1)  # fmt: skip
         require(self, "more than 0", lr=self.lr > 0, temperature=self.temperature is None or self.temperature > 0)
-        require(self, "0 or more", reg=self.reg >= 0, margin=self.margin >= 0, push=self.push >= 0,
-                patience=self.patience >= 0, memory=self.memory >= 0)  # fmt: skip
+        require(self, "0 or more", reg=self.reg >= 0, feature_reg=self.feature_reg >= 0, margin=self.margin >= 0,
+                push=self.push >= 0, patience=self.patience >= 0, memory=self.memory >= 0)  # fmt: skip
         require(self, "from 0 to 3", layers=0 <= self.layers <= 3)
         require(self, "from 0 to less than 1", id_dropout=0 <= self.id_dropout < 1,
-                history_dropout=0 <= self.history_dropout < 1)  # fmt: skip
+                history_dropout=0 <= self.history_dropout < 1, dropout=0 <= self.dropout < 1)  # fmt: skip
 
     @property
     def explicit(self) -> bool:
@@ -98,4 +104,6 @@ class TwoTower:
             raise BadFeatures(option="user_features", found='a column "items", which is the history\'s name')
         known = self.user_ids or self.history != "none" or data.user_features is not None
         require(self, "true, unless there are user_features or a history", user_ids=known)
+        told = any(tables.values())
+        require(self, "0, unless there are user_features or item_features", feature_reg=told or not self.feature_reg)
         return {name: encode(table, f"{name}_features") if table else None for name, table in tables.items()}

@@ -432,12 +432,14 @@ met AS (
         CASE
             WHEN words.kind IN ('number', 'time')
             THEN greatest(-4, least(4, (embsql.tower_number(words.kind, words.word) - part.center) / part.scale))
-            ELSE 1
+            WHEN words.kind = 'items' THEN 1 / count(*) OVER alike
+            ELSE 1 / sqrt(count(*) OVER alike)
         END AS factor
     FROM words
     JOIN embsql.tower_features AS part
         ON part.run_id = of_run AND part.entity = side AND part.feature = words.feature
         AND part.value = CASE WHEN words.kind IN ('number', 'time') THEN '' ELSE words.word END
+    WINDOW alike AS (PARTITION BY words.feature)
 ),
 parts AS ( -- without a factor: what counts where nothing was met (DuckDB 1.5 answers NOT IN for all callers at once)
     SELECT met.feature, met.embedding, CAST(met.factor AS DOUBLE) AS factor FROM met
@@ -449,17 +451,17 @@ entries AS (
         parts.feature, parts.factor, unnest(parts.embedding) AS entry, unnest(range(len(parts.embedding))) AS place
     FROM parts
 ),
-means AS (
+sums AS (
     SELECT
         entries.feature, entries.place, count(entries.factor) AS met,
-        coalesce(avg(entries.factor * entries.entry), max(entries.entry)) AS entry
+        coalesce(sum(entries.factor * entries.entry), max(entries.entry)) AS entry
     FROM entries
     GROUP BY entries.feature, entries.place
 ),
 totals AS (
-    SELECT means.place, sum(means.entry) AS entry, count(*) FILTER (WHERE means.met > 0) AS known
-    FROM means
-    GROUP BY means.place
+    SELECT sums.place, sum(sums.entry) AS entry, count(*) FILTER (WHERE sums.met > 0) AS known
+    FROM sums
+    GROUP BY sums.place
 ),
 layers AS (
     SELECT 1 AS layer, max(totals.known) AS known, list(totals.entry ORDER BY totals.place) AS x FROM totals

@@ -727,12 +727,14 @@ BEGIN
             CASE
                 WHEN words.kind IN ('number', 'time')
                 THEN greatest(-4, least(4, (embsql.tower_number(words.kind, words.word) - part.center) / part.scale))
-                ELSE 1
+                WHEN words.kind = 'items' THEN 1.0 / count(*) OVER alike
+                ELSE 1 / sqrt(count(*) OVER alike)
             END AS factor
         FROM words
         JOIN embsql.tower_features AS part
             ON part.run_id = of_run AND part.entity = side AND part.feature = words.feature
             AND part.value = CASE WHEN words.kind IN ('number', 'time') THEN '' ELSE words.word END
+        WINDOW alike AS (PARTITION BY words.feature)
     ),
     parts AS (
         SELECT met.feature, embsql.scaled(met.factor, met.embedding) AS part FROM met
@@ -740,11 +742,8 @@ BEGIN
         SELECT declared.feature, declared.embedding
         FROM declared
         WHERE declared.feature NOT IN (SELECT met.feature FROM met)
-    ),
-    means AS (
-        SELECT avg(parts.part) AS mean FROM parts GROUP BY parts.feature
     )
-    SELECT sum(means.mean), (SELECT count(DISTINCT met.feature) FROM met) INTO embedding, known FROM means;
+    SELECT sum(parts.part), (SELECT count(DISTINCT met.feature) FROM met) INTO embedding, known FROM parts;
     LOOP
         SELECT CAST(array_agg(inner_product(line.weights, active.x) + line.bias ORDER BY line.position) AS vector) INTO above
         FROM embsql.tower_layers AS line

@@ -58,6 +58,25 @@ def test_one_never_met_is_near_its_kind(layers: int, entity: str) -> None:
     assert (others[top] == kind[newcomers][:, None]).mean() > 0.8, "by chance it would be 0.25"
 
 
+def hear_say(**options: object) -> tuple[float, float]:
+    """How often newcomers find their kind, and how long what a word adds is, where most words say nothing."""
+    data, land, colour = tasteful()
+    rng, newcomers = np.random.default_rng(1), np.arange(0, data.n_items, 3)
+    words = [[f"colour {n}", *(f"word {w}" for w in rng.integers(0, 60, 15))] for n in colour]
+    told = dataclasses.replace(data, item_features=pa.table({"words": words}), user_features=None)
+    found = algorithms.make("two_tower", {"dim": 16, "similarity": "dot", **options}).fit(
+        told.where(~np.isin(told.item, newcomers)), Run(seed=1, threads=1)
+    )
+    top = np.argsort(-(found.items @ found.users.T)[newcomers], axis=1)[:, :8]
+    return float((land[top] == colour[newcomers][:, None]).mean()), float(np.linalg.norm(found.towers["item"].table))
+
+
+def test_a_pull_on_features_keeps_what_is_said_by_chance_small() -> None:
+    (right, length), (free, far) = hear_say(feature_reg=10.0), hear_say()
+    assert right > free + 0.05
+    assert length < far / 2
+
+
 @pytest.fixture(scope="module", params=ENGINES)
 def shop(request) -> Iterator[embsql.Database]:
     """A model of the tasteful world, and its people and things as tables."""
@@ -341,6 +360,14 @@ def unmet_of_own_town(**options: object) -> float:
     return float((origin[np.argsort(-ranked, axis=1)[:, :2]] == home[:, None]).mean())
 
 
+def test_numbers_left_out_are_made_up_for() -> None:
+    drop, x = _towers.Drop(torch.Generator().manual_seed(1), own=0, numbers=0.2), torch.arange(1.0, 5)[None]  # (1, 4)
+    found = torch.cat([drop.some(x) for _ in range(4000)])  # (4000, 4)
+    assert set(found.unique().tolist()) == pytest.approx({0, 1.25, 2.5, 3.75, 5})
+    assert torch.allclose(found.mean(0), x[0], rtol=0.05)
+    assert _towers.Drop(drop.generator, own=0).some(x) is x
+
+
 def test_hard_negatives_tell_neighbours_apart() -> None:
     assert unmet_of_own_town(loss="bpr", sampler="hard") > unmet_of_own_town(loss="bpr") + 0.05
 
@@ -418,11 +445,18 @@ def test_threads_are_given_back() -> None:
         {"negatives": 0},
         {"loss": "hinge"},
         {"push": -1.0},
+        {"feature_reg": -1.0},
+        {"dropout": 1.0},
     ],
 )
 def test_bad_options(wrong: dict[str, object]) -> None:
     with pytest.raises(BadOption, match=next(iter(wrong))):
         algorithms.make("two_tower", wrong)
+
+
+def test_a_pull_on_features_that_are_not_there_is_refused() -> None:
+    with pytest.raises(BadOption, match="feature_reg must be 0, unless there are user_features or item_features"):
+        algorithms.make("two_tower", {"feature_reg": 1.0}).fit(islands()[0], Run(seed=1, threads=1))
 
 
 # --- features ------------------------------------------------------------------------------------
@@ -478,7 +512,7 @@ def test_encoding_by_hand() -> None:
     age = np.array([10.0, 20.0, 30.0, 1e6])
     z = np.clip((age - age.mean()) / age.std(), -FAR, FAR)
     expected = [  # always, land: unknown DE, age: unknown slope, tags: unknown a b
-        [1, 0, 1, 0, z[0], 0, 0.5, 0.5],
+        [1, 0, 1, 0, z[0], 0, 0.5**0.5, 0.5**0.5],
         [1, 1, 0, 0, z[1], 0, 0, 1],
         [1, 0, 1, 1, 0, 1, 0, 0],
         [1, 1, 0, 0, z[2], 1, 0, 0],
