@@ -165,6 +165,11 @@ class Loss:
     generator: torch.Generator
 
     def __call__(self, step: Step) -> Tensor:
+        """What is predicted, and the pull on the items' vectors: ()"""
+        loss, pull = self._predicted(step), self.options.reg / len(self.events.item)
+        return loss + pull * self.model.items.square().sum() if pull else loss
+
+    def _predicted(self, step: Step) -> Tensor:
         """The mean over what is predicted, each by its weight: ()"""
         events, model, device = self.events, self.model, self.model.table.device
         states = model(step.token, events.clock[step.packed.entry], step.packed)  # (t, d)

@@ -31,6 +31,7 @@ class Sequential(ABC):
     batch_size: int = 32  # histories per step; fewer where that would be less than 32 steps an epoch
     max_length: int = 200  # the latest so many events of a user are used
     dropout: float = 0.1  # share of the network's numbers left out in training
+    reg: float = 0.0  # pull of items' vectors towards zero, as of that many events; only for products
     loss: Literal["softmax", "gbce"] = "softmax"  # over all items at once, or each for itself, calibrated
     negatives: int | None = None  # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
     temperature: float | None = None  # scores are cosines, divided by this in the loss; none: products
@@ -48,7 +49,7 @@ class Sequential(ABC):
                 temperature=self.temperature is None or self.temperature > 0)  # fmt: skip
         require(self, "from 0 to less than 1", dropout=0 <= self.dropout < 1)
         require(self, "from 0 to 1", calibration=0 <= self.calibration <= 1)
-        require(self, "0 or more", patience=self.patience >= 0)
+        require(self, "0 or more", reg=self.reg >= 0, patience=self.patience >= 0)
 
     @property
     def explicit(self) -> bool:

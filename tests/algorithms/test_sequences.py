@@ -299,6 +299,13 @@ def test_sampled_softmax_estimates_the_whole_one() -> None:
             assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(wanted - less, abs=0.06)
 
 
+def test_the_pull_is_as_strong_as_that_many_events() -> None:
+    free, step = loss_over(200)
+    pulled, _ = loss_over(200, reg=16.0)
+    lengths = pulled.model.items.square().sum().item()
+    assert pulled(step).item() - free(step).item() == pytest.approx(lengths * 16 / (2 * 64), rel=1e-3)
+
+
 @pytest.mark.parametrize("temperature", [None, 0.5])
 @pytest.mark.parametrize("loss", ["softmax", "gbce"])
 def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(temperature: float | None, loss: str) -> None:
@@ -418,7 +425,7 @@ def test_what_wants_times_says_so(option: dict[str, object]) -> None:
     [("sasrec", {"heads": 3}), ("bert4rec", {"blocks": 0}), ("gru4rec", {"layers": 9}), ("youtube_dnn", {"width": 0}),
      ("sasrec", {"dropout": 1.0}), ("sasrec", {"max_length": 0}), ("gru4rec", {"loss": "bpr"}),
      ("bert4rec", {"max_length": 1}), ("sasrec", {"temperature": 0.0}),
-     ("gru4rec", {"calibration": 2.0}), ("gru4rec", {"negatives": 0}), ("youtube_dnn", {"layers": 4})],
+     ("gru4rec", {"calibration": 2.0}), ("gru4rec", {"negatives": 0}), ("youtube_dnn", {"layers": 4}), ("youtube_dnn", {"reg": -1.0})],
 )  # fmt: skip
 def test_bad_options(name: str, wrong: dict[str, object]) -> None:
     with pytest.raises(BadOption, match=next(iter(wrong))):
