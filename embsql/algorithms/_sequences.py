@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, embedding_bag, normalize, softplus
+from torch.nn.functional import embedding, embedding_bag, normalize, relu, softplus
 
 from embsql.algorithms._clock import READINGS, ages, readings
 from embsql.algorithms._loop import HELD_OUT, Loop, batch_of, placed
-from embsql.algorithms._packed import Histories, Packed, histories
+from embsql.algorithms._packed import Dropout, Histories, Packed, histories
 from embsql.algorithms._softmax import softmax
 from embsql.data import Embeddings, Float32, FoldIn, Interactions
 from embsql.errors import TooFew
@@ -175,16 +175,17 @@ class Loss:
         states = model(step.token, events.clock[step.packed.entry], step.packed)  # (t, d)
         state = states[step.at.to(device)]  # (s, d)
         weight, target = events.weight[step.target].to(device), events.item[step.target]  # (p,), (p,)
-        if step.by is not None and self.options.loss == "softmax":
+        if step.by is not None and self.options.loss != "gbce":
             return self._shared(self._sharp(state), step.by.to(device), target, weight) / len(target)
         state = state if step.by is None else state[step.by.to(device)]  # (p, d)
         state = self._sharp(state + events.age[step.target, None].to(device) * model.aging)
-        of = self._gbce if self.options.loss == "gbce" else self._softmax
+        of = {"softmax": self._softmax, "gbce": self._gbce, "contrastive": self._contrastive}[self.options.loss]
         return of(state, target, weight) / len(state)
 
     def _sharp(self, state: Tensor) -> Tensor:
-        """States (n, d) over the temperature."""
-        return self.model.directed(state) / (self.model.temperature or 1.0)
+        """States (n, d) without some of their numbers, over the temperature."""
+        drop = Dropout(self.options.state_dropout, self.generator)
+        return drop(self.model.directed(state)) / (self.model.temperature or 1.0)
 
     def _softmax(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Over all items, or some, each of which stands for as many as were not drawn."""
@@ -194,11 +195,18 @@ class Loss:
         return softmax(state, own, others, place[target].to(state.device), self._bias, weight)
 
     def _shared(self, state: Tensor, by: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """The same where each state (b, d) predicts several items: its scores of all others are made once."""
+        """Where each state (b, d) predicts several items: its scores of all others are made once."""
         own, others = self._vectors(target, self._draw())  # (p, d), (n, d)
-        size = (state @ others.T).logsumexp(1) + self._bias  # (b,)
-        below = size[by] - (state[by] * own).sum(1)  # (p,)
+        met, scores = (state[by] * own).sum(1), state @ others.T  # (p,), (b, n)
+        if self.options.loss == "contrastive":
+            near = relu(scores - self.options.margin).mean(1)  # (b,)
+            return (relu(1 - met) + self.options.push * near[by]) @ weight
+        below = (scores.logsumexp(1) + self._bias)[by] - met  # (p,)
         return (below if self.count == self.model.n_items else softplus(below)) @ weight
+
+    def _contrastive(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """The cosine with the target towards 1, with others below the margin (Mao et al., 2021, "SimpleX")."""
+        return self._shared(state, torch.arange(len(state), device=state.device), target, weight)
 
     def _vectors(self, target: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """Of the items to be predicted, (p, d), and of others, (n, d)."""

@@ -31,10 +31,13 @@ class Sequential(ABC):
     batch_size: int = 32  # histories per step; fewer where that would be less than 32 steps an epoch
     max_length: int = 200  # the latest so many events of a user are used
     dropout: float = 0.1  # share of the network's numbers left out in training
+    state_dropout: float = 0.0  # share of a user vector's numbers left out where it predicts, in training
     reg: float = 0.0  # pull of items' vectors towards zero, as of that many events; only for products
-    loss: Literal["softmax", "gbce"] = "softmax"  # over all items at once, or each for itself, calibrated
+    loss: Literal["softmax", "gbce", "contrastive"] = "softmax"  # over all items, each for itself, or up to a margin
     negatives: int | None = None  # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
     temperature: float | None = None  # scores are cosines, divided by this in the loss; none: products
+    margin: float = 0.9  # contrastive: the cosine up to which an item may come that was not met
+    push: float = 150.0  # contrastive: weight of all negatives, where the met item's is 1
     calibration: float = 0.75  # where negatives are drawn: 0 takes them for all there are, 1 for as many as there are
     clock: bool = False  # read an event's hour, weekday, time since the event before and since the item's first
     example_age: bool = False  # learn how each item's share changes with time, and recommend as of the last event
@@ -47,9 +50,13 @@ class Sequential(ABC):
                 max_length=self.max_length >= 1, negatives=self.negatives is None or self.negatives >= 1)  # fmt: skip
         require(self, "more than 0", lr=self.lr > 0, half_life=self.half_life is None or self.half_life > 0,
                 temperature=self.temperature is None or self.temperature > 0)  # fmt: skip
-        require(self, "from 0 to less than 1", dropout=0 <= self.dropout < 1)
+        require(self, "from 0 to less than 1", dropout=0 <= self.dropout < 1,
+                state_dropout=0 <= self.state_dropout < 1)  # fmt: skip
         require(self, "from 0 to 1", calibration=0 <= self.calibration <= 1)
-        require(self, "0 or more", reg=self.reg >= 0, patience=self.patience >= 0)
+        require(self, "0 or more", reg=self.reg >= 0, margin=self.margin >= 0, push=self.push >= 0,
+                patience=self.patience >= 0)  # fmt: skip
+        given = self.loss != "contrastive" or self.temperature is not None
+        require(self, "given for the contrastive loss, which is of cosines: 1", temperature=given)
 
     @property
     def explicit(self) -> bool:

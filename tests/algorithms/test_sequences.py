@@ -279,7 +279,7 @@ def loss_over(count: int, **options: object) -> tuple[_sequences.Loss, _sequence
     """A loss whose states are the items seen, where everybody went from item 0 to another."""
     g = torch.Generator().manual_seed(3)
     events = histories(*([0, int(i)] for i in np.random.default_rng(0).integers(200, size=64)))
-    model = _sequences.Model(200, 4, _Same(), g)
+    model = _sequences.Model(200, 4, _Same(), g, options.get("temperature"))
     loss = _sequences.Loss(model, events, algorithms.make("gru4rec", {"dim": 4, **options}), count, g)
     return loss, _sequences.Before(events).step(torch.arange(64))
 
@@ -307,12 +307,14 @@ def test_the_pull_is_as_strong_as_that_many_events() -> None:
 
 
 @pytest.mark.parametrize("temperature", [None, 0.5])
-@pytest.mark.parametrize("loss", ["softmax", "gbce"])
+@pytest.mark.parametrize("loss", ["softmax", "gbce", "contrastive"])
 def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(temperature: float | None, loss: str) -> None:
     g = torch.Generator().manual_seed(3)
     events = histories([0, 1, 2], [3], [4, 5, 5, 6])
     events = dataclasses.replace(events, weight=torch.arange(8.0))
     model = _sequences.Model(9, 4, Pooling([4, 4], 0.0, g, whole=True), g, temperature)
+    if loss == "contrastive" and temperature is None:
+        pytest.skip("of cosines only")
     options = algorithms.make("youtube_dnn", {"dim": 4, "loss": loss, "temperature": temperature})
     step = _sequences.Whole(events).step(torch.arange(3))
     apart = step._replace(at=step.at[step.by], by=None)
@@ -343,6 +345,28 @@ def test_gbce_by_hand() -> None:
         total += power * math.log1p(math.exp(-float(state @ items[target])))
         total += sum(math.log1p(math.exp(float(state @ items[i]))) for i in drawn if i != target)
     assert loss(step).item() == pytest.approx(total / 64, rel=1e-5)
+
+
+def test_numbers_of_a_state_are_left_out_where_it_predicts() -> None:
+    whole, _ = loss_over(200, temperature=0.5)
+    some, _ = loss_over(200, temperature=0.5, state_dropout=0.5)
+    state = torch.tensor([[3.0, 4.0]])
+    assert torch.allclose(whole._sharp(state), torch.tensor([[1.2, 1.6]]))
+    parts = {tuple(round(x, 4) for x in some._sharp(state)[0].tolist()) for _ in range(100)}
+    assert parts == {(0, 0), (2.4, 0), (0, 3.2), (2.4, 3.2)}, "what is left is larger by as much"
+
+
+def test_the_contrastive_loss_by_hand() -> None:
+    loss, step = loss_over(200, loss="contrastive", temperature=1.0, margin=0.2, push=7.0)
+    items = torch.nn.functional.normalize(loss.model.items.detach())
+    met = items[0] @ items[loss.events.item[step.target]].T
+    wanted = (1 - met).mean() + 7 * (items @ items[0] - 0.2).clamp(min=0).mean()
+    assert loss(step).item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_the_contrastive_loss_wants_cosines() -> None:
+    with pytest.raises(BadOption, match="temperature must be given for the contrastive loss"):
+        algorithms.make("gru4rec", {"loss": "contrastive"})
 
 
 @pytest.mark.parametrize("loss", ["softmax", "gbce"])
@@ -425,7 +449,8 @@ def test_what_wants_times_says_so(option: dict[str, object]) -> None:
     [("sasrec", {"heads": 3}), ("bert4rec", {"blocks": 0}), ("gru4rec", {"layers": 9}), ("youtube_dnn", {"width": 0}),
      ("sasrec", {"dropout": 1.0}), ("sasrec", {"max_length": 0}), ("gru4rec", {"loss": "bpr"}),
      ("bert4rec", {"max_length": 1}), ("sasrec", {"temperature": 0.0}),
-     ("gru4rec", {"calibration": 2.0}), ("gru4rec", {"negatives": 0}), ("youtube_dnn", {"layers": 4}), ("youtube_dnn", {"reg": -1.0})],
+     ("gru4rec", {"calibration": 2.0}), ("gru4rec", {"negatives": 0}), ("youtube_dnn", {"layers": 4}),
+     ("youtube_dnn", {"reg": -1.0}), ("youtube_dnn", {"state_dropout": 1.0})],
 )  # fmt: skip
 def test_bad_options(name: str, wrong: dict[str, object]) -> None:
     with pytest.raises(BadOption, match=next(iter(wrong))):
