@@ -90,7 +90,7 @@ def _pairs(steps: int, shape: dict[str, Any]) -> Work:
     data = _made(np.random.default_rng(0).integers(USERS, size=steps * size), PLACES, USERS)
     model = towers.pair(chosen, data, {"user": None, "item": None}, generator)
     negative = negatives(chosen.sampler, chosen.negatives, size, data, generator)
-    loss = towers.Loss(model, negative, towers.Drop(generator, 0.0), chosen)
+    loss = towers.Loss(model, negative, towers.Drop(generator, 0.0), chosen, pull=0.0)
     loop = Loop("two_tower", 1, 0.001)
     return lambda: loop.train(model, lambda: towers.batches(data, size, negative), steps, loss, Run()) or len(data)
 
