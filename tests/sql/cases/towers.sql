@@ -1,7 +1,7 @@
--- a category, a number in standard deviations, the mean of two tags: (1, 0) + 1 (0, 0.5) + (1, 1)
+-- a category, a number in standard deviations, two tags: (1, 0) + 1 (0, 0.5) + (2, 2) / sqrt(2)
 SELECT item_id, score FROM embsql.nearest_items('compass', embsql.embed_user('compass', '{"land": "DE", "age": 40, "likes": ["a", "b"]}'), k => 9) WHERE item_id IN ('east', 'north');
---= east | 2.0
---= north | 1.5
+--= east | 2.4142135624
+--= north | 1.9142135624
 
 -- what is missing, NULL or unknown has its place: (0.5, 0.5) + (0, -1), a tag nobody knows beside one that is known
 SELECT item_id, score FROM embsql.nearest_items('compass', embsql.embed_user('compass', '{"land": "Atlantis", "age": null, "likes": ["b", "zz", null]}'), k => 9) WHERE item_id IN ('east', 'north');
@@ -27,9 +27,9 @@ SELECT item_id, score FROM embsql.nearest_items('compass', embsql.embed_item('co
 --= east | 3.0
 --= north | -1.0
 
--- two words share: (1, -2, 0.25) -> (2, -1)
+-- two words weigh together what one does: ((2, -4) / sqrt(2), 0.25) -> (1 + sqrt(2), -1)
 SELECT item_id, score FROM embsql.nearest_items('compass', embsql.embed_item('compass', '{"title": "Red-big"}'), k => 9) WHERE item_id IN ('east', 'north');
---= east | 2.0
+--= east | 2.4142135624
 --= north | -1.0
 
 -- an unknown word: (0, 0, -0.75) -> (0.5, 0)
