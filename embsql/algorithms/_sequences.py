@@ -184,7 +184,7 @@ class Loss:
 
     def _sharp(self, state: Tensor) -> Tensor:
         """States (n, d) without some of their numbers, over the temperature."""
-        drop = Dropout(self.options.state_dropout, self.generator)
+        drop = Dropout(self.options.user_dropout, self.generator)
         return drop(self.model.directed(state)) / (self.model.temperature or 1.0)
 
     def _softmax(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:

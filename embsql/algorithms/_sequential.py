@@ -31,7 +31,7 @@ class Sequential(ABC):
     batch_size: int = 32  # histories per step; fewer where that would be less than 32 steps an epoch
     max_length: int = 200  # the latest so many events of a user are used
     dropout: float = 0.1  # share of the network's numbers left out in training
-    state_dropout: float = 0.0  # share of a user vector's numbers left out where it predicts, in training
+    user_dropout: float = 0.0  # share of a user vector's numbers left out in training
     reg: float = 0.0  # pull of items' vectors towards zero, as of that many events; only for products
     loss: Literal["softmax", "gbce", "contrastive"] = "softmax"  # over all items, each for itself, or up to a margin
     negatives: int | None = None  # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
@@ -51,7 +51,7 @@ class Sequential(ABC):
         require(self, "more than 0", lr=self.lr > 0, half_life=self.half_life is None or self.half_life > 0,
                 temperature=self.temperature is None or self.temperature > 0)  # fmt: skip
         require(self, "from 0 to less than 1", dropout=0 <= self.dropout < 1,
-                state_dropout=0 <= self.state_dropout < 1)  # fmt: skip
+                user_dropout=0 <= self.user_dropout < 1)  # fmt: skip
         require(self, "from 0 to 1", calibration=0 <= self.calibration <= 1)
         require(self, "0 or more", reg=self.reg >= 0, margin=self.margin >= 0, push=self.push >= 0,
                 patience=self.patience >= 0)  # fmt: skip

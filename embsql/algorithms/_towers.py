@@ -275,7 +275,7 @@ def fitted(options: TwoTower, data: Interactions, told: dict[str, Encoded | None
             model.begin(run.before, run)
         model.to(run.device)
         negative = negatives(options.sampler, options.negatives, size, known, generator, run.device)
-        drop = Drop(generator, options.id_dropout, options.history_dropout, options.dropout)
+        drop = Drop(generator, options.id_dropout, options.history_dropout, options.user_dropout)
         loss = Loss(model, negative, drop, options, options.feature_reg / len(known))
         Loop(options.name, options.epochs, options.lr, options.patience).train(
             model, lambda: batches(known, size, negative), math.ceil(len(known) / size), loss, run,

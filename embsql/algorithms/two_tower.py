@@ -36,7 +36,7 @@ class TwoTower:
     2013, "Optimizing top-N collaborative filtering via dynamic negative item sampling"), without those the user has
     met and those so far above the met item that they may well be liked (as Moreira et al., 2024, "NV-Retriever").
     With loss = contrastive, many items and nothing but ids, a margin near 0.9 and a push of 150 are a good beginning
-    (Mao et al., 2021, "SimpleX", who also leave out a tenth of a user vector's numbers: `dropout`).
+    (Mao et al., 2021, "SimpleX", who also leave out a tenth of a user vector's numbers: `user_dropout`).
     `memory` adds the items of earlier steps as negatives for little work, at the price that their vectors are a bit
     old (Wang et al., 2021, "Cross-batch negative sampling for training two-tower recommenders").
     """
@@ -63,7 +63,7 @@ class TwoTower:
     width: int = 128  # of hidden layers
     history: Literal["none", "separate", "shared"] = "none"  # the user's items as a feature, with vectors of their own
     history_dropout: float = 0.5  # share of a history's items left out in training
-    dropout: float = 0.0  # share of a user vector's numbers left out in training
+    user_dropout: float = 0.0  # share of a user vector's numbers left out in training
     user_ids: bool = True  # users have vectors of their own, besides what their features and history say
     id_dropout: float = 0.3  # share of ids left out in training, where there are features; what newcomers live on
     patience: int = 0  # epochs without a better hit rate on pairs held out, after which to stop; 0: never
@@ -76,7 +76,8 @@ class TwoTower:
                 push=self.push >= 0, patience=self.patience >= 0, memory=self.memory >= 0)  # fmt: skip
         require(self, "from 0 to 3", layers=0 <= self.layers <= 3)
         require(self, "from 0 to less than 1", id_dropout=0 <= self.id_dropout < 1,
-                history_dropout=0 <= self.history_dropout < 1, dropout=0 <= self.dropout < 1)  # fmt: skip
+                history_dropout=0 <= self.history_dropout < 1,
+                user_dropout=0 <= self.user_dropout < 1)  # fmt: skip
 
     @property
     def explicit(self) -> bool:

@@ -349,7 +349,7 @@ def test_gbce_by_hand() -> None:
 
 def test_numbers_of_a_state_are_left_out_where_it_predicts() -> None:
     whole, _ = loss_over(200, temperature=0.5)
-    some, _ = loss_over(200, temperature=0.5, state_dropout=0.5)
+    some, _ = loss_over(200, temperature=0.5, user_dropout=0.5)
     state = torch.tensor([[3.0, 4.0]])
     assert torch.allclose(whole._sharp(state), torch.tensor([[1.2, 1.6]]))
     parts = {tuple(round(x, 4) for x in some._sharp(state)[0].tolist()) for _ in range(100)}
@@ -450,7 +450,7 @@ def test_what_wants_times_says_so(option: dict[str, object]) -> None:
      ("sasrec", {"dropout": 1.0}), ("sasrec", {"max_length": 0}), ("gru4rec", {"loss": "bpr"}),
      ("bert4rec", {"max_length": 1}), ("sasrec", {"temperature": 0.0}),
      ("gru4rec", {"calibration": 2.0}), ("gru4rec", {"negatives": 0}), ("youtube_dnn", {"layers": 4}),
-     ("youtube_dnn", {"reg": -1.0}), ("youtube_dnn", {"state_dropout": 1.0})],
+     ("youtube_dnn", {"reg": -1.0}), ("youtube_dnn", {"user_dropout": 1.0})],
 )  # fmt: skip
 def test_bad_options(name: str, wrong: dict[str, object]) -> None:
     with pytest.raises(BadOption, match=next(iter(wrong))):

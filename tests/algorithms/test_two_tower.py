@@ -446,7 +446,7 @@ def test_threads_are_given_back() -> None:
         {"loss": "hinge"},
         {"push": -1.0},
         {"feature_reg": -1.0},
-        {"dropout": 1.0},
+        {"user_dropout": 1.0},
     ],
 )
 def test_bad_options(wrong: dict[str, object]) -> None:
