@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+import uuid
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from embsql import macros
 from embsql.errors import BadSurface
 
 TYPES = {  # word in a header -> DuckDB's type
@@ -174,12 +176,14 @@ def script(engine: str, *, without: Collection[str] = (), commands: bool = True)
         surface=surface(engine, commands=commands),
         version=version(engine) + ("+commands" if commands else ""),
     )
-    return written
+    return written.replace(macros.FILE_ID, uuid.uuid4().hex)
 
 
 def surface(engine: str, *, commands: bool) -> str:
     """What is made anew by every install: the primitives, every question, the commands."""
-    parts = [text(f"prelude/{engine}.sql"), *(wrap(question, engine) for question in questions().values())]
+    prelude = text(f"prelude/{engine}.sql")
+    prelude = macros.reserve_all(prelude) if engine == "duckdb" else prelude
+    parts = [prelude, *(wrap(question, engine) for question in questions().values())]
     if commands:
         files = sorted((folder() / "commands").glob(f"{engine}*.sql"))
         parts += [file.read_text(encoding="utf-8") for file in files]
@@ -225,17 +229,15 @@ def _template(name: str) -> Any:
     return environment.from_string(text(name))
 
 
+NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"  # a row without columns: PostgreSQL has arguments as $1, $2
 Wrapped = tuple[list[str], str, str]  # parameters, what is returned, the body with the parameters in it
 
 
 def _duckdb(question: Question, body: str) -> Wrapped:
-    """A macro: :argument becomes the parameter's name, text cast so that 42 names the item '42'."""
+    """A macro. Its arguments are cast, so that 42 names the item '42'."""
     parameters = [a.name + (f" := {a.default}" if a.default is not None else "") for a in question.arguments]
-    return (
-        parameters,
-        "",
-        _bind(question, body, lambda a: a.name if a.type == "int" else f"CAST({a.name} AS {TYPES[a.type]})"),
-    )
+    types = {argument.name: TYPES[argument.type] for argument in question.arguments}
+    return parameters, "", macros.bind(body, types)
 
 
 def _postgres(question: Question, body: str) -> Wrapped:
@@ -248,6 +250,7 @@ def _postgres(question: Question, body: str) -> Wrapped:
     columns = [(f'"{name}" ' if name else "") + POSTGRES_TYPES[type_] for name, type_ in question.columns]
     returns = columns[0] if question.scalar else f"TABLE ({', '.join(columns)})"
     numbers = {a.name: f"${n}" for n, a in enumerate(question.arguments, 1)}
+    body = macros.first(NOTHING_GIVEN, body)
     return (
         parameters,
         returns,
@@ -318,6 +321,8 @@ def check(question: Question) -> Iterator[str]:
     columns = {node.name for node in tree.find_all(exp.Column)}
     if used != declared:
         yield f"arguments declared {sorted(declared)} but used {sorted(used)}"
+    if _tables(tree) & (columns | _aliases(tree)):
+        yield f"tables and columns share a name: {sorted(_tables(tree) & (columns | _aliases(tree)))}"
     if declared & columns:
         yield f"arguments share a column's name: {sorted(declared & columns)}"
     if not question.scalar and tree.named_selects != [name for name, _ in question.columns]:
@@ -339,6 +344,14 @@ def _aliases(tree: Any) -> set[str]:
     from sqlglot import exp
 
     return {alias.alias for alias in tree.find_all(exp.Alias)}
+
+
+def _tables(tree: Any) -> set[str]:
+    """Names of the CTEs, and aliases in FROM."""
+    from sqlglot import exp
+
+    sources = tree.find_all(exp.CTE, exp.Table, exp.Subquery, exp.Lateral, exp.Values)
+    return {source.alias for source in sources if source.alias}
 
 
 def _functions(tree: Any) -> set[str]:

@@ -69,10 +69,21 @@ CREATE OR REPLACE MACRO embsql.model_part(model) AS split_part(model, '@', 1);
 
 CREATE OR REPLACE MACRO embsql.run_part(model) AS TRY_CAST(nullif(split_part(model, '@', 2), '') AS BIGINT);
 
+-- Ends the query with a message. DuckDB's error() would make an expression volatile, whose alias stands in no WHERE.
+CREATE OR REPLACE MACRO embsql.refuse(message) AS CAST('embsql: ' || message AS BIGINT);
+
+-- DuckDB looks tables up in the database that is in use, whichever file a macro was called in.
+CREATE OR REPLACE MACRO embsql.in_this_file(id) AS CASE
+    WHEN (SELECT count(*) FROM embsql.file AS f WHERE f.file_id = id) = 1 THEN TRUE
+    ELSE embsql.refuse(
+        'this question is of another file than ' || current_database() || ', the one in use. Say which to ask: USE its_name;'
+    ) = 0
+END;
+
 -- Which run a model's name means.
 
-CREATE OR REPLACE MACRO embsql.unknown_model(model) AS error(
-    'embsql: no model named "' || coalesce(embsql.model_part(model), '') || '".'
+CREATE OR REPLACE MACRO embsql.unknown_model(model) AS embsql.refuse(
+    'no model named "' || coalesce(embsql.model_part(model), '') || '".'
     || coalesce(' Did you mean "' || (
         SELECT m.model_name
         FROM embsql.models AS m
@@ -85,7 +96,7 @@ CREATE OR REPLACE MACRO embsql.unknown_model(model) AS error(
 
 CREATE OR REPLACE MACRO embsql.no_such_run(model) AS CASE
     WHEN EXISTS (SELECT 1 FROM embsql.models AS m WHERE m.model_name = embsql.model_part(model))
-    THEN error('embsql: "' || model || '" has no finished run to read. See: SELECT * FROM embsql.runs('''
+    THEN embsql.refuse('"' || model || '" has no finished run to read. See: SELECT * FROM embsql.runs('''
                || embsql.model_part(model) || ''');')
     ELSE embsql.unknown_model(model)
 END;
@@ -190,7 +201,7 @@ CREATE OR REPLACE MACRO embsql.towards_orthogonal(x) AS
 -- the orthogonal factor of m, the sum of b a' (Schoenemann, 1966), which Newton and Schulz's iteration finds by
 -- products alone (Higham, Functions of Matrices, 2008, chapter 8). It ends when a step adds nothing to the squared
 -- size, which goes towards the number of dimensions that have a counterpart.
-CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS (
+CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS TABLE
     WITH RECURSIVE anchor AS (
         SELECT
             CAST(list(s.direction_a ORDER BY s.entity, s.place) AS DOUBLE[][]) AS rows_a,
@@ -217,8 +228,7 @@ CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS (
             WHERE t.step < 60 AND embsql.squared_size(t.m) > t.before + 1e-6
         ) AS f
     )
-    SELECT CAST(t.m AS FLOAT[][]) FROM turning AS t ORDER BY t.step DESC LIMIT 1
-);
+    SELECT CAST(t.m AS FLOAT[][]) AS matrix FROM turning AS t ORDER BY t.step DESC LIMIT 1;
 
 -- Folding in: the user vector of a history, as the run's training would make it (embsql.solvers says how).
 

@@ -7,7 +7,8 @@
 -- example: SELECT * FROM embsql.lookalike_quality('shop', seeds => ARRAY['c0042', 'c0007', 'c0100', 'c0101', 'c0200', 'c0300']);
 WITH seed AS (
   SELECT known.user_id, known.direction, row_number() OVER (ORDER BY md5(known.user_id)) % 2 AS half
-  FROM embsql.known_users((SELECT embsql.live_run(:model)), :seeds) AS known
+  FROM given
+  CROSS JOIN LATERAL embsql.known_users((SELECT embsql.live_run(:model)), :seeds) AS known
 ),
 subject AS (
   SELECT embsql.vector_avg(seed.direction) AS embedding FROM seed WHERE seed.half = 1
@@ -19,11 +20,11 @@ ranked AS (
       ORDER BY embsql.cosine(other.embedding, other.norm, subject.embedding, embsql.vector_norm(subject.embedding)) DESC, other.user_id
     ) AS place,
     count(*) OVER () AS users
-  FROM embsql.user_embeddings AS other
+  FROM given
+  JOIN embsql.user_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
   LEFT JOIN seed ON seed.user_id = other.user_id
-  WHERE other.run_id = (SELECT embsql.live_run(:model))
-    AND other.norm > 0
+  WHERE other.norm > 0
     AND embsql.vector_norm(subject.embedding) > 0
     AND coalesce(seed.half, 0) = 0
 ),

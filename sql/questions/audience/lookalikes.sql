@@ -6,7 +6,8 @@
 -- example: SELECT * FROM embsql.lookalikes('shop', seeds => ARRAY['c0042', 'c0007', 'c0100'], k => 3);
 WITH seed AS (
   SELECT known.user_id, known.direction
-  FROM embsql.known_users((SELECT embsql.live_run(:model)), :seeds) AS known
+  FROM given
+  CROSS JOIN LATERAL embsql.known_users((SELECT embsql.live_run(:model)), :seeds) AS known
 ),
 subject AS (
   SELECT embsql.vector_avg(seed.direction) AS embedding FROM seed
@@ -15,12 +16,11 @@ nearest AS (
   SELECT
     other.user_id,
     embsql.cosine(other.embedding, other.norm, subject.embedding, embsql.vector_norm(subject.embedding)) AS score
-  FROM embsql.user_embeddings AS other
+  FROM given
+  JOIN embsql.user_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
-  WHERE other.run_id = (SELECT embsql.live_run(:model))
-    AND other.norm > 0
-    AND embsql.vector_norm(subject.embedding) > 0
-    AND NOT (:exclude_seeds AND other.user_id IN (SELECT seed.user_id FROM seed))
+  LEFT JOIN seed ON seed.user_id = other.user_id AND :exclude_seeds
+  WHERE other.norm > 0 AND embsql.vector_norm(subject.embedding) > 0 AND seed.user_id IS NULL
   ORDER BY score DESC, other.user_id
   LIMIT greatest(:k, 0)
 )

@@ -9,8 +9,9 @@ SELECT
   member.cluster_id AS cluster_id,
   member.distance AS distance,
   member.silhouette AS silhouette
-FROM embsql.cluster_members AS member
-WHERE member.run_id = (SELECT embsql.live_run(:model))
+FROM given
+JOIN embsql.cluster_members AS member
+  ON member.run_id = (SELECT embsql.live_run(:model))
   AND member.entity_kind = :entity
   AND member.clustering_name = :clustering
 ORDER BY member.entity_id

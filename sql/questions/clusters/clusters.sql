@@ -10,8 +10,9 @@ WITH popular AS (
     top.cluster_id,
     array_agg(top.entity_id ORDER BY top.top_rank) AS ids,
     string_agg(top.entity_id, ', ' ORDER BY top.top_rank) AS words
-  FROM embsql.cluster_members AS top
-  WHERE top.run_id = (SELECT embsql.live_run(:model))
+  FROM given
+  JOIN embsql.cluster_members AS top
+    ON top.run_id = (SELECT embsql.live_run(:model))
     AND top.entity_kind = :entity
     AND top.clustering_name = :clustering
     AND top.top_rank IS NOT NULL
@@ -23,9 +24,10 @@ SELECT
   found.radius AS radius,
   coalesce(found.label, popular.words, '') AS label,
   coalesce(popular.ids, CAST(ARRAY[] AS TEXT[])) AS top_ids
-FROM embsql.clusters AS found
-LEFT JOIN popular ON popular.cluster_id = found.cluster_id
-WHERE found.run_id = (SELECT embsql.live_run(:model))
+FROM given
+JOIN embsql.clusters AS found
+  ON found.run_id = (SELECT embsql.live_run(:model))
   AND found.entity_kind = :entity
   AND found.clustering_name = :clustering
+LEFT JOIN popular ON popular.cluster_id = found.cluster_id
 ORDER BY found.cluster_id

@@ -6,7 +6,7 @@
 -- and one without a direction returns no rows; so does a clustering that was never made.
 -- example: SELECT * FROM embsql.nearest_cluster('shop', (SELECT embedding FROM embsql.item_embedding('shop', items => ARRAY['mug-03']))) LIMIT 3;
 WITH subject AS (
-  SELECT embsql.finite_vector(:to_vector) AS embedding
+  SELECT embsql.finite_vector(:to_vector) AS embedding FROM given
 ),
 apart AS (
   SELECT
@@ -14,11 +14,12 @@ apart AS (
     embsql.euclidean_distance(
       CASE WHEN found.unit_length THEN embsql.unit_vector(subject.embedding) ELSE subject.embedding END, found.centroid
     ) AS distance
-  FROM embsql.clusters AS found
-  CROSS JOIN subject
-  WHERE found.run_id = (SELECT embsql.live_run(:model))
+  FROM given
+  JOIN embsql.clusters AS found
+    ON found.run_id = (SELECT embsql.live_run(:model))
     AND found.entity_kind = :entity
     AND found.clustering_name = :clustering
+  CROSS JOIN subject
 )
 SELECT apart.cluster_id AS cluster_id, CAST(apart.distance AS FLOAT8) AS distance
 FROM apart

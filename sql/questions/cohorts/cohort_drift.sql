@@ -12,8 +12,11 @@ SELECT
   CAST(avg(moved.shift) AS FLOAT8) AS drift,
   CAST(avg(moved.neighbour_overlap) AS FLOAT8) AS neighbour_overlap,
   count(*) >= 20 AS enough_data
-FROM embsql.cohort_members((SELECT embsql.live_run(:model_b)), :cohort_set) AS member
-JOIN embsql.drift(:model_a, :model_b) AS moved ON moved.entity = 'user' AND moved.entity_id = member.user_id
-WHERE (SELECT embsql.live_run(:model_a)) IS NOT NULL -- so that an unknown model raises where a set has no members
+FROM given
+CROSS JOIN LATERAL embsql.cohort_members((SELECT embsql.live_run(:model_b)), :cohort_set) AS member
+CROSS JOIN LATERAL embsql.drift(:model_a, :model_b) AS moved
+WHERE moved.entity = 'user'
+  AND moved.entity_id = member.user_id
+  AND (SELECT embsql.live_run(:model_a)) IS NOT NULL -- so that an unknown model raises where a set has no members
 GROUP BY member.cohort
 ORDER BY member.cohort COLLATE "C"

@@ -8,8 +8,8 @@
 -- example: SELECT * FROM embsql.cohort_items('shop', 'first_order', k => 1) LIMIT 3;
 WITH met AS (
   SELECT past.user_id, past.item_id
-  FROM embsql.interactions AS past
-  WHERE past.run_id = (SELECT embsql.live_run(:model))
+  FROM given
+  JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model))
 ),
 everyone AS (
   SELECT count(DISTINCT met.user_id) AS users FROM met
@@ -19,7 +19,8 @@ popular AS (
 ),
 member AS (
   SELECT listed.cohort, listed.user_id
-  FROM embsql.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS listed
+  FROM given
+  CROSS JOIN LATERAL embsql.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS listed
 ),
 size AS (
   SELECT member.cohort, count(DISTINCT met.user_id) AS users
@@ -80,6 +81,6 @@ SELECT
   CAST(ranked.place AS INTEGER) AS rank,
   CAST(ranked.score AS FLOAT8) AS score,
   CAST(ranked.lift AS FLOAT8) AS lift
-FROM ranked
-WHERE ranked.place <= :k
+FROM given
+JOIN ranked ON ranked.place <= :k
 ORDER BY ranked.cohort COLLATE "C", ranked.place

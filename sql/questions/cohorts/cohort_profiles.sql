@@ -11,7 +11,8 @@ WITH profile AS (
     count(*) AS members,
     count(member.direction) AS users,
     embsql.vector_avg(member.direction) AS centroid
-  FROM embsql.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS member
+  FROM given
+  CROSS JOIN LATERAL embsql.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS member
   GROUP BY member.cohort
 )
 SELECT

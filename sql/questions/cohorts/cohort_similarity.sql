@@ -5,7 +5,8 @@
 -- example: SELECT * FROM embsql.cohort_similarity('shop', 'first_order') LIMIT 3;
 WITH profile AS (
   SELECT member.cohort, embsql.vector_avg(member.direction) AS centroid
-  FROM embsql.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS member
+  FROM given
+  CROSS JOIN LATERAL embsql.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS member
   GROUP BY member.cohort
 )
 SELECT

@@ -6,21 +6,23 @@
 -- missing, an unknown item and one without a direction are left out, and of an id given twice the first label by name counts.
 -- At most 300 items, always the same, are asked for their neighbours; a label none of them has is left out.
 -- example: SELECT * FROM embsql.coherence('shop', ids => ARRAY['mug-01', 'mug-02', 'mug-03', 'tea-01', 'tea-02', 'tea-03'], labels => ARRAY['mug', 'mug', 'mug', 'tea', 'tea', 'tea'], k => 2);
-WITH given AS (
+WITH labelled AS (
   SELECT pair.id, min(pair.label) AS label
-  FROM embsql.together(:ids, :labels) AS pair
+  FROM given
+  CROSS JOIN LATERAL embsql.together(:ids, :labels) AS pair
   WHERE pair.label IS NOT NULL
   GROUP BY pair.id
 ),
 known AS MATERIALIZED (
   SELECT
-    this.embedding, this.norm, given.label,
-    dense_rank() OVER (ORDER BY given.label) AS label_number,
+    this.embedding, this.norm, labelled.label,
+    dense_rank() OVER (ORDER BY labelled.label) AS label_number,
     row_number() OVER (ORDER BY this.item_id) AS place, -- equal cosines in order of id
     row_number() OVER (ORDER BY md5(this.item_id), this.item_id) AS turn
-  FROM embsql.item_embeddings AS this
-  JOIN given ON given.id = this.item_id
-  WHERE this.run_id = (SELECT embsql.live_run(:model)) AND this.norm > 0
+  FROM given
+  JOIN embsql.item_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model))
+  JOIN labelled ON labelled.id = this.item_id
+  WHERE this.norm > 0
 ),
 sizes AS (
   SELECT known.label, known.label_number, count(*) AS items, sum(count(*)) OVER () AS everything
@@ -43,7 +45,7 @@ near AS (
   WHERE s.other_place <> s.place
 ),
 found AS (
-  SELECT near.label_number, avg(near.same) AS share FROM near WHERE near.rank <= :k GROUP BY near.label_number
+  SELECT near.label_number, avg(near.same) AS share FROM given JOIN near ON near.rank <= :k GROUP BY near.label_number
 )
 SELECT
   sizes.label AS label,

@@ -15,14 +15,14 @@ WITH vectors AS MATERIALIZED (
   SELECT
     'item' AS entity, item.item_id AS id, item.embedding, embsql.vector_norm(item.embedding) AS norm, item.bias,
     item.interactions, row_number() OVER (ORDER BY md5(item.item_id), item.item_id) AS place
-  FROM embsql.item_embeddings AS item
-  WHERE item.run_id = (SELECT embsql.live_run(:model))
+  FROM given
+  JOIN embsql.item_embeddings AS item ON item.run_id = (SELECT embsql.live_run(:model))
   UNION ALL
   SELECT
     'user' AS entity, person.user_id AS id, person.embedding, embsql.vector_norm(person.embedding) AS norm, person.bias,
     person.interactions, row_number() OVER (ORDER BY md5(person.user_id), person.user_id) AS place
-  FROM embsql.user_embeddings AS person
-  WHERE person.run_id = (SELECT embsql.live_run(:model))
+  FROM given
+  JOIN embsql.user_embeddings AS person ON person.run_id = (SELECT embsql.live_run(:model))
 ),
 spread AS (
   SELECT
@@ -102,7 +102,8 @@ catalogue AS MATERIALIZED (
 ),
 seen AS MATERIALIZED (
   SELECT asked.place AS user_place, catalogue.place AS item_place
-  FROM asked
+  FROM given
+  CROSS JOIN asked
   JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = asked.user_id
   JOIN catalogue ON catalogue.item_id = past.item_id
 ),
@@ -110,7 +111,8 @@ scored AS (
   SELECT
     this.place AS user_place, other.place AS item_place,
     embsql.run_score(run.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS score
-  FROM asked AS this
+  FROM given
+  CROSS JOIN asked AS this
   CROSS JOIN catalogue AS other
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   LEFT JOIN seen ON seen.user_place = this.place AND seen.item_place = other.place
@@ -126,17 +128,16 @@ shown AS (
   WHERE r.rank <= 10
   GROUP BY r.item_place
 ),
-lists AS (
+exposure AS (
   SELECT
     CAST(count(*) AS FLOAT8) AS items,
     2.0 * sum(s.place * s.lists) / nullif(count(*) * sum(s.lists), 0) - (count(*) + 1.0) / nullif(count(*), 0) AS gini
   FROM shown AS s
 ),
 possible AS (
-  SELECT least(
-    10.0 * (SELECT count(*) FROM asked),
-    (SELECT count(*) FROM catalogue)
-  ) AS items
+  SELECT least(10.0 * people.total, things.total) AS items
+  FROM (SELECT count(*) AS total FROM asked) AS people
+  CROSS JOIN (SELECT count(*) AS total FROM catalogue) AS things
 ),
 checks AS (
   SELECT s.entity, 1 AS place, 'zero_vectors' AS check_name, s.zero_vectors AS value, 0.01 AS threshold, s.zero_vectors <= 0.01 AS ok
@@ -145,7 +146,8 @@ checks AS (
   SELECT s.entity, 2, 'not_finite', s.not_finite, 0, s.not_finite = 0 FROM spread AS s
   UNION ALL
   SELECT d.entity, 3, 'participation_ratio', d.ratio, 0.1 * run.dim, d.ratio >= 0.1 * run.dim
-  FROM directions AS d
+  FROM given
+  CROSS JOIN directions AS d
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   UNION ALL
   SELECT s.entity, 4, 'norm_popularity', s.norm_popularity, 0.98, s.norm_popularity BETWEEN -0.98 AND 0.98 FROM spread AS s
@@ -153,10 +155,10 @@ checks AS (
   SELECT h.entity, 5, 'hubness', h.share, h.bound, h.share <= h.bound FROM hubness AS h
   UNION ALL
   SELECT 'item', 6, 'coverage_at_10', l.items / nullif(p.items, 0), 0.1, l.items >= 0.1 * p.items
-  FROM lists AS l
+  FROM exposure AS l
   CROSS JOIN possible AS p
   UNION ALL
-  SELECT 'item', 7, 'gini_at_10', l.gini, 0.8, l.gini <= 0.8 FROM lists AS l
+  SELECT 'item', 7, 'gini_at_10', l.gini, 0.8, l.gini <= 0.8 FROM exposure AS l
 )
 SELECT
   c.entity AS entity,

@@ -13,12 +13,12 @@ WITH met AS (
     seen.last_time,
     CASE WHEN :entity = 'item' THEN person.interactions ELSE item.interactions END AS popularity,
     embsql.cosine(person.embedding, person.norm, item.embedding, item.norm) AS cosine
-  FROM embsql.interactions AS seen
+  FROM given
+  JOIN embsql.interactions AS seen ON seen.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.user_embeddings AS person
     ON person.run_id = (SELECT embsql.live_run(:model)) AND person.user_id = seen.user_id
   JOIN embsql.item_embeddings AS item
     ON item.run_id = (SELECT embsql.live_run(:model)) AND item.item_id = seen.item_id
-  WHERE seen.run_id = (SELECT embsql.live_run(:model))
 ),
 history AS (
   SELECT
@@ -30,12 +30,12 @@ history AS (
 ),
 everyone AS (
   SELECT person.user_id AS id, person.embedding, person.norm
-  FROM embsql.user_embeddings AS person
-  WHERE person.run_id = (SELECT embsql.live_run(:model)) AND :entity = 'user'
+  FROM given
+  JOIN embsql.user_embeddings AS person ON person.run_id = (SELECT embsql.live_run(:model)) AND :entity = 'user'
   UNION ALL
   SELECT item.item_id AS id, item.embedding, item.norm
-  FROM embsql.item_embeddings AS item
-  WHERE item.run_id = (SELECT embsql.live_run(:model)) AND :entity = 'item'
+  FROM given
+  JOIN embsql.item_embeddings AS item ON item.run_id = (SELECT embsql.live_run(:model)) AND :entity = 'item'
 )
 SELECT
   everyone.id AS entity_id,

@@ -9,13 +9,14 @@ SELECT
   point.x AS x,
   point.y AS y,
   member.cluster_id AS cluster_id
-FROM embsql.maps AS point
+FROM given
+JOIN embsql.maps AS point
+  ON point.run_id = (SELECT embsql.live_run(:model))
+  AND point.entity_kind = :entity
+  AND point.method_name = :method
 LEFT JOIN embsql.cluster_members AS member
   ON member.run_id = point.run_id
   AND member.entity_kind = point.entity_kind
   AND member.clustering_name = 'default'
   AND member.entity_id = point.entity_id
-WHERE point.run_id = (SELECT embsql.live_run(:model))
-  AND point.entity_kind = :entity
-  AND point.method_name = :method
 ORDER BY point.entity_id

@@ -9,11 +9,12 @@ SELECT
   left_run.value AS a,
   right_run.value AS b,
   right_run.value - left_run.value AS difference
-FROM embsql.metrics AS left_run
+FROM given
+JOIN embsql.metrics AS left_run ON left_run.run_id = (SELECT embsql.live_run(:model_a))
 JOIN embsql.metrics AS right_run
-  ON right_run.metric = left_run.metric
+  ON right_run.run_id = (SELECT embsql.live_run(:model_b))
+  AND right_run.metric = left_run.metric
   AND right_run.k = left_run.k
   AND right_run.segment = left_run.segment
   AND right_run.split = left_run.split
-WHERE left_run.run_id = (SELECT embsql.live_run(:model_a)) AND right_run.run_id = (SELECT embsql.live_run(:model_b))
 ORDER BY left_run.segment, left_run.metric, left_run.k

@@ -13,6 +13,6 @@ SELECT
   figure.ci_high AS ci_high,
   figure.popular_value AS popular_value,
   figure.itemknn_value AS itemknn_value
-FROM embsql.metrics AS figure
-WHERE figure.run_id = (SELECT embsql.live_run(:model))
+FROM given
+JOIN embsql.metrics AS figure ON figure.run_id = (SELECT embsql.live_run(:model))
 ORDER BY figure.split, figure.segment, figure.metric, figure.k

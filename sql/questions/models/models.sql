@@ -8,7 +8,7 @@ WITH finished AS (
   WHERE run.status = 'ready'
   GROUP BY run.model_name
 ),
-headline AS (
+main_figure AS (
   SELECT figure.run_id, 'ndcg@10 ' || embsql.four_decimals(figure.value) || ' (popular ' || embsql.four_decimals(figure.popular_value) || ')' AS headline
   FROM embsql.metrics AS figure
   WHERE figure.metric = 'ndcg' AND figure.k = 10 AND figure.segment = 'all'
@@ -22,9 +22,10 @@ SELECT
   live.users AS users,
   live.items AS items,
   live.finished_at AS trained_at,
-  headline.headline AS headline_metric
-FROM embsql.models AS model
+  main_figure.headline AS headline_metric
+FROM given
+CROSS JOIN embsql.models AS model
 LEFT JOIN finished ON finished.model_name = model.model_name
 LEFT JOIN embsql.runs AS live ON live.run_id = model.live_run
-LEFT JOIN headline ON headline.run_id = model.live_run
+LEFT JOIN main_figure ON main_figure.run_id = model.live_run
 ORDER BY model.model_name

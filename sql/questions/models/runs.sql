@@ -13,8 +13,8 @@ WITH figures AS (
 ),
 pointer AS (
   SELECT model.live_run, model.earlier_runs
-  FROM embsql.models AS model
-  WHERE model.model_name = embsql.model_part(:model)
+  FROM given
+  JOIN embsql.models AS model ON model.model_name = embsql.model_part(:model)
 )
 SELECT
   run.run_id AS run_id,
@@ -29,8 +29,8 @@ SELECT
   run.started_at AS started_at,
   run.finished_at AS finished_at,
   run.error AS error
-FROM embsql.runs AS run
+FROM given
+JOIN embsql.runs AS run ON run.model_name = embsql.model_part(:model) AND (SELECT embsql.newest_run(:model)) IS NOT NULL
 LEFT JOIN pointer ON TRUE
 LEFT JOIN figures ON figures.run_id = run.run_id
-WHERE run.model_name = embsql.model_part(:model) AND (SELECT embsql.newest_run(:model)) IS NOT NULL
 ORDER BY run.run_id DESC

@@ -8,6 +8,6 @@ SELECT
   entry.metric AS metric,
   entry.value AS value,
   entry.logged_at AS logged_at
-FROM embsql.training_log AS entry
-WHERE entry.run_id = (SELECT embsql.newest_run(:model))
+FROM given
+JOIN embsql.training_log AS entry ON entry.run_id = (SELECT embsql.newest_run(:model))
 ORDER BY entry.metric, entry.epoch

@@ -6,8 +6,8 @@
 -- example: SELECT trial, params, metric, value, best FROM embsql.trials('shop_tuned');
 WITH newest AS (
   SELECT tried.trial, tried.params, tried.metric, tried.value, tried.seconds, tried.status, tried.error
-  FROM embsql.trials AS tried
-  WHERE tried.run_id = (SELECT embsql.newest_run(:model))
+  FROM given
+  JOIN embsql.trials AS tried ON tried.run_id = (SELECT embsql.newest_run(:model))
 ),
 winner AS (
   SELECT min(newest.trial) AS trial

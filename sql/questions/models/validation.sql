@@ -8,8 +8,8 @@ SELECT
   finding.affected AS rows,
   finding.example AS example,
   finding.hint AS hint
-FROM embsql.validations AS finding
-WHERE finding.run_id = (SELECT embsql.newest_run(:model))
+FROM given
+JOIN embsql.validations AS finding ON finding.run_id = (SELECT embsql.newest_run(:model))
 ORDER BY
   CASE finding.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 WHEN 'info' THEN 2 ELSE 3 END,
   finding.check_name

@@ -5,4 +5,5 @@
 -- An error for a model whose algorithm or training had no features of items.
 -- example: SELECT * FROM embsql.nearest_items('shop_towers', embsql.embed_item('shop_towers', '{"aisle": "tea", "style": "bold"}'), k => 3);
 SELECT made.embedding AS embedding
-FROM embsql.tower((SELECT embsql.live_run(:model)), 'item', :features) AS made
+FROM given
+CROSS JOIN LATERAL embsql.tower((SELECT embsql.live_run(:model)), 'item', :features) AS made

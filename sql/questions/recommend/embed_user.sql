@@ -8,4 +8,5 @@
 -- also takes {"items": [...]}. An error for a model whose algorithm or training had no features of users.
 -- example: SELECT embsql.embed_user('shop_towers', '{"first_aisle": "tea", "first_style": "bold"}') AS embedding;
 SELECT made.embedding AS embedding
-FROM embsql.tower((SELECT embsql.live_run(:model)), 'user', :features) AS made
+FROM given
+CROSS JOIN LATERAL embsql.tower((SELECT embsql.live_run(:model)), 'user', :features) AS made

@@ -14,10 +14,17 @@ WITH subject AS (
     target.embedding,
     target.norm,
     embsql.run_score(run.similarity, this.embedding, this.norm, this.bias, target.embedding, target.norm, target.bias) AS score
-  FROM embsql.runs AS run
+  FROM given
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id AND this.user_id = :for_user
   JOIN embsql.item_embeddings AS target ON target.run_id = run.run_id AND target.item_id = :for_item
-  WHERE run.run_id = (SELECT embsql.live_run(:model))
+),
+met AS (
+  SELECT
+    array_agg(seen.item_id ORDER BY seen.item_id) AS items,
+    array_agg(CAST(seen.weight AS FLOAT8) ORDER BY seen.item_id) AS weights
+  FROM given
+  JOIN embsql.interactions AS seen ON seen.run_id = (SELECT embsql.live_run(:model)) AND seen.user_id = :for_user
 ),
 past AS (
   SELECT
@@ -26,20 +33,10 @@ past AS (
     embsql.solve(
       history.gram, history.unseen, history.ridge, history.vectors, history.curves, embsql.as_exact(subject.embedding)
     ) AS turned
-  FROM embsql.history(
-    (SELECT embsql.live_run(:model)),
-    (
-      SELECT array_agg(met.item_id ORDER BY met.item_id)
-      FROM embsql.interactions AS met
-      WHERE met.run_id = (SELECT embsql.live_run(:model)) AND met.user_id = :for_user
-    ),
-    (
-      SELECT array_agg(CAST(met.weight AS FLOAT8) ORDER BY met.item_id)
-      FROM embsql.interactions AS met
-      WHERE met.run_id = (SELECT embsql.live_run(:model)) AND met.user_id = :for_user
-    )
-  ) AS history
+  FROM given
+  CROSS JOIN met
   CROSS JOIN subject
+  CROSS JOIN LATERAL embsql.history((SELECT embsql.live_run(:model)), met.items, met.weights) AS history
 ),
 evidence AS (
   SELECT
@@ -58,7 +55,8 @@ carried AS (
         greatest(0, evidence.weight * coalesce(embsql.cosine(other.embedding, other.norm, evidence.embedding, evidence.norm), 0))
       ELSE evidence.pull * embsql.inner_product(embsql.as_exact(other.embedding), evidence.turned)
     END AS strength
-  FROM evidence
+  FROM given
+  CROSS JOIN evidence
   JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model)) AND other.item_id = evidence.item_id
 ),
 whole AS (

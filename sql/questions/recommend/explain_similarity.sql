@@ -9,31 +9,32 @@ WITH pair AS (
   SELECT
     run.run_id, run.users,
     embsql.cosine(one.embedding, one.norm, other.embedding, other.norm) AS score
-  FROM embsql.runs AS run
+  FROM given
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.item_embeddings AS one ON one.run_id = run.run_id AND one.item_id = :item_a
   JOIN embsql.item_embeddings AS other ON other.run_id = run.run_id AND other.item_id = :item_b
-  WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
-fans_a AS (
-  SELECT past.user_id
-  FROM embsql.interactions AS past
-  WHERE past.run_id = (SELECT embsql.live_run(:model)) AND past.item_id = :item_a
-),
-fans_b AS (
-  SELECT past.user_id
-  FROM embsql.interactions AS past
-  WHERE past.run_id = (SELECT embsql.live_run(:model)) AND past.item_id = :item_b
+fan AS ( -- a user of both items is there once, with both
+  SELECT
+    past.user_id,
+    max(CASE WHEN past.item_id = :item_a THEN 1 ELSE 0 END) AS of_a,
+    max(CASE WHEN past.item_id = :item_b THEN 1 ELSE 0 END) AS of_b
+  FROM given
+  JOIN embsql.interactions AS past
+    ON past.run_id = (SELECT embsql.live_run(:model)) AND (past.item_id = :item_a OR past.item_id = :item_b)
+  GROUP BY past.user_id
 ),
 counted AS (
   SELECT
-    (SELECT count(*) FROM fans_a JOIN fans_b ON fans_b.user_id = fans_a.user_id) AS shared,
-    (SELECT count(*) FROM fans_a) AS a,
-    (SELECT count(*) FROM fans_b) AS b
+    coalesce(sum(fan.of_a * fan.of_b), 0) AS shared,
+    coalesce(sum(fan.of_a), 0) AS a,
+    coalesce(sum(fan.of_b), 0) AS b
+  FROM fan
 )
 SELECT
-  counted.shared AS shared_users,
-  counted.a AS users_a,
-  counted.b AS users_b,
+  CAST(counted.shared AS BIGINT) AS shared_users,
+  CAST(counted.a AS BIGINT) AS users_a,
+  CAST(counted.b AS BIGINT) AS users_b,
   CAST(CAST(counted.shared AS FLOAT8) * pair.users / nullif(counted.a * counted.b, 0) AS FLOAT8) AS lift,
   CAST(pair.score AS FLOAT8) AS score
 FROM pair

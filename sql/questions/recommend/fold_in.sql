@@ -11,7 +11,8 @@ WITH past AS MATERIALIZED (
   SELECT
     history.gram, history.unseen, history.ridge, history.vectors, history.curves,
     embsql.weighted_sum(history.vectors, history.pulls) AS pulled
-  FROM embsql.history((SELECT embsql.live_run(:model)), :items, :weights) AS history
+  FROM given
+  CROSS JOIN LATERAL embsql.history((SELECT embsql.live_run(:model)), :items, :weights) AS history
 )
 SELECT
   embsql.as_vector(embsql.solve(past.gram, past.unseen, past.ridge, past.vectors, past.curves, past.pulled)) AS embedding

@@ -4,16 +4,17 @@
 -- source says how: model, or popular for a user the run has no vector of (score is then the number of users).
 -- example: SELECT * FROM embsql.recommend('shop', 'c0042', k => 3);
 WITH subject AS (
-  SELECT run.similarity, this.embedding, this.norm, this.bias
-  FROM embsql.runs AS run
+  SELECT run.run_id, run.similarity, this.embedding, this.norm, this.bias
+  FROM given
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   LEFT JOIN embsql.user_embeddings AS this
     ON this.run_id = run.run_id AND this.user_id = :for_user AND (run.similarity = 'dot' OR this.norm > 0)
-  WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 seen AS (
   SELECT past.item_id
-  FROM embsql.interactions AS past
-  WHERE past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user AND :exclude_seen
+  FROM given
+  JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user
+  WHERE :exclude_seen
 ),
 best AS (
   SELECT
@@ -23,11 +24,14 @@ best AS (
       ELSE embsql.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
     END AS score,
     CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'model' END AS source
-  FROM embsql.item_embeddings AS other
+  FROM given
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
-  WHERE other.run_id = (SELECT embsql.live_run(:model))
-    AND (:candidates IS NULL OR embsql.contains(:candidates, other.item_id))
-    AND other.item_id NOT IN (SELECT seen.item_id FROM seen)
+  LEFT JOIN seen ON seen.item_id = other.item_id
+  WHERE (:candidates IS NULL OR embsql.contains(:candidates, other.item_id))
+    AND seen.item_id IS NULL
+    -- always so; without the OR the vector would be copied beside every item, a quarter of the time
+    AND (subject.similarity IS NULL OR other.run_id = subject.run_id)
   ORDER BY score DESC NULLS LAST, other.item_id
   LIMIT greatest(:k, 0)
 )

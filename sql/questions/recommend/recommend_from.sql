@@ -6,14 +6,15 @@
 -- example: SELECT * FROM embsql.recommend_from('shop', ARRAY['mug-03', 'tea-01'], k => 3);
 WITH run AS MATERIALIZED (
   SELECT record.run_id, record.similarity
-  FROM embsql.runs AS record
-  WHERE record.run_id = (SELECT embsql.live_run(:model))
+  FROM given
+  JOIN embsql.runs AS record ON record.run_id = (SELECT embsql.live_run(:model))
 ),
 past AS MATERIALIZED (
   SELECT
     history.gram, history.unseen, history.ridge, history.vectors, history.curves, history.bias,
     embsql.weighted_sum(history.vectors, history.pulls) AS pulled
-  FROM embsql.history((SELECT run.run_id FROM run), :items, :weights) AS history
+  FROM given
+  CROSS JOIN LATERAL embsql.history((SELECT embsql.live_run(:model)), :items, :weights) AS history
 ),
 folded AS MATERIALIZED (
   SELECT
@@ -34,10 +35,10 @@ best AS (
       ELSE embsql.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
     END AS score,
     CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'fold_in' END AS source
-  FROM embsql.item_embeddings AS other
+  FROM given
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
-  WHERE other.run_id = (SELECT run.run_id FROM run)
-    AND NOT (:exclude_seen AND coalesce(embsql.contains(:items, other.item_id), FALSE))
+  WHERE NOT (:exclude_seen AND coalesce(embsql.contains(:items, other.item_id), FALSE))
   ORDER BY score DESC NULLS LAST, other.item_id
   LIMIT greatest(:k, 0)
 )

@@ -6,14 +6,15 @@
 -- example: SELECT * FROM embsql.recommend_new('shop_towers', '{"first_aisle": "tea"}', k => 3);
 WITH made AS MATERIALIZED (
   SELECT tower.embedding
-  FROM embsql.tower((SELECT embsql.live_run(:model)), 'user', :features) AS tower
+  FROM given
+  CROSS JOIN LATERAL embsql.tower((SELECT embsql.live_run(:model)), 'user', :features) AS tower
   WHERE tower.known > 0
 ),
 subject AS (
   SELECT run.similarity, made.embedding, embsql.vector_norm(made.embedding) AS norm
-  FROM embsql.runs AS run
+  FROM given
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   LEFT JOIN made ON TRUE
-  WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 best AS (
   SELECT
@@ -23,9 +24,9 @@ best AS (
       ELSE embsql.run_score(subject.similarity, subject.embedding, subject.norm, 0, other.embedding, other.norm, other.bias)
     END AS score,
     CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'features' END AS source
-  FROM embsql.item_embeddings AS other
+  FROM given
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
-  WHERE other.run_id = (SELECT embsql.live_run(:model))
   ORDER BY score DESC NULLS LAST, other.item_id
   LIMIT greatest(:k, 0)
 )

@@ -5,24 +5,26 @@
 -- example: SELECT * FROM embsql.recommend_users('shop', 'mug-03', k => 3);
 WITH subject AS (
   SELECT run.similarity, this.embedding, this.norm, this.bias
-  FROM embsql.runs AS run
+  FROM given
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.item_embeddings AS this ON this.run_id = run.run_id AND this.item_id = :for_item
-  WHERE run.run_id = (SELECT embsql.live_run(:model)) AND (run.similarity = 'dot' OR this.norm > 0)
+  WHERE (run.similarity = 'dot' OR this.norm > 0)
 ),
 seen AS (
   SELECT past.user_id
-  FROM embsql.interactions AS past
-  WHERE past.run_id = (SELECT embsql.live_run(:model)) AND past.item_id = :for_item AND :exclude_seen
+  FROM given
+  JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.item_id = :for_item
+  WHERE :exclude_seen
 ),
 best AS (
   SELECT
     other.user_id,
     embsql.run_score(subject.similarity, other.embedding, other.norm, other.bias, subject.embedding, subject.norm, subject.bias) AS score
-  FROM embsql.user_embeddings AS other
+  FROM given
+  JOIN embsql.user_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
-  WHERE other.run_id = (SELECT embsql.live_run(:model))
-    AND (subject.similarity = 'dot' OR other.norm > 0)
-    AND other.user_id NOT IN (SELECT seen.user_id FROM seen)
+  LEFT JOIN seen ON seen.user_id = other.user_id
+  WHERE (subject.similarity = 'dot' OR other.norm > 0) AND seen.user_id IS NULL
   ORDER BY score DESC, other.user_id
   LIMIT greatest(:k, 0)
 )

@@ -4,7 +4,7 @@
 -- example: SELECT embsql.score('shop', 'c0042', 'mug-03') AS score;
 SELECT
   CAST(embsql.run_score(run.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS FLOAT8) AS score
-FROM embsql.runs AS run
-JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id AND this.user_id = :for_user
-JOIN embsql.item_embeddings AS other ON other.run_id = run.run_id AND other.item_id = :for_item
-WHERE run.run_id = (SELECT embsql.live_run(:model))
+FROM given
+JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+LEFT JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id AND this.user_id = :for_user
+LEFT JOIN embsql.item_embeddings AS other ON other.run_id = run.run_id AND other.item_id = :for_item

@@ -7,6 +7,7 @@ SELECT
   this.embedding AS embedding,
   CAST(this.norm AS FLOAT8) AS norm,
   CAST(this.bias AS FLOAT8) AS bias
-FROM embsql.item_embeddings AS this
-WHERE this.run_id = (SELECT embsql.live_run(:model)) AND (:items IS NULL OR embsql.contains(:items, this.item_id))
+FROM given
+JOIN embsql.item_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model))
+WHERE (:items IS NULL OR embsql.contains(:items, this.item_id))
 ORDER BY this.item_id

@@ -6,17 +6,17 @@
 -- example: SELECT * FROM embsql.nearest_items('shop', (SELECT embedding FROM embsql.user_embedding('shop', users => ARRAY['c0042'])), k => 3);
 WITH subject AS (
   SELECT run.run_id, run.similarity, embsql.finite_vector(:to_vector) AS embedding, embsql.vector_norm(:to_vector) AS norm
-  FROM embsql.runs AS run
-  WHERE run.run_id = (SELECT embsql.live_run(:model))
+  FROM given
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
 ),
 nearest AS (
   SELECT
     other.item_id,
     embsql.run_score(subject.similarity, subject.embedding, subject.norm, 0, other.embedding, other.norm, other.bias) AS score
-  FROM embsql.item_embeddings AS other
+  FROM given
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
-  WHERE other.run_id = (SELECT embsql.live_run(:model))
-    AND (subject.similarity = 'dot' OR (other.norm > 0 AND subject.norm > 0))
+  WHERE (subject.similarity = 'dot' OR (other.norm > 0 AND subject.norm > 0))
     AND subject.norm IS NOT NULL
   ORDER BY score DESC, other.item_id
   LIMIT greatest(:k, 0)

@@ -4,15 +4,17 @@
 -- score is the cosine of the two vectors: 1 is the same direction. An unknown item returns no rows.
 -- example: SELECT * FROM embsql.similar_items('shop', 'mug-03', k => 3);
 WITH subject AS (
-  SELECT this.embedding, this.norm
-  FROM embsql.item_embeddings AS this
-  WHERE this.run_id = (SELECT embsql.live_run(:model)) AND this.item_id = :for_item AND this.norm > 0
+  SELECT this.item_id, this.embedding, this.norm
+  FROM given
+  JOIN embsql.item_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model)) AND this.item_id = :for_item
+  WHERE this.norm > 0
 ),
 nearest AS (
   SELECT other.item_id, embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm) AS score
-  FROM embsql.item_embeddings AS other
+  FROM given
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
-  WHERE other.run_id = (SELECT embsql.live_run(:model)) AND other.item_id <> :for_item AND other.norm > 0
+  WHERE other.item_id <> subject.item_id AND other.norm > 0
   ORDER BY score DESC, other.item_id
   LIMIT greatest(:k, 0)
 )

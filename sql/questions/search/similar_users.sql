@@ -4,15 +4,17 @@
 -- score is the cosine of the two vectors: 1 is the same direction. An unknown user returns no rows.
 -- example: SELECT * FROM embsql.similar_users('shop', 'c0042', k => 3);
 WITH subject AS (
-  SELECT this.embedding, this.norm
-  FROM embsql.user_embeddings AS this
-  WHERE this.run_id = (SELECT embsql.live_run(:model)) AND this.user_id = :for_user AND this.norm > 0
+  SELECT this.user_id, this.embedding, this.norm
+  FROM given
+  JOIN embsql.user_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model)) AND this.user_id = :for_user
+  WHERE this.norm > 0
 ),
 nearest AS (
   SELECT other.user_id, embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm) AS score
-  FROM embsql.user_embeddings AS other
+  FROM given
+  JOIN embsql.user_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
-  WHERE other.run_id = (SELECT embsql.live_run(:model)) AND other.user_id <> :for_user AND other.norm > 0
+  WHERE other.user_id <> subject.user_id AND other.norm > 0
   ORDER BY score DESC, other.user_id
   LIMIT greatest(:k, 0)
 )

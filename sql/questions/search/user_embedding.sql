@@ -7,6 +7,7 @@ SELECT
   this.embedding AS embedding,
   CAST(this.norm AS FLOAT8) AS norm,
   CAST(this.bias AS FLOAT8) AS bias
-FROM embsql.user_embeddings AS this
-WHERE this.run_id = (SELECT embsql.live_run(:model)) AND (:users IS NULL OR embsql.contains(:users, this.user_id))
+FROM given
+JOIN embsql.user_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model))
+WHERE (:users IS NULL OR embsql.contains(:users, this.user_id))
 ORDER BY this.user_id

@@ -1,0 +1,93 @@
+"""From the body of a question to that of a DuckDB macro: arguments are bound once, before anything else.
+
+DuckDB pastes the text of an argument into the macro's body, where any column, alias or CTE would catch
+a name in it (duckdb/duckdb#15296). Here a caller's text goes into one SELECT without FROM, the first
+thing in the body, and its values are columns of the row `given` from there on. Two things remain.
+LIMIT takes no columns, so `k` is pasted behind it; that is why everything named in a body gets a
+reserved prefix. And a body must join `given` where it uses an argument: one that forgets to is refused
+by DuckDB at its first call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+
+RESERVED = "_embsql_"  # no name of a caller's may begin with this
+GIVEN = RESERVED + "given"
+FILE_ID = "@file_id@"  # `install` writes the id of the file it installs into here
+
+STRING = r"'(?:[^']|'')*'"
+COMMENT = r"--[^\n]*"
+TABLE = re.compile(rf"{STRING}|(?<![\w.\"])([a-z_]\w*)(?=\.[\w\"*])")
+CTE = re.compile(r"([a-z_]\w*) AS (?:MATERIALIZED )?\(")
+MACRO = re.compile(r"(CREATE OR REPLACE MACRO embsql\.\w+\()([^)]*)(\) AS)(.*?;)\n(?=\n|\Z)", re.DOTALL)
+LAMBDA = re.compile(r"lambda ([a-z_]\w*(?:, [a-z_]\w*)*):")
+ARGUMENT = re.compile(r"(?<!:):([a-z_]\w*)")
+LIMIT = re.compile(r"(LIMIT greatest\():([a-z_]\w*)(, 0\))")
+RUN = re.compile(r"\(SELECT embsql\.(live_run|newest_run)\(:(\w+)\)\)")
+
+
+def bind(body: str, types: Mapping[str, str]) -> str:
+    """The body with a CTE `given` in front, which holds each argument as its type says.
+
+    `types` are DuckDB's, by argument. The run that a model's name means is looked up there too.
+    """
+    body = re.sub(COMMENT, "", body)
+    runs = list(dict.fromkeys(RUN.findall(body)))
+    body = LIMIT.sub(r"\1\2\3", body)
+    body = RUN.sub(r"given.\1_of_\2", body)
+    used = {*ARGUMENT.findall(body), *(name for _, name in runs)}
+    body = reserve(ARGUMENT.sub(r"given.\1", body), also={"given"})
+    row = _given({name: type_ for name, type_ in types.items() if name in used}, runs)
+    return first(f"{GIVEN} AS ({row})", body)
+
+
+def first(cte: str, body: str) -> str:
+    """The body with one more CTE before all others."""
+    rest = re.match(r"WITH\s+(.*)", body, re.DOTALL)
+    return f"WITH {cte},\n{rest[1]}" if rest else f"WITH {cte}\n{body}"
+
+
+def _given(types: Mapping[str, str], runs: Iterable[tuple[str, str]]) -> str:
+    """The one row of arguments, and a check that the macro was called in the file that it is of."""
+    here = f"embsql.in_this_file('{FILE_ID}')"
+    if not types:
+        return f"SELECT TRUE AS here WHERE {here}"
+    pasted = ", ".join(f"{name} AS {RESERVED}{name}" for name in types)
+    cast = ", ".join(
+        f"CAST({RESERVED}raw.{RESERVED}{name} AS {type_}) AS {name}" for name, type_ in types.items()
+    )
+    looked_up = "".join(
+        f", (SELECT embsql.{which}({RESERVED}cast.{name})) AS {which}_of_{name}" for which, name in runs
+    )
+    # The raw arguments stand alone, uncast: so DuckDB does not look into the body when it makes the
+    # macro, and IMPORT DATABASE may make macros before those that they call.
+    return (
+        f"SELECT {RESERVED}cast.*{looked_up} FROM (SELECT {cast} FROM (SELECT {pasted}) AS {RESERVED}raw)"
+        f" AS {RESERVED}cast WHERE {here}"
+    )
+
+
+def reserve(text: str, *, also: Collection[str] = (), keep: Collection[str] = ()) -> str:
+    """The text with the reserved prefix on every CTE, table alias and lambda parameter in it.
+
+    A table alias is what stands before a dot; schema embsql, what follows a dot and `keep` stay.
+    """
+    tables = {name for name in TABLE.findall(text) if name}
+    parameters = {name for names in LAMBDA.findall(text) for name in names.split(", ")}
+    names = (tables | set(CTE.findall(text)) | parameters | set(also)) - {"embsql", *keep}
+    known = "|".join(sorted(names, key=len, reverse=True)) or "(?!)"
+    word = re.compile(rf"{STRING}|(?<![\w.:\"])(?:{known})(?![\w(])")
+    return word.sub(lambda found: found[0] if found[0][0] == "'" else RESERVED + found[0], text)
+
+
+def reserve_all(prelude: str) -> str:
+    """Every macro of a prelude with its names reserved, all but those of its parameters."""
+
+    def reserved(found: re.Match[str]) -> str:
+        body = re.sub(COMMENT, "", found[4])
+        names = re.findall(r"\w+", found[2])
+        return found[1] + found[2] + found[3] + reserve(body, keep=names) + "\n"
+
+    return MACRO.sub(reserved, prelude)
