@@ -222,13 +222,29 @@ CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS (
 
 -- Folding in: the user vector of a history, as the run's training would make it (embsql.solvers says how).
 
--- Two lists as rows. Lists of different lengths are an error.
+-- Items and their weights as rows, weighed as in training: one whose weight is NULL is left out, and a weight that is
+-- not finite is an error. Without weights all are NULL. Lists of different lengths are an error.
 CREATE OR REPLACE MACRO embsql.given(asked, amounts) AS TABLE
-SELECT unnest(asked) AS item_id, unnest(CASE
-    WHEN len(asked) <> len(amounts)
-    THEN error('embsql: ' || len(asked) || ' items with ' || len(amounts) || ' weights: give every item one weight, or none at all')
-    ELSE amounts
-END) AS weight;
+SELECT entry.item_id, entry.weight
+FROM (
+    SELECT
+        unnest(lists.items) AS item_id,
+        lists.weights IS NULL AS unweighted,
+        unnest(CASE
+            WHEN coalesce(len(lists.items), 0) <> len(lists.weights) THEN error(
+                'embsql: ' || coalesce(len(lists.items), 0) || ' items with ' || len(lists.weights)
+                || ' weights: give every item one weight, or none at all'
+            )
+            WHEN len(list_filter(lists.weights, lambda weight: abs(weight) > 3e38)) > 0 THEN error(
+                'embsql: the list of weights holds NaN or infinity, or a number beyond those ('
+                || list_filter(lists.weights, lambda weight: abs(weight) > 3e38)[1]
+                || '): a weight is finite, at most 3e38'
+            )
+            ELSE lists.weights
+        END) AS weight
+    FROM (SELECT asked AS items, amounts AS weights) AS lists
+) AS entry
+WHERE entry.unweighted OR entry.weight IS NOT NULL;
 
 -- What a run makes of a history, in one row. Its vector x solves A x = sum of pulls * vectors, where
 -- A = unseen * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
@@ -244,18 +260,29 @@ WITH how AS (
     JOIN embsql.runs AS record ON record.run_id = this.run_id
     LEFT JOIN embsql.solvers AS solver ON solver.run_id = this.run_id
 ),
-met AS ( -- bare are the times an item is given without a weight
-    SELECT given.item_id, coalesce(sum(given.weight), 0) AS total, count(*) AS times, count(*) - count(given.weight) AS bare
-    FROM embsql.given(asked, amounts) AS given
-    GROUP BY given.item_id
+collected AS ( -- bare are the times an item is given without a weight; where nothing is rated, 0 is no interaction
+    SELECT
+        entry.item_id, coalesce(sum(entry.weight), 0) AS total, count(*) AS times,
+        count(*) - count(entry.weight) AS bare
+    FROM embsql.given(asked, amounts) AS entry
+    CROSS JOIN how
+    WHERE CASE
+        WHEN how.n.mean IS NOT NULL OR entry.weight IS NULL THEN TRUE
+        WHEN entry.weight < 0 THEN error(
+            'embsql: item "' || coalesce(entry.item_id, 'NULL') || '" has the negative weight ' || entry.weight
+            || ', and this model was not trained on ratings: leave the item out, or give a weight of 0 or more'
+        )
+        ELSE entry.weight > 0
+    END
+    GROUP BY entry.item_id
 ),
 known AS ( -- an item given twice counts with both weights, one rated twice with the mean
     SELECT
-        how.kind, how.items, how.n, met.item_id, item.embedding, item.bias, coalesce(part.scale, 1) AS part,
-        CAST((met.total + met.bare * coalesce(how.n.usual, 1)) / CASE WHEN how.n.mean IS NULL THEN 1 ELSE met.times END AS DOUBLE) AS weight
+        how.kind, how.items, how.n, collected.item_id, item.embedding, item.bias, coalesce(part.scale, 1) AS part,
+        CAST((collected.total + collected.bare * coalesce(how.n.usual, 1)) / CASE WHEN how.n.mean IS NULL THEN 1 ELSE collected.times END AS DOUBLE) AS weight
     FROM how
     JOIN embsql.item_embeddings AS item ON item.run_id = how.run_id
-    JOIN met ON met.item_id = item.item_id
+    JOIN collected ON collected.item_id = item.item_id
     LEFT JOIN embsql.item_scales AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
 ),
 gathered AS ( -- in lists: windows over rows that carry vectors are slow, and DuckDB 1.5 now and then fails in them
