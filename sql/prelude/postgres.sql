@@ -494,17 +494,37 @@ $embsql$;
 
 -- Folding in: the user vector of a history, as the run's training would make it (embsql.solvers says how).
 
--- Two lists as rows. Lists of different lengths are an error.
-CREATE OR REPLACE FUNCTION embsql.given(asked text[], amounts double precision[])
+-- Items and their weights as rows, weighed as in training: one whose weight is NULL is left out, and so is one of 0
+-- unless weights are ratings; one that is not finite is an error, and so is a negative one unless weights are ratings.
+-- Without weights all are NULL. Lists of different lengths are an error.
+CREATE OR REPLACE FUNCTION embsql.given(asked text[], amounts double precision[], rated boolean)
 RETURNS TABLE (item_id text, weight double precision)
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
+DECLARE
+    wrong record;
 BEGIN
-    IF cardinality(asked) <> cardinality(amounts) THEN
+    IF coalesce(cardinality(asked), 0) <> cardinality(amounts) THEN
         RAISE EXCEPTION 'embsql: % items with % weights: give every item one weight, or none at all',
-            cardinality(asked), cardinality(amounts);
+            coalesce(cardinality(asked), 0), cardinality(amounts);
     END IF;
-    RETURN QUERY SELECT * FROM unnest(asked, amounts);
+    SELECT entry.* INTO wrong
+    FROM unnest(asked, amounts) AS entry (item, amount)
+    WHERE abs(entry.amount) > 3e38 OR entry.amount < 0 AND NOT rated -- NaN is more than any number
+    ORDER BY abs(entry.amount) DESC
+    LIMIT 1;
+    IF abs(wrong.amount) > 3e38 THEN
+        RAISE EXCEPTION 'embsql: the list of weights holds NaN or infinity, or a number beyond those (%): a weight is finite, at most 3e38',
+            wrong.amount;
+    END IF;
+    IF wrong.amount < 0 THEN
+        RAISE EXCEPTION 'embsql: item "%" has the negative weight %, and this model was not trained on ratings: leave the item out, or give a weight of 0 or more',
+            wrong.item, wrong.amount;
+    END IF;
+    RETURN QUERY
+    SELECT entry.item, entry.amount
+    FROM unnest(asked, amounts) AS entry (item, amount)
+    WHERE amounts IS NULL OR rated AND entry.amount IS NOT NULL OR entry.amount > 0;
 END
 $embsql$;
 
@@ -536,18 +556,21 @@ numbers AS (
         coalesce(how.pull0, 0) AS pull0, how.unseen AS unseen, how.unseen * how.items AS mass, how.reg AS reg, how.nu AS nu
     FROM how
 ),
-met AS ( -- bare are the times an item is given without a weight
-    SELECT given.item_id, coalesce(sum(given.weight), 0) AS total, count(*) AS times, count(*) - count(given.weight) AS bare
-    FROM embsql.given($2, $3) AS given
-    GROUP BY given.item_id
+collected AS ( -- bare are the times an item is given without a weight
+    SELECT
+        entry.item_id, coalesce(sum(entry.weight), 0) AS total, count(*) AS times,
+        count(*) - count(entry.weight) AS bare
+    FROM how
+    CROSS JOIN LATERAL embsql.given($2, $3, how.mean IS NOT NULL) AS entry
+    GROUP BY entry.item_id
 ),
 known AS ( -- an item given twice counts with both weights, one rated twice with the mean
     SELECT
-        numbers.*, met.item_id, item.embedding, item.bias AS item_bias, coalesce(part.scale, 1) AS part,
-        (met.total + met.bare * numbers.usual) / CASE WHEN numbers.mean IS NULL THEN 1 ELSE met.times END AS weight
+        numbers.*, collected.item_id, item.embedding, item.bias AS item_bias, coalesce(part.scale, 1) AS part,
+        (collected.total + collected.bare * numbers.usual) / CASE WHEN numbers.mean IS NULL THEN 1 ELSE collected.times END AS weight
     FROM numbers
     JOIN embsql.item_embeddings AS item ON item.run_id = numbers.run_id
-    JOIN met ON met.item_id = item.item_id
+    JOIN collected ON collected.item_id = item.item_id
     LEFT JOIN embsql.item_scales AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
 ),
 rested AS ( -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated

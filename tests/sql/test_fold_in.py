@@ -174,10 +174,62 @@ def bare(database: embsql.Database, model: str, ids: list[str]) -> np.ndarray:
     return np.array(database.ask(f"SELECT embsql.fold_in('{model}', {array(ids)}) AS x")["x"][0].as_py())
 
 
+def weighed(database: embsql.Database, model: str, ids: list[str], weights: str) -> Any:
+    call = f"embsql.fold_in('{model}', {array(ids)}, ARRAY[{weights}])"
+    return database.ask(f"SELECT {call} AS x")["x"][0].as_py()
+
+
+@pytest.mark.parametrize("model", RUNS)
+def test_a_missing_weight_is_left_out_as_in_training(trained, model: str) -> None:
+    assert near(
+        np.array(weighed(trained, model, ["i01", "i02"], "NULL, 2.0")), folded(trained, model, ["i02"], [2.0]), 1e-6
+    )
+    assert weighed(trained, model, ["i01", "i02"], "CAST(NULL AS DOUBLE PRECISION), NULL") is None
+
+
+@pytest.mark.parametrize("model", sorted(set(RUNS) - {"explicit"}))
+def test_a_weight_of_zero_is_no_interaction(trained, model: str) -> None:
+    assert near(folded(trained, model, ["i01", "i02"], [0.0, 2.0]), folded(trained, model, ["i02"], [2.0]), 1e-6)
+    assert weighed(trained, model, ["i01", "i02"], "0.0, 0.0") is None
+    call = f"embsql.recommend_from('{model}', ARRAY['i01', 'i02'], weights => ARRAY[0.0, 0.0])"
+    rows = trained.ask(f"SELECT item_id, source FROM {call}").to_pylist()
+    assert {row["source"] for row in rows} == {"popular"}
+
+
+@pytest.mark.parametrize("rating", [0.0, -3.0])
+def test_a_rating_may_be_zero_or_negative(trained, rating: float) -> None:
+    ids, weights = ["i01", "i02"], [rating, 4.0]
+    assert near(folded(trained, "explicit", ids, weights), World(trained, "explicit").solution(ids, weights), 1e-4)
+
+
+@pytest.mark.parametrize("model", RUNS)
+@pytest.mark.parametrize("weight", ["'NaN'", "'Infinity'", "'-Infinity'", "1e300"])
+@pytest.mark.parametrize("item", ["i01", "unheard of"])
+def test_a_weight_that_is_not_finite_is_an_error(trained, model: str, weight: str, item: str) -> None:
+    with pytest.raises(Exception, match="embsql: the list of weights holds NaN or infinity"):
+        weighed(trained, model, [item, "i02"], f"CAST({weight} AS DOUBLE PRECISION), 1.0")
+
+
+@pytest.mark.parametrize("model", sorted(set(RUNS) - {"explicit"}))
+@pytest.mark.parametrize("item", ["i01", "unheard of"])
+def test_a_negative_weight_is_an_error_unless_it_is_a_rating(trained, model: str, item: str) -> None:
+    with pytest.raises(Exception, match=f'embsql: item "{item}" has the negative weight -5'):
+        weighed(trained, model, ["i02", item], "1.0, -5.0")
+
+
+@pytest.mark.parametrize("model", RUNS)
+@pytest.mark.parametrize("weight", [1e-30, 1e37])
+def test_large_weights_and_small_ones_give_a_vector(trained, model: str, weight: float) -> None:
+    found = folded(trained, model, ["i01", "i02"], [weight, weight])
+    assert np.isfinite(found).all()
+
+
 @pytest.mark.parametrize("question", ["SELECT embsql.fold_in", "SELECT * FROM embsql.recommend_from"])
 def test_every_item_needs_its_weight(trained, question: str) -> None:
     with pytest.raises(Exception, match="embsql: 2 items with 1 weights: give every item one weight, or none at all"):
         trained.ask(f"{question}('implicit', ARRAY['i01', 'i02'], ARRAY[1.0])")
+    with pytest.raises(Exception, match="embsql: 0 items with 2 weights: give every item one weight, or none at all"):
+        trained.ask(f"{question}('implicit', NULL, ARRAY[1.0, 2.0])")
 
 
 @pytest.mark.parametrize("table", ["solvers", "gram", "item_scales"])
