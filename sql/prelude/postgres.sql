@@ -105,6 +105,32 @@ BEGIN
 END
 $embsql$;
 
+-- Whether the tables behind a run are there. A dump of schema embsql alone leaves them behind; what was not restored
+-- would else be no rows. Catalogs are read, because a reader may not look into embsql_runs.
+CREATE OR REPLACE FUNCTION embsql.complete_run(run bigint) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    missing text;
+BEGIN
+    SELECT string_agg(format('embsql_runs.%s_%s', part.kind, run), ', ' ORDER BY part.kind) INTO missing
+    FROM embsql.runs AS r
+    CROSS JOIN LATERAL (
+        VALUES ('item_embeddings', r.items), ('user_embeddings', r.users), ('interactions', r.interactions)
+    ) AS part (kind, rows)
+    WHERE r.run_id = run AND part.rows > 0 AND NOT EXISTS (
+        SELECT FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'embsql_runs' AND c.relname = part.kind || '_' || run
+    );
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'embsql: run % is not all here: missing %. Restore schema embsql_runs as well as embsql (pg_dump --schema=embsql --schema=embsql_runs), or train again.',
+            run, missing;
+    END IF;
+    RETURN run;
+END
+$embsql$;
+
 -- 'shop' is the live run, 'shop@7' is run 7 of shop. Anything else raises and says what to do.
 CREATE OR REPLACE FUNCTION embsql.live_run(model text) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
@@ -119,7 +145,7 @@ BEGIN
         FROM embsql.runs AS r
         WHERE r.run_id = embsql.run_part(model) AND r.model_name = embsql.model_part(model) AND r.status = 'ready';
     END IF;
-    RETURN coalesce(found, embsql.no_such_run(model));
+    RETURN coalesce(embsql.complete_run(found), embsql.no_such_run(model));
 END
 $embsql$;
 
@@ -178,7 +204,7 @@ END;
 -- dot product plus the row's bias plus `plus`. Exactly k whenever k rows are left after `without` and `among`:
 -- the index is asked first, and when it gives fewer the run is read whole.
 CREATE OR REPLACE FUNCTION embsql.nearest(
-    entity text, run bigint, to_vector vector, how text, plus double precision, k integer,
+    entity text, run bigint, to_vector vector, how text, plus double precision, k bigint,
     without text[], among text[] DEFAULT NULL
 ) RETURNS TABLE (id text, score double precision)
 LANGUAGE plpgsql STABLE
@@ -227,7 +253,7 @@ END
 $embsql$;
 
 -- The k most popular items of a run, for whom there is no vector to ask with.
-CREATE OR REPLACE FUNCTION embsql.popular(run bigint, k integer, without text[], among text[])
+CREATE OR REPLACE FUNCTION embsql.popular(run bigint, k bigint, without text[], among text[])
 RETURNS TABLE (id text, score double precision)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
@@ -663,6 +689,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 -- A caller's vector. NaN and infinity are an error, pgvector's own.
 CREATE OR REPLACE FUNCTION embsql.finite_vector(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
+
+-- A caller's vector as it came: pgvector's types, arrays of numbers, text like '[1,2]', '{1,2}' or '{"1","2"}'. All but
+-- pgvector's own pass through text, in which a float has all its digits.
+CREATE OR REPLACE FUNCTION embsql.vector_from(a vector) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
+
+CREATE OR REPLACE FUNCTION embsql.vector_from(a anycompatible) RETURNS vector
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT SET extra_float_digits = 1
+AS $embsql$ SELECT CAST(translate(CAST(a AS text), '{}"', '[]') AS vector) $embsql$;
 
 -- Towers: the vector of a newcomer, of what is known of them, as the run's tower would make it (embsql.tower_features).
 
