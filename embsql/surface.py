@@ -27,11 +27,12 @@ TYPES = {  # word in a header -> DuckDB's type
     "double[]": "DOUBLE[]", "boolean": "BOOLEAN", "timestamp": "TIMESTAMP", "vector": "FLOAT[]",
 }  # fmt: skip
 POSTGRES_TYPES = {**{word: word for word in TYPES}, "double": "double precision", "double[]": "double precision[]"}
+POSTGRES_ARGUMENTS = {**POSTGRES_TYPES, "int": "double precision"}  # what every number turns into
 POSTGRES_CASTS = {  # how a body reads an argument, which may have come as another type
-    **{word: "{}" for word in TYPES},
+    **dict.fromkeys(TYPES, "{}"),
     "text": "CAST({} AS text)",
     "text[]": "CAST({} AS text[])",
-    "int": "CAST({} AS bigint)",
+    "int": "embsql.row_limit({})",
     "vector": "embsql.vector_from({})",
 }
 
@@ -265,34 +266,42 @@ def _duckdb(question: Question, body: str) -> Wrapped:
 
 
 def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
-    """A function whose arguments have the types `words`: :argument becomes its number, cast to its header's type."""
+    """A function whose arguments have the types `words`.
+
+    :argument becomes its number, cast to the type that its header names.
+    """
     parameters = [f"{a.name} {words[a.name]}{_default(a)}" for a in question.arguments]
     columns = [(f'"{name}" ' if name else "") + POSTGRES_TYPES[type_] for name, type_ in question.columns]
     returns = columns[0] if question.scalar else f"TABLE ({', '.join(columns)})"
-    numbers = {a.name: f"${n}" for n, a in enumerate(question.arguments, 1)}
-    return parameters, returns, _bind(question, body, lambda a: POSTGRES_CASTS[a.type].format(numbers[a.name]))
+    numbers = [(a, f"${n}") for n, a in enumerate(question.arguments, 1)]
+    casts = {a.name: POSTGRES_CASTS[a.type].format(number) for a, number in numbers}
+    return parameters, returns, _bind(question, body, lambda a: casts[a.name])
 
 
 def _default(argument: Argument) -> str:
     """A default; that of a list has a type, because a list of anything would else have none."""
     if argument.default is None:
         return ""
-    return f" DEFAULT {f'CAST({argument.default} AS text[])' if argument.type == 'text[]' else argument.default}"
+    typed = f"CAST({argument.default} AS text[])" if argument.type == "text[]" else argument.default
+    return f" DEFAULT {typed}"
 
 
 def _signatures(question: Question) -> list[dict[str, str]]:
-    """The types of a question's arguments, by name, for each function that it is in PostgreSQL: one or two.
+    """The types of a question's arguments in PostgreSQL, by name, for each of its functions: one or two.
 
-    A free argument may be of any type. There are two words for that which are independent of each other, so that one
-    argument may be 42 and the other 'mug-03': anycompatible, which takes a plain literal for text, and anyelement,
-    which refuses one. The other argument is therefore text in one function and anyelement in another.
+    A free argument may be of any type. Two words say so that are independent of each other, so that
+    one argument may be 42 and the other 'mug-03': anycompatible, which takes a plain literal for
+    text, and anyelement, which refuses one. The other argument is therefore text in one function and
+    anyelement in another.
     """
-    fixed = {a.name: POSTGRES_TYPES[a.type] if a.type != "int" else "double precision" for a in question.arguments}
-    *others, common = sorted((a for a in question.arguments if a.free), key=lambda a: a.type == "text[]") or [None]
-    if common is None:
+    fixed = {a.name: POSTGRES_ARGUMENTS[a.type] for a in question.arguments}
+    free = sorted((a for a in question.arguments if a.free), key=lambda a: a.type == "text[]")
+    if not free:
         return [fixed]
+    *others, common = free
     fixed[common.name] = "anycompatiblearray" if common.type == "text[]" else "anycompatible"
-    return [fixed | {a.name: word for a in others} for word in ("text", "anyelement")[: 1 + len(others)]]
+    words = ("text", "anyelement") if others else ("",)
+    return [fixed | {a.name: word for a in others} for word in words]
 
 
 def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> str:

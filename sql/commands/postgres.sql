@@ -68,7 +68,7 @@ CREATE OR REPLACE FUNCTION embsql.cluster(
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.enqueue('cluster', model, ARRAY[
-    model, entity, coalesce(CAST(CAST(k AS bigint) AS text), ''), clustering, coalesce(labels, ''), embsql.checked_options(options)
+    model, entity, coalesce(CAST(embsql.row_limit(k) AS text), ''), clustering, coalesce(labels, ''), embsql.checked_options(options)
 ])
 $embsql$;
 COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"raw": true}. The number of the job; its answer is run_id, clusters, members, silhouette.';
@@ -98,7 +98,7 @@ CREATE OR REPLACE FUNCTION embsql.materialise(
 RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('materialise', model, ARRAY[model, CAST(CAST(k AS bigint) AS text), CAST(users AS text), CAST(items AS text)])
+SELECT embsql.enqueue('materialise', model, ARRAY[model, CAST(embsql.row_limit(k) AS text), CAST(users AS text), CAST(items AS text)])
 $embsql$;
 COMMENT ON FUNCTION embsql.materialise IS 'Writes the k best items of every user into embsql.top_items, and the k nearest of every item into embsql.neighbors, in place of the run''s earlier ones. The number of the job; its answer is run_id and how many rows of each.';
 

@@ -83,6 +83,11 @@ BEGIN ATOMIC
     ) AS shared;
 END;
 
+-- How many rows k asks for, a number of any type: NULL for NULL, and as good as all for one beyond whole numbers.
+CREATE OR REPLACE FUNCTION embsql.row_limit(k double precision) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN k IS NOT NULL THEN CAST(round(CAST(greatest(-1, least(k, 1e15)) AS numeric)) AS bigint) END;
+
 -- Which run a model's name means.
 
 CREATE OR REPLACE FUNCTION embsql.no_such_run(model text) RETURNS bigint
@@ -105,8 +110,9 @@ BEGIN
 END
 $embsql$;
 
--- Whether the tables behind a run are there. A dump of schema embsql alone leaves them behind; what was not restored
--- would else be no rows. Catalogs are read, because a reader may not look into embsql_runs.
+-- The run, if the tables behind it are there and were loaded. A dump of schema embsql alone leaves them behind, and what
+-- was not restored would else be no rows. Catalogs are read, because a reader may not look into embsql_runs; a table
+-- that was emptied later (embsql.forget) has been analyzed, one that was never loaded has not.
 CREATE OR REPLACE FUNCTION embsql.complete_run(run bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
@@ -122,9 +128,10 @@ BEGIN
         SELECT FROM pg_class AS c
         JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE n.nspname = 'embsql_runs' AND c.relname = part.kind || '_' || run
+            AND (c.reltuples >= 0 OR pg_relation_size(c.oid) > 0)
     );
     IF missing IS NOT NULL THEN
-        RAISE EXCEPTION 'embsql: run % is not all here: missing %. Restore schema embsql_runs as well as embsql (pg_dump --schema=embsql --schema=embsql_runs), or train again.',
+        RAISE EXCEPTION 'embsql: run % is not all here: % is missing or empty. Restore schema embsql_runs as well as embsql (pg_dump --schema=embsql --schema=embsql_runs), or train again with force.',
             run, missing;
     END IF;
     RETURN run;
@@ -277,6 +284,9 @@ BEGIN
     IF to_regclass(format('embsql_runs.%I', part)) IS NULL THEN
         EXECUTE format('CREATE TABLE embsql_runs.%I (LIKE embsql.%I INCLUDING CONSTRAINTS INCLUDING STORAGE)', part, kind);
         EXECUTE format('ALTER TABLE embsql_runs.%I ADD CONSTRAINT one_run CHECK (run_id = %s)', part, run);
+        IF NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = to_regclass(format('embsql.%I', kind)) AND i.indisprimary) THEN
+            EXECUTE format('ALTER TABLE embsql_runs.%I REPLICA IDENTITY FULL', part);
+        END IF;
         EXECUTE format('ALTER TABLE embsql_runs.%I OWNER TO %s', part, (
             SELECT c.relowner::regrole FROM pg_class AS c WHERE c.oid = to_regclass(format('embsql.%I', kind))
         )); -- so that every trainer may drop what one of them made
@@ -690,14 +700,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 CREATE OR REPLACE FUNCTION embsql.finite_vector(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 
--- A caller's vector as it came: pgvector's types, arrays of numbers, text like '[1,2]', '{1,2}' or '{"1","2"}'. All but
--- pgvector's own pass through text, in which a float has all its digits.
+-- A caller's vector as it came: pgvector's types, arrays of numbers, rows of them, and text like '[1,2]', '{1,2}'
+-- or '{"1","2"}'. All but pgvector's own pass through text, in which a float has all its digits.
 CREATE OR REPLACE FUNCTION embsql.vector_from(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 
 CREATE OR REPLACE FUNCTION embsql.vector_from(a anycompatible) RETURNS vector
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT SET extra_float_digits = 1
-AS $embsql$ SELECT CAST(translate(CAST(a AS text), '{}"', '[]') AS vector) $embsql$;
+AS $embsql$ SELECT CAST(translate(CAST(a AS text), '{}()"', '[][]') AS vector) $embsql$;
 
 -- Towers: the vector of a newcomer, of what is known of them, as the run's tower would make it (embsql.tower_features).
 
