@@ -71,7 +71,9 @@ WORDS = {
 def psycopg_3(mode: str) -> tuple[Ask, list[Any]]:
     """psycopg 3: text and binary parameters on the server, parameters put in by the client, $1 as it stands."""
     kinds: dict[str, Any] = {"client": psycopg.ClientCursor, "raw": psycopg.RawCursor}
-    connection = psycopg.connect(ADDRESS, autocommit=True, cursor_factory=kinds.get(mode, psycopg.Cursor))
+    connection = psycopg.connect(
+        ADDRESS, autocommit=True, cursor_factory=kinds.get(mode, psycopg.Cursor)
+    )
     marks = {"binary": "%b", "text": "%t", "raw": "${}"}
     if mode == "registered":
         pgvector.psycopg.register_vector(connection)
@@ -128,7 +130,9 @@ def sqlalchemy_on(driver: str) -> tuple[Ask, list[Any]]:
 def _named(sql: str, values: list[Any]) -> Any:
     """A statement with its values bound, from which SQLAlchemy takes their types."""
     names = [f"v{n}" for n in range(len(values))]
-    return sa.text(sql.format(*[f":{name}" for name in names])).bindparams(**dict(zip(names, values, strict=True)))
+    return sa.text(sql.format(*[f":{name}" for name in names])).bindparams(
+        **dict(zip(names, values, strict=True))
+    )
 
 
 def sqlalchemy_on_asyncpg() -> tuple[Ask, list[Any]]:
@@ -201,8 +205,12 @@ def main() -> None:
             try:
                 assert ask(sql, values), "no rows"
             except Exception as error:
-                failed.append(f"    {label}: {type(error).__name__}: {str(error).splitlines()[0][:150]}")
-        print(f"{name:<28} {len(CALLS) + len(more) - len(failed)} of {len(CALLS) + len(more)} answer")
+                failed.append(
+                    f"    {label}: {type(error).__name__}: {str(error).splitlines()[0][:150]}"
+                )
+        print(
+            f"{name:<28} {len(CALLS) + len(more) - len(failed)} of {len(CALLS) + len(more)} answer"
+        )
         print("\n".join(failed), end="\n" if failed else "")
 
 
