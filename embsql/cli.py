@@ -330,7 +330,7 @@ def publish(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
 @click.pass_context
 def install(ctx: click.Context, roles: bool) -> None:
     """Put embsql's tables and questions into the database; does nothing when they are there."""
-    with _open(ctx) as database:
+    with connect(_path(ctx), install=True) as database:
         database.install(roles=roles)
         click.echo(f"embsql is installed in {database.engine.place}")
 

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 class Database:
     """A database that holds embsql, opened by `embsql.connect`. Close it, or use it in a `with` block."""
 
-    def __init__(self, target: Any, *, read_only: bool = False) -> None:
+    def __init__(self, target: Any, *, read_only: bool = False, install: bool = False) -> None:
         self.engine = engines.connect(target, read_only=read_only)
         try:
             self.engine.offer(udf.dispatcher(self._second))
+            if install:
+                registry.install(self.engine, commands=True)
             registry.opened(self.engine)
         except BaseException:
             self.engine.close()
@@ -261,13 +263,14 @@ def _several(k: int | Sequence[int]) -> tuple[int, ...]:
     return (k,) if isinstance(k, int) else tuple(k)
 
 
-def connect(target: Any, *, read_only: bool = False) -> Database:
+def connect(target: Any, *, read_only: bool = False, install: bool = False) -> Database:
     """Open a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either, with embsql in it.
 
-    A PostgreSQL database without embsql is given it, for which one needs the right to create a schema.
+    A PostgreSQL database without embsql is given it, for which one needs the right to create a schema. One that holds
+    an earlier version of it is refused, and with `install` brought up to this one.
     Raises UnknownDatabase, DatabaseBusy, CannotOpen, CannotInstall, NotInstalled.
     """
-    return Database(target, read_only=read_only)
+    return Database(target, read_only=read_only, install=install)
 
 
 def cancel(path: str, model: str) -> bool:

@@ -225,6 +225,16 @@ class NotInstalled(EmbsqlError):
     """{place} has no embsql of this version yet: {reason}. Run: embsql --db {place} install"""
 
 
+class OutOfPlace(EmbsqlError):
+    """embsql in {place} no longer finds what it stands on: {reason}. Run: embsql --db {place}
+    install"""
+
+
+class HalfRestored(EmbsqlError):
+    """{place} was restored without its keys ({reason}). Restore schemas embsql and embsql_runs again,
+    both of them and to the end: pg_dump --schema=embsql --schema=embsql_runs"""
+
+
 class CannotInstall(EmbsqlError):
     """embsql cannot be installed in {place}: {reason}"""
 

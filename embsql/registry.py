@@ -14,6 +14,7 @@ from embsql.errors import (
     NothingLive,
     NothingToRollBack,
     NotInstalled,
+    OutOfPlace,
     RunIsLive,
     RunNotReady,
     UnknownModel,
@@ -59,7 +60,8 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     wanted = surface.version(engine.name) + ("+commands" if commands else "")
 
     def bring() -> bool:
-        if engine.read_only or _installed(engine) in (wanted, f"{wanted}+commands"):
+        known = _installed(engine) in (wanted, f"{wanted}+commands") and not look(engine, "damages")
+        if engine.read_only or known:
             return False
         with engine.transaction():
             engine.run(surface.script(engine.name, without=_applied(engine), commands=commands))
@@ -77,7 +79,7 @@ def install_roles(engine: Engine) -> None:
 
 
 def opened(engine: Engine) -> None:
-    """See to it that a database just opened can be used. Raises NotInstalled.
+    """See to it that a database just opened can be used. Raises NotInstalled or OutOfPlace.
 
     An embedded one is brought up to date, a server that has nothing yet is given everything, and one that has
     something is left to `embsql install`.
@@ -88,6 +90,8 @@ def opened(engine: Engine) -> None:
     missing = {step.name for step in surface.migrations(engine.name)} - _applied(engine)
     if missing:
         raise NotInstalled(place=engine.place, reason=f"{min(missing)} has not been applied")
+    for found in look(engine, "damages"):
+        raise OutOfPlace(place=engine.place, reason=found["reason"])
 
 
 def _installed(engine: Engine) -> str | None:

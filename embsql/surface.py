@@ -29,6 +29,14 @@ TYPES = {  # word in a header -> DuckDB's type
     "double[]": "DOUBLE[]", "boolean": "BOOLEAN", "timestamp": "TIMESTAMP", "vector": "FLOAT[]",
 }  # fmt: skip
 POSTGRES_TYPES = {**{word: word for word in TYPES}, "double": "double precision", "double[]": "double precision[]"}
+POSTGRES_ARGUMENTS = {**POSTGRES_TYPES, "int": "double precision"}  # what every number turns into
+POSTGRES_CASTS = {  # how a body reads an argument, which may have come as another type
+    **dict.fromkeys(TYPES, "{}"),
+    "text": "CAST({} AS text)",
+    "text[]": "CAST({} AS text[])",
+    "int": "embsql.row_limit({})",
+    "vector": "embsql.vector_from({})",
+}
 
 
 @cache
@@ -89,6 +97,12 @@ class Argument:
     name: str
     type: str
     default: str | None
+
+    @property
+    def free(self) -> bool:
+        """Whether a caller's value may be of any type: an id, a list of ids, a vector, features."""
+        needed = self.type == "text" and self.default is None and not self.name.startswith("model")
+        return needed or self.type in ("text[]", "vector")
 
     def __str__(self) -> str:
         return f"{self.name} {self.type}" + (f" = {self.default}" if self.default is not None else "")
@@ -174,6 +188,7 @@ def script(engine: str, *, without: Collection[str] = (), commands: bool = True)
         bootstrap=_sibling(folder() / "bootstrap.sql", engine).read_text(encoding="utf-8"),
         steps=[step for step in migrations(engine) if step.name not in without],
         surface=surface(engine, commands=commands),
+        roles=text("roles.postgres.sql") if engine == "postgres" else None,
         version=version(engine) + ("+commands" if commands else ""),
     )
     return written.replace(macros.FILE_ID, uuid.uuid4().hex)
@@ -199,12 +214,24 @@ def extension(release: str) -> dict[str, str]:
 
 
 def wrap(question: Question, engine: str) -> str:
-    """One question as the statement that creates it."""
-    shell = _template(f"shells/{engine}.sql.j2")
-    parameters, returns, body = {"duckdb": _duckdb, "postgres": _postgres}[engine](question, _body(question, engine))
+    """One question as the statements that create it."""
+    body = _body(question, engine)
+    if engine == "duckdb":
+        return _wrapped(question, engine, _duckdb(question, body))
+    overloads = [_postgres(question, body, words) for words in _signatures(question)]
+    return "\n".join(_wrapped(question, engine, overload) for overload in overloads)
+
+
+def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
+    shell, (parameters, returns, body) = _template(f"shells/{engine}.sql.j2"), parts
     comment = f"{question.signature}\n{question.doc}\n{question.example}".replace("'", "''")
     written: str = shell.render(
-        question=question, parameters=", ".join(parameters), returns=returns, body=body, comment=f"'{comment}'"
+        question=question,
+        parameters=", ".join(parameters),
+        identity=", ".join(parameter.partition(" DEFAULT ")[0] for parameter in parameters),
+        returns=returns,
+        body=body,
+        comment=f"'{comment}'",
     )
     return written.strip()
 
@@ -240,24 +267,44 @@ def _duckdb(question: Question, body: str) -> Wrapped:
     return parameters, "", macros.bind(body, types)
 
 
-def _postgres(question: Question, body: str) -> Wrapped:
-    """A function: :argument becomes its number. A vector comes as real[], which arrays and vectors alike turn into."""
-    words = {**POSTGRES_TYPES, "vector": "real[]"}
-    parameters = [
-        f"{a.name} {words[a.type]}" + (f" DEFAULT {a.default}" if a.default is not None else "")
-        for a in question.arguments
-    ]
+def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
+    """A function whose arguments have the types `words`.
+
+    :argument becomes its number, cast to the type that its header names.
+    """
+    parameters = [f"{a.name} {words[a.name]}{_default(a)}" for a in question.arguments]
     columns = [(f'"{name}" ' if name else "") + POSTGRES_TYPES[type_] for name, type_ in question.columns]
     returns = columns[0] if question.scalar else f"TABLE ({', '.join(columns)})"
-    numbers = {a.name: f"${n}" for n, a in enumerate(question.arguments, 1)}
     body = macros.first(NOTHING_GIVEN, body)
-    return (
-        parameters,
-        returns,
-        _bind(
-            question, body, lambda a: f"CAST({numbers[a.name]} AS vector)" if a.type == "vector" else numbers[a.name]
-        ),
-    )
+    numbers = [(a, f"${n}") for n, a in enumerate(question.arguments, 1)]
+    casts = {a.name: POSTGRES_CASTS[a.type].format(number) for a, number in numbers}
+    return parameters, returns, _bind(question, body, lambda a: casts[a.name])
+
+
+def _default(argument: Argument) -> str:
+    """A default; that of a list has a type, because a list of anything would else have none."""
+    if argument.default is None:
+        return ""
+    typed = f"CAST({argument.default} AS text[])" if argument.type == "text[]" else argument.default
+    return f" DEFAULT {typed}"
+
+
+def _signatures(question: Question) -> list[dict[str, str]]:
+    """The types of a question's arguments in PostgreSQL, by name, for each of its functions: one or two.
+
+    A free argument may be of any type. Two words say so that are independent of each other, so that
+    one argument may be 42 and the other 'mug-03': anycompatible, which takes a plain literal for
+    text, and anyelement, which refuses one. The other argument is therefore text in one function and
+    anyelement in another.
+    """
+    fixed = {a.name: POSTGRES_ARGUMENTS[a.type] for a in question.arguments}
+    free = sorted((a for a in question.arguments if a.free), key=lambda a: a.type == "text[]")
+    if not free:
+        return [fixed]
+    *others, common = free
+    fixed[common.name] = "anycompatiblearray" if common.type == "text[]" else "anycompatible"
+    words = ("text", "anyelement") if others else ("",)
+    return [fixed | {a.name: word for a in others} for word in words]
 
 
 def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> str:
@@ -335,6 +382,8 @@ def check(question: Question) -> Iterator[str]:
     yield from (f"function {name} is not in the portable set" for name in _functions(tree) - FUNCTIONS)
     if tree.find(exp.Qualify):
         yield "QUALIFY is not portable"
+    if sum(argument.free for argument in question.arguments) > 2:
+        yield "more than two arguments of any type cannot be told apart in PostgreSQL"
     if any(type_ not in TYPES for _, type_ in question.columns):
         yield "a column has an unknown type"
 

@@ -14,8 +14,14 @@ BEGIN
 END
 $embsql$;
 
-GRANT embsql_reader TO embsql_trainer;
-GRANT embsql_trainer TO embsql_admin;
+DO $embsql$
+BEGIN
+    IF NOT pg_has_role('embsql_admin', 'embsql_reader', 'MEMBER') THEN -- who may not grant roles may still install
+        GRANT embsql_reader TO embsql_trainer;
+        GRANT embsql_trainer TO embsql_admin;
+    END IF;
+END
+$embsql$;
 
 -- Who has what. The owner of a partitioned table is who may attach a partition to it: the trainer.
 DO $embsql$

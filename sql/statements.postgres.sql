@@ -1,5 +1,16 @@
 -- What PostgreSQL says in its own way: a run's large rows are partitions, and commands wait in a queue.
 
+-- damages: what was installed and no longer finds what it stands on; installing again mends it
+SELECT 'schema embsql_runs is gone' AS reason
+WHERE to_regnamespace('embsql_runs') IS NULL
+UNION ALL
+SELECT 'pgvector has moved to schema ' || quote_ident(home.nspname)
+FROM pg_proc AS f
+JOIN pg_extension AS extension ON extension.extname = 'vector'
+JOIN pg_namespace AS home ON home.oid = extension.extnamespace
+WHERE f.pronamespace = to_regnamespace('embsql') AND f.proname = 'live_run'
+    AND NOT 'search_path=pg_catalog, ' || quote_ident(home.nspname) || ', pg_temp' = ANY (f.proconfig)
+
 -- drop_item_embeddings: part of dropping a run
 SELECT embsql.drop_partition('item_embeddings', $run_id)
 

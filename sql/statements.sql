@@ -6,6 +6,9 @@ SELECT 1 AS found FROM information_schema.tables AS t WHERE t.table_schema = 'em
 -- surface_version: what this database was last given
 SELECT state.surface FROM embsql.surface AS state
 
+-- damages: what was installed and no longer finds what it stands on; installing again mends it
+SELECT '' AS reason WHERE FALSE
+
 -- applied: schema files already run here
 SELECT step.file_name FROM embsql.migrations AS step
 

@@ -73,6 +73,18 @@ def pg(new_database) -> str:
 
 
 @pytest.fixture
+def empty(postgres) -> Iterator[str]:
+    """The address of a database with nothing in it."""
+    import psycopg
+    from psycopg import conninfo
+
+    with psycopg.connect(postgres, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE embsql_empty")
+        yield conninfo.make_conninfo(postgres, dbname="embsql_empty")
+        admin.execute("DROP DATABASE embsql_empty WITH (FORCE)")
+
+
+@pytest.fixture
 def db() -> Iterator[embsql.Database]:
     """An empty DuckDB database in memory."""
     with embsql.connect(":memory:") as database:

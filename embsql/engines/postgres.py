@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import pgvector.psycopg
 import psycopg
 import pyarrow as pa
 from psycopg import conninfo
 from psycopg.copy import QueuedLibpqWriter
 from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
+from psycopg.types.string import ByteaBinaryLoader
 
 from embsql.engines._columns import FILE, NAME, find, need, quote
 from embsql.engines._copy import decode, encode
@@ -24,6 +26,7 @@ from embsql.errors import (
     CannotInstall,
     CannotOpen,
     EmbsqlError,
+    HalfRestored,
     NoRights,
     NotASelect,
     NotInstalled,
@@ -44,6 +47,18 @@ FIRST = (
     psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable,
     psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable, psycopg.errors.DuplicateSchema,
 )  # fmt: skip
+COMPLAINTS: list[tuple[Any, str, type[EmbsqlError]]] = [  # kinds of error, a word in it, what it means
+    (psycopg.errors.InsufficientPrivilege, "", NoRights),
+    (psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName, "embsql", NotInstalled),
+    (psycopg.errors.InvalidColumnReference, "ON CONFLICT", HalfRestored),
+]
+PGVECTOR = """
+    SELECT quote_ident(home.nspname)
+    FROM pg_extension AS extension
+    JOIN pg_namespace AS home ON home.oid = extension.extnamespace
+    WHERE extension.extname = 'vector'
+"""
+FLOATS = {"vector": ">f4", "halfvec": ">f2"}
 ARROW = {  # PostgreSQL's number of a type -> Arrow's type; what is missing is left to Arrow to find out
     16: pa.bool_(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 700: pa.float32(), 701: pa.float64(),
     19: pa.string(), 25: pa.string(), 1042: pa.string(), 1043: pa.string(), 2950: pa.string(),
@@ -68,7 +83,8 @@ class PostgreSQL:
         self._address = target if isinstance(target, str) else _address(target)
         self.place = _place(self._address)
         self._asked_read_only = read_only
-        self._vector: int | None = None
+        self._vectors: dict[int, str] = {}
+        self._registered: psycopg.Connection[Any] | None = None
         self._own = self._connect()
         self._caller = None if isinstance(target, str) else target
         self._ear: psycopg.Connection[Any] | None = None
@@ -110,12 +126,11 @@ class PostgreSQL:
     def _told(self, error: psycopg.Error) -> EmbsqlError | None:
         """What went wrong, in our words, where there is something to do about it."""
         reason = _first_line(error)
-        if isinstance(error, psycopg.errors.InsufficientPrivilege):
-            return NoRights(place=self.place, reason=reason)
+        for kinds, word, complaint in COMPLAINTS:
+            if isinstance(error, kinds) and word in reason:
+                return complaint(place=self.place, reason=reason)
         if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
             return ReadOnly(path=self.place)
-        if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName) and "embsql" in reason:
-            return NotInstalled(place=self.place, reason=reason)
         if isinstance(error, psycopg.errors.RaiseException) and reason.startswith(REFUSAL):
             return CannotInstall(place=self.place, reason=reason.removeprefix(REFUSAL))
         if isinstance(error, psycopg.OperationalError) and self._own.closed:
@@ -139,12 +154,14 @@ class PostgreSQL:
         """Run one or several statements; the number of rows the last one changed."""
         statement, numbered = positional(sql, values)
         with self._session() as connection:
+            self._register(connection, values)
             return max(connection.execute(statement, numbered).rowcount, 0)
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
         statement, numbered = positional(sql, values)
         with self._session() as connection:
+            self._register(connection, values)
             cursor = connection.cursor(binary=True)
             cursor.execute(statement, numbered)
             return self._arrow(cursor)
@@ -293,26 +310,46 @@ class PostgreSQL:
         except psycopg.Error as error:
             raise SourceFailed(reason=_first_line(error)) from None
 
+    def _register(self, connection: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:
+        """Let values be numpy arrays and of pgvector's types, on a connection of ours."""
+        if not values or connection is self._registered:
+            return
+        home = connection.execute(PGVECTOR).fetchone()
+        if home is None:
+            return
+        with connection.transaction():
+            before = connection.execute("SELECT current_setting('search_path')").fetchone()
+            connection.execute("SELECT set_config('search_path', $1, TRUE)", home)
+            pgvector.psycopg.register_vector(connection)
+            connection.execute("SELECT set_config('search_path', $1, TRUE)", before)
+        for number in self._vector_types(connection):  # decoded by the column, not one by one
+            connection.adapters.register_loader(number, ByteaBinaryLoader)
+        self._registered = connection
+
+    def _vector_types(self, connection: psycopg.Connection[Any]) -> dict[int, str]:
+        """The numbers of pgvector's types, and what a float is in each."""
+        if not self._vectors:
+            known = "SELECT oid, typname FROM pg_type WHERE typname = ANY ($1)"
+            rows = connection.execute(known, [list(FLOATS)])
+            self._vectors = {number: FLOATS[name] for number, name in rows.fetchall()}
+        return self._vectors
+
     def _arrow(self, cursor: psycopg.Cursor[Any]) -> pa.Table:
         """A cursor's rows as columns."""
         if cursor.description is None:
             return pa.table({})
         rows = cursor.fetchall()
-        self._learn_vector(cursor)
-        columns = zip(*rows, strict=True) if rows else [()] * len(cursor.description)
-        arrays = [self._column(values, of.type_code) for values, of in zip(columns, cursor.description, strict=True)]
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(cursor.description)
+        codes = [of.type_code for of in cursor.description]
+        arrays = [self._column(cursor, n, code, columns[n]) for n, code in enumerate(codes)]
         return pa.Table.from_arrays(arrays, [of.name for of in cursor.description])
 
-    def _learn_vector(self, cursor: psycopg.Cursor[Any]) -> None:
-        """Find out the number of pgvector's type, once there is a column that may be of it."""
-        strange = any(of.type_code not in ARROW for of in cursor.description or ())
-        if strange and self._vector is None:
-            known = cursor.connection.execute("SELECT oid FROM pg_type WHERE typname = 'vector'").fetchone()
-            self._vector = known[0] if known else None
-
-    def _column(self, values: tuple[Any, ...], type_code: int) -> pa.Array:
-        if type_code == self._vector:
-            return _vectors(values)
+    def _column(
+        self, cursor: psycopg.Cursor[Any], n: int, type_code: int, values: tuple[Any, ...]
+    ) -> pa.Array:
+        """The n-th column of a result in binary."""
+        if type_code not in ARROW and type_code in self._vector_types(cursor.connection):
+            return _vectors(_sent(cursor, n), self._vectors[type_code])
         if type_code == 2950:  # a UUID is an object here, and text everywhere else
             values = tuple(None if value is None else str(value) for value in values)
         return pa.array(values, ARROW.get(type_code))
@@ -430,10 +467,17 @@ def _time(types: dict[str, str], column: str) -> str:
     return f"CAST(extract(epoch FROM {given}) * 1000000 AS bigint)"
 
 
-def _vectors(values: tuple[bytes | None, ...]) -> pa.Array:
+def _sent(cursor: psycopg.Cursor[Any], n: int) -> list[bytes | None]:
+    """A column as the server sent it, past the loaders of a connection that may be a caller's."""
+    result = cursor.pgresult
+    return [result.get_value(row, n) for row in range(result.ntuples)] if result else []
+
+
+def _vectors(values: list[bytes | None], float_: str) -> pa.Array:
     """Vectors (n,) as the server sends them (two 16-bit words, then big-endian floats) as lists of floats."""
-    lengths = np.array([0 if value is None else (len(value) - 4) // 4 for value in values], np.int64)  # (n,)
-    floats = np.frombuffer(b"".join(value[4:] for value in values if value is not None), ">f4").astype("<f4")
+    size = np.dtype(float_).itemsize
+    lengths = np.array([0 if value is None else (len(value) - 4) // size for value in values], np.int64)  # (n,)
+    floats = np.frombuffer(b"".join(value[4:] for value in values if value is not None), float_).astype("<f4")
     offsets = np.concatenate(([0], np.cumsum(lengths)))  # (n + 1,)
     missing = pa.array([value is None for value in values], pa.bool_())
     return pa.LargeListArray.from_arrays(offsets, floats, mask=missing if any(v is None for v in values) else None)

@@ -62,13 +62,13 @@ $embsql$;
 COMMENT ON FUNCTION embsql.evaluate IS 'Measures a run by training its algorithm on a part of its interactions. The number of the job; its answer is the figures as JSON.';
 
 CREATE OR REPLACE FUNCTION embsql.cluster(
-    model text, entity text DEFAULT 'item', k integer DEFAULT NULL, clustering text DEFAULT 'default',
+    model text, entity text DEFAULT 'item', k double precision DEFAULT NULL, clustering text DEFAULT 'default',
     labels text DEFAULT NULL, options text DEFAULT '{}'
 ) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.enqueue('cluster', model, ARRAY[
-    model, entity, coalesce(CAST(k AS text), ''), clustering, coalesce(labels, ''), embsql.checked_options(options)
+    model, entity, coalesce(CAST(embsql.row_limit(k) AS text), ''), clustering, coalesce(labels, ''), embsql.checked_options(options)
 ])
 $embsql$;
 COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"raw": true}. The number of the job; its answer is run_id, clusters, members, silhouette.';
@@ -93,12 +93,12 @@ $embsql$;
 COMMENT ON FUNCTION embsql.register_embeddings IS 'Makes vectors that were made elsewhere a run, as they are: items is a SELECT of item_id and embedding, users one of user_id and embedding. The number of the job; its answer is the run_id and its status.';
 
 CREATE OR REPLACE FUNCTION embsql.materialise(
-    model text, k integer DEFAULT 10, users boolean DEFAULT TRUE, items boolean DEFAULT TRUE
+    model text, k double precision DEFAULT 10, users boolean DEFAULT TRUE, items boolean DEFAULT TRUE
 )
 RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('materialise', model, ARRAY[model, CAST(k AS text), CAST(users AS text), CAST(items AS text)])
+SELECT embsql.enqueue('materialise', model, ARRAY[model, CAST(embsql.row_limit(k) AS text), CAST(users AS text), CAST(items AS text)])
 $embsql$;
 COMMENT ON FUNCTION embsql.materialise IS 'Writes the k best items of every user into embsql.top_items, and the k nearest of every item into embsql.neighbors, in place of the run''s earlier ones. The number of the job; its answer is run_id and how many rows of each.';
 
@@ -123,10 +123,10 @@ SELECT embsql.enqueue('drop_run', model, ARRAY[model])
 $embsql$;
 COMMENT ON FUNCTION embsql.drop_run IS 'Removes a run, for example shop@7, and all its rows. The number of the job.';
 
-CREATE OR REPLACE FUNCTION embsql.forget(user_id text) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql.forget(user_id anycompatible) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('forget', NULL, ARRAY[user_id])
+SELECT embsql.enqueue('forget', NULL, ARRAY[CAST(user_id AS text)])
 $embsql$;
 COMMENT ON FUNCTION embsql.forget IS 'Removes a person from every run. The number of the job; its answer is the number of rows that went.';
 

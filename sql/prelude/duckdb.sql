@@ -41,7 +41,7 @@ CREATE OR REPLACE MACRO embsql.vector_avg(embedding) AS list_transform(
         longest := max(len(embedding))
     )],
     lambda column_of: CASE
-        WHEN column_of.shortest < column_of.longest THEN error('embsql: the vectors have different lengths')
+        WHEN column_of.shortest < column_of.longest THEN [CAST(embsql.refuse('the vectors have different lengths') AS FLOAT)]
         ELSE list_transform(
             list_reduce(
                 column_of.vectors, lambda a, b: list_transform(list_zip(a, b), lambda pair: pair[1] + pair[2])
@@ -232,13 +232,29 @@ CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS TABLE
 
 -- Folding in: the user vector of a history, as the run's training would make it (embsql.solvers says how).
 
--- Two lists as rows. Lists of different lengths are an error.
+-- Items and their weights as rows, weighed as in training: one whose weight is NULL is left out, and a weight that is
+-- not finite is an error. Without weights all are NULL. Lists of different lengths are an error.
 CREATE OR REPLACE MACRO embsql.given(asked, amounts) AS TABLE
-SELECT unnest(asked) AS item_id, unnest(CASE
-    WHEN len(asked) <> len(amounts)
-    THEN error('embsql: ' || len(asked) || ' items with ' || len(amounts) || ' weights: give every item one weight, or none at all')
-    ELSE amounts
-END) AS weight;
+SELECT entry.item_id, entry.weight
+FROM (
+    SELECT
+        unnest(lists.items) AS item_id,
+        lists.weights IS NULL AS unweighted,
+        unnest(CASE
+            WHEN coalesce(len(lists.items), 0) <> len(lists.weights) THEN [CAST(embsql.refuse(
+                coalesce(len(lists.items), 0) || ' items with ' || len(lists.weights)
+                || ' weights: give every item one weight, or none at all'
+            ) AS DOUBLE)]
+            WHEN len(list_filter(lists.weights, lambda one: abs(one) > 3e38)) > 0 THEN [CAST(embsql.refuse(
+                'the list of weights holds NaN or infinity, or a number beyond those ('
+                || list_filter(lists.weights, lambda one: abs(one) > 3e38)[1]
+                || '): a weight is finite, at most 3e38'
+            ) AS DOUBLE)]
+            ELSE lists.weights
+        END) AS weight
+    FROM (SELECT asked AS items, amounts AS weights) AS lists
+) AS entry
+WHERE entry.unweighted OR entry.weight IS NOT NULL;
 
 -- What a run makes of a history, in one row. Its vector x solves A x = sum of pulls * vectors, where
 -- A = unseen * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
@@ -254,18 +270,29 @@ WITH how AS (
     JOIN embsql.runs AS record ON record.run_id = this.run_id
     LEFT JOIN embsql.solvers AS solver ON solver.run_id = this.run_id
 ),
-met AS ( -- bare are the times an item is given without a weight
-    SELECT given.item_id, coalesce(sum(given.weight), 0) AS total, count(*) AS times, count(*) - count(given.weight) AS bare
-    FROM embsql.given(asked, amounts) AS given
-    GROUP BY given.item_id
+collected AS ( -- bare are the times an item is given without a weight; where nothing is rated, 0 is no interaction
+    SELECT
+        entry.item_id, coalesce(sum(entry.weight), 0) AS total, count(*) AS times,
+        count(*) - count(entry.weight) AS bare
+    FROM embsql.given(asked, amounts) AS entry
+    CROSS JOIN how
+    WHERE CASE
+        WHEN how.n.mean IS NOT NULL OR entry.weight IS NULL THEN TRUE
+        WHEN entry.weight < 0 THEN embsql.refuse(
+            'item "' || coalesce(entry.item_id, 'NULL') || '" has the negative weight ' || entry.weight
+            || ', and this model was not trained on ratings: leave the item out, or give a weight of 0 or more'
+        ) = 0
+        ELSE entry.weight > 0
+    END
+    GROUP BY entry.item_id
 ),
 known AS ( -- an item given twice counts with both weights, one rated twice with the mean
     SELECT
-        how.kind, how.items, how.n, met.item_id, item.embedding, item.bias, coalesce(part.scale, 1) AS part,
-        CAST((met.total + met.bare * coalesce(how.n.usual, 1)) / CASE WHEN how.n.mean IS NULL THEN 1 ELSE met.times END AS DOUBLE) AS weight
+        how.kind, how.items, how.n, collected.item_id, item.embedding, item.bias, coalesce(part.scale, 1) AS item_scale,
+        CAST((collected.total + collected.bare * coalesce(how.n.usual, 1)) / CASE WHEN how.n.mean IS NULL THEN 1 ELSE collected.times END AS DOUBLE) AS weight
     FROM how
     JOIN embsql.item_embeddings AS item ON item.run_id = how.run_id
-    JOIN met ON met.item_id = item.item_id
+    JOIN collected ON collected.item_id = item.item_id
     LEFT JOIN embsql.item_scales AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
 ),
 gathered AS ( -- in lists: windows over rows that carry vectors are slow, and DuckDB 1.5 now and then fails in them
@@ -274,7 +301,7 @@ gathered AS ( -- in lists: windows over rows that carry vectors are slow, and Du
         list(known.item_id ORDER BY known.item_id) AS ids,
         list(known.weight ORDER BY known.item_id) AS weights,
         -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated
-        list(known.weight * known.part - coalesce(known.n.mean + known.bias, 0) ORDER BY known.item_id) AS rests,
+        list(known.weight * known.item_scale - coalesce(known.n.mean + known.bias, 0) ORDER BY known.item_id) AS rests,
         list(CAST(known.embedding AS DOUBLE[]) ORDER BY known.item_id) AS vectors
     FROM known
 ),
@@ -369,7 +396,7 @@ CREATE OR REPLACE MACRO embsql.as_exact(a) AS CAST(a AS DOUBLE[]);
 
 -- A caller's vector. One that holds NaN or infinity is near nothing and would come first: an error.
 CREATE OR REPLACE MACRO embsql.finite_vector(a) AS CASE
-    WHEN NOT isfinite(CAST(list_sum(a) AS DOUBLE)) THEN error('embsql: the vector holds NaN or infinity')
+    WHEN NOT isfinite(CAST(list_sum(a) AS DOUBLE)) THEN [CAST(embsql.refuse('the vector holds NaN or infinity') AS FLOAT)]
     ELSE a
 END;
 
@@ -390,21 +417,23 @@ END;
 -- not know; that of the id may stand there.
 CREATE OR REPLACE MACRO embsql.known_features(of_run, side, features) AS CASE
     WHEN NOT EXISTS (SELECT 1 FROM embsql.tower_features AS part WHERE part.run_id = of_run AND part.entity = side)
-    THEN error(
-        'embsql: run ' || of_run || ' makes no ' || side || ' vectors of features. Train two_tower with ' || side
+    THEN CAST(embsql.refuse(
+        'run ' || of_run || ' makes no ' || side || ' vectors of features. Train two_tower with ' || side
         || '_features => ''SELECT ' || side || '_id, ...'''
-    )
+    ) AS VARCHAR)
     WHEN features IS NULL THEN NULL
     WHEN NOT json_valid(features) OR json_type(CASE WHEN json_valid(features) THEN features END) <> 'OBJECT'
-    THEN error('embsql: features must be a JSON object, for example {"country": "DE", "age": 31}, got ' || features)
+    THEN CAST(embsql.refuse(
+        'features must be a JSON object, for example {"country": "DE", "age": 31}, got ' || features
+    ) AS VARCHAR)
     ELSE coalesce((
-        SELECT error(
-            'embsql: this model knows no ' || side || ' feature "' || min(name.given) || '". It knows: ' || (
+        SELECT CAST(embsql.refuse(
+            'this model knows no ' || side || ' feature "' || min(name.given) || '". It knows: ' || (
                 SELECT string_agg(part.feature, ', ' ORDER BY part.feature)
                 FROM embsql.tower_features AS part
                 WHERE part.run_id = of_run AND part.entity = side AND part.value IS NULL AND part.kind <> 'always'
             )
-        )
+        ) AS VARCHAR)
         FROM (SELECT unnest(json_keys(CASE WHEN json_valid(features) THEN features END)) AS given) AS name
         LEFT JOIN embsql.tower_features AS part
             ON part.run_id = of_run AND part.entity = side AND part.value IS NULL AND part.kind <> 'always'
@@ -420,7 +449,7 @@ WITH RECURSIVE checked AS (
     SELECT embsql.known_features(of_run, side, features) AS told
 ),
 given AS (
-    SELECT entry.key AS feature, entry.value AS said FROM checked, json_each(checked.told) AS entry
+    SELECT pair.key AS feature, pair.value AS said FROM checked, json_each(checked.told) AS pair
 ),
 declared AS (
     SELECT part.feature, part.kind, part.embedding, given.said
@@ -436,7 +465,7 @@ words AS (
     ) AS spread
     WHERE spread.word IS NOT NULL
 ),
-met AS (
+weighed AS (
     SELECT
         words.feature, part.embedding,
         CASE
@@ -452,7 +481,7 @@ met AS (
     WINDOW alike AS (PARTITION BY words.feature)
 ),
 parts AS ( -- without a factor: what counts where nothing was met (DuckDB 1.5 answers NOT IN for all callers at once)
-    SELECT met.feature, met.embedding, CAST(met.factor AS DOUBLE) AS factor FROM met
+    SELECT weighed.feature, weighed.embedding, CAST(weighed.factor AS DOUBLE) AS factor FROM weighed
     UNION ALL
     SELECT declared.feature, declared.embedding, NULL FROM declared
 ),
@@ -463,13 +492,13 @@ entries AS (
 ),
 sums AS (
     SELECT
-        entries.feature, entries.place, count(entries.factor) AS met,
+        entries.feature, entries.place, count(entries.factor) AS found,
         coalesce(sum(entries.factor * entries.entry), max(entries.entry)) AS entry
     FROM entries
     GROUP BY entries.feature, entries.place
 ),
 totals AS (
-    SELECT sums.place, sum(sums.entry) AS entry, count(*) FILTER (WHERE sums.met > 0) AS known
+    SELECT sums.place, sum(sums.entry) AS entry, count(*) FILTER (WHERE sums.found > 0) AS known
     FROM sums
     GROUP BY sums.place
 ),
@@ -480,7 +509,7 @@ layers AS (
         active.layer + 1, max(active.known),
         list(list_inner_product(CAST(line.weights AS DOUBLE[]), active.x) + line.bias ORDER BY line.position)
     FROM (
-        SELECT layers.layer, layers.known, list_transform(layers.x, lambda entry: greatest(entry, 0)) AS x FROM layers
+        SELECT layers.layer, layers.known, list_transform(layers.x, lambda number: greatest(number, 0)) AS x FROM layers
     ) AS active
     JOIN embsql.tower_layers AS line ON line.run_id = of_run AND line.entity = side AND line.layer = active.layer + 1
     GROUP BY active.layer

@@ -83,6 +83,11 @@ BEGIN ATOMIC
     ) AS shared;
 END;
 
+-- How many rows k asks for, a number of any type: NULL for NULL, and as good as all for one beyond whole numbers.
+CREATE OR REPLACE FUNCTION embsql.row_limit(k double precision) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN k IS NOT NULL THEN CAST(round(CAST(greatest(-1, least(k, 1e15)) AS numeric)) AS bigint) END;
+
 -- Which run a model's name means.
 
 CREATE OR REPLACE FUNCTION embsql.no_such_run(model text) RETURNS bigint
@@ -105,6 +110,34 @@ BEGIN
 END
 $embsql$;
 
+-- The run, if the tables behind it are there and were loaded. A dump of schema embsql alone leaves them behind, and what
+-- was not restored would else be no rows. Catalogs are read, because a reader may not look into embsql_runs; a table
+-- that was emptied later (embsql.forget) has been analyzed, one that was never loaded has not.
+CREATE OR REPLACE FUNCTION embsql.complete_run(run bigint) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    missing text;
+BEGIN
+    SELECT string_agg(format('embsql_runs.%s_%s', part.kind, run), ', ' ORDER BY part.kind) INTO missing
+    FROM embsql.runs AS r
+    CROSS JOIN LATERAL (
+        VALUES ('item_embeddings', r.items), ('user_embeddings', r.users), ('interactions', r.interactions)
+    ) AS part (kind, rows)
+    WHERE r.run_id = run AND part.rows > 0 AND NOT EXISTS (
+        SELECT FROM pg_class AS c
+        JOIN pg_namespace AS n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'embsql_runs' AND c.relname = part.kind || '_' || run
+            AND (c.reltuples >= 0 OR pg_relation_size(c.oid) > 0)
+    );
+    IF missing IS NOT NULL THEN
+        RAISE EXCEPTION 'embsql: run % is not all here: % is missing or empty. Restore schema embsql_runs as well as embsql (pg_dump --schema=embsql --schema=embsql_runs), or train again with force.',
+            run, missing;
+    END IF;
+    RETURN run;
+END
+$embsql$;
+
 -- 'shop' is the live run, 'shop@7' is run 7 of shop. Anything else raises and says what to do.
 CREATE OR REPLACE FUNCTION embsql.live_run(model text) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
@@ -119,7 +152,7 @@ BEGIN
         FROM embsql.runs AS r
         WHERE r.run_id = embsql.run_part(model) AND r.model_name = embsql.model_part(model) AND r.status = 'ready';
     END IF;
-    RETURN coalesce(found, embsql.no_such_run(model));
+    RETURN coalesce(embsql.complete_run(found), embsql.no_such_run(model));
 END
 $embsql$;
 
@@ -178,7 +211,7 @@ END;
 -- dot product plus the row's bias plus `plus`. Exactly k whenever k rows are left after `without` and `among`:
 -- the index is asked first, and when it gives fewer the run is read whole.
 CREATE OR REPLACE FUNCTION embsql.nearest(
-    entity text, run bigint, to_vector vector, how text, plus double precision, k integer,
+    entity text, run bigint, to_vector vector, how text, plus double precision, k bigint,
     without text[], among text[] DEFAULT NULL
 ) RETURNS TABLE (id text, score double precision)
 LANGUAGE plpgsql STABLE
@@ -227,7 +260,7 @@ END
 $embsql$;
 
 -- The k most popular items of a run, for whom there is no vector to ask with.
-CREATE OR REPLACE FUNCTION embsql.popular(run bigint, k integer, without text[], among text[])
+CREATE OR REPLACE FUNCTION embsql.popular(run bigint, k bigint, without text[], among text[])
 RETURNS TABLE (id text, score double precision)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
@@ -251,6 +284,9 @@ BEGIN
     IF to_regclass(format('embsql_runs.%I', part)) IS NULL THEN
         EXECUTE format('CREATE TABLE embsql_runs.%I (LIKE embsql.%I INCLUDING CONSTRAINTS INCLUDING STORAGE)', part, kind);
         EXECUTE format('ALTER TABLE embsql_runs.%I ADD CONSTRAINT one_run CHECK (run_id = %s)', part, run);
+        IF NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = to_regclass(format('embsql.%I', kind)) AND i.indisprimary) THEN
+            EXECUTE format('ALTER TABLE embsql_runs.%I REPLICA IDENTITY FULL', part);
+        END IF;
         EXECUTE format('ALTER TABLE embsql_runs.%I OWNER TO %s', part, (
             SELECT c.relowner::regrole FROM pg_class AS c WHERE c.oid = to_regclass(format('embsql.%I', kind))
         )); -- so that every trainer may drop what one of them made
@@ -663,6 +699,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 -- A caller's vector. NaN and infinity are an error, pgvector's own.
 CREATE OR REPLACE FUNCTION embsql.finite_vector(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
+
+-- A caller's vector as it came: pgvector's types, arrays of numbers, rows of them, and text like '[1,2]', '{1,2}'
+-- or '{"1","2"}'. All but pgvector's own pass through text, in which a float has all its digits.
+CREATE OR REPLACE FUNCTION embsql.vector_from(a vector) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
+
+CREATE OR REPLACE FUNCTION embsql.vector_from(a anycompatible) RETURNS vector
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT SET extra_float_digits = 1
+AS $embsql$ SELECT CAST(translate(CAST(a AS text), '{}()"', '[][]') AS vector) $embsql$;
 
 -- Towers: the vector of a newcomer, of what is known of them, as the run's tower would make it (embsql.tower_features).
 

@@ -129,15 +129,6 @@ def test_a_filter_by_row_level_security_leaves_k_rows(pg, db) -> None:
 # --- installing ----------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def empty(postgres) -> Iterator[str]:
-    """The address of a database with nothing in it."""
-    with psycopg.connect(postgres, autocommit=True) as admin:
-        admin.execute("CREATE DATABASE embsql_empty")
-        yield conninfo.make_conninfo(postgres, dbname="embsql_empty")
-        admin.execute("DROP DATABASE embsql_empty WITH (FORCE)")
-
-
 def test_two_installers_at_once(empty) -> None:
     problems: list[BaseException] = []
 

@@ -11,12 +11,13 @@ WITH past AS (
     seen.last_time,
     dense_rank() OVER (ORDER BY seen.last_time DESC) - 1 AS age
   FROM given
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.item_embeddings AS subject
-    ON subject.run_id = (SELECT embsql.live_run(:model)) AND subject.item_id = :for_item AND subject.norm > 0
+    ON subject.run_id = run.run_id AND subject.item_id = :for_item AND subject.norm > 0
   JOIN embsql.interactions AS seen
-    ON seen.run_id = (SELECT embsql.live_run(:model)) AND seen.user_id = :for_user AND seen.item_id <> :for_item
+    ON seen.run_id = run.run_id AND seen.user_id = :for_user AND seen.item_id <> :for_item
   JOIN embsql.item_embeddings AS other
-    ON other.run_id = (SELECT embsql.live_run(:model)) AND other.item_id = seen.item_id AND other.norm > 0
+    ON other.run_id = run.run_id AND other.item_id = seen.item_id AND other.norm > 0
 )
 SELECT
   CAST(avg(past.cosine) AS FLOAT8) AS mean,
