@@ -56,7 +56,7 @@ def _given(types: Mapping[str, str], runs: Iterable[tuple[str, str]]) -> str:
         return f"SELECT TRUE AS here WHERE {here}"
     pasted = ", ".join(f"{name} AS {RESERVED}{name}" for name in types)
     cast = ", ".join(
-        f"CAST({RESERVED}raw.{RESERVED}{name} AS {type_}) AS {name}" for name, type_ in types.items()
+        f"unnest([CAST({RESERVED}raw.{RESERVED}{name} AS {type_})]) AS {name}" for name, type_ in types.items()
     )
     looked_up = "".join(
         f", (SELECT embsql.{which}({RESERVED}cast.{name})) AS {which}_of_{name}" for which, name in runs

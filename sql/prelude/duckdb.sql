@@ -67,7 +67,9 @@ CREATE OR REPLACE MACRO embsql.utc_now() AS make_timestamp(epoch_us(now()));
 
 CREATE OR REPLACE MACRO embsql.model_part(model) AS split_part(model, '@', 1);
 
-CREATE OR REPLACE MACRO embsql.run_part(model) AS TRY_CAST(nullif(split_part(model, '@', 2), '') AS BIGINT);
+CREATE OR REPLACE MACRO embsql.run_part(model) AS CASE
+    WHEN regexp_full_match(split_part(model, '@', 2), '[0-9]{1,18}') THEN CAST(split_part(model, '@', 2) AS BIGINT)
+END;
 
 -- Ends the query with a message. DuckDB's error() would make an expression volatile, whose alias stands in no WHERE.
 CREATE OR REPLACE MACRO embsql.refuse(message) AS CAST('embsql: ' || message AS BIGINT);
@@ -145,8 +147,12 @@ CREATE OR REPLACE MACRO embsql.known_users(run, ids) AS TABLE
 -- Who is in the cohorts of a set, each once in each, with the direction a run has of them, or NULL.
 CREATE OR REPLACE MACRO embsql.cohort_members(run, name) AS TABLE
     SELECT c.cohort, c.user_id, embsql.unit_vector(u.embedding) AS direction
-    FROM (SELECT DISTINCT m.cohort, m.user_id FROM embsql.cohorts AS m WHERE m.cohort_set = name) AS c
-    LEFT JOIN embsql.user_embeddings AS u ON u.run_id = run AND u.user_id = c.user_id AND u.norm > 0;
+    FROM (
+        SELECT DISTINCT asked.run_id, m.cohort, m.user_id
+        FROM (SELECT run AS run_id, name AS cohort_set) AS asked
+        JOIN embsql.cohorts AS m ON m.cohort_set = asked.cohort_set
+    ) AS c
+    LEFT JOIN embsql.user_embeddings AS u ON u.run_id = c.run_id AND u.user_id = c.user_id AND u.norm > 0;
 
 CREATE OR REPLACE MACRO embsql.x_ln_x(x) AS CASE WHEN x > 0 THEN x * ln(x) ELSE 0 END;
 
@@ -186,7 +192,7 @@ CREATE OR REPLACE MACRO embsql.squared_size(x) AS
 
 -- Every entry divided by a number.
 CREATE OR REPLACE MACRO embsql.shrunk(x, size) AS
-    list_transform(x, lambda of_x: list_transform(of_x, lambda entry: entry / nullif(size, 0)));
+    list_transform(x, lambda of_x: list_transform(of_x, lambda number: number / coalesce(nullif(size, 0), 1)));
 
 CREATE OR REPLACE MACRO embsql.rotated(a, matrix) AS
     list_transform(matrix, lambda of_matrix: list_inner_product(of_matrix, a));
@@ -365,9 +371,9 @@ CREATE OR REPLACE MACRO embsql.conjugate_step(state, q) AS list_transform(
     }
 )[1];
 
--- From x = 0 until what is left of b is a millionth of it, or as many steps as b is long.
+-- From x = 0 until what is left of b is a millionth of it, or four times as many steps as b is long: rounding wants more.
 CREATE OR REPLACE MACRO embsql.conjugate_gradients(matrix, ridge, b) AS list_reduce(
-    list_transform(range(len(b) + 1), lambda _: {
+    list_transform(range(4 * len(b) + 1), lambda _: {
         'x': list_transform(b, lambda one: CAST(0 AS DOUBLE)), 'r': b, 'p': b,
         'size': list_inner_product(b, b), 'goal': 1e-12 * list_inner_product(b, b)
     }),
@@ -382,7 +388,7 @@ CREATE OR REPLACE MACRO embsql.conjugate_gradients(matrix, ridge, b) AS list_red
 
 -- x of A x = b, A being the matrix of embsql.history.
 CREATE OR REPLACE MACRO embsql.solve(gram, unseen, ridge, vectors, curves, b) AS CASE
-    WHEN gram IS NULL OR b IS NULL THEN b
+    WHEN gram IS NULL OR vectors IS NULL OR b IS NULL THEN b
     ELSE list_transform(
         [{'matrix': embsql.system_matrix(gram, unseen, embsql.transposed(vectors), curves), 'b': b}],
         lambda once: embsql.conjugate_gradients(once.matrix, ridge, once.b)
@@ -434,9 +440,13 @@ CREATE OR REPLACE MACRO embsql.known_features(of_run, side, features) AS CASE
                 WHERE part.run_id = of_run AND part.entity = side AND part.value IS NULL AND part.kind <> 'always'
             )
         ) AS VARCHAR)
-        FROM (SELECT unnest(json_keys(CASE WHEN json_valid(features) THEN features END)) AS given) AS name
+        FROM (
+            SELECT
+                of_run AS run_id, side AS entity,
+                unnest(json_keys(CASE WHEN json_valid(features) THEN features END)) AS given
+        ) AS name
         LEFT JOIN embsql.tower_features AS part
-            ON part.run_id = of_run AND part.entity = side AND part.value IS NULL AND part.kind <> 'always'
+            ON part.run_id = name.run_id AND part.entity = name.entity AND part.value IS NULL AND part.kind <> 'always'
             AND part.feature = name.given
         WHERE part.feature IS NULL AND name.given <> side || '_id'
         HAVING count(*) > 0

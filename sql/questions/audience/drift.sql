@@ -27,39 +27,37 @@ sample AS (
 asked AS (
   SELECT pair.entity, pair.place, pair.direction_a, pair.direction_b FROM pair WHERE pair.place <= 5000
 ),
-around AS ( -- cosines to five decimals, so that what is equally near is in the same order in both runs
-  SELECT asked.entity, asked.place, near.neighbour
-  FROM asked
-  CROSS JOIN LATERAL (
-    SELECT sample.place AS neighbour
-    FROM sample
-    WHERE sample.entity = asked.entity AND sample.place <> asked.place
-    ORDER BY round(100000 * embsql.inner_product(sample.direction_a, asked.direction_a)) DESC, sample.place
-    LIMIT 10
-  ) AS near
-  UNION ALL
-  SELECT asked.entity, asked.place, near.neighbour
-  FROM asked
-  CROSS JOIN LATERAL (
-    SELECT sample.place AS neighbour
-    FROM sample
-    WHERE sample.entity = asked.entity AND sample.place <> asked.place
-    ORDER BY round(100000 * embsql.inner_product(sample.direction_b, asked.direction_b)) DESC, sample.place
-    LIMIT 10
-  ) AS near
-),
-overlap AS ( -- a neighbour in both runs is there twice
+near AS ( -- cosines to five decimals, so that what is equally near is in the same order in both runs
   SELECT
-    around.entity,
-    around.place,
-    2 * CAST(count(*) - count(DISTINCT around.neighbour) AS FLOAT8) / count(*) AS share
-  FROM around
-  GROUP BY around.entity, around.place
+    asked.entity,
+    asked.place,
+    sample.place AS neighbour,
+    round(100000 * embsql.inner_product(sample.direction_a, asked.direction_a)) AS near_a,
+    round(100000 * embsql.inner_product(sample.direction_b, asked.direction_b)) AS near_b
+  FROM asked
+  JOIN sample ON sample.entity = asked.entity AND sample.place <> asked.place
+),
+ranked AS (
+  SELECT
+    near.entity,
+    near.place,
+    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_a DESC, near.neighbour) AS rank_a,
+    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_b DESC, near.neighbour) AS rank_b
+  FROM near
+),
+overlap AS (
+  SELECT
+    ranked.entity,
+    ranked.place,
+    CAST(sum(CASE WHEN ranked.rank_a <= 10 AND ranked.rank_b <= 10 THEN 1 ELSE 0 END) AS FLOAT8)
+    / sum(CASE WHEN ranked.rank_a <= 10 THEN 1 ELSE 0 END) AS share
+  FROM ranked
+  GROUP BY ranked.entity, ranked.place
 )
 SELECT
   pair.entity AS entity,
   pair.entity_id AS entity_id,
-  CAST(greatest(0, embsql.cosine_distance(pair.turned, pair.direction_b)) AS FLOAT8) AS shift,
+  CAST(greatest(0, coalesce(embsql.cosine_distance(pair.turned, pair.direction_b), 1)) AS FLOAT8) AS shift,
   overlap.share AS neighbour_overlap
 FROM pair
 LEFT JOIN overlap ON overlap.entity = pair.entity AND overlap.place = pair.place

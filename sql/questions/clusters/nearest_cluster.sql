@@ -11,9 +11,12 @@ WITH subject AS (
 apart AS (
   SELECT
     found.cluster_id,
-    embsql.euclidean_distance(
-      CASE WHEN found.unit_length THEN embsql.unit_vector(subject.embedding) ELSE subject.embedding END, found.centroid
-    ) AS distance
+    CASE WHEN found.run_id = (SELECT embsql.live_run(:model)) THEN -- another run's vectors may have another length
+      embsql.euclidean_distance(
+        CASE WHEN found.unit_length THEN embsql.unit_vector(subject.embedding) ELSE subject.embedding END,
+        found.centroid
+      )
+    END AS distance
   FROM given
   JOIN embsql.clusters AS found
     ON found.run_id = (SELECT embsql.live_run(:model))

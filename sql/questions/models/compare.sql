@@ -1,5 +1,5 @@
 -- compare(model_a text, model_b text)
---   -> (metric text, k int, segment text, a double, b double, difference double)
+--   -> (metric text, k int, segment text, a double, b double, difference double, split text)
 -- Two runs beside each other, figure by figure; difference is b minus a. Both must have been evaluated.
 -- example: SELECT * FROM embsql.compare('shop@1', 'shop') WHERE segment = 'all' AND metric = 'ndcg';
 SELECT
@@ -8,13 +8,16 @@ SELECT
   left_run.segment AS segment,
   left_run.value AS a,
   right_run.value AS b,
-  right_run.value - left_run.value AS difference
+  right_run.value - left_run.value AS difference,
+  left_run.split AS split
 FROM given
-JOIN embsql.metrics AS left_run ON left_run.run_id = (SELECT embsql.live_run(:model_a))
+JOIN embsql.runs AS run_a ON run_a.run_id = (SELECT embsql.live_run(:model_a))
+JOIN embsql.runs AS run_b ON run_b.run_id = (SELECT embsql.live_run(:model_b))
+JOIN embsql.metrics AS left_run ON left_run.run_id = run_a.run_id
 JOIN embsql.metrics AS right_run
-  ON right_run.run_id = (SELECT embsql.live_run(:model_b))
+  ON right_run.run_id = run_b.run_id
   AND right_run.metric = left_run.metric
   AND right_run.k = left_run.k
   AND right_run.segment = left_run.segment
   AND right_run.split = left_run.split
-ORDER BY left_run.segment, left_run.metric, left_run.k
+ORDER BY left_run.split, left_run.segment, left_run.metric, left_run.k

@@ -3,11 +3,15 @@
 -- Every run of a model, newest first. status: training, ready, live, retired (was live), failed, cancelled.
 -- params is JSON; metrics has ndcg and recall over all users, as "ndcg@10 0.1319, recall@10 0.0912".
 -- example: SELECT run_id, status, algorithm FROM embsql.runs('shop');
-WITH figures AS (
+WITH shown AS ( -- of a run measured on several splits, one
+  SELECT figure.run_id, min(figure.split) AS split FROM embsql.metrics AS figure GROUP BY figure.run_id
+),
+figures AS (
   SELECT
     figure.run_id,
     string_agg(figure.metric || '@' || CAST(figure.k AS VARCHAR) || ' ' || embsql.four_decimals(figure.value), ', ' ORDER BY figure.k, figure.metric) AS metrics
   FROM embsql.metrics AS figure
+  JOIN shown ON shown.run_id = figure.run_id AND shown.split = figure.split
   WHERE figure.segment = 'all' AND figure.metric IN ('ndcg', 'recall')
   GROUP BY figure.run_id
 ),
@@ -30,7 +34,8 @@ SELECT
   run.finished_at AS finished_at,
   run.error AS error
 FROM given
-JOIN embsql.runs AS run ON run.model_name = embsql.model_part(:model) AND (SELECT embsql.newest_run(:model)) IS NOT NULL
+JOIN embsql.runs AS newest ON newest.run_id = (SELECT embsql.newest_run(:model))
+JOIN embsql.runs AS run ON run.model_name = newest.model_name
 LEFT JOIN pointer ON TRUE
 LEFT JOIN figures ON figures.run_id = run.run_id
 ORDER BY run.run_id DESC

@@ -38,7 +38,7 @@ best AS (
   FROM given
   JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
-  WHERE NOT (:exclude_seen AND coalesce(embsql.contains(:items, other.item_id), FALSE))
+  WHERE NOT (coalesce(:exclude_seen, FALSE) AND coalesce(embsql.contains(:items, other.item_id), FALSE))
   ORDER BY score DESC NULLS LAST, other.item_id
   LIMIT greatest(:k, 0)
 )
