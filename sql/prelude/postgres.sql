@@ -595,7 +595,7 @@ BEGIN ATOMIC
 END;
 
 -- x of A x = b, A being the matrix of embsql.history, by conjugate gradients from zero: until what is left is a
--- millionth of b, or as many steps as b is long.
+-- millionth of b. As many steps as b is long would do if nothing were rounded; pgvector's numbers want more of them.
 CREATE OR REPLACE FUNCTION embsql.solve(
     gram vector[], unseen double precision, ridge double precision, vectors vector[], curves double precision[], b vector
 ) RETURNS vector
@@ -610,11 +610,11 @@ DECLARE
     goal double precision := 1e-12 * size;
     before double precision;
 BEGIN
-    IF gram IS NULL OR b IS NULL THEN
+    IF gram IS NULL OR vectors IS NULL OR b IS NULL THEN -- of a history of nothing there is nothing to solve
         RETURN b;
     END IF;
     x := embsql.scaled(0, b);
-    FOR step IN 1 .. vector_dims(b) LOOP
+    FOR step IN 1 .. 4 * vector_dims(b) LOOP
         EXIT WHEN size <= goal;
         SELECT CAST(array_agg(unseen * inner_product(line.entries, p) ORDER BY line.place) AS vector) + embsql.scaled(ridge, p) INTO q
         FROM unnest(gram) WITH ORDINALITY AS line (entries, place);
