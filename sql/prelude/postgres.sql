@@ -477,8 +477,7 @@ BEGIN
     FROM embsql.shared_vectors(run_a, run_b) AS s
     WHERE s.place <= 5000; -- of each kind: columns longer than 16,000 are no vectors
     m := embsql.products(columns_b, columns_a);
-    size := sqrt(nullif(embsql.squared_size(m), 0));
-    m := embsql.shrunk(m, size);
+    m := embsql.shrunk(m, coalesce(nullif(sqrt(embsql.squared_size(m)), 0), 1)); -- 0 where all cancels out
     across := embsql.transposed(m);
     FOR step IN 1..60 LOOP
         size := embsql.squared_size(m);

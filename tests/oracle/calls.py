@@ -39,6 +39,12 @@ class Call:
         return f"SELECT {self.written} AS value" if scalar else f"SELECT * FROM {self.written}"
 
 
+def named(question: str, **arguments: Any) -> Call:
+    """One call with all its arguments by name."""
+    words = ", ".join(f"{name} => {literal(value)}" for name, value in arguments.items())
+    return Call(question, arguments, f"embsql.{question}({words})")
+
+
 def calls(world: World, seed: int, n: int) -> list[Call]:
     """So many calls, the same for the same world and seed; every question as often."""
     names = sorted(surface.questions())
