@@ -170,7 +170,7 @@ CHOICES: dict[str, Sequence[Any]] = {
     "cohort_set": (*COHORT_SETS * 4, "none", None),
     "exclude_seen": (True, False, None),
     "exclude_seeds": (True, False, None),
-    "k": (0, 1, 2, 3, 5, 11, 1_000_000, -1, -7, None),
+    "k": (*(1, 2, 3, 4, 5, 7) * 2, 11, 1_000_000, 0, -1, -7, None),
 }
 LISTS = {"items": "item", "candidates": "item", "ids": "item", "users": "user", "seeds": "user"}
 
@@ -231,7 +231,7 @@ class Given:
     def model(self, run: Run) -> str | None:
         """A run's name, in either form, or what names none."""
         known = self.world.model(run.model)
-        if chance(self.rng, 0.06):
+        if chance(self.rng, 0.03):
             wrong = (
                 "shp",
                 "",

@@ -75,6 +75,9 @@ def world(seed: int, models: int = 10) -> World:
             for _ in range(rng.integers(3))
         ]
         made.cohorts += chosen
+    most = max(made.runs, key=lambda run: len(run.users))
+    known = [one for one, user in most.users.items() if user.norm]
+    made.cohorts += [("plan", user, "twenty") for user in known[:20]]  # as many as are enough
     return made
 
 
@@ -210,9 +213,9 @@ def _ids(rng: Random, letter: str, n: int) -> list[str]:
 def _side(rng: Random, ids: list[str], dim: int, *, exact: bool) -> dict[str, Vector]:
     """Vectors of ids: on a grid, with twins, multiples, opposites and zeros."""
     vectors = _grid(rng, len(ids), dim, exact=exact)
-    biased = chance(rng, 0.5)
+    biased = chance(rng, 0.7)
     bias = rng.integers(-8, 9, len(ids)) / 8 * biased
-    count = rng.integers(0, 6, len(ids))
+    count = rng.integers(0, 4, len(ids))
     return {one: Vector(vectors[n], float(bias[n]), int(count[n])) for n, one in enumerate(ids)}
 
 
