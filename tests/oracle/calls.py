@@ -288,14 +288,13 @@ class Given:
         return found
 
     def weights(self, items: list[Any] | None) -> list[Any] | None:
-        """A weight for each item, some missing; seldom too few."""
+        """A weight for each item, some missing or 0; seldom too few, or one that is refused."""
         if items is None or chance(self.rng, 0.3):
             return None
         n = len(items) + (int(self.rng.integers(-1, 2)) if chance(self.rng, 0.08) else 0)
-        found = [
-            None if chance(self.rng, 0.05) else float(self.rng.choice([0.5, 1, 2, 4.25, 5]))
-            for _ in range(n)
-        ]
+        found = [self.one_of((*(0.5, 1.0, 2.0, 4.25, 5.0) * 4, 0.0, None)) for _ in range(n)]
+        if n and chance(self.rng, 0.08):
+            found[0] = self.one_of((math.nan, math.inf, -1.0, 1e300))
         return found if any(weight is not None for weight in found) else Empty("FLOAT8")
 
     def labels(self, ids: list[Any] | None) -> list[Any] | None:

@@ -35,11 +35,12 @@ def _one(world: World, call: Call, found: Found) -> Checked:
 def _many(world: World, call: Many, found: Found) -> Checked:
     """Each value's rows are those of a call for it alone; one that is refused refuses all."""
     right = [answer(world, call.question, arguments) for arguments in call.calls]
-    refused = next((one for one in right if isinstance(one, Refused)), None)
+    refused = [one for one in right if isinstance(one, Refused)]
     if isinstance(found, Exception) or refused:
-        return Checked(call, difference(refused or right[0], found), undecided=False)
+        wrong = [difference(one, found) for one in refused or right]
+        return Checked(call, None if None in wrong else wrong[0], undecided=False)
     rows: list[list[Row]] = [[] for _ in right]
     for n, *row in found:
         rows[n].append(tuple(row))
-    wrong = (difference(unordered(one), mine) for one, mine in zip(right, rows, strict=True))
-    return Checked(call, next(filter(None, wrong), None), any(map(undecided, right)))
+    each = (difference(unordered(one), mine) for one, mine in zip(right, rows, strict=True))
+    return Checked(call, next(filter(None, each), None), any(map(undecided, right)))

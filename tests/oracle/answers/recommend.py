@@ -16,6 +16,7 @@ from tests.oracle.compare import ANY, SOLVED, Entry, Listed, Ranked, Refused, Va
 from tests.oracle.data import Part, Run, Tower, Vector, World
 
 Ids = list[str | None] | None
+HUGE = 3e38  # beyond it float32 has no numbers
 
 
 def pair_score(run: Run, user: Vector, item: Vector) -> float | None:
@@ -138,24 +139,40 @@ class History:
 
 def _history(run: Run, items: Ids, weights: list[float | None] | None) -> History | None:
     """The equations of a history; none where nothing in it is known."""
-    if items is not None and weights is not None and len(items) != len(weights):
-        raise Refused(
-            f"embsql: {len(items)} items with {len(weights)} weights: give every item one weight"
-        )
     kind, settings = run.solver or ("mean", {})
+    rated = "mean" in settings
     given: dict[str, list[float]] = {}
-    for n, item in enumerate(items or []):
-        weight = weights[n] if weights is not None else None
-        given.setdefault(item or "", []).append(
-            settings.get("usual", 1.0) if weight is None else weight
-        )
+    for item, weight in _weighed(items or [], weights, settings.get("usual", 1.0), rated=rated):
+        given.setdefault(item, []).append(weight)
     ids = [item for item in given if item in run.items]
     if not ids:
         return None
-    rated = "mean" in settings
     totals = np.array([sum(given[one]) / (len(given[one]) if rated else 1) for one in ids])  # (n,)
     vectors = np.array([run.items[one].embedding for one in ids])  # (n, d)
     return _equations(run, kind, settings, ids, totals, vectors)
+
+
+def _weighed(
+    items: list[str | None], weights: list[float | None] | None, usual: float, *, rated: bool
+) -> list[tuple[str, float]]:
+    """What counts of a history, as in training: nothing without an item or a weight; 0 is a rating."""
+    if weights is None:
+        return [(item, usual) for item in items if item is not None]
+    if len(items) != len(weights):
+        raise Refused(
+            f"embsql: {len(items)} items with {len(weights)} weights: give every item one"
+        )
+    known = [weight for weight in weights if weight is not None]
+    if not all(abs(weight) <= HUGE for weight in known):
+        raise Refused("embsql: the list of weights holds NaN or infinity, or a number beyond those")
+    if not rated and min(known, default=0.0) < 0:
+        raise Refused("has the negative weight")
+    pairs = zip(items, weights, strict=True)
+    return [
+        (item, weight)
+        for item, weight in pairs
+        if item is not None and weight is not None and (rated or weight > 0)
+    ]
 
 
 def _equations(
