@@ -49,7 +49,7 @@ def command(path: Path, client: Path = COMMAND) -> Asked:
 
     def ask(statements: list[str]) -> Iterator[Found]:
         script = "".join(f".print #{n}\n{statement};\n" for n, statement in enumerate(statements))
-        line = [client, "-readonly", "-json", path]
+        line = [client, "-readonly", "-json", "-cmd", "SET threads = 1", path]  # small questions
         done = subprocess.run(line, input=script, capture_output=True, text=True, check=False)
         errors = iter(part.strip() for part in ERROR.split(done.stderr)[1:])
         blocks = re.split(r"^#\d+\n", done.stdout, flags=re.MULTILINE)[1:]
