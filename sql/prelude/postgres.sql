@@ -513,8 +513,7 @@ BEGIN
     FROM embsql.shared_vectors(run_a, run_b) AS s
     WHERE s.place <= 5000; -- of each kind: columns longer than 16,000 are no vectors
     m := embsql.products(columns_b, columns_a);
-    size := sqrt(nullif(embsql.squared_size(m), 0));
-    m := embsql.shrunk(m, size);
+    m := embsql.shrunk(m, coalesce(nullif(sqrt(embsql.squared_size(m)), 0), 1)); -- 0 where all cancels out
     across := embsql.transposed(m);
     FOR step IN 1..60 LOOP
         size := embsql.squared_size(m);
@@ -654,7 +653,7 @@ BEGIN ATOMIC
 END;
 
 -- x of A x = b, A being the matrix of embsql.history, by conjugate gradients from zero: until what is left is a
--- millionth of b, or as many steps as b is long.
+-- millionth of b. As many steps as b is long would do if nothing were rounded; pgvector's numbers want more of them.
 CREATE OR REPLACE FUNCTION embsql.solve(
     gram vector[], unseen double precision, ridge double precision, vectors vector[], curves double precision[], b vector
 ) RETURNS vector
@@ -669,11 +668,11 @@ DECLARE
     goal double precision := 1e-12 * size;
     before double precision;
 BEGIN
-    IF gram IS NULL OR b IS NULL THEN
+    IF gram IS NULL OR vectors IS NULL OR b IS NULL THEN -- of a history of nothing there is nothing to solve
         RETURN b;
     END IF;
     x := embsql.scaled(0, b);
-    FOR step IN 1 .. vector_dims(b) LOOP
+    FOR step IN 1 .. 4 * vector_dims(b) LOOP
         EXIT WHEN size <= goal;
         SELECT CAST(array_agg(unseen * inner_product(line.entries, p) ORDER BY line.place) AS vector) + embsql.scaled(ridge, p) INTO q
         FROM unnest(gram) WITH ORDINALITY AS line (entries, place);
