@@ -1,0 +1,178 @@
+"""A question's arguments mean what the caller wrote, whatever names stand around the call.
+
+DuckDB pastes arguments into a macro's body. Each test writes an argument as a name that occurs inside
+some body (a column, an alias, a CTE) and wants the answer that the same value gives as a literal.
+`python -m tests.campaigns.capture` asks with every name; here are a few of each kind, drawn by a seed.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+import sqlglot
+from sqlglot import exp
+
+import embsql
+from embsql import macros, surface
+from tests.worlds import known_run
+
+QUESTIONS = surface.questions()
+VALUES = {
+    "model": "'compass'",
+    "model_a": "'compass'",
+    "model_b": "'angles'",
+    "for_item": "'east'",
+    "for_user": "'ada'",
+    "item_a": "'east'",
+    "item_b": "'north'",
+    "items": "['east', 'north']",
+    "users": "['ada', 'bob']",
+    "seeds": "['ada', 'cyd']",
+    "weights": "[1.0, 2.0]",
+    "to_vector": "[1.0, 0.5]",
+    "k": "2",
+    "exclude_seen": "TRUE",
+    "exclude_seeds": "TRUE",
+    "candidates": "['east', 'west']",
+    "entity": "'item'",
+    "clustering": "'default'",
+    "method": "'pca'",
+    "cohort_set": "'team'",
+    "features": "'{}'",
+    "ids": "['east', 'north', 'northeast']",
+    "labels": "['x', 'x', 'y']",
+}
+IN_SELECT = "SELECT {call} AS value FROM {row} AS caller"
+AROUND_VALUES = (
+    IN_SELECT,
+    "SELECT {literal} AS value FROM {row} AS caller WHERE {call} IS NOT DISTINCT FROM {literal}",
+    "SELECT {literal} AS value FROM {row} AS caller JOIN (SELECT 1) AS one"
+    " ON {call} IS NOT DISTINCT FROM {literal}",
+    "SELECT {literal} AS value FROM {row} AS caller"
+    " QUALIFY row_number() OVER (ORDER BY {call} DESC) = 1",
+    "SELECT (SELECT {call}) AS value FROM {row} AS caller",
+    "SELECT max({call}) AS value FROM {row} AS caller HAVING value IS NOT DISTINCT FROM {literal}",
+)
+AROUND_TABLES = (
+    "SELECT answer.* FROM {row} AS caller, LATERAL (SELECT * FROM {call}) AS answer",
+    "SELECT answer.* FROM {row} AS caller JOIN LATERAL (SELECT * FROM {call}) AS answer ON TRUE",
+)
+
+
+def names() -> list[str]:
+    """Every name that stands in a body or in the prelude, but those that SQL keeps to itself."""
+    text = re.sub(macros.COMMENT, "", surface.surface("duckdb", commands=False))
+    text = re.sub(macros.STRING, "", text)
+    found = set(re.findall(r"[a-z_]\w*", text)) | set(
+        re.findall(r"[a-z_]\w*", "".join(question.body for question in QUESTIONS.values()))
+    )
+    keywords = duckdb.sql("SELECT keyword_name FROM duckdb_keywords()").fetchall()
+    kept = {word for (word,) in keywords}
+    return sorted(name for name in found - kept if not name.startswith(macros.RESERVED))
+
+
+NAMES = names()
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[embsql.Database]:
+    with embsql.connect(":memory:") as database:
+        known_run(database)
+        yield database
+
+
+def arguments() -> list[tuple[str, str]]:
+    """Every argument of every question, but `k`, which LIMIT takes as it is."""
+    return [
+        (question.name, argument.name)
+        for question in QUESTIONS.values()
+        for argument in question.arguments
+        if argument.name != "k"
+    ]
+
+
+def call(name: str, **instead: str) -> str:
+    """A question with its usual values, some of them written otherwise."""
+    own = {argument.name: VALUES[argument.name] for argument in QUESTIONS[name].arguments}
+    own |= {"features": """'{"title": "big red"}'"""} if name == "embed_item" else {}
+    return f"embsql.{name}({', '.join((own | instead).values())})"
+
+
+def literal(name: str, argument: str) -> str:
+    return """'{"title": "big red"}'""" if name == "embed_item" and argument == "features" else VALUES[argument]
+
+
+def answer(database: embsql.Database, sql: str) -> list[str]:
+    return sorted(map(repr, database.engine.ask(sql).to_pylist()))
+
+
+def plain(name: str) -> str:
+    """The call with literals."""
+    return f"SELECT {call(name)} AS value" if QUESTIONS[name].scalar else f"SELECT * FROM {call(name)}"
+
+
+@pytest.mark.parametrize(("name", "argument"), arguments())
+def test_names_around_a_call_change_nothing(world, name: str, argument: str) -> None:
+    draw = random.Random(f"{name} {argument}")
+    for sql in around(name, argument, *draw.sample(NAMES, 3), draw.choice(forms(name))):
+        assert answer(world, sql) == answer(world, plain(name)), sql
+
+
+def forms(name: str) -> tuple[str, ...]:
+    return AROUND_VALUES if QUESTIONS[name].scalar else AROUND_TABLES
+
+
+def around(name: str, argument: str, column: str, alias: str, cte: str, form: str) -> Iterator[str]:
+    """The call with an argument as an unqualified column, as an alias's column, and out of a CTE."""
+    value = literal(name, argument)
+    result = f"({plain(name)})"
+    row = f'(SELECT {value} AS "{column}")'
+    yield form.format(row=row, call=call(name, **{argument: column}), literal=result)
+    qualified = form.replace("AS caller", f"AS {alias}").format(
+        row=row, call=call(name, **{argument: f"{alias}.{column}"}), literal=result
+    )
+    yield qualified
+    asked = call(name, **{argument: f"(SELECT {column} FROM {cte})"})
+    select = f"SELECT {asked} AS value" if QUESTIONS[name].scalar else f"SELECT * FROM {asked}"
+    yield f"WITH {cte} AS {row} {select}"
+
+
+@pytest.mark.parametrize("name", ["recommend", "similar_items", "lookalikes", "cohort_items"])
+def test_k_may_come_out_of_a_cte(world, name: str) -> None:
+    for cte in ("subject", "best", "seen", "nearest", "given"):
+        sql = f"WITH {cte} AS (SELECT 2 AS n) SELECT * FROM {call(name, k=f'(SELECT n FROM {cte})')}"
+        assert answer(world, sql) == answer(world, plain(name))
+
+
+def test_k_of_a_column_is_refused_by_duckdb(world) -> None:
+    sql = f"SELECT a.* FROM (SELECT 2 AS n) AS s, LATERAL (SELECT * FROM {call('recommend', k='s.n')}) AS a"
+    with pytest.raises(duckdb.BinderException, match="LIMIT"):
+        world.engine.ask(sql)
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_every_table_in_a_macro_has_the_reserved_prefix(name: str) -> None:
+    body = surface.wrap(QUESTIONS[name], "duckdb").split("COMMENT ON")[0]
+    select = body[body.index("WITH ") : body.rindex(";")].rstrip(" )\n") if QUESTIONS[name].scalar else (
+        body[body.index("WITH ") : body.rindex(";")]
+    )
+    tree: Any = sqlglot.parse_one(select + (")" * (select.count("(") - select.count(")"))), read="duckdb")
+    tables = [node.alias for node in tree.find_all(exp.CTE, exp.Table, exp.Subquery) if node.alias]
+    assert tables
+    assert all(alias.startswith(macros.RESERVED) for alias in tables), tables
+
+
+@pytest.mark.parametrize("name", sorted(set(QUESTIONS) - {"models"}))
+@pytest.mark.parametrize("subject", ["'aaa'", "'zzz'", "NULL"])
+def test_an_unknown_model_raises_whatever_is_asked(world, name: str, subject: str) -> None:
+    needed = {argument.name: argument for argument in QUESTIONS[name].arguments}
+    instead = {key: "'compas'" for key in needed if key.startswith("model")}
+    instead |= {key: subject for key, a in needed.items() if a.type == "text" and key not in instead}
+    asked = call(name, **instead)
+    with pytest.raises(duckdb.Error, match='no model named "compas"'):
+        world.engine.ask(f"SELECT {asked} AS value" if QUESTIONS[name].scalar else f"SELECT * FROM {asked}")
