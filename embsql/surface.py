@@ -227,6 +227,7 @@ def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
         identity=", ".join(parameter.partition(" DEFAULT ")[0] for parameter in parameters),
         returns=returns,
         body=body,
+        runs=list(dict.fromkeys(RUN.findall(body))),
         comment=f"'{comment}'",
     )
     return written.strip()
@@ -252,6 +253,7 @@ def _template(name: str) -> Any:
     return environment.from_string(text(name))
 
 
+RUN = re.compile(r"embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\)")  # which run, in PostgreSQL
 Wrapped = tuple[list[str], str, str]  # parameters, what is returned, the body with the parameters in it
 
 
