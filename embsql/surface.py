@@ -231,6 +231,7 @@ def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
         identity=", ".join(parameter.partition(" DEFAULT ")[0] for parameter in parameters),
         returns=returns,
         body=body,
+        runs=list(dict.fromkeys(RUN.findall(body))),
         comment=f"'{comment}'",
     )
     return written.strip()
@@ -257,6 +258,7 @@ def _template(name: str) -> Any:
 
 
 NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"  # a row without columns: PostgreSQL has arguments as $1, $2
+RUN = re.compile(r"embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\)")  # which run, in PostgreSQL
 Wrapped = tuple[list[str], str, str]  # parameters, what is returned, the body with the parameters in it
 
 

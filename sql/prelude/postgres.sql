@@ -134,6 +134,7 @@ BEGIN
         RAISE EXCEPTION 'embsql: run % is not all here: % is missing or empty. Restore schema embsql_runs as well as embsql (pg_dump --schema=embsql --schema=embsql_runs), or train again with force.',
             run, missing;
     END IF;
+    PERFORM set_config('embsql.complete_run', CAST(run AS text), FALSE); -- so that a session looks once
     RETURN run;
 END
 $embsql$;
@@ -152,7 +153,10 @@ BEGIN
         FROM embsql.runs AS r
         WHERE r.run_id = embsql.run_part(model) AND r.model_name = embsql.model_part(model) AND r.status = 'ready';
     END IF;
-    RETURN coalesce(embsql.complete_run(found), embsql.no_such_run(model));
+    IF CAST(found AS text) <> coalesce(current_setting('embsql.complete_run', TRUE), '') THEN
+        PERFORM embsql.complete_run(found);
+    END IF;
+    RETURN coalesce(found, embsql.no_such_run(model));
 END
 $embsql$;
 

@@ -1,5 +1,5 @@
--- A partition that is always there and always empty. Of a table without any PostgreSQL knows that it has no rows, and
--- does not ask which run is meant: an unknown model would be no rows in place of an error.
+-- A partition that is always there and always empty. Of a table without any PostgreSQL knows that it has no rows, and a
+-- question about it asks for nothing else: an unknown model would be no rows in place of an error.
 CREATE TABLE embsql.item_embeddings_none PARTITION OF embsql.item_embeddings FOR VALUES IN (0);
 CREATE TABLE embsql.user_embeddings_none PARTITION OF embsql.user_embeddings FOR VALUES IN (0);
 CREATE TABLE embsql.interactions_none PARTITION OF embsql.interactions FOR VALUES IN (0);

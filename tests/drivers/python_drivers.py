@@ -79,8 +79,8 @@ def psycopg_3(mode: str) -> tuple[Ask, list[Any]]:
         pgvector.psycopg.register_vector(connection)
 
     def ask(sql: str, values: list[Any]) -> list[Any]:
-        places = [marks.get(mode, "%s").format(n) for n in range(1, len(values) + 1)]
-        return connection.execute(sql.format(*places), values).fetchall()
+        written = [marks.get(mode, "%s").format(n) for n in range(1, len(values) + 1)]
+        return connection.execute(sql.format(*written), values).fetchall()
 
     return ask, REGISTERED if mode == "registered" else []
 
@@ -157,12 +157,12 @@ def async_pg(casts: bool, registered: bool) -> tuple[Ask, list[Any]]:
         first = value[0] if isinstance(value, list) and value else value
         return WORDS.get(type(first), "text") + ("[]" if isinstance(value, list) else "")
 
-    def place(n: int, value: Any) -> str:
+    def mark(n: int, value: Any) -> str:
         return f"${n}::{word(value)}" if casts and not isinstance(value, str | None) else f"${n}"
 
     def ask(sql: str, values: list[Any]) -> list[Any]:
-        places = [place(n, value) for n, value in enumerate(values, 1)]
-        return loop.run_until_complete(connection.fetch(sql.format(*places), *values))
+        written = [mark(n, value) for n, value in enumerate(values, 1)]
+        return loop.run_until_complete(connection.fetch(sql.format(*written), *values))
 
     return ask, REGISTERED if registered else []
 
