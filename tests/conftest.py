@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 import embsql
+from embsql import registry
+from tests.shortcuts import Install, copying
 from tests.worlds import known_run
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # where the server of our own keeps its lock
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's threads would spin between two tiny batches
 HASTE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")  # of a server to lose
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("EMBSQL_DATA", ROOT.parent / "shared" / "data"))
@@ -26,6 +27,17 @@ def real(*names: str) -> Path:
     if not path.exists():
         pytest.skip(f"real data not found: {'/'.join(names)} (set EMBSQL_DATA to the folder that holds it)")
     return path
+
+
+@pytest.fixture(scope="session")
+def quick_install(tmp_path_factory: pytest.TempPathFactory) -> Install:
+    return copying(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(autouse=True)
+def _quick(quick_install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New DuckDB databases of a test are copies; those of the session's and of a module's fixtures are installed."""
+    monkeypatch.setattr(registry, "install", quick_install)
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +56,7 @@ def postgres() -> Iterator[str]:
             admin.execute(f"ALTER SYSTEM SET {setting}")
         admin.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
-    server.cleanup()
+    server.cleanup()  # and with it every database that tests made
 
 
 @pytest.fixture(scope="session")
@@ -66,8 +78,9 @@ def new_database(postgres: str) -> Iterator[Callable[[], str]]:
         admin.execute(f"CREATE DATABASE {template}")
         embsql.connect(conninfo.make_conninfo(postgres, dbname=template)).close()
         yield create
-        for name in reversed(names):
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        if "EMBSQL_TEST_POSTGRES" in os.environ:
+            for name in reversed(names):
+                admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 ENGINES = ["duckdb", "postgres"]
