@@ -185,7 +185,7 @@ def test_large_tables_keep_islands_apart(monkeypatch, options: dict[str, object]
     """Whether Adam changes the rest or nothing is left to it; and the same seed comes to the same bytes."""
     monkeypatch.setattr(_adagrad, "LARGE", large)
     data, user_island, item_island = islands()
-    algorithm = algorithms.make("two_tower", {"dim": 8, **options})
+    algorithm = algorithms.make("two_tower", {"dim": 8, "epochs": 4, "lr": 0.02, **options})
     found, again = (algorithm.fit(data, Run(seed=1, threads=1)) for _ in range(2))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
     assert (item_island[best] == user_island[:, None]).mean() > 0.97
