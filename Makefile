@@ -1,21 +1,29 @@
 # make demo: see it work.   make test: everything that must hold.   make setup: all that development uses.
+# make bench: what benchmarks measure beside, without which their tests are skipped.
 .PHONY: setup demo test lint docs bench dbt clean
 PY := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 
-PIP := $(PY) -m pip install -q --disable-pip-version-check -c constraints.txt
+# What is never imported need not be compiled: half of an installation's time.
+PIP := $(PY) -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt
+WANTED := pyproject.toml constraints.txt
 
 setup: .venv/ready
 
-.venv/base: pyproject.toml constraints.txt
+$(PY):
 	python3 -m venv .venv
+
+.venv/base: $(WANTED) | $(PY)
 	$(PIP) -e .
 	touch $@
 
-.venv/ready: .venv/base
-	$(PIP) torch safetensors
-	$(PIP) -e '.[dev,bench]'
+.venv/ready: $(WANTED) | $(PY)
+	$(PIP) -e '.[dev,torch]'
 	$(PY) -m embsql warm-up
+	touch $@ .venv/base
+
+.venv/peers: $(WANTED) .venv/ready
+	$(PIP) -e '.[bench]'
 	touch $@
 
 demo: .venv/base $(if $(POSTGRES),.venv/postgres)
@@ -26,7 +34,7 @@ demo: .venv/base $(if $(POSTGRES),.venv/postgres)
 	touch $@
 
 test: setup lint
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .
@@ -36,7 +44,7 @@ docs: setup
 	$(PY) docs/build.py
 
 # dbt holds versions back that the linter needs newer, so it has an environment of its own.
-.venv/dbt/ready: pyproject.toml constraints.txt
+.venv/dbt/ready: $(WANTED)
 	python3 -m venv .venv/dbt
 	.venv/dbt/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[demo,dbt]' pytest
 	touch $@
@@ -44,7 +52,7 @@ docs: setup
 dbt: .venv/dbt/ready
 	.venv/dbt/bin/python -m pytest -p no:cacheprovider tests/dbt -s $(ARGS)
 
-bench: setup
+bench: .venv/peers
 	$(PY) -m benchmarks --list
 
 clean:

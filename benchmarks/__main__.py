@@ -6,8 +6,10 @@ import argparse
 import importlib
 import pkgutil
 import sys
+from types import ModuleType
 
 import benchmarks
+from benchmarks import _against
 
 
 def names() -> list[str]:
@@ -16,39 +18,47 @@ def names() -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> None:
+    words = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
     parser.add_argument("--list", action="store_true", help="name the benchmarks and stop")
-    chosen = parser.add_subparsers(dest="name", metavar="NAME")
-    for name in names():
-        _offer(chosen, name)
-    options = parser.parse_args(arguments)
+    parser.add_argument("name", nargs="?", choices=names(), metavar="NAME", help="NAME --help tells its options")
+    options = parser.parse_args(words[:1])
     if options.list:
         print(*(f"{name:12}{_title(name)}" for name in names()), sep="\n")
     elif options.name:
-        _measure(options)
+        _measure(options.name, words[1:])
     else:
         parser.error("which benchmark? --list names them")
 
 
-def _offer(chosen: argparse._SubParsersAction[argparse.ArgumentParser], name: str) -> None:
-    module = importlib.import_module(f"benchmarks.{name}")
-    parser = chosen.add_parser(
-        name, help=_title(name), description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--threads", type=int, default=2, help="for every system alike (default 2)")
-    module.options(parser)
-    parser.set_defaults(measure=module.measure)
-
-
 def _title(name: str) -> str:
-    return (importlib.import_module(f"benchmarks.{name}").__doc__ or "").split("\n")[0]
+    return (_module(name).__doc__ or "").split("\n")[0]
 
 
-def _measure(options: argparse.Namespace) -> None:
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+def _measure(name: str, words: list[str]) -> None:
     try:
-        options.measure(options)
+        options = _parser(name).parse_args(words)
+        if options.against:
+            _against.compare(name, *_against.parser().parse_known_args(words)[::-1])
+        else:
+            _module(name).measure(options)
     except ModuleNotFoundError as error:
         sys.exit(f"{error.name} is not installed; the peers come with: pip install 'embsql[bench]'")
+
+
+def _parser(name: str) -> argparse.ArgumentParser:
+    module = _module(name)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks {name}", description=module.__doc__, parents=[_against.parser()],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--threads", type=int, default=2, help="for every system alike (default 2)")
+    module.options(parser)
+    return parser
 
 
 if __name__ == "__main__":

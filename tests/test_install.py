@@ -36,13 +36,14 @@ def clean(tmp_path_factory) -> Path:
     """The Python of an environment with nothing but the wheel, the oldest DuckDB and pytest."""
     folder = tmp_path_factory.mktemp("clean")
     run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, ROOT)
-    venv.create(folder / "env", with_pip=True)
+    venv.create(folder / "env")
     python = folder / "env" / "bin" / "python"
     (wheel,) = folder.glob("*.whl")
     constraints = folder / "constraints.txt"
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     constraints.write_text("\n".join(line for line in lines if not line.startswith("duckdb")))
-    run(python, "-m", "pip", "install", "-q", "-c", constraints, wheel, f"duckdb=={OLDEST}", "pytest")
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "-q", "--no-compile")
+    run(*pip, "-c", constraints, wheel, f"duckdb=={OLDEST}", "pytest")
     return python
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from embsql import algorithms
-from embsql.data import Events, Interactions
+from embsql.data import Embeddings, Events, Interactions
 from embsql.errors import BadOption, Cancelled, UnknownAlgorithm, UnknownOption
 from embsql.model import Run
 from tests.worlds import interactions, islands
@@ -47,20 +48,26 @@ def world(name: str) -> tuple[Interactions, np.ndarray, np.ndarray]:
     return with_vectors(name, data, item_island), user_island, item_island
 
 
+@cache
+def trained(name: str) -> tuple[Interactions, Embeddings, list[int]]:
+    """The world, what a training on it finds, and the epochs that it reports."""
+    data, heard = world(name)[0], []
+    found = small(name).fit(data, Run(seed=5, threads=2, on_report=lambda epoch, _: heard.append(epoch)))
+    return data, found, heard
+
+
 @pytest.mark.parametrize("name", NAMES)
 class TestAlgorithm:
     def test_shapes_and_finite(self, name: str) -> None:
-        data, _, _ = world(name)
-        found = small(name).fit(data, Run(seed=1))
+        data, found, _ = trained(name)
         assert found.users.shape == (data.n_users, 8)
         assert found.items.shape == (data.n_items, 8)
         assert found.users.dtype == found.items.dtype == np.float32
         assert found.finite()
 
     def test_same_seed_same_bytes(self, name: str) -> None:
-        data, _, _ = world(name)
-        first, second = (small(name).fit(data, Run(seed=5, threads=2)).checksum() for _ in range(2))
-        assert first == second
+        data, found, _ = trained(name)
+        assert small(name).fit(data, Run(seed=5, threads=2)).checksum() == found.checksum()
 
     def test_islands_do_not_mix(self, name: str) -> None:
         """Every item's nearest neighbour lives on its own island, and so does every user's best unseen item."""
@@ -89,10 +96,7 @@ class TestAlgorithm:
             small(name).fit(data, Run(seed=1, on_check=stop))
 
     def test_reports_every_epoch(self, name: str) -> None:
-        heard: list[int] = []
-        algorithm = small(name)
-        algorithm.fit(world(name)[0], Run(seed=1, on_report=lambda epoch, _: heard.append(epoch)))
-        assert heard == list(range(1, algorithm.epochs + 1))
+        assert trained(name)[2] == list(range(1, small(name).epochs + 1))
 
     def test_options_say_why(self, name: str) -> None:
         for option in algorithms.options(algorithms.find(name)):

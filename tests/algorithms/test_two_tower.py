@@ -185,7 +185,7 @@ def test_large_tables_keep_islands_apart(monkeypatch, options: dict[str, object]
     """Whether Adam changes the rest or nothing is left to it; and the same seed comes to the same bytes."""
     monkeypatch.setattr(_adagrad, "LARGE", large)
     data, user_island, item_island = islands()
-    algorithm = algorithms.make("two_tower", {"dim": 8, **options})
+    algorithm = algorithms.make("two_tower", {"dim": 8, "epochs": 4, "lr": 0.02, **options})
     found, again = (algorithm.fit(data, Run(seed=1, threads=1)) for _ in range(2))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
     assert (item_island[best] == user_island[:, None]).mean() > 0.97
@@ -245,7 +245,8 @@ def test_a_row_s_first_step_is_as_long_as_every_other_s() -> None:
 @pytest.mark.parametrize("sampler", ["uniform", "popularity", "in_batch", "mixed", "hard"])
 def test_every_loss_with_every_sampler_keeps_islands_apart(loss: str, sampler: str) -> None:
     data, user_island, item_island = islands()
-    options = {"dim": 8, "loss": loss, "sampler": sampler, "negatives": 20}
+    quick = {} if loss == "contrastive" else {"epochs": 5, "lr": 0.02}  # that loss learns less from a step
+    options = {"dim": 8, "loss": loss, "sampler": sampler, "negatives": 20, **quick}
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
     assert (item_island[best] == user_island[:, None]).mean() > 0.97
@@ -255,7 +256,7 @@ def test_every_loss_with_every_sampler_keeps_islands_apart(loss: str, sampler: s
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 def test_history_serves_users(history: str, similarity: str) -> None:
     data, user_island, item_island = islands()
-    options = {"dim": 8, "history": history, "similarity": similarity}
+    options = {"dim": 8, "history": history, "similarity": similarity, "epochs": 4, "lr": 0.02}
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
     assert (item_island[best] == user_island[:, None]).mean() > 0.97

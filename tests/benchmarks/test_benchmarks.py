@@ -41,6 +41,10 @@ SMALL = {
                  "--clients", "4", "--seconds", "1", "--every", "0.3", "--rounds", "1", "--world", "100",
                  "--jobs", "2"],
 }  # fmt: skip
+PEERS = {  # what a benchmark cannot do without
+    "als": ["implicit"], "churn": ["sklearn"], "item2vec": ["gensim"], "kmeans": ["faiss"], "node2vec": ["gensim"],
+    "postgres": ["pgvector"], "topk": ["faiss", "implicit"],
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +103,8 @@ def test_every_benchmark_is_tried() -> None:
 def test_lines(name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     if name == "dbt" and not Path(".venv/dbt/bin/dbt").exists():
         pytest.skip("dbt is not installed: make dbt gives it an environment of its own")
+    for peer in PEERS.get(name, []):
+        pytest.importorskip(peer, reason=f"{peer} is not installed: make bench gives what benchmarks measure beside")
     monkeypatch.setenv("EMBSQL_DATA", str(data))
     for module in ("_als_cost", "_sequences", "neural"):  # a dozen processes would take long; others start theirs
         monkeypatch.setattr(f"benchmarks.{module}.apart", here)
@@ -109,6 +115,13 @@ def test_lines(name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         assert list(line) == KEYS
         assert line["benchmark"] == name
         assert (line["ratio"] is None) == (line["value"] is None or not line["peer_value"])
+
+
+def test_a_csv_file_is_read_as_a_table_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both readings give the same bytes, or the benchmark stops."""
+    monkeypatch.setattr("benchmarks.prepare.apart", here)
+    main(["prepare", "--csv", "--rows", "2000", "--repeat", "1"])
+    assert json.loads(capsys.readouterr().out.splitlines()[0])["data"] == "generated 2000 rows of CSV"
 
 
 def test_list_names_them(capsys: pytest.CaptureFixture[str]) -> None:
