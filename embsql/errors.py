@@ -94,7 +94,7 @@ class SourceFailed(EmbsqlError):
 
 
 class UnknownFormat(EmbsqlError):
-    """{path} is no file whose format its name tells; those are {known}, also with .gz or .zst. Say {remedy}"""
+    """{path} {problem}; read by name are {known}, also with .gz or .zst. Say {remedy}"""
 
 
 class MissingColumn(EmbsqlError):

@@ -266,7 +266,8 @@ def _edge_weights(given: pa.Table) -> Any:
     wrong = ~np.isfinite(weight) | (weight < 0)  # (rows,)
     if wrong.any():
         kind = "a negative weight" if np.isfinite(weight[wrong][0]) else "a weight that is not finite"
-        raise BadGraph(found=f"{kind} ({weight[wrong][0]:g}) in {int(wrong.sum())} of {given.num_rows} rows")
+        found = f"{kind} ({weight[wrong][0]:g}) in {int(wrong.sum())} of {given.num_rows} rows"
+        raise BadGraph(found=f"{found}; leave them out, WHERE {quote(column)} >= 0 AND {quote(column)} <= {LARGEST:g}")
     return weight
 
 

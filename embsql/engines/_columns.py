@@ -10,6 +10,8 @@ from embsql.errors import InexactId, MissingColumn, SourceFailed, suggestion
 
 NAME = re.compile(r'\w+(\.\w+){0,2}|"[^"]+"')
 CALL = re.compile(r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", re.IGNORECASE | re.DOTALL)
+NO_TABLE = re.compile(r'Table with name \w+ does not exist|relation "\w+" does not exist')
+FRAME = " A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
 INEXACT = re.compile(r"inexact id (\S+) from (\d+) on in (.*?)[\"']?$", re.MULTILINE)
 
 
@@ -52,7 +54,7 @@ def failed(reason: str, text: str) -> SourceFailed | InexactId:
     """The error for a database's own words about a source, where `text` is its type of text."""
     found = INEXACT.search(reason)
     if found is None:
-        return SourceFailed(reason=reason)
+        return SourceFailed(reason=reason + (FRAME if NO_TABLE.search(reason) else ""))
     value, limit, column = found.groups()
     remedy = f"CAST({quote(column)} AS {text}) AS {quote(column)}"
     return InexactId(column=column, value=value, limit=limit, remedy=remedy)

@@ -19,7 +19,7 @@ READERS = {
     "jsonl": "read_json",
     "ndjson": "read_json",
 }
-PACKED = re.compile(r"\.(gz|zst)$", re.IGNORECASE)
+ENDING = re.compile(r"\.(\w+?)(\.(gz|zst))?$", re.IGNORECASE)
 QUOTED = re.compile(r"'(?P<single>[^']+)'|\"(?P<double>[^\"]+)\"")
 SQL = re.compile(r"--|/\*|\(|(SELECT|WITH|FROM|VALUES|TABLE|PIVOT|UNPIVOT|DESCRIBE|SUMMARIZE|SHOW)\b", re.IGNORECASE)
 TABLE = re.compile(r"\w+\.(txt|dat|data)", re.IGNORECASE)  # also what a table called data is, with its schema
@@ -66,7 +66,8 @@ def _lies_in_a_folder(text: str) -> bool:
 
 def reader(path: str) -> str | None:
     """The function that reads files of such a name; None where the name does not tell."""
-    return READERS.get(Path(PACKED.sub("", path)).suffix[1:].lower())
+    ending = ENDING.search(path)
+    return READERS.get(ending[1].lower()) if ending else None
 
 
 def located(path: str) -> File | None:
@@ -83,8 +84,8 @@ def located(path: str) -> File | None:
 def endings(folder: str) -> Counter[str]:
     """The endings of a folder's files that have a known format, and how many have each."""
     files = (path.name for path in Path(folder).rglob("*") if path.is_file())
-    found = (re.search(r"\.\w+(\.(gz|zst))?$", name, re.IGNORECASE) for name in files)
-    return Counter(match[0] for match in found if match and reader(match[0]))
+    found = filter(None, map(ENDING.search, files))
+    return Counter(match[0] for match in found if reader(match[0]))
 
 
 def within(folder: str, ending: str) -> File:

@@ -49,6 +49,11 @@ class Dialect:
     json: str  # the text of a JSON value, with {} for the value
     parse: Callable[[str, str], str]  # a text by a format, as a moment
 
+    def as_text(self, value: str, type_: str) -> str:
+        """A value of any type as text."""
+        json = type_.lower() in ("json", "jsonb")
+        return f"({self.json.format(value)})" if json else f"CAST({value} AS {self.text})"
+
 
 DUCKDB = Dialect("DOUBLE", "VARCHAR", "{} ->> '$'", lambda value, form: f"strptime({value}, '{form}')")
 POSTGRESQL = Dialect(
@@ -84,11 +89,7 @@ class Column:
     @property
     def as_text(self) -> str:
         """The column as text, NULL where it is blank."""
-        text = self.written
-        if self.type.lower() in ("json", "jsonb"):
-            text = f"({self.dialect.json.format(text)})"
-        if self.has("ENUM"):
-            text = f"CAST({text} AS VARCHAR)"
+        text = self.dialect.as_text(self.written, self.type) if self.has("JSON", "ENUM") else self.written
         return f"nullif(trim({text}), '')" if len(self.filled) < len(self.values) else text
 
     def has(self, *types: str) -> bool:
@@ -169,8 +170,9 @@ def _numbers(column: Column) -> list[tuple[str, str]]:
         return []
     if not _all(f"{NUMBER}|{POINT}|{COMMA}", values):
         bare = [re.sub(r"[^0-9.,-]", "", value) for value in values]
-        if not all(number in re.sub(SPACED, "", value) for number, value in zip(bare, values, strict=True)):
-            return []  # what is left of it stood in pieces
+        whole = (re.sub(SPACED, "", value) for value in values)
+        if not all(number in value and "(" not in value for number, value in zip(bare, whole, strict=True)):
+            return []  # what is left of it stood in pieces, or in brackets, as what is owed does
         values, text = bare, f"regexp_replace({text}, '[^0-9.,-]', '', 'g')"
         if not all(values):  # words stand in for what is missing
             values, text = [value for value in values if value], f"nullif({text}, '')"

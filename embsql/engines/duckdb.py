@@ -244,9 +244,9 @@ class DuckDB:
         fits = [kind for kind, missed in zip(tests, misses.values(), strict=True) if not missed]
         return {name: next((type_ for of, type_ in fits if of == name), "VARCHAR") for name, _ in tests}
 
-    def values(self, query: str, column: str) -> list[str]:
+    def values(self, query: str, column: str, type_: str) -> list[str]:
         """Some distinct values of a column, as text."""
-        text = f"CAST(given.{quote(column)} AS VARCHAR)"
+        text = DUCKDB.as_text(f"given.{quote(column)}", type_)
         found = self._asked(f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}")  # noqa: S608 - quoted names
         return [value for value in found["value"].to_pylist() if value is not None]
 
@@ -313,7 +313,8 @@ class DuckDB:
         if path and file is None:
             most = endings(path).most_common(1) if Path(path).is_dir() else []
             remedy = self._readable(within(path, most[0][0]) if most else File(path, "read_csv"))
-            raise UnknownFormat(path=path, known=", ".join(READERS), remedy=remedy)
+            problem = "holds files of several formats" if most else "has no name that tells its format"
+            raise UnknownFormat(path=path, problem=problem, known=", ".join(READERS), remedy=remedy)
         return file
 
     def _readable(self, file: File) -> str:
@@ -410,7 +411,7 @@ class _Looked:
     def key(self, column: str) -> str:
         """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text; '' is no id."""
         type_, given = self.types[column], f"given.{quote(column)}"
-        if type_.endswith("]") or type_.startswith(("STRUCT", "MAP", "INTERVAL")):
+        if type_.endswith("]") or type_.startswith(("STRUCT", "TUPLE", "MAP", "INTERVAL")):
             raise refusal(self._refused(column), "id")
         if self.file and self.file.reader != "read_parquet":  # read as text, whatever it is taken for
             return _digits(given) if type_ in INTEGERS and self.file.reader == "read_csv" else f"nullif({given}, '')"
@@ -435,7 +436,7 @@ class _Looked:
 
     def _refused(self, column: str) -> Column:
         """What there is to say about a column that cannot be taken."""
-        values = self.engine.values(self.query, column)
+        values = self.engine.values(self.query, column, self.types[column])
         return Column(column, self.types[column], values, DUCKDB, self._in_file(column))
 
     def _in_file(self, column: str) -> Callable[[str], str] | None:
@@ -469,11 +470,19 @@ def _id(given: str, type_: str, column: str) -> str:
     if type_ in EXACT:
         return _of_floating_point(given, EXACT[type_], column)
     if type_.startswith("DECIMAL"):
-        return text if type_.endswith(",0)") else f"rtrim(rtrim({text}, '0'), '.')"
+        return _of_decimal(text, *map(int, re.findall(r"\d+", type_)))
     if type_ == "TIMESTAMP WITH TIME ZONE":
         return f"CAST(make_timestamp(epoch_us({given})) AS VARCHAR) || '+00'"
     made = {"BLOB": f"lower(hex({given}))", "JSON": f"({given} ->> '$')"}.get(type_, text)
     return f"nullif({made}, '')"
+
+
+def _of_decimal(text: str, width: int, scale: int) -> str:
+    """A decimal's text without zeros at its end; of one that has no other digits DuckDB writes .5, not 0.5."""
+    if not scale:
+        return text
+    full = f"regexp_replace({text}, '^(-?)[.]', '\\10.')" if width == scale else text
+    return f"rtrim(rtrim({full}, '0'), '.')"
 
 
 def _of_floating_point(given: str, limit: int, column: str) -> str:

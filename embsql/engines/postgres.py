@@ -287,9 +287,9 @@ class PostgreSQL:
         except psycopg.Error as error:
             raise _failed(error) from None
 
-    def values(self, query: str, column: str) -> list[str]:
+    def values(self, query: str, column: str, type_: str) -> list[str]:
         """Some distinct values of a column, as text."""
-        text = f"CAST(given.{quote(column)} AS text)"
+        text = POSTGRESQL.as_text(f"given.{quote(column)}", type_)
         found = self._asked(f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}")  # noqa: S608 - quoted names
         return [value for value in found["value"].to_pylist() if value is not None]
 
@@ -463,7 +463,9 @@ class _Looked:
 
     def _refused(self, column: str) -> Column:
         """What there is to say about a column that cannot be taken."""
-        return Column(column, self.types[column], self.engine.values(self.query, column), POSTGRESQL)
+        return Column(
+            column, self.types[column], self.engine.values(self.query, column, self.types[column]), POSTGRESQL
+        )
 
 
 def _id(given: str, type_: str, column: str) -> str:
