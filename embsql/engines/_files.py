@@ -20,9 +20,9 @@ READERS = {
     "ndjson": "read_json",
 }
 ENDING = re.compile(r"\.(\w+?)(\.(gz|zst))?$", re.IGNORECASE)
-QUOTED = re.compile(r"'(?P<single>[^']+)'|\"(?P<double>[^\"]+)\"")
+QUOTED = re.compile(r"'(?P<single>(?:[^']|'')+)'|\"(?P<double>[^\"]+)\"")
 SQL = re.compile(r"--|/\*|\(|(SELECT|WITH|FROM|VALUES|TABLE|PIVOT|UNPIVOT|DESCRIBE|SUMMARIZE|SHOW)\b", re.IGNORECASE)
-TABLE = re.compile(r"\w+\.(txt|dat|data)", re.IGNORECASE)  # also what a table called data is, with its schema
+PLAIN = re.compile(r"\.(parquet|csv|tsv|json|jsonl|ndjson)$", re.IGNORECASE)  # what no table is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ def named(text: str) -> str | None:
     """The path that a source names, which may be quoted, a pattern, or a folder's; None where it is SQL."""
     quoted = QUOTED.fullmatch(text)
     if quoted and (quoted["single"] or reader(quoted["double"])):
-        return quoted["single"] or quoted["double"]
+        return (quoted["single"] or "").replace("''", "'") or quoted["double"]
     words = re.search(r"\s", text) is not None
     if quoted or "\n" in text or (words and SQL.match(text)):
         return None
-    if TABLE.fullmatch(text):
+    if re.fullmatch(r"\w+\.\w+", text) and not PLAIN.search(text):  # or a table with its schema
         return text if Path(text).is_file() else None
     plain = not words and "/" in text and not re.search(r"['\"();]", text)
     return text if plain or reader(text) or text.endswith(("/", "\\")) or _lies_in_a_folder(text) else None

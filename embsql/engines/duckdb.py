@@ -489,7 +489,7 @@ def _of_floating_point(given: str, limit: int, column: str) -> str:
     """NaN is no id; a whole number is written as one, and from the limit on there is no telling which it was."""
     text = f"CAST({given} AS VARCHAR)"
     return f"""CASE
-        WHEN isnan({given}) THEN NULL
+        WHEN {given} IS NULL OR isnan({given}) THEN NULL
         WHEN {given} <> trunc({given}) THEN {text}
         WHEN abs({given}) < {limit} THEN CAST(CAST({given} AS BIGINT) AS VARCHAR)
         ELSE error({inexact(text, limit, column)})

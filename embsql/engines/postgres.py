@@ -493,7 +493,7 @@ def _of_floating_point(given: str, limit: int, column: str) -> str:
     """NaN is no id; a whole number is written as one, and from the limit on there is no telling which it was."""
     text = f"CAST({given} AS text)"
     return f"""CASE
-        WHEN {given} = 'NaN' THEN NULL
+        WHEN {given} IS NULL OR {given} = 'NaN' THEN NULL
         WHEN {given} <> trunc({given}) THEN {text}
         WHEN abs({given}) < {limit} THEN CAST(CAST({given} AS bigint) AS text)
         ELSE CAST(CAST({inexact(text, limit, column)} AS bigint) AS text)

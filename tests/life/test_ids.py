@@ -46,7 +46,8 @@ TEXTS = [  # type, a value in DuckDB, the same in PostgreSQL, its text
     ("ENUM", "'b'::ENUM('a', 'b')", "'b'::bpchar", "b"),
     ("UNION", "union_value(n := 1)", "'1'::varchar", "1"),
 ]  # fmt: skip
-MISSING = [("NULL", "NULL::BIGINT", "NULL::bigint"), ("NaN", "'nan'::DOUBLE", "'nan'::float8"),
+MISSING = [("NULL", "NULL::BIGINT", "NULL::bigint"), ("NULL in DOUBLE", "NULL::DOUBLE", "NULL::float8"),
+           ("NULL in DECIMAL", "NULL::DECIMAL(9, 3)", "NULL::numeric"), ("NaN", "'nan'::DOUBLE", "'nan'::float8"),
            ("NaN in FLOAT", "'nan'::FLOAT", "'nan'::real"), ("no letter", "''", "''"),
            ("JSON null", "'null'::JSON", "'null'::json"), ("no byte", "''::BLOB", "''::bytea")]  # fmt: skip
 
