@@ -258,8 +258,13 @@ class DuckDB:
         return self._described(self._select(text))
 
     def _described(self, query: str) -> dict[str, str]:
-        rows = self._asked(f"DESCRIBE SELECT * FROM (\n{query}\n) AS given")  # noqa: S608 - one SELECT
-        return dict(zip(rows["column_name"].to_pylist(), rows["column_type"].to_pylist(), strict=True))
+        """As `describe`, of one SELECT; not as a relation, which would look at a file twice."""
+        try:
+            with interruptible():
+                rows = self._caller.execute(f"DESCRIBE SELECT * FROM (\n{query}\n) AS given").fetchall()  # noqa: S608 - one SELECT
+        except duckdb.Error as error:
+            raise _failed(error) from None
+        return {name: type_ for name, type_, *_ in rows}
 
     def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
         """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the others as they are.
