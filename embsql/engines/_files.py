@@ -33,10 +33,15 @@ class File:
     reader: str
 
     def select(self, types: Mapping[str, str] | None = None, **options: str) -> str:
-        """A SELECT of its columns; `types` are those of some columns of a CSV file, of the wanted ones of JSON."""
+        """A SELECT of its columns.
+
+        `types` are those of some columns of a CSV file, of all where options say how it is written; of JSON, of the
+        wanted ones.
+        """
         if types:
             listed = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in types.items())
-            options["columns" if self.reader == "read_json" else "types"] = f"{{{listed}}}"
+            every = self.reader == "read_json" or "auto_detect" in options
+            options |= {"columns" if every else "types": f"{{{listed}}}"}
         written = "".join(f", {name} = {value}" for name, value in options.items())
         return f"SELECT * FROM {self.reader}({literal(self.path)}{written})"  # noqa: S608 - quoted strings
 

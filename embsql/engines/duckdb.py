@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from embsql.engines._columns import CALL, NAME, failed, find, inexact, need, quote
-from embsql.engines._files import READERS, File, endings, is_text, located, named, within
+from embsql.engines._files import READERS, File, endings, is_text, literal, located, named, within
 from embsql.engines._remedies import DUCKDB, MOST, Column, refusal
 from embsql.errors import (
     CannotOpen,
@@ -195,14 +195,16 @@ class DuckDB:
         Of a CSV file the types of weight and time are guessed by its first rows, and with `whole` found by all.
         Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn or BadColumnType.
         """
-        types, file = self.describe(text), self._file(text)
+        file = self._file(text)
+        types, written = self._written(file) if file else (self.describe(text), {})
         user, item = self._ids(types, columns, file)
         weight = find(types, columns.weight, "weight", "weight_col")
         time = find(types, columns.time, "event_time", "time_col")
         query = self._select(text)
         if file and file.reader != "read_parquet":
             others = [name for name in (weight, time) if name]
-            query = file.select(_types_read(file, types, [user, item], others))
+            read = _types_read(file, types, [user, item], others)
+            query = file.select(dict.fromkeys(types, "VARCHAR") | read if written else read, **written)
             if whole:
                 types |= self._whole(query, {"weight": weight, "time": time}) | {user: "VARCHAR", item: "VARCHAR"}
         looked = _Looked(self, query, types, file)
@@ -216,6 +218,16 @@ class DuckDB:
             "clock": bool(time and not _is_number(types[time])),
             "guessed": file is not None and file.reader == "read_csv" and not whole,
         }  # fmt: skip
+
+    def _written(self, file: File) -> tuple[dict[str, str], dict[str, str]]:
+        """The types of a file's columns, and how a CSV file is written, as options: else that is found out twice."""
+        if file.reader != "read_csv" or not Path(file.path).is_file():
+            return self._described(_all_of(file)), {}
+        found = self._asked(f"SELECT * FROM sniff_csv({literal(file.path)})").to_pylist()[0]  # noqa: S608 - a quoted string
+        marks = {"delim": "Delimiter", "quote": "Quote", "escape": "Escape", "comment": "Comment"}
+        written = {option: literal(found[name].replace("(empty)", "")) for option, name in marks.items()}
+        written |= {"skip": str(found["SkipRows"]), "header": str(found["HasHeader"]).lower(), "auto_detect": "false"}
+        return {column["name"]: column["type"] for column in found["Columns"]}, written
 
     def _ids(self, types: dict[str, str], columns: Columns, file: File | None) -> tuple[str, str]:
         """The columns of users and items. Raises MissingColumn, for a file with the SELECT that reads it."""
@@ -297,7 +309,7 @@ class DuckDB:
         """The source as one SELECT: as it stands, or for the name of a table or file, or a call that gives rows."""
         text, file = _bare(text), self._file(text)
         if file:
-            return file.select(sample_size="-1") if file.reader == "read_json" else file.select()
+            return _all_of(file)
         if NAME.fullmatch(text):
             return "SELECT * FROM " + ".".join(quote(part.strip('"')) for part in text.split("."))  # noqa: S608 - quoted names
         if CALL.fullmatch(text):
@@ -451,6 +463,11 @@ class _Looked:
             return None
         query = file.select({column: "VARCHAR"})
         return lambda sql: query.replace("SELECT *", f"SELECT * REPLACE ({sql} AS {quote(column)})", 1)
+
+
+def _all_of(file: File) -> str:
+    """A SELECT of a file; of JSON all rows say what the columns are."""
+    return file.select(sample_size="-1") if file.reader == "read_json" else file.select()
 
 
 def _types_read(file: File, types: dict[str, str], ids: list[str], others: list[str]) -> dict[str, str]:

@@ -277,15 +277,14 @@ def frames() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("kind", frames())
-def test_a_table_in_memory(each: embsql.Database, kind: str) -> None:
-    given = frames()[kind]()
-    run = each.train("m", given, dim=2)
-    assert run.status == "live"
-    stored = each.ask("SELECT user_id, item_id FROM embsql.interactions").to_pylist()
+def test_a_table_in_memory(base: embsql.Database, kind: str) -> None:
+    name = kind.replace(" ", "_")
+    run = base.train(name, frames()[kind](), dim=2)
+    stored = base.ask("SELECT user_id, item_id FROM embsql.interactions WHERE run_id = $n", n=run.run_id).to_pylist()
     assert sorted((row["user_id"], row["item_id"]) for row in stored) == WANTED
-    (recorded,) = each.ask("SELECT source_sql FROM embsql.runs").to_pylist()
+    (recorded,) = base.ask("SELECT source_sql FROM embsql.runs WHERE run_id = $n", n=run.run_id).to_pylist()
     assert re.fullmatch(r"\w+\.\w+ of 35 rows: user_id, item_id", recorded["source_sql"])
-    assert each.train("m", frames()[kind](), dim=2).skipped, "what has not changed is not trained again"
+    assert base.train(name, frames()[kind](), dim=2).skipped, "what has not changed is not trained again"
 
 
 def test_a_relation_sees_what_its_connection_sees() -> None:
