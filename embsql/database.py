@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from embsql import engines, jobs, registry, udf
+from embsql import engines, jobs, registry, sources, udf
 from embsql.data import Similarity
 from embsql.errors import DatabaseBusy, ModelExists
 from embsql.model import Columns, Run, usable_cores
@@ -71,7 +71,7 @@ class Database:
     def train(
         self,
         model_name: str,
-        source: str,
+        source: Any,
         *,
         source_db: Any = None,
         algorithm: str = "als",
@@ -88,24 +88,26 @@ class Database:
         gate: bool = True,
         tolerance: float = 0.05,
         force: bool = False,
-        user_features: str | None = None,
-        item_features: str | None = None,
-        graph: str | None = None,
+        user_features: Any = None,
+        item_features: Any = None,
+        graph: Any = None,
         warm_start: bool = False,
         checkpoints: str | None = None,
         tune: int | None = None,
         progress: bool | None = None,
         **options: Any,
     ) -> Run:
-        """Train a model on a SELECT (or table, or file) and make it live.
+        """Train a model on a source and make it live.
 
-        The source gives user_id, item_id and, if it has them, weight and event_time; other names through
-        `user_col` and so on. It is read in this database, or in `source_db`: whatever `connect` opens. `options` are
-        the algorithm's own, for example dim=64 (`embsql algorithms als` lists them). With `evaluate` the model is
-        first measured at each of `k` on held-out interactions (`split`: last, time, random, or auto) and goes live
-        only if it beats recommending what is popular and is not worse than the live run by more than `tolerance`,
-        unless `gate` is off. An unchanged source with unchanged options is not trained again unless `force`.
-        `user_features` and `item_features` are SELECTs of an id and what is known of each, for algorithms that can use
+        A source is a SELECT, the name of a table or file, a path, or a table in memory: a DataFrame of pandas or
+        polars, a table or reader of pyarrow, a relation of DuckDB. It gives user_id, item_id and, if it has them,
+        weight and event_time; other names through `user_col` and so on. It is read in this database, or in
+        `source_db`: whatever `connect` opens. `options` are the algorithm's own, for example dim=64 (`embsql
+        algorithms als` lists them). With `evaluate` the model is first measured at each of `k` on held-out
+        interactions (`split`: last, time, random, or auto) and goes live only if it beats recommending what is
+        popular and is not worse than the live run by more than `tolerance`, unless `gate` is off. An unchanged source
+        with unchanged options is not trained again unless `force`.
+        `user_features` and `item_features` are sources of an id and what is known of each, for algorithms that can use
         it; `graph` one of source_node, target_node and weight, edges between items, for those that walk on a graph.
         With `warm_start` training goes on from the live run's vectors, whose axes stay comparable, where the
         algorithm can. With `checkpoints`, a folder, a training by epochs that was killed goes on where it was, when
@@ -122,10 +124,12 @@ class Database:
 
         made, search = tuning.read(algorithm, options, tune)
         plan = training.Plan(
-            model_name, source, made, Columns(user_col, item_col, weight_col, time_col),
+            model_name, sources.source(source, "source"), made, Columns(user_col, item_col, weight_col, time_col),
             seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate,
             k=_several(k), split=split, gate=gate, tolerance=tolerance, force=force,
-            user_features=user_features, item_features=item_features, graph=graph, warm_start=warm_start,
+            user_features=sources.optional(user_features, "user_features"),
+            item_features=sources.optional(item_features, "item_features"),
+            graph=sources.optional(graph, "graph"), warm_start=warm_start,
             checkpoints=checkpoints, search=search,
         )  # fmt: skip
         shows = shown(plan, sys.stderr.isatty() if progress is None else progress)
@@ -141,34 +145,35 @@ class Database:
     def register_embeddings(
         self,
         model_name: str,
-        items: str,
+        items: Any,
         *,
-        users: str | None = None,
+        users: Any = None,
         similarity: Similarity = "cosine",
         force: bool = False,
     ) -> Run:
         """Make vectors from elsewhere a model that every question works on; nothing is trained.
 
-        `items` is a SELECT of item_id and embedding (a list of numbers, or pgvector's vector), `users` one of user_id
-        and embedding. Returns the run, which is live. Raises an `embsql.errors.EmbsqlError`.
+        `items` is a source (as of `train`) of item_id and embedding (a list of numbers, or pgvector's vector), `users`
+        one of user_id and embedding. Returns the run, which is live. Raises an `embsql.errors.EmbsqlError`.
         """
         from embsql.external import register_embeddings
 
         return register_embeddings(
-            self.engine, model_name, items, users=users, similarity=similarity, force=force
+            self.engine, model_name, sources.source(items, "items"), users=sources.optional(users, "users"),
+            similarity=similarity, force=force,
         )  # fmt: skip
 
-    def register_text(self, model_name: str, items: str, *, encoder: str | None = None, force: bool = False) -> Run:
+    def register_text(self, model_name: str, items: Any, *, encoder: str | None = None, force: bool = False) -> Run:
         """Make texts a model that every question works on: near is what means the same.
 
-        `items` is a SELECT of item_id and one column of text. `encoder` is a folder that holds a sentence encoder; by
-        default it is that of the extra `text`. Nothing is downloaded, and no text is read twice by one encoder. The
-        vectors serve others too: item_features="SELECT item_id, embedding FROM embsql.item_embedding('titles')".
-        Returns the run, which is live. Raises an `embsql.errors.EmbsqlError`.
+        `items` is a source (as of `train`) of item_id and one column of text. `encoder` is a folder that holds a
+        sentence encoder; by default it is that of the extra `text`. Nothing is downloaded, and no text is read twice
+        by one encoder. The vectors serve others too: item_features="SELECT item_id, embedding FROM
+        embsql.item_embedding('titles')". Returns the run, which is live. Raises an `embsql.errors.EmbsqlError`.
         """
         from embsql.texts import register_text
 
-        return register_text(self.engine, model_name, items, encoder=encoder, force=force)
+        return register_text(self.engine, model_name, sources.source(items, "items"), encoder=encoder, force=force)
 
     def cluster(
         self,
@@ -177,22 +182,22 @@ class Database:
         entity: str = "item",
         k: int | None = None,
         clustering: str = "default",
-        labels: str | None = None,
+        labels: Any = None,
         raw: bool = False,
         seed: int = 42,
         threads: int | None = None,
     ) -> Clustered:
         """Group a run's items, or users, in place of an earlier clustering of that name.
 
-        Without `k` the number of groups is the one with the best silhouette. `labels` is a SELECT of entity_id and
-        label, and names a group after the category most over-represented in it; without, it goes by its most popular
-        members. Directions are grouped, so that length does not count, unless `raw`.
+        Without `k` the number of groups is the one with the best silhouette. `labels` is a source (as of `train`)
+        of entity_id and label, and names a group after the category most over-represented in it; without, it goes by
+        its most popular members. Directions are grouped, so that length does not count, unless `raw`.
         """
         from embsql.derive import cluster
 
         return cluster(
-            self.engine, model, entity=entity, k=k, clustering=clustering, labels=labels, raw=raw, seed=seed,
-            threads=threads,
+            self.engine, model, entity=entity, k=k, clustering=clustering,
+            labels=sources.optional(labels, "labels"), raw=raw, seed=seed, threads=threads,
         )  # fmt: skip
 
     def project(self, model: str, *, entity: str = "item", method: str = "pca", seed: int = 42) -> Projected:
@@ -254,9 +259,9 @@ class Database:
         """Remove 'shop@7' and all its rows; the live run cannot be dropped."""
         registry.drop_run(self.engine, model)
 
-    def forget(self, user_id: str) -> int:
-        """Remove one person from every run; the number of rows that went."""
-        return registry.forget(self.engine, str(user_id))
+    def forget(self, user_id: Any) -> int:
+        """Remove one person from every run, by an id of whatever type; the number of rows that went."""
+        return registry.forget(self.engine, sources.text_of(user_id))
 
 
 def _several(k: int | Sequence[int]) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from embsql.errors import BadArgument, RunNotReady
 from embsql.jobs import retry
 from embsql.model import Columns, Run, usable_cores
 from embsql.registry import say
+from embsql.sources import Source, reading
 
 if TYPE_CHECKING:
     from embsql.algorithms._kmeans import Clustering
@@ -80,7 +81,7 @@ def cluster(
     clustering: str = "default",
     seed: int = 42,
     raw: bool = False,
-    labels: str | None = None,
+    labels: Source | None = None,
     threads: int | None = None,
 ) -> Clustered:
     """Group a run's items or users, in place of an earlier clustering of that name; k by silhouette unless given.
@@ -164,21 +165,27 @@ class Categories:
     category: NDArray[np.int64]  # (p,) and which category it says
 
 
-def _categories(engine: Engine, select: str, side: Side) -> Categories:
+def _categories(engine: Engine, select: Source, side: Side) -> Categories:
     """The caller's SELECT as pairs of an id that has a vector and a category, each once."""
-    types = engine.describe(select)
-    if not {"entity_id", "label"} <= {name.lower() for name in types}:
-        raise BadArgument(name="labels", allowed="a SELECT of entity_id and label", value=", ".join(types))
-    facts = engine.source(select, Columns(user="entity_id", item="label"), explicit=True)
-    statements, done = surface.statements("prepare/statements.sql"), surface.text("prepare/done.sql")
-    asked = {"labels": statements["labels"]}
-    given = engine.read(surface.prepare("source", facts), statements["labelled"], asked, done)["labels"]
+    with reading(engine, select) as (reader, text):
+        types = reader.describe(text)
+        if not {"entity_id", "label"} <= {name.lower() for name in types}:
+            raise BadArgument(name="labels", allowed="a SELECT of entity_id and label", value=", ".join(types))
+        given = _labelled(reader, text)
     places = {name: place for place, name in enumerate(side.ids.to_pylist())}
     pairs = {(places[row["entity_id"]], row["label"]) for row in given.to_pylist() if row["entity_id"] in places}
     names = sorted({label for _, label in pairs})
     codes = {name: code for code, name in enumerate(names)}
     table = np.array([(row, codes[label]) for row, label in pairs], np.int64).reshape(-1, 2)  # (p, 2)
     return Categories(names, table[:, 0], table[:, 1])
+
+
+def _labelled(reader: Engine, text: str) -> pa.Table:
+    """The pairs of entity_id and label (p,), each once, made text as ids of a source are."""
+    facts = reader.source(text, Columns(user="entity_id", item="label"), explicit=True)
+    statements, done = surface.statements("prepare/statements.sql"), surface.text("prepare/done.sql")
+    asked = {"labels": statements["labels"]}
+    return reader.read(surface.prepare("source", facts), statements["labelled"], asked, done)["labels"]
 
 
 def _labels(found: Clustering, given: Categories) -> list[str | None]:

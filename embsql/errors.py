@@ -93,14 +93,22 @@ class SourceFailed(EmbsqlError):
     """the database could not run the source: {reason}"""
 
 
+class UnknownFormat(EmbsqlError):
+    """{path} {problem}; read by name are {known}, also with .gz or .zst. Say {remedy}"""
+
+
 class MissingColumn(EmbsqlError):
-    """the source has no column "{column}".{suggestion} It has: {found}. Rename it in the SELECT, or name
-    it with {option}=..."""
+    """the source has no column "{column}".{suggestion} It has: {found}. {remedy}, or name it with {option}=..."""
 
 
 class BadColumnType(EmbsqlError):
-    """column "{column}" must be {allowed}, found {found}. Cast it in the SELECT, for example
-    CAST({column} AS {cast})"""
+    """column "{column}" must be {allowed}, found {found}. {advice}"""
+
+
+class InexactId(EmbsqlError):
+    """column "{column}" holds {value} as a floating-point number, where whole numbers are not told apart from {limit}
+    on, so that several ids may have become one. Read it as text or BIGINT where it comes from; if nothing is lost, say
+    {remedy} in the SELECT."""
 
 
 class NoRows(EmbsqlError):
@@ -110,7 +118,7 @@ class NoRows(EmbsqlError):
 
 class BadWeights(EmbsqlError):
     """rows with a weight that is {kind}: {rows}, for example {example}. Filter or mend them in the SELECT, for example
-    {remedy}. See: SELECT * FROM embsql.validation('{model}');"""
+    with {remedy}. See: SELECT * FROM embsql.validation('{model}');"""
 
 
 class TooFew(EmbsqlError):
@@ -120,7 +128,7 @@ class TooFew(EmbsqlError):
 
 class IdTooLong(EmbsqlError):
     """{entity} id {start}... has {length} bytes; at most {limit} are allowed. Use a shorter key, for
-    example md5({entity}_id)."""
+    example {remedy}."""
 
 
 class NulByte(EmbsqlError):

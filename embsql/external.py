@@ -14,17 +14,18 @@ from embsql.engines._columns import find
 from embsql.errors import BadArgument, BadFeatures
 from embsql.model import Run
 from embsql.prepare import by_id
+from embsql.sources import Source
 from embsql.train import Plan, complete
 
 SIMILARITIES = ("cosine", "dot")
 
 
 def register_embeddings(
-    engine: Engine, model_name: str, items: str, *, users: str | None, similarity: Similarity, force: bool
+    engine: Engine, model_name: str, items: Source, *, users: Source | None, similarity: Similarity, force: bool
 ) -> Run:
     """Store vectors as a run and make it live.
 
-    `items` is a SELECT of item_id and embedding, `users` one of user_id and embedding, of the same length. A row
+    `items` has item_id and embedding, `users` user_id and embedding, of the same length. A row
     without an embedding is left out. Unchanged vectors are not stored again unless `force`.
     Raises BadArgument, NotASelect, SourceFailed, or BadFeatures for ids that come twice and for
     vectors that are none.
@@ -33,11 +34,11 @@ def register_embeddings(
 
     if similarity not in SIMILARITIES:
         raise BadArgument(name="similarity", allowed=" or ".join(SIMILARITIES), value=repr(similarity))
-    plan = Plan(model_name, items, Registered(similarity=similarity, users=users), force=force)
+    plan = Plan(model_name, items, Registered(similarity=similarity, users=str(users) if users else None), force=force)
     return complete(engine, plan, lambda _: _given(engine, items, users))
 
 
-def _given(engine: Engine, items: str, users: str | None) -> Interactions:
+def _given(engine: Engine, items: Source, users: Source | None) -> Interactions:
     """The vectors as features of users and items who have not met."""
     item_ids, of_items = _side(engine, items, "item")
     if not users:
@@ -52,7 +53,7 @@ def unmet(ids: pa.StringArray, features: pa.Table) -> Interactions:
     return Interactions(nobody, nobody, np.empty(0, np.float32), None, ids[:0], ids, item_features=features)
 
 
-def _side(engine: Engine, select: str, entity: str) -> tuple[pa.StringArray, pa.Table]:
+def _side(engine: Engine, select: Source, entity: str) -> tuple[pa.StringArray, pa.Table]:
     """Ids in order and their column of vectors. Raises BadFeatures."""
     ids, rows = by_id(engine, select, f"{entity}_id", f"{entity}s")
     name = find(rows.column_names, None, "embedding", f"{entity}s")

@@ -17,11 +17,13 @@ from embsql.algorithms._encoders import Feature, days, described
 from embsql.algorithms._external import is_vector
 from embsql.data import Events, Graph, Int32, Int64, Interactions
 from embsql.engines import Engine
-from embsql.engines._columns import find, need
-from embsql.errors import BadFeatures, BadGraph, BadWeights, EmbsqlError, IdTooLong, NoRows
+from embsql.engines._columns import find, need, quote
+from embsql.errors import BadFeatures, BadGraph, BadWeights, EmbsqlError, IdTooLong, NoRows, SourceFailed
 from embsql.model import Columns, Run
+from embsql.sources import Source, reading
 
 LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
+LARGEST = 3e38  # weight; beyond it a float is infinite
 OUTLIER = 1000  # a weight this many times the median is worth a warning
 ENDS = ("source", "target")  # of an edge
 QUERIES = ("census", "users", "items", "alike_users", "alike_items")
@@ -54,23 +56,18 @@ class Prepared:
 
 
 def prepare(
-    engine: Engine, source: str, columns: Columns, run: Run, *, explicit: bool, ordered: bool = False
+    engine: Engine, source: Source, columns: Columns, run: Run, *, explicit: bool, ordered: bool = False
 ) -> Prepared:
     """Read a source: evaluate it once, check it, code its ids, put its pairs in order; with `ordered` its events too.
 
-    Raises NotASelect, SourceFailed, MissingColumn or BadColumnType when it cannot be read at all; what is wrong
-    with the rows themselves comes back as `problem`, beside the report.
+    Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn, BadColumnType or InexactId when it cannot be read at
+    all; what is wrong with the rows themselves comes back as `problem`, beside the report.
     """
-    facts = engine.source(source, columns, explicit=explicit)
-    statements = surface.statements("prepare/statements.sql")
-    now = int(time.time() * 1e6) if facts["clock"] else 2**62  # an order has no future
-    queries = {name: statements[name] for name in QUERIES} | {"pairs": statements["events" if ordered else "pairs"]}
-    done = surface.text("prepare/done.sql")
-    select, script = surface.prepare("source", facts), surface.prepare("coded", facts)
-    tables = engine.read(select, script, queries, done, census={"now": now})
+    with reading(engine, source) as (reader, text):
+        facts, tables = _read(reader, text, columns, explicit=explicit, ordered=ordered)
     census = tables["census"].to_pylist()[0]
     findings = [*_of_rows(census, explicit), *_of_ids(tables)]
-    problem = _problem(census, tables, explicit=explicit, model=run.model_name)
+    problem = _problem(census, tables, facts, run.model_name)
     if problem:
         return Prepared(None, findings, problem)
     data = _interactions(tables, run, explicit=explicit, has_time=facts["has_time"])
@@ -80,32 +77,61 @@ def prepare(
     return Prepared(data, [*findings, *_of_pairs(data, len(tables["pairs"]))])
 
 
-def _problem(census: dict[str, Any], tables: dict[str, pa.Table], *, explicit: bool, model: str) -> EmbsqlError | None:
+def _read(
+    engine: Engine, text: str, columns: Columns, *, explicit: bool, ordered: bool
+) -> tuple[dict[str, Any], dict[str, pa.Table]]:
+    """What is known of a source, and its tables; where a guess about a file's types fails, all rows decide them."""
+    facts = engine.source(text, columns, explicit=explicit)
+    try:
+        return facts, _tables(engine, facts, ordered=ordered)
+    except SourceFailed:
+        if not facts["guessed"]:
+            raise
+    facts = engine.source(text, columns, explicit=explicit, whole=True)
+    return facts, _tables(engine, facts, ordered=ordered)
+
+
+def _tables(engine: Engine, facts: dict[str, Any], *, ordered: bool) -> dict[str, pa.Table]:
+    """The census, the vocabularies and the coded rows of a source."""
+    statements = surface.statements("prepare/statements.sql")
+    now = int(time.time() * 1e6) if facts["clock"] else 2**62  # an order has no future
+    queries = {name: statements[name] for name in QUERIES} | {"pairs": statements["events" if ordered else "pairs"]}
+    select, script = surface.prepare("source", facts), surface.prepare("coded", facts)
+    return engine.read(select, script, queries, surface.text("prepare/done.sql"), census={"now": now})
+
+
+def _problem(
+    census: dict[str, Any], tables: dict[str, pa.Table], facts: dict[str, Any], model: str
+) -> EmbsqlError | None:
     """What makes training impossible, worst first."""
-    if census["infinite"]:
-        return _bad_weights(census, "infinite", "not finite", "WHERE isfinite(weight)", model)
-    if census["negative"] and not explicit:
-        return _bad_weights(census, "negative", "negative", "WHERE weight > 0", model)
+    names, signs = facts["names"], census["negative"] and not facts["explicit"]
+    if census["infinite"] or signs:
+        return _bad_weights(census, quote(names["weight"]), bool(signs), model)
     if not len(tables["pairs"]):
         return NoRows(found=f"{census['rows']} rows, none of them with two ids and a weight", model=model)
     for entity in ("user", "item"):
         ids = tables[f"{entity}s"]["id"]
         lengths = pc.binary_length(ids).to_numpy()  # (n,) bytes
         if lengths.max() > LONGEST_ID:
-            start = ids[int(lengths.argmax())].as_py()[:20]
-            return IdTooLong(entity=entity, start=start, length=int(lengths.max()), limit=LONGEST_ID)
+            start, name = ids[int(lengths.argmax())].as_py()[:20], quote(names[entity])
+            return IdTooLong(entity=entity, start=start, length=int(lengths.max()), limit=LONGEST_ID,
+                             remedy=f"md5({name}) AS {name}")  # fmt: skip
     return None
 
 
-def _bad_weights(census: dict[str, Any], column: str, kind: str, remedy: str, model: str) -> BadWeights:
-    return BadWeights(rows=census[column], kind=kind, example=census[f"{column}_example"], remedy=remedy, model=model)
+def _bad_weights(census: dict[str, Any], column: str, signs: bool, model: str) -> BadWeights:
+    """The worst of what is wrong with weights, and what leaves all such rows out."""
+    finite, positive = f"abs({column}) <= {LARGEST:g}" if census["infinite"] else "", f"{column} > 0" if signs else ""
+    which, kind = ("infinite", "not finite") if census["infinite"] else ("negative", "negative")
+    return BadWeights(rows=census[which], kind=kind, example=census[f"{which}_example"], model=model,
+                      remedy="WHERE " + " AND ".join(filter(None, (finite, positive))))  # fmt: skip
 
 
 def _interactions(tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_time: bool) -> Interactions:
     """The coded rows (n,) of the source as ordered pairs."""
     from embsql.algorithms._pairs import by_pair  # here: it brings the compiler, which asking does not need
 
-    pairs, users, items = tables["pairs"], _ids(tables["users"]), _ids(tables["items"])
+    pairs, users, items = tables["pairs"], _text(tables["users"]["id"]), _text(tables["items"]["id"])
     timed = has_time and pairs["event_time"].null_count < len(pairs)  # a column of NULLs tells no order
     columns = by_pair(
         pairs["user"].to_numpy(), pairs["item"].to_numpy(), pairs["weight"].to_numpy(),
@@ -122,10 +148,6 @@ def _events(data: Interactions, rows: pa.Table) -> Events:
     return Events(pair, rows["weight"].to_numpy().astype(np.float32), None if data.time is None else _times(rows))
 
 
-def _ids(table: pa.Table) -> pa.StringArray:
-    return table["id"].cast(pa.string()).combine_chunks()
-
-
 def _times(pairs: pa.Table) -> Any:
     """Times (n,) int64; a row without one counts as older than all others."""
     column = pairs["event_time"]
@@ -134,7 +156,7 @@ def _times(pairs: pa.Table) -> Any:
     return column.fill_null(int(column.drop_null().to_numpy().min()) - 1).to_numpy()
 
 
-def features(engine: Engine, select: str, column: str, option: str, ids: pa.StringArray) -> pa.Table:
+def features(engine: Engine, select: Source, column: str, option: str, ids: pa.StringArray) -> pa.Table:
     """What a caller's SELECT knows of each id: its other columns, a row per id, NULL where it has none of it.
 
     Raises as `by_id` does.
@@ -143,19 +165,20 @@ def features(engine: Engine, select: str, column: str, option: str, ids: pa.Stri
     return rows.take(pc.index_in(ids, keys))  # (n_ids,) of which row each is
 
 
-def by_id(engine: Engine, select: str, column: str, option: str) -> tuple[pa.StringArray, pa.Table]:
+def by_id(engine: Engine, select: Source, column: str, option: str) -> tuple[pa.StringArray, pa.Table]:
     """A caller's SELECT as the ids in a column (n,), each once, and the other columns (n, any).
 
     Rows without an id are left out. Raises NotASelect, SourceFailed, or BadFeatures for an id that comes twice, and
     where the ids or all else are missing.
     """
-    given = engine.gather(select)
+    with reading(engine, select) as (reader, text):
+        given = reader.gather(text, [column])
     key = find(given.column_names, None, column, option)
     if key is None or given.num_columns == 1:
         missing = f"no column {column}" if key is None else f"no column beside {key}"
         raise BadFeatures(option=option, found=f"{missing}; its columns are {', '.join(given.column_names)}")
     rows = given.filter(given[key].is_valid()).combine_chunks()
-    keys = rows[key].cast(pa.string()).combine_chunks()
+    keys = _text(rows[key])
     counts = keys.value_counts()
     twice = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(twice):
@@ -198,15 +221,16 @@ def _late(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator
         yield f"not before the last event of {late.sum()} of {asked.sum()}: it tells what is to be predicted"
 
 
-def graph(engine: Engine, select: str, ids: pa.StringArray) -> tuple[Graph, list[Finding]]:
+def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, list[Finding]]:
     """The edges between known items of a caller's SELECT of source_node, target_node and weight, and what was found.
 
     Without a weight each edge weighs 1. Edges of an unknown item or of an item with itself are left out, as are those
-    that lack a node or weigh nothing. Raises NotASelect, SourceFailed, MissingColumn, or BadGraph for a weight that is
-    negative or no finite number, and where no edge is left.
+    that lack a node or weigh nothing. Raises NotASelect, SourceFailed, MissingColumn, BadColumnType, InexactId, or
+    BadGraph for a weight that is negative or not finite, and where no edge is left.
     """
-    given = engine.gather(select)
-    source, target = (_nodes(given, need(given.column_names, None, f"{end}_node", "graph")) for end in ENDS)
+    with reading(engine, select) as (reader, text):
+        given = reader.gather(text, [f"{end}_node" for end in ENDS], weight="weight")
+    source, target = (_text(given[need(given.column_names, None, f"{end}_node", "graph")]) for end in ENDS)
     weight, rows = _edge_weights(given), given.num_rows
     ends = [pc.index_in(nodes, ids).fill_null(-1).to_numpy() for nodes in (source, target)]  # (rows,), (rows,)
     missing = pc.or_(source.is_null(), target.is_null()).to_numpy(zero_copy_only=False) | (weight == 0)  # (rows,)
@@ -227,8 +251,9 @@ def graph(engine: Engine, select: str, ids: pa.StringArray) -> tuple[Graph, list
     return Graph(one, other, weight[keep]), findings
 
 
-def _nodes(given: pa.Table, column: str) -> pa.StringArray:
-    return given[column].cast(pa.string()).combine_chunks()
+def _text(column: pa.ChunkedArray) -> pa.StringArray:
+    """Ids, which the database has made text, as one array."""
+    return column.cast(pa.string()).combine_chunks()
 
 
 def _edge_weights(given: pa.Table) -> Any:
@@ -236,15 +261,13 @@ def _edge_weights(given: pa.Table) -> Any:
     column = find(given.column_names, None, "weight", "graph")
     if column is None:
         return np.ones(given.num_rows, np.float32)
-    try:
-        with np.errstate(over="ignore"):  # too much for a float is not finite
-            weight = given[column].cast(pa.float64()).fill_null(0).to_numpy().astype(np.float32)  # (rows,)
-    except pa.ArrowInvalid as error:
-        raise BadGraph(found=f"a weight that is no number ({error})") from None
+    with np.errstate(over="ignore"):  # too much for a float is not finite
+        weight = given[column].fill_null(0).to_numpy().astype(np.float32)  # (rows,)
     wrong = ~np.isfinite(weight) | (weight < 0)  # (rows,)
     if wrong.any():
         kind = "a negative weight" if np.isfinite(weight[wrong][0]) else "a weight that is not finite"
-        raise BadGraph(found=f"{kind} ({weight[wrong][0]:g}) in {int(wrong.sum())} of {given.num_rows} rows")
+        found = f"{kind} ({weight[wrong][0]:g}) in {int(wrong.sum())} of {given.num_rows} rows"
+        raise BadGraph(found=f"{found}; leave them out, WHERE {quote(column)} >= 0 AND {quote(column)} <= {LARGEST:g}")
     return weight
 
 
@@ -258,11 +281,11 @@ def _finding(name: str, affected: int, severity: str, hint: str, example: str | 
 
 def _of_rows(census: dict[str, Any], explicit: bool) -> Iterator[Finding]:
     """What the rows themselves look like."""
-    left_out = "left out; say WHERE ... IS NOT NULL to silence this"
+    left_out = "left out; NULL, NaN and the empty text are no ids"
     yield Finding("rows", "info" if census["rows"] else "error", census["rows"], hint="rows the source returned")
     yield _finding("missing user id", census["no_user"], "warning", left_out)
     yield _finding("missing item id", census["no_item"], "warning", left_out)
-    yield _finding("missing weight", census["null_weight"], "warning", left_out)
+    yield _finding("missing weight", census["null_weight"], "warning", "left out; filter NULL out in the SELECT")
     yield _finding("weight not finite", census["infinite"], "error", "mend the SELECT", census["infinite_example"])
     yield _finding("missing time", _without_time(census), "warning", "counted as older than every other row")
     yield _finding("time in the future", census["future_time"], "warning", "a wrong clock or a planned order?")
@@ -280,7 +303,10 @@ def _without_time(census: dict[str, Any]) -> int:
 def _of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:
     """Ids that look like one thing spelled twice."""
     hint = "differ only by case or spaces; mend with lower(trim(...)) if they are one"
+    floats = "text like 1.0 is not the id 1; where whole numbers were written so, read them as BIGINT"
     for entity in ("user", "item"):
+        pointed = pc.sum(pc.match_substring_regex(tables[f"{entity}s"]["id"], r"^-?\d+\.0$")).as_py() or 0
+        yield _finding(f"{entity} ids like 1.0", pointed, "warning", floats)
         twins = tables[f"alike_{entity}s"].to_pylist()[0]
         yield _finding(f"{entity} ids alike", twins["groups"], "warning", hint, twins["example"])
 

@@ -19,6 +19,7 @@ from embsql.external import unmet
 from embsql.jobs import retry
 from embsql.model import Run
 from embsql.prepare import by_id
+from embsql.sources import Source
 from embsql.surface import statements
 from embsql.train import Plan, complete
 
@@ -44,7 +45,7 @@ class Encoder:
         return hashlib.sha256(self.digest + text.encode()).hexdigest()
 
 
-def register_text(engine: Engine, model_name: str, items: str, *, encoder: str | None, force: bool) -> Run:
+def register_text(engine: Engine, model_name: str, items: Source, *, encoder: str | None, force: bool) -> Run:
     """Store the vectors of texts as a run and make it live.
 
     `items` is a SELECT of item_id and one column of text; a row whose text is NULL or blank is left out. `encoder` is
@@ -97,7 +98,7 @@ def _digest(folder: Path) -> bytes:
     return digest.digest()
 
 
-def _read(engine: Engine, items: str, encoder: Encoder, run: Run) -> Interactions:
+def _read(engine: Engine, items: Source, encoder: Encoder, run: Run) -> Interactions:
     """The items with the vectors of their texts, who have met nobody. Raises BadFeatures."""
     ids, texts = _texts(engine, items)
     distinct = texts.dictionary_encode()
@@ -106,7 +107,7 @@ def _read(engine: Engine, items: str, encoder: Encoder, run: Run) -> Interaction
     return unmet(ids, pa.table({"embedding": pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])}))
 
 
-def _texts(engine: Engine, items: str) -> tuple[pa.StringArray, pa.StringArray]:
+def _texts(engine: Engine, items: Source) -> tuple[pa.StringArray, pa.StringArray]:
     """Ids in order and texts (n,) of the rows that have one. Raises BadFeatures."""
     ids, rows = by_id(engine, items, "item_id", "items")
     if rows.num_columns > 1:

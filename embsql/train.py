@@ -31,6 +31,7 @@ from embsql.jobs import Lease, retry
 from embsql.model import Columns, Listener, Run, usable_cores
 from embsql.prepare import Finding, features, graph, prepare, told
 from embsql.registry import look, say
+from embsql.sources import Source, recorded
 from embsql.splits import named, split
 
 BESIDE = ("user_features", "item_features", "graph")  # what a plan may name beside the source
@@ -41,7 +42,7 @@ class Plan:
     """Everything that decides what a run will be."""
 
     model_name: str
-    source: str
+    source: Source
     algorithm: Algorithm
     columns: Columns = field(default_factory=Columns)
     seed: int = 42
@@ -53,9 +54,9 @@ class Plan:
     gate: bool = True
     tolerance: float = 0.05
     force: bool = False
-    user_features: str | None = None  # a SELECT of user_id and what is known of each
-    item_features: str | None = None  # a SELECT of item_id and what is known of each
-    graph: str | None = None  # a SELECT of source_node, target_node (ids of items) and, if it has one, weight
+    user_features: Source | None = None  # a SELECT of user_id and what is known of each
+    item_features: Source | None = None  # a SELECT of item_id and what is known of each
+    graph: Source | None = None  # a SELECT of source_node, target_node (ids of items) and, if it has one, weight
     warm_start: bool = False
     checkpoints: str | None = None  # a folder where a training that is killed leaves how far it came
     search: tune.Search | None = None  # options still to be found; the algorithm has their first values
@@ -81,7 +82,7 @@ class Plan:
 
         Of options still to be found, what decides which they will be.
         """
-        beside = {name: getattr(self, name) for name in BESIDE if getattr(self, name)}
+        beside = {name: recorded(getattr(self, name)) for name in BESIDE if getattr(self, name)}
         options: dict[str, Any] = dataclasses.asdict(self.algorithm) | beside  # type: ignore[call-overload]  # every algorithm is a dataclass
         if self.search:
             options = {name: value for name, value in options.items() if name not in self.search.space}
@@ -127,7 +128,8 @@ def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
     retry(engine, lambda: say(engine, "abandoned", model_name=plan.model_name, run_id=run_id))
     say(
         engine, "begin_run", run_id=run_id, model_name=plan.model_name, algorithm=plan.algorithm.name,
-        params=json.dumps(plan.params), source_sql=plan.source, seed=plan.seed, versions=json.dumps(_versions(plan)),
+        params=json.dumps(plan.params), source_sql=str(plan.source), seed=plan.seed,
+        versions=json.dumps(_versions(plan)),
     )  # fmt: skip
 
 
@@ -384,6 +386,10 @@ def evaluate(engine: Engine, reference: str, *, k: tuple[int, ...], split: str) 
     params = json.loads(record["params"])
     params.pop("tune", None)  # what was searched; what was found is among the others
     sources = {name: params.pop(name) for name in BESIDE if name in params}
+    gone = next((name for name, given in sources.items() if not isinstance(given, str)), None)
+    if gone:
+        reason = f"its {gone} were a table in memory, which is gone; say evaluate=True when it is trained"
+        raise NotEvaluated(name=reference, reason=reason)
     algorithm = algorithms.make(record["algorithm"], params)
     source = surface.statements(engine=engine.name)["run_source"].replace("$run_id", str(int(record["run_id"])))
     plan = Plan(record["model_name"], source, algorithm, seed=record["seed"], k=k, split=split, **sources)

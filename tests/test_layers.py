@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "embsql"
 LAYERS = [  # each imports only from the ones before it; within a layer of strangers nobody imports another
     {"errors", "files", "macros"}, {"data", "checkpoints"}, {"model"}, {"stored"}, {"algorithms"}, {"engines"}, {"surface"},
-    {"jobs", "metrics", "splits", "baselines"}, {"registry"}, {"prepare", "evaluate"}, {"tune"},
+    {"jobs", "metrics", "splits", "baselines", "sources"}, {"registry"}, {"prepare", "evaluate"}, {"tune"},
     {"train", "publish", "derive"}, {"materialise", "external"},
     {"progress", "table", "shop", "statement", "udf", "texts"}, {"database"},
     {"demo", "worker", "plpython", "warm"}, {"dbt"}, {"cli"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
@@ -46,8 +46,11 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give back what was opened."""
 
-    def source(self, text: str, columns: Columns, *, explicit: bool) -> dict[str, Any]:
-        """What the preparing script needs to know of a source, after finding its columns and checking types."""
+    def source(self, text: str, columns: Columns, *, explicit: bool, whole: bool = False) -> dict[str, Any]:
+        """What the preparing script needs to know of a source, after finding its columns and checking types.
+
+        "guessed" among it says that types were told by a file's first rows; `whole` looks at all.
+        """
 
     def offer(self, command: Callable[[list[str]], list[str | None]]) -> None:
         """Make a Python function callable as embsql_command in SQL, where the database can."""
@@ -58,8 +61,11 @@ class Engine(Protocol):
     def describe(self, text: str) -> dict[str, str]:
         """Names and types of a source's columns, without running it."""
 
-    def gather(self, text: str) -> pa.Table:
-        """A caller's SELECT as it stands, evaluated where the caller's own tables are visible."""
+    def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
+        """A caller's SELECT, evaluated where the caller's own tables are visible.
+
+        Columns called one of `ids`, or `weight`, are made what those of `source` are; the others stay as they are.
+        """
 
     def conflict(self, error: Exception) -> bool:
         """Whether an error only says that another writer was first, so that the transaction may be tried again."""

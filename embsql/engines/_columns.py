@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from embsql.errors import MissingColumn, suggestion
+from embsql.engines._files import literal
+from embsql.errors import InexactId, MissingColumn, SourceFailed, suggestion
 
-FILE = re.compile(r"\S+\.(csv|tsv|parquet|json)(\.gz)?", re.IGNORECASE)
 NAME = re.compile(r'\w+(\.\w+){0,2}|"[^"]+"')
+CALL = re.compile(r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", re.IGNORECASE | re.DOTALL)
+NO_TABLE = re.compile(r'Table with name \w+ does not exist|relation "\w+" does not exist')
+FRAME = " A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
+INEXACT = re.compile(r"inexact id (\S+) from (\d+) on in (.*?)[\"']?$", re.MULTILINE)
 
 
 def quote(name: str) -> str:
@@ -35,4 +39,22 @@ def need(known: Iterable[str], wanted: str | None, default: str, option: str) ->
 
 
 def _missing(names: list[str], name: str, option: str) -> MissingColumn:
-    return MissingColumn(column=name, suggestion=suggestion(name, names), found=", ".join(names), option=option)
+    return MissingColumn(
+        column=name, suggestion=suggestion(name, names), found=", ".join(names), option=option,
+        remedy="Rename it in the SELECT",
+    )  # fmt: skip
+
+
+def inexact(value: str, limit: int, column: str) -> str:
+    """What a database is made to say, as SQL, of an id in floating point that may be several."""
+    return f"concat('inexact id ', {value}, ' from {limit} on in ', {literal(column)})"
+
+
+def failed(reason: str, text: str) -> SourceFailed | InexactId:
+    """The error for a database's own words about a source, where `text` is its type of text."""
+    found = INEXACT.search(reason)
+    if found is None:
+        return SourceFailed(reason=reason + (FRAME if NO_TABLE.search(reason) else ""))
+    value, limit, column = found.groups()
+    remedy = f"CAST({quote(column)} AS {text}) AS {quote(column)}"
+    return InexactId(column=column, value=value, limit=limit, remedy=remedy)

@@ -6,8 +6,9 @@ import atexit
 import re
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from embsql.engines._columns import FILE, NAME, find, need, quote
+from embsql.engines._columns import CALL, NAME, failed, find, inexact, need, quote
+from embsql.engines._files import READERS, File, endings, is_text, literal, located, named, within
+from embsql.engines._remedies import DUCKDB, MOST, Column, refusal
 from embsql.errors import (
-    BadColumnType,
     CannotOpen,
     DatabaseBusy,
+    EmbsqlError,
+    MissingColumn,
     NotASelect,
     ReadOnly,
-    SourceFailed,
+    UnknownFormat,
 )  # fmt: skip
 from embsql.model import Columns
 
@@ -41,7 +45,15 @@ INTEGERS = {
     "UHUGEINT",
 }
 NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
-
+EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}  # from where on whole numbers are not told apart
+WHOLE = {  # what a CSV file's column may be, by all of its values: of a weight, of a time
+    "weight": {"DOUBLE": "TRY_CAST({0} AS DOUBLE) IS NOT NULL"},
+    "time": {
+        "BIGINT": "regexp_full_match({0}, '-?[0-9]+')",
+        "TIMESTAMP": "TRY_CAST({0} AS TIMESTAMP) IS NOT NULL AND NOT regexp_matches({0}, ':.*[-+Z]')",
+        "TIMESTAMP WITH TIME ZONE": "TRY_CAST({0} AS TIMESTAMPTZ) IS NOT NULL",
+    },
+}
 
 OPEN: weakref.WeakSet[DuckDB] = weakref.WeakSet()
 
@@ -110,7 +122,7 @@ class DuckDB:
                 self._caller.execute(script).fetchall()
                 return {name: _arrow(self._caller, sql, values.get(name, {})) for name, sql in queries.items()}
         except duckdb.Error as error:
-            raise SourceFailed(reason=_first_line(error)) from None
+            raise _failed(error) from None
         finally:
             with suppress(duckdb.Error):  # a caller's transaction that has failed tidies up by itself
                 self._caller.execute(done).fetchall()
@@ -167,63 +179,173 @@ class DuckDB:
                 "embsql_command", command, ["VARCHAR[]"], "VARCHAR[]", side_effects=True, null_handling="special"
             )
 
+    def show(self, name: str, rows: pa.Table) -> None:
+        """Let a table in memory be read under a name for as long as this is open."""
+        with translated(self.path):
+            self._own.register(name, rows)
+
     def withdraw(self) -> None:
         """Take embsql_command back; only the connection that offered it can."""
         with suppress(duckdb.Error):
             self._own.remove_function("embsql_command")
 
-    def source(self, text: str, columns: Columns, *, explicit: bool) -> dict[str, Any]:
+    def source(self, text: str, columns: Columns, *, explicit: bool, whole: bool = False) -> dict[str, Any]:
         """What the preparing script needs to know of a source, its columns found and their types checked.
 
-        Raises NotASelect, SourceFailed, MissingColumn or BadColumnType.
+        Of a CSV file the types of weight and time are guessed by its first rows, and with `whole` found by all.
+        Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn or BadColumnType.
         """
-        query, types = self._select(text), self.describe(text)
+        file = self._file(text)
+        types, written = self._written(file) if file else (self.describe(text), {})
+        user, item = self._ids(types, columns, file)
         weight = find(types, columns.weight, "weight", "weight_col")
         time = find(types, columns.time, "event_time", "time_col")
+        query = self._select(text)
+        if file and file.reader != "read_parquet":
+            others = [name for name in (weight, time) if name]
+            read = _types_read(file, types, [user, item], others)
+            query = file.select(dict.fromkeys(types, "VARCHAR") | read if written else read, **written)
+            if whole:
+                types |= self._whole(query, {"weight": weight, "time": time}) | {user: "VARCHAR", item: "VARCHAR"}
+        looked = _Looked(self, query, types, file)
         return {
             "query": query, "explicit": explicit,
-            "user": _key(types, need(types, columns.user, "user_id", "user_col")),
-            "item": _key(types, need(types, columns.item, "item_id", "item_col")),
-            "weight": _weight(types, weight) if weight else "CAST(1 AS DOUBLE)",
-            "time": _time(types, time) if time else "CAST(NULL AS BIGINT)",
+            "user": looked.key(user), "item": looked.key(item),
+            "weight": looked.weight(weight) if weight else "CAST(1 AS DOUBLE)",
+            "time": looked.time(time) if time else "CAST(NULL AS BIGINT)",
+            "names": {"user": user, "item": item, "weight": weight},
             "has_weight": weight is not None, "has_time": time is not None,
             "clock": bool(time and not _is_number(types[time])),
+            "guessed": file is not None and file.reader == "read_csv" and not whole,
         }  # fmt: skip
 
+    def _written(self, file: File) -> tuple[dict[str, str], dict[str, str]]:
+        """The types of a file's columns, and how a CSV file is written, as options: else that is found out twice."""
+        if file.reader != "read_csv" or not Path(file.path).is_file():
+            return self._described(_all_of(file)), {}
+        found = self._asked(f"SELECT * FROM sniff_csv({literal(file.path)})").to_pylist()[0]  # noqa: S608 - a quoted string
+        marks = {"delim": "Delimiter", "quote": "Quote", "escape": "Escape", "comment": "Comment"}
+        written = {option: literal(found[name].replace("(empty)", "")) for option, name in marks.items()}
+        written |= {"skip": str(found["SkipRows"]), "header": str(found["HasHeader"]).lower(), "auto_detect": "false"}
+        return {column["name"]: column["type"] for column in found["Columns"]}, written
+
+    def _ids(self, types: dict[str, str], columns: Columns, file: File | None) -> tuple[str, str]:
+        """The columns of users and items. Raises MissingColumn, for a file with the SELECT that reads it."""
+        try:
+            user = need(types, columns.user, "user_id", "user_col")
+            return user, need(types, columns.item, "item_id", "item_col")
+        except MissingColumn as error:
+            if file is None:
+                raise
+            raise MissingColumn(**{**error.values, "remedy": f"Say {self._readable(file)}"}) from None
+
+    def _whole(self, query: str, wanted: dict[str, str | None]) -> dict[str, str]:
+        """The types of a CSV file's columns by all of its values, VARCHAR where no other will do."""
+        tests = {
+            (name, type_): test.format(f"given.{quote(name)}")
+            for role, name in wanted.items() if name
+            for type_, test in WHOLE[role].items()
+        }  # fmt: skip
+        counted = ", ".join(
+            f"count(*) FILTER (WHERE NOT ({test}) AND given.{quote(name)} IS NOT NULL) AS test_{number}"
+            for number, ((name, _), test) in enumerate(tests.items())
+        )
+        if not tests:
+            return {}
+        (misses,) = self._asked(f"SELECT {counted} FROM (\n{query}\n) AS given").to_pylist()  # noqa: S608 - quoted names
+        fits = [kind for kind, missed in zip(tests, misses.values(), strict=True) if not missed]
+        return {name: next((type_ for of, type_ in fits if of == name), "VARCHAR") for name, _ in tests}
+
+    def values(self, query: str, column: str, type_: str) -> list[str]:
+        """Some distinct values of a column, as text."""
+        text = DUCKDB.as_text(f"given.{quote(column)}", type_)
+        found = self._asked(f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}")  # noqa: S608 - quoted names
+        return [value for value in found["value"].to_pylist() if value is not None]
+
     def describe(self, text: str) -> dict[str, str]:
-        """Names and types of a source's columns, without running it. Raises NotASelect or SourceFailed."""
-        query = self._select(text)
+        """Names and types of a source's columns, without running it; of a file by its first rows.
+
+        Raises NotASelect, SourceFailed or UnknownFormat.
+        """
+        return self._described(self._select(text))
+
+    def _described(self, query: str) -> dict[str, str]:
+        """As `describe`, of one SELECT; not as a relation, which would look at a file twice."""
         try:
             with interruptible():
                 rows = self._caller.execute(f"DESCRIBE SELECT * FROM (\n{query}\n) AS given").fetchall()  # noqa: S608 - one SELECT
         except duckdb.Error as error:
-            raise SourceFailed(reason=_first_line(error)) from None
+            raise _failed(error) from None
         return {name: type_ for name, type_, *_ in rows}
 
-    def gather(self, text: str) -> pa.Table:
-        """A caller's SELECT as it stands. Raises NotASelect or SourceFailed."""
-        query = self._select(text)
+    def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
+        """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the others as they are.
+
+        Raises NotASelect, SourceFailed, UnknownFormat, BadColumnType or InexactId.
+        """
+        query, types, file = self._select(text), self.describe(text), self._file(text)
+        keys = [name for name in types if name.lower() in ids]
+        if file and file.reader == "read_csv":
+            types = self._described(file.select(sample_size="-1"))
+            query = file.select(dict.fromkeys(keys, "VARCHAR"), sample_size="-1")
+        elif file and file.reader == "read_json":
+            query = file.select(types | dict.fromkeys(keys, "VARCHAR"))
+        looked = _Looked(self, query, types, file)
+        made = {name: f"CAST({looked.key(name)} AS VARCHAR)" for name in keys}
+        made |= {name: looked.weight(name) for name in types if name.lower() == weight}
+        replaced = ", ".join(f"{sql} AS {quote(name)}" for name, sql in made.items())
+        columns = f"* REPLACE ({replaced})" if made else "*"
+        return self._asked(f"SELECT {columns} FROM (\n{query}\n) AS given")  # noqa: S608 - one SELECT, quoted names
+
+    def _asked(self, sql: str) -> pa.Table:
+        """What the caller's connection answers. Raises SourceFailed or InexactId."""
         try:
             with interruptible():
-                return _arrow(self._caller, f"SELECT * FROM (\n{query}\n) AS given", {})  # noqa: S608 - one SELECT
+                return _arrow(self._caller, sql, {})
         except duckdb.Error as error:
-            raise SourceFailed(reason=_first_line(error)) from None
+            raise _failed(error) from None
 
     def _select(self, text: str) -> str:
-        """The source as one SELECT: as it stands, or for the name of a table or file."""
-        text = text.strip().rstrip(";").strip()
-        if FILE.fullmatch(text):
-            return "SELECT * FROM '" + text.replace("'", "''") + "'"  # noqa: S608 - a quoted string
+        """The source as one SELECT: as it stands, or for the name of a table or file, or a call that gives rows."""
+        text, file = _bare(text), self._file(text)
+        if file:
+            return _all_of(file)
         if NAME.fullmatch(text):
             return "SELECT * FROM " + ".".join(quote(part.strip('"')) for part in text.split("."))  # noqa: S608 - quoted names
+        if CALL.fullmatch(text):
+            text = f"SELECT * FROM {text}"  # noqa: S608 - parsed below
         try:
             parsed = self._caller.extract_statements(text)
         except duckdb.Error as error:
-            raise SourceFailed(reason=_first_line(error)) from None
+            raise _failed(error) from None
         kinds = [statement.type.name for statement in parsed]
         if [kind.removesuffix("_STATEMENT") for kind in kinds] != ["SELECT"]:
             raise NotASelect(found=" and ".join(kinds).replace("_STATEMENT", "") or "nothing")
         return str(parsed[0].query).strip().rstrip(";")
+
+    def _file(self, text: str) -> File | None:
+        """The file that a source names. Raises UnknownFormat."""
+        path = named(_bare(text))
+        file = located(path) if path else None
+        if path and file is None:
+            most = endings(path).most_common(1) if Path(path).is_dir() else []
+            remedy = self._readable(within(path, most[0][0]) if most else File(path, "read_csv"))
+            problem = "holds files of several formats" if most else "has no name that tells its format"
+            raise UnknownFormat(path=path, problem=problem, known=", ".join(READERS), remedy=remedy)
+        return file
+
+    def _readable(self, file: File) -> str:
+        """A SELECT that reads a file, which takes its first two columns for user and item where none is called so."""
+        for options in ({}, {"delim": "'::'"}) if file.reader == "read_csv" else ({},):
+            query = file.select(None, **options)
+            with suppress(EmbsqlError):  # it is not there, or no text
+                names = list(self._described(query))
+                if {"user_id", "item_id"} <= set(names):
+                    return query
+                if len(names) > 1 and (is_text(file.path) or file.reader != "read_csv"):
+                    chosen = f"SELECT {quote(names[0])} AS user_id, {quote(names[1])} AS item_id"
+                    return query.replace("SELECT *", chosen, 1)
+        return "SELECT user_id, item_id FROM 'events.parquet', once it is written so"
 
 
 # --- opening -------------------------------------------------------------------------------------
@@ -234,9 +356,9 @@ def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
         Path(path).stem.lower() == "embsql"
     ):  # DuckDB calls a database by its file's name, and then embsql.x is ambiguous
         raise CannotOpen(path=path, reason="a file of this name hides the schema embsql; give it another name")
-    config: dict[str, str | bool | int | float | list[str]] = (
-        {} if read_only else {"storage_compatibility_version": STORAGE}
-    )
+    config: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False}
+    if not read_only:
+        config["storage_compatibility_version"] = STORAGE
     with translated(path):
         return duckdb.connect(path, read_only=read_only, config=config)
 
@@ -271,8 +393,18 @@ def translated(path: str) -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    """What went wrong, without the position markers."""
-    return str(error).strip().split("\n\n")[0].replace("\n", " ")
+    """What went wrong, without the position markers, and without the row of a file where it did."""
+    told = re.sub(r"Original Line: .*?\n(?=Error when|\n|[A-Z])", "", str(error).strip(), flags=re.DOTALL)
+    return told.split("\n\n")[0].replace("\n", " ")
+
+
+def _failed(error: Exception) -> EmbsqlError:
+    """What went wrong with a source."""
+    return failed(_first_line(error), "VARCHAR")
+
+
+def _bare(text: str) -> str:
+    return text.strip().rstrip(";").strip()
 
 
 # --- columns in ----------------------------------------------------------------------------------
@@ -284,37 +416,110 @@ def _arrow(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str,
     return pa.table({}) if relation is None else relation.to_arrow_table()
 
 
-def _key(types: dict[str, str], column: str) -> str:
-    """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text; '' is no id."""
-    type_ = types[column]
-    if "[" in type_ or type_.startswith(("STRUCT", "MAP", "BLOB")):
-        raise BadColumnType(column=column, allowed="text, a number or a UUID", found=type_, cast="VARCHAR")
-    plain = type_ in INTEGERS or type_ == "UUID"
-    return f"given.{quote(column)}" if plain else f"nullif(CAST(given.{quote(column)} AS VARCHAR), '')"
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A source whose columns' types are known, and what is made of each column in SQL."""
+
+    engine: DuckDB
+    query: str
+    types: dict[str, str]
+    file: File | None  # which it is
+
+    def key(self, column: str) -> str:
+        """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text; '' is no id."""
+        type_, given = self.types[column], f"given.{quote(column)}"
+        if type_.endswith("]") or type_.startswith(("STRUCT", "TUPLE", "MAP", "INTERVAL")):
+            raise refusal(self._refused(column), "id")
+        if self.file and self.file.reader != "read_parquet":  # read as text, whatever it is taken for
+            return _digits(given) if type_ in INTEGERS and self.file.reader == "read_csv" else f"nullif({given}, '')"
+        return _id(given, type_, column)
+
+    def weight(self, column: str) -> str:
+        """A number."""
+        if not _is_number(self.types[column]):
+            raise refusal(self._refused(column), "weight")
+        return f"CAST(given.{quote(column)} AS DOUBLE)"
+
+    def time(self, column: str) -> str:
+        """Microseconds since 1970 of a date or timestamp; a whole number is an order and stays as it is."""
+        type_, given = self.types[column], f"given.{quote(column)}"
+        if type_ in INTEGERS:
+            return f"CAST({given} AS BIGINT)"
+        if not type_.startswith(("TIMESTAMP", "DATE")):
+            raise refusal(self._refused(column), "time")
+        if type_ == "TIMESTAMP WITH TIME ZONE":  # a cast to TIMESTAMP would go through the session's time zone
+            return f"epoch_us(CAST({given} AS TIMESTAMPTZ))"
+        return f"epoch_us(CAST({given} AS TIMESTAMP))"
+
+    def _refused(self, column: str) -> Column:
+        """What there is to say about a column that cannot be taken."""
+        values = self.engine.values(self.query, column, self.types[column])
+        return Column(column, self.types[column], values, DUCKDB, self._in_file(column))
+
+    def _in_file(self, column: str) -> Callable[[str], str] | None:
+        """A SELECT of a file with an expression in place of a column, which is read as text."""
+        file = self.file
+        if file is None or file.reader != "read_csv":
+            return None
+        query = file.select({column: "VARCHAR"})
+        return lambda sql: query.replace("SELECT *", f"SELECT * REPLACE ({sql} AS {quote(column)})", 1)
+
+
+def _all_of(file: File) -> str:
+    """A SELECT of a file; of JSON all rows say what the columns are."""
+    return file.select(sample_size="-1") if file.reader == "read_json" else file.select()
+
+
+def _types_read(file: File, types: dict[str, str], ids: list[str], others: list[str]) -> dict[str, str]:
+    """How a file's columns are read: ids as they stand there; a CSV file's numbers and times too, to be cast later."""
+    if file.reader == "read_json":
+        return {name: types[name] for name in others} | dict.fromkeys(ids, "VARCHAR")
+    later = [name for name in others if types[name] != "BOOLEAN"]
+    return dict.fromkeys([*ids, *later], "VARCHAR")
+
+
+def _digits(given: str) -> str:
+    """An id in text as a whole number, if that has the same text; else the query fails."""
+    number = f"CAST({given} AS BIGINT)"
+    return f"CASE WHEN CAST({number} AS VARCHAR) <> {given} THEN error('no whole number') ELSE {number} END"
+
+
+def _id(given: str, type_: str, column: str) -> str:
+    """What is equal has one text: numbers without zeros at their end, moments in UTC, bytes in hexadecimal digits."""
+    text = f"CAST({given} AS VARCHAR)"
+    if type_ in INTEGERS or type_ == "UUID":
+        return given
+    if type_ in EXACT:
+        return _of_floating_point(given, EXACT[type_], column)
+    if type_.startswith("DECIMAL"):
+        return _of_decimal(text, *map(int, re.findall(r"\d+", type_)))
+    if type_ == "TIMESTAMP WITH TIME ZONE":
+        return f"CAST(make_timestamp(epoch_us({given})) AS VARCHAR) || '+00'"
+    made = {"BLOB": f"lower(hex({given}))", "JSON": f"({given} ->> '$')"}.get(type_, text)
+    return f"nullif({made}, '')"
+
+
+def _of_decimal(text: str, width: int, scale: int) -> str:
+    """A decimal's text without zeros at its end; of one that has no other digits DuckDB writes .5, not 0.5."""
+    if not scale:
+        return text
+    full = f"regexp_replace({text}, '^(-?)[.]', '\\10.')" if width == scale else text
+    return f"rtrim(rtrim({full}, '0'), '.')"
+
+
+def _of_floating_point(given: str, limit: int, column: str) -> str:
+    """NaN is no id; a whole number is written as one, and from the limit on there is no telling which it was."""
+    text = f"CAST({given} AS VARCHAR)"
+    return f"""CASE
+        WHEN {given} IS NULL OR isnan({given}) THEN NULL
+        WHEN {given} <> trunc({given}) THEN {text}
+        WHEN abs({given}) < {limit} THEN CAST(CAST({given} AS BIGINT) AS VARCHAR)
+        ELSE error({inexact(text, limit, column)})
+    END"""
 
 
 def _is_number(type_: str) -> bool:
     return type_ in NUMBERS or type_.startswith("DECIMAL")
-
-
-def _weight(types: dict[str, str], column: str) -> str:
-    if not _is_number(types[column]):
-        raise BadColumnType(column=column, allowed="a number", found=types[column], cast="DOUBLE")
-    return f"CAST(given.{quote(column)} AS DOUBLE)"
-
-
-def _time(types: dict[str, str], column: str) -> str:
-    """Microseconds since 1970 of a date or timestamp; a whole number is an order and stays as it is."""
-    type_ = types[column]
-    if type_ in INTEGERS:
-        return f"CAST(given.{quote(column)} AS BIGINT)"
-    if not type_.startswith(("TIMESTAMP", "DATE")):
-        raise BadColumnType(
-            column=column, allowed="a timestamp, a date or a whole number", found=type_, cast="TIMESTAMP"
-        )
-    if type_ == "TIMESTAMP WITH TIME ZONE":  # a cast would go through the session's time zone
-        return f"epoch_us(given.{quote(column)})"
-    return f"epoch_us(CAST(given.{quote(column)} AS TIMESTAMP))"
 
 
 # --- columns out ---------------------------------------------------------------------------------

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,12 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 from psycopg.types.string import ByteaBinaryLoader
 
-from embsql.engines._columns import FILE, NAME, find, need, quote
+from embsql.engines._columns import CALL, NAME, failed, find, inexact, need, quote
 from embsql.engines._copy import decode, encode
+from embsql.engines._files import named
+from embsql.engines._remedies import MOST, POSTGRESQL, Column, refusal
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import (
-    BadColumnType,
     CannotInstall,
     CannotOpen,
     EmbsqlError,
@@ -32,7 +34,6 @@ from embsql.errors import (
     NotInstalled,
     ReadOnly,
     ServerGone,
-    SourceFailed,
 )
 from embsql.model import Columns
 
@@ -42,6 +43,7 @@ PARTITIONED = ("item_embeddings", "user_embeddings", "interactions")
 INTEGERS = {"smallint", "integer", "bigint"}
 NUMBERS = INTEGERS | {"real", "double precision", "numeric", "boolean"}
 TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
+EXACT = {"real": 2**24, "double precision": 2**53}  # from where on whole numbers are not told apart
 STREAM = {"user_key": "text", "item_key": "text", "weight": "double precision", "event_time": "bigint"}
 FIRST = (
     psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable,
@@ -189,7 +191,7 @@ class PostgreSQL:
             ):  # fmt: skip
                 return decode(map(bytes, copy), STREAM)  # a memoryview per row would keep the garbage collector busy
         except psycopg.Error as error:
-            raise SourceFailed(reason=_first_line(error)) from None
+            raise _failed(error) from None
 
     @contextmanager
     def _source(self) -> Iterator[psycopg.Connection[Any]]:
@@ -272,22 +274,25 @@ class PostgreSQL:
     def offer(self, command: Callable[[list[str]], list[str | None]]) -> None:
         """Nothing: in a server commands are jobs for a worker."""
 
-    def source(self, text: str, columns: Columns, *, explicit: bool) -> dict[str, Any]:
+    def source(self, text: str, columns: Columns, *, explicit: bool, whole: bool = False) -> dict[str, Any]:  # noqa: ARG002 - it reads no files
         """What reading a source needs to know of it, its columns found and their types checked.
 
         Raises NotASelect, SourceFailed, MissingColumn or BadColumnType.
         """
         query, types = _select(text), self.describe(text)
+        looked = _Looked(self, query, types)
+        user = need(types, columns.user, "user_id", "user_col")
+        item = need(types, columns.item, "item_id", "item_col")
         weight = find(types, columns.weight, "weight", "weight_col")
         time_ = find(types, columns.time, "event_time", "time_col")
         return {
             "query": query, "explicit": explicit,
-            "user": _key(types, need(types, columns.user, "user_id", "user_col")),
-            "item": _key(types, need(types, columns.item, "item_id", "item_col")),
-            "weight": _weight(types, weight) if weight else "CAST(1 AS double precision)",
-            "time": _time(types, time_) if time_ else "CAST(NULL AS bigint)",
+            "user": looked.key(user), "item": looked.key(item),
+            "weight": looked.weight(weight) if weight else "CAST(1 AS double precision)",
+            "time": looked.time(time_) if time_ else "CAST(NULL AS bigint)",
+            "names": {"user": user, "item": item, "weight": weight},
             "has_weight": weight is not None, "has_time": time_ is not None,
-            "clock": bool(time_ and types[time_] in TIMES),
+            "clock": bool(time_ and types[time_] in TIMES), "guessed": False,
         }  # fmt: skip
 
     def describe(self, text: str) -> dict[str, str]:
@@ -297,18 +302,35 @@ class PostgreSQL:
             with self._session(), self._source() as source, source.transaction():
                 return _types(source, f"SELECT * FROM (\n{query}\n) AS given")  # noqa: S608 - refused unless one SELECT
         except psycopg.Error as error:
-            raise SourceFailed(reason=_first_line(error)) from None
+            raise _failed(error) from None
 
-    def gather(self, text: str) -> pa.Table:
-        """A caller's SELECT as it stands. Raises NotASelect or SourceFailed."""
-        query = _select(text)
+    def values(self, query: str, column: str, type_: str) -> list[str]:
+        """Some distinct values of a column, as text."""
+        text = POSTGRESQL.as_text(f"given.{quote(column)}", type_)
+        found = self._asked(f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}")  # noqa: S608 - quoted names
+        return [value for value in found["value"].to_pylist() if value is not None]
+
+    def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
+        """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the others as they are.
+
+        Raises NotASelect, SourceFailed, BadColumnType or InexactId.
+        """
+        query, types = _select(text), self.describe(text)
+        looked = _Looked(self, query, types)
+        made = {name: looked.key(name) for name in types if name.lower() in ids}
+        made |= {name: looked.weight(name) for name in types if name.lower() == weight}
+        written = ", ".join(f"{made.get(name, f'given.{quote(name)}')} AS {quote(name)}" for name in types)
+        return self._asked(f"SELECT {written if made else '*'} FROM (\n{query}\n) AS given")  # noqa: S608 - one SELECT, quoted names
+
+    def _asked(self, sql: str) -> pa.Table:
+        """What the connection of the source answers. Raises SourceFailed or InexactId."""
         try:
             with self._session(), self._source() as source, source.transaction():
                 cursor = psycopg.RawCursor(source, row_factory=tuple_row)
-                cursor.execute(f"SELECT * FROM (\n{query}\n) AS given".encode(), [], binary=True)  # noqa: S608 - refused unless one SELECT
+                cursor.execute(sql.encode(), [], binary=True)  # the binary protocol takes one statement only
                 return self._arrow(cursor)
         except psycopg.Error as error:
-            raise SourceFailed(reason=_first_line(error)) from None
+            raise _failed(error) from None
 
     def _register(self, connection: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:
         """Let values be numpy arrays and of pgvector's types, on a connection of ours."""
@@ -407,13 +429,15 @@ def positional(sql: str, values: Mapping[str, Any]) -> tuple[bytes, list[Any] | 
 def _select(text: str) -> str:
     """The source as one SELECT: as it stands, or for the name of a table. What is none fails inside parentheses."""
     text = text.strip().rstrip(";").strip()
-    if FILE.fullmatch(text):
-        raise NotASelect(
-            found=f"the file {text}, which PostgreSQL cannot read; say source_db=':memory:' and DuckDB will"
-        )
+    file = named(text)
+    if file:
+        found = f"the file {file}, which PostgreSQL cannot read; say source_db=':memory:' and DuckDB will"
+        raise NotASelect(found=found)
     if NAME.fullmatch(text):
         parts = [text[1:-1]] if text.startswith('"') else text.lower().split(".")
         return "SELECT * FROM " + ".".join(quote(part) for part in parts)  # noqa: S608 - quoted names
+    if CALL.fullmatch(text):
+        return f"SELECT * FROM {text}"  # noqa: S608 - fails inside parentheses unless it is one
     word = re.match(r"\(*\s*(\w+)", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).strip())
     if not word or word[1].upper() not in ("SELECT", "WITH", "VALUES", "TABLE"):
         raise NotASelect(found=word[1].upper() if word else "nothing")
@@ -427,7 +451,9 @@ def _types(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
     described = [(column.name, column.type_code) for column in cursor.description or ()]
     codes = [code for _, code in described]
     words = cursor.execute(
-        "SELECT format_type(t, NULL) FROM unnest($1::oid[]) WITH ORDINALITY AS o (t, n) ORDER BY n", [codes]
+        "SELECT CASE typtype WHEN 'c' THEN 'record' ELSE format_type(t, NULL) END"
+        " FROM unnest($1::oid[]) WITH ORDINALITY AS o (t, n) JOIN pg_type ON pg_type.oid = t ORDER BY n",
+        [codes],
     )
     return {name: _plain(word) for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
 
@@ -440,31 +466,80 @@ def _plain(word: str) -> str:
 # --- columns -------------------------------------------------------------------------------------
 
 
-def _key(types: dict[str, str], column: str) -> str:
-    """An id is text; '' is no id."""
-    type_ = types[column]
-    if "[]" in type_ or type_ in ("json", "jsonb", "bytea", "record"):
-        raise BadColumnType(column=column, allowed="text, a number or a UUID", found=type_, cast="text")
-    return f"nullif(CAST(given.{quote(column)} AS text), '')"
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """A source whose columns' types are known, and what is made of each column in SQL."""
+
+    engine: PostgreSQL
+    query: str
+    types: dict[str, str]
+
+    def key(self, column: str) -> str:
+        """An id is text; '' is no id."""
+        type_ = self.types[column]
+        if "[]" in type_ or type_ in ("record", "interval"):
+            raise refusal(self._refused(column), "id")
+        return _id(f"given.{quote(column)}", type_, column)
+
+    def weight(self, column: str) -> str:
+        """A number."""
+        type_, given = self.types[column], f"given.{quote(column)}"
+        if type_ not in NUMBERS:
+            raise refusal(self._refused(column), "weight")
+        number = f"CAST({given} AS integer)" if type_ == "boolean" else given
+        return f"CAST({number} AS double precision)"
+
+    def time(self, column: str) -> str:
+        """Microseconds since 1970 of a date or timestamp; a whole number is an order and stays as it is."""
+        type_, given = self.types[column], f"given.{quote(column)}"
+        if type_ in INTEGERS:
+            return f"CAST({given} AS bigint)"
+        if type_ not in TIMES:
+            raise refusal(self._refused(column), "time")
+        return f"CAST(extract(epoch FROM {given}) * 1000000 AS bigint)"
+
+    def _refused(self, column: str) -> Column:
+        """What there is to say about a column that cannot be taken."""
+        return Column(
+            column, self.types[column], self.engine.values(self.query, column, self.types[column]), POSTGRESQL
+        )
 
 
-def _weight(types: dict[str, str], column: str) -> str:
-    if types[column] not in NUMBERS:
-        raise BadColumnType(column=column, allowed="a number", found=types[column], cast="double precision")
-    given = f"given.{quote(column)}"
-    number = f"CAST({given} AS integer)" if types[column] == "boolean" else given
-    return f"CAST({number} AS double precision)"
+def _id(given: str, type_: str, column: str) -> str:
+    """What is equal has one text, as in DuckDB, whatever the session writes dates and zones like."""
+    if type_ in EXACT:
+        return _of_floating_point(given, EXACT[type_], column)
+    made = {
+        "numeric": f"CAST(trim_scale(nullif({given}, 'NaN')) AS text)",
+        "bytea": f"encode({given}, 'hex')",
+        "json": f"({given} #>> '{{}}')",
+        "jsonb": f"({given} #>> '{{}}')",
+        "date": _iso(given),
+        "timestamp without time zone": _iso(given),
+        "timestamp with time zone": _iso(f"({given} AT TIME ZONE 'UTC')") + " || '+00'",
+    }.get(type_, f"CAST({given} AS text)")
+    return f"nullif({made}, '')"
 
 
-def _time(types: dict[str, str], column: str) -> str:
-    """Microseconds since 1970 of a date or timestamp; a whole number is an order and stays as it is."""
-    type_, given = types[column], f"given.{quote(column)}"
-    if type_ in INTEGERS:
-        return f"CAST({given} AS bigint)"
-    if type_ not in TIMES:
-        allowed = "a timestamp, a date or a whole number"
-        raise BadColumnType(column=column, allowed=allowed, found=type_, cast="timestamp")
-    return f"CAST(extract(epoch FROM {given}) * 1000000 AS bigint)"
+def _iso(moment: str) -> str:
+    """A date or a moment as ISO 8601 has it, but for a space in place of the T."""
+    return f"replace(to_jsonb({moment}) #>> '{{}}', 'T', ' ')"
+
+
+def _of_floating_point(given: str, limit: int, column: str) -> str:
+    """NaN is no id; a whole number is written as one, and from the limit on there is no telling which it was."""
+    text = f"CAST({given} AS text)"
+    return f"""CASE
+        WHEN {given} IS NULL OR {given} = 'NaN' THEN NULL
+        WHEN {given} <> trunc({given}) THEN {text}
+        WHEN abs({given}) < {limit} THEN CAST(CAST({given} AS bigint) AS text)
+        ELSE CAST(CAST({inexact(text, limit, column)} AS bigint) AS text)
+    END"""
+
+
+def _failed(error: Exception) -> EmbsqlError:
+    """What went wrong with a source."""
+    return failed(_first_line(error), "text")
 
 
 def _sent(cursor: psycopg.Cursor[Any], n: int) -> list[bytes | None]:

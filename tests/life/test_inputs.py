@@ -97,24 +97,6 @@ def test_ids_are_what_they_were(each) -> None:
     assert each.ask("SELECT * FROM embsql.recommend('m', 'o''brien\"', k => 1)").num_rows == 1
 
 
-TYPES = {
-    "duckdb": ["INTEGER", "BIGINT", "UBIGINT", "HUGEINT", "VARCHAR", "DOUBLE", "BOOLEAN", "DATE"],
-    "postgres": ["smallint", "integer", "bigint", "numeric", "text", "double precision", "BOOLEAN", "DATE"],
-}
-
-
-@pytest.mark.parametrize("number", range(8))
-def test_any_type_is_an_id(each, number: int) -> None:
-    type_ = TYPES[each.engine.name][number]
-    value = {"DATE": "DATE '2026-01-01' + CAST(i % 5 AS INTEGER)", "BOOLEAN": "i % 2 = 0"}.get(
-        type_, f"CAST(i % 5 AS {type_})"
-    )
-    each.train("m", f"SELECT {value} AS user_id, i % 3 AS item_id FROM generate_series(0, 29) AS t(i)", dim=2)
-    found = {row["user_id"] for row in each.ask("SELECT user_id FROM embsql.user_embedding('m')").to_pylist()}
-    wanted = each.ask(f"SELECT DISTINCT CAST({value} AS VARCHAR) AS id FROM generate_series(0, 29) AS t(i)").to_pylist()
-    assert found == {row["id"] for row in wanted}
-
-
 @pytest.mark.parametrize(
     ("time", "expected"),
     [

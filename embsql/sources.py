@@ -1,0 +1,97 @@
+"""What a caller may give where rows are wanted: SQL, a file, or a table that Python holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from embsql.engines import Engine
+from embsql.engines._files import literal
+from embsql.engines.duckdb import DuckDB
+from embsql.errors import BadArgument, SourceFailed
+
+ALLOWED = (
+    "a SELECT, the name of a table or file, a path, or a table in memory that Arrow can read: of pandas, polars, "
+    "pyarrow or DuckDB"
+)
+GIVEN = "given"  # what a table in memory is called where it is read
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Rows that this process holds: DuckDB reads them here, wherever the model lives."""
+
+    text: str  # what is recorded: a file's name in quotes, or what the table was
+    table: pa.Table | None = None  # none: it is a file
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Source = str | Given
+
+
+def source(value: Any, option: str) -> Source:
+    """What a caller gave for an option as a source. Raises BadArgument."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, os.PathLike):
+        return Given(literal(str(os.fspath(value))))
+    kind = f"{type(value).__module__.split('.')[0].lstrip('_')}.{type(value).__name__}"
+    if not hasattr(value, "__arrow_c_stream__") and kind != "pandas.DataFrame":
+        raise BadArgument(name=option, allowed=ALLOWED, value=kind)
+    table = _table(value, kind)
+    return Given(f"{kind} of {table.num_rows} rows: {', '.join(table.column_names)}", table)
+
+
+def optional(value: Any, option: str) -> Source | None:
+    """The same, where nothing may be given."""
+    return None if value is None else source(value, option)
+
+
+def _table(value: Any, kind: str) -> pa.Table:
+    """A table of whatever library as Arrow's. Raises SourceFailed."""
+    try:
+        return pa.Table.from_pandas(value) if kind == "pandas.DataFrame" else pa.table(value)
+    except Exception as error:
+        told = str(error).strip().splitlines()
+        reason = f"{kind} cannot be read as an Arrow table ({told[0] if told else type(error).__name__})"
+        raise SourceFailed(reason=f"{reason}; give each column one type, ids as text") from None
+
+
+def recorded(given: Source) -> str | dict[str, str]:
+    """What a run remembers of a source: text that can be read again, or what it was."""
+    return {"table": given.text} if isinstance(given, Given) and given.table is not None else str(given)
+
+
+@contextmanager
+def reading(engine: Engine, given: Source) -> Iterator[tuple[Engine, str]]:
+    """The engine that reads a source, and what it reads: of a table in memory no other statement can see the name."""
+    if isinstance(given, str) or (given.table is None and engine.embedded):
+        yield engine, str(given)
+        return
+    with closing(DuckDB(":memory:")) as local:
+        if given.table is not None:
+            local.show(GIVEN, given.table)
+        yield local, given.text if given.table is None else GIVEN
+
+
+def text_of(value: Any) -> str:
+    """A value of Python as the id that a source with it has. Raises BadArgument, or InexactId."""
+    if isinstance(value, str):
+        return value
+    try:
+        column = pa.array([value])
+    except pa.ArrowException:  # what it has no type for has a text of its own: a UUID, an enumeration
+        column = pa.array([str(value)])
+    with closing(DuckDB(":memory:")) as local:
+        local.show(GIVEN, pa.table({"id": column}))
+        found: list[str | None] = local.gather(GIVEN, ["id"])["id"].to_pylist()
+    if found[0] is None:
+        raise BadArgument(name="id", allowed="text, a number or another value that an id can be", value=repr(value))
+    return found[0]

@@ -1,0 +1,154 @@
+"""Ids are made text by the database, in one way: for a source, for what comes with it, and on every engine."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+import embsql
+from embsql.errors import BadColumnType, InexactId
+from embsql.model import Columns, Run
+from embsql.prepare import features, graph, prepare
+from embsql.sources import text_of
+
+MOMENT = "TIMESTAMP '2026-01-01 10:00:00'"
+TEXTS = [  # type, a value in DuckDB, the same in PostgreSQL, its text
+    ("INTEGER", "-7", "-7", "-7"),
+    ("HUGEINT", "170141183460469231731687303715884105727::HUGEINT", "170141183460469231731687303715884105727",
+     "170141183460469231731687303715884105727"),
+    ("text", "'007'", "'007'", "007"),
+    ("text like a float", "'1.0'", "'1.0'", "1.0"),
+    ("DOUBLE", "1::DOUBLE", "1::float8", "1"),
+    ("DOUBLE below 2^53", "9007199254740991::DOUBLE", "9007199254740991::float8", "9007199254740991"),
+    ("DOUBLE, minus zero", "'-0'::DOUBLE", "'-0'::float8", "0"),
+    ("DOUBLE, not whole", "1.5::DOUBLE", "1.5::float8", "1.5"),
+    ("DOUBLE, small", "1e-7::DOUBLE", "1e-7::float8", "1e-07"),
+    ("FLOAT", "16777215::FLOAT", "16777215::real", "16777215"),
+    ("FLOAT, not whole", "0.1::FLOAT", "0.1::real", "0.1"),
+    ("DECIMAL", "1001::DECIMAL(18, 3)", "1001::numeric(18, 3)", "1001"),
+    ("DECIMAL, not whole", "1.50::DECIMAL(18, 3)", "1.50::numeric", "1.5"),
+    ("DECIMAL, hundreds", "100::DECIMAL(18, 0)", "100::numeric", "100"),
+    ("DECIMAL, no whole digit", "-0.50::DECIMAL(3, 3)", "-0.50::numeric", "-0.5"),
+    ("DECIMAL, zero", "0::DECIMAL(3, 3)", "0.000", "0"),
+    ("BOOLEAN", "TRUE", "TRUE", "true"),
+    ("UUID", "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::UUID", "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::uuid",
+     "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+    ("DATE", "DATE '2026-01-31'", "DATE '2026-01-31'", "2026-01-31"),
+    ("TIMESTAMP", MOMENT, MOMENT, "2026-01-01 10:00:00"),
+    ("TIMESTAMP, parts", f"{MOMENT} + INTERVAL '0.5 seconds'", f"{MOMENT} + INTERVAL '0.5 seconds'",
+     "2026-01-01 10:00:00.5"),
+    ("TIMESTAMPTZ", "TIMESTAMPTZ '2026-01-01 12:00:00+02'", "TIMESTAMPTZ '2026-01-01 12:00:00+02'",
+     "2026-01-01 10:00:00+00"),
+    ("TIME", "TIME '10:05'", "TIME '10:05'", "10:05:00"),
+    ("BLOB", r"'\x00\xFFab'::BLOB", r"'\x00ff6162'::bytea", "00ff6162"),
+    ("JSON text", "'\"u1\"'::JSON", "'\"u1\"'::jsonb", "u1"),
+    ("JSON number", "'7'::JSON", "'7'::json", "7"),
+    ("ENUM", "'b'::ENUM('a', 'b')", "'b'::bpchar", "b"),
+    ("UNION", "union_value(n := 1)", "'1'::varchar", "1"),
+]  # fmt: skip
+MISSING = [("NULL", "NULL::BIGINT", "NULL::bigint"), ("NULL in DOUBLE", "NULL::DOUBLE", "NULL::float8"),
+           ("NULL in DECIMAL", "NULL::DECIMAL(9, 3)", "NULL::numeric"), ("NaN", "'nan'::DOUBLE", "'nan'::float8"),
+           ("NaN in FLOAT", "'nan'::FLOAT", "'nan'::real"), ("no letter", "''", "''"),
+           ("JSON null", "'null'::JSON", "'null'::json"), ("no byte", "''::BLOB", "''::bytea")]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def base(request):
+    """One database for all values: nothing is written there."""
+    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    with embsql.connect(target) as database:
+        # What a session sets must not matter.
+        database.engine.run("SET TimeZone = 'America/New_York'")
+        if request.param == "postgres":
+            database.engine.run("SET datestyle = 'German, DMY'")
+        yield database
+
+
+def ids(database: embsql.Database, value: str) -> list[str]:
+    rows = f"SELECT {value} AS user_id, 'x' AS item_id UNION ALL SELECT {value}, 'y'"
+    prepared = prepare(database.engine, rows, Columns(), Run(), explicit=False)
+    return [] if prepared.data is None else prepared.data.users.to_pylist()
+
+
+def own(database: embsql.Database, case: tuple[str, ...]) -> str:
+    return case[1] if database.engine.name == "duckdb" else case[2]
+
+
+@pytest.mark.parametrize("case", TEXTS, ids=[case[0] for case in TEXTS])
+def test_the_text_of_an_id(base: embsql.Database, case: tuple[str, ...]) -> None:
+    value, text = own(base, case), case[3]
+    assert ids(base, value) == [text]
+    known = features(base.engine, f"SELECT {value} AS user_id, 1 AS age", "user_id", "user_features", pa.array([text]))
+    assert known.to_pylist() == [{"age": 1}], "what comes with a source has the same ids"
+
+
+@pytest.mark.parametrize("case", MISSING, ids=[case[0] for case in MISSING])
+def test_what_is_no_id(base: embsql.Database, case: tuple[str, ...]) -> None:
+    rows = f"SELECT {own(base, case)} AS user_id, 'x' AS item_id"
+    prepared = prepare(base.engine, rows, Columns(), Run(), explicit=False)
+    missing = next(finding for finding in prepared.findings if finding.check_name == "missing user id")
+    assert missing.affected == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["9007199254740992::float8", "-9007199254740992::float8", "1e21::float8", "'inf'::float8", "16777216::real"],
+)
+def test_floating_point_that_may_be_several_ids(base: embsql.Database, value: str) -> None:
+    with pytest.raises(InexactId, match="whole numbers are not told apart") as caught:
+        ids(base, value)
+    remedy = f"SELECT {caught.value.values['remedy']}, 'x' AS item_id FROM (SELECT {value} AS user_id) AS t"
+    assert prepare(base.engine, remedy, Columns(), Run(), explicit=False).interactions().n_users == 1
+    with pytest.raises(InexactId):
+        features(base.engine, f"SELECT {value} AS item_id, 1 AS price", "item_id", "item_features", pa.array(["1"]))
+
+
+@pytest.mark.parametrize("value", ["ARRAY[1]", "ROW(1, 2)", "INTERVAL '1 day'"])
+def test_what_cannot_be_an_id(base: embsql.Database, value: str) -> None:
+    with pytest.raises(BadColumnType, match='"user_id" must be text, a number or a UUID'):
+        ids(base, value)
+
+
+def test_edges_find_their_items(base: embsql.Database) -> None:
+    rows = "SELECT CAST(i AS float8) AS source_node, i + 1 AS target_node FROM generate_series(1, 3) AS t(i)"
+    edges, findings = graph(base.engine, rows, pa.array(["1", "2", "3", "4"]))
+    assert edges.source.tolist() == [0, 1, 2]
+    assert edges.target.tolist() == [1, 2, 3]
+    assert not [finding for finding in findings if finding.severity == "warning"]
+
+
+def test_text_that_floats_were_written_as_is_told(base: embsql.Database) -> None:
+    rows = "SELECT * FROM (VALUES ('1.0', 'x'), ('1.5', 'x'), ('1.10', 'y')) AS t(user_id, item_id)"
+    prepared = prepare(base.engine, rows, Columns(), Run(), explicit=False)
+    told = {finding.check_name: finding.affected for finding in prepared.findings}
+    assert (told["user ids like 1.0"], told["item ids like 1.0"]) == (1, 0)
+
+
+def test_everything_that_comes_with_a_source_has_its_ids(each: embsql.Database) -> None:
+    """Vectors, labels and a person to forget, with ids as numbers of another type."""
+    vectors = "SELECT CAST(i AS float8) AS item_id, ARRAY[i * 1.0, 1.0] AS embedding FROM generate_series(1, 6) AS t(i)"
+    people = vectors.replace("item_id", "user_id")
+    each.register_embeddings("m", vectors, users=people)
+    labels = "SELECT CAST(i AS numeric) AS entity_id, 'all' AS label FROM generate_series(1, 6) AS t(i)"
+    each.cluster("m", k=1, labels=labels)
+    assert each.ask("SELECT label FROM embsql.clusters('m')").to_pylist() == [{"label": "all"}]
+    assert each.forget(1.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(7, "7"), (7.0, "7"), (True, "true"), ("007", "007"), (b"\x00\xff", "00ff")]
+)
+def test_a_value_of_python_is_an_id(value: object, text: str) -> None:
+    assert text_of(value) == text
+
+
+VALUES = ["7", "1.0", "TRUE", "DATE '2026-01-31'", "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::UUID", "'007'"]
+
+
+def test_a_question_finds_what_a_source_has(db: embsql.Database) -> None:
+    """Literals of every type that a person would write for the id; of 1.0 the type is DECIMAL."""
+    people = " UNION ALL ".join(f"SELECT CAST({value} AS VARCHAR) AS user_id, [1.0] AS embedding" for value in VALUES)
+    db.register_embeddings("m", "SELECT i AS item_id, [1.0] AS embedding FROM range(3) AS t(i)", users=people)
+    for value in VALUES:
+        answer = db.ask(f"SELECT DISTINCT source FROM embsql.recommend('m', {value}, k => 3)")
+        assert answer.to_pylist() == [{"source": "model"}], value

@@ -1,0 +1,227 @@
+"""What a message tells to write is written, and a training follows: for every class of error, on every engine."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import embsql
+from embsql import errors
+from embsql.model import Columns, Run
+from embsql.prepare import graph, prepare
+
+ROWS = "SELECT i % 5 AS user_id, i % 7 AS item_id, {} FROM generate_series(0, 34) AS t(i)"
+MENDED = "SELECT user_id, item_id, {} FROM ({}) AS t"
+
+
+def moment(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * 1e6)
+
+
+EPOCH = moment("2009-12-14 02:52:24")
+DAY, NOON = moment("2026-03-14"), moment("2026-03-14 12:05")
+SEVERAL = "CAST(14 + i % 9 AS VARCHAR)"  # days of a month that are no months
+TIMES = [  # what the source has, and the least time that each of its remedies leads to
+    ("seconds as DOUBLE", "1260759144.0::float8 + i", [EPOCH]),
+    ("seconds as DOUBLE, one NaN", "CASE i WHEN 0 THEN 'NaN'::float8 ELSE 1260759143.0::float8 + i END", [EPOCH]),
+    ("seconds as DECIMAL", "(1260759144 + i)::DECIMAL(18, 3)", [EPOCH]),
+    ("milliseconds as DOUBLE", "(1260759144 + i) * 1000.0::float8", [EPOCH]),
+    ("milliseconds as DECIMAL", "(1260759144000 + i)::DECIMAL(18, 0)", [EPOCH]),
+    ("microseconds as DOUBLE", "(1260759144 + i) * 1000000.0::float8", [EPOCH]),
+    ("an order as DOUBLE", "17.0::float8 + i", [17]),
+    ("seconds as text", "CAST(1260759144 + i AS VARCHAR)", [EPOCH]),
+    ("milliseconds as text", "CAST(1260759144000 + i AS VARCHAR)", [EPOCH]),
+    ("seconds as text, one blank", "CASE i WHEN 0 THEN '' ELSE CAST(1260759143 + i AS VARCHAR) END", [EPOCH]),
+    ("ISO as text", "'2026-03-14T12:05'", [NOON]),
+    ("ISO with a zone as text", "'2026-03-14 14:05:00+02:00'", [NOON]),
+    ("ISO as JSON", "CAST('\"2026-03-14 12:05:00\"' AS JSON)", [NOON]),
+    ("American", f"'3/' || {SEVERAL} || '/2026 12:05'", [NOON]),
+    ("American, before and after noon", f"'3/' || {SEVERAL} || '/2026 12:05 PM'", [NOON]),
+    ("American, days", f"'03-' || {SEVERAL} || '-2026'", [DAY]),
+    ("European", f"{SEVERAL} || '.3.2026 12:05:00'", [NOON]),
+    ("European, days", f"{SEVERAL} || '/03/2026'", [DAY]),
+    ("day or month first", "'04/03/2026'", [moment("2026-04-03"), moment("2026-03-04")]),
+    ("a month's name", "'14-Mar-2026'", [DAY]),
+    ("a month's name, in full", "'March 14, 2026'", [DAY]),
+    ("eight digits", "'20260314'", [DAY]),
+    ("no time", "'noon'", [None]),
+    ("no time, one of many", "CASE i WHEN 34 THEN 'noon' ELSE '2026-03-14' END", [None]),
+    ("a time of day", "TIME '10:05'", [moment("2026-01-01 10:05")]),
+    ("a list", "ARRAY[1]", [None]),
+    ("infinite", "'inf'::float8", [None]),
+]
+WEIGHTS = [  # and the sum of all weights that each of its remedies leads to
+    ("a number as text", "'1.5'", [52.5]),
+    ("a number as JSON", "CAST('1.5' AS JSON)", [52.5]),
+    ("a decimal comma", "'1,5'", [52.5]),
+    ("a decimal comma and thousands", "'1.234,5'", [43207.5]),
+    ("thousands", "'1,234.5'", [43207.5]),
+    ("a comma that may be either", "'1,234'", [43.19, 43190]),
+    ("dollars", "'$1.50'", [52.5]),
+    ("euros", "'1,50 €'", [52.5]),
+    ("euros and thousands", "'1 234,50 €'", [43207.5]),
+    ("blank", "CASE WHEN i < 20 THEN ' ' ELSE '1.5' END", [22.5]),
+    ("n/a", "CASE WHEN i < 20 THEN 'n/a' ELSE '1.5' END", [22.5]),
+    ("words", "'many'", [35]),
+    ("several numbers", "'3 of 5'", [35]),
+    ("in brackets", "'(1.50)'", [35]),
+    ("a span", "INTERVAL '2 seconds'", [70]),
+    ("a time of day", "TIME '00:00:02'", [70]),
+    ("a date", "DATE '2026-01-01'", [35]),
+    ("a list", "ARRAY[1]", [35]),
+]
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def base(request):
+    """One database for all sources, in a zone of its own."""
+    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    with embsql.connect(target) as database:
+        database.engine.run("SET TimeZone = 'America/New_York'")
+        yield database
+
+
+def refused(database: embsql.Database, source: Any, **given: Any) -> errors.EmbsqlError:
+    with pytest.raises(errors.EmbsqlError) as caught:
+        prepare(database.engine, source, Columns(**given), Run(model_name="m"), explicit=False).interactions()
+    return caught.value
+
+
+def read(database: embsql.Database, source: Any, **given: Any) -> Any:
+    return prepare(database.engine, source, Columns(**given), Run(), explicit=False).interactions()
+
+
+@pytest.mark.parametrize(("value", "expected"), [case[1:] for case in TIMES], ids=[case[0] for case in TIMES])
+@pytest.mark.parametrize("name", ["event_time", 'the "When"'])
+def test_a_time(base: embsql.Database, value: str, expected: list[int | None], name: str) -> None:
+    quoted = '"' + name.replace('"', '""') + '"'
+    rows = ROWS.format(f"{value} AS {quoted}")
+    error = refused(base, rows, time=name)
+    assert isinstance(error, errors.BadColumnType)
+    assert [_least(base, MENDED.format(remedy, rows), name) for remedy in error.values["remedies"]] == expected
+    assert all(str(remedy) in str(error) for remedy in error.values["remedies"])
+
+
+def _least(database: embsql.Database, source: str, name: str) -> int | None:
+    found = prepare(database.engine, source, Columns(time=name), Run(), explicit=False)
+    times = found.interactions().time
+    known = None if times is None else times[times > times.min()] if "NaN" in source or "nullif" in source else times
+    return None if known is None else int(known.min())
+
+
+@pytest.mark.parametrize(("value", "expected"), [case[1:] for case in WEIGHTS], ids=[case[0] for case in WEIGHTS])
+def test_a_weight(base: embsql.Database, value: str, expected: list[float]) -> None:
+    rows = ROWS.format(f"{value} AS weight")
+    error = refused(base, rows)
+    assert isinstance(error, errors.BadColumnType)
+    sums = [float(read(base, MENDED.format(remedy, rows)).weight.sum()) for remedy in error.values["remedies"]]
+    assert sums == pytest.approx(expected)
+
+
+def test_an_example_is_short(base: embsql.Database) -> None:
+    """An error is kept with its run, for others to read."""
+    secret = "kim@example.com lives in " + "a long street " * 20
+    error = refused(base, ROWS.format(f"'{secret}' AS weight"))
+    assert "kim@example.com lives in..." in str(error)
+    assert len(str(error)) < 300
+
+
+ROW = "('d', 'x', {})"
+GOOD = (
+    "SELECT * FROM (VALUES ('a', 'x', 1.0::float8), ('a', 'y', 1.0), ('b', 'x', 2.0), {}) AS t(user_id, item_id, \"W\")"
+)
+
+
+@pytest.mark.parametrize("weights", ["'nan'", "'inf'", "1e300", "-1.0", "'nan'|-1.0", "'-inf'|1e39"])
+def test_bad_weights(base: embsql.Database, weights: str) -> None:
+    rows = GOOD.format(", ".join(ROW.format(weight) for weight in weights.split("|")))
+    error = refused(base, rows, weight="w")
+    assert isinstance(error, errors.BadWeights)
+    assert len(read(base, f"SELECT * FROM ({rows}) AS t {error.values['remedy']}", weight="w")) == 3
+
+
+@pytest.mark.parametrize("value", ["ARRAY[i % 5]", "ROW(i % 5, 1)", "INTERVAL '1 day' * (i % 5)"])
+def test_an_id_of_another_type(base: embsql.Database, value: str) -> None:
+    rows = ROWS.format("1 AS weight").replace("i % 5 AS user_id", f"{value} AS user_id")
+    error = refused(base, rows)
+    assert isinstance(error, errors.BadColumnType)
+    (remedy,) = error.values["remedies"]
+    assert read(base, f"SELECT {remedy}, item_id FROM ({rows}) AS t").n_users == 5
+
+
+def test_a_missing_column(base: embsql.Database) -> None:
+    rows = ROWS.format("1 AS weight").replace("user_id", "userid")
+    error = refused(base, rows)
+    assert isinstance(error, errors.MissingColumn)
+    suggested = str(error.values["suggestion"]).split('"')[1]
+    assert error.values["option"] == "user_col"
+    assert read(base, rows, user=suggested).n_users == 5
+
+
+def test_a_long_id(base: embsql.Database) -> None:
+    rows = ROWS.format("1 AS weight").replace("i % 5 AS user_id", "repeat('n', 2000 + i % 5) AS \"User\"")
+    error = refused(base, rows, user="user")
+    assert isinstance(error, errors.IdTooLong)
+    assert read(base, f"SELECT {error.values['remedy']}, item_id FROM ({rows}) AS t", user="user").n_users == 5
+
+
+def test_a_bad_graph(base: embsql.Database) -> None:
+    rows = (
+        "SELECT * FROM (VALUES (1, 2, 1.0::float8), (2, 3, -1), (1, 3, 'inf')) AS t(source_node, target_node, weight)"
+    )
+    known = pa.array(["1", "2", "3"])
+    with pytest.raises(errors.BadGraph) as caught:
+        graph(base.engine, rows, known)
+    remedy = re.search(r"WHERE [^.]*", str(caught.value))
+    assert remedy is not None
+    assert len(graph(base.engine, f"SELECT * FROM ({rows}) AS t {remedy[0]}", known)[0].weight) == 1
+
+
+def test_edges_weigh_what_a_source_would(base: embsql.Database) -> None:
+    rows = "SELECT 1 AS source_node, 2 AS target_node, '1,5' AS weight"
+    with pytest.raises(errors.BadColumnType) as caught:
+        graph(base.engine, rows, pa.array(["1", "2"]))
+    (remedy,) = caught.value.values["remedies"]  # type: ignore[misc]  # a list
+    mended = f"SELECT source_node, target_node, {remedy} FROM ({rows}) AS t"
+    assert graph(base.engine, mended, pa.array(["1", "2"]))[0].weight.tolist() == [1.5]
+
+
+def test_a_file_where_there_are_none(pg: str, tmp_path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("user_id,item_id\n" + "\n".join(f"{i % 5},{i % 7}" for i in range(40)))
+    with embsql.connect(pg) as database:
+        with pytest.raises(errors.NotASelect, match="say source_db=':memory:' and DuckDB will"):
+            database.train("m", str(path), dim=2)
+        assert database.train("m", str(path), dim=2, source_db=":memory:").status == "live"
+
+
+def test_a_character_that_a_server_cannot_store(pg: str) -> None:
+    rows = "SELECT 'u' || chr(0) || (i % 5) AS user_id, i % 7 AS item_id FROM range(40) AS t(i)"
+    with embsql.connect(pg) as database:
+        with pytest.raises(errors.NulByte) as caught:
+            database.train("m", rows, dim=2, source_db=":memory:")
+        remedy = re.search(r"replace\(.*\)", str(caught.value))
+        assert remedy is not None
+        mended = f"SELECT {remedy[0]} AS user_id, item_id FROM ({rows})"
+        assert database.train("m", mended, dim=2, source_db=":memory:").status == "live"
+
+
+TESTED = {  # above, and in test_ids.py and test_sources.py
+    "BadColumnType", "BadWeights", "MissingColumn", "IdTooLong", "BadGraph", "NotASelect", "NulByte", "InexactId",
+    "UnknownFormat", "SourceFailed",
+}  # fmt: skip
+
+
+def test_every_error_that_tells_what_to_select_is_tested() -> None:
+    """A new class whose message speaks of the SELECT needs a test of what it says."""
+    classes = [found for _, found in inspect.getmembers(errors, inspect.isclass) if found is not errors.EmbsqlError]
+    told = {
+        found.__name__ for found in classes if re.search(r"\{(remedy|advice)\}|in\s+the\s+SELECT", found.__doc__ or "")
+    }
+    assert told <= TESTED
+    assert {found.__name__ for found in classes} >= TESTED

@@ -1,0 +1,358 @@
+"""Sources as people have them: files by name, tables in memory, calls that give rows."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+import embsql
+from embsql import errors
+from embsql.data import Interactions
+from embsql.model import Columns, Run
+from embsql.prepare import prepare
+from embsql.sources import source as as_source
+
+PAIRS = [(i % 5, f"i{i % 7}") for i in range(35)]
+WANTED = sorted({(str(user), item) for user, item in PAIRS})
+TABLE = pa.table({"user_id": [user for user, _ in PAIRS], "item_id": [item for _, item in PAIRS]})
+CSV = "user_id,item_id\n" + "\n".join(f"{user},{item}" for user, item in PAIRS)
+TABS = "\n".join(f"{user}\t{item}\t1\t{978300760 + n}" for n, (user, item) in enumerate(PAIRS))
+COLONS = "\n".join(f"{user}::{item}::1::{978300760 + n}" for n, (user, item) in enumerate(PAIRS))
+LINES = "\n".join(json.dumps({"user_id": user, "item_id": item}) for user, item in PAIRS)
+
+
+@pytest.fixture(scope="module")
+def base():
+    with embsql.connect(":memory:") as database:
+        yield database
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read(database: embsql.Database, given: Any, **columns: str) -> Interactions:
+    found = prepare(database.engine, as_source(given, "source"), Columns(**columns), Run(), explicit=False)
+    return found.interactions()
+
+
+def pairs(data: Interactions) -> list[tuple[str, str]]:
+    users, items = data.users.to_pylist(), data.items.to_pylist()
+    return sorted((users[user], items[item]) for user, item in zip(data.user, data.item, strict=True))
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def parquet(path: str) -> None:
+    duckdb.from_arrow(TABLE).write_parquet(path)
+
+
+def zst(path: str) -> None:
+    duckdb.from_arrow(TABLE).write_csv(path, compression="zstd")
+
+
+FILES = {  # the name as it is given, and what lies there
+    "events.csv": CSV, "my ratings (1).csv": CSV, "'my ratings.csv'": CSV, '"my ratings.csv"': CSV, "a [1].csv": CSV,
+    "o'brien.csv": CSV, "EVENTS.CSV": CSV, "events.tsv": CSV.replace(",", "\t"),
+    "events.txt": CSV, "events.dat": CSV.replace(",", "|"), "events.data": CSV.replace(",", ";"),
+    "events.json": f"[{','.join(LINES.splitlines())}]", "events.jsonl": LINES, "events.ndjson": LINES,
+    "events.csv.gz": gzip.compress(CSV.encode()), "events.jsonl.gz": gzip.compress(LINES.encode()),
+    "events.csv.zst": zst, "events.parquet": parquet, "deep/down/*.parquet": parquet,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_by_its_name(base: embsql.Database, folder: Path, name: str) -> None:
+    content = FILES[name]
+    path = folder / name.strip("'\"").replace("*", "part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if callable(content):
+        content(str(path))
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else str(content).encode())
+    assert pairs(read(base, name)) == WANTED
+    assert pairs(read(base, path)) == WANTED
+
+
+def test_a_name_that_begins_like_sql_is_quoted(base: embsql.Database, folder: Path) -> None:
+    (folder / "from here.csv").write_text(CSV)
+    assert pairs(read(base, "'from here.csv'")) == WANTED
+    assert pairs(read(base, folder / "from here.csv")) == WANTED
+    assert pairs(read(base, "from 'from here.csv'")) == WANTED
+
+
+@pytest.mark.parametrize("given", ["parts/", "parts", "'parts'"])
+def test_a_folder_is_all_its_files(base: embsql.Database, folder: Path, given: str) -> None:
+    (folder / "parts" / "more").mkdir(parents=True)
+    parquet(str(folder / "parts" / "0.parquet"))
+    parquet(str(folder / "parts" / "more" / "1.parquet"))
+    (folder / "parts" / "_SUCCESS").touch()
+    data = read(base, Path(given) if given == "parts" else given)
+    assert data.weight.sum() == 2 * len(PAIRS)
+
+
+@pytest.mark.parametrize(
+    "call", ["read_csv('u.data', delim = '\t', names = ['user_id', 'item_id', 'weight', 'event_time'])",
+             "read_csv('u.data', header = false, names = ['user_id', 'item_id'])"],
+)  # fmt: skip
+def test_a_call_that_gives_rows(base: embsql.Database, folder: Path, call: str) -> None:
+    (folder / "u.data").write_text(TABS)
+    assert pairs(read(base, call)) == WANTED
+
+
+def test_a_table_of_a_schema_is_no_file(each: embsql.Database) -> None:
+    each.engine.run("CREATE SCHEMA shop")
+    each.engine.run(
+        "CREATE TABLE shop.data AS SELECT i % 5 AS user_id, i % 7 AS item_id FROM generate_series(1, 35) AS t(i)"
+    )
+    assert len(read(each, "shop.data")) == 35
+
+
+# What a name does not tell, with the file that is there; the remedy reads it.
+UNREADABLE = {
+    "u.base": TABS, "dir/u.base": TABS, "ratings.log": COLONS, "headed.log": CSV, "u.data": TABS, "ratings.dat": COLONS,
+    "no header.csv": "\n".join(f"{user},{item}" for user, item in PAIRS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_file_that_needs_a_select_is_told_which(base: embsql.Database, folder: Path, name: str) -> None:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(UNREADABLE[name])
+    for given in (path, f"'{name}'", name):
+        with pytest.raises((errors.UnknownFormat, errors.MissingColumn)) as caught:
+            read(base, given)
+        remedy = str(caught.value.values["remedy"]).removeprefix("Say ")
+        assert remedy in str(caught.value)
+        assert pairs(read(base, remedy)) == WANTED
+
+
+def test_columns_without_a_header_are_named_by_an_option(base: embsql.Database, folder: Path) -> None:
+    (folder / "u.data").write_text(TABS)
+    data = read(base, "u.data", user="column0", item="column1", weight="column2", time="column3")
+    assert pairs(data) == WANTED
+    assert data.time is not None
+
+
+def test_a_folder_of_several_formats(base: embsql.Database, folder: Path) -> None:
+    (folder / "mixed").mkdir()
+    for name in ("a.csv", "b.csv", "c.jsonl"):
+        (folder / "mixed" / name).write_text(CSV)
+    with pytest.raises(errors.UnknownFormat, match="holds files of several formats") as caught:
+        read(base, "mixed/")
+    assert pairs(read(base, caught.value.values["remedy"])) == WANTED
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.xlsx", b"PK\0\0"), ("empty/", None), ("gone.xlsx", None), ("a/b", None)]
+)
+def test_a_file_that_nobody_reads(base: embsql.Database, folder: Path, name: str, content: bytes | None) -> None:
+    if content:
+        (folder / name).write_bytes(content)
+    elif name.endswith("/"):
+        (folder / name).mkdir()
+    with pytest.raises((errors.UnknownFormat, errors.SourceFailed)):
+        read(base, f"'{name}'")
+
+
+def test_a_path_is_read_here_wherever_the_model_lives(pg: str, folder: Path) -> None:
+    (folder / "events.csv").write_text(CSV)
+    with embsql.connect(pg) as database:
+        run = database.train("m", folder / "events.csv", dim=2)
+        recorded = database.ask("SELECT source_sql FROM embsql.runs WHERE run_id = $n", n=run.run_id).to_pylist()
+    assert recorded == [{"source_sql": f"'{folder / 'events.csv'}'"}]
+
+
+# --- what a file's columns are -------------------------------------------------------------------
+
+SAMPLE = 20_480  # rows by which DuckDB guesses types
+
+
+def long(column: str, usual: str, last: str) -> str:
+    """A file whose last row differs from all the others, long after any sample ends."""
+    rows = "\n".join(f"{n % 5},{n % 7},{usual}" for n in range(SAMPLE + 100))
+    return f"user_id,item_id,{column}\n{rows}\n4,6,{last}\n"
+
+
+@pytest.mark.parametrize("last", ["007", "1e2", "x", "1.5", " 7", "+7", "9223372036854775808", "1_000"])
+def test_a_late_id_changes_no_earlier_one(base: embsql.Database, folder: Path, last: str) -> None:
+    rows = "\n".join(f"{n % 200},{n % 7}" for n in range(SAMPLE + 100))
+    (folder / "events.csv").write_text(f"user_id,item_id\n{rows}\n{last},3\n")
+    users = set(read(base, "events.csv").users.to_pylist())
+    assert users == {str(n) for n in range(200)} | {last}
+    (folder / "events.csv").write_text(f"user_id,item_id\n{last},3\n{rows}\n")
+    assert set(read(base, "events.csv").users.to_pylist()) == users
+
+
+def test_zeros_stay_before_and_after(base: embsql.Database, folder: Path) -> None:
+    ids = ["007", "7", "7.0", "07", "0", "00", "1.50", "-0", "1e1", "10"]
+    (folder / "events.csv").write_text("user_id,item_id\n" + "\n".join(f"{user},x\n{user},y" for user in ids))
+    assert read(base, "events.csv").users.to_pylist() == sorted(ids)
+
+
+@pytest.mark.parametrize(("usual", "last", "total"), [("1", "1.5", 1.5), ("1", "", 0), ("1", "3e2", 300)])
+def test_a_late_weight_is_a_number(base: embsql.Database, folder: Path, usual: str, last: str, total: float) -> None:
+    (folder / "events.csv").write_text(long("weight", usual, last))
+    assert read(base, "events.csv").weight.sum() == SAMPLE + 100 + total
+
+
+def test_a_late_word_among_weights(base: embsql.Database, folder: Path) -> None:
+    (folder / "events.csv").write_text(long("weight", "2", "n/a"))
+    with pytest.raises(errors.BadColumnType) as caught:
+        read(base, "events.csv")
+    (remedy,) = caught.value.values["remedies"]  # type: ignore[misc]  # a list
+    assert read(base, remedy).weight.sum() == 2 * (SAMPLE + 100)
+
+
+@pytest.mark.parametrize(
+    ("usual", "last", "latest"),
+    [
+        ("2026-01-01", "2026-01-02 00:00:01", 1767312001000000),
+        ("2026-01-01 00:00:00", "2026-01-02", 1767312000000000),
+        ("2026-01-01T00:00:00Z", "2026-01-02T01:00:00+01:00", 1767312000000000),
+        ("17", "1767312000000000", 1767312000000000),
+    ],
+)
+def test_a_late_time(base: embsql.Database, folder: Path, usual: str, last: str, latest: int) -> None:
+    (folder / "events.csv").write_text(long("event_time", usual, last))
+    times = read(base, "events.csv").time
+    assert times is not None
+    assert times.max() == latest
+
+
+@pytest.mark.parametrize(("usual", "last", "remedies"), [("3/4/2026", "3/14/2026", 1), ("3/4/2026", "3/5/2026", 2)])
+def test_dates_of_a_file_are_not_guessed(
+    base: embsql.Database, folder: Path, usual: str, last: str, remedies: int
+) -> None:
+    (folder / "events.csv").write_text(long("event_time", usual, last))
+    with pytest.raises(errors.BadColumnType) as caught:
+        read(base, "events.csv")
+    told = caught.value.values["remedies"]
+    assert isinstance(told, list)
+    assert len(told) == remedies
+    assert read(base, told[0]).time is not None
+
+
+def test_json_ids_are_as_they_stand(base: embsql.Database, folder: Path) -> None:
+    ids = ["007", 7, "7", "2026-01-01T10:00:00Z", "6BA7B810-9DAD-11D1-80B4-00C04FD430C8", "a"]
+    lines = [json.dumps({"user_id": user, "item_id": item}) for user in ids for item in "xy"]
+    (folder / "events.jsonl").write_text("\n".join(lines))
+    assert read(base, "events.jsonl").users.to_pylist() == sorted({str(user) for user in ids})
+    (folder / "users.json").write_text(json.dumps([{"user_id": user, "age": n} for n, user in enumerate(ids[2:])]))
+    known = base.engine.gather("users.json", ["user_id"])
+    assert known["user_id"].to_pylist() == ids[2:]
+
+
+def test_an_error_shows_no_row_of_a_file(base: embsql.Database, folder: Path) -> None:
+    (folder / "events.csv").write_text(long("weight", "1", "x") + "4,kim@example.com,1,too,many\n")
+    for given in ("events.csv", "SELECT * FROM 'events.csv'"):
+        with pytest.raises(errors.SourceFailed) as caught:
+            read(base, given)
+        assert "kim@" not in str(caught.value)
+
+
+# --- tables in memory ----------------------------------------------------------------------------
+
+
+def frames() -> dict[str, Any]:
+    return {
+        "pyarrow table": lambda: TABLE,
+        "pyarrow reader": lambda: TABLE.to_reader(max_chunksize=3),
+        "pyarrow batch": lambda: TABLE.to_batches()[0],
+        "duckdb relation": lambda: duckdb.from_arrow(TABLE),
+        "pandas": lambda: pytest.importorskip("pandas", reason="pandas is not installed").DataFrame(TABLE.to_pydict()),
+        "polars": lambda: pytest.importorskip("polars", reason="polars is not installed").DataFrame(TABLE.to_pydict()),
+    }
+
+
+@pytest.mark.parametrize("kind", frames())
+def test_a_table_in_memory(base: embsql.Database, kind: str) -> None:
+    name = kind.replace(" ", "_")
+    run = base.train(name, frames()[kind](), dim=2)
+    stored = base.ask("SELECT user_id, item_id FROM embsql.interactions WHERE run_id = $n", n=run.run_id).to_pylist()
+    assert sorted((row["user_id"], row["item_id"]) for row in stored) == WANTED
+    (recorded,) = base.ask("SELECT source_sql FROM embsql.runs WHERE run_id = $n", n=run.run_id).to_pylist()
+    assert re.fullmatch(r"\w+\.\w+ of 35 rows: user_id, item_id", recorded["source_sql"])
+    assert base.train(name, frames()[kind](), dim=2).skipped, "what has not changed is not trained again"
+
+
+def test_a_relation_sees_what_its_connection_sees() -> None:
+    """Also what is not committed; and no name of the caller's is hidden or left behind."""
+    connection = duckdb.connect()
+    connection.execute("CREATE TABLE given AS SELECT 42 AS answer").fetchall()
+    connection.execute("BEGIN").fetchall()
+    connection.execute(
+        "CREATE TEMP TABLE mine AS SELECT i % 5 AS user_id, i % 7 AS item_id FROM range(35) t(i)"
+    ).fetchall()
+    with embsql.connect(connection) as database:
+        assert len(read(database, connection.table("mine"))) == 35
+        assert connection.execute("SELECT answer FROM given").fetchall() == [(42,)]
+    connection.execute("ROLLBACK").fetchall()
+    connection.close()
+
+
+def test_missing_numbers_in_a_frame_are_missing(base: embsql.Database) -> None:
+    table = pa.table({"user_id": [1.0, 2.0, float("nan"), None], "item_id": ["x", "y", "x", "y"]})
+    assert read(base, table).users.to_pylist() == ["1", "2"]
+
+
+def test_tables_in_memory_with_all_that_comes_with_a_source(each: embsql.Database) -> None:
+    items = pa.table({"item_id": pa.array(range(7), pa.float64()), "kind": list("aabbccd")})
+    vectors = pa.table({"item_id": pa.array(range(7), pa.int64()), "v": [[float(n), 1.0] for n in range(7)]})
+    edges = pa.table({"source_node": [0, 1, 2], "target_node": [1.0, 2.0, 3.0]})
+    events = pa.table({"user_id": [n % 5 for n in range(35)], "item_id": [n % 7 for n in range(35)]})
+    run = each.train("f", events, algorithm="fusion", dim=2, worth=10, item_features=items)
+    told = each.ask("SELECT hint FROM embsql.validation('f') WHERE \"check\" = 'item feature kind'").to_pylist()
+    assert told == [{"hint": "category, 4 values, missing for 0 of 7"}]
+    with pytest.raises(errors.NotEvaluated, match="item_features were a table in memory"):
+        each.evaluate(f"f@{run.run_id}")
+    each.train("c", events, algorithm="content", item_features=vectors)
+    each.train("w", events, algorithm="node2vec", dim=2, epochs=1, graph=edges)
+    each.register_embeddings("r", vectors.rename_columns(["item_id", "embedding"]))
+    each.cluster("r", k=1, labels=pa.table({"entity_id": range(7), "label": ["all"] * 7}))
+    assert each.ask("SELECT label FROM embsql.clusters('r')").to_pylist() == [{"label": "all"}]
+
+
+@pytest.mark.parametrize("option", ["source", "user_features", "item_features", "graph"])
+@pytest.mark.parametrize("given", [7, b"events.csv", {"user_id": [1]}, ["a.csv", "b.csv"], object()])
+def test_what_is_no_source(base: embsql.Database, option: str, given: object) -> None:
+    with pytest.raises(errors.BadArgument, match=f"{option} must be a SELECT, the name of a table or file, a path, or"):
+        base.train("m", **({"source": TABLE} | {option: given}))
+
+
+def test_what_is_no_source_where_other_things_are_wanted(base: embsql.Database) -> None:
+    with pytest.raises(errors.BadArgument, match="items must be a SELECT"):
+        base.register_embeddings("m", 7)
+    with pytest.raises(errors.BadArgument, match="labels must be a SELECT"):
+        base.cluster("m", labels=7)
+
+
+class Broken:
+    """What a library hands over when a column has several types."""
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        raise ValueError("column user_id is of several types")
+
+
+def test_a_table_that_cannot_be_handed_over(base: embsql.Database) -> None:
+    with pytest.raises(errors.SourceFailed, match=r"\(column user_id is of several types\); give each column one type"):
+        base.train("m", Broken())
+
+
+def test_a_name_in_python_is_no_table(base: embsql.Database) -> None:
+    df = TABLE
+    for given in ("df", "SELECT * FROM df"):
+        with pytest.raises(errors.SourceFailed, match=r"is given itself, without quotes: train\('m', df\)"):
+            base.train("m", given)
+    assert base.train("m", df, dim=2).status == "live"
