@@ -26,7 +26,7 @@ KEEP = 5  # earlier live runs kept for rollback, and finished runs kept that wer
 RUN_TABLES = (
     "clusters", "cluster_members", "maps", "top_items", "neighbors",
     "item_embeddings", "user_embeddings", "interactions", "training_log", "metrics", "validations",
-    "trials", "graph_edges", "solvers", "gram", "item_scales", "tower_features", "tower_layers", "run",
+    "trials", "gates", "graph_edges", "solvers", "gram", "item_scales", "tower_features", "tower_layers", "run",
 )  # fmt: skip
 PERSONAL = ("embeddings", "interactions", "clusters", "maps", "top_items", "neighbors", "cohorts")  # of one user
 

@@ -125,6 +125,19 @@ WHERE figure.run_id = $run_id AND figure.split = $split AND figure.segment = 'al
 -- forget_metrics: a run is measured anew
 DELETE FROM embsql.metrics WHERE run_id = $run_id AND split = $split
 
+-- judge: what the gate compared, and what it decided
+INSERT INTO embsql.gates (
+    run_id, verdict, split, metric, k, value, popular_value, compared_run, basis, users, left_out, new_value, live_value,
+    difference, ci_low, ci_high, tolerance, reason
+)
+VALUES (
+    $run_id, $verdict, $split, $metric, $k, $value, $popular_value, $compared_run, $basis, $users, $left_out, $new_value,
+    $live_value, $difference, $ci_low, $ci_high, $tolerance, $reason
+)
+
+-- drop_gates: part of dropping a run
+DELETE FROM embsql.gates WHERE run_id = $run_id
+
 -- drop_item_embeddings: part of dropping a run
 DELETE FROM embsql.item_embeddings WHERE run_id = $run_id
 
