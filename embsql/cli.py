@@ -150,7 +150,8 @@ def train(ctx: click.Context, /, model: str, source: str, **given: Any) -> None:
     if run.metrics and not ctx.obj["json"]:
         _show(ctx, [{"metric": name, "value": value} for name, value in run.metrics.items()])
     if run.refused:
-        raise click.ClickException(f"run {run.run_id} was not made live: {run.refused}")
+        remedy = f"Read it as {model}@{run.run_id}, or make it live: embsql promote {model}@{run.run_id}"
+        raise click.ClickException(f"run {run.run_id} was not made live: {run.refused}. {remedy}")
 
 
 def _extra(words: list[str]) -> dict[str, Any]:

@@ -87,6 +87,11 @@ SELECT model.model_name FROM embsql.models AS model ORDER BY model.model_name
 -- newest_run: the last run of a model, whatever became of it
 SELECT max(run.run_id) AS run_id FROM embsql.runs AS run WHERE run.model_name = $model_name
 
+-- newest_finished: the last run of a model that could be promoted
+SELECT max(run.run_id) AS run_id
+FROM embsql.runs AS run
+WHERE run.model_name = $model_name AND run.status = 'ready'
+
 -- promote: moves the pointer if nobody moved it meanwhile
 UPDATE embsql.models
 SET live_run = $live_run, earlier_runs = $earlier_runs, updated_at = embsql.utc_now()

@@ -28,7 +28,8 @@ from embsql.errors import (
     UnknownDatabase,
     UnknownModel,
 )  # fmt: skip
-from embsql.publish import PAGE, Digest, Published, content, publish
+from embsql.loaded import PAGE
+from embsql.publish import Digest, Published, content, publish
 from tests.worlds import ITEMS, SEEN, USERS, known_run
 
 SHOP = "SELECT user_id, item_id, weight, event_time FROM events"
