@@ -24,7 +24,7 @@ from embsql.model import Run
 from embsql.splits import REPEATS, Cut, Mask, Split, by_time
 
 METRIC = "ndcg"
-ENOUGH = 100  # users: an interval over fewer tells little apart
+ENOUGH = 250  # users: an interval over fewer tells little apart
 
 
 @dataclass(frozen=True, slots=True)

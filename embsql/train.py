@@ -526,6 +526,11 @@ def _plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
 
 # --- measuring a finished run --------------------------------------------------------------------
 
+PAIRS = (
+    "split 'time' cuts events, and of a finished run only the pairs are kept, to which {rows} repeated rows were added "
+    "up; measure by time while training, with evaluate and split 'time', or give a test of your own"
+)
+
 
 def evaluate(
     engine: Engine,
@@ -564,7 +569,10 @@ def _of_part(engine: Engine, reference: str, record: dict[str, Any], run: Run, *
         reason = "its vectors were registered, not trained, so there is nothing to train anew; give a test of your own"
         raise NotEvaluated(name=reference, reason=reason)
     plan = _plan_of(engine, record, evaluate=True, **wanted)
-    ordered = plan.algorithm.ordered or plan.cuts_events
-    found = prepare(engine, plan.source, Columns(), run, explicit=plan.algorithm.explicit, ordered=ordered)
+    rows = look(engine, "repeated_pairs", run_id=run.run_id) if plan.cuts_events else []
+    if rows:
+        raise NotEvaluated(name=reference, reason=PAIRS.format(rows=rows[0]["affected"]))
+    algorithm = plan.algorithm
+    found = prepare(engine, plan.source, Columns(), run, explicit=algorithm.explicit, ordered=algorithm.ordered)
     data, _ = _beside(engine, plan, found.interactions())
     return _on_a_part(plan, data, run)

@@ -206,8 +206,7 @@ def best(search: Search, parts: Split, run: Run, fit: Fit, record: Callable[[Tri
     silent = dataclasses.replace(run, on_report=None)  # the epochs of a trial are not the run's
 
     def measured(setting: dict[str, Any]) -> float:
-        embeddings = fit(search.make(setting), parts.train, silent)
-        return float(questions.per_user(embeddings, "ndcg", k).mean())
+        return _ndcg(questions, fit(search.make(setting), parts.train, silent), k)
 
     def attempt(number: int, setting: dict[str, Any]) -> Trial:
         run.check()
@@ -232,6 +231,11 @@ def _trial(number: int, setting: dict[str, Any], metric: str, measured: Callable
     except FAULTS as fault:
         status, error = "failed", str(fault) or type(fault).__name__
     return Trial(number, json.dumps(setting), metric, value, time.perf_counter() - begin, status, error)
+
+
+def _ndcg(questions: Questions, embeddings: Embeddings, k: int) -> float:
+    """The mean over the users asked."""
+    return float(questions.per_user(embeddings, "ndcg", k).mean())
 
 
 def _tried(search: Search, seed: int, attempt: Callable[[int, dict[str, Any]], Trial]) -> Iterator[Trial]:

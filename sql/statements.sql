@@ -63,6 +63,11 @@ SELECT past.user_id, past.item_id, past.weight, past.last_time AS event_time
 FROM embsql.interactions AS past
 WHERE past.run_id = $run_id
 
+-- repeated_pairs: whether some of a run's pairs are several rows of its source
+SELECT finding.affected
+FROM embsql.validations AS finding
+WHERE finding.run_id = $run_id AND finding.check_name = 'repeated pairs' AND finding.affected > 0
+
 -- explain_gate: why a ready run was not promoted
 UPDATE embsql.runs SET error = $error WHERE run_id = $run_id
 

@@ -68,6 +68,17 @@ def test_a_pair_known_before_the_cut_is_not_new(each: embsql.Database, algorithm
     }  # fmt: skip
 
 
+def test_what_was_added_up_is_not_cut_later(each: embsql.Database) -> None:
+    """Of a finished run only pairs are kept; without repeated rows those are the events."""
+    fill(each, "bought", BOUGHT)
+    each.train("m", "bought", dim=4, epochs=1, threads=1)
+    with pytest.raises(NotEvaluated, match="to which 2 repeated rows were added up; measure by time while training"):
+        each.evaluate("m", split="time")
+    plain = "SELECT user_id, item_id, max(event_time) AS event_time FROM bought GROUP BY user_id, item_id"
+    run = each.train("p", plain, dim=4, epochs=1, threads=1, evaluate=True, split="time", gate=False)
+    assert each.evaluate("p", split="time") == run.metrics
+
+
 def test_what_was_known_can_be_found_again(each: embsql.Database) -> None:
     """Everybody buys one article again on the last day, and nothing else: only with repeats there is a question."""
     rows = [(f"u{u}", f"i{n}", n) for u in range(20) for n in range(4)] + [(f"u{u}", "i0", 9) for u in range(20)]
@@ -224,14 +235,14 @@ def test_what_is_clearly_worse_is_refused_and_says_what_to_do(each: embsql.Datab
 
 
 def test_new_pairs_are_asked_of_the_live_run_as_it_is(each: embsql.Database) -> None:
-    """120 users come back the next day: the live run's vectors are asked about that, and nothing is trained anew."""
-    rows = halves(120)
+    """250 of 300 users come back: the live run's vectors are asked about that, and nothing is trained anew."""
+    rows = halves(300)
     fill(each, "monday", [row for row in rows if row[2] < 5])
     fill(each, "tuesday", rows)
     each.train("m", "monday", **QUICK)
     run = each.train("m", "tuesday", **QUICK)
     (row, _) = judged(each, "m")
-    assert (row["basis"], row["users"], row["left_out"]) == ("vectors", 100, 20)
+    assert (row["basis"], row["users"], row["left_out"]) == ("vectors", 250, 50)
     assert run.status == "live"
 
 
