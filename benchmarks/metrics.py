@@ -1,9 +1,10 @@
-"""The metrics beside ranx's: the same lists, the same held-out items, figure by figure and user by user.
+"""The metrics beside ranx's: the same lists and held-out items, figure by figure, user by user.
 
-Random users from a seed: lists from none to more than k items, from scores of which many are equal; from none to 30
-held-out items, of which some are in no list. ranx (pip install ranx) is code of others for the same definitions. What
-differs by definition is brought together here: its map divides by all held-out items, ours by at most k of them. A list
-of equal scores it orders in its own way, so it is given ranks; how many users its own order would change is a line too.
+Random users from a seed: lists from none to more than k items, from scores of which many are
+equal; from none to 30 held-out items, of which some are in no list. ranx (pip install ranx) is
+code of others for the same definitions. What differs by definition is brought together here: its
+map divides by all held-out items, ours by at most k of them. A list of equal scores it orders in
+its own way, so it is given ranks; how many users its own order would change is a line too.
 """
 
 from __future__ import annotations
@@ -34,9 +35,13 @@ def measure(options: argparse.Namespace) -> None:
 
     rng = np.random.default_rng(options.seed)
     scores = rng.integers(0, 8, (options.users, ITEMS))  # (m, items), many of them equal
-    ranking = np.argsort(-scores, axis=1, kind="stable")[:, :LONGEST]  # (m, longest) equal ones by code
+    ranking = np.argsort(-scores, axis=1, kind="stable")[
+        :, :LONGEST
+    ]  # (m, longest) equal ones by code
     ranking[np.arange(LONGEST) >= rng.integers(0, LONGEST + 1, options.users)[:, None]] = -1
-    wanted = [np.sort(rng.choice(ITEMS, n, replace=False)) for n in rng.integers(0, 31, options.users)]
+    wanted = [
+        np.sort(rng.choice(ITEMS, n, replace=False)) for n in rng.integers(0, 31, options.users)
+    ]
     theirs = _ranx(ranx, ranking, wanted, np.broadcast_to(-np.arange(LONGEST), ranking.shape))
     tied = _ranx(ranx, ranking, wanted, np.take_along_axis(scores, np.maximum(ranking, 0), axis=1))
     for k in options.k:
@@ -44,16 +49,36 @@ def measure(options: argparse.Namespace) -> None:
             ours, here = _ours(name, k, ranking, wanted)
             settings = {"k": k, "users": int(here.sum()), "seed": options.seed}
             gap = np.abs(ours - theirs(f"{name}@{k}"))[here]
-            line("metrics", "made", "embsql", f"largest difference of {name}", float(gap.max()), "", peer="ranx", **settings)
+            line(
+                "metrics",
+                "made",
+                "embsql",
+                f"largest difference of {name}",
+                float(gap.max()),
+                "",
+                peer="ranx",
+                **settings,
+            )
             changed = np.abs(ours - tied(f"{name}@{k}"))[here] > 1e-9
-            line("metrics", "made", "ranx's order of ties", f"users with another {name}", float(changed.mean()), "share",
-                 **settings)  # fmt: skip
+            line(
+                "metrics",
+                "made",
+                "ranx's order of ties",
+                f"users with another {name}",
+                float(changed.mean()),
+                "share",
+                **settings,
+            )
 
 
 def _ours(name, k, ranking, wanted):
     """Our figures (m,) and which users have one; map as ranx divides it."""
     counts = np.array([len(items) for items in wanted])  # (m,)
-    rows = Rows(np.concatenate(([0], np.cumsum(counts))), np.concatenate(wanted).astype(np.int32), np.empty(0))
+    rows = Rows(
+        np.concatenate(([0], np.cumsum(counts))),
+        np.concatenate(wanted).astype(np.int32),
+        np.empty(0),
+    )
     hit = metrics.hits(ranking[:, :k].astype(np.int32), rows, ITEMS)  # (m, k)
     figures = metrics.PER_USER[name](hit, counts)  # (m,)
     if name == "map":
@@ -63,7 +88,7 @@ def _ours(name, k, ranking, wanted):
 
 
 def _ranx(ranx, ranking, wanted, scores):
-    """A function from a metric's name to ranx's figures (m,), 0 for users without a held-out item or a list."""
+    """A function from a metric's name to ranx's figures (m,), 0 for users without one."""
     asked = [n for n, items in enumerate(wanted) if len(items)]
     qrels = ranx.Qrels({f"{n:08}": {f"i{item:02}": 1 for item in wanted[n]} for n in asked})
     lists = {f"{n:08}": _list(ranking[n], scores[n]) for n in asked}
@@ -79,5 +104,7 @@ def _ranx(ranx, ranking, wanted, scores):
 
 def _list(items, scores):
     """A list as ranx takes it: an empty one as an item that nobody wants."""
-    listed = {f"i{item:02}": float(score) for item, score in zip(items, scores, strict=True) if item >= 0}
+    listed = {
+        f"i{item:02}": float(score) for item, score in zip(items, scores, strict=True) if item >= 0
+    }
     return listed or {"nothing": 0.0}

@@ -187,9 +187,7 @@ class Exam:
         return np.diff(inside[relevant.start])
 
     def _coverage(self, answers: Mapping[str, Int32], k: int) -> Metric:
-        model, popular, itemknn = (
-            metrics.coverage(ranking[:, :k], self.known.items) for ranking in answers.values()
-        )  # fmt: skip
+        model, popular, itemknn = (metrics.coverage(ranking[:, :k], self.known.items) for ranking in answers.values())
         return Metric("all", "coverage", k, model, popular, itemknn, None, None)
 
 

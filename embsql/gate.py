@@ -1,10 +1,10 @@
 """Whether a run goes live: it and the live run, asked about the same pairs.
 
-The live run's vectors are asked as they are, about users none of whose pairs asked they were trained on. The new run
-was measured without what was held out, of which the live run may have seen a good part: where that makes it look
-worse, it is trained once more, on everything but the pairs asked. Where there are too few such users, because little
-has happened since, the live run's algorithm is trained anew with its options on the new run's training part.
-See docs/decisions/0013.
+The live run's vectors are asked as they are, about users none of whose pairs asked they were
+trained on. The new run was measured without what was held out, of which the live run may have seen
+a good part: where that makes it look worse, it is trained once more, on everything but the pairs
+asked. Where there are too few such users, because little has happened since, the live run's
+algorithm is trained anew with its options on the new run's training part. See docs/decisions/0013.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Comparison:
     reason: str | None = None  # why nothing was compared
 
     def below(self, tolerance: float) -> bool:
-        """Whether the new run is clearly worse: even the upper end of the interval is more than is tolerated below."""
+        """Whether the new run is clearly worse: the whole interval is below what is tolerated."""
         return self.ci_high is not None and self.ci_high < -tolerance * (self.live_value or 0)
 
 
@@ -63,9 +63,18 @@ class Verdict:
     @property
     def row(self) -> dict[str, Any]:
         """The row of embsql.gates, but for the run."""
-        own = {"split": self.split, "metric": self.metric, "k": self.k, "value": self.value,
-               "popular_value": self.popular_value, "tolerance": self.tolerance}  # fmt: skip
-        decided = {"verdict": "refused" if self.refused else "passed", "reason": self.refused or self.found.reason}
+        own = {
+            "split": self.split,
+            "metric": self.metric,
+            "k": self.k,
+            "value": self.value,
+            "popular_value": self.popular_value,
+            "tolerance": self.tolerance,
+        }
+        decided = {
+            "verdict": "refused" if self.refused else "passed",
+            "reason": self.refused or self.found.reason,
+        }
         return asdict(self.found) | own | decided
 
 
@@ -84,7 +93,7 @@ class Candidate:
     tolerance: float
 
     def answers(self, questions: Questions, embeddings: Embeddings | None = None) -> Float64:
-        """The figure of every user asked (m,): of this run, or of its training on what the questions know."""
+        """The figure of every user asked (m,), of this run or of its training on another part."""
         if embeddings is not None:
             return questions.per_user(embeddings, METRIC, self.k)
         known = Known(self.known[0][questions.users], self.known[1])
@@ -96,11 +105,19 @@ def as_it_is(new: Candidate, live: Loaded) -> Comparison | None:
     parts = _fair(new, live)
     if not len(parts.held_out):
         return None
-    questions, users, items = Questions.of(parts, new.run), parts.held_out.users, parts.held_out.items
+    questions, users, items = (
+        Questions.of(parts, new.run),
+        parts.held_out.users,
+        parts.held_out.items,
+    )
     known = Known(live.users.known(users)[questions.users], live.items.known(items))
     other = questions.per_user(live.embeddings(users, items), METRIC, new.k, known)  # (m,)
     found = _compared("vectors", new, new.answers(questions), other)
-    if found.below(new.tolerance) and len(parts.held_out) < len(new.parts.held_out) and not _given(parts):
+    if (
+        found.below(new.tolerance)
+        and len(parts.held_out) < len(new.parts.held_out)
+        and not _given(parts)
+    ):
         found = _compared("vectors", new, new.answers(questions, new.fit(parts.train)), other)
     return found
 
@@ -113,20 +130,25 @@ def anew(new: Candidate, live: Embeddings) -> Comparison:
 
 
 def alike(new: Candidate) -> Comparison:
-    """A live run of the same algorithm, options and seed: trained on the same part it is the new run."""
+    """A live run of the same algorithm, options and seed: on the same part it is the new run."""
     answers = new.answers(Questions.of(new.parts, new.run))  # (m,)
     return _compared("same", new, answers, answers)
 
 
 def _compared(basis: str, new: Candidate, ours: Float64, theirs: Float64) -> Comparison:
-    """The answers (m,) of both, and the interval of their difference by the bootstrap over users."""
+    """The answers (m,) of both, and the interval of their difference over users."""
     (low,), (high,) = metrics.intervals((ours - theirs)[:, None], new.run.seed)
     asked = len(np.unique(new.parts.held_out.user))
     return Comparison(
-        basis, users=len(ours), left_out=asked - len(ours), new_value=float(ours.mean()),
-        live_value=float(theirs.mean()), difference=float((ours - theirs).mean()), ci_low=float(low),
+        basis,
+        users=len(ours),
+        left_out=asked - len(ours),
+        new_value=float(ours.mean()),
+        live_value=float(theirs.mean()),
+        difference=float((ours - theirs).mean()),
+        ci_low=float(low),
         ci_high=float(high),
-    )  # fmt: skip
+    )
 
 
 def _given(parts: Split) -> bool:
@@ -135,7 +157,7 @@ def _given(parts: Split) -> bool:
 
 
 def _fair(new: Candidate, live: Loaded) -> Split:
-    """Users whom the live run knows, with pairs none of which it was trained on; all else may be trained on.
+    """Users whom the live run knows, and no pair that it was trained on; all else is training.
 
     Of a split by time, what came after the last that the live run has seen.
     """
@@ -164,8 +186,13 @@ def _last_time(train: Interactions) -> int:
 # --- the verdict ---------------------------------------------------------------------------------
 
 
-def judged(figures: Sequence[Metric], found: Comparison, split: str, k: int, tolerance: float) -> Verdict:
-    """Whether a run may be promoted: it must beat what is popular, and not be clearly worse than the live run."""
+def judged(
+    figures: Sequence[Metric], found: Comparison, split: str, k: int, tolerance: float
+) -> Verdict:
+    """Whether a run may be promoted.
+
+    It must beat what is popular, and not be clearly worse than the live run.
+    """
     (figure,) = (one for one in figures if (one.segment, one.metric, one.k) == ("all", METRIC, k))
     refused = _unpopular(figure) or _worse(found, f"{METRIC}@{k}", tolerance)
     return Verdict(split, METRIC, k, figure.value, figure.popular_value, tolerance, found, refused)
@@ -184,7 +211,7 @@ def _worse(found: Comparison, metric: str, tolerance: float) -> str | None:
         return None
     interval = f"95% interval {found.ci_low or 0:+.4f} to {found.ci_high or 0:+.4f}"
     return (
-        f"its {metric} is {found.new_value or 0:.4f} and the live run's {found.live_value or 0:.4f}, of the same "
-        f"{found.users} users: a difference of {found.difference or 0:+.4f} ({interval}), where {-tolerance:.0%} is "
-        "tolerated"
+        f"its {metric} is {found.new_value or 0:.4f} and the live run's "
+        f"{found.live_value or 0:.4f}, of the same {found.users} users: a difference of "
+        f"{found.difference or 0:+.4f} ({interval}), where {-tolerance:.0%} is tolerated"
     )

@@ -24,7 +24,9 @@ class Split:
     train: Interactions
     held_out: Interactions
     repeats: bool = False  # whether what a user knew is asked for again, and may then be in a list
-    facts: Mapping[str, int] = field(default_factory=dict)  # what else there is to say about it: name -> how many
+    facts: Mapping[str, int] = field(
+        default_factory=dict
+    )  # what else there is to say about it: name -> how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,9 @@ class Cut:
     fraction: float  # of what is held out, but with the method last
     average: bool  # whether a pair's weight is the mean of its events', not their sum
     repeats: bool  # whether to ask again for what was known
-    after: int | None = None  # time: ask about what came later than this instant; none: about the last fraction
+    after: int | None = (
+        None  # time: ask about what came later than this instant; none: about the last fraction
+    )
 
 
 def split(
@@ -51,42 +55,58 @@ def split(
 
     `method` is one of
 
-    - `last`: the last pair of every user with at least two, by time; of several of that time one is drawn.
-      No user's training pair is later than that user's held-out pair. Pairs of other users may be.
-    - `time`: cuts before the last `fraction` of all events. What is trained on is what had happened by then: pairs as
-      their events make them (weights summed, or with `average` their mean), whatever came later. What is asked is the
-      pairs that begin after the cut; with `repeats` those too that were known. Events of one instant stay together.
-      Without events each pair is one, at its last time. Users and items may have no training pair left, which
+    - `last`: the last pair of every user with at least two, by time; of several of that time one
+      is drawn. No user's training pair is later than that user's held-out pair. Pairs of other
+      users may be.
+    - `time`: cuts before the last `fraction` of all events. What is trained on is what had
+      happened by then: pairs as their events make them (weights summed, or with `average` their
+      mean), whatever came later. What is asked is the pairs that begin after the cut; with
+      `repeats` those too that were known. Events of one instant stay together. Without events each
+      pair is one, at its last time. Users and items may have no training pair left, which
       `Questions` counts.
-    - `random`: `fraction` of each user's pairs (rounded, at least one) of users with at least two, who keep at
-      least one. It lets a model see the future, so its figures flatter; use it where there is no time.
+    - `random`: `fraction` of each user's pairs (rounded, at least one) of users with at least two,
+      who keep at least one. It lets a model see the future, so its figures flatter; use it where
+      there is no time.
     - `auto`: `last` where the source has event_time, else `random`.
 
-    `last` and `random` take whole pairs, which together are the data. Raises NotEvaluated where the method is unknown,
-    needs a time that is missing, or nothing can be held out; BadArgument for repeats of another method than time.
+    `last` and `random` take whole pairs, which together are the data. Raises NotEvaluated where
+    the method is unknown, needs a time that is missing, or nothing can be held out; BadArgument
+    for repeats of another method than time.
     """
     name = named(data, method, repeats=repeats)
     if not 0 < fraction < 1:
-        raise NotEvaluated(name="the model", reason=f"the held-out fraction must be between 0 and 1, got {fraction}")
+        raise NotEvaluated(
+            name="the model",
+            reason=f"the held-out fraction must be between 0 and 1, got {fraction}",
+        )
     made = METHODS[name.removesuffix(REPEATS)](data, Cut(seed, fraction, average, repeats))
     if not len(made.held_out):
         needs = NEEDS[name.removesuffix(REPEATS)]
-        raise NotEvaluated(name="the model", reason=f"split '{name}' finds nothing to hold out; {needs}")
+        raise NotEvaluated(
+            name="the model", reason=f"split '{name}' finds nothing to hold out; {needs}"
+        )
     return made
 
 
 def named(data: Interactions, method: str, *, repeats: bool = False) -> str:
-    """What figures on a split are filed under. Raises NotEvaluated or BadArgument when the data do not allow it."""
+    """What figures on a split are filed under.
+
+    Raises NotEvaluated or BadArgument when the data do not allow it.
+    """
     if method not in {"auto", *METHODS}:
         known = ", ".join(("auto", *METHODS))
         raise NotEvaluated(name="the model", reason=f"there is no split '{method}', only {known}")
     name = ("random" if data.time is None else "last") if method == "auto" else method
     if name != "random" and data.time is None:
-        reason = f"split '{name}' needs event_time, which the source does not give; select it or use split 'random'"
+        missing = "needs event_time, which the source does not give; select it or use 'random'"
+        reason = f"split '{name}' {missing}"
         raise NotEvaluated(name="the model", reason=reason)
     if repeats and name != "time":
-        raise BadArgument(name="repeats", allowed=f"false with split '{name}', which never asks for what is known; "
-                          "use split 'time'", value="true")  # fmt: skip
+        raise BadArgument(
+            name="repeats",
+            allowed=f"false with split '{name}', which asks for what is new; use split 'time'",
+            value="true",
+        )
     return name + REPEATS if repeats else name
 
 
@@ -101,11 +121,15 @@ def _last(data: Interactions, cut: Cut) -> Split:
     counts = rows.counts[rows.counts > 0]  # (users with pairs,)
     if not len(begins):
         return Split("last", data, data)
-    latest = data.time == np.repeat(np.maximum.reduceat(data.time, begins), counts)  # (n,) at the user's last time
+    latest = data.time == np.repeat(
+        np.maximum.reduceat(data.time, begins), counts
+    )  # (n,) at the user's last time
     lot = np.where(latest, np.random.default_rng(cut.seed).permutation(len(data)), -1)  # (n,)
     drawn = lot == np.repeat(np.maximum.reduceat(lot, begins), counts)  # (n,)
     tied = np.add.reduceat(latest, begins, dtype=np.int64) > 1  # (users with pairs,)
-    return _parted("last", data, drawn & np.repeat(counts > 1, counts), {"tied users": int(tied.sum())})
+    return _parted(
+        "last", data, drawn & np.repeat(counts > 1, counts), {"tied users": int(tied.sum())}
+    )
 
 
 def by_time(data: Interactions, cut: Cut) -> Split:
@@ -118,11 +142,16 @@ def by_time(data: Interactions, cut: Cut) -> Split:
     again[events.pair[later]] = True
     name, facts = "time" + REPEATS * cut.repeats, {"known pairs": int((known & again).sum())}
     asked = again if cut.repeats else again & ~known  # (n,)
-    return Split(name, data.of_events(~later, average=cut.average), data.where(asked), cut.repeats, facts)
+    return Split(
+        name, data.of_events(~later, average=cut.average), data.where(asked), cut.repeats, facts
+    )
 
 
 def _later(time: Int64, cut: Cut) -> Mask:
-    """Which of some times (m,) come after the cut; the instant at its border does, unless it is all there is."""
+    """Which of some times (m,) come after the cut.
+
+    The instant at its border does, unless it is all there is.
+    """
     if not len(time):
         return np.zeros(0, bool)
     if cut.after is not None:
@@ -138,9 +167,13 @@ def _random(data: Interactions, cut: Cut) -> Split:
     rows = data.by_user()
     lots = np.random.default_rng(cut.seed).random(len(data))  # (n,)
     order = np.lexsort((lots, data.user))  # (n,) shuffled within users
-    place = np.empty(len(data), np.int64)  # (n,) place of a pair among the shuffled pairs of its user
+    place = np.empty(
+        len(data), np.int64
+    )  # (n,) place of a pair among the shuffled pairs of its user
     place[order] = np.arange(len(data)) - np.repeat(rows.start[:-1], rows.counts)
-    take = np.clip(np.rint(rows.counts * cut.fraction), 1, np.maximum(rows.counts - 1, 0))  # (n_users,)
+    take = np.clip(
+        np.rint(rows.counts * cut.fraction), 1, np.maximum(rows.counts - 1, 0)
+    )  # (n_users,)
     return _parted("random", data, place < take[data.user], {})
 
 
@@ -149,9 +182,13 @@ def _parted(name: str, data: Interactions, held: Mask, facts: Mapping[str, int])
     return Split(name, data.where(~held), data.where(held), facts=facts)
 
 
-METHODS: dict[str, Callable[[Interactions, Cut], Split]] = {"last": _last, "time": by_time, "random": _random}
+METHODS: dict[str, Callable[[Interactions, Cut], Split]] = {
+    "last": _last,
+    "time": by_time,
+    "random": _random,
+}
 NEEDS = {
     "last": "it needs users with at least two items",
-    "time": "it needs at least two different times, and after the cut a pair that was not known before",
+    "time": "it needs two different times, and after the cut a pair that was not known before",
     "random": "it needs users with at least two items",
 }

@@ -33,7 +33,7 @@ from embsql.errors import (
     NotEvaluated,
     ServerGone,
     TooFew,
-)  # fmt: skip
+)
 from embsql.evaluate import Exam, Metric
 from embsql.gate import Candidate, Comparison, Verdict
 from embsql.jobs import Lease, retry
@@ -393,8 +393,9 @@ def _split_name(plan: Plan, data: Interactions) -> str:
 
 
 def _split(plan: Plan, data: Interactions) -> Split:
-    return split(data, plan.split, seed=plan.seed, average=plan.algorithm.explicit,
-                 repeats=plan.repeats and not plan.test)  # fmt: skip
+    return split(
+        data, plan.split, seed=plan.seed, average=plan.algorithm.explicit, repeats=plan.repeats and not plan.test
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,9 +476,16 @@ def _judged(engine: Engine, reader: Engine, plan: Plan, data: Interactions, answ
         return Measured(parts.name, figures)
     silent = dataclasses.replace(run, on_report=None, checkpoints=None)
     new = Candidate(
-        data, parts, answered.embeddings, answered.known, lambda part: _fit(plan.algorithm, part, silent),
-        plan.algorithm.explicit, silent, plan.headline, plan.tolerance,
-    )  # fmt: skip
+        data,
+        parts,
+        answered.embeddings,
+        answered.known,
+        lambda part: _fit(plan.algorithm, part, silent),
+        plan.algorithm.explicit,
+        silent,
+        plan.headline,
+        plan.tolerance,
+    )
     found = _compared(engine, reader, plan, new)
     return Measured(parts.name, figures, gate.judged(figures, found, parts.name, plan.headline, plan.tolerance))
 

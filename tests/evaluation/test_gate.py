@@ -42,16 +42,20 @@ def candidate(embeddings: Embeddings, parts: Split, data, fit=None) -> Candidate
 def stored(embeddings: Embeddings, pairs, users=slice(None)) -> Loaded:
     """A live run that has vectors of some users."""
     of_users = Side(pairs.users[users], embeddings.users[users], np.zeros(N, np.float32)[users])
-    return Loaded(of_users, Side(pairs.items, embeddings.items, np.zeros(N, np.float32)), "dot", pairs)
+    return Loaded(
+        of_users, Side(pairs.items, embeddings.items, np.zeros(N, np.float32)), "dot", pairs
+    )
 
 
 def last() -> tuple[Split, object]:
     """Everybody has item u, and u + 1 is held out."""
     train, held = ring(0), ring(1)
     everything = coded(
-        np.concatenate((train.user, held.user)), np.concatenate((train.item, held.item)),
-        np.concatenate((train.time, held.time)), (N, N),
-    )  # fmt: skip
+        np.concatenate((train.user, held.user)),
+        np.concatenate((train.item, held.item)),
+        np.concatenate((train.time, held.time)),
+        (N, N),
+    )
     return Split("last", train, held), everything
 
 
@@ -77,7 +81,7 @@ def test_who_is_unknown_or_was_trained_on_the_answer_is_asked_neither() -> None:
 
 
 def test_who_looks_worse_without_what_the_live_run_has_seen_is_trained_once_more() -> None:
-    """The evaluation's training lacks user 1's last pair, which the live run has: only what is asked is left out."""
+    """The evaluation lacks user 1's last pair, which the live run has seen."""
     parts, data = last()
     pairs = coded([*range(N), 1], [*range(N), 2], [0] * (N + 1), (N, N))
     given = []
@@ -91,7 +95,9 @@ def test_who_looks_worse_without_what_the_live_run_has_seen_is_trained_once_more
     (part,) = given
     pairs_of_part = set(zip(part.user.tolist(), part.item.tolist(), strict=True))
     assert pairs_of_part == {(u, u) for u in range(N)} | {(1, 2)}
-    found = as_it_is(candidate(pointing(2), parts, data, lambda _: pointing(3)), stored(pointing(1), pairs))
+    found = as_it_is(
+        candidate(pointing(2), parts, data, lambda _: pointing(3)), stored(pointing(1), pairs)
+    )
     assert found.below(0.05)
 
 
@@ -103,7 +109,7 @@ def test_nothing_is_trained_when_the_live_run_has_seen_no_more() -> None:
 
 
 def test_by_time_the_live_run_is_asked_about_what_it_has_not_seen() -> None:
-    """The evaluation cuts at 5, the live run was trained at 7: what begins at 8 is asked of both."""
+    """The evaluation cuts at 5, the live run was trained at 7: both are asked about 8."""
     rows = [(u, u, 1, 1) for u in range(N)] + [(u, (u + 1) % N, 5 + u % 2 * 3, 1) for u in range(N)]
     data = eventful(rows, (N, N))
     parts = split(data, "time", fraction=0.5)
@@ -145,7 +151,10 @@ def comparison(low: float, high: float, live: float = 0.2) -> Comparison:
     [
         (Comparison("none"), 0.05),
         (comparison(-0.01, 0.01), 0.05),
-        (comparison(-0.05, -0.005), 0.05),  # below, but 5% of 0.2 are tolerated and the interval reaches there
+        (
+            comparison(-0.05, -0.005),
+            0.05,
+        ),  # below, but 5% of 0.2 are tolerated and the interval reaches there
         (comparison(-0.05, -0.02), 0.2),
         (comparison(0.01, 0.02), 0.0),
     ],
@@ -159,14 +168,15 @@ def test_what_is_not_clearly_worse_passes(found: Comparison, tolerance: float) -
 def test_it_says_why_not() -> None:
     verdict = judged(figure(0.15), comparison(-0.05, -0.03), "last", 10, 0.05)
     assert verdict.refused == (
-        "its ndcg@10 is 0.1600 and the live run's 0.2000, of the same 500 users: a difference of -0.0400 (95% interval "
-        "-0.0500 to -0.0300), where -5% is tolerated"
+        "its ndcg@10 is 0.1600 and the live run's 0.2000, of the same 500 users: "
+        "a difference of -0.0400 (95% interval -0.0500 to -0.0300), where -5% is tolerated"
     )
     assert verdict.row["verdict"] == "refused"
     assert verdict.row["reason"] == verdict.refused
     assert verdict.row["compared_run"] == 7
     popular = judged(figure(0.1), comparison(0.1, 0.2), "last", 10, 0.05)
     assert popular.refused == (
-        "its ndcg@10 is 0.1000 (95% interval 0.0900 to 0.1100), no better than recommending what is popular (0.1000)"
+        "its ndcg@10 is 0.1000 (95% interval 0.0900 to 0.1100), "
+        "no better than recommending what is popular (0.1000)"
     )
     assert judged(figure(0.1, None), Comparison("none"), "test", 10, 0.05).refused is None

@@ -136,8 +136,11 @@ def test_who_and_what_is_new_counts_against_everybody():
     held = coded([0, 1, 1, 2], [3, 1, 3, 0], shape=(3, 4))  # item 3 and user 2 are unknown
     exam = Exam.of(Split("random", train, held), Run(), k=(2,))
     assert {figure.metric: figure.value for figure in exam.counted()} == {
-        "users": 3, "pairs": 4, "users without training pairs": 1, "items without training pairs": 1
-    }  # fmt: skip
+        "users": 3,
+        "pairs": 4,
+        "users without training pairs": 1,
+        "items without training pairs": 1,
+    }
     items = np.array([[1], [1], [1], [9]], np.float32)
     oracle = Embeddings(np.ones((3, 1), np.float32), items)
     recall = by_name(exam.measure(oracle))["all", "recall", 2]
