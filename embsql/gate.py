@@ -58,7 +58,8 @@ class Verdict:
     popular_value: float | None
     tolerance: float
     found: Comparison
-    refused: str | None  # why
+    refused: str | None = None  # why
+    off: bool = False  # nobody was to be refused
 
     @property
     def row(self) -> dict[str, Any]:
@@ -71,11 +72,9 @@ class Verdict:
             "popular_value": self.popular_value,
             "tolerance": self.tolerance,
         }
-        decided = {
-            "verdict": "refused" if self.refused else "passed",
-            "reason": self.refused or self.found.reason,
-        }
-        return asdict(self.found) | own | decided
+        verdict = "off" if self.off else "refused" if self.refused else "passed"
+        reason = self.refused or self.found.reason
+        return asdict(self.found) | own | {"verdict": verdict, "reason": reason}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,15 +186,18 @@ def _last_time(train: Interactions) -> int:
 
 
 def judged(
-    figures: Sequence[Metric], found: Comparison, split: str, k: int, tolerance: float
+    figures: Sequence[Metric], found: Comparison | None, split: str, k: int, tolerance: float
 ) -> Verdict:
-    """Whether a run may be promoted.
+    """Whether a run may be promoted; it may when nothing was to be found out.
 
     It must beat what is popular, and not be clearly worse than the live run.
     """
     (figure,) = (one for one in figures if (one.segment, one.metric, one.k) == ("all", METRIC, k))
+    measured = (split, METRIC, k, figure.value, figure.popular_value, tolerance)
+    if found is None:
+        return Verdict(*measured, Comparison("none", reason="the gate was off"), off=True)
     refused = _unpopular(figure) or _worse(found, f"{METRIC}@{k}", tolerance)
-    return Verdict(split, METRIC, k, figure.value, figure.popular_value, tolerance, found, refused)
+    return Verdict(*measured, found, refused)
 
 
 def _unpopular(figure: Metric) -> str | None:

@@ -223,7 +223,7 @@ def _live(
         run.checkpoints.clear()
     run.status, run.metrics = "ready", _headlines(measured.figures) if measured else {}
     lease.beat()
-    run.refused = measured.verdict.refused if measured and measured.verdict else None
+    run.refused = measured.verdict.refused if measured else None
     if run.refused:
         say(engine, "explain_gate", run_id=run.run_id, error=run.refused)
         return
@@ -233,7 +233,7 @@ def _live(
 
 def _snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
     """The interactions as they are now, after writing down the report about them."""
-    ordered = plan.algorithm.ordered or plan.cuts_events
+    ordered = plan.algorithm.ordered or plan.cuts_events or _rival_is_ordered(engine, plan)
     found = prepare(reader, plan.source, plan.columns, run, explicit=plan.algorithm.explicit, ordered=ordered)
     _note(engine, run, found.findings)
     data, findings = _beside(reader, plan, found.interactions())
@@ -241,6 +241,13 @@ def _snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interacti
     if data.n_users < 2 or data.n_items < 2:
         raise TooFew(users=data.n_users, items=data.n_items, algorithm=plan.algorithm.name, need="2 of each")
     return data
+
+
+def _rival_is_ordered(engine: Engine, plan: Plan) -> bool:
+    """Whether the gate may train the live run's algorithm anew, and that learns from the order of events."""
+    live = registry.live(engine, plan.model_name) if plan.evaluate and plan.gate else None
+    name = look(engine, "run_record", run_id=live)[0]["algorithm"] if live is not None else None
+    return name in algorithms.names() and bool(algorithms.find(name).ordered)  # true for one whose options decide
 
 
 def _beside(reader: Engine, plan: Plan, data: Interactions) -> tuple[Interactions, list[Finding]]:
@@ -364,7 +371,6 @@ def _write(
             engine.write(table, columns)
         if measured:
             engine.write("metrics", _metrics(run, measured.split, measured.figures))
-        if measured and measured.verdict:
             say(engine, "judge", run_id=run.run_id, **measured.verdict.row)
         finished = say(
             engine, "finish_run", run_id=run.run_id, dim=embeddings.dim, similarity=embeddings.similarity,
@@ -384,7 +390,7 @@ class Measured:
 
     split: str
     figures: list[Metric]
-    verdict: Verdict | None = None  # None: there was no gate
+    verdict: Verdict
 
 
 def _split_name(plan: Plan, data: Interactions) -> str:
@@ -471,13 +477,17 @@ def _headlines(figures: list[Metric]) -> dict[str, float]:
 
 def _judged(engine: Engine, reader: Engine, plan: Plan, data: Interactions, answered: Answered, run: Run) -> Measured:
     """What was measured, and whether the run may go live."""
-    parts, figures = answered.parts, answered.figures
-    if not plan.gate:
-        return Measured(parts.name, figures)
+    found = _compared(engine, reader, plan, _candidate(plan, data, answered, run)) if plan.gate else None
+    name, figures = answered.parts.name, answered.figures
+    return Measured(name, figures, gate.judged(figures, found, name, plan.headline, plan.tolerance))
+
+
+def _candidate(plan: Plan, data: Interactions, answered: Answered, run: Run) -> Candidate:
+    """The run as the gate wants to know it."""
     silent = dataclasses.replace(run, on_report=None, checkpoints=None)
-    new = Candidate(
+    return Candidate(
         data,
-        parts,
+        answered.parts,
         answered.embeddings,
         answered.known,
         lambda part: _fit(plan.algorithm, part, silent),
@@ -486,8 +496,6 @@ def _judged(engine: Engine, reader: Engine, plan: Plan, data: Interactions, answ
         plan.headline,
         plan.tolerance,
     )
-    found = _compared(engine, reader, plan, new)
-    return Measured(parts.name, figures, gate.judged(figures, found, parts.name, plan.headline, plan.tolerance))
 
 
 def _compared(engine: Engine, reader: Engine, plan: Plan, new: Candidate) -> Comparison:
@@ -507,12 +515,12 @@ def _anew(engine: Engine, reader: Engine, plan: Plan, new: Candidate, record: di
     """The run beside the live one's algorithm and options, trained anew; None for vectors that were never trained."""
     if record["algorithm"] not in algorithms.names():
         return None
-    live = _plan_of(engine, record)
-    if (live.algorithm, live.seed, live.beside) == (plan.algorithm, plan.seed, plan.beside):
-        return gate.alike(new)
-    if live.algorithm.explicit != plan.algorithm.explicit:
-        return Comparison("none", reason="one of the two takes weights for ratings, the other for evidence")
     try:
+        live = _plan_of(engine, record)
+        if (live.algorithm, live.seed, live.beside) == (plan.algorithm, plan.seed, plan.beside):
+            return gate.alike(new)
+        if live.algorithm.explicit != plan.algorithm.explicit:
+            return Comparison("none", reason="one of the two takes weights for ratings, the other for evidence")
         part = dataclasses.replace(new.parts.train, user_features=None, item_features=None, graph=None)
         data, _ = _beside(reader, live, part)
         return gate.anew(new, _fit(live.algorithm, data, dataclasses.replace(new.run, seed=live.seed)))

@@ -2,7 +2,7 @@
 
 CREATE TABLE embsql.gates (
     run_id BIGINT PRIMARY KEY,
-    verdict VARCHAR NOT NULL,        -- passed refused
+    verdict VARCHAR NOT NULL,        -- passed refused; off: gate was false
     split VARCHAR NOT NULL,          -- what was held out, as in metrics
     metric VARCHAR NOT NULL,         -- what decides, for example ndcg
     k INTEGER NOT NULL,

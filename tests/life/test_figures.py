@@ -274,6 +274,9 @@ def test_harder_data_do_not_close_the_gate(each: embsql.Database) -> None:
     assert {row["verdict"] for row in rows} == {"passed"}
     assert (rows[1]["difference"], rows[1]["users"]) == (0, 80)
     assert rows[2]["reason"] == "nothing was live"
+    each.train("m", "monday", **QUICK, split="random", gate=False)
+    off = judged(each, "m")[0]
+    assert (off["verdict"], off["basis"], off["reason"]) == ("off", "none", "the gate was off")
 
 
 def test_what_is_clearly_worse_is_refused_and_says_what_to_do(each: embsql.Database) -> None:

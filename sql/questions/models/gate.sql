@@ -2,8 +2,9 @@
 --   -> (run_id bigint, verdict text, split text, metric text, k int, value double, popular_value double, compared_run bigint, basis text, users bigint, left_out bigint, new_value double, live_value double, difference double, ci_low double, ci_high double, tolerance double, reason text)
 -- What the gate of each run of a model compared and decided, newest first; 'shop@7' is run 7 alone. A run passes when
 -- value is above popular_value and, of the same users, the 95% interval of difference = new_value - live_value reaches
--- above -tolerance * live_value. basis says what stood for the run that was live: vectors (its own, as they are),
--- options (its algorithm trained anew on the same part), same (its options are those of the run), none.
+-- above -tolerance * live_value; verdict is off where the gate was. basis says what stood for the run that was live:
+-- vectors (its own, as they are), options (its algorithm trained anew on the same part), same (its options are those of
+-- the run), none.
 -- example: SELECT run_id, verdict, value, popular_value, basis FROM embsql.gate('shop');
 SELECT
   judged.run_id AS run_id,
