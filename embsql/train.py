@@ -206,11 +206,7 @@ def _live(
     plan = _tuned(engine, plan, data, run)
     before = _before(engine, plan, data) if plan.warm_start else None
     run.checkpoints = _checkpoints(plan, source_hash, before)
-    measured = None
-    if split_name and test is None:
-        answered = _on_a_part(plan, data, run)
-        _note(engine, run, _tied(answered.parts))
-        measured = _judged(engine, reader, plan, data, answered, run)
+    measured = _trial(engine, reader, plan, data, run) if split_name and test is None else None
     run.before = before  # only now: it has met what the evaluation holds out
     embeddings = _fit(plan.algorithm, data, run)
     if test is not None:
@@ -402,6 +398,13 @@ def _split(plan: Plan, data: Interactions) -> Split:
     return split(
         data, plan.split, seed=plan.seed, average=plan.algorithm.explicit, repeats=plan.repeats and not plan.test
     )
+
+
+def _trial(engine: Engine, reader: Engine, plan: Plan, data: Interactions, run: Run) -> Measured:
+    """Train on a part and ask about the other; the run itself is then trained on everything."""
+    answered = _on_a_part(plan, data, run)
+    _note(engine, run, _tied(answered.parts))
+    return _judged(engine, reader, plan, data, answered, run)
 
 
 @dataclass(frozen=True, slots=True)

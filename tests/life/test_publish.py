@@ -40,6 +40,7 @@ QUESTIONS = [
     "SELECT * FROM embsql.recommend($model, 'nobody', k => 5)",
     "SELECT * FROM embsql.explain($model, 'u1', 'i3')",
     "SELECT * FROM embsql.evaluation($model)",
+    "SELECT * FROM embsql.gate($model)",
     "SELECT * FROM embsql.runs($model)",
     "SELECT * FROM embsql.training_log($model)",
     "SELECT * FROM embsql.validation($model)",
