@@ -44,14 +44,12 @@ class Side:
     bias: Float32  # (n,)
 
     def on(self, ids: pa.StringArray, missing: float = 0.0) -> Side:
-        """The same for other ids (m,), and a number in place of what is not here."""
-        place, there = (
-            pc.index_in(ids, value_set=self.ids).fill_null(0).to_numpy(),
-            self.known(ids),
-        )  # (m,), (m,)
+        """The same for other ids (m,), and a number for each entry of what is not here."""
+        position = pc.index_in(ids, value_set=self.ids).fill_null(0).to_numpy()  # (m,)
+        there = self.known(ids)  # (m,)
         vectors = np.full((len(ids), self.vectors.shape[1]), missing, np.float32)  # (m, d)
         bias = np.zeros(len(ids), np.float32)  # (m,)
-        vectors[there], bias[there] = self.vectors[place[there]], self.bias[place[there]]
+        vectors[there], bias[there] = self.vectors[position[there]], self.bias[position[there]]
         return Side(ids, vectors, bias)
 
     def known(self, ids: pa.StringArray) -> Mask:

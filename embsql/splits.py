@@ -156,8 +156,8 @@ def _later(time: Int64, cut: Cut) -> Mask:
         return np.zeros(0, bool)
     if cut.after is not None:
         return time > cut.after
-    place = len(time) - max(1, round(len(time) * cut.fraction))
-    border = np.partition(time, place)[place]
+    position = len(time) - max(1, round(len(time) * cut.fraction))
+    border = np.partition(time, position)[position]
     later: Mask = time > border if border == time.min() else time >= border  # (m,)
     return later
 

@@ -94,7 +94,7 @@ class Plan:
 
         Of options still to be found, what decides which they will be.
         """
-        options: dict[str, Any] = dataclasses.asdict(self.algorithm) | self.beside  # type: ignore[call-overload]  # every algorithm is a dataclass
+        options: dict[str, Any] = dataclasses.asdict(self.algorithm) | self.selects  # type: ignore[call-overload]  # every algorithm is a dataclass
         if self.search:
             options = {name: value for name, value in options.items() if name not in self.search.space}
             way = {"metric": f"ndcg@{self.headline}", "split": self.split, "evaluate": self.evaluate}
@@ -102,7 +102,7 @@ class Plan:
         return options
 
     @property
-    def beside(self) -> dict[str, str]:
+    def selects(self) -> dict[str, str]:
         """The SELECTs of what is known of users and items, by name."""
         return {name: getattr(self, name) for name in BESIDE if getattr(self, name)}
 
@@ -124,8 +124,8 @@ def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: 
     An unchanged source with unchanged options gives back the live run. Raises EmbsqlError; whatever is raised,
     the version that was live stays so.
     """
-    place = reader or engine
-    return complete(engine, plan, lambda run: _snapshot(engine, plan, run, place), listener, place)
+    source = reader or engine
+    return complete(engine, plan, lambda run: _snapshot(engine, plan, run, source), listener, source)
 
 
 def complete(
@@ -520,7 +520,7 @@ def _anew(engine: Engine, reader: Engine, plan: Plan, new: Candidate, record: di
         return None
     try:
         live = _plan_of(engine, record)
-        if (live.algorithm, live.seed, live.beside) == (plan.algorithm, plan.seed, plan.beside):
+        if (live.algorithm, live.seed, live.selects) == (plan.algorithm, plan.seed, plan.selects):
             return gate.alike(new)
         if live.algorithm.explicit != plan.algorithm.explicit:
             return Comparison("none", reason="one of the two takes weights for ratings, the other for evidence")
