@@ -10,21 +10,21 @@ from embsql.model import Run
 NEIGHBOURS = 100  # of each item, as in the published table for item-kNN (BARS, Gowalla)
 
 
-def popular(train: Interactions, history: Rows, k: int) -> Int32:
-    """The k items with the most training pairs that are not in each history: (m, k), -1 where fewer remain.
+def popular(train: Interactions, barred: Rows, k: int) -> Int32:
+    """The k items with the most training pairs without those barred: (m, k), -1 where fewer remain.
 
     A pair counts once whatever its weight, so that one heavy buyer does not make an item popular. Equal
-    counts are ordered by ascending item code. `history` has one row of items per user.
+    counts are ordered by ascending item code. `barred` has one row of items per user.
     """
     from embsql.algorithms._topk import first_unseen
 
     counts = np.bincount(train.item, minlength=train.n_items)  # (n_items,)
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]  # (items with pairs,)
-    return first_unseen(order.astype(np.int32), history, k, train.n_items)
+    return first_unseen(order.astype(np.int32), barred, k, train.n_items)
 
 
-def item_knn(train: Interactions, history: Rows, k: int, run: Run) -> Int32:
-    """The k best items of each history by item-kNN: (m, k), -1 where fewer remain.
+def item_knn(train: Interactions, history: Rows, k: int, run: Run, *, repeats: bool = False) -> Int32:
+    """The k best items for each history by item-kNN, those in it only with `repeats`: (m, k), -1 where fewer remain.
 
     Deshpande & Karypis 2004, Item-based top-N recommendation algorithms: the neighbours of an item are the
     100 with the highest cosine between their sets of users (weights are not used). An item scores the mean,
@@ -44,7 +44,7 @@ def item_knn(train: Interactions, history: Rows, k: int, run: Run) -> Int32:
     share = by_item.counts / max(1, len(np.unique(train.user)))  # (n_items,)
     base = share - (weight * share[near]).sum(axis=1)  # (n_items,); weight is 0 where there is no neighbour
     base[by_item.counts == 0] = -np.inf
-    codes, _ = top_k_linear(history, _by_neighbour(near, weight), base.astype(np.float32), k, run)
+    codes, _ = top_k_linear(history, _by_neighbour(near, weight), base.astype(np.float32), k, run, repeats=repeats)
     return codes
 
 

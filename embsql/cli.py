@@ -109,6 +109,7 @@ _question("runs", "SELECT * FROM embsql.runs($model)", with_model=True)
 _question("training-log", "SELECT * FROM embsql.training_log($model)", with_model=True)
 _question("trials", "SELECT * FROM embsql.trials($model)", with_model=True)
 _question("evaluation", "SELECT * FROM embsql.evaluation($model)", with_model=True)
+_question("gate", "SELECT * FROM embsql.gate($model)", with_model=True)
 _question("validation", "SELECT * FROM embsql.validation($model)", with_model=True)
 
 
@@ -126,6 +127,8 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 @click.option("--time-col", help="Name of the time column.  [default: event_time, if there]")
 @click.option("--evaluate", is_flag=True, help="Measure on held-out interactions first, and let that decide.")
 @click.option("--split", type=click.Choice(["auto", "last", "time", "random"]), default="auto", show_default=True)
+@click.option("--test", help="A SELECT of user_id and item_id to measure on, instead of a part of the source.")
+@click.option("--repeats", is_flag=True, help="Ask again for what a user knew, with --split time or --test.")
 @click.option("--seed", default=42, show_default=True)
 @click.option("--threads", type=int, help="Threads to train with.  [default: every core]")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
@@ -147,7 +150,8 @@ def train(ctx: click.Context, /, model: str, source: str, **given: Any) -> None:
     if run.metrics and not ctx.obj["json"]:
         _show(ctx, [{"metric": name, "value": value} for name, value in run.metrics.items()])
     if run.refused:
-        raise click.ClickException(f"run {run.run_id} was not made live: {run.refused}")
+        remedy = f"Read it as {model}@{run.run_id}, or make it live: embsql promote {model}@{run.run_id}"
+        raise click.ClickException(f"run {run.run_id} was not made live: {run.refused}. {remedy}")
 
 
 def _extra(words: list[str]) -> dict[str, Any]:
@@ -165,11 +169,13 @@ def _extra(words: list[str]) -> dict[str, Any]:
 @main.command()
 @click.argument("model")
 @click.option("--split", type=click.Choice(["auto", "last", "time", "random"]), default="auto", show_default=True)
+@click.option("--test", help="A SELECT of user_id and item_id: measure the vectors as they are, on these pairs.")
+@click.option("--repeats", is_flag=True, help="Ask again for what a user knew, with --split time or --test.")
 @click.pass_context
-def evaluate(ctx: click.Context, model: str, split: str) -> None:
+def evaluate(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Measure the live run of MODEL, or run 7 as MODEL@7."""
     with _open(ctx) as database:
-        figures = database.evaluate(model, split=split)
+        figures = database.evaluate(model, **given)
     _show(ctx, [{"metric": name, "value": value} for name, value in figures.items()])
 
 

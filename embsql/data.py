@@ -74,6 +74,21 @@ class Interactions:
             events=None if self.events is None else self.events.where(keep),
         )  # fmt: skip
 
+    def of_events(self, keep: NDArray[np.bool_], *, average: bool) -> Interactions:
+        """The pairs as those of `in_order` for which keep (m,) is true make them; vocabularies unchanged.
+
+        A pair's weight is the sum of its events', or their mean with `average`; its time is the last of theirs. A pair
+        without such an event is not there.
+        """
+        events, n = self.in_order(), len(self)
+        pair = events.pair[keep]  # (kept,)
+        count = np.bincount(pair, minlength=n)  # (n,)
+        there = count > 0  # (n,)
+        total = np.bincount(pair, events.weight[keep], n)  # (n,)
+        weight = total / np.maximum(count, 1) if average else total  # (n,)
+        made = replace(self, weight=weight.astype(np.float32), time=_latest(events, keep, n), events=None).where(there)
+        return made if self.events is None else replace(made, events=events.some(keep, there))
+
     def checksum(self) -> str:
         """SHA-256 of everything that training can see; equal data gives an equal sum on every engine."""
         digest = hashlib.sha256()
@@ -103,10 +118,22 @@ class Events:
 
     def where(self, keep: NDArray[np.bool_]) -> Events:
         """The events of the pairs for which keep (n_pairs,) is true."""
-        kept = keep[self.pair]  # (m,)
-        position = np.cumsum(keep, dtype=np.int64) - 1  # (n_pairs,) of a pair among those kept
+        return self.some(keep[self.pair], keep)
+
+    def some(self, kept: NDArray[np.bool_], pairs: NDArray[np.bool_]) -> Events:
+        """The events for which kept (m,) is true, where of the pairs those with pairs (n_pairs,) true stay."""
+        position = np.cumsum(pairs, dtype=np.int64) - 1  # (n_pairs,) of a pair among those that stay
         time = None if self.time is None else self.time[kept]
         return Events(position[self.pair[kept]].astype(np.int32), self.weight[kept], time)
+
+
+def _latest(events: Events, keep: NDArray[np.bool_], n: int) -> Int64 | None:
+    """The last time of each of n pairs among the events for which keep (m,) is true: (n,)."""
+    if events.time is None:
+        return None
+    latest = np.full(n, np.iinfo(np.int64).min)  # (n,)
+    np.maximum.at(latest, events.pair[keep], events.time[keep])
+    return latest
 
 
 @dataclass(frozen=True, slots=True)

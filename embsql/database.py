@@ -85,6 +85,8 @@ class Database:
         evaluate: bool = False,
         k: int | Sequence[int] = (10, 20),
         split: str = "auto",
+        test: str | None = None,
+        repeats: bool = False,
         gate: bool = True,
         tolerance: float = 0.05,
         force: bool = False,
@@ -104,9 +106,11 @@ class Database:
         weight and event_time; other names through `user_col` and so on. It is read in this database, or in
         `source_db`: whatever `connect` opens. `options` are the algorithm's own, for example dim=64 (`embsql
         algorithms als` lists them). With `evaluate` the model is first measured at each of `k` on held-out
-        interactions (`split`: last, time, random, or auto) and goes live only if it beats recommending what is
-        popular and is not worse than the live run by more than `tolerance`, unless `gate` is off. An unchanged source
-        with unchanged options is not trained again unless `force`.
+        interactions (`split`: last, time, random, or auto), or on a `test` of your own, a SELECT of user_id and
+        item_id; with `repeats` what a user knew is asked for again (split time, and test). It goes live only if it
+        beats recommending what is popular and, asked about the same pairs, is not clearly worse than the live run by
+        more than `tolerance`, unless `gate` is off. An unchanged source with unchanged options is not trained again
+        unless `force`.
         `user_features` and `item_features` are sources of an id and what is known of each, for algorithms that can use
         it; `graph` one of source_node, target_node and weight, edges between items, for those that walk on a graph.
         With `warm_start` training goes on from the live run's vectors, whose axes stay comparable, where the
@@ -126,7 +130,7 @@ class Database:
         plan = training.Plan(
             model_name, sources.source(source, "source"), made, Columns(user_col, item_col, weight_col, time_col),
             seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate,
-            k=_several(k), split=split, gate=gate, tolerance=tolerance, force=force,
+            k=_several(k), split=split, test=test, repeats=repeats, gate=gate, tolerance=tolerance, force=force,
             user_features=sources.optional(user_features, "user_features"),
             item_features=sources.optional(item_features, "item_features"),
             graph=sources.optional(graph, "graph"), warm_start=warm_start,
@@ -136,11 +140,24 @@ class Database:
         with shows as listener, engines.another(source_db, self.engine) as reader:
             return training.train(self.engine, plan, listener, reader)
 
-    def evaluate(self, model: str, *, k: int | Sequence[int] = (10, 20), split: str = "auto") -> dict[str, float]:
-        """Measure a run by training its algorithm on a part of its interactions: "ndcg@10" -> value."""
+    def evaluate(
+        self,
+        model: str,
+        *,
+        k: int | Sequence[int] = (10, 20),
+        split: str = "auto",
+        test: str | None = None,
+        repeats: bool = False,
+    ) -> dict[str, float]:
+        """Measure a run: "ndcg@10" -> value.
+
+        Its algorithm is trained anew on a part of its interactions and asked about the rest; or, with a `test` of your
+        own, a SELECT of user_id and item_id, its vectors are asked as they are. `repeats` asks again for what a user
+        knew (split time, and test). Raises an `embsql.errors.EmbsqlError`.
+        """
         from embsql import train as training
 
-        return training.evaluate(self.engine, model, k=_several(k), split=split)
+        return training.evaluate(self.engine, model, k=_several(k), split=split, test=test, repeats=repeats)
 
     def register_embeddings(
         self,

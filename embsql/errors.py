@@ -43,7 +43,13 @@ class UnknownRun(EmbsqlError):
 
 
 class NothingLive(EmbsqlError):
-    """model "{name}" has no live run. Promote one: embsql promote {name}@RUN, or train it again."""
+    """model "{name}" has no live run, and no finished one to promote. Train it; what became of earlier runs:
+    SELECT * FROM embsql.runs('{name}');"""
+
+
+class NotPromoted(NothingLive):
+    """model "{name}" has no live run, but run {run_id} is finished: read it as '{name}@{run_id}', see why it is not
+    live with SELECT * FROM embsql.gate('{name}@{run_id}'); or make it live with: embsql promote {name}@{run_id}"""
 
 
 class NothingToRollBack(EmbsqlError):
@@ -75,10 +81,6 @@ class BadOption(EmbsqlError):
 class BadSearch(EmbsqlError):
     """{name} cannot be searched: {reason}. Candidates are a list, [32, 64], or 32,64 in a shell; a range goes from
     one number to another, (0.001, 0.1), {{"from": 0.001, "to": 0.1}} in JSON, 0.001..0.1 in a shell."""
-
-
-class UnknownMetric(EmbsqlError):
-    """no metric named "{name}".{suggestion} Known: {known}, each as name@k, for example ndcg@10."""
 
 
 # --- the source ----------------------------------------------------------------------------------

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from embsql import baselines, metrics
-from embsql.data import Embeddings, Int32, Int64, Interactions, Rows
-from embsql.errors import NotEvaluated, UnknownMetric, suggestion
+from embsql.data import Embeddings, Int32, Int64, Rows
+from embsql.errors import NotEvaluated
 from embsql.metrics import Float64
 from embsql.model import Run
-from embsql.splits import Mask
+from embsql.splits import Mask, Split
 
 NEW = 2  # a user with at most this many training pairs is new
 HEAD = 0.5  # the most popular items that together carry this share of the training pairs are the head
@@ -24,9 +24,9 @@ Column = tuple[str, str, int]  # segment, metric, k
 class Metric:
     """One figure of a model on a split, beside the same figure of the two baselines."""
 
-    segment: str  # all, users:new, users:light, users:heavy, items:head, items:tail
+    segment: str  # all, users:new, users:light, users:heavy, items:head, items:tail; asked: counts of what was asked
     metric: str  # recall ndcg hit_rate mrr map coverage diversity novelty
-    k: int  # length of the lists
+    k: int  # length of the lists; 0 for a count
     value: float
     popular_value: float | None  # None where the baseline's lists are too short for the figure
     itemknn_value: float | None
@@ -34,85 +34,124 @@ class Metric:
     ci_high: float | None
 
 
-def measure(
-    embeddings: Embeddings, train: Interactions, held_out: Interactions, run: Run, *, k: Sequence[int] = (10, 20)
-) -> list[Metric]:
-    """Every figure of a model trained on `train`, asked about `held_out`; the run may be cancelled meanwhile.
+def measure(embeddings: Embeddings, parts: Split, run: Run, *, k: Sequence[int] = (10, 20)) -> list[Metric]:
+    """Every figure of a model trained on a part, asked about the other; the run may be cancelled meanwhile.
 
     To measure several models on one split make the `Exam` yourself: its baselines are computed once.
     """
-    return Exam.of(train, held_out, run, k=k).measure(embeddings)
+    return Exam.of(parts, run, k=k).measure(embeddings)
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """One split made ready to be asked: whom, what they have seen, and what is right.
+
+    Every user with held-out pairs is asked for a ranking of the whole catalogue (the items with training pairs)
+    without the items of their own training pairs, unless the split asks for repeats. All users asked count in every
+    mean. A user without training pairs cannot be ranked for and gets 0; a held-out item without training pairs cannot
+    be in a list and counts as missed.
+    """
+
+    run: Run  # its threads, its seed for the intervals, its wish to stop
+    users: Int32  # (m,) codes of the users who are asked
+    seen: Rows  # m rows: their training items
+    barred: Rows  # m rows: the items that their lists may not have
+    relevant: Rows  # m rows: their held-out items
+    counts: Int64  # (n_items,) training pairs of every item
+    facts: Mapping[str, int]  # what is asked: name -> how many
+
+    @classmethod
+    def of(cls, parts: Split, run: Run) -> Questions:
+        """Make a split ready."""
+        users = np.unique(parts.held_out.user)  # (m,)
+        seen, relevant = _rows(parts.train.by_user(), users), _rows(parts.held_out.by_user(), users)
+        counts = np.bincount(parts.train.item, minlength=parts.train.n_items)  # (n_items,)
+        barred = _none(len(users)) if parts.repeats else seen
+        return cls(run, users, seen, barred, relevant, counts, {**parts.facts, **_facts(parts, seen, counts)})
+
+    @property
+    def known(self) -> Known:
+        """What a model that was trained on the training pairs can answer about."""
+        return Known(self.seen.counts > 0, self.counts > 0)
+
+    def rank(self, embeddings: Embeddings, k: int, known: Known | None = None) -> Int32:
+        """The ranking (m, k) of a model trained on the training pairs, or of one that has vectors of others."""
+        from embsql.algorithms._topk import top_k
+
+        known = known or self.known
+        bias = np.zeros(len(self.counts), np.float32) if embeddings.item_bias is None else embeddings.item_bias
+        allowed = np.where(known.items, bias, np.float32(-np.inf))  # (n_items,)
+        codes, _ = top_k(
+            embeddings.users[self.users], embeddings.items, k,
+            seen=self.barred, item_bias=allowed, similarity=embeddings.similarity, run=self.run,
+        )  # fmt: skip
+        return _only(known.users, codes)
+
+    def per_user(self, embeddings: Embeddings, metric: str, k: int, known: Known | None = None) -> Float64:
+        """One of the figures that are means over users, of every user asked: (m,)."""
+        hit = metrics.hits(self.rank(embeddings, k, known), self.relevant, len(self.counts))  # (m, k)
+        return metrics.PER_USER[metric](hit, self.relevant.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a model has vectors of."""
+
+    users: Mask  # (m,) of the users asked
+    items: Mask  # (n_items,)
 
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """One split made ready: who is asked, what they have seen, what is right, and how the baselines answer.
-
-    Every user with held-out pairs is asked for a ranking of the whole catalogue (the items with training
-    pairs) without the items of their own training pairs. All users asked count in every mean. A user without
-    training pairs cannot be ranked for and gets 0, from the baselines too; a held-out item without training
-    pairs cannot be in a list and counts as missed.
-    """
+    """Questions, and how the baselines answer them: popular items and item-kNN, for users with training pairs."""
 
     k: tuple[int, ...]
-    run: Run  # its threads, its seed for the intervals, its wish to stop
-    users: Int32  # (m,) codes of the users who are asked
-    seen: Rows  # m rows: their training items
-    relevant: Rows  # m rows: their held-out items
-    counts: Int64  # (n_items,) training pairs of every item
+    asked: Questions
     n_users: int  # users with training pairs
+    known: Known  # what the models to be measured have vectors of
     popular: Int32  # (m, max k) ranking by popularity
     itemknn: Int32  # (m, max k) ranking by item-kNN
 
     @classmethod
-    def of(cls, train: Interactions, held_out: Interactions, run: Run, *, k: Sequence[int] = (10, 20)) -> Exam:
-        """Make a split ready; takes the time of the baselines. Raises NotEvaluated for a k below 1."""
+    def of(
+        cls, parts: Split, run: Run, *, k: Sequence[int] = (10, 20), vectors: tuple[Mask, Mask] | None = None
+    ) -> Exam:
+        """Make a split ready; takes the time of the baselines. Raises NotEvaluated for a k below 1.
+
+        `vectors` says of all users (n_users,) and items (n_items,) which a model to be measured has vectors of, where
+        those are not the ones with training pairs.
+        """
         if min(k, default=0) < 1:
             raise NotEvaluated(name="the model", reason=f"every k must be at least 1, got {list(k)}")
-        users = np.unique(held_out.user)  # (m,)
-        seen, relevant = _rows(train.by_user(), users), _rows(held_out.by_user(), users)
-        popular = _only_known(baselines.popular(train, seen, max(k)), seen)  # (m, max k)
-        itemknn = _only_known(baselines.item_knn(train, seen, max(k), run), seen)  # (m, max k)
-        counts = np.bincount(train.item, minlength=train.n_items)  # (n_items,)
-        n_users = len(np.unique(train.user))
-        return cls(tuple(sorted(set(k))), run, users, seen, relevant, counts, n_users, popular, itemknn)
-
-    @property
-    def cold_users(self) -> int:
-        """Users asked who have no training pair."""
-        return int(np.count_nonzero(self.seen.counts == 0))
-
-    @property
-    def cold_items(self) -> int:
-        """Held-out items without a training pair."""
-        return int(np.count_nonzero(self.counts[np.unique(self.relevant.column)] == 0))
-
-    def rank(self, embeddings: Embeddings) -> Int32:
-        """The model's ranking for the users asked: (m, max k)."""
-        from embsql.algorithms._topk import top_k
-
-        bias = np.zeros(len(self.counts), np.float32) if embeddings.item_bias is None else embeddings.item_bias
-        allowed = np.where(self.counts > 0, bias, np.float32(-np.inf))  # (n_items,)
-        codes, _ = top_k(
-            embeddings.users[self.users], embeddings.items, max(self.k),
-            seen=self.seen, item_bias=allowed, similarity=embeddings.similarity, run=self.run,
-        )  # fmt: skip
-        return _only_known(codes, self.seen)
+        asked, train, longest = Questions.of(parts, run), parts.train, max(k)
+        trained = asked.known.users  # (m,)
+        popular = _only(trained, baselines.popular(train, asked.barred, longest))  # (m, max k)
+        itemknn = baselines.item_knn(train, asked.seen, longest, run, repeats=parts.repeats)  # (m, max k)
+        known = Known(vectors[0][asked.users], vectors[1]) if vectors else asked.known
+        n_users = max(1, len(np.unique(train.user)))
+        return cls(tuple(sorted(set(k))), asked, n_users, known, popular, _only(trained, itemknn))
 
     def measure(self, embeddings: Embeddings) -> list[Metric]:
-        """Every figure of a model that was trained on this split's training pairs."""
-        answers = {"model": self.rank(embeddings), "popular": self.popular, "itemknn": self.itemknn}
+        """Every figure of a model."""
+        own = self.asked.rank(embeddings, max(self.k), self.known)  # (m, max k)
+        answers = {"model": own, "popular": self.popular, "itemknn": self.itemknn}
         figures = {name: self._figures(ranking, embeddings) for name, ranking in answers.items()}
         asked = [column for column, values in figures["model"].items() if np.isfinite(values).any()]
         model, popular, itemknn = (np.column_stack([figures[name][c] for c in asked]) for name in answers)  # (m, c)
-        low, high = metrics.intervals(model, self.run.seed)  # (c,) each
+        low, high = metrics.intervals(model, self.asked.run.seed)  # (c,) each
         table = np.column_stack([*map(metrics.means, (model, popular, itemknn)), low, high])  # (c, 5)
         rows = [Metric(*c, float(row[0]), *map(_number, row[1:])) for c, row in zip(asked, table, strict=True)]
-        return rows + [self._coverage(answers, k) for k in self.k]
+        rows += [self._coverage(answers, k) for k in self.k]
+        return rows if self.asked.counts.any() else [_alone(row) for row in rows]
+
+    def counted(self) -> list[Metric]:
+        """What was asked, as figures of the segment `asked`."""
+        return [Metric("asked", name, 0, float(n), None, None, None, None) for name, n in self.asked.facts.items()]
 
     def _figures(self, ranking: Int32, embeddings: Embeddings) -> dict[Column, Float64]:
         """Every figure that is a mean over users: (m,) each."""
-        hit = metrics.hits(ranking, self.relevant, len(self.counts))  # (m, max k)
+        counts = self.asked.counts
+        hit = metrics.hits(ranking, self.asked.relevant, len(counts))  # (m, max k)
         figures: dict[Column, Float64] = {}
         for segment, users, items in self._segments():
             right = hit & items[ranking]  # (m, max k); where the code is -1 there is no hit
@@ -121,7 +160,7 @@ class Exam:
                 figures |= {(segment, name, k): figure(right[:, :k], relevant) for k in self.k}
         for k in self.k:
             figures["all", "diversity", k] = metrics.diversity(ranking[:, :k], embeddings.items)
-            figures["all", "novelty", k] = metrics.novelty(ranking[:, :k], self.counts, self.n_users)
+            figures["all", "novelty", k] = metrics.novelty(ranking[:, :k], counts, self.n_users)
         return figures
 
     def _segments(self) -> Iterator[tuple[str, Mask, Mask]]:
@@ -130,9 +169,9 @@ class Exam:
         The figures of a segment of items take only its held-out items for right. Users who are not new are
         light up to the median of their training pairs, and heavy above it.
         """
-        pairs = self.seen.counts  # (m,)
-        everyone, everything = np.ones(len(pairs), bool), np.ones(len(self.counts), bool)
-        new, head = pairs <= NEW, _head(self.counts)
+        pairs, counts = self.asked.seen.counts, self.asked.counts  # (m,), (n_items,)
+        everyone, everything = np.ones(len(pairs), bool), np.ones(len(counts), bool)
+        new, head = pairs <= NEW, _head(counts)
         usual = np.median(pairs[~new]) if not new.all() else 0
         yield "all", everyone, everything
         yield "users:new", new, everything
@@ -143,12 +182,18 @@ class Exam:
 
     def _held(self, items: Mask) -> Int64:
         """How many held-out items of a set of items (n_items,) each user has: (m,)."""
-        inside = np.concatenate(([0], np.cumsum(items[self.relevant.column])))  # (pairs + 1,)
-        return np.diff(inside[self.relevant.start])
+        relevant = self.asked.relevant
+        inside = np.concatenate(([0], np.cumsum(items[relevant.column])))  # (pairs + 1,)
+        return np.diff(inside[relevant.start])
 
     def _coverage(self, answers: Mapping[str, Int32], k: int) -> Metric:
-        model, popular, itemknn = (metrics.coverage(ranking[:, :k], self.counts) for ranking in answers.values())
+        model, popular, itemknn = (metrics.coverage(ranking[:, :k], self.known.items) for ranking in answers.values())
         return Metric("all", "coverage", k, model, popular, itemknn, None, None)
+
+
+def _alone(figure: Metric) -> Metric:
+    """A figure of a run without training pairs, which no baseline can answer from."""
+    return replace(figure, popular_value=None, itemknn_value=None)
 
 
 def _head(counts: Int64) -> Mask:
@@ -168,36 +213,27 @@ def _rows(rows: Rows, which: Int32) -> Rows:
     return Rows(start, rows.column[entries], rows.weight[entries])
 
 
-def _only_known(ranking: Int32, seen: Rows) -> Int32:
-    """The ranking, empty for users without training pairs."""
-    ranking[seen.counts == 0] = -1
+def _none(m: int) -> Rows:
+    """As many rows as users, m, without an entry."""
+    return Rows(np.zeros(m + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+
+
+def _facts(parts: Split, seen: Rows, counts: Int64) -> dict[str, int]:
+    """What is asked on a split, and of whom and of what nothing is known."""
+    return {
+        "users": len(seen.counts),
+        "pairs": len(parts.held_out),
+        "users without training pairs": int(np.count_nonzero(seen.counts == 0)),
+        "items without training pairs": int(np.count_nonzero(counts[np.unique(parts.held_out.item)] == 0)),
+    }
+
+
+def _only(served: Mask, ranking: Int32) -> Int32:
+    """The ranking (m, k), empty for users who are not served (m,)."""
+    ranking[~served] = -1
     return ranking
 
 
 def _number(value: float) -> float | None:
     """The value, None for NaN: no table may hold one."""
     return float(value) if np.isfinite(value) else None
-
-
-def gate(
-    new: Sequence[Metric], live: Mapping[str, float] | None, metric: str = "ndcg@10", tolerance: float = 0.05
-) -> str | None:
-    """Why a run should not be promoted, or None when it may be.
-
-    `new` are its figures, `live` those of the live run over all users ("ndcg@10" -> value; None or empty when
-    there is none, or when it lacks the metric). A run must beat recommending what is popular, and must not
-    fall below the live run by more than `tolerance`, a share of the live run's figure.
-    Raises UnknownMetric.
-    """
-    figures = {f"{figure.metric}@{figure.k}": figure for figure in new if figure.segment == "all"}
-    if metric not in figures:
-        known = ", ".join(dict.fromkeys(figure.metric for figure in figures.values()))
-        raise UnknownMetric(name=metric, suggestion=suggestion(metric, figures), known=known)
-    figure, before = figures[metric], (live or {}).get(metric)
-    shown = f"its {metric} is {figure.value:.4f} (95% interval {figure.ci_low or 0:.4f} to {figure.ci_high or 0:.4f})"
-    if figure.popular_value is not None and figure.value <= figure.popular_value:
-        return f"{shown}, no better than recommending what is popular ({figure.popular_value:.4f})"
-    if before is not None and figure.value < before * (1 - tolerance):
-        fall = 1 - figure.value / before
-        return f"{shown}, {fall:.1%} below the live run ({before:.4f}); up to {tolerance:.0%} is tolerated"
-    return None

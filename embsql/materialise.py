@@ -8,15 +8,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from embsql import registry
-from embsql.data import Float32, Int32, Rows, starts
+from embsql.data import Float32, Int32, Rows
 from embsql.engines import Engine
 from embsql.errors import BadArgument, RunNotReady
 from embsql.jobs import retry
+from embsql.loaded import Loaded, Side, load, side
 from embsql.model import Run, usable_cores
-from embsql.publish import pages
 from embsql.registry import say
 
 
@@ -27,15 +26,6 @@ class Materialised:
     run_id: int
     top_items: int  # rows
     neighbors: int
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """The users or the items of a run in order of id, so that ordering by position is ordering by id."""
-
-    ids: pa.Array  # (n,)
-    vectors: Float32  # (n, d)
-    bias: Float32  # (n,)
 
 
 def materialise(
@@ -52,10 +42,11 @@ def materialise(
     if record["status"] != "ready":
         raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
     run = Run(threads=threads or usable_cores(), run_id=int(record["run_id"]), model_name=record["model_name"])
-    catalogue = _side(engine, run, "item")
+    loaded = load(engine, record) if users else None
+    catalogue = loaded.items if loaded else side(engine, int(record["run_id"]), "item")
     tables = {}
-    if users:
-        tables["top_items"] = _top_items(engine, run, record["similarity"], catalogue, k)
+    if loaded:
+        tables["top_items"] = _top_items(run, loaded, k)
     if items:
         tables["neighbors"] = _neighbors(run, catalogue, k)
     _replace(engine, run, tables)
@@ -67,13 +58,12 @@ def materialise(
 # --- the tables ----------------------------------------------------------------------------------
 
 
-def _top_items(engine: Engine, run: Run, similarity: Any, items: Side, k: int) -> dict[str, Any]:
+def _top_items(run: Run, loaded: Loaded, k: int) -> dict[str, Any]:
     """The rows of embsql.top_items."""
     from embsql.algorithms._topk import top_k  # here: it brings the compiler, which asking does not need
 
-    users = _side(engine, run, "user")
-    seen = _seen(engine, run, users, items)
-    bias = items.bias if similarity == "dot" else None
+    users, items, similarity = loaded.users, loaded.items, loaded.similarity
+    seen, bias = loaded.pairs.by_user(), items.bias if similarity == "dot" else None
     codes, scores = top_k(
         users.vectors, items.vectors, min(k, len(items.ids)), seen=seen, item_bias=bias, similarity=similarity, run=run
     )  # (m, k) each
@@ -122,30 +112,3 @@ def _replace(engine: Engine, run: Run, tables: Mapping[str, dict[str, Any]]) -> 
             say(engine, "forget_strangers", run_id=run.run_id)
 
     retry(engine, attempt)
-
-
-# --- what they are made of -----------------------------------------------------------------------
-
-
-def _side(engine: Engine, run: Run, entity: str) -> Side:
-    """The users or the items."""
-    table = pa.concat_tables(pages(engine, f"{entity}_embeddings", int(run.run_id or 0)))
-    ids = table[f"{entity}_id"].cast(pa.string()).combine_chunks()
-    flat = np.concatenate([chunk.flatten().to_numpy() for chunk in table["embedding"].chunks] or [np.empty(0)])
-    vectors = flat.astype(np.float32, copy=False).reshape(len(ids), len(flat) // max(len(ids), 1))  # (n * d,) to (n, d)
-    return Side(ids, vectors, table["bias"].to_numpy().astype(np.float32, copy=False))
-
-
-def _seen(engine: Engine, run: Run, users: Side, items: Side) -> Rows:
-    """What each user has met, as positions of items; a pair whose user or item has no vector is left out."""
-    parts = [_codes(page, users, items) for page in pages(engine, "interactions", int(run.run_id or 0))]
-    user, item = np.concatenate(parts, axis=1)  # (2, pairs) to (pairs,) each
-    return Rows(starts(user, len(users.ids)), item, np.ones(len(item), np.float32))
-
-
-def _codes(page: pa.Table, users: Side, items: Side) -> Int32:
-    """Pairs, ordered by user, as positions (2, pairs)."""
-    sides = (("user_id", users), ("item_id", items))
-    user, item = (pc.index_in(page[name].cast(pa.string()), value_set=side.ids) for name, side in sides)
-    known = pc.and_(user.is_valid(), item.is_valid())
-    return np.stack([column.filter(known).to_numpy().astype(np.int32) for column in (user, item)])

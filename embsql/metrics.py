@@ -88,9 +88,9 @@ PER_USER: dict[str, Callable[[Hits, Int64], Float64]] = {
 # --- from the lists themselves -------------------------------------------------------------------
 
 
-def coverage(ranking: Int32, counts: Int64) -> float:
-    """Share of the catalogue (items with training pairs; counts is (n_items,)) that is in at least one list."""
-    return len(np.unique(ranking[ranking >= 0])) / max(1, int(np.count_nonzero(counts)))
+def coverage(ranking: Int32, catalogue: NDArray[np.generic]) -> float:
+    """Share of the catalogue (n_items,), where it is not 0 for an item, that is in at least one list."""
+    return len(np.unique(ranking[ranking >= 0])) / max(1, int(np.count_nonzero(catalogue)))
 
 
 def novelty(ranking: Int32, counts: Int64, n_users: int) -> Float64:

@@ -30,15 +30,13 @@ from embsql.engines import Engine
 from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunNotReady, RunTaken
 from embsql.files import sync
 from embsql.jobs import retry
+from embsql.loaded import LARGE, pages
 from embsql.registry import look, say
 from embsql.surface import statements
 
-SMALL = ("runs", "training_log", "metrics", "validations", "trials", "solvers", "gram", "item_scales",
+SMALL = ("runs", "training_log", "metrics", "validations", "trials", "gates", "solvers", "gram", "item_scales",
          "graph_edges", "tower_features", "tower_layers")  # fmt: skip
-LARGE = {"item_embeddings": ("item_id",), "user_embeddings": ("user_id",), "interactions": ("user_id", "item_id")}
 MADE = ("clusters", "cluster_members", "maps", "top_items", "neighbors")  # of a run, at any time after it
-PAGE = 100_000  # rows of a server's answer at once: each becomes Python objects on its way
-ALL = 10**15
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,17 +167,6 @@ def content(engine: Engine, run_id: int) -> Content:
             digest.add(table, page)
             rows += page.num_rows
     return Content(rows, digest.hexdigest())
-
-
-def pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
-    """A run's rows of a large table in order of id; at least one page, which may have no rows."""
-    page, after = ALL if engine.embedded else PAGE, dict.fromkeys(LARGE[table], "")  # no id is ''
-    while True:
-        rows = engine.ask(statements("publish.sql")[table], run_id=run_id, page=page, **after)
-        yield rows
-        if rows.num_rows < page:
-            return
-        after = {key: rows[key][-1].as_py() for key in after}
 
 
 class Digest:

@@ -11,9 +11,11 @@ from embsql.engines import Engine
 from embsql.errors import (
     BadArgument,
     BadModelName,
+    EmbsqlError,
     NothingLive,
     NothingToRollBack,
     NotInstalled,
+    NotPromoted,
     OutOfPlace,
     RunIsLive,
     RunNotReady,
@@ -27,7 +29,7 @@ KEEP = 5  # earlier live runs kept for rollback, and finished runs kept that wer
 RUN_TABLES = (
     "clusters", "cluster_members", "maps", "top_items", "neighbors",
     "item_embeddings", "user_embeddings", "interactions", "training_log", "metrics", "validations",
-    "trials", "graph_edges", "solvers", "gram", "item_scales", "tower_features", "tower_layers", "run",
+    "trials", "gates", "graph_edges", "solvers", "gram", "item_scales", "tower_features", "tower_layers", "run",
 )  # fmt: skip
 PERSONAL = ("embeddings", "interactions", "clusters", "maps", "top_items", "neighbors", "cohorts")  # of one user
 
@@ -130,15 +132,24 @@ def live(engine: Engine, model_name: str) -> int | None:
 
 
 def run(engine: Engine, reference: str) -> dict[str, Any]:
-    """The run that 'shop' (its live run) or 'shop@7' means. Raises UnknownModel, UnknownRun or NothingLive."""
+    """The run that 'shop' (its live run) or 'shop@7' means.
+
+    Raises UnknownModel, UnknownRun, NothingLive or NotPromoted.
+    """
     name, _, number = reference.partition("@")
     live = model(engine, name)["live_run"]
     if not number and live is None:
-        raise NothingLive(name=name)
+        raise _not_live(engine, name)
     found = look(engine, "run_record", run_id=int(number)) if number.isdigit() else []
     if number and not (found and found[0]["model_name"] == name):
         raise UnknownRun(name=name, run_id=number)
     return found[0] if number else look(engine, "run_record", run_id=live)[0]
+
+
+def _not_live(engine: Engine, name: str) -> EmbsqlError:
+    """What to say of a model without a live run."""
+    run_id = look(engine, "newest_finished", model_name=name)[0]["run_id"]
+    return NothingLive(name=name) if run_id is None else NotPromoted(name=name, run_id=run_id)
 
 
 def next_run(engine: Engine) -> int:

@@ -2,96 +2,193 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Interactions
-from embsql.errors import NotEvaluated
+from embsql.data import Int64, Interactions
+from embsql.errors import BadArgument, NotEvaluated
 
 Mask = NDArray[np.bool_]
 
+REPEATS = "+repeats"  # behind the name of a split that asks again for what was known
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Interactions in two: what is trained on, and what is asked. Their vocabularies are one."""
+
+    name: str  # what its figures are filed under: last, time, time+repeats, random, test
+    train: Interactions
+    held_out: Interactions
+    repeats: bool = False  # whether what a user knew is asked for again, and may then be in a list
+    facts: Mapping[str, int] = field(
+        default_factory=dict
+    )  # what else there is to say about it: name -> how many
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How to split."""
+
+    seed: int
+    fraction: float  # of what is held out, but with the method last
+    average: bool  # whether a pair's weight is the mean of its events', not their sum
+    repeats: bool  # whether to ask again for what was known
+    after: int | None = (
+        None  # time: ask about what came later than this instant; none: about the last fraction
+    )
+
 
 def split(
-    data: Interactions, method: str = "auto", *, seed: int = 42, fraction: float = 0.2
-) -> tuple[Interactions, Interactions]:
-    """Training pairs and held-out pairs, which together are the data; vocabularies unchanged.
+    data: Interactions,
+    method: str = "auto",
+    *,
+    seed: int = 42,
+    fraction: float = 0.2,
+    average: bool = False,
+    repeats: bool = False,
+) -> Split:
+    """Training pairs and held-out pairs.
 
     `method` is one of
 
-    - `last`: the last pair of every user with at least two, by time, of equal times the highest item code.
-      No user's training pair is later than that user's held-out pair. Pairs of other users may be.
-    - `time`: the last `fraction` of all pairs. Every training pair is earlier than every held-out pair; pairs
-      of one instant stay together. Users and items may have no training pair left: `Exam` counts them.
-    - `random`: `fraction` of each user's pairs (rounded, at least one) of users with at least two, who keep at
-      least one. It lets a model see the future, so its figures flatter; use it where there is no time.
+    - `last`: the last pair of every user with at least two, by time; of several of that time one
+      is drawn. No user's training pair is later than that user's held-out pair. Pairs of other
+      users may be.
+    - `time`: cuts before the last `fraction` of all events. What is trained on is what had
+      happened by then: pairs as their events make them (weights summed, or with `average` their
+      mean), whatever came later. What is asked is the pairs that begin after the cut; with
+      `repeats` those too that were known. Events of one instant stay together. Without events each
+      pair is one, at its last time. Users and items may have no training pair left, which
+      `Questions` counts.
+    - `random`: `fraction` of each user's pairs (rounded, at least one) of users with at least two,
+      who keep at least one. It lets a model see the future, so its figures flatter; use it where
+      there is no time.
     - `auto`: `last` where the source has event_time, else `random`.
 
-    Raises NotEvaluated where the method is unknown, needs a time that is missing, or nothing can be held out.
+    `last` and `random` take whole pairs, which together are the data. Raises NotEvaluated where
+    the method is unknown, needs a time that is missing, or nothing can be held out; BadArgument
+    for repeats of another method than time.
     """
-    name = named(data, method)
+    name = named(data, method, repeats=repeats)
     if not 0 < fraction < 1:
-        raise NotEvaluated(name="the model", reason=f"the held-out fraction must be between 0 and 1, got {fraction}")
-    held = METHODS[name](data, seed, fraction)  # (n,)
-    if not held.any():
-        raise NotEvaluated(name="the model", reason=f"split '{name}' finds nothing to hold out; {NEEDS[name]}")
-    return data.where(~held), data.where(held)
+        raise NotEvaluated(
+            name="the model",
+            reason=f"the held-out fraction must be between 0 and 1, got {fraction}",
+        )
+    made = METHODS[name.removesuffix(REPEATS)](data, Cut(seed, fraction, average, repeats))
+    if not len(made.held_out):
+        needs = NEEDS[name.removesuffix(REPEATS)]
+        raise NotEvaluated(
+            name="the model", reason=f"split '{name}' finds nothing to hold out; {needs}"
+        )
+    return made
 
 
-def named(data: Interactions, method: str) -> str:
-    """The method that is meant by `method`. Raises NotEvaluated when the data do not allow it."""
+def named(data: Interactions, method: str, *, repeats: bool = False) -> str:
+    """What figures on a split are filed under.
+
+    Raises NotEvaluated or BadArgument when the data do not allow it.
+    """
     if method not in {"auto", *METHODS}:
         known = ", ".join(("auto", *METHODS))
         raise NotEvaluated(name="the model", reason=f"there is no split '{method}', only {known}")
     name = ("random" if data.time is None else "last") if method == "auto" else method
     if name != "random" and data.time is None:
-        reason = f"split '{name}' needs event_time, which the source does not give; select it or use split 'random'"
+        missing = "needs event_time, which the source does not give; select it or use 'random'"
+        reason = f"split '{name}' {missing}"
         raise NotEvaluated(name="the model", reason=reason)
-    return name
+    if repeats and name != "time":
+        raise BadArgument(
+            name="repeats",
+            allowed=f"false with split '{name}', which asks for what is new; use split 'time'",
+            value="true",
+        )
+    return name + REPEATS if repeats else name
 
 
-def _last(data: Interactions, _seed: int, _fraction: float) -> Mask:
-    """The last pair of every user with at least two."""
+def _last(data: Interactions, cut: Cut) -> Split:
+    """The last pair of every user with at least two, by lot where several are last.
+
+    Codes follow the order of ids, so that any rule about codes would prefer some names to others.
+    """
     assert data.time is not None  # noqa: S101  # checked by named; tells the type checker
     rows = data.by_user()
     begins = rows.start[:-1][rows.counts > 0]  # (users with pairs,)
-    if not len(begins):
-        return np.zeros(0, bool)
     counts = rows.counts[rows.counts > 0]  # (users with pairs,)
-    latest = np.repeat(np.maximum.reduceat(data.time, begins), counts)  # (n,) the user's last time
-    place = np.where(data.time == latest, np.arange(len(data)), -1)  # (n,)
-    last = np.maximum.reduceat(place, begins)  # (users with pairs,)
-    held = np.zeros(len(data), bool)  # (n,)
-    held[last[counts > 1]] = True
-    return held
+    if not len(begins):
+        return Split("last", data, data)
+    latest = data.time == np.repeat(
+        np.maximum.reduceat(data.time, begins), counts
+    )  # (n,) at the user's last time
+    lot = np.where(latest, np.random.default_rng(cut.seed).permutation(len(data)), -1)  # (n,)
+    drawn = lot == np.repeat(np.maximum.reduceat(lot, begins), counts)  # (n,)
+    tied = np.add.reduceat(latest, begins, dtype=np.int64) > 1  # (users with pairs,)
+    return _parted(
+        "last", data, drawn & np.repeat(counts > 1, counts), {"tied users": int(tied.sum())}
+    )
 
 
-def _time(data: Interactions, _seed: int, fraction: float) -> Mask:
-    """The last fraction of all pairs; the instant at the border is held out whole, unless it is all there is."""
-    assert data.time is not None  # noqa: S101  # checked by named; tells the type checker
-    if not len(data):
+def by_time(data: Interactions, cut: Cut) -> Split:
+    """What had happened before an instant, and the pairs that begin then or later."""
+    events = data.in_order()
+    assert events.time is not None  # noqa: S101  # checked by named; tells the type checker
+    later = _later(events.time, cut)  # (m,)
+    known, again = np.zeros((2, len(data)), bool)  # (n,) each
+    known[events.pair[~later]] = True
+    again[events.pair[later]] = True
+    name, facts = "time" + REPEATS * cut.repeats, {"known pairs": int((known & again).sum())}
+    asked = again if cut.repeats else again & ~known  # (n,)
+    return Split(
+        name, data.of_events(~later, average=cut.average), data.where(asked), cut.repeats, facts
+    )
+
+
+def _later(time: Int64, cut: Cut) -> Mask:
+    """Which of some times (m,) come after the cut.
+
+    The instant at its border does, unless it is all there is.
+    """
+    if not len(time):
         return np.zeros(0, bool)
-    border = len(data) - max(1, round(len(data) * fraction))
-    cut = np.partition(data.time, border)[border]
-    held: Mask = data.time > cut if cut == data.time.min() else data.time >= cut  # (n,)
-    return held
+    if cut.after is not None:
+        return time > cut.after
+    position = len(time) - max(1, round(len(time) * cut.fraction))
+    border = np.partition(time, position)[position]
+    later: Mask = time > border if border == time.min() else time >= border  # (m,)
+    return later
 
 
-def _random(data: Interactions, seed: int, fraction: float) -> Mask:
+def _random(data: Interactions, cut: Cut) -> Split:
     """A fraction of the pairs of every user with at least two."""
     rows = data.by_user()
-    order = np.lexsort((np.random.default_rng(seed).random(len(data)), data.user))  # (n,) shuffled within users
-    place = np.empty(len(data), np.int64)  # (n,) place of a pair among the shuffled pairs of its user
+    lots = np.random.default_rng(cut.seed).random(len(data))  # (n,)
+    order = np.lexsort((lots, data.user))  # (n,) shuffled within users
+    place = np.empty(
+        len(data), np.int64
+    )  # (n,) place of a pair among the shuffled pairs of its user
     place[order] = np.arange(len(data)) - np.repeat(rows.start[:-1], rows.counts)
-    take = np.clip(np.rint(rows.counts * fraction), 1, np.maximum(rows.counts - 1, 0))  # (n_users,)
-    held: Mask = place < take[data.user]  # (n,)
-    return held
+    take = np.clip(
+        np.rint(rows.counts * cut.fraction), 1, np.maximum(rows.counts - 1, 0)
+    )  # (n_users,)
+    return _parted("random", data, place < take[data.user], {})
 
 
-METHODS: dict[str, Callable[[Interactions, int, float], Mask]] = {"last": _last, "time": _time, "random": _random}
+def _parted(name: str, data: Interactions, held: Mask, facts: Mapping[str, int]) -> Split:
+    """Whole pairs on either side."""
+    return Split(name, data.where(~held), data.where(held), facts=facts)
+
+
+METHODS: dict[str, Callable[[Interactions, Cut], Split]] = {
+    "last": _last,
+    "time": by_time,
+    "random": _random,
+}
 NEEDS = {
     "last": "it needs users with at least two items",
-    "time": "it needs at least two different times",
+    "time": "it needs two different times, and after the cut a pair that was not known before",
     "random": "it needs users with at least two items",
 }

@@ -17,22 +17,32 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from embsql import algorithms, registry, stored, surface, tune
+from embsql import algorithms, gate, given, registry, stored, surface, tune
 from embsql.algorithms import Algorithm
 from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
-from embsql.errors import BadArgument, Cancelled, CannotOpen, Diverged, LostLease, NotEvaluated, ServerGone, TooFew
-from embsql.evaluate import Metric, gate, measure
+from embsql.errors import (
+    BadArgument,
+    Cancelled,
+    CannotOpen,
+    Diverged,
+    EmbsqlError,
+    LostLease,
+    NotEvaluated,
+    ServerGone,
+    TooFew,
+)
+from embsql.evaluate import Exam, Metric
+from embsql.gate import Candidate, Comparison, Verdict
 from embsql.jobs import Lease, retry
+from embsql.loaded import Loaded, Side, load, side
 from embsql.model import Columns, Listener, Run, usable_cores
 from embsql.prepare import Finding, features, graph, prepare, told
 from embsql.registry import look, say
 from embsql.sources import Source, recorded
-from embsql.splits import named, split
+from embsql.splits import REPEATS, Split, named, split
 
 BESIDE = ("user_features", "item_features", "graph")  # what a plan may name beside the source
 
@@ -51,6 +61,8 @@ class Plan:
     evaluate: bool = False
     k: tuple[int, ...] = (10, 20)
     split: str = "auto"
+    test: str | None = None  # a SELECT of user_id and item_id to measure on, in place of a part of the source
+    repeats: bool = False  # whether to ask again for what was known
     gate: bool = True
     tolerance: float = 0.05
     force: bool = False
@@ -68,6 +80,7 @@ class Plan:
             "threads": (self.threads >= 1, "1 or more"),
             "device": (self.device in ("cpu", "cuda"), '"cpu" or "cuda"'),
             "k": (bool(self.k) and all(k >= 1 for k in self.k), "one or several numbers from 1"),
+            "test": (self.test is None or self.evaluate, "given together with evaluate"),
             "tolerance": (0 <= self.tolerance <= 1, "between 0 and 1"),
             "warm_start": (not (self.warm_start and self.search), "false with tune, whose trials start afresh"),
             "checkpoints": (keeps, f"left out: {self.algorithm.name} has no networks to train and keeps none"),
@@ -82,13 +95,22 @@ class Plan:
 
         Of options still to be found, what decides which they will be.
         """
-        beside = {name: recorded(getattr(self, name)) for name in BESIDE if getattr(self, name)}
-        options: dict[str, Any] = dataclasses.asdict(self.algorithm) | beside  # type: ignore[call-overload]  # every algorithm is a dataclass
+        options: dict[str, Any] = dataclasses.asdict(self.algorithm) | self.selects  # type: ignore[call-overload]  # every algorithm is a dataclass
         if self.search:
             options = {name: value for name, value in options.items() if name not in self.search.space}
             way = {"metric": f"ndcg@{self.headline}", "split": self.split, "evaluate": self.evaluate}
-            options["tune"] = self.search.asked | way
+            options["tune"] = self.search.asked | way | ({"repeats": True} if self.repeats else {})
         return options
+
+    @property
+    def selects(self) -> dict[str, str | dict[str, str]]:
+        """What the run remembers of the sources of what is known of users and items, by name."""
+        return {name: recorded(getattr(self, name)) for name in BESIDE if getattr(self, name)}
+
+    @property
+    def cuts_events(self) -> bool:
+        """Whether something is held out by time, for which the events behind the pairs are read."""
+        return self.split == "time" and bool(self.search or (self.evaluate and not self.test))
 
     @property
     def headline(self) -> int:
@@ -103,13 +125,18 @@ def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: 
     An unchanged source with unchanged options gives back the live run. Raises EmbsqlError; whatever is raised,
     the version that was live stays so.
     """
-    return complete(engine, plan, lambda run: _snapshot(engine, plan, run, reader or engine), listener)
+    source = reader or engine
+    return complete(engine, plan, lambda run: _snapshot(engine, plan, run, source), listener, source)
 
 
 def complete(
-    engine: Engine, plan: Plan, snapshot: Callable[[Run], Interactions], listener: Listener | None = None
+    engine: Engine,
+    plan: Plan,
+    snapshot: Callable[[Run], Interactions],
+    listener: Listener | None = None,
+    reader: Engine | None = None,
 ) -> Run:
-    """A run from lease to collect, of the interactions that `snapshot` gives."""
+    """A run from lease to collect, of the interactions that `snapshot` gives; what else it reads is in `reader`."""
     registry.check_name(plan.model_name)
     run_id = registry.next_run(engine)
     with Lease(engine, plan.model_name, run_id) as lease:
@@ -117,7 +144,7 @@ def complete(
         run.on_report = _reporter(engine, run_id, listener)
         _begin(engine, plan, run_id)
         with _recorded(engine, run_id):
-            _live(engine, plan, run, lease, snapshot)
+            _live(engine, plan, run, lease, snapshot, reader or engine)
     registry.collect(engine, plan.model_name)
     return run
 
@@ -163,26 +190,38 @@ def _reporter(engine: Engine, run_id: int, listener: Listener | None) -> Listene
 # --- the stages ----------------------------------------------------------------------------------
 
 
-def _live(engine: Engine, plan: Plan, run: Run, lease: Lease, snapshot: Callable[[Run], Interactions]) -> None:
+def _live(
+    engine: Engine,
+    plan: Plan,
+    run: Run,
+    lease: Lease,
+    snapshot: Callable[[Run], Interactions],
+    reader: Engine,
+) -> None:
     """The stages between lease and collect."""
     data = snapshot(run)
-    source_hash = _hash(plan, data)
-    split_name = named(data, plan.split) if plan.evaluate else None
+    test = given.read(reader, plan.test, run) if plan.evaluate and plan.test else None
+    source_hash = _hash(plan, data, test)
+    split_name = _split_name(plan, data) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
         return
     plan = _tuned(engine, plan, data, run)
     before = _before(engine, plan, data) if plan.warm_start else None
     run.checkpoints = _checkpoints(plan, source_hash, before)
-    figures = _evaluate(plan, data, run) if split_name else []
+    measured = _trial(engine, reader, plan, data, run) if split_name and test is None else None
     run.before = before  # only now: it has met what the evaluation holds out
     embeddings = _fit(plan.algorithm, data, run)
+    if test is not None:
+        made = _as_stored(data, embeddings)
+        answered = _on_a_test(made, test, run, k=plan.k, repeats=plan.repeats)
+        measured = _judged(engine, reader, plan, data, answered, run)
     lease.beat()
-    _write(engine, plan, run, data, embeddings, source_hash, figures)
+    _write(engine, plan, run, data, embeddings, source_hash, measured)
     if run.checkpoints:
         run.checkpoints.clear()
-    run.status, run.metrics = "ready", _headlines(figures)
+    run.status, run.metrics = "ready", _headlines(measured.figures) if measured else {}
     lease.beat()
-    run.refused = _refusal(engine, plan, figures, split_name)
+    run.refused = measured.verdict.refused if measured else None
     if run.refused:
         say(engine, "explain_gate", run_id=run.run_id, error=run.refused)
         return
@@ -192,14 +231,21 @@ def _live(engine: Engine, plan: Plan, run: Run, lease: Lease, snapshot: Callable
 
 def _snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
     """The interactions as they are now, after writing down the report about them."""
-    algorithm = plan.algorithm
-    found = prepare(reader, plan.source, plan.columns, run, explicit=algorithm.explicit, ordered=algorithm.ordered)
+    ordered = plan.algorithm.ordered or plan.cuts_events or _rival_is_ordered(engine, plan)
+    found = prepare(reader, plan.source, plan.columns, run, explicit=plan.algorithm.explicit, ordered=ordered)
     _note(engine, run, found.findings)
     data, findings = _beside(reader, plan, found.interactions())
     _note(engine, run, findings)
     if data.n_users < 2 or data.n_items < 2:
         raise TooFew(users=data.n_users, items=data.n_items, algorithm=plan.algorithm.name, need="2 of each")
     return data
+
+
+def _rival_is_ordered(engine: Engine, plan: Plan) -> bool:
+    """Whether the gate may train the live run's algorithm anew, and that learns from the order of events."""
+    live = registry.live(engine, plan.model_name) if plan.evaluate and plan.gate else None
+    name = look(engine, "run_record", run_id=live)[0]["algorithm"] if live is not None else None
+    return name in algorithms.names() and bool(algorithms.find(name).ordered)  # true for one whose options decide
 
 
 def _beside(reader: Engine, plan: Plan, data: Interactions) -> tuple[Interactions, list[Finding]]:
@@ -225,23 +271,15 @@ def _before(engine: Engine, plan: Plan, data: Interactions) -> Embeddings | None
     live = registry.live(engine, plan.model_name)
     if live is None:
         return None
-    users, items = (_aligned(engine, live, entity, ids) for entity, ids in (("user", data.users), ("item", data.items)))
+    users, items = (
+        side(engine, live, entity).on(ids, missing=np.nan).vectors
+        for entity, ids in (("user", data.users), ("item", data.items))
+    )
     dim = getattr(plan.algorithm, "dim", items.shape[1])
     if items.shape[1] != dim:
         allowed = f"false when dim changes: the live run has vectors of {items.shape[1]}, not {dim}"
         raise BadArgument(name="warm_start", allowed=allowed, value="true")
     return Embeddings(users, items)
-
-
-def _aligned(engine: Engine, run_id: int, entity: str, ids: pa.StringArray) -> Any:
-    """The vectors (n_ids, d) that a run has of ids, NaN where it has none."""
-    known = engine.ask(surface.statements(engine=engine.name)[f"{entity}_vectors"], run_id=run_id)
-    vectors = np.array(known["embedding"].to_pylist(), np.float32)  # (k, d)
-    found = np.full((len(ids), vectors.shape[1]), np.nan, np.float32)  # (n_ids, d)
-    places = pc.index_in(ids, known["entity_id"].cast(pa.string()).combine_chunks())
-    there = places.is_valid().to_numpy(zero_copy_only=False)  # (n_ids,)
-    found[there] = vectors[places.drop_null().to_numpy()]
-    return found
 
 
 def _note(engine: Engine, run: Run, findings: list[Finding]) -> None:
@@ -250,9 +288,10 @@ def _note(engine: Engine, run: Run, findings: list[Finding]) -> None:
     engine.write("validations", {"run_id": [run.run_id] * len(findings), **columns})
 
 
-def _hash(plan: Plan, data: Interactions) -> str:
+def _hash(plan: Plan, data: Interactions, test: Interactions | None) -> str:
     """Of all that decides the result, so that unchanged work is recognised."""
-    options = json.dumps([plan.algorithm.name, plan.params, plan.seed, plan.device, data.checksum()], sort_keys=True)
+    read = [_as_wanted(plan.algorithm, data).checksum(), *([test.checksum()] if test else [])]
+    options = json.dumps([plan.algorithm.name, plan.params, plan.seed, plan.device, *read], sort_keys=True)
     return hashlib.blake2b(options.encode(), digest_size=16).hexdigest()
 
 
@@ -288,14 +327,14 @@ def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
     """The plan with what its search finds, which has not met the pairs that the run is then measured on."""
     if plan.search is None:
         return plan
-    known = split(data, plan.split, seed=plan.seed)[0] if plan.evaluate else data
+    known = _split(plan, data).train if plan.evaluate and not plan.test else data
 
     def record(trial: tune.Trial) -> None:
         say(engine, "log_trial", run_id=run.run_id, **dataclasses.asdict(trial))
         if trial.value is not None:
             run.report(epoch=trial.trial, **{f"trial_{trial.metric}": trial.value})
 
-    algorithm = tune.best(plan.search, known, run, _fit, record, by=plan.split, k=plan.headline)
+    algorithm = tune.best(plan.search, _split(plan, known), run, _fit, record, k=plan.headline)
     found = dataclasses.replace(plan, algorithm=algorithm, search=None)
     say(engine, "choose", run_id=run.run_id, params=json.dumps(found.params | {"tune": plan.params["tune"]}))
     return found
@@ -303,10 +342,15 @@ def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
 
 def _fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
     """Train, and make sure that what came out can be stored."""
-    embeddings = algorithm.fit(data, run)
+    embeddings = algorithm.fit(_as_wanted(algorithm, data), run)
     if not embeddings.finite():
         raise Diverged(algorithm=algorithm.name, epoch=algorithm.epochs, model=run.model_name)
     return embeddings
+
+
+def _as_wanted(algorithm: Algorithm, data: Interactions) -> Interactions:
+    """The data without the events, where an algorithm does not learn from their order."""
+    return data if algorithm.ordered else dataclasses.replace(data, events=None)
 
 
 def _write(
@@ -316,15 +360,16 @@ def _write(
     data: Interactions,
     embeddings: Embeddings,
     source_hash: str,
-    figures: list[Metric],
+    measured: Measured | None,
 ) -> None:
     """Everything of a run in one transaction: all of it becomes visible to the registry, or nothing."""
     sums = {"source_hash": source_hash, "checksum": embeddings.checksum()}
     with engine.transaction():
         for table, columns in stored.tables(run, data, embeddings):
             engine.write(table, columns)
-        if figures:
-            engine.write("metrics", _metrics(run, named(data, plan.split), figures))
+        if measured:
+            engine.write("metrics", _metrics(run, measured.split, measured.figures))
+            say(engine, "judge", run_id=run.run_id, **measured.verdict.row)
         finished = say(
             engine, "finish_run", run_id=run.run_id, dim=embeddings.dim, similarity=embeddings.similarity,
             users=data.n_users, items=data.n_items, interactions=len(data), **sums,
@@ -337,15 +382,84 @@ def _write(
 # --- evaluating ----------------------------------------------------------------------------------
 
 
-def _evaluate(plan: Plan, data: Interactions, run: Run) -> list[Metric]:
-    """Train on a part, measure on what was held out; the run itself is then trained on everything."""
-    known, held_out = split(data, plan.split, seed=plan.seed)
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What an evaluation came to."""
+
+    split: str
+    figures: list[Metric]
+    verdict: Verdict
+
+
+def _split_name(plan: Plan, data: Interactions) -> str:
+    """What the plan's figures are filed under."""
+    return given.NAME + REPEATS * plan.repeats if plan.test else named(data, plan.split, repeats=plan.repeats)
+
+
+def _split(plan: Plan, data: Interactions) -> Split:
+    return split(
+        data, plan.split, seed=plan.seed, average=plan.algorithm.explicit, repeats=plan.repeats and not plan.test
+    )
+
+
+def _trial(engine: Engine, reader: Engine, plan: Plan, data: Interactions, run: Run) -> Measured:
+    """Train on a part and ask about the other; the run itself is then trained on everything."""
+    answered = _on_a_part(plan, data, run)
+    _note(engine, run, _tied(answered.parts))
+    return _judged(engine, reader, plan, data, answered, run)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Vectors that were asked, and how good they are."""
+
+    parts: Split
+    embeddings: Embeddings
+    known: tuple[Any, Any]  # the users (n_users,) and items (n_items,) there are vectors of
+    figures: list[Metric]
+
+
+def _on_a_part(plan: Plan, data: Interactions, run: Run) -> Answered:
+    """Train on a part, ask about the other."""
+    parts = _split(plan, data)
     trial = dataclasses.replace(
         run, on_report=lambda epoch, values: run.report(epoch=epoch, **_renamed(values)),
-        checkpoints=run.checkpoints and run.checkpoints.of(f"trial-{named(data, plan.split)}"),
+        checkpoints=run.checkpoints and run.checkpoints.of(f"trial-{parts.name}"),
     )  # fmt: skip
-    embeddings = _fit(plan.algorithm, known, trial)
-    return measure(embeddings, known, held_out, run, k=plan.k)
+    embeddings = _fit(plan.algorithm, parts.train, trial)
+    exam = Exam.of(parts, run, k=plan.k)
+    known = _present(parts.train.user, data.n_users), _present(parts.train.item, data.n_items)
+    return Answered(parts, embeddings, known, exam.measure(embeddings) + exam.counted())
+
+
+def _present(codes: Any, n: int) -> Any:
+    """Which of n codes are among some: (n,)."""
+    return np.bincount(codes, minlength=n) > 0
+
+
+def _on_a_test(made: Loaded, test: Interactions, run: Run, *, k: tuple[int, ...], repeats: bool) -> Answered:
+    """Ask vectors, as they are, about the caller's own pairs."""
+    parts = given.asked(test, made.pairs, repeats=repeats, name=run.model_name)
+    known = made.users.known(parts.train.users), made.items.known(parts.train.items)
+    embeddings = made.embeddings(parts.train.users, parts.train.items)
+    exam = Exam.of(parts, run, k=k, vectors=known)
+    return Answered(parts, embeddings, known, exam.measure(embeddings) + exam.counted())
+
+
+def _as_stored(data: Interactions, embeddings: Embeddings) -> Loaded:
+    """Vectors that were just made, as they will be stored."""
+    bias = np.zeros(data.n_items, np.float32) if embeddings.item_bias is None else embeddings.item_bias
+    users = Side(data.users, embeddings.users, np.zeros(data.n_users, np.float32))
+    return Loaded(users, Side(data.items, embeddings.items, bias), embeddings.similarity, data)
+
+
+def _tied(parts: Split) -> list[Finding]:
+    """How many users' last pair was drawn by lot."""
+    if "tied users" not in parts.facts:
+        return []
+    users = parts.facts["tied users"]
+    hint = "several pairs of one last time: which of them the evaluation asks about was drawn by the run's seed"
+    return [Finding("users with tied last pairs", "info" if users else "ok", users, hint=hint)]
 
 
 def _renamed(values: Mapping[str, float]) -> dict[str, float]:
@@ -363,43 +477,127 @@ def _headlines(figures: list[Metric]) -> dict[str, float]:
     return {f"{figure.metric}@{figure.k}": figure.value for figure in figures if figure.segment == "all"}
 
 
-def _refusal(engine: Engine, plan: Plan, figures: list[Metric], split_name: str | None) -> str | None:
-    """Why the gate does not let a run go live; None when it may, or when nothing was measured."""
-    if not (plan.gate and figures):
-        return None
-    live = registry.live(engine, plan.model_name)
-    before = _measured(engine, live, split_name) if live is not None else {}
-    return gate(figures, before, f"ndcg@{plan.headline}", plan.tolerance)
+# --- the gate ------------------------------------------------------------------------------------
 
 
-def evaluate(engine: Engine, reference: str, *, k: tuple[int, ...], split: str) -> dict[str, float]:
-    """Measure a finished run and keep the figures: "ndcg@10" -> value.
+def _judged(engine: Engine, reader: Engine, plan: Plan, data: Interactions, answered: Answered, run: Run) -> Measured:
+    """What was measured, and whether the run may go live."""
+    found = _compared(engine, reader, plan, _candidate(plan, data, answered, run)) if plan.gate else None
+    name, figures = answered.parts.name, answered.figures
+    return Measured(name, figures, gate.judged(figures, found, name, plan.headline, plan.tolerance))
 
-    The stored vectors have seen every interaction, so the run's algorithm is trained anew, with the run's options,
-    on a part of the run's own interactions, and measured on the rest.
-    """
-    record = registry.run(engine, reference)
+
+def _candidate(plan: Plan, data: Interactions, answered: Answered, run: Run) -> Candidate:
+    """The run as the gate wants to know it."""
+    silent = dataclasses.replace(run, on_report=None, checkpoints=None)
+    return Candidate(
+        data,
+        answered.parts,
+        answered.embeddings,
+        answered.known,
+        lambda part: _fit(plan.algorithm, part, silent),
+        plan.algorithm.explicit,
+        silent,
+        plan.headline,
+        plan.tolerance,
+    )
+
+
+def _compared(engine: Engine, reader: Engine, plan: Plan, new: Candidate) -> Comparison:
+    """The run beside the live one."""
+    run_id = registry.live(engine, plan.model_name)
+    if run_id is None:
+        return Comparison("none", reason="nothing was live")
+    record = look(engine, "run_record", run_id=run_id)[0]
+    found = gate.as_it_is(new, load(engine, record))
+    if not plan.test and (found is None or (found.users or 0) < gate.ENOUGH):
+        found = _anew(engine, reader, plan, new, record) or found
+    found = found or Comparison("none", reason="the live run knows none of the users asked")
+    return dataclasses.replace(found, compared_run=run_id)
+
+
+def _anew(engine: Engine, reader: Engine, plan: Plan, new: Candidate, record: dict[str, Any]) -> Comparison | None:
+    """The run beside the live one's algorithm and options, trained anew; None for vectors that were never trained."""
     if record["algorithm"] not in algorithms.names():
-        raise NotEvaluated(
-            name=reference, reason="its vectors were registered, not trained; there is nothing to train anew"
-        )
+        return None
+    try:
+        live = _plan_of(engine, record)
+        if (live.algorithm, live.seed, live.selects) == (plan.algorithm, plan.seed, plan.selects):
+            return gate.alike(new)
+        if live.algorithm.explicit != plan.algorithm.explicit:
+            return Comparison("none", reason="one of the two takes weights for ratings, the other for evidence")
+        part = dataclasses.replace(new.parts.train, user_features=None, item_features=None, graph=None)
+        data, _ = _beside(reader, live, part)
+        return gate.anew(new, _fit(live.algorithm, data, dataclasses.replace(new.run, seed=live.seed)))
+    except (Cancelled, LostLease, ServerGone):
+        raise
+    except EmbsqlError as error:
+        return Comparison("none", reason=f"the live run's options could not be trained anew: {error}")
+
+
+def _plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
+    """A plan to train a finished run's algorithm anew, with the run's options, on the run's own interactions."""
     params = json.loads(record["params"])
     params.pop("tune", None)  # what was searched; what was found is among the others
     sources = {name: params.pop(name) for name in BESIDE if name in params}
     gone = next((name for name, given in sources.items() if not isinstance(given, str)), None)
     if gone:
         reason = f"its {gone} were a table in memory, which is gone; say evaluate=True when it is trained"
-        raise NotEvaluated(name=reference, reason=reason)
+        raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
     algorithm = algorithms.make(record["algorithm"], params)
     source = surface.statements(engine=engine.name)["run_source"].replace("$run_id", str(int(record["run_id"])))
-    plan = Plan(record["model_name"], source, algorithm, seed=record["seed"], k=k, split=split, **sources)
-    run = Run(plan.seed, plan.threads, run_id=record["run_id"], model_name=plan.model_name)
-    found = prepare(engine, source, Columns(), run, explicit=algorithm.explicit, ordered=algorithm.ordered)
-    data, _ = _beside(engine, plan, found.interactions())
-    figures = _evaluate(plan, data, run)
-    rows = _metrics(run, named(data, split), figures)
+    return Plan(record["model_name"], source, algorithm, seed=record["seed"], **sources, **wanted)
+
+
+# --- measuring a finished run --------------------------------------------------------------------
+
+PAIRS = (
+    "split 'time' cuts events, and of a finished run only the pairs are kept, to which {rows} repeated rows were added "
+    "up; measure by time while training, with evaluate and split 'time', or give a test of your own"
+)
+
+
+def evaluate(
+    engine: Engine,
+    reference: str,
+    *,
+    k: tuple[int, ...],
+    split: str = "auto",
+    test: str | None = None,
+    repeats: bool = False,
+) -> dict[str, float]:
+    """Measure a finished run and keep the figures: "ndcg@10" -> value.
+
+    On a `test`, a SELECT of user_id and item_id, the run's vectors are asked as they are. Otherwise, as they have seen
+    every interaction, the run's algorithm is trained anew, with the run's options, on a part of the run's own
+    interactions, and asked about the rest. Raises NotEvaluated, BadArgument, and what reading and training raise.
+    """
+    record = registry.run(engine, reference)
+    run = Run(record["seed"], run_id=record["run_id"], model_name=record["model_name"])
+    if test is None:
+        answered = _of_part(engine, reference, record, run, k=k, split=split, repeats=repeats)
+    elif split != "auto":
+        raise BadArgument(name="split", allowed="left out with test, which says what is asked", value=repr(split))
+    else:
+        answered = _on_a_test(load(engine, record), given.read(engine, test, run), run, k=k, repeats=repeats)
+    rows = _metrics(run, answered.parts.name, answered.figures)
     with engine.transaction():
-        say(engine, "forget_metrics", run_id=run.run_id, split=rows["split"][0])
+        say(engine, "forget_metrics", run_id=run.run_id, split=answered.parts.name)
         engine.write("metrics", rows)
-    registry.event(engine, plan.model_name, run.run_id, "evaluate")
-    return _headlines(figures)
+    registry.event(engine, run.model_name, run.run_id, "evaluate")
+    return _headlines(answered.figures)
+
+
+def _of_part(engine: Engine, reference: str, record: dict[str, Any], run: Run, **wanted: Any) -> Answered:
+    """Its algorithm, trained anew on a part. Raises NotEvaluated for vectors that were never trained."""
+    if record["algorithm"] not in algorithms.names():
+        reason = "its vectors were registered, not trained, so there is nothing to train anew; give a test of your own"
+        raise NotEvaluated(name=reference, reason=reason)
+    plan = _plan_of(engine, record, evaluate=True, **wanted)
+    rows = look(engine, "repeated_pairs", run_id=run.run_id) if plan.cuts_events else []
+    if rows:
+        raise NotEvaluated(name=reference, reason=PAIRS.format(rows=rows[0]["affected"]))
+    algorithm = plan.algorithm
+    found = prepare(engine, plan.source, Columns(), run, explicit=algorithm.explicit, ordered=algorithm.ordered)
+    data, _ = _beside(engine, plan, found.interactions())
+    return _on_a_part(plan, data, run)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any, NamedTuple
 
-from embsql import algorithms, metrics
+from embsql import algorithms
 from embsql.algorithms import Algorithm, Option
 from embsql.data import Embeddings, Interactions
 from embsql.errors import (
@@ -31,9 +31,9 @@ from embsql.errors import (
     NoEdges,
     NoTrial,
 )  # fmt: skip
-from embsql.evaluate import Exam
+from embsql.evaluate import Questions
 from embsql.model import Run
-from embsql.splits import split
+from embsql.splits import Split
 
 ASKS = 10  # of the sampler per trial: what it names again is not tried again
 FIRST = 1000  # settings that are looked through for one that can be made
@@ -197,20 +197,20 @@ def _one_reading(search: Search, first: Algorithm) -> None:
 # --- the search ----------------------------------------------------------------------------------
 
 
-def best(
-    search: Search, data: Interactions, run: Run, fit: Fit, record: Callable[[Trial], None], *, by: str, k: int
-) -> Algorithm:
-    """The algorithm with the setting whose ndcg@k is best on pairs held out of the data, split `by` a method.
+def best(search: Search, parts: Split, run: Run, fit: Fit, record: Callable[[Trial], None], *, k: int) -> Algorithm:
+    """The algorithm with the setting whose ndcg@k is best: trained on a part, asked about the other.
 
-    `record` hears of every trial as it ends. Raises NotEvaluated where nothing can be held out, and NoTrial.
+    `record` hears of every trial as it ends. Raises NoTrial.
     """
-    fitted, held_out = split(data, by, seed=run.seed)
-    exam = Exam.of(fitted, held_out, run, k=[k])
+    questions = Questions.of(parts, run)
     silent = dataclasses.replace(run, on_report=None)  # the epochs of a trial are not the run's
+
+    def measured(setting: dict[str, Any]) -> float:
+        return _ndcg(questions, fit(search.make(setting), parts.train, silent), k)
 
     def attempt(number: int, setting: dict[str, Any]) -> Trial:
         run.check()
-        trial = _trial(number, setting, f"ndcg@{k}", lambda: _ndcg(exam, fit(search.make(setting), fitted, silent)))
+        trial = _trial(number, setting, f"ndcg@{k}", lambda: measured(setting))
         record(trial)
         return trial
 
@@ -233,10 +233,9 @@ def _trial(number: int, setting: dict[str, Any], metric: str, measured: Callable
     return Trial(number, json.dumps(setting), metric, value, time.perf_counter() - begin, status, error)
 
 
-def _ndcg(exam: Exam, embeddings: Embeddings) -> float:
+def _ndcg(questions: Questions, embeddings: Embeddings, k: int) -> float:
     """The mean over the users asked."""
-    hit = metrics.hits(exam.rank(embeddings), exam.relevant, len(exam.counts))  # (m, k)
-    return float(metrics.ndcg(hit, exam.relevant.counts).mean())
+    return float(questions.per_user(embeddings, "ndcg", k).mean())
 
 
 def _tried(search: Search, seed: int, attempt: Callable[[int, dict[str, Any]], Trial]) -> Iterator[Trial]:

@@ -17,6 +17,9 @@ SELECT finding.* FROM embsql.validations AS finding WHERE finding.run_id = $run_
 -- trials: what a run tried when it searched its options
 SELECT tried.* FROM embsql.trials AS tried WHERE tried.run_id = $run_id ORDER BY tried.trial
 
+-- gates: what its gate compared
+SELECT judged.* FROM embsql.gates AS judged WHERE judged.run_id = $run_id
+
 -- solvers: how a run folds in
 SELECT solver.* FROM embsql.solvers AS solver WHERE solver.run_id = $run_id
 

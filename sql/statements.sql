@@ -66,6 +66,11 @@ SELECT past.user_id, past.item_id, past.weight, past.last_time AS event_time
 FROM embsql.interactions AS past
 WHERE past.run_id = $run_id
 
+-- repeated_pairs: whether some of a run's pairs are several rows of its source
+SELECT finding.affected
+FROM embsql.validations AS finding
+WHERE finding.run_id = $run_id AND finding.check_name = 'repeated pairs' AND finding.affected > 0
+
 -- explain_gate: why a ready run was not promoted
 UPDATE embsql.runs SET error = $error WHERE run_id = $run_id
 
@@ -89,6 +94,11 @@ SELECT model.model_name FROM embsql.models AS model ORDER BY model.model_name
 
 -- newest_run: the last run of a model, whatever became of it
 SELECT max(run.run_id) AS run_id FROM embsql.runs AS run WHERE run.model_name = $model_name
+
+-- newest_finished: the last run of a model that could be promoted
+SELECT max(run.run_id) AS run_id
+FROM embsql.runs AS run
+WHERE run.model_name = $model_name AND run.status = 'ready'
 
 -- promote: moves the pointer if nobody moved it meanwhile
 UPDATE embsql.models
@@ -127,6 +137,19 @@ WHERE figure.run_id = $run_id AND figure.split = $split AND figure.segment = 'al
 
 -- forget_metrics: a run is measured anew
 DELETE FROM embsql.metrics WHERE run_id = $run_id AND split = $split
+
+-- judge: what the gate compared, and what it decided
+INSERT INTO embsql.gates (
+    run_id, verdict, split, metric, k, value, popular_value, compared_run, basis, users, left_out, new_value, live_value,
+    difference, ci_low, ci_high, tolerance, reason
+)
+VALUES (
+    $run_id, $verdict, $split, $metric, $k, $value, $popular_value, $compared_run, $basis, $users, $left_out, $new_value,
+    $live_value, $difference, $ci_low, $ci_high, $tolerance, $reason
+)
+
+-- drop_gates: part of dropping a run
+DELETE FROM embsql.gates WHERE run_id = $run_id
 
 -- drop_item_embeddings: part of dropping a run
 DELETE FROM embsql.item_embeddings WHERE run_id = $run_id

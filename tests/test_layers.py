@@ -12,8 +12,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "embsql"
 LAYERS = [  # each imports only from the ones before it; within a layer of strangers nobody imports another
     {"errors", "files", "macros"}, {"data", "checkpoints"}, {"model"}, {"stored"}, {"algorithms"}, {"engines"}, {"surface"},
-    {"jobs", "metrics", "splits", "baselines", "sources"}, {"registry"}, {"prepare", "evaluate"}, {"tune"},
-    {"train", "publish", "derive"}, {"materialise", "external"},
+    {"jobs", "metrics", "splits", "baselines", "sources"}, {"registry"}, {"prepare", "evaluate", "loaded"},
+    {"tune", "given", "gate"}, {"train", "publish", "derive"}, {"materialise", "external"},
     {"progress", "table", "shop", "statement", "udf", "texts"}, {"database"},
     {"demo", "worker", "plpython", "warm"}, {"dbt"}, {"cli"},
     {"__init__", "__main__"},

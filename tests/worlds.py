@@ -76,6 +76,26 @@ TRIALS = [  # of the compass: options tried, ndcg@10, seconds, why it failed
     ('{"dim": 4}', 0.5, 2.0, None),
 ]  # fmt: skip
 
+JUDGED = {  # of the compass: what a gate would have kept
+    "verdict": "refused",
+    "split": "last",
+    "metric": "ndcg",
+    "k": 10,
+    "value": 0.25,
+    "popular_value": 0.125,
+    "compared_run": 7,
+    "basis": "vectors",
+    "users": 400,
+    "left_out": 3,
+    "new_value": 0.25,
+    "live_value": 0.5,
+    "difference": -0.25,
+    "ci_low": -0.5,
+    "ci_high": -0.125,
+    "tolerance": 0.05,
+    "reason": "worse",
+}
+
 COHORTS = [("team", "ada", "red"), ("team", "cyd", "red"), ("team", "cyd", "red"), ("team", "bob", "blue"),
            ("team", "zoe", "blue"), ("team", "nil", "grey"), ("club", "ada", "chess")]  # fmt: skip
 
@@ -93,6 +113,7 @@ def known_run(database: embsql.Database) -> None:
     _grouped(database)
     _towers(database)
     _tried(database)
+    say(database.engine, "judge", run_id=1, **JUDGED)
     sets, members, cohorts = zip(*COHORTS, strict=True)
     database.engine.write("cohorts", {"cohort_set": list(sets), "user_id": list(members), "cohort": list(cohorts)})
 

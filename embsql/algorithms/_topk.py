@@ -99,15 +99,17 @@ def cosine_neighbours(by_user: Rows, by_item: Rows, k: int, run: Run) -> tuple[I
     return codes, scores
 
 
-def top_k_linear(history: Rows, weights: Rows, base: Float32, k: int, run: Run) -> tuple[Int32, Float32]:
+def top_k_linear(
+    history: Rows, weights: Rows, base: Float32, k: int, run: Run, *, repeats: bool = False
+) -> tuple[Int32, Float32]:
     """The k best unseen items by `base` (n_items,) plus the sum of the weight rows of the items in a history.
 
     `history` has a row per user, `weights` a row per item: what seeing it adds to which items. Codes (m, k)
-    and scores (m, k) as in `top_k`; a base of -inf keeps an item out.
+    and scores (m, k) as in `top_k`; a base of -inf keeps an item out. With `repeats` what is in the history may come.
     """
     codes, scores = _empty(len(history.counts), k, -np.inf)
     sparse = (history.start, history.column, weights.start, weights.column, weights.weight)
-    _share(run, 64, len(codes), _linear, *sparse, base, codes, scores)
+    _share(run, 64, len(codes), _linear, *sparse, base, repeats, codes, scores)
     return codes, scores
 
 
@@ -267,6 +269,7 @@ def _linear(
     item: Int32,
     weight: Float32,
     base: Float32,
+    repeats: bool,
     codes: Int32,
     scores: Float32,
 ) -> None:
@@ -278,6 +281,7 @@ def _linear(
         for i in own:
             for place in range(row_start[i], row_start[i + 1]):
                 total[item[place]] += weight[place]
-        total[own] = -np.inf
+        if not repeats:
+            total[own] = -np.inf
         _offer_all(total, 0, base, codes[r], scores[r])
         _best_first(codes[r], scores[r])

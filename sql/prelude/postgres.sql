@@ -96,7 +96,17 @@ AS $embsql$
 DECLARE
     asked text := coalesce(embsql.model_part(model), '');
     close text;
+    finished bigint;
 BEGIN
+    IF EXISTS (SELECT FROM embsql.models AS m WHERE m.model_name = model) THEN
+        SELECT max(r.run_id) INTO finished FROM embsql.runs AS r WHERE r.model_name = model AND r.status = 'ready';
+        IF finished IS NULL THEN
+            RAISE EXCEPTION 'embsql: model "%" has no live run, and no finished one to promote. Train it; what became of earlier runs: SELECT * FROM embsql.runs(''%'');',
+                model, model;
+        END IF;
+        RAISE EXCEPTION 'embsql: model "%" has no live run, but run % is finished: read it as ''%@%'', see why it is not live with SELECT * FROM embsql.gate(''%@%''); or make it live with SELECT embsql.promote(''%@%'');',
+            model, finished, model, finished, model, finished, model, finished;
+    END IF;
     IF EXISTS (SELECT FROM embsql.models AS m WHERE m.model_name = asked) THEN
         RAISE EXCEPTION 'embsql: "%" has no finished run to read. See: SELECT * FROM embsql.runs(''%'');', model, asked;
     END IF;

@@ -34,6 +34,8 @@ SMALL = {
     "external": ["--users", "50", "--items", "20", "--pairs", "300"],
     "item2vec": ["--part", "speed", "gowalla", "many", "--tokens", "5000", "--seeds", "1", "--epochs", "1",
                  "--repeat", "1"],
+    "gate": ["--dim", "4", "--worse", "1", "--ends", "0", "--later", "28"],
+    "metrics": ["--users", "50", "--k", "3"],
     "kmeans": ["--rows", "3000", "--k", "8", "--dim", "8", "--repeat", "1"],
     "node2vec": ["--part", "gowalla", "--dim", "4", "--seeds", "1", "--set", "epochs=1", "walks=1", "length=5"],
     "neighbours": ["--dim", "8", "--least", "2"],
@@ -105,6 +107,8 @@ def test_lines(name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         pytest.skip("dbt is not installed: make dbt gives it an environment of its own")
     for peer in PEERS.get(name, []):
         pytest.importorskip(peer, reason=f"{peer} is not installed: make bench gives what benchmarks measure beside")
+    if name == "metrics":
+        pytest.importorskip("ranx", reason="ranx compiles for minutes and is no part of any extra: pip install ranx")
     monkeypatch.setenv("EMBSQL_DATA", str(data))
     for module in ("_als_cost", "_sequences", "neural"):  # a dozen processes would take long; others start theirs
         monkeypatch.setattr(f"benchmarks.{module}.apart", here)

@@ -5,6 +5,7 @@ import pytest
 
 from embsql import metrics
 from embsql.data import Rows
+from tests.evaluation.worlds import plain_figures
 
 L2, L3, L4 = 1.0, 1 / np.log2(3), 1 / np.log2(4)  # gains at ranks 1, 2, 3
 
@@ -37,6 +38,22 @@ def test_figures_by_hand(hit, relevant, expected):
     for name, figure in metrics.PER_USER.items():
         value = figure(np.array([hit], bool), np.array([relevant]))
         assert value[0] == pytest.approx(expected[name], nan_ok=True), name
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_figures_are_their_plain_definitions(k):
+    """2,000 users: lists from none to more than k of items of equal worth, from none to 12 items that are right."""
+    rng = np.random.default_rng(k)
+    ranking = np.argsort(rng.integers(0, 4, (2000, 20)), axis=1, kind="stable")[:, : k + 2].astype(np.int32)
+    ranking[np.arange(k + 2) >= rng.integers(0, k + 3, 2000)[:, None]] = -1
+    wanted = [np.sort(rng.choice(20, n, replace=False)) for n in rng.integers(0, 13, 2000)]
+    hit = metrics.hits(ranking[:, :k], rows(*wanted), 20)
+    found = {name: figure(hit, np.array([*map(len, wanted)])) for name, figure in metrics.PER_USER.items()}
+    for user, right in enumerate(wanted):
+        listed = [item for item in ranking[user].tolist() if item >= 0]
+        plain = plain_figures(listed, set(right.tolist()), k) if len(right) else dict.fromkeys(found, np.nan)
+        for name, values in found.items():
+            assert values[user] == pytest.approx(plain[name], nan_ok=True), (name, user)
 
 
 def test_coverage_is_of_what_can_be_recommended():

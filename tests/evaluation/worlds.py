@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 
-from embsql.data import Interactions
+from embsql.data import Events, Interactions
 
 
 def coded(user, item, time=None, shape=None) -> Interactions:
@@ -16,6 +18,20 @@ def coded(user, item, time=None, shape=None) -> Interactions:
     times = None if time is None else np.asarray(time, np.int64)[first]
     ids = (pa.array([f"{letter}{n:06d}" for n in range(size)]) for letter, size in (("u", n_users), ("i", n_items)))
     return Interactions(user[first], item[first], np.ones(len(first), np.float32), times, *ids)
+
+
+def eventful(rows, shape) -> Interactions:
+    """Interactions with the events behind them, from rows of user, item, time and weight."""
+    rows = sorted(rows, key=lambda row: (row[0], row[2]))
+    keys = sorted({row[:2] for row in rows})
+    of_pair = {key: [row for row in rows if row[:2] == key] for key in keys}
+    pairs = coded([u for u, _ in keys], [i for _, i in keys], [of_pair[key][-1][2] for key in keys], shape)
+    weight = np.array([sum(row[3] for row in of_pair[key]) for key in keys], np.float32)
+    position = {key: n for n, key in enumerate(keys)}
+    pair = np.array([position[row[:2]] for row in rows], np.int32)
+    own = np.array([row[3] for row in rows], np.float32)
+    events = Events(pair, own, np.array([row[2] for row in rows], np.int64))
+    return replace(pairs, weight=weight, events=events)
 
 
 def crowd(n_users=60, n_items=40, pairs=600, seed=0, timed=True) -> Interactions:

@@ -28,7 +28,8 @@ from embsql.errors import (
     UnknownDatabase,
     UnknownModel,
 )  # fmt: skip
-from embsql.publish import PAGE, Digest, Published, content, publish
+from embsql.loaded import PAGE
+from embsql.publish import Digest, Published, content, publish
 from tests.worlds import ITEMS, SEEN, USERS, known_run
 
 SHOP = "SELECT user_id, item_id, weight, event_time FROM events"
@@ -39,6 +40,7 @@ QUESTIONS = [
     "SELECT * FROM embsql.recommend($model, 'nobody', k => 5)",
     "SELECT * FROM embsql.explain($model, 'u1', 'i3')",
     "SELECT * FROM embsql.evaluation($model)",
+    "SELECT * FROM embsql.gate($model)",
     "SELECT * FROM embsql.runs($model)",
     "SELECT * FROM embsql.training_log($model)",
     "SELECT * FROM embsql.validation($model)",

@@ -100,10 +100,10 @@ def test_a_trial_is_measured_as_a_run_is(shop) -> None:
     shop.train("m", SOURCE, tune=2, dim=[1, 4], **QUICK)
     data, _, _ = islands()
     data = replace(data, weight=np.ones(len(data), np.float32))  # a row of the table is a pair
-    known, held_out = split(data, "random", seed=42)
+    parts = split(data, "random", seed=42)
     for setting, value in tried(shop):
         made = algorithms.make("als", {"epochs": 3, **setting})
-        figures = measure(made.fit(known, Run(threads=1)), known, held_out, Run(threads=1))
+        figures = measure(made.fit(parts.train, Run(threads=1)), parts, Run(threads=1))
         (wanted,) = [f.value for f in figures if (f.segment, f.metric, f.k) == ("all", "ndcg", 10)]
         assert value == pytest.approx(wanted, abs=1e-12)
 
@@ -158,13 +158,14 @@ def test_a_wide_range_is_searched_by_orders_of_magnitude() -> None:
 def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
     """With evaluate, no trial trains on, or is asked about, a pair that the evaluation holds out."""
     data, _, _ = islands()
-    _, test = split(data, "random", seed=42)
+    test = split(data, "random", seed=42).held_out
     secret = set(zip(test.user.tolist(), test.item.tolist(), strict=True))
     met: list[set[tuple[int, int]]] = []
     search = tune.best
 
     def watched(wanted: Any, given: Any, *rest: Any, **more: Any) -> Any:
-        met.append(set(zip(given.user.tolist(), given.item.tolist(), strict=True)))
+        parts = (given.train, given.held_out)
+        met.append({pair for part in parts for pair in zip(part.user.tolist(), part.item.tolist(), strict=True)})
         return search(wanted, given, *rest, **more)
 
     monkeypatch.setattr(tune, "best", watched)

@@ -32,3 +32,17 @@ SELECT count(*) AS n FROM embsql.trials('compass@1');
 
 -- no trials without a search
 SELECT * FROM embsql.trials('angles');
+
+-- nothing judged without an evaluation
+SELECT * FROM embsql.gate('angles');
+
+-- what the gate compared
+SELECT run_id, verdict, split, metric, k, value, popular_value, compared_run, basis, users, left_out, new_value, live_value, difference, ci_low, ci_high, tolerance, reason FROM embsql.gate('compass');
+--= 1 | refused | last | ndcg | 10 | 0.25 | 0.125 | 7 | vectors | 400 | 3 | 0.25 | 0.5 | -0.25 | -0.5 | -0.125 | 0.05 | worse
+
+-- the gate of a run that is named
+SELECT run_id, verdict FROM embsql.gate('compass@1');
+--= 1 | refused
+
+-- a run that the gate has not judged
+SELECT * FROM embsql.gate('angles@2');

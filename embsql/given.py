@@ -1,0 +1,49 @@
+"""A test set of the caller's own: pairs that a run, as it is, is asked about."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from embsql.data import Interactions
+from embsql.engines import Engine
+from embsql.errors import NotEvaluated
+from embsql.loaded import joined, keys
+from embsql.model import Columns, Run
+from embsql.prepare import prepare
+from embsql.splits import REPEATS, Split
+
+NAME = "test"  # what figures on it are filed under
+
+
+def read(engine: Engine, select: str, run: Run) -> Interactions:
+    """The pairs of a SELECT of user_id and item_id, each once; what else it has does not count.
+
+    Raises as `prepare` does, and NoRows where there is no pair.
+    """
+    return prepare(engine, select, Columns(), run, explicit=True).interactions()
+
+
+def asked(given: Interactions, trained: Interactions, *, repeats: bool, name: str) -> Split:
+    """A test set as questions to a run that was trained on other pairs.
+
+    Users and items that the run does not know follow behind those that it does. A pair that it was
+    trained on is not asked about, unless with `repeats`. Raises NotEvaluated where nothing is left
+    to ask.
+    """
+    users, items = joined(trained.users, given.users), joined(trained.items, given.items)
+    pairs = np.sort(keys(given, users, items))  # (n,)
+    known = np.isin(pairs, keys(trained, users, items))  # (n,)
+    wanted = pairs if repeats else pairs[~known]
+    if not len(wanted):
+        reason = (
+            f"it was trained on all {len(pairs)} pairs of the test; test on others, or with repeats"
+        )
+        raise NotEvaluated(name=name, reason=reason)
+    user, item = (code.astype(np.int32) for code in np.divmod(wanted, len(items)))  # (asked,) each
+    held_out = Interactions(user, item, np.ones(len(user), np.float32), None, users, items)
+    train = replace(trained, users=users, items=items)
+    return Split(
+        NAME + REPEATS * repeats, train, held_out, repeats, {"known pairs": int(known.sum())}
+    )
