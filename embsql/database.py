@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from embsql import engines, jobs, registry, udf
+from embsql import algorithms, engines, jobs, registry, udf
 from embsql.data import Similarity
 from embsql.errors import DatabaseBusy, ModelExists
 from embsql.model import Columns, Run, usable_cores
+from embsql.options import (
+    Cluster,
+    DropModel,
+    Evaluate,
+    Features,
+    Materialise,
+    Project,
+    RegisterEmbeddings,
+    RegisterText,
+    Train,
+    declared,
+    identifier,
+    make,
+    text,
+)
 
 if TYPE_CHECKING:
     from embsql.derive import Clustered, Projected
     from embsql.materialise import Materialised
     from embsql.publish import Published
+
+Wanted = TypeVar("Wanted")
+
+SOURCE = "a SELECT, or the name of a table or file"
+ITEMS = "a SELECT of item_id and what is known of each"
 
 
 class Database:
@@ -118,13 +138,16 @@ class Database:
         from embsql import tune as tuning
         from embsql.progress import shown
 
-        made, search = tuning.read(algorithm, options, tune)
+        wanted = _read(Train, locals())
+        algorithms.check_names(algorithm, options)
+        made, search = tuning.read(algorithm, options, wanted.tune)
         plan = training.Plan(
-            model_name, source, made, Columns(user_col, item_col, weight_col, time_col),
-            seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate,
-            k=_several(k), split=split, gate=gate, tolerance=tolerance, force=force,
-            user_features=user_features, item_features=item_features, graph=graph, warm_start=warm_start,
-            checkpoints=checkpoints, search=search,
+            model_name, text("source", source, SOURCE), made,
+            Columns(wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col),
+            seed=wanted.seed, threads=wanted.threads or usable_cores(), device=wanted.device, evaluate=wanted.evaluate,
+            k=wanted.k, split=wanted.split, gate=wanted.gate, tolerance=wanted.tolerance, force=wanted.force,
+            user_features=wanted.user_features, item_features=wanted.item_features, graph=wanted.graph,
+            warm_start=wanted.warm_start, checkpoints=wanted.checkpoints, search=search,
         )  # fmt: skip
         shows = shown(plan, sys.stderr.isatty() if progress is None else progress)
         with shows as listener, engines.another(source_db, self.engine) as reader:
@@ -134,7 +157,7 @@ class Database:
         """Measure a run by training its algorithm on a part of its interactions: "ndcg@10" -> value."""
         from embsql import train as training
 
-        return training.evaluate(self.engine, model, k=_several(k), split=split)
+        return training.evaluate(self.engine, model, **vars(_read(Evaluate, locals())))
 
     def register_embeddings(
         self,
@@ -152,9 +175,8 @@ class Database:
         """
         from embsql.external import register_embeddings
 
-        return register_embeddings(
-            self.engine, model_name, items, users=users, similarity=similarity, force=force
-        )  # fmt: skip
+        wanted = _read(RegisterEmbeddings, locals())
+        return register_embeddings(self.engine, model_name, text("items", items, ITEMS), **vars(wanted))
 
     def register_text(self, model_name: str, items: str, *, encoder: str | None = None, force: bool = False) -> Run:
         """Make texts a model that every question works on: near is what means the same.
@@ -166,7 +188,8 @@ class Database:
         """
         from embsql.texts import register_text
 
-        return register_text(self.engine, model_name, items, encoder=encoder, force=force)
+        wanted = _read(RegisterText, locals())
+        return register_text(self.engine, model_name, text("items", items, ITEMS), **vars(wanted))
 
     def cluster(
         self,
@@ -188,10 +211,7 @@ class Database:
         """
         from embsql.derive import cluster
 
-        return cluster(
-            self.engine, model, entity=entity, k=k, clustering=clustering, labels=labels, raw=raw, seed=seed,
-            threads=threads,
-        )  # fmt: skip
+        return cluster(self.engine, model, **vars(_read(Cluster, locals())))
 
     def project(self, model: str, *, entity: str = "item", method: str = "pca", seed: int = 42) -> Projected:
         """Draw a run's items, or users, as points in the plane, lying as on the model's map before.
@@ -200,13 +220,13 @@ class Database:
         """
         from embsql.derive import project
 
-        return project(self.engine, model, entity=entity, method=method, seed=seed)
+        return project(self.engine, model, **vars(_read(Project, locals())))
 
     def features(self, model: str, *, entity: str = "user") -> pa.Table:
         """embsql.features as a wide table: each entry of the vector a column, e1, e2, ..., as other models want it."""
         from embsql.derive import features
 
-        return features(self.engine, model, entity=entity)
+        return features(self.engine, model, **vars(_read(Features, locals())))
 
     def materialise(
         self, model: str, *, k: int = 10, users: bool = True, items: bool = True, threads: int | None = None
@@ -217,7 +237,7 @@ class Database:
         """
         from embsql.materialise import materialise
 
-        return materialise(self.engine, model, k=k, users=users, items=items, threads=threads)
+        return materialise(self.engine, model, **vars(_read(Materialise, locals())))
 
     def promote(self, model: str) -> int:
         """Make 'shop@7' live; readers change over at one instant."""
@@ -229,7 +249,7 @@ class Database:
 
     def cancel(self, model: str) -> None:
         """Ask the trainer of a model, in this process or another, to stop; it does within two seconds."""
-        jobs.cancel(self.engine, model)
+        jobs.cancel(self.engine, registry.check_name(model))
 
     def publish(self, target: Any, *models: str) -> list[Published]:
         """Copy runs into another database, byte for byte under the same run_id, and make them live there.
@@ -252,13 +272,18 @@ class Database:
         """Remove 'shop@7' and all its rows; the live run cannot be dropped."""
         registry.drop_run(self.engine, model)
 
+    def drop_model(self, model_name: str, *, if_exists: bool = False) -> int:
+        """Remove a model with all its runs, the live one too; how many runs there were."""
+        return registry.drop_model(self.engine, model_name, **vars(_read(DropModel, locals())))
+
     def forget(self, user_id: str) -> int:
         """Remove one person from every run; the number of rows that went."""
-        return registry.forget(self.engine, str(user_id))
+        return registry.forget(self.engine, identifier("user_id", user_id))
 
 
-def _several(k: int | Sequence[int]) -> tuple[int, ...]:
-    return (k,) if isinstance(k, int) else tuple(k)
+def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:
+    """The options of a command, read from the arguments of its method."""
+    return make(cls, {option.name: arguments[option.name] for option in declared(cls)})
 
 
 def connect(target: Any, *, read_only: bool = False) -> Database:
@@ -272,6 +297,7 @@ def connect(target: Any, *, read_only: bool = False) -> Database:
 
 def cancel(path: str, model: str) -> bool:
     """Stop a training, also one in another process that holds the file open; whether it was in this one."""
+    registry.check_name(model)
     try:
         with connect(path) as database:
             database.cancel(model)

@@ -75,10 +75,10 @@ def _look_into(path: str) -> None:
             raise FailedToConnectError(str(error)) from None
 
 
-def _told(command: Callable[[list[str]], list[str | None]]) -> Callable[[list[str]], str]:
+def _told(command: Callable[[list[str | None]], list[str | None]]) -> Callable[[list[str | None]], str]:
     """A command whose mistakes are part of its answer, which is JSON: the node's error is then the message alone."""
 
-    def answer(words: list[str]) -> str:
+    def answer(words: list[str | None]) -> str:
         try:
             return json.dumps({"answer": command(words)})
         except EmbsqlError as error:

@@ -21,8 +21,6 @@ from embsql.registry import say
 if TYPE_CHECKING:
     from embsql.algorithms._kmeans import Clustering
 
-ENTITIES = ("item", "user")
-METHODS = ("pca", "umap", "tsne")
 TOP = 5  # members by which a cluster goes
 FEW = 3  # members that a category must have in a cluster to be its label,
 PART = 10  # and one member in so many: what sets a handful apart does not describe the others
@@ -75,13 +73,13 @@ def cluster(
     engine: Engine,
     reference: str,
     *,
-    entity: str = "item",
-    k: int | None = None,
-    clustering: str = "default",
-    seed: int = 42,
-    raw: bool = False,
-    labels: str | None = None,
-    threads: int | None = None,
+    entity: str,
+    k: int | None,
+    clustering: str,
+    seed: int,
+    raw: bool,
+    labels: str | None,
+    threads: int | None,
 ) -> Clustered:
     """Group a run's items or users, in place of an earlier clustering of that name; k by silhouette unless given.
 
@@ -198,13 +196,12 @@ def _labels(found: Clustering, given: Categories) -> list[str | None]:
 # --- maps ----------------------------------------------------------------------------------------
 
 
-def project(engine: Engine, reference: str, *, entity: str = "item", method: str = "pca", seed: int = 42) -> Projected:
+def project(engine: Engine, reference: str, *, entity: str, method: str, seed: int) -> Projected:
     """Draw a map of a run's items or users by direction, in place of an earlier one by that method.
 
     It is turned onto the map of the newest other run of the model that has one, where they share enough ids.
-    Raises UnknownModel, UnknownRun, RunNotReady, BadArgument, and MissingExtra for umap and tsne.
+    Raises UnknownModel, UnknownRun, RunNotReady, and MissingExtra for umap and tsne.
     """
-    _one_of("method", method, METHODS)
     side = _side(engine, reference, entity, raw=False)
     points, aligned_to = _aligned(engine, side, method, _points(side.vectors, method, seed))  # (n, 2)
     named = {"method_name": method}
@@ -244,9 +241,8 @@ def _aligned(engine: Engine, side: Side, method: str, points: Float32) -> tuple[
 def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
     """embsql.features with a column for each entry of the vector, e1, e2, ..., in place of the vector: (n, d + 9).
 
-    Raises BadArgument, and what the question raises.
+    Raises what the question raises.
     """
-    _one_of("entity", entity, ENTITIES)
     told = engine.ask(_statement(engine, "features"), model=model, entity=entity)
     vectors = _matrix(told["embedding"], len(told))  # (n, d)
     place = told.column_names.index("embedding")
@@ -261,7 +257,6 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
 
 def _side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
     """The vectors of a finished run in order of id: as they are, or made of length 1 where they can be."""
-    _one_of("entity", entity, ENTITIES)
     record = registry.run(engine, reference)
     if record["status"] != "ready":
         raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
@@ -300,8 +295,3 @@ def _replace(engine: Engine, side: Side, named: dict[str, str], tables: Mapping[
 
 def _statement(engine: Engine, name: str) -> str:
     return surface.statements(engine=engine.name)[name]
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise BadArgument(name=name, allowed=" or ".join(known), value=repr(value))

@@ -11,9 +11,9 @@ import inspect
 from collections.abc import Iterable
 
 
-def suggestion(wrong: str, known: Iterable[str]) -> str:
+def suggestion(wrong: object, known: Iterable[str]) -> str:
     """' Did you mean "movies"?' when a known name is close to the wrong one, else ''."""
-    close = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6) if isinstance(wrong, str) else []
     return f' Did you mean "{close[0]}"?' if close else ""
 
 
@@ -65,11 +65,15 @@ class UnknownAlgorithm(EmbsqlError):
 
 
 class UnknownOption(EmbsqlError):
-    """{algorithm} has no option "{name}".{suggestion} Its options: {known}. See: embsql algorithms {algorithm}"""
+    """{owner} has no option "{name}".{suggestion} Its options: {known}. See: {see}"""
 
 
-class BadOption(EmbsqlError):
-    """{algorithm}: {name} must be {allowed}, got {value}. See: embsql algorithms {algorithm}"""
+class BadArgument(EmbsqlError):
+    """{name} must be {allowed}, got {value}."""
+
+
+class BadOption(BadArgument):
+    """{owner}: {name} must be {allowed}, got {value}. See: {see}"""
 
 
 class BadSearch(EmbsqlError):
@@ -159,10 +163,6 @@ class NotTraining(EmbsqlError):
     """model "{name}" is not being trained, so there is nothing to cancel."""
 
 
-class BadArgument(EmbsqlError):
-    """{name} must be {allowed}, got {value}."""
-
-
 class BadFeatures(EmbsqlError):
     """{option} gives {found}. It must be a SELECT with a row for each id and, beside the id, what is known of it."""
 
@@ -246,6 +246,14 @@ class BadStatement(EmbsqlError):
 
 class BadArguments(EmbsqlError):
     """options must be a JSON object, for example {{"dim": 64}}, got {found} ({reason})"""
+
+
+class UnknownCommand(EmbsqlError):
+    """no command named "{name}".{suggestion} Known: {known}."""
+
+
+class BadCall(EmbsqlError):
+    """{command} takes {wanted}, got {found}."""
 
 
 class ModelExists(EmbsqlError):

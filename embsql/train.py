@@ -61,13 +61,9 @@ class Plan:
     search: tune.Search | None = None  # options still to be found; the algorithm has their first values
 
     def __post_init__(self) -> None:
-        """Refuse what no run can be made with. Raises BadArgument."""
+        """Refuse options that do not go together. Raises BadArgument."""
         keeps = self.checkpoints is None or self.algorithm.resumes
         allowed = {
-            "threads": (self.threads >= 1, "1 or more"),
-            "device": (self.device in ("cpu", "cuda"), '"cpu" or "cuda"'),
-            "k": (bool(self.k) and all(k >= 1 for k in self.k), "one or several numbers from 1"),
-            "tolerance": (0 <= self.tolerance <= 1, "between 0 and 1"),
             "warm_start": (not (self.warm_start and self.search), "false with tune, whose trials start afresh"),
             "checkpoints": (keeps, f"left out: {self.algorithm.name} has no networks to train and keeps none"),
         }

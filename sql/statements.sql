@@ -187,6 +187,12 @@ DELETE FROM embsql.maps WHERE run_id = $run_id
 -- drop_run: part of dropping a run
 DELETE FROM embsql.runs WHERE run_id = $run_id
 
+-- runs_of: all runs of a model
+SELECT run.run_id FROM embsql.runs AS run WHERE run.model_name = $model_name ORDER BY run.run_id
+
+-- drop_model: a model whose runs are gone
+DELETE FROM embsql.models WHERE model_name = $model_name
+
 -- item_vectors: a run's items
 SELECT item.item_id AS entity_id, item.embedding, item.interactions
 FROM embsql.item_embeddings AS item

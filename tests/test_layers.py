@@ -11,7 +11,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "embsql"
 LAYERS = [  # each imports only from the ones before it; within a layer of strangers nobody imports another
-    {"errors", "files"}, {"data", "checkpoints"}, {"model"}, {"stored"}, {"algorithms"}, {"engines"}, {"surface"},
+    {"errors", "files"}, {"data", "checkpoints"}, {"model", "options"}, {"stored"}, {"algorithms"}, {"engines"},
+    {"surface"},
     {"jobs", "metrics", "splits", "baselines"}, {"registry"}, {"prepare", "evaluate"}, {"tune"},
     {"train", "publish", "derive"}, {"materialise", "external"},
     {"progress", "table", "shop", "statement", "udf", "texts"}, {"database"},

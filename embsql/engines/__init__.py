@@ -49,7 +49,7 @@ class Engine(Protocol):
     def source(self, text: str, columns: Columns, *, explicit: bool) -> dict[str, Any]:
         """What the preparing script needs to know of a source, after finding its columns and checking types."""
 
-    def offer(self, command: Callable[[list[str]], list[str | None]]) -> None:
+    def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
         """Make a Python function callable as embsql_command in SQL, where the database can."""
 
     def second(self) -> Any:

@@ -158,7 +158,7 @@ class DuckDB:
         """Another connection to the same database, for another thread or from within a function."""
         return self._caller.cursor()
 
-    def offer(self, command: Callable[[list[str]], list[str | None]]) -> None:
+    def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
         """Make a Python function callable as embsql_command; the database has it once, whoever connects again."""
         listed = self._own.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = 'embsql_command'").fetchall()
         if not listed:

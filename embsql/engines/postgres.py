@@ -252,7 +252,7 @@ class PostgreSQL:
         """The address, for another connection to the same database."""
         return self._address
 
-    def offer(self, command: Callable[[list[str]], list[str | None]]) -> None:
+    def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
         """Nothing: in a server commands are jobs for a worker."""
 
     def source(self, text: str, columns: Columns, *, explicit: bool) -> dict[str, Any]:

@@ -1,40 +1,84 @@
 -- The commands as SQL. They need the Python process that offers embsql_command; in any other client the questions
--- work and these say that the function does not exist.
+-- work and these say that the function does not exist. Arguments go as text, and are read there.
 
 CREATE OR REPLACE MACRO embsql.train(model, source, algorithm := 'als', options := '{}') AS TABLE
 SELECT CAST(done.answer[1] AS BIGINT) AS run_id, done.answer[2] AS status, done.answer[3] AS refused
-FROM (SELECT embsql_command(['train', model, source, algorithm, options]) AS answer) AS done;
+FROM (
+    SELECT embsql_command([
+        'train', CAST(model AS VARCHAR), CAST(source AS VARCHAR), CAST(algorithm AS VARCHAR), CAST(options AS VARCHAR)
+    ]) AS answer
+) AS done;
 
 CREATE OR REPLACE MACRO embsql.register_embeddings(model, items := NULL, users := NULL, similarity := 'cosine') AS TABLE
 SELECT CAST(done.answer[1] AS BIGINT) AS run_id, done.answer[2] AS status
-FROM (SELECT embsql_command(['register_embeddings', model, items, users, similarity]) AS answer) AS done;
+FROM (
+    SELECT embsql_command([
+        'register_embeddings', CAST(model AS VARCHAR), CAST(items AS VARCHAR), CAST(users AS VARCHAR),
+        CAST(similarity AS VARCHAR)
+    ]) AS answer
+) AS done;
 
 CREATE OR REPLACE MACRO embsql.materialise(model, k := 10, users := TRUE, items := TRUE) AS TABLE
-SELECT CAST(done.answer[1] AS BIGINT) AS run_id, CAST(done.answer[2] AS BIGINT) AS top_items, CAST(done.answer[3] AS BIGINT) AS neighbors
-FROM (SELECT embsql_command(['materialise', model, CAST(k AS VARCHAR), CAST(users AS VARCHAR), CAST(items AS VARCHAR)]) AS answer) AS done;
+SELECT
+    CAST(done.answer[1] AS BIGINT) AS run_id,
+    CAST(done.answer[2] AS BIGINT) AS top_items,
+    CAST(done.answer[3] AS BIGINT) AS neighbors
+FROM (
+    SELECT embsql_command([
+        'materialise', CAST(model AS VARCHAR), CAST(k AS VARCHAR), CAST(users AS VARCHAR), CAST(items AS VARCHAR)
+    ]) AS answer
+) AS done;
 
 CREATE OR REPLACE MACRO embsql.cancel(model) AS TABLE
-SELECT done.answer[1] AS status FROM (SELECT embsql_command(['cancel', model]) AS answer) AS done;
+SELECT done.answer[1] AS status FROM (SELECT embsql_command(['cancel', CAST(model AS VARCHAR)]) AS answer) AS done;
 
 CREATE OR REPLACE MACRO embsql.evaluate(model, options := '{}') AS TABLE
-SELECT done.answer[1] AS figures FROM (SELECT embsql_command(['evaluate', model, options]) AS answer) AS done;
+SELECT done.answer[1] AS figures
+FROM (SELECT embsql_command(['evaluate', CAST(model AS VARCHAR), CAST(options AS VARCHAR)]) AS answer) AS done;
 
-CREATE OR REPLACE MACRO embsql.cluster(model, entity := 'item', k := NULL, clustering := 'default', labels := NULL, options := '{}') AS TABLE
-SELECT CAST(done.answer[1] AS BIGINT) AS run_id, CAST(done.answer[2] AS INTEGER) AS clusters, CAST(done.answer[3] AS BIGINT) AS members, CAST(done.answer[4] AS DOUBLE) AS silhouette
-FROM (SELECT embsql_command(['cluster', model, entity, coalesce(CAST(CAST(k AS INTEGER) AS VARCHAR), ''), clustering, coalesce(labels, ''), options]) AS answer) AS done;
+CREATE OR REPLACE MACRO embsql.cluster(
+    model, entity := 'item', k := NULL, clustering := 'default', labels := NULL, options := '{}'
+) AS TABLE
+SELECT
+    CAST(done.answer[1] AS BIGINT) AS run_id,
+    CAST(done.answer[2] AS INTEGER) AS clusters,
+    CAST(done.answer[3] AS BIGINT) AS members,
+    CAST(done.answer[4] AS DOUBLE) AS silhouette
+FROM (
+    SELECT embsql_command([
+        'cluster', CAST(model AS VARCHAR), CAST(entity AS VARCHAR), CAST(k AS VARCHAR), CAST(clustering AS VARCHAR),
+        CAST(labels AS VARCHAR), CAST(options AS VARCHAR)
+    ]) AS answer
+) AS done;
 
 CREATE OR REPLACE MACRO embsql.project(model, entity := 'item', method := 'pca', options := '{}') AS TABLE
-SELECT CAST(done.answer[1] AS BIGINT) AS run_id, CAST(done.answer[2] AS BIGINT) AS points, CAST(done.answer[3] AS BIGINT) AS aligned_to
-FROM (SELECT embsql_command(['project', model, entity, method, options]) AS answer) AS done;
+SELECT
+    CAST(done.answer[1] AS BIGINT) AS run_id,
+    CAST(done.answer[2] AS BIGINT) AS points,
+    CAST(done.answer[3] AS BIGINT) AS aligned_to
+FROM (
+    SELECT embsql_command([
+        'project', CAST(model AS VARCHAR), CAST(entity AS VARCHAR), CAST(method AS VARCHAR), CAST(options AS VARCHAR)
+    ]) AS answer
+) AS done;
 
 CREATE OR REPLACE MACRO embsql.promote(model) AS TABLE
-SELECT CAST(done.answer[1] AS BIGINT) AS live_run FROM (SELECT embsql_command(['promote', model]) AS answer) AS done;
+SELECT CAST(done.answer[1] AS BIGINT) AS live_run
+FROM (SELECT embsql_command(['promote', CAST(model AS VARCHAR)]) AS answer) AS done;
 
 CREATE OR REPLACE MACRO embsql.rollback(model) AS TABLE
-SELECT CAST(done.answer[1] AS BIGINT) AS live_run FROM (SELECT embsql_command(['rollback', model]) AS answer) AS done;
+SELECT CAST(done.answer[1] AS BIGINT) AS live_run
+FROM (SELECT embsql_command(['rollback', CAST(model AS VARCHAR)]) AS answer) AS done;
 
 CREATE OR REPLACE MACRO embsql.drop_run(model) AS TABLE
-SELECT done.answer[1] AS status FROM (SELECT embsql_command(['drop_run', model]) AS answer) AS done;
+SELECT done.answer[1] AS status FROM (SELECT embsql_command(['drop_run', CAST(model AS VARCHAR)]) AS answer) AS done;
+
+CREATE OR REPLACE MACRO embsql.drop_model(model, if_exists := FALSE) AS TABLE
+SELECT CAST(done.answer[1] AS BIGINT) AS runs
+FROM (
+    SELECT embsql_command(['drop_model', CAST(model AS VARCHAR), CAST(if_exists AS VARCHAR)]) AS answer
+) AS done;
 
 CREATE OR REPLACE MACRO embsql.forget(user_id) AS TABLE
-SELECT CAST(done.answer[1] AS BIGINT) AS rows_removed FROM (SELECT embsql_command(['forget', CAST(user_id AS VARCHAR)]) AS answer) AS done;
+SELECT CAST(done.answer[1] AS BIGINT) AS rows_removed
+FROM (SELECT embsql_command(['forget', CAST(user_id AS VARCHAR)]) AS answer) AS done;

@@ -248,7 +248,7 @@ def test_other_methods_need_their_packages(bunches, monkeypatch, method: str, pa
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"k": 0}, "k must be 1 to 113"),
+        ({"k": 0}, "k must be a whole number from 1"),
         ({"k": 114}, "k must be 1 to 113, the number of vectors, got 114"),
         ({"entity": "user", "k": -1}, "k must be"),
         ({"entity": "cart"}, "entity must be item or user, got 'cart'"),
