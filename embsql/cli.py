@@ -139,7 +139,7 @@ def _show(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
 @click.argument("statement")
 @click.pass_context
 def sql(ctx: click.Context, statement: str) -> None:
-    """Run any SQL, and BigQuery ML's CREATE MODEL."""
+    """Run any SQL, also BigQuery ML's CREATE MODEL, DROP MODEL and functions ML.*."""
     with _open(ctx) as database:
         _show(ctx, database.sql(statement).to_pylist())
 
@@ -363,11 +363,12 @@ def publish(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
 
 @main.command()
 @click.option("--roles", is_flag=True, help="In PostgreSQL, also the roles embsql_owner, _trainer, _admin and _reader.")
+@click.option("--ml", is_flag=True, help="Also the schema ml: BigQuery ML's functions, as ml.recommend('shop').")
 @click.pass_context
-def install(ctx: click.Context, roles: bool) -> None:
+def install(ctx: click.Context, roles: bool, ml: bool) -> None:
     """Put embsql's tables and questions into the database; does nothing when they are there."""
     with _open(ctx) as database:
-        database.install(roles=roles)
+        database.install(roles=roles, ml=ml)
         click.echo(f"embsql is installed in {database.engine.place}")
 
 

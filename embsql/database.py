@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from embsql import algorithms, engines, jobs, registry, udf
 from embsql.data import Similarity
-from embsql.errors import DatabaseBusy, ModelExists
+from embsql.errors import BadArgument, DatabaseBusy, ModelExists, NotEvaluated
 from embsql.model import Columns, Run, usable_cores
 from embsql.options import (
     Cluster,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from embsql.derive import Clustered, Projected
     from embsql.materialise import Materialised
     from embsql.publish import Published
+    from embsql.statement import CreateModel
 
 Wanted = TypeVar("Wanted")
 
@@ -72,19 +73,42 @@ class Database:
         return self.engine.ask(sql, **values)
 
     def sql(self, statement: str) -> pa.Table:
-        """Any SQL, and BigQuery ML's CREATE MODEL, which trains and answers with the run."""
-        from embsql import statement as bigquery
+        """Any SQL, also BigQuery ML's: CREATE MODEL trains and answers with the run, DROP MODEL, ML.RECOMMEND.
 
-        wanted = bigquery.read(statement)
-        if wanted is None:
-            return self.engine.ask(statement)
+        Raises an `embsql.errors.EmbsqlError`, or what the database raises for SQL of its own that it refuses.
+        """
+        from embsql import bigquery
+        from embsql import statement as statements
+
+        wanted = statements.read(text("statement", statement, "SQL"))
+        if isinstance(wanted, statements.CreateModel):
+            return self._create(wanted)
+        if isinstance(wanted, statements.DropModel):
+            return pa.table({"runs": [self.drop_model(wanted.model_name, if_exists=wanted.if_exists)]})
+        return self.engine.ask(bigquery.rewritten(self.engine, statement))
+
+    def _create(self, wanted: CreateModel) -> pa.Table:
+        """Train as CREATE MODEL asks, unless the model is there; the run."""
         live = registry.live(self.engine, wanted.model_name)
         if live is not None and wanted.optional:
             return pa.table({"run_id": [live], "status": ["live"]})
         if live is not None and not wanted.replace:
             raise ModelExists(name=wanted.model_name)
-        run = self.train(**wanted.arguments)
+        options = wanted.with_columns(list(self.engine.describe(wanted.source)))
+        try:
+            run = self._created(wanted, options)
+        except BadArgument as error:
+            raise wanted.in_its_words(error) from None
         return pa.table({"run_id": [run.run_id], "status": [run.status]})
+
+    def _created(self, wanted: CreateModel, options: dict[str, Any]) -> Run:
+        try:
+            return self.train(wanted.model_name, wanted.source, algorithm=wanted.algorithm, **options)
+        except NotEvaluated:
+            if not wanted.measures_if_it_can:
+                raise
+        options["evaluate"] = False
+        return self.train(wanted.model_name, wanted.source, algorithm=wanted.algorithm, **options)
 
     def train(
         self,
@@ -261,11 +285,16 @@ class Database:
 
         return publish(self.engine, target, models)
 
-    def install(self, *, roles: bool = False) -> bool:
-        """Bring the tables and questions up to this version; False when they were. `roles`: see `embsql install`."""
+    def install(self, *, roles: bool = False, ml: bool = False) -> bool:
+        """Bring the tables and questions up to this version; False when they were.
+
+        `roles` and `ml`, the schema of BigQuery ML's functions: see `embsql install`.
+        """
         changed = registry.install(self.engine, commands=True)
         if roles:
             registry.install_roles(self.engine)
+        if ml:
+            registry.install_ml(self.engine)
         return changed
 
     def drop_run(self, model: str) -> None:

@@ -256,6 +256,16 @@ class BadCall(EmbsqlError):
     """{command} takes {wanted}, got {found}."""
 
 
+class BadFunction(EmbsqlError):
+    """a call of BigQuery ML's functions cannot be read: {reason}. Example: SELECT * FROM
+    ML.RECOMMEND(MODEL shop, (SELECT user_id FROM customers))"""
+
+
+class NoMl(EmbsqlError):
+    """{place} has no schema ml, in which BigQuery ML's functions are. Put it there: embsql --db {place}
+    install --ml, or in Python database.install(ml=True)."""
+
+
 class ModelExists(EmbsqlError):
     """model "{name}" exists. Say CREATE OR REPLACE MODEL to train a new run of it, or IF NOT EXISTS to leave it."""
 

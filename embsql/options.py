@@ -45,7 +45,7 @@ class Range:
 
     def __contains__(self, number: float) -> bool:
         least = number > self.low if self.above else number >= self.low
-        return least and (number < self.high if self.below else number <= self.high)
+        return least and (number < self.high if self.below or self.high == math.inf else number <= self.high)
 
     def __str__(self) -> str:
         low = f"{'above' if self.above else 'from'} {_written(self.low)}"

@@ -65,6 +65,8 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
             return False
         with engine.transaction():
             engine.run(surface.script(engine.name, without=_applied(engine), commands=commands))
+            if has_ml(engine):
+                engine.run(surface.ml(engine.name))
         return True
 
     return retry(engine, bring)
@@ -76,6 +78,21 @@ def install_roles(engine: Engine) -> None:
         raise BadArgument(name="roles", allowed="left out: a DuckDB file has none", value="given")
     with engine.transaction():
         engine.run(surface.text(f"roles.{engine.name}.sql"))
+
+
+def install_ml(engine: Engine) -> None:
+    """Make the schema ml, with BigQuery ML's functions over the questions. Idempotent."""
+
+    def bring() -> None:
+        with engine.transaction():
+            engine.run(surface.ml(engine.name))
+
+    retry(engine, bring)
+
+
+def has_ml(engine: Engine) -> bool:
+    """Whether the schema ml is embsql's."""
+    return bool(look(engine, "has_ml"))
 
 
 def opened(engine: Engine) -> None:

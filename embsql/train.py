@@ -125,6 +125,8 @@ def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
         engine, "begin_run", run_id=run_id, model_name=plan.model_name, algorithm=plan.algorithm.name,
         params=json.dumps(plan.params), source_sql=plan.source, seed=plan.seed, versions=json.dumps(_versions(plan)),
     )  # fmt: skip
+    named = {f"{column}_col": name for column, name in dataclasses.asdict(plan.columns).items()}
+    say(engine, "name_columns", run_id=run_id, **named)
 
 
 def _versions(plan: Plan) -> dict[str, Any]:

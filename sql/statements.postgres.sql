@@ -1,5 +1,12 @@
 -- What PostgreSQL says in its own way: a run's large rows are partitions, and commands wait in a queue.
 
+-- has_ml: whether the schema ml has embsql's functions
+SELECT 1 AS found
+FROM pg_proc AS f
+JOIN pg_namespace AS home ON home.oid = f.pronamespace
+WHERE home.nspname = 'ml' AND f.proname = 'training_info'
+    AND starts_with(obj_description(f.oid, 'pg_proc'), 'training_info(model text)')
+
 -- drop_item_embeddings: part of dropping a run
 SELECT embsql.drop_partition('item_embeddings', $run_id)
 
