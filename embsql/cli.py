@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from importlib.metadata import version
@@ -15,7 +14,7 @@ import click
 
 from embsql import algorithms, surface
 from embsql.database import Database, cancel, connect
-from embsql.errors import EmbsqlError
+from embsql.errors import EmbsqlError, plain
 from embsql.options import (
     Cluster,
     DropModel,
@@ -47,13 +46,7 @@ class Main(click.Group):
         except Exception as error:
             if not _is_database_error(error):
                 raise
-            raise click.ClickException(_plain(str(error))) from None
-
-
-def _plain(message: str) -> str:
-    """A database's message without its prefixes for errors raised in questions and commands, and without positions."""
-    told = re.sub(r"^(Invalid Input Error: (Python exception .*? UDF: \w+: )?)?(embsql: )?", "", message)
-    return re.split(r"\n\n|\nCONTEXT:|\nLINE ", told)[0]
+            raise click.ClickException(plain(str(error))) from None
 
 
 def _is_database_error(error: Exception) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from embsql import algorithms, engines, jobs, registry, udf
 from embsql.data import Similarity
-from embsql.errors import BadArgument, DatabaseBusy, ModelExists, NotEvaluated
+from embsql.errors import BadArgument, DatabaseBusy, ModelExists, NotEvaluated, StatementFailed, plain
 from embsql.model import Columns, Run, usable_cores
 from embsql.options import (
     Cluster,
@@ -75,17 +75,24 @@ class Database:
     def sql(self, statement: str) -> pa.Table:
         """Any SQL, also BigQuery ML's: CREATE MODEL trains and answers with the run, DROP MODEL, ML.RECOMMEND.
 
-        Raises an `embsql.errors.EmbsqlError`, or what the database raises for SQL of its own that it refuses.
+        Raises an `embsql.errors.EmbsqlError`.
         """
         from embsql import bigquery
         from embsql import statement as statements
 
-        wanted = statements.read(text("statement", statement, "SQL"))
+        statement = text("statement", statement, "SQL")
+        wanted = statements.read(statement)
         if isinstance(wanted, statements.CreateModel):
             return self._create(wanted)
         if isinstance(wanted, statements.DropModel):
             return pa.table({"runs": [self.drop_model(wanted.model_name, if_exists=wanted.if_exists)]})
-        return self.engine.ask(bigquery.rewritten(self.engine, statement))
+        try:
+            return self.engine.ask(bigquery.rewritten(self.engine, statement))
+        except Exception as error:
+            complaint = self.engine.complaint(error)
+            if complaint is None:
+                raise
+            raise StatementFailed(reason=plain(complaint)) from error
 
     def _create(self, wanted: CreateModel) -> pa.Table:
         """Train as CREATE MODEL asks, unless the model is there; the run."""
@@ -94,7 +101,9 @@ class Database:
             return pa.table({"run_id": [live], "status": ["live"]})
         if live is not None and not wanted.replace:
             raise ModelExists(name=wanted.model_name)
-        options = wanted.with_columns(list(self.engine.describe(wanted.source)))
+        options = wanted.options
+        if wanted.as_there:
+            options = wanted.with_columns(list(self.engine.describe(wanted.source)))
         try:
             run = self._created(wanted, options)
         except BadArgument as error:
@@ -107,8 +116,8 @@ class Database:
         except NotEvaluated:
             if not wanted.measures_if_it_can:
                 raise
-        options["evaluate"] = False
-        return self.train(wanted.model_name, wanted.source, algorithm=wanted.algorithm, **options)
+        unmeasured = options | {"evaluate": False}
+        return self.train(wanted.model_name, wanted.source, algorithm=wanted.algorithm, **unmeasured)
 
     def train(
         self,

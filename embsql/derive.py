@@ -241,8 +241,9 @@ def _aligned(engine: Engine, side: Side, method: str, points: Float32) -> tuple[
 def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
     """embsql.features with a column for each entry of the vector, e1, e2, ..., in place of the vector: (n, d + 9).
 
-    Raises what the question raises.
+    Raises UnknownModel, UnknownRun, NothingLive and RunNotReady.
     """
+    _finished(engine, model)
     told = engine.ask(_statement(engine, "features"), model=model, entity=entity)
     vectors = _matrix(told["embedding"], len(told))  # (n, d)
     place = told.column_names.index("embedding")
@@ -257,9 +258,7 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
 
 def _side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
     """The vectors of a finished run in order of id: as they are, or made of length 1 where they can be."""
-    record = registry.run(engine, reference)
-    if record["status"] != "ready":
-        raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
+    record = _finished(engine, reference)
     table = engine.ask(_statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
     vectors = _matrix(table["embedding"], len(table))  # (n, d)
     norms = np.linalg.norm(vectors, axis=1)  # (n,)
@@ -269,6 +268,14 @@ def _side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
     ids, counts = table["entity_id"].cast(pa.string()).combine_chunks(), table["interactions"].to_numpy()
     unit = vectors[kept] if raw else vectors[kept] / norms[kept, None]  # (m, d)
     return Side(record, entity, ids.take(pa.array(kept)), unit, counts[kept])
+
+
+def _finished(engine: Engine, reference: str) -> dict[str, Any]:
+    """The record of a run whose vectors are there. Raises RunNotReady, and what registry.run raises."""
+    record = registry.run(engine, reference)
+    if record["status"] != "ready":
+        raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
+    return record
 
 
 def _matrix(column: pa.ChunkedArray, n: int) -> Float32:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Iterable
 
 
@@ -15,6 +16,12 @@ def suggestion(wrong: object, known: Iterable[str]) -> str:
     """' Did you mean "movies"?' when a known name is close to the wrong one, else ''."""
     close = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6) if isinstance(wrong, str) else []
     return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def plain(message: str) -> str:
+    """A database's message without its prefixes for what questions and commands raise, and without positions."""
+    own = re.sub(r"^(Invalid Input Error: (Python exception .*? UDF: \w+: )?)?(embsql: )?", "", message)
+    return re.split(r"\n\n|\nCONTEXT:|\nLINE ", own)[0]
 
 
 class EmbsqlError(Exception):
@@ -254,6 +261,10 @@ class UnknownCommand(EmbsqlError):
 
 class BadCall(EmbsqlError):
     """{command} takes {wanted}, got {found}."""
+
+
+class StatementFailed(EmbsqlError):
+    """{reason}"""
 
 
 class BadFunction(EmbsqlError):

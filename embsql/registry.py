@@ -156,14 +156,16 @@ def _record(engine: Engine, model_name: str) -> list[dict[str, Any]]:
 
 def run(engine: Engine, reference: str) -> dict[str, Any]:
     """The run that 'shop' (its live run) or 'shop@7' means. Raises UnknownModel, UnknownRun or NothingLive."""
-    name, _, number = reference.partition("@") if isinstance(reference, str) else (reference, "", "")
+    name, pinned, number = reference.partition("@") if isinstance(reference, str) else (reference, "", "")
     live = model(engine, name)["live_run"]
-    if not number and live is None:
+    if not pinned and live is None:
         raise NothingLive(name=name)
+    if not pinned:
+        return look(engine, "run_record", run_id=live)[0]
     found = look(engine, "run_record", run_id=int(number)) if re.fullmatch(r"[0-9]{1,18}", number) else []
-    if number and not (found and found[0]["model_name"] == name):
+    if not found or found[0]["model_name"] != name:
         raise UnknownRun(name=name, run_id=word(number))
-    return found[0] if number else look(engine, "run_record", run_id=live)[0]
+    return found[0]
 
 
 def next_run(engine: Engine) -> int:

@@ -72,8 +72,6 @@ class CreateModel:
         Raises BadStatement for explicit feedback without ratings.
         """
         found, wanted = {name.lower() for name in names}, dict(self.options)
-        if not self.as_there:
-            return wanted
         for option, there, here in (("user_col", "user", "user_id"), ("item_col", "item", "item_id")):
             if there in found and here not in found:
                 wanted.setdefault(option, there)

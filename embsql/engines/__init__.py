@@ -61,6 +61,9 @@ class Engine(Protocol):
     def gather(self, text: str) -> pa.Table:
         """A caller's SELECT as it stands, evaluated where the caller's own tables are visible."""
 
+    def complaint(self, error: Exception) -> str | None:
+        """What the database itself says is wrong with a statement; None for any other error."""
+
     def conflict(self, error: Exception) -> bool:
         """Whether an error only says that another writer was first, so that the transaction may be tried again."""
 

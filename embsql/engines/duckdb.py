@@ -96,6 +96,10 @@ class DuckDB:
         """Whether an open connection is DuckDB's."""
         return isinstance(target, duckdb.DuckDBPyConnection)
 
+    def complaint(self, error: Exception) -> str | None:
+        """DuckDB's message, whose first line has no position markers."""
+        return _first_line(error) if isinstance(error, duckdb.Error) else None
+
     def conflict(self, error: Exception) -> bool:
         """Whether another writer was first: DuckDB says so in several ways, some only at COMMIT."""
         return isinstance(error, duckdb.TransactionException | duckdb.ConstraintException)

@@ -232,6 +232,10 @@ class PostgreSQL:
 
     # --- what only PostgreSQL needs --------------------------------------------------------------
 
+    def complaint(self, error: Exception) -> str | None:
+        """The server's message."""
+        return _first_line(error) if isinstance(error, psycopg.Error) else None
+
     def conflict(self, error: Exception) -> bool:
         """Whether another writer, or another installer, was first."""
         return isinstance(error, FIRST)
