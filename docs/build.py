@@ -191,10 +191,11 @@ def columns(question: surface.Question) -> str:
 def commands() -> list[tuple[str, str, str]]:
     """(call, columns, what it does) of every command in SQL."""
     found = re.findall(
-        r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT (.*?)(?=FROM)", surface.text("commands/duckdb.sql"), re.DOTALL
+        r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT\s(.*?)(?=FROM)", surface.text("commands/duckdb.sql"), re.DOTALL
     )
-    calls = [f"`CALL embsql.{name}({arguments.replace(':=', '=>')})`" for name, arguments, _ in found]
-    given = [", ".join(re.findall(r" AS (?!BIGINT)(\w+)", select)) for _, _, select in found]
+    arguments = [" ".join(words.replace(":=", "=>").split()) for _, words, _ in found]
+    calls = [f"`CALL embsql.{name}({words})`" for (name, _, _), words in zip(found, arguments, strict=True)]
+    given = [", ".join(re.findall(r" AS (\w+)(?=[,\s])", select)) for _, _, select in found]
     return list(zip(calls, given, [_first_line(udf.COMMANDS[name]) for name, _, _ in found], strict=True))
 
 

@@ -455,6 +455,16 @@ class DropModel:
     if_exists: bool = False  # do nothing where there is no such model
 
 
+@dataclass(frozen=True, kw_only=True)
+class PythonModel:
+    """Options of embsql.dbt.train beside those of training."""
+
+    name: ClassVar[str] = "embsql.dbt.train"
+    help: ClassVar[str] = "embsql train --help"
+
+    entity: Entity = "item"  # whose vectors the model returns
+
+
 COMMANDS: tuple[type[Any], ...] = (
     Train, Evaluate, Cluster, Project, Materialise, Features, RegisterEmbeddings, RegisterText, DropModel
 )  # fmt: skip
