@@ -312,6 +312,15 @@ WORDS = {
 }  # fmt: skip
 
 
+def is_text(value: Any) -> bool:
+    """Whether a value is text that every database stores."""
+    try:
+        _text(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def text(name: str, value: Any, allowed: str) -> str:
     """A command's own argument that is text. Raises BadArgument."""
     try:

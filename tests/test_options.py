@@ -170,6 +170,23 @@ def test_commands_that_are_none(doors) -> None:
         udf.perform(doors.database, "promote", ["m", "m"])
 
 
+@pytest.mark.parametrize("target", ["\0", "a\0b", "\ud800", " ", 5, b"x", [], None, True, "x://y", "nowhere/x.duckdb"])
+def test_what_is_no_database_is_said(doors, target: Any) -> None:
+    for attempt in (
+        lambda: embsql.connect(target),
+        lambda: doors.database.publish(target),
+        lambda: doors.database.train("n", TINY, source_db=[] if target is None else target),
+    ):
+        with pytest.raises(errors.EmbsqlError):
+            attempt()
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "x" * 5000, "/dev/null"])
+def test_what_is_no_encoder_is_said(doors, folder: str) -> None:
+    with pytest.raises(errors.NoEncoder, match="there is no such folder"):
+        doors.database.register_text("t", "SELECT 1 AS item_id, 'x' AS words", encoder=folder)
+
+
 # --- every door ----------------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from embsql.errors import MissingExtra, UnknownDatabase
 from embsql.model import Columns
+from embsql.options import is_text, shown
 
 
 class Engine(Protocol):
@@ -73,7 +74,7 @@ def connect(target: Any, *, read_only: bool = False) -> Engine:
 
     Raises UnknownDatabase, or MissingExtra for PostgreSQL without psycopg.
     """
-    target = os.fspath(target) if isinstance(target, os.PathLike) else target
+    target = checked(target)
     module = "" if isinstance(target, str) else type(target).__module__
     if is_address(target) or module.startswith("psycopg"):
         return _postgres(target, read_only)
@@ -82,8 +83,16 @@ def connect(target: Any, *, read_only: bool = False) -> Engine:
     if isinstance(target, str) and "://" in target:
         raise UnknownDatabase(target=target.split("://")[0] + "://...")
     if not isinstance(target, str) and not DuckDB.owns(target):
-        raise UnknownDatabase(target=repr(target))
+        raise UnknownDatabase(target=shown(target))
     return DuckDB(target, read_only=read_only)
+
+
+def checked(target: Any) -> Any:
+    """The target, a path as text. Raises UnknownDatabase for text that is the name of nothing."""
+    target = os.fspath(target) if isinstance(target, os.PathLike) else target
+    if isinstance(target, str) and target and not is_text(target):
+        raise UnknownDatabase(target=shown(target))
+    return target
 
 
 def is_address(target: Any) -> bool:

@@ -400,7 +400,8 @@ def test_options_that_go_together_only_in_some_settings() -> None:
 
 def test_in_create_model(shop) -> None:
     shop.sql(f"""CREATE MODEL m OPTIONS(model_type = 'matrix_factorization', num_trials = 3, max_iterations = 3,
-        feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]), l2_reg = HPARAM_RANGE(0.001, 0.1), steps = [1, 2]) AS {SOURCE}""")
+        feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]), l2_reg = HPARAM_RANGE(0.001, 0.1),
+        steps = [1, 2]) AS {SOURCE}""")
     params = record(shop, registry.live(shop.engine, "m"))["params"]
     assert params["tune"]["trials"] == 3
     assert params["tune"]["options"] == {"dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, "steps": [1, 2]}
