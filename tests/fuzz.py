@@ -98,7 +98,7 @@ class Doors:
         if cls is Train:
             given |= {"algorithm": name(drawn), "progress": False}
         if cls.name == "register_text":
-            given.setdefault("encoder", "nowhere")  # that of the extra takes a second to load
+            given["encoder"] = drawn.choice(["nowhere", "\0", 5, b"x"])  # that of the extra takes a second to load
         if cls.name in ("train", "register_embeddings", "register_text"):
             arguments.append(drawn.choice([NOWHERE, NOWHERE, drawn.choice(SCALARS + OBJECTS)]))
         return tell(cls.name, *arguments, *given.items()), lambda: getattr(self.database, cls.name)(*arguments, **given)
@@ -175,8 +175,9 @@ class Doors:
         words = [command, written(model(drawn, command.replace("-", "_")))]
         words += ["--source", NOWHERE, "--algorithm", str(name(drawn))] if command == "train" else []
         words += ["--items", NOWHERE] if command.startswith("register") else []
-        words += ["--encoder", "nowhere"] if command == "register-text" else []
-        for option, value in (options(drawn, cls) if cls else {}).items():
+        given = options(drawn, cls) if cls else {}
+        given |= {"encoder": "nowhere"} if command == "register-text" else {}
+        for option, value in given.items():
             words += [f"--{option.replace('_', '-')}", written(value)][: drawn.choice([1, 2, 2, 2])]
         return tell("embsql", *words), lambda: self._invoke(words)
 
