@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 import embsql
-from embsql import algorithms, cli, errors, surface, udf
+from embsql import algorithms, cli, errors, options, surface, udf
 from embsql.demo import SHOP, open_shop, train_towers
 from embsql.table import draw
 
@@ -100,7 +100,7 @@ def algorithms_page() -> str:
     ]
     for name in algorithms.names():
         cls = algorithms.find(name)
-        rows = [(f"`{o.name}`", f"`{_default(o.default)}`", _type(o.type), o.reason) for o in algorithms.options(cls)]
+        rows = [(f"`{o.name}`", f"`{_default(o.default)}`", o.allowed, o.reason) for o in options.declared(cls)]
         parts += [f"## {name}\n", f"{inspect.getdoc(cls)}\n"]
         parts += [table(("option", "default", "values", "what it does, and why the default"), rows) + "\n"]
     return "\n".join(parts)
@@ -114,7 +114,7 @@ def errors_page() -> str:
         "On the command line an error is one line, and the exit code is 1. Whatever it is, what was live stays live.\n",
     ]
     source = inspect.getsource(errors)
-    for title, name in re.findall(r"^# --- (.+?) -+$|^class (\w+)\(EmbsqlError\)", source, re.MULTILINE):
+    for title, name in re.findall(r"^# --- (.+?) -+$|^class (\w+)\((?!Exception)\w+\)", source, re.MULTILINE):
         parts.append(f"## {title.capitalize()}\n" if title else f"### {name}\n\n> {_message(getattr(errors, name))}\n")
     return "\n".join(parts)
 
@@ -191,10 +191,11 @@ def columns(question: surface.Question) -> str:
 def commands() -> list[tuple[str, str, str]]:
     """(call, columns, what it does) of every command in SQL."""
     found = re.findall(
-        r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT (.*?)(?=FROM)", surface.text("commands/duckdb.sql"), re.DOTALL
+        r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT\s(.*?)(?=FROM)", surface.text("commands/duckdb.sql"), re.DOTALL
     )
-    calls = [f"`CALL embsql.{name}({arguments.replace(':=', '=>')})`" for name, arguments, _ in found]
-    given = [", ".join(re.findall(r" AS (?!BIGINT)(\w+)", select)) for _, _, select in found]
+    arguments = [" ".join(words.replace(":=", "=>").split()) for _, words, _ in found]
+    calls = [f"`CALL embsql.{name}({words})`" for (name, _, _), words in zip(found, arguments, strict=True)]
+    given = [", ".join(re.findall(r" AS (\w+)(?=[,\s])", select)) for _, _, select in found]
     return list(zip(calls, given, [_first_line(udf.COMMANDS[name]) for name, _, _ in found], strict=True))
 
 
@@ -213,13 +214,6 @@ def _cell(value: Any) -> str:
 
 def _default(value: Any) -> str:
     return "none" if value is None else str(value)
-
-
-def _type(type_: Any) -> str:
-    names = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "none"}
-    if type_ in names:
-        return names[type_]
-    return " or ".join(names.get(part, str(part)) for part in getattr(type_, "__args__", (type_,)))
 
 
 def _first_line(function: Any) -> str:

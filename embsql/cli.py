@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +14,22 @@ import click
 
 from embsql import algorithms, surface
 from embsql.database import Database, cancel, connect
-from embsql.errors import EmbsqlError
+from embsql.errors import EmbsqlError, plain
+from embsql.options import (
+    Cluster,
+    DropModel,
+    Evaluate,
+    Features,
+    Materialise,
+    Option,
+    Project,
+    RegisterEmbeddings,
+    RegisterText,
+    Train,
+    declared,
+)
+
+METAVARS = {int: "INTEGER", float: "FLOAT", str: "TEXT", tuple: "INTEGER,...", object: "TEXT"}
 
 
 class Main(click.Group):
@@ -32,13 +46,7 @@ class Main(click.Group):
         except Exception as error:
             if not _is_database_error(error):
                 raise
-            raise click.ClickException(_plain(str(error))) from None
-
-
-def _plain(message: str) -> str:
-    """A database's message without its prefixes for errors raised in questions and commands, and without positions."""
-    told = re.sub(r"^(Invalid Input Error: (Python exception .*? UDF: \w+: )?)?(embsql: )?", "", message)
-    return re.split(r"\n\n|\nCONTEXT:|\nLINE ", told)[0]
+            raise click.ClickException(plain(str(error))) from None
 
 
 def _is_database_error(error: Exception) -> bool:
@@ -64,6 +72,44 @@ def _path(ctx: click.Context) -> str:
     return str(ctx.obj["db"])
 
 
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _options(cls: type[Any], *, but: Collection[str] = ()) -> Decorator:
+    """The options of a command as the command line has them; those not given are left to their defaults."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed([known for known in declared(cls) if known.name not in but]):
+            function = _as_option(option)(function)
+        return function
+
+    return decorate
+
+
+def _as_option(option: Option) -> Decorator:
+    """One option with its reason as help; its value stays text, which `options.make` reads."""
+    name, help_ = option.name.replace("_", "-"), _help(option)
+    if option.kind is bool:
+        switch = f"--{name}/--no-{name}" if option.default else f"--{name}"
+        return click.option(switch, option.name, is_flag=True, default=None, help=help_)
+    metavar = f"[{'|'.join(option.choices)}]" if option.choices else METAVARS[option.kind]
+    return click.option(f"--{name}", option.name, metavar=metavar, help=help_)
+
+
+def _help(option: Option) -> str:
+    """The reason as a sentence, and the default unless the reason tells what none means."""
+    text = f"{option.reason[0].upper()}{option.reason[1:]}."
+    if option.kind is bool or option.default is None:
+        return text
+    default = ",".join(map(str, option.default)) if option.kind is tuple else option.default
+    return f"{text}  [default: {default}]"
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _open(ctx: click.Context, *, read_only: bool = False) -> Database:
     return connect(_path(ctx), read_only=read_only)
 
@@ -86,7 +132,7 @@ def _show(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
 @click.argument("statement")
 @click.pass_context
 def sql(ctx: click.Context, statement: str) -> None:
-    """Run any SQL, and BigQuery ML's CREATE MODEL."""
+    """Run any SQL, also BigQuery ML's CREATE MODEL, DROP MODEL and functions ML.*."""
     with _open(ctx) as database:
         _show(ctx, database.sql(statement).to_pylist())
 
@@ -119,32 +165,15 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 @main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("model")
 @click.option("--source", required=True, help="A SELECT, or the name of a table or file.")
-@click.option("--source-db", help="Where the source is read: a DuckDB file, :memory: for files, or postgresql://...")
 @click.option("--algorithm", default="als", show_default=True, help="See: embsql algorithms")
-@click.option("--user-col", help="Name of the user column.  [default: user_id]")
-@click.option("--item-col", help="Name of the item column.  [default: item_id]")
-@click.option("--weight-col", help="Name of the weight column.  [default: weight, if there]")
-@click.option("--time-col", help="Name of the time column.  [default: event_time, if there]")
-@click.option("--evaluate", is_flag=True, help="Measure on held-out interactions first, and let that decide.")
-@click.option("--split", type=click.Choice(["auto", "last", "time", "random"]), default="auto", show_default=True)
-@click.option("--test", help="A SELECT of user_id and item_id to measure on, instead of a part of the source.")
-@click.option("--repeats", is_flag=True, help="Ask again for what a user knew, with --split time or --test.")
-@click.option("--seed", default=42, show_default=True)
-@click.option("--threads", type=int, help="Threads to train with.  [default: every core]")
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--user-features", help="A SELECT of user_id and what is known of each, for what can learn from it.")
-@click.option("--item-features", help="A SELECT of item_id and what is known of each.")
-@click.option("--graph", help="A SELECT of source_node, target_node and weight: edges between items, to walk on.")
-@click.option("--tune", type=int, help="Try so many settings of options like --dim 32,64 --reg 0.001..0.1")
-@click.option("--warm-start", is_flag=True, help="Go on from the live run's vectors, where the algorithm can.")
-@click.option("--checkpoints", metavar="FOLDER", help="Where a training that is killed leaves how far it came.")
-@click.option("--force", is_flag=True, help="Train although nothing changed.")
-@click.option("--no-gate", "gate", flag_value=False, default=True, help="Make it live whatever was measured.")
+@_options(Train)
 @click.pass_context
-def train(ctx: click.Context, /, model: str, source: str, **given: Any) -> None:
+def train(ctx: click.Context, /, model: str, source: str, algorithm: str, **given: Any) -> None:
     """Train MODEL and make it live. The algorithm's own options follow as --name value, for example --dim 64."""
+    options = _given(given) | _extra(ctx.args)
+    algorithms.check_names(algorithm, options)
     with _open(ctx) as database:
-        run = database.train(model, source, progress=True, **given, **_extra(ctx.args))
+        run = database.train(model, source, algorithm=algorithm, progress=True, **options)
     made = {"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}
     _show(ctx, [made | (run.metrics if ctx.obj["json"] else {})])
     if run.metrics and not ctx.obj["json"]:
@@ -168,14 +197,12 @@ def _extra(words: list[str]) -> dict[str, Any]:
 
 @main.command()
 @click.argument("model")
-@click.option("--split", type=click.Choice(["auto", "last", "time", "random"]), default="auto", show_default=True)
-@click.option("--test", help="A SELECT of user_id and item_id: measure the vectors as they are, on these pairs.")
-@click.option("--repeats", is_flag=True, help="Ask again for what a user knew, with --split time or --test.")
+@_options(Evaluate)
 @click.pass_context
 def evaluate(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Measure the live run of MODEL, or run 7 as MODEL@7."""
     with _open(ctx) as database:
-        figures = database.evaluate(model, **given)
+        figures = database.evaluate(model, **_given(given))
     _show(ctx, [{"metric": name, "value": value} for name, value in figures.items()])
 
 
@@ -200,78 +227,66 @@ def rollback(ctx: click.Context, model: str) -> None:
 @main.command("register-embeddings")
 @click.argument("model")
 @click.option("--items", required=True, help="A SELECT of item_id and embedding.")
-@click.option("--users", help="A SELECT of user_id and embedding.")
-@click.option("--similarity", type=click.Choice(["cosine", "dot"]), default="cosine", show_default=True)
+@_options(RegisterEmbeddings)
 @click.pass_context
-def register_embeddings(ctx: click.Context, /, model: str, **given: Any) -> None:
+def register_embeddings(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
     """Make vectors from elsewhere a model that every question works on; nothing is trained."""
     with _open(ctx) as database:
-        run = database.register_embeddings(model, **given)
+        run = database.register_embeddings(model, items, **_given(given))
     _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}])
 
 
 @main.command("register-text")
 @click.argument("model")
 @click.option("--items", required=True, help="A SELECT of item_id and one column of text.")
-@click.option("--encoder", metavar="FOLDER", help="A sentence encoder.  [default: that of the extra text]")
+@_options(RegisterText)
 @click.pass_context
-def register_text(ctx: click.Context, /, model: str, **given: Any) -> None:
+def register_text(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
     """Make texts a model that every question works on; nothing is downloaded, and no text is read twice."""
     with _open(ctx) as database:
-        run = database.register_text(model, **given)
+        run = database.register_text(model, items, **_given(given))
     _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}])
 
 
 @main.command("cluster")
 @click.argument("model")
-@click.option("--entity", type=click.Choice(["item", "user"]), default="item", show_default=True)
-@click.option("--k", type=int, help="How many groups.  [default: the number with the best silhouette]")
-@click.option("--clustering", default="default", show_default=True, help="Its name; a run may have several.")
-@click.option("--labels", help="A SELECT of entity_id and label: what a group has most of names it.")
-@click.option("--raw", is_flag=True, help="Group vectors as they are, not only their directions.")
-@click.option("--seed", default=42, show_default=True)
-@click.option("--threads", type=int, help="Threads to use.  [default: every core]")
+@_options(Cluster)
 @click.pass_context
 def cluster_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Group the items or users of MODEL; SELECT * FROM embsql.clusters('MODEL') shows the groups."""
     with _open(ctx) as database:
-        _show(ctx, [dataclasses.asdict(database.cluster(model, **given))])
+        _show(ctx, [dataclasses.asdict(database.cluster(model, **_given(given)))])
 
 
 @main.command("project")
 @click.argument("model")
-@click.option("--entity", type=click.Choice(["item", "user"]), default="item", show_default=True)
-@click.option("--method", type=click.Choice(["pca", "umap", "tsne"]), default="pca", show_default=True)
-@click.option("--seed", default=42, show_default=True)
+@_options(Project)
 @click.pass_context
 def project_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Draw a map of the items or users of MODEL; SELECT * FROM embsql.map('MODEL') gives the points."""
     with _open(ctx) as database:
-        _show(ctx, [dataclasses.asdict(database.project(model, **given))])
+        _show(ctx, [dataclasses.asdict(database.project(model, **_given(given)))])
 
 
 @main.command("materialise")
 @click.argument("model")
-@click.option("--k", default=10, show_default=True, help="Rows for each user and item.")
-@click.option("--users/--no-users", default=True, help="Whether to write embsql.top_items.")
-@click.option("--items/--no-items", default=True, help="Whether to write embsql.neighbors.")
-@click.option("--threads", type=int, help="Threads to use.  [default: every core]")
+@_options(Materialise)
 @click.pass_context
 def materialise_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Write the best items of every user of MODEL, and the nearest of every item, into tables for joins."""
     with _open(ctx) as database:
-        _show(ctx, [dataclasses.asdict(database.materialise(model, **given))])
+        _show(ctx, [dataclasses.asdict(database.materialise(model, **_given(given)))])
 
 
 @main.command("features")
 @click.argument("model")
-@click.option("--entity", type=click.Choice(["user", "item"]), default="user", show_default=True)
+@_options(Features)
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file to write.")
 @click.pass_context
-def features_(ctx: click.Context, model: str, entity: str, output: Path | None) -> None:
+def features_(ctx: click.Context, /, model: str, output: Path | None, **given: Any) -> None:
     """What other models can use of MODEL: a row per user or item, each entry of its vector a column."""
     with _open(ctx) as database:
-        table = database.features(model, entity=entity)
+        table = database.features(model, **_given(given))
     if output is None:
         return _show(ctx, table.to_pylist())
     _save(table, output)
@@ -296,6 +311,16 @@ def drop_run(ctx: click.Context, model: str) -> None:
     """Remove run 7 and all its rows: embsql drop-run MODEL@7."""
     with _open(ctx) as database:
         database.drop_run(model)
+
+
+@main.command("drop-model")
+@click.argument("model")
+@_options(DropModel)
+@click.pass_context
+def drop_model(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Remove MODEL with all its runs, the live one too."""
+    with _open(ctx) as database:
+        click.echo(f"{database.drop_model(model, **_given(given))} runs removed")
 
 
 @main.command()
@@ -333,11 +358,12 @@ def publish(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
 
 @main.command()
 @click.option("--roles", is_flag=True, help="In PostgreSQL, also the roles embsql_owner, _trainer, _admin and _reader.")
+@click.option("--ml", is_flag=True, help="Also the schema ml: BigQuery ML's functions, as ml.recommend('shop').")
 @click.pass_context
-def install(ctx: click.Context, roles: bool) -> None:
+def install(ctx: click.Context, roles: bool, ml: bool) -> None:
     """Put embsql's tables and questions into the database; does nothing when they are there."""
     with connect(_path(ctx), install=True) as database:
-        database.install(roles=roles)
+        database.install(roles=roles, ml=ml)
         click.echo(f"embsql is installed in {database.engine.place}")
 
 
@@ -413,7 +439,7 @@ def algorithms_(ctx: click.Context, name: str | None) -> None:
     cls = algorithms.find(name)
     if not ctx.obj["json"]:
         click.echo(f"{cls.__doc__}\n")
-    _show(ctx, [{"option": o.name, "default": o.default, "reason": o.reason} for o in algorithms.options(cls)])
+    _show(ctx, [{"option": o.name, "default": o.default, "reason": o.reason} for o in declared(cls)])
     return None
 
 

@@ -3,21 +3,41 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from embsql import engines, jobs, registry, sources, udf
+from embsql import algorithms, engines, jobs, registry, sources, udf
 from embsql.data import Similarity
-from embsql.errors import DatabaseBusy, ModelExists
+from embsql.errors import BadArgument, DatabaseBusy, ModelExists, NotEvaluated, StatementFailed, plain
 from embsql.model import Columns, Run, usable_cores
+from embsql.options import (
+    Cluster,
+    DropModel,
+    Evaluate,
+    Features,
+    Materialise,
+    Project,
+    RegisterEmbeddings,
+    RegisterText,
+    Train,
+    declared,
+    make,
+    text,
+)
 
 if TYPE_CHECKING:
     from embsql.derive import Clustered, Projected
     from embsql.materialise import Materialised
     from embsql.publish import Published
+    from embsql.statement import CreateModel
+
+Wanted = TypeVar("Wanted")
+
+SOURCE = "a SELECT, or the name of a table or file"
+ITEMS = "a SELECT of item_id and what is known of each"
 
 
 class Database:
@@ -54,19 +74,51 @@ class Database:
         return self.engine.ask(sql, **values)
 
     def sql(self, statement: str) -> pa.Table:
-        """Any SQL, and BigQuery ML's CREATE MODEL, which trains and answers with the run."""
-        from embsql import statement as bigquery
+        """Any SQL, also BigQuery ML's: CREATE MODEL trains and answers with the run, DROP MODEL, ML.RECOMMEND.
 
-        wanted = bigquery.read(statement)
-        if wanted is None:
-            return self.engine.ask(statement)
+        Raises an `embsql.errors.EmbsqlError`.
+        """
+        from embsql import bigquery
+        from embsql import statement as statements
+
+        statement = text("statement", statement, "SQL")
+        wanted = statements.read(statement)
+        if isinstance(wanted, statements.CreateModel):
+            return self._create(wanted)
+        if isinstance(wanted, statements.DropModel):
+            return pa.table({"runs": [self.drop_model(wanted.model_name, if_exists=wanted.if_exists)]})
+        try:
+            return self.engine.ask(bigquery.rewritten(self.engine, statement))
+        except Exception as error:
+            complaint = self.engine.complaint(error)
+            if complaint is None:
+                raise
+            raise StatementFailed(reason=plain(complaint)) from error
+
+    def _create(self, wanted: CreateModel) -> pa.Table:
+        """Train as CREATE MODEL asks, unless the model is there; the run."""
         live = registry.live(self.engine, wanted.model_name)
         if live is not None and wanted.optional:
             return pa.table({"run_id": [live], "status": ["live"]})
         if live is not None and not wanted.replace:
             raise ModelExists(name=wanted.model_name)
-        run = self.train(**wanted.arguments)
+        options = wanted.options
+        if wanted.as_there:
+            options = wanted.with_columns(list(self.engine.describe(wanted.source)))
+        try:
+            run = self._created(wanted, options)
+        except BadArgument as error:
+            raise wanted.in_its_words(error) from None
         return pa.table({"run_id": [run.run_id], "status": [run.status]})
+
+    def _created(self, wanted: CreateModel, options: dict[str, Any]) -> Run:
+        try:
+            return self.train(wanted.model_name, wanted.source, algorithm=wanted.algorithm, **options)
+        except NotEvaluated:
+            if not wanted.measures_if_it_can:
+                raise
+        unmeasured = options | {"evaluate": False}
+        return self.train(wanted.model_name, wanted.source, algorithm=wanted.algorithm, **unmeasured)
 
     def train(
         self,
@@ -126,15 +178,19 @@ class Database:
         from embsql import tune as tuning
         from embsql.progress import shown
 
-        made, search = tuning.read(algorithm, options, tune)
+        wanted = _read(Train, locals())
+        algorithms.check_names(algorithm, options)
+        made, search = tuning.read(algorithm, options, wanted.tune)
         plan = training.Plan(
-            model_name, sources.source(source, "source"), made, Columns(user_col, item_col, weight_col, time_col),
-            seed=seed, threads=usable_cores() if threads is None else threads, device=device, evaluate=evaluate,
-            k=_several(k), split=split, test=test, repeats=repeats, gate=gate, tolerance=tolerance, force=force,
-            user_features=sources.optional(user_features, "user_features"),
-            item_features=sources.optional(item_features, "item_features"),
-            graph=sources.optional(graph, "graph"), warm_start=warm_start,
-            checkpoints=checkpoints, search=search,
+            model_name, sources.source(source, "source"), made,
+            Columns(wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col),
+            seed=wanted.seed, threads=wanted.threads or usable_cores(), device=wanted.device, evaluate=wanted.evaluate,
+            k=wanted.k, split=wanted.split, test=wanted.test, repeats=wanted.repeats, gate=wanted.gate,
+            tolerance=wanted.tolerance, force=wanted.force,
+            user_features=sources.optional(wanted.user_features, "user_features"),
+            item_features=sources.optional(wanted.item_features, "item_features"),
+            graph=sources.optional(wanted.graph, "graph"),
+            warm_start=wanted.warm_start, checkpoints=wanted.checkpoints, search=search,
         )  # fmt: skip
         shows = shown(plan, sys.stderr.isatty() if progress is None else progress)
         with shows as listener, engines.another(source_db, self.engine) as reader:
@@ -157,7 +213,7 @@ class Database:
         """
         from embsql import train as training
 
-        return training.evaluate(self.engine, model, k=_several(k), split=split, test=test, repeats=repeats)
+        return training.evaluate(self.engine, model, **vars(_read(Evaluate, locals())))
 
     def register_embeddings(
         self,
@@ -175,10 +231,15 @@ class Database:
         """
         from embsql.external import register_embeddings
 
+        wanted = _read(RegisterEmbeddings, locals())
         return register_embeddings(
-            self.engine, model_name, sources.source(items, "items"), users=sources.optional(users, "users"),
-            similarity=similarity, force=force,
-        )  # fmt: skip
+            self.engine,
+            model_name,
+            sources.source(items, "items"),
+            users=sources.optional(wanted.users, "users"),
+            similarity=wanted.similarity,
+            force=wanted.force,
+        )
 
     def register_text(self, model_name: str, items: Any, *, encoder: str | None = None, force: bool = False) -> Run:
         """Make texts a model that every question works on: near is what means the same.
@@ -190,7 +251,8 @@ class Database:
         """
         from embsql.texts import register_text
 
-        return register_text(self.engine, model_name, sources.source(items, "items"), encoder=encoder, force=force)
+        wanted = _read(RegisterText, locals())
+        return register_text(self.engine, model_name, sources.source(items, "items"), **vars(wanted))
 
     def cluster(
         self,
@@ -212,10 +274,8 @@ class Database:
         """
         from embsql.derive import cluster
 
-        return cluster(
-            self.engine, model, entity=entity, k=k, clustering=clustering,
-            labels=sources.optional(labels, "labels"), raw=raw, seed=seed, threads=threads,
-        )  # fmt: skip
+        wanted = vars(_read(Cluster, locals()))
+        return cluster(self.engine, model, **wanted | {"labels": sources.optional(labels, "labels")})
 
     def project(self, model: str, *, entity: str = "item", method: str = "pca", seed: int = 42) -> Projected:
         """Draw a run's items, or users, as points in the plane, lying as on the model's map before.
@@ -224,13 +284,13 @@ class Database:
         """
         from embsql.derive import project
 
-        return project(self.engine, model, entity=entity, method=method, seed=seed)
+        return project(self.engine, model, **vars(_read(Project, locals())))
 
     def features(self, model: str, *, entity: str = "user") -> pa.Table:
         """embsql.features as a wide table: each entry of the vector a column, e1, e2, ..., as other models want it."""
         from embsql.derive import features
 
-        return features(self.engine, model, entity=entity)
+        return features(self.engine, model, **vars(_read(Features, locals())))
 
     def materialise(
         self, model: str, *, k: int = 10, users: bool = True, items: bool = True, threads: int | None = None
@@ -241,7 +301,7 @@ class Database:
         """
         from embsql.materialise import materialise
 
-        return materialise(self.engine, model, k=k, users=users, items=items, threads=threads)
+        return materialise(self.engine, model, **vars(_read(Materialise, locals())))
 
     def promote(self, model: str) -> int:
         """Make 'shop@7' live; readers change over at one instant."""
@@ -253,7 +313,7 @@ class Database:
 
     def cancel(self, model: str) -> None:
         """Ask the trainer of a model, in this process or another, to stop; it does within two seconds."""
-        jobs.cancel(self.engine, model)
+        jobs.cancel(self.engine, registry.check_name(model))
 
     def publish(self, target: Any, *models: str) -> list[Published]:
         """Copy runs into another database, byte for byte under the same run_id, and make them live there.
@@ -265,24 +325,34 @@ class Database:
 
         return publish(self.engine, target, models)
 
-    def install(self, *, roles: bool = False) -> bool:
-        """Bring the tables and questions up to this version; False when they were. `roles`: see `embsql install`."""
+    def install(self, *, roles: bool = False, ml: bool = False) -> bool:
+        """Bring the tables and questions up to this version; False when they were.
+
+        `roles` and `ml`, the schema of BigQuery ML's functions: see `embsql install`.
+        """
         changed = registry.install(self.engine, commands=True)
         if roles:
             registry.install_roles(self.engine)
+        if ml:
+            registry.install_ml(self.engine)
         return changed
 
     def drop_run(self, model: str) -> None:
         """Remove 'shop@7' and all its rows; the live run cannot be dropped."""
         registry.drop_run(self.engine, model)
 
+    def drop_model(self, model_name: str, *, if_exists: bool = False) -> int:
+        """Remove a model with all its runs, the live one too; how many runs there were."""
+        return registry.drop_model(self.engine, model_name, **vars(_read(DropModel, locals())))
+
     def forget(self, user_id: Any) -> int:
         """Remove one person from every run, by an id of whatever type; the number of rows that went."""
         return registry.forget(self.engine, sources.text_of(user_id))
 
 
-def _several(k: int | Sequence[int]) -> tuple[int, ...]:
-    return (k,) if isinstance(k, int) else tuple(k)
+def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:
+    """The options of a command, read from the arguments of its method."""
+    return make(cls, {option.name: arguments[option.name] for option in declared(cls)})
 
 
 def connect(target: Any, *, read_only: bool = False, install: bool = False) -> Database:
@@ -297,6 +367,7 @@ def connect(target: Any, *, read_only: bool = False, install: bool = False) -> D
 
 def cancel(path: str, model: str) -> bool:
     """Stop a training, also one in another process that holds the file open; whether it was in this one."""
+    registry.check_name(model)
     try:
         with connect(path) as database:
             database.cancel(model)

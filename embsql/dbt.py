@@ -21,7 +21,8 @@ import pyarrow as pa
 
 from embsql import engines, jobs, registry, surface, udf
 from embsql.database import Database
-from embsql.errors import CannotOpen, DatabaseBusy, EmbsqlError, MissingExtra, NotTraining
+from embsql.errors import BadArgument, CannotOpen, DatabaseBusy, EmbsqlError, MissingExtra, NotTraining
+from embsql.options import PythonModel, make, shown
 from embsql.worker import Worker
 
 try:
@@ -29,6 +30,7 @@ try:
 except ModuleNotFoundError:  # dbt with PostgreSQL alone, or no dbt at all
     BasePlugin = object
 
+TABULAR = ("to_arrow_table", "__arrow_c_stream__", "__dataframe__")  # what a table in Python has one of
 STORAGE = "v1.4.0"  # as embsql's own files, so that BI tools with a 1.x driver read them
 
 
@@ -75,10 +77,10 @@ def _look_into(path: str) -> None:
             raise FailedToConnectError(str(error)) from None
 
 
-def _told(command: Callable[[list[str]], list[str | None]]) -> Callable[[list[str]], str]:
+def _told(command: Callable[[list[str | None]], list[str | None]]) -> Callable[[list[str | None]], str]:
     """A command whose mistakes are part of its answer, which is JSON: the node's error is then the message alone."""
 
-    def answer(words: list[str]) -> str:
+    def answer(words: list[str | None]) -> str:
         try:
             return json.dumps({"answer": command(words)})
         except EmbsqlError as error:
@@ -106,6 +108,9 @@ def train(session: Any, rows: Any, model_name: str, *, entity: str = "item", **o
             dbt.config(materialized="table")
             return embsql.dbt.train(session, dbt.ref("interactions"), "shop_items", dim=32)
     """
+    entity = make(PythonModel, {"entity": entity}).entity
+    if not any(hasattr(rows, way) for way in TABULAR):
+        raise BadArgument(name="rows", allowed="what dbt.ref gives, an Arrow table or a data frame", value=shown(rows))
     table = rows.to_arrow_table() if hasattr(rows, "to_arrow_table") else rows
     connection = session.cursor()  # of our own: dbt's is in a transaction
     connection.register("embsql_rows", table)

@@ -22,8 +22,6 @@ from embsql.sources import Source, reading
 if TYPE_CHECKING:
     from embsql.algorithms._kmeans import Clustering
 
-ENTITIES = ("item", "user")
-METHODS = ("pca", "umap", "tsne")
 TOP = 5  # members by which a cluster goes
 FEW = 3  # members that a category must have in a cluster to be its label,
 PART = 10  # and one member in so many: what sets a handful apart does not describe the others
@@ -76,13 +74,13 @@ def cluster(
     engine: Engine,
     reference: str,
     *,
-    entity: str = "item",
-    k: int | None = None,
-    clustering: str = "default",
-    seed: int = 42,
-    raw: bool = False,
-    labels: Source | None = None,
-    threads: int | None = None,
+    entity: str,
+    k: int | None,
+    clustering: str,
+    seed: int,
+    raw: bool,
+    labels: Source | None,
+    threads: int | None,
 ) -> Clustered:
     """Group a run's items or users, in place of an earlier clustering of that name; k by silhouette unless given.
 
@@ -205,13 +203,12 @@ def _labels(found: Clustering, given: Categories) -> list[str | None]:
 # --- maps ----------------------------------------------------------------------------------------
 
 
-def project(engine: Engine, reference: str, *, entity: str = "item", method: str = "pca", seed: int = 42) -> Projected:
+def project(engine: Engine, reference: str, *, entity: str, method: str, seed: int) -> Projected:
     """Draw a map of a run's items or users by direction, in place of an earlier one by that method.
 
     It is turned onto the map of the newest other run of the model that has one, where they share enough ids.
-    Raises UnknownModel, UnknownRun, RunNotReady, BadArgument, and MissingExtra for umap and tsne.
+    Raises UnknownModel, UnknownRun, RunNotReady, and MissingExtra for umap and tsne.
     """
-    _one_of("method", method, METHODS)
     side = _side(engine, reference, entity, raw=False)
     points, aligned_to = _aligned(engine, side, method, _points(side.vectors, method, seed))  # (n, 2)
     named = {"method_name": method}
@@ -251,9 +248,9 @@ def _aligned(engine: Engine, side: Side, method: str, points: Float32) -> tuple[
 def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
     """embsql.features with a column for each entry of the vector, e1, e2, ..., in place of the vector: (n, d + 9).
 
-    Raises BadArgument, and what the question raises.
+    Raises UnknownModel, UnknownRun, NothingLive and RunNotReady.
     """
-    _one_of("entity", entity, ENTITIES)
+    _finished(engine, model)
     told = engine.ask(_statement(engine, "features"), model=model, entity=entity)
     vectors = _matrix(told["embedding"], len(told))  # (n, d)
     place = told.column_names.index("embedding")
@@ -268,10 +265,7 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
 
 def _side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
     """The vectors of a finished run in order of id: as they are, or made of length 1 where they can be."""
-    _one_of("entity", entity, ENTITIES)
-    record = registry.run(engine, reference)
-    if record["status"] != "ready":
-        raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
+    record = _finished(engine, reference)
     table = engine.ask(_statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
     vectors = _matrix(table["embedding"], len(table))  # (n, d)
     norms = np.linalg.norm(vectors, axis=1)  # (n,)
@@ -281,6 +275,14 @@ def _side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
     ids, counts = table["entity_id"].cast(pa.string()).combine_chunks(), table["interactions"].to_numpy()
     unit = vectors[kept] if raw else vectors[kept] / norms[kept, None]  # (m, d)
     return Side(record, entity, ids.take(pa.array(kept)), unit, counts[kept])
+
+
+def _finished(engine: Engine, reference: str) -> dict[str, Any]:
+    """The record of a run whose vectors are there. Raises RunNotReady, and what registry.run raises."""
+    record = registry.run(engine, reference)
+    if record["status"] != "ready":
+        raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
+    return record
 
 
 def _matrix(column: pa.ChunkedArray, n: int) -> Float32:
@@ -307,8 +309,3 @@ def _replace(engine: Engine, side: Side, named: dict[str, str], tables: Mapping[
 
 def _statement(engine: Engine, name: str) -> str:
     return surface.statements(engine=engine.name)[name]
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise BadArgument(name=name, allowed=" or ".join(known), value=repr(value))

@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Iterable
 
 
-def suggestion(wrong: str, known: Iterable[str]) -> str:
+def suggestion(wrong: object, known: Iterable[str]) -> str:
     """' Did you mean "movies"?' when a known name is close to the wrong one, else ''."""
-    close = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6) if isinstance(wrong, str) else []
     return f' Did you mean "{close[0]}"?' if close else ""
+
+
+def plain(message: str) -> str:
+    """A database's message without its prefixes for what questions and commands raise, and without positions."""
+    own = re.sub(r"^(Invalid Input Error: (Python exception .*? UDF: \w+: )?)?(embsql: )?", "", message)
+    return re.split(r"\n\n|\nCONTEXT:|\nLINE ", own)[0]
 
 
 class EmbsqlError(Exception):
@@ -71,11 +78,15 @@ class UnknownAlgorithm(EmbsqlError):
 
 
 class UnknownOption(EmbsqlError):
-    """{algorithm} has no option "{name}".{suggestion} Its options: {known}. See: embsql algorithms {algorithm}"""
+    """{owner} has no option "{name}".{suggestion} Its options: {known}. See: {see}"""
 
 
-class BadOption(EmbsqlError):
-    """{algorithm}: {name} must be {allowed}, got {value}. See: embsql algorithms {algorithm}"""
+class BadArgument(EmbsqlError):
+    """{name} must be {allowed}, got {value}."""
+
+
+class BadOption(BadArgument):
+    """{owner}: {name} must be {allowed}, got {value}. See: {see}"""
 
 
 class BadSearch(EmbsqlError):
@@ -167,10 +178,6 @@ class NoTrial(EmbsqlError):
 
 class NotTraining(EmbsqlError):
     """model "{name}" is not being trained, so there is nothing to cancel."""
-
-
-class BadArgument(EmbsqlError):
-    """{name} must be {allowed}, got {value}."""
 
 
 class BadFeatures(EmbsqlError):
@@ -266,6 +273,28 @@ class BadStatement(EmbsqlError):
 
 class BadArguments(EmbsqlError):
     """options must be a JSON object, for example {{"dim": 64}}, got {found} ({reason})"""
+
+
+class UnknownCommand(EmbsqlError):
+    """no command named "{name}".{suggestion} Known: {known}."""
+
+
+class BadCall(EmbsqlError):
+    """{command} takes {wanted}, got {found}."""
+
+
+class StatementFailed(EmbsqlError):
+    """{reason}"""
+
+
+class BadFunction(EmbsqlError):
+    """a call of BigQuery ML's functions cannot be read: {reason}. Example: SELECT * FROM
+    ML.RECOMMEND(MODEL shop, (SELECT user_id FROM customers))"""
+
+
+class NoMl(EmbsqlError):
+    """{place} has no schema ml, in which BigQuery ML's functions are. Put it there: embsql --db {place}
+    install --ml, or in Python database.install(ml=True)."""
 
 
 class ModelExists(EmbsqlError):

@@ -11,13 +11,11 @@ import pyarrow.compute as pc
 from embsql.data import Interactions, Similarity
 from embsql.engines import Engine
 from embsql.engines._columns import find
-from embsql.errors import BadArgument, BadFeatures
+from embsql.errors import BadFeatures
 from embsql.model import Run
 from embsql.prepare import by_id
 from embsql.sources import Source
 from embsql.train import Plan, complete
-
-SIMILARITIES = ("cosine", "dot")
 
 
 def register_embeddings(
@@ -27,13 +25,10 @@ def register_embeddings(
 
     `items` has item_id and embedding, `users` user_id and embedding, of the same length. A row
     without an embedding is left out. Unchanged vectors are not stored again unless `force`.
-    Raises BadArgument, NotASelect, SourceFailed, or BadFeatures for ids that come twice and for
-    vectors that are none.
+    Raises NotASelect, SourceFailed, or BadFeatures for ids that come twice and for vectors that are none.
     """
     from embsql.algorithms._registered import Registered
 
-    if similarity not in SIMILARITIES:
-        raise BadArgument(name="similarity", allowed=" or ".join(SIMILARITIES), value=repr(similarity))
     plan = Plan(model_name, items, Registered(similarity=similarity, users=str(users) if users else None), force=force)
     return complete(engine, plan, lambda _: _given(engine, items, users))
 

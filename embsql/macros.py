@@ -11,10 +11,9 @@ by DuckDB at its first call.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 RESERVED = "_embsql_"  # no name of a caller's may begin with this
-GIVEN = RESERVED + "given"
 FILE_ID = "@file_id@"  # `install` writes the id of the file it installs into here
 
 STRING = r"'(?:[^']|'')*'"
@@ -28,45 +27,27 @@ LIMIT = re.compile(r"(LIMIT greatest\():([a-z_]\w*)(, 0\))")
 RUN = re.compile(r"\(SELECT embsql\.(live_run|newest_run)\(:(\w+)\)\)")
 
 
-def bind(body: str, types: Mapping[str, str]) -> str:
+def bind(body: str, types: Mapping[str, str], row: Callable[..., str]) -> str:
     """The body with a CTE `given` in front, which holds each argument as its type says.
 
-    `types` are DuckDB's, by argument. The run that a model's name means is looked up there too.
+    `types` are DuckDB's, by argument. `row` writes the SELECT of that CTE, in which the run that a
+    model's name means is looked up too.
     """
     body = re.sub(COMMENT, "", body)
     runs = list(dict.fromkeys(RUN.findall(body)))
     body = LIMIT.sub(r"\1\2\3", body)
     body = RUN.sub(r"given.\1_of_\2", body)
-    used = {*ARGUMENT.findall(body), *(name for _, name in runs)}
+    names = {*ARGUMENT.findall(body), *(name for _, name in runs)}
+    used = {name: type_ for name, type_ in types.items() if name in names}
+    select = row(types=used, runs=runs, reserved=RESERVED, file_id=FILE_ID)
     body = reserve(ARGUMENT.sub(r"given.\1", body), also={"given"})
-    row = _given({name: type_ for name, type_ in types.items() if name in used}, runs)
-    return first(f"{GIVEN} AS ({row})", body)
+    return first(f"{RESERVED}given AS (\n{select}\n)", body)
 
 
 def first(cte: str, body: str) -> str:
     """The body with one more CTE before all others."""
     rest = re.match(r"WITH\s+(.*)", body, re.DOTALL)
     return f"WITH {cte},\n{rest[1]}" if rest else f"WITH {cte}\n{body}"
-
-
-def _given(types: Mapping[str, str], runs: Iterable[tuple[str, str]]) -> str:
-    """The one row of arguments, and a check that the macro was called in the file that it is of."""
-    here = f"embsql.in_this_file('{FILE_ID}')"
-    if not types:
-        return f"SELECT TRUE AS here WHERE {here}"
-    pasted = ", ".join(f"{name} AS {RESERVED}{name}" for name in types)
-    cast = ", ".join(
-        f"unnest([CAST({RESERVED}raw.{RESERVED}{name} AS {type_})]) AS {name}" for name, type_ in types.items()
-    )
-    looked_up = "".join(
-        f", (SELECT embsql.{which}({RESERVED}cast.{name})) AS {which}_of_{name}" for which, name in runs
-    )
-    # The raw arguments stand alone, uncast: so DuckDB does not look into the body when it makes the
-    # macro, and IMPORT DATABASE may make macros before those that they call.
-    return (
-        f"SELECT {RESERVED}cast.*{looked_up} FROM (SELECT {cast} FROM (SELECT {pasted}) AS {RESERVED}raw)"
-        f" AS {RESERVED}cast WHERE {here}"
-    )
 
 
 def reserve(text: str, *, also: Collection[str] = (), keep: Collection[str] = ()) -> str:

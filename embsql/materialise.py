@@ -12,7 +12,7 @@ import pyarrow as pa
 from embsql import registry
 from embsql.data import Float32, Int32, Rows
 from embsql.engines import Engine
-from embsql.errors import BadArgument, RunNotReady
+from embsql.errors import RunNotReady
 from embsql.jobs import retry
 from embsql.loaded import Loaded, Side, load, side
 from embsql.model import Run, usable_cores
@@ -29,15 +29,13 @@ class Materialised:
 
 
 def materialise(
-    engine: Engine, reference: str, *, k: int = 10, users: bool = True, items: bool = True, threads: int | None = None
+    engine: Engine, reference: str, *, k: int, users: bool, items: bool, threads: int | None
 ) -> Materialised:
     """Write the k best unseen items of every user, and the k nearest of every item, in place of earlier ones.
 
     The scores are those of `recommend` and `similar_items`. Who has no direction has no rows where cosines count.
-    Raises UnknownModel, UnknownRun, NothingLive, RunNotReady or BadArgument.
+    Raises UnknownModel, UnknownRun, NothingLive or RunNotReady.
     """
-    if k < 1:
-        raise BadArgument(name="k", allowed="1 or more", value=repr(k))
     record = registry.run(engine, reference)
     if record["status"] != "ready":
         raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])

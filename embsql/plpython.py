@@ -14,7 +14,7 @@ from embsql.errors import NotTraining
 LOOK = 0.5  # seconds
 
 
-def command(address: str, look: Callable[[], Any], name: str, *words: str) -> list[Any]:
+def command(address: str, look: Callable[[], Any], name: str, *words: str) -> list[str | None]:
     """Run a command of `udf.COMMANDS` on a connection of its own.
 
     It runs in a thread: a backend's signals are PostgreSQL's, and a training would take SIGINT for itself in the main
@@ -32,6 +32,6 @@ def command(address: str, look: Callable[[], Any], name: str, *words: str) -> li
         return work.result()
 
 
-def _run(address: str, name: str, words: tuple[str, ...]) -> list[Any]:
+def _run(address: str, name: str, words: tuple[str, ...]) -> list[str | None]:
     with Database(address) as database:
-        return udf.COMMANDS[name](database, *words)
+        return udf.perform(database, name, words)

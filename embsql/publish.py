@@ -65,7 +65,7 @@ def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Pub
     copied again. Raises RunTaken, RunNotReady, Corrupted, BadArgument, DatabaseBusy, CannotOpen, and whatever else an
     engine raises; a run that did not arrive whole leaves nothing behind.
     """
-    records = _wanted(engine, models)
+    records, target = _wanted(engine, models), engines.checked(target)
     opened = _replacement(engine, target) if _is_file(target) else _other(engine, target)
     with opened as there:
         return [_deliver(engine, there, record) for record in records]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 from embsql import surface
@@ -23,7 +24,8 @@ from embsql.errors import (
     UnknownRun,
     suggestion,
 )  # fmt: skip
-from embsql.jobs import retry
+from embsql.jobs import Lease, retry
+from embsql.options import shown, word
 
 KEEP = 5  # earlier live runs kept for rollback, and finished runs kept that were never live
 RUN_TABLES = (
@@ -67,6 +69,8 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
             return False
         with engine.transaction():
             engine.run(surface.script(engine.name, without=_applied(engine), commands=commands))
+            if has_ml(engine):
+                engine.run(surface.ml(engine.name))
         return True
 
     return retry(engine, bring)
@@ -78,6 +82,21 @@ def install_roles(engine: Engine) -> None:
         raise BadArgument(name="roles", allowed="left out: a DuckDB file has none", value="given")
     with engine.transaction():
         engine.run(surface.text(f"roles.{engine.name}.sql"))
+
+
+def install_ml(engine: Engine) -> None:
+    """Make the schema ml, with BigQuery ML's functions over the questions. Idempotent."""
+
+    def bring() -> None:
+        with engine.transaction():
+            engine.run(surface.ml(engine.name))
+
+    retry(engine, bring)
+
+
+def has_ml(engine: Engine) -> bool:
+    """Whether the schema ml is embsql's."""
+    return bool(look(engine, "has_ml"))
 
 
 def opened(engine: Engine) -> None:
@@ -109,26 +128,36 @@ def _applied(engine: Engine) -> set[str]:
 # --- names ---------------------------------------------------------------------------------------
 
 
+def is_name(model_name: object) -> bool:
+    """Whether a model can have this name."""
+    return isinstance(model_name, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,39}", model_name) is not None
+
+
 def check_name(model_name: str) -> str:
     """The name, if it is one. Raises BadModelName."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", model_name):
-        raise BadModelName(name=repr(model_name))
+    if not is_name(model_name):
+        raise BadModelName(name=shown(model_name))
     return model_name
 
 
 def model(engine: Engine, model_name: str) -> dict[str, Any]:
     """live_run and earlier_runs of a model. Raises UnknownModel."""
-    rows = look(engine, "model_record", model_name=model_name)
+    rows = _record(engine, model_name)
     if not rows:
         names = [row["model_name"] for row in look(engine, "model_names")]
-        raise UnknownModel(name=model_name, suggestion=suggestion(model_name, names))
+        raise UnknownModel(name=word(model_name), suggestion=suggestion(model_name, names))
     return rows[0]
 
 
 def live(engine: Engine, model_name: str) -> int | None:
     """The live run of a model; None when there is none, or no such model."""
-    rows = look(engine, "model_record", model_name=model_name)
+    rows = _record(engine, model_name)
     return rows[0]["live_run"] if rows else None
+
+
+def _record(engine: Engine, model_name: str) -> list[dict[str, Any]]:
+    """The model's row, if there is one; what is no name is not asked for, as no database could be given it."""
+    return look(engine, "model_record", model_name=model_name) if is_name(model_name) else []
 
 
 def run(engine: Engine, reference: str) -> dict[str, Any]:
@@ -136,14 +165,16 @@ def run(engine: Engine, reference: str) -> dict[str, Any]:
 
     Raises UnknownModel, UnknownRun, NothingLive or NotPromoted.
     """
-    name, _, number = reference.partition("@")
+    name, pinned, number = reference.partition("@") if isinstance(reference, str) else (reference, "", "")
     live = model(engine, name)["live_run"]
-    if not number and live is None:
+    if not pinned and live is None:
         raise _not_live(engine, name)
-    found = look(engine, "run_record", run_id=int(number)) if number.isdigit() else []
-    if number and not (found and found[0]["model_name"] == name):
-        raise UnknownRun(name=name, run_id=number)
-    return found[0] if number else look(engine, "run_record", run_id=live)[0]
+    if not pinned:
+        return look(engine, "run_record", run_id=live)[0]
+    found = look(engine, "run_record", run_id=int(number)) if re.fullmatch(r"[0-9]{1,18}", number) else []
+    if not found or found[0]["model_name"] != name:
+        raise UnknownRun(name=name, run_id=word(number))
+    return found[0]
 
 
 def _not_live(engine: Engine, name: str) -> EmbsqlError:
@@ -197,7 +228,7 @@ def rollback(engine: Engine, model_name: str) -> int:
     return gone[0]
 
 
-def _point(engine: Engine, name: str, expected: int | None, live: int, earlier: list[int]) -> bool:
+def _point(engine: Engine, name: str, expected: int | None, live: int | None, earlier: list[int]) -> bool:
     """Compare and set: True when the pointer was still where it was expected."""
     values = {"model_name": name, "expected": expected, "live_run": live, "earlier_runs": earlier}
     return retry(engine, lambda: say(engine, "promote", **values)) == 1
@@ -225,13 +256,35 @@ def drop_run(engine: Engine, reference: str) -> None:
     event(engine, name, run_id, "drop_run")
 
 
+def drop_model(engine: Engine, model_name: str, *, if_exists: bool = False) -> int:
+    """Remove a model and all its runs, the live one too; how many runs there were.
+
+    Raises UnknownModel, unless `if_exists`, and AlreadyTraining while someone trains it.
+    """
+    if if_exists and not _record(engine, model_name):
+        return 0
+    model(engine, model_name)
+    with Lease(engine, model_name, next_run(engine)):
+        runs = [row["run_id"] for row in look(engine, "runs_of", model_name=model_name)]
+        _remove(engine, runs, model_name)
+    event(engine, model_name, None, "drop_model", f"{len(runs)} runs")
+    return len(runs)
+
+
 def discard(engine: Engine, run_id: int) -> None:
     """Remove every row of a run, at once."""
+    _remove(engine, [run_id])
+
+
+def _remove(engine: Engine, runs: Sequence[int], model_name: str | None = None) -> None:
+    """Remove every row of some runs, and of the model where one is named, at once."""
 
     def remove() -> None:
         with engine.transaction():
-            for table in RUN_TABLES:
+            for run_id, table in product(runs, RUN_TABLES):
                 say(engine, f"drop_{table}", run_id=run_id)
+            if model_name is not None:
+                say(engine, "drop_model", model_name=model_name)
 
     retry(engine, remove)
 

@@ -14,6 +14,7 @@ from embsql.engines import Engine
 from embsql.engines._files import literal
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import BadArgument, SourceFailed
+from embsql.options import text
 
 ALLOWED = (
     "a SELECT, the name of a table or file, a path, or a table in memory that Arrow can read: of pandas, polars, "
@@ -39,7 +40,7 @@ Source = str | Given
 def source(value: Any, option: str) -> Source:
     """What a caller gave for an option as a source. Raises BadArgument."""
     if isinstance(value, str):
-        return value
+        return text(option, value, ALLOWED)
     if isinstance(value, os.PathLike):
         return Given(literal(str(os.fspath(value))))
     kind = f"{type(value).__module__.split('.')[0].lstrip('_')}.{type(value).__name__}"

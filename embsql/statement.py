@@ -1,8 +1,10 @@
-"""BigQuery ML's CREATE MODEL, read into the arguments of `Database.train`.
+"""BigQuery ML's statements: CREATE MODEL and DROP MODEL, and its functions ML.* in any other SQL.
 
     CREATE [OR REPLACE] MODEL [IF NOT EXISTS] name OPTIONS(key = value, ...) AS SELECT ...
+    DROP MODEL [IF EXISTS] name
+    SELECT ... FROM ML.RECOMMEND(MODEL name, (SELECT ...))
 
-The inner SELECT is kept letter by letter: it is the database's own SQL, not BigQuery's.
+Only the head of a statement is read. A SELECT is kept letter by letter: it is the database's own SQL, not BigQuery's.
 """
 
 from __future__ import annotations
@@ -12,11 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import sqlglot
-from sqlglot import Token, TokenType
-from sqlglot.errors import TokenError
-
-from embsql.errors import BadStatement
+from embsql import algorithms, options
+from embsql.errors import BadArgument, BadStatement
+from embsql.registry import check_name
 
 ALIASES = {  # BigQuery ML's word -> ours
     "num_factors": "dim", "l2_reg": "reg", "wals_alpha": "alpha", "max_iterations": "epochs", "learn_rate": "lr",
@@ -25,8 +25,32 @@ ALIASES = {  # BigQuery ML's word -> ours
 }  # fmt: skip
 ALGORITHMS = {"matrix_factorization": "als", "pca": "svd"}
 SPLITS = {"auto_split": "auto", "random": "random", "seq": "time", "no_split": None}
-START = re.compile(r"\s*CREATE\s+(OR\s+REPLACE\s+)?MODEL\b", re.IGNORECASE)
-LONGEST = 100_000  # characters; longer statements are not read
+COMMON = ("early_stop", "min_rel_progress", "max_parallel_trials")  # change how long it takes, not what is asked for
+ABSENT = {  # what BigQuery ML has and we have not -> what to do
+    "data_split_col": "choose what is held out with data_split_method = 'seq', 'random' or 'auto_split'",
+    "data_split_eval_fraction": "leave it out: a fifth is held out, or each user's last",
+    "data_split_test_fraction": "leave it out: trials are compared on a part of what they train on",
+    "hparam_tuning_algorithm": "leave it out: there is one, and it tries every setting where there are no more",
+    "hparam_tuning_objectives": "leave it out: trials are compared by ndcg",
+    "model_registry": "leave it out: embsql.runs() is the registry",
+    "kms_key_name": "leave it out: the database decides how its files are stored",
+}
+PLAIN_REG = {"reg": 1.0, "nu": 0.0}  # what l2_reg means there: the same pull on every row, 1 where it is left out
+PLAIN_ALPHA = 40.0  # what wals_alpha is there where it is left out
+
+GAP = r"(?:\s|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*.*?\*/)"
+START = re.compile(rf"{GAP}*(?:CREATE{GAP}+(?:OR{GAP}+REPLACE{GAP}+)?|DROP{GAP}+)MODEL\b", re.IGNORECASE | re.DOTALL)
+TOKEN = re.compile(
+    rf"""(?P<gap>{GAP}+)
+    |(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
+    |(?P<quoted>`[^`]+`)
+    |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?(?!\w))
+    |(?P<word>\w+)
+    |(?P<sign>.)""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+PART = r"""(?:`[^`]+`|"(?:[^"]|"")+"|\w+(?:-\w+)*)"""
+NAME = re.compile(rf"{PART}(?:\s*\.\s*{PART})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,134 +59,269 @@ class CreateModel:
 
     replace: bool  # OR REPLACE: train again when the model exists
     optional: bool  # IF NOT EXISTS: do nothing when it does
-    arguments: dict[str, Any]  # for `Database.train`
+    model_name: str
+    source: str
+    algorithm: str
+    options: dict[str, Any]  # for `Database.train`
+    words: dict[str, str]  # our name of an option -> the statement's
+    as_there: bool  # a model type of BigQuery ML: what is left out has the default it has there
+
+    def with_columns(self, names: list[str]) -> dict[str, Any]:
+        """The options for a source with these columns, which BigQuery ML calls user, item and rating.
+
+        Raises BadStatement for explicit feedback without ratings.
+        """
+        found, wanted = {name.lower() for name in names}, dict(self.options)
+        for option, there, here in (("user_col", "user", "user_id"), ("item_col", "item", "item_id")):
+            if there in found and here not in found:
+                wanted.setdefault(option, there)
+        if "rating" in found:
+            wanted.setdefault("weight_col", "rating")
+        if wanted["feedback"] == "explicit" and "weight_col" not in wanted and "weight" not in found:
+            raise BadStatement(reason=NO_RATING)
+        return wanted
 
     @property
-    def model_name(self) -> str:
-        """The model it makes."""
-        return str(self.arguments["model_name"])
+    def measures_if_it_can(self) -> bool:
+        """Whether it is measured because that is so there, where little data are left unmeasured."""
+        return self.as_there and not {"data_split_method", "evaluate"} & set(self.words.values())
+
+    def in_its_words(self, error: BadArgument) -> BadArgument:
+        """The error about an option under the name that the statement gives it."""
+        name = str(error.values["name"])
+        return type(error)(**{**error.values, "name": self.words.get(name, name)})
 
 
-def read(statement: str) -> CreateModel | None:
-    """What a CREATE MODEL statement asks for; None for any other SQL. Raises BadStatement."""
+@dataclass(frozen=True, slots=True)
+class DropModel:
+    """What a DROP MODEL statement asks for."""
+
+    model_name: str
+    if_exists: bool
+
+
+NO_RATING = (
+    "feedback_type is explicit where it is left out, and the SELECT gives no column rating. Name the ratings with "
+    "rating_col, or set feedback_type = 'implicit'"
+)
+
+
+def read(statement: str) -> CreateModel | DropModel | None:
+    """What a CREATE MODEL or DROP MODEL statement asks for; None for any other SQL. Raises BadStatement."""
     if not START.match(statement):
         return None
-    if len(statement) > LONGEST:
-        raise BadStatement(reason=f"it is longer than {LONGEST} characters")
-    try:
-        tokens = sqlglot.tokenize(statement, read="duckdb")
-    except TokenError as error:
-        raise BadStatement(reason=str(error).splitlines()[0]) from None
-    return _Reader(statement, tokens).read()
+    reader = Reader(statement)
+    return _drop(reader) if reader.skip("DROP") else _create(reader)
 
 
-class _Reader:
-    """Reads the statement's tokens from left to right."""
+def _drop(reader: Reader) -> DropModel:
+    reader.expect("MODEL")
+    if_exists = reader.skip("IF", "EXISTS")
+    name = reader.model()
+    reader.skip(";")
+    if reader.peek():
+        raise BadStatement(reason=f"expected the end, found {reader.found()}")
+    return DropModel(check_name(name), if_exists)
 
-    def __init__(self, statement: str, tokens: list[Token]) -> None:
-        self.statement, self.tokens, self.at = statement, tokens, 0
 
-    def read(self) -> CreateModel:
-        """The whole statement."""
-        self._expect("CREATE")
-        replace = self._skip("OR", "REPLACE")
-        self._expect("MODEL")
-        optional = self._skip("IF", "NOT", "EXISTS")
-        name = self._next("a model name")
-        options = self._options()
-        self._expect("AS")
-        if self.at >= len(self.tokens):
-            raise BadStatement(reason="nothing follows AS")
-        source = self.statement[self.tokens[self.at].start :].strip().rstrip(";")
-        return CreateModel(replace, optional, {"model_name": name, "source": source, **translate(options)})
+def _create(reader: Reader) -> CreateModel:
+    reader.expect("CREATE")
+    replace = reader.skip("OR", "REPLACE")
+    reader.expect("MODEL")
+    optional = reader.skip("IF", "NOT", "EXISTS")
+    name = check_name(reader.model())
+    if reader.skip("TRANSFORM"):
+        raise BadStatement(reason="TRANSFORM has no counterpart here; write its expressions in the SELECT")
+    given = _options(reader)
+    reader.expect("AS")
+    source = reader.rest().rstrip(";")
+    if not source:
+        raise BadStatement(reason="nothing follows AS")
+    return CreateModel(replace, optional, name, source, *_translated(given))
 
-    def _options(self) -> dict[str, Any]:
-        """OPTIONS(key = value, ...), or nothing."""
-        options: dict[str, Any] = {}
-        if not self._skip("OPTIONS"):
-            return options
-        self._expect("(")
-        while not self._skip(")"):
-            key = self._next("an option").lower()
-            self._expect("=")
-            options[key] = self._value()
-            if not self._skip(",") and self._peek() != ")":
-                raise BadStatement(reason=f"expected , or ) after option {key}, found {self._peek() or 'the end'}")
-        return options
 
-    def _value(self) -> Any:
-        """A string, number, TRUE, FALSE or NULL; several values to search: a list, or BigQuery ML's two functions."""
-        if self._skip("["):
+def _options(reader: Reader) -> dict[str, Any]:
+    """OPTIONS(key = value, ...), or nothing."""
+    given: dict[str, Any] = {}
+    if not reader.skip("OPTIONS"):
+        return given
+    reader.expect("(")
+    while not reader.skip(")"):
+        key = reader.word("an option").lower()
+        if key in given:
+            raise BadStatement(reason=f"option {key} is given twice")
+        reader.expect("=")
+        given[key] = reader.value()
+        if not reader.skip(",") and not reader.sees(")"):
+            raise BadStatement(reason=f"expected , or ) after option {key}, found {reader.found()}")
+    return given
+
+
+# --- what options mean ---------------------------------------------------------------------------
+
+
+def _translated(given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, str], bool]:
+    """The algorithm, its and training's options, the statement's names of them, and whether its type is BigQuery's.
+
+    Raises BadStatement, UnknownAlgorithm and UnknownOption.
+    """
+    model_type = given.pop("model_type", "matrix_factorization")
+    as_there = isinstance(model_type, str) and model_type.lower() == "matrix_factorization"
+    algorithm = ALGORITHMS.get(model_type.lower(), model_type.lower()) if isinstance(model_type, str) else model_type
+    _check_names(algorithm, given)
+    words = {ALIASES.get(name, name): name for name in given}
+    ours = {ALIASES.get(name, name): value for name, value in given.items() if name not in COMMON}
+    method = ours.pop("data_split_method", "auto_split" if as_there else "no_split")
+    if as_there:
+        _as_there(ours, given)
+    return algorithm, _split(method) | ours, words, as_there
+
+
+def _check_names(algorithm: str, given: dict[str, Any]) -> None:
+    """Raise BadStatement for what is BigQuery's alone, and UnknownOption for what is nobody's."""
+    for name in given:
+        if name in ABSENT:
+            raise BadStatement(reason=f"{name} has no counterpart here; {ABSENT[name]}")
+    cls = algorithms.find(algorithm)
+    own = [option.name for kind in (cls, options.Train) for option in options.declared(kind)]
+    options.check_names(cls, given, [*ALIASES, *own, *COMMON, "data_split_method"])
+
+
+def _split(method: Any) -> dict[str, Any]:
+    """How it is measured. CREATE MODEL makes a model whatever is measured, unless `gate` is said."""
+    if not isinstance(method, str) or method.lower() not in SPLITS:
+        reason = f"data_split_method must be one of {', '.join(SPLITS)}, found {options.shown(method)}"
+        raise BadStatement(reason=reason)
+    split = SPLITS[method.lower()]
+    return {"split": split, "evaluate": True, "gate": False} if split else {}
+
+
+def _as_there(ours: dict[str, Any], given: dict[str, Any]) -> None:
+    """Add what BigQuery ML takes for matrix factorization where an option is left out."""
+    feedback = ours.setdefault("feedback", "explicit")
+    if "l2_reg" in given or "wals_alpha" in given:
+        for name, value in PLAIN_REG.items():
+            ours.setdefault(name, value)
+        if isinstance(feedback, str) and feedback.lower() == "implicit" and "alpha0" not in given:
+            ours.setdefault("alpha", PLAIN_ALPHA)
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads the head of a statement from left to right, and looks no further than it must."""
+
+    def __init__(self, statement: str, at: int = 0) -> None:
+        self.statement, self.at = statement, at
+
+    def peek(self) -> re.Match[str] | None:
+        """The next token, spaces and comments aside; None at the end."""
+        token = TOKEN.match(self.statement, self.at)
+        if token and token.lastgroup == "gap":
+            token = TOKEN.match(self.statement, token.end())
+        return token
+
+    def found(self) -> str:
+        """The next token for a message."""
+        token = self.peek()
+        return options.shortened(token.group()) if token else "the end"
+
+    def sees(self, word: str) -> bool:
+        """Whether a word or sign is next."""
+        token = self.peek()
+        return token is not None and token.lastgroup in ("word", "sign") and token.group().upper() == word
+
+    def skip(self, *words: str) -> bool:
+        """Whether these words or signs stand here; then they are behind us."""
+        before = self.at
+        for word in words:
+            token = self.peek()
+            if token is None or not self.sees(word):
+                self.at = before
+                return False
+            self.at = token.end()
+        return True
+
+    def expect(self, word: str) -> None:
+        """Pass a word or sign that must stand here. Raises BadStatement."""
+        if not self.skip(word):
+            raise BadStatement(reason=f"expected {word}, found {self.found()}")
+
+    def word(self, wanted: str) -> str:
+        """The word that must stand here. Raises BadStatement."""
+        return self._take(wanted, "word").group()
+
+    def model(self) -> str:
+        """The last part of a model's name, in lower case, as names there have no case. Raises BadStatement."""
+        return self.path("a model name")[-1].lower()
+
+    def path(self, wanted: str) -> list[str]:
+        """The parts of a name like project.dataset.model, with backquotes around some or all. Raises BadStatement."""
+        token = self.peek()
+        name = NAME.match(self.statement, token.start()) if token else None
+        if name is None:
+            raise BadStatement(reason=f"expected {wanted}, found {self.found()}")
+        self.at = name.end()
+        parts = re.findall(PART, name.group())
+        return [piece for part in parts for piece in (part[1:-1].split(".") if part[0] == "`" else [part.strip('"')])]
+
+    def value(self) -> Any:
+        """A string, number, TRUE, FALSE or NULL; several values to search: a list, or BigQuery ML's functions."""
+        if self.skip("["):
             return self._list()
-        if self._skip("HPARAM_CANDIDATES", "("):
-            return self._within(self._value)
-        if self._skip("HPARAM_RANGE", "("):
+        if self.skip("HPARAM_CANDIDATES", "(", "["):
+            return self._within(self._list)
+        if self.skip("HPARAM_RANGE", "("):
             return self._within(self._range)
-        sign = "-" if self._skip("-") else ""
-        token = self.tokens[self.at] if self.at < len(self.tokens) else None
-        word = self._next("a value")
-        if token and token.token_type == TokenType.STRING:
-            return word
-        if token and token.token_type == TokenType.NUMBER:
-            return float(sign + word) if "." in word or "e" in word.lower() else int(sign + word)
-        return {"TRUE": True, "FALSE": False, "NULL": None}.get(word.upper(), word)
+        return self._scalar()
+
+    def rest(self) -> str:
+        """All that follows, as it is written."""
+        token = self.peek()
+        self.at = len(self.statement)
+        return self.statement[token.start() :].strip() if token else ""
+
+    def _take(self, wanted: str, *kinds: str) -> re.Match[str]:
+        token = self.peek()
+        if token is None or token.lastgroup not in kinds:
+            raise BadStatement(reason=f"expected {wanted}, found {self.found()}")
+        self.at = token.end()
+        return token
+
+    def _scalar(self) -> Any:
+        if self.sees("'") or self.sees('"'):
+            raise BadStatement(reason=f"the quote before {self.statement[self.at :].strip()[1:20]} is not closed")
+        sign = "-" if self.skip("-") else ""
+        token = self._take("a value", *(("number",) if sign else ("text", "number", "word")))
+        if token.lastgroup == "text":
+            return token.group()[1:-1].replace(token.group()[0] * 2, token.group()[0])
+        if token.lastgroup == "number":
+            return _number(sign + token.group())
+        return {"TRUE": True, "FALSE": False, "NULL": None}.get(token.group().upper(), token.group())
 
     def _list(self) -> list[Any]:
         """What stands between the brackets of a list."""
         values: list[Any] = []
-        while not self._skip("]"):
-            values.append(self._value())
-            if not self._skip(",") and self._peek() != "]":
-                raise BadStatement(reason=f"expected , or ] in a list, found {self._peek() or 'the end'}")
+        while not self.skip("]"):
+            values.append(self._scalar())
+            if not self.skip(",") and not self.sees("]"):
+                raise BadStatement(reason=f"expected , or ] in a list, found {self.found()}")
         return values
 
     def _range(self) -> tuple[Any, Any]:
         """The ends of a range."""
-        low = self._value()
-        self._expect(",")
-        return low, self._value()
+        low = self._scalar()
+        self.expect(",")
+        return low, self._scalar()
 
     def _within(self, inside: Callable[[], Any]) -> Any:
         """What stands before a closing bracket."""
         value = inside()
-        self._expect(")")
+        self.expect(")")
         return value
 
-    def _peek(self) -> str:
-        return self.tokens[self.at].text.upper() if self.at < len(self.tokens) else ""
 
-    def _next(self, wanted: str) -> str:
-        if self.at >= len(self.tokens):
-            raise BadStatement(reason=f"expected {wanted}, found the end")
-        self.at += 1
-        return self.tokens[self.at - 1].text
-
-    def _skip(self, *words: str) -> bool:
-        """Whether these words stand here; then they are behind us. One token may hold several words."""
-        before = self.at
-        rest = " ".join(words)
-        while rest and self._peek() and rest.startswith(self._peek()):
-            rest = rest[len(self._peek()) :].lstrip()
-            self.at += 1
-        if rest:
-            self.at = before
-        return not rest
-
-    def _expect(self, word: str) -> None:
-        if not self._skip(word):
-            raise BadStatement(reason=f"expected {word}, found {self._peek() or 'the end'}")
-
-
-def translate(options: dict[str, Any]) -> dict[str, Any]:
-    """BigQuery ML's option names and values as ours. Raises BadStatement for a model type it does not know."""
-    ours = {ALIASES.get(key, key): value for key, value in options.items()}
-    model_type = str(ours.pop("model_type", "matrix_factorization")).lower()
-    ours["algorithm"] = ALGORITHMS.get(model_type, model_type)
-    if "feedback" in ours:
-        ours["feedback"] = str(ours["feedback"]).lower()
-    method = str(ours.pop("data_split_method", "no_split")).lower()
-    if method not in SPLITS:
-        raise BadStatement(reason=f"data_split_method must be one of {', '.join(SPLITS)}, found {method}")
-    if SPLITS[method]:
-        ours.update(split=SPLITS[method], evaluate=True)
-    return ours
+def _number(word: str) -> int | float:
+    """A whole number as such; one with more digits than anything has as infinity, which no option allows."""
+    return int(word) if re.fullmatch(r"-?[0-9]{1,400}", word) else float(word)

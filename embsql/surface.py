@@ -123,6 +123,11 @@ class Question:
     path: Path | None = None
 
     @property
+    def schema(self) -> str:
+        """The schema it is made in."""
+        return "ml" if self.chapter == "ml" else "embsql"
+
+    @property
     def signature(self) -> str:
         """name(argument type = default, ...)"""
         return f"{self.name}({', '.join(map(str, self.arguments))})"
@@ -205,6 +210,19 @@ def surface(engine: str, *, commands: bool) -> str:
     return "\n\n".join(part.strip() for part in parts)
 
 
+@cache
+def ml_questions() -> dict[str, Question]:
+    """BigQuery ML's functions, by name: questions of the schema ml, which is there when asked for."""
+    return {path.stem: read(path) for path in _plain(folder() / "ml", "*.sql")}
+
+
+def ml(engine: str) -> str:
+    """What makes the schema ml."""
+    rights = folder() / "ml" / f"rights.{engine}.sql"
+    parts = ["CREATE SCHEMA IF NOT EXISTS ml;", *(wrap(question, engine) for question in ml_questions().values())]
+    return "\n\n".join(parts + ([rights.read_text(encoding="utf-8")] if rights.exists() else []))
+
+
 def extension(release: str) -> dict[str, str]:
     """The two files of a PostgreSQL extension, by name."""
     return {
@@ -266,7 +284,7 @@ def _duckdb(question: Question, body: str) -> Wrapped:
     """A macro. Its arguments are cast, so that 42 names the item '42'."""
     parameters = [a.name + (f" := {a.default}" if a.default is not None else "") for a in question.arguments]
     types = {argument.name: TYPES[argument.type] for argument in question.arguments}
-    return parameters, "", macros.bind(body, types)
+    return parameters, "", macros.bind(body, types, _template("shells/given.duckdb.sql.j2").render)
 
 
 def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
@@ -318,7 +336,7 @@ def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> 
 @cache
 def version(engine: str) -> str:
     """A hash of everything `install` writes, kept in the database so that it writes only when it must."""
-    parts = [*(step.text for step in migrations(engine)), surface(engine, commands=True)]
+    parts = [*(step.text for step in migrations(engine)), surface(engine, commands=True), ml(engine)]
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
 
 

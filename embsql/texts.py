@@ -18,6 +18,7 @@ from embsql.errors import BadFeatures, MissingExtra, NoEncoder
 from embsql.external import unmet
 from embsql.jobs import retry
 from embsql.model import Run
+from embsql.options import shortened
 from embsql.prepare import by_id
 from embsql.sources import Source
 from embsql.surface import statements
@@ -68,13 +69,20 @@ def load(encoder: str | None) -> Encoder:
     except ImportError:
         raise MissingExtra(what="text", package="sentence-transformers", extra="text") from None
     folder = _own() if encoder is None else Path(encoder).expanduser()
-    if not folder.is_dir():  # or it would be taken for a name to download
-        raise NoEncoder(folder=folder, reason="there is no such folder")
+    if not _is_folder(folder):  # or it would be taken for a name to download
+        raise NoEncoder(folder=shortened(str(folder)), reason="there is no such folder")
     try:
         model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:  # what it raises for files it lacks
         raise NoEncoder(folder=folder, reason=str(error).partition("\n")[0]) from None
     return Encoder(folder, _digest(folder), model)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # its name is too long to be one
+        return False
 
 
 def _own() -> Path:

@@ -74,14 +74,10 @@ class Plan:
     search: tune.Search | None = None  # options still to be found; the algorithm has their first values
 
     def __post_init__(self) -> None:
-        """Refuse what no run can be made with. Raises BadArgument."""
+        """Refuse options that do not go together. Raises BadArgument."""
         keeps = self.checkpoints is None or self.algorithm.resumes
         allowed = {
-            "threads": (self.threads >= 1, "1 or more"),
-            "device": (self.device in ("cpu", "cuda"), '"cpu" or "cuda"'),
-            "k": (bool(self.k) and all(k >= 1 for k in self.k), "one or several numbers from 1"),
             "test": (self.test is None or self.evaluate, "given together with evaluate"),
-            "tolerance": (0 <= self.tolerance <= 1, "between 0 and 1"),
             "warm_start": (not (self.warm_start and self.search), "false with tune, whose trials start afresh"),
             "checkpoints": (keeps, f"left out: {self.algorithm.name} has no networks to train and keeps none"),
         }
@@ -158,6 +154,8 @@ def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
         params=json.dumps(plan.params), source_sql=str(plan.source), seed=plan.seed,
         versions=json.dumps(_versions(plan)),
     )  # fmt: skip
+    named = {f"{column}_col": name for column, name in dataclasses.asdict(plan.columns).items()}
+    say(engine, "name_columns", run_id=run_id, **named)
 
 
 def _versions(plan: Plan) -> dict[str, Any]:

@@ -10,16 +10,14 @@ import dataclasses
 import json
 import math
 import time
-import types
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import Any, NamedTuple
 
-from embsql import algorithms
-from embsql.algorithms import Algorithm, Option
+from embsql import algorithms, options
+from embsql.algorithms import Algorithm
 from embsql.data import Embeddings, Interactions
 from embsql.errors import (
     BadArgument,
@@ -33,6 +31,7 @@ from embsql.errors import (
 )  # fmt: skip
 from embsql.evaluate import Questions
 from embsql.model import Run
+from embsql.options import Option, shown
 from embsql.splits import Split
 
 ASKS = 10  # of the sampler per trial: what it names again is not tried again
@@ -104,11 +103,11 @@ def read(algorithm: str, given: Mapping[str, Any], trials: int | None) -> tuple[
     {"from": 0.001, "to": 0.1} or "0.001..0.1". Raises UnknownAlgorithm, UnknownOption, BadOption, BadSearch,
     BadArgument when `trials` does not fit, and MissingExtra.
     """
-    known = {option.name: option for option in algorithms.options(algorithms.find(algorithm))}
-    if not given.keys() <= known.keys():
-        algorithms.make(algorithm, dict(given))  # raises, with what is meant
+    cls = algorithms.find(algorithm)
+    known = {option.name: option for option in options.declared(cls)}
+    options.check_names(cls, given, known)
     wanted = {name: _values(value, known[name]) for name, value in given.items()}
-    space = {name: _checked(algorithm, known[name], values) for name, values in wanted.items() if values is not None}
+    space = {name: _checked(cls, known[name], values) for name, values in wanted.items() if values is not None}
     fixed = {name: value for name, value in given.items() if name not in space}
     if not _fits(trials, space):
         return algorithms.make(algorithm, fixed), None
@@ -126,8 +125,6 @@ def _fits(trials: int | None, space: Mapping[str, Values]) -> bool:
     if trials is None:
         allowed = f"the number of trials, for example 20, where an option has several values ({', '.join(space)})"
         raise BadArgument(name="tune", allowed=allowed, value="none")
-    if type(trials) is not int or trials < 1:
-        raise BadArgument(name="tune", allowed="a number of trials from 1", value=repr(trials))
     if not space:
         allowed = "given together with an option that has several values, for example dim=[32, 64, 128]"
         raise BadArgument(name="tune", allowed=allowed, value=f"{trials} without any")
@@ -137,12 +134,12 @@ def _fits(trials: int | None, space: Mapping[str, Values]) -> bool:
 def _values(value: Any, option: Option) -> list[Any] | tuple[Any, ...] | None:
     """Candidates (a list) or the ends of a range (a tuple), as given; None for a single value."""
     if isinstance(value, set | frozenset):
-        return sorted(value, key=repr)  # sets of text have another order in every process
+        return sorted(value, key=shown)  # sets of text have another order in every process
     if isinstance(value, Mapping):
         if set(value) != {"from", "to"}:
-            raise BadSearch(name=option.name, reason=f"{dict(value)} has not just from and to")
+            raise BadSearch(name=option.name, reason=f"{shown(value)} has not just from and to")
         return value["from"], value["to"]
-    if isinstance(value, str) and str not in _kinds(option):  # of text a comma may be a part
+    if isinstance(value, str) and (option.kind is not str or option.choices):  # of text a comma may be a part
         low, dots, high = value.partition("..")
         return (low, high) if dots else _listed(value)
     return value if isinstance(value, list | tuple) else None
@@ -152,23 +149,17 @@ def _listed(value: str) -> list[Any] | None:
     return [part.strip() for part in value.split(",")] if "," in value else None
 
 
-def _kinds(option: Option) -> set[Any]:
-    """The types that an option's values may have, None aside; of a choice, the choices."""
-    several = typing.get_args(option.type) if isinstance(option.type, types.UnionType) else ()
-    return set(several or typing.get_args(option.type) or (option.type,)) - {types.NoneType}
-
-
-def _checked(algorithm: str, option: Option, given: list[Any] | tuple[Any, ...]) -> Values:
+def _checked(cls: type[Any], option: Option, given: list[Any] | tuple[Any, ...]) -> Values:
     """The candidates or the range, each value as the option's type. Raises BadOption or BadSearch."""
-    if isinstance(given, tuple) and not _kinds(option) <= {int, float}:
-        raise BadSearch(name=option.name, reason=f"{given} is a range, but its values are not numbers")
-    values = [algorithms.cast(algorithm, option, value) for value in given]
+    if isinstance(given, tuple) and option.kind not in (int, float):
+        raise BadSearch(name=option.name, reason=f"{shown(given)} is a range, but its values are not numbers")
+    values = [options.cast(cls, option, value) for value in given]
     if isinstance(given, list):
         if not values:
             raise BadSearch(name=option.name, reason="there is no candidate")
         return [value for n, value in enumerate(values) if value not in values[:n]]
     if len(values) != 2 or None in values or values[0] >= values[1]:
-        raise BadSearch(name=option.name, reason=f"{given} is not a smaller and a larger number")
+        raise BadSearch(name=option.name, reason=f"{shown(given)} is not a smaller and a larger number")
     return Range(*values)
 
 

@@ -7,50 +7,56 @@ has not committed, and what it writes stays when the caller rolls back.
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from embsql.errors import BadArguments
+from embsql import algorithms
+from embsql.errors import BadArguments, BadCall, UnknownCommand, suggestion
+from embsql.options import Cluster, Evaluate, Materialise, Project, check_names, declared, shortened, word
 
 OUTSIDE = {"source_db", "checkpoints"}  # files of the trainer's machine, where who asks for a training has no rights
+
+Words = Sequence[str | None]
 
 
 def train(database: Any, model: str, source: str, algorithm: str, options: str) -> list[Any]:
     """Train; options is JSON: the algorithm's options and train's own, for example {"dim": 64}."""
-    run = database.train(model, source, algorithm=algorithm, progress=False, **_options(options))
+    given = _options(options)
+    algorithms.check_names(algorithm, given)
+    run = database.train(model, source, algorithm=algorithm, progress=False, **given)
     return [run.run_id, run.status, run.refused]
 
 
 def evaluate(database: Any, model: str, options: str) -> list[Any]:
     """Measure a run; the figures as JSON."""
-    return [json.dumps(database.evaluate(model, **_options(options)))]
+    return [json.dumps(database.evaluate(model, **_read(Evaluate, options)))]
 
 
 def register_embeddings(database: Any, model: str, items: str, users: str | None, similarity: str) -> list[Any]:
     """Store vectors from elsewhere as a run; items and users are SELECTs of an id and an embedding."""
-    if items is None:
-        raise BadArguments(found="no items", reason="items => 'SELECT item_id, embedding FROM ...' is needed")
-    run = database.register_embeddings(model, items, users=users, similarity=similarity)
+    run = database.register_embeddings(model, items, users=users or None, similarity=similarity)
     return [run.run_id, run.status]
 
 
 def cluster(database: Any, model: str, entity: str, k: str, clustering: str, labels: str, options: str) -> list[Any]:
     """Group items or users; k by silhouette unless given, labels a SELECT of entity_id and label."""
-    wanted = {"entity": entity, "k": int(k) if k else None, "clustering": clustering, "labels": labels or None}
-    done = database.cluster(model, **wanted | _options(options))
+    wanted = {"entity": entity, "k": k or None, "clustering": clustering, "labels": labels or None}
+    done = database.cluster(model, **wanted | _read(Cluster, options))
     return [done.run_id, done.clusters, done.members, done.silhouette]
 
 
 def project(database: Any, model: str, entity: str, method: str, options: str) -> list[Any]:
     """Draw a map of items or users; method is pca, umap or tsne."""
-    done = database.project(model, **{"entity": entity, "method": method} | _options(options))
+    done = database.project(model, **{"entity": entity, "method": method} | _read(Project, options))
     return [done.run_id, done.points, done.aligned_to]
 
 
-def materialise(database: Any, model: str, k: str, users: str, items: str) -> list[Any]:
+def materialise(database: Any, model: str, k: str, users: str, items: str, options: str = "{}") -> list[Any]:
     """Write the k best items of every user, and the k nearest of every item, into tables for joins."""
-    done = database.materialise(model, k=int(k), users=users == "true", items=items == "true")
+    wanted = {"k": k, "users": users, "items": items}
+    done = database.materialise(model, **wanted | _read(Materialise, options))
     return [done.run_id, done.top_items, done.neighbors]
 
 
@@ -76,6 +82,11 @@ def drop_run(database: Any, model: str) -> list[Any]:
     return ["dropped"]
 
 
+def drop_model(database: Any, model: str, if_exists: str) -> list[Any]:
+    """Remove a model with all its runs, the live one too; how many there were."""
+    return [database.drop_model(model, if_exists=if_exists)]
+
+
 def forget(database: Any, user_id: str) -> list[Any]:
     """Remove a person from every run."""
     return [database.forget(user_id)]
@@ -84,29 +95,52 @@ def forget(database: Any, user_id: str) -> list[Any]:
 COMMANDS: dict[str, Callable[..., list[Any]]] = {
     function.__name__: function
     for function in (
-        train, evaluate, register_embeddings, cluster, project, materialise, cancel, promote, rollback, drop_run, forget
+        train, evaluate, register_embeddings, cluster, project, materialise, cancel, promote, rollback, drop_run,
+        drop_model, forget,
     )
 }  # fmt: skip
 
 
-def dispatcher(second: Callable[[], Any]) -> Callable[[list[str]], list[str | None]]:
+def perform(database: Any, name: str | None, words: Words) -> list[str | None]:
+    """Do a command whose arguments are text; its answer as text.
+
+    Raises UnknownCommand, BadCall, and what the command raises.
+    """
+    if name not in COMMANDS:
+        raise UnknownCommand(name=word(name), suggestion=suggestion(name, COMMANDS), known=", ".join(COMMANDS))
+    command = COMMANDS[name]
+    try:
+        inspect.signature(command).bind(database, *words)
+    except TypeError:
+        wanted = ", ".join(list(inspect.signature(command).parameters)[1:])
+        raise BadCall(command=name, wanted=wanted, found=f"{len(words)} arguments") from None
+    return [None if value is None else str(value) for value in command(database, *words)]
+
+
+def dispatcher(second: Callable[[], Any]) -> Callable[[list[str | None]], list[str | None]]:
     """The function behind embsql_command; `second` opens another connection to the same database."""
 
-    def command(words: list[str]) -> list[str | None]:
+    def command(words: list[str | None]) -> list[str | None]:
         with second() as database:
-            answer = COMMANDS[words[0]](database, *words[1:])
-        return [None if value is None else str(value) for value in answer]
+            return perform(database, words[0] if words else None, words[1:])
 
     return command
 
 
-def _options(text: str) -> dict[str, Any]:
+def _read(cls: type[Any], text: str | None) -> dict[str, Any]:
+    """The options of a command from JSON. Raises BadArguments and UnknownOption."""
+    given = _options(text)
+    check_names(cls, given, [option.name for option in declared(cls)])
+    return given
+
+
+def _options(text: str | None) -> dict[str, Any]:
     try:
-        options = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadArguments(found=text, reason=str(error)) from None
+        options = json.loads(text or "")
+    except (ValueError, RecursionError) as error:  # also of JSON that is nested too deep, or of a number too long
+        raise BadArguments(found=word(text), reason=shortened(str(error))) from None
     if not isinstance(options, dict):
-        raise BadArguments(found=text, reason="it is not an object")
+        raise BadArguments(found=word(text), reason="it is not an object")
     for name in OUTSIDE & options.keys():
-        raise BadArguments(found=text, reason=f"{name} can be said in Python and on the command line only")
+        raise BadArguments(found=word(text), reason=f"{name} can be said in Python and on the command line only")
     return options

@@ -167,9 +167,8 @@ class Worker:
     def _do(self, job: Job) -> str:
         """Run the command in a session of its own: what a source sets there, no other job meets."""
         with self._beating(job), Database(self.address) as database, _bounds(job, database.engine):
-            answer = udf.COMMANDS[job.command](database, *job.words)
-            words = [None if value is None else str(value) for value in answer]
-            self._write(database.engine, "end_job", job, status="done", answer=words, error=None)
+            answer = udf.perform(database, job.command, job.words)
+            self._write(database.engine, "end_job", job, status="done", answer=answer, error=None)
         return "is done"
 
     def _settle(self, job: Job, error: Exception) -> str:

@@ -68,7 +68,7 @@ REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs FROM embsql_reader;
 REVOKE ALL ON FUNCTION
     embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.build_indexes, embsql.build_index,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,
-    embsql.forget, embsql.cluster, embsql.project, embsql.materialise, embsql.register_embeddings
+    embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialise, embsql.register_embeddings
 FROM embsql_reader;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
@@ -80,4 +80,6 @@ GRANT EXECUTE ON FUNCTION
     embsql.materialise, embsql.register_embeddings
 TO embsql_trainer;
 
-GRANT EXECUTE ON FUNCTION embsql.promote, embsql.rollback, embsql.drop_run, embsql.forget TO embsql_admin;
+GRANT EXECUTE ON FUNCTION
+    embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget
+TO embsql_admin;

@@ -11,6 +11,13 @@ JOIN pg_namespace AS home ON home.oid = extension.extnamespace
 WHERE f.pronamespace = to_regnamespace('embsql') AND f.proname = 'live_run'
     AND NOT 'search_path=pg_catalog, ' || quote_ident(home.nspname) || ', pg_temp' = ANY (f.proconfig)
 
+-- has_ml: whether the schema ml has embsql's functions
+SELECT 1 AS found
+FROM pg_proc AS f
+JOIN pg_namespace AS home ON home.oid = f.pronamespace
+WHERE home.nspname = 'ml' AND f.proname = 'training_info'
+    AND starts_with(obj_description(f.oid, 'pg_proc'), 'training_info(model text)')
+
 -- drop_item_embeddings: part of dropping a run
 SELECT embsql.drop_partition('item_embeddings', $run_id)
 

@@ -12,6 +12,11 @@ SELECT '' AS reason WHERE FALSE
 -- applied: schema files already run here
 SELECT step.file_name FROM embsql.migrations AS step
 
+-- has_ml: whether the schema ml has embsql's functions
+SELECT 1 AS found
+FROM duckdb_functions() AS f
+WHERE f.schema_name = 'ml' AND f.function_name = 'training_info' AND starts_with(f.comment, 'training_info(model text)')
+
 -- next_run: a number no other run has
 SELECT nextval('embsql.run_ids') AS run_id
 
@@ -50,6 +55,11 @@ ON CONFLICT (model_name) DO NOTHING
 INSERT INTO embsql.runs (run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at)
 VALUES ($run_id, $model_name, $algorithm, $params, $source_sql, $seed, 'training', $versions, embsql.utc_now())
 
+-- name_columns: what the source calls its columns, where that is not what embsql does
+UPDATE embsql.runs
+SET user_col = $user_col, item_col = $item_col, weight_col = $weight_col, time_col = $time_col
+WHERE run_id = $run_id
+
 -- finish_run: a run whose vectors are all written
 UPDATE embsql.runs
 SET status = 'ready', source_hash = $source_hash, dim = $dim, similarity = $similarity, users = $users,
@@ -82,7 +92,8 @@ WHERE model_name = $model_name AND status = 'training' AND run_id <> $run_id
 -- run_record: one run
 SELECT
     run.run_id, run.model_name, run.algorithm, run.params, run.source_sql, run.source_hash, run.seed, run.dim,
-    run.similarity, run.status, run.users, run.items, run.interactions, run.checksum, run.error
+    run.similarity, run.status, run.users, run.items, run.interactions, run.checksum, run.error,
+    run.user_col, run.item_col, run.weight_col
 FROM embsql.runs AS run
 WHERE run.run_id = $run_id
 
@@ -212,6 +223,12 @@ DELETE FROM embsql.maps WHERE run_id = $run_id
 
 -- drop_run: part of dropping a run
 DELETE FROM embsql.runs WHERE run_id = $run_id
+
+-- runs_of: all runs of a model
+SELECT run.run_id FROM embsql.runs AS run WHERE run.model_name = $model_name ORDER BY run.run_id
+
+-- drop_model: a model whose runs are gone
+DELETE FROM embsql.models WHERE model_name = $model_name
 
 -- item_vectors: a run's items
 SELECT item.item_id AS entity_id, item.embedding, item.interactions

@@ -95,9 +95,8 @@ def test_create_model(db) -> None:
         ("CREATE MODEL m AS", "nothing follows AS"),
         ("CREATE MODEL m OPTIONS(a) AS SELECT 1", "expected ="),
         ("CREATE MODEL m OPTIONS(a = 1 AS SELECT 1", "expected , or"),
-        ("CREATE MODEL m OPTIONS(model_type = 'als) AS SELECT 1", "cannot be read"),
+        ("CREATE MODEL m OPTIONS(model_type = 'als) AS SELECT 1", "is not closed"),
         ("CREATE MODEL m OPTIONS(data_split_method = 'odd') AS SELECT 1", "data_split_method must be"),
-        ("CREATE MODEL m AS SELECT " + "(" * 200_000, "longer than"),
     ],
 )
 def test_bad_create_model(text: str, says: str) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.algorithms import require
 from embsql.data import Float32, Int64, Interactions
+from embsql.options import require
 
 DAY = 86_400_000_000  # microseconds
 HOUR = DAY // 24

@@ -8,11 +8,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from embsql.algorithms import require
 from embsql.algorithms._clock import ages, halved
 from embsql.data import Embeddings, Float32, Interactions
 from embsql.errors import MissingExtra
 from embsql.model import Run
+from embsql.options import Count, Dim, Dropout, NonNegative, Positive, Share, Size, check, require
 
 Reading = Literal["before", "around", "whole"]
 
@@ -25,36 +25,28 @@ class Sequential(ABC):
     ordered: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
 
-    dim: int = 64  # length of the vectors
-    epochs: int = 15  # passes over the histories
-    lr: float = 0.002  # step size of Adam, falling to 0
-    batch_size: int = 32  # histories per step; fewer where that would be less than 32 steps an epoch
-    max_length: int = 200  # the latest so many events of a user are used
-    dropout: float = 0.1  # share of the network's numbers left out in training
-    user_dropout: float = 0.0  # share of a user vector's numbers left out in training
-    reg: float = 0.0  # pull of items' vectors towards zero, as of that many events; only for products
+    dim: Dim = 64  # length of the vectors
+    epochs: Count = 15  # passes over the histories
+    lr: Positive = 0.002  # step size of Adam, falling to 0
+    batch_size: Count = 32  # histories per step; fewer where that would be less than 32 steps an epoch
+    max_length: Count = 200  # the latest so many events of a user are used
+    dropout: Dropout = 0.1  # share of the network's numbers left out in training
+    user_dropout: Dropout = 0.0  # share of a user vector's numbers left out in training
+    reg: NonNegative = 0.0  # pull of items' vectors towards zero, as of that many events; only for products
     loss: Literal["softmax", "gbce", "contrastive"] = "softmax"  # over all items, each for itself, or up to a margin
-    negatives: int | None = None  # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
-    temperature: float | None = None  # scores are cosines, divided by this in the loss; none: products
-    margin: float = 0.9  # contrastive: the cosine up to which an item may come that was not met
-    push: float = 150.0  # contrastive: weight of all negatives, where the met item's is 1
-    calibration: float = 0.75  # where negatives are drawn: 0 takes them for all there are, 1 for as many as there are
+    negatives: Count | None = None  # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
+    temperature: Positive | None = None  # scores are cosines, divided by this in the loss; none: products
+    margin: NonNegative = 0.9  # contrastive: the cosine up to which an item may come that was not met
+    push: NonNegative = 150.0  # contrastive: weight of all negatives, where the met item's is 1
+    calibration: Share = 0.75  # where negatives are drawn: 0 takes them for all there are, 1 for as many as there are
     clock: bool = False  # read an event's hour, weekday, time since the event before and since the item's first
     example_age: bool = False  # learn how each item's share changes with time, and recommend as of the last event
     weighted: bool = False  # predicting an event counts by its weight, such as minutes watched, not 1
-    half_life: float | None = None  # days (units of a numeric event_time) that halve what predicting an event counts
-    patience: int = 0  # epochs without a better figure on everybody's last event, after which to stop; 0: never
+    half_life: Positive | None = None  # days (units of a numeric event_time) that halve what predicting an event counts
+    patience: Size = 0  # epochs without a better figure on everybody's last event, after which to stop; 0: never
 
     def __post_init__(self) -> None:
-        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, batch_size=self.batch_size >= 1,
-                max_length=self.max_length >= 1, negatives=self.negatives is None or self.negatives >= 1)  # fmt: skip
-        require(self, "more than 0", lr=self.lr > 0, half_life=self.half_life is None or self.half_life > 0,
-                temperature=self.temperature is None or self.temperature > 0)  # fmt: skip
-        require(self, "from 0 to less than 1", dropout=0 <= self.dropout < 1,
-                user_dropout=0 <= self.user_dropout < 1)  # fmt: skip
-        require(self, "from 0 to 1", calibration=0 <= self.calibration <= 1)
-        require(self, "0 or more", reg=self.reg >= 0, margin=self.margin >= 0, push=self.push >= 0,
-                patience=self.patience >= 0)  # fmt: skip
+        check(self)
         given = self.loss != "contrastive" or self.temperature is not None
         require(self, "given for the contrastive loss, which is of cosines: 1", temperature=given)
 
@@ -92,12 +84,11 @@ class Sequential(ABC):
 class Attentive(Sequential):
     """A transformer over histories."""
 
-    blocks: int = 2  # layers of attention
-    heads: int = 2  # parts of the vectors that attend on their own, each of an even length
+    blocks: Count = 2  # layers of attention
+    heads: Count = 2  # parts of the vectors that attend on their own, each of an even length
 
     def __post_init__(self) -> None:
         Sequential.__post_init__(self)
-        require(self, "1 or more", blocks=self.blocks >= 1, heads=self.heads >= 1)
         require(self, f"such that dim ({self.dim}) is a multiple of 2 * heads", heads=self.dim % (2 * self.heads) == 0)
 
     def network(self, generator: Any, data: Interactions) -> Any:

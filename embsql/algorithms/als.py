@@ -8,10 +8,11 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.data import Embeddings, Float32, FoldIn, Interactions, Rows
 from embsql.errors import Diverged, MissingExtra, NoGpu
 from embsql.model import Run
+from embsql.options import Count, Dim, NonNegative, Positive, check, require
 
 UNSEEN_TO_SEEN = 15.0  # weight of all unseen pairs together, over that of the seen: best on published data is 7 to 28
 IMPLICIT_REG, EXPLICIT_REG = 0.005, 0.08
@@ -98,19 +99,17 @@ class ALS:
 
     name: ClassVar[str]  # set by @algorithm
 
-    dim: int = 64  # length of the vectors: more is better with much data, 128 or 256 where memory allows
-    epochs: int = 8  # sweeps over users and items; more seldom helps
+    dim: Dim = 64  # length of the vectors: more is better with much data, 128 or 256 where memory allows
+    epochs: Count = 8  # sweeps over users and items; more seldom helps
     feedback: Literal["implicit", "explicit"] = "implicit"  # weights are evidence, or ratings to predict
-    reg: float | None = None  # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
-    nu: float = 1.0  # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
-    alpha0: float | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
-    alpha: float | None = None  # confidence per unit of weight, 1 + alpha * weight; none: see alpha0
-    steps: int = 2  # conjugate gradient steps per row and sweep; 3 are as good as an exact solution
+    reg: NonNegative | None = None  # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
+    nu: NonNegative = 1.0  # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
+    alpha0: NonNegative | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
+    alpha: Positive | None = None  # confidence per unit of weight, 1 + alpha * weight; none: see alpha0
+    steps: Count = 2  # conjugate gradient steps per row and sweep; 3 are as good as an exact solution
 
     def __post_init__(self) -> None:
-        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, steps=self.steps >= 1)
-        require(self, "0 or more", reg=_none_or(self.reg), nu=_none_or(self.nu), alpha0=_none_or(self.alpha0))
-        require(self, "more than 0", alpha=self.alpha != 0 and _none_or(self.alpha))
+        check(self)
         require(self, "left out with alpha", alpha0=self.alpha is None or self.alpha0 is None)
         require(self, "left out with explicit feedback", alpha0=not self.explicit or self.alpha0 is None,
                 alpha=not self.explicit or self.alpha is None)  # fmt: skip

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.algorithms._sequential import Attentive, Reading
 from embsql.data import Interactions
+from embsql.options import Count, Positive, require
 
 
 @algorithm
@@ -19,8 +20,8 @@ class Bert4rec(Attentive):
     2019, "BERT4Rec"; Petrov and Macdonald, 2022, "A systematic review and replicability study of BERT4Rec").
     """
 
-    epochs: int = 60  # passes over the histories
-    lr: float = 0.001  # step size of Adam, falling to 0
+    epochs: Count = 60  # passes over the histories
+    lr: Positive = 0.001  # step size of Adam, falling to 0
 
     def __post_init__(self) -> None:
         Attentive.__post_init__(self)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import numpy as np
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.algorithms._clock import DAY
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import BadFeatures, Diverged
 from embsql.model import Run
+from embsql.options import NonNegative, Positive, check, require
 
 
 @algorithm
@@ -38,14 +38,13 @@ class Content:
 
     vectors: str | None = None  # the column that holds them; none: the only one there is
     weighting: Literal["weight", "equal"] = "weight"  # whether an item met with more weight counts more
-    half_life: float | None = None  # days before a user's last event after which one counts half; none: all count whole
+    half_life: Positive | None = None  # days before a user's last event that halve what one counts; none: all count
     liked: float | None = None  # the least rating of an item that is liked; none: everything met is liked
-    disliked: float = 0.5  # how much the mean of the disliked is taken off; 0 leaves them out
+    disliked: NonNegative = 0.5  # how much the mean of the disliked is taken off; 0 leaves them out
     separate: bool = False  # whether liked and disliked stay two profiles in a vector twice as long
 
     def __post_init__(self) -> None:
-        require(self, "more than 0", half_life=self.half_life is None or 0 < self.half_life < math.inf)
-        require(self, "0 or more", disliked=self.disliked >= 0)
+        check(self)
         require(
             self, "equal with liked: ratings are no amounts", weighting=self.liked is None or self.weighting == "equal"
         )

@@ -8,11 +8,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.algorithms.als import UNSEEN_TO_SEEN, Objective
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import Diverged
 from embsql.model import Run
+from embsql.options import NonNegative, Positive, check
 
 STEPS = 12  # conjugate gradient steps, as many as an exact solution to float32 takes on diagonal plus own pairs
 
@@ -38,15 +39,12 @@ class Dual:
 
     vectors: str | None = None  # the column that holds them; none: the only one there is
     given: Literal["items", "users"] = "items"  # whose vectors they are; the others are solved for them
-    reg: float = 0.005  # pull towards zero, in units of the mean squared length of the given vectors
-    nu: float = 1.0  # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
-    alpha0: float | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
+    reg: Positive = 0.005  # pull towards zero, in units of the mean squared length of the given vectors
+    nu: NonNegative = 1.0  # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
+    alpha0: NonNegative | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
 
     def __post_init__(self) -> None:
-        require(
-            self, "0 or more", nu=0 <= self.nu < math.inf, alpha0=self.alpha0 is None or 0 <= self.alpha0 < math.inf
-        )
-        require(self, "more than 0", reg=0 < self.reg < math.inf)
+        check(self)
 
     @property
     def epochs(self) -> int:

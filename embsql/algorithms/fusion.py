@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.algorithms.als import FIRST_LENGTH, IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import Diverged
 from embsql.model import Run
+from embsql.options import Count, Dim, NonNegative, Positive, check
 
 if TYPE_CHECKING:
     from embsql.algorithms._content import Content
@@ -42,16 +43,14 @@ class Fusion:
     name: ClassVar[str]  # set by @algorithm
     encodes: ClassVar[bool] = True
 
-    dim: int = 64  # length of the vectors
-    epochs: int = 8  # sweeps over users and items
-    reg: float = IMPLICIT_REG  # pull of users towards zero and of items towards what their features predict
-    alpha0: float | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
-    worth: float | None = None  # interactions that an item's features are worth; none: what is best on held-out pairs
+    dim: Dim = 64  # length of the vectors
+    epochs: Count = 8  # sweeps over users and items
+    reg: Positive = IMPLICIT_REG  # pull of users towards zero and of items towards what their features predict
+    alpha0: NonNegative | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
+    worth: Positive | None = None  # interactions that an item's features are worth; none: best on held-out pairs
 
     def __post_init__(self) -> None:
-        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1)
-        require(self, "more than 0", reg=0 < self.reg < math.inf, worth=self.worth is None or 0 < self.worth < math.inf)
-        require(self, "0 or more", alpha0=self.alpha0 is None or 0 <= self.alpha0 < math.inf)
+        check(self)
 
     @property
     def explicit(self) -> bool:

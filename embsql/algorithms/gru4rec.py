@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.algorithms._sequential import Reading, Sequential
 from embsql.data import Interactions
+from embsql.options import Count, Range
 
 
 @algorithm
@@ -21,12 +22,8 @@ class Gru4rec(Sequential):
     Hidasi and Karatzoglou, 2018).
     """
 
-    epochs: int = 20  # passes over the histories
-    layers: int = 1  # of recurrent units
-
-    def __post_init__(self) -> None:
-        Sequential.__post_init__(self)
-        require(self, "from 1 to 4", layers=1 <= self.layers <= 4)
+    epochs: Count = 20  # passes over the histories
+    layers: Annotated[int, Range(1, 4)] = 1  # of recurrent units
 
     def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
         """See Sequential."""

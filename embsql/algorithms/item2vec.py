@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from embsql.algorithms import _sgns, algorithm, require
+from embsql.algorithms import _sgns, algorithm
 from embsql.algorithms._clock import ages
 from embsql.data import Embeddings, Float32, FoldIn, Int32, Int64, Interactions, Rows, starts
 from embsql.model import Run
+from embsql.options import Count, Dim, Exponent, NonNegative, Positive, check, require
 
 BLOCK = 1 << 20  # tokens made ready at a time
 TINY = 1e-30  # less than any length that counts
@@ -48,27 +49,23 @@ class Item2Vec:
     name: ClassVar[str]  # set by @algorithm
     ordered: ClassVar[bool] = True
 
-    dim: int = 64  # length of the vectors: 50 to 128 suit most catalogues
-    epochs: int = 10  # passes over the sequences; small data wants 30 to 100
+    dim: Dim = 64  # length of the vectors: 50 to 128 suit most catalogues
+    epochs: Count = 10  # passes over the sequences; small data wants 30 to 100
     method: Literal["skipgram", "cbow", "counts"] = "skipgram"  # skipgram is best, cbow faster, counts exact
-    window: int = 5  # items on either side that count as context; longer for sets, 3 for strict order
+    window: Count = 5  # items on either side that count as context; longer for sets, 3 for strict order
     dynamic: bool = True  # windows of 1 to `window` by chance, so that near items count more
     shuffle: bool = False  # put each history in a new order every epoch: for sets that have none
-    negatives: int = 5  # random items that each pair is told from; for counts, the shift log(negatives)
-    exponent: float = 0.75  # an item is a negative as often as its count to this power; worth trying -0.5 to 1
-    sample: float = 0.0  # drop events of items above this share of all at random, 1e-3 to 1e-5; 0: none
-    lr: float = 0.8  # step length at first, falling to nothing; each vector's own steps shrink as it learns
-    popularity: float = 0.03  # of ln(1 + users), added to the score of an item; 0: cosine, vectors keep their lengths
-    half_life: float | None = None  # days (units of a numeric event_time) that halve a context's weight, or a history's
-    max_length: int | None = None  # use the latest so many events of a user; none: all
+    negatives: Count = 5  # random items that each pair is told from; for counts, the shift log(negatives)
+    exponent: Exponent = 0.75  # an item is a negative as often as its count to this power; worth trying -0.5 to 1
+    sample: NonNegative = 0.0  # drop events of items above this share of all at random, 1e-3 to 1e-5; 0: none
+    lr: Positive = 0.8  # step length at first, falling to nothing; each vector's own steps shrink as it learns
+    popularity: NonNegative = 0.03  # of ln(1 + users), added to an item's score; 0: cosine, vectors keep their lengths
+    half_life: Positive | None = None  # days (units of a numeric event_time) that halve a context's or history's weight
+    max_length: Count | None = None  # use the latest so many events of a user; none: all
     metadata_cols: str | None = None  # columns of item_features, separated by commas, that join as tokens
 
     def __post_init__(self) -> None:
-        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, window=self.window >= 1,
-                negatives=self.negatives >= 1, max_length=self.max_length is None or self.max_length >= 1)  # fmt: skip
-        require(self, "more than 0", lr=self.lr > 0, half_life=self.half_life is None or self.half_life > 0)
-        require(self, "0 or more", sample=self.sample >= 0, popularity=self.popularity >= 0)
-        require(self, "between -2 and 2", exponent=-2 <= self.exponent <= 2)
+        check(self)
         if self.method == "counts":
             object.__setattr__(self, "epochs", 1)  # there is only one, and `run.report` is called as often
 

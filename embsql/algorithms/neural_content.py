@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.data import Embeddings, Interactions
 from embsql.errors import MissingExtra
 from embsql.model import Run
+from embsql.options import Count, Dim, Positive, check, require
 
 
 @algorithm
@@ -41,19 +42,17 @@ class NeuralContent:
     vectors: str | None = None  # the column that holds them; none: the only one there is
     encoder: Literal["pooling", "attention", "recurrent"] = "pooling"  # what makes a history one vector
     ids: bool = False  # whether items have vectors of their own beside; better where items are met often
-    dim: int = 64  # length of the vectors
-    epochs: int = 10  # passes over the histories; 5 where there are hundreds of thousands of pairs
-    lr: float = 0.003  # step size of Adam, falling to 0
-    batch_size: int = 64  # histories per step; fewer where that would be less than 32 steps an epoch
-    negatives: int = 512  # items drawn per step to contrast with; the whole catalogue where it has no more
+    dim: Dim = 64  # length of the vectors
+    epochs: Count = 10  # passes over the histories; 5 where there are hundreds of thousands of pairs
+    lr: Positive = 0.003  # step size of Adam, falling to 0
+    batch_size: Count = 64  # histories per step; fewer where that would be less than 32 steps an epoch
+    negatives: Count = 512  # items drawn per step to contrast with; the whole catalogue where it has no more
     similarity: Literal["cosine", "dot"] = "dot"  # how two vectors make a score; lengths can say what is popular
-    temperature: float = 0.1  # divides scores that are cosines in the loss; lower looks more at the hardest negatives
-    max_length: int = 200  # the latest so many items of a user are used
+    temperature: Positive = 0.1  # divides scores that are cosines in the loss; lower looks more at hard negatives
+    max_length: Count = 200  # the latest so many items of a user are used
 
     def __post_init__(self) -> None:
-        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, batch_size=self.batch_size >= 1,
-                negatives=self.negatives >= 1, max_length=self.max_length >= 1)  # fmt: skip
-        require(self, "more than 0", lr=self.lr > 0, temperature=self.temperature > 0)
+        check(self)
 
     @property
     def explicit(self) -> bool:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.algorithms._sgns import Settings, train
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import NoEdges
 from embsql.model import Run
+from embsql.options import INT, Count, Dim, Duration, NonNegative, Positive, Range, Share, Size, check
 
 LENGTH = np.float32(5)  # of a trained vector, roughly: a shorter one would soon be turned away from where it pointed
 
@@ -40,31 +41,26 @@ class Node2Vec:
 
     name: ClassVar[str]  # set by @algorithm
 
-    dim: int = 64  # length of the vectors
-    epochs: int = 10  # passes, each over walks of its own
+    dim: Dim = 64  # length of the vectors
+    epochs: Count = 10  # passes, each over walks of its own
     nodes: Literal["both", "items"] = "both"  # walk between users and items, or from item to item
-    walks: int = 5  # from every node in every epoch
-    length: int = 20  # nodes of a walk
-    p: float = 1.0  # above 1 a walk seldom turns back at once, below 1 it stays near its start
-    q: float = 1.0  # above 1 a walk stays among common neighbours, below 1 it leads away
-    window: int = 3  # nodes on either side of a node in a walk that count as its context
-    negatives: int = 5  # random nodes that each pair is told from
+    walks: Count = 5  # from every node in every epoch
+    length: Annotated[int, Range(2, INT)] = 20  # nodes of a walk
+    p: Positive = 1.0  # above 1 a walk seldom turns back at once, below 1 it stays near its start
+    q: Positive = 1.0  # above 1 a walk stays among common neighbours, below 1 it leads away
+    window: Count = 3  # nodes on either side of a node in a walk that count as its context
+    negatives: Count = 5  # random nodes that each pair is told from
     exponent: float = 0.75  # nodes are drawn as negatives as often as they are met, to this power
-    lr: float = 0.8  # length of the first steps; Adagrad shortens later ones
-    neighbours: int = 20  # items that every item is joined with; more blur what is alike
-    least: float = 0.0  # cosine that items must have to be joined
+    lr: Positive = 0.8  # length of the first steps; Adagrad shortens later ones
+    neighbours: Count = 20  # items that every item is joined with; more blur what is alike
+    least: Share = 0.0  # cosine that items must have to be joined
     weights: Literal["cosine", "count"] = "cosine"  # of the items' edges: alikeness, or number of users of both
-    within: int = 0  # events that two items may be apart in a history to count for it; 0: any
-    gap: int = 0  # time they may be apart, in microseconds or in event_time's own unit if it is a number; 0: any
-    popularity: float = 0.1  # what popular items gain: vectors are as long as their number of users to this power
+    within: Size = 0  # events that two items may be apart in a history to count for it; 0: any
+    gap: Duration = 0  # time they may be apart, in microseconds or a numeric event_time's own unit; 0: any
+    popularity: NonNegative = 0.1  # what popular items gain: vectors are as long as their number of users to this power
 
     def __post_init__(self) -> None:
-        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, walks=self.walks >= 1,
-                window=self.window >= 1, negatives=self.negatives >= 1, neighbours=self.neighbours >= 1)  # fmt: skip
-        require(self, "2 or more", length=self.length >= 2)
-        require(self, "more than 0", p=self.p > 0, q=self.q > 0, lr=self.lr > 0)
-        require(self, "between 0 and 1", least=0 <= self.least <= 1)
-        require(self, "0 or more", within=self.within >= 0, gap=self.gap >= 0, popularity=self.popularity >= 0)
+        check(self)
 
     @property
     def ordered(self) -> bool:

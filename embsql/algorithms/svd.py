@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.data import Embeddings, Float32, FoldIn, Interactions, Rows
 from embsql.errors import Diverged
 from embsql.model import Run
+from embsql.options import Dim, check
 
 SPARE = 16  # vectors found beyond those asked for, so that the last asked for are right
 ROUNDS = 4  # multiplications by the matrix and its transpose; more give exacter vectors, not better answers
@@ -35,11 +36,11 @@ class SVD:
 
     name: ClassVar[str]  # set by @algorithm
 
-    dim: int = 64  # length of the vectors: normalised gains up to 256 and more, plain is best with 32 to 128
+    dim: Dim = 64  # length of the vectors: normalised gains up to 256 and more, plain is best with 32 to 128
     method: Literal["normalised", "plain"] = "normalised"  # divide by roots of user and item sums, or not
 
     def __post_init__(self) -> None:
-        require(self, "1 or more", dim=self.dim >= 1)
+        check(self)
 
     @property
     def epochs(self) -> int:

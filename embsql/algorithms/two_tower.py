@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.algorithms._encoders import Encoded, encode
 from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures, MissingExtra
 from embsql.model import Run
+from embsql.options import Count, Dim, Dropout, Layers, NonNegative, Positive, Size, check, require
 
 
 @algorithm
@@ -45,39 +46,31 @@ class TwoTower:
     encodes: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
 
-    dim: int = 64  # length of the vectors
-    epochs: int = 20  # passes over the pairs
-    lr: float = 0.005  # step size of Adam, and of row-wise Adagrad for over 100,000 ids; falling to 0
-    batch_size: int = 1024  # pairs per step; fewer where that would be less than 32 steps an epoch
-    negatives: int = 512  # items drawn per step to contrast with; the whole catalogue where it has no more
+    dim: Dim = 64  # length of the vectors
+    epochs: Count = 20  # passes over the pairs
+    lr: Positive = 0.005  # step size of Adam, and of row-wise Adagrad for over 100,000 ids; falling to 0
+    batch_size: Count = 1024  # pairs per step; fewer where that would be less than 32 steps an epoch
+    negatives: Count = 512  # items drawn per step to contrast with; the whole catalogue where it has no more
     sampler: Literal["uniform", "popularity", "in_batch", "mixed", "hard"] = "uniform"  # whence; mixed: batch, uniform
-    memory: int = 0  # items of earlier pairs that are negatives too, with the vectors they had then
+    memory: Size = 0  # items of earlier pairs that are negatives too, with the vectors they had then
     loss: Literal["softmax", "bpr", "triplet", "contrastive"] = "softmax"  # over all negatives at once, or one by one
     similarity: Literal["cosine", "dot"] = "cosine"  # how two vectors make a score
-    temperature: float | None = None  # divides scores in the loss; none: 0.1 for softmax or bpr of cosines, else 1
-    margin: float = 0.5  # triplet: between met and not met; contrastive: the score up to which a negative may come
-    push: float = 10.0  # contrastive: weight of all negatives, where the met item's is 1
-    reg: float = 0.0  # pull of a step's vectors towards zero; only for dot
-    feature_reg: float = 0.0  # pull of what features add towards zero, as of that many pairs; only for dot
-    layers: int = 0  # hidden layers between features and vector
-    width: int = 128  # of hidden layers
+    temperature: Positive | None = None  # divides scores in the loss; none: 0.1 for softmax or bpr of cosines, else 1
+    margin: NonNegative = 0.5  # triplet: between met and not met; contrastive: the score a negative may have
+    push: NonNegative = 10.0  # contrastive: weight of all negatives, where the met item's is 1
+    reg: NonNegative = 0.0  # pull of a step's vectors towards zero; only for dot
+    feature_reg: NonNegative = 0.0  # pull of what features add towards zero, as of that many pairs; only for dot
+    layers: Layers = 0  # hidden layers between features and vector
+    width: Count = 128  # of hidden layers
     history: Literal["none", "separate", "shared"] = "none"  # the user's items as a feature, with vectors of their own
-    history_dropout: float = 0.5  # share of a history's items left out in training
-    user_dropout: float = 0.0  # share of a user vector's numbers left out in training
+    history_dropout: Dropout = 0.5  # share of a history's items left out in training
+    user_dropout: Dropout = 0.0  # share of a user vector's numbers left out in training
     user_ids: bool = True  # users have vectors of their own, besides what their features and history say
-    id_dropout: float = 0.3  # share of ids left out in training, where there are features; what newcomers live on
-    patience: int = 0  # epochs without a better hit rate on pairs held out, after which to stop; 0: never
+    id_dropout: Dropout = 0.3  # share of ids left out in training, where there are features; what newcomers live on
+    patience: Size = 0  # epochs without a better hit rate on pairs held out, after which to stop; 0: never
 
     def __post_init__(self) -> None:
-        require(self, "1 or more", dim=self.dim >= 1, epochs=self.epochs >= 1, batch_size=self.batch_size >= 1,
-                negatives=self.negatives >= 1, width=self.width >= 1)  # fmt: skip
-        require(self, "more than 0", lr=self.lr > 0, temperature=self.temperature is None or self.temperature > 0)
-        require(self, "0 or more", reg=self.reg >= 0, feature_reg=self.feature_reg >= 0, margin=self.margin >= 0,
-                push=self.push >= 0, patience=self.patience >= 0, memory=self.memory >= 0)  # fmt: skip
-        require(self, "from 0 to 3", layers=0 <= self.layers <= 3)
-        require(self, "from 0 to less than 1", id_dropout=0 <= self.id_dropout < 1,
-                history_dropout=0 <= self.history_dropout < 1,
-                user_dropout=0 <= self.user_dropout < 1)  # fmt: skip
+        check(self)
 
     @property
     def explicit(self) -> bool:

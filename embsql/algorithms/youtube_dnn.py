@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from embsql.algorithms import algorithm, require
+from embsql.algorithms import algorithm
 from embsql.algorithms._sequential import Reading, Sequential
 from embsql.data import Interactions
+from embsql.options import Count, Dropout, Layers
 
 
 @algorithm
@@ -25,15 +26,10 @@ class YoutubeDnn(Sequential):
     (Covington, Adams and Sargin, 2016, "Deep neural networks for YouTube recommendations").
     """
 
-    max_length: int = 500  # the latest so many events of a user are used
-    dropout: float = 0.5  # share of a history's events left out in training
-    layers: int = 0  # hidden layers between the mean and the user's vector
-    width: int = 128  # of hidden layers
-
-    def __post_init__(self) -> None:
-        Sequential.__post_init__(self)
-        require(self, "from 0 to 3", layers=0 <= self.layers <= 3)
-        require(self, "1 or more", width=self.width >= 1)
+    max_length: Count = 500  # the latest so many events of a user are used
+    dropout: Dropout = 0.5  # share of a history's events left out in training
+    layers: Layers = 0  # hidden layers between the mean and the user's vector
+    width: Count = 128  # of hidden layers
 
     def reads(self, data: Interactions) -> Reading:
         """See Sequential."""

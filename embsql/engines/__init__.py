@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from embsql.errors import MissingExtra, UnknownDatabase
 from embsql.model import Columns
+from embsql.options import is_text, shown
 
 
 class Engine(Protocol):
@@ -52,7 +53,7 @@ class Engine(Protocol):
         "guessed" among it says that types were told by a file's first rows; `whole` looks at all.
         """
 
-    def offer(self, command: Callable[[list[str]], list[str | None]]) -> None:
+    def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
         """Make a Python function callable as embsql_command in SQL, where the database can."""
 
     def second(self) -> Any:
@@ -67,6 +68,9 @@ class Engine(Protocol):
         Columns called one of `ids`, or `weight`, are made what those of `source` are; the others stay as they are.
         """
 
+    def complaint(self, error: Exception) -> str | None:
+        """What the database itself says is wrong with a statement; None for any other error."""
+
     def conflict(self, error: Exception) -> bool:
         """Whether an error only says that another writer was first, so that the transaction may be tried again."""
 
@@ -76,7 +80,7 @@ def connect(target: Any, *, read_only: bool = False) -> Engine:
 
     Raises UnknownDatabase, or MissingExtra for PostgreSQL without psycopg.
     """
-    target = os.fspath(target) if isinstance(target, os.PathLike) else target
+    target = checked(target)
     module = "" if isinstance(target, str) else type(target).__module__
     if is_address(target) or module.startswith("psycopg"):
         return _postgres(target, read_only)
@@ -85,8 +89,16 @@ def connect(target: Any, *, read_only: bool = False) -> Engine:
     if isinstance(target, str) and "://" in target:
         raise UnknownDatabase(target=target.split("://")[0] + "://...")
     if not isinstance(target, str) and not DuckDB.owns(target):
-        raise UnknownDatabase(target=repr(target))
+        raise UnknownDatabase(target=shown(target))
     return DuckDB(target, read_only=read_only)
+
+
+def checked(target: Any) -> Any:
+    """The target, a path as text. Raises UnknownDatabase for text that is the name of nothing."""
+    target = os.fspath(target) if isinstance(target, os.PathLike) else target
+    if isinstance(target, str) and target and not is_text(target):
+        raise UnknownDatabase(target=shown(target))
+    return target
 
 
 def is_address(target: Any) -> bool:

@@ -108,6 +108,10 @@ class DuckDB:
         """Whether an open connection is DuckDB's."""
         return isinstance(target, duckdb.DuckDBPyConnection)
 
+    def complaint(self, error: Exception) -> str | None:
+        """DuckDB's message, whose first line has no position markers."""
+        return _first_line(error) if isinstance(error, duckdb.Error) else None
+
     def conflict(self, error: Exception) -> bool:
         """Whether another writer was first: DuckDB says so in several ways, some only at COMMIT."""
         return isinstance(error, duckdb.TransactionException | duckdb.ConstraintException)
@@ -170,7 +174,7 @@ class DuckDB:
         """Another connection to the same database, for another thread or from within a function."""
         return self._caller.cursor()
 
-    def offer(self, command: Callable[[list[str]], list[str | None]]) -> None:
+    def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
         """Make a Python function callable as embsql_command; the database has it once, whoever connects again."""
         listed = self._own.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = 'embsql_command'").fetchall()
         if not listed:

@@ -251,6 +251,10 @@ class PostgreSQL:
 
     # --- what only PostgreSQL needs --------------------------------------------------------------
 
+    def complaint(self, error: Exception) -> str | None:
+        """The server's message."""
+        return _first_line(error) if isinstance(error, psycopg.Error) else None
+
     def conflict(self, error: Exception) -> bool:
         """Whether another writer, or another installer, was first."""
         return isinstance(error, FIRST)
@@ -271,7 +275,7 @@ class PostgreSQL:
         """The address, for another connection to the same database."""
         return self._address
 
-    def offer(self, command: Callable[[list[str]], list[str | None]]) -> None:
+    def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
         """Nothing: in a server commands are jobs for a worker."""
 
     def source(self, text: str, columns: Columns, *, explicit: bool, whole: bool = False) -> dict[str, Any]:  # noqa: ARG002 - it reads no files

@@ -27,6 +27,18 @@ EXCEPTION WHEN invalid_text_representation THEN
 END
 $embsql$;
 
+-- An argument that must be there: a job's words hold no NULL.
+CREATE OR REPLACE FUNCTION embsql.checked_text(argument text, given text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF given IS NULL THEN
+        RAISE EXCEPTION 'embsql: % must be text, got NULL.', argument;
+    END IF;
+    RETURN given;
+END
+$embsql$;
+
 -- Of the same thing asked for twice while it waits, both are given the one number.
 CREATE OR REPLACE FUNCTION embsql.enqueue(command text, model text, words text[]) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
@@ -49,7 +61,10 @@ RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.enqueue(
-    'train', model, ARRAY[embsql.checked_name(model), source, algorithm, embsql.checked_options(options)]
+    'train', model, ARRAY[
+        embsql.checked_name(model), embsql.checked_text('source', source),
+        embsql.checked_text('algorithm', algorithm), embsql.checked_options(options)
+    ]
 )
 $embsql$;
 COMMENT ON FUNCTION embsql.train IS 'Trains a model on a SELECT and makes it live; options is JSON: the algorithm''s options and train''s own, for example {"dim": 64}. The number of the job; its answer is run_id, status, why the gate refused.';
@@ -57,7 +72,7 @@ COMMENT ON FUNCTION embsql.train IS 'Trains a model on a SELECT and makes it liv
 CREATE OR REPLACE FUNCTION embsql.evaluate(model text, options text DEFAULT '{}') RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('evaluate', model, ARRAY[model, embsql.checked_options(options)])
+SELECT embsql.enqueue('evaluate', model, ARRAY[embsql.checked_text('model', model), embsql.checked_options(options)])
 $embsql$;
 COMMENT ON FUNCTION embsql.evaluate IS 'Measures a run by training its algorithm on a part of its interactions. The number of the job; its answer is the figures as JSON.';
 
@@ -68,7 +83,9 @@ CREATE OR REPLACE FUNCTION embsql.cluster(
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.enqueue('cluster', model, ARRAY[
-    model, entity, coalesce(CAST(embsql.row_limit(k) AS text), ''), clustering, coalesce(labels, ''), embsql.checked_options(options)
+    embsql.checked_text('model', model), embsql.checked_text('entity', entity),
+    coalesce(CAST(embsql.row_limit(k) AS text), ''), embsql.checked_text('clustering', clustering),
+    coalesce(labels, ''), embsql.checked_options(options)
 ])
 $embsql$;
 COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"raw": true}. The number of the job; its answer is run_id, clusters, members, silhouette.';
@@ -78,7 +95,10 @@ CREATE OR REPLACE FUNCTION embsql.project(
 ) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('project', model, ARRAY[model, entity, method, embsql.checked_options(options)])
+SELECT embsql.enqueue('project', model, ARRAY[
+    embsql.checked_text('model', model), embsql.checked_text('entity', entity), embsql.checked_text('method', method),
+    embsql.checked_options(options)
+])
 $embsql$;
 COMMENT ON FUNCTION embsql.project IS 'Draws a map of a run''s items or users by pca, umap or tsne. The number of the job; its answer is run_id, points, the run whose map it was turned onto.';
 
@@ -88,7 +108,10 @@ CREATE OR REPLACE FUNCTION embsql.register_embeddings(
 RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('register_embeddings', model, ARRAY[model, items, users, similarity])
+SELECT embsql.enqueue('register_embeddings', model, ARRAY[
+    embsql.checked_name(model), embsql.checked_text('items', items), coalesce(users, ''),
+    embsql.checked_text('similarity', similarity)
+])
 $embsql$;
 COMMENT ON FUNCTION embsql.register_embeddings IS 'Makes vectors that were made elsewhere a run, as they are: items is a SELECT of item_id and embedding, users one of user_id and embedding. The number of the job; its answer is the run_id and its status.';
 
@@ -98,35 +121,47 @@ CREATE OR REPLACE FUNCTION embsql.materialise(
 RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('materialise', model, ARRAY[model, CAST(embsql.row_limit(k) AS text), CAST(users AS text), CAST(items AS text)])
+SELECT embsql.enqueue('materialise', model, ARRAY[
+    embsql.checked_text('model', model), embsql.checked_text('k', CAST(embsql.row_limit(k) AS text)),
+    embsql.checked_text('users', CAST(users AS text)), embsql.checked_text('items', CAST(items AS text))
+])
 $embsql$;
 COMMENT ON FUNCTION embsql.materialise IS 'Writes the k best items of every user into embsql.top_items, and the k nearest of every item into embsql.neighbors, in place of the run''s earlier ones. The number of the job; its answer is run_id and how many rows of each.';
 
 CREATE OR REPLACE FUNCTION embsql.promote(model text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('promote', model, ARRAY[model])
+SELECT embsql.enqueue('promote', model, ARRAY[embsql.checked_text('model', model)])
 $embsql$;
 COMMENT ON FUNCTION embsql.promote IS 'Makes a run, for example shop@7, live. The number of the job; its answer is the run_id.';
 
 CREATE OR REPLACE FUNCTION embsql.rollback(model text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('rollback', model, ARRAY[model])
+SELECT embsql.enqueue('rollback', model, ARRAY[embsql.checked_text('model', model)])
 $embsql$;
 COMMENT ON FUNCTION embsql.rollback IS 'Makes the run live that was live before. The number of the job; its answer is the run_id.';
 
 CREATE OR REPLACE FUNCTION embsql.drop_run(model text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('drop_run', model, ARRAY[model])
+SELECT embsql.enqueue('drop_run', model, ARRAY[embsql.checked_text('model', model)])
 $embsql$;
 COMMENT ON FUNCTION embsql.drop_run IS 'Removes a run, for example shop@7, and all its rows. The number of the job.';
+
+CREATE OR REPLACE FUNCTION embsql.drop_model(model text, if_exists boolean DEFAULT FALSE) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.enqueue('drop_model', model, ARRAY[
+    embsql.checked_name(model), embsql.checked_text('if_exists', CAST(if_exists AS text))
+])
+$embsql$;
+COMMENT ON FUNCTION embsql.drop_model IS 'Removes a model with all its runs, the live one too. The number of the job; its answer is how many runs there were.';
 
 CREATE OR REPLACE FUNCTION embsql.forget(user_id anycompatible) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('forget', NULL, ARRAY[CAST(user_id AS text)])
+SELECT embsql.enqueue('forget', NULL, ARRAY[embsql.checked_text('user_id', CAST(user_id AS text))])
 $embsql$;
 COMMENT ON FUNCTION embsql.forget IS 'Removes a person from every run. The number of the job; its answer is the number of rows that went.';
 

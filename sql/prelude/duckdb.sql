@@ -97,6 +97,18 @@ CREATE OR REPLACE MACRO embsql.unknown_model(model) AS embsql.refuse(
 );
 
 CREATE OR REPLACE MACRO embsql.no_such_run(model) AS CASE
+    WHEN EXISTS (SELECT 1 FROM embsql.models AS m WHERE m.model_name = model)
+    THEN embsql.refuse('model "' || model || '" has no live run, ' || coalesce(
+        (
+            SELECT 'but run ' || max(r.run_id) || ' is finished: read it as ''' || model || '@' || max(r.run_id)
+                || ''', see why it is not live with SELECT * FROM embsql.gate(''' || model || '@' || max(r.run_id)
+                || '''); or make it live with CALL embsql.promote(''' || model || '@' || max(r.run_id) || ''');'
+            FROM embsql.runs AS r
+            WHERE r.model_name = model AND r.status = 'ready'
+        ),
+        'and no finished one to promote. Train it; what became of earlier runs: SELECT * FROM embsql.runs('''
+            || model || ''');'
+    ))
     WHEN EXISTS (SELECT 1 FROM embsql.models AS m WHERE m.model_name = embsql.model_part(model))
     THEN embsql.refuse('"' || model || '" has no finished run to read. See: SELECT * FROM embsql.runs('''
                || embsql.model_part(model) || ''');')

@@ -180,7 +180,8 @@ def test_numbers_out_of_range_raise() -> None:
 
 
 def test_listing_brings_no_compiler() -> None:
-    code = "import sys, embsql.algorithms as a; a.options(a.find('als')); sys.exit('numba' in sys.modules)"
+    listing = "from embsql import algorithms, options; options.declared(algorithms.find('als'))"
+    code = f"import sys; {listing}; sys.exit('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embsql import algorithms
+from embsql import algorithms, options
 from embsql.data import Embeddings, Events, Interactions
 from embsql.errors import BadOption, Cancelled, UnknownAlgorithm, UnknownOption
 from embsql.model import Run
@@ -21,7 +21,7 @@ SYNONYMS = {"factors", "num_factors", "rank", "iterations", "n_iter", "regulariz
 
 
 def has(name: str, option: str) -> bool:
-    return option in {known.name for known in algorithms.options(algorithms.find(name))}
+    return option in {known.name for known in options.declared(algorithms.find(name))}
 
 
 def small(name: str, epochs: int = 2) -> algorithms.Algorithm:
@@ -99,7 +99,7 @@ class TestAlgorithm:
         assert trained(name)[2] == list(range(1, small(name).epochs + 1))
 
     def test_options_say_why(self, name: str) -> None:
-        for option in algorithms.options(algorithms.find(name)):
+        for option in options.declared(algorithms.find(name)):
             assert option.reason, f"{name}.{option.name} has no reason behind it"
             assert option.name not in SYNONYMS, f"{option.name}: the shared names are {sorted(SHARED)}"
 

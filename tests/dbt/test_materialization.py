@@ -86,6 +86,37 @@ def test_what_is_wrong_is_said_and_the_next_build_succeeds(project) -> None:
     project.dbt("build")
 
 
+def test_settings_that_are_none_are_said(project) -> None:
+    """Whatever YAML can hold: none of it ends in an exception of dbt's, and nothing is trained."""
+    wrong = {
+        "dim_many": ({"dim": "many"}, "als: dim must be a whole number from 1 to 16000, got 'many'"),
+        "seed_date": ({"seed": "{{ modules.datetime.date(2026, 1, 1) }}"}, "train: seed must be a whole number"),
+        "threads_list": ({"threads": [1, 2]}, "train: threads must be a whole number from 1 to 1024, or none"),
+        "taken": ({"model_name": "x"}, 'als has no option "model_name"'),
+        "split_map": ({"evaluate": True, "split": {"a": {"b": 1}}}, "train: split must be auto or last or time"),
+        "timeout_word": ({"timeout": "soon"}, "meta.embsql.timeout must be a number of seconds from 1, got soon"),
+        "cluster_word": ({"cluster": "users"}, "meta.embsql.cluster must be true, options like"),
+        "project_number": ({"project": 3}, "meta.embsql.project must be true, options like"),
+        "named_five": ({"name": 5}, '"5" cannot be the name of an embsql model'),
+    }
+    for name, (settings, _) in wrong.items():
+        project.model(name, EVENTS, **settings)
+    results = project.dbt("build", succeeds=False).results
+    for name, (_, says) in wrong.items():
+        assert says in results[name]["message"], (name, results[name]["message"])
+    assert project.ask("SELECT run_id FROM embsql.runs WHERE status = 'ready'") == []
+
+
+def test_what_is_made_of_a_run_is_checked_alike(on_duckdb) -> None:
+    on_duckdb.model("shop", EVENTS, dim=4, cluster={"k": 0})
+    assert "cluster: k must be a whole number from 1" in message(on_duckdb, "shop")
+    on_duckdb.model("shop", EVENTS, dim=4, cluster={"rawr": 1, "k": 3})
+    assert 'cluster has no option "rawr". Did you mean "raw"?' in message(on_duckdb, "shop")
+    on_duckdb.model("shop", EVENTS, dim=4, cluster={"seed": 7, "k": 3}, materialise={"k": 2, "threads": 1})
+    on_duckdb.dbt("build", "-s", "shop")
+    assert on_duckdb.ask("SELECT max(rank) AS k FROM embsql.top_items") == [{"k": 2}]
+
+
 def test_features_of_a_model_that_is_no_parent(on_duckdb) -> None:
     on_duckdb.model("traits", "select distinct item_id, 1 as shade from {{ ref('events') }}")
     on_duckdb.model("shop", EVENTS, dim=4, item_features="traits")

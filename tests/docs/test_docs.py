@@ -14,7 +14,7 @@ import duckdb
 import pytest
 
 import embsql
-from embsql import algorithms, cli, demo, errors, surface, udf
+from embsql import algorithms, cli, demo, errors, options, surface, udf
 from tests.conftest import real
 from tests.docs.pages import PAGES, ROOT, Reader
 
@@ -128,7 +128,7 @@ def test_command_in_sql_is_documented(built, name: str) -> None:
 @pytest.mark.parametrize("name", algorithms.names())
 def test_algorithm_is_documented(built, name: str) -> None:
     text = built["docs/algorithms.md"].split(f"## {name}\n")[1]
-    for option in algorithms.options(algorithms.find(name)):
+    for option in options.declared(algorithms.find(name)):
         assert option.reason, f"{name}.{option.name} has no reason behind it"
         assert f"| `{option.name}` |" in text
 

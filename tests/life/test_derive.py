@@ -248,7 +248,7 @@ def test_other_methods_need_their_packages(bunches, monkeypatch, method: str, pa
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"k": 0}, "k must be 1 to 113"),
+        ({"k": 0}, "k must be a whole number from 1"),
         ({"k": 114}, "k must be 1 to 113, the number of vectors, got 114"),
         ({"entity": "user", "k": -1}, "k must be"),
         ({"entity": "cart"}, "entity must be item or user, got 'cart'"),
@@ -365,7 +365,7 @@ def test_commands_are_jobs_in_a_server(pg) -> None:
         assert [row["status"] for row in done] == ["done", "done", "done", "failed"]
         assert done[0]["answer"][:3] == ["1", "4", str(len(IDS) - 1)]
         assert done[2]["answer"] == ["1", str(len(IDS) - 1), None]
-        assert done[3]["error"].startswith("k must be 1 to")
+        assert done[3]["error"].startswith("cluster: k must be a whole number from 1")
         assert [row["label"] for row in rows(database, "clusters('m')")] == ["g0", "g1", "g2", "g3"]
 
 
@@ -380,7 +380,7 @@ def test_commands_in_a_shell(tmp_path) -> None:
 
     assert call("cluster", "m", "--k", "4", "--entity", "user")["clusters"] == 4
     assert call("project", "m", "--entity", "user") == {"run_id": 1, "points": len(IDS) - 1, "aligned_to": None}
-    assert "k must be 1 to" in call("cluster", "m", "--k", "0")
+    assert "k must be a whole number from 1" in call("cluster", "m", "--k", "0")
 
 
 def test_what_was_made_reads_without_python(tmp_path) -> None:

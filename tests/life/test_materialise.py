@@ -104,7 +104,7 @@ def test_it_travels_with_its_run(each: embsql.Database) -> None:
 
 def test_refused(db: embsql.Database) -> None:
     known_run(db)
-    with pytest.raises(BadArgument, match="k must be 1 or more"):
+    with pytest.raises(BadArgument, match="k must be a whole number from 1"):
         db.materialise("compass", k=0)
     with pytest.raises(UnknownModel):
         db.materialise("compas")

@@ -236,7 +236,7 @@ def test_the_gate_keeps_what_is_live(shop) -> None:
 @pytest.mark.parametrize(
     ("more", "says"),
     [
-        ({"threads": 0}, "threads must be 1 or more"),
+        ({"threads": 0}, "threads must be a whole number from 1"),
         ({"device": "gpu"}, "device must be"),
         ({"k": ()}, "k must be"),
         ({"tolerance": 2.0}, "tolerance must be"),

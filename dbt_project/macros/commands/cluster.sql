@@ -1,5 +1,9 @@
-{#- Group the items or users of a model's live run; without k the silhouette decides. As CALL embsql.cluster. -#}
+{#-
+    Group the items or users of a model's live run; without k the silhouette decides. As CALL embsql.cluster.
+    Further options, such as seed and threads, go as they are named there.
+-#}
 {% macro cluster(model, entity='item', k=none, clustering='default', labels=none, raw=false, timeout=none) %}
-  {% set words = [embsql.model_name(model), entity, k | string if k else '', clustering, labels or '', tojson({'raw': raw})] %}
-  {% do return(embsql.run_command('cluster', words, timeout)) %}
+  {% set options = embsql.as_json(dict(kwargs, raw=raw)) %}
+  {% set words = [embsql.model_name(model), entity | string, '' if k is none else k | string, clustering | string] %}
+  {% do return(embsql.run_command('cluster', words + [labels or '', options], timeout)) %}
 {% endmacro %}

@@ -16,5 +16,8 @@
   {% if settings.entity not in ['item', 'user'] %}
     {% do embsql.fail('meta.embsql.entity must be item or user, got ' ~ settings.entity) %}
   {% endif %}
+  {% if settings.timeout is not number or settings.timeout is boolean or settings.timeout < 1 %}
+    {% do embsql.fail('meta.embsql.timeout must be a number of seconds from 1, got ' ~ settings.timeout) %}
+  {% endif %}
   {% do embsql.check_owner(settings, relation) %}
 {% endmacro %}

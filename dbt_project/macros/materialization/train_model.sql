@@ -7,7 +7,7 @@
   {% endfor %}
   {% set before = embsql.live_run(settings.name) %}
   {% set answer = embsql.run_command(
-    'train', [settings.name, select, settings.algorithm, tojson(options)], settings.timeout
+    'train', [settings.name, select, settings.algorithm, embsql.as_json(options)], settings.timeout
   ) %}
   {% if answer[2] %}
     {% do embsql.fail(

@@ -25,9 +25,9 @@ SELECT
   judged.ci_high AS ci_high,
   judged.tolerance AS tolerance,
   judged.reason AS reason
-FROM embsql.gates AS judged
-JOIN embsql.runs AS run ON run.run_id = judged.run_id
-WHERE run.model_name = embsql.model_part(:model)
-  AND coalesce(embsql.run_part(:model), run.run_id) = run.run_id
-  AND (SELECT embsql.newest_run(:model)) IS NOT NULL
+FROM given
+JOIN embsql.runs AS newest ON newest.run_id = (SELECT embsql.newest_run(:model))
+JOIN embsql.runs AS run ON run.model_name = newest.model_name
+JOIN embsql.gates AS judged ON judged.run_id = run.run_id
+WHERE coalesce(embsql.run_part(:model), run.run_id) = run.run_id
 ORDER BY judged.run_id DESC

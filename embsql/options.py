@@ -1,0 +1,476 @@
+"""Every option: its type, range, default and reason, declared once, as a field of a frozen dataclass.
+
+    lr: Positive = 0.002  # step size of Adam, falling to 0
+
+The comment behind a field is the option's reason. Algorithms declare their own options so, and commands theirs below.
+Python, SQL's JSON, the command line, CREATE MODEL and dbt all read values through `make`, so that a wrong one
+gets the same message whichever way it came. What depends on several options, an algorithm checks with `require`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import math
+import os
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from embsql.data import Similarity
+from embsql.errors import BadArgument, BadOption, UnknownOption, suggestion
+
+LONGEST = 60  # characters of a wrong value that a message shows
+
+
+# --- ranges --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Numbers from `low` to `high`, the ends included unless they are said to be open."""
+
+    low: float
+    high: float = math.inf
+    above: bool = False  # more than low
+    below: bool = False  # less than high
+
+    def __contains__(self, number: float) -> bool:
+        least = number > self.low if self.above else number >= self.low
+        return least and (number < self.high if self.below or self.high == math.inf else number <= self.high)
+
+    def __str__(self) -> str:
+        low = f"{'above' if self.above else 'from'} {_written(self.low)}"
+        return low if self.high == math.inf else f"{low} to {'below ' if self.below else ''}{_written(self.high)}"
+
+
+def _written(number: float) -> str:
+    return str(int(number)) if number == int(number) else f"{number:g}"
+
+
+INT = 2**31 - 1  # the largest number of SQL's INTEGER
+DIMS = 16_000  # the most numbers that pgvector stores in a vector
+
+Count = Annotated[int, Range(1, INT)]
+Size = Annotated[int, Range(0, INT)]  # a count that may be 0
+Dim = Annotated[int, Range(1, DIMS)]
+Positive = Annotated[float, Range(0, above=True)]
+NonNegative = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, 1)]
+Dropout = Annotated[float, Range(0, 1, below=True)]
+Exponent = Annotated[float, Range(-2, 2)]
+Duration = Annotated[int, Range(0, 2**62)]  # a BIGINT, with room to add one to another
+Layers = Annotated[int, Range(0, 3)]
+Seed = Annotated[int, Range(0, 2**32 - 1)]  # numpy and the libraries of maps and searches take no larger one
+Threads = Annotated[int, Range(1, 1024)]
+Ranks = Annotated[tuple[int, ...], Range(1, 10_000)]  # lengths of ranked lists
+
+
+# --- one option ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option, as documentation, the command line and the reader of values know it."""
+
+    name: str
+    kind: Any  # int, float, bool, str, tuple (of whole numbers), or object: anything
+    default: Any  # dataclasses.MISSING where there is none
+    reason: str
+    optional: bool = False  # whether it may be none
+    choices: tuple[str, ...] = ()
+    range: Range | None = None
+
+    @property
+    def values(self) -> str:
+        """Its type in a word or two."""
+        return " or ".join(self.choices) or WORDS[self.kind]
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        words = f"{self.values} {self.range}" if self.range else self.values
+        return f"{words}, or none" if self.optional else words
+
+
+def declared(cls: Any) -> tuple[Option, ...]:
+    """The options of a class in the order they are written, with the reasons from its source."""
+    return _declared(cls)
+
+
+@cache
+def _declared(cls: Any) -> tuple[Option, ...]:
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return tuple(
+        _option(field.name, hints[field.name], field.default, _reason(cls, field.name))
+        for field in dataclasses.fields(cls)
+    )
+
+
+def _reason(cls: type[Any], name: str) -> str:
+    """The comment behind a field's line, where the class or what it inherits from has written it first."""
+    for base in cls.__mro__:
+        line = re.search(rf"^    {name}: [^#\n]*#\s*(.+)$", _source(base), re.MULTILINE)
+        if line:
+            return line.group(1)
+    return ""
+
+
+@cache
+def _source(cls: type[Any]) -> str:
+    """The text of a class whose fields are options."""
+    if not dataclasses.is_dataclass(cls):
+        return ""
+    text = Path(inspect.getfile(cls)).read_text(encoding="utf-8")
+    found = re.search(rf"^class {cls.__name__}\b.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    return found.group() if found else ""
+
+
+def _option(name: str, hint: Any, default: Any, reason: str) -> Option:
+    """What a field's type says of its option."""
+    parts = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    kind = next(part for part in parts if part is not types.NoneType)
+    allowed, choices = None, ()
+    if typing.get_origin(kind) is Annotated:
+        kind, allowed = typing.get_args(kind)
+    if typing.get_origin(kind) is Literal:
+        kind, choices = str, typing.get_args(kind)
+    kind = typing.get_origin(kind) or kind
+    return Option(name, object if kind is Any else kind, default, reason, len(parts) > 1, choices, allowed)
+
+
+# --- reading values ------------------------------------------------------------------------------
+
+Class = TypeVar("Class")
+
+
+def make(cls: type[Class], values: Mapping[str, Any]) -> Class:
+    """The options with these values, each read as its type. Raises UnknownOption or BadOption."""
+    known = {option.name: option for option in declared(cls)}
+    check_names(cls, values, known)
+    return cls(**{name: cast(cls, known[name], value) for name, value in values.items()})
+
+
+def check_names(owner: Any, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise UnknownOption, with the name that may have been meant, for the first name that is not known."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise UnknownOption(
+                owner=owner.name, name=word(name), suggestion=suggestion(name, names), known=", ".join(names),
+                see=see(owner),
+            )  # fmt: skip
+
+
+def cast(owner: Any, option: Option, value: Any) -> Any:
+    """The value as the option's type, read from text where it came as text. Raises BadOption."""
+    if option.optional and (value is None or (isinstance(value, str) and value.strip().lower() == "none")):
+        return None
+    try:
+        read = _one_of(value, option.choices) if option.choices else READERS[option.kind](_plain(value))
+    except (TypeError, ValueError, LookupError, ArithmeticError):
+        raise bad(owner, option.name, option.allowed, value) from None
+    if not _within(option, read):
+        raise bad(owner, option.name, option.allowed, value)
+    return read
+
+
+def check(made: Any) -> None:
+    """Raise BadOption for the first option of these that is out of its range."""
+    for option in declared(type(made)):
+        value = getattr(made, option.name)
+        if not _within(option, value):
+            raise bad(made, option.name, option.allowed, value)
+
+
+def _within(option: Option, value: Any) -> bool:
+    if option.range is None or value is None:
+        return True
+    return all(number in option.range for number in (value if option.kind is tuple else (value,)))
+
+
+def require(owner: Any, allowed: str, **checks: bool) -> None:
+    """Raise BadOption, saying what is allowed, for the first option whose check is false."""
+    for name, fine in checks.items():
+        if not fine:
+            raise bad(owner, name, allowed, getattr(owner, name))
+
+
+def bad(owner: Any, name: str, allowed: str, value: Any) -> BadOption:
+    """The error for a value that an option of `owner`, an algorithm or a command, cannot have."""
+    return BadOption(owner=owner.name, name=name, allowed=allowed, value=shown(value), see=see(owner))
+
+
+def see(owner: Any) -> str:
+    """Where the options are listed."""
+    return getattr(owner, "help", f"embsql algorithms {owner.name}")
+
+
+def shown(value: Any) -> str:
+    """A value as a message shows it, whatever it is."""
+    try:
+        return shortened(repr(value))
+    except Exception:  # a caller's own class may raise anything, and a number be too long to write
+        return f"a {type(value).__name__} that cannot be written"
+
+
+def word(name: Any) -> str:
+    """A name as a message shows it between quotes, whatever it is."""
+    return shortened(name) if isinstance(name, str) else shown(name)
+
+
+def shortened(text: str) -> str:
+    """A text, printable, and cut where it is long."""
+    plain = text.encode("utf-8", "backslashreplace").decode()
+    return plain if len(plain) <= LONGEST else f"{plain[:LONGEST]}..."
+
+
+def _one_of(value: Any, choices: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value.lower() not in choices:
+        raise ValueError
+    return value.lower()
+
+
+def _integer(value: Any) -> int:
+    """A whole number, exact however large; 5.0 is one, True and '٥' are none."""
+    if isinstance(value, str):
+        text = _number(value)
+        return int(text) if re.fullmatch(r"[+-]?\d{1,400}", text) else _integer(float(text))
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
+        raise TypeError
+    if value != int(value):
+        raise ValueError
+    return int(value)
+
+
+def _finite(value: Any) -> float:
+    """A number that is neither infinite nor NaN."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction | Decimal):
+        raise TypeError
+    number = float(_number(value) if isinstance(value, str) else value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _number(text: str) -> str:
+    """The text of a number as SQL writes it: Python would also read digits of other scripts, and 1_000."""
+    if not text.isascii() or "_" in text:
+        raise ValueError
+    return text.strip()
+
+
+def _boolean(value: Any) -> bool:
+    """True or false, also written as 1, 0 or in words."""
+    if not isinstance(value, str | int):  # True is an int
+        raise TypeError
+    return {"true": True, "false": False, "1": True, "0": False}[str(value).strip().lower()]
+
+
+def _text(value: Any) -> str:
+    """Text that every database stores; the path of a folder is text too."""
+    text = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(text, str):
+        raise TypeError
+    text.encode()  # raises for half a surrogate pair, which is a ValueError
+    if "\0" in text or not text.strip():
+        raise ValueError
+    return text
+
+
+def _several(value: Any) -> tuple[int, ...]:
+    """One or several whole numbers."""
+    if isinstance(value, str):
+        value = value.split(",")
+    elif isinstance(value, int | float):
+        value = [value]
+    read = tuple(_integer(_plain(part)) for part in value)
+    if not read:
+        raise ValueError
+    return read
+
+
+def _plain(value: Any) -> Any:
+    """A numpy scalar as the number it is; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+READERS: dict[Any, Callable[[Any], Any]] = {
+    int: _integer, float: _finite, bool: _boolean, str: _text, tuple: _several, object: lambda value: value,
+}  # fmt: skip
+WORDS = {
+    int: "a whole number", float: "a number", bool: "true or false", str: "text", tuple: "one or several whole numbers",
+    object: "anything",
+}  # fmt: skip
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is text that every database stores."""
+    try:
+        _text(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def text(name: str, value: Any, allowed: str) -> str:
+    """A command's own argument that is text. Raises BadArgument."""
+    try:
+        return _text(value)
+    except (TypeError, ValueError):
+        raise BadArgument(name=name, allowed=allowed, value=shown(value)) from None
+
+
+# --- the options of commands ---------------------------------------------------------------------
+
+Entity = Literal["item", "user"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Options of training that every algorithm has."""
+
+    name: ClassVar[str] = "train"
+    help: ClassVar[str] = "embsql train --help"
+
+    source_db: Any = None  # where the source is read: a DuckDB file, :memory: for files, or postgresql://...
+    user_col: str | None = None  # name of the user column; none: user_id
+    item_col: str | None = None  # name of the item column; none: item_id
+    weight_col: str | None = None  # name of the weight column; none: weight, if there
+    time_col: str | None = None  # name of the time column; none: event_time, if there
+    seed: Seed = 42  # where all that is random begins: the same seed gives the same bytes
+    threads: Threads | None = None  # threads to train with; none: every core
+    device: Literal["cpu", "cuda"] = "cpu"  # where to train
+    evaluate: bool = False  # measure on held-out interactions first, and let that decide
+    k: Ranks = (10, 20)  # lengths of the lists that are measured
+    split: Literal["auto", "last", "time", "random"] = "auto"  # what is held out; auto: last where there are times
+    test: str | None = None  # a SELECT of user_id and item_id to measure on, in place of a part of the source
+    repeats: bool = False  # ask again for what a user knew, with split time or test
+    gate: bool = True  # make it live only if what was measured allows; else whatever was measured
+    tolerance: Share = 0.05  # share of the live run's figure by which the gate lets a new one be worse
+    force: bool = False  # train although nothing changed
+    user_features: Any | None = None  # a SELECT of user_id and what is known of each, for what can learn from it
+    item_features: Any | None = None  # a SELECT of item_id and what is known of each
+    graph: Any | None = None  # a SELECT of source_node, target_node and weight: edges between items, to walk on
+    warm_start: bool = False  # go on from the live run's vectors, where the algorithm can
+    checkpoints: str | None = None  # a folder where a training that is killed leaves how far it came
+    tune: Annotated[int, Range(1, 100_000)] | None = None  # try so many settings of options that have several values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Options of measuring a run."""
+
+    name: ClassVar[str] = "evaluate"
+    help: ClassVar[str] = "embsql evaluate --help"
+
+    k: Ranks = (10, 20)  # lengths of the lists that are measured
+    split: Literal["auto", "last", "time", "random"] = "auto"  # what is held out; auto: last where there are times
+    test: str | None = None  # a SELECT of user_id and item_id: measure the vectors as they are, on these pairs
+    repeats: bool = False  # ask again for what a user knew, with split time or test
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Options of grouping vectors."""
+
+    name: ClassVar[str] = "cluster"
+    help: ClassVar[str] = "embsql cluster --help"
+
+    entity: Entity = "item"  # whose vectors
+    k: Count | None = None  # how many groups; none: the number with the best silhouette
+    clustering: str = "default"  # its name; a run may have several
+    labels: Any | None = None  # a SELECT of entity_id and label: what a group has most of names it
+    raw: bool = False  # group vectors as they are, not only their directions
+    seed: Seed = 42  # where all that is random begins
+    threads: Threads | None = None  # threads to use; none: every core
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """Options of drawing a map."""
+
+    name: ClassVar[str] = "project"
+    help: ClassVar[str] = "embsql project --help"
+
+    entity: Entity = "item"  # whose vectors
+    method: Literal["pca", "umap", "tsne"] = "pca"  # pca needs nothing, the others the extra maps
+    seed: Seed = 42  # where all that is random begins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Materialise:
+    """Options of writing top-k tables."""
+
+    name: ClassVar[str] = "materialise"
+    help: ClassVar[str] = "embsql materialise --help"
+
+    k: Count = 10  # rows for each user and item
+    users: bool = True  # whether to write embsql.top_items
+    items: bool = True  # whether to write embsql.neighbors
+    threads: Threads | None = None  # threads to use; none: every core
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Options of the wide table of features."""
+
+    name: ClassVar[str] = "features"
+    help: ClassVar[str] = "embsql features --help"
+
+    entity: Entity = "user"  # whose
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterEmbeddings:
+    """Options of registering vectors."""
+
+    name: ClassVar[str] = "register_embeddings"
+    help: ClassVar[str] = "embsql register-embeddings --help"
+
+    users: Any | None = None  # a SELECT of user_id and embedding
+    similarity: Similarity = "cosine"  # how two vectors make a score
+    force: bool = False  # store them although nothing changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterText:
+    """Options of registering texts."""
+
+    name: ClassVar[str] = "register_text"
+    help: ClassVar[str] = "embsql register-text --help"
+
+    encoder: str | None = None  # the folder of a sentence encoder; none: that of the extra text
+    force: bool = False  # read them although nothing changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropModel:
+    """Options of removing a model."""
+
+    name: ClassVar[str] = "drop_model"
+    help: ClassVar[str] = "embsql drop-model --help"
+
+    if_exists: bool = False  # do nothing where there is no such model
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonModel:
+    """Options of embsql.dbt.train beside those of training."""
+
+    name: ClassVar[str] = "embsql.dbt.train"
+    help: ClassVar[str] = "embsql train --help"
+
+    entity: Entity = "item"  # whose vectors the model returns
+
+
+COMMANDS: tuple[type[Any], ...] = (
+    Train, Evaluate, Cluster, Project, Materialise, Features, RegisterEmbeddings, RegisterText, DropModel
+)  # fmt: skip
