@@ -51,12 +51,14 @@ ORDER BY "user".code, this.event_time NULLS FIRST, this.arrival
 SELECT count(*) AS groups, min(twins.example) AS example
 FROM (
     SELECT '"' || min(this.id) || '" and "' || max(this.id) || '"' AS example
-    FROM embsql_users AS this GROUP BY lower(trim(this.id)) HAVING count(*) > 1
+    FROM embsql_users AS this WHERE typeof(this.key) = 'VARCHAR'  -- numbers are never alike
+    GROUP BY lower(trim(this.id)) HAVING count(*) > 1
 ) AS twins
 
 -- alike_items: ids that differ only by case or by spaces around them
 SELECT count(*) AS groups, min(twins.example) AS example
 FROM (
     SELECT '"' || min(this.id) || '" and "' || max(this.id) || '"' AS example
-    FROM embsql_items AS this GROUP BY lower(trim(this.id)) HAVING count(*) > 1
+    FROM embsql_items AS this WHERE typeof(this.key) = 'VARCHAR'  -- numbers are never alike
+    GROUP BY lower(trim(this.id)) HAVING count(*) > 1
 ) AS twins
