@@ -20,7 +20,10 @@ STRING = r"'(?:[^']|'')*'"
 COMMENT = r"--[^\n]*"
 TABLE = re.compile(rf"{STRING}|(?<![\w.\"])([a-z_]\w*)(?=\.[\w\"*])")
 CTE = re.compile(r"([a-z_]\w*) AS (?:MATERIALIZED )?\(")
-MACRO = re.compile(r"(CREATE OR REPLACE MACRO embsql\.\w+\()([^)]*)(\) AS)(.*?;)\n(?=\n|\Z)", re.DOTALL)
+MACRO = re.compile(
+    r"(CREATE OR REPLACE MACRO embsql\.)(\w+)\(([^)]*)(\) AS(?: TABLE)?)(.*?);\n(?=\n|\Z)", re.DOTALL
+)
+CALL = re.compile(r"\bembsql\.(\w+)\(")
 LAMBDA = re.compile(r"lambda ([a-z_]\w*(?:, [a-z_]\w*)*):")
 ARGUMENT = re.compile(r"(?<!:):([a-z_]\w*)")
 LIMIT = re.compile(r"(LIMIT greatest\():([a-z_]\w*)(, 0\))")
@@ -63,12 +66,52 @@ def reserve(text: str, *, also: Collection[str] = (), keep: Collection[str] = ()
     return word.sub(lambda found: found[0] if found[0][0] == "'" else RESERVED + found[0], text)
 
 
-def reserve_all(prelude: str) -> str:
-    """Every macro of a prelude with its names reserved, all but those of its parameters."""
+def prelude(text: str) -> str:
+    """A prelude as DuckDB is given it: names reserved, and no scalar macro asking for a later one.
 
-    def reserved(found: re.Match[str]) -> str:
-        body = re.sub(COMMENT, "", found[4])
-        names = re.findall(r"\w+", found[2])
-        return found[1] + found[2] + found[3] + reserve(body, keep=names) + "\n"
+    EXPORT DATABASE writes macros in order of their names, and IMPORT DATABASE looks up at once what
+    each of them calls. So what is called of the later ones stands in the caller.
+    """
+    reserved = MACRO.sub(_reserved, text)
+    scalars = {m[2]: (m[3].split(", "), m[5]) for m in MACRO.finditer(reserved) if "TABLE" not in m[4]}
 
-    return MACRO.sub(reserved, prelude)
+    def inlined(found: re.Match[str]) -> str:
+        body = _inlined(found[2], found[5], scalars) if found[2] in scalars else found[5]
+        return found[1] + found[2] + "(" + found[3] + found[4] + body + ";\n"
+
+    return MACRO.sub(inlined, reserved)
+
+
+def _reserved(found: re.Match[str]) -> str:
+    """One macro with its names reserved, all but those of its parameters."""
+    body = reserve(re.sub(COMMENT, "", found[5]), keep=found[3].split(", "))
+    return found[1] + found[2] + "(" + found[3] + found[4] + body + ";\n"
+
+
+def _inlined(name: str, body: str, scalars: Mapping[str, tuple[list[str], str]]) -> str:
+    """The body of a scalar macro with the bodies of those whose names come after its own."""
+    while call := next((c for c in CALL.finditer(body) if c[1] in scalars and c[1] > name), None):
+        parameters, callee = scalars[call[1]]
+        arguments, end = _arguments(body, call.end())
+        value = _with(callee, dict(zip(parameters, arguments, strict=True)))
+        body = f"{body[: call.start()]}({value.strip()}){body[end:]}"
+    return body
+
+
+def _with(body: str, values: Mapping[str, str]) -> str:
+    """The body with values in place of its parameters."""
+    word = re.compile(rf"{STRING}|(?<![\w.])(?:{'|'.join(values)})(?![\w(])")
+    return word.sub(lambda found: found[0] if found[0][0] == "'" else f"({values[found[0]]})", body)
+
+
+def _arguments(text: str, start: int) -> tuple[list[str], int]:
+    """The arguments of a call whose bracket has just opened, and where the call ends."""
+    depth, begin, found = 1, start, []
+    for piece in re.compile(rf"{STRING}|[()\[\]{{}},]").finditer(text, start):
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(piece[0], 0)
+        if (piece[0] == "," and depth == 1) or depth == 0:
+            found.append(text[begin : piece.start()].strip())
+            begin = piece.end()
+        if depth == 0:
+            return found, begin
+    raise ValueError(text)

@@ -202,7 +202,7 @@ def script(engine: str, *, without: Collection[str] = (), commands: bool = True)
 def surface(engine: str, *, commands: bool) -> str:
     """What is made anew by every install: the primitives, every question, the commands."""
     prelude = text(f"prelude/{engine}.sql")
-    prelude = macros.reserve_all(prelude) if engine == "duckdb" else prelude
+    prelude = macros.prelude(prelude) if engine == "duckdb" else prelude
     parts = [prelude, *(wrap(question, engine) for question in questions().values())]
     if commands:
         files = sorted((folder() / "commands").glob(f"{engine}*.sql"))

@@ -220,11 +220,12 @@ CREATE OR REPLACE MACRO embsql.towards_orthogonal(x) AS
 -- products alone (Higham, Functions of Matrices, 2008, chapter 8). It ends when a step adds nothing to the squared
 -- size, which goes towards the number of dimensions that have a counterpart.
 CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS TABLE
-    WITH RECURSIVE anchor AS (
+    WITH RECURSIVE pair AS (SELECT run_a AS of_a, run_b AS of_b),
+    anchor AS (
         SELECT
             CAST(list(s.direction_a ORDER BY s.entity, s.place) AS DOUBLE[][]) AS rows_a,
             CAST(list(s.direction_b ORDER BY s.entity, s.place) AS DOUBLE[][]) AS rows_b
-        FROM embsql.shared_vectors(run_a, run_b) AS s
+        FROM pair, LATERAL embsql.shared_vectors(pair.of_a, pair.of_b) AS s
         WHERE s.place <= 5000
     ),
     columns_of AS (
