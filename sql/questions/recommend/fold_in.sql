@@ -5,7 +5,9 @@
 -- projects as its training does, any other takes the mean of the items' vectors by weight.
 -- weights are as in training: one per item, 1 each when left out; ratings for a run of ratings, where they
 -- default to the highest there is. Unknown items are left out, an item given twice counts with both weights (a
--- rating with the mean of the two). NULL when no item is known. As many weights as items, or an error.
+-- rating with the mean of the two). A weight that is NULL, or 0 where nothing is rated, leaves its item out; one that is
+-- NaN, infinite or above 3e38, a negative one that is no rating, and fewer or more weights than items are errors. NULL
+-- when no item is known.
 -- example: SELECT embsql.fold_in('shop', ARRAY['mug-03', 'tea-01']) AS embedding;
 WITH past AS MATERIALIZED (
   SELECT
