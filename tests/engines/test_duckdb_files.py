@@ -46,8 +46,9 @@ def test_an_exported_database_is_imported_whole(file: Path, tmp_path: Path) -> N
 
 def test_the_client_of_duckdb_1_5_exports_and_imports(file: Path, tmp_path: Path) -> None:
     new = tmp_path / "new.duckdb"
-    for path, sql in ((file, f"EXPORT DATABASE '{tmp_path}/copy'"), (new, f"IMPORT DATABASE '{tmp_path}/copy'")):
-        done = subprocess.run([CLIENT, path, "-c", sql], capture_output=True, text=True)
+    out, back = f"EXPORT DATABASE '{tmp_path}/copy'", f"IMPORT DATABASE '{tmp_path}/copy'"
+    for path, sql in ((file, out), (new, back)):
+        done = subprocess.run([CLIENT, path, "-c", sql], check=False, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
     assert rows(new, ASKED) == rows(file, ASKED)
 
@@ -69,7 +70,7 @@ def test_a_question_of_another_attached_file_says_which_to_use(file: Path, tmp_p
         plain.execute(f"ATTACH '{tmp_path}/other.duckdb' AS other (READ_ONLY)")
         plain.execute("USE other")
         for sql in ("FROM shop.embsql.models()", ASKED.replace("embsql.", "shop.embsql.")):
-            with pytest.raises(duckdb.Error, match="another file than other, the one in use.*USE its_name"):
+            with pytest.raises(duckdb.Error, match=r"another file than other, .*USE its_name"):
                 plain.execute(sql).fetchall()
         plain.execute("USE shop")
         assert plain.execute(ASKED).fetchall() == rows(file, ASKED)

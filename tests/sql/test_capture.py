@@ -1,8 +1,8 @@
 """A question's arguments mean what the caller wrote, whatever names stand around the call.
 
-DuckDB pastes arguments into a macro's body. Each test writes an argument as a name that occurs inside
+DuckDB pastes arguments into a macro's body. Each test writes an argument as a name that occurs in
 some body (a column, an alias, a CTE) and wants the answer that the same value gives as a literal.
-`python -m tests.campaigns.capture` asks with every name; here are a few of each kind, drawn by a seed.
+`python -m tests.campaigns.capture` asks with every name; here a few are drawn by a seed.
 """
 
 from __future__ import annotations
@@ -98,22 +98,24 @@ def arguments() -> list[tuple[str, str]]:
 
 def call(name: str, **instead: str) -> str:
     """A question with its usual values, some of them written otherwise."""
-    own = {argument.name: VALUES[argument.name] for argument in QUESTIONS[name].arguments}
-    own |= {"features": """'{"title": "big red"}'"""} if name == "embed_item" else {}
+    own = {one.name: literal(name, one.name) for one in QUESTIONS[name].arguments}
     return f"embsql.{name}({', '.join((own | instead).values())})"
 
 
 def literal(name: str, argument: str) -> str:
-    return """'{"title": "big red"}'""" if name == "embed_item" and argument == "features" else VALUES[argument]
+    if (name, argument) == ("embed_item", "features"):
+        return """'{"title": "big red"}'"""
+    return VALUES[argument]
 
 
 def answer(database: embsql.Database, sql: str) -> list[str]:
     return sorted(map(repr, database.engine.ask(sql).to_pylist()))
 
 
-def plain(name: str) -> str:
-    """The call with literals."""
-    return f"SELECT {call(name)} AS value" if QUESTIONS[name].scalar else f"SELECT * FROM {call(name)}"
+def plain(name: str, asked: str = "") -> str:
+    """A call, or the one with literals, as a statement."""
+    asked = asked or call(name)
+    return f"SELECT {asked} AS value" if QUESTIONS[name].scalar else f"SELECT * FROM {asked}"
 
 
 @pytest.mark.parametrize(("name", "argument"), arguments())
@@ -128,7 +130,7 @@ def forms(name: str) -> tuple[str, ...]:
 
 
 def around(name: str, argument: str, column: str, alias: str, cte: str, form: str) -> Iterator[str]:
-    """The call with an argument as an unqualified column, as an alias's column, and out of a CTE."""
+    """The call with an argument as a column, as a column of an alias, and out of a CTE."""
     value = literal(name, argument)
     result = f"({plain(name)})"
     row = f'(SELECT {value} AS "{column}")'
@@ -138,30 +140,30 @@ def around(name: str, argument: str, column: str, alias: str, cte: str, form: st
     )
     yield qualified
     asked = call(name, **{argument: f"(SELECT {column} FROM {cte})"})
-    select = f"SELECT {asked} AS value" if QUESTIONS[name].scalar else f"SELECT * FROM {asked}"
-    yield f"WITH {cte} AS {row} {select}"
+    yield f"WITH {cte} AS {row} {plain(name, asked)}"
 
 
 @pytest.mark.parametrize("name", ["recommend", "similar_items", "lookalikes", "cohort_items"])
 def test_k_may_come_out_of_a_cte(world, name: str) -> None:
     for cte in ("subject", "best", "seen", "nearest", "given"):
-        sql = f"WITH {cte} AS (SELECT 2 AS n) SELECT * FROM {call(name, k=f'(SELECT n FROM {cte})')}"
+        asked = plain(name, call(name, k=f"(SELECT n FROM {cte})"))
+        sql = f"WITH {cte} AS (SELECT 2 AS n) {asked}"
         assert answer(world, sql) == answer(world, plain(name))
 
 
 def test_k_of_a_column_is_refused_by_duckdb(world) -> None:
-    sql = f"SELECT a.* FROM (SELECT 2 AS n) AS s, LATERAL (SELECT * FROM {call('recommend', k='s.n')}) AS a"
+    asked = call("recommend", k="s.n")
+    sql = f"SELECT a.* FROM (SELECT 2 AS n) AS s, LATERAL (SELECT * FROM {asked}) AS a"
     with pytest.raises(duckdb.BinderException, match="LIMIT"):
         world.engine.ask(sql)
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_table_in_a_macro_has_the_reserved_prefix(name: str) -> None:
-    body = surface.wrap(QUESTIONS[name], "duckdb").split("COMMENT ON")[0]
-    select = body[body.index("WITH ") : body.rindex(";")].rstrip(" )\n") if QUESTIONS[name].scalar else (
-        body[body.index("WITH ") : body.rindex(";")]
-    )
-    tree: Any = sqlglot.parse_one(select + (")" * (select.count("(") - select.count(")"))), read="duckdb")
+    question = QUESTIONS[name]
+    types = {argument.name: surface.TYPES[argument.type] for argument in question.arguments}
+    body = macros.bind(question.body, types, lambda **_: "SELECT 1")
+    tree: Any = sqlglot.parse_one(body, read="duckdb")
     tables = [node.alias for node in tree.find_all(exp.CTE, exp.Table, exp.Subquery) if node.alias]
     assert tables
     assert all(alias.startswith(macros.RESERVED) for alias in tables), tables
@@ -172,7 +174,7 @@ def test_every_table_in_a_macro_has_the_reserved_prefix(name: str) -> None:
 def test_an_unknown_model_raises_whatever_is_asked(world, name: str, subject: str) -> None:
     needed = {argument.name: argument for argument in QUESTIONS[name].arguments}
     instead = {key: "'compas'" for key in needed if key.startswith("model")}
-    instead |= {key: subject for key, a in needed.items() if a.type == "text" and key not in instead}
-    asked = call(name, **instead)
+    texts = [key for key, one in needed.items() if one.type == "text"]
+    instead |= {key: subject for key in texts if key not in instead}
     with pytest.raises(duckdb.Error, match='no model named "compas"'):
-        world.engine.ask(f"SELECT {asked} AS value" if QUESTIONS[name].scalar else f"SELECT * FROM {asked}")
+        world.engine.ask(plain(name, call(name, **instead)))
