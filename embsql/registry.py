@@ -68,9 +68,11 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
         if engine.read_only or known:
             return False
         with engine.transaction():
-            engine.run(surface.script(engine.name, without=_applied(engine), commands=commands))
+            applied, file_id = _applied(engine), _file_id(engine)
+            script = surface.script(engine.name, without=applied, commands=commands, file_id=file_id)
+            engine.run(script)
             if has_ml(engine):
-                engine.run(surface.ml(engine.name))
+                engine.run(surface.ml(engine.name, file_id=_file_id(engine)))
         return True
 
     return retry(engine, bring)
@@ -89,9 +91,15 @@ def install_ml(engine: Engine) -> None:
 
     def bring() -> None:
         with engine.transaction():
-            engine.run(surface.ml(engine.name))
+            engine.run(surface.ml(engine.name, file_id=_file_id(engine)))
 
     retry(engine, bring)
+
+
+def _file_id(engine: Engine) -> str:
+    """What the questions of an embedded database know its file by; "" before there are any, and on a server."""
+    rows = look(engine, "has_file_id") and look(engine, "file_id")
+    return str(rows[0]["file_id"]) if rows else ""
 
 
 def has_ml(engine: Engine) -> bool:

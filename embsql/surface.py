@@ -187,8 +187,11 @@ def _argument(word: str) -> Argument:
 # --- rendering -----------------------------------------------------------------------------------
 
 
-def script(engine: str, *, without: Collection[str] = (), commands: bool = True) -> str:
-    """Everything `install` runs, in a transaction of the caller's; `without` names schema files that have run."""
+def script(engine: str, *, without: Collection[str] = (), commands: bool = True, file_id: str = "") -> str:
+    """Everything `install` runs, in a transaction of the caller's; `without` names schema files that have run.
+
+    `file_id` is what the questions of a DuckDB file know it by; a new one where none is given.
+    """
     written: str = _template("shells/script.sql.j2").render(
         bootstrap=_sibling(folder() / "bootstrap.sql", engine).read_text(encoding="utf-8"),
         steps=[step for step in migrations(engine) if step.name not in without],
@@ -196,7 +199,7 @@ def script(engine: str, *, without: Collection[str] = (), commands: bool = True)
         roles=text("roles.postgres.sql") if engine == "postgres" else None,
         version=version(engine) + ("+commands" if commands else ""),
     )
-    return written.replace(macros.FILE_ID, uuid.uuid4().hex)
+    return written.replace(macros.FILE_ID, file_id or uuid.uuid4().hex)
 
 
 def surface(engine: str, *, commands: bool) -> str:
@@ -216,11 +219,12 @@ def ml_questions() -> dict[str, Question]:
     return {path.stem: read(path) for path in _plain(folder() / "ml", "*.sql")}
 
 
-def ml(engine: str) -> str:
-    """What makes the schema ml."""
+def ml(engine: str, *, file_id: str = "") -> str:
+    """What makes the schema ml, for the file of that id."""
     rights = folder() / "ml" / f"rights.{engine}.sql"
     parts = ["CREATE SCHEMA IF NOT EXISTS ml;", *(wrap(question, engine) for question in ml_questions().values())]
-    return "\n\n".join(parts + ([rights.read_text(encoding="utf-8")] if rights.exists() else []))
+    parts += [rights.read_text(encoding="utf-8")] if rights.exists() else []
+    return "\n\n".join(parts).replace(macros.FILE_ID, file_id or macros.FILE_ID)
 
 
 def extension(release: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 CREATE SCHEMA IF NOT EXISTS embsql;
 CREATE TABLE IF NOT EXISTS embsql.migrations (file_name VARCHAR PRIMARY KEY, checksum VARCHAR NOT NULL);
 CREATE TABLE IF NOT EXISTS embsql.surface (surface VARCHAR NOT NULL);
--- Which file this is: it has one row, and every question knows the id of the file it was made in.
+-- Which file this is: one row, whose id every question knows of the file it was made in.
 CREATE TABLE IF NOT EXISTS embsql.file (file_id VARCHAR NOT NULL);
 DELETE FROM embsql.file;
 INSERT INTO embsql.file (file_id) VALUES ('@file_id@');

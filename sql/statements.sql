@@ -6,6 +6,12 @@ SELECT 1 AS found FROM information_schema.tables AS t WHERE t.table_schema = 'em
 -- surface_version: what this database was last given
 SELECT state.surface FROM embsql.surface AS state
 
+-- has_file_id: whether the questions know which file they are of
+SELECT 1 AS found FROM information_schema.tables AS t WHERE t.table_schema = 'embsql' AND t.table_name = 'file'
+
+-- file_id: what they know it by
+SELECT f.file_id FROM embsql.file AS f
+
 -- damages: what was installed and no longer finds what it stands on; installing again mends it
 SELECT '' AS reason WHERE FALSE
 

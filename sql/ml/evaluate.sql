@@ -7,7 +7,8 @@
 -- example: SELECT mean_average_precision, normalized_discounted_cumulative_gain FROM ml.evaluate('shop');
 WITH figure AS (
   SELECT measured.metric, measured.k, measured.value
-  FROM embsql.evaluation(:model) AS measured
+  FROM given
+  CROSS JOIN LATERAL embsql.evaluation(:model) AS measured
   WHERE measured.segment = 'all'
 ),
 shortest AS (

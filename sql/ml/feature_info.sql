@@ -5,14 +5,14 @@
 -- example: SELECT input, mean, category_count FROM ml.feature_info('shop');
 WITH live AS (
   SELECT run.run_id, run.users, run.items, run.user_col, run.item_col, run.weight_col
-  FROM embsql.runs AS run
-  WHERE run.run_id = (SELECT embsql.live_run(:model))
+  FROM given
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
 ),
 weight AS (
   SELECT
     min(past.weight) AS low, max(past.weight) AS high, avg(past.weight) AS mean, stddev_pop(past.weight) AS deviation
-  FROM embsql.interactions AS past
-  WHERE past.run_id = (SELECT embsql.live_run(:model))
+  FROM given
+  JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model))
 )
 SELECT
   coalesce(live.user_col, 'user_id') AS input,

@@ -6,8 +6,8 @@
 -- example: SELECT * FROM ml.recommend('shop', users => ARRAY['c0042'], items => ARRAY['mug-03']);
 WITH live AS (
   SELECT run.run_id, run.similarity, run.params LIKE '%"feedback": "explicit"%' AS explicit
-  FROM embsql.runs AS run
-  WHERE run.run_id = (SELECT embsql.live_run(:model))
+  FROM given
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
 ),
 pair AS (
   SELECT
@@ -15,11 +15,12 @@ pair AS (
     other.item_id,
     live.explicit,
     CAST(embsql.run_score(live.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS FLOAT8) AS score
-  FROM live
+  FROM given
+  CROSS JOIN live
   JOIN embsql.user_embeddings AS this ON this.run_id = live.run_id
   JOIN embsql.item_embeddings AS other ON other.run_id = live.run_id
-  WHERE (:users IS NULL OR this.user_id IN (SELECT unnest(:users)))
-    AND (:items IS NULL OR other.item_id IN (SELECT unnest(:items)))
+  WHERE (:users IS NULL OR embsql.contains(:users, this.user_id))
+    AND (:items IS NULL OR embsql.contains(:items, other.item_id))
 )
 SELECT
   pair.user_id AS user_id,

@@ -11,5 +11,6 @@ SELECT
   CASE tried.status WHEN 'done' THEN 'SUCCEEDED' ELSE 'FAILED' END AS status,
   tried.error AS error_message,
   tried.best AS is_optimal
-FROM embsql.trials(:model) AS tried
+FROM given
+CROSS JOIN LATERAL embsql.trials(:model) AS tried
 ORDER BY trial_id

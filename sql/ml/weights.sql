@@ -9,15 +9,15 @@ SELECT
   this.user_id AS feature,
   this.embedding AS factor_weights,
   CAST(this.bias AS FLOAT8) AS intercept
-FROM embsql.runs AS run
+FROM given
+JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
 JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id
-WHERE run.run_id = (SELECT embsql.live_run(:model))
 UNION ALL
 SELECT
   coalesce(run.item_col, 'item_id') AS processed_input,
   other.item_id AS feature,
   other.embedding AS factor_weights,
   CAST(other.bias AS FLOAT8) AS intercept
-FROM embsql.runs AS run
+FROM given
+JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
 JOIN embsql.item_embeddings AS other ON other.run_id = run.run_id
-WHERE run.run_id = (SELECT embsql.live_run(:model))
