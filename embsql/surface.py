@@ -326,6 +326,7 @@ def _signatures(question: Question) -> list[dict[str, str]]:
     if not free:
         return [fixed]
     *others, common = free
+    others = [a for a in others if a.default is None]  # left out, it would tell two functions not apart
     fixed[common.name] = "anycompatiblearray" if common.type == "text[]" else "anycompatible"
     words = ("text", "anyelement") if others else ("",)
     return [fixed | {a.name: word for a in others} for word in words]

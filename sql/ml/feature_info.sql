@@ -8,7 +8,7 @@ WITH live AS (
   FROM given
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
 ),
-weight AS (
+spread AS (
   SELECT
     min(past.weight) AS low, max(past.weight) AS high, avg(past.weight) AS mean, stddev_pop(past.weight) AS deviation
   FROM given
@@ -34,10 +34,10 @@ FROM live
 UNION ALL
 SELECT
   coalesce(live.weight_col, 'weight') AS input,
-  CAST(weight.low AS FLOAT8) AS min,
-  CAST(weight.high AS FLOAT8) AS max,
-  CAST(weight.mean AS FLOAT8) AS mean,
-  CAST(weight.deviation AS FLOAT8) AS stddev,
+  CAST(spread.low AS FLOAT8) AS min,
+  CAST(spread.high AS FLOAT8) AS max,
+  CAST(spread.mean AS FLOAT8) AS mean,
+  CAST(spread.deviation AS FLOAT8) AS stddev,
   CAST(NULL AS BIGINT) AS category_count
 FROM live
-CROSS JOIN weight
+CROSS JOIN spread

@@ -63,7 +63,8 @@ def test_a_database_copied_by_duckdb_answers(file: Path, tmp_path: Path) -> None
 def test_a_question_of_another_attached_file_says_which_to_use(file: Path, tmp_path: Path) -> None:
     other = str(tmp_path / "other.duckdb")
     with embsql.connect(other) as database:
-        database.engine.run("DELETE FROM embsql.surface")  # the suite's new files are copies of one
+        # the suite's new files are copies of one
+        database.engine.run("DELETE FROM embsql.surface; DELETE FROM embsql.file")
     embsql.connect(other).close()
     with duckdb.connect() as plain:
         plain.execute(f"ATTACH '{file}' AS shop (READ_ONLY)")
