@@ -176,12 +176,13 @@ class Database:
         """
         from embsql import train as training
         from embsql import tune as tuning
+        from embsql.plan import Plan
         from embsql.progress import shown
 
         wanted = _read(Train, locals())
         algorithms.check_names(algorithm, options)
         made, search = tuning.read(algorithm, options, wanted.tune)
-        plan = training.Plan(
+        plan = Plan(
             model_name, sources.source(source, "source"), made,
             Columns(wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col),
             seed=wanted.seed, threads=wanted.threads or usable_cores(), device=wanted.device, evaluate=wanted.evaluate,

@@ -12,7 +12,7 @@ import json
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -38,80 +38,11 @@ from embsql.evaluate import Exam, Metric
 from embsql.gate import Candidate, Comparison, Verdict
 from embsql.jobs import Lease, retry
 from embsql.loaded import Loaded, Side, load, side
-from embsql.model import Columns, Listener, Run, usable_cores
+from embsql.model import Columns, Listener, Run
+from embsql.plan import SIDE_INPUTS, Plan
 from embsql.prepare import Finding, features, graph, prepare, told
 from embsql.registry import look, say
-from embsql.sources import Source, recorded
 from embsql.splits import REPEATS, Split, named, split
-
-BESIDE = ("user_features", "item_features", "graph")  # what a plan may name beside the source
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything that decides what a run will be."""
-
-    model_name: str
-    source: Source
-    algorithm: Algorithm
-    columns: Columns = field(default_factory=Columns)
-    seed: int = 42
-    threads: int = field(default_factory=usable_cores)
-    device: str = "cpu"
-    evaluate: bool = False
-    k: tuple[int, ...] = (10, 20)
-    split: str = "auto"
-    test: str | None = None  # a SELECT of user_id and item_id to measure on, in place of a part of the source
-    repeats: bool = False  # whether to ask again for what was known
-    gate: bool = True
-    tolerance: float = 0.05
-    force: bool = False
-    user_features: Source | None = None  # a SELECT of user_id and what is known of each
-    item_features: Source | None = None  # a SELECT of item_id and what is known of each
-    graph: Source | None = None  # a SELECT of source_node, target_node (ids of items) and, if it has one, weight
-    warm_start: bool = False
-    checkpoints: str | None = None  # a folder where a training that is killed leaves how far it came
-    search: tune.Search | None = None  # options still to be found; the algorithm has their first values
-
-    def __post_init__(self) -> None:
-        """Refuse options that do not go together. Raises BadArgument."""
-        keeps = self.checkpoints is None or self.algorithm.resumes
-        allowed = {
-            "test": (self.test is None or self.evaluate, "given together with evaluate"),
-            "warm_start": (not (self.warm_start and self.search), "false with tune, whose trials start afresh"),
-            "checkpoints": (keeps, f"left out: {self.algorithm.name} has no networks to train and keeps none"),
-        }
-        for name, (fine, words) in allowed.items():
-            if not fine:
-                raise BadArgument(name=name, allowed=words, value=repr(getattr(self, name)))
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """The algorithm's options, and where features and graph came from, as written into the run.
-
-        Of options still to be found, what decides which they will be.
-        """
-        options: dict[str, Any] = dataclasses.asdict(self.algorithm) | self.selects  # type: ignore[call-overload]  # every algorithm is a dataclass
-        if self.search:
-            options = {name: value for name, value in options.items() if name not in self.search.space}
-            way = {"metric": f"ndcg@{self.headline}", "split": self.split, "evaluate": self.evaluate}
-            options["tune"] = self.search.asked | way | ({"repeats": True} if self.repeats else {})
-        return options
-
-    @property
-    def selects(self) -> dict[str, str | dict[str, str]]:
-        """What the run remembers of the sources of what is known of users and items, by name."""
-        return {name: recorded(getattr(self, name)) for name in BESIDE if getattr(self, name)}
-
-    @property
-    def cuts_events(self) -> bool:
-        """Whether something is held out by time, for which the events behind the pairs are read."""
-        return self.split == "time" and bool(self.search or (self.evaluate and not self.test))
-
-    @property
-    def headline(self) -> int:
-        """The k of the one figure that decides."""
-        return 10 if 10 in self.k else self.k[0]
 
 
 def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: Engine | None = None) -> Run:
@@ -537,7 +468,7 @@ def _plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
     """A plan to train a finished run's algorithm anew, with the run's options, on the run's own interactions."""
     params = json.loads(record["params"])
     params.pop("tune", None)  # what was searched; what was found is among the others
-    sources = {name: params.pop(name) for name in BESIDE if name in params}
+    sources = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
     gone = next((name for name, given in sources.items() if not isinstance(given, str)), None)
     if gone:
         reason = f"its {gone} were a table in memory, which is gone; say evaluate=True when it is trained"
