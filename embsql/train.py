@@ -7,7 +7,6 @@ get there leaves its record, its log and its report behind, and nothing else.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import platform
 from collections.abc import Callable, Iterator, Mapping
@@ -32,16 +31,23 @@ from embsql.errors import (
     LostLease,
     NotEvaluated,
     ServerGone,
-    TooFew,
 )
 from embsql.evaluate import Exam, Metric
 from embsql.gate import Candidate, Comparison, Verdict
 from embsql.jobs import Lease, retry
-from embsql.loaded import Loaded, Side, load, side
+from embsql.loaded import Loaded, Side, load
 from embsql.model import Columns, Listener, Run
 from embsql.plan import SIDE_INPUTS, Plan
-from embsql.prepare import Finding, features, graph, prepare, told
+from embsql.prepare import Finding, prepare
 from embsql.registry import look, say
+from embsql.snapshot import (
+    add_side_inputs,
+    as_wanted,
+    input_hash,
+    live_vectors,
+    read_snapshot,
+    write_findings,
+)
 from embsql.splits import REPEATS, Split, named, split
 
 
@@ -53,7 +59,7 @@ def train(engine: Engine, plan: Plan, listener: Listener | None = None, reader: 
     the version that was live stays so.
     """
     source = reader or engine
-    return complete(engine, plan, lambda run: _snapshot(engine, plan, run, source), listener, source)
+    return complete(engine, plan, lambda run: read_snapshot(engine, plan, run, source), listener, source)
 
 
 def complete(
@@ -130,12 +136,12 @@ def _live(
     """The stages between lease and collect."""
     data = snapshot(run)
     test = given.read(reader, plan.test, run) if plan.evaluate and plan.test else None
-    source_hash = _hash(plan, data, test)
+    source_hash = input_hash(plan, data, test)
     split_name = _split_name(plan, data) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
         return
     plan = _tuned(engine, plan, data, run)
-    before = _before(engine, plan, data) if plan.warm_start else None
+    before = live_vectors(engine, plan, data) if plan.warm_start else None
     run.checkpoints = _checkpoints(plan, source_hash, before)
     measured = _trial(engine, reader, plan, data, run) if split_name and test is None else None
     run.before = before  # only now: it has met what the evaluation holds out
@@ -156,72 +162,6 @@ def _live(
         return
     registry.promote(engine, f"{plan.model_name}@{run.run_id}")
     run.status = "live"
-
-
-def _snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
-    """The interactions as they are now, after writing down the report about them."""
-    ordered = plan.algorithm.ordered or plan.cuts_events or _rival_is_ordered(engine, plan)
-    found = prepare(reader, plan.source, plan.columns, run, explicit=plan.algorithm.explicit, ordered=ordered)
-    _note(engine, run, found.findings)
-    data, findings = _beside(reader, plan, found.interactions())
-    _note(engine, run, findings)
-    if data.n_users < 2 or data.n_items < 2:
-        raise TooFew(users=data.n_users, items=data.n_items, algorithm=plan.algorithm.name, need="2 of each")
-    return data
-
-
-def _rival_is_ordered(engine: Engine, plan: Plan) -> bool:
-    """Whether the gate may train the live run's algorithm anew, and that learns from the order of events."""
-    live = registry.live(engine, plan.model_name) if plan.evaluate and plan.gate else None
-    name = look(engine, "run_record", run_id=live)[0]["algorithm"] if live is not None else None
-    return name in algorithms.names() and bool(algorithms.find(name).ordered)  # true for one whose options decide
-
-
-def _beside(reader: Engine, plan: Plan, data: Interactions) -> tuple[Interactions, list[Finding]]:
-    """The interactions with the plan's features of users and items and its graph, and what was found in that."""
-    findings: list[Finding] = []
-    if plan.user_features:
-        known = features(reader, plan.user_features, "user_id", "user_features", data.users)
-        data = dataclasses.replace(data, user_features=known)
-        findings += told(known, "user", data.user, data.time, encodes=plan.algorithm.encodes)
-    if plan.item_features:
-        known = features(reader, plan.item_features, "item_id", "item_features", data.items)
-        data = dataclasses.replace(data, item_features=known)
-        findings += told(known, "item", data.item, data.time, encodes=plan.algorithm.encodes)
-    if plan.graph:
-        edges, of_edges = graph(reader, plan.graph, data.items)
-        data = dataclasses.replace(data, graph=edges)
-        findings += of_edges
-    return data, findings
-
-
-def _before(engine: Engine, plan: Plan, data: Interactions) -> Embeddings | None:
-    """The live run's vectors in the order of these vocabularies, NaN for who is new; None when nothing is live."""
-    live = registry.live(engine, plan.model_name)
-    if live is None:
-        return None
-    users, items = (
-        side(engine, live, entity).on(ids, missing=np.nan).vectors
-        for entity, ids in (("user", data.users), ("item", data.items))
-    )
-    dim = getattr(plan.algorithm, "dim", items.shape[1])
-    if items.shape[1] != dim:
-        allowed = f"false when dim changes: the live run has vectors of {items.shape[1]}, not {dim}"
-        raise BadArgument(name="warm_start", allowed=allowed, value="true")
-    return Embeddings(users, items)
-
-
-def _note(engine: Engine, run: Run, findings: list[Finding]) -> None:
-    names = [column.name for column in dataclasses.fields(Finding)]
-    columns = {name: [getattr(finding, name) for finding in findings] for name in names}
-    engine.write("validations", {"run_id": [run.run_id] * len(findings), **columns})
-
-
-def _hash(plan: Plan, data: Interactions, test: Interactions | None) -> str:
-    """Of all that decides the result, so that unchanged work is recognised."""
-    read = [_as_wanted(plan.algorithm, data).checksum(), *([test.checksum()] if test else [])]
-    options = json.dumps([plan.algorithm.name, plan.params, plan.seed, plan.device, *read], sort_keys=True)
-    return hashlib.blake2b(options.encode(), digest_size=16).hexdigest()
 
 
 def _checkpoints(plan: Plan, source_hash: str, before: Embeddings | None) -> Checkpoints | None:
@@ -271,15 +211,10 @@ def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
 
 def _fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
     """Train, and make sure that what came out can be stored."""
-    embeddings = algorithm.fit(_as_wanted(algorithm, data), run)
+    embeddings = algorithm.fit(as_wanted(algorithm, data), run)
     if not embeddings.finite():
         raise Diverged(algorithm=algorithm.name, epoch=algorithm.epochs, model=run.model_name)
     return embeddings
-
-
-def _as_wanted(algorithm: Algorithm, data: Interactions) -> Interactions:
-    """The data without the events, where an algorithm does not learn from their order."""
-    return data if algorithm.ordered else dataclasses.replace(data, events=None)
 
 
 def _write(
@@ -334,7 +269,7 @@ def _split(plan: Plan, data: Interactions) -> Split:
 def _trial(engine: Engine, reader: Engine, plan: Plan, data: Interactions, run: Run) -> Measured:
     """Train on a part and ask about the other; the run itself is then trained on everything."""
     answered = _on_a_part(plan, data, run)
-    _note(engine, run, _tied(answered.parts))
+    write_findings(engine, run, _tied(answered.parts))
     return _judged(engine, reader, plan, data, answered, run)
 
 
@@ -456,7 +391,7 @@ def _anew(engine: Engine, reader: Engine, plan: Plan, new: Candidate, record: di
         if live.algorithm.explicit != plan.algorithm.explicit:
             return Comparison("none", reason="one of the two takes weights for ratings, the other for evidence")
         part = dataclasses.replace(new.parts.train, user_features=None, item_features=None, graph=None)
-        data, _ = _beside(reader, live, part)
+        data, _ = add_side_inputs(reader, live, part)
         return gate.anew(new, _fit(live.algorithm, data, dataclasses.replace(new.run, seed=live.seed)))
     except (Cancelled, LostLease, ServerGone):
         raise
@@ -528,5 +463,5 @@ def _of_part(engine: Engine, reference: str, record: dict[str, Any], run: Run, *
         raise NotEvaluated(name=reference, reason=PAIRS.format(rows=rows[0]["affected"]))
     algorithm = plan.algorithm
     found = prepare(engine, plan.source, Columns(), run, explicit=algorithm.explicit, ordered=algorithm.ordered)
-    data, _ = _beside(engine, plan, found.interactions())
+    data, _ = add_side_inputs(engine, plan, found.interactions())
     return _on_a_part(plan, data, run)
