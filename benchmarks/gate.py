@@ -21,11 +21,11 @@ from embsql.algorithms import Algorithm
 from embsql.data import Interactions
 from embsql.engines import Engine
 from embsql.evaluate import Questions
+from embsql.measure import as_stored, present
 from embsql.model import Columns, Run
 from embsql.prepare import prepare
 from embsql.snapshot import as_wanted
 from embsql.splits import split
-from embsql.train import _as_stored, _present
 
 SOURCE = """
 SELECT customer_id AS user_id, stock_code AS item_id, quantity AS weight, invoice_date AS event_time
@@ -77,7 +77,7 @@ def _judge(
     run = Run(seed=options.seed, threads=options.threads)
     live_als = algorithms.make("als", {"dim": options.dim})
     new_als = algorithms.make("als", {"dim": dim})
-    live = _as_stored(before, live_als.fit(as_wanted(live_als, before), run))
+    live = as_stored(before, live_als.fit(as_wanted(live_als, before), run))
     other = replace(run, seed=options.seed + 1)
     found = _found(
         now, method, new_als, other, tolerance=1.0
@@ -129,7 +129,7 @@ def _found(
     def fit(part: Interactions) -> embsql.data.Embeddings:
         return als.fit(as_wanted(als, part), run)
 
-    known = _present(parts.train.user, data.n_users), _present(parts.train.item, data.n_items)
+    known = present(parts.train.user, data.n_users), present(parts.train.item, data.n_items)
     return gate.Candidate(data, parts, fit(parts.train), known, fit, False, run, 10, tolerance)
 
 

@@ -212,9 +212,9 @@ class Database:
         own, a SELECT of user_id and item_id, its vectors are asked as they are. `repeats` asks again for what a user
         knew (split time, and test). Raises an `embsql.errors.EmbsqlError`.
         """
-        from embsql import train as training
+        from embsql import measure
 
-        return training.evaluate(self.engine, model, **vars(_read(Evaluate, locals())))
+        return measure.evaluate(self.engine, model, **vars(_read(Evaluate, locals())))
 
     def register_embeddings(
         self,

@@ -1,14 +1,16 @@
-"""Everything that decides what a run will be."""
+"""Everything that decides what a run will be, and what decided a finished one."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from embsql import tune
+from embsql import algorithms, surface, tune
 from embsql.algorithms import Algorithm
-from embsql.errors import BadArgument
+from embsql.engines import Engine
+from embsql.errors import BadArgument, NotEvaluated
 from embsql.model import Columns, usable_cores
 from embsql.sources import Source, recorded
 
@@ -92,3 +94,25 @@ class Plan:
     def headline(self) -> int:
         """The k of the one figure that decides."""
         return 10 if 10 in self.k else self.k[0]
+
+
+def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
+    """A plan to train a finished run's algorithm anew, on the run's own interactions.
+
+    It has the run's options; `wanted` are fields of the plan. Raises NotEvaluated where a side
+    input was a table in memory.
+    """
+    params = json.loads(record["params"])
+    params.pop("tune", None)  # what was searched; what was found is among the others
+    sources = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
+    gone = next((name for name, given in sources.items() if not isinstance(given, str)), None)
+    if gone:
+        reason = (
+            f"its {gone} were a table in memory, which is gone;"
+            " say evaluate=True when it is trained"
+        )
+        raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
+    algorithm = algorithms.make(record["algorithm"], params)
+    run_source = surface.statements(engine=engine.name)["run_source"]
+    source = run_source.replace("$run_id", str(int(record["run_id"])))
+    return Plan(record["model_name"], source, algorithm, seed=record["seed"], **sources, **wanted)

@@ -14,7 +14,7 @@ LAYERS = [  # each imports only from the ones before it; within a layer of stran
     {"errors", "files", "macros"}, {"data", "checkpoints"}, {"model", "options"}, {"stored"}, {"algorithms"},
     {"engines"}, {"surface"},
     {"jobs", "metrics", "splits", "baselines", "sources"}, {"registry"}, {"prepare", "evaluate", "loaded"},
-    {"tune", "given", "gate"}, {"plan"}, {"snapshot"}, {"train", "publish", "derive"}, {"materialise", "external"},
+    {"tune", "given", "gate"}, {"plan"}, {"snapshot"}, {"measure"}, {"train", "publish", "derive"}, {"materialise", "external"},
     {"progress", "table", "shop", "statement", "udf", "texts"}, {"bigquery"}, {"database"},
     {"demo", "worker", "plpython", "warm"}, {"dbt"}, {"cli"},
     {"__init__", "__main__"},
