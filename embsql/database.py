@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from embsql import algorithms, engines, jobs, registry, sources, udf
-from embsql.data import Similarity
-from embsql.errors import BadArgument, DatabaseBusy, ModelExists, NotEvaluated, StatementFailed, plain
-from embsql.model import Columns, Run, usable_cores
-from embsql.options import (
+from embsql.command_options import (
     Cluster,
     DropModel,
     Evaluate,
@@ -23,10 +20,11 @@ from embsql.options import (
     RegisterEmbeddings,
     RegisterText,
     Train,
-    declared,
-    make,
-    text,
 )
+from embsql.data import Similarity
+from embsql.errors import BadArgument, DatabaseBusy, ModelExists, NotEvaluated, StatementFailed, plain
+from embsql.model import Columns, Run, usable_cores
+from embsql.options import declared, make, text
 
 if TYPE_CHECKING:
     from embsql.derive import Clustered, Projected
