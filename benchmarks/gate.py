@@ -21,10 +21,11 @@ from embsql.algorithms import Algorithm
 from embsql.data import Interactions
 from embsql.engines import Engine
 from embsql.evaluate import Questions
+from embsql.measure import as_stored, present
 from embsql.model import Columns, Run
 from embsql.prepare import prepare
+from embsql.snapshot import as_wanted
 from embsql.splits import split
-from embsql.train import _as_stored, _as_wanted, _present
 
 SOURCE = """
 SELECT customer_id AS user_id, stock_code AS item_id, quantity AS weight, invoice_date AS event_time
@@ -76,7 +77,7 @@ def _judge(
     run = Run(seed=options.seed, threads=options.threads)
     live_als = algorithms.make("als", {"dim": options.dim})
     new_als = algorithms.make("als", {"dim": dim})
-    live = _as_stored(before, live_als.fit(_as_wanted(live_als, before), run))
+    live = as_stored(before, live_als.fit(as_wanted(live_als, before), run))
     other = replace(run, seed=options.seed + 1)
     found = _found(
         now, method, new_als, other, tolerance=1.0
@@ -85,7 +86,7 @@ def _judge(
     again = gate.as_it_is(replace(found, tolerance=-1.0), live)  # all is below that
     decided = gate.as_it_is(replace(found, tolerance=0.05), live)
     if decided is None or (decided.users or 0) < gate.ENOUGH:
-        decided = gate.anew(found, live_als.fit(_as_wanted(live_als, found.parts.train), run))
+        decided = gate.anew(found, live_als.fit(as_wanted(live_als, found.parts.train), run))
     old, new = (
         _figure(data, method, als, run) for data, als in ((before, live_als), (now, new_als))
     )
@@ -126,14 +127,14 @@ def _found(
     parts = split(data, method, seed=run.seed)
 
     def fit(part: Interactions) -> embsql.data.Embeddings:
-        return als.fit(_as_wanted(als, part), run)
+        return als.fit(as_wanted(als, part), run)
 
-    known = _present(parts.train.user, data.n_users), _present(parts.train.item, data.n_items)
+    known = present(parts.train.user, data.n_users), present(parts.train.item, data.n_items)
     return gate.Candidate(data, parts, fit(parts.train), known, fit, False, run, 10, tolerance)
 
 
 def _figure(data: Interactions, method: str, als: Algorithm, run: Run) -> float:
     """ndcg@10 as an evaluation has it."""
     parts = split(data, method, seed=run.seed)
-    vectors = als.fit(_as_wanted(als, parts.train), run)
+    vectors = als.fit(as_wanted(als, parts.train), run)
     return float(np.mean(Questions.of(parts, run).per_user(vectors, "ndcg", 10)))

@@ -13,21 +13,20 @@ from typing import Any
 import click
 
 from embsql import algorithms, surface
-from embsql.database import Database, cancel, connect
-from embsql.errors import EmbsqlError, plain
-from embsql.options import (
+from embsql.command_options import (
     Cluster,
     DropModel,
     Evaluate,
     Features,
     Materialise,
-    Option,
     Project,
     RegisterEmbeddings,
     RegisterText,
     Train,
-    declared,
 )
+from embsql.database import Database, cancel, connect
+from embsql.errors import EmbsqlError, plain
+from embsql.options import Option, declared
 
 METAVARS = {int: "INTEGER", float: "FLOAT", str: "TEXT", tuple: "INTEGER,...", object: "TEXT"}
 

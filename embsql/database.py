@@ -10,10 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from embsql import algorithms, engines, jobs, registry, sources, udf
-from embsql.data import Similarity
-from embsql.errors import BadArgument, DatabaseBusy, ModelExists, NotEvaluated, StatementFailed, plain
-from embsql.model import Columns, Run, usable_cores
-from embsql.options import (
+from embsql.command_options import (
     Cluster,
     DropModel,
     Evaluate,
@@ -23,10 +20,11 @@ from embsql.options import (
     RegisterEmbeddings,
     RegisterText,
     Train,
-    declared,
-    make,
-    text,
 )
+from embsql.data import Similarity
+from embsql.errors import BadArgument, DatabaseBusy, ModelExists, NotEvaluated, StatementFailed, plain
+from embsql.model import Columns, Run, usable_cores
+from embsql.options import declared, make, text
 
 if TYPE_CHECKING:
     from embsql.derive import Clustered, Projected
@@ -176,12 +174,13 @@ class Database:
         """
         from embsql import train as training
         from embsql import tune as tuning
+        from embsql.plan import Plan
         from embsql.progress import shown
 
         wanted = _read(Train, locals())
         algorithms.check_names(algorithm, options)
         made, search = tuning.read(algorithm, options, wanted.tune)
-        plan = training.Plan(
+        plan = Plan(
             model_name, sources.source(source, "source"), made,
             Columns(wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col),
             seed=wanted.seed, threads=wanted.threads or usable_cores(), device=wanted.device, evaluate=wanted.evaluate,
@@ -211,9 +210,9 @@ class Database:
         own, a SELECT of user_id and item_id, its vectors are asked as they are. `repeats` asks again for what a user
         knew (split time, and test). Raises an `embsql.errors.EmbsqlError`.
         """
-        from embsql import train as training
+        from embsql import measure
 
-        return training.evaluate(self.engine, model, **vars(_read(Evaluate, locals())))
+        return measure.evaluate(self.engine, model, **vars(_read(Evaluate, locals())))
 
     def register_embeddings(
         self,

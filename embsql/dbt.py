@@ -20,9 +20,10 @@ from typing import Any
 import pyarrow as pa
 
 from embsql import engines, jobs, registry, surface, udf
+from embsql.command_options import PythonModel
 from embsql.database import Database
 from embsql.errors import BadArgument, CannotOpen, DatabaseBusy, EmbsqlError, MissingExtra, NotTraining
-from embsql.options import PythonModel, make, shown
+from embsql.options import make, shown
 from embsql.worker import Worker
 
 try:

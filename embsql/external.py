@@ -13,9 +13,10 @@ from embsql.engines import Engine
 from embsql.engines._columns import find
 from embsql.errors import BadFeatures
 from embsql.model import Run
+from embsql.plan import Plan
 from embsql.prepare import by_id
 from embsql.sources import Source
-from embsql.train import Plan, complete
+from embsql.train import complete
 
 
 def register_embeddings(

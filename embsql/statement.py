@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embsql import algorithms, options
+from embsql.command_options import Train
 from embsql.errors import BadArgument, BadStatement
 from embsql.registry import check_name
 
@@ -183,7 +184,7 @@ def _check_names(algorithm: str, given: dict[str, Any]) -> None:
         if name in ABSENT:
             raise BadStatement(reason=f"{name} has no counterpart here; {ABSENT[name]}")
     cls = algorithms.find(algorithm)
-    own = [option.name for kind in (cls, options.Train) for option in options.declared(kind)]
+    own = [option.name for kind in (cls, Train) for option in options.declared(kind)]
     options.check_names(cls, given, [*ALIASES, *own, *COMMON, "data_split_method"])
 
 

@@ -19,10 +19,11 @@ from embsql.external import unmet
 from embsql.jobs import retry
 from embsql.model import Run
 from embsql.options import shortened
+from embsql.plan import Plan
 from embsql.prepare import by_id
 from embsql.sources import Source
 from embsql.surface import statements
-from embsql.train import Plan, complete
+from embsql.train import complete
 
 BATCH = 1024  # texts that are looked up, read and kept at a time
 PIECE = 1 << 20  # bytes of an encoder's files

@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from embsql import algorithms
+from embsql.command_options import Cluster, Evaluate, Materialise, Project
 from embsql.errors import BadArguments, BadCall, UnknownCommand, suggestion
-from embsql.options import Cluster, Evaluate, Materialise, Project, check_names, declared, shortened, word
+from embsql.options import check_names, declared, shortened, word
 
 OUTSIDE = {"source_db", "checkpoints"}  # files of the trainer's machine, where who asks for a training has no rights
 

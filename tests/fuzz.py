@@ -26,8 +26,9 @@ from click.testing import CliRunner
 import embsql
 from embsql import algorithms, dbt, errors, udf
 from embsql.cli import main
+from embsql.command_options import COMMANDS, Train
 from embsql.errors import EmbsqlError
-from embsql.options import COMMANDS, Option, Train, declared, shown
+from embsql.options import Option, declared, shown
 
 NOWHERE = "SELECT user_id, item_id FROM nowhere"
 TINY = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(60) AS t (i)"

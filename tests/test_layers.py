@@ -11,10 +11,11 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "embsql"
 LAYERS = [  # each imports only from the ones before it; within a layer of strangers nobody imports another
-    {"errors", "files", "macros"}, {"data", "checkpoints"}, {"model", "options"}, {"stored"}, {"algorithms"},
-    {"engines"}, {"surface"},
+    {"errors", "files", "macros"}, {"data", "checkpoints"}, {"model", "options"},
+    {"command_options", "stored"}, {"algorithms"}, {"engines"}, {"surface"},
     {"jobs", "metrics", "splits", "baselines", "sources"}, {"registry"}, {"prepare", "evaluate", "loaded"},
-    {"tune", "given", "gate"}, {"train", "publish", "derive"}, {"materialise", "external"},
+    {"tune", "given", "gate"}, {"plan"}, {"snapshot"}, {"measure"},
+    {"train", "publish", "derive"}, {"materialise", "external"},
     {"progress", "table", "shop", "statement", "udf", "texts"}, {"bigquery"}, {"database"},
     {"demo", "worker", "plpython", "warm"}, {"dbt"}, {"cli"},
     {"__init__", "__main__"},

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 import embsql
 from embsql import algorithms, errors, options, surface, udf, worker
 from embsql.cli import main
-from embsql.options import COMMANDS, Evaluate, Project, Train, declared
+from embsql.command_options import COMMANDS, Evaluate, Project, Train
+from embsql.options import declared
 from tests.fuzz import NOWHERE, TINY, Doors, run
 
 # --- one declaration -----------------------------------------------------------------------------

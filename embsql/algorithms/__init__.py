@@ -14,10 +14,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from embsql import options
+from embsql.command_options import Train
 from embsql.data import Embeddings, Interactions
 from embsql.errors import UnknownAlgorithm, suggestion
 from embsql.model import Run
-from embsql.options import Train
 
 
 class Algorithm(Protocol):

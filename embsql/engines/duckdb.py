@@ -8,7 +8,6 @@ import uuid
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from embsql.engines._columns import CALL, NAME, failed, find, inexact, need, quote
+from embsql.engines._columns import CALL, NAME, failed, find, need, quote
+from embsql.engines._duckdb_columns import ColumnSQL, is_number
 from embsql.engines._files import READERS, File, endings, is_text, literal, located, named, within
-from embsql.engines._remedies import DUCKDB, MOST, Column, refusal
+from embsql.engines._remedies import DUCKDB, MOST
 from embsql.errors import (
     CannotOpen,
     DatabaseBusy,
@@ -32,20 +32,6 @@ from embsql.model import Columns
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
-INTEGERS = {
-    "TINYINT",
-    "SMALLINT",
-    "INTEGER",
-    "BIGINT",
-    "UTINYINT",
-    "USMALLINT",
-    "UINTEGER",
-    "UBIGINT",
-    "HUGEINT",
-    "UHUGEINT",
-}
-NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
-EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}  # from where on whole numbers are not told apart
 WHOLE = {  # what a CSV file's column may be, by all of its values: of a weight, of a time
     "weight": {"DOUBLE": "TRY_CAST({0} AS DOUBLE) IS NOT NULL"},
     "time": {
@@ -211,7 +197,7 @@ class DuckDB:
             query = file.select(dict.fromkeys(types, "VARCHAR") | read if written else read, **written)
             if whole:
                 types |= self._whole(query, {"weight": weight, "time": time}) | {user: "VARCHAR", item: "VARCHAR"}
-        looked = _Looked(self, query, types, file)
+        looked = ColumnSQL(query, types, self.values, file)
         return {
             "query": query, "explicit": explicit,
             "user": looked.key(user), "item": looked.key(item),
@@ -219,7 +205,7 @@ class DuckDB:
             "time": looked.time(time) if time else "CAST(NULL AS BIGINT)",
             "names": {"user": user, "item": item, "weight": weight},
             "has_weight": weight is not None, "has_time": time is not None,
-            "clock": bool(time and not _is_number(types[time])),
+            "clock": bool(time and not is_number(types[time])),
             "guessed": file is not None and file.reader == "read_csv" and not whole,
         }  # fmt: skip
 
@@ -294,7 +280,7 @@ class DuckDB:
             query = file.select(dict.fromkeys(keys, "VARCHAR"), sample_size="-1")
         elif file and file.reader == "read_json":
             query = file.select(types | dict.fromkeys(keys, "VARCHAR"))
-        looked = _Looked(self, query, types, file)
+        looked = ColumnSQL(query, types, self.values, file)
         made = {name: f"CAST({looked.key(name)} AS VARCHAR)" for name in keys}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
         replaced = ", ".join(f"{sql} AS {quote(name)}" for name, sql in made.items())
@@ -420,55 +406,6 @@ def _arrow(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str,
     return pa.table({}) if relation is None else relation.to_arrow_table()
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """A source whose columns' types are known, and what is made of each column in SQL."""
-
-    engine: DuckDB
-    query: str
-    types: dict[str, str]
-    file: File | None  # which it is
-
-    def key(self, column: str) -> str:
-        """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text; '' is no id."""
-        type_, given = self.types[column], f"given.{quote(column)}"
-        if type_.endswith("]") or type_.startswith(("STRUCT", "TUPLE", "MAP", "INTERVAL")):
-            raise refusal(self._refused(column), "id")
-        if self.file and self.file.reader != "read_parquet":  # read as text, whatever it is taken for
-            return _digits(given) if type_ in INTEGERS and self.file.reader == "read_csv" else f"nullif({given}, '')"
-        return _id(given, type_, column)
-
-    def weight(self, column: str) -> str:
-        """A number."""
-        if not _is_number(self.types[column]):
-            raise refusal(self._refused(column), "weight")
-        return f"CAST(given.{quote(column)} AS DOUBLE)"
-
-    def time(self, column: str) -> str:
-        """Microseconds since 1970 of a date or timestamp; a whole number is an order and stays as it is."""
-        type_, given = self.types[column], f"given.{quote(column)}"
-        if type_ in INTEGERS:
-            return f"CAST({given} AS BIGINT)"
-        if not type_.startswith(("TIMESTAMP", "DATE")):
-            raise refusal(self._refused(column), "time")
-        if type_ == "TIMESTAMP WITH TIME ZONE":  # a cast to TIMESTAMP would go through the session's time zone
-            return f"epoch_us(CAST({given} AS TIMESTAMPTZ))"
-        return f"epoch_us(CAST({given} AS TIMESTAMP))"
-
-    def _refused(self, column: str) -> Column:
-        """What there is to say about a column that cannot be taken."""
-        values = self.engine.values(self.query, column, self.types[column])
-        return Column(column, self.types[column], values, DUCKDB, self._in_file(column))
-
-    def _in_file(self, column: str) -> Callable[[str], str] | None:
-        """A SELECT of a file with an expression in place of a column, which is read as text."""
-        file = self.file
-        if file is None or file.reader != "read_csv":
-            return None
-        query = file.select({column: "VARCHAR"})
-        return lambda sql: query.replace("SELECT *", f"SELECT * REPLACE ({sql} AS {quote(column)})", 1)
-
-
 def _all_of(file: File) -> str:
     """A SELECT of a file; of JSON all rows say what the columns are."""
     return file.select(sample_size="-1") if file.reader == "read_json" else file.select()
@@ -480,50 +417,6 @@ def _types_read(file: File, types: dict[str, str], ids: list[str], others: list[
         return {name: types[name] for name in others} | dict.fromkeys(ids, "VARCHAR")
     later = [name for name in others if types[name] != "BOOLEAN"]
     return dict.fromkeys([*ids, *later], "VARCHAR")
-
-
-def _digits(given: str) -> str:
-    """An id in text as a whole number, if that has the same text; else the query fails."""
-    number = f"CAST({given} AS BIGINT)"
-    return f"CASE WHEN CAST({number} AS VARCHAR) <> {given} THEN error('no whole number') ELSE {number} END"
-
-
-def _id(given: str, type_: str, column: str) -> str:
-    """What is equal has one text: numbers without zeros at their end, moments in UTC, bytes in hexadecimal digits."""
-    text = f"CAST({given} AS VARCHAR)"
-    if type_ in INTEGERS or type_ == "UUID":
-        return given
-    if type_ in EXACT:
-        return _of_floating_point(given, EXACT[type_], column)
-    if type_.startswith("DECIMAL"):
-        return _of_decimal(text, *map(int, re.findall(r"\d+", type_)))
-    if type_ == "TIMESTAMP WITH TIME ZONE":
-        return f"CAST(make_timestamp(epoch_us({given})) AS VARCHAR) || '+00'"
-    made = {"BLOB": f"lower(hex({given}))", "JSON": f"({given} ->> '$')"}.get(type_, text)
-    return f"nullif({made}, '')"
-
-
-def _of_decimal(text: str, width: int, scale: int) -> str:
-    """A decimal's text without zeros at its end; of one that has no other digits DuckDB writes .5, not 0.5."""
-    if not scale:
-        return text
-    full = f"regexp_replace({text}, '^(-?)[.]', '\\10.')" if width == scale else text
-    return f"rtrim(rtrim({full}, '0'), '.')"
-
-
-def _of_floating_point(given: str, limit: int, column: str) -> str:
-    """NaN is no id; a whole number is written as one, and from the limit on there is no telling which it was."""
-    text = f"CAST({given} AS VARCHAR)"
-    return f"""CASE
-        WHEN {given} IS NULL OR isnan({given}) THEN NULL
-        WHEN {given} <> trunc({given}) THEN {text}
-        WHEN abs({given}) < {limit} THEN CAST(CAST({given} AS BIGINT) AS VARCHAR)
-        ELSE error({inexact(text, limit, column)})
-    END"""
-
-
-def _is_number(type_: str) -> bool:
-    return type_ in NUMBERS or type_.startswith("DECIMAL")
 
 
 # --- columns out ---------------------------------------------------------------------------------

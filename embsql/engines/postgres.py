@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,11 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 from psycopg.types.string import ByteaBinaryLoader
 
-from embsql.engines._columns import CALL, NAME, failed, find, inexact, need, quote
+from embsql.engines._columns import CALL, NAME, failed, find, need, quote
 from embsql.engines._copy import decode, encode
 from embsql.engines._files import named
-from embsql.engines._remedies import MOST, POSTGRESQL, Column, refusal
+from embsql.engines._postgres_columns import TIMES, ColumnSQL
+from embsql.engines._remedies import MOST, POSTGRESQL
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import (
     CannotInstall,
@@ -40,10 +40,6 @@ from embsql.model import Columns
 REFUSAL = "embsql cannot be installed: "  # how sql/bootstrap.postgres.sql begins what it raises
 PATIENCE = 15.0  # seconds a lost server is given to come back
 PARTITIONED = ("item_embeddings", "user_embeddings", "interactions")
-INTEGERS = {"smallint", "integer", "bigint"}
-NUMBERS = INTEGERS | {"real", "double precision", "numeric", "boolean"}
-TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
-EXACT = {"real": 2**24, "double precision": 2**53}  # from where on whole numbers are not told apart
 STREAM = {"user_key": "text", "item_key": "text", "weight": "double precision", "event_time": "bigint"}
 FIRST = (
     psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable,
@@ -284,7 +280,7 @@ class PostgreSQL:
         Raises NotASelect, SourceFailed, MissingColumn or BadColumnType.
         """
         query, types = _select(text), self.describe(text)
-        looked = _Looked(self, query, types)
+        looked = ColumnSQL(query, types, self.values)
         user = need(types, columns.user, "user_id", "user_col")
         item = need(types, columns.item, "item_id", "item_col")
         weight = find(types, columns.weight, "weight", "weight_col")
@@ -320,7 +316,7 @@ class PostgreSQL:
         Raises NotASelect, SourceFailed, BadColumnType or InexactId.
         """
         query, types = _select(text), self.describe(text)
-        looked = _Looked(self, query, types)
+        looked = ColumnSQL(query, types, self.values)
         made = {name: looked.key(name) for name in types if name.lower() in ids}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
         written = ", ".join(f"{made.get(name, f'given.{quote(name)}')} AS {quote(name)}" for name in types)
@@ -468,77 +464,6 @@ def _plain(word: str) -> str:
 
 
 # --- columns -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Looked:
-    """A source whose columns' types are known, and what is made of each column in SQL."""
-
-    engine: PostgreSQL
-    query: str
-    types: dict[str, str]
-
-    def key(self, column: str) -> str:
-        """An id is text; '' is no id."""
-        type_ = self.types[column]
-        if "[]" in type_ or type_ in ("record", "interval"):
-            raise refusal(self._refused(column), "id")
-        return _id(f"given.{quote(column)}", type_, column)
-
-    def weight(self, column: str) -> str:
-        """A number."""
-        type_, given = self.types[column], f"given.{quote(column)}"
-        if type_ not in NUMBERS:
-            raise refusal(self._refused(column), "weight")
-        number = f"CAST({given} AS integer)" if type_ == "boolean" else given
-        return f"CAST({number} AS double precision)"
-
-    def time(self, column: str) -> str:
-        """Microseconds since 1970 of a date or timestamp; a whole number is an order and stays as it is."""
-        type_, given = self.types[column], f"given.{quote(column)}"
-        if type_ in INTEGERS:
-            return f"CAST({given} AS bigint)"
-        if type_ not in TIMES:
-            raise refusal(self._refused(column), "time")
-        return f"CAST(extract(epoch FROM {given}) * 1000000 AS bigint)"
-
-    def _refused(self, column: str) -> Column:
-        """What there is to say about a column that cannot be taken."""
-        return Column(
-            column, self.types[column], self.engine.values(self.query, column, self.types[column]), POSTGRESQL
-        )
-
-
-def _id(given: str, type_: str, column: str) -> str:
-    """What is equal has one text, as in DuckDB, whatever the session writes dates and zones like."""
-    if type_ in EXACT:
-        return _of_floating_point(given, EXACT[type_], column)
-    made = {
-        "numeric": f"CAST(trim_scale(nullif({given}, 'NaN')) AS text)",
-        "bytea": f"encode({given}, 'hex')",
-        "json": f"({given} #>> '{{}}')",
-        "jsonb": f"({given} #>> '{{}}')",
-        "date": _iso(given),
-        "timestamp without time zone": _iso(given),
-        "timestamp with time zone": _iso(f"({given} AT TIME ZONE 'UTC')") + " || '+00'",
-    }.get(type_, f"CAST({given} AS text)")
-    return f"nullif({made}, '')"
-
-
-def _iso(moment: str) -> str:
-    """A date or a moment as ISO 8601 has it, but for a space in place of the T."""
-    return f"replace(to_jsonb({moment}) #>> '{{}}', 'T', ' ')"
-
-
-def _of_floating_point(given: str, limit: int, column: str) -> str:
-    """NaN is no id; a whole number is written as one, and from the limit on there is no telling which it was."""
-    text = f"CAST({given} AS text)"
-    return f"""CASE
-        WHEN {given} IS NULL OR {given} = 'NaN' THEN NULL
-        WHEN {given} <> trunc({given}) THEN {text}
-        WHEN abs({given}) < {limit} THEN CAST(CAST({given} AS bigint) AS text)
-        ELSE CAST(CAST({inexact(text, limit, column)} AS bigint) AS text)
-    END"""
 
 
 def _failed(error: Exception) -> EmbsqlError:

@@ -18,7 +18,8 @@ from embsql.algorithms import _adagrad
 from embsql.checkpoints import checkpoints
 from embsql.errors import BadArgument, BadArguments, NotKept
 from embsql.model import Run
-from embsql.train import Plan, train
+from embsql.plan import Plan
+from embsql.train import train
 from embsql.udf import COMMANDS
 from tests.worlds import islands
 
@@ -96,7 +97,8 @@ CHILD = """
 import json, os, signal, sys
 import embsql
 from embsql import algorithms
-from embsql.train import Plan, train
+from embsql.plan import Plan
+from embsql.train import train
 
 path, folder, source, options, figure, epoch = sys.argv[1:]
 

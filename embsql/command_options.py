@@ -1,0 +1,164 @@
+"""The options of commands, each declared once; how, `options` says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from embsql.data import Similarity
+from embsql.options import Count, Range, Ranks, Seed, Share, Threads
+
+Entity = Literal["item", "user"]
+SplitName = Literal["auto", "last", "time", "random"]  # what a split holds out
+Tries = Annotated[int, Range(1, 100_000)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """Options of training that every algorithm has."""
+
+    name: ClassVar[str] = "train"
+    help: ClassVar[str] = "embsql train --help"
+
+    source_db: Any = None  # where the source is read: a DuckDB file, :memory: for files, or postgresql://...
+    user_col: str | None = None  # name of the user column; none: user_id
+    item_col: str | None = None  # name of the item column; none: item_id
+    weight_col: str | None = None  # name of the weight column; none: weight, if there
+    time_col: str | None = None  # name of the time column; none: event_time, if there
+    seed: Seed = 42  # where all that is random begins: the same seed gives the same bytes
+    threads: Threads | None = None  # threads to train with; none: every core
+    device: Literal["cpu", "cuda"] = "cpu"  # where to train
+    evaluate: bool = False  # measure on held-out interactions first, and let that decide
+    k: Ranks = (10, 20)  # lengths of the lists that are measured
+    split: SplitName = "auto"  # what is held out; auto: last where there are times
+    test: str | None = None  # a SELECT of user_id and item_id to measure on, in place of a part of the source
+    repeats: bool = False  # ask again for what a user knew, with split time or test
+    gate: bool = True  # make it live only if what was measured allows; else whatever was measured
+    tolerance: Share = 0.05  # share of the live run's figure by which the gate lets a new one be worse
+    force: bool = False  # train although nothing changed
+    user_features: Any | None = None  # a SELECT of user_id and what is known of each, for what can learn from it
+    item_features: Any | None = None  # a SELECT of item_id and what is known of each
+    graph: Any | None = None  # a SELECT of source_node, target_node and weight: edges between items, to walk on
+    warm_start: bool = False  # go on from the live run's vectors, where the algorithm can
+    checkpoints: str | None = None  # a folder where a training that is killed leaves how far it came
+    tune: Tries | None = None  # try so many settings of options that have several values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate:
+    """Options of measuring a run."""
+
+    name: ClassVar[str] = "evaluate"
+    help: ClassVar[str] = "embsql evaluate --help"
+
+    k: Ranks = (10, 20)  # lengths of the lists that are measured
+    split: SplitName = "auto"  # what is held out; auto: last where there are times
+    test: str | None = None  # a SELECT of user_id and item_id: measure the vectors as they are, on these pairs
+    repeats: bool = False  # ask again for what a user knew, with split time or test
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """Options of grouping vectors."""
+
+    name: ClassVar[str] = "cluster"
+    help: ClassVar[str] = "embsql cluster --help"
+
+    entity: Entity = "item"  # whose vectors
+    k: Count | None = None  # how many groups; none: the number with the best silhouette
+    clustering: str = "default"  # its name; a run may have several
+    labels: Any | None = None  # a SELECT of entity_id and label: what a group has most of names it
+    raw: bool = False  # group vectors as they are, not only their directions
+    seed: Seed = 42  # where all that is random begins
+    threads: Threads | None = None  # threads to use; none: every core
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """Options of drawing a map."""
+
+    name: ClassVar[str] = "project"
+    help: ClassVar[str] = "embsql project --help"
+
+    entity: Entity = "item"  # whose vectors
+    method: Literal["pca", "umap", "tsne"] = "pca"  # pca needs nothing, the others the extra maps
+    seed: Seed = 42  # where all that is random begins
+
+
+@dataclass(frozen=True, kw_only=True)
+class Materialise:
+    """Options of writing top-k tables."""
+
+    name: ClassVar[str] = "materialise"
+    help: ClassVar[str] = "embsql materialise --help"
+
+    k: Count = 10  # rows for each user and item
+    users: bool = True  # whether to write embsql.top_items
+    items: bool = True  # whether to write embsql.neighbors
+    threads: Threads | None = None  # threads to use; none: every core
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Options of the wide table of features."""
+
+    name: ClassVar[str] = "features"
+    help: ClassVar[str] = "embsql features --help"
+
+    entity: Entity = "user"  # whose
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterEmbeddings:
+    """Options of registering vectors."""
+
+    name: ClassVar[str] = "register_embeddings"
+    help: ClassVar[str] = "embsql register-embeddings --help"
+
+    users: Any | None = None  # a SELECT of user_id and embedding
+    similarity: Similarity = "cosine"  # how two vectors make a score
+    force: bool = False  # store them although nothing changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegisterText:
+    """Options of registering texts."""
+
+    name: ClassVar[str] = "register_text"
+    help: ClassVar[str] = "embsql register-text --help"
+
+    encoder: str | None = None  # the folder of a sentence encoder; none: that of the extra text
+    force: bool = False  # read them although nothing changed
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropModel:
+    """Options of removing a model."""
+
+    name: ClassVar[str] = "drop_model"
+    help: ClassVar[str] = "embsql drop-model --help"
+
+    if_exists: bool = False  # do nothing where there is no such model
+
+
+@dataclass(frozen=True, kw_only=True)
+class PythonModel:
+    """Options of embsql.dbt.train beside those of training."""
+
+    name: ClassVar[str] = "embsql.dbt.train"
+    help: ClassVar[str] = "embsql train --help"
+
+    entity: Entity = "item"  # whose vectors the model returns
+
+
+COMMANDS: tuple[type[Any], ...] = (
+    Train,
+    Evaluate,
+    Cluster,
+    Project,
+    Materialise,
+    Features,
+    RegisterEmbeddings,
+    RegisterText,
+    DropModel,
+)

@@ -1,0 +1,144 @@
+"""A source's columns in DuckDB's SQL: ids as text, weights as numbers, times as microseconds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from embsql.engines._columns import inexact, quote
+from embsql.engines._files import File
+from embsql.engines._remedies import DUCKDB, Column, refusal
+
+INTEGERS = {
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "UTINYINT",
+    "USMALLINT",
+    "UINTEGER",
+    "UBIGINT",
+    "HUGEINT",
+    "UHUGEINT",
+}
+NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
+EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}  # from where on whole numbers are not told apart
+Values = Callable[[str, str, str], list[str]]  # of a query, a column and its type: some values
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSQL:
+    """What is made of each column of a source in SQL."""
+
+    query: str
+    types: dict[str, str]
+    values: Values
+    file: File | None  # which it is
+
+    def key(self, column: str) -> str:
+        """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text.
+
+        '' is no id.
+        """
+        type_, given = self.types[column], f"given.{quote(column)}"
+        if type_.endswith("]") or type_.startswith(("STRUCT", "TUPLE", "MAP", "INTERVAL")):
+            raise refusal(self._refused(column), "id")
+        reader = self.file.reader if self.file else "read_parquet"
+        if reader == "read_csv" and type_ in INTEGERS:
+            return _digits(given)
+        if reader != "read_parquet":  # read as text, whatever it is taken for
+            return f"nullif({given}, '')"
+        return _id(given, type_, column)
+
+    def weight(self, column: str) -> str:
+        """A number."""
+        if not is_number(self.types[column]):
+            raise refusal(self._refused(column), "weight")
+        return f"CAST(given.{quote(column)} AS DOUBLE)"
+
+    def time(self, column: str) -> str:
+        """Microseconds since 1970 of a date or timestamp.
+
+        A whole number is an order and stays as it is.
+        """
+        type_, given = self.types[column], f"given.{quote(column)}"
+        if type_ in INTEGERS:
+            return f"CAST({given} AS BIGINT)"
+        if not type_.startswith(("TIMESTAMP", "DATE")):
+            raise refusal(self._refused(column), "time")
+        if type_ == "TIMESTAMP WITH TIME ZONE":
+            # A cast to TIMESTAMP would go through the session's time zone.
+            return f"epoch_us(CAST({given} AS TIMESTAMPTZ))"
+        return f"epoch_us(CAST({given} AS TIMESTAMP))"
+
+    def _refused(self, column: str) -> Column:
+        """What there is to say about a column that cannot be taken."""
+        values = self.values(self.query, column, self.types[column])
+        return Column(column, self.types[column], values, DUCKDB, self._in_file(column))
+
+    def _in_file(self, column: str) -> Callable[[str], str] | None:
+        """A SELECT of a file with an expression in place of a column, which is read as text."""
+        file = self.file
+        if file is None or file.reader != "read_csv":
+            return None
+        query = file.select({column: "VARCHAR"})
+        return lambda sql: query.replace(
+            "SELECT *", f"SELECT * REPLACE ({sql} AS {quote(column)})", 1
+        )
+
+
+def _digits(given: str) -> str:
+    """An id in text as a whole number, if that has the same text; else the query fails."""
+    number = f"CAST({given} AS BIGINT)"
+    return (
+        f"CASE WHEN CAST({number} AS VARCHAR) <> {given}"
+        f" THEN error('no whole number') ELSE {number} END"
+    )
+
+
+def _id(given: str, type_: str, column: str) -> str:
+    """What is equal has one text.
+
+    Numbers are without zeros at their end, moments in UTC, bytes in hexadecimal digits.
+    """
+    text = f"CAST({given} AS VARCHAR)"
+    if type_ in INTEGERS or type_ == "UUID":
+        return given
+    if type_ in EXACT:
+        return _of_floating_point(given, EXACT[type_], column)
+    if type_.startswith("DECIMAL"):
+        return _of_decimal(text, *map(int, re.findall(r"\d+", type_)))
+    if type_ == "TIMESTAMP WITH TIME ZONE":
+        return f"CAST(make_timestamp(epoch_us({given})) AS VARCHAR) || '+00'"
+    made = {"BLOB": f"lower(hex({given}))", "JSON": f"({given} ->> '$')"}.get(type_, text)
+    return f"nullif({made}, '')"
+
+
+def _of_decimal(text: str, width: int, scale: int) -> str:
+    """A decimal's text without zeros at its end.
+
+    Of one that has no digits before the point DuckDB writes .5, not 0.5.
+    """
+    if not scale:
+        return text
+    full = f"regexp_replace({text}, '^(-?)[.]', '\\10.')" if width == scale else text
+    return f"rtrim(rtrim({full}, '0'), '.')"
+
+
+def _of_floating_point(given: str, limit: int, column: str) -> str:
+    """NaN is no id; a whole number is written as one.
+
+    From the limit on there is no telling which it was, and the query fails.
+    """
+    text = f"CAST({given} AS VARCHAR)"
+    return f"""CASE
+        WHEN {given} IS NULL OR isnan({given}) THEN NULL
+        WHEN {given} <> trunc({given}) THEN {text}
+        WHEN abs({given}) < {limit} THEN CAST(CAST({given} AS BIGINT) AS VARCHAR)
+        ELSE error({inexact(text, limit, column)})
+    END"""
+
+
+def is_number(type_: str) -> bool:
+    return type_ in NUMBERS or type_.startswith("DECIMAL")

@@ -1,0 +1,95 @@
+"""A source's columns in PostgreSQL's SQL: ids as text, weights as numbers, times as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from embsql.engines._columns import inexact, quote
+from embsql.engines._remedies import POSTGRESQL, Column, refusal
+
+INTEGERS = {"smallint", "integer", "bigint"}
+NUMBERS = INTEGERS | {"real", "double precision", "numeric", "boolean"}
+TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
+EXACT = {"real": 2**24, "double precision": 2**53}  # from where on whole numbers are not told apart
+Values = Callable[[str, str, str], list[str]]  # of a query, a column and its type: some values
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSQL:
+    """What is made of each column of a source in SQL."""
+
+    query: str
+    types: dict[str, str]
+    values: Values
+
+    def key(self, column: str) -> str:
+        """An id is text; '' is no id."""
+        type_ = self.types[column]
+        if "[]" in type_ or type_ in ("record", "interval"):
+            raise refusal(self._refused(column), "id")
+        return _id(f"given.{quote(column)}", type_, column)
+
+    def weight(self, column: str) -> str:
+        """A number."""
+        type_, given = self.types[column], f"given.{quote(column)}"
+        if type_ not in NUMBERS:
+            raise refusal(self._refused(column), "weight")
+        number = f"CAST({given} AS integer)" if type_ == "boolean" else given
+        return f"CAST({number} AS double precision)"
+
+    def time(self, column: str) -> str:
+        """Microseconds since 1970 of a date or timestamp.
+
+        A whole number is an order and stays as it is.
+        """
+        type_, given = self.types[column], f"given.{quote(column)}"
+        if type_ in INTEGERS:
+            return f"CAST({given} AS bigint)"
+        if type_ not in TIMES:
+            raise refusal(self._refused(column), "time")
+        return f"CAST(extract(epoch FROM {given}) * 1000000 AS bigint)"
+
+    def _refused(self, column: str) -> Column:
+        """What there is to say about a column that cannot be taken."""
+        return Column(
+            column,
+            self.types[column],
+            self.values(self.query, column, self.types[column]),
+            POSTGRESQL,
+        )
+
+
+def _id(given: str, type_: str, column: str) -> str:
+    """What is equal has one text, as in DuckDB, however the session writes dates and zones."""
+    if type_ in EXACT:
+        return _of_floating_point(given, EXACT[type_], column)
+    made = {
+        "numeric": f"CAST(trim_scale(nullif({given}, 'NaN')) AS text)",
+        "bytea": f"encode({given}, 'hex')",
+        "json": f"({given} #>> '{{}}')",
+        "jsonb": f"({given} #>> '{{}}')",
+        "date": _iso(given),
+        "timestamp without time zone": _iso(given),
+        "timestamp with time zone": _iso(f"({given} AT TIME ZONE 'UTC')") + " || '+00'",
+    }.get(type_, f"CAST({given} AS text)")
+    return f"nullif({made}, '')"
+
+
+def _iso(moment: str) -> str:
+    """A date or a moment as ISO 8601 has it, but for a space in place of the T."""
+    return f"replace(to_jsonb({moment}) #>> '{{}}', 'T', ' ')"
+
+
+def _of_floating_point(given: str, limit: int, column: str) -> str:
+    """NaN is no id; a whole number is written as one.
+
+    From the limit on there is no telling which it was, and the query fails.
+    """
+    text = f"CAST({given} AS text)"
+    return f"""CASE
+        WHEN {given} IS NULL OR {given} = 'NaN' THEN NULL
+        WHEN {given} <> trunc({given}) THEN {text}
+        WHEN abs({given}) < {limit} THEN CAST(CAST({given} AS bigint) AS text)
+        ELSE CAST(CAST({inexact(text, limit, column)} AS bigint) AS text)
+    END"""

@@ -1,0 +1,118 @@
+"""Everything that decides what a run will be, and what decided a finished one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from embsql import algorithms, surface, tune
+from embsql.algorithms import Algorithm
+from embsql.engines import Engine
+from embsql.errors import BadArgument, NotEvaluated
+from embsql.model import Columns, usable_cores
+from embsql.sources import Source, recorded
+
+SIDE_INPUTS = ("user_features", "item_features", "graph")  # what a plan may name besides the source
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides what a run will be."""
+
+    model_name: str
+    source: Source
+    algorithm: Algorithm
+    columns: Columns = field(default_factory=Columns)
+    seed: int = 42
+    threads: int = field(default_factory=usable_cores)
+    device: str = "cpu"
+    evaluate: bool = False
+    k: tuple[int, ...] = (10, 20)
+    split: str = "auto"
+    test: str | None = None  # a SELECT of user_id and item_id to measure on, in place of a part
+    repeats: bool = False  # whether to ask again for what was known
+    gate: bool = True
+    tolerance: float = 0.05
+    force: bool = False
+    user_features: Source | None = None  # a SELECT of user_id and what is known of each
+    item_features: Source | None = None  # a SELECT of item_id and what is known of each
+    graph: Source | None = None  # a SELECT of source_node, target_node (items), perhaps weight
+    warm_start: bool = False
+    checkpoints: str | None = None  # a folder where a killed training leaves how far it came
+    search: tune.Search | None = None  # options still to be found; algorithm has their first values
+
+    def __post_init__(self) -> None:
+        """Refuse options that do not go together. Raises BadArgument."""
+        keeps = self.checkpoints is None or self.algorithm.resumes
+        allowed = {
+            "test": (self.test is None or self.evaluate, "given together with evaluate"),
+            "warm_start": (
+                not (self.warm_start and self.search),
+                "false with tune, whose trials start afresh",
+            ),
+            "checkpoints": (
+                keeps,
+                f"left out: {self.algorithm.name} has no networks to train and keeps none",
+            ),
+        }
+        for name, (fine, words) in allowed.items():
+            if not fine:
+                raise BadArgument(name=name, allowed=words, value=repr(getattr(self, name)))
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The algorithm's options, and where features and graph came from, as written into the run.
+
+        Of options still to be found, what decides which they will be.
+        """
+        own = dataclasses.asdict(self.algorithm)  # type: ignore[call-overload]  # it is a dataclass
+        options: dict[str, Any] = own | self.selects
+        if self.search:
+            space = self.search.space
+            options = {name: value for name, value in options.items() if name not in space}
+            way = {
+                "metric": f"ndcg@{self.headline}",
+                "split": self.split,
+                "evaluate": self.evaluate,
+            }
+            options["tune"] = self.search.asked | way | ({"repeats": True} if self.repeats else {})
+        return options
+
+    @property
+    def selects(self) -> dict[str, str | dict[str, str]]:
+        """What the run remembers of the sources of what is known of users and items, by name."""
+        return {name: recorded(getattr(self, name)) for name in SIDE_INPUTS if getattr(self, name)}
+
+    @property
+    def cuts_events(self) -> bool:
+        """Whether something is held out by time, for which the events behind the pairs are read."""
+        return self.split == "time" and bool(self.search or (self.evaluate and not self.test))
+
+    @property
+    def headline(self) -> int:
+        """The k of the one figure that decides."""
+        return 10 if 10 in self.k else self.k[0]
+
+
+def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
+    """A plan to train a finished run's algorithm anew, on the run's own interactions.
+
+    It has the run's options; `wanted` are fields of the plan. Raises NotEvaluated where a side
+    input was a table in memory.
+    """
+    params = json.loads(record["params"])
+    params.pop("tune", None)  # what was searched; what was found is among the others
+    sources = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
+    gone = next((name for name, given in sources.items() if not isinstance(given, str)), None)
+    if gone:
+        reason = (
+            f"its {gone} were a table in memory, which is gone;"
+            " say evaluate=True when it is trained"
+        )
+        raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
+    algorithm = algorithms.make(record["algorithm"], params)
+    run_source = surface.statements(engine=engine.name)["run_source"]
+    source = run_source.replace("$run_id", str(int(record["run_id"])))
+    return Plan(record["model_name"], source, algorithm, seed=record["seed"], **sources, **wanted)
