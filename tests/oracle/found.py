@@ -47,6 +47,7 @@ def world() -> World:
 
 FOUND = {
     "a run evaluated by two splits is one row": named("models"),
+    "figures of two splits say of which": named("compare", model_a="store", model_b="store@101"),
     "centroids of other runs are of other lengths": named(
         "nearest_cluster", model="store", to_vector=[1.0, 2.0]
     ),
