@@ -198,6 +198,8 @@ class Given:
         if "weights" in found:
             found["weights"] = self.weights(found["items"])
         if "labels" in found:
+            if found["ids"] and chance(self.rng, 0.6):  # of few ids, the nearest k are all
+                found["ids"] = [*found["ids"], *self.run.items]
             found["labels"] = self.labels(found["ids"])
         left_out = {
             argument.name
