@@ -82,28 +82,36 @@ class Many:
 
 
 SUBJECTS = ("for_user", "for_item", "item_a", "item_b")
-FROM_COLUMNS = (*SUBJECTS, "model", "items", "seeds", "to_vector", "features")
 
 
-def many(world: World, seed: int, n: int, from_columns: Sequence[str] = FROM_COLUMNS) -> list[Many]:
-    """So many calls for many values at once; every argument that comes from a column as often."""
-    asked = [
+def many(world: World, seed: int, n: int) -> list[Many]:
+    """So many calls for many values at once; every argument comes from a column as often."""
+    asked = from_columns()
+    rng = np.random.default_rng(seed)
+    return [_many(rng, world, *asked[number % len(asked)]) for number in range(n)]
+
+
+def from_columns() -> list[tuple[str, str]]:
+    """Every question with every argument that may come from a column.
+
+    LIMIT takes none in DuckDB, so k does only where a question compares ranks with it.
+    """
+    return [
         (name, argument.name)
         for name, question in sorted(surface.questions().items())
         for argument in question.arguments
-        if argument.name in from_columns
+        if f"LIMIT greatest(:{argument.name}" not in question.body
     ]
-    rng = np.random.default_rng(seed)
-    return [_many(rng, world, *asked[number % len(asked)]) for number in range(n)]
 
 
 def _many(rng: Random, world: World, name: str, argument: str) -> Many:
     given = _given(rng, world)
     values = given.values(name)
-    found = [given.for_a_column(argument) for _ in range(rng.integers(1, 6))]
+    found = [given.for_a_column(argument, values) for _ in range(rng.integers(1, 6))]
     if argument not in SUBJECTS and not any(found):  # a column of nothing but NULL has no type
         return _many(rng, world, name, argument)
-    others = {word: value for word, value in values.items() if word not in (argument, "weights")}
+    other = (argument, "weights") if argument == "items" else (argument,)
+    others = {word: value for word, value in values.items() if word not in other}
     written = _text(rng, name, {**others, argument: Column("s.x")})
     return Many(name, argument, found, others, written)
 
@@ -190,6 +198,8 @@ class Given:
         if "weights" in found:
             found["weights"] = self.weights(found["items"])
         if "labels" in found:
+            if found["ids"] and chance(self.rng, 0.6):  # of few ids, the nearest k are all
+                found["ids"] = [*found["ids"], *self.run.items]
             found["labels"] = self.labels(found["ids"])
         left_out = {
             argument.name
@@ -217,11 +227,17 @@ class Given:
         """One of several values, as Python has them."""
         return choices[int(self.rng.integers(len(choices)))]
 
-    def for_a_column(self, name: str) -> Any:
+    def for_a_column(self, name: str, others: dict[str, Any]) -> Any:
         """A value beside others of its kind, none of which is refused."""
-        if name == "model":
+        if name.startswith("model"):
             run = self.one_of(self.ready)
             return f"{run.model}@{run.run_id}"
+        if name == "weights" and others["items"]:
+            return [self.one_of((0.5, 1.0, 4.25, 0.0)) for _ in others["items"]]
+        if name == "labels":
+            return self.labels(others["ids"])
+        if name == "ids" and others["labels"]:
+            return [self.id("item") for _ in others["labels"]]
         if name == "features":
             return json.dumps({"land": "DE"}) if chance(self.rng, 0.5) else None
         value = self.value(name)

@@ -110,6 +110,29 @@ class Figure:
     ci_high: float | None
 
 
+@dataclass(frozen=True)
+class Gate:
+    """What the gate of a run compared and decided."""
+
+    verdict: str
+    split: str
+    metric: str
+    k: int
+    value: float
+    popular_value: float | None
+    compared_run: int | None
+    basis: str
+    users: int | None
+    left_out: int | None
+    new_value: float | None
+    live_value: float | None
+    difference: float | None
+    ci_low: float | None
+    ci_high: float | None
+    tolerance: float
+    reason: str | None
+
+
 @dataclass
 class Run:
     """All rows of one run."""
@@ -135,6 +158,7 @@ class Run:
     members: list[Member] = field(default_factory=list)
     points: list[Point] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
+    gate: Gate | None = None  # none: it had no gate, as runs of earlier versions
     log: list[tuple[int, str, float, datetime]] = field(default_factory=list)
     findings: list[tuple[str, str, int, str | None, str | None]] = field(default_factory=list)
     trials: list[tuple[int, str, str, float | None, float, str, str | None]] = field(

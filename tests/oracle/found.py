@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.oracle.calls import named
-from tests.oracle.data import Cluster, Figure, Model, Run, Seen, Vector, World
+from tests.oracle.data import Cluster, Figure, Gate, Model, Run, Seen, Vector, World
 
 SCALES = 2.0 ** -np.linspace(0, 4, 16).round()  # so that a system wants more steps than dimensions
 STEEP = np.random.default_rng(5).integers(-4, 5, (32, 16)) * SCALES  # (32, 16)
@@ -31,8 +31,9 @@ def world() -> World:
     store = run(101, "store", "dot", users, items, Seen("ada", "a", 1.0, None))
     store.solver = "least_squares", SOLVER
     store.figures = [
-        Figure(split, "all", "ndcg", 10, 0.5, 0.25, None, None, None)
-        for split in ("last", "random")
+        Figure(split, "all", metric, 10, value, 0.25, None, None, None)
+        for split, value in (("random", 0.25), ("last", 0.5))
+        for metric in ("recall", "ndcg")
     ]
     movies = run(102, "movies", "cosine", side(ada=[1, 0, 0]), side(a=[1, 0, 0], b=[0, 1, 0]))
     rows = side(**{f"i{n}": list(row) for n, row in enumerate(STEEP)})
@@ -41,12 +42,19 @@ def world() -> World:
     here = run(104, "turned", "dot", side(ada=[0, 1]), side(a=[1, 0], b=[1, 0], c=[0, 1]))
     there = run(105, "turned", "dot", side(bob=[0, 1]), side(a=[1, 0], b=[-1, 0]))
     again = run(106, "turned", "dot", side(bob=[0, 1]), side(a=[1, 0], b=[-1, 0], c=[0, 1]))
+    alone, beside = (None, "none", *(None,) * 7), (104, "vectors", 3, 1, 0.5, 0.25, 0.25, 0.1, 0.4)
+    for one, compared in ((here, alone), (there, beside), (again, beside)):
+        one.gate = Gate("passed", "last", "ndcg", 10, 0.5, 0.25, *compared, 0.0, None)
     runs = [store, movies, steep, here, there, again]
     return World([Model(one.model, one.run_id, []) for one in runs[:4]], runs, [])
 
 
 FOUND = {
     "a run evaluated by two splits is one row": named("models"),
+    "figures of two splits say of which": named("compare", model_a="store", model_b="store@101"),
+    "a run shows the figures of one split": named("runs", model="store"),
+    "every run of a model has its gate": named("gate", model="turned"),
+    "a run that is named has its own": named("gate", model="turned@105"),
     "centroids of other runs are of other lengths": named(
         "nearest_cluster", model="store", to_vector=[1.0, 2.0]
     ),

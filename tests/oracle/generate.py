@@ -13,6 +13,7 @@ import numpy as np
 from tests.oracle.data import (
     Cluster,
     Figure,
+    Gate,
     Member,
     Model,
     Part,
@@ -174,6 +175,7 @@ def _whole(
     for entity in ("user", "item"):
         _groups(rng, run, entity)
     run.figures = _figures(rng)
+    run.gate = _gate(rng, made, run) if chance(rng, 0.8) else None
     _notes(rng, run)
     made.runs.append(run)
     return run
@@ -372,6 +374,22 @@ def _figures(rng: Random) -> list[Figure]:
             ]
             found.append(Figure(split, segment, metric, k, *numbers))
     return found
+
+
+def _gate(rng: Random, made: World, run: Run) -> Gate:
+    """What a gate decided: beside an earlier run of the model, or beside none."""
+    verdict = str(rng.choice(["passed", "refused", "off"]))
+    reason = "it's below 🙂" if verdict == "refused" else None
+    value, popular = (float(one) / 8 for one in rng.integers(9, size=2))
+    metric, k = str(rng.choice(["ndcg", "recall"])), int(rng.choice([10, 100]))
+    first = verdict, "random", metric, k, value, None if chance(rng, 0.1) else popular
+    earlier = [one.run_id for one in made.runs_of(run.model) if one.status == "ready"]
+    if not earlier:
+        return Gate(*first, None, "none", *(None,) * 7, 0.0, reason)
+    basis = str(rng.choice(["vectors", "options", "same"]))
+    counts = (int(n) for n in rng.integers(9, size=2))
+    measured = (None if chance(rng, 0.1) else float(n) / 8 for n in rng.integers(-8, 9, 5))
+    return Gate(*first, earlier[0], basis, *counts, *measured, 0.05, reason)
 
 
 def _notes(rng: Random, run: Run) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 import embsql
-from tests.oracle.data import Run, World
+from tests.oracle.data import Gate, Run, World
 
 TYPES = {
     "run_id": pa.int64(),
@@ -31,6 +31,8 @@ TYPES = {
     "affected": pa.int64(),
     "trial": pa.int32(),
     "users": pa.int64(),
+    "left_out": pa.int64(),
+    "compared_run": pa.int64(),
     "items": pa.int64(),
     "dim": pa.int32(),
     "seed": pa.int64(),
@@ -40,7 +42,18 @@ TYPES = {
     "logged_at": pa.timestamp("us"),
     "updated_at": pa.timestamp("us"),
 } | dict.fromkeys(
-    ("value", "popular_value", "itemknn_value", "ci_low", "ci_high", "seconds"),
+    (
+        "value",
+        "popular_value",
+        "itemknn_value",
+        "new_value",
+        "live_value",
+        "difference",
+        "ci_low",
+        "ci_high",
+        "tolerance",
+        "seconds",
+    ),
     pa.float64(),
 )
 TEXT_VALUES = {"tower_features"}  # where `value` is a word
@@ -195,6 +208,9 @@ def _notes(database: embsql.Database, run: Run) -> None:
     figures = [(run.run_id, *astuple(figure)) for figure in run.figures]
     names = "run_id split segment metric k value popular_value itemknn_value ci_low ci_high"
     _rows(database, "metrics", names, figures)
+    gates = [(run.run_id, *astuple(run.gate))] if run.gate else []
+    names = " ".join(Gate.__dataclass_fields__)
+    _rows(database, "gates", f"run_id {names}", gates)
     _rows(
         database,
         "training_log",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 from tests.oracle.answers._common import live, newest
-from tests.oracle.compare import ANY, Entry, Listed, Ranked
-from tests.oracle.data import Run, World, by_bytes
+from tests.oracle.compare import Listed
+from tests.oracle.data import Figure, Run, World, by_bytes
 
 
 def models(world: World) -> Listed:
@@ -27,15 +29,18 @@ def models(world: World) -> Listed:
     return Listed(rows)
 
 
-def _headline(run: Run) -> object:
-    """The figures of one evaluation; which of several is not said."""
-    found = [f for f in run.figures if (f.metric, f.k, f.segment) == ("ndcg", 10, "all")]
-    if len(found) != 1:
-        return ANY if found else None
-    value, popular = found[0].value, found[0].popular_value
-    return (
-        None if value is None or popular is None else f"ndcg@10 {value:.4f} (popular {popular:.4f})"
-    )
+def _headline(run: Run) -> str | None:
+    """ndcg@10 over all users and that of what is popular, where both were measured."""
+    figure = next((f for f in _shown(run) if (f.metric, f.k) == ("ndcg", 10)), None)
+    if figure is None or None in (figure.value, figure.popular_value):
+        return None
+    return f"ndcg@10 {figure.value:.4f} (popular {figure.popular_value:.4f})"
+
+
+def _shown(run: Run) -> list[Figure]:
+    """The figures over all users; of a run measured on several splits, of the first by name."""
+    split = min((figure.split for figure in run.figures), key=by_bytes, default=None)
+    return [one for one in run.figures if (one.split, one.segment) == (split, "all")]
 
 
 def runs(world: World, model: str) -> Listed:
@@ -63,15 +68,9 @@ def runs(world: World, model: str) -> Listed:
     return Listed(rows)
 
 
-def _summary(run: Run) -> object:
-    """ndcg and recall over all users, of one evaluation; which of several is not said."""
-    found = [
-        f
-        for f in run.figures
-        if f.metric in ("ndcg", "recall") and f.segment == "all" and f.value is not None
-    ]
-    if len({f.split for f in found}) > 1:
-        return ANY
+def _summary(run: Run) -> str | None:
+    """ndcg and recall, in words."""
+    found = [f for f in _shown(run) if f.metric in ("ndcg", "recall") and f.value is not None]
     found.sort(key=lambda f: (f.k, f.metric))
     return ", ".join(f"{f.metric}@{f.k} {f.value:.4f}" for f in found) or None
 
@@ -119,13 +118,23 @@ def evaluation(world: World, model: str) -> Listed:
     )
 
 
-def compare(world: World, model_a: str, model_b: str) -> Ranked:
-    theirs = {(f.segment, f.metric, f.k, f.split): f for f in live(world, model_b).figures}
-    ours = {(f.segment, f.metric, f.k, f.split): f for f in live(world, model_a).figures}
-    order = sorted({key[:3] for key in ours})  # figures of several splits stand beside each other
-    entries = []
-    for key in ours.keys() & theirs.keys():
-        a, b = ours[key].value, theirs[key].value
-        row = key[1], key[2], key[0], a, b, None if a is None or b is None else b - a
-        entries.append(Entry(row, -float(order.index(key[:3])), key, ()))
-    return Ranked(entries, None)
+def compare(world: World, model_a: str, model_b: str) -> Listed:
+    theirs = {_key(figure): figure.value for figure in live(world, model_b).figures}
+    ours = {_key(figure): figure.value for figure in live(world, model_a).figures}
+    rows = []
+    for key in sorted(ours.keys() & theirs.keys()):
+        split, segment, metric, k = key
+        a, b = ours[key], theirs[key]
+        rows.append((metric, k, segment, a, b, None if a is None or b is None else b - a, split))
+    return Listed(rows)
+
+
+def _key(figure: Figure) -> tuple[str, str, str, int]:
+    """What figures of two runs are put side by side by, and their order."""
+    return figure.split, figure.segment, figure.metric, figure.k
+
+
+def gate(world: World, model: str) -> Listed:
+    asked = newest(world, model)
+    runs = [asked] if "@" in model else world.runs_of(asked.model)
+    return Listed([(run.run_id, *astuple(run.gate)) for run in runs if run.gate])
