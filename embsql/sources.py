@@ -85,7 +85,7 @@ def reading(engine: Engine, given: Source) -> Iterator[tuple[Engine, str]]:
 def text_of(value: Any) -> str:
     """A value of Python as the id that a source with it has. Raises BadArgument, or InexactId."""
     if isinstance(value, str):
-        return value
+        return text("user_id", value, "an id: text, a number, a date or a UUID")
     try:
         column = pa.array([value])
     except pa.ArrowException:  # what it has no type for has a text of its own: a UUID, an enumeration

@@ -214,7 +214,7 @@ def test_another_split_is_measured_although_nothing_changed(shop) -> None:
     assert train(shop, evaluate=True, gate=False, split="last").skipped
     other = train(shop, evaluate=True, gate=False, split="random")
     assert not other.skipped
-    with pytest.raises(embsql.errors.NotEvaluated, match="no split 'odd'"):
+    with pytest.raises(embsql.errors.BadOption, match="split must be auto or last or time or random"):
         train(shop, evaluate=True, split="odd")
     assert other.run_id != first.run_id
 
