@@ -291,6 +291,8 @@ def _several(value: Any) -> tuple[int, ...]:
         value = value.split(",")
     elif isinstance(value, int | float):
         value = [value]
+    elif isinstance(value, bytes | bytearray | Mapping):  # which would give its numbers, or its keys
+        raise TypeError
     read = tuple(_integer(_plain(part)) for part in value)
     if not read:
         raise ValueError

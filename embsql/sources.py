@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,12 +16,13 @@ from embsql.engines import Engine
 from embsql.engines._files import literal
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import BadArgument, SourceFailed
-from embsql.options import text
+from embsql.options import shortened, text
 
 ALLOWED = (
     "a SELECT, the name of a table or file, a path, or a table in memory that Arrow can read: of pandas, polars, "
     "pyarrow or DuckDB"
 )
+LONGEST_NAME = 255  # bytes of a file's name; the system has no longer ones
 GIVEN = "given"  # what a table in memory is called where it is read
 
 
@@ -40,14 +43,22 @@ Source = str | Given
 def source(value: Any, option: str) -> Source:
     """What a caller gave for an option as a source. Raises BadArgument."""
     if isinstance(value, str):
-        return text(option, value, ALLOWED)
+        return text(option, value, ALLOWED) if value.strip() else value  # which is no SELECT
     if isinstance(value, os.PathLike):
-        return Given(literal(str(os.fspath(value))))
+        path = text(option, str(os.fspath(value)), ALLOWED)
+        if len(Path(path).name.encode()) > LONGEST_NAME:
+            raise BadArgument(name=option, allowed=ALLOWED, value=shortened(path))
+        return Given(literal(_exactly(path)))
     kind = f"{type(value).__module__.split('.')[0].lstrip('_')}.{type(value).__name__}"
     if not hasattr(value, "__arrow_c_stream__") and kind != "pandas.DataFrame":
         raise BadArgument(name=option, allowed=ALLOWED, value=kind)
     table = _table(value, kind)
     return Given(f"{kind} of {table.num_rows} rows: {', '.join(table.column_names)}", table)
+
+
+def _exactly(path: str) -> str:
+    """A path as a pattern that nothing else fits, where its own letters would be one."""
+    return re.sub(r"([*?\[])", r"[\1]", path) if os.path.exists(path) else path  # noqa: PTH110 - a name too long for the system is False here
 
 
 def optional(value: Any, option: str) -> Source | None:
@@ -88,7 +99,7 @@ def text_of(value: Any) -> str:
         return text("user_id", value, "an id: text, a number, a date or a UUID")
     try:
         column = pa.array([value])
-    except pa.ArrowException:  # what it has no type for has a text of its own: a UUID, an enumeration
+    except (pa.ArrowException, OverflowError):  # what it has no type for has a text of its own: a UUID, an enumeration
         column = pa.array([str(value)])
     with closing(DuckDB(":memory:")) as local:
         local.show(GIVEN, pa.table({"id": column}))

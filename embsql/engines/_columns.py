@@ -20,6 +20,11 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def quoted_name(text: str) -> str:
+    """The name of a table as SQL: one in quotes as it stands, each part of a dotted one quoted."""
+    return text if text.startswith('"') else ".".join(quote(part) for part in text.split("."))
+
+
 def find(known: Iterable[str], wanted: str | None, default: str, option: str) -> str | None:
     """The source's own spelling of a column's name; None when it is not asked for and not there."""
     names, name = list(known), wanted or default

@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from embsql.engines._columns import CALL, NAME, failed, find, need, quote
+from embsql.engines._columns import CALL, NAME, failed, find, need, quote, quoted_name
 from embsql.engines._duckdb_columns import ColumnSQL, is_number
 from embsql.engines._files import READERS, File, endings, is_text, literal, located, named, within
 from embsql.engines._remedies import DUCKDB, MOST
@@ -26,11 +26,15 @@ from embsql.errors import (
     MissingColumn,
     NotASelect,
     ReadOnly,
+    SourceFailed,
     UnknownFormat,
 )  # fmt: skip
 from embsql.model import Columns
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
+NAMED_FILE = """
+SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NOT NULL
+"""
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
 WHOLE = {  # what a CSV file's column may be, by all of its values: of a weight, of a time
     "weight": {"DOUBLE": "TRY_CAST({0} AS DOUBLE) IS NOT NULL"},
@@ -171,8 +175,11 @@ class DuckDB:
 
     def show(self, name: str, rows: pa.Table) -> None:
         """Let a table in memory be read under a name for as long as this is open."""
-        with translated(self.path):
+        try:
             self._own.register(name, rows)
+            self._own.execute(f"DESCRIBE {quote(name)}").fetchall()
+        except duckdb.Error as error:  # a type of Arrow's that DuckDB has no type for, no columns
+            raise SourceFailed(reason=_first_line(error)) from None
 
     def withdraw(self) -> None:
         """Take embsql_command back; only the connection that offered it can."""
@@ -301,7 +308,7 @@ class DuckDB:
         if file:
             return _all_of(file)
         if NAME.fullmatch(text):
-            return "SELECT * FROM " + ".".join(quote(part.strip('"')) for part in text.split("."))  # noqa: S608 - quoted names
+            return "SELECT * FROM " + quoted_name(text)  # noqa: S608 - quoted names
         if CALL.fullmatch(text):
             text = f"SELECT * FROM {text}"  # noqa: S608 - parsed below
         try:
@@ -342,15 +349,20 @@ class DuckDB:
 
 
 def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
-    if (
-        Path(path).stem.lower() == "embsql"
-    ):  # DuckDB calls a database by its file's name, and then embsql.x is ambiguous
-        raise CannotOpen(path=path, reason="a file of this name hides the schema embsql; give it another name")
-    config: dict[str, str | bool | int | float | list[str]] = {"python_enable_replacements": False}
-    if not read_only:
-        config["storage_compatibility_version"] = STORAGE
+    if Path(path).stem.lower() == "embsql":
+        # DuckDB calls a database by its file's name, and then embsql.x is ambiguous
+        reason = "a file of this name hides the schema embsql; give it another name"
+        raise CannotOpen(path=path, reason=reason)
+    config = {} if read_only else {"storage_compatibility_version": STORAGE}
     with translated(path):
-        return duckdb.connect(path, read_only=read_only, config=config)
+        opened = duckdb.connect(path, read_only=read_only, config=dict(config))
+    if path != ":memory:" and not opened.execute(NAMED_FILE).fetchall():
+        opened.close()
+        reason = f"it is no DuckDB database; to train on a file, give it as the source: {path!r}"
+        raise CannotOpen(path=path, reason=reason)
+    # No variable of a caller's is a table here. Not by config: a reader in this process has another.
+    opened.execute("SET python_enable_replacements = false")
+    return opened
 
 
 @contextmanager

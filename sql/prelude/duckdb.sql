@@ -68,7 +68,7 @@ CREATE OR REPLACE MACRO embsql.utc_now() AS make_timestamp(epoch_us(now()));
 CREATE OR REPLACE MACRO embsql.model_part(model) AS split_part(model, '@', 1);
 
 CREATE OR REPLACE MACRO embsql.run_part(model) AS CASE
-    WHEN regexp_full_match(split_part(model, '@', 2), '[0-9]{1,18}') THEN CAST(split_part(model, '@', 2) AS BIGINT)
+    WHEN regexp_full_match(model, '[^@]*@[0-9]{1,18}') THEN CAST(split_part(model, '@', 2) AS BIGINT)
 END;
 
 -- Ends the query with a message. DuckDB's error() would make an expression volatile, whose alias stands in no WHERE.
@@ -223,8 +223,8 @@ CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS TABLE
     WITH RECURSIVE pair AS (SELECT run_a AS of_a, run_b AS of_b),
     anchor AS (
         SELECT
-            CAST(list(s.direction_a ORDER BY s.entity, s.place) AS DOUBLE[][]) AS rows_a,
-            CAST(list(s.direction_b ORDER BY s.entity, s.place) AS DOUBLE[][]) AS rows_b
+            CAST(list(s.direction_a ORDER BY s.entity ASC, s.place ASC) AS DOUBLE[][]) AS rows_a,
+            CAST(list(s.direction_b ORDER BY s.entity ASC, s.place ASC) AS DOUBLE[][]) AS rows_b
         FROM pair, LATERAL embsql.shared_vectors(pair.of_a, pair.of_b) AS s
         WHERE s.place <= 5000
     ),
@@ -317,11 +317,11 @@ known AS ( -- an item given twice counts with both weights, one rated twice with
 gathered AS ( -- in lists: windows over rows that carry vectors are slow, and DuckDB 1.5 now and then fails in them
     SELECT
         any_value(known.kind) AS kind, any_value(known.items) AS items, any_value(known.n) AS n,
-        list(known.item_id ORDER BY known.item_id) AS ids,
-        list(known.weight ORDER BY known.item_id) AS weights,
+        list(known.item_id ORDER BY known.item_id ASC) AS ids,
+        list(known.weight ORDER BY known.item_id ASC) AS weights,
         -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated
-        list(known.weight * known.item_scale - coalesce(known.n.mean + known.bias, 0) ORDER BY known.item_id) AS rests,
-        list(CAST(known.embedding AS DOUBLE[]) ORDER BY known.item_id) AS vectors
+        list(known.weight * known.item_scale - coalesce(known.n.mean + known.bias, 0) ORDER BY known.item_id ASC) AS rests,
+        list(CAST(known.embedding AS DOUBLE[]) ORDER BY known.item_id ASC) AS vectors
     FROM known
 ),
 person AS (
@@ -352,7 +352,7 @@ SELECT
     pressed.n.unseen AS unseen,
     pressed.n.reg * pow(list_sum(pressed.curves) + pressed.n.unseen * pressed.items, pressed.n.nu) AS ridge,
     (
-        SELECT list(CAST(line.entries AS DOUBLE[]) ORDER BY line.position)
+        SELECT list(CAST(line.entries AS DOUBLE[]) ORDER BY line.position ASC)
         FROM embsql.gram AS line
         JOIN how ON how.run_id = line.run_id
     ) AS gram
@@ -526,11 +526,11 @@ totals AS (
     GROUP BY sums.place
 ),
 layers AS (
-    SELECT 1 AS layer, max(totals.known) AS known, list(totals.entry ORDER BY totals.place) AS x FROM totals
+    SELECT 1 AS layer, max(totals.known) AS known, list(totals.entry ORDER BY totals.place ASC) AS x FROM totals
     UNION ALL
     SELECT
         active.layer + 1, max(active.known),
-        list(list_inner_product(CAST(line.weights AS DOUBLE[]), active.x) + line.bias ORDER BY line.position)
+        list(list_inner_product(CAST(line.weights AS DOUBLE[]), active.x) + line.bias ORDER BY line.position ASC)
     FROM (
         SELECT layers.layer, layers.known, list_transform(layers.x, lambda number: greatest(number, 0)) AS x FROM layers
     ) AS active

@@ -69,7 +69,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN split_part(model, '@', 1);
 
 CREATE OR REPLACE FUNCTION embsql.run_part(model text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN split_part(model, '@', 2) ~ '^\d{1,18}$' THEN CAST(split_part(model, '@', 2) AS bigint) END;
+RETURN CASE WHEN model ~ '^[^@]*@[0-9]{1,18}$' THEN CAST(split_part(model, '@', 2) AS bigint) END;
 
 -- How alike two words are, from 0 to 1: the share of pairs of neighbouring letters they have in common (Dice).
 CREATE OR REPLACE FUNCTION embsql.likeness(a text, b text) RETURNS double precision

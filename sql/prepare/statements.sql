@@ -29,10 +29,10 @@ WHERE this.user_key IS NOT NULL AND this.item_key IS NOT NULL
 SELECT this.entity_id, this.label FROM embsql_kept AS this
 
 -- users: the vocabulary in order
-SELECT this.id FROM embsql_users AS this ORDER BY this.code
+SELECT this.id FROM embsql_users AS this ORDER BY this.code ASC
 
 -- items: the vocabulary in order
-SELECT this.id FROM embsql_items AS this ORDER BY this.code
+SELECT this.id FROM embsql_items AS this ORDER BY this.code ASC
 
 -- pairs: one row per usable row of the source, as codes
 SELECT "user".code AS "user", item.code AS item, CAST(this.weight AS DOUBLE) AS weight, CAST(this.event_time AS BIGINT) AS event_time
@@ -45,7 +45,7 @@ SELECT "user".code AS "user", item.code AS item, CAST(this.weight AS DOUBLE) AS 
 FROM embsql_kept AS this
 JOIN embsql_users AS "user" ON "user".key = this.user_key
 JOIN embsql_items AS item ON item.key = this.item_key
-ORDER BY "user".code, this.event_time NULLS FIRST, this.arrival
+ORDER BY "user".code ASC, this.event_time ASC NULLS FIRST, this.arrival ASC
 
 -- alike_users: ids that differ only by case or by spaces around them
 SELECT count(*) AS groups, min(twins.example) AS example

@@ -12,7 +12,7 @@ import embsql
 from embsql.algorithms import _graph, make
 from embsql.algorithms.node2vec import Node2Vec
 from embsql.data import Events, Graph, Interactions, Rows
-from embsql.errors import BadGraph, BadOption, MissingColumn, NoEdges
+from embsql.errors import BadColumnType, BadGraph, BadOption, MissingColumn, NoEdges
 from embsql.model import Run
 from tests.worlds import interactions, islands
 
@@ -334,13 +334,17 @@ def test_a_run_with_a_graph_can_be_measured(db) -> None:
         ("('i0', 'i1', -2.0)", "graph gives a negative weight .-2. in 1 of 1 rows"),
         ("('i0', 'i1', CAST('NaN' AS FLOAT8))", "graph gives a weight that is not finite .nan. in 1 of 1 rows"),
         ("('i0', 'i1', 1e300)", "graph gives a weight that is not finite .inf. in 1 of 1 rows"),
-        ("('i0', 'i1', 'heavy')", "graph gives a weight that is no number"),
         ("('a', 'b', 1.0)", "graph gives 1 rows, none of them an edge between two items of the source"),
     ],
 )
 def test_graphs_that_cannot_be_walked(db, edge: str, message: str) -> None:
     with pytest.raises(BadGraph, match=message):
         train(db, edge)
+
+
+def test_a_weight_of_a_graph_that_is_no_number_says_what_to_write(db) -> None:
+    with pytest.raises(BadColumnType, match=r"must be a number.*'heavy'"):
+        train(db, "('i0', 'i1', 'heavy')")
 
 
 def test_a_graph_needs_its_columns(db) -> None:

@@ -226,7 +226,7 @@ def test_who_is_forgotten_leaves_no_trace(queue, start) -> None:
         ("train('m', 'SELECT 1', options => '[4]')", "JSON object"),
         ("train('m', 'SELECT 1', options => NULL)", "JSON object"),
         ("evaluate('m', '4')", "JSON object"),
-        ("train('m', NULL)", "words"),
+        ("train('m', NULL)", "source must be text, got NULL"),
         ("cancel('m')", 'model "m" is not being trained'),
     ],
 )
