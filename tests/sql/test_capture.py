@@ -126,7 +126,9 @@ def test_names_around_a_call_change_nothing(world, name: str, argument: str) -> 
 
 
 def forms(name: str) -> tuple[str, ...]:
-    return AROUND_VALUES if QUESTIONS[name].scalar else AROUND_TABLES
+    """Where a call may stand. DuckDB 2.0 refuses aggregates over a question that makes a vector."""
+    around_values = AROUND_VALUES if name == "score" else AROUND_VALUES[:-1]
+    return around_values if QUESTIONS[name].scalar else AROUND_TABLES
 
 
 def around(name: str, argument: str, column: str, alias: str, cte: str, form: str) -> Iterator[str]:
