@@ -82,64 +82,69 @@ CREATE OR REPLACE MACRO embsql.in_this_file(id) AS CASE
     ) = 0
 END;
 
--- Which run a model's name means.
+-- Which run a model's name means. What is known is read into one map, which no argument takes part in: everything after
+-- it is an expression. Subqueries about the argument would each be a join, and those are most of what a plan costs.
 
-CREATE OR REPLACE MACRO embsql.unknown_model(model) AS embsql.refuse(
-    'no model named "' || coalesce(embsql.model_part(model), '') || '".'
-    || coalesce(' Did you mean "' || (
-        SELECT m.model_name
-        FROM embsql.models AS m
-        WHERE jaro_winkler_similarity(m.model_name, embsql.model_part(model)) > 0.8
-        ORDER BY jaro_winkler_similarity(m.model_name, embsql.model_part(model)) DESC, m.model_name
-        LIMIT 1
-    ) || '"?', '')
-    || ' See: SELECT * FROM embsql.models();'
+-- Every model with its live run, and every finished run by its own name: shop, shop@7.
+CREATE OR REPLACE MACRO embsql.known_runs() AS (
+    SELECT map_from_entries(list(struct_pack(name := one.name, run_id := one.run_id)))
+    FROM (
+        SELECT m.model_name AS name, m.live_run AS run_id FROM embsql.models AS m
+        UNION ALL
+        SELECT r.model_name || '@' || r.run_id, r.run_id FROM embsql.runs AS r WHERE r.status = 'ready'
+    ) AS one
 );
 
-CREATE OR REPLACE MACRO embsql.no_such_run(model) AS CASE
-    WHEN EXISTS (SELECT 1 FROM embsql.models AS m WHERE m.model_name = model)
-    THEN embsql.refuse('model "' || model || '" has no live run, ' || coalesce(
-        (
-            SELECT 'but run ' || max(r.run_id) || ' is finished: read it as ''' || model || '@' || max(r.run_id)
-                || ''', see why it is not live with SELECT * FROM embsql.gate(''' || model || '@' || max(r.run_id)
-                || '''); or make it live with CALL embsql.promote(''' || model || '@' || max(r.run_id) || ''');'
-            FROM embsql.runs AS r
-            WHERE r.model_name = model AND r.status = 'ready'
-        ),
-        'and no finished one to promote. Train it; what became of earlier runs: SELECT * FROM embsql.runs('''
-            || model || ''');'
-    ))
-    WHEN EXISTS (SELECT 1 FROM embsql.models AS m WHERE m.model_name = embsql.model_part(model))
-    THEN embsql.refuse('"' || model || '" has no finished run to read. See: SELECT * FROM embsql.runs('''
-               || embsql.model_part(model) || ''');')
-    ELSE embsql.unknown_model(model)
-END;
+-- Why a name means no run. The list of one is how a macro's argument is written down only once.
+CREATE OR REPLACE MACRO embsql.no_such_run(model, known_runs) AS embsql.refuse(list_transform(
+    [map_entries(known_runs)],
+    lambda known: CASE
+        WHEN len(list_filter(known, lambda one: one.key = model)) > 0
+        THEN 'model "' || model || '" has no live run, ' || coalesce(
+            format(
+                'but run {0} is finished: read it as ''{1}@{0}'', see why it is not live with '
+                || 'SELECT * FROM embsql.gate(''{1}@{0}''); or make it live with CALL embsql.promote(''{1}@{0}'');',
+                list_max(list_transform(
+                    list_filter(known, lambda one: starts_with(one.key, model || '@')), lambda one: one.value
+                )),
+                model
+            ),
+            'and no finished one to promote. Train it; what became of earlier runs: SELECT * FROM embsql.runs('''
+                || model || ''');'
+        )
+        WHEN len(list_filter(known, lambda one: one.key = embsql.model_part(model))) > 0
+        THEN '"' || model || '" has no finished run to read. See: SELECT * FROM embsql.runs('''
+            || embsql.model_part(model) || ''');'
+        ELSE embsql.no_such_model(embsql.model_part(model), known)
+    END
+)[1]);
+
+CREATE OR REPLACE MACRO embsql.no_such_model(asked, known) AS
+    'no model named "' || coalesce(asked, '') || '".' || coalesce(' Did you mean "' || list_min(list_transform(
+        list_filter(known, lambda one: jaro_winkler_similarity(embsql.model_part(one.key), asked) > 0.8),
+        lambda one: struct_pack(
+            unlike := -jaro_winkler_similarity(embsql.model_part(one.key), asked), name := embsql.model_part(one.key)
+        )
+    )).name || '"?', '') || ' See: SELECT * FROM embsql.models();';
 
 -- 'shop' is the live run, 'shop@7' is run 7 of shop. Anything else raises and says what to do.
--- (A subquery of its own, so that it is evaluated, and raises, even when the tables around it are empty.)
-CREATE OR REPLACE MACRO embsql.live_run(model) AS (SELECT coalesce(
-    CASE WHEN strpos(model, '@') = 0 THEN (
-        SELECT m.live_run FROM embsql.models AS m WHERE m.model_name = model
-    ) ELSE (
-        SELECT r.run_id
-        FROM embsql.runs AS r
-        WHERE r.run_id = embsql.run_part(model) AND r.model_name = embsql.model_part(model) AND r.status = 'ready'
-    ) END,
-    embsql.no_such_run(model)
-));
+CREATE OR REPLACE MACRO embsql.live_run(model) AS coalesce(
+    embsql.known_runs()[regexp_replace(model, '@0+([0-9])', '@\1')],
+    embsql.no_such_run(model, embsql.known_runs())
+);
 
 -- The newest run whatever its state, so that a log can be read while it is written.
-CREATE OR REPLACE MACRO embsql.newest_run(model) AS (SELECT coalesce(
+CREATE OR REPLACE MACRO embsql.newest_run(model) AS coalesce(
     (
-        SELECT r.run_id
-        FROM embsql.runs AS r
-        WHERE r.model_name = embsql.model_part(model)
-          AND (strpos(model, '@') = 0 OR r.run_id = embsql.run_part(model))
-        ORDER BY r.run_id DESC
-        LIMIT 1
-    ),
-    embsql.no_such_run(model)
-));
+        SELECT map_from_entries(list(struct_pack(name := one.name, run_id := one.run_id)))
+        FROM (
+            SELECT r.model_name AS name, max(r.run_id) AS run_id FROM embsql.runs AS r GROUP BY r.model_name
+            UNION ALL
+            SELECT r.model_name || '@' || r.run_id, r.run_id FROM embsql.runs AS r
+        ) AS one
+    )[regexp_replace(model, '@0+([0-9])', '@\1')],
+    embsql.no_such_run(model, embsql.known_runs())
+);
 
 -- How a user vector and an item vector make a score in a run: its dot product plus the biases, or the cosine.
 CREATE OR REPLACE MACRO embsql.run_score(similarity, a, norm_a, bias_a, b, norm_b, bias_b) AS

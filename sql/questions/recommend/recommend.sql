@@ -4,7 +4,7 @@
 -- source says how: model, or popular for a user the run has no vector of (score is then the number of users).
 -- example: SELECT * FROM embsql.recommend('shop', 'c0042', k => 3);
 WITH subject AS (
-  SELECT run.run_id, run.similarity, this.embedding, this.norm, this.bias
+  SELECT run.run_id, run.similarity, :candidates IS NULL AS all_wanted, this.embedding, this.norm, this.bias
   FROM given
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   LEFT JOIN embsql.user_embeddings AS this
@@ -16,29 +16,40 @@ seen AS (
   JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user
   WHERE :exclude_seen
 ),
-best AS (
+wanted AS (
+  SELECT DISTINCT candidate.item_id
+  FROM (SELECT unnest(:candidates) AS item_id FROM given) AS candidate
+),
+catalog AS (
+  SELECT other.item_id, other.embedding, other.norm, other.bias, other.interactions
+  FROM given
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
+),
+scored AS (
   SELECT
     other.item_id,
     CASE
       WHEN subject.embedding IS NULL THEN other.interactions
       ELSE embsql.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
     END AS score,
-    CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'model' END AS source
-  FROM given
-  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
+    subject.embedding IS NULL AS unknown,
+    subject.all_wanted
+  FROM catalog AS other
   CROSS JOIN subject
-  LEFT JOIN seen ON seen.item_id = other.item_id
-  WHERE (:candidates IS NULL OR embsql.contains(:candidates, other.item_id))
-    AND seen.item_id IS NULL
-    -- always so; without the OR the vector would be copied beside every item, a quarter of the time
-    AND (subject.similarity IS NULL OR other.run_id = subject.run_id)
-  ORDER BY score DESC NULLS LAST, other.item_id
+),
+best AS (
+  SELECT scored.item_id, scored.score, scored.unknown
+  FROM scored
+  LEFT JOIN seen ON seen.item_id = scored.item_id
+  LEFT JOIN wanted ON wanted.item_id = scored.item_id
+  WHERE seen.item_id IS NULL AND (scored.all_wanted OR wanted.item_id IS NOT NULL)
+  ORDER BY scored.score DESC NULLS LAST, scored.item_id
   LIMIT greatest(:k, 0)
 )
 SELECT
   best.item_id AS item_id,
   CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id) AS INTEGER) AS rank,
   CAST(best.score AS FLOAT8) AS score,
-  best.source AS source
+  CASE WHEN best.unknown THEN 'popular' ELSE 'model' END AS source
 FROM best
 ORDER BY rank

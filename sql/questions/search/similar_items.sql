@@ -9,13 +9,22 @@ WITH subject AS (
   JOIN embsql.item_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model)) AND this.item_id = :for_item
   WHERE this.norm > 0
 ),
-nearest AS (
-  SELECT other.item_id, embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm) AS score
+catalog AS (
+  SELECT other.item_id, other.embedding, other.norm
   FROM given
   JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
+),
+nearest AS (
+  SELECT
+    other.item_id,
+    -- the item itself has no score: left out here, it would cost a look at every pair in a join
+    CASE
+      WHEN other.item_id <> subject.item_id
+      THEN embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm)
+    END AS score
+  FROM catalog AS other
   CROSS JOIN subject
-  WHERE other.item_id <> subject.item_id AND other.norm > 0
-  ORDER BY score DESC, other.item_id
+  ORDER BY score DESC NULLS LAST, other.item_id
   LIMIT greatest(:k, 0)
 )
 SELECT
@@ -23,4 +32,5 @@ SELECT
   CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.item_id) AS INTEGER) AS rank,
   CAST(nearest.score AS FLOAT8) AS score
 FROM nearest
+WHERE nearest.score IS NOT NULL
 ORDER BY rank

@@ -9,13 +9,22 @@ WITH subject AS (
   JOIN embsql.user_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model)) AND this.user_id = :for_user
   WHERE this.norm > 0
 ),
-nearest AS (
-  SELECT other.user_id, embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm) AS score
+catalog AS (
+  SELECT other.user_id, other.embedding, other.norm
   FROM given
   JOIN embsql.user_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
+),
+nearest AS (
+  SELECT
+    other.user_id,
+    -- the user itself has no score: left out here, it would cost a look at every pair in a join
+    CASE
+      WHEN other.user_id <> subject.user_id
+      THEN embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm)
+    END AS score
+  FROM catalog AS other
   CROSS JOIN subject
-  WHERE other.user_id <> subject.user_id AND other.norm > 0
-  ORDER BY score DESC, other.user_id
+  ORDER BY score DESC NULLS LAST, other.user_id
   LIMIT greatest(:k, 0)
 )
 SELECT
@@ -23,4 +32,5 @@ SELECT
   CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.user_id) AS INTEGER) AS rank,
   CAST(nearest.score AS FLOAT8) AS score
 FROM nearest
+WHERE nearest.score IS NOT NULL
 ORDER BY rank
