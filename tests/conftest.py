@@ -16,6 +16,8 @@ from tests.shortcuts import Install, copying
 from tests.worlds import known_run
 
 os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # where the server of our own keeps its lock
+# Threads of torch that wait for each other sleep: two processes on two cores would else spin ten times the work away.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 HASTE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")  # of a server to lose
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("EMBSQL_DATA", ROOT.parent / "shared" / "data"))

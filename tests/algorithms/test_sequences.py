@@ -67,7 +67,9 @@ def test_after_the_last_comes_the_next(name: str) -> None:
     rng = np.random.default_rng(0)
     starts, lengths = rng.integers(12, size=200), rng.integers(2, 10, 200)
     walks = [[int(start + n) % 12 for n in range(length)] for start, length in zip(starts, lengths, strict=True)]
-    found = fit(name, walked(walks), epochs=40 if name == "bert4rec" else 6)
+    # It sees both sides of a mask, but is asked for what has one: without dropout it learns the ring on every machine.
+    slow = {"epochs": 30, "lr": 0.005, "dropout": 0.0}
+    found = fit(name, walked(walks), **(slow if name == "bert4rec" else {"epochs": 6}))
     assert (best(found) == (starts + lengths) % 12).mean() > 0.95
 
 
