@@ -23,7 +23,8 @@ BEGIN
 END
 $embsql$;
 
--- Who has what. The owner of a partitioned table is who may attach a partition to it: the trainer.
+-- Who has what. The owner of a partitioned table is who may attach a partition to it: the trainer. Of the tables behind
+-- runs it takes some at a time, since each is locked: `install --roles` runs this until none is left.
 DO $embsql$
 DECLARE
     thing record;
@@ -42,13 +43,17 @@ BEGIN
         FROM pg_proc AS f
         WHERE f.pronamespace = 'embsql'::regnamespace
         UNION ALL
-        SELECT format('TABLE embsql_runs.%I', c.relname), 'embsql_trainer'
-        FROM pg_class AS c
-        WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r'
-        UNION ALL
         SELECT 'SCHEMA embsql', 'embsql_owner'
         UNION ALL
         SELECT 'SCHEMA embsql_runs', 'embsql_trainer'
+        UNION ALL
+        (
+            SELECT format('TABLE embsql_runs.%I', c.relname), 'embsql_trainer'
+            FROM pg_class AS c
+            WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r'
+                AND c.relowner <> 'embsql_trainer'::regrole
+            LIMIT 200
+        )
     LOOP
         EXECUTE format('ALTER %s OWNER TO %I', thing.name, thing.owner);
     END LOOP;
