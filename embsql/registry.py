@@ -35,7 +35,7 @@ RUN_TABLES = (
 )  # fmt: skip
 PERSONAL = ("clusters", "maps", "top_items", "neighbors", "cohorts")  # of one user
 PERSONAL_BY_RUN = ("embeddings", "interactions")
-BATCH = 100  # runs whose partitions are locked at once; a server has some thousands of locks for all its sessions
+BATCH = 100  # runs whose partitions are locked at once, of some thousands of locks that a server has
 
 
 def say(engine: Engine, name: str, **values: Any) -> int:
@@ -313,8 +313,8 @@ def collect(engine: Engine, model_name: str) -> None:
 def forget(engine: Engine, user_id: str) -> int:
     """Remove one person from every run, the live ones first; the number of rows that went.
 
-    The one change a finished run knows. On a server it goes by batches of runs: what was interrupted is
-    taken up by forgetting again.
+    The one change a finished run knows. On a server it goes by batches of runs: what was
+    interrupted is taken up by forgetting again.
     """
     runs = [row["run_id"] for row in look(engine, "runs_by_use")]
     size = max(len(runs), 1) if engine.embedded else BATCH

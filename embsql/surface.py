@@ -285,7 +285,8 @@ def _template(name: str) -> Any:
 
 NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"  # a row without columns: PostgreSQL has arguments as $1, $2
 RUN = re.compile(r"\(SELECT (embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\))\)")  # in PostgreSQL
-PARTITIONED = re.compile(r"embsql\.(?:item_embeddings|user_embeddings|interactions)\b")  # by run, in PostgreSQL
+# Tables of one partition for each run, in PostgreSQL
+PARTITIONED = re.compile(r"embsql\.(?:item_embeddings|user_embeddings|interactions)\b")
 Wrapped = tuple[list[str], str, str]  # parameters, what is returned, the body with the parameters in it
 
 
@@ -316,7 +317,7 @@ def _columns(question: Question) -> list[tuple[str, str]]:
 
 
 def _of_runs(body: str) -> str:
-    """A body that reads partitioned tables as PostgreSQL's format() takes it, with a place for each run."""
+    """A body that reads partitioned tables, as format() takes it: with a place for each run."""
     places = {run: f"CAST(%{n}$s AS bigint)" for n, run in enumerate(_runs(body), 1)}
     return RUN.sub(lambda found: places[found[1]], body.replace("%", "%%"))
 

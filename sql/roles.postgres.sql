@@ -73,7 +73,8 @@ REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs FROM embsql_reader;
 REVOKE ALL ON FUNCTION
     embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.build_indexes, embsql.build_index,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,
-    embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialise, embsql.register_embeddings
+    embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialise, embsql.register_embeddings,
+    embsql.protect
 FROM embsql_reader;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
@@ -88,3 +89,6 @@ TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
     embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget
 TO embsql_admin;
+
+-- Who trains sees everybody, also where embsql.protect was there before the roles.
+SELECT embsql.protect(f.sees) FROM embsql.protected_by() AS f (sees) WHERE f.sees IS NOT NULL;

@@ -197,10 +197,13 @@ RETURN CASE similarity
     ELSE inner_product(a, b) + bias_a + bias_b
 END;
 
--- What is kept of one run. PostgreSQL locks all partitions of a table when it plans for any run: so whatever reads a table
--- of many runs is planned for the run at hand, with its number as a literal or, as here, each time anew.
+-- What is kept of one run. PostgreSQL locks all partitions of a table when it plans for any run:
+-- so whatever reads a table of many runs is planned for the run at hand, with its number as a
+-- literal or, as here, each time anew.
 
-CREATE OR REPLACE FUNCTION embsql.item_vector(run bigint, item text, OUT embedding vector, OUT norm real, OUT bias real)
+CREATE OR REPLACE FUNCTION embsql.item_vector(
+    run bigint, item text, OUT embedding vector, OUT norm real, OUT bias real
+)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
 BEGIN
@@ -210,7 +213,9 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.user_vector(run bigint, person text, OUT embedding vector, OUT norm real, OUT bias real)
+CREATE OR REPLACE FUNCTION embsql.user_vector(
+    run bigint, person text, OUT embedding vector, OUT norm real, OUT bias real
+)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
 BEGIN
@@ -224,7 +229,11 @@ CREATE OR REPLACE FUNCTION embsql.items_of(run bigint, person text) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
 BEGIN
-    RETURN ARRAY(SELECT past.item_id FROM embsql.interactions AS past WHERE past.run_id = run AND past.user_id = person);
+    RETURN ARRAY(
+        SELECT past.item_id
+        FROM embsql.interactions AS past
+        WHERE past.run_id = run AND past.user_id = person
+    );
 END
 $embsql$;
 
@@ -232,7 +241,11 @@ CREATE OR REPLACE FUNCTION embsql.users_of(run bigint, item text) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
 BEGIN
-    RETURN ARRAY(SELECT past.user_id FROM embsql.interactions AS past WHERE past.run_id = run AND past.item_id = item);
+    RETURN ARRAY(
+        SELECT past.user_id
+        FROM embsql.interactions AS past
+        WHERE past.run_id = run AND past.item_id = item
+    );
 END
 $embsql$;
 
@@ -242,7 +255,9 @@ LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force
 AS $embsql$
 BEGIN
     RETURN QUERY
-    SELECT i.item_id, i.embedding, i.bias FROM embsql.item_embeddings AS i WHERE i.run_id = run AND i.item_id = ANY (ids);
+    SELECT i.item_id, i.embedding, i.bias
+    FROM embsql.item_embeddings AS i
+    WHERE i.run_id = run AND i.item_id = ANY (ids);
 END
 $embsql$;
 

@@ -2,9 +2,12 @@
 WITH subject AS (
   SELECT
     run.run_id, run.similarity, this.embedding, this.bias,
-    CASE WHEN :exclude_seen THEN embsql.items_of(run.run_id, :for_user) ELSE ARRAY[]::text[] END AS seen
+    CASE
+      WHEN :exclude_seen THEN embsql.items_of(run.run_id, :for_user) ELSE ARRAY[]::text[]
+    END AS seen
   FROM embsql.runs AS run
-  LEFT JOIN LATERAL embsql.user_vector(run.run_id, :for_user) AS this ON run.similarity = 'dot' OR this.norm > 0
+  LEFT JOIN LATERAL embsql.user_vector(run.run_id, :for_user) AS this
+    ON run.similarity = 'dot' OR this.norm > 0
   WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 best AS (
