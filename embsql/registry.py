@@ -33,7 +33,9 @@ RUN_TABLES = (
     "item_embeddings", "user_embeddings", "interactions", "training_log", "metrics", "validations",
     "trials", "gates", "graph_edges", "solvers", "gram", "item_scales", "tower_features", "tower_layers", "run",
 )  # fmt: skip
-PERSONAL = ("embeddings", "interactions", "clusters", "maps", "top_items", "neighbors", "cohorts")  # of one user
+PERSONAL = ("clusters", "maps", "top_items", "neighbors", "cohorts")  # of one user
+PERSONAL_BY_RUN = ("embeddings", "interactions")
+BATCH = 100  # runs whose partitions are locked at once, of some thousands of locks that a server has
 
 
 def say(engine: Engine, name: str, **values: Any) -> int:
@@ -82,8 +84,12 @@ def install_roles(engine: Engine) -> None:
     """Make the four roles and give each what is its own. Idempotent. Raises BadArgument where there are no roles."""
     if engine.embedded:
         raise BadArgument(name="roles", allowed="left out: a DuckDB file has none", value="given")
+    roles = surface.text(f"roles.{engine.name}.sql")
     with engine.transaction():
-        engine.run(surface.text(f"roles.{engine.name}.sql"))
+        engine.run(roles)
+    while look(engine, "not_handed_over"):  # some at a time
+        with engine.transaction():
+            engine.run(roles)
 
 
 def install_ml(engine: Engine) -> None:
@@ -305,12 +311,26 @@ def collect(engine: Engine, model_name: str) -> None:
 
 
 def forget(engine: Engine, user_id: str) -> int:
-    """Remove one person from every run; the number of rows that went. The one change a finished run knows."""
+    """Remove one person from every run, the live ones first; the number of rows that went.
+
+    The one change a finished run knows. On a server it goes by batches of runs: what was
+    interrupted is taken up by forgetting again.
+    """
+    runs = [row["run_id"] for row in look(engine, "runs_by_use")]
+    size = max(len(runs), 1) if engine.embedded else BATCH
+    batches = [runs[n : n + size] for n in range(0, max(len(runs), 1), size)]
+    rows = sum(_forget_in(engine, user_id, batch) for batch in batches)
+    event(engine, "", None, "forget", f"{rows} rows")  # the id itself would be a trace of the person
+    return rows
+
+
+def _forget_in(engine: Engine, user_id: str, runs: list[int]) -> int:
+    """Remove a person from some runs, and from what is no partition of a run, at once."""
 
     def remove() -> int:
         with engine.transaction():
-            return sum(say(engine, f"forget_user_{part}", user_id=user_id) for part in PERSONAL)
+            rows = sum(say(engine, f"forget_user_{part}", user_id=user_id) for part in PERSONAL)
+            parts = [f"forget_user_{part}" for part in PERSONAL_BY_RUN]
+            return rows + sum(say(engine, part, user_id=user_id, runs=runs) for part in parts)
 
-    rows = retry(engine, remove)
-    event(engine, "", None, "forget", f"{rows} rows")  # the id itself would be a trace of the person
-    return rows
+    return retry(engine, remove)

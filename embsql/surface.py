@@ -246,14 +246,18 @@ def wrap(question: Question, engine: str) -> str:
 
 def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
     shell, (parameters, returns, body) = _template(f"shells/{engine}.sql.j2"), parts
+    partitioned = engine == "postgres" and PARTITIONED.search(body) is not None
     comment = f"{question.signature}\n{question.doc}\n{question.example}".replace("'", "''")
     written: str = shell.render(
         question=question,
         parameters=", ".join(parameters),
         identity=", ".join(parameter.partition(" DEFAULT ")[0] for parameter in parameters),
         returns=returns,
-        body=body,
-        runs=list(dict.fromkeys(RUN.findall(body))),
+        body=_of_runs(body) if partitioned else body,
+        partitioned=partitioned,
+        runs=_runs(body),
+        columns=[f"CAST(answer.{name} AS {type_})" for name, type_ in _columns(question)],
+        arguments=[f"${n}" for n, _ in enumerate(question.arguments, 1)],
         comment=f"'{comment}'",
     )
     return written.strip()
@@ -280,7 +284,9 @@ def _template(name: str) -> Any:
 
 
 NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"  # a row without columns: PostgreSQL has arguments as $1, $2
-RUN = re.compile(r"embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\)")  # which run, in PostgreSQL
+RUN = re.compile(r"\(SELECT (embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\))\)")  # in PostgreSQL
+# Tables of one partition for each run, in PostgreSQL
+PARTITIONED = re.compile(r"embsql\.(?:item_embeddings|user_embeddings|interactions)\b")
 Wrapped = tuple[list[str], str, str]  # parameters, what is returned, the body with the parameters in it
 
 
@@ -297,12 +303,28 @@ def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
     :argument becomes its number, cast to the type that its header names.
     """
     parameters = [f"{a.name} {words[a.name]}{_default(a)}" for a in question.arguments]
-    columns = [(f'"{name}" ' if name else "") + POSTGRES_TYPES[type_] for name, type_ in question.columns]
+    columns = [f"{name} {type_}".strip() for name, type_ in _columns(question)]
     returns = columns[0] if question.scalar else f"TABLE ({', '.join(columns)})"
     body = macros.first(NOTHING_GIVEN, body)
     numbers = [(a, f"${n}") for n, a in enumerate(question.arguments, 1)]
     casts = {a.name: POSTGRES_CASTS[a.type].format(number) for a, number in numbers}
     return parameters, returns, _bind(question, body, lambda a: casts[a.name])
+
+
+def _columns(question: Question) -> list[tuple[str, str]]:
+    """Names, quoted, and types of what a question answers in PostgreSQL."""
+    return [(f'"{name}"' if name else "", POSTGRES_TYPES[type_]) for name, type_ in question.columns]
+
+
+def _of_runs(body: str) -> str:
+    """A body that reads partitioned tables, as format() takes it: with a place for each run."""
+    places = {run: f"CAST(%{n}$s AS bigint)" for n, run in enumerate(_runs(body), 1)}
+    return RUN.sub(lambda found: places[found[1]], body.replace("%", "%%"))
+
+
+def _runs(body: str) -> list[str]:
+    """What looks up the runs that a body is about, each once."""
+    return list(dict.fromkeys(RUN.findall(body)))
 
 
 def _default(argument: Argument) -> str:

@@ -23,7 +23,8 @@ BEGIN
 END
 $embsql$;
 
--- Who has what. The owner of a partitioned table is who may attach a partition to it: the trainer.
+-- Who has what. The owner of a partitioned table is who may attach a partition to it: the trainer. Of the tables behind
+-- runs it takes some at a time, since each is locked: `install --roles` runs this until none is left.
 DO $embsql$
 DECLARE
     thing record;
@@ -42,13 +43,17 @@ BEGIN
         FROM pg_proc AS f
         WHERE f.pronamespace = 'embsql'::regnamespace
         UNION ALL
-        SELECT format('TABLE embsql_runs.%I', c.relname), 'embsql_trainer'
-        FROM pg_class AS c
-        WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r'
-        UNION ALL
         SELECT 'SCHEMA embsql', 'embsql_owner'
         UNION ALL
         SELECT 'SCHEMA embsql_runs', 'embsql_trainer'
+        UNION ALL
+        (
+            SELECT format('TABLE embsql_runs.%I', c.relname), 'embsql_trainer'
+            FROM pg_class AS c
+            WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r'
+                AND c.relowner <> 'embsql_trainer'::regrole
+            LIMIT 200
+        )
     LOOP
         EXECUTE format('ALTER %s OWNER TO %I', thing.name, thing.owner);
     END LOOP;
@@ -68,7 +73,8 @@ REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs FROM embsql_reader;
 REVOKE ALL ON FUNCTION
     embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.build_indexes, embsql.build_index,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,
-    embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialise, embsql.register_embeddings
+    embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialise, embsql.register_embeddings,
+    embsql.protect
 FROM embsql_reader;
 
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
@@ -83,3 +89,6 @@ TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
     embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget
 TO embsql_admin;
+
+-- Who trains sees everybody, also where embsql.protect was there before the roles.
+SELECT embsql.protect(f.sees) FROM embsql.protected_by() AS f (sees) WHERE f.sees IS NOT NULL;

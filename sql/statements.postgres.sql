@@ -18,6 +18,11 @@ JOIN pg_namespace AS home ON home.oid = f.pronamespace
 WHERE home.nspname = 'ml' AND f.proname = 'training_info'
     AND starts_with(obj_description(f.oid, 'pg_proc'), 'training_info(model text)')
 
+-- not_handed_over: tables behind runs that `install --roles` has still to give to those who train
+SELECT c.relname AS name
+FROM pg_class AS c
+WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r' AND c.relowner <> 'embsql_trainer'::regrole
+
 -- drop_item_embeddings: part of dropping a run
 SELECT embsql.drop_partition('item_embeddings', $run_id)
 

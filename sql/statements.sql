@@ -285,6 +285,12 @@ SELECT kept.content, kept.embedding
 FROM embsql.text_vectors AS kept
 WHERE kept.content IN (SELECT unnest(CAST($contents AS VARCHAR[])) AS content)
 
+-- runs_by_use: every run, those that are live first
+SELECT run.run_id
+FROM embsql.runs AS run
+LEFT JOIN embsql.models AS model ON model.live_run = run.run_id
+ORDER BY model.live_run IS NULL, run.run_id DESC
+
 -- forget_user_clusters: what group a person is in, in every run
 DELETE FROM embsql.cluster_members WHERE entity_kind = 'user' AND entity_id = $user_id
 
@@ -297,11 +303,11 @@ DELETE FROM embsql.top_items WHERE user_id = $user_id
 -- forget_user_neighbors: whom a person is near, in every run
 DELETE FROM embsql.neighbors WHERE entity = 'user' AND (entity_id = $user_id OR neighbor_id = $user_id)
 
--- forget_user_embeddings: a person's vectors, in every run
-DELETE FROM embsql.user_embeddings WHERE user_id = $user_id
+-- forget_user_embeddings: a person's vectors, in some runs
+DELETE FROM embsql.user_embeddings WHERE user_id = $user_id AND embsql.contains($runs, run_id)
 
 -- forget_user_cohorts: the cohorts a person was put in
 DELETE FROM embsql.cohorts WHERE user_id = $user_id
 
--- forget_user_interactions: what a person did, in every run
-DELETE FROM embsql.interactions WHERE user_id = $user_id
+-- forget_user_interactions: what a person did, in some runs
+DELETE FROM embsql.interactions WHERE user_id = $user_id AND embsql.contains($runs, run_id)

@@ -197,6 +197,70 @@ RETURN CASE similarity
     ELSE inner_product(a, b) + bias_a + bias_b
 END;
 
+-- What is kept of one run. PostgreSQL locks all partitions of a table when it plans for any run:
+-- so whatever reads a table of many runs is planned for the run at hand, with its number as a
+-- literal or, as here, each time anew.
+
+CREATE OR REPLACE FUNCTION embsql.item_vector(
+    run bigint, item text, OUT embedding vector, OUT norm real, OUT bias real
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
+AS $embsql$
+BEGIN
+    SELECT i.embedding, i.norm, i.bias INTO embedding, norm, bias
+    FROM embsql.item_embeddings AS i
+    WHERE i.run_id = run AND i.item_id = item;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.user_vector(
+    run bigint, person text, OUT embedding vector, OUT norm real, OUT bias real
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
+AS $embsql$
+BEGIN
+    SELECT u.embedding, u.norm, u.bias INTO embedding, norm, bias
+    FROM embsql.user_embeddings AS u
+    WHERE u.run_id = run AND u.user_id = person;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.items_of(run bigint, person text) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
+AS $embsql$
+BEGIN
+    RETURN ARRAY(
+        SELECT past.item_id
+        FROM embsql.interactions AS past
+        WHERE past.run_id = run AND past.user_id = person
+    );
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.users_of(run bigint, item text) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
+AS $embsql$
+BEGIN
+    RETURN ARRAY(
+        SELECT past.user_id
+        FROM embsql.interactions AS past
+        WHERE past.run_id = run AND past.item_id = item
+    );
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.known_items(run bigint, ids text[])
+RETURNS TABLE (item_id text, embedding vector, bias real)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
+AS $embsql$
+BEGIN
+    RETURN QUERY
+    SELECT i.item_id, i.embedding, i.bias
+    FROM embsql.item_embeddings AS i
+    WHERE i.run_id = run AND i.item_id = ANY (ids);
+END
+$embsql$;
+
 -- Nearest neighbours. Below so many rows (embsql.index_above) a run is read whole, which is exact; above it has HNSW
 -- indexes. Change a setting for a session, a role or a database: ALTER DATABASE shop SET embsql.index_above = '20000'.
 
@@ -398,21 +462,27 @@ $embsql$;
 -- Users of a list, of those a run has a direction of: each once, with its vector at length 1.
 CREATE OR REPLACE FUNCTION embsql.known_users(run bigint, ids text[])
 RETURNS TABLE (user_id text, direction vector)
-LANGUAGE sql STABLE SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
+BEGIN
+    RETURN QUERY
     SELECT u.user_id, embsql.unit_vector(u.embedding)
     FROM embsql.user_embeddings AS u
-    WHERE u.run_id = run AND u.norm > 0 AND u.user_id = ANY (ids)
+    WHERE u.run_id = run AND u.norm > 0 AND u.user_id = ANY (ids);
+END
 $embsql$;
 
 -- Who is in the cohorts of a set, each once in each, with the direction a run has of them, or NULL.
 CREATE OR REPLACE FUNCTION embsql.cohort_members(run bigint, name text)
 RETURNS TABLE (cohort text, user_id text, direction vector)
-LANGUAGE sql STABLE SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
+BEGIN
+    RETURN QUERY
     SELECT c.cohort, c.user_id, embsql.unit_vector(u.embedding)
     FROM (SELECT DISTINCT m.cohort, m.user_id FROM embsql.cohorts AS m WHERE m.cohort_set = name) AS c
-    LEFT JOIN embsql.user_embeddings AS u ON u.run_id = run AND u.user_id = c.user_id AND u.norm > 0
+    LEFT JOIN embsql.user_embeddings AS u ON u.run_id = run AND u.user_id = c.user_id AND u.norm > 0;
+END
 $embsql$;
 
 CREATE OR REPLACE FUNCTION embsql.x_ln_x(x double precision) RETURNS double precision
@@ -424,8 +494,10 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE WHEN x > 0 THEN x * ln(x) ELSE 
 -- vectors: the first so many are a fixed sample.
 CREATE OR REPLACE FUNCTION embsql.shared_vectors(run_a bigint, run_b bigint)
 RETURNS TABLE (entity text, entity_id text, place bigint, direction_a vector, direction_b vector)
-LANGUAGE sql STABLE SET search_path FROM CURRENT
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
+BEGIN
+    RETURN QUERY
     SELECT
         pair.entity,
         pair.entity_id,
@@ -442,7 +514,8 @@ AS $embsql$
         FROM embsql.user_embeddings AS a
         JOIN embsql.user_embeddings AS b ON b.user_id = a.user_id
         WHERE a.run_id = run_a AND b.run_id = run_b AND a.norm > 0 AND b.norm > 0
-    ) AS pair
+    ) AS pair;
+END
 $embsql$;
 
 -- The inner products of the rows of one matrix with those of another: x times the transpose of y.
@@ -618,9 +691,9 @@ known AS ( -- an item given twice counts with both weights, one rated twice with
         numbers.*, collected.item_id, item.embedding, item.bias AS item_bias, coalesce(part.scale, 1) AS part,
         (collected.total + collected.bare * numbers.usual) / CASE WHEN numbers.mean IS NULL THEN 1 ELSE collected.times END AS weight
     FROM numbers
-    JOIN embsql.item_embeddings AS item ON item.run_id = numbers.run_id
+    CROSS JOIN embsql.known_items($1, $2) AS item
     JOIN collected ON collected.item_id = item.item_id
-    LEFT JOIN embsql.item_scales AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
+    LEFT JOIN embsql.item_scales AS part ON part.run_id = numbers.run_id AND part.item_id = item.item_id
 ),
 rested AS ( -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated
     SELECT known.*, known.weight * known.part - coalesce(known.mean + known.item_bias, 0) AS rest FROM known

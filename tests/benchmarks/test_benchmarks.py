@@ -39,6 +39,7 @@ SMALL = {
     "kmeans": ["--rows", "3000", "--k", "8", "--dim", "8", "--repeat", "1"],
     "node2vec": ["--part", "gowalla", "--dim", "4", "--seeds", "1", "--set", "epochs=1", "walks=1", "length=5"],
     "neighbours": ["--dim", "8", "--least", "2"],
+    "locks": ["--runs", "1", "2", "--repeat", "1", "--models", "2", "--each", "2", "--clients", "2", "--seconds", "1"],
     "postgres": ["--dim", "8", "--rows", "500", "--loads", "1", "--items", "300", "--sizes", "300", "--asked", "5",
                  "--clients", "4", "--seconds", "1", "--every", "0.3", "--rounds", "1", "--world", "100",
                  "--jobs", "2"],

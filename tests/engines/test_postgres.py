@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import tempfile
 import threading
@@ -125,48 +124,6 @@ def test_a_filter_by_row_level_security_leaves_k_rows(pg, db) -> None:
         assert reader.ask("SELECT * FROM embsql.user_embedding('m', ARRAY['u1'])").num_rows == 0
         stranger = reader.ask("SELECT source FROM embsql.recommend('m', 'u0', k => 1)").to_pylist()
         assert stranger == [{"source": "popular"}], "whom one may not see is a stranger"
-
-
-def holding(database: embsql.Database, tenant: str) -> set[str]:
-    """The tables that show ids of a tenant to whoever asks, of those that may be read."""
-    tables = """
-        SELECT c.relname AS name FROM pg_class AS c
-        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p')
-            AND has_table_privilege(c.oid, 'SELECT')
-    """
-    found = "SELECT count(*) AS n FROM embsql.{} AS t WHERE CAST(t AS text) ~ $id"
-    names = [row["name"] for row in database.ask(tables).to_pylist()]
-    ids = f"{tenant}:[0-9]"
-    return {name for name in names if database.ask(found.format(name), id=ids).to_pylist()[0]["n"]}
-
-
-def test_the_policies_of_the_guide_hide_everybody_else(pg, db) -> None:
-    """As a reader of tenant a nothing that can be read names a user of tenant b, whatever the table."""
-    db.engine.run("""
-        CREATE TABLE events AS
-        SELECT CASE WHEN i % 2 = 0 THEN 'a:' ELSE 'b:' END || i % 12 AS user_id, i * 7 % 10 AS item_id,
-            CASE WHEN i = 7 THEN 1e6 ELSE 1 END AS weight
-        FROM generate_series(1, 80) AS t (i);
-        INSERT INTO embsql.cohorts SELECT DISTINCT 'tenant', user_id, left(user_id, 1) FROM events;
-    """)
-    db.train("m", "events", dim=2, epochs=1, progress=False)
-    db.cluster("m", entity="user", k=2)
-    db.project("m", entity="user")
-    db.materialise("m", k=2)
-    db.engine.run("""
-        INSERT INTO embsql.neighbors VALUES (1, 'user', 'a:2', 1, 'b:1', 1), (1, 'user', 'a:2', 2, 'a:4', 1)
-    """)
-    db.install(roles=True)
-    guide = (ROOT / "docs" / "guides" / "postgres.md").read_text().split("### Row level security")[1]
-    named, policies = guide.split("```sql\n")[:2]
-    db.engine.run(policies.split("```")[0])
-    everyone = holding(db, "b")
-    assert everyone == set(re.findall(r"^\| `(\w+)` \|", named, re.MULTILINE)), "the guide names each"
-    with embsql.connect(pg) as reader:
-        reader.engine.run("SET ROLE embsql_reader; SET app.tenant = 'a'")
-        assert holding(reader, "b") == set()
-        assert holding(reader, "a") == everyone - {"validations"}, "and of one's own users all"
-        assert reader.ask("SELECT * FROM embsql.map('m', entity => 'user')").num_rows == 6
 
 
 # --- installing ----------------------------------------------------------------------------------

@@ -1,29 +1,26 @@
 -- As recommend.sql, served by the run's index where it has one.
 WITH subject AS (
-  SELECT run.run_id, run.similarity, this.embedding, this.bias
+  SELECT
+    run.run_id, run.similarity, this.embedding, this.bias,
+    CASE
+      WHEN :exclude_seen THEN embsql.items_of(run.run_id, :for_user) ELSE ARRAY[]::text[]
+    END AS seen
   FROM embsql.runs AS run
-  LEFT JOIN embsql.user_embeddings AS this
-    ON this.run_id = run.run_id AND this.user_id = :for_user AND (run.similarity = 'dot' OR this.norm > 0)
+  LEFT JOIN LATERAL embsql.user_vector(run.run_id, :for_user) AS this
+    ON run.similarity = 'dot' OR this.norm > 0
   WHERE run.run_id = (SELECT embsql.live_run(:model))
-),
-seen AS (
-  SELECT coalesce(array_agg(past.item_id), ARRAY[]::text[]) AS items
-  FROM embsql.interactions AS past
-  WHERE past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user AND :exclude_seen
 ),
 best AS (
   SELECT near.id AS item_id, near.score, 'model' AS source
   FROM subject
-  CROSS JOIN seen
   CROSS JOIN LATERAL embsql.nearest(
-    'item', subject.run_id, subject.embedding, subject.similarity, subject.bias, :k, seen.items, :candidates
+    'item', subject.run_id, subject.embedding, subject.similarity, subject.bias, :k, subject.seen, :candidates
   ) AS near
   WHERE subject.embedding IS NOT NULL
   UNION ALL
   SELECT popular.id, popular.score, 'popular'
   FROM subject
-  CROSS JOIN seen
-  CROSS JOIN LATERAL embsql.popular(subject.run_id, :k, seen.items, :candidates) AS popular
+  CROSS JOIN LATERAL embsql.popular(subject.run_id, :k, subject.seen, :candidates) AS popular
   WHERE subject.embedding IS NULL
 )
 SELECT

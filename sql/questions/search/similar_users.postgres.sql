@@ -3,8 +3,8 @@ SELECT
   near.id AS user_id,
   CAST(row_number() OVER (ORDER BY near.score DESC, near.id COLLATE "C") AS INTEGER) AS rank,
   near.score AS score
-FROM embsql.user_embeddings AS this
-CROSS JOIN LATERAL embsql.nearest('user', this.run_id, this.embedding, 'cosine', 0, :k, ARRAY[:for_user]) AS near
-WHERE this.run_id = (SELECT embsql.live_run(:model)) AND this.user_id = :for_user AND this.norm > 0
-  AND near.score IS NOT NULL
+FROM embsql.live_run(:model) AS run (run_id)
+CROSS JOIN LATERAL embsql.user_vector(run.run_id, :for_user) AS this
+CROSS JOIN LATERAL embsql.nearest('user', run.run_id, this.embedding, 'cosine', 0, :k, ARRAY[:for_user]) AS near
+WHERE this.norm > 0 AND near.score IS NOT NULL
 ORDER BY rank

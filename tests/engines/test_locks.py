@@ -1,0 +1,118 @@
+"""What PostgreSQL locks does not grow with the number of runs that are kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import embsql
+from benchmarks.locks import HELD, held, keep
+from embsql import registry, surface
+from tests.sql.test_capture import literal
+from tests.worlds import known_run
+
+QUESTIONS = surface.questions() | surface.ml_questions()
+
+
+def kept(address: str, runs: int) -> Iterator[embsql.Database]:
+    """The two models whose vectors are known, each with a run, and so many runs of others."""
+    with embsql.connect(address) as database:
+        known_run(database)
+        registry.install_ml(database.engine)
+        keep(database, range(3, 3 + runs))
+        yield database
+
+
+@pytest.fixture(scope="module")
+def few(new_database) -> Iterator[embsql.Database]:
+    yield from kept(new_database(), 0)
+
+
+@pytest.fixture(scope="module")
+def many(new_database) -> Iterator[embsql.Database]:
+    yield from kept(new_database(), 10)
+
+
+def asked(name: str) -> str:
+    """A question with its usual arguments."""
+    question = QUESTIONS[name]
+    words = [literal(name, argument.name).replace("[", "ARRAY[") for argument in question.arguments]
+    return f"SELECT * FROM {question.schema}.{name}({', '.join(words)})"
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_a_question_locks_as_much_of_few_runs_as_of_many(few, many, name: str) -> None:
+    locks = held(few, asked(name))
+    assert 0 < locks == held(many, asked(name))
+
+
+def most(database: embsql.Database, monkeypatch: Any, work: Callable[[], Any]) -> int:
+    """The most locks that a transaction of some work holds when it ends."""
+    counts: list[int] = []
+    run = database.engine.run
+
+    def counting(sql: str, **values: Any) -> int:
+        rows = run(sql, **values)
+        counts.append(int(database.engine.ask(HELD)["locks"][0].as_py()))
+        return rows
+
+    monkeypatch.setattr(database.engine, "run", counting)
+    work()
+    return max(counts)
+
+
+def test_forgetting_goes_by_batches(pg, monkeypatch) -> None:
+    monkeypatch.setattr(registry, "BATCH", 2)
+    with embsql.connect(pg) as database:
+        keep(database, range(1, 7), each=3)
+        locks = most(database, monkeypatch, lambda: database.forget("u1"))
+        keep(database, range(7, 13), each=3)
+        assert locks == most(database, monkeypatch, lambda: database.forget("u2"))
+        left = "SELECT count(*) AS n FROM embsql.{} WHERE user_id IN ('u2')"
+        for table in ("user_embeddings", "interactions"):
+            assert database.ask(left.format(table)).to_pylist() == [{"n": 0}]
+
+
+def test_the_live_runs_forget_first(pg, monkeypatch) -> None:
+    monkeypatch.setattr(registry, "BATCH", 2)
+    with embsql.connect(pg) as database:
+        keep(database, range(1, 7), each=3)
+        (first, *_) = registry.look(database.engine, "runs_by_use")
+        assert first["run_id"] == 6
+        monkeypatch.setattr(registry, "_forget_in", interrupted(registry._forget_in))
+        with pytest.raises(KeyboardInterrupt):
+            database.forget("u1")
+        ask = "SELECT DISTINCT run_id FROM embsql.user_embeddings WHERE user_id = 'u1' ORDER BY 1"
+        assert [row["run_id"] for row in database.ask(ask).to_pylist()] == [1, 2, 4, 5]
+        monkeypatch.undo()
+        assert database.forget("u1") == 8, "forgetting again takes up what is left"
+        assert database.ask(ask).num_rows == 0
+
+
+def interrupted(work: Callable[..., int]) -> Callable[..., int]:
+    """Work that is done once, and then stopped."""
+    done: list[int] = []
+
+    def once(*values: Any) -> int:
+        if done:
+            raise KeyboardInterrupt
+        done.append(work(*values))
+        return done[0]
+
+    return once
+
+
+def test_roles_get_the_tables_of_many_runs_by_batches(pg, monkeypatch) -> None:
+    text = surface.text("roles.postgres.sql")
+    assert re.findall(r"LIMIT 200\b", text), "the batch that is made smaller here"
+    monkeypatch.setattr(surface, "text", lambda _: text.replace("LIMIT 200", "LIMIT 2"))
+    with embsql.connect(pg) as database:
+        keep(database, range(1, 4), each=3)
+        few = most(database, monkeypatch, lambda: registry.install_roles(database.engine))
+        assert registry.look(database.engine, "not_handed_over") == []
+        keep(database, range(4, 13), each=3)
+        database.engine.run("REASSIGN OWNED BY embsql_trainer TO CURRENT_USER")
+        assert few >= most(database, monkeypatch, lambda: registry.install_roles(database.engine))
