@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from embsql import algorithms, engines, jobs, registry, sources, udf
+from embsql import algorithms, engines, forgetting, jobs, registry, sources, udf
 from embsql.command_options import (
     Cluster,
     DropModel,
@@ -345,8 +345,12 @@ class Database:
         return registry.drop_model(self.engine, model_name, **vars(_read(DropModel, locals())))
 
     def forget(self, user_id: Any) -> int:
-        """Remove one person from every run, by an id of whatever type; the number of rows that went."""
-        return registry.forget(self.engine, sources.text_of(user_id))
+        """Remove one person from every run, by an id of whatever type; the number of rows that went.
+
+        A training in flight comes to its end without them. Free blocks of the file, its log, backups and what was
+        published elsewhere keep the bytes: `compact` rewrites this database, the others are yours to make anew.
+        """
+        return forgetting.forget(self.engine, sources.text_of(user_id))
 
 
 def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:
