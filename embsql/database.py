@@ -352,6 +352,15 @@ class Database:
         """
         return forgetting.forget(self.engine, sources.text_of(user_id))
 
+    def compact(self) -> None:
+        """Write this database anew without the bytes of what was deleted, as after `forget`.
+
+        A DuckDB file, which nobody else may have open, is replaced by a copy; in PostgreSQL the tables of embsql are
+        rewritten one after the other, each locked meanwhile, for which one must own them.
+        """
+        self.engine.compact()
+        self.engine.offer(udf.dispatcher(self._second))
+
 
 def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:
     """The options of a command, read from the arguments of its method."""

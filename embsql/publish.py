@@ -7,7 +7,6 @@ it next finds the new one, and nobody meets a lock.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -28,7 +27,7 @@ import pyarrow.compute as pc
 from embsql import engines, forgetting, registry
 from embsql.engines import Engine
 from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunTaken
-from embsql.files import sync
+from embsql.files import alone, settle
 from embsql.jobs import retry
 from embsql.loaded import LARGE, pages
 from embsql.registry import look, say
@@ -308,7 +307,7 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
     path = _path(source, target)
     try:
         with (
-            _alone(path.parent),
+            alone(path.parent),
             TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
             _copied(path, Path(folder) / path.name) as beside,
         ):
@@ -317,7 +316,7 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
                 _install(there)
                 yield there
                 there.run(statements("publish.sql")["checkpoint"])
-            _settle(beside, path)
+            settle(beside, path)
     except OSError as error:
         raise CannotOpen(path=str(path), reason=error.strerror or str(error)) from error
 
@@ -331,17 +330,6 @@ def _path(source: Engine, target: str | os.PathLike[str]) -> Path:
     if any(home["path"] and Path(home["path"]).resolve() == path for home in homes):
         raise _not_itself(str(path))
     return path
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One publisher in a folder at a time: of two that begin with the same file, one would lose the other's models."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # ends with the process, however that ends
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -361,10 +349,3 @@ def _copied(path: Path, beside: Path) -> Iterator[Path]:
             shutil.copyfileobj(old, new)
         shutil.copymode(path, beside)
         yield beside
-
-
-def _settle(beside: Path, path: Path) -> None:
-    """Give a finished file its name, so that it has it after a power cut too."""
-    sync(beside)
-    beside.replace(path)
-    sync(path.parent)
