@@ -30,6 +30,11 @@ from embsql.options import Option, declared
 
 METAVARS = {int: "INTEGER", float: "FLOAT", str: "TEXT", tuple: "INTEGER,...", object: "TEXT"}
 
+LEFT = (
+    "Free blocks of the database and its log keep the bytes until: embsql compact. Backups, and copies that were"
+    " published, keep the person until they are made anew."
+)
+
 
 class Main(click.Group):
     """Turns what goes wrong into one clear line and the exit code 1; wrong usage is 2, by click."""
@@ -326,9 +331,19 @@ def drop_model(ctx: click.Context, /, model: str, **given: Any) -> None:
 @click.argument("user_id")
 @click.pass_context
 def forget(ctx: click.Context, user_id: str) -> None:
-    """Remove one person from every run of every model."""
+    """Remove one person from every run of every model, also from those that are being trained."""
     with _open(ctx) as database:
         click.echo(f"{database.forget(user_id)} rows removed")
+    click.echo(LEFT, err=True)
+
+
+@main.command()
+@click.pass_context
+def compact(ctx: click.Context) -> None:
+    """Write the database anew, without the bytes of what was deleted or forgotten."""
+    with _open(ctx) as database:
+        database.compact()
+        click.echo(f"{database.engine.place} holds nothing that was deleted")
 
 
 @main.command("cancel")

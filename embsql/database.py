@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from embsql import algorithms, engines, jobs, registry, sources, udf
+from embsql import algorithms, engines, forgetting, jobs, registry, sources, udf
 from embsql.command_options import (
     Cluster,
     DropModel,
@@ -345,8 +345,21 @@ class Database:
         return registry.drop_model(self.engine, model_name, **vars(_read(DropModel, locals())))
 
     def forget(self, user_id: Any) -> int:
-        """Remove one person from every run, by an id of whatever type; the number of rows that went."""
-        return registry.forget(self.engine, sources.text_of(user_id))
+        """Remove one person from every run, by an id of whatever type; the number of rows that went.
+
+        A training in flight comes to its end without them. Free blocks of the file, its log, backups and what was
+        published elsewhere keep the bytes: `compact` rewrites this database, the others are yours to make anew.
+        """
+        return forgetting.forget(self.engine, sources.text_of(user_id))
+
+    def compact(self) -> None:
+        """Write this database anew without the bytes of what was deleted, as after `forget`.
+
+        A DuckDB file, which nobody else may have open, is replaced by a copy; in PostgreSQL the tables of embsql are
+        rewritten one after the other, each locked meanwhile, for which one must own them.
+        """
+        self.engine.compact()
+        self.engine.offer(udf.dispatcher(self._second))
 
 
 def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:

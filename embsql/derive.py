@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from embsql import registry, surface
+from embsql import forgetting, registry, surface
 from embsql.data import Float32, Int32
 from embsql.engines import Engine
 from embsql.errors import BadArgument, RunNotReady
@@ -250,7 +250,7 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
 
     Raises UnknownModel, UnknownRun, NothingLive and RunNotReady.
     """
-    _finished(engine, model)
+    registry.finished(engine, model)
     told = engine.ask(_statement(engine, "features"), model=model, entity=entity)
     vectors = _matrix(told["embedding"], len(told))  # (n, d)
     place = told.column_names.index("embedding")
@@ -265,7 +265,7 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
 
 def _side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
     """The vectors of a finished run in order of id: as they are, or made of length 1 where they can be."""
-    record = _finished(engine, reference)
+    record = registry.finished(engine, reference)
     table = engine.ask(_statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
     vectors = _matrix(table["embedding"], len(table))  # (n, d)
     norms = np.linalg.norm(vectors, axis=1)  # (n,)
@@ -275,14 +275,6 @@ def _side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
     ids, counts = table["entity_id"].cast(pa.string()).combine_chunks(), table["interactions"].to_numpy()
     unit = vectors[kept] if raw else vectors[kept] / norms[kept, None]  # (m, d)
     return Side(record, entity, ids.take(pa.array(kept)), unit, counts[kept])
-
-
-def _finished(engine: Engine, reference: str) -> dict[str, Any]:
-    """The record of a run whose vectors are there. Raises RunNotReady, and what registry.run raises."""
-    record = registry.run(engine, reference)
-    if record["status"] != "ready":
-        raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
-    return record
 
 
 def _matrix(column: pa.ChunkedArray, n: int) -> Float32:
@@ -303,6 +295,7 @@ def _replace(engine: Engine, side: Side, named: dict[str, str], tables: Mapping[
                 say(engine, f"clear_{table}", run_id=side.run_id, entity=side.entity, **named)
                 words = {column: pa.repeat(word, len(rows["run_id"])) for column, word in named.items()}
                 engine.write(table, rows | words)
+            forgetting.drop_strangers(engine, side.run_id, tables)
 
     retry(engine, attempt)
 

@@ -68,6 +68,11 @@ class RunNotReady(EmbsqlError):
     choose another: SELECT * FROM embsql.runs('{name}');"""
 
 
+class StillHolds(EmbsqlError):
+    """run {run_id} of model "{name}" still holds somebody who is being forgotten. Ask again in a moment; if that was
+    interrupted, forget the same person once more: embsql forget ID"""
+
+
 class RunIsLive(EmbsqlError):
     """run {run_id} of model "{name}" is live and cannot be dropped. Promote another run first, or roll
     back: embsql rollback {name}."""

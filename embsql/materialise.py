@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from embsql import registry
+from embsql import forgetting, registry
 from embsql.data import Float32, Int32, Rows
 from embsql.engines import Engine
 from embsql.errors import RunNotReady
@@ -36,9 +36,7 @@ def materialise(
     The scores are those of `recommend` and `similar_items`. Who has no direction has no rows where cosines count.
     Raises UnknownModel, UnknownRun, NothingLive or RunNotReady.
     """
-    record = registry.run(engine, reference)
-    if record["status"] != "ready":
-        raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
+    record = registry.finished(engine, reference)
     run = Run(threads=threads or usable_cores(), run_id=int(record["run_id"]), model_name=record["model_name"])
     loaded = load(engine, record) if users else None
     catalogue = loaded.items if loaded else side(engine, int(record["run_id"]), "item")
@@ -107,6 +105,6 @@ def _replace(engine: Engine, run: Run, tables: Mapping[str, dict[str, Any]]) -> 
             for table, rows in tables.items():
                 say(engine, f"drop_{table}", run_id=run.run_id)
                 engine.write(table, {"run_id": np.full(len(rows["rank"]), run.run_id, np.int64), **rows})
-            say(engine, "forget_strangers", run_id=run.run_id)
+            forgetting.drop_strangers(engine, int(run.run_id or 0), tables)
 
     retry(engine, attempt)

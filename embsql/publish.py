@@ -7,7 +7,6 @@ it next finds the new one, and nobody meets a lock.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -25,10 +24,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embsql import engines, registry
+from embsql import engines, forgetting, registry
 from embsql.engines import Engine
-from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunNotReady, RunTaken
-from embsql.files import sync
+from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunTaken
+from embsql.files import alone, settle
 from embsql.jobs import retry
 from embsql.loaded import LARGE, pages
 from embsql.registry import look, say
@@ -36,6 +35,7 @@ from embsql.surface import statements
 
 SMALL = ("runs", "training_log", "metrics", "validations", "trials", "gates", "solvers", "gram", "item_scales",
          "graph_edges", "tower_features", "tower_layers")  # fmt: skip
+IDENTITY = ("model_name", "checksum", "source_hash")  # what tells one run of a number from another
 MADE = ("clusters", "cluster_members", "maps", "top_items", "neighbors")  # of a run, at any time after it
 
 
@@ -72,12 +72,8 @@ def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Pub
 
 
 def _wanted(engine: Engine, models: Sequence[str]) -> list[dict[str, Any]]:
-    """The records of the runs to publish. Raises RunNotReady, and what registry.run raises."""
-    records = [registry.run(engine, reference) for reference in models or _live(engine)]
-    for record in records:
-        if record["status"] != "ready":
-            raise RunNotReady(name=record["model_name"], run_id=record["run_id"], status=record["status"])
-    return records
+    """The records of the runs to publish. Raises what registry.finished raises."""
+    return [registry.finished(engine, reference) for reference in models or _live(engine)]
 
 
 def _live(engine: Engine) -> list[str]:
@@ -92,16 +88,33 @@ def _live(engine: Engine) -> list[str]:
 def _deliver(source: Engine, target: Engine, record: Mapping[str, Any]) -> Published:
     """See to it that a run is in the target, whole, and live there."""
     name, run_id = record["model_name"], int(record["run_id"])
-    wanted = content(source, run_id)
-    copied = retry(target, lambda: _arrive(source, target, name, run_id, wanted))
+    copied = retry(target, lambda: _arrive(source, target, record))
+    _dismiss(source, target, run_id)
+    there = _verified(source, target, record, copied=copied)
     if copied:
-        _verify(target, name, run_id, wanted)
         registry.event(target, name, run_id, "publish", f"from {source.place}")
     retry(target, lambda: _bring(source, target, run_id))
+    _dismiss(source, target, run_id)  # who was forgotten while it was brought
     retry(target, lambda: say(target, "know_model", model_name=name))
     registry.promote(target, f"{name}@{run_id}")
     registry.collect(target, name)
-    return Published(name, run_id, wanted.rows, wanted.checksum, copied)
+    return Published(name, run_id, there.rows, there.checksum, copied)
+
+
+def _dismiss(source: Engine, target: Engine, run_id: int) -> None:
+    """Forget in the target whom the source has forgotten since the run was copied."""
+    gone = _but(_people(target, run_id), _people(source, run_id))
+    for user_id in gone.to_pylist():
+        forgetting.clear(target, user_id, [run_id])
+
+
+def _people(engine: Engine, run_id: int) -> pa.StringArray:
+    rows = engine.ask(statements("publish.sql")["people"], run_id=run_id)
+    return rows["user_id"].cast(pa.string()).combine_chunks()
+
+
+def _but(ids: pa.StringArray, others: pa.StringArray) -> pa.StringArray:
+    return ids.filter(pc.invert(pc.is_in(ids, value_set=others)))
 
 
 def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
@@ -116,11 +129,12 @@ def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
         yield rows.filter(pc.equal(lengths, length))
 
 
-def _arrive(source: Engine, target: Engine, name: str, run_id: int, wanted: Content) -> bool:
+def _arrive(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool:
     """Copy a run, all of it or nothing, unless it is there; whether it was copied. Raises RunTaken."""
-    if found := look(target, "run_record", run_id=run_id):
-        if found[0]["model_name"] != name or content(target, run_id) != wanted:
-            raise RunTaken(place=target.place, run_id=run_id, name=found[0]["model_name"])
+    run_id = int(record["run_id"])
+    for found in look(target, "run_record", run_id=run_id):
+        if any(found[column] != record[column] for column in IDENTITY):
+            raise _taken(target, found)
         return False
     with target.transaction():
         for table in SMALL:
@@ -135,38 +149,68 @@ def _arrive(source: Engine, target: Engine, name: str, run_id: int, wanted: Cont
 def _bring(source: Engine, target: Engine, run_id: int) -> None:
     """Copy what has been made of a run, also since it was copied, in place of the same there."""
     with target.transaction():
+        say(target, "hold_run", run_id=run_id)
         for table in MADE:
             rows = source.ask(statements("publish.sql")[table], run_id=run_id)
             if rows.num_rows:
                 say(target, f"drop_{table}", run_id=run_id)
                 target.write(table, _columns(rows))
+        forgetting.drop_strangers(target, run_id, MADE)
 
 
 def _columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
     return dict(zip(rows.column_names, rows.columns, strict=True))
 
 
-def _verify(target: Engine, name: str, run_id: int, wanted: Content) -> None:
-    """Read back what was written, and remove it unless it is what was sent. Raises Corrupted."""
+def _verified(
+    source: Engine, target: Engine, record: Mapping[str, Any], *, copied: bool
+) -> Content:
+    """What is in the target: what is in the source, but for people whom only the target forgot.
+
+    They do not come back. A copy that differs is removed. Raises Corrupted for it, and RunTaken
+    for a run that was there.
+    """
+    run_id = int(record["run_id"])
     try:
-        if content(target, run_id) != wanted:
-            raise Corrupted(place=target.place, run_id=run_id, name=name)
+        there, people = content(target, run_id), _people(source, run_id)
+        missing = people[:0] if copied else _but(people, _people(target, run_id))
+        if there == content(source, run_id, missing):
+            return there
+        if not copied:
+            raise _taken(target, record)
+        raise Corrupted(place=target.place, run_id=run_id, name=record["model_name"])
     except BaseException:
-        registry.discard(target, run_id)
+        if copied:
+            registry.discard(target, run_id)
         raise
+
+
+def _taken(target: Engine, record: Mapping[str, Any]) -> RunTaken:
+    return RunTaken(place=target.place, run_id=record["run_id"], name=record["model_name"])
 
 
 # --- what a run is -------------------------------------------------------------------------------
 
 
-def content(engine: Engine, run_id: int) -> Content:
-    """What a run's vectors and interactions are, the same for the same run on every engine."""
+def content(engine: Engine, run_id: int, without: pa.StringArray | None = None) -> Content:
+    """What a run's vectors and interactions are, the same for the same run on every engine.
+
+    Rows of users `without` whom it is to be counted are passed over.
+    """
     digest, rows = Digest(), 0
     for table in LARGE:
         for page in pages(engine, table, run_id):
-            digest.add(table, page)
-            rows += page.num_rows
+            kept = _others(page, without)
+            digest.add(table, kept)
+            rows += kept.num_rows
     return Content(rows, digest.hexdigest())
+
+
+def _others(page: pa.Table, without: pa.StringArray | None) -> pa.Table:
+    """The rows of other users."""
+    if without is None or "user_id" not in page.column_names:
+        return page
+    return page.filter(pc.invert(pc.is_in(page["user_id"].cast(pa.string()), value_set=without)))
 
 
 class Digest:
@@ -263,7 +307,7 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
     path = _path(source, target)
     try:
         with (
-            _alone(path.parent),
+            alone(path.parent),
             TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
             _copied(path, Path(folder) / path.name) as beside,
         ):
@@ -272,7 +316,7 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
                 _install(there)
                 yield there
                 there.run(statements("publish.sql")["checkpoint"])
-            _settle(beside, path)
+            settle(beside, path)
     except OSError as error:
         raise CannotOpen(path=str(path), reason=error.strerror or str(error)) from error
 
@@ -286,17 +330,6 @@ def _path(source: Engine, target: str | os.PathLike[str]) -> Path:
     if any(home["path"] and Path(home["path"]).resolve() == path for home in homes):
         raise _not_itself(str(path))
     return path
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One publisher in a folder at a time: of two that begin with the same file, one would lose the other's models."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # ends with the process, however that ends
-        yield
-    finally:
-        os.close(handle)
 
 
 @contextmanager
@@ -316,10 +349,3 @@ def _copied(path: Path, beside: Path) -> Iterator[Path]:
             shutil.copyfileobj(old, new)
         shutil.copymode(path, beside)
         yield beside
-
-
-def _settle(beside: Path, path: Path) -> None:
-    """Give a finished file its name, so that it has it after a power cut too."""
-    sync(beside)
-    beside.replace(path)
-    sync(path.parent)

@@ -20,6 +20,7 @@ from embsql.errors import (
     OutOfPlace,
     RunIsLive,
     RunNotReady,
+    StillHolds,
     UnknownModel,
     UnknownRun,
     suggestion,
@@ -31,11 +32,9 @@ KEEP = 5  # earlier live runs kept for rollback, and finished runs kept that wer
 RUN_TABLES = (
     "clusters", "cluster_members", "maps", "top_items", "neighbors",
     "item_embeddings", "user_embeddings", "interactions", "training_log", "metrics", "validations",
-    "trials", "gates", "graph_edges", "solvers", "gram", "item_scales", "tower_features", "tower_layers", "run",
+    "trials", "gates", "graph_edges", "solvers", "gram", "item_scales", "tower_features", "tower_layers", "forgotten",
+    "run",
 )  # fmt: skip
-PERSONAL = ("clusters", "maps", "top_items", "neighbors", "cohorts")  # of one user
-PERSONAL_BY_RUN = ("embeddings", "interactions")
-BATCH = 100  # runs whose partitions are locked at once, of some thousands of locks that a server has
 
 
 def say(engine: Engine, name: str, **values: Any) -> int:
@@ -191,6 +190,24 @@ def run(engine: Engine, reference: str) -> dict[str, Any]:
     return found[0]
 
 
+def finished(engine: Engine, reference: str) -> dict[str, Any]:
+    """The run, if it is whole and holds nobody who is to be forgotten.
+
+    Raises RunNotReady, StillHolds, and what `run` raises.
+    """
+    record = run(engine, reference)
+    check_finished(engine, record["model_name"], record["run_id"], record["status"])
+    return record
+
+
+def check_finished(engine: Engine, name: str, run_id: int, status: str) -> None:
+    """Whether a run can be read. Raises RunNotReady or StillHolds."""
+    if status != "ready":
+        raise RunNotReady(name=name, run_id=run_id, status=status)
+    if look(engine, "forgotten_meanwhile", run_id=run_id):
+        raise StillHolds(name=name, run_id=run_id)
+
+
 def _not_live(engine: Engine, name: str) -> EmbsqlError:
     """What to say of a model without a live run."""
     run_id = look(engine, "newest_finished", model_name=name)[0]["run_id"]
@@ -210,10 +227,8 @@ def next_run(engine: Engine) -> int:
 
 def promote(engine: Engine, reference: str) -> int:
     """Make a finished run live, readers changing over at one instant; its run_id. Raises RunNotReady."""
-    record = run(engine, reference)
+    record = finished(engine, reference)
     name, run_id = record["model_name"], record["run_id"]
-    if record["status"] != "ready":
-        raise RunNotReady(name=name, run_id=run_id, status=record["status"])
 
     def move() -> bool:
         before = model(engine, name)
@@ -308,29 +323,3 @@ def collect(engine: Engine, model_name: str) -> None:
     rows = look(engine, "collectable", model_name=model_name)
     for row in rows[:-KEEP]:
         discard(engine, row["run_id"])
-
-
-def forget(engine: Engine, user_id: str) -> int:
-    """Remove one person from every run, the live ones first; the number of rows that went.
-
-    The one change a finished run knows. On a server it goes by batches of runs: what was
-    interrupted is taken up by forgetting again.
-    """
-    runs = [row["run_id"] for row in look(engine, "runs_by_use")]
-    size = max(len(runs), 1) if engine.embedded else BATCH
-    batches = [runs[n : n + size] for n in range(0, max(len(runs), 1), size)]
-    rows = sum(_forget_in(engine, user_id, batch) for batch in batches)
-    event(engine, "", None, "forget", f"{rows} rows")  # the id itself would be a trace of the person
-    return rows
-
-
-def _forget_in(engine: Engine, user_id: str, runs: list[int]) -> int:
-    """Remove a person from some runs, and from what is no partition of a run, at once."""
-
-    def remove() -> int:
-        with engine.transaction():
-            rows = sum(say(engine, f"forget_user_{part}", user_id=user_id) for part in PERSONAL)
-            parts = [f"forget_user_{part}" for part in PERSONAL_BY_RUN]
-            return rows + sum(say(engine, part, user_id=user_id, runs=runs) for part in parts)
-
-    return retry(engine, remove)

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import Any
 
-from embsql import given, registry, stored, tune
+from embsql import forgetting, given, registry, stored, tune
 from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
@@ -84,7 +84,7 @@ def complete(
 def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
     """Write down that a run starts, and that runs of dead trainers have ended."""
     retry(engine, lambda: say(engine, "know_model", model_name=plan.model_name))
-    retry(engine, lambda: say(engine, "abandoned", model_name=plan.model_name, run_id=run_id))
+    retry(engine, lambda: _end(engine, "abandoned", model_name=plan.model_name, run_id=run_id))
     say(
         engine,
         "begin_run",
@@ -97,7 +97,7 @@ def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
         versions=json.dumps(_versions(plan)),
     )
     named = {f"{column}_col": name for column, name in dataclasses.asdict(plan.columns).items()}
-    say(engine, "name_columns", run_id=run_id, **named)
+    retry(engine, lambda: say(engine, "name_columns", run_id=run_id, **named))
 
 
 def _versions(plan: Plan) -> dict[str, Any]:
@@ -118,9 +118,17 @@ def _recorded(engine: Engine, run_id: int) -> Iterator[None]:
     except BaseException as error:
         status = "cancelled" if isinstance(error, Cancelled | KeyboardInterrupt) else "failed"
         # Of a server that is gone: the next trainer writes this run off.
+        ended = {"status": status, "error": str(error) or "interrupted"}
         with suppress(ServerGone, CannotOpen):
-            say(engine, "end_run", run_id=run_id, status=status, error=str(error) or "interrupted")
+            retry(engine, lambda: _end(engine, "end_run", run_id=run_id, **ended))
         raise
+
+
+def _end(engine: Engine, how: str, *, run_id: int, **values: Any) -> None:
+    """Write off a run, or those before it, and what they say of people forgotten meanwhile."""
+    with engine.transaction():
+        say(engine, how, run_id=run_id, **values)
+        forgetting.settle(engine, run_id)
 
 
 def _reporter(engine: Engine, run_id: int, listener: Listener | None) -> Listener:
@@ -164,14 +172,17 @@ def _live(
         answered = on_a_test(made, test, run, k=plan.k, repeats=plan.repeats)
         measured = judged(engine, reader, plan, data, answered, run)
     lease.beat()
-    _write(engine, plan, run, data, embeddings, source_hash, measured)
+    # again, where somebody was forgotten meanwhile
+    retry(engine, lambda: _write(engine, plan, run, data, embeddings, source_hash, measured))
+    engine.index(int(run.run_id or 0))
     if run.checkpoints:
         run.checkpoints.clear()
     run.status, run.metrics = "ready", headlines(measured.figures) if measured else {}
     lease.beat()
     run.refused = measured.verdict.refused if measured else None
     if run.refused:
-        say(engine, "explain_gate", run_id=run.run_id, error=run.refused)
+        refused = {"run_id": run.run_id, "error": run.refused}
+        retry(engine, lambda: say(engine, "explain_gate", **refused))
         return
     registry.promote(engine, f"{plan.model_name}@{run.run_id}")
     run.status = "live"
@@ -226,12 +237,8 @@ def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
 
     algorithm = tune.best(plan.search, parts_of(plan, known), run, fit, record, k=plan.headline)
     found = dataclasses.replace(plan, algorithm=algorithm, search=None)
-    say(
-        engine,
-        "choose",
-        run_id=run.run_id,
-        params=json.dumps(found.params | {"tune": plan.params["tune"]}),
-    )
+    chosen = json.dumps(found.params | {"tune": plan.params["tune"]})
+    retry(engine, lambda: say(engine, "choose", run_id=run.run_id, params=chosen))
     return found
 
 
@@ -265,4 +272,4 @@ def _write(
         )
         if not finished:  # whoever took the lease over has written this run off
             raise LostLease(name=plan.model_name, run_id=run.run_id)
-    engine.index(int(run.run_id or 0))
+        forgetting.leave_out(engine, int(run.run_id or 0), data.users)

@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 CHANNEL = "embsql_jobs"
 LOOK = 5.0  # seconds between looks at the queue when nothing is heard; what was put off comes due without a word
 TRIES = 5  # of a job that fails for no fault of its own
-LONG = ("train", "evaluate", "register_embeddings", "cluster", "project", "materialise")  # they hold no transaction
+LONG = {  # they hold no transaction, or several one after the other
+    "train",
+    "evaluate",
+    "register_embeddings",
+    "cluster",
+    "project",
+    "materialise",
+    "forget",
+}
 TRANSIENT = (ServerGone, CannotOpen, LostLease)
 LINES = 5  # of a message that are kept
 

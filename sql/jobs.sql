@@ -43,21 +43,26 @@ WHERE job.job_id = $job_id AND job.worker = $worker AND job.attempts = $attempts
     AND job.command = 'train'
     AND held.model_name = job.model_name AND held.host = $host AND held.pid = $pid
 
--- end_job: a job that is over; of whom it was to forget it keeps nothing
+-- end_job: a job that is over; of whom it was to forget, or who was forgotten meanwhile, it keeps nothing
 UPDATE embsql.jobs
-SET status = $status, answer = CAST($answer AS text[]), error = $error, finished_at = embsql.utc_now(),
-    words = CASE command WHEN 'forget' THEN '{}' ELSE words END
+SET status = $status, answer = CAST($answer AS text[]), finished_at = embsql.utc_now(),
+    error = CASE
+        WHEN outlived AND CAST($error AS text) IS NOT NULL
+        THEN 'not kept, since somebody was forgotten meanwhile, whom it may name'
+        ELSE $error
+    END,
+    words = CASE WHEN command = 'forget' OR outlived THEN '{}' ELSE words END
 WHERE job_id = $job_id AND worker = $worker AND attempts = $attempts AND status = 'running'
 
 -- retry_job: back into the queue, each time for twice as long
 UPDATE embsql.jobs
-SET status = 'queued', error = $error,
+SET status = 'queued', error = CASE WHEN NOT outlived THEN CAST($error AS text) END,
     start_after = embsql.utc_now() + least(300, 5 * 2 ^ (attempts - 1)) * INTERVAL '1 second'
 WHERE job_id = $job_id AND worker = $worker AND attempts = $attempts AND status = 'running'
 
 -- postpone_job: back into the queue for someone else's training of the model to end; that was no attempt
 UPDATE embsql.jobs
-SET status = 'queued', error = $error, attempts = attempts - 1,
+SET status = 'queued', error = CASE WHEN NOT outlived THEN CAST($error AS text) END, attempts = attempts - 1,
     start_after = embsql.utc_now() + INTERVAL '5 seconds'
 WHERE job_id = $job_id AND worker = $worker AND attempts = $attempts AND status = 'running'
 

@@ -93,6 +93,9 @@ WHERE past.run_id = $run_id
 ORDER BY past.user_id, past.item_id
 LIMIT $page
 
+-- people: the users of a run
+SELECT person.user_id FROM embsql.user_embeddings AS person WHERE person.run_id = $run_id ORDER BY person.user_id
+
 -- file: where an embedded database lives, NULL for memory
 SELECT home.path FROM duckdb_databases() AS home WHERE home.database_name = current_database()
 

@@ -68,8 +68,9 @@ GRANT USAGE ON SCHEMA embsql TO embsql_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA embsql TO embsql_reader;
 
--- What a reader may not: see who trains, what was asked for and by whom; write; command.
-REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs FROM embsql_reader;
+-- What a reader may not: see who trains, who was forgotten, what was asked for and by whom; write; command.
+REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs, embsql.forgotten FROM embsql_reader;
+GRANT SELECT (run_id) ON embsql.forgotten TO embsql_reader; -- whether a run can be read
 REVOKE ALL ON FUNCTION
     embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.build_indexes, embsql.build_index,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,

@@ -45,3 +45,20 @@ WITH waiting AS (
     RETURNING held.run_id
 )
 SELECT waiting.job_id FROM waiting UNION ALL SELECT held.run_id FROM held
+
+-- hold_trainings: keeps runs that are being made from ending meanwhile, and has jobs remember it
+WITH heard AS (
+    UPDATE embsql.jobs SET outlived = TRUE WHERE status = 'running' AND command <> 'forget'
+)
+UPDATE embsql.runs SET status = status WHERE status = 'training'
+
+-- forget_words_jobs: where a job names a person; the words of one that is not over are kept until it is
+UPDATE embsql.jobs SET
+    error = replace(error, $named, $blank),
+    outlived = outlived OR status IN ('queued', 'running'),
+    words = CASE WHEN status IN ('queued', 'running') THEN words ELSE ARRAY(
+        SELECT replace(given.word, $named, $blank)
+        FROM unnest(words) WITH ORDINALITY AS given (word, place)
+        ORDER BY given.place
+    ) END
+WHERE strpos(concat(error, array_to_string(words, ' ')), $named) > 0

@@ -183,11 +183,6 @@ DELETE FROM embsql.top_items WHERE run_id = $run_id
 -- drop_neighbors: part of dropping a run, and of making them anew
 DELETE FROM embsql.neighbors WHERE run_id = $run_id
 
--- forget_strangers: rows of people who were forgotten while the rows were made
-DELETE FROM embsql.top_items
-WHERE run_id = $run_id
-    AND user_id NOT IN (SELECT person.user_id FROM embsql.user_embeddings AS person WHERE person.run_id = $run_id)
-
 -- drop_training_log: part of dropping a run
 DELETE FROM embsql.training_log WHERE run_id = $run_id
 
@@ -232,6 +227,9 @@ DELETE FROM embsql.runs WHERE run_id = $run_id
 
 -- runs_of: all runs of a model
 SELECT run.run_id FROM embsql.runs AS run WHERE run.model_name = $model_name ORDER BY run.run_id
+
+-- every_run: all runs there are
+SELECT run.run_id FROM embsql.runs AS run ORDER BY run.run_id
 
 -- drop_model: a model whose runs are gone
 DELETE FROM embsql.models WHERE model_name = $model_name
@@ -285,29 +283,129 @@ SELECT kept.content, kept.embedding
 FROM embsql.text_vectors AS kept
 WHERE kept.content IN (SELECT unnest(CAST($contents AS VARCHAR[])) AS content)
 
--- runs_by_use: every run, those that are live first
-SELECT run.run_id
-FROM embsql.runs AS run
-LEFT JOIN embsql.models AS model ON model.live_run = run.run_id
-ORDER BY model.live_run IS NULL, run.run_id DESC
+-- salt: of those who are being forgotten, so that one hash of an id tells it among all of them
+SELECT DISTINCT gone.salt FROM embsql.forgotten AS gone
 
--- forget_user_clusters: what group a person is in, in every run
-DELETE FROM embsql.cluster_members WHERE entity_kind = 'user' AND entity_id = $user_id
+-- hold_trainings: keeps runs that are being made from ending meanwhile
+UPDATE embsql.runs SET status = status WHERE status = 'training'
 
--- forget_user_maps: where a person is on every map
-DELETE FROM embsql.maps WHERE entity_kind = 'user' AND entity_id = $user_id
+-- note_forgotten: a person who is to go from every run that has rows, or will have
+INSERT INTO embsql.forgotten (run_id, salt, person)
+SELECT run.run_id, $salt, $person FROM embsql.runs AS run WHERE run.status IN ('training', 'ready')
+ON CONFLICT (run_id, person) DO NOTHING
 
--- forget_user_top_items: what a person would be shown, in every run
-DELETE FROM embsql.top_items WHERE user_id = $user_id
+-- to_be_cleared: runs that are whole and still hold a person, the live ones first
+SELECT gone.run_id
+FROM embsql.forgotten AS gone
+LEFT JOIN embsql.runs AS run ON run.run_id = gone.run_id
+LEFT JOIN embsql.models AS model ON model.live_run = gone.run_id
+WHERE gone.person = ANY (CAST($people AS VARCHAR[])) AND run.status IS DISTINCT FROM 'training'
+ORDER BY model.live_run IS NULL, gone.run_id
 
--- forget_user_neighbors: whom a person is near, in every run
-DELETE FROM embsql.neighbors WHERE entity = 'user' AND (entity_id = $user_id OR neighbor_id = $user_id)
+-- hold_runs: keeps others from runs while they are changed
+UPDATE embsql.runs SET status = status WHERE run_id = ANY (CAST($runs AS BIGINT[]))
 
--- forget_user_embeddings: a person's vectors, in some runs
-DELETE FROM embsql.user_embeddings WHERE user_id = $user_id AND embsql.contains($runs, run_id)
+-- cleared: runs that no longer hold a person
+DELETE FROM embsql.forgotten
+WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND person = ANY (CAST($people AS VARCHAR[]))
+
+-- forgotten_meanwhile: who was forgotten while a run was made
+SELECT gone.salt, gone.person FROM embsql.forgotten AS gone WHERE gone.run_id = $run_id
+
+-- drop_forgotten: part of dropping a run, and of its end
+DELETE FROM embsql.forgotten WHERE run_id = $run_id
+
+-- blank_examples: what a run that outlived somebody has to show; it was written by who does not know whom
+UPDATE embsql.validations SET example = NULL
+WHERE run_id IN (
+    SELECT gone.run_id
+    FROM embsql.forgotten AS gone
+    JOIN embsql.runs AS run ON run.run_id = gone.run_id
+    WHERE gone.run_id = $run_id OR run.status NOT IN ('training', 'ready')
+)
+
+-- blank_error: why such a run failed
+UPDATE embsql.runs SET error = 'not kept, since somebody was forgotten meanwhile, whom it may name'
+WHERE run_id = $run_id AND run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone)
+
+-- drop_ended: nothing is left to be done in runs that failed
+DELETE FROM embsql.forgotten
+WHERE run_id IN (SELECT run.run_id FROM embsql.runs AS run WHERE run.status NOT IN ('training', 'ready'))
+
+-- forget_user_clusters: what group a person is in
+DELETE FROM embsql.cluster_members
+WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity_kind = 'user' AND entity_id = $user_id
+
+-- forget_user_labels: the groups of people that were called after one
+UPDATE embsql.clusters SET label = NULL
+WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity_kind = 'user' AND label = $user_id
+
+-- forget_user_maps: where a person is on maps
+DELETE FROM embsql.maps
+WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity_kind = 'user' AND entity_id = $user_id
+
+-- forget_user_top_items: what a person would be shown
+DELETE FROM embsql.top_items WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
+
+-- forget_user_neighbors: whom a person is near
+DELETE FROM embsql.neighbors
+WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity = 'user' AND (entity_id = $user_id OR neighbor_id = $user_id)
+
+-- forget_user_examples: what was strange about a person's rows
+UPDATE embsql.validations SET example = NULL
+WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND strpos(example, $user_id) > 0
+
+-- forget_user_embeddings: a person's vectors
+DELETE FROM embsql.user_embeddings WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
+
+-- forget_user_interactions: what a person did
+DELETE FROM embsql.interactions WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
 
 -- forget_user_cohorts: the cohorts a person was put in
 DELETE FROM embsql.cohorts WHERE user_id = $user_id
 
--- forget_user_interactions: what a person did, in some runs
-DELETE FROM embsql.interactions WHERE user_id = $user_id AND embsql.contains($runs, run_id)
+-- forget_words_runs: where the words of a run name a person
+UPDATE embsql.runs SET
+    error = replace(error, $named, $blank),
+    source_sql = replace(source_sql, $named, $blank),
+    params = replace(params, $named, $blank)
+WHERE strpos(concat(error, source_sql, params), $named) > 0
+
+-- forget_words_gates: where those of its gate do
+UPDATE embsql.gates SET reason = replace(reason, $named, $blank) WHERE strpos(reason, $named) > 0
+
+-- forget_words_trials: where those of its search do
+UPDATE embsql.trials SET error = replace(error, $named, $blank) WHERE strpos(error, $named) > 0
+
+-- strangers_top_items: rows of people who were forgotten while the rows were made
+DELETE FROM embsql.top_items AS best
+WHERE best.run_id = $run_id AND NOT EXISTS (
+    SELECT 1 FROM embsql.user_embeddings AS person WHERE person.run_id = $run_id AND person.user_id = best.user_id
+)
+
+-- strangers_neighbors: the same of who is near whom
+DELETE FROM embsql.neighbors AS near
+WHERE near.run_id = $run_id AND near.entity = 'user' AND (
+    NOT EXISTS (
+        SELECT 1 FROM embsql.user_embeddings AS person
+        WHERE person.run_id = $run_id AND person.user_id = near.entity_id
+    )
+    OR NOT EXISTS (
+        SELECT 1 FROM embsql.user_embeddings AS person
+        WHERE person.run_id = $run_id AND person.user_id = near.neighbor_id
+    )
+)
+
+-- strangers_cluster_members: the same of groups
+DELETE FROM embsql.cluster_members AS member
+WHERE member.run_id = $run_id AND member.entity_kind = 'user' AND NOT EXISTS (
+    SELECT 1 FROM embsql.user_embeddings AS person
+    WHERE person.run_id = $run_id AND person.user_id = member.entity_id
+)
+
+-- strangers_maps: the same of maps
+DELETE FROM embsql.maps AS point
+WHERE point.run_id = $run_id AND point.entity_kind = 'user' AND NOT EXISTS (
+    SELECT 1 FROM embsql.user_embeddings AS person
+    WHERE person.run_id = $run_id AND person.user_id = point.entity_id
+)

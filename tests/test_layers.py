@@ -13,7 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "embsql"
 LAYERS = [  # each imports only from the ones before it; within a layer of strangers nobody imports another
     {"errors", "files", "macros"}, {"data", "checkpoints"}, {"model", "options"},
     {"command_options", "stored"}, {"algorithms"}, {"engines"}, {"surface"},
-    {"jobs", "metrics", "splits", "baselines", "sources"}, {"registry"}, {"prepare", "evaluate", "loaded"},
+    {"jobs", "metrics", "splits", "baselines", "sources"}, {"registry"}, {"forgetting"},
+    {"prepare", "evaluate", "loaded"},
     {"tune", "given", "gate"}, {"plan"}, {"snapshot"}, {"measure"},
     {"train", "publish", "derive"}, {"materialise", "external"},
     {"progress", "table", "shop", "statement", "udf", "texts"}, {"bigquery"}, {"database"},

@@ -44,6 +44,9 @@ class Engine(Protocol):
     def index(self, run_id: int) -> None:
         """Build what makes the questions on a run fast, where the database has such a thing."""
 
+    def compact(self) -> None:
+        """Write everything of embsql anew, without the bytes of what was deleted."""
+
     def close(self) -> None:
         """Give back what was opened."""
 

@@ -17,9 +17,11 @@ import pyarrow as pa
 
 from embsql.engines._columns import CALL, NAME, failed, find, need, quote, quoted_name
 from embsql.engines._duckdb_columns import ColumnSQL, is_number
+from embsql.engines._duckdb_file import rewrite
 from embsql.engines._files import READERS, File, endings, is_text, literal, located, named, within
 from embsql.engines._remedies import DUCKDB, MOST
 from embsql.errors import (
+    BadArgument,
     CannotOpen,
     DatabaseBusy,
     EmbsqlError,
@@ -157,6 +159,24 @@ class DuckDB:
         self._own.close()
         if self._owned:
             self._caller.close()
+
+    def compact(self) -> None:
+        """Write the file anew, without the bytes of what was deleted.
+
+        Nobody else may have it open for writing. Raises BadArgument for what is no file of ours,
+        ReadOnly, DatabaseBusy and CannotOpen; the file is then as it was.
+        """
+        if not self._owned or self.path in ("", ":memory:"):
+            allowed = "a file that embsql opened by its name"
+            raise BadArgument(name="what is compacted", allowed=allowed, value=self.place)
+        if self.read_only:
+            raise ReadOnly(path=self.path)
+        self.close()
+        try:
+            with translated(self.path):
+                rewrite(Path(self.path).resolve())
+        finally:
+            self._own = self._caller = _open(self.path, read_only=False)
 
     # --- what only DuckDB needs ------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,18 @@ PGVECTOR = """
     FROM pg_extension AS extension
     JOIN pg_namespace AS home ON home.oid = extension.extnamespace
     WHERE extension.extname = 'vector'
+"""
+REWRITING = """
+    SELECT
+        CASE c.relkind WHEN 'r' THEN 'VACUUM (FULL, ANALYZE) ' ELSE 'ANALYZE ' END
+        || format('%I.%I', home.nspname, c.relname) AS statement
+    FROM pg_class AS c
+    JOIN pg_namespace AS home ON home.oid = c.relnamespace
+    WHERE home.nspname IN ('embsql', 'embsql_runs') AND (c.relkind = 'r' OR c.relkind = 'p' AND EXISTS (
+        SELECT FROM pg_stats AS noted
+        WHERE noted.schemaname = home.nspname AND noted.tablename = c.relname
+    ))
+    ORDER BY c.relkind DESC, c.oid
 """
 FLOATS = {"vector": ">f4", "halfvec": ">f2"}
 ARROW = {  # PostgreSQL's number of a type -> Arrow's type; what is missing is left to Arrow to find out
@@ -238,6 +250,16 @@ class PostgreSQL:
     def index(self, run_id: int) -> None:
         """Build what makes the questions on a large run fast."""
         self.run("SELECT embsql.build_indexes($run_id)", run_id=run_id)
+
+    def compact(self) -> None:
+        """Write every table anew, one after the other, and what the server noted of their values.
+
+        Each is locked while it is written. What belongs to others is left out, with a warning.
+        """
+        for statement in self.ask(REWRITING)["statement"].to_pylist():
+            with suppress(NotInstalled):  # of a run that was dropped meanwhile
+                self.run(statement)
+        self.run("VACUUM (FULL) pg_catalog.pg_statistic")  # the most common ids, and some more
 
     def close(self) -> None:
         """Give back what was opened here."""

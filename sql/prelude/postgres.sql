@@ -107,6 +107,10 @@ BEGIN
         RAISE EXCEPTION 'embsql: model "%" has no live run, but run % is finished: read it as ''%@%'', see why it is not live with SELECT * FROM embsql.gate(''%@%''); or make it live with SELECT embsql.promote(''%@%'');',
             model, finished, model, finished, model, finished, model, finished;
     END IF;
+    IF EXISTS (SELECT FROM embsql.forgotten AS gone WHERE gone.run_id = embsql.run_part(model)) THEN
+        RAISE EXCEPTION 'embsql: run % of model "%" still holds somebody who is being forgotten. Ask again in a moment; if that was interrupted, forget the same person once more: embsql forget ID',
+            embsql.run_part(model), asked;
+    END IF;
     IF EXISTS (SELECT FROM embsql.models AS m WHERE m.model_name = asked) THEN
         RAISE EXCEPTION 'embsql: "%" has no finished run to read. See: SELECT * FROM embsql.runs(''%'');', model, asked;
     END IF;
@@ -161,7 +165,8 @@ BEGIN
     ELSE
         SELECT r.run_id INTO found
         FROM embsql.runs AS r
-        WHERE r.run_id = embsql.run_part(model) AND r.model_name = embsql.model_part(model) AND r.status = 'ready';
+        WHERE r.run_id = embsql.run_part(model) AND r.model_name = embsql.model_part(model) AND r.status = 'ready'
+            AND NOT EXISTS (SELECT FROM embsql.forgotten AS gone WHERE gone.run_id = r.run_id);
     END IF;
     IF CAST(found AS text) <> coalesce(current_setting('embsql.complete_run', TRUE), '') THEN
         PERFORM embsql.complete_run(found);

@@ -1,0 +1,263 @@
+"""Who was forgotten stays so: in what is finished, in what is being made, in what is copied later."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import embsql
+from embsql import derive, errors, forgetting, materialise, publish, sources, train
+from embsql.algorithms.als import ALS
+from embsql.plan import Plan
+from tests.worlds import known_run
+
+ADA = "ada-7f3a"  # the person; ADA-7F3A, who is alike, is another
+EVENTS = "SELECT user_id, item_id FROM events"
+PAIRS = [(f"u{n % 9}", f"i{n * 31 % 7}") for n in range(60)]
+PAIRS += [(person, f"i{n}") for person in (ADA, ADA.upper()) for n in (1, 2, 3)]
+
+
+def filled(database: embsql.Database) -> embsql.Database:
+    """A table of events, in which the person is."""
+    database.engine.run("CREATE TABLE events (user_id VARCHAR(20), item_id VARCHAR(20))")
+    users, items = zip(*PAIRS, strict=True)
+    database.engine.write("events", {"user_id": users, "item_id": items}, schema="main")
+    return database
+
+
+@pytest.fixture
+def shop(each: embsql.Database) -> embsql.Database:
+    return filled(each)
+
+
+@pytest.fixture
+def world(each: embsql.Database) -> embsql.Database:
+    known_run(each)
+    return each
+
+
+@pytest.fixture
+def other(shop: embsql.Database) -> Iterator[embsql.Database]:
+    """Another connection to the same database."""
+    with embsql.connect(shop.engine.second()) as database:
+        yield database
+
+
+def dump(database: embsql.Database, folder: Path) -> bytes:
+    """All that a copy of the database would hold."""
+    if database.engine.embedded:
+        database.engine.run(f"EXPORT DATABASE '{folder}'")
+        return b"".join(path.read_bytes() for path in folder.iterdir())
+    (home,) = database.ask("SELECT setting FROM pg_config WHERE name = 'BINDIR'").to_pylist()
+    program = Path(home["setting"]) / "pg_dump"
+    if not program.exists():
+        pytest.skip("pg_dump is where the server is")
+    told = subprocess.run([program, database.engine.second()], capture_output=True, check=False)
+    assert told.returncode == 0, told.stderr
+    return told.stdout
+
+
+def trained(database: embsql.Database, epoch: Callable[[], None] | None = None, **wanted) -> int:
+    """Train; meanwhile, after the first epoch, something happens. The number of the run."""
+
+    def listen(number: int, _: dict[str, float]) -> None:
+        if number == 1 and epoch:
+            epoch()
+
+    plan = Plan("shop", sources.source(EVENTS, "source"), ALS(dim=2, epochs=2), **wanted)
+    return int(train.train(database.engine, plan, listen).run_id or 0)
+
+
+def made_of(database: embsql.Database) -> None:
+    """Everything that is made of a run, and a cohort."""
+    database.cluster("shop", entity="user", k=2, labels="SELECT user_id AS entity_id, item_id AS label FROM events")
+    database.project("shop", entity="user")
+    database.materialise("shop", k=2)
+    database.engine.write("cohorts", {"cohort_set": ["s"] * 2, "user_id": [ADA, "u1"], "cohort": ["c"] * 2})
+
+
+def count(database: embsql.Database, rows: str) -> int:
+    return int(database.ask(f"SELECT count(*) AS n FROM embsql.{rows}").to_pylist()[0]["n"])
+
+
+# --- while something is made ---------------------------------------------------------------------
+
+
+def test_a_training_in_flight_ends_without_the_person(shop, other, tmp_path) -> None:
+    trained(shop)
+    made_of(shop)
+    assert ADA.encode() in dump(shop, tmp_path / "before"), "or the test below would find nothing to miss"
+
+    def forget() -> None:
+        assert other.forget(ADA) > 4
+        other.engine.run(f"DELETE FROM events WHERE user_id = '{ADA}'")
+
+    run_id = trained(shop, forget, warm_start=True, force=True)
+    assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": run_id}]
+    assert ADA.encode() not in dump(shop, tmp_path / "now")
+    assert count(shop, f"user_embeddings WHERE run_id = {run_id}") == 10
+    assert count(shop, "validations WHERE check_name = 'user ids alike' AND example IS NOT NULL") == 0
+    assert count(shop, "forgotten") == 0
+    seeds = f"SELECT user_id FROM embsql.lookalikes('shop', ARRAY['{ADA}', 'u1'], k => 20)"
+    assert ADA not in shop.ask(seeds)["user_id"].to_pylist()
+    made_of(shop)
+    shop.engine.run(f"DELETE FROM embsql.cohorts WHERE user_id = '{ADA}'")
+    assert ADA.encode() not in dump(shop, tmp_path / "after")
+
+
+def test_a_training_that_fails_names_nobody_who_was_forgotten(shop, other) -> None:
+    def forget() -> None:
+        other.forget(ADA)
+        raise errors.EmbsqlError(message=f"user {ADA}, item i1: something")
+
+    with pytest.raises(errors.EmbsqlError, match=ADA):
+        trained(shop, forget)
+    (run,) = shop.ask("SELECT status, error FROM embsql.runs").to_pylist()
+    assert run == {
+        "status": "failed",
+        "error": "not kept, since somebody was forgotten meanwhile, whom it may name",
+    }
+    assert count(shop, "validations WHERE example IS NOT NULL") == count(shop, "forgotten") == 0
+
+
+def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
+    shop.engine.run("""
+        INSERT INTO embsql.runs (run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at)
+        VALUES (99, 'shop', 'als', '{}', '', 1, 'training', '{}', embsql.utc_now())
+    """)
+    assert shop.forget(ADA) == 0
+    assert count(shop, "forgotten") == 1
+    trained(shop)
+    assert count(shop, "forgotten") == 0
+    assert count(shop, f"user_embeddings WHERE user_id = '{ADA}'") == 1, "it began later, and they are in its source"
+
+
+def test_what_is_made_of_a_run_meanwhile_is_without_the_person(shop, other, monkeypatch) -> None:
+    trained(shop)
+    for module in (derive, materialise):
+        written = module._replace
+
+        def late(*given, written=written) -> None:
+            other.forget(ADA)
+            written(*given)
+
+        monkeypatch.setattr(module, "_replace", late)
+    made_of(shop)
+    assert count(shop, f"cluster_members WHERE entity_id = '{ADA}'") == 0
+    assert count(shop, f"maps WHERE entity_id = '{ADA}'") == 0
+    assert count(shop, f"top_items WHERE user_id = '{ADA}'") == 0
+    assert count(shop, "cluster_members") == count(shop, "maps") == 10
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("who", [ADA, "o'hara", 'said "x"', "42", "müller {}"])
+def test_words_that_name_somebody(shop, who: str) -> None:
+    sql = "SELECT 42 AS n WHERE user_id <> '" + who.replace("'", "''") + "'"
+    words = {"params": json.dumps({"user_features": sql}), "source_sql": sql, "error": f"user {who}, item {who}2"}
+    shop.engine.run(
+        """
+        INSERT INTO embsql.runs (
+            run_id, model_name, algorithm, params, source_sql, error, seed, status, versions, started_at
+        )
+        VALUES (1, 'shop', 'als', $params, $source_sql, $error, 1, 'failed', '{}', embsql.utc_now())
+        """,
+        **words,
+    )
+    shop.forget(who)
+    (kept,) = shop.ask("SELECT params, source_sql, error FROM embsql.runs").to_pylist()
+    assert kept["source_sql"] == "SELECT 42 AS n WHERE user_id <> 'forgotten'"
+    assert json.loads(kept["params"]) == {"user_features": kept["source_sql"]}
+    assert kept["error"] == f"user forgotten, item {who}2"
+
+
+def test_a_group_called_after_a_person(shop) -> None:
+    trained(shop)
+    shop.cluster("shop", entity="user", k=1, labels=f"SELECT user_id AS entity_id, '{ADA}' AS label FROM events")
+    assert count(shop, f"clusters WHERE label = '{ADA}'") == 1
+    shop.forget(ADA)
+    assert count(shop, "clusters WHERE label IS NULL") == 1
+
+
+# --- copies --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(world, new_database) -> Iterator[embsql.Database]:
+    """A database of the other engine, into which the world was published."""
+    target = new_database() if world.engine.embedded else ":memory:"
+    with embsql.connect(target) as there:
+        publish.publish(world.engine, there.engine.second())
+        yield there
+
+
+def people(database: embsql.Database) -> list[str]:
+    rows = database.ask("SELECT user_id FROM embsql.user_embeddings WHERE run_id = 1 ORDER BY user_id")
+    return list(rows["user_id"].to_pylist())
+
+
+def test_a_copy_published_afterwards_is_without_the_person(world, copy) -> None:
+    world.forget("ada")
+    assert "ada" in people(copy)
+    (done, _) = publish.publish(world.engine, copy.engine.second(), ["compass", "angles"])
+    assert people(copy) == people(world) == ["bob", "cyd", "nil"]
+    assert not done.copied
+    assert done.checksum == publish.content(world.engine, 1).checksum
+    assert count(copy, "interactions WHERE user_id = 'ada'") == 0
+
+
+def test_whom_the_copy_forgot_does_not_come_back(world, copy) -> None:
+    copy.forget("bob")
+    publish.publish(world.engine, copy.engine.second(), ["compass"])
+    assert people(copy) == ["ada", "cyd", "nil"]
+
+
+def test_forgotten_while_it_is_published(world, monkeypatch, new_database) -> None:
+    written = publish._bring
+
+    def late(*given) -> None:
+        written(*given)
+        world.forget("ada")
+
+    monkeypatch.setattr(publish, "_bring", late)
+    with embsql.connect(new_database() if world.engine.embedded else ":memory:") as there:
+        publish.publish(world.engine, there.engine.second(), ["compass"])
+        assert people(there) == ["bob", "cyd", "nil"]
+
+
+# --- many runs -----------------------------------------------------------------------------------
+
+
+def test_batches_go_on_where_they_were(new_database, monkeypatch) -> None:
+    """The live run is cleared first; a run that is not yet cleared answers nobody."""
+    with embsql.connect(new_database()) as database:
+        runs = [trained(filled(database)), *(trained(database, force=True) for _ in range(2))]
+        monkeypatch.setattr(forgetting, "BATCH", 1)
+        cleared = forgetting.clear
+
+        def killed(*_) -> int:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(forgetting, "clear", killed)
+        with pytest.raises(KeyboardInterrupt):
+            database.forget(ADA)
+        holding = database.ask(f"SELECT run_id FROM embsql.interactions WHERE user_id = '{ADA}' GROUP BY 1 ORDER BY 1")
+        assert holding["run_id"].to_pylist() == runs[:2]
+        assert database.ask(f"SELECT source FROM embsql.recommend('shop', '{ADA}', k => 1)").to_pylist() == [
+            {"source": "popular"}
+        ]
+        for ask in (
+            lambda: database.sql(f"SELECT * FROM embsql.recommend('shop@{runs[0]}', '{ADA}')"),
+            lambda: database.promote(f"shop@{runs[0]}"),
+        ):
+            with pytest.raises(errors.EmbsqlError, match="still holds somebody who is being forgotten"):
+                ask()
+        monkeypatch.setattr(forgetting, "clear", cleared)
+        assert database.forget(ADA) > 0
+        assert count(database, f"interactions WHERE user_id = '{ADA}'") == count(database, "forgotten") == 0
+        assert database.promote(f"shop@{runs[0]}") == runs[0]
