@@ -32,13 +32,13 @@ best AS (
     AND seen.item_id IS NULL
     -- always so; without the OR the vector would be copied beside every item, a quarter of the time
     AND (subject.similarity IS NULL OR other.run_id = subject.run_id)
-  ORDER BY score DESC NULLS LAST, other.item_id
+  ORDER BY score DESC NULLS LAST, other.item_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   best.item_id AS item_id,
-  CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id ASC) AS INTEGER) AS rank,
   CAST(best.score AS FLOAT8) AS score,
   best.source AS source
 FROM best
-ORDER BY rank
+ORDER BY rank ASC

@@ -15,12 +15,12 @@ nearest AS (
   JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
   WHERE other.item_id <> subject.item_id AND other.norm > 0
-  ORDER BY score DESC, other.item_id
+  ORDER BY score DESC, other.item_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   nearest.item_id AS item_id,
-  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.item_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.item_id ASC) AS INTEGER) AS rank,
   CAST(nearest.score AS FLOAT8) AS score
 FROM nearest
-ORDER BY rank
+ORDER BY rank ASC

@@ -15,12 +15,12 @@ nearest AS (
   JOIN embsql.user_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
   WHERE other.user_id <> subject.user_id AND other.norm > 0
-  ORDER BY score DESC, other.user_id
+  ORDER BY score DESC, other.user_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   nearest.user_id AS user_id,
-  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.user_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.user_id ASC) AS INTEGER) AS rank,
   CAST(nearest.score AS FLOAT8) AS score
 FROM nearest
-ORDER BY rank
+ORDER BY rank ASC
