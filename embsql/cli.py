@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from embsql import algorithms, surface
+from embsql import algorithms, engines, surface
 from embsql.command_options import (
     Cluster,
     DropModel,
@@ -48,14 +48,10 @@ class Main(click.Group):
         except KeyboardInterrupt:
             raise click.ClickException("interrupted; what was live stays live") from None
         except Exception as error:
-            if not _is_database_error(error):
+            complaint = engines.complaint(error)
+            if complaint is None:
                 raise
-            raise click.ClickException(plain(str(error))) from None
-
-
-def _is_database_error(error: Exception) -> bool:
-    """Whether a database refused a statement, which is the caller's to mend and no fault of ours."""
-    return type(error).__module__.split(".")[0] in ("duckdb", "_duckdb", "psycopg")
+            raise click.ClickException(plain(complaint)) from None
 
 
 @click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})

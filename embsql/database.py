@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +25,7 @@ from embsql.command_options import (
     Train,
 )
 from embsql.data import Similarity
-from embsql.errors import BadArgument, DatabaseBusy, ModelExists, NotEvaluated, StatementFailed, plain
+from embsql.errors import BadArgument, DatabaseBusy, InTransaction, ModelExists, NotEvaluated, of_database
 from embsql.model import Columns, Run, usable_cores
 from embsql.options import declared, make, text
 
@@ -35,9 +38,43 @@ if TYPE_CHECKING:
 Wanted = TypeVar("Wanted")
 
 SOURCE = "a SELECT, or the name of a table or file"
+ANYWHERE = ("__init__", "ask", "sql", "features", "close")  # methods that may stand between BEGIN and COMMIT
 ITEMS = "a SELECT of item_id and what is known of each"
 
 
+@contextmanager
+def plainly() -> Iterator[None]:
+    """A database's own error as embsql's."""
+    try:
+        yield
+    except Exception as error:
+        complaint = engines.complaint(error)
+        if complaint is None:
+            raise
+        raise of_database(complaint) from error
+
+
+def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
+    """The class, of whose methods no database's own error comes, and whose commands leave a transaction alone."""
+    for name, method in list(vars(cls).items()):
+        if inspect.isfunction(method) and (name == "__init__" or not name.startswith("_")):
+            setattr(cls, name, plainly()(method if name in ANYWHERE else _by_itself(method)))
+    return cls
+
+
+def _by_itself(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that commits, and says so in a transaction of somebody else's. Raises InTransaction."""
+
+    @wraps(command)
+    def checked(database: Database, *arguments: Any, **options: Any) -> Any:
+        if database.engine.in_transaction():
+            raise InTransaction(command=command.__name__)
+        return command(database, *arguments, **options)
+
+    return checked
+
+
+@speaking_plainly
 class Database:
     """A database that holds embsql, opened by `embsql.connect`. Close it, or use it in a `with` block."""
 
@@ -68,8 +105,11 @@ class Database:
         self.engine.close()
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
-        """The answer of one SQL query; values fill its $name parameters."""
-        return self.engine.ask(sql, **values)
+        """The answer of one SQL query; values fill its $name parameters.
+
+        Raises an `embsql.errors.EmbsqlError`: what a question refuses, or the database's own complaint.
+        """
+        return self.engine.ask(text("sql", sql, "SQL"), **values)
 
     def sql(self, statement: str) -> pa.Table:
         """Any SQL, also BigQuery ML's: CREATE MODEL trains and answers with the run, DROP MODEL, ML.RECOMMEND.
@@ -85,13 +125,7 @@ class Database:
             return self._create(wanted)
         if isinstance(wanted, statements.DropModel):
             return pa.table({"runs": [self.drop_model(wanted.model_name, if_exists=wanted.if_exists)]})
-        try:
-            return self.engine.ask(bigquery.rewritten(self.engine, statement))
-        except Exception as error:
-            complaint = self.engine.complaint(error)
-            if complaint is None:
-                raise
-            raise StatementFailed(reason=plain(complaint)) from error
+        return self.engine.ask(bigquery.rewritten(self.engine, statement))
 
     def _create(self, wanted: CreateModel) -> pa.Table:
         """Train as CREATE MODEL asks, unless the model is there; the run."""

@@ -18,10 +18,27 @@ def suggestion(wrong: object, known: Iterable[str]) -> str:
     return f' Did you mean "{close[0]}"?' if close else ""
 
 
+REFUSAL = re.compile(
+    r"(?:Conversion Error: Could not convert string '|Invalid Input Error: )?embsql: (.*?)(?:' to INT64)?", re.DOTALL
+)
+ROW = re.compile(r"Original Line: .*?\n(?=Error when|\n|[A-Z])", re.DOTALL)  # of a file, where reading it failed
+
+
 def plain(message: str) -> str:
-    """A database's message without its prefixes for what questions and commands raise, and without positions."""
-    own = re.sub(r"^(Invalid Input Error: (Python exception .*? UDF: \w+: )?)?(embsql: )?", "", message)
-    return re.split(r"\n\n|\nCONTEXT:|\nLINE ", own)[0]
+    """A database's message in one line, without its prefixes for what questions and commands raise, and positions."""
+    told = re.split(r"\n\n|\nCONTEXT:|\nLINE ", ROW.sub("", message.strip()))[0]
+    refusal = REFUSAL.fullmatch(told)
+    own = refusal[1] if refusal else re.sub(r"^Invalid Input Error: (Python exception .*? UDF: \w+: )?", "", told)
+    return own.replace("\n", " ")
+
+
+def of_database(message: str) -> EmbsqlError:
+    """The error for a database's message: a question's own words, or what is wrong with a statement."""
+    sentence = plain(message)
+    if not re.search(r"(^|: |')embsql: ", message):
+        return StatementFailed(reason=sentence)
+    values = UnknownModel.read(sentence)
+    return Refused(reason=sentence) if values is None else UnknownModel(**values)
 
 
 class EmbsqlError(Exception):
@@ -29,8 +46,19 @@ class EmbsqlError(Exception):
 
     def __init__(self, **values: object) -> None:
         self.values = values
-        template = " ".join((inspect.getdoc(type(self)) or "").split())
-        super().__init__(template.format(**values))
+        super().__init__(self.template().format(**values))
+
+    @classmethod
+    def template(cls) -> str:
+        """The message, its values in braces."""
+        return " ".join((inspect.getdoc(cls) or "").split())
+
+    @classmethod
+    def read(cls, message: str) -> dict[str, str] | None:
+        """The values of a message of this class; None for any other."""
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.*)", re.escape(cls.template()))
+        found = re.fullmatch(pattern, message, re.DOTALL)
+        return found and found.groupdict()
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -234,6 +262,14 @@ class CannotOpen(EmbsqlError):
     """{path} cannot be opened: {reason}"""
 
 
+class InTransaction(EmbsqlError):
+    """{command} commits by itself, and this connection is in a transaction. COMMIT it or ROLLBACK first."""
+
+
+class Closed(EmbsqlError):
+    """{place} is closed. Open it again: database = embsql.connect(...)"""
+
+
 class ReadOnly(EmbsqlError):
     """{path} is open read-only; this command writes. Open it without read_only."""
 
@@ -289,6 +325,10 @@ class BadCall(EmbsqlError):
 
 
 class StatementFailed(EmbsqlError):
+    """{reason}"""
+
+
+class Refused(StatementFailed):
     """{reason}"""
 
 

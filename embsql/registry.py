@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import product
 from typing import Any
 
@@ -12,6 +12,7 @@ from embsql.engines import Engine
 from embsql.errors import (
     BadArgument,
     BadModelName,
+    CannotInstall,
     EmbsqlError,
     NothingLive,
     NothingToRollBack,
@@ -70,6 +71,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
             return False
         with engine.transaction():
             applied, file_id = _applied(engine), _file_id(engine)
+            _check_free(engine, applied)
             script = surface.script(engine.name, without=applied, commands=commands, file_id=file_id)
             engine.run(script)
             if has_ml(engine):
@@ -77,6 +79,19 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
         return True
 
     return retry(engine, bring)
+
+
+def _check_free(engine: Engine, applied: Collection[str]) -> None:
+    """Raise CannotInstall where a table that is to be made is there already, of somebody else or of half an import."""
+    wanted = {table for step in surface.migrations(engine.name) if step.name not in applied for table in step.tables}
+    if not look(engine, "is_installed"):
+        wanted |= {"migrations", "surface", "file"}
+    for row in look(engine, "tables"):
+        name, kind = row["table_name"], row["kind"]
+        if name in wanted:
+            remedy = f"ALTER {kind} embsql.{name} RENAME TO other_{name};"
+            reason = f"schema embsql holds a {kind.lower()} {name} that embsql did not make"
+            raise CannotInstall(place=engine.place, reason=f"{reason}. Give it another name: {remedy}")
 
 
 def install_roles(engine: Engine) -> None:

@@ -77,6 +77,11 @@ class Step:
         """What tells one version of the file from another."""
         return hashlib.blake2b(self.text.encode(), digest_size=16).hexdigest()
 
+    @property
+    def tables(self) -> list[str]:
+        """The tables it makes."""
+        return re.findall(r"^CREATE TABLE embsql\.(\w+)", self.text, re.MULTILINE)
+
 
 def migrations(engine: str) -> list[Step]:
     """Every schema file in order; `0001_x.postgres.sql` is instead of `0001_x.sql` there."""
@@ -426,6 +431,10 @@ def check(question: Question) -> Iterator[str]:
         for node in tree.find_all(exp.Column)
         if not node.table and not (node.find_ancestor(exp.Order) and node.name in _aliases(tree))
     )
+    yield from (
+        f"ORDER BY {term.this.sql()} must say ASC or DESC: a caller may have set default_order"
+        for term in unsaid_orders(tree)
+    )
     yield from (f"function {name} is not in the portable set" for name in _functions(tree) - FUNCTIONS)
     if tree.find(exp.Qualify):
         yield "QUALIFY is not portable"
@@ -433,6 +442,14 @@ def check(question: Question) -> Iterator[str]:
         yield "more than two arguments of any type cannot be told apart in PostgreSQL"
     if any(type_ not in TYPES for _, type_ in question.columns):
         yield "a column has an unknown type"
+
+
+def unsaid_orders(tree: Any) -> list[Any]:
+    """The terms of ORDER BY, wherever it stands, whose direction DuckDB's default_order would decide."""
+    from sqlglot import exp
+
+    ordered = (term for term in tree.find_all(exp.Ordered) if not isinstance(term.parent, exp.OnConflict))
+    return [term for term in ordered if term.args.get("desc") is None]
 
 
 def _aliases(tree: Any) -> set[str]:

@@ -118,12 +118,13 @@ def perform(database: Any, name: str | None, words: Words) -> list[str | None]:
     return [None if value is None else str(value) for value in command(database, *words)]
 
 
-def dispatcher(second: Callable[[], Any]) -> Callable[[list[str | None]], list[str | None]]:
+def dispatcher(second: Callable[[], Any]) -> Callable[[list[str | None] | None], list[str | None]]:
     """The function behind embsql_command; `second` opens another connection to the same database."""
 
-    def command(words: list[str | None]) -> list[str | None]:
+    def command(words: list[str | None] | None) -> list[str | None]:
+        name, *rest = words or [None]
         with second() as database:
-            return perform(database, words[0] if words else None, words[1:])
+            return perform(database, name, rest)
 
     return command
 

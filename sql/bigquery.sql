@@ -36,7 +36,7 @@ FROM (
     avg(power(pair.rating - pair.predicted, 2)) AS mean_squared_error,
     avg(CASE WHEN least(pair.rating, pair.predicted) > -1 THEN power(ln(1 + pair.rating) - ln(1 + pair.predicted), 2) END)
         AS mean_squared_log_error,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(pair.rating - pair.predicted)) AS median_absolute_error,
+    percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(pair.rating - pair.predicted) ASC) AS median_absolute_error,
     1 - avg(power(pair.rating - pair.predicted, 2)) / nullif(var_pop(pair.rating), 0) AS r2_score,
     1 - var_pop(pair.rating - pair.predicted) / nullif(var_pop(pair.rating), 0) AS explained_variance
 FROM (

@@ -1,13 +1,24 @@
 -- The statements that write and keep the registry. Values are parameters.
 
 -- is_installed: whether there is anything to look at yet
-SELECT 1 AS found FROM information_schema.tables AS t WHERE t.table_schema = 'embsql' AND t.table_name = 'surface'
+SELECT 1 AS found
+FROM information_schema.columns AS c
+WHERE c.table_catalog = current_database() AND c.table_schema = 'embsql' AND c.table_name = 'surface'
+    AND c.column_name = 'surface'
+
+-- tables: whatever tables and views the schema has, whoever made them
+SELECT t.table_name, CASE t.table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END AS kind
+FROM information_schema.tables AS t
+WHERE t.table_catalog = current_database() AND t.table_schema = 'embsql'
 
 -- surface_version: what this database was last given
 SELECT state.surface FROM embsql.surface AS state
 
 -- has_file_id: whether the questions know which file they are of
-SELECT 1 AS found FROM information_schema.tables AS t WHERE t.table_schema = 'embsql' AND t.table_name = 'file'
+SELECT 1 AS found
+FROM information_schema.columns AS c
+WHERE c.table_catalog = current_database() AND c.table_schema = 'embsql' AND c.table_name = 'file'
+    AND c.column_name = 'file_id'
 
 -- file_id: what they know it by
 SELECT f.file_id FROM embsql.file AS f
@@ -21,7 +32,8 @@ SELECT step.file_name FROM embsql.migrations AS step
 -- has_ml: whether the schema ml has embsql's functions
 SELECT 1 AS found
 FROM duckdb_functions() AS f
-WHERE f.schema_name = 'ml' AND f.function_name = 'training_info' AND starts_with(f.comment, 'training_info(model text)')
+WHERE f.database_name = current_database() AND f.schema_name = 'ml' AND f.function_name = 'training_info'
+    AND starts_with(f.comment, 'training_info(model text)')
 
 -- next_run: a number no other run has
 SELECT nextval('embsql.run_ids') AS run_id
@@ -107,7 +119,7 @@ WHERE run.run_id = $run_id
 SELECT model.live_run, model.earlier_runs FROM embsql.models AS model WHERE model.model_name = $model_name
 
 -- model_names: every model there is
-SELECT model.model_name FROM embsql.models AS model ORDER BY model.model_name
+SELECT model.model_name FROM embsql.models AS model ORDER BY model.model_name ASC
 
 -- newest_run: the last run of a model, whatever became of it
 SELECT max(run.run_id) AS run_id FROM embsql.runs AS run WHERE run.model_name = $model_name
@@ -130,7 +142,7 @@ WHERE run.model_name = $model_name
     AND run.status <> 'training'
     AND run.run_id IS DISTINCT FROM model.live_run
     AND NOT embsql.contains(model.earlier_runs, run.run_id)
-ORDER BY run.run_id
+ORDER BY run.run_id ASC
 
 -- log_event: one line of the audit trail
 INSERT INTO embsql.events (logged_at, model_name, run_id, event, detail)
@@ -226,7 +238,7 @@ DELETE FROM embsql.maps WHERE run_id = $run_id
 DELETE FROM embsql.runs WHERE run_id = $run_id
 
 -- runs_of: all runs of a model
-SELECT run.run_id FROM embsql.runs AS run WHERE run.model_name = $model_name ORDER BY run.run_id
+SELECT run.run_id FROM embsql.runs AS run WHERE run.model_name = $model_name ORDER BY run.run_id ASC
 
 -- every_run: all runs there are
 SELECT run.run_id FROM embsql.runs AS run ORDER BY run.run_id
@@ -238,13 +250,13 @@ DELETE FROM embsql.models WHERE model_name = $model_name
 SELECT item.item_id AS entity_id, item.embedding, item.interactions
 FROM embsql.item_embeddings AS item
 WHERE item.run_id = $run_id
-ORDER BY item.item_id
+ORDER BY item.item_id ASC
 
 -- user_vectors: a run's users
 SELECT person.user_id AS entity_id, person.embedding, person.interactions
 FROM embsql.user_embeddings AS person
 WHERE person.run_id = $run_id
-ORDER BY person.user_id
+ORDER BY person.user_id ASC
 
 -- features: what other models can use
 SELECT * FROM embsql.features($model, entity => $entity)

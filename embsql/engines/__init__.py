@@ -47,6 +47,9 @@ class Engine(Protocol):
     def compact(self) -> None:
         """Write everything of embsql anew, without the bytes of what was deleted."""
 
+    def in_transaction(self) -> bool:
+        """Whether someone has said BEGIN on the connection that everything is written on."""
+
     def close(self) -> None:
         """Give back what was opened."""
 
@@ -71,11 +74,16 @@ class Engine(Protocol):
         Columns called one of `ids`, or `weight`, are made what those of `source` are; the others stay as they are.
         """
 
-    def complaint(self, error: Exception) -> str | None:
-        """What the database itself says is wrong with a statement; None for any other error."""
-
     def conflict(self, error: Exception) -> bool:
         """Whether an error only says that another writer was first, so that the transaction may be tried again."""
+
+
+DRIVERS = ("duckdb", "_duckdb", "psycopg")  # whose errors are a database's
+
+
+def complaint(error: Exception) -> str | None:
+    """What a database itself says is wrong; None for any other error."""
+    return str(error) if type(error).__module__.split(".")[0] in DRIVERS else None
 
 
 def connect(target: Any, *, read_only: bool = False) -> Engine:

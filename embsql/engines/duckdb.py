@@ -21,8 +21,11 @@ from embsql.engines._duckdb_file import rewrite
 from embsql.engines._files import READERS, File, endings, is_text, literal, located, named, within
 from embsql.engines._remedies import DUCKDB, MOST
 from embsql.errors import (
+    ROW,
     BadArgument,
+    CannotInstall,
     CannotOpen,
+    Closed,
     DatabaseBusy,
     EmbsqlError,
     MissingColumn,
@@ -34,9 +37,18 @@ from embsql.errors import (
 from embsql.model import Columns
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
+TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")  # what the preparing script makes
 NAMED_FILE = """
 SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NOT NULL
 """
+NAMESAKES = """
+SELECT function_type
+FROM duckdb_functions()
+WHERE function_name = 'embsql_command' AND database_name IN ('system', current_database())
+"""
+MACROS = {"macro": "DROP MACRO", "table_macro": "DROP MACRO TABLE"}  # type of function -> what drops it
+HIDDEN = "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = 'embsql'"
+GIVEN = "the DuckDB connection that was given"
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
 WHOLE = {  # what a CSV file's column may be, by all of its values: of a weight, of a time
     "weight": {"DOUBLE": "TRY_CAST({0} AS DOUBLE) IS NOT NULL"},
@@ -74,7 +86,7 @@ class DuckDB:
         self.place = self.path or "an open DuckDB connection"
         self._owned = isinstance(target, str)
         self._caller = _open(target, read_only) if isinstance(target, str) else target
-        self._own = self._caller if self._owned else self._caller.cursor()
+        self._own = self._caller if self._owned else _cursor(self._caller)
         OPEN.add(self)
         self.read_only = self._is_read_only()
 
@@ -100,10 +112,6 @@ class DuckDB:
         """Whether an open connection is DuckDB's."""
         return isinstance(target, duckdb.DuckDBPyConnection)
 
-    def complaint(self, error: Exception) -> str | None:
-        """DuckDB's message, whose first line has no position markers."""
-        return _first_line(error) if isinstance(error, duckdb.Error) else None
-
     def conflict(self, error: Exception) -> bool:
         """Whether another writer was first: DuckDB says so in several ways, some only at COMMIT."""
         return isinstance(error, duckdb.TransactionException | duckdb.ConstraintException)
@@ -112,16 +120,21 @@ class DuckDB:
         self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
     ) -> dict[str, pa.Table]:
         """Evaluate a source where the caller's own tables are visible, then the script, each query, what tidies up."""
+        mark = f"embsql_{uuid.uuid4().hex}_"  # no temporary table of the caller's is called so
+
+        def ours(sql: str) -> str:
+            return TEMPORARY.sub(mark, sql)
+
         try:
             with interruptible():
-                self._caller.execute(f"CREATE OR REPLACE TEMP TABLE embsql_source AS {select}").fetchall()
-                self._caller.execute(script).fetchall()
-                return {name: _arrow(self._caller, sql, values.get(name, {})) for name, sql in queries.items()}
+                self._caller.execute(f"CREATE TEMP TABLE {mark}source AS {select}").fetchall()
+                self._caller.execute(ours(script)).fetchall()
+                return {name: _arrow(self._caller, ours(sql), values.get(name, {})) for name, sql in queries.items()}
         except duckdb.Error as error:
             raise _failed(error) from None
         finally:
             with suppress(duckdb.Error):  # a caller's transaction that has failed tidies up by itself
-                self._caller.execute(done).fetchall()
+                self._caller.execute(ours(done)).fetchall()
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
@@ -141,7 +154,8 @@ class DuckDB:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing. Conflicts with other writers surface as duckdb.TransactionException."""
-        self._own.execute("BEGIN").fetchall()
+        with translated(self.path):
+            self._own.execute("BEGIN").fetchall()
         try:
             yield
             with interruptible():
@@ -150,6 +164,11 @@ class DuckDB:
             with suppress(duckdb.TransactionException):  # a failed COMMIT leaves nothing to roll back
                 self._own.execute("ROLLBACK").fetchall()
             raise
+
+    def in_transaction(self) -> bool:
+        """Whether someone has said BEGIN on our connection."""
+        with translated(self.path):
+            return _in_transaction(self._own)
 
     def index(self, run_id: int) -> None:
         """Nothing: DuckDB scans exactly, which is fast at these sizes and never wrong."""
@@ -185,8 +204,14 @@ class DuckDB:
         return self._caller.cursor()
 
     def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
-        """Make a Python function callable as embsql_command; the database has it once, whoever connects again."""
-        listed = self._own.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = 'embsql_command'").fetchall()
+        """Make a Python function callable as embsql_command; the database has it once, whoever connects again.
+
+        Raises CannotInstall where a macro of that name would be called in its place.
+        """
+        listed = {kind for (kind,) in self._own.execute(NAMESAKES).fetchall()}
+        for kind in listed & set(MACROS):
+            reason = f"it has a macro embsql_command of its own. Drop it: {MACROS[kind]} embsql_command;"
+            raise CannotInstall(place=self.place, reason=reason)
         if not listed:
             # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument gives a silent NULL.
             self._own.create_function(  # type: ignore[call-overload]  # the home of the enum it wants moved in 2.0
@@ -290,10 +315,19 @@ class DuckDB:
         """As `describe`, of one SELECT; not as a relation, which would look at a file twice."""
         try:
             with interruptible():
+                if not self._owned and _in_transaction(self._caller):
+                    return self._bound(query)
                 rows = self._caller.execute(f"DESCRIBE SELECT * FROM (\n{query}\n) AS given").fetchall()  # noqa: S608 - one SELECT
         except duckdb.Error as error:
             raise _failed(error) from None
         return {name: type_ for name, type_, *_ in rows}
+
+    def _bound(self, query: str) -> dict[str, str]:
+        """The same in a caller's transaction, which a statement that fails would end, but a relation does not."""
+        with suppress(duckdb.CatalogException, duckdb.BinderException):  # which the caller alone may see the reason of
+            self._own.sql(query)  # a file that is missing ends a transaction even so
+        relation = self._caller.sql(query)
+        return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
     def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
         """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the others as they are.
@@ -385,6 +419,17 @@ def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
     return opened
 
 
+def _cursor(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A connection of ours to a caller's database. Raises Closed, or CannotOpen where names mean something else."""
+    with translated(""):
+        own = caller.cursor()
+    if own.execute(HIDDEN).fetchall():
+        own.close()
+        reason = "a database named embsql hides the schema embsql; DETACH it, or attach its file under another name"
+        raise CannotOpen(path=GIVEN, reason=reason)
+    return own
+
+
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Ctrl-C during a query is Ctrl-C; DuckDB makes an error of its own of it."""
@@ -406,7 +451,10 @@ def translated(path: str) -> Iterator[None]:
         if "lock" in str(error):
             raise DatabaseBusy(path=path, holder=f" (process {holder[1]})" if holder else "") from None
         raise CannotOpen(path=path, reason=_first_line(error)) from None
-    except duckdb.ConnectionException:  # this process has it open in another way
+    except duckdb.ConnectionException as error:
+        if _is_closed(error):
+            raise Closed(place=path or GIVEN) from None
+        # this process has it open in another way
         raise DatabaseBusy(path=path, holder=" (this one)") from None
     except duckdb.InvalidInputException as error:
         if "read-only" in str(error):
@@ -414,15 +462,27 @@ def translated(path: str) -> Iterator[None]:
         raise
 
 
+def _in_transaction(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a connection is in a transaction that somebody began: else every statement has one of its own."""
+    try:
+        seen = [connection.execute("SELECT txid_current()").fetchall() for _ in range(2)]
+    except duckdb.TransactionException:  # it is in one that has failed
+        return True
+    return seen[0] == seen[1]
+
+
+def _is_closed(error: Exception) -> bool:
+    return isinstance(error, duckdb.ConnectionException) and "closed" in str(error)
+
+
 def _first_line(error: Exception) -> str:
     """What went wrong, without the position markers, and without the row of a file where it did."""
-    told = re.sub(r"Original Line: .*?\n(?=Error when|\n|[A-Z])", "", str(error).strip(), flags=re.DOTALL)
-    return told.split("\n\n")[0].replace("\n", " ")
+    return ROW.sub("", str(error).strip()).split("\n\n")[0].replace("\n", " ")
 
 
 def _failed(error: Exception) -> EmbsqlError:
     """What went wrong with a source."""
-    return failed(_first_line(error), "VARCHAR")
+    return Closed(place=GIVEN) if _is_closed(error) else failed(_first_line(error), "VARCHAR")
 
 
 def _bare(text: str) -> str:

@@ -14,6 +14,7 @@ import psycopg
 import pyarrow as pa
 from psycopg import conninfo
 from psycopg.copy import QueuedLibpqWriter
+from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 from psycopg.types.string import ByteaBinaryLoader
@@ -27,6 +28,7 @@ from embsql.engines.duckdb import DuckDB
 from embsql.errors import (
     CannotInstall,
     CannotOpen,
+    Closed,
     EmbsqlError,
     HalfRestored,
     NoRights,
@@ -34,6 +36,8 @@ from embsql.errors import (
     NotInstalled,
     ReadOnly,
     ServerGone,
+    StatementFailed,
+    UnknownDatabase,
 )
 from embsql.model import Columns
 
@@ -91,6 +95,7 @@ class PostgreSQL:
 
     def __init__(self, target: str | psycopg.Connection[Any], *, read_only: bool = False) -> None:
         self._address = target if isinstance(target, str) else _address(target)
+        self._given_back = False
         self.place = _place(self._address)
         self._asked_read_only = read_only
         self._vectors: dict[int, str] = {}
@@ -120,6 +125,8 @@ class PostgreSQL:
     @contextmanager
     def _session(self) -> Iterator[psycopg.Connection[Any]]:
         """The connection, opened again if it was lost, and its complaints in words that say what to do."""
+        if self._given_back:
+            raise Closed(place=self.place)
         if self._own.closed:
             self._own = self._again()
         try:
@@ -247,6 +254,10 @@ class PostgreSQL:
         with self._session() as connection, connection.transaction():
             yield
 
+    def in_transaction(self) -> bool:
+        """Whether someone has said BEGIN on our connection."""
+        return not self._own.closed and self._own.info.transaction_status != TransactionStatus.IDLE
+
     def index(self, run_id: int) -> None:
         """Build what makes the questions on a large run fast."""
         self.run("SELECT embsql.build_indexes($run_id)", run_id=run_id)
@@ -263,15 +274,12 @@ class PostgreSQL:
 
     def close(self) -> None:
         """Give back what was opened here."""
+        self._given_back = True
         self._own.close()
         if self._ear:
             self._ear.close()
 
     # --- what only PostgreSQL needs --------------------------------------------------------------
-
-    def complaint(self, error: Exception) -> str | None:
-        """The server's message."""
-        return _first_line(error) if isinstance(error, psycopg.Error) else None
 
     def conflict(self, error: Exception) -> bool:
         """Whether another writer, or another installer, was first."""
@@ -396,14 +404,21 @@ class PostgreSQL:
             return _vectors(_sent(cursor, n), self._vectors[type_code])
         if type_code == 2950:  # a UUID is an object here, and text everywhere else
             values = tuple(None if value is None else str(value) for value in values)
-        return pa.array(values, ARROW.get(type_code))
+        try:
+            return pa.array(values, ARROW.get(type_code))
+        except pa.ArrowException:  # a range, a network address: Arrow has no such type
+            return pa.array([None if value is None else str(value) for value in values])
 
 
 # --- addresses -----------------------------------------------------------------------------------
 
 
 def _address(connection: psycopg.Connection[Any]) -> str:
-    """An address that opens the same database as a connection that is open."""
+    """An address that opens the same database as a connection that is open. Raises UnknownDatabase or Closed."""
+    if not isinstance(connection, psycopg.Connection):  # a cursor, a pool, an asynchronous one
+        raise UnknownDatabase(target=f"a {type(connection).__qualname__}")
+    if connection.closed:
+        raise Closed(place="the connection to PostgreSQL that was given")
     info = connection.info
     return conninfo.make_conninfo(**info.get_parameters(), password=info.password or None)
 
@@ -445,6 +460,9 @@ def positional(sql: str, values: Mapping[str, Any]) -> tuple[bytes, list[Any] | 
         return found["opaque"] or f"${order.setdefault(found['name'], len(order) + 1)}"
 
     numbered = PARAMETER.sub(number, sql)
+    missing = ", ".join(name for name in order if name not in values)
+    if missing:
+        raise StatementFailed(reason=f"values were not given for the parameters {missing}")
     return numbered.encode(), [values[name] for name in order]
 
 

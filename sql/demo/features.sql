@@ -4,7 +4,7 @@
 SELECT DISTINCT ON (line.customer_id) line.customer_id AS user_id, item.aisle AS first_aisle, item.style AS first_style
 FROM shop_orders AS line
 JOIN shop_items AS item ON item.item_id = line.item_id
-ORDER BY line.customer_id, line.ordered_at, line.item_id
+ORDER BY line.customer_id ASC, line.ordered_at ASC, line.item_id ASC
 
 -- item_features: what a product is
 SELECT item.item_id, item.aisle, item.style, item.launched_on FROM shop_items AS item

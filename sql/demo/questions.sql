@@ -9,7 +9,7 @@ WHERE segment = 'all' AND k = 10 AND metric IN ('recall', 'ndcg', 'hit_rate', 'c
 -- history: Who is this customer? (the last things they met)
 SELECT item_id, weight FROM embsql.interactions
 WHERE run_id = embsql.live_run('demo') AND user_id = 'USER'
-ORDER BY last_time DESC, weight DESC, item_id LIMIT 5
+ORDER BY last_time DESC, weight DESC, item_id ASC LIMIT 5
 
 -- recommend: What should we show them?
 SELECT * FROM embsql.recommend('demo', 'USER', k => 5)

@@ -9,8 +9,8 @@ SELECT
   entry.value AS loss,
   CAST(NULL AS FLOAT8) AS eval_loss,
   CAST(NULL AS FLOAT8) AS learning_rate,
-  CAST(round(1000 * extract(epoch FROM (entry.logged_at - lag(entry.logged_at) OVER (ORDER BY entry.epoch)))) AS BIGINT) AS duration_ms
+  CAST(round(1000 * extract(epoch FROM (entry.logged_at - lag(entry.logged_at) OVER (ORDER BY entry.epoch ASC)))) AS BIGINT) AS duration_ms
 FROM given
 CROSS JOIN LATERAL embsql.training_log(:model) AS entry
 WHERE entry.metric = 'loss'
-ORDER BY iteration
+ORDER BY iteration ASC

@@ -13,4 +13,4 @@ SELECT
   tried.best AS is_optimal
 FROM given
 CROSS JOIN LATERAL embsql.trials(:model) AS tried
-ORDER BY trial_id
+ORDER BY trial_id ASC

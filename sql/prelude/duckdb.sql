@@ -192,7 +192,7 @@ CREATE OR REPLACE MACRO embsql.shared_vectors(run_a, run_b) AS TABLE
     SELECT
         pair.entity,
         pair.entity_id,
-        row_number() OVER (PARTITION BY pair.entity ORDER BY md5(pair.entity_id)) AS place,
+        row_number() OVER (PARTITION BY pair.entity ORDER BY md5(pair.entity_id) ASC) AS place,
         embsql.unit_vector(pair.embedding_a) AS direction_a,
         embsql.unit_vector(pair.embedding_b) AS direction_b
     FROM pair;
@@ -453,7 +453,7 @@ CREATE OR REPLACE MACRO embsql.known_features(of_run, side, features) AS CASE
     ELSE coalesce((
         SELECT CAST(embsql.refuse(
             'this model knows no ' || side || ' feature "' || min(name.given) || '". It knows: ' || (
-                SELECT string_agg(part.feature, ', ' ORDER BY part.feature)
+                SELECT string_agg(part.feature, ', ' ORDER BY part.feature ASC)
                 FROM embsql.tower_features AS part
                 WHERE part.run_id = of_run AND part.entity = side AND part.value IS NULL AND part.kind <> 'always'
             )

@@ -48,5 +48,8 @@ def engine(request, made) -> Iterator[tuple[str, Asked]]:
         yield request.param, command(path)
         return
     with embsql.connect(str(path), read_only=True) as database:
-        database.engine.run("SET threads = 1")  # the questions are small
+        # the questions are small, and a caller's settings change no answer
+        database.engine.run(
+            "SET threads = 1; SET default_order = 'DESC'; SET default_null_order = 'nulls_first'"
+        )
         yield request.param, in_process(database)

@@ -10,6 +10,7 @@ import pytest
 
 import embsql
 from embsql.algorithms.als import BIAS_DAMPING
+from embsql.errors import Refused
 from tests.conftest import ENGINES
 
 USERS, ITEMS, DIM = 60, 30, 8
@@ -206,14 +207,14 @@ def test_a_rating_may_be_zero_or_negative(trained, rating: float) -> None:
 @pytest.mark.parametrize("weight", ["'NaN'", "'Infinity'", "'-Infinity'", "1e300"])
 @pytest.mark.parametrize("item", ["i01", "unheard of"])
 def test_a_weight_that_is_not_finite_is_an_error(trained, model: str, weight: str, item: str) -> None:
-    with pytest.raises(Exception, match="embsql: the list of weights holds NaN or infinity"):
+    with pytest.raises(Refused, match="the list of weights holds NaN or infinity"):
         weighed(trained, model, [item, "i02"], f"CAST({weight} AS DOUBLE PRECISION), 1.0")
 
 
 @pytest.mark.parametrize("model", sorted(set(RUNS) - {"explicit"}))
 @pytest.mark.parametrize("item", ["i01", "unheard of"])
 def test_a_negative_weight_is_an_error_unless_it_is_a_rating(trained, model: str, item: str) -> None:
-    with pytest.raises(Exception, match=f'embsql: item "{item}" has the negative weight -5'):
+    with pytest.raises(Refused, match=f'^item "{item}" has the negative weight -5'):
         weighed(trained, model, ["i02", item], "1.0, -5.0")
 
 
@@ -226,9 +227,9 @@ def test_large_weights_and_small_ones_give_a_vector(trained, model: str, weight:
 
 @pytest.mark.parametrize("question", ["SELECT embsql.fold_in", "SELECT * FROM embsql.recommend_from"])
 def test_every_item_needs_its_weight(trained, question: str) -> None:
-    with pytest.raises(Exception, match="embsql: 2 items with 1 weights: give every item one weight, or none at all"):
+    with pytest.raises(Refused, match="2 items with 1 weights: give every item one weight, or none at all"):
         trained.ask(f"{question}('implicit', ARRAY['i01', 'i02'], ARRAY[1.0])")
-    with pytest.raises(Exception, match="embsql: 0 items with 2 weights: give every item one weight, or none at all"):
+    with pytest.raises(Refused, match="0 items with 2 weights: give every item one weight, or none at all"):
         trained.ask(f"{question}('implicit', NULL, ARRAY[1.0, 2.0])")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import sqlglot
 
 import embsql
 from embsql import surface
@@ -60,6 +61,7 @@ def test_database_explains_the_question(known, name: str) -> None:
         ("SELECT item_id AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k", "no table alias"),
         ("SELECT t.norm AS norm FROM embsql.item_embeddings AS t WHERE t.norm = :k", "declares"),
         ("SELECT hash(t.item_id) AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k", "not in the portable"),
+        ("SELECT max(t.item_id ORDER BY t.norm) AS item_id FROM t WHERE t.norm = :k", "must say ASC or DESC"),
         ("SELECT t.k AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k", "share a column's name"),
     ],
 )
@@ -67,6 +69,18 @@ def test_rules_notice(body: str, complaint: str) -> None:
     arguments = (surface.Argument("k", "int", "10"),)
     question = surface.Question("q", "search", arguments, (("item_id", "text"),), False, "", "", body)
     assert any(complaint in problem for problem in surface.check(question))
+
+
+@pytest.mark.parametrize("file", ["statements.sql", "publish.sql", "prepare/statements.sql"])
+def test_statements_say_which_way_they_order(file: str) -> None:
+    trees = [sqlglot.parse_one(statement, read="duckdb") for statement in surface.statements(file).values()]
+    assert not [tree.sql() for tree in trees if surface.unsaid_orders(tree)]
+
+
+@pytest.mark.parametrize("name", surface.ml_questions())
+def test_functions_of_ml_say_which_way_they_order(name: str) -> None:
+    body = re.sub(r"(?<!:):([a-z_]\w*)", r"$\1", surface.ml_questions()[name].body)
+    assert not surface.unsaid_orders(sqlglot.parse_one(body, read="duckdb"))
 
 
 def test_malformed_header_names_the_file(tmp_path) -> None:

@@ -41,8 +41,8 @@ ranked AS (
   SELECT
     near.entity,
     near.place,
-    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_a DESC, near.neighbour) AS rank_a,
-    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_b DESC, near.neighbour) AS rank_b
+    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_a DESC, near.neighbour ASC) AS rank_a,
+    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_b DESC, near.neighbour ASC) AS rank_b
   FROM near
 ),
 overlap AS (
@@ -61,4 +61,4 @@ SELECT
   overlap.share AS neighbour_overlap
 FROM pair
 LEFT JOIN overlap ON overlap.entity = pair.entity AND overlap.place = pair.place
-ORDER BY shift DESC NULLS LAST, pair.entity COLLATE "C", pair.entity_id COLLATE "C"
+ORDER BY shift DESC NULLS LAST, pair.entity COLLATE "C" ASC, pair.entity_id COLLATE "C" ASC

@@ -6,7 +6,7 @@
 -- that the model knows. Unknown seeds are left out; fewer than two known ones: no rows.
 -- example: SELECT * FROM embsql.lookalike_quality('shop', seeds => ARRAY['c0042', 'c0007', 'c0100', 'c0101', 'c0200', 'c0300']);
 WITH seed AS (
-  SELECT known.user_id, known.direction, row_number() OVER (ORDER BY md5(known.user_id)) % 2 AS half
+  SELECT known.user_id, known.direction, row_number() OVER (ORDER BY md5(known.user_id) ASC) % 2 AS half
   FROM given
   CROSS JOIN LATERAL embsql.known_users((SELECT embsql.live_run(:model)), :seeds) AS known
 ),
@@ -17,7 +17,7 @@ ranked AS (
   SELECT
     seed.half AS held,
     row_number() OVER (
-      ORDER BY embsql.cosine(other.embedding, other.norm, subject.embedding, embsql.vector_norm(subject.embedding)) DESC, other.user_id
+      ORDER BY embsql.cosine(other.embedding, other.norm, subject.embedding, embsql.vector_norm(subject.embedding)) DESC, other.user_id ASC
     ) AS place,
     count(*) OVER () AS users
   FROM given
@@ -43,4 +43,4 @@ SELECT
   CAST(found.recall AS FLOAT8) AS recall,
   CAST(found.recall / found.chance AS FLOAT8) AS lift
 FROM found
-ORDER BY k
+ORDER BY k ASC

@@ -21,12 +21,12 @@ nearest AS (
   CROSS JOIN subject
   LEFT JOIN seed ON seed.user_id = other.user_id AND :exclude_seeds
   WHERE other.norm > 0 AND embsql.vector_norm(subject.embedding) > 0 AND seed.user_id IS NULL
-  ORDER BY score DESC, other.user_id
+  ORDER BY score DESC, other.user_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   nearest.user_id AS user_id,
-  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.user_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.user_id ASC) AS INTEGER) AS rank,
   CAST(nearest.score AS FLOAT8) AS score
 FROM nearest
-ORDER BY rank
+ORDER BY rank ASC

@@ -14,4 +14,4 @@ JOIN embsql.cluster_members AS member
   ON member.run_id = (SELECT embsql.live_run(:model))
   AND member.entity_kind = :entity
   AND member.clustering_name = :clustering
-ORDER BY member.entity_id
+ORDER BY member.entity_id ASC

@@ -8,8 +8,8 @@
 WITH popular AS (
   SELECT
     top.cluster_id,
-    array_agg(top.entity_id ORDER BY top.top_rank) AS ids,
-    string_agg(top.entity_id, ', ' ORDER BY top.top_rank) AS words
+    array_agg(top.entity_id ORDER BY top.top_rank ASC) AS ids,
+    string_agg(top.entity_id, ', ' ORDER BY top.top_rank ASC) AS words
   FROM given
   JOIN embsql.cluster_members AS top
     ON top.run_id = (SELECT embsql.live_run(:model))
@@ -30,4 +30,4 @@ JOIN embsql.clusters AS found
   AND found.entity_kind = :entity
   AND found.clustering_name = :clustering
 LEFT JOIN popular ON popular.cluster_id = found.cluster_id
-ORDER BY found.cluster_id
+ORDER BY found.cluster_id ASC

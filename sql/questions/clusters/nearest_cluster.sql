@@ -27,4 +27,4 @@ apart AS (
 SELECT apart.cluster_id AS cluster_id, CAST(apart.distance AS FLOAT8) AS distance
 FROM apart
 WHERE apart.distance IS NOT NULL
-ORDER BY apart.distance, apart.cluster_id
+ORDER BY apart.distance ASC, apart.cluster_id ASC

@@ -19,4 +19,4 @@ WHERE moved.entity = 'user'
   AND moved.entity_id = member.user_id
   AND (SELECT embsql.live_run(:model_a)) IS NOT NULL -- so that an unknown model raises where a set has no members
 GROUP BY member.cohort
-ORDER BY member.cohort COLLATE "C"
+ORDER BY member.cohort COLLATE "C" ASC

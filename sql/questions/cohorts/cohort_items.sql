@@ -70,7 +70,7 @@ ranked AS (
   SELECT
     scored.cohort,
     scored.item_id,
-    row_number() OVER (PARTITION BY scored.cohort ORDER BY scored.score DESC, scored.item_id) AS place,
+    row_number() OVER (PARTITION BY scored.cohort ORDER BY scored.score DESC, scored.item_id ASC) AS place,
     scored.score,
     scored.lift
   FROM scored
@@ -83,4 +83,4 @@ SELECT
   CAST(ranked.lift AS FLOAT8) AS lift
 FROM given
 JOIN ranked ON ranked.place <= :k
-ORDER BY ranked.cohort COLLATE "C", ranked.place
+ORDER BY ranked.cohort COLLATE "C" ASC, ranked.place ASC

@@ -23,4 +23,4 @@ SELECT
   CAST(1 - embsql.vector_norm(profile.centroid) AS FLOAT8) AS spread,
   CAST(profile.users AS FLOAT8) / profile.members AS coverage
 FROM profile
-ORDER BY profile.cohort COLLATE "C"
+ORDER BY profile.cohort COLLATE "C" ASC

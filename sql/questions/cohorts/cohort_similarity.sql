@@ -16,4 +16,4 @@ SELECT
 FROM profile AS a
 JOIN profile AS b ON b.cohort COLLATE "C" > a.cohort COLLATE "C"
 WHERE embsql.vector_norm(a.centroid) > 0 AND embsql.vector_norm(b.centroid) > 0
-ORDER BY score DESC, a.cohort COLLATE "C", b.cohort COLLATE "C"
+ORDER BY score DESC, a.cohort COLLATE "C" ASC, b.cohort COLLATE "C" ASC

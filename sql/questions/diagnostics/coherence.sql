@@ -16,9 +16,9 @@ WITH labelled AS (
 known AS MATERIALIZED (
   SELECT
     this.embedding, this.norm, labelled.label,
-    dense_rank() OVER (ORDER BY labelled.label) AS label_number,
-    row_number() OVER (ORDER BY this.item_id) AS place, -- equal cosines in order of id
-    row_number() OVER (ORDER BY md5(this.item_id), this.item_id) AS turn
+    dense_rank() OVER (ORDER BY labelled.label ASC) AS label_number,
+    row_number() OVER (ORDER BY this.item_id ASC) AS place, -- equal cosines in order of id
+    row_number() OVER (ORDER BY md5(this.item_id) ASC, this.item_id ASC) AS turn
   FROM given
   JOIN embsql.item_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model))
   JOIN labelled ON labelled.id = this.item_id
@@ -40,7 +40,7 @@ scored AS ( -- a window over rows that still carry their vectors is ten times sl
 near AS (
   SELECT
     s.label_number, CASE WHEN s.other_label = s.label_number THEN 1.0 ELSE 0.0 END AS same,
-    row_number() OVER (PARTITION BY s.place ORDER BY s.score DESC, s.other_place) AS rank
+    row_number() OVER (PARTITION BY s.place ORDER BY s.score DESC, s.other_place ASC) AS rank
   FROM scored AS s
   WHERE s.other_place <> s.place
 ),
@@ -55,4 +55,4 @@ SELECT
   CAST(found.share * (sizes.everything - 1) / nullif(sizes.items - 1.0, 0) AS FLOAT8) AS lift
 FROM found
 JOIN sizes ON sizes.label_number = found.label_number
-ORDER BY sizes.label
+ORDER BY sizes.label ASC

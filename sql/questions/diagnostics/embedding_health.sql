@@ -14,13 +14,13 @@
 WITH vectors AS MATERIALIZED (
   SELECT
     'item' AS entity, item.item_id AS id, item.embedding, embsql.vector_norm(item.embedding) AS norm, item.bias,
-    item.interactions, row_number() OVER (ORDER BY md5(item.item_id), item.item_id) AS place
+    item.interactions, row_number() OVER (ORDER BY md5(item.item_id) ASC, item.item_id ASC) AS place
   FROM given
   JOIN embsql.item_embeddings AS item ON item.run_id = (SELECT embsql.live_run(:model))
   UNION ALL
   SELECT
     'user' AS entity, person.user_id AS id, person.embedding, embsql.vector_norm(person.embedding) AS norm, person.bias,
-    person.interactions, row_number() OVER (ORDER BY md5(person.user_id), person.user_id) AS place
+    person.interactions, row_number() OVER (ORDER BY md5(person.user_id) ASC, person.user_id ASC) AS place
   FROM given
   JOIN embsql.user_embeddings AS person ON person.run_id = (SELECT embsql.live_run(:model))
 ),
@@ -37,7 +37,7 @@ spread AS (
 sample AS MATERIALIZED (
   SELECT
     v.entity, v.embedding, v.norm,
-    row_number() OVER (PARTITION BY v.entity ORDER BY v.id) AS place -- equal cosines in order of id
+    row_number() OVER (PARTITION BY v.entity ORDER BY v.id ASC) AS place -- equal cosines in order of id
   FROM vectors AS v
   WHERE v.place <= 1000
 ),
@@ -73,7 +73,7 @@ directions AS (
 near AS (
   SELECT
     p.entity, p.place_b,
-    row_number() OVER (PARTITION BY p.entity, p.place_a ORDER BY p.product / p.lengths DESC, p.place_b) AS rank
+    row_number() OVER (PARTITION BY p.entity, p.place_a ORDER BY p.product / p.lengths DESC, p.place_b ASC) AS rank
   FROM pairs AS p
   WHERE p.place_a <> p.place_b AND p.lengths > 0
 ),
@@ -96,7 +96,7 @@ asked AS (
   SELECT v.id AS user_id, v.place, v.embedding, v.norm, v.bias FROM vectors AS v WHERE v.entity = 'user' AND v.place <= 100
 ),
 catalogue AS MATERIALIZED (
-  SELECT v.id AS item_id, v.embedding, v.norm, v.bias, row_number() OVER (ORDER BY v.id) AS place
+  SELECT v.id AS item_id, v.embedding, v.norm, v.bias, row_number() OVER (ORDER BY v.id ASC) AS place
   FROM vectors AS v
   WHERE v.entity = 'item'
 ),
@@ -119,11 +119,11 @@ scored AS (
   WHERE seen.user_place IS NULL AND (run.similarity = 'dot' OR (this.norm > 0 AND other.norm > 0))
 ),
 ranked AS (
-  SELECT s.item_place, row_number() OVER (PARTITION BY s.user_place ORDER BY s.score DESC, s.item_place) AS rank
+  SELECT s.item_place, row_number() OVER (PARTITION BY s.user_place ORDER BY s.score DESC, s.item_place ASC) AS rank
   FROM scored AS s
 ),
 shown AS (
-  SELECT count(*) AS lists, row_number() OVER (ORDER BY count(*), r.item_place) AS place
+  SELECT count(*) AS lists, row_number() OVER (ORDER BY count(*) ASC, r.item_place ASC) AS place
   FROM ranked AS r
   WHERE r.rank <= 10
   GROUP BY r.item_place
@@ -167,4 +167,4 @@ SELECT
   CAST(c.threshold AS FLOAT8) AS threshold,
   c.ok AS ok
 FROM checks AS c
-ORDER BY c.entity, c.place
+ORDER BY c.entity ASC, c.place ASC

@@ -50,4 +50,4 @@ SELECT
   CAST(history.affinity AS FLOAT8) AS affinity
 FROM everyone
 LEFT JOIN history ON history.id = everyone.id
-ORDER BY everyone.id
+ORDER BY everyone.id ASC

@@ -22,7 +22,7 @@ WITH past AS (
 SELECT
   CAST(avg(past.cosine) AS FLOAT8) AS mean,
   CAST(max(past.cosine) AS FLOAT8) AS max,
-  CAST(percentile_cont(0.9) WITHIN GROUP (ORDER BY past.cosine) AS FLOAT8) AS p90,
+  CAST(percentile_cont(0.9) WITHIN GROUP (ORDER BY past.cosine ASC) AS FLOAT8) AS p90,
   CAST(avg(CASE WHEN past.cosine > 0.5 THEN 1.0 ELSE 0.0 END) AS FLOAT8) AS share_above,
   CAST(CASE
     WHEN count(past.last_time) = count(*)

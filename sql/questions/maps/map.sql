@@ -19,4 +19,4 @@ LEFT JOIN embsql.cluster_members AS member
   AND member.entity_kind = point.entity_kind
   AND member.clustering_name = 'default'
   AND member.entity_id = point.entity_id
-ORDER BY point.entity_id
+ORDER BY point.entity_id ASC

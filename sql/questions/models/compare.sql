@@ -20,4 +20,4 @@ JOIN embsql.metrics AS right_run
   AND right_run.k = left_run.k
   AND right_run.segment = left_run.segment
   AND right_run.split = left_run.split
-ORDER BY left_run.split, left_run.segment, left_run.metric, left_run.k
+ORDER BY left_run.split ASC, left_run.segment ASC, left_run.metric ASC, left_run.k ASC

@@ -15,4 +15,4 @@ SELECT
   figure.itemknn_value AS itemknn_value
 FROM given
 JOIN embsql.metrics AS figure ON figure.run_id = (SELECT embsql.live_run(:model))
-ORDER BY figure.split, figure.segment, figure.metric, figure.k
+ORDER BY figure.split ASC, figure.segment ASC, figure.metric ASC, figure.k ASC

@@ -32,4 +32,4 @@ CROSS JOIN embsql.models AS model
 LEFT JOIN finished ON finished.model_name = model.model_name
 LEFT JOIN embsql.runs AS live ON live.run_id = model.live_run
 LEFT JOIN main_figure ON main_figure.run_id = model.live_run
-ORDER BY model.model_name
+ORDER BY model.model_name ASC

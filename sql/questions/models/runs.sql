@@ -9,7 +9,7 @@ WITH shown AS ( -- of a run measured on several splits, one
 figures AS (
   SELECT
     figure.run_id,
-    string_agg(figure.metric || '@' || CAST(figure.k AS VARCHAR) || ' ' || embsql.four_decimals(figure.value), ', ' ORDER BY figure.k, figure.metric) AS metrics
+    string_agg(figure.metric || '@' || CAST(figure.k AS VARCHAR) || ' ' || embsql.four_decimals(figure.value), ', ' ORDER BY figure.k ASC, figure.metric ASC) AS metrics
   FROM embsql.metrics AS figure
   JOIN shown ON shown.run_id = figure.run_id AND shown.split = figure.split
   WHERE figure.segment = 'all' AND figure.metric IN ('ndcg', 'recall')

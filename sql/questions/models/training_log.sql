@@ -10,4 +10,4 @@ SELECT
   entry.logged_at AS logged_at
 FROM given
 JOIN embsql.training_log AS entry ON entry.run_id = (SELECT embsql.newest_run(:model))
-ORDER BY entry.metric, entry.epoch
+ORDER BY entry.metric ASC, entry.epoch ASC

@@ -25,4 +25,4 @@ SELECT
   newest.error AS error
 FROM newest
 CROSS JOIN winner
-ORDER BY newest.trial
+ORDER BY newest.trial ASC

@@ -11,5 +11,5 @@ SELECT
 FROM given
 JOIN embsql.validations AS finding ON finding.run_id = (SELECT embsql.newest_run(:model))
 ORDER BY
-  CASE finding.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 WHEN 'info' THEN 2 ELSE 3 END,
-  finding.check_name
+  CASE finding.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 WHEN 'info' THEN 2 ELSE 3 END ASC,
+  finding.check_name ASC

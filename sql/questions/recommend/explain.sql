@@ -21,8 +21,8 @@ WITH subject AS (
 ),
 met AS (
   SELECT
-    array_agg(seen.item_id ORDER BY seen.item_id) AS items,
-    array_agg(CAST(seen.weight AS FLOAT8) ORDER BY seen.item_id) AS weights
+    array_agg(seen.item_id ORDER BY seen.item_id ASC) AS items,
+    array_agg(CAST(seen.weight AS FLOAT8) ORDER BY seen.item_id ASC) AS weights
   FROM given
   JOIN embsql.interactions AS seen ON seen.run_id = (SELECT embsql.live_run(:model)) AND seen.user_id = :for_user
 ),
@@ -69,4 +69,4 @@ SELECT
   CAST(carried.strength / whole.strength AS FLOAT8) AS share
 FROM carried
 CROSS JOIN whole
-ORDER BY CAST(carried.strength / whole.size AS DECIMAL(9, 6)) DESC NULLS LAST, carried.item_id -- so that rounding orders no twins
+ORDER BY CAST(carried.strength / whole.size AS DECIMAL(9, 6)) DESC NULLS LAST, carried.item_id ASC -- so that rounding orders no twins

@@ -15,8 +15,8 @@ WITH scored AS (
 )
 SELECT
   scored.item_id AS item_id,
-  CAST(row_number() OVER (ORDER BY scored.score DESC, scored.item_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY scored.score DESC, scored.item_id ASC) AS INTEGER) AS rank,
   CAST(scored.score AS FLOAT8) AS score
 FROM scored
 WHERE scored.score IS NOT NULL
-ORDER BY rank
+ORDER BY rank ASC

@@ -43,13 +43,13 @@ best AS (
   LEFT JOIN seen ON seen.item_id = scored.item_id
   LEFT JOIN wanted ON wanted.item_id = scored.item_id
   WHERE seen.item_id IS NULL AND (scored.all_wanted OR wanted.item_id IS NOT NULL)
-  ORDER BY scored.score DESC NULLS LAST, scored.item_id
+  ORDER BY scored.score DESC NULLS LAST, scored.item_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   best.item_id AS item_id,
-  CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id ASC) AS INTEGER) AS rank,
   CAST(best.score AS FLOAT8) AS score,
   CASE WHEN best.unknown THEN 'popular' ELSE 'model' END AS source
 FROM best
-ORDER BY rank
+ORDER BY rank ASC

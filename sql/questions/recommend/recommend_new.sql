@@ -27,13 +27,13 @@ best AS (
   FROM given
   JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject
-  ORDER BY score DESC NULLS LAST, other.item_id
+  ORDER BY score DESC NULLS LAST, other.item_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   best.item_id AS item_id,
-  CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id ASC) AS INTEGER) AS rank,
   CAST(best.score AS FLOAT8) AS score,
   best.source AS source
 FROM best
-ORDER BY rank
+ORDER BY rank ASC

@@ -25,12 +25,12 @@ best AS (
   CROSS JOIN subject
   LEFT JOIN seen ON seen.user_id = other.user_id
   WHERE (subject.similarity = 'dot' OR other.norm > 0) AND seen.user_id IS NULL
-  ORDER BY score DESC, other.user_id
+  ORDER BY score DESC, other.user_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   best.user_id AS user_id,
-  CAST(row_number() OVER (ORDER BY best.score DESC, best.user_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY best.score DESC, best.user_id ASC) AS INTEGER) AS rank,
   CAST(best.score AS FLOAT8) AS score
 FROM best
-ORDER BY rank
+ORDER BY rank ASC

@@ -10,4 +10,4 @@ SELECT
 FROM given
 JOIN embsql.item_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model))
 WHERE (:items IS NULL OR embsql.contains(:items, this.item_id))
-ORDER BY this.item_id
+ORDER BY this.item_id ASC

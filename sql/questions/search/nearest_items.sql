@@ -18,12 +18,12 @@ nearest AS (
   CROSS JOIN subject
   WHERE (subject.similarity = 'dot' OR (other.norm > 0 AND subject.norm > 0))
     AND subject.norm IS NOT NULL
-  ORDER BY score DESC, other.item_id
+  ORDER BY score DESC, other.item_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   nearest.item_id AS item_id,
-  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.item_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.item_id ASC) AS INTEGER) AS rank,
   CAST(nearest.score AS FLOAT8) AS score
 FROM nearest
-ORDER BY rank
+ORDER BY rank ASC

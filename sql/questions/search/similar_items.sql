@@ -24,13 +24,13 @@ nearest AS (
     END AS score
   FROM catalog AS other
   CROSS JOIN subject
-  ORDER BY score DESC NULLS LAST, other.item_id
+  ORDER BY score DESC NULLS LAST, other.item_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   nearest.item_id AS item_id,
-  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.item_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.item_id ASC) AS INTEGER) AS rank,
   CAST(nearest.score AS FLOAT8) AS score
 FROM nearest
 WHERE nearest.score IS NOT NULL
-ORDER BY rank
+ORDER BY rank ASC

@@ -24,13 +24,13 @@ nearest AS (
     END AS score
   FROM catalog AS other
   CROSS JOIN subject
-  ORDER BY score DESC NULLS LAST, other.user_id
+  ORDER BY score DESC NULLS LAST, other.user_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
   nearest.user_id AS user_id,
-  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.user_id) AS INTEGER) AS rank,
+  CAST(row_number() OVER (ORDER BY nearest.score DESC, nearest.user_id ASC) AS INTEGER) AS rank,
   CAST(nearest.score AS FLOAT8) AS score
 FROM nearest
 WHERE nearest.score IS NOT NULL
-ORDER BY rank
+ORDER BY rank ASC

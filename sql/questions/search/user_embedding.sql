@@ -10,4 +10,4 @@ SELECT
 FROM given
 JOIN embsql.user_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model))
 WHERE (:users IS NULL OR embsql.contains(:users, this.user_id))
-ORDER BY this.user_id
+ORDER BY this.user_id ASC

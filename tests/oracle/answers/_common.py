@@ -37,7 +37,7 @@ def _parts(world: World, name: str | None) -> tuple[Any, int | None]:
     word, _, number = (name or "").partition("@")
     model = world.model(word)
     if model is None:
-        raise Refused(f'embsql: no model named "{word}".')
+        raise Refused(f'no model named "{word}".')
     return model, int(number) if re.fullmatch("[0-9]{1,18}", number) else None
 
 

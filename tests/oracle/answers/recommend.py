@@ -160,11 +160,11 @@ def _weighed(
         return [(item, usual) for item in items if item is not None]
     if len(items) != len(weights):
         raise Refused(
-            f"embsql: {len(items)} items with {len(weights)} weights: give every item one"
+            f"{len(items)} items with {len(weights)} weights: give every item one"
         )
     known = [weight for weight in weights if weight is not None]
     if not all(abs(weight) <= HUGE for weight in known):
-        raise Refused("embsql: the list of weights holds NaN or infinity, or a number beyond those")
+        raise Refused("the list of weights holds NaN or infinity, or a number beyond those")
     if not rated and min(known, default=0.0) < 0:
         raise Refused("has the negative weight")
     pairs = zip(items, weights, strict=True)
@@ -290,7 +290,7 @@ def _tower(run: Run, entity: str, features: str | None) -> tuple[np.ndarray | No
     """The vector of features, and how many of them had a value that the tower knows."""
     tower = run.towers.get(entity)
     if tower is None:
-        raise Refused(f"embsql: run {run.run_id} makes no {entity} vectors of features.")
+        raise Refused(f"run {run.run_id} makes no {entity} vectors of features.")
     told = _told(tower, entity, features)
     x, known = np.zeros(len(tower.parts[0].embedding)), 0
     for base in (part for part in tower.parts if part.value is None):
@@ -317,7 +317,7 @@ def _told(tower: Tower, entity: str, features: str | None) -> dict[str, Any]:
     except ValueError:
         told = None
     if not isinstance(told, dict):
-        raise Refused("embsql: features must be a JSON object")
+        raise Refused("features must be a JSON object")
     strange = {
         name
         for name in told
@@ -326,7 +326,7 @@ def _told(tower: Tower, entity: str, features: str | None) -> dict[str, Any]:
     strange -= {f"{entity}_id"}
     if strange:
         first = min(strange, key=str.encode)
-        raise Refused(f'embsql: this model knows no {entity} feature "{first}". It knows: ')
+        raise Refused(f'this model knows no {entity} feature "{first}". It knows: ')
     return told
 
 
