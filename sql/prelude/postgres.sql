@@ -373,6 +373,9 @@ BEGIN
         EXECUTE format('ALTER TABLE embsql_runs.%I OWNER TO %s', part, (
             SELECT c.relowner::regrole FROM pg_class AS c WHERE c.oid = to_regclass(format('embsql.%I', kind))
         )); -- so that every trainer may drop what one of them made
+        IF EXISTS (SELECT FROM pg_publication AS p WHERE p.pubviaroot) THEN
+            PERFORM embsql.attach_partition(kind, run); -- what is loaded before is no row of the table's to a subscriber
+        END IF;
     END IF;
     RETURN part;
 END
@@ -387,6 +390,8 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = part) THEN
         EXECUTE format('ALTER TABLE embsql.%I ATTACH PARTITION %s FOR VALUES IN (%s)', kind, part, run);
         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT one_run', part);
+    END IF;
+    IF EXISTS (SELECT FROM pg_class AS c WHERE c.oid = part AND c.reltuples <= 0) THEN
         EXECUTE format('ANALYZE %s', part);
     END IF;
 END

@@ -10,7 +10,7 @@ import pytest
 
 import embsql
 from benchmarks.locks import HELD, held, keep
-from embsql import registry, surface
+from embsql import forgetting, registry, surface
 from tests.sql.test_capture import literal
 from tests.worlds import known_run
 
@@ -65,44 +65,15 @@ def most(database: embsql.Database, monkeypatch: Any, work: Callable[[], Any]) -
 
 
 def test_forgetting_goes_by_batches(pg, monkeypatch) -> None:
-    monkeypatch.setattr(registry, "BATCH", 2)
+    monkeypatch.setattr(forgetting, "BATCH", 2)
     with embsql.connect(pg) as database:
         keep(database, range(1, 7), each=3)
         locks = most(database, monkeypatch, lambda: database.forget("u1"))
         keep(database, range(7, 13), each=3)
         assert locks == most(database, monkeypatch, lambda: database.forget("u2"))
-        left = "SELECT count(*) AS n FROM embsql.{} WHERE user_id IN ('u2')"
+        left = "SELECT count(*) AS n FROM embsql.{} WHERE user_id = 'u2'"
         for table in ("user_embeddings", "interactions"):
             assert database.ask(left.format(table)).to_pylist() == [{"n": 0}]
-
-
-def test_the_live_runs_forget_first(pg, monkeypatch) -> None:
-    monkeypatch.setattr(registry, "BATCH", 2)
-    with embsql.connect(pg) as database:
-        keep(database, range(1, 7), each=3)
-        (first, *_) = registry.look(database.engine, "runs_by_use")
-        assert first["run_id"] == 6
-        monkeypatch.setattr(registry, "_forget_in", interrupted(registry._forget_in))
-        with pytest.raises(KeyboardInterrupt):
-            database.forget("u1")
-        ask = "SELECT DISTINCT run_id FROM embsql.user_embeddings WHERE user_id = 'u1' ORDER BY 1"
-        assert [row["run_id"] for row in database.ask(ask).to_pylist()] == [1, 2, 4, 5]
-        monkeypatch.undo()
-        assert database.forget("u1") == 8, "forgetting again takes up what is left"
-        assert database.ask(ask).num_rows == 0
-
-
-def interrupted(work: Callable[..., int]) -> Callable[..., int]:
-    """Work that is done once, and then stopped."""
-    done: list[int] = []
-
-    def once(*values: Any) -> int:
-        if done:
-            raise KeyboardInterrupt
-        done.append(work(*values))
-        return done[0]
-
-    return once
 
 
 def test_roles_get_the_tables_of_many_runs_by_batches(pg, monkeypatch) -> None:

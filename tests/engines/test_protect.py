@@ -132,7 +132,7 @@ def answer_about(db: embsql.Database, question: surface.Question, kind: str) -> 
     words = [asked[argument.name] for argument in question.arguments]
     try:
         rows = db.ask(f"SELECT * FROM {question.schema}.{question.name}({', '.join(words)})")
-    except psycopg.Error as error:
+    except errors.Refused as error:
         return str(error)
     return "\n".join(
         sorted(str([shown(value) for value in row.values()]) for row in rows.to_pylist())
@@ -272,7 +272,7 @@ def reading(address: str, tenant: str) -> int:
 def test_what_says_nothing_of_an_id_is_refused(protected, name: str) -> None:
     with (
         embsql.connect(protected) as db,
-        pytest.raises(psycopg.Error, match=r"returns a boolean\. Make one"),
+        pytest.raises(errors.Refused, match=r"returns a boolean\. Make one"),
     ):
         db.ask("SELECT embsql.protect(CAST($name AS regprocedure)::oid)", name=name)
 
