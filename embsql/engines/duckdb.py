@@ -35,6 +35,7 @@ from embsql.errors import (
     UnknownFormat,
 )  # fmt: skip
 from embsql.model import Columns
+from embsql.stopping import statement
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")  # what the preparing script makes
@@ -98,13 +99,13 @@ class DuckDB:
 
     def run(self, sql: str, **values: Any) -> int:
         """Run one or several statements; the number of rows the last one changed."""
-        with translated(self.path), interruptible():
+        with translated(self.path), interruptible(self._own):
             rows = self._own.execute(sql, values or None).fetchall()
         return int(rows[0][0]) if rows and len(rows[0]) == 1 and isinstance(rows[0][0], int) else 0
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
-        with translated(self.path), interruptible():
+        with translated(self.path), interruptible(self._own):
             return _arrow(self._own, sql, values)
 
     @staticmethod
@@ -126,7 +127,7 @@ class DuckDB:
             return TEMPORARY.sub(mark, sql)
 
         try:
-            with interruptible():
+            with interruptible(self._caller):
                 self._caller.execute(f"CREATE TEMP TABLE {mark}source AS {select}").fetchall()
                 self._caller.execute(ours(script)).fetchall()
                 return {name: _arrow(self._caller, ours(sql), values.get(name, {})) for name, sql in queries.items()}
@@ -145,7 +146,7 @@ class DuckDB:
         try:
             names = ", ".join(quote(name) for name in columns)
             target = f"{quote(schema)}.{quote(table)}"
-            with interruptible():
+            with interruptible(self._own):
                 self._own.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}").fetchall()  # noqa: S608 - quoted names
         finally:
             self._own.unregister(view)
@@ -158,7 +159,7 @@ class DuckDB:
             self._own.execute("BEGIN").fetchall()
         try:
             yield
-            with interruptible():
+            with interruptible(self._own):
                 self._own.execute("COMMIT").fetchall()
         except BaseException:
             with suppress(duckdb.TransactionException):  # a failed COMMIT leaves nothing to roll back
@@ -314,7 +315,7 @@ class DuckDB:
     def _described(self, query: str) -> dict[str, str]:
         """As `describe`, of one SELECT; not as a relation, which would look at a file twice."""
         try:
-            with interruptible():
+            with interruptible(self._caller):
                 if not self._owned and _in_transaction(self._caller):
                     return self._bound(query)
                 rows = self._caller.execute(f"DESCRIBE SELECT * FROM (\n{query}\n) AS given").fetchall()  # noqa: S608 - one SELECT
@@ -351,7 +352,7 @@ class DuckDB:
     def _asked(self, sql: str) -> pa.Table:
         """What the caller's connection answers. Raises SourceFailed or InexactId."""
         try:
-            with interruptible():
+            with interruptible(self._caller):
                 return _arrow(self._caller, sql, {})
         except duckdb.Error as error:
             raise _failed(error) from None
@@ -431,10 +432,11 @@ def _cursor(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C during a query is Ctrl-C; DuckDB makes an error of its own of it."""
+def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let a query be stopped; Ctrl-C is Ctrl-C, of which DuckDB makes an error of its own."""
     try:
-        yield
+        with statement(connection.interrupt):
+            yield
     except (RuntimeError, duckdb.InterruptException) as error:
         if "interrupt" in str(error).lower():
             raise KeyboardInterrupt from None

@@ -40,6 +40,7 @@ from embsql.errors import (
     UnknownDatabase,
 )
 from embsql.model import Columns
+from embsql.stopping import statement
 
 REFUSAL = "embsql cannot be installed: "  # how sql/bootstrap.postgres.sql begins what it raises
 PATIENCE = 15.0  # seconds a lost server is given to come back
@@ -130,7 +131,8 @@ class PostgreSQL:
         if self._own.closed:
             self._own = self._again()
         try:
-            yield self._own
+            with statement(self._own.cancel_safe):
+                yield self._own
         except KeyboardInterrupt:  # it may have come in mid-sentence
             self._own.close()
             raise
@@ -169,18 +171,18 @@ class PostgreSQL:
 
     def run(self, sql: str, **values: Any) -> int:
         """Run one or several statements; the number of rows the last one changed."""
-        statement, numbered = positional(sql, values)
+        written, numbered = positional(sql, values)
         with self._session() as connection:
             self._register(connection, values)
-            return max(connection.execute(statement, numbered).rowcount, 0)
+            return max(connection.execute(written, numbered).rowcount, 0)
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
-        statement, numbered = positional(sql, values)
+        written, numbered = positional(sql, values)
         with self._session() as connection:
             self._register(connection, values)
             cursor = connection.cursor(binary=True)
-            cursor.execute(statement, numbered)
+            cursor.execute(written, numbered)
             return self._arrow(cursor)
 
     def read(
@@ -211,7 +213,9 @@ class PostgreSQL:
     @contextmanager
     def _source(self) -> Iterator[psycopg.Connection[Any]]:
         """The connection a source is read on: the caller's own when there is one."""
-        yield self._caller or self._own
+        source = self._caller or self._own
+        with statement(source.cancel_safe):
+            yield source
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table.
@@ -287,14 +291,16 @@ class PostgreSQL:
 
     def wait(self, channel: str, seconds: float) -> None:
         """Until somebody notifies a channel (a word), at most so many seconds. Raises ServerGone or CannotOpen."""
-        if self._ear is None or self._ear.closed:
-            self._ear = self._connect()
-            self._ear.execute(f"LISTEN {quote(channel)}".encode())
+        ear = self._ear
         try:
-            for _ in self._ear.notifies(timeout=seconds, stop_after=1):
+            if ear is None or ear.closed:
+                ear = self._ear = self._connect()
+                ear.execute(f"LISTEN {quote(channel)}".encode())
+            for _ in ear.notifies(timeout=seconds, stop_after=1):
                 return
         except psycopg.OperationalError as error:
-            self._ear.close()
+            if ear:
+                ear.close()
             raise ServerGone(place=self.place, reason=_first_line(error)) from None
 
     def second(self) -> str:

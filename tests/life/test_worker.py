@@ -283,6 +283,17 @@ def test_cancel_what_waits_and_what_runs(queue, start) -> None:
     told_to_stop(process)
 
 
+def test_cancel_what_reads_for_long(queue, start) -> None:
+    """A SELECT that runs is ended, on the server too."""
+    process = start()
+    running = queue.train(source="SELECT 1 AS user_id, 1 AS item_id FROM pg_sleep(36000)")
+    wait(lambda: queue.ask("SELECT count(*) > 0 FROM embsql.leases"))
+    assert queue.ask("SELECT embsql.cancel('m')") == "asked to stop"
+    assert "was cancelled" in queue.wait(running, "cancelled")["error"]
+    assert queue.quiet()
+    told_to_stop(process)
+
+
 def test_cancel_what_has_only_just_begun(queue, start) -> None:
     start()
     running = queue.train(**ENDLESS)
