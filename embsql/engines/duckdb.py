@@ -15,6 +15,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from embsql import stopping
 from embsql.engines._columns import CALL, NAME, failed, find, need, quote, quoted_name
 from embsql.engines._duckdb_columns import ColumnSQL, is_number
 from embsql.engines._duckdb_file import rewrite
@@ -35,7 +36,6 @@ from embsql.errors import (
     UnknownFormat,
 )  # fmt: skip
 from embsql.model import Columns
-from embsql.stopping import statement
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")  # what the preparing script makes
@@ -86,6 +86,7 @@ class DuckDB:
         self.path = target if isinstance(target, str) else ""
         self.place = self.path or "an open DuckDB connection"
         self._owned = isinstance(target, str)
+        self._begun = False  # by `transaction`, which commits what is done in it
         self._caller = _open(target, read_only) if isinstance(target, str) else target
         self._own = self._caller if self._owned else _cursor(self._caller)
         OPEN.add(self)
@@ -157,6 +158,7 @@ class DuckDB:
         """All or nothing. Conflicts with other writers surface as duckdb.TransactionException."""
         with translated(self.path):
             self._own.execute("BEGIN").fetchall()
+        self._begun = True
         try:
             yield
             with interruptible(self._own):
@@ -165,11 +167,13 @@ class DuckDB:
             with suppress(duckdb.TransactionException):  # a failed COMMIT leaves nothing to roll back
                 self._own.execute("ROLLBACK").fetchall()
             raise
+        finally:
+            self._begun = False
 
     def in_transaction(self) -> bool:
-        """Whether someone has said BEGIN on our connection."""
+        """Whether someone has said BEGIN on our connection; of `transaction` it is known."""
         with translated(self.path):
-            return _in_transaction(self._own)
+            return not self._begun and _in_transaction(self._own)
 
     def index(self, run_id: int) -> None:
         """Nothing: DuckDB scans exactly, which is fast at these sizes and never wrong."""
@@ -435,7 +439,7 @@ def _cursor(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Let a query be stopped; Ctrl-C is Ctrl-C, of which DuckDB makes an error of its own."""
     try:
-        with statement(connection.interrupt):
+        with stopping.statement(connection.interrupt):
             yield
     except (RuntimeError, duckdb.InterruptException) as error:
         if "interrupt" in str(error).lower():

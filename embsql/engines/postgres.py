@@ -19,6 +19,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 from psycopg.types.string import ByteaBinaryLoader
 
+from embsql import stopping
 from embsql.engines._columns import CALL, NAME, failed, find, need, quote
 from embsql.engines._copy import decode, encode
 from embsql.engines._files import named
@@ -40,7 +41,6 @@ from embsql.errors import (
     UnknownDatabase,
 )
 from embsql.model import Columns
-from embsql.stopping import statement
 
 REFUSAL = "embsql cannot be installed: "  # how sql/bootstrap.postgres.sql begins what it raises
 PATIENCE = 15.0  # seconds a lost server is given to come back
@@ -101,6 +101,7 @@ class PostgreSQL:
         self._asked_read_only = read_only
         self._vectors: dict[int, str] = {}
         self._registered: psycopg.Connection[Any] | None = None
+        self._begun = False  # by `transaction`, which commits what is done in it
         self._own = self._connect()
         self._caller = None if isinstance(target, str) else target
         self._ear: psycopg.Connection[Any] | None = None
@@ -131,7 +132,7 @@ class PostgreSQL:
         if self._own.closed:
             self._own = self._again()
         try:
-            with statement(self._own.cancel_safe):
+            with stopping.statement(self._own.cancel_safe):
                 yield self._own
         except KeyboardInterrupt:  # it may have come in mid-sentence
             self._own.close()
@@ -214,7 +215,7 @@ class PostgreSQL:
     def _source(self) -> Iterator[psycopg.Connection[Any]]:
         """The connection a source is read on: the caller's own when there is one."""
         source = self._caller or self._own
-        with statement(source.cancel_safe):
+        with stopping.statement(source.cancel_safe):
             yield source
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
@@ -255,12 +256,19 @@ class PostgreSQL:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing."""
+        outer = self._begun
         with self._session() as connection, connection.transaction():
-            yield
+            self._begun = True
+            try:
+                yield
+            finally:
+                self._begun = outer
 
     def in_transaction(self) -> bool:
-        """Whether someone has said BEGIN on our connection."""
-        return not self._own.closed and self._own.info.transaction_status != TransactionStatus.IDLE
+        """Whether someone has said BEGIN on our connection; of `transaction` it is known."""
+        if self._begun or self._own.closed:
+            return False
+        return self._own.info.transaction_status != TransactionStatus.IDLE
 
     def index(self, run_id: int) -> None:
         """Build what makes the questions on a large run fast."""
