@@ -9,14 +9,25 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
-from embsql.engines import Engine
-from embsql.errors import AlreadyTraining, Cancelled, CannotOpen, DatabaseBusy, LostLease, NotTraining, ServerGone
+from embsql import processes
+from embsql.engines import Engine, connect
+from embsql.errors import (
+    AlreadyTraining,
+    Cancelled,
+    CannotOpen,
+    DatabaseBusy,
+    EmbsqlError,
+    LostLease,
+    NotTraining,
+    ServerGone,
+)
+from embsql.stopping import Stopped, Work
 from embsql.surface import statements
 
 BEAT = 10.0  # seconds between signs of life; a lease ends 60 seconds after the last
@@ -39,69 +50,118 @@ def retry(engine: Engine, attempt: Callable[[], Answer], tries: int = 8) -> Answ
 
 
 class Lease:
-    """The right to train one model, held while the block runs. Raises AlreadyTraining on entry."""
+    """The right to train one model, held while the block runs. Raises AlreadyTraining on entry.
+
+    A thread shows signs of life on a connection of its own, whatever the holder is doing.
+    """
 
     def __init__(self, engine: Engine, model_name: str, run_id: int) -> None:
         self.engine, self.model_name, self.run_id = engine, model_name, run_id
         self.owner = uuid.uuid4().hex
         self._marker = marker(engine.path, model_name)
-        self._looked = self._beaten = time.monotonic()
         self._interrupt = Interrupt()
+        self._work = Work()
+        self._end: EmbsqlError | None = None  # why the holder must stop
+        self._over = threading.Event()
+        self._heart: threading.Thread
 
     def __enter__(self) -> Lease:
-        held = self._record()
-        if held and _is_dead(held):
+        with ExitStack() as opened:
+            beside = opened.enter_context(closing(connect(self.engine.second())))
+            self._take()
+            opened.pop_all()
+        HELD.add(self.owner)
+        self._heart = threading.Thread(target=self._live, args=(beside,), daemon=True)
+        self._heart.start()
+        self._interrupt.watch()
+        return self
+
+    def _take(self) -> None:
+        """Make the lease this one's. Raises AlreadyTraining."""
+        held = self._record(self.engine)
+        if held and _is_dead(self.engine, held):
             self._say("release", owner=held["owner"])
-        values = {"owner": self.owner, "run_id": self.run_id, "host": socket.gethostname(), "pid": os.getpid()}
+        values = {"owner": self.owner, "run_id": self.run_id, **this_process()}
         retry(self.engine, lambda: self._say("take_lease", **values))
-        held = self._record()
+        held = self._record(self.engine)
         if not held or held["owner"] != self.owner:
             raise AlreadyTraining(name=self.model_name, **_holder(held or values))
         if self._marker:
             self._marker.unlink(missing_ok=True)
-        HELD.add(self.owner)
-        self._interrupt.watch()
-        return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._interrupt.unwatch()
+        self._over.set()
+        self._heart.join()
         HELD.discard(self.owner)
-        with suppress(ServerGone, CannotOpen):  # a server that is gone: the next trainer sees that nobody holds it
+        # Of a server that is gone: the next trainer sees that nobody holds it.
+        with suppress(ServerGone, CannotOpen):
             retry(self.engine, lambda: self._say("release", owner=self.owner))
         if self._marker:
             self._marker.unlink(missing_ok=True)
 
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """End the block, also in the middle of a statement, when the holder must stop.
+
+        Raises Cancelled or LostLease.
+        """
+        try:
+            with self._work:
+                yield
+        except Stopped:
+            self.check()
+            raise
+
     def check(self) -> None:
-        """Show a sign of life now and then. Raises Cancelled or LostLease; costs microseconds in between."""
+        """Raise Cancelled or LostLease when the holder must stop; costs next to nothing."""
         self._interrupt.check()
-        now = time.monotonic()
-        if now - self._looked > LOOK:
-            self._looked = now
-            self._look()
-        if now - self._beaten > BEAT:
-            self._beaten = now
-            self.beat()
+        if self._end:
+            raise self._end
 
     def beat(self) -> None:
         """Show a sign of life. Raises LostLease when the lease has become another's."""
         if not retry(self.engine, lambda: self._say("beat", owner=self.owner)):
-            raise LostLease(name=self.model_name, run_id=self.run_id)
+            raise self._lost()
 
-    def _look(self) -> None:
-        held = self._record()
+    # --- the heart: a thread, a connection -------------------------------------------------------
+
+    def _live(self, beside: Engine) -> None:
+        """Show signs of life, and see to it that the holder stops when it must."""
+        with closing(beside) as engine:
+            beaten = time.monotonic()
+            while not self._over.wait(LOOK):
+                with suppress(Exception):  # the next comes soon, and six in a row may fail
+                    self._look(engine)
+                    if time.monotonic() - beaten > BEAT:
+                        self._say("beat", engine, owner=self.owner)
+                        beaten = time.monotonic()
+
+    def _look(self, engine: Engine) -> None:
+        held = self._record(engine)
         if not held or held["owner"] != self.owner:
-            raise LostLease(name=self.model_name, run_id=self.run_id)
-        if held["cancelled"] or (self._marker and self._marker.exists()):
-            raise Cancelled(name=self.model_name, run_id=self.run_id)
+            self._end = self._lost()
+        elif held["cancelled"] or (self._marker and self._marker.exists()):
+            self._end = Cancelled(name=self.model_name, run_id=self.run_id)
+        if self._end:
+            self._work.stop()
 
-    def _record(self) -> dict[str, Any] | None:
-        rows = self.engine.ask(statements(engine=self.engine.name)["lease"], model_name=self.model_name).to_pylist()
+    def _lost(self) -> LostLease:
+        return LostLease(name=self.model_name, run_id=self.run_id)
+
+    def _record(self, engine: Engine) -> dict[str, Any] | None:
+        lease = statements(engine=engine.name)["lease"]
+        rows = engine.ask(lease, model_name=self.model_name).to_pylist()
         return rows[0] if rows else None
 
-    def _say(self, name: str, **values: Any) -> int:
-        return self.engine.run(statements(engine=self.engine.name)[name], model_name=self.model_name, **values)
+    def _say(self, name: str, engine: Engine | None = None, **values: Any) -> int:
+        engine = engine or self.engine
+        return engine.run(statements(engine=engine.name)[name], model_name=self.model_name, **values)
 
 
 class Interrupt:
@@ -133,19 +193,21 @@ class Interrupt:
             self._before(number, frame)
 
 
-def _is_dead(held: dict[str, Any]) -> bool:
-    """Whether the holder was a process of this machine that is gone, or this one, which knows what it holds."""
-    if held["host"] != socket.gethostname():
+def this_process() -> dict[str, Any]:
+    """Who holds a lease, in the words of its table."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "process": processes.identity()}
+
+
+def _is_dead(engine: Engine, held: dict[str, Any]) -> bool:
+    """Whether the holder has certainly ended, so that nobody needs to wait for its heart to stop.
+
+    Who writes to an embedded database is this process, and it knows what it holds.
+    """
+    if held["owner"] in HELD:
         return False
-    if held["pid"] == os.getpid():
-        return held["owner"] not in HELD
-    try:
-        os.kill(held["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    process = held["process"] or ""
+    ours = bool(process) and process == processes.identity()
+    return engine.embedded or ours or processes.is_gone(process)
 
 
 def _holder(held: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import socket
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embsql import engines, forgetting, registry
+from embsql import engines, forgetting, jobs, registry
 from embsql.engines import Engine
 from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunTaken
 from embsql.files import alone, settle
@@ -277,7 +276,7 @@ def _install(engine: Engine) -> None:
 def _is_same(source: Engine, target: Engine) -> bool:
     """Whether two engines are one database, whatever they call it: a mark made in one is seen in the other."""
     mark = {"model_name": f"publish {uuid.uuid4().hex}", "owner": "publish"}  # no model can have this name
-    say(target, "take_lease", run_id=0, host=socket.gethostname(), pid=os.getpid(), **mark)
+    say(target, "take_lease", run_id=0, **jobs.this_process(), **mark)
     try:
         return bool(look(source, "lease", model_name=mark["model_name"]))
     finally:

@@ -75,7 +75,7 @@ def complete(
         )
         run.on_report = _reporter(engine, run_id, listener)
         _begin(engine, plan, run_id)
-        with _recorded(engine, run_id):
+        with _recorded(engine, run_id), lease.working():
             _live(engine, plan, run, lease, snapshot, reader or engine)
     registry.collect(engine, plan.model_name)
     return run

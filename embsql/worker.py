@@ -80,7 +80,6 @@ class Worker:
             raise NoWorker(place=engine.place)
         self.address, self.say = address, say
         self.engine = cast("PostgreSQL", engine)
-        self._process = {"host": socket.gethostname(), "pid": os.getpid()}  # as leases name it
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stopping = self._alone = False
 
@@ -117,7 +116,7 @@ class Worker:
         """Hand back what was begun, on a new connection: the interrupt may have hit the old one in mid-sentence."""
         self.close()
         with suppress(ServerGone, CannotOpen), closing(engines.connect(self.address)) as engine:
-            if engine.run(_statement("hand_back"), worker=self.name, **self._process):
+            if engine.run(_statement("hand_back"), worker=self.name, **jobs.this_process()):
                 self.say("handed the job back to the queue")
         self.say("stopped")
 
@@ -225,7 +224,6 @@ class Worker:
         while not over.wait(jobs.BEAT):
             with suppress(Exception), closing(engines.connect(self.address)) as engine:  # five in a row may fail
                 engine.run(_statement("beat_job"), **self._mine(job))
-                engine.run(_statement("beat_lease"), **self._mine(job), **self._process)
 
 
 def _bounds(job: Job, engine: Engine) -> AbstractContextManager[None]:

@@ -35,14 +35,6 @@ UPDATE embsql.jobs
 SET heartbeat_at = embsql.utc_now()
 WHERE job_id = $job_id AND worker = $worker AND attempts = $attempts AND status = 'running'
 
--- beat_lease: the trainer's sign of life, which it cannot give itself while a statement runs
-UPDATE embsql.leases AS held
-SET heartbeat_at = embsql.utc_now(), expires_at = embsql.utc_now() + INTERVAL '60 seconds'
-FROM embsql.jobs AS job
-WHERE job.job_id = $job_id AND job.worker = $worker AND job.attempts = $attempts AND job.status = 'running'
-    AND job.command = 'train'
-    AND held.model_name = job.model_name AND held.host = $host AND held.pid = $pid
-
 -- end_job: a job that is over; of whom it was to forget, or who was forgotten meanwhile, it keeps nothing
 UPDATE embsql.jobs
 SET status = $status, answer = CAST($answer AS text[]), finished_at = embsql.utc_now(),
@@ -75,6 +67,6 @@ WITH given AS (
 ), released AS ( -- a training interrupted in the middle of a statement could not do it itself
     DELETE FROM embsql.leases AS held
     USING given
-    WHERE held.model_name = given.model_name AND held.host = $host AND held.pid = $pid
+    WHERE held.model_name = given.model_name AND held.host = $host AND held.pid = $pid AND held.process = $process
 )
 SELECT pg_notify('embsql_jobs', CAST(given.job_id AS text)) FROM given

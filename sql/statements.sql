@@ -39,16 +39,22 @@ WHERE f.database_name = current_database() AND f.schema_name = 'ml' AND f.functi
 SELECT nextval('embsql.run_ids') AS run_id
 
 -- take_lease: one trainer per model; a lease whose heart stopped is taken over
-INSERT INTO embsql.leases (model_name, owner, run_id, host, pid, cancelled, heartbeat_at, expires_at)
-VALUES ($model_name, $owner, $run_id, $host, $pid, FALSE, embsql.utc_now(), embsql.utc_now() + INTERVAL '60 seconds')
+INSERT INTO embsql.leases (
+    model_name, owner, run_id, host, pid, process, cancelled, heartbeat_at, expires_at
+)
+VALUES (
+    $model_name, $owner, $run_id, $host, $pid, $process, FALSE, embsql.utc_now(),
+    embsql.utc_now() + INTERVAL '60 seconds'
+)
 ON CONFLICT (model_name) DO UPDATE SET
     owner = excluded.owner, run_id = excluded.run_id, host = excluded.host, pid = excluded.pid,
+    process = excluded.process,
     cancelled = FALSE, heartbeat_at = excluded.heartbeat_at, expires_at = excluded.expires_at
 WHERE leases.expires_at < embsql.utc_now()
 
 -- lease: who trains a model
 SELECT
-    held.owner, held.run_id, held.host, held.pid, held.cancelled,
+    held.owner, held.run_id, held.host, held.pid, held.process, held.cancelled,
     CAST(extract(epoch FROM (embsql.utc_now() - held.heartbeat_at)) AS BIGINT) AS age
 FROM embsql.leases AS held
 WHERE held.model_name = $model_name

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "embsql"
 LAYERS = [  # each imports only from the ones before it; within a layer of strangers nobody imports another
-    {"errors", "files", "macros"}, {"data", "checkpoints"}, {"model", "options"},
+    {"errors", "files", "macros", "processes", "stopping"}, {"data", "checkpoints"}, {"model", "options"},
     {"command_options", "stored"}, {"algorithms"}, {"engines"}, {"surface"},
     {"jobs", "metrics", "splits", "baselines", "sources"}, {"registry"}, {"forgetting"},
     {"prepare", "evaluate", "loaded"},

@@ -15,6 +15,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from embsql import stopping
 from embsql.engines._columns import CALL, NAME, failed, find, need, quote, quoted_name
 from embsql.engines._duckdb_columns import ColumnSQL, is_number
 from embsql.engines._duckdb_file import rewrite
@@ -85,6 +86,7 @@ class DuckDB:
         self.path = target if isinstance(target, str) else ""
         self.place = self.path or "an open DuckDB connection"
         self._owned = isinstance(target, str)
+        self._begun = False  # by `transaction`, which commits what is done in it
         self._caller = _open(target, read_only) if isinstance(target, str) else target
         self._own = self._caller if self._owned else _cursor(self._caller)
         OPEN.add(self)
@@ -98,13 +100,13 @@ class DuckDB:
 
     def run(self, sql: str, **values: Any) -> int:
         """Run one or several statements; the number of rows the last one changed."""
-        with translated(self.path), interruptible():
+        with translated(self.path), interruptible(self._own):
             rows = self._own.execute(sql, values or None).fetchall()
         return int(rows[0][0]) if rows and len(rows[0]) == 1 and isinstance(rows[0][0], int) else 0
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
-        with translated(self.path), interruptible():
+        with translated(self.path), interruptible(self._own):
             return _arrow(self._own, sql, values)
 
     @staticmethod
@@ -126,7 +128,7 @@ class DuckDB:
             return TEMPORARY.sub(mark, sql)
 
         try:
-            with interruptible():
+            with interruptible(self._caller):
                 self._caller.execute(f"CREATE TEMP TABLE {mark}source AS {select}").fetchall()
                 self._caller.execute(ours(script)).fetchall()
                 return {name: _arrow(self._caller, ours(sql), values.get(name, {})) for name, sql in queries.items()}
@@ -145,7 +147,7 @@ class DuckDB:
         try:
             names = ", ".join(quote(name) for name in columns)
             target = f"{quote(schema)}.{quote(table)}"
-            with interruptible():
+            with interruptible(self._own):
                 self._own.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}").fetchall()  # noqa: S608 - quoted names
         finally:
             self._own.unregister(view)
@@ -156,19 +158,22 @@ class DuckDB:
         """All or nothing. Conflicts with other writers surface as duckdb.TransactionException."""
         with translated(self.path):
             self._own.execute("BEGIN").fetchall()
+        self._begun = True
         try:
             yield
-            with interruptible():
+            with interruptible(self._own):
                 self._own.execute("COMMIT").fetchall()
         except BaseException:
             with suppress(duckdb.TransactionException):  # a failed COMMIT leaves nothing to roll back
                 self._own.execute("ROLLBACK").fetchall()
             raise
+        finally:
+            self._begun = False
 
     def in_transaction(self) -> bool:
-        """Whether someone has said BEGIN on our connection."""
+        """Whether someone has said BEGIN on our connection; of `transaction` it is known."""
         with translated(self.path):
-            return _in_transaction(self._own)
+            return not self._begun and _in_transaction(self._own)
 
     def index(self, run_id: int) -> None:
         """Nothing: DuckDB scans exactly, which is fast at these sizes and never wrong."""
@@ -314,7 +319,7 @@ class DuckDB:
     def _described(self, query: str) -> dict[str, str]:
         """As `describe`, of one SELECT; not as a relation, which would look at a file twice."""
         try:
-            with interruptible():
+            with interruptible(self._caller):
                 if not self._owned and _in_transaction(self._caller):
                     return self._bound(query)
                 rows = self._caller.execute(f"DESCRIBE SELECT * FROM (\n{query}\n) AS given").fetchall()  # noqa: S608 - one SELECT
@@ -351,7 +356,7 @@ class DuckDB:
     def _asked(self, sql: str) -> pa.Table:
         """What the caller's connection answers. Raises SourceFailed or InexactId."""
         try:
-            with interruptible():
+            with interruptible(self._caller):
                 return _arrow(self._caller, sql, {})
         except duckdb.Error as error:
             raise _failed(error) from None
@@ -431,10 +436,11 @@ def _cursor(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C during a query is Ctrl-C; DuckDB makes an error of its own of it."""
+def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let a query be stopped; Ctrl-C is Ctrl-C, of which DuckDB makes an error of its own."""
     try:
-        yield
+        with stopping.statement(connection.interrupt):
+            yield
     except (RuntimeError, duckdb.InterruptException) as error:
         if "interrupt" in str(error).lower():
             raise KeyboardInterrupt from None

@@ -19,6 +19,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 from psycopg.types.string import ByteaBinaryLoader
 
+from embsql import stopping
 from embsql.engines._columns import CALL, NAME, failed, find, need, quote
 from embsql.engines._copy import decode, encode
 from embsql.engines._files import named
@@ -100,6 +101,7 @@ class PostgreSQL:
         self._asked_read_only = read_only
         self._vectors: dict[int, str] = {}
         self._registered: psycopg.Connection[Any] | None = None
+        self._begun = False  # by `transaction`, which commits what is done in it
         self._own = self._connect()
         self._caller = None if isinstance(target, str) else target
         self._ear: psycopg.Connection[Any] | None = None
@@ -130,7 +132,8 @@ class PostgreSQL:
         if self._own.closed:
             self._own = self._again()
         try:
-            yield self._own
+            with stopping.statement(self._own.cancel_safe):
+                yield self._own
         except KeyboardInterrupt:  # it may have come in mid-sentence
             self._own.close()
             raise
@@ -169,18 +172,18 @@ class PostgreSQL:
 
     def run(self, sql: str, **values: Any) -> int:
         """Run one or several statements; the number of rows the last one changed."""
-        statement, numbered = positional(sql, values)
+        written, numbered = positional(sql, values)
         with self._session() as connection:
             self._register(connection, values)
-            return max(connection.execute(statement, numbered).rowcount, 0)
+            return max(connection.execute(written, numbered).rowcount, 0)
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
-        statement, numbered = positional(sql, values)
+        written, numbered = positional(sql, values)
         with self._session() as connection:
             self._register(connection, values)
             cursor = connection.cursor(binary=True)
-            cursor.execute(statement, numbered)
+            cursor.execute(written, numbered)
             return self._arrow(cursor)
 
     def read(
@@ -211,7 +214,9 @@ class PostgreSQL:
     @contextmanager
     def _source(self) -> Iterator[psycopg.Connection[Any]]:
         """The connection a source is read on: the caller's own when there is one."""
-        yield self._caller or self._own
+        source = self._caller or self._own
+        with stopping.statement(source.cancel_safe):
+            yield source
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table.
@@ -253,12 +258,19 @@ class PostgreSQL:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing."""
+        outer = self._begun
         with self._session() as connection, connection.transaction():
-            yield
+            self._begun = True
+            try:
+                yield
+            finally:
+                self._begun = outer
 
     def in_transaction(self) -> bool:
-        """Whether someone has said BEGIN on our connection."""
-        return not self._own.closed and self._own.info.transaction_status != TransactionStatus.IDLE
+        """Whether someone has said BEGIN on our connection; of `transaction` it is known."""
+        if self._begun or self._own.closed:
+            return False
+        return self._own.info.transaction_status != TransactionStatus.IDLE
 
     def index(self, run_id: int) -> None:
         """Build what makes the questions on a large run fast."""
@@ -289,14 +301,16 @@ class PostgreSQL:
 
     def wait(self, channel: str, seconds: float) -> None:
         """Until somebody notifies a channel (a word), at most so many seconds. Raises ServerGone or CannotOpen."""
-        if self._ear is None or self._ear.closed:
-            self._ear = self._connect()
-            self._ear.execute(f"LISTEN {quote(channel)}".encode())
+        ear = self._ear
         try:
-            for _ in self._ear.notifies(timeout=seconds, stop_after=1):
+            if ear is None or ear.closed:
+                ear = self._ear = self._connect()
+                ear.execute(f"LISTEN {quote(channel)}".encode())
+            for _ in ear.notifies(timeout=seconds, stop_after=1):
                 return
         except psycopg.OperationalError as error:
-            self._ear.close()
+            if ear:
+                ear.close()
             raise ServerGone(place=self.place, reason=_first_line(error)) from None
 
     def second(self) -> str:

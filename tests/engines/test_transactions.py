@@ -77,3 +77,17 @@ def test_a_command_in_a_transaction_of_ours_says_so_and_changes_nothing(each: em
     assert each.ask("SELECT a FROM mine").to_pylist() == [{"a": 1}]
     assert each.ask("SELECT 1 FROM embsql.runs").num_rows == 0
     assert each.train("m", source, dim=2, epochs=1).status == "live"
+
+
+def test_a_command_within_our_own_transaction_is_done_with_it(each: embsql.Database) -> None:
+    """So a worker does a short command, and writes down its answer, or does neither."""
+    source = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(0, 59) AS t (i)"
+    for seed in (1, 2):
+        each.train("m", source, dim=2, epochs=1, seed=seed)
+    with pytest.raises(ZeroDivisionError), each.engine.transaction():  # noqa: PT012 - what fails comes after
+        each.rollback("m")
+        raise ZeroDivisionError
+    assert each.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": 2}]
+    with each.engine.transaction():
+        each.rollback("m")
+    assert each.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": 1}]

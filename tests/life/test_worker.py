@@ -17,7 +17,7 @@ from psycopg import conninfo
 
 import embsql
 from embsql import worker
-from embsql.errors import NoWorker, StatementFailed
+from embsql.errors import NoWorker
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM generate_series(0, 4999) AS t (i)"
 WORK = """
@@ -231,7 +231,7 @@ def test_who_is_forgotten_leaves_no_trace(queue, start) -> None:
     ],
 )
 def test_mistakes_that_sql_sees(queue, call: str, says: str) -> None:
-    with pytest.raises(StatementFailed, match=says):
+    with pytest.raises(psycopg.Error, match=says):
         queue.ask(f"SELECT embsql.{call}")
 
 
@@ -280,6 +280,17 @@ def test_cancel_what_waits_and_what_runs(queue, start) -> None:
     assert "was cancelled" in queue.wait(running, "cancelled")["error"]
     assert queue.status(waiting) == "cancelled"
     queue.wait(queue.train(), "done")
+    told_to_stop(process)
+
+
+def test_cancel_what_reads_for_long(queue, start) -> None:
+    """A SELECT that runs is ended, on the server too."""
+    process = start()
+    running = queue.train(source="SELECT 1 AS user_id, 1 AS item_id FROM pg_sleep(36000)")
+    wait(lambda: queue.ask("SELECT count(*) > 0 FROM embsql.leases"))
+    assert queue.ask("SELECT embsql.cancel('m')") == "asked to stop"
+    assert "was cancelled" in queue.wait(running, "cancelled")["error"]
+    assert queue.quiet()
     told_to_stop(process)
 
 

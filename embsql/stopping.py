@@ -1,0 +1,82 @@
+"""How one thread ends what another one does, also in the middle of a statement."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+_here = threading.local()  # `.work`: what this thread does, where somebody may want to stop it
+
+
+class Stopped(BaseException):
+    """The work has been stopped. No `except Exception` on the way takes it for a failure."""
+
+
+class Work:
+    """What a thread does while the block runs, until another one calls `stop`."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._ends: list[Callable[[], None]] = []  # of the statements that run, the innermost last
+        self._lock = threading.Lock()  # held while one is ended: what comes after it is not hit
+        self._outer: Work | None = None
+
+    def __enter__(self) -> Work:
+        self._outer, _here.work = _current(), self
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _here.work = self._outer
+
+    def stop(self) -> None:
+        """Let no statement begin, and end the one that runs.
+
+        To be called until the work has ended: a statement that has not quite begun does not hear.
+        """
+        with self._lock:
+            self._stopped = True
+            if self._ends:
+                self._ends[-1]()
+
+    @contextmanager
+    def running(self, end: Callable[[], None]) -> Iterator[None]:
+        """Let `end` be called while the block runs. Raises Stopped."""
+        with self._lock:
+            if self._stopped:
+                raise Stopped
+            self._ends.append(end)
+        try:
+            yield
+        except Exception:
+            if self._stopped:  # the database says so in its own words
+                raise Stopped from None
+            raise
+        finally:
+            with self._lock:
+                self._ends.pop()
+
+
+@contextmanager
+def statement(end: Callable[[], None]) -> Iterator[None]:
+    """Let a statement be ended by who stops this thread's work; `end` is called in another thread.
+
+    Raises Stopped.
+    """
+    work = _current()
+    if work is None:
+        yield
+        return
+    with work.running(end):
+        yield
+
+
+def _current() -> Work | None:
+    found: Work | None = getattr(_here, "work", None)
+    return found
