@@ -127,6 +127,11 @@ class BadSearch(EmbsqlError):
     one number to another, (0.001, 0.1), {{"from": 0.001, "to": 0.1}} in JSON, 0.001..0.1 in a shell."""
 
 
+class BadHparam(BadSearch):
+    """{name} cannot be searched: {reason}. Candidates are HPARAM_CANDIDATES([32, 64]); a range goes from one number to
+    another, HPARAM_RANGE(0.001, 0.1)."""
+
+
 # --- the source ----------------------------------------------------------------------------------
 
 
@@ -312,6 +317,10 @@ class BadStatement(EmbsqlError):
     SELECT user_id, item_id FROM events"""
 
 
+class BadDrop(BadStatement):
+    """this DROP MODEL statement cannot be read: {reason}. Example: DROP MODEL IF EXISTS shop"""
+
+
 class BadArguments(EmbsqlError):
     """options must be a JSON object, for example {{"dim": 64}}, got {found} ({reason})"""
 
@@ -338,8 +347,7 @@ class BadFunction(EmbsqlError):
 
 
 class NoMl(EmbsqlError):
-    """{place} has no schema ml, in which BigQuery ML's functions are. Put it there: embsql --db {place}
-    install --ml, or in Python database.install(ml=True)."""
+    """{place} has no schema ml, in which BigQuery ML's functions are. Put it there: {remedy}"""
 
 
 class ModelExists(EmbsqlError):

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from embsql.engines._columns import CALL, NAME, failed, find, need, quote, quoted_name
 from embsql.engines._duckdb_columns import ColumnSQL, is_number
@@ -394,9 +395,18 @@ class DuckDB:
                 if {"user_id", "item_id"} <= set(names):
                     return query
                 if len(names) > 1 and (is_text(file.path) or file.reader != "read_csv"):
+                    headless = file.select(None, header="false", **options)
+                    if file.reader == "read_csv" and self._begins_with_a_row(headless):
+                        query, names = headless, list(self._described(headless))
                     chosen = f"SELECT {quote(names[0])} AS user_id, {quote(names[1])} AS item_id"
                     return query.replace("SELECT *", chosen, 1)
         return "SELECT user_id, item_id FROM 'events.parquet', once it is written so"
+
+
+    def _begins_with_a_row(self, headless: str) -> bool:
+        """Whether the first line of a text is no header: one of its first two words comes again below."""
+        rows = self._asked(headless)
+        return any((pc.sum(pc.equal(column, column[0])).as_py() or 0) > 1 for column in rows.columns[:2])
 
 
 # --- opening -------------------------------------------------------------------------------------
