@@ -8,7 +8,7 @@ import numpy as np
 
 from embsql.data import Interactions
 from embsql.engines import Engine
-from embsql.errors import NoRows, NotEvaluated
+from embsql.errors import MissingColumn, NoRows, NotEvaluated
 from embsql.loaded import joined, keys
 from embsql.model import Columns, Run
 from embsql.prepare import prepare
@@ -35,6 +35,8 @@ def read(
     )
     try:
         return prepare(engine, test, Columns(user, item), run, explicit=True).interactions()
+    except MissingColumn as error:
+        raise MissingColumn(**error.values | {"place": "the test"}) from None
     except NoRows as error:
         found = error.values["found"]
         reason = f"its test gives no pair ({found}); see what it returns by itself"

@@ -46,8 +46,8 @@ def need(known: Iterable[str], wanted: str | None, default: str, option: str) ->
 
 def _missing(names: list[str], name: str, option: str) -> MissingColumn:
     return MissingColumn(
-        column=name, suggestion=suggestion(name, names), found=", ".join(names), option=option,
-        remedy="Rename it in the SELECT",
+        place="the source", column=name, suggestion=suggestion(name, names), found=", ".join(names), option=option,
+        remedy="Rename it there",
     )  # fmt: skip
 
 

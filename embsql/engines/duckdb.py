@@ -88,6 +88,7 @@ class DuckDB:
         self._owned = isinstance(target, str)
         self._caller = _open(target, read_only) if isinstance(target, str) else target
         self._own = self._caller if self._owned else _cursor(self._caller)
+        self._shown: str | None = None
         OPEN.add(self)
         self.read_only = self._is_read_only()
 
@@ -223,6 +224,7 @@ class DuckDB:
         """Let a table in memory be read under a name for as long as this is open."""
         try:
             self._own.register(name, rows)
+            self._shown = name
             self._own.execute(f"DESCRIBE {quote(name)}").fetchall()
         except duckdb.Error as error:  # a type of Arrow's that DuckDB has no type for, no columns
             raise SourceFailed(reason=_first_line(error)) from None
@@ -250,7 +252,7 @@ class DuckDB:
             query = file.select(dict.fromkeys(types, "VARCHAR") | read if written else read, **written)
             if whole:
                 types |= self._whole(query, {"weight": weight, "time": time}) | {user: "VARCHAR", item: "VARCHAR"}
-        looked = ColumnSQL(query, types, self.values, file)
+        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown)
         return {
             "query": query, "explicit": explicit,
             "user": looked.key(user), "item": looked.key(item),
@@ -342,7 +344,7 @@ class DuckDB:
             query = file.select(dict.fromkeys(keys, "VARCHAR"), sample_size="-1")
         elif file and file.reader == "read_json":
             query = file.select(types | dict.fromkeys(keys, "VARCHAR"))
-        looked = ColumnSQL(query, types, self.values, file)
+        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown)
         made = {name: f"CAST({looked.key(name)} AS VARCHAR)" for name in keys}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
         replaced = ", ".join(f"{sql} AS {quote(name)}" for name, sql in made.items())
