@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from embsql import registry, surface
 from embsql.engines import Engine
 from embsql.engines._columns import quote
-from embsql.errors import BadFunction, NoMl
+from embsql.errors import BadFunction, BadStatement, NoMl
 from embsql.options import word
-from embsql.statement import GAP, Reader
+from embsql.statement import GAP, PIECE, Reader, without_hashes
 
 CALL = re.compile(rf"ML{GAP}*\.{GAP}*(\w+){GAP}*\({GAP}*MODEL\b", re.IGNORECASE | re.DOTALL)
-PIECE = re.compile(  # of the database's SQL: what may hold a bracket or a name without meaning one, a word, a sign
-    r"""--[^\n]*|/\*.*?\*/|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|\w+|.""",
-    re.IGNORECASE | re.DOTALL,
-)
 AFTER = {  # words that follow a table in FROM and are not its alias
     "ANTI", "ASOF", "CROSS", "EXCEPT", "FETCH", "FOR", "FULL", "GROUP", "HAVING", "INNER", "INTERSECT", "JOIN",
     "LATERAL", "LEFT", "LIMIT", "NATURAL", "OFFSET", "ON", "ORDER", "PIVOT", "POSITIONAL", "QUALIFY", "RIGHT",
@@ -43,6 +41,10 @@ class Call:
 
 def rewritten(engine: Engine, statement: str, depth: int = 0) -> str:
     """The statement with its calls of ML.* replaced. Raises BadFunction, NoMl, and what asking for the model raises."""
+    if not CALL.search(statement):
+        return statement
+    statement = without_hashes(statement)
+    names = (f"ml_answer{n}" for n in count() if not re.search(rf"\bml_answer{n}\b", statement, re.IGNORECASE))
     parts, done = [], 0
     for start in _starts(statement):
         if start < done:  # within the query of a call
@@ -51,28 +53,30 @@ def rewritten(engine: Engine, statement: str, depth: int = 0) -> str:
             raise BadFunction(reason=f"calls stand in one another more than {DEEPEST} deep")
         call = _read(statement, start)
         query = None if call.query is None else rewritten(engine, call.query, depth + 1)
-        parts += [statement[done:start], _answer(engine, call, query) + _alias(statement, call.end)]
+        alias = "" if _is_named(statement, call.end) else f" AS {next(names)}"
+        parts += [statement[done:start], _answer(engine, call, query) + alias]
         done = call.end
     return "".join(parts) + statement[done:]
 
 
 def _starts(statement: str) -> Iterator[int]:
     """Where calls begin, in order; those in strings, comments and names are none."""
-    if CALL.search(statement):
-        yield from (
-            piece.start() for piece in PIECE.finditer(statement)
-            if piece.group().upper() == "ML" and CALL.match(statement, piece.start())
-        )  # fmt: skip
+    yield from (
+        piece.start() for piece in PIECE.finditer(statement)
+        if piece.group().upper() == "ML" and CALL.match(statement, piece.start())
+    )  # fmt: skip
 
 
 def _read(statement: str, start: int) -> Call:
-    """The call that begins there. Raises BadFunction and BadStatement."""
+    """The call that begins there. Raises BadFunction."""
     head = CALL.match(statement, start)
     assert head is not None  # noqa: S101 - it begins there; tells the type checker
     reader = Reader(statement, head.end())
-    model, query = reader.model(), None
-    if reader.skip(","):
-        query = _query(reader)
+    try:
+        model = reader.model()
+        query = _query(reader) if reader.skip(",") else None
+    except BadStatement as error:
+        raise BadFunction(**error.values) from None
     if not reader.skip(")"):
         raise BadFunction(reason=f"expected ) after the model and its query, found {reader.found()}")
     return Call(head[1].lower(), model, query, reader.at)
@@ -95,11 +99,10 @@ def _query(reader: Reader) -> str:
     raise BadFunction(reason="the bracket before its query is not closed")
 
 
-def _alias(statement: str, end: int) -> str:
-    """A name for the table, which some databases want, where the statement gives it none."""
+def _is_named(statement: str, end: int) -> bool:
+    """Whether the statement names the table that ends there; some databases want that."""
     token = Reader(statement, end).peek()
-    named = token is not None and token.lastgroup in ("word", "text", "quoted") and token.group().upper() not in AFTER
-    return "" if named else " AS ml_answer"
+    return token is not None and token.lastgroup in ("word", "text", "quoted") and token.group().upper() not in AFTER
 
 
 # --- what a call becomes -------------------------------------------------------------------------
@@ -188,4 +191,7 @@ def _explicit(run: Any) -> bool:
 
 def _need_ml(engine: Engine) -> None:
     if not registry.has_ml(engine):
-        raise NoMl(place=engine.place)
+        remedy = "database.install(ml=True) in Python"
+        if not engine.embedded or engine.path not in ("", ":memory:"):
+            remedy = f"embsql --db {shlex.quote(engine.place)} install --ml, or {remedy}"
+        raise NoMl(place=engine.place, remedy=remedy)

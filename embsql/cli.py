@@ -191,7 +191,10 @@ def _extra(words: list[str]) -> dict[str, Any]:
         name, value = rest.pop(0), rest.pop(0) if rest else ""
         if not name.startswith("--") or not value:
             raise click.UsageError(f"expected --option value, got {name} {value}".rstrip())
-        options[name[2:].replace("-", "_")] = value
+        key = name[2:].replace("-", "_")
+        if key in options:
+            raise click.UsageError(f"{name} is given twice")
+        options[key] = value
     return options
 
 

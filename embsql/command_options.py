@@ -31,7 +31,7 @@ class Train:
     evaluate: bool = False  # measure on held-out interactions first, and let that decide
     k: Ranks = (10, 20)  # lengths of the lists that are measured
     split: SplitName = "auto"  # what is held out; auto: last where there are times
-    test: str | None = None  # a SELECT of user_id and item_id to measure on, in place of a part of the source
+    test: Any | None = None  # a SELECT of user_id and item_id to measure on, in place of a part of the source
     repeats: bool = False  # ask again for what a user knew, with split time or test
     gate: bool = True  # make it live only if what was measured allows; else whatever was measured
     tolerance: Share = 0.05  # share of the live run's figure by which the gate lets a new one be worse
@@ -53,7 +53,9 @@ class Evaluate:
 
     k: Ranks = (10, 20)  # lengths of the lists that are measured
     split: SplitName = "auto"  # what is held out; auto: last where there are times
-    test: str | None = None  # a SELECT of user_id and item_id: measure the vectors as they are, on these pairs
+    test: Any | None = None  # a SELECT of user_id and item_id: measure the vectors as they are, on these pairs
+    user_col: str | None = None  # name of the user column of the test; none: the source's, or user_id
+    item_col: str | None = None  # name of the item column of the test; none: the source's, or item_id
     repeats: bool = False  # ask again for what a user knew, with split time or test
 
 

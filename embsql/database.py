@@ -25,7 +25,7 @@ from embsql.command_options import (
     Train,
 )
 from embsql.data import Similarity
-from embsql.errors import BadArgument, DatabaseBusy, InTransaction, ModelExists, NotEvaluated, of_database
+from embsql.errors import DatabaseBusy, EmbsqlError, InTransaction, ModelExists, NotEvaluated, of_database
 from embsql.model import Columns, Run, usable_cores
 from embsql.options import declared, make, text
 
@@ -136,10 +136,11 @@ class Database:
             raise ModelExists(name=wanted.model_name)
         options = wanted.options
         if wanted.as_there:
-            options = wanted.with_columns(list(self.engine.describe(wanted.source)))
+            with engines.another(options.get("source_db"), self.engine) as reader:
+                options = wanted.with_columns(list(reader.describe(wanted.source)))
         try:
             run = self._created(wanted, options)
-        except BadArgument as error:
+        except EmbsqlError as error:
             raise wanted.in_its_words(error) from None
         return pa.table({"run_id": [run.run_id], "status": [run.status]})
 
@@ -169,7 +170,7 @@ class Database:
         evaluate: bool = False,
         k: int | Sequence[int] = (10, 20),
         split: str = "auto",
-        test: str | None = None,
+        test: Any = None,
         repeats: bool = False,
         gate: bool = True,
         tolerance: float = 0.05,
@@ -190,11 +191,11 @@ class Database:
         weight and event_time; other names through `user_col` and so on. It is read in this database, or in
         `source_db`: whatever `connect` opens. `options` are the algorithm's own, for example dim=64 (`embsql
         algorithms als` lists them). With `evaluate` the model is first measured at each of `k` on held-out
-        interactions (`split`: last, time, random, or auto), or on a `test` of your own, a SELECT of user_id and
-        item_id; with `repeats` what a user knew is asked for again (split time, and test). It goes live only if it
-        beats recommending what is popular and, asked about the same pairs, is not clearly worse than the live run by
-        more than `tolerance`, unless `gate` is off. An unchanged source with unchanged options is not trained again
-        unless `force`.
+        interactions (`split`: last, time, random, or auto), or on a `test` of your own, a source of user_id and
+        item_id (or of the source's names); with `repeats` what a user knew is asked for again (split time, and test).
+        It goes live only if it beats recommending what is popular and, asked about the same pairs, is not clearly
+        worse than the live run by more than `tolerance`, unless `gate` is off. An unchanged source with unchanged
+        options is not trained again unless `force`.
         `user_features` and `item_features` are sources of an id and what is known of each, for algorithms that can use
         it; `graph` one of source_node, target_node and weight, edges between items, for those that walk on a graph.
         With `warm_start` training goes on from the live run's vectors, whose axes stay comparable, where the
@@ -218,8 +219,8 @@ class Database:
             model_name, sources.source(source, "source"), made,
             Columns(wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col),
             seed=wanted.seed, threads=wanted.threads or usable_cores(), device=wanted.device, evaluate=wanted.evaluate,
-            k=wanted.k, split=wanted.split, test=wanted.test, repeats=wanted.repeats, gate=wanted.gate,
-            tolerance=wanted.tolerance, force=wanted.force,
+            k=wanted.k, split=wanted.split, test=sources.optional(wanted.test, "test"), repeats=wanted.repeats,
+            gate=wanted.gate, tolerance=wanted.tolerance, force=wanted.force,
             user_features=sources.optional(wanted.user_features, "user_features"),
             item_features=sources.optional(wanted.item_features, "item_features"),
             graph=sources.optional(wanted.graph, "graph"),
@@ -235,18 +236,22 @@ class Database:
         *,
         k: int | Sequence[int] = (10, 20),
         split: str = "auto",
-        test: str | None = None,
+        test: Any = None,
+        user_col: str | None = None,
+        item_col: str | None = None,
         repeats: bool = False,
     ) -> dict[str, float]:
         """Measure a run: "ndcg@10" -> value.
 
         Its algorithm is trained anew on a part of its interactions and asked about the rest; or, with a `test` of your
-        own, a SELECT of user_id and item_id, its vectors are asked as they are. `repeats` asks again for what a user
-        knew (split time, and test). Raises an `embsql.errors.EmbsqlError`.
+        own, a source (as of `train`) of user_id and item_id, its vectors are asked as they are; `user_col` and
+        `item_col` name its columns where neither these names nor those of the run's source do. `repeats` asks again
+        for what a user knew (split time, and test). Raises an `embsql.errors.EmbsqlError`.
         """
         from embsql import measure
 
-        return measure.evaluate(self.engine, model, **vars(_read(Evaluate, locals())))
+        wanted = vars(_read(Evaluate, locals()))
+        return measure.evaluate(self.engine, model, **wanted | {"test": sources.optional(test, "test")})
 
     def register_embeddings(
         self,
@@ -359,16 +364,14 @@ class Database:
         return publish(self.engine, target, models)
 
     def install(self, *, roles: bool = False, ml: bool = False) -> bool:
-        """Bring the tables and questions up to this version; False when they were.
+        """Bring the tables and questions up to this version; False when they were, and nothing else was missing.
 
         `roles` and `ml`, the schema of BigQuery ML's functions: see `embsql install`.
         """
         changed = registry.install(self.engine, commands=True)
         if roles:
             registry.install_roles(self.engine)
-        if ml:
-            registry.install_ml(self.engine)
-        return changed
+        return (ml and registry.install_ml(self.engine)) or changed
 
     def drop_run(self, model: str) -> None:
         """Remove 'shop@7' and all its rows; the live run cannot be dropped."""
@@ -415,7 +418,7 @@ def cancel(path: str, model: str) -> bool:
     """Stop a training, also one in another process that holds the file open; whether it was in this one."""
     registry.check_name(model)
     try:
-        with connect(path) as database:
+        with connect(engines.existing(path)) as database:
             database.cancel(model)
     except DatabaseBusy as busy:
         jobs.cancel_elsewhere(path, model, busy)

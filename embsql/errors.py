@@ -127,6 +127,11 @@ class BadSearch(EmbsqlError):
     one number to another, (0.001, 0.1), {{"from": 0.001, "to": 0.1}} in JSON, 0.001..0.1 in a shell."""
 
 
+class BadHparam(BadSearch):
+    """{name} cannot be searched: {reason}. Candidates are HPARAM_CANDIDATES([32, 64]); a range goes from one number to
+    another, HPARAM_RANGE(0.001, 0.1)."""
+
+
 # --- the source ----------------------------------------------------------------------------------
 
 
@@ -144,7 +149,7 @@ class UnknownFormat(EmbsqlError):
 
 
 class MissingColumn(EmbsqlError):
-    """the source has no column "{column}".{suggestion} It has: {found}. {remedy}, or name it with {option}=..."""
+    """{place} has no column "{column}".{suggestion} It has: {found}. {remedy}, or name it with {option}=..."""
 
 
 class BadColumnType(EmbsqlError):
@@ -154,22 +159,22 @@ class BadColumnType(EmbsqlError):
 class InexactId(EmbsqlError):
     """column "{column}" holds {value} as a floating-point number, where whole numbers are not told apart from {limit}
     on, so that several ids may have become one. Read it as text or BIGINT where it comes from; if nothing is lost, say
-    {remedy} in the SELECT."""
+    {remedy} in its place."""
 
 
 class NoRows(EmbsqlError):
-    """the source gave no usable interaction ({found}). Run the SELECT by itself to see what it returns;
+    """the source gave no usable interaction ({found}). See what it returns by itself;
     SELECT * FROM embsql.validation('{model}') shows what was left out."""
 
 
 class BadWeights(EmbsqlError):
-    """rows with a weight that is {kind}: {rows}, for example {example}. Filter or mend them in the SELECT, for example
+    """rows with a weight that is {kind}: {rows}, for example {example}. Filter or mend them in the source, for example
     with {remedy}. See: SELECT * FROM embsql.validation('{model}');"""
 
 
 class TooFew(EmbsqlError):
-    """the source has {users} users and {items} items; {algorithm} needs at least {need}. Check the
-    SELECT, or loosen its filters."""
+    """the source has {users} users and {items} items; {algorithm} needs at least {need}. Check what
+    it returns, or loosen its filters."""
 
 
 class IdTooLong(EmbsqlError):
@@ -178,8 +183,8 @@ class IdTooLong(EmbsqlError):
 
 
 class NulByte(EmbsqlError):
-    """{column} {start}... holds a NUL character, which PostgreSQL cannot store. Remove it in the SELECT, for
-    example replace({column}, chr(0), '')."""
+    """{column} {start}... holds a NUL character, which PostgreSQL cannot store. Remove it in the source, for
+    example with replace({column}, chr(0), '')."""
 
 
 # --- the life of a run ---------------------------------------------------------------------------
@@ -312,6 +317,10 @@ class BadStatement(EmbsqlError):
     SELECT user_id, item_id FROM events"""
 
 
+class BadDrop(BadStatement):
+    """this DROP MODEL statement cannot be read: {reason}. Example: DROP MODEL IF EXISTS shop"""
+
+
 class BadArguments(EmbsqlError):
     """options must be a JSON object, for example {{"dim": 64}}, got {found} ({reason})"""
 
@@ -338,8 +347,7 @@ class BadFunction(EmbsqlError):
 
 
 class NoMl(EmbsqlError):
-    """{place} has no schema ml, in which BigQuery ML's functions are. Put it there: embsql --db {place}
-    install --ml, or in Python database.install(ml=True)."""
+    """{place} has no schema ml, in which BigQuery ML's functions are. Put it there: {remedy}"""
 
 
 class ModelExists(EmbsqlError):

@@ -8,21 +8,39 @@ import numpy as np
 
 from embsql.data import Interactions
 from embsql.engines import Engine
-from embsql.errors import NotEvaluated
+from embsql.errors import MissingColumn, NoRows, NotEvaluated
 from embsql.loaded import joined, keys
 from embsql.model import Columns, Run
 from embsql.prepare import prepare
+from embsql.sources import Source, reading
 from embsql.splits import REPEATS, Split
 
+NONE = Columns()
 NAME = "test"  # what figures on it are filed under
 
 
-def read(engine: Engine, select: str, run: Run) -> Interactions:
-    """The pairs of a SELECT of user_id and item_id, each once; what else it has does not count.
+def read(
+    engine: Engine, test: Source, run: Run, named: Columns, usual: Columns = NONE
+) -> Interactions:
+    """The pairs of a test, each once; what else it has does not count.
 
-    Raises as `prepare` does, and NoRows where there is no pair.
+    Its columns are called as `named` says, or `usual` where it has such, or user_id and item_id.
+    Raises as `prepare` does, and NotEvaluated where there is no pair.
     """
-    return prepare(engine, select, Columns(), run, explicit=True).interactions()
+    with reading(engine, test) as (reader, text):
+        there = {name.lower() for name in reader.describe(text)}
+    user, item = (
+        name or (other if other and other.lower() in there else None)
+        for name, other in ((named.user, usual.user), (named.item, usual.item))
+    )
+    try:
+        return prepare(engine, test, Columns(user, item), run, explicit=True).interactions()
+    except MissingColumn as error:
+        raise MissingColumn(**error.values | {"place": "the test"}) from None
+    except NoRows as error:
+        found = error.values["found"]
+        reason = f"its test gives no pair ({found}); see what it returns by itself"
+        raise NotEvaluated(name=run.model_name, reason=reason) from None
 
 
 def asked(given: Interactions, trained: Interactions, *, repeats: bool, name: str) -> Split:

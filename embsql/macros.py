@@ -33,7 +33,7 @@ RUN = re.compile(r"\(SELECT embsql\.(live_run|newest_run)\(:(\w+)\)\)")
 def bind(body: str, types: Mapping[str, str], row: Callable[..., str]) -> str:
     """The body with a CTE `given` in front, which holds each argument as its type says.
 
-    `types` are DuckDB's, by argument. `row` writes the SELECT of that CTE, in which the run that a
+    `types` are what casts an argument, with {} for it. `row` writes the SELECT of that CTE, in which the run that a
     model's name means is looked up too.
     """
     body = re.sub(COMMENT, "", body)

@@ -30,6 +30,7 @@ from embsql.plan import Plan, plan_of
 from embsql.prepare import Finding, prepare
 from embsql.registry import look, say
 from embsql.snapshot import add_side_inputs, as_wanted, write_findings
+from embsql.sources import Source
 from embsql.splits import REPEATS, Split, named, split
 
 
@@ -242,8 +243,8 @@ def _anew(
 
 PAIRS = (
     "split 'time' cuts events, and of a finished run only the pairs are kept, to which {rows}"
-    " repeated rows were added up; measure by time while training, with evaluate and split 'time',"
-    " or give a test of your own"
+    " repeated rows were added up. Train it again and measure it by time then, with evaluate=True,"
+    " split='time'; or measure this run on other pairs, with split='last' or a test of your own"
 )
 
 
@@ -253,26 +254,33 @@ def evaluate(
     *,
     k: tuple[int, ...],
     split: str = "auto",
-    test: str | None = None,
+    test: Source | None = None,
+    user_col: str | None = None,
+    item_col: str | None = None,
     repeats: bool = False,
 ) -> dict[str, float]:
     """Measure a finished run and keep the figures: "ndcg@10" -> value.
 
-    On a `test`, a SELECT of user_id and item_id, the run's vectors are asked as they are.
+    On a `test`, a source of user_id and item_id, the run's vectors are asked as they are.
     Otherwise, as they have seen every interaction, the run's algorithm is trained anew, with the
     run's options, on a part of the run's own interactions, and asked about the rest.
     Raises NotEvaluated, BadArgument, and what reading and training raise.
     """
     record = registry.run(engine, reference)
     run = Run(record["seed"], run_id=record["run_id"], model_name=record["model_name"])
+    named = Columns(user_col, item_col)
+    if test is None and named != given.NONE:
+        allowed = "left out without test, whose columns they name"
+        raise BadArgument(name="user_col or item_col", allowed=allowed, value=repr(user_col or item_col))
     if test is None:
         answered = _of_part(engine, reference, record, run, k=k, split=split, repeats=repeats)
     elif split != "auto":
         allowed = "left out with test, which says what is asked"
         raise BadArgument(name="split", allowed=allowed, value=repr(split))
     else:
-        made = load(engine, record)
-        answered = on_a_test(made, given.read(engine, test, run), run, k=k, repeats=repeats)
+        usual = Columns(record["user_col"], record["item_col"])
+        pairs = given.read(engine, test, run, named, usual)
+        answered = on_a_test(load(engine, record), pairs, run, k=k, repeats=repeats)
     rows = metrics_rows(run, answered.parts.name, answered.figures)
     with engine.transaction():
         say(engine, "forget_metrics", run_id=run.run_id, split=answered.parts.name)

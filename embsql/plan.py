@@ -12,6 +12,7 @@ from embsql.algorithms import Algorithm
 from embsql.engines import Engine
 from embsql.errors import BadArgument, NotEvaluated
 from embsql.model import Columns, usable_cores
+from embsql.options import shown
 from embsql.sources import Source, recorded
 
 SIDE_INPUTS = ("user_features", "item_features", "graph")  # what a plan may name besides the source
@@ -31,7 +32,7 @@ class Plan:
     evaluate: bool = False
     k: tuple[int, ...] = (10, 20)
     split: str = "auto"
-    test: str | None = None  # a SELECT of user_id and item_id to measure on, in place of a part
+    test: Source | None = None  # user_id and item_id of pairs to measure on, in place of a part
     repeats: bool = False  # whether to ask again for what was known
     gate: bool = True
     tolerance: float = 0.05
@@ -59,7 +60,7 @@ class Plan:
         }
         for name, (fine, words) in allowed.items():
             if not fine:
-                raise BadArgument(name=name, allowed=words, value=repr(getattr(self, name)))
+                raise BadArgument(name=name, allowed=words, value=shown(str(getattr(self, name))))
 
     @property
     def params(self) -> dict[str, Any]:

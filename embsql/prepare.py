@@ -17,10 +17,10 @@ from embsql.algorithms._encoders import Feature, days, described
 from embsql.algorithms._external import is_vector
 from embsql.data import Events, Graph, Int32, Int64, Interactions
 from embsql.engines import Engine
-from embsql.engines._columns import find, need, quote
+from embsql.engines._columns import find, quote
 from embsql.errors import BadFeatures, BadGraph, BadWeights, EmbsqlError, IdTooLong, NoRows, SourceFailed
 from embsql.model import Columns, Run
-from embsql.sources import Source, reading
+from embsql.sources import Given, Source, of_table, reading
 
 LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
 LARGEST = 3e38  # weight; beyond it a float is infinite
@@ -69,7 +69,8 @@ def prepare(
     findings = [*_of_rows(census, explicit), *_of_ids(tables)]
     problem = _problem(census, tables, facts, run.model_name)
     if problem:
-        return Prepared(None, findings, problem)
+        in_memory = isinstance(source, Given) and source.table is not None
+        return Prepared(None, findings, of_table(problem) if in_memory else problem)
     data = _interactions(tables, run, explicit=explicit, has_time=facts["has_time"])
     if ordered:
         data = replace(data, events=_events(data, tables["pairs"]))
@@ -225,12 +226,12 @@ def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, l
     """The edges between known items of a caller's SELECT of source_node, target_node and weight, and what was found.
 
     Without a weight each edge weighs 1. Edges of an unknown item or of an item with itself are left out, as are those
-    that lack a node or weigh nothing. Raises NotASelect, SourceFailed, MissingColumn, BadColumnType, InexactId, or
+    that lack a node or weigh nothing. Raises NotASelect, SourceFailed, BadColumnType, InexactId, or
     BadGraph for a weight that is negative or not finite, and where no edge is left.
     """
     with reading(engine, select) as (reader, text):
         given = reader.gather(text, [f"{end}_node" for end in ENDS], weight="weight")
-    source, target = (_text(given[need(given.column_names, None, f"{end}_node", "graph")]) for end in ENDS)
+    source, target = (_text(given[_end(given.column_names, f"{end}_node")]) for end in ENDS)
     weight, rows = _edge_weights(given), given.num_rows
     ends = [pc.index_in(nodes, ids).fill_null(-1).to_numpy() for nodes in (source, target)]  # (rows,), (rows,)
     missing = pc.or_(source.is_null(), target.is_null()).to_numpy(zero_copy_only=False) | (weight == 0)  # (rows,)
@@ -249,6 +250,14 @@ def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, l
     ]
     one, other = (end[keep].astype(np.int32) for end in ends)  # (edges,), (edges,)
     return Graph(one, other, weight[keep]), findings
+
+
+def _end(names: list[str], wanted: str) -> str:
+    """The graph's own spelling of a column. Raises BadGraph."""
+    found = find(names, None, wanted, "graph")
+    if found is None:
+        raise BadGraph(found=f"no column {wanted}; its columns are {', '.join(names)}")
+    return found
 
 
 def _text(column: pa.ChunkedArray) -> pa.StringArray:

@@ -106,14 +106,16 @@ def install_roles(engine: Engine) -> None:
             engine.run(roles)
 
 
-def install_ml(engine: Engine) -> None:
-    """Make the schema ml, with BigQuery ML's functions over the questions. Idempotent."""
+def install_ml(engine: Engine) -> bool:
+    """Make the schema ml, with BigQuery ML's functions over the questions; False when it was there. Idempotent."""
 
-    def bring() -> None:
+    def bring() -> bool:
+        missing = not has_ml(engine)
         with engine.transaction():
             engine.run(surface.ml(engine.name, file_id=_file_id(engine)))
+        return missing
 
-    retry(engine, bring)
+    return retry(engine, bring)
 
 
 def _file_id(engine: Engine) -> str:

@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 
 from embsql.engines import Engine
+from embsql.engines._duckdb_columns import framed
 from embsql.engines._files import literal
 from embsql.engines.duckdb import DuckDB
-from embsql.errors import BadArgument, SourceFailed
+from embsql.errors import BadArgument, BadWeights, EmbsqlError, IdTooLong, InexactId, SourceFailed
 from embsql.options import shortened, text
 
 ALLOWED = (
@@ -88,9 +89,24 @@ def reading(engine: Engine, given: Source) -> Iterator[tuple[Engine, str]]:
         yield engine, str(given)
         return
     with closing(DuckDB(":memory:")) as local:
-        if given.table is not None:
-            local.show(GIVEN, given.table)
-        yield local, given.text if given.table is None else GIVEN
+        if given.table is None:
+            yield local, given.text
+            return
+        local.show(GIVEN, given.table)
+        try:
+            yield local, GIVEN
+        except InexactId as error:
+            raise of_table(error) from None
+
+
+def of_table(error: EmbsqlError) -> EmbsqlError:
+    """An error whose remedy is for a SELECT as that about a table in memory."""
+    remedy = error.values.get("remedy")
+    if isinstance(error, BadWeights):
+        return BadWeights(**error.values | {"remedy": framed(where=f" {remedy}")})
+    if isinstance(error, InexactId | IdTooLong):
+        return type(error)(**error.values | {"remedy": framed(str(remedy))})
+    return error
 
 
 def text_of(value: Any) -> str:

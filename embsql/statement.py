@@ -16,7 +16,7 @@ from typing import Any
 
 from embsql import algorithms, options
 from embsql.command_options import Train
-from embsql.errors import BadArgument, BadStatement
+from embsql.errors import BadArgument, BadDrop, BadHparam, BadSearch, BadStatement, EmbsqlError, MissingColumn
 from embsql.registry import check_name
 
 ALIASES = {  # BigQuery ML's word -> ours
@@ -24,6 +24,8 @@ ALIASES = {  # BigQuery ML's word -> ours
     "num_trials": "tune",
     "rating_col": "weight_col", "feedback_type": "feedback",
 }  # fmt: skip
+SAME = {"data_split_method": "split"}  # says what ours says, in other values
+THERE = {ours: theirs for theirs, ours in ALIASES.items()}
 ALGORITHMS = {"matrix_factorization": "als", "pca": "svd"}
 SPLITS = {"auto_split": "auto", "random": "random", "seq": "time", "no_split": None}
 COMMON = ("early_stop", "min_rel_progress", "max_parallel_trials")  # change how long it takes, not what is asked for
@@ -49,6 +51,11 @@ TOKEN = re.compile(
     |(?P<word>\w+)
     |(?P<sign>.)""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+PIECE = re.compile(  # of the database's SQL: what may hold a bracket or a name without meaning one, a word, a sign
+    r"""--[^\n]*|\#(?![0-9>#=-])[^\n]*|/\*.*?\*/|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*\""""
+    r"|\$(\w*)\$.*?\$\1\$|\w+|.",
+    re.IGNORECASE | re.DOTALL,
 )
 PART = r"""(?:`[^`]+`|"(?:[^"]|"")+"|\w+(?:-\w+)*)"""
 NAME = re.compile(rf"{PART}(?:\s*\.\s*{PART})*")
@@ -87,10 +94,15 @@ class CreateModel:
         """Whether it is measured because that is so there, where little data are left unmeasured."""
         return self.as_there and not {"data_split_method", "evaluate"} & set(self.words.values())
 
-    def in_its_words(self, error: BadArgument) -> BadArgument:
-        """The error about an option under the name that the statement gives it."""
-        name = str(error.values["name"])
-        return type(error)(**{**error.values, "name": self.words.get(name, name)})
+    def in_its_words(self, error: EmbsqlError) -> EmbsqlError:
+        """The error about an option under the name that the statement gives it, or would."""
+        if not isinstance(error, BadArgument | BadSearch | MissingColumn):
+            return error
+        usual: dict[str, str] = THERE if self.as_there else {}
+        said = {key: str(error.values[key]) for key in ("name", "option") if key in error.values}
+        words = {key: self.words.get(name, usual.get(name, name)) for key, name in said.items()}
+        kind: type[EmbsqlError] = BadHparam if isinstance(error, BadSearch) else type(error)
+        return kind(**error.values | words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +127,33 @@ def read(statement: str) -> CreateModel | DropModel | None:
     return _drop(reader) if reader.skip("DROP") else _create(reader)
 
 
+def _without_end(select: str) -> str:
+    """A SELECT without the semicolons and BigQuery's comments behind it: databases cannot read those."""
+    pieces = list(PIECE.finditer(select))
+    while pieces and (pieces[-1].group() == ";" or pieces[-1].group().isspace() or _is_hash(pieces[-1])):
+        pieces.pop()
+    return select[: pieces[-1].end()] if pieces else ""
+
+
+def _is_hash(piece: re.Match[str]) -> bool:
+    """Whether it is one of BigQuery's comments; #1 is a column, in DuckDB, and #> an operator."""
+    return len(piece.group()) > 1 and piece.group().startswith("#")
+
+
+def without_hashes(statement: str) -> str:
+    """A statement without BigQuery's comments from # to the end of the line."""
+    return PIECE.sub(lambda piece: "" if _is_hash(piece) else piece.group(), statement)
+
+
 def _drop(reader: Reader) -> DropModel:
+    """Raises BadDrop."""
+    try:
+        return _dropped(reader)
+    except BadStatement as error:
+        raise BadDrop(**error.values) from None
+
+
+def _dropped(reader: Reader) -> DropModel:
     reader.expect("MODEL")
     if_exists = reader.skip("IF", "EXISTS")
     name = reader.model()
@@ -135,7 +173,7 @@ def _create(reader: Reader) -> CreateModel:
         raise BadStatement(reason="TRANSFORM has no counterpart here; write its expressions in the SELECT")
     given = _options(reader)
     reader.expect("AS")
-    source = reader.rest().rstrip(";")
+    source = _without_end(reader.rest())
     if not source:
         raise BadStatement(reason="nothing follows AS")
     return CreateModel(replace, optional, name, source, *_translated(given))
@@ -170,6 +208,7 @@ def _translated(given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, s
     as_there = isinstance(model_type, str) and model_type.lower() == "matrix_factorization"
     algorithm = ALGORITHMS.get(model_type.lower(), model_type.lower()) if isinstance(model_type, str) else model_type
     _check_names(algorithm, given)
+    _check_once(given)
     words = {ALIASES.get(name, name): name for name in given}
     ours = {ALIASES.get(name, name): value for name, value in given.items() if name not in COMMON}
     method = ours.pop("data_split_method", "auto_split" if as_there else "no_split")
@@ -186,6 +225,15 @@ def _check_names(algorithm: str, given: dict[str, Any]) -> None:
     cls = algorithms.find(algorithm)
     own = [option.name for kind in (cls, Train) for option in options.declared(kind)]
     options.check_names(cls, given, [*ALIASES, *own, *COMMON, "data_split_method"])
+
+
+def _check_once(given: dict[str, Any]) -> None:
+    """Raise BadStatement for one option under two names, of which one value would be lost."""
+    known: dict[str, str] = {}
+    for name in given:
+        first = known.setdefault(SAME.get(name, ALIASES.get(name, name)), name)
+        if first != name:
+            raise BadStatement(reason=f"{first} and {name} are two names of one option; give it once")
 
 
 def _split(method: Any) -> dict[str, Any]:

@@ -39,6 +39,9 @@ POSTGRES_CASTS = {  # how a body reads an argument, which may have come as anoth
 }
 
 
+IDS = {"text": "embsql.id_text({})", "text[]": "embsql.id_texts({})"}
+
+
 @cache
 def folder() -> Path:
     """Where sql/ is: inside the wheel, or beside the package in a checkout."""
@@ -296,9 +299,9 @@ Wrapped = tuple[list[str], str, str]  # parameters, what is returned, the body w
 
 
 def _duckdb(question: Question, body: str) -> Wrapped:
-    """A macro. Its arguments are cast, so that 42 names the item '42'."""
+    """A macro. Its arguments are cast, so that 42 names the item '42', and 42.0 too."""
     parameters = [a.name + (f" := {a.default}" if a.default is not None else "") for a in question.arguments]
-    types = {argument.name: TYPES[argument.type] for argument in question.arguments}
+    types = {a.name: _as_id(a, IDS, f"CAST({{}} AS {TYPES[a.type]})") for a in question.arguments}
     return parameters, "", macros.bind(body, types, _template("shells/given.duckdb.sql.j2").render)
 
 
@@ -312,7 +315,8 @@ def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
     returns = columns[0] if question.scalar else f"TABLE ({', '.join(columns)})"
     body = macros.first(NOTHING_GIVEN, body)
     numbers = [(a, f"${n}") for n, a in enumerate(question.arguments, 1)]
-    casts = {a.name: POSTGRES_CASTS[a.type].format(number) for a, number in numbers}
+    kinds = {a.name: IDS if words[a.name].startswith("any") else {} for a in question.arguments}
+    casts = {a.name: _as_id(a, kinds[a.name], POSTGRES_CASTS[a.type]).format(number) for a, number in numbers}
     return parameters, returns, _bind(question, body, lambda a: casts[a.name])
 
 
@@ -330,6 +334,11 @@ def _of_runs(body: str) -> str:
 def _runs(body: str) -> list[str]:
     """What looks up the runs that a body is about, each once."""
     return list(dict.fromkeys(RUN.findall(body)))
+
+
+def _as_id(argument: Argument, ids: dict[str, str], otherwise: str) -> str:
+    """What casts an argument, {}: what may be of any type becomes text by the rule of a source's ids."""
+    return ids.get(argument.type, otherwise) if argument.free else otherwise
 
 
 def _default(argument: Argument) -> str:

@@ -154,7 +154,9 @@ def _live(
 ) -> None:
     """The stages between lease and collect."""
     data = snapshot(run)
-    test = given.read(reader, plan.test, run) if plan.evaluate and plan.test else None
+    test = None
+    if plan.evaluate and plan.test:
+        test = given.read(reader, plan.test, run, given.NONE, plan.columns)
     source_hash = input_hash(plan, data, test)
     split_name = split_name_of(plan, data) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):

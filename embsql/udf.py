@@ -136,9 +136,18 @@ def _read(cls: type[Any], text: str | None) -> dict[str, Any]:
     return given
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError for a name that comes twice, of which one value would be lost."""
+    named = dict(pairs)
+    if len(named) < len(pairs):
+        twice = next(name for n, (name, _) in enumerate(pairs) if name in dict(pairs[:n]))
+        raise ValueError(f"{twice} is given twice")
+    return named
+
+
 def _options(text: str | None) -> dict[str, Any]:
     try:
-        options = json.loads(text or "")
+        options = json.loads(text or "", object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:  # also of JSON that is nested too deep, or of a number too long
         raise BadArguments(found=word(text), reason=shortened(str(error))) from None
     if not isinstance(options, dict):

@@ -233,7 +233,7 @@ JOIN ratings ON CAST(ratings.user_id AS varchar(9)) = r.user_id AND CAST(ratings
     [
         ("ML.PREDICT(MODEL mf_explicit)", errors.BadFunction, "no ML.PREDICT, only ML.RECOMMEND"),
         ("ML.RECOMMEND(MODEL nobody)", errors.UnknownModel, 'no model named "nobody"'),
-        ("ML.RECOMMEND(MODEL)", errors.BadStatement, "expected a model name"),
+        ("ML.RECOMMEND(MODEL)", errors.BadFunction, "expected a model name"),
         ("ML.RECOMMEND(MODEL mf_explicit, 5)", errors.BadFunction, "expected a query in brackets"),
         ("ML.RECOMMEND(MODEL mf_explicit, (SELECT 1)", errors.BadFunction, r"expected \)"),
         ("ML.RECOMMEND(MODEL mf_explicit, (SELECT 1", errors.BadFunction, "not closed"),
@@ -269,7 +269,7 @@ def test_functions_keep_the_rules_of_questions(shop, name: str) -> None:
 
 def test_without_the_schema_ml_it_is_said(db) -> None:
     db.train("m", "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(99) AS t (i)", dim=2, epochs=1)
-    with pytest.raises(errors.NoMl, match="install --ml"):
+    with pytest.raises(errors.NoMl, match=r"install\(ml=True\)"):
         db.sql("SELECT * FROM ML.WEIGHTS(MODEL m)")
     db.install(ml=True)
     assert db.sql("SELECT * FROM ML.WEIGHTS(MODEL m)").num_rows == 12
@@ -432,3 +432,123 @@ def test_a_model_in_training_is_not_dropped(db) -> None:
     with Lease(db.engine, "m", 9), pytest.raises(errors.AlreadyTraining):
         db.sql("DROP MODEL m")
     assert db.drop_model("m") == 1
+
+
+# --- what is wrong, in the statement's words -----------------------------------------------------
+
+TWICE = [
+    ("l2_reg = 1, reg = 2", "l2_reg and reg"), ("num_factors = 2, dim = 4", "num_factors and dim"),
+    ("rating_col = 'a', weight_col = 'b'", "rating_col and weight_col"),
+    ("data_split_method = 'seq', split = 'random'", "data_split_method and split"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "names"), TWICE)
+def test_one_option_under_two_names_is_refused(given: str, names: str) -> None:
+    """Of two values one would be lost without a word."""
+    with pytest.raises(errors.BadStatement, match=f"{names} are two names of one option"):
+        statement.read(f"CREATE MODEL m OPTIONS({given}) AS SELECT 1")
+
+
+def test_one_option_twice_through_the_other_doors(db) -> None:
+    from click.testing import CliRunner
+
+    from embsql.cli import main
+
+    with pytest.raises(errors.EmbsqlError, match="dim is given twice"):
+        db.ask("""FROM embsql.train('m', 'SELECT 1', options => '{"dim": 2, "dim": 4}')""")
+    done = CliRunner().invoke(main, ["train", "m", "--source", "SELECT 1", "--dim", "2", "--dim", "4"])
+    assert (done.exit_code, "--dim is given twice" in done.output) == (2, True)
+
+
+STARS = "SELECT i % 7 AS user_id, i * i % 11 AS item_id, 1.0 + i % 3 AS rating FROM generate_series(0, 98) AS t (i)"
+WORDS = [
+    ("num_factors = HPARAM_RANGE(4, 2), num_trials = 2", errors.BadSearch, r"num_factors cannot.*HPARAM_RANGE\(0.001"),
+    ("num_factors = HPARAM_CANDIDATES([2, 4])", errors.BadArgument, "num_trials must be"),
+    ("rating_col = 'stars'", errors.MissingColumn, "name it with rating_col="),
+    ("num_factors = 0", errors.BadOption, "num_factors must be"),
+]
+
+
+@pytest.mark.parametrize(("given", "error", "says"), WORDS)
+def test_messages_are_in_the_words_of_create_model(each, given: str, error: type, says: str) -> None:
+    with pytest.raises(error, match=f"(?s){says}"):
+        each.sql(f"CREATE MODEL m OPTIONS({given}) AS {STARS}")
+
+
+@pytest.mark.parametrize("text", ["DROP MODEL", "DROP MODEL m CASCADE", "DROP MODEL IF EXISTS '"])
+def test_drop_model_says_drop_model(text: str) -> None:
+    with pytest.raises(errors.BadDrop, match=r"this DROP MODEL statement.*Example: DROP MODEL IF EXISTS shop") as found:
+        statement.read(text)
+    assert "CREATE" not in str(found.value)
+
+
+def test_a_call_of_ml_says_ml(db) -> None:
+    for text in ("SELECT * FROM ML.WEIGHTS(MODEL 5 + 5)", "SELECT * FROM ML.WEIGHTS(MODEL ')"):
+        with pytest.raises(errors.BadFunction) as found:
+            db.sql(text)
+        assert "CREATE" not in str(found.value)
+
+
+def test_calls_and_comments_of_one_statement(each) -> None:
+    each.install(ml=True)
+    create = f"CREATE MODEL m OPTIONS(num_factors = 2, max_iterations = 2) AS {STARS}"
+    each.sql(f"{create} # of today's file\n; # it's all\n")
+    one = each.sql("SELECT count(*) AS n FROM ML.RECOMMEND(MODEL m) # it's every pair (").to_pylist()
+    assert one == [{"n": 7 * 6}]
+    two = each.sql("""
+        SELECT count(*) AS n FROM ML.RECOMMEND(MODEL m), # (with each other)
+            ML.RECOMMEND(MODEL m, (SELECT 1 AS user_id # one
+            )) -- ml_answer1
+    """).to_pylist()
+    assert two == [{"n": 7 * 6 * 6}]
+    joined = each.sql("""
+        SELECT count(*) AS n FROM ML.WEIGHTS(MODEL m)
+        JOIN ML.TRAINING_INFO(MODEL m) AS ml_answer0 ON TRUE, ML.EVALUATE(MODEL m)
+    """).to_pylist()
+    assert joined == [{"n": 13 * 2}]
+
+
+def test_the_schema_ml_is_installed_as_the_message_tells(tmp_path) -> None:
+    import shlex
+
+    import duckdb
+    from click.testing import CliRunner
+
+    from embsql.cli import main
+
+    path = str(tmp_path / "my shop.duckdb")
+    with duckdb.connect() as connection:
+        for target in (path, connection, ":memory:"):
+            with embsql.connect(target) as database:
+                database.train("m", STARS, dim=2, epochs=1)
+                with pytest.raises(errors.NoMl) as found:
+                    database.sql("SELECT * FROM ML.WEIGHTS(MODEL m)")
+            told = str(found.value.values["remedy"])
+            assert ("embsql --db" in told) == (target == path)
+            with embsql.connect(target) as database:
+                assert not database.install()
+                if target == path:
+                    database.close()
+                    words = shlex.split(told.split(", or", maxsplit=1)[0])
+                    assert CliRunner().invoke(main, words[1:]).exit_code == 0
+                elif target != ":memory:":
+                    assert database.install(ml=True)
+                    assert not database.install(ml=True)
+    with embsql.connect(path) as database:
+        assert database.sql("SELECT * FROM ML.WEIGHTS(MODEL m)").num_rows == 13
+
+
+def test_a_source_in_another_database_is_described_there(tmp_path) -> None:
+    """What the model's own database has under that name is another table."""
+    there = str(tmp_path / "there.duckdb")
+    with embsql.connect(there) as other:
+        other.engine.run(f"CREATE TABLE ratings AS {STARS.replace('user_id', 'user').replace('item_id', 'item')}")
+    options = f"source_db = '{there}', num_factors = 2, max_iterations = 2"
+    create = f"CREATE MODEL m OPTIONS({options}) AS SELECT * FROM ratings"
+    for before in ("", "CREATE TABLE ratings AS SELECT 1 AS customer"):
+        with embsql.connect(":memory:") as database:
+            if before:
+                database.sql(before)
+            assert database.sql(create).to_pylist()[0]["status"] == "live"
+            assert database.ask("SELECT users FROM embsql.models()").to_pylist() == [{"users": 7}]

@@ -6,11 +6,12 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from embsql.errors import MissingExtra, UnknownDatabase
+from embsql.errors import CannotOpen, MissingExtra, UnknownDatabase
 from embsql.model import Columns
 from embsql.options import is_text, shown
 
@@ -112,6 +113,15 @@ def checked(target: Any) -> Any:
     return target
 
 
+def existing(target: Any) -> Any:
+    """The target, unless it is the path of a file that is not there, which opening would make. Raises CannotOpen."""
+    target = checked(target)
+    is_path = isinstance(target, str) and target not in ("", ":memory:") and not is_address(target)
+    if is_path and "://" not in target and not Path(target).exists():
+        raise CannotOpen(path=target, reason="there is no such file")
+    return target
+
+
 def is_address(target: Any) -> bool:
     """Whether a text is an address as libpq reads it: postgresql://..., or host=... dbname=..."""
     words = r"postgres(ql)?://|(\S+=\S*\s+)*(host|dbname|service)="
@@ -132,7 +142,7 @@ def another(target: Any, engine: Engine) -> Iterator[Engine]:
     if target is None:
         yield engine
         return
-    opened = connect(target)
+    opened = connect(existing(target))
     try:
         yield opened
     finally:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from embsql.engines._files import literal
 from embsql.errors import InexactId, MissingColumn, SourceFailed, suggestion
 
-NAME = re.compile(r'\w+(\.\w+){0,2}|"[^"]+"')
+PART = r'(?:\w+|"(?:[^"]|"")+")'
+NAME = re.compile(rf"{PART}(\.{PART}){{0,2}}")
 CALL = re.compile(r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", re.IGNORECASE | re.DOTALL)
 NO_TABLE = re.compile(r'Table with name \w+ does not exist|relation "\w+" does not exist')
 FRAME = " A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
@@ -20,9 +21,9 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def quoted_name(text: str) -> str:
-    """The name of a table as SQL: one in quotes as it stands, each part of a dotted one quoted."""
-    return text if text.startswith('"') else ".".join(quote(part) for part in text.split("."))
+def quoted_name(text: str, plain: Callable[[str], str] = str) -> str:
+    """The name of a table as SQL: parts in quotes as they stand, others in quotes, as `plain` makes them."""
+    return ".".join(part if part[0] == '"' else quote(plain(part)) for part in re.findall(PART, text))
 
 
 def find(known: Iterable[str], wanted: str | None, default: str, option: str) -> str | None:
@@ -45,8 +46,8 @@ def need(known: Iterable[str], wanted: str | None, default: str, option: str) ->
 
 def _missing(names: list[str], name: str, option: str) -> MissingColumn:
     return MissingColumn(
-        column=name, suggestion=suggestion(name, names), found=", ".join(names), option=option,
-        remedy="Rename it in the SELECT",
+        place="the source", column=name, suggestion=suggestion(name, names), found=", ".join(names), option=option,
+        remedy="Rename it there",
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ class ColumnSQL:
     types: dict[str, str]
     values: Values
     file: File | None  # which it is
+    frame: bool = False  # whether it is a table in memory
 
     def key(self, column: str) -> str:
         """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text.
@@ -78,14 +79,22 @@ class ColumnSQL:
         return Column(column, self.types[column], values, DUCKDB, self._in_file(column))
 
     def _in_file(self, column: str) -> Callable[[str], str] | None:
-        """A SELECT of a file with an expression in place of a column, which is read as text."""
+        """A SELECT of a file, or of a table in memory, with an expression in place of a column."""
         file = self.file
+        if self.frame:
+            return lambda sql: framed(f"{sql} AS {quote(column)}")
         if file is None or file.reader != "read_csv":
             return None
         query = file.select({column: "VARCHAR"})
         return lambda sql: query.replace(
             "SELECT *", f"SELECT * REPLACE ({sql} AS {quote(column)})", 1
         )
+
+
+def framed(replaced: str = "", where: str = "") -> str:
+    """What gives a DataFrame or an Arrow table, named df, with a column replaced or with fewer rows, in Python."""
+    columns = f"* REPLACE ({replaced})" if replaced else "*"
+    return f'duckdb.sql("""SELECT {columns} FROM df{where}""")'  # noqa: S608 - for a reader to type
 
 
 def _digits(given: str) -> str:

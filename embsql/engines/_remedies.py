@@ -74,7 +74,7 @@ class Column:
     type: str
     values: Sequence[str]
     dialect: Dialect
-    file: Callable[[str], str] | None = None  # a column of text in a file: a SELECT with an expression in its place
+    file: Callable[[str], str] | None = None  # where it is no SELECT's: one with an expression in its place
 
     @property
     def written(self) -> str:

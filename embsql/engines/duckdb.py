@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from embsql import stopping
 from embsql.engines._columns import CALL, NAME, failed, find, need, quote, quoted_name
@@ -89,6 +90,7 @@ class DuckDB:
         self._begun = False  # by `transaction`, which commits what is done in it
         self._caller = _open(target, read_only) if isinstance(target, str) else target
         self._own = self._caller if self._owned else _cursor(self._caller)
+        self._shown: str | None = None
         OPEN.add(self)
         self.read_only = self._is_read_only()
 
@@ -227,6 +229,7 @@ class DuckDB:
         """Let a table in memory be read under a name for as long as this is open."""
         try:
             self._own.register(name, rows)
+            self._shown = name
             self._own.execute(f"DESCRIBE {quote(name)}").fetchall()
         except duckdb.Error as error:  # a type of Arrow's that DuckDB has no type for, no columns
             raise SourceFailed(reason=_first_line(error)) from None
@@ -254,7 +257,7 @@ class DuckDB:
             query = file.select(dict.fromkeys(types, "VARCHAR") | read if written else read, **written)
             if whole:
                 types |= self._whole(query, {"weight": weight, "time": time}) | {user: "VARCHAR", item: "VARCHAR"}
-        looked = ColumnSQL(query, types, self.values, file)
+        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown)
         return {
             "query": query, "explicit": explicit,
             "user": looked.key(user), "item": looked.key(item),
@@ -346,7 +349,7 @@ class DuckDB:
             query = file.select(dict.fromkeys(keys, "VARCHAR"), sample_size="-1")
         elif file and file.reader == "read_json":
             query = file.select(types | dict.fromkeys(keys, "VARCHAR"))
-        looked = ColumnSQL(query, types, self.values, file)
+        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown)
         made = {name: f"CAST({looked.key(name)} AS VARCHAR)" for name in keys}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
         replaced = ", ".join(f"{sql} AS {quote(name)}" for name, sql in made.items())
@@ -399,9 +402,18 @@ class DuckDB:
                 if {"user_id", "item_id"} <= set(names):
                     return query
                 if len(names) > 1 and (is_text(file.path) or file.reader != "read_csv"):
+                    headless = file.select(None, header="false", **options)
+                    if file.reader == "read_csv" and self._begins_with_a_row(headless):
+                        query, names = headless, list(self._described(headless))
                     chosen = f"SELECT {quote(names[0])} AS user_id, {quote(names[1])} AS item_id"
                     return query.replace("SELECT *", chosen, 1)
         return "SELECT user_id, item_id FROM 'events.parquet', once it is written so"
+
+
+    def _begins_with_a_row(self, headless: str) -> bool:
+        """Whether the first line of a text is no header: one of its first two words comes again below."""
+        rows = self._asked(headless)
+        return any((pc.sum(pc.equal(column, column[0])).as_py() or 0) > 1 for column in rows.columns[:2])
 
 
 # --- opening -------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from psycopg.types.json import set_json_loads
 from psycopg.types.string import ByteaBinaryLoader
 
 from embsql import stopping
-from embsql.engines._columns import CALL, NAME, failed, find, need, quote
+from embsql.engines._columns import CALL, NAME, failed, find, need, quote, quoted_name
 from embsql.engines._copy import decode, encode
 from embsql.engines._files import named
 from embsql.engines._postgres_columns import TIMES, ColumnSQL
@@ -490,8 +490,7 @@ def _select(text: str) -> str:
         found = f"the file {file}, which PostgreSQL cannot read; say source_db=':memory:' and DuckDB will"
         raise NotASelect(found=found)
     if NAME.fullmatch(text):
-        parts = [text[1:-1]] if text.startswith('"') else text.lower().split(".")
-        return "SELECT * FROM " + ".".join(quote(part) for part in parts)  # noqa: S608 - quoted names
+        return "SELECT * FROM " + quoted_name(text, str.lower)  # noqa: S608 - quoted names
     if CALL.fullmatch(text):
         return f"SELECT * FROM {text}"  # noqa: S608 - fails inside parentheses unless it is one
     word = re.match(r"\(*\s*(\w+)", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).strip())

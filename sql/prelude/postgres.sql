@@ -58,6 +58,53 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN element = ANY (list);
 CREATE OR REPLACE FUNCTION embsql.contains(list bigint[], element bigint) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN element = ANY (list);
 
+-- An id of any type as text, by the rule of a source's ids (embsql/engines/_postgres_columns.py): what is equal is one.
+-- Not in the planner's language: it would try the casts of other types on a constant.
+CREATE OR REPLACE FUNCTION embsql.id_text(id anyelement) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    type regtype := pg_typeof(id);
+    word text := CAST(id AS text);
+    bound double precision := CASE type WHEN 'real'::regtype THEN 16777216 ELSE 9007199254740992 END;
+BEGIN
+    IF type IN ('real'::regtype, 'double precision'::regtype) THEN
+        IF word = 'NaN' THEN
+            RETURN NULL;
+        ELSIF abs(CAST(word AS double precision)) >= bound THEN
+            RAISE EXCEPTION 'embsql: the id % is a floating-point number, where whole numbers are not told apart from % on: give it as text or BIGINT',
+                word, CAST(bound AS bigint);
+        ELSIF CAST(word AS double precision) = trunc(CAST(word AS double precision)) THEN
+            RETURN CAST(CAST(CAST(word AS double precision) AS bigint) AS text);
+        END IF;
+    ELSIF type = 'numeric'::regtype THEN
+        RETURN CAST(trim_scale(nullif(CAST(word AS numeric), 'NaN')) AS text);
+    ELSIF type = 'bytea'::regtype THEN
+        RETURN encode(CAST(word AS bytea), 'hex');
+    ELSIF type IN ('date'::regtype, 'timestamp'::regtype) THEN
+        RETURN replace(to_jsonb(id) #>> '{}', 'T', ' ');
+    ELSIF type = 'timestamptz'::regtype THEN
+        RETURN replace(to_jsonb(CAST(word AS timestamptz) AT TIME ZONE 'UTC') #>> '{}', 'T', ' ') || '+00';
+    ELSIF type IN ('json'::regtype, 'jsonb'::regtype) THEN
+        RETURN CAST(word AS jsonb) #>> '{}';
+    END IF;
+    RETURN word;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.id_texts(ids anyarray) RETURNS text[]
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF ids IS NULL OR pg_typeof(ids) IN ('text[]'::regtype, 'varchar[]'::regtype) THEN
+        RETURN CAST(ids AS text[]);
+    END IF;
+    RETURN ARRAY(
+        SELECT embsql.id_text(one.id) FROM unnest(ids) WITH ORDINALITY AS one (id, place) ORDER BY one.place ASC
+    );
+END
+$embsql$;
+
 CREATE OR REPLACE FUNCTION embsql.four_decimals(value double precision) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN to_char(value, 'FM9999999990.0000');
 

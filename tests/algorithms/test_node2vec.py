@@ -12,7 +12,7 @@ import embsql
 from embsql.algorithms import _graph, make
 from embsql.algorithms.node2vec import Node2Vec
 from embsql.data import Events, Graph, Interactions, Rows
-from embsql.errors import BadColumnType, BadGraph, BadOption, MissingColumn, NoEdges
+from embsql.errors import BadColumnType, BadGraph, BadOption, NoEdges
 from embsql.model import Run
 from tests.worlds import interactions, islands
 
@@ -348,7 +348,7 @@ def test_a_weight_of_a_graph_that_is_no_number_says_what_to_write(db) -> None:
 
 
 def test_a_graph_needs_its_columns(db) -> None:
-    with pytest.raises(MissingColumn, match="target_node"):
+    with pytest.raises(BadGraph, match="no column target_node; its columns are"):
         db.train("shop", SOURCE, algorithm="node2vec", graph="SELECT 'i0' AS source_node", progress=False)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 
@@ -232,6 +234,59 @@ def test_what_is_no_test_set(shop: embsql.Database) -> None:
         shop.evaluate("m", test=TEST, split="last")
     with pytest.raises(BadArgument, match="test must be given together with evaluate"):
         shop.train("m", "bought", dim=4, test=TEST)
+
+
+def test_a_test_set_is_whatever_a_source_is(shop: embsql.Database, tmp_path: Path) -> None:
+    run = shop.train("m", "bought", dim=4, epochs=3, threads=1)
+    wanted = shop.evaluate("m", test=TEST)
+    table = shop.ask(TEST)
+    path = tmp_path / "later.parquet"
+    pyarrow.parquet.write_table(table, path)
+    for given in ("later", table, path):
+        assert shop.evaluate("m", test=given) == wanted
+    check(shop)
+    trained = shop.train("n", "bought", dim=4, epochs=3, threads=1, evaluate=True, test=table, gate=False)
+    assert trained.metrics == wanted
+    assert run.run_id != trained.run_id
+    with pytest.raises(BadArgument, match="test must be a SELECT, the name of a table"):
+        shop.evaluate("m", test=5)
+
+
+def test_a_test_sets_columns_have_names(shop: embsql.Database) -> None:
+    """Those given, those of the run's source, or user_id and item_id."""
+    renamed = "SELECT user_id AS who, item_id AS what FROM {}"
+    shop.train("plain", "bought", dim=4, epochs=3, threads=1)
+    wanted = shop.evaluate("plain", test=TEST)
+    assert shop.evaluate("plain", test=renamed.format("later"), user_col="who", item_col="what") == wanted
+    options = {"dim": 4, "epochs": 3, "threads": 1, "user_col": "who", "item_col": "what"}
+    shop.train("named", renamed.format("bought"), **options)
+    for test in (renamed.format("later"), TEST):
+        assert shop.evaluate("named", test=test) == wanted
+        run = shop.train(
+            "named", renamed.format("bought"), **options, evaluate=True, test=test, gate=False, force=True
+        )
+        assert run.metrics == wanted
+    with pytest.raises(MissingColumn, match=r'the test has no column "whom".*name it with user_col='):
+        shop.evaluate("named", test=TEST, user_col="whom")
+    with pytest.raises(BadArgument, match="left out without test"):
+        shop.evaluate("named", user_col="who")
+
+
+def test_an_empty_test_set_is_called_the_test(shop: embsql.Database) -> None:
+    shop.train("m", "bought", dim=4, epochs=1, threads=1)
+    with pytest.raises(NotEvaluated, match="m cannot be evaluated: its test gives no pair"):
+        shop.evaluate("m", test="SELECT * FROM later WHERE user_id = 'nobody'")
+
+
+def test_what_a_refused_split_tells_to_do_works(each: embsql.Database) -> None:
+    pairs = halves()
+    fill(each, "bought", [*pairs, *pairs[:20]])
+    each.train("m", "bought", dim=4, epochs=1, threads=1)
+    with pytest.raises(NotEvaluated, match=r"evaluate=True, split='time'; or .* split='last' or a test"):
+        each.evaluate("m", split="time")
+    run = each.train("m", "bought", dim=4, epochs=1, threads=1, evaluate=True, split="time", gate=False)
+    assert run.metrics
+    assert each.evaluate("m", split="last")
 
 
 def test_a_test_set_in_sql_and_in_a_shell(tmp_path) -> None:

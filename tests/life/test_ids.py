@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 import embsql
-from embsql.errors import BadColumnType, InexactId
+from embsql.errors import BadColumnType, InexactId, Refused
 from embsql.model import Columns, Run
 from embsql.prepare import features, graph, prepare
 from embsql.sources import text_of
@@ -152,3 +152,48 @@ def test_a_question_finds_what_a_source_has(db: embsql.Database) -> None:
     for value in VALUES:
         answer = db.ask(f"SELECT DISTINCT source FROM embsql.recommend('m', {value}, k => 3)")
         assert answer.to_pylist() == [{"source": "model"}], value
+
+
+# --- arguments -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def known_ids(base: embsql.Database) -> embsql.Database:
+    """A model whose items and users have the texts above for ids."""
+    texts = sorted({case[3] for case in TEXTS})
+    rows = {"embedding": [[float(n), 1.0] for n in range(len(texts))]}
+    items, users = (pa.table({f"{entity}_id": texts, **rows}) for entity in ("item", "user"))
+    base.register_embeddings("texts", items, users=users, similarity="dot")
+    return base
+
+
+@pytest.mark.parametrize("case", TEXTS, ids=[case[0] for case in TEXTS])
+def test_an_argument_is_the_id_that_its_value_is_in_a_source(known_ids, case: tuple[str, ...]) -> None:
+    value, text = own(known_ids, case), case[3].replace("'", "''")
+    asked = "similar_items('texts', {0}, k => 2)", "rank_items('texts', {0}, ARRAY[{0}])", "explain('texts', {0}, {0})"
+    for question in asked:
+        found, wanted = (
+            known_ids.ask(f"SELECT * FROM embsql.{question.format(written)}").to_pylist()
+            for written in (value, f"'{text}'")
+        )
+        assert found == wanted
+        assert wanted or question.startswith("explain")
+    listed = known_ids.ask(f"SELECT item_id FROM embsql.item_embedding('texts', ARRAY[{value}])")
+    assert listed["item_id"].to_pylist() == [case[3]]
+    column = known_ids.ask(f"SELECT embsql.score('texts', t.id, t.id) AS score FROM (SELECT {value} AS id) AS t")
+    assert column["score"].to_pylist() != [None]
+
+
+@pytest.mark.parametrize("case", MISSING, ids=[case[0] for case in MISSING])
+def test_an_argument_that_is_no_id_finds_nothing(known_ids, case: tuple[str, ...]) -> None:
+    value = own(known_ids, case)
+    assert known_ids.ask(f"SELECT * FROM embsql.similar_items('texts', {value})").num_rows == 0
+    assert known_ids.ask(f"SELECT * FROM embsql.item_embedding('texts', ARRAY[{value}])").num_rows == 0
+
+
+def test_an_argument_in_floating_point_that_may_be_several_ids(known_ids) -> None:
+    for value in ("CAST(9007199254740992 AS FLOAT8)", "CAST('inf' AS FLOAT8)", "CAST(16777216 AS REAL)"):
+        for written in (value, f"ARRAY[{value}]"):
+            question = "similar_items('texts', {})" if written == value else "item_embedding('texts', {})"
+            with pytest.raises(Refused, match="give it as text or BIGINT"):
+                known_ids.ask(f"SELECT * FROM embsql.{question.format(written)}")

@@ -14,6 +14,7 @@ import embsql
 from embsql import errors
 from embsql.model import Columns, Run
 from embsql.prepare import graph, prepare
+from embsql.sources import source as as_source
 
 ROWS = "SELECT i % 5 AS user_id, i % 7 AS item_id, {} FROM generate_series(0, 34) AS t(i)"
 MENDED = "SELECT user_id, item_id, {} FROM ({}) AS t"
@@ -211,10 +212,44 @@ def test_a_character_that_a_server_cannot_store(pg: str) -> None:
         assert database.train("m", mended, dim=2, source_db=":memory:").status == "live"
 
 
-TESTED = {  # above, and in test_ids.py and test_sources.py
+TESTED = {  # above, in test_ids.py, test_sources.py and tests/test_bigquery.py
     "BadColumnType", "BadWeights", "MissingColumn", "IdTooLong", "BadGraph", "NotASelect", "NulByte", "InexactId",
-    "UnknownFormat", "SourceFailed",
+    "UnknownFormat", "SourceFailed", "NoMl",
 }  # fmt: skip
+
+
+FRAMES = [  # a column of a table in memory that cannot be taken, and how many users its remedy leads to
+    ("weight", ["1,5"] * 35, errors.BadColumnType, 5),
+    ("event_time", ["14.3.2026"] * 35, errors.BadColumnType, 5),
+    ("weight", [-1.0] * 5 + [1.0] * 30, errors.BadWeights, 5),
+    ("user_id", [2.0**60, 1.0] * 17 + [3.0], errors.InexactId, 3),
+    ("user_id", ["n" * 2000, "m"] * 17 + ["k"], errors.IdTooLong, 3),
+    ("user_id", [[n % 5] for n in range(35)], None, 5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["arrow", "pandas"])
+@pytest.mark.parametrize(("column", "values", "error", "users"), FRAMES)
+def test_a_remedy_for_a_table_in_memory_is_python(
+    base: embsql.Database, kind: str, column: str, values: list[Any], error: type | None, users: int
+) -> None:
+    import duckdb
+
+    rows = {"user_id": [n % 5 for n in range(35)], "item_id": [n % 7 for n in range(35)], column: values}
+    df = pytest.importorskip("pandas").DataFrame(rows) if kind == "pandas" else pa.table(rows)
+    found = refused(base, as_source(df, "source"))
+    assert isinstance(found, error or errors.BadColumnType)
+    remedies = found.values.get("remedies", [found.values.get("remedy")])
+    for remedy in remedies:  # type: ignore[union-attr]  # a list
+        assert remedy in str(found)
+        mended = eval(str(remedy), {"duckdb": duckdb, "df": df})  # noqa: S307 - what a reader would type
+        assert read(base, as_source(mended, "source")).n_users == users
+    assert "in the SELECT" not in str(found)
+
+
+def test_messages_about_a_table_in_memory_speak_of_no_select(base: embsql.Database) -> None:
+    for table in (pa.table({"user": [1], "item_id": [1]}), pa.table({"user_id": [None], "item_id": [1]})):
+        assert "the SELECT" not in str(refused(base, as_source(table, "source")))
 
 
 def test_every_error_that_tells_what_to_select_is_tested() -> None:

@@ -15,6 +15,7 @@ import pytest
 import embsql
 from embsql import errors
 from embsql.data import Interactions
+from embsql.database import cancel
 from embsql.model import Columns, Run
 from embsql.prepare import prepare
 from embsql.sources import source as as_source
@@ -356,3 +357,49 @@ def test_a_name_in_python_is_no_table(base: embsql.Database) -> None:
         with pytest.raises(errors.SourceFailed, match=r"is given itself, without quotes: train\('m', df\)"):
             base.train("m", given)
     assert base.train("m", df, dim=2).status == "live"
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ['"My S"."t q"', '"My S".plain', '"a""b"', '"My S"."a.b"', '"s.csv"', '"a/b"', '"My S"."a""b"']
+)
+def test_names_that_need_quotes(each: embsql.Database, name: str) -> None:
+    each.engine.run('CREATE SCHEMA "My S"')
+    each.engine.run(
+        f"CREATE TABLE {name} AS SELECT i % 5 AS user_id, i % 7 AS item_id FROM generate_series(1, 35) AS t(i)"
+    )
+    if name == '"s.csv"':  # which names a file, also in quotes
+        name = f"SELECT * FROM {name}"
+    assert len(read(each, name)) == 35
+
+
+def test_a_source_database_that_is_not_there_is_named_and_not_made(base: embsql.Database, folder: Path) -> None:
+    for path in ("typo.duckdb", folder / "typo.duckdb", str(folder / "no" / "typo.duckdb")):
+        with pytest.raises(errors.CannotOpen, match=r"typo\.duckdb cannot be opened: there is no such file"):
+            base.train("m", "SELECT 1", source_db=path)
+    with pytest.raises(errors.CannotOpen, match="there is no such file"):
+        cancel("typo.duckdb", "m")
+    assert list(folder.iterdir()) == []
+
+
+WORDS = [(f"u{i % 5}", f"i{i % 7}") for i in range(35)]
+
+
+@pytest.mark.parametrize("separator", [",", "\t", "|", "::"])
+@pytest.mark.parametrize("more", [0, 10])
+def test_a_text_without_a_header_keeps_its_first_row(
+    base: embsql.Database, folder: Path, separator: str, more: int
+) -> None:
+    rows = [separator.join([*pair, *("x" * more)]) for pair in WORDS]
+    (folder / "pairs.csv").write_text("\n".join(rows))
+    with pytest.raises((errors.MissingColumn, errors.SourceFailed)) as caught:
+        read(base, "pairs.csv")
+    remedy = str(caught.value.values["remedy"]).removeprefix("Say ")
+    assert pairs(read(base, remedy)) == sorted(WORDS)
+    (folder / "headed.csv").write_text("\n".join([separator.join(["who", "what", *("y" * more)]), *rows]))
+    with pytest.raises((errors.MissingColumn, errors.SourceFailed)) as caught:
+        read(base, "headed.csv")
+    remedy = str(caught.value.values["remedy"]).removeprefix("Say ")
+    assert pairs(read(base, remedy)) == sorted(WORDS)
