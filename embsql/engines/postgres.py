@@ -229,7 +229,8 @@ class PostgreSQL:
         if schema == "embsql" and table in PARTITIONED:
             return self._write_partition(table, target, columns)
         with self._session() as connection:
-            return self._copy(connection, target, target, columns)
+            copy = self._insert if _has_policies(connection, target) else self._copy
+            return copy(connection, target, target, columns)
 
     def _write_partition(self, table: str, parent: str, columns: Mapping[str, Any]) -> int:
         runs = np.unique(np.asarray(columns["run_id"], np.int64))  # (1,)
@@ -254,6 +255,20 @@ class PostgreSQL:
                 for piece in encode(columns, types):
                     copy.write(piece)
             return cursor.rowcount
+
+    def _insert(
+        self, connection: psycopg.Connection[Any], typed: str, target: str, columns: Mapping[str, Any]
+    ) -> int:
+        """As `_copy` into a table with policies, into which PostgreSQL copies nothing."""
+        names = ", ".join(quote(name) for name in columns)
+        rows = f"SELECT {names} FROM"
+        with connection.transaction():
+            connection.execute(f"CREATE TEMP TABLE embsql_rows AS {rows} {typed} WITH NO DATA".encode())
+            self._copy(connection, typed, "pg_temp.embsql_rows", columns)
+            inserting = f"INSERT INTO {target} ({names}) {rows} pg_temp.embsql_rows"
+            done = connection.execute(inserting.encode())
+            connection.execute("DROP TABLE pg_temp.embsql_rows")
+        return done.rowcount
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -511,6 +526,12 @@ def _types(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
         [codes],
     )
     return {name: _plain(word) for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
+
+
+def _has_policies(connection: psycopg.Connection[Any], table: str) -> bool:
+    """Whether row level security holds for who is connected."""
+    asked = connection.execute("SELECT row_security_active(to_regclass($1)::oid)", [table])
+    return asked.fetchall() == [(True,)]
 
 
 def _plain(word: str) -> str:
