@@ -227,11 +227,12 @@ class PostgreSQL:
         if schema == "main":  # the caller's own tables, by DuckDB's name for their place
             target = quote(table)
         if schema == "embsql" and table in PARTITIONED:
-            return self._write_partition(table, target, columns)
+            return self._write_partition(table, columns)
         with self._session() as connection:
-            return self._copy(connection, target, target, columns)
+            copy = self._insert if _has_policies(connection, target) else self._copy
+            return copy(connection, target, columns)
 
-    def _write_partition(self, table: str, parent: str, columns: Mapping[str, Any]) -> int:
+    def _write_partition(self, table: str, columns: Mapping[str, Any]) -> int:
         runs = np.unique(np.asarray(columns["run_id"], np.int64))  # (1,)
         if not len(runs):
             return 0
@@ -240,20 +241,34 @@ class PostgreSQL:
             open_ = connection.execute("SELECT embsql.open_partition($1, $2)", [table, run_id])
             part = open_.fetchall()[0][0]
             with connection.transaction():
-                rows = self._copy(connection, parent, f"embsql_runs.{quote(part)}", columns)
+                rows = self._copy(connection, f"embsql_runs.{quote(part)}", columns)
                 connection.execute("SELECT embsql.attach_partition($1, $2)", [table, run_id])
         return rows
 
-    def _copy(self, connection: psycopg.Connection[Any], typed: str, target: str, columns: Mapping[str, Any]) -> int:
-        """COPY into `target`, whose columns have the types that `typed` has."""
+    def _copy(self, connection: psycopg.Connection[Any], target: str, columns: Mapping[str, Any]) -> int:
+        """COPY into a table."""
         names = ", ".join(quote(name) for name in columns)
-        types = _types(connection, f"SELECT {names} FROM {typed}")  # noqa: S608 - quoted names
+        types = _types(connection, f"SELECT {names} FROM {target}")  # noqa: S608 - quoted names
         with connection.cursor() as cursor:
             copying, sender = f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)", QueuedLibpqWriter(cursor)
             with cursor.copy(copying.encode(), writer=sender) as copy:  # one piece is sent while the next is made
                 for piece in encode(columns, types):
                     copy.write(piece)
             return cursor.rowcount
+
+    def _insert(
+        self, connection: psycopg.Connection[Any], target: str, columns: Mapping[str, Any]
+    ) -> int:
+        """As `_copy` into a table with policies, into which PostgreSQL copies nothing."""
+        names = ", ".join(quote(name) for name in columns)
+        rows = f"SELECT {names} FROM"
+        with connection.transaction():
+            connection.execute(f"CREATE TEMP TABLE embsql_rows AS {rows} {target} WITH NO DATA".encode())
+            self._copy(connection, "pg_temp.embsql_rows", columns)
+            inserting = f"INSERT INTO {target} ({names}) {rows} pg_temp.embsql_rows"
+            done = connection.execute(inserting.encode())
+            connection.execute("DROP TABLE pg_temp.embsql_rows")
+        return done.rowcount
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -511,6 +526,12 @@ def _types(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
         [codes],
     )
     return {name: _plain(word) for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
+
+
+def _has_policies(connection: psycopg.Connection[Any], table: str) -> bool:
+    """Whether row level security holds for who is connected."""
+    asked = connection.execute("SELECT row_security_active(to_regclass($1)::oid)", [table])
+    return asked.fetchall() == [(True,)]
 
 
 def _plain(word: str) -> str:

@@ -64,6 +64,16 @@ def most(database: embsql.Database, monkeypatch: Any, work: Callable[[], Any]) -
     return max(counts)
 
 
+def test_what_is_made_of_a_run_locks_no_other(few, many, monkeypatch) -> None:
+    def make(database: embsql.Database) -> None:
+        database.materialise("compass", k=2)
+        database.cluster("compass", entity="user", k=2)
+        pairs = "SELECT n % 5 AS user_id, n % 3 AS item_id FROM generate_series(1, 20) AS t(n)"
+        database.train("other", pairs, dim=2, epochs=1, progress=False)
+
+    assert most(few, monkeypatch, lambda: make(few)) == most(many, monkeypatch, lambda: make(many))
+
+
 def test_forgetting_goes_by_batches(pg, monkeypatch) -> None:
     monkeypatch.setattr(forgetting, "BATCH", 2)
     with embsql.connect(pg) as database:

@@ -233,6 +233,19 @@ def test_who_trains_sees_everybody(protected) -> None:
             assert {group["label"] for group in found} <= {"of a", "of b"}
 
 
+def test_what_a_trainer_makes_later_is_protected(new_database, whole) -> None:
+    address = copied(new_database, whole)
+    with embsql.connect(address) as db:
+        db.engine.run(SEES)
+        db.engine.run("SELECT embsql.protect('public.sees'); GRANT SELECT ON events TO embsql_trainer")
+        db.engine.run("SET ROLE embsql_trainer")
+        assert db.train("m", "events", dim=3, epochs=1, progress=False).status == "live"
+        db.cluster("m", entity="user", k=2)
+        db.project("m", entity="user")
+        assert db.ask("SELECT * FROM embsql.user_embedding('m')").num_rows == 12
+    assert reading(address, "a:") == 6
+
+
 def test_who_may_see_what_is_made_of_all_is_asked_with_null(new_database, whole) -> None:
     with embsql.connect(copied(new_database, whole)) as db:
         db.engine.run(
