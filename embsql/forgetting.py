@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from embsql.engines import Engine
 from embsql.jobs import retry
-from embsql.registry import event, look, say
+from embsql.registry import event, look, say, sweep
 
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each
 DERIVED = ("clusters", "labels", "maps", "top_items", "neighbors", "examples")  # in shared tables
@@ -33,6 +33,7 @@ def forget(engine: Engine, user_id: str) -> int:
     The first transaction takes what all runs share and settles that no run to come holds them.
     Should it end early, the same call goes on where it was.
     """
+    sweep(engine)  # or rows of runs that are gone would still hold them
     rows = retry(engine, lambda: _begin(engine, user_id))
     while runs := _left(engine, user_id):
         rows += clear(engine, user_id, runs)

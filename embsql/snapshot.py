@@ -17,7 +17,6 @@ from embsql.loaded import side
 from embsql.model import Run
 from embsql.plan import Plan
 from embsql.prepare import Finding, features, graph, prepare, told
-from embsql.registry import look
 
 
 def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
@@ -41,8 +40,8 @@ def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Inter
 
 def _rival_is_ordered(engine: Engine, plan: Plan) -> bool:
     """Whether the gate may train the live run's algorithm anew, and that learns from order."""
-    live = registry.live(engine, plan.model_name) if plan.evaluate and plan.gate else None
-    name = look(engine, "run_record", run_id=live)[0]["algorithm"] if live is not None else None
+    live = registry.live_record(engine, plan.model_name) if plan.evaluate and plan.gate else None
+    name = live["algorithm"] if live else None
     # Of a class whose options decide, `ordered` is true.
     return name in algorithms.names() and bool(algorithms.find(name).ordered)
 
@@ -72,11 +71,11 @@ def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings |
 
     Users and items that are new have NaN. Raises BadArgument when the live run has another dim.
     """
-    live = registry.live(engine, plan.model_name)
+    live = registry.live_record(engine, plan.model_name)
     if live is None:
         return None
     users, items = (
-        side(engine, live, entity).on(ids, missing=np.nan).vectors
+        side(engine, live["run_id"], entity).on(ids, missing=np.nan).vectors
         for entity, ids in (("user", data.users), ("item", data.items))
     )
     dim = getattr(plan.algorithm, "dim", items.shape[1])

@@ -32,6 +32,9 @@ SELECT embsql.drop_partition('user_embeddings', $run_id)
 -- drop_interactions: part of dropping a run
 SELECT embsql.drop_partition('interactions', $run_id)
 
+-- drop_unread: partitions of runs that are gone, as soon as nobody can read them
+SELECT embsql.drop_unread()
+
 -- request_cancel: takes a model's jobs off the queue, and asks its trainer to stop
 WITH waiting AS (
     UPDATE embsql.jobs AS job

@@ -121,6 +121,15 @@ SELECT
 FROM embsql.runs AS run
 WHERE run.run_id = $run_id
 
+-- live_record: the run that a model says is live; without a run_id where that is gone, or nothing is
+SELECT
+    model.live_run, run.run_id, run.model_name, run.algorithm, run.params, run.source_sql, run.source_hash, run.seed,
+    run.dim, run.similarity, run.status, run.users, run.items, run.interactions, run.checksum, run.error,
+    run.user_col, run.item_col, run.weight_col
+FROM embsql.models AS model
+LEFT JOIN embsql.runs AS run ON run.run_id = model.live_run
+WHERE model.model_name = $model_name
+
 -- model_record: what a model's name points at
 SELECT model.live_run, model.earlier_runs FROM embsql.models AS model WHERE model.model_name = $model_name
 
