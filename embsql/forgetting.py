@@ -75,6 +75,8 @@ def _clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
     """Remove a person from some runs, within a transaction."""
     say(engine, "hold_runs", runs=runs)
     rows = _erase(engine, user_id, runs, PARTS)
+    if not engine.embedded:
+        say(engine, "forget_statistics", runs=runs, user_id=user_id)
     say(engine, "cleared", runs=runs, people=_people(engine, user_id))
     return rows
 

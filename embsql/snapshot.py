@@ -17,6 +17,7 @@ from embsql.loaded import side
 from embsql.model import Run
 from embsql.plan import Plan
 from embsql.prepare import Finding, features, graph, prepare, told
+from embsql.registry import look
 
 
 def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
@@ -78,6 +79,8 @@ def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings |
         side(engine, live["run_id"], entity).on(ids, missing=np.nan).vectors
         for entity, ids in (("user", data.users), ("item", data.items))
     )
+    if not look(engine, "run_record", run_id=live["run_id"]):  # removed while it was read
+        return live_vectors(engine, plan, data)
     dim = getattr(plan.algorithm, "dim", items.shape[1])
     if items.shape[1] != dim:
         allowed = f"false when dim changes: the live run has vectors of {items.shape[1]}, not {dim}"

@@ -83,7 +83,7 @@ REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs, embsql.forgotten, embsq
 GRANT SELECT (run_id) ON embsql.forgotten TO embsql_reader; -- whether a run can be read
 REVOKE ALL ON FUNCTION
     embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.drop_unread, embsql.oldest_snapshot,
-    embsql.build_indexes, embsql.build_index,
+    embsql.build_indexes, embsql.build_index, embsql.forget_statistics,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,
     embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialise, embsql.register_embeddings,
     embsql.protect
@@ -94,7 +94,7 @@ REVOKE INSERT, UPDATE, DELETE ON embsql.migrations, embsql.surface FROM embsql_t
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA embsql TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
     embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.drop_unread, embsql.oldest_snapshot,
-    embsql.build_indexes, embsql.build_index,
+    embsql.build_indexes, embsql.build_index, embsql.forget_statistics,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
     embsql.materialise, embsql.register_embeddings
 TO embsql_trainer;

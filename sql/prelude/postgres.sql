@@ -533,6 +533,35 @@ BEGIN
 END
 $embsql$;
 
+-- The server notes the most common values of columns, and some more, for everybody who may read the table. Of tables
+-- where one of those is a person who was forgotten it notes them anew; how many.
+CREATE OR REPLACE FUNCTION embsql.forget_statistics(runs bigint[], person text) RETURNS integer
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    noted record;
+    times integer := 0;
+BEGIN
+    FOR noted IN
+        SELECT DISTINCT s.schemaname, s.tablename
+        FROM pg_stats AS s
+        WHERE NOT s.inherited -- those would look at every run
+            AND (
+                s.schemaname = 'embsql'
+                OR s.schemaname = 'embsql_runs' AND CAST(substring(s.tablename FROM '\d+$') AS bigint) = ANY (runs)
+            )
+            AND person = ANY (
+                CAST(CAST(s.most_common_vals AS text) AS text[]) || CAST(CAST(s.histogram_bounds AS text) AS text[])
+                || CAST(CAST(s.most_common_elems AS text) AS text[])
+            )
+    LOOP
+        EXECUTE format('ANALYZE %I.%I', noted.schemaname, noted.tablename);
+        times := times + 1;
+    END LOOP;
+    RETURN times;
+END
+$embsql$;
+
 -- The approximate indexes of a run, where it is large enough; how many there are.
 CREATE OR REPLACE FUNCTION embsql.build_indexes(run bigint) RETURNS integer
 LANGUAGE plpgsql SET search_path FROM CURRENT

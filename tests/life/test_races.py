@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 import embsql
-from embsql import registry
-from embsql.errors import LiveRunGone, NothingToRollBack, RunIsLive, RunNotReady
+from embsql import publish, registry
+from embsql.errors import LiveRunGone, NothingToRollBack, RunIsLive, RunNotReady, UnknownRun
 from embsql.registry import say
 from tests.worlds import run_of
 
@@ -109,6 +109,24 @@ def test_promote_and_drop_change_the_same_row(world, other) -> None:
     assert other.engine.conflict(refused.value), "and whoever is refused tries again"
 
 
+@pytest.mark.parametrize("first", ["hold_run", "drop_run"])
+def test_who_began_before_another_was_done_is_refused_too(db, first: str) -> None:
+    """DuckDB takes a row for changed only where a value becomes another; PostgreSQL shows what the first did."""
+    run_of(db, 1, "m", VECTORS, VECTORS)
+
+    def second() -> None:
+        with embsql.connect(db.engine.second()) as other, db.engine.transaction():
+            db.ask("SELECT * FROM embsql.runs")  # its snapshot begins
+            with other.engine.transaction():
+                say(other.engine, "hold_runs", runs=[1])
+                say(other.engine, first, run_id=1)
+            say(db.engine, "hold_runs", runs=[1])
+
+    with pytest.raises(Exception, match=r"[Cc]onflict") as refused:
+        second()
+    assert db.engine.conflict(refused.value)
+
+
 # --- what is live is gone ------------------------------------------------------------------------
 
 
@@ -154,6 +172,22 @@ def test_nothing_else_is_finished(world) -> None:
         world.rollback("m")
     world.drop_model("m")
     assert world.train("m", EVENTS, **train).status == "live"
+
+
+def test_what_is_dropped_while_it_is_published_is_not_live_there(world, other, monkeypatch) -> None:
+    """Its tables are read one after the other: those that were empty by then would be no error."""
+    columns = publish._columns
+
+    def late(rows: Any) -> Any:
+        if "source_sql" in rows.column_names:  # the run's own row
+            other.drop_run("m@1")
+        return columns(rows)
+
+    monkeypatch.setattr(publish, "_columns", late)
+    with embsql.connect(":memory:") as there:
+        with pytest.raises(UnknownRun):
+            publish.publish(world.engine, there.engine.second(), ["m@1"])
+        assert there.ask("SELECT 1 AS n FROM embsql.runs").num_rows == 0
 
 
 # --- readers under their snapshot ----------------------------------------------------------------

@@ -1,3 +1,6 @@
+-- Counts who held a run while they changed it.
+ALTER TABLE embsql.runs ADD COLUMN held bigint NOT NULL DEFAULT 0;
+
 -- Partitions of runs that are gone, until nobody can read them any more: PostgreSQL drops a table for everybody at once,
 -- also for a transaction that began while the run was there, which would find no rows in place of its version.
 CREATE TABLE embsql.leaving (
