@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from embsql import forgetting, registry, surface
 from embsql.data import Float32, Int32
 from embsql.engines import Engine
-from embsql.errors import BadArgument, RunNotReady
+from embsql.errors import BadArgument
 from embsql.jobs import retry
 from embsql.model import Columns, Run, usable_cores
 from embsql.registry import say
@@ -289,8 +289,7 @@ def _replace(engine: Engine, side: Side, named: dict[str, str], tables: Mapping[
     def attempt() -> None:
         with engine.transaction():
             # The run's row is whoever's writes it first: two that replace the same rows would both find none to remove.
-            if not say(engine, "hold_run", run_id=side.run_id):
-                raise RunNotReady(name=side.record["model_name"], run_id=side.run_id, status="gone")
+            registry.hold(engine, side.record["model_name"], side.run_id)
             for table, rows in tables.items():
                 say(engine, f"clear_{table}", run_id=side.run_id, entity=side.entity, **named)
                 words = {column: pa.repeat(word, len(rows["run_id"])) for column, word in named.items()}

@@ -87,6 +87,10 @@ class NotPromoted(NothingLive):
     live with SELECT * FROM embsql.gate('{name}@{run_id}'); or make it live with: embsql promote {name}@{run_id}"""
 
 
+class LiveRunGone(NothingLive):
+    """model "{name}" says that run {run_id} is live, which is gone. {remedy}"""
+
+
 class NothingToRollBack(EmbsqlError):
     """model "{name}" has no earlier live run to go back to. See: SELECT * FROM embsql.runs('{name}');"""
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from embsql.engines import Engine
 from embsql.jobs import retry
-from embsql.registry import event, look, say
+from embsql.registry import event, look, say, sweep
 
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each
 DERIVED = ("clusters", "labels", "maps", "top_items", "neighbors", "examples")  # in shared tables
@@ -33,6 +33,7 @@ def forget(engine: Engine, user_id: str) -> int:
     The first transaction takes what all runs share and settles that no run to come holds them.
     Should it end early, the same call goes on where it was.
     """
+    sweep(engine)  # or rows of runs that are gone would still hold them
     rows = retry(engine, lambda: _begin(engine, user_id))
     while runs := _left(engine, user_id):
         rows += clear(engine, user_id, runs)
@@ -74,6 +75,8 @@ def _clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
     """Remove a person from some runs, within a transaction."""
     say(engine, "hold_runs", runs=runs)
     rows = _erase(engine, user_id, runs, PARTS)
+    if not engine.embedded:
+        say(engine, "forget_statistics", runs=runs, user_id=user_id)
     say(engine, "cleared", runs=runs, people=_people(engine, user_id))
     return rows
 

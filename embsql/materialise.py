@@ -12,7 +12,6 @@ import pyarrow as pa
 from embsql import forgetting, registry
 from embsql.data import Float32, Int32, Rows
 from embsql.engines import Engine
-from embsql.errors import RunNotReady
 from embsql.jobs import retry
 from embsql.loaded import Loaded, Side, load, side
 from embsql.model import Run, usable_cores
@@ -100,8 +99,7 @@ def _replace(engine: Engine, run: Run, tables: Mapping[str, dict[str, Any]]) -> 
 
     def attempt() -> None:
         with engine.transaction():
-            if not say(engine, "hold_run", run_id=run.run_id):
-                raise RunNotReady(name=run.model_name, run_id=run.run_id, status="gone")
+            registry.hold(engine, run.model_name, int(run.run_id or 0))
             for table, rows in tables.items():
                 say(engine, f"drop_{table}", run_id=run.run_id)
                 engine.write(table, {"run_id": np.full(len(rows["rank"]), run.run_id, np.int64), **rows})

@@ -200,15 +200,14 @@ def _candidate(plan: Plan, data: Interactions, answered: Answered, run: Run) -> 
 
 def _compared(engine: Engine, reader: Engine, plan: Plan, new: Candidate) -> Comparison:
     """The run beside the live one."""
-    run_id = registry.live(engine, plan.model_name)
-    if run_id is None:
+    record = registry.live_record(engine, plan.model_name)
+    if record is None:
         return Comparison("none", reason="nothing was live")
-    record = look(engine, "run_record", run_id=run_id)[0]
     found = gate.as_it_is(new, load(engine, record))
     if not plan.test and (found is None or (found.users or 0) < gate.ENOUGH):
         found = _anew(engine, reader, plan, new, record) or found
     found = found or Comparison("none", reason="the live run knows none of the users asked")
-    return dataclasses.replace(found, compared_run=run_id)
+    return dataclasses.replace(found, compared_run=record["run_id"])
 
 
 def _anew(

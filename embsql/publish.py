@@ -166,14 +166,15 @@ def _verified(
 ) -> Content:
     """What is in the target: what is in the source, but for people whom only the target forgot.
 
-    They do not come back. A copy that differs is removed. Raises Corrupted for it, and RunTaken
-    for a run that was there.
+    They do not come back. A copy that differs is removed. Raises Corrupted for it, RunTaken for a
+    run that was there, and UnknownRun where the source has it no more.
     """
     run_id = int(record["run_id"])
     try:
         there, people = content(target, run_id), _people(source, run_id)
         missing = people[:0] if copied else _but(people, _people(target, run_id))
         if there == content(source, run_id, missing):
+            registry.finished(source, f"{record['model_name']}@{run_id}")  # nobody removed it
             return there
         if not copied:
             raise _taken(target, record)

@@ -14,6 +14,7 @@ from embsql.errors import (
     BadModelName,
     CannotInstall,
     EmbsqlError,
+    LiveRunGone,
     NothingLive,
     NothingToRollBack,
     NotInstalled,
@@ -185,6 +186,24 @@ def live(engine: Engine, model_name: str) -> int | None:
     return rows[0]["live_run"] if rows else None
 
 
+def live_record(engine: Engine, model_name: str) -> dict[str, Any] | None:
+    """The live run of a model; None when there is none, or no such model. Raises LiveRunGone."""
+    rows = look(engine, "live_record", model_name=model_name) if is_name(model_name) else []
+    if not rows or rows[0]["live_run"] is None:
+        return None
+    if rows[0]["run_id"] is None:
+        raise LiveRunGone(name=model_name, run_id=rows[0]["live_run"], remedy=_remedy(engine, model_name))
+    return rows[0]
+
+
+def _remedy(engine: Engine, name: str) -> str:
+    """What to do about a live run that is gone."""
+    run_id = look(engine, "newest_finished", model_name=name)[0]["run_id"]
+    if run_id is None:
+        return f"Nothing else of it is finished: embsql drop-model {name}, and train it again"
+    return f"Make another live: embsql promote {name}@{run_id}"
+
+
 def _record(engine: Engine, model_name: str) -> list[dict[str, Any]]:
     """The model's row, if there is one; what is no name is not asked for, as no database could be given it."""
     return look(engine, "model_record", model_name=model_name) if is_name(model_name) else []
@@ -193,14 +212,15 @@ def _record(engine: Engine, model_name: str) -> list[dict[str, Any]]:
 def run(engine: Engine, reference: str) -> dict[str, Any]:
     """The run that 'shop' (its live run) or 'shop@7' means.
 
-    Raises UnknownModel, UnknownRun, NothingLive or NotPromoted.
+    Raises UnknownModel, UnknownRun, NothingLive, NotPromoted or LiveRunGone.
     """
     name, pinned, number = reference.partition("@") if isinstance(reference, str) else (reference, "", "")
-    live = model(engine, name)["live_run"]
-    if not pinned and live is None:
-        raise _not_live(engine, name)
+    model(engine, name)
     if not pinned:
-        return look(engine, "run_record", run_id=live)[0]
+        record = live_record(engine, name)
+        if record is None:
+            raise _not_live(engine, name)
+        return record
     found = look(engine, "run_record", run_id=int(number)) if re.fullmatch(r"[0-9]{1,18}", number) else []
     if not found or found[0]["model_name"] != name:
         raise UnknownRun(name=name, run_id=word(number))
@@ -242,46 +262,79 @@ def next_run(engine: Engine) -> int:
 # --- what is live --------------------------------------------------------------------------------
 
 
+def hold(engine: Engine, name: str, run_id: int) -> None:
+    """Keep others from a finished run to the end of the transaction.
+
+    Who removes it, or somebody from it, holds it too: one of the two comes second, and sees the first.
+    Raises RunNotReady or StillHolds.
+    """
+    say(engine, "hold_run", run_id=run_id)
+    rows = look(engine, "run_record", run_id=run_id)
+    check_finished(engine, name, run_id, rows[0]["status"] if rows else "gone")
+
+
 def promote(engine: Engine, reference: str) -> int:
-    """Make a finished run live, readers changing over at one instant; its run_id. Raises RunNotReady."""
-    record = finished(engine, reference)
-    name, run_id = record["model_name"], record["run_id"]
+    """Make a finished run live, readers changing over at one instant; its run_id.
 
-    def move() -> bool:
-        before = model(engine, name)
-        live = before["live_run"]
-        earlier = [past for past in [*before["earlier_runs"], live] if past not in (None, run_id)]
-        return live == run_id or _point(engine, name, live, run_id, earlier[-KEEP:])
-
-    _until_moved(move)
+    Raises RunNotReady or StillHolds.
+    """
+    record = run(engine, reference)
+    name, run_id = record["model_name"], int(record["run_id"])
+    _until_moved(engine, lambda: _moved(engine, name, run_id))
     event(engine, name, run_id, "promote")
-    return int(run_id)
+    return run_id
+
+
+def _moved(engine: Engine, name: str, run_id: int) -> bool:
+    """Point at a run, with what was live put on the stack; False when another did meanwhile."""
+    hold(engine, name, run_id)
+    before = model(engine, name)
+    live = before["live_run"]
+    there = {row["run_id"] for row in look(engine, "runs_of", model_name=name)} - {run_id}
+    earlier = [past for past in [*before["earlier_runs"], live] if past in there]
+    return live == run_id or _point(engine, name, live, run_id, earlier[-KEEP:])
 
 
 def rollback(engine: Engine, model_name: str) -> int:
-    """Make the run live that was live before; its run_id. Going back twice goes back two runs."""
+    """Make the run live that was live before; its run_id. Going back twice goes back two runs.
+
+    Raises NothingToRollBack or StillHolds.
+    """
     gone: list[int] = []
+    _until_moved(engine, lambda: _moved_back(engine, model_name, gone))
+    event(engine, model_name, gone[-1], "rollback")
+    return gone[-1]
 
-    def move() -> bool:
-        before = model(engine, model_name)
-        if not before["earlier_runs"]:
-            raise NothingToRollBack(name=model_name)
-        gone[:] = [before["earlier_runs"][-1]]
-        return _point(engine, model_name, before["live_run"], gone[0], before["earlier_runs"][:-1])
 
-    _until_moved(move)
-    event(engine, model_name, gone[0], "rollback")
-    return gone[0]
+def _moved_back(engine: Engine, name: str, gone: list[int]) -> bool:
+    """Point at the top of the stack, adding it to `gone`; False when something changed meanwhile."""
+    before = model(engine, name)
+    if not before["earlier_runs"]:
+        raise NothingToRollBack(name=name)
+    *earlier, run_id = before["earlier_runs"]
+    gone.append(run_id)
+    try:
+        hold(engine, name, run_id)
+    except RunNotReady:  # it was dropped, by an earlier version or just now
+        _point(engine, name, before["live_run"], before["live_run"], earlier)
+        return False
+    return _point(engine, name, before["live_run"], run_id, earlier)
 
 
 def _point(engine: Engine, name: str, expected: int | None, live: int | None, earlier: list[int]) -> bool:
     """Compare and set: True when the pointer was still where it was expected."""
     values = {"model_name": name, "expected": expected, "live_run": live, "earlier_runs": earlier}
-    return retry(engine, lambda: say(engine, "promote", **values)) == 1
+    return say(engine, "promote", **values) == 1
 
 
-def _until_moved(move: Callable[[], bool]) -> None:
-    while not move():  # another promotion came between: look again
+def _until_moved(engine: Engine, move: Callable[[], bool]) -> None:
+    """Move in a transaction; where another moved meanwhile, look again."""
+
+    def attempt() -> bool:
+        with engine.transaction():
+            return move()
+
+    while not retry(engine, attempt):
         pass
 
 
@@ -291,15 +344,23 @@ def _until_moved(move: Callable[[], bool]) -> None:
 def drop_run(engine: Engine, reference: str) -> None:
     """Remove a run and all its rows. Raises RunIsLive for the live one."""
     record = run(engine, reference)
-    name, run_id = record["model_name"], record["run_id"]
-    before = model(engine, name)
-    if before["live_run"] == run_id:
-        raise RunIsLive(name=name, run_id=run_id)
-    earlier = [past for past in before["earlier_runs"] if past != run_id]
-    if earlier != before["earlier_runs"]:
-        _point(engine, name, before["live_run"], before["live_run"], earlier)
-    discard(engine, run_id)
+    name, run_id = record["model_name"], int(record["run_id"])
+    _until_moved(engine, lambda: _dropped(engine, name, run_id))
+    sweep(engine)
     event(engine, name, run_id, "drop_run")
+
+
+def _dropped(engine: Engine, name: str, run_id: int) -> bool:
+    """Remove a run and take it off the stack; False when the model changed meanwhile."""
+    say(engine, "hold_runs", runs=[run_id])
+    before = model(engine, name)
+    live, stack = before["live_run"], before["earlier_runs"]
+    if live == run_id:
+        raise RunIsLive(name=name, run_id=run_id)
+    if run_id in stack and not _point(engine, name, live, live, [past for past in stack if past != run_id]):
+        return False
+    _delete(engine, [run_id])
+    return True
 
 
 def drop_model(engine: Engine, model_name: str, *, if_exists: bool = False) -> int:
@@ -327,16 +388,40 @@ def _remove(engine: Engine, runs: Sequence[int], model_name: str | None = None) 
 
     def remove() -> None:
         with engine.transaction():
-            for run_id, table in product(runs, RUN_TABLES):
-                say(engine, f"drop_{table}", run_id=run_id)
+            say(engine, "hold_runs", runs=runs)
+            _delete(engine, runs)
             if model_name is not None:
                 say(engine, "drop_model", model_name=model_name)
 
     retry(engine, remove)
+    sweep(engine)
+
+
+def _delete(engine: Engine, runs: Sequence[int]) -> None:
+    """Remove every row of runs that the transaction holds."""
+    for run_id, table in product(runs, RUN_TABLES):
+        say(engine, f"drop_{table}", run_id=run_id)
 
 
 def collect(engine: Engine, model_name: str) -> None:
     """Remove runs that nothing points at, but the newest few."""
-    rows = look(engine, "collectable", model_name=model_name)
-    for row in rows[:-KEEP]:
-        discard(engine, row["run_id"])
+
+    def remove(run_id: int) -> None:
+        with engine.transaction():
+            say(engine, "hold_runs", runs=[run_id])
+            if run_id in _collectable(engine, model_name):  # it may have been made live meanwhile
+                _delete(engine, [run_id])
+
+    for run_id in _collectable(engine, model_name)[:-KEEP]:
+        retry(engine, lambda run_id=run_id: remove(run_id))  # type: ignore[misc]  # bound in time
+    sweep(engine)
+
+
+def _collectable(engine: Engine, model_name: str) -> list[int]:
+    return [row["run_id"] for row in look(engine, "collectable", model_name=model_name)]
+
+
+def sweep(engine: Engine) -> None:
+    """Drop what is left of runs that are gone, as far as nobody can read it; an embedded engine leaves nothing."""
+    if not engine.embedded:
+        retry(engine, lambda: say(engine, "drop_unread"))

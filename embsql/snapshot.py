@@ -41,8 +41,8 @@ def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Inter
 
 def _rival_is_ordered(engine: Engine, plan: Plan) -> bool:
     """Whether the gate may train the live run's algorithm anew, and that learns from order."""
-    live = registry.live(engine, plan.model_name) if plan.evaluate and plan.gate else None
-    name = look(engine, "run_record", run_id=live)[0]["algorithm"] if live is not None else None
+    live = registry.live_record(engine, plan.model_name) if plan.evaluate and plan.gate else None
+    name = live["algorithm"] if live else None
     # Of a class whose options decide, `ordered` is true.
     return name in algorithms.names() and bool(algorithms.find(name).ordered)
 
@@ -72,13 +72,15 @@ def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings |
 
     Users and items that are new have NaN. Raises BadArgument when the live run has another dim.
     """
-    live = registry.live(engine, plan.model_name)
+    live = registry.live_record(engine, plan.model_name)
     if live is None:
         return None
     users, items = (
-        side(engine, live, entity).on(ids, missing=np.nan).vectors
+        side(engine, live["run_id"], entity).on(ids, missing=np.nan).vectors
         for entity, ids in (("user", data.users), ("item", data.items))
     )
+    if not look(engine, "run_record", run_id=live["run_id"]):  # removed while it was read
+        return live_vectors(engine, plan, data)
     dim = getattr(plan.algorithm, "dim", items.shape[1])
     if items.shape[1] != dim:
         allowed = f"false when dim changes: the live run has vectors of {items.shape[1]}, not {dim}"

@@ -35,7 +35,7 @@ from embsql.measure import (
 )
 from embsql.model import Listener, Run
 from embsql.plan import Plan
-from embsql.registry import look, say
+from embsql.registry import say
 from embsql.snapshot import input_hash, live_vectors, read_snapshot
 
 
@@ -214,9 +214,10 @@ def _unchanged(
 
     Then `run` becomes that run.
     """
-    live = registry.live(engine, plan.model_name)
-    if live is None or look(engine, "run_record", run_id=live)[0]["source_hash"] != source_hash:
+    record = registry.live_record(engine, plan.model_name)
+    if record is None or record["source_hash"] != source_hash:
         return False
+    live = record["run_id"]
     figures = kept_figures(engine, live, split_name)
     if split_name and not {f"ndcg@{k}" for k in plan.k} <= set(figures):
         return False

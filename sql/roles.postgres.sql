@@ -23,6 +23,16 @@ BEGIN
 END
 $embsql$;
 
+-- So that embsql.oldest_snapshot sees how old those of all sessions are; without it tables of removed runs are emptied,
+-- and stay while others are connected.
+DO $embsql$
+BEGIN
+    GRANT pg_read_all_stats TO embsql_owner;
+EXCEPTION WHEN insufficient_privilege THEN
+    NULL;
+END
+$embsql$;
+
 -- Who has what. The owner of a partitioned table is who may attach a partition to it: the trainer. Of the tables behind
 -- runs it takes some at a time, since each is locked: `install --roles` runs this until none is left.
 DO $embsql$
@@ -69,10 +79,11 @@ GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_reader;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA embsql TO embsql_reader;
 
 -- What a reader may not: see who trains, who was forgotten, what was asked for and by whom; write; command.
-REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs, embsql.forgotten FROM embsql_reader;
+REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs, embsql.forgotten, embsql.leaving FROM embsql_reader;
 GRANT SELECT (run_id) ON embsql.forgotten TO embsql_reader; -- whether a run can be read
 REVOKE ALL ON FUNCTION
-    embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.build_indexes, embsql.build_index,
+    embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.drop_unread, embsql.oldest_snapshot,
+    embsql.build_indexes, embsql.build_index, embsql.forget_statistics,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,
     embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialise, embsql.register_embeddings,
     embsql.protect
@@ -82,7 +93,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA embsql TO embsql_tr
 REVOKE INSERT, UPDATE, DELETE ON embsql.migrations, embsql.surface FROM embsql_trainer;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA embsql TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
-    embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.build_indexes, embsql.build_index,
+    embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.drop_unread, embsql.oldest_snapshot,
+    embsql.build_indexes, embsql.build_index, embsql.forget_statistics,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
     embsql.materialise, embsql.register_embeddings
 TO embsql_trainer;

@@ -32,6 +32,12 @@ SELECT embsql.drop_partition('user_embeddings', $run_id)
 -- drop_interactions: part of dropping a run
 SELECT embsql.drop_partition('interactions', $run_id)
 
+-- drop_unread: partitions of runs that are gone, as soon as nobody can read them
+SELECT embsql.drop_unread()
+
+-- forget_statistics: a person among the values that the server has noted of tables
+SELECT embsql.forget_statistics(CAST($runs AS bigint[]), $user_id)
+
 -- request_cancel: takes a model's jobs off the queue, and asks its trainer to stop
 WITH waiting AS (
     UPDATE embsql.jobs AS job
@@ -50,7 +56,7 @@ SELECT waiting.job_id FROM waiting UNION ALL SELECT held.run_id FROM held
 WITH heard AS (
     UPDATE embsql.jobs SET outlived = TRUE WHERE status = 'running' AND command <> 'forget'
 )
-UPDATE embsql.runs SET status = status WHERE status = 'training'
+UPDATE embsql.runs SET held = held + 1 WHERE status = 'training'
 
 -- forget_words_jobs: where a job names a person; the words of one that is not over are kept until it is
 UPDATE embsql.jobs SET

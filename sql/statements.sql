@@ -86,13 +86,13 @@ WHERE run_id = $run_id
 
 -- finish_run: a run whose vectors are all written
 UPDATE embsql.runs
-SET status = 'ready', source_hash = $source_hash, dim = $dim, similarity = $similarity, users = $users,
+SET status = 'ready', held = held + 1, source_hash = $source_hash, dim = $dim, similarity = $similarity, users = $users,
     items = $items, interactions = $interactions, checksum = $checksum, finished_at = embsql.utc_now()
 WHERE run_id = $run_id AND status = 'training'
 
 -- end_run: a run that did not get there
 UPDATE embsql.runs
-SET status = $status, error = $error, finished_at = embsql.utc_now()
+SET status = $status, held = held + 1, error = $error, finished_at = embsql.utc_now()
 WHERE run_id = $run_id AND status = 'training'
 
 -- run_source: what a run was trained on, as a source
@@ -110,7 +110,7 @@ UPDATE embsql.runs SET error = $error WHERE run_id = $run_id
 
 -- abandoned: runs of a model that say they train although nobody holds the lease
 UPDATE embsql.runs
-SET status = 'failed', error = 'the trainer stopped without a word', finished_at = embsql.utc_now()
+SET status = 'failed', held = held + 1, error = 'the trainer stopped without a word', finished_at = embsql.utc_now()
 WHERE model_name = $model_name AND status = 'training' AND run_id <> $run_id
 
 -- run_record: one run
@@ -120,6 +120,15 @@ SELECT
     run.user_col, run.item_col, run.weight_col
 FROM embsql.runs AS run
 WHERE run.run_id = $run_id
+
+-- live_record: the run that a model says is live; without a run_id where that is gone, or nothing is
+SELECT
+    model.live_run, run.run_id, run.model_name, run.algorithm, run.params, run.source_sql, run.source_hash, run.seed,
+    run.dim, run.similarity, run.status, run.users, run.items, run.interactions, run.checksum, run.error,
+    run.user_col, run.item_col, run.weight_col
+FROM embsql.models AS model
+LEFT JOIN embsql.runs AS run ON run.run_id = model.live_run
+WHERE model.model_name = $model_name
 
 -- model_record: what a model's name points at
 SELECT model.live_run, model.earlier_runs FROM embsql.models AS model WHERE model.model_name = $model_name
@@ -268,7 +277,7 @@ ORDER BY person.user_id ASC
 SELECT * FROM embsql.features($model, entity => $entity)
 
 -- hold_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
-UPDATE embsql.runs SET status = status WHERE run_id = $run_id AND status = 'ready'
+UPDATE embsql.runs SET held = held + 1 WHERE run_id = $run_id AND status = 'ready'
 
 -- clear_clusters: the clusters of one name
 DELETE FROM embsql.clusters
@@ -305,7 +314,7 @@ WHERE kept.content IN (SELECT unnest(CAST($contents AS VARCHAR[])) AS content)
 SELECT DISTINCT gone.salt FROM embsql.forgotten AS gone
 
 -- hold_trainings: keeps runs that are being made from ending meanwhile
-UPDATE embsql.runs SET status = status WHERE status = 'training'
+UPDATE embsql.runs SET held = held + 1 WHERE status = 'training'
 
 -- note_forgotten: a person who is to go from every run that has rows, or will have
 INSERT INTO embsql.forgotten (run_id, salt, person)
@@ -321,7 +330,7 @@ WHERE gone.person = ANY (CAST($people AS VARCHAR[])) AND run.status IS DISTINCT 
 ORDER BY model.live_run IS NULL ASC, gone.run_id ASC
 
 -- hold_runs: keeps others from runs while they are changed
-UPDATE embsql.runs SET status = status WHERE run_id = ANY (CAST($runs AS BIGINT[]))
+UPDATE embsql.runs SET held = held + 1 WHERE run_id = ANY (CAST($runs AS BIGINT[]))
 
 -- cleared: runs that no longer hold a person
 DELETE FROM embsql.forgotten

@@ -114,11 +114,17 @@ END;
 -- Which run a model's name means. What is known is read into one map, which no argument takes part in: everything after
 -- it is an expression. Subqueries about the argument would each be a join, and those are most of what a plan costs.
 
--- Every model with its live run, and every finished run by its own name: shop, shop@7.
+-- Every model with its live run, and every finished run by its own name: shop, shop@7. A live run that is gone has a name
+-- that says so, and no number: shop@gone 7.
 CREATE OR REPLACE MACRO embsql.known_runs() AS (
     SELECT map_from_entries(list(struct_pack(name := one.name, run_id := one.run_id)))
     FROM (
-        SELECT m.model_name AS name, m.live_run AS run_id FROM embsql.models AS m
+        SELECT
+            CASE WHEN m.live_run IS DISTINCT FROM r.run_id THEN m.model_name || '@gone ' || m.live_run ELSE m.model_name END
+                AS name,
+            r.run_id
+        FROM embsql.models AS m
+        LEFT JOIN embsql.runs AS r ON r.run_id = m.live_run
         UNION ALL
         SELECT r.model_name || '@' || r.run_id, r.run_id FROM embsql.runs AS r WHERE r.status = 'ready'
     ) AS one
@@ -128,6 +134,21 @@ CREATE OR REPLACE MACRO embsql.known_runs() AS (
 CREATE OR REPLACE MACRO embsql.no_such_run(model, known_runs) AS embsql.refuse(list_transform(
     [map_entries(known_runs)],
     lambda known: CASE
+        WHEN len(list_filter(known, lambda one: starts_with(one.key, model || '@gone '))) > 0
+        THEN format(
+            'model "{0}" says that run {1} is live, which is gone. ',
+            model,
+            split_part(list_filter(known, lambda one: starts_with(one.key, model || '@gone '))[1].key, ' ', 2)
+        ) || coalesce(
+            format(
+                'Make another live: CALL embsql.promote(''{0}@{1}'');',
+                model,
+                list_max(list_transform(
+                    list_filter(known, lambda one: starts_with(one.key, model || '@')), lambda one: one.value
+                ))
+            ),
+            'Nothing else of it is finished: CALL embsql.drop_model(''' || model || '''); and train it again'
+        )
         WHEN len(list_filter(known, lambda one: one.key = model)) > 0
         THEN 'model "' || model || '" has no live run, ' || coalesce(
             format(
@@ -141,7 +162,7 @@ CREATE OR REPLACE MACRO embsql.no_such_run(model, known_runs) AS embsql.refuse(l
             'and no finished one to promote. Train it; what became of earlier runs: SELECT * FROM embsql.runs('''
                 || model || ''');'
         )
-        WHEN len(list_filter(known, lambda one: one.key = embsql.model_part(model))) > 0
+        WHEN len(list_filter(known, lambda one: embsql.model_part(one.key) = embsql.model_part(model))) > 0
         THEN '"' || model || '" has no finished run to read. See: SELECT * FROM embsql.runs('''
             || embsql.model_part(model) || ''');'
         ELSE embsql.no_such_model(embsql.model_part(model), known)

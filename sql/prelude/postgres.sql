@@ -144,9 +144,18 @@ DECLARE
     asked text := coalesce(embsql.model_part(model), '');
     close text;
     finished bigint;
+    gone bigint;
 BEGIN
     IF EXISTS (SELECT FROM embsql.models AS m WHERE m.model_name = model) THEN
         SELECT max(r.run_id) INTO finished FROM embsql.runs AS r WHERE r.model_name = model AND r.status = 'ready';
+        SELECT m.live_run INTO gone FROM embsql.models AS m WHERE m.model_name = model;
+        IF gone IS NOT NULL THEN
+            RAISE EXCEPTION 'embsql: model "%" says that run % is live, which is gone. %', model, gone, CASE
+                WHEN finished IS NULL
+                THEN format('Nothing else of it is finished: SELECT embsql.drop_model(''%s''); and train it again', model)
+                ELSE format('Make another live: SELECT embsql.promote(''%s@%s'');', model, finished)
+            END;
+        END IF;
         IF finished IS NULL THEN
             RAISE EXCEPTION 'embsql: model "%" has no live run, and no finished one to promote. Train it; what became of earlier runs: SELECT * FROM embsql.runs(''%'');',
                 model, model;
@@ -208,7 +217,10 @@ DECLARE
     found bigint;
 BEGIN
     IF strpos(model, '@') = 0 THEN
-        SELECT m.live_run INTO found FROM embsql.models AS m WHERE m.model_name = model;
+        SELECT r.run_id INTO found
+        FROM embsql.models AS m
+        JOIN embsql.runs AS r ON r.run_id = m.live_run
+        WHERE m.model_name = model;
     ELSE
         SELECT r.run_id INTO found
         FROM embsql.runs AS r
@@ -423,6 +435,9 @@ BEGIN
         IF EXISTS (SELECT FROM pg_publication AS p WHERE p.pubviaroot) THEN
             PERFORM embsql.attach_partition(kind, run); -- what is loaded before is no row of the table's to a subscriber
         END IF;
+    ELSIF EXISTS (SELECT FROM embsql.leaving AS l WHERE l.part_name = part) THEN -- an earlier run had that number
+        EXECUTE format('DELETE FROM embsql_runs.%I', part);
+        DELETE FROM embsql.leaving AS l WHERE l.part_name = part;
     END IF;
     RETURN part;
 END
@@ -444,27 +459,106 @@ BEGIN
 END
 $embsql$;
 
--- Readers are never made to wait long: when one of them holds the table, the rows are deleted, and the empty partition
--- goes with a later run.
+-- Marks a partition of a run that goes in this transaction; embsql.drop_unread drops it.
 CREATE OR REPLACE FUNCTION embsql.drop_partition(kind text, run bigint) RETURNS void
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    DELETE FROM embsql.vector_indexes AS v WHERE v.run_id = run AND kind = v.entity || '_embeddings';
+    INSERT INTO embsql.leaving AS l (part_name, marked, emptied)
+    SELECT c.relname, pg_current_xact_id(), FALSE
+    FROM pg_class AS c
+    WHERE c.relnamespace = to_regnamespace('embsql_runs') AND c.relname = format('%s_%s', kind, run)
+    ON CONFLICT (part_name) DO UPDATE SET marked = excluded.marked, emptied = FALSE;
+END
+$embsql$;
+
+-- How many transactions ago the oldest snapshot was taken that somebody may still read this database with: a session,
+-- a replica that says so (hot_standby_feedback), or a prepared transaction. NULL where nobody reads; as old as can be
+-- where this server does not show the sessions of others to the owner of this function (pg_read_all_stats does).
+CREATE OR REPLACE FUNCTION embsql.oldest_snapshot() RETURNS integer
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM pg_stat_clear_snapshot(); -- or the whole transaction would see what it first saw
+    RETURN (
+        SELECT max(reader.age)
+        FROM (
+            SELECT CASE WHEN a.query = '<insufficient privilege>' THEN 2147483647 ELSE age(a.backend_xmin) END AS age
+            FROM pg_stat_activity AS a
+            WHERE a.pid <> pg_backend_pid()
+                AND (a.datname = current_database() OR a.backend_type = 'walsender')
+            UNION ALL
+            SELECT age(s.xmin) FROM pg_replication_slots AS s
+            UNION ALL
+            SELECT age(p.transaction) FROM pg_prepared_xacts AS p WHERE p.database = current_database()
+        ) AS reader
+    );
+END
+$embsql$;
+
+-- Drops marked partitions that no snapshot from before the mark can read; how many. Of the others the rows are deleted,
+-- which those snapshots do not see, and the empty partition goes with a later run. Readers never wait long: a
+-- partition that cannot be locked soon is one of the others.
+CREATE OR REPLACE FUNCTION embsql.drop_unread() RETURNS integer
 LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '100ms'
 AS $embsql$
 DECLARE
-    part text;
+    parts embsql.leaving[] := ARRAY(
+        SELECT l FROM embsql.leaving AS l ORDER BY l.part_name LIMIT 100 FOR UPDATE SKIP LOCKED
+    );
+    oldest integer := embsql.oldest_snapshot(); -- after the marks were read: whoever begins now sees them
+    part embsql.leaving;
+    dropped integer := 0;
 BEGIN
-    DELETE FROM embsql.vector_indexes AS v WHERE v.run_id = run AND kind = v.entity || '_embeddings';
-    FOR part IN
-        SELECT table_name FROM information_schema.tables
-        WHERE table_schema = 'embsql_runs'
-            AND table_name ~ ('^' || kind || '_\d+$')
-            AND CAST(substring(table_name FROM '\d+$') AS bigint) NOT IN (SELECT r.run_id FROM embsql.runs AS r WHERE r.run_id <> run)
-    LOOP
+    FOREACH part IN ARRAY parts LOOP
         BEGIN
-            EXECUTE format('DROP TABLE embsql_runs.%I', part);
+            IF pg_visible_in_snapshot(part.marked, pg_current_snapshot())
+                AND age(CAST(part.marked AS xid)) > coalesce(oldest, -1)
+            THEN
+                EXECUTE format('DROP TABLE IF EXISTS embsql_runs.%I', part.part_name);
+                DELETE FROM embsql.leaving AS l WHERE l.part_name = part.part_name;
+                dropped := dropped + 1;
+                CONTINUE;
+            END IF;
         EXCEPTION WHEN lock_not_available THEN
-            EXECUTE format('DELETE FROM embsql_runs.%I', part);
+            NULL; -- somebody reads its table
         END;
+        IF NOT part.emptied AND to_regclass(format('embsql_runs.%I', part.part_name)) IS NOT NULL THEN
+            EXECUTE format('DELETE FROM embsql_runs.%I', part.part_name);
+            UPDATE embsql.leaving AS l SET emptied = TRUE WHERE l.part_name = part.part_name;
+        END IF;
     END LOOP;
+    RETURN dropped;
+END
+$embsql$;
+
+-- The server notes the most common values of columns, and some more, for everybody who may read the table. Of tables
+-- where one of those is a person who was forgotten it notes them anew; how many.
+CREATE OR REPLACE FUNCTION embsql.forget_statistics(runs bigint[], person text) RETURNS integer
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    noted record;
+    times integer := 0;
+BEGIN
+    FOR noted IN
+        SELECT DISTINCT s.schemaname, s.tablename
+        FROM pg_stats AS s
+        WHERE NOT s.inherited -- those would look at every run
+            AND (
+                s.schemaname = 'embsql'
+                OR s.schemaname = 'embsql_runs' AND CAST(substring(s.tablename FROM '\d+$') AS bigint) = ANY (runs)
+            )
+            AND person = ANY (
+                CAST(CAST(s.most_common_vals AS text) AS text[]) || CAST(CAST(s.histogram_bounds AS text) AS text[])
+                || CAST(CAST(s.most_common_elems AS text) AS text[])
+            )
+    LOOP
+        EXECUTE format('ANALYZE %I.%I', noted.schemaname, noted.tablename);
+        times := times + 1;
+    END LOOP;
+    RETURN times;
 END
 $embsql$;
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import embsql
-from embsql import derive, errors, forgetting, materialise, publish, sources, train
+from embsql import derive, errors, forgetting, materialise, publish, sources, stored, surface, train
 from embsql.algorithms.als import ALS
 from embsql.plan import Plan
 from tests.worlds import known_run
@@ -107,6 +107,24 @@ def test_a_training_in_flight_ends_without_the_person(shop, other, tmp_path) -> 
     made_of(shop)
     shop.engine.run(f"DELETE FROM embsql.cohorts WHERE user_id = '{ADA}'")
     assert ADA.encode() not in dump(shop, tmp_path / "after")
+
+
+def test_a_run_that_is_being_written_is_without_the_person(shop, other, monkeypatch) -> None:
+    """DuckDB refuses whoever comes second, so it is written again; PostgreSQL lets it see the first."""
+    tables, left = stored.tables, [ADA]
+
+    def late(*given) -> Iterator[stored.Table]:
+        yield from tables(*given)
+        if left:
+            other.forget(left.pop())
+
+    monkeypatch.setattr(stored, "tables", late)
+    run_id = trained(shop)
+    assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": run_id}]
+    for table in ("user_embeddings", "interactions"):
+        assert count(shop, f"{table} WHERE user_id = '{ADA}'") == 0
+    assert count(shop, "user_embeddings") == 10
+    assert count(shop, "forgotten") == 0
 
 
 def test_a_training_that_fails_names_nobody_who_was_forgotten(shop, other) -> None:
@@ -261,3 +279,49 @@ def test_batches_go_on_where_they_were(new_database, monkeypatch) -> None:
         assert database.forget(ADA) > 0
         assert count(database, f"interactions WHERE user_id = '{ADA}'") == count(database, "forgotten") == 0
         assert database.promote(f"shop@{runs[0]}") == runs[0]
+
+
+# --- jobs ----------------------------------------------------------------------------------------
+
+JOBS = f"""
+INSERT INTO embsql.jobs (
+    command, model_name, words, status, attempts, error, worker, enqueued_at, start_after
+)
+SELECT
+    'train', 'm' || n, ARRAY['m', 'SELECT * FROM e WHERE user_id <> ''{ADA}''', 'als', '{{}}'], status, 1,
+    'user {ADA}, item i1', 'w', embsql.utc_now(), embsql.utc_now()
+FROM unnest(ARRAY['failed', 'running', 'queued']) WITH ORDINALITY AS j (status, n)
+"""
+
+
+def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
+    """One that is over is reworded at once; of one that runs, or waits, nothing is kept that names somebody."""
+    ended = {"worker": "w", "attempts": 1, "status": "failed", "answer": None, "error": f"user {ADA}, item i1"}
+    with embsql.connect(new_database()) as database:
+        database.engine.run(JOBS)
+        database.forget(ADA)
+        kept = database.ask("SELECT error, words[2] AS source FROM embsql.jobs ORDER BY job_id").to_pylist()
+        assert [job["error"] for job in kept] == ["user forgotten, item i1"] * 3
+        assert kept[0]["source"] == "SELECT * FROM e WHERE user_id <> 'forgotten'"
+        assert ADA in kept[1]["source"], "its worker may begin again"
+        database.engine.run("UPDATE embsql.jobs SET status = 'running' WHERE status = 'queued'")
+        for job_id in (2, 3):
+            database.engine.run(surface.statements("jobs.sql")["end_job"], job_id=job_id, **ended)
+        text = database.ask("SELECT string_agg(CAST(j AS text), ' ') AS text FROM embsql.jobs AS j")["text"][0].as_py()
+        assert ADA not in text
+        assert text.count("somebody was forgotten meanwhile") == 2
+
+
+def test_what_the_server_noted_names_nobody_who_was_forgotten(new_database) -> None:
+    noted = """
+        SELECT DISTINCT tablename FROM pg_stats
+        WHERE schemaname LIKE 'embsql%'
+            AND strpos(concat(most_common_vals, histogram_bounds, most_common_elems), 'ada') > 0
+    """
+    with embsql.connect(new_database()) as database:
+        known_run(database)
+        database.engine.write("cohorts", {"cohort_set": ["s"] * 3, "user_id": ["ada"] * 3, "cohort": ["c"] * 3})
+        database.engine.run("ANALYZE embsql.cohorts, embsql_runs.user_embeddings_1, embsql_runs.interactions_2")
+        assert {"cohorts", "user_embeddings_1", "interactions_2"} <= set(database.ask(noted)["tablename"].to_pylist())
+        database.forget("ada")
+        assert database.ask(noted).num_rows == 0
