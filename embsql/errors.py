@@ -292,6 +292,11 @@ class NotInstalled(EmbsqlError):
     """{place} has no embsql of this version yet: {reason}. Run: embsql --db {place} install"""
 
 
+class SchemaChanged(EmbsqlError):
+    """{place} was made by another {file}: a schema file never changes once it has run. Put it back
+    (pip install --force-reinstall embsql), or publish the models to a new database."""
+
+
 class OutOfPlace(EmbsqlError):
     """embsql in {place} no longer finds what it stands on: {reason}. Run: embsql --db {place}
     install"""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from filelock import FileLock
+
+LOCK = ".embsql.lock"
+COPY = ".embsql-"  # how the folder begins that a new file is written in
 
 
 def sync(path: Path) -> None:
     """Wait until a file, or a folder's list of names, is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
+    windows = os.name == "nt"  # which flushes no folders, and files only where it may write
+    if windows and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
@@ -19,14 +28,30 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """One at a time of those who replace a folder's files: of two, one would lose the other's."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # ends with the process, however that ends
-        yield
-    finally:
-        os.close(handle)
+def beside(path: Path) -> Iterator[Path]:
+    """Where to write what will replace a file: the same name in a folder beside it.
+
+    The folder is gone when the block ends, and so are those of whoever was killed in theirs. One
+    replaces files in a folder at a time: of two, one would lose the other's work.
+    """
+    with _alone(path.parent):
+        for left in path.parent.glob(f"{COPY}{'?' * 8}"):
+            shutil.rmtree(left, ignore_errors=True)  # what is another user's stays
+        with TemporaryDirectory(prefix=COPY, dir=path.parent) as folder:
+            yield Path(folder) / path.name
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock, which ends with the process, however that ends."""
+    folder.stat()  # which raises where there is none: FileLock would make one
+    file = folder / LOCK
+    with FileLock(file, mode=0o666):  # another user's lock, left by a kill, can be taken too
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows removes it with the lock
+                file.unlink()
 
 
 def settle(beside: Path, path: Path) -> None:

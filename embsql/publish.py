@@ -16,7 +16,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ import pyarrow.compute as pc
 from embsql import engines, forgetting, jobs, registry
 from embsql.engines import Engine
 from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunTaken
-from embsql.files import alone, settle
+from embsql.files import beside, settle
 from embsql.jobs import retry
 from embsql.loaded import LARGE, pages
 from embsql.registry import look, say
@@ -307,16 +306,15 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
     path = _path(source, target)
     try:
         with (
-            alone(path.parent),
-            TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
-            _copied(path, Path(folder) / path.name) as beside,
+            beside(path) as fresh,
+            _copied(path, fresh),
         ):
-            with closing(engines.connect(str(beside))) as there:
+            with closing(engines.connect(str(fresh))) as there:
                 there.place = str(path)  # what messages shall call it
                 _install(there)
                 yield there
                 there.run(statements("publish.sql")["checkpoint"])
-            settle(beside, path)
+            settle(fresh, path)
     except OSError as error:
         raise CannotOpen(path=str(path), reason=error.strerror or str(error)) from error
 
@@ -333,19 +331,19 @@ def _path(source: Engine, target: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def _copied(path: Path, beside: Path) -> Iterator[Path]:
-    """The file's copy, if there is a file; nobody can write to the file while the block runs.
+def _copied(path: Path, fresh: Path) -> Iterator[None]:
+    """Copy the file, if there is one; nobody can write to the file while the block runs.
 
     Raises DatabaseBusy when somebody does, and CannotOpen when somebody did who never finished.
     """
     if not path.exists():
-        yield beside
+        yield
         return
     # DuckDB's lock on a file ends when its process closes any handle of that file: this one is closed last.
     with path.open("rb") as old, closing(engines.connect(str(path), read_only=True)):
         if Path(f"{path}.wal").exists():
             raise CannotOpen(path=str(path), reason="its .wal holds changes not yet in it; open it once for writing")
-        with beside.open("wb") as new:
+        with fresh.open("wb") as new:
             shutil.copyfileobj(old, new)
-        shutil.copymode(path, beside)
-        yield beside
+        shutil.copymode(path, fresh)
+        yield

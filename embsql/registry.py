@@ -22,6 +22,7 @@ from embsql.errors import (
     OutOfPlace,
     RunIsLive,
     RunNotReady,
+    SchemaChanged,
     StillHolds,
     UnknownModel,
     UnknownRun,
@@ -62,7 +63,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     """Bring the database's tables and questions up to this version; False when they were. Idempotent.
 
     `commands` adds the commands as SQL, for which an embedded engine must have been offered embsql_command.
-    Raises CannotInstall, or NoRights.
+    Raises CannotInstall, SchemaChanged or NoRights.
     """
     wanted = surface.version(engine.name) + ("+commands" if commands else "")
 
@@ -131,7 +132,7 @@ def has_ml(engine: Engine) -> bool:
 
 
 def opened(engine: Engine) -> None:
-    """See to it that a database just opened can be used. Raises NotInstalled or OutOfPlace.
+    """See to it that a database just opened can be used. Raises NotInstalled, SchemaChanged or OutOfPlace.
 
     An embedded one is brought up to date, a server that has nothing yet is given everything, and one that has
     something is left to `embsql install`.
@@ -152,8 +153,13 @@ def _installed(engine: Engine) -> str | None:
 
 
 def _applied(engine: Engine) -> set[str]:
-    """Names of the schema files that have run here."""
-    return {row["file_name"] for row in look(engine, "is_installed") and look(engine, "applied")}
+    """Names of the schema files that have run here. Raises SchemaChanged for one that is another now."""
+    known = {step.name: step.checksum for step in surface.migrations(engine.name)}
+    rows = look(engine, "is_installed") and look(engine, "applied")
+    for row in rows:
+        if known.get(row["file_name"], row["checksum"]) != row["checksum"]:
+            raise SchemaChanged(place=engine.place, file=row["file_name"])
+    return {row["file_name"] for row in rows}
 
 
 # --- names ---------------------------------------------------------------------------------------

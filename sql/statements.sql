@@ -27,7 +27,7 @@ SELECT f.file_id FROM embsql.file AS f
 SELECT '' AS reason WHERE FALSE
 
 -- applied: schema files already run here
-SELECT step.file_name FROM embsql.migrations AS step
+SELECT step.file_name, step.checksum FROM embsql.migrations AS step
 
 -- has_ml: whether the schema ml has embsql's functions
 SELECT 1 AS found

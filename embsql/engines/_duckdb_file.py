@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import duckdb
 
 from embsql.engines._files import literal
 from embsql.errors import CannotOpen, DatabaseBusy
-from embsql.files import alone, settle
+from embsql.files import beside, settle
 
 WRITTEN = """
 SELECT regexp_extract(home.tags['storage_version'], '^v[0-9.]+') AS version, size.block_size
@@ -29,15 +28,13 @@ def rewrite(path: Path) -> None:
     raises.
     """
     with (
-        alone(path.parent),
-        TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder,
+        beside(path) as fresh,
         closing(duckdb.connect()) as local,
     ):
         _hold(local, path)
         if Path(f"{path}.wal").exists():
             reason = "its .wal holds changes not yet in it; open it once for writing"
             raise CannotOpen(path=str(path), reason=reason)
-        fresh = Path(folder) / path.name
         _copy(local, fresh)
         shutil.copymode(path, fresh)
         settle(fresh, path)  # while it is held: nobody writes to what goes

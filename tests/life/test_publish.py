@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
@@ -493,6 +494,34 @@ def test_a_failure_leaves_the_file_as_it_was(shop, tmp_path) -> None:
                 publish(stranger.engine, path, models)
     assert path.read_bytes() == before
     assert folder(tmp_path) == ["serving.duckdb"]
+
+
+KILLED = """
+import os, signal, sys, embsql
+from embsql import publish
+from tests.worlds import known_run
+publish.settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+with embsql.connect(":memory:") as world:
+    known_run(world)
+    world.publish(sys.argv[1])
+"""
+
+
+def test_a_copy_that_a_kill_left_behind_goes_with_the_next(world, tmp_path, start) -> None:
+    path, mine = tmp_path / "serving.duckdb", tmp_path / ".embsql-of-mine"
+    mine.mkdir()
+    killed = start(KILLED, path)
+    assert killed.wait(120) == -signal.SIGKILL
+    assert len(folder(tmp_path)) > 1, "or there would be nothing to collect"
+    assert not path.exists()
+    publish(world.engine, path, ["compass"])
+    assert folder(tmp_path) == [mine.name, "serving.duckdb"]
+
+
+def test_a_folder_that_is_not_there_is_not_made(world, tmp_path) -> None:
+    with pytest.raises(CannotOpen, match="No such file or directory"):
+        publish(world.engine, tmp_path / "nowhere" / "serving.duckdb")
+    assert folder(tmp_path) == []
 
 
 def test_a_file_that_is_no_database_stays(world, tmp_path) -> None:

@@ -1,0 +1,63 @@
+"""Schema files never change once they have run somewhere: a change is a file with a new number."""
+
+from __future__ import annotations
+
+import pytest
+
+import embsql
+from embsql import errors
+from embsql.surface import Step, folder
+
+FROZEN = {
+    "0001_registry.sql": "3fe8600d97cd8d6febc3a4b4cab22f47",
+    "0002_vectors.postgres.sql": "f4bfc4edef8cd4515fd31e391691c284",
+    "0002_vectors.sql": "7dbb2ee4b687d45b578b89245c7726b6",
+    "0003_jobs.postgres.sql": "b53107a94f92a7a5b7af8bcf78b5a132",
+    "0004_clusters.postgres.sql": "d3d51faba5331d02d8f57511ec29a1c5",
+    "0004_clusters.sql": "e7729efd23593f949153c96d1c0f6249",
+    "0005_cohorts.postgres.sql": "b163f943726dda900e5600419e7e925b",
+    "0005_cohorts.sql": "80ad69da3c68175d0d0c0960494c3a7b",
+    "0006_topk.postgres.sql": "05d187f146010682ff03efbe6ca2cbf2",
+    "0006_topk.sql": "2cfbeb86cbd43ab891a32d6792e46fbb",
+    "0007_fold_in.postgres.sql": "ea483ed27de3691928ac6417c7261b20",
+    "0007_fold_in.sql": "bdb1359022318466c07cffc295cecd7a",
+    "0008_towers.postgres.sql": "aa9c82885c77b5ff386e5ae598b80a60",
+    "0008_towers.sql": "45e619b3a055ed7ded581d320ab9fc5c",
+    "0009_graph.postgres.sql": "0130ffbb75db7efebf24b7b1c7a40f7f",
+    "0009_graph.sql": "08d9e8822c6865005bcf155895b278e6",
+    "0010_trials.sql": "746ccc0698c8825270cd80d5c498a4bc",
+    "0011_texts.postgres.sql": "fae2ef64251cb4ab3871e228563ef6b2",
+    "0011_texts.sql": "ff2e27bee7233609e25505ed9e20dd1d",
+    "0012_gates.sql": "db56fbb3c8cde307f2fca36e51dd3619",
+    "0013_arguments.postgres.sql": "ecbc19107fddb94f77f30726364e28d7",
+    "0014_columns.sql": "bfec2333ea0e83481760bf7cdad1fabd",
+    "0016_partitions.postgres.sql": "c51ee872f0c9238b349da4d5bf1b5e5f",
+    "0023_processes.sql": "7de75b474e81f812299f8356658b63ed",
+}
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_a_schema_file_is_what_it_was(name: str) -> None:
+    file = folder() / "schema" / name
+    assert Step(name, file.read_text(encoding="utf-8")).checksum == FROZEN[name]
+
+
+ALTERED = "UPDATE embsql.migrations SET checksum = 'another' WHERE file_name LIKE '0001%'"
+
+
+def test_a_server_made_by_another_schema_file_is_refused(pg) -> None:
+    with embsql.connect(pg) as database:
+        database.engine.run(ALTERED)
+    with pytest.raises(errors.SchemaChanged, match=r"another 0001_registry\.sql: a schema file never changes"):
+        embsql.connect(pg)
+    with pytest.raises(errors.SchemaChanged):
+        embsql.connect(pg, install=True)
+
+
+def test_a_file_made_by_another_schema_file_is_refused(tmp_path) -> None:
+    """An embsql of another version meets it: one of this version has nothing to install."""
+    path = tmp_path / "a.duckdb"
+    with embsql.connect(path) as database:
+        database.engine.run(f"{ALTERED}; UPDATE embsql.surface SET surface = 'of another version'")
+    with pytest.raises(errors.SchemaChanged):
+        embsql.connect(path)
