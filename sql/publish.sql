@@ -94,7 +94,7 @@ ORDER BY past.user_id ASC, past.item_id ASC
 LIMIT $page
 
 -- people: the users of a run
-SELECT person.user_id FROM embsql.user_embeddings AS person WHERE person.run_id = $run_id ORDER BY person.user_id
+SELECT person.user_id FROM embsql.user_embeddings AS person WHERE person.run_id = $run_id ORDER BY person.user_id ASC
 
 -- file: where an embedded database lives, NULL for memory
 SELECT home.path FROM duckdb_databases() AS home WHERE home.database_name = current_database()

@@ -241,7 +241,7 @@ DELETE FROM embsql.runs WHERE run_id = $run_id
 SELECT run.run_id FROM embsql.runs AS run WHERE run.model_name = $model_name ORDER BY run.run_id ASC
 
 -- every_run: all runs there are
-SELECT run.run_id FROM embsql.runs AS run ORDER BY run.run_id
+SELECT run.run_id FROM embsql.runs AS run ORDER BY run.run_id ASC
 
 -- drop_model: a model whose runs are gone
 DELETE FROM embsql.models WHERE model_name = $model_name
@@ -312,7 +312,7 @@ FROM embsql.forgotten AS gone
 LEFT JOIN embsql.runs AS run ON run.run_id = gone.run_id
 LEFT JOIN embsql.models AS model ON model.live_run = gone.run_id
 WHERE gone.person = ANY (CAST($people AS VARCHAR[])) AND run.status IS DISTINCT FROM 'training'
-ORDER BY model.live_run IS NULL, gone.run_id
+ORDER BY model.live_run IS NULL ASC, gone.run_id ASC
 
 -- hold_runs: keeps others from runs while they are changed
 UPDATE embsql.runs SET status = status WHERE run_id = ANY (CAST($runs AS BIGINT[]))
