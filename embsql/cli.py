@@ -143,7 +143,7 @@ def _question(name: str, query: str, *, with_model: bool) -> None:
     """A command that asks one question."""
 
     def ask(ctx: click.Context, model: str | None = None) -> None:
-        with _open(ctx, new=True) as database:
+        with _open(ctx) as database:
             _show(ctx, database.ask(query, **({"model": model} if with_model else {})).to_pylist())
 
     function: Callable[..., Any] = click.pass_context(ask)
