@@ -110,8 +110,10 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _open(ctx: click.Context, *, read_only: bool = False) -> Database:
-    return connect(_path(ctx), read_only=read_only)
+def _open(ctx: click.Context, *, read_only: bool = False, new: bool = False) -> Database:
+    """The database; with `new` a file is made where there is none. Raises CannotOpen."""
+    path = _path(ctx)
+    return connect(path if new else engines.existing(path), read_only=read_only)
 
 
 def _show(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
@@ -133,7 +135,7 @@ def _show(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
 @click.pass_context
 def sql(ctx: click.Context, statement: str) -> None:
     """Run any SQL, also BigQuery ML's CREATE MODEL, DROP MODEL and functions ML.*."""
-    with _open(ctx) as database:
+    with _open(ctx, new=True) as database:
         _show(ctx, database.sql(statement).to_pylist())
 
 
@@ -172,7 +174,7 @@ def train(ctx: click.Context, /, model: str, source: str, algorithm: str, **give
     """Train MODEL and make it live. The algorithm's own options follow as --name value, for example --dim 64."""
     options = _given(given) | _extra(ctx.args)
     algorithms.check_names(algorithm, options)
-    with _open(ctx) as database:
+    with _open(ctx, new=True) as database:
         run = database.train(model, source, algorithm=algorithm, progress=True, **options)
     made = {"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}
     _show(ctx, [made | (run.metrics if ctx.obj["json"] else {})])
@@ -234,7 +236,7 @@ def rollback(ctx: click.Context, model: str) -> None:
 @click.pass_context
 def register_embeddings(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
     """Make vectors from elsewhere a model that every question works on; nothing is trained."""
-    with _open(ctx) as database:
+    with _open(ctx, new=True) as database:
         run = database.register_embeddings(model, items, **_given(given))
     _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}])
 
@@ -246,7 +248,7 @@ def register_embeddings(ctx: click.Context, /, model: str, items: str, **given: 
 @click.pass_context
 def register_text(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
     """Make texts a model that every question works on; nothing is downloaded, and no text is read twice."""
-    with _open(ctx) as database:
+    with _open(ctx, new=True) as database:
         run = database.register_text(model, items, **_given(given))
     _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}])
 

@@ -161,6 +161,7 @@ def test_cli_writes_features(cli, tmp_path) -> None:
     ],
 )
 def test_cli_says_what_is_wrong(cli, words: tuple[str, ...], code: int, says: str) -> None:
+    assert cli("install").exit_code == 0
     answer = cli(*words)
     assert answer.exit_code == code
     assert says in answer.output

@@ -14,6 +14,7 @@ import pytest
 from pgvector import HalfVector, Vector
 
 import embsql
+from embsql import surface
 
 EAST = [1.0, 0.5]
 ITEMS = "SELECT i AS item_id, ARRAY[i % 7 - 3, i % 5 - 2] AS embedding FROM generate_series(1, 30) AS t (i)"
@@ -168,3 +169,19 @@ def test_digits_are_not_lost_by_a_setting(address: str) -> None:
 def test_what_cannot_be_taken_is_said(address: str, call: str, sentence: str) -> None:
     with psycopg.connect(address) as connection, pytest.raises(psycopg.Error, match=sentence):
         connection.execute(f"SELECT * FROM embsql.{call}".encode())
+
+
+def test_what_a_server_expects_where_a_value_has_no_type(address: str) -> None:
+    """As asyncpg asks it, and as docs/guides/postgres.md tells: text for an id and for a vector, a list for a list."""
+    words = {"int": "double precision", "vector": "text", "double[]": "double precision[]"}
+    with psycopg.connect(address, cursor_factory=psycopg.RawCursor) as connection:
+        for name, question in surface.questions().items():
+            numbers = ", ".join(f"${n}" for n, _ in enumerate(question.arguments, 1))
+            what = "SELECT" if question.scalar else "SELECT * FROM"
+            connection.execute(f"PREPARE {name} AS {what} embsql.{name}({numbers})".encode())
+            asked = b"SELECT CAST(parameter_types AS text[]) FROM pg_prepared_statements WHERE name = $1"
+            found = connection.execute(asked, [name]).fetchall()
+            wanted = [words.get(argument.type, argument.type) for argument in question.arguments]
+            if name == "coherence":
+                wanted[1] = "text"  # its ids; the labels beside them are the list
+            assert found == [(wanted,)], name

@@ -11,9 +11,11 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 
 import embsql
 from embsql import errors
+from embsql.cli import main
 from embsql.data import Interactions
 from embsql.database import cancel
 from embsql.model import Columns, Run
@@ -381,6 +383,9 @@ def test_a_source_database_that_is_not_there_is_named_and_not_made(base: embsql.
             base.train("m", "SELECT 1", source_db=path)
     with pytest.raises(errors.CannotOpen, match="there is no such file"):
         cancel("typo.duckdb", "m")
+    for words in (["models"], ["runs", "m"], ["promote", "m@1"], ["forget", "a"], ["publish", "other.duckdb"]):
+        done = CliRunner().invoke(main, ["--db", "typo.duckdb", *words])
+        assert (done.exit_code, "typo.duckdb cannot be opened: there is no such file" in done.output) == (1, True)
     assert list(folder.iterdir()) == []
 
 

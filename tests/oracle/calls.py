@@ -74,10 +74,10 @@ class Many:
         values = ", ".join(f"({n}, {literal(one)})" for n, one in enumerate(self.values))
         if question.scalar:
             return f"SELECT s.n, {self.written} AS value FROM (VALUES {values}) AS s (n, x)"
-        ranked = ", a.rank" if ("rank", "int") in question.columns else ""
+        ranked = ", a.rank ASC" if ("rank", "int") in question.columns else ""
         return (
             f"SELECT s.n, a.* FROM (VALUES {values}) AS s (n, x), "
-            f"LATERAL (SELECT * FROM {self.written}) AS a ORDER BY s.n{ranked}"
+            f"LATERAL (SELECT * FROM {self.written}) AS a ORDER BY s.n ASC{ranked}"
         )
 
 
