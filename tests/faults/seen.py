@@ -10,11 +10,10 @@ from typing import Any
 from embsql import Database
 from embsql.engines import Engine
 from embsql.publish import content
-from embsql.registry import look
 from embsql.surface import statements
 
 Parts = dict[str, str]  # a part -> a hash of its rows
-MODEL = ("solvers", "gram", "item_scales", "graph_edges", "tower_features", "tower_layers")
+MODEL = ("solvers", "gram", "item_scales")
 MADE = {
     "topk": ("top_items", "neighbors"),
     "clusters": ("clusters", "cluster_members"),
@@ -23,7 +22,6 @@ MADE = {
 QUESTIONS = (
     "SELECT * FROM embsql.recommend('{model}', '5', k => 5)",
     "SELECT * FROM embsql.similar_items('{model}', '3', k => 5)",
-    "SELECT * FROM embsql.recommend_users('{model}', '3', k => 5)",
 )
 TABLES = """
 SELECT t.table_schema || '.' || t.table_name AS name
@@ -62,16 +60,23 @@ LEFT_OVER = {
 def parts(database: Database) -> Parts:
     """Everything that a caller can see, by parts that are written at once."""
     engine, found = database.engine, {"tables": _hashed(database.ask(TABLES).to_pydict())}
-    for row in look(engine, "model_names"):
-        name = row["model_name"]
-        live = look(engine, "model_record", model_name=name)[0]["live_run"]
-        found[f"live {name}"] = str(live)
-        if live is not None:
-            found[f"answers {live}"] = _answers(database, name, live)
+    found |= {f"live {row['model_name']}": str(row["live_run"]) for row in models(database)}
+    found[f"answers {found['live m']}"] = _answers(database, "m", found["live m"])
     for run_id in ready(engine):
-        found[f"run {run_id}"] = _hashed([str(content(engine, run_id)), _rows(engine, run_id, MODEL)])
+        found[f"run {run_id}"] = rows_of(engine, run_id)
         found |= {f"{made} {run_id}": _rows(engine, run_id, MADE[made]) for made in MADE}
     return found
+
+
+def models(database: Database) -> list[dict[str, Any]]:
+    """What the names of models point at."""
+    rows: list[dict[str, Any]] = database.ask(MODELS).to_pylist()
+    return rows
+
+
+def rows_of(engine: Engine, run_id: int) -> str:
+    """A hash of a run's own rows."""
+    return _hashed([str(content(engine, run_id)), _rows(engine, run_id, MODEL)])
 
 
 def ready(engine: Engine, model: str | None = None) -> list[int]:
@@ -118,7 +123,7 @@ def unlike(before: Parts, after: Parts) -> list[str]:
     return [f"one act made {new}"] if len(set(new.values())) > 1 else []
 
 
-def _answers(database: Database, name: str, live: int) -> str:
+def _answers(database: Database, name: str, live: str) -> str:
     """What the live run answers, by the model's name and by its own: the same."""
     both = [_asked(database, model) for model in (name, f"{name}@{live}")]
     assert both[0] == both[1], f"answers of several versions: {both}"
@@ -131,7 +136,8 @@ def _asked(database: Database, model: str) -> list[Any]:
 
 def _rows(engine: Engine, run_id: int, tables: tuple[str, ...]) -> str:
     asked = (statements("publish.sql")[table] for table in tables)
-    return _hashed([engine.ask(sql, run_id=run_id).to_pydict() for sql in asked])
+    rows = (engine.ask(sql, run_id=run_id) for sql in asked)
+    return _hashed([table.drop_columns(["run_id"]).to_pydict() for table in rows])
 
 
 def _hashed(value: Any) -> str:
@@ -139,7 +145,7 @@ def _hashed(value: Any) -> str:
 
 
 def _pointers(database: Database) -> Iterator[str]:
-    for row in database.ask(MODELS).to_pylist():
+    for row in models(database):
         name, there = row["model_name"], ready(database.engine, row["model_name"])
         for run_id in {*row["earlier_runs"], row["live_run"]} - {None, *there}:
             yield f"{name} points to run {run_id}, which is not there"

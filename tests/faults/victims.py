@@ -200,8 +200,8 @@ def _parts(database: embsql.Database, folder: Path) -> seen.Parts:
     found = seen.parts(database)
     if copy.exists():
         with embsql.connect(str(copy), read_only=True) as published:
-            there = seen.parts(published)
-            found["published"] = f"{there['live m']} {there['run ' + there['live m']]}"
+            (live,) = (row["live_run"] for row in seen.models(published))
+            found["published"] = f"{live} {seen.rows_of(published.engine, live)}"
     return found
 
 
