@@ -1,0 +1,250 @@
+"""Acts that are ended by SIGKILL: of their process, at a step or at any moment, or of the server."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.faults import seen
+from tests.faults.acts import ACTS
+from tests.faults.result import Tried
+from tests.faults.victims import Asked, Found, again, begin, look, victim
+from tests.faults.zygote import zygote
+from tests.servers import started
+
+LONG = 120  # seconds that no process of a try takes
+LIFE = 40  # tries in one database, of which each goes on from what the one before left
+BLOWS = {"duckdb": ("step", "step", "moment"), "postgres": ("step", "step", "moment", "server")}
+
+
+def tries(seed: int, first: int, engines: list[str]) -> Iterator[Tried]:
+    """Kill after kill, each on the next engine."""
+    return endless(seed, first, engines, BLOWS)
+
+
+def endless(seed: int, first: int, engines: list[str], blows: dict[str, tuple[str, ...]]) -> Iterator[Tried]:
+    """Acts ended by a blow of those of their engine, from the first try on."""
+    with ExitStack() as opened:
+        worlds = [World(engine, opened.enter_context(PLACES[engine]())) for engine in engines]
+        number = first
+        while True:
+            world = worlds[number % len(worlds)]
+            yield world.tried(random.Random(f"{seed} {number}"), blows[world.engine])
+            number += 1
+
+
+# --- where acts are done -------------------------------------------------------------------------
+
+
+@contextmanager
+def _folders() -> Iterator[Any]:
+    """Makes DuckDB databases: copies of one that is filled."""
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        _called(begin, str(home / "first.duckdb"))
+
+        def fresh(number: int) -> tuple[str, Path]:
+            folder = home / str(number)
+            folder.mkdir()
+            return str(shutil.copy(home / "first.duckdb", folder / "w.duckdb")), folder
+
+        yield fresh
+
+
+@contextmanager
+def _databases() -> Iterator[Any]:
+    """Makes PostgreSQL databases, likewise."""
+    import psycopg
+    from psycopg import conninfo
+
+    with tempfile.TemporaryDirectory() as name, started() as server:
+        addresses = {n: conninfo.make_conninfo(server, dbname=n) for n in ("first", "world")}
+        with psycopg.connect(server, autocommit=True) as admin:
+            admin.execute("CREATE DATABASE first")
+        _called(begin, addresses["first"])
+
+        def fresh(number: int) -> tuple[str, Path]:
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            with psycopg.connect(server, autocommit=True) as admin:
+                admin.execute("DROP DATABASE IF EXISTS world WITH (FORCE)")
+                admin.execute("CREATE DATABASE world TEMPLATE first")
+            return addresses["world"], folder
+
+        yield fresh
+
+
+PLACES = {"duckdb": _folders, "postgres": _databases}
+
+
+@dataclass
+class World:
+    """A database that lives through many tries."""
+
+    engine: str
+    fresh: Any
+    age: int = 0
+    number: int = 0
+    target: str = ""
+    folder: Path = Path()
+    before: seen.Parts = field(default_factory=dict)
+    runs: list[int] = field(default_factory=list)
+    gone: int = 0  # people forgotten in it
+    steps: defaultdict[str, int] = field(default_factory=lambda: defaultdict(lambda: 40))  # of an act
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(lambda: 0.5))
+
+    def tried(self, draw: random.Random, blows: tuple[str, ...]) -> Tried:
+        """One act that is ended, and what it left."""
+        if self.age % LIFE == 0:
+            self._renewed()
+        self.age += 1
+        act, blow = draw.choice([*ACTS]), draw.choice(blows)
+        asked = Asked(self.target, self.folder, act, str(draw.random()), self.runs)
+        self.gone += act == "forget"
+        ended = BLOW[blow](self, asked, draw)
+        left: Found = _called(again, asked, self.gone)
+        wrong = [*left.wrong, *seen.changed(self.before, left.found, left.after)]
+        wrong += seen.unlike(self.before, left.after)
+        wrong += [] if ended in PLAIN or ended.startswith("sentence") else [ended]
+        what = f"{self.engine} {act}, {blow}: {ended}"
+        self._goes_on(act, left, broken=bool(wrong))
+        return Tried(Counter({ended if ended in PLAIN else "sentence": 1, f"{self.engine} {act}": 1, blow: 1}),
+                     [f"{what}: {each}" for each in wrong])  # fmt: skip
+
+    def _renewed(self) -> None:
+        self.number += 1
+        self.target, self.folder = self.fresh(self.number)
+        self.before, self.runs = _called(look, self.target, self.folder)
+        self.gone = 0
+
+    def _goes_on(self, act: str, left: Found, *, broken: bool) -> None:
+        """What the next try begins with; after a loss that is a new database."""
+        self.before, self.runs = left.after, left.runs
+        self.age = 0 if broken else self.age
+        if not broken:
+            self.steps[act], self.seconds[act] = left.steps, left.seconds
+
+
+# --- how acts are ended --------------------------------------------------------------------------
+
+PLAIN = ("killed", "done")
+
+
+def _killed_at_a_step(world: World, asked: Asked, draw: random.Random) -> str:
+    with _begun(asked, step=draw.randint(1, world.steps[asked.act])) as running:
+        return running.ended()
+
+
+def _killed_at_a_moment(world: World, asked: Asked, draw: random.Random) -> str:
+    with _begun(asked) as running:
+        time.sleep(draw.uniform(0, 1.1 * world.seconds[asked.act]))
+        running.process.kill()
+        return running.ended()
+
+
+def _server_killed(world: World, asked: Asked, draw: random.Random) -> str:
+    """The server ends every session and recovers when one of its processes is killed."""
+    with _begun(asked) as running:
+        time.sleep(draw.uniform(0, world.seconds[asked.act]))
+        with suppress(ProcessLookupError):
+            os.kill(running.backend, signal.SIGKILL)
+        return running.ended()
+
+
+def _full(world: World, asked: Asked, draw: random.Random) -> str:  # noqa: ARG001 - of any act
+    with _begun(asked, largest=draw.randint(1, 300_000)) as running:
+        return running.ended()
+
+
+def _late(world: World, asked: Asked, draw: random.Random) -> str:  # noqa: ARG001 - of any act
+    from psycopg import conninfo
+
+    late = f"-c statement_timeout={draw.randint(2, 60)}"
+    patient = Asked(conninfo.make_conninfo(asked.target, options=late), *_rest(asked))
+    with _begun(patient) as running:
+        return running.ended()
+
+
+def _rest(asked: Asked) -> tuple[Path, str, str, list[int]]:
+    return asked.folder, asked.act, asked.draws, asked.runs
+
+
+def _cut(world: World, asked: Asked, draw: random.Random) -> str:
+    """The session is ended, as by an administrator or a network that is gone."""
+    import psycopg
+
+    with psycopg.connect(asked.target, autocommit=True) as admin, _begun(asked) as running:
+        time.sleep(draw.uniform(0, world.seconds[asked.act]))
+        admin.execute("SELECT pg_terminate_backend(%s)", [running.backend])
+        return running.ended()
+
+
+BLOW = {
+    "step": _killed_at_a_step,
+    "moment": _killed_at_a_moment,
+    "server": _server_killed,
+    "full": _full,
+    "late": _late,
+    "cut": _cut,
+}
+
+
+@dataclass
+class Running:
+    """A victim."""
+
+    process: Any
+    pipe: Any
+    backend: int
+    said: str | None = None  # what it said when it ended by itself, before it could begin
+
+    def ended(self) -> str:
+        """How it ended: killed, done, with a sentence, or with a traceback."""
+        said = self.said
+        with suppress(EOFError):
+            while said is None:
+                assert self.pipe.poll(LONG), "it hangs"
+                kind, value = self.pipe.recv()
+                said = value if kind == "ended" else None
+        self.process.join(LONG)
+        return said if said is not None else "killed"
+
+
+@contextmanager
+def _begun(asked: Asked, step: int = 0, largest: int = 0) -> Iterator[Running]:
+    """A process that has opened the database and begins the act."""
+    pipe, its_end = zygote().Pipe()
+    process = zygote().Process(target=victim, args=(asked, step, largest, its_end), daemon=True)
+    process.start()
+    its_end.close()
+    assert pipe.poll(LONG), "it hangs"
+    kind, value = pipe.recv()
+    try:
+        yield Running(process, pipe, value, None) if kind == "begins" else Running(process, pipe, 0, value)
+    finally:
+        process.kill()
+        process.join()
+
+
+def _called(function: Any, *arguments: Any) -> Any:
+    """What a function sends from a process of its own."""
+    pipe, its_end = zygote().Pipe()
+    process = zygote().Process(target=function, args=(*arguments, its_end), daemon=True)
+    process.start()
+    its_end.close()
+    try:
+        assert pipe.poll(2 * LONG), "it hangs"
+        return pipe.recv()
+    finally:
+        process.join(LONG)
+        process.kill()

