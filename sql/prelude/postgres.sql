@@ -842,8 +842,10 @@ known AS ( -- an item given twice counts with both weights, one rated twice with
         numbers.*, collected.item_id, item.embedding, item.bias AS item_bias, coalesce(part.scale, 1) AS part,
         (collected.total + collected.bare * numbers.usual) / CASE WHEN numbers.mean IS NULL THEN 1 ELSE collected.times END AS weight
     FROM numbers
-    CROSS JOIN embsql.known_items($1, $2) AS item
-    JOIN collected ON collected.item_id = item.item_id
+    CROSS JOIN collected
+    -- the subquery, since lists that do not fit are an error also where no item is known
+    JOIN embsql.known_items($1, ARRAY(SELECT entry.item_id FROM collected AS entry)) AS item
+        ON item.item_id = collected.item_id
     LEFT JOIN embsql.item_scales AS part ON part.run_id = numbers.run_id AND part.item_id = item.item_id
 ),
 rested AS ( -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated

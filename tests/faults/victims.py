@@ -43,7 +43,7 @@ class Asked:
 
     def done_in(self, database: embsql.Database) -> int | None:
         """Do it."""
-        draw = random.Random(self.draws)
+        draw = random.Random(self.draws)  # noqa: S311 - what is made
         return ACTS[self.act](Given(database, self.runs, self.folder, draw))
 
 

