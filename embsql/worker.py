@@ -82,6 +82,8 @@ class Worker:
         self.engine = cast("PostgreSQL", engine)
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stopping = self._alone = False
+        self._pooled = self.engine.pooled()
+        self._how = f", every {LOOK:g} seconds, as behind a pooler none is heard" if self._pooled else ""
 
     def close(self) -> None:
         """Give the connections back."""
@@ -124,7 +126,7 @@ class Worker:
 
     def work(self, *, once: bool) -> None:
         """Take one job after the other; a server that is gone is waited for."""
-        self.say(f"waiting for jobs of {self.engine.place}")
+        self.say(f"waiting for jobs of {self.engine.place}{self._how}")
         while not self._stopping:
             try:
                 job = self._claim()
@@ -134,9 +136,16 @@ class Worker:
                 elif once:
                     return
                 else:
-                    self.engine.wait(CHANNEL, LOOK)
+                    self._wait()
             except (ServerGone, CannotOpen):
                 self._without_server()
+
+    def _wait(self) -> None:
+        """Until somebody leaves a job; behind a pooler nobody is heard, as that needs a session."""
+        if self._pooled:
+            time.sleep(LOOK)
+        else:
+            self.engine.wait(CHANNEL, LOOK)
 
     def _without_server(self) -> None:
         if not self._alone:

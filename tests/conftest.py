@@ -12,6 +12,7 @@ import pytest
 
 import embsql
 from embsql import registry
+from tests.pooler import pooler
 from tests.shortcuts import Install, copying
 from tests.worlds import known_run
 
@@ -63,8 +64,24 @@ def postgres() -> Iterator[str]:
     server.cleanup()  # and with it every database that tests made
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--pgbouncer", action="store_true", help="reach PostgreSQL through PgBouncer in transaction mode"
+    )
+
+
 @pytest.fixture(scope="session")
-def new_database(postgres: str) -> Iterator[Callable[[], str]]:
+def way(request, postgres: str) -> Iterator[Callable[[str], str]]:
+    """What makes of a database's address the one that tests get: through a pooler where that is asked for."""
+    if not request.config.getoption("--pgbouncer"):
+        yield str
+        return
+    with pooler(postgres, sessions=6) as through:
+        yield through
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: str, way: Callable[[str], str]) -> Iterator[Callable[[], str]]:
     """Makes databases that hold embsql and nothing else; their addresses."""
     import psycopg
     from psycopg import conninfo
@@ -77,7 +94,7 @@ def new_database(postgres: str) -> Iterator[Callable[[], str]]:
         def create() -> str:
             names.append(next(made))
             admin.execute(f"CREATE DATABASE {names[-1]} TEMPLATE {template}")
-            return conninfo.make_conninfo(postgres, dbname=names[-1])
+            return way(conninfo.make_conninfo(postgres, dbname=names[-1]))
 
         admin.execute(f"CREATE DATABASE {template}")
         embsql.connect(conninfo.make_conninfo(postgres, dbname=template)).close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -115,8 +115,7 @@ class PostgreSQL:
             )  # fmt: skip
         except psycopg.OperationalError as error:
             raise CannotOpen(path=self.place, reason=_first_line(error)) from None
-        if self._asked_read_only:
-            connection.execute("SET default_transaction_read_only = on")
+        connection.read_only = self._asked_read_only or None  # each transaction: sessions are shared
         set_json_loads(_text, connection)
         return connection
 
@@ -142,6 +141,13 @@ class PostgreSQL:
             if told is None:
                 raise
             raise told from None
+
+    def _by_itself(self, connection: psycopg.Connection[Any]) -> AbstractContextManager[object]:
+        """What a statement runs in: its own transaction where only reading was asked for.
+
+        The session does not stay so: behind a pooler it is somebody else's a moment later.
+        """
+        return connection.transaction() if self._asked_read_only else nullcontext()
 
     def _told(self, error: psycopg.Error) -> EmbsqlError | None:
         """What went wrong, in our words, where there is something to do about it."""
@@ -175,7 +181,8 @@ class PostgreSQL:
         written, numbered = positional(sql, values)
         with self._session() as connection:
             self._register(connection, values)
-            return max(connection.execute(written, numbered).rowcount, 0)
+            with self._by_itself(connection):
+                return max(connection.execute(written, numbered).rowcount, 0)
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
@@ -183,7 +190,8 @@ class PostgreSQL:
         with self._session() as connection:
             self._register(connection, values)
             cursor = connection.cursor(binary=True)
-            cursor.execute(written, numbered)
+            with self._by_itself(connection):
+                cursor.execute(written, numbered)
             return self._arrow(cursor)
 
     def read(
@@ -314,6 +322,14 @@ class PostgreSQL:
         """Whether another writer, or another installer, was first."""
         return isinstance(error, FIRST)
 
+    def pooled(self) -> bool:
+        """Whether a pooler stands in between, which may give every transaction another session.
+
+        It says another number of a process, for cancelling, than the session does.
+        """
+        found = self.ask("SELECT pg_backend_pid() AS pid").to_pylist()
+        return bool(found[0]["pid"] != self._own.info.backend_pid)
+
     def wait(self, channel: str, seconds: float) -> None:
         """Until somebody notifies a channel (a word), at most so many seconds. Raises ServerGone or CannotOpen."""
         ear = self._ear
@@ -388,7 +404,8 @@ class PostgreSQL:
         try:
             with self._session(), self._source() as source, source.transaction():
                 cursor = psycopg.RawCursor(source, row_factory=tuple_row)
-                cursor.execute(sql.encode(), [], binary=True)  # the binary protocol takes one statement only
+                # The binary protocol takes one statement only.
+                cursor.execute(sql.encode(), [], binary=True, prepare=False)
                 return self._arrow(cursor)
         except psycopg.Error as error:
             raise _failed(error) from None
@@ -517,13 +534,15 @@ def _select(text: str) -> str:
 def _types(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
     """Names and types of a query's columns, without a row of it."""
     cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
-    cursor.execute(f"{query} LIMIT 0".encode(), [], binary=True)  # the binary protocol takes one statement only
+    # The binary protocol takes one statement only.
+    cursor.execute(f"{query} LIMIT 0".encode(), [], binary=True, prepare=False)
     described = [(column.name, column.type_code) for column in cursor.description or ()]
     codes = [code for _, code in described]
     words = cursor.execute(
         "SELECT CASE typtype WHEN 'c' THEN 'record' ELSE format_type(t, NULL) END"
         " FROM unnest($1::oid[]) WITH ORDINALITY AS o (t, n) JOIN pg_type ON pg_type.oid = t ORDER BY n",
         [codes],
+        prepare=False,  # on a caller's connection, which may be a pooler's
     )
     return {name: _plain(word) for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
 

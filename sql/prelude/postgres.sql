@@ -204,7 +204,8 @@ BEGIN
         RAISE EXCEPTION 'embsql: run % is not all here: % is missing or empty. Restore schema embsql_runs as well as embsql (pg_dump --schema=embsql --schema=embsql_runs), or train again with force.',
             run, missing;
     END IF;
-    PERFORM set_config('embsql.complete_run', CAST(run AS text), FALSE); -- so that a session looks once
+    -- So that a transaction looks once. Not a session: a pooler hands it on to somebody else.
+    PERFORM set_config('embsql.complete_run', CAST(run AS text), TRUE);
     RETURN run;
 END
 $embsql$;
