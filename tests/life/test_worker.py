@@ -17,7 +17,7 @@ from psycopg import conninfo
 
 import embsql
 from embsql import worker
-from embsql.errors import NoWorker, StatementFailed
+from embsql.errors import NoWorker
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM generate_series(0, 4999) AS t (i)"
 WORK = """
@@ -231,7 +231,7 @@ def test_who_is_forgotten_leaves_no_trace(queue, start) -> None:
     ],
 )
 def test_mistakes_that_sql_sees(queue, call: str, says: str) -> None:
-    with pytest.raises(StatementFailed, match=says):
+    with pytest.raises(psycopg.Error, match=says):
         queue.ask(f"SELECT embsql.{call}")
 
 
