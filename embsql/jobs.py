@@ -68,9 +68,10 @@ class Lease:
     def __enter__(self) -> Lease:
         with ExitStack() as opened:
             beside = opened.enter_context(closing(connect(self.engine.second())))
+            HELD.add(self.owner)  # before anybody can see the lease, and take its holder for dead
+            opened.callback(HELD.discard, self.owner)
             self._take()
             opened.pop_all()
-        HELD.add(self.owner)
         self._heart = threading.Thread(target=self._live, args=(beside,), daemon=True)
         self._heart.start()
         self._interrupt.watch()
@@ -80,7 +81,8 @@ class Lease:
         """Make the lease this one's. Raises AlreadyTraining."""
         held = self._record(self.engine)
         if held and _is_dead(self.engine, held):
-            self._say("release", owner=held["owner"])
+            dead = held["owner"]
+            retry(self.engine, lambda: self._say("release", owner=dead))
         values = {"owner": self.owner, "run_id": self.run_id, **this_process()}
         retry(self.engine, lambda: self._say("take_lease", **values))
         held = self._record(self.engine)

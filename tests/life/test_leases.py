@@ -158,6 +158,23 @@ def test_who_held_a_file_before_is_not_waited_for(tmp_path) -> None:
         assert database.train("m", EVENTS, dim=2, epochs=1).status == "live"
 
 
+def test_a_lease_is_held_as_soon_as_others_see_it(tmp_path, monkeypatch) -> None:
+    """Of the threads of one process none takes another for dead that has only just begun."""
+    take = jobs.Lease._take
+    with embsql.connect(str(tmp_path / "a.duckdb")) as database:
+        second = embsql.connect(database.engine.second())
+
+        def taken(lease: jobs.Lease) -> None:
+            take(lease)
+            monkeypatch.setattr(jobs.Lease, "_take", take)
+            with pytest.raises(AlreadyTraining):
+                second.train("m", EVENTS, dim=2)
+
+        monkeypatch.setattr(jobs.Lease, "_take", taken)
+        assert database.train("m", EVENTS, dim=2).status == "live"
+        second.close()
+
+
 # --- stopping ------------------------------------------------------------------------------------
 
 
