@@ -534,6 +534,53 @@ BEGIN
 END
 $embsql$;
 
+-- A subscriber of logical replication is given rows and no tables. These triggers are asleep (REPLICA) wherever rows are
+-- written, and awake where they arrive by replication: a run that arrives opens its partitions, and one that goes marks
+-- them, to be dropped when a later one comes or goes.
+CREATE OR REPLACE FUNCTION embsql.follow_run() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    kind text;
+BEGIN
+    PERFORM embsql.drop_unread();
+    FOREACH kind IN ARRAY ARRAY['item_embeddings', 'user_embeddings', 'interactions'] LOOP
+        IF TG_OP = 'INSERT' THEN
+            PERFORM embsql.open_partition(kind, NEW.run_id);
+            PERFORM embsql.attach_partition(kind, NEW.run_id);
+        ELSE
+            PERFORM embsql.drop_partition(kind, OLD.run_id);
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$embsql$;
+CREATE OR REPLACE TRIGGER follow_run AFTER INSERT OR DELETE ON embsql.runs
+FOR EACH ROW EXECUTE FUNCTION embsql.follow_run();
+ALTER TABLE embsql.runs ENABLE REPLICA TRIGGER follow_run;
+
+-- What is installed here and which partitions leave, no other database says; the trigger above may.
+CREATE OR REPLACE FUNCTION embsql.stay_local() RETURNS trigger
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    RETURN CASE WHEN pg_trigger_depth() > 1 THEN coalesce(NEW, OLD) END;
+END
+$embsql$;
+DO $embsql$
+DECLARE
+    local_table text;
+BEGIN
+    FOREACH local_table IN ARRAY ARRAY['migrations', 'surface', 'leaving'] LOOP
+        EXECUTE format(
+            'CREATE OR REPLACE TRIGGER stay_local BEFORE INSERT OR UPDATE OR DELETE ON embsql.%I
+            FOR EACH ROW EXECUTE FUNCTION embsql.stay_local()', local_table
+        );
+        EXECUTE format('ALTER TABLE embsql.%I ENABLE REPLICA TRIGGER stay_local', local_table);
+    END LOOP;
+END
+$embsql$;
+
 -- The server notes the most common values of columns, and some more, for everybody who may read the table. Of tables
 -- where one of those is a person who was forgotten it notes them anew; how many.
 CREATE OR REPLACE FUNCTION embsql.forget_statistics(runs bigint[], person text) RETURNS integer
