@@ -72,7 +72,9 @@ class Side:
         doors = [*self._python(payload), *self._sql(payload), *self._statements(payload), *self._shell(payload)]
         outcomes, foreign = run(iter(doors))
         wrong = [f"{self.engine.name}: {each}" for each in foreign]
-        wrong += [] if self._print() == before else [f"{self.engine.name}: {payload!r} had an effect"]
+        self.database.drop_model("x", if_exists=True)  # of which failed runs are kept
+        effects = [(was, now) for was, now in zip(before, self._print(), strict=True) if was != now]
+        wrong += [f"{self.engine.name}: {payload[:99]!r} had an effect: {effects}"] if effects else []
         wrong += self._as_names(payload) + (self._as_ids() if number == 0 else [])
         return Tried(Counter({"payloads": 1, f"{self.engine.name} tries": outcomes.total()}), wrong)
 
