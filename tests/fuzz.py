@@ -180,14 +180,7 @@ class Doors:
         given |= {"encoder": "nowhere"} if command == "register-text" else {}
         for option, value in given.items():
             words += [f"--{option.replace('_', '-')}", written(value)][: drawn.choice([1, 2, 2, 2])]
-        return tell("embsql", *words), lambda: self._invoke(words)
-
-    def _invoke(self, words: list[str]) -> None:
-        done = CliRunner().invoke(main, ["--db", self.path, *words])
-        if done.exception and not isinstance(done.exception, SystemExit):
-            raise done.exception
-        if done.exit_code:
-            raise SaidByTheShell(message=done.output)
+        return tell("embsql", *words), lambda: invoke(self.path, words)
 
     def names(self, drawn: random.Random) -> Try:
         """What takes a model or an id alone."""
@@ -196,6 +189,15 @@ class Doors:
         if verb == "publish":
             return tell(verb, value), lambda: self.database.publish("x://y", value)
         return tell(verb, value), lambda: getattr(self.database, verb)(value)
+
+
+def invoke(path: str, words: list[str]) -> None:
+    """The command line, at a database."""
+    done = CliRunner().invoke(main, ["--db", path, *words])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    if done.exit_code:
+        raise SaidByTheShell(message=done.output)
 
 
 # --- what goes through them ------------------------------------------------------------------------

@@ -1,0 +1,89 @@
+"""A slice of the campaign that the suite runs: the same code, a few tries, no moment that a clock decides."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ENGINES
+from tests.faults import hostile, kills, readers, seen, trainers
+from tests.faults.payloads import PAYLOADS
+from tests.faults.result import Totals, Tried, resumed
+from tests.faults.versions import read, version
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def world(request) -> Iterator[kills.World]:
+    with kills.PLACES[request.param]() as fresh:
+        yield kills.World(request.param, fresh)
+
+
+def test_what_is_killed_at_a_step_leaves_the_version_before_or_after(world) -> None:
+    tried = [world.tried(random.Random(n), ("step",)) for n in (1, 5, 8)]
+    assert [wrong for each in tried for wrong in each.wrong] == []
+    assert sum((Counter(each.counts) for each in tried), Counter())["killed"]
+
+
+def test_what_meets_a_limit_says_so_and_loses_nothing(world) -> None:
+    blow = {"duckdb": "full", "postgres": "late"}[world.engine]
+    assert world.tried(random.Random(3), (blow,)).wrong == []
+
+
+def test_a_loss_is_found() -> None:
+    """Of rows that went, of versions that are mixed, of runs that one act made and that differ."""
+    before = {"live m": "1", "run 1": "a", "topk 1": "t"}
+    after = before | {"live m": "2", "run 2": "b"}
+    assert seen.changed(before, before, after) == []
+    assert seen.changed(before, before | {"run 2": "b"}, after) == []
+    assert seen.changed(before, before | {"run 1": "c"}, after)
+    assert seen.changed(before, before | {"topk 1": "u"}, after)
+    assert seen.changed(before, before | {"live m": "3"}, after)
+    assert seen.unlike(before, after | {"run 3": "c"})
+    assert not seen.unlike(before, after | {"run 3": "b"})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_readers_see_one_whole_version(engine: str) -> None:
+    with readers.side(readers.PLACES[engine], engine) as change:
+        tried = [change(number) for number in range(2, 10)]
+    assert [wrong for each in tried for wrong in each.wrong] == []
+    assert sum(each.counts[f"{engine} reads"] for each in tried) > 8
+
+
+def test_a_mixed_answer_is_found(db) -> None:
+    version(db, 1)
+    db.engine.run("UPDATE embsql.item_embeddings SET embedding = [2, 0], norm = 2 WHERE item_id = 'i0001'")
+    reader = db.engine.second()
+    assert read(reader, 0)
+    assert read(reader, 1)
+    reader.close()
+
+
+def test_threads_train_models_of_one_file_in_turn() -> None:
+    assert trainers.threads(1, trainers=8, models=4).wrong == []
+
+
+def test_one_process_trains_in_a_file_and_the_others_are_refused() -> None:
+    assert trainers.one_file(1, trainers=4, models=1).wrong == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_hostile_texts_have_no_effect(engine: str) -> None:
+    with hostile.PLACES[engine]() as side:
+        assert side.tried(PAYLOADS.index("'); DROP TABLE canary; --")).wrong == []
+
+
+def test_a_campaign_goes_on_where_it_was() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.json"
+        totals = resumed(path, "kills", 1)
+        totals.add(Tried({"killed": 1}, ["a loss"]))
+        path.write_text(totals.line())
+        assert resumed(path, "kills", 1) == totals == Totals("kills", 1, 1, 1, Counter(killed=1), ["try 0: a loss"])
+        with pytest.raises(SystemExit):
+            resumed(path, "kills", 2)
