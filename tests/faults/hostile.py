@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, chdir, contextmanager
+from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,34 +25,59 @@ from tests.faults.result import Tried
 from tests.fuzz import Try, invoke, run, tell
 from tests.servers import started
 
+Server = Callable[[], Any]  # what starts one while a block runs
 CATALOG = {
-    "duckdb": "SELECT function_name AS name FROM duckdb_functions() WHERE NOT internal ORDER BY name",
+    "duckdb": (
+        "SELECT function_name AS name FROM duckdb_functions() WHERE NOT internal ORDER BY name"
+    ),
     "postgres": (
         "SELECT proname AS name FROM pg_proc WHERE oid > 16383 "
         "UNION ALL SELECT rolname FROM pg_roles ORDER BY name"
     ),
 }
 WORDS = {  # a command of SQL -> what it is given, $p being the payload
-    "train": ["$p, $events", "'x', $p", "'x', $events, $p", "'x', $events, 'als', $p", "'x', $events, 'als', $json"],
+    "train": [
+        "$p, $events",
+        "'x', $p",
+        "'x', $events, $p",
+        "'x', $events, 'als', $p",
+        "'x', $events, 'als', $json",
+    ],
     "evaluate": ["$p", "'m', $p", "'m', $json"],
     "cluster": ["$p", "'m', $p", "'m', 'item', 2, $p", "'m', 'item', 2, 'default', $p"],
     "project": ["$p", "'m', $p", "'m', 'item', $p"],
-    "register_embeddings": ["$p, $events", "'x', $p", "'x', $events, $p", "'x', $events, $events, $p"],
+    "register_embeddings": [
+        "$p, $events",
+        "'x', $p",
+        "'x', $events, $p",
+        "'x', $events, $events, $p",
+    ],
     "materialise": ["$p"],
     "promote": ["$p"],
     "rollback": ["$p"],
     "drop_run": ["$p"],
     "drop_model": ["$p"],
 }
-QUESTIONS = ["recommend($p, '1')", "recommend('m', $p)", "similar_items('m', $p)", "features($p)", "runs($p)"]
+QUESTIONS = [
+    "recommend($p, '1')",
+    "recommend('m', $p)",
+    "similar_items('m', $p)",
+    "features($p)",
+    "runs($p)",
+]
 
 
-def tries(seed: int, first: int, engines: list[str]) -> Iterator[Tried]:  # noqa: ARG001 - nothing is drawn
+def tries(_seed: int, first: int, engines: list[str]) -> Iterator[Tried]:
     """Payload after payload, each on every engine in turn."""
     with ExitStack() as opened:
-        sides = [opened.enter_context(PLACES[engine]()) for engine in engines]
+        sides = [opened.enter_context(side(engine)) for engine in engines]
         for number in itertools.count(first):
             yield sides[number % len(sides)].tried(number // len(sides) % len(PAYLOADS))
+
+
+def side(engine: str, server: Server = started) -> AbstractContextManager[Side]:
+    """An engine's database, while a block runs."""
+    return PLACES[engine](server)
 
 
 class Side:
@@ -69,12 +93,19 @@ class Side:
     def tried(self, number: int) -> Tried:
         """One payload through every door, and for the first all of them as ids."""
         payload, before = PAYLOADS[number], self._print()
-        doors = [*self._python(payload), *self._sql(payload), *self._statements(payload), *self._shell(payload)]
+        doors = [
+            *self._python(payload),
+            *self._sql(payload),
+            *self._statements(payload),
+            *self._shell(payload),
+        ]
         outcomes, foreign = run(iter(doors))
         wrong = [f"{self.engine.name}: {each}" for each in foreign]
         self.database.drop_model("x", if_exists=True)  # of which failed runs are kept
         effects = [(was, now) for was, now in zip(before, self._print(), strict=True) if was != now]
-        wrong += [f"{self.engine.name}: {payload[:99]!r} had an effect: {effects}"] if effects else []
+        wrong += (
+            [f"{self.engine.name}: {payload[:99]!r} had an effect: {effects}"] if effects else []
+        )
         wrong += self._as_names(payload) + (self._as_ids() if number == 0 else [])
         return Tried(Counter({"payloads": 1, f"{self.engine.name} tries": outcomes.total()}), wrong)
 
@@ -86,7 +117,7 @@ class Side:
             [row["model_name"] for row in seen.models(self.database)],
             self.database.ask("SELECT n FROM canary").to_pylist(),
             self.database.ask(CATALOG[engine.name]).to_pydict(),
-            sorted(os.listdir(self.folder)),
+            sorted(self.folder.iterdir()),
         ]
 
     # --- doors -----------------------------------------------------------------------------------
@@ -94,23 +125,57 @@ class Side:
     def _python(self, payload: str) -> Iterator[Try]:
         """Models, sources, options and values, in Python."""
         db, quiet = self.database, {"progress": False, "dim": 2, "epochs": 1}
-        for name in ("promote", "rollback", "drop_run", "cancel", "drop_model", "evaluate", "cluster", "materialise"):
+        for name in (
+            "promote",
+            "rollback",
+            "drop_run",
+            "cancel",
+            "drop_model",
+            "evaluate",
+            "cluster",
+            "materialise",
+        ):
             yield tell(name, payload), lambda name=name: getattr(db, name)(payload)
         yield tell("train", payload), lambda: db.train(payload, EVENTS, **quiet)
         yield tell("source", payload), lambda: db.train("x", payload, **quiet)
         for option in (
-            "algorithm", "user_col", "item_col", "weight_col", "time_col", "split", "device", "test", "user_features",
-            "item_features", "graph", "dim", "epochs", "reg", "seed", "k",
-        ):  # fmt: skip
+            "algorithm",
+            "user_col",
+            "item_col",
+            "weight_col",
+            "time_col",
+            "split",
+            "device",
+            "test",
+            "user_features",
+            "item_features",
+            "graph",
+            "dim",
+            "epochs",
+            "reg",
+            "seed",
+            "k",
+        ):
             given = {"evaluate": True, **quiet, option: payload}
-            yield tell(option, payload), lambda given=given: self._undone(lambda: db.train("x", EVENTS, **given))
-        for name, option in (("cluster", "entity"), ("cluster", "labels"), ("project", "method"), ("features", "entity")):
-            yield tell(name, option, payload), lambda n=name, o=option: getattr(db, n)("m", **{o: payload})
+            yield (
+                tell(option, payload),
+                lambda given=given: self._undone(lambda: db.train("x", EVENTS, **given)),
+            )
+        for name, option in (
+            ("cluster", "entity"),
+            ("cluster", "labels"),
+            ("project", "method"),
+            ("features", "entity"),
+        ):
+            yield (
+                tell(name, option, payload),
+                lambda n=name, o=option: getattr(db, n)("m", **{o: payload}),
+            )
         yield tell("items", payload), lambda: db.register_embeddings("x", payload)
         yield tell("users", payload), lambda: db.register_embeddings("x", EVENTS, users=payload)
 
     def _undone(self, act: Callable[[], Any]) -> Any:
-        """What an act answers that may succeed, as with a weight_col of spaces; its model goes again."""
+        """What an act answers that may succeed, as with columns of that name; its model goes."""
         try:
             return act()
         finally:
@@ -118,9 +183,16 @@ class Side:
 
     def _sql(self, payload: str) -> Iterator[Try]:
         """Arguments of questions and commands; what is queued is done by a worker."""
-        values = {"p": payload, "events": EVENTS, "json": json.dumps({"dim": payload, payload[:80]: payload})}
+        values = {
+            "p": payload,
+            "events": EVENTS,
+            "json": json.dumps({"dim": payload, payload[:80]: payload}),
+        }
         for question in QUESTIONS:
-            yield tell(question, payload), lambda q=question: self._asked(f"SELECT * FROM embsql.{q}", values)
+            yield (
+                tell(question, payload),
+                lambda q=question: self._asked(f"SELECT * FROM embsql.{q}", values),
+            )
         for command, forms in WORDS.items():
             for words in forms:
                 sql = f"SELECT * FROM embsql.{command}({words})"
@@ -128,10 +200,15 @@ class Side:
         if not self.engine.embedded:
             queue = "SELECT embsql.enqueue($p, $p, ARRAY[$p, $p])"
             yield tell(queue, payload), lambda: self._asked(queue, values)
-            yield tell("worker", payload), lambda: worker.run(self.target, once=True, say=lambda _: None)
+            yield (
+                tell("worker", payload),
+                lambda: worker.run(self.target, once=True, say=lambda _: None),
+            )
 
     def _asked(self, sql: str, values: dict[str, str]) -> None:
-        self.database.ask(sql, **{name: value for name, value in values.items() if f"${name}" in sql})
+        self.database.ask(
+            sql, **{name: value for name, value in values.items() if f"${name}" in sql}
+        )
 
     def _statements(self, payload: str) -> Iterator[Try]:
         """CREATE MODEL and its kin, of which the payload is a part."""
@@ -152,10 +229,15 @@ class Side:
         if self.engine.embedded:
             return  # the file is open here; the command line is the same for a server
         for words in (
-            ["promote", payload], ["drop-run", payload], ["runs", payload], ["train", payload, "--source", EVENTS],
-            ["train", "x", "--source", payload], ["train", "x", "--source", EVENTS, "--algorithm", payload],
-            ["cluster", "m", "--entity", payload], ["evaluate", payload],
-        ):  # fmt: skip
+            ["promote", payload],
+            ["drop-run", payload],
+            ["runs", payload],
+            ["train", payload, "--source", EVENTS],
+            ["train", "x", "--source", payload],
+            ["train", "x", "--source", EVENTS, "--algorithm", payload],
+            ["cluster", "m", "--entity", payload],
+            ["evaluate", payload],
+        ):
             yield tell(*words), lambda words=words: invoke(self.target, words)
 
     # --- as what is stored -----------------------------------------------------------------------
@@ -167,9 +249,13 @@ class Side:
         table, column = quote(payload), quote(payload)
         self.engine.run(f"CREATE TABLE {table} ({column} int, item_id int)")
         try:
-            self.engine.run(f"INSERT INTO {table} SELECT i % 3, i % 5 FROM generate_series(0, 14) AS t (i)")
+            self.engine.run(
+                f"INSERT INTO {table} SELECT i % 3, i % 5 FROM generate_series(0, 14) AS t (i)"
+            )
             options = {"user_col": payload, "dim": 2, "epochs": 1, "progress": False}
-            _, foreign = run(iter([(tell("as a name", payload), lambda: self._trained(table, options))]))
+            _, foreign = run(
+                iter([(tell("as a name", payload), lambda: self._trained(table, options))])
+            )
             return foreign
         finally:
             self.engine.run(f"DROP TABLE {table}")
@@ -201,16 +287,20 @@ class Side:
         for table in ("item_embeddings", "user_embeddings", "neighbors"):
             column = {"neighbors": "neighbor_id"}.get(table, f"{table[:4]}_id")
             run_id = seen.models(db)[-1]["live_run"]
-            rows = db.ask(f"SELECT {column} AS id FROM embsql.{table} WHERE run_id = $r", r=run_id)["id"].to_pylist()
+            rows = db.ask(f"SELECT {column} AS id FROM embsql.{table} WHERE run_id = $r", r=run_id)[
+                "id"
+            ].to_pylist()
             assert set(rows) <= known, (table, set(rows) - known)
             assert table == "neighbors" or set(rows) == known, (table, known - set(rows))
         for one in ids:
-            vector = db.ask("SELECT * FROM embsql.item_embedding('x', items => ARRAY[$one])", one=one)
+            vector = db.ask(
+                "SELECT * FROM embsql.item_embedding('x', items => ARRAY[$one])", one=one
+            )
             assert vector["item_id"].to_pylist() == [one], one
 
 
 @contextmanager
-def _file() -> Iterator[Side]:
+def _file(_: Server) -> Iterator[Side]:
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         target = f"{folder}/w.duckdb"
         with embsql.connect(target) as database:
@@ -218,10 +308,13 @@ def _file() -> Iterator[Side]:
 
 
 @contextmanager
-def _server() -> Iterator[Side]:
-    with tempfile.TemporaryDirectory() as folder, started() as target:
-        with embsql.connect(target) as database:
-            yield Side(database, target, Path(folder))
+def _server(server: Server) -> Iterator[Side]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        server() as target,
+        embsql.connect(target) as database,
+    ):
+        yield Side(database, target, Path(folder))
 
 
 PLACES = {"duckdb": _file, "postgres": _server}

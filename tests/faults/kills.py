@@ -1,4 +1,4 @@
-"""Acts that are ended by SIGKILL: of their process, at a step or at any moment, or of the server."""
+"""Acts ended by SIGKILL: of their process, at a step or at any moment, or of the server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from tests.faults.victims import Asked, Found, again, begin, look, victim
 from tests.faults.zygote import zygote
 from tests.servers import started
 
+Server = Callable[[], Any]  # what starts one while a block runs
 LONG = 120  # seconds that no process of a try takes
 LIFE = 40  # tries in one database, of which each goes on from what the one before left
 BLOWS = {"duckdb": ("step", "step", "moment"), "postgres": ("step", "step", "moment", "server")}
@@ -32,10 +33,12 @@ def tries(seed: int, first: int, engines: list[str]) -> Iterator[Tried]:
     return endless(seed, first, engines, BLOWS)
 
 
-def endless(seed: int, first: int, engines: list[str], blows: dict[str, tuple[str, ...]]) -> Iterator[Tried]:
+def endless(
+    seed: int, first: int, engines: list[str], blows: dict[str, tuple[str, ...]]
+) -> Iterator[Tried]:
     """Acts ended by a blow of those of their engine, from the first try on."""
     with ExitStack() as opened:
-        worlds = [World(engine, opened.enter_context(PLACES[engine]())) for engine in engines]
+        worlds = [opened.enter_context(living(engine)) for engine in engines]
         number = first
         while True:
             world = worlds[number % len(worlds)]
@@ -48,7 +51,14 @@ def endless(seed: int, first: int, engines: list[str], blows: dict[str, tuple[st
 
 
 @contextmanager
-def _folders() -> Iterator[Any]:
+def living(engine: str, server: Server = started) -> Iterator[World]:
+    """An engine's database, while a block runs."""
+    with PLACES[engine](server) as fresh:
+        yield World(engine, fresh)
+
+
+@contextmanager
+def _folders(_: Server) -> Iterator[Any]:
     """Makes DuckDB databases: copies of one that is filled."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -63,21 +73,21 @@ def _folders() -> Iterator[Any]:
 
 
 @contextmanager
-def _databases() -> Iterator[Any]:
+def _databases(server: Server) -> Iterator[Any]:
     """Makes PostgreSQL databases, likewise."""
     import psycopg
     from psycopg import conninfo
 
-    with tempfile.TemporaryDirectory() as name, started() as server:
-        addresses = {n: conninfo.make_conninfo(server, dbname=n) for n in ("first", "world")}
-        with psycopg.connect(server, autocommit=True) as admin:
+    with tempfile.TemporaryDirectory() as name, server() as address:
+        addresses = {n: conninfo.make_conninfo(address, dbname=n) for n in ("first", "world")}
+        with psycopg.connect(address, autocommit=True) as admin:
             admin.execute("CREATE DATABASE first")
         _called(begin, addresses["first"])
 
         def fresh(number: int) -> tuple[str, Path]:
             folder = Path(name) / str(number)
             folder.mkdir()
-            with psycopg.connect(server, autocommit=True) as admin:
+            with psycopg.connect(address, autocommit=True) as admin:
                 admin.execute("DROP DATABASE IF EXISTS world WITH (FORCE)")
                 admin.execute("CREATE DATABASE world TEMPLATE first")
             return addresses["world"], folder
@@ -101,7 +111,9 @@ class World:
     before: seen.Parts = field(default_factory=dict)
     runs: list[int] = field(default_factory=list)
     gone: int = 0  # people forgotten in it
-    steps: defaultdict[str, int] = field(default_factory=lambda: defaultdict(lambda: 40))  # of an act
+    steps: defaultdict[str, int] = field(
+        default_factory=lambda: defaultdict(lambda: 40)
+    )  # of an act
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(lambda: 0.5))
 
     def tried(self, draw: random.Random, blows: tuple[str, ...]) -> Tried:
@@ -119,8 +131,12 @@ class World:
         wrong += [] if ended in PLAIN or ended.startswith("sentence") else [ended]
         what = f"{self.engine} {act}, {blow}: {ended}"
         self._goes_on(act, left, broken=bool(wrong))
-        return Tried(Counter({ended if ended in PLAIN else "sentence": 1, f"{self.engine} {act}": 1, blow: 1}),
-                     [f"{what}: {each}" for each in wrong])  # fmt: skip
+        return Tried(
+            Counter(
+                {ended if ended in PLAIN else "sentence": 1, f"{self.engine} {act}": 1, blow: 1}
+            ),
+            [f"{what}: {each}" for each in wrong],
+        )
 
     def _renewed(self) -> None:
         self.number += 1
@@ -231,7 +247,11 @@ def _begun(asked: Asked, step: int = 0, largest: int = 0) -> Iterator[Running]:
     assert pipe.poll(LONG), "it hangs"
     kind, value = pipe.recv()
     try:
-        yield Running(process, pipe, value, None) if kind == "begins" else Running(process, pipe, 0, value)
+        yield (
+            Running(process, pipe, value, None)
+            if kind == "begins"
+            else Running(process, pipe, 0, value)
+        )
     finally:
         process.kill()
         process.join()

@@ -1,4 +1,4 @@
-"""Acts that meet a full disk, a timeout of statements or a connection that is cut: a sentence, nothing lost."""
+"""Acts that meet a full disk, a timeout or a connection that is cut: a sentence, nothing lost."""
 
 from __future__ import annotations
 

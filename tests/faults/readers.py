@@ -1,4 +1,4 @@
-"""Answers while versions are promoted, rolled back and removed: none fails, none is of two versions."""
+"""Answers while versions are promoted, rolled back and removed: each is of one version."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ from tests.servers import started
 
 READERS = 4  # of each engine
 Wrong = list[str]
+Server = Callable[[], Any]  # what starts one while a block runs
 
 
-def tries(seed: int, first: int, engines: list[str]) -> Iterator[Tried]:  # noqa: ARG001 - nothing is drawn
+def tries(_seed: int, _first: int, engines: list[str]) -> Iterator[Tried]:
     """A change of version after another, on every engine, with all that was read meanwhile."""
     with ExitStack() as opened:
-        sides = [opened.enter_context(side(PLACES[engine], engine)) for engine in engines]
+        sides = [opened.enter_context(side(engine)) for engine in engines]
         for number in itertools.count(2):
             yield sides[number % len(sides)](number // len(sides) + 1)
 
 
 @contextmanager
-def side(place: Callable[[], Any], name: str) -> Iterator[Callable[[int], Tried]]:
+def side(name: str, server: Server = started) -> Iterator[Callable[[int], Tried]]:
     """What changes the version of one engine's database once, while readers read."""
-    with place() as (target, opening), embsql.connect(target) as database:
+    with PLACES[name](server) as (target, opening), embsql.connect(target) as database:
         version(database, 1)
         with reading(lambda: opening(database)) as taken:
 
@@ -44,7 +45,7 @@ def side(place: Callable[[], Any], name: str) -> Iterator[Callable[[int], Tried]
 
 @contextmanager
 def reading(opening: Callable[[], Any]) -> Iterator[Callable[[], tuple[int, Wrong]]]:
-    """Readers, each with a connection of its own; what takes the number of reads since, and what was wrong."""
+    """Readers, each with its connection; what takes how many reads there were and what was wrong."""
     over, lock = threading.Event(), threading.Lock()
     counts, wrong = [0], []
 
@@ -77,16 +78,16 @@ def reading(opening: Callable[[], Any]) -> Iterator[Callable[[], tuple[int, Wron
 
 
 @contextmanager
-def _file() -> Iterator[Any]:
+def _file(_: Server) -> Iterator[Any]:
     with tempfile.TemporaryDirectory() as folder:
         yield f"{folder}/w.duckdb", lambda database: database.engine.second()
 
 
 @contextmanager
-def _server() -> Iterator[Any]:
+def _server(server: Server) -> Iterator[Any]:
     import psycopg
 
-    with started() as address:
+    with server() as address:
         yield address, lambda _: psycopg.connect(address, autocommit=True)
 
 

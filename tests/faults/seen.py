@@ -1,4 +1,4 @@
-"""A database looked through: what there is, by parts that change as a whole, and what contradicts itself."""
+"""A database looked through: parts that change as a whole, and what contradicts itself."""
 
 from __future__ import annotations
 
@@ -32,20 +32,35 @@ ORDER BY name
 OF_RUNS = """
 SELECT c.table_name AS name
 FROM information_schema.columns AS c
-WHERE c.table_catalog = current_database() AND c.table_schema = 'embsql' AND c.column_name = 'run_id'
+WHERE c.table_catalog = current_database()
+    AND c.table_schema = 'embsql'
+    AND c.column_name = 'run_id'
 ORDER BY name
 """
-LOGS = {"training_log", "metrics", "validations", "trials", "gates", "forgotten", "runs"}  # of any run
+LOGS = {
+    "training_log",
+    "metrics",
+    "validations",
+    "trials",
+    "gates",
+    "forgotten",
+    "runs",
+}  # of any run
 FREE = {"events", "leases"}
 COUNTED = """
 SELECT
     run.run_id, run.users, run.items,
-    (SELECT count(*) FROM embsql.item_embeddings AS item WHERE item.run_id = run.run_id) AS items_there,
-    (SELECT count(*) FROM embsql.user_embeddings AS person WHERE person.run_id = run.run_id) AS users_there
+    (SELECT count(*) FROM embsql.item_embeddings AS item WHERE item.run_id = run.run_id) AS item_rows,
+    (SELECT count(*) FROM embsql.user_embeddings AS one WHERE one.run_id = run.run_id) AS user_rows
 FROM embsql.runs AS run
 WHERE run.status = 'ready'
 """
 MODELS = "SELECT model.model_name, model.live_run, model.earlier_runs FROM embsql.models AS model"
+PARTITIONS = """
+SELECT c.relname AS name
+FROM pg_class AS c
+WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r'
+"""
 LEFT_OVER = {
     "a lease of {}": "SELECT held.model_name AS name FROM embsql.leases AS held",
     "run {} still says that it trains": (
@@ -90,19 +105,28 @@ def ready(engine: Engine, model: str | None = None) -> list[int]:
 
 def contradictions(database: Database, gone: int) -> list[str]:
     """What cannot be true at once; `gone` people have been forgotten."""
-    return [*_pointers(database), *_counts(database, gone), *_strays(database), *_partitions(database)]
+    return [
+        *_pointers(database),
+        *_counts(database, gone),
+        *_strays(database),
+        *_partitions(database),
+    ]
 
 
 def left_over(database: Database) -> list[str]:
     """What must not be there once an act has been done to its end."""
     return [
-        what.format(row["name"]) for what, sql in LEFT_OVER.items() for row in database.ask(sql).to_pylist()
+        what.format(row["name"])
+        for what, sql in LEFT_OVER.items()
+        for row in database.ask(sql).to_pylist()
     ]
 
 
 def changed(before: Parts, found: Parts, after: Parts) -> list[str]:
     """Parts that are neither as they were nor as they are when the act has been done."""
-    known = before.keys() | after.keys()  # of what was live in between nobody else knows the answers
+    known = (
+        before.keys() | after.keys()
+    )  # of what was live in between nobody else knows the answers
     return [
         f"{part} is {found.get(part)}, was {before.get(part)}, becomes {after.get(part)}"
         for part in sorted(known | {name for name in found if not name.startswith("answers ")})
@@ -153,7 +177,7 @@ def _pointers(database: Database) -> Iterator[str]:
 
 def _counts(database: Database, gone: int) -> Iterator[str]:
     for row in database.ask(COUNTED).to_pylist():
-        if row["items"] != row["items_there"] or not 0 <= row["users"] - row["users_there"] <= gone:
+        if row["items"] != row["item_rows"] or not 0 <= row["users"] - row["user_rows"] <= gone:
             yield f"counts differ: {row}"
 
 
@@ -173,10 +197,8 @@ def _strays(database: Database) -> Iterator[str]:
 def _partitions(database: Database) -> Iterator[str]:
     if database.engine.embedded:
         return
-    tables = "SELECT relname AS name FROM pg_class WHERE relnamespace = 'embsql_runs'::regnamespace AND relkind = 'r'"
     known = ready(database.engine)
-    for row in database.ask(tables).to_pylist():
+    for row in database.ask(PARTITIONS).to_pylist():
         number = re.search(r"\d+$", row["name"])
         if number is None or int(number[0]) not in known:
             yield f"a table {row['name']} of no run"
-

@@ -1,11 +1,12 @@
-"""A slice of the campaign that the suite runs: the same code, a few tries, no moment that a clock decides."""
+"""A slice of the campaign: the same code, a few tries, at no moment that a clock decides."""
 
 from __future__ import annotations
 
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,16 @@ from tests.faults.result import Totals, Tried, resumed
 from tests.faults.versions import read, version
 
 
+@pytest.fixture(scope="module")
+def server(request) -> Callable[[], AbstractContextManager[str]]:
+    """The server of the suite, on which a database is made when it is asked for."""
+    return lambda: nullcontext(request.getfixturevalue("new_database")())
+
+
 @pytest.fixture(scope="module", params=ENGINES)
-def world(request) -> Iterator[kills.World]:
-    with kills.PLACES[request.param]() as fresh:
-        yield kills.World(request.param, fresh)
+def world(request, server) -> Iterator[kills.World]:
+    with kills.living(request.param, server) as living:
+        yield living
 
 
 def test_what_is_killed_at_a_step_leaves_the_version_before_or_after(world) -> None:
@@ -48,8 +55,8 @@ def test_a_loss_is_found() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_readers_see_one_whole_version(engine: str) -> None:
-    with readers.side(readers.PLACES[engine], engine) as change:
+def test_readers_see_one_whole_version(engine: str, server) -> None:
+    with readers.side(engine, server) as change:
         tried = [change(number) for number in range(2, 10)]
     assert [wrong for each in tried for wrong in each.wrong] == []
     assert sum(each.counts[f"{engine} reads"] for each in tried) > 8
@@ -57,7 +64,9 @@ def test_readers_see_one_whole_version(engine: str) -> None:
 
 def test_a_mixed_answer_is_found(db) -> None:
     version(db, 1)
-    db.engine.run("UPDATE embsql.item_embeddings SET embedding = [2, 0], norm = 2 WHERE item_id = 'i0001'")
+    db.engine.run(
+        "UPDATE embsql.item_embeddings SET embedding = [2, 0], norm = 2 WHERE item_id = 'i0001'"
+    )
     reader = db.engine.second()
     assert read(reader, 0)
     assert read(reader, 1)
@@ -73,8 +82,8 @@ def test_one_process_trains_in_a_file_and_the_others_are_refused() -> None:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_hostile_texts_have_no_effect(engine: str) -> None:
-    with hostile.PLACES[engine]() as side:
+def test_hostile_texts_have_no_effect(engine: str, server) -> None:
+    with hostile.side(engine, server) as side:
         assert side.tried(PAYLOADS.index("'); DROP TABLE canary; --")).wrong == []
 
 
@@ -84,6 +93,10 @@ def test_a_campaign_goes_on_where_it_was() -> None:
         totals = resumed(path, "kills", 1)
         totals.add(Tried({"killed": 1}, ["a loss"]))
         path.write_text(totals.line())
-        assert resumed(path, "kills", 1) == totals == Totals("kills", 1, 1, 1, Counter(killed=1), ["try 0: a loss"])
+        assert (
+            resumed(path, "kills", 1)
+            == totals
+            == Totals("kills", 1, 1, 1, Counter(killed=1), ["try 0: a loss"])
+        )
         with pytest.raises(SystemExit):
             resumed(path, "kills", 2)

@@ -1,6 +1,8 @@
-"""Versions of a model that every answer gives away: the score of whatever is recommended is its number."""
+"""Versions of a model that every answer gives away: each number in it is the version's."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 
@@ -40,11 +42,11 @@ def next_move(database: embsql.Database, number: int) -> str:
     return "rollbacks"
 
 
-def read(connection: object, number: int) -> list[str]:
+def read(connection: Any, number: int) -> list[str]:
     """Ask one of the questions; what is wrong with the answer."""
     sql, rows = [*READS.items()][number % len(READS)]
     try:
-        scores = [score for (score,) in connection.execute(sql).fetchall()]  # type: ignore[attr-defined]
+        scores = [score for (score,) in connection.execute(sql).fetchall()]
     except Exception as error:
         return [f"{type(error).__name__}: {str(error)[:200]} in {sql.strip()}"]
     if len(scores) != rows or len(set(scores)) != 1:

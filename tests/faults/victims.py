@@ -24,7 +24,9 @@ from embsql.errors import CannotOpen, EmbsqlError
 from tests.faults import seen
 from tests.faults.acts import ACTS, Given, fill
 
-PATIENCE = 60  # seconds a server is given to recover, and a backend to notice that its client is gone
+PATIENCE = (
+    60  # seconds a server is given to recover, and a backend to notice that its client is gone
+)
 OTHERS = """
 SELECT 1 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'embsql' AND pid <> pg_backend_pid()
@@ -51,7 +53,7 @@ class Asked:
 
 
 def victim(asked: Asked, step: int, largest: int, pipe: Connection) -> None:
-    """Do an act, and die at its n-th step; no file may become larger than so many bytes (0: any)."""
+    """Do an act, and die at its n-th step; no file may pass `largest` bytes (0: any may)."""
     try:
         with embsql.connect(asked.target) as database:
             pipe.send(("begins", _backend(database)))
@@ -74,14 +76,14 @@ def _backend(database: embsql.Database) -> int:
 
 
 @contextmanager
-def steps(pipe: Connection, last: int = 0) -> Iterator[list[str]]:
+def steps(pipe: Connection | None = None, last: int = 0) -> Iterator[list[str]]:
     """Count what the main thread does to the database and to files, and die at the last step."""
     taken: list[str] = []
 
     def step(name: str) -> None:
         if threading.current_thread() is threading.main_thread():
             taken.append(name)
-            if len(taken) == last:
+            if pipe and len(taken) == last:
                 pipe.send(("step", name))
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -94,9 +96,15 @@ def steps(pipe: Connection, last: int = 0) -> Iterator[list[str]]:
 
 
 PLACES: list[tuple[Any, str]] = [
-    *((engine, name) for engine in (DuckDB, PostgreSQL) for name in ("run", "ask", "write", "transaction")),
-    (os, "replace"), (os, "fsync"), (shutil, "copyfileobj"),
-]  # fmt: skip
+    *(
+        (engine, name)
+        for engine in (DuckDB, PostgreSQL)
+        for name in ("run", "ask", "write", "transaction")
+    ),
+    (os, "replace"),
+    (os, "fsync"),
+    (shutil, "copyfileobj"),
+]
 
 
 def _stepping(place: Any, name: str, step: Callable[[str], None]) -> Callable[[], None]:
@@ -163,7 +171,7 @@ def _again(asked: Asked, gone: int) -> Found:
         found = _parts(database, asked.folder)
         wrong = [f"at once: {each}" for each in seen.contradictions(database, gone)]
         begin = time.monotonic()
-        with steps(None, 0) as taken:  # type: ignore[arg-type] - nobody dies at step 0
+        with steps() as taken:
             live = asked.done_in(database)
         seconds = time.monotonic() - begin
         after = _parts(database, asked.folder)
@@ -214,5 +222,8 @@ def _runs(database: embsql.Database) -> list[int]:
 
 def _files(asked: Asked) -> list[str]:
     """Files that nobody asked for."""
-    names = {path.name for path in asked.folder.iterdir()} - {"copy.duckdb", Path(asked.target).name}
+    names = {path.name for path in asked.folder.iterdir()} - {
+        "copy.duckdb",
+        Path(asked.target).name,
+    }
     return [f"a file {name} is left" for name in sorted(names)]
