@@ -45,7 +45,7 @@ def side(name: str, server: Server = started) -> Iterator[Callable[[int], Tried]
 
 @contextmanager
 def reading(opening: Callable[[], Any]) -> Iterator[Callable[[], tuple[int, Wrong]]]:
-    """Readers, each with its connection; what takes how many reads there were and what was wrong."""
+    """Readers, each with its connection; what takes how many reads there were, and what failed."""
     over, lock = threading.Event(), threading.Lock()
     counts, wrong = [0], []
 

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
+
 from embsql import Database
 from embsql.engines import Engine
-from embsql.publish import content
+from embsql.loaded import LARGE, pages
 from embsql.surface import statements
 
 Parts = dict[str, str]  # a part -> a hash of its rows
@@ -50,7 +52,7 @@ FREE = {"events", "leases"}
 COUNTED = """
 SELECT
     run.run_id, run.users, run.items,
-    (SELECT count(*) FROM embsql.item_embeddings AS item WHERE item.run_id = run.run_id) AS item_rows,
+    (SELECT count(*) FROM embsql.item_embeddings AS one WHERE one.run_id = run.run_id) AS item_rows,
     (SELECT count(*) FROM embsql.user_embeddings AS one WHERE one.run_id = run.run_id) AS user_rows
 FROM embsql.runs AS run
 WHERE run.status = 'ready'
@@ -90,8 +92,9 @@ def models(database: Database) -> list[dict[str, Any]]:
 
 
 def rows_of(engine: Engine, run_id: int) -> str:
-    """A hash of a run's own rows."""
-    return _hashed([str(content(engine, run_id)), _rows(engine, run_id, MODEL)])
+    """A hash of a run's own rows, whatever its number."""
+    large = [_unnumbered(page) for table in LARGE for page in pages(engine, table, run_id)]
+    return _hashed([large, _rows(engine, run_id, MODEL)])
 
 
 def ready(engine: Engine, model: str | None = None) -> list[int]:
@@ -161,7 +164,11 @@ def _asked(database: Database, model: str) -> list[Any]:
 def _rows(engine: Engine, run_id: int, tables: tuple[str, ...]) -> str:
     asked = (statements("publish.sql")[table] for table in tables)
     rows = (engine.ask(sql, run_id=run_id) for sql in asked)
-    return _hashed([table.drop_columns(["run_id"]).to_pydict() for table in rows])
+    return _hashed([_unnumbered(table) for table in rows])
+
+
+def _unnumbered(rows: pa.Table) -> dict[str, list[Any]]:
+    return rows.drop_columns(["run_id"]).to_pydict()
 
 
 def _hashed(value: Any) -> str:
