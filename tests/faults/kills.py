@@ -179,7 +179,7 @@ def _server_killed(world: World, asked: Asked, draw: random.Random) -> str:
 
 
 def _full(world: World, asked: Asked, draw: random.Random) -> str:  # noqa: ARG001 - of any act
-    with _begun(asked, largest=draw.randint(1, 300_000)) as running:
+    with _begun(asked, largest=int(10 ** draw.uniform(2, 5.5))) as running:
         return running.ended()
 
 
