@@ -42,7 +42,7 @@ def endless(
         number = first
         while True:
             world = worlds[number % len(worlds)]
-            draw = random.Random(f"{seed} {number}")  # noqa: S311 - where it strikes
+            draw = random.Random(f"{seed} {number}")
             yield world.tried(draw, blows[world.engine])
             number += 1
 

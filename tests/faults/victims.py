@@ -45,7 +45,7 @@ class Asked:
 
     def done_in(self, database: embsql.Database) -> int | None:
         """Do it."""
-        draw = random.Random(self.draws)  # noqa: S311 - what is made
+        draw = random.Random(self.draws)
         return ACTS[self.act](Given(database, self.runs, self.folder, draw))
 
 
