@@ -31,7 +31,7 @@ def world(request, server) -> Iterator[kills.World]:
 
 
 def test_what_is_killed_at_a_step_leaves_the_version_before_or_after(world) -> None:
-    tried = [world.tried(random.Random(n), ("step",)) for n in (1, 5, 8)]
+    tried = [world.tried(random.Random(n), ("step",)) for n in (1, 5)]
     assert [wrong for each in tried for wrong in each.wrong] == []
     assert sum((Counter(each.counts) for each in tried), Counter())["killed"]
 
@@ -57,9 +57,9 @@ def test_a_loss_is_found() -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_readers_see_one_whole_version(engine: str, server) -> None:
     with readers.side(engine, server) as change:
-        tried = [change(number) for number in range(2, 10)]
+        tried = [change(number) for number in range(2, 6)]
     assert [wrong for each in tried for wrong in each.wrong] == []
-    assert sum(each.counts[f"{engine} reads"] for each in tried) > 8
+    assert sum(each.counts[f"{engine} reads"] for each in tried) > 4
 
 
 def test_a_mixed_answer_is_found(db) -> None:
@@ -74,16 +74,16 @@ def test_a_mixed_answer_is_found(db) -> None:
 
 
 def test_threads_train_models_of_one_file_in_turn() -> None:
-    assert trainers.threads(1, trainers=8, models=4).wrong == []
+    assert trainers.threads(1, trainers=4, models=2).wrong == []
 
 
 def test_one_process_trains_in_a_file_and_the_others_are_refused() -> None:
     assert trainers.one_file(1, trainers=4, models=1).wrong == []
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_hostile_texts_have_no_effect(engine: str, server) -> None:
-    with hostile.side(engine, server) as side:
+def test_hostile_texts_have_no_effect(server) -> None:
+    """In PostgreSQL, where a worker and the command line are doors too; tests/fuzz.py has DuckDB's."""
+    with hostile.side("postgres", server) as side:
         assert side.tried(PAYLOADS.index("'); DROP TABLE canary; --")).wrong == []
 
 
