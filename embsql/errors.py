@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 def suggestion(wrong: object, known: Iterable[str]) -> str:
@@ -27,10 +28,25 @@ def plain(message: str) -> str:
 class EmbsqlError(Exception):
     """{message}"""
 
-    def __init__(self, **values: object) -> None:
+    def __init__(self, *, shared: Any = None, **values: object) -> None:
         self.values = values
+        self._shared: Mapping[str, object] = shared or {}
+        super().__init__(self._written(values))
+
+    def _written(self, values: Mapping[str, object]) -> str:
         template = " ".join((inspect.getdoc(type(self)) or "").split())
-        super().__init__(template.format(**values))
+        return template.format(**values)
+
+    def shared(self) -> str:
+        """The message for those who may not see the rows it is about: `shared` replaces the values that quote them."""
+        return self._written({**self.values, **self._shared})
+
+
+def shared(error: BaseException) -> str:
+    """What others may read of an error: of one that is not embsql's only its kind, as its words may quote a row."""
+    if isinstance(error, EmbsqlError):
+        return error.shared()
+    return type(error).__name__ if str(error) else ""
 
 
 # --- names ---------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def recorded(given: Source) -> str | dict[str, str]:
 def reading(engine: Engine, given: Source) -> Iterator[tuple[Engine, str]]:
     """The engine that reads a source, and what it reads: of a table in memory no other statement can see the name."""
     if isinstance(given, str) or (given.table is None and engine.embedded):
-        yield engine, str(given)
+        yield engine, given if isinstance(given, str) else str(given)
         return
     with closing(DuckDB(":memory:")) as local:
         if given.table is not None:

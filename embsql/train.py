@@ -18,7 +18,7 @@ from embsql import given, registry, stored, tune
 from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
-from embsql.errors import Cancelled, CannotOpen, LostLease, ServerGone
+from embsql.errors import Cancelled, CannotOpen, LostLease, ServerGone, shared
 from embsql.jobs import Lease, retry
 from embsql.measure import (
     Measured,
@@ -119,7 +119,7 @@ def _recorded(engine: Engine, run_id: int) -> Iterator[None]:
         status = "cancelled" if isinstance(error, Cancelled | KeyboardInterrupt) else "failed"
         # Of a server that is gone: the next trainer writes this run off.
         with suppress(ServerGone, CannotOpen):
-            say(engine, "end_run", run_id=run_id, status=status, error=str(error) or "interrupted")
+            say(engine, "end_run", run_id=run_id, status=status, error=shared(error) or "interrupted")
         raise
 
 

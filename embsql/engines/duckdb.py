@@ -32,6 +32,7 @@ from embsql.errors import (
 from embsql.model import Columns
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
+WITHOUT_ROWS = {"Binder Error", "Catalog Error", "IO Error", "Parser Error"}  # what they say is of the SQL alone
 NAMED_FILE = """
 SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NOT NULL
 """
@@ -402,7 +403,9 @@ def _first_line(error: Exception) -> str:
 
 def _failed(error: Exception) -> EmbsqlError:
     """What went wrong with a source."""
-    return failed(_first_line(error), "VARCHAR")
+    reason = _first_line(error)
+    kind = reason.partition(":")[0]
+    return failed(reason, None if kind in WITHOUT_ROWS else kind, "VARCHAR")
 
 
 def _bare(text: str) -> str:
