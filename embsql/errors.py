@@ -9,7 +9,8 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 
 def suggestion(wrong: object, known: Iterable[str]) -> str:
@@ -22,6 +23,8 @@ REFUSAL = re.compile(
     r"(?:Conversion Error: Could not convert string '|Invalid Input Error: )?embsql: (.*?)(?:' to INT64)?", re.DOTALL
 )
 ROW = re.compile(r"Original Line: .*?\n(?=Error when|\n|[A-Z])", re.DOTALL)  # of a file, where reading it failed
+
+UNSHARED = "a statement failed, and what the database says of it may quote a row"
 
 
 def plain(message: str) -> str:
@@ -36,7 +39,7 @@ def of_database(message: str) -> EmbsqlError:
     """The error for a database's message: a question's own words, or what is wrong with a statement."""
     sentence = plain(message)
     if not re.search(r"(^|: |')embsql: ", message):
-        return StatementFailed(reason=sentence)
+        return StatementFailed(reason=sentence, shared={"reason": UNSHARED})
     values = UnknownModel.read(sentence)
     return Refused(reason=sentence) if values is None else UnknownModel(**values)
 
@@ -44,9 +47,10 @@ def of_database(message: str) -> EmbsqlError:
 class EmbsqlError(Exception):
     """{message}"""
 
-    def __init__(self, **values: object) -> None:
+    def __init__(self, *, shared: Any = None, **values: object) -> None:
         self.values = values
-        super().__init__(self.template().format(**values))
+        self._shared: Mapping[str, object] = shared or {}
+        super().__init__(self._written(values))
 
     @classmethod
     def template(cls) -> str:
@@ -59,6 +63,27 @@ class EmbsqlError(Exception):
         pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.*)", re.escape(cls.template()))
         found = re.fullmatch(pattern, message, re.DOTALL)
         return found and found.groupdict()
+
+    def _written(self, values: Mapping[str, object]) -> str:
+        return self.template().format(**values)
+
+    def but(self, **values: object) -> EmbsqlError:
+        """The same error with some values in place of its own."""
+        return type(self)(shared=self._shared, **self.values | values)
+
+    def shared(self) -> str:
+        """The message for who may not see the rows: `shared` replaces the values that quote them."""
+        return self._written({**self.values, **self._shared})
+
+
+def shared(error: BaseException) -> str:
+    """What others may read of an error.
+
+    Of one that is not embsql's only its kind, as its words may quote a row.
+    """
+    if isinstance(error, EmbsqlError):
+        return error.shared()
+    return type(error).__name__ if str(error) else ""
 
 
 # --- names ---------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from embsql.errors import (
     LostLease,
     NotEvaluated,
     ServerGone,
+    shared,
 )
 from embsql.evaluate import Exam, Metric
 from embsql.gate import Candidate, Comparison, Verdict
@@ -234,7 +235,7 @@ def _anew(
     except (Cancelled, LostLease, ServerGone):
         raise
     except EmbsqlError as error:
-        reason = f"the live run's options could not be trained anew: {error}"
+        reason = f"the live run's options could not be trained anew: {shared(error)}"
         return Comparison("none", reason=reason)
 
 

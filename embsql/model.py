@@ -29,6 +29,12 @@ class Columns:
     time: str | None = None  # event_time
 
 
+class Own(str):
+    """A source that embsql itself wrote, of its own tables: it is read as whoever trains."""
+
+    __slots__ = ()
+
+
 @dataclass(slots=True)
 class Run:
     """One training run: all that an algorithm may know of the outside, and what `train` gives back.

@@ -11,7 +11,7 @@ from embsql import algorithms, surface, tune
 from embsql.algorithms import Algorithm
 from embsql.engines import Engine
 from embsql.errors import BadArgument, NotEvaluated
-from embsql.model import Columns, usable_cores
+from embsql.model import Columns, Own, usable_cores
 from embsql.options import shown
 from embsql.sources import Source, recorded
 
@@ -115,5 +115,5 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
         raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
     algorithm = algorithms.make(record["algorithm"], params)
     run_source = surface.statements(engine=engine.name)["run_source"]
-    source = run_source.replace("$run_id", str(int(record["run_id"])))
+    source = Own(run_source.replace("$run_id", str(int(record["run_id"]))))
     return Plan(record["model_name"], source, algorithm, seed=record["seed"], **sources, **wanted)

@@ -116,7 +116,7 @@ def _problem(
         if lengths.max() > LONGEST_ID:
             start, name = ids[int(lengths.argmax())].as_py()[:20], quote(names[entity])
             return IdTooLong(entity=entity, start=start, length=int(lengths.max()), limit=LONGEST_ID,
-                             remedy=f"md5({name}) AS {name}")  # fmt: skip
+                             remedy=f"md5({name}) AS {name}", shared={"start": ""})  # fmt: skip
     return None
 
 
@@ -125,7 +125,8 @@ def _bad_weights(census: dict[str, Any], column: str, signs: bool, model: str) -
     finite, positive = f"abs({column}) <= {LARGEST:g}" if census["infinite"] else "", f"{column} > 0" if signs else ""
     which, kind = ("infinite", "not finite") if census["infinite"] else ("negative", "negative")
     return BadWeights(rows=census[which], kind=kind, example=census[f"{which}_example"], model=model,
-                      remedy="WHERE " + " AND ".join(filter(None, (finite, positive))))  # fmt: skip
+                      remedy="WHERE " + " AND ".join(filter(None, (finite, positive))),
+                      shared={"example": "some in the report"})  # fmt: skip
 
 
 def _interactions(tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_time: bool) -> Interactions:
@@ -183,7 +184,8 @@ def by_id(engine: Engine, select: Source, column: str, option: str) -> tuple[pa.
     counts = keys.value_counts()
     twice = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(twice):
-        raise BadFeatures(option=option, found=f'the id "{twice[0]["values"].as_py()}" more than once')
+        found = f'the id "{twice[0]["values"].as_py()}" more than once'
+        raise BadFeatures(option=option, found=found, shared={"found": "an id more than once"})
     return keys, rows.drop_columns([key])
 
 
@@ -275,8 +277,10 @@ def _edge_weights(given: pa.Table) -> Any:
     wrong = ~np.isfinite(weight) | (weight < 0)  # (rows,)
     if wrong.any():
         kind = "a negative weight" if np.isfinite(weight[wrong][0]) else "a weight that is not finite"
-        found = f"{kind} ({weight[wrong][0]:g}) in {int(wrong.sum())} of {given.num_rows} rows"
-        raise BadGraph(found=f"{found}; leave them out, WHERE {quote(column)} >= 0 AND {quote(column)} <= {LARGEST:g}")
+        rows = f"in {int(wrong.sum())} of {given.num_rows} rows"
+        remedy = f"leave them out, WHERE {quote(column)} >= 0 AND {quote(column)} <= {LARGEST:g}"
+        found = f"{kind} ({weight[wrong][0]:g}) {rows}; {remedy}"
+        raise BadGraph(found=found, shared={"found": f"{kind} {rows}; {remedy}"})
     return weight
 
 

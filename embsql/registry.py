@@ -68,7 +68,8 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     wanted = surface.version(engine.name) + ("+commands" if commands else "")
 
     def bring() -> bool:
-        known = _installed(engine) in (wanted, f"{wanted}+commands") and not look(engine, "damages")
+        whole = not look(engine, "damages") and not look(engine, "lost")
+        known = whole and _installed(engine) in (wanted, f"{wanted}+commands")
         if engine.read_only or known:
             return False
         with engine.transaction():

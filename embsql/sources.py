@@ -86,7 +86,7 @@ def recorded(given: Source) -> str | dict[str, str]:
 def reading(engine: Engine, given: Source) -> Iterator[tuple[Engine, str]]:
     """The engine that reads a source, and what it reads: of a table in memory no other statement can see the name."""
     if isinstance(given, str) or (given.table is None and engine.embedded):
-        yield engine, str(given)
+        yield engine, given if isinstance(given, str) else str(given)
         return
     with closing(DuckDB(":memory:")) as local:
         if given.table is None:
@@ -103,9 +103,9 @@ def of_table(error: EmbsqlError) -> EmbsqlError:
     """An error whose remedy is for a SELECT as that about a table in memory."""
     remedy = error.values.get("remedy")
     if isinstance(error, BadWeights):
-        return BadWeights(**error.values | {"remedy": framed(where=f" {remedy}")})
+        return error.but(remedy=framed(where=f" {remedy}"))
     if isinstance(error, InexactId | IdTooLong):
-        return type(error)(**error.values | {"remedy": framed(str(remedy))})
+        return error.but(remedy=framed(str(remedy)))
     return error
 
 

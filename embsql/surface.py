@@ -212,7 +212,8 @@ def script(engine: str, *, without: Collection[str] = (), commands: bool = True,
 
 def surface(engine: str, *, commands: bool) -> str:
     """What is made anew by every install: the primitives, every question, the commands."""
-    prelude = text(f"prelude/{engine}.sql")
+    files = sorted((folder() / "prelude").glob(f"{engine}*.sql"))
+    prelude = "\n\n".join(file.read_text(encoding="utf-8") for file in files)
     prelude = macros.prelude(prelude) if engine == "duckdb" else prelude
     parts = [prelude, *(wrap(question, engine) for question in questions().values())]
     if commands:

@@ -18,7 +18,7 @@ from embsql import forgetting, given, registry, stored, tune
 from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
-from embsql.errors import Cancelled, CannotOpen, LostLease, ServerGone
+from embsql.errors import Cancelled, CannotOpen, LostLease, ServerGone, shared
 from embsql.jobs import Lease, retry
 from embsql.measure import (
     Measured,
@@ -118,7 +118,7 @@ def _recorded(engine: Engine, run_id: int) -> Iterator[None]:
     except BaseException as error:
         status = "cancelled" if isinstance(error, Cancelled | KeyboardInterrupt) else "failed"
         # Of a server that is gone: the next trainer writes this run off.
-        ended = {"status": status, "error": str(error) or "interrupted"}
+        ended = {"status": status, "error": shared(error) or "interrupted"}
         with suppress(ServerGone, CannotOpen):
             retry(engine, lambda: _end(engine, "end_run", run_id=run_id, **ended))
         raise

@@ -28,6 +28,7 @@ from embsql.errors import (
     MissingExtra,
     NoEdges,
     NoTrial,
+    shared,
 )  # fmt: skip
 from embsql.evaluate import Questions
 from embsql.model import Run
@@ -220,7 +221,7 @@ def _trial(number: int, setting: dict[str, Any], metric: str, measured: Callable
     try:
         value = measured()
     except FAULTS as fault:
-        status, error = "failed", str(fault) or type(fault).__name__
+        status, error = "failed", shared(fault) or type(fault).__name__
     return Trial(number, json.dumps(setting), metric, value, time.perf_counter() - begin, status, error)
 
 

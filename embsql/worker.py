@@ -21,7 +21,17 @@ from typing import TYPE_CHECKING, Any, cast
 from embsql import engines, jobs, surface, udf
 from embsql.database import Database
 from embsql.engines import Engine
-from embsql.errors import AlreadyTraining, Cancelled, CannotOpen, LostLease, NoWorker, ServerGone
+from embsql.errors import (
+    AlreadyTraining,
+    Cancelled,
+    CannotOpen,
+    EmbsqlError,
+    LostLease,
+    NoWorker,
+    ServerGone,
+    StatementFailed,
+    shared,
+)
 
 if TYPE_CHECKING:
     from embsql.engines.postgres import PostgreSQL
@@ -183,6 +193,7 @@ class Worker:
     def _do(self, job: Job) -> str:
         """Run the command in a session of its own: what a source sets there, no other job meets."""
         with self._beating(job), Database(self.address) as database, _bounds(job, database.engine):
+            cast("PostgreSQL", database.engine).read_for(job.job_id)
             answer = udf.perform(database, job.command, job.words)
             self._write(database.engine, "end_job", job, status="done", answer=answer, error=None)
         return "is done"
@@ -190,13 +201,19 @@ class Worker:
     def _settle(self, job: Job, error: Exception) -> str:
         """What becomes of a job that raised."""
         message = _message(error)
+        if not isinstance(error, EmbsqlError) or type(error) is StatementFailed:
+            self.say(f"{job} raised {error!r}")  # nobody foresaw it; for who runs the worker to read
         if isinstance(error, AlreadyTraining):
             self._note("postpone_job", job, error=message)
             return f"waits: {message}"
-        if job.attempts < TRIES and (isinstance(error, TRANSIENT) or self.engine.conflict(error)):
+        if job.attempts < TRIES and (isinstance(error, TRANSIENT) or self._conflict(error)):
             self._note("retry_job", job, error=message)
             return f"will be tried again: {message}"
         return self._end(job, "cancelled" if isinstance(error, Cancelled) else "failed", message)
+
+    def _conflict(self, error: Exception) -> bool:
+        """Whether another writer was first, which a command says in embsql's words."""
+        return self.engine.conflict(cast("Exception", error.__cause__ or error))
 
     def _end(self, job: Job, status: str, message: str) -> str:
         self._note("end_job", job, status=status, answer=None, error=message)
@@ -245,6 +262,6 @@ def _statement(name: str) -> str:
 
 
 def _message(error: Exception) -> str:
-    """What is written down of an error: its first lines, without what PostgreSQL cannot store."""
-    lines = str(error).replace("\0", "").splitlines()[:LINES]
+    """What is written down of an error: its first lines, without rows and what PostgreSQL cannot store."""
+    lines = shared(error).replace("\0", "").splitlines()[:LINES]
     return "\n".join(lines) or type(error).__name__

@@ -1,12 +1,14 @@
--- Four roles that cannot log in; grant them to those who can. embsql_owner has the tables and functions,
--- embsql_trainer writes runs (and may do all that a reader may), embsql_admin also decides what is live and what goes,
--- embsql_reader asks. Running this again changes nothing.
+-- Roles that cannot log in; grant them to those who can. embsql_owner has the tables and functions, embsql_trainer
+-- writes runs (and may do all that a reader may), embsql_admin also decides what is live and what goes, embsql_reader
+-- asks. embsql_worker does what all of them ask for. Running this again changes nothing.
 
 DO $embsql$
 DECLARE
     role text;
 BEGIN
-    FOREACH role IN ARRAY ARRAY['embsql_owner', 'embsql_admin', 'embsql_trainer', 'embsql_reader'] LOOP
+    FOREACH role IN ARRAY ARRAY[
+        'embsql_owner', 'embsql_worker', 'embsql_admin', 'embsql_trainer', 'embsql_reader'
+    ] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role) THEN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role);
         END IF;
@@ -19,6 +21,9 @@ BEGIN
     IF NOT pg_has_role('embsql_admin', 'embsql_reader', 'MEMBER') THEN -- who may not grant roles may still install
         GRANT embsql_reader TO embsql_trainer;
         GRANT embsql_trainer TO embsql_admin;
+    END IF;
+    IF NOT pg_has_role('embsql_worker', 'embsql_admin', 'MEMBER') THEN
+        GRANT embsql_admin TO embsql_worker;
     END IF;
 END
 $embsql$;
@@ -64,13 +69,15 @@ BEGIN
                 AND c.relowner <> 'embsql_trainer'::regrole
             LIMIT 200
         )
+        UNION ALL
+        SELECT 'SCHEMA embsql_sources', 'embsql_owner'
     LOOP
         EXECUTE format('ALTER %s OWNER TO %I', thing.name, thing.owner);
     END LOOP;
 END
 $embsql$;
 
-REVOKE ALL ON SCHEMA embsql, embsql_runs FROM PUBLIC;
+REVOKE ALL ON SCHEMA embsql, embsql_runs, embsql_sources FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA embsql FROM PUBLIC;
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA embsql FROM PUBLIC;
 
@@ -84,7 +91,8 @@ GRANT SELECT (run_id) ON embsql.forgotten TO embsql_reader; -- whether a run can
 REVOKE ALL ON FUNCTION
     embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.drop_unread, embsql.oldest_snapshot,
     embsql.build_indexes, embsql.build_index, embsql.forget_statistics,
-    embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,
+    embsql.enqueue, embsql.enqueue_under, embsql.leave_job, embsql.leave_training, embsql.guard, embsql.open_sources,
+    embsql.drop_sources, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,
     embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialise, embsql.register_embeddings,
     embsql.protect
 FROM embsql_reader;
@@ -95,12 +103,15 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA embsql TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
     embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.drop_unread, embsql.oldest_snapshot,
     embsql.build_indexes, embsql.build_index, embsql.forget_statistics,
-    embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
+    embsql.enqueue, embsql.enqueue_under, embsql.leave_training, embsql.guard, embsql.open_sources,
+    embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
     embsql.materialise, embsql.register_embeddings
 TO embsql_trainer;
+-- Where those who ask for a training leave what reads its sources.
+GRANT USAGE, CREATE ON SCHEMA embsql_sources TO embsql_trainer;
 
 GRANT EXECUTE ON FUNCTION
-    embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget
+    embsql.leave_job, embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget
 TO embsql_admin;
 
 -- Who trains sees everybody, also where embsql.protect was there before the roles.

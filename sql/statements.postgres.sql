@@ -11,6 +11,9 @@ JOIN pg_namespace AS home ON home.oid = extension.extnamespace
 WHERE f.pronamespace = to_regnamespace('embsql') AND f.proname = 'live_run'
     AND NOT 'search_path=pg_catalog, ' || quote_ident(home.nspname) || ', pg_temp' = ANY (f.proconfig)
 
+-- lost: what no answer needs and a dump may leave behind; installing again makes it anew
+SELECT 'schema embsql_sources is gone' AS reason WHERE to_regnamespace('embsql_sources') IS NULL
+
 -- has_ml: whether the schema ml has embsql's functions
 SELECT 1 AS found
 FROM pg_proc AS f

@@ -26,6 +26,9 @@ SELECT f.file_id FROM embsql.file AS f
 -- damages: what was installed and no longer finds what it stands on; installing again mends it
 SELECT '' AS reason WHERE FALSE
 
+-- lost: what no answer needs and a dump may leave behind; installing again makes it anew
+SELECT '' AS reason WHERE FALSE
+
 -- applied: schema files already run here
 SELECT step.file_name, step.checksum FROM embsql.migrations AS step
 

@@ -191,3 +191,17 @@ def test_every_method_speaks_plainly(db: embsql.Database) -> None:
             if of.default is of.empty and of.kind is of.POSITIONAL_OR_KEYWORD and word != "self"
         ]  # fmt: skip
         caught(lambda: getattr(db, name)(*(given.get(word, "m") for word in needed)))  # noqa: B023 - called at once
+
+
+def test_what_a_database_says_of_a_statement_is_for_who_ran_it() -> None:
+    """Its words may quote a row; what is written down for others does not have them."""
+    error = errors.of_database("duplicate key value: Key (user_id)=(ann) already exists")
+    assert "ann" in str(error)
+    assert "ann" not in errors.shared(error)
+
+
+def test_a_copy_of_an_error_shares_no_more_than_it() -> None:
+    error = errors.IdTooLong(
+        entity="user", start="ann", length=2000, limit=1024, remedy="-", shared={"start": ""}
+    )
+    assert "ann" not in errors.shared(error.but(remedy="md5(user_id)"))

@@ -49,8 +49,9 @@ def vectors(column: pa.ChunkedArray, ids: pa.StringArray, option: str) -> Float3
     table[lists.is_valid().to_numpy(zero_copy_only=False)] = flat.reshape(len(known), lengths[0])  # (k, d)
     bad = np.flatnonzero(~np.isfinite(table).all(axis=1))  # (b,)
     if len(bad):
-        found = f"NaN, NULL or infinity in {len(bad)} vectors, for example that of {ids[int(bad[0])].as_py()}"
-        raise BadFeatures(option=option, found=found)
+        found = f"NaN, NULL or infinity in {len(bad)} vectors"
+        example = f"{found}, for example that of {ids[int(bad[0])].as_py()}"
+        raise BadFeatures(option=option, found=example, shared={"found": found})
     return table
 
 

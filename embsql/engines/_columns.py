@@ -13,6 +13,7 @@ NAME = re.compile(rf"{PART}(\.{PART}){{0,2}}")
 CALL = re.compile(r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", re.IGNORECASE | re.DOTALL)
 NO_TABLE = re.compile(r'Table with name \w+ does not exist|relation "\w+" does not exist')
 FRAME = " A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
+ALONE = "Run it by itself to see the row"
 INEXACT = re.compile(r"inexact id (\S+) from (\d+) on in (.*?)[\"']?$", re.MULTILINE)
 
 
@@ -56,11 +57,15 @@ def inexact(value: str, limit: int, column: str) -> str:
     return f"concat('inexact id ', {value}, ' from {limit} on in ', {literal(column)})"
 
 
-def failed(reason: str, text: str) -> SourceFailed | InexactId:
-    """The error for a database's own words about a source, where `text` is its type of text."""
+def failed(reason: str, kind: str | None, text: str) -> SourceFailed | InexactId:
+    """The error for a database's own words about a source, where `text` is its type of text.
+
+    `kind` says no more than what kind of error it is, where the words may quote a row; None where they never do.
+    """
     found = INEXACT.search(reason)
     if found is None:
-        return SourceFailed(reason=reason + (FRAME if NO_TABLE.search(reason) else ""))
+        reason += FRAME if NO_TABLE.search(reason) else ""
+        return SourceFailed(reason=reason, shared={"reason": f"{kind}. {ALONE}"} if kind else None)
     value, limit, column = found.groups()
     remedy = f"CAST({quote(column)} AS {text}) AS {quote(column)}"
-    return InexactId(column=column, value=value, limit=limit, remedy=remedy)
+    return InexactId(column=column, value=value, limit=limit, remedy=remedy, shared={"value": "a number"})

@@ -106,7 +106,8 @@ class Text:
         found = self.data[_spread(self.starts, sizes)]  # (bytes of all rows,)
         if not found.all():
             row = int(np.searchsorted(np.cumsum(sizes), found.argmin(), side="right"))
-            raise NulByte(column=self.name, start=self._value(row).replace("\0", "")[:20])
+            start = self._value(row).replace("\0", "")[:20]
+            raise NulByte(column=self.name, start=start, shared={"start": ""})
         out[_spread(at, sizes)] = found
 
     def _value(self, row: int) -> str:

@@ -130,7 +130,7 @@ def refusal(column: Column, role: str) -> BadColumnType:
     where = "Say" if column.file else "In the SELECT, say"
     return BadColumnType(
         column=column.name, allowed=allowed[role], found=column.type + _example(column), remedies=remedies,
-        advice=f"{advice.reason}{where} {told}",
+        advice=f"{advice.reason}{where} {told}", shared={"found": column.type},
     )  # fmt: skip
 
 

@@ -40,6 +40,7 @@ from embsql.model import Columns
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")  # what the preparing script makes
+WITHOUT_ROWS = {"Binder Error", "Catalog Error", "IO Error", "Parser Error"}  # what they say is of the SQL alone
 NAMED_FILE = """
 SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NOT NULL
 """
@@ -500,7 +501,11 @@ def _first_line(error: Exception) -> str:
 
 def _failed(error: Exception) -> EmbsqlError:
     """What went wrong with a source."""
-    return Closed(place=GIVEN) if _is_closed(error) else failed(_first_line(error), "VARCHAR")
+    reason = _first_line(error)
+    kind = reason.partition(":")[0]
+    if _is_closed(error):
+        return Closed(place=GIVEN)
+    return failed(reason, None if kind in WITHOUT_ROWS else kind, "VARCHAR")
 
 
 def _bare(text: str) -> str:

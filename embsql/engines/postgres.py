@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from embsql import stopping
 from embsql.engines._columns import CALL, NAME, failed, find, need, quote, quoted_name
 from embsql.engines._copy import decode, encode
 from embsql.engines._files import named
+from embsql.engines._guarded import Guarded, Plain, Rows
 from embsql.engines._postgres_columns import TIMES, ColumnSQL
 from embsql.engines._remedies import MOST, POSTGRESQL
 from embsql.engines.duckdb import DuckDB
@@ -37,12 +38,15 @@ from embsql.errors import (
     NotInstalled,
     ReadOnly,
     ServerGone,
+    SourceFailed,
     StatementFailed,
     UnknownDatabase,
 )
-from embsql.model import Columns
+from embsql.model import Columns, Own
 
 REFUSAL = "embsql cannot be installed: "  # how sql/bootstrap.postgres.sql begins what it raises
+AS_ASKED = "it is read with the rights of who asked for it, and changes nothing"
+NOT_ASKED = "it was not among what the job was asked with, and nobody's rights say that it may be read; ask again"
 PATIENCE = 15.0  # seconds a lost server is given to come back
 PARTITIONED = ("item_embeddings", "user_embeddings", "interactions")
 STREAM = {"user_key": "text", "item_key": "text", "weight": "double precision", "event_time": "bigint"}
@@ -73,6 +77,11 @@ REWRITING = """
     ))
     ORDER BY c.relkind DESC, c.oid
 """
+GUARD = """
+    SELECT set_config('search_path', 'pg_catalog, pg_temp', TRUE),
+        set_config('standard_conforming_strings', 'on', TRUE), set_config('transaction_read_only', 'on', TRUE)
+"""  # nothing that stands around a source may mean something of somebody's
+WITHOUT_ROWS = ("0A", "25", "3D", "3F", "42", "53", "54", "57")  # classes of errors that never quote one
 FLOATS = {"vector": ">f4", "halfvec": ">f2"}
 ARROW = {  # PostgreSQL's number of a type -> Arrow's type; what is missing is left to Arrow to find out
     16: pa.bool_(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 700: pa.float32(), 701: pa.float64(),
@@ -105,6 +114,7 @@ class PostgreSQL:
         self._own = self._connect()
         self._caller = None if isinstance(target, str) else target
         self._ear: psycopg.Connection[Any] | None = None
+        self._job: int | None = None
         self.read_only = self._is_read_only()
 
     def _connect(self) -> psycopg.Connection[Any]:
@@ -207,6 +217,10 @@ class PostgreSQL:
         finally:
             local.close()
 
+    def read_for(self, job_id: int) -> None:
+        """From here on read sources with the rights of who asked for a job, and only those named then."""
+        self._job = job_id
+
     def _stream(self, select: str) -> pa.Table:
         """A source's rows, sent in binary."""
         copying = f"COPY (\n{select}\n) TO STDOUT (FORMAT BINARY)".encode()
@@ -221,10 +235,38 @@ class PostgreSQL:
 
     @contextmanager
     def _source(self) -> Iterator[psycopg.Connection[Any]]:
-        """The connection a source is read on: the caller's own when there is one."""
+        """The connection a source is read on: the caller's own when there is one, for a job one of its own."""
+        if self._job is not None:
+            with self._for_asker(self._job) as reader:
+                yield reader
+            return
         source = self._caller or self._own
         with stopping.statement(source.cancel_safe):
             yield source
+
+    @contextmanager
+    def _for_asker(self, job_id: int) -> Iterator[psycopg.Connection[Any]]:
+        """A connection that changes nothing, for a job's sources.
+
+        It is closed again: what a source may have left in the session goes with it.
+        """
+        with (
+            closing(self._connect()) as reader,
+            stopping.statement(reader.cancel_safe),
+            reader.transaction(force_rollback=True),
+        ):
+            self._readers = _opened(reader, job_id)
+            try:
+                yield reader
+            except (
+                psycopg.errors.InsufficientPrivilege,
+                psycopg.errors.ReadOnlySqlTransaction,
+            ) as error:
+                raise SourceFailed(reason=f"{_first_line(error)}; {AS_ASKED}") from None
+            except psycopg.OperationalError as error:
+                if not reader.closed:
+                    raise
+                raise ServerGone(place=self.place, reason=_first_line(error)) from None
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table.
@@ -356,14 +398,15 @@ class PostgreSQL:
 
         Raises NotASelect, SourceFailed, MissingColumn or BadColumnType.
         """
-        query, types = _select(text), self.describe(text)
-        looked = ColumnSQL(query, types, self.values)
+        rows = self._rows(text)
+        types = rows.types
+        looked = ColumnSQL(rows.of(types), types, self.values)
         user = need(types, columns.user, "user_id", "user_col")
         item = need(types, columns.item, "item_id", "item_col")
         weight = find(types, columns.weight, "weight", "weight_col")
         time_ = find(types, columns.time, "event_time", "time_col")
         return {
-            "query": query, "explicit": explicit,
+            "query": rows.of(filter(None, (user, item, weight, time_))), "explicit": explicit,
             "user": looked.key(user), "item": looked.key(item),
             "weight": looked.weight(weight) if weight else "CAST(1 AS double precision)",
             "time": looked.time(time_) if time_ else "CAST(NULL AS bigint)",
@@ -374,10 +417,18 @@ class PostgreSQL:
 
     def describe(self, text: str) -> dict[str, str]:
         """Names and types of a source's columns, without running it. Raises NotASelect or SourceFailed."""
+        return self._rows(text).types
+
+    def _rows(self, text: str) -> Rows:
+        """What reading a source needs to know of it. Raises NotASelect or SourceFailed."""
         query = _select(text)
         try:
             with self._session(), self._source() as source, source.transaction():
-                return _types(source, f"SELECT * FROM (\n{query}\n) AS given")  # noqa: S608 - refused unless one SELECT
+                if self._job is None or isinstance(text, Own):
+                    return Plain(query, _types(source, f"SELECT * FROM (\n{query}\n) AS given"))  # noqa: S608 - refused unless one SELECT
+                if text not in self._readers:
+                    raise SourceFailed(reason=NOT_ASKED)
+                return _guarded(source, self._readers[text])
         except psycopg.Error as error:
             raise _failed(error) from None
 
@@ -392,7 +443,8 @@ class PostgreSQL:
 
         Raises NotASelect, SourceFailed, BadColumnType or InexactId.
         """
-        query, types = _select(text), self.describe(text)
+        rows = self._rows(text)
+        query, types = rows.of(rows.types), rows.types
         looked = ColumnSQL(query, types, self.values)
         made = {name: looked.key(name) for name in types if name.lower() in ids}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
@@ -553,6 +605,26 @@ def _has_policies(connection: psycopg.Connection[Any], table: str) -> bool:
     return asked.fetchall() == [(True,)]
 
 
+def _opened(connection: psycopg.Connection[Any], job_id: int) -> dict[str, str]:
+    """What a job may read until the transaction ends: sources, and what reads each. Raises SourceFailed."""
+    try:
+        found = connection.execute("SELECT source, reader FROM embsql.open_sources($1)", [job_id]).fetchall()
+    except psycopg.errors.RaiseException as error:
+        raise SourceFailed(reason=_first_line(error)) from None
+    connection.execute(GUARD)
+    return dict(found)
+
+
+def _guarded(connection: psycopg.Connection[Any], name: str) -> Guarded:
+    """The columns of a source that a function reads; what they may be is the catalog's word, not the function's."""
+    looked = f"SELECT * FROM embsql_sources.{quote(name)}(NULL) AS given (name text, type oid)"  # noqa: S608 - a quoted name
+    columns = connection.execute(
+        f"SELECT given.name, format_type(embsql.plain_type(given.type), NULL) FROM ({looked}) AS given".encode()  # noqa: S608 - as above
+    )
+    declared = dict(columns.fetchall())
+    return Guarded(name, declared, {name: _plain(word) for name, word in declared.items()})
+
+
 def _plain(word: str) -> str:
     """A type's name without its schema, which is told where it is not on the path."""
     return re.sub(r'^(\w+|"[^"]+")\.', "", word)
@@ -561,9 +633,10 @@ def _plain(word: str) -> str:
 # --- columns -------------------------------------------------------------------------------------
 
 
-def _failed(error: Exception) -> EmbsqlError:
+def _failed(error: psycopg.Error) -> EmbsqlError:
     """What went wrong with a source."""
-    return failed(_first_line(error), "text")
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    return failed(_first_line(error), None if (error.sqlstate or "").startswith(WITHOUT_ROWS) else kind, "text")
 
 
 def _sent(cursor: psycopg.Cursor[Any], n: int) -> list[bytes | None]:

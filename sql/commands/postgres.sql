@@ -40,54 +40,94 @@ END
 $embsql$;
 
 -- Of the same thing asked for twice while it waits, both are given the one number.
-CREATE OR REPLACE FUNCTION embsql.enqueue(command text, model text, words text[]) RETURNS bigint
-LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+CREATE OR REPLACE FUNCTION embsql.fingerprint(command text, words text[]) RETURNS text
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT md5(CAST(ARRAY[CAST(session_user AS text), command] || words AS text))
+$embsql$;
+
+-- Leaves a job; who asked is who is logged in, whatever the caller says.
+CREATE OR REPLACE FUNCTION embsql.leave_job(command text, model text, words text[], sources jsonb) RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 WITH made AS (
-    INSERT INTO embsql.jobs AS job (command, model_name, words, fingerprint, status, attempts, enqueued_at, start_after)
+    INSERT INTO embsql.jobs AS job (
+        command, model_name, words, sources, fingerprint, status, attempts, requested_by, enqueued_at, start_after
+    )
     VALUES (
-        command, embsql.model_part(model), words, md5(CAST(ARRAY[command] || words AS text)),
-        'queued', 0, embsql.utc_now(), embsql.utc_now()
+        command, embsql.model_part(model), words, sources, embsql.fingerprint(command, words),
+        'queued', 0, session_user, embsql.utc_now(), embsql.utc_now()
     )
     ON CONFLICT (fingerprint) WHERE status = 'queued' DO UPDATE SET status = 'queued' -- so that there is a row to return
     RETURNING job.job_id
 )
 SELECT made.job_id FROM made CROSS JOIN LATERAL pg_notify('embsql_jobs', CAST(made.job_id AS text))
 $embsql$;
+
+-- The same for those who train, who may ask for nothing else.
+CREATE OR REPLACE FUNCTION embsql.leave_training(command text, model text, words text[], sources jsonb) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF NOT embsql.is_training(command) THEN
+        RAISE insufficient_privilege USING MESSAGE = format('embsql: %s is not for those who train to ask for.', command);
+    END IF;
+    RETURN embsql.leave_job(command, model, words, sources);
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.enqueue_under(command text, model text, words text[], path text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    asked CONSTANT text := embsql.fingerprint(command, words);
+    sources jsonb;
+    waiting bigint;
+BEGIN
+    SELECT job.job_id INTO waiting FROM embsql.jobs AS job WHERE job.fingerprint = asked AND job.status = 'queued';
+    IF waiting IS NOT NULL THEN
+        RETURN waiting;
+    END IF;
+    sources := embsql.guard(embsql.sources_of(command, words), path);
+    IF embsql.is_training(command) THEN
+        RETURN embsql.leave_training(command, model, words, sources);
+    END IF;
+    RETURN embsql.leave_job(command, model, words, sources);
+END
+$embsql$;
+
+-- What a source's names mean is what they mean to the caller: this one's path is the caller's.
+CREATE OR REPLACE FUNCTION embsql.enqueue(command text, model text, words text[]) RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN embsql.enqueue_under(command, model, words, current_setting('search_path'));
 COMMENT ON FUNCTION embsql.enqueue IS 'Leaves a job for a worker; its number.';
 
 CREATE OR REPLACE FUNCTION embsql.train(model text, source text, algorithm text DEFAULT 'als', options text DEFAULT '{}')
 RETURNS bigint
-LANGUAGE sql VOLATILE SET search_path FROM CURRENT
-AS $embsql$
-SELECT embsql.enqueue(
+LANGUAGE sql VOLATILE
+RETURN embsql.enqueue(
     'train', model, ARRAY[
         embsql.checked_name(model), embsql.checked_text('source', source),
         embsql.checked_text('algorithm', algorithm), embsql.checked_options(options)
     ]
-)
-$embsql$;
+);
 COMMENT ON FUNCTION embsql.train IS 'Trains a model on a SELECT and makes it live; options is JSON: the algorithm''s options and train''s own, for example {"dim": 64}. The number of the job; its answer is run_id, status, why the gate refused.';
 
 CREATE OR REPLACE FUNCTION embsql.evaluate(model text, options text DEFAULT '{}') RETURNS bigint
-LANGUAGE sql VOLATILE SET search_path FROM CURRENT
-AS $embsql$
-SELECT embsql.enqueue('evaluate', model, ARRAY[embsql.checked_text('model', model), embsql.checked_options(options)])
-$embsql$;
+LANGUAGE sql VOLATILE
+RETURN embsql.enqueue('evaluate', model, ARRAY[embsql.checked_text('model', model), embsql.checked_options(options)]);
 COMMENT ON FUNCTION embsql.evaluate IS 'Measures a run by training its algorithm on a part of its interactions. The number of the job; its answer is the figures as JSON.';
 
 CREATE OR REPLACE FUNCTION embsql.cluster(
     model text, entity text DEFAULT 'item', k double precision DEFAULT NULL, clustering text DEFAULT 'default',
     labels text DEFAULT NULL, options text DEFAULT '{}'
 ) RETURNS bigint
-LANGUAGE sql VOLATILE SET search_path FROM CURRENT
-AS $embsql$
-SELECT embsql.enqueue('cluster', model, ARRAY[
+LANGUAGE sql VOLATILE
+RETURN embsql.enqueue('cluster', model, ARRAY[
     embsql.checked_text('model', model), embsql.checked_text('entity', entity),
     coalesce(CAST(embsql.row_limit(k) AS text), ''), embsql.checked_text('clustering', clustering),
     coalesce(labels, ''), embsql.checked_options(options)
-])
-$embsql$;
+]);
 COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"raw": true}. The number of the job; its answer is run_id, clusters, members, silhouette.';
 
 CREATE OR REPLACE FUNCTION embsql.project(
@@ -106,13 +146,11 @@ CREATE OR REPLACE FUNCTION embsql.register_embeddings(
     model text, items text, users text DEFAULT NULL, similarity text DEFAULT 'cosine'
 )
 RETURNS bigint
-LANGUAGE sql VOLATILE SET search_path FROM CURRENT
-AS $embsql$
-SELECT embsql.enqueue('register_embeddings', model, ARRAY[
+LANGUAGE sql VOLATILE
+RETURN embsql.enqueue('register_embeddings', model, ARRAY[
     embsql.checked_name(model), embsql.checked_text('items', items), coalesce(users, ''),
     embsql.checked_text('similarity', similarity)
-])
-$embsql$;
+]);
 COMMENT ON FUNCTION embsql.register_embeddings IS 'Makes vectors that were made elsewhere a run, as they are: items is a SELECT of item_id and embedding, users one of user_id and embedding. The number of the job; its answer is the run_id and its status.';
 
 CREATE OR REPLACE FUNCTION embsql.materialise(

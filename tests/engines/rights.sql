@@ -1,17 +1,17 @@
--- What each role may do with each thing, in the order reader, trainer, admin, owner.
+-- What each role may do with each thing, in the order reader, trainer, admin, worker, public.
 SELECT things.thing, string_agg(role.name || ' ' || granted.rights, ', ' ORDER BY role.place) AS rights
 FROM (
     SELECT 'table ' || c.relname AS thing, c.oid, 'table' AS kind
     FROM pg_class AS c
     WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p')
     UNION ALL
-    SELECT 'function ' || f.proname || '/' || f.pronargs, f.oid, 'function'
+    SELECT CASE WHEN f.prosecdef THEN 'owner''s ' ELSE '' END || 'function ' || f.proname || '/' || f.pronargs, f.oid, 'function'
     FROM pg_proc AS f
     WHERE f.pronamespace = 'embsql'::regnamespace
     UNION ALL
     SELECT 'schema ' || n.nspname, n.oid, 'schema' FROM pg_namespace AS n WHERE n.nspname LIKE 'embsql%'
 ) AS things
-CROSS JOIN (VALUES (1, 'reader'), (2, 'trainer'), (3, 'admin'), (4, 'public')) AS role (place, name)
+CROSS JOIN (VALUES (1, 'reader'), (2, 'trainer'), (3, 'admin'), (4, 'worker'), (5, 'public')) AS role (place, name)
 CROSS JOIN LATERAL (
     SELECT string_agg(left(right_.name, 1), '' ORDER BY right_.place) AS rights
     FROM (VALUES (1, 'table', 'SELECT'), (2, 'table', 'INSERT'), (3, 'table', 'UPDATE'), (4, 'table', 'DELETE'),

@@ -212,12 +212,13 @@ def test_who_may_do_what(db) -> None:
     assert found == GOLDEN.read_text()
 
 
-def test_every_function_runs_as_its_caller_with_a_fixed_path(db) -> None:
+def test_every_function_has_a_fixed_path(db) -> None:
+    """Those that run as their owner stand in rights.txt with that word."""
     loose = """
         SELECT f.proname AS name FROM pg_proc AS f
         WHERE f.pronamespace = 'embsql'::regnamespace AND f.prokind <> 'a' -- an aggregate is made of others' functions
             AND f.proname <> 'oldest_snapshot' -- a number, for which others' sessions are looked at
-            AND (f.prosecdef OR (f.prosqlbody IS NULL AND NOT coalesce(f.proconfig::text LIKE '%search_path%', FALSE)))
+            AND (f.prosecdef OR f.prosqlbody IS NULL) AND NOT coalesce(f.proconfig::text LIKE '%search_path%', FALSE)
     """
     assert db.ask(loose).to_pylist() == []
 
