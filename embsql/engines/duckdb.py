@@ -158,7 +158,13 @@ class DuckDB:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing. Conflicts with other writers surface as duckdb.TransactionException."""
+        """All or nothing; one within another is a part of it.
+
+        Conflicts with other writers surface as duckdb.TransactionException.
+        """
+        if self._begun:
+            yield
+            return
         with translated(self.path):
             self._own.execute("BEGIN").fetchall()
         self._begun = True

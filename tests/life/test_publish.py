@@ -137,8 +137,9 @@ def test_the_same_bytes(shop, target) -> None:
     (done,) = publish(shop.engine, target, ["shop"])
     with embsql.connect(target) as other:
         found = content(other.engine, run_id)
-        record = "SELECT * FROM embsql.runs"
-        assert shop.ask(record).to_pylist() == other.ask(record).to_pylist()
+        record = "SELECT * FROM embsql.runs"  # without how often it was held against others, here and there
+        ours, theirs = (one.ask(record).drop_columns("held").to_pylist() for one in (shop, other))
+        assert ours == theirs
     assert found == content(shop.engine, run_id)
     assert (done.rows, done.checksum) == (found.rows, found.checksum)
 

@@ -212,9 +212,9 @@ def test_a_character_that_a_server_cannot_store(pg: str) -> None:
         assert database.train("m", mended, dim=2, source_db=":memory:").status == "live"
 
 
-TESTED = {  # above, in test_ids.py, test_sources.py and tests/test_bigquery.py
+TESTED = {  # above, in test_ids.py, test_sources.py, test_races.py and tests/test_bigquery.py
     "BadColumnType", "BadWeights", "MissingColumn", "IdTooLong", "BadGraph", "NotASelect", "NulByte", "InexactId",
-    "UnknownFormat", "SourceFailed", "NoMl",
+    "UnknownFormat", "SourceFailed", "NoMl", "LiveRunGone",
 }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from click.testing import CliRunner
 
 import embsql
 from embsql import algorithms, cli, registry, tune
+from embsql.engines import Engine
 from embsql.errors import (
     BadArgument,
     BadOption,
@@ -26,6 +28,7 @@ from embsql.errors import (
     UnknownOption,
 )  # fmt: skip
 from embsql.evaluate import measure
+from embsql.jobs import Lease
 from embsql.model import Run
 from embsql.splits import split
 from embsql.worker import Worker
@@ -305,13 +308,21 @@ def test_no_setting_works(both, monkeypatch) -> None:
 
 def test_cancelled_in_the_middle(both, monkeypatch) -> None:
     """What was tried until then stays, as the rest of a cancelled run's record does; nothing goes live."""
-    ndcg = tune._ndcg
+    ndcg, look = tune._ndcg, Lease._look
+    noticed = threading.Event()
+
+    def looking(lease: Lease, engine: Engine) -> None:
+        look(lease, engine)
+        if lease._end:
+            noticed.set()
 
     def asked_to_stop(*given: Any) -> float:
         if len(trials(both)) == 1:
             both.cancel("m")
-            monkeypatch.setattr("embsql.jobs.LOOK", 0.0)
+            assert noticed.wait(60)
         return ndcg(*given)
+
+    monkeypatch.setattr(Lease, "_look", looking)
 
     monkeypatch.setattr(tune, "_ndcg", asked_to_stop)
     with pytest.raises(Cancelled):
