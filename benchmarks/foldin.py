@@ -22,7 +22,7 @@ import embsql
 from benchmarks._lines import in_turn, line, real
 from benchmarks._made import ordered
 from benchmarks._rank import Model, recall_ndcg, stored
-from benchmarks.postgres import _databases, _server
+from benchmarks._server import databases, running
 from benchmarks.query import WARM
 from embsql.algorithms._als_cpu import Cpu
 from embsql.algorithms.als import IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
@@ -48,7 +48,7 @@ def measure(options: argparse.Namespace) -> None:
     known, relevant = _pairs()
     world = World(known, relevant, _drawn(relevant, options.held))
     with ExitStack() as stack:
-        address = stack.enter_context(_databases(stack.enter_context(_server(options.server))))()
+        address = stack.enter_context(databases(stack.enter_context(running(options.server))))()
         file = f"{stack.enter_context(tempfile.TemporaryDirectory())}/m.duckdb"
         duck, server = stack.enter_context(embsql.connect(file)), stack.enter_context(embsql.connect(address))
         duck.engine.run(f"SET threads = {options.threads}")
