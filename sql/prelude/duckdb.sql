@@ -62,25 +62,23 @@ WHERE pair.id IS NOT NULL;
 CREATE OR REPLACE MACRO embsql.contains(list, element) AS list_contains(list, element);
 
 -- An id of any type as text, by the rule of a source's ids (embsql/engines/_duckdb_columns.py): what is equal is one.
-CREATE OR REPLACE MACRO embsql.as_id(word, type) AS CASE split_part(type, '(', 1)
-    WHEN 'DOUBLE' THEN embsql.of_floating_point(word, 9007199254740992)
-    WHEN 'FLOAT' THEN embsql.of_floating_point(word, 16777216)
-    WHEN 'DECIMAL' THEN
-        CASE WHEN contains(word, '.') THEN rtrim(rtrim(regexp_replace(word, '^(-?)[.]', '\10.'), '0'), '.') ELSE word END
-    WHEN 'TIMESTAMP WITH TIME ZONE' THEN
+-- Every function here is planned with each call of each question, so they are few.
+CREATE OR REPLACE MACRO embsql.as_id(word, type) AS CASE
+    WHEN type IN ('DOUBLE', 'FLOAT') THEN CASE
+        WHEN abs(TRY_CAST(word AS DOUBLE)) < CASE type WHEN 'FLOAT' THEN 16777216 ELSE 9007199254740992 END
+        THEN regexp_replace(regexp_replace(word, '[.]0$', ''), '^-0$', '0')
+        WHEN word <> 'nan' THEN CAST(embsql.refuse(format(
+            'the id {} is a floating-point number, where whole numbers are not told apart from {} on: '
+            || 'give it as text or BIGINT',
+            word, CASE type WHEN 'FLOAT' THEN 16777216 ELSE 9007199254740992 END
+        )) AS VARCHAR)
+    END
+    WHEN starts_with(type, 'DECIMAL') THEN
+        regexp_replace(regexp_replace(regexp_replace(word, '^(-?)[.]', '\10.'), '([.][0-9]*?)0+$', '\1'), '[.]$', '')
+    WHEN type = 'TIMESTAMP WITH TIME ZONE' THEN
         CAST(make_timestamp(epoch_us(TRY_CAST(word AS TIMESTAMPTZ))) AS VARCHAR) || '+00'
-    WHEN 'BLOB' THEN lower(hex(TRY_CAST(word AS BLOB)))
-    WHEN 'JSON' THEN TRY_CAST(word AS JSON) ->> '$'
-    ELSE word
-END;
-
-CREATE OR REPLACE MACRO embsql.of_floating_point(word, bound) AS CASE
-    WHEN isnan(TRY_CAST(word AS DOUBLE)) THEN NULL
-    WHEN abs(TRY_CAST(word AS DOUBLE)) >= bound THEN CAST(embsql.refuse(
-        'the id ' || word || ' is a floating-point number, where whole numbers are not told apart from ' || bound
-        || ' on: give it as text or BIGINT'
-    ) AS VARCHAR)
-    WHEN ends_with(word, '.0') THEN CAST(TRY_CAST(TRY_CAST(word AS DOUBLE) AS BIGINT) AS VARCHAR)
+    WHEN type = 'BLOB' THEN lower(hex(TRY_CAST(word AS BLOB)))
+    WHEN type = 'JSON' THEN TRY_CAST(word AS JSON) ->> '$'
     ELSE word
 END;
 
