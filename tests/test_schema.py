@@ -32,8 +32,17 @@ FROZEN = {
     "0013_arguments.postgres.sql": "ecbc19107fddb94f77f30726364e28d7",
     "0014_columns.sql": "bfec2333ea0e83481760bf7cdad1fabd",
     "0016_partitions.postgres.sql": "c51ee872f0c9238b349da4d5bf1b5e5f",
+    "0017_sources.postgres.sql": "9810d7f6b233b9d2c1c74cbadaa492e5",
+    "0021_forgotten.postgres.sql": "bf1274f5d1f9beb04feb1dd7b1534808",
+    "0021_forgotten.sql": "a1fb481ef8524bdf99f440f6edfd13c3",
+    "0022_removal.postgres.sql": "51d7780523ffcc433c2469f1ee5b22a9",
+    "0022_removal.sql": "e0eb023181f9e3bc2d8e035a6002e382",
     "0023_processes.sql": "7de75b474e81f812299f8356658b63ed",
 }
+
+
+def test_every_schema_file_is_frozen() -> None:
+    assert {file.name for file in (folder() / "schema").iterdir()} == set(FROZEN)
 
 
 @pytest.mark.parametrize("name", FROZEN)
