@@ -233,8 +233,14 @@ class PostgreSQL:
             target = quote(table)
         if schema == "embsql" and table in PARTITIONED:
             return self._write_partition(table, target, columns)
-        with self._session() as connection:
-            return self._copy(connection, target, target, columns)
+        if schema != "embsql":
+            with self._session() as connection:
+                return self._copy(connection, target, target, columns)
+        with self._session() as connection, connection.transaction():
+            stage = connection.execute("SELECT embsql.open_stage($1)", [table]).fetchall()[0][0]
+            rows = self._copy(connection, target, stage, columns)
+            connection.execute("SELECT embsql.close_stage($1, $2)", [table, stage])
+        return rows
 
     def _write_partition(self, table: str, parent: str, columns: Mapping[str, Any]) -> int:
         runs = np.unique(np.asarray(columns["run_id"], np.int64))  # (1,)

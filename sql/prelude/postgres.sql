@@ -289,32 +289,43 @@ $embsql$;
 
 -- Partitions: a run's rows stand alone until they are written and whole.
 
+-- Who trains the run may fill it until it is attached.
 CREATE OR REPLACE FUNCTION embsql.open_partition(kind text, run bigint) RETURNS text
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     part text := format('%s_%s', kind, run);
 BEGIN
+    PERFORM embsql.allow(
+        kind IN ('item_embeddings', 'user_embeddings', 'interactions') AND embsql.may_write(run),
+        'write a run that he does not train'
+    );
     IF to_regclass(format('embsql_runs.%I', part)) IS NULL THEN
         EXECUTE format('CREATE TABLE embsql_runs.%I (LIKE embsql.%I INCLUDING CONSTRAINTS INCLUDING STORAGE)', part, kind);
         EXECUTE format('ALTER TABLE embsql_runs.%I ADD CONSTRAINT one_run CHECK (run_id = %s)', part, run);
         IF NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = to_regclass(format('embsql.%I', kind)) AND i.indisprimary) THEN
             EXECUTE format('ALTER TABLE embsql_runs.%I REPLICA IDENTITY FULL', part);
         END IF;
-        EXECUTE format('ALTER TABLE embsql_runs.%I OWNER TO %s', part, (
-            SELECT c.relowner::regrole FROM pg_class AS c WHERE c.oid = to_regclass(format('embsql.%I', kind))
-        )); -- so that every trainer may drop what one of them made
+    END IF;
+    IF NOT embsql.owns() AND NOT EXISTS (
+        SELECT FROM pg_inherits AS i WHERE i.inhrelid = to_regclass(format('embsql_runs.%I', part))
+    ) THEN
+        EXECUTE format('GRANT INSERT ON embsql_runs.%I TO %I', part, session_user);
     END IF;
     RETURN part;
 END
 $embsql$;
 
 CREATE OR REPLACE FUNCTION embsql.attach_partition(kind text, run bigint) RETURNS void
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     part regclass := format('embsql_runs.%I', format('%s_%s', kind, run));
 BEGIN
+    PERFORM embsql.allow(embsql.may_write(run), 'write a run that he does not train');
+    IF NOT embsql.owns() THEN
+        EXECUTE format('REVOKE INSERT ON %s FROM %I', part, session_user);
+    END IF;
     IF NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = part) THEN
         EXECUTE format('ALTER TABLE embsql.%I ATTACH PARTITION %s FOR VALUES IN (%s)', kind, part, run);
         EXECUTE format('ALTER TABLE %s DROP CONSTRAINT one_run', part);
@@ -349,12 +360,13 @@ $embsql$;
 
 -- The approximate indexes of a run, where it is large enough; how many there are.
 CREATE OR REPLACE FUNCTION embsql.build_indexes(run bigint) RETURNS integer
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     record embsql.runs;
     built embsql.vector_indexes;
 BEGIN
+    PERFORM embsql.allow(embsql.may_write(run), 'write a run that he does not train');
     SELECT r.* INTO STRICT record FROM embsql.runs AS r WHERE r.run_id = run;
     IF pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB') THEN
         PERFORM set_config('maintenance_work_mem', '256MB', TRUE);
