@@ -83,8 +83,14 @@ DO $embsql$
 DECLARE
     f regprocedure;
 BEGIN
-    FOR f IN SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = 'embsql'::regnamespace AND p.prosecdef LOOP
+    FOR f IN
+        SELECT p.oid FROM pg_proc AS p
+        WHERE p.pronamespace = 'embsql'::regnamespace AND (p.prosecdef OR p.proname = 'train_here')
+    LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM embsql_reader', f);
+    END LOOP;
+    FOR f IN SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = 'embsql'::regnamespace AND p.proname = 'train_here' LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO embsql_trainer', f);
     END LOOP;
 END
 $embsql$;

@@ -36,6 +36,9 @@ SELECT embsql.release_lease($model_name, $owner)
 -- request_cancel: takes a model's jobs off the queue, and asks its trainer to stop
 SELECT asked.what FROM embsql.request_cancel($model_name) AS asked
 
+-- is_own: whether what a run remembers of its sources may be run as this session: it was who asks now who wrote it
+SELECT run.run_id FROM embsql.runs AS run WHERE run.run_id = $run_id AND run.made_by = embsql.asker()
+
 -- know_model: the model's row, made on first use
 SELECT embsql.know_model($model_name)
 

@@ -13,19 +13,6 @@ SELECT coalesce((
 ), session_user)
 $embsql$;
 
--- Whether somebody has a role of embsql's, or owns it.
-CREATE OR REPLACE FUNCTION embsql.has_role(somebody text, role text) RETURNS boolean
-LANGUAGE sql STABLE SET search_path FROM CURRENT
-AS $embsql$
-SELECT EXISTS (
-    SELECT FROM pg_roles AS asked
-    JOIN pg_roles AS r ON pg_has_role(asked.oid, r.oid, 'MEMBER')
-    WHERE asked.rolname = somebody AND (r.rolname = role OR r.oid = (
-        SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'embsql'
-    ))
-)
-$embsql$;
-
 -- Whether who is logged in owns embsql, or has its owner's role.
 CREATE OR REPLACE FUNCTION embsql.owns() RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT

@@ -15,6 +15,7 @@ from embsql import errors, worker
 
 EVENTS = "SELECT i % 7 AS user_id, (i * 3) % 5 AS item_id FROM generate_series(0, 99) AS t (i)"
 QUICK = {"dim": 2, "epochs": 1}
+QUICK_SVD = {"dim": 2}
 SECRET = "hunter2"  # noqa: S105 - what a table holds, nobody's password
 ROLES = {"ann": "trainer", "bob": "trainer", "eve": "trainer", "rita": "reader", "adam": "admin", "wendy": "worker"}
 
@@ -124,6 +125,18 @@ def test_nobody_reads_a_table_through_the_worker(house: House, way: str) -> None
     assert status == "failed"
     assert "permission denied for table secret" in str(error)
     assert SECRET not in str(error)
+
+
+def test_what_a_run_remembers_is_not_run_for_somebody_else(house: House) -> None:
+    """A SELECT for features was written by who trained: nobody who measures the run later runs it as himself."""
+    features = "SELECT user_id, min(item_id) AS x FROM events GROUP BY user_id"
+    with embsql.connect(house.as_("ann")) as trainer, embsql.connect(house.address) as owner:
+        trainer.train("remembers", "events", algorithm="svd", user_features=features, **QUICK_SVD)
+        with pytest.raises(errors.NotEvaluated, match="somebody else wrote"):
+            owner.evaluate("remembers")
+        assert trainer.evaluate("remembers")
+    _, error = house.done(house.ask("adam", "evaluate('remembers')"))
+    assert "somebody else wrote" in str(error)
 
 
 EVIL = """
