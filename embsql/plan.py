@@ -16,6 +16,10 @@ from embsql.options import shown
 from embsql.sources import Source, recorded
 
 SIDE_INPUTS = ("user_features", "item_features", "graph")  # what a plan may name besides the source
+SOMEBODYS = (
+    "its features or graph are SELECTs that somebody else wrote, and would run with your rights;"
+    " give a test of your own, or train it again with evaluate=True"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,11 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
             " say evaluate=True when it is trained"
         )
         raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
+    statements = surface.statements(engine=engine.name)
+    run_id = int(record["run_id"])
+    if sources and not engine.ask(statements["is_own"], run_id=run_id).num_rows:
+        raise NotEvaluated(name=f"{record['model_name']}@{run_id}", reason=SOMEBODYS)
     algorithm = algorithms.make(record["algorithm"], params)
-    run_source = surface.statements(engine=engine.name)["run_source"]
-    source = Own(run_source.replace("$run_id", str(int(record["run_id"]))))
+    run_source = statements["run_source"]
+    source = Own(run_source.replace("$run_id", str(run_id)))
     return Plan(record["model_name"], source, algorithm, seed=record["seed"], **sources, **wanted)

@@ -38,15 +38,15 @@ EXCEPTION WHEN insufficient_privilege THEN
 END
 $embsql$;
 
--- Who has what. The owner of a partitioned table is who may attach a partition to it: the trainer. Of the tables behind
--- runs it takes some at a time, since each is locked: `install --roles` runs this until none is left.
+-- Who has what: the owner everything. What others write they write through functions that run as the owner. Of the
+-- tables behind runs it takes some at a time, since each is locked: `install --roles` runs this until none is left.
 DO $embsql$
 DECLARE
     thing record;
 BEGIN
     FOR thing IN
         SELECT format('%s embsql.%I', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.relname) AS name,
-            CASE c.relkind WHEN 'p' THEN 'embsql_trainer' ELSE 'embsql_owner' END AS owner
+            'embsql_owner' AS owner
         FROM pg_class AS c
         WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p', 'S')
             AND NOT EXISTS (
@@ -60,13 +60,13 @@ BEGIN
         UNION ALL
         SELECT 'SCHEMA embsql', 'embsql_owner'
         UNION ALL
-        SELECT 'SCHEMA embsql_runs', 'embsql_trainer'
+        SELECT 'SCHEMA embsql_runs', 'embsql_owner'
         UNION ALL
         (
-            SELECT format('TABLE embsql_runs.%I', c.relname), 'embsql_trainer'
+            SELECT format('TABLE embsql_runs.%I', c.relname), 'embsql_owner'
             FROM pg_class AS c
             WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r'
-                AND c.relowner <> 'embsql_trainer'::regrole
+                AND c.relowner <> 'embsql_owner'::regrole
             LIMIT 200
         )
         UNION ALL
@@ -77,9 +77,10 @@ BEGIN
 END
 $embsql$;
 
-REVOKE ALL ON SCHEMA embsql, embsql_runs, embsql_sources FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA embsql FROM PUBLIC;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA embsql FROM PUBLIC;
+REVOKE ALL ON SCHEMA embsql, embsql_runs, embsql_sources FROM PUBLIC, embsql_trainer;
+REVOKE ALL ON ALL TABLES IN SCHEMA embsql FROM PUBLIC, embsql_trainer;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA embsql FROM PUBLIC, embsql_trainer;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA embsql FROM PUBLIC, embsql_trainer, embsql_admin;
 
 GRANT USAGE ON SCHEMA embsql TO embsql_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_reader;
@@ -89,29 +90,50 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA embsql TO embsql_reader;
 REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs, embsql.forgotten, embsql.leaving FROM embsql_reader;
 GRANT SELECT (run_id) ON embsql.forgotten TO embsql_reader; -- whether a run can be read
 REVOKE ALL ON FUNCTION
-    embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.drop_unread, embsql.oldest_snapshot,
-    embsql.build_indexes, embsql.build_index, embsql.forget_statistics,
-    embsql.enqueue, embsql.enqueue_under, embsql.leave_job, embsql.leave_training, embsql.guard, embsql.open_sources,
-    embsql.drop_sources, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback, embsql.drop_run,
-    embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialise, embsql.register_embeddings,
-    embsql.protect
+    embsql.open_partition, embsql.attach_partition, embsql.make_partition, embsql.join_partition,
+    embsql.drop_partition, embsql.build_indexes, embsql.build_index,
+    embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote,
+    embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget, embsql.cluster, embsql.project,
+    embsql.materialise, embsql.register_embeddings, embsql.set_cohorts, embsql.protect
 FROM embsql_reader;
+DO $embsql$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN
+        SELECT p.oid FROM pg_proc AS p
+        WHERE p.pronamespace = 'embsql'::regnamespace AND (p.prosecdef OR p.proname = 'train_here')
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM embsql_reader', f);
+    END LOOP;
+    FOR f IN SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = 'embsql'::regnamespace AND p.proname = 'train_here' LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO embsql_trainer', f);
+    END LOOP;
+END
+$embsql$;
 
-GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
-REVOKE INSERT, UPDATE, DELETE ON embsql.migrations, embsql.surface FROM embsql_trainer;
-GRANT USAGE ON ALL SEQUENCES IN SCHEMA embsql TO embsql_trainer;
+GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
-    embsql.open_partition, embsql.attach_partition, embsql.drop_partition, embsql.drop_unread, embsql.oldest_snapshot,
-    embsql.build_indexes, embsql.build_index, embsql.forget_statistics,
-    embsql.enqueue, embsql.enqueue_under, embsql.leave_training, embsql.guard, embsql.open_sources,
-    embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
-    embsql.materialise, embsql.register_embeddings
+    -- what is asked for
+    embsql.enqueue, embsql.leave_training, embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
+    embsql.materialise, embsql.register_embeddings, embsql.give_up, embsql.request_cancel, embsql.set_cohorts,
+    -- how it is done
+    embsql.asker, embsql.next_run, embsql.take_lease, embsql.beat_lease, embsql.release_lease, embsql.know_model,
+    embsql.abandon_runs, embsql.begin_run, embsql.note_run, embsql.note_row, embsql.open_partition,
+    embsql.attach_partition, embsql.build_indexes, embsql.open_stage, embsql.close_stage, embsql.point,
+    embsql.log_event, embsql.hold_run, embsql.hold_runs, embsql.clear_rows, embsql.drop_rows, embsql.drop_unread,
+    embsql.forget_strangers, embsql.forget_rows, embsql.blank_words, embsql.drop_ended,
+    -- what a worker does, for itself or, as embsql_worker, for all
+    embsql.claim_job, embsql.note_job, embsql.hand_back, embsql.open_sources
 TO embsql_trainer;
--- Where those who ask for a training leave what reads its sources.
+-- Where runs are written and, by those who ask for a training, what reads its sources.
+GRANT USAGE ON SCHEMA embsql_runs TO embsql_trainer;
 GRANT USAGE, CREATE ON SCHEMA embsql_sources TO embsql_trainer;
 
 GRANT EXECUTE ON FUNCTION
-    embsql.leave_job, embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget
+    embsql.leave_job, embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget,
+    embsql.remove_model, embsql.hold_trainings, embsql.note_forgotten, embsql.note_cleared, embsql.forget_words,
+    embsql.forget_statistics
 TO embsql_admin;
 
 -- Who trains sees everybody, also where embsql.protect was there before the roles.

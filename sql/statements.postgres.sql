@@ -21,19 +21,22 @@ JOIN pg_namespace AS home ON home.oid = f.pronamespace
 WHERE home.nspname = 'ml' AND f.proname = 'training_info'
     AND starts_with(obj_description(f.oid, 'pg_proc'), 'training_info(model text)')
 
--- not_handed_over: tables behind runs that `install --roles` has still to give to those who train
+-- not_handed_over: tables behind runs that `install --roles` has still to give to the owner
 SELECT c.relname AS name
 FROM pg_class AS c
-WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r' AND c.relowner <> 'embsql_trainer'::regrole
+WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r' AND c.relowner <> 'embsql_owner'::regrole
 
--- drop_item_embeddings: part of dropping a run
-SELECT embsql.drop_partition('item_embeddings', $run_id)
+-- next_run: a number no other run has
+SELECT embsql.next_run() AS run_id
 
--- drop_user_embeddings: part of dropping a run
-SELECT embsql.drop_partition('user_embeddings', $run_id)
+-- take_lease: one trainer per model; a lease whose heart stopped is taken over
+SELECT embsql.take_lease($model_name, $owner, $run_id, $host, $pid, $process)
 
--- drop_interactions: part of dropping a run
-SELECT embsql.drop_partition('interactions', $run_id)
+-- beat: a sign of life; changes no row once the lease is another's
+SELECT embsql.beat_lease($model_name, $owner)
+
+-- release: the end of a lease
+SELECT embsql.release_lease($model_name, $owner)
 
 -- drop_unread: partitions of runs that are gone, as soon as nobody can read them
 SELECT embsql.drop_unread()
@@ -42,32 +45,221 @@ SELECT embsql.drop_unread()
 SELECT embsql.forget_statistics(CAST($runs AS bigint[]), $user_id)
 
 -- request_cancel: takes a model's jobs off the queue, and asks its trainer to stop
-WITH waiting AS (
-    UPDATE embsql.jobs AS job
-    SET status = 'cancelled', finished_at = embsql.utc_now()
-    WHERE job.model_name = $model_name AND job.status = 'queued'
-    RETURNING job.job_id
-), held AS (
-    UPDATE embsql.leases AS held
-    SET cancelled = TRUE
-    WHERE held.model_name = $model_name AND held.expires_at >= embsql.utc_now()
-    RETURNING held.run_id
-)
-SELECT waiting.job_id FROM waiting UNION ALL SELECT held.run_id FROM held
+SELECT asked.what FROM embsql.request_cancel($model_name) AS asked
+
+-- is_own: whether what a run remembers of its sources may be run as this session: it was who asks now who wrote it
+SELECT run.run_id FROM embsql.runs AS run WHERE run.run_id = $run_id AND run.made_by = embsql.asker()
+
+-- know_model: the model's row, made on first use
+SELECT embsql.know_model($model_name)
+
+-- begin_run: a run as it starts
+SELECT embsql.begin_run($run_id, $model_name, $algorithm, $params, $source_sql, $seed, $versions)
+
+-- name_columns: what the source calls its columns, where that is not what embsql does
+SELECT embsql.note_run($run_id, jsonb_build_object(
+    'user_col', CAST($user_col AS text), 'item_col', CAST($item_col AS text), 'weight_col', CAST($weight_col AS text),
+    'time_col', CAST($time_col AS text)
+))
+
+-- finish_run: a run whose vectors are all written
+SELECT embsql.note_run($run_id, jsonb_build_object(
+    'status', 'ready', 'source_hash', CAST($source_hash AS text), 'dim', CAST($dim AS integer),
+    'similarity', CAST($similarity AS text), 'users', CAST($users AS bigint), 'items', CAST($items AS bigint),
+    'interactions', CAST($interactions AS bigint), 'checksum', CAST($checksum AS text)
+))
+
+-- end_run: a run that did not get there
+SELECT embsql.note_run($run_id, jsonb_build_object('status', CAST($status AS text), 'error', CAST($error AS text)))
+
+-- explain_gate: why a ready run was not promoted
+SELECT embsql.note_run($run_id, jsonb_build_object('error', CAST($error AS text)))
+
+-- choose: the options that a search has found
+SELECT embsql.note_run($run_id, jsonb_build_object('params', CAST($params AS text)))
+
+-- abandoned: runs of a model that say they train although nobody holds the lease
+SELECT embsql.abandon_runs($model_name, $run_id)
+
+-- promote: moves the pointer if nobody moved it meanwhile
+SELECT embsql.point($model_name, $live_run, $earlier_runs, $expected)
+
+-- log_event: one line of the audit trail
+SELECT embsql.log_event($model_name, $run_id, $event, $detail)
+
+-- log_epoch: one figure of training
+SELECT embsql.note_row('training_log', jsonb_build_object(
+    'run_id', CAST($run_id AS bigint), 'epoch', CAST($epoch AS integer), 'metric', CAST($metric AS text),
+    'value', CAST($value AS text), 'logged_at', embsql.utc_now()
+))
+
+-- log_trial: one setting of a search
+SELECT embsql.note_row('trials', jsonb_build_object(
+    'run_id', CAST($run_id AS bigint), 'trial', CAST($trial AS integer), 'params', CAST($params AS text),
+    'metric', CAST($metric AS text), 'value', CAST($value AS text), 'seconds', CAST($seconds AS text),
+    'status', CAST($status AS text), 'error', CAST($error AS text)
+))
+
+-- judge: what the gate compared, and what it decided
+SELECT embsql.note_row('gates', jsonb_build_object(
+    'run_id', CAST($run_id AS bigint), 'verdict', CAST($verdict AS text), 'split', CAST($split AS text),
+    'metric', CAST($metric AS text), 'k', CAST($k AS integer), 'value', CAST($value AS text),
+    'popular_value', CAST($popular_value AS text), 'compared_run', CAST($compared_run AS bigint),
+    'basis', CAST($basis AS text), 'users', CAST($users AS bigint), 'left_out', CAST($left_out AS bigint),
+    'new_value', CAST($new_value AS text), 'live_value', CAST($live_value AS text),
+    'difference', CAST($difference AS text), 'ci_low', CAST($ci_low AS text), 'ci_high', CAST($ci_high AS text),
+    'tolerance', CAST($tolerance AS text), 'reason', CAST($reason AS text)
+))
+
+-- forget_metrics: a run is measured anew
+SELECT embsql.clear_rows('metrics', $run_id, NULL, $split)
+
+-- hold_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
+SELECT embsql.hold_run($run_id)
+
+-- hold_runs: keeps others from runs while they are changed
+SELECT embsql.hold_runs(CAST($runs AS bigint[]))
+
+-- clear_clusters: the clusters of one name
+SELECT embsql.clear_rows('clusters', $run_id, $entity, $clustering_name)
+
+-- clear_cluster_members: who is in them
+SELECT embsql.clear_rows('cluster_members', $run_id, $entity, $clustering_name)
+
+-- clear_maps: a map by one method
+SELECT embsql.clear_rows('maps', $run_id, $entity, $method_name)
+
+-- drop_model: a model whose runs are gone
+SELECT embsql.remove_model($model_name)
+
+-- drop_run: part of dropping a run
+SELECT embsql.drop_rows('runs', $run_id)
+
+-- drop_clusters: part of dropping a run
+SELECT embsql.drop_rows('clusters', $run_id)
+
+-- drop_cluster_members: part of dropping a run
+SELECT embsql.drop_rows('cluster_members', $run_id)
+
+-- drop_maps: part of dropping a run
+SELECT embsql.drop_rows('maps', $run_id)
+
+-- drop_top_items: part of dropping a run
+SELECT embsql.drop_rows('top_items', $run_id)
+
+-- drop_neighbors: part of dropping a run
+SELECT embsql.drop_rows('neighbors', $run_id)
+
+-- drop_item_embeddings: part of dropping a run
+SELECT embsql.drop_rows('item_embeddings', $run_id)
+
+-- drop_user_embeddings: part of dropping a run
+SELECT embsql.drop_rows('user_embeddings', $run_id)
+
+-- drop_interactions: part of dropping a run
+SELECT embsql.drop_rows('interactions', $run_id)
+
+-- drop_training_log: part of dropping a run
+SELECT embsql.drop_rows('training_log', $run_id)
+
+-- drop_metrics: part of dropping a run
+SELECT embsql.drop_rows('metrics', $run_id)
+
+-- drop_validations: part of dropping a run
+SELECT embsql.drop_rows('validations', $run_id)
+
+-- drop_trials: part of dropping a run
+SELECT embsql.drop_rows('trials', $run_id)
+
+-- drop_gates: part of dropping a run
+SELECT embsql.drop_rows('gates', $run_id)
+
+-- drop_graph_edges: part of dropping a run
+SELECT embsql.drop_rows('graph_edges', $run_id)
+
+-- drop_solvers: part of dropping a run
+SELECT embsql.drop_rows('solvers', $run_id)
+
+-- drop_gram: part of dropping a run
+SELECT embsql.drop_rows('gram', $run_id)
+
+-- drop_item_scales: part of dropping a run
+SELECT embsql.drop_rows('item_scales', $run_id)
+
+-- drop_tower_features: part of dropping a run
+SELECT embsql.drop_rows('tower_features', $run_id)
+
+-- drop_tower_layers: part of dropping a run
+SELECT embsql.drop_rows('tower_layers', $run_id)
+
+-- drop_forgotten: part of dropping a run, and of its end
+SELECT embsql.drop_rows('forgotten', $run_id)
 
 -- hold_trainings: keeps runs that are being made from ending meanwhile, and has jobs remember it
-WITH heard AS (
-    UPDATE embsql.jobs SET outlived = TRUE WHERE status = 'running' AND command <> 'forget'
-)
-UPDATE embsql.runs SET held = held + 1 WHERE status = 'training'
+SELECT embsql.hold_trainings()
+
+-- note_forgotten: a person who is to go from every run that has rows, or will have
+SELECT embsql.note_forgotten($salt, $person)
+
+-- cleared: runs that no longer hold a person
+SELECT embsql.note_cleared(CAST($runs AS bigint[]), CAST($people AS text[]))
+
+-- blank_examples: what a run that outlived somebody has to show; it was written by who does not know whom
+SELECT embsql.blank_words('examples', $run_id)
+
+-- blank_error: why such a run failed
+SELECT embsql.blank_words('error', $run_id)
+
+-- drop_ended: nothing is left to be done in runs that failed
+SELECT embsql.drop_ended()
+
+-- forget_user_clusters: what group a person is in
+SELECT FROM generate_series(1, embsql.forget_rows('cluster_members', CAST($runs AS bigint[]), $user_id))
+
+-- forget_user_labels: the groups of people that were called after one
+SELECT FROM generate_series(1, embsql.forget_rows('labels', CAST($runs AS bigint[]), $user_id))
+
+-- forget_user_maps: where a person is on maps
+SELECT FROM generate_series(1, embsql.forget_rows('maps', CAST($runs AS bigint[]), $user_id))
+
+-- forget_user_top_items: what a person would be shown
+SELECT FROM generate_series(1, embsql.forget_rows('top_items', CAST($runs AS bigint[]), $user_id))
+
+-- forget_user_neighbors: whom a person is near
+SELECT FROM generate_series(1, embsql.forget_rows('neighbors', CAST($runs AS bigint[]), $user_id))
+
+-- forget_user_examples: what was strange about a person's rows
+SELECT FROM generate_series(1, embsql.forget_rows('examples', CAST($runs AS bigint[]), $user_id))
+
+-- forget_user_embeddings: a person's vectors
+SELECT FROM generate_series(1, embsql.forget_rows('user_embeddings', CAST($runs AS bigint[]), $user_id))
+
+-- forget_user_interactions: what a person did
+SELECT FROM generate_series(1, embsql.forget_rows('interactions', CAST($runs AS bigint[]), $user_id))
+
+-- forget_user_cohorts: the cohorts a person was put in
+SELECT FROM generate_series(1, embsql.forget_rows('cohorts', '{}', $user_id))
+
+-- forget_words_runs: where the words of a run name a person
+SELECT embsql.forget_words('runs', $named, $blank)
+
+-- forget_words_gates: where those of its gate do
+SELECT embsql.forget_words('gates', $named, $blank)
+
+-- forget_words_trials: where those of its search do
+SELECT embsql.forget_words('trials', $named, $blank)
 
 -- forget_words_jobs: where a job names a person; the words of one that is not over are kept until it is
-UPDATE embsql.jobs SET
-    error = replace(error, $named, $blank),
-    outlived = outlived OR status IN ('queued', 'running'),
-    words = CASE WHEN status IN ('queued', 'running') THEN words ELSE ARRAY(
-        SELECT replace(given.word, $named, $blank)
-        FROM unnest(words) WITH ORDINALITY AS given (word, place)
-        ORDER BY given.place
-    ) END
-WHERE strpos(concat(error, array_to_string(words, ' ')), $named) > 0
+SELECT embsql.forget_words('jobs', $named, $blank)
+
+-- strangers_top_items: rows of people who were forgotten while the rows were made
+SELECT embsql.forget_strangers('top_items', $run_id)
+
+-- strangers_neighbors: the same of who is near whom
+SELECT embsql.forget_strangers('neighbors', $run_id)
+
+-- strangers_cluster_members: the same of groups
+SELECT embsql.forget_strangers('cluster_members', $run_id)
+
+-- strangers_maps: the same of maps
+SELECT embsql.forget_strangers('maps', $run_id)

@@ -116,6 +116,9 @@ UPDATE embsql.runs
 SET status = 'failed', held = held + 1, error = 'the trainer stopped without a word', finished_at = embsql.utc_now()
 WHERE model_name = $model_name AND status = 'training' AND run_id <> $run_id
 
+-- is_own: whether what a run remembers of its sources may be run as this session: in a file there is nobody else
+SELECT $run_id AS run_id
+
 -- run_record: one run
 SELECT
     run.run_id, run.model_name, run.algorithm, run.params, run.source_sql, run.source_hash, run.seed, run.dim,

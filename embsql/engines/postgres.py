@@ -278,9 +278,15 @@ class PostgreSQL:
             target = quote(table)
         if schema == "embsql" and table in PARTITIONED:
             return self._write_partition(table, columns)
-        with self._session() as connection:
-            copy = self._insert if _has_policies(connection, target) else self._copy
-            return copy(connection, target, columns)
+        if schema != "embsql":
+            with self._session() as connection:
+                return self._copy(connection, target, target, columns)
+        with self._session() as connection, connection.transaction():
+            opened = connection.execute("SELECT embsql.open_stage($1)", [table])
+            stage = opened.fetchall()[0][0]
+            rows = self._copy(connection, target, stage, columns)
+            connection.execute("SELECT embsql.close_stage($1, $2)", [table, stage])
+        return rows
 
     def _write_partition(self, table: str, columns: Mapping[str, Any]) -> int:
         runs = np.unique(np.asarray(columns["run_id"], np.int64))  # (1,)
@@ -291,34 +297,28 @@ class PostgreSQL:
             open_ = connection.execute("SELECT embsql.open_partition($1, $2)", [table, run_id])
             part = open_.fetchall()[0][0]
             with connection.transaction():
-                rows = self._copy(connection, f"embsql_runs.{quote(part)}", columns)
+                # what the columns are the empty partition says: asking the table locks every run
+                like, target = f"embsql.{quote(f'{table}_none')}", f"embsql_runs.{quote(part)}"
+                rows = self._copy(connection, like, target, columns)
                 connection.execute("SELECT embsql.attach_partition($1, $2)", [table, run_id])
         return rows
 
-    def _copy(self, connection: psycopg.Connection[Any], target: str, columns: Mapping[str, Any]) -> int:
-        """COPY into a table."""
+    def _copy(
+        self,
+        connection: psycopg.Connection[Any],
+        like: str,
+        target: str,
+        columns: Mapping[str, Any],
+    ) -> int:
+        """COPY into a table whose columns are those of another, which may be read."""
         names = ", ".join(quote(name) for name in columns)
-        types = _types(connection, f"SELECT {names} FROM {target}")  # noqa: S608 - quoted names
+        types = _types(connection, f"SELECT {names} FROM {like}")  # noqa: S608 - quoted names
         with connection.cursor() as cursor:
             copying, sender = f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)", QueuedLibpqWriter(cursor)
             with cursor.copy(copying.encode(), writer=sender) as copy:  # one piece is sent while the next is made
                 for piece in encode(columns, types):
                     copy.write(piece)
             return cursor.rowcount
-
-    def _insert(
-        self, connection: psycopg.Connection[Any], target: str, columns: Mapping[str, Any]
-    ) -> int:
-        """As `_copy` into a table with policies, into which PostgreSQL copies nothing."""
-        names = ", ".join(quote(name) for name in columns)
-        rows = f"SELECT {names} FROM"
-        with connection.transaction():
-            connection.execute(f"CREATE TEMP TABLE embsql_rows AS {rows} {target} WITH NO DATA".encode())
-            self._copy(connection, "pg_temp.embsql_rows", columns)
-            inserting = f"INSERT INTO {target} ({names}) {rows} pg_temp.embsql_rows"
-            done = connection.execute(inserting.encode())
-            connection.execute("DROP TABLE pg_temp.embsql_rows")
-        return done.rowcount
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -597,12 +597,6 @@ def _types(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
         prepare=False,  # on a caller's connection, which may be a pooler's
     )
     return {name: _plain(word) for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
-
-
-def _has_policies(connection: psycopg.Connection[Any], table: str) -> bool:
-    """Whether row level security holds for who is connected."""
-    asked = connection.execute("SELECT row_security_active(to_regclass($1)::oid)", [table])
-    return asked.fetchall() == [(True,)]
 
 
 def _opened(connection: psycopg.Connection[Any], job_id: int) -> dict[str, str]:

@@ -2,18 +2,6 @@
 -- became of it: SELECT status, answer, error FROM embsql.jobs WHERE job_id = ...; a training's epochs are in
 -- embsql.training_log() while it runs.
 
-CREATE OR REPLACE FUNCTION embsql.checked_name(model text) RETURNS text
-LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
-AS $embsql$
-BEGIN
-    IF (model ~ '^[a-z][a-z0-9_]{0,39}$') IS NOT TRUE THEN
-        RAISE EXCEPTION 'embsql: % is not a model name. A name starts with a lower-case letter and has at most 40 lower-case letters, digits and underscores, for example shop_2026.',
-            quote_nullable(model);
-    END IF;
-    RETURN model;
-END
-$embsql$;
-
 CREATE OR REPLACE FUNCTION embsql.checked_options(options text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
@@ -208,19 +196,15 @@ CREATE OR REPLACE FUNCTION embsql.cancel(model text) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    waited boolean;
+    waited boolean := FALSE;
+    asked text[];
 BEGIN
-    UPDATE embsql.jobs AS job
-    SET status = 'cancelled', finished_at = embsql.utc_now()
-    WHERE job.model_name = model AND job.status = 'queued';
-    waited := FOUND;
     FOR look IN 1..50 LOOP
-        UPDATE embsql.leases AS held
-        SET cancelled = TRUE
-        WHERE held.model_name = model AND held.expires_at >= embsql.utc_now();
-        IF FOUND THEN
+        asked := ARRAY(SELECT done.what FROM embsql.request_cancel(model) AS done);
+        IF 'trains' = ANY (asked) THEN
             RETURN 'asked to stop';
         END IF;
+        waited := waited OR 'waited' = ANY (asked);
         EXIT WHEN NOT EXISTS (
             SELECT FROM embsql.jobs AS job
             WHERE job.model_name = model AND job.status = 'running' AND job.command = 'train'

@@ -418,7 +418,7 @@ $embsql$;
 
 -- Partitions: a run's rows stand alone until they are written and whole.
 
-CREATE OR REPLACE FUNCTION embsql.open_partition(kind text, run bigint) RETURNS text
+CREATE OR REPLACE FUNCTION embsql.make_partition(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -432,19 +432,18 @@ BEGIN
         END IF;
         EXECUTE format('ALTER TABLE embsql_runs.%I OWNER TO %s', part, (
             SELECT c.relowner::regrole FROM pg_class AS c WHERE c.oid = to_regclass(format('embsql.%I', kind))
-        )); -- so that every trainer may drop what one of them made
+        )); -- on a subscriber, where somebody else runs this
         IF EXISTS (SELECT FROM pg_publication AS p WHERE p.pubviaroot) THEN
-            PERFORM embsql.attach_partition(kind, run); -- what is loaded before is no row of the table's to a subscriber
+            PERFORM embsql.join_partition(kind, run); -- what is loaded before is no row of the table's to a subscriber
         END IF;
     ELSIF EXISTS (SELECT FROM embsql.leaving AS l WHERE l.part_name = part) THEN -- an earlier run had that number
         EXECUTE format('DELETE FROM embsql_runs.%I', part);
         DELETE FROM embsql.leaving AS l WHERE l.part_name = part;
     END IF;
-    RETURN part;
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.attach_partition(kind text, run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql.join_partition(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -502,7 +501,7 @@ $embsql$;
 -- which those snapshots do not see, and the empty partition goes with a later run. Readers never wait long: a
 -- partition that cannot be locked soon is one of the others.
 CREATE OR REPLACE FUNCTION embsql.drop_unread() RETURNS integer
-LANGUAGE plpgsql SET search_path FROM CURRENT SET lock_timeout = '100ms'
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '100ms'
 AS $embsql$
 DECLARE
     parts embsql.leaving[] := ARRAY(
@@ -546,8 +545,8 @@ BEGIN
     PERFORM embsql.drop_unread();
     FOREACH kind IN ARRAY ARRAY['item_embeddings', 'user_embeddings', 'interactions'] LOOP
         IF TG_OP = 'INSERT' THEN
-            PERFORM embsql.open_partition(kind, NEW.run_id);
-            PERFORM embsql.attach_partition(kind, NEW.run_id);
+            PERFORM embsql.make_partition(kind, NEW.run_id);
+            PERFORM embsql.join_partition(kind, NEW.run_id);
         ELSE
             PERFORM embsql.drop_partition(kind, OLD.run_id);
         END IF;
@@ -584,12 +583,13 @@ $embsql$;
 -- The server notes the most common values of columns, and some more, for everybody who may read the table. Of tables
 -- where one of those is a person who was forgotten it notes them anew; how many.
 CREATE OR REPLACE FUNCTION embsql.forget_statistics(runs bigint[], person text) RETURNS integer
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     noted record;
     times integer := 0;
 BEGIN
+    PERFORM embsql.allow(embsql.decides(), 'forget a person');
     FOR noted IN
         SELECT DISTINCT s.schemaname, s.tablename
         FROM pg_stats AS s
@@ -612,12 +612,13 @@ $embsql$;
 
 -- The approximate indexes of a run, where it is large enough; how many there are.
 CREATE OR REPLACE FUNCTION embsql.build_indexes(run bigint) RETURNS integer
-LANGUAGE plpgsql SET search_path FROM CURRENT
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     record embsql.runs;
     built embsql.vector_indexes;
 BEGIN
+    PERFORM embsql.allow(embsql.may_write(run), 'write a run that he does not train');
     SELECT r.* INTO STRICT record FROM embsql.runs AS r WHERE r.run_id = run;
     IF pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB') THEN
         PERFORM set_config('maintenance_work_mem', '256MB', TRUE);

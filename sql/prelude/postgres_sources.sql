@@ -156,15 +156,24 @@ BEGIN
 END
 $embsql$;
 
+-- Whether somebody has a role of embsql's, or owns it.
+CREATE OR REPLACE FUNCTION embsql.has_role(somebody text, role text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT EXISTS (
+    SELECT FROM pg_roles AS asked
+    JOIN pg_roles AS r ON pg_has_role(asked.oid, r.oid, 'MEMBER')
+    WHERE asked.rolname = somebody AND (r.rolname = role OR r.oid = (
+        SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'embsql'
+    ))
+)
+$embsql$;
+
 -- Whether this session may do what someone asked for: its own jobs, or those of all as embsql_worker and the owner.
 CREATE OR REPLACE FUNCTION embsql.serves(asker text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT asker = session_user OR EXISTS (
-    SELECT FROM pg_roles AS r
-    WHERE r.rolname IN ('embsql_worker', (SELECT CAST(n.nspowner AS regrole)::text FROM pg_namespace AS n WHERE n.nspname = 'embsql'))
-        AND pg_has_role(session_user, r.oid, 'MEMBER')
-)
+SELECT asker = session_user OR embsql.has_role(session_user, 'embsql_worker')
 $embsql$;
 
 -- Lets this session call the functions of a job's sources until its transaction ends, which must be by ROLLBACK. A

@@ -179,7 +179,10 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_page_names_only_questions_that_exist(page: Path) -> None:
     calls = set(re.findall(r"\bembsql\.(\w+)\((?=['\"$]|\w+ =>)", page.read_text(encoding="utf-8")))
     python = set(dir(embsql)) | {"live_run"}
-    only_postgres = re.findall(r"FUNCTION embsql\.(\w+)", surface.text("commands/postgres_protect.sql"))
+    only_postgres = re.findall(
+        r"FUNCTION embsql\.(\w+)",
+        surface.text("commands/postgres_protect.sql") + surface.text("prelude/postgres_writing.sql"),
+    )
     assert calls <= {*surface.questions(), *udf.COMMANDS, *python, *only_postgres}
 
 

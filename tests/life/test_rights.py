@@ -11,10 +11,13 @@ import pytest
 from psycopg import conninfo
 
 import embsql
-from embsql import errors, worker
+from embsql import errors, sources, train, worker
+from embsql.algorithms.als import ALS
+from embsql.plan import Plan
 
 EVENTS = "SELECT i % 7 AS user_id, (i * 3) % 5 AS item_id FROM generate_series(0, 99) AS t (i)"
 QUICK = {"dim": 2, "epochs": 1}
+QUICK_SVD = {"dim": 2}
 SECRET = "hunter2"  # noqa: S105 - what a table holds, nobody's password
 ROLES = {"ann": "trainer", "bob": "trainer", "eve": "trainer", "rita": "reader", "adam": "admin", "wendy": "worker"}
 
@@ -124,6 +127,18 @@ def test_nobody_reads_a_table_through_the_worker(house: House, read_by: str) -> 
     assert status == "failed"
     assert "permission denied for table secret" in str(error)
     assert SECRET not in str(error)
+
+
+def test_what_a_run_remembers_is_not_run_for_somebody_else(house: House) -> None:
+    """A SELECT for features was written by who trained: nobody who measures the run later runs it as himself."""
+    features = "SELECT user_id, min(item_id) AS x FROM events GROUP BY user_id"
+    with embsql.connect(house.as_("ann")) as trainer, embsql.connect(house.address) as owner:
+        trainer.train("remembers", "events", algorithm="svd", user_features=features, **QUICK_SVD)
+        with pytest.raises(errors.NotEvaluated, match="somebody else wrote"):
+            owner.evaluate("remembers")
+        assert trainer.evaluate("remembers")
+    _, error = house.done(house.ask("adam", "evaluate('remembers')"))
+    assert "somebody else wrote" in str(error)
 
 
 EVIL = """
@@ -280,3 +295,222 @@ def test_no_row_stands_in_an_error_that_others_read(house: House, what: str) -> 
 def test_who_trains_sees_the_row_himself(house: House) -> None:
     with embsql.connect(house.as_("bob")) as database, pytest.raises(errors.SourceFailed, match=SECRET):
         database.train("bobs", QUOTING["a cast"], **QUICK)
+
+
+# --- a trainer trains, and nothing more ----------------------------------------------------------
+
+FORBIDDEN = [
+    "SELECT embsql.enqueue('forget', NULL, ARRAY['1'])",
+    "SELECT embsql.enqueue('drop_run', 'm', ARRAY['m@1'])",
+    "SELECT embsql.enqueue('promote', 'm', ARRAY['m@1'])",
+    "SELECT embsql.leave_training('forget', NULL, ARRAY['1'], '{}')",
+    "SELECT embsql.leave_job('forget', NULL, ARRAY['1'], '{}')",
+    "SELECT embsql.forget(1)",
+    "SELECT embsql.drop_model('m')",
+    "SELECT embsql.forget_rows('interactions', ARRAY[live_run], '1') FROM embsql.models"
+    " WHERE model_name = 'm'",
+    "SELECT embsql.forget_rows('cohorts', '{}', '1')",
+    "SELECT embsql.forget_words('runs', 'a', 'b')",
+    "SELECT embsql.note_forgotten('salt', 'person')",
+    "SELECT embsql.note_cleared('{}', '{}')",
+    "SELECT embsql.hold_trainings()",
+    "SELECT embsql.forget_statistics('{}', '1')",
+    "SELECT embsql.blank_words('examples', 0)",
+    "SELECT embsql.drop_rows('forgotten', 0)",
+    "SELECT embsql.remove_model('m')",
+    "SELECT embsql.drop_partition('interactions', 1)",
+    "SELECT embsql.point('m', NULL, '{}', (SELECT live_run FROM embsql.models WHERE model_name = 'm'))",
+    "SELECT embsql.drop_rows('runs', live_run) FROM embsql.models AS m WHERE m.model_name = 'm'",
+    "SELECT embsql.log_event('m', 1, 'forget', '')",
+    "SELECT embsql.begin_run(999, 'm', 'als', '{}', '', 1, '{}')",
+    "SELECT embsql.know_model('mine')",
+    "SELECT embsql.abandon_runs('m', 0)",
+    "SELECT embsql.note_row('training_log', '{\"run_id\": 1}')",
+    "SELECT embsql.note_row('jobs', '{\"run_id\": 1}')",
+    "SELECT embsql.open_partition('interactions', 1)",
+    "SELECT embsql.build_indexes(1)",
+    "SELECT embsql.take_lease('m', 'x', (SELECT max(run_id) FROM embsql.runs), 'h', 1, NULL)",
+    "SELECT embsql.open_stage('runs')",
+    "SELECT embsql.open_stage('jobs')",
+    "SELECT embsql.close_stage('metrics', 'workshop.mine')",
+    "SELECT embsql.open_sources(1)",
+    "CREATE TABLE embsql_runs.item_embeddings_999 (x integer)",
+    "CREATE TABLE embsql_sources.mine (x integer); SELECT * FROM embsql.nothing",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("call", FORBIDDEN)
+def test_what_a_trainer_may_not_call(house: House, call: str) -> None:
+    if not house.run(None, "SELECT 1 FROM embsql.models WHERE model_name = 'm' AND live_run IS NOT NULL"):
+        house.done(house.train("ann", "events"))
+    tables = "SELECT m::text FROM embsql.models AS m UNION ALL SELECT e::text FROM embsql.events AS e ORDER BY 1"
+    before = house.run(None, tables)
+    with pytest.raises(psycopg.Error):
+        house.run("eve", call)
+    assert house.run(None, tables) == before
+
+
+@pytest.mark.parametrize("who", ["ann", "adam", "wendy"])
+def test_nobody_but_the_owner_writes_into_a_table(house: House, who: str) -> None:
+    tables = house.run(None, """
+        SELECT c.oid::regclass::text, a.attname
+        FROM pg_class AS c
+        JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = 1
+        WHERE c.relnamespace IN ('embsql'::regnamespace, 'embsql_runs'::regnamespace) AND c.relkind IN ('r', 'p')
+    """)
+    assert len(tables) > 30
+    for table, column in tables:
+        writes = (f"INSERT INTO {table} DEFAULT VALUES", f"UPDATE {table} SET {column} = DEFAULT",
+                  f"DELETE FROM {table}", f"TRUNCATE {table}", f"DROP TABLE {table}",
+                  f"CREATE TRIGGER t BEFORE INSERT ON {table} EXECUTE FUNCTION embsql.drop_sources()",
+                  f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")  # fmt: skip
+        for write in writes:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                house.run(who, write)
+
+
+def test_who_asked_is_who_is_logged_in(house: House) -> None:
+    house.run("eve", "SET embsql.job = '1'")
+    job = house.train("eve", "events", "eves")
+    assert house.run(None, "SELECT requested_by FROM embsql.jobs WHERE job_id = %s", job) == [("embsql_test_eve",)]
+    assert house.done(job)[0] == "done"
+    made = "SELECT DISTINCT made_by FROM embsql.runs WHERE model_name = 'eves'"
+    assert house.run(None, made) == [("embsql_test_eve",)]
+    done = "SELECT done_by FROM embsql.events WHERE model_name = 'eves'"
+    assert house.run(None, done) == [("embsql_test_eve",)]
+    with embsql.connect(house.as_("eve")) as database:
+        database.train("eves", "events", seed=9, **QUICK)
+    assert house.run(None, f"{done} OFFSET 1") == [("embsql_test_eve",)]
+
+
+def test_a_trainer_serves_only_himself(house: House) -> None:
+    theirs = house.train("bob", "secret", "bobs", seed=11)
+    own = house.train("ann", "events", "anns")
+    assert house.done(own, "ann")[0] == "done"
+    assert house.run(None, "SELECT status FROM embsql.jobs WHERE job_id = %s", theirs) == [("queued",)]
+    for call in ("give_up(%s)", "note_job(%s, NULL, 0, 'failed', NULL, NULL, NULL, TRUE)"):
+        house.run("ann", f"SELECT embsql.{call}", theirs)
+    assert house.done(theirs)[0] == "done"
+
+
+def test_what_was_taken_away_is_not_done(house: House) -> None:
+    job = house.ask("adam", "forget('1')")
+    house.run(None, "REVOKE embsql_admin FROM embsql_test_adam")
+    try:
+        status, error = house.done(job)
+        assert (status, "permission denied" in str(error)) == ("failed", True)
+    finally:
+        house.run(None, "GRANT embsql_admin TO embsql_test_adam")
+    assert house.done(house.ask("adam", "forget('1')"))[0] == "done"
+
+
+def test_a_lease_is_its_holders(house: House) -> None:
+    """While one trains, another can neither write the run, nor end it, nor take what he has."""
+    ((run,),) = house.run("ann", "SELECT embsql.next_run()")
+    house.run("ann", "SELECT embsql.take_lease('held', 'o', %s, 'h', 1, NULL)", run)
+    house.run("ann", "SELECT embsql.know_model('held')")
+    house.run("ann", "SELECT embsql.begin_run(%s, 'held', 'als', '{}', '', 1, '{}')", run)
+    for call in ("open_partition('interactions', %s)", "drop_rows('runs', %s)", "build_indexes(%s)",
+                 "note_row('training_log', jsonb_build_object('run_id', %s))"):  # fmt: skip
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            house.run("eve", f"SELECT embsql.{call}", run)
+    for call in (
+        "release_lease('held', 'o')",
+        "beat_lease('held', 'o')",
+        "take_lease('held', 'x', 1000000, 'h', 1, NULL)",
+    ):
+        assert house.run("eve", f"SELECT embsql.{call}") == []
+    assert house.run("eve", "SELECT embsql.note_run(%s, '{\"status\": \"failed\"}')", run) == []
+    assert house.run("ann", "SELECT embsql.note_run(%s, '{\"status\": \"live\"}')", run) == []
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        house.run("ann", "SELECT embsql.point('held', %s, '{}', NULL)", run)  # it is not finished
+    assert house.run("ann", "SELECT embsql.release_lease('held', 'o')") == [(True,)]
+
+
+def test_a_partition_is_filled_once(house: House) -> None:
+    """What has been attached is nobody's to change, and rows of another run do not fit in."""
+    with embsql.connect(house.as_("ann")) as database:
+        run = database.train("filled", "events", **QUICK).run_id
+    for table in ("interactions", "item_embeddings", "user_embeddings"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            house.run("ann", f"INSERT INTO embsql_runs.{table}_{run} SELECT * FROM embsql.{table}")
+
+
+def test_an_admin_decides(house: House) -> None:
+    with embsql.connect(house.as_("ann")) as trainer, embsql.connect(house.as_("adam")) as admin:
+        first = trainer.train("decided", "events", seed=1, **QUICK).run_id
+        second = trainer.train("decided", "events", seed=2, **QUICK).run_id
+        for refused in (lambda: trainer.rollback("decided"), lambda: trainer.promote(f"decided@{first}"),
+                        lambda: trainer.drop_run(f"decided@{first}"), lambda: trainer.forget("1")):  # fmt: skip
+            with pytest.raises(errors.NoRights):
+                refused()
+        assert admin.rollback("decided") == first
+        admin.drop_run(f"decided@{second}")
+        assert admin.forget("3") > 0
+        admin.drop_model("decided")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        house.run("adam", "DELETE FROM embsql.events")
+
+
+def test_everything_a_trainer_makes_of_a_run(house: House) -> None:
+    with embsql.connect(house.as_("ann")) as database:
+        database.train("made", "events", evaluate=True, gate=False, **QUICK)
+        database.cluster("made", k=2)
+        database.project("made")
+        database.materialise("made", k=2)
+        assert database.evaluate("made")
+        tuned = database.train("made", "events", evaluate=True, gate=False, tune=2, dim=[2, 3], epochs=1)
+        assert tuned.status == "live"
+        for seed in range(3, 11):
+            database.train("made", "events", seed=seed, **QUICK)
+        assert database.ask("SELECT count(*) AS n FROM embsql.runs('made')").to_pylist()[0]["n"] < 12
+    assert house.run("ann", "SELECT embsql.set_cohorts('s', ARRAY['1', '2'], ARRAY['a', NULL])") == [(1,)]
+    assert house.run("ann", "SELECT count(*) FROM pg_class WHERE relname LIKE 'stage%'") == [(0,)]
+
+
+def test_an_unfinished_stage_is_gone(house: House) -> None:
+    with psycopg.connect(house.as_("ann")) as connection:
+        ((stage,),) = connection.execute("SELECT embsql.open_stage('metrics')").fetchall()
+        connection.rollback()
+    assert house.run("ann", "SELECT to_regclass(%s)", stage) == [(None,)]
+
+
+PEOPLE = """
+    SELECT 'p' || i % 9 AS user_id, 'i' || i % 7 AS item_id FROM generate_series(1, 30) AS t (i)
+"""
+
+
+def trained(database: embsql.Database, model: str, meanwhile: Callable[[], None]) -> int:
+    """Train; after the first epoch something happens. The number of the run."""
+
+    def listen(epoch: int, _: dict[str, float]) -> None:
+        if epoch == 1:
+            meanwhile()
+
+    plan = Plan(model, sources.source(PEOPLE, "source"), ALS(dim=2, epochs=2))
+    return int(train.train(database.engine, plan, listen).run_id or 0)
+
+
+def test_who_is_forgotten_while_a_trainer_trains_is_in_nothing_of_it(house: House) -> None:
+    """The trainer leaves them out of his own run, although he may forget nobody."""
+    with embsql.connect(house.as_("ann")) as ann, embsql.connect(house.as_("adam")) as adam:
+        run = trained(ann, "meanwhile", lambda: adam.forget("p3") and None)
+        ann.materialise("meanwhile", k=2)
+    for table in ("user_embeddings", "interactions", "top_items"):
+        held = f"SELECT DISTINCT user_id FROM embsql.{table} WHERE run_id = %s AND user_id IN ('p3', 'p4')"
+        assert house.run(None, held, run) == [("p4",)]
+    assert house.run(None, "SELECT 1 FROM embsql.forgotten WHERE run_id = %s", run) == []
+
+
+def test_a_training_of_a_trainers_that_fails_names_nobody_who_was_forgotten(house: House) -> None:
+    def forget() -> None:
+        with embsql.connect(house.as_("adam")) as adam:
+            adam.forget("p3")
+        raise errors.EmbsqlError(message="user p3: something")
+
+    with embsql.connect(house.as_("ann")) as ann, pytest.raises(errors.EmbsqlError, match="p3"):
+        trained(ann, "fails", forget)
+    ended = "SELECT run_id, status, error FROM embsql.runs WHERE model_name = 'fails'"
+    ((run, status, error),) = house.run(None, ended)
+    assert (status, "p3" in error) == ("failed", False)
+    assert house.run(None, "SELECT 1 FROM embsql.forgotten WHERE run_id = %s", run) == []

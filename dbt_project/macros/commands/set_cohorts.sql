@@ -4,10 +4,20 @@
     The set is replaced; embsql.cohort_profiles and its kin then answer for it.
 -#}
 {% macro set_cohorts(cohort_set, relation, user_col='user_id', cohort_col='cohort') %}
-  {% set set_name = embsql.literal(cohort_set) %}
+  {% do return(adapter.dispatch('set_cohorts', 'embsql')(embsql.literal(cohort_set), relation, user_col, cohort_col)) %}
+{% endmacro %}
+
+{% macro default__set_cohorts(set_name, relation, user_col, cohort_col) %}
   delete from embsql.cohorts where cohort_set = {{ set_name }};
   insert into embsql.cohorts (cohort_set, user_id, cohort)
   select {{ set_name }}, cast({{ user_col }} as varchar), cast({{ cohort_col }} as varchar)
   from {{ relation }}
   where {{ user_col }} is not null and {{ cohort_col }} is not null
+{% endmacro %}
+
+{% macro postgres__set_cohorts(set_name, relation, user_col, cohort_col) %}
+  select embsql.set_cohorts(
+    {{ set_name }}, array_agg(cast({{ user_col }} as text)), array_agg(cast({{ cohort_col }} as text))
+  )
+  from {{ relation }}
 {% endmacro %}

@@ -1,7 +1,7 @@
 {#- Take a job that waits off PostgreSQL's queue. -#}
 {% macro give_up(job) %}
   {% call statement('embsql_give_up') %}
-    update embsql.jobs set status = 'cancelled', finished_at = embsql.utc_now() where job_id = {{ job }} and status = 'queued'
+    select embsql.give_up({{ job }})
   {% endcall %}
   {% do adapter.commit() %}
 {% endmacro %}

@@ -1,0 +1,695 @@
+-- What is written into embsql's tables is written by these functions, which run as the owner of the tables. They look
+-- who is logged in, and whether he may: nobody else has the right to write there.
+
+-- Who asked for what is done in this session: of a worker who asked for its job, else who is logged in.
+CREATE OR REPLACE FUNCTION embsql.asker() RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT coalesce((
+    SELECT job.requested_by
+    FROM embsql.jobs AS job
+    WHERE job.job_id = CAST(nullif(current_setting('embsql.job', TRUE), '') AS bigint)
+        AND job.status = 'running' AND embsql.serves(job.requested_by)
+), session_user)
+$embsql$;
+
+-- As whom this session writes: who is logged in, or the role of theirs that was SET.
+CREATE OR REPLACE FUNCTION embsql.writer() RETURNS text
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT coalesce(nullif(current_setting('role'), 'none'), session_user)
+$embsql$;
+
+-- Whether who writes owns embsql, or has its owner's role.
+CREATE OR REPLACE FUNCTION embsql.owns() RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT pg_has_role(CAST(embsql.writer() AS name), n.nspowner, 'MEMBER') FROM pg_namespace AS n WHERE n.nspname = 'embsql'
+$embsql$;
+
+-- Whether who asked decides what is live and what goes.
+CREATE OR REPLACE FUNCTION embsql.decides() RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.has_role(embsql.asker(), 'embsql_admin')
+$embsql$;
+
+-- Whether this session's user holds the lease under which a run is trained, or decides.
+CREATE OR REPLACE FUNCTION embsql.may_write(run bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT EXISTS (
+    SELECT FROM embsql.leases AS held
+    LEFT JOIN embsql.runs AS r ON r.run_id = held.run_id
+    WHERE held.run_id = run AND held.held_by = session_user AND coalesce(r.model_name = held.model_name, TRUE)
+) OR embsql.decides()
+$embsql$;
+
+-- Whether a run may go: who trains removes his own unfinished one, and what has too many newer ones after it.
+CREATE OR REPLACE FUNCTION embsql.may_drop(run bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.decides() OR EXISTS (
+    SELECT FROM embsql.leases AS held
+    JOIN embsql.runs AS r ON r.run_id = held.run_id AND r.model_name = held.model_name AND r.status = 'training'
+    WHERE held.run_id = run AND held.held_by = session_user
+) OR EXISTS (
+    SELECT FROM embsql.runs AS r
+    JOIN embsql.models AS m ON m.model_name = r.model_name
+    WHERE r.run_id = run AND r.status <> 'training' AND r.run_id IS DISTINCT FROM m.live_run
+        AND NOT embsql.contains(m.earlier_runs, r.run_id)
+        AND 5 <= (
+            SELECT count(*)
+            FROM embsql.runs AS newer
+            WHERE newer.model_name = r.model_name AND newer.run_id > r.run_id AND newer.status <> 'training'
+                AND newer.run_id IS DISTINCT FROM m.live_run AND NOT embsql.contains(m.earlier_runs, newer.run_id)
+        )
+)
+$embsql$;
+
+-- Ends what somebody may not do.
+CREATE OR REPLACE FUNCTION embsql.allow(allowed boolean, what text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF allowed IS NOT TRUE THEN
+        RAISE insufficient_privilege USING MESSAGE = format('permission denied for "%s" to %s', embsql.asker(), what);
+    END IF;
+END
+$embsql$;
+
+-- Leases.
+
+CREATE OR REPLACE FUNCTION embsql.next_run() RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT nextval('embsql.run_ids')
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.take_lease(
+    model text, owner text, run bigint, host text, pid integer, process text
+)
+RETURNS SETOF boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(NOT EXISTS (SELECT FROM embsql.runs AS r WHERE r.run_id = run), 'train a run that there is');
+INSERT INTO embsql.leases AS held (
+    model_name, owner, run_id, host, pid, process, held_by, cancelled, heartbeat_at, expires_at
+)
+VALUES (
+    model, owner, run, host, pid, process, session_user, FALSE, embsql.utc_now(), embsql.utc_now() + INTERVAL '60 seconds'
+)
+ON CONFLICT (model_name) DO UPDATE SET
+    owner = excluded.owner, run_id = excluded.run_id, host = excluded.host, pid = excluded.pid,
+    process = excluded.process, held_by = excluded.held_by, cancelled = FALSE, heartbeat_at = excluded.heartbeat_at,
+    expires_at = excluded.expires_at
+WHERE held.expires_at < embsql.utc_now()
+RETURNING TRUE
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.beat_lease(model text, owner text) RETURNS SETOF boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+UPDATE embsql.leases AS held
+SET heartbeat_at = embsql.utc_now(), expires_at = embsql.utc_now() + INTERVAL '60 seconds'
+WHERE held.model_name = model AND held.owner = beat_lease.owner AND held.held_by = session_user
+RETURNING TRUE
+$embsql$;
+
+-- Who finds that a holder is gone can say so of his own processes only; of others' the lease ends after a minute.
+CREATE OR REPLACE FUNCTION embsql.release_lease(model text, owner text) RETURNS SETOF boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DELETE FROM embsql.leases AS held
+WHERE held.model_name = model AND held.owner = release_lease.owner
+    AND (held.held_by = session_user OR embsql.decides())
+RETURNING TRUE
+$embsql$;
+
+-- Takes a model's jobs off the queue, and asks its trainer to stop.
+CREATE OR REPLACE FUNCTION embsql.request_cancel(model text) RETURNS TABLE (what text)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+WITH waiting AS (
+    UPDATE embsql.jobs AS job
+    SET status = 'cancelled', finished_at = embsql.utc_now()
+    WHERE job.model_name = model AND job.status = 'queued' AND (embsql.is_training(job.command) OR embsql.decides())
+    RETURNING job.job_id
+), held AS (
+    UPDATE embsql.leases AS held
+    SET cancelled = TRUE
+    WHERE held.model_name = model AND held.expires_at >= embsql.utc_now()
+    RETURNING held.run_id
+)
+SELECT 'waited' FROM waiting UNION ALL SELECT 'trains' FROM held
+$embsql$;
+
+-- A run.
+
+CREATE OR REPLACE FUNCTION embsql.checked_name(model text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF (model ~ '^[a-z][a-z0-9_]{0,39}$') IS NOT TRUE THEN
+        RAISE EXCEPTION 'embsql: % is not a model name. A name starts with a lower-case letter and has at most 40 lower-case letters, digits and underscores, for example shop_2026.',
+            quote_nullable(model);
+    END IF;
+    RETURN model;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.know_model(model text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides() OR EXISTS (
+    SELECT FROM embsql.leases AS held WHERE held.model_name = model AND held.held_by = session_user
+), 'make a model that he does not train');
+INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at)
+VALUES (embsql.checked_name(model), NULL, '{}', embsql.utc_now())
+ON CONFLICT (model_name) DO NOTHING
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.abandon_runs(model text, run bigint) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides() OR EXISTS (
+    SELECT FROM embsql.leases AS held
+    WHERE held.model_name = model AND held.run_id = run AND held.held_by = session_user
+), 'end the runs of a model that he does not train');
+UPDATE embsql.runs AS r
+SET status = 'failed', held = r.held + 1, error = 'the trainer stopped without a word', finished_at = embsql.utc_now()
+WHERE r.model_name = model AND r.status = 'training' AND r.run_id <> run
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.begin_run(
+    run bigint, model text, algorithm text, params text, source_sql text, seed bigint, versions text
+) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides() OR EXISTS (
+    SELECT FROM embsql.leases AS held
+    WHERE held.model_name = model AND held.run_id = run AND held.held_by = session_user
+), 'begin a run without its lease');
+INSERT INTO embsql.runs (
+    run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at, made_by
+)
+VALUES (run, model, algorithm, params, source_sql, seed, 'training', versions, embsql.utc_now(), embsql.asker())
+$embsql$;
+
+-- Changes columns of a run that is trained, and nothing of one that is finished but why its gate refused it.
+CREATE OR REPLACE FUNCTION embsql.note_run(run bigint, noted jsonb) RETURNS SETOF boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    row embsql.runs;
+BEGIN
+    IF embsql.may_write(run) IS NOT TRUE THEN
+        RETURN; -- the lease is another's
+    END IF;
+    row := jsonb_populate_record(NULL::embsql.runs, noted);
+    RETURN QUERY UPDATE embsql.runs AS r
+    SET status = coalesce(row.status, r.status),
+        held = r.held + 1,
+        params = coalesce(row.params, r.params),
+        source_hash = coalesce(row.source_hash, r.source_hash),
+        dim = coalesce(row.dim, r.dim),
+        similarity = coalesce(row.similarity, r.similarity),
+        users = coalesce(row.users, r.users),
+        items = coalesce(row.items, r.items),
+        interactions = coalesce(row.interactions, r.interactions),
+        checksum = coalesce(row.checksum, r.checksum),
+        error = coalesce(row.error, r.error),
+        user_col = coalesce(row.user_col, r.user_col),
+        item_col = coalesce(row.item_col, r.item_col),
+        weight_col = coalesce(row.weight_col, r.weight_col),
+        time_col = coalesce(row.time_col, r.time_col),
+        finished_at = CASE WHEN row.status IS NULL THEN r.finished_at ELSE embsql.utc_now() END
+    WHERE r.run_id = run AND (r.status = 'training' OR noted - 'error' = '{}')
+        AND coalesce(row.status, 'ready') IN ('ready', 'failed', 'cancelled')
+    RETURNING TRUE;
+END
+$embsql$;
+
+-- One row of a table about a run that is trained.
+CREATE OR REPLACE FUNCTION embsql.note_row(kind text, noted jsonb) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM embsql.allow(
+        kind IN ('training_log', 'trials', 'gates') AND embsql.may_write(CAST(noted ->> 'run_id' AS bigint)),
+        'write about a run that he does not train'
+    );
+    EXECUTE format('INSERT INTO embsql.%1$I SELECT (jsonb_populate_record(NULL::embsql.%1$I, $1)).*', kind) USING noted;
+END
+$embsql$;
+
+-- Moves what is live, if nobody moved it meanwhile: who decides to any run, who trains to the run that he has finished.
+CREATE OR REPLACE FUNCTION embsql.point(model text, live bigint, earlier bigint[], expected bigint) RETURNS SETOF boolean
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF NOT embsql.decides() THEN
+        PERFORM embsql.allow(EXISTS (
+            SELECT FROM embsql.leases AS held
+            JOIN embsql.runs AS r ON r.run_id = held.run_id
+            WHERE held.run_id = live AND held.held_by = session_user
+                AND held.model_name = model AND r.model_name = model AND r.status = 'ready'
+        ), 'decide what is live');
+        SELECT array_remove(array_remove(m.earlier_runs || m.live_run, live), NULL) INTO earlier
+        FROM embsql.models AS m
+        WHERE m.model_name = model;
+        earlier := earlier[greatest(1, cardinality(earlier) - 4):];
+    END IF;
+    RETURN QUERY UPDATE embsql.models AS m
+    SET live_run = live, earlier_runs = earlier, updated_at = embsql.utc_now()
+    WHERE m.model_name = model AND m.live_run IS NOT DISTINCT FROM expected
+    RETURNING TRUE;
+END
+$embsql$;
+
+-- One line of the audit trail, which is only ever added to.
+CREATE OR REPLACE FUNCTION embsql.log_event(model text, run bigint, event text, detail text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(
+    event IN ('promote', 'evaluate', 'cluster', 'project', 'materialise') OR embsql.decides(), 'write down ' || event
+);
+INSERT INTO embsql.events (logged_at, model_name, run_id, event, detail, done_by)
+VALUES (embsql.utc_now(), model, run, event, detail, embsql.asker())
+$embsql$;
+
+-- Keeps others from a finished run while something is made of it; no row once the run is gone.
+CREATE OR REPLACE FUNCTION embsql.hold_run(run bigint) RETURNS SETOF boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.run_id = run AND r.status = 'ready' RETURNING TRUE
+$embsql$;
+
+-- Keeps others from runs while they are changed.
+CREATE OR REPLACE FUNCTION embsql.hold_runs(runs bigint[]) RETURNS SETOF boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.run_id = ANY (runs) RETURNING TRUE
+$embsql$;
+
+-- Rows that go.
+
+-- All rows of a run in one of the tables that hold its parts.
+CREATE OR REPLACE FUNCTION embsql.drop_rows(kind text, run bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM embsql.allow(
+        embsql.may_drop(run) OR kind IN ('top_items', 'neighbors') OR kind = 'forgotten' AND embsql.may_write(run),
+        'drop a run'
+    );
+    IF kind IN ('item_embeddings', 'user_embeddings', 'interactions') THEN
+        PERFORM embsql.drop_partition(kind, run);
+    ELSE
+        EXECUTE format('DELETE FROM embsql.%I WHERE run_id = $1', kind) USING run;
+    END IF;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.remove_model(model text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides(), 'drop a model');
+DELETE FROM embsql.models AS m WHERE m.model_name = model
+$embsql$;
+
+-- What is made anew of a finished run: figures on a split, a clustering, a map.
+CREATE OR REPLACE FUNCTION embsql.clear_rows(kind text, run bigint, entity text, name text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF kind = 'metrics' THEN
+        DELETE FROM embsql.metrics AS m WHERE m.run_id = run AND m.split = name;
+    ELSIF kind = 'maps' THEN
+        DELETE FROM embsql.maps AS m WHERE m.run_id = run AND m.entity_kind = entity AND m.method_name = name;
+    ELSIF kind = 'clusters' THEN
+        DELETE FROM embsql.clusters AS c
+        WHERE c.run_id = run AND c.entity_kind = entity AND c.clustering_name = name;
+    ELSIF kind = 'cluster_members' THEN
+        DELETE FROM embsql.cluster_members AS c
+        WHERE c.run_id = run AND c.entity_kind = entity AND c.clustering_name = name;
+    END IF;
+END
+$embsql$;
+
+-- Rows of people who were forgotten while the rows were made. The run is written into the statement: where it is a
+-- parameter, a plan may lock the tables of every run.
+CREATE OR REPLACE FUNCTION embsql.forget_strangers(kind text, run bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    side text := CASE kind
+        WHEN 'top_items' THEN 'TRUE'
+        WHEN 'neighbors' THEN 'made.entity = ''user'''
+        ELSE 'made.entity_kind = ''user'''
+    END;
+    id text;
+BEGIN
+    FOREACH id IN ARRAY CASE
+        WHEN kind = 'top_items' THEN ARRAY['user_id']
+        WHEN kind = 'neighbors' THEN ARRAY['entity_id', 'neighbor_id']
+        WHEN kind IN ('cluster_members', 'maps') THEN ARRAY['entity_id']
+    END LOOP
+        EXECUTE format(
+            'DELETE FROM embsql.%1$I AS made
+            WHERE made.run_id = %2$s AND %3$s AND NOT EXISTS (
+                SELECT FROM embsql.user_embeddings AS person
+                WHERE person.run_id = %2$s AND person.user_id = made.%4$I
+            )', kind, run, side, id
+        );
+    END LOOP;
+END
+$embsql$;
+
+-- Forgetting. Who decides forgets; who trains leaves those out of his run who were forgotten while it was made.
+
+-- Notes a person for every run that has rows, or will have, and has jobs remember that somebody goes.
+CREATE OR REPLACE FUNCTION embsql.note_forgotten(salt text, person text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides(), 'forget a person');
+INSERT INTO embsql.forgotten (run_id, salt, person)
+SELECT r.run_id, note_forgotten.salt, note_forgotten.person
+FROM embsql.runs AS r
+WHERE r.status IN ('training', 'ready')
+ON CONFLICT (run_id, person) DO NOTHING
+$embsql$;
+
+-- Keeps runs that are being made from ending meanwhile, and has jobs remember it.
+CREATE OR REPLACE FUNCTION embsql.hold_trainings() RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides(), 'forget a person');
+UPDATE embsql.jobs AS j SET outlived = TRUE WHERE j.status = 'running' AND j.command <> 'forget';
+UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.status = 'training'
+$embsql$;
+
+-- A person's rows of one kind in some runs; how many went, or were blanked.
+CREATE OR REPLACE FUNCTION embsql.forget_rows(kind text, runs bigint[], person text) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    gone bigint;
+BEGIN
+    PERFORM embsql.allow(embsql.decides() OR kind <> 'cohorts' AND NOT EXISTS (
+        SELECT FROM unnest(runs) AS asked (run) WHERE NOT embsql.may_write(asked.run)
+    ), 'forget a person');
+    IF kind = 'cohorts' THEN
+        DELETE FROM embsql.cohorts AS c WHERE c.user_id = person;
+    ELSIF kind = 'labels' THEN
+        UPDATE embsql.clusters AS c SET label = NULL
+        WHERE c.run_id = ANY (runs) AND c.entity_kind = 'user' AND c.label = person;
+    ELSIF kind = 'examples' THEN
+        UPDATE embsql.validations AS v SET example = NULL
+        WHERE v.run_id = ANY (runs) AND strpos(v.example, person) > 0;
+    ELSIF kind = 'neighbors' THEN
+        DELETE FROM embsql.neighbors AS n
+        WHERE n.run_id = ANY (runs) AND n.entity = 'user' AND (n.entity_id = person OR n.neighbor_id = person);
+    ELSIF kind IN ('cluster_members', 'maps') THEN
+        EXECUTE format(
+            'DELETE FROM embsql.%I WHERE run_id = ANY ($1) AND entity_kind = ''user'' AND entity_id = $2', kind
+        ) USING runs, person;
+    ELSIF kind IN ('top_items', 'user_embeddings', 'interactions') THEN
+        EXECUTE format('DELETE FROM embsql.%I WHERE run_id = ANY ($1) AND user_id = $2', kind) USING runs, person;
+    END IF;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    RETURN gone;
+END
+$embsql$;
+
+-- Blanks how words name a person, in one of the tables that keep words; those of a job that is not over are kept until
+-- it is.
+CREATE OR REPLACE FUNCTION embsql.forget_words(kind text, named text, blank text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM embsql.allow(embsql.decides(), 'forget a person');
+    IF kind = 'runs' THEN
+        UPDATE embsql.runs AS r SET
+            error = replace(r.error, named, blank),
+            source_sql = replace(r.source_sql, named, blank),
+            params = replace(r.params, named, blank)
+        WHERE strpos(concat(r.error, r.source_sql, r.params), named) > 0;
+    ELSIF kind = 'gates' THEN
+        UPDATE embsql.gates AS g SET reason = replace(g.reason, named, blank) WHERE strpos(g.reason, named) > 0;
+    ELSIF kind = 'trials' THEN
+        UPDATE embsql.trials AS t SET error = replace(t.error, named, blank) WHERE strpos(t.error, named) > 0;
+    ELSIF kind = 'jobs' THEN
+        UPDATE embsql.jobs AS j SET
+            error = replace(j.error, named, blank),
+            outlived = j.outlived OR j.status IN ('queued', 'running'),
+            words = CASE WHEN j.status IN ('queued', 'running') THEN j.words ELSE ARRAY(
+                SELECT replace(given.word, named, blank)
+                FROM unnest(j.words) WITH ORDINALITY AS given (word, place)
+                ORDER BY given.place
+            ) END
+        WHERE strpos(concat(j.error, array_to_string(j.words, ' ')), named) > 0;
+    END IF;
+END
+$embsql$;
+
+-- Some runs no longer hold a person.
+CREATE OR REPLACE FUNCTION embsql.note_cleared(runs bigint[], people text[]) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides(), 'forget a person');
+DELETE FROM embsql.forgotten AS f WHERE f.run_id = ANY (runs) AND f.person = ANY (people)
+$embsql$;
+
+-- Blanks what runs say that ended, or end, after somebody was forgotten: whoever wrote it does not know whom.
+CREATE OR REPLACE FUNCTION embsql.blank_words(kind text, run bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM embsql.allow(embsql.may_write(run), 'write about a run that he does not train');
+    IF kind = 'examples' THEN
+        UPDATE embsql.validations AS v SET example = NULL
+        WHERE v.run_id IN (
+            SELECT gone.run_id
+            FROM embsql.forgotten AS gone
+            JOIN embsql.runs AS r ON r.run_id = gone.run_id
+            WHERE gone.run_id = run OR r.status NOT IN ('training', 'ready')
+        );
+    ELSIF kind = 'error' THEN
+        UPDATE embsql.runs AS r SET error = 'not kept, since somebody was forgotten meanwhile, whom it may name'
+        WHERE r.run_id = run AND r.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
+    END IF;
+END
+$embsql$;
+
+-- Nothing is left to be done in runs that failed.
+CREATE OR REPLACE FUNCTION embsql.drop_ended() RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DELETE FROM embsql.forgotten AS f
+WHERE f.run_id IN (SELECT r.run_id FROM embsql.runs AS r WHERE r.status NOT IN ('training', 'ready'))
+$embsql$;
+
+-- Cohorts are whose it is to divide people: a set takes the place of the one of that name.
+CREATE OR REPLACE FUNCTION embsql.set_cohorts(cohort_set text, users text[], cohorts text[]) RETURNS bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DELETE FROM embsql.cohorts AS c WHERE c.cohort_set = set_cohorts.cohort_set;
+WITH made AS (
+    INSERT INTO embsql.cohorts (cohort_set, user_id, cohort)
+    SELECT set_cohorts.cohort_set, pair.person, pair.cohort
+    FROM unnest(users, cohorts) AS pair (person, cohort)
+    WHERE pair.person IS NOT NULL AND pair.cohort IS NOT NULL
+    RETURNING 1
+)
+SELECT count(*) FROM made
+$embsql$;
+COMMENT ON FUNCTION embsql.set_cohorts IS 'Says who is in which cohort of a set, in place of the set of that name: users and cohorts are two lists side by side. How many rows there are.';
+
+-- A run's large rows: who trains the run may fill its partitions until they are attached, and who decides again.
+CREATE OR REPLACE FUNCTION embsql.open_partition(kind text, run bigint) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    part text := format('%s_%s', kind, run);
+    filled boolean := EXISTS (
+        SELECT FROM pg_inherits AS i WHERE i.inhrelid = to_regclass(format('embsql_runs.%I', part))
+    ) AND NOT EXISTS (SELECT FROM embsql.leaving AS l WHERE l.part_name = part);
+BEGIN
+    PERFORM embsql.allow(
+        kind IN ('item_embeddings', 'user_embeddings', 'interactions') AND embsql.may_write(run),
+        'write a run that he does not train'
+    );
+    PERFORM embsql.make_partition(kind, run);
+    IF NOT embsql.owns() AND (NOT filled OR embsql.decides()) THEN
+        EXECUTE format('GRANT INSERT ON embsql_runs.%I TO %I', part, embsql.writer());
+    END IF;
+    RETURN part;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.attach_partition(kind text, run bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM embsql.allow(embsql.may_write(run), 'write a run that he does not train');
+    IF NOT embsql.owns() THEN
+        EXECUTE format('REVOKE INSERT ON embsql_runs.%I FROM %I', format('%s_%s', kind, run), embsql.writer());
+    END IF;
+    PERFORM embsql.join_partition(kind, run);
+END
+$embsql$;
+
+-- Bulk rows: COPY goes into a table of its own, which nobody reads, and which this session's user may fill.
+
+-- Where rows for a table are to be sent: the table itself for who owns it, else a new one, in this transaction.
+CREATE OR REPLACE FUNCTION embsql.open_stage(kind text) RETURNS text
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    stage text := format('embsql_runs.%I', 'stage_' || replace(CAST(gen_random_uuid() AS text), '-', ''));
+BEGIN
+    IF embsql.owns() THEN
+        RETURN format('embsql.%I', kind);
+    END IF;
+    PERFORM embsql.allow(kind IN (
+        'training_log', 'metrics', 'validations', 'solvers', 'gram', 'item_scales', 'graph_edges', 'tower_features',
+        'tower_layers', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors', 'text_vectors'
+    ) OR embsql.decides() AND kind IN ('runs', 'trials', 'gates'), 'write into ' || kind);
+    EXECUTE format('CREATE UNLOGGED TABLE %s (LIKE embsql.%I INCLUDING DEFAULTS)', stage, kind);
+    EXECUTE format('GRANT INSERT ON %s TO %I', stage, embsql.writer());
+    RETURN stage;
+END
+$embsql$;
+
+-- Takes the rows over: those of a run that its user trains, or what is made of a finished one.
+CREATE OR REPLACE FUNCTION embsql.close_stage(kind text, stage text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    strange boolean;
+BEGIN
+    IF stage = format('embsql.%I', kind) THEN
+        RETURN; -- they are there
+    END IF;
+    PERFORM embsql.allow(stage ~ '^embsql_runs\.stage_[0-9a-f]{32}$', 'take rows from ' || stage);
+    EXECUTE format('REVOKE ALL ON %s FROM %I', stage, embsql.writer());
+    IF kind <> 'text_vectors' THEN
+        EXECUTE format(
+            'SELECT EXISTS (
+                SELECT FROM (SELECT DISTINCT run_id FROM %s) AS sent
+                LEFT JOIN embsql.runs AS r ON r.run_id = sent.run_id AND r.status = ''ready'' AND $1
+                WHERE r.run_id IS NULL AND NOT embsql.may_write(sent.run_id)
+            )', stage
+        ) INTO strange USING kind IN ('metrics', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors');
+        PERFORM embsql.allow(NOT strange, 'write rows of a run that he does not train');
+    END IF;
+    EXECUTE format('INSERT INTO embsql.%I SELECT * FROM %s', kind, stage);
+    EXECUTE format('DROP TABLE %s', stage);
+END
+$embsql$;
+
+-- The queue, as a worker sees it. A job is a worker's as long as worker and attempts are what they were when it claimed
+-- it: whoever has lost a job changes nothing of it.
+
+CREATE OR REPLACE FUNCTION embsql.claim_job(worker text)
+RETURNS TABLE (job_id bigint, command text, model_name text, words text[], attempts integer)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+WITH next AS (
+    SELECT job.job_id
+    FROM embsql.jobs AS job
+    WHERE job.status IN ('queued', 'running')
+        AND CASE job.status
+            WHEN 'queued' THEN job.start_after <= embsql.utc_now()
+            ELSE job.heartbeat_at < embsql.utc_now() - INTERVAL '60 seconds'
+        END
+        AND embsql.serves(job.requested_by)
+        AND NOT EXISTS (
+            SELECT FROM embsql.jobs AS other
+            WHERE other.model_name = job.model_name
+                AND other.job_id <> job.job_id
+                AND other.status = 'running'
+                AND other.command IN ('train', 'evaluate')
+                AND job.command IN ('train', 'evaluate')
+        )
+    ORDER BY job.job_id
+    LIMIT 1
+    FOR UPDATE OF job SKIP LOCKED
+)
+UPDATE embsql.jobs AS job
+SET status = 'running', worker = claim_job.worker, attempts = job.attempts + 1,
+    fingerprint = NULL, -- the same asked for from now on is a new job, and neither stands in the other's way if this one is queued again
+    started_at = embsql.utc_now(), heartbeat_at = embsql.utc_now()
+FROM next
+WHERE job.job_id = next.job_id
+RETURNING job.job_id, job.command, job.model_name, job.words, job.attempts
+$embsql$;
+
+-- What this session does from here on is done for who asked for a job. Rights that were taken away since then count.
+CREATE OR REPLACE FUNCTION embsql.do_for(job bigint, command text) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM set_config('embsql.job', CAST(job AS text), FALSE);
+    PERFORM embsql.allow(
+        embsql.has_role(embsql.asker(), CASE WHEN embsql.is_training(command) THEN 'embsql_trainer' ELSE 'embsql_admin' END),
+        'ask for ' || command
+    );
+END
+$embsql$;
+
+-- Changes a job that is a worker's: NULL leaves what there is. Of whom it was to forget, or who
+-- was forgotten meanwhile, it keeps nothing in the end.
+CREATE OR REPLACE FUNCTION embsql.note_job(
+    job bigint, worker text, attempts integer, status text, answer text[], error text, wait interval, counts boolean
+) RETURNS SETOF boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+UPDATE embsql.jobs AS j
+SET status = coalesce(note_job.status, j.status),
+    heartbeat_at = CASE WHEN note_job.status IS NULL THEN embsql.utc_now() ELSE j.heartbeat_at END,
+    answer = coalesce(note_job.answer, j.answer),
+    error = CASE
+        WHEN note_job.status IS NULL THEN j.error
+        WHEN NOT j.outlived OR note_job.error IS NULL THEN note_job.error
+        WHEN note_job.status <> 'queued' THEN 'not kept, since somebody was forgotten meanwhile, whom it may name'
+    END,
+    attempts = j.attempts - CASE WHEN counts THEN 0 ELSE 1 END,
+    start_after = coalesce(embsql.utc_now() + wait, j.start_after),
+    finished_at = CASE WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql.utc_now() END,
+    words = CASE
+        WHEN (j.command = 'forget' OR j.outlived) AND note_job.status IN ('done', 'failed', 'cancelled') THEN '{}'
+        ELSE j.words
+    END
+WHERE j.job_id = job AND j.worker = note_job.worker AND j.attempts = note_job.attempts AND j.status = 'running'
+    AND embsql.serves(j.requested_by)
+RETURNING TRUE
+$embsql$;
+
+-- All that a worker has when it is told to stop goes back, for another to begin at once; that was no attempt.
+CREATE OR REPLACE FUNCTION embsql.hand_back(worker text, host text, pid integer, process text) RETURNS SETOF bigint
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+WITH given AS (
+    UPDATE embsql.jobs AS j
+    SET status = 'queued', attempts = j.attempts - 1, start_after = embsql.utc_now()
+    WHERE j.worker = hand_back.worker AND j.status = 'running' AND embsql.serves(j.requested_by)
+    RETURNING j.job_id, j.model_name
+), released AS ( -- a training interrupted in the middle of a statement could not do it itself
+    DELETE FROM embsql.leases AS held
+    USING given
+    WHERE held.model_name = given.model_name AND held.host = hand_back.host AND held.pid = hand_back.pid
+        AND held.process = hand_back.process AND held.held_by = session_user
+)
+SELECT given.job_id FROM given CROSS JOIN LATERAL pg_notify('embsql_jobs', CAST(given.job_id AS text))
+$embsql$;
+
+-- Takes a job that waits off the queue: who asked for it, or who decides.
+CREATE OR REPLACE FUNCTION embsql.give_up(job bigint) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+UPDATE embsql.jobs AS j
+SET status = 'cancelled', finished_at = embsql.utc_now()
+WHERE j.job_id = job AND j.status = 'queued' AND (j.requested_by = session_user OR embsql.decides())
+$embsql$;
