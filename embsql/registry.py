@@ -98,7 +98,7 @@ def _check_free(engine: Engine, applied: Collection[str]) -> None:
 
 
 def install_roles(engine: Engine) -> None:
-    """Make the four roles and give each what is its own. Idempotent. Raises BadArgument where there are no roles."""
+    """Make the roles and give each what is its own. Idempotent. Raises BadArgument where there are no roles."""
     if engine.embedded:
         raise BadArgument(name="roles", allowed="left out: a DuckDB file has none", value="given")
     roles = surface.text(f"roles.{engine.name}.sql")

@@ -33,6 +33,8 @@ FROZEN = {
     "0014_columns.sql": "bfec2333ea0e83481760bf7cdad1fabd",
     "0016_partitions.postgres.sql": "c51ee872f0c9238b349da4d5bf1b5e5f",
     "0017_sources.postgres.sql": "9810d7f6b233b9d2c1c74cbadaa492e5",
+    "0018_rights.postgres.sql": "4082d8d91cc73d97e1c2b01a015d4d95",
+    "0018_rights.sql": "e6c4fac9bf46b24c0bb53504f308aff1",
     "0021_forgotten.postgres.sql": "bf1274f5d1f9beb04feb1dd7b1534808",
     "0021_forgotten.sql": "a1fb481ef8524bdf99f440f6edfd13c3",
     "0022_removal.postgres.sql": "51d7780523ffcc433c2469f1ee5b22a9",
