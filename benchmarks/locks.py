@@ -1,8 +1,8 @@
 """What PostgreSQL locks, and how long it plans, against how many runs are kept.
 
 Parts: questions (locks and answers of questions about one small run, by runs kept: what such an
-answer takes is planning), readers (many sessions that ask of many models at once), commands (forget,
-install --roles and pg_dump with the server's own settings).
+answer takes is planning), readers (many sessions that ask of many models at once), commands
+(forget, install --roles and pg_dump with the server's own settings).
 
 Without --server it starts a server of its own, with pgvector, in a temporary folder.
 """
@@ -131,10 +131,8 @@ def questions(options: argparse.Namespace, new: New) -> None:
 
 
 def _question(name: str, question: str, kept: dict[int, embsql.Database], repeat: int) -> None:
-    fewest, works = (
-        min(kept),
-        {runs: _asking(database, question) for runs, database in kept.items()},
-    )
+    fewest = min(kept)
+    works = {runs: _asking(database, question) for runs, database in kept.items()}
     locks = {runs: held(database, question) for runs, database in kept.items()}
     took = in_turn(works, repeat)
     for runs in kept:
@@ -142,8 +140,18 @@ def _question(name: str, question: str, kept: dict[int, embsql.Database], repeat
         line(
             "locks", data, name, "locks", locks[runs], "locks", peer=peer, peer_value=locks[fewest]
         )
-        line("locks", data, name, "median answer", 1000 * took[runs].seconds / TIMES, "ms", peer=peer,
-             peer_value=1000 * took[fewest].seconds / TIMES, repeat=repeat, times=TIMES)  # fmt: skip
+        line(
+            "locks",
+            data,
+            name,
+            "median answer",
+            1000 * took[runs].seconds / TIMES,
+            "ms",
+            peer=peer,
+            peer_value=1000 * took[fewest].seconds / TIMES,
+            repeat=repeat,
+            times=TIMES,
+        )
 
 
 def _asking(database: embsql.Database, question: str) -> Callable[[], Any]:
@@ -177,8 +185,17 @@ def readers(options: argparse.Namespace, new: New) -> None:
         words = [str(word) for word in command]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
     failed = done.stderr.count("ERROR:") + done.stderr.count("FATAL:")
-    line("locks", _data(options), "readers", "errors", failed, "errors", clients=options.clients,
-         seconds_each=options.seconds, code=done.returncode)  # fmt: skip
+    line(
+        "locks",
+        _data(options),
+        "readers",
+        "errors",
+        failed,
+        "errors",
+        clients=options.clients,
+        seconds_each=options.seconds,
+        code=done.returncode,
+    )
 
 
 def _scripts(folder: Path, models: int) -> Iterator[str]:
@@ -239,5 +256,7 @@ def _data(options: argparse.Namespace) -> str:
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, New], None]] = {
-    "questions": questions, "readers": readers, "commands": commands,
-}  # fmt: skip
+    "questions": questions,
+    "readers": readers,
+    "commands": commands,
+}

@@ -28,7 +28,7 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
+def replacement(path: Path) -> Iterator[Path]:
     """Where to write what will replace a file: the same name in a folder beside it.
 
     The folder is gone when the block ends, and so are those of whoever was killed in theirs. One
@@ -54,8 +54,8 @@ def _alone(folder: Path) -> Iterator[None]:
                 file.unlink()
 
 
-def settle(beside: Path, path: Path) -> None:
+def settle(fresh: Path, path: Path) -> None:
     """Give a finished file its name, so that it has it after a power cut too."""
-    sync(beside)
-    beside.replace(path)
+    sync(fresh)
+    fresh.replace(path)
     sync(path.parent)

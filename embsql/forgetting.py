@@ -127,7 +127,7 @@ def settle(engine: Engine, run_id: int) -> None:
 
 
 def drop_strangers(engine: Engine, run_id: int, tables: Iterable[str]) -> None:
-    """Remove who was forgotten while something was made of a finished run, which its writer holds."""
+    """Remove who was forgotten while something was made of a finished run; its writer holds it."""
     for table in STRANGERS.intersection(tables):
         say(engine, f"strangers_{table}", run_id=run_id)
 

@@ -67,12 +67,12 @@ class Lease:
 
     def __enter__(self) -> Lease:
         with ExitStack() as opened:
-            beside = opened.enter_context(closing(connect(self.engine.second())))
+            second = opened.enter_context(closing(connect(self.engine.second())))
             HELD.add(self.owner)  # before anybody can see the lease, and take its holder for dead
             opened.callback(HELD.discard, self.owner)
             self._take()
             opened.pop_all()
-        self._heart = threading.Thread(target=self._live, args=(beside,), daemon=True)
+        self._heart = threading.Thread(target=self._live, args=(second,), daemon=True)
         self._heart.start()
         self._interrupt.watch()
         return self
@@ -133,9 +133,9 @@ class Lease:
 
     # --- the heart: a thread, a connection -------------------------------------------------------
 
-    def _live(self, beside: Engine) -> None:
+    def _live(self, second: Engine) -> None:
         """Show signs of life, and see to it that the holder stops when it must."""
-        with closing(beside) as engine:
+        with closing(second) as engine:
             beaten = time.monotonic()
             while not self._over.wait(LOOK):
                 with suppress(Exception):  # the next comes soon, and six in a row may fail

@@ -25,7 +25,7 @@ import pyarrow.compute as pc
 from embsql import engines, forgetting, jobs, registry
 from embsql.engines import Engine
 from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunTaken
-from embsql.files import beside, settle
+from embsql.files import replacement, settle
 from embsql.jobs import retry
 from embsql.loaded import LARGE, pages
 from embsql.registry import look, say
@@ -306,7 +306,7 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
     path = _path(source, target)
     try:
         with (
-            beside(path) as fresh,
+            replacement(path) as fresh,
             _copied(path, fresh),
         ):
             with closing(engines.connect(str(fresh))) as there:

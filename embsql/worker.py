@@ -193,8 +193,8 @@ class Worker:
     def _do(self, job: Job) -> str:
         """Run the command in a session of its own: what a source sets there, no other job meets."""
         with self._beating(job), Database(self.address) as database, _bounds(job, database.engine):
-            database.engine.run(_statement("do_for"), job_id=job.job_id, command=job.command)
-            cast("PostgreSQL", database.engine).read_for(job.job_id)
+            cast("PostgreSQL", database.engine).act_for(job.job_id)
+            database.engine.run(_statement("check_rights"), command=job.command)
             answer = udf.perform(database, job.command, job.words)
             self._write(database.engine, "end_job", job, status="done", answer=answer, error=None)
         return "is done"

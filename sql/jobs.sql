@@ -3,8 +3,8 @@
 -- claim: the oldest job that is due, or whose worker gave no sign of life for a minute, becomes this worker's
 SELECT mine.job_id, mine.command, mine.model_name, mine.words, mine.attempts FROM embsql.claim_job($worker) AS mine
 
--- do_for: what this session does from here on is done for who asked for a job
-SELECT embsql.do_for($job_id, $command)
+-- check_rights: whether who asked still may
+SELECT embsql.check_rights($command)
 
 -- beat_job: a sign of life
 SELECT embsql.note_job($job_id, $worker, $attempts, NULL, NULL, NULL, NULL, TRUE)

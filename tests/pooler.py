@@ -44,10 +44,14 @@ def pooler(server: str, sessions: int) -> Iterator[Callable[[str], str]]:
         config = Path(folder, "pgbouncer.ini")
         config.write_text(
             CONFIG.format(
-                host=info.host, port=info.port, user=info.user, listen=listen, sessions=sessions,
+                host=info.host,
+                port=info.port,
+                user=info.user,
+                listen=listen,
+                sessions=sessions,
                 log=Path(folder, "log"),
             )
-        )  # fmt: skip
+        )
         Path(folder).chmod(0o777)  # it does not run as root, but as who reaches the server's socket
         home = Path(info.host)
         user = home.owner() if home.is_dir() and home.owner() != "root" else "nobody"

@@ -143,21 +143,36 @@ def test_a_question_refuses_in_its_own_words(each: embsql.Database) -> None:
     each.train("shop", TINY, dim=2)
     error = caught(lambda: each.ask("SELECT * FROM embsql.similar_items('shop@99', 'x')"))
     assert isinstance(error, errors.Refused)
-    assert str(error) == "\"shop@99\" has no finished run to read. See: SELECT * FROM embsql.runs('shop');"
-    error = caught(lambda: each.ask("SELECT * FROM embsql.models() AS m, embsql.recommend('shops', 'x')"))
+    assert (
+        str(error)
+        == "\"shop@99\" has no finished run to read. See: SELECT * FROM embsql.runs('shop');"
+    )
+    error = caught(
+        lambda: each.ask("SELECT * FROM embsql.models() AS m, embsql.recommend('shops', 'x')")
+    )
     assert str(error).startswith('no model named "shops". Did you mean "shop"?')
     assert isinstance(error, errors.UnknownModel)
 
 
 MISTAKES: list[tuple[str, dict[str, Any]]] = [
-    ("SELEC 1", {}), ("SELECT nothing", {}), ("SELECT * FROM nowhere", {}), ("SELECT $a", {}), ("SELECT $a", {"b": 1}),
-    ("SELECT $a", {"a": object()}), ("SELECT CAST('x' AS INTEGER)", {}), ("SELECT 1; SELEC 2", {}),
-    ("SELECT * FROM embsql.train(1, 2, 3, 4, 5, 6)", {}), ("", {}), ("SELECT '\0'", {}),
-]  # fmt: skip
+    ("SELEC 1", {}),
+    ("SELECT nothing", {}),
+    ("SELECT * FROM nowhere", {}),
+    ("SELECT $a", {}),
+    ("SELECT $a", {"b": 1}),
+    ("SELECT $a", {"a": object()}),
+    ("SELECT CAST('x' AS INTEGER)", {}),
+    ("SELECT 1; SELEC 2", {}),
+    ("SELECT * FROM embsql.train(1, 2, 3, 4, 5, 6)", {}),
+    ("", {}),
+    ("SELECT '\0'", {}),
+]
 
 
 @pytest.mark.parametrize(("sql", "values"), MISTAKES, ids=[repr(sql) for sql, _ in MISTAKES])
-def test_a_mistake_in_sql_comes_in_the_databases_words(each: embsql.Database, sql: str, values: dict[str, Any]) -> None:
+def test_a_mistake_in_sql_comes_in_the_databases_words(
+    each: embsql.Database, sql: str, values: dict[str, Any]
+) -> None:
     error = caught(lambda: each.ask(sql, **values))
     assert isinstance(error, errors.StatementFailed | errors.BadArgument)
     assert "\n" not in str(error)
@@ -182,14 +197,22 @@ def test_a_type_that_arrow_does_not_have(pg: str) -> None:
 def test_every_method_speaks_plainly(db: embsql.Database) -> None:
     """Whatever a user broke below: here the registry itself is gone."""
     db.engine.run("DROP SCHEMA embsql CASCADE")
-    given = {"model_name": "m", "model": "m", "source": TINY, "items": TINY, "statement": "DROP MODEL m", "sql": "x"}
+    given = {
+        "model_name": "m",
+        "model": "m",
+        "source": TINY,
+        "items": TINY,
+        "statement": "DROP MODEL m",
+        "sql": "x",
+    }
     for name, method in inspect.getmembers(type(db), inspect.isfunction):
         if name.startswith("_") or name in ("close", "install"):
             continue
         needed = [
-            word for word, of in inspect.signature(method).parameters.items()
+            word
+            for word, of in inspect.signature(method).parameters.items()
             if of.default is of.empty and of.kind is of.POSITIONAL_OR_KEYWORD and word != "self"
-        ]  # fmt: skip
+        ]
         caught(lambda: getattr(db, name)(*(given.get(word, "m") for word in needed)))  # noqa: B023 - called at once
 
 

@@ -59,7 +59,9 @@ ALTERED = "UPDATE embsql.migrations SET checksum = 'another' WHERE file_name LIK
 def test_a_server_made_by_another_schema_file_is_refused(pg) -> None:
     with embsql.connect(pg) as database:
         database.engine.run(ALTERED)
-    with pytest.raises(errors.SchemaChanged, match=r"another 0001_registry\.sql: a schema file never changes"):
+    with pytest.raises(
+        errors.SchemaChanged, match=r"another 0001_registry\.sql: a schema file never changes"
+    ):
         embsql.connect(pg)
     with pytest.raises(errors.SchemaChanged):
         embsql.connect(pg, install=True)

@@ -10,7 +10,7 @@ import duckdb
 
 from embsql.engines._files import literal
 from embsql.errors import CannotOpen, DatabaseBusy
-from embsql.files import beside, settle
+from embsql.files import replacement, settle
 
 WRITTEN = """
 SELECT regexp_extract(home.tags['storage_version'], '^v[0-9.]+') AS version, size.block_size
@@ -28,7 +28,7 @@ def rewrite(path: Path) -> None:
     raises.
     """
     with (
-        beside(path) as fresh,
+        replacement(path) as fresh,
         closing(duckdb.connect()) as local,
     ):
         _hold(local, path)

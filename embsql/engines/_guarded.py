@@ -1,12 +1,22 @@
-"""How the rows of a source are asked for: as they stand, or with the rights of who asked for a job."""
+"""How the rows of a source are asked for: as they stand, or with the rights of who asked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import psycopg
 
 from embsql.engines._columns import quote
 from embsql.engines._files import literal
+from embsql.engines._postgres_statements import first_line, plain_type
+from embsql.errors import SourceFailed
+
+GUARD = """
+    SELECT set_config('search_path', 'pg_catalog, pg_temp', TRUE),
+        set_config('standard_conforming_strings', 'on', TRUE), set_config('transaction_read_only', 'on', TRUE)
+"""  # nothing that stands around a source may mean something of somebody's
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +49,23 @@ class Guarded:
 
 
 Rows = Plain | Guarded
+
+
+def opened(connection: psycopg.Connection[Any], job_id: int) -> dict[str, str]:
+    """What a job may read until the transaction ends: sources, and what reads each. Raises SourceFailed."""
+    try:
+        found = connection.execute("SELECT source, reader FROM embsql.open_sources($1)", [job_id]).fetchall()
+    except psycopg.errors.RaiseException as error:
+        raise SourceFailed(reason=first_line(error)) from None
+    connection.execute(GUARD)
+    return dict(found)
+
+
+def guarded(connection: psycopg.Connection[Any], name: str) -> Guarded:
+    """The columns of a source that a function reads; what they may be is the catalog's word, not the function's."""
+    looked = f"SELECT * FROM embsql_sources.{quote(name)}(NULL) AS given (name text, type oid)"  # noqa: S608 - a quoted name
+    columns = connection.execute(
+        f"SELECT given.name, format_type(embsql.plain_type(given.type), NULL) FROM ({looked}) AS given".encode()  # noqa: S608 - as above
+    )
+    declared = dict(columns.fetchall())
+    return Guarded(name, declared, {name: plain_type(word) for name, word in declared.items()})

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -20,11 +19,12 @@ from psycopg.types.json import set_json_loads
 from psycopg.types.string import ByteaBinaryLoader
 
 from embsql import stopping
-from embsql.engines._columns import CALL, NAME, failed, find, need, quote, quoted_name
+from embsql.engines._columns import find, need, quote
 from embsql.engines._copy import decode, encode
-from embsql.engines._files import named
-from embsql.engines._guarded import Guarded, Plain, Rows
+from embsql.engines._guarded import Plain, Rows, guarded, opened
+from embsql.engines._postgres_arrow import ARROW, FLOATS, sent, vectors
 from embsql.engines._postgres_columns import TIMES, ColumnSQL
+from embsql.engines._postgres_statements import first_line, positional, select, source_failed, types_of
 from embsql.engines._remedies import MOST, POSTGRESQL
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import (
@@ -34,12 +34,10 @@ from embsql.errors import (
     EmbsqlError,
     HalfRestored,
     NoRights,
-    NotASelect,
     NotInstalled,
     ReadOnly,
     ServerGone,
     SourceFailed,
-    StatementFailed,
     UnknownDatabase,
 )
 from embsql.model import Columns, Own
@@ -77,18 +75,6 @@ REWRITING = """
     ))
     ORDER BY c.relkind DESC, c.oid
 """
-GUARD = """
-    SELECT set_config('search_path', 'pg_catalog, pg_temp', TRUE),
-        set_config('standard_conforming_strings', 'on', TRUE), set_config('transaction_read_only', 'on', TRUE)
-"""  # nothing that stands around a source may mean something of somebody's
-WITHOUT_ROWS = ("0A", "25", "3D", "3F", "42", "53", "54", "57")  # classes of errors that never quote one
-FLOATS = {"vector": ">f4", "halfvec": ">f2"}
-ARROW = {  # PostgreSQL's number of a type -> Arrow's type; what is missing is left to Arrow to find out
-    16: pa.bool_(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 700: pa.float32(), 701: pa.float64(),
-    19: pa.string(), 25: pa.string(), 1042: pa.string(), 1043: pa.string(), 2950: pa.string(),
-    1082: pa.date32(), 1114: pa.timestamp("us"), 1184: pa.timestamp("us", "UTC"),
-    1009: pa.list_(pa.string()), 1016: pa.list_(pa.int64()), 1021: pa.list_(pa.float32()), 1022: pa.list_(pa.float64()),
-}  # fmt: skip
 
 
 class PostgreSQL:
@@ -124,7 +110,7 @@ class PostgreSQL:
                 prepare_threshold=None,  # a pooler may give every statement another session
             )  # fmt: skip
         except psycopg.OperationalError as error:
-            raise CannotOpen(path=self.place, reason=_first_line(error)) from None
+            raise CannotOpen(path=self.place, reason=first_line(error)) from None
         connection.read_only = self._asked_read_only or None  # each transaction: sessions are shared
         set_json_loads(_text, connection)
         return connection
@@ -152,16 +138,24 @@ class PostgreSQL:
                 raise
             raise told from None
 
-    def _by_itself(self, connection: psycopg.Connection[Any]) -> AbstractContextManager[object]:
-        """What a statement runs in: its own transaction where only reading was asked for.
+    @contextmanager
+    def _acting(self) -> Iterator[psycopg.Connection[Any]]:
+        """The connection, for what is one transaction where that has to be read-only, or a job's.
 
-        The session does not stay so: behind a pooler it is somebody else's a moment later.
+        Nothing is set for the session: behind a pooler it is somebody else's a moment later.
         """
-        return connection.transaction() if self._asked_read_only else nullcontext()
+        with self._session() as connection:
+            if self._begun or not (self._asked_read_only or self._job):
+                yield connection
+                return
+            with connection.transaction():
+                if self._job:
+                    connection.execute("SELECT embsql.act_for($1)", [self._job])
+                yield connection
 
     def _told(self, error: psycopg.Error) -> EmbsqlError | None:
         """What went wrong, in our words, where there is something to do about it."""
-        reason = _first_line(error)
+        reason = first_line(error)
         for kinds, word, complaint in COMPLAINTS:
             if isinstance(error, kinds) and word in reason:
                 return complaint(place=self.place, reason=reason)
@@ -189,19 +183,17 @@ class PostgreSQL:
     def run(self, sql: str, **values: Any) -> int:
         """Run one or several statements; the number of rows the last one changed."""
         written, numbered = positional(sql, values)
-        with self._session() as connection:
+        with self._acting() as connection:
             self._register(connection, values)
-            with self._by_itself(connection):
-                return max(connection.execute(written, numbered).rowcount, 0)
+            return max(connection.execute(written, numbered).rowcount, 0)
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
         written, numbered = positional(sql, values)
-        with self._session() as connection:
+        with self._acting() as connection:
             self._register(connection, values)
             cursor = connection.cursor(binary=True)
-            with self._by_itself(connection):
-                cursor.execute(written, numbered)
+            cursor.execute(written, numbered)
             return self._arrow(cursor)
 
     def read(
@@ -217,8 +209,11 @@ class PostgreSQL:
         finally:
             local.close()
 
-    def read_for(self, job_id: int) -> None:
-        """From here on read sources with the rights of who asked for a job, and only those named then."""
+    def act_for(self, job_id: int) -> None:
+        """From here on do everything for who asked for a job.
+
+        Sources are read with their rights, and only those named then; what is written is theirs.
+        """
         self._job = job_id
 
     def _stream(self, select: str) -> pa.Table:
@@ -231,7 +226,7 @@ class PostgreSQL:
             ):  # fmt: skip
                 return decode(map(bytes, copy), STREAM)  # a memoryview per row would keep the garbage collector busy
         except psycopg.Error as error:
-            raise _failed(error) from None
+            raise source_failed(error) from None
 
     @contextmanager
     def _source(self) -> Iterator[psycopg.Connection[Any]]:
@@ -255,18 +250,18 @@ class PostgreSQL:
             stopping.statement(reader.cancel_safe),
             reader.transaction(force_rollback=True),
         ):
-            self._readers = _opened(reader, job_id)
+            self._readers = opened(reader, job_id)
             try:
                 yield reader
             except (
                 psycopg.errors.InsufficientPrivilege,
                 psycopg.errors.ReadOnlySqlTransaction,
             ) as error:
-                raise SourceFailed(reason=f"{_first_line(error)}; {AS_ASKED}") from None
+                raise SourceFailed(reason=f"{first_line(error)}; {AS_ASKED}") from None
             except psycopg.OperationalError as error:
                 if not reader.closed:
                     raise
-                raise ServerGone(place=self.place, reason=_first_line(error)) from None
+                raise ServerGone(place=self.place, reason=first_line(error)) from None
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table.
@@ -279,9 +274,9 @@ class PostgreSQL:
         if schema == "embsql" and table in PARTITIONED:
             return self._write_partition(table, columns)
         if schema != "embsql":
-            with self._session() as connection:
+            with self._acting() as connection:
                 return self._copy(connection, target, target, columns)
-        with self._session() as connection, connection.transaction():
+        with self._acting() as connection, connection.transaction():
             opened = connection.execute("SELECT embsql.open_stage($1)", [table])
             stage = opened.fetchall()[0][0]
             rows = self._copy(connection, target, stage, columns)
@@ -293,7 +288,7 @@ class PostgreSQL:
         if not len(runs):
             return 0
         (run_id,) = runs.tolist()
-        with self._session() as connection:
+        with self._acting() as connection:
             open_ = connection.execute("SELECT embsql.open_partition($1, $2)", [table, run_id])
             part = open_.fetchall()[0][0]
             with connection.transaction():
@@ -312,7 +307,7 @@ class PostgreSQL:
     ) -> int:
         """COPY into a table whose columns are those of another, which may be read."""
         names = ", ".join(quote(name) for name in columns)
-        types = _types(connection, f"SELECT {names} FROM {like}")  # noqa: S608 - quoted names
+        types = types_of(connection, f"SELECT {names} FROM {like}")  # noqa: S608 - quoted names
         with connection.cursor() as cursor:
             copying, sender = f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)", QueuedLibpqWriter(cursor)
             with cursor.copy(copying.encode(), writer=sender) as copy:  # one piece is sent while the next is made
@@ -324,7 +319,7 @@ class PostgreSQL:
     def transaction(self) -> Iterator[None]:
         """All or nothing."""
         outer = self._begun
-        with self._session() as connection, connection.transaction():
+        with self._acting() as connection, connection.transaction():
             self._begun = True
             try:
                 yield
@@ -384,7 +379,7 @@ class PostgreSQL:
         except psycopg.OperationalError as error:
             if ear:
                 ear.close()
-            raise ServerGone(place=self.place, reason=_first_line(error)) from None
+            raise ServerGone(place=self.place, reason=first_line(error)) from None
 
     def second(self) -> str:
         """The address, for another connection to the same database."""
@@ -421,16 +416,16 @@ class PostgreSQL:
 
     def _rows(self, text: str) -> Rows:
         """What reading a source needs to know of it. Raises NotASelect or SourceFailed."""
-        query = _select(text)
+        query = select(text)
         try:
             with self._session(), self._source() as source, source.transaction():
                 if self._job is None or isinstance(text, Own):
-                    return Plain(query, _types(source, f"SELECT * FROM (\n{query}\n) AS given"))  # noqa: S608 - refused unless one SELECT
+                    return Plain(query, types_of(source, f"SELECT * FROM (\n{query}\n) AS given"))  # noqa: S608 - refused unless one SELECT
                 if text not in self._readers:
                     raise SourceFailed(reason=NOT_ASKED)
-                return _guarded(source, self._readers[text])
+                return guarded(source, self._readers[text])
         except psycopg.Error as error:
-            raise _failed(error) from None
+            raise source_failed(error) from None
 
     def values(self, query: str, column: str, type_: str) -> list[str]:
         """Some distinct values of a column, as text."""
@@ -460,7 +455,7 @@ class PostgreSQL:
                 cursor.execute(sql.encode(), [], binary=True, prepare=False)
                 return self._arrow(cursor)
         except psycopg.Error as error:
-            raise _failed(error) from None
+            raise source_failed(error) from None
 
     def _register(self, connection: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:
         """Let values be numpy arrays and of pgvector's types, on a connection of ours."""
@@ -501,7 +496,7 @@ class PostgreSQL:
     ) -> pa.Array:
         """The n-th column of a result in binary."""
         if type_code not in ARROW and type_code in self._vector_types(cursor.connection):
-            return _vectors(_sent(cursor, n), self._vectors[type_code])
+            return vectors(sent(cursor, n), self._vectors[type_code])
         if type_code == 2950:  # a UUID is an object here, and text everywhere else
             values = tuple(None if value is None else str(value) for value in values)
         try:
@@ -537,116 +532,6 @@ def _place(address: str) -> str:
     port = f":{parts['port']}" if "port" in parts else ""
     host = "" if str(parts.get("host", "")).startswith("/") else parts.get("host", "")
     return f"postgresql://{user}{host}{port}/{parts.get('dbname', '')}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
-
-
-# --- statements ----------------------------------------------------------------------------------
-
-# No parameter stands inside these: texts, names, comments, dollar quotes.
-OPAQUE = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
-PARAMETER = re.compile(rf"(?P<opaque>{OPAQUE})|\$(?P<name>[a-z_]\w*)", re.DOTALL | re.IGNORECASE)
-
-
-def positional(sql: str, values: Mapping[str, Any]) -> tuple[bytes, list[Any] | None]:
-    """$name as $1, $2, ..., and the values in that order."""
-    if not values:
-        return sql.encode(), None
-    order: dict[str, int] = {}
-
-    def number(found: re.Match[str]) -> str:
-        return found["opaque"] or f"${order.setdefault(found['name'], len(order) + 1)}"
-
-    numbered = PARAMETER.sub(number, sql)
-    missing = ", ".join(name for name in order if name not in values)
-    if missing:
-        raise StatementFailed(reason=f"values were not given for the parameters {missing}")
-    return numbered.encode(), [values[name] for name in order]
-
-
-def _select(text: str) -> str:
-    """The source as one SELECT: as it stands, or for the name of a table. What is none fails inside parentheses."""
-    text = text.strip().rstrip(";").strip()
-    file = named(text)
-    if file:
-        found = f"the file {file}, which PostgreSQL cannot read; say source_db=':memory:' and DuckDB will"
-        raise NotASelect(found=found)
-    if NAME.fullmatch(text):
-        return "SELECT * FROM " + quoted_name(text, str.lower)  # noqa: S608 - quoted names
-    if CALL.fullmatch(text):
-        return f"SELECT * FROM {text}"  # noqa: S608 - fails inside parentheses unless it is one
-    word = re.match(r"\(*\s*(\w+)", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).strip())
-    if not word or word[1].upper() not in ("SELECT", "WITH", "VALUES", "TABLE"):
-        raise NotASelect(found=word[1].upper() if word else "nothing")
-    return text
-
-
-def _types(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
-    """Names and types of a query's columns, without a row of it."""
-    cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
-    # The binary protocol takes one statement only.
-    cursor.execute(f"{query} LIMIT 0".encode(), [], binary=True, prepare=False)
-    described = [(column.name, column.type_code) for column in cursor.description or ()]
-    codes = [code for _, code in described]
-    words = cursor.execute(
-        "SELECT CASE typtype WHEN 'c' THEN 'record' ELSE format_type(t, NULL) END"
-        " FROM unnest($1::oid[]) WITH ORDINALITY AS o (t, n) JOIN pg_type ON pg_type.oid = t ORDER BY n",
-        [codes],
-        prepare=False,  # on a caller's connection, which may be a pooler's
-    )
-    return {name: _plain(word) for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
-
-
-def _opened(connection: psycopg.Connection[Any], job_id: int) -> dict[str, str]:
-    """What a job may read until the transaction ends: sources, and what reads each. Raises SourceFailed."""
-    try:
-        found = connection.execute("SELECT source, reader FROM embsql.open_sources($1)", [job_id]).fetchall()
-    except psycopg.errors.RaiseException as error:
-        raise SourceFailed(reason=_first_line(error)) from None
-    connection.execute(GUARD)
-    return dict(found)
-
-
-def _guarded(connection: psycopg.Connection[Any], name: str) -> Guarded:
-    """The columns of a source that a function reads; what they may be is the catalog's word, not the function's."""
-    looked = f"SELECT * FROM embsql_sources.{quote(name)}(NULL) AS given (name text, type oid)"  # noqa: S608 - a quoted name
-    columns = connection.execute(
-        f"SELECT given.name, format_type(embsql.plain_type(given.type), NULL) FROM ({looked}) AS given".encode()  # noqa: S608 - as above
-    )
-    declared = dict(columns.fetchall())
-    return Guarded(name, declared, {name: _plain(word) for name, word in declared.items()})
-
-
-def _plain(word: str) -> str:
-    """A type's name without its schema, which is told where it is not on the path."""
-    return re.sub(r'^(\w+|"[^"]+")\.', "", word)
-
-
-# --- columns -------------------------------------------------------------------------------------
-
-
-def _failed(error: psycopg.Error) -> EmbsqlError:
-    """What went wrong with a source."""
-    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
-    return failed(_first_line(error), None if (error.sqlstate or "").startswith(WITHOUT_ROWS) else kind, "text")
-
-
-def _sent(cursor: psycopg.Cursor[Any], n: int) -> list[bytes | None]:
-    """A column as the server sent it, past the loaders of a connection that may be a caller's."""
-    result = cursor.pgresult
-    return [result.get_value(row, n) for row in range(result.ntuples)] if result else []
-
-
-def _vectors(values: list[bytes | None], float_: str) -> pa.Array:
-    """Vectors (n,) as the server sends them (two 16-bit words, then big-endian floats) as lists of floats."""
-    size = np.dtype(float_).itemsize
-    lengths = np.array([0 if value is None else (len(value) - 4) // size for value in values], np.int64)  # (n,)
-    floats = np.frombuffer(b"".join(value[4:] for value in values if value is not None), float_).astype("<f4")
-    offsets = np.concatenate(([0], np.cumsum(lengths)))  # (n + 1,)
-    missing = pa.array([value is None for value in values], pa.bool_())
-    return pa.LargeListArray.from_arrays(offsets, floats, mask=missing if any(v is None for v in values) else None)
 
 
 def _text(value: str | bytes) -> str:

@@ -208,14 +208,19 @@ BEGIN
 END
 $embsql$;
 
--- The functions of a job go when it is over.
+-- The functions of a job go when it is over, if they are those of who asked: names of others may have been given.
 CREATE OR REPLACE FUNCTION embsql.drop_sources() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     reader text;
 BEGIN
-    FOR reader IN SELECT pair.value FROM jsonb_each_text(OLD.sources) AS pair LOOP
+    FOR reader IN
+        SELECT pair.value
+        FROM jsonb_each_text(OLD.sources) AS pair
+        JOIN pg_proc AS f ON f.oid = to_regprocedure(format('embsql_sources.%I(text[])', pair.value))
+        WHERE pg_has_role(OLD.requested_by, f.proowner, 'MEMBER')
+    LOOP
         EXECUTE format('DROP FUNCTION IF EXISTS embsql_sources.%I(text[])', reader);
     END LOOP;
     NEW.sources := '{}';

@@ -1,7 +1,7 @@
 -- What is written into embsql's tables is written by these functions, which run as the owner of the tables. They look
 -- who is logged in, and whether he may: nobody else has the right to write there.
 
--- Who asked for what is done in this session: of a worker who asked for its job, else who is logged in.
+-- Who asked for what is done in this transaction: of a worker who asked for its job, else who is logged in.
 CREATE OR REPLACE FUNCTION embsql.asker() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
@@ -299,6 +299,11 @@ CREATE OR REPLACE FUNCTION embsql.drop_rows(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
+    PERFORM embsql.allow(kind IN ( -- no others: the audit trail and leases have a run_id too
+        'runs', 'item_embeddings', 'user_embeddings', 'interactions', 'training_log', 'metrics', 'validations', 'trials',
+        'gates', 'graph_edges', 'solvers', 'gram', 'item_scales', 'tower_features', 'tower_layers', 'clusters',
+        'cluster_members', 'maps', 'top_items', 'neighbors', 'forgotten'
+    ), 'drop rows of ' || kind);
     PERFORM embsql.allow(
         embsql.may_drop(run) OR kind IN ('top_items', 'neighbors') OR kind = 'forgotten' AND embsql.may_write(run),
         'drop a run'
@@ -547,7 +552,7 @@ CREATE OR REPLACE FUNCTION embsql.open_stage(kind text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    stage text := format('embsql_runs.%I', 'stage_' || replace(CAST(gen_random_uuid() AS text), '-', ''));
+    stage text := format('embsql_runs.%I', 'stage_' || kind || '_' || replace(CAST(gen_random_uuid() AS text), '-', ''));
 BEGIN
     IF embsql.owns() THEN
         RETURN format('embsql.%I', kind);
@@ -572,7 +577,9 @@ BEGIN
     IF stage = format('embsql.%I', kind) THEN
         RETURN; -- they are there
     END IF;
-    PERFORM embsql.allow(stage ~ '^embsql_runs\.stage_[0-9a-f]{32}$', 'take rows from ' || stage);
+    PERFORM embsql.allow( -- its name says which table's rows it was opened for
+        stage ~ ('^embsql_runs\.stage_' || kind || '_[0-9a-f]{32}$'), format('take rows of %s from %s', kind, stage)
+    );
     EXECUTE format('REVOKE ALL ON %s FROM %I', stage, embsql.writer());
     IF kind <> 'text_vectors' THEN
         EXECUTE format(
@@ -626,12 +633,19 @@ WHERE job.job_id = next.job_id
 RETURNING job.job_id, job.command, job.model_name, job.words, job.attempts
 $embsql$;
 
--- What this session does from here on is done for who asked for a job. Rights that were taken away since then count.
-CREATE OR REPLACE FUNCTION embsql.do_for(job bigint, command text) RETURNS void
+-- What this transaction does is done for who asked for a job. Not this session: behind a pooler the next one in it may
+-- do another's.
+CREATE OR REPLACE FUNCTION embsql.act_for(job bigint) RETURNS void
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT set_config('embsql.job', CAST(job AS text), TRUE)
+$embsql$;
+
+-- Whether who asked may still ask for a command. Rights that were taken away since then count.
+CREATE OR REPLACE FUNCTION embsql.check_rights(command text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    PERFORM set_config('embsql.job', CAST(job AS text), FALSE);
     PERFORM embsql.allow(
         embsql.has_role(embsql.asker(), CASE WHEN embsql.is_training(command) THEN 'embsql_trainer' ELSE 'embsql_admin' END),
         'ask for ' || command

@@ -68,7 +68,10 @@ def test_who_only_reads_does_not_take_the_pen_from_others(through) -> None:
 
 
 def test_no_command_leaves_anything_in_a_session(through) -> None:
-    one, address = through(1), through(4)  # who trains has two sessions: one shows the signs of life
+    one, address = (
+        through(1),
+        through(4),
+    )  # who trains has two sessions: one shows the signs of life
     with embsql.connect(address) as database:
         for seed in (1, 2):
             database.train("m", EVENTS, dim=2, epochs=1, seed=seed, evaluate=True, gate=False)
@@ -81,7 +84,10 @@ def test_no_command_leaves_anything_in_a_session(through) -> None:
         database.drop_run("m@1")
     with embsql.connect(one) as database:
         database.install(roles=True)
-        assert database.ask("SELECT * FROM embsql.recommend('m', '1', exclude_seen => FALSE)").num_rows == 10
+        assert (
+            database.ask("SELECT * FROM embsql.recommend('m', '1', exclude_seen => FALSE)").num_rows
+            == 10
+        )
         assert database.ask("SELECT * FROM embsql.similar_items('m', '1', k => 3)").num_rows == 3
         database.forget(4)
     assert left_behind(one) == []
@@ -95,7 +101,8 @@ def test_a_worker_says_that_it_hears_nobody_and_works(through) -> None:
     address, said = through(6), []
     with embsql.connect(address) as database:
         job = database.ask(
-            "SELECT embsql.train('m', $source, options => '{\"dim\": 2, \"epochs\": 1}') AS job", source=EVENTS
+            "SELECT embsql.train('m', $source, options => '{\"dim\": 2, \"epochs\": 1}') AS job",
+            source=EVENTS,
         ).to_pylist()[0]["job"]
         worker.run(address, once=True, say=said.append)
         done = database.ask("SELECT status, error FROM embsql.jobs WHERE job_id = $job", job=job)
@@ -116,7 +123,9 @@ def test_cancelling_reaches_the_session_behind(through) -> None:
     def work() -> None:
         with embsql.connect(address) as database:
             try:
-                outcome.append(database.train("m", "SELECT 1 AS user_id, 1 AS item_id FROM pg_sleep(36000)"))
+                outcome.append(
+                    database.train("m", "SELECT 1 AS user_id, 1 AS item_id FROM pg_sleep(36000)")
+                )
             except Cancelled as error:
                 outcome.append(error)
 

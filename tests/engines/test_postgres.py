@@ -17,7 +17,7 @@ from psycopg import conninfo
 import embsql
 from embsql import errors, registry, surface
 from embsql.algorithms.als import ALS
-from embsql.engines.postgres import positional
+from embsql.engines._postgres_statements import positional
 from embsql.registry import say
 from tests.conftest import ROOT
 

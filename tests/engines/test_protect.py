@@ -237,7 +237,9 @@ def test_what_a_trainer_makes_later_is_protected(new_database, whole) -> None:
     address = copied(new_database, whole)
     with embsql.connect(address) as db:
         db.engine.run(SEES)
-        db.engine.run("SELECT embsql.protect('public.sees'); GRANT SELECT ON events TO embsql_trainer")
+        db.engine.run(
+            "SELECT embsql.protect('public.sees'); GRANT SELECT ON events TO embsql_trainer"
+        )
         db.engine.run("SET ROLE embsql_trainer")
         assert db.train("m", "events", dim=3, epochs=1, progress=False).status == "live"
         db.cluster("m", entity="user", k=2)

@@ -62,8 +62,12 @@ def subscriber(publisher, new_database) -> Iterator[str]:
     subscribe = guide("CREATE SUBSCRIPTION").replace("host=primary dbname=shop", where)
     sql(address, f"{subscribe[:-1]}, create_slot = FALSE, slot_name = embsql)")
     yield address
-    sql(address, "ALTER SUBSCRIPTION embsql DISABLE",
-        "ALTER SUBSCRIPTION embsql SET (slot_name = NONE)", "DROP SUBSCRIPTION embsql")  # fmt: skip
+    sql(
+        address,
+        "ALTER SUBSCRIPTION embsql DISABLE",
+        "ALTER SUBSCRIPTION embsql SET (slot_name = NONE)",
+        "DROP SUBSCRIPTION embsql",
+    )
     assert within("SELECT active FROM pg_replication_slots", publisher, [(False,)])
     sql(publisher, "SELECT pg_drop_replication_slot('embsql')")
 
@@ -105,8 +109,11 @@ def test_a_subscriber_follows(publisher, subscriber) -> None:
         assert sql(subscriber, "SELECT * FROM embsql.interactions WHERE user_id = 'u5'") == []
         db.drop_run("m@1")
     assert within("SELECT run_id FROM embsql.runs", subscriber, [(2,)])
-    sql(publisher, "UPDATE embsql.surface SET surface = 'another'",
-        "INSERT INTO embsql.migrations VALUES ('another', '')")  # fmt: skip
+    sql(
+        publisher,
+        "UPDATE embsql.surface SET surface = 'another'",
+        "INSERT INTO embsql.migrations VALUES ('another', '')",
+    )
     with embsql.connect(":memory:") as local:
         rows = "SELECT 'u' || i % 9 AS user_id, i % 7 AS item_id FROM range(60) AS t(i)"
         local.train("m", rows, dim=4, epochs=1, progress=False)

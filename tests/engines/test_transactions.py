@@ -12,11 +12,20 @@ from embsql import errors
 
 EVENTS = "SELECT i % 7 AS user_id, i % 5 AS item_id, 1.0 AS weight FROM range(60) AS t (i)"
 FAILING = [
-    "SELECT * FROM nowhere", "SELECT nothing FROM events", "SELEC 1", "nowhere", "'nowhere.csv'", "DROP TABLE events",
-    "SELECT * FROM read_parquet('nowhere.parquet')", "SELECT 1 AS user_id", "SELECT * FROM events WHERE FALSE",
-    "SELECT user_id, item_id, -weight AS weight FROM events", "SELECT * FROM events WHERE user_id = 1",
-    "SELECT user_id, item_id, 'x' AS weight FROM events", "SELECT [user_id] AS user_id, item_id FROM events",
-]  # fmt: skip
+    "SELECT * FROM nowhere",
+    "SELECT nothing FROM events",
+    "SELEC 1",
+    "nowhere",
+    "'nowhere.csv'",
+    "DROP TABLE events",
+    "SELECT * FROM read_parquet('nowhere.parquet')",
+    "SELECT 1 AS user_id",
+    "SELECT * FROM events WHERE FALSE",
+    "SELECT user_id, item_id, -weight AS weight FROM events",
+    "SELECT * FROM events WHERE user_id = 1",
+    "SELECT user_id, item_id, 'x' AS weight FROM events",
+    "SELECT [user_id] AS user_id, item_id FROM events",
+]
 
 
 @pytest.fixture
@@ -25,7 +34,9 @@ def caller() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE events AS {EVENTS}").fetchall()
         for name in ("source", "kept", "users", "items"):
-            connection.execute(f"CREATE TEMP TABLE embsql_{name} AS SELECT '{name}' AS mine").fetchall()
+            connection.execute(
+                f"CREATE TEMP TABLE embsql_{name} AS SELECT '{name}' AS mine"
+            ).fetchall()
         embsql.register(connection)
         connection.begin()
         connection.execute("INSERT INTO events VALUES (99, 1, 1.0), (99, 2, 1.0)").fetchall()
@@ -44,18 +55,24 @@ def kept(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 @pytest.mark.parametrize("source", FAILING)
-def test_a_training_that_fails_ends_no_transaction(caller: duckdb.DuckDBPyConnection, source: str) -> None:
+def test_a_training_that_fails_ends_no_transaction(
+    caller: duckdb.DuckDBPyConnection, source: str
+) -> None:
     with embsql.connect(caller) as database, pytest.raises(errors.EmbsqlError):
         database.train("m", source, dim=2, epochs=1)
     kept(caller)
 
 
-def test_a_training_reads_what_is_not_committed_and_leaves_it(caller: duckdb.DuckDBPyConnection) -> None:
+def test_a_training_reads_what_is_not_committed_and_leaves_it(
+    caller: duckdb.DuckDBPyConnection,
+) -> None:
     with embsql.connect(caller) as database:
         database.train("m", "events", dim=2, epochs=1)
         assert database.ask("SELECT users FROM embsql.models()").to_pylist() == [{"users": 8}]
         own = "SELECT mine AS user_id, unnest(['a', 'b']) AS item_id FROM embsql_{} "
-        database.train("n", f"{own.format('users')} UNION ALL {own.format('source')}", dim=2, epochs=1)
+        database.train(
+            "n", f"{own.format('users')} UNION ALL {own.format('source')}", dim=2, epochs=1
+        )
         with pytest.raises(errors.EmbsqlError):
             database.evaluate("m", test="SELECT * FROM nowhere")
         with pytest.raises(errors.EmbsqlError):
@@ -65,12 +82,18 @@ def test_a_training_reads_what_is_not_committed_and_leaves_it(caller: duckdb.Duc
     kept(caller)
 
 
-def test_a_command_in_a_transaction_of_ours_says_so_and_changes_nothing(each: embsql.Database) -> None:
+def test_a_command_in_a_transaction_of_ours_says_so_and_changes_nothing(
+    each: embsql.Database,
+) -> None:
     each.sql("CREATE TABLE mine (a INTEGER)")
     each.sql("BEGIN")
     each.sql("INSERT INTO mine VALUES (1)")
     source = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(0, 59) AS t (i)"
-    for attempt in (lambda: each.train("m", source, dim=2), lambda: each.drop_model("m"), lambda: each.forget("a")):
+    for attempt in (
+        lambda: each.train("m", source, dim=2),
+        lambda: each.drop_model("m"),
+        lambda: each.forget("a"),
+    ):
         with pytest.raises(errors.InTransaction, match="COMMIT it or ROLLBACK first"):
             attempt()
     each.sql("COMMIT")

@@ -38,13 +38,26 @@ def file(tmp_path) -> Path:
 def test_a_file_is_rid_of_who_was_forgotten(file) -> None:
     assert WHO in file.read_bytes(), "or there would be nothing to be rid of"
     with embsql.connect(file) as database:
-        before, run = state(database), database.ask("SELECT nextval('embsql.run_ids') AS n").to_pylist()
-        kept = database.ask(f"{STORED}").to_pylist(), database.ask("SELECT * FROM embsql.file").to_pylist()
+        before, run = (
+            state(database),
+            database.ask("SELECT nextval('embsql.run_ids') AS n").to_pylist(),
+        )
+        kept = (
+            database.ask(f"{STORED}").to_pylist(),
+            database.ask("SELECT * FROM embsql.file").to_pylist(),
+        )
         database.compact()
         assert state(database) == before
-        assert database.ask("SELECT nextval('embsql.run_ids') AS n").to_pylist() == [{"n": run[0]["n"] + 1}]
-        assert (database.ask(STORED).to_pylist(), database.ask("SELECT * FROM embsql.file").to_pylist()) == kept
-        assert database.ask("CALL embsql.promote('compass')").to_pylist() == [{"live_run": 1}], "commands work on"
+        assert database.ask("SELECT nextval('embsql.run_ids') AS n").to_pylist() == [
+            {"n": run[0]["n"] + 1}
+        ]
+        assert (
+            database.ask(STORED).to_pylist(),
+            database.ask("SELECT * FROM embsql.file").to_pylist(),
+        ) == kept
+        assert database.ask("CALL embsql.promote('compass')").to_pylist() == [{"live_run": 1}], (
+            "commands work on"
+        )
         assert database.install() is False
     assert WHO not in file.read_bytes()
     assert [path.name for path in file.parent.iterdir()] == [file.name]
@@ -57,11 +70,15 @@ def test_a_file_that_another_has_open_stays(file) -> None:
         assert state(one) == state(other)
         one.forget("bob")
     with embsql.connect(file) as database:
-        assert database.ask("SELECT 1 FROM embsql.user_embeddings WHERE user_id = 'bob'").num_rows == 0
+        assert (
+            database.ask("SELECT 1 FROM embsql.user_embeddings WHERE user_id = 'bob'").num_rows == 0
+        )
 
 
 def test_what_is_no_file_of_ours_is_refused(db, file) -> None:
-    with pytest.raises(errors.BadArgument, match="a file that embsql opened by its name, got :memory:"):
+    with pytest.raises(
+        errors.BadArgument, match="a file that embsql opened by its name, got :memory:"
+    ):
         db.compact()
     with embsql.connect(file, read_only=True) as database, pytest.raises(errors.ReadOnly):
         database.compact()
@@ -72,9 +89,9 @@ def test_a_server_is_rid_of_who_was_forgotten(pg) -> None:
         known_run(database)
         database.engine.run(WRITTEN)
         database.engine.run("ANALYZE")
-        home, number = database.ask(
-            "SELECT current_setting('data_directory') AS home, oid FROM pg_database WHERE datname = current_database()"
-        ).to_pylist()[0].values()
+        asked = "SELECT oid FROM pg_database WHERE datname = current_database()"
+        number = database.ask(asked)["oid"][0].as_py()
+        home = database.ask("SELECT current_setting('data_directory') AS home")["home"][0].as_py()
         files = Path(home) / "base" / str(number)
         if not files.exists():
             pytest.skip("the server is on another machine")

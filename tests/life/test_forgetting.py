@@ -74,10 +74,17 @@ def trained(database: embsql.Database, epoch: Callable[[], None] | None = None, 
 
 def made_of(database: embsql.Database) -> None:
     """Everything that is made of a run, and a cohort."""
-    database.cluster("shop", entity="user", k=2, labels="SELECT user_id AS entity_id, item_id AS label FROM events")
+    database.cluster(
+        "shop",
+        entity="user",
+        k=2,
+        labels="SELECT user_id AS entity_id, item_id AS label FROM events",
+    )
     database.project("shop", entity="user")
     database.materialise("shop", k=2)
-    database.engine.write("cohorts", {"cohort_set": ["s"] * 2, "user_id": [ADA, "u1"], "cohort": ["c"] * 2})
+    database.engine.write(
+        "cohorts", {"cohort_set": ["s"] * 2, "user_id": [ADA, "u1"], "cohort": ["c"] * 2}
+    )
 
 
 def count(database: embsql.Database, rows: str) -> int:
@@ -90,7 +97,9 @@ def count(database: embsql.Database, rows: str) -> int:
 def test_a_training_in_flight_ends_without_the_person(shop, other, tmp_path) -> None:
     trained(shop)
     made_of(shop)
-    assert ADA.encode() in dump(shop, tmp_path / "before"), "or the test below would find nothing to miss"
+    assert ADA.encode() in dump(shop, tmp_path / "before"), (
+        "or the test below would find nothing to miss"
+    )
 
     def forget() -> None:
         assert other.forget(ADA) > 4
@@ -100,7 +109,9 @@ def test_a_training_in_flight_ends_without_the_person(shop, other, tmp_path) -> 
     assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": run_id}]
     assert ADA.encode() not in dump(shop, tmp_path / "now")
     assert count(shop, f"user_embeddings WHERE run_id = {run_id}") == 10
-    assert count(shop, "validations WHERE check_name = 'user ids alike' AND example IS NOT NULL") == 0
+    assert (
+        count(shop, "validations WHERE check_name = 'user ids alike' AND example IS NOT NULL") == 0
+    )
     assert count(shop, "forgotten") == 0
     seeds = f"SELECT user_id FROM embsql.lookalikes('shop', ARRAY['{ADA}', 'u1'], k => 20)"
     assert ADA not in shop.ask(seeds)["user_id"].to_pylist()
@@ -151,7 +162,9 @@ def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
     assert count(shop, "forgotten") == 1
     trained(shop)
     assert count(shop, "forgotten") == 0
-    assert count(shop, f"user_embeddings WHERE user_id = '{ADA}'") == 1, "it began later, and they are in its source"
+    assert count(shop, f"user_embeddings WHERE user_id = '{ADA}'") == 1, (
+        "it began later, and they are in its source"
+    )
 
 
 def test_what_is_made_of_a_run_meanwhile_is_without_the_person(shop, other, monkeypatch) -> None:
@@ -177,7 +190,11 @@ def test_what_is_made_of_a_run_meanwhile_is_without_the_person(shop, other, monk
 @pytest.mark.parametrize("who", [ADA, "o'hara", 'said "x"', "42", "müller {}"])
 def test_words_that_name_somebody(shop, who: str) -> None:
     sql = "SELECT 42 AS n WHERE user_id <> '" + who.replace("'", "''") + "'"
-    words = {"params": json.dumps({"user_features": sql}), "source_sql": sql, "error": f"user {who}, item {who}2"}
+    words = {
+        "params": json.dumps({"user_features": sql}),
+        "source_sql": sql,
+        "error": f"user {who}, item {who}2",
+    }
     shop.engine.run(
         """
         INSERT INTO embsql.runs (
@@ -196,7 +213,12 @@ def test_words_that_name_somebody(shop, who: str) -> None:
 
 def test_a_group_called_after_a_person(shop) -> None:
     trained(shop)
-    shop.cluster("shop", entity="user", k=1, labels=f"SELECT user_id AS entity_id, '{ADA}' AS label FROM events")
+    shop.cluster(
+        "shop",
+        entity="user",
+        k=1,
+        labels=f"SELECT user_id AS entity_id, '{ADA}' AS label FROM events",
+    )
     assert count(shop, f"clusters WHERE label = '{ADA}'") == 1
     shop.forget(ADA)
     assert count(shop, "clusters WHERE label IS NULL") == 1
@@ -215,7 +237,9 @@ def copy(world, new_database) -> Iterator[embsql.Database]:
 
 
 def people(database: embsql.Database) -> list[str]:
-    rows = database.ask("SELECT user_id FROM embsql.user_embeddings WHERE run_id = 1 ORDER BY user_id")
+    rows = database.ask(
+        "SELECT user_id FROM embsql.user_embeddings WHERE run_id = 1 ORDER BY user_id"
+    )
     return list(rows["user_id"].to_pylist())
 
 
@@ -264,20 +288,28 @@ def test_batches_go_on_where_they_were(new_database, monkeypatch) -> None:
         monkeypatch.setattr(forgetting, "clear", killed)
         with pytest.raises(KeyboardInterrupt):
             database.forget(ADA)
-        holding = database.ask(f"SELECT run_id FROM embsql.interactions WHERE user_id = '{ADA}' GROUP BY 1 ORDER BY 1")
+        holding = database.ask(
+            f"SELECT run_id FROM embsql.interactions WHERE user_id = '{ADA}' GROUP BY 1 ORDER BY 1"
+        )
         assert holding["run_id"].to_pylist() == runs[:2]
-        assert database.ask(f"SELECT source FROM embsql.recommend('shop', '{ADA}', k => 1)").to_pylist() == [
-            {"source": "popular"}
-        ]
+        assert database.ask(
+            f"SELECT source FROM embsql.recommend('shop', '{ADA}', k => 1)"
+        ).to_pylist() == [{"source": "popular"}]
         for ask in (
             lambda: database.sql(f"SELECT * FROM embsql.recommend('shop@{runs[0]}', '{ADA}')"),
             lambda: database.promote(f"shop@{runs[0]}"),
         ):
-            with pytest.raises(errors.EmbsqlError, match="still holds somebody who is being forgotten"):
+            with pytest.raises(
+                errors.EmbsqlError, match="still holds somebody who is being forgotten"
+            ):
                 ask()
         monkeypatch.setattr(forgetting, "clear", cleared)
         assert database.forget(ADA) > 0
-        assert count(database, f"interactions WHERE user_id = '{ADA}'") == count(database, "forgotten") == 0
+        assert (
+            count(database, f"interactions WHERE user_id = '{ADA}'")
+            == count(database, "forgotten")
+            == 0
+        )
         assert database.promote(f"shop@{runs[0]}") == runs[0]
 
 
@@ -296,18 +328,28 @@ FROM unnest(ARRAY['failed', 'running', 'queued']) WITH ORDINALITY AS j (status, 
 
 def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
     """One that is over is reworded at once; of one that runs, or waits, nothing is kept that names somebody."""
-    ended = {"worker": "w", "attempts": 1, "status": "failed", "answer": None, "error": f"user {ADA}, item i1"}
+    ended = {
+        "worker": "w",
+        "attempts": 1,
+        "status": "failed",
+        "answer": None,
+        "error": f"user {ADA}, item i1",
+    }
     with embsql.connect(new_database()) as database:
         database.engine.run(JOBS)
         database.forget(ADA)
-        kept = database.ask("SELECT error, words[2] AS source FROM embsql.jobs ORDER BY job_id").to_pylist()
+        kept = database.ask(
+            "SELECT error, words[2] AS source FROM embsql.jobs ORDER BY job_id"
+        ).to_pylist()
         assert [job["error"] for job in kept] == ["user forgotten, item i1"] * 3
         assert kept[0]["source"] == "SELECT * FROM e WHERE user_id <> 'forgotten'"
         assert ADA in kept[1]["source"], "its worker may begin again"
         database.engine.run("UPDATE embsql.jobs SET status = 'running' WHERE status = 'queued'")
         for job_id in (2, 3):
             database.engine.run(surface.statements("jobs.sql")["end_job"], job_id=job_id, **ended)
-        text = database.ask("SELECT string_agg(CAST(j AS text), ' ') AS text FROM embsql.jobs AS j")["text"][0].as_py()
+        text = database.ask(
+            "SELECT string_agg(CAST(j AS text), ' ') AS text FROM embsql.jobs AS j"
+        )["text"][0].as_py()
         assert ADA not in text
         assert text.count("somebody was forgotten meanwhile") == 2
 
@@ -320,8 +362,14 @@ def test_what_the_server_noted_names_nobody_who_was_forgotten(new_database) -> N
     """
     with embsql.connect(new_database()) as database:
         known_run(database)
-        database.engine.write("cohorts", {"cohort_set": ["s"] * 3, "user_id": ["ada"] * 3, "cohort": ["c"] * 3})
-        database.engine.run("ANALYZE embsql.cohorts, embsql_runs.user_embeddings_1, embsql_runs.interactions_2")
-        assert {"cohorts", "user_embeddings_1", "interactions_2"} <= set(database.ask(noted)["tablename"].to_pylist())
+        database.engine.write(
+            "cohorts", {"cohort_set": ["s"] * 3, "user_id": ["ada"] * 3, "cohort": ["c"] * 3}
+        )
+        database.engine.run(
+            "ANALYZE embsql.cohorts, embsql_runs.user_embeddings_1, embsql_runs.interactions_2"
+        )
+        assert {"cohorts", "user_embeddings_1", "interactions_2"} <= set(
+            database.ask(noted)["tablename"].to_pylist()
+        )
         database.forget("ada")
         assert database.ask(noted).num_rows == 0

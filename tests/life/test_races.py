@@ -25,7 +25,9 @@ def world(each: embsql.Database) -> embsql.Database:
     """A model `m` with runs 1, 2 and 3, of which 3 is live."""
     for run_id in (1, 2, 3):
         run_of(each, run_id, "m", VECTORS, VECTORS)
-    assert registry.next_run(each.engine) == 4, "or a training would take the number of a run that is gone"
+    assert registry.next_run(each.engine) == 4, (
+        "or a training would take the number of a run that is gone"
+    )
     return each
 
 
@@ -164,9 +166,13 @@ def test_nothing_else_is_finished(world) -> None:
     for run_id in (1, 2, 3):
         gone(world, run_id)
     train = {"dim": 2, "epochs": 1, "progress": False}
-    with pytest.raises(LiveRunGone, match="Nothing else of it is finished: embsql drop-model m, and train it again"):
+    with pytest.raises(
+        LiveRunGone, match="Nothing else of it is finished: embsql drop-model m, and train it again"
+    ):
         world.train("m", EVENTS, **train)
-    with pytest.raises(Exception, match=r"Nothing else of it is finished: .* embsql.drop_model\('m'\)"):
+    with pytest.raises(
+        Exception, match=r"Nothing else of it is finished: .* embsql.drop_model\('m'\)"
+    ):
         world.sql(ASK)
     with pytest.raises(NothingToRollBack):
         world.rollback("m")
@@ -210,9 +216,18 @@ def test_a_reader_keeps_its_version(served) -> None:
         assert reader.execute("SELECT live_run FROM embsql.models()").fetchall() == [(3,)]
         served.promote("m@2")
         served.drop_run("m@3")
-        assert served.ask("SELECT 1 AS n FROM embsql.item_embeddings WHERE run_id = 3").num_rows == 0
+        assert (
+            served.ask("SELECT 1 AS n FROM embsql.item_embeddings WHERE run_id = 3").num_rows == 0
+        )
         assert len(reader.execute(ASK).fetchall()) == 2
-        assert len(reader.execute("SELECT * FROM embsql.similar_items('m@3', 'i0001', k => 2)").fetchall()) == 2
+        assert (
+            len(
+                reader.execute(
+                    "SELECT * FROM embsql.similar_items('m@3', 'i0001', k => 2)"
+                ).fetchall()
+            )
+            == 2
+        )
         registry.sweep(served.engine)
         assert served.ask(PARTS).num_rows == 2
     registry.sweep(served.engine)
@@ -223,7 +238,9 @@ def test_nobody_reads_so_it_goes_at_once(served) -> None:
     served.promote("m@2")
     with psycopg.connect(served.engine.second()) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        served.drop_run("m@3")  # before the reader's first question, which is when its snapshot begins
+        served.drop_run(
+            "m@3"
+        )  # before the reader's first question, which is when its snapshot begins
         assert served.ask(PARTS).num_rows == 0
         with pytest.raises(psycopg.Error, match="has no finished run to read"):
             reader.execute("SELECT * FROM embsql.similar_items('m@3', 'i0001')")

@@ -15,7 +15,11 @@ from tests.worlds import known_run
 ORDERS = [f"SET default_order = '{order}'" for order in ("ASC", "DESC")]
 NULLS = [
     f"SET default_null_order = '{order}'"
-    for order in ("nulls_first", "nulls_last_on_asc_first_on_desc", "nulls_first_on_asc_last_on_desc")
+    for order in (
+        "nulls_first",
+        "nulls_last_on_asc_first_on_desc",
+        "nulls_first_on_asc_last_on_desc",
+    )
 ]
 SETTINGS = [*ORDERS[1:], *NULLS]
 EVENTS = "SELECT i % 7 AS user_id, i * i % 11 AS item_id, i AS event_time FROM range(99) AS t (i)"
@@ -37,7 +41,9 @@ ASKED = [plain(name) for name in surface.questions()] + [
 
 
 @pytest.mark.parametrize("sql", ASKED)
-def test_a_question_answers_the_same_in_the_same_order(base: duckdb.DuckDBPyConnection, sql: str) -> None:
+def test_a_question_answers_the_same_in_the_same_order(
+    base: duckdb.DuckDBPyConnection, sql: str
+) -> None:
     wanted = base.execute(sql).fetchall()
     for setting in SETTINGS:
         name = setting.split()[1]
@@ -58,8 +64,12 @@ def test_a_training_and_its_copy_are_the_same() -> None:
                     database.train("m", EVENTS, dim=2, epochs=1, seed=seed)
                 database.evaluate("m", k=3)
                 (done,) = database.publish(target)
-                kept = database.ask("SELECT run_id FROM embsql.runs ORDER BY run_id ASC")["run_id"].to_pylist()
-            rows = target.execute("SELECT * FROM embsql.user_embeddings ORDER BY user_id ASC").fetchall()
+                kept = database.ask("SELECT run_id FROM embsql.runs ORDER BY run_id ASC")[
+                    "run_id"
+                ].to_pylist()
+            rows = target.execute(
+                "SELECT * FROM embsql.user_embeddings ORDER BY user_id ASC"
+            ).fetchall()
             checksum = target.execute("SELECT checksum FROM embsql.runs").fetchall()
             copies.append((done, kept, str(rows), checksum))
     assert copies[0] == copies[1] == copies[2]

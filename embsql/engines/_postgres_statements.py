@@ -1,0 +1,83 @@
+"""What is said to PostgreSQL and what it says: parameters, one SELECT, types, errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from embsql.engines._columns import CALL, NAME, failed, quoted_name
+from embsql.engines._files import named
+from embsql.errors import EmbsqlError, NotASelect, StatementFailed
+
+WITHOUT_ROWS = ("0A", "25", "3D", "3F", "42", "53", "54", "57")  # classes of errors that never quote one
+# No parameter stands inside these: texts, names, comments, dollar quotes.
+OPAQUE = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
+PARAMETER = re.compile(rf"(?P<opaque>{OPAQUE})|\$(?P<name>[a-z_]\w*)", re.DOTALL | re.IGNORECASE)
+
+
+def positional(sql: str, values: Mapping[str, Any]) -> tuple[bytes, list[Any] | None]:
+    """$name as $1, $2, ..., and the values in that order."""
+    if not values:
+        return sql.encode(), None
+    order: dict[str, int] = {}
+
+    def number(found: re.Match[str]) -> str:
+        return found["opaque"] or f"${order.setdefault(found['name'], len(order) + 1)}"
+
+    numbered = PARAMETER.sub(number, sql)
+    missing = ", ".join(name for name in order if name not in values)
+    if missing:
+        raise StatementFailed(reason=f"values were not given for the parameters {missing}")
+    return numbered.encode(), [values[name] for name in order]
+
+
+def select(text: str) -> str:
+    """The source as one SELECT: as it stands, or for the name of a table. What is none fails inside parentheses."""
+    text = text.strip().rstrip(";").strip()
+    file = named(text)
+    if file:
+        found = f"the file {file}, which PostgreSQL cannot read; say source_db=':memory:' and DuckDB will"
+        raise NotASelect(found=found)
+    if NAME.fullmatch(text):
+        return "SELECT * FROM " + quoted_name(text, str.lower)  # noqa: S608 - quoted names
+    if CALL.fullmatch(text):
+        return f"SELECT * FROM {text}"  # noqa: S608 - fails inside parentheses unless it is one
+    word = re.match(r"\(*\s*(\w+)", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).strip())
+    if not word or word[1].upper() not in ("SELECT", "WITH", "VALUES", "TABLE"):
+        raise NotASelect(found=word[1].upper() if word else "nothing")
+    return text
+
+
+def types_of(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
+    """Names and types of a query's columns, without a row of it."""
+    cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
+    # The binary protocol takes one statement only.
+    cursor.execute(f"{query} LIMIT 0".encode(), [], binary=True, prepare=False)
+    described = [(column.name, column.type_code) for column in cursor.description or ()]
+    codes = [code for _, code in described]
+    words = cursor.execute(
+        "SELECT CASE typtype WHEN 'c' THEN 'record' ELSE format_type(t, NULL) END"
+        " FROM unnest($1::oid[]) WITH ORDINALITY AS o (t, n) JOIN pg_type ON pg_type.oid = t ORDER BY n",
+        [codes],
+        prepare=False,  # on a caller's connection, which may be a pooler's
+    )
+    return {name: plain_type(word) for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
+
+
+def plain_type(word: str) -> str:
+    """A type's name without its schema, which is told where it is not on the path."""
+    return re.sub(r'^(\w+|"[^"]+")\.', "", word)
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+def source_failed(error: psycopg.Error) -> EmbsqlError:
+    """What went wrong with a source."""
+    kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    return failed(first_line(error), None if (error.sqlstate or "").startswith(WITHOUT_ROWS) else kind, "text")
