@@ -34,7 +34,7 @@ demo: .venv/base $(if $(POSTGRES),.venv/postgres)
 	touch $@
 
 test: setup lint
-	$(PY) -m pytest -n 2 --dist loadfile $(ARGS)
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .

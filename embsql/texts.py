@@ -65,13 +65,13 @@ def register_text(engine: Engine, model_name: str, items: Source, *, encoder: st
 
 def load(encoder: str | None) -> Encoder:
     """The encoder in a folder, or that of the extra. Raises MissingExtra and NoEncoder."""
-    try:
-        from sentence_transformers import SentenceTransformer
-    except ImportError:
-        raise MissingExtra(what="text", package="sentence-transformers", extra="text") from None
     folder = _own() if encoder is None else Path(encoder).expanduser()
     if not _is_folder(folder):  # or it would be taken for a name to download
         raise NoEncoder(folder=shortened(str(folder)), reason="there is no such folder")
+    try:
+        from sentence_transformers import SentenceTransformer  # takes seconds: after what can be wrong
+    except ImportError:
+        raise MissingExtra(what="text", package="sentence-transformers", extra="text") from None
     try:
         model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:  # what it raises for files it lacks

@@ -1,5 +1,19 @@
 -- What PostgreSQL says in its own way: a run's large rows are partitions, and commands wait in a queue.
 
+-- is_installed: whether there is anything to look at yet
+SELECT 1 AS found
+FROM information_schema.columns AS c
+WHERE c.table_catalog = current_database() AND c.table_schema = 'embsql' AND c.table_name = 'surface'
+    AND c.column_name = 'surface'
+
+-- tables: whatever tables and views the schema has, whoever made them
+SELECT t.table_name, CASE t.table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END AS kind
+FROM information_schema.tables AS t
+WHERE t.table_catalog = current_database() AND t.table_schema = 'embsql'
+
+-- has_file_id: never: on a server questions know no file
+SELECT 1 AS found WHERE FALSE
+
 -- damages: what was installed and no longer finds what it stands on; installing again mends it
 SELECT 'schema embsql_runs is gone' AS reason
 WHERE to_regnamespace('embsql_runs') IS NULL

@@ -2,23 +2,27 @@
 
 -- is_installed: whether there is anything to look at yet
 SELECT 1 AS found
-FROM information_schema.columns AS c
-WHERE c.table_catalog = current_database() AND c.table_schema = 'embsql' AND c.table_name = 'surface'
-    AND c.column_name = 'surface'
+FROM duckdb_tables() AS t -- not duckdb_columns(), which binds every view
+WHERE t.database_name = current_database() AND t.schema_name = 'embsql' AND t.table_name = 'surface'
+    AND contains(t.sql, '(surface ')
 
 -- tables: whatever tables and views the schema has, whoever made them
-SELECT t.table_name, CASE t.table_type WHEN 'VIEW' THEN 'VIEW' ELSE 'TABLE' END AS kind
-FROM information_schema.tables AS t
-WHERE t.table_catalog = current_database() AND t.table_schema = 'embsql'
+SELECT t.table_name, 'TABLE' AS kind
+FROM duckdb_tables() AS t
+WHERE t.database_name = current_database() AND t.schema_name = 'embsql'
+UNION ALL
+SELECT v.view_name, 'VIEW' AS kind
+FROM duckdb_views() AS v
+WHERE v.database_name = current_database() AND v.schema_name = 'embsql'
 
 -- surface_version: what this database was last given
 SELECT state.surface FROM embsql.surface AS state
 
 -- has_file_id: whether the questions know which file they are of
 SELECT 1 AS found
-FROM information_schema.columns AS c
-WHERE c.table_catalog = current_database() AND c.table_schema = 'embsql' AND c.table_name = 'file'
-    AND c.column_name = 'file_id'
+FROM duckdb_tables() AS t
+WHERE t.database_name = current_database() AND t.schema_name = 'embsql' AND t.table_name = 'file'
+    AND contains(t.sql, '(file_id ')
 
 -- file_id: what they know it by
 SELECT f.file_id FROM embsql.file AS f

@@ -53,6 +53,14 @@ def postgres() -> Iterator[str]:
         yield address
 
 
+LONGEST = ("test_install.py", "test_docs.py", "test_benchmarks.py", "test_sequences.py", "test_publish.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that take longest come first, so that no process waits for the other's last."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--pgbouncer", action="store_true", help="reach PostgreSQL through PgBouncer in transaction mode"

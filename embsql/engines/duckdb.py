@@ -222,7 +222,7 @@ class DuckDB:
 
         Raises CannotInstall where a macro of that name would be called in its place.
         """
-        listed = {kind for (kind,) in self._own.execute(NAMESAKES).fetchall()}
+        listed = set() if self.path == ":memory:" else self._namesakes()
         for kind in listed & set(MACROS):
             reason = f"it has a macro embsql_command of its own. Drop it: {MACROS[kind]} embsql_command;"
             raise CannotInstall(place=self.place, reason=reason)
@@ -231,6 +231,10 @@ class DuckDB:
             self._own.create_function(  # type: ignore[call-overload]  # the home of the enum it wants moved in 2.0
                 "embsql_command", command, ["VARCHAR[]"], "VARCHAR[]", side_effects=True, null_handling="special"
             )
+
+    def _namesakes(self) -> set[str]:
+        """What kinds of functions there are that a call of embsql_command may reach."""
+        return {kind for (kind,) in self._own.execute(NAMESAKES).fetchall()}
 
     def show(self, name: str, rows: pa.Table) -> None:
         """Let a table in memory be read under a name for as long as this is open."""

@@ -25,6 +25,7 @@ from tests.conftest import ENGINES
 from tests.worlds import interactions, islands
 
 KINDS, PER_KIND = 4, 12
+QUICK = {"epochs": 5, "lr": 0.01}  # learns the worlds below in a quarter of the default's steps
 
 
 def tasteful(seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
@@ -49,7 +50,7 @@ def test_one_never_met_is_near_its_kind(layers: int, entity: str) -> None:
     data, land, colour = tasteful()
     kind, codes, vocabulary = (land, data.user, data.users) if entity == "user" else (colour, data.item, data.items)
     newcomers = np.arange(0, len(vocabulary), 5)
-    found = algorithms.make("two_tower", {"dim": 16, "layers": layers}).fit(
+    found = algorithms.make("two_tower", {"dim": 16, "layers": layers, **QUICK}).fit(
         data.where(~np.isin(codes, newcomers)), Run(seed=1, threads=1)
     )
     scores = found.users @ found.items.T if entity == "user" else found.items @ found.users.T
@@ -64,7 +65,7 @@ def hear_say(**options: object) -> tuple[float, float]:
     rng, newcomers = np.random.default_rng(1), np.arange(0, data.n_items, 3)
     words = [[f"colour {n}", *(f"word {w}" for w in rng.integers(0, 60, 15))] for n in colour]
     told = dataclasses.replace(data, item_features=pa.table({"words": words}), user_features=None)
-    found = algorithms.make("two_tower", {"dim": 16, "similarity": "dot", **options}).fit(
+    found = algorithms.make("two_tower", {"dim": 16, "similarity": "dot", **QUICK, **options}).fit(
         told.where(~np.isin(told.item, newcomers)), Run(seed=1, threads=1)
     )
     top = np.argsort(-(found.items @ found.users.T)[newcomers], axis=1)[:, :8]
@@ -148,16 +149,16 @@ def test_one_epoch_after_a_warm_start_knows_newcomers(options: dict[str, object]
     newcomers = np.arange(0, data.n_items, 5)
     known = data.where(~np.isin(data.item, newcomers))
 
-    def right(epochs: int, before: Embeddings | None) -> tuple[float, Embeddings]:
-        found = algorithms.make("two_tower", {"dim": 16, "epochs": epochs, **options}).fit(
+    def right(steps: dict[str, float], before: Embeddings | None) -> tuple[float, Embeddings]:
+        found = algorithms.make("two_tower", {"dim": 16, **steps, **options}).fit(
             known, Run(seed=1, threads=1, before=before)
         )
         top = np.argsort(-(found.items @ found.users.T)[newcomers], axis=1)[:, :8]
         return float((land[top] == colour[newcomers][:, None]).mean()), found
 
-    _, before = right(20, None)
+    _, before = right({"epochs": 8, "lr": 0.01}, None)
     before.items[newcomers] = np.nan
-    cold, warm = right(1, None)[0], right(1, before)[0]
+    cold, warm = right({"epochs": 1}, None)[0], right({"epochs": 1}, before)[0]
     assert warm > max(0.7, cold + 0.05), "by chance it would be 0.25"
 
 
@@ -169,7 +170,7 @@ def test_one_epoch_after_a_warm_start_keeps_islands_apart() -> None:
         best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
         return float((item_island[best] == user_island[:, None]).mean()), found
 
-    _, before = right({})
+    _, before = right(QUICK)
     before.users[::10] = before.items[::10] = np.nan
     short = {"epochs": 1, "lr": 0.001}
     assert right(short, before)[0] > 0.8
@@ -245,7 +246,7 @@ def test_a_row_s_first_step_is_as_long_as_every_other_s() -> None:
 @pytest.mark.parametrize("sampler", ["uniform", "popularity", "in_batch", "mixed", "hard"])
 def test_every_loss_with_every_sampler_keeps_islands_apart(loss: str, sampler: str) -> None:
     data, user_island, item_island = islands()
-    quick = {} if loss == "contrastive" else {"epochs": 5, "lr": 0.02}  # that loss learns less from a step
+    quick = {"epochs": 8, "lr": 0.01} if loss == "contrastive" else {"epochs": 5, "lr": 0.02}
     options = {"dim": 8, "loss": loss, "sampler": sampler, "negatives": 20, **quick}
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]

@@ -38,6 +38,14 @@ def blocks(page: Path) -> list[tuple[str, str]]:
     return [(language, text) for skipped, language, text in found if not skipped]
 
 
+def shows_answers(page: Path) -> bool:
+    """Whether some block of a page is an answer, or has lines under a command."""
+    return any(
+        language == "text" or (language == "console" and re.search(r"^(?!\$)", text.strip(), re.MULTILINE))
+        for language, text in blocks(page)
+    )
+
+
 def close(found: str, expected: str) -> bool:
     """Whether an answer is what the page says, digits of decimal numbers and widths aside."""
     return _plain(found) == _plain(expected)

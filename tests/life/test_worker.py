@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,16 +16,11 @@ import pytest
 from psycopg import conninfo
 
 import embsql
-from embsql import worker
+from embsql import jobs, worker
 from embsql.errors import NoWorker
+from tests.faults.zygote import zygote
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM generate_series(0, 4999) AS t (i)"
-WORK = """
-import sys
-from embsql import jobs, worker
-jobs.BEAT = 0.1
-worker.run(sys.argv[1], once=sys.argv[2] == "once", say=lambda line: print(line, flush=True))
-"""
 QUICK, ENDLESS = {"dim": 4, "epochs": 2}, {"dim": 4, "epochs": 10**6}
 
 
@@ -91,35 +86,79 @@ def queue(pg) -> Iterator[Queue]:
     made.connection.close()
 
 
-@pytest.fixture
-def start(pg) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Starts workers; `start("once")` ends when nothing is due."""
-    started: list[subprocess.Popen[str]] = []
+def work(address: str, once: bool, lines: Connection) -> None:
+    """What a worker's process does."""
+    jobs.BEAT = 0.1
+    worker.run(address, once=once, say=lines.send)
 
-    def begin(how: str = "on", address: str = pg) -> subprocess.Popen[str]:
-        words = [sys.executable, "-c", WORK, address, how]
-        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+
+class Started:
+    """A worker in a process of its own, forked from one that has everything imported and compiled."""
+
+    def __init__(self, address: str, how: str) -> None:
+        context = zygote()
+        self._lines, end = context.Pipe(duplex=False)
+        self.process = context.Process(target=work, args=(address, how == "once", end))
+        self.process.start()
+        end.close()
+
+    def line(self) -> str:
+        """The next that it prints, "" after the last."""
+        try:
+            return self._lines.recv()
+        except EOFError:
+            return ""
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.process.pid, number)
+
+    def end(self) -> list[str]:
+        """What it prints until its end."""
+        lines = list(iter(self.line, ""))
+        self.process.join(120)
+        return lines
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.end()
+
+
+@pytest.fixture
+def start(pg) -> Iterator[Callable[..., Started]]:
+    """Starts workers; `start("once")` ends when nothing is due."""
+    started: list[Started] = []
+
+    def begin(how: str = "on", address: str = pg) -> Started:
+        started.append(Started(address, how))
         return started[-1]
 
     yield begin
-    for process in started:
-        process.kill()
-        process.wait()
-        if not process.stdout.closed:
-            sys.stdout.write(process.stdout.read())  # shown for a test that failed
-            process.stdout.close()
+    for one in started:
+        one.kill()
 
 
-def finish(process: subprocess.Popen[str]) -> str:
-    """What a worker said until it ended, which it did in order."""
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 0, said
-    return said
+def finish(started: Started) -> str:
+    """What a worker printed until it ended, which it did in order."""
+    lines = "\n".join(started.end())
+    assert started.process.exitcode == 0, lines
+    return lines
 
 
-def told_to_stop(process: subprocess.Popen[str]) -> str:
-    process.send_signal(signal.SIGTERM)
-    return finish(process)
+def stop(started: Started) -> str:
+    started.signal(signal.SIGTERM)
+    return finish(started)
+
+
+def shorten(queue: Queue, job_id: int) -> None:
+    """Let an endless job end the next time it is begun."""
+    words = "SELECT array_agg(replace(w.word, '1000000', '2') ORDER BY w.n)"
+    words = f"{words} FROM unnest(words) WITH ORDINALITY AS w (word, n)"
+    queue.connection.execute(f"UPDATE embsql.jobs SET words = ({words}) WHERE job_id = %s", [job_id])
+
+
+def stopped(process: Started) -> bool:
+    """Whether a worker does nothing until it gets SIGCONT."""
+    return Path(f"/proc/{process.process.pid}/stat").read_text().rpartition(") ")[2].startswith("T")
 
 
 def dead(queue: Queue, job_id: int) -> None:
@@ -153,7 +192,7 @@ def test_the_log_is_readable_while_it_trains(queue, start) -> None:
     wait(queue.trains)
     assert queue.ask("SELECT count(*) FROM embsql.training_log('m')") > 0
     assert queue.job(job)["heartbeat_at"]
-    told_to_stop(process)
+    stop(process)
 
 
 def test_functions_explain_themselves(queue) -> None:
@@ -186,8 +225,8 @@ def test_one_training_of_a_model_at_a_time(queue, start) -> None:
     second, elsewhere = queue.train(seed=2), queue.train("other")
     queue.wait(elsewhere, "done")
     assert (queue.status(first), queue.status(second)) == ("running", "queued")
-    told_to_stop(one)
-    told_to_stop(two)
+    stop(one)
+    stop(two)
 
 
 def test_two_workers_do_nothing_twice(queue, start) -> None:
@@ -248,7 +287,7 @@ def test_a_mistake_fails_once_and_the_worker_lives(queue, start) -> None:
         assert message in row["error"]
         assert row["attempts"] == 1
     queue.wait(queue.train(), "done")
-    told_to_stop(process)
+    stop(process)
 
 
 def test_no_password_is_shown(pg, queue, start) -> None:
@@ -280,7 +319,7 @@ def test_cancel_what_waits_and_what_runs(queue, start) -> None:
     assert "was cancelled" in queue.wait(running, "cancelled")["error"]
     assert queue.status(waiting) == "cancelled"
     queue.wait(queue.train(), "done")
-    told_to_stop(process)
+    stop(process)
 
 
 def test_cancel_what_reads_for_long(queue, start) -> None:
@@ -291,7 +330,7 @@ def test_cancel_what_reads_for_long(queue, start) -> None:
     assert queue.ask("SELECT embsql.cancel('m')") == "asked to stop"
     assert "was cancelled" in queue.wait(running, "cancelled")["error"]
     assert queue.quiet()
-    told_to_stop(process)
+    stop(process)
 
 
 def test_cancel_what_has_only_just_begun(queue, start) -> None:
@@ -304,23 +343,24 @@ def test_cancel_what_has_only_just_begun(queue, start) -> None:
 
 def test_an_idle_worker_stops(start) -> None:
     process = start()
-    assert process.stdout.readline().startswith("waiting for jobs")
-    assert told_to_stop(process) == "stopped\n"
+    assert process.line().startswith("waiting for jobs")
+    assert stop(process) == "stopped"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stopped_worker_hands_its_job_back(queue, start, number: signal.Signals) -> None:
     first = queue.train()
     finish(start("once"))
-    job = queue.train(seed=2, epochs=4000)
+    job = queue.train(seed=2, **ENDLESS)
     process = start()
     wait(queue.trains)
-    process.send_signal(number)
+    process.signal(number)
     assert "handed the job back" in finish(process)
     row = queue.job(job)
     assert (row["status"], row["attempts"]) == ("queued", 0)
     assert queue.ask("SELECT count(*) FROM embsql.leases") == 0
     assert queue.live() == int(queue.job(first)["answer"][0])
+    shorten(queue, job)
     finish(start("once"))
     assert queue.job(job)["attempts"] == 1
     assert queue.live() == int(queue.job(job)["answer"][0])
@@ -335,7 +375,7 @@ def test_a_long_select_is_no_death(queue, start) -> None:
     for beat in ("SELECT heartbeat_at FROM embsql.jobs", "SELECT expires_at FROM embsql.leases"):
         before = queue.ask(beat)
         wait(lambda beat=beat, before=before: queue.ask(beat) > before)
-    told_to_stop(process)
+    stop(process)
     assert queue.status(job) == "queued"
     assert queue.ask("SELECT count(*) FROM embsql.leases") == 0
 
@@ -348,10 +388,11 @@ def test_a_lost_connection_is_no_end(queue, start) -> None:
     start()
     queue.wait(queue.train(), "done")
     queue.ask(lose)
-    job = queue.train(seed=2, epochs=4000)
+    job = queue.train(seed=2, **ENDLESS)
     wait(queue.trains)
     queue.ask(lose)
     row = queue.wait(job, "queued")
+    shorten(queue, job)
     assert row["attempts"] == 1
     assert row["start_after"] > row["started_at"]
     assert "was lost" in row["error"]
@@ -359,13 +400,13 @@ def test_a_lost_connection_is_no_end(queue, start) -> None:
 
 
 def test_a_killed_worker_is_replaced(queue, start) -> None:
-    job = queue.train(epochs=4000)
+    job = queue.train(**ENDLESS)
     process = start()
     wait(queue.trains)
     process.kill()
-    process.communicate()
     assert "begins" not in finish(start("once"))  # it may still be alive
     dead(queue, job)
+    shorten(queue, job)
     finish(start("once"))
     row = queue.job(job)
     assert (row["status"], row["attempts"], row["answer"][1]) == ("done", 2, "live")
@@ -384,24 +425,24 @@ def test_a_job_that_kills_its_workers_is_given_up(queue, start) -> None:
 
 
 def test_a_worker_that_slept_publishes_nothing(queue, start) -> None:
-    job = queue.train(epochs=4000)
+    job = queue.train(**ENDLESS)
     sleeper = start()
     wait(queue.trains)
-    sleeper.send_signal(signal.SIGSTOP)
-    os.waitpid(sleeper.pid, os.WUNTRACED)
+    sleeper.signal(signal.SIGSTOP)
+    wait(lambda: stopped(sleeper))
     wait(queue.quiet)  # a sign of life may be on its way, and would undo what follows
     dead(queue, job)
+    shorten(queue, job)
     finish(start("once"))
     after = queue.job(job)
     live = queue.live()
     assert (after["status"], int(after["answer"][0])) == ("done", live)
-    os.kill(sleeper.pid, signal.SIGCONT)
-    while "no longer this worker's" not in sleeper.stdout.readline():
-        assert sleeper.poll() is None
+    sleeper.signal(signal.SIGCONT)
+    wait(lambda: "no longer this worker's" in sleeper.line())
     assert queue.job(job) == after
     assert queue.live() == live
     assert queue.ask("SELECT count(DISTINCT run_id) FROM embsql.item_embeddings") == 1
-    told_to_stop(sleeper)
+    stop(sleeper)
 
 
 def test_a_model_that_trains_elsewhere_is_waited_for(pg, queue, start) -> None:
