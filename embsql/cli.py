@@ -134,9 +134,17 @@ def _show(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
 @click.argument("statement")
 @click.pass_context
 def sql(ctx: click.Context, statement: str) -> None:
-    """Run any SQL, also BigQuery ML's CREATE MODEL, DROP MODEL and functions ML.*."""
+    """Run any SQL, also BigQuery ML's CREATE MODEL, DROP MODEL and functions ML.*.
+
+    Of several statements each answers in turn; the first that fails is the last that runs.
+    """
+    from embsql.statement import split
+
     with _open(ctx, new=True) as database:
-        _show(ctx, database.sql(statement).to_pylist())
+        for number, one in enumerate(split(statement)):
+            if number and not ctx.obj["json"]:
+                click.echo()
+            _show(ctx, database.sql(one).to_pylist())
 
 
 def _question(name: str, query: str, *, with_model: bool) -> None:

@@ -193,3 +193,42 @@ def test_every_message_can_be_written(error: type[Exception]) -> None:
         text = " ".join((error.__doc__ or "").split())
         assert text.format_map(Anything())
         assert text[0].islower() or text[0] == "{"
+
+
+# --- several statements --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "statements"),
+    [
+        ("SELECT 1", ["SELECT 1"]),
+        ("SELECT 1;", ["SELECT 1;"]),
+        ("SELECT 1; SELECT 2", ["SELECT 1", " SELECT 2"]),
+        ("SELECT 1;; SELECT 2; -- done; really", ["SELECT 1", " SELECT 2"]),
+        ("SELECT ';'; SELECT \";\" FROM t", ["SELECT ';'", ' SELECT ";" FROM t']),
+        ("SELECT 'it''s; so'; SELECT $a$;$a$", ["SELECT 'it''s; so'", " SELECT $a$;$a$"]),
+        ("/* a; b */ SELECT 1; SELECT 2", ["/* a; b */ SELECT 1", " SELECT 2"]),
+        ("SELECT e'\\';'; SELECT 2", ["SELECT e'\\';'", " SELECT 2"]),
+        ("/* a /* b */ ; */ SELECT 1; SELECT 2", ["/* a /* b */ ; */ SELECT 1; SELECT 2"]),
+        ("-- nothing", ["-- nothing"]),
+        ("", [""]),
+    ],
+)
+def test_where_a_statement_ends(script: str, statements: list[str]) -> None:
+    assert statement.split(script) == statements
+
+
+def test_the_body_of_a_function_is_not_taken_apart() -> None:
+    script = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT f()"
+    assert statement.split(script) == [script]
+
+
+def test_several_statements_answer_with_the_last(each) -> None:
+    script = "CREATE TABLE t AS SELECT 1 AS a; INSERT INTO t VALUES (2); SELECT sum(a) AS b FROM t;"
+    assert [int(row["b"]) for row in each.sql(script).to_pylist()] == [3]
+
+
+def test_the_command_line_shows_each_answer(tmp_path) -> None:
+    words = ["--db", str(tmp_path / "d.duckdb"), "sql", "SELECT 1 AS a; SELECT 'x' AS b"]
+    assert CliRunner().invoke(main, words).output == "a\n-\n1\n\nb\n-\nx\n"
+    assert CliRunner().invoke(main, ["--json", *words]).output == '{"a": 1}\n{"b": "x"}\n'
