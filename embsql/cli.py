@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from importlib.metadata import version
@@ -30,10 +31,25 @@ from embsql.options import Option, declared
 
 METAVARS = {int: "INTEGER", float: "FLOAT", str: "TEXT", tuple: "INTEGER,...", object: "TEXT"}
 
+OPTION = re.compile(r"\b(?P<name>[a-z_]+)=(?P<value>True\b|\.\.\.|'[^']*')")
+
 LEFT = (
     "Free blocks of the database and its log keep the bytes until: embsql compact. Backups, and copies that were"
     " published, keep the person until they are made anew."
 )
+
+
+def _as_typed(message: str) -> str:
+    """A message with options of training that are written as Python's, as they are written here."""
+    known = {option.name for option in declared(Train)}
+
+    def typed(found: re.Match[str]) -> str:
+        if found["name"] not in known:
+            return found[0]
+        value = "" if found["value"] == "True" else f" {found['value']}"
+        return f"--{found['name'].replace('_', '-')}{value}"
+
+    return OPTION.sub(typed, message)
 
 
 class Main(click.Group):
@@ -44,7 +60,7 @@ class Main(click.Group):
         try:
             return super().invoke(ctx)
         except EmbsqlError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(_as_typed(str(error))) from None
         except KeyboardInterrupt:
             raise click.ClickException("interrupted; what was live stays live") from None
         except Exception as error:

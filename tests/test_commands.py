@@ -195,6 +195,12 @@ def test_every_message_can_be_written(error: type[Exception]) -> None:
         assert text[0].islower() or text[0] == "{"
 
 
+def test_remedies_are_written_as_they_are_typed(tmp_path) -> None:
+    source = ["--source", "SELECT 1 AS whom, 2 AS item_id"]
+    said = CliRunner().invoke(main, ["--db", str(tmp_path / "d.duckdb"), "train", "m", *source]).output
+    assert "or name it with --user-col ..." in said
+
+
 # --- several statements --------------------------------------------------------------------------
 
 

@@ -392,6 +392,13 @@ def test_a_source_database_that_is_not_there_is_named_and_not_made(base: embsql.
 WORDS = [(f"u{i % 5}", f"i{i % 7}") for i in range(35)]
 
 
+def test_a_wrong_name_for_a_column_of_a_file_that_needs_none(base: embsql.Database, folder: Path) -> None:
+    (folder / "pairs.csv").write_text(CSV)
+    with pytest.raises(errors.MissingColumn, match="Leave that name out, or name it with user_col="):
+        read(base, "pairs.csv", user="whom")
+    assert pairs(read(base, "pairs.csv")) == WANTED
+
+
 @pytest.mark.parametrize("separator", [",", "\t", "|", "::"])
 @pytest.mark.parametrize("more", [0, 10])
 def test_a_text_without_a_header_keeps_its_first_row(
