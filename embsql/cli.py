@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -26,11 +27,12 @@ from embsql.command_options import (
     Train,
 )
 from embsql.database import Database, cancel, connect
-from embsql.errors import EmbsqlError, plain
+from embsql.errors import EmbsqlError, plain, suggestion
 from embsql.options import Option, declared
 
 METAVARS = {int: "INTEGER", float: "FLOAT", str: "TEXT", tuple: "INTEGER,...", object: "TEXT"}
 
+NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist$")
 OPTION = re.compile(r"\b(?P<name>[a-z_]+)=(?P<value>True\b|\.\.\.|'[^']*')")
 
 LEFT = (
@@ -49,7 +51,19 @@ def _as_typed(message: str) -> str:
         value = "" if found["value"] == "True" else f" {found['value']}"
         return f"--{found['name'].replace('_', '-')}{value}"
 
-    return OPTION.sub(typed, message)
+    return OPTION.sub(typed, message) + _hint(message)
+
+
+def _hint(message: str) -> str:
+    """What PostgreSQL does not add where it knows no such function: one of a like name, or its arguments."""
+    found = NO_FUNCTION.search(message)
+    if found is None:
+        return ""
+    known = surface.questions()
+    if found[1] in known:
+        return f". There is {known[found[1]].signature}"
+    close = suggestion(found[1], known)
+    return close and f".{close}"
 
 
 class Main(click.Group):
@@ -358,7 +372,8 @@ def drop_model(ctx: click.Context, /, model: str, **given: Any) -> None:
 def forget(ctx: click.Context, user_id: str) -> None:
     """Remove one person from every run of every model, also from those that are being trained."""
     with _open(ctx) as database:
-        click.echo(f"{database.forget(user_id)} rows removed")
+        rows = database.forget(user_id)
+    click.echo(f"{rows} rows removed" if rows else f"0 rows removed: nothing here knows a user {user_id}")
     click.echo(LEFT, err=True)
 
 
@@ -477,7 +492,7 @@ def algorithms_(ctx: click.Context, name: str | None) -> None:
         return _show(ctx, rows)
     cls = algorithms.find(name)
     if not ctx.obj["json"]:
-        click.echo(f"{cls.__doc__}\n")
+        click.echo(f"{inspect.cleandoc(cls.__doc__ or '')}\n")
     _show(ctx, [{"option": o.name, "default": o.default, "reason": o.reason} for o in declared(cls)])
     return None
 

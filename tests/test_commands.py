@@ -176,7 +176,9 @@ def test_cli_without_a_database() -> None:
 def test_cli_needs_no_database_to_look_up() -> None:
     assert "CREATE OR REPLACE MACRO embsql.similar_items" in CliRunner().invoke(main, ["render"]).output
     assert "als" in CliRunner().invoke(main, ["algorithms"]).output
-    assert "epochs" in CliRunner().invoke(main, ["algorithms", "als"]).output
+    manual = CliRunner().invoke(main, ["algorithms", "als"]).output
+    assert "\nImplicit: a seen pair" in manual  # without the indents of the code
+    assert "epochs" in manual
 
 
 # --- errors --------------------------------------------------------------------------------------
@@ -199,6 +201,25 @@ def test_remedies_are_written_as_they_are_typed(tmp_path) -> None:
     source = ["--source", "SELECT 1 AS whom, 2 AS item_id"]
     said = CliRunner().invoke(main, ["--db", str(tmp_path / "d.duckdb"), "train", "m", *source]).output
     assert "or name it with --user-col ..." in said
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ("similar_itmes('m', 'i')", 'does not exist. Did you mean "similar_items"?'),
+        ("similar_items('m', 'i', n => 3)", "does not exist. There is similar_items(model text, for_item text, k int"),
+    ],
+)
+def test_a_question_that_is_not_there_has_a_neighbor(pg, call: str, says: str) -> None:
+    said = CliRunner().invoke(main, ["--db", pg, "sql", f"SELECT * FROM embsql.{call}"]).output
+    assert says in said
+
+
+def test_who_is_not_there_is_forgotten_already(tmp_path) -> None:
+    words = ["--db", str(tmp_path / "d.duckdb")]
+    CliRunner().invoke(main, [*words, "sql", "SELECT 1"])
+    said = CliRunner().invoke(main, [*words, "forget", "kim"]).output
+    assert said.startswith("0 rows removed: nothing here knows a user kim")
 
 
 # --- several statements --------------------------------------------------------------------------

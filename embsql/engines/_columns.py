@@ -12,7 +12,7 @@ PART = r'(?:\w+|"(?:[^"]|"")+")'
 NAME = re.compile(rf"{PART}(\.{PART}){{0,2}}")
 CALL = re.compile(r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", re.IGNORECASE | re.DOTALL)
 NO_TABLE = re.compile(r'Table with name \w+ does not exist|relation "\w+" does not exist')
-FRAME = " A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
+FRAME = "A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
 LEAVE = "Leave that name out"  # the column that it was given for is called as usual
 ALONE = "Run it by itself to see the row"
 INEXACT = re.compile(r"inexact id (\S+) from (\d+) on in (.*?)[\"']?$", re.MULTILINE)
@@ -70,7 +70,8 @@ def failed(reason: str, kind: str | None, text: str) -> SourceFailed | InexactId
     """
     found = INEXACT.search(reason)
     if found is None:
-        reason += FRAME if NO_TABLE.search(reason) else ""
+        if NO_TABLE.search(reason):
+            reason += f"{'' if reason.endswith(('?', '!', '.')) else '.'} {FRAME}"
         return SourceFailed(reason=reason, shared={"reason": f"{kind}. {ALONE}"} if kind else None)
     value, limit, column = found.groups()
     remedy = f"CAST({quote(column)} AS {text}) AS {quote(column)}"

@@ -353,10 +353,16 @@ def test_a_table_that_cannot_be_handed_over(base: embsql.Database) -> None:
         base.train("m", Broken())
 
 
+def test_a_name_in_python_is_no_table_of_postgresql(pg) -> None:
+    said = 'relation "df" does not exist. A DataFrame or an Arrow table is given itself'
+    with embsql.connect(pg) as database, pytest.raises(errors.SourceFailed, match=said):
+        database.train("m", "df")
+
+
 def test_a_name_in_python_is_no_table(base: embsql.Database) -> None:
     df = TABLE
     for given in ("df", "SELECT * FROM df"):
-        with pytest.raises(errors.SourceFailed, match=r"is given itself, without quotes: train\('m', df\)"):
+        with pytest.raises(errors.SourceFailed, match=r"[.?!] A DataFrame or an Arrow table is given itself, without quotes: train\('m', df\)"):
             base.train("m", given)
     assert base.train("m", df, dim=2).status == "live"
 
