@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from importlib.metadata import version
@@ -25,15 +27,43 @@ from embsql.command_options import (
     Train,
 )
 from embsql.database import Database, cancel, connect
-from embsql.errors import EmbsqlError, plain
+from embsql.errors import EmbsqlError, plain, suggestion
 from embsql.options import Option, declared
 
 METAVARS = {int: "INTEGER", float: "FLOAT", str: "TEXT", tuple: "INTEGER,...", object: "TEXT"}
+
+NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist$")
+OPTION = re.compile(r"\b(?P<name>[a-z_]+)=(?P<value>True\b|\.\.\.|'[^']*')")
 
 LEFT = (
     "Free blocks of the database and its log keep the bytes until: embsql compact. Backups, and copies that were"
     " published, keep the person until they are made anew."
 )
+
+
+def _as_typed(message: str) -> str:
+    """A message with options of training that are written as Python's, as they are written here."""
+    known = {option.name for option in declared(Train)}
+
+    def typed(found: re.Match[str]) -> str:
+        if found["name"] not in known:
+            return found[0]
+        value = "" if found["value"] == "True" else f" {found['value']}"
+        return f"--{found['name'].replace('_', '-')}{value}"
+
+    return OPTION.sub(typed, message) + _hint(message)
+
+
+def _hint(message: str) -> str:
+    """What PostgreSQL does not add where it knows no such function: one of a like name, or its arguments."""
+    found = NO_FUNCTION.search(message)
+    if found is None:
+        return ""
+    known = surface.questions()
+    if found[1] in known:
+        return f". There is {known[found[1]].signature}"
+    close = suggestion(found[1], known)
+    return close and f".{close}"
 
 
 class Main(click.Group):
@@ -44,7 +74,7 @@ class Main(click.Group):
         try:
             return super().invoke(ctx)
         except EmbsqlError as error:
-            raise click.ClickException(str(error)) from None
+            raise click.ClickException(_as_typed(str(error))) from None
         except KeyboardInterrupt:
             raise click.ClickException("interrupted; what was live stays live") from None
         except Exception as error:
@@ -134,9 +164,17 @@ def _show(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
 @click.argument("statement")
 @click.pass_context
 def sql(ctx: click.Context, statement: str) -> None:
-    """Run any SQL, also BigQuery ML's CREATE MODEL, DROP MODEL and functions ML.*."""
+    """Run any SQL, also BigQuery ML's CREATE MODEL, DROP MODEL and functions ML.*.
+
+    Of several statements each answers in turn; the first that fails is the last that runs.
+    """
+    from embsql.statement import split
+
     with _open(ctx, new=True) as database:
-        _show(ctx, database.sql(statement).to_pylist())
+        for number, one in enumerate(split(statement)):
+            if number and not ctx.obj["json"]:
+                click.echo()
+            _show(ctx, database.sql(one).to_pylist())
 
 
 def _question(name: str, query: str, *, with_model: bool) -> None:
@@ -334,7 +372,8 @@ def drop_model(ctx: click.Context, /, model: str, **given: Any) -> None:
 def forget(ctx: click.Context, user_id: str) -> None:
     """Remove one person from every run of every model, also from those that are being trained."""
     with _open(ctx) as database:
-        click.echo(f"{database.forget(user_id)} rows removed")
+        rows = database.forget(user_id)
+    click.echo(f"{rows} rows removed" if rows else f"0 rows removed: nothing here knows a user {user_id}")
     click.echo(LEFT, err=True)
 
 
@@ -453,7 +492,7 @@ def algorithms_(ctx: click.Context, name: str | None) -> None:
         return _show(ctx, rows)
     cls = algorithms.find(name)
     if not ctx.obj["json"]:
-        click.echo(f"{cls.__doc__}\n")
+        click.echo(f"{inspect.cleandoc(cls.__doc__ or '')}\n")
     _show(ctx, [{"option": o.name, "default": o.default, "reason": o.reason} for o in declared(cls)])
     return None
 

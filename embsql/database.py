@@ -114,12 +114,20 @@ class Database:
     def sql(self, statement: str) -> pa.Table:
         """Any SQL, also BigQuery ML's: CREATE MODEL trains and answers with the run, DROP MODEL, ML.RECOMMEND.
 
-        Raises an `embsql.errors.EmbsqlError`.
+        Of several statements the answer is the last one's. Raises an `embsql.errors.EmbsqlError`.
         """
+        from embsql import statement as statements
+
+        *before, last = statements.split(text("statement", statement, "SQL"))
+        for one in before:
+            self._sql(one)
+        return self._sql(last)
+
+    def _sql(self, statement: str) -> pa.Table:
+        """The answer of one statement."""
         from embsql import bigquery
         from embsql import statement as statements
 
-        statement = text("statement", statement, "SQL")
         wanted = statements.read(statement)
         if isinstance(wanted, statements.CreateModel):
             return self._create(wanted)

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any
 
 from embsql import engines, shop, surface
@@ -81,7 +82,12 @@ def open_shop(database: Database) -> tuple[int, int]:
 
 
 def train_towers(database: Database, name: str) -> None:
-    """A small model of the shop that makes vectors of newcomers too. Raises MissingExtra."""
+    """A small model of the shop that makes vectors of newcomers too.
+
+    Raises MissingExtra before a run begins: a stranger's first look at the models shows none that failed.
+    """
+    if find_spec("torch") is None:
+        raise MissingExtra(what=TOWERS["algorithm"], package="torch", extra="torch")
     told: dict[str, Any] = surface.statements("demo/features.sql")
     database.train(name, "shop_orders", **TOWERS, **told)
 

@@ -342,7 +342,7 @@ class NoRights(EmbsqlError):
 
 
 class MissingExtra(EmbsqlError):
-    """{what} needs {package}. Install it with: pip install 'embsql[{extra}]'"""
+    """{what} needs the Python package {package}. Install it with: pip install 'embsql[{extra}]'"""
 
 
 class BadStatement(EmbsqlError):

@@ -57,6 +57,8 @@ PIECE = re.compile(  # of the database's SQL: what may hold a bracket or a name 
     r"|\$(\w*)\$.*?\$\1\$|\w+|.",
     re.IGNORECASE | re.DOTALL,
 )
+# Where a semicolon may end nothing: in the body of a function, in a comment within a comment.
+UNSPLIT = re.compile(r"\bBEGIN\s+ATOMIC\b|/\*(?:(?!\*/).)*/\*", re.IGNORECASE | re.DOTALL)
 PART = r"""(?:`[^`]+`|"(?:[^"]|"")+"|\w+(?:-\w+)*)"""
 NAME = re.compile(rf"{PART}(?:\s*\.\s*{PART})*")
 
@@ -125,6 +127,27 @@ def read(statement: str) -> CreateModel | DropModel | None:
         return None
     reader = Reader(statement)
     return _drop(reader) if reader.skip("DROP") else _create(reader)
+
+
+def split(script: str) -> list[str]:
+    """The statements of a script, each as it stands; at least one, which may be empty."""
+    if ";" not in script.rstrip().rstrip(";") or UNSPLIT.search(script):
+        return [script]
+    found, begin, empty = [], 0, True
+    for piece in PIECE.finditer(script):
+        if piece.group() != ";":
+            empty = empty and _is_gap(piece)
+            continue
+        if not empty:
+            found.append(script[begin : piece.start()])
+        begin, empty = piece.end(), True
+    return found if found and empty else [*found, script[begin:]]
+
+
+def _is_gap(piece: re.Match[str]) -> bool:
+    """Whether it is space or a comment."""
+    text = piece.group()
+    return text.isspace() or text.startswith(("--", "/*")) or _is_hash(piece)
 
 
 def _without_end(select: str) -> str:

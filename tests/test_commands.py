@@ -176,7 +176,9 @@ def test_cli_without_a_database() -> None:
 def test_cli_needs_no_database_to_look_up() -> None:
     assert "CREATE OR REPLACE MACRO embsql.similar_items" in CliRunner().invoke(main, ["render"]).output
     assert "als" in CliRunner().invoke(main, ["algorithms"]).output
-    assert "epochs" in CliRunner().invoke(main, ["algorithms", "als"]).output
+    manual = CliRunner().invoke(main, ["algorithms", "als"]).output
+    assert "\nImplicit: a seen pair" in manual  # without the indents of the code
+    assert "epochs" in manual
 
 
 # --- errors --------------------------------------------------------------------------------------
@@ -193,3 +195,67 @@ def test_every_message_can_be_written(error: type[Exception]) -> None:
         text = " ".join((error.__doc__ or "").split())
         assert text.format_map(Anything())
         assert text[0].islower() or text[0] == "{"
+
+
+def test_remedies_are_written_as_they_are_typed(tmp_path) -> None:
+    source = ["--source", "SELECT 1 AS whom, 2 AS item_id"]
+    said = CliRunner().invoke(main, ["--db", str(tmp_path / "d.duckdb"), "train", "m", *source]).output
+    assert "or name it with --user-col ..." in said
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ("similar_itmes('m', 'i')", 'does not exist. Did you mean "similar_items"?'),
+        ("similar_items('m', 'i', n => 3)", "does not exist. There is similar_items(model text, for_item text, k int"),
+    ],
+)
+def test_a_question_that_is_not_there_has_a_neighbor(pg, call: str, says: str) -> None:
+    said = CliRunner().invoke(main, ["--db", pg, "sql", f"SELECT * FROM embsql.{call}"]).output
+    assert says in said
+
+
+def test_who_is_not_there_is_forgotten_already(tmp_path) -> None:
+    words = ["--db", str(tmp_path / "d.duckdb")]
+    CliRunner().invoke(main, [*words, "sql", "SELECT 1"])
+    said = CliRunner().invoke(main, [*words, "forget", "kim"]).output
+    assert said.startswith("0 rows removed: nothing here knows a user kim")
+
+
+# --- several statements --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("script", "statements"),
+    [
+        ("SELECT 1", ["SELECT 1"]),
+        ("SELECT 1;", ["SELECT 1;"]),
+        ("SELECT 1; SELECT 2", ["SELECT 1", " SELECT 2"]),
+        ("SELECT 1;; SELECT 2; -- done; really", ["SELECT 1", " SELECT 2"]),
+        ("SELECT ';'; SELECT \";\" FROM t", ["SELECT ';'", ' SELECT ";" FROM t']),
+        ("SELECT 'it''s; so'; SELECT $a$;$a$", ["SELECT 'it''s; so'", " SELECT $a$;$a$"]),
+        ("/* a; b */ SELECT 1; SELECT 2", ["/* a; b */ SELECT 1", " SELECT 2"]),
+        ("SELECT e'\\';'; SELECT 2", ["SELECT e'\\';'", " SELECT 2"]),
+        ("/* a /* b */ ; */ SELECT 1; SELECT 2", ["/* a /* b */ ; */ SELECT 1; SELECT 2"]),
+        ("-- nothing", ["-- nothing"]),
+        ("", [""]),
+    ],
+)
+def test_where_a_statement_ends(script: str, statements: list[str]) -> None:
+    assert statement.split(script) == statements
+
+
+def test_the_body_of_a_function_is_not_taken_apart() -> None:
+    script = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT f()"
+    assert statement.split(script) == [script]
+
+
+def test_several_statements_answer_with_the_last(each) -> None:
+    script = "CREATE TABLE t AS SELECT 1 AS a; INSERT INTO t VALUES (2); SELECT sum(a) AS b FROM t;"
+    assert [int(row["b"]) for row in each.sql(script).to_pylist()] == [3]
+
+
+def test_the_command_line_shows_each_answer(tmp_path) -> None:
+    words = ["--db", str(tmp_path / "d.duckdb"), "sql", "SELECT 1 AS a; SELECT 'x' AS b"]
+    assert CliRunner().invoke(main, words).output == "a\n-\n1\n\nb\n-\nx\n"
+    assert CliRunner().invoke(main, ["--json", *words]).output == '{"a": 1}\n{"b": "x"}\n'

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 
 import pytest
 
 from embsql import shop
-from embsql.demo import guess, own_server, run
+from embsql.demo import guess, own_server, run, train_towers
+from embsql.errors import MissingExtra
 
 
 def test_the_shop_is_the_same_every_time() -> None:
@@ -30,6 +32,13 @@ def test_ten_questions_on_the_shop(tmp_path) -> None:
     assert "(no rows)" not in text
     model, popular = re.search(r"ndcg@10 (\S+) \(popular (\S+)\)", text).groups()
     assert float(model) > 2 * float(popular)
+
+
+def test_without_torch_the_towers_leave_no_failed_run(db, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtra):
+        train_towers(db, "towers")
+    assert db.ask("SELECT * FROM embsql.models()").num_rows == 0
 
 
 def test_ten_questions_in_postgresql() -> None:

@@ -12,7 +12,8 @@ PART = r'(?:\w+|"(?:[^"]|"")+")'
 NAME = re.compile(rf"{PART}(\.{PART}){{0,2}}")
 CALL = re.compile(r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", re.IGNORECASE | re.DOTALL)
 NO_TABLE = re.compile(r'Table with name \w+ does not exist|relation "\w+" does not exist')
-FRAME = " A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
+FRAME = "A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
+LEAVE = "Leave that name out"  # the column that it was given for is called as usual
 ALONE = "Run it by itself to see the row"
 INEXACT = re.compile(r"inexact id (\S+) from (\d+) on in (.*?)[\"']?$", re.MULTILINE)
 
@@ -32,7 +33,7 @@ def find(known: Iterable[str], wanted: str | None, default: str, option: str) ->
     names, name = list(known), wanted or default
     found = next((column for column in names if column.lower() == name.lower()), None)
     if found is None and wanted:
-        raise _missing(names, name, option)
+        raise _missing(names, name, option, usual=find(names, None, default, option) is not None)
     return found
 
 
@@ -45,11 +46,16 @@ def need(known: Iterable[str], wanted: str | None, default: str, option: str) ->
     return found
 
 
-def _missing(names: list[str], name: str, option: str) -> MissingColumn:
+def _missing(names: list[str], name: str, option: str, *, usual: bool = False) -> MissingColumn:
+    """The error for a column that is not there, of which there may be one that is called as usual."""
     return MissingColumn(
-        place="the source", column=name, suggestion=suggestion(name, names), found=", ".join(names), option=option,
-        remedy="Rename it there",
-    )  # fmt: skip
+        place="the source",
+        column=name,
+        suggestion=suggestion(name, names),
+        found=", ".join(names),
+        option=option,
+        remedy=LEAVE if usual else "Rename it there",
+    )
 
 
 def inexact(value: str, limit: int, column: str) -> str:
@@ -64,7 +70,8 @@ def failed(reason: str, kind: str | None, text: str) -> SourceFailed | InexactId
     """
     found = INEXACT.search(reason)
     if found is None:
-        reason += FRAME if NO_TABLE.search(reason) else ""
+        if NO_TABLE.search(reason):
+            reason += f"{'' if reason.endswith(('?', '!', '.')) else '.'} {FRAME}"
         return SourceFailed(reason=reason, shared={"reason": f"{kind}. {ALONE}"} if kind else None)
     value, limit, column = found.groups()
     remedy = f"CAST({quote(column)} AS {text}) AS {quote(column)}"

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql import stopping
-from embsql.engines._columns import CALL, NAME, failed, find, need, quote, quoted_name
+from embsql.engines._columns import CALL, LEAVE, NAME, failed, find, need, quote, quoted_name
 from embsql.engines._duckdb_columns import ColumnSQL, is_number
 from embsql.engines._duckdb_file import rewrite
 from embsql.engines._files import READERS, File, endings, is_text, literal, located, named, within
@@ -296,7 +296,7 @@ class DuckDB:
             user = need(types, columns.user, "user_id", "user_col")
             return user, need(types, columns.item, "item_id", "item_col")
         except MissingColumn as error:
-            if file is None:
+            if file is None or error.values["remedy"] == LEAVE:
                 raise
             raise MissingColumn(**{**error.values, "remedy": f"Say {self._readable(file)}"}) from None
 

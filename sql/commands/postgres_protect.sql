@@ -3,6 +3,7 @@
 -- Those who train, and who owns the tables, see everybody. NULL takes the policies away.
 CREATE OR REPLACE FUNCTION embsql.protect(sees regproc) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+SET client_min_messages = warning -- that a policy was not there yet is no news
 AS $embsql$
 DECLARE
     held record;

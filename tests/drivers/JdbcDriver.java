@@ -13,7 +13,7 @@ public class JdbcDriver {
         "SELECT item_id FROM embsql.recommend(?, ?, candidates => ?, exclude_seen => FALSE)";
     static final String NEAREST = "SELECT item_id FROM embsql.nearest_items(?, ?, k => ?)";
     static final String FOLD = "SELECT embsql.fold_in(?, ?, ?)";
-    static int answered = 0, asked = 0;
+    static int answered = 0, asked = 0, failed = 0;
 
     static void ask(Connection connection, String label, String sql, Object... values) {
         asked++;
@@ -58,6 +58,8 @@ public class JdbcDriver {
                 ask(c, "vector: PGobject", NEAREST, "shop", object, 3);
             }
             System.out.printf("%-28s %d of %d answer%n", "JDBC " + mode, answered, asked);
+            failed += asked - answered;
         }
+        System.exit(failed == 0 ? 0 : 1);
     }
 }

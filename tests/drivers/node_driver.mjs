@@ -38,3 +38,4 @@ for (const [label, sql, values] of calls) {
 }
 console.log(`node-postgres                ${answered} of ${calls.length} answer`);
 await client.end();
+process.exitCode = answered === calls.length ? 0 : 1;

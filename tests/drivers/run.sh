@@ -1,7 +1,7 @@
 #!/bin/sh
 # Asks a model as every driver would; by hand: tests/drivers/run.sh ADDRESS, where ADDRESS is a postgresql:// address of
 # a scratch database. With Node.js also node-postgres (PGHOST and PGDATABASE say where), and with a folder of the
-# driver's .jar in PGJDBC and a jdbc: address in JDBC_ADDRESS also JDBC.
+# driver's .jar in PGJDBC and a jdbc: address in JDBC_ADDRESS also JDBC. Fails where a question fails that was sent.
 set -e
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)

@@ -112,6 +112,16 @@ def protected(new_database, whole) -> str:
     return address
 
 
+def test_protecting_is_done_without_a_word(protected) -> None:
+    with psycopg.connect(protected) as caller:
+        said: list[str | None] = []
+        caller.add_notice_handler(lambda notice: said.append(notice.message_primary))
+        caller.execute("SELECT embsql.protect(NULL)")
+        caller.execute("SELECT embsql.protect('public.sees')")
+        caller.rollback()
+    assert said == []
+
+
 @pytest.fixture(scope="module")
 def reader(protected) -> Iterator[embsql.Database]:
     """A reader of tenant a."""

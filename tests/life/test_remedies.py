@@ -164,6 +164,15 @@ def test_a_missing_column(base: embsql.Database) -> None:
     assert read(base, rows, user=suggested).n_users == 5
 
 
+def test_a_name_for_a_column_that_is_called_as_usual(base: embsql.Database) -> None:
+    rows = ROWS.format("1 AS weight")
+    for given, option in (("user", "user_col"), ("weight", "weight_col")):
+        error = refused(base, rows, **{given: "nobody"})
+        assert isinstance(error, errors.MissingColumn)
+        assert f"Leave that name out, or name it with {option}=" in str(error)
+    assert read(base, rows).n_users == 5
+
+
 def test_a_long_id(base: embsql.Database) -> None:
     rows = ROWS.format("1 AS weight").replace("i % 5 AS user_id", "repeat('n', 2000 + i % 5) AS \"User\"")
     error = refused(base, rows, user="user")

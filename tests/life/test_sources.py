@@ -353,10 +353,16 @@ def test_a_table_that_cannot_be_handed_over(base: embsql.Database) -> None:
         base.train("m", Broken())
 
 
+def test_a_name_in_python_is_no_table_of_postgresql(pg) -> None:
+    said = 'relation "df" does not exist. A DataFrame or an Arrow table is given itself'
+    with embsql.connect(pg) as database, pytest.raises(errors.SourceFailed, match=said):
+        database.train("m", "df")
+
+
 def test_a_name_in_python_is_no_table(base: embsql.Database) -> None:
     df = TABLE
     for given in ("df", "SELECT * FROM df"):
-        with pytest.raises(errors.SourceFailed, match=r"is given itself, without quotes: train\('m', df\)"):
+        with pytest.raises(errors.SourceFailed, match=r"[.?!] A DataFrame.* itself, without quotes: train\('m', df\)"):
             base.train("m", given)
     assert base.train("m", df, dim=2).status == "live"
 
@@ -390,6 +396,13 @@ def test_a_source_database_that_is_not_there_is_named_and_not_made(base: embsql.
 
 
 WORDS = [(f"u{i % 5}", f"i{i % 7}") for i in range(35)]
+
+
+def test_a_wrong_name_for_a_column_of_a_file_that_needs_none(base: embsql.Database, folder: Path) -> None:
+    (folder / "pairs.csv").write_text(CSV)
+    with pytest.raises(errors.MissingColumn, match="Leave that name out, or name it with user_col="):
+        read(base, "pairs.csv", user="whom")
+    assert pairs(read(base, "pairs.csv")) == WANTED
 
 
 @pytest.mark.parametrize("separator", [",", "\t", "|", "::"])

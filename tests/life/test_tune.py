@@ -370,7 +370,7 @@ def test_bad_wishes(shop, given: dict[str, Any], error: type[Exception], words: 
 
 def test_without_the_library(shop, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtra, match=r"tune needs optuna.*embsql\[tune\]"):
+    with pytest.raises(MissingExtra, match=r"tune needs the Python package optuna.*embsql\[tune\]"):
         shop.train("m", SOURCE, tune=2, dim=[1, 4], **QUICK)
     assert shop.train("m", SOURCE, dim=4, **QUICK).status == "live"
 
