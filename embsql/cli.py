@@ -32,7 +32,8 @@ METAVARS = {int: "INTEGER", float: "FLOAT", str: "TEXT", tuple: "INTEGER,...", o
 
 LEFT = (
     "Free blocks of the database and its log keep the bytes until: embsql compact. Backups, and copies that were"
-    " published, keep the person until they are made anew."
+    " published, keep the person until they are made anew. Checkpoints of a training that was killed keep vectors,"
+    " without ids, until you remove the files."
 )
 
 
