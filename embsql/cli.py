@@ -37,7 +37,8 @@ OPTION = re.compile(r"\b(?P<name>[a-z_]+)=(?P<value>True\b|\.\.\.|'[^']*')")
 
 LEFT = (
     "Free blocks of the database and its log keep the bytes until: embsql compact. Backups, and copies that were"
-    " published, keep the person until they are made anew."
+    " published, keep the person until they are made anew. Checkpoints of a training that was killed keep vectors,"
+    " without ids, until you remove the files."
 )
 
 

@@ -394,6 +394,7 @@ class Database:
 
         A training in flight comes to its end without them. Free blocks of the file, its log, backups and what was
         published elsewhere keep the bytes: `compact` rewrites this database, the others are yours to make anew.
+        Checkpoints of a training that was killed keep vectors, without ids, until you remove the files.
         """
         return forgetting.forget(self.engine, sources.text_of(user_id))
 

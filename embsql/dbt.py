@@ -13,7 +13,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import pyarrow as pa
 from embsql import engines, jobs, registry, surface, udf
 from embsql.command_options import PythonModel
 from embsql.database import Database
-from embsql.errors import BadArgument, CannotOpen, DatabaseBusy, EmbsqlError, MissingExtra, NotTraining
+from embsql.errors import BadArgument, CannotOpen, DatabaseBusy, EmbsqlError, MissingExtra
 from embsql.options import make, shown
 from embsql.worker import Worker
 
@@ -32,6 +32,12 @@ except ModuleNotFoundError:  # dbt with PostgreSQL alone, or no dbt at all
     BasePlugin = object
 
 TABULAR = ("to_arrow_table", "__arrow_c_stream__", "__dataframe__")  # what a table in Python has one of
+RUNNING = """
+    SELECT asked.what
+    FROM embsql.jobs AS job
+    CROSS JOIN LATERAL embsql.request_stop(job.job_id) AS asked
+    WHERE job.worker = $worker AND job.status = 'running'
+"""
 STORAGE = "v1.4.0"  # as embsql's own files, so that BI tools with a 1.x driver read them
 
 
@@ -183,14 +189,9 @@ class Beside:
             self._worker.close()
 
     def _cancel(self, worker: Worker) -> bool:
-        """Ask what the worker trains to stop; whether there was anything."""
-        mine = "SELECT model_name FROM embsql.jobs WHERE worker = $worker AND status = 'running' AND command = 'train'"
+        """Ask for what the worker does to stop; whether there was anything."""
         with closing(engines.connect(worker.address)) as engine:
-            models = engine.ask(mine, worker=worker.name)["model_name"].to_pylist()
-            for model_name in models:
-                with suppress(NotTraining):  # it has just ended
-                    jobs.cancel(engine, model_name)
-        return bool(models)
+            return bool(engine.ask(RUNNING, worker=worker.name).num_rows)
 
     def hear(self, event: Any) -> None:
         """Begin when dbt has the adapter that it announced, if that is PostgreSQL's."""

@@ -266,6 +266,7 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
 def _side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
     """The vectors of a finished run in order of id: as they are, or made of length 1 where they can be."""
     record = registry.finished(engine, reference)
+    registry.check_own(engine, record["model_name"])
     table = engine.ask(_statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
     vectors = _matrix(table["embedding"], len(table))  # (n, d)
     norms = np.linalg.norm(vectors, axis=1)  # (n,)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
-from embsql import processes
+from embsql import processes, stopping
 from embsql.engines import Engine, connect
 from embsql.errors import (
     AlreadyTraining,
@@ -102,7 +102,7 @@ class Lease:
         self._heart.join()
         HELD.discard(self.owner)
         # Of a server that is gone: the next trainer sees that nobody holds it.
-        with suppress(ServerGone, CannotOpen):
+        with suppress(ServerGone, CannotOpen), stopping.unstopped():
             retry(self.engine, lambda: self._say("release", owner=self.owner))
         if self._marker:
             self._marker.unlink(missing_ok=True)

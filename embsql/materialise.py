@@ -36,6 +36,7 @@ def materialise(
     Raises UnknownModel, UnknownRun, NothingLive or RunNotReady.
     """
     record = registry.finished(engine, reference)
+    registry.check_own(engine, record["model_name"])
     run = Run(threads=threads or usable_cores(), run_id=int(record["run_id"]), model_name=record["model_name"])
     loaded = load(engine, record) if users else None
     catalogue = loaded.items if loaded else side(engine, int(record["run_id"]), "item")

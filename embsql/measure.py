@@ -267,6 +267,7 @@ def evaluate(
     Raises NotEvaluated, BadArgument, and what reading and training raise.
     """
     record = registry.run(engine, reference)
+    registry.check_own(engine, record["model_name"])
     run = Run(record["seed"], run_id=record["run_id"], model_name=record["model_name"])
     named = Columns(user_col, item_col)
     if test is None and named != given.NONE:

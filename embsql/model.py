@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from embsql import stopping
+
 if TYPE_CHECKING:
     from embsql.checkpoints import Checkpoints
     from embsql.data import Embeddings
@@ -64,6 +66,7 @@ class Run:
             self.on_report(epoch, values)
 
     def check(self) -> None:
-        """Raise `Cancelled` or `LostLease` when the run must stop; costs microseconds."""
+        """Raise `Stopped`, `Cancelled` or `LostLease` when the run must stop; costs microseconds."""
+        stopping.check()
         if self.on_check:
             self.on_check()

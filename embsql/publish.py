@@ -29,6 +29,7 @@ from embsql.files import replacement, settle
 from embsql.jobs import retry
 from embsql.loaded import LARGE, pages
 from embsql.registry import look, say
+from embsql.stopping import unstopped
 from embsql.surface import statements
 
 SMALL = ("runs", "training_log", "metrics", "validations", "trials", "gates", "solvers", "gram", "item_scales",
@@ -137,7 +138,7 @@ def _arrive(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool:
     with target.transaction():
         for table in SMALL:
             for rows in _of_one_length(source.ask(statements("publish.sql")[table], run_id=run_id)):
-                target.write(table, _columns(rows))
+                target.write(table, _columns(rows.drop_columns("made_by") if table == "runs" else rows))
         for table in LARGE:
             target.write(table, _columns(pa.concat_tables(pages(source, table, run_id))))
         target.index(run_id)  # in the same transaction: a run that is there has its indexes
@@ -180,7 +181,8 @@ def _verified(
         raise Corrupted(place=target.place, run_id=run_id, name=record["model_name"])
     except BaseException:
         if copied:
-            registry.discard(target, run_id)
+            with unstopped():
+                registry.discard(target, run_id)
         raise
 
 

@@ -244,6 +244,14 @@ def finished(engine: Engine, reference: str) -> dict[str, Any]:
     return record
 
 
+def check_own(engine: Engine, model_name: str) -> None:
+    """Whether one may change what is made of a model's runs. Raises NoRights.
+
+    Whatever writes looks itself: this is for what takes long before it writes.
+    """
+    say(engine, "check_model", model_name=model_name)
+
+
 def check_finished(engine: Engine, name: str, run_id: int, status: str) -> None:
     """Whether a run can be read. Raises RunNotReady or StillHolds."""
     if status != "ready":
@@ -405,8 +413,8 @@ def _remove(engine: Engine, runs: Sequence[int], model_name: str | None = None) 
 
 
 def _delete(engine: Engine, runs: Sequence[int]) -> None:
-    """Remove every row of runs that the transaction holds."""
-    for run_id, table in product(runs, RUN_TABLES):
+    """Remove every row of runs that the transaction holds; a server knows where they are."""
+    for run_id, table in product(runs, RUN_TABLES if engine.embedded else ("run",)):
         say(engine, f"drop_{table}", run_id=run_id)
 
 

@@ -1,10 +1,13 @@
-"""How one thread ends what another one does, also in the middle of a statement."""
+"""How one thread ends what another one does, also in the middle of a statement.
+
+Work may be a part of other work, as a training is of a job: it ends when either is stopped.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
 _here = threading.local()  # `.work`: what this thread does, where somebody may want to stop it
@@ -24,7 +27,7 @@ class Work:
         self._outer: Work | None = None
 
     def __enter__(self) -> Work:
-        self._outer, _here.work = _current(), self
+        self._outer, _here.work = _innermost(), self
         return self
 
     def __exit__(
@@ -44,6 +47,17 @@ class Work:
             self._stopped = True
             if self._ends:
                 self._ends[-1]()
+
+    def check(self) -> None:
+        """Raise Stopped when this work has been stopped."""
+        if self._stopped:
+            raise Stopped
+
+    def around(self) -> Iterator[Work]:
+        """This work and what it is a part of, the innermost first."""
+        yield self
+        if self._outer:
+            yield from self._outer.around()
 
     @contextmanager
     def running(self, end: Callable[[], None]) -> Iterator[None]:
@@ -69,14 +83,35 @@ def statement(end: Callable[[], None]) -> Iterator[None]:
 
     Raises Stopped.
     """
-    work = _current()
-    if work is None:
-        yield
-        return
-    with work.running(end):
+    with ExitStack() as stack:
+        for work in _works():
+            stack.enter_context(work.running(end))
         yield
 
 
-def _current() -> Work | None:
+def check() -> None:
+    """Raise Stopped when somebody has stopped this thread's work; costs next to nothing."""
+    for work in _works():
+        work.check()
+
+
+@contextmanager
+def unstopped() -> Iterator[None]:
+    """Let the block come to its end: what puts things in order after a stop is not stopped itself."""
+    before, _here.work = _innermost(), None
+    try:
+        yield
+    finally:
+        _here.work = before
+
+
+def _works() -> Iterator[Work]:
+    """What this thread does, the innermost first."""
+    innermost = _innermost()
+    if innermost:
+        yield from innermost.around()
+
+
+def _innermost() -> Work | None:
     found: Work | None = getattr(_here, "work", None)
     return found

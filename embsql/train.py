@@ -37,6 +37,7 @@ from embsql.model import Listener, Run
 from embsql.plan import Plan
 from embsql.registry import say
 from embsql.snapshot import input_hash, live_vectors, read_snapshot
+from embsql.stopping import Stopped, unstopped
 
 
 def train(
@@ -84,7 +85,7 @@ def complete(
 def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
     """Write down that a run starts, and that runs of dead trainers have ended."""
     retry(engine, lambda: say(engine, "know_model", model_name=plan.model_name))
-    retry(engine, lambda: _end(engine, "abandoned", model_name=plan.model_name, run_id=run_id))
+    retry(engine, lambda: _abandon(engine, plan.model_name, run_id))
     say(
         engine,
         "begin_run",
@@ -116,18 +117,26 @@ def _recorded(engine: Engine, run_id: int) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        status = "cancelled" if isinstance(error, Cancelled | KeyboardInterrupt) else "failed"
+        ends = isinstance(error, Cancelled | KeyboardInterrupt | Stopped)
+        status = "cancelled" if ends else "failed"
         # Of a server that is gone: the next trainer writes this run off.
         ended = {"status": status, "error": shared(error) or "interrupted"}
-        with suppress(ServerGone, CannotOpen):
-            retry(engine, lambda: _end(engine, "end_run", run_id=run_id, **ended))
+        with suppress(ServerGone, CannotOpen), unstopped():
+            retry(engine, lambda: _end(engine, run_id, **ended))
         raise
 
 
-def _end(engine: Engine, how: str, *, run_id: int, **values: Any) -> None:
-    """Write off a run, or those before it, and what they say of people forgotten meanwhile."""
+def _abandon(engine: Engine, model_name: str, run_id: int) -> None:
+    """Write off the runs before this one that nobody trains any more."""
     with engine.transaction():
-        say(engine, how, run_id=run_id, **values)
+        say(engine, "abandoned", model_name=model_name, run_id=run_id)
+        say(engine, "drop_ended")
+
+
+def _end(engine: Engine, run_id: int, **values: Any) -> None:
+    """Write off a run, and what it says of people forgotten meanwhile."""
+    with engine.transaction():
+        say(engine, "end_run", run_id=run_id, **values)
         forgetting.settle(engine, run_id)
 
 

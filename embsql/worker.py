@@ -32,6 +32,7 @@ from embsql.errors import (
     StatementFailed,
     shared,
 )
+from embsql.stopping import Stopped, Work
 
 if TYPE_CHECKING:
     from embsql.engines.postgres import PostgreSQL
@@ -183,6 +184,8 @@ class Worker:
             return self._end(job, "failed", f"given up: {TRIES} workers stopped without a word while they did it")
         try:
             return self._do(job)
+        except Stopped:
+            return self._end(job, "cancelled", f"{job} was cancelled")
         except TakenOver:
             raise
         except Exception as error:
@@ -192,10 +195,12 @@ class Worker:
 
     def _do(self, job: Job) -> str:
         """Run the command in a session of its own: what a source sets there, no other job meets."""
-        with self._beating(job), Database(self.address) as database, _bounds(job, database.engine):
+        self._check(self.engine, job)
+        with self._attended(job) as work, Database(self.address) as database, _bounds(job, database.engine):
             cast("PostgreSQL", database.engine).act_for(job.job_id)
-            database.engine.run(_statement("check_rights"), command=job.command)
-            answer = udf.perform(database, job.command, job.words)
+            with work:
+                database.engine.run(_statement("check_rights"), command=job.command)
+                answer = udf.perform(database, job.command, job.words)
             self._write(database.engine, "end_job", job, status="done", answer=answer, error=None)
         return "is done"
 
@@ -238,19 +243,40 @@ class Worker:
     # --- signs of life ---------------------------------------------------------------------------
 
     @contextmanager
-    def _beating(self, job: Job) -> Iterator[None]:
-        """Show signs of life while the block runs; one that comes late changes nothing."""
-        over = threading.Event()
-        threading.Thread(target=self._beat, args=(job, over), daemon=True).start()
+    def _attended(self, job: Job) -> Iterator[Work]:
+        """Show signs of life while the block runs, and stop the work when somebody wants it to end.
+
+        A thread does it, on a connection of its own, whatever the command is.
+        """
+        work, over = Work(), threading.Event()
+        threading.Thread(target=self._attend, args=(job, work, over), daemon=True).start()
         try:
-            yield
+            yield work
         finally:
             over.set()
 
-    def _beat(self, job: Job, over: threading.Event) -> None:
-        while not over.wait(jobs.BEAT):
-            with suppress(Exception), closing(engines.connect(self.address)) as engine:  # five in a row may fail
+    def _attend(self, job: Job, work: Work, over: threading.Event) -> None:
+        while not over.wait(jobs.LOOK):
+            with suppress(Exception), closing(engines.connect(self.address)) as engine:
+                self._look(engine, job, work, over)
+
+    def _look(self, engine: Engine, job: Job, work: Work, over: threading.Event) -> None:
+        """Beat and look, until the job is over or the connection is lost; five beats in a row may fail."""
+        beaten = 0.0
+        while not over.wait(jobs.LOOK):
+            try:
+                self._check(engine, job)
+            except Stopped:
+                work.stop()
+            if time.monotonic() - beaten > jobs.BEAT:
                 engine.run(_statement("beat_job"), **self._mine(job))
+                beaten = time.monotonic()
+
+    def _check(self, engine: Engine, job: Job) -> None:
+        """Raise Stopped for a job that somebody wants to stop, and for one that another worker has."""
+        found = engine.ask(_statement("look"), **self._mine(job)).to_pylist()
+        if not found or found[0]["cancelled"]:
+            raise Stopped
 
 
 def _bounds(job: Job, engine: Engine) -> AbstractContextManager[None]:

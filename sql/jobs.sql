@@ -6,6 +6,11 @@ SELECT mine.job_id, mine.command, mine.model_name, mine.words, mine.attempts FRO
 -- check_rights: whether who asked still may
 SELECT embsql.check_rights($command)
 
+-- look: whether a job is still this worker's, and somebody wants it to stop
+SELECT job.cancelled
+FROM embsql.jobs AS job
+WHERE job.job_id = $job_id AND job.worker = $worker AND job.attempts = $attempts AND job.status = 'running'
+
 -- beat_job: a sign of life
 SELECT embsql.note_job($job_id, $worker, $attempts, NULL, NULL, NULL, NULL, TRUE)
 

@@ -94,7 +94,7 @@ REVOKE ALL ON FUNCTION
     embsql.drop_partition, embsql.build_indexes, embsql.build_index,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote,
     embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget, embsql.cluster, embsql.project,
-    embsql.materialise, embsql.register_embeddings, embsql.set_cohorts, embsql.protect
+    embsql.materialise, embsql.register_embeddings, embsql.set_cohorts, embsql.set_owner, embsql.protect
 FROM embsql_reader;
 DO $embsql$
 DECLARE
@@ -116,7 +116,8 @@ GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
     -- what is asked for
     embsql.enqueue, embsql.leave_training, embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
-    embsql.materialise, embsql.register_embeddings, embsql.give_up, embsql.request_cancel, embsql.set_cohorts,
+    embsql.materialise, embsql.register_embeddings, embsql.give_up, embsql.request_cancel, embsql.request_stop, embsql.set_cohorts,
+    embsql.set_owner,
     -- how it is done
     embsql.asker, embsql.next_run, embsql.take_lease, embsql.beat_lease, embsql.release_lease, embsql.know_model,
     embsql.abandon_runs, embsql.begin_run, embsql.note_run, embsql.note_row, embsql.open_partition,

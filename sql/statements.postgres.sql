@@ -146,7 +146,7 @@ SELECT embsql.clear_rows('maps', $run_id, $entity, $method_name)
 -- drop_model: a model whose runs are gone
 SELECT embsql.remove_model($model_name)
 
--- drop_run: part of dropping a run
+-- drop_run: a run and all of its rows
 SELECT embsql.drop_rows('runs', $run_id)
 
 -- drop_clusters: part of dropping a run
@@ -163,48 +163,6 @@ SELECT embsql.drop_rows('top_items', $run_id)
 
 -- drop_neighbors: part of dropping a run
 SELECT embsql.drop_rows('neighbors', $run_id)
-
--- drop_item_embeddings: part of dropping a run
-SELECT embsql.drop_rows('item_embeddings', $run_id)
-
--- drop_user_embeddings: part of dropping a run
-SELECT embsql.drop_rows('user_embeddings', $run_id)
-
--- drop_interactions: part of dropping a run
-SELECT embsql.drop_rows('interactions', $run_id)
-
--- drop_training_log: part of dropping a run
-SELECT embsql.drop_rows('training_log', $run_id)
-
--- drop_metrics: part of dropping a run
-SELECT embsql.drop_rows('metrics', $run_id)
-
--- drop_validations: part of dropping a run
-SELECT embsql.drop_rows('validations', $run_id)
-
--- drop_trials: part of dropping a run
-SELECT embsql.drop_rows('trials', $run_id)
-
--- drop_gates: part of dropping a run
-SELECT embsql.drop_rows('gates', $run_id)
-
--- drop_graph_edges: part of dropping a run
-SELECT embsql.drop_rows('graph_edges', $run_id)
-
--- drop_solvers: part of dropping a run
-SELECT embsql.drop_rows('solvers', $run_id)
-
--- drop_gram: part of dropping a run
-SELECT embsql.drop_rows('gram', $run_id)
-
--- drop_item_scales: part of dropping a run
-SELECT embsql.drop_rows('item_scales', $run_id)
-
--- drop_tower_features: part of dropping a run
-SELECT embsql.drop_rows('tower_features', $run_id)
-
--- drop_tower_layers: part of dropping a run
-SELECT embsql.drop_rows('tower_layers', $run_id)
 
 -- drop_forgotten: part of dropping a run, and of its end
 SELECT embsql.drop_rows('forgotten', $run_id)
@@ -277,3 +235,11 @@ SELECT embsql.forget_strangers('cluster_members', $run_id)
 
 -- strangers_maps: the same of maps
 SELECT embsql.forget_strangers('maps', $run_id)
+
+-- text_vectors: those of the texts asked for that an encoder of one's own has read before
+SELECT kept.content, kept.embedding
+FROM embsql.text_vectors AS kept
+WHERE kept.content = ANY (CAST($contents AS text[])) AND kept.made_by = session_user
+
+-- check_model: whether a model is one's own to change, before there is much to do
+SELECT embsql.check_model($model_name)

@@ -120,6 +120,9 @@ UPDATE embsql.runs
 SET status = 'failed', held = held + 1, error = 'the trainer stopped without a word', finished_at = embsql.utc_now()
 WHERE model_name = $model_name AND status = 'training' AND run_id <> $run_id
 
+-- check_model: whether a model is one's own to change: in a file there is nobody else
+SELECT $model_name AS model_name
+
 -- is_own: whether what a run remembers of its sources may be run as this session: in a file there is nobody else
 SELECT $run_id AS run_id
 
@@ -354,18 +357,20 @@ DELETE FROM embsql.forgotten WHERE run_id = $run_id
 
 -- blank_examples: what a run that outlived somebody has to show; it was written by who does not know whom
 UPDATE embsql.validations SET example = NULL
-WHERE run_id IN (
-    SELECT gone.run_id
-    FROM embsql.forgotten AS gone
-    JOIN embsql.runs AS run ON run.run_id = gone.run_id
-    WHERE gone.run_id = $run_id OR run.status NOT IN ('training', 'ready')
-)
+WHERE run_id = $run_id AND run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone)
 
 -- blank_error: why such a run failed
 UPDATE embsql.runs SET error = 'not kept, since somebody was forgotten meanwhile, whom it may name'
 WHERE run_id = $run_id AND run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone)
 
--- drop_ended: nothing is left to be done in runs that failed
+-- drop_ended: nothing is left to be done in runs that failed, once they give no examples
+UPDATE embsql.validations SET example = NULL
+WHERE run_id IN (
+    SELECT gone.run_id
+    FROM embsql.forgotten AS gone
+    JOIN embsql.runs AS run ON run.run_id = gone.run_id
+    WHERE run.status NOT IN ('training', 'ready')
+);
 DELETE FROM embsql.forgotten
 WHERE run_id IN (SELECT run.run_id FROM embsql.runs AS run WHERE run.status NOT IN ('training', 'ready'))
 

@@ -57,9 +57,10 @@ CREATE OR REPLACE FUNCTION embsql.leave_training(command text, model text, words
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    IF NOT embsql.is_training(command) THEN
+    IF embsql.is_training(command) IS NOT TRUE THEN
         RAISE insufficient_privilege USING MESSAGE = format('embsql: %s is not for those who train to ask for.', command);
     END IF;
+    PERFORM embsql.check_model(embsql.model_part(model));
     RETURN embsql.leave_job(command, model, words, sources);
 END
 $embsql$;
@@ -191,31 +192,29 @@ SELECT embsql.enqueue('forget', NULL, ARRAY[embsql.checked_text('user_id', CAST(
 $embsql$;
 COMMENT ON FUNCTION embsql.forget IS 'Removes a person from every run. The number of the job; its answer is the number of rows that went.';
 
--- Acts at once: what waits will not begin, what trains is asked to stop.
-CREATE OR REPLACE FUNCTION embsql.cancel(model text) RETURNS text
+-- Acts at once: what waits will not begin, what runs is asked to stop.
+CREATE OR REPLACE FUNCTION embsql.cancel(model anycompatible) RETURNS text
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    waited boolean := FALSE;
+    word CONSTANT text := CAST(model AS text);
+    is_job CONSTANT boolean := word ~ '^[0-9]{1,18}$'; -- which is no model's name
     asked text[];
 BEGIN
-    FOR look IN 1..50 LOOP
-        asked := ARRAY(SELECT done.what FROM embsql.request_cancel(model) AS done);
-        IF 'trains' = ANY (asked) THEN
-            RETURN 'asked to stop';
-        END IF;
-        waited := waited OR 'waited' = ANY (asked);
-        EXIT WHEN NOT EXISTS (
-            SELECT FROM embsql.jobs AS job
-            WHERE job.model_name = model AND job.status = 'running' AND job.command = 'train'
-                AND job.heartbeat_at > embsql.utc_now() - INTERVAL '60 seconds'
-        );
-        PERFORM pg_sleep(0.1); -- a worker has just begun with it, and will have the lease in a moment
-    END LOOP;
-    IF NOT waited THEN
-        RAISE EXCEPTION 'embsql: model "%" is not being trained, so there is nothing to cancel.', model;
+    IF is_job THEN
+        asked := ARRAY(SELECT done.what FROM embsql.request_stop(CAST(word AS bigint)) AS done);
+    ELSE
+        asked := ARRAY(SELECT done.what FROM embsql.request_cancel(word) AS done);
     END IF;
-    RETURN 'cancelled';
+    IF asked && ARRAY['trains', 'runs'] THEN
+        RETURN 'asked to stop';
+    ELSIF 'waited' = ANY (asked) THEN
+        RETURN 'cancelled';
+    ELSIF is_job THEN
+        RAISE EXCEPTION 'embsql: job % neither waits nor runs, so there is nothing to cancel. See: SELECT job_id, command, status FROM embsql.jobs;',
+            word;
+    END IF;
+    RAISE EXCEPTION 'embsql: model "%" is not being trained, so there is nothing to cancel.', word;
 END
 $embsql$;
-COMMENT ON FUNCTION embsql.cancel IS 'Takes a model''s jobs off the queue and asks its trainer to stop, which it does within two seconds.';
+COMMENT ON FUNCTION embsql.cancel IS 'Takes the jobs of a model, or the job of a number, off the queue, and asks who trains the model or does the job to stop, which they do within a few seconds.';

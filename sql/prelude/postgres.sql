@@ -619,6 +619,10 @@ DECLARE
     built embsql.vector_indexes;
 BEGIN
     PERFORM embsql.allow(embsql.may_write(run), 'write a run that he does not train');
+    IF embsql.setting('index_storage') NOT IN ('vector', 'halfvec') THEN -- a caller's word, in the owner's statement
+        RAISE EXCEPTION 'embsql: embsql.index_storage must be vector or halfvec, got %. Leave it out: RESET embsql.index_storage;',
+            quote_literal(embsql.setting('index_storage'));
+    END IF;
     SELECT r.* INTO STRICT record FROM embsql.runs AS r WHERE r.run_id = run;
     IF pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB') THEN
         PERFORM set_config('maintenance_work_mem', '256MB', TRUE);

@@ -34,29 +34,46 @@ AS $embsql$
 SELECT embsql.has_role(embsql.asker(), 'embsql_admin')
 $embsql$;
 
--- Whether this session's user holds the lease under which a run is trained, or decides.
-CREATE OR REPLACE FUNCTION embsql.may_write(run bigint) RETURNS boolean
+-- Whether a model is who asked's to train: his own, of a role that he has, new; or he decides.
+CREATE OR REPLACE FUNCTION embsql.may_train(model text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.decides() OR NOT EXISTS (
+    SELECT FROM embsql.models AS m
+    WHERE m.model_name = model AND embsql.has_role(embsql.asker(), m.owned_by) IS NOT TRUE
+)
+$embsql$;
+
+-- Whether this session's user holds the lease under which a run is trained; the owner of embsql needs none.
+CREATE OR REPLACE FUNCTION embsql.trains(run bigint) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT EXISTS (
     SELECT FROM embsql.leases AS held
-    LEFT JOIN embsql.runs AS r ON r.run_id = held.run_id
-    WHERE held.run_id = run AND held.held_by = session_user AND coalesce(r.model_name = held.model_name, TRUE)
-) OR embsql.decides()
+    JOIN embsql.runs AS r ON r.run_id = held.run_id AND r.model_name = held.model_name
+    WHERE held.run_id = run AND held.held_by = session_user
+) OR embsql.owns()
 $embsql$;
 
--- Whether a run may go: who trains removes his own unfinished one, and what has too many newer ones after it.
+-- Whether a run's rows may be written: by who trains it, or decides.
+CREATE OR REPLACE FUNCTION embsql.may_write(run bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.trains(run) OR embsql.decides()
+$embsql$;
+
+-- Whether a run may go: who trains removes his own unfinished one, and of his models what has too many newer ones after
+-- it.
 CREATE OR REPLACE FUNCTION embsql.may_drop(run bigint) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.decides() OR EXISTS (
-    SELECT FROM embsql.leases AS held
-    JOIN embsql.runs AS r ON r.run_id = held.run_id AND r.model_name = held.model_name AND r.status = 'training'
-    WHERE held.run_id = run AND held.held_by = session_user
+SELECT embsql.decides() OR embsql.trains(run) AND EXISTS (
+    SELECT FROM embsql.runs AS r WHERE r.run_id = run AND r.status = 'training'
 ) OR EXISTS (
     SELECT FROM embsql.runs AS r
     JOIN embsql.models AS m ON m.model_name = r.model_name
     WHERE r.run_id = run AND r.status <> 'training' AND r.run_id IS DISTINCT FROM m.live_run
+        AND embsql.may_train(r.model_name)
         AND NOT embsql.contains(m.earlier_runs, r.run_id)
         AND 5 <= (
             SELECT count(*)
@@ -78,6 +95,66 @@ BEGIN
 END
 $embsql$;
 
+-- Ends what is done to a model of somebody else's.
+CREATE OR REPLACE FUNCTION embsql.check_model(model text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM embsql.allow(embsql.may_train(model), format(
+        'change model "%1$s" of "%2$s". Who owns it, or an admin, lets you: SELECT embsql.set_owner(''%1$s'', ''%3$s'')',
+        model, (SELECT m.owned_by FROM embsql.models AS m WHERE m.model_name = model), embsql.asker()
+    ));
+END
+$embsql$;
+
+-- Ends what is done to a run of a model of somebody else's.
+CREATE OR REPLACE FUNCTION embsql.check_run(run bigint) RETURNS void
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.check_model(r.model_name) FROM embsql.runs AS r WHERE r.run_id = run
+$embsql$;
+
+-- Gives a model to somebody, or to a role that several have.
+CREATE OR REPLACE FUNCTION embsql.set_owner(model text, owner text) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM embsql.check_model(model);
+    IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = owner) THEN
+        RAISE EXCEPTION 'embsql: % is no role of this server, so no model can be its own. See: SELECT rolname FROM pg_roles;',
+            quote_nullable(owner);
+    END IF;
+    UPDATE embsql.models AS m SET owned_by = owner WHERE m.model_name = model;
+    IF NOT FOUND THEN
+        PERFORM embsql.no_such_run(model);
+    END IF;
+    INSERT INTO embsql.events (logged_at, model_name, event, detail, done_by)
+    VALUES (embsql.utc_now(), model, 'set_owner', owner, embsql.asker());
+END
+$embsql$;
+COMMENT ON FUNCTION embsql.set_owner IS 'Gives a model to a role: its members train it, and change what is made of its runs. For who owns it, or an admin.';
+
+-- Takes a job that waits off the queue, and asks the worker that has it to stop: for who asked for it, who may ask for it
+-- too, and who decides. No row for a job that is over.
+CREATE OR REPLACE FUNCTION embsql.request_stop(job bigint) RETURNS TABLE (what text)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(
+    embsql.decides() OR j.requested_by = session_user
+    OR embsql.is_training(j.command) AND embsql.may_train(j.model_name),
+    format('cancel job %s of "%s"', j.job_id, j.requested_by)
+)
+FROM embsql.jobs AS j
+WHERE j.job_id = job;
+UPDATE embsql.jobs AS j
+SET cancelled = TRUE,
+    status = CASE j.status WHEN 'queued' THEN 'cancelled' ELSE j.status END,
+    finished_at = CASE j.status WHEN 'queued' THEN embsql.utc_now() END,
+    words = CASE WHEN j.status = 'queued' AND (j.command = 'forget' OR j.outlived) THEN '{}' ELSE j.words END
+WHERE j.job_id = job AND j.status IN ('queued', 'running')
+RETURNING CASE j.status WHEN 'cancelled' THEN 'waited' ELSE 'runs' END
+$embsql$;
+
 -- Leases.
 
 CREATE OR REPLACE FUNCTION embsql.next_run() RETURNS bigint
@@ -92,6 +169,7 @@ CREATE OR REPLACE FUNCTION embsql.take_lease(
 RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
+SELECT embsql.check_model(model);
 SELECT embsql.allow(NOT EXISTS (SELECT FROM embsql.runs AS r WHERE r.run_id = run), 'train a run that there is');
 INSERT INTO embsql.leases AS held (
     model_name, owner, run_id, host, pid, process, held_by, cancelled, heartbeat_at, expires_at
@@ -126,22 +204,24 @@ WHERE held.model_name = model AND held.owner = release_lease.owner
 RETURNING TRUE
 $embsql$;
 
--- Takes a model's jobs off the queue, and asks its trainer to stop.
+-- Takes a model's jobs off the queue, and asks who trains it, and workers that have a job of it, to stop.
 CREATE OR REPLACE FUNCTION embsql.request_cancel(model text) RETURNS TABLE (what text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-WITH waiting AS (
-    UPDATE embsql.jobs AS job
-    SET status = 'cancelled', finished_at = embsql.utc_now()
-    WHERE job.model_name = model AND job.status = 'queued' AND (embsql.is_training(job.command) OR embsql.decides())
-    RETURNING job.job_id
-), held AS (
+SELECT embsql.check_model(model);
+WITH held AS (
     UPDATE embsql.leases AS held
     SET cancelled = TRUE
     WHERE held.model_name = model AND held.expires_at >= embsql.utc_now()
     RETURNING held.run_id
 )
-SELECT 'waited' FROM waiting UNION ALL SELECT 'trains' FROM held
+SELECT 'trains' FROM held
+UNION ALL
+SELECT asked.what
+FROM embsql.jobs AS job
+CROSS JOIN LATERAL embsql.request_stop(job.job_id) AS asked
+WHERE job.model_name = model AND job.status IN ('queued', 'running')
+    AND (embsql.is_training(job.command) OR embsql.decides())
 $embsql$;
 
 -- A run.
@@ -164,15 +244,15 @@ AS $embsql$
 SELECT embsql.allow(embsql.decides() OR EXISTS (
     SELECT FROM embsql.leases AS held WHERE held.model_name = model AND held.held_by = session_user
 ), 'make a model that he does not train');
-INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at)
-VALUES (embsql.checked_name(model), NULL, '{}', embsql.utc_now())
+INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at, owned_by)
+VALUES (embsql.checked_name(model), NULL, '{}', embsql.utc_now(), embsql.asker())
 ON CONFLICT (model_name) DO NOTHING
 $embsql$;
 
 CREATE OR REPLACE FUNCTION embsql.abandon_runs(model text, run bigint) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.decides() OR EXISTS (
+SELECT embsql.allow(EXISTS (
     SELECT FROM embsql.leases AS held
     WHERE held.model_name = model AND held.run_id = run AND held.held_by = session_user
 ), 'end the runs of a model that he does not train');
@@ -186,7 +266,7 @@ CREATE OR REPLACE FUNCTION embsql.begin_run(
 ) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.decides() OR EXISTS (
+SELECT embsql.allow(embsql.owns() OR EXISTS (
     SELECT FROM embsql.leases AS held
     WHERE held.model_name = model AND held.run_id = run AND held.held_by = session_user
 ), 'begin a run without its lease');
@@ -196,14 +276,15 @@ INSERT INTO embsql.runs (
 VALUES (run, model, algorithm, params, source_sql, seed, 'training', versions, embsql.utc_now(), embsql.asker())
 $embsql$;
 
--- Changes columns of a run that is trained, and nothing of one that is finished but why its gate refused it.
+-- Changes columns of a run that is trained, and nothing of one that is finished but why its gate refused it. Who decides
+-- changes none: what a run remembers of its sources is read again as who made it.
 CREATE OR REPLACE FUNCTION embsql.note_run(run bigint, noted jsonb) RETURNS SETOF boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     row embsql.runs;
 BEGIN
-    IF embsql.may_write(run) IS NOT TRUE THEN
+    IF embsql.trains(run) IS NOT TRUE THEN
         RETURN; -- the lease is another's
     END IF;
     row := jsonb_populate_record(NULL::embsql.runs, noted);
@@ -236,7 +317,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
     PERFORM embsql.allow(
-        kind IN ('training_log', 'trials', 'gates') AND embsql.may_write(CAST(noted ->> 'run_id' AS bigint)),
+        kind IN ('training_log', 'trials', 'gates') AND embsql.trains(CAST(noted ->> 'run_id' AS bigint)),
         'write about a run that he does not train'
     );
     EXECUTE format('INSERT INTO embsql.%1$I SELECT (jsonb_populate_record(NULL::embsql.%1$I, $1)).*', kind) USING noted;
@@ -267,13 +348,17 @@ BEGIN
 END
 $embsql$;
 
--- One line of the audit trail, which is only ever added to.
+-- One line of the audit trail, which is only ever added to: who trains writes down what he did with runs of his models.
 CREATE OR REPLACE FUNCTION embsql.log_event(model text, run bigint, event text, detail text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(
-    event IN ('promote', 'evaluate', 'cluster', 'project', 'materialise') OR embsql.decides(), 'write down ' || event
-);
+SELECT embsql.check_model(model);
+SELECT embsql.allow(embsql.decides() OR EXISTS (
+    SELECT FROM embsql.runs AS r
+    JOIN embsql.models AS m ON m.model_name = r.model_name
+    WHERE r.run_id = run AND r.model_name = model
+        AND (event IN ('evaluate', 'cluster', 'project', 'materialise') OR event = 'promote' AND m.live_run = run)
+), 'write down ' || event);
 INSERT INTO embsql.events (logged_at, model_name, run_id, event, detail, done_by)
 VALUES (embsql.utc_now(), model, run, event, detail, embsql.asker())
 $embsql$;
@@ -282,6 +367,7 @@ $embsql$;
 CREATE OR REPLACE FUNCTION embsql.hold_run(run bigint) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
+SELECT embsql.check_run(run);
 UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.run_id = run AND r.status = 'ready' RETURNING TRUE
 $embsql$;
 
@@ -289,30 +375,41 @@ $embsql$;
 CREATE OR REPLACE FUNCTION embsql.hold_runs(runs bigint[]) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
+SELECT embsql.check_run(asked.run) FROM unnest(runs) AS asked (run);
 UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.run_id = ANY (runs) RETURNING TRUE
 $embsql$;
 
 -- Rows that go.
 
--- All rows of a run in one of the tables that hold its parts.
+-- All rows of a run in one of the tables that hold its parts; of `runs` in all of them, so that nothing of a run is left
+-- behind where nobody looks for it any more.
 CREATE OR REPLACE FUNCTION embsql.drop_rows(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
+DECLARE
+    parts CONSTANT text[] := ARRAY[
+        'training_log', 'metrics', 'validations', 'trials', 'gates', 'graph_edges', 'solvers', 'gram', 'item_scales',
+        'tower_features', 'tower_layers', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors', 'forgotten'
+    ];
+    part text;
 BEGIN
-    PERFORM embsql.allow(kind IN ( -- no others: the audit trail and leases have a run_id too
-        'runs', 'item_embeddings', 'user_embeddings', 'interactions', 'training_log', 'metrics', 'validations', 'trials',
-        'gates', 'graph_edges', 'solvers', 'gram', 'item_scales', 'tower_features', 'tower_layers', 'clusters',
-        'cluster_members', 'maps', 'top_items', 'neighbors', 'forgotten'
-    ), 'drop rows of ' || kind);
-    PERFORM embsql.allow(
-        embsql.may_drop(run) OR kind IN ('top_items', 'neighbors') OR kind = 'forgotten' AND embsql.may_write(run),
-        'drop a run'
+    PERFORM embsql.allow( -- no others: the audit trail and leases have a run_id too
+        kind = 'runs' OR kind = ANY (parts), 'drop rows of ' || kind
     );
-    IF kind IN ('item_embeddings', 'user_embeddings', 'interactions') THEN
-        PERFORM embsql.drop_partition(kind, run);
+    IF kind IN ('top_items', 'neighbors') THEN
+        PERFORM embsql.check_run(run);
     ELSE
-        EXECUTE format('DELETE FROM embsql.%I WHERE run_id = $1', kind) USING run;
+        PERFORM embsql.allow(
+            embsql.may_drop(run) OR kind = 'forgotten' AND embsql.may_write(run), 'drop a run'
+        );
     END IF;
+    IF kind = 'runs' THEN
+        PERFORM embsql.drop_partition(large.kind, run)
+        FROM unnest(ARRAY['item_embeddings', 'user_embeddings', 'interactions']) AS large (kind);
+    END IF;
+    FOREACH part IN ARRAY CASE kind WHEN 'runs' THEN parts || kind ELSE ARRAY[kind] END LOOP
+        EXECUTE format('DELETE FROM embsql.%I WHERE run_id = $1', part) USING run;
+    END LOOP;
 END
 $embsql$;
 
@@ -328,6 +425,7 @@ CREATE OR REPLACE FUNCTION embsql.clear_rows(kind text, run bigint, entity text,
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
+    PERFORM embsql.check_run(run);
     IF kind = 'metrics' THEN
         DELETE FROM embsql.metrics AS m WHERE m.run_id = run AND m.split = name;
     ELSIF kind = 'maps' THEN
@@ -355,10 +453,12 @@ DECLARE
     END;
     id text;
 BEGIN
+    PERFORM embsql.check_run(run);
     FOREACH id IN ARRAY CASE
         WHEN kind = 'top_items' THEN ARRAY['user_id']
         WHEN kind = 'neighbors' THEN ARRAY['entity_id', 'neighbor_id']
         WHEN kind IN ('cluster_members', 'maps') THEN ARRAY['entity_id']
+        ELSE '{}'
     END LOOP
         EXECUTE format(
             'DELETE FROM embsql.%1$I AS made
@@ -428,12 +528,20 @@ END
 $embsql$;
 
 -- Blanks how words name a person, in one of the tables that keep words; those of a job that is not over are kept until
--- it is.
+-- it is. What stands around the name, quotes for example, stays: words are a source too, which is read again.
 CREATE OR REPLACE FUNCTION embsql.forget_words(kind text, named text, blank text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    PERFORM embsql.allow(embsql.decides(), 'forget a person');
+    PERFORM embsql.allow(embsql.decides() AND EXISTS (
+        SELECT
+        FROM (
+            VALUES ('''', ''''), ('"', '"'), (chr(92) || '"', chr(92) || '"'), ('user ', ',')
+        ) AS form (opening, closing)
+        WHERE blank = form.opening || 'forgotten' || form.closing
+            AND starts_with(named, form.opening) AND right(named, length(form.closing)) = form.closing
+            AND length(named) > length(form.opening || form.closing)
+    ), 'forget a person');
     IF kind = 'runs' THEN
         UPDATE embsql.runs AS r SET
             error = replace(r.error, named, blank),
@@ -474,12 +582,7 @@ BEGIN
     PERFORM embsql.allow(embsql.may_write(run), 'write about a run that he does not train');
     IF kind = 'examples' THEN
         UPDATE embsql.validations AS v SET example = NULL
-        WHERE v.run_id IN (
-            SELECT gone.run_id
-            FROM embsql.forgotten AS gone
-            JOIN embsql.runs AS r ON r.run_id = gone.run_id
-            WHERE gone.run_id = run OR r.status NOT IN ('training', 'ready')
-        );
+        WHERE v.run_id = run AND v.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
     ELSIF kind = 'error' THEN
         UPDATE embsql.runs AS r SET error = 'not kept, since somebody was forgotten meanwhile, whom it may name'
         WHERE r.run_id = run AND r.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
@@ -487,22 +590,34 @@ BEGIN
 END
 $embsql$;
 
--- Nothing is left to be done in runs that failed.
+-- Nothing is left to be done in runs that failed, once they give no examples.
 CREATE OR REPLACE FUNCTION embsql.drop_ended() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
+UPDATE embsql.validations AS v SET example = NULL
+WHERE v.example IS NOT NULL AND v.run_id IN (
+    SELECT f.run_id
+    FROM embsql.forgotten AS f
+    JOIN embsql.runs AS r ON r.run_id = f.run_id AND r.status NOT IN ('training', 'ready')
+);
 DELETE FROM embsql.forgotten AS f
 WHERE f.run_id IN (SELECT r.run_id FROM embsql.runs AS r WHERE r.status NOT IN ('training', 'ready'))
 $embsql$;
 
--- Cohorts are whose it is to divide people: a set takes the place of the one of that name.
+-- A set of cohorts takes the place of the one of that name, if that was made by who asks, or a role of theirs.
 CREATE OR REPLACE FUNCTION embsql.set_cohorts(cohort_set text, users text[], cohorts text[]) RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
+SELECT embsql.allow(embsql.decides() OR NOT EXISTS (
+    SELECT FROM (
+        SELECT DISTINCT c.made_by FROM embsql.cohorts AS c WHERE c.cohort_set = set_cohorts.cohort_set
+    ) AS there
+    WHERE embsql.has_role(embsql.asker(), there.made_by) IS NOT TRUE
+), format('replace the cohorts "%s" of somebody else', set_cohorts.cohort_set));
 DELETE FROM embsql.cohorts AS c WHERE c.cohort_set = set_cohorts.cohort_set;
 WITH made AS (
-    INSERT INTO embsql.cohorts (cohort_set, user_id, cohort)
-    SELECT set_cohorts.cohort_set, pair.person, pair.cohort
+    INSERT INTO embsql.cohorts (cohort_set, user_id, cohort, made_by)
+    SELECT set_cohorts.cohort_set, pair.person, pair.cohort, embsql.asker()
     FROM unnest(users, cohorts) AS pair (person, cohort)
     WHERE pair.person IS NOT NULL AND pair.cohort IS NOT NULL
     RETURNING 1
@@ -511,7 +626,27 @@ SELECT count(*) FROM made
 $embsql$;
 COMMENT ON FUNCTION embsql.set_cohorts IS 'Says who is in which cohort of a set, in place of the set of that name: users and cohorts are two lists side by side. How many rows there are.';
 
--- A run's large rows: who trains the run may fill its partitions until they are attached, and who decides again.
+-- A run's large rows: who trains the run may fill its partitions until they are attached, and who decides again. Who was
+-- let in for an earlier run of that number is let out.
+CREATE OR REPLACE FUNCTION embsql.shut_partition(part text) RETURNS void
+LANGUAGE plpgsql SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    let_in text;
+BEGIN
+    FOR let_in IN
+        SELECT quote_ident(r.rolname)
+        FROM pg_class AS c
+        CROSS JOIN LATERAL aclexplode(c.relacl) AS entry
+        JOIN pg_roles AS r ON r.oid = entry.grantee
+        WHERE c.oid = to_regclass(format('embsql_runs.%I', part))
+            AND entry.privilege_type = 'INSERT' AND entry.grantee <> c.relowner
+    LOOP
+        EXECUTE format('REVOKE INSERT ON embsql_runs.%I FROM %s', part, let_in);
+    END LOOP;
+END
+$embsql$;
+
 CREATE OR REPLACE FUNCTION embsql.open_partition(kind text, run bigint) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
@@ -526,6 +661,7 @@ BEGIN
         'write a run that he does not train'
     );
     PERFORM embsql.make_partition(kind, run);
+    PERFORM embsql.shut_partition(part);
     IF NOT embsql.owns() AND (NOT filled OR embsql.decides()) THEN
         EXECUTE format('GRANT INSERT ON embsql_runs.%I TO %I', part, embsql.writer());
     END IF;
@@ -538,9 +674,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
     PERFORM embsql.allow(embsql.may_write(run), 'write a run that he does not train');
-    IF NOT embsql.owns() THEN
-        EXECUTE format('REVOKE INSERT ON embsql_runs.%I FROM %I', format('%s_%s', kind, run), embsql.writer());
-    END IF;
+    PERFORM embsql.shut_partition(format('%s_%s', kind, run));
     PERFORM embsql.join_partition(kind, run);
 END
 $embsql$;
@@ -567,7 +701,8 @@ BEGIN
 END
 $embsql$;
 
--- Takes the rows over: those of a run that its user trains, or what is made of a finished one.
+-- Takes the rows over: those of a run that its user trains, or what is made of a finished one of his models. Of whom they
+-- are no row says: a run that comes from elsewhere was made by nobody here.
 CREATE OR REPLACE FUNCTION embsql.close_stage(kind text, stage text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
@@ -581,15 +716,21 @@ BEGIN
         stage ~ ('^embsql_runs\.stage_' || kind || '_[0-9a-f]{32}$'), format('take rows of %s from %s', kind, stage)
     );
     EXECUTE format('REVOKE ALL ON %s FROM %I', stage, embsql.writer());
+    EXECUTE format('LOCK TABLE %s', stage); -- whoever still writes into it has ended: what is looked at is what is taken
     IF kind <> 'text_vectors' THEN
         EXECUTE format(
             'SELECT EXISTS (
                 SELECT FROM (SELECT DISTINCT run_id FROM %s) AS sent
-                LEFT JOIN embsql.runs AS r ON r.run_id = sent.run_id AND r.status = ''ready'' AND $1
+                LEFT JOIN embsql.runs AS r
+                    ON r.run_id = sent.run_id AND r.status = ''ready'' AND $1 AND embsql.may_train(r.model_name)
                 WHERE r.run_id IS NULL AND NOT embsql.may_write(sent.run_id)
             )', stage
         ) INTO strange USING kind IN ('metrics', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors');
         PERFORM embsql.allow(NOT strange, 'write rows of a run that he does not train');
+    END IF;
+    IF kind IN ('runs', 'text_vectors') THEN
+        EXECUTE format('UPDATE %s SET made_by = $1', stage)
+        USING CASE kind WHEN 'text_vectors' THEN embsql.asker() END;
     END IF;
     EXECUTE format('INSERT INTO embsql.%I SELECT * FROM %s', kind, stage);
     EXECUTE format('DROP TABLE %s', stage);
@@ -704,6 +845,7 @@ CREATE OR REPLACE FUNCTION embsql.give_up(job bigint) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 UPDATE embsql.jobs AS j
-SET status = 'cancelled', finished_at = embsql.utc_now()
+SET status = 'cancelled', finished_at = embsql.utc_now(),
+    words = CASE WHEN j.command = 'forget' OR j.outlived THEN '{}' ELSE j.words END
 WHERE j.job_id = job AND j.status = 'queued' AND (j.requested_by = session_user OR embsql.decides())
 $embsql$;

@@ -237,6 +237,9 @@ def test_roles_work_together(pg, db) -> None:
 
     with as_("t1") as one, as_("t2") as two, as_("r1") as reader, as_("a1") as admin:
         first = one.train("m", "events", dim=4, seed=0).run_id
+        with pytest.raises(errors.NoRights, match=r"SELECT embsql\.set_owner\('m', 'embsql_t2'\)"):
+            two.train("m", "events", dim=4)
+        one.ask("SELECT embsql.set_owner('m', 'embsql_trainer')")
         for seed in range(1, 13):
             two.train("m", "events", dim=4, epochs=1, seed=seed)
         ask = "SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)"

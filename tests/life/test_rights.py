@@ -3,101 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import psycopg
 import pytest
-from psycopg import conninfo
 
 import embsql
-from embsql import errors, sources, train, worker
+from embsql import errors, sources, train
 from embsql.algorithms.als import ALS
 from embsql.plan import Plan
+from tests.house import QUICK, SECRET, House
 
-EVENTS = "SELECT i % 7 AS user_id, (i * 3) % 5 AS item_id FROM generate_series(0, 99) AS t (i)"
-QUICK = {"dim": 2, "epochs": 1}
 QUICK_SVD = {"dim": 2}
-SECRET = "hunter2"  # noqa: S105 - what a table holds, nobody's password
-ROLES = {
-    "ann": "trainer",
-    "bob": "trainer",
-    "eve": "trainer",
-    "rita": "reader",
-    "adam": "admin",
-    "wendy": "worker",
-}
-
-
-class House:
-    """A database with roles, people who log in, and what one of them asks the worker for."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._open: dict[str, psycopg.Connection[Any]] = {}
-
-    def as_(self, name: str | None) -> str:
-        return (
-            conninfo.make_conninfo(self.address, user=f"embsql_test_{name}")
-            if name
-            else self.address
-        )
-
-    def run(self, name: str | None, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        """What a statement answers somebody; None is who owns the server."""
-        if name not in self._open:
-            self._open[name] = psycopg.connect(self.as_(name), autocommit=True)
-        cursor = self._open[name].execute(sql, values or None)
-        return cursor.fetchall() if cursor.description else []
-
-    def ask(self, name: str | None, call: str, *values: Any) -> int:
-        return self.run(name, f"SELECT embsql.{call}", *values)[0][0]
-
-    def train(self, name: str | None, source: str, model: str = "m", **options: Any) -> int:
-        return self.ask(
-            name, "train(%s, %s, options => %s)", model, source, json.dumps(QUICK | options)
-        )
-
-    def work(self, name: str = "wendy") -> None:
-        """Let somebody be the worker until there is nothing left to do."""
-        busy = worker.Worker(self.as_(name), lambda _line: None)
-        try:
-            busy.work(once=True)
-        finally:
-            busy.close()
-
-    def done(self, job: int, name: str = "wendy") -> tuple[str, str | None]:
-        """What became of a job that a worker was given: its status and its error."""
-        self.work(name)
-        return self.run(None, "SELECT status, error FROM embsql.jobs WHERE job_id = %s", job)[0]
-
-    def close(self) -> None:
-        for connection in self._open.values():
-            connection.close()
-
-
-@pytest.fixture(scope="module")
-def house(new_database: Callable[[], str]) -> Iterator[House]:
-    address = new_database()
-    people = ", ".join(f"embsql_test_{name}" for name in ROLES)
-    with embsql.connect(address) as database:
-        database.install(roles=True)
-        for name, role in ROLES.items():
-            database.engine.run(f"CREATE ROLE embsql_test_{name} LOGIN IN ROLE embsql_{role}")
-        database.engine.run(f"""
-            CREATE TABLE events AS {EVENTS};
-            GRANT SELECT ON events TO embsql_trainer;
-            CREATE TABLE secret AS SELECT '{SECRET}' || user_id AS user_id, item_id FROM events;
-            GRANT SELECT ON secret TO embsql_test_bob;
-            CREATE SCHEMA workshop;
-            GRANT CREATE, USAGE ON SCHEMA workshop TO embsql_trainer;
-        """)
-    made = House(address)
-    yield made
-    made.close()
-    with psycopg.connect(address, autocommit=True) as owner:
-        owner.execute(f"DROP OWNED BY {people} CASCADE; DROP ROLE {people}")
-
 
 # --- a source is read with the rights of who asked -----------------------------------------------
 
@@ -150,6 +67,7 @@ WAYS = {
 @pytest.mark.parametrize("read_by", WAYS)
 def test_nobody_reads_a_table_through_the_worker(house: House, read_by: str) -> None:
     house.done(house.train("bob", "secret", "bobs"))
+    house.run("bob", "SELECT embsql.set_owner('bobs', 'embsql_trainer')")
     status, error = house.done(WAYS[read_by](house))
     assert status == "failed"
     assert "permission denied for table secret" in str(error)
@@ -496,14 +414,11 @@ def test_a_lease_is_its_holders(house: House) -> None:
         "drop_rows('runs', %s)",
         "build_indexes(%s)",
         "note_row('training_log', jsonb_build_object('run_id', %s))",
+        "take_lease('held', 'x', 1000000 + %s, 'h', 1, NULL)",
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             house.run("eve", f"SELECT embsql.{call}", run)
-    for call in (
-        "release_lease('held', 'o')",
-        "beat_lease('held', 'o')",
-        "take_lease('held', 'x', 1000000, 'h', 1, NULL)",
-    ):
+    for call in ("release_lease('held', 'o')", "beat_lease('held', 'o')"):
         assert house.run("eve", f"SELECT embsql.{call}") == []
     assert house.run("eve", 'SELECT embsql.note_run(%s, \'{"status": "failed"}\')', run) == []
     assert house.run("ann", 'SELECT embsql.note_run(%s, \'{"status": "live"}\')', run) == []

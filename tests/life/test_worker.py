@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
@@ -19,6 +20,7 @@ import embsql
 from embsql import jobs, worker
 from embsql.errors import NoWorker
 from tests.faults.zygote import zygote
+from tests.worlds import known_run
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM generate_series(0, 4999) AS t (i)"
 QUICK, ENDLESS = {"dim": 4, "epochs": 2}, {"dim": 4, "epochs": 10**6}
@@ -459,3 +461,31 @@ def test_a_model_that_trains_elsewhere_is_waited_for(pg, queue, start) -> None:
     queue.connection.execute("DELETE FROM embsql.leases")
     start()
     queue.wait(job, "done")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "register_embeddings('m', 'SELECT 1 AS item_id, ARRAY[1, 2] AS embedding FROM pg_sleep(36000)')",
+        "evaluate('compass', '{\"test\": \"SELECT 1 AS user_id, 1 AS item_id FROM pg_sleep(36000)\"}')",
+        "cluster('compass', k => 2, labels => 'SELECT 1 AS entity_id, 1 AS label FROM pg_sleep(36000)')",
+        "promote('compass@1')",  # waits for who holds the run
+        "forget('ada')",
+    ],
+)
+def test_cancel_a_job_of_any_command(queue, pg, call) -> None:
+    """By its number, in the middle of a statement; nothing of it is kept, and the worker goes on."""
+    with embsql.connect(pg) as database:
+        known_run(database)
+    busy = worker.Worker(pg, lambda _line: None)
+    thread = threading.Thread(target=busy.work, kwargs={"once": False}, daemon=True)
+    with psycopg.connect(pg) as holder:
+        holder.execute("SELECT FROM embsql.runs FOR UPDATE")
+        job = queue.ask(f"SELECT embsql.{call}")
+        thread.start()
+        queue.wait(job, "running")
+        assert queue.ask("SELECT embsql.cancel(%s::bigint)", job) == "asked to stop"
+        assert "was cancelled" in queue.wait(job, "cancelled")["error"]
+    busy.stop()
+    thread.join()
+    busy.close()
