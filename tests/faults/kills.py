@@ -16,9 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults import seen
-from tests.faults.acts import ACTS
+from tests.faults.acts import ACTS, Act
+from tests.faults.earlier import LAST
 from tests.faults.result import Tried
-from tests.faults.victims import Asked, Found, again, begin, look, victim
+from tests.faults.victims import (
+    Asked,
+    Found,
+    again,
+    begin,
+    begin_earlier,
+    begin_source,
+    look,
+    upgraded,
+    victim,
+)
 from tests.faults.zygote import zygote
 from tests.servers import started
 
@@ -34,11 +45,15 @@ def tries(seed: int, first: int, engines: list[str]) -> Iterator[Tried]:
 
 
 def endless(
-    seed: int, first: int, engines: list[str], blows: dict[str, tuple[str, ...]]
+    seed: int,
+    first: int,
+    engines: list[str],
+    blows: dict[str, tuple[str, ...]],
+    acts: dict[str, Act] | None = None,
 ) -> Iterator[Tried]:
     """Acts ended by a blow of those of their engine, from the first try on."""
     with ExitStack() as opened:
-        worlds = [opened.enter_context(living(engine)) for engine in engines]
+        worlds = [opened.enter_context(living(engine, acts=acts)) for engine in engines]
         number = first
         while True:
             world = worlds[number % len(worlds)]
@@ -50,49 +65,73 @@ def endless(
 # --- where acts are done -------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an engine's databases are made."""
+
+    filled: str  # the database that the others are copies of
+    copied: Callable[[int], tuple[str, Path]]  # a copy, and a folder for it
+    empty: Callable[[int], tuple[str, Path]]  # one with nothing in it
+
+
 @contextmanager
-def living(engine: str, server: Server = started) -> Iterator[World]:
+def living(
+    engine: str, server: Server = started, acts: dict[str, Act] | None = None
+) -> Iterator[World]:
     """An engine's database, while a block runs."""
-    with PLACES[engine](server) as fresh:
-        yield World(engine, fresh)
+    with PLACES[engine](server) as place:
+        yield World(engine, place, acts or ACTS[engine])
 
 
 @contextmanager
-def _folders(_: Server) -> Iterator[Any]:
+def _folders(_: Server) -> Iterator[Place]:
     """Makes DuckDB databases: copies of one that is filled."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
-        _called(begin, str(home / "first.duckdb"))
+        filled = home / "filled.duckdb"
+        _called(begin, str(filled))
 
-        def fresh(number: int) -> tuple[str, Path]:
-            folder = home / str(number)
-            folder.mkdir()
-            return str(shutil.copy(home / "first.duckdb", folder / "w.duckdb")), folder
+        def copied(number: int) -> tuple[str, Path]:
+            folder = _folder(home, str(number))
+            return str(shutil.copy(filled, folder / "w.duckdb")), folder
 
-        yield fresh
+        def empty(number: int) -> tuple[str, Path]:
+            folder = _folder(home, f"earlier-{number}")
+            return str(folder / "w.duckdb"), folder
+
+        yield Place(str(filled), copied, empty)
+
+
+def _folder(home: Path, name: str) -> Path:
+    folder = home / name
+    folder.mkdir()
+    return folder
 
 
 @contextmanager
-def _databases(server: Server) -> Iterator[Any]:
+def _databases(server: Server) -> Iterator[Place]:
     """Makes PostgreSQL databases, likewise."""
     import psycopg
     from psycopg import conninfo
 
     with tempfile.TemporaryDirectory() as name, server() as address:
-        addresses = {n: conninfo.make_conninfo(address, dbname=n) for n in ("first", "world")}
-        with psycopg.connect(address, autocommit=True) as admin:
-            admin.execute("CREATE DATABASE first")
-        _called(begin, addresses["first"])
 
-        def fresh(number: int) -> tuple[str, Path]:
-            folder = Path(name) / str(number)
-            folder.mkdir()
+        def created(dbname: str, how: str = "") -> str:
             with psycopg.connect(address, autocommit=True) as admin:
-                admin.execute("DROP DATABASE IF EXISTS world WITH (FORCE)")
-                admin.execute("CREATE DATABASE world TEMPLATE first")
-            return addresses["world"], folder
+                admin.execute(f"DROP DATABASE IF EXISTS {dbname} WITH (FORCE)".encode())
+                admin.execute(f"CREATE DATABASE {dbname} {how}".encode())
+            return conninfo.make_conninfo(address, dbname=dbname)
 
-        yield fresh
+        def copied(number: int) -> tuple[str, Path]:
+            return created("world", "TEMPLATE filled"), _folder(Path(name), str(number))
+
+        def empty(number: int) -> tuple[str, Path]:
+            return created("earlier"), _folder(Path(name), f"earlier-{number}")
+
+        filled = created("filled")
+        _called(begin, filled)
+        _called(begin_source, f"{name}/source.duckdb")
+        yield Place(filled, copied, empty)
 
 
 PLACES = {"duckdb": _folders, "postgres": _databases}
@@ -103,7 +142,8 @@ class World:
     """A database that lives through many tries."""
 
     engine: str
-    fresh: Any
+    place: Place
+    acts: dict[str, Act]
     age: int = 0
     number: int = 0
     target: str = ""
@@ -121,35 +161,49 @@ class World:
         if self.age % LIFE == 0:
             self._renewed()
         self.age += 1
-        act, blow = draw.choice([*ACTS]), draw.choice(blows)
+        act, blow = draw.choice([*self.acts]), draw.choice(blows)
+        if act == "upgrade":
+            return self._upgraded(draw, blow)
         asked = Asked(self.target, self.folder, act, str(draw.random()), self.runs)
         self.gone += act == "forget"
         ended = BLOW[blow](self, asked, draw)
         left: Found = _called(again, asked, self.gone)
-        wrong = [*left.wrong, *seen.changed(self.before, left.found, left.after)]
-        wrong += seen.unlike(self.before, left.after)
+        found = self._judged(asked, blow, ended, self.before, left)
+        self.before, self.runs = left.after, left.runs
+        self.age = 0 if found.wrong else self.age  # after a loss there is a new database
+        return found
+
+    def _upgraded(self, draw: random.Random, blow: str) -> Tried:
+        """An installation over an earlier version, in a database of its own."""
+        self.number += 1
+        target, folder = self.place.empty(self.number)
+        before = _called(begin_earlier, target, self.place.filled, draw.choice(LAST))
+        asked = Asked(target, folder, "upgrade", str(draw.random()), [])
+        ended = BLOW[blow](self, asked, draw)
+        left: Found = _called(upgraded, asked, self.place.filled)
+        return self._judged(asked, blow, ended, before, left)
+
+    def _judged(
+        self, asked: Asked, blow: str, ended: str, before: seen.Parts, left: Found
+    ) -> Tried:
+        """What is counted of an act that was ended, and what is wrong with what it left."""
+        wrong = [*left.wrong, *seen.changed(before, left.found, left.after)]
+        wrong += seen.unlike(before, left.after)
         wrong += [] if ended in PLAIN or ended.startswith("sentence") else [ended]
-        what = f"{self.engine} {act}, {blow}: {ended}"
-        self._goes_on(act, left, broken=bool(wrong))
+        if not wrong:
+            self.steps[asked.act], self.seconds[asked.act] = left.steps, left.seconds
+        how = ended if ended in PLAIN else "sentence"
+        what = f"{self.engine} {asked.act}, {blow}: {ended}"
         return Tried(
-            Counter(
-                {ended if ended in PLAIN else "sentence": 1, f"{self.engine} {act}": 1, blow: 1}
-            ),
+            Counter({how: 1, f"{self.engine} {asked.act}": 1, blow: 1}),
             [f"{what}: {each}" for each in wrong],
         )
 
     def _renewed(self) -> None:
         self.number += 1
-        self.target, self.folder = self.fresh(self.number)
+        self.target, self.folder = self.place.copied(self.number)
         self.before, self.runs = _called(look, self.target, self.folder)
         self.gone = 0
-
-    def _goes_on(self, act: str, left: Found, *, broken: bool) -> None:
-        """What the next try begins with; after a loss that is a new database."""
-        self.before, self.runs = left.after, left.runs
-        self.age = 0 if broken else self.age
-        if not broken:
-            self.steps[act], self.seconds[act] = left.steps, left.seconds
 
 
 # --- how acts are ended --------------------------------------------------------------------------

@@ -6,10 +6,12 @@ import multiprocessing
 from functools import cache
 from multiprocessing.context import ForkServerContext
 
+PRELOADED = ["tests.faults.preload"]  # what the zygote imports before it forks
+
 
 @cache
 def zygote() -> ForkServerContext:
     """What forks them, from a process that has trained once and opened nothing since."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.faults.preload"])
+    context.set_forkserver_preload(PRELOADED)
     return context
