@@ -17,11 +17,13 @@ from typing import Any
 
 from tests.faults import seen
 from tests.faults.acts import ACTS, Act
+from tests.faults.disk import full
 from tests.faults.earlier import LAST
 from tests.faults.result import Tried
 from tests.faults.victims import (
     Asked,
     Found,
+    Limits,
     again,
     begin,
     begin_earlier,
@@ -50,10 +52,12 @@ def endless(
     engines: list[str],
     blows: dict[str, tuple[str, ...]],
     acts: dict[str, Act] | None = None,
+    server: Server = started,
+    disk: Path | None = None,
 ) -> Iterator[Tried]:
     """Acts ended by a blow of those of their engine, from the first try on."""
     with ExitStack() as opened:
-        worlds = [opened.enter_context(living(engine, acts=acts)) for engine in engines]
+        worlds = [opened.enter_context(living(engine, server, acts, disk)) for engine in engines]
         number = first
         while True:
             world = worlds[number % len(worlds)]
@@ -76,11 +80,14 @@ class Place:
 
 @contextmanager
 def living(
-    engine: str, server: Server = started, acts: dict[str, Act] | None = None
+    engine: str,
+    server: Server = started,
+    acts: dict[str, Act] | None = None,
+    disk: Path | None = None,
 ) -> Iterator[World]:
-    """An engine's database, while a block runs."""
+    """An engine's database, while a block runs; its server is on that disk."""
     with PLACES[engine](server) as place:
-        yield World(engine, place, acts or ACTS[engine])
+        yield World(engine, place, acts or ACTS[engine], disk)
 
 
 @contextmanager
@@ -144,6 +151,7 @@ class World:
     engine: str
     place: Place
     acts: dict[str, Act]
+    disk: Path | None = None
     age: int = 0
     number: int = 0
     target: str = ""
@@ -209,10 +217,11 @@ class World:
 # --- how acts are ended --------------------------------------------------------------------------
 
 PLAIN = ("killed", "done")
+UNLIMITED = Limits()
 
 
 def _killed_at_a_step(world: World, asked: Asked, draw: random.Random) -> str:
-    with _begun(asked, step=draw.randint(1, world.steps[asked.act])) as running:
+    with _begun(asked, Limits(step=draw.randint(1, world.steps[asked.act]))) as running:
         return running.ended()
 
 
@@ -233,7 +242,24 @@ def _server_killed(world: World, asked: Asked, draw: random.Random) -> str:
 
 
 def _full(world: World, asked: Asked, draw: random.Random) -> str:  # noqa: ARG001 - of any act
-    with _begun(asked, largest=int(10 ** draw.uniform(2, 5.5))) as running:
+    with _begun(asked, Limits(file=int(10 ** draw.uniform(2, 5.5)))) as running:
+        return running.ended()
+
+
+def _few_buffers(world: World, asked: Asked, draw: random.Random) -> str:  # noqa: ARG001 - of any act
+    with _begun(asked, Limits(buffers=draw.randint(1, 12))) as running:
+        return running.ended()
+
+
+def _no_memory(world: World, asked: Asked, draw: random.Random) -> str:  # noqa: ARG001 - of any act
+    with _begun(asked, Limits(memory=int(10 ** draw.uniform(5, 8)))) as running:
+        return running.ended()
+
+
+def _no_room(world: World, asked: Asked, draw: random.Random) -> str:
+    """The disk of the server is full, and has room again before anybody looks."""
+    assert world.disk, "only of a server on a disk of its own"
+    with full(world.disk, int(10 ** draw.uniform(3, 6.5))), _begun(asked) as running:
         return running.ended()
 
 
@@ -265,6 +291,9 @@ BLOW = {
     "moment": _killed_at_a_moment,
     "server": _server_killed,
     "full": _full,
+    "buffers": _few_buffers,
+    "memory": _no_memory,
+    "room": _no_room,
     "late": _late,
     "cut": _cut,
 }
@@ -292,10 +321,10 @@ class Running:
 
 
 @contextmanager
-def _begun(asked: Asked, step: int = 0, largest: int = 0) -> Iterator[Running]:
+def _begun(asked: Asked, limits: Limits = UNLIMITED) -> Iterator[Running]:
     """A process that has opened the database and begins the act."""
     pipe, its_end = zygote().Pipe()
-    process = zygote().Process(target=victim, args=(asked, step, largest, its_end), daemon=True)
+    process = zygote().Process(target=victim, args=(asked, limits, its_end), daemon=True)
     process.start()
     its_end.close()
     assert pipe.poll(LONG), "it hangs"

@@ -56,14 +56,34 @@ class Asked:
 # --- the victim ----------------------------------------------------------------------------------
 
 
-def victim(asked: Asked, step: int, largest: int, pipe: Connection) -> None:
-    """Do an act, and die at its n-th step; no file may pass `largest` bytes (0: any may)."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a victim has, each without limit where it is 0."""
+
+    step: int = 0  # at which it dies
+    file: int = 0  # bytes that no file may pass
+    buffers: int = 0  # megabytes that DuckDB may use
+    memory: int = 0  # bytes that the process may take besides those it has
+
+    def set_in(self, database: Any) -> None:
+        """Make them hold, but for the step."""
+        if self.file:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file, resource.RLIM_INFINITY))
+        if self.buffers:
+            database.engine.run(f"SET memory_limit = '{self.buffers}MB'")
+        if self.memory:
+            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+            most = pages * resource.getpagesize() + self.memory
+            resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+
+
+def victim(asked: Asked, limits: Limits, pipe: Connection) -> None:
+    """Do an act under some limits."""
     try:
         with asked.opened() as database:
             pipe.send(("begins", _backend(database)))
-            if largest:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
-            with steps(pipe, step):
+            limits.set_in(database)
+            with steps(pipe, limits.step):
                 asked.done_in(database)
         pipe.send(("ended", "done"))
     except EmbsqlError as error:
