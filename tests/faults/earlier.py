@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 from embsql import engines, registry, surface, udf
+from embsql.database import plainly
 from embsql.engines import Engine
 from tests.faults.seen import OF_RUNS, Look, Parts, hashed
 
@@ -88,8 +89,9 @@ class Bare:
 
     def install(self) -> None:
         """Bring it up to date, as `embsql.connect(..., install=True)` does."""
-        self.engine.offer(udf.dispatcher(lambda: None))
-        registry.install(self.engine, commands=True)
+        with plainly():
+            self.engine.offer(udf.dispatcher(lambda: None))
+            registry.install(self.engine, commands=True)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager
+from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,12 @@ def tries(_seed: int, first: int, engines: list[str]) -> Iterator[Tried]:
 def side(engine: str, server: Server = started) -> AbstractContextManager[Side]:
     """An engine's database, while a block runs."""
     return PLACES[engine](server)
+
+
+def once(engine: str, address: str, number: int) -> Tried:
+    """One payload, in a database of the server's that is given."""
+    with side(engine, lambda: nullcontext(address)) as opened:
+        return opened.tried(number)
 
 
 class Side:

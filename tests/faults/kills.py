@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,16 +27,15 @@ from tests.faults.victims import (
     again,
     begin,
     begin_earlier,
+    begin_file,
     begin_source,
-    look,
     upgraded,
     victim,
 )
-from tests.faults.zygote import zygote
+from tests.faults.zygote import LONG, called, zygote
 from tests.servers import started
 
 Server = Callable[[], Any]  # what starts one while a block runs
-LONG = 120  # seconds that no process of a try takes
 LIFE = 40  # tries in one database, of which each goes on from what the one before left
 BLOWS = {"duckdb": ("step", "step", "moment"), "postgres": ("step", "step", "moment", "server")}
 
@@ -76,6 +75,7 @@ class Place:
     filled: str  # the database that the others are copies of
     copied: Callable[[int], tuple[str, Path]]  # a copy, and a folder for it
     empty: Callable[[int], tuple[str, Path]]  # one with nothing in it
+    first: tuple[seen.Parts, list[int]]  # what is in the filled one
 
 
 @contextmanager
@@ -86,17 +86,18 @@ def living(
     disk: Path | None = None,
 ) -> Iterator[World]:
     """An engine's database, while a block runs; its server is on that disk."""
-    with PLACES[engine](server) as place:
-        yield World(engine, place, acts or ACTS[engine], disk)
+    acts = acts or ACTS[engine]
+    with PLACES[engine](server, acts) as place:
+        yield World(engine, place, acts, disk)
 
 
 @contextmanager
-def _folders(_: Server) -> Iterator[Place]:
-    """Makes DuckDB databases: copies of one that is filled."""
+def _folders(_: Server, __: Iterable[str]) -> Iterator[Place]:
+    """Makes DuckDB databases: copies of the one that the zygote has filled."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
         filled = home / "filled.duckdb"
-        _called(begin, str(filled))
+        first = called(begin_file, str(filled))
 
         def copied(number: int) -> tuple[str, Path]:
             folder = _folder(home, str(number))
@@ -106,7 +107,7 @@ def _folders(_: Server) -> Iterator[Place]:
             folder = _folder(home, f"earlier-{number}")
             return str(folder / "w.duckdb"), folder
 
-        yield Place(str(filled), copied, empty)
+        yield Place(str(filled), copied, empty, first)
 
 
 def _folder(home: Path, name: str) -> Path:
@@ -116,8 +117,8 @@ def _folder(home: Path, name: str) -> Path:
 
 
 @contextmanager
-def _databases(server: Server) -> Iterator[Place]:
-    """Makes PostgreSQL databases, likewise."""
+def _databases(server: Server, acts: Iterable[str]) -> Iterator[Place]:
+    """Makes PostgreSQL databases, likewise; the filled one is a copy of that the address names."""
     import psycopg
     from psycopg import conninfo
 
@@ -135,10 +136,12 @@ def _databases(server: Server) -> Iterator[Place]:
         def empty(number: int) -> tuple[str, Path]:
             return created("earlier"), _folder(Path(name), f"earlier-{number}")
 
-        filled = created("filled")
-        _called(begin, filled)
-        _called(begin_source, f"{name}/source.duckdb")
-        yield Place(filled, copied, empty)
+        empty_one = conninfo.conninfo_to_dict(address)["dbname"]
+        filled = created("filled", f"TEMPLATE {empty_one}")
+        first = called(begin, filled)
+        if "publish_there" in acts:
+            called(begin_source, f"{name}/source.duckdb")
+        yield Place(filled, copied, empty, first)
 
 
 PLACES = {"duckdb": _folders, "postgres": _databases}
@@ -175,7 +178,7 @@ class World:
         asked = Asked(self.target, self.folder, act, str(draw.random()), self.runs)
         self.gone += act == "forget"
         ended = BLOW[blow](self, asked, draw)
-        left: Found = _called(again, asked, self.gone)
+        left: Found = called(again, asked, self.gone)
         found = self._judged(asked, blow, ended, self.before, left)
         self.before, self.runs = left.after, left.runs
         self.age = 0 if found.wrong else self.age  # after a loss there is a new database
@@ -185,10 +188,10 @@ class World:
         """An installation over an earlier version, in a database of its own."""
         self.number += 1
         target, folder = self.place.empty(self.number)
-        before = _called(begin_earlier, target, self.place.filled, draw.choice(LAST))
+        before = called(begin_earlier, target, self.place.filled, draw.choice(LAST))
         asked = Asked(target, folder, "upgrade", str(draw.random()), [])
         ended = BLOW[blow](self, asked, draw)
-        left: Found = _called(upgraded, asked, self.place.filled)
+        left: Found = called(upgraded, asked, self.place.filled)
         return self._judged(asked, blow, ended, before, left)
 
     def _judged(
@@ -197,10 +200,11 @@ class World:
         """What is counted of an act that was ended, and what is wrong with what it left."""
         wrong = [*left.wrong, *seen.changed(before, left.found, left.after)]
         wrong += seen.unlike(before, left.after)
-        wrong += [] if ended in PLAIN or ended.startswith("sentence") else [ended]
+        how = ended if ended in PLAIN else ended.split(maxsplit=1)[0]
+        if how not in (*PLAIN, "sentence", OTHERWISE[blow]):
+            wrong.append(ended)
         if not wrong:
             self.steps[asked.act], self.seconds[asked.act] = left.steps, left.seconds
-        how = ended if ended in PLAIN else "sentence"
         what = f"{self.engine} {asked.act}, {blow}: {ended}"
         return Tried(
             Counter({how: 1, f"{self.engine} {asked.act}": 1, blow: 1}),
@@ -210,13 +214,15 @@ class World:
     def _renewed(self) -> None:
         self.number += 1
         self.target, self.folder = self.place.copied(self.number)
-        self.before, self.runs = _called(look, self.target, self.folder)
+        self.before, self.runs = self.place.first
         self.gone = 0
 
 
 # --- how acts are ended --------------------------------------------------------------------------
 
 PLAIN = ("killed", "done")
+# Of a process without memory a library may make an end: OpenBLAS interrupts it, LLVM aborts it.
+OTHERWISE = defaultdict(str, memory="traceback")
 UNLIMITED = Limits()
 
 
@@ -338,17 +344,3 @@ def _begun(asked: Asked, limits: Limits = UNLIMITED) -> Iterator[Running]:
     finally:
         process.kill()
         process.join()
-
-
-def _called(function: Any, *arguments: Any) -> Any:
-    """What a function sends from a process of its own."""
-    pipe, its_end = zygote().Pipe()
-    process = zygote().Process(target=function, args=(*arguments, its_end), daemon=True)
-    process.start()
-    its_end.close()
-    try:
-        assert pipe.poll(2 * LONG), "it hangs"
-        return pipe.recv()
-    finally:
-        process.join(LONG)
-        process.kill()

@@ -89,7 +89,7 @@ def victim(asked: Asked, limits: Limits, pipe: Connection) -> None:
     except EmbsqlError as error:
         pipe.send(("ended", f"sentence {type(error).__name__}"))
     except BaseException:
-        pipe.send(("ended", traceback.format_exc(limit=-3, chain=False)))
+        pipe.send(("ended", f"traceback {traceback.format_exc(limit=-3, chain=False)}"))
 
 
 def _backend(database: embsql.Database) -> int:
@@ -169,11 +169,26 @@ class Found:
     seconds: float
 
 
+FILLED = ""  # a DuckDB file that the zygote has filled
+
+
+def begin_file(target: str, pipe: Connection) -> None:
+    """Copy the filled file; what is in it."""
+    shutil.copy(FILLED, target)
+    with embsql.connect(target) as database:
+        pipe.send(_first(database))
+
+
 def begin(target: str, pipe: Connection) -> None:
-    """Fill a new database."""
+    """Fill a new database; what is in it then."""
     with embsql.connect(target) as database:
         fill(database)
-    pipe.send(None)
+        pipe.send(_first(database))
+
+
+def _first(database: embsql.Database) -> tuple[seen.Parts, list[int]]:
+    found = seen.Look(database)
+    return found.parts(), _runs(found)
 
 
 def begin_source(target: str, pipe: Connection) -> None:
@@ -188,13 +203,6 @@ def begin_earlier(target: str, filled: str, last: str, pipe: Connection) -> None
     earlier.make(target, filled, last)
     with earlier.opened(target) as bare:
         pipe.send({"content": earlier.content(bare)})
-
-
-def look(target: str, folder: Path, pipe: Connection) -> None:
-    """What is in a database."""
-    with embsql.connect(target) as database:
-        found = seen.Look(database)
-        pipe.send((_parts(found, folder), _runs(found)))
 
 
 def again(asked: Asked, gone: int, pipe: Connection) -> None:
