@@ -25,7 +25,7 @@ from embsql.command_options import (
     Train,
 )
 from embsql.data import Similarity
-from embsql.errors import DatabaseBusy, EmbsqlError, InTransaction, ModelExists, NotEvaluated, of_database
+from embsql.errors import DatabaseBusy, EmbsqlError, InTransaction, ModelExists, NoMemory, NotEvaluated, of_database
 from embsql.model import Columns, Run, usable_cores
 from embsql.options import declared, make, text
 
@@ -44,10 +44,13 @@ ITEMS = "a SELECT of item_id and what is known of each"
 
 @contextmanager
 def plainly() -> Iterator[None]:
-    """A database's own error as embsql's."""
+    """A database's own error, and one for want of memory, as embsql's."""
     try:
         yield
     except Exception as error:
+        missing = engines.no_memory(error)
+        if missing is not None:
+            raise NoMemory(reason=missing) from error
         complaint = engines.complaint(error)
         if complaint is None:
             raise

@@ -229,6 +229,11 @@ class LostLease(EmbsqlError):
     changed for readers; train again."""
 
 
+class NoMemory(EmbsqlError):
+    """there is too little memory: {reason}. What was live stays live. Free some, train on fewer rows or with a smaller
+    dim, or let DuckDB have more of it: SET memory_limit = '8GB';"""
+
+
 class Cancelled(EmbsqlError):
     """training of model "{name}" was cancelled in run {run_id}. What was live stays live."""
 

@@ -71,9 +71,10 @@ class Lease:
             HELD.add(self.owner)  # before anybody can see the lease, and take its holder for dead
             opened.callback(HELD.discard, self.owner)
             self._take()
+            opened.callback(self._give_back)
+            self._heart = threading.Thread(target=self._live, args=(second,), daemon=True)
+            self._heart.start()  # which fails where memory is full
             opened.pop_all()
-        self._heart = threading.Thread(target=self._live, args=(second,), daemon=True)
-        self._heart.start()
         self._interrupt.watch()
         return self
 
@@ -101,6 +102,10 @@ class Lease:
         self._over.set()
         self._heart.join()
         HELD.discard(self.owner)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Let others train."""
         # Of a server that is gone: the next trainer sees that nobody holds it.
         with suppress(ServerGone, CannotOpen), stopping.unstopped():
             retry(self.engine, lambda: self._say("release", owner=self.owner))

@@ -276,7 +276,12 @@ def _install(engine: Engine) -> None:
 
 
 def _is_same(source: Engine, target: Engine) -> bool:
-    """Whether two engines are one database, whatever they call it: a mark made in one is seen in the other."""
+    """Whether two engines are one database, whatever they call it: a mark made in one is seen in the other.
+
+    Where it need not be asked no mark is made, as a publisher that is killed would leave it.
+    """
+    if source.name != target.name:
+        return False
     mark = {"model_name": f"publish {uuid.uuid4().hex}", "owner": "publish"}  # no model can have this name
     say(target, "take_lease", run_id=0, **jobs.this_process(), **mark)
     try:

@@ -87,6 +87,16 @@ def complaint(error: Exception) -> str | None:
     return str(error) if type(error).__module__.split(".")[0] in DRIVERS else None
 
 
+def no_memory(error: Exception) -> str | None:
+    """What could not be had, of an error for want of memory; None for any other error."""
+    if type(error).__name__ == "OutOfMemoryException":  # DuckDB's, which goes on with advice
+        return str(error).split("\n")[0]
+    if isinstance(error, MemoryError):
+        return str(error) or "an allocation failed"
+    is_thread = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    return str(error) if is_thread else None
+
+
 def connect(target: Any, *, read_only: bool = False) -> Engine:
     """The engine for a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either.
 

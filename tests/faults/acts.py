@@ -6,9 +6,12 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import embsql
+from embsql import worker as workers
 from embsql.errors import UnknownRun
+from tests.faults.versions import ITEMS, USERS, version
 
 EVENTS = """
 SELECT i % 23 AS user_id, i % 17 AS item_id FROM generate_series(0, 299) AS t (i)
@@ -16,6 +19,35 @@ SELECT i % 23 AS user_id, i % 17 AS item_id FROM generate_series(0, 299) AS t (i
 VECTORS = """
 SELECT i AS item_id, CAST(ARRAY[i, 1, {seed}] AS FLOAT8[]) AS embedding
 FROM generate_series(0, 16) AS t (i)
+"""
+TIMED = """
+SELECT i % 23 AS user_id, i % 17 AS item_id, i AS event_time FROM generate_series(0, 299) AS t (i)
+"""
+KNOWN = "SELECT i AS item_id, i % 3 AS shelf FROM generate_series(0, 16) AS t (i)"
+SQL = """
+SELECT done.run_id
+FROM embsql.train(
+    'm', $source, options => '{"dim": 4, "epochs": 2, "threads": 1, "seed": %s, "force": true}'
+) AS done
+"""
+COUNTS = {"users": USERS, "items": ITEMS}
+PUBLISHED = range(9001, 9009)  # runs of a model p, in a file from which they are published
+JOBS = (  # what a worker is asked for
+    "embsql.train('m', $source, options => '{{\"dim\": 4, \"epochs\": 2, \"seed\": {seed}}}')",
+    "embsql.cluster('m', k => 3)",
+    "embsql.evaluate('m', options => '{{\"k\": 3}}')",
+    "embsql.promote('m')",
+)
+OPEN = "SELECT job.job_id FROM embsql.jobs AS job WHERE job.status IN ('queued', 'running')"
+LATER = """
+UPDATE embsql.jobs AS job
+SET heartbeat_at = job.heartbeat_at - INTERVAL '61 seconds', start_after = job.enqueued_at
+WHERE job.status IN ('queued', 'running')
+"""
+FAILED = """
+SELECT job.job_id, job.command, job.error
+FROM embsql.jobs AS job
+WHERE job.status <> 'done'
 """
 
 
@@ -34,19 +66,56 @@ Act = Callable[
 ]  # the run of the model m that is live afterwards, None for the one before
 
 
-def train(database: embsql.Database, algorithm: str, model: str, seed: int) -> int:
-    """A training that takes a moment, and has one right result for a seed."""
-    options = {"dim": 4, "epochs": 2, "threads": 1, "progress": False, "force": True}
-    run = database.train(model, EVENTS, algorithm=algorithm, seed=seed, **options)
-    return int(run.run_id or 0)
+def train(
+    database: embsql.Database, algorithm: str, model: str, seed: int, **options: Any
+) -> int | None:
+    """A training of a moment, with one right result for a seed; the run, if it is live."""
+    usual = {"dim": 4, "epochs": 2, "threads": 1, "progress": False, "force": True}
+    source = options.pop("source", EVENTS)
+    run = database.train(model, source, algorithm=algorithm, seed=seed, **usual | options)
+    return run.run_id if run.status == "live" else None
 
 
-def als(given: Given) -> int:
+def als(given: Given) -> int | None:
     return train(given.database, "als", "m", given.draw.randrange(10**6))
 
 
-def item2vec(given: Given) -> int:
+def item2vec(given: Given) -> int | None:
     return train(given.database, "item2vec", "m", given.draw.randrange(10**6))
+
+
+def tune(given: Given) -> int | None:
+    seed = given.draw.randrange(10**6)
+    return train(given.database, "als", "m", seed, dim=[2, 4], epochs=1, tune=2)
+
+
+def gated(given: Given) -> int | None:
+    """A training that is measured first, and may be refused."""
+    return train(given.database, "als", "m", given.draw.randrange(10**6), evaluate=True, k=3)
+
+
+def in_sql(given: Given) -> int:
+    """What dbt's materialization does too."""
+    done = given.database.ask(SQL % given.draw.randrange(10**6), source=EVENTS)
+    return int(done["run_id"][0].as_py())
+
+
+def two_tower(given: Given) -> int | None:
+    seed = given.draw.randrange(10**6)
+    sides = {"source": TIMED, "item_features": KNOWN}
+    return train(given.database, "two_tower", "m", seed, negatives=4, layers=1, width=4, **sides)
+
+
+def sasrec(given: Given) -> int | None:
+    return train(given.database, "sasrec", "m", given.draw.randrange(10**6), source=TIMED)
+
+
+def gru4rec(given: Given) -> int | None:
+    return train(given.database, "gru4rec", "m", given.draw.randrange(10**6), source=TIMED)
+
+
+def evaluate(given: Given) -> None:
+    given.database.evaluate("m", k=given.draw.randint(2, 4))
 
 
 def register(given: Given) -> None:
@@ -70,6 +139,13 @@ def publish(given: Given) -> None:
     given.database.publish(given.beside / "copy.duckdb", "m")
 
 
+def publish_there(given: Given) -> None:
+    """Into this database, a server's, from a file."""
+    run_id = given.draw.choice(PUBLISHED)
+    with embsql.connect(str(given.beside.parent / "source.duckdb"), read_only=True) as source:
+        source.publish(given.database.engine.second(), f"p@{run_id}")
+
+
 def materialise(given: Given) -> None:
     given.database.materialise("m", k=given.draw.randint(2, 6), threads=1)
 
@@ -91,31 +167,89 @@ def compact(given: Given) -> None:
     given.database.compact()
 
 
-ACTS: dict[str, Act] = {
-    act.__name__: act
-    for act in (
-        als,
-        item2vec,
-        register,
-        promote,
-        drop_run,
-        publish,
-        materialise,
-        cluster,
-        project,
-        forget,
-        compact,
-    )
+def install(given: Given) -> None:
+    """Every question anew, as where they are an earlier version's, the roles and the schema ml."""
+    server = not given.database.engine.embedded
+    given.database.engine.run("UPDATE embsql.surface SET surface = 'of another version'")
+    given.database.install(ml=True, roles=server)
+
+
+def upgrade(given: Given) -> None:
+    """An installation over an earlier version."""
+    given.database.install()
+
+
+def worker(given: Given) -> None:
+    """A job, which is done by the second worker where the first was killed in the middle of it."""
+    engine, job = given.database.engine, given.draw.choice(JOBS)
+    if not engine.ask(OPEN).num_rows:
+        asked = f"SELECT {job.format(seed=given.draw.randrange(10**6))} AS job_id"
+        engine.ask(asked, **{"source": EVENTS} if "$source" in job else {})
+    for _ in range(3):  # after a loss it is put off
+        engine.run(LATER)
+        workers.run(engine.second(), once=True, say=lambda _: None)
+    failed = engine.ask(FAILED).to_pylist()
+    assert not failed, failed
+
+
+def _named(*acts: Act) -> dict[str, Act]:
+    return {act.__name__: act for act in acts}
+
+
+ANYWHERE = _named(
+    als,
+    item2vec,
+    tune,
+    gated,
+    evaluate,
+    register,
+    promote,
+    drop_run,
+    publish,
+    materialise,
+    cluster,
+    project,
+    forget,
+    compact,
+    install,
+    upgrade,
+)
+ACTS = {
+    "duckdb": ANYWHERE | _named(in_sql),
+    "postgres": ANYWHERE | _named(publish_there, worker),
 }
+NETWORKS = _named(two_tower, sasrec, gru4rec)  # by torch
+ALL = ACTS["duckdb"] | ACTS["postgres"] | NETWORKS
 
 
 def fill(database: embsql.Database) -> None:
-    """What acts find first: a model of three runs, of one of them all that can be made; others."""
-    for seed, algorithm in enumerate(("als", "item2vec", "als")):
-        train(database, algorithm, "m", seed)
-    train(database, "als", "other", 1)
+    """What acts find first."""
+    for part in FILLING:
+        part(database)
+
+
+def _runs(database: embsql.Database) -> None:
+    """A model of two runs, and one of vectors from elsewhere."""
+    for seed in range(2):
+        train(database, "als", "m", seed)
     database.register_embeddings("r", VECTORS.format(seed=1))
+
+
+def _more(database: embsql.Database) -> None:
+    """A run of other loops, another model, and all that can be made of a run."""
+    train(database, "item2vec", "m", 3)
+    train(database, "als", "other", 1)
     database.materialise("m", k=3, threads=1)
     for entity in ("item", "user"):
         database.cluster("m", entity=entity, k=3, threads=1)
         database.project("m", entity=entity)
+
+
+FILLING = [_runs, _more]
+
+
+def fill_source(database: embsql.Database) -> None:
+    """What `publish_there` publishes."""
+    for run_id in PUBLISHED:
+        version(database, run_id, "p")
+    database.engine.run("UPDATE embsql.runs SET users = $users, items = $items", **COUNTS)

@@ -11,7 +11,7 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager
+from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,12 @@ def side(engine: str, server: Server = started) -> AbstractContextManager[Side]:
     return PLACES[engine](server)
 
 
+def once(engine: str, address: str, number: int) -> Tried:
+    """One payload, in a database of the server's that is given."""
+    with side(engine, lambda: nullcontext(address)) as opened:
+        return opened.tried(number)
+
+
 class Side:
     """A database with a model and a table that must stay as they are, and every door to it."""
 
@@ -111,10 +117,10 @@ class Side:
 
     def _print(self) -> list[Any]:
         """Everything that no payload may change."""
-        found, engine = seen.parts(self.database), self.database.engine
+        found, engine = seen.Look(self.database).parts(), self.database.engine
         return [
             {name: found[name] for name in ("tables", "live m", f"run {found['live m']}")},
-            [row["model_name"] for row in seen.models(self.database)],
+            [row["model_name"] for row in seen.Look(self.database).models],
             self.database.ask("SELECT n FROM canary").to_pylist(),
             self.database.ask(CATALOG[engine.name]).to_pydict(),
             sorted(self.folder.iterdir()),
@@ -286,7 +292,7 @@ class Side:
         known = set(ids)
         for table in ("item_embeddings", "user_embeddings", "neighbors"):
             column = {"neighbors": "neighbor_id"}.get(table, f"{table[:4]}_id")
-            run_id = seen.models(db)[-1]["live_run"]
+            run_id = seen.Look(db).models[-1]["live_run"]
             rows = db.ask(f"SELECT {column} AS id FROM embsql.{table} WHERE run_id = $r", r=run_id)[
                 "id"
             ].to_pylist()

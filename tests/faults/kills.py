@@ -9,21 +9,33 @@ import signal
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.faults import seen
-from tests.faults.acts import ACTS
+from tests.faults.acts import ACTS, Act
+from tests.faults.disk import full
+from tests.faults.earlier import LAST
 from tests.faults.result import Tried
-from tests.faults.victims import Asked, Found, again, begin, look, victim
-from tests.faults.zygote import zygote
+from tests.faults.victims import (
+    Asked,
+    Found,
+    Limits,
+    again,
+    begin,
+    begin_earlier,
+    begin_file,
+    begin_source,
+    upgraded,
+    victim,
+)
+from tests.faults.zygote import LONG, called, zygote
 from tests.servers import started
 
 Server = Callable[[], Any]  # what starts one while a block runs
-LONG = 120  # seconds that no process of a try takes
 LIFE = 40  # tries in one database, of which each goes on from what the one before left
 BLOWS = {"duckdb": ("step", "step", "moment"), "postgres": ("step", "step", "moment", "server")}
 
@@ -34,11 +46,17 @@ def tries(seed: int, first: int, engines: list[str]) -> Iterator[Tried]:
 
 
 def endless(
-    seed: int, first: int, engines: list[str], blows: dict[str, tuple[str, ...]]
+    seed: int,
+    first: int,
+    engines: list[str],
+    blows: dict[str, tuple[str, ...]],
+    acts: dict[str, Act] | None = None,
+    server: Server = started,
+    disk: Path | None = None,
 ) -> Iterator[Tried]:
     """Acts ended by a blow of those of their engine, from the first try on."""
     with ExitStack() as opened:
-        worlds = [opened.enter_context(living(engine)) for engine in engines]
+        worlds = [opened.enter_context(living(engine, server, acts, disk)) for engine in engines]
         number = first
         while True:
             world = worlds[number % len(worlds)]
@@ -50,49 +68,80 @@ def endless(
 # --- where acts are done -------------------------------------------------------------------------
 
 
-@contextmanager
-def living(engine: str, server: Server = started) -> Iterator[World]:
-    """An engine's database, while a block runs."""
-    with PLACES[engine](server) as fresh:
-        yield World(engine, fresh)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an engine's databases are made."""
+
+    filled: str  # the database that the others are copies of
+    copied: Callable[[int], tuple[str, Path]]  # a copy, and a folder for it
+    empty: Callable[[int], tuple[str, Path]]  # one with nothing in it
+    first: tuple[seen.Parts, list[int]]  # what is in the filled one
 
 
 @contextmanager
-def _folders(_: Server) -> Iterator[Any]:
-    """Makes DuckDB databases: copies of one that is filled."""
+def living(
+    engine: str,
+    server: Server = started,
+    acts: dict[str, Act] | None = None,
+    disk: Path | None = None,
+) -> Iterator[World]:
+    """An engine's database, while a block runs; its server is on that disk."""
+    acts = acts or ACTS[engine]
+    with PLACES[engine](server, acts) as place:
+        yield World(engine, place, acts, disk)
+
+
+@contextmanager
+def _folders(_: Server, __: Iterable[str]) -> Iterator[Place]:
+    """Makes DuckDB databases: copies of the one that the zygote has filled."""
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
-        _called(begin, str(home / "first.duckdb"))
+        filled = home / "filled.duckdb"
+        first = called(begin_file, str(filled))
 
-        def fresh(number: int) -> tuple[str, Path]:
-            folder = home / str(number)
-            folder.mkdir()
-            return str(shutil.copy(home / "first.duckdb", folder / "w.duckdb")), folder
+        def copied(number: int) -> tuple[str, Path]:
+            folder = _folder(home, str(number))
+            return str(shutil.copy(filled, folder / "w.duckdb")), folder
 
-        yield fresh
+        def empty(number: int) -> tuple[str, Path]:
+            folder = _folder(home, f"earlier-{number}")
+            return str(folder / "w.duckdb"), folder
+
+        yield Place(str(filled), copied, empty, first)
+
+
+def _folder(home: Path, name: str) -> Path:
+    folder = home / name
+    folder.mkdir()
+    return folder
 
 
 @contextmanager
-def _databases(server: Server) -> Iterator[Any]:
-    """Makes PostgreSQL databases, likewise."""
+def _databases(server: Server, acts: Iterable[str]) -> Iterator[Place]:
+    """Makes PostgreSQL databases, likewise; the filled one is a copy of that the address names."""
     import psycopg
     from psycopg import conninfo
 
     with tempfile.TemporaryDirectory() as name, server() as address:
-        addresses = {n: conninfo.make_conninfo(address, dbname=n) for n in ("first", "world")}
-        with psycopg.connect(address, autocommit=True) as admin:
-            admin.execute("CREATE DATABASE first")
-        _called(begin, addresses["first"])
 
-        def fresh(number: int) -> tuple[str, Path]:
-            folder = Path(name) / str(number)
-            folder.mkdir()
+        def created(dbname: str, how: str = "") -> str:
             with psycopg.connect(address, autocommit=True) as admin:
-                admin.execute("DROP DATABASE IF EXISTS world WITH (FORCE)")
-                admin.execute("CREATE DATABASE world TEMPLATE first")
-            return addresses["world"], folder
+                admin.execute(f"DROP DATABASE IF EXISTS {dbname} WITH (FORCE)".encode())
+                admin.execute(f"CREATE DATABASE {dbname} {how}".encode())
+            return conninfo.make_conninfo(address, dbname=dbname)
 
-        yield fresh
+        def copied(number: int) -> tuple[str, Path]:
+            return created("world", "TEMPLATE filled"), _folder(Path(name), str(number))
+
+        def empty(number: int) -> tuple[str, Path]:
+            return created("earlier"), _folder(Path(name), f"earlier-{number}")
+
+        empty_one = conninfo.conninfo_to_dict(address)["dbname"]
+        filled = created("filled", f"TEMPLATE {empty_one}")
+        first = called(begin, filled)
+        if "publish_there" in acts:
+            called(begin_source, f"{name}/source.duckdb")
+        yield Place(filled, copied, empty, first)
 
 
 PLACES = {"duckdb": _folders, "postgres": _databases}
@@ -103,7 +152,9 @@ class World:
     """A database that lives through many tries."""
 
     engine: str
-    fresh: Any
+    place: Place
+    acts: dict[str, Act]
+    disk: Path | None = None
     age: int = 0
     number: int = 0
     target: str = ""
@@ -121,44 +172,62 @@ class World:
         if self.age % LIFE == 0:
             self._renewed()
         self.age += 1
-        act, blow = draw.choice([*ACTS]), draw.choice(blows)
+        act, blow = draw.choice([*self.acts]), draw.choice(blows)
+        if act == "upgrade":
+            return self._upgraded(draw, blow)
         asked = Asked(self.target, self.folder, act, str(draw.random()), self.runs)
         self.gone += act == "forget"
         ended = BLOW[blow](self, asked, draw)
-        left: Found = _called(again, asked, self.gone)
-        wrong = [*left.wrong, *seen.changed(self.before, left.found, left.after)]
-        wrong += seen.unlike(self.before, left.after)
-        wrong += [] if ended in PLAIN or ended.startswith("sentence") else [ended]
-        what = f"{self.engine} {act}, {blow}: {ended}"
-        self._goes_on(act, left, broken=bool(wrong))
+        left: Found = called(again, asked, self.gone)
+        found = self._judged(asked, blow, ended, self.before, left)
+        self.before, self.runs = left.after, left.runs
+        self.age = 0 if found.wrong else self.age  # after a loss there is a new database
+        return found
+
+    def _upgraded(self, draw: random.Random, blow: str) -> Tried:
+        """An installation over an earlier version, in a database of its own."""
+        self.number += 1
+        target, folder = self.place.empty(self.number)
+        before = called(begin_earlier, target, self.place.filled, draw.choice(LAST))
+        asked = Asked(target, folder, "upgrade", str(draw.random()), [])
+        ended = BLOW[blow](self, asked, draw)
+        left: Found = called(upgraded, asked, self.place.filled)
+        return self._judged(asked, blow, ended, before, left)
+
+    def _judged(
+        self, asked: Asked, blow: str, ended: str, before: seen.Parts, left: Found
+    ) -> Tried:
+        """What is counted of an act that was ended, and what is wrong with what it left."""
+        wrong = [*left.wrong, *seen.changed(before, left.found, left.after)]
+        wrong += seen.unlike(before, left.after)
+        how = ended if ended in PLAIN else ended.split(maxsplit=1)[0]
+        if how not in (*PLAIN, "sentence", OTHERWISE[blow]):
+            wrong.append(ended)
+        if not wrong:
+            self.steps[asked.act], self.seconds[asked.act] = left.steps, left.seconds
+        what = f"{self.engine} {asked.act}, {blow}: {ended}"
         return Tried(
-            Counter(
-                {ended if ended in PLAIN else "sentence": 1, f"{self.engine} {act}": 1, blow: 1}
-            ),
+            Counter({how: 1, f"{self.engine} {asked.act}": 1, blow: 1}),
             [f"{what}: {each}" for each in wrong],
         )
 
     def _renewed(self) -> None:
         self.number += 1
-        self.target, self.folder = self.fresh(self.number)
-        self.before, self.runs = _called(look, self.target, self.folder)
+        self.target, self.folder = self.place.copied(self.number)
+        self.before, self.runs = self.place.first
         self.gone = 0
-
-    def _goes_on(self, act: str, left: Found, *, broken: bool) -> None:
-        """What the next try begins with; after a loss that is a new database."""
-        self.before, self.runs = left.after, left.runs
-        self.age = 0 if broken else self.age
-        if not broken:
-            self.steps[act], self.seconds[act] = left.steps, left.seconds
 
 
 # --- how acts are ended --------------------------------------------------------------------------
 
 PLAIN = ("killed", "done")
+# Of a process without memory a library may make an end: OpenBLAS interrupts it, LLVM aborts it.
+OTHERWISE = defaultdict(str, memory="traceback")
+UNLIMITED = Limits()
 
 
 def _killed_at_a_step(world: World, asked: Asked, draw: random.Random) -> str:
-    with _begun(asked, step=draw.randint(1, world.steps[asked.act])) as running:
+    with _begun(asked, Limits(step=draw.randint(1, world.steps[asked.act]))) as running:
         return running.ended()
 
 
@@ -179,7 +248,24 @@ def _server_killed(world: World, asked: Asked, draw: random.Random) -> str:
 
 
 def _full(world: World, asked: Asked, draw: random.Random) -> str:  # noqa: ARG001 - of any act
-    with _begun(asked, largest=int(10 ** draw.uniform(2, 5.5))) as running:
+    with _begun(asked, Limits(file=int(10 ** draw.uniform(2, 5.5)))) as running:
+        return running.ended()
+
+
+def _few_buffers(world: World, asked: Asked, draw: random.Random) -> str:  # noqa: ARG001 - of any act
+    with _begun(asked, Limits(buffers=draw.randint(1, 12))) as running:
+        return running.ended()
+
+
+def _no_memory(world: World, asked: Asked, draw: random.Random) -> str:  # noqa: ARG001 - of any act
+    with _begun(asked, Limits(memory=int(10 ** draw.uniform(5, 8)))) as running:
+        return running.ended()
+
+
+def _no_room(world: World, asked: Asked, draw: random.Random) -> str:
+    """The disk of the server is full, and has room again before anybody looks."""
+    assert world.disk, "only of a server on a disk of its own"
+    with full(world.disk, int(10 ** draw.uniform(3, 6.5))), _begun(asked) as running:
         return running.ended()
 
 
@@ -211,6 +297,9 @@ BLOW = {
     "moment": _killed_at_a_moment,
     "server": _server_killed,
     "full": _full,
+    "buffers": _few_buffers,
+    "memory": _no_memory,
+    "room": _no_room,
     "late": _late,
     "cut": _cut,
 }
@@ -238,10 +327,10 @@ class Running:
 
 
 @contextmanager
-def _begun(asked: Asked, step: int = 0, largest: int = 0) -> Iterator[Running]:
+def _begun(asked: Asked, limits: Limits = UNLIMITED) -> Iterator[Running]:
     """A process that has opened the database and begins the act."""
     pipe, its_end = zygote().Pipe()
-    process = zygote().Process(target=victim, args=(asked, step, largest, its_end), daemon=True)
+    process = zygote().Process(target=victim, args=(asked, limits, its_end), daemon=True)
     process.start()
     its_end.close()
     assert pipe.poll(LONG), "it hangs"
@@ -255,17 +344,3 @@ def _begun(asked: Asked, step: int = 0, largest: int = 0) -> Iterator[Running]:
     finally:
         process.kill()
         process.join()
-
-
-def _called(function: Any, *arguments: Any) -> Any:
-    """What a function sends from a process of its own."""
-    pipe, its_end = zygote().Pipe()
-    process = zygote().Process(target=function, args=(*arguments, its_end), daemon=True)
-    process.start()
-    its_end.close()
-    try:
-        assert pipe.poll(2 * LONG), "it hangs"
-        return pipe.recv()
-    finally:
-        process.join(LONG)
-        process.kill()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import embsql
-from tests.faults import acts, victims  # noqa: F401 - what is forked runs these
+import tempfile
 
-with embsql.connect(":memory:") as database:
+import embsql
+from tests.faults import acts, victims
+
+HOME = tempfile.TemporaryDirectory()  # goes with the zygote
+
+victims.FILLED = f"{HOME.name}/filled.duckdb"
+with embsql.connect(victims.FILLED) as database:
     acts.fill(database)

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
 from embsql import Database
-from embsql.engines import Engine
-from embsql.loaded import LARGE, pages
-from embsql.surface import statements
 
 Parts = dict[str, str]  # a part -> a hash of its rows
-MODEL = ("solvers", "gram", "item_scales")
-MADE = {
+OF_A_RUN = {  # what is written at once of a run -> where it is
+    "run": (
+        "item_embeddings",
+        "user_embeddings",
+        "interactions",
+        "solvers",
+        "gram",
+        "item_scales",
+        "graph_edges",
+        "tower_features",
+        "tower_layers",
+    ),
+    "report": ("runs", "training_log", "trials", "gates", "validations"),
+    "metrics": ("metrics",),
     "topk": ("top_items", "neighbors"),
     "clusters": ("clusters", "cluster_members"),
     "maps": ("maps",),
@@ -49,13 +60,11 @@ LOGS = {
     "runs",
 }  # of any run
 FREE = {"events", "leases"}
-COUNTED = """
-SELECT
-    run.run_id, run.users, run.items,
-    (SELECT count(*) FROM embsql.item_embeddings AS one WHERE one.run_id = run.run_id) AS item_rows,
-    (SELECT count(*) FROM embsql.user_embeddings AS one WHERE one.run_id = run.run_id) AS user_rows
+UNSEEN = ["run_id", "held"]  # columns that are no part's content: its number, who waited for it
+RUNS = """
+SELECT run.run_id, run.model_name, run.status, run.users, run.items
 FROM embsql.runs AS run
-WHERE run.status = 'ready'
+ORDER BY run.run_id
 """
 MODELS = "SELECT model.model_name, model.live_run, model.earlier_runs FROM embsql.models AS model"
 PARTITIONS = """
@@ -72,55 +81,107 @@ LEFT_OVER = {
         "SELECT gone.run_id AS name FROM embsql.forgotten AS gone"
     ),
 }
+LEFT_OVER_THERE = {  # in a server
+    "job {} is not over": (
+        "SELECT job.job_id AS name FROM embsql.jobs AS job WHERE job.finished_at IS NULL"
+    ),
+    "what reads a source of a job, {}": (
+        "SELECT f.proname AS name FROM pg_proc AS f "
+        "WHERE f.pronamespace = 'embsql_sources'::regnamespace"
+    ),
+}
 
 
-def parts(database: Database) -> Parts:
-    """Everything that a caller can see, by parts that are written at once."""
-    engine, found = database.engine, {"tables": _hashed(database.ask(TABLES).to_pydict())}
-    found |= {f"live {row['model_name']}": str(row["live_run"]) for row in models(database)}
-    found[f"answers {found['live m']}"] = _answers(database, "m", found["live m"])
-    for run_id in ready(engine):
-        found[f"run {run_id}"] = rows_of(engine, run_id)
-        found |= {f"{made} {run_id}": _rows(engine, run_id, MADE[made]) for made in MADE}
-    return found
+FUNCTIONS = {
+    "duckdb": """
+        SELECT DISTINCT f.schema_name || '.' || f.function_name AS name
+        FROM duckdb_functions() AS f
+        WHERE f.schema_name IN ('embsql', 'ml') AND f.database_name = current_database()
+        ORDER BY name
+    """,
+    "postgres": """
+        SELECT f.oid::regprocedure::text AS name
+        FROM pg_proc AS f
+        JOIN pg_namespace AS n ON n.oid = f.pronamespace
+        WHERE n.nspname IN ('embsql', 'ml')
+        ORDER BY name
+    """,
+}
 
 
-def models(database: Database) -> list[dict[str, Any]]:
-    """What the names of models point at."""
-    rows: list[dict[str, Any]] = database.ask(MODELS).to_pylist()
-    return rows
+class Look:
+    """A database as it is at once, every table read once."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @cached_property
+    def rows(self) -> dict[str, dict[int, list[str]]]:
+        """Table -> run -> its rows, in an order of their own."""
+        names = self.database.ask(OF_RUNS)["name"].to_pylist()
+        return {name: _by_run(self.database.ask(f"SELECT * FROM embsql.{name}")) for name in names}
+
+    @cached_property
+    def runs(self) -> list[dict[str, Any]]:
+        """What is known of every run."""
+        rows: list[dict[str, Any]] = self.database.ask(RUNS).to_pylist()
+        return rows
+
+    @cached_property
+    def models(self) -> list[dict[str, Any]]:
+        """What the names of models point at."""
+        rows: list[dict[str, Any]] = self.database.ask(MODELS).to_pylist()
+        return rows
+
+    def ready(self, model: str | None = None) -> list[int]:
+        """The finished runs, or those of a model."""
+        return [
+            run["run_id"]
+            for run in self.runs
+            if run["status"] == "ready" and model in (None, run["model_name"])
+        ]
+
+    def parts(self) -> Parts:
+        """Everything that a caller can see, by parts that are written at once."""
+        functions = FUNCTIONS[self.database.engine.name]
+        found = {"tables": self._listed(TABLES), "functions": self._listed(functions)}
+        found |= {f"live {row['model_name']}": str(row["live_run"]) for row in self.models}
+        found[f"answers {found['live m']}"] = _answers(self.database, "m", found["live m"])
+        for run_id in self.ready():
+            found |= {f"{part} {run_id}": self.part(part, run_id) for part in OF_A_RUN}
+        return found
+
+    def _listed(self, sql: str) -> str:
+        return hashed(self.database.ask(sql).to_pydict())
+
+    def part(self, part: str, run_id: int) -> str:
+        """A hash of a part of a run, whatever its number."""
+        return hashed([self.rows[table].get(run_id) for table in OF_A_RUN[part]])
+
+    def contradictions(self, gone: int) -> list[str]:
+        """What cannot be true at once; `gone` people have been forgotten."""
+        return [
+            *_pointers(self),
+            *_counts(self, gone),
+            *_strays(self),
+            *_partitions(self),
+        ]
 
 
-def rows_of(engine: Engine, run_id: int) -> str:
-    """A hash of a run's own rows, whatever its number."""
-    large = [_unnumbered(page) for table in LARGE for page in pages(engine, table, run_id)]
-    return _hashed([large, _rows(engine, run_id, MODEL)])
-
-
-def ready(engine: Engine, model: str | None = None) -> list[int]:
-    """The finished runs, or those of a model."""
-    rows = engine.ask(
-        "SELECT run.run_id, run.model_name FROM embsql.runs AS run WHERE run.status = 'ready' "
-        "ORDER BY run.run_id"
-    )
-    return [row["run_id"] for row in rows.to_pylist() if model in (None, row["model_name"])]
-
-
-def contradictions(database: Database, gone: int) -> list[str]:
-    """What cannot be true at once; `gone` people have been forgotten."""
-    return [
-        *_pointers(database),
-        *_counts(database, gone),
-        *_strays(database),
-        *_partitions(database),
-    ]
+def _by_run(rows: pa.Table) -> dict[int, list[str]]:
+    content = rows.drop_columns([name for name in UNSEEN if name in rows.column_names])
+    found: defaultdict[int, list[str]] = defaultdict(list)
+    for run_id, row in zip(rows["run_id"].to_pylist(), content.to_pylist(), strict=True):
+        found[run_id].append(repr(row))
+    return {run_id: sorted(of_run) for run_id, of_run in found.items()}
 
 
 def left_over(database: Database) -> list[str]:
     """What must not be there once an act has been done to its end."""
+    asked = LEFT_OVER | ({} if database.engine.embedded else LEFT_OVER_THERE)
     return [
         what.format(row["name"])
-        for what, sql in LEFT_OVER.items()
+        for what, sql in asked.items()
         for row in database.ask(sql).to_pylist()
     ]
 
@@ -154,58 +215,45 @@ def _answers(database: Database, name: str, live: str) -> str:
     """What the live run answers, by the model's name and by its own: the same."""
     both = [_asked(database, model) for model in (name, f"{name}@{live}")]
     assert both[0] == both[1], f"answers of several versions: {both}"
-    return _hashed(both)
+    return hashed(both)
 
 
 def _asked(database: Database, model: str) -> list[Any]:
     return [database.ask(sql.format(model=model)).to_pydict() for sql in QUESTIONS]
 
 
-def _rows(engine: Engine, run_id: int, tables: tuple[str, ...]) -> str:
-    asked = (statements("publish.sql")[table] for table in tables)
-    rows = (engine.ask(sql, run_id=run_id) for sql in asked)
-    return _hashed([_unnumbered(table) for table in rows])
-
-
-def _unnumbered(rows: pa.Table) -> dict[str, list[Any]]:
-    return rows.drop_columns(["run_id"]).to_pydict()
-
-
-def _hashed(value: Any) -> str:
+def hashed(value: Any) -> str:
     return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
-def _pointers(database: Database) -> Iterator[str]:
-    for row in models(database):
-        name, there = row["model_name"], ready(database.engine, row["model_name"])
+def _pointers(look: Look) -> Iterator[str]:
+    for row in look.models:
+        name, there = row["model_name"], look.ready(row["model_name"])
         for run_id in {*row["earlier_runs"], row["live_run"]} - {None, *there}:
             yield f"{name} points to run {run_id}, which is not there"
 
 
-def _counts(database: Database, gone: int) -> Iterator[str]:
-    for row in database.ask(COUNTED).to_pylist():
-        if row["items"] != row["item_rows"] or not 0 <= row["users"] - row["user_rows"] <= gone:
-            yield f"counts differ: {row}"
+def _counts(look: Look, gone: int) -> Iterator[str]:
+    for run in look.runs:
+        if run["status"] == "ready":
+            items = len(look.rows["item_embeddings"].get(run["run_id"], []))
+            users = len(look.rows["user_embeddings"].get(run["run_id"], []))
+            if run["items"] != items or not 0 <= run["users"] - users <= gone:
+                yield f"there are {items} items and {users} users of {run}"
 
 
-def _strays(database: Database) -> Iterator[str]:
-    for row in database.ask(OF_RUNS).to_pylist():
-        table = row["name"]
-        if table not in FREE:
-            known = "" if table in LOGS else "WHERE run.status = 'ready'"
-            stray = (
-                f"SELECT DISTINCT line.run_id FROM embsql.{table} AS line WHERE line.run_id NOT IN "
-                f"(SELECT run.run_id FROM embsql.runs AS run {known})"
-            )
-            runs = [found["run_id"] for found in database.ask(stray).to_pylist()]
-            yield from [f"{table} has rows of {runs}"] if runs else []
+def _strays(look: Look) -> Iterator[str]:
+    known, ready = {run["run_id"] for run in look.runs}, {*look.ready()}
+    for table, rows in look.rows.items():
+        runs = rows.keys() - (known if table in LOGS else ready)
+        if runs and table not in FREE:
+            yield f"{table} has rows of {sorted(runs)}"
 
 
-def _partitions(database: Database) -> Iterator[str]:
-    if database.engine.embedded:
+def _partitions(look: Look) -> Iterator[str]:
+    if look.database.engine.embedded:
         return
-    known = ready(database.engine)
-    for row in database.ask(PARTITIONS).to_pylist():
+    for row in look.database.ask(PARTITIONS).to_pylist():
         number = re.search(r"\d+$", row["name"])
-        if number is None or int(number[0]) not in known:
+        if number is None or int(number[0]) not in look.ready():
             yield f"a table {row['name']} of no run"

@@ -24,12 +24,12 @@ READS = {  # what is asked -> how many numbers there are, each the version's
 }
 
 
-def version(database: embsql.Database, number: int) -> None:
-    """Write version `number` as that run of m, and make it live."""
+def version(database: embsql.Database, number: int, model: str = "m") -> None:
+    """Write version `number` as that run of a model, and make it live."""
     items = np.zeros((ITEMS, 2), np.float32)  # (7, 2)
     items[:, 0] = number
     users = np.tile(np.float32([1, 0]), (USERS, 1))  # (5, 2)
-    run_of(database, number, "m", items, users)
+    run_of(database, number, model, items, users)
 
 
 def next_move(database: embsql.Database, number: int) -> str:

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,8 +21,8 @@ import embsql
 from embsql.engines.duckdb import DuckDB
 from embsql.engines.postgres import PostgreSQL
 from embsql.errors import CannotOpen, EmbsqlError
-from tests.faults import seen
-from tests.faults.acts import ACTS, Given, fill
+from tests.faults import earlier, seen
+from tests.faults.acts import ALL, Given, fill, fill_source
 
 PATIENCE = (
     60  # seconds a server is given to recover, and a backend to notice that its client is gone
@@ -43,29 +43,53 @@ class Asked:
     draws: str
     runs: list[int]
 
+    def opened(self) -> Any:
+        """Its database; one of an earlier version as it is."""
+        return earlier.opened(self.target) if self.act == "upgrade" else embsql.connect(self.target)
+
     def done_in(self, database: embsql.Database) -> int | None:
         """Do it."""
         draw = random.Random(self.draws)
-        return ACTS[self.act](Given(database, self.runs, self.folder, draw))
+        return ALL[self.act](Given(database, self.runs, self.folder, draw))
 
 
 # --- the victim ----------------------------------------------------------------------------------
 
 
-def victim(asked: Asked, step: int, largest: int, pipe: Connection) -> None:
-    """Do an act, and die at its n-th step; no file may pass `largest` bytes (0: any may)."""
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a victim has, each without limit where it is 0."""
+
+    step: int = 0  # at which it dies
+    file: int = 0  # bytes that no file may pass
+    buffers: int = 0  # megabytes that DuckDB may use
+    memory: int = 0  # bytes that the process may take besides those it has
+
+    def set_in(self, database: Any) -> None:
+        """Make them hold, but for the step."""
+        if self.file:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file, resource.RLIM_INFINITY))
+        if self.buffers:
+            database.engine.run(f"SET memory_limit = '{self.buffers}MB'")
+        if self.memory:
+            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+            most = pages * resource.getpagesize() + self.memory
+            resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+
+
+def victim(asked: Asked, limits: Limits, pipe: Connection) -> None:
+    """Do an act under some limits."""
     try:
-        with embsql.connect(asked.target) as database:
+        with asked.opened() as database:
             pipe.send(("begins", _backend(database)))
-            if largest:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (largest, resource.RLIM_INFINITY))
-            with steps(pipe, step):
+            limits.set_in(database)
+            with steps(pipe, limits.step):
                 asked.done_in(database)
         pipe.send(("ended", "done"))
     except EmbsqlError as error:
         pipe.send(("ended", f"sentence {type(error).__name__}"))
     except BaseException:
-        pipe.send(("ended", traceback.format_exc(limit=-3, chain=False)))
+        pipe.send(("ended", f"traceback {traceback.format_exc(limit=-3, chain=False)}"))
 
 
 def _backend(database: embsql.Database) -> int:
@@ -145,79 +169,130 @@ class Found:
     seconds: float
 
 
+FILLED = ""  # a DuckDB file that the zygote has filled
+
+
+def begin_file(target: str, pipe: Connection) -> None:
+    """Copy the filled file; what is in it."""
+    shutil.copy(FILLED, target)
+    with embsql.connect(target) as database:
+        pipe.send(_first(database))
+
+
 def begin(target: str, pipe: Connection) -> None:
-    """Fill a new database."""
+    """Fill a new database; what is in it then."""
     with embsql.connect(target) as database:
         fill(database)
+        pipe.send(_first(database))
+
+
+def _first(database: embsql.Database) -> tuple[seen.Parts, list[int]]:
+    found = seen.Look(database)
+    return found.parts(), _runs(found)
+
+
+def begin_source(target: str, pipe: Connection) -> None:
+    """Fill the file that is published from."""
+    with embsql.connect(target) as database:
+        fill_source(database)
     pipe.send(None)
 
 
-def look(target: str, folder: Path, pipe: Connection) -> None:
-    """What is in a database."""
-    with embsql.connect(target) as database:
-        pipe.send((_parts(database, folder), _runs(database)))
+def begin_earlier(target: str, filled: str, last: str, pipe: Connection) -> None:
+    """Make a database of an earlier version."""
+    earlier.make(target, filled, last)
+    with earlier.opened(target) as bare:
+        pipe.send({"content": earlier.content(bare)})
 
 
 def again(asked: Asked, gone: int, pipe: Connection) -> None:
     """Look at what an act left that was ended, and do it to its end."""
+    _sent(pipe, lambda: _again(asked, gone))
+
+
+def upgraded(asked: Asked, filled: str, pipe: Connection) -> None:
+    """Likewise, of an installation over an earlier version."""
+    _sent(pipe, lambda: _upgraded(asked, filled))
+
+
+def _sent(pipe: Connection, found: Callable[[], Found]) -> None:
     try:
-        pipe.send(_again(asked, gone))
+        pipe.send(found())
     except BaseException:
         pipe.send(Found({}, {}, [traceback.format_exc(limit=-3, chain=False)], [], 0, 0))
 
 
 def _again(asked: Asked, gone: int) -> Found:
-    with _opened(asked.target) as database:
-        found = _parts(database, asked.folder)
-        wrong = [f"at once: {each}" for each in seen.contradictions(database, gone)]
+    with _opened(asked) as database:
+        look = seen.Look(database)
+        found = _parts(look, asked.folder)
+        wrong = [f"at once: {each}" for each in look.contradictions(gone)]
         begin = time.monotonic()
         with steps() as taken:
             live = asked.done_in(database)
         seconds = time.monotonic() - begin
-        after = _parts(database, asked.folder)
-        wrong += [f"afterwards: {each}" for each in seen.contradictions(database, gone)]
+        look = seen.Look(database)
+        after = _parts(look, asked.folder)
+        wrong += [f"afterwards: {each}" for each in look.contradictions(gone)]
         wrong += seen.left_over(database)
         wrong += [] if live is None or str(live) == after["live m"] else [f"{live} is not live"]
-        runs = _runs(database)
+        runs = _runs(look)
     wrong += _files(asked)
     return Found(found, after, wrong, runs, len(taken), seconds)
 
 
+def _upgraded(asked: Asked, filled: str) -> Found:
+    with _opened(asked) as bare:
+        found = {"content": earlier.content(bare)}
+        begin = time.monotonic()
+        with steps() as taken:
+            bare.install()
+        seconds = time.monotonic() - begin
+        after = {"content": earlier.content(bare)}
+    with embsql.connect(asked.target) as database, embsql.connect(filled) as wanted:
+        look = seen.Look(database)
+        wrong = look.contradictions(0) + seen.left_over(database)
+        shown, right = earlier.parts(look), earlier.parts(seen.Look(wanted))
+    others = [part for part in shown.keys() | right if shown.get(part) != right.get(part)]
+    wrong += [f"{part} is another" for part in others]
+    return Found(found, after, wrong, [], len(taken), seconds)
+
+
 @contextmanager
-def _opened(target: str) -> Iterator[embsql.Database]:
+def _opened(asked: Asked) -> Iterator[Any]:
     """The database, as soon as the server has recovered and has noticed that the other is gone."""
     end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            database = embsql.connect(target)
-            break
-        except CannotOpen:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.1)
-    with database:
+    with ExitStack() as opened:
+        while True:
+            try:
+                database = opened.enter_context(asked.opened())
+                break
+            except CannotOpen:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
         while not database.engine.embedded and database.ask(OTHERS).num_rows:
             assert time.monotonic() < end, "a backend goes on without its client"
             time.sleep(0.05)
         yield database
 
 
-def _parts(database: embsql.Database, folder: Path) -> seen.Parts:
+def _parts(look: seen.Look, folder: Path) -> seen.Parts:
     """What is in the database, and in the copy that was published of it."""
     copy = folder / "copy.duckdb"
-    found = seen.parts(database)
+    found = look.parts()
     if copy.exists():
-        with embsql.connect(str(copy), read_only=True) as published:
-            (live,) = (row["live_run"] for row in seen.models(published))
-            found["published"] = f"{live} {seen.rows_of(published.engine, live)}"
+        with embsql.connect(str(copy), read_only=True) as database:
+            published = seen.Look(database)
+            (live,) = (row["live_run"] for row in published.models)
+            found["published"] = f"{live} {published.part('run', live)}"
     return found
 
 
-def _runs(database: embsql.Database) -> list[int]:
+def _runs(look: seen.Look) -> list[int]:
     """The finished runs of m, the live one last."""
-    live = database.ask("SELECT live_run FROM embsql.models() WHERE model_name = 'm'")
-    last = live["live_run"][0].as_py()
-    return [run for run in seen.ready(database.engine, "m") if run != last] + [last]
+    (live,) = (row["live_run"] for row in look.models if row["model_name"] == "m")
+    return [run for run in look.ready("m") if run != live] + [live]
 
 
 def _files(asked: Asked) -> list[str]:

@@ -17,7 +17,7 @@ from psycopg import conninfo
 import embsql
 from embsql import jobs, processes, stopping
 from embsql.algorithms.als import ALS
-from embsql.errors import AlreadyTraining, Cancelled, NotTraining
+from embsql.errors import AlreadyTraining, Cancelled, NoMemory, NotTraining
 
 ROWS = "(VALUES ('a', 'x'), ('a', 'y'), ('b', 'y'), ('b', 'z'), ('c', 'x'), ('c', 'z')) AS v"
 EVENTS = f"SELECT * FROM {ROWS} (user_id, item_id)"
@@ -284,3 +284,15 @@ def test_every_statement_can_be_stopped(each, method: Callable[[Any, str], Any])
 def test_nobody_s_training_cannot_be_cancelled(each) -> None:
     with pytest.raises(NotTraining):
         each.cancel("m")
+
+
+def test_a_lease_whose_heart_cannot_start_is_given_back(each) -> None:
+    """As where memory is full: no thread has a stack of 64 TiB."""
+    usual = threading.stack_size(1 << 46)
+    try:
+        with pytest.raises(NoMemory, match="too little memory: can't start new thread"):
+            each.train("m", EVENTS, dim=2, epochs=1, progress=False)
+    finally:
+        threading.stack_size(usual)
+    assert not each.ask("SELECT held.model_name FROM embsql.leases AS held").num_rows
+    assert each.train("m", EVENTS, dim=2, epochs=1, progress=False).status == "live"

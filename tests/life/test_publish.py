@@ -30,7 +30,7 @@ from embsql.errors import (
     UnknownModel,
 )  # fmt: skip
 from embsql.loaded import PAGE
-from embsql.publish import Digest, Published, content, publish
+from embsql.publish import Digest, Published, _is_same, content, publish
 from tests.worlds import ITEMS, SEEN, USERS, known_run
 
 SHOP = "SELECT user_id, item_id, weight, event_time FROM events"
@@ -584,3 +584,9 @@ def test_a_source_may_be_read_only(world, tmp_path, pg) -> None:
     source = engines.connect(str(path), read_only=True)
     assert all(isinstance(done, Published) and done.copied for done in publish(source, pg))
     source.close()
+
+
+def test_a_file_and_a_server_are_two_databases_without_a_mark(db, pg) -> None:
+    """Which a publisher that is killed would leave: where nothing can be written it is known too."""
+    with embsql.connect(pg, read_only=True) as there:
+        assert not _is_same(db.engine, there.engine)

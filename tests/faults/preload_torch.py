@@ -1,0 +1,9 @@
+"""Imported by a zygote of its own: torch and the networks, which have not run when it forks."""
+
+from __future__ import annotations
+
+import embsql.algorithms._recurrent
+import embsql.algorithms._sequences
+import embsql.algorithms._towers
+import embsql.algorithms._transformer  # noqa: F401 - what is forked has them at hand
+from tests.faults import preload  # noqa: F401 - the rest, likewise
