@@ -17,6 +17,7 @@ from benchmarks.__main__ import main, names
 from benchmarks._made import clustered
 from benchmarks._rank import Model, hit_ndcg, popular, recall_ndcg
 
+IN_PROCESS = ("_als_cost", "_sequences", "neural", "prepare", "quality", "query")
 KEYS = ["benchmark", "data", "system", "metric", "value", "unit", "peer", "peer_value", "ratio", "seconds",
         "peak_rss_mb", "settings"]  # fmt: skip
 USERS, ITEMS, PAIRS = 120, 60, 1500
@@ -31,7 +32,8 @@ SMALL = {
     "churn": ["--data", "online_retail", "--dim", "4", "--repeat", "1"],
     "neural": ["--epochs", "1", "--seeds", "1", "--steps", "1", "--repeat", "1"],
     "dbt": ["--customers", "300", "--repeat", "1"],
-    "external": ["--users", "50", "--items", "20", "--pairs", "300"],
+    "external": ["--users", "50", "--items", "20", "--pairs", "300", "--system", "content, mean", "dual",
+                 "neural_content, pooling", "als"],
     "item2vec": ["--part", "speed", "gowalla", "many", "--tokens", "5000", "--seeds", "1", "--epochs", "1",
                  "--repeat", "1"],
     "gate": ["--dim", "4", "--worse", "1", "--ends", "0", "--later", "28"],
@@ -111,7 +113,7 @@ def test_lines(name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     if name == "metrics":
         pytest.importorskip("ranx", reason="ranx compiles for minutes and is no part of any extra: pip install ranx")
     monkeypatch.setenv("EMBSQL_DATA", str(data))
-    for module in ("_als_cost", "_sequences", "neural"):  # a dozen processes would take long; others start theirs
+    for module in IN_PROCESS:  # a dozen processes would take long; others start theirs
         monkeypatch.setattr(f"benchmarks.{module}.apart", here)
     main([name, *SMALL[name]])
     lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
