@@ -25,6 +25,7 @@ ALLOWED = (
 )
 LONGEST_NAME = 255  # bytes of a file's name; the system has no longer ones
 GIVEN = "given"  # what a table in memory is called where it is read
+UNNAMED = "-- a SELECT that named somebody who was forgotten"  # where a run remembered one
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ Source = str | Given
 def source(value: Any, option: str) -> Source:
     """What a caller gave for an option as a source. Raises BadArgument."""
     if isinstance(value, str):
+        if value == UNNAMED:
+            raise SourceFailed(reason=f"{option} named somebody who was forgotten; write it again")
         return text(option, value, ALLOWED) if value.strip() else value  # which is no SELECT
     if isinstance(value, os.PathLike):
         path = text(option, str(os.fspath(value)), ALLOWED)

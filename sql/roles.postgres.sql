@@ -122,7 +122,7 @@ GRANT EXECUTE ON FUNCTION
     embsql.abandon_runs, embsql.begin_run, embsql.note_run, embsql.note_row, embsql.open_partition,
     embsql.attach_partition, embsql.build_indexes, embsql.open_stage, embsql.close_stage, embsql.point,
     embsql.log_event, embsql.hold_run, embsql.hold_runs, embsql.clear_rows, embsql.drop_rows, embsql.drop_unread,
-    embsql.forget_strangers, embsql.forget_rows, embsql.blank_words, embsql.drop_ended,
+    embsql.forget_strangers, embsql.forget_rows, embsql.forget_selects, embsql.blank_words, embsql.drop_ended,
     -- what a worker does, for itself or, as embsql_worker, for all
     embsql.claim_job, embsql.note_job, embsql.hand_back, embsql.open_sources
 TO embsql_trainer;

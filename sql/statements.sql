@@ -397,17 +397,38 @@ DELETE FROM embsql.interactions WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND
 -- forget_user_cohorts: the cohorts a person was put in
 DELETE FROM embsql.cohorts WHERE user_id = $user_id
 
--- forget_words_runs: where the words of a run name a person
-UPDATE embsql.runs SET
-    error = replace(error, $named, $blank),
-    source_sql = replace(source_sql, $named, $blank),
-    params = replace(params, $named, $blank)
-WHERE strpos(concat(error, source_sql, params), $named) > 0
+-- ended_runs: runs that came to nothing
+SELECT run.run_id FROM embsql.runs AS run WHERE run.status NOT IN ('training', 'ready') ORDER BY run.run_id ASC
 
--- forget_words_gates: where those of its gate do
+-- selects_of: what runs that hold a person, or came to nothing, remember of their sources
+SELECT run.run_id, run.params, run.source_sql
+FROM embsql.runs AS run
+WHERE run.run_id = ANY (CAST($runs AS BIGINT[])) AND (
+    run.status NOT IN ('training', 'ready')
+    OR EXISTS (
+        SELECT 1 FROM embsql.user_embeddings AS person
+        WHERE person.run_id = run.run_id AND person.user_id = $user_id
+    )
+    OR EXISTS (
+        SELECT 1 FROM embsql.interactions AS past WHERE past.run_id = run.run_id AND past.user_id = $user_id
+    )
+)
+
+-- outlived_selects: the same of runs that came to nothing after somebody was forgotten
+SELECT run.run_id, run.params, run.source_sql
+FROM embsql.runs AS run
+WHERE run.status NOT IN ('training', 'ready') AND run.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone)
+
+-- mark_selects: a run of whose sources not all is kept
+UPDATE embsql.runs SET params = $params, source_sql = $source_sql WHERE run_id = $run_id
+
+-- forget_words_runs: where why a run failed names a person
+UPDATE embsql.runs SET error = replace(error, $named, $blank) WHERE strpos(error, $named) > 0
+
+-- forget_words_gates: where what its gate says does
 UPDATE embsql.gates SET reason = replace(reason, $named, $blank) WHERE strpos(reason, $named) > 0
 
--- forget_words_trials: where those of its search do
+-- forget_words_trials: where what its search says does
 UPDATE embsql.trials SET error = replace(error, $named, $blank) WHERE strpos(error, $named) > 0
 
 -- strangers_top_items: rows of people who were forgotten while the rows were made

@@ -40,6 +40,7 @@ FROZEN = {
     "0022_removal.postgres.sql": "51d7780523ffcc433c2469f1ee5b22a9",
     "0022_removal.sql": "e0eb023181f9e3bc2d8e035a6002e382",
     "0023_processes.sql": "7de75b474e81f812299f8356658b63ed",
+    "0025_calls.postgres.sql": "794a62912d46d7ffc5e1137f7753b088",
 }
 
 

@@ -427,35 +427,120 @@ BEGIN
 END
 $embsql$;
 
--- Blanks how words name a person, in one of the tables that keep words; those of a job that is not over are kept until
--- it is.
-CREATE OR REPLACE FUNCTION embsql.forget_words(kind text, named text, blank text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+-- What went wrong, as it was told, without a person's id where it is quoted or called a user's.
+CREATE OR REPLACE FUNCTION embsql.told_without(told text, person text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
+DECLARE
+    named text;
+    form text;
 BEGIN
-    PERFORM embsql.allow(embsql.decides(), 'forget a person');
-    IF kind = 'runs' THEN
-        UPDATE embsql.runs AS r SET
-            error = replace(r.error, named, blank),
-            source_sql = replace(r.source_sql, named, blank),
-            params = replace(r.params, named, blank)
-        WHERE strpos(concat(r.error, r.source_sql, r.params), named) > 0;
-    ELSIF kind = 'gates' THEN
-        UPDATE embsql.gates AS g SET reason = replace(g.reason, named, blank) WHERE strpos(g.reason, named) > 0;
-    ELSIF kind = 'trials' THEN
-        UPDATE embsql.trials AS t SET error = replace(t.error, named, blank) WHERE strpos(t.error, named) > 0;
-    ELSIF kind = 'jobs' THEN
-        UPDATE embsql.jobs AS j SET
-            error = replace(j.error, named, blank),
-            outlived = j.outlived OR j.status IN ('queued', 'running'),
-            words = CASE WHEN j.status IN ('queued', 'running') THEN j.words ELSE ARRAY(
-                SELECT replace(given.word, named, blank)
-                FROM unnest(j.words) WITH ORDINALITY AS given (word, place)
-                ORDER BY given.place
-            ) END
-        WHERE strpos(concat(j.error, array_to_string(j.words, ' ')), named) > 0;
-    END IF;
+    FOREACH named IN ARRAY ARRAY[person, replace(person, '''', ''''''), trim('"' FROM CAST(to_json(person) AS text))] LOOP
+        FOREACH form IN ARRAY ARRAY['''%s''', '"%s"', '\"%s\"', 'user %s,'] LOOP
+            told := replace(told, format(form, named), format(form, 'forgotten'));
+        END LOOP;
+    END LOOP;
+    RETURN told;
 END
+$embsql$;
+
+-- Whether an id is a whole string of a SELECT; without an id, whether there is any string.
+CREATE OR REPLACE FUNCTION embsql.select_names(source text, person text) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE
+    WHEN person IS NULL THEN source ~ '[''$]'
+    ELSE source ~ format('(^|[^''])''%s''($|[^''])', regexp_replace(replace(person, '''', ''''''), '(\W)', '\\\1', 'g'))
+        OR source ~ format('\$(\w*)\$%s\$\1\$', regexp_replace(person, '(\W)', '\\\1', 'g'))
+END
+$embsql$;
+
+-- Options with a mark, which nothing can run, in place of every SELECT that names a person; all else letter by letter.
+CREATE OR REPLACE FUNCTION embsql.options_without(options text, person text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE WHEN bool_or(option.named) THEN '{' || string_agg(
+    CAST(to_json(option.key) AS text) || ': ' || CASE WHEN option.named THEN '{"forgotten": true}' ELSE option.value END,
+    ', ' ORDER BY option.place
+) || '}' ELSE options END
+FROM (
+    SELECT
+        one.key, CAST(one.value AS text) AS value, one.place,
+        one.key IN ('user_features', 'item_features', 'graph', 'users', 'labels', 'test')
+            AND json_typeof(one.value) = 'string' AND embsql.select_names(one.value #>> '{}', person) AS named
+    FROM json_each(embsql.as_object(options)) WITH ORDINALITY AS one (key, value, place)
+) AS option
+$embsql$;
+
+-- A SELECT, or a mark in its place.
+CREATE OR REPLACE FUNCTION embsql.select_without(source text, person text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE
+    WHEN embsql.select_names(source, person) THEN '-- a SELECT that named somebody who was forgotten'
+    ELSE source
+END
+$embsql$;
+
+-- What a job was asked with.
+CREATE OR REPLACE FUNCTION embsql.words_without(words text[], person text) RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT ARRAY(
+    SELECT embsql.select_without(embsql.options_without(given.word, person), person)
+    FROM unnest(words) WITH ORDINALITY AS given (word, place)
+    ORDER BY given.place
+)
+$embsql$;
+
+-- Blanks a person's id where what went wrong is told, and marks SELECTs of jobs that name it; those of a job that is not
+-- over are kept until it is. It finds them by itself: who may call it can write nothing of his own there.
+CREATE OR REPLACE FUNCTION embsql.forget_words(person text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides(), 'forget a person');
+UPDATE embsql.runs AS r SET error = embsql.told_without(r.error, person)
+WHERE r.error <> embsql.told_without(r.error, person);
+UPDATE embsql.gates AS g SET reason = embsql.told_without(g.reason, person)
+WHERE g.reason <> embsql.told_without(g.reason, person);
+UPDATE embsql.trials AS t SET error = embsql.told_without(t.error, person)
+WHERE t.error <> embsql.told_without(t.error, person);
+UPDATE embsql.jobs AS j SET
+    error = embsql.told_without(j.error, person),
+    outlived = j.outlived OR j.status IN ('queued', 'running'),
+    words = CASE WHEN j.status IN ('queued', 'running') THEN j.words ELSE embsql.words_without(j.words, person) END
+WHERE j.error <> embsql.told_without(j.error, person) OR j.words <> embsql.words_without(j.words, person)
+$embsql$;
+
+-- Whether a run has rows of a person. The run is written into the statement: where it is a parameter, a plan may lock
+-- the tables of every run.
+CREATE OR REPLACE FUNCTION embsql.holds(run bigint, person text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    found boolean;
+BEGIN
+    EXECUTE format(
+        'SELECT EXISTS (SELECT FROM embsql.user_embeddings AS u WHERE u.run_id = %1$s AND u.user_id = $1)
+            OR EXISTS (SELECT FROM embsql.interactions AS i WHERE i.run_id = %1$s AND i.user_id = $1)', run
+    ) INTO found USING person;
+    RETURN found;
+END
+$embsql$;
+
+-- Marks SELECTs that name a person as gone, of those among some runs that hold the person or came to nothing.
+CREATE OR REPLACE FUNCTION embsql.forget_selects(runs bigint[], person text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides() OR NOT EXISTS (
+    SELECT FROM unnest(runs) AS asked (run) WHERE NOT embsql.may_write(asked.run)
+), 'forget a person');
+UPDATE embsql.runs AS r SET
+    params = embsql.options_without(r.params, person),
+    source_sql = embsql.select_without(r.source_sql, person)
+WHERE r.run_id = ANY (runs) AND person IS NOT NULL
+    AND (r.source_sql <> embsql.select_without(r.source_sql, person) OR r.params <> embsql.options_without(r.params, person))
+    AND CASE WHEN r.status IN ('training', 'ready') THEN embsql.holds(r.run_id, person) ELSE TRUE END
 $embsql$;
 
 -- Some runs no longer hold a person.
@@ -487,10 +572,13 @@ BEGIN
 END
 $embsql$;
 
--- Nothing is left to be done in runs that failed.
+-- Nothing is left to be done in runs that failed, of which no SELECT is kept that may name who was forgotten meanwhile.
 CREATE OR REPLACE FUNCTION embsql.drop_ended() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
+UPDATE embsql.runs AS r SET
+    params = embsql.options_without(r.params, NULL), source_sql = embsql.select_without(r.source_sql, NULL)
+WHERE r.status NOT IN ('training', 'ready') AND r.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
 DELETE FROM embsql.forgotten AS f
 WHERE f.run_id IN (SELECT r.run_id FROM embsql.runs AS r WHERE r.status NOT IN ('training', 'ready'))
 $embsql$;
