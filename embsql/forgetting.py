@@ -143,7 +143,7 @@ def _mark(engine: Engine, record: dict[str, Any], named: Callable[[str], bool]) 
     gone = [name for name, select in texts.items() if named(select)]
     source = UNNAMED if named(record["source_sql"]) else record["source_sql"]
     if gone or source != record["source_sql"]:
-        kept = params | dict.fromkeys(gone, {"forgotten": True})
+        kept = params | {name: {"forgotten": True} for name in gone}
         say(
             engine,
             "mark_selects",

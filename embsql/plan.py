@@ -16,9 +16,7 @@ from embsql.options import shown
 from embsql.sources import Source, recorded
 
 SIDE_INPUTS = ("user_features", "item_features", "graph")  # what a plan may name besides the source
-IN_MEMORY = (
-    "its {option} were a table in memory, which is gone; say evaluate=True when it is trained"
-)
+IN_MEMORY = "its {option} were a table in memory, which is gone; say evaluate=True when it is trained"
 FORGOTTEN = (
     "its {option} named somebody who was forgotten, and were not kept;"
     " give a test of your own, or train it again with evaluate=True"

@@ -187,7 +187,7 @@ COMMENT ON FUNCTION embsql.drop_model IS 'Removes a model with all its runs, the
 CREATE OR REPLACE FUNCTION embsql.forget(user_id anycompatible) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('forget', NULL, ARRAY[embsql.checked_text('user_id', CAST(user_id AS text))])
+SELECT embsql.enqueue('forget', NULL, ARRAY[embsql.checked_text('user_id', embsql.id_text(user_id))])
 $embsql$;
 COMMENT ON FUNCTION embsql.forget IS 'Removes a person from every run. The number of the job; its answer is the number of rows that went.';
 

@@ -135,6 +135,21 @@ def test_everything_that_comes_with_a_source_has_its_ids(each: embsql.Database) 
     assert each.forget(1.0) == 1
 
 
+def test_forget_in_sql_means_the_id_that_a_source_has(each: embsql.Database) -> None:
+    """In DuckDB it is done at once; in PostgreSQL a job keeps the id until a worker does it."""
+    for case in TEXTS:
+        value, text = own(each, case), case[3]
+        if each.engine.embedded:
+            cohort = {"cohort_set": ["s"], "user_id": [text], "cohort": ["c"]}
+            each.engine.write("cohorts", cohort)
+            answer = each.ask(f"CALL embsql.forget({value})").to_pylist()
+            assert answer == [{"rows_removed": 1}], case[0]
+        else:
+            each.engine.run(f"SELECT embsql.forget({value})")
+            asked = each.ask("SELECT words FROM embsql.jobs ORDER BY job_id DESC LIMIT 1")
+            assert asked.to_pylist() == [{"words": [text]}], case[0]
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(7, "7"), (7.0, "7"), (True, "true"), ("007", "007"), (b"\x00\xff", "00ff")]
 )
