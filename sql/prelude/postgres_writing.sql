@@ -126,13 +126,21 @@ WHERE held.model_name = model AND held.owner = release_lease.owner
 RETURNING TRUE
 $embsql$;
 
+-- What a job that is over keeps of what it was asked with: nothing of whom it was to forget, or who was forgotten
+-- meanwhile.
+CREATE OR REPLACE FUNCTION embsql.words_kept(job embsql.jobs) RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE WHEN job.command = 'forget' OR job.outlived THEN '{}' ELSE job.words END
+$embsql$;
+
 -- Takes a model's jobs off the queue, and asks its trainer to stop.
 CREATE OR REPLACE FUNCTION embsql.request_cancel(model text) RETURNS TABLE (what text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 WITH waiting AS (
     UPDATE embsql.jobs AS job
-    SET status = 'cancelled', finished_at = embsql.utc_now()
+    SET status = 'cancelled', finished_at = embsql.utc_now(), words = embsql.words_kept(job)
     WHERE job.model_name = model AND job.status = 'queued' AND (embsql.is_training(job.command) OR embsql.decides())
     RETURNING job.job_id
 ), held AS (
@@ -761,7 +769,7 @@ SET status = coalesce(note_job.status, j.status),
     start_after = coalesce(embsql.utc_now() + wait, j.start_after),
     finished_at = CASE WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql.utc_now() END,
     words = CASE
-        WHEN (j.command = 'forget' OR j.outlived) AND note_job.status IN ('done', 'failed', 'cancelled') THEN '{}'
+        WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql.words_kept(j)
         ELSE j.words
     END
 WHERE j.job_id = job AND j.worker = note_job.worker AND j.attempts = note_job.attempts AND j.status = 'running'
@@ -792,6 +800,6 @@ CREATE OR REPLACE FUNCTION embsql.give_up(job bigint) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 UPDATE embsql.jobs AS j
-SET status = 'cancelled', finished_at = embsql.utc_now()
+SET status = 'cancelled', finished_at = embsql.utc_now(), words = embsql.words_kept(j)
 WHERE j.job_id = job AND j.status = 'queued' AND (j.requested_by = session_user OR embsql.decides())
 $embsql$;

@@ -443,6 +443,20 @@ def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
         assert text.count("somebody was forgotten meanwhile") == 2
 
 
+@pytest.mark.parametrize(
+    ("end", "jobs"), [("SELECT embsql.give_up(job_id) FROM embsql.jobs", 2), ("SELECT embsql.cancel('shop')", 1)]
+)
+def test_a_job_that_never_began_names_nobody_either(pg, end: str, jobs: int) -> None:
+    source = f"SELECT user_id, item_id FROM events WHERE user_id <> '{ADA}'"
+    with embsql.connect(pg) as database:
+        database.ask("SELECT embsql.train('shop', $source)", source=source)
+        database.ask("SELECT embsql.forget($who)", who=ADA)
+        database.forget(ADA)
+        database.ask(end)
+        over = database.ask("SELECT words FROM embsql.jobs WHERE status = 'cancelled'").to_pylist()
+        assert over == [{"words": []}] * jobs
+
+
 def test_what_the_server_noted_names_nobody_who_was_forgotten(new_database) -> None:
     noted = """
         SELECT DISTINCT tablename FROM pg_stats
