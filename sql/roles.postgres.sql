@@ -117,6 +117,7 @@ GRANT EXECUTE ON FUNCTION
     -- what is asked for
     embsql.enqueue, embsql.leave_training, embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
     embsql.materialise, embsql.register_embeddings, embsql.give_up, embsql.request_cancel, embsql.set_cohorts,
+    embsql.put_cohorts,
     -- how it is done
     embsql.asker, embsql.next_run, embsql.take_lease, embsql.beat_lease, embsql.release_lease, embsql.know_model,
     embsql.abandon_runs, embsql.begin_run, embsql.note_run, embsql.note_row, embsql.open_partition,

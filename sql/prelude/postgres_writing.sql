@@ -592,18 +592,31 @@ WHERE f.run_id IN (SELECT r.run_id FROM embsql.runs AS r WHERE r.status NOT IN (
 $embsql$;
 
 -- Cohorts are whose it is to divide people: a set takes the place of the one of that name.
-CREATE OR REPLACE FUNCTION embsql.set_cohorts(cohort_set text, users text[], cohorts text[]) RETURNS bigint
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+CREATE OR REPLACE FUNCTION embsql.put_cohorts(cohort_set text, users text[], cohorts text[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-DELETE FROM embsql.cohorts AS c WHERE c.cohort_set = set_cohorts.cohort_set;
-WITH made AS (
+DECLARE
+    made bigint;
+BEGIN
+    IF coalesce(cardinality(users), 0) <> coalesce(cardinality(cohorts), 0) THEN
+        RAISE EXCEPTION 'embsql: % users with % cohorts: give every user one cohort, or NULL to leave them out',
+            coalesce(cardinality(users), 0), coalesce(cardinality(cohorts), 0);
+    END IF;
+    DELETE FROM embsql.cohorts AS c WHERE c.cohort_set = put_cohorts.cohort_set;
     INSERT INTO embsql.cohorts (cohort_set, user_id, cohort)
-    SELECT set_cohorts.cohort_set, pair.person, pair.cohort
+    SELECT put_cohorts.cohort_set, pair.person, pair.cohort
     FROM unnest(users, cohorts) AS pair (person, cohort)
-    WHERE pair.person IS NOT NULL AND pair.cohort IS NOT NULL
-    RETURNING 1
-)
-SELECT count(*) FROM made
+    WHERE pair.person IS NOT NULL AND pair.cohort IS NOT NULL;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    RETURN made;
+END
+$embsql$;
+
+-- Ids become text here, as who calls: a type of the caller's own may have casts.
+CREATE OR REPLACE FUNCTION embsql.set_cohorts(cohort_set text, users anycompatiblearray, cohorts text[]) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.put_cohorts(cohort_set, embsql.id_texts(users), cohorts)
 $embsql$;
 COMMENT ON FUNCTION embsql.set_cohorts IS 'Says who is in which cohort of a set, in place of the set of that name: users and cohorts are two lists side by side. How many rows there are.';
 
