@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
@@ -408,3 +409,18 @@ def test_a_text_without_a_header_keeps_its_first_row(
         read(base, "headed.csv")
     remedy = str(caught.value.values["remedy"]).removeprefix("Say ")
     assert pairs(read(base, remedy)) == sorted(WORDS)
+
+
+def test_what_names_mean_is_part_of_what_is_asked(pg) -> None:
+    """The same words under another search_path or role are another job; where nothing is read they are one."""
+    evaluate = """evaluate('shop', '{"test": "events"}')"""
+    with psycopg.connect(pg) as connection:
+        connection.execute("CREATE ROLE embsql_test_other SUPERUSER")
+        for ask, jobs in (("train('shop', 'events')", 3), (evaluate, 3), ("forget('1')", 1)):
+            found = set()
+            for change in ("search_path = one", "search_path = two", "ROLE NONE", "ROLE embsql_test_other"):
+                connection.execute(f"SET {change}")
+                found |= set(connection.execute(f"SELECT embsql.{ask}").fetchall())
+            connection.execute("RESET ROLE")
+            assert len(found) == jobs, ask
+        connection.rollback()
