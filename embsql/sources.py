@@ -16,7 +16,15 @@ from embsql.engines import Engine
 from embsql.engines._duckdb_columns import framed
 from embsql.engines._files import literal
 from embsql.engines.duckdb import DuckDB
-from embsql.errors import BadArgument, BadWeights, EmbsqlError, IdTooLong, InexactId, SourceFailed
+from embsql.errors import (
+    BadArgument,
+    BadWeights,
+    EmbsqlError,
+    IdTooLong,
+    InexactId,
+    NulByte,
+    SourceFailed,
+)
 from embsql.options import shortened, text
 
 ALLOWED = (
@@ -107,7 +115,7 @@ def of_table(error: EmbsqlError) -> EmbsqlError:
     remedy = error.values.get("remedy")
     if isinstance(error, BadWeights):
         return error.but(remedy=framed(where=f" {remedy}"))
-    if isinstance(error, InexactId | IdTooLong):
+    if isinstance(error, InexactId | IdTooLong | NulByte):
         return error.but(remedy=framed(str(remedy)))
     return error
 
