@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -88,6 +88,7 @@ def _clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
 
 
 def _erase(engine: Engine, user_id: str, runs: Sequence[int], parts: Iterable[str]) -> int:
+    say(engine, "forget_user_shares", runs=runs, user_id=user_id)  # while it is known of which groups
     return sum(say(engine, f"forget_user_{part}", runs=runs, user_id=user_id) for part in parts)
 
 
@@ -180,10 +181,12 @@ def settle(engine: Engine, run_id: int) -> None:
     say(engine, "drop_ended")
 
 
-def drop_strangers(engine: Engine, run_id: int, tables: Iterable[str]) -> None:
+def drop_strangers(engine: Engine, run_id: int, tables: Collection[str]) -> None:
     """Remove who was forgotten while something was made of a finished run; its writer holds it."""
     for table in STRANGERS.intersection(tables):
         say(engine, f"strangers_{table}", run_id=run_id)
+    if engine.embedded and "cluster_members" in tables:
+        say(engine, "recount_clusters", run_id=run_id)
 
 
 # --- who -----------------------------------------------------------------------------------------

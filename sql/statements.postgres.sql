@@ -216,6 +216,9 @@ SELECT embsql.drop_ended()
 -- forget_user_clusters: what group a person is in
 SELECT FROM generate_series(1, embsql.forget_rows('cluster_members', CAST($runs AS bigint[]), $user_id))
 
+-- forget_user_shares: what they count for in groups
+SELECT embsql.forget_rows('shares', CAST($runs AS bigint[]), $user_id)
+
 -- forget_user_labels: the groups of people that were called after one
 SELECT FROM generate_series(1, embsql.forget_rows('labels', CAST($runs AS bigint[]), $user_id))
 

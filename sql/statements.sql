@@ -369,6 +369,18 @@ WHERE run_id IN (SELECT run.run_id FROM embsql.runs AS run WHERE run.status NOT 
 DELETE FROM embsql.cluster_members
 WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity_kind = 'user' AND entity_id = $user_id
 
+-- forget_user_shares: what they count for in groups
+UPDATE embsql.clusters AS found SET
+    size = found.size - 1,
+    radius = coalesce(sqrt(
+        greatest(0, found.size * found.radius * found.radius - member.distance * member.distance)
+        / nullif(found.size - 1, 0)
+    ), 0)
+FROM embsql.cluster_members AS member
+WHERE member.run_id = ANY (CAST($runs AS BIGINT[])) AND member.entity_kind = 'user' AND member.entity_id = $user_id
+    AND found.run_id = member.run_id AND found.entity_kind = member.entity_kind
+    AND found.clustering_name = member.clustering_name AND found.cluster_id = member.cluster_id
+
 -- forget_user_labels: the groups of people that were called after one
 UPDATE embsql.clusters SET label = NULL
 WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity_kind = 'user' AND label = $user_id
@@ -449,6 +461,22 @@ WHERE near.run_id = $run_id AND near.entity = 'user' AND (
         WHERE person.run_id = $run_id AND person.user_id = near.neighbor_id
     )
 )
+
+-- recount_clusters: groups of which some members have gone
+UPDATE embsql.clusters AS found SET size = counted.size, radius = counted.radius
+FROM (
+    SELECT
+        one.clustering_name, one.cluster_id, count(member.entity_id) AS size,
+        coalesce(sqrt(avg(member.distance * member.distance)), 0) AS radius
+    FROM embsql.clusters AS one
+    LEFT JOIN embsql.cluster_members AS member
+        ON member.run_id = one.run_id AND member.entity_kind = one.entity_kind
+        AND member.clustering_name = one.clustering_name AND member.cluster_id = one.cluster_id
+    WHERE one.run_id = $run_id AND one.entity_kind = 'user'
+    GROUP BY one.clustering_name, one.cluster_id
+) AS counted
+WHERE found.run_id = $run_id AND found.entity_kind = 'user' AND found.clustering_name = counted.clustering_name
+    AND found.cluster_id = counted.cluster_id AND found.size <> counted.size
 
 -- strangers_cluster_members: the same of groups
 DELETE FROM embsql.cluster_members AS member

@@ -376,6 +376,22 @@ BEGIN
             )', kind, run, side, id
         );
     END LOOP;
+    IF kind = 'cluster_members' THEN
+        UPDATE embsql.clusters AS found SET size = counted.size, radius = counted.radius
+        FROM (
+            SELECT
+                one.clustering_name, one.cluster_id, count(member.entity_id) AS size,
+                coalesce(sqrt(avg(member.distance * member.distance)), 0) AS radius
+            FROM embsql.clusters AS one
+            LEFT JOIN embsql.cluster_members AS member
+                ON member.run_id = one.run_id AND member.entity_kind = one.entity_kind
+                AND member.clustering_name = one.clustering_name AND member.cluster_id = one.cluster_id
+            WHERE one.run_id = run AND one.entity_kind = 'user'
+            GROUP BY one.clustering_name, one.cluster_id
+        ) AS counted
+        WHERE found.run_id = run AND found.entity_kind = 'user' AND found.clustering_name = counted.clustering_name
+            AND found.cluster_id = counted.cluster_id AND found.size <> counted.size;
+    END IF;
 END
 $embsql$;
 
@@ -423,6 +439,18 @@ BEGIN
     ELSIF kind = 'neighbors' THEN
         DELETE FROM embsql.neighbors AS n
         WHERE n.run_id = ANY (runs) AND n.entity = 'user' AND (n.entity_id = person OR n.neighbor_id = person);
+    ELSIF kind = 'shares' THEN
+        UPDATE embsql.clusters AS found SET
+            size = found.size - 1,
+            radius = coalesce(sqrt(
+                greatest(0, found.size * found.radius * found.radius - member.distance * member.distance)
+                / nullif(found.size - 1, 0)
+            ), 0)
+        FROM embsql.cluster_members AS member
+        WHERE member.run_id = ANY (runs) AND member.entity_kind = 'user' AND member.entity_id = person
+            AND found.run_id = member.run_id AND found.entity_kind = member.entity_kind
+            AND found.clustering_name = member.clustering_name AND found.cluster_id = member.cluster_id;
+        RETURN 0; -- no row went
     ELSIF kind IN ('cluster_members', 'maps') THEN
         EXECUTE format(
             'DELETE FROM embsql.%I WHERE run_id = ANY ($1) AND entity_kind = ''user'' AND entity_id = $2', kind

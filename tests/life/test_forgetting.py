@@ -183,6 +183,7 @@ def test_what_is_made_of_a_run_meanwhile_is_without_the_person(shop, other, monk
     assert count(shop, f"maps WHERE entity_id = '{ADA}'") == 0
     assert count(shop, f"top_items WHERE user_id = '{ADA}'") == 0
     assert count(shop, "cluster_members") == count(shop, "maps") == 10
+    assert shop.ask("SELECT sum(size) AS n FROM embsql.clusters").to_pylist() == [{"n": 10}]
 
 
 # --- words ---------------------------------------------------------------------------------------
@@ -311,6 +312,27 @@ def test_a_group_called_after_a_person(shop) -> None:
     assert count(shop, f"clusters WHERE label = '{ADA}'") == 1
     shop.forget(ADA)
     assert count(shop, "clusters WHERE label IS NULL") == 1
+
+
+def test_figures_are_those_without_the_person(shop) -> None:
+    """No question puts what is left into relation to all that there were."""
+    shop.install(ml=True)
+    trained(shop)
+    shop.cluster("shop", entity="user", k=2)
+    shop.forget(ADA)
+    (pair,) = shop.ask("SELECT * FROM embsql.explain_similarity('shop', 'i1', 'i2')").to_pylist()
+    chance = pair["users_a"] * pair["users_b"] / 10
+    assert pair["lift"] == pytest.approx(pair["shared_users"] / chance)
+    assert shop.ask(
+        "SELECT category_count AS n FROM ml.feature_info('shop') WHERE input = 'user_id'"
+    ).to_pylist() == [{"n": 10}]
+    left = """
+        SELECT cluster_id, count(*) AS size, sqrt(avg(distance * distance)) AS radius
+        FROM embsql.cluster_members('shop', 'user') GROUP BY cluster_id ORDER BY cluster_id
+    """
+    groups = shop.ask("SELECT cluster_id, size, radius FROM embsql.clusters('shop', 'user')")
+    for group, counted in zip(groups.to_pylist(), shop.ask(left).to_pylist(), strict=True):
+        assert group == pytest.approx(counted)
 
 
 # --- copies --------------------------------------------------------------------------------------
