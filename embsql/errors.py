@@ -212,8 +212,8 @@ class IdTooLong(EmbsqlError):
 
 
 class NulByte(EmbsqlError):
-    """{column} {start}... holds a NUL character, which PostgreSQL cannot store. Remove it in the source, for
-    example with replace({column}, chr(0), '')."""
+    """{column} {start}... holds a NUL character, which PostgreSQL cannot store and nobody can ask for. Remove it in
+    the source, for example with {remedy}."""
 
 
 # --- the life of a run ---------------------------------------------------------------------------

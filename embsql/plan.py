@@ -16,6 +16,11 @@ from embsql.options import shown
 from embsql.sources import Source, recorded
 
 SIDE_INPUTS = ("user_features", "item_features", "graph")  # what a plan may name besides the source
+IN_MEMORY = "its {option} were a table in memory, which is gone; say evaluate=True when it is trained"
+FORGOTTEN = (
+    "its {option} named somebody who was forgotten, and were not kept;"
+    " give a test of your own, or train it again with evaluate=True"
+)
 SOMEBODYS = (
     "its features or graph are SELECTs that somebody else wrote, and would run with your rights;"
     " give a test of your own, or train it again with evaluate=True"
@@ -110,13 +115,10 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
     params = json.loads(record["params"])
     params.pop("tune", None)  # what was searched; what was found is among the others
     sources = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
-    gone = next((name for name, given in sources.items() if not isinstance(given, str)), None)
-    if gone:
-        reason = (
-            f"its {gone} were a table in memory, which is gone;"
-            " say evaluate=True when it is trained"
-        )
-        raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
+    for option, given in sources.items():
+        if not isinstance(given, str):
+            reason = (FORGOTTEN if "forgotten" in given else IN_MEMORY).format(option=option)
+            raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
     statements = surface.statements(engine=engine.name)
     run_id = int(record["run_id"])
     if sources and not engine.ask(statements["is_own"], run_id=run_id).num_rows:

@@ -18,7 +18,16 @@ from embsql.algorithms._external import is_vector
 from embsql.data import Events, Graph, Int32, Int64, Interactions
 from embsql.engines import Engine
 from embsql.engines._columns import find, quote
-from embsql.errors import BadFeatures, BadGraph, BadWeights, EmbsqlError, IdTooLong, NoRows, SourceFailed
+from embsql.errors import (
+    BadFeatures,
+    BadGraph,
+    BadWeights,
+    EmbsqlError,
+    IdTooLong,
+    NoRows,
+    NulByte,
+    SourceFailed,
+)
 from embsql.model import Columns, Run
 from embsql.sources import Given, Source, of_table, reading
 
@@ -49,7 +58,7 @@ class Prepared:
     problem: EmbsqlError | None = None
 
     def interactions(self) -> Interactions:
-        """The interactions. Raises what is wrong with the rows: NoRows, BadWeights or IdTooLong."""
+        """The interactions. Raises what is wrong with the rows: NoRows, BadWeights, IdTooLong or NulByte."""
         if self.data is None:
             raise self.problem or EmbsqlError(message="the source could not be read")
         return self.data
@@ -117,7 +126,20 @@ def _problem(
             start, name = ids[int(lengths.argmax())].as_py()[:20], quote(names[entity])
             return IdTooLong(entity=entity, start=start, length=int(lengths.max()), limit=LONGEST_ID,
                              remedy=f"md5({name}) AS {name}", shared={"start": ""})  # fmt: skip
+        found = _nul(ids, names[entity])
+        if found:
+            return found
     return None
+
+
+def _nul(ids: pa.StringArray | pa.ChunkedArray, column: str) -> NulByte | None:
+    """The first id with a character that no server can store, and that no statement can name."""
+    found = ids.filter(pc.match_substring(ids, "\0"))
+    if not len(found):
+        return None
+    name, start = quote(column), found[0].as_py().replace("\0", "")[:20]
+    remedy = f"replace({name}, chr(0), '') AS {name}"
+    return NulByte(column=name, start=start, remedy=remedy, shared={"start": ""})
 
 
 def _bad_weights(census: dict[str, Any], column: str, signs: bool, model: str) -> BadWeights:
@@ -170,8 +192,8 @@ def features(engine: Engine, select: Source, column: str, option: str, ids: pa.S
 def by_id(engine: Engine, select: Source, column: str, option: str) -> tuple[pa.StringArray, pa.Table]:
     """A caller's SELECT as the ids in a column (n,), each once, and the other columns (n, any).
 
-    Rows without an id are left out. Raises NotASelect, SourceFailed, or BadFeatures for an id that comes twice, and
-    where the ids or all else are missing.
+    Rows without an id are left out. Raises NotASelect, SourceFailed, NulByte, or BadFeatures for an id that comes
+    twice, and where the ids or all else are missing.
     """
     with reading(engine, select) as (reader, text):
         given = reader.gather(text, [column])
@@ -186,6 +208,9 @@ def by_id(engine: Engine, select: Source, column: str, option: str) -> tuple[pa.
     if len(twice):
         found = f'the id "{twice[0]["values"].as_py()}" more than once'
         raise BadFeatures(option=option, found=found, shared={"found": "an id more than once"})
+    nul = _nul(keys, key)
+    if nul:
+        raise of_table(nul) if isinstance(select, Given) and select.table is not None else nul
     return keys, rows.drop_columns([key])
 
 

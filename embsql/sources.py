@@ -16,7 +16,15 @@ from embsql.engines import Engine
 from embsql.engines._duckdb_columns import framed
 from embsql.engines._files import literal
 from embsql.engines.duckdb import DuckDB
-from embsql.errors import BadArgument, BadWeights, EmbsqlError, IdTooLong, InexactId, SourceFailed
+from embsql.errors import (
+    BadArgument,
+    BadWeights,
+    EmbsqlError,
+    IdTooLong,
+    InexactId,
+    NulByte,
+    SourceFailed,
+)
 from embsql.options import shortened, text
 
 ALLOWED = (
@@ -25,6 +33,7 @@ ALLOWED = (
 )
 LONGEST_NAME = 255  # bytes of a file's name; the system has no longer ones
 GIVEN = "given"  # what a table in memory is called where it is read
+UNNAMED = "-- a SELECT that named somebody who was forgotten"  # where a run remembered one
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,8 @@ Source = str | Given
 def source(value: Any, option: str) -> Source:
     """What a caller gave for an option as a source. Raises BadArgument."""
     if isinstance(value, str):
+        if value == UNNAMED:
+            raise SourceFailed(reason=f"{option} named somebody who was forgotten; write it again")
         return text(option, value, ALLOWED) if value.strip() else value  # which is no SELECT
     if isinstance(value, os.PathLike):
         path = text(option, str(os.fspath(value)), ALLOWED)
@@ -104,7 +115,7 @@ def of_table(error: EmbsqlError) -> EmbsqlError:
     remedy = error.values.get("remedy")
     if isinstance(error, BadWeights):
         return error.but(remedy=framed(where=f" {remedy}"))
-    if isinstance(error, InexactId | IdTooLong):
+    if isinstance(error, InexactId | IdTooLong | NulByte):
         return error.but(remedy=framed(str(remedy)))
     return error
 

@@ -11,21 +11,21 @@ FROM ml.recommend('{model}') AS pair)
 -- recommend_given_user_col: every item for the users of a query
 (SELECT pair.user_id AS {user_col}, pair.item_id AS {item_col}, pair.{predicted} AS {predicted_col}
 FROM ml.recommend('{model}', users => coalesce((
-SELECT array_agg(DISTINCT CAST(given.{given_col} AS VARCHAR)) FROM (
+SELECT array_agg(DISTINCT embsql.id_text(given.{given_col})) FROM (
 {query}
 ) AS given), CAST(ARRAY[] AS VARCHAR[]))) AS pair)
 
 -- recommend_given_item_col: every user for the items of a query
 (SELECT pair.user_id AS {user_col}, pair.item_id AS {item_col}, pair.{predicted} AS {predicted_col}
 FROM ml.recommend('{model}', items => coalesce((
-SELECT array_agg(DISTINCT CAST(given.{given_col} AS VARCHAR)) FROM (
+SELECT array_agg(DISTINCT embsql.id_text(given.{given_col})) FROM (
 {query}
 ) AS given), CAST(ARRAY[] AS VARCHAR[]))) AS pair)
 
 -- recommend_pairs: the pairs of a query, with all its columns; NULL for who is not known
 (SELECT
     given.*,
-    embsql.score('{model}', CAST(given.{given_user_col} AS VARCHAR), CAST(given.{given_item_col} AS VARCHAR)) AS {predicted_col}
+    embsql.score('{model}', embsql.id_text(given.{given_user_col}), embsql.id_text(given.{given_item_col})) AS {predicted_col}
 FROM (
 {query}
 ) AS given)
@@ -42,7 +42,7 @@ FROM (
 FROM (
     SELECT
         CAST(given.{given_weight_col} AS FLOAT8) AS rating,
-        embsql.score('{model}', CAST(given.{given_user_col} AS VARCHAR), CAST(given.{given_item_col} AS VARCHAR)) AS predicted
+        embsql.score('{model}', embsql.id_text(given.{given_user_col}), embsql.id_text(given.{given_item_col})) AS predicted
     FROM (
 {query}
     ) AS given

@@ -116,14 +116,14 @@ GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
     -- what is asked for
     embsql.enqueue, embsql.leave_training, embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
-    embsql.materialise, embsql.register_embeddings, embsql.give_up, embsql.request_cancel, embsql.request_stop, embsql.set_cohorts,
-    embsql.set_owner,
+    embsql.materialise, embsql.register_embeddings, embsql.give_up, embsql.request_cancel, embsql.request_stop,
+    embsql.set_cohorts, embsql.put_cohorts, embsql.set_owner,
     -- how it is done
     embsql.asker, embsql.next_run, embsql.take_lease, embsql.beat_lease, embsql.release_lease, embsql.know_model,
     embsql.abandon_runs, embsql.begin_run, embsql.note_run, embsql.note_row, embsql.open_partition,
     embsql.attach_partition, embsql.build_indexes, embsql.open_stage, embsql.close_stage, embsql.point,
     embsql.log_event, embsql.hold_run, embsql.hold_runs, embsql.clear_rows, embsql.drop_rows, embsql.drop_unread,
-    embsql.forget_strangers, embsql.forget_rows, embsql.blank_words, embsql.drop_ended,
+    embsql.forget_strangers, embsql.forget_rows, embsql.forget_selects, embsql.blank_words, embsql.drop_ended,
     -- what a worker does, for itself or, as embsql_worker, for all
     embsql.claim_job, embsql.note_job, embsql.hand_back, embsql.open_sources
 TO embsql_trainer;

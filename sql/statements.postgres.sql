@@ -188,6 +188,9 @@ SELECT embsql.drop_ended()
 -- forget_user_clusters: what group a person is in
 SELECT FROM generate_series(1, embsql.forget_rows('cluster_members', CAST($runs AS bigint[]), $user_id))
 
+-- forget_user_shares: what they count for in groups
+SELECT embsql.forget_rows('shares', CAST($runs AS bigint[]), $user_id)
+
 -- forget_user_labels: the groups of people that were called after one
 SELECT FROM generate_series(1, embsql.forget_rows('labels', CAST($runs AS bigint[]), $user_id))
 
@@ -212,17 +215,11 @@ SELECT FROM generate_series(1, embsql.forget_rows('interactions', CAST($runs AS 
 -- forget_user_cohorts: the cohorts a person was put in
 SELECT FROM generate_series(1, embsql.forget_rows('cohorts', '{}', $user_id))
 
--- forget_words_runs: where the words of a run name a person
-SELECT embsql.forget_words('runs', $named, $blank)
+-- forget_words: where what went wrong names a person, and where a job does
+SELECT embsql.forget_words($user_id)
 
--- forget_words_gates: where those of its gate do
-SELECT embsql.forget_words('gates', $named, $blank)
-
--- forget_words_trials: where those of its search do
-SELECT embsql.forget_words('trials', $named, $blank)
-
--- forget_words_jobs: where a job names a person; the words of one that is not over are kept until it is
-SELECT embsql.forget_words('jobs', $named, $blank)
+-- forget_selects: where what runs remember of their sources names a person
+SELECT embsql.forget_selects(CAST($runs AS bigint[]), $user_id)
 
 -- strangers_top_items: rows of people who were forgotten while the rows were made
 SELECT embsql.forget_strangers('top_items', $run_id)

@@ -378,6 +378,18 @@ WHERE run_id IN (SELECT run.run_id FROM embsql.runs AS run WHERE run.status NOT 
 DELETE FROM embsql.cluster_members
 WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity_kind = 'user' AND entity_id = $user_id
 
+-- forget_user_shares: what they count for in groups
+UPDATE embsql.clusters AS found SET
+    size = found.size - 1,
+    radius = coalesce(sqrt(
+        greatest(0, found.size * found.radius * found.radius - member.distance * member.distance)
+        / nullif(found.size - 1, 0)
+    ), 0)
+FROM embsql.cluster_members AS member
+WHERE member.run_id = ANY (CAST($runs AS BIGINT[])) AND member.entity_kind = 'user' AND member.entity_id = $user_id
+    AND found.run_id = member.run_id AND found.entity_kind = member.entity_kind
+    AND found.clustering_name = member.clustering_name AND found.cluster_id = member.cluster_id
+
 -- forget_user_labels: the groups of people that were called after one
 UPDATE embsql.clusters SET label = NULL
 WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity_kind = 'user' AND label = $user_id
@@ -406,17 +418,38 @@ DELETE FROM embsql.interactions WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND
 -- forget_user_cohorts: the cohorts a person was put in
 DELETE FROM embsql.cohorts WHERE user_id = $user_id
 
--- forget_words_runs: where the words of a run name a person
-UPDATE embsql.runs SET
-    error = replace(error, $named, $blank),
-    source_sql = replace(source_sql, $named, $blank),
-    params = replace(params, $named, $blank)
-WHERE strpos(concat(error, source_sql, params), $named) > 0
+-- ended_runs: runs that came to nothing
+SELECT run.run_id FROM embsql.runs AS run WHERE run.status NOT IN ('training', 'ready') ORDER BY run.run_id ASC
 
--- forget_words_gates: where those of its gate do
+-- selects_of: what runs that hold a person, or came to nothing, remember of their sources
+SELECT run.run_id, run.params, run.source_sql
+FROM embsql.runs AS run
+WHERE run.run_id = ANY (CAST($runs AS BIGINT[])) AND (
+    run.status NOT IN ('training', 'ready')
+    OR EXISTS (
+        SELECT 1 FROM embsql.user_embeddings AS person
+        WHERE person.run_id = run.run_id AND person.user_id = $user_id
+    )
+    OR EXISTS (
+        SELECT 1 FROM embsql.interactions AS past WHERE past.run_id = run.run_id AND past.user_id = $user_id
+    )
+)
+
+-- outlived_selects: the same of runs that came to nothing after somebody was forgotten
+SELECT run.run_id, run.params, run.source_sql
+FROM embsql.runs AS run
+WHERE run.status NOT IN ('training', 'ready') AND run.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone)
+
+-- mark_selects: a run of whose sources not all is kept
+UPDATE embsql.runs SET params = $params, source_sql = $source_sql WHERE run_id = $run_id
+
+-- forget_words_runs: where why a run failed names a person
+UPDATE embsql.runs SET error = replace(error, $named, $blank) WHERE strpos(error, $named) > 0
+
+-- forget_words_gates: where what its gate says does
 UPDATE embsql.gates SET reason = replace(reason, $named, $blank) WHERE strpos(reason, $named) > 0
 
--- forget_words_trials: where those of its search do
+-- forget_words_trials: where what its search says does
 UPDATE embsql.trials SET error = replace(error, $named, $blank) WHERE strpos(error, $named) > 0
 
 -- strangers_top_items: rows of people who were forgotten while the rows were made
@@ -437,6 +470,22 @@ WHERE near.run_id = $run_id AND near.entity = 'user' AND (
         WHERE person.run_id = $run_id AND person.user_id = near.neighbor_id
     )
 )
+
+-- recount_clusters: groups of which some members have gone
+UPDATE embsql.clusters AS found SET size = counted.size, radius = counted.radius
+FROM (
+    SELECT
+        one.clustering_name, one.cluster_id, count(member.entity_id) AS size,
+        coalesce(sqrt(avg(member.distance * member.distance)), 0) AS radius
+    FROM embsql.clusters AS one
+    LEFT JOIN embsql.cluster_members AS member
+        ON member.run_id = one.run_id AND member.entity_kind = one.entity_kind
+        AND member.clustering_name = one.clustering_name AND member.cluster_id = one.cluster_id
+    WHERE one.run_id = $run_id AND one.entity_kind = 'user'
+    GROUP BY one.clustering_name, one.cluster_id
+) AS counted
+WHERE found.run_id = $run_id AND found.entity_kind = 'user' AND found.clustering_name = counted.clustering_name
+    AND found.cluster_id = counted.cluster_id AND found.size <> counted.size
 
 -- strangers_cluster_members: the same of groups
 DELETE FROM embsql.cluster_members AS member

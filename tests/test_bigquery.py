@@ -171,6 +171,24 @@ def vector(value: Any) -> list[float]:
     return json.loads(value) if isinstance(value, str) else list(value)
 
 
+@pytest.mark.parametrize("kind", ["FLOAT8", "DECIMAL(10, 2)"])
+def test_ids_of_a_query_are_what_a_source_makes_of_them(shop, kind: str) -> None:
+    query = f"""
+        SELECT CAST(user_id AS {kind}) AS user_id, CAST(item_id AS {kind}) AS item_id, rating FROM ratings
+    """
+    found, wanted = (
+        rows(shop, f"SELECT * FROM ML.EVALUATE(MODEL mf_explicit, ({asked}))")
+        for asked in (query, "SELECT user_id, item_id, rating FROM ratings")
+    )
+    assert found[0]["mean_absolute_error"] == pytest.approx(wanted[0]["mean_absolute_error"])
+    ids = f"SELECT DISTINCT {{}} FROM ({query}) AS typed"
+    for column in ("user_id", "item_id"):
+        call = f"ML.RECOMMEND(MODEL mf_explicit, ({ids.format(column)}))"
+        assert rows(shop, f"SELECT count(*) AS n FROM {call}") == [{"n": 37 * 23}]
+    call = f"SELECT count(predicted_rating) AS n FROM ML.RECOMMEND(MODEL mf_explicit, ({query}))"
+    assert rows(shop, call) == rows(shop, "SELECT count(*) AS n FROM ratings")
+
+
 def test_errors_of_ratings(shop) -> None:
     (found,) = rows(
         shop, "SELECT * FROM ML.EVALUATE(MODEL mf_explicit, (SELECT user_id, item_id, rating FROM ratings))"

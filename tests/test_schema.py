@@ -41,6 +41,7 @@ FROZEN = {
     "0022_removal.sql": "e0eb023181f9e3bc2d8e035a6002e382",
     "0023_processes.sql": "7de75b474e81f812299f8356658b63ed",
     "0024_owners.postgres.sql": "0b0c5518a69ee5ba24b0dc87e52b1b7e",
+    "0025_calls.postgres.sql": "794a62912d46d7ffc5e1137f7753b088",
 }
 
 

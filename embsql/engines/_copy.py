@@ -107,7 +107,8 @@ class Text:
         if not found.all():
             row = int(np.searchsorted(np.cumsum(sizes), found.argmin(), side="right"))
             start = self._value(row).replace("\0", "")[:20]
-            raise NulByte(column=self.name, start=start, shared={"start": ""})
+            remedy = f"replace({self.name}, chr(0), '')"
+            raise NulByte(column=self.name, start=start, remedy=remedy, shared={"start": ""})
         out[_spread(at, sizes)] = found
 
     def _value(self, row: int) -> str:

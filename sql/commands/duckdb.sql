@@ -171,7 +171,7 @@ FROM (
     FROM (
         SELECT user_id AS as_given, [
             'forget',
-            CAST(user_id AS VARCHAR)
+            embsql.id_text(user_id)
         ] AS words
     ) AS asked
 ) AS done;

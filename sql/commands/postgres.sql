@@ -27,15 +27,18 @@ BEGIN
 END
 $embsql$;
 
--- Of the same thing asked for twice while it waits, both are given the one number.
-CREATE OR REPLACE FUNCTION embsql.fingerprint(command text, words text[]) RETURNS text
+-- Of the same thing asked for twice while it waits, both are given the one number. Where it reads sources, it is the same
+-- only under the same role and search_path, which say what their names mean and what may be read.
+CREATE OR REPLACE FUNCTION embsql.fingerprint(command text, words text[], under text) RETURNS text
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT md5(CAST(ARRAY[CAST(session_user AS text), command] || words AS text))
+SELECT md5(CAST(ARRAY[CAST(session_user AS text), command, under] || words AS text))
 $embsql$;
 
 -- Leaves a job; who asked is who is logged in, whatever the caller says.
-CREATE OR REPLACE FUNCTION embsql.leave_job(command text, model text, words text[], sources jsonb) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql.leave_job(
+    command text, model text, words text[], sources jsonb, under text DEFAULT ''
+) RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 WITH made AS (
@@ -43,7 +46,7 @@ WITH made AS (
         command, model_name, words, sources, fingerprint, status, attempts, requested_by, enqueued_at, start_after
     )
     VALUES (
-        command, embsql.model_part(model), words, sources, embsql.fingerprint(command, words),
+        command, embsql.model_part(model), words, sources, embsql.fingerprint(command, words, under),
         'queued', 0, session_user, embsql.utc_now(), embsql.utc_now()
     )
     ON CONFLICT (fingerprint) WHERE status = 'queued' DO UPDATE SET status = 'queued' -- so that there is a row to return
@@ -53,7 +56,9 @@ SELECT made.job_id FROM made CROSS JOIN LATERAL pg_notify('embsql_jobs', CAST(ma
 $embsql$;
 
 -- The same for those who train, who may ask for nothing else.
-CREATE OR REPLACE FUNCTION embsql.leave_training(command text, model text, words text[], sources jsonb) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql.leave_training(
+    command text, model text, words text[], sources jsonb, under text DEFAULT ''
+) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -61,7 +66,7 @@ BEGIN
         RAISE insufficient_privilege USING MESSAGE = format('embsql: %s is not for those who train to ask for.', command);
     END IF;
     PERFORM embsql.check_model(embsql.model_part(model));
-    RETURN embsql.leave_job(command, model, words, sources);
+    RETURN embsql.leave_job(command, model, words, sources, under);
 END
 $embsql$;
 
@@ -69,7 +74,9 @@ CREATE OR REPLACE FUNCTION embsql.enqueue_under(command text, model text, words 
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    asked CONSTANT text := embsql.fingerprint(command, words);
+    reads CONSTANT text[] := embsql.sources_of(command, words);
+    under CONSTANT text := CASE WHEN reads = '{}' THEN '' ELSE CAST(ARRAY[CAST(current_user AS text), path] AS text) END;
+    asked CONSTANT text := embsql.fingerprint(command, words, under);
     sources jsonb;
     waiting bigint;
 BEGIN
@@ -77,11 +84,11 @@ BEGIN
     IF waiting IS NOT NULL THEN
         RETURN waiting;
     END IF;
-    sources := embsql.guard(embsql.sources_of(command, words), path);
+    sources := embsql.guard(reads, path);
     IF embsql.is_training(command) THEN
-        RETURN embsql.leave_training(command, model, words, sources);
+        RETURN embsql.leave_training(command, model, words, sources, under);
     END IF;
-    RETURN embsql.leave_job(command, model, words, sources);
+    RETURN embsql.leave_job(command, model, words, sources, under);
 END
 $embsql$;
 
@@ -188,7 +195,7 @@ COMMENT ON FUNCTION embsql.drop_model IS 'Removes a model with all its runs, the
 CREATE OR REPLACE FUNCTION embsql.forget(user_id anycompatible) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('forget', NULL, ARRAY[embsql.checked_text('user_id', CAST(user_id AS text))])
+SELECT embsql.enqueue('forget', NULL, ARRAY[embsql.checked_text('user_id', embsql.id_text(user_id))])
 $embsql$;
 COMMENT ON FUNCTION embsql.forget IS 'Removes a person from every run. The number of the job; its answer is the number of rows that went.';
 

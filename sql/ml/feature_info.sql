@@ -4,9 +4,14 @@
 -- weights of pairs, those of one pair added up or, for explicit feedback, averaged.
 -- example: SELECT input, mean, category_count FROM ml.feature_info('shop');
 WITH live AS (
-  SELECT run.run_id, run.users, run.items, run.user_col, run.item_col, run.weight_col
+  SELECT run.run_id, run.items, run.user_col, run.item_col, run.weight_col
   FROM given
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+),
+everyone AS ( -- who was forgotten, or may not be seen, is nobody
+  SELECT count(*) AS users
+  FROM given
+  JOIN embsql.user_embeddings AS person ON person.run_id = (SELECT embsql.live_run(:model))
 ),
 spread AS (
   SELECT
@@ -20,8 +25,9 @@ SELECT
   CAST(NULL AS FLOAT8) AS max,
   CAST(NULL AS FLOAT8) AS mean,
   CAST(NULL AS FLOAT8) AS stddev,
-  live.users AS category_count
+  everyone.users AS category_count
 FROM live
+CROSS JOIN everyone
 UNION ALL
 SELECT
   coalesce(live.item_col, 'item_id') AS input,

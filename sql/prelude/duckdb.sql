@@ -56,7 +56,14 @@ CREATE OR REPLACE MACRO embsql.vector_avg(embedding) AS list_transform(
 -- Two lists side by side, as rows; what has no id is left out.
 CREATE OR REPLACE MACRO embsql.together(ids, labels) AS TABLE
 SELECT pair.id, pair.label
-FROM (SELECT unnest(ids) AS id, unnest(labels) AS label) AS pair
+FROM (
+    SELECT
+        unnest(CASE WHEN coalesce(len(ids), 0) = coalesce(len(labels), 0) THEN ids ELSE [CAST(embsql.refuse(
+            coalesce(len(ids), 0) || ' ids with ' || coalesce(len(labels), 0)
+            || ' labels: give every id one label, or NULL to leave it out'
+        ) AS VARCHAR)] END) AS id,
+        unnest(labels) AS label
+) AS pair
 WHERE pair.id IS NOT NULL;
 
 CREATE OR REPLACE MACRO embsql.contains(list, element) AS list_contains(list, element);

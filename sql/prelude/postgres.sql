@@ -47,10 +47,16 @@ CREATE OR REPLACE AGGREGATE embsql.vector_avg(vector) (
 
 -- Two lists side by side, as rows; what has no id is left out.
 CREATE OR REPLACE FUNCTION embsql.together(ids text[], labels text[]) RETURNS TABLE (id text, label text)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-BEGIN ATOMIC
-    SELECT pair.id, pair.label FROM unnest(ids, labels) AS pair (id, label) WHERE pair.id IS NOT NULL;
-END;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF coalesce(cardinality(ids), 0) <> coalesce(cardinality(labels), 0) THEN
+        RAISE EXCEPTION 'embsql: % ids with % labels: give every id one label, or NULL to leave it out',
+            coalesce(cardinality(ids), 0), coalesce(cardinality(labels), 0);
+    END IF;
+    RETURN QUERY SELECT pair.id, pair.label FROM unnest(ids, labels) AS pair (id, label) WHERE pair.id IS NOT NULL;
+END
+$embsql$;
 
 CREATE OR REPLACE FUNCTION embsql.contains(list text[], element text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN element = ANY (list);

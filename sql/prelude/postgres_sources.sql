@@ -101,10 +101,33 @@ EXCEPTION WHEN data_exception THEN
 END
 $embsql$;
 
--- What a command reads, among its words.
+-- The SELECTs among options.
+CREATE OR REPLACE FUNCTION embsql.selects_in(options text) RETURNS SETOF text
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT option.value #>> '{}'
+FROM json_each(embsql.as_object(options)) AS option
+WHERE option.key IN ('test', 'user_features', 'item_features', 'graph', 'labels') AND json_typeof(option.value) = 'string'
+$embsql$;
+
+-- Those that a run remembers, for which its algorithm is trained anew: of a run that who asks has made.
+CREATE OR REPLACE FUNCTION embsql.selects_of(model text) RETURNS SETOF text
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.selects_in(run.params)
+FROM embsql.runs AS run
+LEFT JOIN embsql.models AS m ON m.model_name = run.model_name
+WHERE run.model_name = embsql.model_part(model) AND run.made_by = session_user
+    AND run.run_id = CASE WHEN strpos(model, '@') = 0 THEN m.live_run ELSE embsql.run_part(model) END
+$embsql$;
+
+-- What a command reads: among its words, and what is trained anew to measure by.
 CREATE OR REPLACE FUNCTION embsql.sources_of(command text, words text[]) RETURNS text[]
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
+WITH given AS (
+    SELECT CASE command WHEN 'train' THEN words[4] WHEN 'evaluate' THEN words[2] WHEN 'cluster' THEN words[6] END AS options
+)
 SELECT coalesce(array_agg(DISTINCT asked.source), '{}')
 FROM (
     SELECT words[2] AS source WHERE command IN ('train', 'register_embeddings')
@@ -113,9 +136,14 @@ FROM (
     UNION ALL
     SELECT words[5] WHERE command = 'cluster'
     UNION ALL
-    SELECT option.value
-    FROM json_each_text(embsql.as_object(CASE command WHEN 'train' THEN words[4] WHEN 'evaluate' THEN words[2] END)) AS option
-    WHERE option.key IN ('test', 'user_features', 'item_features', 'graph')
+    SELECT embsql.selects_in(given.options) FROM given
+    UNION ALL
+    SELECT embsql.selects_of(words[1])
+    FROM given
+    WHERE CASE command
+        WHEN 'evaluate' THEN embsql.as_object(given.options) ->> 'test' IS NULL
+        WHEN 'train' THEN coalesce(embsql.as_object(given.options) ->> 'evaluate', 'false') <> 'false'
+    END
 ) AS asked
 WHERE asked.source ~ '\S'
 $embsql$;

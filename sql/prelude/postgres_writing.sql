@@ -204,6 +204,14 @@ WHERE held.model_name = model AND held.owner = release_lease.owner
 RETURNING TRUE
 $embsql$;
 
+-- What a job that is over keeps of what it was asked with: nothing of whom it was to forget, or who was forgotten
+-- meanwhile.
+CREATE OR REPLACE FUNCTION embsql.words_kept(job embsql.jobs) RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE WHEN job.command = 'forget' OR job.outlived THEN '{}' ELSE job.words END
+$embsql$;
+
 -- Takes a model's jobs off the queue, and asks who trains it, and workers that have a job of it, to stop.
 CREATE OR REPLACE FUNCTION embsql.request_cancel(model text) RETURNS TABLE (what text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
@@ -468,6 +476,22 @@ BEGIN
             )', kind, run, side, id
         );
     END LOOP;
+    IF kind = 'cluster_members' THEN
+        UPDATE embsql.clusters AS found SET size = counted.size, radius = counted.radius
+        FROM (
+            SELECT
+                one.clustering_name, one.cluster_id, count(member.entity_id) AS size,
+                coalesce(sqrt(avg(member.distance * member.distance)), 0) AS radius
+            FROM embsql.clusters AS one
+            LEFT JOIN embsql.cluster_members AS member
+                ON member.run_id = one.run_id AND member.entity_kind = one.entity_kind
+                AND member.clustering_name = one.clustering_name AND member.cluster_id = one.cluster_id
+            WHERE one.run_id = run AND one.entity_kind = 'user'
+            GROUP BY one.clustering_name, one.cluster_id
+        ) AS counted
+        WHERE found.run_id = run AND found.entity_kind = 'user' AND found.clustering_name = counted.clustering_name
+            AND found.cluster_id = counted.cluster_id AND found.size <> counted.size;
+    END IF;
 END
 $embsql$;
 
@@ -515,6 +539,18 @@ BEGIN
     ELSIF kind = 'neighbors' THEN
         DELETE FROM embsql.neighbors AS n
         WHERE n.run_id = ANY (runs) AND n.entity = 'user' AND (n.entity_id = person OR n.neighbor_id = person);
+    ELSIF kind = 'shares' THEN
+        UPDATE embsql.clusters AS found SET
+            size = found.size - 1,
+            radius = coalesce(sqrt(
+                greatest(0, found.size * found.radius * found.radius - member.distance * member.distance)
+                / nullif(found.size - 1, 0)
+            ), 0)
+        FROM embsql.cluster_members AS member
+        WHERE member.run_id = ANY (runs) AND member.entity_kind = 'user' AND member.entity_id = person
+            AND found.run_id = member.run_id AND found.entity_kind = member.entity_kind
+            AND found.clustering_name = member.clustering_name AND found.cluster_id = member.cluster_id;
+        RETURN 0; -- no row went
     ELSIF kind IN ('cluster_members', 'maps') THEN
         EXECUTE format(
             'DELETE FROM embsql.%I WHERE run_id = ANY ($1) AND entity_kind = ''user'' AND entity_id = $2', kind
@@ -527,43 +563,120 @@ BEGIN
 END
 $embsql$;
 
--- Blanks how words name a person, in one of the tables that keep words; those of a job that is not over are kept until
--- it is. What stands around the name, quotes for example, stays: words are a source too, which is read again.
-CREATE OR REPLACE FUNCTION embsql.forget_words(kind text, named text, blank text) RETURNS void
-LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+-- What went wrong, as it was told, without a person's id where it is quoted or called a user's.
+CREATE OR REPLACE FUNCTION embsql.told_without(told text, person text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
+DECLARE
+    named text;
+    form text;
 BEGIN
-    PERFORM embsql.allow(embsql.decides() AND EXISTS (
-        SELECT
-        FROM (
-            VALUES ('''', ''''), ('"', '"'), (chr(92) || '"', chr(92) || '"'), ('user ', ',')
-        ) AS form (opening, closing)
-        WHERE blank = form.opening || 'forgotten' || form.closing
-            AND starts_with(named, form.opening) AND right(named, length(form.closing)) = form.closing
-            AND length(named) > length(form.opening || form.closing)
-    ), 'forget a person');
-    IF kind = 'runs' THEN
-        UPDATE embsql.runs AS r SET
-            error = replace(r.error, named, blank),
-            source_sql = replace(r.source_sql, named, blank),
-            params = replace(r.params, named, blank)
-        WHERE strpos(concat(r.error, r.source_sql, r.params), named) > 0;
-    ELSIF kind = 'gates' THEN
-        UPDATE embsql.gates AS g SET reason = replace(g.reason, named, blank) WHERE strpos(g.reason, named) > 0;
-    ELSIF kind = 'trials' THEN
-        UPDATE embsql.trials AS t SET error = replace(t.error, named, blank) WHERE strpos(t.error, named) > 0;
-    ELSIF kind = 'jobs' THEN
-        UPDATE embsql.jobs AS j SET
-            error = replace(j.error, named, blank),
-            outlived = j.outlived OR j.status IN ('queued', 'running'),
-            words = CASE WHEN j.status IN ('queued', 'running') THEN j.words ELSE ARRAY(
-                SELECT replace(given.word, named, blank)
-                FROM unnest(j.words) WITH ORDINALITY AS given (word, place)
-                ORDER BY given.place
-            ) END
-        WHERE strpos(concat(j.error, array_to_string(j.words, ' ')), named) > 0;
-    END IF;
+    FOREACH named IN ARRAY ARRAY[person, replace(person, '''', ''''''), trim('"' FROM CAST(to_json(person) AS text))] LOOP
+        FOREACH form IN ARRAY ARRAY['''%s''', '"%s"', '\"%s\"', 'user %s,'] LOOP
+            told := replace(told, format(form, named), format(form, 'forgotten'));
+        END LOOP;
+    END LOOP;
+    RETURN told;
 END
+$embsql$;
+
+-- Whether an id is a whole string of a SELECT; without an id, whether there is any string.
+CREATE OR REPLACE FUNCTION embsql.select_names(source text, person text) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE
+    WHEN person IS NULL THEN source ~ '[''$]'
+    ELSE source ~ format('(^|[^''])''%s''($|[^''])', regexp_replace(replace(person, '''', ''''''), '(\W)', '\\\1', 'g'))
+        OR source ~ format('\$(\w*)\$%s\$\1\$', regexp_replace(person, '(\W)', '\\\1', 'g'))
+END
+$embsql$;
+
+-- Options with a mark, which nothing can run, in place of every SELECT that names a person; all else letter by letter.
+CREATE OR REPLACE FUNCTION embsql.options_without(options text, person text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE WHEN bool_or(option.named) THEN '{' || string_agg(
+    CAST(to_json(option.key) AS text) || ': ' || CASE WHEN option.named THEN '{"forgotten": true}' ELSE option.value END,
+    ', ' ORDER BY option.place
+) || '}' ELSE options END
+FROM (
+    SELECT
+        one.key, CAST(one.value AS text) AS value, one.place,
+        one.key IN ('user_features', 'item_features', 'graph', 'users', 'labels', 'test')
+            AND json_typeof(one.value) = 'string' AND embsql.select_names(one.value #>> '{}', person) AS named
+    FROM json_each(embsql.as_object(options)) WITH ORDINALITY AS one (key, value, place)
+) AS option
+$embsql$;
+
+-- A SELECT, or a mark in its place.
+CREATE OR REPLACE FUNCTION embsql.select_without(source text, person text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE
+    WHEN embsql.select_names(source, person) THEN '-- a SELECT that named somebody who was forgotten'
+    ELSE source
+END
+$embsql$;
+
+-- What a job was asked with.
+CREATE OR REPLACE FUNCTION embsql.words_without(words text[], person text) RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT ARRAY(
+    SELECT embsql.select_without(embsql.options_without(given.word, person), person)
+    FROM unnest(words) WITH ORDINALITY AS given (word, place)
+    ORDER BY given.place
+)
+$embsql$;
+
+-- Blanks a person's id where what went wrong is told, and marks SELECTs of jobs that name it; those of a job that is not
+-- over are kept until it is. It finds them by itself: who may call it can write nothing of his own there.
+CREATE OR REPLACE FUNCTION embsql.forget_words(person text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides(), 'forget a person');
+UPDATE embsql.runs AS r SET error = embsql.told_without(r.error, person)
+WHERE r.error <> embsql.told_without(r.error, person);
+UPDATE embsql.gates AS g SET reason = embsql.told_without(g.reason, person)
+WHERE g.reason <> embsql.told_without(g.reason, person);
+UPDATE embsql.trials AS t SET error = embsql.told_without(t.error, person)
+WHERE t.error <> embsql.told_without(t.error, person);
+UPDATE embsql.jobs AS j SET
+    error = embsql.told_without(j.error, person),
+    outlived = j.outlived OR j.status IN ('queued', 'running'),
+    words = CASE WHEN j.status IN ('queued', 'running') THEN j.words ELSE embsql.words_without(j.words, person) END
+WHERE j.error <> embsql.told_without(j.error, person) OR j.words <> embsql.words_without(j.words, person)
+$embsql$;
+
+-- Whether a run has rows of a person. The run is written into the statement: where it is a parameter, a plan may lock
+-- the tables of every run.
+CREATE OR REPLACE FUNCTION embsql.holds(run bigint, person text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    found boolean;
+BEGIN
+    EXECUTE format(
+        'SELECT EXISTS (SELECT FROM embsql.user_embeddings AS u WHERE u.run_id = %1$s AND u.user_id = $1)
+            OR EXISTS (SELECT FROM embsql.interactions AS i WHERE i.run_id = %1$s AND i.user_id = $1)', run
+    ) INTO found USING person;
+    RETURN found;
+END
+$embsql$;
+
+-- Marks SELECTs that name a person as gone, of those among some runs that hold the person or came to nothing.
+CREATE OR REPLACE FUNCTION embsql.forget_selects(runs bigint[], person text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.allow(embsql.decides() OR NOT EXISTS (
+    SELECT FROM unnest(runs) AS asked (run) WHERE NOT embsql.may_write(asked.run)
+), 'forget a person');
+UPDATE embsql.runs AS r SET
+    params = embsql.options_without(r.params, person),
+    source_sql = embsql.select_without(r.source_sql, person)
+WHERE r.run_id = ANY (runs) AND person IS NOT NULL
+    AND (r.source_sql <> embsql.select_without(r.source_sql, person) OR r.params <> embsql.options_without(r.params, person))
+    AND CASE WHEN r.status IN ('training', 'ready') THEN embsql.holds(r.run_id, person) ELSE TRUE END
 $embsql$;
 
 -- Some runs no longer hold a person.
@@ -590,7 +703,8 @@ BEGIN
 END
 $embsql$;
 
--- Nothing is left to be done in runs that failed, once they give no examples.
+-- Nothing is left to be done in runs that failed, once they give no examples, and no SELECT is kept that may name who
+-- was forgotten meanwhile.
 CREATE OR REPLACE FUNCTION embsql.drop_ended() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
@@ -600,29 +714,45 @@ WHERE v.example IS NOT NULL AND v.run_id IN (
     FROM embsql.forgotten AS f
     JOIN embsql.runs AS r ON r.run_id = f.run_id AND r.status NOT IN ('training', 'ready')
 );
+UPDATE embsql.runs AS r SET
+    params = embsql.options_without(r.params, NULL), source_sql = embsql.select_without(r.source_sql, NULL)
+WHERE r.status NOT IN ('training', 'ready') AND r.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
 DELETE FROM embsql.forgotten AS f
 WHERE f.run_id IN (SELECT r.run_id FROM embsql.runs AS r WHERE r.status NOT IN ('training', 'ready'))
 $embsql$;
 
 -- A set of cohorts takes the place of the one of that name, if that was made by who asks, or a role of theirs.
-CREATE OR REPLACE FUNCTION embsql.set_cohorts(cohort_set text, users text[], cohorts text[]) RETURNS bigint
-LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+CREATE OR REPLACE FUNCTION embsql.put_cohorts(cohort_set text, users text[], cohorts text[]) RETURNS bigint
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.decides() OR NOT EXISTS (
-    SELECT FROM (
-        SELECT DISTINCT c.made_by FROM embsql.cohorts AS c WHERE c.cohort_set = set_cohorts.cohort_set
-    ) AS there
-    WHERE embsql.has_role(embsql.asker(), there.made_by) IS NOT TRUE
-), format('replace the cohorts "%s" of somebody else', set_cohorts.cohort_set));
-DELETE FROM embsql.cohorts AS c WHERE c.cohort_set = set_cohorts.cohort_set;
-WITH made AS (
+DECLARE
+    made bigint;
+BEGIN
+    IF coalesce(cardinality(users), 0) <> coalesce(cardinality(cohorts), 0) THEN
+        RAISE EXCEPTION 'embsql: % users with % cohorts: give every user one cohort, or NULL to leave them out',
+            coalesce(cardinality(users), 0), coalesce(cardinality(cohorts), 0);
+    END IF;
+    PERFORM embsql.allow(embsql.decides() OR NOT EXISTS (
+        SELECT FROM (
+            SELECT DISTINCT c.made_by FROM embsql.cohorts AS c WHERE c.cohort_set = put_cohorts.cohort_set
+        ) AS there
+        WHERE embsql.has_role(embsql.asker(), there.made_by) IS NOT TRUE
+    ), format('replace the cohorts "%s" of somebody else', put_cohorts.cohort_set));
+    DELETE FROM embsql.cohorts AS c WHERE c.cohort_set = put_cohorts.cohort_set;
     INSERT INTO embsql.cohorts (cohort_set, user_id, cohort, made_by)
-    SELECT set_cohorts.cohort_set, pair.person, pair.cohort, embsql.asker()
+    SELECT put_cohorts.cohort_set, pair.person, pair.cohort, embsql.asker()
     FROM unnest(users, cohorts) AS pair (person, cohort)
-    WHERE pair.person IS NOT NULL AND pair.cohort IS NOT NULL
-    RETURNING 1
-)
-SELECT count(*) FROM made
+    WHERE pair.person IS NOT NULL AND pair.cohort IS NOT NULL;
+    GET DIAGNOSTICS made = ROW_COUNT;
+    RETURN made;
+END
+$embsql$;
+
+-- Ids become text here, as who calls: a type of the caller's own may have casts.
+CREATE OR REPLACE FUNCTION embsql.set_cohorts(cohort_set text, users anycompatiblearray, cohorts text[]) RETURNS bigint
+LANGUAGE sql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql.put_cohorts(cohort_set, embsql.id_texts(users), cohorts)
 $embsql$;
 COMMENT ON FUNCTION embsql.set_cohorts IS 'Says who is in which cohort of a set, in place of the set of that name: users and cohorts are two lists side by side. How many rows there are.';
 
@@ -814,7 +944,7 @@ SET status = coalesce(note_job.status, j.status),
     start_after = coalesce(embsql.utc_now() + wait, j.start_after),
     finished_at = CASE WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql.utc_now() END,
     words = CASE
-        WHEN (j.command = 'forget' OR j.outlived) AND note_job.status IN ('done', 'failed', 'cancelled') THEN '{}'
+        WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql.words_kept(j)
         ELSE j.words
     END
 WHERE j.job_id = job AND j.worker = note_job.worker AND j.attempts = note_job.attempts AND j.status = 'running'
@@ -845,7 +975,6 @@ CREATE OR REPLACE FUNCTION embsql.give_up(job bigint) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 UPDATE embsql.jobs AS j
-SET status = 'cancelled', finished_at = embsql.utc_now(),
-    words = CASE WHEN j.command = 'forget' OR j.outlived THEN '{}' ELSE j.words END
+SET status = 'cancelled', finished_at = embsql.utc_now(), words = embsql.words_kept(j)
 WHERE j.job_id = job AND j.status = 'queued' AND (j.requested_by = session_user OR embsql.decides())
 $embsql$;

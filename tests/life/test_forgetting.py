@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -182,33 +183,122 @@ def test_what_is_made_of_a_run_meanwhile_is_without_the_person(shop, other, monk
     assert count(shop, f"maps WHERE entity_id = '{ADA}'") == 0
     assert count(shop, f"top_items WHERE user_id = '{ADA}'") == 0
     assert count(shop, "cluster_members") == count(shop, "maps") == 10
+    assert shop.ask("SELECT sum(size) AS n FROM embsql.clusters").to_pylist() == [{"n": 10}]
 
 
 # --- words ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("who", [ADA, "o'hara", 'said "x"', "42", "müller {}"])
-def test_words_that_name_somebody(shop, who: str) -> None:
+NOBODYS = [ADA, "o'hara", "'x", 'said "x"', "42", "müller {}", "a.b", "$1", "dim", "(a|"]
+GONE = {"forgotten": True}
+RUN = """
+    INSERT INTO embsql.runs (
+        run_id, model_name, algorithm, params, source_sql, error, seed, status, versions, started_at
+    )
+    VALUES ($run_id, 'shop', 'als', $params, $source_sql, $error, 1, $status, '{}', embsql.utc_now())
+"""
+NAMING = f"{EVENTS} WHERE user_id <> 'nobody' OR user_id = '{ADA}'"
+
+
+def remembers(database: embsql.Database, who: str, status: str) -> dict[str, str]:
+    """A run that names somebody in every way; what it remembers."""
     sql = "SELECT 42 AS n WHERE user_id <> '" + who.replace("'", "''") + "'"
+    options = {"dim": 4, "reg": 1e-05, "graph": "SELECT 'a' || 'b'", "test": f"SELECT $x${who}$x$"}
     words = {
-        "params": json.dumps({"user_features": sql}),
+        "params": json.dumps(options | {"user_features": sql}),
         "source_sql": sql,
         "error": f"user {who}, item {who}2",
     }
-    shop.engine.run(
-        """
-        INSERT INTO embsql.runs (
-            run_id, model_name, algorithm, params, source_sql, error, seed, status, versions, started_at
-        )
-        VALUES (1, 'shop', 'als', $params, $source_sql, $error, 1, 'failed', '{}', embsql.utc_now())
-        """,
-        **words,
-    )
+    database.engine.run(RUN, run_id=1, status=status, **words)
+    return words
+
+
+def kept(database: embsql.Database) -> dict[str, str]:
+    """What the one run remembers."""
+    (row,) = database.ask("SELECT params, source_sql, error FROM embsql.runs").to_pylist()
+    return row
+
+
+@pytest.mark.parametrize("who", NOBODYS)
+def test_words_that_name_somebody(shop, who: str) -> None:
+    """A SELECT goes as a whole: with another id in it, it would be another that still runs."""
+    words = remembers(shop, who, "failed")
     shop.forget(who)
-    (kept,) = shop.ask("SELECT params, source_sql, error FROM embsql.runs").to_pylist()
-    assert kept["source_sql"] == "SELECT 42 AS n WHERE user_id <> 'forgotten'"
-    assert json.loads(kept["params"]) == {"user_features": kept["source_sql"]}
-    assert kept["error"] == f"user forgotten, item {who}2"
+    marked = json.loads(words["params"]) | {"user_features": GONE, "test": GONE}
+    assert kept(shop) == {
+        "params": json.dumps(marked),  # all else letter by letter
+        "source_sql": sources.UNNAMED,
+        "error": f"user forgotten, item {who}2",
+    }
+
+
+@pytest.mark.parametrize("who", NOBODYS)
+def test_a_run_that_does_not_hold_somebody_stays_as_it_is(shop, who: str) -> None:
+    """There a string is no person: WHEN active = '1'."""
+    words = remembers(shop, who, "ready")
+    shop.forget(who)
+    assert kept(shop) == words | {"error": f"user forgotten, item {who}2"}
+
+
+@pytest.mark.parametrize(
+    "text", ["'x{}'", "'{}x'", "'''{}'", "'{}'''", "{}", '"{}"', "'x''{}'", "$a${}$b$"]
+)
+def test_part_of_another_string_is_not_the_person(shop, text: str) -> None:
+    words = {"params": "{}", "source_sql": f"SELECT {text.format(ADA)}", "error": None}
+    shop.engine.run(RUN, run_id=1, status="failed", **words)
+    shop.forget(ADA)
+    assert kept(shop) == words
+
+
+@pytest.fixture
+def featured(shop) -> embsql.Database:
+    """A run that holds the person, whom its source and its features name."""
+    known = f"SELECT DISTINCT user_id, user_id = '{ADA}' AS hers FROM events"
+    options = {"algorithm": "two_tower", "dim": 2, "epochs": 1, "user_features": known}
+    shop.train("shop", NAMING, **options)
+    return shop
+
+
+def test_a_select_that_named_somebody_is_never_run_again(featured, tmp_path) -> None:
+    before = json.loads(kept(featured)["params"])
+    assert featured.forget(ADA) > 0
+    left = kept(featured)
+    assert json.loads(left["params"]) == before | {"user_features": GONE}
+    with pytest.raises(errors.NotEvaluated, match="user_features named somebody who was forgotten"):
+        featured.evaluate("shop")
+    with pytest.raises(errors.SourceFailed, match="source named somebody who was forgotten"):
+        featured.train("again", left["source_sql"])
+    featured.train("shop", f"{EVENTS} LIMIT 30", algorithm="als", dim=2, evaluate=True)
+    featured.engine.run(f"DELETE FROM events WHERE user_id = '{ADA}'")
+    assert ADA.encode() not in dump(featured, tmp_path / "now")
+
+
+def test_a_copy_loses_the_select_too(featured, new_database) -> None:
+    target = new_database() if featured.engine.embedded else ":memory:"
+    with embsql.connect(target) as there:
+        publish.publish(featured.engine, there.engine.second())
+        assert ADA in kept(there)["params"]
+        featured.forget(ADA)
+        publish.publish(featured.engine, there.engine.second())
+        assert kept(there) == kept(featured)
+        assert ADA not in str(kept(there))
+
+
+@pytest.mark.parametrize("ends", ["ready", "failed"])
+def test_a_training_in_flight_keeps_no_select_that_names_the_person(shop, other, ends) -> None:
+    """Of one that fails no SELECT with a string: who was forgotten is known by a hash."""
+
+    def forget(epoch: int, _: dict[str, float]) -> None:
+        if epoch == 1:
+            other.forget(ADA)
+            if ends == "failed":
+                raise errors.EmbsqlError(message="something")
+
+    with contextlib.suppress(errors.EmbsqlError):
+        train.train(shop.engine, Plan("shop", NAMING, ALS(dim=2, epochs=2)), forget)
+    assert shop.ask("SELECT source_sql, status FROM embsql.runs").to_pylist() == [
+        {"source_sql": sources.UNNAMED, "status": ends}
+    ]
 
 
 def test_a_group_called_after_a_person(shop) -> None:
@@ -222,6 +312,27 @@ def test_a_group_called_after_a_person(shop) -> None:
     assert count(shop, f"clusters WHERE label = '{ADA}'") == 1
     shop.forget(ADA)
     assert count(shop, "clusters WHERE label IS NULL") == 1
+
+
+def test_figures_are_those_without_the_person(shop) -> None:
+    """No question puts what is left into relation to all that there were."""
+    shop.install(ml=True)
+    trained(shop)
+    shop.cluster("shop", entity="user", k=2)
+    shop.forget(ADA)
+    (pair,) = shop.ask("SELECT * FROM embsql.explain_similarity('shop', 'i1', 'i2')").to_pylist()
+    chance = pair["users_a"] * pair["users_b"] / 10
+    assert pair["lift"] == pytest.approx(pair["shared_users"] / chance)
+    assert shop.ask(
+        "SELECT category_count AS n FROM ml.feature_info('shop') WHERE input = 'user_id'"
+    ).to_pylist() == [{"n": 10}]
+    left = """
+        SELECT cluster_id, count(*) AS size, sqrt(avg(distance * distance)) AS radius
+        FROM embsql.cluster_members('shop', 'user') GROUP BY cluster_id ORDER BY cluster_id
+    """
+    groups = shop.ask("SELECT cluster_id, size, radius FROM embsql.clusters('shop', 'user')")
+    for group, counted in zip(groups.to_pylist(), shop.ask(left).to_pylist(), strict=True):
+        assert group == pytest.approx(counted)
 
 
 # --- copies --------------------------------------------------------------------------------------
@@ -338,12 +449,12 @@ def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
     with embsql.connect(new_database()) as database:
         database.engine.run(JOBS)
         database.forget(ADA)
-        kept = database.ask(
+        found = database.ask(
             "SELECT error, words[2] AS source FROM embsql.jobs ORDER BY job_id"
         ).to_pylist()
-        assert [job["error"] for job in kept] == ["user forgotten, item i1"] * 3
-        assert kept[0]["source"] == "SELECT * FROM e WHERE user_id <> 'forgotten'"
-        assert ADA in kept[1]["source"], "its worker may begin again"
+        assert [job["error"] for job in found] == ["user forgotten, item i1"] * 3
+        assert found[0]["source"] == sources.UNNAMED
+        assert ADA in found[1]["source"], "its worker may begin again"
         database.engine.run("UPDATE embsql.jobs SET status = 'running' WHERE status = 'queued'")
         for job_id in (2, 3):
             database.engine.run(surface.statements("jobs.sql")["end_job"], job_id=job_id, **ended)
@@ -352,6 +463,20 @@ def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
         )["text"][0].as_py()
         assert ADA not in text
         assert text.count("somebody was forgotten meanwhile") == 2
+
+
+@pytest.mark.parametrize(
+    ("end", "jobs"), [("SELECT embsql.give_up(job_id) FROM embsql.jobs", 2), ("SELECT embsql.cancel('shop')", 1)]
+)
+def test_a_job_that_never_began_names_nobody_either(pg, end: str, jobs: int) -> None:
+    source = f"SELECT user_id, item_id FROM events WHERE user_id <> '{ADA}'"
+    with embsql.connect(pg) as database:
+        database.ask("SELECT embsql.train('shop', $source)", source=source)
+        database.ask("SELECT embsql.forget($who)", who=ADA)
+        database.forget(ADA)
+        database.ask(end)
+        over = database.ask("SELECT words FROM embsql.jobs WHERE status = 'cancelled'").to_pylist()
+        assert over == [{"words": []}] * jobs
 
 
 def test_what_the_server_noted_names_nobody_who_was_forgotten(new_database) -> None:

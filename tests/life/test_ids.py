@@ -135,6 +135,21 @@ def test_everything_that_comes_with_a_source_has_its_ids(each: embsql.Database) 
     assert each.forget(1.0) == 1
 
 
+def test_forget_in_sql_means_the_id_that_a_source_has(each: embsql.Database) -> None:
+    """In DuckDB it is done at once; in PostgreSQL a job keeps the id until a worker does it."""
+    for case in TEXTS:
+        value, text = own(each, case), case[3]
+        if each.engine.embedded:
+            cohort = {"cohort_set": ["s"], "user_id": [text], "cohort": ["c"]}
+            each.engine.write("cohorts", cohort)
+            answer = each.ask(f"CALL embsql.forget({value})").to_pylist()
+            assert answer == [{"rows_removed": 1}], case[0]
+        else:
+            (job,) = each.ask(f"SELECT embsql.forget({value}) AS number").to_pylist()
+            asked = each.ask("SELECT words FROM embsql.jobs WHERE job_id = $number", **job)
+            assert asked.to_pylist() == [{"words": [text]}], case[0]
+
+
 @pytest.mark.parametrize(
     ("value", "text"), [(7, "7"), (7.0, "7"), (True, "true"), ("007", "007"), (b"\x00\xff", "00ff")]
 )
@@ -203,3 +218,26 @@ def test_an_argument_in_floating_point_that_may_be_several_ids(known_ids) -> Non
             question = "similar_items('texts', {})" if written == value else "item_embedding('texts', {})"
             with pytest.raises(Refused, match="give it as text or BIGINT"):
                 known_ids.ask(f"SELECT * FROM embsql.{question.format(written)}")
+
+
+# --- lists side by side --------------------------------------------------------------------------
+
+
+def test_lists_of_different_length_are_refused(base: embsql.Database) -> None:
+    """Whoever has no partner would be left out without a word."""
+    base.register_embeddings("lists", "SELECT 'a' AS item_id, ARRAY[1.0, 2.0] AS embedding")
+    for labels, refused in (("'x'", "2 ids with 1 labels"), ("'x', 'y', 'z'", "2 ids with 3 labels")):
+        asked = f"embsql.coherence('lists', ids => ARRAY['a', 'b'], labels => ARRAY[{labels}])"
+        with pytest.raises(Refused, match=refused):
+            base.ask(f"SELECT * FROM {asked}")
+
+
+def test_cohorts_are_of_ids_of_any_type_and_none_is_dropped(pg: str) -> None:
+    with embsql.connect(pg) as database:
+        for users in ("ARRAY[1.0, 2.50]", "ARRAY[1, 2.5]::float8[]"):
+            database.ask(f"SELECT embsql.set_cohorts('s', {users}, ARRAY['x', 'y'])")
+            rows = database.ask("SELECT user_id FROM embsql.cohorts ORDER BY user_id")
+            assert rows["user_id"].to_pylist() == ["1", "2.5"]
+        with pytest.raises(Refused, match="3 users with 2 cohorts"):
+            database.ask("SELECT embsql.set_cohorts('s', ARRAY['1', '2', '3'], ARRAY['x', 'y'])")
+        assert database.ask("SELECT count(*) AS n FROM embsql.cohorts").to_pylist() == [{"n": 2}]

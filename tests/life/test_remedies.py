@@ -210,15 +210,23 @@ def test_a_file_where_there_are_none(pg: str, tmp_path) -> None:
         assert database.train("m", str(path), dim=2, source_db=":memory:").status == "live"
 
 
-def test_a_character_that_a_server_cannot_store(pg: str) -> None:
+def test_a_character_that_a_server_cannot_store(each: embsql.Database) -> None:
+    """Nor can a statement name whose id has it, so nobody could ask for them, or forget them."""
     rows = "SELECT 'u' || chr(0) || (i % 5) AS user_id, i % 7 AS item_id FROM range(40) AS t(i)"
-    with embsql.connect(pg) as database:
-        with pytest.raises(errors.NulByte) as caught:
-            database.train("m", rows, dim=2, source_db=":memory:")
-        remedy = re.search(r"replace\(.*\)", str(caught.value))
-        assert remedy is not None
-        mended = f"SELECT {remedy[0]} AS user_id, item_id FROM ({rows})"
-        assert database.train("m", mended, dim=2, source_db=":memory:").status == "live"
+    with pytest.raises(errors.NulByte) as caught:
+        each.train("m", rows, dim=2, source_db=":memory:")
+    remedy = re.search(r'replace\(.* AS "user_id"', str(caught.value))
+    assert remedy is not None
+    mended = f"SELECT {remedy[0]}, item_id FROM ({rows})"
+    assert each.train("m", mended, dim=2, source_db=":memory:").status == "live"
+    assert each.forget("u1") > 0
+
+
+def test_vectors_of_an_id_that_nobody_can_name(db: embsql.Database) -> None:
+    rows = "SELECT 'i' || chr(0) AS item_id, [1.0, 2.0] AS embedding"
+    for given in (rows, db.ask(rows)):
+        with pytest.raises(errors.NulByte, match="replace"):
+            db.register_embeddings("m", given)
 
 
 TESTED = {  # above, in test_ids.py, test_sources.py, test_races.py and tests/test_bigquery.py
@@ -233,6 +241,7 @@ FRAMES = [  # a column of a table in memory that cannot be taken, and how many u
     ("weight", [-1.0] * 5 + [1.0] * 30, errors.BadWeights, 5),
     ("user_id", [2.0**60, 1.0] * 17 + [3.0], errors.InexactId, 3),
     ("user_id", ["n" * 2000, "m"] * 17 + ["k"], errors.IdTooLong, 3),
+    ("user_id", ["n\0", "m"] * 17 + ["k"], errors.NulByte, 3),
     ("user_id", [[n % 5] for n in range(35)], None, 5),
 ]  # fmt: skip
 

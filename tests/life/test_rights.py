@@ -277,7 +277,8 @@ FORBIDDEN = [
     "SELECT embsql.forget_rows('interactions', ARRAY[live_run], '1') FROM embsql.models"
     " WHERE model_name = 'm'",
     "SELECT embsql.forget_rows('cohorts', '{}', '1')",
-    "SELECT embsql.forget_words('runs', 'a', 'b')",
+    "SELECT embsql.forget_words('1')",
+    "SELECT embsql.forget_selects(ARRAY[live_run], '1') FROM embsql.models WHERE model_name = 'm'",
     "SELECT embsql.note_forgotten('salt', 'person')",
     "SELECT embsql.note_cleared('{}', '{}')",
     "SELECT embsql.hold_trainings()",

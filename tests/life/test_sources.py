@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
@@ -421,3 +422,47 @@ def test_a_text_without_a_header_keeps_its_first_row(
         read(base, "headed.csv")
     remedy = str(caught.value.values["remedy"]).removeprefix("Say ")
     assert pairs(read(base, remedy)) == sorted(WORDS)
+
+
+def test_what_names_mean_is_part_of_what_is_asked(pg) -> None:
+    """The same words under another search_path or role are another job; where nothing is read they are one."""
+    evaluate = """evaluate('shop', '{"test": "events"}')"""
+    with psycopg.connect(pg) as connection:
+        connection.execute("CREATE ROLE embsql_test_other SUPERUSER")
+        for ask, jobs in (("train('shop', 'events')", 3), (evaluate, 3), ("forget('1')", 1)):
+            found = set()
+            for change in ("search_path = one", "search_path = two", "ROLE NONE", "ROLE embsql_test_other"):
+                connection.execute(f"SET {change}")
+                found |= set(connection.execute(f"SELECT embsql.{ask}").fetchall())
+            connection.execute("RESET ROLE")
+            assert len(found) == jobs, ask
+        connection.rollback()
+
+
+def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
+    """And every option that is a SELECT; one in quotes, NULL or a number is none."""
+    known = "SELECT DISTINCT user_id, item_id AS kind FROM events"
+    with embsql.connect(pg) as database:
+        database.engine.run("""
+            INSERT INTO embsql.models VALUES ('m', 2, '{}', embsql.utc_now());
+            INSERT INTO embsql.runs (
+                run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at, made_by
+            )
+            SELECT
+                n, 'm', 'als', CAST(json_build_object('user_features', 'f' || n, 'graph', NULL, 'dim', 4) AS text), 's',
+                1, 'ready', '{}', embsql.utc_now(), CASE n WHEN 3 THEN 'another' ELSE session_user END
+            FROM generate_series(1, 3) AS n
+        """)
+        for command, words, wanted in (
+            ("evaluate", ["m", "{}"], ["f2"]),
+            ("evaluate", ["m@1", "{}"], ["f1"]),
+            ("evaluate", ["m@3", "{}"], []),
+            ("evaluate", ["m", '{"test": "t"}'], ["t"]),
+            ("cluster", ["m", "item", "", "c", "", json.dumps({"labels": known})], [known]),
+            ("train", ["m", "s", "als", '{"evaluate": true, "graph": {"a": 1}}'], ["f2", "s"]),
+            ("train", ["m", "s", "als", '{"evaluate": false, "test": null}'], ["s"]),
+            ("project", ["m", "item", "pca", "{}"], []),
+        ):
+            asked = {"command": command, "words": words}
+            found = database.ask("SELECT embsql.sources_of($command, CAST($words AS text[])) AS s", **asked)
+            assert sorted(found["s"][0].as_py()) == wanted, asked

@@ -10,14 +10,14 @@
 {% macro default__set_cohorts(set_name, relation, user_col, cohort_col) %}
   delete from embsql.cohorts where cohort_set = {{ set_name }};
   insert into embsql.cohorts (cohort_set, user_id, cohort)
-  select {{ set_name }}, cast({{ user_col }} as varchar), cast({{ cohort_col }} as varchar)
+  select {{ set_name }}, embsql.id_text({{ user_col }}), cast({{ cohort_col }} as varchar)
   from {{ relation }}
-  where {{ user_col }} is not null and {{ cohort_col }} is not null
+  where embsql.id_text({{ user_col }}) is not null and {{ cohort_col }} is not null
 {% endmacro %}
 
 {% macro postgres__set_cohorts(set_name, relation, user_col, cohort_col) %}
   select embsql.set_cohorts(
-    {{ set_name }}, array_agg(cast({{ user_col }} as text)), array_agg(cast({{ cohort_col }} as text))
+    {{ set_name }}, array_agg(embsql.id_text({{ user_col }})), array_agg(cast({{ cohort_col }} as text))
   )
   from {{ relation }}
 {% endmacro %}

@@ -4,9 +4,9 @@
 {% endmacro %}
 
 {% macro default__list_of(select) %}
-  {% do return(embsql.expression('(select list(cast(ids.id as varchar)) from (' ~ select ~ ') as ids(id))')) %}
+  {% do return(embsql.expression('(select list(embsql.id_text(ids.id)) from (' ~ select ~ ') as ids(id))')) %}
 {% endmacro %}
 
 {% macro postgres__list_of(select) %}
-  {% do return(embsql.expression('array(select cast(ids.id as text) from (' ~ select ~ ') as ids(id))')) %}
+  {% do return(embsql.expression('array(select embsql.id_text(ids.id) from (' ~ select ~ ') as ids(id))')) %}
 {% endmacro %}

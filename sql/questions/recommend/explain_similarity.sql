@@ -7,7 +7,7 @@
 -- example: SELECT * FROM embsql.explain_similarity('shop', 'mug-03', 'mug-01');
 WITH pair AS (
   SELECT
-    run.run_id, run.users,
+    run.run_id,
     embsql.cosine(one.embedding, one.norm, other.embedding, other.norm) AS score
   FROM given
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
@@ -24,6 +24,11 @@ fan AS ( -- a user of both items is there once, with both
     ON past.run_id = (SELECT embsql.live_run(:model)) AND (past.item_id = :item_a OR past.item_id = :item_b)
   GROUP BY past.user_id
 ),
+everyone AS ( -- who was forgotten, or may not be seen, is nobody
+  SELECT count(*) AS users
+  FROM given
+  JOIN embsql.user_embeddings AS person ON person.run_id = (SELECT embsql.live_run(:model))
+),
 counted AS (
   SELECT
     coalesce(sum(fan.of_a * fan.of_b), 0) AS shared,
@@ -35,7 +40,8 @@ SELECT
   CAST(counted.shared AS BIGINT) AS shared_users,
   CAST(counted.a AS BIGINT) AS users_a,
   CAST(counted.b AS BIGINT) AS users_b,
-  CAST(CAST(counted.shared AS FLOAT8) * pair.users / nullif(counted.a * counted.b, 0) AS FLOAT8) AS lift,
+  CAST(CAST(counted.shared AS FLOAT8) * everyone.users / nullif(counted.a * counted.b, 0) AS FLOAT8) AS lift,
   CAST(pair.score AS FLOAT8) AS score
 FROM pair
+CROSS JOIN everyone
 CROSS JOIN counted
