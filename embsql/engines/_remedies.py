@@ -75,6 +75,7 @@ class Column:
     values: Sequence[str]
     dialect: Dialect
     file: Callable[[str], str] | None = None  # where it is no SELECT's: one with an expression in its place
+    found: str = ""  # the type it was taken for, where the remedies read it as another
 
     @property
     def written(self) -> str:
@@ -128,9 +129,10 @@ def refusal(column: Column, role: str) -> BadColumnType:
     ]
     told = ", or ".join(f"{remedy}{when}" for remedy, (_, when) in zip(remedies, advice.remedies, strict=True))
     where = "Say" if column.file else "In the SELECT, say"
+    found = column.found or column.type
     return BadColumnType(
-        column=column.name, allowed=allowed[role], found=column.type + _example(column), remedies=remedies,
-        advice=f"{advice.reason}{where} {told}", shared={"found": column.type},
+        column=column.name, allowed=allowed[role], found=found + _example(column), remedies=remedies,
+        advice=f"{advice.reason}{where} {told}", shared={"found": found},
     )  # fmt: skip
 
 

@@ -264,7 +264,7 @@ class DuckDB:
             query = file.select(dict.fromkeys(types, "VARCHAR") | read if written else read, **written)
             if whole:
                 types |= self._whole(query, {"weight": weight, "time": time}) | {user: "VARCHAR", item: "VARCHAR"}
-        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown)
+        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown, (user, item))
         return {
             "query": query, "explicit": explicit,
             "user": looked.key(user), "item": looked.key(item),
@@ -356,7 +356,7 @@ class DuckDB:
             query = file.select(dict.fromkeys(keys, "VARCHAR"), sample_size="-1")
         elif file and file.reader == "read_json":
             query = file.select(types | dict.fromkeys(keys, "VARCHAR"))
-        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown)
+        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown, tuple(keys))
         made = {name: f"CAST({looked.key(name)} AS VARCHAR)" for name in keys}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
         replaced = ", ".join(f"{sql} AS {quote(name)}" for name, sql in made.items())

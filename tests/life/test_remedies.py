@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -87,6 +88,13 @@ def base(request):
         yield database
 
 
+@pytest.fixture(scope="module")
+def here():
+    """A DuckDB database, which reads files."""
+    with embsql.connect(":memory:") as database:
+        yield database
+
+
 def refused(database: embsql.Database, source: Any, **given: Any) -> errors.EmbsqlError:
     with pytest.raises(errors.EmbsqlError) as caught:
         prepare(database.engine, source, Columns(**given), Run(model_name="m"), explicit=False).interactions()
@@ -122,6 +130,47 @@ def test_a_weight(base: embsql.Database, value: str, expected: list[float]) -> N
     assert isinstance(error, errors.BadColumnType)
     sums = [float(read(base, MENDED.format(remedy, rows)).weight.sum()) for remedy in error.values["remedies"]]
     assert sums == pytest.approx(expected)
+
+
+TAKEN = {  # what a CSV file has no need of a remedy for: its values say what they are
+    "seconds as text", "milliseconds as text", "seconds as text, one blank", "ISO as text", "ISO with a zone as text",
+    "seconds as DOUBLE, one NaN", "ISO as JSON", "eight digits", "milliseconds as DECIMAL", "infinite", "a number as text", "a number as JSON", "blank",
+}  # fmt: skip
+IN_FILES = [
+    pytest.param(column, value, expected, id=name)
+    for column, cases in (("event_time", TIMES), ("weight", WEIGHTS))
+    for name, value, expected in cases
+    if name not in TAKEN
+]
+
+
+@pytest.mark.parametrize(("column", "value", "expected"), IN_FILES)
+@pytest.mark.parametrize("ending", ["csv"])
+def test_a_column_of_a_file(
+    here: embsql.Database, tmp_path: Path, column: str, value: str, expected: list[Any], ending: str
+) -> None:
+    """A file has no SELECT to mend: the remedy is one that can be typed as it is, and its ids stay what they are."""
+    path = tmp_path / f"events.{ending}"
+    rows = ROWS.format(f"{value} AS {column}").replace("i % 5 AS", "'0' || (i % 5) AS")
+    here.engine.run(f"COPY ({rows}) TO '{path}'")
+    error = refused(here, str(path))
+    assert isinstance(error, errors.BadColumnType)
+    found = [read(here, remedy) for remedy in error.values["remedies"]]  # type: ignore[union-attr]  # a list
+    assert [_seen(data, column) for data in found] == expected
+    assert {tuple(data.users.to_pylist()) for data in found} == {("00", "01", "02", "03", "04")}
+
+
+@pytest.mark.parametrize("ending", ["json", "parquet"])
+def test_a_column_of_another_file(here: embsql.Database, tmp_path: Path, ending: str) -> None:
+    test_a_column_of_a_file(here, tmp_path, "event_time", "1260759144.5::float8", [EPOCH + 500_000], ending)
+    test_a_column_of_a_file(here, tmp_path, "weight", "'1,5'", [52.5], ending)
+
+
+def _seen(data: Any, column: str) -> float | None:
+    """The sum of all weights, or the least time that is known."""
+    if column == "weight":
+        return round(float(data.weight.sum()), 2)
+    return None if data.time is None else int(data.time.min())
 
 
 def test_an_example_is_short(base: embsql.Database) -> None:
