@@ -111,7 +111,8 @@ class ColumnSQL:
 def framed(replaced: str = "", where: str = "") -> str:
     """What gives a DataFrame or an Arrow table, named df, with a column replaced or with fewer rows, in Python."""
     columns = f"* REPLACE ({replaced})" if replaced else "*"
-    return f'duckdb.sql("""SELECT {columns} FROM df{where}""")'  # noqa: S608 - for a reader to type
+    raw = "r" if "\\" in columns else ""
+    return f'duckdb.sql({raw}"""SELECT {columns} FROM df{where}""")'  # noqa: S608 - for a reader to type
 
 
 def _digits(given: str) -> str:
