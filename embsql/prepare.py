@@ -18,8 +18,9 @@ from embsql.algorithms._external import is_vector
 from embsql.data import Events, Graph, Int32, Int64, Interactions
 from embsql.engines import Engine
 from embsql.engines._columns import find, quote
-from embsql.errors import BadFeatures, BadGraph, BadWeights, EmbsqlError, IdTooLong, NoRows, SourceFailed
+from embsql.errors import BadArgument, BadFeatures, BadGraph, BadWeights, EmbsqlError, IdTooLong, NoRows, SourceFailed
 from embsql.model import Columns, Run
+from embsql.options import shown
 from embsql.sources import Given, Source, of_table, reading
 
 LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
@@ -83,6 +84,10 @@ def _read(
 ) -> tuple[dict[str, Any], dict[str, pa.Table]]:
     """What is known of a source, and its tables; where a guess about a file's types fails, all rows decide them."""
     facts = engine.source(text, columns, explicit=explicit)
+    names = facts["names"]
+    if names["user"] == names["item"]:
+        allowed = "another column than that of users"
+        raise BadArgument(name="item_col", allowed=allowed, value=shown(names["item"]))
     try:
         return facts, _tables(engine, facts, ordered=ordered)
     except SourceFailed:

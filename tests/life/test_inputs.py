@@ -6,6 +6,7 @@ import pytest
 
 import embsql
 from embsql import errors
+from embsql.algorithms import find, names
 
 NO_SELECT = (errors.NotASelect, errors.SourceFailed)  # DuckDB tells what stands there, PostgreSQL where it stumbles
 GOOD = "('a', 'x', 1.0), ('a', 'y', 1.0), ('b', 'x', 2.0), ('b', 'z', 1.0), ('c', 'y', 1.0), ('c', 'z', 3.0)"
@@ -160,3 +161,46 @@ def test_order_of_rows_changes_nothing(db) -> None:
     two = db.train("two", f"{source} ORDER BY hash(i)", dim=4)
     sums = db.ask("SELECT DISTINCT checksum FROM embsql.runs WHERE run_id IN ($a, $b)", a=one.run_id, b=two.run_id)
     assert sums.num_rows == 1
+
+
+SIDES = {
+    "user_features": "SELECT DISTINCT user_id, 1 AS c FROM",
+    "item_features": "SELECT DISTINCT item_id, 1 AS c FROM",
+    "graph": "SELECT 'x' AS source_node, 'y' AS target_node FROM",
+}
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("algorithm", names())
+def test_what_an_algorithm_does_not_read_is_refused(here: embsql.Database, algorithm: str, side: str) -> None:
+    if side in find(algorithm).sides:
+        return
+    with pytest.raises(errors.BadArgument, match=f"{side} must be left out: {algorithm} does not read it, ") as caught:
+        here.train("m", "ev", algorithm=algorithm, **{side: f"{SIDES[side]} ev"})
+    assert str(caught.value).split("does not read it, ")[1].split(" do")[0].split(" and ")[0] in names()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"split": "time"}, "split must be given together with evaluate or tune"),
+        ({"repeats": True}, "repeats must be given together with evaluate or tune"),
+        ({"tolerance": 0.5}, "tolerance must be given together with evaluate"),
+        ({"evaluate": True, "test": "ev", "split": "random"}, "split must be left out with test"),
+        ({"algorithm": "svd", "device": "cuda"}, "device must be cpu with svd"),
+        ({"user_col": "user_id", "item_col": "USER_ID"}, "item_col must be another column than that of users"),
+        ({"algorithm": "item2vec", "item_features": "ev"}, "does not read it with these options"),
+        ({"algorithm": "dual", "user_features": "ev"}, "does not read it with these options"),
+    ],
+)
+def test_no_option_is_without_effect(here: embsql.Database, options: dict, words: str) -> None:
+    with pytest.raises(errors.BadArgument, match=words):
+        here.train("m", "ev", **options)
+
+
+@pytest.fixture(scope="module")
+def here():
+    with embsql.connect(":memory:") as database:
+        rows = "SELECT 'u' || i % 5 AS user_id, 'i' || i % 7 AS item_id FROM range(35) AS t (i)"
+        database.engine.run(f"CREATE TABLE ev AS {rows}")
+        yield database
