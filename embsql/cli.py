@@ -47,6 +47,10 @@ class Main(click.Group):
             raise click.ClickException(str(error)) from None
         except KeyboardInterrupt:
             raise click.ClickException("interrupted; what was live stays live") from None
+        except OSError as error:  # of a file that cannot be read or written
+            if error.filename is None:
+                raise
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from None
         except Exception as error:
             complaint = engines.complaint(error)
             if complaint is None:

@@ -198,6 +198,27 @@ def test_no_option_is_without_effect(here: embsql.Database, options: dict, words
         here.train("m", "ev", **options)
 
 
+NONE = "SELECT i % 2 AS user_id, i % 3 AS item_id, {} FROM range(6) AS t (i)"
+
+
+def test_weights_too_small_for_a_float_are_none(here: embsql.Database) -> None:
+    with pytest.raises(errors.NoRows):
+        here.train("m", NONE.format("1e-46 AS weight"), dim=2)
+
+
+def test_weights_that_add_up_to_too_much(here: embsql.Database) -> None:
+    rows = f"{NONE.format('2e38 AS weight')} UNION ALL {NONE.format('2e38 AS weight')} UNION ALL {NONE.format('1')}"
+    with pytest.raises(errors.BadWeights, match="added up") as caught:
+        here.train("m", rows, dim=2)
+    mended = f"SELECT * FROM ({rows}) {caught.value.values['remedy']}"
+    assert here.train("m", mended, dim=2).status == "live"
+
+
+def test_the_oldest_time_there_is(here: embsql.Database) -> None:
+    time = "CASE i WHEN 0 THEN -9223372036854775808 WHEN 1 THEN NULL ELSE i END AS event_time"
+    assert here.train("m", NONE.format(time), dim=2).status == "live"
+
+
 @pytest.fixture(scope="module")
 def here():
     with embsql.connect(":memory:") as database:
