@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
@@ -48,9 +49,10 @@ class Main(click.Group):
         except KeyboardInterrupt:
             raise click.ClickException("interrupted; what was live stays live") from None
         except OSError as error:  # of a file that cannot be read or written
-            if error.filename is None:
+            if error.errno == errno.EPIPE:  # whoever read what is printed has gone, which click knows
                 raise
-            raise click.ClickException(f"{error.filename}: {error.strerror}") from None
+            told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            raise click.ClickException(plain(told)) from None
         except Exception as error:
             complaint = engines.complaint(error)
             if complaint is None:
