@@ -523,8 +523,14 @@ def _bare(text: str) -> str:
 
 def _arrow(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> pa.Table:
     """Ask without leaving an open result behind, which would block the connection."""
-    relation = connection.sql(sql, params=dict(values)) if values else connection.sql(sql)
+    given = {name: _scalar(value) for name, value in values.items()}
+    relation = connection.sql(sql, params=given) if given else connection.sql(sql)
     return pa.table({}) if relation is None else relation.to_arrow_table()
+
+
+def _scalar(value: Any) -> Any:
+    """A numpy scalar as Python's own, which DuckDB knows; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _all_of(file: File) -> str:

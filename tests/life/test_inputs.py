@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
 import embsql
@@ -217,6 +220,20 @@ def test_weights_that_add_up_to_too_much(here: embsql.Database) -> None:
 def test_the_oldest_time_there_is(here: embsql.Database) -> None:
     time = "CASE i WHEN 0 THEN -9223372036854775808 WHEN 1 THEN NULL ELSE i END AS event_time"
     assert here.train("m", NONE.format(time), dim=2).status == "live"
+
+
+def test_an_infinite_time_is_none(each: embsql.Database) -> None:
+    time = "CASE i WHEN 0 THEN 'infinity' ELSE '2026-03-14' END"
+    for type_ in ("timestamp", "date", "timestamptz"):
+        rows = NONE.format(f"CAST({time} AS {type_}) AS event_time").replace("range(6)", "generate_series(0, 5)")
+        each.train("m", rows, dim=2)
+        found = each.ask("SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'missing time'")
+        assert found["rows"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize("value", [np.int64(3), np.float64(0.5), np.bool_(True), np.str_("a")])
+def test_numbers_of_numpy_are_parameters(each: embsql.Database, value: Any) -> None:
+    assert each.ask("SELECT $x AS y", x=value)["y"].to_pylist() == [value.item()]
 
 
 @pytest.fixture(scope="module")
