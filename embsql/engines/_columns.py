@@ -13,6 +13,7 @@ NAME = re.compile(rf"{PART}(\.{PART}){{0,2}}")
 CALL = re.compile(r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", re.IGNORECASE | re.DOTALL)
 NO_TABLE = re.compile(r'Table with name \w+ does not exist|relation "\w+" does not exist')
 FRAME = " A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
+LARGEST_WHOLE = 9.2e18
 ALONE = "Run it by itself to see the row"
 INEXACT = re.compile(r"inexact id (\S+) from (\d+) on in (.*?)[\"']?$", re.MULTILINE)
 
@@ -67,5 +68,6 @@ def failed(reason: str, kind: str | None, text: str) -> SourceFailed | InexactId
         reason += FRAME if NO_TABLE.search(reason) else ""
         return SourceFailed(reason=reason, shared={"reason": f"{kind}. {ALONE}"} if kind else None)
     value, limit, column = found.groups()
-    remedy = f"CAST({quote(column)} AS {text}) AS {quote(column)}"
+    whole = abs(float(value)) < LARGEST_WHOLE  # as text it would be 9.007199254740992e+15
+    remedy = f"CAST({quote(column)} AS {'bigint' if whole else text}) AS {quote(column)}"
     return InexactId(column=column, value=value, limit=limit, remedy=remedy, shared={"value": "a number"})

@@ -432,15 +432,24 @@ def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
         reason = "a file of this name hides the schema embsql; give it another name"
         raise CannotOpen(path=path, reason=reason)
     config = {} if read_only else {"storage_compatibility_version": STORAGE}
-    with translated(path):
-        opened = duckdb.connect(path, read_only=read_only, config=dict(config))
+    try:
+        with translated(path):
+            opened = duckdb.connect(path, read_only=read_only, config=dict(config))
+    except duckdb.CatalogException as error:  # of a file of another format, only to read
+        if "in-memory" not in str(error) or path == ":memory:":
+            raise
+        raise _no_database(path) from None
     if path != ":memory:" and not opened.execute(NAMED_FILE).fetchall():
         opened.close()
-        reason = f"it is no DuckDB database; to train on a file, give it as the source: {path!r}"
-        raise CannotOpen(path=path, reason=reason)
+        raise _no_database(path)
     # No variable of a caller's is a table here. Not by config: a reader in this process has another.
     opened.execute("SET python_enable_replacements = false")
     return opened
+
+
+def _no_database(path: str) -> CannotOpen:
+    reason = f"it is no DuckDB database; to train on a file, give it as the source: {path!r}"
+    return CannotOpen(path=path, reason=reason)
 
 
 def _cursor(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:

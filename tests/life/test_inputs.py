@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -234,6 +235,29 @@ def test_an_infinite_time_is_none(each: embsql.Database) -> None:
 @pytest.mark.parametrize("value", [np.int64(3), np.float64(0.5), np.bool_(True), np.str_("a")])
 def test_numbers_of_numpy_are_parameters(each: embsql.Database, value: Any) -> None:
     assert each.ask("SELECT $x AS y", x=value)["y"].to_pylist() == [value.item()]
+
+
+def test_a_list_is_no_id(here: embsql.Database) -> None:
+    with pytest.raises(errors.BadArgument, match=r"id must be text, .* got \['a'\]"):
+        here.forget(["a"])
+
+
+def test_a_file_of_another_format_is_no_target(here: embsql.Database, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n")
+    here.train("m", "ev", dim=2)
+    for attempt in (lambda: here.publish(str(path)), lambda: embsql.connect(str(path), read_only=True)):
+        with pytest.raises(errors.CannotOpen, match="it is no DuckDB database"):
+            attempt()
+
+
+def test_an_inexact_id_is_whole_by_its_remedy(each: embsql.Database) -> None:
+    rows = "SELECT 9007199254740992::float8 AS user_id, i AS item_id FROM generate_series(0, 3) AS t (i)"
+    with pytest.raises(errors.InexactId) as caught:
+        each.train("m", rows)
+    mended = f"SELECT {caught.value.values['remedy']}, item_id FROM ({rows}) AS t UNION ALL SELECT 1, 1"
+    each.train("m", mended, dim=2)
+    assert "9007199254740992" in each.ask("SELECT user_id FROM embsql.user_embedding('m')")["user_id"].to_pylist()
 
 
 @pytest.fixture(scope="module")
