@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import inspect
 import json
 import re
@@ -78,6 +79,11 @@ class Main(click.Group):
             raise click.ClickException(_as_typed(str(error))) from None
         except KeyboardInterrupt:
             raise click.ClickException("interrupted; what was live stays live") from None
+        except OSError as error:  # of a file that cannot be read or written
+            if error.errno == errno.EPIPE:  # whoever read what is printed has gone, which click knows
+                raise
+            told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            raise click.ClickException(plain(told)) from None
         except Exception as error:
             complaint = engines.complaint(error)
             if complaint is None:

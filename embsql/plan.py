@@ -21,6 +21,7 @@ FORGOTTEN = (
     "its {option} named somebody who was forgotten, and were not kept;"
     " give a test of your own, or train it again with evaluate=True"
 )
+TOLERANCE = 0.05
 SOMEBODYS = (
     "its features or graph are SELECTs that somebody else wrote, and would run with your rights;"
     " give a test of your own, or train it again with evaluate=True"
@@ -44,7 +45,7 @@ class Plan:
     test: Source | None = None  # user_id and item_id of pairs to measure on, in place of a part
     repeats: bool = False  # whether to ask again for what was known
     gate: bool = True
-    tolerance: float = 0.05
+    tolerance: float = TOLERANCE
     force: bool = False
     user_features: Source | None = None  # a SELECT of user_id and what is known of each
     item_features: Source | None = None  # a SELECT of item_id and what is known of each
@@ -67,9 +68,35 @@ class Plan:
                 f"left out: {self.algorithm.name} has no networks to train and keeps none",
             ),
         }
-        for name, (fine, words) in allowed.items():
+        for name, (fine, words) in {**allowed, **self._measuring, **self._training}.items():
             if not fine:
                 raise BadArgument(name=name, allowed=words, value=shown(str(getattr(self, name))))
+
+    @property
+    def _measuring(self) -> dict[str, tuple[bool, str]]:
+        """Whether what says how to measure goes with measuring, and what is allowed."""
+        cuts = bool(self.search or self.evaluate)
+        only = "given together with evaluate"
+        if self.evaluate and self.test and not self.search:
+            split = (self.split == "auto", "left out with test, whose pairs are what is asked")
+        else:
+            split = (self.split == "auto" or cuts, f"{only} or tune")
+        return {
+            "split": split,
+            "repeats": (cuts or not self.repeats, f"{only} or tune"),
+            "tolerance": (self.evaluate or self.tolerance == TOLERANCE, only),
+        }
+
+    @property
+    def _training(self) -> dict[str, tuple[bool, str]]:
+        """Whether the algorithm reads what is given beside the source, where it is to train."""
+        algorithm = self.algorithm
+        fits = self.device == "cpu" or algorithm.on_gpu
+        checks = {"device": (fits, f"cpu with {algorithm.name}, which trains nowhere else")}
+        for name in SIDE_INPUTS:
+            if getattr(self, name) and name not in algorithm.inputs:
+                checks[name] = (False, f"left out: {_unread(algorithm, name)}")
+        return checks
 
     @property
     def params(self) -> dict[str, Any]:
@@ -106,6 +133,13 @@ class Plan:
         return 10 if 10 in self.k else self.k[0]
 
 
+def _unread(algorithm: Algorithm, name: str) -> str:
+    """That an algorithm does not read a side input, and which do, or would with other options."""
+    if name in algorithm.sides:
+        return f"{algorithm.name} does not read it with these options; see embsql algorithms {algorithm.name}"
+    return f"{algorithm.name} does not read it, {algorithms.readers(name)}"
+
+
 def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
     """A plan to train a finished run's algorithm anew, on the run's own interactions.
 
@@ -114,16 +148,17 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
     """
     params = json.loads(record["params"])
     params.pop("tune", None)  # what was searched; what was found is among the others
-    sources = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
-    for option, given in sources.items():
-        if not isinstance(given, str):
-            reason = (FORGOTTEN if "forgotten" in given else IN_MEMORY).format(option=option)
+    given = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
+    algorithm = algorithms.make(record["algorithm"], params)
+    sources = {name: source for name, source in given.items() if name in algorithm.inputs}
+    for option, source in sources.items():
+        if not isinstance(source, str):
+            reason = (FORGOTTEN if "forgotten" in source else IN_MEMORY).format(option=option)
             raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
     statements = surface.statements(engine=engine.name)
     run_id = int(record["run_id"])
     if sources and not engine.ask(statements["is_own"], run_id=run_id).num_rows:
         raise NotEvaluated(name=f"{record['model_name']}@{run_id}", reason=SOMEBODYS)
-    algorithm = algorithms.make(record["algorithm"], params)
     run_source = statements["run_source"]
     source = Own(run_source.replace("$run_id", str(run_id)))
     return Plan(record["model_name"], source, algorithm, seed=record["seed"], **sources, **wanted)

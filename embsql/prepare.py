@@ -19,6 +19,7 @@ from embsql.data import Events, Graph, Int32, Int64, Interactions
 from embsql.engines import Engine
 from embsql.engines._columns import find, quote
 from embsql.errors import (
+    BadArgument,
     BadFeatures,
     BadGraph,
     BadWeights,
@@ -29,6 +30,7 @@ from embsql.errors import (
     SourceFailed,
 )
 from embsql.model import Columns, Run
+from embsql.options import shown
 from embsql.sources import Given, Source, of_table, reading
 
 LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
@@ -81,6 +83,9 @@ def prepare(
         in_memory = isinstance(source, Given) and source.table is not None
         return Prepared(None, findings, of_table(problem) if in_memory else problem)
     data = _interactions(tables, run, explicit=explicit, has_time=facts["has_time"])
+    endless = ~np.isfinite(data.weight)  # (n,)
+    if endless.any():
+        return Prepared(None, findings, _too_much(source, endless, facts, run.model_name))
     if ordered:
         data = replace(data, events=_events(data, tables["pairs"]))
         findings.append(_of_order(data))
@@ -92,6 +97,10 @@ def _read(
 ) -> tuple[dict[str, Any], dict[str, pa.Table]]:
     """What is known of a source, and its tables; where a guess about a file's types fails, all rows decide them."""
     facts = engine.source(text, columns, explicit=explicit)
+    names = facts["names"]
+    if names["user"] == names["item"]:
+        allowed = "another column than that of users"
+        raise BadArgument(name="item_col", allowed=allowed, value=shown(names["item"]))
     try:
         return facts, _tables(engine, facts, ordered=ordered)
     except SourceFailed:
@@ -151,16 +160,36 @@ def _bad_weights(census: dict[str, Any], column: str, signs: bool, model: str) -
                       shared={"example": "some in the report"})  # fmt: skip
 
 
+def _too_much(source: Source, endless: Any, facts: dict[str, Any], model: str) -> EmbsqlError:
+    """The error for pairs whose rows add up to more than a float holds."""
+    column = quote(facts["names"]["weight"])
+    error = BadWeights(
+        rows=int(endless.sum()),
+        kind="not finite once the rows of a pair are added up",
+        example=f"more than {LARGEST:g}",
+        model=model,
+        remedy=f"WHERE abs({column}) <= 1e30",
+    )
+    in_memory = isinstance(source, Given) and source.table is not None
+    return of_table(error) if in_memory else error
+
+
 def _interactions(tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_time: bool) -> Interactions:
     """The coded rows (n,) of the source as ordered pairs."""
     from embsql.algorithms._pairs import by_pair  # here: it brings the compiler, which asking does not need
 
     pairs, users, items = tables["pairs"], _text(tables["users"]["id"]), _text(tables["items"]["id"])
     timed = has_time and pairs["event_time"].null_count < len(pairs)  # a column of NULLs tells no order
-    columns = by_pair(
-        pairs["user"].to_numpy(), pairs["item"].to_numpy(), pairs["weight"].to_numpy(),
-        _times(pairs) if timed else None, (len(users), len(items)), run, average=explicit,
-    )  # fmt: skip
+    with np.errstate(over="ignore"):  # a sum that is too much for a float is looked for
+        columns = by_pair(
+            pairs["user"].to_numpy(),
+            pairs["item"].to_numpy(),
+            pairs["weight"].to_numpy(),
+            _times(pairs) if timed else None,
+            (len(users), len(items)),
+            run,
+            average=explicit,
+        )
     return Interactions(*columns, users, items)
 
 
@@ -177,7 +206,8 @@ def _times(pairs: pa.Table) -> Any:
     column = pairs["event_time"]
     if not column.null_count:
         return column.to_numpy()
-    return column.fill_null(int(column.drop_null().to_numpy().min()) - 1).to_numpy()
+    oldest = int(column.drop_null().to_numpy().min())
+    return column.fill_null(max(oldest - 1, np.iinfo(np.int64).min)).to_numpy()
 
 
 def features(engine: Engine, select: Source, column: str, option: str, ids: pa.StringArray) -> pa.Table:

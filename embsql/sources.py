@@ -18,6 +18,7 @@ from embsql.engines._files import literal
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import (
     BadArgument,
+    BadColumnType,
     BadWeights,
     EmbsqlError,
     IdTooLong,
@@ -25,12 +26,13 @@ from embsql.errors import (
     NulByte,
     SourceFailed,
 )
-from embsql.options import shortened, text
+from embsql.options import shortened, shown, text
 
 ALLOWED = (
     "a SELECT, the name of a table or file, a path, or a table in memory that Arrow can read: of pandas, polars, "
     "pyarrow or DuckDB"
 )
+ONE_ID = "text, a number or another value that an id can be"
 LONGEST_NAME = 255  # bytes of a file's name; the system has no longer ones
 GIVEN = "given"  # what a table in memory is called where it is read
 UNNAMED = "-- a SELECT that named somebody who was forgotten"  # where a run remembered one
@@ -130,7 +132,10 @@ def text_of(value: Any) -> str:
         column = pa.array([str(value)])
     with closing(DuckDB(":memory:")) as local:
         local.show(GIVEN, pa.table({"id": column}))
-        found: list[str | None] = local.gather(GIVEN, ["id"])["id"].to_pylist()
+        try:
+            found: list[str | None] = local.gather(GIVEN, ["id"])["id"].to_pylist()
+        except BadColumnType:
+            raise BadArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
     if found[0] is None:
-        raise BadArgument(name="id", allowed="text, a number or another value that an id can be", value=repr(value))
+        raise BadArgument(name="id", allowed=ONE_ID, value=repr(value))
     return found[0]

@@ -137,6 +137,15 @@ def test_cli_trains_and_asks(cli) -> None:
     assert cli("models").exit_code == 0
 
 
+def test_cli_names_a_file_that_cannot_be_written(cli, tmp_path) -> None:
+    cli("train", "shop", "--source", EVENTS, "--dim", "4")
+    for name in ("nowhere/x.csv", "nowhere/x.parquet"):
+        answer = cli("features", "shop", "--output", str(tmp_path / name))
+        assert answer.exit_code == 1
+        assert "nowhere/x." in answer.output
+        assert "No such file or directory" in answer.output
+
+
 def test_cli_writes_features(cli, tmp_path) -> None:
     assert cli("train", "m", "--source", EVENTS, "--dim", "4").exit_code == 0
     for name in ("f.csv", "f.parquet"):

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 import embsql
-from embsql import errors, texts
+from embsql import engines, errors, texts
 
 TINY = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(0, 59) AS t (i)"
 
@@ -130,6 +130,43 @@ def test_what_is_no_connection_of_a_server(postgres: str) -> None:
     with psycopg.connect(postgres) as connection:
         error = caught(lambda: embsql.connect(connection.cursor()))
     assert isinstance(error, errors.UnknownDatabase)
+
+
+ADDRESSES = [  # by its settings, also where libpq does not understand them
+    "user=bob password=hunter2",
+    "user=bob password='hunter2 x' port=1",
+    "hostaddr=127.0.0.1 port=1 user=x password=hunter2",
+    " password = hunter2  port = 1",
+    "sslmode=disable password=hunter2 port=1",
+    "passwd=hunter2 port=1",
+    "usr=bob password=hunter2",
+    "Host=127.0.0.1;Port=1;Username=x;Password=hunter2",
+    "user=bob password=hunter2\0",
+    " postgresql://bob:hunter2@127.0.0.1:1/shop",
+]
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_no_file_is_called_after_a_password(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PGPORT", "1")  # where nobody listens
+    error = caught(lambda: embsql.connect(address))
+    assert isinstance(error, errors.CannotOpen | errors.UnknownDatabase)
+    assert "hunter2" not in str(error)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_setting_of_libpq_makes_an_address() -> None:
+    psycopg = pytest.importorskip("psycopg")
+    for setting in psycopg.pq.Conninfo.get_defaults():
+        assert engines.is_address(f"{setting.keyword.decode()}=x")
+
+
+@pytest.mark.parametrize("path", ["a=b.duckdb", "./user=bob.duckdb", "/x/user=5/a.duckdb", "day=1/b.duckdb"])
+def test_a_path_is_no_address(path: str) -> None:
+    assert not engines.is_address(path)
 
 
 # --- what is asked -------------------------------------------------------------------------------

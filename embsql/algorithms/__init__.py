@@ -28,6 +28,13 @@ class Algorithm(Protocol):
     encodes: ClassVar[bool]  # whether features are columns of any type, which the report then tells of
     resumes: ClassVar[bool]  # whether a training that was killed can go on from a checkpoint: those in _loop can
 
+    on_gpu: ClassVar[bool]  # whether it can train on one
+    sides: ClassVar[tuple[str, ...]]  # side inputs that it can learn from
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The side inputs that it learns from with these options."""
+
     @property
     def epochs(self) -> int:
         """Passes over the data, as many as `run.report` will be called."""
@@ -49,6 +56,9 @@ def algorithm(cls: Class) -> Class:
     cls.ordered = getattr(cls, "ordered", False)
     cls.encodes = getattr(cls, "encodes", False)
     cls.resumes = getattr(cls, "resumes", False)
+    cls.on_gpu = getattr(cls, "on_gpu", False)
+    cls.sides = getattr(cls, "sides", ())
+    cls.inputs = getattr(cls, "inputs", property(lambda made: made.sides))
     return cls
 
 
@@ -73,6 +83,12 @@ def make(name: str, values: Mapping[str, Any]) -> Algorithm:
     """An algorithm with these option values. Raises UnknownAlgorithm, UnknownOption or BadOption."""
     made: Algorithm = options.make(find(name), values)
     return made
+
+
+def readers(option: str) -> str:
+    """The algorithms that can learn from a side input, as a sentence ends."""
+    able = [name for name in names() if option in find(name).sides]
+    return f"{' and '.join(able)} {'do' if len(able) > 1 else 'does'}"
 
 
 def check_names(algorithm: str, given: Iterable[str]) -> None:

@@ -19,6 +19,9 @@ class Registered:
     ordered: ClassVar[bool] = False
     encodes: ClassVar[bool] = False
     resumes: ClassVar[bool] = False
+    on_gpu: ClassVar[bool] = False
+    sides: ClassVar[tuple[str, ...]] = ()
+    inputs: ClassVar[tuple[str, ...]] = ()
 
     similarity: Similarity
     users: str | None  # the SELECT that gave the users

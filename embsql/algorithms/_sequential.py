@@ -24,6 +24,7 @@ class Sequential(ABC):
     name: ClassVar[str]  # set by @algorithm
     ordered: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
+    on_gpu: ClassVar[bool] = True
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 15  # passes over the histories

@@ -97,6 +97,8 @@ class ALS:
     pairs only. The mean is part of the user bias.
     """
 
+    on_gpu: ClassVar[bool] = True
+
     name: ClassVar[str]  # set by @algorithm
 
     dim: Dim = 64  # length of the vectors: more is better with much data, 128 or 256 where memory allows

@@ -34,6 +34,8 @@ class Content:
     is that users are alike only when both their profiles are, and that other models can read each by itself.
     """
 
+    sides: ClassVar[tuple[str, ...]] = ("item_features",)
+
     name: ClassVar[str]  # set by @algorithm
 
     vectors: str | None = None  # the column that holds them; none: the only one there is

@@ -35,6 +35,8 @@ class Dual:
     for the users who met it; so an item that came later has its place among users whom another model knows.
     """
 
+    sides: ClassVar[tuple[str, ...]] = ("item_features", "user_features")  # one of them, as given says
+
     name: ClassVar[str]  # set by @algorithm
 
     vectors: str | None = None  # the column that holds them; none: the only one there is
@@ -50,6 +52,11 @@ class Dual:
     def epochs(self) -> int:
         """One: every row is solved once."""
         return 1
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Those of the side whose vectors are given."""
+        return (f"{self.given.removesuffix('s')}_features",)
 
     @property
     def explicit(self) -> bool:

@@ -42,6 +42,7 @@ class Fusion:
 
     name: ClassVar[str]  # set by @algorithm
     encodes: ClassVar[bool] = True
+    sides: ClassVar[tuple[str, ...]] = ("item_features",)
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 8  # sweeps over users and items

@@ -48,6 +48,8 @@ class Item2Vec:
 
     name: ClassVar[str]  # set by @algorithm
     ordered: ClassVar[bool] = True
+    on_gpu: ClassVar[bool] = True
+    sides: ClassVar[tuple[str, ...]] = ("item_features",)  # with metadata_cols
 
     dim: Dim = 64  # length of the vectors: 50 to 128 suit most catalogues
     epochs: Count = 10  # passes over the sequences; small data wants 30 to 100
@@ -68,6 +70,11 @@ class Item2Vec:
         check(self)
         if self.method == "counts":
             object.__setattr__(self, "epochs", 1)  # there is only one, and `run.report` is called as often
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Features of items, where some are named."""
+        return self.sides if self.metadata_cols else ()
 
     @property
     def explicit(self) -> bool:

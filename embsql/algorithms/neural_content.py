@@ -38,6 +38,8 @@ class NeuralContent:
 
     name: ClassVar[str]  # set by @algorithm
     resumes: ClassVar[bool] = True
+    on_gpu: ClassVar[bool] = True
+    sides: ClassVar[tuple[str, ...]] = ("item_features",)
 
     vectors: str | None = None  # the column that holds them; none: the only one there is
     encoder: Literal["pooling", "attention", "recurrent"] = "pooling"  # what makes a history one vector

@@ -39,6 +39,9 @@ class Node2Vec:
     costs about the same whatever the degree. With warm_start, training goes on from the live run's vectors.
     """
 
+    on_gpu: ClassVar[bool] = True
+    sides: ClassVar[tuple[str, ...]] = ("graph",)
+
     name: ClassVar[str]  # set by @algorithm
 
     dim: Dim = 64  # length of the vectors

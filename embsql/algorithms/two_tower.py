@@ -44,6 +44,8 @@ class TwoTower:
 
     name: ClassVar[str]  # set by @algorithm
     encodes: ClassVar[bool] = True
+    on_gpu: ClassVar[bool] = True
+    sides: ClassVar[tuple[str, ...]] = ("user_features", "item_features")
     resumes: ClassVar[bool] = True
 
     dim: Dim = 64  # length of the vectors

@@ -79,6 +79,16 @@ class Engine(Protocol):
         """Whether an error only says that another writer was first, so that the transaction may be tried again."""
 
 
+SETTING = re.compile(  # of libpq, by which a text is an address, and so may hold a password
+    r"""(?:^|[\s;])(?:
+        service|user|password|passfile|dbname|host|hostaddr|port|options|replication
+        |application_name|fallback_application_name|client_encoding|connect_timeout|channel_binding
+        |keepalives\w*|tcp_user_timeout|load_balance_hosts|target_session_attrs
+        |ssl\w*|gss\w*|krbsrvname|m(?:in|ax)_protocol_version|require\w+|scram\w+|oauth\w+
+    )\s*=""",
+    re.VERBOSE | re.IGNORECASE,
+)
+UNREAD = "postgresql://..."  # what messages call an address that could not be read
 DRIVERS = ("duckdb", "_duckdb", "psycopg")  # whose errors are a database's
 
 
@@ -119,7 +129,7 @@ def checked(target: Any) -> Any:
     """The target, a path as text. Raises UnknownDatabase for text that is the name of nothing."""
     target = os.fspath(target) if isinstance(target, os.PathLike) else target
     if isinstance(target, str) and target and not is_text(target):
-        raise UnknownDatabase(target=shown(target))
+        raise UnknownDatabase(target=UNREAD if is_address(target) else shown(target))
     return target
 
 
@@ -133,9 +143,15 @@ def existing(target: Any) -> Any:
 
 
 def is_address(target: Any) -> bool:
-    """Whether a text is an address as libpq reads it: postgresql://..., or host=... dbname=..."""
-    words = r"postgres(ql)?://|(\S+=\S*\s+)*(host|dbname|service)="
-    return isinstance(target, str) and re.match(words, target) is not None
+    """Whether a text is an address as libpq reads it: postgresql://..., or settings, user=... host=...
+
+    Settings that libpq would not understand are one too: a file is never called after a password.
+    """
+    if not isinstance(target, str):
+        return False
+    uri = re.match(r"\s*postgres(ql)?://", target, re.IGNORECASE)
+    settings = re.match(r"\s*\w+\s*=", target) and SETTING.search(target)
+    return bool(uri or settings)
 
 
 def _postgres(target: Any, read_only: bool) -> Engine:

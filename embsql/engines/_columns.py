@@ -14,6 +14,7 @@ CALL = re.compile(r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", 
 NO_TABLE = re.compile(r'Table with name \w+ does not exist|relation "\w+" does not exist')
 FRAME = "A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
 LEAVE = "Leave that name out"  # the column that it was given for is called as usual
+LARGEST_WHOLE = 9.2e18
 ALONE = "Run it by itself to see the row"
 INEXACT = re.compile(r"inexact id (\S+) from (\d+) on in (.*?)[\"']?$", re.MULTILINE)
 
@@ -74,5 +75,6 @@ def failed(reason: str, kind: str | None, text: str) -> SourceFailed | InexactId
             reason += f"{'' if reason.endswith(('?', '!', '.')) else '.'} {FRAME}"
         return SourceFailed(reason=reason, shared={"reason": f"{kind}. {ALONE}"} if kind else None)
     value, limit, column = found.groups()
-    remedy = f"CAST({quote(column)} AS {text}) AS {quote(column)}"
+    whole = abs(float(value)) < LARGEST_WHOLE  # as text it would be 9.007199254740992e+15
+    remedy = f"CAST({quote(column)} AS {'bigint' if whole else text}) AS {quote(column)}"
     return InexactId(column=column, value=value, limit=limit, remedy=remedy, shared={"value": "a number"})

@@ -36,6 +36,7 @@ class ColumnSQL:
     values: Values
     file: File | None  # which it is
     frame: bool = False  # whether it is a table in memory
+    ids: tuple[str, ...] = ()  # the columns that are read as text where a file has them
 
     def key(self, column: str) -> str:
         """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text.
@@ -75,26 +76,43 @@ class ColumnSQL:
 
     def _refused(self, column: str) -> Column:
         """What there is to say about a column that cannot be taken."""
-        values = self.values(self.query, column, self.types[column])
-        return Column(column, self.types[column], values, DUCKDB, self._in_file(column))
+        found = self.types[column]
+        type_ = self._read_as(found)
+        values = self.values(self.query, column, type_)
+        return Column(column, type_, values, DUCKDB, self._instead(column, type_), found)
 
-    def _in_file(self, column: str) -> Callable[[str], str] | None:
+    def _read_as(self, found: str) -> str:
+        """The type that a remedy finds a column in: of a CSV file text, as its first rows prove nothing."""
+        is_csv = self.file is not None and self.file.reader == "read_csv"
+        return "VARCHAR" if is_csv and found != "TIME" else found
+
+    def _instead(self, column: str, type_: str) -> Callable[[str], str] | None:
         """A SELECT of a file, or of a table in memory, with an expression in place of a column."""
-        file = self.file
         if self.frame:
             return lambda sql: framed(f"{sql} AS {quote(column)}")
-        if file is None or file.reader != "read_csv":
+        if self.file is None:
             return None
-        query = file.select({column: "VARCHAR"})
+        query = self._all(self.file, {column: type_})
         return lambda sql: query.replace(
             "SELECT *", f"SELECT * REPLACE ({sql} AS {quote(column)})", 1
         )
+
+    def _all(self, file: File, read: dict[str, str]) -> str:
+        """A SELECT of a file whose ids are what they are where it is named."""
+        if file.reader == "read_parquet":
+            return file.select()
+        ids = [name for name in self.ids if self.types[name] != "VARCHAR"]
+        types = dict.fromkeys(ids, "VARCHAR") | read
+        if file.reader == "read_csv":
+            return file.select(types)
+        return file.select(self.types | types)
 
 
 def framed(replaced: str = "", where: str = "") -> str:
     """What gives a DataFrame or an Arrow table, named df, with a column replaced or with fewer rows, in Python."""
     columns = f"* REPLACE ({replaced})" if replaced else "*"
-    return f'duckdb.sql("""SELECT {columns} FROM df{where}""")'  # noqa: S608 - for a reader to type
+    raw = "r" if "\\" in columns else ""
+    return f'duckdb.sql({raw}"""SELECT {columns} FROM df{where}""")'  # noqa: S608 - for a reader to type
 
 
 def _digits(given: str) -> str:

@@ -48,7 +48,11 @@ class ColumnSQL:
             return f"CAST({given} AS bigint)"
         if type_ not in TIMES:
             raise refusal(self._refused(column), "time")
-        return f"CAST(extract(epoch FROM {given}) * 1000000 AS bigint)"
+        # Of an infinite one there are none, as in DuckDB.
+        return (
+            f"CASE WHEN isfinite({given})"
+            f" THEN CAST(extract(epoch FROM {given}) * 1000000 AS bigint) END"
+        )
 
     def _refused(self, column: str) -> Column:
         """What there is to say about a column that cannot be taken."""

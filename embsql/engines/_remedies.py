@@ -9,20 +9,25 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from statistics import median
 
+from embsql.engines._files import literal
 from embsql.errors import BadColumnType
 
 MOST = 10_000  # distinct values that are looked at
 LONGEST = 24  # letters of one that a message shows
+FEW = 8  # words among other values that a remedy names one by one
+TRIED = 200  # values by which the way to read all is chosen
+UNNAMED = "Some of its values cannot be read: leave them out"  # for who may not see them
 PLAIN = {"user_id", "item_id", "weight", "event_time"}  # names that need no quotes
 
 NUMBER = r"[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?"
 POINT = r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?"  # 1,234.5
 COMMA = r"[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?"  # 1.234,5 and 1,5
 SPACED = r"(?<=\d)\s(?=\d{3}(\D|$))"  # the space in 1 234,5
+LARGEST_WHOLE = 9.2e18
 ISO = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?"
 ZONE = r"(Z|[-+]\d{2}(:?\d{2})?)"
 
@@ -31,12 +36,13 @@ DATES = [
     *(f"{first}{sign}{then}{sign}%Y" for sign in "/.-" for first, then in (("%m", "%d"), ("%d", "%m"))),
     *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y"),
 ]
+OTHERS = ["%Y-%m", "%Y%m%dT%H%M%S", "%a, %d %b %Y %H:%M:%S GMT"]
 CLOCKS = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
-FORMATS = [date + clock for date, clock in itertools.product(DATES, CLOCKS)]
+FORMATS = [date + clock for date, clock in itertools.product(DATES, CLOCKS)] + OTHERS
 SWAPPED = str.maketrans("md", "dm")  # of a format: day and month in each other's place
 POSTGRES = {
     "%Y": "YYYY", "%m": "MM", "%d": "DD", "%b": "Mon", "%B": "Month",
-    "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%p": "AM",
+    "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%p": "AM", "%a": "Dy",
 }  # fmt: skip
 
 
@@ -48,6 +54,7 @@ class Dialect:
     text: str  # its type of text
     json: str  # the text of a JSON value, with {} for the value
     parse: Callable[[str, str], str]  # a text by a format, as a moment
+    attempt: str = ""  # NULL where an expression, {}, fails; nothing where there is no such thing
 
     def as_text(self, value: str, type_: str) -> str:
         """A value of any type as text."""
@@ -55,7 +62,7 @@ class Dialect:
         return f"({self.json.format(value)})" if json else f"CAST({value} AS {self.text})"
 
 
-DUCKDB = Dialect("DOUBLE", "VARCHAR", "{} ->> '$'", lambda value, form: f"strptime({value}, '{form}')")
+DUCKDB = Dialect("DOUBLE", "VARCHAR", "{} ->> '$'", lambda value, form: f"strptime({value}, '{form}')", "TRY({})")
 POSTGRESQL = Dialect(
     "double precision", "text", "{} #>> '{{}}'",
     lambda value, form: f"CAST(to_timestamp({value}, '{_of_postgres(form)}') AS timestamp)",
@@ -63,7 +70,8 @@ POSTGRESQL = Dialect(
 
 
 def _of_postgres(form: str) -> str:
-    return re.sub(r"%\w", lambda found: POSTGRES[found[0]], form)
+    quoted = re.sub(r"(?<!%)\b(GMT)|(?<=%d)(T)", r'"\1\2"', form)  # which stand for themselves
+    return re.sub(r"%\w", lambda found: POSTGRES[found[0]], quoted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,7 @@ class Column:
     values: Sequence[str]
     dialect: Dialect
     file: Callable[[str], str] | None = None  # where it is no SELECT's: one with an expression in its place
+    found: str = ""  # the type it was taken for, where the remedies read it as another
 
     @property
     def written(self) -> str:
@@ -87,10 +96,19 @@ class Column:
         return [value for value in self.values if value.strip()]
 
     @property
+    def plain(self) -> str:
+        """The column as text, or as the number it is."""
+        return self.dialect.as_text(self.written, self.type) if self.has("JSON", "ENUM") else self.written
+
+    @property
     def as_text(self) -> str:
         """The column as text, NULL where it is blank."""
-        text = self.dialect.as_text(self.written, self.type) if self.has("JSON", "ENUM") else self.written
-        return f"nullif(trim({text}), '')" if len(self.filled) < len(self.values) else text
+        return f"nullif(trim({self.plain}), '')" if len(self.filled) < len(self.values) else self.plain
+
+    def without(self, words: Sequence[str]) -> Column:
+        """The same without some of its values."""
+        gone = set(words)
+        return replace(self, values=[value for value in self.values if value not in gone])
 
     def has(self, *types: str) -> bool:
         """Whether its type is one of these, however the engine completes their names."""
@@ -113,6 +131,7 @@ class Advice:
 
     remedies: list[tuple[str, str]] = field(default_factory=list)
     reason: str = ""
+    quotes: bool = False  # whether it shows values
 
 
 def refusal(column: Column, role: str) -> BadColumnType:
@@ -128,9 +147,11 @@ def refusal(column: Column, role: str) -> BadColumnType:
     ]
     told = ", or ".join(f"{remedy}{when}" for remedy, (_, when) in zip(remedies, advice.remedies, strict=True))
     where = "Say" if column.file else "In the SELECT, say"
+    found = column.found or column.type
     return BadColumnType(
-        column=column.name, allowed=allowed[role], found=column.type + _example(column), remedies=remedies,
-        advice=f"{advice.reason}{where} {told}", shared={"found": column.type},
+        column=column.name, allowed=allowed[role], found=found + _example(column), remedies=remedies,
+        advice=f"{advice.reason}{where} {told}",
+        shared={"found": found} | ({"advice": UNNAMED} if advice.quotes else {}),
     )  # fmt: skip
 
 
@@ -138,32 +159,80 @@ def _example(column: Column) -> str:
     """One value, short."""
     if not column.filled:
         return ""
-    value = column.filled[0]
-    shown = value if len(value) <= LONGEST else value[:LONGEST] + "..."
-    return f", for example {shown!r}"
+    return f", for example {_short(column.filled[0])}"
+
+
+def _short(value: str) -> str:
+    """A value, quoted and cut where it is long."""
+    return repr(value if len(value) <= LONGEST else value[:LONGEST] + "...")
 
 
 def _id(column: Column) -> Advice:
     return Advice([(f"CAST({column.written} AS {column.dialect.text})", "")])
 
 
+# --- most values ---------------------------------------------------------------------------------
+
+Readings = list[tuple[str, str]]  # expressions, each with when it is right
+
+
+def _of_most(column: Column, words: list[str], read: Callable[[Column], Readings], kind: str) -> Advice | None:
+    """What reads most values and leaves the words among them out; None where these are more than the others."""
+    rest = column.without(words)
+    if len(words) > len(rest.filled):
+        return None
+    found = read(rest)
+    if not found:
+        return None
+    if len(words) <= FEW and all(map(_can_be_named, words)):
+        listed = ", ".join(map(literal, words))
+        guard = f"CASE WHEN {column.plain} NOT IN ({listed}) THEN {{}} END"
+        reason = f"{listed} among its values {f'are no {kind}s' if len(words) > 1 else f'is no {kind}'}. "
+    else:
+        guard = column.dialect.attempt
+        reason = f"{len(words)} of its {len(column.filled)} values are no {kind}s, for example {_short(words[0])}. "
+    if not guard:
+        return None
+    return Advice([(guard.format(sql), when) for sql, when in found], reason, quotes=True)
+
+
+def _can_be_named(word: str) -> bool:
+    """Whether a word fits into a message, and between the quotes of Python."""
+    return len(word) <= LONGEST and word.isprintable() and '"' not in word and "{" not in word
+
+
+def _nothing(words: list[str], column: Column, kind: str, left: tuple[str, str]) -> Advice:
+    """Where no one way reads most values; whether some could be read is said."""
+    if not words or len(words) == len(column.filled):
+        return Advice([left], f"Its values are no {kind}s. ")
+    few = f"Only {len(column.filled) - len(words)} of its {len(column.filled)} different values"
+    reason = f"{few} can be read as a {kind}: mend the others, or lose all. "
+    return Advice([left], reason)
+
+
 # --- weights -------------------------------------------------------------------------------------
 
 
 def _weight(column: Column) -> Advice:
-    """A number for every value."""
-    nothing = Advice([("1", ", which counts every row as 1")], "Its values are no numbers. ")
+    """A number for every value, or for most."""
+    every = ("1", ", which counts every row as 1")
     if column.is_clock or column.has("INTERVAL"):
         return Advice([(f"extract(epoch FROM {column.written})", ", which is in seconds")])
     if column.type == "money":
         return Advice([(f"CAST({column.written} AS numeric)", "")])
     if not column.is_text:
-        return nothing
-    found = [(f"CAST({text} AS {column.dialect.number})", when) for text, when in _numbers(column)]
-    return Advice(found) if found else nothing
+        return Advice([every], "Its values are no numbers. ")
+    words = [value for value in column.filled if not _numbers(replace(column, values=[value]))]
+    most = _of_most(column, words, _as_numbers, "number") if words else None
+    found = [] if most else _as_numbers(column)
+    return most or (Advice(found) if found else _nothing(words, column, "number", every))
 
 
-def _numbers(column: Column) -> list[tuple[str, str]]:
+def _as_numbers(column: Column) -> Readings:
+    return [(f"CAST({text} AS {column.dialect.number})", when) for text, when in _numbers(column)]
+
+
+def _numbers(column: Column) -> Readings:
     """Texts to cast, each with when it is right; none where some value is no number however it is read."""
     values, text = [value.strip() for value in column.filled], column.as_text
     if not values:
@@ -195,23 +264,36 @@ def _all(pattern: str, values: Sequence[str]) -> bool:
 
 
 def _time(column: Column) -> Advice:
-    """A moment for every value, or an order."""
+    """A moment for every value or for most, or an order."""
     if column.is_clock:
         day = f"CAST('2026-01-01' AS date) + {column.written}"
         return Advice([(day, ", with the day it belongs to")], "A time of day is no moment. ")
+    left_out = ("CAST(NULL AS timestamp)", ", which leaves the time out")
     if column.has("FLOAT", "DOUBLE", "DECIMAL", "REAL", "NUMERIC"):
-        whole = f"nullif({column.written}, 'NaN')" if "nan" in map(str.lower, column.values) else column.written
-        found = _since_1970(column, whole)
+        words, read = [value for value in column.filled if not _is_finite(value)], _numbers_since_1970
+    elif column.is_text:
+        fits = _way(column.filled)
+        words, read = [value for value in column.filled if not fits(value.strip())], _moments
     else:
-        found = _moments(column) if column.is_text else []
-    left_out = [("CAST(NULL AS timestamp)", ", which leaves the time out")]
-    return Advice(found) if found else Advice(left_out, "Its values are no times. ")
+        return Advice([left_out], "Its values are no times. ")
+    found = [] if words else read(column)
+    most = _of_most(column, words, read, "time") if words else None
+    return most or (Advice(found) if found else _nothing(words, column, "time", left_out))
 
 
-def _since_1970(column: Column, number: str) -> list[tuple[str, str]]:
+def _is_finite(value: str) -> bool:
+    """Whether a number is no larger than a whole one can be."""
+    return abs(float(value)) <= LARGEST_WHOLE  # NaN is not
+
+
+def _numbers_since_1970(column: Column) -> Readings:
+    return _since_1970(column, column.written)
+
+
+def _since_1970(column: Column, number: str) -> Readings:
     """Seconds, or parts of one, by how large the numbers are; small ones are only an order."""
-    values = [float(value) for value in column.filled if value.strip().lower() != "nan"]
-    if not values or max(map(abs, values)) > 9.2e18:  # no whole number is so large
+    values = [float(value) for value in column.filled]
+    if not values or max(map(abs, values)) > LARGEST_WHOLE:
         return []
     size = median(map(abs, values))
     if size < 1e8:
@@ -220,15 +302,35 @@ def _since_1970(column: Column, number: str) -> list[tuple[str, str]]:
     return [(f"to_timestamp({number} / {part})" if part > 1 else f"to_timestamp({number})", "")]
 
 
-def _moments(column: Column) -> list[tuple[str, str]]:
+def _way(values: Sequence[str]) -> Callable[[str], bool]:
+    """The way to read a text as a moment that fits most of some values."""
+    shown = [value.strip() for value in values[:TRIED]]
+    forms = [lambda value, form=form: _fits(form, [value]) for form in FORMATS]
+    ways: list[Callable[[str], bool]] = [_is_plain, _is_moment, *forms, lambda value: _all(NUMBER, [value])]
+    return max(ways, key=lambda fits: sum(map(fits, shown)))
+
+
+def _is_plain(value: str) -> bool:
+    """Whether a text is a moment as ISO 8601 writes it, without a zone."""
+    return re.fullmatch(ISO, value) is not None and _is_iso(value)
+
+
+def _is_moment(value: str) -> bool:
+    """Whether a text is a moment as ISO 8601 writes it."""
+    return re.fullmatch(f"{ISO}{ZONE}?", value) is not None and _is_iso(value)
+
+
+def _moments(column: Column) -> Readings:
     """What reads every text as a moment; two where day and month cannot be told apart."""
     values, text = [value.strip() for value in column.filled], column.as_text
     if not values:
         return []
-    if _all(ISO, values) and all(map(_is_iso, values)):
+    if all(map(_is_plain, values)):
         return [(f"CAST({text} AS timestamp)", "")]
-    if _all(f"{ISO}{ZONE}", values) and all(map(_is_iso, values)):
-        return [(f"CAST({text} AS timestamptz)", "")]
+    if all(map(_is_moment, values)):
+        mixed = not _all(f"{ISO}{ZONE}", values)
+        when = ", where a time without a zone is in that of the session" if mixed else ""
+        return [(f"CAST({text} AS timestamptz)", when)]
     form = next((form for form in FORMATS if _fits(form, values)), None)
     if form is None:
         return _since_1970(column, f"CAST({text} AS {column.dialect.number})") if _all(NUMBER, values) else []

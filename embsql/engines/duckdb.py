@@ -268,7 +268,7 @@ class DuckDB:
             query = file.select(dict.fromkeys(types, "VARCHAR") | read if written else read, **written)
             if whole:
                 types |= self._whole(query, {"weight": weight, "time": time}) | {user: "VARCHAR", item: "VARCHAR"}
-        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown)
+        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown, (user, item))
         return {
             "query": query, "explicit": explicit,
             "user": looked.key(user), "item": looked.key(item),
@@ -360,7 +360,7 @@ class DuckDB:
             query = file.select(dict.fromkeys(keys, "VARCHAR"), sample_size="-1")
         elif file and file.reader == "read_json":
             query = file.select(types | dict.fromkeys(keys, "VARCHAR"))
-        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown)
+        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown, tuple(keys))
         made = {name: f"CAST({looked.key(name)} AS VARCHAR)" for name in keys}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
         replaced = ", ".join(f"{sql} AS {quote(name)}" for name, sql in made.items())
@@ -436,15 +436,24 @@ def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
         reason = "a file of this name hides the schema embsql; give it another name"
         raise CannotOpen(path=path, reason=reason)
     config = {} if read_only else {"storage_compatibility_version": STORAGE}
-    with translated(path):
-        opened = duckdb.connect(path, read_only=read_only, config=dict(config))
+    try:
+        with translated(path):
+            opened = duckdb.connect(path, read_only=read_only, config=dict(config))
+    except duckdb.CatalogException as error:  # of a file of another format, only to read
+        if "in-memory" not in str(error) or path == ":memory:":
+            raise
+        raise _no_database(path) from None
     if path != ":memory:" and not opened.execute(NAMED_FILE).fetchall():
         opened.close()
-        reason = f"it is no DuckDB database; to train on a file, give it as the source: {path!r}"
-        raise CannotOpen(path=path, reason=reason)
+        raise _no_database(path)
     # No variable of a caller's is a table here. Not by config: a reader in this process has another.
     opened.execute("SET python_enable_replacements = false")
     return opened
+
+
+def _no_database(path: str) -> CannotOpen:
+    reason = f"it is no DuckDB database; to train on a file, give it as the source: {path!r}"
+    return CannotOpen(path=path, reason=reason)
 
 
 def _cursor(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
@@ -527,8 +536,14 @@ def _bare(text: str) -> str:
 
 def _arrow(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> pa.Table:
     """Ask without leaving an open result behind, which would block the connection."""
-    relation = connection.sql(sql, params=dict(values)) if values else connection.sql(sql)
+    given = {name: _scalar(value) for name, value in values.items()}
+    relation = connection.sql(sql, params=given) if given else connection.sql(sql)
     return pa.table({}) if relation is None else relation.to_arrow_table()
+
+
+def _scalar(value: Any) -> Any:
+    """A numpy scalar as Python's own, which DuckDB knows; anything else as it is."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _all_of(file: File) -> str:

@@ -66,8 +66,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN element = ANY (list);
 
 -- An id of any type as text, by the rule of a source's ids (embsql/engines/_postgres_columns.py): what is equal is one.
 -- Not in the planner's language: it would try the casts of other types on a constant.
-CREATE OR REPLACE FUNCTION embsql.id_text(id anyelement) RETURNS text
+CREATE OR REPLACE FUNCTION embsql.id_text_of(id anyelement) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
+SET extra_float_digits = 1 SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET bytea_output = 'hex'
 AS $embsql$
 DECLARE
     type regtype := pg_typeof(id);
@@ -95,6 +96,20 @@ BEGIN
         RETURN CAST(word AS jsonb) #>> '{}';
     END IF;
     RETURN word;
+END
+$embsql$;
+
+-- What the caller's settings cannot change is written here: setting others costs more than that.
+CREATE OR REPLACE FUNCTION embsql.id_text(id anyelement) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF pg_typeof(id) IN (
+        'text'::regtype, 'varchar'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'uuid'::regtype
+    ) THEN
+        RETURN CAST(id AS text);
+    END IF;
+    RETURN embsql.id_text_of(id);
 END
 $embsql$;
 

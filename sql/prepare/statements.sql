@@ -4,7 +4,7 @@ SELECT
     count(*) - count(this.user_key) AS no_user,
     count(*) - count(this.item_key) AS no_item,
     count(*) - count(this.weight) AS null_weight,
-    count(*) FILTER (WHERE this.weight = 0) AS zero_weight,
+    count(*) FILTER (WHERE abs(this.weight) < 1e-37) AS zero_weight,
     count(*) FILTER (WHERE this.weight < 0) AS negative,
     min(CASE WHEN this.weight < 0 THEN
         'user ' || CAST(this.user_key AS VARCHAR) || ', item ' || CAST(this.item_key AS VARCHAR)

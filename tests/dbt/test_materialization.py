@@ -119,7 +119,7 @@ def test_what_is_made_of_a_run_is_checked_alike(on_duckdb) -> None:
 
 def test_features_of_a_model_that_is_no_parent(on_duckdb) -> None:
     on_duckdb.model("traits", "select distinct item_id, 1 as shade from {{ ref('events') }}")
-    on_duckdb.model("shop", EVENTS, dim=4, item_features="traits")
+    on_duckdb.model("shop", EVENTS, algorithm="fusion", dim=4, item_features="traits")
     on_duckdb.dbt("build", "-s", "events", "traits")
     assert "-- depends_on: {{ ref('traits') }}" in message(on_duckdb, "shop")
 

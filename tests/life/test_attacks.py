@@ -236,10 +236,10 @@ READER = [
     "SET embsql.job = '1'; SELECT embsql.log_event('compass', 1, 'evaluate', '')",
 ]
 ADMIN = [
-    "SELECT embsql.forget_words('runs', 'als', 'evil')",
-    "SELECT embsql.forget_words('runs', '''events''', 'SELECT evil()')",
-    "SELECT embsql.forget_words('jobs', 'events', 'evil')",
-    "SELECT embsql.forget_words(NULL, NULL, NULL)",
+    "SELECT embsql.forget_words('als')",
+    "SELECT embsql.forget_words('events')",
+    "SELECT embsql.forget_words(NULL)",
+    "SELECT embsql.forget_selects(NULL, 'events')",
     f"SELECT embsql.note_run({LIVE}, '{{\"error\": \"x\"}}')",
     f"SELECT embsql.note_row('training_log', jsonb_build_object('run_id', {LIVE}, 'epoch', 1))",
     "SELECT embsql.begin_run(100000, 'compass', 'als', '{}', '', 1, '{}')",

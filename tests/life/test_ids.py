@@ -220,6 +220,19 @@ def test_an_argument_in_floating_point_that_may_be_several_ids(known_ids) -> Non
                 known_ids.ask(f"SELECT * FROM embsql.{question.format(written)}")
 
 
+def test_no_setting_of_who_asks_changes_an_id(pg: str) -> None:
+    numbers = "SELECT 0.1::float8 * i + 0.2 AS user_id, i % 3 AS item_id FROM generate_series(0, 5) AS t (i)"
+    ranges = numbers.replace("0.1::float8 * i + 0.2", "daterange(DATE '2024-01-01' + CAST(i AS integer), '2024-03-01')")
+    with embsql.connect(pg) as database:
+        for rows in (numbers, ranges):
+            database.train("m", rows, dim=2)
+            asked = f"SELECT e.user_id FROM ({rows}) AS r, embsql.user_embedding('m', ARRAY[r.user_id]) AS e"
+            for setting in ("extra_float_digits = 0", "datestyle = 'German'"):
+                database.engine.run(f"SET {setting}")
+                assert database.ask(asked).num_rows == 6
+                database.engine.run(f"RESET {setting.split(' ', maxsplit=1)[0]}")
+
+
 # --- lists side by side --------------------------------------------------------------------------
 
 

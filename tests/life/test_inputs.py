@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 
 import embsql
 from embsql import errors
+from embsql.algorithms import find, names
 
 NO_SELECT = (errors.NotASelect, errors.SourceFailed)  # DuckDB tells what stands there, PostgreSQL where it stumbles
 GOOD = "('a', 'x', 1.0), ('a', 'y', 1.0), ('b', 'x', 2.0), ('b', 'z', 1.0), ('c', 'y', 1.0), ('c', 'z', 3.0)"
@@ -160,3 +165,104 @@ def test_order_of_rows_changes_nothing(db) -> None:
     two = db.train("two", f"{source} ORDER BY hash(i)", dim=4)
     sums = db.ask("SELECT DISTINCT checksum FROM embsql.runs WHERE run_id IN ($a, $b)", a=one.run_id, b=two.run_id)
     assert sums.num_rows == 1
+
+
+SIDES = {
+    "user_features": "SELECT DISTINCT user_id, 1 AS c FROM",
+    "item_features": "SELECT DISTINCT item_id, 1 AS c FROM",
+    "graph": "SELECT 'x' AS source_node, 'y' AS target_node FROM",
+}
+
+
+@pytest.mark.parametrize("side", SIDES)
+@pytest.mark.parametrize("algorithm", names())
+def test_what_an_algorithm_does_not_read_is_refused(here: embsql.Database, algorithm: str, side: str) -> None:
+    if side in find(algorithm).sides:
+        return
+    with pytest.raises(errors.BadArgument, match=f"{side} must be left out: {algorithm} does not read it, ") as caught:
+        here.train("m", "ev", algorithm=algorithm, **{side: f"{SIDES[side]} ev"})
+    assert str(caught.value).split("does not read it, ")[1].split(" do")[0].split(" and ")[0] in names()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"split": "time"}, "split must be given together with evaluate or tune"),
+        ({"repeats": True}, "repeats must be given together with evaluate or tune"),
+        ({"tolerance": 0.5}, "tolerance must be given together with evaluate"),
+        ({"evaluate": True, "test": "ev", "split": "random"}, "split must be left out with test"),
+        ({"algorithm": "svd", "device": "cuda"}, "device must be cpu with svd"),
+        ({"user_col": "user_id", "item_col": "USER_ID"}, "item_col must be another column than that of users"),
+        ({"algorithm": "item2vec", "item_features": "ev"}, "does not read it with these options"),
+        ({"algorithm": "dual", "user_features": "ev"}, "does not read it with these options"),
+    ],
+)
+def test_no_option_is_without_effect(here: embsql.Database, options: dict, words: str) -> None:
+    with pytest.raises(errors.BadArgument, match=words):
+        here.train("m", "ev", **options)
+
+
+NONE = "SELECT i % 2 AS user_id, i % 3 AS item_id, {} FROM range(6) AS t (i)"
+
+
+def test_weights_too_small_for_a_float_are_none(here: embsql.Database) -> None:
+    with pytest.raises(errors.NoRows):
+        here.train("m", NONE.format("1e-46 AS weight"), dim=2)
+
+
+def test_weights_that_add_up_to_too_much(here: embsql.Database) -> None:
+    rows = f"{NONE.format('2e38 AS weight')} UNION ALL {NONE.format('2e38 AS weight')} UNION ALL {NONE.format('1')}"
+    with pytest.raises(errors.BadWeights, match="added up") as caught:
+        here.train("m", rows, dim=2)
+    mended = f"SELECT * FROM ({rows}) {caught.value.values['remedy']}"
+    assert here.train("m", mended, dim=2).status == "live"
+
+
+def test_the_oldest_time_there_is(here: embsql.Database) -> None:
+    time = "CASE i WHEN 0 THEN -9223372036854775808 WHEN 1 THEN NULL ELSE i END AS event_time"
+    assert here.train("m", NONE.format(time), dim=2).status == "live"
+
+
+def test_an_infinite_time_is_none(each: embsql.Database) -> None:
+    time = "CASE i WHEN 0 THEN 'infinity' ELSE '2026-03-14' END"
+    for type_ in ("timestamp", "date", "timestamptz"):
+        rows = NONE.format(f"CAST({time} AS {type_}) AS event_time").replace("range(6)", "generate_series(0, 5)")
+        each.train("m", rows, dim=2)
+        found = each.ask("SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'missing time'")
+        assert found["rows"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize("value", [np.int64(3), np.float64(0.5), np.bool_(True), np.str_("a")])
+def test_numbers_of_numpy_are_parameters(each: embsql.Database, value: Any) -> None:
+    assert each.ask("SELECT $x AS y", x=value)["y"].to_pylist() == [value.item()]
+
+
+def test_a_list_is_no_id(here: embsql.Database) -> None:
+    with pytest.raises(errors.BadArgument, match=r"id must be text, .* got \['a'\]"):
+        here.forget(["a"])
+
+
+def test_a_file_of_another_format_is_no_target(here: embsql.Database, tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n1,2\n")
+    here.train("m", "ev", dim=2)
+    for attempt in (lambda: here.publish(str(path)), lambda: embsql.connect(str(path), read_only=True)):
+        with pytest.raises(errors.CannotOpen, match="it is no DuckDB database"):
+            attempt()
+
+
+def test_an_inexact_id_is_whole_by_its_remedy(each: embsql.Database) -> None:
+    rows = "SELECT 9007199254740992::float8 AS user_id, i AS item_id FROM generate_series(0, 3) AS t (i)"
+    with pytest.raises(errors.InexactId) as caught:
+        each.train("m", rows)
+    mended = f"SELECT {caught.value.values['remedy']}, item_id FROM ({rows}) AS t UNION ALL SELECT 1, 1"
+    each.train("m", mended, dim=2)
+    assert "9007199254740992" in each.ask("SELECT user_id FROM embsql.user_embedding('m')")["user_id"].to_pylist()
+
+
+@pytest.fixture(scope="module")
+def here():
+    with embsql.connect(":memory:") as database:
+        rows = "SELECT 'u' || i % 5 AS user_id, 'i' || i % 7 AS item_id FROM range(35) AS t (i)"
+        database.engine.run(f"CREATE TABLE ev AS {rows}")
+        yield database

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -51,7 +52,20 @@ TIMES = [  # what the source has, and the least time that each of its remedies l
     ("a month's name, in full", "'March 14, 2026'", [DAY]),
     ("eight digits", "'20260314'", [DAY]),
     ("no time", "'noon'", [None]),
-    ("no time, one of many", "CASE i WHEN 34 THEN 'noon' ELSE '2026-03-14' END", [None]),
+    ("no time, one of many", "CASE i WHEN 34 THEN 'noon' ELSE '2026-03-14' END", [DAY]),
+    ("a word for nothing", "CASE i WHEN 34 THEN 'NULL' ELSE '2026-03-1' || i % 9 END", [moment("2026-03-10")]),
+    ("a mark for nothing", "CASE i WHEN 34 THEN '\\N' ELSE '2026-03-1' || i % 9 END", [moment("2026-03-10")]),
+    ("American, one word", f"CASE i WHEN 34 THEN 'n/a' ELSE '3/' || {SEVERAL} || '/2026' END", [DAY]),
+    ("day or month first, one word", "CASE i WHEN 34 THEN '?' ELSE '04/03/2026' END",
+     [moment("2026-04-03"), moment("2026-03-04")]),
+    ("seconds as DOUBLE, one infinite", "CASE i WHEN 0 THEN 'inf'::float8 ELSE 1260759143.0::float8 + i END", [EPOCH]),
+    ("seconds as text, one word", "CASE i WHEN 0 THEN 'x' ELSE CAST(1260759143.5 + i AS VARCHAR) END",
+     [EPOCH + 500_000]),
+    ("ISO in two forms", "CASE i % 2 WHEN 0 THEN '2026-03-14T12:05:00Z' ELSE '2026-03-15' END", [NOON]),
+    ("a month", "'2026-03'", [moment("2026-03-01")]),
+    ("ISO without signs", "'20260314T120500'", [NOON]),
+    ("of a mail", "'Sat, 14 Mar 2026 12:05:00 GMT'", [NOON]),
+    ("two words, one time", "CASE i WHEN 0 THEN 'a' WHEN 1 THEN 'b' ELSE '2026-03-14' END", [None]),
     ("a time of day", "TIME '10:05'", [moment("2026-01-01 10:05")]),
     ("a list", "ARRAY[1]", [None]),
     ("infinite", "'inf'::float8", [None]),
@@ -68,6 +82,9 @@ WEIGHTS = [  # and the sum of all weights that each of its remedies leads to
     ("euros and thousands", "'1 234,50 €'", [43207.5]),
     ("blank", "CASE WHEN i < 20 THEN ' ' ELSE '1.5' END", [22.5]),
     ("n/a", "CASE WHEN i < 20 THEN 'n/a' ELSE '1.5' END", [22.5]),
+    ("powers of ten, one word", "CASE WHEN i < 20 THEN 'n/a' WHEN i < 21 THEN '2e0' ELSE '1e0' END", [16]),
+    ("a dash", "CASE WHEN i < 20 THEN '-' ELSE CAST(i % 2 + 1 AS VARCHAR) || ' ' END", [22]),
+    ("stars", "CASE WHEN i < 20 THEN '3-4 stars' ELSE CAST(i % 2 + 1 AS VARCHAR) || ' stars' END", [22]),
     ("words", "'many'", [35]),
     ("several numbers", "'3 of 5'", [35]),
     ("in brackets", "'(1.50)'", [35]),
@@ -84,6 +101,13 @@ def base(request):
     target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
     with embsql.connect(target) as database:
         database.engine.run("SET TimeZone = 'America/New_York'")
+        yield database
+
+
+@pytest.fixture(scope="module")
+def here():
+    """A DuckDB database, which reads files."""
+    with embsql.connect(":memory:") as database:
         yield database
 
 
@@ -111,7 +135,8 @@ def test_a_time(base: embsql.Database, value: str, expected: list[int | None], n
 def _least(database: embsql.Database, source: str, name: str) -> int | None:
     found = prepare(database.engine, source, Columns(time=name), Run(), explicit=False)
     times = found.interactions().time
-    known = None if times is None else times[times > times.min()] if "NaN" in source or "nullif" in source else times
+    missing = "NaN" in source or "nullif" in source or source.startswith("SELECT user_id, item_id, CASE")
+    known = None if times is None else times[times > times.min()] if missing else times
     return None if known is None else int(known.min())
 
 
@@ -124,12 +149,80 @@ def test_a_weight(base: embsql.Database, value: str, expected: list[float]) -> N
     assert sums == pytest.approx(expected)
 
 
+TAKEN = {  # what a CSV file has no need of a remedy for: its values say what they are
+    "ISO in two forms",
+    "seconds as text",
+    "milliseconds as text",
+    "seconds as text, one blank",
+    "ISO as text",
+    "ISO with a zone as text",
+    "ISO as JSON",
+    "eight digits",
+    "milliseconds as DECIMAL",
+    "infinite",
+    "a number as text",
+    "a number as JSON",
+    "blank",
+}
+IN_FILES = [
+    pytest.param(column, value, expected, id=name)
+    for column, cases in (("event_time", TIMES), ("weight", WEIGHTS))
+    for name, value, expected in cases
+    if name not in TAKEN
+]
+
+
+@pytest.mark.parametrize(("column", "value", "expected"), IN_FILES)
+@pytest.mark.parametrize("ending", ["csv"])
+def test_a_column_of_a_file(
+    here: embsql.Database, tmp_path: Path, column: str, value: str, expected: list[Any], ending: str
+) -> None:
+    """A file has no SELECT to mend: the remedy is one that can be typed as it is, and its ids stay what they are."""
+    path = tmp_path / f"events.{ending}"
+    rows = ROWS.format(f"{value} AS {column}").replace("i % 5 AS", "'0' || (i % 5) AS")
+    here.engine.run(f"COPY ({rows}) TO '{path}'")
+    error = refused(here, str(path))
+    assert isinstance(error, errors.BadColumnType)
+    found = [read(here, remedy) for remedy in error.values["remedies"]]  # type: ignore[union-attr]  # a list
+    assert [_seen(data, column, words="CASE" in value) for data in found] == expected
+    assert {tuple(data.users.to_pylist()) for data in found} == {("00", "01", "02", "03", "04")}
+
+
+@pytest.mark.parametrize("ending", ["json", "parquet"])
+def test_a_column_of_another_file(here: embsql.Database, tmp_path: Path, ending: str) -> None:
+    test_a_column_of_a_file(here, tmp_path, "event_time", "1260759144.5::float8", [EPOCH + 500_000], ending)
+    test_a_column_of_a_file(here, tmp_path, "weight", "'1,5'", [52.5], ending)
+
+
+def _seen(data: Any, column: str, *, words: bool) -> float | None:
+    """The sum of all weights, or the least time that is known."""
+    if column == "weight":
+        return round(float(data.weight.sum()), 2)
+    if data.time is None:
+        return None
+    return sorted(set(data.time.tolist()))[words]  # a row without a time is older than all others
+
+
 def test_an_example_is_short(base: embsql.Database) -> None:
     """An error is kept with its run, for others to read."""
     secret = "kim@example.com lives in " + "a long street " * 20
     error = refused(base, ROWS.format(f"'{secret}' AS weight"))
     assert "kim@example.com lives in..." in str(error)
     assert len(str(error)) < 300
+
+
+def test_words_are_for_who_may_see_the_rows(base: embsql.Database) -> None:
+    error = refused(base, ROWS.format("CASE i WHEN 0 THEN 'kim' ELSE '1' || i END AS weight"))
+    assert "'kim' among its values is no number" in str(error)
+    assert "kim" not in error.shared()
+
+
+def test_many_words(here: embsql.Database) -> None:
+    rows = ROWS.format("CASE WHEN i < 15 THEN 'word ' || chr(CAST(65 + i AS INTEGER)) ELSE '1' || i END AS weight")
+    error = refused(here, rows)
+    assert "15 of its 35 values are no numbers" in str(error)
+    (remedy,) = error.values["remedies"]  # type: ignore[misc]  # a list
+    assert len(read(here, MENDED.format(remedy, rows))) == 20
 
 
 ROW = "('d', 'x', {})"
@@ -238,6 +331,7 @@ TESTED = {  # above, in test_ids.py, test_sources.py, test_races.py and tests/te
 FRAMES = [  # a column of a table in memory that cannot be taken, and how many users its remedy leads to
     ("weight", ["1,5"] * 35, errors.BadColumnType, 5),
     ("event_time", ["14.3.2026"] * 35, errors.BadColumnType, 5),
+    ("event_time", [r"\N"] * 5 + ["14.3.2026", "15.3.2026"] * 15, errors.BadColumnType, 5),
     ("weight", [-1.0] * 5 + [1.0] * 30, errors.BadWeights, 5),
     ("user_id", [2.0**60, 1.0] * 17 + [3.0], errors.InexactId, 3),
     ("user_id", ["n" * 2000, "m"] * 17 + ["k"], errors.IdTooLong, 3),
@@ -260,7 +354,7 @@ def test_a_remedy_for_a_table_in_memory_is_python(
     remedies = found.values.get("remedies", [found.values.get("remedy")])
     for remedy in remedies:  # type: ignore[union-attr]  # a list
         assert remedy in str(found)
-        typed = re.fullmatch(r'duckdb\.sql\("""(.+)"""\)', str(remedy), re.DOTALL)
+        typed = re.fullmatch(r'duckdb\.sql\(r?"""(.+)"""\)', str(remedy), re.DOTALL)
         assert typed, "Python that a reader can type"
         mended = duckdb.sql(typed[1])  # DuckDB finds df, which is a name here as it is there
         assert read(base, as_source(mended, "source")).n_users == users

@@ -78,7 +78,7 @@ def test_what_a_run_remembers_is_not_run_for_somebody_else(house: House) -> None
     """A SELECT for features was written by who trained: nobody who measures the run later runs it as himself."""
     features = "SELECT user_id, min(item_id) AS x FROM events GROUP BY user_id"
     with embsql.connect(house.as_("ann")) as trainer, embsql.connect(house.address) as owner:
-        trainer.train("remembers", "events", algorithm="svd", user_features=features, **QUICK_SVD)
+        trainer.train("remembers", "events", algorithm="two_tower", user_features=features, epochs=1, **QUICK_SVD)
         with pytest.raises(errors.NotEvaluated, match="somebody else wrote"):
             owner.evaluate("remembers")
         assert trainer.evaluate("remembers")
