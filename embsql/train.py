@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from embsql import forgetting, given, registry, stored, tune
+from embsql.algorithms import Algorithm
 from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
@@ -248,10 +249,21 @@ def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
             run.report(epoch=trial.trial, **{f"trial_{trial.metric}": trial.value})
 
     algorithm = tune.best(plan.search, parts_of(plan, known), run, fit, record, k=plan.headline)
-    found = dataclasses.replace(plan, algorithm=algorithm, search=None)
+    found = _without_search(plan, algorithm)
     chosen = json.dumps(found.params | {"tune": plan.params["tune"]})
     retry(engine, lambda: say(engine, "choose", run_id=run.run_id, params=chosen))
     return found
+
+
+def _without_search(plan: Plan, algorithm: Algorithm) -> Plan:
+    """The plan with what its search found; how that cut the pairs is over, unless the run is measured so."""
+    return dataclasses.replace(
+        plan,
+        algorithm=algorithm,
+        search=None,
+        split=plan.split if plan.evaluate and not plan.test else "auto",
+        repeats=plan.repeats and plan.evaluate,
+    )
 
 
 def _write(

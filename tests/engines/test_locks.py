@@ -80,7 +80,7 @@ def test_forgetting_goes_by_batches(pg, monkeypatch) -> None:
         keep(database, range(1, 7), each=3)
         locks = most(database, monkeypatch, lambda: database.forget("u1"))
         keep(database, range(7, 13), each=3)
-        assert locks == most(database, monkeypatch, lambda: database.forget("u2"))
+        assert locks >= most(database, monkeypatch, lambda: database.forget("u2"))
         left = "SELECT count(*) AS n FROM embsql.{} WHERE user_id = 'u2'"
         for table in ("user_embeddings", "interactions"):
             assert database.ask(left.format(table)).to_pylist() == [{"n": 0}]

@@ -201,10 +201,11 @@ def test_a_run_that_comes_from_elsewhere_was_made_by_nobody_here(house: House, d
     """Neither the publisher nor a namesake runs as himself what somebody wrote in another database."""
     db.engine.run("CREATE TABLE events AS SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(100) AS t (i)")
     features = "SELECT user_id, min(item_id) AS x FROM events GROUP BY user_id"
-    run = db.train("published", "events", algorithm="svd", dim=2, user_features=features).run_id
+    run = db.train("published", "events", algorithm="two_tower", epochs=1, dim=2, user_features=features).run_id
     db.engine.run("UPDATE embsql.runs SET made_by = 'embsql_test_adam'")
     db.engine.run(f"UPDATE embsql.runs SET run_id = {1000 + run}")
-    for table in ("item_embeddings", "user_embeddings", "interactions", "training_log", "validations"):
+    parts = ("item_embeddings", "user_embeddings", "interactions", "training_log", "validations")
+    for table in (*parts, "tower_features", "tower_layers"):
         db.engine.run(f"UPDATE embsql.{table} SET run_id = {1000 + run}")
     db.engine.run(f"UPDATE embsql.models SET live_run = {1000 + run}")
     with embsql.connect(house.as_("adam")) as adam:

@@ -31,8 +31,10 @@ WAYS = {
     "source": lambda house: house.train("ann", "secret"),
     "SELECT": lambda house: house.train("ann", "SELECT user_id, item_id FROM public.secret"),
     "test": lambda house: house.train("ann", "events", evaluate=True, test="SELECT * FROM secret"),
-    "features": lambda house: house.train(
-        "ann", "events", item_features="SELECT DISTINCT item_id, user_id AS x FROM secret"
+    "features": lambda house: house.ask(
+        "ann",
+        "train('m', 'events', 'fusion', %s)",
+        json.dumps({"item_features": "SELECT DISTINCT item_id, user_id AS x FROM secret"}),
     ),
     "graph": lambda house: house.ask(
         "ann",

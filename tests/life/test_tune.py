@@ -228,6 +228,13 @@ def test_params_say_what_was_searched(shop) -> None:
     assert trials(shop)[0]["metric"] == "ndcg@5"
 
 
+def test_a_search_cuts_as_it_is_asked_to_beside_a_test_set(shop) -> None:
+    options = {"tune": 2, "dim": [4, 8], "split": "random", "evaluate": True}
+    run = shop.train("m", SOURCE, test=SOURCE, repeats=True, **options, **QUICK)
+    assert run.status == "live"
+    assert record(shop, run.run_id)["params"]["tune"]["split"] == "random"
+
+
 def test_the_log_is_the_run_s_own(shop) -> None:
     shop.train("m", SOURCE, tune=2, dim=[1, 4], **QUICK)
     log = shop.ask("SELECT metric, epoch FROM embsql.training_log('m')").to_pylist()

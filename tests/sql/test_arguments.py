@@ -104,9 +104,8 @@ def test_a_list_of_any_type(numbered, call: str, value: str) -> None:
     "call", [call for call in LISTED if "recommend_from('n', {}, ARRAY" not in call]
 )
 def test_a_list_of_uuids(numbered, call: str) -> None:
-    assert rows(numbered, call.format(f"ARRAY[{ID}]")) == rows(
-        numbered, call.format(f"ARRAY['{KEY}']")
-    )
+    of_uuids, of_texts = f"ARRAY[{ID}, {ID}]", f"ARRAY['{KEY}', '{KEY}']"
+    assert rows(numbered, call.format(of_uuids)) == rows(numbered, call.format(of_texts))
 
 
 @pytest.mark.parametrize("one", ["1", ID, "NULL", "'1'"])

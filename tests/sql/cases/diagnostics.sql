@@ -36,8 +36,8 @@ SELECT * FROM embsql.coherence('compass', ids => ARRAY['east', 'northeast', 'nor
 --= right | 2 | 1.0 | 0.3333333 | 3.0
 --= up | 1 | 0.0 | 0.0 | NULL
 
--- lists of different lengths: what has no partner is left out
-SELECT label, items FROM embsql.coherence('compass', ids => ARRAY['east', 'northeast', 'north'], labels => ARRAY['right', 'right']);
+-- what has no label is left out
+SELECT label, items FROM embsql.coherence('compass', ids => ARRAY['east', 'northeast', 'north'], labels => ARRAY['right', 'right', NULL]);
 --= right | 2
 
 -- no lists
