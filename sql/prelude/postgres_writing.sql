@@ -563,8 +563,8 @@ BEGIN
 END
 $embsql$;
 
--- What went wrong, as it was told, without a person's id where it is quoted or called a user's.
-CREATE OR REPLACE FUNCTION embsql.told_without(told text, person text) RETURNS text
+-- A message of an error without a person's id, where it is quoted or called a user's.
+CREATE OR REPLACE FUNCTION embsql.message_without(message text, person text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -573,10 +573,10 @@ DECLARE
 BEGIN
     FOREACH named IN ARRAY ARRAY[person, replace(person, '''', ''''''), trim('"' FROM CAST(to_json(person) AS text))] LOOP
         FOREACH form IN ARRAY ARRAY['''%s''', '"%s"', '\"%s\"', 'user %s,'] LOOP
-            told := replace(told, format(form, named), format(form, 'forgotten'));
+            message := replace(message, format(form, named), format(form, 'forgotten'));
         END LOOP;
     END LOOP;
-    RETURN told;
+    RETURN message;
 END
 $embsql$;
 
@@ -635,17 +635,17 @@ CREATE OR REPLACE FUNCTION embsql.forget_words(person text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.allow(embsql.decides(), 'forget a person');
-UPDATE embsql.runs AS r SET error = embsql.told_without(r.error, person)
-WHERE r.error <> embsql.told_without(r.error, person);
-UPDATE embsql.gates AS g SET reason = embsql.told_without(g.reason, person)
-WHERE g.reason <> embsql.told_without(g.reason, person);
-UPDATE embsql.trials AS t SET error = embsql.told_without(t.error, person)
-WHERE t.error <> embsql.told_without(t.error, person);
+UPDATE embsql.runs AS r SET error = embsql.message_without(r.error, person)
+WHERE r.error <> embsql.message_without(r.error, person);
+UPDATE embsql.gates AS g SET reason = embsql.message_without(g.reason, person)
+WHERE g.reason <> embsql.message_without(g.reason, person);
+UPDATE embsql.trials AS t SET error = embsql.message_without(t.error, person)
+WHERE t.error <> embsql.message_without(t.error, person);
 UPDATE embsql.jobs AS j SET
-    error = embsql.told_without(j.error, person),
+    error = embsql.message_without(j.error, person),
     outlived = j.outlived OR j.status IN ('queued', 'running'),
     words = CASE WHEN j.status IN ('queued', 'running') THEN j.words ELSE embsql.words_without(j.words, person) END
-WHERE j.error <> embsql.told_without(j.error, person) OR j.words <> embsql.words_without(j.words, person)
+WHERE j.error <> embsql.message_without(j.error, person) OR j.words <> embsql.words_without(j.words, person)
 $embsql$;
 
 -- Whether a run has rows of a person. The run is written into the statement: where it is a parameter, a plan may lock
