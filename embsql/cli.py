@@ -80,10 +80,10 @@ class Main(click.Group):
         except KeyboardInterrupt:
             raise click.ClickException("interrupted; what was live stays live") from None
         except OSError as error:  # of a file that cannot be read or written
-            if error.errno == errno.EPIPE:  # whoever read what is printed has gone, which click knows
+            if error.errno == errno.EPIPE:  # whoever read the output has gone, which click knows
                 raise
-            told = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            raise click.ClickException(plain(told)) from None
+            message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            raise click.ClickException(plain(message)) from None
         except Exception as error:
             complaint = engines.complaint(error)
             if complaint is None:
@@ -380,7 +380,8 @@ def forget(ctx: click.Context, user_id: str) -> None:
     """Remove one person from every run of every model, also from those that are being trained."""
     with _open(ctx) as database:
         rows = database.forget(user_id)
-    click.echo(f"{rows} rows removed" if rows else f"0 rows removed: nothing here knows a user {user_id}")
+    nobody = f": nothing here knows a user {user_id}"
+    click.echo(f"{rows} rows removed{'' if rows else nobody}")
     click.echo(LEFT, err=True)
 
 

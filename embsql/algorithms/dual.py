@@ -35,7 +35,7 @@ class Dual:
     for the users who met it; so an item that came later has its place among users whom another model knows.
     """
 
-    sides: ClassVar[tuple[str, ...]] = ("item_features", "user_features")  # one of them, as given says
+    sides: ClassVar[tuple[str, ...]] = ("item_features", "user_features")  # as `given` says
 
     name: ClassVar[str]  # set by @algorithm
 

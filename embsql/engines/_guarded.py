@@ -18,6 +18,11 @@ GUARD = """
         set_config('standard_conforming_strings', 'on', TRUE), set_config('transaction_read_only', 'on', TRUE)
 """  # nothing that stands around a source may mean something of somebody's
 
+LOOKED = """
+    SELECT given.name, format_type(embsql.plain_type(given.type), NULL)
+    FROM embsql_sources.{reader}(NULL) AS given (name text, type oid)
+"""  # reader: a quoted name
+
 
 @dataclass(frozen=True, slots=True)
 class Plain:
@@ -63,9 +68,6 @@ def opened(connection: psycopg.Connection[Any], job_id: int) -> dict[str, str]:
 
 def guarded(connection: psycopg.Connection[Any], name: str) -> Guarded:
     """The columns of a source that a function reads; what they may be is the catalog's word, not the function's."""
-    looked = f"SELECT * FROM embsql_sources.{quote(name)}(NULL) AS given (name text, type oid)"  # noqa: S608 - a quoted name
-    columns = connection.execute(
-        f"SELECT given.name, format_type(embsql.plain_type(given.type), NULL) FROM ({looked}) AS given".encode()  # noqa: S608 - as above
-    )
+    columns = connection.execute(LOOKED.format(reader=quote(name)).encode())
     declared = dict(columns.fetchall())
     return Guarded(name, declared, {name: plain_type(word) for name, word in declared.items()})

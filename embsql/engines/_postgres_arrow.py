@@ -9,12 +9,27 @@ import psycopg
 import pyarrow as pa
 
 FLOATS = {"vector": ">f4", "halfvec": ">f2"}
-ARROW = {  # PostgreSQL's number of a type -> Arrow's type; what is missing is left to Arrow to find out
-    16: pa.bool_(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 700: pa.float32(), 701: pa.float64(),
-    19: pa.string(), 25: pa.string(), 1042: pa.string(), 1043: pa.string(), 2950: pa.string(),
-    1082: pa.date32(), 1114: pa.timestamp("us"), 1184: pa.timestamp("us", "UTC"),
-    1009: pa.list_(pa.string()), 1016: pa.list_(pa.int64()), 1021: pa.list_(pa.float32()), 1022: pa.list_(pa.float64()),
-}  # fmt: skip
+# PostgreSQL's number of a type -> Arrow's type; what is missing is left to Arrow to find out.
+ARROW = {
+    16: pa.bool_(),
+    20: pa.int64(),
+    21: pa.int16(),
+    23: pa.int32(),
+    700: pa.float32(),
+    701: pa.float64(),
+    19: pa.string(),
+    25: pa.string(),
+    1042: pa.string(),
+    1043: pa.string(),
+    2950: pa.string(),
+    1082: pa.date32(),
+    1114: pa.timestamp("us"),
+    1184: pa.timestamp("us", "UTC"),
+    1009: pa.list_(pa.string()),
+    1016: pa.list_(pa.int64()),
+    1021: pa.list_(pa.float32()),
+    1022: pa.list_(pa.float64()),
+}
 
 
 def sent(cursor: psycopg.Cursor[Any], n: int) -> list[bytes | None]:

@@ -55,7 +55,7 @@ def select(text: str) -> str:
 def types_of(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
     """Names and types of a query's columns, without a row of it."""
     cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
-    # The binary protocol takes one statement only.
+    # The query is refused unless it is one SELECT, and the binary protocol takes one statement only.
     cursor.execute(f"{query} LIMIT 0".encode(), [], binary=True, prepare=False)
     described = [(column.name, column.type_code) for column in cursor.description or ()]
     codes = [code for _, code in described]

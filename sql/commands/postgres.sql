@@ -121,7 +121,7 @@ CREATE OR REPLACE FUNCTION embsql.cluster(
 LANGUAGE sql VOLATILE
 RETURN embsql.enqueue('cluster', model, ARRAY[
     embsql.checked_text('model', model), embsql.checked_text('entity', entity),
-    coalesce(CAST(embsql.row_limit(k) AS text), ''), embsql.checked_text('clustering', clustering),
+    coalesce(CAST(k AS text), ''), embsql.checked_text('clustering', clustering),
     coalesce(labels, ''), embsql.checked_options(options)
 ]);
 COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"raw": true}. The number of the job; its answer is run_id, clusters, members, silhouette.';
@@ -156,7 +156,7 @@ RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.enqueue('materialise', model, ARRAY[
-    embsql.checked_text('model', model), embsql.checked_text('k', CAST(embsql.row_limit(k) AS text)),
+    embsql.checked_text('model', model), embsql.checked_text('k', CAST(k AS text)),
     embsql.checked_text('users', CAST(users AS text)), embsql.checked_text('items', CAST(items AS text))
 ])
 $embsql$;

@@ -144,9 +144,8 @@ def test_no_table_is_made_for_a_run_that_is_not_begun(house: House) -> None:
 def test_nothing_of_a_run_is_left_behind_it(house: House) -> None:
     """Rows without their run would be found by no one who forgets a person."""
     run = begun(house, "eve", "half")
-    house.run("eve", "SELECT embsql.note_row('training_log', %s::jsonb)", json.dumps(
-        {"run_id": run, "epoch": 1, "metric": "m", "value": 1, "logged_at": "2026-01-01"}
-    ))  # fmt: skip
+    row = {"run_id": run, "epoch": 1, "metric": "m", "value": 1, "logged_at": "2026-01-01"}
+    house.run("eve", "SELECT embsql.note_row('training_log', %s::jsonb)", json.dumps(row))
     house.run("eve", "SELECT embsql.open_partition('interactions', %s)", run)
     house.run("eve", "SELECT embsql.drop_rows('runs', %s)", run)
     assert house.run(None, "SELECT 1 FROM embsql.training_log WHERE run_id = %s", run) == []

@@ -283,6 +283,8 @@ def test_a_mistake_fails_once_and_the_worker_lives(queue, start) -> None:
         queue.train(source="SELECT user_id FROM nowhere"): "nowhere",
         queue.ask("SELECT embsql.train('m', 'SELECT 1', 'asl')"): 'no algorithm named "asl"',
         queue.ask("SELECT embsql.promote('moon')"): 'no model named "moon"',
+        queue.ask("SELECT embsql.cluster('m', k => 2.4)"): "k must be",
+        queue.ask("SELECT embsql.materialise('m', k => 2.4)"): "k must be",
     }
     for job, message in wrong.items():
         row = queue.wait(job, "failed")
