@@ -20,8 +20,8 @@ from benchmarks._als_systems import GIVEN, SEED, default_epochs, fit_embsql, fit
 from benchmarks._apart import apart, forget_peak, peak_rss_mb, rss_mb
 from benchmarks._lines import in_turn, line
 from benchmarks._made import Pairs, load
-from embsql.model import Columns, Run
-from embsql.prepare import prepare
+from embsql.run import Columns, Run
+from embsql.sources.prepare import prepare
 
 # --- memory --------------------------------------------------------------------------------------
 

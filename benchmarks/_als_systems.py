@@ -8,7 +8,7 @@ from benchmarks._made import Pairs, clustered
 from benchmarks._rank import Model
 from embsql import algorithms
 from embsql.data import Interactions
-from embsql.model import Run
+from embsql.run import Run
 
 SEED = 1
 GIVEN = (40.0, 30.0)  # alpha and regularization of implicit, where a seen pair counts alpha and any other 1

@@ -10,10 +10,10 @@ from unittest.mock import MagicMock
 
 import numpy as np
 
-from embsql.algorithms._sgns import Settings, train
-from embsql.algorithms._walks import Walks
 from embsql.data import Rows
-from embsql.model import Run
+from embsql.run import Run
+from embsql.skipgram.train import Settings, train
+from embsql.skipgram.walks import Walks
 
 SEED, NEGATIVES = 1, 5
 Work = Callable[[], Any]

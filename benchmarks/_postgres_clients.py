@@ -21,7 +21,7 @@ import numpy as np
 import embsql
 from benchmarks._lines import ROOT, line
 from benchmarks._made import clustered
-from embsql.registry import KEEP
+from embsql.lifecycle.registry import KEEP
 
 PAIRS_PER_USER = 20
 OFTEN = 4  # as many questions are asked bare as this, for one whose answer is examined

@@ -23,7 +23,7 @@ from benchmarks._lines import line, real
 from benchmarks._made import Pairs, ordered
 from embsql import algorithms
 from embsql.data import Interactions
-from embsql.model import Run
+from embsql.run import Run
 
 K = 20
 SHARE, LEAST, MOST_LEFT = 0.4, 20, 4
@@ -107,7 +107,7 @@ def _told(items: np.ndarray) -> dict[str, Tables]:
 
 def _vectors(movies: pa.Table) -> pa.Array:
     """Title, year and genres as vectors of the encoder that the extra `text` brings."""
-    from embsql.texts import load
+    from embsql.lifecycle.texts import load
 
     titles, genres = movies["title"].to_pylist(), movies["genres"].to_pylist()
     texts = [f"{title}: {kinds.replace('|', ', ')}" for title, kinds in zip(titles, genres, strict=True)]

@@ -19,12 +19,12 @@ import torch
 from benchmarks._lines import in_turn, line
 from benchmarks._sequences import EXAMS
 from embsql import algorithms
-from embsql.algorithms import _sequences as sequences
-from embsql.algorithms import _towers as towers
-from embsql.algorithms._contrast import negatives
-from embsql.algorithms._loop import Loop
 from embsql.data import Interactions
-from embsql.model import Run
+from embsql.nn import sequence_model as sequences
+from embsql.nn import towers
+from embsql.nn.negatives import negatives
+from embsql.nn.trainer import Loop
+from embsql.run import Run
 
 MOVIES = 3416  # items of ML-1M
 USERS, PLACES = 29_858, 40_981  # of Gowalla

@@ -28,9 +28,10 @@ from benchmarks._cold import interval
 from benchmarks._lines import line, real
 from benchmarks._made import Pairs, ordered
 from benchmarks._rank import Model, popular
-from embsql import algorithms, baselines
+from embsql import algorithms
 from embsql.data import Interactions
-from embsql.model import Run
+from embsql.evaluation import baselines
+from embsql.run import Run
 
 K = 20
 PARTS = ["quality", "rare", "speed"]

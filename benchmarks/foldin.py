@@ -24,10 +24,10 @@ from benchmarks._made import ordered
 from benchmarks._rank import Model, recall_ndcg, stored
 from benchmarks._server import databases, running
 from benchmarks.query import WARM
-from embsql.algorithms._als_cpu import Cpu
 from embsql.algorithms.als import IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
 from embsql.data import Rows
-from embsql.model import Run
+from embsql.factorization.cpu import Cpu
+from embsql.run import Run
 
 QUESTIONS = {
     "fold_in": "SELECT embsql.fold_in('m', $items) AS x",

@@ -16,16 +16,17 @@ import numpy as np
 
 import embsql
 from benchmarks._lines import line, real
-from embsql import algorithms, gate
+from embsql import algorithms
 from embsql.algorithms import Algorithm
 from embsql.data import Interactions
 from embsql.engines import Engine
-from embsql.evaluate import Questions
-from embsql.measure import as_stored, present
-from embsql.model import Columns, Run
-from embsql.prepare import prepare
-from embsql.snapshot import as_wanted
-from embsql.splits import split
+from embsql.evaluation.evaluator import Questions
+from embsql.evaluation.splits import split
+from embsql.lifecycle import gate
+from embsql.lifecycle.measure import as_stored, present
+from embsql.lifecycle.snapshot import as_wanted
+from embsql.run import Columns, Run
+from embsql.sources.prepare import prepare
 
 SOURCE = """
 SELECT customer_id AS user_id, stock_code AS item_id, quantity AS weight, invoice_date AS event_time

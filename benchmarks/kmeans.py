@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks._lines import in_turn, line
-from embsql.algorithms._kmeans import kmeans
-from embsql.model import Run
+from embsql.numeric.kmeans import kmeans
+from embsql.run import Run
 
 Found = tuple[np.ndarray, np.ndarray]  # centroids (k, d), labels (n,)
 BLOCK = 100_000  # vectors made or judged at once

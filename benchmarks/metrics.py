@@ -14,8 +14,8 @@ import argparse
 import numpy as np
 
 from benchmarks._lines import line
-from embsql import metrics
 from embsql.data import Rows
+from embsql.evaluation import metrics
 
 ITEMS = 60
 LONGEST = 25

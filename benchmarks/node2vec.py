@@ -21,9 +21,9 @@ from benchmarks._made import HELD_OUT, Pairs, ordered
 from benchmarks._node2vec_systems import NEGATIVES, learners, walkers
 from benchmarks._rank import Model, recall_ndcg, stored
 from benchmarks.quality import EXAMS, train
-from embsql.algorithms._graph import met_by_the_same
 from embsql.data import Rows
-from embsql.model import Run
+from embsql.run import Run
+from embsql.skipgram.graph import met_by_the_same
 
 PUBLISHED = {"node2vec": (0.1019, 0.0709), "DeepWalk": (0.1034, 0.0740), "Item2Vec": (0.1326, 0.1057)}
 LENGTH = 0.1  # of an item's vector: its users to this power, for both systems

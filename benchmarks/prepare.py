@@ -19,8 +19,8 @@ import numpy as np
 import embsql
 from benchmarks._apart import apart
 from benchmarks._lines import line
-from embsql.model import Columns, Run
-from embsql.prepare import prepare
+from embsql.run import Columns, Run
+from embsql.sources.prepare import prepare
 
 EVENTS = """
 CREATE TABLE events AS

@@ -17,7 +17,7 @@ import pyarrow as pa
 import embsql
 from benchmarks._apart import apart
 from benchmarks._lines import in_turn, line
-from embsql.registry import say
+from embsql.lifecycle.registry import say
 
 BARE = """
 SELECT item_id, list_inner_product(embedding, CAST($vector AS FLOAT[])) AS s

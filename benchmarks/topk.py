@@ -19,8 +19,8 @@ import numpy as np
 import embsql
 from benchmarks import query
 from benchmarks._lines import in_turn, line
-from embsql.algorithms._topk import top_k
-from embsql.model import Run
+from embsql.numeric.topk import top_k
+from embsql.run import Run
 
 BLOCK = 1000  # users of a block of products
 PEERS = ("product", "faiss", "implicit")

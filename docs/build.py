@@ -16,9 +16,12 @@ from typing import Any
 import click
 
 import embsql
-from embsql import algorithms, cli, errors, options, surface, udf
-from embsql.demo import SHOP, open_shop, train_towers
-from embsql.table import draw
+from embsql import algorithms, errors, options
+from embsql.api import commands as udf
+from embsql.shells import cli
+from embsql.shells.demo import SHOP, open_shop, train_towers
+from embsql.shells.text_table import draw
+from embsql.sqlfiles import surface
 
 DOCS = Path(__file__).parent
 README, INDEX = DOCS.parent / "README.md", DOCS / "README.md"

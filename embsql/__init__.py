@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
-from embsql.database import Database, connect
-from embsql.model import Run
+from embsql.api.database import Database, connect
+from embsql.run import Run
 
 __version__ = version("embsql")
 __all__ = ["Database", "Run", "__version__", "connect", "register", "sql"]

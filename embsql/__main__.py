@@ -1,6 +1,6 @@
 """python -m embsql is the command line."""
 
-from embsql.cli import main
+from embsql.shells.cli import main
 
 if __name__ == "__main__":
     main()

@@ -18,7 +18,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from embsql.errors import MissingExtra, NotKept
-from embsql.files import sync
+from embsql.fsync import sync
 
 FORMAT = 1  # of the files; other numbers are passed over
 KEPT = 2  # of a training: the newest, and one more should that be damaged

@@ -19,12 +19,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from embsql import engines, jobs, registry, surface, udf
+from embsql import engines
+from embsql.api import commands
+from embsql.api.database import Database
 from embsql.command_options import PythonModel
-from embsql.database import Database
 from embsql.errors import BadArgument, CannotOpen, DatabaseBusy, EmbsqlError, MissingExtra
+from embsql.lifecycle import leases, registry
 from embsql.options import make, shown
-from embsql.worker import Worker
+from embsql.shells.worker import Worker
+from embsql.sqlfiles import surface
 
 try:
     from dbt.adapters.duckdb.plugins import BasePlugin
@@ -66,7 +69,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt may be absent, and publis
         connection = conn.cursor()
         database = Database(connection)
         if not database.ask("SELECT 1 FROM duckdb_functions() WHERE function_name = 'embsql_dbt'").num_rows:
-            command = _told(udf.dispatcher(lambda: Database(connection.cursor())))
+            command = _told(commands.dispatcher(lambda: Database(connection.cursor())))
             connection.create_function(
                 "embsql_dbt", command, ["VARCHAR[]"], "VARCHAR", side_effects=True, null_handling="special"
             )
@@ -183,7 +186,7 @@ class Beside:
     def __exit__(self, *_: object) -> None:
         if self._worker and self._thread:
             while self._cancel(self._worker):  # dbt waits for its jobs: it was stopped in this one, or gave it up
-                time.sleep(jobs.LOOK)
+                time.sleep(leases.LOOK)
             self._worker.stop()
             self._thread.join()
             self._worker.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import embsql
-from embsql import registry
+from embsql.lifecycle import registry
 from tests.pooler import pooler
 from tests.servers import started
 from tests.shortcuts import Install, copying

@@ -24,11 +24,12 @@ import numpy as np
 from click.testing import CliRunner
 
 import embsql
-from embsql import algorithms, dbt, errors, udf
-from embsql.cli import main
+from embsql import algorithms, dbt, errors
+from embsql.api import commands
 from embsql.command_options import COMMANDS, Train
 from embsql.errors import EmbsqlError
 from embsql.options import Option, declared, shown
+from embsql.shells.cli import main
 
 NOWHERE = "SELECT user_id, item_id FROM nowhere"
 TINY = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(60) AS t (i)"
@@ -107,13 +108,13 @@ class Doors:
     def command(self, drawn: random.Random) -> Try:
         """A command with words, as a worker and dbt give it."""
         words = self._words(drawn)
-        how = drawn.choice([udf.perform, self._dbt])
+        how = drawn.choice([commands.perform, self._dbt])
         return tell(how.__name__, *words), lambda: how(self.database, words[0] if words else None, words[1:])
 
     def _words(self, drawn: random.Random) -> list[Any]:
         """A command's name and arguments, mostly as many as it takes; some are options as JSON."""
-        command = drawn.choice([*udf.COMMANDS, *udf.COMMANDS, "nothing", "", None])
-        takes = inspect.signature(udf.COMMANDS.get(command, udf.promote)).parameters
+        command = drawn.choice([*commands.COMMANDS, *commands.COMMANDS, "nothing", "", None])
+        takes = inspect.signature(commands.COMMANDS.get(command, commands.promote)).parameters
         texts = [text for text in SCALARS if isinstance(text, str | None)]
         first = model(drawn, command)
         words = [as_json(drawn, command) if name == "options" else drawn.choice(texts) for name in list(takes)[2:]]
@@ -122,7 +123,7 @@ class Doors:
 
     @staticmethod
     def _dbt(database: embsql.Database, command: Any, words: list[Any]) -> Any:
-        told = dbt._told(lambda given: udf.perform(database, given[0], given[1:]))
+        told = dbt._told(lambda given: commands.perform(database, given[0], given[1:]))
         return json.loads(told([command, *words]))
 
     def create(self, drawn: random.Random) -> Try:
@@ -145,9 +146,9 @@ class Doors:
 
     def sql(self, drawn: random.Random) -> Try:
         """CALL with text as arguments and JSON as options."""
-        name_ = drawn.choice(list(udf.COMMANDS))
+        name_ = drawn.choice(list(commands.COMMANDS))
         words = [word for word in self._words(drawn)[1:] if word != "\ud800"]  # the driver takes no such text
-        wanted = len(inspect.signature(udf.COMMANDS[name_]).parameters) - 1 - (name_ == "materialise")
+        wanted = len(inspect.signature(commands.COMMANDS[name_]).parameters) - 1 - (name_ == "materialise")
         scalars = [value for value in SCALARS if value is None or isinstance(value, bool | float)]
         values = [model(drawn, name_), *words, *drawn.choices(scalars, k=9)][:wanted]
         values = ["m@1" if isinstance(value, bytes | list) or value == "\ud800" else value for value in values]

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import conninfo
 
 import embsql
-from embsql import worker
+from embsql.shells import worker
 
 EVENTS = "SELECT i % 7 AS user_id, (i * 3) % 5 AS item_id FROM generate_series(0, 99) AS t (i)"
 QUICK = {"dim": 2, "epochs": 1}

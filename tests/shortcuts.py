@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import embsql
-from embsql import registry
 from embsql.engines import Engine
+from embsql.lifecycle import registry
 
 Install = Callable[..., bool]
 STATE = """

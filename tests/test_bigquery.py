@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import embsql
-from embsql import errors, statement, surface
+from embsql import errors
+from embsql.api import create_model
+from embsql.sqlfiles import surface
 from tests.conftest import ENGINES
 
 EVENTS = "generate_series(0, 799) AS t (i)"
@@ -362,15 +364,15 @@ NAMES = [
 
 @pytest.mark.parametrize(("written", "name"), NAMES)
 def test_names(written: str, name: str) -> None:
-    read = statement.read(f"/* a */ create model if not exists {written}\n as /* b */ SELECT * EXCLUDE (a) FROM t; ")
-    assert isinstance(read, statement.CreateModel)
+    read = create_model.read(f"/* a */ create model if not exists {written}\n as /* b */ SELECT * EXCLUDE (a) FROM t; ")
+    assert isinstance(read, create_model.CreateModel)
     assert (read.model_name, read.optional, read.source) == (name, True, "SELECT * EXCLUDE (a) FROM t")
 
 
 def test_the_select_stays_letter_by_letter() -> None:
     select = "SELECT * EXCLUDE (x), list_transform([1], y -> y + 1), $$it's$$, E'\\'' -- AS OPTIONS(\nFROM 'a b.csv'"
-    read = statement.read(f"CREATE MODEL m OPTIONS(dim = 2) AS {select}")
-    assert isinstance(read, statement.CreateModel)
+    read = create_model.read(f"CREATE MODEL m OPTIONS(dim = 2) AS {select}")
+    assert isinstance(read, create_model.CreateModel)
     assert read.source == select
 
 
@@ -380,11 +382,11 @@ def test_values_of_options() -> None:
         "nu = HPARAM_RANGE(0, 1.5), vectors = 'it''s', clock = TRUE) AS SELECT 1"
     )
     with pytest.raises(errors.UnknownOption, match='als has no option "vectors"'):
-        statement.read(text)
-    read = statement.read(
+        create_model.read(text)
+    read = create_model.read(
         text.replace("vectors = 'it''s', clock = TRUE", "user_col = 'it''s', force = TRUE, alpha = NULL")
     )
-    assert isinstance(read, statement.CreateModel)
+    assert isinstance(read, create_model.CreateModel)
     wanted = {"reg": -0.05, "dim": [1, 2], "nu": (0, 1.5), "user_col": "it's", "force": True, "alpha": None}
     assert read.options == wanted
 
@@ -405,7 +407,7 @@ def test_values_of_options() -> None:
 )
 def test_statements_that_cannot_be_read(text: str, says: str) -> None:
     with pytest.raises((errors.BadStatement, errors.BadModelName), match=says):
-        statement.read(text)
+        create_model.read(text)
 
 
 def test_other_sql_is_none_of_ours(db) -> None:
@@ -415,7 +417,7 @@ def test_other_sql_is_none_of_ours(db) -> None:
         "DROP TABLE model",
         "CREATE VIEW v AS SELECT 2",
     ):
-        assert statement.read(text) is None
+        assert create_model.read(text) is None
         db.sql(text)
 
 
@@ -444,7 +446,7 @@ def test_drop_model_leaves_nothing(each) -> None:
 
 
 def test_a_model_in_training_is_not_dropped(db) -> None:
-    from embsql.jobs import Lease
+    from embsql.lifecycle.leases import Lease
 
     db.train("m", "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(99) AS t (i)", dim=2, epochs=1)
     with Lease(db.engine, "m", 9), pytest.raises(errors.AlreadyTraining):
@@ -465,13 +467,13 @@ TWICE = [
 def test_one_option_under_two_names_is_refused(given: str, names: str) -> None:
     """Of two values one would be lost without a word."""
     with pytest.raises(errors.BadStatement, match=f"{names} are two names of one option"):
-        statement.read(f"CREATE MODEL m OPTIONS({given}) AS SELECT 1")
+        create_model.read(f"CREATE MODEL m OPTIONS({given}) AS SELECT 1")
 
 
 def test_one_option_twice_through_the_other_doors(db) -> None:
     from click.testing import CliRunner
 
-    from embsql.cli import main
+    from embsql.shells.cli import main
 
     with pytest.raises(errors.EmbsqlError, match="dim is given twice"):
         db.ask("""FROM embsql.train('m', 'SELECT 1', options => '{"dim": 2, "dim": 4}')""")
@@ -497,7 +499,7 @@ def test_messages_are_in_the_words_of_create_model(each, given: str, error: type
 @pytest.mark.parametrize("text", ["DROP MODEL", "DROP MODEL m CASCADE", "DROP MODEL IF EXISTS '"])
 def test_drop_model_says_drop_model(text: str) -> None:
     with pytest.raises(errors.BadDrop, match=r"this DROP MODEL statement.*Example: DROP MODEL IF EXISTS shop") as found:
-        statement.read(text)
+        create_model.read(text)
     assert "CREATE" not in str(found.value)
 
 
@@ -533,7 +535,7 @@ def test_the_schema_ml_is_installed_as_the_message_tells(tmp_path) -> None:
     import duckdb
     from click.testing import CliRunner
 
-    from embsql.cli import main
+    from embsql.shells.cli import main
 
     path = str(tmp_path / "my shop.duckdb")
     with duckdb.connect() as connection:

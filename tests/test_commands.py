@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql import errors, statement
-from embsql.cli import main
-from embsql.udf import COMMANDS
+from embsql import errors
+from embsql.api import create_model
+from embsql.api.commands import COMMANDS
+from embsql.shells.cli import main
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id, i AS event_time FROM range(5000) t(i)"
 
@@ -101,7 +102,7 @@ def test_create_model(db) -> None:
 )
 def test_bad_create_model(text: str, says: str) -> None:
     with pytest.raises(errors.BadStatement, match=says):
-        statement.read(text)
+        create_model.read(text)
 
 
 # --- the command line ----------------------------------------------------------------------------
@@ -251,12 +252,12 @@ def test_who_is_not_there_is_forgotten_already(tmp_path) -> None:
     ],
 )
 def test_where_a_statement_ends(script: str, statements: list[str]) -> None:
-    assert statement.split(script) == statements
+    assert create_model.split(script) == statements
 
 
 def test_the_body_of_a_function_is_not_taken_apart() -> None:
     script = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT f()"
-    assert statement.split(script) == [script]
+    assert create_model.split(script) == [script]
 
 
 def test_several_statements_answer_with_the_last(each) -> None:

@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 import embsql
-from embsql import engines, errors, texts
+from embsql import engines, errors
+from embsql.lifecycle import texts
 
 TINY = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(0, 59) AS t (i)"
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 import embsql
-from embsql import surface, worker
-from embsql.udf import COMMANDS
+from embsql.api.commands import COMMANDS
+from embsql.shells import worker
+from embsql.sqlfiles import surface
 from tests.conftest import ENGINES
 
 EVENTS = "SELECT i % 23 AS user_id, (i * 7 + i / 23) % 13 AS item_id FROM generate_series(0, 299) AS t (i)"

@@ -15,10 +15,13 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql import algorithms, errors, options, surface, udf, worker
-from embsql.cli import main
+from embsql import algorithms, errors, options
+from embsql.api import commands
 from embsql.command_options import COMMANDS, Evaluate, Project, Train
 from embsql.options import declared
+from embsql.shells import worker
+from embsql.shells.cli import main
+from embsql.sqlfiles import surface
 from tests.fuzz import NOWHERE, TINY, Doors, run
 
 # --- one declaration -----------------------------------------------------------------------------
@@ -92,7 +95,7 @@ def test_a_wrong_value_gets_one_message_through_every_door(doors) -> None:
     with pytest.raises(errors.BadOption, match=re.escape(f"{SAID}'many'. See: embsql evaluate --help")):
         doors.database.evaluate("m", k="many")
     with pytest.raises(errors.BadOption, match=re.escape(f"{SAID}0")):
-        udf.perform(doors.database, "evaluate", ["m", '{"k": 0}'])
+        commands.perform(doors.database, "evaluate", ["m", '{"k": 0}'])
     with pytest.raises(Exception, match=re.escape(f"{SAID}[0.5]")):
         doors.database.engine.second().execute("""CALL embsql.evaluate('m', '{"k": [0.5]}')""").fetchall()
     done = CliRunner().invoke(main, ["--db", doors.path, "evaluate", "m", "--k", "5,x"])
@@ -142,7 +145,7 @@ def test_names_that_are_taken_are_said(doors) -> None:
     """In JSON, in a shell and in CREATE MODEL a name may be that of an argument, which is no option."""
     for name in ("algorithm", "model_name", "source", "self", "progress"):
         with pytest.raises(errors.UnknownOption, match=f'als has no option "{name}"'):
-            udf.perform(doors.database, "train", ["n", NOWHERE, "als", json.dumps({name: "x"})])
+            commands.perform(doors.database, "train", ["n", NOWHERE, "als", json.dumps({name: "x"})])
         done = CliRunner().invoke(main, ["--db", doors.path, "train", "n", "--source", NOWHERE, f"--{name}x", "1"])
         assert (done.exit_code, "als has no option" in done.output) == (1, True)
         with pytest.raises(errors.UnknownOption):
@@ -166,9 +169,9 @@ def test_a_reference_that_is_none(doors) -> None:
 
 def test_commands_that_are_none(doors) -> None:
     with pytest.raises(errors.UnknownCommand, match=r'no command named "trian"\. Did you mean "train"'):
-        udf.perform(doors.database, "trian", [])
+        commands.perform(doors.database, "trian", [])
     with pytest.raises(errors.BadCall, match="promote takes model, got 2 arguments"):
-        udf.perform(doors.database, "promote", ["m", "m"])
+        commands.perform(doors.database, "promote", ["m", "m"])
 
 
 @pytest.mark.parametrize("target", ["\0", "a\0b", "\ud800", " ", 5, b"x", [], None, True, "x://y", "nowhere/x.duckdb"])

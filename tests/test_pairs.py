@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embsql.algorithms._pairs import by_pair
-from embsql.model import Run
+from embsql.numeric.aggregate import by_pair
+from embsql.run import Run
 
 ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 7), st.floats(0.1, 9), st.integers(-5, 5)), max_size=60)
 

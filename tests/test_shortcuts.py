@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import embsql
-from embsql import registry
+from embsql.lifecycle import registry
 
 KNOWN = {
     "schemas": "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()",

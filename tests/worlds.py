@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 import embsql
-from embsql.algorithms._pairs import by_pair
 from embsql.data import Interactions
-from embsql.model import Run
-from embsql.registry import say
+from embsql.lifecycle.registry import say
+from embsql.numeric.aggregate import by_pair
+from embsql.run import Run
 
 
 def interactions(pairs: list[tuple[int, int]], weights: list[float] | None = None) -> Interactions:

@@ -17,7 +17,7 @@ from embsql import options
 from embsql.command_options import Train
 from embsql.data import Embeddings, Interactions
 from embsql.errors import UnknownAlgorithm, suggestion
-from embsql.model import Run
+from embsql.run import Run
 
 
 class Algorithm(Protocol):

@@ -11,8 +11,8 @@ import numpy as np
 from embsql.algorithms import algorithm
 from embsql.data import Embeddings, Float32, FoldIn, Interactions, Rows
 from embsql.errors import Diverged, MissingExtra, NoGpu
-from embsql.model import Run
 from embsql.options import Count, Dim, NonNegative, Positive, check, require
+from embsql.run import Run
 
 UNSEEN_TO_SEEN = 15.0  # weight of all unseen pairs together, over that of the seen: best on published data is 7 to 28
 IMPLICIT_REG, EXPLICIT_REG = 0.005, 0.08
@@ -68,11 +68,11 @@ class Solver(Protocol):
 def solver(run: Run) -> Solver:
     """The solver for the run's device."""
     if run.device == "cpu":
-        from embsql.algorithms._als_cpu import Cpu  # here: it brings the compiler, which listing does not need
+        from embsql.factorization.cpu import Cpu  # here: it brings the compiler, which listing does not need
 
         return Cpu(run)
     try:
-        from embsql.algorithms._als_torch import Torch, has_gpu  # here: only this path needs torch, slow to import
+        from embsql.factorization.torch import Torch, has_gpu  # here: only this path needs torch, slow to import
     except ImportError:
         raise MissingExtra(what="training on a GPU", package="torch", extra="torch") from None
     if not has_gpu():
@@ -154,7 +154,7 @@ class ALS:
 
     def _factors(self, data: Interactions, weight: Float32, objective: Objective, run: Run) -> tuple[Float32, Float32]:
         """The two tables (n_users, dim) and (n_items, dim) that minimise the objective."""
-        from embsql.algorithms._rows import transpose  # here: it brings the compiler, which listing does not need
+        from embsql.numeric.linalg import transpose  # here: it brings the compiler, which listing does not need
 
         place, rows = solver(run), Rows(data.by_user().start, data.item, weight)
         by_user, by_item = place.put_rows(rows), place.put_rows(transpose(rows, data.n_items))

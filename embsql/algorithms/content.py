@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.algorithms._clock import DAY
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import BadFeatures, Diverged
-from embsql.model import Run
+from embsql.features.time import DAY
 from embsql.options import NonNegative, Positive, check, require
+from embsql.run import Run
 
 
 @algorithm
@@ -64,7 +64,7 @@ class Content:
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Take the means; the reported loss is the share of users without a vector. Raises BadFeatures."""
-        from embsql.algorithms._external import item_vectors, unit  # here: it brings what listing does not need
+        from embsql.features.vectors import item_vectors, unit  # here: it brings what listing does not need
 
         items = unit(item_vectors(data, self.vectors))  # (i, d)
         amount = self._amounts(data)  # (n,)
@@ -81,7 +81,7 @@ class Content:
 
     def _joined(self, liked: Float32, disliked: Float32, items: Float32) -> tuple[Float32, Float32]:
         """Users and items of two profiles (u, d) each and items (i, d). Raises BadFeatures."""
-        from embsql.algorithms._external import LONGEST, unit
+        from embsql.features.vectors import LONGEST, unit
 
         much = np.float32(self.disliked)
         if not self.separate:
@@ -106,7 +106,7 @@ class Content:
 
 def _means(data: Interactions, amount: Float32, items: Float32, run: Run) -> Float32:
     """The mean of each user's items (i, d) by amount (n,): (u, d), zero where there is none."""
-    from embsql.algorithms._rows import multiply
+    from embsql.numeric.linalg import multiply
 
     start = data.by_user().start
     total = np.bincount(data.user, amount, data.n_users)  # (u,)

@@ -12,8 +12,8 @@ from embsql.algorithms import algorithm
 from embsql.algorithms.als import UNSEEN_TO_SEEN, Objective
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import Diverged
-from embsql.model import Run
 from embsql.options import NonNegative, Positive, check
+from embsql.run import Run
 
 STEPS = 12  # conjugate gradient steps, as many as an exact solution to float32 takes on diagonal plus own pairs
 
@@ -65,9 +65,9 @@ class Dual:
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Solve the rows; the reported loss is the objective over what scoring everything 0 would give."""
-        from embsql.algorithms._als_cpu import Cpu  # here: it brings the compiler, which listing does not need
-        from embsql.algorithms._external import item_vectors, user_vectors
-        from embsql.algorithms._rows import transpose
+        from embsql.factorization.cpu import Cpu  # here: it brings the compiler, which listing does not need
+        from embsql.features.vectors import item_vectors, user_vectors
+        from embsql.numeric.linalg import transpose
 
         scale = len(data) / float(data.weight.sum(dtype=np.float64))
         rows = Rows(data.by_user().start, data.item, data.weight * np.float32(scale))

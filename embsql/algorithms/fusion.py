@@ -13,11 +13,11 @@ from embsql.algorithms import algorithm
 from embsql.algorithms.als import FIRST_LENGTH, IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import Diverged
-from embsql.model import Run
 from embsql.options import Count, Dim, NonNegative, Positive, check
+from embsql.run import Run
 
 if TYPE_CHECKING:
-    from embsql.algorithms._content import Content
+    from embsql.features.matrix import Content
 
 WORTH = (1.0, 10.0, 100.0, 1000.0)  # tried where none is given
 HELD_OUT = 0.1  # share of the pairs that they are compared on
@@ -60,7 +60,7 @@ class Fusion:
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the objective over what scoring everything 0 would give."""
-        from embsql.algorithms._content import content_of  # here: it brings the compiler, which listing does not need
+        from embsql.features.matrix import content_of  # here: it brings the compiler, which listing does not need
 
         content = content_of(data)
         if self.worth is not None:
@@ -79,8 +79,8 @@ class Fusion:
         self, data: Interactions, content: Content, worth: float, run: Run, shown: Mapping[str, float] | None = None
     ) -> Embeddings:
         """Train with one value; `shown` is reported with the first epoch."""
-        from embsql.algorithms._als_cpu import Cpu
-        from embsql.algorithms._rows import transpose
+        from embsql.factorization.cpu import Cpu
+        from embsql.numeric.linalg import transpose
 
         scale = len(data) / float(data.weight.sum(dtype=np.float64))
         by_user = Rows(data.by_user().start, data.item, data.weight * np.float32(scale))
@@ -114,7 +114,7 @@ class Fusion:
 
 def _hits(found: Embeddings, known: Interactions, asked: Interactions, run: Run) -> float:
     """Share of the pairs asked about whose item is among the K best for the user."""
-    from embsql.algorithms._topk import top_k
+    from embsql.numeric.topk import top_k
 
     codes, _ = top_k(found.users, found.items, K, seen=known.by_user(), run=run)  # (u, K)
     return float((codes[asked.user] == asked.item[:, None]).any(axis=1).sum() / max(1, len(asked)))

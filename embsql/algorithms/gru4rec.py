@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from embsql.algorithms import algorithm
-from embsql.algorithms._sequential import Reading, Sequential
+from embsql.algorithms._sequence_options import Reading, Sequential
 from embsql.data import Interactions
 from embsql.options import Count, Range
 
@@ -31,6 +31,6 @@ class Gru4rec(Sequential):
 
     def network(self, generator: Any, data: Interactions) -> Any:  # noqa: ARG002 - whatever the data
         """See Sequential."""
-        from embsql.algorithms._recurrent import Recurrent
+        from embsql.nn.recurrent import Recurrent
 
         return Recurrent(self.dim, self.layers, self.dropout, generator)

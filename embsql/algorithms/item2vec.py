@@ -12,11 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from embsql.algorithms import _sgns, algorithm
-from embsql.algorithms._clock import ages
+from embsql.algorithms import algorithm
 from embsql.data import Embeddings, Float32, FoldIn, Int32, Int64, Interactions, Rows, starts
-from embsql.model import Run
+from embsql.features.time import ages
 from embsql.options import Count, Dim, Exponent, NonNegative, Positive, check, require
+from embsql.run import Run
+from embsql.skipgram import train
 
 BLOCK = 1 << 20  # tokens made ready at a time
 TINY = 1e-30  # less than any length that counts
@@ -97,20 +98,20 @@ class Item2Vec:
         """Item vectors (i, d) by training; those of CBOW need both matrices, as its inputs only learn together."""
         histories = self._histories(data, run)
         before = None if run.before is None else self._with_rows(run.before.items, len(histories.counts))  # (n, d)
-        inputs, outputs = _sgns.train(histories, histories.counts, self._settings(histories), run, before)
+        inputs, outputs = train.train(histories, histories.counts, self._settings(histories), run, before)
         return (inputs + outputs if self.method == "cbow" else inputs)[: data.n_items]
 
     def _counted(self, data: Interactions, run: Run) -> Float32:
         """Item vectors (i, d) from counts."""
-        from embsql.algorithms._ppmi import factors  # here: it brings the compiler, which listing does not need
+        from embsql.skipgram.ppmi import factors  # here: it brings the compiler, which listing does not need
 
         histories = self._histories(data, run)
         items, loss = factors(histories.blocks(1), histories.n_tokens, self._settings(histories), run)  # (n, d)
         run.report(epoch=1, loss=loss)
         return items[: data.n_items]
 
-    def _settings(self, histories: Histories) -> _sgns.Settings:
-        return _sgns.Settings(
+    def _settings(self, histories: Histories) -> train.Settings:
+        return train.Settings(
             dim=self.dim, epochs=self.epochs, window=self.window * histories.width, negatives=self.negatives,
             lr=self.lr, exponent=self.exponent, sample=self.sample, cbow=self.method == "cbow", dynamic=self.dynamic,
         )  # fmt: skip
@@ -163,7 +164,7 @@ class Item2Vec:
 
     def _users(self, data: Interactions, unit: Float32, run: Run) -> Float32:
         """Mean of the unit item vectors (i, d) of each user's history, by weight and age: (u, d)."""
-        from embsql.algorithms._rows import multiply  # here: it brings the compiler, which listing does not need
+        from embsql.numeric.linalg import multiply  # here: it brings the compiler, which listing does not need
 
         weight = self._aged(data)  # (n,)
         total = np.bincount(data.user, weight, data.n_users)  # (u,)
@@ -233,25 +234,25 @@ class Histories:
         """Tokens of an event, about."""
         return max(1, round(int(self.counts.sum()) / max(len(self.item), 1)))
 
-    def blocks(self, epoch: int) -> Iterator[_sgns.Block]:
+    def blocks(self, epoch: int) -> Iterator[train.Block]:
         """See `_sgns.Corpus`."""
         edges = np.searchsorted(self.start, np.arange(0, len(self.item) + BLOCK, BLOCK))
         edges = np.unique(np.minimum(edges, len(self.start) - 1))
         for low, high in pairwise(edges.tolist()):
             yield self._with_side(self._block(low, high, epoch))
 
-    def _block(self, low: int, high: int, epoch: int) -> _sgns.Block:
+    def _block(self, low: int, high: int, epoch: int) -> train.Block:
         """Users low..high."""
         first, last = self.start[low], self.start[high]
         start, item = self.start[low : high + 1] - first, self.item[first:last]
         age = None if self.age is None else self.age[first:last]
         if self.seed is None:
-            return _sgns.Block(start, item, age)
+            return train.Block(start, item, age)
         user = np.repeat(np.arange(high - low), np.diff(start))  # (t,)
         order = np.lexsort((np.random.default_rng([self.seed, epoch, low]).random(len(item)), user))  # (t,)
-        return _sgns.Block(start, item[order], None if age is None else age[order])
+        return train.Block(start, item[order], None if age is None else age[order])
 
-    def _with_side(self, block: _sgns.Block) -> _sgns.Block:
+    def _with_side(self, block: train.Block) -> train.Block:
         """A block in which every item is followed by its tokens."""
         if not len(self.side.column):
             return block
@@ -260,4 +261,4 @@ class Histories:
         item, nth = block.token[owner], np.arange(place[-1]) - place[owner]  # (k,), (k,) 0 is the item itself
         beside = self.side.column[np.minimum(self.side.start[item] + nth - 1, len(self.side.column) - 1)]  # (k,)
         time = None if block.time is None else block.time[owner]
-        return _sgns.Block(place[block.start], np.where(nth == 0, item, beside), time)
+        return train.Block(place[block.start], np.where(nth == 0, item, beside), time)

@@ -8,8 +8,8 @@ from typing import ClassVar, Literal
 from embsql.algorithms import algorithm
 from embsql.data import Embeddings, Interactions
 from embsql.errors import MissingExtra
-from embsql.model import Run
 from embsql.options import Count, Dim, Positive, check, require
+from embsql.run import Run
 
 
 @algorithm
@@ -66,7 +66,7 @@ class NeuralContent:
         timed = self.encoder != "recurrent" or data.time is not None
         require(self, "pooling or attention where the source has no event_time", encoder=timed)
         try:
-            from embsql.algorithms._content_torch import fitted  # here: only training needs torch, slow to import
+            from embsql.nn.history_encoder import fitted  # here: only training needs torch, slow to import
         except ImportError:
             raise MissingExtra(what="neural_content", package="torch", extra="torch") from None
         return fitted(self, data, run)

@@ -8,11 +8,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.algorithms._sgns import Settings, train
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import NoEdges
-from embsql.model import Run
 from embsql.options import INT, Count, Dim, Duration, NonNegative, Positive, Range, Share, Size, check
+from embsql.run import Run
+from embsql.skipgram.train import Settings, train
 
 LENGTH = np.float32(5)  # of a trained vector, roughly: a shorter one would soon be turned away from where it pointed
 
@@ -77,9 +77,9 @@ class Node2Vec:
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Walk and learn; the reported loss is that of a pair of nodes. Raises NoEdges."""
-        from embsql.algorithms._graph import edges  # here: they bring the compiler, which listing does not need
-        from embsql.algorithms._rows import multiply
-        from embsql.algorithms._walks import Walks
+        from embsql.numeric.linalg import multiply
+        from embsql.skipgram.graph import edges  # here: they bring the compiler, which listing does not need
+        from embsql.skipgram.walks import Walks
 
         bipartite = self.nodes == "both" and data.graph is None
         rows = self._graph(data, run)  # (n, n)
@@ -104,7 +104,7 @@ class Node2Vec:
 
     def _graph(self, data: Interactions, run: Run) -> Rows:
         """What is walked on, a symmetric matrix: of the items, or of the users and then the items. Raises NoEdges."""
-        from embsql.algorithms._graph import adjacency, bipartite, met_by_the_same
+        from embsql.skipgram.graph import adjacency, bipartite, met_by_the_same
 
         if data.graph is not None:
             return adjacency(data.graph, data.n_items, run)

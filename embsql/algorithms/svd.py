@@ -10,8 +10,8 @@ import numpy as np
 from embsql.algorithms import algorithm
 from embsql.data import Embeddings, Float32, FoldIn, Interactions, Rows
 from embsql.errors import Diverged
-from embsql.model import Run
 from embsql.options import Dim, check
+from embsql.run import Run
 
 SPARE = 16  # vectors found beyond those asked for, so that the last asked for are right
 ROUNDS = 4  # multiplications by the matrix and its transpose; more give exacter vectors, not better answers
@@ -54,7 +54,7 @@ class SVD:
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Decompose the data; the reported loss is the share of the matrix's squares that is not captured."""
-        from embsql.algorithms._rows import multiply  # here: it brings the compiler, which listing does not need
+        from embsql.numeric.linalg import multiply  # here: it brings the compiler, which listing does not need
 
         root_user, root_item = self._roots(data)  # (u,), (i,)
         rows = Rows(data.by_user().start, data.item, data.weight / root_user[data.user] / root_item[data.item])
@@ -82,7 +82,7 @@ class SVD:
 
 def leading(rows: Rows, n_columns: int, dim: int, run: Run) -> Float32:
     """Leading right singular vectors of a sparse matrix (n, m) as columns (m, dim), zero beyond its rank."""
-    from embsql.algorithms._rows import eigen, gram, multiply, rotate, transpose
+    from embsql.numeric.linalg import eigen, gram, multiply, rotate, transpose
 
     width, columns = min(dim + SPARE, n_columns), transpose(rows, n_columns)
     basis = np.random.default_rng(run.seed).standard_normal((n_columns, width), np.float32)  # (m, w)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embsql.algorithms import algorithm
-from embsql.algorithms._sequential import Reading, Sequential
+from embsql.algorithms._sequence_options import Reading, Sequential
 from embsql.data import Interactions
 from embsql.options import Count, Dropout, Layers
 
@@ -37,7 +37,7 @@ class YoutubeDnn(Sequential):
 
     def network(self, generator: Any, data: Interactions) -> Any:
         """See Sequential."""
-        from embsql.algorithms._pooling import Pooling
+        from embsql.nn.pooling import Pooling
 
         widths = [self.dim, *[self.width] * self.layers, self.dim]
         return Pooling(widths, self.dropout, generator, whole=self.reads(data) == "whole")

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from embsql.errors import CannotOpen, MissingExtra, UnknownDatabase
-from embsql.model import Columns
 from embsql.options import is_text, shown
+from embsql.run import Columns
 
 
 class Engine(Protocol):

@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from embsql.engines._columns import inexact, quote
-from embsql.engines._files import File
 from embsql.engines._remedies import DUCKDB, Column, refusal
+from embsql.engines.columns import inexact, quote
+from embsql.engines.files import File
 
 INTEGERS = {
     "TINYINT",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import duckdb
 
-from embsql.engines._files import literal
+from embsql.engines.files import literal
 from embsql.errors import CannotOpen, DatabaseBusy
-from embsql.files import replacement, settle
+from embsql.fsync import replacement, settle
 
 WRITTEN = """
 SELECT regexp_extract(home.tags['storage_version'], '^v[0-9.]+') AS version, size.block_size

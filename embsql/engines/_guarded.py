@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 
-from embsql.engines._columns import quote
-from embsql.engines._files import literal
 from embsql.engines._postgres_statements import first_line, plain_type
+from embsql.engines.columns import quote
+from embsql.engines.files import literal
 from embsql.errors import SourceFailed
 
 GUARD = """

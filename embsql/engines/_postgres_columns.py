@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from embsql.engines._columns import inexact, quote
 from embsql.engines._remedies import POSTGRESQL, Column, refusal
+from embsql.engines.columns import inexact, quote
 
 INTEGERS = {"smallint", "integer", "bigint"}
 NUMBERS = INTEGERS | {"real", "double precision", "numeric", "boolean"}

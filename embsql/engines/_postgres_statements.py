@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from embsql.engines._columns import CALL, NAME, failed, quoted_name
-from embsql.engines._files import named
+from embsql.engines.columns import CALL, NAME, failed, quoted_name
+from embsql.engines.files import named
 from embsql.errors import EmbsqlError, NotASelect, StatementFailed
 
 WITHOUT_ROWS = ("0A", "25", "3D", "3F", "42", "53", "54", "57")  # classes of errors that never quote one

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from statistics import median
 
-from embsql.engines._files import literal
+from embsql.engines.files import literal
 from embsql.errors import BadColumnType
 
 MOST = 10_000  # distinct values that are looked at

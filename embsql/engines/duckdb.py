@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql import stopping
-from embsql.engines._columns import CALL, LEAVE, NAME, failed, find, need, quote, quoted_name
 from embsql.engines._duckdb_columns import ColumnSQL, is_number
 from embsql.engines._duckdb_file import rewrite
-from embsql.engines._files import READERS, File, endings, is_text, literal, located, named, within
 from embsql.engines._remedies import DUCKDB, MOST
+from embsql.engines.columns import CALL, LEAVE, NAME, failed, find, need, quote, quoted_name
+from embsql.engines.files import READERS, File, endings, is_text, literal, located, named, within
 from embsql.errors import (
     ROW,
     BadArgument,
@@ -36,7 +36,7 @@ from embsql.errors import (
     SourceFailed,
     UnknownFormat,
 )  # fmt: skip
-from embsql.model import Columns
+from embsql.run import Columns
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")  # what the preparing script makes

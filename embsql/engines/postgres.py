@@ -19,13 +19,13 @@ from psycopg.types.json import set_json_loads
 from psycopg.types.string import ByteaBinaryLoader
 
 from embsql import stopping
-from embsql.engines._columns import find, need, quote
 from embsql.engines._copy import decode, encode
 from embsql.engines._guarded import Plain, Rows, guarded, opened
 from embsql.engines._postgres_arrow import ARROW, FLOATS, sent, vectors
 from embsql.engines._postgres_columns import TIMES, ColumnSQL
 from embsql.engines._postgres_statements import first_line, positional, select, source_failed, types_of
 from embsql.engines._remedies import MOST, POSTGRESQL
+from embsql.engines.columns import find, need, quote
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import (
     CannotInstall,
@@ -40,7 +40,7 @@ from embsql.errors import (
     SourceFailed,
     UnknownDatabase,
 )
-from embsql.model import Columns, Own
+from embsql.run import Columns, Own
 
 REFUSAL = "embsql cannot be installed: "  # how sql/bootstrap.postgres.sql begins what it raises
 AS_ASKED = "it is read with the rights of who asked for it, and changes nothing"

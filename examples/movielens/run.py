@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import embsql
-from embsql.table import draw
+from embsql.shells.text_table import draw
 
 DATA = Path(os.environ.get("EMBSQL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 

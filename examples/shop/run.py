@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import embsql
-from embsql.table import draw
+from embsql.shells.text_table import draw
 
 STORY = Path(__file__).with_name("story.sql")
 

@@ -10,7 +10,7 @@ BEGIN
         ) RETURNS TABLE (run_id bigint, status text, refused text)
         LANGUAGE plpython3u VOLATILE SET search_path FROM CURRENT
         AS $python$
-from embsql.plpython import command
+from embsql.shells.plpython import command
 
 address = plpy.execute("""
     SELECT coalesce(nullif(current_setting('embsql.address', TRUE), ''), format(

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from embsql.algorithms import als
-from embsql.algorithms._als_cpu import Cpu
-from embsql.algorithms._rows import eigen, gram, rotate, transpose
 from embsql.algorithms.als import ALS, Objective
 from embsql.data import Interactions, Rows, starts
 from embsql.errors import BadOption, Diverged
-from embsql.model import Run
+from embsql.factorization.cpu import Cpu
+from embsql.numeric.linalg import eigen, gram, rotate, transpose
+from embsql.run import Run
 from tests.worlds import checkerboard, interactions, islands
 
 
@@ -87,7 +87,7 @@ def test_the_loss_is_the_objective(objective: Objective) -> None:
 @pytest.mark.parametrize("options", [{}, {"alpha": 3.0, "reg": 0.1, "nu": 0.0}, {"feedback": "explicit"}], ids=str)
 def test_torch_finds_the_same(options: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    from embsql.algorithms._als_torch import Torch
+    from embsql.factorization.torch import Torch
 
     ours = ALS(dim=12, **options).fit(noise(), Run(seed=3))
     monkeypatch.setattr(als, "solver", Torch)

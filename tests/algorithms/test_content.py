@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embsql.algorithms._clock import DAY
 from embsql.algorithms.content import Content
 from embsql.algorithms.dual import Dual
 from embsql.algorithms.neural_content import NeuralContent
 from embsql.data import Interactions
 from embsql.errors import BadFeatures, BadOption
-from embsql.model import Run
+from embsql.features.time import DAY
+from embsql.run import Run
 from tests.worlds import interactions
 
 VECTORS = [[2.0, 0.0], [0.0, 3.0], [3.0, 4.0], None]

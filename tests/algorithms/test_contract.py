@@ -12,7 +12,7 @@ import pytest
 from embsql import algorithms, options
 from embsql.data import Embeddings, Events, Interactions
 from embsql.errors import BadOption, Cancelled, UnknownAlgorithm, UnknownOption
-from embsql.model import Run
+from embsql.run import Run
 from tests.worlds import interactions, islands
 
 NAMES = algorithms.names()

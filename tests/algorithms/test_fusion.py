@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embsql.algorithms._als_cpu import Cpu
 from embsql.algorithms.als import Objective
 from embsql.algorithms.fusion import Fusion
 from embsql.data import Interactions, Rows
 from embsql.errors import BadFeatures, BadOption
-from embsql.model import Run
+from embsql.factorization.cpu import Cpu
+from embsql.run import Run
 from tests.worlds import interactions, islands
 
 ISLANDS, NEW = 4, [3, 14, 25, 36]  # one item of each island that nobody has met

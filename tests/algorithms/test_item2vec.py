@@ -12,15 +12,15 @@ import pyarrow as pa
 import pytest
 
 from embsql import algorithms
-from embsql.algorithms import _sgns_kernels as kernels
-from embsql.algorithms._clock import DAY
-from embsql.algorithms._ppmi import cooccurrences, shifted_ppmi
-from embsql.algorithms._sgns import Block, Settings, keep, noise, train
-from embsql.algorithms._sgns_cpu import alias
 from embsql.algorithms.item2vec import Item2Vec
 from embsql.data import Embeddings, Events, Interactions
 from embsql.errors import BadOption
-from embsql.model import Run
+from embsql.features.time import DAY
+from embsql.run import Run
+from embsql.skipgram import kernels
+from embsql.skipgram.cpu import alias
+from embsql.skipgram.ppmi import cooccurrences, shifted_ppmi
+from embsql.skipgram.train import Block, Settings, keep, noise, train
 from tests.worlds import islands
 
 METHODS = ["skipgram", "cbow", "counts"]
@@ -110,7 +110,7 @@ def test_counts_do_not_depend_on_threads() -> None:
 
 def test_threads_agree_in_quality(monkeypatch: pytest.MonkeyPatch) -> None:
     """Many copies that are averaged often still find the ring."""
-    monkeypatch.setattr("embsql.algorithms._sgns_cpu.ROUND", 256)
+    monkeypatch.setattr("embsql.skipgram.cpu.ROUND", 256)
     found = Item2Vec(dim=16, window=2, epochs=20).fit(walks(), Run(seed=1, threads=4))
     assert (ring_distance(found) <= 2).all()
 
@@ -318,7 +318,8 @@ def test_counts_report_once() -> None:
 @pytest.mark.parametrize("method", ["skipgram", "cbow"])
 def test_torch_finds_the_ring_too(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
-    from embsql.algorithms import _sgns, _sgns_torch
+    from embsql.skipgram import torch as _sgns_torch
+    from embsql.skipgram import train as _sgns
 
     torch.set_num_threads(1)
     monkeypatch.setattr(_sgns_torch, "CHUNK", 512)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embsql.algorithms import _kmeans
-from embsql.algorithms._kmeans import Clustering, choose, kmeans
 from embsql.errors import BadArgument, Cancelled
-from embsql.model import Run
+from embsql.numeric import kmeans as _kmeans
+from embsql.numeric.kmeans import Clustering, choose, kmeans
+from embsql.run import Run
 
 
 def blobs(k: int, each: int, *, dim: int = 6, apart: float = 30.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from embsql.algorithms import _maps
-from embsql.algorithms._maps import align, neighbours_map, pca, procrustes
 from embsql.errors import BadArgument, Cancelled, MissingExtra
-from embsql.model import Run
+from embsql.numeric import projection
+from embsql.numeric.projection import align, neighbours_map, pca, procrustes
+from embsql.run import Run
 
 PACKAGES = {"umap": "umap", "tsne": "openTSNE"}  # what each method imports
 
@@ -30,7 +30,7 @@ def rotation(dim: int, seed: int) -> np.ndarray:
 
 @pytest.mark.parametrize(("n", "dim"), [(300, 8), (50, 2), (5, 20), (2, 3)])
 def test_pca_is_the_singular_value_decomposition(n: int, dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_maps, "BLOCK", 37)
+    monkeypatch.setattr(projection, "BLOCK", 37)
     vectors = table(n, dim)
     U, s, Vt = np.linalg.svd(vectors - vectors.mean(0, dtype=float), full_matrices=False)
     expected = U[:, :2] * s[:2] * np.sign(np.take_along_axis(Vt[:2], abs(Vt[:2]).argmax(1)[:, None], 1).T)

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 import embsql
-from embsql.algorithms import _content_torch as networks
 from embsql.algorithms.neural_content import NeuralContent
 from embsql.checkpoints import checkpoints
 from embsql.data import Interactions
 from embsql.errors import BadOption, TooFew
-from embsql.model import Run
+from embsql.nn import history_encoder as networks
+from embsql.run import Run
 from tests.worlds import interactions, islands
 
 ENCODERS = ["pooling", "attention", "recurrent"]

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import embsql
-from embsql.algorithms import _graph, make
+from embsql.algorithms import make
 from embsql.algorithms.node2vec import Node2Vec
 from embsql.data import Events, Graph, Interactions, Rows
 from embsql.errors import BadColumnType, BadGraph, BadOption, NoEdges
-from embsql.model import Run
+from embsql.run import Run
+from embsql.skipgram import graph
 from tests.worlds import interactions, islands
 
 RUN = Run(seed=1, threads=2)
@@ -28,7 +29,7 @@ def dense(rows: Rows) -> np.ndarray:
 
 def items_graph(data: Interactions, k: int = 100, **options: object) -> np.ndarray:
     values = {"least": 0.0, "window": 0, "gap": 0, "counts": False} | options
-    return dense(_graph.met_by_the_same(data, k, run=RUN, **values))
+    return dense(graph.met_by_the_same(data, k, run=RUN, **values))
 
 
 def some() -> Interactions:
@@ -115,7 +116,7 @@ def test_without_events_the_pairs_are_in_order_of_time() -> None:
 
 def test_bytes_of_the_graph_do_not_depend_on_threads() -> None:
     for window in (0, 2):
-        one, two = (_graph.met_by_the_same(some(), 5, 0.0, window, 0, Run(threads=n), counts=False) for n in (1, 3))
+        one, two = (graph.met_by_the_same(some(), 5, 0.0, window, 0, Run(threads=n), counts=False) for n in (1, 3))
         assert (one.column == two.column).all()
         assert (one.weight == two.weight).all()
 
@@ -124,16 +125,16 @@ def test_users_next_to_items_by_weight() -> None:
     data = interactions([(0, 0), (0, 2), (1, 2)], [2.0, 3.0, 4.0])
     met = np.array([[2, 0, 3], [0, 0, 4]])
     wanted = np.block([[np.zeros((2, 2)), met], [met.T, np.zeros((3, 3))]])
-    assert (dense(_graph.bipartite(data, RUN)) == wanted).all()
+    assert (dense(graph.bipartite(data, RUN)) == wanted).all()
 
 
 def test_given_edges_go_both_ways_and_add_up() -> None:
     edges = Graph(*(np.array(a, np.int32) for a in ([0, 0, 1, 2], [1, 1, 0, 1])), np.array([1, 2, 4, 8], np.float32))
-    assert dense(_graph.adjacency(edges, 4, RUN)).tolist() == [[0, 7, 0, 0], [7, 0, 8, 0], [0, 8, 0, 0], [0, 0, 0, 0]]
+    assert dense(graph.adjacency(edges, 4, RUN)).tolist() == [[0, 7, 0, 0], [7, 0, 8, 0], [0, 8, 0, 0], [0, 0, 0, 0]]
 
 
 def test_a_history_beyond_all_bounds_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_graph, "LONGEST", 5)
+    monkeypatch.setattr(graph, "LONGEST", 5)
     data = interactions([(0, i) for i in range(6)] + [(1, 0), (1, 1), (2, 1), (2, 2)])
     assert [(int(a), int(b)) for a, b in np.argwhere(np.triu(items_graph(data)))] == [(0, 1), (1, 2)]
 
@@ -202,7 +203,7 @@ def test_a_user_is_the_weighted_mean_of_the_items(nodes: str) -> None:
 def test_the_graph_that_was_walked_comes_with_the_vectors() -> None:
     data = some()
     found = make("node2vec", {"nodes": "items", "neighbours": 3, "dim": 4}).fit(data, RUN)
-    rows = _graph.met_by_the_same(data, 3, 0.0, 0, 0, RUN, counts=False)
+    rows = graph.met_by_the_same(data, 3, 0.0, 0, 0, RUN, counts=False)
     assert found.graph is not None
     assert (found.graph.target == rows.column).all()
     assert (np.bincount(found.graph.source, minlength=data.n_items) == rows.counts).all()

@@ -13,16 +13,16 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from embsql import algorithms
-from embsql.algorithms import _sequences, _softmax
-from embsql.algorithms._clock import DAY, FIRST_CLOCK, HOURS, SPANS, WEEKDAYS, readings
-from embsql.algorithms._packed import Histories
-from embsql.algorithms._pooling import Pooling
-from embsql.algorithms._recurrent import Recurrent
-from embsql.algorithms._transformer import Transformer
 from embsql.checkpoints import checkpoints
 from embsql.data import Embeddings, Events, Interactions
 from embsql.errors import BadOption, Diverged, TooFew
-from embsql.model import Run
+from embsql.features.time import DAY, FIRST_CLOCK, HOURS, SPANS, WEEKDAYS, readings
+from embsql.nn import sequence_model, softmax
+from embsql.nn.packed import Histories
+from embsql.nn.pooling import Pooling
+from embsql.nn.recurrent import Recurrent
+from embsql.nn.transformer import Transformer
+from embsql.run import Run
 
 IN_ORDER = ["gru4rec", "sasrec", "bert4rec"]
 NAMES = [*IN_ORDER, "youtube_dnn"]
@@ -201,7 +201,7 @@ def test_means_of_a_history_leave_events_out_only_in_training() -> None:
 
 def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees_of_it() -> None:
     events = histories(*([n] * (1 + n % 7) for n in range(300)))
-    step = _sequences.Around(events, 999, torch.Generator().manual_seed(1)).step(torch.arange(300))
+    step = sequence_model.Around(events, 999, torch.Generator().manual_seed(1)).step(torch.arange(300))
     hidden = step.token == 999
     assert hidden.nonzero()[:, 0].tolist() == step.at.tolist()
     assert len(step.packed.owner[hidden].unique()) == 300
@@ -263,7 +263,7 @@ def test_clocks_by_hand() -> None:
 @pytest.mark.parametrize("bias", [0.0, 1.5])
 def test_the_softmax_is_torch_s(monkeypatch: pytest.MonkeyPatch, piece: int, bias: float) -> None:
     """Some targets are among the others, some are not; values and gradients are those of the plain formula."""
-    monkeypatch.setattr(_softmax, "PIECE", piece)
+    monkeypatch.setattr(softmax, "PIECE", piece)
     g = torch.Generator().manual_seed(1)
     shapes = ((11, 5), (11, 5), (6, 5))
     state, own, others = (torch.randn(s, generator=g, dtype=torch.float64, requires_grad=True) for s in shapes)
@@ -271,19 +271,19 @@ def test_the_softmax_is_torch_s(monkeypatch: pytest.MonkeyPatch, piece: int, bia
     logits = (state @ others.T + bias).masked_fill(hit[:, None] == torch.arange(6), -math.inf)
     logits = torch.cat([(state * own).sum(1, keepdim=True), logits], 1)
     wanted = (cross_entropy(logits, torch.zeros(11, dtype=torch.int64), reduction="none") * weight).sum()
-    found = _softmax.softmax(state, own, others, hit, bias, weight)
+    found = softmax.softmax(state, own, others, hit, bias, weight)
     assert torch.allclose(found, wanted)
     for ours, theirs in zip(*(torch.autograd.grad(2 * x, (state, own, others)) for x in (found, wanted)), strict=True):
         assert torch.allclose(ours, theirs)
 
 
-def loss_over(count: int, **options: object) -> tuple[_sequences.Loss, _sequences.Step]:
+def loss_over(count: int, **options: object) -> tuple[sequence_model.Loss, sequence_model.Step]:
     """A loss whose states are the items seen, where everybody went from item 0 to another."""
     g = torch.Generator().manual_seed(3)
     events = histories(*([0, int(i)] for i in np.random.default_rng(0).integers(200, size=64)))
-    model = _sequences.Model(200, 4, _Same(), g, options.get("temperature"))
-    loss = _sequences.Loss(model, events, algorithms.make("gru4rec", {"dim": 4, **options}), count, g)
-    return loss, _sequences.Before(events).step(torch.arange(64))
+    model = sequence_model.Model(200, 4, _Same(), g, options.get("temperature"))
+    loss = sequence_model.Loss(model, events, algorithms.make("gru4rec", {"dim": 4, **options}), count, g)
+    return loss, sequence_model.Before(events).step(torch.arange(64))
 
 
 class _Same(torch.nn.Module):
@@ -314,13 +314,13 @@ def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(temperatu
     g = torch.Generator().manual_seed(3)
     events = histories([0, 1, 2], [3], [4, 5, 5, 6])
     events = dataclasses.replace(events, weight=torch.arange(8.0))
-    model = _sequences.Model(9, 4, Pooling([4, 4], 0.0, g, whole=True), g, temperature)
+    model = sequence_model.Model(9, 4, Pooling([4, 4], 0.0, g, whole=True), g, temperature)
     if loss == "contrastive" and temperature is None:
         pytest.skip("of cosines only")
     options = algorithms.make("youtube_dnn", {"dim": 4, "loss": loss, "temperature": temperature})
-    step = _sequences.Whole(events).step(torch.arange(3))
+    step = sequence_model.Whole(events).step(torch.arange(3))
     apart = step._replace(at=step.at[step.by], by=None)
-    of = _sequences.Loss(model, events, options, 9, g)
+    of = sequence_model.Loss(model, events, options, 9, g)
     assert of(step).item() == pytest.approx(of(apart).item(), rel=1e-6)
     for ours, theirs in zip(*(torch.autograd.grad(of(one), model.table) for one in (step, apart)), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
@@ -329,9 +329,9 @@ def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(temperatu
 def test_few_negatives_of_shared_states_estimate_all() -> None:
     g = torch.Generator().manual_seed(3)
     events = histories(*(torch.randperm(200, generator=g)[:5].tolist() for _ in range(64)))
-    model = _sequences.Model(200, 4, Pooling([4, 4], 0.0, g, whole=True), g)
-    step, options = _sequences.Whole(events).step(torch.arange(64)), {"dim": 4, "calibration": 1.0}
-    whole, some = (_sequences.Loss(model, events, algorithms.make("youtube_dnn", options), n, g) for n in (200, 50))
+    model = sequence_model.Model(200, 4, Pooling([4, 4], 0.0, g, whole=True), g)
+    step, options = sequence_model.Whole(events).step(torch.arange(64)), {"dim": 4, "calibration": 1.0}
+    whole, some = (sequence_model.Loss(model, events, algorithms.make("youtube_dnn", options), n, g) for n in (200, 50))
     assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(whole(step).item(), abs=0.06)
 
 

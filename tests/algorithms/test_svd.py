@@ -8,7 +8,7 @@ import pytest
 from embsql.algorithms.svd import SVD
 from embsql.data import Interactions
 from embsql.errors import BadOption
-from embsql.model import Run
+from embsql.run import Run
 from tests.worlds import interactions
 
 

@@ -15,12 +15,12 @@ import torch
 
 import embsql
 from embsql import algorithms
-from embsql.algorithms import _adagrad, _contrast, _towers
-from embsql.algorithms._encoders import FAR, Feature, described, encode
-from embsql.algorithms._loop import carve
 from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures, BadOption, Diverged
-from embsql.model import Run
+from embsql.features.encoders import FAR, Feature, described, encode
+from embsql.nn import negatives, optim, towers
+from embsql.nn.trainer import carve
+from embsql.run import Run
 from tests.conftest import ENGINES
 from tests.worlds import interactions, islands
 
@@ -125,16 +125,16 @@ def test_a_new_thing_is_near_its_kind_and_interests_its_land(shop) -> None:
 
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 @pytest.mark.parametrize("history", ["none", "separate", "shared"])
-@pytest.mark.parametrize("large", [_adagrad.LARGE, 0])
+@pytest.mark.parametrize("large", [optim.LARGE, 0])
 def test_a_warm_start_begins_with_the_vectors_it_is_given(monkeypatch, similarity: str, history: str, large: int):
     """Whatever the tower says; who is new begins with the tower and what is drawn."""
-    monkeypatch.setattr(_adagrad, "LARGE", large)
+    monkeypatch.setattr(optim, "LARGE", large)
     data, _, _ = tasteful()
     before = Embeddings(*(np.random.default_rng(0).normal(0, 1, (n, 8)).astype("f4") for n in (80, 48)))
     before.users[::9], before.items[::5] = np.nan, np.nan
     algorithm = algorithms.make("two_tower", {"dim": 8, "similarity": similarity, "history": history})
     run = Run(seed=1, generator=torch.Generator().manual_seed(1))
-    model = _towers.pair(algorithm, data, algorithm._told(data), run.generator)
+    model = towers.pair(algorithm, data, algorithm._told(data), run.generator)
     model.begin(before, run)
     for side, wanted in ((model.users, before.users), (model.items, before.items)):
         found, known = side.vectors().numpy(), ~np.isnan(wanted[:, 0])
@@ -184,7 +184,7 @@ def test_one_epoch_after_a_warm_start_keeps_islands_apart() -> None:
 @pytest.mark.parametrize("large", [50, 0])  # users only, or all
 def test_large_tables_keep_islands_apart(monkeypatch, options: dict[str, object], large: int) -> None:
     """Whether Adam changes the rest or nothing is left to it; and the same seed comes to the same bytes."""
-    monkeypatch.setattr(_adagrad, "LARGE", large)
+    monkeypatch.setattr(optim, "LARGE", large)
     data, user_island, item_island = islands()
     algorithm = algorithms.make("two_tower", {"dim": 8, "epochs": 4, "lr": 0.02, **options})
     found, again = (algorithm.fit(data, Run(seed=1, threads=1)) for _ in range(2))
@@ -200,7 +200,7 @@ def sparse_and_dense(dim: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.
     slopes, rows = torch.randn(4, dim, generator=generator), torch.tensor([4, 1, 4, 0])
     made = []
     for sparse in (True, False):
-        table, other = _adagrad.Table(first.clone()), torch.nn.Parameter(weight.clone())
+        table, other = optim.Table(first.clone()), torch.nn.Parameter(weight.clone())
         found = torch.nn.functional.embedding(rows, table, sparse=sparse)
         ((found * slopes).sum() + other.square().sum()).backward()
         made.append([table, other])
@@ -210,7 +210,7 @@ def sparse_and_dense(dim: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.
 @pytest.mark.parametrize("most", [0.5, 100.0])
 def test_a_sparse_gradient_is_cut_as_a_dense_one(most: float) -> None:
     sparse, dense = sparse_and_dense(3)
-    _adagrad.clip(sparse, most)
+    optim.clip(sparse, most)
     torch.nn.utils.clip_grad_norm_(dense, most)
     for ours, theirs in zip(sparse, dense, strict=True):
         assert torch.allclose(ours.grad.to_dense(), theirs.grad, atol=1e-6)
@@ -219,7 +219,7 @@ def test_a_sparse_gradient_is_cut_as_a_dense_one(most: float) -> None:
 def test_of_length_one_it_is_adagrad() -> None:
     """One sum a row is then one sum a number; torch's own it is, once that has a step size that grows as the root."""
     (ours, _), (theirs, _) = sparse_and_dense(1)
-    row_wise, adagrad = _adagrad.RowAdagrad([ours], lr=0.01), torch.optim.Adagrad([theirs])
+    row_wise, adagrad = optim.RowAdagrad([ours], lr=0.01), torch.optim.Adagrad([theirs])
     for step in (1, 2, 3):
         adagrad.param_groups[0]["lr"] = 0.01 * step**0.5
         adagrad.step()
@@ -231,7 +231,7 @@ def test_a_row_s_first_step_is_as_long_as_every_other_s() -> None:
     """Whatever its gradient's length, along it: the step size times the square root of the dimension; others stay."""
     (table, _), (_, _) = sparse_and_dense(3)
     before, slopes = table.detach().clone(), table.grad.to_dense()
-    _adagrad.RowAdagrad([table], lr=0.01).step()
+    optim.RowAdagrad([table], lr=0.01).step()
     moved = (table - before).detach()
     met = [0, 1, 4]
     wanted = -torch.nn.functional.normalize(slopes[met]) * 0.01 * 3**0.5
@@ -269,8 +269,8 @@ def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
     data = interactions([(0, 0), (0, 1), (1, 2)])
     generator = torch.Generator().manual_seed(1)
     options = algorithms.make("two_tower", {"dim": 2, "history": "separate", "similarity": "dot"})
-    history = _towers.pair(options, data, {"user": None, "item": None}, generator).users.history
-    table, users, drop = history.table.detach(), torch.tensor([0, 1]), _towers.Drop(generator, own=0, past=0.5)
+    history = towers.pair(options, data, {"user": None, "item": None}, generator).users.history
+    table, users, drop = history.table.detach(), torch.tensor([0, 1]), towers.Drop(generator, own=0, past=0.5)
     with torch.no_grad():
         whole, parts = history(users, None), [history(users, drop) for _ in range(64)]
     assert torch.allclose(whole, torch.stack([(table[0] + table[1]) / 2, table[2]]), atol=1e-6)
@@ -302,41 +302,41 @@ def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
     scores = torch.from_numpy(rng.normal(0, 1, data.n_items)).float()
     for sampler in ("uniform", "popularity"):
         generator = torch.Generator().manual_seed(2)
-        negative = _contrast.negatives(sampler, 100, 32, data, generator)
+        negative = negatives.negatives(sampler, 100, 32, data, generator)
         totals = []
         for _ in range(2000):
             drawn = negative.draw()
-            s = _contrast.Scores(scores[:1], scores[drawn][None], (drawn == 0)[None], negative.expected[drawn])
-            totals.append(math.exp(float(_contrast.softmax(s, 0) + scores[0])))
+            s = negatives.Scores(scores[:1], scores[drawn][None], (drawn == 0)[None], negative.expected[drawn])
+            totals.append(math.exp(float(negatives.softmax(s, 0) + scores[0])))
         wanted = float(torch.logsumexp(scores[np.unique(data.item)], 0))
         assert math.log(np.mean(totals)) == pytest.approx(wanted, abs=0.03)
 
 
-def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> _contrast.Scores:
-    return _contrast.Scores(torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0])))
+def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> negatives.Scores:
+    return negatives.Scores(torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0])))
 
 
 def test_the_contrastive_loss_by_hand() -> None:
     given = scores([0.5, 2.0], [[0.75, -1.0, 0.9], [0.5, 1.5, 3.0]], [[0, 0, 0], [0, 0, 1]])
     near, far = (0.5 + 0) / 2, (0.25 + 0 + 0.4 + 0 + 1.0) / 5  # a hit is no negative
-    assert float(_contrast.contrastive(given, 0.5, 7.0)) == pytest.approx(near + 7 * far)
+    assert float(negatives.contrastive(given, 0.5, 7.0)) == pytest.approx(near + 7 * far)
 
 
 def test_the_hardest_by_hand() -> None:
     """An eighth of sixteen is two: neither what is met, nor what is above the met item by more than the spread."""
     others = [[float(n) for n in range(16)]] * 3  # spread: 4.76
     hits = [[0] * 16, [0] * 14 + [1, 1], [0] * 16]
-    counts = _contrast.hardest(scores([20.0, 20.0, 5.0], others, hits))
+    counts = negatives.hardest(scores([20.0, 20.0, 5.0], others, hits))
     assert [row.nonzero()[:, 0].tolist() for row in counts] == [[14, 15], [12, 13], [8, 9]]
 
 
 def test_where_nothing_may_count_nothing_does() -> None:
-    assert not _contrast.hardest(scores([0.0], [[1.0, 2.0]], [[1, 1]])).any()
+    assert not negatives.hardest(scores([0.0], [[1.0, 2.0]], [[1, 1]])).any()
 
 
 def test_who_has_met_what_among_some() -> None:
     data = interactions([(0, 0), (0, 3), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)])
-    found = _contrast.Met(data.by_user(), "cpu").among(torch.tensor([2, 0, 1, 0]), torch.tensor([3, 0, 3, 2]))
+    found = negatives.Met(data.by_user(), "cpu").among(torch.tensor([2, 0, 1, 0]), torch.tensor([3, 0, 3, 2]))
     assert found.int().tolist() == [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 0]]
 
 
@@ -363,11 +363,11 @@ def unmet_of_own_town(**options: object) -> float:
 
 
 def test_numbers_left_out_are_made_up_for() -> None:
-    drop, x = _towers.Drop(torch.Generator().manual_seed(1), own=0, numbers=0.2), torch.arange(1.0, 5)[None]  # (1, 4)
+    drop, x = towers.Drop(torch.Generator().manual_seed(1), own=0, numbers=0.2), torch.arange(1.0, 5)[None]  # (1, 4)
     found = torch.cat([drop.some(x) for _ in range(4000)])  # (4000, 4)
     assert found.unique().tolist() == pytest.approx([0, 1.25, 2.5, 3.75, 5])
     assert torch.allclose(found.mean(0), x[0], rtol=0.05)
-    assert _towers.Drop(drop.generator, own=0).some(x) is x
+    assert towers.Drop(drop.generator, own=0).some(x) is x
 
 
 def test_hard_negatives_tell_neighbours_apart() -> None:
@@ -383,11 +383,11 @@ def test_memory_is_of_the_latest_items() -> None:
     data, _, _ = islands()
     generator = torch.Generator().manual_seed(1)
     options = algorithms.make("two_tower", {"dim": 4, "memory": 5})
-    pair = _towers.pair(options, data, {"user": None, "item": None}, generator)
-    negative, drop = _contrast.negatives("in_batch", 1, 3, data, generator), _towers.Drop(generator, 0.0)
+    pair = towers.pair(options, data, {"user": None, "item": None}, generator)
+    negative, drop = negatives.negatives("in_batch", 1, 3, data, generator), towers.Drop(generator, 0.0)
     nothing = torch.tensor([], dtype=torch.int64)
     for items in ([0, 1, 2], [3, 4, 0]):
-        batch = _towers.Batch(torch.tensor([0, 0, 1]), torch.tensor(items), nothing)
+        batch = towers.Batch(torch.tensor([0, 0, 1]), torch.tensor(items), nothing)
         found, _ = pair.scores(batch, negative, drop)
     assert pair.remembered.tolist() == [3, 4, 0, 0, 1]
     assert torch.allclose(pair.memory, pair._unit(pair.items.vectors())[pair.remembered])
@@ -403,7 +403,7 @@ def test_memory_is_of_the_latest_items() -> None:
 
 def test_no_more_negatives_than_the_catalogue_are_drawn() -> None:
     data, _, _ = islands()
-    negative = _contrast.negatives("uniform", 10_000, 32, data, torch.Generator())
+    negative = negatives.negatives("uniform", 10_000, 32, data, torch.Generator())
     assert negative.draw().tolist() == list(range(data.n_items))
 
 

@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from embsql.algorithms._walks import PATIENCE, TOGETHER, Walks
 from embsql.data import Rows, starts
 from embsql.errors import Cancelled
-from embsql.model import Run
+from embsql.run import Run
+from embsql.skipgram.walks import PATIENCE, TOGETHER, Walks
 
 P999 = 3.09  # of the standard normal distribution
 

@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql import cli, dbt
+from embsql import dbt
+from embsql.shells import cli
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "dbt_project"

@@ -23,8 +23,8 @@ from typing import Any
 from click.testing import CliRunner
 
 import embsql
-from embsql import cli
-from embsql.table import draw
+from embsql.shells import cli
+from embsql.shells.text_table import draw
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs" / "guides").glob("*.md"), *(ROOT / "examples").glob("*/README.md")])

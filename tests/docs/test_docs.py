@@ -14,7 +14,10 @@ import duckdb
 import pytest
 
 import embsql
-from embsql import algorithms, cli, demo, errors, options, surface, udf
+from embsql import algorithms, errors, options
+from embsql.api import commands
+from embsql.shells import cli, demo
+from embsql.sqlfiles import surface
 from tests.conftest import real
 from tests.docs.pages import PAGES, ROOT, Reader, shows_answers
 
@@ -126,7 +129,7 @@ def test_question_needs_no_python(plain, name: str) -> None:
     assert plain.sql(surface.questions()[name].example.replace("'shop", "'demo")).fetchall()
 
 
-@pytest.mark.parametrize("name", udf.COMMANDS)
+@pytest.mark.parametrize("name", commands.COMMANDS)
 def test_command_in_sql_is_documented(built, name: str) -> None:
     assert f"CALL embsql.{name}(" in built["docs/sql.md"]
 
@@ -191,7 +194,7 @@ def test_page_names_only_questions_that_exist(page: Path) -> None:
         r"FUNCTION embsql\.(\w+)",
         surface.text("commands/postgres_protect.sql") + surface.text("prelude/postgres_writing.sql"),
     )
-    assert calls <= {*surface.questions(), *udf.COMMANDS, *python, *only_postgres}
+    assert calls <= {*surface.questions(), *commands.COMMANDS, *python, *only_postgres}
 
 
 def test_readme_begins_with_the_two_commands() -> None:

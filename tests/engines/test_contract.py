@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embsql import engines, registry
+from embsql import engines
 from embsql.engines import Engine
+from embsql.lifecycle import registry
 from tests.conftest import ENGINES
 
 IDS = [

@@ -10,7 +10,8 @@ import pytest
 
 import embsql
 from benchmarks.locks import HELD, held, keep
-from embsql import forgetting, registry, surface
+from embsql.lifecycle import forgetting, registry
+from embsql.sqlfiles import surface
 from tests.sql.test_capture import literal
 from tests.worlds import known_run
 

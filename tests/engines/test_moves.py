@@ -13,7 +13,9 @@ from click.testing import CliRunner
 from psycopg import conninfo
 
 import embsql
-from embsql import cli, errors, surface
+from embsql import errors
+from embsql.shells import cli
+from embsql.sqlfiles import surface
 
 EVENTS = (
     "SELECT 'u' || i % 9 AS user_id, (i * 31) % 7 AS item_id FROM generate_series(1, 60) AS t(i)"

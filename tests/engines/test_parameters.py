@@ -14,7 +14,7 @@ import pytest
 from pgvector import HalfVector, Vector
 
 import embsql
-from embsql import surface
+from embsql.sqlfiles import surface
 
 EAST = [1.0, 0.5]
 ITEMS = "SELECT i AS item_id, ARRAY[i % 7 - 3, i % 5 - 2] AS embedding FROM generate_series(1, 30) AS t (i)"

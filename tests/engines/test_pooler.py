@@ -13,8 +13,8 @@ import psycopg
 import pytest
 
 import embsql
-from embsql import worker
 from embsql.errors import Cancelled, ReadOnly
+from embsql.shells import worker
 from tests.pooler import pooler
 
 EVENTS = "SELECT i % 23 AS user_id, (i * 7 + i / 23) % 13 AS item_id FROM generate_series(0, 299) AS t (i)"

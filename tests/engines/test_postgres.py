@@ -15,10 +15,12 @@ import pytest
 from psycopg import conninfo
 
 import embsql
-from embsql import errors, registry, surface
+from embsql import errors
 from embsql.algorithms.als import ALS
 from embsql.engines._postgres_statements import positional
-from embsql.registry import say
+from embsql.lifecycle import registry
+from embsql.lifecycle.registry import say
+from embsql.sqlfiles import surface
 from tests.conftest import ROOT
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM generate_series(1, 5000) AS t(i)"
@@ -329,7 +331,7 @@ def test_a_nul_in_an_id_is_told(db) -> None:
 
 
 def test_jobs_cannot_name_another_database(db) -> None:
-    from embsql.udf import COMMANDS
+    from embsql.api.commands import COMMANDS
 
     with pytest.raises(errors.BadArguments, match="source_db"):
         COMMANDS["train"](db, "m", "events", "als", '{"source_db": "/etc/passwd"}')

@@ -11,7 +11,9 @@ import pytest
 from psycopg import conninfo
 
 import embsql
-from embsql import errors, registry, surface
+from embsql import errors
+from embsql.lifecycle import registry
+from embsql.sqlfiles import surface
 from tests.conftest import ROOT
 from tests.sql.test_capture import VALUES
 

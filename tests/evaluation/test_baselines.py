@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from embsql import baselines
-from embsql.model import Run
+from embsql.evaluation import baselines
+from embsql.run import Run
 from tests.evaluation.worlds import coded, crowd, items_of, plain_ranking
 
 

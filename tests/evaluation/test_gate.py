@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from embsql.data import Embeddings
-from embsql.evaluate import Metric
-from embsql.gate import Candidate, Comparison, alike, anew, as_it_is, judged
-from embsql.loaded import Loaded, Side
-from embsql.model import Run
-from embsql.splits import Split, split
+from embsql.evaluation.evaluator import Metric
+from embsql.evaluation.splits import Split, split
+from embsql.lifecycle.gate import Candidate, Comparison, alike, anew, as_it_is, judged
+from embsql.lifecycle.loaded import Loaded, Side
+from embsql.run import Run
 from tests.evaluation.worlds import coded, eventful
 
 N = 6  # users, and items: user u has item u, is asked about u + 1

@@ -6,9 +6,9 @@ import pytest
 
 from embsql.data import Embeddings
 from embsql.errors import Cancelled, NotEvaluated
-from embsql.evaluate import Exam, Questions, measure
-from embsql.model import Run
-from embsql.splits import Split, split
+from embsql.evaluation.evaluator import Exam, Questions, measure
+from embsql.evaluation.splits import Split, split
+from embsql.run import Run
 from tests.conftest import real
 from tests.evaluation.worlds import coded, crowd, items_of, plain_figures, plain_ranking
 

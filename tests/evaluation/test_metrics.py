@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embsql import metrics
 from embsql.data import Rows
+from embsql.evaluation import metrics
 from tests.evaluation.worlds import plain_figures
 
 L2, L3, L4 = 1.0, 1 / np.log2(3), 1 / np.log2(4)  # gains at ranks 1, 2, 3

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embsql.errors import BadArgument, NotEvaluated
-from embsql.splits import METHODS, Cut, by_time, named, split
+from embsql.evaluation.splits import METHODS, Cut, by_time, named, split
 from tests.evaluation.worlds import coded, crowd, eventful
 
 EVENTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 8), st.integers(-3, 12)), max_size=60)

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embsql.algorithms import _topk
-from embsql.algorithms._topk import first_unseen, top_k
 from embsql.data import Rows
-from embsql.model import Run
+from embsql.numeric import topk
+from embsql.numeric.topk import first_unseen, top_k
+from embsql.run import Run
 from tests.evaluation.worlds import crowd, items_of, plain_ranking
 
 
@@ -39,8 +39,8 @@ def test_same_as_sorting(*, n, m, k, threads, kind, biased, seed):
 def test_tiles_and_threads_do_not_matter(monkeypatch):
     users, items = vectors(101, 8, 1, "plain"), vectors(997, 8, 2, "plain")
     whole = top_k(users, items, 20, run=Run())
-    monkeypatch.setattr(_topk, "ROWS", 7)
-    monkeypatch.setattr(_topk, "WIDTH", 60)
+    monkeypatch.setattr(topk, "ROWS", 7)
+    monkeypatch.setattr(topk, "WIDTH", 60)
     for threads in (1, 2, 5):
         codes, scores = top_k(users, items, 20, run=Run(threads=threads))
         assert (codes == whole[0]).all()
@@ -51,8 +51,8 @@ def test_what_is_seen_and_the_biases_reach_every_tile(monkeypatch):
     users, items = vectors(31, 8, 1, "plain"), vectors(97, 8, 2, "plain")
     bias = np.random.default_rng(3).standard_normal(97).astype(np.float32)
     seen = Rows(np.arange(0, 31 * 40 + 1, 40), np.tile(np.arange(0, 80, 2, dtype=np.int32), 31), np.ones(31 * 40, "f4"))
-    monkeypatch.setattr(_topk, "ROWS", 5)
-    monkeypatch.setattr(_topk, "WIDTH", 10)
+    monkeypatch.setattr(topk, "ROWS", 5)
+    monkeypatch.setattr(topk, "WIDTH", 10)
     codes, scores = top_k(users, items, 20, seen=seen, item_bias=bias, run=Run())
     right = users @ items.T + bias
     right[:, 0:80:2] = -np.inf

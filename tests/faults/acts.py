@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import embsql
-from embsql import worker as workers
 from embsql.errors import UnknownRun
+from embsql.shells import worker as workers
 from tests.faults.versions import ITEMS, USERS, version
 
 EVENTS = """

@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from embsql import engines, registry, surface, udf
-from embsql.database import plainly
+from embsql import engines
+from embsql.api import commands
+from embsql.api.database import plainly
 from embsql.engines import Engine
+from embsql.lifecycle import registry
+from embsql.sqlfiles import surface
 from tests.faults.seen import OF_RUNS, Look, Parts, hashed
 
 LAST = ("0012", "0014", "0018", "0021", "0022")  # schema files that were the last of their version
@@ -90,7 +93,7 @@ class Bare:
     def install(self) -> None:
         """Bring it up to date, as `embsql.connect(..., install=True)` does."""
         with plainly():
-            self.engine.offer(udf.dispatcher(lambda: None))
+            self.engine.offer(commands.dispatcher(lambda: None))
             registry.install(self.engine, commands=True)
 
 

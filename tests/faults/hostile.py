@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import embsql
-from embsql import worker
-from embsql.engines._columns import quote
+from embsql.engines.columns import quote
+from embsql.shells import worker
 from tests.faults import seen
 from tests.faults.acts import EVENTS, train
 from tests.faults.payloads import PAYLOADS

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import embsql
-from embsql import registry
+from embsql.lifecycle import registry
 from tests.worlds import run_of
 
 ITEMS, USERS = 7, 5

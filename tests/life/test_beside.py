@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 
 import embsql
-from embsql import prepare as prepare_
 from embsql.data import Events, Interactions
 from embsql.errors import BadArgument, BadFeatures, NotASelect
-from embsql.model import Columns, Run
-from embsql.prepare import features, prepare
+from embsql.run import Columns, Run
+from embsql.sources import prepare as prepare_
+from embsql.sources.prepare import features, prepare
 
 ROWS = "(VALUES ('b', 'y', 3), ('a', 'x', 2), ('a', 'z', 1), ('a', 'x', 1), ('b', 'x', 3), ('a', 'y', NULL)) AS v"
 ORDERED = f"SELECT * FROM {ROWS} (user_id, item_id, event_time)"

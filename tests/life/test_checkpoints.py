@@ -14,13 +14,13 @@ import pytest
 
 import embsql
 from embsql import algorithms
-from embsql.algorithms import _adagrad
+from embsql.api.commands import COMMANDS
 from embsql.checkpoints import checkpoints
 from embsql.errors import BadArgument, BadArguments, NotKept
-from embsql.model import Run
-from embsql.plan import Plan
-from embsql.train import train
-from embsql.udf import COMMANDS
+from embsql.lifecycle.plan import Plan
+from embsql.lifecycle.train import train
+from embsql.nn import optim
+from embsql.run import Run
 from tests.worlds import islands
 
 EVENTS = "SELECT i % 97 AS user_id, i * 31 % 53 % (20 + i % 97 % 3) AS item_id, i AS event_time FROM range(3000) t(i)"
@@ -74,7 +74,7 @@ def test_resuming_comes_to_the_same_bytes(tmp_path, epoch: int, options: dict[st
 
 @pytest.mark.parametrize("large", [50, 0])  # rows: users' table is, or both are; Adam has the rest
 def test_resuming_with_large_tables_comes_to_the_same_bytes(tmp_path, monkeypatch, large: int) -> None:
-    monkeypatch.setattr(_adagrad, "LARGE", large)
+    monkeypatch.setattr(optim, "LARGE", large)
     fit(tmp_path, kill=4)
     checksum, told, steps = fit(tmp_path)
     assert (checksum, told) == fit()[:2]
@@ -97,8 +97,8 @@ CHILD = """
 import json, os, signal, sys
 import embsql
 from embsql import algorithms
-from embsql.plan import Plan
-from embsql.train import train
+from embsql.lifecycle.plan import Plan
+from embsql.lifecycle.train import train
 
 path, folder, source, options, figure, epoch = sys.argv[1:]
 

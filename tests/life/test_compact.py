@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import embsql
 from embsql import errors
-from embsql.cli import main
+from embsql.shells.cli import main
 from tests.worlds import known_run
 
 WHO = b"a-person-7f3a"

@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql import worker
-from embsql.cli import main
-from embsql.derive import Categories, _labels, _ranks
+from embsql.derived.clusters import Categories, _labels, _ranks
 from embsql.errors import BadArgument, MissingExtra, NotASelect, RunNotReady, SourceFailed, UnknownModel, UnknownRun
-from embsql.registry import say
+from embsql.lifecycle.registry import say
+from embsql.shells import worker
+from embsql.shells.cli import main
 
 GROUPS, EACH, DIM = 4, 30, 6
 IDS = [f"g{group}-{n:02d}" for group in range(GROUPS) for n in range(EACH - group)]  # group 0 is the largest
@@ -157,7 +157,7 @@ def test_labels_by_lift(bunches) -> None:
 
 
 def test_equal_lifts_are_decided_by_name() -> None:
-    from embsql.algorithms._kmeans import Clustering
+    from embsql.numeric.kmeans import Clustering
 
     labels = np.array([0] * 6 + [1] * 40, np.int32)
     found = Clustering(np.zeros((2, 1), "f4"), labels, np.zeros(46, "f4"), np.zeros(46, "f4"), 0.0)
@@ -283,16 +283,16 @@ def test_runs_that_cannot_be_used(bunches, verb: str) -> None:
 
 
 def test_a_run_dropped_meanwhile_gets_nothing(bunches, monkeypatch) -> None:
-    from embsql.algorithms import _maps
+    from embsql.numeric import projection
 
     store(bunches, 2, blobs())
-    drawn = _maps.pca
+    drawn = projection.pca
 
     def late(vectors: np.ndarray) -> np.ndarray:
         bunches.drop_run("m@1")
         return drawn(vectors)
 
-    monkeypatch.setattr(_maps, "pca", late)
+    monkeypatch.setattr(projection, "pca", late)
     with pytest.raises(RunNotReady, match="is gone"):
         bunches.project("m@1")
     assert left(bunches, 1) == {}

@@ -15,7 +15,7 @@ import pytest
 
 import embsql
 from embsql.algorithms.als import ALS
-from embsql.database import cancel
+from embsql.api.database import cancel
 from embsql.errors import AlreadyTraining, Cancelled, DatabaseBusy, LostLease, NotTraining
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)"

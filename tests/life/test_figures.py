@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql.cli import main
 from embsql.errors import BadArgument, MissingColumn, NotEvaluated, NothingLive, NotPromoted
+from embsql.shells.cli import main
 
 QUICK = {"dim": 8, "epochs": 2, "threads": 1, "evaluate": True}
 FIGURES = """

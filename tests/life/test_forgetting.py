@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 
 import embsql
-from embsql import derive, errors, forgetting, materialise, publish, sources, stored, surface, train
+from embsql import errors
 from embsql.algorithms.als import ALS
-from embsql.plan import Plan
+from embsql.derived import clusters, topk_tables
+from embsql.lifecycle import forgetting, publish, run_rows, train
+from embsql.lifecycle.plan import Plan
+from embsql.sources import source as sources
+from embsql.sqlfiles import surface
 from tests.worlds import known_run
 
 ADA = "ada-7f3a"  # the person; ADA-7F3A, who is alike, is another
@@ -123,14 +127,14 @@ def test_a_training_in_flight_ends_without_the_person(shop, other, tmp_path) -> 
 
 def test_a_run_that_is_being_written_is_without_the_person(shop, other, monkeypatch) -> None:
     """DuckDB refuses whoever comes second, so it is written again; PostgreSQL lets it see the first."""
-    tables, left = stored.tables, [ADA]
+    tables, left = run_rows.tables, [ADA]
 
-    def late(*given) -> Iterator[stored.Table]:
+    def late(*given) -> Iterator[run_rows.Table]:
         yield from tables(*given)
         if left:
             other.forget(left.pop())
 
-    monkeypatch.setattr(stored, "tables", late)
+    monkeypatch.setattr(run_rows, "tables", late)
     run_id = trained(shop)
     assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": run_id}]
     for table in ("user_embeddings", "interactions"):
@@ -170,7 +174,7 @@ def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
 
 def test_what_is_made_of_a_run_meanwhile_is_without_the_person(shop, other, monkeypatch) -> None:
     trained(shop)
-    for module in (derive, materialise):
+    for module in (clusters, topk_tables):
         written = module._replace
 
         def late(*given, written=written) -> None:

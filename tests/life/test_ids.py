@@ -7,9 +7,9 @@ import pytest
 
 import embsql
 from embsql.errors import BadColumnType, InexactId, Refused
-from embsql.model import Columns, Run
-from embsql.prepare import features, graph, prepare
-from embsql.sources import text_of
+from embsql.run import Columns, Run
+from embsql.sources.prepare import features, graph, prepare
+from embsql.sources.source import text_of
 
 MOMENT = "TIMESTAMP '2026-01-01 10:00:00'"
 TEXTS = [  # type, a value in DuckDB, the same in PostgreSQL, its text

@@ -15,9 +15,10 @@ import pytest
 from psycopg import conninfo
 
 import embsql
-from embsql import jobs, processes, stopping
+from embsql import processes, stopping
 from embsql.algorithms.als import ALS
 from embsql.errors import AlreadyTraining, Cancelled, NoMemory, NotTraining
+from embsql.lifecycle import leases
 
 ROWS = "(VALUES ('a', 'x'), ('a', 'y'), ('b', 'y'), ('b', 'z'), ('c', 'x'), ('c', 'z')) AS v"
 EVENTS = f"SELECT * FROM {ROWS} (user_id, item_id)"
@@ -79,7 +80,7 @@ def cancelled(database: embsql.Database, outcome: list[Any], status: str = "canc
 
 def test_a_lease_lives_while_a_select_runs(each, monkeypatch) -> None:
     """A source of more than a minute is no reason to take the model from who reads it."""
-    monkeypatch.setattr(jobs, "BEAT", 0.0)
+    monkeypatch.setattr(leases, "BEAT", 0.0)
     with training(each, endless(each, "n AS user_id, n AS item_id")) as outcome:
         wait(lambda: bool(lease(each)))
         begun = lease(each)["expires_at"]
@@ -137,7 +138,7 @@ def test_who_may_live_in_another_container_is_waited_for(pg) -> None:
     with embsql.connect(pg) as database:
         pid = ended()
         process = f"{BOOT} pid:[1] {pid} 1"
-        held_by(database, host=jobs.this_process()["host"], pid=pid, process=process)
+        held_by(database, host=leases.this_process()["host"], pid=pid, process=process)
         with pytest.raises(AlreadyTraining):
             database.train("m", EVENTS)
 
@@ -160,17 +161,17 @@ def test_who_held_a_file_before_is_not_waited_for(tmp_path) -> None:
 
 def test_a_lease_is_held_as_soon_as_others_see_it(tmp_path, monkeypatch) -> None:
     """Of the threads of one process none takes another for dead that has only just begun."""
-    take = jobs.Lease._take
+    take = leases.Lease._take
     with embsql.connect(str(tmp_path / "a.duckdb")) as database:
         second = embsql.connect(database.engine.second())
 
-        def taken(lease: jobs.Lease) -> None:
+        def taken(lease: leases.Lease) -> None:
             take(lease)
-            monkeypatch.setattr(jobs.Lease, "_take", take)
+            monkeypatch.setattr(leases.Lease, "_take", take)
             with pytest.raises(AlreadyTraining):
                 second.train("m", EVENTS, dim=2)
 
-        monkeypatch.setattr(jobs.Lease, "_take", taken)
+        monkeypatch.setattr(leases.Lease, "_take", taken)
         assert database.train("m", EVENTS, dim=2).status == "live"
         second.close()
 

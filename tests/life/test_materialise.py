@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql.cli import main
 from embsql.errors import BadArgument, UnknownModel
+from embsql.shells.cli import main
 from tests.sql.test_diagnostics import World
 from tests.worlds import known_run
 

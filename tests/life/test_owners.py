@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 import embsql
-from embsql import errors, texts
+from embsql import errors
+from embsql.lifecycle import texts
 from tests.house import QUICK, House
 
 MINE = "SELECT owned_by FROM embsql.models WHERE model_name = %s"

@@ -29,8 +29,8 @@ from embsql.errors import (
     UnknownDatabase,
     UnknownModel,
 )  # fmt: skip
-from embsql.loaded import PAGE
-from embsql.publish import Digest, Published, _is_same, content, publish
+from embsql.lifecycle.loaded import PAGE
+from embsql.lifecycle.publish import Digest, Published, _is_same, content, publish
 from tests.worlds import ITEMS, SEEN, USERS, known_run
 
 SHOP = "SELECT user_id, item_id, weight, event_time FROM events"
@@ -565,7 +565,7 @@ def test_what_a_writer_left_unfinished_is_not_lost(world, tmp_path, start) -> No
 PUBLISH = """
 import sys
 from embsql import engines
-from embsql.publish import publish
+from embsql.lifecycle.publish import publish
 print(publish(engines.connect(sys.argv[1], read_only=True), sys.argv[2], [sys.argv[3]])[0].run_id)
 """
 

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 import embsql
-from embsql import publish, registry
 from embsql.errors import LiveRunGone, NothingToRollBack, RunIsLive, RunNotReady, UnknownRun
-from embsql.registry import say
+from embsql.lifecycle import publish, registry
+from embsql.lifecycle.registry import say
 from tests.worlds import run_of
 
 EVENTS = "SELECT 'u' || i % 9 AS user_id, 'i' || i * 31 % 7 AS item_id FROM generate_series(1, 60) AS t(i)"

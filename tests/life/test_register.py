@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql.cli import main
 from embsql.errors import BadArgument, BadFeatures, NotASelect, NotEvaluated
+from embsql.shells.cli import main
 
 VECTORS = np.random.default_rng(0).standard_normal((30, 4)).round(3)
 

@@ -13,9 +13,9 @@ import pytest
 
 import embsql
 from embsql import errors
-from embsql.model import Columns, Run
-from embsql.prepare import graph, prepare
-from embsql.sources import source as as_source
+from embsql.run import Columns, Run
+from embsql.sources.prepare import graph, prepare
+from embsql.sources.source import source as as_source
 
 ROWS = "SELECT i % 5 AS user_id, i % 7 AS item_id, {} FROM generate_series(0, 34) AS t(i)"
 MENDED = "SELECT user_id, item_id, {} FROM ({}) AS t"

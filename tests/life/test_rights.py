@@ -9,9 +9,11 @@ import psycopg
 import pytest
 
 import embsql
-from embsql import errors, sources, train
+from embsql import errors
 from embsql.algorithms.als import ALS
-from embsql.plan import Plan
+from embsql.lifecycle import train
+from embsql.lifecycle.plan import Plan
+from embsql.sources import source as sources
 from tests.house import QUICK, SECRET, House
 
 QUICK_SVD = {"dim": 2}

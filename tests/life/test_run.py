@@ -16,7 +16,7 @@ from embsql.errors import (
     UnknownModel,
     UnknownRun,
 )  # fmt: skip
-from embsql.registry import KEEP
+from embsql.lifecycle.registry import KEEP
 
 SHOP = "SELECT user_id, item_id, weight, event_time FROM events"
 

@@ -16,12 +16,12 @@ from click.testing import CliRunner
 
 import embsql
 from embsql import errors
-from embsql.cli import main
+from embsql.api.database import cancel
 from embsql.data import Interactions
-from embsql.database import cancel
-from embsql.model import Columns, Run
-from embsql.prepare import prepare
-from embsql.sources import source as as_source
+from embsql.run import Columns, Run
+from embsql.shells.cli import main
+from embsql.sources.prepare import prepare
+from embsql.sources.source import source as as_source
 
 PAIRS = [(i % 5, f"i{i % 7}") for i in range(35)]
 WANTED = sorted({(str(user), item) for user, item in PAIRS})

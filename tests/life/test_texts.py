@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql import texts
-from embsql.cli import main
 from embsql.errors import BadFeatures, MissingExtra, NoEncoder
+from embsql.lifecycle import texts
+from embsql.shells.cli import main
 
 WORDS = ["red", "blue", "mug", "cup", "chair"]
 ROWS = "('a', 'red mug'), ('b', 'red cup'), ('c', 'blue chair'), ('d', 'red mug')"

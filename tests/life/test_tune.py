@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql import algorithms, cli, registry, tune
+from embsql import algorithms
 from embsql.engines import Engine
 from embsql.errors import (
     BadArgument,
@@ -27,11 +27,14 @@ from embsql.errors import (
     NoTrial,
     UnknownOption,
 )  # fmt: skip
-from embsql.evaluate import measure
-from embsql.jobs import Lease
-from embsql.model import Run
-from embsql.splits import split
-from embsql.worker import Worker
+from embsql.evaluation.evaluator import measure
+from embsql.evaluation.splits import split
+from embsql.lifecycle import registry
+from embsql.lifecycle import search as tune
+from embsql.lifecycle.leases import Lease
+from embsql.run import Run
+from embsql.shells import cli
+from embsql.shells.worker import Worker
 from tests.worlds import islands
 
 SOURCE = "SELECT user_id, item_id FROM events"
@@ -59,7 +62,7 @@ def both(each: embsql.Database) -> embsql.Database:
 
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("embsql.model.usable_cores", lambda: 1)
+    monkeypatch.setattr("embsql.run.usable_cores", lambda: 1)
 
 
 def trials(database: embsql.Database, model: str = "m") -> list[dict[str, Any]]:

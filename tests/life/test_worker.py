@@ -17,8 +17,9 @@ import pytest
 from psycopg import conninfo
 
 import embsql
-from embsql import jobs, worker
 from embsql.errors import NoWorker
+from embsql.lifecycle import leases
+from embsql.shells import worker
 from tests.faults.zygote import zygote
 from tests.worlds import known_run
 
@@ -90,7 +91,7 @@ def queue(pg) -> Iterator[Queue]:
 
 def work(address: str, once: bool, lines: Connection) -> None:
     """What a worker's process does."""
-    jobs.BEAT = 0.1
+    leases.BEAT = 0.1
     worker.run(address, once=once, say=lines.send)
 
 

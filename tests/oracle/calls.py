@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from embsql import surface
+from embsql.sqlfiles import surface
 from tests.oracle.data import Run, World
 from tests.oracle.generate import (
     CLUSTERINGS,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from embsql import surface
+from embsql.sqlfiles import surface
 from tests.oracle.calls import calls, from_columns, many
 from tests.oracle.check import Checked, check
 from tests.oracle.conftest import SEED

@@ -19,7 +19,7 @@ import sqlglot
 from sqlglot import exp
 
 import embsql
-from embsql import macros, surface
+from embsql.sqlfiles import macros, surface
 from tests.worlds import known_run
 
 QUESTIONS = surface.questions()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from embsql import surface
+from embsql.sqlfiles import surface
 
 FILES = sorted((Path(__file__).parent / "cases").glob("*.sql"))
 

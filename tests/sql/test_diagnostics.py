@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import embsql
-from embsql.registry import say
+from embsql.lifecycle.registry import say
 
 USERS, ITEMS, DIM = 230, 140, 6  # more users than are asked for their lists
 

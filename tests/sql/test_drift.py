@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embsql.algorithms._maps import procrustes
+from embsql.numeric.projection import procrustes
 from tests.worlds import islands, run_of
 
 DRIFT = "SELECT * FROM embsql.drift('before', 'after') ORDER BY entity, entity_id"

@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 import embsql
-from embsql import surface
+from embsql.sqlfiles import surface
 from tests.sql.test_capture import plain
 from tests.worlds import known_run
 

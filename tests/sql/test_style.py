@@ -8,8 +8,8 @@ import pytest
 import sqlglot
 
 import embsql
-from embsql import surface
 from embsql.errors import BadSurface
+from embsql.sqlfiles import surface
 
 QUESTIONS = surface.questions()
 

@@ -14,7 +14,7 @@ from tests.conftest import ENGINES
 
 torch = pytest.importorskip("torch", reason="towers are trained by torch, which is an extra")
 
-from embsql.algorithms import _towers  # noqa: E402 - it imports torch
+from embsql.nn import towers  # noqa: E402 - it imports torch
 
 USERS, ITEMS, DIM = 60, 40, 8
 LANDS = ("'DE'", "'FR'", "'it''s \"odd\" 🙂'", "NULL", "'Ünïcode'")
@@ -52,20 +52,20 @@ SOURCE = "SELECT * FROM (VALUES {}) AS t (user_id, item_id)".format(", ".join(ma
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def trained(request) -> Iterator[tuple[embsql.Database, dict[str, _towers.Pair]]]:
+def trained(request) -> Iterator[tuple[embsql.Database, dict[str, towers.Pair]]]:
     """A database with a run of each kind of tower, and torch's model behind each."""
     target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
-    models, make = {}, _towers.pair
+    models, make = {}, towers.pair
     with embsql.connect(target) as database:
         for name, options in RUNS.items():
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(_towers, "pair", lambda *given, **how: models.setdefault(name, make(*given, **how)))  # noqa: B023 - called here
+                patch.setattr(towers, "pair", lambda *given, **how: models.setdefault(name, make(*given, **how)))  # noqa: B023 - called here
                 how = {"algorithm": "two_tower", "dim": DIM, "epochs": 2, "threads": 1, "progress": False}
                 database.train(name, SOURCE, **how, **options)
         yield database, models
 
 
-def without_id(pair: _towers.Pair, side: str) -> np.ndarray:
+def without_id(pair: towers.Pair, side: str) -> np.ndarray:
     """What torch makes of each known one's features alone: (n, d)."""
     tower = getattr(pair, f"{side}s")
     own = tower.own.detach().clone()

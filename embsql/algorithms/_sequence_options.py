@@ -1,0 +1,100 @@
+"""What the sequence models share: their options."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from embsql.data import Embeddings, Float32, Interactions
+from embsql.errors import MissingExtra
+from embsql.features.time import ages, halved
+from embsql.options import Count, Dim, Dropout, NonNegative, Positive, Share, Size, check, require
+from embsql.run import Run
+
+Reading = Literal["before", "around", "whole"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequential(ABC):
+    """A model of which item comes next in a user's history."""
+
+    name: ClassVar[str]  # set by @algorithm
+    ordered: ClassVar[bool] = True
+    resumes: ClassVar[bool] = True
+    on_gpu: ClassVar[bool] = True
+
+    dim: Dim = 64  # length of the vectors
+    epochs: Count = 15  # passes over the histories
+    lr: Positive = 0.002  # step size of Adam, falling to 0
+    batch_size: Count = 32  # histories per step; fewer where that would be less than 32 steps an epoch
+    max_length: Count = 200  # the latest so many events of a user are used
+    dropout: Dropout = 0.1  # share of the network's numbers left out in training
+    user_dropout: Dropout = 0.0  # share of a user vector's numbers left out in training
+    reg: NonNegative = 0.0  # pull of items' vectors towards zero, as of that many events; only for products
+    loss: Literal["softmax", "gbce", "contrastive"] = "softmax"  # over all items, each for itself, or up to a margin
+    negatives: Count | None = None  # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
+    temperature: Positive | None = None  # scores are cosines, divided by this in the loss; none: products
+    margin: NonNegative = 0.9  # contrastive: the cosine up to which an item may come that was not met
+    push: NonNegative = 150.0  # contrastive: weight of all negatives, where the met item's is 1
+    calibration: Share = 0.75  # where negatives are drawn: 0 takes them for all there are, 1 for as many as there are
+    clock: bool = False  # read an event's hour, weekday, time since the event before and since the item's first
+    example_age: bool = False  # learn how each item's share changes with time, and recommend as of the last event
+    weighted: bool = False  # predicting an event counts by its weight, such as minutes watched, not 1
+    half_life: Positive | None = None  # days (units of a numeric event_time) that halve what predicting an event counts
+    patience: Size = 0  # epochs without a better figure on everybody's last event, after which to stop; 0: never
+
+    def __post_init__(self) -> None:
+        check(self)
+        given = self.loss != "contrastive" or self.temperature is not None
+        require(self, "given for the contrastive loss, which is of cosines: 1", temperature=given)
+
+    @property
+    def explicit(self) -> bool:
+        """Weights are evidence."""
+        return False
+
+    @abstractmethod
+    def reads(self, data: Interactions) -> Reading:
+        """What an event is predicted from: those before, all around it in their order, or some of the whole history."""
+
+    @abstractmethod
+    def network(self, generator: Any, data: Interactions) -> Any:
+        """The torch module that turns events (t, d), as `_packed.Packed` orders them, into states (t, d)."""
+
+    def weights(self, data: Interactions) -> Float32:
+        """What predicting each event counts in the loss, (m,), 1 on average."""
+        events = data.in_order()
+        weight: Float32 = events.weight if self.weighted else np.ones(len(events), np.float32)  # (m,)
+        if self.half_life is not None:
+            weight = weight * halved(ages(self, "half_life", events.time), self.half_life)  # (m,)
+        return weight / np.float32(weight.mean())
+
+    def fit(self, data: Interactions, run: Run) -> Embeddings:
+        """Train on the data; the reported loss is the mean of an event to be predicted."""
+        try:
+            from embsql.nn.sequence_model import fitted  # here: only training needs torch, slow to import
+        except ImportError:
+            raise MissingExtra(what=self.name, package="torch", extra="torch") from None
+        return fitted(self, data, run)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attentive(Sequential):
+    """A transformer over histories."""
+
+    blocks: Count = 2  # layers of attention
+    heads: Count = 2  # parts of the vectors that attend on their own, each of an even length
+
+    def __post_init__(self) -> None:
+        Sequential.__post_init__(self)
+        require(self, f"such that dim ({self.dim}) is a multiple of 2 * heads", heads=self.dim % (2 * self.heads) == 0)
+
+    def network(self, generator: Any, data: Interactions) -> Any:
+        """See Sequential."""
+        from embsql.nn.transformer import Transformer
+
+        causal = self.reads(data) == "before"
+        return Transformer(self.dim, self.blocks, self.heads, self.dropout, generator, causal=causal)

@@ -1,0 +1,1 @@
+"""The Python face, and the same commands as SQL."""

@@ -1,0 +1,399 @@
+"""BigQuery ML's statements: CREATE MODEL and DROP MODEL, and its functions ML.* in any other SQL.
+
+    CREATE [OR REPLACE] MODEL [IF NOT EXISTS] name OPTIONS(key = value, ...) AS SELECT ...
+    DROP MODEL [IF EXISTS] name
+    SELECT ... FROM ML.RECOMMEND(MODEL name, (SELECT ...))
+
+Only the head of a statement is read. A SELECT is kept letter by letter: it is the database's own SQL, not BigQuery's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from embsql import algorithms, options
+from embsql.command_options import Train
+from embsql.errors import BadArgument, BadDrop, BadHparam, BadSearch, BadStatement, EmbsqlError, MissingColumn
+from embsql.lifecycle.registry import check_name
+
+ALIASES = {  # BigQuery ML's word -> ours
+    "num_factors": "dim", "l2_reg": "reg", "wals_alpha": "alpha", "max_iterations": "epochs", "learn_rate": "lr",
+    "num_trials": "tune",
+    "rating_col": "weight_col", "feedback_type": "feedback",
+}  # fmt: skip
+SAME = {"data_split_method": "split"}  # says what ours says, in other values
+THERE = {ours: theirs for theirs, ours in ALIASES.items()}
+ALGORITHMS = {"matrix_factorization": "als", "pca": "svd"}
+SPLITS = {"auto_split": "auto", "random": "random", "seq": "time", "no_split": None}
+COMMON = ("early_stop", "min_rel_progress", "max_parallel_trials")  # change how long it takes, not what is asked for
+ABSENT = {  # what BigQuery ML has and we have not -> what to do
+    "data_split_col": "choose what is held out with data_split_method = 'seq', 'random' or 'auto_split'",
+    "data_split_eval_fraction": "leave it out: a fifth is held out, or each user's last",
+    "data_split_test_fraction": "leave it out: trials are compared on a part of what they train on",
+    "hparam_tuning_algorithm": "leave it out: there is one, and it tries every setting where there are no more",
+    "hparam_tuning_objectives": "leave it out: trials are compared by ndcg",
+    "model_registry": "leave it out: embsql.runs() is the registry",
+    "kms_key_name": "leave it out: the database decides how its files are stored",
+}
+PLAIN_REG = {"reg": 1.0, "nu": 0.0}  # what l2_reg means there: the same pull on every row, 1 where it is left out
+PLAIN_ALPHA = 40.0  # what wals_alpha is there where it is left out
+
+GAP = r"(?:\s|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*.*?\*/)"
+START = re.compile(rf"{GAP}*(?:CREATE{GAP}+(?:OR{GAP}+REPLACE{GAP}+)?|DROP{GAP}+)MODEL\b", re.IGNORECASE | re.DOTALL)
+TOKEN = re.compile(
+    rf"""(?P<gap>{GAP}+)
+    |(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
+    |(?P<quoted>`[^`]+`)
+    |(?P<number>(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?(?!\w))
+    |(?P<word>\w+)
+    |(?P<sign>.)""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+PIECE = re.compile(  # of the database's SQL: what may hold a bracket or a name without meaning one, a word, a sign
+    r"""--[^\n]*|\#(?![0-9>#=-])[^\n]*|/\*.*?\*/|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*\""""
+    r"|\$(\w*)\$.*?\$\1\$|\w+|.",
+    re.IGNORECASE | re.DOTALL,
+)
+# Where a semicolon may end nothing: in the body of a function, in a comment within a comment.
+UNSPLIT = re.compile(r"\bBEGIN\s+ATOMIC\b|/\*(?:(?!\*/).)*/\*", re.IGNORECASE | re.DOTALL)
+PART = r"""(?:`[^`]+`|"(?:[^"]|"")+"|\w+(?:-\w+)*)"""
+NAME = re.compile(rf"{PART}(?:\s*\.\s*{PART})*")
+
+
+@dataclass(frozen=True, slots=True)
+class CreateModel:
+    """What a CREATE MODEL statement asks for."""
+
+    replace: bool  # OR REPLACE: train again when the model exists
+    optional: bool  # IF NOT EXISTS: do nothing when it does
+    model_name: str
+    source: str
+    algorithm: str
+    options: dict[str, Any]  # for `Database.train`
+    words: dict[str, str]  # our name of an option -> the statement's
+    as_there: bool  # a model type of BigQuery ML: what is left out has the default it has there
+
+    def with_columns(self, names: list[str]) -> dict[str, Any]:
+        """The options for a source with these columns, which BigQuery ML calls user, item and rating.
+
+        Raises BadStatement for explicit feedback without ratings.
+        """
+        found, wanted = {name.lower() for name in names}, dict(self.options)
+        for option, there, here in (("user_col", "user", "user_id"), ("item_col", "item", "item_id")):
+            if there in found and here not in found:
+                wanted.setdefault(option, there)
+        if "rating" in found:
+            wanted.setdefault("weight_col", "rating")
+        if wanted["feedback"] == "explicit" and "weight_col" not in wanted and "weight" not in found:
+            raise BadStatement(reason=NO_RATING)
+        return wanted
+
+    @property
+    def measures_if_it_can(self) -> bool:
+        """Whether it is measured because that is so there, where little data are left unmeasured."""
+        return self.as_there and not {"data_split_method", "evaluate"} & set(self.words.values())
+
+    def in_its_words(self, error: EmbsqlError) -> EmbsqlError:
+        """The error about an option under the name that the statement gives it, or would."""
+        if not isinstance(error, BadArgument | BadSearch | MissingColumn):
+            return error
+        usual: dict[str, str] = THERE if self.as_there else {}
+        said = {key: str(error.values[key]) for key in ("name", "option") if key in error.values}
+        words = {key: self.words.get(name, usual.get(name, name)) for key, name in said.items()}
+        kind: type[EmbsqlError] = BadHparam if isinstance(error, BadSearch) else type(error)
+        return kind(**error.values | words)
+
+
+@dataclass(frozen=True, slots=True)
+class DropModel:
+    """What a DROP MODEL statement asks for."""
+
+    model_name: str
+    if_exists: bool
+
+
+NO_RATING = (
+    "feedback_type is explicit where it is left out, and the SELECT gives no column rating. Name the ratings with "
+    "rating_col, or set feedback_type = 'implicit'"
+)
+
+
+def read(statement: str) -> CreateModel | DropModel | None:
+    """What a CREATE MODEL or DROP MODEL statement asks for; None for any other SQL. Raises BadStatement."""
+    if not START.match(statement):
+        return None
+    reader = Reader(statement)
+    return _drop(reader) if reader.skip("DROP") else _create(reader)
+
+
+def split(script: str) -> list[str]:
+    """The statements of a script, each as it stands; at least one, which may be empty."""
+    if ";" not in script.rstrip().rstrip(";") or UNSPLIT.search(script):
+        return [script]
+    found, begin, empty = [], 0, True
+    for piece in PIECE.finditer(script):
+        if piece.group() != ";":
+            empty = empty and _is_gap(piece)
+            continue
+        if not empty:
+            found.append(script[begin : piece.start()])
+        begin, empty = piece.end(), True
+    return found if found and empty else [*found, script[begin:]]
+
+
+def _is_gap(piece: re.Match[str]) -> bool:
+    """Whether it is space or a comment."""
+    text = piece.group()
+    return text.isspace() or text.startswith(("--", "/*")) or _is_hash(piece)
+
+
+def _without_end(select: str) -> str:
+    """A SELECT without the semicolons and BigQuery's comments behind it: databases cannot read those."""
+    pieces = list(PIECE.finditer(select))
+    while pieces and (pieces[-1].group() == ";" or pieces[-1].group().isspace() or _is_hash(pieces[-1])):
+        pieces.pop()
+    return select[: pieces[-1].end()] if pieces else ""
+
+
+def _is_hash(piece: re.Match[str]) -> bool:
+    """Whether it is one of BigQuery's comments; #1 is a column, in DuckDB, and #> an operator."""
+    return len(piece.group()) > 1 and piece.group().startswith("#")
+
+
+def without_hashes(statement: str) -> str:
+    """A statement without BigQuery's comments from # to the end of the line."""
+    return PIECE.sub(lambda piece: "" if _is_hash(piece) else piece.group(), statement)
+
+
+def _drop(reader: Reader) -> DropModel:
+    """Raises BadDrop."""
+    try:
+        return _dropped(reader)
+    except BadStatement as error:
+        raise BadDrop(**error.values) from None
+
+
+def _dropped(reader: Reader) -> DropModel:
+    reader.expect("MODEL")
+    if_exists = reader.skip("IF", "EXISTS")
+    name = reader.model()
+    reader.skip(";")
+    if reader.peek():
+        raise BadStatement(reason=f"expected the end, found {reader.found()}")
+    return DropModel(check_name(name), if_exists)
+
+
+def _create(reader: Reader) -> CreateModel:
+    reader.expect("CREATE")
+    replace = reader.skip("OR", "REPLACE")
+    reader.expect("MODEL")
+    optional = reader.skip("IF", "NOT", "EXISTS")
+    name = check_name(reader.model())
+    if reader.skip("TRANSFORM"):
+        raise BadStatement(reason="TRANSFORM has no counterpart here; write its expressions in the SELECT")
+    given = _options(reader)
+    reader.expect("AS")
+    source = _without_end(reader.rest())
+    if not source:
+        raise BadStatement(reason="nothing follows AS")
+    return CreateModel(replace, optional, name, source, *_translated(given))
+
+
+def _options(reader: Reader) -> dict[str, Any]:
+    """OPTIONS(key = value, ...), or nothing."""
+    given: dict[str, Any] = {}
+    if not reader.skip("OPTIONS"):
+        return given
+    reader.expect("(")
+    while not reader.skip(")"):
+        key = reader.word("an option").lower()
+        if key in given:
+            raise BadStatement(reason=f"option {key} is given twice")
+        reader.expect("=")
+        given[key] = reader.value()
+        if not reader.skip(",") and not reader.sees(")"):
+            raise BadStatement(reason=f"expected , or ) after option {key}, found {reader.found()}")
+    return given
+
+
+# --- what options mean ---------------------------------------------------------------------------
+
+
+def _translated(given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, str], bool]:
+    """The algorithm, its and training's options, the statement's names of them, and whether its type is BigQuery's.
+
+    Raises BadStatement, UnknownAlgorithm and UnknownOption.
+    """
+    model_type = given.pop("model_type", "matrix_factorization")
+    as_there = isinstance(model_type, str) and model_type.lower() == "matrix_factorization"
+    algorithm = ALGORITHMS.get(model_type.lower(), model_type.lower()) if isinstance(model_type, str) else model_type
+    _check_names(algorithm, given)
+    _check_once(given)
+    words = {ALIASES.get(name, name): name for name in given}
+    ours = {ALIASES.get(name, name): value for name, value in given.items() if name not in COMMON}
+    method = ours.pop("data_split_method", "auto_split" if as_there else "no_split")
+    if as_there:
+        _as_there(ours, given)
+    return algorithm, _split(method) | ours, words, as_there
+
+
+def _check_names(algorithm: str, given: dict[str, Any]) -> None:
+    """Raise BadStatement for what is BigQuery's alone, and UnknownOption for what is nobody's."""
+    for name in given:
+        if name in ABSENT:
+            raise BadStatement(reason=f"{name} has no counterpart here; {ABSENT[name]}")
+    cls = algorithms.find(algorithm)
+    own = [option.name for kind in (cls, Train) for option in options.declared(kind)]
+    options.check_names(cls, given, [*ALIASES, *own, *COMMON, "data_split_method"])
+
+
+def _check_once(given: dict[str, Any]) -> None:
+    """Raise BadStatement for one option under two names, of which one value would be lost."""
+    known: dict[str, str] = {}
+    for name in given:
+        first = known.setdefault(SAME.get(name, ALIASES.get(name, name)), name)
+        if first != name:
+            raise BadStatement(reason=f"{first} and {name} are two names of one option; give it once")
+
+
+def _split(method: Any) -> dict[str, Any]:
+    """How it is measured. CREATE MODEL makes a model whatever is measured, unless `gate` is said."""
+    if not isinstance(method, str) or method.lower() not in SPLITS:
+        reason = f"data_split_method must be one of {', '.join(SPLITS)}, found {options.shown(method)}"
+        raise BadStatement(reason=reason)
+    split = SPLITS[method.lower()]
+    return {"split": split, "evaluate": True, "gate": False} if split else {}
+
+
+def _as_there(ours: dict[str, Any], given: dict[str, Any]) -> None:
+    """Add what BigQuery ML takes for matrix factorization where an option is left out."""
+    feedback = ours.setdefault("feedback", "explicit")
+    if "l2_reg" in given or "wals_alpha" in given:
+        for name, value in PLAIN_REG.items():
+            ours.setdefault(name, value)
+        if isinstance(feedback, str) and feedback.lower() == "implicit" and "alpha0" not in given:
+            ours.setdefault("alpha", PLAIN_ALPHA)
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+class Reader:
+    """Reads the head of a statement from left to right, and looks no further than it must."""
+
+    def __init__(self, statement: str, at: int = 0) -> None:
+        self.statement, self.at = statement, at
+
+    def peek(self) -> re.Match[str] | None:
+        """The next token, spaces and comments aside; None at the end."""
+        token = TOKEN.match(self.statement, self.at)
+        if token and token.lastgroup == "gap":
+            token = TOKEN.match(self.statement, token.end())
+        return token
+
+    def found(self) -> str:
+        """The next token for a message."""
+        token = self.peek()
+        return options.shortened(token.group()) if token else "the end"
+
+    def sees(self, word: str) -> bool:
+        """Whether a word or sign is next."""
+        token = self.peek()
+        return token is not None and token.lastgroup in ("word", "sign") and token.group().upper() == word
+
+    def skip(self, *words: str) -> bool:
+        """Whether these words or signs stand here; then they are behind us."""
+        before = self.at
+        for word in words:
+            token = self.peek()
+            if token is None or not self.sees(word):
+                self.at = before
+                return False
+            self.at = token.end()
+        return True
+
+    def expect(self, word: str) -> None:
+        """Pass a word or sign that must stand here. Raises BadStatement."""
+        if not self.skip(word):
+            raise BadStatement(reason=f"expected {word}, found {self.found()}")
+
+    def word(self, wanted: str) -> str:
+        """The word that must stand here. Raises BadStatement."""
+        return self._take(wanted, "word").group()
+
+    def model(self) -> str:
+        """The last part of a model's name, in lower case, as names there have no case. Raises BadStatement."""
+        return self.path("a model name")[-1].lower()
+
+    def path(self, wanted: str) -> list[str]:
+        """The parts of a name like project.dataset.model, with backquotes around some or all. Raises BadStatement."""
+        token = self.peek()
+        name = NAME.match(self.statement, token.start()) if token else None
+        if name is None:
+            raise BadStatement(reason=f"expected {wanted}, found {self.found()}")
+        self.at = name.end()
+        parts = re.findall(PART, name.group())
+        return [piece for part in parts for piece in (part[1:-1].split(".") if part[0] == "`" else [part.strip('"')])]
+
+    def value(self) -> Any:
+        """A string, number, TRUE, FALSE or NULL; several values to search: a list, or BigQuery ML's functions."""
+        if self.skip("["):
+            return self._list()
+        if self.skip("HPARAM_CANDIDATES", "(", "["):
+            return self._within(self._list)
+        if self.skip("HPARAM_RANGE", "("):
+            return self._within(self._range)
+        return self._scalar()
+
+    def rest(self) -> str:
+        """All that follows, as it is written."""
+        token = self.peek()
+        self.at = len(self.statement)
+        return self.statement[token.start() :].strip() if token else ""
+
+    def _take(self, wanted: str, *kinds: str) -> re.Match[str]:
+        token = self.peek()
+        if token is None or token.lastgroup not in kinds:
+            raise BadStatement(reason=f"expected {wanted}, found {self.found()}")
+        self.at = token.end()
+        return token
+
+    def _scalar(self) -> Any:
+        if self.sees("'") or self.sees('"'):
+            raise BadStatement(reason=f"the quote before {self.statement[self.at :].strip()[1:20]} is not closed")
+        sign = "-" if self.skip("-") else ""
+        token = self._take("a value", *(("number",) if sign else ("text", "number", "word")))
+        if token.lastgroup == "text":
+            return token.group()[1:-1].replace(token.group()[0] * 2, token.group()[0])
+        if token.lastgroup == "number":
+            return _number(sign + token.group())
+        return {"TRUE": True, "FALSE": False, "NULL": None}.get(token.group().upper(), token.group())
+
+    def _list(self) -> list[Any]:
+        """What stands between the brackets of a list."""
+        values: list[Any] = []
+        while not self.skip("]"):
+            values.append(self._scalar())
+            if not self.skip(",") and not self.sees("]"):
+                raise BadStatement(reason=f"expected , or ] in a list, found {self.found()}")
+        return values
+
+    def _range(self) -> tuple[Any, Any]:
+        """The ends of a range."""
+        low = self._scalar()
+        self.expect(",")
+        return low, self._scalar()
+
+    def _within(self, inside: Callable[[], Any]) -> Any:
+        """What stands before a closing bracket."""
+        value = inside()
+        self.expect(")")
+        return value
+
+
+def _number(word: str) -> int | float:
+    """A whole number as such; one with more digits than anything has as infinity, which no option allows."""
+    return int(word) if re.fullmatch(r"-?[0-9]{1,400}", word) else float(word)

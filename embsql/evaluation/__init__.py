@@ -1,0 +1,1 @@
+"""How good rankings are, on interactions that were held out."""

@@ -1,0 +1,1 @@
+"""Least squares: one factor solved while the other is fixed. als, dual and fusion stand on it."""

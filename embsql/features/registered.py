@@ -1,0 +1,50 @@
+"""Vectors of items, and of users if there are any, that are a run as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from embsql.data import Embeddings, Interactions, Similarity
+from embsql.errors import BadFeatures
+from embsql.features.vectors import vectors
+from embsql.run import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """The column `embedding` of the features of items and users is what they are embedded as; nothing is trained."""
+
+    name: ClassVar[str] = "registered"
+    ordered: ClassVar[bool] = False
+    encodes: ClassVar[bool] = False
+    resumes: ClassVar[bool] = False
+    on_gpu: ClassVar[bool] = False
+    sides: ClassVar[tuple[str, ...]] = ()
+    inputs: ClassVar[tuple[str, ...]] = ()
+
+    similarity: Similarity
+    users: str | None  # the SELECT that gave the users
+    encoder: str | None = None  # the folder of what made vectors of texts
+
+    @property
+    def epochs(self) -> int:
+        """None: nothing is trained."""
+        return 0
+
+    @property
+    def explicit(self) -> bool:
+        """There are no weights."""
+        return False
+
+    def fit(self, data: Interactions, _run: Run) -> Embeddings:
+        """The vectors as they were given. Raises BadFeatures for what is none."""
+        assert data.item_features is not None  # noqa: S101  # made so; tells the type checker
+        items = vectors(data.item_features["embedding"], data.items, "items")  # (i, d)
+        if data.user_features is None:
+            return Embeddings(items[:0], items, similarity=self.similarity)
+        users = vectors(data.user_features["embedding"], data.users, "users")  # (u, d)
+        if users.shape[1] != items.shape[1]:
+            found = f"vectors of {users.shape[1]:,}, where those of items have {items.shape[1]:,}"
+            raise BadFeatures(option="users", found=found)
+        return Embeddings(users, items, similarity=self.similarity)

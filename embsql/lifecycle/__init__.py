@@ -1,0 +1,1 @@
+"""The life of a run: leases, training, measuring, promotion, publishing, forgetting."""

@@ -1,0 +1,240 @@
+"""Who may train a model now: leases, signs of life, cancelling."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, TypeVar
+
+from embsql import processes, stopping
+from embsql.engines import Engine, connect
+from embsql.errors import (
+    AlreadyTraining,
+    Cancelled,
+    CannotOpen,
+    DatabaseBusy,
+    EmbsqlError,
+    LostLease,
+    NotTraining,
+    ServerGone,
+)
+from embsql.sqlfiles.surface import statements
+from embsql.stopping import Stopped, Work
+
+BEAT = 10.0  # seconds between signs of life; a lease ends 60 seconds after the last
+LOOK = 0.25  # seconds between looks at whether someone wants the run to stop
+HELD: set[str] = set()  # owners of the leases that this process holds
+
+Answer = TypeVar("Answer")
+
+
+def retry(engine: Engine, attempt: Callable[[], Answer], tries: int = 8) -> Answer:
+    """Try a short transaction again when another writer was first, waiting a little longer each time."""
+    for number in range(tries):
+        try:
+            return attempt()
+        except Exception as error:
+            if not engine.conflict(error) or number == tries - 1:
+                raise
+            time.sleep(random.uniform(0.5, 1.0) * 0.01 * 2**number)  # noqa: S311 - spreads writers, hides nothing
+    raise AssertionError("unreachable")
+
+
+class Lease:
+    """The right to train one model, held while the block runs. Raises AlreadyTraining on entry.
+
+    A thread shows signs of life on a connection of its own, whatever the holder is doing.
+    """
+
+    def __init__(self, engine: Engine, model_name: str, run_id: int) -> None:
+        self.engine, self.model_name, self.run_id = engine, model_name, run_id
+        self.owner = uuid.uuid4().hex
+        self._marker = marker(engine.path, model_name)
+        self._interrupt = Interrupt()
+        self._work = Work()
+        self._end: EmbsqlError | None = None  # why the holder must stop
+        self._over = threading.Event()
+        self._heart: threading.Thread
+
+    def __enter__(self) -> Lease:
+        with ExitStack() as opened:
+            second = opened.enter_context(closing(connect(self.engine.second())))
+            HELD.add(self.owner)  # before anybody can see the lease, and take its holder for dead
+            opened.callback(HELD.discard, self.owner)
+            self._take()
+            opened.callback(self._give_back)
+            self._heart = threading.Thread(target=self._live, args=(second,), daemon=True)
+            self._heart.start()  # which fails where memory is full
+            opened.pop_all()
+        self._interrupt.watch()
+        return self
+
+    def _take(self) -> None:
+        """Make the lease this one's. Raises AlreadyTraining."""
+        held = self._record(self.engine)
+        if held and _is_dead(self.engine, held):
+            dead = held["owner"]
+            retry(self.engine, lambda: self._say("release", owner=dead))
+        values = {"owner": self.owner, "run_id": self.run_id, **this_process()}
+        retry(self.engine, lambda: self._say("take_lease", **values))
+        held = self._record(self.engine)
+        if not held or held["owner"] != self.owner:
+            raise AlreadyTraining(name=self.model_name, **_holder(held or values))
+        if self._marker:
+            self._marker.unlink(missing_ok=True)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._interrupt.unwatch()
+        self._over.set()
+        self._heart.join()
+        HELD.discard(self.owner)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        """Let others train."""
+        # Of a server that is gone: the next trainer sees that nobody holds it.
+        with suppress(ServerGone, CannotOpen), stopping.unstopped():
+            retry(self.engine, lambda: self._say("release", owner=self.owner))
+        if self._marker:
+            self._marker.unlink(missing_ok=True)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """End the block, also in the middle of a statement, when the holder must stop.
+
+        Raises Cancelled or LostLease.
+        """
+        try:
+            with self._work:
+                yield
+        except Stopped:
+            self.check()
+            raise
+
+    def check(self) -> None:
+        """Raise Cancelled or LostLease when the holder must stop; costs next to nothing."""
+        self._interrupt.check()
+        if self._end:
+            raise self._end
+
+    def beat(self) -> None:
+        """Show a sign of life. Raises LostLease when the lease has become another's."""
+        if not retry(self.engine, lambda: self._say("beat", owner=self.owner)):
+            raise self._lost()
+
+    # --- the heart: a thread, a connection -------------------------------------------------------
+
+    def _live(self, second: Engine) -> None:
+        """Show signs of life, and see to it that the holder stops when it must."""
+        with closing(second) as engine:
+            beaten = time.monotonic()
+            while not self._over.wait(LOOK):
+                with suppress(Exception):  # the next comes soon, and six in a row may fail
+                    self._look(engine)
+                    if time.monotonic() - beaten > BEAT:
+                        self._say("beat", engine, owner=self.owner)
+                        beaten = time.monotonic()
+
+    def _look(self, engine: Engine) -> None:
+        held = self._record(engine)
+        if not held or held["owner"] != self.owner:
+            self._end = self._lost()
+        elif held["cancelled"] or (self._marker and self._marker.exists()):
+            self._end = Cancelled(name=self.model_name, run_id=self.run_id)
+        if self._end:
+            self._work.stop()
+
+    def _lost(self) -> LostLease:
+        return LostLease(name=self.model_name, run_id=self.run_id)
+
+    def _record(self, engine: Engine) -> dict[str, Any] | None:
+        lease = statements(engine=engine.name)["lease"]
+        rows = engine.ask(lease, model_name=self.model_name).to_pylist()
+        return rows[0] if rows else None
+
+    def _say(self, name: str, engine: Engine | None = None, **values: Any) -> int:
+        engine = engine or self.engine
+        return engine.run(statements(engine=engine.name)[name], model_name=self.model_name, **values)
+
+
+class Interrupt:
+    """Remembers Ctrl-C: an exception raised by it inside a library's callback is lost, and the run would go on."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._before: Any = None
+
+    def watch(self) -> None:
+        """Begin to listen; only the main thread hears signals."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.getsignal(signal.SIGINT)
+            signal.signal(signal.SIGINT, self._handle)
+
+    def unwatch(self) -> None:
+        """Leave Ctrl-C to whoever had it before."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if Ctrl-C was pressed."""
+        if self.seen:
+            raise KeyboardInterrupt
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.seen = True
+        if callable(self._before):
+            self._before(number, frame)
+
+
+def this_process() -> dict[str, Any]:
+    """Who holds a lease, in the words of its table."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "process": processes.identity()}
+
+
+def _is_dead(engine: Engine, held: dict[str, Any]) -> bool:
+    """Whether the holder has certainly ended, so that nobody needs to wait for its heart to stop.
+
+    Who writes to an embedded database is this process, and it knows what it holds.
+    """
+    if held["owner"] in HELD:
+        return False
+    process = held["process"] or ""
+    ours = bool(process) and process == processes.identity()
+    return engine.embedded or ours or processes.is_gone(process)
+
+
+def _holder(held: dict[str, Any]) -> dict[str, Any]:
+    return {"pid": held["pid"], "host": held["host"], "run_id": held["run_id"], "age": f"{held.get('age', 0)} s"}
+
+
+def cancel(engine: Engine, model_name: str) -> None:
+    """Ask the trainer of a model to stop; it does within two seconds. Raises NotTraining."""
+    if not retry(engine, lambda: engine.run(statements(engine=engine.name)["request_cancel"], model_name=model_name)):
+        raise NotTraining(name=model_name)
+
+
+def cancel_elsewhere(path: str, model_name: str, busy: DatabaseBusy) -> None:
+    """Ask a trainer in another process, which holds the file open, to stop. Raises `busy` for a file that is none."""
+    mark = marker(path, model_name)
+    if mark is None:
+        raise busy
+    mark.touch()
+
+
+def marker(path: str, model_name: str) -> Path | None:
+    """A file beside the database whose presence asks the trainer of a model, in whichever process, to stop."""
+    return None if path in ("", ":memory:") else Path(f"{Path(path).resolve()}.cancel-{model_name}")

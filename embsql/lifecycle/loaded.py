@@ -1,0 +1,154 @@
+"""A stored run read back: its vectors, and the pairs it was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql.data import Embeddings, Float32, Int32, Int64, Interactions, Similarity
+from embsql.engines import Engine
+from embsql.evaluation.splits import Mask
+from embsql.sqlfiles.surface import statements
+
+LARGE = {
+    "item_embeddings": ("item_id",),
+    "user_embeddings": ("user_id",),
+    "interactions": ("user_id", "item_id"),
+}
+PAGE = 100_000  # rows of a server's answer at once: each becomes Python objects on its way
+ALL = 10**15
+
+
+def pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
+    """A run's rows of a large table in order of id; at least one page, which may have no rows."""
+    page, after = ALL if engine.embedded else PAGE, dict.fromkeys(LARGE[table], "")  # no id is ''
+    while True:
+        rows = engine.ask(statements("publish.sql")[table], run_id=run_id, page=page, **after)
+        yield rows
+        if rows.num_rows < page:
+            return
+        after = {key: rows[key][-1].as_py() for key in after}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The users or the items of a run in order of id: by position is by id."""
+
+    ids: pa.StringArray  # (n,)
+    vectors: Float32  # (n, d)
+    bias: Float32  # (n,)
+
+    def on(self, ids: pa.StringArray, missing: float = 0.0) -> Side:
+        """The same for other ids (m,), and a number for each entry of what is not here."""
+        position = pc.index_in(ids, value_set=self.ids).fill_null(0).to_numpy()  # (m,)
+        there = self.known(ids)  # (m,)
+        vectors = np.full((len(ids), self.vectors.shape[1]), missing, np.float32)  # (m, d)
+        bias = np.zeros(len(ids), np.float32)  # (m,)
+        vectors[there], bias[there] = self.vectors[position[there]], self.bias[position[there]]
+        return Side(ids, vectors, bias)
+
+    def known(self, ids: pa.StringArray) -> Mask:
+        """Which of some ids (m,) are here."""
+        there: Mask = pc.is_in(ids, value_set=self.ids).to_numpy(zero_copy_only=False)
+        return there
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A run as it is stored."""
+
+    users: Side
+    items: Side
+    similarity: Similarity
+    pairs: Interactions  # what it was trained on, by the ids of its vectors; weights are not read
+
+    def embeddings(self, users: pa.StringArray, items: pa.StringArray) -> Embeddings:
+        """Its vectors for the ids of other vocabularies, zeros for those that it does not have."""
+        of_users, of_items = self.users.on(users), self.items.on(items)
+        vectors = of_users.vectors, of_items.vectors
+        if not len(self.users.ids):
+            vectors = (
+                np.zeros((len(users), of_items.vectors.shape[1]), np.float32),
+                of_items.vectors,
+            )
+        return Embeddings(
+            *vectors, self.similarity, of_items.bias if self.similarity == "dot" else None
+        )
+
+
+def load(engine: Engine, record: Mapping[str, Any]) -> Loaded:
+    """A run of which there is a record."""
+    run_id = int(record["run_id"])
+    users, items = side(engine, run_id, "user"), side(engine, run_id, "item")
+    codes, times = zip(
+        *(_codes(page, users, items) for page in pages(engine, "interactions", run_id)), strict=True
+    )
+    (user, item), time = (
+        np.concatenate(codes, axis=1),
+        pa.concat_arrays(times),
+    )  # (2, pairs), (pairs,)
+    timed = len(time) > 0 and not time.null_count
+    pairs = Interactions(
+        user,
+        item,
+        np.ones(len(user), np.float32),
+        time.to_numpy() if timed else None,
+        users.ids,
+        items.ids,
+    )
+    return Loaded(users, items, record["similarity"], pairs)
+
+
+def side(engine: Engine, run_id: int, entity: str) -> Side:
+    """The users or the items of a run."""
+    table = pa.concat_tables(pages(engine, f"{entity}_embeddings", run_id))
+    ids = table[f"{entity}_id"].cast(pa.string()).combine_chunks()
+    flat = np.concatenate(
+        [chunk.flatten().to_numpy() for chunk in table["embedding"].chunks] or [np.empty(0)]
+    )
+    vectors = flat.astype(np.float32, copy=False).reshape(
+        len(ids), len(flat) // max(len(ids), 1)
+    )  # (n * d,) to (n, d)
+    return Side(ids, vectors, table["bias"].to_numpy().astype(np.float32, copy=False))
+
+
+def _codes(page: pa.Table, users: Side, items: Side) -> tuple[Int32, pa.Int64Array]:
+    """Pairs, ordered by user, as positions (2, pairs), and their times.
+
+    A pair of which a vector is missing is left out.
+    """
+    sides = (("user_id", users), ("item_id", items))
+    user, item = (
+        pc.index_in(page[name].cast(pa.string()), value_set=side.ids) for name, side in sides
+    )
+    known = pc.and_(user.is_valid(), item.is_valid())
+    codes = [column.filter(known).to_numpy().astype(np.int32) for column in (user, item)]
+    return np.stack(codes), page["last_time"].cast(pa.int64()).filter(known).combine_chunks()
+
+
+# --- pairs in other vocabularies -----------------------------------------------------------------
+
+
+def joined(ids: pa.StringArray, more: pa.StringArray) -> pa.StringArray:
+    """Some ids, and after them those of others that are new."""
+    return pa.concat_arrays([ids, more.filter(pc.invert(pc.is_in(more, value_set=ids)))])
+
+
+def keys(pairs: Interactions, users: pa.StringArray, items: pa.StringArray) -> Int64:
+    """The pairs (n,) as numbers, user * n_items + item in other vocabularies, -1 where unknown."""
+    user, item = (
+        pc.index_in(ids, value_set=others)
+        .fill_null(-1)
+        .to_numpy()
+        .astype(np.int64)[codes]  # (pairs,)
+        for ids, others, codes in (
+            (pairs.users, users, pairs.user),
+            (pairs.items, items, pairs.item),
+        )
+    )
+    return np.where((user >= 0) & (item >= 0), user * len(items) + item, -1)

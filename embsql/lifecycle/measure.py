@@ -1,0 +1,316 @@
+"""How good vectors are: on a part of the interactions or a test, and beside the live run's."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from embsql import algorithms
+from embsql.algorithms import Algorithm
+from embsql.data import Embeddings, Interactions
+from embsql.engines import Engine
+from embsql.errors import (
+    BadArgument,
+    Cancelled,
+    Diverged,
+    EmbsqlError,
+    LostLease,
+    NotEvaluated,
+    ServerGone,
+    shared,
+)
+from embsql.evaluation.evaluator import Exam, Metric
+from embsql.evaluation.splits import REPEATS, Split, named, split
+from embsql.lifecycle import gate, registry, test_set
+from embsql.lifecycle.gate import Candidate, Comparison, Verdict
+from embsql.lifecycle.loaded import Loaded, Side, load
+from embsql.lifecycle.plan import Plan, plan_of
+from embsql.lifecycle.registry import look, say
+from embsql.lifecycle.snapshot import add_side_inputs, as_wanted, write_findings
+from embsql.run import Columns, Run
+from embsql.sources.prepare import Finding, prepare
+from embsql.sources.source import Source
+
+
+def fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
+    """Train, and make sure that what came out can be stored."""
+    embeddings = algorithm.fit(as_wanted(algorithm, data), run)
+    if not embeddings.finite():
+        raise Diverged(algorithm=algorithm.name, epoch=algorithm.epochs, model=run.model_name)
+    return embeddings
+
+
+# --- figures -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What an evaluation came to."""
+
+    split: str
+    figures: list[Metric]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Vectors that were asked, and how good they are."""
+
+    parts: Split
+    embeddings: Embeddings
+    known: tuple[Any, Any]  # the users (n_users,) and items (n_items,) there are vectors of
+    figures: list[Metric]
+
+
+def split_name_of(plan: Plan, data: Interactions) -> str:
+    """What the plan's figures are filed under."""
+    if plan.test:
+        return test_set.NAME + REPEATS * plan.repeats
+    return named(data, plan.split, repeats=plan.repeats)
+
+
+def parts_of(plan: Plan, data: Interactions) -> Split:
+    """What the plan trains on and what it holds out."""
+    return split(
+        data,
+        plan.split,
+        seed=plan.seed,
+        average=plan.algorithm.explicit,
+        repeats=plan.repeats and not plan.test,
+    )
+
+
+def kept_figures(engine: Engine, run_id: int, split_name: str | None) -> dict[str, float]:
+    """The figures of a run over all users on a split: "ndcg@10" -> value."""
+    rows = look(engine, "metrics", run_id=run_id, split=split_name)
+    return {f"{row['metric']}@{row['k']}": row["value"] for row in rows}
+
+
+def metrics_rows(run: Run, split_name: str, figures: list[Metric]) -> dict[str, Any]:
+    """The rows of the metrics table."""
+    names = [column.name for column in dataclasses.fields(Metric)]
+    columns = {name: [getattr(figure, name) for figure in figures] for name in names}
+    return {"run_id": [run.run_id] * len(figures), "split": [split_name] * len(figures), **columns}
+
+
+def headlines(figures: list[Metric]) -> dict[str, float]:
+    """The figures over all users: "ndcg@10" -> value."""
+    whole = (figure for figure in figures if figure.segment == "all")
+    return {f"{figure.metric}@{figure.k}": figure.value for figure in whole}
+
+
+# --- asking --------------------------------------------------------------------------------------
+
+
+def measure_on_a_part(
+    engine: Engine, reader: Engine, plan: Plan, data: Interactions, run: Run
+) -> Measured:
+    """Train on a part and ask about the other; the run itself is then trained on everything."""
+    answered = _on_a_part(plan, data, run)
+    write_findings(engine, run, _tied(answered.parts))
+    return judged(engine, reader, plan, data, answered, run)
+
+
+def _on_a_part(plan: Plan, data: Interactions, run: Run) -> Answered:
+    """Train on a part, ask about the other."""
+    parts = parts_of(plan, data)
+    trial = dataclasses.replace(
+        run,
+        on_report=lambda epoch, values: run.report(epoch=epoch, **_renamed(values)),
+        checkpoints=run.checkpoints and run.checkpoints.of(f"trial-{parts.name}"),
+    )
+    embeddings = fit(plan.algorithm, parts.train, trial)
+    exam = Exam.of(parts, run, k=plan.k)
+    known = present(parts.train.user, data.n_users), present(parts.train.item, data.n_items)
+    return Answered(parts, embeddings, known, exam.measure(embeddings) + exam.counted())
+
+
+def present(codes: Any, n: int) -> Any:
+    """Which of n codes are among some: (n,)."""
+    return np.bincount(codes, minlength=n) > 0
+
+
+def on_a_test(
+    made: Loaded, test: Interactions, run: Run, *, k: tuple[int, ...], repeats: bool
+) -> Answered:
+    """Ask vectors, as they are, about the caller's own pairs."""
+    parts = test_set.asked(test, made.pairs, repeats=repeats, name=run.model_name)
+    known = made.users.known(parts.train.users), made.items.known(parts.train.items)
+    embeddings = made.embeddings(parts.train.users, parts.train.items)
+    exam = Exam.of(parts, run, k=k, vectors=known)
+    return Answered(parts, embeddings, known, exam.measure(embeddings) + exam.counted())
+
+
+def as_stored(data: Interactions, embeddings: Embeddings) -> Loaded:
+    """Vectors that were just made, as they will be stored."""
+    bias = embeddings.item_bias
+    if bias is None:
+        bias = np.zeros(data.n_items, np.float32)  # (n_items,)
+    users = Side(data.users, embeddings.users, np.zeros(data.n_users, np.float32))
+    return Loaded(users, Side(data.items, embeddings.items, bias), embeddings.similarity, data)
+
+
+def _tied(parts: Split) -> list[Finding]:
+    """How many users' last pair was drawn by lot."""
+    if "tied users" not in parts.facts:
+        return []
+    users = parts.facts["tied users"]
+    hint = (
+        "several pairs of one last time: which of them the evaluation asks about was drawn by"
+        " the run's seed"
+    )
+    return [Finding("users with tied last pairs", "info" if users else "ok", users, hint=hint)]
+
+
+def _renamed(values: Mapping[str, float]) -> dict[str, float]:
+    return {f"evaluation_{name}": value for name, value in values.items()}
+
+
+# --- the gate ------------------------------------------------------------------------------------
+
+
+def judged(
+    engine: Engine, reader: Engine, plan: Plan, data: Interactions, answered: Answered, run: Run
+) -> Measured:
+    """What was measured, and whether the run may go live."""
+    found = None
+    if plan.gate:
+        found = _compared(engine, reader, plan, _candidate(plan, data, answered, run))
+    name, figures = answered.parts.name, answered.figures
+    return Measured(name, figures, gate.judged(figures, found, name, plan.headline, plan.tolerance))
+
+
+def _candidate(plan: Plan, data: Interactions, answered: Answered, run: Run) -> Candidate:
+    """The run as the gate wants to know it."""
+    silent = dataclasses.replace(run, on_report=None, checkpoints=None)
+    return Candidate(
+        data,
+        answered.parts,
+        answered.embeddings,
+        answered.known,
+        lambda part: fit(plan.algorithm, part, silent),
+        plan.algorithm.explicit,
+        silent,
+        plan.headline,
+        plan.tolerance,
+    )
+
+
+def _compared(engine: Engine, reader: Engine, plan: Plan, new: Candidate) -> Comparison:
+    """The run beside the live one."""
+    record = registry.live_record(engine, plan.model_name)
+    if record is None:
+        return Comparison("none", reason="nothing was live")
+    found = gate.as_it_is(new, load(engine, record))
+    if not plan.test and (found is None or (found.users or 0) < gate.ENOUGH):
+        found = _anew(engine, reader, plan, new, record) or found
+    found = found or Comparison("none", reason="the live run knows none of the users asked")
+    return dataclasses.replace(found, compared_run=record["run_id"])
+
+
+def _anew(
+    engine: Engine, reader: Engine, plan: Plan, new: Candidate, record: dict[str, Any]
+) -> Comparison | None:
+    """The run beside the live one's algorithm and options, trained anew.
+
+    None where the live run's vectors were never trained.
+    """
+    if record["algorithm"] not in algorithms.names():
+        return None
+    try:
+        live = plan_of(engine, record)
+        if (live.algorithm, live.seed, live.selects) == (plan.algorithm, plan.seed, plan.selects):
+            return gate.alike(new)
+        if live.algorithm.explicit != plan.algorithm.explicit:
+            reason = "one of the two takes weights for ratings, the other for evidence"
+            return Comparison("none", reason=reason)
+        part = new.parts.train
+        part = dataclasses.replace(part, user_features=None, item_features=None, graph=None)
+        data, _ = add_side_inputs(reader, live, part)
+        run = dataclasses.replace(new.run, seed=live.seed)
+        return gate.anew(new, fit(live.algorithm, data, run))
+    except (Cancelled, LostLease, ServerGone):
+        raise
+    except EmbsqlError as error:
+        reason = f"the live run's options could not be trained anew: {shared(error)}"
+        return Comparison("none", reason=reason)
+
+
+# --- a finished run ------------------------------------------------------------------------------
+
+PAIRS = (
+    "split 'time' cuts events, and of a finished run only the pairs are kept, to which {rows}"
+    " repeated rows were added up; measure by time while training: train it again with"
+    " evaluate=True, split='time'; or measure this run on other pairs, with split='last' or a test of your own"
+)
+
+
+def evaluate(
+    engine: Engine,
+    reference: str,
+    *,
+    k: tuple[int, ...],
+    split: str = "auto",
+    test: Source | None = None,
+    user_col: str | None = None,
+    item_col: str | None = None,
+    repeats: bool = False,
+) -> dict[str, float]:
+    """Measure a finished run and keep the figures: "ndcg@10" -> value.
+
+    On a `test`, a source of user_id and item_id, the run's vectors are asked as they are.
+    Otherwise, as they have seen every interaction, the run's algorithm is trained anew, with the
+    run's options, on a part of the run's own interactions, and asked about the rest.
+    Raises NotEvaluated, BadArgument, and what reading and training raise.
+    """
+    record = registry.run(engine, reference)
+    registry.check_own(engine, record["model_name"])
+    run = Run(record["seed"], run_id=record["run_id"], model_name=record["model_name"])
+    named = Columns(user_col, item_col)
+    if test is None and named != test_set.NONE:
+        allowed = "left out without test, whose columns they name"
+        raise BadArgument(name="user_col or item_col", allowed=allowed, value=repr(user_col or item_col))
+    if test is None:
+        answered = _of_part(engine, reference, record, run, k=k, split=split, repeats=repeats)
+    elif split != "auto":
+        allowed = "left out with test, which says what is asked"
+        raise BadArgument(name="split", allowed=allowed, value=repr(split))
+    else:
+        usual = Columns(record["user_col"], record["item_col"])
+        pairs = test_set.read(engine, test, run, named, usual)
+        answered = on_a_test(load(engine, record), pairs, run, k=k, repeats=repeats)
+    rows = metrics_rows(run, answered.parts.name, answered.figures)
+    with engine.transaction():
+        say(engine, "forget_metrics", run_id=run.run_id, split=answered.parts.name)
+        engine.write("metrics", rows)
+    registry.event(engine, run.model_name, run.run_id, "evaluate")
+    return headlines(answered.figures)
+
+
+def _of_part(
+    engine: Engine, reference: str, record: dict[str, Any], run: Run, **wanted: Any
+) -> Answered:
+    """Its algorithm, trained anew on a part.
+
+    Raises NotEvaluated for vectors that were never trained.
+    """
+    if record["algorithm"] not in algorithms.names():
+        reason = (
+            "its vectors were registered, not trained, so there is nothing to train anew;"
+            " give a test of your own"
+        )
+        raise NotEvaluated(name=reference, reason=reason)
+    plan = plan_of(engine, record, evaluate=True, **wanted)
+    rows = look(engine, "repeated_pairs", run_id=run.run_id) if plan.cuts_events else []
+    if rows:
+        raise NotEvaluated(name=reference, reason=PAIRS.format(rows=rows[0]["affected"]))
+    algorithm = plan.algorithm
+    found = prepare(
+        engine, plan.source, Columns(), run, explicit=algorithm.explicit, ordered=algorithm.ordered
+    )
+    data, _ = add_side_inputs(engine, plan, found.interactions())
+    return _on_a_part(plan, data, run)

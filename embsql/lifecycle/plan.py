@@ -1,0 +1,166 @@
+"""Everything that decides what a run will be, and what decided a finished one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from embsql import algorithms
+from embsql.algorithms import Algorithm
+from embsql.engines import Engine
+from embsql.errors import BadArgument, NotEvaluated
+from embsql.lifecycle import search as tune
+from embsql.options import shown
+from embsql.run import Columns, Own, usable_cores
+from embsql.sources.source import Source, recorded
+from embsql.sqlfiles import surface
+
+SIDE_INPUTS = ("user_features", "item_features", "graph")  # what a plan may name besides the source
+IN_MEMORY = "its {option} were a table in memory, which is gone; say evaluate=True when it is trained"
+FORGOTTEN = (
+    "its {option} named somebody who was forgotten, and were not kept;"
+    " give a test of your own, or train it again with evaluate=True"
+)
+TOLERANCE = 0.05
+SOMEBODYS = (
+    "its features or graph are SELECTs that somebody else wrote, and would run with your rights;"
+    " give a test of your own, or train it again with evaluate=True"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides what a run will be."""
+
+    model_name: str
+    source: Source
+    algorithm: Algorithm
+    columns: Columns = field(default_factory=Columns)
+    seed: int = 42
+    threads: int = field(default_factory=usable_cores)
+    device: str = "cpu"
+    evaluate: bool = False
+    k: tuple[int, ...] = (10, 20)
+    split: str = "auto"
+    test: Source | None = None  # user_id and item_id of pairs to measure on, in place of a part
+    repeats: bool = False  # whether to ask again for what was known
+    gate: bool = True
+    tolerance: float = TOLERANCE
+    force: bool = False
+    user_features: Source | None = None  # a SELECT of user_id and what is known of each
+    item_features: Source | None = None  # a SELECT of item_id and what is known of each
+    graph: Source | None = None  # a SELECT of source_node, target_node (items), perhaps weight
+    warm_start: bool = False
+    checkpoints: str | None = None  # a folder where a killed training leaves how far it came
+    search: tune.Search | None = None  # options still to be found; algorithm has their first values
+
+    def __post_init__(self) -> None:
+        """Refuse options that do not go together. Raises BadArgument."""
+        keeps = self.checkpoints is None or self.algorithm.resumes
+        allowed = {
+            "test": (self.test is None or self.evaluate, "given together with evaluate"),
+            "warm_start": (
+                not (self.warm_start and self.search),
+                "false with tune, whose trials start afresh",
+            ),
+            "checkpoints": (
+                keeps,
+                f"left out: {self.algorithm.name} has no networks to train and keeps none",
+            ),
+        }
+        for name, (fine, words) in {**allowed, **self._measuring, **self._training}.items():
+            if not fine:
+                raise BadArgument(name=name, allowed=words, value=shown(str(getattr(self, name))))
+
+    @property
+    def _measuring(self) -> dict[str, tuple[bool, str]]:
+        """Whether what says how to measure goes with measuring, and what is allowed."""
+        cuts = bool(self.search or self.evaluate)
+        only = "given together with evaluate"
+        if self.evaluate and self.test and not self.search:
+            split = (self.split == "auto", "left out with test, whose pairs are what is asked")
+        else:
+            split = (self.split == "auto" or cuts, f"{only} or tune")
+        return {
+            "split": split,
+            "repeats": (cuts or not self.repeats, f"{only} or tune"),
+            "tolerance": (self.evaluate or self.tolerance == TOLERANCE, only),
+        }
+
+    @property
+    def _training(self) -> dict[str, tuple[bool, str]]:
+        """Whether the algorithm reads what is given beside the source, where it is to train."""
+        algorithm = self.algorithm
+        fits = self.device == "cpu" or algorithm.on_gpu
+        checks = {"device": (fits, f"cpu with {algorithm.name}, which trains nowhere else")}
+        for name in SIDE_INPUTS:
+            if getattr(self, name) and name not in algorithm.inputs:
+                checks[name] = (False, f"left out: {_unread(algorithm, name)}")
+        return checks
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The algorithm's options, and where features and graph came from, as written into the run.
+
+        Of options still to be found, what decides which they will be.
+        """
+        own = dataclasses.asdict(self.algorithm)  # type: ignore[call-overload]  # it is a dataclass
+        options: dict[str, Any] = own | self.selects
+        if self.search:
+            space = self.search.space
+            options = {name: value for name, value in options.items() if name not in space}
+            way = {
+                "metric": f"ndcg@{self.headline}",
+                "split": self.split,
+                "evaluate": self.evaluate,
+            }
+            options["tune"] = self.search.asked | way | ({"repeats": True} if self.repeats else {})
+        return options
+
+    @property
+    def selects(self) -> dict[str, str | dict[str, str]]:
+        """What the run remembers of the sources of what is known of users and items, by name."""
+        return {name: recorded(getattr(self, name)) for name in SIDE_INPUTS if getattr(self, name)}
+
+    @property
+    def cuts_events(self) -> bool:
+        """Whether something is held out by time, for which the events behind the pairs are read."""
+        return self.split == "time" and bool(self.search or (self.evaluate and not self.test))
+
+    @property
+    def headline(self) -> int:
+        """The k of the one figure that decides."""
+        return 10 if 10 in self.k else self.k[0]
+
+
+def _unread(algorithm: Algorithm, name: str) -> str:
+    """That an algorithm does not read a side input, and which do, or would with other options."""
+    if name in algorithm.sides:
+        return f"{algorithm.name} does not read it with these options; see embsql algorithms {algorithm.name}"
+    return f"{algorithm.name} does not read it, {algorithms.readers(name)}"
+
+
+def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
+    """A plan to train a finished run's algorithm anew, on the run's own interactions.
+
+    It has the run's options; `wanted` are fields of the plan. Raises NotEvaluated where a side
+    input was a table in memory.
+    """
+    params = json.loads(record["params"])
+    params.pop("tune", None)  # what was searched; what was found is among the others
+    given = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
+    algorithm = algorithms.make(record["algorithm"], params)
+    sources = {name: source for name, source in given.items() if name in algorithm.inputs}
+    for option, source in sources.items():
+        if not isinstance(source, str):
+            reason = (FORGOTTEN if "forgotten" in source else IN_MEMORY).format(option=option)
+            raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
+    statements = surface.statements(engine=engine.name)
+    run_id = int(record["run_id"])
+    if sources and not engine.ask(statements["is_own"], run_id=run_id).num_rows:
+        raise NotEvaluated(name=f"{record['model_name']}@{run_id}", reason=SOMEBODYS)
+    run_source = statements["run_source"]
+    source = Own(run_source.replace("$run_id", str(run_id)))
+    return Plan(record["model_name"], source, algorithm, seed=record["seed"], **sources, **wanted)

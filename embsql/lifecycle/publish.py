@@ -1,0 +1,357 @@
+"""The same run in another database: its rows, its run_id, its bytes.
+
+In a server or an open connection readers see nothing of a run before it is promoted. A DuckDB file is never changed
+where it lies: a copy of it is, which then takes its name. Who has the old file open keeps the old version, who opens
+it next finds the new one, and nobody meets a lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql import engines
+from embsql.engines import Engine
+from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunTaken
+from embsql.fsync import replacement, settle
+from embsql.lifecycle import forgetting, leases, registry
+from embsql.lifecycle.leases import retry
+from embsql.lifecycle.loaded import LARGE, pages
+from embsql.lifecycle.registry import look, say
+from embsql.sqlfiles.surface import statements
+from embsql.stopping import unstopped
+
+SMALL = ("runs", "training_log", "metrics", "validations", "trials", "gates", "solvers", "gram", "item_scales",
+         "graph_edges", "tower_features", "tower_layers")  # fmt: skip
+IDENTITY = ("model_name", "checksum", "source_hash")  # what tells one run of a number from another
+MADE = ("clusters", "cluster_members", "maps", "top_items", "neighbors")  # of a run, at any time after it
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A run that is live in another database."""
+
+    model_name: str
+    run_id: int
+    rows: int  # vectors and interactions
+    checksum: str  # of those rows, the same in both databases
+    copied: bool  # False when they were there already
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a run's vectors and interactions are: how many rows, and a SHA-256 of their ids and bytes."""
+
+    rows: int
+    checksum: str
+
+
+def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Published]:
+    """Copy runs ('shop', 'shop@7'; when none is named the live run of every model) and make them live in `target`.
+
+    `target` is a DuckDB file, a postgresql:// address, or an open connection of either. What is there already is not
+    copied again. Raises RunTaken, RunNotReady, Corrupted, BadArgument, DatabaseBusy, CannotOpen, and whatever else an
+    engine raises; a run that did not arrive whole leaves nothing behind.
+    """
+    records, target = _wanted(engine, models), engines.checked(target)
+    opened = _replacement(engine, target) if _is_file(target) else _other(engine, target)
+    with opened as there:
+        return [_deliver(engine, there, record) for record in records]
+
+
+def _wanted(engine: Engine, models: Sequence[str]) -> list[dict[str, Any]]:
+    """The records of the runs to publish. Raises what registry.finished raises."""
+    return [registry.finished(engine, reference) for reference in models or _live(engine)]
+
+
+def _live(engine: Engine) -> list[str]:
+    """The models that have a live run."""
+    names = [row["model_name"] for row in look(engine, "model_names")]
+    return [name for name in names if registry.live(engine, name) is not None]
+
+
+# --- one run -------------------------------------------------------------------------------------
+
+
+def _deliver(source: Engine, target: Engine, record: Mapping[str, Any]) -> Published:
+    """See to it that a run is in the target, whole, and live there."""
+    name, run_id = record["model_name"], int(record["run_id"])
+    copied = retry(target, lambda: _arrive(source, target, record))
+    _dismiss(source, target, run_id)
+    there = _verified(source, target, record, copied=copied)
+    if copied:
+        registry.event(target, name, run_id, "publish", f"from {source.place}")
+    retry(target, lambda: _bring(source, target, run_id))
+    _dismiss(source, target, run_id)  # who was forgotten while it was brought
+    retry(target, lambda: say(target, "know_model", model_name=name))
+    registry.promote(target, f"{name}@{run_id}")
+    registry.collect(target, name)
+    return Published(name, run_id, there.rows, there.checksum, copied)
+
+
+def _dismiss(source: Engine, target: Engine, run_id: int) -> None:
+    """Forget in the target whom the source has forgotten since the run was copied."""
+    gone = _but(_people(target, run_id), _people(source, run_id))
+    for user_id in gone.to_pylist():
+        forgetting.clear(target, user_id, [run_id])
+
+
+def _people(engine: Engine, run_id: int) -> pa.StringArray:
+    rows = engine.ask(statements("publish.sql")["people"], run_id=run_id)
+    return rows["user_id"].cast(pa.string()).combine_chunks()
+
+
+def _but(ids: pa.StringArray, others: pa.StringArray) -> pa.StringArray:
+    return ids.filter(pc.invert(pc.is_in(ids, value_set=others)))
+
+
+def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
+    """Rows in parts whose vectors have one length, as they are written: those of towers have several."""
+    kinds = (pa.types.is_list, pa.types.is_large_list)
+    vectors = [field.name for field in rows.schema if any(is_kind(field.type) for is_kind in kinds)]
+    if not vectors:
+        yield rows
+        return
+    lengths = pc.list_value_length(rows[vectors[0]])  # (n,)
+    for length in lengths.unique():
+        yield rows.filter(pc.equal(lengths, length))
+
+
+def _arrive(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool:
+    """Copy a run, all of it or nothing, unless it is there; whether it was copied. Raises RunTaken."""
+    run_id = int(record["run_id"])
+    for found in look(target, "run_record", run_id=run_id):
+        if any(found[column] != record[column] for column in IDENTITY):
+            raise _taken(target, found)
+        return False
+    with target.transaction():
+        for table in SMALL:
+            for rows in _of_one_length(source.ask(statements("publish.sql")[table], run_id=run_id)):
+                target.write(table, _columns(rows.drop_columns("made_by") if table == "runs" else rows))
+        for table in LARGE:
+            target.write(table, _columns(pa.concat_tables(pages(source, table, run_id))))
+        target.index(run_id)  # in the same transaction: a run that is there has its indexes
+    return True
+
+
+def _bring(source: Engine, target: Engine, run_id: int) -> None:
+    """Copy what has been made of a run, also since it was copied, in place of the same there."""
+    with target.transaction():
+        say(target, "hold_run", run_id=run_id)
+        for table in MADE:
+            rows = source.ask(statements("publish.sql")[table], run_id=run_id)
+            if rows.num_rows:
+                say(target, f"drop_{table}", run_id=run_id)
+                target.write(table, _columns(rows))
+        forgetting.drop_strangers(target, run_id, MADE)
+
+
+def _columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return dict(zip(rows.column_names, rows.columns, strict=True))
+
+
+def _verified(
+    source: Engine, target: Engine, record: Mapping[str, Any], *, copied: bool
+) -> Content:
+    """What is in the target: what is in the source, but for people whom only the target forgot.
+
+    They do not come back. A copy that differs is removed. Raises Corrupted for it, RunTaken for a
+    run that was there, and UnknownRun where the source has it no more.
+    """
+    run_id = int(record["run_id"])
+    try:
+        there, people = content(target, run_id), _people(source, run_id)
+        missing = people[:0] if copied else _but(people, _people(target, run_id))
+        if there == content(source, run_id, missing):
+            registry.finished(source, f"{record['model_name']}@{run_id}")  # nobody removed it
+            return there
+        if not copied:
+            raise _taken(target, record)
+        raise Corrupted(place=target.place, run_id=run_id, name=record["model_name"])
+    except BaseException:
+        if copied:
+            with unstopped():
+                registry.discard(target, run_id)
+        raise
+
+
+def _taken(target: Engine, record: Mapping[str, Any]) -> RunTaken:
+    return RunTaken(place=target.place, run_id=record["run_id"], name=record["model_name"])
+
+
+# --- what a run is -------------------------------------------------------------------------------
+
+
+def content(engine: Engine, run_id: int, without: pa.StringArray | None = None) -> Content:
+    """What a run's vectors and interactions are, the same for the same run on every engine.
+
+    Rows of users `without` whom it is to be counted are passed over.
+    """
+    digest, rows = Digest(), 0
+    for table in LARGE:
+        for page in pages(engine, table, run_id):
+            kept = _others(page, without)
+            digest.add(table, kept)
+            rows += kept.num_rows
+    return Content(rows, digest.hexdigest())
+
+
+def _others(page: pa.Table, without: pa.StringArray | None) -> pa.Table:
+    """The rows of other users."""
+    if without is None or "user_id" not in page.column_names:
+        return page
+    return page.filter(pc.invert(pc.is_in(page["user_id"].cast(pa.string()), value_set=without)))
+
+
+class Digest:
+    """A SHA-256 of rows in their order, however they are cut into pages and whichever of Arrow's types hold them."""
+
+    def __init__(self) -> None:
+        # by table, column and part: a page adds to all of them
+        self._parts: defaultdict[tuple[str, str, int], Any] = defaultdict(hashlib.sha256)
+
+    def add(self, table: str, rows: pa.Table) -> None:
+        """The next rows of a table."""
+        for name, column in _columns(rows).items():
+            for array in column.chunks:
+                for part, values in enumerate(_parts(array) if len(array) else ()):
+                    self._parts[table, name, part].update(np.ascontiguousarray(values).data)
+
+    def hexdigest(self) -> str:
+        """The sum of all that was added."""
+        whole = hashlib.sha256()
+        for key in sorted(self._parts):
+            whole.update(repr(key).encode() + self._parts[key].digest())
+        return whole.hexdigest()
+
+
+def _parts(array: pa.Array) -> Iterator[np.ndarray[Any, Any]]:
+    """What an array (n,) says: which values are there (n,), how long they are (n,) if they can differ, the values."""
+    yield array.is_valid().to_numpy(zero_copy_only=False)
+    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        array = array.cast(pa.large_binary())
+        _, offsets, data = array.buffers()
+        bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]  # (n + 1,)
+        yield np.diff(bounds)
+        yield np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
+        return
+    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
+        yield pc.list_value_length(array).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        array = array.flatten()  # (n, d) to (n * d,)
+    yield array.fill_null(0).to_numpy(zero_copy_only=False)
+
+
+# --- into a server, or an open connection --------------------------------------------------------
+
+
+@contextmanager
+def _other(source: Engine, target: Any) -> Iterator[Engine]:
+    """The target with embsql in it while the block runs. Raises BadArgument when it is the source."""
+    with engines.another(target, source) as there:
+        if there.read_only:
+            raise ReadOnly(path=there.place)
+        _install(there)
+        if _is_same(source, there):
+            raise _not_itself(there.place)
+        yield there
+
+
+def _install(engine: Engine) -> None:
+    """Embsql where it is missing; without the commands in an embedded database, which need the process that trains."""
+    if engine.embedded:
+        registry.install(engine)
+    else:
+        registry.opened(engine)
+
+
+def _is_same(source: Engine, target: Engine) -> bool:
+    """Whether two engines are one database, whatever they call it: a mark made in one is seen in the other.
+
+    Where it need not be asked no mark is made, as a publisher that is killed would leave it.
+    """
+    if source.name != target.name:
+        return False
+    mark = {"model_name": f"publish {uuid.uuid4().hex}", "owner": "publish"}  # no model can have this name
+    say(target, "take_lease", run_id=0, **leases.this_process(), **mark)
+    try:
+        return bool(look(source, "lease", model_name=mark["model_name"]))
+    finally:
+        say(target, "release", **mark)
+
+
+def _not_itself(place: str) -> BadArgument:
+    return BadArgument(name="target", allowed="another database than the one that is published", value=place)
+
+
+# --- into a file ---------------------------------------------------------------------------------
+
+
+def _is_file(target: Any) -> bool:
+    """Whether a target is the name of a DuckDB file."""
+    if isinstance(target, str):
+        return "://" not in target and not engines.is_address(target)
+    return isinstance(target, os.PathLike)
+
+
+@contextmanager
+def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Engine]:
+    """A database that takes the place of a file when the block ends well, and is gone when it does not.
+
+    It has the file's own name, in a folder beside it: DuckDB calls a database by that name.
+    """
+    path = _path(source, target)
+    try:
+        with (
+            replacement(path) as fresh,
+            _copied(path, fresh),
+        ):
+            with closing(engines.connect(str(fresh))) as there:
+                there.place = str(path)  # what messages shall call it
+                _install(there)
+                yield there
+                there.run(statements("publish.sql")["checkpoint"])
+            settle(fresh, path)
+    except OSError as error:
+        raise CannotOpen(path=str(path), reason=error.strerror or str(error)) from error
+
+
+def _path(source: Engine, target: str | os.PathLike[str]) -> Path:
+    """Where the file is, links followed. Raises BadArgument for memory, and for the source's own file."""
+    if target in ("", ":memory:"):
+        raise BadArgument(name="target", allowed="a file, a server or an open connection", value=repr(target))
+    path = Path(target).expanduser().resolve()
+    homes = source.ask(statements("publish.sql")["file"]).to_pylist() if source.embedded else []
+    if any(home["path"] and Path(home["path"]).resolve() == path for home in homes):
+        raise _not_itself(str(path))
+    return path
+
+
+@contextmanager
+def _copied(path: Path, fresh: Path) -> Iterator[None]:
+    """Copy the file, if there is one; nobody can write to the file while the block runs.
+
+    Raises DatabaseBusy when somebody does, and CannotOpen when somebody did who never finished.
+    """
+    if not path.exists():
+        yield
+        return
+    # DuckDB's lock on a file ends when its process closes any handle of that file: this one is closed last.
+    with path.open("rb") as old, closing(engines.connect(str(path), read_only=True)):
+        if Path(f"{path}.wal").exists():
+            raise CannotOpen(path=str(path), reason="its .wal holds changes not yet in it; open it once for writing")
+        with fresh.open("wb") as new:
+            shutil.copyfileobj(old, new)
+        shutil.copymode(path, fresh)
+        yield

@@ -1,0 +1,63 @@
+"""Vectors that were made elsewhere as a run like any other: stored, checked, versioned, asked; nothing is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql.data import Interactions, Similarity
+from embsql.engines import Engine
+from embsql.engines.columns import find
+from embsql.errors import BadFeatures
+from embsql.lifecycle.plan import Plan
+from embsql.lifecycle.train import complete
+from embsql.run import Run
+from embsql.sources.prepare import by_id
+from embsql.sources.source import Source
+
+
+def register_embeddings(
+    engine: Engine, model_name: str, items: Source, *, users: Source | None, similarity: Similarity, force: bool
+) -> Run:
+    """Store vectors as a run and make it live.
+
+    `items` has item_id and embedding, `users` user_id and embedding, of the same length. A row
+    without an embedding is left out. Unchanged vectors are not stored again unless `force`.
+    Raises NotASelect, SourceFailed, or BadFeatures for ids that come twice and for vectors that are none.
+    """
+    from embsql.features.registered import Registered
+
+    plan = Plan(model_name, items, Registered(similarity=similarity, users=str(users) if users else None), force=force)
+    return complete(engine, plan, lambda _: _given(engine, items, users))
+
+
+def _given(engine: Engine, items: Source, users: Source | None) -> Interactions:
+    """The vectors as features of users and items who have not met."""
+    item_ids, of_items = _side(engine, items, "item")
+    if not users:
+        return unmet(item_ids, of_items)
+    user_ids, of_users = _side(engine, users, "user")
+    return dataclasses.replace(unmet(item_ids, of_items), users=user_ids, user_features=of_users)
+
+
+def unmet(ids: pa.StringArray, features: pa.Table) -> Interactions:
+    """Items that nobody has met, by their ids (n,) in order, with what is known of each."""
+    nobody = np.empty(0, np.int32)
+    return Interactions(nobody, nobody, np.empty(0, np.float32), None, ids[:0], ids, item_features=features)
+
+
+def _side(engine: Engine, select: Source, entity: str) -> tuple[pa.StringArray, pa.Table]:
+    """Ids in order and their column of vectors. Raises BadFeatures."""
+    ids, rows = by_id(engine, select, f"{entity}_id", f"{entity}s")
+    name = find(rows.column_names, None, "embedding", f"{entity}s")
+    if name is None:
+        raise BadFeatures(option=f"{entity}s", found=f"no column embedding, only {', '.join(rows.column_names)}")
+    there = rows[name].is_valid().combine_chunks()
+    ids, vectors = ids.filter(there), rows.select([name]).rename_columns(["embedding"]).filter(there)
+    if not len(ids):
+        raise BadFeatures(option=f"{entity}s", found="no row with an id and an embedding")
+    order = pc.sort_indices(ids)
+    return ids.take(order), vectors.take(order)

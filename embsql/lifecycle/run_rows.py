@@ -1,0 +1,90 @@
+"""What a run leaves behind: the rows of its tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from embsql.data import Embeddings, Graph, Interactions
+from embsql.run import Run
+
+Table = tuple[str, dict[str, Any]]  # its name, and its columns
+
+
+def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Table]:
+    """All of them, but for figures and findings."""
+    yield "user_embeddings", _side(run, "user", data.users, embeddings.users, embeddings.user_bias, data.user)
+    yield "item_embeddings", _side(run, "item", data.items, embeddings.items, embeddings.item_bias, data.item)
+    yield "interactions", _pairs(run, data)
+    yield from _folding(run, data, embeddings)
+    yield from _towers(run, embeddings)
+    if embeddings.graph:
+        yield "graph_edges", _edges(run, data, embeddings.graph)
+
+
+def _side(run: Run, entity: str, ids: Any, vectors: Any, bias: Any, codes: Any) -> dict[str, Any]:
+    """The rows of one embedding table: vectors (n, dim), codes (n_pairs,) of the interactions to count."""
+    n = len(ids)
+    return {
+        "run_id": np.full(n, run.run_id, np.int64),
+        f"{entity}_id": ids,
+        "embedding": vectors,
+        "norm": np.sqrt(np.einsum("nd,nd->n", vectors, vectors)),  # (n,)
+        "bias": np.zeros(n, np.float32) if bias is None else bias,
+        "interactions": np.bincount(codes, minlength=n).astype(np.int32),
+    }
+
+
+def _pairs(run: Run, data: Interactions) -> dict[str, Any]:
+    """The rows of the interactions table; ids go as codes into their vocabularies, not as n strings."""
+    return {
+        "run_id": np.full(len(data), run.run_id, np.int64),
+        "user_id": pa.DictionaryArray.from_arrays(data.user, data.users),
+        "item_id": pa.DictionaryArray.from_arrays(data.item, data.items),
+        "weight": data.weight,
+        "last_time": pa.nulls(len(data), pa.int64()) if data.time is None else data.time,
+    }
+
+
+def _edges(run: Run, data: Interactions, graph: Graph) -> dict[str, Any]:
+    """The rows of the table of edges."""
+    return {
+        "run_id": np.full(len(graph.weight), run.run_id, np.int64),
+        "source_node": pa.DictionaryArray.from_arrays(graph.source, data.items),
+        "target_node": pa.DictionaryArray.from_arrays(graph.target, data.items),
+        "weight": graph.weight,
+    }
+
+
+def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Table]:
+    """What folding in needs."""
+    how = embeddings.fold_in
+    yield "solvers", {"run_id": [run.run_id], "kind": [how.kind], "settings": [json.dumps(dict(how.settings))]}
+    if how.kind == "least_squares":
+        items = embeddings.items.astype(np.float64)  # (n_items, dim)
+        position = np.arange(1, embeddings.dim + 1, dtype=np.int32)  # (dim,)
+        gram = (items.T @ items).astype(np.float32)  # (dim, dim)
+        yield "gram", {"run_id": np.full(embeddings.dim, run.run_id, np.int64), "position": position, "entries": gram}
+    if how.item_scale is not None:
+        run_id = np.full(data.n_items, run.run_id, np.int64)
+        yield "item_scales", {"run_id": run_id, "item_id": data.items, "scale": how.item_scale}
+
+
+def _towers(run: Run, embeddings: Embeddings) -> Iterator[Table]:
+    """The towers that make vectors of newcomers."""
+    for entity, tower in embeddings.towers.items():
+        feature, kind, value, center, scale = (list(column) for column in zip(*tower.rows, strict=True))
+        yield "tower_features", {
+            "run_id": [run.run_id] * len(feature), "entity": [entity] * len(feature), "feature": feature, "kind": kind,
+            "value": pa.array(value, pa.string()), "center": pa.array(center, pa.float64()),
+            "scale": pa.array(scale, pa.float64()), "embedding": tower.table,
+        }  # fmt: skip
+        for layer, (weights, bias) in enumerate(tower.layers, 2):
+            n = len(bias)
+            position = np.arange(1, n + 1, dtype=np.int32)  # (n,)
+            own = {"run_id": [run.run_id] * n, "entity": [entity] * n, "layer": np.full(n, layer, np.int32)}
+            yield "tower_layers", own | {"position": position, "weights": weights, "bias": bias}

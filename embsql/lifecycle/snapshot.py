@@ -1,0 +1,110 @@
+"""What a run is trained on, as it is when the run starts: its interactions and side inputs."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+
+from embsql import algorithms
+from embsql.algorithms import Algorithm
+from embsql.data import Embeddings, Interactions
+from embsql.engines import Engine
+from embsql.errors import BadArgument, TooFew
+from embsql.lifecycle import registry
+from embsql.lifecycle.loaded import side
+from embsql.lifecycle.plan import Plan
+from embsql.lifecycle.registry import look
+from embsql.run import Run
+from embsql.sources.prepare import Finding, features, graph, prepare, told
+
+
+def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
+    """The interactions as they are now, after writing down the report about them.
+
+    Raises TooFew, and what reading the source and the side inputs raises.
+    """
+    ordered = plan.algorithm.ordered or plan.cuts_events or _rival_is_ordered(engine, plan)
+    found = prepare(
+        reader, plan.source, plan.columns, run, explicit=plan.algorithm.explicit, ordered=ordered
+    )
+    write_findings(engine, run, found.findings)
+    data, findings = add_side_inputs(reader, plan, found.interactions())
+    write_findings(engine, run, findings)
+    if data.n_users < 2 or data.n_items < 2:
+        raise TooFew(
+            users=data.n_users, items=data.n_items, algorithm=plan.algorithm.name, need="2 of each"
+        )
+    return data
+
+
+def _rival_is_ordered(engine: Engine, plan: Plan) -> bool:
+    """Whether the gate may train the live run's algorithm anew, and that learns from order."""
+    live = registry.live_record(engine, plan.model_name) if plan.evaluate and plan.gate else None
+    name = live["algorithm"] if live else None
+    # Of a class whose options decide, `ordered` is true.
+    return name in algorithms.names() and bool(algorithms.find(name).ordered)
+
+
+def add_side_inputs(
+    reader: Engine, plan: Plan, data: Interactions
+) -> tuple[Interactions, list[Finding]]:
+    """The interactions with the plan's features and graph, and what was found in those."""
+    findings: list[Finding] = []
+    if plan.user_features:
+        known = features(reader, plan.user_features, "user_id", "user_features", data.users)
+        data = dataclasses.replace(data, user_features=known)
+        findings += told(known, "user", data.user, data.time, encodes=plan.algorithm.encodes)
+    if plan.item_features:
+        known = features(reader, plan.item_features, "item_id", "item_features", data.items)
+        data = dataclasses.replace(data, item_features=known)
+        findings += told(known, "item", data.item, data.time, encodes=plan.algorithm.encodes)
+    if plan.graph:
+        edges, of_edges = graph(reader, plan.graph, data.items)
+        data = dataclasses.replace(data, graph=edges)
+        findings += of_edges
+    return data, findings
+
+
+def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings | None:
+    """The live run's vectors in the order of these vocabularies; None when nothing is live.
+
+    Users and items that are new have NaN. Raises BadArgument when the live run has another dim.
+    """
+    live = registry.live_record(engine, plan.model_name)
+    if live is None:
+        return None
+    users, items = (
+        side(engine, live["run_id"], entity).on(ids, missing=np.nan).vectors
+        for entity, ids in (("user", data.users), ("item", data.items))
+    )
+    if not look(engine, "run_record", run_id=live["run_id"]):  # removed while it was read
+        return live_vectors(engine, plan, data)
+    dim = getattr(plan.algorithm, "dim", items.shape[1])
+    if items.shape[1] != dim:
+        allowed = f"false when dim changes: the live run has vectors of {items.shape[1]}, not {dim}"
+        raise BadArgument(name="warm_start", allowed=allowed, value="true")
+    return Embeddings(users, items)
+
+
+def write_findings(engine: Engine, run: Run, findings: list[Finding]) -> None:
+    """Add findings to the run's report."""
+    names = [column.name for column in dataclasses.fields(Finding)]
+    columns = {name: [getattr(finding, name) for finding in findings] for name in names}
+    engine.write("validations", {"run_id": [run.run_id] * len(findings), **columns})
+
+
+def input_hash(plan: Plan, data: Interactions, test: Interactions | None) -> str:
+    """Of all that decides the result, so that unchanged work is recognized."""
+    read = [as_wanted(plan.algorithm, data).checksum(), *([test.checksum()] if test else [])]
+    options = json.dumps(
+        [plan.algorithm.name, plan.params, plan.seed, plan.device, *read], sort_keys=True
+    )
+    return hashlib.blake2b(options.encode(), digest_size=16).hexdigest()
+
+
+def as_wanted(algorithm: Algorithm, data: Interactions) -> Interactions:
+    """The data without the events, where an algorithm does not learn from their order."""
+    return data if algorithm.ordered else dataclasses.replace(data, events=None)

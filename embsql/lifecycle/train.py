@@ -1,0 +1,299 @@
+"""The life of a run: lease, snapshot, train, write, validate, evaluate, promote, collect.
+
+No transaction is held while training. Until `promote` no reader can see anything of a run; a run
+that does not get there leaves its record, its log and its report behind, and nothing else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from typing import Any
+
+from embsql.algorithms import Algorithm
+from embsql.checkpoints import Checkpoints, checkpoints
+from embsql.data import Embeddings, Interactions
+from embsql.engines import Engine
+from embsql.errors import Cancelled, CannotOpen, LostLease, ServerGone, shared
+from embsql.lifecycle import forgetting, registry, run_rows, search, test_set
+from embsql.lifecycle.leases import Lease, retry
+from embsql.lifecycle.measure import (
+    Measured,
+    as_stored,
+    fit,
+    headlines,
+    judged,
+    kept_figures,
+    measure_on_a_part,
+    metrics_rows,
+    on_a_test,
+    parts_of,
+    split_name_of,
+)
+from embsql.lifecycle.plan import Plan
+from embsql.lifecycle.registry import say
+from embsql.lifecycle.snapshot import input_hash, live_vectors, read_snapshot
+from embsql.run import Listener, Run
+from embsql.stopping import Stopped, unstopped
+
+
+def train(
+    engine: Engine, plan: Plan, listener: Listener | None = None, reader: Engine | None = None
+) -> Run:
+    """Train, store and promote a model; the run is live, or ready when its gate refused it.
+
+    The source is read by `reader`, everything else is `engine`'s.
+    An unchanged source with unchanged options gives back the live run.
+    Raises EmbsqlError; whatever is raised, the version that was live stays so.
+    """
+    source = reader or engine
+
+    def snapshot(run: Run) -> Interactions:
+        return read_snapshot(engine, plan, run, source)
+
+    return complete(engine, plan, snapshot, listener, source)
+
+
+def complete(
+    engine: Engine,
+    plan: Plan,
+    snapshot: Callable[[Run], Interactions],
+    listener: Listener | None = None,
+    reader: Engine | None = None,
+) -> Run:
+    """A run from lease to collect, of the interactions that `snapshot` gives.
+
+    What else it reads is in `reader`.
+    """
+    registry.check_name(plan.model_name)
+    run_id = registry.next_run(engine)
+    with Lease(engine, plan.model_name, run_id) as lease:
+        run = Run(
+            plan.seed, plan.threads, plan.device, run_id, plan.model_name, on_check=lease.check
+        )
+        run.on_report = _reporter(engine, run_id, listener)
+        _begin(engine, plan, run_id)
+        with _recorded(engine, run_id), lease.working():
+            _live(engine, plan, run, lease, snapshot, reader or engine)
+    registry.collect(engine, plan.model_name)
+    return run
+
+
+def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
+    """Write down that a run starts, and that runs of dead trainers have ended."""
+    retry(engine, lambda: say(engine, "know_model", model_name=plan.model_name))
+    retry(engine, lambda: _abandon(engine, plan.model_name, run_id))
+    say(
+        engine,
+        "begin_run",
+        run_id=run_id,
+        model_name=plan.model_name,
+        algorithm=plan.algorithm.name,
+        params=json.dumps(plan.params),
+        source_sql=str(plan.source),
+        seed=plan.seed,
+        versions=json.dumps(_versions(plan)),
+    )
+    named = {f"{column}_col": name for column, name in dataclasses.asdict(plan.columns).items()}
+    retry(engine, lambda: say(engine, "name_columns", run_id=run_id, **named))
+
+
+def _versions(plan: Plan) -> dict[str, Any]:
+    packages = {name: version(name) for name in ("embsql", "duckdb", "numpy")}
+    return {
+        **packages,
+        "python": platform.python_version(),
+        "threads": plan.threads,
+        "device": plan.device,
+    }
+
+
+@contextmanager
+def _recorded(engine: Engine, run_id: int) -> Iterator[None]:
+    """Write down how a run ended when it ended badly."""
+    try:
+        yield
+    except BaseException as error:
+        ends = isinstance(error, Cancelled | KeyboardInterrupt | Stopped)
+        status = "cancelled" if ends else "failed"
+        # Of a server that is gone: the next trainer writes this run off.
+        ended = {"status": status, "error": shared(error) or "interrupted"}
+        with suppress(ServerGone, CannotOpen), unstopped():
+            retry(engine, lambda: _end(engine, run_id, **ended))
+        raise
+
+
+def _abandon(engine: Engine, model_name: str, run_id: int) -> None:
+    """Write off the runs before this one that nobody trains any more."""
+    with engine.transaction():
+        say(engine, "abandoned", model_name=model_name, run_id=run_id)
+        say(engine, "drop_ended")
+
+
+def _end(engine: Engine, run_id: int, **values: Any) -> None:
+    """Write off a run, and what it says of people forgotten meanwhile."""
+    with engine.transaction():
+        say(engine, "end_run", run_id=run_id, **values)
+        forgetting.settle(engine, run_id)
+
+
+def _reporter(engine: Engine, run_id: int, listener: Listener | None) -> Listener:
+    def report(epoch: int, values: Mapping[str, float]) -> None:
+        for metric, value in values.items():
+            say(engine, "log_epoch", run_id=run_id, epoch=epoch, metric=metric, value=float(value))
+        if listener:
+            listener(epoch, dict(values))
+
+    return report
+
+
+# --- the stages ----------------------------------------------------------------------------------
+
+
+def _live(
+    engine: Engine,
+    plan: Plan,
+    run: Run,
+    lease: Lease,
+    snapshot: Callable[[Run], Interactions],
+    reader: Engine,
+) -> None:
+    """The stages between lease and collect."""
+    data = snapshot(run)
+    test = None
+    if plan.evaluate and plan.test:
+        test = test_set.read(reader, plan.test, run, test_set.NONE, plan.columns)
+    source_hash = input_hash(plan, data, test)
+    split_name = split_name_of(plan, data) if plan.evaluate else None
+    if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
+        return
+    plan = _tuned(engine, plan, data, run)
+    before = live_vectors(engine, plan, data) if plan.warm_start else None
+    run.checkpoints = _checkpoints(plan, source_hash, before)
+    measured = None
+    if split_name and test is None:
+        measured = measure_on_a_part(engine, reader, plan, data, run)
+    run.before = before  # only now: it has met what the evaluation holds out
+    embeddings = fit(plan.algorithm, data, run)
+    if test is not None:
+        made = as_stored(data, embeddings)
+        answered = on_a_test(made, test, run, k=plan.k, repeats=plan.repeats)
+        measured = judged(engine, reader, plan, data, answered, run)
+    lease.beat()
+    # again, where somebody was forgotten meanwhile
+    retry(engine, lambda: _write(engine, plan, run, data, embeddings, source_hash, measured))
+    engine.index(int(run.run_id or 0))
+    if run.checkpoints:
+        run.checkpoints.clear()
+    run.status, run.metrics = "ready", headlines(measured.figures) if measured else {}
+    lease.beat()
+    run.refused = measured.verdict.refused if measured else None
+    if run.refused:
+        refused = {"run_id": run.run_id, "error": run.refused}
+        retry(engine, lambda: say(engine, "explain_gate", **refused))
+        return
+    registry.promote(engine, f"{plan.model_name}@{run.run_id}")
+    run.status = "live"
+
+
+def _checkpoints(plan: Plan, source_hash: str, before: Embeddings | None) -> Checkpoints | None:
+    """Where this run leaves how far it is. Raises NotKept.
+
+    Threads do not count, as another machine may go on.
+    """
+    if plan.checkpoints is None:
+        return None
+    found = json.dumps(plan.params)  # by a search, of which the hash knows where it looked
+    return checkpoints(
+        plan.checkpoints,
+        source_hash,
+        found,
+        before.checksum() if before else None,
+        version("embsql"),
+    )
+
+
+def _unchanged(
+    engine: Engine, plan: Plan, run: Run, source_hash: str, split_name: str | None
+) -> bool:
+    """Whether the live run came of the same input and options and was measured so.
+
+    Then `run` becomes that run.
+    """
+    record = registry.live_record(engine, plan.model_name)
+    if record is None or record["source_hash"] != source_hash:
+        return False
+    live = record["run_id"]
+    figures = kept_figures(engine, live, split_name)
+    if split_name and not {f"ndcg@{k}" for k in plan.k} <= set(figures):
+        return False
+    registry.discard(engine, int(run.run_id or 0))
+    run.run_id, run.status, run.skipped = live, "live", True
+    run.metrics = figures
+    return True
+
+
+def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
+    """The plan with what its search finds, without the pairs that the run is measured on."""
+    if plan.search is None:
+        return plan
+    known = parts_of(plan, data).train if plan.evaluate and not plan.test else data
+
+    def record(trial: search.Trial) -> None:
+        say(engine, "log_trial", run_id=run.run_id, **dataclasses.asdict(trial))
+        if trial.value is not None:
+            run.report(epoch=trial.trial, **{f"trial_{trial.metric}": trial.value})
+
+    algorithm = search.best(plan.search, parts_of(plan, known), run, fit, record, k=plan.headline)
+    found = _without_search(plan, algorithm)
+    chosen = json.dumps(found.params | {"tune": plan.params["tune"]})
+    retry(engine, lambda: say(engine, "choose", run_id=run.run_id, params=chosen))
+    return found
+
+
+def _without_search(plan: Plan, algorithm: Algorithm) -> Plan:
+    """The plan with what its search found; how that cut the pairs is over, unless the run is measured so."""
+    return dataclasses.replace(
+        plan,
+        algorithm=algorithm,
+        search=None,
+        split=plan.split if plan.evaluate and not plan.test else "auto",
+        repeats=plan.repeats and plan.evaluate,
+    )
+
+
+def _write(
+    engine: Engine,
+    plan: Plan,
+    run: Run,
+    data: Interactions,
+    embeddings: Embeddings,
+    source_hash: str,
+    measured: Measured | None,
+) -> None:
+    """Everything of a run in one transaction: the registry sees all of it, or nothing."""
+    sums = {"source_hash": source_hash, "checksum": embeddings.checksum()}
+    with engine.transaction():
+        for table, columns in run_rows.tables(run, data, embeddings):
+            engine.write(table, columns)
+        if measured:
+            engine.write("metrics", metrics_rows(run, measured.split, measured.figures))
+            say(engine, "judge", run_id=run.run_id, **measured.verdict.row)
+        finished = say(
+            engine,
+            "finish_run",
+            run_id=run.run_id,
+            dim=embeddings.dim,
+            similarity=embeddings.similarity,
+            users=data.n_users,
+            items=data.n_items,
+            interactions=len(data),
+            **sums,
+        )
+        if not finished:  # whoever took the lease over has written this run off
+            raise LostLease(name=plan.model_name, run_id=run.run_id)
+        forgetting.leave_out(engine, int(run.run_id or 0), data.users)

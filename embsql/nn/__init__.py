@@ -1,0 +1,1 @@
+"""Networks in torch: towers, sequence models, their batches, losses and training loop."""

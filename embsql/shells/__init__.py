@@ -1,0 +1,1 @@
+"""Programs around the API: command line, worker, demo."""

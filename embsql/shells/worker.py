@@ -1,0 +1,297 @@
+"""The worker: does in its own process what was asked for in PostgreSQL with SELECT embsql.train(...) and the like.
+
+Any number may run, on any machine. A job is one worker's at a time. A short command and its answer are one
+transaction, so it is done once; training and measuring may begin again after a crash, which changes no result.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any, cast
+
+from embsql import engines
+from embsql.api import commands
+from embsql.api.database import Database
+from embsql.engines import Engine
+from embsql.errors import (
+    AlreadyTraining,
+    Cancelled,
+    CannotOpen,
+    EmbsqlError,
+    LostLease,
+    NoWorker,
+    ServerGone,
+    StatementFailed,
+    shared,
+)
+from embsql.lifecycle import leases
+from embsql.sqlfiles import surface
+from embsql.stopping import Stopped, Work
+
+if TYPE_CHECKING:
+    from embsql.engines.postgres import PostgreSQL
+
+CHANNEL = "embsql_jobs"
+LOOK = 5.0  # seconds between looks at the queue when nothing is heard; what was put off comes due without a word
+TRIES = 5  # of a job that fails for no fault of its own
+LONG = {  # they hold no transaction, or several one after the other
+    "train",
+    "evaluate",
+    "register_embeddings",
+    "cluster",
+    "project",
+    "materialise",
+    "forget",
+}
+TRANSIENT = (ServerGone, CannotOpen, LostLease)
+LINES = 5  # of a message that are kept
+
+
+def run(address: str, *, once: bool = False, say: Callable[[str], None]) -> None:
+    """Work until told to stop (SIGTERM, Ctrl-C), or with `once` until nothing is due. Raises NoWorker."""
+    worker = Worker(address, say)
+    with closing(worker), worker.told():
+        try:
+            worker.work(once=once)
+        except KeyboardInterrupt:
+            worker.leave()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row of embsql.jobs that a worker has claimed."""
+
+    job_id: int
+    command: str
+    model_name: str | None
+    words: list[str]
+    attempts: int  # this one counted
+
+    def __str__(self) -> str:  # without the words: they may name a person
+        return f"job {self.job_id} ({' '.join(filter(None, (self.command, self.model_name)))})"
+
+
+class TakenOver(Exception):
+    """A job has become another worker's, or was decided on otherwise."""
+
+
+class Worker:
+    """One process's share in the queue. `name` is written into the jobs it has; `say` gets a line per event."""
+
+    def __init__(self, address: str, say: Callable[[str], None]) -> None:
+        engine = Database(address).engine
+        if engine.embedded:
+            engine.close()
+            raise NoWorker(place=engine.place)
+        self.address, self.say = address, say
+        self.engine = cast("PostgreSQL", engine)
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._stopping = self._alone = False
+        self._pooled = self.engine.pooled()
+        self._how = f", every {LOOK:g} seconds, as behind a pooler none is heard" if self._pooled else ""
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.close()
+
+    # --- starting and stopping -------------------------------------------------------------------
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Hear signals while the block runs: SIGTERM is Ctrl-C, which a training knows how to end for."""
+        handlers = {signal.SIGINT: self._stop, signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGINT)}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        """Interrupt, once: what follows is short and puts things in order."""
+        if not self._stopping:
+            self._stopping = True
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """End after the job at hand; for another thread to call."""
+        self._stopping = True
+        with closing(engines.connect(self.address)) as engine:
+            engine.run(f"NOTIFY {CHANNEL}")
+
+    def leave(self) -> None:
+        """Hand back what was begun, on a new connection: the interrupt may have hit the old one in mid-sentence."""
+        self.close()
+        with suppress(ServerGone, CannotOpen), closing(engines.connect(self.address)) as engine:
+            if engine.run(_statement("hand_back"), worker=self.name, **leases.this_process()):
+                self.say("handed the job back to the queue")
+        self.say("stopped")
+
+    # --- the queue -------------------------------------------------------------------------------
+
+    def work(self, *, once: bool) -> None:
+        """Take one job after the other; a server that is gone is waited for."""
+        self.say(f"waiting for jobs of {self.engine.place}{self._how}")
+        while not self._stopping:
+            try:
+                job = self._claim()
+                self._alone = False
+                if job:
+                    self._take(job)
+                elif once:
+                    return
+                else:
+                    self._wait()
+            except (ServerGone, CannotOpen):
+                self._without_server()
+
+    def _wait(self) -> None:
+        """Until somebody leaves a job; behind a pooler nobody is heard, as that needs a session."""
+        if self._pooled:
+            time.sleep(LOOK)
+        else:
+            self.engine.wait(CHANNEL, LOOK)
+
+    def _without_server(self) -> None:
+        if not self._alone:
+            self.say(f"{self.engine.place} does not answer; trying until it does")
+        self._alone = True
+        time.sleep(1)
+
+    def _claim(self) -> Job | None:
+        """The next job, now this worker's; two workers may reach for jobs of one model, and one of them looks again."""
+        rows = leases.retry(self.engine, lambda: self.engine.ask(_statement("claim"), worker=self.name)).to_pylist()
+        return Job(**rows[0]) if rows else None
+
+    def _take(self, job: Job) -> None:
+        self.say(f"{job} begins")
+        try:
+            self.say(f"{job} {self._outcome(job)}")
+        except TakenOver:
+            self.say(f"{job} is no longer this worker's; what it did was not kept")
+
+    # --- one job ---------------------------------------------------------------------------------
+
+    def _outcome(self, job: Job) -> str:
+        """Do it and write down what came of it, which is also the answer. Raises TakenOver."""
+        if job.attempts > TRIES:
+            return self._end(job, "failed", f"given up: {TRIES} workers stopped without a word while they did it")
+        try:
+            return self._do(job)
+        except Stopped:
+            return self._end(job, "cancelled", f"{job} was cancelled")
+        except TakenOver:
+            raise
+        except Exception as error:
+            if self._stopping:  # what an interrupt left behind
+                raise KeyboardInterrupt from error
+            return self._settle(job, error)
+
+    def _do(self, job: Job) -> str:
+        """Run the command in a session of its own: what a source sets there, no other job meets."""
+        self._check(self.engine, job)
+        with self._attended(job) as work, Database(self.address) as database, _bounds(job, database.engine):
+            cast("PostgreSQL", database.engine).act_for(job.job_id)
+            with work:
+                database.engine.run(_statement("check_rights"), command=job.command)
+                answer = commands.perform(database, job.command, job.words)
+            self._write(database.engine, "end_job", job, status="done", answer=answer, error=None)
+        return "is done"
+
+    def _settle(self, job: Job, error: Exception) -> str:
+        """What becomes of a job that raised."""
+        message = _message(error)
+        if not isinstance(error, EmbsqlError) or type(error) is StatementFailed:
+            self.say(f"{job} raised {error!r}")  # nobody foresaw it; for who runs the worker to read
+        if isinstance(error, AlreadyTraining):
+            self._note("postpone_job", job, error=message)
+            return f"waits: {message}"
+        if job.attempts < TRIES and (isinstance(error, TRANSIENT) or self._conflict(error)):
+            self._note("retry_job", job, error=message)
+            return f"will be tried again: {message}"
+        return self._end(job, "cancelled" if isinstance(error, Cancelled) else "failed", message)
+
+    def _conflict(self, error: Exception) -> bool:
+        """Whether another writer was first, which a command says in embsql's words."""
+        return self.engine.conflict(cast("Exception", error.__cause__ or error))
+
+    def _end(self, job: Job, status: str, message: str) -> str:
+        self._note("end_job", job, status=status, answer=None, error=message)
+        return f"{status}: {message}"
+
+    def _note(self, name: str, job: Job, **values: Any) -> None:
+        """Change the job's row; a connection lost while the job ran, the second attempt opens again."""
+        try:
+            self._write(self.engine, name, job, **values)
+        except ServerGone:
+            self._write(self.engine, name, job, **values)
+
+    def _write(self, engine: Engine, name: str, job: Job, **values: Any) -> None:
+        """Change the job's row, if it is still this worker's. Raises TakenOver."""
+        if not engine.run(_statement(name), **self._mine(job), **values):
+            raise TakenOver
+
+    def _mine(self, job: Job) -> dict[str, Any]:
+        return {"job_id": job.job_id, "worker": self.name, "attempts": job.attempts}
+
+    # --- signs of life ---------------------------------------------------------------------------
+
+    @contextmanager
+    def _attended(self, job: Job) -> Iterator[Work]:
+        """Show signs of life while the block runs, and stop the work when somebody wants it to end.
+
+        A thread does it, on a connection of its own, whatever the command is.
+        """
+        work, over = Work(), threading.Event()
+        threading.Thread(target=self._attend, args=(job, work, over), daemon=True).start()
+        try:
+            yield work
+        finally:
+            over.set()
+
+    def _attend(self, job: Job, work: Work, over: threading.Event) -> None:
+        while not over.wait(leases.LOOK):
+            with suppress(Exception), closing(engines.connect(self.address)) as engine:
+                self._look(engine, job, work, over)
+
+    def _look(self, engine: Engine, job: Job, work: Work, over: threading.Event) -> None:
+        """Beat and look, until the job is over or the connection is lost; five beats in a row may fail."""
+        beaten = 0.0
+        while not over.wait(leases.LOOK):
+            try:
+                self._check(engine, job)
+            except Stopped:
+                work.stop()
+            if time.monotonic() - beaten > leases.BEAT:
+                engine.run(_statement("beat_job"), **self._mine(job))
+                beaten = time.monotonic()
+
+    def _check(self, engine: Engine, job: Job) -> None:
+        """Raise Stopped for a job that somebody wants to stop, and for one that another worker has."""
+        found = engine.ask(_statement("look"), **self._mine(job)).to_pylist()
+        if not found or found[0]["cancelled"]:
+            raise Stopped
+
+
+def _bounds(job: Job, engine: Engine) -> AbstractContextManager[None]:
+    """What a job and its answer are done in: a short one in one transaction."""
+    return nullcontext() if job.command in LONG else engine.transaction()
+
+
+def _statement(name: str) -> str:
+    return surface.statements("jobs.sql")[name]
+
+
+def _message(error: Exception) -> str:
+    """What is written down of an error: its first lines, without rows and what PostgreSQL cannot store."""
+    lines = shared(error).replace("\0", "").splitlines()[:LINES]
+    return "\n".join(lines) or type(error).__name__

@@ -1,0 +1,1 @@
+"""From the caller's rows to coded interactions."""

@@ -1,0 +1,141 @@
+"""What a caller may give where rows are wanted: SQL, a file, or a table that Python holds."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from embsql.engines import Engine
+from embsql.engines._duckdb_columns import framed
+from embsql.engines.duckdb import DuckDB
+from embsql.engines.files import literal
+from embsql.errors import (
+    BadArgument,
+    BadColumnType,
+    BadWeights,
+    EmbsqlError,
+    IdTooLong,
+    InexactId,
+    NulByte,
+    SourceFailed,
+)
+from embsql.options import shortened, shown, text
+
+ALLOWED = (
+    "a SELECT, the name of a table or file, a path, or a table in memory that Arrow can read: of pandas, polars, "
+    "pyarrow or DuckDB"
+)
+ONE_ID = "text, a number or another value that an id can be"
+LONGEST_NAME = 255  # bytes of a file's name; the system has no longer ones
+GIVEN = "given"  # what a table in memory is called where it is read
+UNNAMED = "-- a SELECT that named somebody who was forgotten"  # where a run remembered one
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Rows that this process holds: DuckDB reads them here, wherever the model lives."""
+
+    text: str  # what is recorded: a file's name in quotes, or what the table was
+    table: pa.Table | None = None  # none: it is a file
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Source = str | Given
+
+
+def source(value: Any, option: str) -> Source:
+    """What a caller gave for an option as a source. Raises BadArgument."""
+    if isinstance(value, str):
+        if value == UNNAMED:
+            raise SourceFailed(reason=f"{option} named somebody who was forgotten; write it again")
+        return text(option, value, ALLOWED) if value.strip() else value  # which is no SELECT
+    if isinstance(value, os.PathLike):
+        path = text(option, str(os.fspath(value)), ALLOWED)
+        if len(Path(path).name.encode()) > LONGEST_NAME:
+            raise BadArgument(name=option, allowed=ALLOWED, value=shortened(path))
+        return Given(literal(_exactly(path)))
+    kind = f"{type(value).__module__.split('.')[0].lstrip('_')}.{type(value).__name__}"
+    if not hasattr(value, "__arrow_c_stream__") and kind != "pandas.DataFrame":
+        raise BadArgument(name=option, allowed=ALLOWED, value=kind)
+    table = _table(value, kind)
+    return Given(f"{kind} of {table.num_rows} rows: {', '.join(table.column_names)}", table)
+
+
+def _exactly(path: str) -> str:
+    """A path as a pattern that nothing else fits, where its own letters would be one."""
+    return re.sub(r"([*?\[])", r"[\1]", path) if os.path.exists(path) else path  # noqa: PTH110 - a name too long for the system is False here
+
+
+def optional(value: Any, option: str) -> Source | None:
+    """The same, where nothing may be given."""
+    return None if value is None else source(value, option)
+
+
+def _table(value: Any, kind: str) -> pa.Table:
+    """A table of whatever library as Arrow's. Raises SourceFailed."""
+    try:
+        return pa.Table.from_pandas(value) if kind == "pandas.DataFrame" else pa.table(value)
+    except Exception as error:
+        told = str(error).strip().splitlines()
+        reason = f"{kind} cannot be read as an Arrow table ({told[0] if told else type(error).__name__})"
+        raise SourceFailed(reason=f"{reason}; give each column one type, ids as text") from None
+
+
+def recorded(given: Source) -> str | dict[str, str]:
+    """What a run remembers of a source: text that can be read again, or what it was."""
+    return {"table": given.text} if isinstance(given, Given) and given.table is not None else str(given)
+
+
+@contextmanager
+def reading(engine: Engine, given: Source) -> Iterator[tuple[Engine, str]]:
+    """The engine that reads a source, and what it reads: of a table in memory no other statement can see the name."""
+    if isinstance(given, str) or (given.table is None and engine.embedded):
+        yield engine, given if isinstance(given, str) else str(given)
+        return
+    with closing(DuckDB(":memory:")) as local:
+        if given.table is None:
+            yield local, given.text
+            return
+        local.show(GIVEN, given.table)
+        try:
+            yield local, GIVEN
+        except InexactId as error:
+            raise of_table(error) from None
+
+
+def of_table(error: EmbsqlError) -> EmbsqlError:
+    """An error whose remedy is for a SELECT as that about a table in memory."""
+    remedy = error.values.get("remedy")
+    if isinstance(error, BadWeights):
+        return error.but(remedy=framed(where=f" {remedy}"))
+    if isinstance(error, InexactId | IdTooLong | NulByte):
+        return error.but(remedy=framed(str(remedy)))
+    return error
+
+
+def text_of(value: Any) -> str:
+    """A value of Python as the id that a source with it has. Raises BadArgument, or InexactId."""
+    if isinstance(value, str):
+        return text("user_id", value, "an id: text, a number, a date or a UUID")
+    try:
+        column = pa.array([value])
+    except (pa.ArrowException, OverflowError):  # what it has no type for has a text of its own: a UUID, an enumeration
+        column = pa.array([str(value)])
+    with closing(DuckDB(":memory:")) as local:
+        local.show(GIVEN, pa.table({"id": column}))
+        try:
+            found: list[str | None] = local.gather(GIVEN, ["id"])["id"].to_pylist()
+        except BadColumnType:
+            raise BadArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
+    if found[0] is None:
+        raise BadArgument(name="id", allowed=ONE_ID, value=repr(value))
+    return found[0]

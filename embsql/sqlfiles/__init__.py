@@ -1,0 +1,1 @@
+"""Reads sql/: questions, statements, preludes, and the shells around them."""
