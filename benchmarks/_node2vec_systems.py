@@ -12,7 +12,8 @@ import numpy as np
 
 from embsql.data import Rows
 from embsql.run import Run
-from embsql.skipgram.train import Settings, train
+from embsql.skipgram.base import Settings
+from embsql.skipgram.train import train
 from embsql.skipgram.walks import Walks
 
 SEED, NEGATIVES = 1, 5

@@ -76,7 +76,8 @@ def _histories(algorithm: str, steps: int, shape: dict[str, Any]) -> Work:
     lengths = _lengths(shape["max_length"])
     data = _made(np.arange(len(lengths)).repeat(lengths + 1), MOVIES)
     events = sequences.histories(data)
-    model = sequences.Model(MOVIES, chosen.dim, chosen.network(generator, data), generator, chosen.temperature)
+    network = sequences.NETWORKS[chosen.network](chosen, chosen.reads(data), generator)
+    model = sequences.Model(MOVIES, chosen.dim, network, generator, chosen.temperature)
     loss = sequences.Loss(model, events, chosen, chosen.negatives or MOVIES, generator)
     objective = sequences.objective(chosen.reads(data), events, MOVIES, generator)
     users = [torch.from_numpy(rows) for rows in _batches(len(lengths), shape["batch_size"], steps)]

@@ -24,9 +24,9 @@ from benchmarks._made import ordered
 from benchmarks._rank import Model, recall_ndcg, stored
 from benchmarks._server import databases, running
 from benchmarks.query import WARM
-from embsql.algorithms.als import IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
 from embsql.data import Rows
 from embsql.factorization.cpu import Cpu
+from embsql.factorization.objective import IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
 from embsql.run import Run
 
 QUESTIONS = {

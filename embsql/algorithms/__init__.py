@@ -26,7 +26,7 @@ class Algorithm(Protocol):
     name: ClassVar[str]
     ordered: ClassVar[bool]  # whether `fit` wants the events behind the pairs
     encodes: ClassVar[bool]  # whether features are columns of any type, which the report then tells of
-    resumes: ClassVar[bool]  # whether a training that was killed can go on from a checkpoint: those in _loop can
+    resumes: ClassVar[bool]  # whether a training that was killed can go on from a checkpoint: what nn.trainer trains
 
     on_gpu: ClassVar[bool]  # whether it can train on one
     sides: ClassVar[tuple[str, ...]]  # side inputs that it can learn from

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
+from embsql.algorithms._network import train_network
 from embsql.data import Embeddings, Float32, Interactions
-from embsql.errors import MissingExtra
 from embsql.features.time import ages, halved
 from embsql.options import Count, Dim, Dropout, NonNegative, Positive, Share, Size, check, require
 from embsql.run import Run
@@ -25,6 +25,7 @@ class Sequential(ABC):
     ordered: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
     on_gpu: ClassVar[bool] = True
+    network: ClassVar[str]  # the module of embsql.nn whose `network` turns events into states
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 15  # passes over the histories
@@ -60,10 +61,6 @@ class Sequential(ABC):
     def reads(self, data: Interactions) -> Reading:
         """What an event is predicted from: those before, all around it in their order, or some of the whole history."""
 
-    @abstractmethod
-    def network(self, generator: Any, data: Interactions) -> Any:
-        """The torch module that turns events (t, d), as `_packed.Packed` orders them, into states (t, d)."""
-
     def weights(self, data: Interactions) -> Float32:
         """What predicting each event counts in the loss, (m,), 1 on average."""
         events = data.in_order()
@@ -74,16 +71,14 @@ class Sequential(ABC):
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean of an event to be predicted."""
-        try:
-            from embsql.nn.sequence_model import fitted  # here: only training needs torch, slow to import
-        except ImportError:
-            raise MissingExtra(what=self.name, package="torch", extra="torch") from None
-        return fitted(self, data, run)
+        return train_network("sequence_model", self, data, run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attentive(Sequential):
     """A transformer over histories."""
+
+    network: ClassVar[str] = "transformer"
 
     blocks: Count = 2  # layers of attention
     heads: Count = 2  # parts of the vectors that attend on their own, each of an even length
@@ -91,10 +86,3 @@ class Attentive(Sequential):
     def __post_init__(self) -> None:
         Sequential.__post_init__(self)
         require(self, f"such that dim ({self.dim}) is a multiple of 2 * heads", heads=self.dim % (2 * self.heads) == 0)
-
-    def network(self, generator: Any, data: Interactions) -> Any:
-        """See Sequential."""
-        from embsql.nn.transformer import Transformer
-
-        causal = self.reads(data) == "before"
-        return Transformer(self.dim, self.blocks, self.heads, self.dropout, generator, causal=causal)

@@ -4,80 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, FoldIn, Interactions, Rows
-from embsql.errors import Diverged, MissingExtra, NoGpu
+from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.errors import Diverged
+from embsql.factorization.objective import EXPLICIT_REG, FIRST_LENGTH, IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
+from embsql.factorization.solver import solver
 from embsql.options import Count, Dim, NonNegative, Positive, check, require
 from embsql.run import Run
 
-UNSEEN_TO_SEEN = 15.0  # weight of all unseen pairs together, over that of the seen: best on published data is 7 to 28
-IMPLICIT_REG, EXPLICIT_REG = 0.005, 0.08
-FIRST_LENGTH = 0.1  # of the random vectors that training starts from
 BIAS_SWEEPS = 5
 BIAS_DAMPING = 5.0  # ratings at zero that every user and item is given
-
-
-class Objective(NamedTuple):
-    """What is minimised, for scores s = user . item.
-
-    The sum over seen pairs of curve s^2 - 2 pull s, where curve = curve0 + curve1 weight and pull = pull0 + weight;
-    plus unseen s^2 over all pairs; plus for each row of either side its squared length times
-    reg (sum of its curves + unseen * number of columns)^nu.
-    """
-
-    curve0: float
-    curve1: float
-    pull0: float
-    unseen: float
-    reg: float
-    nu: float
-    steps: int
-    zero: float  # the sum of squares where every score is 0, to which losses are compared
-
-    def fold_in(self, spread: float = 1.0, **settings: float) -> FoldIn:
-        """A user's row, for a history's weights in the unit that `settings` say and items times root of `spread`."""
-        own = {name: getattr(self, name) for name in ("curve0", "curve1", "pull0", "unseen", "nu")}
-        return FoldIn("least_squares", {**own, "reg": self.reg * spread, **settings})
-
-
-class Solver(Protocol):
-    """Where half sweeps are computed: tables and rows are put there once, and vectors fetched at the end."""
-
-    def put_rows(self, rows: Rows) -> Any:
-        """A sparse matrix, as the solver keeps it."""
-
-    def put(self, table: Float32) -> Any:
-        """A table, as the solver keeps it."""
-
-    def get(self, table: Any) -> Float32:
-        """A table of the solver as an array."""
-
-    def half_sweep(self, rows: Any, fixed: Any, solved: Any, objective: Objective) -> tuple[Any, Any, float, float]:
-        """Solve all rows (n, f) for the fixed table (m, f), starting where they are.
-
-        Both come back turned into the axes of the fixed table's Gramian. Their products are unchanged, and each
-        row's system becomes a diagonal plus its own pairs, which two preconditioned steps solve. Also returned:
-        the objective without `zero` and the fixed table's penalty, and the rows' penalty.
-        """
-
-
-def solver(run: Run) -> Solver:
-    """The solver for the run's device."""
-    if run.device == "cpu":
-        from embsql.factorization.cpu import Cpu  # here: it brings the compiler, which listing does not need
-
-        return Cpu(run)
-    try:
-        from embsql.factorization.torch import Torch, has_gpu  # here: only this path needs torch, slow to import
-    except ImportError:
-        raise MissingExtra(what="training on a GPU", package="torch", extra="torch") from None
-    if not has_gpu():
-        raise NoGpu
-    return Torch(run)
 
 
 @algorithm

@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.algorithms.als import UNSEEN_TO_SEEN, Objective
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import Diverged
+from embsql.factorization.objective import UNSEEN_TO_SEEN, Objective
 from embsql.options import NonNegative, Positive, check
 from embsql.run import Run
 

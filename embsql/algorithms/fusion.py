@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.algorithms.als import FIRST_LENGTH, IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import Diverged
+from embsql.factorization.objective import FIRST_LENGTH, IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
 from embsql.options import Count, Dim, NonNegative, Positive, check
 from embsql.run import Run
 

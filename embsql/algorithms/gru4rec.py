@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
 from embsql.algorithms import algorithm
 from embsql.algorithms._sequence_options import Reading, Sequential
@@ -22,15 +22,11 @@ class Gru4rec(Sequential):
     Hidasi and Karatzoglou, 2018).
     """
 
+    network: ClassVar[str] = "recurrent"
+
     epochs: Count = 20  # passes over the histories
     layers: Annotated[int, Range(1, 4)] = 1  # of recurrent units
 
     def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
         """See Sequential."""
         return "before"
-
-    def network(self, generator: Any, data: Interactions) -> Any:  # noqa: ARG002 - whatever the data
-        """See Sequential."""
-        from embsql.nn.recurrent import Recurrent
-
-        return Recurrent(self.dim, self.layers, self.dropout, generator)

@@ -18,6 +18,7 @@ from embsql.features.time import ages
 from embsql.options import Count, Dim, Exponent, NonNegative, Positive, check, require
 from embsql.run import Run
 from embsql.skipgram import train
+from embsql.skipgram.base import Block, Settings
 
 BLOCK = 1 << 20  # tokens made ready at a time
 TINY = 1e-30  # less than any length that counts
@@ -110,8 +111,8 @@ class Item2Vec:
         run.report(epoch=1, loss=loss)
         return items[: data.n_items]
 
-    def _settings(self, histories: Histories) -> train.Settings:
-        return train.Settings(
+    def _settings(self, histories: Histories) -> Settings:
+        return Settings(
             dim=self.dim, epochs=self.epochs, window=self.window * histories.width, negatives=self.negatives,
             lr=self.lr, exponent=self.exponent, sample=self.sample, cbow=self.method == "cbow", dynamic=self.dynamic,
         )  # fmt: skip
@@ -234,25 +235,25 @@ class Histories:
         """Tokens of an event, about."""
         return max(1, round(int(self.counts.sum()) / max(len(self.item), 1)))
 
-    def blocks(self, epoch: int) -> Iterator[train.Block]:
-        """See `_sgns.Corpus`."""
+    def blocks(self, epoch: int) -> Iterator[Block]:
+        """See `base.Corpus`."""
         edges = np.searchsorted(self.start, np.arange(0, len(self.item) + BLOCK, BLOCK))
         edges = np.unique(np.minimum(edges, len(self.start) - 1))
         for low, high in pairwise(edges.tolist()):
             yield self._with_side(self._block(low, high, epoch))
 
-    def _block(self, low: int, high: int, epoch: int) -> train.Block:
+    def _block(self, low: int, high: int, epoch: int) -> Block:
         """Users low..high."""
         first, last = self.start[low], self.start[high]
         start, item = self.start[low : high + 1] - first, self.item[first:last]
         age = None if self.age is None else self.age[first:last]
         if self.seed is None:
-            return train.Block(start, item, age)
+            return Block(start, item, age)
         user = np.repeat(np.arange(high - low), np.diff(start))  # (t,)
         order = np.lexsort((np.random.default_rng([self.seed, epoch, low]).random(len(item)), user))  # (t,)
-        return train.Block(start, item[order], None if age is None else age[order])
+        return Block(start, item[order], None if age is None else age[order])
 
-    def _with_side(self, block: train.Block) -> train.Block:
+    def _with_side(self, block: Block) -> Block:
         """A block in which every item is followed by its tokens."""
         if not len(self.side.column):
             return block
@@ -261,4 +262,4 @@ class Histories:
         item, nth = block.token[owner], np.arange(place[-1]) - place[owner]  # (k,), (k,) 0 is the item itself
         beside = self.side.column[np.minimum(self.side.start[item] + nth - 1, len(self.side.column) - 1)]  # (k,)
         time = None if block.time is None else block.time[owner]
-        return train.Block(place[block.start], np.where(nth == 0, item, beside), time)
+        return Block(place[block.start], np.where(nth == 0, item, beside), time)

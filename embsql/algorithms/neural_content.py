@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from embsql.algorithms import algorithm
+from embsql.algorithms._network import train_network
 from embsql.data import Embeddings, Interactions
-from embsql.errors import MissingExtra
 from embsql.options import Count, Dim, Positive, check, require
 from embsql.run import Run
 
@@ -65,8 +65,4 @@ class NeuralContent:
         """Train on the data; the reported loss is the mean over steps."""
         timed = self.encoder != "recurrent" or data.time is not None
         require(self, "pooling or attention where the source has no event_time", encoder=timed)
-        try:
-            from embsql.nn.history_encoder import fitted  # here: only training needs torch, slow to import
-        except ImportError:
-            raise MissingExtra(what="neural_content", package="torch", extra="torch") from None
-        return fitted(self, data, run)
+        return train_network("history_encoder", self, data, run)

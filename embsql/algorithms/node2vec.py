@@ -12,7 +12,8 @@ from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import NoEdges
 from embsql.options import INT, Count, Dim, Duration, NonNegative, Positive, Range, Share, Size, check
 from embsql.run import Run
-from embsql.skipgram.train import Settings, train
+from embsql.skipgram.base import Settings
+from embsql.skipgram.train import train
 
 LENGTH = np.float32(5)  # of a trained vector, roughly: a shorter one would soon be turned away from where it pointed
 

@@ -13,10 +13,6 @@ from embsql.errors import Diverged
 from embsql.options import Dim, check
 from embsql.run import Run
 
-SPARE = 16  # vectors found beyond those asked for, so that the last asked for are right
-ROUNDS = 4  # multiplications by the matrix and its transpose; more give exacter vectors, not better answers
-NOISE = 1e-6  # share of the largest eigenvalue below which float32 sees only rounding
-
 
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +51,11 @@ class SVD:
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Decompose the data; the reported loss is the share of the matrix's squares that is not captured."""
         from embsql.numeric.linalg import multiply  # here: it brings the compiler, which listing does not need
+        from embsql.numeric.svd import truncated_svd
 
         root_user, root_item = self._roots(data)  # (u,), (i,)
         rows = Rows(data.by_user().start, data.item, data.weight / root_user[data.user] / root_item[data.item])
-        axes = leading(rows, data.n_items, self.dim, run)  # (i, d)
+        axes = truncated_svd(rows, data.n_items, self.dim, run)  # (i, d)
         projected = multiply(rows, axes, run)  # (u, d)
         self._report(rows, projected, run)
         scale = None if self.method == "plain" else np.reciprocal(np.square(root_item))  # (i,)
@@ -78,28 +75,6 @@ class SVD:
         if not np.isfinite(loss):
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
         run.report(epoch=1, loss=loss)
-
-
-def leading(rows: Rows, n_columns: int, dim: int, run: Run) -> Float32:
-    """Leading right singular vectors of a sparse matrix (n, m) as columns (m, dim), zero beyond its rank."""
-    from embsql.numeric.linalg import eigen, gram, multiply, rotate, transpose
-
-    width, columns = min(dim + SPARE, n_columns), transpose(rows, n_columns)
-    basis = np.random.default_rng(run.seed).standard_normal((n_columns, width), np.float32)  # (m, w)
-    for _ in range(ROUNDS):
-        basis = multiply(columns, multiply(rows, basis, run), run)  # (m, w) nearer to the leading vectors
-        energy, axes = eigen(gram(basis, run), run)  # (w,), (w, w)
-        basis = rotate(basis, axes * _inverse_root(energy), run)  # (m, w) orthonormal again
-    _, axes = eigen(gram(multiply(rows, basis, run), run), run)  # (w,), (w, w) the best axes within the basis
-    found = rotate(basis, axes[:, :dim], run)  # (m, min(dim, w))
-    found *= np.where(np.take_along_axis(found, abs(found).argmax(0)[None], 0) < 0, np.float32(-1), np.float32(1))
-    return np.pad(found, ((0, 0), (0, dim - found.shape[1])))  # (m, dim)
-
-
-def _inverse_root(energy: Any) -> Float32:
-    """1 / sqrt of eigenvalues (w,), and 0 where they are noise."""
-    signal = energy > NOISE**2 * energy.max(initial=0)
-    return np.where(signal, 1 / np.sqrt(np.where(signal, energy, 1)), 0).astype(np.float32)
 
 
 def _root_sum(codes: Any, weight: Float32, n: int) -> Float32:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from embsql.algorithms import algorithm
+from embsql.algorithms._network import train_network
 from embsql.data import Embeddings, Interactions
-from embsql.errors import BadFeatures, MissingExtra
+from embsql.errors import BadFeatures
 from embsql.features.encoders import Encoded, encode
 from embsql.options import Count, Dim, Dropout, Layers, NonNegative, Positive, Size, check, require
 from embsql.run import Run
@@ -81,11 +82,7 @@ class TwoTower:
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean over steps."""
-        try:
-            from embsql.nn.towers import fitted  # here: only training needs torch, slow to import
-        except ImportError:
-            raise MissingExtra(what="two_tower", package="torch", extra="torch") from None
-        return fitted(self, data, self._told(data), run)
+        return train_network("towers", self, data, self._told(data), run)
 
     @property
     def divisor(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 from embsql.algorithms import algorithm
 from embsql.algorithms._sequence_options import Reading, Sequential
@@ -26,6 +26,8 @@ class YoutubeDnn(Sequential):
     (Covington, Adams and Sargin, 2016, "Deep neural networks for YouTube recommendations").
     """
 
+    network: ClassVar[str] = "pooling"
+
     max_length: Count = 500  # the latest so many events of a user are used
     dropout: Dropout = 0.5  # share of a history's events left out in training
     layers: Layers = 0  # hidden layers between the mean and the user's vector
@@ -34,10 +36,3 @@ class YoutubeDnn(Sequential):
     def reads(self, data: Interactions) -> Reading:
         """See Sequential."""
         return "whole" if data.in_order().time is None else "before"
-
-    def network(self, generator: Any, data: Interactions) -> Any:
-        """See Sequential."""
-        from embsql.nn.pooling import Pooling
-
-        widths = [self.dim, *[self.width] * self.layers, self.dim]
-        return Pooling(widths, self.dropout, generator, whole=self.reads(data) == "whole")

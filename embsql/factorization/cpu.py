@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.algorithms.als import Objective
 from embsql.data import Float32, Rows
+from embsql.factorization.objective import Objective
 from embsql.numeric import kernels
 from embsql.numeric.linalg import eigen, gram, in_parallel, rotate, sparse_pieces
 from embsql.run import Run
@@ -37,7 +37,7 @@ class Cpu:
     def half_sweep(
         self, rows: Rows, fixed: Float32, solved: Float32, objective: Objective, prior: Float32 | None = None
     ) -> tuple[Float32, Float32, float, float]:
-        """See `als.Solver`. The penalty of a row is for its distance from its prior (n, f), or from zero."""
+        """See `objective.Solver`. The penalty of a row is for its distance from its prior (n, f), or from zero."""
         energy, axes = eigen(gram(fixed, self.run), self.run)  # (f,), (f, f)
         fixed, solved = rotate(fixed, axes, self.run), rotate(solved, axes, self.run)  # (m, f), (n, f)
         centre = NO_PRIOR if prior is None else rotate(prior, axes, self.run)  # (n, f)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from embsql.algorithms.als import Objective
 from embsql.data import Float32, Rows
+from embsql.factorization.objective import Objective
 from embsql.numeric.kernels import TINY
 from embsql.run import Run
 
@@ -69,7 +69,7 @@ class Torch:
     def half_sweep(
         self, rows: TorchRows, fixed: Tensor, solved: Tensor, objective: Objective
     ) -> tuple[Tensor, Tensor, float, float]:
-        """See `als.Solver`."""
+        """See `objective.Solver`."""
         energy, axes = torch.linalg.eigh((fixed.T @ fixed).double())  # (f,), (f, f)
         axes = axes.flip(1).float()  # (f, f) strongest axis first
         fixed, x = fixed @ axes, solved @ axes  # (m, f), (n, f)

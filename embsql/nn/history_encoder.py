@@ -1,6 +1,6 @@
 """Networks over histories of given vectors, in torch.
 
-Histories lie one after another, see _packed. An encoder gives two things of them: for each item the user's vector
+Histories lie one after another, see `packed`. An encoder gives two things of them: for each item the user's vector
 without it, to predict it from, and for each user the vector of the whole history.
 """
 
@@ -18,7 +18,8 @@ from torch.nn.functional import embedding, normalize
 from embsql.data import Embeddings, Float32, FoldIn, Interactions
 from embsql.errors import TooFew
 from embsql.features.vectors import item_vectors
-from embsql.nn.negatives import Negatives, Scores, negatives, softmax
+from embsql.nn.losses import Scores, softmax
+from embsql.nn.negatives import Negatives, negatives
 from embsql.nn.packed import Histories, Packed, histories
 from embsql.nn.recurrent import Recurrent
 from embsql.nn.towers import CHUNK, FIRST, Drop

@@ -1,21 +1,18 @@
-"""What a step's met items are contrasted with: negatives, which of them count, and the losses over their scores."""
+"""What a step's met items are contrasted with: negatives, and which of them count."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import relu, softplus
 
 from embsql.data import Int32, Interactions, Rows
+from embsql.nn.losses import Scores
 from embsql.nn.packed import ragged
 
-MASKED = -1e4  # score of what is no negative
 HARD = 1 / 8  # share of the negatives that count where only the hardest do
 
 
@@ -86,45 +83,6 @@ def hardest(s: Scores) -> Tensor:
     scores = s.others.masked_fill(s.hits | likely, -math.inf)  # (b, s)
     least = scores.topk(math.ceil(scores.shape[1] * HARD), 1).values[:, -1:]  # (b, 1)
     return (scores >= least) & (scores > -math.inf)
-
-
-class Scores(NamedTuple):
-    """What a step's loss is made of."""
-
-    met: Tensor  # (b,) scores of the met items
-    others: Tensor  # (b, s) of the negatives
-    hits: Tensor  # (b, s) where a negative does not count, as it is the met item itself
-    expected: Tensor  # (s,) how often each negative is expected in a step
-
-
-def softmax(s: Scores, *_: float) -> Tensor:
-    """The met item against all: each negative counts 1 / expected, for those that were not drawn (logQ: Yi 2019)."""
-    others = (s.others - s.expected.log()).masked_fill_(s.hits, MASKED)  # (b, s)
-    return softplus(others.logsumexp(1) - s.met).mean()
-
-
-def bpr(s: Scores, *_: float) -> Tensor:
-    """How surely the met item is above each negative (Rendle 2009)."""
-    return _mean(softplus(s.others - s.met[:, None]), s.hits)
-
-
-def triplet(s: Scores, margin: float, *_: float) -> Tensor:
-    """By how much a negative comes nearer to the met item's score than the margin."""
-    return _mean(relu(s.others - s.met[:, None] + margin), s.hits)
-
-
-def contrastive(s: Scores, margin: float, push: float) -> Tensor:
-    """The met item towards a score of 1, negatives, which weigh push, below the margin (Mao 2021, SimpleX)."""
-    return relu(1 - s.met).mean() + push * _mean(relu(s.others - margin), s.hits)
-
-
-def _mean(losses: Tensor, hits: Tensor) -> Tensor:
-    return losses.masked_fill(hits, 0).sum() / (~hits).sum().clamp(min=1)
-
-
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "softmax": softmax, "bpr": bpr, "triplet": triplet, "contrastive": contrastive,
-}  # fmt: skip
 
 
 def counted(codes: Int32, n: int) -> Tensor:

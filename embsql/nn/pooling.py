@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,10 @@ from torch.nn.functional import relu
 
 from embsql.nn.packed import Dropout, Packed
 from embsql.nn.transformer import linear
+
+if TYPE_CHECKING:
+    from embsql.algorithms._sequence_options import Reading
+    from embsql.algorithms.youtube_dnn import YoutubeDnn
 
 
 class Pooling(nn.Module):  # type: ignore[misc]  # torch is imported without its types
@@ -48,3 +53,9 @@ class Pooling(nn.Module):  # type: ignore[misc]  # torch is imported without its
         for n, layer in enumerate(self.layers):
             x = layer(relu(x) if n else x)
         return x
+
+
+def network(options: YoutubeDnn, reads: Reading, generator: torch.Generator) -> Pooling:
+    """The network of an algorithm's options."""
+    widths = [options.dim, *[options.width] * options.layers, options.dim]
+    return Pooling(widths, options.dropout, generator, whole=reads == "whole")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from embsql.nn.packed import Dropout, Packed
+
+if TYPE_CHECKING:
+    from embsql.algorithms._sequence_options import Reading
+    from embsql.algorithms.gru4rec import Gru4rec
 
 
 class Recurrent(nn.Module):  # type: ignore[misc]  # torch is imported without its types
@@ -24,3 +30,8 @@ class Recurrent(nn.Module):  # type: ignore[misc]  # torch is imported without i
         steps = PackedSequence(self.drop(x)[order], packed.place.bincount())
         state = self.cells(steps)[0].data  # (t, d)
         return self.back(self.drop(torch.empty_like(state).index_copy(0, order, state)))
+
+
+def network(options: Gru4rec, reads: Reading, generator: torch.Generator) -> Recurrent:  # noqa: ARG001 - as others are made
+    """The network of an algorithm's options."""
+    return Recurrent(options.dim, options.layers, options.dropout, generator)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch.nn.functional import embedding, embedding_bag, normalize, relu, softp
 from embsql.data import Embeddings, Float32, FoldIn, Interactions
 from embsql.errors import TooFew
 from embsql.features.time import READINGS, ages, readings
+from embsql.nn import pooling, recurrent, transformer
 from embsql.nn.packed import Dropout, Histories, Packed, histories
 from embsql.nn.softmax import softmax
 from embsql.nn.trainer import HELD_OUT, Loop, batch_of, placed
@@ -29,6 +30,11 @@ SIZE = 512  # histories at a time when nothing is learned
 HIDDEN = 0.2  # share of events that a model learns to fill in
 LAST = 0.1  # share of histories of which only the last event is masked, as when recommending
 K = 10  # length of the lists that early stopping looks at
+NETWORKS: dict[str, Callable[[Any, Reading, torch.Generator], nn.Module]] = {
+    "pooling": pooling.network,
+    "recurrent": recurrent.network,
+    "transformer": transformer.network,
+}
 
 
 class Step(NamedTuple):
@@ -244,7 +250,7 @@ def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
         raise TooFew(users=data.n_users, items=data.n_items, algorithm=options.name, need="one user with two events")
     size, count = batch_of(options.batch_size, len(learners)), _negatives(options, data.n_items)
     with placed(run, len(latest.item) / len(learners) * size * count * options.dim) as generator:
-        network = options.network(generator, data)
+        network = NETWORKS[options.network](options, reads, generator)
         model = Model(data.n_items, options.dim, network, generator, options.temperature)
         if run.before:
             model.begin(run.before.items)
@@ -257,7 +263,7 @@ def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
         )  # fmt: skip
         users = model.states(_asked(options, reads, events, data.n_items))  # (u, d)
         items, length = model.vectors()  # (i, d), (i,)
-        fold_in = FoldIn("mean", item_scale=model.scale * length)  # so that it makes what _pooling does
+        fold_in = FoldIn("mean", item_scale=model.scale * length)  # so that it makes what `pooling` does
         return Embeddings(users.numpy(), items, "dot" if options.temperature is None else "cosine", fold_in=fold_in)
 
 

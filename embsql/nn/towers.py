@@ -20,7 +20,8 @@ from torch.nn.functional import embedding, embedding_bag, normalize, relu
 
 from embsql.data import Embeddings, Float32, Interactions, Rows, Similarity, Tower
 from embsql.features.encoders import Encoded
-from embsql.nn.negatives import LOSSES, MASKED, Negatives, Scores, counted, hardest, negatives
+from embsql.nn.losses import LOSSES, MASKED, Scores
+from embsql.nn.negatives import Negatives, counted, hardest, negatives
 from embsql.nn.optim import Table, optimizers
 from embsql.nn.packed import ragged
 from embsql.nn.trainer import Loop, batch_of, carve, placed, shuffled

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, scaled_dot_product_attention
 
 from embsql.nn.packed import Dropout, Group, Packed
+
+if TYPE_CHECKING:
+    from embsql.algorithms._sequence_options import Attentive, Reading
 
 WIDER = 4  # times the vectors' length: the hidden layer behind attention
 SLOWEST = 1e4  # events after which the slowest pair of numbers has turned once, over 2 pi
@@ -83,3 +88,9 @@ def linear(inside: int, outside: int, generator: torch.Generator) -> nn.Linear:
     layer = nn.Linear(inside, outside, bias=False)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     return layer
+
+
+def network(options: Attentive, reads: Reading, generator: torch.Generator) -> Transformer:
+    """The network of an algorithm's options."""
+    causal = reads == "before"
+    return Transformer(options.dim, options.blocks, options.heads, options.dropout, generator, causal=causal)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from embsql.data import Float32, Int32, Int64
 
 Float64 = NDArray[np.float64]
-Terms = tuple[np.float32, np.float32, np.float32]  # curve0, curve1, pull0 of als.Objective
+Terms = tuple[np.float32, np.float32, np.float32]  # curve0, curve1, pull0 of factorization's Objective
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 # Sums may be reordered, which is what lets them use vector registers; NaN and infinity keep their meaning.

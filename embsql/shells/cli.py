@@ -456,7 +456,7 @@ def dbt_() -> None:
 @dbt_.command("path")
 def dbt_path() -> None:
     """Print where the dbt package is, for `- local:` in packages.yml."""
-    from embsql import dbt
+    from embsql.shells import dbt
 
     click.echo(dbt.project())
 
@@ -466,7 +466,7 @@ def dbt_path() -> None:
 @click.pass_context
 def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Run `dbt build WORDS` in this process, and while it runs a worker if the profile leads to PostgreSQL."""
-    from embsql import dbt
+    from embsql.shells import dbt
 
     if not dbt.invoke(["build", *words], ctx.obj["db"], click.echo):
         raise click.ClickException("dbt did not succeed; its messages above say why")

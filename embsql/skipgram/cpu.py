@@ -15,8 +15,8 @@ from embsql.data import Float32
 from embsql.numeric.linalg import LEAST_WORK, in_parallel
 from embsql.run import Run
 from embsql.skipgram import kernels
+from embsql.skipgram.base import Block, Rate, Settings, first_squares
 from embsql.skipgram.kernels import LIMIT, STEPS, Curves, Noise, Rule, Table, Work
-from embsql.skipgram.train import Block, Rate, Settings, first_squares
 
 ROUND = 1 << 15  # tokens between two exchanges, of all threads together: some ten milliseconds
 

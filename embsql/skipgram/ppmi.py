@@ -7,11 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.algorithms.svd import leading
 from embsql.data import Float32, Int64, Rows, starts
 from embsql.numeric.linalg import multiply
+from embsql.numeric.svd import truncated_svd
 from embsql.run import Run
-from embsql.skipgram.train import Block, Settings
+from embsql.skipgram.base import Block, Settings
 
 CHUNK = 1 << 22  # pairs that are counted at a time
 Float64 = NDArray[np.float64]
@@ -24,7 +24,7 @@ def factors(blocks: Iterable[Block], n: int, settings: Settings, run: Run) -> tu
     roots of the singular values, contexts smoothed by `exponent`, shifted by log(negatives).
     """
     rows = shifted_ppmi(cooccurrences(blocks, n, settings, run), n, settings)
-    axes = leading(rows, n, settings.dim, run)  # (n, d)
+    axes = truncated_svd(rows, n, settings.dim, run)  # (n, d)
     projected = multiply(rows, axes, run)  # (n, d) the singular vectors times their values
     values: Float64 = np.linalg.norm(projected.astype(np.float64), axis=0)  # (d,)
     whole = float(np.square(rows.weight, dtype=np.float64).sum())

@@ -18,7 +18,7 @@ from torch.nn.functional import embedding_bag, logsigmoid
 
 from embsql.data import Float32
 from embsql.run import Run
-from embsql.skipgram.train import Block, Rate, Settings, first_squares
+from embsql.skipgram.base import Block, Rate, Settings, first_squares
 
 CHUNK = 1 << 13  # tokens in a step
 SHARED = 256  # negatives that all tokens of a step share
@@ -56,7 +56,7 @@ class Torch:
 
     @torch.inference_mode()
     def learn(self, block: Block, rate: Rate) -> NDArray[np.float64]:
-        """See `_sgns.Trainer`."""
+        """See `base.Trainer`."""
         sums = torch.zeros(2, dtype=torch.float64, device=self.run.device)  # (2,)
         for done, chunk in enumerate(self._chunks(block)):
             self.run.check()
@@ -66,7 +66,7 @@ class Torch:
         return found
 
     def vectors(self) -> tuple[Float32, Float32]:
-        """See `_sgns.Trainer`."""
+        """See `base.Trainer`."""
         return self.inputs.cpu().numpy(), self.outputs.cpu().numpy()
 
     def _uniform(self, n: int) -> Tensor:

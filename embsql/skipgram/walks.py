@@ -19,7 +19,7 @@ from embsql.data import Float32, Int32, Int64, Rows
 from embsql.numeric.kernels import LINE, Float64, _prefetch, compiled, inlined
 from embsql.numeric.linalg import in_parallel
 from embsql.run import Run
-from embsql.skipgram.train import Block
+from embsql.skipgram.base import Block
 
 UInt32 = NDArray[np.uint32]
 UInt64 = NDArray[np.uint64]

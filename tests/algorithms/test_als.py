@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from embsql.algorithms import als
-from embsql.algorithms.als import ALS, Objective
+from embsql.algorithms.als import ALS
 from embsql.data import Interactions, Rows, starts
 from embsql.errors import BadOption, Diverged
 from embsql.factorization.cpu import Cpu
+from embsql.factorization.objective import Objective
 from embsql.numeric.linalg import eigen, gram, rotate, transpose
 from embsql.run import Run
 from tests.worlds import checkerboard, interactions, islands

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embsql.algorithms.als import Objective
 from embsql.algorithms.fusion import Fusion
 from embsql.data import Interactions, Rows
 from embsql.errors import BadFeatures, BadOption
 from embsql.factorization.cpu import Cpu
+from embsql.factorization.objective import Objective
 from embsql.run import Run
 from tests.worlds import interactions, islands
 

@@ -18,9 +18,10 @@ from embsql.errors import BadOption
 from embsql.features.time import DAY
 from embsql.run import Run
 from embsql.skipgram import kernels
+from embsql.skipgram.base import Block, Settings
 from embsql.skipgram.cpu import alias
 from embsql.skipgram.ppmi import cooccurrences, shifted_ppmi
-from embsql.skipgram.train import Block, Settings, keep, noise, train
+from embsql.skipgram.train import keep, noise, train
 from tests.worlds import islands
 
 METHODS = ["skipgram", "cbow", "counts"]
