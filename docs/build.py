@@ -21,7 +21,7 @@ from embsql.api import commands as udf
 from embsql.shells import cli
 from embsql.shells.demo import SHOP, open_shop, train_towers
 from embsql.shells.text_table import draw
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files, questions
 
 DOCS = Path(__file__).parent
 README, INDEX = DOCS.parent / "README.md", DOCS / "README.md"
@@ -82,12 +82,12 @@ they are functions, `SELECT embsql.train(...)`, that leave a [job for a worker](
 
 def _chapter(database: embsql.Database, chapter: str) -> Iterator[str]:
     yield f"## {CHAPTERS.get(chapter, chapter.capitalize())}\n"
-    for question in surface.questions().values():
+    for question in questions.questions().values():
         if question.chapter == chapter:
             yield from _question(database, question)
 
 
-def _question(database: embsql.Database, question: surface.Question) -> Iterator[str]:
+def _question(database: embsql.Database, question: questions.Question) -> Iterator[str]:
     answer = database.ask(question.example.rstrip(";"))
     yield f"### {question.name}\n\n    embsql.{question.signature}\n"
     yield f"{question.doc}\n"
@@ -156,7 +156,7 @@ def asked() -> list[tuple[str, str]]:
     return [
         (f"[`{question.name}`](docs/sql.md#{question.name})", _sentence(question.doc))
         for chapter in chapters()
-        for question in surface.questions().values()
+        for question in questions.questions().values()
         if question.chapter == chapter
     ]
 
@@ -177,16 +177,16 @@ def train_shop(database: embsql.Database) -> None:
     database.train("shop_tuned", "shop_orders", tune=3, dim=[4, 8, 16], epochs=4, progress=False, **SHOP)
     database.cluster("shop", labels="SELECT item_id AS entity_id, aisle AS label FROM shop_items")
     database.project("shop")
-    database.engine.run(surface.text("demo/cohorts.sql"))
+    database.engine.run(files.text("demo/cohorts.sql"))
 
 
 def chapters() -> list[str]:
     """Folders of questions: those with a title in its order, then the others by name."""
-    found = {question.chapter for question in surface.questions().values()}
+    found = {question.chapter for question in questions.questions().values()}
     return [*(known for known in CHAPTERS if known in found), *sorted(found - set(CHAPTERS))]
 
 
-def columns(question: surface.Question) -> str:
+def columns(question: questions.Question) -> str:
     """What a question gives back, in words."""
     if question.scalar:
         return f"one {question.columns[0][1]}"
@@ -196,7 +196,7 @@ def columns(question: surface.Question) -> str:
 def commands() -> list[tuple[str, str, str]]:
     """(call, columns, what it does) of every command in SQL."""
     found = re.findall(
-        r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT\s(.*?)(?=FROM)", surface.text("commands/duckdb.sql"), re.DOTALL
+        r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT\s(.*?)(?=FROM)", files.text("commands/duckdb.sql"), re.DOTALL
     )
     arguments = [" ".join(words.replace(":=", "=>").split()) for _, words, _ in found]
     calls = [f"`CALL embsql.{name}({words})`" for (name, _, _), words in zip(found, arguments, strict=True)]

@@ -12,7 +12,7 @@ import pytest
 import embsql
 from embsql import errors
 from embsql.api import create_model
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import questions, rules
 from tests.conftest import ENGINES
 
 EVENTS = "generate_series(0, 799) AS t (i)"
@@ -275,12 +275,12 @@ def test_calls_that_cannot_be_read(shop, call: str, error: type[Exception], says
     assert rows(shop, "SELECT count(*) AS n FROM ratings") == [{"n": 800}]
 
 
-@pytest.mark.parametrize("name", surface.ml_questions())
+@pytest.mark.parametrize("name", questions.ml_questions())
 def test_functions_keep_the_rules_of_questions(shop, name: str) -> None:
-    question = surface.ml_questions()[name]
+    question = questions.ml_questions()[name]
     allowed = {"lag", "extract", "stddev_pop", "unnest"}
     found = [
-        words for words in surface.check(question) if not words.startswith(tuple(f"function {a}" for a in allowed))
+        words for words in rules.check(question) if not words.startswith(tuple(f"function {a}" for a in allowed))
     ]
     assert found == []
     described = shop.engine.describe(f"SELECT * FROM ml.{name}('mf_explicit')")

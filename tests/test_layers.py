@@ -10,32 +10,45 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "embsql"
-LAYERS = [  # each imports only from the ones before it; within a layer of strangers nobody imports another
-    {"errors", "files", "macros", "processes", "stopping"}, {"data", "checkpoints"}, {"model", "options"},
-    {"command_options", "stored"}, {"algorithms"}, {"engines"}, {"surface"},
-    {"jobs", "metrics", "splits", "baselines", "sources"}, {"registry"}, {"forgetting"},
-    {"prepare", "evaluate", "loaded"},
-    {"tune", "given", "gate"}, {"plan"}, {"snapshot"}, {"measure"},
-    {"train", "publish", "derive"}, {"materialise", "external"},
-    {"progress", "table", "shop", "statement", "udf", "texts"}, {"bigquery"}, {"database"},
-    {"demo", "worker", "plpython", "warm"}, {"dbt"}, {"cli"},
-    {"__init__", "__main__"},
-]  # fmt: skip
-STRANGERS = {"algorithms", "engines", "surface"}
-HEAVY = {"torch": {"algorithms"}, "numba": {"algorithms"}, "duckdb": {"engines"}, "psycopg": {"engines"},
-         "safetensors": {"checkpoints"}, "sentence_transformers": {"texts"}, "sqlglot": {"surface"},
-         "jinja2": {"surface"}, "rich": {"progress"}, "optuna": {"tune"}, "click": {"cli"}}  # fmt: skip
+WORDS = {  # single files, which say what things are; among these, too, each imports only from the ones before it
+    "errors": 0, "data": 0, "fsync": 0, "processes": 0, "stopping": 0,
+    "options": 1, "checkpoints": 1,
+    "run": 2, "command_options": 2,
+}
+FOLDERS = (  # each imports only from the ones before it
+    "sqlfiles", "numeric", "features", "factorization", "skipgram", "algorithms", "nn", "engines", "sources",
+    "evaluation", "lifecycle", "derived", "api", "shells", "dbt", "__init__", "__main__",
+)
+STRANGERS = {"algorithms", "engines", "sqlfiles"}  # none of these imports another
+HEAVY = {
+    "torch": {"nn", "factorization", "skipgram"},
+    "numba": {"numeric"},
+    "duckdb": {"engines"},
+    "psycopg": {"engines"},
+    "safetensors": {"checkpoints"},
+    "sentence_transformers": {"lifecycle"},
+    "sqlglot": {"sqlfiles"},
+    "jinja2": {"sqlfiles"},
+    "rich": {"api"},
+    "optuna": {"lifecycle"},
+    "click": {"shells"},
+}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def layer(name: str) -> int:
-    return next(n for n, names in enumerate(LAYERS) if name in names)
+    return WORDS[name] if name in WORDS else len(WORDS) + FOLDERS.index(name)
 
 
 def home(file: Path) -> str:
-    """The room a file belongs to: its folder in the package, or its own name."""
+    """The folder of the package that a file belongs to, or its own name."""
     inside = file.relative_to(PACKAGE)
     return inside.parts[0] if len(inside.parts) > 1 else inside.stem
+
+
+def module(file: Path) -> str:
+    """The dotted name that a file is imported by."""
+    return ".".join(("embsql", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
 
 
 def imported(file: Path) -> set[str]:
@@ -57,6 +70,24 @@ def test_imports_go_down(file: Path) -> None:
     for room in rooms:
         assert layer(room) < layer(here), f"{here} imports {room}"
         assert not {room, here} <= STRANGERS, f"{here} and {room} are strangers"
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    """Also within a folder, and for types alone."""
+    modules = {module(file): file for file in FILES}
+    arrows = {name: modules.keys() & imported(file) - {"embsql", name} for name, file in modules.items()}
+    while arrows:
+        ends = {name for name, targets in arrows.items() if not targets & arrows.keys()}
+        assert ends, f"a circle in {sorted(arrows)}"
+        arrows = {name: targets for name, targets in arrows.items() if name not in ends}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_what_is_private_to_a_folder_stays_there(file: Path) -> None:
+    for name in imported(file):
+        parts = name.split(".")
+        private = any(part.startswith("_") and part != "__main__" for part in parts)
+        assert not (parts[0] == "embsql" and private) or parts[1] == home(file), f"{file.name} imports {name}"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))

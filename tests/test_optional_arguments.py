@@ -10,7 +10,7 @@ import pytest
 import embsql
 from embsql.api.commands import COMMANDS
 from embsql.shells import worker
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files
 from tests.conftest import ENGINES
 
 EVENTS = "SELECT i % 23 AS user_id, (i * 7 + i / 23) % 13 AS item_id FROM generate_series(0, 299) AS t (i)"
@@ -32,7 +32,7 @@ FLAGS = {"materialise": "TRUE"}  # where `users` and `items` are no SELECT
 def declared(engine: str) -> dict[str, dict[str, str | None]]:
     """The commands with their arguments and the defaults, as SQL."""
     found: dict[str, dict[str, str | None]] = {}
-    for name, arguments in DECLARED.findall(surface.text(f"commands/{engine}.sql")):
+    for name, arguments in DECLARED.findall(files.text(f"commands/{engine}.sql")):
         if name in COMMANDS:
             parts = [ARGUMENT.fullmatch(part.strip()) for part in arguments.split(",")]
             found[name] = {part[1]: part[2] for part in parts if part}

@@ -21,7 +21,7 @@ from embsql.command_options import COMMANDS, Evaluate, Project, Train
 from embsql.options import declared
 from embsql.shells import worker
 from embsql.shells.cli import main
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files
 from tests.fuzz import NOWHERE, TINY, Doors, run
 
 # --- one declaration -----------------------------------------------------------------------------
@@ -66,7 +66,7 @@ DEFAULTS = re.compile(r"(\w+) (?::=|\w+ DEFAULT) ('[^']*'|\w+)")
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres"])
 def test_commands_in_sql_have_the_declared_defaults(engine: str) -> None:
-    text = surface.text(f"commands/{engine}.sql")
+    text = files.text(f"commands/{engine}.sql")
     seen = 0
     for cls in COMMANDS:
         known = {option.name: option.default for option in declared(cls)}

@@ -6,7 +6,7 @@ import pytest
 
 import embsql
 from embsql import errors
-from embsql.sqlfiles.surface import Step, folder
+from embsql.sqlfiles.files import Step, folder
 
 FROZEN = {
     "0001_registry.sql": "3fe8600d97cd8d6febc3a4b4cab22f47",

@@ -64,7 +64,7 @@ def algorithm(cls: Class) -> Class:
 
 def names() -> list[str]:
     """The algorithms there are, by name."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
 
 
 def find(name: str) -> type[Any]:

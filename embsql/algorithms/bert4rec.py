@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from embsql.algorithms import algorithm
-from embsql.algorithms._sequence_options import Attentive, Reading
+from embsql.algorithms.base.sequence import Attentive, Reading
 from embsql.data import Interactions
 from embsql.options import Count, Positive, require
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from embsql.algorithms import algorithm
-from embsql.algorithms._network import train_network
+from embsql.algorithms.base.network import train_network
 from embsql.data import Embeddings, Interactions
 from embsql.options import Count, Dim, Positive, check, require
 from embsql.run import Run

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from embsql.algorithms import algorithm
-from embsql.algorithms._sequence_options import Reading, Sequential
+from embsql.algorithms.base.sequence import Reading, Sequential
 from embsql.data import Interactions
 from embsql.options import Count, Dropout, Layers
 

@@ -19,7 +19,7 @@ from embsql.engines.columns import quote
 from embsql.errors import BadFunction, BadStatement, NoMl
 from embsql.lifecycle import registry
 from embsql.options import word
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files
 
 CALL = re.compile(rf"ML{GAP}*\.{GAP}*(\w+){GAP}*\({GAP}*MODEL\b", re.IGNORECASE | re.DOTALL)
 AFTER = {  # words that follow a table in FROM and are not its alias
@@ -86,7 +86,7 @@ def _read(statement: str, start: int) -> Call:
 def _query(reader: Reader) -> str:
     """The SELECT in brackets, or TABLE and a name."""
     if reader.skip("TABLE"):
-        return surface.statements("bigquery.sql")["table"].format(
+        return files.statements("bigquery.sql")["table"].format(
             table=".".join(quote(part) for part in reader.path("a table"))
         )
     if not reader.skip("("):
@@ -166,7 +166,7 @@ FUNCTIONS: dict[str, Callable[[Engine, Call, Any, str | None], str]] = {
 
 
 def _template(name: str, names: dict[str, str], query: str = "") -> str:
-    return surface.statements("bigquery.sql")[name].format(**names, query=query)
+    return files.statements("bigquery.sql")[name].format(**names, query=query)
 
 
 def _given(engine: Engine, run: Any, query: str, sides: tuple[str, ...]) -> dict[str, str]:

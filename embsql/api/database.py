@@ -34,7 +34,8 @@ from embsql.sources import source as sources
 
 if TYPE_CHECKING:
     from embsql.api.create_model import CreateModel
-    from embsql.derived.clusters import Clustered, Projected
+    from embsql.derived.clusters import Clustered
+    from embsql.derived.maps import Projected
     from embsql.derived.topk_tables import Materialised
     from embsql.lifecycle.publish import Published
 
@@ -334,13 +335,13 @@ class Database:
 
         `method` is pca, or with the extra `maps` umap or tsne.
         """
-        from embsql.derived.clusters import project
+        from embsql.derived.maps import project
 
         return project(self.engine, model, **vars(_read(Project, locals())))
 
     def features(self, model: str, *, entity: str = "user") -> pa.Table:
         """embsql.features as a wide table: each entry of the vector a column, e1, e2, ..., as other models want it."""
-        from embsql.derived.clusters import features
+        from embsql.derived.wide_features import features
 
         return features(self.engine, model, **vars(_read(Features, locals())))
 

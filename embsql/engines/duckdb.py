@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql import stopping
-from embsql.engines._duckdb_columns import ColumnSQL, is_number
 from embsql.engines._duckdb_file import rewrite
 from embsql.engines._remedies import DUCKDB, MOST
 from embsql.engines.columns import CALL, LEAVE, NAME, failed, find, need, quote, quoted_name
+from embsql.engines.duckdb_columns import ColumnSQL, is_number
 from embsql.engines.files import READERS, File, endings, is_text, literal, located, named, within
 from embsql.errors import (
     ROW,

@@ -27,7 +27,7 @@ from embsql.errors import (
     NotTraining,
     ServerGone,
 )
-from embsql.sqlfiles.surface import statements
+from embsql.sqlfiles.files import statements
 from embsql.stopping import Stopped, Work
 
 BEAT = 10.0  # seconds between signs of life; a lease ends 60 seconds after the last

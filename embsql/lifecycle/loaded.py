@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from embsql.data import Embeddings, Float32, Int32, Int64, Interactions, Similarity
 from embsql.engines import Engine
 from embsql.evaluation.splits import Mask
-from embsql.sqlfiles.surface import statements
+from embsql.sqlfiles.files import statements
 
 LARGE = {
     "item_embeddings": ("item_id",),

@@ -32,7 +32,8 @@ from embsql.lifecycle.plan import Plan, plan_of
 from embsql.lifecycle.registry import look, say
 from embsql.lifecycle.snapshot import add_side_inputs, as_wanted, write_findings
 from embsql.run import Columns, Run
-from embsql.sources.prepare import Finding, prepare
+from embsql.sources.findings import Finding
+from embsql.sources.prepare import prepare
 from embsql.sources.source import Source
 
 

@@ -15,7 +15,7 @@ from embsql.lifecycle import search as tune
 from embsql.options import shown
 from embsql.run import Columns, Own, usable_cores
 from embsql.sources.source import Source, recorded
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files
 
 SIDE_INPUTS = ("user_features", "item_features", "graph")  # what a plan may name besides the source
 IN_MEMORY = "its {option} were a table in memory, which is gone; say evaluate=True when it is trained"
@@ -157,7 +157,7 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
         if not isinstance(source, str):
             reason = (FORGOTTEN if "forgotten" in source else IN_MEMORY).format(option=option)
             raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
-    statements = surface.statements(engine=engine.name)
+    statements = files.statements(engine=engine.name)
     run_id = int(record["run_id"])
     if sources and not engine.ask(statements["is_own"], run_id=run_id).num_rows:
         raise NotEvaluated(name=f"{record['model_name']}@{run_id}", reason=SOMEBODYS)

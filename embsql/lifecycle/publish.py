@@ -30,7 +30,7 @@ from embsql.lifecycle import forgetting, leases, registry
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.loaded import LARGE, pages
 from embsql.lifecycle.registry import look, say
-from embsql.sqlfiles.surface import statements
+from embsql.sqlfiles.files import statements
 from embsql.stopping import unstopped
 
 SMALL = ("runs", "training_log", "metrics", "validations", "trials", "gates", "solvers", "gram", "item_scales",

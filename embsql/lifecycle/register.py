@@ -15,7 +15,7 @@ from embsql.errors import BadFeatures
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.train import complete
 from embsql.run import Run
-from embsql.sources.prepare import by_id
+from embsql.sources.side_inputs import by_id
 from embsql.sources.source import Source
 
 

@@ -29,7 +29,7 @@ from embsql.errors import (
 )  # fmt: skip
 from embsql.lifecycle.leases import Lease, retry
 from embsql.options import shown, word
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files, render
 
 KEEP = 5  # earlier live runs kept for rollback, and finished runs kept that were never live
 RUN_TABLES = (
@@ -42,12 +42,12 @@ RUN_TABLES = (
 
 def say(engine: Engine, name: str, **values: Any) -> int:
     """Run a named statement; the number of rows it changed."""
-    return engine.run(surface.statements(engine=engine.name)[name], **values)
+    return engine.run(files.statements(engine=engine.name)[name], **values)
 
 
 def look(engine: Engine, name: str, **values: Any) -> list[dict[str, Any]]:
     """Ask a named statement; its rows."""
-    rows: list[dict[str, Any]] = engine.ask(surface.statements(engine=engine.name)[name], **values).to_pylist()
+    rows: list[dict[str, Any]] = engine.ask(files.statements(engine=engine.name)[name], **values).to_pylist()
     return rows
 
 
@@ -65,7 +65,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     `commands` adds the commands as SQL, for which an embedded engine must have been offered embsql_command.
     Raises CannotInstall, SchemaChanged or NoRights.
     """
-    wanted = surface.version(engine.name) + ("+commands" if commands else "")
+    wanted = render.version(engine.name) + ("+commands" if commands else "")
 
     def bring() -> bool:
         whole = not look(engine, "damages") and not look(engine, "lost")
@@ -75,10 +75,10 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
         with engine.transaction():
             applied, file_id = _applied(engine), _file_id(engine)
             _check_free(engine, applied)
-            script = surface.script(engine.name, without=applied, commands=commands, file_id=file_id)
+            script = render.script(engine.name, without=applied, commands=commands, file_id=file_id)
             engine.run(script)
             if has_ml(engine):
-                engine.run(surface.ml(engine.name, file_id=_file_id(engine)))
+                engine.run(render.ml(engine.name, file_id=_file_id(engine)))
         return True
 
     return retry(engine, bring)
@@ -86,7 +86,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
 
 def _check_free(engine: Engine, applied: Collection[str]) -> None:
     """Raise CannotInstall where a table that is to be made is there already, of somebody else or of half an import."""
-    wanted = {table for step in surface.migrations(engine.name) if step.name not in applied for table in step.tables}
+    wanted = {table for step in files.migrations(engine.name) if step.name not in applied for table in step.tables}
     if not look(engine, "is_installed"):
         wanted |= {"migrations", "surface", "file"}
     for row in look(engine, "tables"):
@@ -101,7 +101,7 @@ def install_roles(engine: Engine) -> None:
     """Make the roles and give each what is its own. Idempotent. Raises BadArgument where there are no roles."""
     if engine.embedded:
         raise BadArgument(name="roles", allowed="left out: a DuckDB file has none", value="given")
-    roles = surface.text(f"roles.{engine.name}.sql")
+    roles = files.text(f"roles.{engine.name}.sql")
     with engine.transaction():
         engine.run(roles)
     while look(engine, "not_handed_over"):  # some at a time
@@ -115,7 +115,7 @@ def install_ml(engine: Engine) -> bool:
     def bring() -> bool:
         missing = not has_ml(engine)
         with engine.transaction():
-            engine.run(surface.ml(engine.name, file_id=_file_id(engine)))
+            engine.run(render.ml(engine.name, file_id=_file_id(engine)))
         return missing
 
     return retry(engine, bring)
@@ -141,7 +141,7 @@ def opened(engine: Engine) -> None:
     if engine.embedded or not look(engine, "is_installed"):
         install(engine, commands=True)
         return
-    missing = {step.name for step in surface.migrations(engine.name)} - _applied(engine)
+    missing = {step.name for step in files.migrations(engine.name)} - _applied(engine)
     if missing:
         raise NotInstalled(place=engine.place, reason=f"{min(missing)} has not been applied")
     for found in look(engine, "damages"):
@@ -155,7 +155,7 @@ def _installed(engine: Engine) -> str | None:
 
 def _applied(engine: Engine) -> set[str]:
     """Names of the schema files that have run here. Raises SchemaChanged for one that is another now."""
-    known = {step.name: step.checksum for step in surface.migrations(engine.name)}
+    known = {step.name: step.checksum for step in files.migrations(engine.name)}
     rows = look(engine, "is_installed") and look(engine, "applied")
     for row in rows:
         if known.get(row["file_name"], row["checksum"]) != row["checksum"]:

@@ -18,7 +18,9 @@ from embsql.lifecycle.loaded import side
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.registry import look
 from embsql.run import Run
-from embsql.sources.prepare import Finding, features, graph, prepare, told
+from embsql.sources.findings import Finding, describe_features
+from embsql.sources.prepare import prepare
+from embsql.sources.side_inputs import features, graph
 
 
 def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
@@ -56,11 +58,11 @@ def add_side_inputs(
     if plan.user_features:
         known = features(reader, plan.user_features, "user_id", "user_features", data.users)
         data = dataclasses.replace(data, user_features=known)
-        findings += told(known, "user", data.user, data.time, encodes=plan.algorithm.encodes)
+        findings += describe_features(known, "user", data.user, data.time, encodes=plan.algorithm.encodes)
     if plan.item_features:
         known = features(reader, plan.item_features, "item_id", "item_features", data.items)
         data = dataclasses.replace(data, item_features=known)
-        findings += told(known, "item", data.item, data.time, encodes=plan.algorithm.encodes)
+        findings += describe_features(known, "item", data.item, data.time, encodes=plan.algorithm.encodes)
     if plan.graph:
         edges, of_edges = graph(reader, plan.graph, data.items)
         data = dataclasses.replace(data, graph=edges)

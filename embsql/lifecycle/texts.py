@@ -21,9 +21,9 @@ from embsql.lifecycle.register import unmet
 from embsql.lifecycle.train import complete
 from embsql.options import shortened
 from embsql.run import Run
-from embsql.sources.prepare import by_id
+from embsql.sources.side_inputs import by_id
 from embsql.sources.source import Source
-from embsql.sqlfiles.surface import statements
+from embsql.sqlfiles.files import statements
 
 BATCH = 1024  # texts that are looked up, read and kept at a time
 PIECE = 1 << 20  # bytes of an encoder's files

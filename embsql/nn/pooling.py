@@ -13,7 +13,7 @@ from embsql.nn.packed import Dropout, Packed
 from embsql.nn.transformer import linear
 
 if TYPE_CHECKING:
-    from embsql.algorithms._sequence_options import Reading
+    from embsql.algorithms.base.sequence import Reading
     from embsql.algorithms.youtube_dnn import YoutubeDnn
 
 

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from embsql.nn.packed import Dropout, Packed
 
 if TYPE_CHECKING:
-    from embsql.algorithms._sequence_options import Reading
+    from embsql.algorithms.base.sequence import Reading
     from embsql.algorithms.gru4rec import Gru4rec
 
 

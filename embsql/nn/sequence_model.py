@@ -22,7 +22,7 @@ from embsql.nn.trainer import HELD_OUT, Loop, batch_of, placed
 from embsql.run import Run
 
 if TYPE_CHECKING:
-    from embsql.algorithms._sequence_options import Reading, Sequential
+    from embsql.algorithms.base.sequence import Reading, Sequential
 
 ALL = 20_000  # items up to which the loss is over the whole catalogue
 SOME = 1024  # negatives where it is not

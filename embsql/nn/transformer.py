@@ -11,7 +11,7 @@ from torch.nn.functional import relu, scaled_dot_product_attention
 from embsql.nn.packed import Dropout, Group, Packed
 
 if TYPE_CHECKING:
-    from embsql.algorithms._sequence_options import Attentive, Reading
+    from embsql.algorithms.base.sequence import Attentive, Reading
 
 WIDER = 4  # times the vectors' length: the hidden layer behind attention
 SLOWEST = 1e4  # events after which the slowest pair of numbers has turned once, over 2 pi

@@ -37,7 +37,7 @@ RIGHT_ANGLE = 1e-7  # cosine below which two rows count as orthogonal: what floa
 
 
 @intrinsic
-def _prefetch(_typing: Any, table: Any, row: Any, column: Any) -> Any:
+def prefetch(_typing: Any, table: Any, row: Any, column: Any) -> Any:
     """Ask the memory for table[row, column] without waiting for it."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -59,7 +59,7 @@ def _look_ahead(table: Float32, column: Int32, k: int) -> None:
     """Prefetch the row of the table that pair k + AHEAD will read."""
     row = column[min(k + AHEAD, len(column) - 1)]
     for j in range(0, table.shape[1], LINE):
-        _prefetch(table, row, j)
+        prefetch(table, row, j)
 
 
 @inlined

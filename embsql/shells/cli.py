@@ -30,7 +30,8 @@ from embsql.command_options import (
 )
 from embsql.errors import EmbsqlError, plain, suggestion
 from embsql.options import Option, declared
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import questions
+from embsql.sqlfiles import render as sql_render
 
 METAVARS = {int: "INTEGER", float: "FLOAT", str: "TEXT", tuple: "INTEGER,...", object: "TEXT"}
 
@@ -62,7 +63,7 @@ def _hint(message: str) -> str:
     found = NO_FUNCTION.search(message)
     if found is None:
         return ""
-    known = surface.questions()
+    known = questions.questions()
     if found[1] in known:
         return f". There is {known[found[1]].signature}"
     close = suggestion(found[1], known)
@@ -195,7 +196,7 @@ def _question(name: str, query: str, *, with_model: bool) -> None:
     function: Callable[..., Any] = click.pass_context(ask)
     if with_model:
         function = click.argument("model")(function)
-    main.command(name, help=surface.questions()[name.replace("-", "_")].doc)(function)
+    main.command(name, help=questions.questions()[name.replace("-", "_")].doc)(function)
 
 
 _question("models", "SELECT * FROM embsql.models()", with_model=False)
@@ -483,10 +484,10 @@ def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
 def render(engine: str, extension: Path | None) -> None:
     """Print everything embsql creates in a database, for someone to read first; or write it as an extension."""
     if extension is None:
-        click.echo(surface.script(engine))
+        click.echo(sql_render.script(engine))
         return
     extension.mkdir(parents=True, exist_ok=True)
-    for name, content in surface.extension(version("embsql")).items():
+    for name, content in sql_render.extension(version("embsql")).items():
         (extension / name).write_text(content, encoding="utf-8")
         click.echo(extension / name)
 

@@ -27,7 +27,7 @@ from embsql.errors import BadArgument, CannotOpen, DatabaseBusy, EmbsqlError, Mi
 from embsql.lifecycle import leases, registry
 from embsql.options import make, shown
 from embsql.shells.worker import Worker
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files
 
 try:
     from dbt.adapters.duckdb.plugins import BasePlugin
@@ -143,7 +143,7 @@ def _only_looking() -> bool:
 def _vectors(database: Database, model_name: str, entity: str) -> pa.Table:
     """The live run's vectors, each a list of as many floats; no rows when nothing is live."""
     run_id = registry.live(database.engine, model_name) or 0  # runs are counted from 1
-    rows = database.ask(surface.statements()[f"{entity}_vectors"], run_id=run_id)
+    rows = database.ask(files.statements()[f"{entity}_vectors"], run_id=run_id)
     if len(rows):
         vectors = rows["embedding"].combine_chunks()  # (n,) lists of d
         fixed = pa.FixedSizeListArray.from_arrays(vectors.flatten(), len(vectors[0]))  # (n, d)

@@ -15,7 +15,7 @@ from embsql.api.database import Database, connect
 from embsql.errors import MissingExtra
 from embsql.shells import demo_data
 from embsql.shells.text_table import draw
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files
 
 Say = Callable[[str], None]
 USUAL = {  # patterns of column names, likeliest first
@@ -48,7 +48,7 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
             with suppress(MissingExtra):  # the model for newcomers needs torch
                 train_towers(database, "demo_towers")
         _ask(database, say)
-        say(surface.text(f"demo/next.{database.engine.name}.txt").replace("PATH", database.engine.place))
+        say(files.text(f"demo/next.{database.engine.name}.txt").replace("PATH", database.engine.place))
 
 
 def _of_file(data: str, columns: dict[str, str | None]) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def own_server() -> Iterator[str]:
 def open_shop(database: Database) -> tuple[int, int]:
     """Write the generated shop into the database; how many order lines and products it has."""
     items, orders = demo_data.make()
-    database.engine.run(surface.text("demo/shop.sql"))
+    database.engine.run(files.text("demo/shop.sql"))
     for name, table in (("shop_items", items), ("shop_orders", orders)):
         database.engine.write(name, {column: table[column] for column in table.column_names}, schema="main")
     return len(orders), len(items)
@@ -90,7 +90,7 @@ def train_towers(database: Database, name: str) -> None:
     """
     if find_spec("torch") is None:
         raise MissingExtra(what=TOWERS["algorithm"], package="torch", extra="torch")
-    told: dict[str, Any] = surface.statements("demo/features.sql")
+    told: dict[str, Any] = files.statements("demo/features.sql")
     database.train(name, "shop_orders", **TOWERS, **told)
 
 
@@ -105,8 +105,8 @@ def guess(columns: Iterable[str]) -> dict[str, Any]:
 
 def _ask(database: Database, say: Say) -> None:
     """Print each question with its answer, about a customer and an item that have something to tell."""
-    subjects = database.ask(surface.text("demo/subjects.sql")).to_pylist()[0]
-    for number, (_, question, sql) in enumerate(surface.described("demo/questions.sql"), 1):
+    subjects = database.ask(files.text("demo/subjects.sql")).to_pylist()[0]
+    for number, (_, question, sql) in enumerate(files.described("demo/questions.sql"), 1):
         written = sql.replace("USER", _literal(subjects["user_id"])).replace("ITEM", _literal(subjects["item_id"]))
         say(f"{number}. {question}\n\n{written};\n\n{draw(database.ask(written).to_pylist())}\n")
 

@@ -34,7 +34,7 @@ from embsql.errors import (
     shared,
 )
 from embsql.lifecycle import leases
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files
 from embsql.stopping import Stopped, Work
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def _bounds(job: Job, engine: Engine) -> AbstractContextManager[None]:
 
 
 def _statement(name: str) -> str:
-    return surface.statements("jobs.sql")[name]
+    return files.statements("jobs.sql")[name]
 
 
 def _message(error: Exception) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Float32, Int32, Int64, Rows
-from embsql.numeric.kernels import LINE, Float64, _prefetch, compiled, inlined
+from embsql.numeric.kernels import LINE, Float64, compiled, inlined, prefetch
 from embsql.numeric.linalg import in_parallel
 from embsql.run import Run
 from embsql.skipgram.base import Block
@@ -246,9 +246,9 @@ def _propose(n: int, at: Int32, g: Tables, work: Work) -> None:
         work.bits[w] = _draw(work.state, w)
         work.edge[w] = low + np.int64(((work.bits[w] >> S32) * np.uint64(high - low)) >> S32)
         if len(g.alias):
-            _prefetch(g.alias, work.edge[w], OWN)
+            prefetch(g.alias, work.edge[w], OWN)
         else:
-            _prefetch(g.column, work.edge[w], 0)
+            prefetch(g.column, work.edge[w], 0)
 
 
 @inlined
@@ -290,7 +290,7 @@ def _ask_for(g: Tables, t: int) -> None:
         low = (low + high) // 2
         high = low + 1
     for e in range(low, high, LINE):
-        _prefetch(g.column, e, 0)
+        prefetch(g.column, e, 0)
 
 
 @inlined

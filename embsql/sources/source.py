@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from embsql.engines import Engine
-from embsql.engines._duckdb_columns import framed
 from embsql.engines.duckdb import DuckDB
+from embsql.engines.duckdb_columns import framed
 from embsql.engines.files import literal
 from embsql.errors import (
     BadArgument,

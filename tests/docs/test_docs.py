@@ -17,7 +17,7 @@ import embsql
 from embsql import algorithms, errors, options
 from embsql.api import commands
 from embsql.shells import cli, demo
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files, questions
 from tests.conftest import real
 from tests.docs.pages import PAGES, ROOT, Reader, shows_answers
 
@@ -51,7 +51,7 @@ def demo_file(tmp_path_factory) -> Path:
     with embsql.connect(path) as database:
         database.cluster("demo"), database.project("demo")
         database.train("demo_tuned", "shop_orders", tune=2, dim=[4, 8], epochs=4, progress=False, **demo.SHOP)
-        database.engine.run(surface.text("demo/cohorts.sql"))
+        database.engine.run(files.text("demo/cohorts.sql"))
     return path
 
 
@@ -111,22 +111,22 @@ def test_check_has_a_usage(build, capsys) -> None:
     assert "usage" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", surface.questions())
+@pytest.mark.parametrize("name", questions.questions())
 def test_question_is_documented(built, name: str) -> None:
     assert f"### {name}\n" in built["docs/sql.md"]
-    assert f"embsql.{surface.questions()[name].signature}" in built["docs/sql.md"]
+    assert f"embsql.{questions.questions()[name].signature}" in built["docs/sql.md"]
     assert f"[`{name}`](docs/sql.md#{name})" in built["README.md"]
 
 
-@pytest.mark.parametrize("name", surface.questions())
+@pytest.mark.parametrize("name", questions.questions())
 def test_example_has_an_answer(built, name: str) -> None:
     after = built["docs/sql.md"].split(f"### {name}\n")[1].split("\n### ")[0]
     assert len(re.findall(r"^\|", after, re.MULTILINE)) >= 3, "a head, a rule and at least one row"
 
 
-@pytest.mark.parametrize("name", surface.questions())
+@pytest.mark.parametrize("name", questions.questions())
 def test_question_needs_no_python(plain, name: str) -> None:
-    assert plain.sql(surface.questions()[name].example.replace("'shop", "'demo")).fetchall()
+    assert plain.sql(questions.questions()[name].example.replace("'shop", "'demo")).fetchall()
 
 
 @pytest.mark.parametrize("name", commands.COMMANDS)
@@ -192,9 +192,9 @@ def test_page_names_only_questions_that_exist(page: Path) -> None:
     python = set(dir(embsql)) | {"live_run"}
     only_postgres = re.findall(
         r"FUNCTION embsql\.(\w+)",
-        surface.text("commands/postgres_protect.sql") + surface.text("prelude/postgres_writing.sql"),
+        files.text("commands/postgres_protect.sql") + files.text("prelude/postgres_writing.sql"),
     )
-    assert calls <= {*surface.questions(), *commands.COMMANDS, *python, *only_postgres}
+    assert calls <= {*questions.questions(), *commands.COMMANDS, *python, *only_postgres}
 
 
 def test_readme_begins_with_the_two_commands() -> None:

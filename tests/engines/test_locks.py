@@ -11,11 +11,11 @@ import pytest
 import embsql
 from benchmarks.locks import HELD, held, keep
 from embsql.lifecycle import forgetting, registry
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files, questions, render
 from tests.sql.test_capture import literal
 from tests.worlds import known_run
 
-QUESTIONS = surface.questions() | surface.ml_questions()
+QUESTIONS = questions.questions() | questions.ml_questions()
 
 
 def kept(address: str, runs: int) -> Iterator[embsql.Database]:
@@ -88,9 +88,9 @@ def test_forgetting_goes_by_batches(pg, monkeypatch) -> None:
 
 
 def test_roles_get_the_tables_of_many_runs_by_batches(pg, monkeypatch) -> None:
-    text = surface.text("roles.postgres.sql")
+    text = files.text("roles.postgres.sql")
     assert re.findall(r"LIMIT 200\b", text), "the batch that is made smaller here"
-    monkeypatch.setattr(surface, "text", lambda _: text.replace("LIMIT 200", "LIMIT 2"))
+    monkeypatch.setattr(render, "text", lambda _: text.replace("LIMIT 200", "LIMIT 2"))
     with embsql.connect(pg) as database:
         keep(database, range(1, 4), each=3)
         few = most(database, monkeypatch, lambda: registry.install_roles(database.engine))

@@ -15,7 +15,7 @@ from psycopg import conninfo
 import embsql
 from embsql import errors
 from embsql.shells import cli
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files, render
 
 EVENTS = (
     "SELECT 'u' || i % 9 AS user_id, (i * 31) % 7 AS item_id FROM generate_series(1, 60) AS t(i)"
@@ -241,9 +241,9 @@ def test_rows_go_under_a_publication_for_all_tables(copy) -> None:
 
 def test_the_script_of_an_upgrade_is_what_install_runs(copy) -> None:
     sql(copy, EARLIER)
-    without = [step.name for step in surface.migrations("postgres") if "0013" not in step.name]
+    without = [step.name for step in files.migrations("postgres") if "0013" not in step.name]
     with psycopg.connect(copy) as admin:
-        admin.execute(surface.script("postgres", without=without).encode())
+        admin.execute(render.script("postgres", without=without).encode())
     with embsql.connect(copy) as database:
         assert database.install() is False
         assert database.ask(ASK).num_rows == 3

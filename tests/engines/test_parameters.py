@@ -14,7 +14,7 @@ import pytest
 from pgvector import HalfVector, Vector
 
 import embsql
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import questions
 
 EAST = [1.0, 0.5]
 ITEMS = "SELECT i AS item_id, ARRAY[i % 7 - 3, i % 5 - 2] AS embedding FROM generate_series(1, 30) AS t (i)"
@@ -175,7 +175,7 @@ def test_what_a_server_expects_where_a_value_has_no_type(address: str) -> None:
     """As asyncpg asks it, and as docs/guides/postgres.md tells: text for an id and for a vector, a list for a list."""
     words = {"int": "double precision", "vector": "text", "double[]": "double precision[]"}
     with psycopg.connect(address, cursor_factory=psycopg.RawCursor) as connection:
-        for name, question in surface.questions().items():
+        for name, question in questions.questions().items():
             numbers = ", ".join(f"${n}" for n, _ in enumerate(question.arguments, 1))
             what = "SELECT" if question.scalar else "SELECT * FROM"
             connection.execute(f"PREPARE {name} AS {what} embsql.{name}({numbers})".encode())

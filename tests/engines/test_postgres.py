@@ -20,7 +20,7 @@ from embsql.algorithms.als import ALS
 from embsql.engines._postgres_statements import positional
 from embsql.lifecycle import registry
 from embsql.lifecycle.registry import say
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import render
 from tests.conftest import ROOT
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM generate_series(1, 5000) AS t(i)"
@@ -170,7 +170,7 @@ def test_pgvector_may_live_in_a_schema_of_its_own(empty) -> None:
 
 def test_the_printed_script_is_the_installation(empty) -> None:
     with psycopg.connect(empty) as admin:
-        admin.execute(surface.script("postgres").encode())
+        admin.execute(render.script("postgres").encode())
     with embsql.connect(empty) as database:
         assert database.install() is False
         assert database.train("m", EVENTS, dim=4).status == "live"
@@ -182,7 +182,7 @@ def test_the_extension_is_the_installation(empty, tmp_path) -> None:
         parent.chmod(0o755)
     folder = tmp_path / "extension"
     folder.mkdir()
-    for name, content in surface.extension("0.1.0").items():
+    for name, content in render.extension("0.1.0").items():
         (folder / name).write_text(content)
     with psycopg.connect(empty, autocommit=True) as admin:
         admin.execute("CREATE EXTENSION vector")

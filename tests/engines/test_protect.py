@@ -13,11 +13,11 @@ from psycopg import conninfo
 import embsql
 from embsql import errors
 from embsql.lifecycle import registry
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import questions
 from tests.conftest import ROOT
 from tests.sql.test_capture import VALUES
 
-QUESTIONS = surface.questions() | surface.ml_questions()
+QUESTIONS = questions.questions() | questions.ml_questions()
 ASKED = VALUES | {  # of either tenant
     "model": "'m'",
     "model_a": "'m@1'",
@@ -139,7 +139,7 @@ def answer(db: embsql.Database, name: str) -> str:
     return "\n".join(answer_about(db, question, kind) for kind in kinds)
 
 
-def answer_about(db: embsql.Database, question: surface.Question, kind: str) -> str:
+def answer_about(db: embsql.Database, question: questions.Question, kind: str) -> str:
     asked = ASKED | {"entity": f"'{kind}'"}
     words = [asked[argument.name] for argument in question.arguments]
     try:

@@ -15,7 +15,7 @@ from embsql.api import commands
 from embsql.api.database import plainly
 from embsql.engines import Engine
 from embsql.lifecycle import registry
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files
 from tests.faults.seen import OF_RUNS, Look, Parts, hashed
 
 LAST = ("0012", "0014", "0018", "0021", "0022")  # schema files that were the last of their version
@@ -41,12 +41,12 @@ def make(target: str, filled: str, last: str) -> None:
 
 def _script(engine: Engine, last: str) -> str:
     """What an installation ran when its last schema file was that."""
-    steps = [step for step in surface.migrations(engine.name) if step.name[:4] <= last]
+    steps = [step for step in files.migrations(engine.name) if step.name[:4] <= last]
     note = "INSERT INTO embsql.migrations (file_name, checksum) VALUES ('{}', '{}')"
     noted = [f"{step.text};\n{note.format(step.name, step.checksum)};" for step in steps]
     bootstrap = "bootstrap.sql" if engine.embedded else "bootstrap.postgres.sql"
     version = "INSERT INTO embsql.surface (surface) VALUES ('earlier');"
-    return "\n".join([surface.text(bootstrap).replace("@file_id@", "earlier"), *noted, version])
+    return "\n".join([files.text(bootstrap).replace("@file_id@", "earlier"), *noted, version])
 
 
 def _columns(engine: Engine) -> dict[str, set[str]]:

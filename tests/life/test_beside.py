@@ -10,8 +10,9 @@ import embsql
 from embsql.data import Events, Interactions
 from embsql.errors import BadArgument, BadFeatures, NotASelect
 from embsql.run import Columns, Run
-from embsql.sources import prepare as prepare_
-from embsql.sources.prepare import features, prepare
+from embsql.sources import findings
+from embsql.sources.prepare import prepare
+from embsql.sources.side_inputs import features
 
 ROWS = "(VALUES ('b', 'y', 3), ('a', 'x', 2), ('a', 'z', 1), ('a', 'x', 1), ('b', 'x', 3), ('a', 'y', NULL)) AS v"
 ORDERED = f"SELECT * FROM {ROWS} (user_id, item_id, event_time)"
@@ -113,9 +114,9 @@ def test_a_time_that_gives_the_last_event_away_is_told() -> None:
         "joined": ["2026-01-02", "2025-06-01", "2026-01-02", None, "2026-01-10"],
         "land": ["a", "a", "b", "b", None],
     })  # fmt: skip
-    found = {f.check_name: f for f in prepare_.told(table, "user", codes, time, encodes=True)}
+    found = {f.check_name: f for f in findings.describe_features(table, "user", codes, time, encodes=True)}
     assert found["user feature last_order"].severity == "warning"
     assert "not before the last event of 3 of 3" in str(found["user feature last_order"].hint)
     assert {found[f"user feature {name}"].severity for name in ("joined", "land")} == {"info"}
-    order = {f.check_name: f for f in prepare_.told(table, "user", codes, np.arange(9), encodes=True)}
+    order = {f.check_name: f for f in findings.describe_features(table, "user", codes, np.arange(9), encodes=True)}
     assert order["user feature last_order"].severity == "info", "an order is no clock"

@@ -13,11 +13,11 @@ import pytest
 import embsql
 from embsql import errors
 from embsql.algorithms.als import ALS
-from embsql.derived import clusters, topk_tables
+from embsql.derived import clusters, maps, topk_tables
 from embsql.lifecycle import forgetting, publish, run_rows, train
 from embsql.lifecycle.plan import Plan
 from embsql.sources import source as sources
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files
 from tests.worlds import known_run
 
 ADA = "ada-7f3a"  # the person; ADA-7F3A, who is alike, is another
@@ -174,14 +174,14 @@ def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
 
 def test_what_is_made_of_a_run_meanwhile_is_without_the_person(shop, other, monkeypatch) -> None:
     trained(shop)
-    for module in (clusters, topk_tables):
-        written = module._replace
+    for module, name in ((clusters, "replace_rows"), (maps, "replace_rows"), (topk_tables, "_replace")):
+        written = getattr(module, name)
 
         def late(*given, written=written) -> None:
             other.forget(ADA)
             written(*given)
 
-        monkeypatch.setattr(module, "_replace", late)
+        monkeypatch.setattr(module, name, late)
     made_of(shop)
     assert count(shop, f"cluster_members WHERE entity_id = '{ADA}'") == 0
     assert count(shop, f"maps WHERE entity_id = '{ADA}'") == 0
@@ -461,7 +461,7 @@ def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
         assert ADA in found[1]["source"], "its worker may begin again"
         database.engine.run("UPDATE embsql.jobs SET status = 'running' WHERE status = 'queued'")
         for job_id in (2, 3):
-            database.engine.run(surface.statements("jobs.sql")["end_job"], job_id=job_id, **ended)
+            database.engine.run(files.statements("jobs.sql")["end_job"], job_id=job_id, **ended)
         text = database.ask(
             "SELECT string_agg(CAST(j AS text), ' ') AS text FROM embsql.jobs AS j"
         )["text"][0].as_py()

@@ -8,7 +8,8 @@ import pytest
 import embsql
 from embsql.errors import BadColumnType, InexactId, Refused
 from embsql.run import Columns, Run
-from embsql.sources.prepare import features, graph, prepare
+from embsql.sources.prepare import prepare
+from embsql.sources.side_inputs import features, graph
 from embsql.sources.source import text_of
 
 MOMENT = "TIMESTAMP '2026-01-01 10:00:00'"

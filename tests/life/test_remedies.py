@@ -14,7 +14,8 @@ import pytest
 import embsql
 from embsql import errors
 from embsql.run import Columns, Run
-from embsql.sources.prepare import graph, prepare
+from embsql.sources.prepare import prepare
+from embsql.sources.side_inputs import graph
 from embsql.sources.source import source as as_source
 
 ROWS = "SELECT i % 5 AS user_id, i % 7 AS item_id, {} FROM generate_series(0, 34) AS t(i)"

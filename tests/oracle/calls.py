@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import questions
 from tests.oracle.data import Run, World
 from tests.oracle.generate import (
     CLUSTERINGS,
@@ -35,7 +35,7 @@ class Call:
     @property
     def sql(self) -> str:
         """The call as a statement."""
-        scalar = surface.questions()[self.question].scalar
+        scalar = questions.questions()[self.question].scalar
         return f"SELECT {self.written} AS value" if scalar else f"SELECT * FROM {self.written}"
 
 
@@ -47,7 +47,7 @@ def named(question: str, **arguments: Any) -> Call:
 
 def calls(world: World, seed: int, n: int) -> list[Call]:
     """So many calls, the same for the same world and seed; every question as often."""
-    names = sorted(surface.questions())
+    names = sorted(questions.questions())
     rng = np.random.default_rng(seed)
     return [_call(rng, world, names[number % len(names)]) for number in range(n)]
 
@@ -70,7 +70,7 @@ class Many:
     @property
     def sql(self) -> str:
         """The call as a statement: the number of the value stands before each row."""
-        question = surface.questions()[self.question]
+        question = questions.questions()[self.question]
         values = ", ".join(f"({n}, {literal(one)})" for n, one in enumerate(self.values))
         if question.scalar:
             return f"SELECT s.n, {self.written} AS value FROM (VALUES {values}) AS s (n, x)"
@@ -98,7 +98,7 @@ def from_columns() -> list[tuple[str, str]]:
     """
     return [
         (name, argument.name)
-        for name, question in sorted(surface.questions().items())
+        for name, question in sorted(questions.questions().items())
         for argument in question.arguments
         if f"LIMIT greatest(:{argument.name}" not in question.body
     ]
@@ -127,7 +127,7 @@ def _call(rng: Random, world: World, name: str) -> Call:
 
 def _text(rng: Random, name: str, values: dict[str, Any]) -> str:
     """The call: arguments by position as far as they stand in order, others by name."""
-    words = [argument.name for argument in surface.questions()[name].arguments]
+    words = [argument.name for argument in questions.questions()[name].arguments]
     in_order = next((n for n, word in enumerate(words) if word not in values), len(words))
     positional = int(rng.integers(in_order + 1)) if chance(rng, 0.5) else in_order
     named = [word for word in values if word not in words[:positional]]
@@ -193,7 +193,7 @@ class Given:
 
     def values(self, question: str) -> dict[str, Any]:
         """The arguments of a question, some of those left out that have a default."""
-        arguments = surface.questions()[question].arguments
+        arguments = questions.questions()[question].arguments
         found = {argument.name: self.value(argument.name) for argument in arguments}
         if "weights" in found:
             found["weights"] = self.weights(found["items"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import questions
 from tests.oracle.calls import calls, from_columns, many
 from tests.oracle.check import Checked, check
 from tests.oracle.conftest import SEED
@@ -19,13 +19,13 @@ def checked(made, engine) -> list[Checked]:
     """An engine's answers to all calls, compared."""
     _, ask = engine
     asked: list[Any] = [
-        *calls(made, SEED, EACH * len(surface.questions())),
+        *calls(made, SEED, EACH * len(questions.questions())),
         *many(made, SEED, len(from_columns())),
     ]
     return list(check(made, ask, asked))
 
 
-@pytest.mark.parametrize("question", surface.questions())
+@pytest.mark.parametrize("question", questions.questions())
 def test_question(checked, question: str) -> None:
     mine = [one for one in checked if one.call.question == question]
     assert len(mine) >= EACH

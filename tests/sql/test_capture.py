@@ -19,10 +19,10 @@ import sqlglot
 from sqlglot import exp
 
 import embsql
-from embsql.sqlfiles import macros, surface
+from embsql.sqlfiles import macros, questions, render
 from tests.worlds import known_run
 
-QUESTIONS = surface.questions()
+QUESTIONS = questions.questions()
 VALUES = {
     "model": "'compass'",
     "model_a": "'compass'",
@@ -67,7 +67,7 @@ AROUND_TABLES = (
 
 def names() -> list[str]:
     """Every name that stands in a body or in the prelude, but those that SQL keeps to itself."""
-    text = re.sub(macros.COMMENT, "", surface.surface("duckdb", commands=False))
+    text = re.sub(macros.COMMENT, "", render.surface("duckdb", commands=False))
     text = re.sub(macros.STRING, "", text)
     found = set(re.findall(r"[a-z_]\w*", text)) | set(
         re.findall(r"[a-z_]\w*", "".join(question.body for question in QUESTIONS.values()))
@@ -171,7 +171,7 @@ def test_k_of_a_column_is_refused_by_duckdb(world) -> None:
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_table_in_a_macro_has_the_reserved_prefix(name: str) -> None:
     question = QUESTIONS[name]
-    types = {argument.name: surface.TYPES[argument.type] for argument in question.arguments}
+    types = {argument.name: questions.TYPES[argument.type] for argument in question.arguments}
     body = macros.bind(question.body, types, lambda **_: "SELECT 1")
     tree: Any = sqlglot.parse_one(body, read="duckdb")
     tables = [node.alias for node in tree.find_all(exp.CTE, exp.Table, exp.Subquery) if node.alias]

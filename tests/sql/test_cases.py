@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import questions
 
 FILES = sorted((Path(__file__).parent / "cases").glob("*.sql"))
 
@@ -42,6 +42,6 @@ def test_case(known, sql: str, expected: list[list[str]]) -> None:
         assert all(same(value, text) for value, text in zip(row, wanted, strict=True)), (row, wanted)
 
 
-@pytest.mark.parametrize("name", surface.questions())
+@pytest.mark.parametrize("name", questions.questions())
 def test_every_question_has_a_case(name: str) -> None:
     assert any(f"embsql.{name}(" in file.read_text(encoding="utf-8") for file in FILES)

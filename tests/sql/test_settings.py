@@ -8,7 +8,7 @@ import duckdb
 import pytest
 
 import embsql
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import questions
 from tests.sql.test_capture import plain
 from tests.worlds import known_run
 
@@ -35,8 +35,8 @@ def base() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-ASKED = [plain(name) for name in surface.questions()] + [
-    f"SELECT * FROM ml.{name}('compass')" for name in surface.ml_questions() if name != "recommend"
+ASKED = [plain(name) for name in questions.questions()] + [
+    f"SELECT * FROM ml.{name}('compass')" for name in questions.ml_questions() if name != "recommend"
 ]
 
 

@@ -9,14 +9,14 @@ import sqlglot
 
 import embsql
 from embsql.errors import BadSurface
-from embsql.sqlfiles import surface
+from embsql.sqlfiles import files, questions, render, rules
 
-QUESTIONS = surface.questions()
+QUESTIONS = questions.questions()
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_question_keeps_the_rules(name: str) -> None:
-    assert list(surface.check(QUESTIONS[name])) == []
+    assert list(rules.check(QUESTIONS[name])) == []
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -39,8 +39,8 @@ def test_answer_has_the_declared_columns(known, name: str) -> None:
 def words(database: embsql.Database) -> dict[str, str]:
     """What the database calls the types that headers name."""
     if database.engine.name == "duckdb":
-        return surface.TYPES
-    return surface.POSTGRES_TYPES | {"int": "integer", "timestamp": "timestamp without time zone"}
+        return questions.TYPES
+    return render.POSTGRES_TYPES | {"int": "integer", "timestamp": "timestamp without time zone"}
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -66,27 +66,27 @@ def test_database_explains_the_question(known, name: str) -> None:
     ],
 )
 def test_rules_notice(body: str, complaint: str) -> None:
-    arguments = (surface.Argument("k", "int", "10"),)
-    question = surface.Question("q", "search", arguments, (("item_id", "text"),), False, "", "", body)
-    assert any(complaint in problem for problem in surface.check(question))
+    arguments = (questions.Argument("k", "int", "10"),)
+    question = questions.Question("q", "search", arguments, (("item_id", "text"),), False, "", "", body)
+    assert any(complaint in problem for problem in rules.check(question))
 
 
 @pytest.mark.parametrize("file", ["statements.sql", "publish.sql", "prepare/statements.sql"])
 def test_statements_say_which_way_they_order(file: str) -> None:
-    trees = [sqlglot.parse_one(statement, read="duckdb") for statement in surface.statements(file).values()]
-    assert not [tree.sql() for tree in trees if surface.unsaid_orders(tree)]
+    trees = [sqlglot.parse_one(statement, read="duckdb") for statement in files.statements(file).values()]
+    assert not [tree.sql() for tree in trees if rules.unsaid_orders(tree)]
 
 
-@pytest.mark.parametrize("name", surface.ml_questions())
+@pytest.mark.parametrize("name", questions.ml_questions())
 def test_functions_of_ml_say_which_way_they_order(name: str) -> None:
-    body = re.sub(r"(?<!:):([a-z_]\w*)", r"$\1", surface.ml_questions()[name].body)
-    assert not surface.unsaid_orders(sqlglot.parse_one(body, read="duckdb"))
+    body = re.sub(r"(?<!:):([a-z_]\w*)", r"$\1", questions.ml_questions()[name].body)
+    assert not rules.unsaid_orders(sqlglot.parse_one(body, read="duckdb"))
 
 
 def test_malformed_header_names_the_file(tmp_path) -> None:
     (tmp_path / "broken.sql").write_text("-- other(model text)\nSELECT 1")
     with pytest.raises(BadSurface, match=r"broken\.sql"):
-        surface.read(tmp_path / "broken.sql")
+        questions.read(tmp_path / "broken.sql")
 
 
 @pytest.mark.parametrize("name", sorted(set(QUESTIONS) - {"models"}))

@@ -168,4 +168,5 @@ def _of_floating_point(given: str, limit: int, column: str) -> str:
 
 
 def is_number(type_: str) -> bool:
+    """Whether values of a type of DuckDB are numbers."""
     return type_ in NUMBERS or type_.startswith("DECIMAL")

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from embsql.algorithms._network import train_network
+from embsql.algorithms.base.network import train_network
 from embsql.data import Embeddings, Float32, Interactions
 from embsql.features.time import ages, halved
 from embsql.options import Count, Dim, Dropout, NonNegative, Positive, Share, Size, check, require

@@ -1,0 +1,80 @@
+"""One side of a run's vectors, read as a matrix, and what is made of them written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from embsql.data import Float32, Int32
+from embsql.engines import Engine
+from embsql.errors import BadArgument
+from embsql.lifecycle import forgetting, registry
+from embsql.lifecycle.leases import retry
+from embsql.lifecycle.registry import say
+from embsql.sqlfiles import files
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The vectors of one side of a run, in order of id."""
+
+    record: Mapping[str, Any]  # the run's
+    entity: str
+    ids: pa.Array  # (n,)
+    vectors: Float32  # (n, d)
+    interactions: Int32  # (n,)
+
+    @property
+    def run_id(self) -> int:
+        """The run's number."""
+        return int(self.record["run_id"])
+
+    def rows(self, n: int) -> dict[str, Any]:
+        """The columns that say whose n rows are."""
+        return {"run_id": np.full(n, self.run_id), "entity_kind": pa.repeat(self.entity, n)}
+
+
+def read_side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
+    """The vectors of a finished run in order of id: as they are, or made of length 1 where they can be."""
+    record = registry.finished(engine, reference)
+    registry.check_own(engine, record["model_name"])
+    table = engine.ask(statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
+    vectors = matrix(table["embedding"], len(table))  # (n, d)
+    norms = np.linalg.norm(vectors, axis=1)  # (n,)
+    kept = np.flatnonzero(np.ones_like(norms) if raw else norms)  # (m,)
+    if not len(kept):
+        raise BadArgument(name="model", allowed=f"one with vectors of {entity}s that have a direction", value=reference)
+    ids, counts = table["entity_id"].cast(pa.string()).combine_chunks(), table["interactions"].to_numpy()
+    unit = vectors[kept] if raw else vectors[kept] / norms[kept, None]  # (m, d)
+    return Side(record, entity, ids.take(pa.array(kept)), unit, counts[kept])
+
+
+def matrix(column: pa.ChunkedArray, n: int) -> Float32:
+    """A column of n vectors of one length as (n, d)."""
+    flat = np.concatenate([np.zeros(0, np.float32), *(chunk.flatten().to_numpy() for chunk in column.chunks)])
+    return flat.reshape(n, len(flat) // max(n, 1))  # (n * d,) to (n, d)
+
+
+def replace_rows(engine: Engine, side: Side, named: dict[str, str], tables: Mapping[str, dict[str, Any]]) -> None:
+    """Write tables in place of what has that name, at once. Raises RunNotReady for a run dropped meanwhile."""
+
+    def attempt() -> None:
+        with engine.transaction():
+            # The run's row is whoever's writes it first: two that replace the same rows would both find none to remove.
+            registry.hold(engine, side.record["model_name"], side.run_id)
+            for table, rows in tables.items():
+                say(engine, f"clear_{table}", run_id=side.run_id, entity=side.entity, **named)
+                words = {column: pa.repeat(word, len(rows["run_id"])) for column, word in named.items()}
+                engine.write(table, rows | words)
+            forgetting.drop_strangers(engine, side.run_id, tables)
+
+    retry(engine, attempt)
+
+
+def statement(engine: Engine, name: str) -> str:
+    """A statement of an engine, by name."""
+    return files.statements(engine=engine.name)[name]

@@ -1,0 +1,24 @@
+"""Vectors as columns: what a model of churn or lifetime value is trained on."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from embsql.derived.vectors import matrix, statement
+from embsql.engines import Engine
+from embsql.lifecycle import registry
+
+
+def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
+    """embsql.features with a column for each entry of the vector, e1, e2, ..., in place of the vector: (n, d + 9).
+
+    Raises UnknownModel, UnknownRun, NothingLive and RunNotReady.
+    """
+    registry.finished(engine, model)
+    told = engine.ask(statement(engine, "features"), model=model, entity=entity)
+    vectors = matrix(told["embedding"], len(told))  # (n, d)
+    place = told.column_names.index("embedding")
+    columns = {f"e{number}": column for number, column in enumerate(vectors.T, 1)}
+    rest = {name: told[name] for name in told.column_names}
+    before, after = list(rest)[:place], list(rest)[place + 1 :]
+    return pa.table({name: rest[name] for name in before} | columns | {name: rest[name] for name in after})

@@ -1,0 +1,28 @@
+"""What every column of ids and weights must be."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql.engines.columns import quote
+from embsql.errors import (
+    NulByte,
+)
+
+LARGEST = 3e38  # weight; beyond it a float is infinite
+
+
+def nul_byte(ids: pa.StringArray | pa.ChunkedArray, column: str) -> NulByte | None:
+    """The first id with a character that no server can store, and that no statement can name."""
+    found = ids.filter(pc.match_substring(ids, "\0"))
+    if not len(found):
+        return None
+    name, start = quote(column), found[0].as_py().replace("\0", "")[:20]
+    remedy = f"replace({name}, chr(0), '') AS {name}"
+    return NulByte(column=name, start=start, remedy=remedy, shared={"start": ""})
+
+
+def id_text(column: pa.ChunkedArray) -> pa.StringArray:
+    """Ids, which the database has made text, as one array."""
+    return column.cast(pa.string()).combine_chunks()

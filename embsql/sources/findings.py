@@ -1,0 +1,144 @@
+"""What was found in a source: the lines of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql.data import Int32, Int64, Interactions
+from embsql.features.encoders import Feature, days, described
+from embsql.features.time import DAY, is_clock
+from embsql.features.vectors import is_vector
+
+OUTLIER = 1000  # a weight this many times the median is worth a warning
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the validation report."""
+
+    check_name: str
+    severity: str  # error warning info ok
+    affected: int  # rows, users or items
+    example: str | None = None
+    hint: str | None = None
+
+
+def describe_features(
+    table: pa.Table, entity: str, codes: Int32, time: Int64 | None, *, encodes: bool
+) -> Iterator[Finding]:
+    """How much there is of each feature of a table (a row per id), and with `encodes` what it is taken for.
+
+    `codes` and `time` (n,) are the ids and the last event of each pair. Raises BadFeatures.
+    """
+    given = [field.name for field in table.schema if is_vector(field.type)]
+    for name in given:
+        hint = f"of {len(table)} {entity}s; who has none counts as zero, and is near nothing"
+        yield finding(f"{entity} without vector {name}", table[name].null_count, "warning", hint)
+    for feature in described(table.drop_columns(given), f"{entity}_features") if encodes else ():
+        faults = [*_idle(feature), *(_late(table[feature.name], codes, time) if feature.kind == "time" else ())]
+        taken = f"{feature.kind}, {feature.distinct} values, missing for {feature.missing} of {len(table)}"
+        yield Finding(f"{entity} feature {feature.name}", "warning" if faults else "info",
+                      len(table) - feature.missing, hint="; ".join([taken, *faults]))  # fmt: skip
+
+
+def _idle(feature: Feature) -> Iterator[str]:
+    if not feature.values and (feature.center is None or feature.distinct < 2):
+        yield "it tells nothing apart"
+
+
+def _late(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator[str]:
+    """Whether a time gives away what is to be predicted: when the last event was, of those with events on two days."""
+    if time is None or not is_clock(time):
+        return
+    first, last = np.full(len(column), np.iinfo(np.int64).max), np.full(len(column), np.iinfo(np.int64).min)  # (ids,)
+    np.minimum.at(first, codes, time // DAY)
+    np.maximum.at(last, codes, time // DAY)
+    said = days(column)  # (ids,)
+    asked = (last > first) & ~np.isnan(said)  # (ids,)
+    late = asked & (np.floor(np.nan_to_num(said)) >= last)
+    if late.sum() > asked.sum() / 2:
+        yield f"not before the last event of {late.sum()} of {asked.sum()}: it tells what is to be predicted"
+
+
+def finding(name: str, affected: int, severity: str, hint: str, example: str | None = None) -> Finding:
+    """A line that is a severity when anything is affected, and ok when nothing is."""
+    return Finding(name, severity, affected, example, hint) if affected else Finding(name, "ok", 0)
+
+
+def of_rows(census: dict[str, Any], explicit: bool) -> Iterator[Finding]:
+    """What the rows themselves look like."""
+    left_out = "left out; NULL, NaN and the empty text are no ids"
+    yield Finding("rows", "info" if census["rows"] else "error", census["rows"], hint="rows the source returned")
+    yield finding("missing user id", census["no_user"], "warning", left_out)
+    yield finding("missing item id", census["no_item"], "warning", left_out)
+    yield finding("missing weight", census["null_weight"], "warning", "left out; filter NULL out in the SELECT")
+    yield finding("weight not finite", census["infinite"], "error", "mend the SELECT", census["infinite_example"])
+    yield finding("missing time", _without_time(census), "warning", "counted as older than every other row")
+    yield finding("time in the future", census["future_time"], "warning", "a wrong clock or a planned order?")
+    if not explicit:
+        refunds = "evidence cannot be negative; filter returns out, or train with feedback = explicit"
+        yield finding("zero weight", census["zero_weight"], "info", "left out: a weight of zero is no interaction")
+        yield finding("negative weight", census["negative"], "error", refunds, census["negative_example"])
+
+
+def _without_time(census: dict[str, Any]) -> int:
+    """Rows without a time where others have one."""
+    return int(census["null_time"]) if census["null_time"] < census["rows"] else 0
+
+
+def of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:
+    """Ids that look like one thing spelled twice."""
+    hint = "differ only by case or spaces; mend with lower(trim(...)) if they are one"
+    floats = "text like 1.0 is not the id 1; where whole numbers were written so, read them as BIGINT"
+    for entity in ("user", "item"):
+        pointed = pc.sum(pc.match_substring_regex(tables[f"{entity}s"]["id"], r"^-?\d+\.0$")).as_py() or 0
+        yield finding(f"{entity} ids like 1.0", pointed, "warning", floats)
+        twins = tables[f"alike_{entity}s"].to_pylist()[0]
+        yield finding(f"{entity} ids alike", twins["groups"], "warning", hint, twins["example"])
+
+
+def of_pairs(data: Interactions, rows: int) -> Iterator[Finding]:
+    """What the interactions look like once they are pairs."""
+    lonely = int((np.bincount(data.user) == 1).sum())
+    yield finding("repeated pairs", rows - len(data), "info", "rows of one user and item were added up")
+    yield finding("users with one item", lonely, "info", "they can be served but not held out, and teach little")
+    yield _of_the_top_item(data)
+    yield _of_weights(data)
+
+
+def of_order(data: Interactions) -> Finding:
+    """Which order the events were taken in."""
+    events = data.in_order()
+    if events.time is None:
+        hint = "there is no event_time: each user's rows count as having happened in the order the source gave them"
+        return Finding("order of events", "warning", len(events), hint=hint)
+    user = data.user[events.pair]  # (m,)
+    ties = int(((user[1:] == user[:-1]) & (events.time[1:] == events.time[:-1])).sum())
+    hint = "rows of one user at one time count as having happened in the order the source gave them"
+    return finding("order of events", ties, "info", hint)
+
+
+def _of_the_top_item(data: Interactions) -> Finding:
+    """An item that most users met says nothing about any of them."""
+    per_item = np.bincount(data.item)  # (n_items,)
+    top = int(per_item.argmax())
+    share = per_item[top] / data.n_users
+    affected = int(per_item[top]) if share > 0.5 and data.n_items > 2 else 0
+    hint = f"{share:.0%} of the users met it; a delivery fee or a default?"
+    return finding("item met by most users", affected, "warning", hint, data.items[top].as_py())
+
+
+def _of_weights(data: Interactions) -> Finding:
+    """Weights that would drown the others."""
+    median = float(np.median(data.weight))
+    outliers = int((data.weight > OUTLIER * max(median, 1e-30)).sum())
+    worst = int(data.weight.argmax())
+    pair = f"user {data.users[data.user[worst]]}, item {data.items[data.item[worst]]}, weight {data.weight[worst]:g}"
+    hint = f"over {OUTLIER} times the median of {median:g}; ln(1 + weight) tames them"
+    return finding("outlier weight", outliers, "warning", hint, pair)

@@ -1,0 +1,111 @@
+"""What is known beside interactions: users' and items' features, a graph of items."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql.data import Graph
+from embsql.engines import Engine
+from embsql.engines.columns import find, quote
+from embsql.errors import (
+    BadFeatures,
+    BadGraph,
+)
+from embsql.sources.columns import LARGEST, id_text, nul_byte
+from embsql.sources.findings import Finding, finding
+from embsql.sources.source import Given, Source, of_table, reading
+
+ENDS = ("source", "target")  # of an edge
+
+
+def features(engine: Engine, select: Source, column: str, option: str, ids: pa.StringArray) -> pa.Table:
+    """What a caller's SELECT knows of each id: its other columns, a row per id, NULL where it has none of it.
+
+    Raises as `by_id` does.
+    """
+    keys, rows = by_id(engine, select, column, option)
+    return rows.take(pc.index_in(ids, keys))  # (n_ids,) of which row each is
+
+
+def by_id(engine: Engine, select: Source, column: str, option: str) -> tuple[pa.StringArray, pa.Table]:
+    """A caller's SELECT as the ids in a column (n,), each once, and the other columns (n, any).
+
+    Rows without an id are left out. Raises NotASelect, SourceFailed, NulByte, or BadFeatures for an id that comes
+    twice, and where the ids or all else are missing.
+    """
+    with reading(engine, select) as (reader, text):
+        given = reader.gather(text, [column])
+    key = find(given.column_names, None, column, option)
+    if key is None or given.num_columns == 1:
+        missing = f"no column {column}" if key is None else f"no column beside {key}"
+        raise BadFeatures(option=option, found=f"{missing}; its columns are {', '.join(given.column_names)}")
+    rows = given.filter(given[key].is_valid()).combine_chunks()
+    keys = id_text(rows[key])
+    counts = keys.value_counts()
+    twice = counts.filter(pc.greater(counts.field("counts"), 1))
+    if len(twice):
+        found = f'the id "{twice[0]["values"].as_py()}" more than once'
+        raise BadFeatures(option=option, found=found, shared={"found": "an id more than once"})
+    nul = nul_byte(keys, key)
+    if nul:
+        raise of_table(nul) if isinstance(select, Given) and select.table is not None else nul
+    return keys, rows.drop_columns([key])
+
+
+def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, list[Finding]]:
+    """The edges between known items of a caller's SELECT of source_node, target_node and weight, and what was found.
+
+    Without a weight each edge weighs 1. Edges of an unknown item or of an item with itself are left out, as are those
+    that lack a node or weigh nothing. Raises NotASelect, SourceFailed, BadColumnType, InexactId, or
+    BadGraph for a weight that is negative or not finite, and where no edge is left.
+    """
+    with reading(engine, select) as (reader, text):
+        given = reader.gather(text, [f"{end}_node" for end in ENDS], weight="weight")
+    source, target = (id_text(given[_end(given.column_names, f"{end}_node")]) for end in ENDS)
+    weight, rows = _edge_weights(given), given.num_rows
+    ends = [pc.index_in(nodes, ids).fill_null(-1).to_numpy() for nodes in (source, target)]  # (rows,), (rows,)
+    missing = pc.or_(source.is_null(), target.is_null()).to_numpy(zero_copy_only=False) | (weight == 0)  # (rows,)
+    unknown = ~missing & ((ends[0] < 0) | (ends[1] < 0))  # (rows,)
+    loop = ~missing & ~unknown & (ends[0] == ends[1])  # (rows,)
+    keep = ~(missing | unknown | loop)  # (rows,)
+    if not keep.any():
+        raise BadGraph(found=f"{rows} rows, none of them an edge between two items of the source")
+    met = np.bincount(np.concatenate([end[keep] for end in ends]), minlength=len(ids))  # (n_items,)
+    findings = [
+        Finding("edges", "info", rows, hint="rows the graph returned"),
+        finding("edges without node or weight", int(missing.sum()), "warning", "left out"),
+        finding("edges of unknown items", int(unknown.sum()), "warning", "left out: the source has no such item"),
+        finding("edges of an item with itself", int(loop.sum()), "info", "left out: a walk would stand still"),
+        finding("items without edges", int((met == 0).sum()), "warning", "no walk meets them: their vectors are zero"),
+    ]
+    one, other = (end[keep].astype(np.int32) for end in ends)  # (edges,), (edges,)
+    return Graph(one, other, weight[keep]), findings
+
+
+def _end(names: list[str], wanted: str) -> str:
+    """The graph's own spelling of a column. Raises BadGraph."""
+    found = find(names, None, wanted, "graph")
+    if found is None:
+        raise BadGraph(found=f"no column {wanted}; its columns are {', '.join(names)}")
+    return found
+
+
+def _edge_weights(given: pa.Table) -> Any:
+    """The weights (rows,) of edges: 1 where the graph has none, 0 where one is missing. Raises BadGraph."""
+    column = find(given.column_names, None, "weight", "graph")
+    if column is None:
+        return np.ones(given.num_rows, np.float32)
+    with np.errstate(over="ignore"):  # too much for a float is not finite
+        weight = given[column].fill_null(0).to_numpy().astype(np.float32)  # (rows,)
+    wrong = ~np.isfinite(weight) | (weight < 0)  # (rows,)
+    if wrong.any():
+        kind = "a negative weight" if np.isfinite(weight[wrong][0]) else "a weight that is not finite"
+        rows = f"in {int(wrong.sum())} of {given.num_rows} rows"
+        remedy = f"leave them out, WHERE {quote(column)} >= 0 AND {quote(column)} <= {LARGEST:g}"
+        found = f"{kind} ({weight[wrong][0]:g}) {rows}; {remedy}"
+        raise BadGraph(found=found, shared={"found": f"{kind} {rows}; {remedy}"})
+    return weight

@@ -1,0 +1,66 @@
+"""The files below sql/: statements and schema files."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def folder() -> Path:
+    """Where sql/ is: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).parent.parent
+    return package / "sql" if (package / "sql").is_dir() else package.parent / "sql"
+
+
+def text(name: str) -> str:
+    """One file below sql/, for example prelude/duckdb.sql."""
+    return (folder() / name).read_text(encoding="utf-8")
+
+
+def described(name: str) -> list[tuple[str, str, str]]:
+    """(name, what it is for, statement) of a file in which `-- name: what it is for` begins each statement."""
+    parts = re.split(r"^-- (\w+): (.*)\n", text(name), flags=re.MULTILINE)[1:]
+    return [(parts[n], parts[n + 1], parts[n + 2].strip()) for n in range(0, len(parts), 3)]
+
+
+@cache
+def statements(name: str = "statements.sql", engine: str = "") -> dict[str, str]:
+    """The statements of one file, by name; `x.postgres.sql` beside `x.sql` replaces some of them there."""
+    own = sibling(folder() / name, engine).relative_to(folder())
+    files = dict.fromkeys((name, str(own)))
+    return {known: statement for file in files for known, _, statement in described(file)}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One schema file: run once, in order of name."""
+
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """What tells one version of the file from another."""
+        return hashlib.blake2b(self.text.encode(), digest_size=16).hexdigest()
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables it makes."""
+        return re.findall(r"^CREATE TABLE embsql\.(\w+)", self.text, re.MULTILINE)
+
+
+def migrations(engine: str) -> list[Step]:
+    """Every schema file in order; `0001_x.postgres.sql` is instead of `0001_x.sql` there."""
+    names = sorted({path.name.split(".")[0] for path in (folder() / "schema").glob("*.sql")})
+    files = [sibling(folder() / "schema" / f"{name}.sql", engine) for name in names]
+    return [Step(path.name, path.read_text(encoding="utf-8")) for path in files if path.exists()]
+
+
+def sibling(path: Path, engine: str) -> Path:
+    """The file that stands in for `path` on an engine, or `path` itself: x.postgres.sql for x.sql."""
+    own = path.with_suffix(f".{engine}.sql")
+    return own if own.exists() else path

@@ -1,0 +1,126 @@
+"""Reads sql/: every question is one file, and its header is its signature, its manual and its test.
+
+    -- name(argument type = default, ...)
+    --   -> (column type, ...)                 or: -> type, for a single value
+    -- What it answers.
+    -- example: SELECT * FROM embsql.name(...);
+    WITH ...
+
+Arguments stand in the body as :argument. `render` wraps a body for an engine; `check` holds a file to the
+rules that keep one text right on every engine.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from embsql.errors import BadSurface
+from embsql.sqlfiles.files import folder
+
+TYPES = {  # word in a header -> DuckDB's type
+    "text": "VARCHAR", "text[]": "VARCHAR[]", "int": "INTEGER", "bigint": "BIGINT", "double": "DOUBLE",
+    "double[]": "DOUBLE[]", "boolean": "BOOLEAN", "timestamp": "TIMESTAMP", "vector": "FLOAT[]",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a question."""
+
+    name: str
+    type: str
+    default: str | None
+
+    @property
+    def free(self) -> bool:
+        """Whether a caller's value may be of any type: an id, a list of ids, a vector, features."""
+        needed = self.type == "text" and self.default is None and not self.name.startswith("model")
+        return needed or self.type in ("text[]", "vector")
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.type}" + (f" = {self.default}" if self.default is not None else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One file of sql/questions."""
+
+    name: str
+    chapter: str  # its folder
+    arguments: tuple[Argument, ...]
+    columns: tuple[tuple[str, str], ...]  # (name, type); one unnamed column for a single value
+    scalar: bool
+    doc: str
+    example: str
+    body: str
+    path: Path | None = None
+
+    @property
+    def schema(self) -> str:
+        """The schema it is made in."""
+        return "ml" if self.chapter == "ml" else "embsql"
+
+    @property
+    def signature(self) -> str:
+        """name(argument type = default, ...)"""
+        return f"{self.name}({', '.join(map(str, self.arguments))})"
+
+
+@cache
+def questions() -> dict[str, Question]:
+    """Every question, by name."""
+    return {path.stem: read(path) for path in plain_files(folder() / "questions", "*/*.sql")}
+
+
+def plain_files(place: Path, pattern: str) -> list[Path]:
+    """The files there that are written for every engine, in order."""
+    return sorted(path for path in place.glob(pattern) if path.name.count(".") == 1)
+
+
+def read(path: Path) -> Question:
+    """The question in a file. Raises BadSurface for a malformed header."""
+    header, body = split_header(path.read_text(encoding="utf-8"))
+    form = re.fullmatch(r"(\w+)\((.*?)\)\s+-> (\(.*?\)|\w+(?:\[\])?)\n(.*?)\nexample: (.*)", header, re.DOTALL)
+    if not form or form[1] != path.name.split(".")[0]:
+        raise BadSurface(file=path.name, problem="the header is not: name(arguments), -> (columns), text, example")
+    scalar = not form[3].startswith("(")
+    columns = [("", form[3])] if scalar else [_pair(column) for column in form[3][1:-1].split(", ")]
+    arguments = [_argument(word) for word in form[2].split(", ") if word]
+    return Question(
+        form[1],
+        path.parent.name,
+        tuple(arguments),
+        tuple(columns),
+        scalar,
+        form[4].strip(),
+        form[5].strip(),
+        body,
+        path,
+    )
+
+
+def split_header(source: str) -> tuple[str, str]:
+    """The leading comment without its dashes, and the rest."""
+    lines = source.splitlines()
+    end = next(n for n, line in enumerate(lines) if not line.startswith("--"))
+    return "\n".join(line[2:].strip() for line in lines[:end]), "\n".join(lines[end:]).strip()
+
+
+def _pair(column: str) -> tuple[str, str]:
+    name, _, type_ = column.partition(" ")
+    return name.strip('"'), type_
+
+
+def _argument(word: str) -> Argument:
+    declaration, _, default = word.partition(" = ")
+    name, _, type_ = declaration.partition(" ")
+    return Argument(name, type_, default or None)
+
+
+@cache
+def ml_questions() -> dict[str, Question]:
+    """BigQuery ML's functions, by name: questions of the schema ml, which is there when asked for."""
+    return {path.stem: read(path) for path in plain_files(folder() / "ml", "*.sql")}

@@ -1,0 +1,206 @@
+"""What `install` writes: questions, preludes and commands in an engine's shells."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Callable, Collection
+from functools import cache
+from typing import Any
+
+from embsql.sqlfiles import macros
+from embsql.sqlfiles.files import folder, migrations, sibling, text
+from embsql.sqlfiles.questions import TYPES, Argument, Question, ml_questions, questions, split_header
+
+POSTGRES_TYPES = {**{word: word for word in TYPES}, "double": "double precision", "double[]": "double precision[]"}
+POSTGRES_ARGUMENTS = {**POSTGRES_TYPES, "int": "double precision"}  # what every number turns into
+POSTGRES_CASTS = {  # how a body reads an argument, which may have come as another type
+    **dict.fromkeys(TYPES, "{}"),
+    "text": "CAST({} AS text)",
+    "text[]": "CAST({} AS text[])",
+    "int": "embsql.row_limit({})",
+    "vector": "embsql.vector_from({})",
+}
+IDS = {"text": "embsql.id_text({})", "text[]": "embsql.id_texts({})"}
+
+
+def script(engine: str, *, without: Collection[str] = (), commands: bool = True, file_id: str = "") -> str:
+    """Everything `install` runs, in a transaction of the caller's; `without` names schema files that have run.
+
+    `file_id` is what the questions of a DuckDB file know it by; a new one where none is given.
+    """
+    written: str = _template("shells/script.sql.j2").render(
+        bootstrap=sibling(folder() / "bootstrap.sql", engine).read_text(encoding="utf-8"),
+        steps=[step for step in migrations(engine) if step.name not in without],
+        surface=surface(engine, commands=commands),
+        roles=text("roles.postgres.sql") if engine == "postgres" else None,
+        version=version(engine) + ("+commands" if commands else ""),
+    )
+    return written.replace(macros.FILE_ID, file_id or uuid.uuid4().hex)
+
+
+def surface(engine: str, *, commands: bool) -> str:
+    """What is made anew by every install: the primitives, every question, the commands."""
+    files = sorted((folder() / "prelude").glob(f"{engine}*.sql"))
+    prelude = "\n\n".join(file.read_text(encoding="utf-8") for file in files)
+    prelude = macros.prelude(prelude) if engine == "duckdb" else prelude
+    parts = [prelude, *(wrap(question, engine) for question in questions().values())]
+    if commands:
+        files = sorted((folder() / "commands").glob(f"{engine}*.sql"))
+        parts += [file.read_text(encoding="utf-8") for file in files]
+    return "\n\n".join(part.strip() for part in parts)
+
+
+def ml(engine: str, *, file_id: str = "") -> str:
+    """What makes the schema ml, for the file of that id."""
+    rights = folder() / "ml" / f"rights.{engine}.sql"
+    parts = ["CREATE SCHEMA IF NOT EXISTS ml;", *(wrap(question, engine) for question in ml_questions().values())]
+    parts += [rights.read_text(encoding="utf-8")] if rights.exists() else []
+    return "\n\n".join(parts).replace(macros.FILE_ID, file_id or macros.FILE_ID)
+
+
+def extension(release: str) -> dict[str, str]:
+    """The two files of a PostgreSQL extension, by name."""
+    return {
+        "embsql.control": text("extension.control").replace("VERSION", release),
+        f"embsql--{release}.sql": script("postgres") + text("extension.postgres.sql"),
+    }
+
+
+def wrap(question: Question, engine: str) -> str:
+    """One question as the statements that create it."""
+    body = _body(question, engine)
+    if engine == "duckdb":
+        return _wrapped(question, engine, _duckdb(question, body))
+    overloads = [_postgres(question, body, words) for words in _signatures(question)]
+    return "\n".join(_wrapped(question, engine, overload) for overload in overloads)
+
+
+def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
+    shell, (parameters, returns, body) = _template(f"shells/{engine}.sql.j2"), parts
+    partitioned = engine == "postgres" and PARTITIONED.search(body) is not None
+    comment = f"{question.signature}\n{question.doc}\n{question.example}".replace("'", "''")
+    written: str = shell.render(
+        question=question,
+        parameters=", ".join(parameters),
+        identity=", ".join(parameter.partition(" DEFAULT ")[0] for parameter in parameters),
+        returns=returns,
+        body=_of_runs(body) if partitioned else body,
+        partitioned=partitioned,
+        runs=_runs(body),
+        columns=[f"CAST(answer.{name} AS {type_})" for name, type_ in _columns(question)],
+        arguments=[f"${n}" for n, _ in enumerate(question.arguments, 1)],
+        comment=f"'{comment}'",
+    )
+    return written.strip()
+
+
+def _body(question: Question, engine: str) -> str:
+    """The question's own body, or the one that replaces it on an engine: `name.postgres.sql` beside it."""
+    own = sibling(question.path, engine) if question.path else None
+    return question.body if own in (None, question.path) else split_header(own.read_text(encoding="utf-8"))[1]
+
+
+def prepare(stage: str, facts: dict[str, Any]) -> str:
+    """A stage of reading a source (source, coded), for what the engine found out about it."""
+    script: str = _template(f"prepare/{stage}.sql.j2").render(facts)
+    return script
+
+
+@cache
+def _template(name: str) -> Any:
+    import jinja2  # here, because asking questions needs no templates
+
+    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701 - no HTML
+    return environment.from_string(text(name))
+
+
+NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"  # a row without columns: PostgreSQL has arguments as $1, $2
+RUN = re.compile(r"\(SELECT (embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\))\)")  # in PostgreSQL
+# Tables of one partition for each run, in PostgreSQL
+PARTITIONED = re.compile(r"embsql\.(?:item_embeddings|user_embeddings|interactions)\b")
+Wrapped = tuple[list[str], str, str]  # parameters, what is returned, the body with the parameters in it
+
+
+def _duckdb(question: Question, body: str) -> Wrapped:
+    """A macro. Its arguments are cast, so that 42 names the item '42', and 42.0 too."""
+    parameters = [a.name + (f" := {a.default}" if a.default is not None else "") for a in question.arguments]
+    types = {a.name: _as_id(a, IDS, f"CAST({{}} AS {TYPES[a.type]})") for a in question.arguments}
+    return parameters, "", macros.bind(body, types, _template("shells/given.duckdb.sql.j2").render)
+
+
+def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
+    """A function whose arguments have the types `words`.
+
+    :argument becomes its number, cast to the type that its header names.
+    """
+    parameters = [f"{a.name} {words[a.name]}{_default(a)}" for a in question.arguments]
+    columns = [f"{name} {type_}".strip() for name, type_ in _columns(question)]
+    returns = columns[0] if question.scalar else f"TABLE ({', '.join(columns)})"
+    body = macros.first(NOTHING_GIVEN, body)
+    numbers = [(a, f"${n}") for n, a in enumerate(question.arguments, 1)]
+    kinds = {a.name: IDS if words[a.name].startswith("any") else {} for a in question.arguments}
+    casts = {a.name: _as_id(a, kinds[a.name], POSTGRES_CASTS[a.type]).format(number) for a, number in numbers}
+    return parameters, returns, _bind(question, body, lambda a: casts[a.name])
+
+
+def _columns(question: Question) -> list[tuple[str, str]]:
+    """Names, quoted, and types of what a question answers in PostgreSQL."""
+    return [(f'"{name}"' if name else "", POSTGRES_TYPES[type_]) for name, type_ in question.columns]
+
+
+def _of_runs(body: str) -> str:
+    """A body that reads partitioned tables, as format() takes it: with a place for each run."""
+    places = {run: f"CAST(%{n}$s AS bigint)" for n, run in enumerate(_runs(body), 1)}
+    return RUN.sub(lambda found: places[found[1]], body.replace("%", "%%"))
+
+
+def _runs(body: str) -> list[str]:
+    """What looks up the runs that a body is about, each once."""
+    return list(dict.fromkeys(RUN.findall(body)))
+
+
+def _as_id(argument: Argument, ids: dict[str, str], otherwise: str) -> str:
+    """What casts an argument, {}: what may be of any type becomes text by the rule of a source's ids."""
+    return ids.get(argument.type, otherwise) if argument.free else otherwise
+
+
+def _default(argument: Argument) -> str:
+    """A default; that of a list has a type, because a list of anything would else have none."""
+    if argument.default is None:
+        return ""
+    typed = f"CAST({argument.default} AS text[])" if argument.type == "text[]" else argument.default
+    return f" DEFAULT {typed}"
+
+
+def _signatures(question: Question) -> list[dict[str, str]]:
+    """The types of a question's arguments in PostgreSQL, by name, for each of its functions: one or two.
+
+    A free argument may be of any type. Two words say so that are independent of each other, so that
+    one argument may be 42 and the other 'mug-03': anycompatible, which takes a plain literal for
+    text, and anyelement, which refuses one. The other argument is therefore text in one function and
+    anyelement in another.
+    """
+    fixed = {a.name: POSTGRES_ARGUMENTS[a.type] for a in question.arguments}
+    free = sorted((a for a in question.arguments if a.free), key=lambda a: a.type == "text[]")
+    if not free:
+        return [fixed]
+    *others, common = free
+    others = [a for a in others if a.default is None]  # left out, it would tell two functions not apart
+    fixed[common.name] = "anycompatiblearray" if common.type == "text[]" else "anycompatible"
+    words = ("text", "anyelement") if others else ("",)
+    return [fixed | {a.name: word for a in others} for word in words]
+
+
+def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> str:
+    """The body with every :argument as the engine writes it."""
+    arguments = {argument.name: argument for argument in question.arguments}
+    return re.sub(r"(?<!:):([a-z_]\w*)", lambda found: written(arguments[found[1]]), body)
+
+
+@cache
+def version(engine: str) -> str:
+    """A hash of everything `install` writes, kept in the database so that it writes only when it must."""
+    parts = [*(step.text for step in migrations(engine)), surface(engine, commands=True), ml(engine)]
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()
