@@ -1,4 +1,6 @@
-"""`python -m benchmarks NAME [options]` prints one JSON object per line; `--list` says what can be measured."""
+"""`python -m benchmarks NAME [options]` prints one JSON object per line; `--list` says what can be
+measured.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +16,18 @@ from benchmarks import _against
 
 def names() -> list[str]:
     """The benchmarks there are: a file each."""
-    return sorted(m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.name.startswith("_"))
+    return sorted(
+        m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.name.startswith("_")
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
     parser.add_argument("--list", action="store_true", help="name the benchmarks and stop")
-    parser.add_argument("name", nargs="?", choices=names(), metavar="NAME", help="NAME --help tells its options")
+    parser.add_argument(
+        "name", nargs="?", choices=names(), metavar="NAME", help="NAME --help tells its options"
+    )
     options = parser.parse_args(words[:1])
     if options.list:
         print(*(f"{name:12}{_title(name)}" for name in names()), sep="\n")
@@ -53,9 +59,11 @@ def _measure(name: str, words: list[str]) -> None:
 def _parser(name: str) -> argparse.ArgumentParser:
     module = _module(name)
     parser = argparse.ArgumentParser(
-        prog=f"python -m benchmarks {name}", description=module.__doc__, parents=[_against.parser()],
+        prog=f"python -m benchmarks {name}",
+        description=module.__doc__,
+        parents=[_against.parser()],
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("--threads", type=int, default=2, help="for every system alike (default 2)")
     module.options(parser)
     return parser

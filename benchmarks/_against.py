@@ -1,4 +1,6 @@
-"""A benchmark of this checkout and of another commit in turn, each in a checkout and an environment of its own."""
+"""A benchmark of this checkout and of another commit in turn, each in a checkout and an environment
+of its own.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,25 @@ def parser() -> argparse.ArgumentParser:
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     group = own.add_argument_group("against another commit")
     group.add_argument("--against", metavar="REVISION", help="measure this commit too, in turn")
-    group.add_argument("--turns", type=int, default=6, help="of each; 6 give an interval of 97%% (default 6)")
-    group.add_argument("--clock", choices=["cpu", "wall"], default="cpu", help="what timings are of (default cpu)")
-    group.add_argument("--there", metavar="OPTIONS", help="its options, where that commit named them otherwise")
-    group.add_argument("--same-code", action="store_true",
-                       help="measure it by the benchmarks of this checkout")  # fmt: skip
-    group.add_argument("--package", action="append", default=[], metavar="NAME==VERSION",
-                       help="another version of a package, for both")  # fmt: skip
+    group.add_argument(
+        "--turns", type=int, default=6, help="of each; 6 give an interval of 97%% (default 6)"
+    )
+    group.add_argument(
+        "--clock", choices=["cpu", "wall"], default="cpu", help="what timings are of (default cpu)"
+    )
+    group.add_argument(
+        "--there", metavar="OPTIONS", help="its options, where that commit named them otherwise"
+    )
+    group.add_argument(
+        "--same-code", action="store_true", help="measure it by the benchmarks of this checkout"
+    )
+    group.add_argument(
+        "--package",
+        action="append",
+        default=[],
+        metavar="NAME==VERSION",
+        help="another version of a package, for both",
+    )
     return own
 
 
@@ -51,13 +65,24 @@ class Side:
     def measure(self, name: str, environment: dict[str, str]) -> list[Line]:
         """What the benchmark prints, and the CPU time of the whole."""
         before = _children_cpu()
-        done = subprocess.run([self.python, "-m", "benchmarks", name, *self.words], cwd=self.folder,
-                              env=environment, stdout=subprocess.PIPE, text=True, check=False)  # fmt: skip
+        done = subprocess.run(
+            [self.python, "-m", "benchmarks", name, *self.words],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
         if done.returncode:
-            sys.exit(f"{name} {shlex.join(self.words)} failed in {self.folder}, see above; --there gives the other "
-                     "commit options that it knows, --same-code the benchmarks of this checkout")  # fmt: skip
+            sys.exit(
+                f"{name} {shlex.join(self.words)} failed in {self.folder}, see above; --there gives the other "
+                "commit options that it knows, --same-code the benchmarks of this checkout"
+            )
         whole = {"data": "all", "system": "command", "metric": "CPU time", "unit": "s"}
-        return [*map(json.loads, done.stdout.splitlines()), {**whole, "value": _children_cpu() - before}]
+        return [
+            *map(json.loads, done.stdout.splitlines()),
+            {**whole, "value": _children_cpu() - before},
+        ]
 
 
 def compare(name: str, words: Sequence[str], wanted: argparse.Namespace) -> None:
@@ -69,22 +94,44 @@ def compare(name: str, words: Sequence[str], wanted: argparse.Namespace) -> None
         (Path(same) / "benchmarks").symlink_to(ROOT / "benchmarks")
         theirs = shlex.split(wanted.there) if wanted.there is not None else words
         python = str(tree / ".venv" / "bin" / "python")
-        sides = [Side(ROOT, sys.executable, words), Side(Path(same) if wanted.same_code else tree, python, theirs)]
+        sides = [
+            Side(ROOT, sys.executable, words),
+            Side(Path(same) if wanted.same_code else tree, python, theirs),
+        ]
         rounds = [_round(turn, sides, name, environment) for turn in range(wanted.turns)]
-    settings = {"commit": commit, "clock": wanted.clock, "turns": wanted.turns, "packages": wanted.package}
+    settings = {
+        "commit": commit,
+        "clock": wanted.clock,
+        "turns": wanted.turns,
+        "packages": wanted.package,
+    }
     for figure in figures(rounds):
-        line(name, figure["data"], figure["system"], figure["metric"], figure["value"], figure["unit"],
-             peer=commit[:12], peer_value=figure["peer_value"], **figure["interval"], **settings,
-             options=figure["settings"])  # fmt: skip
+        line(
+            name,
+            figure["data"],
+            figure["system"],
+            figure["metric"],
+            figure["value"],
+            figure["unit"],
+            peer=commit[:12],
+            peer_value=figure["peer_value"],
+            **figure["interval"],
+            **settings,
+            options=figure["settings"],
+        )
 
 
-def _round(turn: int, sides: list[Side], name: str, environment: dict[str, str]) -> list[list[Line]]:
+def _round(
+    turn: int, sides: list[Side], name: str, environment: dict[str, str]
+) -> list[list[Line]]:
     found = [side.measure(name, environment) for side in (sides[::-1] if turn % 2 else sides)]
     return found[::-1] if turn % 2 else found
 
 
 def _environment(wanted: argparse.Namespace) -> dict[str, str]:
-    """Of both sides: the packages asked for before those installed, the clock, the data of this checkout."""
+    """Of both sides: the packages asked for before those installed, the clock, the data of this
+    checkout.
+    """
     paths = [str(package(one)) for one in wanted.package] + [str(CLOCK)] * (wanted.clock == "cpu")
     data = os.environ.get("EMBSQL_DATA", str(ROOT.parent / "shared" / "data"))
     return {**os.environ, "EMBSQL_DATA": data, "PYTHONPATH": os.pathsep.join(paths)}
@@ -94,13 +141,19 @@ def _environment(wanted: argparse.Namespace) -> dict[str, str]:
 
 
 def build(commit: str) -> Path:
-    """A checkout of the commit with its environment, made by its own Makefile; what is there already is kept."""
+    """A checkout of the commit with its environment, made by its own Makefile; what is there
+    already is kept.
+    """
     tree = _cache() / "commits" / commit[:12]
     if not tree.exists():
         _git("worktree", "prune")
         _git("worktree", "add", "--detach", str(tree), commit)
-    environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "MAKEFLAGS"}}
-    subprocess.run(["make", "-C", tree, "bench"], check=True, stdout=subprocess.DEVNULL, env=environment)
+    environment = {
+        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "MAKEFLAGS"}
+    }
+    subprocess.run(
+        ["make", "-C", tree, "bench"], check=True, stdout=subprocess.DEVNULL, env=environment
+    )
     return tree
 
 
@@ -117,11 +170,15 @@ def package(requirement: str) -> Path:
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "embsql" / "benchmarks"
+    return (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "embsql" / "benchmarks"
+    )
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
 
 
 def _children_cpu() -> float:
@@ -133,7 +190,9 @@ def _children_cpu() -> float:
 
 
 def figures(rounds: list[list[list[Line]]]) -> Iterator[Line]:
-    """Each figure of ours: medians of the rounds and, where the other printed it too, the interval of the ratio."""
+    """Each figure of ours: medians of the rounds and, where the other printed it too, the interval
+    of the ratio.
+    """
     ours, theirs = ([_named(one[side]) for one in rounds] for side in (0, 1))
     for key, first in ours[0].items():
         pairs = [(_value(a, key), _value(b, key)) for a, b in zip(ours, theirs, strict=True)]
@@ -159,7 +218,11 @@ def _named(lines: list[Line]) -> dict[tuple[Any, ...], Line]:
 def _summed_up(pairs: list[tuple[float | None, float | None]]) -> Line:
     whole = [(a, b) for a, b in pairs if a is not None and b]
     if not whole:
-        return {"value": pairs[0][0], "peer_value": pairs[0][1], "interval": {"interval": None, "sure": None}}
+        return {
+            "value": pairs[0][0],
+            "peer_value": pairs[0][1],
+            "interval": {"interval": None, "sure": None},
+        }
     ours, theirs = (statistics.median(column) for column in zip(*whole, strict=True))
     low, high, sure = interval([a / b for a, b in whole])
     bounds = {"interval": [float(f"{low:.5g}"), float(f"{high:.5g}")], "sure": round(sure, 4)}
@@ -167,10 +230,11 @@ def _summed_up(pairs: list[tuple[float | None, float | None]]) -> Line:
 
 
 def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
-    """Two of the ratios of single rounds that the true median lies between, and how probable that is.
+    """Two of the ratios of single rounds that the true median lies between, and how probable that
+    is.
 
-    By order statistics, which suppose nothing of how ratios are distributed: the narrowest pair that is sure to 95%,
-    the outermost where too few rounds were measured for that.
+    By order statistics, which suppose nothing of how ratios are distributed: the narrowest pair
+    that is sure to 95%, the outermost where too few rounds were measured for that.
     """
     n, ordered = len(ratios), sorted(ratios)
 

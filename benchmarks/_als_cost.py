@@ -1,4 +1,6 @@
-"""What als costs beside its fitting: memory, compiling, growth with the data, and the way from table to live run."""
+"""What als costs beside its fitting: memory, compiling, growth with the data, and the way from
+table to live run.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import embsql
-from benchmarks._als_systems import GIVEN, SEED, default_epochs, fit_embsql, fit_implicit, generated, warm
+from benchmarks._als_systems import (
+    GIVEN,
+    SEED,
+    default_epochs,
+    fit_embsql,
+    fit_implicit,
+    generated,
+    warm,
+)
 from benchmarks._apart import apart, forget_peak, peak_rss_mb, rss_mb
 from benchmarks._lines import in_turn, line
 from benchmarks._made import Pairs, load
@@ -31,22 +41,42 @@ def memory(options: argparse.Namespace) -> None:
         pairs = generated(options.pairs).save(Path(folder))
         for dim in options.dim:
             grown = {
-                s: apart(grow, folder=pairs, system=s, dim=dim, threads=options.threads) for s in ("embsql", "implicit")
+                s: apart(grow, folder=pairs, system=s, dim=dim, threads=options.threads)
+                for s in ("embsql", "implicit")
             }
-            over = {s: (one["peak_rss_mb"] - one["before_mb"]) / one["needed_mb"] for s, one in grown.items()}
+            over = {
+                s: (one["peak_rss_mb"] - one["before_mb"]) / one["needed_mb"]
+                for s, one in grown.items()
+            }
             ours, theirs = grown["embsql"], grown["implicit"]
-            line("als", f"generated {options.pairs}", "embsql", "growth of memory over coded data and factors",
-                 over["embsql"], "times", peer="implicit", peer_value=over["implicit"], seconds=ours["seconds"],
-                 peak_rss_mb=ours["peak_rss_mb"], dim=dim, threads=options.threads, needed_mb=round(ours["needed_mb"]),
-                 peer_peak_rss_mb=round(theirs["peak_rss_mb"]))  # fmt: skip
+            line(
+                "als",
+                f"generated {options.pairs}",
+                "embsql",
+                "growth of memory over coded data and factors",
+                over["embsql"],
+                "times",
+                peer="implicit",
+                peer_value=over["implicit"],
+                seconds=ours["seconds"],
+                peak_rss_mb=ours["peak_rss_mb"],
+                dim=dim,
+                threads=options.threads,
+                needed_mb=round(ours["needed_mb"]),
+                peer_peak_rss_mb=round(theirs["peak_rss_mb"]),
+            )
 
 
 def grow(folder: str, system: str, dim: int, threads: int) -> dict[str, Any]:
-    """A training in this process: what memory it held before the data, and what data and result need."""
+    """A training in this process: what memory it held before the data, and what data and result
+    need.
+    """
     warm(threads)
     before, pairs = rss_mb(), load(folder)
     data = pairs.interactions() if system == "embsql" else pairs.matrix(GIVEN[0])
-    needed = (12 * len(pairs.user) + 4 * dim * sum(pairs.shape)) / 2**20  # two codes and a weight; a float
+    needed = (
+        12 * len(pairs.user) + 4 * dim * sum(pairs.shape)
+    ) / 2**20  # two codes and a weight; a float
     del pairs
     forget_peak()
     start = time.perf_counter()
@@ -65,16 +95,36 @@ def jit(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = f"{folder}/pairs.parquet"
         pq.write_table(pa.table({"user_id": pairs.user, "item_id": pairs.item}), source)
-        cold, warmed = zip(*(_first_trainings(source, options.threads) for _ in range(options.repeat)), strict=True)
-    line("als", "generated 20000", "embsql", "first training in a fresh process, nothing compiled yet",
-         statistics.median(cold), "s", peer="embsql, compiled before", peer_value=statistics.median(warmed),
-         seconds=statistics.median(cold), dim=64, threads=options.threads)  # fmt: skip
+        cold, warmed = zip(
+            *(_first_trainings(source, options.threads) for _ in range(options.repeat)), strict=True
+        )
+    line(
+        "als",
+        "generated 20000",
+        "embsql",
+        "first training in a fresh process, nothing compiled yet",
+        statistics.median(cold),
+        "s",
+        peer="embsql, compiled before",
+        peer_value=statistics.median(warmed),
+        seconds=statistics.median(cold),
+        dim=64,
+        threads=options.threads,
+    )
 
 
 def _first_trainings(source: str, threads: int) -> tuple[float, float]:
-    """Seconds of a process that compiles, and of one that finds everything compiled; its start and imports count."""
+    """Seconds of a process that compiles, and of one that finds everything compiled; its start and
+    imports count.
+    """
     with tempfile.TemporaryDirectory() as cache:
-        once = partial(apart, first_training, environment={"NUMBA_CACHE_DIR": cache}, source=source, threads=threads)
+        once = partial(
+            apart,
+            first_training,
+            environment={"NUMBA_CACHE_DIR": cache},
+            source=source,
+            threads=threads,
+        )
         cold, warmed = (in_turn({"process": once}, 1)["process"].seconds for _ in range(2))
     return cold, warmed
 
@@ -93,8 +143,18 @@ def epochs(options: argparse.Namespace) -> None:
         pairs = generated(size)
         for dim in options.dim:
             cost = _per_epoch(pairs, dim, options)
-            line("als", f"generated {size}", "embsql", "time per epoch", cost["embsql"], "s", peer="implicit",
-                 peer_value=cost["implicit"], dim=dim, threads=options.threads)  # fmt: skip
+            line(
+                "als",
+                f"generated {size}",
+                "embsql",
+                "time per epoch",
+                cost["embsql"],
+                "s",
+                peer="implicit",
+                peer_value=cost["implicit"],
+                dim=dim,
+                threads=options.threads,
+            )
 
 
 def _per_epoch(pairs: Pairs, dim: int, options: argparse.Namespace) -> dict[str, float]:
@@ -105,7 +165,10 @@ def _per_epoch(pairs: Pairs, dim: int, options: argparse.Namespace) -> dict[str,
         works["embsql", n] = partial(fit_embsql, data, dim, options.threads, n)
         works["implicit", n] = partial(fit_implicit, matrix, dim, options.threads, n)
     timed = in_turn(works, options.repeat)
-    return {system: (timed[system, 5].seconds - timed[system, 1].seconds) / 4 for system in ("embsql", "implicit")}
+    return {
+        system: (timed[system, 5].seconds - timed[system, 1].seconds) / 4
+        for system in ("embsql", "implicit")
+    }
 
 
 # --- line: from a table in a file to a live run --------------------------------------------------
@@ -118,9 +181,23 @@ def whole_line(options: argparse.Namespace) -> None:
             settings = {"dim": dim, "threads": options.threads}
             rounds = [_round(folder, **settings) for _ in range(options.repeat)]
             took = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
-            for metric, key in (("from table to live run", "whole"), ("reading and coding the table", "prepare")):
-                line("als", f"generated {options.pairs}", "embsql", metric, took[key], "s", peer="embsql, fit alone",
-                     peer_value=took["fit"], seconds=took[key], peak_rss_mb=took[f"{key}_mb"], **settings)  # fmt: skip
+            for metric, key in (
+                ("from table to live run", "whole"),
+                ("reading and coding the table", "prepare"),
+            ):
+                line(
+                    "als",
+                    f"generated {options.pairs}",
+                    "embsql",
+                    metric,
+                    took[key],
+                    "s",
+                    peer="embsql, fit alone",
+                    peer_value=took["fit"],
+                    seconds=took[key],
+                    peak_rss_mb=took[f"{key}_mb"],
+                    **settings,
+                )
 
 
 def _events(pairs: Pairs, file: str) -> None:
@@ -128,24 +205,36 @@ def _events(pairs: Pairs, file: str) -> None:
     order = np.random.default_rng(SEED).permutation(len(pairs.user))
     with embsql.connect(file) as database:
         database.engine.run("CREATE TABLE events (user_id VARCHAR, item_id VARCHAR)")
-        database.engine.write("events", {
-            "user_id": _text("user", pairs.user[order]), "item_id": _text("item", pairs.item[order]),
-        }, schema="main")  # fmt: skip
+        database.engine.write(
+            "events",
+            {
+                "user_id": _text("user", pairs.user[order]),
+                "item_id": _text("item", pairs.item[order]),
+            },
+            schema="main",
+        )
 
 
 def _text(prefix: str, codes: np.ndarray) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(codes, [f"{prefix}-{code}" for code in range(codes.max() + 1)])
+    return pa.DictionaryArray.from_arrays(
+        codes, [f"{prefix}-{code}" for code in range(codes.max() + 1)]
+    )
 
 
 def _round(folder: str, **settings: Any) -> dict[str, float]:
-    """Seconds and memory of the line and of its parts, each in a process of its own on a fresh copy of the file."""
+    """Seconds and memory of the line and of its parts, each in a process of its own on a fresh copy
+    of the file.
+    """
     source, copy = f"{folder}/events.duckdb", f"{folder}/copy.duckdb"
     whole = apart(train_whole, file=shutil.copy(source, copy), **settings)
     parts = apart(train_parts, file=shutil.copy(source, copy), **settings)
     return {
-        "whole": whole["seconds"], "whole_mb": whole["peak_rss_mb"],
-        "prepare": parts["prepare"], "prepare_mb": parts["prepare_mb"], "fit": parts["fit"],
-    }  # fmt: skip
+        "whole": whole["seconds"],
+        "whole_mb": whole["peak_rss_mb"],
+        "prepare": parts["prepare"],
+        "prepare_mb": parts["prepare_mb"],
+        "fit": parts["fit"],
+    }
 
 
 def train_whole(file: str, dim: int, threads: int) -> dict[str, Any]:
@@ -164,7 +253,9 @@ def train_parts(file: str, dim: int, threads: int) -> dict[str, Any]:
     with embsql.connect(file) as database:
         database.engine.run(f"SET threads = {threads}")
         start = time.perf_counter()
-        data = prepare(database.engine, "events", Columns(), Run(threads=2), explicit=False).interactions()
+        data = prepare(
+            database.engine, "events", Columns(), Run(threads=2), explicit=False
+        ).interactions()
         read, most = time.perf_counter(), peak_rss_mb()
         fit_embsql(data, dim, threads, default_epochs())
     return {"prepare": read - start, "prepare_mb": most, "fit": time.perf_counter() - read}
@@ -174,5 +265,8 @@ def _warm_line(threads: int) -> None:
     """Load what is loaded once."""
     with embsql.connect(":memory:") as database:
         database.train(
-            "m", "SELECT range % 50 AS user_id, range % 7 AS item_id FROM range(500)", dim=8, threads=threads
+            "m",
+            "SELECT range % 50 AS user_id, range % 7 AS item_id FROM range(500)",
+            dim=8,
+            threads=threads,
         )

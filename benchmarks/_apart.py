@@ -19,12 +19,19 @@ from benchmarks._lines import ROOT
 def apart(
     work: Callable[..., dict[str, Any]], *, environment: dict[str, str] | None = None, **values: Any
 ) -> dict[str, Any]:
-    """What `work(**values)` gives in a fresh process, with `peak_rss_mb` of that process; values must fit into JSON."""
+    """What `work(**values)` gives in a fresh process, with `peak_rss_mb` of that process; values
+    must fit into JSON.
+    """
     name = f"{work.__module__}:{work.__name__}"
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks._apart", name], input=json.dumps(values, default=str), text=True, cwd=ROOT,
-        stdout=subprocess.PIPE, env={**os.environ, **(environment or {})}, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "benchmarks._apart", name],
+        input=json.dumps(values, default=str),
+        text=True,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
+        check=False,
+    )
     if done.returncode:
         sys.exit(f"{name} failed, see above")
     answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -34,8 +41,8 @@ def apart(
 def peak_rss_mb() -> float:
     """The most memory this process ever held.
 
-    Where the system tells it, the figure is the program's own: ru_maxrss of a started process begins with what its
-    parent held.
+    Where the system tells it, the figure is the program's own: ru_maxrss of a started process
+    begins with what its parent held.
     """
     return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

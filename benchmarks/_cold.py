@@ -1,4 +1,6 @@
-"""Newcomers on ML-1M: a fifth of the items, or users, is left out of training entirely and asked for by features."""
+"""Newcomers on ML-1M: a fifth of the items, or users, is left out of training entirely and asked
+for by features.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,27 @@ from benchmarks._lines import line, real
 
 SHARE = 0.2  # of the ids that are held out
 K = 20
-NEAREST = (20, 50, 100, 200, 500)  # neighbours of the kNN, of which the best on the held-out part itself is printed
+NEAREST = (
+    20,
+    50,
+    100,
+    200,
+    500,
+)  # neighbours of the kNN, of which the best on the held-out part itself is printed
 RESAMPLES = 1000
 OPTIONS: dict[str, dict[str, Any]] = {
     "item": {"epochs": 5, "similarity": "dot", "feature_reg": 50.0},  # chosen on the draw of seed 1
-    "user": {"dim": 128, "epochs": 3, "similarity": "dot", "reg": 0.01, "negatives": 4000, "batch_size": 4096,
-             "lr": 0.005, "user_ids": False},  # chosen on the draw of seed 101
-}  # fmt: skip
+    "user": {
+        "dim": 128,
+        "epochs": 3,
+        "similarity": "dot",
+        "reg": 0.01,
+        "negatives": 4000,
+        "batch_size": 4096,
+        "lr": 0.005,
+        "user_ids": False,
+    },  # chosen on the draw of seed 101
+}
 TABLES = """
 CREATE TABLE ratings AS
 SELECT CAST(rating.user_id AS VARCHAR) AS user_id, CAST(rating.movie_id AS VARCHAR) AS item_id
@@ -57,7 +73,9 @@ def measure(seeds: list[int], threads: int, epochs: int | None) -> None:
     for entity in ("item", "user"):
         chosen = OPTIONS[entity] | ({"epochs": epochs} if epochs else {})
         draws = [_draw(entity, seed=seed, threads=threads, **chosen) for seed in seeds]
-        marks = {name: np.concatenate([draw[name] for draw in draws]) for name in draws[0]}  # (users of all draws, 2)
+        marks = {
+            name: np.concatenate([draw[name] for draw in draws]) for name in draws[0]
+        }  # (users of all draws, 2)
         _print(f"ml1m_cold_{entity}s", marks, None, draws=seeds, threads=threads, **chosen)
 
 
@@ -76,18 +94,34 @@ def _draw(entity: str, **settings: Any) -> dict[str, np.ndarray]:
 
 
 def _print(data: str, marks: dict[str, np.ndarray], seconds: float | None, **settings: Any) -> None:
-    """Every system's means, and by how much two_tower is above each peer, with an interval over users."""
+    """Every system's means, and by how much two_tower is above each peer, with an interval over
+    users.
+    """
     for n, metric in enumerate((f"Recall@{K}", f"NDCG@{K}")):
         ours = marks["two_tower"][:, n]
         for name in marks.keys() - {"two_tower"}:
             theirs = marks[name][:, n]
             low, high = (float(f"{end:.4g}") for end in interval(ours - theirs))
-            line("neural", data, "two_tower", metric, ours.mean(), "share", peer=name, peer_value=theirs.mean(),
-                 seconds=seconds, above_low=low, above_high=high, **settings)  # fmt: skip
+            line(
+                "neural",
+                data,
+                "two_tower",
+                metric,
+                ours.mean(),
+                "share",
+                peer=name,
+                peer_value=theirs.mean(),
+                seconds=seconds,
+                above_low=low,
+                above_high=high,
+                **settings,
+            )
 
 
 def _tables(database: embsql.Database) -> None:
-    files = {name: str(real("ml1m", f"{name}.parquet")) for name in ("interactions", "movies", "users")}
+    files = {
+        name: str(real("ml1m", f"{name}.parquet")) for name in ("interactions", "movies", "users")
+    }
     database.engine.run(TABLES.format(**files))
 
 
@@ -96,13 +130,19 @@ def _met(database: embsql.Database) -> tuple[sparse.csr_matrix, dict[str, np.nda
     rows = database.ask("SELECT user_id, item_id FROM ratings")
     users, user = np.unique(rows["user_id"].to_numpy(), return_inverse=True)
     items, item = np.unique(rows["item_id"].to_numpy(), return_inverse=True)
-    met = sparse.csr_matrix((np.ones(len(user), np.float32), (user, item)), shape=(len(users), len(items)))
+    met = sparse.csr_matrix(
+        (np.ones(len(user), np.float32), (user, item)), shape=(len(users), len(items))
+    )
     return met, {"user": users, "item": items}
 
 
 def _held_out(entity: str, met: sparse.csr_matrix, seed: int) -> Cold:
     side = ("user", "item").index(entity)
-    new = np.sort(np.random.default_rng(seed).choice(met.shape[side], int(SHARE * met.shape[side]), replace=False))
+    new = np.sort(
+        np.random.default_rng(seed).choice(
+            met.shape[side], int(SHARE * met.shape[side]), replace=False
+        )
+    )
     keep = np.ones(met.shape[side], np.float32)
     keep[new] = 0
     known = (sparse.diags(keep) @ met if entity == "user" else met @ sparse.diags(keep)).tocsr()
@@ -116,24 +156,38 @@ def _held_out(entity: str, met: sparse.csr_matrix, seed: int) -> Cold:
 
 def _told(database: embsql.Database, entity: str, ids: np.ndarray) -> sparse.csr_matrix:
     """What is known of each, one column per word, rows of length 1: (n, words)."""
-    rows = {row[f"{entity}_id"]: row for row in database.ask(f"SELECT * FROM {entity}_told").to_pylist()}
+    rows = {
+        row[f"{entity}_id"]: row for row in database.ask(f"SELECT * FROM {entity}_told").to_pylist()
+    }
     words: dict[str, int] = {}
-    pairs = [(n, words.setdefault(word, len(words))) for n, id_ in enumerate(ids) for word in _words(rows[id_], entity)]
-    table = sparse.csr_matrix((np.ones(len(pairs)), tuple(zip(*pairs, strict=True))), shape=(len(ids), len(words)))
+    pairs = [
+        (n, words.setdefault(word, len(words)))
+        for n, id_ in enumerate(ids)
+        for word in _words(rows[id_], entity)
+    ]
+    table = sparse.csr_matrix(
+        (np.ones(len(pairs)), tuple(zip(*pairs, strict=True))), shape=(len(ids), len(words))
+    )
     return sparse.diags(1 / np.sqrt(np.asarray(table.multiply(table).sum(1))[:, 0])) @ table
 
 
 def _words(row: dict[str, Any], entity: str) -> Iterator[str]:
     for name, value in row.items():
         if name not in (f"{entity}_id", "year"):
-            yield from (f"{name} {word}" for word in (value if isinstance(value, list) else [value]))
+            yield from (
+                f"{name} {word}" for word in (value if isinstance(value, list) else [value])
+            )
     if row.get("year"):
         yield f"decade {row['year'] // 10}"
 
 
-def _train(database: embsql.Database, cold: Cold, ids: dict[str, np.ndarray], settings: dict[str, Any]) -> float:
+def _train(
+    database: embsql.Database, cold: Cold, ids: dict[str, np.ndarray], settings: dict[str, Any]
+) -> float:
     listed = json.dumps([str(id_) for id_ in ids[cold.entity][cold.new]])
-    database.engine.run("CREATE TABLE newcomers AS SELECT unnest(CAST($ids AS JSON)->>'$[*]') AS id", ids=listed)
+    database.engine.run(
+        "CREATE TABLE newcomers AS SELECT unnest(CAST($ids AS JSON)->>'$[*]') AS id", ids=listed
+    )
     source = f"SELECT * FROM ratings WHERE {cold.entity}_id NOT IN (SELECT id FROM newcomers)"
     start = time.perf_counter()
     told = {f"{cold.entity}_features": f"{cold.entity}_told"}
@@ -147,9 +201,13 @@ def _of_towers(database: embsql.Database, cold: Cold, ids: dict[str, np.ndarray]
         f"SELECT told.{cold.entity}_id AS id, embsql.embed_{cold.entity}('cold', to_json(told)) AS embedding "
         f"FROM {cold.entity}_told AS told WHERE told.{cold.entity}_id IN (SELECT id FROM newcomers)"
     )
-    vectors = {cold.entity: dict(zip(new["id"].to_pylist(), new["embedding"].to_pylist(), strict=True))}
+    vectors = {
+        cold.entity: dict(zip(new["id"].to_pylist(), new["embedding"].to_pylist(), strict=True))
+    }
     other = "user" if cold.entity == "item" else "item"
-    known = database.ask(f"SELECT {other}_id AS id, embedding FROM embsql.{other}_embedding('cold')")
+    known = database.ask(
+        f"SELECT {other}_id AS id, embedding FROM embsql.{other}_embedding('cold')"
+    )
     vectors[other] = dict(zip(known["id"].to_pylist(), known["embedding"].to_pylist(), strict=True))
     users = np.array([vectors["user"][id_] for id_ in ids["user"][cold.asked]])  # (m, d)
     items = np.array([vectors["item"][id_] for id_ in ids["item"][cold.candidates]])  # (c, d)

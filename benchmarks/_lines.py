@@ -39,13 +39,30 @@ def line(
     peak_rss_mb: float | None = None,
     **settings: Any,
 ) -> None:
-    """Print one figure. `ratio` is always value / peer_value; `seconds` is how long the work behind the figure took."""
+    """Print one figure.
+
+    `ratio` is always value / peer_value; `seconds` is how long the work behind the figure took.
+    """
     ratio = value / peer_value if value is not None and peer_value else None
-    print(json.dumps({
-        "benchmark": benchmark, "data": data, "system": system, "metric": metric, "value": _short(value), "unit": unit,
-        "peer": peer, "peer_value": _short(peer_value), "ratio": _short(ratio), "seconds": _short(seconds),
-        "peak_rss_mb": _short(peak_rss_mb), "settings": settings,
-    }), flush=True)  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "benchmark": benchmark,
+                "data": data,
+                "system": system,
+                "metric": metric,
+                "value": _short(value),
+                "unit": unit,
+                "peer": peer,
+                "peer_value": _short(peer_value),
+                "ratio": _short(ratio),
+                "seconds": _short(seconds),
+                "peak_rss_mb": _short(peak_rss_mb),
+                "settings": settings,
+            }
+        ),
+        flush=True,
+    )
 
 
 def _short(number: float | None) -> float | None:
@@ -62,7 +79,9 @@ class Timed:
 
 
 def in_turn(works: Mapping[Name, Callable[[], Any]], repeat: int) -> dict[Name, Timed]:
-    """Do every piece of work once, then again, every other round backwards: what disturbs one disturbs all."""
+    """Do every piece of work once, then again, every other round backwards: what disturbs one
+    disturbs all.
+    """
     took: dict[Name, list[float]] = {name: [] for name in works}
     results: dict[Name, Any] = {}
     for turn in range(repeat):

@@ -1,4 +1,6 @@
-"""Interactions that look like real ones: few items are popular, few users busy, and tastes come in clusters."""
+"""Interactions that look like real ones: few items are popular, few users busy, and tastes come in
+clusters.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,16 @@ class Pairs:
         """As a scipy matrix by rows."""
         from scipy.sparse import csr_matrix
 
-        return csr_matrix((np.full(len(self.user), weight, np.float32), (self.user, self.item)), self.shape)
+        return csr_matrix(
+            (np.full(len(self.user), weight, np.float32), (self.user, self.item)), self.shape
+        )
 
     def interactions(self) -> Interactions:
         """As embsql reads them from a database."""
         users, items = (pa.array(10_000_000 + np.arange(n)).cast(pa.string()) for n in self.shape)
-        return Interactions(self.user, self.item, np.ones(len(self.user), np.float32), None, users, items)
+        return Interactions(
+            self.user, self.item, np.ones(len(self.user), np.float32), None, users, items
+        )
 
     def held_out(self, share: float, seed: int) -> tuple[Pairs, Pairs]:
         """What may be known, and a share of the pairs to be found."""
@@ -53,7 +59,9 @@ class Pairs:
 
 def load(folder: str) -> Pairs:
     """Pairs that were saved."""
-    user, item, shape = (np.load(Path(folder) / f"{name}.npy") for name in ("user", "item", "shape"))
+    user, item, shape = (
+        np.load(Path(folder) / f"{name}.npy") for name in ("user", "item", "shape")
+    )
     return Pairs(user, item, (int(shape[0]), int(shape[1])))
 
 
@@ -95,12 +103,22 @@ class _Draw:
         self.order = rng.permutation(items)  # (items,) cluster by cluster
         popularity = 1 / (rng.permutation(items) + 10) ** 0.9  # (items,)
         self.cumulated = np.concatenate(([0.0], np.cumsum(popularity)))  # (items + 1,)
-        self.edge = self.cumulated[np.searchsorted(cluster, np.arange(clusters + 1))]  # (clusters + 1,)
+        self.edge = self.cumulated[
+            np.searchsorted(cluster, np.arange(clusters + 1))
+        ]  # (clusters + 1,)
         self.taste = rng.integers(0, clusters, users)  # (users,)
 
     def __call__(self, n: int) -> np.ndarray:
-        user = np.repeat(np.arange(len(self.activity)), self.rng.multinomial(n, self.activity))  # (n,)
+        user = np.repeat(
+            np.arange(len(self.activity)), self.rng.multinomial(n, self.activity)
+        )  # (n,)
         own, taste = self.rng.random(n) < OWN, self.taste[user]  # (n,), (n,)
-        low, high = np.where(own, self.edge[taste], 0), np.where(own, self.edge[taste + 1], self.edge[-1])  # (n,), (n,)
-        place = np.searchsorted(self.cumulated, low + self.rng.random(n) * (high - low), side="right") - 1  # (n,)
+        low, high = (
+            np.where(own, self.edge[taste], 0),
+            np.where(own, self.edge[taste + 1], self.edge[-1]),
+        )  # (n,), (n,)
+        place = (
+            np.searchsorted(self.cumulated, low + self.rng.random(n) * (high - low), side="right")
+            - 1
+        )  # (n,)
         return user * self.items + self.order[place.clip(max=self.items - 1)]

@@ -20,43 +20,76 @@ SEED, NEGATIVES = 1, 5
 Work = Callable[[], Any]
 
 
-def walkers(graph: Rows, threads: int, *, walks: int, length: int, p: float, q: float) -> dict[str, Work]:
+def walkers(
+    graph: Rows, threads: int, *, walks: int, length: int, p: float, q: float
+) -> dict[str, Work]:
     """What walks as often as one epoch does, by system; everything is compiled."""
-    ours, theirs = Walks(graph, walks, length, p, q, Run(SEED, threads)), _pecanpy(graph, threads, p, q)
+    ours, theirs = (
+        Walks(graph, walks, length, p, q, Run(SEED, threads)),
+        _pecanpy(graph, threads, p, q),
+    )
     next(iter(ours.blocks(0)))
     return {
         "embsql": lambda: sum(len(block.token) for block in ours.blocks(1)),
-        "PecanPy": lambda: len(theirs.simulate_walks(walks, length - 1)),  # it counts steps; gives lists of names
+        "PecanPy": lambda: len(
+            theirs.simulate_walks(walks, length - 1)
+        ),  # it counts steps; gives lists of names
     }
 
 
 def learners(
-    graph: Rows, threads: int, *, walks: int, length: int, p: float, q: float, epochs: int, dim: int, window: int
+    graph: Rows,
+    threads: int,
+    *,
+    walks: int,
+    length: int,
+    p: float,
+    q: float,
+    epochs: int,
+    dim: int,
+    window: int,
 ) -> dict[str, Work]:
     """What walks and learns, by system: vectors (n, dim) of the nodes; everything is compiled."""
-    ours, theirs = Walks(graph, walks, length, p, q, Run(SEED, threads)), _pecanpy(graph, threads, p, q)
+    ours, theirs = (
+        Walks(graph, walks, length, p, q, Run(SEED, threads)),
+        _pecanpy(graph, threads, p, q),
+    )
     settings = Settings(dim=dim, epochs=epochs, window=window, negatives=NEGATIVES)
-    train(replace(ours, walks=1, length=2), np.ones(len(graph.counts), np.int64), settings, ours.run)
+    train(
+        replace(ours, walks=1, length=2), np.ones(len(graph.counts), np.int64), settings, ours.run
+    )
     return {
         "embsql": lambda: train(ours, ours.counts(), settings, ours.run)[0],
-        "PecanPy + gensim": lambda: _gensim(theirs.simulate_walks(walks, length - 1), settings, threads, graph),
+        "PecanPy + gensim": lambda: _gensim(
+            theirs.simulate_walks(walks, length - 1), settings, threads, graph
+        ),
     }
 
 
-def _gensim(sentences: list[list[str]], settings: Settings, threads: int, graph: Rows) -> np.ndarray:
+def _gensim(
+    sentences: list[list[str]], settings: Settings, threads: int, graph: Rows
+) -> np.ndarray:
     from gensim.models import Word2Vec
 
     model = Word2Vec(
-        sentences, vector_size=settings.dim, window=settings.window, negative=settings.negatives, sg=1, min_count=0,
-        epochs=settings.epochs, workers=threads, seed=SEED,
-    )  # fmt: skip
+        sentences,
+        vector_size=settings.dim,
+        window=settings.window,
+        negative=settings.negatives,
+        sg=1,
+        min_count=0,
+        epochs=settings.epochs,
+        workers=threads,
+        seed=SEED,
+    )
     vectors = np.zeros((len(graph.counts), settings.dim), np.float32)
     vectors[np.array(model.wv.index_to_key, np.int64)] = model.wv.vectors
     return vectors
 
 
 def _pecanpy(graph: Rows, threads: int, p: float, q: float) -> Any:
-    """PecanPy in the mode that its manual advises for such a graph, or its faster one for walks of the first order.
+    """PecanPy in the mode that its manual advises for such a graph, or its faster one for walks of
+    the first order.
 
     Every object compiles its loops anew, so this one has walked before it is given.
     """

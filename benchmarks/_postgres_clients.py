@@ -1,4 +1,6 @@
-"""What clients and workers of a server see: answers while runs are promoted and trained, and how soon a job begins."""
+"""What clients and workers of a server see: answers while runs are promoted and trained, and how
+soon a job begins.
+"""
 
 from __future__ import annotations
 
@@ -40,16 +42,28 @@ class Question(NamedTuple):
 
 QUESTIONS = {
     "similar_items": Question(
-        "SELECT item_id AS id, score FROM embsql.similar_items('m', CAST(:subject AS text))", "item", "item", COSINE
+        "SELECT item_id AS id, score FROM embsql.similar_items('m', CAST(:subject AS text))",
+        "item",
+        "item",
+        COSINE,
     ),
     "recommend": Question(
-        "SELECT item_id AS id, score FROM embsql.recommend('m', CAST(:subject AS text))", "user", "item", DOT
+        "SELECT item_id AS id, score FROM embsql.recommend('m', CAST(:subject AS text))",
+        "user",
+        "item",
+        DOT,
     ),
     "recommend_users": Question(
-        "SELECT user_id AS id, score FROM embsql.recommend_users('m', CAST(:subject AS text))", "item", "user", DOT
+        "SELECT user_id AS id, score FROM embsql.recommend_users('m', CAST(:subject AS text))",
+        "item",
+        "user",
+        DOT,
     ),
     "similar_users": Question(
-        "SELECT user_id AS id, score FROM embsql.similar_users('m', CAST(:subject AS text))", "user", "user", COSINE
+        "SELECT user_id AS id, score FROM embsql.similar_users('m', CAST(:subject AS text))",
+        "user",
+        "user",
+        COSINE,
     ),
     "score": Question(
         "SELECT CAST(:other AS text) AS id, embsql.score('m', CAST(:subject AS text), CAST(:other AS text)) AS score",
@@ -58,7 +72,8 @@ QUESTIONS = {
         DOT,
     ),
 }
-# An answer is of one version when there is a run whose vectors give all its scores; any other moves a sequence. Norms
+# An answer is of one version when there is a run whose vectors give all its scores; any other moves
+# a sequence. Norms
 # are stored in single precision, so a cosine made from them is right to seven digits.
 EXAMINED = """
 WITH answer AS MATERIALIZED ({sql} LIMIT 10),
@@ -94,7 +109,9 @@ class State:
 
 
 def clients(options: argparse.Namespace, new: Callable[[], str]) -> None:
-    """Five questions, quiet, then with two runs promoted in turn, then with a run trained and promoted each time."""
+    """Five questions, quiet, then with two runs promoted in turn, then with a run trained and
+    promoted each time.
+    """
     address, seeds = new(), count(1)
     with embsql.connect(address) as database, tempfile.TemporaryDirectory() as folder:
         _world(database, options, seeds)
@@ -112,12 +129,19 @@ def clients(options: argparse.Namespace, new: Callable[[], str]) -> None:
 
 
 def _world(database: embsql.Database, options: argparse.Namespace, seeds: Iterator[int]) -> None:
-    """Events of so many users and items, none without any, and as many runs as are kept: the next one drops one."""
+    """Events of so many users and items, none without any, and as many runs as are kept: the next
+    one drops one.
+    """
     n = options.world
     pairs = clustered(n, n, PAIRS_PER_USER * n)
     every = np.arange(n, dtype=np.int32)
-    columns = {"user_id": np.concatenate((pairs.user, every)), "item_id": np.concatenate((pairs.item, every))}
-    database.engine.run("CREATE TABLE events (user_id integer, item_id integer); CREATE SEQUENCE strange")
+    columns = {
+        "user_id": np.concatenate((pairs.user, every)),
+        "item_id": np.concatenate((pairs.item, every)),
+    }
+    database.engine.run(
+        "CREATE TABLE events (user_id integer, item_id integer); CREATE SEQUENCE strange"
+    )
     database.engine.write("events", columns, schema="main")
     for _ in range(KEEP + 1):
         _train(database, options, next(seeds))
@@ -125,7 +149,14 @@ def _world(database: embsql.Database, options: argparse.Namespace, seeds: Iterat
 
 def _train(database: embsql.Database, options: argparse.Namespace, seed: int) -> None:
     database.train(
-        "m", "events", dim=options.dim, epochs=1, seed=seed, threads=options.threads, force=True, progress=False
+        "m",
+        "events",
+        dim=options.dim,
+        epochs=1,
+        seed=seed,
+        threads=options.threads,
+        force=True,
+        progress=False,
     )
 
 
@@ -140,22 +171,46 @@ def _scripts(folder: Path, world: int) -> list[str]:
     draw = DRAW.format(last=world - 1)
     for name, question in QUESTIONS.items():
         (folder / f"{name}.sql").write_text(f"{draw}{question.sql};\n")
-        (folder / f"{name}_examined.sql").write_text(f"{draw}{EXAMINED.format(**question._asdict())};\n")
+        (folder / f"{name}_examined.sql").write_text(
+            f"{draw}{EXAMINED.format(**question._asdict())};\n"
+        )
     bare = [f"{folder}/{name}.sql@{OFTEN}" for name in QUESTIONS]
     return [*bare, *(f"{folder}/{name}_examined.sql@1" for name in QUESTIONS)]
 
 
 def _ask(
-    address: str, scripts: list[str], state: State, database: embsql.Database, options: argparse.Namespace
+    address: str,
+    scripts: list[str],
+    state: State,
+    database: embsql.Database,
+    options: argparse.Namespace,
 ) -> None:
     """Let the clients ask for so many seconds, and add what they saw."""
     strange = _strange(database)
     with tempfile.TemporaryDirectory() as folder:
         files = [part for script in scripts for part in ("-f", script)]
-        command = [program("pgbench"), "-n", "-M", "simple", "-c", options.clients, "-j", 2, "-T", options.seconds,
-                   "-l", "--log-prefix", f"{folder}/log", *files, *_rate(options.rate), address]  # fmt: skip
+        command = [
+            program("pgbench"),
+            "-n",
+            "-M",
+            "simple",
+            "-c",
+            options.clients,
+            "-j",
+            2,
+            "-T",
+            options.seconds,
+            "-l",
+            "--log-prefix",
+            f"{folder}/log",
+            *files,
+            *_rate(options.rate),
+            address,
+        ]
         with Path(folder, "said").open("w+") as said:
-            with subprocess.Popen([str(word) for word in command], stdout=said, stderr=subprocess.STDOUT) as asking:
+            with subprocess.Popen(
+                [str(word) for word in command], stdout=said, stderr=subprocess.STDOUT
+            ) as asking:
                 state.disturbed += _disturb(asking, state.disturb, options.every)
             said.seek(0)
             _read(said.read(), asking.returncode, Path(folder), state)
@@ -167,8 +222,12 @@ def _rate(rate: int | None) -> list[str]:
     return [] if rate is None else ["--rate", str(rate)]
 
 
-def _disturb(asking: subprocess.Popen[bytes], disturb: Callable[[], None] | None, every: float) -> int:
-    """Until the clients have ended, do what disturbs them once in so many seconds; how often it was done."""
+def _disturb(
+    asking: subprocess.Popen[bytes], disturb: Callable[[], None] | None, every: float
+) -> int:
+    """Until the clients have ended, do what disturbs them once in so many seconds; how often it was
+    done.
+    """
     start, done = time.perf_counter(), 0
     while asking.poll() is None:
         if disturb and time.perf_counter() >= start + done * every:
@@ -179,7 +238,9 @@ def _disturb(asking: subprocess.Popen[bytes], disturb: Callable[[], None] | None
 
 
 def _read(said: str, code: int, folder: Path, state: State) -> None:
-    """The log has client, number, microseconds, script and time of every question; in `said` are the errors."""
+    """The log has client, number, microseconds, script and time of every question; in `said` are
+    the errors.
+    """
     rows = [row.split() for log in folder.glob("log*") for row in log.read_text().splitlines()]
     state.took += [float(row[2]) / 1000 for row in rows if int(row[3]) < len(QUESTIONS)]
     state.examined += sum(int(row[3]) >= len(QUESTIONS) for row in rows)
@@ -203,18 +264,50 @@ def program(name: str) -> str:
 
 def _report(name: str, state: State, quiet: State, options: argparse.Namespace) -> None:
     data = f"generated {options.world} x {options.world}, dim {options.dim}"
-    settings = {"clients": options.clients, "seconds_each": options.seconds, "rounds": options.rounds,
-                "every": options.every, "rate": options.rate, "times": state.disturbed,
-                "answers": len(state.took)}  # fmt: skip
+    settings = {
+        "clients": options.clients,
+        "seconds_each": options.seconds,
+        "rounds": options.rounds,
+        "every": options.every,
+        "rate": options.rate,
+        "times": state.disturbed,
+        "answers": len(state.took),
+    }
     for share in (50, 95):
-        line("postgres", data, name, f"p{share} of an answer", float(np.percentile(state.took, share)), "ms",
-             peer="quiet", peer_value=float(np.percentile(quiet.took, share)), **settings)  # fmt: skip
+        line(
+            "postgres",
+            data,
+            name,
+            f"p{share} of an answer",
+            float(np.percentile(state.took, share)),
+            "ms",
+            peer="quiet",
+            peer_value=float(np.percentile(quiet.took, share)),
+            **settings,
+        )
     seconds = options.seconds * options.rounds
-    line("postgres", data, name, "answers a second", len(state.took) / seconds, "1/s", peer="quiet",
-         peer_value=len(quiet.took) / seconds, **settings)  # fmt: skip
+    line(
+        "postgres",
+        data,
+        name,
+        "answers a second",
+        len(state.took) / seconds,
+        "1/s",
+        peer="quiet",
+        peer_value=len(quiet.took) / seconds,
+        **settings,
+    )
     line("postgres", data, name, "errors", state.errors, "errors", **settings)
-    line("postgres", data, name, "answers of no one version", state.strange, "answers", examined=state.examined,
-         **settings)  # fmt: skip
+    line(
+        "postgres",
+        data,
+        name,
+        "answers of no one version",
+        state.strange,
+        "answers",
+        examined=state.examined,
+        **settings,
+    )
 
 
 # --- pickup: how soon an idle worker begins ------------------------------------------------------
@@ -224,12 +317,25 @@ def pickup(options: argparse.Namespace, new: Callable[[], str]) -> None:
     """From when a job was left to when it runs, both by the server's clock."""
     address = new()
     with embsql.connect(address) as database:
-        database.train("m", "SELECT n % 5 AS user_id, n % 7 AS item_id FROM generate_series(1, 35) AS n", dim=2,
-                       epochs=1, progress=False)  # fmt: skip
+        database.train(
+            "m",
+            "SELECT n % 5 AS user_id, n % 7 AS item_id FROM generate_series(1, 35) AS n",
+            dim=2,
+            epochs=1,
+            progress=False,
+        )
         with _worker(address):
             waited = [_waited(database) for _ in range(options.jobs)]
-    line("postgres", "jobs that promote", "embsql worker", "median time from asking to running",
-         statistics.median(waited), "s", jobs=options.jobs, longest=round(max(waited), 5))  # fmt: skip
+    line(
+        "postgres",
+        "jobs that promote",
+        "embsql worker",
+        "median time from asking to running",
+        statistics.median(waited),
+        "s",
+        jobs=options.jobs,
+        longest=round(max(waited), 5),
+    )
 
 
 @contextmanager
@@ -237,7 +343,9 @@ def _worker(address: str) -> Iterator[None]:
     """A process that waits for jobs."""
     command = [sys.executable, "-m", "embsql", "--db", address, "worker"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as worker:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    ) as worker:
         assert worker.stdout
         worker.stdout.readline()  # it says that it waits
         try:

@@ -1,4 +1,6 @@
-"""How good vectors rank, by numpy alone: nothing here is shared with what embsql measures of itself."""
+"""How good vectors rank, by numpy alone: nothing here is shared with what embsql measures of
+itself.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,25 @@ class Model:
 
 def popular(known: Any) -> Model:
     """Every user gets the items that most users met."""
-    return Model(np.ones((known.shape[0], 1), np.float32), np.asarray(known.sum(axis=0), np.float32).reshape(-1, 1))
+    return Model(
+        np.ones((known.shape[0], 1), np.float32),
+        np.asarray(known.sum(axis=0), np.float32).reshape(-1, 1),
+    )
 
 
 def stored(database: Any, model: str, shape: tuple[int, int]) -> Model:
-    """The live vectors of a model whose ids are codes, read through SQL; an item without one is never recommended."""
-    users, _ = _side(database, f"SELECT user_id AS id, embedding, bias FROM embsql.user_embedding('{model}')", shape[0])
+    """The live vectors of a model whose ids are codes, read through SQL; an item without one is
+    never recommended.
+    """
+    users, _ = _side(
+        database,
+        f"SELECT user_id AS id, embedding, bias FROM embsql.user_embedding('{model}')",
+        shape[0],
+    )
     items, bias = _side(
-        database, f"SELECT item_id AS id, embedding, bias FROM embsql.item_embedding('{model}')", shape[1]
+        database,
+        f"SELECT item_id AS id, embedding, bias FROM embsql.item_embedding('{model}')",
+        shape[1],
     )
     return Model(users, items, bias)
 
@@ -49,12 +62,20 @@ def _side(database: Any, query: str, n: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def recall_ndcg(
-    model: Model, known: Any, relevant: Any, *, k: int = 20, threads: int = 2, most: int | None = None
+    model: Model,
+    known: Any,
+    relevant: Any,
+    *,
+    k: int = 20,
+    threads: int = 2,
+    most: int | None = None,
 ) -> tuple[float, float]:
-    """Mean Recall@k and NDCG@k over the users with relevant items (at most `most` of them, drawn with a fixed seed).
+    """Mean Recall@k and NDCG@k over the users with relevant items (at most `most` of them, drawn
+    with a fixed seed).
 
-    All items are ranked but those the user is known to have met. Recall divides by the number of relevant items,
-    NDCG by the gain of the best possible list. `known` and `relevant` are scipy matrices by rows.
+    All items are ranked but those the user is known to have met. Recall divides by the number of
+    relevant items, NDCG by the gain of the best possible list. `known` and `relevant` are scipy
+    matrices by rows.
     """
     from threadpoolctl import threadpool_limits
 
@@ -63,7 +84,11 @@ def recall_ndcg(
         asked = np.sort(np.random.default_rng(0).choice(asked, most, replace=False))
     blocks = [asked[start : start + BLOCK] for start in range(0, len(asked), BLOCK)]
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
-        sums = sum(pool.map(lambda users: _block(model.scores(users), known[users], relevant[users], k), blocks))
+        sums = sum(
+            pool.map(
+                lambda users: _block(model.scores(users), known[users], relevant[users], k), blocks
+            )
+        )
     recall, ndcg = sums / len(asked)
     return float(recall), float(ndcg)
 
@@ -86,7 +111,8 @@ def hit_ndcg(
 ) -> tuple[float, float]:
     """HR@k and NDCG@k of one target (n,) among others (n, m).
 
-    An item as good as the target ranks before it; the target itself, where it stands among the others too, does not.
+    An item as good as the target ranks before it; the target itself, where it stands among the
+    others too, does not.
     """
     scores = model.scores(users)  # (n, items)
     mine = np.take_along_axis(scores, target[:, None], 1)  # (n, 1)

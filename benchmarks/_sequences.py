@@ -24,10 +24,17 @@ PUBLISHED = {  # HR@10 and NDCG@10, P@20 and MRR@20
 CHOSEN: dict[str, dict[str, dict[str, Any]]] = {  # see docs/benchmarks.md for what was validated
     "ml1m": {"gru4rec": {}, "sasrec": {}, "bert4rec": {}},
     "diginetica": {
-        "gru4rec": {"dim": 128, "epochs": 8, "lr": 0.003, "dropout": 0.3, "batch_size": 512, "max_length": 20,
-                    "weighted": True},
+        "gru4rec": {
+            "dim": 128,
+            "epochs": 8,
+            "lr": 0.003,
+            "dropout": 0.3,
+            "batch_size": 512,
+            "max_length": 20,
+            "weighted": True,
+        },
     },
-}  # fmt: skip
+}
 FAINT = 1e-9  # weight of events that are read but not learned from
 
 
@@ -49,7 +56,9 @@ def measure(data: str, options: argparse.Namespace) -> None:
         if exam.seen:
             _print(data, "first-order Markov counts", metrics, _marks(_Followers(exam), exam, k))
         for algorithm in CHOSEN[data] if options.algorithm is None else options.algorithm:
-            chosen = CHOSEN[data].get(algorithm, {}) | ({"epochs": options.epochs} if options.epochs else {})
+            chosen = CHOSEN[data].get(algorithm, {}) | (
+                {"epochs": options.epochs} if options.epochs else {}
+            )
             marks = []
             for seed in options.seeds:
                 mark, cost = _seed(exam, algorithm, k, threads=options.threads, seed=seed, **chosen)
@@ -59,13 +68,27 @@ def measure(data: str, options: argparse.Namespace) -> None:
             _print(data, algorithm, metrics, means, **chosen, mean_of_seeds=options.seeds)
 
 
-def _print(data: str, algorithm: str, metrics: tuple[str, str], marks: Any, **settings: Any) -> None:
+def _print(
+    data: str, algorithm: str, metrics: tuple[str, str], marks: Any, **settings: Any
+) -> None:
     peers = PUBLISHED[data].get(algorithm, (None, None))
     for metric, value, peer in zip(metrics, marks, peers, strict=True):
-        line("neural", data, algorithm, metric, value, "share", peer="published", peer_value=peer, **settings)
+        line(
+            "neural",
+            data,
+            algorithm,
+            metric,
+            value,
+            "share",
+            peer="published",
+            peer_value=peer,
+            **settings,
+        )
 
 
-def _seed(exam: Exam, algorithm: str, k: int, **settings: Any) -> tuple[tuple[float, float], dict[str, float]]:
+def _seed(
+    exam: Exam, algorithm: str, k: int, **settings: Any
+) -> tuple[tuple[float, float], dict[str, float]]:
     """The marks of one training, in a process of its own, and what it cost."""
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/model.duckdb"
@@ -79,9 +102,16 @@ class _Followers:
     """What came how often after the item that a user had last; what is popular where that is level."""
 
     def __init__(self, exam: Exam) -> None:
-        self.last = {user: seen[-1] if len(seen) else -1 for user, seen in zip(exam.user, exam.seen or (), strict=True)}
-        pairs = np.concatenate([np.stack([seen[:-1], seen[1:]]) for seen in exam.seen or ()], axis=1)  # (2, n)
-        self.count = np.zeros((exam.shape[1] + 1, exam.shape[1]), np.float32)  # the last row: after nothing
+        self.last = {
+            user: seen[-1] if len(seen) else -1
+            for user, seen in zip(exam.user, exam.seen or (), strict=True)
+        }
+        pairs = np.concatenate(
+            [np.stack([seen[:-1], seen[1:]]) for seen in exam.seen or ()], axis=1
+        )  # (2, n)
+        self.count = np.zeros(
+            (exam.shape[1] + 1, exam.shape[1]), np.float32
+        )  # the last row: after nothing
         np.add.at(self.count, tuple(pairs), 1)
         popular = self.count.sum(0)  # (items,)
         self.count += popular / (popular.max() + 1)
@@ -92,7 +122,9 @@ class _Followers:
 
 
 def _marks(model: Model | _Followers, exam: Exam, k: int) -> tuple[float, float]:
-    rank = np.concatenate([_ranks(model, exam, rows) for rows in np.array_split(np.arange(len(exam.user)), 100)])
+    rank = np.concatenate(
+        [_ranks(model, exam, rows) for rows in np.array_split(np.arange(len(exam.user)), 100)]
+    )
     gain = 1 / np.log2(rank + 2.0) if k == 10 else 1 / (rank + 1.0)  # NDCG or MRR
     return float((rank < k).mean()), float(np.where(rank < k, gain, 0).mean())
 
@@ -128,15 +160,23 @@ def _diginetica(folder: str) -> Exam:
     """Test sessions are read without being learned from; items may come again."""
     known = pq.read_table(real("diginetica", "train.parquet"))
     test = pq.read_table(real("diginetica", "test.parquet"))
-    user, item, position = (known[name].to_numpy().astype(np.int64) for name in ("session_id", "item_id", "position"))
+    user, item, position = (
+        known[name].to_numpy().astype(np.int64) for name in ("session_id", "item_id", "position")
+    )
     prefixes = [np.array(prefix, np.int64) for prefix in test["prefix"].to_pylist()]
     asked = user.max() + 1 + np.arange(len(prefixes))
     sizes = np.array([len(prefix) for prefix in prefixes])
-    pq.write_table(pa.table({
-        "user": np.concatenate([user, asked.repeat(sizes)]), "item": np.concatenate([item, *prefixes]),
-        "event_time": np.concatenate([position, *(np.arange(size) for size in sizes)]),
-        "weight": np.concatenate([np.ones(len(user)), np.full(sizes.sum(), FAINT)]),
-    }), f"{folder}/sessions.parquet")  # fmt: skip
+    pq.write_table(
+        pa.table(
+            {
+                "user": np.concatenate([user, asked.repeat(sizes)]),
+                "item": np.concatenate([item, *prefixes]),
+                "event_time": np.concatenate([position, *(np.arange(size) for size in sizes)]),
+                "weight": np.concatenate([np.ones(len(user)), np.full(sizes.sum(), FAINT)]),
+            }
+        ),
+        f"{folder}/sessions.parquet",
+    )
     target = test["target"].to_numpy().astype(np.int64)
     shape = int(asked.max()) + 1, int(max(item.max(), target.max(), *map(max, prefixes))) + 1
     return Exam(f"{folder}/sessions.parquet", asked, target, None, shape)

@@ -1,4 +1,6 @@
-"""Training steps beside those of public implementations: the same shapes, the same threads, in turn."""
+"""Training steps beside those of public implementations: the same shapes, the same threads, in
+turn.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,41 @@ from embsql.run import Run
 
 MOVIES = 3416  # items of ML-1M
 USERS, PLACES = 29_858, 40_981  # of Gowalla
-SHAPES: dict[str, dict[str, Any]] = {  # what the peers' own configurations say; the batches are what fits in memory
-    "sasrec": {"dim": 256, "blocks": 3, "heads": 1, "max_length": 200, "dropout": 0.1, "batch_size": 32,
-               "negatives": 256},
+SHAPES: dict[
+    str, dict[str, Any]
+] = {  # what the peers' own configurations say; the batches are what fits in memory
+    "sasrec": {
+        "dim": 256,
+        "blocks": 3,
+        "heads": 1,
+        "max_length": 200,
+        "dropout": 0.1,
+        "batch_size": 32,
+        "negatives": 256,
+    },
     "gru4rec": {"dim": 64, "max_length": 50, "dropout": 0.3, "batch_size": 32},
-    "bert4rec": {"dim": 64, "blocks": 2, "heads": 2, "max_length": 50, "dropout": 0.2, "batch_size": 128},
-    "youtube_dnn": {"dim": 64, "max_length": 50, "dropout": 0.0, "batch_size": 32, "negatives": 256,
-                    "temperature": 0.1},
+    "bert4rec": {
+        "dim": 64,
+        "blocks": 2,
+        "heads": 2,
+        "max_length": 50,
+        "dropout": 0.2,
+        "batch_size": 128,
+    },
+    "youtube_dnn": {
+        "dim": 64,
+        "max_length": 50,
+        "dropout": 0.0,
+        "batch_size": 32,
+        "negatives": 256,
+        "temperature": 0.1,
+    },
     "two_tower": {"dim": 64, "sampler": "in_batch", "batch_size": 2048},
-}  # fmt: skip
-PREFIXES = {"gru4rec": 2048, "youtube_dnn": 128}  # events of a step of peers that take each as a row of its own
+}
+PREFIXES = {
+    "gru4rec": 2048,
+    "youtube_dnn": 128,
+}  # events of a step of peers that take each as a row of its own
 Work = Callable[[], int]  # trains for some steps; says from how many events
 
 
@@ -50,13 +77,27 @@ def measure(options: argparse.Namespace) -> None:
         works = _ours(algorithm, options.steps)
         if find_spec(peer):
             works[peer] = steps(options.steps)
-        torch.autograd.set_detect_anomaly(False)  # which RecBole turns on where it is imported, for everybody
+        torch.autograd.set_detect_anomaly(
+            False
+        )  # which RecBole turns on where it is imported, for everybody
         for work in works.values():
             work()  # what only the first steps cost
-        rates = {name: one.result / one.seconds for name, one in in_turn(works, options.repeat).items()}
+        rates = {
+            name: one.result / one.seconds for name, one in in_turn(works, options.repeat).items()
+        }
         for name, rate in rates.items():
-            line("neural", "made, as ML-1M or Gowalla", f"{algorithm}, {name}", "events per second", rate, "1/s",
-                 peer=peer, peer_value=rates.get(peer), **SHAPES[algorithm], threads=options.threads)  # fmt: skip
+            line(
+                "neural",
+                "made, as ML-1M or Gowalla",
+                f"{algorithm}, {name}",
+                "events per second",
+                rate,
+                "1/s",
+                peer=peer,
+                peer_value=rates.get(peer),
+                **SHAPES[algorithm],
+                threads=options.threads,
+            )
 
 
 # --- our steps -----------------------------------------------------------------------------------
@@ -66,8 +107,15 @@ def _ours(algorithm: str, steps: int) -> dict[str, Work]:
     shape = SHAPES[algorithm]
     if algorithm == "two_tower":
         return {"embsql": _pairs(steps, shape)}
-    losses = {"gbce": {"loss": "gbce"}, "softmax": {"negatives": None}} if algorithm == "sasrec" else {"softmax": {}}
-    return {f"embsql, {name}": _histories(algorithm, steps, shape | loss) for name, loss in losses.items()}
+    losses = (
+        {"gbce": {"loss": "gbce"}, "softmax": {"negatives": None}}
+        if algorithm == "sasrec"
+        else {"softmax": {}}
+    )
+    return {
+        f"embsql, {name}": _histories(algorithm, steps, shape | loss)
+        for name, loss in losses.items()
+    }
 
 
 def _histories(algorithm: str, steps: int, shape: dict[str, Any]) -> Work:
@@ -82,26 +130,42 @@ def _histories(algorithm: str, steps: int, shape: dict[str, Any]) -> Work:
     objective = sequences.objective(chosen.reads(data), events, MOVIES, generator)
     users = [torch.from_numpy(rows) for rows in _batches(len(lengths), shape["batch_size"], steps)]
     loop, learned = Loop(algorithm, 1, 0.001), int(sum(lengths[rows].sum() for rows in users))
-    return lambda: loop.train(model, lambda: map(objective.step, users), steps, loss, Run()) or learned
+    return lambda: (
+        loop.train(model, lambda: map(objective.step, users), steps, loss, Run()) or learned
+    )
 
 
 def _pairs(steps: int, shape: dict[str, Any]) -> Work:
     """Steps over pairs of as many users and items as Gowalla has."""
-    chosen, generator, size = algorithms.make("two_tower", shape), torch.Generator().manual_seed(1), shape["batch_size"]
+    chosen, generator, size = (
+        algorithms.make("two_tower", shape),
+        torch.Generator().manual_seed(1),
+        shape["batch_size"],
+    )
     data = _made(np.random.default_rng(0).integers(USERS, size=steps * size), PLACES, USERS)
     model = towers.pair(chosen, data, {"user": None, "item": None}, generator)
     negative = negatives(chosen.sampler, chosen.negatives, size, data, generator)
     loss = towers.Loss(model, negative, towers.Drop(generator, 0.0), chosen, pull=0.0)
     loop = Loop("two_tower", 1, 0.001)
-    return lambda: loop.train(model, lambda: towers.batches(data, size, negative), steps, loss, Run()) or len(data)
+    return lambda: (
+        loop.train(model, lambda: towers.batches(data, size, negative), steps, loss, Run())
+        or len(data)
+    )
 
 
 def _made(user: np.ndarray, n_items: int, n_users: int | None = None) -> Interactions:
     """Users (n,) who meet random items, in order."""
     n, item = len(user), np.random.default_rng(1).integers(n_items, size=len(user))
-    users, items = (pa.array(map(str, range(size))) for size in (n_users or int(user.max()) + 1, n_items))
+    users, items = (
+        pa.array(map(str, range(size))) for size in (n_users or int(user.max()) + 1, n_items)
+    )
     return Interactions(
-        np.sort(user).astype(np.int32), item.astype(np.int32), np.ones(n, np.float32), np.arange(n), users, items
+        np.sort(user).astype(np.int32),
+        item.astype(np.int32),
+        np.ones(n, np.float32),
+        np.arange(n),
+        users,
+        items,
     )
 
 
@@ -125,7 +189,9 @@ def _padded(lengths: np.ndarray, longest: int) -> torch.Tensor:
     return items * (torch.arange(longest) < torch.from_numpy(lengths)[:, None])
 
 
-def _taught(model: torch.nn.Module, batches: list[Any], loss_of: Callable[..., torch.Tensor], events: int) -> Work:
+def _taught(
+    model: torch.nn.Module, batches: list[Any], loss_of: Callable[..., torch.Tensor], events: int
+) -> Work:
     """The loop that the peers' trainers have."""
     optimizer = torch.optim.Adam(model.train().parameters(), lr=0.001)
 
@@ -142,9 +208,14 @@ def _taught(model: torch.nn.Module, batches: list[Any], loss_of: Callable[..., t
 def _gsasrec(steps: int) -> Work:
     """As train_gsasrec.py of gSASRec-pytorch has it, where histories end at the right."""
     shape = SHAPES["sasrec"]
-    model_of, loss_of = importlib.import_module("gsasrec").GSASRec, importlib.import_module("gbce").gBCE
+    model_of, loss_of = (
+        importlib.import_module("gsasrec").GSASRec,
+        importlib.import_module("gbce").gBCE,
+    )
     longest, k, lengths = shape["max_length"], shape["negatives"], _lengths(shape["max_length"])
-    model = model_of(MOVIES, longest, shape["dim"], shape["heads"], shape["blocks"], shape["dropout"])
+    model = model_of(
+        MOVIES, longest, shape["dim"], shape["heads"], shape["blocks"], shape["dropout"]
+    )
     loss_fn = loss_of(MOVIES - 1, k, 0.75)
 
     def loss(items: torch.Tensor) -> torch.Tensor:
@@ -168,7 +239,9 @@ def _recbole(algorithm: str, name: str, steps: int) -> Work:
     shape = SHAPES[algorithm]
     module = importlib.import_module(f"recbole.model.sequential_recommender.{algorithm}")
     model = getattr(module, name)(_Configuration(shape), SimpleNamespace(num=lambda _: MOVIES + 1))
-    batches, counts = zip(*(_prefixes if algorithm == "gru4rec" else _masked)(algorithm, steps), strict=True)
+    batches, counts = zip(
+        *(_prefixes if algorithm == "gru4rec" else _masked)(algorithm, steps), strict=True
+    )
     return _taught(model, list(batches), model.calculate_loss, sum(counts))
 
 
@@ -177,14 +250,32 @@ class _Configuration(dict[str, Any]):
 
     def __init__(self, shape: dict[str, Any]) -> None:
         super().__init__(
-            USER_ID_FIELD="user", ITEM_ID_FIELD="item", LIST_SUFFIX="_list", ITEM_LIST_LENGTH_FIELD="length",
-            NEG_PREFIX="neg_", MAX_ITEM_LIST_LENGTH=shape["max_length"], device="cpu", loss_type="CE",
-            embedding_size=shape["dim"], hidden_size=shape["dim"], num_layers=1, dropout_prob=shape["dropout"],
-            n_layers=shape.get("blocks"), n_heads=shape.get("heads"), inner_size=4 * shape["dim"],
-            hidden_dropout_prob=shape["dropout"], attn_dropout_prob=shape["dropout"], hidden_act="gelu",
-            layer_norm_eps=1e-12, mask_ratio=0.2, initializer_range=0.02, MASK_ITEM_SEQ="masked", POS_ITEMS="positive",
-            NEG_ITEMS="negative", MASK_INDEX="places",
-        )  # fmt: skip
+            USER_ID_FIELD="user",
+            ITEM_ID_FIELD="item",
+            LIST_SUFFIX="_list",
+            ITEM_LIST_LENGTH_FIELD="length",
+            NEG_PREFIX="neg_",
+            MAX_ITEM_LIST_LENGTH=shape["max_length"],
+            device="cpu",
+            loss_type="CE",
+            embedding_size=shape["dim"],
+            hidden_size=shape["dim"],
+            num_layers=1,
+            dropout_prob=shape["dropout"],
+            n_layers=shape.get("blocks"),
+            n_heads=shape.get("heads"),
+            inner_size=4 * shape["dim"],
+            hidden_dropout_prob=shape["dropout"],
+            attn_dropout_prob=shape["dropout"],
+            hidden_act="gelu",
+            layer_norm_eps=1e-12,
+            mask_ratio=0.2,
+            initializer_range=0.02,
+            MASK_ITEM_SEQ="masked",
+            POS_ITEMS="positive",
+            NEG_ITEMS="negative",
+            MASK_INDEX="places",
+        )
 
 
 def _prefixes(algorithm: str, steps: int) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
@@ -194,7 +285,10 @@ def _prefixes(algorithm: str, steps: int) -> Iterator[tuple[dict[str, torch.Tens
     for rows in _batches(len(places), PREFIXES[algorithm], steps):
         item = torch.randint(1, MOVIES + 1, (len(rows),))
         history = _padded(places[rows], shape["max_length"])
-        yield {"item_list": history, "length": torch.from_numpy(places[rows]), "item": item}, len(rows)
+        yield (
+            {"item_list": history, "length": torch.from_numpy(places[rows]), "item": item},
+            len(rows),
+        )
 
 
 def _masked(algorithm: str, steps: int) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
@@ -204,15 +298,24 @@ def _masked(algorithm: str, steps: int) -> Iterator[tuple[dict[str, torch.Tensor
     for rows in _batches(len(lengths), shape["batch_size"], steps):
         history = _padded(lengths[rows], longest)
         hidden = (torch.rand(history.shape) < 0.2) & (history > 0)  # (b, longest)
-        places = (hidden * torch.arange(longest)).topk(int(0.2 * longest)).values  # (b, k) 0 where there are fewer
+        places = (
+            (hidden * torch.arange(longest)).topk(int(0.2 * longest)).values
+        )  # (b, k) 0 where there are fewer
         masked = history.masked_fill(hidden, MOVIES + 1)
         yield (
-            {"masked": masked, "positive": history.gather(1, places), "negative": None, "places": places},
+            {
+                "masked": masked,
+                "positive": history.gather(1, places),
+                "negative": None,
+                "places": places,
+            },
             int(lengths[rows].sum()),
         )
 
 
-def _rechub(model: Any, batches: Iterable[tuple[dict[str, torch.Tensor], torch.Tensor]], **options: Any) -> Work:
+def _rechub(
+    model: Any, batches: Iterable[tuple[dict[str, torch.Tensor], torch.Tensor]], **options: Any
+) -> Work:
     """A model of torch-rechub, with its own trainer."""
     trainer = importlib.import_module("torch_rechub.trainers").MatchTrainer(model, **options)
     batches = list(batches)
@@ -230,15 +333,25 @@ def _youtube_dnn(steps: int) -> Work:
     shape, features = SHAPES["youtube_dnn"], importlib.import_module("torch_rechub.basic.features")
     sequence, size = features.SequenceFeature, MOVIES + 1
     past = sequence("past", size, shape["dim"], pooling="mean", padding_idx=0)
-    one, others = (features.SparseFeature("item", size, shape["dim"], shared_with="past"),
-                   sequence("others", size, shape["dim"], pooling="concat", shared_with="past"))  # fmt: skip
+    one, others = (
+        features.SparseFeature("item", size, shape["dim"], shared_with="past"),
+        sequence("others", size, shape["dim"], pooling="concat", shared_with="past"),
+    )
     models = importlib.import_module("torch_rechub.models.matching")
-    model = models.YoutubeDNN([past], [one], [others], {"dims": []}, temperature=shape["temperature"])
+    model = models.YoutubeDNN(
+        [past], [one], [others], {"dims": []}, temperature=shape["temperature"]
+    )
     batches = (
-        ({"past": batch["item_list"], "item": batch["item"],
-          "others": torch.randint(1, size, (count, shape["negatives"]))}, torch.zeros(count))
+        (
+            {
+                "past": batch["item_list"],
+                "item": batch["item"],
+                "others": torch.randint(1, size, (count, shape["negatives"])),
+            },
+            torch.zeros(count),
+        )
         for batch, count in _prefixes("youtube_dnn", steps)
-    )  # fmt: skip
+    )
     return _rechub(model, batches, mode=2)
 
 
@@ -246,12 +359,18 @@ def _dssm(steps: int) -> Work:
     """Pairs of a user and an item, whose negatives are the others' items."""
     shape, features = SHAPES["two_tower"], importlib.import_module("torch_rechub.basic.features")
     user, item = (
-        features.SparseFeature(name, size, shape["dim"]) for name, size in (("user", USERS), ("item", PLACES))
+        features.SparseFeature(name, size, shape["dim"])
+        for name, size in (("user", USERS), ("item", PLACES))
     )
-    model = importlib.import_module("torch_rechub.models.matching").DSSM([user], [item], {"dims": []}, {"dims": []})
+    model = importlib.import_module("torch_rechub.models.matching").DSSM(
+        [user], [item], {"dims": []}, {"dims": []}
+    )
     size = shape["batch_size"]
     batches = (
-        ({"user": torch.randint(USERS, (size,)), "item": torch.randint(PLACES, (size,))}, torch.ones(size))
+        (
+            {"user": torch.randint(USERS, (size,)), "item": torch.randint(PLACES, (size,))},
+            torch.ones(size),
+        )
         for _ in range(steps)
     )
     return _rechub(model, batches, in_batch_neg=True)

@@ -1,8 +1,10 @@
-"""How fast als is at equal quality, beside implicit: time, memory, compiling, growth, and the whole line.
+"""How fast als is at equal quality, beside implicit: time, memory, compiling, growth, and the whole
+line.
 
-Parts: curve (time and NDCG@20 by number of epochs, and the time to reach what implicit reaches), memory (of a training,
-over its data and its result), jit (a first training in a fresh process), epochs (cost of one as the data grow), line
-(from a table in a file to a live run, over the bare training).
+Parts: curve (time and NDCG@20 by number of epochs, and the time to reach what implicit reaches),
+memory (of a training, over its data and its result), jit (a first training in a fresh process),
+epochs (cost of one as the data grow), line (from a table in a file to a live run, over the bare
+training).
 """
 
 from __future__ import annotations
@@ -45,14 +47,28 @@ class System(NamedTuple):
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--part", nargs="+", choices=[*PARTS], default=["curve", "memory", "jit", "epochs"])
-    parser.add_argument("--line", dest="part", action="store_const", const=["line"], help="short for --part line")
-    parser.add_argument("--data", nargs="+", choices=["gowalla", "generated"], default=["gowalla", "generated"])
-    parser.add_argument("--dim", nargs="+", type=int, default=[64, 128])
-    parser.add_argument("--repeat", type=int, default=3, help="of every timing, of which the median is taken")
-    parser.add_argument("--pairs", type=int, default=8_000_000, help="of the generated data (default 8 million)")
     parser.add_argument(
-        "--sizes", nargs="+", type=int, default=[1_000_000, 8_000_000], help="pairs, for the part epochs"
+        "--part", nargs="+", choices=[*PARTS], default=["curve", "memory", "jit", "epochs"]
+    )
+    parser.add_argument(
+        "--line", dest="part", action="store_const", const=["line"], help="short for --part line"
+    )
+    parser.add_argument(
+        "--data", nargs="+", choices=["gowalla", "generated"], default=["gowalla", "generated"]
+    )
+    parser.add_argument("--dim", nargs="+", type=int, default=[64, 128])
+    parser.add_argument(
+        "--repeat", type=int, default=3, help="of every timing, of which the median is taken"
+    )
+    parser.add_argument(
+        "--pairs", type=int, default=8_000_000, help="of the generated data (default 8 million)"
+    )
+    parser.add_argument(
+        "--sizes",
+        nargs="+",
+        type=int,
+        default=[1_000_000, 8_000_000],
+        help="pairs, for the part epochs",
     )
     parser.add_argument("--judged", type=int, default=10_000, help="users whose lists are marked")
 
@@ -76,7 +92,8 @@ def curve(options: argparse.Namespace) -> None:
 def _task(data: str, options: argparse.Namespace) -> Task:
     if data == "generated":
         return Task(
-            f"generated {options.pairs}", *generated(round(options.pairs / (1 - HELD_OUT))).held_out(HELD_OUT, 2)
+            f"generated {options.pairs}",
+            *generated(round(options.pairs / (1 - HELD_OUT))).held_out(HELD_OUT, 2),
         )
     parts = [pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")]
     codes = [(table["user"].to_numpy(), table["item"].to_numpy()) for table in parts]
@@ -91,16 +108,31 @@ def _curve(task: Task, dim: int, options: argparse.Namespace) -> None:
     ndcg = {key: _ndcg(done.result, task.train, task.test, options) for key, done in timed.items()}
     for (name, n), done in timed.items():
         settings = {"dim": dim, "epochs": n, "threads": options.threads, **systems[name].settings}
-        line("als", task.data, name, "fit time", done.seconds, "s", seconds=done.seconds, **settings)
-        line("als", task.data, name, "NDCG@20", ndcg[name, n], "share", seconds=done.seconds, **settings)
+        line(
+            "als", task.data, name, "fit time", done.seconds, "s", seconds=done.seconds, **settings
+        )
+        line(
+            "als",
+            task.data,
+            name,
+            "NDCG@20",
+            ndcg[name, n],
+            "share",
+            seconds=done.seconds,
+            **settings,
+        )
     seconds = {key: done.seconds for key, done in timed.items()}
     for ours, peer in permutations(systems, 2):
         if ours.startswith("embsql") and peer.startswith("implicit"):
             _compared(task.data, ours, peer, seconds, ndcg, dim=dim, threads=options.threads)
 
 
-def _compared(data: str, ours: str, peer: str, seconds: Figures, ndcg: Figures, **settings: Any) -> None:
-    """The ratios: with as many epochs as either does by default, to the peer's quality then, and to nearly that."""
+def _compared(
+    data: str, ours: str, peer: str, seconds: Figures, ndcg: Figures, **settings: Any
+) -> None:
+    """The ratios: with as many epochs as either does by default, to the peer's quality then, and to
+    nearly that.
+    """
     default, last = default_epochs(), ITERATIONS[-1]
     n, goal = _first(ndcg, ours, ndcg[peer, last]), 0.99 * ndcg[peer, last]
     pairs = {
@@ -110,18 +142,36 @@ def _compared(data: str, ours: str, peer: str, seconds: Figures, ndcg: Figures, 
     }
     for metric, (mine, theirs) in pairs.items():
         value = seconds.get((ours, mine))
-        line("als", data, ours, metric, value, "s", peer=peer, peer_value=seconds[peer, theirs], seconds=value,
-             epochs=mine, ndcg=ndcg.get((ours, mine)), peer_epochs=theirs, peer_ndcg=ndcg[peer, theirs],
-             **settings)  # fmt: skip
+        line(
+            "als",
+            data,
+            ours,
+            metric,
+            value,
+            "s",
+            peer=peer,
+            peer_value=seconds[peer, theirs],
+            seconds=value,
+            epochs=mine,
+            ndcg=ndcg.get((ours, mine)),
+            peer_epochs=theirs,
+            peer_ndcg=ndcg[peer, theirs],
+            **settings,
+        )
 
 
 def _first(ndcg: Figures, system: str, target: float) -> int | None:
     """The smallest number of epochs that reaches a quality; None when none does."""
-    return min((n for (name, n), value in ndcg.items() if name == system and n and value >= target), default=None)
+    return min(
+        (n for (name, n), value in ndcg.items() if name == system and n and value >= target),
+        default=None,
+    )
 
 
 def _ndcg(model: Model, known: Pairs, relevant: Pairs, options: argparse.Namespace) -> float:
-    return recall_ndcg(model, known.matrix(), relevant.matrix(), threads=options.threads, most=options.judged)[1]
+    return recall_ndcg(
+        model, known.matrix(), relevant.matrix(), threads=options.threads, most=options.judged
+    )[1]
 
 
 # --- options for the curve: as they come, and searched on pairs held out from training -----------
@@ -130,11 +180,18 @@ def _ndcg(model: Model, known: Pairs, relevant: Pairs, options: argparse.Namespa
 def _embsql(task: Task, dim: int, options: argparse.Namespace) -> dict[str, System]:
     """embsql with its defaults, and with the best options on a validation part."""
     known, held = task.train.held_out(HELD_OUT, 3)
-    data, part, epochs = task.train.interactions(), known.interactions(), tuple(sorted({*EPOCHS, default_epochs()}))
+    data, part, epochs = (
+        task.train.interactions(),
+        known.interactions(),
+        tuple(sorted({*EPOCHS, default_epochs()})),
+    )
 
     def mark(reg: float, alpha0: float) -> float:
         return _ndcg(
-            fit_embsql(part, dim, options.threads, SEARCH_EPOCHS, reg=reg, alpha0=alpha0), known, held, options
+            fit_embsql(part, dim, options.threads, SEARCH_EPOCHS, reg=reg, alpha0=alpha0),
+            known,
+            held,
+            options,
         )
 
     density = len(data) / (data.n_users * data.n_items)
@@ -142,16 +199,22 @@ def _embsql(task: Task, dim: int, options: argparse.Namespace) -> dict[str, Syst
     fit = partial(fit_embsql, data, dim, options.threads)
     return {
         "embsql": System(fit, epochs, {}),
-        "embsql searched": System(partial(fit, reg=reg, alpha0=alpha0), epochs, {"reg": reg, "alpha0": alpha0}),
+        "embsql searched": System(
+            partial(fit, reg=reg, alpha0=alpha0), epochs, {"reg": reg, "alpha0": alpha0}
+        ),
     }
 
 
 def _implicit(task: Task, dim: int, options: argparse.Namespace) -> dict[str, System]:
-    """implicit with the best options on a validation part; on gowalla also with options known to be good there."""
+    """implicit with the best options on a validation part; on gowalla also with options known to be
+    good there.
+    """
     known, held = task.train.held_out(HELD_OUT, 3)
 
     def mark(alpha: float, regularization: float) -> float:
-        model = fit_implicit(known.matrix(alpha), dim, options.threads, SEARCH_EPOCHS, regularization)
+        model = fit_implicit(
+            known.matrix(alpha), dim, options.threads, SEARCH_EPOCHS, regularization
+        )
         return _ndcg(model, known, held, options)
 
     def system(alpha: float, regularization: float) -> System:
@@ -164,7 +227,9 @@ def _implicit(task: Task, dim: int, options: argparse.Namespace) -> dict[str, Sy
 
 
 def _searched(start: Point, mark: Callable[[float, float], float]) -> Point:
-    """The best point reached from a start by steps of a factor of 4 in either coordinate, then of 2."""
+    """The best point reached from a start by steps of a factor of 4 in either coordinate, then of
+    2.
+    """
     marked = cache(mark)
     best = start
     for factor in (4, 2):

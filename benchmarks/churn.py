@@ -1,8 +1,9 @@
 """Whether embeddings help to predict churn and next value, over recency, frequency and money.
 
-Everything that predicts lies before a day, everything predicted after it: whether a customer buys again at all, and
-how much they spend (ln(1 + money)) in the months that are left. Customers are cut into folds: a model that is fitted
-on some predicts for the others. The embeddings are of purchases before the day, of all customers: they know no answer.
+Everything that predicts lies before a day, everything predicted after it: whether a customer buys
+again at all, and how much they spend (ln(1 + money)) in the months that are left. Customers are cut
+into folds: a model that is fitted on some predicts for the others. The embeddings are of purchases
+before the day, of all customers: they know no answer.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", nargs="+", choices=sorted(FILES), default=sorted(FILES))
     parser.add_argument("--algorithm", default="svd")
     parser.add_argument("--dim", type=int, default=16)
-    parser.add_argument("--repeat", type=int, default=10, help="times that the customers are cut into five folds")
+    parser.add_argument(
+        "--repeat", type=int, default=10, help="times that the customers are cut into five folds"
+    )
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -63,32 +66,64 @@ def measure(options: argparse.Namespace) -> None:
         rfm, vectors, churned, value = _customers(data, options)
         figures = {
             name: _predict(table, churned, value, options.repeat)
-            for name, table in (("rfm", rfm), ("embedding", vectors), ("both", np.hstack((rfm, vectors))))
+            for name, table in (
+                ("rfm", rfm),
+                ("embedding", vectors),
+                ("both", np.hstack((rfm, vectors))),
+            )
         }
         for name, scores in figures.items():
             for metric, found in scores.items():
                 plain = figures["rfm"][metric]
                 gain = np.array(found) - np.array(plain)  # (repeat,)
-                line("churn", data, name, metric, float(np.mean(found)), "share", peer="rfm",
-                     peer_value=float(np.mean(plain)), customers=len(churned),
-                     churned=round(float(churned.mean()), 3), day=DAYS[data], algorithm=options.algorithm,
-                     dim=options.dim, gain=round(float(gain.mean()), 4), gain_spread=round(float(gain.std()), 4),
-                     repeat=options.repeat)  # fmt: skip
+                line(
+                    "churn",
+                    data,
+                    name,
+                    metric,
+                    float(np.mean(found)),
+                    "share",
+                    peer="rfm",
+                    peer_value=float(np.mean(plain)),
+                    customers=len(churned),
+                    churned=round(float(churned.mean()), 3),
+                    day=DAYS[data],
+                    algorithm=options.algorithm,
+                    dim=options.dim,
+                    gain=round(float(gain.mean()), 4),
+                    gain_spread=round(float(gain.std()), 4),
+                    repeat=options.repeat,
+                )
 
 
 def _customers(data: str, options: argparse.Namespace) -> tuple[Any, Any, Any, Any]:
-    """Recency, frequency, money and tenure (n, 4); embeddings (n, dim); churned (n,); next value (n,)."""
+    """Recency, frequency, money and tenure (n, 4); embeddings (n, dim); churned (n,); next value
+    (n,).
+    """
     with embsql.connect(":memory:") as database:
-        database.engine.run(f"CREATE TABLE purchases AS {PURCHASES[data].format(file=real(data, FILES[data]))}")
+        database.engine.run(
+            f"CREATE TABLE purchases AS {PURCHASES[data].format(file=real(data, FILES[data]))}"
+        )
         rows = database.ask(CUSTOMERS, day=DAYS[data])
         source = BEFORE.format(day=DAYS[data])
-        database.train("m", source, algorithm=options.algorithm, dim=options.dim, threads=options.threads)
+        database.train(
+            "m", source, algorithm=options.algorithm, dim=options.dim, threads=options.threads
+        )
         found = database.ask("SELECT user_id, embedding, norm FROM embsql.user_embedding('m')")
     place = {user: n for n, user in enumerate(found["user_id"].to_pylist())}
     order = [place[user] for user in rows["user_id"].to_pylist()]  # (n,)
-    table = found["embedding"].combine_chunks().flatten().to_numpy().reshape(len(found), -1)[order]  # (n, dim)
-    unit = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)  # (n, dim) taste; how much is rfm's
-    rfm = np.column_stack([rows[name].to_numpy().astype(float) for name in ("recency", "tenure", "frequency", "money")])
+    table = (
+        found["embedding"].combine_chunks().flatten().to_numpy().reshape(len(found), -1)[order]
+    )  # (n, dim)
+    unit = table / np.maximum(
+        np.linalg.norm(table, axis=1, keepdims=True), 1e-12
+    )  # (n, dim) taste; how much is rfm's
+    rfm = np.column_stack(
+        [
+            rows[name].to_numpy().astype(float)
+            for name in ("recency", "tenure", "frequency", "money")
+        ]
+    )
     return rfm, unit, rows["churned"].to_numpy(zero_copy_only=False), rows["next_value"].to_numpy()
 
 

@@ -1,8 +1,10 @@
-"""What dbt costs: an embedding node beside the same training alone, a whole build, and a build with nothing to do.
+"""What dbt costs: an embedding node beside the same training alone, a whole build, and a build with
+nothing to do.
 
-The demonstration project (dbt_project/demo) is built on its generated shop, in DuckDB, with threads: 4 as it comes.
-Then its model `shop` is trained once more, by dbt without other models beside it, and by `db.train` from the same rows;
-each in a new process, which has to load what training needs.
+The demonstration project (dbt_project/demo) is built on its generated shop, in DuckDB, with
+threads: 4 as it comes. Then its model `shop` is trained once more, by dbt without other models
+beside it, and by `db.train` from the same rows; each in a new process, which has to load what
+training needs.
 """
 
 from __future__ import annotations
@@ -34,8 +36,12 @@ with embsql.connect(path) as db:
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--customers", type=int, default=25_000, help="of the shop; some 20 order lines each")
-    parser.add_argument("--repeat", type=int, default=3, help="builds with nothing changed, trainings alone")
+    parser.add_argument(
+        "--customers", type=int, default=25_000, help="of the shop; some 20 order lines each"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=3, help="builds with nothing changed, trainings alone"
+    )
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -60,7 +66,16 @@ def measure(options: argparse.Namespace) -> None:
     line("dbt", data, "dbt build", "wall time, from empty", first, "s", nodes=nodes, threads=4)
     line("dbt", data, "dbt build", "wall time, nothing changed", again, "s", runs=runs, threads=4)
     took, peer = statistics.median(node), statistics.median(alone)
-    line("dbt", data, "dbt node", "wall time of an embedding model", took, "s", peer="db.train", peer_value=peer)
+    line(
+        "dbt",
+        data,
+        "dbt node",
+        "wall time of an embedding model",
+        took,
+        "s",
+        peer="db.train",
+        peer_value=peer,
+    )
     line("dbt", data, "dbt node", "more than db.train", took - peer, "s")
 
 

@@ -1,10 +1,11 @@
 """What vectors from elsewhere are worth, beside what learns from behaviour alone.
 
-quality: ML-1M as its authors split it (DiffRec, clean), with item vectors of 64 numbers that LightGCN learned from the
-training part. Every system learns from that part alone; options are chosen on `valid`, of which no system learns, and
-the test part is then measured once. A user's known items (training and, at the test, `valid`) are not ranked. Weights
-are the ratings and times those of ML-1M as published; `liked` also learns from ratings below 4, which the split leaves
-out, up to a user's last event in the training part. Intervals are 95%, by the bootstrap over users.
+quality: ML-1M as its authors split it (DiffRec, clean), with item vectors of 64 numbers that
+LightGCN learned from the training part. Every system learns from that part alone; options are
+chosen on `valid`, of which no system learns, and the test part is then measured once. A user's
+known items (training and, at the test, `valid`) are not ranked. Weights are the ratings and times
+those of ML-1M as published; `liked` also learns from ratings below 4, which the split leaves out,
+up to a user's last event in the training part. Intervals are 95%, by the bootstrap over users.
 
 rare: items with fewer than five interactions, by titles and genres: see benchmarks/_rare.py.
 
@@ -39,8 +40,14 @@ NEURAL = {"ids": [False, True], "epochs": [5], "lr": [0.003]}
 GRIDS: dict[str, tuple[str, dict[str, list[Any]]]] = {  # system: algorithm, options to choose from
     "content, mean": ("content", {"weighting": ["equal"]}),
     "content, by rating": ("content", {"weighting": ["weight"]}),
-    "content, by recency": ("content", {"weighting": ["equal"], "half_life": [0.01, 0.1, 1.0, 10.0, 100.0]}),
-    "content, liked": ("content", {"weighting": ["equal"], "liked": [4.0], "disliked": [0.0, 0.25, 0.5, 0.75, 1.0]}),
+    "content, by recency": (
+        "content",
+        {"weighting": ["equal"], "half_life": [0.01, 0.1, 1.0, 10.0, 100.0]},
+    ),
+    "content, liked": (
+        "content",
+        {"weighting": ["equal"], "liked": [4.0], "disliked": [0.0, 0.25, 0.5, 0.75, 1.0]},
+    ),
     "dual": ("dual", {"reg": [0.003, 0.01, 0.03, 0.1, 0.3], "alpha0": [None, 1.0, 3.0, 10.0]}),
     "neural_content, pooling": ("neural_content", {"encoder": ["pooling"], **NEURAL}),
     "neural_content, attention": ("neural_content", {"encoder": ["attention"], **NEURAL}),
@@ -52,7 +59,9 @@ GRIDS: dict[str, tuple[str, dict[str, list[Any]]]] = {  # system: algorithm, opt
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--system", nargs="+", choices=GRIDS, default=list(GRIDS), help="of the part quality")
+    parser.add_argument(
+        "--system", nargs="+", choices=GRIDS, default=list(GRIDS), help="of the part quality"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--users", type=int, default=100_000, help="of the part speed")
     parser.add_argument("--items", type=int, default=20_000)
@@ -69,7 +78,9 @@ def measure(options: argparse.Namespace) -> None:
 
 
 class World(NamedTuple):
-    """The three parts as scipy matrices by rows (users, items), and the training part with its vectors."""
+    """The three parts as scipy matrices by rows (users, items), and the training part with its
+    vectors.
+    """
 
     train: Any
     valid: Any
@@ -79,18 +90,25 @@ class World(NamedTuple):
 
 
 def _world() -> World:
-    tables = [pq.read_table(real("ml1m_external", f"{part}.parquet")) for part in ("train", "valid", "test")]
+    tables = [
+        pq.read_table(real("ml1m_external", f"{part}.parquet"))
+        for part in ("train", "valid", "test")
+    ]
     given = pq.read_table(real("ml1m_external", "item_embedding.parquet"))
     users, items = (
-        np.unique(np.concatenate([table[name].to_numpy() for table in tables])) for name in ("user_id", "movie_id")
+        np.unique(np.concatenate([table[name].to_numpy() for table in tables]))
+        for name in ("user_id", "movie_id")
     )
     parts = [_pairs(table, users, items) for table in tables]
     vectors = dict(zip(given["movie_id"].to_pylist(), given["embedding"].to_pylist(), strict=True))
     column = pa.array([vectors.get(item) for item in items.tolist()], pa.list_(pa.float32()))
     data, rated = _rated(parts[0], users, items)
     told = {"item_features": pa.table({"lightgcn": column})}
-    return World(*(part.matrix() for part in parts), dataclasses.replace(data, **told),
-                 dataclasses.replace(rated, **told))  # fmt: skip
+    return World(
+        *(part.matrix() for part in parts),
+        dataclasses.replace(data, **told),
+        dataclasses.replace(rated, **told),
+    )
 
 
 def _pairs(table: pa.Table, users: np.ndarray, items: np.ndarray) -> Pairs:
@@ -102,12 +120,16 @@ def _pairs(table: pa.Table, users: np.ndarray, items: np.ndarray) -> Pairs:
 
 
 def _rated(train: Pairs, users: np.ndarray, items: np.ndarray) -> tuple[Interactions, Interactions]:
-    """The training part with ratings and times, and the same with what was rated lower before its end."""
+    """The training part with ratings and times, and the same with what was rated lower before its
+    end.
+    """
     table = pq.read_table(real("ml1m", "interactions.parquet"))
     table = table.filter(table["rated_at"].is_valid())
     every = _pairs(table, users, items).interactions()
     order = np.lexsort((table["movie_id"].to_numpy(), table["user_id"].to_numpy()))
-    there = np.isin(table["user_id"].to_numpy(), users) & np.isin(table["movie_id"].to_numpy(), items)
+    there = np.isin(table["user_id"].to_numpy(), users) & np.isin(
+        table["movie_id"].to_numpy(), items
+    )
     order = order[there[order]]  # as in `every`
     rating = table["rating"].to_numpy()[order].astype(np.float32)
     times = table["rated_at"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()[order]
@@ -125,7 +147,10 @@ def _rated(train: Pairs, users: np.ndarray, items: np.ndarray) -> tuple[Interact
 def _quality(options: argparse.Namespace) -> None:
     world = _world()
     known = world.train + world.valid
-    ranks = {"popular": _best(popular(world.train), known), "item-kNN": _item_knn(world, known, options)}
+    ranks = {
+        "popular": _best(popular(world.train), known),
+        "item-kNN": _item_knn(world, known, options),
+    }
     for system, codes in ranks.items():
         _tell(system, codes, world.test, options)
     for system in options.system:
@@ -136,9 +161,13 @@ def _quality(options: argparse.Namespace) -> None:
 def _item_knn(world: World, known: Any, options: argparse.Namespace) -> np.ndarray:
     """Learned from the training part, for histories of it; what else is known is then passed over."""
     most = K + int(np.diff(world.valid.indptr).max())
-    codes = baselines.item_knn(world.data, world.data.by_user(), most, Run(options.seed, options.threads))  # (u, most)
+    codes = baselines.item_knn(
+        world.data, world.data.by_user(), most, Run(options.seed, options.threads)
+    )  # (u, most)
     rows = np.arange(len(codes))[:, None]
-    fresh = (codes >= 0) & ~(known[rows.repeat(most, 1).ravel(), codes.ravel()].A1 > 0).reshape(codes.shape)
+    fresh = (codes >= 0) & ~(known[rows.repeat(most, 1).ravel(), codes.ravel()].A1 > 0).reshape(
+        codes.shape
+    )
     first = np.argsort(~fresh, axis=1, kind="stable")[:, :K]  # (u, K)
     return np.where(np.take_along_axis(fresh, first, 1), np.take_along_axis(codes, first, 1), -1)
 
@@ -161,7 +190,9 @@ def _model(name: str, chosen: dict[str, Any], world: World, options: argparse.Na
     if name not in ("content", "neural_content"):  # whose weights would otherwise be ratings
         data = dataclasses.replace(data, weight=np.ones(len(data), np.float32))
     found = algorithms.make(name, chosen).fit(data, Run(options.seed, options.threads))
-    return Model(found.users, found.items)  # cosines too: the items are of length 1, and a user's length orders nothing
+    return Model(
+        found.users, found.items
+    )  # cosines too: the items are of length 1, and a user's length orders nothing
 
 
 def _best(model: Model, known: Any) -> np.ndarray:
@@ -175,19 +206,33 @@ def _figures(codes: np.ndarray, relevant: Any) -> np.ndarray:
     """Recall and NDCG of lists (u, K) for the users with relevant items: (asked, 2)."""
     asked = np.flatnonzero(np.diff(relevant.indptr))
     dense = relevant[asked].toarray() > 0  # (asked, items)
-    hit = np.take_along_axis(dense, np.maximum(codes[asked], 0), 1) & (codes[asked] >= 0)  # (asked, K)
+    hit = np.take_along_axis(dense, np.maximum(codes[asked], 0), 1) & (
+        codes[asked] >= 0
+    )  # (asked, K)
     gain = 1 / np.log2(np.arange(2, K + 2))  # (K,)
     count = dense.sum(1)  # (asked,)
     best = np.cumsum(gain)[np.minimum(count, K) - 1]  # (asked,)
     return np.stack([hit.sum(1) / count, hit @ gain / best], 1)
 
 
-def _tell(system: str, codes: np.ndarray, relevant: Any, options: argparse.Namespace, **chosen: Any) -> None:
+def _tell(
+    system: str, codes: np.ndarray, relevant: Any, options: argparse.Namespace, **chosen: Any
+) -> None:
     figures = _figures(codes, relevant)  # (asked, 2)
     for name, values in zip((f"Recall@{K}", f"NDCG@{K}"), figures.T, strict=True):
         low, high = (round(end, 4) for end in interval(values))
-        line("external", "ml1m_external", system, name, float(values.mean()), "share", low=low, high=high,
-             seed=options.seed, **chosen)  # fmt: skip
+        line(
+            "external",
+            "ml1m_external",
+            system,
+            name,
+            float(values.mean()),
+            "share",
+            low=low,
+            high=high,
+            seed=options.seed,
+            **chosen,
+        )
 
 
 # --- speed ---------------------------------------------------------------------------------------
@@ -195,8 +240,13 @@ def _tell(system: str, codes: np.ndarray, relevant: Any, options: argparse.Names
 
 def _speed(options: argparse.Namespace) -> None:
     rng = np.random.default_rng(options.seed)
-    codes = rng.integers(0, options.users, options.pairs), rng.integers(0, options.items, options.pairs)
-    pairs = ordered(codes[0].astype(np.int32), codes[1].astype(np.int32), (options.users, options.items))
+    codes = (
+        rng.integers(0, options.users, options.pairs),
+        rng.integers(0, options.items, options.pairs),
+    )
+    pairs = ordered(
+        codes[0].astype(np.int32), codes[1].astype(np.int32), (options.users, options.items)
+    )
     vectors = rng.standard_normal((options.items, 64), np.float32)
     data = dataclasses.replace(pairs.interactions(), item_features=pa.table({"v": list(vectors)}))
     took = []
@@ -204,5 +254,13 @@ def _speed(options: argparse.Namespace) -> None:
         start = time.perf_counter()
         algorithms.make("dual", {}).fit(data, Run(options.seed, options.threads))
         took.append(time.perf_counter() - start)
-    line("external", f"generated {options.users} x {options.items}, {len(data)} pairs", "dual", "users solved",
-         float(np.median(took[1:])), "s", dim=64, threads=options.threads)  # fmt: skip
+    line(
+        "external",
+        f"generated {options.users} x {options.items}, {len(data)} pairs",
+        "dual",
+        "users solved",
+        float(np.median(took[1:])),
+        "s",
+        dim=64,
+        threads=options.threads,
+    )

@@ -1,9 +1,10 @@
-"""What folding a history in costs in SQL, and how near it comes to the exact solution and to the trainer's own.
+"""What folding a history in costs in SQL, and how near it comes to the exact solution and to the
+trainer's own.
 
-als is trained on Gowalla's training pairs without those of some users; then each of these is folded in from
-their training pairs, in SQL on DuckDB and PostgreSQL, by numpy's exact solution of the same equations, and by the
-trainer's own half sweeps, as many as it has epochs. Recall@20 is on the published test pairs. Times are of histories
-of one length.
+als is trained on Gowalla's training pairs without those of some users; then each of these is folded
+in from their training pairs, in SQL on DuckDB and PostgreSQL, by numpy's exact solution of the same
+equations, and by the trainer's own half sweeps, as many as it has epochs. Recall@20 is on the
+published test pairs. Times are of histories of one length.
 """
 
 from __future__ import annotations
@@ -37,11 +38,17 @@ EPOCHS = 4
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--server", help="postgresql://... with the right to create databases, and pgvector")
+    parser.add_argument(
+        "--server", help="postgresql://... with the right to create databases, and pgvector"
+    )
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--held", type=int, default=500, help="users the training does not see")
-    parser.add_argument("--length", type=int, default=50, help="items of the histories that are timed")
-    parser.add_argument("--repeat", type=int, default=51, help="of every question, of which the median is taken")
+    parser.add_argument(
+        "--length", type=int, default=50, help="items of the histories that are timed"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=51, help="of every question, of which the median is taken"
+    )
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -50,7 +57,10 @@ def measure(options: argparse.Namespace) -> None:
     with ExitStack() as stack:
         address = stack.enter_context(databases(stack.enter_context(running(options.server))))()
         file = f"{stack.enter_context(tempfile.TemporaryDirectory())}/m.duckdb"
-        duck, server = stack.enter_context(embsql.connect(file)), stack.enter_context(embsql.connect(address))
+        duck, server = (
+            stack.enter_context(embsql.connect(file)),
+            stack.enter_context(embsql.connect(address)),
+        )
         duck.engine.run(f"SET threads = {options.threads}")
         _train(duck, world, options)
         duck.publish(address, "m")
@@ -70,7 +80,10 @@ class World(NamedTuple):
 
 def _pairs() -> tuple[Any, Any]:
     parts = [pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")]
-    codes = [[table[column].to_numpy().astype(np.int64) for column in ("user", "item")] for table in parts]
+    codes = [
+        [table[column].to_numpy().astype(np.int64) for column in ("user", "item")]
+        for table in parts
+    ]
     users, items = (int(max(map(np.max, both))) + 1 for both in zip(*codes, strict=True))
     known, relevant = (ordered(user, item, (users, items)).matrix() for user, item in codes)
     return known, relevant
@@ -78,7 +91,9 @@ def _pairs() -> tuple[Any, Any]:
 
 def _drawn(relevant: Any, n: int) -> np.ndarray:
     """Some of the users who have relevant items."""
-    return np.sort(np.random.default_rng(1).choice(np.flatnonzero(np.diff(relevant.indptr)), n, replace=False))
+    return np.sort(
+        np.random.default_rng(1).choice(np.flatnonzero(np.diff(relevant.indptr)), n, replace=False)
+    )
 
 
 def _train(database: embsql.Database, world: World, options: argparse.Namespace) -> None:
@@ -88,7 +103,9 @@ def _train(database: embsql.Database, world: World, options: argparse.Namespace)
     database.engine.run("CREATE TABLE embsql.pairs (user_id INTEGER, item_id INTEGER)")
     database.engine.write("pairs", {"user_id": pairs.row[kept], "item_id": pairs.col[kept]})
     source = "SELECT user_id, item_id FROM embsql.pairs"
-    database.train("m", source, dim=options.dim, epochs=EPOCHS, threads=options.threads, progress=False)
+    database.train(
+        "m", source, dim=options.dim, epochs=EPOCHS, threads=options.threads, progress=False
+    )
 
 
 # --- the same by other means ---------------------------------------------------------------------
@@ -115,15 +132,25 @@ def _exact(items: np.ndarray, known: Any, unseen: float) -> np.ndarray:
     items = items.astype(np.float64)
     gram, identity = items.T @ items, np.eye(items.shape[1])  # (d, d)
     rows = (items[known.indices[low:high]] for low, high in pairwise(known.indptr))  # (n, d) each
-    return np.array([
-        np.linalg.solve(unseen * (gram + IMPLICIT_REG * len(items) * identity) + IMPLICIT_REG * len(mine) * identity
-                        + mine.T @ mine, mine.sum(0))
-        for mine in rows
-    ])  # fmt: skip
+    return np.array(
+        [
+            np.linalg.solve(
+                unseen * (gram + IMPLICIT_REG * len(items) * identity)
+                + IMPLICIT_REG * len(mine) * identity
+                + mine.T @ mine,
+                mine.sum(0),
+            )
+            for mine in rows
+        ]
+    )
 
 
-def _trained(items: np.ndarray, known: Any, unseen: float, threads: int) -> tuple[np.ndarray, np.ndarray]:
-    """What as many half sweeps as training has make of the users from zero: (h, d), and the items (i, d) turned."""
+def _trained(
+    items: np.ndarray, known: Any, unseen: float, threads: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """What as many half sweeps as training has make of the users from zero: (h, d), and the items
+    (i, d) turned.
+    """
     rows = Rows(known.indptr.astype(np.int64), known.indices.astype(np.int32), known.data)
     objective = Objective(0, 1, 0, unseen, IMPLICIT_REG, 1.0, 2, 1.0)
     users = np.zeros((known.shape[0], items.shape[1]), np.float32)
@@ -136,24 +163,50 @@ def _trained(items: np.ndarray, known: Any, unseen: float, threads: int) -> tupl
 
 
 def _quality(
-    engine: str, database: embsql.Database, world: World, peers: dict[str, Model], options: argparse.Namespace
+    engine: str,
+    database: embsql.Database,
+    world: World,
+    peers: dict[str, Model],
+    options: argparse.Namespace,
 ) -> None:
     """Error against numpy, and recall beside each peer."""
     found = np.array([_asked(database, world.known[user].indices) for user in world.held])  # (h, d)
     exact = peers["numpy"]
-    error = np.linalg.norm(found - exact.users, axis=1) / np.linalg.norm(exact.users, axis=1)  # (h,)
+    error = np.linalg.norm(found - exact.users, axis=1) / np.linalg.norm(
+        exact.users, axis=1
+    )  # (h,)
     settings = {"dim": options.dim, "held": options.held, "threads": options.threads}
-    line("foldin", "gowalla", engine, "largest relative error", float(np.max(error)), "share", peer="numpy", **settings)
+    line(
+        "foldin",
+        "gowalla",
+        engine,
+        "largest relative error",
+        float(np.max(error)),
+        "share",
+        peer="numpy",
+        **settings,
+    )
     known, relevant = world.known[world.held], world.relevant[world.held]
     recall = recall_ndcg(Model(found, exact.items, exact.bias), known, relevant)[0]
     for peer, model in peers.items():
-        line("foldin", "gowalla", engine, "Recall@20 of users not trained on", recall, "share", peer=peer,
-             peer_value=recall_ndcg(model, known, relevant)[0], **settings)  # fmt: skip
+        line(
+            "foldin",
+            "gowalla",
+            engine,
+            "Recall@20 of users not trained on",
+            recall,
+            "share",
+            peer=peer,
+            peer_value=recall_ndcg(model, known, relevant)[0],
+            **settings,
+        )
 
 
 def _asked(database: embsql.Database, items: np.ndarray) -> list[float]:
     """The vector of a history."""
-    vector: list[float] = database.ask(QUESTIONS["fold_in"], items=[str(item) for item in items])["x"][0].as_py()
+    vector: list[float] = database.ask(QUESTIONS["fold_in"], items=[str(item) for item in items])[
+        "x"
+    ][0].as_py()
     return vector
 
 
@@ -162,13 +215,27 @@ def _time(databases: dict[str, embsql.Database], n_items: int, options: argparse
     rng = np.random.default_rng(2)
 
     def ask(database: embsql.Database, question: str) -> None:
-        database.ask(question, items=[str(item) for item in rng.choice(n_items, options.length, replace=False)])
+        database.ask(
+            question,
+            items=[str(item) for item in rng.choice(n_items, options.length, replace=False)],
+        )
 
     works = {
         (engine, name): partial(ask, database, question)
-        for engine, database in databases.items() for name, question in QUESTIONS.items()
-    }  # fmt: skip
+        for engine, database in databases.items()
+        for name, question in QUESTIONS.items()
+    }
     in_turn(works, WARM)
     for (engine, name), timed in in_turn(works, options.repeat).items():
-        line("foldin", "gowalla", engine, f"{name}, median answer", 1000 * timed.seconds, "ms",
-             dim=options.dim, length=options.length, repeat=options.repeat, threads=options.threads)  # fmt: skip
+        line(
+            "foldin",
+            "gowalla",
+            engine,
+            f"{name}, median answer",
+            1000 * timed.seconds,
+            "ms",
+            dim=options.dim,
+            length=options.length,
+            repeat=options.repeat,
+            threads=options.threads,
+        )

@@ -1,9 +1,9 @@
 """How good and how fast item2vec is: beside gensim on films, and on published protocols.
 
-Parts: speed (skip-gram on the ML-1M sequences, from a table to a live run, beside gensim's Word2Vec on lists in memory:
-tokens per second, and how often the next item is among the ten nearest of the last), many (one epoch over made tokens),
-retail (the protocol of a study of word2vec's options for recommenders on a shop's sequences), gowalla (all items ranked
-but those known).
+Parts: speed (skip-gram on the ML-1M sequences, from a table to a live run, beside gensim's Word2Vec
+on lists in memory: tokens per second, and how often the next item is among the ten nearest of the
+last), many (one epoch over made tokens), retail (the protocol of a study of word2vec's options for
+recommenders on a shop's sequences), gowalla (all items ranked but those known).
 """
 
 from __future__ import annotations
@@ -28,14 +28,24 @@ from benchmarks._made import ordered
 from benchmarks._rank import Model, recall_ndcg, stored
 
 NEAREST = 10
-PUBLISHED = {"skipgram": (0.265, 0.1849), "cbow": (0.239, 0.1567)}  # retail: gensim at the study's options
+PUBLISHED = {
+    "skipgram": (0.265, 0.1849),
+    "cbow": (0.239, 0.1567),
+}  # retail: gensim at the study's options
 GOWALLA = (0.1326, 0.1057)  # the published row of item2vec
 SPEED: dict[str, Any] = {"dim": 64, "window": 5, "negatives": 5}
-RETAIL: dict[str, dict[str, Any]] = {  # best on the validation half; lengths count, as the study's neighbours do
+RETAIL: dict[
+    str, dict[str, Any]
+] = {  # best on the validation half; lengths count, as the study's neighbours do
     "skipgram": {"dim": 50, "window": 3, "epochs": 10, "negatives": 15, "popularity": 0},
     "cbow": {"dim": 50, "window": 3, "epochs": 10, "popularity": 0},
 }
-BASKETS: dict[str, Any] = {"dim": 64, "window": 10, "epochs": 30, "shuffle": True}  # best on held-out training pairs
+BASKETS: dict[str, Any] = {
+    "dim": 64,
+    "window": 10,
+    "epochs": 30,
+    "shuffle": True,
+}  # best on held-out training pairs
 
 
 class Sequences(NamedTuple):
@@ -47,10 +57,20 @@ class Sequences(NamedTuple):
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=[*PARTS], default=[*PARTS])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="for retail and gowalla")
-    parser.add_argument("--repeat", type=int, default=3, help="of every timing, of which the median is taken")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, default=[1, 2, 3], help="for retail and gowalla"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=3, help="of every timing, of which the median is taken"
+    )
     parser.add_argument("--tokens", type=int, default=50_000_000, help="for the part many")
-    parser.add_argument("--epochs", nargs="+", type=int, default=[10], help="for speed; 1 10 100 shows what more cost")
+    parser.add_argument(
+        "--epochs",
+        nargs="+",
+        type=int,
+        default=[10],
+        help="for speed; 1 10 100 shows what more cost",
+    )
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -70,10 +90,16 @@ def _save(sequences: Sequences, folder: str) -> str:
     """The known part as a table of events."""
     sizes = [len(items) for items in sequences.known]
     file = f"{folder}/known.parquet"
-    pq.write_table(pa.table({
-        "user_id": np.repeat(np.arange(len(sizes)), sizes), "item_id": [i for items in sequences.known for i in items],
-        "event_time": np.concatenate([np.arange(size) for size in sizes]),
-    }), file)  # fmt: skip
+    pq.write_table(
+        pa.table(
+            {
+                "user_id": np.repeat(np.arange(len(sizes)), sizes),
+                "item_id": [i for items in sequences.known for i in items],
+                "event_time": np.concatenate([np.arange(size) for size in sizes]),
+            }
+        ),
+        file,
+    )
     return file
 
 
@@ -82,7 +108,13 @@ def _train(source: str, **settings: Any) -> dict[str, np.ndarray]:
     with embsql.connect(":memory:") as database:
         database.train("bench", source, algorithm="item2vec", progress=False, **settings)
         table = database.ask("SELECT item_id, embedding FROM embsql.item_embedding('bench')")
-    return dict(zip(table["item_id"].to_pylist(), np.array(table["embedding"].to_pylist(), np.float32), strict=True))
+    return dict(
+        zip(
+            table["item_id"].to_pylist(),
+            np.array(table["embedding"].to_pylist(), np.float32),
+            strict=True,
+        )
+    )
 
 
 # --- speed ---------------------------------------------------------------------------------------
@@ -96,27 +128,53 @@ def speed(options: argparse.Namespace) -> None:
         _train(source, **SPEED, epochs=1, threads=options.threads)  # compiles
         for epochs in options.epochs:
             settings = {**SPEED, "epochs": epochs, "threads": options.threads}
-            works = {"embsql": partial(_train, source, **settings), "gensim": partial(_gensim, sequences, settings)}
+            works = {
+                "embsql": partial(_train, source, **settings),
+                "gensim": partial(_gensim, sequences, settings),
+            }
             done = in_turn(works, options.repeat)
             rate = {name: tokens * epochs / one.seconds for name, one in done.items()}
             hits = {name: _next_hits(one.result, sequences) for name, one in done.items()}
-            for metric, unit, values in (("tokens per second", "1/s", rate), ("next-item HR@10", "share", hits)):
-                line("item2vec", "ml1m_sequences", "embsql", metric, values["embsql"], unit, peer="gensim",
-                     peer_value=values["gensim"], seconds=done["embsql"].seconds, **settings)  # fmt: skip
+            for metric, unit, values in (
+                ("tokens per second", "1/s", rate),
+                ("next-item HR@10", "share", hits),
+            ):
+                line(
+                    "item2vec",
+                    "ml1m_sequences",
+                    "embsql",
+                    metric,
+                    values["embsql"],
+                    unit,
+                    peer="gensim",
+                    peer_value=values["gensim"],
+                    seconds=done["embsql"].seconds,
+                    **settings,
+                )
 
 
 def _gensim(sequences: Sequences, settings: dict[str, Any]) -> dict[str, np.ndarray]:
     from gensim.models import Word2Vec
 
     model = Word2Vec(
-        sequences.known, vector_size=settings["dim"], window=settings["window"], negative=settings["negatives"], sg=1,
-        min_count=1, workers=settings["threads"], epochs=settings["epochs"], sample=0, seed=1,
-    )  # fmt: skip
+        sequences.known,
+        vector_size=settings["dim"],
+        window=settings["window"],
+        negative=settings["negatives"],
+        sg=1,
+        min_count=1,
+        workers=settings["threads"],
+        epochs=settings["epochs"],
+        sample=0,
+        seed=1,
+    )
     return dict(zip(model.wv.index_to_key, model.wv.vectors, strict=True))
 
 
 def _next_hits(vectors: dict[str, np.ndarray], sequences: Sequences) -> float:
-    """How often the held-out item is among the nearest by cosine of the last known, those known left out."""
+    """How often the held-out item is among the nearest by cosine of the last known, those known
+    left out.
+    """
     place = {item: row for row, item in enumerate(vectors)}
     table = np.array([*vectors.values()])
     table = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
@@ -142,11 +200,22 @@ def retail(options: argparse.Namespace) -> None:
                 mark = partial(_near_hits, sequences=sequences, users=users)
                 fit = partial(_train, source, method=method, threads=options.threads, **settings)
                 peer = PUBLISHED[method] if half == "test" else (None, None)
-                _seeds("online_retail_sequences", fit, mark, ("HR@10", "NDCG@10"), peer, options, part=half,
-                       method=method, **settings)  # fmt: skip
+                _seeds(
+                    "online_retail_sequences",
+                    fit,
+                    mark,
+                    ("HR@10", "NDCG@10"),
+                    peer,
+                    options,
+                    part=half,
+                    method=method,
+                    **settings,
+                )
 
 
-def _near_hits(vectors: dict[str, np.ndarray], sequences: Sequences, users: np.ndarray) -> tuple[float, float]:
+def _near_hits(
+    vectors: dict[str, np.ndarray], sequences: Sequences, users: np.ndarray
+) -> tuple[float, float]:
     """HR@10 and NDCG@10 of the held-out item among the nearest by distance of the last known.
 
     As in the study, the last known item itself counts as found where it is the one held out.
@@ -154,11 +223,15 @@ def _near_hits(vectors: dict[str, np.ndarray], sequences: Sequences, users: np.n
     place = {item: row for row, item in enumerate(vectors)}
     table = np.array([*vectors.values()])
     squares = np.square(table).sum(1)
-    gains = [_gain(sequences.known[user], sequences.held[user], place, table, squares) for user in users]
+    gains = [
+        _gain(sequences.known[user], sequences.held[user], place, table, squares) for user in users
+    ]
     return float(np.mean(np.array(gains) > 0)), float(np.mean(gains))
 
 
-def _gain(known: list[str], held: str, place: dict[str, int], table: np.ndarray, squares: np.ndarray) -> float:
+def _gain(
+    known: list[str], held: str, place: dict[str, int], table: np.ndarray, squares: np.ndarray
+) -> float:
     if not known or known[-1] not in place:
         return 0.0
     last = place[known[-1]]
@@ -174,28 +247,53 @@ def _gain(known: list[str], held: str, place: dict[str, int], table: np.ndarray,
 
 def gowalla(options: argparse.Namespace) -> None:
     tables = [pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")]
-    codes = [(table["user"].to_numpy().astype(np.int64), table["item"].to_numpy().astype(np.int64)) for table in tables]
+    codes = [
+        (table["user"].to_numpy().astype(np.int64), table["item"].to_numpy().astype(np.int64))
+        for table in tables
+    ]
     shape = tuple(int(max(a.max(), b.max())) + 1 for a, b in zip(*codes, strict=True))
     known, relevant = (ordered(*pairs, shape).matrix() for pairs in codes)
     for name, settings in (("default", {}), ("chosen", BASKETS)):
-        fit = partial(_fit, str(real("gowalla", "train.parquet")), shape, threads=options.threads, **settings)
+        fit = partial(
+            _fit, str(real("gowalla", "train.parquet")), shape, threads=options.threads, **settings
+        )
         mark = partial(recall_ndcg, known=known, relevant=relevant, threads=options.threads)
-        _seeds("gowalla", fit, mark, ("Recall@20", "NDCG@20"), GOWALLA, options, setting=name, **settings)
+        _seeds(
+            "gowalla",
+            fit,
+            mark,
+            ("Recall@20", "NDCG@20"),
+            GOWALLA,
+            options,
+            setting=name,
+            **settings,
+        )
 
 
 def _fit(source: str, shape: tuple[int, int], **settings: Any) -> Model:
     """From pairs to a live run, read back through SQL."""
     with embsql.connect(":memory:") as database:
         database.train(
-            "bench", source, algorithm="item2vec", user_col="user", item_col="item", progress=False, **settings
+            "bench",
+            source,
+            algorithm="item2vec",
+            user_col="user",
+            item_col="item",
+            progress=False,
+            **settings,
         )
         return stored(database, "bench", shape)
 
 
 def _seeds(
-    data: str, fit: Callable[..., Any], mark: Callable[[Any], tuple[float, float]], metrics: tuple[str, str], peer: Any,
-    options: argparse.Namespace, **settings: Any,
-) -> None:  # fmt: skip
+    data: str,
+    fit: Callable[..., Any],
+    mark: Callable[[Any], tuple[float, float]],
+    metrics: tuple[str, str],
+    peer: Any,
+    options: argparse.Namespace,
+    **settings: Any,
+) -> None:
     """A line for every metric: the mean over the seeds, beside the published figure."""
     marks, seconds = [], []
     for seed in options.seeds:
@@ -204,9 +302,21 @@ def _seeds(
         seconds.append(time.perf_counter() - start)
         marks.append(mark(found))
     for metric, values, published in zip(metrics, zip(*marks, strict=True), peer, strict=True):
-        line("item2vec", data, "item2vec", metric, statistics.mean(values), "share", peer="published",
-             peer_value=published, seconds=statistics.median(seconds), threads=options.threads,
-             values=np.round(values, 5).tolist(), seeds=options.seeds, **settings)  # fmt: skip
+        line(
+            "item2vec",
+            data,
+            "item2vec",
+            metric,
+            statistics.mean(values),
+            "share",
+            peer="published",
+            peer_value=published,
+            seconds=statistics.median(seconds),
+            threads=options.threads,
+            values=np.round(values, 5).tolist(),
+            seeds=options.seeds,
+            **settings,
+        )
 
 
 # --- many ----------------------------------------------------------------------------------------
@@ -216,21 +326,34 @@ def many(options: argparse.Namespace) -> None:
     """Seconds and peak memory of one epoch over made tokens of 100,000 items, source and all."""
     settings = {"dim": SPEED["dim"], "epochs": 1, "threads": options.threads}
     done = apart(train_many, tokens=options.tokens, settings=settings)
-    line("item2vec", f"generated, {options.tokens} tokens", "item2vec", "tokens per second",
-         options.tokens / done["seconds"], "1/s", seconds=done["seconds"], peak_rss_mb=done["peak_rss_mb"],
-         **settings)  # fmt: skip
+    line(
+        "item2vec",
+        f"generated, {options.tokens} tokens",
+        "item2vec",
+        "tokens per second",
+        options.tokens / done["seconds"],
+        "1/s",
+        seconds=done["seconds"],
+        peak_rss_mb=done["peak_rss_mb"],
+        **settings,
+    )
 
 
 def train_many(tokens: int, settings: dict[str, Any]) -> dict[str, Any]:
     """In a process of its own: sequences of 100 tokens."""
     source = "SELECT i // 100 AS user_id, hash(i) % 100000 AS item_id, i AS event_time FROM made"
     with embsql.connect(":memory:") as database:
-        database.engine.run("CREATE TABLE made AS SELECT i FROM range($tokens) AS t(i)", tokens=tokens)
+        database.engine.run(
+            "CREATE TABLE made AS SELECT i FROM range($tokens) AS t(i)", tokens=tokens
+        )
         start = time.perf_counter()
         database.train("bench", source, algorithm="item2vec", progress=False, **settings)
         return {"seconds": time.perf_counter() - start}
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], None]] = {
-    "speed": speed, "retail": retail, "gowalla": gowalla, "many": many,
-}  # fmt: skip
+    "speed": speed,
+    "retail": retail,
+    "gowalla": gowalla,
+    "many": many,
+}

@@ -1,8 +1,9 @@
-"""How fast and how well vectors are clustered, beside faiss: seconds, and the sum of squared distances (inertia).
+"""How fast and how well vectors are clustered, beside faiss: seconds, and the sum of squared
+distances (inertia).
 
-The vectors are made: twice as many overlapping groups as clusters, of unequal sizes. Both systems get the same
-iterations and threads, and end with the assignment of every vector; faiss trains as it does by default, on 256 vectors
-per centroid.
+The vectors are made: twice as many overlapping groups as clusters, of unequal sizes. Both systems
+get the same iterations and threads, and end with the assignment of every vector; faiss trains as it
+does by default, on 256 vectors per centroid.
 """
 
 from __future__ import annotations
@@ -24,8 +25,16 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--k", type=int, default=1000, help="clusters")
-    parser.add_argument("--iterations", type=int, default=25, help="at most, on the vectors trained on")
-    parser.add_argument("--spread", type=float, nargs="+", default=[0.5, 1.0], help="of a group, over that of groups")
+    parser.add_argument(
+        "--iterations", type=int, default=25, help="at most, on the vectors trained on"
+    )
+    parser.add_argument(
+        "--spread",
+        type=float,
+        nargs="+",
+        default=[0.5, 1.0],
+        help="of a group, over that of groups",
+    )
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--seed", type=int, default=1)
 
@@ -33,8 +42,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 def measure(options: argparse.Namespace) -> None:
     for spread in options.spread:
         vectors = made(options.rows, options.dim, 2 * options.k, spread)
-        works: dict[str, Callable[[], Found]] = {"embsql": lambda x=vectors: ours(x, options),
-                                                 "faiss": lambda x=vectors: faiss_kmeans(x, options)}  # fmt: skip
+        works: dict[str, Callable[[], Found]] = {
+            "embsql": lambda x=vectors: ours(x, options),
+            "faiss": lambda x=vectors: faiss_kmeans(x, options),
+        }
         ours(vectors[: options.k], options)  # compiled before it is timed
         timed = in_turn(works, options.repeat)
         inertia = {name: inertia_of(vectors, *work.result) for name, work in timed.items()}
@@ -43,10 +54,22 @@ def measure(options: argparse.Namespace) -> None:
             ("inertia", "squared distance", inertia),
         ]
         for metric, unit, values in figures:
-            line("kmeans", f"generated {options.rows} x {options.dim}, spread {spread:g}", "embsql", metric,
-                 values["embsql"], unit, peer="faiss", peer_value=values["faiss"], seconds=timed["embsql"].seconds,
-                 k=options.k, iterations=options.iterations, seed=options.seed, repeat=options.repeat,
-                 threads=options.threads)  # fmt: skip
+            line(
+                "kmeans",
+                f"generated {options.rows} x {options.dim}, spread {spread:g}",
+                "embsql",
+                metric,
+                values["embsql"],
+                unit,
+                peer="faiss",
+                peer_value=values["faiss"],
+                seconds=timed["embsql"].seconds,
+                k=options.k,
+                iterations=options.iterations,
+                seed=options.seed,
+                repeat=options.repeat,
+                threads=options.threads,
+            )
 
 
 def made(rows: int, dim: int, groups: int, spread: float) -> np.ndarray:
@@ -79,4 +102,6 @@ def faiss_kmeans(vectors: np.ndarray, options: argparse.Namespace) -> Found:
 def inertia_of(vectors: np.ndarray, centroids: np.ndarray, labels: np.ndarray) -> float:
     """Sum of the squared distances of the vectors (n, d) to the centroids of their labels (n,)."""
     parts = (slice(first, first + BLOCK) for first in range(0, len(vectors), BLOCK))
-    return sum(float(np.square(vectors[p] - centroids[labels[p]]).sum(dtype=np.float64)) for p in parts)
+    return sum(
+        float(np.square(vectors[p] - centroids[labels[p]]).sum(dtype=np.float64)) for p in parts
+    )

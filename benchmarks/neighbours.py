@@ -1,6 +1,8 @@
-"""Which neighbours are more alike, those by cosine or those by dot product: shared genres, and popularity.
+"""Which neighbours are more alike, those by cosine or those by dot product: shared genres, and
+popularity.
 
-als on the ratings of 4 and 5 of MovieLens 1M; the nearest films of every film by either measure, and random films.
+als on the ratings of 4 and 5 of MovieLens 1M; the nearest films of every film by either measure,
+and random films.
 """
 
 from __future__ import annotations
@@ -21,7 +23,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--k", type=int, default=10, help="neighbours of each film")
     parser.add_argument(
-        "--least", nargs="+", type=int, default=[1, 20], help="interactions a film must have to be asked about"
+        "--least",
+        nargs="+",
+        type=int,
+        default=[1, 20],
+        help="interactions a film must have to be asked about",
     )
     parser.add_argument("--seed", type=int, default=1)
 
@@ -33,19 +39,40 @@ def measure(options: argparse.Namespace) -> None:
         asked = np.flatnonzero(met >= least)
         for system, near in _neighbours(vectors, asked, options.k, options.seed).items():
             overlap = _jaccard(genres[asked][:, None], genres[near])  # (asked, k)
-            figures = [("mean Jaccard overlap of genres", overlap.mean(), "share"),
-                       ("neighbours with a genre in common", (overlap > 0).mean(), "share"),
-                       ("mean interactions of neighbours", met[near].mean(), "interactions")]  # fmt: skip
+            figures = [
+                ("mean Jaccard overlap of genres", overlap.mean(), "share"),
+                ("neighbours with a genre in common", (overlap > 0).mean(), "share"),
+                ("mean interactions of neighbours", met[near].mean(), "interactions"),
+            ]
             for metric, value, unit in figures:
-                line("neighbours", "ml1m", system, metric, float(value), unit, dim=options.dim, k=options.k,
-                     seed=options.seed, least=least, films=len(asked), threads=options.threads)  # fmt: skip
+                line(
+                    "neighbours",
+                    "ml1m",
+                    system,
+                    metric,
+                    float(value),
+                    unit,
+                    dim=options.dim,
+                    k=options.k,
+                    seed=options.seed,
+                    least=least,
+                    films=len(asked),
+                    threads=options.threads,
+                )
 
 
 def _trained(options: argparse.Namespace) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Ids, vectors (n, dim) and numbers of interactions (n,) of the films."""
     with embsql.connect(":memory:") as database:
         source = SOURCE.format(real("ml1m", "interactions.parquet"))
-        database.train("films", source, dim=options.dim, seed=options.seed, threads=options.threads, progress=False)
+        database.train(
+            "films",
+            source,
+            dim=options.dim,
+            seed=options.seed,
+            threads=options.threads,
+            progress=False,
+        )
         table = database.ask(
             "SELECT film.item_id, film.embedding, this.interactions FROM embsql.item_embedding('films') AS film"
             " JOIN embsql.item_embeddings AS this ON this.item_id = film.item_id ORDER BY film.item_id"
@@ -57,7 +84,9 @@ def _trained(options: argparse.Namespace) -> tuple[list[str], np.ndarray, np.nda
 def _genres(file: Path, ids: list[str]) -> np.ndarray:
     """Which film has which genre: (n, genres) bool; a film of unknown genres has none."""
     table = pq.read_table(file)
-    films = dict(zip(map(str, table["movie_id"].to_pylist()), table["genres"].to_pylist(), strict=True))
+    films = dict(
+        zip(map(str, table["movie_id"].to_pylist()), table["genres"].to_pylist(), strict=True)
+    )
     sets = [set((films.get(film) or "").split("|")) - {""} for film in ids]
     names = sorted(set().union(*sets))
     return np.array([[name in film for name in names] for film in sets])
@@ -66,7 +95,9 @@ def _genres(file: Path, ids: list[str]) -> np.ndarray:
 def _neighbours(vectors: np.ndarray, asked: np.ndarray, k: int, seed: int) -> dict[str, np.ndarray]:
     """The k nearest other items of each item asked about: (len(asked), k) by measure."""
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)  # (n, dim)
-    random = np.random.default_rng(seed).random((len(asked), len(vectors)), np.float32)  # (asked, n)
+    random = np.random.default_rng(seed).random(
+        (len(asked), len(vectors)), np.float32
+    )  # (asked, n)
     scores = {"cosine": unit[asked] @ unit.T, "dot": vectors[asked] @ vectors.T, "random": random}
     return {name: _best(score, asked, k) for name, score in scores.items()}
 

@@ -1,8 +1,10 @@
-"""What PostgreSQL adds and costs: loading vectors, indexing them, asking under load, waking a worker.
+"""What PostgreSQL adds and costs: loading vectors, indexing them, asking under load, waking a
+worker.
 
-Parts: load (a run's vectors, beside psycopg's COPY row by row), orders (three ways to index a dot product), exact (a
-run read whole and under its index, by size), similar (questions under the index, beside bare pgvector, and what they
-find of the true answer), clients (many of them, while runs are promoted and trained), pickup (from SQL to the worker).
+Parts: load (a run's vectors, beside psycopg's COPY row by row), orders (three ways to index a dot
+product), exact (a run read whole and under its index, by size), similar (questions under the index,
+beside bare pgvector, and what they find of the true answer), clients (many of them, while runs are
+promoted and trained), pickup (from SQL to the worker).
 
 Without --server it starts a server of its own, with pgvector, in a temporary folder.
 """
@@ -33,15 +35,22 @@ from benchmarks.query import WARM, write
 K = 10
 EF_SEARCH = (40, 100, 400)
 ORDERS = {
-    "dot product": ("vector_ip_ops", "<#>"), "to Euclid": ("vector_l2_ops", "<->"),
+    "dot product": ("vector_ip_ops", "<#>"),
+    "to Euclid": ("vector_l2_ops", "<->"),
     "to cosine": ("vector_cosine_ops", "<=>"),
-}  # fmt: skip
+}
 NEAREST = "(SELECT embedding FROM embsql.user_embedding('m', users => ARRAY[$id]))"
 QUESTIONS = {  # what is asked, and of whom
     "similar_items": ("SELECT item_id AS id FROM embsql.similar_items('m', $id, k => 10)", "item"),
     "recommend": ("SELECT item_id AS id FROM embsql.recommend('m', $id, k => 10)", "user"),
-    "recommend_users": ("SELECT user_id AS id FROM embsql.recommend_users('m', $id, k => 10)", "item"),
-    "nearest_items": (f"SELECT item_id AS id FROM embsql.nearest_items('m', {NEAREST}, k => 10)", "user"),
+    "recommend_users": (
+        "SELECT user_id AS id FROM embsql.recommend_users('m', $id, k => 10)",
+        "item",
+    ),
+    "nearest_items": (
+        f"SELECT item_id AS id FROM embsql.nearest_items('m', {NEAREST}, k => 10)",
+        "user",
+    ),
 }
 BARE = """
 SELECT item_id AS id FROM embsql_runs.item_embeddings_{run}
@@ -61,20 +70,42 @@ WHERE ours.run_id = 1
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=[*PARTS], default=[*PARTS])
-    parser.add_argument("--server", help="postgresql://... with the right to create databases, and pgvector")
+    parser.add_argument(
+        "--server", help="postgresql://... with the right to create databases, and pgvector"
+    )
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--rows", type=int, default=1_000_000, help="vectors, for the part load")
-    parser.add_argument("--loads", type=int, default=3, help="of which the median is taken, for the part load")
-    parser.add_argument("--items", type=int, default=100_000, help="made ones, for the parts orders and similar")
-    parser.add_argument("--sizes", nargs="+", type=int, default=[10_000, 20_000, 50_000, 100_000],
-                        help="items, for the part exact")  # fmt: skip
-    parser.add_argument("--asked", type=int, default=100, help="subjects of every question, for the same three parts")
+    parser.add_argument(
+        "--loads", type=int, default=3, help="of which the median is taken, for the part load"
+    )
+    parser.add_argument(
+        "--items", type=int, default=100_000, help="made ones, for the parts orders and similar"
+    )
+    parser.add_argument(
+        "--sizes",
+        nargs="+",
+        type=int,
+        default=[10_000, 20_000, 50_000, 100_000],
+        help="items, for the part exact",
+    )
+    parser.add_argument(
+        "--asked",
+        type=int,
+        default=100,
+        help="subjects of every question, for the same three parts",
+    )
     parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--rate", type=int, help="questions a second of all clients (default: as many as they can)")
+    parser.add_argument(
+        "--rate", type=int, help="questions a second of all clients (default: as many as they can)"
+    )
     parser.add_argument("--seconds", type=int, default=20, help="that clients ask in each state")
-    parser.add_argument("--every", type=float, default=2.0, help="seconds between two runs, for the part clients")
+    parser.add_argument(
+        "--every", type=float, default=2.0, help="seconds between two runs, for the part clients"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="of all states, for the part clients")
-    parser.add_argument("--world", type=int, default=20_000, help="users, and items, for the part clients")
+    parser.add_argument(
+        "--world", type=int, default=20_000, help="users, and items, for the part clients"
+    )
     parser.add_argument("--jobs", type=int, default=10, help="for the part pickup")
 
 
@@ -89,9 +120,11 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def load(options: argparse.Namespace, new: New) -> None:
-    """As a bare stream into a table without index, and whole: a table with its primary key, ready to be asked.
+    """As a bare stream into a table without index, and whole: a table with its primary key, ready
+    to be asked.
 
-    embsql's whole is more than the peer's: it also attaches the partition, with a second index, and analyzes it.
+    embsql's whole is more than the peer's: it also attaches the partition, with a second index, and
+    analyzes it.
     """
     import psycopg
     from pgvector.psycopg import register_vector
@@ -100,30 +133,51 @@ def load(options: argparse.Namespace, new: New) -> None:
     address = new()
     with embsql.connect(address) as database, psycopg.connect(address, autocommit=True) as plain:
         register_vector(plain)
-        number = {name: count(1) for name in ("stream", "whole", "row", "peer")}  # every load fills a new table
+        number = {
+            name: count(1) for name in ("stream", "whole", "row", "peer")
+        }  # every load fills a new table
         works: dict[str, Callable[[], Any]] = {
             "stream": lambda: _stream(database, f"stream_{next(number['stream'])}", columns),
-            "stream by rows": lambda: _by_rows(plain, f"row_{next(number['row'])}", columns, key=False),
+            "stream by rows": lambda: _by_rows(
+                plain, f"row_{next(number['row'])}", columns, key=False
+            ),
             "whole": lambda: _whole(database, next(number["whole"]), columns),
-            "whole by rows": lambda: _by_rows(plain, f"peer_{next(number['peer'])}", columns, key=True),
+            "whole by rows": lambda: _by_rows(
+                plain, f"peer_{next(number['peer'])}", columns, key=True
+            ),
         }
         timed = in_turn(works, options.loads)
-        assert database.ask(SAME)["rows"].to_pylist() == [options.rows], "the two loaded something else"
+        assert database.ask(SAME)["rows"].to_pylist() == [options.rows], (
+            "the two loaded something else"
+        )
     for metric in ("stream", "whole"):
         seconds, peer = timed[metric].seconds, timed[f"{metric} by rows"].seconds
-        line("postgres", f"generated {options.rows} x {options.dim}", "embsql", f"load, {metric}",
-             options.rows / seconds, "rows/s", peer="psycopg, write_row", peer_value=options.rows / peer,
-             seconds=seconds, peer_seconds=peer, repeat=options.loads)  # fmt: skip
+        line(
+            "postgres",
+            f"generated {options.rows} x {options.dim}",
+            "embsql",
+            f"load, {metric}",
+            options.rows / seconds,
+            "rows/s",
+            peer="psycopg, write_row",
+            peer_value=options.rows / peer,
+            seconds=seconds,
+            peer_seconds=peer,
+            repeat=options.loads,
+        )
 
 
 def _columns(rows: int, dim: int) -> dict[str, Any]:
     """The columns of item_embeddings as training has them."""
     vectors = np.random.default_rng(1).standard_normal((rows, dim), np.float32)
     return {
-        "run_id": np.ones(rows, np.int64), "item_id": pa.array([f"item-{number:08d}" for number in range(rows)]),
-        "embedding": vectors, "norm": np.linalg.norm(vectors, axis=1), "bias": np.zeros(rows, np.float32),
+        "run_id": np.ones(rows, np.int64),
+        "item_id": pa.array([f"item-{number:08d}" for number in range(rows)]),
+        "embedding": vectors,
+        "norm": np.linalg.norm(vectors, axis=1),
+        "bias": np.zeros(rows, np.float32),
         "interactions": np.full(rows, 100, np.int32),
-    }  # fmt: skip
+    }
 
 
 def _stream(database: embsql.Database, table: str, columns: dict[str, Any]) -> None:
@@ -141,7 +195,13 @@ def _by_rows(connection: Any, table: str, columns: dict[str, Any], *, key: bool)
     from pgvector import Vector
 
     run, ids, vectors, *numbers = columns.values()
-    rows = zip(run.tolist(), ids.to_pylist(), vectors, *(column.tolist() for column in numbers), strict=True)
+    rows = zip(
+        run.tolist(),
+        ids.to_pylist(),
+        vectors,
+        *(column.tolist() for column in numbers),
+        strict=True,
+    )
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {table} (LIKE embsql.item_embeddings)")
         with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)") as copy:
@@ -164,20 +224,30 @@ class World(NamedTuple):
 
     def best(self) -> list[set[int]]:
         """The true K of every question."""
-        return [set(row) for row in np.argsort(-(self.asking @ self.rows.T), axis=1)[:, :K].tolist()]
+        return [
+            set(row) for row in np.argsort(-(self.asking @ self.rows.T), axis=1)[:, :K].tolist()
+        ]
 
     def of_one_length(self) -> World:
-        """With the dimension that makes all vectors equally long and changes no dot product (Bachrach et al., 2014)."""
+        """With the dimension that makes all vectors equally long and changes no dot product
+        (Bachrach et al., 2014).
+        """
         squared = (self.rows**2).sum(axis=1)  # (n,)
         more = np.sqrt(squared.max() - squared)  # (n,)
-        return World(self.name, np.c_[self.rows, more], np.c_[self.asking, np.zeros(len(self.asking), np.float32)])
+        return World(
+            self.name,
+            np.c_[self.rows, more],
+            np.c_[self.asking, np.zeros(len(self.asking), np.float32)],
+        )
 
 
 def orders(options: argparse.Namespace, new: New) -> None:
     for world in _worlds(options):
         with ExitStack() as open_:
             address = new()
-            builder, *askers = [open_.enter_context(embsql.connect(address)) for _ in (0, *EF_SEARCH)]
+            builder, *askers = [
+                open_.enter_context(embsql.connect(address)) for _ in (0, *EF_SEARCH)
+            ]
             built = {name: _built(builder, world, name) for name in ORDERS}
             for asker, ef_search in zip(askers, EF_SEARCH, strict=True):
                 asker.engine.run(f"SET hnsw.ef_search = {ef_search}; SET enable_seqscan = off")
@@ -185,13 +255,23 @@ def orders(options: argparse.Namespace, new: New) -> None:
 
 
 def _orders(world: World, askers: dict[int, embsql.Database], built: dict[str, float]) -> None:
-    found: dict[tuple[str, int], list[list[int]]] = {(name, ef): [] for name in built for ef in askers}
+    found: dict[tuple[str, int], list[list[int]]] = {
+        (name, ef): [] for name in built for ef in askers
+    }
     works = {(name, ef): _ordered(world, name, askers[ef], found[name, ef]) for name, ef in found}
     timed, true = in_turn(works, len(world.asking)), world.best()
     for (name, ef), answers in found.items():
         settings = {"ef_search": ef, "build_seconds": round(built[name], 2), "asked": len(answers)}
         line("postgres", world.name, name, "recall@10", _recall(answers, true), "share", **settings)
-        line("postgres", world.name, name, "median answer", 1000 * timed[name, ef].seconds, "ms", **settings)
+        line(
+            "postgres",
+            world.name,
+            name,
+            "median answer",
+            1000 * timed[name, ef].seconds,
+            "ms",
+            **settings,
+        )
 
 
 def _worlds(options: argparse.Namespace) -> Iterator[World]:
@@ -200,11 +280,16 @@ def _worlds(options: argparse.Namespace) -> Iterator[World]:
     user, item = (table[name].to_numpy() for name in ("user", "item"))
     pairs = ordered(user, item, (int(user.max()) + 1, int(item.max()) + 1))
     model = fit_embsql(pairs.interactions(), options.dim, options.threads, default_epochs())
-    for name, rows, others in (("items", model.items, model.users), ("users", model.users, model.items)):
+    for name, rows, others in (
+        ("items", model.items, model.users),
+        ("users", model.users, model.items),
+    ):
         yield World(f"gowalla {name}", rows, others[rng.permutation(len(others))[: options.asked]])
     length = rng.lognormal(0, 1, (options.items, 1)).astype(np.float32)  # of a heavy tail
     rows = rng.standard_normal((options.items, options.dim), np.float32) * length
-    yield World(f"made {options.items}", rows, rng.standard_normal((options.asked, options.dim), np.float32))
+    yield World(
+        f"made {options.items}", rows, rng.standard_normal((options.asked, options.dim), np.float32)
+    )
 
 
 def _built(database: embsql.Database, world: World, name: str) -> float:
@@ -212,14 +297,18 @@ def _built(database: embsql.Database, world: World, name: str) -> float:
     rows = _laid_out(world, name).rows
     table, engine = _table(name), database.engine
     engine.run(f"CREATE TABLE {table} (id integer, embedding vector({rows.shape[1]}))")
-    engine.write(table, {"id": np.arange(len(rows), dtype=np.int32), "embedding": rows}, schema="main")
+    engine.write(
+        table, {"id": np.arange(len(rows), dtype=np.int32), "embedding": rows}, schema="main"
+    )
     engine.run("SET maintenance_work_mem = '256MB'")  # as embsql's own
     start = time.perf_counter()
     engine.run(f"CREATE INDEX ON {table} USING hnsw (embedding {ORDERS[name][0]})")
     return time.perf_counter() - start
 
 
-def _ordered(world: World, name: str, database: embsql.Database, found: list[list[int]]) -> Callable[[], None]:
+def _ordered(
+    world: World, name: str, database: embsql.Database, found: list[list[int]]
+) -> Callable[[], None]:
     """Asks the next question and keeps what came."""
     vector = "CAST(CAST($vector AS float8[]) AS vector)"
     query = f"SELECT id FROM {_table(name)} ORDER BY embedding {ORDERS[name][1]} {vector} LIMIT {K}"
@@ -237,7 +326,9 @@ def _table(name: str) -> str:
 
 def _recall(answers: Sequence[Sequence[Any]], true: Sequence[set[Any]]) -> float:
     """The share of true answers that were found."""
-    return sum(len(best.intersection(answer)) for answer, best in zip(answers, true, strict=True)) / sum(map(len, true))
+    return sum(
+        len(best.intersection(answer)) for answer, best in zip(answers, true, strict=True)
+    ) / sum(map(len, true))
 
 
 # --- exact and similar: a run without its indexes, and the same run with them --------------------
@@ -275,7 +366,9 @@ def _live(database: embsql.Database) -> int:
 
 def _ids(database: embsql.Database, of: str) -> list[str]:
     """In random order."""
-    ids = database.ask(f"SELECT {of}_id AS id FROM embsql.{of}_embeddings ORDER BY id")["id"].to_pylist()
+    ids = database.ask(f"SELECT {of}_id AS id FROM embsql.{of}_embeddings ORDER BY id")[
+        "id"
+    ].to_pylist()
     return [ids[place] for place in np.random.default_rng(4).permutation(len(ids))]
 
 
@@ -290,22 +383,37 @@ def exact(options: argparse.Namespace, new: New) -> None:
         users = min(1000, items // 2)
         with _twins(new, partial(write, items=items, users=users, dim=options.dim), users) as twins:
             works = {
-                (question, way): _asking(database, QUESTIONS[question][0], twins.ids[QUESTIONS[question][1]])
+                (question, way): _asking(
+                    database, QUESTIONS[question][0], twins.ids[QUESTIONS[question][1]]
+                )
                 for question in ("similar_items", "recommend")
                 for way, database in (("index", twins.indexed), ("whole", twins.exact))
             }
             in_turn(works, WARM)
-            timed = {key: 1000 * done.seconds for key, done in in_turn(works, options.asked).items()}
+            timed = {
+                key: 1000 * done.seconds for key, done in in_turn(works, options.asked).items()
+            }
         for question in ("similar_items", "recommend"):
-            line("postgres", f"generated {items} x {options.dim}", question, "median answer under the index",
-                 timed[question, "index"], "ms", peer="read whole", peer_value=timed[question, "whole"],
-                 build_seconds_of_both=round(twins.build, 2), asked=options.asked)  # fmt: skip
+            line(
+                "postgres",
+                f"generated {items} x {options.dim}",
+                question,
+                "median answer under the index",
+                timed[question, "index"],
+                "ms",
+                peer="read whole",
+                peer_value=timed[question, "whole"],
+                build_seconds_of_both=round(twins.build, 2),
+                asked=options.asked,
+            )
 
 
 def similar(options: argparse.Namespace, new: New) -> None:
     users = options.items // 2
     worlds: dict[str, Callable[[str], None]] = {
-        f"generated {options.items}": partial(write, items=options.items, users=users, dim=options.dim),
+        f"generated {options.items}": partial(
+            write, items=options.items, users=users, dim=options.dim
+        ),
         "gowalla": partial(_trained, dim=options.dim, threads=options.threads),
     }
     for data, fill in worlds.items():
@@ -317,7 +425,9 @@ def similar(options: argparse.Namespace, new: New) -> None:
 
 def _trained(address: str, dim: int, threads: int) -> None:
     with embsql.connect(address) as database:
-        source = f"SELECT \"user\" AS user_id, item AS item_id FROM '{real('gowalla', 'train.parquet')}'"
+        source = (
+            f"SELECT \"user\" AS user_id, item AS item_id FROM '{real('gowalla', 'train.parquet')}'"
+        )
         database.train("m", source, source_db=":memory:", dim=dim, threads=threads, progress=False)
 
 
@@ -333,8 +443,18 @@ def _beside_bare(data: str, twins: Twins, options: argparse.Namespace) -> None:
         in_turn(works, WARM)
         timed = {name: 1000 * done.seconds for name, done in in_turn(works, options.asked).items()}
     for peer in list(timed)[1:]:
-        line("postgres", data, "similar_items", "median answer", timed["similar_items"], "ms", peer=peer,
-             peer_value=timed[peer], asked=options.asked, build_seconds=round(twins.build, 2))  # fmt: skip
+        line(
+            "postgres",
+            data,
+            "similar_items",
+            "median answer",
+            timed["similar_items"],
+            "ms",
+            peer=peer,
+            peer_value=timed[peer],
+            asked=options.asked,
+            build_seconds=round(twins.build, 2),
+        )
 
 
 def _found(data: str, question: str, twins: Twins, asked: int) -> None:
@@ -347,10 +467,25 @@ def _found(data: str, question: str, twins: Twins, asked: int) -> None:
     answers = [under() for _ in ids]
     ms = 1000 * (time.perf_counter() - start) / len(ids)
     least = min(len(best.intersection(answer)) for answer, best in zip(answers, true, strict=True))
-    line("postgres", data, question, "recall@10", _recall(answers, true), "share", asked=len(ids), least_found=least,
-         median_found=statistics.median(map(len, answers)), mean_ms=round(ms, 3))  # fmt: skip
+    line(
+        "postgres",
+        data,
+        question,
+        "recall@10",
+        _recall(answers, true),
+        "share",
+        asked=len(ids),
+        least_found=least,
+        median_found=statistics.median(map(len, answers)),
+        mean_ms=round(ms, 3),
+    )
 
 
 PARTS: dict[str, Callable[[argparse.Namespace, New], None]] = {
-    "load": load, "orders": orders, "exact": exact, "similar": similar, "clients": clients, "pickup": pickup,
-}  # fmt: skip
+    "load": load,
+    "orders": orders,
+    "exact": exact,
+    "similar": similar,
+    "clients": clients,
+    "pickup": pickup,
+}

@@ -1,8 +1,10 @@
-"""What reading a table, or a CSV file, into coded, aggregated, ordered arrays costs over DuckDB doing it in bare SQL.
+"""What reading a table, or a CSV file, into coded, aggregated, ordered arrays costs over DuckDB
+doing it in bare SQL.
 
-The bare query: two tables of distinct ids with row_number, two joins, GROUP BY, ORDER BY, fetched as Arrow with both
-vocabularies. Each reading happens in a process of its own; the results are compared to the byte. The CSV file has
-columns for weights and times as well; its bare query reads it once into a table and leaves the times alone.
+The bare query: two tables of distinct ids with row_number, two joins, GROUP BY, ORDER BY, fetched
+as Arrow with both vocabularies. Each reading happens in a process of its own; the results are
+compared to the byte. The CSV file has columns for weights and times as well; its bare query reads
+it once into a table and leaves the times alone.
 """
 
 from __future__ import annotations
@@ -59,16 +61,32 @@ def measure(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = (write_csv if options.csv else write)(folder, options.rows)
         rounds = [_round(turn, **files, threads=options.threads) for turn in range(options.repeat)]
-    assert len({one["checksum"] for both in rounds for one in both.values()}) == 1, "the two readings differ"
+    assert len({one["checksum"] for both in rounds for one in both.values()}) == 1, (
+        "the two readings differ"
+    )
     took = {
-        key: {system: statistics.median(both[system][key] for both in rounds) for system in ("embsql", "duckdb")}
+        key: {
+            system: statistics.median(both[system][key] for both in rounds)
+            for system in ("embsql", "duckdb")
+        }
         for key in ("seconds", "peak_rss_mb")
     }
     data = f"generated {options.rows} rows{' of CSV' if options.csv else ''}"
     for metric, key, unit in (("reading", "seconds", "s"), ("peak memory", "peak_rss_mb", "MB")):
-        line("prepare", data, "embsql", metric, took[key]["embsql"], unit,
-             peer="duckdb, bare query", peer_value=took[key]["duckdb"], seconds=took["seconds"]["embsql"],
-             peak_rss_mb=took["peak_rss_mb"]["embsql"], threads=options.threads, repeat=options.repeat)  # fmt: skip
+        line(
+            "prepare",
+            data,
+            "embsql",
+            metric,
+            took[key]["embsql"],
+            unit,
+            peer="duckdb, bare query",
+            peer_value=took[key]["duckdb"],
+            seconds=took["seconds"]["embsql"],
+            peak_rss_mb=took["peak_rss_mb"]["embsql"],
+            threads=options.threads,
+            repeat=options.repeat,
+        )
 
 
 def write(folder: str, rows: int) -> dict[str, str]:
@@ -104,7 +122,9 @@ def read(file: str, source: str, threads: int) -> dict[str, Any]:
     with embsql.connect(file) as database:
         database.engine.run(f"SET threads = {threads}")
         start = time.perf_counter()
-        data = prepare(database.engine, source, Columns(), Run(threads=2), explicit=False).interactions()
+        data = prepare(
+            database.engine, source, Columns(), Run(threads=2), explicit=False
+        ).interactions()
         seconds = time.perf_counter() - start
     return {"seconds": seconds, "checksum": _sum(data.user, data.item, data.weight)}
 
@@ -125,11 +145,16 @@ def bare(file: str, source: str, threads: int) -> dict[str, Any]:
             database.engine.run(BARE_CSV.format(source))
         for entity in ("user", "item"):
             database.engine.run(VOCABULARY.format(entity))
-        vocabularies = [database.ask(f"SELECT id FROM {entity}s ORDER BY code") for entity in ("user", "item")]
+        vocabularies = [
+            database.ask(f"SELECT id FROM {entity}s ORDER BY code") for entity in ("user", "item")
+        ]
         pairs = database.ask(PAIRS.format(weight="sum(events.weight)" if csv else "count(*)"))
         seconds = time.perf_counter() - start
     assert all(len(ids) for ids in vocabularies)
-    return {"seconds": seconds, "checksum": _sum(*(pairs[name].to_numpy() for name in ("user", "item", "weight")))}
+    return {
+        "seconds": seconds,
+        "checksum": _sum(*(pairs[name].to_numpy() for name in ("user", "item", "weight"))),
+    }
 
 
 def _sum(*columns: np.ndarray) -> str:

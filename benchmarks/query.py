@@ -1,7 +1,8 @@
 """What a question costs over the bare inner product of the same vectors, in SQL.
 
-A run of many items is written by embsql into a DuckDB file; similar_items and recommend are asked in turn with
-SELECT item_id, list_inner_product(embedding, v) AS s FROM embsql.item_embeddings ORDER BY s DESC LIMIT 10.
+A run of many items is written by embsql into a DuckDB file; similar_items and recommend are asked
+in turn with SELECT item_id, list_inner_product(embedding, v) AS s FROM embsql.item_embeddings ORDER
+BY s DESC LIMIT 10.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--users", type=int, default=100_000, help=f"each has seen {SEEN} items")
     parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--repeat", type=int, default=51, help="of every question, of which the median is taken")
+    parser.add_argument(
+        "--repeat", type=int, default=51, help="of every question, of which the median is taken"
+    )
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -42,16 +45,32 @@ def measure(options: argparse.Namespace) -> None:
         file = f"{folder}/m.duckdb"
         write(file, options.items, options.users, options.dim)
         sizes = {"items": options.items, "users": options.users}
-        done = apart(ask, file=file, dim=options.dim, threads=options.threads, repeat=options.repeat, **sizes)
+        done = apart(
+            ask, file=file, dim=options.dim, threads=options.threads, repeat=options.repeat, **sizes
+        )
     data = f"generated {options.items} x {options.dim}"
     for question in ("similar_items", "recommend"):
-        line("query", data, question, "median answer", 1000 * done[question], "ms",
-             peer="bare inner product", peer_value=1000 * done["bare"], peak_rss_mb=done["peak_rss_mb"],
-             threads=options.threads, repeat=options.repeat, users=options.users, seen=SEEN)  # fmt: skip
+        line(
+            "query",
+            data,
+            question,
+            "median answer",
+            1000 * done[question],
+            "ms",
+            peer="bare inner product",
+            peer_value=1000 * done["bare"],
+            peak_rss_mb=done["peak_rss_mb"],
+            threads=options.threads,
+            repeat=options.repeat,
+            users=options.users,
+            seen=SEEN,
+        )
 
 
 def write(file: str, items: int, users: int, dim: int) -> None:
-    """A live run of model `m` as training writes it: vectors in groups, every user's items at random."""
+    """A live run of model `m` as training writes it: vectors in groups, every user's items at
+    random.
+    """
     with embsql.connect(file) as database:
         engine = database.engine
         say(engine, "know_model", model_name="m")
@@ -69,8 +88,18 @@ def write(file: str, items: int, users: int, dim: int) -> None:
         _embeddings(database, "item", items, dim)
         _embeddings(database, "user", users, dim)
         _interactions(database, items, users)
-        say(engine, "finish_run", run_id=1, source_hash="", dim=dim, similarity="dot", users=users, items=items,
-            interactions=users * SEEN, checksum="")  # fmt: skip
+        say(
+            engine,
+            "finish_run",
+            run_id=1,
+            source_hash="",
+            dim=dim,
+            similarity="dot",
+            users=users,
+            items=items,
+            interactions=users * SEEN,
+            checksum="",
+        )
         database.promote("m@1")
 
 
@@ -78,11 +107,17 @@ def _embeddings(database: embsql.Database, entity: str, n: int, dim: int) -> Non
     centres = np.random.default_rng(1).standard_normal((100, dim), np.float32)
     for start in range(0, n, CHUNK):
         vectors = _vectors(centres, start, min(CHUNK, n - start))
-        database.engine.write(f"{entity}_embeddings", {
-            "run_id": np.ones(len(vectors), np.int64), f"{entity}_id": _ids(entity, start, len(vectors)),
-            "embedding": vectors, "norm": np.linalg.norm(vectors, axis=1), "bias": np.zeros(len(vectors), np.float32),
-            "interactions": np.full(len(vectors), SEEN, np.int32),
-        })  # fmt: skip
+        database.engine.write(
+            f"{entity}_embeddings",
+            {
+                "run_id": np.ones(len(vectors), np.int64),
+                f"{entity}_id": _ids(entity, start, len(vectors)),
+                "embedding": vectors,
+                "norm": np.linalg.norm(vectors, axis=1),
+                "bias": np.zeros(len(vectors), np.float32),
+                "interactions": np.full(len(vectors), SEEN, np.int32),
+            },
+        )
 
 
 def _vectors(centres: np.ndarray, start: int, n: int) -> np.ndarray:
@@ -100,12 +135,16 @@ def _ids(entity: str, start: int, n: int) -> list[str]:
 def _interactions(database: embsql.Database, items: int, users: int) -> None:
     user = np.repeat(np.arange(users, dtype=np.int32), SEEN)  # (users * SEEN,)
     item = np.random.default_rng(2).integers(0, items, len(user), dtype=np.int32)  # (users * SEEN,)
-    database.engine.write("interactions", {
-        "run_id": np.ones(len(user), np.int64),
-        "user_id": pa.DictionaryArray.from_arrays(user, _ids("user", 0, users)),
-        "item_id": pa.DictionaryArray.from_arrays(item, _ids("item", 0, items)),
-        "weight": np.ones(len(user), np.float32), "last_time": pa.nulls(len(user), pa.int64()),
-    })  # fmt: skip
+    database.engine.write(
+        "interactions",
+        {
+            "run_id": np.ones(len(user), np.int64),
+            "user_id": pa.DictionaryArray.from_arrays(user, _ids("user", 0, users)),
+            "item_id": pa.DictionaryArray.from_arrays(item, _ids("item", 0, items)),
+            "weight": np.ones(len(user), np.float32),
+            "last_time": pa.nulls(len(user), pa.int64()),
+        },
+    )
 
 
 def ask(file: str, items: int, users: int, dim: int, threads: int, repeat: int) -> dict[str, Any]:
@@ -115,8 +154,12 @@ def ask(file: str, items: int, users: int, dim: int, threads: int, repeat: int) 
         database.engine.run(f"SET threads = {threads}")
         works: dict[str, Callable[[], Any]] = {
             "bare": lambda: database.ask(BARE, vector=rng.standard_normal(dim).tolist()),
-            "similar_items": lambda: database.ask(SIMILAR, id=_ids("item", int(rng.integers(items)), 1)[0]),
-            "recommend": lambda: database.ask(RECOMMEND, id=_ids("user", int(rng.integers(users)), 1)[0]),
+            "similar_items": lambda: database.ask(
+                SIMILAR, id=_ids("item", int(rng.integers(items)), 1)[0]
+            ),
+            "recommend": lambda: database.ask(
+                RECOMMEND, id=_ids("user", int(rng.integers(users)), 1)[0]
+            ),
         }
         in_turn(works, WARM)
         timed = in_turn(works, repeat)

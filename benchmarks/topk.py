@@ -1,9 +1,11 @@
-"""How fast the ten best items of every user are found, beside the machine's matrix products, faiss and implicit.
+"""How fast the ten best items of every user are found, beside the machine's matrix products, faiss
+and implicit.
 
-The vectors are made. Everybody finds the same top-k of inner products without seen items, exactly, by the same threads:
-embsql's kernel, faiss's flat index, implicit.recommend. `product` is numpy's matmul of all pairs and nothing else: the
-machine's rate. `materialise` is the whole command in a DuckDB file: it reads the vectors
-and what was seen, searches twice (items for users, items for items) and writes the rows.
+The vectors are made. Everybody finds the same top-k of inner products without seen items, exactly,
+by the same threads: embsql's kernel, faiss's flat index, implicit.recommend. `product` is numpy's
+matmul of all pairs and nothing else: the machine's rate. `materialise` is the whole command in a
+DuckDB file: it reads the vectors and what was seen, searches twice (items for users, items for
+items) and writes the rows.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ PEERS = ("product", "faiss", "implicit")
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--users", type=int, default=20_000)
-    parser.add_argument("--items", type=int, default=20_000, help="the full size is 100000 x 100000")
+    parser.add_argument(
+        "--items", type=int, default=20_000, help="the full size is 100000 x 100000"
+    )
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--repeat", type=int, default=3)
@@ -38,13 +42,17 @@ def measure(options: argparse.Namespace) -> None:
     from threadpoolctl import threadpool_limits
 
     rng = np.random.default_rng(1)
-    users, items = (rng.standard_normal((n, options.dim), np.float32) for n in (options.users, options.items))
+    users, items = (
+        rng.standard_normal((n, options.dim), np.float32) for n in (options.users, options.items)
+    )
     with threadpool_limits(options.threads):
         _kernel(users[:10], items, options)  # compiled before it is timed
         works: dict[str, Callable[[], Any]] = {
-            "embsql": lambda: _kernel(users, items, options), "product": lambda: _product(users, items),
-            "faiss": lambda: _faiss(users, items, options), "implicit": lambda: _implicit(users, items, options),
-        }  # fmt: skip
+            "embsql": lambda: _kernel(users, items, options),
+            "product": lambda: _product(users, items),
+            "faiss": lambda: _faiss(users, items, options),
+            "implicit": lambda: _implicit(users, items, options),
+        }
         timed = in_turn(works, options.repeat)
         whole = _materialise(options)
     data = f"generated {options.users} x {options.items} x {options.dim}"
@@ -52,14 +60,44 @@ def measure(options: argparse.Namespace) -> None:
     pairs = 2 * options.users * options.items * options.dim / 1e9  # additions and multiplications
     rate = {name: pairs / done.seconds for name, done in timed.items()}
     for peer in PEERS:
-        line("topk", data, "embsql", "rate", rate["embsql"], "GFLOP/s", peer=peer, peer_value=rate[peer],
-             seconds=timed["embsql"].seconds, **settings)  # fmt: skip
+        line(
+            "topk",
+            data,
+            "embsql",
+            "rate",
+            rate["embsql"],
+            "GFLOP/s",
+            peer=peer,
+            peer_value=rate[peer],
+            seconds=timed["embsql"].seconds,
+            **settings,
+        )
     for peer in PEERS[1:]:
         same = float((timed["embsql"].result == timed[peer].result).mean())
-        line("topk", data, "embsql", "places with the same item", same, "share", peer=peer, peer_value=1.0, **settings)
+        line(
+            "topk",
+            data,
+            "embsql",
+            "places with the same item",
+            same,
+            "share",
+            peer=peer,
+            peer_value=1.0,
+            **settings,
+        )
     searches = pairs * (1 + options.items / options.users)
-    line("topk", data, "materialise", "rate", searches / whole, "GFLOP/s", peer="product", peer_value=rate["product"],
-         seconds=whole, **settings)  # fmt: skip
+    line(
+        "topk",
+        data,
+        "materialise",
+        "rate",
+        searches / whole,
+        "GFLOP/s",
+        peer="product",
+        peer_value=rate["product"],
+        seconds=whole,
+        **settings,
+    )
 
 
 def _kernel(users: np.ndarray, items: np.ndarray, options: argparse.Namespace) -> np.ndarray:
@@ -67,7 +105,9 @@ def _kernel(users: np.ndarray, items: np.ndarray, options: argparse.Namespace) -
 
 
 def _product(users: np.ndarray, items: np.ndarray) -> None:
-    """The products of all pairs by BLAS with all threads, in blocks large enough for it and small enough for memory."""
+    """The products of all pairs by BLAS with all threads, in blocks large enough for it and small
+    enough for memory.
+    """
     block = np.empty((BLOCK, len(items)), np.float32)
     for first in range(0, len(users), BLOCK):
         here = users[first : first + BLOCK]
@@ -98,7 +138,9 @@ def _implicit(users: np.ndarray, items: np.ndarray, options: argparse.Namespace)
     model = Given(num_threads=options.threads)
     model.user_factors, model.item_factors = users, items
     seen = csr_matrix((len(users), len(items)), dtype=np.float32)
-    found: np.ndarray = model.recommend(np.arange(len(users)), seen, N=options.k, filter_already_liked_items=False)[0]
+    found: np.ndarray = model.recommend(
+        np.arange(len(users)), seen, N=options.k, filter_already_liked_items=False
+    )[0]
     return found
 
 

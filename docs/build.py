@@ -1,7 +1,7 @@
 """Writes the reference pages, and what changes in pages written by hand, from the code: make docs.
 
-With --check nothing is written: stale pages are named, and the exit code is 1. Answers are compared without their
-digits, because the last of them differ between processors.
+With --check nothing is written: stale pages are named, and the exit code is 1. Answers are compared
+without their digits, because the last of them differ between processors.
 """
 
 from __future__ import annotations
@@ -25,9 +25,17 @@ from embsql.sqlfiles import files, questions
 
 DOCS = Path(__file__).parent
 README, INDEX = DOCS.parent / "README.md", DOCS / "README.md"
-CHAPTERS = {"recommend": "Recommend", "search": "Search", "models": "Models and runs",
-            "audience": "Audiences and drift", "cohorts": "Cohorts", "clusters": "Clusters", "maps": "Maps",
-            "diagnostics": "Diagnostics", "features": "Features"}  # fmt: skip # in the order a reader needs
+CHAPTERS = {
+    "recommend": "Recommend",
+    "search": "Search",
+    "models": "Models and runs",
+    "audience": "Audiences and drift",
+    "cohorts": "Cohorts",
+    "clusters": "Clusters",
+    "maps": "Maps",
+    "diagnostics": "Diagnostics",
+    "features": "Features",
+}
 GENERATED = "<!-- Written by docs/build.py; change the code it comes from, then: make docs -->"
 
 
@@ -37,7 +45,9 @@ def pages() -> dict[Path, str]:
         train_shop(database)
         sql, first = (
             sql_page(database),
-            answered(filled(README, "questions", ("question", "what it answers"), asked()), database),
+            answered(
+                filled(README, "questions", ("question", "what it answers"), asked()), database
+            ),
         )
     return {
         DOCS / "sql.md": sql,
@@ -105,9 +115,14 @@ def algorithms_page() -> str:
     ]
     for name in algorithms.names():
         cls = algorithms.find(name)
-        rows = [(f"`{o.name}`", f"`{_default(o.default)}`", o.allowed, o.reason) for o in options.declared(cls)]
+        rows = [
+            (f"`{o.name}`", f"`{_default(o.default)}`", o.allowed, o.reason)
+            for o in options.declared(cls)
+        ]
         parts += [f"## {name}\n", f"{inspect.getdoc(cls)}\n"]
-        parts += [table(("option", "default", "values", "what it does, and why the default"), rows) + "\n"]
+        parts += [
+            table(("option", "default", "values", "what it does, and why the default"), rows) + "\n"
+        ]
     return "\n".join(parts)
 
 
@@ -119,8 +134,14 @@ def errors_page() -> str:
         "On the command line an error is one line, and the exit code is 1. Whatever it is, what was live stays live.\n",
     ]
     source = inspect.getsource(errors)
-    for title, name in re.findall(r"^# --- (.+?) -+$|^class (\w+)\((?!Exception)\w+\)", source, re.MULTILINE):
-        parts.append(f"## {title.capitalize()}\n" if title else f"### {name}\n\n> {_message(getattr(errors, name))}\n")
+    for title, name in re.findall(
+        r"^# --- (.+?) -+$|^class (\w+)\((?!Exception)\w+\)", source, re.MULTILINE
+    ):
+        parts.append(
+            f"## {title.capitalize()}\n"
+            if title
+            else f"### {name}\n\n> {_message(getattr(errors, name))}\n"
+        )
     return "\n".join(parts)
 
 
@@ -128,7 +149,9 @@ def cli_page() -> str:
     """The help of every command."""
     parts = [f"# Command line\n\n{GENERATED}\n", f"```text\n{_help(cli.main, 'embsql')}\n```\n"]
     for name in sorted(cli.main.commands):
-        parts.append(f"## {name}\n\n```text\n{_help(cli.main.commands[name], f'embsql {name}')}\n```\n")
+        parts.append(
+            f"## {name}\n\n```text\n{_help(cli.main.commands[name], f'embsql {name}')}\n```\n"
+        )
     return "\n".join(parts)
 
 
@@ -140,7 +163,9 @@ def filled(page: Path, name: str, head: Iterable[str], rows: Iterable[Iterable[s
 
 
 def answered(page: str, database: embsql.Database) -> str:
-    """A page with the answer to its first statement as it is now; the demo's model is the shop's by another name."""
+    """A page with the answer to its first statement as it is now; the demo's model is the shop's by
+    another name.
+    """
     found = re.search(r"```sql\n(.+?);\n```\n\n```text\n(.+?)```", page, re.DOTALL)
     if not found:
         raise ValueError("README.md has no statement with an answer")
@@ -164,8 +189,14 @@ def asked() -> list[tuple[str, str]]:
 def decided() -> list[tuple[str, str]]:
     """(link, title) of every decision."""
     found = sorted(DOCS.glob("decisions/*.md"))
-    titles = [re.sub(r"^#\s*[\d:.]*\s*", "", page.read_text(encoding="utf-8").splitlines()[0]) for page in found]
-    return [(f"[{page.name[:4]}](decisions/{page.name})", title) for page, title in zip(found, titles, strict=True)]
+    titles = [
+        re.sub(r"^#\s*[\d:.]*\s*", "", page.read_text(encoding="utf-8").splitlines()[0])
+        for page in found
+    ]
+    return [
+        (f"[{page.name[:4]}](decisions/{page.name})", title)
+        for page, title in zip(found, titles, strict=True)
+    ]
 
 
 def train_shop(database: embsql.Database) -> None:
@@ -174,7 +205,9 @@ def train_shop(database: embsql.Database) -> None:
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, dim=8, **SHOP)
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, **SHOP)
     train_towers(database, "shop_towers")
-    database.train("shop_tuned", "shop_orders", tune=3, dim=[4, 8, 16], epochs=4, progress=False, **SHOP)
+    database.train(
+        "shop_tuned", "shop_orders", tune=3, dim=[4, 8, 16], epochs=4, progress=False, **SHOP
+    )
     database.cluster("shop", labels="SELECT item_id AS entity_id, aisle AS label FROM shop_items")
     database.project("shop")
     database.engine.run(files.text("demo/cohorts.sql"))
@@ -196,12 +229,19 @@ def columns(question: questions.Question) -> str:
 def commands() -> list[tuple[str, str, str]]:
     """(call, columns, what it does) of every command in SQL."""
     found = re.findall(
-        r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT\s(.*?)(?=FROM)", files.text("commands/duckdb.sql"), re.DOTALL
+        r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT\s(.*?)(?=FROM)",
+        files.text("commands/duckdb.sql"),
+        re.DOTALL,
     )
     arguments = [" ".join(words.replace(":=", "=>").split()) for _, words, _ in found]
-    calls = [f"`CALL embsql.{name}({words})`" for (name, _, _), words in zip(found, arguments, strict=True)]
+    calls = [
+        f"`CALL embsql.{name}({words})`"
+        for (name, _, _), words in zip(found, arguments, strict=True)
+    ]
     given = [", ".join(re.findall(r" AS (\w+)(?=[,\s])", select)) for _, _, select in found]
-    return list(zip(calls, given, [_first_line(udf.COMMANDS[name]) for name, _, _ in found], strict=True))
+    return list(
+        zip(calls, given, [_first_line(udf.COMMANDS[name]) for name, _, _ in found], strict=True)
+    )
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
@@ -235,7 +275,9 @@ def _message(cls: type[Exception]) -> str:
 
 
 def _help(command: click.Command, name: str) -> str:
-    context = click.Context(command, info_name=name, terminal_width=100, help_option_names=["-h", "--help"])
+    context = click.Context(
+        command, info_name=name, terminal_width=100, help_option_names=["-h", "--help"]
+    )
     return command.get_help(context)
 
 
@@ -243,9 +285,13 @@ def _help(command: click.Command, name: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The text without the digits of answers: all in a row of a table, elsewhere those with four decimals."""
+    """The text without the digits of answers: all in a row of a table, elsewhere those with four
+    decimals.
+    """
     text = re.sub(r"-?\d+\.\d{4}\b", "0", text)
-    return re.sub(r"^\|.*", lambda row: re.sub(r"-?\d+(\.\d+)?", "0", row[0]), text, flags=re.MULTILINE)
+    return re.sub(
+        r"^\|.*", lambda row: re.sub(r"-?\d+(\.\d+)?", "0", row[0]), text, flags=re.MULTILINE
+    )
 
 
 def stale(page: Path, text: str) -> bool:

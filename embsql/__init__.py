@@ -18,6 +18,9 @@ def register(connection: Any) -> Database:
 
 
 def sql(statement: str, connection: Any) -> Any:
-    """Run any SQL, also BigQuery ML's statements, on a database or a connection; the answer as an Arrow table."""
+    """Run any SQL, also BigQuery ML's statements, on a database or a connection.
+
+    The answer as an Arrow table.
+    """
     database = connection if isinstance(connection, Database) else connect(connection)
     return database.sql(statement)

@@ -1,7 +1,9 @@
-"""Checkpoints: how far a training has come, in files, so that one that was killed can go on where it was.
+"""Checkpoints: how far a training has come, in files, so that one that was killed can go on where
+it was.
 
-A file has the format of safetensors: arrays and a header, no code. Its name ends with the SHA-256 of its bytes, its
-header names the training it belongs to; a file of which either is untrue is passed over.
+A file has the format of safetensors: arrays and a header, no code. Its name ends with the SHA-256
+of its bytes, its header names the training it belongs to; a file of which either is untrue is
+passed over.
 """
 
 from __future__ import annotations
@@ -47,7 +49,10 @@ class Checkpoints:
         return replace(self, part=part)
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint, which is there entirely or not at all, and remove older ones. Raises NotKept."""
+        """Write a checkpoint, which is there entirely or not at all, and remove older ones.
+
+        Raises NotKept.
+        """
         from safetensors.numpy import save_file
 
         with _refused(self.folder):
@@ -102,13 +107,18 @@ class Checkpoints:
 
 
 def checkpoints(folder: str, *identity: str | None) -> Checkpoints:
-    """Where a run of this identity leaves its checkpoints; the folder is made. Raises MissingExtra and NotKept."""
+    """Where a run of this identity leaves its checkpoints; the folder is made.
+
+    Raises MissingExtra and NotKept.
+    """
     if find_spec("safetensors") is None:
         raise MissingExtra(what="checkpoints", package="safetensors", extra="torch")
     path = Path(folder).expanduser()
     with _refused(path):
         path.mkdir(parents=True, exist_ok=True)
-    return Checkpoints(path, hashlib.blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest())
+    return Checkpoints(
+        path, hashlib.blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest()
+    )
 
 
 @contextmanager

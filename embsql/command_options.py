@@ -20,7 +20,8 @@ class Train:
     name: ClassVar[str] = "train"
     help: ClassVar[str] = "embsql train --help"
 
-    source_db: Any = None  # where the source is read: a DuckDB file, :memory: for files, or postgresql://...
+    # where the source is read: a DuckDB file, :memory: for files, or postgresql://...
+    source_db: Any = None
     user_col: str | None = None  # name of the user column; none: user_id
     item_col: str | None = None  # name of the item column; none: item_id
     weight_col: str | None = None  # name of the weight column; none: weight, if there
@@ -31,16 +32,21 @@ class Train:
     evaluate: bool = False  # measure on held-out interactions first, and let that decide
     k: Ranks = (10, 20)  # lengths of the lists that are measured
     split: SplitName = "auto"  # what is held out; auto: last where there are times
-    test: Any | None = None  # a SELECT of user_id and item_id to measure on, in place of a part of the source
+    # a SELECT of user_id and item_id to measure on, in place of a part of the source
+    test: Any | None = None
     repeats: bool = False  # ask again for what a user knew, with split time or test
     gate: bool = True  # make it live only if what was measured allows; else whatever was measured
-    tolerance: Share = 0.05  # share of the live run's figure by which the gate lets a new one be worse
+    # share of the live run's figure by which the gate lets a new one be worse
+    tolerance: Share = 0.05
     force: bool = False  # train although nothing changed
-    user_features: Any | None = None  # a SELECT of user_id and what is known of each, for what can learn from it
+    # a SELECT of user_id and what is known of each, for what can learn from it
+    user_features: Any | None = None
     item_features: Any | None = None  # a SELECT of item_id and what is known of each
-    graph: Any | None = None  # a SELECT of source_node, target_node and weight: edges between items, to walk on
+    # a SELECT of source_node, target_node and weight: edges between items, to walk on
+    graph: Any | None = None
     warm_start: bool = False  # go on from the live run's vectors, where the algorithm can
-    checkpoints: str | None = None  # a folder where a training that is killed leaves how far it came
+    # a folder where a training that is killed leaves how far it came
+    checkpoints: str | None = None
     tune: Tries | None = None  # try so many settings of options that have several values
 
 
@@ -53,9 +59,12 @@ class Evaluate:
 
     k: Ranks = (10, 20)  # lengths of the lists that are measured
     split: SplitName = "auto"  # what is held out; auto: last where there are times
-    test: Any | None = None  # a SELECT of user_id and item_id: measure the vectors as they are, on these pairs
-    user_col: str | None = None  # name of the user column of the test; none: the source's, or user_id
-    item_col: str | None = None  # name of the item column of the test; none: the source's, or item_id
+    # a SELECT of user_id and item_id: measure the vectors as they are, on these pairs
+    test: Any | None = None
+    # name of the user column of the test; none: the source's, or user_id
+    user_col: str | None = None
+    # name of the item column of the test; none: the source's, or item_id
+    item_col: str | None = None
     repeats: bool = False  # ask again for what a user knew, with split time or test
 
 

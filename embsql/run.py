@@ -23,7 +23,10 @@ def usable_cores() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which columns of a source are meant. None: the default name, which weight and time may lack."""
+    """Which columns of a source are meant.
+
+    None: the default name, which weight and time may lack.
+    """
 
     user: str | None = None  # user_id
     item: str | None = None  # item_id
@@ -51,12 +54,20 @@ class Run:
     run_id: int | None = None
     model_name: str = ""
     status: str = "training"  # training ready live retired failed cancelled
-    metrics: dict[str, float] = field(default_factory=dict)  # "ndcg@10" -> value on the held-out split
+    metrics: dict[str, float] = field(
+        default_factory=dict
+    )  # "ndcg@10" -> value on the held-out split
     refused: str | None = None  # why the gate did not let it go live
     skipped: bool = False  # nothing had changed: this is the run that was live already
-    before: Embeddings | None = field(default=None, repr=False)  # what to start from, NaN for who is new; None: afresh
-    checkpoints: Checkpoints | None = field(default=None, repr=False)  # where the training loop says how far it is
-    generator: Any = field(default=None, repr=False)  # torch's, where training has one: what checkpoints hold of chance
+    before: Embeddings | None = field(
+        default=None, repr=False
+    )  # what to start from, NaN for who is new; None: afresh
+    checkpoints: Checkpoints | None = field(
+        default=None, repr=False
+    )  # where the training loop says how far it is
+    generator: Any = field(
+        default=None, repr=False
+    )  # torch's, where training has one: what checkpoints hold of chance
     on_report: Listener | None = field(default=None, repr=False)
     on_check: Callable[[], None] | None = field(default=None, repr=False)
 

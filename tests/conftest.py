@@ -16,7 +16,8 @@ from tests.servers import started
 from tests.shortcuts import Install, copying
 from tests.worlds import known_run
 
-# Threads of torch that wait for each other sleep: two processes on two cores would else spin ten times the work away.
+# Threads of torch that wait for each other sleep: two processes on two cores would else spin ten
+# times the work away.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 REPLICATION = ("wal_level = logical", "wal_retrieve_retry_interval = '200ms'")
 ROOT = Path(__file__).parent.parent
@@ -27,7 +28,9 @@ def real(*names: str) -> Path:
     """A file of real data, or a skip that says what is missing."""
     path = DATA.joinpath(*names)
     if not path.exists():
-        pytest.skip(f"real data not found: {'/'.join(names)} (set EMBSQL_DATA to the folder that holds it)")
+        pytest.skip(
+            f"real data not found: {'/'.join(names)} (set EMBSQL_DATA to the folder that holds it)"
+        )
     return path
 
 
@@ -38,7 +41,9 @@ def quick_install(tmp_path_factory: pytest.TempPathFactory) -> Install:
 
 @pytest.fixture(autouse=True)
 def _quick(quick_install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    """New DuckDB databases of a test are copies; those of the session's and of a module's fixtures are installed."""
+    """New DuckDB databases of a test are copies; those of the session's and of a module's fixtures
+    are installed.
+    """
     monkeypatch.setattr(registry, "install", quick_install)
 
 
@@ -53,7 +58,13 @@ def postgres() -> Iterator[str]:
         yield address
 
 
-LONGEST = ("test_install.py", "test_docs.py", "test_benchmarks.py", "test_sequences.py", "test_publish.py")
+LONGEST = (
+    "test_install.py",
+    "test_docs.py",
+    "test_benchmarks.py",
+    "test_sequences.py",
+    "test_publish.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,13 +74,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--pgbouncer", action="store_true", help="reach PostgreSQL through PgBouncer in transaction mode"
+        "--pgbouncer",
+        action="store_true",
+        help="reach PostgreSQL through PgBouncer in transaction mode",
     )
 
 
 @pytest.fixture(scope="session")
 def way(request, postgres: str) -> Iterator[Callable[[str], str]]:
-    """What makes of a database's address the one that tests get: through a pooler where that is asked for."""
+    """What makes of a database's address the one that tests get: through a pooler where that is
+    asked for.
+    """
     if not request.config.getoption("--pgbouncer"):
         yield str
         return
@@ -139,7 +154,9 @@ def each(request) -> Iterator[embsql.Database]:
 
 @pytest.fixture(scope="session", params=ENGINES)
 def known(request) -> Iterator[embsql.Database]:
-    """Models `compass` (dot, with biases) and `angles` (cosine), whose vectors stand in tests/worlds.py."""
+    """Models `compass` (dot, with biases) and `angles` (cosine), whose vectors stand in
+    tests/worlds.py.
+    """
     target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
     with embsql.connect(target) as database:
         known_run(database)

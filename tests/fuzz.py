@@ -1,7 +1,9 @@
-"""Random options and arguments for every command through every door: nothing but embsql's errors may come out.
+"""Random options and arguments for every command through every door: nothing but embsql's errors
+may come out.
 
-A try is a door, and what goes through it; all are drawn from one seed. Sources are of a table that does not exist, so
-that nothing is trained: whatever is wrong is said before a source is read. What is made of the tiny model m is made.
+A try is a door, and what goes through it; all are drawn from one seed. Sources are of a table that
+does not exist, so that nothing is trained: whatever is wrong is said before a source is read. What
+is made of the tiny model m is made.
 """
 
 from __future__ import annotations
@@ -50,23 +52,145 @@ class SaidByTheShell(EmbsqlError):
 
 
 SCALARS: list[Any] = [
-    0, 1, -1, 5, 7, 2**31 - 1, 2**31, 2**63, 2**64, 10**400, -(10**30), 0.5, 1.0, -0.0, 1e308, 5e-324, 0.1, -2.5,
-    math.nan, math.inf, -math.inf, True, False, None, "", " ", "5", " 5 ", "-1", "٥", "²", "1_000", "0x10", "1e3",
-    "nan", "inf", "none", "None", "true", "FALSE", "yes", "0", "auto", "item", "user", "als", "cosine", "pca", "1,2",
-    "10,x", "1..5", "0.1..", "..", ",", "[1]", "{}", '{"a": 1}', "\0", "a\0b", "\ud800", "é", "💥", "'", '"', "`",
-    "; DROP TABLE x; --", "{name}", "%s", "$1", "\\", "../../x", "m@1", "9" * 5000, "x" * 5000, "SELECT 1", NOWHERE,
-]  # fmt: skip
+    0,
+    1,
+    -1,
+    5,
+    7,
+    2**31 - 1,
+    2**31,
+    2**63,
+    2**64,
+    10**400,
+    -(10**30),
+    0.5,
+    1.0,
+    -0.0,
+    1e308,
+    5e-324,
+    0.1,
+    -2.5,
+    math.nan,
+    math.inf,
+    -math.inf,
+    True,
+    False,
+    None,
+    "",
+    " ",
+    "5",
+    " 5 ",
+    "-1",
+    "٥",
+    "²",
+    "1_000",
+    "0x10",
+    "1e3",
+    "nan",
+    "inf",
+    "none",
+    "None",
+    "true",
+    "FALSE",
+    "yes",
+    "0",
+    "auto",
+    "item",
+    "user",
+    "als",
+    "cosine",
+    "pca",
+    "1,2",
+    "10,x",
+    "1..5",
+    "0.1..",
+    "..",
+    ",",
+    "[1]",
+    "{}",
+    '{"a": 1}',
+    "\0",
+    "a\0b",
+    "\ud800",
+    "é",
+    "💥",
+    "'",
+    '"',
+    "`",
+    "; DROP TABLE x; --",
+    "{name}",
+    "%s",
+    "$1",
+    "\\",
+    "../../x",
+    "m@1",
+    "9" * 5000,
+    "x" * 5000,
+    "SELECT 1",
+    NOWHERE,
+]
 OBJECTS: list[Any] = [
-    b"5", b"", b"\xff", [], [1], [1, 2], [0.1, None, "x"], [[1]], (), (1, 2), (0.1, 0.2), (2, 1), {},
-    {"from": 1, "to": 2}, {"from": "a", "to": []}, {"a": {"b": [1]}}, {1}, {"x", "y"}, frozenset(), range(3),
-    Decimal("1.5"), Decimal("NaN"), Fraction(1, 3), 1j, np.int64(5), np.int8(-1), np.float32(0.5), np.float64("nan"),
-    np.bool_(True), np.array(5), np.array([1, 2]), np.str_("als"), date(2026, 1, 1), Path("nowhere"), object(),
-    Contrary(), int, len, [10**400],
-]  # fmt: skip
+    b"5",
+    b"",
+    b"\xff",
+    [],
+    [1],
+    [1, 2],
+    [0.1, None, "x"],
+    [[1]],
+    (),
+    (1, 2),
+    (0.1, 0.2),
+    (2, 1),
+    {},
+    {"from": 1, "to": 2},
+    {"from": "a", "to": []},
+    {"a": {"b": [1]}},
+    {1},
+    {"x", "y"},
+    frozenset(),
+    range(3),
+    Decimal("1.5"),
+    Decimal("NaN"),
+    Fraction(1, 3),
+    1j,
+    np.int64(5),
+    np.int8(-1),
+    np.float32(0.5),
+    np.float64("nan"),
+    np.bool_(True),
+    np.array(5),
+    np.array([1, 2]),
+    np.str_("als"),
+    date(2026, 1, 1),
+    Path("nowhere"),
+    object(),
+    Contrary(),
+    int,
+    len,
+    [10**400],
+]
 OTHERS: list[Any] = [  # than m
-    "m@1", "nobody", "m@²", "m@", "@", "m@99999999999999999999", "m@-1", "m@1@1", "M", "", None, 5, b"m", [], "\0",
-    "\ud800", "x" * 100, "../x", "m'; --",
-]  # fmt: skip
+    "m@1",
+    "nobody",
+    "m@²",
+    "m@",
+    "@",
+    "m@99999999999999999999",
+    "m@-1",
+    "m@1@1",
+    "M",
+    "",
+    None,
+    5,
+    b"m",
+    [],
+    "\0",
+    "\ud800",
+    "x" * 100,
+    "../x",
+    "m'; --",
+]
 
 Try = tuple[str, Callable[[], Any]]
 
@@ -90,7 +214,7 @@ class Doors:
         drawn = random.Random(seed)  # noqa: S311 - a seeded series of tries, no secret
         return (drawn.choice(self.ways)(drawn) for _ in range(number))
 
-    # --- the doors ---------------------------------------------------------------------------------
+    # --- the doors --------------------------------------------------------------------------------
 
     def python(self, drawn: random.Random) -> Try:
         """A method with some of its options."""
@@ -100,16 +224,22 @@ class Doors:
         if cls is Train:
             given |= {"algorithm": name(drawn), "progress": False}
         if cls.name == "register_text":
-            given["encoder"] = drawn.choice(["nowhere", "\0", 5, b"x"])  # that of the extra takes a second to load
+            given["encoder"] = drawn.choice(
+                ["nowhere", "\0", 5, b"x"]
+            )  # that of the extra takes a second to load
         if cls.name in ("train", "register_embeddings", "register_text"):
             arguments.append(drawn.choice([NOWHERE, NOWHERE, drawn.choice(SCALARS + OBJECTS)]))
-        return tell(cls.name, *arguments, *given.items()), lambda: getattr(self.database, cls.name)(*arguments, **given)
+        return tell(cls.name, *arguments, *given.items()), lambda: getattr(self.database, cls.name)(
+            *arguments, **given
+        )
 
     def command(self, drawn: random.Random) -> Try:
         """A command with words, as a worker and dbt give it."""
         words = self._words(drawn)
         how = drawn.choice([commands.perform, self._dbt])
-        return tell(how.__name__, *words), lambda: how(self.database, words[0] if words else None, words[1:])
+        return tell(how.__name__, *words), lambda: how(
+            self.database, words[0] if words else None, words[1:]
+        )
 
     def _words(self, drawn: random.Random) -> list[Any]:
         """A command's name and arguments, mostly as many as it takes; some are options as JSON."""
@@ -117,7 +247,10 @@ class Doors:
         takes = inspect.signature(commands.COMMANDS.get(command, commands.promote)).parameters
         texts = [text for text in SCALARS if isinstance(text, str | None)]
         first = model(drawn, command)
-        words = [as_json(drawn, command) if name == "options" else drawn.choice(texts) for name in list(takes)[2:]]
+        words = [
+            as_json(drawn, command) if name == "options" else drawn.choice(texts)
+            for name in list(takes)[2:]
+        ]
         words = [command, first if isinstance(first, str | None) else "m", *words]
         return words if drawn.random() < 0.8 else words[: drawn.randint(0, 5)]
 
@@ -135,7 +268,9 @@ class Doors:
         keys = names.split()
         chosen = {key: literal(drawn) for key in drawn.sample(keys, drawn.randint(0, 4))}
         inside = ", ".join(f"{key} = {value}" for key, value in chosen.items())
-        head = drawn.choice(["CREATE MODEL", "CREATE OR REPLACE MODEL", "CREATE MODEL IF NOT EXISTS", "DROP MODEL"])
+        head = drawn.choice(
+            ["CREATE MODEL", "CREATE OR REPLACE MODEL", "CREATE MODEL IF NOT EXISTS", "DROP MODEL"]
+        )
         target = drawn.choice(["n", "`a.b.n`", "a-b.n", '"', "`", "", "9", "N", "n n", "é", "m"])
         tail = drawn.choice([f"AS {NOWHERE}", "AS", "", "AS SELECT", "; --", NOWHERE])
         text = f"{head} {target} OPTIONS({inside}) {tail}"
@@ -147,11 +282,20 @@ class Doors:
     def sql(self, drawn: random.Random) -> Try:
         """CALL with text as arguments and JSON as options."""
         name_ = drawn.choice(list(commands.COMMANDS))
-        words = [word for word in self._words(drawn)[1:] if word != "\ud800"]  # the driver takes no such text
-        wanted = len(inspect.signature(commands.COMMANDS[name_]).parameters) - 1 - (name_ == "materialise")
+        words = [
+            word for word in self._words(drawn)[1:] if word != "\ud800"
+        ]  # the driver takes no such text
+        wanted = (
+            len(inspect.signature(commands.COMMANDS[name_]).parameters)
+            - 1
+            - (name_ == "materialise")
+        )
         scalars = [value for value in SCALARS if value is None or isinstance(value, bool | float)]
         values = [model(drawn, name_), *words, *drawn.choices(scalars, k=9)][:wanted]
-        values = ["m@1" if isinstance(value, bytes | list) or value == "\ud800" else value for value in values]
+        values = [
+            "m@1" if isinstance(value, bytes | list) or value == "\ud800" else value
+            for value in values
+        ]
         if name_ in ("train", "evaluate", "cluster", "project"):
             values[-1] = as_json(drawn, name_)
         marks = ", ".join(f"${n}" for n in range(1, wanted + 1))
@@ -175,7 +319,9 @@ class Doors:
         )
         cls = next((cls for cls in COMMANDS if cls.name.replace("_", "-") == command), None)
         words = [command, written(model(drawn, command.replace("-", "_")))]
-        words += ["--source", NOWHERE, "--algorithm", str(name(drawn))] if command == "train" else []
+        words += (
+            ["--source", NOWHERE, "--algorithm", str(name(drawn))] if command == "train" else []
+        )
         words += ["--items", NOWHERE] if command.startswith("register") else []
         given = options(drawn, cls) if cls else {}
         given |= {"encoder": "nowhere"} if command == "register-text" else {}
@@ -185,7 +331,9 @@ class Doors:
 
     def names(self, drawn: random.Random) -> Try:
         """What takes a model or an id alone."""
-        verb = drawn.choice(["promote", "rollback", "drop_run", "cancel", "forget", "publish", "sql"])
+        verb = drawn.choice(
+            ["promote", "rollback", "drop_run", "cancel", "forget", "publish", "sql"]
+        )
         value = drawn.choice([*OTHERS, *OBJECTS])
         if verb == "publish":
             return tell(verb, value), lambda: self.database.publish("x://y", value)
@@ -201,7 +349,7 @@ def invoke(path: str, words: list[str]) -> None:
         raise SaidByTheShell(message=done.output)
 
 
-# --- what goes through them ------------------------------------------------------------------------
+# --- what goes through them -----------------------------------------------------------------------
 
 
 def options(drawn: random.Random, cls: type[Any]) -> dict[str, Any]:
@@ -210,7 +358,10 @@ def options(drawn: random.Random, cls: type[Any]) -> dict[str, Any]:
     if cls is Train:
         known += declared(algorithms.find(drawn.choice(algorithms.names())))
         known = [option for option in known if option.name not in ("source_db", "checkpoints")]
-    return {option.name: value(drawn, option) for option in drawn.sample(known, drawn.randint(0, min(3, len(known))))}
+    return {
+        option.name: value(drawn, option)
+        for option in drawn.sample(known, drawn.randint(0, min(3, len(known))))
+    }
 
 
 def value(drawn: random.Random, option: Option) -> Any:
@@ -221,7 +372,9 @@ def value(drawn: random.Random, option: Option) -> Any:
 
 def name(drawn: random.Random) -> Any:
     """An algorithm, mostly."""
-    return drawn.choice([*algorithms.names(), *algorithms.names(), "asl", "", None, 5, [], "\0", b"als"])
+    return drawn.choice(
+        [*algorithms.names(), *algorithms.names(), "asl", "", None, 5, [], "\0", b"als"]
+    )
 
 
 def model(drawn: random.Random, command: Any) -> Any:
@@ -236,7 +389,10 @@ def as_json(drawn: random.Random, command: Any) -> str:
     others = ["self", "model", "model_name", "algorithm", "progress", "x", ""]
     keys = [*options(drawn, cls), *drawn.sample(others, drawn.choice([0, 0, 1]))]
     scalars = [value for value in SCALARS if not isinstance(value, float) or math.isfinite(value)]
-    given = {key: drawn.choice([*scalars, [], {}, [1, 2], {"from": 1, "to": 2}, "item", "cpu"]) for key in keys}
+    given = {
+        key: drawn.choice([*scalars, [], {}, [1, 2], {"from": 1, "to": 2}, "item", "cpu"])
+        for key in keys
+    }
     broken = [
         "{",
         "[]",
@@ -253,7 +409,8 @@ def as_json(drawn: random.Random, command: Any) -> str:
 
 def dumped(given: dict[str, Any]) -> str:
     small = {
-        key: value if not isinstance(value, int) or abs(value) < 10**300 else 10**30 for key, value in given.items()
+        key: value if not isinstance(value, int) or abs(value) < 10**300 else 10**30
+        for key, value in given.items()
     }
     return json.dumps(small, default=str)
 
@@ -262,10 +419,30 @@ def literal(drawn: random.Random) -> str:
     """A value as CREATE MODEL might have it."""
     number = drawn.choice(["1", "-1", "2.5", "1e999", "9" * 5000, "٥", "1_0", ".5", "-"])
     text = drawn.choice(
-        ["'als'", "'x'", "'it''s'", "'", '"a"', "`a`", "'\0'", "'implicit'", "'auto_split'", "TRUE", "NULL"]
+        [
+            "'als'",
+            "'x'",
+            "'it''s'",
+            "'",
+            '"a"',
+            "`a`",
+            "'\0'",
+            "'implicit'",
+            "'auto_split'",
+            "TRUE",
+            "NULL",
+        ]
     )
     lists = drawn.choice(
-        ["[1, 2]", "[", "[]", "[[1]]", "HPARAM_RANGE(1, 2)", "HPARAM_RANGE(1", "HPARAM_CANDIDATES([1])"]
+        [
+            "[1, 2]",
+            "[",
+            "[]",
+            "[[1]]",
+            "HPARAM_RANGE(1, 2)",
+            "HPARAM_RANGE(1",
+            "HPARAM_CANDIDATES([1])",
+        ]
     )
     return drawn.choice([number, text, lists, "STRUCT(1)", "", "="])
 
@@ -283,11 +460,13 @@ def tell(*things: Any) -> str:
     return " | ".join(shown(thing) for thing in things)
 
 
-# --- the outcome -----------------------------------------------------------------------------------
+# --- the outcome ----------------------------------------------------------------------------------
 
 
 def run(tries: Iterator[Try]) -> tuple[Counter[str], list[str]]:
-    """What came of the tries, by class of error; and of each foreign one what was tried and where it was raised."""
+    """What came of the tries, by class of error; and of each foreign one what was tried and where
+    it was raised.
+    """
     outcomes: Counter[str] = Counter()
     foreign: list[str] = []
     for what, attempt in tries:

@@ -19,7 +19,8 @@ FROM duckdb_schemas() WHERE database_name = current_database()
 def copying(folder: Path) -> Install:
     """`registry.install` that gives a new DuckDB database a copy of what one in the folder has.
 
-    DuckDB binds every question that is created, which takes it most of a new database's time; copied ones it does not.
+    DuckDB binds every question that is created, which takes it most of a new database's time;
+    copied ones it does not.
     """
     install, template = registry.install, folder / "installed.duckdb"
     embsql.connect(str(template)).close()

@@ -88,16 +88,31 @@ def test_options_mean_what_they_mean_there(shop) -> None:
 
 
 def test_training_info(shop) -> None:
-    found = rows(shop, "SELECT * FROM ML.TRAINING_INFO(MODEL `bqml_tutorial.my_implicit_mf_model`) ORDER BY iteration")
-    log = rows(shop, "SELECT * FROM embsql.training_log('my_implicit_mf_model') WHERE metric = 'loss' ORDER BY epoch")
+    found = rows(
+        shop,
+        "SELECT * FROM ML.TRAINING_INFO(MODEL `bqml_tutorial.my_implicit_mf_model`) ORDER BY iteration",
+    )
+    log = rows(
+        shop,
+        "SELECT * FROM embsql.training_log('my_implicit_mf_model') WHERE metric = 'loss' ORDER BY epoch",
+    )
     assert [row["loss"] for row in found] == [row["value"] for row in log]
     assert [row["iteration"] for row in found] == [0, 1, 2]
     assert [row["duration_ms"] is None for row in found] == [True, False, False]
-    assert list(found[0]) == ["training_run", "iteration", "loss", "eval_loss", "learning_rate", "duration_ms"]
+    assert list(found[0]) == [
+        "training_run",
+        "iteration",
+        "loss",
+        "eval_loss",
+        "learning_rate",
+        "duration_ms",
+    ]
 
 
 def test_evaluate(shop) -> None:
-    """Measured by default, as AUTO_SPLIT is there; what is not measured is NULL, never a made-up number."""
+    """Measured by default, as AUTO_SPLIT is there; what is not measured is NULL, never a made-up
+    number.
+    """
     (found,) = rows(shop, "SELECT * FROM ML.EVALUATE(MODEL `bqml_tutorial.my_implicit_mf_model`)")
     figures = {
         row["metric"]: row["value"]
@@ -130,13 +145,19 @@ FROM
     assert list(found[0]) == ["visitorid", "contentid", "predicted_seconds_confidence"]
     scores = {row["contentid"]: row["predicted_seconds_confidence"] for row in found}
     for item, score in scores.items():
-        assert rows(shop, f"SELECT embsql.score('my_implicit_mf_model', '0', '{item}') AS s") == [{"s": score}]
+        assert rows(shop, f"SELECT embsql.score('my_implicit_mf_model', '0', '{item}') AS s") == [
+            {"s": score}
+        ]
 
 
 def test_recommend_everything(shop) -> None:
-    found = rows(shop, "SELECT * FROM ML.RECOMMEND(MODEL my_implicit_mf_model) WHERE visitorid = '3'")
+    found = rows(
+        shop, "SELECT * FROM ML.RECOMMEND(MODEL my_implicit_mf_model) WHERE visitorid = '3'"
+    )
     assert len(found) == 23
-    assert rows(shop, "SELECT count(*) AS n FROM ML.RECOMMEND(MODEL My_Implicit_MF_Model) r") == [{"n": 37 * 23}]
+    assert rows(shop, "SELECT count(*) AS n FROM ML.RECOMMEND(MODEL My_Implicit_MF_Model) r") == [
+        {"n": 37 * 23}
+    ]
 
 
 def test_recommend_for_items_and_for_nobody(shop) -> None:
@@ -152,8 +173,15 @@ def test_recommend_pairs_keeps_the_other_columns(shop) -> None:
     found = sorted(rows(shop, call), key=lambda row: row["note"])
     assert found[0]["predicted_seconds_confidence"] is None
     (score,) = rows(shop, "SELECT embsql.score('my_implicit_mf_model', '2', '3') AS s")
-    assert found[1] == {"contentid": 3, "note": "why", "visitorid": 2, "predicted_seconds_confidence": score["s"]}
-    table = rows(shop, "SELECT count(*) AS n FROM ML.RECOMMEND(MODEL my_implicit_mf_model, TABLE sessions)")
+    assert found[1] == {
+        "contentid": 3,
+        "note": "why",
+        "visitorid": 2,
+        "predicted_seconds_confidence": score["s"],
+    }
+    table = rows(
+        shop, "SELECT count(*) AS n FROM ML.RECOMMEND(MODEL my_implicit_mf_model, TABLE sessions)"
+    )
     assert table == [{"n": 800}]
 
 
@@ -164,7 +192,9 @@ def test_weights_make_the_predictions(shop) -> None:
     user, item = by_id["user_id", "4"], by_id["item_id", "7"]
     vectors = [np.array(vector(row["factor_weights"]), np.float32) for row in (user, item)]
     expected = float(vectors[0] @ vectors[1]) + user["intercept"] + item["intercept"]
-    call = "SELECT * FROM ML.RECOMMEND(MODEL mf_explicit, (SELECT 4 AS user_id)) WHERE item_id = '7'"
+    call = (
+        "SELECT * FROM ML.RECOMMEND(MODEL mf_explicit, (SELECT 4 AS user_id)) WHERE item_id = '7'"
+    )
     (found,) = rows(shop, call)
     assert found["predicted_rating"] == pytest.approx(expected, abs=1e-5)
 
@@ -193,7 +223,8 @@ def test_ids_of_a_query_are_what_a_source_makes_of_them(shop, kind: str) -> None
 
 def test_errors_of_ratings(shop) -> None:
     (found,) = rows(
-        shop, "SELECT * FROM ML.EVALUATE(MODEL mf_explicit, (SELECT user_id, item_id, rating FROM ratings))"
+        shop,
+        "SELECT * FROM ML.EVALUATE(MODEL mf_explicit, (SELECT user_id, item_id, rating FROM ratings))",
     )
     pairs = rows(shop, "SELECT * FROM ML.RECOMMEND(MODEL mf_explicit, (SELECT * FROM ratings))")
     rating = np.array([row["rating"] for row in pairs])
@@ -201,7 +232,9 @@ def test_errors_of_ratings(shop) -> None:
     assert found["mean_absolute_error"] == pytest.approx(np.abs(error).mean())
     assert found["mean_squared_error"] == pytest.approx(np.square(error).mean())
     assert found["median_absolute_error"] == pytest.approx(np.median(np.abs(error)))
-    assert found["r2_score"] == pytest.approx(1 - np.square(error).sum() / np.square(rating - rating.mean()).sum())
+    assert found["r2_score"] == pytest.approx(
+        1 - np.square(error).sum() / np.square(rating - rating.mean()).sum()
+    )
     assert found["explained_variance"] == pytest.approx(1 - error.var() / rating.var())
     logs = np.log1p(rating) - np.log1p(rating - error)
     assert found["mean_squared_log_error"] == pytest.approx(np.square(logs).mean())
@@ -222,10 +255,18 @@ def test_feature_info(shop) -> None:
 def test_a_plain_client_calls_the_functions(shop) -> None:
     one = "SELECT * FROM ml.recommend('mf_explicit', users => ARRAY['4'], items => ARRAY['7', 'none'])"
     (found,) = shop.ask(one).to_pylist()
-    assert (found["user_id"], found["item_id"], found["predicted_rating_confidence"]) == ("4", "7", None)
-    assert shop.ask("SELECT count(*) AS n FROM ml.recommend('mf_explicit', users => NULL)").to_pylist() == [{"n": 851}]
+    assert (found["user_id"], found["item_id"], found["predicted_rating_confidence"]) == (
+        "4",
+        "7",
+        None,
+    )
+    assert shop.ask(
+        "SELECT count(*) AS n FROM ml.recommend('mf_explicit', users => NULL)"
+    ).to_pylist() == [{"n": 851}]
     assert shop.ask("SELECT * FROM ml.trial_info('mf_explicit')").num_rows == 0
-    assert shop.ask("SELECT count(*) AS n FROM ml.weights('mf_explicit')").to_pylist() == [{"n": 60}]
+    assert shop.ask("SELECT count(*) AS n FROM ml.weights('mf_explicit')").to_pylist() == [
+        {"n": 60}
+    ]
 
 
 def test_calls_among_other_sql(shop) -> None:
@@ -257,7 +298,11 @@ JOIN ratings ON CAST(ratings.user_id AS varchar(9)) = r.user_id AND CAST(ratings
         ("ML.RECOMMEND(MODEL mf_explicit, 5)", errors.BadFunction, "expected a query in brackets"),
         ("ML.RECOMMEND(MODEL mf_explicit, (SELECT 1)", errors.BadFunction, r"expected \)"),
         ("ML.RECOMMEND(MODEL mf_explicit, (SELECT 1", errors.BadFunction, "not closed"),
-        ("ML.RECOMMEND(MODEL mf_explicit, (SELECT 1 AS visitor))", errors.BadFunction, "visitor, not user_id or item"),
+        (
+            "ML.RECOMMEND(MODEL mf_explicit, (SELECT 1 AS visitor))",
+            errors.BadFunction,
+            "visitor, not user_id or item",
+        ),
         ("ML.RECOMMEND(MODEL mf_explicit, (SELECT 1) , 1)", errors.BadFunction, r"expected \)"),
         ("ML.WEIGHTS(MODEL mf_explicit, (SELECT 1))", errors.BadFunction, "takes a model alone"),
         (
@@ -265,7 +310,11 @@ JOIN ratings ON CAST(ratings.user_id AS varchar(9)) = r.user_id AND CAST(ratings
             errors.BadFunction,
             "must give user_id, item_id, rating",
         ),
-        ("ML.EVALUATE(MODEL my_implicit_mf_model, (SELECT 1))", errors.BadFunction, "explicit feedback"),
+        (
+            "ML.EVALUATE(MODEL my_implicit_mf_model, (SELECT 1))",
+            errors.BadFunction,
+            "explicit feedback",
+        ),
         ("ML.RECOMMEND(MODEL mf_explicit, (DROP TABLE ratings))", errors.EmbsqlError, "DROP"),
     ],
 )
@@ -280,7 +329,9 @@ def test_functions_keep_the_rules_of_questions(shop, name: str) -> None:
     question = questions.ml_questions()[name]
     allowed = {"lag", "extract", "stddev_pop", "unnest"}
     found = [
-        words for words in rules.check(question) if not words.startswith(tuple(f"function {a}" for a in allowed))
+        words
+        for words in rules.check(question)
+        if not words.startswith(tuple(f"function {a}" for a in allowed))
     ]
     assert found == []
     described = shop.engine.describe(f"SELECT * FROM ml.{name}('mf_explicit')")
@@ -288,7 +339,9 @@ def test_functions_keep_the_rules_of_questions(shop, name: str) -> None:
 
 
 def test_without_the_schema_ml_it_is_said(db) -> None:
-    db.train("m", "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(99) AS t (i)", dim=2, epochs=1)
+    db.train(
+        "m", "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(99) AS t (i)", dim=2, epochs=1
+    )
     with pytest.raises(errors.NoMl, match=r"install\(ml=True\)"):
         db.sql("SELECT * FROM ML.WEIGHTS(MODEL m)")
     db.install(ml=True)
@@ -302,7 +355,9 @@ RATED = "SELECT i % 7 AS {user}, i % 5 AS {item}, i % 3 AS {rating} FROM generat
 
 def created(database: embsql.Database, options: str, source: str) -> dict[str, Any]:
     database.sql(f"CREATE OR REPLACE MODEL m OPTIONS({options}) AS {source}")
-    (run,) = database.ask("SELECT * FROM embsql.runs WHERE model_name = 'm' ORDER BY run_id DESC LIMIT 1").to_pylist()
+    (run,) = database.ask(
+        "SELECT * FROM embsql.runs WHERE model_name = 'm' ORDER BY run_id DESC LIMIT 1"
+    ).to_pylist()
     return run | json.loads(run["params"])
 
 
@@ -311,7 +366,11 @@ SMALL = "model_type = 'matrix_factorization', num_factors = 2, max_iterations = 
 
 @pytest.mark.parametrize("user", ["user", "user_id"])
 def test_columns_and_feedback_have_the_defaults_of_the_manual(db, user: str) -> None:
-    run = created(db, SMALL, RATED.format(user=user, item="item", rating="rating").replace(" user,", ' "user",'))
+    run = created(
+        db,
+        SMALL,
+        RATED.format(user=user, item="item", rating="rating").replace(" user,", ' "user",'),
+    )
     assert (run["feedback"], run["weight_col"], run["item_col"]) == ("explicit", "rating", "item")
     assert run["user_col"] == (None if user == "user_id" else "user")
     assert (run["reg"], run["nu"]) == (None, 1.0)  # ours, where the statement says nothing
@@ -335,7 +394,9 @@ def test_few_rows_are_not_measured_unless_it_is_said(db) -> None:
 
 def test_own_algorithms_keep_their_own_defaults(db) -> None:
     run = created(
-        db, "model_type = 'als', dim = 2, epochs = 1", RATED.format(user="user_id", item="item_id", rating="w")
+        db,
+        "model_type = 'als', dim = 2, epochs = 1",
+        RATED.format(user="user_id", item="item_id", rating="w"),
     )
     assert (run["feedback"], run["alpha"]) == ("implicit", None)
     assert db.ask("SELECT * FROM embsql.evaluation('m')").num_rows == 0
@@ -343,9 +404,13 @@ def test_own_algorithms_keep_their_own_defaults(db) -> None:
 
 def test_a_wrong_option_goes_by_the_name_it_was_given(db) -> None:
     source = RATED.format(user="user_id", item="item_id", rating="rating")
-    with pytest.raises(errors.BadOption, match="num_factors must be a whole number from 1 to 16000, got 0"):
+    with pytest.raises(
+        errors.BadOption, match="num_factors must be a whole number from 1 to 16000, got 0"
+    ):
         created(db, "model_type = 'matrix_factorization', num_factors = 0", source)
-    with pytest.raises(errors.BadOption, match="wals_alpha must be left out with explicit feedback"):
+    with pytest.raises(
+        errors.BadOption, match="wals_alpha must be left out with explicit feedback"
+    ):
         created(db, "model_type = 'matrix_factorization', wals_alpha = 2.5", source)
     with pytest.raises(errors.UnknownOption, match='Did you mean "num_factors"'):
         created(db, "num_factor = 3", source)
@@ -364,9 +429,15 @@ NAMES = [
 
 @pytest.mark.parametrize(("written", "name"), NAMES)
 def test_names(written: str, name: str) -> None:
-    read = create_model.read(f"/* a */ create model if not exists {written}\n as /* b */ SELECT * EXCLUDE (a) FROM t; ")
+    read = create_model.read(
+        f"/* a */ create model if not exists {written}\n as /* b */ SELECT * EXCLUDE (a) FROM t; "
+    )
     assert isinstance(read, create_model.CreateModel)
-    assert (read.model_name, read.optional, read.source) == (name, True, "SELECT * EXCLUDE (a) FROM t")
+    assert (read.model_name, read.optional, read.source) == (
+        name,
+        True,
+        "SELECT * EXCLUDE (a) FROM t",
+    )
 
 
 def test_the_select_stays_letter_by_letter() -> None:
@@ -384,10 +455,19 @@ def test_values_of_options() -> None:
     with pytest.raises(errors.UnknownOption, match='als has no option "vectors"'):
         create_model.read(text)
     read = create_model.read(
-        text.replace("vectors = 'it''s', clock = TRUE", "user_col = 'it''s', force = TRUE, alpha = NULL")
+        text.replace(
+            "vectors = 'it''s', clock = TRUE", "user_col = 'it''s', force = TRUE, alpha = NULL"
+        )
     )
     assert isinstance(read, create_model.CreateModel)
-    wanted = {"reg": -0.05, "dim": [1, 2], "nu": (0, 1.5), "user_col": "it's", "force": True, "alpha": None}
+    wanted = {
+        "reg": -0.05,
+        "dim": [1, 2],
+        "nu": (0, 1.5),
+        "user_col": "it's",
+        "force": True,
+        "alpha": None,
+    }
     assert read.options == wanted
 
 
@@ -396,9 +476,15 @@ def test_values_of_options() -> None:
     [
         ("CREATE MODEL m TRANSFORM(a) OPTIONS() AS SELECT 1", "TRANSFORM has no counterpart"),
         ("CREATE MODEL m OPTIONS(dim = 1, dim = 2) AS SELECT 1", "option dim is given twice"),
-        ("CREATE MODEL m OPTIONS(kms_key_name = 'k') AS SELECT 1", "kms_key_name has no counterpart here"),
+        (
+            "CREATE MODEL m OPTIONS(kms_key_name = 'k') AS SELECT 1",
+            "kms_key_name has no counterpart here",
+        ),
         ("CREATE MODEL m OPTIONS(dim = [[1]]) AS SELECT 1", "expected a value"),
-        ("CREATE MODEL m OPTIONS(dim = 'a) AS SELECT 1", "quote before a. AS SELECT 1 is not closed"),
+        (
+            "CREATE MODEL m OPTIONS(dim = 'a) AS SELECT 1",
+            "quote before a. AS SELECT 1 is not closed",
+        ),
         ("DROP MODEL", "expected a model name"),
         ("DROP MODEL m CASCADE", "expected the end, found CASCADE"),
         ("CREATE MODEL ` ` AS SELECT 1", "is not a model name"),
@@ -432,7 +518,9 @@ def test_drop_model_leaves_nothing(each) -> None:
     each.train("m", source, dim=3, epochs=1)
     each.cluster("m", k=2)
     assert each.sql("DROP MODEL `a.b.m`").to_pylist() == [{"runs": 2}]
-    assert each.ask("SELECT model_name FROM embsql.models()").to_pylist() == [{"model_name": "other"}]
+    assert each.ask("SELECT model_name FROM embsql.models()").to_pylist() == [
+        {"model_name": "other"}
+    ]
     tables = each.ask(
         "SELECT table_name FROM information_schema.columns WHERE table_schema = 'embsql' AND column_name = 'run_id'"
     )
@@ -448,7 +536,9 @@ def test_drop_model_leaves_nothing(each) -> None:
 def test_a_model_in_training_is_not_dropped(db) -> None:
     from embsql.lifecycle.leases import Lease
 
-    db.train("m", "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(99) AS t (i)", dim=2, epochs=1)
+    db.train(
+        "m", "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(99) AS t (i)", dim=2, epochs=1
+    )
     with Lease(db.engine, "m", 9), pytest.raises(errors.AlreadyTraining):
         db.sql("DROP MODEL m")
     assert db.drop_model("m") == 1
@@ -457,10 +547,11 @@ def test_a_model_in_training_is_not_dropped(db) -> None:
 # --- what is wrong, in the statement's words -----------------------------------------------------
 
 TWICE = [
-    ("l2_reg = 1, reg = 2", "l2_reg and reg"), ("num_factors = 2, dim = 4", "num_factors and dim"),
+    ("l2_reg = 1, reg = 2", "l2_reg and reg"),
+    ("num_factors = 2, dim = 4", "num_factors and dim"),
     ("rating_col = 'a', weight_col = 'b'", "rating_col and weight_col"),
     ("data_split_method = 'seq', split = 'random'", "data_split_method and split"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("given", "names"), TWICE)
@@ -477,13 +568,19 @@ def test_one_option_twice_through_the_other_doors(db) -> None:
 
     with pytest.raises(errors.EmbsqlError, match="dim is given twice"):
         db.ask("""FROM embsql.train('m', 'SELECT 1', options => '{"dim": 2, "dim": 4}')""")
-    done = CliRunner().invoke(main, ["train", "m", "--source", "SELECT 1", "--dim", "2", "--dim", "4"])
+    done = CliRunner().invoke(
+        main, ["train", "m", "--source", "SELECT 1", "--dim", "2", "--dim", "4"]
+    )
     assert (done.exit_code, "--dim is given twice" in done.output) == (2, True)
 
 
 STARS = "SELECT i % 7 AS user_id, i * i % 11 AS item_id, 1.0 + i % 3 AS rating FROM generate_series(0, 98) AS t (i)"
 WORDS = [
-    ("num_factors = HPARAM_RANGE(4, 2), num_trials = 2", errors.BadSearch, r"num_factors cannot.*HPARAM_RANGE\(0.001"),
+    (
+        "num_factors = HPARAM_RANGE(4, 2), num_trials = 2",
+        errors.BadSearch,
+        r"num_factors cannot.*HPARAM_RANGE\(0.001",
+    ),
     ("num_factors = HPARAM_CANDIDATES([2, 4])", errors.BadArgument, "num_trials must be"),
     ("rating_col = 'stars'", errors.MissingColumn, "name it with rating_col="),
     ("num_factors = 0", errors.BadOption, "num_factors must be"),
@@ -491,14 +588,18 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("given", "error", "says"), WORDS)
-def test_messages_are_in_the_words_of_create_model(each, given: str, error: type, says: str) -> None:
+def test_messages_are_in_the_words_of_create_model(
+    each, given: str, error: type, says: str
+) -> None:
     with pytest.raises(error, match=f"(?s){says}"):
         each.sql(f"CREATE MODEL m OPTIONS({given}) AS {STARS}")
 
 
 @pytest.mark.parametrize("text", ["DROP MODEL", "DROP MODEL m CASCADE", "DROP MODEL IF EXISTS '"])
 def test_drop_model_says_drop_model(text: str) -> None:
-    with pytest.raises(errors.BadDrop, match=r"this DROP MODEL statement.*Example: DROP MODEL IF EXISTS shop") as found:
+    with pytest.raises(
+        errors.BadDrop, match=r"this DROP MODEL statement.*Example: DROP MODEL IF EXISTS shop"
+    ) as found:
         create_model.read(text)
     assert "CREATE" not in str(found.value)
 
@@ -514,7 +615,9 @@ def test_calls_and_comments_of_one_statement(each) -> None:
     each.install(ml=True)
     create = f"CREATE MODEL m OPTIONS(num_factors = 2, max_iterations = 2) AS {STARS}"
     each.sql(f"{create} # of today's file\n; # it's all\n")
-    one = each.sql("SELECT count(*) AS n FROM ML.RECOMMEND(MODEL m) # it's every pair (").to_pylist()
+    one = each.sql(
+        "SELECT count(*) AS n FROM ML.RECOMMEND(MODEL m) # it's every pair ("
+    ).to_pylist()
     assert one == [{"n": 7 * 6}]
     two = each.sql("""
         SELECT count(*) AS n FROM ML.RECOMMEND(MODEL m), # (with each other)
@@ -563,7 +666,9 @@ def test_a_source_in_another_database_is_described_there(tmp_path) -> None:
     """What the model's own database has under that name is another table."""
     there = str(tmp_path / "there.duckdb")
     with embsql.connect(there) as other:
-        other.engine.run(f"CREATE TABLE ratings AS {STARS.replace('user_id', 'user').replace('item_id', 'item')}")
+        other.engine.run(
+            f"CREATE TABLE ratings AS {STARS.replace('user_id', 'user').replace('item_id', 'item')}"
+        )
     options = f"source_db = '{there}', num_factors = 2, max_iterations = 2"
     create = f"CREATE MODEL m OPTIONS({options}) AS SELECT * FROM ratings"
     for before in ("", "CREATE TABLE ratings AS SELECT 1 AS customer"):

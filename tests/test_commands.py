@@ -31,7 +31,9 @@ def test_train_from_sql(con) -> None:
     assert con.execute(call, [EVENTS]).fetchall() == [(1, "live", None)]
     assert con.execute("SELECT algorithm, dim FROM embsql.models()").fetchall() == [("svd", 4)]
     assert (
-        con.execute("CALL embsql.train('m', source => $1, options => '{\"dim\": 4}')", [EVENTS]).fetchall()[0][1]
+        con.execute(
+            "CALL embsql.train('m', source => $1, options => '{\"dim\": 4}')", [EVENTS]
+        ).fetchall()[0][1]
         == "live"
     )
     assert con.execute("CALL embsql.rollback('m')").fetchall() == [(1,)]
@@ -57,13 +59,17 @@ def test_errors_arrive_in_sql(con) -> None:
 
 
 def test_a_training_that_trains_itself_is_refused(con) -> None:
-    source = "SELECT run_id AS user_id, status AS item_id FROM embsql.train(''m'', source => ''events'')"
+    source = (
+        "SELECT run_id AS user_id, status AS item_id FROM embsql.train(''m'', source => ''events'')"
+    )
     with pytest.raises(duckdb.Error, match="is being trained"):
         con.execute(f"CALL embsql.train('m', source => '{source}')").fetchall()
 
 
 def test_every_command_has_a_name_in_sql(con) -> None:
-    names = con.execute("SELECT function_name FROM duckdb_functions() WHERE schema_name = 'embsql'").fetchall()
+    names = con.execute(
+        "SELECT function_name FROM duckdb_functions() WHERE schema_name = 'embsql'"
+    ).fetchall()
     assert set(COMMANDS) <= {name for (name,) in names}
 
 
@@ -97,7 +103,10 @@ def test_create_model(db) -> None:
         ("CREATE MODEL m OPTIONS(a) AS SELECT 1", "expected ="),
         ("CREATE MODEL m OPTIONS(a = 1 AS SELECT 1", "expected , or"),
         ("CREATE MODEL m OPTIONS(model_type = 'als) AS SELECT 1", "is not closed"),
-        ("CREATE MODEL m OPTIONS(data_split_method = 'odd') AS SELECT 1", "data_split_method must be"),
+        (
+            "CREATE MODEL m OPTIONS(data_split_method = 'odd') AS SELECT 1",
+            "data_split_method must be",
+        ),
     ],
 )
 def test_bad_create_model(text: str, says: str) -> None:
@@ -119,14 +128,27 @@ def cli(tmp_path):
 
 
 def test_cli_trains_and_asks(cli) -> None:
-    done = cli("--json", "train", "m", "--source", EVENTS, "--dim", "4", "--epochs=2", "--evaluate", "--no-gate")
+    done = cli(
+        "--json",
+        "train",
+        "m",
+        "--source",
+        EVENTS,
+        "--dim",
+        "4",
+        "--epochs=2",
+        "--evaluate",
+        "--no-gate",
+    )
     assert done.exit_code == 0, done.output
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["status"] == "live"
     assert "ndcg@10" in answer
     assert "epoch 2/2" in done.stderr
     assert "epoch" in cli("training-log", "m").stdout
-    rows = cli("--json", "sql", "SELECT * FROM embsql.recommend('m', '5', k => 2, exclude_seen => FALSE)").stdout
+    rows = cli(
+        "--json", "sql", "SELECT * FROM embsql.recommend('m', '5', k => 2, exclude_seen => FALSE)"
+    ).stdout
     assert [json.loads(line)["rank"] for line in rows.splitlines()] == [1, 2]
     for command in ("runs", "evaluation", "validation", "evaluate"):
         assert cli(command, "m").exit_code == 0
@@ -150,8 +172,12 @@ def test_cli_names_a_file_that_cannot_be_written(cli, tmp_path) -> None:
 def test_cli_writes_features(cli, tmp_path) -> None:
     assert cli("train", "m", "--source", EVENTS, "--dim", "4").exit_code == 0
     for name in ("f.csv", "f.parquet"):
-        assert "97 rows, 13 columns" in cli("features", "m", "--output", str(tmp_path / name)).output
-        written = duckdb.sql(f"SELECT count(e4), CAST(min(entity_id) AS INTEGER) FROM '{tmp_path / name}'")
+        assert (
+            "97 rows, 13 columns" in cli("features", "m", "--output", str(tmp_path / name)).output
+        )
+        written = duckdb.sql(
+            f"SELECT count(e4), CAST(min(entity_id) AS INTEGER) FROM '{tmp_path / name}'"
+        )
         assert written.fetchall() == [(97, 0)]
     assert cli("features", "m", "--output", str(tmp_path / "f.xls")).exit_code == 2
     assert len(cli("--json", "features", "m", "--entity", "item").stdout.splitlines()) == 53
@@ -161,7 +187,11 @@ def test_cli_writes_features(cli, tmp_path) -> None:
     ("words", "code", "says"),
     [
         (("runs", "nothing"), 1, 'no model named "nothing"'),
-        (("train", "m", "--source", EVENTS, "--dims", "4"), 1, 'als has no option "dims". Did you mean "dim"'),
+        (
+            ("train", "m", "--source", EVENTS, "--dims", "4"),
+            1,
+            'als has no option "dims". Did you mean "dim"',
+        ),
         (("train", "m", "--source", EVENTS, "--dim", "many"), 1, "dim must be a whole number"),
         (("train", "m", "--source", EVENTS, "--dim"), 2, "expected --option value"),
         (("train", "m"), 2, "Missing option"),
@@ -184,7 +214,10 @@ def test_cli_without_a_database() -> None:
 
 
 def test_cli_needs_no_database_to_look_up() -> None:
-    assert "CREATE OR REPLACE MACRO embsql.similar_items" in CliRunner().invoke(main, ["render"]).output
+    assert (
+        "CREATE OR REPLACE MACRO embsql.similar_items"
+        in CliRunner().invoke(main, ["render"]).output
+    )
     assert "als" in CliRunner().invoke(main, ["algorithms"]).output
     manual = CliRunner().invoke(main, ["algorithms", "als"]).output
     assert "\nImplicit: a seen pair" in manual  # without the indents of the code
@@ -199,7 +232,9 @@ class Anything(dict):
         return f"<{key}>"
 
 
-@pytest.mark.parametrize("error", [value for value in vars(errors).values() if inspect.isclass(value)])
+@pytest.mark.parametrize(
+    "error", [value for value in vars(errors).values() if inspect.isclass(value)]
+)
 def test_every_message_can_be_written(error: type[Exception]) -> None:
     if issubclass(error, errors.EmbsqlError):
         text = " ".join((error.__doc__ or "").split())
@@ -209,7 +244,9 @@ def test_every_message_can_be_written(error: type[Exception]) -> None:
 
 def test_remedies_are_written_as_they_are_typed(tmp_path) -> None:
     source = ["--source", "SELECT 1 AS whom, 2 AS item_id"]
-    said = CliRunner().invoke(main, ["--db", str(tmp_path / "d.duckdb"), "train", "m", *source]).output
+    said = (
+        CliRunner().invoke(main, ["--db", str(tmp_path / "d.duckdb"), "train", "m", *source]).output
+    )
     assert "or name it with --user-col ..." in said
 
 
@@ -217,7 +254,10 @@ def test_remedies_are_written_as_they_are_typed(tmp_path) -> None:
     ("call", "says"),
     [
         ("similar_itmes('m', 'i')", 'does not exist. Did you mean "similar_items"?'),
-        ("similar_items('m', 'i', n => 3)", "does not exist. There is similar_items(model text, for_item text, k int"),
+        (
+            "similar_items('m', 'i', n => 3)",
+            "does not exist. There is similar_items(model text, for_item text, k int",
+        ),
     ],
 )
 def test_a_question_that_is_not_there_has_a_neighbor(pg, call: str, says: str) -> None:

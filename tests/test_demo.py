@@ -53,23 +53,36 @@ def test_ten_questions_in_postgresql() -> None:
 
 def test_ten_questions_on_a_file(tmp_path) -> None:
     path = tmp_path / "plays.csv"
-    lines = [f"{n % 40},{n * 7 % 23 if n % 3 else n % 5},{1 + n % 3},2026-01-{1 + n % 28:02d}" for n in range(3000)]
+    lines = [
+        f"{n % 40},{n * 7 % 23 if n % 3 else n % 5},{1 + n % 3},2026-01-{1 + n % 28:02d}"
+        for n in range(3000)
+    ]
     path.write_text("client_no,track,plays,played_at\n" + "\n".join(lines))
     said: list[str] = []
     run(str(tmp_path / "d.duckdb"), str(path), {}, said.append)
-    assert "user_col = client_no, item_col = track, weight_col = plays, time_col = played_at" in "\n".join(said)
+    assert (
+        "user_col = client_no, item_col = track, weight_col = plays, time_col = played_at"
+        in "\n".join(said)
+    )
 
 
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        (["user_id", "movie_id", "rating", "rated_at", "exact"], ["user_id", "movie_id", "rating", "rated_at"]),
-        (["invoice_no", "stock_code", "quantity", "invoice_date", "customer_id"],
-         ["customer_id", "stock_code", "quantity", "invoice_date"]),
+        (
+            ["user_id", "movie_id", "rating", "rated_at", "exact"],
+            ["user_id", "movie_id", "rating", "rated_at"],
+        ),
+        (
+            ["invoice_no", "stock_code", "quantity", "invoice_date", "customer_id"],
+            ["customer_id", "stock_code", "quantity", "invoice_date"],
+        ),
         (["user", "item", "position"], ["user", "item", None, "position"]),
         (["a", "b"], [None, None, None, None]),
     ],
-)  # fmt: skip
+)
 def test_guessing_columns(columns: list[str], expected: list[str | None]) -> None:
     found = guess(columns)
-    assert [found.get(option) for option in ("user_col", "item_col", "weight_col", "time_col")] == expected
+    assert [
+        found.get(option) for option in ("user_col", "item_col", "weight_col", "time_col")
+    ] == expected

@@ -165,7 +165,9 @@ def test_every_setting_of_libpq_makes_an_address() -> None:
         assert engines.is_address(f"{setting.keyword.decode()}=x")
 
 
-@pytest.mark.parametrize("path", ["a=b.duckdb", "./user=bob.duckdb", "/x/user=5/a.duckdb", "day=1/b.duckdb"])
+@pytest.mark.parametrize(
+    "path", ["a=b.duckdb", "./user=bob.duckdb", "/x/user=5/a.duckdb", "day=1/b.duckdb"]
+)
 def test_a_path_is_no_address(path: str) -> None:
     assert not engines.is_address(path)
 

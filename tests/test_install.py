@@ -1,4 +1,6 @@
-"""What a stranger gets: the wheel in a clean environment, the oldest DuckDB, a client without Python."""
+"""What a stranger gets: the wheel in a clean environment, the oldest DuckDB, a client without
+Python.
+"""
 
 from __future__ import annotations
 
@@ -80,8 +82,12 @@ def test_every_case_on_the_oldest_duckdb(tmp_path) -> None:
 def test_a_client_without_python_reads_the_file(tmp_path) -> None:
     path = tmp_path / "plain.duckdb"
     with embsql.connect(str(path)) as database:
-        database.train("m", "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)", dim=4)
-        here = database.ask("SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)").to_pylist()
+        database.train(
+            "m", "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)", dim=4
+        )
+        here = database.ask(
+            "SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)"
+        ).to_pylist()
     client = Path(sys.executable).parent / "duckdb"
     question = "SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)"
     there = json.loads(run(client, "-readonly", "-json", path, "-c", question))

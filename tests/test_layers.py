@@ -10,14 +10,37 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "embsql"
-WORDS = {  # single files, which say what things are; among these, too, each imports only from the ones before it
-    "errors": 0, "data": 0, "fsync": 0, "processes": 0, "stopping": 0,
-    "options": 1, "checkpoints": 1,
-    "run": 2, "command_options": 2,
+# single files, which say what things are; among these, too, each imports only from the ones before
+# it
+WORDS = {
+    "errors": 0,
+    "data": 0,
+    "fsync": 0,
+    "processes": 0,
+    "stopping": 0,
+    "options": 1,
+    "checkpoints": 1,
+    "run": 2,
+    "command_options": 2,
 }
 FOLDERS = (  # each imports only from the ones before it
-    "sqlfiles", "numeric", "features", "factorization", "skipgram", "algorithms", "nn", "engines", "sources",
-    "evaluation", "lifecycle", "derived", "api", "shells", "dbt", "__init__", "__main__",
+    "sqlfiles",
+    "numeric",
+    "features",
+    "factorization",
+    "skipgram",
+    "algorithms",
+    "nn",
+    "engines",
+    "sources",
+    "evaluation",
+    "lifecycle",
+    "derived",
+    "api",
+    "shells",
+    "dbt",
+    "__init__",
+    "__main__",
 )
 STRANGERS = {"algorithms", "engines", "sqlfiles"}  # none of these imports another
 HEAVY = {
@@ -48,7 +71,9 @@ def home(file: Path) -> str:
 
 def module(file: Path) -> str:
     """The dotted name that a file is imported by."""
-    return ".".join(("embsql", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    return ".".join(("embsql", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    )
 
 
 def imported(file: Path) -> set[str]:
@@ -66,7 +91,9 @@ def imported(file: Path) -> set[str]:
 def test_imports_go_down(file: Path) -> None:
     here = home(file)
     rooms = {path.split(".")[1] for path in imported(file) if path.startswith("embsql.")}
-    rooms = {room for room in rooms if (PACKAGE / room).is_dir() or (PACKAGE / f"{room}.py").exists()} - {here}
+    rooms = {
+        room for room in rooms if (PACKAGE / room).is_dir() or (PACKAGE / f"{room}.py").exists()
+    } - {here}
     for room in rooms:
         assert layer(room) < layer(here), f"{here} imports {room}"
         assert not {room, here} <= STRANGERS, f"{here} and {room} are strangers"
@@ -75,7 +102,9 @@ def test_imports_go_down(file: Path) -> None:
 def test_nothing_imports_in_a_circle() -> None:
     """Also within a folder, and for types alone."""
     modules = {module(file): file for file in FILES}
-    arrows = {name: modules.keys() & imported(file) - {"embsql", name} for name, file in modules.items()}
+    arrows = {
+        name: modules.keys() & imported(file) - {"embsql", name} for name, file in modules.items()
+    }
     while arrows:
         ends = {name for name, targets in arrows.items() if not targets & arrows.keys()}
         assert ends, f"a circle in {sorted(arrows)}"
@@ -87,7 +116,9 @@ def test_what_is_private_to_a_folder_stays_there(file: Path) -> None:
     for name in imported(file):
         parts = name.split(".")
         private = any(part.startswith("_") and part != "__main__" for part in parts)
-        assert not (parts[0] == "embsql" and private) or parts[1] == home(file), f"{file.name} imports {name}"
+        assert not (parts[0] == "embsql" and private) or parts[1] == home(file), (
+            f"{file.name} imports {name}"
+        )
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
@@ -98,7 +129,9 @@ def test_heavy_things_come_in_at_one_door(file: Path) -> None:
 
 def test_import_is_light() -> None:
     code = "import embsql, sys; print(*sorted({'torch', 'numba', 'sqlglot', 'jinja2', 'rich'} & set(sys.modules)))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert answer.stdout.strip() == ""
 
 
@@ -107,4 +140,6 @@ def test_no_sql_is_built_from_text_outside_the_engine() -> None:
         if home(file) != "engines":
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 text = ast.unparse(node) if isinstance(node, ast.JoinedStr) else ""
-                assert not any(verb in text for verb in ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ")), text
+                assert not any(
+                    verb in text for verb in ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ")
+                ), text

@@ -1,4 +1,6 @@
-"""Options: one declaration each, one message for a wrong one, and no foreign exception through any door."""
+"""Options: one declaration each, one message for a wrong one, and no foreign exception through any
+door.
+"""
 
 from __future__ import annotations
 
@@ -46,17 +48,23 @@ def test_every_number_has_a_range(name: str) -> None:
 
 @pytest.mark.parametrize("cls", COMMANDS, ids=lambda cls: cls.name)
 def test_methods_have_the_declared_options(cls: type[Any]) -> None:
-    """In Python the signature repeats names and defaults, for whoever reads it; it must not say anything else."""
+    """In Python the signature repeats names and defaults, for whoever reads it; it must not say
+    anything else.
+    """
     others = {"train": {"algorithm", "progress"}}.get(cls.name, set())
     parameters = inspect.signature(getattr(embsql.Database, cls.name)).parameters.values()
-    written = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in others}
+    written = {
+        p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in others
+    }
     assert written == {option.name: option.default for option in declared(cls)}
 
 
 @pytest.mark.parametrize("cls", COMMANDS, ids=lambda cls: cls.name)
 def test_the_command_line_has_the_declared_options(cls: type[Any]) -> None:
     command = main.commands[cls.name.replace("_", "-")]
-    written = {option.name: option for option in command.params if option.param_type_name == "option"}
+    written = {
+        option.name: option for option in command.params if option.param_type_name == "option"
+    }
     for option in declared(cls):
         assert option.reason[1:] in written[option.name].help
 
@@ -70,11 +78,15 @@ def test_commands_in_sql_have_the_declared_defaults(engine: str) -> None:
     seen = 0
     for cls in COMMANDS:
         known = {option.name: option.default for option in declared(cls)}
-        for head in re.findall(rf"(?:MACRO|FUNCTION) embsql\.{cls.name}\((.*?)\)\s+(?:AS|RETURNS)", text, re.DOTALL):
+        for head in re.findall(
+            rf"(?:MACRO|FUNCTION) embsql\.{cls.name}\((.*?)\)\s+(?:AS|RETURNS)", text, re.DOTALL
+        ):
             for name, default in DEFAULTS.findall(head):
                 if name in known:
                     seen += 1
-                    assert default.strip("'").lower() == str(known[name]).lower().replace("none", "null"), (name, head)
+                    assert default.strip("'").lower() == str(known[name]).lower().replace(
+                        "none", "null"
+                    ), (name, head)
     assert seen >= 8
 
 
@@ -92,12 +104,16 @@ def doors(tmp_path_factory) -> Any:
 
 def test_a_wrong_value_gets_one_message_through_every_door(doors) -> None:
     """The same words, but for how the value was written."""
-    with pytest.raises(errors.BadOption, match=re.escape(f"{SAID}'many'. See: embsql evaluate --help")):
+    with pytest.raises(
+        errors.BadOption, match=re.escape(f"{SAID}'many'. See: embsql evaluate --help")
+    ):
         doors.database.evaluate("m", k="many")
     with pytest.raises(errors.BadOption, match=re.escape(f"{SAID}0")):
         commands.perform(doors.database, "evaluate", ["m", '{"k": 0}'])
     with pytest.raises(Exception, match=re.escape(f"{SAID}[0.5]")):
-        doors.database.engine.second().execute("""CALL embsql.evaluate('m', '{"k": [0.5]}')""").fetchall()
+        doors.database.engine.second().execute(
+            """CALL embsql.evaluate('m', '{"k": [0.5]}')"""
+        ).fetchall()
     done = CliRunner().invoke(main, ["--db", doors.path, "evaluate", "m", "--k", "5,x"])
     assert (done.exit_code, f"{SAID}'5,x'" in done.output) == (1, True)
     said = "train: k must be one or several whole numbers from 1 to 10000, got 0"
@@ -107,26 +123,79 @@ def test_a_wrong_value_gets_one_message_through_every_door(doors) -> None:
 
 def test_numbers_on_the_command_line_are_numbers(doors) -> None:
     """--k is of training, though what follows a command's own options are the algorithm's."""
-    done = CliRunner().invoke(main, ["--db", doors.path, "--json", "evaluate", "m", "--k", "3", "--split", "random"])
+    done = CliRunner().invoke(
+        main, ["--db", doors.path, "--json", "evaluate", "m", "--k", "3", "--split", "random"]
+    )
     assert "ndcg@3" in done.output
-    call = ["train", "m", "--source", TINY, "--dim", "2", "--epochs", "1", "--k", "3", "--evaluate", "--no-gate"]
+    call = [
+        "train",
+        "m",
+        "--source",
+        TINY,
+        "--dim",
+        "2",
+        "--epochs",
+        "1",
+        "--k",
+        "3",
+        "--evaluate",
+        "--no-gate",
+    ]
     assert "ndcg@3" in CliRunner().invoke(main, ["--db", doors.path, *call]).output
 
 
 NUMBERS = [
-    (int, 5.0, 5), (int, "5.0", 5), (int, "1e3", 1000), (int, np.int8(5), 5), (int, np.array(5), 5),
-    (int, 2**70, 2**70), (int, str(2**70), 2**70), (float, "1e-3", 0.001), (float, np.float32(0.5), 0.5),
-    (float, Decimal("0.5"), 0.5), (bool, "TRUE", True), (bool, 0, False), (bool, np.bool_(True), True),
-    (str, Path("a/b"), "a/b"), (tuple, 5, (5,)), (tuple, "5, 10", (5, 10)), (tuple, np.array([5, 10]), (5, 10)),
+    (int, 5.0, 5),
+    (int, "5.0", 5),
+    (int, "1e3", 1000),
+    (int, np.int8(5), 5),
+    (int, np.array(5), 5),
+    (int, 2**70, 2**70),
+    (int, str(2**70), 2**70),
+    (float, "1e-3", 0.001),
+    (float, np.float32(0.5), 0.5),
+    (float, Decimal("0.5"), 0.5),
+    (bool, "TRUE", True),
+    (bool, 0, False),
+    (bool, np.bool_(True), True),
+    (str, Path("a/b"), "a/b"),
+    (tuple, 5, (5,)),
+    (tuple, "5, 10", (5, 10)),
+    (tuple, np.array([5, 10]), (5, 10)),
     (tuple, range(1, 3), (1, 2)),
-]  # fmt: skip
+]
 NOT = [
-    (int, True), (int, 1.5), (int, "٥"), (int, "1_000"), (int, math.nan), (int, math.inf), (int, b"5"),
-    (int, "9" * 9999), (float, math.nan), (float, "inf"), (float, 10**400), (float, 1j), (float, [0.5]),
-    (float, "0x1"), (float, True), (bool, "yes"), (bool, 2), (bool, 1.0), (bool, None), (str, ""), (str, " "),
-    (str, "a\0"), (str, "\ud800"), (str, 5), (tuple, ()), (tuple, "5,"), (tuple, [1.5]), (tuple, True),
-    (tuple, {"a": 1}), (tuple, None),
-]  # fmt: skip
+    (int, True),
+    (int, 1.5),
+    (int, "٥"),
+    (int, "1_000"),
+    (int, math.nan),
+    (int, math.inf),
+    (int, b"5"),
+    (int, "9" * 9999),
+    (float, math.nan),
+    (float, "inf"),
+    (float, 10**400),
+    (float, 1j),
+    (float, [0.5]),
+    (float, "0x1"),
+    (float, True),
+    (bool, "yes"),
+    (bool, 2),
+    (bool, 1.0),
+    (bool, None),
+    (str, ""),
+    (str, " "),
+    (str, "a\0"),
+    (str, "\ud800"),
+    (str, 5),
+    (tuple, ()),
+    (tuple, "5,"),
+    (tuple, [1.5]),
+    (tuple, True),
+    (tuple, {"a": 1}),
+    (tuple, None),
+]
 
 
 @pytest.mark.parametrize(("kind", "given", "read"), NUMBERS, ids=str)
@@ -142,11 +211,17 @@ def test_values_that_are_none(kind: type, given: Any) -> None:
 
 
 def test_names_that_are_taken_are_said(doors) -> None:
-    """In JSON, in a shell and in CREATE MODEL a name may be that of an argument, which is no option."""
+    """In JSON, in a shell and in CREATE MODEL a name may be that of an argument, which is no
+    option.
+    """
     for name in ("algorithm", "model_name", "source", "self", "progress"):
         with pytest.raises(errors.UnknownOption, match=f'als has no option "{name}"'):
-            commands.perform(doors.database, "train", ["n", NOWHERE, "als", json.dumps({name: "x"})])
-        done = CliRunner().invoke(main, ["--db", doors.path, "train", "n", "--source", NOWHERE, f"--{name}x", "1"])
+            commands.perform(
+                doors.database, "train", ["n", NOWHERE, "als", json.dumps({name: "x"})]
+            )
+        done = CliRunner().invoke(
+            main, ["--db", doors.path, "train", "n", "--source", NOWHERE, f"--{name}x", "1"]
+        )
         assert (done.exit_code, "als has no option" in done.output) == (1, True)
         with pytest.raises(errors.UnknownOption):
             doors.database.sql(f"CREATE MODEL n OPTIONS({name} = 1) AS {NOWHERE}")
@@ -168,13 +243,17 @@ def test_a_reference_that_is_none(doors) -> None:
 
 
 def test_commands_that_are_none(doors) -> None:
-    with pytest.raises(errors.UnknownCommand, match=r'no command named "trian"\. Did you mean "train"'):
+    with pytest.raises(
+        errors.UnknownCommand, match=r'no command named "trian"\. Did you mean "train"'
+    ):
         commands.perform(doors.database, "trian", [])
     with pytest.raises(errors.BadCall, match="promote takes model, got 2 arguments"):
         commands.perform(doors.database, "promote", ["m", "m"])
 
 
-@pytest.mark.parametrize("target", ["\0", "a\0b", "\ud800", " ", 5, b"x", [], None, True, "x://y", "nowhere/x.duckdb"])
+@pytest.mark.parametrize(
+    "target", ["\0", "a\0b", "\ud800", " ", 5, b"x", [], None, True, "x://y", "nowhere/x.duckdb"]
+)
 def test_what_is_no_database_is_said(doors, target: Any) -> None:
     for attempt in (
         lambda: embsql.connect(target),
@@ -202,21 +281,35 @@ def test_nothing_foreign_comes_out(doors) -> None:
 
 
 def test_a_worker_refuses_in_words(pg, monkeypatch) -> None:
-    """Whatever somebody puts into the queue by hand ends as an error of embsql's, and the worker goes on."""
+    """Whatever somebody puts into the queue by hand ends as an error of embsql's, and the worker
+    goes on.
+    """
     raised: list[Exception] = []
     message = worker._message
     monkeypatch.setattr(worker, "_message", lambda error: raised.append(error) or message(error))
     jobs = [
-        ("nothing", "n", []), ("train", "n", []), ("train", "n", ["n", NOWHERE, "als", "["]),
-        ("promote", "m@²", ["m@²"]), ("train", "n", ["n", NOWHERE, "als", '{"threads": "many"}']),
-        ("cluster", "m", ["m", "cart", "x", "a", "", "{}"]), ("materialise", "m", ["m", "few", "maybe", "true"]),
-        ("train", "n", ["n", NOWHERE, "als", '{"seed": "x"}']), ("evaluate", "m", ["m", '{"k": {}}']),
-        ("forget", None, [""]), ("register_embeddings", "n", ["n", "", "", "near"]),
-        ("drop_model", "n", ["n", "perhaps"]), ("drop_model", "n", ["n", "false"]),
-    ]  # fmt: skip
+        ("nothing", "n", []),
+        ("train", "n", []),
+        ("train", "n", ["n", NOWHERE, "als", "["]),
+        ("promote", "m@²", ["m@²"]),
+        ("train", "n", ["n", NOWHERE, "als", '{"threads": "many"}']),
+        ("cluster", "m", ["m", "cart", "x", "a", "", "{}"]),
+        ("materialise", "m", ["m", "few", "maybe", "true"]),
+        ("train", "n", ["n", NOWHERE, "als", '{"seed": "x"}']),
+        ("evaluate", "m", ["m", '{"k": {}}']),
+        ("forget", None, [""]),
+        ("register_embeddings", "n", ["n", "", "", "near"]),
+        ("drop_model", "n", ["n", "perhaps"]),
+        ("drop_model", "n", ["n", "false"]),
+    ]
     with embsql.connect(pg) as database:
         for command, model, words in jobs:
-            database.ask("SELECT embsql.enqueue($c, $m, CAST($w AS text[])) AS job", c=command, m=model, w=words)
+            database.ask(
+                "SELECT embsql.enqueue($c, $m, CAST($w AS text[])) AS job",
+                c=command,
+                m=model,
+                w=words,
+            )
     busy = worker.Worker(pg, lambda _line: None)
     busy.work(once=True)
     busy.close()
@@ -228,12 +321,16 @@ def test_a_worker_refuses_in_words(pg, monkeypatch) -> None:
 
 
 NULLS = [
-    ("train('n', NULL)", "source must be text, got NULL"), ("train(NULL, 'x')", "NULL is not a model name"),
-    ("train('n', 'x', options => '[]')", "options must be a JSON object"), ("cluster(NULL)", "model must be text"),
-    ("materialise('n', k => NULL)", "k must be text, got NULL"), ("forget(NULL)", "user_id must be text"),
-    ("project('n', method => NULL)", "method must be text"), ("drop_model('n', NULL)", "if_exists must be text"),
+    ("train('n', NULL)", "source must be text, got NULL"),
+    ("train(NULL, 'x')", "NULL is not a model name"),
+    ("train('n', 'x', options => '[]')", "options must be a JSON object"),
+    ("cluster(NULL)", "model must be text"),
+    ("materialise('n', k => NULL)", "k must be text, got NULL"),
+    ("forget(NULL)", "user_id must be text"),
+    ("project('n', method => NULL)", "method must be text"),
+    ("drop_model('n', NULL)", "if_exists must be text"),
     ("register_embeddings('n', NULL)", "items must be text"),
-]  # fmt: skip
+]
 
 
 def test_null_is_said_when_it_is_asked(pg) -> None:

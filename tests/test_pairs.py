@@ -1,4 +1,6 @@
-"""Coded rows become ordered pairs: against a dictionary, and where sums could depend on the order of rows."""
+"""Coded rows become ordered pairs: against a dictionary, and where sums could depend on the order
+of rows.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,23 @@ from hypothesis import strategies as st
 from embsql.numeric.aggregate import by_pair
 from embsql.run import Run
 
-ROWS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 7), st.floats(0.1, 9), st.integers(-5, 5)), max_size=60)
+ROWS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(0, 7), st.floats(0.1, 9), st.integers(-5, 5)),
+    max_size=60,
+)
 
 
 def pairs(rows, *, threads: int = 2, average: bool = False, timed: bool = True):
-    user, item, weight, time = (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [])
+    user, item, weight, time = (
+        (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [])
+    )
     times = np.array(time, np.int64) if timed else None
-    columns = np.array(user, np.int32), np.array(item, np.int32), np.array(weight, np.float64), times
+    columns = (
+        np.array(user, np.int32),
+        np.array(item, np.int32),
+        np.array(weight, np.float64),
+        times,
+    )
     return by_pair(*columns, (6, 8), Run(threads=threads), average=average)
 
 

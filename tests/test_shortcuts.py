@@ -11,18 +11,20 @@ KNOWN = {
     "schemas": "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()",
     "tables": "SELECT schema_name, table_name, estimated_size FROM duckdb_tables()",
     "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default FROM duckdb_columns() "
-               "WHERE database_name = current_database()",
+    "WHERE database_name = current_database()",
     "constraints": "SELECT table_name, constraint_type, constraint_text FROM duckdb_constraints()",
     "indexes": "SELECT table_name, index_name, is_unique, expressions FROM duckdb_indexes()",
     "sequences": "SELECT schema_name, sequence_name, last_value FROM duckdb_sequences()",
     "views": "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal",
     "functions": "SELECT schema_name, function_name, function_type, parameters FROM duckdb_functions() "
-                 "WHERE NOT internal AND schema_name = 'embsql'",
+    "WHERE NOT internal AND schema_name = 'embsql'",
     "applied": "SELECT file_name FROM embsql.migrations",
-}  # fmt: skip
+}
 
 
-def test_a_copied_database_is_an_installed_one(db: embsql.Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copied_database_is_an_installed_one(
+    db: embsql.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.undo()
     with embsql.connect(":memory:") as installed:
         for what, query in KNOWN.items():

@@ -1,7 +1,8 @@
 """Makes `time.perf_counter` tell CPU seconds: of this process and of all that it has started.
 
-Python runs this file at its start where the folder is on PYTHONPATH, so any commit's benchmarks time CPU with it.
-Servers that leave the process that started them are counted too: the system hands them to us, where it can.
+Python runs this file at its start where the folder is on PYTHONPATH, so any commit's benchmarks
+time CPU with it. Servers that leave the process that started them are counted too: the system hands
+them to us, where it can.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ class Family:
 
     def _descends(self, process: str) -> bool:
         fields = _stat(process)
-        return len(fields) > 1 and (int(fields[1]) == os.getpid() or self.known.get(fields[1], False))
+        return len(fields) > 1 and (
+            int(fields[1]) == os.getpid() or self.known.get(fields[1], False)
+        )
 
     def _seconds(self, process: str) -> float:
         """Of a process alive and of its children that have ended."""

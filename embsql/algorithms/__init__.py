@@ -1,8 +1,9 @@
 """What can be trained: one algorithm, one file, named after it.
 
-An algorithm is a frozen dataclass marked `@algorithm`. Its fields are its options (the comment behind a
-field is the option's reason), its docstring is the manual, `fit` is the mathematics. Everything else
-(command line, dbt options, reference pages, checking of values) is read from the class, by embsql.options.
+An algorithm is a frozen dataclass marked `@algorithm`. Its fields are its options (the comment
+behind a field is the option's reason), its docstring is the manual, `fit` is the mathematics.
+Everything else (command line, dbt options, reference pages, checking of values) is read from the
+class, by embsql.options.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ class Algorithm(Protocol):
 
     name: ClassVar[str]
     ordered: ClassVar[bool]  # whether `fit` wants the events behind the pairs
-    encodes: ClassVar[bool]  # whether features are columns of any type, which the report then tells of
-    resumes: ClassVar[bool]  # whether a training that was killed can go on from a checkpoint: what nn.trainer trains
+    encodes: ClassVar[
+        bool
+    ]  # whether features are columns of any type, which the report then tells of
+    resumes: ClassVar[
+        bool
+    ]  # whether a training that was killed can go on from a checkpoint: what nn.trainer trains
 
     on_gpu: ClassVar[bool]  # whether it can train on one
     sides: ClassVar[tuple[str, ...]]  # side inputs that it can learn from
@@ -71,16 +76,22 @@ def find(name: str) -> type[Any]:
     """The class of an algorithm. Raises UnknownAlgorithm."""
     known = names()
     if name not in known:
-        raise UnknownAlgorithm(name=options.word(name), suggestion=suggestion(name, known), known=", ".join(known))
+        raise UnknownAlgorithm(
+            name=options.word(name), suggestion=suggestion(name, known), known=", ".join(known)
+        )
     module = importlib.import_module(f"{__name__}.{name}")
     return next(
-        value for value in vars(module).values()
+        value
+        for value in vars(module).values()
         if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "fit")
-    )  # fmt: skip
+    )
 
 
 def make(name: str, values: Mapping[str, Any]) -> Algorithm:
-    """An algorithm with these option values. Raises UnknownAlgorithm, UnknownOption or BadOption."""
+    """An algorithm with these option values.
+
+    Raises UnknownAlgorithm, UnknownOption or BadOption.
+    """
     made: Algorithm = options.make(find(name), values)
     return made
 
@@ -92,7 +103,9 @@ def readers(option: str) -> str:
 
 
 def check_names(algorithm: str, given: Iterable[str]) -> None:
-    """Raise UnknownOption for the first name that is an option neither of training nor of the algorithm."""
+    """Raise UnknownOption for the first name that is an option neither of training nor of the
+    algorithm.
+    """
     own = [option.name for option in options.declared(find(algorithm))]
     common = [option.name for option in options.declared(Train)]
     options.check_names(find(algorithm), given, own + common)

@@ -1,4 +1,6 @@
-"""Matrix factorisation by alternating least squares, for what people did (implicit) or how they rated (explicit)."""
+"""Matrix factorisation by alternating least squares, for what people did (implicit) or how they
+rated (explicit).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,13 @@ import numpy as np
 from embsql.algorithms import algorithm
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import Diverged
-from embsql.factorization.objective import EXPLICIT_REG, FIRST_LENGTH, IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
+from embsql.factorization.objective import (
+    EXPLICIT_REG,
+    FIRST_LENGTH,
+    IMPLICIT_REG,
+    UNSEEN_TO_SEEN,
+    Objective,
+)
 from embsql.factorization.solver import solver
 from embsql.options import Count, Dim, NonNegative, Positive, check, require
 from embsql.run import Run
@@ -25,36 +33,47 @@ BIAS_DAMPING = 5.0  # ratings at zero that every user and item is given
 class ALS:
     """Matrix factorisation by alternating least squares.
 
-    Implicit: a seen pair should score 1 and every other pair 0; a seen pair counts with its weight over the mean
-    weight, any pair with `alpha0`. The penalty of a user or item grows with its evidence, so one `reg` suits all
-    sizes (Rendle et al., 2021, "Revisiting the performance of iALS on item recommendation benchmarks"). Neither
-    the unit of the weights nor the size of the data needs tuning. With `alpha`, a seen pair instead counts
-    1 + alpha * weight and any other 1 (Hu, Koren and Volinsky, 2008); nu=0 gives their penalty.
+    Implicit: a seen pair should score 1 and every other pair 0; a seen pair counts with its weight
+    over the mean weight, any pair with `alpha0`. The penalty of a user or item grows with its
+    evidence, so one `reg` suits all sizes (Rendle et al., 2021, "Revisiting the performance of iALS
+    on item recommendation benchmarks"). Neither the unit of the weights nor the size of the data
+    needs tuning. With `alpha`, a seen pair instead counts 1 + alpha * weight and any other 1 (Hu,
+    Koren and Volinsky, 2008); nu=0 gives their penalty.
 
     Weights act in proportion: where a few are huge (quantities, seconds), train on ln(1 + weight).
 
-    Explicit: the weight is a rating; mean + user bias + item bias + user . item predicts it, learned from the rated
-    pairs only. The mean is part of the user bias.
+    Explicit: the weight is a rating; mean + user bias + item bias + user . item predicts it,
+    learned from the rated pairs only. The mean is part of the user bias.
     """
 
     on_gpu: ClassVar[bool] = True
 
     name: ClassVar[str]  # set by @algorithm
 
-    dim: Dim = 64  # length of the vectors: more is better with much data, 128 or 256 where memory allows
+    # length of the vectors: more is better with much data, 128 or 256 where memory allows
+    dim: Dim = 64
     epochs: Count = 8  # sweeps over users and items; more seldom helps
-    feedback: Literal["implicit", "explicit"] = "implicit"  # weights are evidence, or ratings to predict
+    # weights are evidence, or ratings to predict
+    feedback: Literal["implicit", "explicit"] = "implicit"
     reg: NonNegative | None = None  # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
-    nu: NonNegative = 1.0  # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
-    alpha0: NonNegative | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
-    alpha: Positive | None = None  # confidence per unit of weight, 1 + alpha * weight; none: see alpha0
-    steps: Count = 2  # conjugate gradient steps per row and sweep; 3 are as good as an exact solution
+    # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
+    nu: NonNegative = 1.0
+    # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
+    alpha0: NonNegative | None = None
+    # confidence per unit of weight, 1 + alpha * weight; none: see alpha0
+    alpha: Positive | None = None
+    # conjugate gradient steps per row and sweep; 3 are as good as an exact solution
+    steps: Count = 2
 
     def __post_init__(self) -> None:
         check(self)
         require(self, "left out with alpha", alpha0=self.alpha is None or self.alpha0 is None)
-        require(self, "left out with explicit feedback", alpha0=not self.explicit or self.alpha0 is None,
-                alpha=not self.explicit or self.alpha is None)  # fmt: skip
+        require(
+            self,
+            "left out with explicit feedback",
+            alpha0=not self.explicit or self.alpha0 is None,
+            alpha=not self.explicit or self.alpha is None,
+        )
 
     @property
     def explicit(self) -> bool:
@@ -62,44 +81,78 @@ class ALS:
         return self.feedback == "explicit"
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
-        """Train on the data; the reported loss is the objective over what scoring everything 0 would give."""
+        """Train on the data.
+
+        The reported loss is the objective over what scoring everything 0 would give.
+        """
         return self._fit_ratings(data, run) if self.explicit else self._fit_evidence(data, run)
 
     def _fit_evidence(self, data: Interactions, run: Run) -> Embeddings:
         total = float(data.weight.sum(dtype=np.float64))
         scale = len(data) / total if self.alpha is None else self.alpha
         seen = len(data) if self.alpha is None else len(data) + self.alpha * total
-        objective = Objective(0, 1, 0 if self.alpha is None else 1, self._unseen(data),
-                              IMPLICIT_REG if self.reg is None else self.reg, self.nu, self.steps, seen)  # fmt: skip
-        users, items = self._factors(data, data.weight * np.float32(scale), objective, run)  # (u, d), (i, d)
+        objective = Objective(
+            0,
+            1,
+            0 if self.alpha is None else 1,
+            self._unseen(data),
+            IMPLICIT_REG if self.reg is None else self.reg,
+            self.nu,
+            self.steps,
+            seen,
+        )
+        users, items = self._factors(
+            data, data.weight * np.float32(scale), objective, run
+        )  # (u, d), (i, d)
         return Embeddings(users, items, fold_in=objective.fold_in(scale=scale))
 
     def _unseen(self, data: Interactions) -> float:
         if self.alpha is not None:
             return 1.0
-        return UNSEEN_TO_SEEN * len(data) / (data.n_users * data.n_items) if self.alpha0 is None else self.alpha0
+        return (
+            UNSEEN_TO_SEEN * len(data) / (data.n_users * data.n_items)
+            if self.alpha0 is None
+            else self.alpha0
+        )
 
     def _fit_ratings(self, data: Interactions, run: Run) -> Embeddings:
         mean, user_bias, item_bias = baseline(data)
         rest = data.weight - mean - user_bias[data.user] - item_bias[data.item]  # (n,)
-        spread = rest.std(dtype=np.float64) or 1.0  # in units of it, one reg suits every rating scale
+        spread = (
+            rest.std(dtype=np.float64) or 1.0
+        )  # in units of it, one reg suits every rating scale
         rest /= np.float32(spread)
         zero = float(np.square(rest).sum(dtype=np.float64)) or 1.0
-        objective = Objective(1, 0, 0, 0, EXPLICIT_REG if self.reg is None else self.reg, self.nu, self.steps, zero)
+        objective = Objective(
+            1, 0, 0, 0, EXPLICIT_REG if self.reg is None else self.reg, self.nu, self.steps, zero
+        )
         users, items = self._factors(data, rest, objective, run)  # (u, d), (i, d)
         scale = np.float32(math.sqrt(spread))
-        fold_in = objective.fold_in(spread, mean=float(mean), damping=BIAS_DAMPING, usual=float(data.weight.max()))
-        return Embeddings(users * scale, items * scale, item_bias=item_bias, user_bias=user_bias + mean,
-                          fold_in=fold_in)  # fmt: skip
+        fold_in = objective.fold_in(
+            spread, mean=float(mean), damping=BIAS_DAMPING, usual=float(data.weight.max())
+        )
+        return Embeddings(
+            users * scale,
+            items * scale,
+            item_bias=item_bias,
+            user_bias=user_bias + mean,
+            fold_in=fold_in,
+        )
 
-    def _factors(self, data: Interactions, weight: Float32, objective: Objective, run: Run) -> tuple[Float32, Float32]:
+    def _factors(
+        self, data: Interactions, weight: Float32, objective: Objective, run: Run
+    ) -> tuple[Float32, Float32]:
         """The two tables (n_users, dim) and (n_items, dim) that minimise the objective."""
-        from embsql.numeric.linalg import transpose  # here: it brings the compiler, which listing does not need
+        from embsql.numeric.linalg import (
+            transpose,
+        )  # here: it brings the compiler, which listing does not need
 
         place, rows = solver(run), Rows(data.by_user().start, data.item, weight)
         by_user, by_item = place.put_rows(rows), place.put_rows(transpose(rows, data.n_items))
         users = place.put(np.zeros((data.n_users, self.dim), np.float32))  # (u, d)
-        met = np.bincount(data.item, minlength=data.n_items) > 0  # (i,) the others are zero and stay so
+        met = (
+            np.bincount(data.item, minlength=data.n_items) > 0
+        )  # (i,) the others are zero and stay so
         items = place.put(self._random(data.n_items, run.seed) * met[:, None])  # (i, d)
         for epoch in range(1, self.epochs + 1):
             users, items, _, penalty = place.half_sweep(by_user, items, users, objective)
@@ -116,7 +169,9 @@ class ALS:
 
 
 def baseline(data: Interactions) -> tuple[np.float32, Float32, Float32]:
-    """Mean rating, and how far each user (n_users,) and item (n_items,) is from it: damped means, in turn."""
+    """Mean rating, and how far each user (n_users,) and item (n_items,) is from it: damped means,
+    in turn.
+    """
     mean = data.weight.mean(dtype=np.float64)
     rest = data.weight - mean  # (n,)
     users, items = np.zeros(data.n_users), np.zeros(data.n_items)  # (u,), (i,)

@@ -1,4 +1,6 @@
-"""BERT4Rec: a transformer that learns to fill gaps in a user's history, the last of which is what comes next."""
+"""BERT4Rec: a transformer that learns to fill gaps in a user's history, the last of which is what
+comes next.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,13 @@ from embsql.options import Count, Positive, require
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bert4rec(Attentive):
-    """Self-attention in both directions over each user's latest events, some of which are hidden and to be guessed.
+    """Self-attention in both directions over each user's latest events, some of which are hidden
+    and to be guessed.
 
-    A user's vector is the state at a hidden event after the last one. Each pass sees only a fifth of the events as
-    targets, so it wants more passes than sasrec, below which it stays on ML-1M, see docs/benchmarks.md (Sun et al.,
-    2019, "BERT4Rec"; Petrov and Macdonald, 2022, "A systematic review and replicability study of BERT4Rec").
+    A user's vector is the state at a hidden event after the last one. Each pass sees only a fifth
+    of the events as targets, so it wants more passes than sasrec, below which it stays on ML-1M,
+    see docs/benchmarks.md (Sun et al., 2019, "BERT4Rec"; Petrov and Macdonald, 2022, "A systematic
+    review and replicability study of BERT4Rec").
     """
 
     epochs: Count = 60  # passes over the histories

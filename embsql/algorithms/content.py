@@ -20,18 +20,20 @@ from embsql.run import Run
 class Content:
     """Users as means of vectors that items bring along; nothing is trained.
 
-    The vectors (of texts, images, another model) are a column of lists of numbers in `item_features`. A user's vector
-    is the mean of those met, by weight, recency or both, and scores are cosines. An item without a vector is met
-    without consequence and never recommended; `embsql.validation` tells how many there are.
+    The vectors (of texts, images, another model) are a column of lists of numbers in
+    `item_features`. A user's vector is the mean of those met, by weight, recency or both, and
+    scores are cosines. An item without a vector is met without consequence and never recommended;
+    `embsql.validation` tells how many there are.
 
-    With `liked` the weights are ratings: items rated so or higher count as liked, others as disliked, and the user's
-    vector is the mean of the liked minus `disliked` times the mean of the disliked (Rocchio, 1971, "Relevance feedback
-    in information retrieval", without the query).
+    With `liked` the weights are ratings: items rated so or higher count as liked, others as
+    disliked, and the user's vector is the mean of the liked minus `disliked` times the mean of the
+    disliked (Rocchio, 1971, "Relevance feedback in information retrieval", without the query).
 
-    With `separate` the two means stay two profiles, one after the other in a vector twice as long: users are
-    [liked, disliked], items [v, -disliked * v] at length 1. A score is still nearness to the liked minus `disliked`
-    times nearness to the disliked, so every user's ranking is the same, and so is the cosine of two items; what changes
-    is that users are alike only when both their profiles are, and that other models can read each by itself.
+    With `separate` the two means stay two profiles, one after the other in a vector twice as long:
+    users are [liked, disliked], items [v, -disliked * v] at length 1. A score is still nearness to
+    the liked minus `disliked` times nearness to the disliked, so every user's ranking is the same,
+    and so is the cosine of two items; what changes is that users are alike only when both their
+    profiles are, and that other models can read each by itself.
     """
 
     sides: ClassVar[tuple[str, ...]] = ("item_features",)
@@ -39,18 +41,27 @@ class Content:
     name: ClassVar[str]  # set by @algorithm
 
     vectors: str | None = None  # the column that holds them; none: the only one there is
-    weighting: Literal["weight", "equal"] = "weight"  # whether an item met with more weight counts more
-    half_life: Positive | None = None  # days before a user's last event that halve what one counts; none: all count
-    liked: float | None = None  # the least rating of an item that is liked; none: everything met is liked
+    # whether an item met with more weight counts more
+    weighting: Literal["weight", "equal"] = "weight"
+    # days before a user's last event that halve what one counts; none: all count
+    half_life: Positive | None = None
+    # the least rating of an item that is liked; none: everything met is liked
+    liked: float | None = None
     disliked: NonNegative = 0.5  # how much the mean of the disliked is taken off; 0 leaves them out
     separate: bool = False  # whether liked and disliked stay two profiles in a vector twice as long
 
     def __post_init__(self) -> None:
         check(self)
         require(
-            self, "equal with liked: ratings are no amounts", weighting=self.liked is None or self.weighting == "equal"
+            self,
+            "equal with liked: ratings are no amounts",
+            weighting=self.liked is None or self.weighting == "equal",
         )
-        require(self, "false without liked: there is one profile", separate=self.liked is not None or not self.separate)
+        require(
+            self,
+            "false without liked: there is one profile",
+            separate=self.liked is not None or not self.separate,
+        )
 
     @property
     def epochs(self) -> int:
@@ -63,8 +74,14 @@ class Content:
         return self.liked is not None
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
-        """Take the means; the reported loss is the share of users without a vector. Raises BadFeatures."""
-        from embsql.features.vectors import item_vectors, unit  # here: it brings what listing does not need
+        """Take the means; the reported loss is the share of users without a vector.
+
+        Raises BadFeatures.
+        """
+        from embsql.features.vectors import (
+            item_vectors,
+            unit,
+        )  # here: it brings what listing does not need
 
         items = unit(item_vectors(data, self.vectors))  # (i, d)
         amount = self._amounts(data)  # (n,)
@@ -73,7 +90,9 @@ class Content:
         else:
             likes = (data.weight >= self.liked).astype(np.float32)  # (n,)
             liked = _means(data, amount * likes, items, run)  # (u, d)
-            users, items = self._joined(liked, _means(data, amount * (1 - likes), items, run), items)
+            users, items = self._joined(
+                liked, _means(data, amount * (1 - likes), items, run), items
+            )
         if not np.isfinite(users).all():
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
         run.report(epoch=1, loss=float((~users.any(axis=1)).mean()))
@@ -89,14 +108,20 @@ class Content:
         if 2 * items.shape[1] > LONGEST:
             found = f"vectors of {items.shape[1]:,}, where two profiles take {LONGEST // 2:,}"
             raise BadFeatures(option="item_features", found=found)
-        return np.concatenate([liked, disliked], 1), unit(np.concatenate([items, -much * items], 1))  # (u, 2d), (i, 2d)
+        return np.concatenate([liked, disliked], 1), unit(
+            np.concatenate([items, -much * items], 1)
+        )  # (u, 2d), (i, 2d)
 
     def _amounts(self, data: Interactions) -> Float32:
         """How much each pair counts: (n,)."""
-        amount = data.weight if self.weighting == "weight" else np.ones(len(data), np.float32)  # (n,)
+        amount = (
+            data.weight if self.weighting == "weight" else np.ones(len(data), np.float32)
+        )  # (n,)
         if self.half_life is None:
             return amount
-        require(self, "left out where the source has no event_time", half_life=data.time is not None)
+        require(
+            self, "left out where the source has no event_time", half_life=data.time is not None
+        )
         assert data.time is not None  # noqa: S101  # just required; tells the type checker
         last = np.full(data.n_users, np.iinfo(np.int64).min)  # (u,)
         np.maximum.at(last, data.user, data.time)

@@ -1,4 +1,6 @@
-"""One side solved for vectors of the other that are given, and stay as they are: half of alternating least squares."""
+"""One side solved for vectors of the other that are given, and stay as they are: half of
+alternating least squares.
+"""
 
 from __future__ import annotations
 
@@ -15,24 +17,30 @@ from embsql.factorization.objective import UNSEEN_TO_SEEN, Objective
 from embsql.options import NonNegative, Positive, check
 from embsql.run import Run
 
-STEPS = 12  # conjugate gradient steps, as many as an exact solution to float32 takes on diagonal plus own pairs
+# conjugate gradient steps, as many as an exact solution to float32 takes on diagonal plus own pairs
+STEPS = 12
 
 
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dual:
-    """Users solved for item vectors that were made elsewhere, as `als` would solve them; or items for user vectors.
+    """Users solved for item vectors that were made elsewhere, as `als` would solve them.
 
-    The vectors (of texts, images, another model) are a column of lists of numbers in `item_features`; they are stored
-    as given. Each user is the least-squares solution for them of the implicit objective of `als`: what was met should
-    score 1 and everything else 0, the latter with a small weight. Where a mean asks what the items met have in common,
-    the solution also asks what sets them apart from all others, so directions that every item shares carry nothing
-    (Hu, Koren and Volinsky, 2008, equation 4, for fixed item factors; the first half step of iALS).
+    Or items for user vectors.
 
-    An item without a vector is zero: met without consequence and scored 0. Lengths matter, as they do in a score.
+    The vectors (of texts, images, another model) are a column of lists of numbers in
+    `item_features`; they are stored as given. Each user is the least-squares solution for them of
+    the implicit objective of `als`: what was met should score 1 and everything else 0, the latter
+    with a small weight. Where a mean asks what the items met have in common, the solution also asks
+    what sets them apart from all others, so directions that every item shares carry nothing (Hu,
+    Koren and Volinsky, 2008, equation 4, for fixed item factors; the first half step of iALS).
 
-    With `given` users it is the other way round: the vectors are a column of `user_features`, and each item is solved
-    for the users who met it; so an item that came later has its place among users whom another model knows.
+    An item without a vector is zero: met without consequence and scored 0. Lengths matter, as they
+    do in a score.
+
+    With `given` users it is the other way round: the vectors are a column of `user_features`, and
+    each item is solved for the users who met it; so an item that came later has its place among
+    users whom another model knows.
     """
 
     sides: ClassVar[tuple[str, ...]] = ("item_features", "user_features")  # as `given` says
@@ -40,10 +48,14 @@ class Dual:
     name: ClassVar[str]  # set by @algorithm
 
     vectors: str | None = None  # the column that holds them; none: the only one there is
-    given: Literal["items", "users"] = "items"  # whose vectors they are; the others are solved for them
-    reg: Positive = 0.005  # pull towards zero, in units of the mean squared length of the given vectors
-    nu: NonNegative = 1.0  # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
-    alpha0: NonNegative | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
+    # whose vectors they are; the others are solved for them
+    given: Literal["items", "users"] = "items"
+    # pull towards zero, in units of the mean squared length of the given vectors
+    reg: Positive = 0.005
+    # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
+    nu: NonNegative = 1.0
+    # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
+    alpha0: NonNegative | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -64,8 +76,13 @@ class Dual:
         return False
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
-        """Solve the rows; the reported loss is the objective over what scoring everything 0 would give."""
-        from embsql.factorization.cpu import Cpu  # here: it brings the compiler, which listing does not need
+        """Solve the rows.
+
+        The reported loss is the objective over what scoring everything 0 would give.
+        """
+        from embsql.factorization.cpu import (
+            Cpu,
+        )  # here: it brings the compiler, which listing does not need
         from embsql.features.vectors import item_vectors, user_vectors
         from embsql.numeric.linalg import transpose
 
@@ -87,5 +104,7 @@ class Dual:
     def _objective(self, data: Interactions, fixed: Float32) -> Objective:
         density = len(data) / (data.n_users * data.n_items)
         unseen = UNSEEN_TO_SEEN * density if self.alpha0 is None else self.alpha0
-        size = float(np.square(fixed).sum(dtype=np.float64) / max(1, fixed.any(axis=1).sum()))  # mean squared length
+        size = float(
+            np.square(fixed).sum(dtype=np.float64) / max(1, fixed.any(axis=1).sum())
+        )  # mean squared length
         return Objective(0, 1, 0, unseen, self.reg * size, self.nu, STEPS, len(data))

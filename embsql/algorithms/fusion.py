@@ -1,4 +1,6 @@
-"""Behaviour and content in one space: alternating least squares whose items are drawn to what their features say."""
+"""Behaviour and content in one space: alternating least squares whose items are drawn to what their
+features say.
+"""
 
 from __future__ import annotations
 
@@ -28,16 +30,18 @@ K = 20
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusion:
-    """Matrix factorisation that falls back on content: for items that few have met, their features speak.
+    """Matrix factorisation that falls back on content: for items that few have met, their features
+    speak.
 
-    Users and items are solved in turn as `als` does, but an item is not drawn to zero: it is drawn to the vector that
-    its features predict, by a linear map that is learned along with it (regression-based latent factors: Agarwal and
-    Chen, 2009). `worth` says how many interactions the features of an item are worth; an item met less often lies near
-    the prediction, one met more often where its own history puts it, and in between it moves smoothly.
+    Users and items are solved in turn as `als` does, but an item is not drawn to zero: it is drawn
+    to the vector that its features predict, by a linear map that is learned along with it
+    (regression-based latent factors: Agarwal and Chen, 2009). `worth` says how many interactions
+    the features of an item are worth; an item met less often lies near the prediction, one met more
+    often where its own history puts it, and in between it moves smoothly.
 
-    Features are any columns of `item_features`: vectors from elsewhere (lists of numbers, taken as directions) and
-    categories, tags, words, numbers and times. Where `worth` is left out, 1, 10, 100 and 1000 are compared on a tenth
-    of the pairs, and the training log shows how good each was.
+    Features are any columns of `item_features`: vectors from elsewhere (lists of numbers, taken as
+    directions) and categories, tags, words, numbers and times. Where `worth` is left out, 1, 10,
+    100 and 1000 are compared on a tenth of the pairs, and the training log shows how good each was.
     """
 
     name: ClassVar[str]  # set by @algorithm
@@ -46,9 +50,12 @@ class Fusion:
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 8  # sweeps over users and items
-    reg: Positive = IMPLICIT_REG  # pull of users towards zero and of items towards what their features predict
-    alpha0: NonNegative | None = None  # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
-    worth: Positive | None = None  # interactions that an item's features are worth; none: best on held-out pairs
+    # pull of users towards zero and of items towards what their features predict
+    reg: Positive = IMPLICIT_REG
+    # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
+    alpha0: NonNegative | None = None
+    # interactions that an item's features are worth; none: best on held-out pairs
+    worth: Positive | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -59,8 +66,13 @@ class Fusion:
         return False
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
-        """Train on the data; the reported loss is the objective over what scoring everything 0 would give."""
-        from embsql.features.matrix import content_of  # here: it brings the compiler, which listing does not need
+        """Train on the data.
+
+        The reported loss is the objective over what scoring everything 0 would give.
+        """
+        from embsql.features.matrix import (
+            content_of,
+        )  # here: it brings the compiler, which listing does not need
 
         content = content_of(data)
         if self.worth is not None:
@@ -73,10 +85,18 @@ class Fusion:
         """For some values of `worth` the share of held-out pairs that the lists hold."""
         held = np.random.default_rng(run.seed).random(len(data)) < HELD_OUT  # (n,)
         known, asked, quiet = data.where(~held), data.where(held), replace(run, on_report=None)
-        return {worth: _hits(self._fit(known, content, worth, quiet), known, asked, quiet) for worth in WORTH}
+        return {
+            worth: _hits(self._fit(known, content, worth, quiet), known, asked, quiet)
+            for worth in WORTH
+        }
 
     def _fit(
-        self, data: Interactions, content: Content, worth: float, run: Run, shown: Mapping[str, float] | None = None
+        self,
+        data: Interactions,
+        content: Content,
+        worth: float,
+        run: Run,
+        shown: Mapping[str, float] | None = None,
     ) -> Embeddings:
         """Train with one value; `shown` is reported with the first epoch."""
         from embsql.factorization.cpu import Cpu
@@ -84,7 +104,10 @@ class Fusion:
 
         scale = len(data) / float(data.weight.sum(dtype=np.float64))
         by_user = Rows(data.by_user().start, data.item, data.weight * np.float32(scale))
-        by_item, met = transpose(by_user, data.n_items), np.bincount(data.item, minlength=data.n_items) > 0  # (i,)
+        by_item, met = (
+            transpose(by_user, data.n_items),
+            np.bincount(data.item, minlength=data.n_items) > 0,
+        )  # (i,)
         of_users, of_items = self._objectives(data, worth)
         sweeps, predict = Cpu(run), content.map_of(met)  # (p, met items)
         users = np.zeros((data.n_users, self.dim), np.float32)  # (u, d)
@@ -105,7 +128,10 @@ class Fusion:
         return Embeddings(users, items, fold_in=of_users.fold_in(scale=scale), towers=towers)
 
     def _objectives(self, data: Interactions, worth: float) -> tuple[Objective, Objective]:
-        """The same scores and weights; users are drawn in proportion to their evidence, items with constant force."""
+        """The same scores and weights.
+
+        Users are drawn in proportion to their evidence, items with constant force.
+        """
         density = len(data) / (data.n_users * data.n_items)
         unseen = UNSEEN_TO_SEEN * density if self.alpha0 is None else self.alpha0
         of_users = Objective(0, 1, 0, unseen, self.reg, 1.0, STEPS, len(data))

@@ -14,12 +14,14 @@ from embsql.options import Count, Range
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gru4rec(Sequential):
-    """Gated recurrent units over each user's latest events, in order; for sessions and for histories alike.
+    """Gated recurrent units over each user's latest events, in order.
 
-    A user's vector is the network's state after the last event, an item's is its row of the table, and the score is
-    their product. Needs event_time, or a source whose order is the order of events (Hidasi et al., 2016,
-    "Session-based recommendations with recurrent neural networks"; the loss is the softmax over the catalogue, as in
-    Hidasi and Karatzoglou, 2018).
+    For sessions and for histories alike.
+
+    A user's vector is the network's state after the last event, an item's is its row of the table,
+    and the score is their product. Needs event_time, or a source whose order is the order of events
+    (Hidasi et al., 2016, "Session-based recommendations with recurrent neural networks"; the loss
+    is the softmax over the catalogue, as in Hidasi and Karatzoglou, 2018).
     """
 
     network: ClassVar[str] = "recurrent"

@@ -15,25 +15,31 @@ from embsql.run import Run
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeuralContent:
-    """Given item vectors turned, and summed over a history, so that what was met scores above what was not.
+    """Given item vectors turned, and summed over a history, so that what was met scores above what
+    was not.
 
-    The vectors (of texts, images, another model) are a column of lists of numbers in `item_features`. An item's vector
-    is a learned linear map of its given one, with `ids` plus a vector of its own; a user's is what an encoder makes of
-    the vectors of the items met:
+    The vectors (of texts, images, another model) are a column of lists of numbers in
+    `item_features`. An item's vector is a learned linear map of its given one, with `ids` plus a
+    vector of its own; a user's is what an encoder makes of the vectors of the items met:
 
-    - pooling: their mean (Covington, Adams and Sargin, 2016, "Deep neural networks for YouTube recommendations");
-    - attention: their mean, each item with a weight that is learned from its vector (Yang et al., 2016, "Hierarchical
+    - pooling: their mean (Covington, Adams and Sargin, 2016, "Deep neural networks for YouTube
+      recommendations");
+    - attention: their mean, each item with a weight that is learned from its vector (Yang et al.,
+      2016, "Hierarchical
       attention networks for document classification");
-    - recurrent: the last state of gated recurrent units that read them in order of event_time (Cho et al., 2014,
+    - recurrent: the last state of gated recurrent units that read them in order of event_time (Cho
+      et al., 2014,
       "Learning phrase representations using RNN encoder-decoder").
 
-    Each item of a history is predicted from the others, or, recurrent, from those before it; never from itself. The
-    loss is the softmax over the catalogue, estimated from items drawn (as in `two_tower`). Every pair counts once.
+    Each item of a history is predicted from the others, or, recurrent, from those before it; never
+    from itself. The loss is the softmax over the catalogue, estimated from items drawn (as in
+    `two_tower`). Every pair counts once.
 
-    An item without a vector is zero without `ids`: met without consequence and never recommended; with them its own
-    vector is all it has. Ids are left out at random in training, so that the map learns to do without them: an item
-    that nobody has met has its mapped vector. A user who met no item with a vector has none. Histories given in SQL
-    (`recommend_from`) are summed as the encoder does; only for recurrent they are a plain mean.
+    An item without a vector is zero without `ids`: met without consequence and never recommended;
+    with them its own vector is all it has. Ids are left out at random in training, so that the map
+    learns to do without them: an item that nobody has met has its mapped vector. A user who met no
+    item with a vector has none. Histories given in SQL (`recommend_from`) are summed as the encoder
+    does; only for recurrent they are a plain mean.
     """
 
     name: ClassVar[str]  # set by @algorithm
@@ -42,15 +48,22 @@ class NeuralContent:
     sides: ClassVar[tuple[str, ...]] = ("item_features",)
 
     vectors: str | None = None  # the column that holds them; none: the only one there is
-    encoder: Literal["pooling", "attention", "recurrent"] = "pooling"  # what makes a history one vector
-    ids: bool = False  # whether items have vectors of their own beside; better where items are met often
+    # what makes a history one vector
+    encoder: Literal["pooling", "attention", "recurrent"] = "pooling"
+    # whether items have vectors of their own beside; better where items are met often
+    ids: bool = False
     dim: Dim = 64  # length of the vectors
-    epochs: Count = 10  # passes over the histories; 5 where there are hundreds of thousands of pairs
+    # passes over the histories; 5 where there are hundreds of thousands of pairs
+    epochs: Count = 10
     lr: Positive = 0.003  # step size of Adam, falling to 0
-    batch_size: Count = 64  # histories per step; fewer where that would be less than 32 steps an epoch
-    negatives: Count = 512  # items drawn per step to contrast with; the whole catalogue where it has no more
-    similarity: Literal["cosine", "dot"] = "dot"  # how two vectors make a score; lengths can say what is popular
-    temperature: Positive = 0.1  # divides scores that are cosines in the loss; lower looks more at hard negatives
+    # histories per step; fewer where that would be less than 32 steps an epoch
+    batch_size: Count = 64
+    # items drawn per step to contrast with; the whole catalogue where it has no more
+    negatives: Count = 512
+    # how two vectors make a score; lengths can say what is popular
+    similarity: Literal["cosine", "dot"] = "dot"
+    # divides scores that are cosines in the loss; lower looks more at hard negatives
+    temperature: Positive = 0.1
     max_length: Count = 200  # the latest so many items of a user are used
 
     def __post_init__(self) -> None:

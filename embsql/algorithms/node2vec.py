@@ -10,34 +10,51 @@ import numpy as np
 from embsql.algorithms import algorithm
 from embsql.data import Embeddings, Float32, Interactions, Rows
 from embsql.errors import NoEdges
-from embsql.options import INT, Count, Dim, Duration, NonNegative, Positive, Range, Share, Size, check
+from embsql.options import (
+    INT,
+    Count,
+    Dim,
+    Duration,
+    NonNegative,
+    Positive,
+    Range,
+    Share,
+    Size,
+    check,
+)
 from embsql.run import Run
 from embsql.skipgram.base import Settings
 from embsql.skipgram.train import train
 
-LENGTH = np.float32(5)  # of a trained vector, roughly: a shorter one would soon be turned away from where it pointed
+LENGTH = np.float32(
+    5
+)  # of a trained vector, roughly: a shorter one would soon be turned away from where it pointed
 
 
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node2Vec:
-    """Vectors of the nodes of a graph: nodes that random walks meet near one another get vectors that are alike.
+    """Vectors of the nodes of a graph: nodes that random walks meet near one another get vectors
+    that are alike.
 
-    Walks of the second order with the parameters p and q (Grover and Leskovec, 2016, "node2vec"); with p = q = 1 this
-    is DeepWalk (Perozzi et al., 2014). They are drawn by rejection, exactly for every p and q, and go straight into
-    skip-gram with negative sampling: memory does not grow with their number. Edges are walked by their weight.
+    Walks of the second order with the parameters p and q (Grover and Leskovec, 2016, "node2vec");
+    with p = q = 1 this is DeepWalk (Perozzi et al., 2014). They are drawn by rejection, exactly for
+    every p and q, and go straight into skip-gram with negative sampling: memory does not grow with
+    their number. Edges are walked by their weight.
 
-    nodes=both: users next to the items they met. No user knows another, so a step leads back or to a new node, and p
-    and q only act through p/q. nodes=items: every item next to the `neighbours` items whose users are most alike by
-    cosine, of those at least `least` alike, and next to those it is such a neighbour of; with `within` or `gap` only
-    users count who met both items so near to one another. A history of more than 5,000 items is left out of that:
-    the work grows with its square. graph, a SELECT of source_node, target_node and weight given to training, takes
-    the place of the items' graph: edges count in both directions, those given more than once are added up.
-    The items' graph that was walked is in embsql.graph_edges.
+    nodes=both: users next to the items they met. No user knows another, so a step leads back or to
+    a new node, and p and q only act through p/q. nodes=items: every item next to the `neighbours`
+    items whose users are most alike by cosine, of those at least `least` alike, and next to those
+    it is such a neighbour of; with `within` or `gap` only users count who met both items so near to
+    one another. A history of more than 5,000 items is left out of that: the work grows with its
+    square. graph, a SELECT of source_node, target_node and weight given to training, takes the
+    place of the items' graph: edges count in both directions, those given more than once are added
+    up. The items' graph that was walked is in embsql.graph_edges.
 
-    A user's vector is the mean of the vectors of the user's items, by weight, which SQL repeats for any history. An
-    item without neighbours is never walked: its vector is zero. An item that everybody met slows nothing down: a step
-    costs about the same whatever the degree. With warm_start, training goes on from the live run's vectors.
+    A user's vector is the mean of the vectors of the user's items, by weight, which SQL repeats for
+    any history. An item without neighbours is never walked: its vector is zero. An item that
+    everybody met slows nothing down: a step costs about the same whatever the degree. With
+    warm_start, training goes on from the live run's vectors.
     """
 
     on_gpu: ClassVar[bool] = True
@@ -58,10 +75,13 @@ class Node2Vec:
     lr: Positive = 0.8  # length of the first steps; Adagrad shortens later ones
     neighbours: Count = 20  # items that every item is joined with; more blur what is alike
     least: Share = 0.0  # cosine that items must have to be joined
-    weights: Literal["cosine", "count"] = "cosine"  # of the items' edges: alikeness, or number of users of both
+    # of the items' edges: alikeness, or number of users of both
+    weights: Literal["cosine", "count"] = "cosine"
     within: Size = 0  # events that two items may be apart in a history to count for it; 0: any
-    gap: Duration = 0  # time they may be apart, in microseconds or a numeric event_time's own unit; 0: any
-    popularity: NonNegative = 0.1  # what popular items gain: vectors are as long as their number of users to this power
+    # time they may be apart, in microseconds or a numeric event_time's own unit; 0: any
+    gap: Duration = 0
+    # what popular items gain: vectors are as long as their number of users to this power
+    popularity: NonNegative = 0.1
 
     def __post_init__(self) -> None:
         check(self)
@@ -79,7 +99,9 @@ class Node2Vec:
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Walk and learn; the reported loss is that of a pair of nodes. Raises NoEdges."""
         from embsql.numeric.linalg import multiply
-        from embsql.skipgram.graph import edges  # here: they bring the compiler, which listing does not need
+        from embsql.skipgram.graph import (
+            edges,
+        )  # here: they bring the compiler, which listing does not need
         from embsql.skipgram.walks import Walks
 
         bipartite = self.nodes == "both" and data.graph is None
@@ -87,8 +109,14 @@ class Node2Vec:
         # Without common neighbours only p/q counts, and with q = 1 none are looked for.
         p, q = (self.p / self.q, 1.0) if bipartite else (self.p, self.q)
         walks = Walks(rows, self.walks, self.length, p, q, run)
-        settings = Settings(dim=self.dim, epochs=self.epochs, window=self.window, negatives=self.negatives, lr=self.lr,
-                            exponent=self.exponent)  # fmt: skip
+        settings = Settings(
+            dim=self.dim,
+            epochs=self.epochs,
+            window=self.window,
+            negatives=self.negatives,
+            lr=self.lr,
+            exponent=self.exponent,
+        )
         vectors, _ = train(walks, walks.counts(), settings, run, _before(run, bipartite))  # (n, d)
         vectors[rows.counts == 0] = 0
         items = self._items(vectors[-data.n_items :], data)  # (i, d)
@@ -96,15 +124,22 @@ class Node2Vec:
         return Embeddings(users, items, graph=None if bipartite else edges(rows))
 
     def _items(self, vectors: Float32, data: Interactions) -> Float32:
-        """The items' directions (i, d), as long as their numbers of users to the power of `popularity`."""
+        """The items' directions (i, d), as long as their numbers of users to the power of
+        `popularity`.
+        """
         length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (i, 1)
         users = np.maximum(np.bincount(data.item, minlength=data.n_items), 1)[:, None]  # (i, 1)
         wanted = users.astype(np.float32) ** np.float32(self.popularity)  # (i, 1)
-        items: Float32 = vectors * np.divide(wanted, length, out=np.zeros_like(length), where=length > 0)  # (i, d)
+        items: Float32 = vectors * np.divide(
+            wanted, length, out=np.zeros_like(length), where=length > 0
+        )  # (i, d)
         return items
 
     def _graph(self, data: Interactions, run: Run) -> Rows:
-        """What is walked on, a symmetric matrix: of the items, or of the users and then the items. Raises NoEdges."""
+        """What is walked on, a symmetric matrix: of the items, or of the users and then the items.
+
+        Raises NoEdges.
+        """
         from embsql.skipgram.graph import adjacency, bipartite, met_by_the_same
 
         if data.graph is not None:
@@ -112,17 +147,25 @@ class Node2Vec:
         if self.nodes == "both":
             return bipartite(data, run)
         counts = self.weights == "count"
-        rows = met_by_the_same(data, self.neighbours, self.least, self.within, self.gap, run, counts=counts)
+        rows = met_by_the_same(
+            data, self.neighbours, self.least, self.within, self.gap, run, counts=counts
+        )
         if not len(rows.column):
             raise NoEdges(model=run.model_name)
         return rows
 
 
 def _before(run: Run, bipartite: bool) -> Float32 | None:
-    """The live run's vectors (n, d) of the nodes, about as long as training makes them; None to begin afresh."""
+    """The live run's vectors (n, d) of the nodes, about as long as training makes them.
+
+    None to begin afresh.
+    """
     if run.before is None:
         return None
-    users, items = run.before.users * LENGTH, run.before.items * LENGTH  # (u, d), (i, d), NaN for who is new
+    users, items = (
+        run.before.users * LENGTH,
+        run.before.items * LENGTH,
+    )  # (u, d), (i, d), NaN for who is new
     return np.vstack((users, items)) if bipartite else items
 
 

@@ -19,21 +19,25 @@ from embsql.run import Run
 class SVD:
     """Spectral embeddings by singular value decomposition; no epochs, nothing to tune but `dim`.
 
-    Normalised: the matrix R is divided by the roots of its row and column sums, so that neither busy users nor
-    popular items own the leading vectors V. A history r scores items with (r / sqrt(d)) V V' sqrt(d), where d are the
-    item sums: an ideal low-pass filter on the graph of interactions (Shen et al., 2021, "How powerful is graph
-    convolution for recommendation?"). Plain: R V and V, whose products are the best approximation of R by
-    rank `dim` (PureSVD: Cremonesi et al., 2010).
+    Normalised: the matrix R is divided by the roots of its row and column sums, so that neither
+    busy users nor popular items own the leading vectors V. A history r scores items with (r /
+    sqrt(d)) V V' sqrt(d), where d are the item sums: an ideal low-pass filter on the graph of
+    interactions (Shen et al., 2021, "How powerful is graph convolution for recommendation?").
+    Plain: R V and V, whose products are the best approximation of R by rank `dim` (PureSVD:
+    Cremonesi et al., 2010).
 
-    Found by randomised subspace iteration (Halko, Martinsson and Tropp, 2011). Vectors come strongest first, each
-    with its largest item entry positive. Where the matrix has a lower rank than `dim`, the last columns are zero.
-    Weights act in proportion: where a few are huge (quantities, seconds), train on ln(1 + weight).
+    Found by randomised subspace iteration (Halko, Martinsson and Tropp, 2011). Vectors come
+    strongest first, each with its largest item entry positive. Where the matrix has a lower rank
+    than `dim`, the last columns are zero. Weights act in proportion: where a few are huge
+    (quantities, seconds), train on ln(1 + weight).
     """
 
     name: ClassVar[str]  # set by @algorithm
 
-    dim: Dim = 64  # length of the vectors: normalised gains up to 256 and more, plain is best with 32 to 128
-    method: Literal["normalised", "plain"] = "normalised"  # divide by roots of user and item sums, or not
+    # length of the vectors: normalised gains up to 256 and more, plain is best with 32 to 128
+    dim: Dim = 64
+    # divide by roots of user and item sums, or not
+    method: Literal["normalised", "plain"] = "normalised"
 
     def __post_init__(self) -> None:
         check(self)
@@ -49,24 +53,37 @@ class SVD:
         return False
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
-        """Decompose the data; the reported loss is the share of the matrix's squares that is not captured."""
-        from embsql.numeric.linalg import multiply  # here: it brings the compiler, which listing does not need
+        """Decompose the data.
+
+        The reported loss is the share of the matrix's squares that is not captured.
+        """
+        from embsql.numeric.linalg import (
+            multiply,
+        )  # here: it brings the compiler, which listing does not need
         from embsql.numeric.svd import truncated_svd
 
         root_user, root_item = self._roots(data)  # (u,), (i,)
-        rows = Rows(data.by_user().start, data.item, data.weight / root_user[data.user] / root_item[data.item])
+        rows = Rows(
+            data.by_user().start,
+            data.item,
+            data.weight / root_user[data.user] / root_item[data.item],
+        )
         axes = truncated_svd(rows, data.n_items, self.dim, run)  # (i, d)
         projected = multiply(rows, axes, run)  # (u, d)
         self._report(rows, projected, run)
         scale = None if self.method == "plain" else np.reciprocal(np.square(root_item))  # (i,)
         fold_in = FoldIn("projection", item_scale=scale)
-        return Embeddings(projected * root_user[:, None], axes * root_item[:, None], fold_in=fold_in)  # (u, d), (i, d)
+        return Embeddings(
+            projected * root_user[:, None], axes * root_item[:, None], fold_in=fold_in
+        )  # (u, d), (i, d)
 
     def _roots(self, data: Interactions) -> tuple[Float32, Float32]:
         """What rows and columns are divided by: (n_users,), (n_items,)."""
         if self.method == "plain":
             return np.ones(data.n_users, np.float32), np.ones(data.n_items, np.float32)
-        return _root_sum(data.user, data.weight, data.n_users), _root_sum(data.item, data.weight, data.n_items)
+        return _root_sum(data.user, data.weight, data.n_users), _root_sum(
+            data.item, data.weight, data.n_items
+        )
 
     def _report(self, rows: Rows, projected: Float32, run: Run) -> None:
         """Report the share of the squares of the matrix that its projection (u, d) leaves out."""

@@ -1,4 +1,6 @@
-"""Two towers (DSSM): vectors of ids and of what is known of users and items, so that newcomers have one too."""
+"""Two towers (DSSM): vectors of ids and of what is known of users and items, so that newcomers have
+one too.
+"""
 
 from __future__ import annotations
 
@@ -17,30 +19,35 @@ from embsql.run import Run
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwoTower:
-    """Two towers: a user's vector and an item's, trained so that what was met scores above what was not.
+    """Two towers: a user's vector and an item's, trained so that what was met scores above what was
+    not.
 
-    Each vector is that of the id plus what the features add (`user_features`, `item_features`: a SELECT of the id and
-    any columns). Text and booleans are categories, numbers and dates are numbers, lists are several categories at
-    once, long text is its words (n of them count 1 / sqrt(n) each); NULL, and a value that fewer than two rows have,
-    have a learned place of their own.
-    `history` adds the mean over the user's items, in training over a random part of them; with user_ids = False and no
-    features that mean is all that users are. Ids are left out at random in training, so that embsql.embed_user,
-    embed_item and recommend_new can give newcomers a vector of their features alone, in SQL. Where many words, tags or
-    categories tell of newcomers, similarity = dot with a feature_reg near 50 is a good beginning: what one word adds is
-    then small until many pairs say so, as in ridge regression. With warm_start, training goes on from the live run's
+    Each vector is that of the id plus what the features add (`user_features`, `item_features`: a
+    SELECT of the id and any columns). Text and booleans are categories, numbers and dates are
+    numbers, lists are several categories at once, long text is its words (n of them count 1 /
+    sqrt(n) each); NULL, and a value that fewer than two rows have, have a learned place of their
+    own. `history` adds the mean over the user's items, in training over a random part of them; with
+    user_ids = False and no features that mean is all that users are. Ids are left out at random in
+    training, so that embsql.embed_user, embed_item and recommend_new can give newcomers a vector of
+    their features alone, in SQL. Where many words, tags or categories tell of newcomers, similarity
+    = dot with a feature_reg near 50 is a good beginning: what one word adds is then small until
+    many pairs say so, as in ridge regression. With warm_start, training goes on from the live run's
     vectors, of which the towers first learn what features can say.
 
-    The loss is by default the softmax over the catalogue, estimated from a few hundred negatives whose scores are
-    corrected by how often each is drawn (Huang et al., 2013, "Learning deep structured semantic models"; Yi et al.,
-    2019, "Sampling-bias-corrected neural modeling"). Every pair counts once, whatever its weight.
+    The loss is by default the softmax over the catalogue, estimated from a few hundred negatives
+    whose scores are corrected by how often each is drawn (Huang et al., 2013, "Learning deep
+    structured semantic models"; Yi et al., 2019, "Sampling-bias-corrected neural modeling"). Every
+    pair counts once, whatever its weight.
 
-    With sampler = hard, only the best-scoring eighth of the items drawn uniformly counts for each pair (Zhang et al.,
-    2013, "Optimizing top-N collaborative filtering via dynamic negative item sampling"), without those the user has
-    met and those so far above the met item that they may well be liked (as Moreira et al., 2024, "NV-Retriever").
-    With loss = contrastive, many items and nothing but ids, a margin near 0.9 and a push of 150 are a good beginning
-    (Mao et al., 2021, "SimpleX", who also leave out a tenth of a user vector's numbers: `user_dropout`).
-    `memory` adds the items of earlier steps as negatives for little work, at the price that their vectors are a bit
-    old (Wang et al., 2021, "Cross-batch negative sampling for training two-tower recommenders").
+    With sampler = hard, only the best-scoring eighth of the items drawn uniformly counts for each
+    pair (Zhang et al., 2013, "Optimizing top-N collaborative filtering via dynamic negative item
+    sampling"), without those the user has met and those so far above the met item that they may
+    well be liked (as Moreira et al., 2024, "NV-Retriever"). With loss = contrastive, many items and
+    nothing but ids, a margin near 0.9 and a push of 150 are a good beginning (Mao et al., 2021,
+    "SimpleX", who also leave out a tenth of a user vector's numbers: `user_dropout`). `memory` adds
+    the items of earlier steps as negatives for little work, at the price that their vectors are a
+    bit old (Wang et al., 2021, "Cross-batch negative sampling for training two-tower
+    recommenders").
     """
 
     name: ClassVar[str]  # set by @algorithm
@@ -51,26 +58,39 @@ class TwoTower:
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 20  # passes over the pairs
-    lr: Positive = 0.005  # step size of Adam, and of row-wise Adagrad for over 100,000 ids; falling to 0
-    batch_size: Count = 1024  # pairs per step; fewer where that would be less than 32 steps an epoch
-    negatives: Count = 512  # items drawn per step to contrast with; the whole catalogue where it has no more
-    sampler: Literal["uniform", "popularity", "in_batch", "mixed", "hard"] = "uniform"  # whence; mixed: batch, uniform
-    memory: Size = 0  # items of earlier pairs that are negatives too, with the vectors they had then
-    loss: Literal["softmax", "bpr", "triplet", "contrastive"] = "softmax"  # over all negatives at once, or one by one
+    # step size of Adam, and of row-wise Adagrad for over 100,000 ids; falling to 0
+    lr: Positive = 0.005
+    # pairs per step; fewer where that would be less than 32 steps an epoch
+    batch_size: Count = 1024
+    # items drawn per step to contrast with; the whole catalogue where it has no more
+    negatives: Count = 512
+    # whence; mixed: batch, uniform
+    sampler: Literal["uniform", "popularity", "in_batch", "mixed", "hard"] = "uniform"
+    # items of earlier pairs that are negatives too, with the vectors they had then
+    memory: Size = 0
+    # over all negatives at once, or one by one
+    loss: Literal["softmax", "bpr", "triplet", "contrastive"] = "softmax"
     similarity: Literal["cosine", "dot"] = "cosine"  # how two vectors make a score
-    temperature: Positive | None = None  # divides scores in the loss; none: 0.1 for softmax or bpr of cosines, else 1
-    margin: NonNegative = 0.5  # triplet: between met and not met; contrastive: the score a negative may have
+    # divides scores in the loss; none: 0.1 for softmax or bpr of cosines, else 1
+    temperature: Positive | None = None
+    # triplet: between met and not met; contrastive: the score a negative may have
+    margin: NonNegative = 0.5
     push: NonNegative = 10.0  # contrastive: weight of all negatives, where the met item's is 1
     reg: NonNegative = 0.0  # pull of a step's vectors towards zero; only for dot
-    feature_reg: NonNegative = 0.0  # pull of what features add towards zero, as of that many pairs; only for dot
+    # pull of what features add towards zero, as of that many pairs; only for dot
+    feature_reg: NonNegative = 0.0
     layers: Layers = 0  # hidden layers between features and vector
     width: Count = 128  # of hidden layers
-    history: Literal["none", "separate", "shared"] = "none"  # the user's items as a feature, with vectors of their own
+    # the user's items as a feature, with vectors of their own
+    history: Literal["none", "separate", "shared"] = "none"
     history_dropout: Dropout = 0.5  # share of a history's items left out in training
     user_dropout: Dropout = 0.0  # share of a user vector's numbers left out in training
-    user_ids: bool = True  # users have vectors of their own, besides what their features and history say
-    id_dropout: Dropout = 0.3  # share of ids left out in training, where there are features; what newcomers live on
-    patience: Size = 0  # epochs without a better hit rate on pairs held out, after which to stop; 0: never
+    # users have vectors of their own, besides what their features and history say
+    user_ids: bool = True
+    # share of ids left out in training, where there are features; what newcomers live on
+    id_dropout: Dropout = 0.3
+    # epochs without a better hit rate on pairs held out, after which to stop; 0: never
+    patience: Size = 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -93,10 +113,23 @@ class TwoTower:
     def _told(self, data: Interactions) -> dict[str, Encoded | None]:
         """What is known of users and of items, encoded. Raises BadFeatures."""
         tables = {"user": data.user_features, "item": data.item_features}
-        if self.history != "none" and data.user_features is not None and "items" in data.user_features.column_names:
-            raise BadFeatures(option="user_features", found='a column "items", which is the history\'s name')
+        if (
+            self.history != "none"
+            and data.user_features is not None
+            and "items" in data.user_features.column_names
+        ):
+            raise BadFeatures(
+                option="user_features", found='a column "items", which is the history\'s name'
+            )
         known = self.user_ids or self.history != "none" or data.user_features is not None
         require(self, "true, unless there are user_features or a history", user_ids=known)
         told = any(tables.values())
-        require(self, "0, unless there are user_features or item_features", feature_reg=told or not self.feature_reg)
-        return {name: encode(table, f"{name}_features") if table else None for name, table in tables.items()}
+        require(
+            self,
+            "0, unless there are user_features or item_features",
+            feature_reg=told or not self.feature_reg,
+        )
+        return {
+            name: encode(table, f"{name}_features") if table else None
+            for name, table in tables.items()
+        }

@@ -1,6 +1,8 @@
-"""BigQuery ML's functions in a statement, ML.RECOMMEND(MODEL m, ...) and its kin, as the database's own SQL.
+"""BigQuery ML's functions in a statement, ML.RECOMMEND(MODEL m, ...) and its kin, as the database's
+own SQL.
 
-Each becomes a table function of the schema ml, or a query over embsql's questions; all around them stays as it is.
+Each becomes a table function of the schema ml, or a query over embsql's questions; all around them
+stays as it is.
 """
 
 from __future__ import annotations
@@ -23,9 +25,37 @@ from embsql.sqlfiles import files
 
 CALL = re.compile(rf"ML{GAP}*\.{GAP}*(\w+){GAP}*\({GAP}*MODEL\b", re.IGNORECASE | re.DOTALL)
 AFTER = {  # words that follow a table in FROM and are not its alias
-    "ANTI", "ASOF", "CROSS", "EXCEPT", "FETCH", "FOR", "FULL", "GROUP", "HAVING", "INNER", "INTERSECT", "JOIN",
-    "LATERAL", "LEFT", "LIMIT", "NATURAL", "OFFSET", "ON", "ORDER", "PIVOT", "POSITIONAL", "QUALIFY", "RIGHT",
-    "SAMPLE", "SEMI", "TABLESAMPLE", "UNION", "UNPIVOT", "USING", "WHERE", "WINDOW",
+    "ANTI",
+    "ASOF",
+    "CROSS",
+    "EXCEPT",
+    "FETCH",
+    "FOR",
+    "FULL",
+    "GROUP",
+    "HAVING",
+    "INNER",
+    "INTERSECT",
+    "JOIN",
+    "LATERAL",
+    "LEFT",
+    "LIMIT",
+    "NATURAL",
+    "OFFSET",
+    "ON",
+    "ORDER",
+    "PIVOT",
+    "POSITIONAL",
+    "QUALIFY",
+    "RIGHT",
+    "SAMPLE",
+    "SEMI",
+    "TABLESAMPLE",
+    "UNION",
+    "UNPIVOT",
+    "USING",
+    "WHERE",
+    "WINDOW",
 }
 DEEPEST = 20  # calls within calls
 
@@ -41,11 +71,18 @@ class Call:
 
 
 def rewritten(engine: Engine, statement: str, depth: int = 0) -> str:
-    """The statement with its calls of ML.* replaced. Raises BadFunction, NoMl, and what asking for the model raises."""
+    """The statement with its calls of ML.* replaced.
+
+    Raises BadFunction, NoMl, and what asking for the model raises.
+    """
     if not CALL.search(statement):
         return statement
     statement = without_hashes(statement)
-    names = (f"ml_answer{n}" for n in count() if not re.search(rf"\bml_answer{n}\b", statement, re.IGNORECASE))
+    names = (
+        f"ml_answer{n}"
+        for n in count()
+        if not re.search(rf"\bml_answer{n}\b", statement, re.IGNORECASE)
+    )
     parts, done = [], 0
     for start in _starts(statement):
         if start < done:  # within the query of a call
@@ -63,9 +100,10 @@ def rewritten(engine: Engine, statement: str, depth: int = 0) -> str:
 def _starts(statement: str) -> Iterator[int]:
     """Where calls begin, in order; those in strings, comments and names are none."""
     yield from (
-        piece.start() for piece in PIECE.finditer(statement)
+        piece.start()
+        for piece in PIECE.finditer(statement)
         if piece.group().upper() == "ML" and CALL.match(statement, piece.start())
-    )  # fmt: skip
+    )
 
 
 def _read(statement: str, start: int) -> Call:
@@ -79,7 +117,9 @@ def _read(statement: str, start: int) -> Call:
     except BadStatement as error:
         raise BadFunction(**error.values) from None
     if not reader.skip(")"):
-        raise BadFunction(reason=f"expected ) after the model and its query, found {reader.found()}")
+        raise BadFunction(
+            reason=f"expected ) after the model and its query, found {reader.found()}"
+        )
     return Call(head[1].lower(), model, query, reader.at)
 
 
@@ -90,7 +130,9 @@ def _query(reader: Reader) -> str:
             table=".".join(quote(part) for part in reader.path("a table"))
         )
     if not reader.skip("("):
-        raise BadFunction(reason=f"expected a query in brackets or TABLE name, found {reader.found()}")
+        raise BadFunction(
+            reason=f"expected a query in brackets or TABLE name, found {reader.found()}"
+        )
     start, depth = reader.at, 1
     for piece in PIECE.finditer(reader.statement, start):
         depth += {"(": 1, ")": -1}.get(piece.group(), 0)
@@ -103,7 +145,11 @@ def _query(reader: Reader) -> str:
 def _is_named(statement: str, end: int) -> bool:
     """Whether the statement names the table that ends there; some databases want that."""
     token = Reader(statement, end).peek()
-    return token is not None and token.lastgroup in ("word", "text", "quoted") and token.group().upper() not in AFTER
+    return (
+        token is not None
+        and token.lastgroup in ("word", "text", "quoted")
+        and token.group().upper() not in AFTER
+    )
 
 
 # --- what a call becomes -------------------------------------------------------------------------
@@ -130,10 +176,12 @@ def _recommend(engine: Engine, call: Call, run: Any, query: str | None) -> str:
     """Pairs with their scores, under the names that the model's columns have."""
     predicted = "predicted_rating" if _explicit(run) else "predicted_rating_confidence"
     names = {
-        "model": call.model, "predicted": predicted, "user_col": quote(_column(run, "user")),
+        "model": call.model,
+        "predicted": predicted,
+        "user_col": quote(_column(run, "user")),
         "item_col": quote(_column(run, "item")),
         "predicted_col": quote(predicted.replace("rating", _column(run, "weight"), 1)),
-    }  # fmt: skip
+    }
     if query is None:
         _need_ml(engine)
         return _template("recommend", names)
@@ -141,7 +189,7 @@ def _recommend(engine: Engine, call: Call, run: Any, query: str | None) -> str:
     if len(given) == 2:
         return _template("recommend_pairs", names | given, query)
     _need_ml(engine)
-    (side, column), = given.items()
+    ((side, column),) = given.items()
     return _template(f"recommend_{side}", names | {"given_col": column}, query)
 
 
@@ -160,9 +208,13 @@ def _evaluate(engine: Engine, call: Call, run: Any, query: str | None) -> str:
 
 
 FUNCTIONS: dict[str, Callable[[Engine, Call, Any, str | None], str]] = {
-    "recommend": _recommend, "evaluate": _evaluate, "weights": _plain, "training_info": _plain, "feature_info": _plain,
+    "recommend": _recommend,
+    "evaluate": _evaluate,
+    "weights": _plain,
+    "training_info": _plain,
+    "feature_info": _plain,
     "trial_info": _plain,
-}  # fmt: skip
+}
 
 
 def _template(name: str, names: dict[str, str], query: str = "") -> str:
@@ -170,20 +222,29 @@ def _template(name: str, names: dict[str, str], query: str = "") -> str:
 
 
 def _given(engine: Engine, run: Any, query: str, sides: tuple[str, ...]) -> dict[str, str]:
-    """The columns of a query that say who and what is meant, quoted, by what they are. Raises BadFunction."""
+    """The columns of a query that say who and what is meant, quoted, by what they are.
+
+    Raises BadFunction.
+    """
     columns = {name.lower(): name for name in engine.describe(query)}
     wanted = {side: _column(run, side) for side in sides}
     given = {
-        f"given_{side}_col": quote(columns[name.lower()]) for side, name in wanted.items() if name.lower() in columns
+        f"given_{side}_col": quote(columns[name.lower()])
+        for side, name in wanted.items()
+        if name.lower() in columns
     }
     if not given:
-        raise BadFunction(reason=f"its query gives {', '.join(columns)}, not {' or '.join(wanted.values())}")
+        raise BadFunction(
+            reason=f"its query gives {', '.join(columns)}, not {' or '.join(wanted.values())}"
+        )
     return given
 
 
 def _column(run: Any, side: str) -> str:
     """What the model's source called a column."""
-    return str(run[f"{side}_col"] or {"user": "user_id", "item": "item_id", "weight": "rating"}[side])
+    return str(
+        run[f"{side}_col"] or {"user": "user_id", "item": "item_id", "weight": "rating"}[side]
+    )
 
 
 def _explicit(run: Any) -> bool:

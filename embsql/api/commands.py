@@ -1,8 +1,8 @@
 """The commands as SQL, inside a Python process: CALL embsql.train('shop', source => 'SELECT ...').
 
-One function, embsql_command, takes a command's name and arguments as a list of text; sql/commands gives each
-command its own name and columns. A command works on a connection of its own, so it cannot see what the caller
-has not committed, and what it writes stays when the caller rolls back.
+One function, embsql_command, takes a command's name and arguments as a list of text; sql/commands
+gives each command its own name and columns. A command works on a connection of its own, so it
+cannot see what the caller has not committed, and what it writes stays when the caller rolls back.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from embsql.command_options import Cluster, Evaluate, Materialise, Project
 from embsql.errors import BadArguments, BadCall, UnknownCommand, suggestion
 from embsql.options import check_names, declared, shortened, word
 
-OUTSIDE = {"source_db", "checkpoints"}  # files of the trainer's machine, where who asks for a training has no rights
+OUTSIDE = {
+    "source_db",
+    "checkpoints",
+}  # files of the trainer's machine, where who asks for a training has no rights
 
 Words = Sequence[str | None]
 
@@ -35,13 +38,17 @@ def evaluate(database: Any, model: str, options: str) -> list[Any]:
     return [json.dumps(database.evaluate(model, **_read(Evaluate, options)))]
 
 
-def register_embeddings(database: Any, model: str, items: str, users: str | None, similarity: str) -> list[Any]:
+def register_embeddings(
+    database: Any, model: str, items: str, users: str | None, similarity: str
+) -> list[Any]:
     """Store vectors from elsewhere as a run; items and users are SELECTs of an id and an embedding."""
     run = database.register_embeddings(model, items, users=users or None, similarity=similarity)
     return [run.run_id, run.status]
 
 
-def cluster(database: Any, model: str, entity: str, k: str, clustering: str, labels: str, options: str) -> list[Any]:
+def cluster(
+    database: Any, model: str, entity: str, k: str, clustering: str, labels: str, options: str
+) -> list[Any]:
     """Group items or users; k by silhouette unless given, labels a SELECT of entity_id and label."""
     wanted = {"entity": entity, "k": k or None, "clustering": clustering, "labels": labels or None}
     done = database.cluster(model, **wanted | _read(Cluster, options))
@@ -54,7 +61,9 @@ def project(database: Any, model: str, entity: str, method: str, options: str) -
     return [done.run_id, done.points, done.aligned_to]
 
 
-def materialise(database: Any, model: str, k: str, users: str, items: str, options: str = "{}") -> list[Any]:
+def materialise(
+    database: Any, model: str, k: str, users: str, items: str, options: str = "{}"
+) -> list[Any]:
     """Write the k best items of every user, and the k nearest of every item, into tables for joins."""
     wanted = {"k": k, "users": users, "items": items}
     done = database.materialise(model, **wanted | _read(Materialise, options))
@@ -96,10 +105,20 @@ def forget(database: Any, user_id: str) -> list[Any]:
 COMMANDS: dict[str, Callable[..., list[Any]]] = {
     function.__name__: function
     for function in (
-        train, evaluate, register_embeddings, cluster, project, materialise, cancel, promote, rollback, drop_run,
-        drop_model, forget,
+        train,
+        evaluate,
+        register_embeddings,
+        cluster,
+        project,
+        materialise,
+        cancel,
+        promote,
+        rollback,
+        drop_run,
+        drop_model,
+        forget,
     )
-}  # fmt: skip
+}
 
 
 def perform(database: Any, name: str | None, words: Words) -> list[str | None]:
@@ -108,7 +127,9 @@ def perform(database: Any, name: str | None, words: Words) -> list[str | None]:
     Raises UnknownCommand, BadCall, and what the command raises.
     """
     if name not in COMMANDS:
-        raise UnknownCommand(name=word(name), suggestion=suggestion(name, COMMANDS), known=", ".join(COMMANDS))
+        raise UnknownCommand(
+            name=word(name), suggestion=suggestion(name, COMMANDS), known=", ".join(COMMANDS)
+        )
     command = COMMANDS[name]
     try:
         inspect.signature(command).bind(database, *words)
@@ -137,7 +158,10 @@ def _read(cls: type[Any], text: str | None) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Raises ValueError for a name that comes twice, of which one value would be lost."""
+    """An object of JSON.
+
+    Raises ValueError for a name that comes twice, of which one value would be lost.
+    """
     named = dict(pairs)
     if len(named) < len(pairs):
         twice = next(name for n, (name, _) in enumerate(pairs) if name in dict(pairs[:n]))
@@ -148,10 +172,15 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _options(text: str | None) -> dict[str, Any]:
     try:
         options = json.loads(text or "", object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:  # also of JSON that is nested too deep, or of a number too long
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also of JSON that is nested too deep, or of a number too long
         raise BadArguments(found=word(text), reason=shortened(str(error))) from None
     if not isinstance(options, dict):
         raise BadArguments(found=word(text), reason="it is not an object")
     for name in OUTSIDE & options.keys():
-        raise BadArguments(found=word(text), reason=f"{name} can be said in Python and on the command line only")
+        raise BadArguments(
+            found=word(text), reason=f"{name} can be said in Python and on the command line only"
+        )
     return options

@@ -4,7 +4,8 @@
     DROP MODEL [IF EXISTS] name
     SELECT ... FROM ML.RECOMMEND(MODEL name, (SELECT ...))
 
-Only the head of a statement is read. A SELECT is kept letter by letter: it is the database's own SQL, not BigQuery's.
+Only the head of a statement is read. A SELECT is kept letter by letter: it is the database's own
+SQL, not BigQuery's.
 """
 
 from __future__ import annotations
@@ -16,19 +17,36 @@ from typing import Any
 
 from embsql import algorithms, options
 from embsql.command_options import Train
-from embsql.errors import BadArgument, BadDrop, BadHparam, BadSearch, BadStatement, EmbsqlError, MissingColumn
+from embsql.errors import (
+    BadArgument,
+    BadDrop,
+    BadHparam,
+    BadSearch,
+    BadStatement,
+    EmbsqlError,
+    MissingColumn,
+)
 from embsql.lifecycle.registry import check_name
 
 ALIASES = {  # BigQuery ML's word -> ours
-    "num_factors": "dim", "l2_reg": "reg", "wals_alpha": "alpha", "max_iterations": "epochs", "learn_rate": "lr",
+    "num_factors": "dim",
+    "l2_reg": "reg",
+    "wals_alpha": "alpha",
+    "max_iterations": "epochs",
+    "learn_rate": "lr",
     "num_trials": "tune",
-    "rating_col": "weight_col", "feedback_type": "feedback",
-}  # fmt: skip
+    "rating_col": "weight_col",
+    "feedback_type": "feedback",
+}
 SAME = {"data_split_method": "split"}  # says what ours says, in other values
 THERE = {ours: theirs for theirs, ours in ALIASES.items()}
 ALGORITHMS = {"matrix_factorization": "als", "pca": "svd"}
 SPLITS = {"auto_split": "auto", "random": "random", "seq": "time", "no_split": None}
-COMMON = ("early_stop", "min_rel_progress", "max_parallel_trials")  # change how long it takes, not what is asked for
+COMMON = (
+    "early_stop",
+    "min_rel_progress",
+    "max_parallel_trials",
+)  # change how long it takes, not what is asked for
 ABSENT = {  # what BigQuery ML has and we have not -> what to do
     "data_split_col": "choose what is held out with data_split_method = 'seq', 'random' or 'auto_split'",
     "data_split_eval_fraction": "leave it out: a fifth is held out, or each user's last",
@@ -38,11 +56,17 @@ ABSENT = {  # what BigQuery ML has and we have not -> what to do
     "model_registry": "leave it out: embsql.runs() is the registry",
     "kms_key_name": "leave it out: the database decides how its files are stored",
 }
-PLAIN_REG = {"reg": 1.0, "nu": 0.0}  # what l2_reg means there: the same pull on every row, 1 where it is left out
+PLAIN_REG = {
+    "reg": 1.0,
+    "nu": 0.0,
+}  # what l2_reg means there: the same pull on every row, 1 where it is left out
 PLAIN_ALPHA = 40.0  # what wals_alpha is there where it is left out
 
 GAP = r"(?:\s|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*.*?\*/)"
-START = re.compile(rf"{GAP}*(?:CREATE{GAP}+(?:OR{GAP}+REPLACE{GAP}+)?|DROP{GAP}+)MODEL\b", re.IGNORECASE | re.DOTALL)
+START = re.compile(
+    rf"{GAP}*(?:CREATE{GAP}+(?:OR{GAP}+REPLACE{GAP}+)?|DROP{GAP}+)MODEL\b",
+    re.IGNORECASE | re.DOTALL,
+)
 TOKEN = re.compile(
     rf"""(?P<gap>{GAP}+)
     |(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*")
@@ -52,7 +76,8 @@ TOKEN = re.compile(
     |(?P<sign>.)""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
-PIECE = re.compile(  # of the database's SQL: what may hold a bracket or a name without meaning one, a word, a sign
+# of the database's SQL: what may hold a bracket or a name without meaning one, a word, a sign
+PIECE = re.compile(
     r"""--[^\n]*|\#(?![0-9>#=-])[^\n]*|/\*.*?\*/|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*\""""
     r"|\$(\w*)\$.*?\$\1\$|\w+|.",
     re.IGNORECASE | re.DOTALL,
@@ -77,17 +102,25 @@ class CreateModel:
     as_there: bool  # a model type of BigQuery ML: what is left out has the default it has there
 
     def with_columns(self, names: list[str]) -> dict[str, Any]:
-        """The options for a source with these columns, which BigQuery ML calls user, item and rating.
+        """The options for a source with these columns, which BigQuery ML calls user, item and
+        rating.
 
         Raises BadStatement for explicit feedback without ratings.
         """
         found, wanted = {name.lower() for name in names}, dict(self.options)
-        for option, there, here in (("user_col", "user", "user_id"), ("item_col", "item", "item_id")):
+        for option, there, here in (
+            ("user_col", "user", "user_id"),
+            ("item_col", "item", "item_id"),
+        ):
             if there in found and here not in found:
                 wanted.setdefault(option, there)
         if "rating" in found:
             wanted.setdefault("weight_col", "rating")
-        if wanted["feedback"] == "explicit" and "weight_col" not in wanted and "weight" not in found:
+        if (
+            wanted["feedback"] == "explicit"
+            and "weight_col" not in wanted
+            and "weight" not in found
+        ):
             raise BadStatement(reason=NO_RATING)
         return wanted
 
@@ -122,7 +155,10 @@ NO_RATING = (
 
 
 def read(statement: str) -> CreateModel | DropModel | None:
-    """What a CREATE MODEL or DROP MODEL statement asks for; None for any other SQL. Raises BadStatement."""
+    """What a CREATE MODEL or DROP MODEL statement asks for; None for any other SQL.
+
+    Raises BadStatement.
+    """
     if not START.match(statement):
         return None
     reader = Reader(statement)
@@ -151,9 +187,13 @@ def _is_gap(piece: re.Match[str]) -> bool:
 
 
 def _without_end(select: str) -> str:
-    """A SELECT without the semicolons and BigQuery's comments behind it: databases cannot read those."""
+    """A SELECT without the semicolons and BigQuery's comments behind it: databases cannot read
+    those.
+    """
     pieces = list(PIECE.finditer(select))
-    while pieces and (pieces[-1].group() == ";" or pieces[-1].group().isspace() or _is_hash(pieces[-1])):
+    while pieces and (
+        pieces[-1].group() == ";" or pieces[-1].group().isspace() or _is_hash(pieces[-1])
+    ):
         pieces.pop()
     return select[: pieces[-1].end()] if pieces else ""
 
@@ -193,7 +233,9 @@ def _create(reader: Reader) -> CreateModel:
     optional = reader.skip("IF", "NOT", "EXISTS")
     name = check_name(reader.model())
     if reader.skip("TRANSFORM"):
-        raise BadStatement(reason="TRANSFORM has no counterpart here; write its expressions in the SELECT")
+        raise BadStatement(
+            reason="TRANSFORM has no counterpart here; write its expressions in the SELECT"
+        )
     given = _options(reader)
     reader.expect("AS")
     source = _without_end(reader.rest())
@@ -223,13 +265,18 @@ def _options(reader: Reader) -> dict[str, Any]:
 
 
 def _translated(given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, str], bool]:
-    """The algorithm, its and training's options, the statement's names of them, and whether its type is BigQuery's.
+    """The algorithm, its and training's options, the statement's names of them, and whether its
+    type is BigQuery's.
 
     Raises BadStatement, UnknownAlgorithm and UnknownOption.
     """
     model_type = given.pop("model_type", "matrix_factorization")
     as_there = isinstance(model_type, str) and model_type.lower() == "matrix_factorization"
-    algorithm = ALGORITHMS.get(model_type.lower(), model_type.lower()) if isinstance(model_type, str) else model_type
+    algorithm = (
+        ALGORITHMS.get(model_type.lower(), model_type.lower())
+        if isinstance(model_type, str)
+        else model_type
+    )
     _check_names(algorithm, given)
     _check_once(given)
     words = {ALIASES.get(name, name): name for name in given}
@@ -256,13 +303,20 @@ def _check_once(given: dict[str, Any]) -> None:
     for name in given:
         first = known.setdefault(SAME.get(name, ALIASES.get(name, name)), name)
         if first != name:
-            raise BadStatement(reason=f"{first} and {name} are two names of one option; give it once")
+            raise BadStatement(
+                reason=f"{first} and {name} are two names of one option; give it once"
+            )
 
 
 def _split(method: Any) -> dict[str, Any]:
-    """How it is measured. CREATE MODEL makes a model whatever is measured, unless `gate` is said."""
+    """How it is measured.
+
+    CREATE MODEL makes a model whatever is measured, unless `gate` is said.
+    """
     if not isinstance(method, str) or method.lower() not in SPLITS:
-        reason = f"data_split_method must be one of {', '.join(SPLITS)}, found {options.shown(method)}"
+        reason = (
+            f"data_split_method must be one of {', '.join(SPLITS)}, found {options.shown(method)}"
+        )
         raise BadStatement(reason=reason)
     split = SPLITS[method.lower()]
     return {"split": split, "evaluate": True, "gate": False} if split else {}
@@ -302,7 +356,11 @@ class Reader:
     def sees(self, word: str) -> bool:
         """Whether a word or sign is next."""
         token = self.peek()
-        return token is not None and token.lastgroup in ("word", "sign") and token.group().upper() == word
+        return (
+            token is not None
+            and token.lastgroup in ("word", "sign")
+            and token.group().upper() == word
+        )
 
     def skip(self, *words: str) -> bool:
         """Whether these words or signs stand here; then they are behind us."""
@@ -325,21 +383,34 @@ class Reader:
         return self._take(wanted, "word").group()
 
     def model(self) -> str:
-        """The last part of a model's name, in lower case, as names there have no case. Raises BadStatement."""
+        """The last part of a model's name, in lower case, as names there have no case.
+
+        Raises BadStatement.
+        """
         return self.path("a model name")[-1].lower()
 
     def path(self, wanted: str) -> list[str]:
-        """The parts of a name like project.dataset.model, with backquotes around some or all. Raises BadStatement."""
+        """The parts of a name like project.dataset.model, with backquotes around some or all.
+
+        Raises BadStatement.
+        """
         token = self.peek()
         name = NAME.match(self.statement, token.start()) if token else None
         if name is None:
             raise BadStatement(reason=f"expected {wanted}, found {self.found()}")
         self.at = name.end()
         parts = re.findall(PART, name.group())
-        return [piece for part in parts for piece in (part[1:-1].split(".") if part[0] == "`" else [part.strip('"')])]
+        return [
+            piece
+            for part in parts
+            for piece in (part[1:-1].split(".") if part[0] == "`" else [part.strip('"')])
+        ]
 
     def value(self) -> Any:
-        """A string, number, TRUE, FALSE or NULL; several values to search: a list, or BigQuery ML's functions."""
+        """A string, number, TRUE, FALSE or NULL.
+
+        Several values to search: a list, or BigQuery ML's functions.
+        """
         if self.skip("["):
             return self._list()
         if self.skip("HPARAM_CANDIDATES", "(", "["):
@@ -363,14 +434,18 @@ class Reader:
 
     def _scalar(self) -> Any:
         if self.sees("'") or self.sees('"'):
-            raise BadStatement(reason=f"the quote before {self.statement[self.at :].strip()[1:20]} is not closed")
+            raise BadStatement(
+                reason=f"the quote before {self.statement[self.at :].strip()[1:20]} is not closed"
+            )
         sign = "-" if self.skip("-") else ""
         token = self._take("a value", *(("number",) if sign else ("text", "number", "word")))
         if token.lastgroup == "text":
             return token.group()[1:-1].replace(token.group()[0] * 2, token.group()[0])
         if token.lastgroup == "number":
             return _number(sign + token.group())
-        return {"TRUE": True, "FALSE": False, "NULL": None}.get(token.group().upper(), token.group())
+        return {"TRUE": True, "FALSE": False, "NULL": None}.get(
+            token.group().upper(), token.group()
+        )
 
     def _list(self) -> list[Any]:
         """What stands between the brackets of a list."""
@@ -395,5 +470,8 @@ class Reader:
 
 
 def _number(word: str) -> int | float:
-    """A whole number as such; one with more digits than anything has as infinity, which no option allows."""
+    """A whole number as such.
+
+    One with more digits than anything has as infinity, which no option allows.
+    """
     return int(word) if re.fullmatch(r"-?[0-9]{1,400}", word) else float(word)

@@ -26,7 +26,15 @@ from embsql.command_options import (
     Train,
 )
 from embsql.data import Similarity
-from embsql.errors import DatabaseBusy, EmbsqlError, InTransaction, ModelExists, NoMemory, NotEvaluated, of_database
+from embsql.errors import (
+    DatabaseBusy,
+    EmbsqlError,
+    InTransaction,
+    ModelExists,
+    NoMemory,
+    NotEvaluated,
+    of_database,
+)
 from embsql.lifecycle import forgetting, leases, registry
 from embsql.options import declared, make, text
 from embsql.run import Columns, Run, usable_cores
@@ -42,7 +50,13 @@ if TYPE_CHECKING:
 Wanted = TypeVar("Wanted")
 
 SOURCE = "a SELECT, or the name of a table or file"
-ANYWHERE = ("__init__", "ask", "sql", "features", "close")  # methods that may stand between BEGIN and COMMIT
+ANYWHERE = (
+    "__init__",
+    "ask",
+    "sql",
+    "features",
+    "close",
+)  # methods that may stand between BEGIN and COMMIT
 ITEMS = "a SELECT of item_id and what is known of each"
 
 
@@ -62,7 +76,9 @@ def plainly() -> Iterator[None]:
 
 
 def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
-    """The class, of whose methods no database's own error comes, and whose commands leave a transaction alone."""
+    """The class, of whose methods no database's own error comes, and whose commands leave a
+    transaction alone.
+    """
     for name, method in list(vars(cls).items()):
         if inspect.isfunction(method) and (name == "__init__" or not name.startswith("_")):
             setattr(cls, name, plainly()(method if name in ANYWHERE else _by_itself(method)))
@@ -70,7 +86,10 @@ def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
 
 
 def _by_itself(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command that commits, and says so in a transaction of somebody else's. Raises InTransaction."""
+    """A command that commits, and says so in a transaction of somebody else's.
+
+    Raises InTransaction.
+    """
 
     @wraps(command)
     def checked(database: Database, *arguments: Any, **options: Any) -> Any:
@@ -83,7 +102,10 @@ def _by_itself(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @speaking_plainly
 class Database:
-    """A database that holds embsql, opened by `embsql.connect`. Close it, or use it in a `with` block."""
+    """A database that holds embsql, opened by `embsql.connect`.
+
+    Close it, or use it in a `with` block.
+    """
 
     def __init__(self, target: Any, *, read_only: bool = False, install: bool = False) -> None:
         self.engine = engines.connect(target, read_only=read_only)
@@ -103,7 +125,10 @@ class Database:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -114,12 +139,14 @@ class Database:
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one SQL query; values fill its $name parameters.
 
-        Raises an `embsql.errors.EmbsqlError`: what a question refuses, or the database's own complaint.
+        Raises an `embsql.errors.EmbsqlError`: what a question refuses, or the database's own
+        complaint.
         """
         return self.engine.ask(text("sql", sql, "SQL"), **values)
 
     def sql(self, statement: str) -> pa.Table:
-        """Any SQL, also BigQuery ML's: CREATE MODEL trains and answers with the run, DROP MODEL, ML.RECOMMEND.
+        """Any SQL, also BigQuery ML's: CREATE MODEL trains and answers with the run, DROP MODEL,
+        ML.RECOMMEND.
 
         Of several statements the answer is the last one's. Raises an `embsql.errors.EmbsqlError`.
         """
@@ -139,7 +166,9 @@ class Database:
         if isinstance(wanted, statements.CreateModel):
             return self._create(wanted)
         if isinstance(wanted, statements.DropModel):
-            return pa.table({"runs": [self.drop_model(wanted.model_name, if_exists=wanted.if_exists)]})
+            return pa.table(
+                {"runs": [self.drop_model(wanted.model_name, if_exists=wanted.if_exists)]}
+            )
         return self.engine.ask(bigquery.rewritten(self.engine, statement))
 
     def _create(self, wanted: CreateModel) -> pa.Table:
@@ -161,12 +190,16 @@ class Database:
 
     def _created(self, wanted: CreateModel, options: dict[str, Any]) -> Run:
         try:
-            return self.train(wanted.model_name, wanted.source, algorithm=wanted.algorithm, **options)
+            return self.train(
+                wanted.model_name, wanted.source, algorithm=wanted.algorithm, **options
+            )
         except NotEvaluated:
             if not wanted.measures_if_it_can:
                 raise
         unmeasured = options | {"evaluate": False}
-        return self.train(wanted.model_name, wanted.source, algorithm=wanted.algorithm, **unmeasured)
+        return self.train(
+            wanted.model_name, wanted.source, algorithm=wanted.algorithm, **unmeasured
+        )
 
     def train(
         self,
@@ -201,26 +234,30 @@ class Database:
     ) -> Run:
         """Train a model on a source and make it live.
 
-        A source is a SELECT, the name of a table or file, a path, or a table in memory: a DataFrame of pandas or
-        polars, a table or reader of pyarrow, a relation of DuckDB. It gives user_id, item_id and, if it has them,
-        weight and event_time; other names through `user_col` and so on. It is read in this database, or in
-        `source_db`: whatever `connect` opens. `options` are the algorithm's own, for example dim=64 (`embsql
-        algorithms als` lists them). With `evaluate` the model is first measured at each of `k` on held-out
-        interactions (`split`: last, time, random, or auto), or on a `test` of your own, a source of user_id and
-        item_id (or of the source's names); with `repeats` what a user knew is asked for again (split time, and test).
-        It goes live only if it beats recommending what is popular and, asked about the same pairs, is not clearly
-        worse than the live run by more than `tolerance`, unless `gate` is off. An unchanged source with unchanged
-        options is not trained again unless `force`.
-        `user_features` and `item_features` are sources of an id and what is known of each, for algorithms that can use
-        it; `graph` one of source_node, target_node and weight, edges between items, for those that walk on a graph.
-        With `warm_start` training goes on from the live run's vectors, whose axes stay comparable, where the
-        algorithm can. With `checkpoints`, a folder, a training by epochs that was killed goes on where it was, when
-        the same is trained again. `progress` shows a bar (by default in a terminal).
-        With `tune` options may have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are tried
-        on a part of the interactions, and the run is trained with the best (`embsql.trials` has them all).
+        A source is a SELECT, the name of a table or file, a path, or a table in memory: a DataFrame
+        of pandas or polars, a table or reader of pyarrow, a relation of DuckDB. It gives user_id,
+        item_id and, if it has them, weight and event_time; other names through `user_col` and so
+        on. It is read in this database, or in `source_db`: whatever `connect` opens. `options` are
+        the algorithm's own, for example dim=64 (`embsql algorithms als` lists them). With
+        `evaluate` the model is first measured at each of `k` on held-out interactions (`split`:
+        last, time, random, or auto), or on a `test` of your own, a source of user_id and item_id
+        (or of the source's names); with `repeats` what a user knew is asked for again (split time,
+        and test). It goes live only if it beats recommending what is popular and, asked about the
+        same pairs, is not clearly worse than the live run by more than `tolerance`, unless `gate`
+        is off. An unchanged source with unchanged options is not trained again unless `force`.
+        `user_features` and `item_features` are sources of an id and what is known of each, for
+        algorithms that can use it; `graph` one of source_node, target_node and weight, edges
+        between items, for those that walk on a graph. With `warm_start` training goes on from the
+        live run's vectors, whose axes stay comparable, where the algorithm can. With `checkpoints`,
+        a folder, a training by epochs that was killed goes on where it was, when the same is
+        trained again. `progress` shows a bar (by default in a terminal). With `tune` options may
+        have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are tried on a
+        part of the interactions, and the run is trained with the best (`embsql.trials` has them
+        all).
 
-        Returns the run: its status is live, or ready when the gate refused it (`run.refused` says why).
-        Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays live.
+        Returns the run: its status is live, or ready when the gate refused it (`run.refused` says
+        why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
+        live.
         """
         from embsql.api.progress import shown
         from embsql.lifecycle import search as tuning
@@ -231,16 +268,28 @@ class Database:
         algorithms.check_names(algorithm, options)
         made, search = tuning.read(algorithm, options, wanted.tune)
         plan = Plan(
-            model_name, sources.source(source, "source"), made,
+            model_name,
+            sources.source(source, "source"),
+            made,
             Columns(wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col),
-            seed=wanted.seed, threads=wanted.threads or usable_cores(), device=wanted.device, evaluate=wanted.evaluate,
-            k=wanted.k, split=wanted.split, test=sources.optional(wanted.test, "test"), repeats=wanted.repeats,
-            gate=wanted.gate, tolerance=wanted.tolerance, force=wanted.force,
+            seed=wanted.seed,
+            threads=wanted.threads or usable_cores(),
+            device=wanted.device,
+            evaluate=wanted.evaluate,
+            k=wanted.k,
+            split=wanted.split,
+            test=sources.optional(wanted.test, "test"),
+            repeats=wanted.repeats,
+            gate=wanted.gate,
+            tolerance=wanted.tolerance,
+            force=wanted.force,
             user_features=sources.optional(wanted.user_features, "user_features"),
             item_features=sources.optional(wanted.item_features, "item_features"),
             graph=sources.optional(wanted.graph, "graph"),
-            warm_start=wanted.warm_start, checkpoints=wanted.checkpoints, search=search,
-        )  # fmt: skip
+            warm_start=wanted.warm_start,
+            checkpoints=wanted.checkpoints,
+            search=search,
+        )
         shows = shown(plan, sys.stderr.isatty() if progress is None else progress)
         with shows as listener, engines.another(source_db, self.engine) as reader:
             return training.train(self.engine, plan, listener, reader)
@@ -258,15 +307,18 @@ class Database:
     ) -> dict[str, float]:
         """Measure a run: "ndcg@10" -> value.
 
-        Its algorithm is trained anew on a part of its interactions and asked about the rest; or, with a `test` of your
-        own, a source (as of `train`) of user_id and item_id, its vectors are asked as they are; `user_col` and
-        `item_col` name its columns where neither these names nor those of the run's source do. `repeats` asks again
-        for what a user knew (split time, and test). Raises an `embsql.errors.EmbsqlError`.
+        Its algorithm is trained anew on a part of its interactions and asked about the rest; or,
+        with a `test` of your own, a source (as of `train`) of user_id and item_id, its vectors are
+        asked as they are; `user_col` and `item_col` name its columns where neither these names nor
+        those of the run's source do. `repeats` asks again for what a user knew (split time, and
+        test). Raises an `embsql.errors.EmbsqlError`.
         """
         from embsql.lifecycle import measure
 
         wanted = vars(_read(Evaluate, locals()))
-        return measure.evaluate(self.engine, model, **wanted | {"test": sources.optional(test, "test")})
+        return measure.evaluate(
+            self.engine, model, **wanted | {"test": sources.optional(test, "test")}
+        )
 
     def register_embeddings(
         self,
@@ -279,8 +331,9 @@ class Database:
     ) -> Run:
         """Make vectors from elsewhere a model that every question works on; nothing is trained.
 
-        `items` is a source (as of `train`) of item_id and embedding (a list of numbers, or pgvector's vector), `users`
-        one of user_id and embedding. Returns the run, which is live. Raises an `embsql.errors.EmbsqlError`.
+        `items` is a source (as of `train`) of item_id and embedding (a list of numbers, or
+        pgvector's vector), `users` one of user_id and embedding. Returns the run, which is live.
+        Raises an `embsql.errors.EmbsqlError`.
         """
         from embsql.lifecycle.register import register_embeddings
 
@@ -294,18 +347,23 @@ class Database:
             force=wanted.force,
         )
 
-    def register_text(self, model_name: str, items: Any, *, encoder: str | None = None, force: bool = False) -> Run:
+    def register_text(
+        self, model_name: str, items: Any, *, encoder: str | None = None, force: bool = False
+    ) -> Run:
         """Make texts a model that every question works on: near is what means the same.
 
-        `items` is a source (as of `train`) of item_id and one column of text. `encoder` is a folder that holds a
-        sentence encoder; by default it is that of the extra `text`. Nothing is downloaded, and no text is read twice
-        by one encoder. The vectors serve others too: item_features="SELECT item_id, embedding FROM
-        embsql.item_embedding('titles')". Returns the run, which is live. Raises an `embsql.errors.EmbsqlError`.
+        `items` is a source (as of `train`) of item_id and one column of text. `encoder` is a folder
+        that holds a sentence encoder; by default it is that of the extra `text`. Nothing is
+        downloaded, and no text is read twice by one encoder. The vectors serve others too:
+        item_features="SELECT item_id, embedding FROM embsql.item_embedding('titles')". Returns the
+        run, which is live. Raises an `embsql.errors.EmbsqlError`.
         """
         from embsql.lifecycle.texts import register_text
 
         wanted = _read(RegisterText, locals())
-        return register_text(self.engine, model_name, sources.source(items, "items"), **vars(wanted))
+        return register_text(
+            self.engine, model_name, sources.source(items, "items"), **vars(wanted)
+        )
 
     def cluster(
         self,
@@ -321,16 +379,21 @@ class Database:
     ) -> Clustered:
         """Group a run's items, or users, in place of an earlier clustering of that name.
 
-        Without `k` the number of groups is the one with the best silhouette. `labels` is a source (as of `train`)
-        of entity_id and label, and names a group after the category most over-represented in it; without, it goes by
-        its most popular members. Directions are grouped, so that length does not count, unless `raw`.
+        Without `k` the number of groups is the one with the best silhouette. `labels` is a source
+        (as of `train`) of entity_id and label, and names a group after the category most
+        over-represented in it; without, it goes by its most popular members. Directions are
+        grouped, so that length does not count, unless `raw`.
         """
         from embsql.derived.clusters import cluster
 
         wanted = vars(_read(Cluster, locals()))
-        return cluster(self.engine, model, **wanted | {"labels": sources.optional(labels, "labels")})
+        return cluster(
+            self.engine, model, **wanted | {"labels": sources.optional(labels, "labels")}
+        )
 
-    def project(self, model: str, *, entity: str = "item", method: str = "pca", seed: int = 42) -> Projected:
+    def project(
+        self, model: str, *, entity: str = "item", method: str = "pca", seed: int = 42
+    ) -> Projected:
         """Draw a run's items, or users, as points in the plane, lying as on the model's map before.
 
         `method` is pca, or with the extra `maps` umap or tsne.
@@ -340,17 +403,27 @@ class Database:
         return project(self.engine, model, **vars(_read(Project, locals())))
 
     def features(self, model: str, *, entity: str = "user") -> pa.Table:
-        """embsql.features as a wide table: each entry of the vector a column, e1, e2, ..., as other models want it."""
+        """embsql.features as a wide table: each entry of the vector a column, e1, e2, ..., as other
+        models want it.
+        """
         from embsql.derived.wide_features import features
 
         return features(self.engine, model, **vars(_read(Features, locals())))
 
     def materialise(
-        self, model: str, *, k: int = 10, users: bool = True, items: bool = True, threads: int | None = None
+        self,
+        model: str,
+        *,
+        k: int = 10,
+        users: bool = True,
+        items: bool = True,
+        threads: int | None = None,
     ) -> Materialised:
-        """Write top-k tables for joins, in place of earlier ones, with the scores of recommend and similar_items.
+        """Write top-k tables for joins, in place of earlier ones, with the scores of recommend and
+        similar_items.
 
-        embsql.top_items has the `k` best items of all `users`, without those seen, embsql.neighbors those near `items`.
+        embsql.top_items has the `k` best items of all `users`, without those seen, embsql.neighbors
+        those near `items`.
         """
         from embsql.derived.topk_tables import materialise
 
@@ -365,21 +438,27 @@ class Database:
         return registry.rollback(self.engine, model)
 
     def cancel(self, model: str) -> None:
-        """Ask the trainer of a model, in this process or another, to stop; it does within two seconds."""
+        """Ask the trainer of a model, in this process or another, to stop.
+
+        It does within two seconds.
+        """
         leases.cancel(self.engine, registry.check_name(model))
 
     def publish(self, target: Any, *models: str) -> list[Published]:
-        """Copy runs into another database, byte for byte under the same run_id, and make them live there.
+        """Copy runs into another database, byte for byte under the same run_id, and make them live
+        there.
 
-        `models` are 'shop' (its live run) or 'shop@7'; without any, the live run of every model. A DuckDB file is
-        written beside and swapped in, so that its readers never meet a lock.
+        `models` are 'shop' (its live run) or 'shop@7'; without any, the live run of every model. A
+        DuckDB file is written beside and swapped in, so that its readers never meet a lock.
         """
         from embsql.lifecycle.publish import publish
 
         return publish(self.engine, target, models)
 
     def install(self, *, roles: bool = False, ml: bool = False) -> bool:
-        """Bring the tables and questions up to this version; False when they were, and nothing else was missing.
+        """Bring the tables and questions up to this version.
+
+        False when they were, and nothing else was missing.
 
         `roles` and `ml`, the schema of BigQuery ML's functions: see `embsql install`.
         """
@@ -397,19 +476,23 @@ class Database:
         return registry.drop_model(self.engine, model_name, **vars(_read(DropModel, locals())))
 
     def forget(self, user_id: Any) -> int:
-        """Remove one person from every run, by an id of whatever type; the number of rows that went.
+        """Remove one person from every run, by an id of whatever type.
 
-        A training in flight comes to its end without them. Free blocks of the file, its log, backups and what was
-        published elsewhere keep the bytes: `compact` rewrites this database, the others are yours to make anew.
-        Checkpoints of a training that was killed keep vectors, without ids, until you remove the files.
+        The number of rows that went.
+
+        A training in flight comes to its end without them. Free blocks of the file, its log,
+        backups and what was published elsewhere keep the bytes: `compact` rewrites this database,
+        the others are yours to make anew. Checkpoints of a training that was killed keep vectors,
+        without ids, until you remove the files.
         """
         return forgetting.forget(self.engine, sources.text_of(user_id))
 
     def compact(self) -> None:
         """Write this database anew without the bytes of what was deleted, as after `forget`.
 
-        A DuckDB file, which nobody else may have open, is replaced by a copy; in PostgreSQL the tables of embsql are
-        rewritten one after the other, each locked meanwhile, for which one must own them.
+        A DuckDB file, which nobody else may have open, is replaced by a copy; in PostgreSQL the
+        tables of embsql are rewritten one after the other, each locked meanwhile, for which one
+        must own them.
         """
         self.engine.compact()
         self.engine.offer(commands.dispatcher(self._second))
@@ -421,17 +504,21 @@ def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:
 
 
 def connect(target: Any, *, read_only: bool = False, install: bool = False) -> Database:
-    """Open a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either, with embsql in it.
+    """Open a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either,
+    with embsql in it.
 
-    A PostgreSQL database without embsql is given it, for which one needs the right to create a schema. One that holds
-    an earlier version of it is refused, and with `install` brought up to this one.
-    Raises UnknownDatabase, DatabaseBusy, CannotOpen, CannotInstall, NotInstalled.
+    A PostgreSQL database without embsql is given it, for which one needs the right to create a
+    schema. One that holds an earlier version of it is refused, and with `install` brought up to
+    this one. Raises UnknownDatabase, DatabaseBusy, CannotOpen, CannotInstall, NotInstalled.
     """
     return Database(target, read_only=read_only, install=install)
 
 
 def cancel(path: str, model: str) -> bool:
-    """Stop a training, also one in another process that holds the file open; whether it was in this one."""
+    """Stop a training, also one in another process that holds the file open.
+
+    Whether it was in this one.
+    """
     registry.check_name(model)
     try:
         with connect(engines.existing(path)) as database:

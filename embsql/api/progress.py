@@ -36,7 +36,9 @@ def _bar(plan: Any) -> Iterator[Listener]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"{plan.model_name} ({plan.algorithm.name})", total=trainings * epochs, figures="")
+        task = progress.add_task(
+            f"{plan.model_name} ({plan.algorithm.name})", total=trainings * epochs, figures=""
+        )
 
         def listener(number: int, values: dict[str, float]) -> None:
             figures = f"{_place(plan, number, values)} {_figures(values)}"
@@ -47,7 +49,11 @@ def _bar(plan: Any) -> Iterator[Listener]:
 
 def _line(plan: Any) -> Listener:
     def listener(number: int, values: dict[str, float]) -> None:
-        print(f"{plan.model_name} {_place(plan, number, values)} {_figures(values)}", file=sys.stderr, flush=True)
+        print(
+            f"{plan.model_name} {_place(plan, number, values)} {_figures(values)}",
+            file=sys.stderr,
+            flush=True,
+        )
 
     return listener
 

@@ -33,7 +33,9 @@ class Clustered:
     run_id: int
     clusters: int
     members: int
-    silhouette: float  # mean over the members: near 1 for groups well apart, near 0 for none to speak of
+    silhouette: (
+        float  # mean over the members: near 1 for groups well apart, near 0 for none to speak of
+    )
 
 
 def cluster(
@@ -48,40 +50,59 @@ def cluster(
     labels: Source | None,
     threads: int | None,
 ) -> Clustered:
-    """Group a run's items or users, in place of an earlier clustering of that name; k by silhouette unless given.
+    """Group a run's items or users, in place of an earlier clustering of that name.
 
-    Directions are grouped, so that the length of a vector, which is often popularity, does not count, and a vector
-    without a direction is in no group; with `raw` the vectors are grouped as they are. `labels` is a SELECT of
-    entity_id and label: a cluster is called after the category that is most over-represented in it.
-    Raises UnknownModel, UnknownRun, RunNotReady, BadArgument, NotASelect or SourceFailed.
+    K by silhouette unless given.
+
+    Directions are grouped, so that the length of a vector, which is often popularity, does not
+    count, and a vector without a direction is in no group; with `raw` the vectors are grouped as
+    they are. `labels` is a SELECT of entity_id and label: a cluster is called after the category
+    that is most over-represented in it. Raises UnknownModel, UnknownRun, RunNotReady, BadArgument,
+    NotASelect or SourceFailed.
     """
-    from embsql.numeric.kmeans import choose, kmeans  # here: it brings the compiler, which asking does not need
+    from embsql.numeric.kmeans import (
+        choose,
+        kmeans,
+    )  # here: it brings the compiler, which asking does not need
 
     side = read_side(engine, reference, entity, raw=raw)
-    categories = _categories(engine, labels, side) if labels else Categories([], *np.empty((2, 0), np.int64))
+    categories = (
+        _categories(engine, labels, side) if labels else Categories([], *np.empty((2, 0), np.int64))
+    )
     run = Run(seed, threads or usable_cores())
     found = _by_size(kmeans(side.vectors, choose(side.vectors, run) if k is None else k, run))
     words = _labels(found, categories)
     named = {"clustering_name": clustering}
-    tables = {"clusters": _clusters(side, found, words, raw=raw), "cluster_members": _members(side, found)}
+    tables = {
+        "clusters": _clusters(side, found, words, raw=raw),
+        "cluster_members": _members(side, found),
+    }
     replace_rows(engine, side, named, tables)
-    registry.event(engine, side.record["model_name"], side.run_id, "cluster", f"{entity} {clustering}")
+    registry.event(
+        engine, side.record["model_name"], side.run_id, "cluster", f"{entity} {clustering}"
+    )
     silhouette = float(found.silhouettes.mean(dtype=np.float64))
     return Clustered(side.run_id, len(found.centroids), len(side.ids), silhouette)
 
 
 def _by_size(found: Clustering) -> Clustering:
-    """The clusters (k, d) in order of size, the largest first, of equals the one with the first member; none empty."""
+    """The clusters (k, d) in order of size, the largest first, of equals the one with the first
+    member; none empty.
+    """
     from dataclasses import replace
 
-    present, first, sizes = np.unique(found.labels, return_index=True, return_counts=True)  # (c,), c <= k of them
+    present, first, sizes = np.unique(
+        found.labels, return_index=True, return_counts=True
+    )  # (c,), c <= k of them
     order = present[np.lexsort((first, -sizes))]  # (c,)
     number = np.empty(len(found.centroids), np.int32)  # (k,)
     number[order] = np.arange(len(order))
     return replace(found, centroids=found.centroids[order], labels=number[found.labels])
 
 
-def _clusters(side: Side, found: Clustering, labels: list[str | None], *, raw: bool) -> dict[str, Any]:
+def _clusters(
+    side: Side, found: Clustering, labels: list[str | None], *, raw: bool
+) -> dict[str, Any]:
     """The rows of the clusters table."""
     k = len(found.centroids)
     sizes = np.bincount(found.labels, minlength=k)  # (k,)
@@ -109,7 +130,10 @@ def _members(side: Side, found: Clustering) -> dict[str, Any]:
 
 
 def _ranks(labels: Int32, interactions: Int32) -> Int32:
-    """The place (n,) of each among its cluster's, from 1 for the most popular; equals by id, which is their order."""
+    """The place (n,) of each among its cluster's, from 1 for the most popular.
+
+    Equals by id, which is their order.
+    """
     order = np.lexsort((-interactions, labels))  # (n,) cluster by cluster
     starts = np.searchsorted(labels[order], labels[order])  # (n,) where each one's cluster begins
     ranks = np.empty(len(labels), np.int32)
@@ -131,13 +155,21 @@ def _categories(engine: Engine, select: Source, side: Side) -> Categories:
     with reading(engine, select) as (reader, text):
         types = reader.describe(text)
         if not {"entity_id", "label"} <= {name.lower() for name in types}:
-            raise BadArgument(name="labels", allowed="a SELECT of entity_id and label", value=", ".join(types))
+            raise BadArgument(
+                name="labels", allowed="a SELECT of entity_id and label", value=", ".join(types)
+            )
         given = _labelled(reader, text)
     places = {name: place for place, name in enumerate(side.ids.to_pylist())}
-    pairs = {(places[row["entity_id"]], row["label"]) for row in given.to_pylist() if row["entity_id"] in places}
+    pairs = {
+        (places[row["entity_id"]], row["label"])
+        for row in given.to_pylist()
+        if row["entity_id"] in places
+    }
     names = sorted({label for _, label in pairs})
     codes = {name: code for code, name in enumerate(names)}
-    table = np.array([(row, codes[label]) for row, label in pairs], np.int64).reshape(-1, 2)  # (p, 2)
+    table = np.array([(row, codes[label]) for row, label in pairs], np.int64).reshape(
+        -1, 2
+    )  # (p, 2)
     return Categories(names, table[:, 0], table[:, 1])
 
 
@@ -146,11 +178,14 @@ def _labelled(reader: Engine, text: str) -> pa.Table:
     facts = reader.source(text, Columns(user="entity_id", item="label"), explicit=True)
     statements, done = files.statements("prepare/statements.sql"), files.text("prepare/done.sql")
     asked = {"labels": statements["labels"]}
-    return reader.read(render.prepare("source", facts), statements["labelled"], asked, done)["labels"]
+    return reader.read(render.prepare("source", facts), statements["labelled"], asked, done)[
+        "labels"
+    ]
 
 
 def _labels(found: Clustering, given: Categories) -> list[str | None]:
-    """Of each cluster the category with the greatest lift (its share there over its share of all), equals by name.
+    """Of each cluster the category with the greatest lift (its share there over its share of all),
+    equals by name.
 
     It must hold for a few of the members, and for a part of them that is worth the name.
     """
@@ -158,6 +193,8 @@ def _labels(found: Clustering, given: Categories) -> list[str | None]:
     counts = np.zeros((k, len(names)), np.int64)  # (k, c)
     np.add.at(counts, (found.labels[given.row], given.category), 1)
     sizes = np.bincount(found.labels, minlength=k)[:, None]  # (k, 1)
-    share = counts / np.maximum(counts.sum(0), 1)  # (k, c) of a category that is here: within a cluster, as its lift
+    share = counts / np.maximum(
+        counts.sum(0), 1
+    )  # (k, c) of a category that is here: within a cluster, as its lift
     share[(counts < FEW) | (counts * PART < sizes)] = 0
     return [names[int(row.argmax())] if row.any() else None for row in share]

@@ -1,4 +1,6 @@
-"""Top-k tables of a finished run, for joins in BI: what to show every user, and what is near every item."""
+"""Top-k tables of a finished run, for joins in BI: what to show every user, and what is near every
+item.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +32,19 @@ class Materialised:
 def materialise(
     engine: Engine, reference: str, *, k: int, users: bool, items: bool, threads: int | None
 ) -> Materialised:
-    """Write the k best unseen items of every user, and the k nearest of every item, in place of earlier ones.
+    """Write the k best unseen items of every user, and the k nearest of every item, in place of
+    earlier ones.
 
-    The scores are those of `recommend` and `similar_items`. Who has no direction has no rows where cosines count.
-    Raises UnknownModel, UnknownRun, NothingLive or RunNotReady.
+    The scores are those of `recommend` and `similar_items`. Who has no direction has no rows where
+    cosines count. Raises UnknownModel, UnknownRun, NothingLive or RunNotReady.
     """
     record = registry.finished(engine, reference)
     registry.check_own(engine, record["model_name"])
-    run = Run(threads=threads or usable_cores(), run_id=int(record["run_id"]), model_name=record["model_name"])
+    run = Run(
+        threads=threads or usable_cores(),
+        run_id=int(record["run_id"]),
+        model_name=record["model_name"],
+    )
     loaded = load(engine, record) if users else None
     catalogue = loaded.items if loaded else side(engine, int(record["run_id"]), "item")
     tables = {}
@@ -48,7 +55,9 @@ def materialise(
     _replace(engine, run, tables)
     registry.event(engine, run.model_name, run.run_id, "materialise", f"{', '.join(tables)} k={k}")
     counts = {table: len(rows["rank"]) for table, rows in tables.items()}
-    return Materialised(int(record["run_id"]), counts.get("top_items", 0), counts.get("neighbors", 0))
+    return Materialised(
+        int(record["run_id"]), counts.get("top_items", 0), counts.get("neighbors", 0)
+    )
 
 
 # --- the tables ----------------------------------------------------------------------------------
@@ -56,17 +65,30 @@ def materialise(
 
 def _top_items(run: Run, loaded: Loaded, k: int) -> dict[str, Any]:
     """The rows of embsql.top_items."""
-    from embsql.numeric.topk import top_k  # here: it brings the compiler, which asking does not need
+    from embsql.numeric.topk import (
+        top_k,
+    )  # here: it brings the compiler, which asking does not need
 
     users, items, similarity = loaded.users, loaded.items, loaded.similarity
     seen, bias = loaded.pairs.by_user(), items.bias if similarity == "dot" else None
     codes, scores = top_k(
-        users.vectors, items.vectors, min(k, len(items.ids)), seen=seen, item_bias=bias, similarity=similarity, run=run
+        users.vectors,
+        items.vectors,
+        min(k, len(items.ids)),
+        seen=seen,
+        item_bias=bias,
+        similarity=similarity,
+        run=run,
     )  # (m, k) each
     if similarity == "dot":
         scores += users.bias[:, None]  # (m, k): it changes no order
     user, rank, item, score = _flat(codes, scores)
-    return {"user_id": _words(user, users.ids), "rank": rank, "item_id": _words(item, items.ids), "score": score}
+    return {
+        "user_id": _words(user, users.ids),
+        "rank": rank,
+        "item_id": _words(item, items.ids),
+        "score": score,
+    }
 
 
 def _neighbors(run: Run, items: Side, k: int) -> dict[str, Any]:
@@ -75,16 +97,24 @@ def _neighbors(run: Run, items: Side, k: int) -> dict[str, Any]:
 
     n = len(items.ids)
     itself = Rows(np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32))
-    found = top_k(items.vectors, items.vectors, min(k, n), seen=itself, similarity="cosine", run=run)  # (n, k) each
+    found = top_k(
+        items.vectors, items.vectors, min(k, n), seen=itself, similarity="cosine", run=run
+    )  # (n, k) each
     item, rank, other, score = _flat(*found)
     return {
-        "entity": _words(np.zeros(len(item), np.int32), pa.array(["item"])), "entity_id": _words(item, items.ids),
-        "rank": rank, "neighbor_id": _words(other, items.ids), "score": score,
-    }  # fmt: skip
+        "entity": _words(np.zeros(len(item), np.int32), pa.array(["item"])),
+        "entity_id": _words(item, items.ids),
+        "rank": rank,
+        "neighbor_id": _words(other, items.ids),
+        "score": score,
+    }
 
 
 def _flat(codes: Int32, scores: Float32) -> tuple[Int32, Int32, Int32, Any]:
-    """Lists (n, k) as rows (r,): whose, rank, code, score; where fewer than k were found there are fewer rows."""
+    """Lists (n, k) as rows (r,): whose, rank, code, score.
+
+    Where fewer than k were found there are fewer rows.
+    """
     whose, place = np.nonzero(codes >= 0)  # (r,), (r,)
     found = codes[whose, place], scores[whose, place].astype(np.float64)  # (r,), (r,)
     return whose.astype(np.int32), (place + 1).astype(np.int32), *found
@@ -96,14 +126,19 @@ def _words(codes: Int32, ids: pa.Array) -> pa.DictionaryArray:
 
 
 def _replace(engine: Engine, run: Run, tables: Mapping[str, dict[str, Any]]) -> None:
-    """Write tables in place of the run's earlier ones, at once. Raises RunNotReady for a run dropped meanwhile."""
+    """Write tables in place of the run's earlier ones, at once.
+
+    Raises RunNotReady for a run dropped meanwhile.
+    """
 
     def attempt() -> None:
         with engine.transaction():
             registry.hold(engine, run.model_name, int(run.run_id or 0))
             for table, rows in tables.items():
                 say(engine, f"drop_{table}", run_id=run.run_id)
-                engine.write(table, {"run_id": np.full(len(rows["rank"]), run.run_id, np.int64), **rows})
+                engine.write(
+                    table, {"run_id": np.full(len(rows["rank"]), run.run_id, np.int64), **rows}
+                )
             forgetting.drop_strangers(engine, int(run.run_id or 0), tables)
 
     retry(engine, attempt)

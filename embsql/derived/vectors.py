@@ -39,7 +39,9 @@ class Side:
 
 
 def read_side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
-    """The vectors of a finished run in order of id: as they are, or made of length 1 where they can be."""
+    """The vectors of a finished run in order of id: as they are, or made of length 1 where they can
+    be.
+    """
     record = registry.finished(engine, reference)
     registry.check_own(engine, record["model_name"])
     table = engine.ask(statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
@@ -47,28 +49,45 @@ def read_side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side
     norms = np.linalg.norm(vectors, axis=1)  # (n,)
     kept = np.flatnonzero(np.ones_like(norms) if raw else norms)  # (m,)
     if not len(kept):
-        raise BadArgument(name="model", allowed=f"one with vectors of {entity}s that have a direction", value=reference)
-    ids, counts = table["entity_id"].cast(pa.string()).combine_chunks(), table["interactions"].to_numpy()
+        raise BadArgument(
+            name="model",
+            allowed=f"one with vectors of {entity}s that have a direction",
+            value=reference,
+        )
+    ids, counts = (
+        table["entity_id"].cast(pa.string()).combine_chunks(),
+        table["interactions"].to_numpy(),
+    )
     unit = vectors[kept] if raw else vectors[kept] / norms[kept, None]  # (m, d)
     return Side(record, entity, ids.take(pa.array(kept)), unit, counts[kept])
 
 
 def matrix(column: pa.ChunkedArray, n: int) -> Float32:
     """A column of n vectors of one length as (n, d)."""
-    flat = np.concatenate([np.zeros(0, np.float32), *(chunk.flatten().to_numpy() for chunk in column.chunks)])
+    flat = np.concatenate(
+        [np.zeros(0, np.float32), *(chunk.flatten().to_numpy() for chunk in column.chunks)]
+    )
     return flat.reshape(n, len(flat) // max(n, 1))  # (n * d,) to (n, d)
 
 
-def replace_rows(engine: Engine, side: Side, named: dict[str, str], tables: Mapping[str, dict[str, Any]]) -> None:
-    """Write tables in place of what has that name, at once. Raises RunNotReady for a run dropped meanwhile."""
+def replace_rows(
+    engine: Engine, side: Side, named: dict[str, str], tables: Mapping[str, dict[str, Any]]
+) -> None:
+    """Write tables in place of what has that name, at once.
+
+    Raises RunNotReady for a run dropped meanwhile.
+    """
 
     def attempt() -> None:
         with engine.transaction():
-            # The run's row is whoever's writes it first: two that replace the same rows would both find none to remove.
+            # The run's row is whoever's writes it first: two that replace the same rows would both
+            # find none to remove.
             registry.hold(engine, side.record["model_name"], side.run_id)
             for table, rows in tables.items():
                 say(engine, f"clear_{table}", run_id=side.run_id, entity=side.entity, **named)
-                words = {column: pa.repeat(word, len(rows["run_id"])) for column, word in named.items()}
+                words = {
+                    column: pa.repeat(word, len(rows["run_id"])) for column, word in named.items()
+                }
                 engine.write(table, rows | words)
             forgetting.drop_strangers(engine, side.run_id, tables)
 

@@ -10,7 +10,8 @@ from embsql.lifecycle import registry
 
 
 def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
-    """embsql.features with a column for each entry of the vector, e1, e2, ..., in place of the vector: (n, d + 9).
+    """embsql.features with a column for each entry of the vector, e1, e2, ..., in place of the
+    vector: (n, d + 9).
 
     Raises UnknownModel, UnknownRun, NothingLive and RunNotReady.
     """
@@ -21,4 +22,6 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
     columns = {f"e{number}": column for number, column in enumerate(vectors.T, 1)}
     rest = {name: told[name] for name in told.column_names}
     before, after = list(rest)[:place], list(rest)[place + 1 :]
-    return pa.table({name: rest[name] for name in before} | columns | {name: rest[name] for name in after})
+    return pa.table(
+        {name: rest[name] for name in before} | columns | {name: rest[name] for name in after}
+    )

@@ -22,7 +22,8 @@ class Engine(Protocol):
     name: str  # also the name of its prelude and its shell
     path: str  # the file, "" when there is none
     place: str  # what messages call it; never holds a password
-    embedded: bool  # lives in this process: opening it brings it up to date, and ends its readers' waiting
+    # lives in this process: opening it brings it up to date, and ends its readers' waiting
+    embedded: bool
     read_only: bool
 
     def run(self, sql: str, **values: Any) -> int:
@@ -34,7 +35,10 @@ class Engine(Protocol):
     def read(
         self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
     ) -> dict[str, pa.Table]:
-        """Evaluate a source where the caller's own tables are visible; the script, the queries and `done` in DuckDB."""
+        """Evaluate a source where the caller's own tables are visible.
+
+        The script, the queries and `done` in DuckDB.
+        """
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
@@ -54,8 +58,11 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give back what was opened."""
 
-    def source(self, text: str, columns: Columns, *, explicit: bool, whole: bool = False) -> dict[str, Any]:
-        """What the preparing script needs to know of a source, after finding its columns and checking types.
+    def source(
+        self, text: str, columns: Columns, *, explicit: bool, whole: bool = False
+    ) -> dict[str, Any]:
+        """What the preparing script needs to know of a source, after finding its columns and
+        checking types.
 
         "guessed" among it says that types were told by a file's first rows; `whole` looks at all.
         """
@@ -72,11 +79,14 @@ class Engine(Protocol):
     def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
         """A caller's SELECT, evaluated where the caller's own tables are visible.
 
-        Columns called one of `ids`, or `weight`, are made what those of `source` are; the others stay as they are.
+        Columns called one of `ids`, or `weight`, are made what those of `source` are; the others
+        stay as they are.
         """
 
     def conflict(self, error: Exception) -> bool:
-        """Whether an error only says that another writer was first, so that the transaction may be tried again."""
+        """Whether an error only says that another writer was first, so that the transaction may be
+        tried again.
+        """
 
 
 SETTING = re.compile(  # of libpq, by which a text is an address, and so may hold a password
@@ -108,7 +118,8 @@ def no_memory(error: Exception) -> str | None:
 
 
 def connect(target: Any, *, read_only: bool = False) -> Engine:
-    """The engine for a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either.
+    """The engine for a DuckDB file, ":memory:", a postgresql:// address, or an open connection of
+    either.
 
     Raises UnknownDatabase, or MissingExtra for PostgreSQL without psycopg.
     """
@@ -134,7 +145,10 @@ def checked(target: Any) -> Any:
 
 
 def existing(target: Any) -> Any:
-    """The target, unless it is the path of a file that is not there, which opening would make. Raises CannotOpen."""
+    """The target, unless it is the path of a file that is not there, which opening would make.
+
+    Raises CannotOpen.
+    """
     target = checked(target)
     is_path = isinstance(target, str) and target not in ("", ":memory:") and not is_address(target)
     if is_path and "://" not in target and not Path(target).exists():
@@ -143,7 +157,9 @@ def existing(target: Any) -> Any:
 
 
 def is_address(target: Any) -> bool:
-    """Whether a text is an address as libpq reads it: postgresql://..., or settings, user=... host=...
+    """Whether a text is an address as libpq reads it: postgresql://..., or settings, user=...
+
+    Host=...
 
     Settings that libpq would not understand are one too: a file is never called after a password.
     """

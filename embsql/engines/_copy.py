@@ -1,8 +1,9 @@
 """PostgreSQL's binary COPY format, both ways, without a Python object per row.
 
-A stream is a header, rows and a trailer. A row is its number of fields (2 bytes), then each field's length
-(4 bytes, -1 for NULL) and payload, everything big-endian. Rows of different sizes cannot be one structured array, so
-a chunk of rows is one buffer of bytes, and every field is written or read at its row's position in it at once.
+A stream is a header, rows and a trailer. A row is its number of fields (2 bytes), then each field's
+length (4 bytes, -1 for NULL) and payload, everything big-endian. Rows of different sizes cannot be
+one structured array, so a chunk of rows is one buffer of bytes, and every field is written or read
+at its row's position in it at once.
 """
 
 from __future__ import annotations
@@ -55,9 +56,9 @@ SCALARS = {
 def encode(columns: Mapping[str, Any], types: Mapping[str, str]) -> Iterator[memoryview]:
     """The binary COPY stream of equally long columns: header, rows, trailer, in pieces.
 
-    A column is a list, a numpy array or an Arrow array; vectors are a 2-d array (n, d) or lists of one length. Its
-    type is PostgreSQL's word for it, as format_type() prints it. Raises TypeError for a type that is not known here
-    and, when the piece in question is asked for, NulByte.
+    A column is a list, a numpy array or an Arrow array; vectors are a 2-d array (n, d) or lists of
+    one length. Its type is PostgreSQL's word for it, as format_type() prints it. Raises TypeError
+    for a type that is not known here and, when the piece in question is asked for, NulByte.
     """
     arrays = {name: _array(values) for name, values in columns.items()}
     if len({len(array) for array in arrays.values()}) > 1:
@@ -68,11 +69,13 @@ def encode(columns: Mapping[str, Any], types: Mapping[str, str]) -> Iterator[mem
 def decode(rows: Iterable[Block], types: Mapping[str, str]) -> pa.Table:
     """The rows of a binary COPY stream, one block a row as psycopg's Copy gives them, as columns.
 
-    The header may stand before the first row or by itself. Raises TypeError for a type that is not known here, and
-    ValueError when the stream is not one of such rows.
+    The header may stand before the first row or by itself. Raises TypeError for a type that is not
+    known here, and ValueError when the stream is not one of such rows.
     """
     schema = pa.schema([(name, _arrow_type(word)) for name, word in types.items()])
-    return pa.Table.from_batches([_batch(blocks, types, schema) for blocks in _blocks(rows)], schema)
+    return pa.Table.from_batches(
+        [_batch(blocks, types, schema) for blocks in _blocks(rows)], schema
+    )
 
 
 # --- columns to bytes ----------------------------------------------------------------------------
@@ -155,7 +158,10 @@ def _array(values: Any) -> pa.ChunkedArray:
 def _fields(name: str, array: pa.ChunkedArray, word: str) -> Iterator[Fixed | Text]:
     """A column, chunk by chunk."""
     if word in VECTORS:
-        return (_vectors(name, piece, VECTORS[word]) for piece in _pieces(_typed(array, pa.list_(pa.float32()))))
+        return (
+            _vectors(name, piece, VECTORS[word])
+            for piece in _pieces(_typed(array, pa.list_(pa.float32())))
+        )
     if word not in TEXTS:
         scalar = _scalar(word)
         return (_numbers(piece, scalar) for piece in _pieces(_typed(array, scalar.arrow)))
@@ -166,8 +172,12 @@ def _fields(name: str, array: pa.ChunkedArray, word: str) -> Iterator[Fixed | Te
 
 
 def _typed(array: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
-    """The column, or one of the given type where it holds nothing: not every type of nothing can be cast."""
-    return pa.chunked_array([pa.nulls(len(array), type_)]) if array.null_count == len(array) else array
+    """The column, or one of the given type where it holds nothing: not every type of nothing can be
+    cast.
+    """
+    return (
+        pa.chunked_array([pa.nulls(len(array), type_)]) if array.null_count == len(array) else array
+    )
 
 
 def _scalar(word: str) -> Scalar:
@@ -191,23 +201,37 @@ def _lengths(piece: pa.Array, size: int) -> Int64:
 
 def _numbers(piece: pa.Array, scalar: Scalar) -> Fixed:
     """Numbers, dates and the like."""
-    rounds = pa.types.is_floating(scalar.arrow)  # as SQL does; elsewhere a value that does not fit is an error
-    values = piece.cast(scalar.arrow, safe=not rounds).drop_null().to_numpy(zero_copy_only=False)  # (not NULL,)
+    rounds = pa.types.is_floating(
+        scalar.arrow
+    )  # as SQL does; elsewhere a value that does not fit is an error
+    values = (
+        piece.cast(scalar.arrow, safe=not rounds).drop_null().to_numpy(zero_copy_only=False)
+    )  # (not NULL,)
     if scalar.epoch:  # a time before what PostgreSQL can say must not wrap round to a late one
-        values = np.maximum(values.view(np.int64), np.iinfo(scalar.wire).min + scalar.epoch) - scalar.epoch
+        values = (
+            np.maximum(values.view(np.int64), np.iinfo(scalar.wire).min + scalar.epoch)
+            - scalar.epoch
+        )
     return Fixed(_lengths(piece, np.dtype(scalar.wire).itemsize), values.astype(scalar.wire))
 
 
 def _vectors(name: str, piece: pa.Array, wire: str) -> Fixed:
-    """Vectors: dimension, two bytes unused, components. Raises ValueError where dimensions differ."""
+    """Vectors: dimension, two bytes unused, components.
+
+    Raises ValueError where dimensions differ.
+    """
     dims = pc.list_value_length(piece).drop_null().to_numpy()  # (m,), m of them not NULL
     dim = int(dims[0]) if len(dims) else 0
     if (dims != dim).any():
         raise ValueError(f"{name} holds vectors of different dimensions")
     values = np.zeros(len(dims), [("dim", ">u2"), ("unused", ">u2"), ("components", wire, (dim,))])
     values["dim"] = dim
-    with np.errstate(over="ignore"):  # a number too large for a half becomes infinite, which the server refuses
-        values["components"] = piece.flatten().to_numpy(zero_copy_only=False).reshape(len(dims), dim)  # (m, dim)
+    with np.errstate(
+        over="ignore"
+    ):  # a number too large for a half becomes infinite, which the server refuses
+        values["components"] = (
+            piece.flatten().to_numpy(zero_copy_only=False).reshape(len(dims), dim)
+        )  # (m, dim)
     return Fixed(_lengths(piece, values.dtype.itemsize), values)
 
 
@@ -215,20 +239,28 @@ def _text(name: str, piece: pa.Array) -> Text:
     """Text, read from Arrow's buffers where it lies."""
     piece = piece.cast(pa.large_string())
     _, offsets, data = piece.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[piece.offset : piece.offset + len(piece) + 1]  # (n + 1,)
+    bounds = np.frombuffer(offsets, np.int64)[
+        piece.offset : piece.offset + len(piece) + 1
+    ]  # (n + 1,)
     lengths = np.where(piece.is_valid().to_numpy(zero_copy_only=False), np.diff(bounds), -1)  # (n,)
     return Text(lengths, bounds[:-1], np.frombuffer(data or b"", np.uint8), name)
 
 
 def _coded(name: str, array: pa.ChunkedArray) -> Iterator[Text]:
     """Text in codes, never written out: every row points into the vocabulary."""
-    wide = pa.dictionary(pa.int32(), array.type.value_type)  # small codes may not count the words of all chunks
+    wide = pa.dictionary(
+        pa.int32(), array.type.value_type
+    )  # small codes may not count the words of all chunks
     array = array.cast(wide).unify_dictionaries()
-    words = _text(name, pa.concat_arrays([array.chunk(0).dictionary, pa.nulls(1, array.type.value_type)]))
+    words = _text(
+        name, pa.concat_arrays([array.chunk(0).dictionary, pa.nulls(1, array.type.value_type)])
+    )
     null = len(words.lengths) - 1  # the NULL that was added, for rows without a code
     for piece in _pieces(pa.chunked_array([chunk.indices for chunk in array.chunks])):
         codes = piece.cast(pa.int64()).fill_null(null).to_numpy()
-        yield Text(words.lengths[codes], words.starts[codes], words.data, name)  # (n_words,) to (n,)
+        yield Text(
+            words.lengths[codes], words.starts[codes], words.data, name
+        )  # (n_words,) to (n,)
 
 
 # --- bytes to columns ----------------------------------------------------------------------------
@@ -247,12 +279,16 @@ def _blocks(rows: Iterable[Block]) -> Iterator[list[Block]]:
         raise ValueError("this is no binary COPY stream: its signature is missing")
     rest = chain([first[len(HEADER) :]], rest)
     while chunk := list(islice(rest, CHUNK)):
-        yield [block for block in chunk if len(block) > len(TRAILER)]  # a header by itself leaves an empty block
+        yield [
+            block for block in chunk if len(block) > len(TRAILER)
+        ]  # a header by itself leaves an empty block
 
 
 def _batch(blocks: list[Block], types: Mapping[str, str], schema: pa.Schema) -> pa.RecordBatch:
     """One chunk's rows as columns. Raises ValueError when they have others."""
-    data = np.frombuffer(b"".join([*blocks, bytes(8)]), np.uint8)  # any number can be read at the end, NULL or not
+    data = np.frombuffer(
+        b"".join([*blocks, bytes(8)]), np.uint8
+    )  # any number can be read at the end, NULL or not
     ends = np.cumsum(np.fromiter(map(len, blocks), np.int64, len(blocks)))  # (n,)
     at = np.concatenate(([0], ends))[:-1]  # (n,)
     if (_window(data, ">i2")[at] != len(types)).any():
@@ -306,6 +342,8 @@ def _window(data: Bytes, dtype: DTypeLike) -> NDArray[Any]:
 
 
 def _spread(starts: Int64, sizes: Int64) -> Int64:
-    """The positions of all bytes of stretches, one stretch after another: (n,) and (n,) to (sum of sizes,)."""
+    """The positions of all bytes of stretches, one stretch after another: (n,) and (n,) to (sum of
+    sizes,).
+    """
     ends = np.cumsum(sizes)
     return np.repeat(starts - ends + sizes, sizes) + np.arange(ends[-1] if len(ends) else 0)

@@ -57,9 +57,14 @@ Rows = Plain | Guarded
 
 
 def opened(connection: psycopg.Connection[Any], job_id: int) -> dict[str, str]:
-    """What a job may read until the transaction ends: sources, and what reads each. Raises SourceFailed."""
+    """What a job may read until the transaction ends: sources, and what reads each.
+
+    Raises SourceFailed.
+    """
     try:
-        found = connection.execute("SELECT source, reader FROM embsql.open_sources($1)", [job_id]).fetchall()
+        found = connection.execute(
+            "SELECT source, reader FROM embsql.open_sources($1)", [job_id]
+        ).fetchall()
     except psycopg.errors.RaiseException as error:
         raise SourceFailed(reason=first_line(error)) from None
     connection.execute(GUARD)
@@ -67,7 +72,10 @@ def opened(connection: psycopg.Connection[Any], job_id: int) -> dict[str, str]:
 
 
 def guarded(connection: psycopg.Connection[Any], name: str) -> Guarded:
-    """The columns of a source that a function reads; what they may be is the catalog's word, not the function's."""
+    """The columns of a source that a function reads.
+
+    What they may be is the catalog's word, not the function's.
+    """
     columns = connection.execute(LOOKED.format(reader=quote(name)).encode())
     declared = dict(columns.fetchall())
     return Guarded(name, declared, {name: plain_type(word) for name, word in declared.items()})

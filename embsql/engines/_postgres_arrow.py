@@ -39,10 +39,18 @@ def sent(cursor: psycopg.Cursor[Any], n: int) -> list[bytes | None]:
 
 
 def vectors(values: list[bytes | None], float_: str) -> pa.Array:
-    """Vectors (n,) as the server sends them (two 16-bit words, then big-endian floats) as lists of floats."""
+    """Vectors (n,) as the server sends them (two 16-bit words, then big-endian floats) as lists of
+    floats.
+    """
     size = np.dtype(float_).itemsize
-    lengths = np.array([0 if value is None else (len(value) - 4) // size for value in values], np.int64)  # (n,)
-    floats = np.frombuffer(b"".join(value[4:] for value in values if value is not None), float_).astype("<f4")
+    lengths = np.array(
+        [0 if value is None else (len(value) - 4) // size for value in values], np.int64
+    )  # (n,)
+    floats = np.frombuffer(
+        b"".join(value[4:] for value in values if value is not None), float_
+    ).astype("<f4")
     offsets = np.concatenate(([0], np.cumsum(lengths)))  # (n + 1,)
     missing = pa.array([value is None for value in values], pa.bool_())
-    return pa.LargeListArray.from_arrays(offsets, floats, mask=missing if any(v is None for v in values) else None)
+    return pa.LargeListArray.from_arrays(
+        offsets, floats, mask=missing if any(v is None for v in values) else None
+    )

@@ -13,7 +13,16 @@ from embsql.engines.columns import CALL, NAME, failed, quoted_name
 from embsql.engines.files import named
 from embsql.errors import EmbsqlError, NotASelect, StatementFailed
 
-WITHOUT_ROWS = ("0A", "25", "3D", "3F", "42", "53", "54", "57")  # classes of errors that never quote one
+WITHOUT_ROWS = (
+    "0A",
+    "25",
+    "3D",
+    "3F",
+    "42",
+    "53",
+    "54",
+    "57",
+)  # classes of errors that never quote one
 # No parameter stands inside these: texts, names, comments, dollar quotes.
 OPAQUE = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
 PARAMETER = re.compile(rf"(?P<opaque>{OPAQUE})|\$(?P<name>[a-z_]\w*)", re.DOTALL | re.IGNORECASE)
@@ -36,7 +45,10 @@ def positional(sql: str, values: Mapping[str, Any]) -> tuple[bytes, list[Any] | 
 
 
 def select(text: str) -> str:
-    """The source as one SELECT: as it stands, or for the name of a table. What is none fails inside parentheses."""
+    """The source as one SELECT: as it stands, or for the name of a table.
+
+    What is none fails inside parentheses.
+    """
     text = text.strip().rstrip(";").strip()
     file = named(text)
     if file:
@@ -46,7 +58,9 @@ def select(text: str) -> str:
         return "SELECT * FROM " + quoted_name(text, str.lower)  # noqa: S608 - quoted names
     if CALL.fullmatch(text):
         return f"SELECT * FROM {text}"  # noqa: S608 - fails inside parentheses unless it is one
-    word = re.match(r"\(*\s*(\w+)", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).strip())
+    word = re.match(
+        r"\(*\s*(\w+)", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).strip()
+    )
     if not word or word[1].upper() not in ("SELECT", "WITH", "VALUES", "TABLE"):
         raise NotASelect(found=word[1].upper() if word else "nothing")
     return text
@@ -55,7 +69,8 @@ def select(text: str) -> str:
 def types_of(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
     """Names and types of a query's columns, without a row of it."""
     cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
-    # The query is refused unless it is one SELECT, and the binary protocol takes one statement only.
+    # The query is refused unless it is one SELECT, and the binary protocol takes one statement
+    # only.
     cursor.execute(f"{query} LIMIT 0".encode(), [], binary=True, prepare=False)
     described = [(column.name, column.type_code) for column in cursor.description or ()]
     codes = [code for _, code in described]
@@ -65,7 +80,10 @@ def types_of(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
         [codes],
         prepare=False,  # on a caller's connection, which may be a pooler's
     )
-    return {name: plain_type(word) for (name, _), (word,) in zip(described, words.fetchall(), strict=True)}
+    return {
+        name: plain_type(word)
+        for (name, _), (word,) in zip(described, words.fetchall(), strict=True)
+    }
 
 
 def plain_type(word: str) -> str:
@@ -80,4 +98,6 @@ def first_line(error: Exception) -> str:
 def source_failed(error: psycopg.Error) -> EmbsqlError:
     """What went wrong with a source."""
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
-    return failed(first_line(error), None if (error.sqlstate or "").startswith(WITHOUT_ROWS) else kind, "text")
+    return failed(
+        first_line(error), None if (error.sqlstate or "").startswith(WITHOUT_ROWS) else kind, "text"
+    )

@@ -1,7 +1,8 @@
-"""What to write in the SELECT for a column of a type that cannot be taken, found by looking at its values.
+"""What to write in the SELECT for a column of a type that cannot be taken, found by looking at its
+values.
 
-One function makes every such advice. A remedy is an expression of the engine's own dialect to stand in place of the
-column; where the values allow two readings, there are two.
+One function makes every such advice. A remedy is an expression of the engine's own dialect to stand
+in place of the column; where the values allow two readings, there are two.
 """
 
 from __future__ import annotations
@@ -33,7 +34,11 @@ ZONE = r"(Z|[-+]\d{2}(:?\d{2})?)"
 
 DATES = [
     *("%Y/%m/%d", "%Y.%m.%d", "%Y%m%d"),
-    *(f"{first}{sign}{then}{sign}%Y" for sign in "/.-" for first, then in (("%m", "%d"), ("%d", "%m"))),
+    *(
+        f"{first}{sign}{then}{sign}%Y"
+        for sign in "/.-"
+        for first, then in (("%m", "%d"), ("%d", "%m"))
+    ),
     *("%d %b %Y", "%d-%b-%Y", "%b %d, %Y", "%b %d %Y", "%d %B %Y", "%B %d, %Y"),
 ]
 OTHERS = ["%Y-%m", "%Y%m%dT%H%M%S", "%a, %d %b %Y %H:%M:%S GMT"]
@@ -41,9 +46,18 @@ CLOCKS = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
 FORMATS = [date + clock for date, clock in itertools.product(DATES, CLOCKS)] + OTHERS
 SWAPPED = str.maketrans("md", "dm")  # of a format: day and month in each other's place
 POSTGRES = {
-    "%Y": "YYYY", "%m": "MM", "%d": "DD", "%b": "Mon", "%B": "Month",
-    "%H": "HH24", "%I": "HH12", "%M": "MI", "%S": "SS", "%p": "AM", "%a": "Dy",
-}  # fmt: skip
+    "%Y": "YYYY",
+    "%m": "MM",
+    "%d": "DD",
+    "%b": "Mon",
+    "%B": "Month",
+    "%H": "HH24",
+    "%I": "HH12",
+    "%M": "MI",
+    "%S": "SS",
+    "%p": "AM",
+    "%a": "Dy",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +76,15 @@ class Dialect:
         return f"({self.json.format(value)})" if json else f"CAST({value} AS {self.text})"
 
 
-DUCKDB = Dialect("DOUBLE", "VARCHAR", "{} ->> '$'", lambda value, form: f"strptime({value}, '{form}')", "TRY({})")
+DUCKDB = Dialect(
+    "DOUBLE", "VARCHAR", "{} ->> '$'", lambda value, form: f"strptime({value}, '{form}')", "TRY({})"
+)
 POSTGRESQL = Dialect(
-    "double precision", "text", "{} #>> '{{}}'",
+    "double precision",
+    "text",
+    "{} #>> '{{}}'",
     lambda value, form: f"CAST(to_timestamp({value}, '{_of_postgres(form)}') AS timestamp)",
-)  # fmt: skip
+)
 
 
 def _of_postgres(form: str) -> str:
@@ -82,7 +100,8 @@ class Column:
     type: str
     values: Sequence[str]
     dialect: Dialect
-    file: Callable[[str], str] | None = None  # where it is no SELECT's: one with an expression in its place
+    # where it is no SELECT's: one with an expression in its place
+    file: Callable[[str], str] | None = None
     found: str = ""  # the type it was taken for, where the remedies read it as another
 
     @property
@@ -98,12 +117,18 @@ class Column:
     @property
     def plain(self) -> str:
         """The column as text, or as the number it is."""
-        return self.dialect.as_text(self.written, self.type) if self.has("JSON", "ENUM") else self.written
+        return (
+            self.dialect.as_text(self.written, self.type)
+            if self.has("JSON", "ENUM")
+            else self.written
+        )
 
     @property
     def as_text(self) -> str:
         """The column as text, NULL where it is blank."""
-        return f"nullif(trim({self.plain}), '')" if len(self.filled) < len(self.values) else self.plain
+        return (
+            f"nullif(trim({self.plain}), '')" if len(self.filled) < len(self.values) else self.plain
+        )
 
     def without(self, words: Sequence[str]) -> Column:
         """The same without some of its values."""
@@ -122,12 +147,17 @@ class Column:
     @property
     def is_text(self) -> bool:
         """Whether its values say what they are."""
-        return self.has("VARCHAR", "TEXT", "CHARACTER", "ENUM", "JSON") or self.type in ("name", '"char"')
+        return self.has("VARCHAR", "TEXT", "CHARACTER", "ENUM", "JSON") or self.type in (
+            "name",
+            '"char"',
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Expressions to choose from, each with when it is right, and a reason where nothing better can be said."""
+    """Expressions to choose from, each with when it is right, and a reason where nothing better can
+    be said.
+    """
 
     remedies: list[tuple[str, str]] = field(default_factory=list)
     reason: str = ""
@@ -135,7 +165,9 @@ class Advice:
 
 
 def refusal(column: Column, role: str) -> BadColumnType:
-    """The error for a column in the role of an id, a weight or a time, whose remedies can be typed as they are."""
+    """The error for a column in the role of an id, a weight or a time, whose remedies can be typed
+    as they are.
+    """
     allowed = {
         "id": "text, a number or a UUID",
         "weight": "a number",
@@ -143,16 +175,22 @@ def refusal(column: Column, role: str) -> BadColumnType:
     }
     advice = {"id": _id, "weight": _weight, "time": _time}[role](column)
     remedies = [
-        column.file(remedy) if column.file else f"{remedy} AS {column.written}" for remedy, _ in advice.remedies
+        column.file(remedy) if column.file else f"{remedy} AS {column.written}"
+        for remedy, _ in advice.remedies
     ]
-    told = ", or ".join(f"{remedy}{when}" for remedy, (_, when) in zip(remedies, advice.remedies, strict=True))
+    told = ", or ".join(
+        f"{remedy}{when}" for remedy, (_, when) in zip(remedies, advice.remedies, strict=True)
+    )
     where = "Say" if column.file else "In the SELECT, say"
     found = column.found or column.type
     return BadColumnType(
-        column=column.name, allowed=allowed[role], found=found + _example(column), remedies=remedies,
+        column=column.name,
+        allowed=allowed[role],
+        found=found + _example(column),
+        remedies=remedies,
         advice=f"{advice.reason}{where} {told}",
         shared={"found": found} | ({"advice": UNNAMED} if advice.quotes else {}),
-    )  # fmt: skip
+    )
 
 
 def _example(column: Column) -> str:
@@ -176,8 +214,13 @@ def _id(column: Column) -> Advice:
 Readings = list[tuple[str, str]]  # expressions, each with when it is right
 
 
-def _of_most(column: Column, words: list[str], read: Callable[[Column], Readings], kind: str) -> Advice | None:
-    """What reads most values and leaves the words among them out; None where these are more than the others."""
+def _of_most(
+    column: Column, words: list[str], read: Callable[[Column], Readings], kind: str
+) -> Advice | None:
+    """What reads most values and leaves the words among them out.
+
+    None where these are more than the others.
+    """
     rest = column.without(words)
     if len(words) > len(rest.filled):
         return None
@@ -233,14 +276,19 @@ def _as_numbers(column: Column) -> Readings:
 
 
 def _numbers(column: Column) -> Readings:
-    """Texts to cast, each with when it is right; none where some value is no number however it is read."""
+    """Texts to cast, each with when it is right.
+
+    None where some value is no number however it is read.
+    """
     values, text = [value.strip() for value in column.filled], column.as_text
     if not values:
         return []
     if not _all(f"{NUMBER}|{POINT}|{COMMA}", values):
         bare = [re.sub(r"[^0-9.,-]", "", value) for value in values]
         whole = (re.sub(SPACED, "", value) for value in values)
-        if not all(number in value and "(" not in value for number, value in zip(bare, whole, strict=True)):
+        if not all(
+            number in value and "(" not in value for number, value in zip(bare, whole, strict=True)
+        ):
             return []  # what is left of it stood in pieces, or in brackets, as what is owed does
         values, text = bare, f"regexp_replace({text}, '[^0-9.,-]', '', 'g')"
         if not all(values):  # words stand in for what is missing
@@ -252,7 +300,10 @@ def _numbers(column: Column) -> Readings:
     english, comma = f"replace({text}, ',', '')", f"replace(replace({text}, '.', ''), ',', '.')"
     fits = [_all(f"{NUMBER}|{POINT}", values), _all(COMMA, values)]
     if all(fits):
-        return [(comma, " where the comma is a decimal one"), (english, " where it parts thousands")]
+        return [
+            (comma, " where the comma is a decimal one"),
+            (english, " where it parts thousands"),
+        ]
     return [(english, "")] if fits[0] else [(comma, "")] if fits[1] else []
 
 
@@ -270,7 +321,10 @@ def _time(column: Column) -> Advice:
         return Advice([(day, ", with the day it belongs to")], "A time of day is no moment. ")
     left_out = ("CAST(NULL AS timestamp)", ", which leaves the time out")
     if column.has("FLOAT", "DOUBLE", "DECIMAL", "REAL", "NUMERIC"):
-        words, read = [value for value in column.filled if not _is_finite(value)], _numbers_since_1970
+        words, read = (
+            [value for value in column.filled if not _is_finite(value)],
+            _numbers_since_1970,
+        )
     elif column.is_text:
         fits = _way(column.filled)
         words, read = [value for value in column.filled if not fits(value.strip())], _moments
@@ -298,7 +352,11 @@ def _since_1970(column: Column, number: str) -> Readings:
     size = median(map(abs, values))
     if size < 1e8:
         return [(f"CAST({number} AS bigint)", ", which is taken as an order")]
-    part = next(part for part, limit in ((1, 1e11), (1000, 1e14), (10**6, 1e17), (10**9, 1e20)) if size < limit)
+    part = next(
+        part
+        for part, limit in ((1, 1e11), (1000, 1e14), (10**6, 1e17), (10**9, 1e20))
+        if size < limit
+    )
     return [(f"to_timestamp({number} / {part})" if part > 1 else f"to_timestamp({number})", "")]
 
 
@@ -306,7 +364,12 @@ def _way(values: Sequence[str]) -> Callable[[str], bool]:
     """The way to read a text as a moment that fits most of some values."""
     shown = [value.strip() for value in values[:TRIED]]
     forms = [lambda value, form=form: _fits(form, [value]) for form in FORMATS]
-    ways: list[Callable[[str], bool]] = [_is_plain, _is_moment, *forms, lambda value: _all(NUMBER, [value])]
+    ways: list[Callable[[str], bool]] = [
+        _is_plain,
+        _is_moment,
+        *forms,
+        lambda value: _all(NUMBER, [value]),
+    ]
     return max(ways, key=lambda fits: sum(map(fits, shown)))
 
 
@@ -333,11 +396,18 @@ def _moments(column: Column) -> Readings:
         return [(f"CAST({text} AS timestamptz)", when)]
     form = next((form for form in FORMATS if _fits(form, values)), None)
     if form is None:
-        return _since_1970(column, f"CAST({text} AS {column.dialect.number})") if _all(NUMBER, values) else []
+        return (
+            _since_1970(column, f"CAST({text} AS {column.dialect.number})")
+            if _all(NUMBER, values)
+            else []
+        )
     read, other = column.dialect.parse, form.translate(SWAPPED)
     if other == form or other not in FORMATS or not _fits(other, values):
         return [(read(text, form), "")]
-    return [(read(text, form), " where the month is first"), (read(text, other), " where the day is first")]
+    return [
+        (read(text, form), " where the month is first"),
+        (read(text, other), " where the day is first"),
+    ]
 
 
 def _is_iso(value: str) -> bool:

@@ -10,7 +10,9 @@ from embsql.errors import InexactId, MissingColumn, SourceFailed, suggestion
 
 PART = r'(?:\w+|"(?:[^"]|"")+")'
 NAME = re.compile(rf"{PART}(\.{PART}){{0,2}}")
-CALL = re.compile(r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", re.IGNORECASE | re.DOTALL)
+CALL = re.compile(
+    r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", re.IGNORECASE | re.DOTALL
+)
 NO_TABLE = re.compile(r'Table with name \w+ does not exist|relation "\w+" does not exist')
 FRAME = "A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
 LEAVE = "Leave that name out"  # the column that it was given for is called as usual
@@ -25,8 +27,12 @@ def quote(name: str) -> str:
 
 
 def quoted_name(text: str, plain: Callable[[str], str] = str) -> str:
-    """The name of a table as SQL: parts in quotes as they stand, others in quotes, as `plain` makes them."""
-    return ".".join(part if part[0] == '"' else quote(plain(part)) for part in re.findall(PART, text))
+    """The name of a table as SQL: parts in quotes as they stand, others in quotes, as `plain` makes
+    them.
+    """
+    return ".".join(
+        part if part[0] == '"' else quote(plain(part)) for part in re.findall(PART, text)
+    )
 
 
 def find(known: Iterable[str], wanted: str | None, default: str, option: str) -> str | None:
@@ -67,7 +73,8 @@ def inexact(value: str, limit: int, column: str) -> str:
 def failed(reason: str, kind: str | None, text: str) -> SourceFailed | InexactId:
     """The error for a database's own words about a source, where `text` is its type of text.
 
-    `kind` says no more than what kind of error it is, where the words may quote a row; None where they never do.
+    `kind` says no more than what kind of error it is, where the words may quote a row; None where
+    they never do.
     """
     found = INEXACT.search(reason)
     if found is None:
@@ -77,4 +84,6 @@ def failed(reason: str, kind: str | None, text: str) -> SourceFailed | InexactId
     value, limit, column = found.groups()
     whole = abs(float(value)) < LARGEST_WHOLE  # as text it would be 9.007199254740992e+15
     remedy = f"CAST({quote(column)} AS {'bigint' if whole else text}) AS {quote(column)}"
-    return InexactId(column=column, value=value, limit=limit, remedy=remedy, shared={"value": "a number"})
+    return InexactId(
+        column=column, value=value, limit=limit, remedy=remedy, shared={"value": "a number"}
+    )

@@ -35,12 +35,19 @@ from embsql.errors import (
     ReadOnly,
     SourceFailed,
     UnknownFormat,
-)  # fmt: skip
+)
 from embsql.run import Columns
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
-TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")  # what the preparing script makes
-WITHOUT_ROWS = {"Binder Error", "Catalog Error", "IO Error", "Parser Error"}  # what they say is of the SQL alone
+TEMPORARY = re.compile(
+    r"\bembsql_(?=(source|kept|users|items)\b)"
+)  # what the preparing script makes
+WITHOUT_ROWS = {
+    "Binder Error",
+    "Catalog Error",
+    "IO Error",
+    "Parser Error",
+}  # what they say is of the SQL alone
 NAMED_FILE = """
 SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NOT NULL
 """
@@ -49,7 +56,10 @@ SELECT function_type
 FROM duckdb_functions()
 WHERE function_name = 'embsql_command' AND database_name IN ('system', current_database())
 """
-MACROS = {"macro": "DROP MACRO", "table_macro": "DROP MACRO TABLE"}  # type of function -> what drops it
+MACROS = {
+    "macro": "DROP MACRO",
+    "table_macro": "DROP MACRO TABLE",
+}  # type of function -> what drops it
 HIDDEN = "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = 'embsql'"
 GIVEN = "the DuckDB connection that was given"
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
@@ -67,9 +77,13 @@ OPEN: weakref.WeakSet[DuckDB] = weakref.WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    """DuckDB 2 complains at length when a process ends with a connection open that knows a Python function."""
+    """DuckDB 2 complains at length when a process ends with a connection open that knows a Python
+    function.
+    """
     for engine in list(OPEN):
-        with suppress(duckdb.Error):  # closed already, or busy in another thread: the process ends anyway
+        with suppress(
+            duckdb.Error
+        ):  # closed already, or busy in another thread: the process ends anyway
             engine.withdraw()
             engine.close()
 
@@ -77,8 +91,9 @@ def _close_all() -> None:
 class DuckDB:
     """One open DuckDB database.
 
-    A caller's own connection is only read from (its temporary tables and uncommitted rows are visible there);
-    everything embsql writes goes through a cursor of its own, so the caller's transaction never changes.
+    A caller's own connection is only read from (its temporary tables and uncommitted rows are
+    visible there); everything embsql writes goes through a cursor of its own, so the caller's
+    transaction never changes.
     """
 
     name = "duckdb"
@@ -96,7 +111,9 @@ class DuckDB:
         self.read_only = self._is_read_only()
 
     def _is_read_only(self) -> bool:
-        rows = self.ask("SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()").to_pylist()
+        rows = self.ask(
+            "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
+        ).to_pylist()
         return bool(rows and rows[0]["readonly"])
 
     # --- the seven -------------------------------------------------------------------------------
@@ -124,7 +141,9 @@ class DuckDB:
     def read(
         self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
     ) -> dict[str, pa.Table]:
-        """Evaluate a source where the caller's own tables are visible, then the script, each query, what tidies up."""
+        """Evaluate a source where the caller's own tables are visible, then the script, each query,
+        what tidies up.
+        """
         mark = f"embsql_{uuid.uuid4().hex}_"  # no temporary table of the caller's is called so
 
         def ours(sql: str) -> str:
@@ -134,11 +153,16 @@ class DuckDB:
             with interruptible(self._caller):
                 self._caller.execute(f"CREATE TEMP TABLE {mark}source AS {select}").fetchall()
                 self._caller.execute(ours(script)).fetchall()
-                return {name: _arrow(self._caller, ours(sql), values.get(name, {})) for name, sql in queries.items()}
+                return {
+                    name: _arrow(self._caller, ours(sql), values.get(name, {}))
+                    for name, sql in queries.items()
+                }
         except duckdb.Error as error:
             raise _failed(error) from None
         finally:
-            with suppress(duckdb.Error):  # a caller's transaction that has failed tidies up by itself
+            with suppress(
+                duckdb.Error
+            ):  # a caller's transaction that has failed tidies up by itself
                 self._caller.execute(ours(done)).fetchall()
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
@@ -151,7 +175,9 @@ class DuckDB:
             names = ", ".join(quote(name) for name in columns)
             target = f"{quote(schema)}.{quote(table)}"
             with interruptible(self._own):
-                self._own.execute(f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}").fetchall()  # noqa: S608 - quoted names
+                self._own.execute(
+                    f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}"  # noqa: S608 - quoted names
+                ).fetchall()
         finally:
             self._own.unregister(view)
         return int(rows.num_rows)
@@ -173,7 +199,9 @@ class DuckDB:
             with interruptible(self._own):
                 self._own.execute("COMMIT").fetchall()
         except BaseException:
-            with suppress(duckdb.TransactionException):  # a failed COMMIT leaves nothing to roll back
+            with suppress(
+                duckdb.TransactionException
+            ):  # a failed COMMIT leaves nothing to roll back
                 self._own.execute("ROLLBACK").fetchall()
             raise
         finally:
@@ -218,18 +246,28 @@ class DuckDB:
         return self._caller.cursor()
 
     def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
-        """Make a Python function callable as embsql_command; the database has it once, whoever connects again.
+        """Make a Python function callable as embsql_command.
+
+        The database has it once, whoever connects again.
 
         Raises CannotInstall where a macro of that name would be called in its place.
         """
         listed = set() if self.path == ":memory:" else self._namesakes()
         for kind in listed & set(MACROS):
-            reason = f"it has a macro embsql_command of its own. Drop it: {MACROS[kind]} embsql_command;"
+            reason = (
+                f"it has a macro embsql_command of its own. Drop it: {MACROS[kind]} embsql_command;"
+            )
             raise CannotInstall(place=self.place, reason=reason)
         if not listed:
-            # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument gives a silent NULL.
+            # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument
+            # gives a silent NULL.
             self._own.create_function(  # type: ignore[call-overload]  # the home of the enum it wants moved in 2.0
-                "embsql_command", command, ["VARCHAR[]"], "VARCHAR[]", side_effects=True, null_handling="special"
+                "embsql_command",
+                command,
+                ["VARCHAR[]"],
+                "VARCHAR[]",
+                side_effects=True,
+                null_handling="special",
             )
 
     def _namesakes(self) -> set[str]:
@@ -250,11 +288,15 @@ class DuckDB:
         with suppress(duckdb.Error):
             self._own.remove_function("embsql_command")
 
-    def source(self, text: str, columns: Columns, *, explicit: bool, whole: bool = False) -> dict[str, Any]:
-        """What the preparing script needs to know of a source, its columns found and their types checked.
+    def source(
+        self, text: str, columns: Columns, *, explicit: bool, whole: bool = False
+    ) -> dict[str, Any]:
+        """What the preparing script needs to know of a source, its columns found and their types
+        checked.
 
-        Of a CSV file the types of weight and time are guessed by its first rows, and with `whole` found by all.
-        Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn or BadColumnType.
+        Of a CSV file the types of weight and time are guessed by its first rows, and with `whole`
+        found by all. Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn or
+        BadColumnType.
         """
         file = self._file(text)
         types, written = self._written(file) if file else (self.describe(text), {})
@@ -265,48 +307,72 @@ class DuckDB:
         if file and file.reader != "read_parquet":
             others = [name for name in (weight, time) if name]
             read = _types_read(file, types, [user, item], others)
-            query = file.select(dict.fromkeys(types, "VARCHAR") | read if written else read, **written)
+            query = file.select(
+                dict.fromkeys(types, "VARCHAR") | read if written else read, **written
+            )
             if whole:
-                types |= self._whole(query, {"weight": weight, "time": time}) | {user: "VARCHAR", item: "VARCHAR"}
-        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown, (user, item))
+                types |= self._whole(query, {"weight": weight, "time": time}) | {
+                    user: "VARCHAR",
+                    item: "VARCHAR",
+                }
+        looked = ColumnSQL(
+            query, types, self.values, file, _bare(text) == self._shown, (user, item)
+        )
         return {
-            "query": query, "explicit": explicit,
-            "user": looked.key(user), "item": looked.key(item),
+            "query": query,
+            "explicit": explicit,
+            "user": looked.key(user),
+            "item": looked.key(item),
             "weight": looked.weight(weight) if weight else "CAST(1 AS DOUBLE)",
             "time": looked.time(time) if time else "CAST(NULL AS BIGINT)",
             "names": {"user": user, "item": item, "weight": weight},
-            "has_weight": weight is not None, "has_time": time is not None,
+            "has_weight": weight is not None,
+            "has_time": time is not None,
             "clock": bool(time and not is_number(types[time])),
             "guessed": file is not None and file.reader == "read_csv" and not whole,
-        }  # fmt: skip
+        }
 
     def _written(self, file: File) -> tuple[dict[str, str], dict[str, str]]:
-        """The types of a file's columns, and how a CSV file is written, as options: else that is found out twice."""
+        """The types of a file's columns, and how a CSV file is written, as options: else that is
+        found out twice.
+        """
         if file.reader != "read_csv" or not Path(file.path).is_file():
             return self._described(_all_of(file)), {}
         found = self._asked(f"SELECT * FROM sniff_csv({literal(file.path)})").to_pylist()[0]  # noqa: S608 - a quoted string
         marks = {"delim": "Delimiter", "quote": "Quote", "escape": "Escape", "comment": "Comment"}
-        written = {option: literal(found[name].replace("(empty)", "")) for option, name in marks.items()}
-        written |= {"skip": str(found["SkipRows"]), "header": str(found["HasHeader"]).lower(), "auto_detect": "false"}
+        written = {
+            option: literal(found[name].replace("(empty)", "")) for option, name in marks.items()
+        }
+        written |= {
+            "skip": str(found["SkipRows"]),
+            "header": str(found["HasHeader"]).lower(),
+            "auto_detect": "false",
+        }
         return {column["name"]: column["type"] for column in found["Columns"]}, written
 
     def _ids(self, types: dict[str, str], columns: Columns, file: File | None) -> tuple[str, str]:
-        """The columns of users and items. Raises MissingColumn, for a file with the SELECT that reads it."""
+        """The columns of users and items.
+
+        Raises MissingColumn, for a file with the SELECT that reads it.
+        """
         try:
             user = need(types, columns.user, "user_id", "user_col")
             return user, need(types, columns.item, "item_id", "item_col")
         except MissingColumn as error:
             if file is None or error.values["remedy"] == LEAVE:
                 raise
-            raise MissingColumn(**{**error.values, "remedy": f"Say {self._readable(file)}"}) from None
+            raise MissingColumn(
+                **{**error.values, "remedy": f"Say {self._readable(file)}"}
+            ) from None
 
     def _whole(self, query: str, wanted: dict[str, str | None]) -> dict[str, str]:
         """The types of a CSV file's columns by all of its values, VARCHAR where no other will do."""
         tests = {
             (name, type_): test.format(f"given.{quote(name)}")
-            for role, name in wanted.items() if name
+            for role, name in wanted.items()
+            if name
             for type_, test in WHOLE[role].items()
-        }  # fmt: skip
+        }
         counted = ", ".join(
             f"count(*) FILTER (WHERE NOT ({test}) AND given.{quote(name)} IS NOT NULL) AS test_{number}"
             for number, ((name, _), test) in enumerate(tests.items())
@@ -315,12 +381,16 @@ class DuckDB:
             return {}
         (misses,) = self._asked(f"SELECT {counted} FROM (\n{query}\n) AS given").to_pylist()  # noqa: S608 - quoted names
         fits = [kind for kind, missed in zip(tests, misses.values(), strict=True) if not missed]
-        return {name: next((type_ for of, type_ in fits if of == name), "VARCHAR") for name, _ in tests}
+        return {
+            name: next((type_ for of, type_ in fits if of == name), "VARCHAR") for name, _ in tests
+        }
 
     def values(self, query: str, column: str, type_: str) -> list[str]:
         """Some distinct values of a column, as text."""
         text = DUCKDB.as_text(f"given.{quote(column)}", type_)
-        found = self._asked(f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}")  # noqa: S608 - quoted names
+        found = self._asked(
+            f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}"  # noqa: S608 - quoted names
+        )
         return [value for value in found["value"].to_pylist() if value is not None]
 
     def describe(self, text: str) -> dict[str, str]:
@@ -336,20 +406,27 @@ class DuckDB:
             with interruptible(self._caller):
                 if not self._owned and _in_transaction(self._caller):
                     return self._bound(query)
-                rows = self._caller.execute(f"DESCRIBE SELECT * FROM (\n{query}\n) AS given").fetchall()  # noqa: S608 - one SELECT
+                rows = self._caller.execute(
+                    f"DESCRIBE SELECT * FROM (\n{query}\n) AS given"  # noqa: S608 - one SELECT
+                ).fetchall()
         except duckdb.Error as error:
             raise _failed(error) from None
         return {name: type_ for name, type_, *_ in rows}
 
     def _bound(self, query: str) -> dict[str, str]:
-        """The same in a caller's transaction, which a statement that fails would end, but a relation does not."""
-        with suppress(duckdb.CatalogException, duckdb.BinderException):  # which the caller alone may see the reason of
+        """The same in a caller's transaction, which a statement that fails would end, but a
+        relation does not.
+        """
+        with suppress(
+            duckdb.CatalogException, duckdb.BinderException
+        ):  # which the caller alone may see the reason of
             self._own.sql(query)  # a file that is missing ends a transaction even so
         relation = self._caller.sql(query)
         return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
     def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
-        """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the others as they are.
+        """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the
+        others as they are.
 
         Raises NotASelect, SourceFailed, UnknownFormat, BadColumnType or InexactId.
         """
@@ -376,7 +453,9 @@ class DuckDB:
             raise _failed(error) from None
 
     def _select(self, text: str) -> str:
-        """The source as one SELECT: as it stands, or for the name of a table or file, or a call that gives rows."""
+        """The source as one SELECT: as it stands, or for the name of a table or file, or a call
+        that gives rows.
+        """
         text, file = _bare(text), self._file(text)
         if file:
             return _all_of(file)
@@ -400,12 +479,16 @@ class DuckDB:
         if path and file is None:
             most = endings(path).most_common(1) if Path(path).is_dir() else []
             remedy = self._readable(within(path, most[0][0]) if most else File(path, "read_csv"))
-            problem = "holds files of several formats" if most else "has no name that tells its format"
+            problem = (
+                "holds files of several formats" if most else "has no name that tells its format"
+            )
             raise UnknownFormat(path=path, problem=problem, known=", ".join(READERS), remedy=remedy)
         return file
 
     def _readable(self, file: File) -> str:
-        """A SELECT that reads a file, which takes its first two columns for user and item where none is called so."""
+        """A SELECT that reads a file, which takes its first two columns for user and item where
+        none is called so.
+        """
         for options in ({}, {"delim": "'::'"}) if file.reader == "read_csv" else ({},):
             query = file.select(None, **options)
             with suppress(EmbsqlError):  # it is not there, or no text
@@ -420,11 +503,14 @@ class DuckDB:
                     return query.replace("SELECT *", chosen, 1)
         return "SELECT user_id, item_id FROM 'events.parquet', once it is written so"
 
-
     def _begins_with_a_row(self, headless: str) -> bool:
-        """Whether the first line of a text is no header: one of its first two words comes again below."""
+        """Whether the first line of a text is no header: one of its first two words comes again
+        below.
+        """
         rows = self._asked(headless)
-        return any((pc.sum(pc.equal(column, column[0])).as_py() or 0) > 1 for column in rows.columns[:2])
+        return any(
+            (pc.sum(pc.equal(column, column[0])).as_py() or 0) > 1 for column in rows.columns[:2]
+        )
 
 
 # --- opening -------------------------------------------------------------------------------------
@@ -446,7 +532,8 @@ def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
     if path != ":memory:" and not opened.execute(NAMED_FILE).fetchall():
         opened.close()
         raise _no_database(path)
-    # No variable of a caller's is a table here. Not by config: a reader in this process has another.
+    # No variable of a caller's is a table here. Not by config: a reader in this process has
+    # another.
     opened.execute("SET python_enable_replacements = false")
     return opened
 
@@ -457,7 +544,10 @@ def _no_database(path: str) -> CannotOpen:
 
 
 def _cursor(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """A connection of ours to a caller's database. Raises Closed, or CannotOpen where names mean something else."""
+    """A connection of ours to a caller's database.
+
+    Raises Closed, or CannotOpen where names mean something else.
+    """
     with translated(""):
         own = caller.cursor()
     if own.execute(HIDDEN).fetchall():
@@ -487,7 +577,9 @@ def translated(path: str) -> Iterator[None]:
     except duckdb.IOException as error:
         holder = re.search(r"PID (\d+)", str(error))
         if "lock" in str(error):
-            raise DatabaseBusy(path=path, holder=f" (process {holder[1]})" if holder else "") from None
+            raise DatabaseBusy(
+                path=path, holder=f" (process {holder[1]})" if holder else ""
+            ) from None
         raise CannotOpen(path=path, reason=_first_line(error)) from None
     except duckdb.ConnectionException as error:
         if _is_closed(error):
@@ -501,7 +593,9 @@ def translated(path: str) -> Iterator[None]:
 
 
 def _in_transaction(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a connection is in a transaction that somebody began: else every statement has one of its own."""
+    """Whether a connection is in a transaction that somebody began: else every statement has one of
+    its own.
+    """
     try:
         seen = [connection.execute("SELECT txid_current()").fetchall() for _ in range(2)]
     except duckdb.TransactionException:  # it is in one that has failed
@@ -551,8 +645,13 @@ def _all_of(file: File) -> str:
     return file.select(sample_size="-1") if file.reader == "read_json" else file.select()
 
 
-def _types_read(file: File, types: dict[str, str], ids: list[str], others: list[str]) -> dict[str, str]:
-    """How a file's columns are read: ids as they stand there; a CSV file's numbers and times too, to be cast later."""
+def _types_read(
+    file: File, types: dict[str, str], ids: list[str], others: list[str]
+) -> dict[str, str]:
+    """How a file's columns are read: ids as they stand there.
+
+    A CSV file's numbers and times too, to be cast later.
+    """
     if file.reader == "read_json":
         return {name: types[name] for name in others} | dict.fromkeys(ids, "VARCHAR")
     later = [name for name in others if types[name] != "BOOLEAN"]

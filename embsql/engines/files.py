@@ -21,8 +21,13 @@ READERS = {
 }
 ENDING = re.compile(r"\.(\w+?)(\.(gz|zst))?$", re.IGNORECASE)
 QUOTED = re.compile(r"'(?P<single>(?:[^']|'')+)'|\"(?P<double>[^\"]+)\"")
-SQL = re.compile(r"--|/\*|\(|(SELECT|WITH|FROM|VALUES|TABLE|PIVOT|UNPIVOT|DESCRIBE|SUMMARIZE|SHOW)\b", re.IGNORECASE)
-PLAIN = re.compile(r"\.(parquet|csv|tsv|json|jsonl|ndjson)$", re.IGNORECASE)  # what no table is called
+SQL = re.compile(
+    r"--|/\*|\(|(SELECT|WITH|FROM|VALUES|TABLE|PIVOT|UNPIVOT|DESCRIBE|SUMMARIZE|SHOW)\b",
+    re.IGNORECASE,
+)
+PLAIN = re.compile(
+    r"\.(parquet|csv|tsv|json|jsonl|ndjson)$", re.IGNORECASE
+)  # what no table is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +40,13 @@ class File:
     def select(self, types: Mapping[str, str] | None = None, **options: str) -> str:
         """A SELECT of its columns.
 
-        `types` are those of some columns of a CSV file, of all where options say how it is written; of JSON, of the
-        wanted ones.
+        `types` are those of some columns of a CSV file, of all where options say how it is written;
+        of JSON, of the wanted ones.
         """
         if types:
-            listed = ", ".join(f"{literal(name)}: {literal(type_)}" for name, type_ in types.items())
+            listed = ", ".join(
+                f"{literal(name)}: {literal(type_)}" for name, type_ in types.items()
+            )
             every = self.reader == "read_json" or "auto_detect" in options
             options |= {"columns" if every else "types": f"{{{listed}}}"}
         written = "".join(f", {name} = {value}" for name, value in options.items())
@@ -52,7 +59,10 @@ def literal(text: str) -> str:
 
 
 def named(text: str) -> str | None:
-    """The path that a source names, which may be quoted, a pattern, or a folder's; None where it is SQL."""
+    """The path that a source names, which may be quoted, a pattern, or a folder's.
+
+    None where it is SQL.
+    """
     quoted = QUOTED.fullmatch(text)
     if quoted and (quoted["single"] or reader(quoted["double"])):
         return (quoted["single"] or "").replace("''", "'") or quoted["double"]
@@ -62,7 +72,11 @@ def named(text: str) -> str | None:
     if re.fullmatch(r"\w+\.\w+", text) and not PLAIN.search(text):  # or a table with its schema
         return text if Path(text).is_file() else None
     plain = not words and "/" in text and not re.search(r"['\"();]", text)
-    return text if plain or reader(text) or text.endswith(("/", "\\")) or _lies_in_a_folder(text) else None
+    return (
+        text
+        if plain or reader(text) or text.endswith(("/", "\\")) or _lies_in_a_folder(text)
+        else None
+    )
 
 
 def _lies_in_a_folder(text: str) -> bool:
@@ -76,7 +90,10 @@ def reader(path: str) -> str | None:
 
 
 def located(path: str) -> File | None:
-    """The file or files of a path, a folder's being all in it; None where the name tells no format, or several."""
+    """The file or files of a path, a folder's being all in it.
+
+    None where the name tells no format, or several.
+    """
     if not Path(path).is_dir():
         function = reader(path)
         return File(path, function) if function else None

@@ -23,7 +23,13 @@ from embsql.engines._copy import decode, encode
 from embsql.engines._guarded import Plain, Rows, guarded, opened
 from embsql.engines._postgres_arrow import ARROW, FLOATS, sent, vectors
 from embsql.engines._postgres_columns import TIMES, ColumnSQL
-from embsql.engines._postgres_statements import first_line, positional, select, source_failed, types_of
+from embsql.engines._postgres_statements import (
+    first_line,
+    positional,
+    select,
+    source_failed,
+    types_of,
+)
 from embsql.engines._remedies import MOST, POSTGRESQL
 from embsql.engines.columns import find, need, quote
 from embsql.engines.duckdb import DuckDB
@@ -47,12 +53,23 @@ AS_ASKED = "it is read with the rights of who asked for it, and changes nothing"
 NOT_ASKED = "it was not among what the job was asked with, and nobody's rights say that it may be read; ask again"
 PATIENCE = 15.0  # seconds a lost server is given to come back
 PARTITIONED = ("item_embeddings", "user_embeddings", "interactions")
-STREAM = {"user_key": "text", "item_key": "text", "weight": "double precision", "event_time": "bigint"}
+STREAM = {
+    "user_key": "text",
+    "item_key": "text",
+    "weight": "double precision",
+    "event_time": "bigint",
+}
 FIRST = (
-    psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable,
-    psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable, psycopg.errors.DuplicateSchema,
-)  # fmt: skip
-COMPLAINTS: list[tuple[Any, str, type[EmbsqlError]]] = [  # kinds of error, a word in it, what it means
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DuplicateTable,
+    psycopg.errors.DuplicateSchema,
+)
+COMPLAINTS: list[
+    tuple[Any, str, type[EmbsqlError]]
+] = [  # kinds of error, a word in it, what it means
     (psycopg.errors.InsufficientPrivilege, "", NoRights),
     (psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName, "embsql", NotInstalled),
     (psycopg.errors.InvalidColumnReference, "ON CONFLICT", HalfRestored),
@@ -80,9 +97,9 @@ REWRITING = """
 class PostgreSQL:
     """One connection to a PostgreSQL database.
 
-    A caller's own connection is only read from (its temporary tables and uncommitted rows are visible there);
-    everything embsql writes goes through a connection of its own, each statement by itself unless in `transaction`.
-    A lost connection is opened again by the next statement.
+    A caller's own connection is only read from (its temporary tables and uncommitted rows are
+    visible there); everything embsql writes goes through a connection of its own, each statement by
+    itself unless in `transaction`. A lost connection is opened again by the next statement.
     """
 
     name = "postgres"
@@ -106,22 +123,31 @@ class PostgreSQL:
     def _connect(self) -> psycopg.Connection[Any]:
         try:
             connection = psycopg.connect(
-                self._address, autocommit=True, cursor_factory=psycopg.RawCursor, application_name="embsql",
+                self._address,
+                autocommit=True,
+                cursor_factory=psycopg.RawCursor,
+                application_name="embsql",
                 prepare_threshold=None,  # a pooler may give every statement another session
-            )  # fmt: skip
+            )
         except psycopg.OperationalError as error:
             raise CannotOpen(path=self.place, reason=first_line(error)) from None
-        connection.read_only = self._asked_read_only or None  # each transaction: sessions are shared
+        connection.read_only = (
+            self._asked_read_only or None
+        )  # each transaction: sessions are shared
         set_json_loads(_text, connection)
         return connection
 
     def _is_read_only(self) -> bool:
-        rows = self.ask("SELECT current_setting('transaction_read_only') = 'on' AS found").to_pylist()
+        rows = self.ask(
+            "SELECT current_setting('transaction_read_only') = 'on' AS found"
+        ).to_pylist()
         return bool(rows[0]["found"])
 
     @contextmanager
     def _session(self) -> Iterator[psycopg.Connection[Any]]:
-        """The connection, opened again if it was lost, and its complaints in words that say what to do."""
+        """The connection, opened again if it was lost, and its complaints in words that say what to
+        do.
+        """
         if self._given_back:
             raise Closed(place=self.place)
         if self._own.closed:
@@ -199,10 +225,15 @@ class PostgreSQL:
     def read(
         self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
     ) -> dict[str, pa.Table]:
-        """Stream a source out of the server; the script and the queries then run in a DuckDB of their own."""
+        """Stream a source out of the server.
+
+        The script and the queries then run in a DuckDB of their own.
+        """
         local = DuckDB(":memory:")
         try:
-            local.run("CREATE TABLE given (user_key VARCHAR, item_key VARCHAR, weight DOUBLE, event_time BIGINT)")
+            local.run(
+                "CREATE TABLE given (user_key VARCHAR, item_key VARCHAR, weight DOUBLE, event_time BIGINT)"
+            )
             rows = self._stream(select)
             local.write("given", {name: rows[name] for name in STREAM}, schema="main")
             return local.read("SELECT * FROM given", script, queries, done, **values)
@@ -221,16 +252,23 @@ class PostgreSQL:
         copying = f"COPY (\n{select}\n) TO STDOUT (FORMAT BINARY)".encode()
         try:
             with (
-                self._session(), self._source() as source, source.transaction(),
-                psycopg.RawCursor(source) as cursor, cursor.copy(copying) as copy,
-            ):  # fmt: skip
-                return decode(map(bytes, copy), STREAM)  # a memoryview per row would keep the garbage collector busy
+                self._session(),
+                self._source() as source,
+                source.transaction(),
+                psycopg.RawCursor(source) as cursor,
+                cursor.copy(copying) as copy,
+            ):
+                return decode(
+                    map(bytes, copy), STREAM
+                )  # a memoryview per row would keep the garbage collector busy
         except psycopg.Error as error:
             raise source_failed(error) from None
 
     @contextmanager
     def _source(self) -> Iterator[psycopg.Connection[Any]]:
-        """The connection a source is read on: the caller's own when there is one, for a job one of its own."""
+        """The connection a source is read on: the caller's own when there is one, for a job one of
+        its own.
+        """
         if self._job is not None:
             with self._for_asker(self._job) as reader:
                 yield reader
@@ -309,8 +347,13 @@ class PostgreSQL:
         names = ", ".join(quote(name) for name in columns)
         types = types_of(connection, f"SELECT {names} FROM {like}")  # noqa: S608 - quoted names
         with connection.cursor() as cursor:
-            copying, sender = f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)", QueuedLibpqWriter(cursor)
-            with cursor.copy(copying.encode(), writer=sender) as copy:  # one piece is sent while the next is made
+            copying, sender = (
+                f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)",
+                QueuedLibpqWriter(cursor),
+            )
+            with cursor.copy(
+                copying.encode(), writer=sender
+            ) as copy:  # one piece is sent while the next is made
                 for piece in encode(columns, types):
                     copy.write(piece)
             return cursor.rowcount
@@ -368,7 +411,10 @@ class PostgreSQL:
         return bool(found[0]["pid"] != self._own.info.backend_pid)
 
     def wait(self, channel: str, seconds: float) -> None:
-        """Until somebody notifies a channel (a word), at most so many seconds. Raises ServerGone or CannotOpen."""
+        """Until somebody notifies a channel (a word), at most so many seconds.
+
+        Raises ServerGone or CannotOpen.
+        """
         ear = self._ear
         try:
             if ear is None or ear.closed:
@@ -388,7 +434,14 @@ class PostgreSQL:
     def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
         """Nothing: in a server commands are jobs for a worker."""
 
-    def source(self, text: str, columns: Columns, *, explicit: bool, whole: bool = False) -> dict[str, Any]:  # noqa: ARG002 - it reads no files
+    def source(
+        self,
+        text: str,
+        columns: Columns,
+        *,
+        explicit: bool,
+        whole: bool = False,  # noqa: ARG002 - it reads no files
+    ) -> dict[str, Any]:
         """What reading a source needs to know of it, its columns found and their types checked.
 
         Raises NotASelect, SourceFailed, MissingColumn or BadColumnType.
@@ -401,17 +454,24 @@ class PostgreSQL:
         weight = find(types, columns.weight, "weight", "weight_col")
         time_ = find(types, columns.time, "event_time", "time_col")
         return {
-            "query": rows.of(filter(None, (user, item, weight, time_))), "explicit": explicit,
-            "user": looked.key(user), "item": looked.key(item),
+            "query": rows.of(filter(None, (user, item, weight, time_))),
+            "explicit": explicit,
+            "user": looked.key(user),
+            "item": looked.key(item),
             "weight": looked.weight(weight) if weight else "CAST(1 AS double precision)",
             "time": looked.time(time_) if time_ else "CAST(NULL AS bigint)",
             "names": {"user": user, "item": item, "weight": weight},
-            "has_weight": weight is not None, "has_time": time_ is not None,
-            "clock": bool(time_ and types[time_] in TIMES), "guessed": False,
-        }  # fmt: skip
+            "has_weight": weight is not None,
+            "has_time": time_ is not None,
+            "clock": bool(time_ and types[time_] in TIMES),
+            "guessed": False,
+        }
 
     def describe(self, text: str) -> dict[str, str]:
-        """Names and types of a source's columns, without running it. Raises NotASelect or SourceFailed."""
+        """Names and types of a source's columns, without running it.
+
+        Raises NotASelect or SourceFailed.
+        """
         return self._rows(text).types
 
     def _rows(self, text: str) -> Rows:
@@ -430,11 +490,14 @@ class PostgreSQL:
     def values(self, query: str, column: str, type_: str) -> list[str]:
         """Some distinct values of a column, as text."""
         text = POSTGRESQL.as_text(f"given.{quote(column)}", type_)
-        found = self._asked(f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}")  # noqa: S608 - quoted names
+        found = self._asked(
+            f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}"  # noqa: S608 - quoted names
+        )
         return [value for value in found["value"].to_pylist() if value is not None]
 
     def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
-        """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the others as they are.
+        """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the
+        others as they are.
 
         Raises NotASelect, SourceFailed, BadColumnType or InexactId.
         """
@@ -443,7 +506,9 @@ class PostgreSQL:
         looked = ColumnSQL(query, types, self.values)
         made = {name: looked.key(name) for name in types if name.lower() in ids}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
-        written = ", ".join(f"{made.get(name, f'given.{quote(name)}')} AS {quote(name)}" for name in types)
+        written = ", ".join(
+            f"{made.get(name, f'given.{quote(name)}')} AS {quote(name)}" for name in types
+        )
         return self._asked(f"SELECT {written if made else '*'} FROM (\n{query}\n) AS given")  # noqa: S608 - one SELECT, quoted names
 
     def _asked(self, sql: str) -> pa.Table:
@@ -509,7 +574,10 @@ class PostgreSQL:
 
 
 def _address(connection: psycopg.Connection[Any]) -> str:
-    """An address that opens the same database as a connection that is open. Raises UnknownDatabase or Closed."""
+    """An address that opens the same database as a connection that is open.
+
+    Raises UnknownDatabase or Closed.
+    """
     if not isinstance(connection, psycopg.Connection):  # a cursor, a pool, an asynchronous one
         raise UnknownDatabase(target=f"a {type(connection).__qualname__}")
     if connection.closed:

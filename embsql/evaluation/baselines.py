@@ -13,8 +13,8 @@ NEIGHBOURS = 100  # of each item, as in the published table for item-kNN (BARS, 
 def popular(train: Interactions, barred: Rows, k: int) -> Int32:
     """The k items with the most training pairs without those barred: (m, k), -1 where fewer remain.
 
-    A pair counts once whatever its weight, so that one heavy buyer does not make an item popular. Equal
-    counts are ordered by ascending item code. `barred` has one row of items per user.
+    A pair counts once whatever its weight, so that one heavy buyer does not make an item popular.
+    Equal counts are ordered by ascending item code. `barred` has one row of items per user.
     """
     from embsql.numeric.topk import first_unseen
 
@@ -23,28 +23,39 @@ def popular(train: Interactions, barred: Rows, k: int) -> Int32:
     return first_unseen(order.astype(np.int32), barred, k, train.n_items)
 
 
-def item_knn(train: Interactions, history: Rows, k: int, run: Run, *, repeats: bool = False) -> Int32:
-    """The k best items for each history by item-kNN, those in it only with `repeats`: (m, k), -1 where fewer remain.
+def item_knn(
+    train: Interactions, history: Rows, k: int, run: Run, *, repeats: bool = False
+) -> Int32:
+    """The k best items for each history by item-kNN, those in it only with `repeats`: (m, k), -1
+    where fewer remain.
 
-    Deshpande & Karypis 2004, Item-based top-N recommendation algorithms: the neighbours of an item are the
-    100 with the highest cosine between their sets of users (weights are not used). An item scores the mean,
-    weighted by similarity, of whether the user has each of its neighbours, every term centred on the item's
-    share of users:
+    Deshpande & Karypis 2004, Item-based top-N recommendation algorithms: the neighbours of an item
+    are the 100 with the highest cosine between their sets of users (weights are not used). An item
+    scores the mean, weighted by similarity, of whether the user has each of its neighbours, every
+    term centred on the item's share of users:
 
-        score(u, j) = share(j) + sum over i near j of w(j, i) * (has(u, i) - share(i)),   sum of w(j, .) = 1
+        score(u, j) = share(j) + sum over i near j of w(j, i) * (has(u, i) - share(i)),   sum of
+        w(j, .) = 1
 
-    so an item without a neighbour in the history falls back on how popular it is among its neighbours. On
-    Gowalla this gives Recall@20 .1568 and NDCG@20 .1213; the published ItemCF row (BARS) has .1570 and .1214.
+    so an item without a neighbour in the history falls back on how popular it is among its
+    neighbours. On Gowalla this gives Recall@20 .1568 and NDCG@20 .1213; the published ItemCF row
+    (BARS) has .1570 and .1214.
     """
     from embsql.numeric.topk import cosine_neighbours, top_k_linear
 
     by_item = train.by_item()
-    near, similarity = cosine_neighbours(train.by_user(), by_item, NEIGHBOURS, run)  # (n_items, 100) both
+    near, similarity = cosine_neighbours(
+        train.by_user(), by_item, NEIGHBOURS, run
+    )  # (n_items, 100) both
     weight = similarity / np.maximum(similarity.sum(axis=1, keepdims=True), 1e-12)  # (n_items, 100)
     share = by_item.counts / max(1, len(np.unique(train.user)))  # (n_items,)
-    base = share - (weight * share[near]).sum(axis=1)  # (n_items,); weight is 0 where there is no neighbour
+    base = share - (weight * share[near]).sum(
+        axis=1
+    )  # (n_items,); weight is 0 where there is no neighbour
     base[by_item.counts == 0] = -np.inf
-    codes, _ = top_k_linear(history, _by_neighbour(near, weight), base.astype(np.float32), k, run, repeats=repeats)
+    codes, _ = top_k_linear(
+        history, _by_neighbour(near, weight), base.astype(np.float32), k, run, repeats=repeats
+    )
     return codes
 
 

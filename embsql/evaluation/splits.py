@@ -37,9 +37,8 @@ class Cut:
     fraction: float  # of what is held out, but with the method last
     average: bool  # whether a pair's weight is the mean of its events', not their sum
     repeats: bool  # whether to ask again for what was known
-    after: int | None = (
-        None  # time: ask about what came later than this instant; none: about the last fraction
-    )
+    # time: ask about what came later than this instant; none: about the last fraction
+    after: int | None = None
 
 
 def split(

@@ -33,8 +33,14 @@ class TorchRows(NamedTuple):
 
     def gather(self, weight: Tensor, table: Tensor) -> Tensor:
         """Weighted sum of each row's columns' vectors: (pairs,), (m, f) -> (n, f)."""
-        return embedding_bag(self.column, table, self.start, mode="sum", per_sample_weights=weight,
-                             include_last_offset=True)  # fmt: skip
+        return embedding_bag(
+            self.column,
+            table,
+            self.start,
+            mode="sum",
+            per_sample_weights=weight,
+            include_last_offset=True,
+        )
 
 
 def has_gpu() -> bool:
@@ -75,7 +81,9 @@ class Torch:
         fixed, x = fixed @ axes, solved @ axes  # (m, f), (n, f)
         curve = objective.curve0 + objective.curve1 * rows.weight  # (pairs,)
         pull = objective.pull0 + rows.weight  # (pairs,)
-        mass = rows.gather(curve, torch.ones_like(fixed[:, :1])) + objective.unseen * len(fixed)  # (n, 1)
+        mass = rows.gather(curve, torch.ones_like(fixed[:, :1])) + objective.unseen * len(
+            fixed
+        )  # (n, 1)
         lam = objective.reg * mass**objective.nu  # (n, 1)
         d = objective.unseen * energy.flip(0).clamp(min=0).float() + lam  # (n, f)
         m = d + rows.gather(curve, fixed.square()) + TINY  # (n, f) preconditioner

@@ -1,8 +1,10 @@
-"""What is known of users and items beside their interactions, as a sparse matrix that a tower's first layer multiplies.
+"""What is known of users and items beside their interactions, as a sparse matrix that a tower's
+first layer multiplies.
 
-Arrow's types decide what a column is: text, booleans and dictionaries are categories, numbers are numbers, dates and
-timestamps (as text too) are times, lists are tags, and text of which most rows differ and have several words is prose.
-sql/prelude repeats the encoding (embsql.tower_words), so that it has one meaning.
+Arrow's types decide what a column is: text, booleans and dictionaries are categories, numbers are
+numbers, dates and timestamps (as text too) are times, lists are tags, and text of which most rows
+differ and have several words is prose. sql/prelude repeats the encoding (embsql.tower_words), so
+that it has one meaning.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ from embsql.errors import BadFeatures
 from embsql.features.time import DAY
 
 Kind = Literal["category", "tags", "text", "number", "time"]
-BREAKS = r"[ \t\n\r!-/:-@\[-`{-~]+"  # between the words of a text: spaces and the punctuation of ASCII
-SELDOM = 2  # a value on fewer rows counts as unknown: nothing can be learned from it, and that place needs learning
+# between the words of a text: spaces and the punctuation of ASCII
+BREAKS = r"[ \t\n\r!-/:-@\[-`{-~]+"
+# a value on fewer rows counts as unknown: nothing can be learned from it, and that place needs
+# learning
+SELDOM = 2
 MOST = 50_000  # values of a feature that are kept, the most frequent first
 LONGEST = 500  # bytes of a value; longer ones count as unknown, and would not fit into an index
 FAR = 4.0  # standard deviations at which a number is cut off
@@ -47,7 +52,10 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A sparse matrix by rows: row r adds factor * table[slot] over its entries; slot 0 is every row's."""
+    """A sparse matrix by rows: row r adds factor * table[slot] over its entries.
+
+    Slot 0 is every row's.
+    """
 
     features: tuple[Feature, ...]
     start: Int64  # (n + 1,)
@@ -66,7 +74,10 @@ class Encoded:
         return 1 + sum(feature.slots for feature in self.features)
 
     def rows(self) -> Iterator[tuple[str, str, str | None, float | None, float | None]]:
-        """(feature, kind, value, center, scale) of each slot, in order; no value is what stands for unknown."""
+        """(feature, kind, value, center, scale) of each slot, in order.
+
+        No value is what stands for unknown.
+        """
         yield "", "always", None, None, None
         for feature in self.features:
             yield feature.name, feature.kind, None, None, None
@@ -75,19 +86,29 @@ class Encoded:
 
 
 def encode(table: pa.Table, option: str) -> Encoded:
-    """The columns of a table (n, any) as one sparse matrix. Raises BadFeatures for a type that is none of the kinds."""
+    """The columns of a table (n, any) as one sparse matrix.
+
+    Raises BadFeatures for a type that is none of the kinds.
+    """
     columns = [_encoded(table[name], name, option) for name in table.column_names]
     slots = np.cumsum([1, *(feature.slots for feature, _, _, _ in columns)])  # (features + 1,)
     every = np.arange(len(table))  # (n,)
     row = np.concatenate([every, *(rows for _, rows, _, _ in columns)])  # (entries,)
     order = np.argsort(row, kind="stable")  # (entries,)
-    slot = np.concatenate([0 * every, *(begin + place for begin, (_, _, place, _) in zip(slots[:-1], columns))])  # noqa: B905 - slots has the end too
+    slot = np.concatenate(
+        [0 * every, *(begin + place for begin, (_, _, place, _) in zip(slots[:-1], columns))]  # noqa: B905 - slots has the end too
+    )
     factor = np.concatenate([0 * every + 1, *(amounts for _, _, _, amounts in columns)])
-    feature = np.concatenate([0 * every, *(0 * rows + n for n, (_, rows, _, _) in enumerate(columns, 1))])
+    feature = np.concatenate(
+        [0 * every, *(0 * rows + n for n, (_, rows, _, _) in enumerate(columns, 1))]
+    )
     return Encoded(
-        tuple(feature for feature, _, _, _ in columns), starts(row[order], len(table)),
-        slot[order], factor[order].astype(np.float32), feature[order].astype(np.int32),
-    )  # fmt: skip
+        tuple(feature for feature, _, _, _ in columns),
+        starts(row[order], len(table)),
+        slot[order],
+        factor[order].astype(np.float32),
+        feature[order].astype(np.int32),
+    )
 
 
 def described(table: pa.Table, option: str) -> Iterator[Feature]:
@@ -95,7 +116,9 @@ def described(table: pa.Table, option: str) -> Iterator[Feature]:
     return (_encoded(table[name], name, option)[0] for name in table.column_names)
 
 
-Column = tuple[Feature, Any, Any, Any]  # the feature, and of each entry: row, place among the feature's slots, factor
+Column = tuple[
+    Feature, Any, Any, Any
+]  # the feature, and of each entry: row, place among the feature's slots, factor
 
 
 def _encoded(column: pa.ChunkedArray, name: str, option: str) -> Column:
@@ -126,7 +149,12 @@ def _encoder(array: pa.Array, name: str, option: str) -> Callable[[pa.Array, str
 def _is_word(type_: pa.DataType) -> bool:
     """Whether a list of this type can be tags: vectors are none."""
     is_ = pa.types
-    return bool(is_.is_string(type_) or is_.is_large_string(type_) or is_.is_integer(type_) or is_.is_null(type_))
+    return bool(
+        is_.is_string(type_)
+        or is_.is_large_string(type_)
+        or is_.is_integer(type_)
+        or is_.is_null(type_)
+    )
 
 
 def _of_text(array: pa.Array) -> Callable[[pa.Array, str], Column]:
@@ -148,7 +176,14 @@ def _split(array: pa.Array) -> pa.ListArray:
 
 
 def _category(array: pa.Array, name: str) -> Column:
-    return _valued(np.arange(len(array)), array.cast(pa.string()), len(array), name, "category", array.null_count)
+    return _valued(
+        np.arange(len(array)),
+        array.cast(pa.string()),
+        len(array),
+        name,
+        "category",
+        array.null_count,
+    )
 
 
 def _tags(array: pa.Array, name: str) -> Column:
@@ -162,15 +197,28 @@ def _text(array: pa.Array, name: str) -> Column:
 def _many(lists: pa.Array, name: str, kind: Kind, missing: int) -> Column:
     """Lists as entries, each value once in a row."""
     row, value = pc.list_parent_indices(lists), pc.list_flatten(lists).cast(pa.string())
-    once = pa.table({"row": row.cast(pa.int64()), "value": value}).group_by(["row", "value"]).aggregate([])
-    once = once.filter(pc.and_(pc.is_valid(once["value"]), pc.not_equal(once["value"], ""))).sort_by("row")
-    return _valued(once["row"].to_numpy(), once["value"].combine_chunks(), len(lists), name, kind, missing)
+    once = (
+        pa.table({"row": row.cast(pa.int64()), "value": value})
+        .group_by(["row", "value"])
+        .aggregate([])
+    )
+    once = once.filter(
+        pc.and_(pc.is_valid(once["value"]), pc.not_equal(once["value"], ""))
+    ).sort_by("row")
+    return _valued(
+        once["row"].to_numpy(), once["value"].combine_chunks(), len(lists), name, kind, missing
+    )
 
 
 def _valued(row: Any, value: pa.Array, n: int, name: str, kind: Kind, missing: int) -> Column:
-    """Entries (row, value) of n rows: their known values, together of length 1, or unknown for a row that has none."""
+    """Entries (row, value) of n rows: their known values, together of length 1, or unknown for a
+    row that has none.
+    """
     counts = value.filter(pc.less_equal(pc.binary_length(value), LONGEST)).value_counts()
-    seen, times = counts.field("values"), counts.field("counts").to_numpy()  # (distinct,), (distinct,)
+    seen, times = (
+        counts.field("values"),
+        counts.field("counts").to_numpy(),
+    )  # (distinct,), (distinct,)
     often = np.argsort(-times, kind="stable")[:MOST]
     often = often[times[often] >= SELDOM]
     values = sorted(seen.take(pa.array(often)).to_pylist(), key=str.encode)
@@ -181,9 +229,11 @@ def _valued(row: Any, value: pa.Array, n: int, name: str, kind: Kind, missing: i
     bare = np.flatnonzero(share == 0)
     feature = Feature(name, kind, tuple(values), missing=missing, distinct=len(seen))
     return (
-        feature, np.concatenate([row, bare]), np.concatenate([place, 0 * bare]),
+        feature,
+        np.concatenate([row, bare]),
+        np.concatenate([place, 0 * bare]),
         np.concatenate([share[row] ** -0.5, np.ones(len(bare))]),
-    )  # fmt: skip
+    )
 
 
 def days(column: pa.Array | pa.ChunkedArray) -> Any:
@@ -198,7 +248,9 @@ def _time(array: pa.Array, name: str) -> Column:
 
 def _number(array: pa.Array, name: str) -> Column:
     return _measured(
-        array.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False), name, "number"
+        array.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False),
+        name,
+        "number",
     )
 
 
@@ -212,6 +264,8 @@ def _measured(x: Any, name: str, kind: Kind) -> Column:
     feature = Feature(name, kind, (), center, scale, int((~known).sum()), len(np.unique(finite)))
     bare = np.flatnonzero(~known)
     return (
-        feature, np.concatenate([np.flatnonzero(known), bare]), np.concatenate([np.ones(len(z), np.int64), 0 * bare]),
+        feature,
+        np.concatenate([np.flatnonzero(known), bare]),
+        np.concatenate([np.ones(len(z), np.int64), 0 * bare]),
         np.concatenate([z, np.ones(len(bare))]),
-    )  # fmt: skip
+    )

@@ -13,7 +13,10 @@ from embsql.run import Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """The column `embedding` of the features of items and users is what they are embedded as; nothing is trained."""
+    """The column `embedding` of the features of items and users is what they are embedded as.
+
+    Nothing is trained.
+    """
 
     name: ClassVar[str] = "registered"
     ordered: ClassVar[bool] = False

@@ -12,14 +12,18 @@ from embsql.options import require
 
 DAY = 86_400_000_000  # microseconds
 HOUR = DAY // 24
-FIRST_CLOCK = 10**14  # a time beyond it counts microseconds since 1970, one below is the source's own order
-SPANS = 40  # lengths of time that are told apart, each twice the one before, from a minute or one unit
+FIRST_CLOCK = (
+    10**14
+)  # a time beyond it counts microseconds since 1970, one below is the source's own order
+# lengths of time that are told apart, each twice the one before, from a minute or one unit
+SPANS = 40
 HOURS, WEEKDAYS = 24, 7
 READINGS = HOURS + WEEKDAYS + 2 * SPANS  # rows of the table that `readings` points into
 
 
 def ages(algorithm: Any, option: str, time: Int64 | None) -> NDArray[np.float64]:
-    """How long before the last event of all each happened (m,), in days, or in units of a numeric event_time.
+    """How long before the last event of all each happened (m,), in days, or in units of a numeric
+    event_time.
 
     Raises BadOption, naming the option that wants it, where there are no times.
     """
@@ -30,7 +34,8 @@ def ages(algorithm: Any, option: str, time: Int64 | None) -> NDArray[np.float64]
 
 
 def readings(algorithm: Any, data: Interactions) -> Int64:
-    """Of each event the hour, the weekday, the time since the event before and since the item's first: rows (m, 4).
+    """Of each event the hour, the weekday, the time since the event before and since the item's
+    first: rows (m, 4).
 
     Raises BadOption where there are no times.
     """
@@ -45,7 +50,9 @@ def readings(algorithm: Any, data: Interactions) -> Int64:
     weekday = time // DAY % WEEKDAYS * clock  # (m,)
     unit = DAY // (24 * 60) if clock else 1
     spans = (_span(gap / unit), _span((time - first[item]) / unit))  # (m,), (m,)
-    rows: Int64 = np.stack([hour, HOURS + weekday, *(HOURS + WEEKDAYS + n * SPANS + s for n, s in enumerate(spans))], 1)
+    rows: Int64 = np.stack(
+        [hour, HOURS + weekday, *(HOURS + WEEKDAYS + n * SPANS + s for n, s in enumerate(spans))], 1
+    )
     return rows
 
 

@@ -15,13 +15,17 @@ LONGEST = 16_000  # numbers in a vector, as many as pgvector stores
 def item_vectors(data: Interactions, name: str | None) -> Float32:
     """The vectors (n_items, d) in a column of the items' features, zero where an item has none.
 
-    Without a name it is the only such column. Raises BadFeatures as `vectors` does, and where there is no such column.
+    Without a name it is the only such column. Raises BadFeatures as `vectors` does, and where there
+    is no such column.
     """
     return _named(data.item_features, name, data.items, "item_features")
 
 
 def user_vectors(data: Interactions, name: str | None) -> Float32:
-    """The vectors (n_users, d) in a column of the users' features; see `item_vectors`. Raises BadFeatures."""
+    """The vectors (n_users, d) in a column of the users' features; see `item_vectors`.
+
+    Raises BadFeatures.
+    """
     return _named(data.user_features, name, data.users, "user_features")
 
 
@@ -31,22 +35,34 @@ def _named(table: pa.Table | None, name: str | None, ids: pa.StringArray, option
 
 
 def vectors(column: pa.ChunkedArray, ids: pa.StringArray, option: str) -> Float32:
-    """A column of lists of numbers as (n, d), zero where there is no list; ids (n,) are for what is said of them.
+    """A column of lists of numbers as (n, d), zero where there is no list.
 
-    Raises BadFeatures for lengths that differ or exceed 16,000, for NaN and infinity, and where there is no list.
+    Ids (n,) are for what is said of them.
+
+    Raises BadFeatures for lengths that differ or exceed 16,000, for NaN and infinity, and where
+    there is no list.
     """
     if not _is_list(column.type):
-        raise BadFeatures(option=option, found=f"vectors of type {column.type}, where lists of numbers are wanted")
+        raise BadFeatures(
+            option=option, found=f"vectors of type {column.type}, where lists of numbers are wanted"
+        )
     lists = column.cast(pa.large_list(pa.float64())).combine_chunks()
     known = lists.drop_null()
     lengths = sorted(set(pc.list_value_length(known).to_pylist()))
     if len(lengths) != 1 or not 0 < lengths[0] <= LONGEST:
         told = " and ".join(f"{length:,}" for length in lengths[:3]) or "no length: there are none"
-        raise BadFeatures(option=option, found=f"vectors of {told}, where all must have one length from 1 to 16,000")
+        raise BadFeatures(
+            option=option,
+            found=f"vectors of {told}, where all must have one length from 1 to 16,000",
+        )
     table = np.zeros((len(lists), lengths[0]), np.float32)  # (n, d)
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused
-        flat = known.flatten().to_numpy(zero_copy_only=False).astype(np.float32)  # (k * d,); a missing number is NaN
-    table[lists.is_valid().to_numpy(zero_copy_only=False)] = flat.reshape(len(known), lengths[0])  # (k, d)
+        flat = (
+            known.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+        )  # (k * d,); a missing number is NaN
+    table[lists.is_valid().to_numpy(zero_copy_only=False)] = flat.reshape(
+        len(known), lengths[0]
+    )  # (k, d)
     bad = np.flatnonzero(~np.isfinite(table).all(axis=1))  # (b,)
     if len(bad):
         found = f"NaN, NULL or infinity in {len(bad)} vectors"
@@ -84,5 +100,11 @@ def _column(table: pa.Table, wanted: str | None, option: str) -> str:
     if wanted is not None and wanted in there:
         return wanted
     asked = f'no vectors "{wanted}"' if wanted else "no column of vectors to choose"
-    known = f"vectors in {', '.join(there)}" if there else f"columns {', '.join(table.column_names) or '(none)'}"
-    raise BadFeatures(option=option, found=f"{asked}, but {known}; vectors are lists of FLOAT or DOUBLE")
+    known = (
+        f"vectors in {', '.join(there)}"
+        if there
+        else f"columns {', '.join(table.column_names) or '(none)'}"
+    )
+    raise BadFeatures(
+        option=option, found=f"{asked}, but {known}; vectors are lists of FLOAT or DOUBLE"
+    )

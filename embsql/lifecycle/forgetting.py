@@ -88,7 +88,9 @@ def _clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
 
 
 def _erase(engine: Engine, user_id: str, runs: Sequence[int], parts: Iterable[str]) -> int:
-    say(engine, "forget_user_shares", runs=runs, user_id=user_id)  # while it is known of which groups
+    say(
+        engine, "forget_user_shares", runs=runs, user_id=user_id
+    )  # while it is known of which groups
     return sum(say(engine, f"forget_user_{part}", runs=runs, user_id=user_id) for part in parts)
 
 

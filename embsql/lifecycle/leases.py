@@ -38,7 +38,9 @@ Answer = TypeVar("Answer")
 
 
 def retry(engine: Engine, attempt: Callable[[], Answer], tries: int = 8) -> Answer:
-    """Try a short transaction again when another writer was first, waiting a little longer each time."""
+    """Try a short transaction again when another writer was first, waiting a little longer each
+    time.
+    """
     for number in range(tries):
         try:
             return attempt()
@@ -168,11 +170,15 @@ class Lease:
 
     def _say(self, name: str, engine: Engine | None = None, **values: Any) -> int:
         engine = engine or self.engine
-        return engine.run(statements(engine=engine.name)[name], model_name=self.model_name, **values)
+        return engine.run(
+            statements(engine=engine.name)[name], model_name=self.model_name, **values
+        )
 
 
 class Interrupt:
-    """Remembers Ctrl-C: an exception raised by it inside a library's callback is lost, and the run would go on."""
+    """Remembers Ctrl-C: an exception raised by it inside a library's callback is lost, and the run
+    would go on.
+    """
 
     def __init__(self) -> None:
         self.seen = False
@@ -218,17 +224,28 @@ def _is_dead(engine: Engine, held: dict[str, Any]) -> bool:
 
 
 def _holder(held: dict[str, Any]) -> dict[str, Any]:
-    return {"pid": held["pid"], "host": held["host"], "run_id": held["run_id"], "age": f"{held.get('age', 0)} s"}
+    return {
+        "pid": held["pid"],
+        "host": held["host"],
+        "run_id": held["run_id"],
+        "age": f"{held.get('age', 0)} s",
+    }
 
 
 def cancel(engine: Engine, model_name: str) -> None:
     """Ask the trainer of a model to stop; it does within two seconds. Raises NotTraining."""
-    if not retry(engine, lambda: engine.run(statements(engine=engine.name)["request_cancel"], model_name=model_name)):
+    if not retry(
+        engine,
+        lambda: engine.run(statements(engine=engine.name)["request_cancel"], model_name=model_name),
+    ):
         raise NotTraining(name=model_name)
 
 
 def cancel_elsewhere(path: str, model_name: str, busy: DatabaseBusy) -> None:
-    """Ask a trainer in another process, which holds the file open, to stop. Raises `busy` for a file that is none."""
+    """Ask a trainer in another process, which holds the file open, to stop.
+
+    Raises `busy` for a file that is none.
+    """
     mark = marker(path, model_name)
     if mark is None:
         raise busy
@@ -236,5 +253,7 @@ def cancel_elsewhere(path: str, model_name: str, busy: DatabaseBusy) -> None:
 
 
 def marker(path: str, model_name: str) -> Path | None:
-    """A file beside the database whose presence asks the trainer of a model, in whichever process, to stop."""
+    """A file beside the database whose presence asks the trainer of a model, in whichever process,
+    to stop.
+    """
     return None if path in ("", ":memory:") else Path(f"{Path(path).resolve()}.cancel-{model_name}")

@@ -274,7 +274,9 @@ def evaluate(
     named = Columns(user_col, item_col)
     if test is None and named != test_set.NONE:
         allowed = "left out without test, whose columns they name"
-        raise BadArgument(name="user_col or item_col", allowed=allowed, value=repr(user_col or item_col))
+        raise BadArgument(
+            name="user_col or item_col", allowed=allowed, value=repr(user_col or item_col)
+        )
     if test is None:
         answered = _of_part(engine, reference, record, run, k=k, split=split, repeats=repeats)
     elif split != "auto":

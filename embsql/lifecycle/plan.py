@@ -18,7 +18,9 @@ from embsql.sources.source import Source, recorded
 from embsql.sqlfiles import files
 
 SIDE_INPUTS = ("user_features", "item_features", "graph")  # what a plan may name besides the source
-IN_MEMORY = "its {option} were a table in memory, which is gone; say evaluate=True when it is trained"
+IN_MEMORY = (
+    "its {option} were a table in memory, which is gone; say evaluate=True when it is trained"
+)
 FORGOTTEN = (
     "its {option} named somebody who was forgotten, and were not kept;"
     " give a test of your own, or train it again with evaluate=True"

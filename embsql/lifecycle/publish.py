@@ -1,8 +1,8 @@
 """The same run in another database: its rows, its run_id, its bytes.
 
-In a server or an open connection readers see nothing of a run before it is promoted. A DuckDB file is never changed
-where it lies: a copy of it is, which then takes its name. Who has the old file open keeps the old version, who opens
-it next finds the new one, and nobody meets a lock.
+In a server or an open connection readers see nothing of a run before it is promoted. A DuckDB file
+is never changed where it lies: a copy of it is, which then takes its name. Who has the old file
+open keeps the old version, who opens it next finds the new one, and nobody meets a lock.
 """
 
 from __future__ import annotations
@@ -33,10 +33,28 @@ from embsql.lifecycle.registry import look, say
 from embsql.sqlfiles.files import statements
 from embsql.stopping import unstopped
 
-SMALL = ("runs", "training_log", "metrics", "validations", "trials", "gates", "solvers", "gram", "item_scales",
-         "graph_edges", "tower_features", "tower_layers")  # fmt: skip
+SMALL = (
+    "runs",
+    "training_log",
+    "metrics",
+    "validations",
+    "trials",
+    "gates",
+    "solvers",
+    "gram",
+    "item_scales",
+    "graph_edges",
+    "tower_features",
+    "tower_layers",
+)
 IDENTITY = ("model_name", "checksum", "source_hash")  # what tells one run of a number from another
-MADE = ("clusters", "cluster_members", "maps", "top_items", "neighbors")  # of a run, at any time after it
+MADE = (
+    "clusters",
+    "cluster_members",
+    "maps",
+    "top_items",
+    "neighbors",
+)  # of a run, at any time after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +70,23 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a run's vectors and interactions are: how many rows, and a SHA-256 of their ids and bytes."""
+    """What a run's vectors and interactions are: how many rows, and a SHA-256 of their ids and
+    bytes.
+    """
 
     rows: int
     checksum: str
 
 
 def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Published]:
-    """Copy runs ('shop', 'shop@7'; when none is named the live run of every model) and make them live in `target`.
+    """Copy runs ('shop', 'shop@7'.
 
-    `target` is a DuckDB file, a postgresql:// address, or an open connection of either. What is there already is not
-    copied again. Raises RunTaken, RunNotReady, Corrupted, BadArgument, DatabaseBusy, CannotOpen, and whatever else an
-    engine raises; a run that did not arrive whole leaves nothing behind.
+    When none is named the live run of every model) and make them live in `target`.
+
+    `target` is a DuckDB file, a postgresql:// address, or an open connection of either. What is
+    there already is not copied again. Raises RunTaken, RunNotReady, Corrupted, BadArgument,
+    DatabaseBusy, CannotOpen, and whatever else an engine raises; a run that did not arrive whole
+    leaves nothing behind.
     """
     records, target = _wanted(engine, models), engines.checked(target)
     opened = _replacement(engine, target) if _is_file(target) else _other(engine, target)
@@ -118,7 +141,9 @@ def _but(ids: pa.StringArray, others: pa.StringArray) -> pa.StringArray:
 
 
 def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
-    """Rows in parts whose vectors have one length, as they are written: those of towers have several."""
+    """Rows in parts whose vectors have one length, as they are written: those of towers have
+    several.
+    """
     kinds = (pa.types.is_list, pa.types.is_large_list)
     vectors = [field.name for field in rows.schema if any(is_kind(field.type) for is_kind in kinds)]
     if not vectors:
@@ -130,7 +155,10 @@ def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
 
 
 def _arrive(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool:
-    """Copy a run, all of it or nothing, unless it is there; whether it was copied. Raises RunTaken."""
+    """Copy a run, all of it or nothing, unless it is there; whether it was copied.
+
+    Raises RunTaken.
+    """
     run_id = int(record["run_id"])
     for found in look(target, "run_record", run_id=run_id):
         if any(found[column] != record[column] for column in IDENTITY):
@@ -139,7 +167,9 @@ def _arrive(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool:
     with target.transaction():
         for table in SMALL:
             for rows in _of_one_length(source.ask(statements("publish.sql")[table], run_id=run_id)):
-                target.write(table, _columns(rows.drop_columns("made_by") if table == "runs" else rows))
+                target.write(
+                    table, _columns(rows.drop_columns("made_by") if table == "runs" else rows)
+                )
         for table in LARGE:
             target.write(table, _columns(pa.concat_tables(pages(source, table, run_id))))
         target.index(run_id)  # in the same transaction: a run that is there has its indexes
@@ -216,7 +246,9 @@ def _others(page: pa.Table, without: pa.StringArray | None) -> pa.Table:
 
 
 class Digest:
-    """A SHA-256 of rows in their order, however they are cut into pages and whichever of Arrow's types hold them."""
+    """A SHA-256 of rows in their order, however they are cut into pages and whichever of Arrow's
+    types hold them.
+    """
 
     def __init__(self) -> None:
         # by table, column and part: a page adds to all of them
@@ -238,12 +270,16 @@ class Digest:
 
 
 def _parts(array: pa.Array) -> Iterator[np.ndarray[Any, Any]]:
-    """What an array (n,) says: which values are there (n,), how long they are (n,) if they can differ, the values."""
+    """What an array (n,) says: which values are there (n,), how long they are (n,) if they can
+    differ, the values.
+    """
     yield array.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         array = array.cast(pa.large_binary())
         _, offsets, data = array.buffers()
-        bounds = np.frombuffer(offsets, np.int64)[array.offset : array.offset + len(array) + 1]  # (n + 1,)
+        bounds = np.frombuffer(offsets, np.int64)[
+            array.offset : array.offset + len(array) + 1
+        ]  # (n + 1,)
         yield np.diff(bounds)
         yield np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
         return
@@ -258,7 +294,10 @@ def _parts(array: pa.Array) -> Iterator[np.ndarray[Any, Any]]:
 
 @contextmanager
 def _other(source: Engine, target: Any) -> Iterator[Engine]:
-    """The target with embsql in it while the block runs. Raises BadArgument when it is the source."""
+    """The target with embsql in it while the block runs.
+
+    Raises BadArgument when it is the source.
+    """
     with engines.another(target, source) as there:
         if there.read_only:
             raise ReadOnly(path=there.place)
@@ -269,7 +308,10 @@ def _other(source: Engine, target: Any) -> Iterator[Engine]:
 
 
 def _install(engine: Engine) -> None:
-    """Embsql where it is missing; without the commands in an embedded database, which need the process that trains."""
+    """Embsql where it is missing.
+
+    Without the commands in an embedded database, which need the process that trains.
+    """
     if engine.embedded:
         registry.install(engine)
     else:
@@ -277,13 +319,17 @@ def _install(engine: Engine) -> None:
 
 
 def _is_same(source: Engine, target: Engine) -> bool:
-    """Whether two engines are one database, whatever they call it: a mark made in one is seen in the other.
+    """Whether two engines are one database, whatever they call it: a mark made in one is seen in
+    the other.
 
     Where it need not be asked no mark is made, as a publisher that is killed would leave it.
     """
     if source.name != target.name:
         return False
-    mark = {"model_name": f"publish {uuid.uuid4().hex}", "owner": "publish"}  # no model can have this name
+    mark = {
+        "model_name": f"publish {uuid.uuid4().hex}",
+        "owner": "publish",
+    }  # no model can have this name
     say(target, "take_lease", run_id=0, **leases.this_process(), **mark)
     try:
         return bool(look(source, "lease", model_name=mark["model_name"]))
@@ -292,7 +338,9 @@ def _is_same(source: Engine, target: Engine) -> bool:
 
 
 def _not_itself(place: str) -> BadArgument:
-    return BadArgument(name="target", allowed="another database than the one that is published", value=place)
+    return BadArgument(
+        name="target", allowed="another database than the one that is published", value=place
+    )
 
 
 # --- into a file ---------------------------------------------------------------------------------
@@ -307,7 +355,8 @@ def _is_file(target: Any) -> bool:
 
 @contextmanager
 def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Engine]:
-    """A database that takes the place of a file when the block ends well, and is gone when it does not.
+    """A database that takes the place of a file when the block ends well, and is gone when it does
+    not.
 
     It has the file's own name, in a folder beside it: DuckDB calls a database by that name.
     """
@@ -328,9 +377,14 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
 
 
 def _path(source: Engine, target: str | os.PathLike[str]) -> Path:
-    """Where the file is, links followed. Raises BadArgument for memory, and for the source's own file."""
+    """Where the file is, links followed.
+
+    Raises BadArgument for memory, and for the source's own file.
+    """
     if target in ("", ":memory:"):
-        raise BadArgument(name="target", allowed="a file, a server or an open connection", value=repr(target))
+        raise BadArgument(
+            name="target", allowed="a file, a server or an open connection", value=repr(target)
+        )
     path = Path(target).expanduser().resolve()
     homes = source.ask(statements("publish.sql")["file"]).to_pylist() if source.embedded else []
     if any(home["path"] and Path(home["path"]).resolve() == path for home in homes):
@@ -347,10 +401,14 @@ def _copied(path: Path, fresh: Path) -> Iterator[None]:
     if not path.exists():
         yield
         return
-    # DuckDB's lock on a file ends when its process closes any handle of that file: this one is closed last.
+    # DuckDB's lock on a file ends when its process closes any handle of that file: this one is
+    # closed last.
     with path.open("rb") as old, closing(engines.connect(str(path), read_only=True)):
         if Path(f"{path}.wal").exists():
-            raise CannotOpen(path=str(path), reason="its .wal holds changes not yet in it; open it once for writing")
+            raise CannotOpen(
+                path=str(path),
+                reason="its .wal holds changes not yet in it; open it once for writing",
+            )
         with fresh.open("wb") as new:
             shutil.copyfileobj(old, new)
         shutil.copymode(path, fresh)

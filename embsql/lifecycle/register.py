@@ -1,4 +1,7 @@
-"""Vectors that were made elsewhere as a run like any other: stored, checked, versioned, asked; nothing is trained."""
+"""Vectors that were made elsewhere as a run like any other: stored, checked, versioned, asked.
+
+Nothing is trained.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +23,28 @@ from embsql.sources.source import Source
 
 
 def register_embeddings(
-    engine: Engine, model_name: str, items: Source, *, users: Source | None, similarity: Similarity, force: bool
+    engine: Engine,
+    model_name: str,
+    items: Source,
+    *,
+    users: Source | None,
+    similarity: Similarity,
+    force: bool,
 ) -> Run:
     """Store vectors as a run and make it live.
 
     `items` has item_id and embedding, `users` user_id and embedding, of the same length. A row
-    without an embedding is left out. Unchanged vectors are not stored again unless `force`.
-    Raises NotASelect, SourceFailed, or BadFeatures for ids that come twice and for vectors that are none.
+    without an embedding is left out. Unchanged vectors are not stored again unless `force`. Raises
+    NotASelect, SourceFailed, or BadFeatures for ids that come twice and for vectors that are none.
     """
     from embsql.features.registered import Registered
 
-    plan = Plan(model_name, items, Registered(similarity=similarity, users=str(users) if users else None), force=force)
+    plan = Plan(
+        model_name,
+        items,
+        Registered(similarity=similarity, users=str(users) if users else None),
+        force=force,
+    )
     return complete(engine, plan, lambda _: _given(engine, items, users))
 
 
@@ -46,7 +60,9 @@ def _given(engine: Engine, items: Source, users: Source | None) -> Interactions:
 def unmet(ids: pa.StringArray, features: pa.Table) -> Interactions:
     """Items that nobody has met, by their ids (n,) in order, with what is known of each."""
     nobody = np.empty(0, np.int32)
-    return Interactions(nobody, nobody, np.empty(0, np.float32), None, ids[:0], ids, item_features=features)
+    return Interactions(
+        nobody, nobody, np.empty(0, np.float32), None, ids[:0], ids, item_features=features
+    )
 
 
 def _side(engine: Engine, select: Source, entity: str) -> tuple[pa.StringArray, pa.Table]:
@@ -54,9 +70,14 @@ def _side(engine: Engine, select: Source, entity: str) -> tuple[pa.StringArray, 
     ids, rows = by_id(engine, select, f"{entity}_id", f"{entity}s")
     name = find(rows.column_names, None, "embedding", f"{entity}s")
     if name is None:
-        raise BadFeatures(option=f"{entity}s", found=f"no column embedding, only {', '.join(rows.column_names)}")
+        raise BadFeatures(
+            option=f"{entity}s", found=f"no column embedding, only {', '.join(rows.column_names)}"
+        )
     there = rows[name].is_valid().combine_chunks()
-    ids, vectors = ids.filter(there), rows.select([name]).rename_columns(["embedding"]).filter(there)
+    ids, vectors = (
+        ids.filter(there),
+        rows.select([name]).rename_columns(["embedding"]).filter(there),
+    )
     if not len(ids):
         raise BadFeatures(option=f"{entity}s", found="no row with an id and an embedding")
     order = pc.sort_indices(ids)

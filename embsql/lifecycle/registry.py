@@ -26,18 +26,35 @@ from embsql.errors import (
     UnknownModel,
     UnknownRun,
     suggestion,
-)  # fmt: skip
+)
 from embsql.lifecycle.leases import Lease, retry
 from embsql.options import shown, word
 from embsql.sqlfiles import files, render
 
 KEEP = 5  # earlier live runs kept for rollback, and finished runs kept that were never live
 RUN_TABLES = (
-    "clusters", "cluster_members", "maps", "top_items", "neighbors",
-    "item_embeddings", "user_embeddings", "interactions", "training_log", "metrics", "validations",
-    "trials", "gates", "graph_edges", "solvers", "gram", "item_scales", "tower_features", "tower_layers", "forgotten",
+    "clusters",
+    "cluster_members",
+    "maps",
+    "top_items",
+    "neighbors",
+    "item_embeddings",
+    "user_embeddings",
+    "interactions",
+    "training_log",
+    "metrics",
+    "validations",
+    "trials",
+    "gates",
+    "graph_edges",
+    "solvers",
+    "gram",
+    "item_scales",
+    "tower_features",
+    "tower_layers",
+    "forgotten",
     "run",
-)  # fmt: skip
+)
 
 
 def say(engine: Engine, name: str, **values: Any) -> int:
@@ -47,7 +64,9 @@ def say(engine: Engine, name: str, **values: Any) -> int:
 
 def look(engine: Engine, name: str, **values: Any) -> list[dict[str, Any]]:
     """Ask a named statement; its rows."""
-    rows: list[dict[str, Any]] = engine.ask(files.statements(engine=engine.name)[name], **values).to_pylist()
+    rows: list[dict[str, Any]] = engine.ask(
+        files.statements(engine=engine.name)[name], **values
+    ).to_pylist()
     return rows
 
 
@@ -60,10 +79,12 @@ def event(engine: Engine, model_name: str, run_id: int | None, what: str, detail
 
 
 def install(engine: Engine, *, commands: bool = False) -> bool:
-    """Bring the database's tables and questions up to this version; False when they were. Idempotent.
+    """Bring the database's tables and questions up to this version; False when they were.
 
-    `commands` adds the commands as SQL, for which an embedded engine must have been offered embsql_command.
-    Raises CannotInstall, SchemaChanged or NoRights.
+    Idempotent.
+
+    `commands` adds the commands as SQL, for which an embedded engine must have been offered
+    embsql_command. Raises CannotInstall, SchemaChanged or NoRights.
     """
     wanted = render.version(engine.name) + ("+commands" if commands else "")
 
@@ -85,8 +106,15 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
 
 
 def _check_free(engine: Engine, applied: Collection[str]) -> None:
-    """Raise CannotInstall where a table that is to be made is there already, of somebody else or of half an import."""
-    wanted = {table for step in files.migrations(engine.name) if step.name not in applied for table in step.tables}
+    """Raise CannotInstall where a table that is to be made is there already, of somebody else or of
+    half an import.
+    """
+    wanted = {
+        table
+        for step in files.migrations(engine.name)
+        if step.name not in applied
+        for table in step.tables
+    }
     if not look(engine, "is_installed"):
         wanted |= {"migrations", "surface", "file"}
     for row in look(engine, "tables"):
@@ -94,11 +122,16 @@ def _check_free(engine: Engine, applied: Collection[str]) -> None:
         if name in wanted:
             remedy = f"ALTER {kind} embsql.{name} RENAME TO other_{name};"
             reason = f"schema embsql holds a {kind.lower()} {name} that embsql did not make"
-            raise CannotInstall(place=engine.place, reason=f"{reason}. Give it another name: {remedy}")
+            raise CannotInstall(
+                place=engine.place, reason=f"{reason}. Give it another name: {remedy}"
+            )
 
 
 def install_roles(engine: Engine) -> None:
-    """Make the roles and give each what is its own. Idempotent. Raises BadArgument where there are no roles."""
+    """Make the roles and give each what is its own. Idempotent.
+
+    Raises BadArgument where there are no roles.
+    """
     if engine.embedded:
         raise BadArgument(name="roles", allowed="left out: a DuckDB file has none", value="given")
     roles = files.text(f"roles.{engine.name}.sql")
@@ -110,7 +143,10 @@ def install_roles(engine: Engine) -> None:
 
 
 def install_ml(engine: Engine) -> bool:
-    """Make the schema ml, with BigQuery ML's functions over the questions; False when it was there. Idempotent."""
+    """Make the schema ml, with BigQuery ML's functions over the questions; False when it was there.
+
+    Idempotent.
+    """
 
     def bring() -> bool:
         missing = not has_ml(engine)
@@ -122,7 +158,10 @@ def install_ml(engine: Engine) -> bool:
 
 
 def _file_id(engine: Engine) -> str:
-    """What the questions of an embedded database know its file by; "" before there are any, and on a server."""
+    """What the questions of an embedded database know its file by.
+
+    "" before there are any, and on a server.
+    """
     rows = look(engine, "has_file_id") and look(engine, "file_id")
     return str(rows[0]["file_id"]) if rows else ""
 
@@ -133,10 +172,12 @@ def has_ml(engine: Engine) -> bool:
 
 
 def opened(engine: Engine) -> None:
-    """See to it that a database just opened can be used. Raises NotInstalled, SchemaChanged or OutOfPlace.
+    """See to it that a database just opened can be used.
 
-    An embedded one is brought up to date, a server that has nothing yet is given everything, and one that has
-    something is left to `embsql install`.
+    Raises NotInstalled, SchemaChanged or OutOfPlace.
+
+    An embedded one is brought up to date, a server that has nothing yet is given everything, and
+    one that has something is left to `embsql install`.
     """
     if engine.embedded or not look(engine, "is_installed"):
         install(engine, commands=True)
@@ -154,7 +195,10 @@ def _installed(engine: Engine) -> str | None:
 
 
 def _applied(engine: Engine) -> set[str]:
-    """Names of the schema files that have run here. Raises SchemaChanged for one that is another now."""
+    """Names of the schema files that have run here.
+
+    Raises SchemaChanged for one that is another now.
+    """
     known = {step.name: step.checksum for step in files.migrations(engine.name)}
     rows = look(engine, "is_installed") and look(engine, "applied")
     for row in rows:
@@ -168,7 +212,10 @@ def _applied(engine: Engine) -> set[str]:
 
 def is_name(model_name: object) -> bool:
     """Whether a model can have this name."""
-    return isinstance(model_name, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,39}", model_name) is not None
+    return (
+        isinstance(model_name, str)
+        and re.fullmatch(r"[a-z][a-z0-9_]{0,39}", model_name) is not None
+    )
 
 
 def check_name(model_name: str) -> str:
@@ -199,7 +246,9 @@ def live_record(engine: Engine, model_name: str) -> dict[str, Any] | None:
     if not rows or rows[0]["live_run"] is None:
         return None
     if rows[0]["run_id"] is None:
-        raise LiveRunGone(name=model_name, run_id=rows[0]["live_run"], remedy=_remedy(engine, model_name))
+        raise LiveRunGone(
+            name=model_name, run_id=rows[0]["live_run"], remedy=_remedy(engine, model_name)
+        )
     return rows[0]
 
 
@@ -212,7 +261,10 @@ def _remedy(engine: Engine, name: str) -> str:
 
 
 def _record(engine: Engine, model_name: str) -> list[dict[str, Any]]:
-    """The model's row, if there is one; what is no name is not asked for, as no database could be given it."""
+    """The model's row, if there is one.
+
+    What is no name is not asked for, as no database could be given it.
+    """
     return look(engine, "model_record", model_name=model_name) if is_name(model_name) else []
 
 
@@ -221,14 +273,20 @@ def run(engine: Engine, reference: str) -> dict[str, Any]:
 
     Raises UnknownModel, UnknownRun, NothingLive, NotPromoted or LiveRunGone.
     """
-    name, pinned, number = reference.partition("@") if isinstance(reference, str) else (reference, "", "")
+    name, pinned, number = (
+        reference.partition("@") if isinstance(reference, str) else (reference, "", "")
+    )
     model(engine, name)
     if not pinned:
         record = live_record(engine, name)
         if record is None:
             raise _not_live(engine, name)
         return record
-    found = look(engine, "run_record", run_id=int(number)) if re.fullmatch(r"[0-9]{1,18}", number) else []
+    found = (
+        look(engine, "run_record", run_id=int(number))
+        if re.fullmatch(r"[0-9]{1,18}", number)
+        else []
+    )
     if not found or found[0]["model_name"] != name:
         raise UnknownRun(name=name, run_id=word(number))
     return found[0]
@@ -280,8 +338,8 @@ def next_run(engine: Engine) -> int:
 def hold(engine: Engine, name: str, run_id: int) -> None:
     """Keep others from a finished run to the end of the transaction.
 
-    Who removes it, or somebody from it, holds it too: one of the two comes second, and sees the first.
-    Raises RunNotReady or StillHolds.
+    Who removes it, or somebody from it, holds it too: one of the two comes second, and sees the
+    first. Raises RunNotReady or StillHolds.
     """
     say(engine, "hold_run", run_id=run_id)
     rows = look(engine, "run_record", run_id=run_id)
@@ -336,7 +394,9 @@ def _moved_back(engine: Engine, name: str, gone: list[int]) -> bool:
     return _point(engine, name, before["live_run"], run_id, earlier)
 
 
-def _point(engine: Engine, name: str, expected: int | None, live: int | None, earlier: list[int]) -> bool:
+def _point(
+    engine: Engine, name: str, expected: int | None, live: int | None, earlier: list[int]
+) -> bool:
     """Compare and set: True when the pointer was still where it was expected."""
     values = {"model_name": name, "expected": expected, "live_run": live, "earlier_runs": earlier}
     return say(engine, "promote", **values) == 1
@@ -372,7 +432,9 @@ def _dropped(engine: Engine, name: str, run_id: int) -> bool:
     live, stack = before["live_run"], before["earlier_runs"]
     if live == run_id:
         raise RunIsLive(name=name, run_id=run_id)
-    if run_id in stack and not _point(engine, name, live, live, [past for past in stack if past != run_id]):
+    if run_id in stack and not _point(
+        engine, name, live, live, [past for past in stack if past != run_id]
+    ):
         return False
     _delete(engine, [run_id])
     return True
@@ -437,6 +499,9 @@ def _collectable(engine: Engine, model_name: str) -> list[int]:
 
 
 def sweep(engine: Engine) -> None:
-    """Drop what is left of runs that are gone, as far as nobody can read it; an embedded engine leaves nothing."""
+    """Drop what is left of runs that are gone, as far as nobody can read it.
+
+    An embedded engine leaves nothing.
+    """
     if not engine.embedded:
         retry(engine, lambda: say(engine, "drop_unread"))

@@ -17,8 +17,14 @@ Table = tuple[str, dict[str, Any]]  # its name, and its columns
 
 def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Table]:
     """All of them, but for figures and findings."""
-    yield "user_embeddings", _side(run, "user", data.users, embeddings.users, embeddings.user_bias, data.user)
-    yield "item_embeddings", _side(run, "item", data.items, embeddings.items, embeddings.item_bias, data.item)
+    yield (
+        "user_embeddings",
+        _side(run, "user", data.users, embeddings.users, embeddings.user_bias, data.user),
+    )
+    yield (
+        "item_embeddings",
+        _side(run, "item", data.items, embeddings.items, embeddings.item_bias, data.item),
+    )
     yield "interactions", _pairs(run, data)
     yield from _folding(run, data, embeddings)
     yield from _towers(run, embeddings)
@@ -27,7 +33,9 @@ def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Tab
 
 
 def _side(run: Run, entity: str, ids: Any, vectors: Any, bias: Any, codes: Any) -> dict[str, Any]:
-    """The rows of one embedding table: vectors (n, dim), codes (n_pairs,) of the interactions to count."""
+    """The rows of one embedding table: vectors (n, dim), codes (n_pairs,) of the interactions to
+    count.
+    """
     n = len(ids)
     return {
         "run_id": np.full(n, run.run_id, np.int64),
@@ -40,7 +48,10 @@ def _side(run: Run, entity: str, ids: Any, vectors: Any, bias: Any, codes: Any) 
 
 
 def _pairs(run: Run, data: Interactions) -> dict[str, Any]:
-    """The rows of the interactions table; ids go as codes into their vocabularies, not as n strings."""
+    """The rows of the interactions table.
+
+    Ids go as codes into their vocabularies, not as n strings.
+    """
     return {
         "run_id": np.full(len(data), run.run_id, np.int64),
         "user_id": pa.DictionaryArray.from_arrays(data.user, data.users),
@@ -63,12 +74,22 @@ def _edges(run: Run, data: Interactions, graph: Graph) -> dict[str, Any]:
 def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Table]:
     """What folding in needs."""
     how = embeddings.fold_in
-    yield "solvers", {"run_id": [run.run_id], "kind": [how.kind], "settings": [json.dumps(dict(how.settings))]}
+    yield (
+        "solvers",
+        {"run_id": [run.run_id], "kind": [how.kind], "settings": [json.dumps(dict(how.settings))]},
+    )
     if how.kind == "least_squares":
         items = embeddings.items.astype(np.float64)  # (n_items, dim)
         position = np.arange(1, embeddings.dim + 1, dtype=np.int32)  # (dim,)
         gram = (items.T @ items).astype(np.float32)  # (dim, dim)
-        yield "gram", {"run_id": np.full(embeddings.dim, run.run_id, np.int64), "position": position, "entries": gram}
+        yield (
+            "gram",
+            {
+                "run_id": np.full(embeddings.dim, run.run_id, np.int64),
+                "position": position,
+                "entries": gram,
+            },
+        )
     if how.item_scale is not None:
         run_id = np.full(data.n_items, run.run_id, np.int64)
         yield "item_scales", {"run_id": run_id, "item_id": data.items, "scale": how.item_scale}
@@ -77,14 +98,28 @@ def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[T
 def _towers(run: Run, embeddings: Embeddings) -> Iterator[Table]:
     """The towers that make vectors of newcomers."""
     for entity, tower in embeddings.towers.items():
-        feature, kind, value, center, scale = (list(column) for column in zip(*tower.rows, strict=True))
-        yield "tower_features", {
-            "run_id": [run.run_id] * len(feature), "entity": [entity] * len(feature), "feature": feature, "kind": kind,
-            "value": pa.array(value, pa.string()), "center": pa.array(center, pa.float64()),
-            "scale": pa.array(scale, pa.float64()), "embedding": tower.table,
-        }  # fmt: skip
+        feature, kind, value, center, scale = (
+            list(column) for column in zip(*tower.rows, strict=True)
+        )
+        yield (
+            "tower_features",
+            {
+                "run_id": [run.run_id] * len(feature),
+                "entity": [entity] * len(feature),
+                "feature": feature,
+                "kind": kind,
+                "value": pa.array(value, pa.string()),
+                "center": pa.array(center, pa.float64()),
+                "scale": pa.array(scale, pa.float64()),
+                "embedding": tower.table,
+            },
+        )
         for layer, (weights, bias) in enumerate(tower.layers, 2):
             n = len(bias)
             position = np.arange(1, n + 1, dtype=np.int32)  # (n,)
-            own = {"run_id": [run.run_id] * n, "entity": [entity] * n, "layer": np.full(n, layer, np.int32)}
+            own = {
+                "run_id": [run.run_id] * n,
+                "entity": [entity] * n,
+                "layer": np.full(n, layer, np.int32),
+            }
             yield "tower_layers", own | {"position": position, "weights": weights, "bias": bias}

@@ -1,7 +1,9 @@
-"""Searching options: train with many settings on a part of the data, and see which answers best about the rest.
+"""Searching options: train with many settings on a part of the data, and see which answers best
+about the rest.
 
-The sampler is the tree-structured Parzen estimator of optuna (Bergstra et al., 2011, "Algorithms for hyper-parameter
-optimization"), seeded by the run: the same seed, data and threads try the same settings.
+The sampler is the tree-structured Parzen estimator of optuna (Bergstra et al., 2011, "Algorithms
+for hyper-parameter optimization"), seeded by the run: the same seed, data and threads try the same
+settings.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from embsql.errors import (
     NoEdges,
     NoTrial,
     shared,
-)  # fmt: skip
+)
 from embsql.evaluation.evaluator import Questions
 from embsql.evaluation.splits import Split
 from embsql.options import Option, shown
@@ -38,7 +40,13 @@ from embsql.run import Run
 ASKS = 10  # of the sampler per trial: what it names again is not tried again
 FIRST = 1000  # settings that are looked through for one that can be made
 WIDE = 10  # a positive range whose ends are so far apart is searched on a logarithmic scale
-FAULTS = (Diverged, BadOption, BadFeatures, NoEdges, MemoryError)  # of a setting: the search goes on without it
+FAULTS = (
+    Diverged,
+    BadOption,
+    BadFeatures,
+    NoEdges,
+    MemoryError,
+)  # of a setting: the search goes on without it
 
 Fit = Callable[[Algorithm, Interactions, Run], Embeddings]
 
@@ -97,18 +105,25 @@ class Search:
 # --- what the caller wants -----------------------------------------------------------------------
 
 
-def read(algorithm: str, given: Mapping[str, Any], trials: int | None) -> tuple[Algorithm, Search | None]:
-    """The algorithm with these options, at the first possible setting of those that are to be searched; the search.
+def read(
+    algorithm: str, given: Mapping[str, Any], trials: int | None
+) -> tuple[Algorithm, Search | None]:
+    """The algorithm with these options, at the first possible setting of those that are to be
+    searched; the search.
 
-    An option is searched over candidates, [32, 64], {32, 64} or "32,64", or over a range, (0.001, 0.1),
-    {"from": 0.001, "to": 0.1} or "0.001..0.1". Raises UnknownAlgorithm, UnknownOption, BadOption, BadSearch,
-    BadArgument when `trials` does not fit, and MissingExtra.
+    An option is searched over candidates, [32, 64], {32, 64} or "32,64", or over a range, (0.001,
+    0.1), {"from": 0.001, "to": 0.1} or "0.001..0.1". Raises UnknownAlgorithm, UnknownOption,
+    BadOption, BadSearch, BadArgument when `trials` does not fit, and MissingExtra.
     """
     cls = algorithms.find(algorithm)
     known = {option.name: option for option in options.declared(cls)}
     options.check_names(cls, given, known)
     wanted = {name: _values(value, known[name]) for name, value in given.items()}
-    space = {name: _checked(cls, known[name], values) for name, values in wanted.items() if values is not None}
+    space = {
+        name: _checked(cls, known[name], values)
+        for name, values in wanted.items()
+        if values is not None
+    }
     fixed = {name: value for name, value in given.items() if name not in space}
     if not _fits(trials, space):
         return algorithms.make(algorithm, fixed), None
@@ -120,14 +135,19 @@ def read(algorithm: str, given: Mapping[str, Any], trials: int | None) -> tuple[
 
 
 def _fits(trials: int | None, space: Mapping[str, Values]) -> bool:
-    """Whether there is anything to search. Raises BadArgument when `tune` and the options do not say the same."""
+    """Whether there is anything to search.
+
+    Raises BadArgument when `tune` and the options do not say the same.
+    """
     if trials is None and not space:
         return False
     if trials is None:
         allowed = f"the number of trials, for example 20, where an option has several values ({', '.join(space)})"
         raise BadArgument(name="tune", allowed=allowed, value="none")
     if not space:
-        allowed = "given together with an option that has several values, for example dim=[32, 64, 128]"
+        allowed = (
+            "given together with an option that has several values, for example dim=[32, 64, 128]"
+        )
         raise BadArgument(name="tune", allowed=allowed, value=f"{trials} without any")
     return True
 
@@ -140,7 +160,9 @@ def _values(value: Any, option: Option) -> list[Any] | tuple[Any, ...] | None:
         if set(value) != {"from", "to"}:
             raise BadSearch(name=option.name, reason=f"{shown(value)} has not just from and to")
         return value["from"], value["to"]
-    if isinstance(value, str) and (option.kind is not str or option.choices):  # of text a comma may be a part
+    if isinstance(value, str) and (
+        option.kind is not str or option.choices
+    ):  # of text a comma may be a part
         low, dots, high = value.partition("..")
         return (low, high) if dots else _listed(value)
     return value if isinstance(value, list | tuple) else None
@@ -151,16 +173,23 @@ def _listed(value: str) -> list[Any] | None:
 
 
 def _checked(cls: type[Any], option: Option, given: list[Any] | tuple[Any, ...]) -> Values:
-    """The candidates or the range, each value as the option's type. Raises BadOption or BadSearch."""
+    """The candidates or the range, each value as the option's type.
+
+    Raises BadOption or BadSearch.
+    """
     if isinstance(given, tuple) and option.kind not in (int, float):
-        raise BadSearch(name=option.name, reason=f"{shown(given)} is a range, but its values are not numbers")
+        raise BadSearch(
+            name=option.name, reason=f"{shown(given)} is a range, but its values are not numbers"
+        )
     values = [options.cast(cls, option, value) for value in given]
     if isinstance(given, list):
         if not values:
             raise BadSearch(name=option.name, reason="there is no candidate")
         return [value for n, value in enumerate(values) if value not in values[:n]]
     if len(values) != 2 or None in values or values[0] >= values[1]:
-        raise BadSearch(name=option.name, reason=f"{shown(given)} is not a smaller and a larger number")
+        raise BadSearch(
+            name=option.name, reason=f"{shown(given)} is not a smaller and a larger number"
+        )
     return Range(*values)
 
 
@@ -189,8 +218,11 @@ def _one_reading(search: Search, first: Algorithm) -> None:
 # --- the search ----------------------------------------------------------------------------------
 
 
-def best(search: Search, parts: Split, run: Run, fit: Fit, record: Callable[[Trial], None], *, k: int) -> Algorithm:
-    """The algorithm with the setting whose ndcg@k is best: trained on a part, asked about the other.
+def best(
+    search: Search, parts: Split, run: Run, fit: Fit, record: Callable[[Trial], None], *, k: int
+) -> Algorithm:
+    """The algorithm with the setting whose ndcg@k is best: trained on a part, asked about the
+    other.
 
     `record` hears of every trial as it ends. Raises NoTrial.
     """
@@ -209,12 +241,16 @@ def best(search: Search, parts: Split, run: Run, fit: Fit, record: Callable[[Tri
     tried = list(_tried(search, run.seed, attempt))
     done = [trial for trial in tried if trial.value is not None]
     if not done:
-        raise NoTrial(model=run.model_name, run_id=run.run_id, trials=len(tried), error=tried[0].error)
+        raise NoTrial(
+            model=run.model_name, run_id=run.run_id, trials=len(tried), error=tried[0].error
+        )
     winner = max(done, key=lambda trial: trial.value or 0.0)  # of equal ones the first
     return search.make(json.loads(winner.params))
 
 
-def _trial(number: int, setting: dict[str, Any], metric: str, measured: Callable[[], float]) -> Trial:
+def _trial(
+    number: int, setting: dict[str, Any], metric: str, measured: Callable[[], float]
+) -> Trial:
     """What comes of one setting."""
     begin = time.perf_counter()
     value, status, error = None, "done", None
@@ -222,7 +258,9 @@ def _trial(number: int, setting: dict[str, Any], metric: str, measured: Callable
         value = measured()
     except FAULTS as fault:
         status, error = "failed", shared(fault) or type(fault).__name__
-    return Trial(number, json.dumps(setting), metric, value, time.perf_counter() - begin, status, error)
+    return Trial(
+        number, json.dumps(setting), metric, value, time.perf_counter() - begin, status, error
+    )
 
 
 def _ndcg(questions: Questions, embeddings: Embeddings, k: int) -> float:
@@ -230,13 +268,23 @@ def _ndcg(questions: Questions, embeddings: Embeddings, k: int) -> float:
     return float(questions.per_user(embeddings, "ndcg", k).mean())
 
 
-def _tried(search: Search, seed: int, attempt: Callable[[int, dict[str, Any]], Trial]) -> Iterator[Trial]:
-    """A trial of every setting that the sampler names, until there are enough; each once where there are no more."""
+def _tried(
+    search: Search, seed: int, attempt: Callable[[int, dict[str, Any]], Trial]
+) -> Iterator[Trial]:
+    """A trial of every setting that the sampler names, until there are enough.
+
+    Each once where there are no more.
+    """
     optuna = _optuna()
     told: dict[str, Trial] = {}
     with _quiet(optuna):
-        study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-        space = {name: _distribution(optuna.distributions, values) for name, values in search.space.items()}
+        study = optuna.create_study(
+            direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed)
+        )
+        space = {
+            name: _distribution(optuna.distributions, values)
+            for name, values in search.space.items()
+        }
         every = _every(search)
         for setting in every:
             study.enqueue_trial(setting)

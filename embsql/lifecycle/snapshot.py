@@ -58,11 +58,15 @@ def add_side_inputs(
     if plan.user_features:
         known = features(reader, plan.user_features, "user_id", "user_features", data.users)
         data = dataclasses.replace(data, user_features=known)
-        findings += describe_features(known, "user", data.user, data.time, encodes=plan.algorithm.encodes)
+        findings += describe_features(
+            known, "user", data.user, data.time, encodes=plan.algorithm.encodes
+        )
     if plan.item_features:
         known = features(reader, plan.item_features, "item_id", "item_features", data.items)
         data = dataclasses.replace(data, item_features=known)
-        findings += describe_features(known, "item", data.item, data.time, encodes=plan.algorithm.encodes)
+        findings += describe_features(
+            known, "item", data.item, data.time, encodes=plan.algorithm.encodes
+        )
     if plan.graph:
         edges, of_edges = graph(reader, plan.graph, data.items)
         data = dataclasses.replace(data, graph=edges)

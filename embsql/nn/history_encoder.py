@@ -1,7 +1,7 @@
 """Networks over histories of given vectors, in torch.
 
-Histories lie one after another, see `packed`. An encoder gives two things of them: for each item the user's vector
-without it, to predict it from, and for each user the vector of the whole history.
+Histories lie one after another, see `packed`. An encoder gives two things of them: for each item
+the user's vector without it, to predict it from, and for each user the vector of the whole history.
 """
 
 from __future__ import annotations
@@ -37,16 +37,22 @@ class Items(nn.Module):  # type: ignore[misc]  # torch is imported without its t
 
     given: Tensor  # (n, p)
 
-    def __init__(self, given: Float32, met: Tensor | None, dim: int, generator: torch.Generator) -> None:
+    def __init__(
+        self, given: Float32, met: Tensor | None, dim: int, generator: torch.Generator
+    ) -> None:
         super().__init__()
-        scale = float(np.sqrt(np.square(given, dtype=np.float64).sum(1).mean())) or 1.0  # the unit does not matter
+        scale = (
+            float(np.sqrt(np.square(given, dtype=np.float64).sum(1).mean())) or 1.0
+        )  # the unit does not matter
         self.register_buffer("given", torch.from_numpy(given / np.float32(scale)), persistent=False)
         self.turn = nn.Linear(given.shape[1], dim, bias=False)
         nn.init.orthogonal_(self.turn.weight, generator=generator)
         self.own: nn.Parameter | None = None
         if met is not None:
             own = torch.randn(len(given), dim, generator=generator) * (FIRST / dim**0.5)  # (n, d)
-            self.own = nn.Parameter(own * met[:, None])  # who was never met has nothing of their own
+            self.own = nn.Parameter(
+                own * met[:, None]
+            )  # who was never met has nothing of their own
 
     def forward(self, items: Tensor, drop: Drop | None = None) -> Tensor:
         """(m,) -> (m, d)"""
@@ -54,7 +60,9 @@ class Items(nn.Module):  # type: ignore[misc]  # torch is imported without its t
         if self.own is None:
             return turned
         own = embedding(items, self.own)  # (m, d)
-        return turned + (own if drop is None else own * drop.keep(drop.own, len(items), 1).to(own.device))
+        return turned + (
+            own if drop is None else own * drop.keep(drop.own, len(items), 1).to(own.device)
+        )
 
 
 class Pooling(nn.Module):  # type: ignore[misc]  # torch is imported without its types
@@ -63,7 +71,9 @@ class Pooling(nn.Module):  # type: ignore[misc]  # torch is imported without its
     def __init__(self, dim: int, generator: torch.Generator, *, attends: bool) -> None:
         super().__init__()
         self.look = nn.Linear(dim, dim) if attends else None
-        self.want = nn.Parameter(torch.zeros(dim)) if attends else None  # (d,) at first all weights are equal
+        self.want = (
+            nn.Parameter(torch.zeros(dim)) if attends else None
+        )  # (d,) at first all weights are equal
         if self.look is not None:
             nn.init.xavier_uniform_(self.look.weight, generator=generator)
             nn.init.zeros_(self.look.bias)
@@ -71,8 +81,12 @@ class Pooling(nn.Module):  # type: ignore[misc]  # torch is imported without its
     def forward(self, x: Tensor, packed: Packed) -> tuple[Tensor, Tensor]:
         """Of items (t, d): the means of the others (t, d), and of all of a history (b, d)."""
         weight, owner = self.weight(x), packed.owner.to(x.device)  # (t, 1), (t,)
-        part = torch.cat([x * weight, weight], 1)  # (t, d + 1) the last is what the others are divided by
-        total = part.new_zeros(len(packed.length), part.shape[1]).index_add(0, owner, part)  # (b, d + 1)
+        part = torch.cat(
+            [x * weight, weight], 1
+        )  # (t, d + 1) the last is what the others are divided by
+        total = part.new_zeros(len(packed.length), part.shape[1]).index_add(
+            0, owner, part
+        )  # (b, d + 1)
         alone = (packed.length == 1).to(x.device)[owner, None]  # (t, 1)
         return _divided((total[owner] - part).masked_fill(alone, 0)), _divided(total)
 
@@ -117,13 +131,16 @@ class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its t
         super().__init__()
         self.items, self.options = items, options
         self.encoder = (
-            Reading(options.dim, generator) if options.encoder == "recurrent"
+            Reading(options.dim, generator)
+            if options.encoder == "recurrent"
             else Pooling(options.dim, generator, attends=options.encoder == "attention")
-        )  # fmt: skip
+        )
 
     def scores(self, step: Step, expected: Tensor, drop: Drop) -> Scores:
         """Of the items of some histories, each from what its history is without it."""
-        item, other = (part.to(self.items.given.device) for part in (step.item, step.other))  # (t,), (s,)
+        item, other = (
+            part.to(self.items.given.device) for part in (step.item, step.other)
+        )  # (t,), (s,)
         code, place = torch.cat([item, other]).unique(return_inverse=True)  # (m,), (t + s,)
         y = embedding(place, self.items(code, drop))  # (t + s, d)
         state, _ = self.encoder(y[: len(item)], step.packed)  # (t, d)
@@ -146,45 +163,76 @@ class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its t
     def embeddings(self, past: Histories) -> Embeddings:
         """The vectors of all, of length 1 where the cosine is what counts."""
         device, n = self.items.given.device, len(self.items.given)
-        y = torch.cat([self.items(items) for items in torch.arange(n, device=device).split(CHUNK)])  # (n, d)
+        y = torch.cat(
+            [self.items(items) for items in torch.arange(n, device=device).split(CHUNK)]
+        )  # (n, d)
         users = torch.zeros(len(past.counts), y.shape[1], device=device)  # (u, d)
         for some in past.counts.nonzero()[:, 0].split(self.options.batch_size):
             packed = past.pack(some)
             item = past.item[packed.entry].to(device)  # (t,)
             users[packed.user.to(device)] = self.encoder(embedding(item, y), packed)[1]
-        found, items = (self._unit(vectors).cpu().numpy() for vectors in (users, y))  # (u, d), (n, d)
-        return Embeddings(found, items, self.options.similarity, fold_in=FoldIn("mean", item_scale=self._counts(y)))
+        found, items = (
+            self._unit(vectors).cpu().numpy() for vectors in (users, y)
+        )  # (u, d), (n, d)
+        return Embeddings(
+            found,
+            items,
+            self.options.similarity,
+            fold_in=FoldIn("mean", item_scale=self._counts(y)),
+        )
 
     def _counts(self, y: Tensor) -> Float32 | None:
-        """How much each item (n, d) counts in a mean that SQL takes of the vectors that it has: (n,)."""
+        """How much each item (n, d) counts in a mean that SQL takes of the vectors that it has:
+        (n,).
+        """
         if isinstance(self.encoder, Reading):
             return None  # no mean is what it makes of a history; the mean of all is what there is
         weight = self.encoder.weight(y)[:, 0]  # (n,)
-        length = y.norm(dim=1) if self.options.similarity == "cosine" else 1  # (n,) which the stored ones have lost
+        length = (
+            y.norm(dim=1) if self.options.similarity == "cosine" else 1
+        )  # (n,) which the stored ones have lost
         counts: Float32 = (weight * length).cpu().numpy()
         return counts
 
 
 def fitted(options: NeuralContent, data: Interactions, run: Run) -> Embeddings:
-    """Train on histories of items that have a vector. Raises BadFeatures, Diverged, NoGpu and TooFew."""
+    """Train on histories of items that have a vector.
+
+    Raises BadFeatures, Diverged, NoGpu and TooFew.
+    """
     given = item_vectors(data, options.vectors)  # (i, p)
     known = data if options.ids else data.where((given != 0).any(axis=1)[data.item])
     past = histories(known).latest(options.max_length)
     learners = (past.counts > 1).nonzero()[:, 0]  # (n,) users with something to predict
     if not len(learners):
-        raise TooFew(users=data.n_users, items=data.n_items, algorithm=options.name,
-                     need="a user who met two items with vectors")  # fmt: skip
+        raise TooFew(
+            users=data.n_users,
+            items=data.n_items,
+            algorithm=options.name,
+            need="a user who met two items with vectors",
+        )
     size = batch_of(options.batch_size, len(learners))
-    work = size * len(past.item) / len(learners) * min(options.negatives, data.n_items) * options.dim
+    work = (
+        size * len(past.item) / len(learners) * min(options.negatives, data.n_items) * options.dim
+    )
     with placed(run, work) as generator:
-        met = torch.from_numpy(np.bincount(known.item, minlength=data.n_items) > 0) if options.ids else None  # (i,)
-        model: Model = Model(options, Items(given, met, options.dim, generator), generator).to(run.device)
+        met = (
+            torch.from_numpy(np.bincount(known.item, minlength=data.n_items) > 0)
+            if options.ids
+            else None
+        )  # (i,)
+        model: Model = Model(options, Items(given, met, options.dim, generator), generator).to(
+            run.device
+        )
         negative = negatives("uniform", options.negatives, 0, known, generator)
         drop = Drop(generator, ID_DROPOUT)
         Loop(options.name, options.epochs, options.lr).train(
-            model, lambda: _steps(past, learners, size, negative), math.ceil(len(learners) / size),
-            lambda step: softmax(model.scores(step, negative.expected, drop)), run,
-        )  # fmt: skip
+            model,
+            lambda: _steps(past, learners, size, negative),
+            math.ceil(len(learners) / size),
+            lambda step: softmax(model.scores(step, negative.expected, drop)),
+            run,
+        )
         found: Embeddings = model.embeddings(past)
         return found
 

@@ -21,7 +21,9 @@ class Scores(NamedTuple):
 
 
 def softmax(s: Scores, *_: float) -> Tensor:
-    """The met item against all: each negative counts 1 / expected, for those that were not drawn (logQ: Yi 2019)."""
+    """The met item against all: each negative counts 1 / expected, for those that were not drawn
+    (logQ: Yi 2019).
+    """
     others = (s.others - s.expected.log()).masked_fill_(s.hits, MASKED)  # (b, s)
     return softplus(others.logsumexp(1) - s.met).mean()
 
@@ -37,7 +39,9 @@ def triplet(s: Scores, margin: float, *_: float) -> Tensor:
 
 
 def contrastive(s: Scores, margin: float, push: float) -> Tensor:
-    """The met item towards a score of 1, negatives, which weigh push, below the margin (Mao 2021, SimpleX)."""
+    """The met item towards a score of 1, negatives, which weigh push, below the margin (Mao 2021,
+    SimpleX).
+    """
     return relu(1 - s.met).mean() + push * _mean(relu(s.others - margin), s.hits)
 
 
@@ -46,5 +50,8 @@ def _mean(losses: Tensor, hits: Tensor) -> Tensor:
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
-    "softmax": softmax, "bpr": bpr, "triplet": triplet, "contrastive": contrastive,
-}  # fmt: skip
+    "softmax": softmax,
+    "bpr": bpr,
+    "triplet": triplet,
+    "contrastive": contrastive,
+}

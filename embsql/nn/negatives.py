@@ -18,15 +18,19 @@ HARD = 1 / 8  # share of the negatives that count where only the hardest do
 
 @dataclass(frozen=True, slots=True)
 class Negatives:
-    """Which items a step contrasts with the met ones, and how often it is expected to meet each as a negative."""
+    """Which items a step contrasts with the met ones, and how often it is expected to meet each as
+    a negative.
+    """
 
     expected: Tensor  # (n_items,) times a step, without those remembered
-    share: Tensor  # (n_items,) of all pairs: how often it is expected among as many remembered as there are pairs
+    # (n_items,) of all pairs: how often it is expected among as many remembered as there are pairs
+    share: Tensor
     in_batch: bool  # whether the others' items are negatives
     drawn: Tensor  # (candidates,) pairs' items, or each item once: what negatives are drawn from
     count: int  # as many a step; all of them, each once, where there are no more
     generator: torch.Generator
-    met: Met | None = None  # none: all negatives count; else only the hardest of those the user has not met
+    # none: all negatives count; else only the hardest of those the user has not met
+    met: Met | None = None
 
     def draw(self) -> Tensor:
         """Items drawn for a step: (count,)."""
@@ -35,12 +39,19 @@ class Negatives:
         return self.drawn[torch.randint(len(self.drawn), (self.count,), generator=self.generator)]
 
     def often(self, code: Tensor, remembered: Tensor) -> Tensor:
-        """How often each of the items (s,) is expected in a step that remembers others (m,), -1 for none."""
+        """How often each of the items (s,) is expected in a step that remembers others (m,), -1 for
+        none.
+        """
         return self.expected[code] + self.share[code] * (remembered >= 0).sum()
 
 
 def negatives(
-    sampler: str, count: int, batch: int, data: Interactions, generator: torch.Generator, device: str = "cpu"
+    sampler: str,
+    count: int,
+    batch: int,
+    data: Interactions,
+    generator: torch.Generator,
+    device: str = "cpu",
 ) -> Negatives:
     """The negatives of steps of `batch` pairs, among items that somebody met."""
     pairs = torch.from_numpy(data.item.astype(np.int64))  # (n,)
@@ -77,7 +88,8 @@ class Met:
 def hardest(s: Scores) -> Tensor:
     """Of the negatives that may count, the best-scoring eighth of each row: (b, s).
 
-    Left out is what is better than the met item by more than the scores of the row are spread: it may well be liked.
+    Left out is what is better than the met item by more than the scores of the row are spread: it
+    may well be liked.
     """
     likely = s.others > (s.met + s.others.std(1))[:, None]  # (b, s)
     scores = s.others.masked_fill(s.hits | likely, -math.inf)  # (b, s)

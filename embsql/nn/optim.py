@@ -7,12 +7,16 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-LARGE = 100_000  # rows; a step of Adam moves all: so many of length 64 take it 11 ms, and 1e6 take 216
+# rows; a step of Adam moves all: so many of length 64 take it 11 ms, and 1e6 take 216
+LARGE = 100_000
 EPSILON = 1e-10  # what a gradient of zero is divided by
 
 
 class Table(nn.Parameter):  # type: ignore[misc]  # torch is imported without its types
-    """(n, d): a vector for each id. A large one must be looked up so that its gradients are sparse."""
+    """(n, d): a vector for each id.
+
+    A large one must be looked up so that its gradients are sparse.
+    """
 
     @property
     def large(self) -> bool:
@@ -21,17 +25,22 @@ class Table(nn.Parameter):  # type: ignore[misc]  # torch is imported without it
 
 
 class RowAdagrad(torch.optim.Optimizer):  # type: ignore[misc]  # torch is imported without its types
-    """Adagrad (Duchi, Hazan and Singer, 2011, "Adaptive subgradient methods") for tables with sparse gradients.
+    """Adagrad (Duchi, Hazan and Singer, 2011, "Adaptive subgradient methods") for tables with
+    sparse gradients.
 
-    For each row it keeps one sum, of the mean squares of its gradients, instead of one for each number (Lerer et al.,
-    2019, "PyTorch-BigGraph"). Steps are divided by the root of its mean over all steps, not of the sum itself: that
-    they become smaller is the schedule's work. The step size is then one for Adam, too.
+    For each row it keeps one sum, of the mean squares of its gradients, instead of one for each
+    number (Lerer et al., 2019, "PyTorch-BigGraph"). Steps are divided by the root of its mean over
+    all steps, not of the sum itself: that they become smaller is the schedule's work. The step size
+    is then one for Adam, too.
     """
 
     def __init__(self, tables: list[Table], lr: float) -> None:
         super().__init__(tables, {"lr": lr})
         for table in tables:
-            self.state[table] = {"step": torch.tensor(0.0), "sum": torch.zeros(len(table), device=table.device)}  # (n,)
+            self.state[table] = {
+                "step": torch.tensor(0.0),
+                "sum": torch.zeros(len(table), device=table.device),
+            }  # (n,)
 
     @torch.no_grad()
     def step(self) -> None:
@@ -56,7 +65,10 @@ def _rows(grad: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def optimizers(parameters: Iterable[nn.Parameter], lr: float) -> dict[str, torch.optim.Optimizer]:
-    """By name: Adam for most, row-wise Adagrad for large tables; none that would have nothing to do."""
+    """By name: Adam for most, row-wise Adagrad for large tables.
+
+    None that would have nothing to do.
+    """
     every = list(parameters)
     tables = [value for value in every if isinstance(value, Table) and value.large]
     others = [value for value in every if not (isinstance(value, Table) and value.large)]
@@ -66,7 +78,10 @@ def optimizers(parameters: Iterable[nn.Parameter], lr: float) -> dict[str, torch
 
 @torch.no_grad()
 def clip(parameters: Iterable[nn.Parameter], most: float) -> None:
-    """Cut the gradient, of all at once, to a length; rows that a sparse one has several times are summed first."""
+    """Cut the gradient, of all at once, to a length.
+
+    Rows that a sparse one has several times are summed first.
+    """
     pieces = []
     for value in parameters:
         if value.grad is not None and value.grad.is_sparse:

@@ -1,7 +1,7 @@
 """Histories one after another: (t, d) for all events of a batch, the longest history first.
 
-So whatever looks at one event at a time wastes nothing on padding. A recurrent network takes them as they are, in order
-of place; attention lays histories of like length out side by side.
+So whatever looks at one event at a time wastes nothing on padding. A recurrent network takes them
+as they are, in order of place; attention lays histories of like length out side by side.
 """
 
 from __future__ import annotations
@@ -70,7 +70,9 @@ class Histories:
         return self.start.diff()
 
     def entries(self, users: Tensor, short: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        """The events of users (b,) but the last `short`, one user after another: where, whose, which; (t,) each."""
+        """The events of users (b,) but the last `short`, one user after another: where, whose,
+        which; (t,) each.
+        """
         length = self.counts[users] - short  # (b,)
         owner = torch.arange(len(users)).repeat_interleave(length)  # (t,)
         place = torch.arange(len(owner)) - (length.cumsum(0) - length)[owner]  # (t,)
@@ -84,7 +86,9 @@ class Histories:
 
     def latest(self, longest: int) -> Histories:
         """The latest so many events of each."""
-        late = self.start[1:].repeat_interleave(self.counts) - torch.arange(len(self.item)) <= longest  # (m,)
+        late = (
+            self.start[1:].repeat_interleave(self.counts) - torch.arange(len(self.item)) <= longest
+        )  # (m,)
         return self._where(late)
 
     def without_last(self, users: Tensor) -> tuple[Histories, Tensor]:
@@ -98,7 +102,9 @@ class Histories:
         counts = self.counts + (self.counts > 0)  # (u,)
         start = torch.cat([torch.zeros(1, dtype=torch.int64), counts.cumsum(0)])  # (u + 1,)
         added = start[1:][counts > 0] - 1  # (b,)
-        entry = (torch.ones(int(start[-1]), dtype=torch.int64).index_fill(0, added, 0)).cumsum(0) - 1  # (m + b,)
+        entry = (torch.ones(int(start[-1]), dtype=torch.int64).index_fill(0, added, 0)).cumsum(
+            0
+        ) - 1  # (m + b,)
         longer = self._take(start, entry)
         return replace(longer, item=longer.item.index_fill(0, added, code))
 
@@ -107,20 +113,29 @@ class Histories:
         return self._take(kept[self.start], keep.nonzero()[:, 0])
 
     def _take(self, start: Tensor, entry: Tensor) -> Histories:
-        return Histories(start, self.item[entry], self.weight[entry], self.age[entry], self.clock[entry])
+        return Histories(
+            start, self.item[entry], self.weight[entry], self.age[entry], self.clock[entry]
+        )
 
 
 def histories(data: Interactions) -> Histories:
     """All events of every user, each of equal weight and of no moment."""
     events = data.in_order()
-    start, item = starts(data.user[events.pair], data.n_users), data.item[events.pair].astype(np.int64)
+    start, item = (
+        starts(data.user[events.pair], data.n_users),
+        data.item[events.pair].astype(np.int64),
+    )
     n = len(item)
     empty = torch.empty(n, 0, dtype=torch.int64)
-    return Histories(torch.from_numpy(start), torch.from_numpy(item), torch.ones(n), torch.zeros(n), empty)
+    return Histories(
+        torch.from_numpy(start), torch.from_numpy(item), torch.ones(n), torch.zeros(n), empty
+    )
 
 
 def ragged(start: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of rows (b,) of a sparse matrix: the entries (e,), where each row begins (b,), and whose each entry is (e,)."""
+    """Of rows (b,) of a sparse matrix: the entries (e,), where each row begins (b,), and whose each
+    entry is (e,).
+    """
     count = start[rows + 1] - start[rows]  # (b,)
     offset = count.cumsum(0) - count  # (b,)
     owner = torch.arange(len(rows), device=rows.device).repeat_interleave(count)  # (e,)

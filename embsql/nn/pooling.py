@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 
 class Pooling(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """The mean of the events up to each, or of the whole history, through hidden layers where widths name some.
+    """The mean of the events up to each, or of the whole history, through hidden layers where
+    widths name some.
 
     In training, events are left out of the means at random.
     """
 
-    def __init__(self, widths: list[int], dropout: float, generator: torch.Generator, *, whole: bool) -> None:
+    def __init__(
+        self, widths: list[int], dropout: float, generator: torch.Generator, *, whole: bool
+    ) -> None:
         super().__init__()
         self.whole, self.drop = whole, Dropout(dropout, generator)
         hidden = pairwise(widths) if len(widths) > 2 else ()
@@ -40,12 +43,16 @@ class Pooling(nn.Module):  # type: ignore[misc]  # torch is imported without its
     def _running(self, both: Tensor, packed: Packed) -> Tensor:
         """The sum of each event and those before it in its history: (t, d + 1) -> (t, d + 1)"""
         running = both.cumsum(0)  # (t, d + 1)
-        first = (running - both)[packed.last - packed.length + 1]  # (b, d + 1) what ran up before each history
+        first = (running - both)[
+            packed.last - packed.length + 1
+        ]  # (b, d + 1) what ran up before each history
         return running - first[packed.owner]
 
     def _totals(self, both: Tensor, packed: Packed) -> Tensor:
         """The sum of each history: (t, d + 1) -> (b, d + 1)"""
-        return both.new_zeros(len(packed.length), both.shape[1]).index_add(0, packed.owner.to(both.device), both)
+        return both.new_zeros(len(packed.length), both.shape[1]).index_add(
+            0, packed.owner.to(both.device), both
+        )
 
     def _through(self, sums: Tensor) -> Tensor:
         """Means of what was kept, through the layers: (n, d + 1) -> (n, d)"""

@@ -20,13 +20,19 @@ class Recurrent(nn.Module):  # type: ignore[misc]  # torch is imported without i
 
     def __init__(self, dim: int, layers: int, dropout: float, generator: torch.Generator) -> None:
         super().__init__()
-        self.drop, self.cells, self.back = Dropout(dropout, generator), nn.GRU(dim, dim, layers), nn.Linear(dim, dim)
+        self.drop, self.cells, self.back = (
+            Dropout(dropout, generator),
+            nn.GRU(dim, dim, layers),
+            nn.Linear(dim, dim),
+        )
         for weight in self.parameters():
             nn.init.uniform_(weight, -(dim**-0.5), dim**-0.5, generator=generator)
 
     def forward(self, x: Tensor, packed: Packed) -> Tensor:
         """(t, d) -> (t, d)"""
-        order = packed.place.argsort(stable=True).to(x.device)  # (t,) first events first, as the cells take them
+        order = packed.place.argsort(stable=True).to(
+            x.device
+        )  # (t,) first events first, as the cells take them
         steps = PackedSequence(self.drop(x)[order], packed.place.bincount())
         state = self.cells(steps)[0].data  # (t, d)
         return self.back(self.drop(torch.empty_like(state).index_copy(0, order, state)))

@@ -1,4 +1,6 @@
-"""Sequence models in torch: what is predicted of a history, the loss, and the states that become users' vectors."""
+"""Sequence models in torch: what is predicted of a history, the loss, and the states that become
+users' vectors.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,12 @@ class Before:
     def step(self, users: Tensor) -> Step:
         """Of the histories of users (b,)."""
         packed = self.events.pack(users, short=1)
-        return Step(packed, self.events.item[packed.entry], torch.arange(len(packed.entry)), packed.entry + 1)
+        return Step(
+            packed,
+            self.events.item[packed.entry],
+            torch.arange(len(packed.entry)),
+            packed.entry + 1,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,10 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """Predict events that are hidden behind a token of their own from all others (Devlin 2019; Sun 2019)."""
+    """Predict events that are hidden behind a token of their own from all others (Devlin 2019.
+
+    Sun 2019).
+    """
 
     events: Histories
     mask: int  # the token
@@ -84,10 +94,17 @@ class Around:
         packed = self.events.pack(users)
         only_last = self._random(len(users)) < LAST  # (b,)
         hidden = (self._random(len(packed.entry)) < HIDDEN) & ~only_last[packed.owner]  # (t,)
-        bare = torch.ones(len(users), dtype=torch.bool).index_fill(0, packed.owner[hidden], value=False)  # (b,)
+        bare = torch.ones(len(users), dtype=torch.bool).index_fill(
+            0, packed.owner[hidden], value=False
+        )  # (b,)
         hidden[packed.last[bare]] = True  # every history has something to predict
         at = hidden.nonzero()[:, 0]  # (p,)
-        return Step(packed, self.events.item[packed.entry].masked_fill(hidden, self.mask), at, packed.entry[at])
+        return Step(
+            packed,
+            self.events.item[packed.entry].masked_fill(hidden, self.mask),
+            at,
+            packed.entry[at],
+        )
 
     def _random(self, n: int) -> Tensor:
         return torch.rand(n, generator=self.generator)
@@ -97,16 +114,28 @@ Objective = Before | Whole | Around
 
 
 class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """Items and the network over them; an item's score after a history is the product of its vector and the state.
+    """Items and the network over them.
+
+    An item's score after a history is the product of its vector and the state.
 
     With a temperature it is their cosine over it.
     """
 
     def __init__(
-        self, n_items: int, dim: int, network: nn.Module, generator: torch.Generator, temperature: float | None = None
+        self,
+        n_items: int,
+        dim: int,
+        network: nn.Module,
+        generator: torch.Generator,
+        temperature: float | None = None,
     ) -> None:
         super().__init__()
-        self.n_items, self.network, self.scale, self.temperature = n_items, network, dim**0.5, temperature
+        self.n_items, self.network, self.scale, self.temperature = (
+            n_items,
+            network,
+            dim**0.5,
+            temperature,
+        )
         self.table = _random(n_items + 1, dim, generator)  # (i + 1, d) the last row is the mask's
         self.clock = _random(READINGS, dim, generator)
         self.aging = nn.Parameter(torch.zeros(dim))
@@ -136,7 +165,9 @@ class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its t
 
     @torch.no_grad()
     def vectors(self) -> tuple[Float32, Float32]:
-        """The items' vectors as they are scored (i, d), and by what they are shorter than those that are read (i,)."""
+        """The items' vectors as they are scored (i, d), and by what they are shorter than those
+        that are read (i,).
+        """
         items = self.items.cpu()
         scored = self.directed(items)  # (i, d)
         shorter = torch.ones(len(items)) if self.temperature is None else items.norm(dim=1)  # (i,)
@@ -180,12 +211,19 @@ class Loss:
         events, model, device = self.events, self.model, self.model.table.device
         states = model(step.token, events.clock[step.packed.entry], step.packed)  # (t, d)
         state = states[step.at.to(device)]  # (s, d)
-        weight, target = events.weight[step.target].to(device), events.item[step.target]  # (p,), (p,)
+        weight, target = (
+            events.weight[step.target].to(device),
+            events.item[step.target],
+        )  # (p,), (p,)
         if step.by is not None and self.options.loss != "gbce":
-            return self._shared(self._sharp(state), step.by.to(device), target, weight) / len(target)
+            return self._shared(self._sharp(state), step.by.to(device), target, weight) / len(
+                target
+            )
         state = state if step.by is None else state[step.by.to(device)]  # (p, d)
         state = self._sharp(state + events.age[step.target, None].to(device) * model.aging)
-        of = {"softmax": self._softmax, "gbce": self._gbce, "contrastive": self._contrastive}[self.options.loss]
+        of = {"softmax": self._softmax, "gbce": self._gbce, "contrastive": self._contrastive}[
+            self.options.loss
+        ]
         return of(state, target, weight) / len(state)
 
     def _sharp(self, state: Tensor) -> Tensor:
@@ -196,7 +234,9 @@ class Loss:
     def _softmax(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Over all items, or some, each of which stands for as many as were not drawn."""
         other = self._draw()  # (n,)
-        place = torch.full((self.model.n_items,), -1).index_copy(0, other, torch.arange(len(other)))  # (i,)
+        place = torch.full((self.model.n_items,), -1).index_copy(
+            0, other, torch.arange(len(other))
+        )  # (i,)
         own, others = self._vectors(target, other)  # (p, d), (n, d)
         return softmax(state, own, others, place[target].to(state.device), self._bias, weight)
 
@@ -211,13 +251,17 @@ class Loss:
         return (below if self.count == self.model.n_items else softplus(below)) @ weight
 
     def _contrastive(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """The cosine with the target towards 1, with others below the margin (Mao et al., 2021, "SimpleX")."""
+        """The cosine with the target towards 1, with others below the margin (Mao et al., 2021,
+        "SimpleX").
+        """
         return self._shared(state, torch.arange(len(state), device=state.device), target, weight)
 
     def _vectors(self, target: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """Of the items to be predicted, (p, d), and of others, (n, d)."""
         device = self.model.table.device
-        found = self.model.directed(embedding(torch.cat([target, other]).to(device), self.model.items))  # (p + n, d)
+        found = self.model.directed(
+            embedding(torch.cat([target, other]).to(device), self.model.items)
+        )  # (p + n, d)
         return found[: len(target)], found[len(target) :]
 
     @property
@@ -226,7 +270,9 @@ class Loss:
         return self.options.calibration * math.log(self.model.n_items / self.count)
 
     def _gbce(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Met or not, for the target and negatives each, calibrated (Petrov and Macdonald, 2023, "gSASRec")."""
+        """Met or not, for the target and negatives each, calibrated (Petrov and Macdonald, 2023,
+        "gSASRec").
+        """
         other, rate = self._draw(), self.count / self.model.n_items  # (n,)
         power = rate * (self.options.calibration * (1 - 1 / rate) + 1 / rate)
         own, others = self._vectors(target, other)  # (p, d), (n, d)
@@ -237,7 +283,11 @@ class Loss:
     def _draw(self) -> Tensor:
         """Other items, each as likely, none twice: (n,)."""
         n = self.model.n_items
-        return torch.arange(n) if self.count == n else torch.randperm(n, generator=self.generator)[: self.count]
+        return (
+            torch.arange(n)
+            if self.count == n
+            else torch.randperm(n, generator=self.generator)[: self.count]
+        )
 
 
 def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
@@ -245,9 +295,16 @@ def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
     reads, events = options.reads(data), _histories(options, data)
     known, held = _carved(events, run.seed) if options.patience else (events, None)
     latest = known.latest(options.max_length + (reads == "before"))
-    learners = (latest.counts > (reads != "around")).nonzero()[:, 0]  # (n,) users with something to predict
+    learners = (latest.counts > (reads != "around")).nonzero()[
+        :, 0
+    ]  # (n,) users with something to predict
     if not len(learners):
-        raise TooFew(users=data.n_users, items=data.n_items, algorithm=options.name, need="one user with two events")
+        raise TooFew(
+            users=data.n_users,
+            items=data.n_items,
+            algorithm=options.name,
+            need="one user with two events",
+        )
     size, count = batch_of(options.batch_size, len(learners)), _negatives(options, data.n_items)
     with placed(run, len(latest.item) / len(learners) * size * count * options.dim) as generator:
         network = NETWORKS[options.network](options, reads, generator)
@@ -258,25 +315,40 @@ def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
         loss = Loss(model, latest, options, count, generator)
         predicted = objective(reads, latest, data.n_items, generator)
         Loop(options.name, options.epochs, options.lr, options.patience).train(
-            model, lambda: _steps(predicted, learners, size, generator), math.ceil(len(learners) / size), loss, run,
+            model,
+            lambda: _steps(predicted, learners, size, generator),
+            math.ceil(len(learners) / size),
+            loss,
+            run,
             lambda: _ndcg(model, _asked(options, reads, known, data.n_items), known, held),
-        )  # fmt: skip
+        )
         users = model.states(_asked(options, reads, events, data.n_items))  # (u, d)
         items, length = model.vectors()  # (i, d), (i,)
-        fold_in = FoldIn("mean", item_scale=model.scale * length)  # so that it makes what `pooling` does
-        return Embeddings(users.numpy(), items, "dot" if options.temperature is None else "cosine", fold_in=fold_in)
+        fold_in = FoldIn(
+            "mean", item_scale=model.scale * length
+        )  # so that it makes what `pooling` does
+        return Embeddings(
+            users.numpy(),
+            items,
+            "dot" if options.temperature is None else "cosine",
+            fold_in=fold_in,
+        )
 
 
 def _histories(options: Sequential, data: Interactions) -> Histories:
     """All events with what the options want to be known of them. Raises BadOption."""
     past = replace(histories(data), weight=torch.from_numpy(options.weights(data)))
     if options.example_age:
-        age = np.log1p(ages(options, "example_age", data.in_order().time)).astype(np.float32)  # (m,)
+        age = np.log1p(ages(options, "example_age", data.in_order().time)).astype(
+            np.float32
+        )  # (m,)
         past = replace(past, age=torch.from_numpy(age))
     return replace(past, clock=torch.from_numpy(readings(options, data))) if options.clock else past
 
 
-def objective(reads: Reading, events: Histories, mask: int, generator: torch.Generator) -> Objective:
+def objective(
+    reads: Reading, events: Histories, mask: int, generator: torch.Generator
+) -> Objective:
     """What a way of reading predicts."""
     if reads == "around":
         return Around(events, mask, generator)
@@ -289,7 +361,9 @@ def _negatives(options: Sequential, n_items: int) -> int:
     return min(options.negatives or every, n_items)
 
 
-def _steps(objective: Objective, learners: Tensor, size: int, generator: torch.Generator) -> Iterator[Step]:
+def _steps(
+    objective: Objective, learners: Tensor, size: int, generator: torch.Generator
+) -> Iterator[Step]:
     """All histories in random order."""
     order = torch.randperm(len(learners), generator=generator)  # (n,)
     return (objective.step(users) for users in learners[order].split(size))
@@ -313,7 +387,9 @@ class Held(NamedTuple):
 
 
 def _carved(events: Histories, seed: int) -> tuple[Histories, Held]:
-    """The histories without the last event of everybody who has three, or of as many as are looked at, and those."""
+    """The histories without the last event of everybody who has three, or of as many as are looked
+    at, and those.
+    """
     many = (events.counts >= 3).nonzero()[:, 0]  # (n,)
     order = torch.randperm(len(many), generator=torch.Generator().manual_seed(seed))
     users = many[order[:HELD_OUT]].sort().values  # (h,)

@@ -1,4 +1,6 @@
-"""The softmax over many items, a piece of its logits at a time: they never are in memory all at once."""
+"""The softmax over many items, a piece of its logits at a time: they never are in memory all at
+once.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,19 @@ class _Softmax(torch.autograd.Function):  # type: ignore[misc]  # torch is impor
     @staticmethod
     @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)
     def forward(
-        ctx: Any, state: Tensor, own: Tensor, others: Tensor, hit: Tensor, bias: float, weight: Tensor
+        ctx: Any,
+        state: Tensor,
+        own: Tensor,
+        others: Tensor,
+        hit: Tensor,
+        bias: float,
+        weight: Tensor,
     ) -> Tensor:
-        to_state, to_own, to_others = torch.empty_like(state), torch.empty_like(own), torch.zeros_like(others)
+        to_state, to_own, to_others = (
+            torch.empty_like(state),
+            torch.empty_like(own),
+            torch.zeros_like(others),
+        )
         total, size = state.new_zeros(()), max(1, PIECE // max(len(others), 1))
         parts = (part.split(size) for part in (state, own, hit, weight, to_state, to_own))
         for x, y, place, w, to_x, to_y in zip(*parts, strict=True):
@@ -45,11 +57,14 @@ class _Softmax(torch.autograd.Function):  # type: ignore[misc]  # torch is impor
         return *(part * gradient for part in ctx.saved_tensors), None, None, None
 
 
-def softmax(state: Tensor, own: Tensor, others: Tensor, hit: Tensor, bias: float, weight: Tensor) -> Tensor:
-    """The weighted sum of -log of the share that its own item has of each state's scores, exponentiated.
+def softmax(
+    state: Tensor, own: Tensor, others: Tensor, hit: Tensor, bias: float, weight: Tensor
+) -> Tensor:
+    """The weighted sum of -log of the share that its own item has of each state's scores,
+    exponentiated.
 
-    Of states (t, d), their own items (t, d), other items (n, d), whose scores are raised by bias, where among them
-    each one's own is, or -1 (t,), and weights (t,).
+    Of states (t, d), their own items (t, d), other items (n, d), whose scores are raised by bias,
+    where among them each one's own is, or -1 (t,), and weights (t,).
     """
     loss: Tensor = _Softmax.apply(state, own, others, hit, bias, weight)
     return loss

@@ -40,7 +40,9 @@ class Best:
 
 
 class State:
-    """Weights, what the optimizers remember, the best weights, the source of randomness, and each epoch's figures."""
+    """Weights, what the optimizers remember, the best weights, the source of randomness, and each
+    epoch's figures.
+    """
 
     def __init__(self, model: nn.Module, optimizers: dict[str, Any], best: Best, run: Run) -> None:
         self.model, self.optimizers, self.best, self.run = model, optimizers, best, run
@@ -65,7 +67,10 @@ class State:
         self.run.report(epoch=epoch, **figures)
 
     def _resume(self) -> None:
-        """Go on from the newest checkpoint, if one is of this model; the epochs it has are reported once more."""
+        """Go on from the newest checkpoint, if one is of this model.
+
+        The epochs it has are reported once more.
+        """
         checkpoints = self.run.checkpoints.newest() if self.run.checkpoints else ()
         for saved in checkpoints:
             if _shapes(_under("model", saved.arrays)) == _shapes(self.model.state_dict()):
@@ -80,22 +85,34 @@ class State:
             for name, optimizer in self.optimizers.items()
             for number, values in optimizer.state_dict()["state"].items()
         }
-        flat = {f"{part}/{name}": value for part, named in parts.items() for name, value in named.items()}
+        flat = {
+            f"{part}/{name}": value
+            for part, named in parts.items()
+            for name, value in named.items()
+        }
         flat["generator"] = self.run.generator.get_state()
         return {name: value.cpu().numpy() for name, value in flat.items()}
 
     def _restore(self, saved: Checkpoint) -> None:
-        self.told, self.best.figure, self.best.age = (saved.notes[name] for name in ("told", "figure", "age"))
+        self.told, self.best.figure, self.best.age = (
+            saved.notes[name] for name in ("told", "figure", "age")
+        )
         self.best.weights = _under("best", saved.arrays)
         self.model.load_state_dict(_under("model", saved.arrays))
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(optimizer.state_dict() | {"state": _numbered(_under(name, saved.arrays))})
+            optimizer.load_state_dict(
+                optimizer.state_dict() | {"state": _numbered(_under(name, saved.arrays))}
+            )
         self.run.generator.set_state(torch.tensor(saved.arrays["generator"]))
 
 
 def _under(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, Tensor]:
     """The arrays of a part, by their names in it."""
-    return {name[len(part) + 1 :]: torch.tensor(array) for name, array in arrays.items() if name.startswith(f"{part}/")}
+    return {
+        name[len(part) + 1 :]: torch.tensor(array)
+        for name, array in arrays.items()
+        if name.startswith(f"{part}/")
+    }
 
 
 def _numbered(arrays: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:

@@ -1,8 +1,9 @@
-"""Two towers in torch: a user's and an item's vector of their id, what is known of them and, for users, their history.
+"""Two towers in torch: a user's and an item's vector of their id, what is known of them and, for
+users, their history.
 
-A vector is own + tower: own is the id's, tower a sum over features that may go through layers. In training own is left
-out at random, so that the tower learns to do without it, as it must for a newcomer (Volkovs, Yu and Poutanen, 2017,
-"DropoutNet").
+A vector is own + tower: own is the id's, tower a sum over features that may go through layers. In
+training own is left out at random, so that the tower learns to do without it, as it must for a
+newcomer (Volkovs, Yu and Poutanen, 2017, "DropoutNet").
 """
 
 from __future__ import annotations
@@ -30,9 +31,14 @@ from embsql.run import Run
 if TYPE_CHECKING:
     from embsql.algorithms.two_tower import TwoTower
 
-FORGET = 0.05  # share of known features that training hides, so that the place of unknown ones is always learned
+# share of known features that training hides, so that the place of unknown ones is always learned
+FORGET = 0.05
 FIRST = 0.1  # length of the vectors that training starts from
-LESSON, LESSONS, LEARN = 1024, 100, 0.01  # rows, steps and their size in which a tower learns an earlier run's vectors
+LESSON, LESSONS, LEARN = (
+    1024,
+    100,
+    0.01,
+)  # rows, steps and their size in which a tower learns an earlier run's vectors
 CHUNK = 8192  # rows of a tower at a time when nothing is learned
 
 
@@ -50,7 +56,11 @@ class Drop(NamedTuple):
 
     def some(self, x: Tensor) -> Tensor:
         """The numbers that are kept of x (b, d), larger by as much as is left out: (b, d)"""
-        return x * self.keep(self.numbers, *x.shape).to(x.device) / (1 - self.numbers) if self.numbers else x
+        return (
+            x * self.keep(self.numbers, *x.shape).to(x.device) / (1 - self.numbers)
+            if self.numbers
+            else x
+        )
 
 
 class Features(nn.Module):  # type: ignore[misc]  # torch is imported without its types
@@ -73,11 +83,15 @@ class Features(nn.Module):  # type: ignore[misc]  # torch is imported without it
         entry, offset, owner = ragged(self.start, rows)  # (e,), (b,), (e,)
         factor = self.factor[entry]  # (e,)
         if drop is None:
-            return embedding_bag(self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor)
+            return embedding_bag(
+                self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor
+            )
         keep = drop.keep(FORGET, len(rows), len(self.unknown)).to(factor.device)  # (b, f)
         always = torch.ones_like(keep[:, :1])  # (b, 1)
         kept = torch.cat([always, keep], 1)[owner, self.feature[entry]]  # (e,)
-        found = embedding_bag(self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor * kept)
+        found = embedding_bag(
+            self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor * kept
+        )
         return found + (1 - keep) @ self.table[self.unknown]  # (b, w)
 
 
@@ -87,19 +101,36 @@ class History(nn.Module):  # type: ignore[misc]  # torch is imported without its
     start: Tensor  # (n_users + 1,)
     item: Tensor  # (pairs,)
 
-    def __init__(self, rows: Rows, table: Table, turn: nn.Parameter | None, unknown: nn.Parameter) -> None:
+    def __init__(
+        self, rows: Rows, table: Table, turn: nn.Parameter | None, unknown: nn.Parameter
+    ) -> None:
         super().__init__()
-        self.table, self.turn, self.unknown = table, turn, unknown  # (n_items, d), (d, w) or none, (1, w)
+        self.table, self.turn, self.unknown = (
+            table,
+            turn,
+            unknown,
+        )  # (n_items, d), (d, w) or none, (1, w)
         self.register_buffer("start", torch.from_numpy(rows.start), persistent=False)
-        self.register_buffer("item", torch.from_numpy(rows.column.astype(np.int64)), persistent=False)
+        self.register_buffer(
+            "item", torch.from_numpy(rows.column.astype(np.int64)), persistent=False
+        )
 
     def forward(self, users: Tensor, drop: Drop | None) -> Tensor:
         """(b,) -> (b, w)"""
         entry, offset, owner = ragged(self.start, users)  # (e,), (b,), (e,)
-        kept = drop.keep(drop.past, len(entry)).to(users.device) if drop else self.table.new_ones(len(entry))  # (e,)
+        kept = (
+            drop.keep(drop.past, len(entry)).to(users.device)
+            if drop
+            else self.table.new_ones(len(entry))
+        )  # (e,)
         count = kept.new_zeros(len(users)).index_add(0, owner, kept)[:, None]  # (b, 1)
         total = embedding_bag(
-            self.item[entry], self.table, offset, mode="sum", sparse=self.table.large, per_sample_weights=kept
+            self.item[entry],
+            self.table,
+            offset,
+            mode="sum",
+            sparse=self.table.large,
+            per_sample_weights=kept,
         )  # (b, d)
         mean = total / count.clamp(min=1)  # (b, d)
         return torch.where(count > 0, mean if self.turn is None else mean @ self.turn, self.unknown)
@@ -113,9 +144,15 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
     """One tower."""
 
     def __init__(
-        self, met: Tensor, dim: int, widths: list[int], encoded: Encoded | None, generator: torch.Generator,
-        *, ids: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        met: Tensor,
+        dim: int,
+        widths: list[int],
+        encoded: Encoded | None,
+        generator: torch.Generator,
+        *,
+        ids: bool = True,
+    ) -> None:
         super().__init__()
         widths = [*widths, dim]
         self.own = Table(_random(len(met), dim, generator)).requires_grad_(ids)  # (n, d)
@@ -144,12 +181,18 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
     @torch.inference_mode()
     def vectors(self) -> Tensor:
         """The vectors of all: (n, d)."""
-        return torch.cat([self(rows) for rows in torch.arange(len(self.own), device=self.own.device).split(CHUNK)])
+        return torch.cat(
+            [
+                self(rows)
+                for rows in torch.arange(len(self.own), device=self.own.device).split(CHUNK)
+            ]
+        )
 
     def begin(self, wanted: Tensor, run: Run) -> None:
         """Let the vectors of all be as wanted (n, d), but for those whose wish is NaN.
 
-        The tower learns to say as much of it as it can, or newcomers would have to wait; the rest is their own.
+        The tower learns to say as much of it as it can, or newcomers would have to wait; the rest
+        is their own.
         """
         known = (~wanted.isnan().any(1)).nonzero()[:, 0]  # (k,)
         learned = self._tower()
@@ -168,7 +211,9 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
 
     def _tower(self) -> list[nn.Parameter]:
         """What the tower is made of, but for the items' own vectors, should its history share them."""
-        others = {"own"} | ({"history.table"} if self.history and self.history.turn is not None else set())
+        others = {"own"} | (
+            {"history.table"} if self.history and self.history.turn is not None else set()
+        )
         return [value for name, value in self.named_parameters() if name not in others]
 
     def rows(self, encoded: Encoded | None, items: Any) -> Tower | None:
@@ -197,7 +242,9 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
     memory: Tensor  # (m, d) vectors of the items met in the last steps, the latest first
     remembered: Tensor  # (m,) their codes, -1 for none
 
-    def __init__(self, users: Side, items: Side, similarity: Similarity, temperature: float, memory: int = 0) -> None:
+    def __init__(
+        self, users: Side, items: Side, similarity: Similarity, temperature: float, memory: int = 0
+    ) -> None:
         super().__init__()
         self.users, self.items = users, items
         self.similarity, self.temperature = similarity, temperature
@@ -210,7 +257,9 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
         self.users.begin(torch.from_numpy(before.users), run)
 
     def scores(self, batch: Batch, negative: Negatives, drop: Drop) -> tuple[Scores, Tensor]:
-        """The step's scores over the temperature, and the mean squared length of the vectors they are of."""
+        """The step's scores over the temperature, and the mean squared length of the vectors they
+        are of.
+        """
         user, item, drawn = (codes.to(self.users.own.device) for codes in batch)
         x = self.users(user, drop)  # (b, d)
         y = self.items(torch.cat([item, drawn]), drop)  # (b + s, d)
@@ -233,7 +282,9 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
 
     def added(self) -> Tensor:
         """The sum of the squares of what features add: ()"""
-        return sum(side.features.table.square().sum() for side in (self.users, self.items) if side.features)
+        return sum(
+            side.features.table.square().sum() for side in (self.users, self.items) if side.features
+        )
 
     def _remember(self, item: Tensor, vectors: Tensor) -> None:
         """Keep the latest items (b,) and their vectors (b, d)."""
@@ -243,10 +294,14 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
 
     @torch.inference_mode()
     def found(self, held: Interactions, known: Interactions, k: int = 20) -> float:
-        """Share of held-out items, at most one a user, that are among the k best of those not yet met."""
+        """Share of held-out items, at most one a user, that are among the k best of those not yet
+        met.
+        """
         users = torch.from_numpy(held.user.astype(np.int64)).to(self.users.own.device)
         items, right, by_user = self._unit(self.items.vectors()), 0, known.by_user()  # (i, d)
-        for rows, wanted in zip(users.split(512), np.split(held.item, range(512, len(held.item), 512)), strict=True):
+        for rows, wanted in zip(
+            users.split(512), np.split(held.item, range(512, len(held.item), 512)), strict=True
+        ):
             scores = self._unit(self.users(rows)) @ items.T  # (b, i)
             entry, _, owner = ragged(torch.from_numpy(by_user.start), rows.cpu())  # (e,), (e,)
             scores[owner, torch.from_numpy(by_user.column)[entry].long()] = MASKED
@@ -262,10 +317,17 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
         users, items = (_array(self._unit(side.vectors())) for side in (self.users, self.items))
         sides = {"user": self.users, "item": self.items}
         towers = {name: side.rows(told[name], data.items) for name, side in sides.items()}
-        return Embeddings(users, items, self.similarity, towers={name: rows for name, rows in towers.items() if rows})
+        return Embeddings(
+            users,
+            items,
+            self.similarity,
+            towers={name: rows for name, rows in towers.items() if rows},
+        )
 
 
-def fitted(options: TwoTower, data: Interactions, told: dict[str, Encoded | None], run: Run) -> Embeddings:
+def fitted(
+    options: TwoTower, data: Interactions, told: dict[str, Encoded | None], run: Run
+) -> Embeddings:
     """Train two towers; told is what is known of users and items. Raises Diverged and NoGpu."""
     known, held = carve(data, run.seed) if options.patience else (data, data)
     size = batch_of(options.batch_size, len(known))
@@ -279,9 +341,13 @@ def fitted(options: TwoTower, data: Interactions, told: dict[str, Encoded | None
         drop = Drop(generator, options.id_dropout, options.history_dropout, options.user_dropout)
         loss = Loss(model, negative, drop, options, options.feature_reg / len(known))
         Loop(options.name, options.epochs, options.lr, options.patience).train(
-            model, lambda: batches(known, size, negative), math.ceil(len(known) / size), loss, run,
+            model,
+            lambda: batches(known, size, negative),
+            math.ceil(len(known) / size),
+            loss,
+            run,
             lambda: model.found(held, known),
-        )  # fmt: skip
+        )
         return model.embeddings(data, told)
 
 
@@ -303,7 +369,12 @@ class Loss:
         return loss + self.pull * self.model.added() if self.pull else loss
 
 
-def pair(options: TwoTower, data: Interactions, told: dict[str, Encoded | None], generator: torch.Generator) -> Pair:
+def pair(
+    options: TwoTower,
+    data: Interactions,
+    told: dict[str, Encoded | None],
+    generator: torch.Generator,
+) -> Pair:
     """Two towers with random weights."""
     dim, widths = options.dim, [options.width] * options.layers
     met = counted(data.user, data.n_users) > 0  # (u,)
@@ -311,15 +382,21 @@ def pair(options: TwoTower, data: Interactions, told: dict[str, Encoded | None],
     items = Side(counted(data.item, data.n_items) > 0, dim, widths, told["item"], generator)
     if options.history != "none":
         width, shared = [*widths, dim][0], options.history == "shared"
-        table = items.own if shared else Table(_random(data.n_items, width, generator))  # (i, d or w)
+        table = (
+            items.own if shared else Table(_random(data.n_items, width, generator))
+        )  # (i, d or w)
         turn = nn.Parameter(torch.eye(dim, width)) if shared else None  # (d, w)
-        users.history = History(data.by_user(), table, turn, nn.Parameter(_random(1, width, generator)))
+        users.history = History(
+            data.by_user(), table, turn, nn.Parameter(_random(1, width, generator))
+        )
     return Pair(users, items, options.similarity, options.divisor, options.memory)
 
 
 def batches(data: Interactions, size: int, negative: Negatives) -> Iterator[Batch]:
     """All pairs in random order, with the negatives of each step."""
-    user, item = (torch.from_numpy(codes.astype(np.int64)) for codes in (data.user, data.item))  # (n,), (n,)
+    user, item = (
+        torch.from_numpy(codes.astype(np.int64)) for codes in (data.user, data.item)
+    )  # (n,), (n,)
     for chosen in shuffled(len(user), size, negative.generator):
         yield Batch(user[chosen], item[chosen], negative.draw())
 

@@ -1,4 +1,6 @@
-"""The training loop that all networks share: epochs, schedule, clipping, early stopping, and the way to the device."""
+"""The training loop that all networks share: epochs, schedule, clipping, early stopping, and the
+way to the device.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from embsql.run import Run
 
 STEPS = 32  # an epoch has at least so many, or a small source would hardly be trained on
 HELD_OUT = 20_000  # pairs at most that early stopping looks at
-WORTH = 2e7  # multiplications of a step that are worth a thread: threads wait for each other several times a step
+# multiplications of a step that are worth a thread: threads wait for each other several times a
+# step
+WORTH = 2e7
 CLIP = 10.0  # length at which a step's gradient is cut
 
 
@@ -43,15 +47,22 @@ class Loop:
         run: Run,
         figure: Callable[[], float] | None = None,
     ) -> None:
-        """Lower the loss of every batch (`steps` of them an epoch); with patience, keep the epoch of the best figure.
+        """Lower the loss of every batch (`steps` of them an epoch).
+
+        With patience, keep the epoch of the best figure.
 
         With checkpoints, goes on from the newest. Raises Diverged and NotKept.
         """
         changes = optimizers(model.parameters(), self.lr)
         state = State(model, changes, Best(model, self.patience), run)
         for epoch in state.left(self.epochs):
-            steps_of = zip(batches(), self._falling(epoch, steps), strict=False)  # the second has no end
-            losses = [_step(model, batch, lr, loss_of, list(changes.values()), run) for batch, lr in steps_of]
+            steps_of = zip(
+                batches(), self._falling(epoch, steps), strict=False
+            )  # the second has no end
+            losses = [
+                _step(model, batch, lr, loss_of, list(changes.values()), run)
+                for batch, lr in steps_of
+            ]
             loss = float(torch.stack(losses).mean())
             if not math.isfinite(loss):
                 raise Diverged(algorithm=self.name, epoch=epoch, model=run.model_name)
@@ -62,15 +73,25 @@ class Loop:
     def _falling(self, epoch: int, steps: int) -> Iterator[float]:
         """The step sizes of an epoch."""
         total = self.epochs * steps
-        return (self.lr * (1 + math.cos(math.pi * n / total)) / 2 for n in itertools.count((epoch - 1) * steps))
+        return (
+            self.lr * (1 + math.cos(math.pi * n / total)) / 2
+            for n in itertools.count((epoch - 1) * steps)
+        )
 
 
 def _step(
-    model: nn.Module, batch: Any, lr: float, loss_of: Callable[[Any], Tensor], optimizers: list[Any], run: Run
+    model: nn.Module,
+    batch: Any,
+    lr: float,
+    loss_of: Callable[[Any], Tensor],
+    optimizers: list[Any],
+    run: Run,
 ) -> Tensor:
     run.check()
     model.zero_grad(set_to_none=True)
-    with torch.autocast(run.device, torch.bfloat16, enabled=run.device == "cuda"):  # a CPU repeats itself in float32
+    with torch.autocast(
+        run.device, torch.bfloat16, enabled=run.device == "cuda"
+    ):  # a CPU repeats itself in float32
         loss = loss_of(batch)
     loss.backward()
     clip(model.parameters(), CLIP)
@@ -91,7 +112,9 @@ def shuffled(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
 
 
 def carve(data: Interactions, seed: int) -> tuple[Interactions, Interactions]:
-    """The data without, and only with, a pair of every user of at least three, or of as many as are looked at."""
+    """The data without, and only with, a pair of every user of at least three, or of as many as are
+    looked at.
+    """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data))  # (n,)
     _, first = np.unique(data.user[order], return_index=True)  # (u,) a random pair of each user
@@ -103,7 +126,8 @@ def carve(data: Interactions, seed: int) -> tuple[Interactions, Interactions]:
 
 @contextmanager
 def placed(run: Run, work: float) -> Iterator[torch.Generator]:
-    """The source of all randomness, and as many of the run's threads as a step's multiplications are worth.
+    """The source of all randomness, and as many of the run's threads as a step's multiplications
+    are worth.
 
     Raises NoGpu.
     """

@@ -21,7 +21,14 @@ class Transformer(nn.Module):  # type: ignore[misc]  # torch is imported without
     """Blocks of attention and a hidden layer, each with the norm first."""
 
     def __init__(
-        self, dim: int, blocks: int, heads: int, dropout: float, generator: torch.Generator, *, causal: bool
+        self,
+        dim: int,
+        blocks: int,
+        heads: int,
+        dropout: float,
+        generator: torch.Generator,
+        *,
+        causal: bool,
     ) -> None:
         super().__init__()
         self.drop, self.norm = Dropout(dropout, generator), nn.LayerNorm(dim)
@@ -41,17 +48,26 @@ class Transformer(nn.Module):  # type: ignore[misc]  # torch is imported without
 class Block(nn.Module):  # type: ignore[misc]  # torch is imported without its types
     """Attention over a history, then a hidden layer for each event (Vaswani et al., 2017)."""
 
-    def __init__(self, dim: int, heads: int, drop: Dropout, *, causal: bool, generator: torch.Generator) -> None:
+    def __init__(
+        self, dim: int, heads: int, drop: Dropout, *, causal: bool, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.heads, self.causal, self.drop = heads, causal, drop
         self.before, self.between = nn.LayerNorm(dim), nn.LayerNorm(dim)
         self.project, self.join = linear(dim, 3 * dim, generator), linear(dim, dim, generator)
-        self.inner, self.outer = linear(dim, WIDER * dim, generator), linear(WIDER * dim, dim, generator)
+        self.inner, self.outer = (
+            linear(dim, WIDER * dim, generator),
+            linear(WIDER * dim, dim, generator),
+        )
 
     def forward(self, x: Tensor, groups: list[Group]) -> Tensor:
         """(t, d) -> (t, d)"""
-        parts = self.project(self.before(x)).split([len(group.place) for group in groups])  # (g, 3d) each
-        attended = torch.cat([self._attend(part, group) for part, group in zip(parts, groups, strict=True)])  # (t, d)
+        parts = self.project(self.before(x)).split(
+            [len(group.place) for group in groups]
+        )  # (g, 3d) each
+        attended = torch.cat(
+            [self._attend(part, group) for part, group in zip(parts, groups, strict=True)]
+        )  # (t, d)
         x = x + self.drop(self.join(attended))
         return x + self.drop(self.outer(relu(self.inner(self.between(x)))))
 
@@ -59,22 +75,30 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is imported without its t
         """(g, 3d) -> (g, d)"""
         rows, width, place = group
         laid = x.new_zeros(rows * width, x.shape[1]).index_copy(0, place, x)  # (r * w, 3d)
-        q, k, v = laid.view(rows, width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (r, h, w, d / h) each
+        q, k, v = laid.view(rows, width, 3, self.heads, -1).permute(
+            2, 0, 3, 1, 4
+        )  # (r, h, w, d / h) each
         there = None if self.causal else self._there(group, x)
-        y = scaled_dot_product_attention(turned(q), turned(k), v, attn_mask=there, is_causal=self.causal)
+        y = scaled_dot_product_attention(
+            turned(q), turned(k), v, attn_mask=there, is_causal=self.causal
+        )
         return y.transpose(1, 2).reshape(rows * width, -1).index_select(0, place)
 
     def _there(self, group: Group, x: Tensor) -> Tensor:
-        """Where a group has events: (r, 1, 1, w). Before an event there are only events, so causal ones do without."""
+        """Where a group has events: (r, 1, 1, w).
+
+        Before an event there are only events, so causal ones do without.
+        """
         there = torch.zeros(group.rows * group.width, dtype=torch.bool, device=x.device)
         return there.index_fill(0, group.place, value=True).view(group.rows, 1, 1, group.width)
 
 
 def turned(x: Tensor) -> Tensor:
-    """Pairs of numbers turned by place, so that products tell how far apart two are: (r, h, w, e) -> (r, h, w, e).
+    """Pairs of numbers turned by place, so that products tell how far apart two are: (r, h, w, e)
+    -> (r, h, w, e).
 
-    Unlike learned places it has nothing to learn for places that only the longest histories reach, which is where
-    their last events are (Su et al., 2021, "RoFormer").
+    Unlike learned places it has nothing to learn for places that only the longest histories reach,
+    which is where their last events are (Su et al., 2021, "RoFormer").
     """
     width, half = x.shape[2], x.shape[3] // 2
     speed = SLOWEST ** (-torch.arange(half, device=x.device) / half)  # (e / 2,)
@@ -93,4 +117,6 @@ def linear(inside: int, outside: int, generator: torch.Generator) -> nn.Linear:
 def network(options: Attentive, reads: Reading, generator: torch.Generator) -> Transformer:
     """The network of an algorithm's options."""
     causal = reads == "before"
-    return Transformer(options.dim, options.blocks, options.heads, options.dropout, generator, causal=causal)
+    return Transformer(
+        options.dim, options.blocks, options.heads, options.dropout, generator, causal=causal
+    )

@@ -1,8 +1,9 @@
 """Work on the rows of large tables, by threads.
 
-Numba's own threading layers are not used: the portable one ends the process when two threads enter it, and a
-database calls from many. BLAS is not used either: its threads spin beside ours. Every row is computed whole by
-one thread and sums are added in the order of the rows, so no result depends on the number of threads.
+Numba's own threading layers are not used: the portable one ends the process when two threads enter
+it, and a database calls from many. BLAS is not used either: its threads spin beside ours. Every row
+is computed whole by one thread and sums are added in the order of the rows, so no result depends on
+the number of threads.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ MOST_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
 SWEEPS = 30  # a Jacobi iteration converges in 6 to 9
 
 
-def in_parallel(work: Callable[[int, int], Result], ranges: list[tuple[int, int]], run: Run) -> list[Result]:
+def in_parallel(
+    work: Callable[[int, int], Result], ranges: list[tuple[int, int]], run: Run
+) -> list[Result]:
     """The work done on each range by run.threads threads; results in the order of the ranges."""
     if len(ranges) == 1:
         run.check()
@@ -44,7 +47,10 @@ def in_parallel(work: Callable[[int, int], Result], ranges: list[tuple[int, int]
 
 
 def pieces(work: Int64, width: int) -> list[tuple[int, int]]:
-    """Ranges of rows of about equal work, the same for any number of threads; work (n + 1,) is cumulative."""
+    """Ranges of rows of about equal work, the same for any number of threads.
+
+    Work (n + 1,) is cumulative.
+    """
     total = int(work[-1]) * width
     count = max(1, min(PIECES, total // LEAST_WORK), total // MOST_WORK)
     edges = np.unique(np.searchsorted(work, np.linspace(0, work[-1], count + 1)))  # (pieces + 1,)
@@ -64,7 +70,11 @@ def dense_pieces(n: int, width: int) -> list[tuple[int, int]]:
 def rotate(table: Float32, axes: Float32, run: Run) -> Float32:
     """A table (n, f) times axes (f, g): (n, g)."""
     out = np.empty((len(table), axes.shape[1]), np.float32)  # (n, g)
-    in_parallel(lambda low, high: kernels.rotate(low, high, table, axes, out), dense_pieces(*table.shape), run)
+    in_parallel(
+        lambda low, high: kernels.rotate(low, high, table, axes, out),
+        dense_pieces(*table.shape),
+        run,
+    )
     return out
 
 
@@ -83,7 +93,9 @@ def gram(table: Float32, run: Run) -> NDArray[np.float64]:
 
 
 def eigen(gram: NDArray[np.float64], run: Run) -> tuple[NDArray[np.float64], Float32]:
-    """Eigenvalues (f,), largest first, and eigenvectors as columns (f, f) of a Gramian, by one-sided Jacobi."""
+    """Eigenvalues (f,), largest first, and eigenvectors as columns (f, f) of a Gramian, by
+    one-sided Jacobi.
+    """
     table, axes = gram.copy(), np.eye(len(gram))  # (f, f), (f, f): table stays axes @ gram
     for _ in range(SWEEPS):
         run.check()
@@ -106,7 +118,9 @@ def multiply(rows: Rows, table: Float32, run: Run) -> Float32:
 
 
 def transpose(rows: Rows, n_columns: int) -> Rows:
-    """The same pairs by column, rows ascending within a column: a counting sort, linear in the pairs."""
+    """The same pairs by column, rows ascending within a column: a counting sort, linear in the
+    pairs.
+    """
     counts = np.bincount(rows.column, minlength=n_columns)  # (m,)
     start = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)  # (m + 1,)
     row, weight = np.empty_like(rows.column), np.empty_like(rows.weight)  # (n,), (n,)

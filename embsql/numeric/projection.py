@@ -1,4 +1,6 @@
-"""Maps: vectors as points in the plane, and how a map or a table of vectors is turned onto an earlier one."""
+"""Maps: vectors as points in the plane, and how a map or a table of vectors is turned onto an
+earlier one.
+"""
 
 from __future__ import annotations
 
@@ -41,11 +43,13 @@ def _scatter(vectors: Float32, mean: NDArray[np.float64]) -> NDArray[np.float64]
 
 
 def neighbours_map(vectors: Float32, run: Run, method: Method) -> Float32:
-    """Points (n, 2) among whose neighbours are those of the vectors (n, d), by UMAP or t-SNE; they start from `pca`.
+    """Points (n, 2) among whose neighbours are those of the vectors (n, d), by UMAP or t-SNE.
 
-    UMAP: McInnes, Healy and Melville, 2018; on one thread, as its result with more cannot be had again. t-SNE: van der
-    Maaten and Hinton, 2008, by openTSNE. Fewer than four vectors have no neighbours to choose from: they stay where
-    `pca` puts them.
+    They start from `pca`.
+
+    UMAP: McInnes, Healy and Melville, 2018; on one thread, as its result with more cannot be had
+    again. t-SNE: van der Maaten and Hinton, 2008, by openTSNE. Fewer than four vectors have no
+    neighbours to choose from: they stay where `pca` puts them.
     """
     methods = {"umap": _umap, "tsne": _tsne}
     if method not in methods:
@@ -64,7 +68,9 @@ def _umap(vectors: Float32, start: Float32, run: Run) -> Float32:
     except ImportError:
         raise MissingExtra(what="a UMAP map", package="umap-learn", extra="maps") from None
     neighbours = min(NEAREST, len(vectors) - 1)
-    points: Float32 = UMAP(n_neighbors=neighbours, init=start, random_state=run.seed, n_jobs=1).fit_transform(vectors)
+    points: Float32 = UMAP(
+        n_neighbors=neighbours, init=start, random_state=run.seed, n_jobs=1
+    ).fit_transform(vectors)
     return points
 
 
@@ -74,24 +80,42 @@ def _tsne(vectors: Float32, start: Float32, run: Run) -> Float32:
         from openTSNE import TSNE, initialization
     except ImportError:
         raise MissingExtra(what="a t-SNE map", package="openTSNE", extra="maps") from None
-    perplexity = min(PERPLEXITY, (len(vectors) - 1) / 3)  # it looks at three times as many neighbours
+    perplexity = min(
+        PERPLEXITY, (len(vectors) - 1) / 3
+    )  # it looks at three times as many neighbours
     options = {"random_state": run.seed, "n_jobs": run.threads, "callbacks": lambda *_: run.check()}
-    first = initialization.rescale(start)  # (n, 2) small, so that far groups can still pass each other
-    found = TSNE(perplexity=perplexity, initialization=first, callbacks_every_iters=10, **options).fit(vectors)
+    first = initialization.rescale(
+        start
+    )  # (n, 2) small, so that far groups can still pass each other
+    found = TSNE(
+        perplexity=perplexity, initialization=first, callbacks_every_iters=10, **options
+    ).fit(vectors)
     return np.asarray(found, np.float32)
 
 
-def align(points: Float32, previous: Float32, rows: NDArray[np.integer] | slice = slice(None)) -> Float32:
-    """A map (n, 2) turned, mirrored and moved, not scaled, to lie as near as can be to an earlier one of the same.
+def align(
+    points: Float32, previous: Float32, rows: NDArray[np.integer] | slice = slice(None)
+) -> Float32:
+    """A map (n, 2) turned, mirrored and moved, not scaled, to lie as near as can be to an earlier
+    one of the same.
 
-    Of an earlier map (m, 2) that has some of the points, `rows` (m,) says which; the others move along.
+    Of an earlier map (m, 2) that has some of the points, `rows` (m,) says which; the others move
+    along.
     """
-    centre, target = (table.mean(0, dtype=np.float64) for table in (points[rows], previous))  # (2,), (2,)
-    turned = (points - centre) @ procrustes(points[rows] - centre, previous - target) + target  # (n, 2)
+    centre, target = (
+        table.mean(0, dtype=np.float64) for table in (points[rows], previous)
+    )  # (2,), (2,)
+    turned = (points - centre) @ procrustes(
+        points[rows] - centre, previous - target
+    ) + target  # (n, 2)
     return np.asarray(turned, np.float32)
 
 
 def procrustes(a: NDArray[np.floating], b: NDArray[np.floating]) -> Float32:
-    """The orthogonal matrix R (d, d) that minimises |a R - b| for tables (n, d), row by row (Schoenemann, 1966)."""
-    left, _, right = np.linalg.svd(a.T.astype(np.float64) @ b.astype(np.float64))  # (d, d), (d,), (d, d)
+    """The orthogonal matrix R (d, d) that minimises |a R - b| for tables (n, d), row by row
+    (Schoenemann, 1966).
+    """
+    left, _, right = np.linalg.svd(
+        a.T.astype(np.float64) @ b.astype(np.float64)
+    )  # (d, d), (d,), (d, d)
     return np.asarray(left @ right, np.float32)

@@ -1,7 +1,8 @@
-"""Exact best-k selection: of the products of vectors (`top_k`) and of sparse linear scores (item-kNN).
+"""Exact best-k selection: of the products of vectors (`top_k`) and of sparse linear scores
+(item-kNN).
 
-Threads share out rows, and each row is computed by one thread in a fixed order, so the result does not
-depend on their number. Everywhere equal scores are ordered by ascending code.
+Threads share out rows, and each row is computed by one thread in a fixed order, so the result does
+not depend on their number. Everywhere equal scores are ordered by ascending code.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from embsql.data import Float32, Int32, Int64, Rows, Similarity
 from embsql.numeric.linalg import in_parallel
 from embsql.run import Run
 
-ROWS, WIDTH = 512, 1024  # users and items of a tile: its scores, 2 MB, are still in the cache when they are looked at
+ROWS, WIDTH = (
+    512,
+    1024,
+)  # users and items of a tile: its scores, 2 MB, are still in the cache when they are looked at
 STRIDE = 256  # scores that are looked at together before any is looked at by itself
 
 
@@ -34,25 +38,34 @@ def top_k(
 ) -> tuple[Int32, Float32]:
     """The k best items of every user, exactly and best first: codes (m, k) and scores (m, k).
 
-    `users` is (m, dim), `items` (n, dim); `item_bias` (n,) is added to the scores and may be -inf for an item
-    that must not appear. `seen` has one row per user: items left out for that user. A score that is not
-    finite is never chosen; with cosine that is how a zero vector, near nothing, drops out. Where fewer than k
-    items remain the code is -1 and the score -inf.
+    `users` is (m, dim), `items` (n, dim); `item_bias` (n,) is added to the scores and may be -inf
+    for an item that must not appear. `seen` has one row per user: items left out for that user. A
+    score that is not finite is never chosen; with cosine that is how a zero vector, near nothing,
+    drops out. Where fewer than k items remain the code is -1 and the score -inf.
 
-    Each of the run's threads takes some users and makes the products of a tile by BLAS, then looks at them.
+    Each of the run's threads takes some users and makes the products of a tile by BLAS, then looks
+    at them.
     """
     if similarity == "cosine":
         users, items = unit(users), unit(items)
     m, n = len(users), len(items)
     codes, scores = _empty(m, k, -np.inf)
-    start, column = (np.zeros(m + 1, np.int64), np.empty(0, np.int32)) if seen is None else (seen.start, seen.column)
+    start, column = (
+        (np.zeros(m + 1, np.int64), np.empty(0, np.int32))
+        if seen is None
+        else (seen.start, seen.column)
+    )
     bias = np.zeros(n, np.float32) if item_bias is None else item_bias  # (n,)
 
     def part(first: int, last: int) -> None:
         here, buffer = slice(first, last), np.empty(ROWS * WIDTH, np.float32)
         for there in _slices(n, WIDTH):
             tile = product(users[here], items[there], buffer)  # (b, w)
-            own = (start[here], start[1:][here], column)  # (b,) where each row's seen items begin and end
+            own = (
+                start[here],
+                start[1:][here],
+                column,
+            )  # (b,) where each row's seen items begin and end
             _choose(tile, there.start, bias[there], *own, codes[here], scores[here])
         _sort(codes[here], scores[here])
 
@@ -62,7 +75,9 @@ def top_k(
 
 
 def product(users: Float32, items: Float32, buffer: Float32) -> Float32:
-    """The inner products (b, w) of users (b, dim) and items (w, dim), in a buffer of at least as many places."""
+    """The inner products (b, w) of users (b, dim) and items (w, dim), in a buffer of at least as
+    many places.
+    """
     b, w = len(users), len(items)
     return np.matmul(users, items.T, out=buffer[: b * w].reshape(b, w))
 
@@ -75,12 +90,16 @@ def _slices(n: int, size: int) -> list[slice]:
 def unit(vectors: Float32) -> Float32:
     """The vectors (n, dim) at length 1; a zero vector becomes NaN, which is never ranked."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (n, 1)
-    directions: Float32 = np.divide(vectors, length, out=np.full_like(vectors, np.nan), where=length > 0)  # (n, dim)
+    directions: Float32 = np.divide(
+        vectors, length, out=np.full_like(vectors, np.nan), where=length > 0
+    )  # (n, dim)
     return directions
 
 
 def first_unseen(order: Int32, seen: Rows, k: int, n: int) -> Int32:
-    """The first k of `order`, some codes below n, that each row has not seen: (m, k), -1 where fewer remain."""
+    """The first k of `order`, some codes below n, that each row has not seen: (m, k), -1 where
+    fewer remain.
+    """
     codes = np.full((len(seen.counts), k), -1, np.int32)  # (m, k)
     _walk(order, seen.start, seen.column, np.zeros(n, bool), codes)
     return codes
@@ -89,8 +108,9 @@ def first_unseen(order: Int32, seen: Rows, k: int, n: int) -> Int32:
 def cosine_neighbours(by_user: Rows, by_item: Rows, k: int, run: Run) -> tuple[Int32, Float32]:
     """The k items nearest to every item, by the cosine of their sets of users, best first.
 
-    Codes (n_items, k), -1 where fewer items share a user, and similarities (n_items, k), 0 there. The time
-    grows with the sum of the squared lengths of the users' rows, the memory with n_items * k.
+    Codes (n_items, k), -1 where fewer items share a user, and similarities (n_items, k), 0 there.
+    The time grows with the sum of the squared lengths of the users' rows, the memory with n_items *
+    k.
     """
     codes, scores = _empty(len(by_item.counts), k, 0.0)
     scale = (1 / np.sqrt(np.maximum(by_item.counts, 1))).astype(np.float32)  # (n_items,)
@@ -102,10 +122,12 @@ def cosine_neighbours(by_user: Rows, by_item: Rows, k: int, run: Run) -> tuple[I
 def top_k_linear(
     history: Rows, weights: Rows, base: Float32, k: int, run: Run, *, repeats: bool = False
 ) -> tuple[Int32, Float32]:
-    """The k best unseen items by `base` (n_items,) plus the sum of the weight rows of the items in a history.
+    """The k best unseen items by `base` (n_items,) plus the sum of the weight rows of the items in
+    a history.
 
-    `history` has a row per user, `weights` a row per item: what seeing it adds to which items. Codes (m, k)
-    and scores (m, k) as in `top_k`; a base of -inf keeps an item out. With `repeats` what is in the history may come.
+    `history` has a row per user, `weights` a row per item: what seeing it adds to which items.
+    Codes (m, k) and scores (m, k) as in `top_k`; a base of -inf keeps an item out. With `repeats`
+    what is in the history may come.
     """
     codes, scores = _empty(len(history.counts), k, -np.inf)
     sparse = (history.start, history.column, weights.start, weights.column, weights.weight)
@@ -121,7 +143,9 @@ def _empty(m: int, k: int, floor: float) -> tuple[Int32, Float32]:
 
 
 def _share(run: Run, pieces: int, n: int, kernel: Callable[..., None], *arrays: Any) -> None:
-    """Call kernel(a, z, ...) for ranges a to z that make up 0 to n, `pieces` of them for each thread."""
+    """Call kernel(a, z, ...) for ranges a to z that make up 0 to n, `pieces` of them for each
+    thread.
+    """
     edges = np.linspace(0, n, run.threads * pieces + 1).astype(np.int64)  # (threads * pieces + 1,)
     in_parallel(lambda a, z: kernel(a, z, *arrays), list(pairwise(edges)), run)
 
@@ -170,7 +194,10 @@ def _best_first(codes: Int32, scores: Float32) -> None:
 
 @njit(nogil=True, cache=True)
 def _any_above(scores: Float32, bias: Float32, bar: float) -> bool:
-    """Whether a score with its bias is above the bar; without a branch and by place, so that it is vector code."""
+    """Whether a score with its bias is above the bar.
+
+    Without a branch and by place, so that it is vector code.
+    """
     found = 0
     for place in range(len(scores)):
         found |= scores[place] + bias[place] > bar
@@ -179,7 +206,10 @@ def _any_above(scores: Float32, bias: Float32, bar: float) -> bool:
 
 @njit(nogil=True, cache=True)
 def _offer_all(row: Float32, low: int, bias: Float32, codes: Int32, scores: Float32) -> None:
-    """Offer a row of scores (n,) of the codes from low on, each with its bias (n,); most strides are passed over."""
+    """Offer a row of scores (n,) of the codes from low on, each with its bias (n,).
+
+    Most strides are passed over.
+    """
     for begin in range(0, len(row), STRIDE):
         if _any_above(row[begin : begin + STRIDE], bias[begin : begin + STRIDE], scores[0]):
             for place in range(begin, min(begin + STRIDE, len(row))):
@@ -215,7 +245,10 @@ def _sort(codes: Int32, scores: Float32) -> None:
 
 @njit(nogil=True, cache=True)
 def _walk(order: Int32, start: Int64, column: Int32, seen: Any, codes: Int32) -> None:
-    """Fill each row with the first codes of the order that are not in its own row; seen (n,) is scratch."""
+    """Fill each row with the first codes of the order that are not in its own row.
+
+    Seen (n,) is scratch.
+    """
     for r in range(len(codes)):
         own = column[start[r] : start[r + 1]]
         seen[own] = True
@@ -243,7 +276,9 @@ def _cosines(
 ) -> None:
     """The neighbours of items a to z: count the users shared with every other item, then scale."""
     shared = np.zeros(len(scale), np.int32)  # (n_items,) users shared with the item
-    met = np.empty(len(scale), np.int32)  # (n_items,) its first entries are the items that share a user
+    met = np.empty(
+        len(scale), np.int32
+    )  # (n_items,) its first entries are the items that share a user
     for i in range(a, z):
         n_met = 0
         for user in item_user[item_start[i] : item_start[i + 1]]:

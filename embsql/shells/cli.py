@@ -59,7 +59,9 @@ def _as_typed(message: str) -> str:
 
 
 def _hint(message: str) -> str:
-    """What PostgreSQL does not add where it knows no such function: one of a like name, or its arguments."""
+    """What PostgreSQL does not add where it knows no such function: one of a like name, or its
+    arguments.
+    """
     found = NO_FUNCTION.search(message)
     if found is None:
         return ""
@@ -93,10 +95,14 @@ class Main(click.Group):
             raise click.ClickException(plain(complaint)) from None
 
 
-@click.group(cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.group(
+    cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+)
 @click.version_option(package_name="embsql")
 @click.option(
-    "--db", envvar="EMBSQL_DB", help="A DuckDB file or postgresql://...; also from the environment, EMBSQL_DB."
+    "--db",
+    envvar="EMBSQL_DB",
+    help="A DuckDB file or postgresql://...; also from the environment, EMBSQL_DB.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Answers as JSON, one object per row.")
 @click.pass_context
@@ -115,7 +121,10 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def _options(cls: type[Any], *, but: Collection[str] = ()) -> Decorator:
-    """The options of a command as the command line has them; those not given are left to their defaults."""
+    """The options of a command as the command line has them.
+
+    Those not given are left to their defaults.
+    """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed([known for known in declared(cls) if known.name not in but]):
@@ -218,7 +227,10 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 @_options(Train)
 @click.pass_context
 def train(ctx: click.Context, /, model: str, source: str, algorithm: str, **given: Any) -> None:
-    """Train MODEL and make it live. The algorithm's own options follow as --name value, for example --dim 64."""
+    """Train MODEL and make it live.
+
+    The algorithm's own options follow as --name value, for example --dim 64.
+    """
     options = _given(given) | _extra(ctx.args)
     algorithms.check_names(algorithm, options)
     with _open(ctx, new=True) as database:
@@ -228,14 +240,18 @@ def train(ctx: click.Context, /, model: str, source: str, algorithm: str, **give
     if run.metrics and not ctx.obj["json"]:
         _show(ctx, [{"metric": name, "value": value} for name, value in run.metrics.items()])
     if run.refused:
-        remedy = f"Read it as {model}@{run.run_id}, or make it live: embsql promote {model}@{run.run_id}"
+        remedy = (
+            f"Read it as {model}@{run.run_id}, or make it live: embsql promote {model}@{run.run_id}"
+        )
         raise click.ClickException(f"run {run.run_id} was not made live: {run.refused}. {remedy}")
 
 
 def _extra(words: list[str]) -> dict[str, Any]:
     """--dim 64 --reg=0.1 -> {"dim": "64", "reg": "0.1"}"""
     options: dict[str, Any] = {}
-    rest = [part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])]
+    rest = [
+        part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])
+    ]
     while rest:
         name, value = rest.pop(0), rest.pop(0) if rest else ""
         if not name.startswith("--") or not value:
@@ -285,7 +301,9 @@ def register_embeddings(ctx: click.Context, /, model: str, items: str, **given: 
     """Make vectors from elsewhere a model that every question works on; nothing is trained."""
     with _open(ctx, new=True) as database:
         run = database.register_embeddings(model, items, **_given(given))
-    _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}])
+    _show(
+        ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}]
+    )
 
 
 @main.command("register-text")
@@ -294,10 +312,15 @@ def register_embeddings(ctx: click.Context, /, model: str, items: str, **given: 
 @_options(RegisterText)
 @click.pass_context
 def register_text(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
-    """Make texts a model that every question works on; nothing is downloaded, and no text is read twice."""
+    """Make texts a model that every question works on.
+
+    Nothing is downloaded, and no text is read twice.
+    """
     with _open(ctx, new=True) as database:
         run = database.register_text(model, items, **_given(given))
-    _show(ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}])
+    _show(
+        ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}]
+    )
 
 
 @main.command("cluster")
@@ -315,7 +338,10 @@ def cluster_(ctx: click.Context, /, model: str, **given: Any) -> None:
 @_options(Project)
 @click.pass_context
 def project_(ctx: click.Context, /, model: str, **given: Any) -> None:
-    """Draw a map of the items or users of MODEL; SELECT * FROM embsql.map('MODEL') gives the points."""
+    """Draw a map of the items or users of MODEL.
+
+    SELECT * FROM embsql.map('MODEL') gives the points.
+    """
     with _open(ctx) as database:
         _show(ctx, [dataclasses.asdict(database.project(model, **_given(given)))])
 
@@ -325,7 +351,9 @@ def project_(ctx: click.Context, /, model: str, **given: Any) -> None:
 @_options(Materialise)
 @click.pass_context
 def materialise_(ctx: click.Context, /, model: str, **given: Any) -> None:
-    """Write the best items of every user of MODEL, and the nearest of every item, into tables for joins."""
+    """Write the best items of every user of MODEL, and the nearest of every item, into tables for
+    joins.
+    """
     with _open(ctx) as database:
         _show(ctx, [dataclasses.asdict(database.materialise(model, **_given(given)))])
 
@@ -333,10 +361,16 @@ def materialise_(ctx: click.Context, /, model: str, **given: Any) -> None:
 @main.command("features")
 @click.argument("model")
 @_options(Features)
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="A .csv or .parquet file to write.")
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A .csv or .parquet file to write.",
+)
 @click.pass_context
 def features_(ctx: click.Context, /, model: str, output: Path | None, **given: Any) -> None:
-    """What other models can use of MODEL: a row per user or item, each entry of its vector a column."""
+    """What other models can use of MODEL: a row per user or item, each entry of its vector a
+    column.
+    """
     with _open(ctx) as database:
         table = database.features(model, **_given(given))
     if output is None:
@@ -412,7 +446,8 @@ def cancel_(ctx: click.Context, model: str) -> None:
 @click.argument("models", nargs=-1)
 @click.pass_context
 def publish(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
-    """Copy the live run of MODELS (of every model when none is named) into TARGET, and make it live there.
+    """Copy the live run of MODELS (of every model when none is named) into TARGET, and make it live
+    there.
 
     TARGET is a DuckDB file, which readers may hold open meanwhile, or postgresql://...
     """
@@ -421,8 +456,16 @@ def publish(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.option("--roles", is_flag=True, help="In PostgreSQL, also the roles embsql_owner, _trainer, _admin and _reader.")
-@click.option("--ml", is_flag=True, help="Also the schema ml: BigQuery ML's functions, as ml.recommend('shop').")
+@click.option(
+    "--roles",
+    is_flag=True,
+    help="In PostgreSQL, also the roles embsql_owner, _trainer, _admin and _reader.",
+)
+@click.option(
+    "--ml",
+    is_flag=True,
+    help="Also the schema ml: BigQuery ML's functions, as ml.recommend('shop').",
+)
 @click.pass_context
 def install(ctx: click.Context, roles: bool, ml: bool) -> None:
     """Put embsql's tables and questions into the database; does nothing when they are there."""
@@ -433,7 +476,9 @@ def install(ctx: click.Context, roles: bool, ml: bool) -> None:
 
 @main.command("warm-up")
 def warm_up_() -> None:
-    """Compile the training loops now, so that no first training waits for it: for the build of an image."""
+    """Compile the training loops now, so that no first training waits for it: for the build of an
+    image.
+    """
     from embsql.shells.precompile import warm_up
 
     warm_up()
@@ -443,7 +488,10 @@ def warm_up_() -> None:
 @click.option("--once", is_flag=True, help="Work off what is queued, then end.")
 @click.pass_context
 def worker_(ctx: click.Context, once: bool) -> None:
-    """Train what SELECT embsql.train(...) asks for in PostgreSQL; ends at SIGTERM, giving back what it had begun."""
+    """Train what SELECT embsql.train(...) asks for in PostgreSQL.
+
+    Ends at SIGTERM, giving back what it had begun.
+    """
     from embsql.shells import worker
 
     worker.run(_path(ctx), once=once, say=click.echo)
@@ -466,7 +514,9 @@ def dbt_path() -> None:
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Run `dbt build WORDS` in this process, and while it runs a worker if the profile leads to PostgreSQL."""
+    """Run `dbt build WORDS` in this process, and while it runs a worker if the profile leads to
+    PostgreSQL.
+    """
     from embsql.shells import dbt
 
     if not dbt.invoke(["build", *words], ctx.obj["db"], click.echo):
@@ -477,12 +527,19 @@ def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.option("--engine", type=click.Choice(["duckdb", "postgres"]), default="duckdb", show_default=True)
 @click.option(
-    "--extension", type=click.Path(file_okay=False, path_type=Path), help="Write a PostgreSQL extension here."
+    "--engine", type=click.Choice(["duckdb", "postgres"]), default="duckdb", show_default=True
+)
+@click.option(
+    "--extension",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Write a PostgreSQL extension here.",
 )
 def render(engine: str, extension: Path | None) -> None:
-    """Print everything embsql creates in a database, for someone to read first; or write it as an extension."""
+    """Print everything embsql creates in a database, for someone to read first.
+
+    Or write it as an extension.
+    """
     if extension is None:
         click.echo(sql_render.script(engine))
         return
@@ -498,12 +555,17 @@ def render(engine: str, extension: Path | None) -> None:
 def algorithms_(ctx: click.Context, name: str | None) -> None:
     """What can be trained; with NAME, its manual and every option with default and reason."""
     if name is None:
-        rows = [{"algorithm": known, "what": _first_line(algorithms.find(known))} for known in algorithms.names()]
+        rows = [
+            {"algorithm": known, "what": _first_line(algorithms.find(known))}
+            for known in algorithms.names()
+        ]
         return _show(ctx, rows)
     cls = algorithms.find(name)
     if not ctx.obj["json"]:
         click.echo(f"{inspect.cleandoc(cls.__doc__ or '')}\n")
-    _show(ctx, [{"option": o.name, "default": o.default, "reason": o.reason} for o in declared(cls)])
+    _show(
+        ctx, [{"option": o.name, "default": o.default, "reason": o.reason} for o in declared(cls)]
+    )
     return None
 
 
@@ -513,11 +575,15 @@ def _first_line(cls: type[Any]) -> str:
 
 @main.command()
 @click.option("--data", help="A CSV or Parquet file of interactions instead of the generated shop.")
-@click.option("--postgres", is_flag=True, help="In a PostgreSQL started for the occasion, gone afterwards.")
+@click.option(
+    "--postgres", is_flag=True, help="In a PostgreSQL started for the occasion, gone afterwards."
+)
 @click.option("--user-col", help="Name of the user column in --data.")
 @click.option("--item-col", help="Name of the item column in --data.")
 @click.option("--weight-col", help="Name of the weight column in --data.")
-@click.option("--time-col", help="Name of the time column in --data: a timestamp, a date or a whole number.")
+@click.option(
+    "--time-col", help="Name of the time column in --data: a timestamp, a date or a whole number."
+)
 @click.pass_context
 def demo(ctx: click.Context, /, data: str | None, postgres: bool, **columns: str | None) -> None:
     """Train on a small generated shop (or your file), ask ten questions, and say what to try next."""

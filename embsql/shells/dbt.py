@@ -1,4 +1,5 @@
-"""What dbt needs of Python: the plugin of dbt-duckdb, training in a Python model, a worker beside `dbt build`.
+"""What dbt needs of Python: the plugin of dbt-duckdb, training in a Python model, a worker beside
+`dbt build`.
 
 A profile names the plugin, and the materialization `embedding` (dbt_project/) calls what it offers:
 
@@ -34,7 +35,11 @@ try:
 except ModuleNotFoundError:  # dbt with PostgreSQL alone, or no dbt at all
     BasePlugin = object
 
-TABULAR = ("to_arrow_table", "__arrow_c_stream__", "__dataframe__")  # what a table in Python has one of
+TABULAR = (
+    "to_arrow_table",
+    "__arrow_c_stream__",
+    "__dataframe__",
+)  # what a table in Python has one of
 RUNNING = """
     SELECT asked.what
     FROM embsql.jobs AS job
@@ -45,7 +50,9 @@ STORAGE = "v1.4.0"  # as embsql's own files, so that BI tools with a 1.x driver 
 
 
 def project() -> Path:
-    """The folder of the dbt package: in a checkout beside the Python package, in an installed wheel inside it."""
+    """The folder of the dbt package: in a checkout beside the Python package, in an installed wheel
+    inside it.
+    """
     package = Path(__file__).parent
     inside = package / "dbt_project"
     return inside if inside.exists() else package.parent / "dbt_project"
@@ -55,7 +62,9 @@ def project() -> Path:
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt may be absent, and publishes no types
-    """Puts embsql into dbt's connection: the questions, the commands, and what the materialization calls."""
+    """Puts embsql into dbt's connection: the questions, the commands, and what the materialization
+    calls.
+    """
 
     def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:
         """Choose a storage format that other clients read, and say what hinders opening the file."""
@@ -65,13 +74,22 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt may be absent, and publis
             _look_into(creds.path)
 
     def configure_connection(self, conn: Any) -> None:
-        """Install, and offer the commands, on a connection of our own that is closed when dbt drops the plugin."""
+        """Install, and offer the commands, on a connection of our own that is closed when dbt drops
+        the plugin.
+        """
         connection = conn.cursor()
         database = Database(connection)
-        if not database.ask("SELECT 1 FROM duckdb_functions() WHERE function_name = 'embsql_dbt'").num_rows:
+        if not database.ask(
+            "SELECT 1 FROM duckdb_functions() WHERE function_name = 'embsql_dbt'"
+        ).num_rows:
             command = _told(commands.dispatcher(lambda: Database(connection.cursor())))
             connection.create_function(
-                "embsql_dbt", command, ["VARCHAR[]"], "VARCHAR", side_effects=True, null_handling="special"
+                "embsql_dbt",
+                command,
+                ["VARCHAR[]"],
+                "VARCHAR",
+                side_effects=True,
+                null_handling="special",
             )
         weakref.finalize(self, _close, database, connection)
 
@@ -81,14 +99,20 @@ def _look_into(path: str) -> None:
     try:
         engines.connect(path).close()
     except (CannotOpen, DatabaseBusy) as error:
-        if error.values.get("holder") != " (this one)":  # that one dbt-duckdb can share, or says why not
+        if (
+            error.values.get("holder") != " (this one)"
+        ):  # that one dbt-duckdb can share, or says why not
             from dbt.adapters.exceptions import FailedToConnectError
 
             raise FailedToConnectError(str(error)) from None
 
 
-def _told(command: Callable[[list[str | None]], list[str | None]]) -> Callable[[list[str | None]], str]:
-    """A command whose mistakes are part of its answer, which is JSON: the node's error is then the message alone."""
+def _told(
+    command: Callable[[list[str | None]], list[str | None]],
+) -> Callable[[list[str | None]], str]:
+    """A command whose mistakes are part of its answer, which is JSON: the node's error is then the
+    message alone.
+    """
 
     def answer(words: list[str | None]) -> str:
         try:
@@ -107,12 +131,16 @@ def _close(database: Database, connection: Any) -> None:
 # --- Python models -------------------------------------------------------------------------------
 
 
-def train(session: Any, rows: Any, model_name: str, *, entity: str = "item", **options: Any) -> pa.Table:
-    """Train in a Python model of dbt-duckdb, and give the live run's vectors for the model to return.
+def train(
+    session: Any, rows: Any, model_name: str, *, entity: str = "item", **options: Any
+) -> pa.Table:
+    """Train in a Python model of dbt-duckdb, and give the live run's vectors for the model to
+    return.
 
-    `session` is what dbt hands to `model`, `rows` what `dbt.ref` gives (or an Arrow table, or a data frame), `options`
-    those of `Database.train`. Under `dbt build --empty` and `--sample` nothing is trained.
-    The table has item_id (user_id with entity="user"), embedding and interactions. Raises EmbsqlError.
+    `session` is what dbt hands to `model`, `rows` what `dbt.ref` gives (or an Arrow table, or a
+    data frame), `options` those of `Database.train`. Under `dbt build --empty` and `--sample`
+    nothing is trained. The table has item_id (user_id with entity="user"), embedding and
+    interactions. Raises EmbsqlError.
 
         def model(dbt, session):
             dbt.config(materialized="table")
@@ -120,7 +148,11 @@ def train(session: Any, rows: Any, model_name: str, *, entity: str = "item", **o
     """
     entity = make(PythonModel, {"entity": entity}).entity
     if not any(hasattr(rows, way) for way in TABULAR):
-        raise BadArgument(name="rows", allowed="what dbt.ref gives, an Arrow table or a data frame", value=shown(rows))
+        raise BadArgument(
+            name="rows",
+            allowed="what dbt.ref gives, an Arrow table or a data frame",
+            value=shown(rows),
+        )
     table = rows.to_arrow_table() if hasattr(rows, "to_arrow_table") else rows
     connection = session.cursor()  # of our own: dbt's is in a transaction
     connection.register("embsql_rows", table)
@@ -128,7 +160,9 @@ def train(session: Any, rows: Any, model_name: str, *, entity: str = "item", **o
         if not _only_looking():
             run = database.train(model_name, "embsql_rows", progress=False, **options)
             if run.refused:
-                raise EmbsqlError(message=f"run {run.run_id} of {model_name} was not made live: {run.refused}")
+                raise EmbsqlError(
+                    message=f"run {run.run_id} of {model_name} was not made live: {run.refused}"
+                )
         return _vectors(database, model_name, entity)
 
 
@@ -157,8 +191,8 @@ def _vectors(database: Database, model_name: str, entity: str) -> pa.Table:
 def invoke(words: Sequence[str], address: str | None, say: Callable[[str], None]) -> bool:
     """Run dbt in this process, with a worker beside it when the profile's database is PostgreSQL.
 
-    The worker serves `address`, or where the profile leads. Whether dbt succeeded, which has said why not.
-    Raises MissingExtra.
+    The worker serves `address`, or where the profile leads. Whether dbt succeeded, which has said
+    why not. Raises MissingExtra.
     """
     try:
         from dbt.cli.main import dbtRunner
@@ -172,7 +206,9 @@ def invoke(words: Sequence[str], address: str | None, say: Callable[[str], None]
 
 
 class Beside:
-    """A worker in a thread of this process, from when dbt has read its profile until the block ends."""
+    """A worker in a thread of this process, from when dbt has read its profile until the block
+    ends.
+    """
 
     def __init__(self, address: str | None, say: Callable[[str], None]) -> None:
         self.address, self.say = address, say
@@ -185,7 +221,9 @@ class Beside:
 
     def __exit__(self, *_: object) -> None:
         if self._worker and self._thread:
-            while self._cancel(self._worker):  # dbt waits for its jobs: it was stopped in this one, or gave it up
+            while self._cancel(
+                self._worker
+            ):  # dbt waits for its jobs: it was stopped in this one, or gave it up
                 time.sleep(leases.LOOK)
             self._worker.stop()
             self._thread.join()
@@ -217,7 +255,17 @@ def _work(worker: Worker) -> None:
 
 def _conninfo(credentials: Any) -> str:
     """Credentials of dbt-postgres as libpq reads them."""
-    names = {"host": "host", "port": "port", "user": "user", "password": "password", "database": "dbname"}
+    names = {
+        "host": "host",
+        "port": "port",
+        "user": "user",
+        "password": "password",
+        "database": "dbname",
+    }
     given = {word: getattr(credentials, name) for name, word in names.items()}
-    quoted = {word: str(value).replace("\\", r"\\").replace("'", r"\'") for word, value in given.items() if value}
+    quoted = {
+        word: str(value).replace("\\", r"\\").replace("'", r"\'")
+        for word, value in given.items()
+        if value
+    }
     return " ".join(f"{word}='{value}'" for word, value in quoted.items())

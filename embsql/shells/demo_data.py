@@ -1,4 +1,7 @@
-"""A small shop that exists nowhere: customers with tastes, seasons, new products. Same seed, same shop."""
+"""A small shop that exists nowhere: customers with tastes, seasons, new products.
+
+Same seed, same shop.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ DAYS = 730
 def make(customers: int = 3000, per_aisle: int = 30, seed: int = 7) -> tuple[pa.Table, pa.Table]:
     """(items, orders): items (item_id, name, aisle, style, launched_on), orders one row per line.
 
-    A customer likes two or three aisles and one style, orders from time to time, buys what the season suggests
-    and, of what is already launched, the popular things more often.
+    A customer likes two or three aisles and one style, orders from time to time, buys what the
+    season suggests and, of what is already launched, the popular things more often.
     """
     rng = np.random.default_rng(seed)
     items = _items(rng, per_aisle)
@@ -28,15 +31,23 @@ def make(customers: int = 3000, per_aisle: int = 30, seed: int = 7) -> tuple[pa.
     orders = rng.poisson(rng.gamma(1.5, 4.0, customers)) + 1  # (customers,) heavy tail
     customer = np.repeat(np.arange(customers), orders)  # (orders,)
     day = rng.integers(DAYS, size=len(customer))  # (orders,)
-    order = np.repeat(np.arange(len(customer)), rng.integers(1, 5, len(customer)))  # (lines,) the order of each line
+    order = np.repeat(
+        np.arange(len(customer)), rng.integers(1, 5, len(customer))
+    )  # (lines,) the order of each line
     aisle = _choose(rng, taste[customer[order]] * _season(day[order]))  # (lines,)
-    rank = _choose(rng, _appeal(items, aisle, style[customer[order]], day[order]))  # (lines,) place in the aisle
+    rank = _choose(
+        rng, _appeal(items, aisle, style[customer[order]], day[order])
+    )  # (lines,) place in the aisle
     catalogue = _item_table(items)
-    return catalogue, _order_table(rng, catalogue, customer[order], day[order], order, aisle * per_aisle + rank)
+    return catalogue, _order_table(
+        rng, catalogue, customer[order], day[order], order, aisle * per_aisle + rank
+    )
 
 
 def _items(rng: np.random.Generator, per_aisle: int) -> dict[str, NDArray[np.int64]]:
-    """Style (aisles, per_aisle) and launch day (aisles, per_aisle): one product in four comes later."""
+    """Style (aisles, per_aisle) and launch day (aisles, per_aisle): one product in four comes
+    later.
+    """
     shape = (len(AISLES), per_aisle)
     late = rng.random(shape) < 0.25
     launch = np.where(late, rng.integers(1, DAYS - 60, shape), 0)  # (aisles, per_aisle)
@@ -50,7 +61,10 @@ def _season(day: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _appeal(
-    items: dict[str, NDArray[np.int64]], aisle: NDArray[np.int64], style: NDArray[np.int64], day: NDArray[np.int64]
+    items: dict[str, NDArray[np.int64]],
+    aisle: NDArray[np.int64],
+    style: NDArray[np.int64],
+    day: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """How likely each product of the chosen aisle is: (n, per_aisle)."""
     popular = 1 / np.arange(1, items["style"].shape[1] + 1) ** 0.7  # (per_aisle,) Zipf
@@ -89,7 +103,9 @@ def _order_table(
 ) -> pa.Table:
     """Order lines; the lines of an order share one moment."""
     second = rng.integers(8 * 3600, 22 * 3600, int(order.max()) + 1)[order]  # (lines,)
-    moment = np.datetime64(OPENED, "s") + day.astype("timedelta64[D]") + second.astype("timedelta64[s]")
+    moment = (
+        np.datetime64(OPENED, "s") + day.astype("timedelta64[D]") + second.astype("timedelta64[s]")
+    )
     return pa.table(
         {
             "customer_id": [f"c{number:04d}" for number in customer],

@@ -8,16 +8,23 @@ from embsql.api.database import connect
 
 EVENTS = "SELECT i % 41 AS user_id, i * 31 % 23 AS item_id, 1 + i % 5 AS weight, i AS event_time FROM range(2000) t(i)"
 TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("als", {"evaluate": True, "gate": False}), ("als", {"feedback": "explicit"}), ("svd", {}),
-    ("item2vec", {"method": "skipgram"}), ("item2vec", {"method": "cbow"}), ("item2vec", {"method": "counts"}),
-    ("node2vec", {"nodes": "items", "p": 0.5}), ("node2vec", {}),
-)  # fmt: skip
+    ("als", {"evaluate": True, "gate": False}),
+    ("als", {"feedback": "explicit"}),
+    ("svd", {}),
+    ("item2vec", {"method": "skipgram"}),
+    ("item2vec", {"method": "cbow"}),
+    ("item2vec", {"method": "counts"}),
+    ("node2vec", {"nodes": "items", "p": 0.5}),
+    ("node2vec", {}),
+)
 
 
 def warm_up() -> None:
     """Train, cluster and materialise in memory; what numba compiles meanwhile stays in its cache."""
     with connect(":memory:") as database:
         for number, (algorithm, options) in enumerate(TRAININGS):
-            database.train(f"m{number}", EVENTS, algorithm=algorithm, dim=8, progress=False, **options)
+            database.train(
+                f"m{number}", EVENTS, algorithm=algorithm, dim=8, progress=False, **options
+            )
         database.cluster("m0")
         database.materialise("m0")

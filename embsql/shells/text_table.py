@@ -33,5 +33,9 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime.datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
     if isinstance(value, list):
-        return "[" + ", ".join(_text(part) for part in value[:4]) + (", ...]" if len(value) > 4 else "]")
+        return (
+            "["
+            + ", ".join(_text(part) for part in value[:4])
+            + (", ...]" if len(value) > 4 else "]")
+        )
     return str(value)

@@ -1,7 +1,9 @@
-"""The worker: does in its own process what was asked for in PostgreSQL with SELECT embsql.train(...) and the like.
+"""The worker: does in its own process what was asked for in PostgreSQL with SELECT
+embsql.train(...) and the like.
 
-Any number may run, on any machine. A job is one worker's at a time. A short command and its answer are one
-transaction, so it is done once; training and measuring may begin again after a crash, which changes no result.
+Any number may run, on any machine. A job is one worker's at a time. A short command and its answer
+are one transaction, so it is done once; training and measuring may begin again after a crash, which
+changes no result.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     from embsql.engines.postgres import PostgreSQL
 
 CHANNEL = "embsql_jobs"
-LOOK = 5.0  # seconds between looks at the queue when nothing is heard; what was put off comes due without a word
+# seconds between looks at the queue when nothing is heard; what was put off comes due without a
+# word
+LOOK = 5.0
 TRIES = 5  # of a job that fails for no fault of its own
 LONG = {  # they hold no transaction, or several one after the other
     "train",
@@ -57,7 +61,10 @@ LINES = 5  # of a message that are kept
 
 
 def run(address: str, *, once: bool = False, say: Callable[[str], None]) -> None:
-    """Work until told to stop (SIGTERM, Ctrl-C), or with `once` until nothing is due. Raises NoWorker."""
+    """Work until told to stop (SIGTERM, Ctrl-C), or with `once` until nothing is due.
+
+    Raises NoWorker.
+    """
     worker = Worker(address, say)
     with closing(worker), worker.told():
         try:
@@ -85,7 +92,10 @@ class TakenOver(Exception):
 
 
 class Worker:
-    """One process's share in the queue. `name` is written into the jobs it has; `say` gets a line per event."""
+    """One process's share in the queue.
+
+    `name` is written into the jobs it has; `say` gets a line per event.
+    """
 
     def __init__(self, address: str, say: Callable[[str], None]) -> None:
         engine = Database(address).engine
@@ -97,7 +107,9 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stopping = self._alone = False
         self._pooled = self.engine.pooled()
-        self._how = f", every {LOOK:g} seconds, as behind a pooler none is heard" if self._pooled else ""
+        self._how = (
+            f", every {LOOK:g} seconds, as behind a pooler none is heard" if self._pooled else ""
+        )
 
     def close(self) -> None:
         """Give the connections back."""
@@ -107,8 +119,13 @@ class Worker:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Hear signals while the block runs: SIGTERM is Ctrl-C, which a training knows how to end for."""
-        handlers = {signal.SIGINT: self._stop, signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGINT)}
+        """Hear signals while the block runs: SIGTERM is Ctrl-C, which a training knows how to end
+        for.
+        """
+        handlers = {
+            signal.SIGINT: self._stop,
+            signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGINT),
+        }
         before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
@@ -129,7 +146,9 @@ class Worker:
             engine.run(f"NOTIFY {CHANNEL}")
 
     def leave(self) -> None:
-        """Hand back what was begun, on a new connection: the interrupt may have hit the old one in mid-sentence."""
+        """Hand back what was begun, on a new connection: the interrupt may have hit the old one in
+        mid-sentence.
+        """
         self.close()
         with suppress(ServerGone, CannotOpen), closing(engines.connect(self.address)) as engine:
             if engine.run(_statement("hand_back"), worker=self.name, **leases.this_process()):
@@ -168,8 +187,13 @@ class Worker:
         time.sleep(1)
 
     def _claim(self) -> Job | None:
-        """The next job, now this worker's; two workers may reach for jobs of one model, and one of them looks again."""
-        rows = leases.retry(self.engine, lambda: self.engine.ask(_statement("claim"), worker=self.name)).to_pylist()
+        """The next job, now this worker's.
+
+        Two workers may reach for jobs of one model, and one of them looks again.
+        """
+        rows = leases.retry(
+            self.engine, lambda: self.engine.ask(_statement("claim"), worker=self.name)
+        ).to_pylist()
         return Job(**rows[0]) if rows else None
 
     def _take(self, job: Job) -> None:
@@ -184,7 +208,9 @@ class Worker:
     def _outcome(self, job: Job) -> str:
         """Do it and write down what came of it, which is also the answer. Raises TakenOver."""
         if job.attempts > TRIES:
-            return self._end(job, "failed", f"given up: {TRIES} workers stopped without a word while they did it")
+            return self._end(
+                job, "failed", f"given up: {TRIES} workers stopped without a word while they did it"
+            )
         try:
             return self._do(job)
         except Stopped:
@@ -199,7 +225,11 @@ class Worker:
     def _do(self, job: Job) -> str:
         """Run the command in a session of its own: what a source sets there, no other job meets."""
         self._check(self.engine, job)
-        with self._attended(job) as work, Database(self.address) as database, _bounds(job, database.engine):
+        with (
+            self._attended(job) as work,
+            Database(self.address) as database,
+            _bounds(job, database.engine),
+        ):
             cast("PostgreSQL", database.engine).act_for(job.job_id)
             with work:
                 database.engine.run(_statement("check_rights"), command=job.command)
@@ -211,7 +241,9 @@ class Worker:
         """What becomes of a job that raised."""
         message = _message(error)
         if not isinstance(error, EmbsqlError) or type(error) is StatementFailed:
-            self.say(f"{job} raised {error!r}")  # nobody foresaw it; for who runs the worker to read
+            self.say(
+                f"{job} raised {error!r}"
+            )  # nobody foresaw it; for who runs the worker to read
         if isinstance(error, AlreadyTraining):
             self._note("postpone_job", job, error=message)
             return f"waits: {message}"
@@ -229,7 +261,10 @@ class Worker:
         return f"{status}: {message}"
 
     def _note(self, name: str, job: Job, **values: Any) -> None:
-        """Change the job's row; a connection lost while the job ran, the second attempt opens again."""
+        """Change the job's row.
+
+        A connection lost while the job ran, the second attempt opens again.
+        """
         try:
             self._write(self.engine, name, job, **values)
         except ServerGone:
@@ -264,7 +299,10 @@ class Worker:
                 self._look(engine, job, work, over)
 
     def _look(self, engine: Engine, job: Job, work: Work, over: threading.Event) -> None:
-        """Beat and look, until the job is over or the connection is lost; five beats in a row may fail."""
+        """Beat and look, until the job is over or the connection is lost.
+
+        Five beats in a row may fail.
+        """
         beaten = 0.0
         while not over.wait(leases.LOOK):
             try:
@@ -292,6 +330,8 @@ def _statement(name: str) -> str:
 
 
 def _message(error: Exception) -> str:
-    """What is written down of an error: its first lines, without rows and what PostgreSQL cannot store."""
+    """What is written down of an error: its first lines, without rows and what PostgreSQL cannot
+    store.
+    """
     lines = shared(error).replace("\0", "").splitlines()[:LINES]
     return "\n".join(lines) or type(error).__name__

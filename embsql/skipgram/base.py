@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from embsql.data import Float32, Int32, Int64
 
-FIRST_SQUARE = 1.0  # squared gradient that every row begins with: without it the first step would be the longest
+# squared gradient that every row begins with: without it the first step would be the longest
+FIRST_SQUARE = 1.0
 
 Rate = Callable[[int], float]  # the step length by tokens done in a block
 
@@ -21,11 +22,15 @@ class Block(NamedTuple):
 
     start: Int64  # (s + 1,)
     token: Int32  # (t,)
-    time: Float32 | None = None  # (t,) in half-lives: two tokens count 2^-|difference|; none: all pairs count 1
+    # (t,) in half-lives: two tokens count 2^-|difference|; none: all pairs count 1
+    time: Float32 | None = None
 
 
 class Corpus(Protocol):
-    """Sequences to train on; each epoch may give them anew, in blocks, so that not all must be in memory."""
+    """Sequences to train on.
+
+    Each epoch may give them anew, in blocks, so that not all must be in memory.
+    """
 
     def blocks(self, epoch: int) -> Iterator[Block]:
         """The sequences of an epoch, counted from 1; for one seed always the same."""

@@ -1,7 +1,8 @@
 """Training with negative sampling on the CPU.
 
-Threads that write to one table would make results depend on their timing, and wait for each other's cache lines.
-So each has a copy of both tables, and after every round the copies are averaged. One thread trains the table itself.
+Threads that write to one table would make results depend on their timing, and wait for each other's
+cache lines. So each has a copy of both tables, and after every round the copies are averaged. One
+thread trains the table itself.
 """
 
 from __future__ import annotations
@@ -25,23 +26,36 @@ class Cpu:
     """Tables padded to whole registers, a copy of them for each thread."""
 
     def __init__(
-        self, inputs: Float32, squares: Float32, chances: NDArray[np.float64], keep: Float32, settings: Settings,
+        self,
+        inputs: Float32,
+        squares: Float32,
+        chances: NDArray[np.float64],
+        keep: Float32,
+        settings: Settings,
         run: Run,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.settings, self.run, self.keep = settings, run, keep
         self.tables = (
             _table(inputs, squares),
             _table(np.zeros_like(inputs), first_squares(settings.dim, len(inputs))),
         )  # (n, f) each
-        self.copies = [tuple(map(_copy, self.tables)) for _ in range(run.threads)] if run.threads > 1 else [self.tables]
+        self.copies = (
+            [tuple(map(_copy, self.tables)) for _ in range(run.threads)]
+            if run.threads > 1
+            else [self.tables]
+        )
         self.noise, self.curves = alias(chances), _curves()
-        self.size = ROUND if run.threads == 1 else max(ROUND // run.threads, len(inputs))  # exchanging costs as much
+        self.size = (
+            ROUND if run.threads == 1 else max(ROUND // run.threads, len(inputs))
+        )  # exchanging costs as much
         self.seeds = np.random.default_rng(run.seed)
 
     def learn(self, block: Block, rate: Rate) -> NDArray[np.float64]:
         """Train on a block, in rounds; the sum of losses and the number of pairs (2,)."""
         sums = np.zeros(2)
-        edges = np.unique(np.searchsorted(block.start, np.arange(0, block.start[-1] + self.size, self.size)))
+        edges = np.unique(
+            np.searchsorted(block.start, np.arange(0, block.start[-1] + self.size, self.size))
+        )
         pieces = list(pairwise(np.minimum(edges, len(block.start) - 1).tolist()))
         longest = int(np.diff(block.start).max(initial=0))
         for first in range(0, len(pieces), len(self.copies)):
@@ -49,8 +63,12 @@ class Cpu:
             sums += self._round(block, group, longest, rate(int(block.start[group[0][0]])))
         return sums
 
-    def _round(self, block: Block, pieces: list[tuple[int, int]], longest: int, lr: float) -> NDArray[np.float64]:
-        """Let every thread train its copy on a piece of the sequences, and exchange what was learned."""
+    def _round(
+        self, block: Block, pieces: list[tuple[int, int]], longest: int, lr: float
+    ) -> NDArray[np.float64]:
+        """Let every thread train its copy on a piece of the sequences, and exchange what was
+        learned.
+        """
         own = self.settings
         rule = Rule(own.window, own.dynamic, np.float32(lr * np.sqrt(own.dim)))
         learn = kernels.cbow if own.cbow else kernels.skipgram
@@ -60,8 +78,20 @@ class Cpu:
         def part(k: int, _: int) -> NDArray[np.float64]:
             work = self._work(longest, seeds[k : k + 1].copy())
             low, high = pieces[k]
-            learn(low, high, block.start, block.token, time, self.keep, self.noise, self.curves, rule,
-                  self.copies[k][0], self.copies[k][1], work)  # fmt: skip
+            learn(
+                low,
+                high,
+                block.start,
+                block.token,
+                time,
+                self.keep,
+                self.noise,
+                self.curves,
+                rule,
+                self.copies[k][0],
+                self.copies[k][1],
+                work,
+            )
             return work.sums
 
         sums = in_parallel(part, [(k, k + 1) for k in range(len(pieces))], self.run)
@@ -73,7 +103,11 @@ class Cpu:
     def _exchange(self) -> None:
         """Average the copies of each table."""
         for table, copies in zip(self.tables, zip(*self.copies, strict=True), strict=True):
-            in_parallel(lambda low, high: kernels.merge(low, high, table, copies), self._rows(table), self.run)  # noqa: B023  # done at once
+            in_parallel(
+                lambda low, high: kernels.merge(low, high, table, copies),  # noqa: B023  # done at once
+                self._rows(table),
+                self.run,
+            )
 
     def _rows(self, table: Table) -> list[tuple[int, int]]:
         """Ranges of rows for the threads; small tables are sooner done by one."""
@@ -83,16 +117,25 @@ class Cpu:
 
     def _work(self, longest: int, state: NDArray[np.uint64]) -> Work:
         """Room for a thread to compute in."""
-        c, t, f = 2 * self.settings.window, 1 + self.settings.negatives, self.tables[0].vectors.shape[1]
+        c, t, f = (
+            2 * self.settings.window,
+            1 + self.settings.negatives,
+            self.tables[0].vectors.shape[1],
+        )
         when, weight, push, pull, step, mean, steps = (
-            np.empty(shape, np.float32) for shape in ((longest,), (c,), (t, c), (t,), (f,), (f,), (t, f))
+            np.empty(shape, np.float32)
+            for shape in ((longest,), (c,), (t, c), (t,), (f,), (f,), (t, f))
         )
         kept, context, target = (np.empty(n, np.int32) for n in (longest, c, t))
-        return Work(kept, when, context, weight, target, push, pull, step, mean, steps, state, np.zeros(2))
+        return Work(
+            kept, when, context, weight, target, push, pull, step, mean, steps, state, np.zeros(2)
+        )
 
     def vectors(self) -> tuple[Float32, Float32]:
         """Input and output vectors (n, dim)."""
-        inputs, outputs = (np.ascontiguousarray(table.vectors[:, : self.settings.dim]) for table in self.tables)
+        inputs, outputs = (
+            np.ascontiguousarray(table.vectors[:, : self.settings.dim]) for table in self.tables
+        )
         return inputs, outputs
 
 
@@ -105,7 +148,9 @@ def alias(chances: NDArray[np.float64]) -> Noise:
 
 def _table(vectors: Float32, squares: Float32) -> Table:
     """Vectors (n, dim) with columns of zeros up to a whole number of registers, and squares (n,)."""
-    return Table(np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % kernels.LANES))), squares)  # (n, f), (n,)
+    return Table(
+        np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % kernels.LANES))), squares
+    )  # (n, f), (n,)
 
 
 def _copy(table: Table) -> Table:
@@ -114,4 +159,6 @@ def _copy(table: Table) -> Table:
 
 def _curves() -> Curves:
     score = np.arange(2 * LIMIT * STEPS + 1) / STEPS - LIMIT
-    return Curves((1 / (1 + np.exp(-score))).astype(np.float32), np.log1p(np.exp(score)).astype(np.float32))
+    return Curves(
+        (1 / (1 + np.exp(-score))).astype(np.float32), np.log1p(np.exp(score)).astype(np.float32)
+    )

@@ -1,4 +1,7 @@
-"""Graphs to walk on: made of interactions, or of edges that were given. A graph is a symmetric sparse matrix."""
+"""Graphs to walk on: made of interactions, or of edges that were given.
+
+A graph is a symmetric sparse matrix.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,14 @@ from embsql.numeric.linalg import in_parallel, pieces
 from embsql.numeric.topk import cosine_neighbours
 from embsql.run import Run
 
-LONGEST = 5_000  # items of a history beyond which it is passed over: work grows with its square, and it says little
+# items of a history beyond which it is passed over: work grows with its square, and it says little
+LONGEST = 5_000
 
 
 def adjacency(graph: Graph, n: int, run: Run) -> Rows:
-    """The matrix (n, n) of some edges: both directions of each, those given more than once added up."""
+    """The matrix (n, n) of some edges: both directions of each, those given more than once added
+    up.
+    """
     return _symmetric(graph.source, graph.target, graph.weight, n, run, average=False)
 
 
@@ -31,49 +37,86 @@ def bipartite(data: Interactions, run: Run) -> Rows:
     return _symmetric(data.user, item, data.weight, data.n_users + data.n_items, run, average=False)
 
 
-def met_by_the_same(data: Interactions, k: int, least: float, window: int, gap: int, run: Run, *, counts: bool) -> Rows:
-    """Every item next to the k items nearest to it, and to those it is so near to: (n_items, n_items).
+def met_by_the_same(
+    data: Interactions, k: int, least: float, window: int, gap: int, run: Run, *, counts: bool
+) -> Rows:
+    """Every item next to the k items nearest to it, and to those it is so near to: (n_items,
+    n_items).
 
-    Near is the cosine of their sets of users, at least `least`; with `counts` edges weigh what it is made of, the
-    number of users they share. With `window` or `gap` only users count who met the two at most so many events, or so
-    much time, apart. Where one of two items is a neighbour of the other, they are neighbours.
+    Near is the cosine of their sets of users, at least `least`; with `counts` edges weigh what it
+    is made of, the number of users they share. With `window` or `gap` only users count who met the
+    two at most so many events, or so much time, apart. Where one of two items is a neighbour of the
+    other, they are neighbours.
     """
     data = data.where(np.diff(data.by_user().start)[data.user] <= LONGEST)
     by_item = data.by_item()
     if window or gap:
-        column, cosine = _neighbours_in_order(data, k, window, gap, run)  # (n_items, k), (n_items, k)
+        column, cosine = _neighbours_in_order(
+            data, k, window, gap, run
+        )  # (n_items, k), (n_items, k)
     else:
-        column, cosine = cosine_neighbours(data.by_user(), by_item, k, run)  # (n_items, k), (n_items, k)
+        column, cosine = cosine_neighbours(
+            data.by_user(), by_item, k, run
+        )  # (n_items, k), (n_items, k)
     source, place = np.nonzero((column >= 0) & (cosine >= least) & (cosine > 0))  # (e,), (e,)
     target, weight = column[source, place], cosine[source, place]  # (e,), (e,)
     if counts:
-        weight = np.rint(weight * np.sqrt(by_item.counts[source] * by_item.counts[target])).astype(np.float32)
+        weight = np.rint(weight * np.sqrt(by_item.counts[source] * by_item.counts[target])).astype(
+            np.float32
+        )
     return _symmetric(source.astype(np.int32), target, weight, data.n_items, run, average=True)
 
 
-def _symmetric(source: Int32, target: Int32, weight: Float32, n: int, run: Run, *, average: bool) -> Rows:
+def _symmetric(
+    source: Int32, target: Int32, weight: Float32, n: int, run: Run, *, average: bool
+) -> Rows:
     """The matrix (n, n) of edges in both directions, ordered by source and target."""
     both = np.concatenate((source, target)), np.concatenate((target, source))  # (2e,), (2e,)
-    row, column, mass, _ = by_pair(*both, np.tile(weight, 2).astype(np.float64), None, (n, n), run, average=average)
+    row, column, mass, _ = by_pair(
+        *both, np.tile(weight, 2).astype(np.float64), None, (n, n), run, average=average
+    )
     return Rows(starts(row, n), column, mass)
 
 
-def _neighbours_in_order(data: Interactions, k: int, window: int, gap: int, run: Run) -> tuple[Int32, Float32]:
+def _neighbours_in_order(
+    data: Interactions, k: int, window: int, gap: int, run: Run
+) -> tuple[Int32, Float32]:
     """As cosine_neighbours, of users who met two items near one another; 0 lifts a limit."""
     events = data.in_order()
     user, item = data.user[events.pair], data.item[events.pair]  # (m,), (m,)
     time = events.time if gap and events.time is not None else np.empty(0, np.int64)  # (m,) or none
-    order, first = np.argsort(item, kind="stable"), starts(user, data.n_users)  # (m,) events by item, (n_users + 1,)
+    order, first = (
+        np.argsort(item, kind="stable"),
+        starts(user, data.n_users),
+    )  # (m,) events by item, (n_users + 1,)
     start = starts(item[order], data.n_items)  # (n_items + 1,)
     users = np.maximum(np.bincount(data.item, minlength=data.n_items), 1)  # (n_items,)
     scale = (1 / np.sqrt(users)).astype(np.float32)  # (n_items,)
-    columns, cosines = np.full((data.n_items, k), -1, np.int32), np.zeros((data.n_items, k), np.float32)
+    columns, cosines = (
+        np.full((data.n_items, k), -1, np.int32),
+        np.zeros((data.n_items, k), np.float32),
+    )
     reach = window or len(item)
 
     def part(low: int, high: int) -> None:
         shared, seen, met = np.zeros((3, data.n_items), np.int32)  # each (n_items,)
         _in_order(
-            low, high, start, order, user, item, time, first, reach, gap, scale, shared, seen, met, columns, cosines
+            low,
+            high,
+            start,
+            order,
+            user,
+            item,
+            time,
+            first,
+            reach,
+            gap,
+            scale,
+            shared,
+            seen,
+            met,
+            columns,
+            cosines,
         )
 
     work = np.concatenate(([0], np.cumsum(np.diff(start) + 1)))  # (n_items + 1,)
@@ -83,13 +126,27 @@ def _neighbours_in_order(data: Interactions, k: int, window: int, gap: int, run:
 
 @compiled
 def _in_order(
-    low: int, high: int, start: Int64, order: Int64, user: Int32, item: Int32, time: Int64, first: Int64,
-    reach: int, gap: int, scale: Float32, shared: Int32, seen: Int32, met: Int32, columns: Int32, cosines: Float32,
-) -> None:  # fmt: skip
+    low: int,
+    high: int,
+    start: Int64,
+    order: Int64,
+    user: Int32,
+    item: Int32,
+    time: Int64,
+    first: Int64,
+    reach: int,
+    gap: int,
+    scale: Float32,
+    shared: Int32,
+    seen: Int32,
+    met: Int32,
+    columns: Int32,
+    cosines: Float32,
+) -> None:
     """The neighbours of items low..high: count users with events of both in reach, then scale.
 
-    shared, seen and met (n_items,) are scratch and zero: users shared with an item, the last of them plus 1, and
-    which items there are.
+    shared, seen and met (n_items,) are scratch and zero: users shared with an item, the last of
+    them plus 1, and which items there are.
     """
     for i in range(low, high):
         n = 0
@@ -111,9 +168,14 @@ def _in_order(
 
 @compiled
 def _insert(code: int, score: np.float32, codes: Int32, scores: Float32) -> None:
-    """Put an entry where it belongs in a list, best first, equal scores by ascending code; the last falls out."""
+    """Put an entry where it belongs in a list, best first, equal scores by ascending code.
+
+    The last falls out.
+    """
     place = len(codes)
-    while place and (score > scores[place - 1] or (score == scores[place - 1] and code < codes[place - 1])):
+    while place and (
+        score > scores[place - 1] or (score == scores[place - 1] and code < codes[place - 1])
+    ):
         if place < len(codes):
             codes[place], scores[place] = codes[place - 1], scores[place - 1]
         place -= 1

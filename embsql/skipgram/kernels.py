@@ -1,8 +1,9 @@
 """Compiled loops of training with negative sampling.
 
-A window is one step, as in pWord2Vec (Ji et al., 2016, "Parallelizing word2vec in shared and distributed memory"):
-all its contexts meet the same few targets, the centre and its negatives, so that every row is read once for several
-products. Rows are as wide as a multiple of `LANES`; columns beyond `dim` are zero and stay so.
+A window is one step, as in pWord2Vec (Ji et al., 2016, "Parallelizing word2vec in shared and
+distributed memory"): all its contexts meet the same few targets, the centre and its negatives, so
+that every row is read once for several products. Rows are as wide as a multiple of `LANES`; columns
+beyond `dim` are zero and stay so.
 """
 
 from __future__ import annotations
@@ -96,9 +97,14 @@ def _unit(bits: Any) -> np.float32:
 
 @compiled
 def alias(scaled: Float64, stack: Int64, noise: Noise) -> None:
-    """Fill an alias table for probabilities (n,) that are scaled to a mean of 1 and used up (Vose, 1991)."""
+    """Fill an alias table for probabilities (n,) that are scaled to a mean of 1 and used up (Vose,
+    1991).
+    """
     n = len(scaled)
-    small, large = 0, n  # the stack of those below 1 grows from the left, that of the others from the right
+    small, large = (
+        0,
+        n,
+    )  # the stack of those below 1 grows from the left, that of the others from the right
     for i in range(n):
         noise.chance[i], noise.other[i] = 1, i
         if scaled[i] < 1:
@@ -138,7 +144,10 @@ def draws(noise: Noise, state: UInt64, out: Int32) -> None:
 
 @inlined
 def _dots(table: Float32, rows: Int32, n: int, vector: Float32, out: Float32) -> None:
-    """Products of rows[:n] of a table with a vector (f,): out[:n]; six at a time share its reading, or two."""
+    """Products of rows[:n] of a table with a vector (f,): out[:n].
+
+    Six at a time share its reading, or two.
+    """
     k = 0
     while k + 6 <= n:
         a, b, c, d, e, f = rows[k], rows[k + 1], rows[k + 2], rows[k + 3], rows[k + 4], rows[k + 5]
@@ -175,7 +184,14 @@ def _sum(table: Float32, rows: Int32, n: int, weight: Float32, out: Float32) -> 
     k = 0
     while k + 6 <= n:
         a, b, c, d, e, f = rows[k], rows[k + 1], rows[k + 2], rows[k + 3], rows[k + 4], rows[k + 5]
-        u, v, w, x, y, z = weight[k], weight[k + 1], weight[k + 2], weight[k + 3], weight[k + 4], weight[k + 5]
+        u, v, w, x, y, z = (
+            weight[k],
+            weight[k + 1],
+            weight[k + 2],
+            weight[k + 3],
+            weight[k + 4],
+            weight[k + 5],
+        )
         for j in range(len(out)):
             out[j] += (
                 u * table[a, j]
@@ -216,7 +232,9 @@ def _move(table: Table, row: int, step: Float32, scale: np.float32, lr: np.float
 
 @inlined
 def _pushes(score: Float32, work: Work, curves: Curves, weight: np.float32) -> None:
-    """Turn scores (t,) of the targets into how much each should rise: the first is wanted, the others are not."""
+    """Turn scores (t,) of the targets into how much each should rise: the first is wanted, the
+    others are not.
+    """
     for b in range(len(score)):
         x = min(max(score[b], np.float32(-LIMIT)), np.float32(LIMIT))
         place = np.int64((x + np.float32(LIMIT)) * np.float32(STEPS))
@@ -232,7 +250,9 @@ def _pushes(score: Float32, work: Work, curves: Curves, weight: np.float32) -> N
 
 
 @inlined
-def _skipgram(c: int, inputs: Table, outputs: Table, curves: Curves, work: Work, lr: np.float32) -> None:
+def _skipgram(
+    c: int, inputs: Table, outputs: Table, curves: Curves, work: Work, lr: np.float32
+) -> None:
     """One step: each of c contexts should tell the centre from its negatives."""
     targets, score = len(work.target), work.pull
     for a in range(c):
@@ -252,7 +272,9 @@ def _skipgram(c: int, inputs: Table, outputs: Table, curves: Curves, work: Work,
 
 
 @inlined
-def _cbow(c: int, inputs: Table, outputs: Table, curves: Curves, work: Work, lr: np.float32) -> None:
+def _cbow(
+    c: int, inputs: Table, outputs: Table, curves: Curves, work: Work, lr: np.float32
+) -> None:
     """One step: the mean of c contexts should tell the centre from its negatives."""
     targets, total = len(work.target), np.float32(0)
     for a in range(c):
@@ -273,7 +295,10 @@ def _cbow(c: int, inputs: Table, outputs: Table, curves: Curves, work: Work, lr:
 
 @inlined
 def _keep(low: int, high: int, token: Int32, time: Float32, keep: Float32, work: Work) -> int:
-    """Copy the tokens low..high that subsampling keeps; how many. No `keep` keeps all, no `time` is all at once."""
+    """Copy the tokens low..high that subsampling keeps; how many.
+
+    No `keep` keeps all, no `time` is all at once.
+    """
     n = 0
     for k in range(low, high):
         if len(keep) == 0 or _unit(_random(work.state)) < keep[token[k]]:
@@ -286,7 +311,10 @@ def _keep(low: int, high: int, token: Int32, time: Float32, keep: Float32, work:
 
 @inlined
 def _window(i: int, n: int, timed: bool, noise: Noise, rule: Rule, work: Work) -> int:
-    """Find the contexts of position i of n kept tokens, their weights, and the targets; how many contexts."""
+    """Find the contexts of position i of n kept tokens, their weights, and the targets.
+
+    How many contexts.
+    """
     reach = 1 + _below(_random(work.state), rule.window) if rule.dynamic else rule.window
     c = 0
     for j in range(max(0, i - reach), min(n, i + reach + 1)):
@@ -302,9 +330,19 @@ def _window(i: int, n: int, timed: bool, noise: Noise, rule: Rule, work: Work) -
 
 @compiled
 def skipgram(
-    low: int, high: int, start: Int64, token: Int32, time: Float32, keep: Float32,
-    noise: Noise, curves: Curves, rule: Rule, inputs: Table, outputs: Table, work: Work,
-) -> None:  # fmt: skip
+    low: int,
+    high: int,
+    start: Int64,
+    token: Int32,
+    time: Float32,
+    keep: Float32,
+    noise: Noise,
+    curves: Curves,
+    rule: Rule,
+    inputs: Table,
+    outputs: Table,
+    work: Work,
+) -> None:
     """Train on sequences low..high, one step for each of their tokens; adds to the sums."""
     for s in range(low, high):
         n = _keep(start[s], start[s + 1], token, time, keep, work)
@@ -316,9 +354,19 @@ def skipgram(
 
 @compiled
 def cbow(
-    low: int, high: int, start: Int64, token: Int32, time: Float32, keep: Float32,
-    noise: Noise, curves: Curves, rule: Rule, inputs: Table, outputs: Table, work: Work,
-) -> None:  # fmt: skip
+    low: int,
+    high: int,
+    start: Int64,
+    token: Int32,
+    time: Float32,
+    keep: Float32,
+    noise: Noise,
+    curves: Curves,
+    rule: Rule,
+    inputs: Table,
+    outputs: Table,
+    work: Work,
+) -> None:
     """The same, for CBOW: a function of its own, because compiling costs seconds and few want both."""
     for s in range(low, high):
         n = _keep(start[s], start[s + 1], token, time, keep, work)

@@ -20,8 +20,9 @@ Float64 = NDArray[np.float64]
 def factors(blocks: Iterable[Block], n: int, settings: Settings, run: Run) -> tuple[Float32, float]:
     """Vectors (n, dim) of n tokens, and the share of the matrix's squares that they leave out.
 
-    Levy, Goldberg and Dagan (2015, "Improving distributional similarity with lessons learned from word embeddings"):
-    roots of the singular values, contexts smoothed by `exponent`, shifted by log(negatives).
+    Levy, Goldberg and Dagan (2015, "Improving distributional similarity with lessons learned from
+    word embeddings"): roots of the singular values, contexts smoothed by `exponent`, shifted by
+    log(negatives).
     """
     rows = shifted_ppmi(cooccurrences(blocks, n, settings, run), n, settings)
     axes = truncated_svd(rows, n, settings.dim, run)  # (n, d)
@@ -34,10 +35,14 @@ def factors(blocks: Iterable[Block], n: int, settings: Settings, run: Run) -> tu
     return vectors, loss
 
 
-def cooccurrences(blocks: Iterable[Block], n: int, settings: Settings, run: Run) -> tuple[Int64, Float64]:
-    """How much each two tokens share windows: keys row * n + column (k,), ascending, and weights (k,).
+def cooccurrences(
+    blocks: Iterable[Block], n: int, settings: Settings, run: Run
+) -> tuple[Int64, Float64]:
+    """How much each two tokens share windows: keys row * n + column (k,), ascending, and weights
+    (k,).
 
-    A pair at a distance counts as often as a dynamic window reaches it, and less with the time between.
+    A pair at a distance counts as often as a dynamic window reaches it, and less with the time
+    between.
     """
     found = np.empty(0, np.int64), np.empty(0)
     waiting: list[tuple[Int64, Float64]] = []
@@ -54,8 +59,13 @@ def _at_distance(block: Block, far: int, n: int, settings: Settings) -> tuple[In
     """The pairs of tokens that are so far apart, both ways: keys (k,) and weights (k,)."""
     sequence = np.repeat(np.arange(len(block.start) - 1), np.diff(block.start))  # (t,)
     together = np.flatnonzero(sequence[far:] == sequence[:-far])  # (p,)
-    left, right = block.token[together].astype(np.int64), block.token[together + far].astype(np.int64)  # (p,), (p,)
-    weight = np.full(len(together), 1 - (far - 1) / settings.window if settings.dynamic else 1.0)  # (p,)
+    left, right = (
+        block.token[together].astype(np.int64),
+        block.token[together + far].astype(np.int64),
+    )  # (p,), (p,)
+    weight = np.full(
+        len(together), 1 - (far - 1) / settings.window if settings.dynamic else 1.0
+    )  # (p,)
     if block.time is not None:
         weight *= np.exp2(-np.abs(block.time[together + far] - block.time[together]))
     return np.concatenate((left * n + right, right * n + left)), np.concatenate((weight, weight))
@@ -63,17 +73,29 @@ def _at_distance(block: Block, far: int, n: int, settings: Settings) -> tuple[In
 
 def _added(parts: list[tuple[Int64, Float64]]) -> tuple[Int64, Float64]:
     """The weights of equal keys added up."""
-    keys, place = np.unique(np.concatenate([keys for keys, _ in parts]), return_inverse=True)  # (k,), (p,)
-    weights = np.bincount(place, np.concatenate([weights for _, weights in parts]), len(keys))  # (k,)
+    keys, place = np.unique(
+        np.concatenate([keys for keys, _ in parts]), return_inverse=True
+    )  # (k,), (p,)
+    weights = np.bincount(
+        place, np.concatenate([weights for _, weights in parts]), len(keys)
+    )  # (k,)
     return keys, weights.astype(np.float64)
 
 
 def shifted_ppmi(pairs: tuple[Int64, Float64], n: int, settings: Settings) -> Rows:
-    """max(0, log(share of the pair / (share of the row * smoothed share of the column)) - log(negatives))."""
+    """max(0, log(share of the pair / (share of the row * smoothed share of the column)) -
+    log(negatives)).
+    """
     keys, weights = pairs
     row, column = keys // n, keys % n  # (k,), (k,)
     total = np.bincount(row, weights, n)  # (n,) rows and columns alike
     smooth = np.where(total > 0, np.where(total > 0, total, 1) ** settings.exponent, 0)  # (n,)
-    pmi = np.log(weights * smooth.sum() / (total[row] * smooth[column])) - np.log(settings.negatives)  # (k,)
+    pmi = np.log(weights * smooth.sum() / (total[row] * smooth[column])) - np.log(
+        settings.negatives
+    )  # (k,)
     kept = pmi > 0  # (k,)
-    return Rows(starts(row[kept].astype(np.int32), n), column[kept].astype(np.int32), pmi[kept].astype(np.float32))
+    return Rows(
+        starts(row[kept].astype(np.int32), n),
+        column[kept].astype(np.int32),
+        pmi[kept].astype(np.float32),
+    )

@@ -1,7 +1,8 @@
 """Training with negative sampling with torch, for a GPU: thousands of tokens are one step.
 
-Windows become shifted slices of the chunk, and its tokens share their negatives, so that scores and gradients are
-matrix products. Gradients of one row are added before Adagrad sees them, in a fixed order.
+Windows become shifted slices of the chunk, and its tokens share their negatives, so that scores and
+gradients are matrix products. Gradients of one row are added before Adagrad sees them, in a fixed
+order.
 """
 
 from __future__ import annotations
@@ -42,15 +43,24 @@ class Torch:
     """Tensors on the run's device."""
 
     def __init__(
-        self, inputs: Float32, squares: Float32, chances: NDArray[np.float64], keep: Float32, settings: Settings,
+        self,
+        inputs: Float32,
+        squares: Float32,
+        chances: NDArray[np.float64],
+        keep: Float32,
+        settings: Settings,
         run: Run,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.settings, self.run = settings, run
         self.inputs = torch.from_numpy(inputs.copy()).to(run.device)  # (n, d)
         self.outputs = torch.zeros_like(self.inputs)  # (n, d)
         self.in_squares = torch.from_numpy(squares).to(run.device)  # (n,)
-        self.out_squares = torch.from_numpy(first_squares(settings.dim, len(inputs))).to(run.device)  # (n,)
-        self.chances = torch.from_numpy(chances / chances.sum()).to(run.device).cumsum(0).float()  # (n,)
+        self.out_squares = torch.from_numpy(first_squares(settings.dim, len(inputs))).to(
+            run.device
+        )  # (n,)
+        self.chances = (
+            torch.from_numpy(chances / chances.sum()).to(run.device).cumsum(0).float()
+        )  # (n,)
         self.keep = torch.from_numpy(keep).to(run.device)  # (n,) or none
         self.random = torch.Generator(run.device).manual_seed(run.seed)
 
@@ -77,10 +87,16 @@ class Torch:
         token = torch.from_numpy(block.token).to(self.run.device).long()  # (t,)
         start = torch.from_numpy(block.start).to(self.run.device)  # (s + 1,)
         sequence = torch.repeat_interleave(start.diff())  # (t,)
-        time = None if block.time is None else torch.from_numpy(block.time).to(self.run.device)  # (t,)
+        time = (
+            None if block.time is None else torch.from_numpy(block.time).to(self.run.device)
+        )  # (t,)
         if len(self.keep):
             kept = self._uniform(len(token)) < self.keep[token]  # (t,)
-            token, sequence, time = token[kept], sequence[kept], None if time is None else time[kept]
+            token, sequence, time = (
+                token[kept],
+                sequence[kept],
+                None if time is None else time[kept],
+            )
         for part in torch.arange(len(token), device=self.run.device).split(CHUNK):
             window = torch.full_like(part, self.settings.window)  # (c,)
             if self.settings.dynamic:
@@ -88,11 +104,17 @@ class Torch:
             yield Chunk(token[part], sequence[part], None if time is None else time[part], window)
 
     def _shifts(self, chunk: Chunk) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
-        """(centres, contexts, which pairs count, by how much) for every distance within the windows, both ways."""
+        """(centres, contexts, which pairs count, by how much) for every distance within the
+        windows, both ways.
+        """
         for far in range(1, min(self.settings.window, len(chunk.token) - 1) + 1):
             left, right = slice(None, -far), slice(far, None)
             together = chunk.sequence[left] == chunk.sequence[right]  # (p,)
-            decay = None if chunk.time is None else torch.exp2(-(chunk.time[left] - chunk.time[right]).abs())  # (p,)
+            decay = (
+                None
+                if chunk.time is None
+                else torch.exp2(-(chunk.time[left] - chunk.time[right]).abs())
+            )  # (p,)
             for centre, context in ((left, right), (right, left)):
                 inside = (together & (chunk.reach[centre] >= far)).float()  # (p,)
                 yield centre, context, inside, inside if decay is None else inside * decay
@@ -101,7 +123,10 @@ class Torch:
         """One step: each context should tell its centre from the shared negatives."""
         given, wanted = self.inputs[chunk.token], self.outputs[chunk.token]  # (t, d), (t, d)
         to_given, to_wanted = torch.zeros_like(given), torch.zeros_like(wanted)  # (t, d), (t, d)
-        pairs, sums = torch.zeros_like(given[:, 0]), torch.zeros(2, dtype=torch.float64, device=given.device)
+        pairs, sums = (
+            torch.zeros_like(given[:, 0]),
+            torch.zeros(2, dtype=torch.float64, device=given.device),
+        )
         for centre, context, _, weight in self._shifts(chunk):
             score = (given[context] * wanted[centre]).sum(1)  # (p,)
             push = weight * torch.sigmoid(-score)  # (p,)
@@ -120,7 +145,9 @@ class Torch:
             mean[centre] += weight[:, None] * given[context]
             total[centre] += weight[:, None]
             met[centre] += inside[:, None]
-        there = total / met.clamp(min=1)  # (t, 1) how much each step counts: 1, less what time has taken
+        there = total / met.clamp(
+            min=1
+        )  # (t, 1) how much each step counts: 1, less what time has taken
         share = (total > 0).float() / total.clamp(min=1e-30)  # (t, 1)
         mean *= share
         score = (mean * wanted).sum(1, keepdim=True)  # (t, 1)
@@ -135,7 +162,13 @@ class Torch:
         return sums
 
     def _against(
-        self, chunk: Chunk, given: Tensor, pairs: Tensor, to_given: Tensor, to_wanted: Tensor, lr: float
+        self,
+        chunk: Chunk,
+        given: Tensor,
+        pairs: Tensor,
+        to_given: Tensor,
+        to_wanted: Tensor,
+        lr: float,
     ) -> Tensor:
         """Push the contexts from the negatives, and take all the steps; the loss, as sums."""
         sums = self._negatives(chunk, given, pairs, to_given, lr)
@@ -143,12 +176,20 @@ class Torch:
         self._move(self.outputs, self.out_squares, chunk.token, to_wanted, lr)
         return sums
 
-    def _negatives(self, chunk: Chunk, given: Tensor, pairs: Tensor, to_given: Tensor, lr: float) -> Tensor:
-        """Move the shared negatives away from what is given (t, d), and add what moves that to to_given (t, d)."""
-        draw = torch.searchsorted(self.chances, self._uniform(SHARED)).clamp(max=len(self.chances) - 1)  # (m,)
+    def _negatives(
+        self, chunk: Chunk, given: Tensor, pairs: Tensor, to_given: Tensor, lr: float
+    ) -> Tensor:
+        """Move the shared negatives away from what is given (t, d), and add what moves that to
+        to_given (t, d).
+        """
+        draw = torch.searchsorted(self.chances, self._uniform(SHARED)).clamp(
+            max=len(self.chances) - 1
+        )  # (m,)
         rows = self.outputs[draw]  # (m, d)
         score = given @ rows.T  # (t, m)
-        weight = pairs[:, None] * (draw != chunk.token[:, None]) * (self.settings.negatives / SHARED)  # (t, m)
+        weight = (
+            pairs[:, None] * (draw != chunk.token[:, None]) * (self.settings.negatives / SHARED)
+        )  # (t, m)
         push = -weight * torch.sigmoid(score)  # (t, m)
         to_given += push @ rows
         self._move(self.outputs, self.out_squares, draw, push.T @ given, lr)

@@ -1,8 +1,10 @@
-"""Random walks on a graph, of the first or the second order, as sequences for the skip-gram trainer.
+"""Random walks on a graph, of the first or the second order, as sequences for the skip-gram
+trainer.
 
-A step of the second order is drawn by rejection: a neighbour is proposed by the weights alone and taken with the
-probability that its bias asks for, so that a step costs about the same whatever the degrees are. Every walker has
-random numbers of its own, which follow from seed, epoch and number: walks do not depend on threads.
+A step of the second order is drawn by rejection: a neighbour is proposed by the weights alone and
+taken with the probability that its bias asks for, so that a step costs about the same whatever the
+degrees are. Every walker has random numbers of its own, which follow from seed, epoch and number:
+walks do not depend on threads.
 """
 
 from __future__ import annotations
@@ -27,9 +29,12 @@ UInt64 = NDArray[np.uint64]
 TOKENS = 1 << 20  # of a block at most: 4 MB, some hundredths of a second
 LEAST = 1 << 14  # tokens for which a thread is worth its start
 TOGETHER = 64  # walkers that a thread moves in turn: while one waits for memory, the others go on
-PATIENCE = 24  # proposals refused before all probabilities of a step are computed: bounds its cost for any p and q
+# proposals refused before all probabilities of a step are computed: bounds its cost for any p and q
+PATIENCE = 24
 
-GOLDEN, FIRST, SECOND = (np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+GOLDEN, FIRST, SECOND = (
+    np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
 S11, S27, S30, S31, S32 = (np.uint64(n) for n in (11, 27, 30, 31, 32))
 LOW = np.uint64(0xFFFFFFFF)
 FINE = 2.0**-53
@@ -48,7 +53,10 @@ class Tables(NamedTuple):
 
 
 class Bias(NamedTuple):
-    """What the weight of an edge is multiplied by; it is 1 where the edge leads to a neighbour of the node before."""
+    """What the weight of an edge is multiplied by.
+
+    It is 1 where the edge leads to a neighbour of the node before.
+    """
 
     back: float  # where it leads back to that node: 1/p
     away: float  # where it leads to any other: 1/q
@@ -66,11 +74,13 @@ class Work(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Walks:
-    """The walks on an undirected graph: so many from every node that has neighbours, anew in every epoch.
+    """The walks on an undirected graph: so many from every node that has neighbours, anew in every
+    epoch.
 
-    Row r of the graph holds the neighbours of node r, ascending; an edge stands in the rows of both its ends with one
-    weight, above 0. From v, reached from t, each neighbour x is next with a probability in proportion to the weight
-    of its edge times 1/p if it is t, 1 if it is a neighbour of t, 1/q otherwise (Grover and Leskovec, 2016, 3.2).
+    Row r of the graph holds the neighbours of node r, ascending; an edge stands in the rows of both
+    its ends with one weight, above 0. From v, reached from t, each neighbour x is next with a
+    probability in proportion to the weight of its edge times 1/p if it is t, 1 if it is a neighbour
+    of t, 1/q otherwise (Grover and Leskovec, 2016, 3.2).
     """
 
     graph: Rows  # (n, n)
@@ -79,27 +89,48 @@ class Walks:
     p: float
     q: float
     run: Run
-    alias: UInt32 = field(init=False)  # (m, 3): the edge's node, the node that may stand in for it, how often not
+    alias: UInt32 = field(
+        init=False
+    )  # (m, 3): the edge's node, the node that may stand in for it, how often not
     total: Float64 = field(init=False)  # (n,) sum of the weights of a row
 
     def __post_init__(self) -> None:
-        """Prepare the drawing of neighbours by weight (Walker, 1977; Vose, 1991), unless all weigh alike."""
+        """Prepare the drawing of neighbours by weight (Walker, 1977.
+
+        Vose, 1991), unless all weigh alike.
+        """
         start, column, weight = self.graph.start, self.graph.column, self.graph.weight
         even = not len(weight) or weight.min() == weight.max()
-        alias, total = np.empty((0 if even else len(column), 3), np.uint32), np.zeros(len(start) - 1)
-        _alias(start, column, weight, np.empty(len(alias), np.float32), np.empty(len(alias), np.int32), alias, total)
+        alias, total = (
+            np.empty((0 if even else len(column), 3), np.uint32),
+            np.zeros(len(start) - 1),
+        )
+        _alias(
+            start,
+            column,
+            weight,
+            np.empty(len(alias), np.float32),
+            np.empty(len(alias), np.int32),
+            alias,
+            total,
+        )
         object.__setattr__(self, "alias", alias)
         object.__setattr__(self, "total", total)
 
     def blocks(self, epoch: int) -> Iterator[Block]:
         """The walks of an epoch, some at a time, from the nodes in random order."""
-        nodes, size = np.flatnonzero(self.graph.counts).astype(np.int32), max(1, TOKENS // self.length)
+        nodes, size = (
+            np.flatnonzero(self.graph.counts).astype(np.int32),
+            max(1, TOKENS // self.length),
+        )
         for turn in range(self.walks):
             rng = np.random.default_rng([self.run.seed, epoch, turn])
             order, key = rng.permutation(nodes), rng.integers(0, 2**63)  # (starts,)
             for low in range(0, len(order), size):
                 tokens = self._walk(order[low : low + size], int(key) + low)  # (s, length)
-                yield Block(np.arange(len(tokens) + 1, dtype=np.int64) * self.length, tokens.ravel())
+                yield Block(
+                    np.arange(len(tokens) + 1, dtype=np.int64) * self.length, tokens.ravel()
+                )
 
     def counts(self) -> Int64:
         """How often each node is met in the walks of an epoch: (n,)."""
@@ -109,13 +140,24 @@ class Walks:
         return total
 
     def _walk(self, starts: Int32, key: int) -> Int32:
-        """A walk from each node of starts (s,): (s, length). Walker w draws from the stream of key + w."""
+        """A walk from each node of starts (s,): (s, length).
+
+        Walker w draws from the stream of key + w.
+        """
         tokens = np.empty((len(starts), self.length), np.int32)  # (s, length)
         tokens[:, 0] = starts
-        tables = Tables(self.graph.start, self.graph.column[:, None], self.graph.weight, self.alias, self.total)
+        tables = Tables(
+            self.graph.start, self.graph.column[:, None], self.graph.weight, self.alias, self.total
+        )
 
         def part(low: int, high: int) -> None:
-            _walk(tokens[low:high], np.uint64(key + low), tables, Bias(1 / self.p, 1 / self.q), _work())
+            _walk(
+                tokens[low:high],
+                np.uint64(key + low),
+                tables,
+                Bias(1 / self.p, 1 / self.q),
+                _work(),
+            )
 
         count = max(1, min(8 * self.run.threads, tokens.size // LEAST))
         edges = np.linspace(0, len(starts), count + 1).astype(np.int64)  # (count + 1,)
@@ -133,12 +175,19 @@ def _work() -> Work:
 
 @compiled
 def _alias(
-    start: Int64, column: Int32, weight: Float32, keep: Float32, stack: Int32, alias: UInt32, total: Float64
+    start: Int64,
+    column: Int32,
+    weight: Float32,
+    keep: Float32,
+    stack: Int32,
+    alias: UInt32,
+    total: Float64,
 ) -> None:
     """Fill total, and the alias table if it has rows; keep and stack (m,) are scratch.
 
-    Each of the d edges of a row gets 1/d of it, of which `keep` is its own and the rest another's. The row's part of
-    the stack holds the edges that keep less than all from its bottom up, those with more to give from its top.
+    Each of the d edges of a row gets 1/d of it, of which `keep` is its own and the rest another's.
+    The row's part of the stack holds the edges that keep less than all from its bottom up, those
+    with more to give from its top.
     """
     for row in range(len(start) - 1):
         low, high = start[row], start[row + 1]
@@ -218,7 +267,9 @@ def _bias_of(x: int, t: int, g: Tables, bias: Bias) -> float:
 
 @compiled
 def _exactly(share: float, t: int, v: int, g: Tables, bias: Bias) -> int:
-    """The neighbour of v, reached from t, that lies at a share of all its biased weights laid end to end."""
+    """The neighbour of v, reached from t, that lies at a share of all its biased weights laid end
+    to end.
+    """
     mass = 0.0
     for e in range(g.start[v], g.start[v + 1]):
         mass += g.weight[e] * _bias_of(g.column[e, 0], t, g, bias)
@@ -239,7 +290,9 @@ def _exactly(share: float, t: int, v: int, g: Tables, bias: Bias) -> int:
 
 @inlined
 def _propose(n: int, at: Int32, g: Tables, work: Work) -> None:
-    """Draw a place in the row of at[w] for the first n waiting walkers, and ask the memory for what stands there."""
+    """Draw a place in the row of at[w] for the first n waiting walkers, and ask the memory for what
+    stands there.
+    """
     for i in range(n):
         w = work.waiting[i]
         low, high = g.start[at[w]], g.start[at[w] + 1]
@@ -262,20 +315,26 @@ def _proposed(w: int, g: Tables, work: Work) -> int:
 
 @inlined
 def _over(t: int, v: int, g: Tables, bias: Bias) -> float:
-    """What the edge from v back to t weighs, biased, beyond what a proposal gives it, in units of the row's weights.
+    """What the edge from v back to t weighs, biased, beyond what a proposal gives it, in units of
+    the row's weights.
 
-    It lies beside the row, and a draw that falls there is taken at once, so that a small p does not make all other
-    proposals fail (Yang et al., 2019, "KnightKing: a fast distributed graph random walk engine").
+    It lies beside the row, and a draw that falls there is taken at once, so that a small p does not
+    make all other proposals fail (Yang et al., 2019, "KnightKing: a fast distributed graph random
+    walk engine").
     """
     top = max(1.0, bias.away)
     if bias.back <= top:
         return 0.0
-    return (bias.back / top - 1) * float(g.weight[_first_not_below(g.column, g.start[v], g.start[v + 1], t)])
+    return (bias.back / top - 1) * float(
+        g.weight[_first_not_below(g.column, g.start[v], g.start[v + 1], t)]
+    )
 
 
 @inlined
 def _taken(w: int, x: int, t: int, g: Tables, bias: Bias, work: Work) -> bool:
-    """Whether the proposal to walk to x, coming from t, is taken: with probability bias / the largest but back."""
+    """Whether the proposal to walk to x, coming from t, is taken: with probability bias / the
+    largest but back.
+    """
     bar = _share(work.state, w) * max(1.0, bias.away)
     if x == t:
         return bar < bias.back
@@ -284,7 +343,10 @@ def _taken(w: int, x: int, t: int, g: Tables, bias: Bias, work: Work) -> bool:
 
 @inlined
 def _ask_for(g: Tables, t: int) -> None:
-    """Ask the memory for the row of t, where neighbours will be looked up; of a long one, for where that begins."""
+    """Ask the memory for the row of t, where neighbours will be looked up.
+
+    Of a long one, for where that begins.
+    """
     low, high = g.start[t], g.start[t + 1]
     if high - low > NEAR:
         low = (low + high) // 2
@@ -305,7 +367,10 @@ def _step(walkers: Int32, place: int, g: Tables, work: Work) -> None:
 
 @inlined
 def _try(n: int, walkers: Int32, place: int, g: Tables, bias: Bias, work: Work) -> int:
-    """Make a proposal to the first n waiting walkers; those who take none wait on, and their number is returned."""
+    """Make a proposal to the first n waiting walkers.
+
+    Those who take none wait on, and their number is returned.
+    """
     _propose(n, walkers[:, place - 1], g, work)
     still = 0
     for i in range(n):

@@ -32,7 +32,8 @@ class Finding:
 def describe_features(
     table: pa.Table, entity: str, codes: Int32, time: Int64 | None, *, encodes: bool
 ) -> Iterator[Finding]:
-    """How much there is of each feature of a table (a row per id), and with `encodes` what it is taken for.
+    """How much there is of each feature of a table (a row per id), and with `encodes` what it is
+    taken for.
 
     `codes` and `time` (n,) are the ids and the last event of each pair. Raises BadFeatures.
     """
@@ -41,10 +42,17 @@ def describe_features(
         hint = f"of {len(table)} {entity}s; who has none counts as zero, and is near nothing"
         yield finding(f"{entity} without vector {name}", table[name].null_count, "warning", hint)
     for feature in described(table.drop_columns(given), f"{entity}_features") if encodes else ():
-        faults = [*_idle(feature), *(_late(table[feature.name], codes, time) if feature.kind == "time" else ())]
+        faults = [
+            *_idle(feature),
+            *(_late(table[feature.name], codes, time) if feature.kind == "time" else ()),
+        ]
         taken = f"{feature.kind}, {feature.distinct} values, missing for {feature.missing} of {len(table)}"
-        yield Finding(f"{entity} feature {feature.name}", "warning" if faults else "info",
-                      len(table) - feature.missing, hint="; ".join([taken, *faults]))  # fmt: skip
+        yield Finding(
+            f"{entity} feature {feature.name}",
+            "warning" if faults else "info",
+            len(table) - feature.missing,
+            hint="; ".join([taken, *faults]),
+        )
 
 
 def _idle(feature: Feature) -> Iterator[str]:
@@ -53,10 +61,15 @@ def _idle(feature: Feature) -> Iterator[str]:
 
 
 def _late(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator[str]:
-    """Whether a time gives away what is to be predicted: when the last event was, of those with events on two days."""
+    """Whether a time gives away what is to be predicted: when the last event was, of those with
+    events on two days.
+    """
     if time is None or not is_clock(time):
         return
-    first, last = np.full(len(column), np.iinfo(np.int64).max), np.full(len(column), np.iinfo(np.int64).min)  # (ids,)
+    first, last = (
+        np.full(len(column), np.iinfo(np.int64).max),
+        np.full(len(column), np.iinfo(np.int64).min),
+    )  # (ids,)
     np.minimum.at(first, codes, time // DAY)
     np.maximum.at(last, codes, time // DAY)
     said = days(column)  # (ids,)
@@ -66,7 +79,9 @@ def _late(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator
         yield f"not before the last event of {late.sum()} of {asked.sum()}: it tells what is to be predicted"
 
 
-def finding(name: str, affected: int, severity: str, hint: str, example: str | None = None) -> Finding:
+def finding(
+    name: str, affected: int, severity: str, hint: str, example: str | None = None
+) -> Finding:
     """A line that is a severity when anything is affected, and ok when nothing is."""
     return Finding(name, severity, affected, example, hint) if affected else Finding(name, "ok", 0)
 
@@ -74,17 +89,46 @@ def finding(name: str, affected: int, severity: str, hint: str, example: str | N
 def of_rows(census: dict[str, Any], explicit: bool) -> Iterator[Finding]:
     """What the rows themselves look like."""
     left_out = "left out; NULL, NaN and the empty text are no ids"
-    yield Finding("rows", "info" if census["rows"] else "error", census["rows"], hint="rows the source returned")
+    yield Finding(
+        "rows",
+        "info" if census["rows"] else "error",
+        census["rows"],
+        hint="rows the source returned",
+    )
     yield finding("missing user id", census["no_user"], "warning", left_out)
     yield finding("missing item id", census["no_item"], "warning", left_out)
-    yield finding("missing weight", census["null_weight"], "warning", "left out; filter NULL out in the SELECT")
-    yield finding("weight not finite", census["infinite"], "error", "mend the SELECT", census["infinite_example"])
-    yield finding("missing time", _without_time(census), "warning", "counted as older than every other row")
-    yield finding("time in the future", census["future_time"], "warning", "a wrong clock or a planned order?")
+    yield finding(
+        "missing weight",
+        census["null_weight"],
+        "warning",
+        "left out; filter NULL out in the SELECT",
+    )
+    yield finding(
+        "weight not finite",
+        census["infinite"],
+        "error",
+        "mend the SELECT",
+        census["infinite_example"],
+    )
+    yield finding(
+        "missing time", _without_time(census), "warning", "counted as older than every other row"
+    )
+    yield finding(
+        "time in the future", census["future_time"], "warning", "a wrong clock or a planned order?"
+    )
     if not explicit:
-        refunds = "evidence cannot be negative; filter returns out, or train with feedback = explicit"
-        yield finding("zero weight", census["zero_weight"], "info", "left out: a weight of zero is no interaction")
-        yield finding("negative weight", census["negative"], "error", refunds, census["negative_example"])
+        refunds = (
+            "evidence cannot be negative; filter returns out, or train with feedback = explicit"
+        )
+        yield finding(
+            "zero weight",
+            census["zero_weight"],
+            "info",
+            "left out: a weight of zero is no interaction",
+        )
+        yield finding(
+            "negative weight", census["negative"], "error", refunds, census["negative_example"]
+        )
 
 
 def _without_time(census: dict[str, Any]) -> int:
@@ -95,9 +139,13 @@ def _without_time(census: dict[str, Any]) -> int:
 def of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:
     """Ids that look like one thing spelled twice."""
     hint = "differ only by case or spaces; mend with lower(trim(...)) if they are one"
-    floats = "text like 1.0 is not the id 1; where whole numbers were written so, read them as BIGINT"
+    floats = (
+        "text like 1.0 is not the id 1; where whole numbers were written so, read them as BIGINT"
+    )
     for entity in ("user", "item"):
-        pointed = pc.sum(pc.match_substring_regex(tables[f"{entity}s"]["id"], r"^-?\d+\.0$")).as_py() or 0
+        pointed = (
+            pc.sum(pc.match_substring_regex(tables[f"{entity}s"]["id"], r"^-?\d+\.0$")).as_py() or 0
+        )
         yield finding(f"{entity} ids like 1.0", pointed, "warning", floats)
         twins = tables[f"alike_{entity}s"].to_pylist()[0]
         yield finding(f"{entity} ids alike", twins["groups"], "warning", hint, twins["example"])
@@ -106,8 +154,15 @@ def of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:
 def of_pairs(data: Interactions, rows: int) -> Iterator[Finding]:
     """What the interactions look like once they are pairs."""
     lonely = int((np.bincount(data.user) == 1).sum())
-    yield finding("repeated pairs", rows - len(data), "info", "rows of one user and item were added up")
-    yield finding("users with one item", lonely, "info", "they can be served but not held out, and teach little")
+    yield finding(
+        "repeated pairs", rows - len(data), "info", "rows of one user and item were added up"
+    )
+    yield finding(
+        "users with one item",
+        lonely,
+        "info",
+        "they can be served but not held out, and teach little",
+    )
     yield _of_the_top_item(data)
     yield _of_weights(data)
 

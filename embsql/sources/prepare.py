@@ -41,19 +41,31 @@ class Prepared:
     problem: EmbsqlError | None = None
 
     def interactions(self) -> Interactions:
-        """The interactions. Raises what is wrong with the rows: NoRows, BadWeights, IdTooLong or NulByte."""
+        """The interactions.
+
+        Raises what is wrong with the rows: NoRows, BadWeights, IdTooLong or NulByte.
+        """
         if self.data is None:
             raise self.problem or EmbsqlError(message="the source could not be read")
         return self.data
 
 
 def prepare(
-    engine: Engine, source: Source, columns: Columns, run: Run, *, explicit: bool, ordered: bool = False
+    engine: Engine,
+    source: Source,
+    columns: Columns,
+    run: Run,
+    *,
+    explicit: bool,
+    ordered: bool = False,
 ) -> Prepared:
-    """Read a source: evaluate it once, check it, code its ids, put its pairs in order; with `ordered` its events too.
+    """Read a source: evaluate it once, check it, code its ids, put its pairs in order.
 
-    Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn, BadColumnType or InexactId when it cannot be read at
-    all; what is wrong with the rows themselves comes back as `problem`, beside the report.
+    With `ordered` its events too.
+
+    Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn, BadColumnType or InexactId when
+    it cannot be read at all; what is wrong with the rows themselves comes back as `problem`, beside
+    the report.
     """
     with reading(engine, source) as (reader, text):
         facts, tables = _read(reader, text, columns, explicit=explicit, ordered=ordered)
@@ -76,7 +88,10 @@ def prepare(
 def _read(
     engine: Engine, text: str, columns: Columns, *, explicit: bool, ordered: bool
 ) -> tuple[dict[str, Any], dict[str, pa.Table]]:
-    """What is known of a source, and its tables; where a guess about a file's types fails, all rows decide them."""
+    """What is known of a source, and its tables.
+
+    Where a guess about a file's types fails, all rows decide them.
+    """
     facts = engine.source(text, columns, explicit=explicit)
     names = facts["names"]
     if names["user"] == names["item"]:
@@ -95,7 +110,9 @@ def _tables(engine: Engine, facts: dict[str, Any], *, ordered: bool) -> dict[str
     """The census, the vocabularies and the coded rows of a source."""
     statements = files.statements("prepare/statements.sql")
     now = int(time.time() * 1e6) if facts["clock"] else 2**62  # an order has no future
-    queries = {name: statements[name] for name in QUERIES} | {"pairs": statements["events" if ordered else "pairs"]}
+    queries = {name: statements[name] for name in QUERIES} | {
+        "pairs": statements["events" if ordered else "pairs"]
+    }
     select, script = render.prepare("source", facts), render.prepare("coded", facts)
     return engine.read(select, script, queries, files.text("prepare/done.sql"), census={"now": now})
 
@@ -108,14 +125,22 @@ def _problem(
     if census["infinite"] or signs:
         return _bad_weights(census, quote(names["weight"]), bool(signs), model)
     if not len(tables["pairs"]):
-        return NoRows(found=f"{census['rows']} rows, none of them with two ids and a weight", model=model)
+        return NoRows(
+            found=f"{census['rows']} rows, none of them with two ids and a weight", model=model
+        )
     for entity in ("user", "item"):
         ids = tables[f"{entity}s"]["id"]
         lengths = pc.binary_length(ids).to_numpy()  # (n,) bytes
         if lengths.max() > LONGEST_ID:
             start, name = ids[int(lengths.argmax())].as_py()[:20], quote(names[entity])
-            return IdTooLong(entity=entity, start=start, length=int(lengths.max()), limit=LONGEST_ID,
-                             remedy=f"md5({name}) AS {name}", shared={"start": ""})  # fmt: skip
+            return IdTooLong(
+                entity=entity,
+                start=start,
+                length=int(lengths.max()),
+                limit=LONGEST_ID,
+                remedy=f"md5({name}) AS {name}",
+                shared={"start": ""},
+            )
         found = nul_byte(ids, names[entity])
         if found:
             return found
@@ -124,11 +149,19 @@ def _problem(
 
 def _bad_weights(census: dict[str, Any], column: str, signs: bool, model: str) -> BadWeights:
     """The worst of what is wrong with weights, and what leaves all such rows out."""
-    finite, positive = f"abs({column}) <= {LARGEST:g}" if census["infinite"] else "", f"{column} > 0" if signs else ""
+    finite, positive = (
+        f"abs({column}) <= {LARGEST:g}" if census["infinite"] else "",
+        f"{column} > 0" if signs else "",
+    )
     which, kind = ("infinite", "not finite") if census["infinite"] else ("negative", "negative")
-    return BadWeights(rows=census[which], kind=kind, example=census[f"{which}_example"], model=model,
-                      remedy="WHERE " + " AND ".join(filter(None, (finite, positive))),
-                      shared={"example": "some in the report"})  # fmt: skip
+    return BadWeights(
+        rows=census[which],
+        kind=kind,
+        example=census[f"{which}_example"],
+        model=model,
+        remedy="WHERE " + " AND ".join(filter(None, (finite, positive))),
+        shared={"example": "some in the report"},
+    )
 
 
 def _too_much(source: Source, endless: Any, facts: dict[str, Any], model: str) -> EmbsqlError:
@@ -145,12 +178,22 @@ def _too_much(source: Source, endless: Any, facts: dict[str, Any], model: str) -
     return of_table(error) if in_memory else error
 
 
-def _interactions(tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_time: bool) -> Interactions:
+def _interactions(
+    tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_time: bool
+) -> Interactions:
     """The coded rows (n,) of the source as ordered pairs."""
-    from embsql.numeric.aggregate import by_pair  # here: it brings the compiler, which asking does not need
+    from embsql.numeric.aggregate import (
+        by_pair,
+    )  # here: it brings the compiler, which asking does not need
 
-    pairs, users, items = tables["pairs"], id_text(tables["users"]["id"]), id_text(tables["items"]["id"])
-    timed = has_time and pairs["event_time"].null_count < len(pairs)  # a column of NULLs tells no order
+    pairs, users, items = (
+        tables["pairs"],
+        id_text(tables["users"]["id"]),
+        id_text(tables["items"]["id"]),
+    )
+    timed = has_time and pairs["event_time"].null_count < len(
+        pairs
+    )  # a column of NULLs tells no order
     with np.errstate(over="ignore"):  # a sum that is too much for a float is looked for
         columns = by_pair(
             pairs["user"].to_numpy(),
@@ -169,7 +212,11 @@ def _events(data: Interactions, rows: pa.Table) -> Events:
     keys = data.user * np.int64(data.n_items) + data.item  # (n,) ascending
     wanted = rows["user"].to_numpy() * np.int64(data.n_items) + rows["item"].to_numpy()  # (m,)
     pair = np.searchsorted(keys, wanted).astype(np.int32)  # (m,)
-    return Events(pair, rows["weight"].to_numpy().astype(np.float32), None if data.time is None else _times(rows))
+    return Events(
+        pair,
+        rows["weight"].to_numpy().astype(np.float32),
+        None if data.time is None else _times(rows),
+    )
 
 
 def _times(pairs: pa.Table) -> Any:

@@ -22,8 +22,11 @@ from embsql.sources.source import Given, Source, of_table, reading
 ENDS = ("source", "target")  # of an edge
 
 
-def features(engine: Engine, select: Source, column: str, option: str, ids: pa.StringArray) -> pa.Table:
-    """What a caller's SELECT knows of each id: its other columns, a row per id, NULL where it has none of it.
+def features(
+    engine: Engine, select: Source, column: str, option: str, ids: pa.StringArray
+) -> pa.Table:
+    """What a caller's SELECT knows of each id: its other columns, a row per id, NULL where it has
+    none of it.
 
     Raises as `by_id` does.
     """
@@ -31,18 +34,22 @@ def features(engine: Engine, select: Source, column: str, option: str, ids: pa.S
     return rows.take(pc.index_in(ids, keys))  # (n_ids,) of which row each is
 
 
-def by_id(engine: Engine, select: Source, column: str, option: str) -> tuple[pa.StringArray, pa.Table]:
+def by_id(
+    engine: Engine, select: Source, column: str, option: str
+) -> tuple[pa.StringArray, pa.Table]:
     """A caller's SELECT as the ids in a column (n,), each once, and the other columns (n, any).
 
-    Rows without an id are left out. Raises NotASelect, SourceFailed, NulByte, or BadFeatures for an id that comes
-    twice, and where the ids or all else are missing.
+    Rows without an id are left out. Raises NotASelect, SourceFailed, NulByte, or BadFeatures for an
+    id that comes twice, and where the ids or all else are missing.
     """
     with reading(engine, select) as (reader, text):
         given = reader.gather(text, [column])
     key = find(given.column_names, None, column, option)
     if key is None or given.num_columns == 1:
         missing = f"no column {column}" if key is None else f"no column beside {key}"
-        raise BadFeatures(option=option, found=f"{missing}; its columns are {', '.join(given.column_names)}")
+        raise BadFeatures(
+            option=option, found=f"{missing}; its columns are {', '.join(given.column_names)}"
+        )
     rows = given.filter(given[key].is_valid()).combine_chunks()
     keys = id_text(rows[key])
     counts = keys.value_counts()
@@ -57,18 +64,24 @@ def by_id(engine: Engine, select: Source, column: str, option: str) -> tuple[pa.
 
 
 def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, list[Finding]]:
-    """The edges between known items of a caller's SELECT of source_node, target_node and weight, and what was found.
+    """The edges between known items of a caller's SELECT of source_node, target_node and weight,
+    and what was found.
 
-    Without a weight each edge weighs 1. Edges of an unknown item or of an item with itself are left out, as are those
-    that lack a node or weigh nothing. Raises NotASelect, SourceFailed, BadColumnType, InexactId, or
-    BadGraph for a weight that is negative or not finite, and where no edge is left.
+    Without a weight each edge weighs 1. Edges of an unknown item or of an item with itself are left
+    out, as are those that lack a node or weigh nothing. Raises NotASelect, SourceFailed,
+    BadColumnType, InexactId, or BadGraph for a weight that is negative or not finite, and where no
+    edge is left.
     """
     with reading(engine, select) as (reader, text):
         given = reader.gather(text, [f"{end}_node" for end in ENDS], weight="weight")
     source, target = (id_text(given[_end(given.column_names, f"{end}_node")]) for end in ENDS)
     weight, rows = _edge_weights(given), given.num_rows
-    ends = [pc.index_in(nodes, ids).fill_null(-1).to_numpy() for nodes in (source, target)]  # (rows,), (rows,)
-    missing = pc.or_(source.is_null(), target.is_null()).to_numpy(zero_copy_only=False) | (weight == 0)  # (rows,)
+    ends = [
+        pc.index_in(nodes, ids).fill_null(-1).to_numpy() for nodes in (source, target)
+    ]  # (rows,), (rows,)
+    missing = pc.or_(source.is_null(), target.is_null()).to_numpy(zero_copy_only=False) | (
+        weight == 0
+    )  # (rows,)
     unknown = ~missing & ((ends[0] < 0) | (ends[1] < 0))  # (rows,)
     loop = ~missing & ~unknown & (ends[0] == ends[1])  # (rows,)
     keep = ~(missing | unknown | loop)  # (rows,)
@@ -78,9 +91,24 @@ def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, l
     findings = [
         Finding("edges", "info", rows, hint="rows the graph returned"),
         finding("edges without node or weight", int(missing.sum()), "warning", "left out"),
-        finding("edges of unknown items", int(unknown.sum()), "warning", "left out: the source has no such item"),
-        finding("edges of an item with itself", int(loop.sum()), "info", "left out: a walk would stand still"),
-        finding("items without edges", int((met == 0).sum()), "warning", "no walk meets them: their vectors are zero"),
+        finding(
+            "edges of unknown items",
+            int(unknown.sum()),
+            "warning",
+            "left out: the source has no such item",
+        ),
+        finding(
+            "edges of an item with itself",
+            int(loop.sum()),
+            "info",
+            "left out: a walk would stand still",
+        ),
+        finding(
+            "items without edges",
+            int((met == 0).sum()),
+            "warning",
+            "no walk meets them: their vectors are zero",
+        ),
     ]
     one, other = (end[keep].astype(np.int32) for end in ends)  # (edges,), (edges,)
     return Graph(one, other, weight[keep]), findings
@@ -95,7 +123,10 @@ def _end(names: list[str], wanted: str) -> str:
 
 
 def _edge_weights(given: pa.Table) -> Any:
-    """The weights (rows,) of edges: 1 where the graph has none, 0 where one is missing. Raises BadGraph."""
+    """The weights (rows,) of edges: 1 where the graph has none, 0 where one is missing.
+
+    Raises BadGraph.
+    """
     column = find(given.column_names, None, "weight", "graph")
     if column is None:
         return np.ones(given.num_rows, np.float32)
@@ -103,7 +134,9 @@ def _edge_weights(given: pa.Table) -> Any:
         weight = given[column].fill_null(0).to_numpy().astype(np.float32)  # (rows,)
     wrong = ~np.isfinite(weight) | (weight < 0)  # (rows,)
     if wrong.any():
-        kind = "a negative weight" if np.isfinite(weight[wrong][0]) else "a weight that is not finite"
+        kind = (
+            "a negative weight" if np.isfinite(weight[wrong][0]) else "a weight that is not finite"
+        )
         rows = f"in {int(wrong.sum())} of {given.num_rows} rows"
         remedy = f"leave them out, WHERE {quote(column)} >= 0 AND {quote(column)} <= {LARGEST:g}"
         found = f"{kind} ({weight[wrong][0]:g}) {rows}; {remedy}"

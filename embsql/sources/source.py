@@ -86,18 +86,26 @@ def _table(value: Any, kind: str) -> pa.Table:
         return pa.Table.from_pandas(value) if kind == "pandas.DataFrame" else pa.table(value)
     except Exception as error:
         told = str(error).strip().splitlines()
-        reason = f"{kind} cannot be read as an Arrow table ({told[0] if told else type(error).__name__})"
+        reason = (
+            f"{kind} cannot be read as an Arrow table ({told[0] if told else type(error).__name__})"
+        )
         raise SourceFailed(reason=f"{reason}; give each column one type, ids as text") from None
 
 
 def recorded(given: Source) -> str | dict[str, str]:
     """What a run remembers of a source: text that can be read again, or what it was."""
-    return {"table": given.text} if isinstance(given, Given) and given.table is not None else str(given)
+    return (
+        {"table": given.text}
+        if isinstance(given, Given) and given.table is not None
+        else str(given)
+    )
 
 
 @contextmanager
 def reading(engine: Engine, given: Source) -> Iterator[tuple[Engine, str]]:
-    """The engine that reads a source, and what it reads: of a table in memory no other statement can see the name."""
+    """The engine that reads a source, and what it reads: of a table in memory no other statement
+    can see the name.
+    """
     if isinstance(given, str) or (given.table is None and engine.embedded):
         yield engine, given if isinstance(given, str) else str(given)
         return
@@ -128,7 +136,10 @@ def text_of(value: Any) -> str:
         return text("user_id", value, "an id: text, a number, a date or a UUID")
     try:
         column = pa.array([value])
-    except (pa.ArrowException, OverflowError):  # what it has no type for has a text of its own: a UUID, an enumeration
+    except (
+        pa.ArrowException,
+        OverflowError,
+    ):  # what it has no type for has a text of its own: a UUID, an enumeration
         column = pa.array([str(value)])
     with closing(DuckDB(":memory:")) as local:
         local.show(GIVEN, pa.table({"id": column}))

@@ -22,14 +22,19 @@ def text(name: str) -> str:
 
 
 def described(name: str) -> list[tuple[str, str, str]]:
-    """(name, what it is for, statement) of a file in which `-- name: what it is for` begins each statement."""
+    """(name, what it is for, statement) of a file in which `-- name: what it is for` begins each
+    statement.
+    """
     parts = re.split(r"^-- (\w+): (.*)\n", text(name), flags=re.MULTILINE)[1:]
     return [(parts[n], parts[n + 1], parts[n + 2].strip()) for n in range(0, len(parts), 3)]
 
 
 @cache
 def statements(name: str = "statements.sql", engine: str = "") -> dict[str, str]:
-    """The statements of one file, by name; `x.postgres.sql` beside `x.sql` replaces some of them there."""
+    """The statements of one file, by name.
+
+    `x.postgres.sql` beside `x.sql` replaces some of them there.
+    """
     own = sibling(folder() / name, engine).relative_to(folder())
     files = dict.fromkeys((name, str(own)))
     return {known: statement for file in files for known, _, statement in described(file)}

@@ -1,11 +1,12 @@
-"""From the body of a question to that of a DuckDB macro: arguments are bound once, before anything else.
+"""From the body of a question to that of a DuckDB macro: arguments are bound once, before anything
+else.
 
-DuckDB pastes the text of an argument into the macro's body, where any column, alias or CTE would catch
-a name in it (duckdb/duckdb#15296). Here a caller's text goes into one SELECT without FROM, the first
-thing in the body, and its values are columns of the row `given` from there on. Two things remain.
-LIMIT takes no columns, so `k` is pasted behind it; that is why everything named in a body gets a
-reserved prefix. And a body must join `given` where it uses an argument: one that forgets to is refused
-by DuckDB at its first call.
+DuckDB pastes the text of an argument into the macro's body, where any column, alias or CTE would
+catch a name in it (duckdb/duckdb#15296). Here a caller's text goes into one SELECT without FROM,
+the first thing in the body, and its values are columns of the row `given` from there on. Two things
+remain. LIMIT takes no columns, so `k` is pasted behind it; that is why everything named in a body
+gets a reserved prefix. And a body must join `given` where it uses an argument: one that forgets to
+is refused by DuckDB at its first call.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ COMMENT = r"--[^\n]*"
 TABLE = re.compile(rf"{STRING}|(?<![\w.\"])([a-z_]\w*)(?=\.[\w\"*])")
 CTE = re.compile(r"([a-z_]\w*) AS (?:MATERIALIZED )?\(")
 MACRO = re.compile(
-    r"(CREATE OR REPLACE MACRO embsql\.)(\w+)\(([^)]*)(\) AS(?: TABLE)?)(.*?);\n(?=\n|\Z)", re.DOTALL
+    r"(CREATE OR REPLACE MACRO embsql\.)(\w+)\(([^)]*)(\) AS(?: TABLE)?)(.*?);\n(?=\n|\Z)",
+    re.DOTALL,
 )
 CALL = re.compile(r"\bembsql\.(\w+)\(")
 LAMBDA = re.compile(r"lambda ([a-z_]\w*(?:, [a-z_]\w*)*):")
@@ -33,8 +35,8 @@ RUN = re.compile(r"\(SELECT embsql\.(live_run|newest_run)\(:(\w+)\)\)")
 def bind(body: str, types: Mapping[str, str], row: Callable[..., str]) -> str:
     """The body with a CTE `given` in front, which holds each argument as its type says.
 
-    `types` are what casts an argument, with {} for it. `row` writes the SELECT of that CTE, in which the run that a
-    model's name means is looked up too.
+    `types` are what casts an argument, with {} for it. `row` writes the SELECT of that CTE, in
+    which the run that a model's name means is looked up too.
     """
     body = re.sub(COMMENT, "", body)
     runs = list(dict.fromkeys(RUN.findall(body)))
@@ -73,7 +75,9 @@ def prelude(text: str) -> str:
     each of them calls. So what is called of the later ones stands in the caller.
     """
     reserved = MACRO.sub(_reserved, text)
-    scalars = {m[2]: (m[3].split(", "), m[5]) for m in MACRO.finditer(reserved) if "TABLE" not in m[4]}
+    scalars = {
+        m[2]: (m[3].split(", "), m[5]) for m in MACRO.finditer(reserved) if "TABLE" not in m[4]
+    }
 
     def inlined(found: re.Match[str]) -> str:
         body = _inlined(found[2], found[5], scalars) if found[2] in scalars else found[5]

@@ -6,8 +6,8 @@
     -- example: SELECT * FROM embsql.name(...);
     WITH ...
 
-Arguments stand in the body as :argument. `render` wraps a body for an engine; `check` holds a file to the
-rules that keep one text right on every engine.
+Arguments stand in the body as :argument. `render` wraps a body for an engine; `check` holds a file
+to the rules that keep one text right on every engine.
 """
 
 from __future__ import annotations
@@ -21,9 +21,16 @@ from embsql.errors import BadSurface
 from embsql.sqlfiles.files import folder
 
 TYPES = {  # word in a header -> DuckDB's type
-    "text": "VARCHAR", "text[]": "VARCHAR[]", "int": "INTEGER", "bigint": "BIGINT", "double": "DOUBLE",
-    "double[]": "DOUBLE[]", "boolean": "BOOLEAN", "timestamp": "TIMESTAMP", "vector": "FLOAT[]",
-}  # fmt: skip
+    "text": "VARCHAR",
+    "text[]": "VARCHAR[]",
+    "int": "INTEGER",
+    "bigint": "BIGINT",
+    "double": "DOUBLE",
+    "double[]": "DOUBLE[]",
+    "boolean": "BOOLEAN",
+    "timestamp": "TIMESTAMP",
+    "vector": "FLOAT[]",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,9 @@ class Argument:
         return needed or self.type in ("text[]", "vector")
 
     def __str__(self) -> str:
-        return f"{self.name} {self.type}" + (f" = {self.default}" if self.default is not None else "")
+        return f"{self.name} {self.type}" + (
+            f" = {self.default}" if self.default is not None else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +92,14 @@ def plain_files(place: Path, pattern: str) -> list[Path]:
 def read(path: Path) -> Question:
     """The question in a file. Raises BadSurface for a malformed header."""
     header, body = split_header(path.read_text(encoding="utf-8"))
-    form = re.fullmatch(r"(\w+)\((.*?)\)\s+-> (\(.*?\)|\w+(?:\[\])?)\n(.*?)\nexample: (.*)", header, re.DOTALL)
+    form = re.fullmatch(
+        r"(\w+)\((.*?)\)\s+-> (\(.*?\)|\w+(?:\[\])?)\n(.*?)\nexample: (.*)", header, re.DOTALL
+    )
     if not form or form[1] != path.name.split(".")[0]:
-        raise BadSurface(file=path.name, problem="the header is not: name(arguments), -> (columns), text, example")
+        raise BadSurface(
+            file=path.name,
+            problem="the header is not: name(arguments), -> (columns), text, example",
+        )
     scalar = not form[3].startswith("(")
     columns = [("", form[3])] if scalar else [_pair(column) for column in form[3][1:-1].split(", ")]
     arguments = [_argument(word) for word in form[2].split(", ") if word]

@@ -11,9 +11,20 @@ from typing import Any
 
 from embsql.sqlfiles import macros
 from embsql.sqlfiles.files import folder, migrations, sibling, text
-from embsql.sqlfiles.questions import TYPES, Argument, Question, ml_questions, questions, split_header
+from embsql.sqlfiles.questions import (
+    TYPES,
+    Argument,
+    Question,
+    ml_questions,
+    questions,
+    split_header,
+)
 
-POSTGRES_TYPES = {**{word: word for word in TYPES}, "double": "double precision", "double[]": "double precision[]"}
+POSTGRES_TYPES = {
+    **{word: word for word in TYPES},
+    "double": "double precision",
+    "double[]": "double precision[]",
+}
 POSTGRES_ARGUMENTS = {**POSTGRES_TYPES, "int": "double precision"}  # what every number turns into
 POSTGRES_CASTS = {  # how a body reads an argument, which may have come as another type
     **dict.fromkeys(TYPES, "{}"),
@@ -25,8 +36,12 @@ POSTGRES_CASTS = {  # how a body reads an argument, which may have come as anoth
 IDS = {"text": "embsql.id_text({})", "text[]": "embsql.id_texts({})"}
 
 
-def script(engine: str, *, without: Collection[str] = (), commands: bool = True, file_id: str = "") -> str:
-    """Everything `install` runs, in a transaction of the caller's; `without` names schema files that have run.
+def script(
+    engine: str, *, without: Collection[str] = (), commands: bool = True, file_id: str = ""
+) -> str:
+    """Everything `install` runs, in a transaction of the caller's.
+
+    `without` names schema files that have run.
 
     `file_id` is what the questions of a DuckDB file know it by; a new one where none is given.
     """
@@ -55,7 +70,10 @@ def surface(engine: str, *, commands: bool) -> str:
 def ml(engine: str, *, file_id: str = "") -> str:
     """What makes the schema ml, for the file of that id."""
     rights = folder() / "ml" / f"rights.{engine}.sql"
-    parts = ["CREATE SCHEMA IF NOT EXISTS ml;", *(wrap(question, engine) for question in ml_questions().values())]
+    parts = [
+        "CREATE SCHEMA IF NOT EXISTS ml;",
+        *(wrap(question, engine) for question in ml_questions().values()),
+    ]
     parts += [rights.read_text(encoding="utf-8")] if rights.exists() else []
     return "\n\n".join(parts).replace(macros.FILE_ID, file_id or macros.FILE_ID)
 
@@ -97,9 +115,15 @@ def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
 
 
 def _body(question: Question, engine: str) -> str:
-    """The question's own body, or the one that replaces it on an engine: `name.postgres.sql` beside it."""
+    """The question's own body, or the one that replaces it on an engine: `name.postgres.sql` beside
+    it.
+    """
     own = sibling(question.path, engine) if question.path else None
-    return question.body if own in (None, question.path) else split_header(own.read_text(encoding="utf-8"))[1]
+    return (
+        question.body
+        if own in (None, question.path)
+        else split_header(own.read_text(encoding="utf-8"))[1]
+    )
 
 
 def prepare(stage: str, facts: dict[str, Any]) -> str:
@@ -112,20 +136,31 @@ def prepare(stage: str, facts: dict[str, Any]) -> str:
 def _template(name: str) -> Any:
     import jinja2  # here, because asking questions needs no templates
 
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, autoescape=False, trim_blocks=True)  # noqa: S701 - no HTML
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - no HTML
+        trim_blocks=True,
+    )
     return environment.from_string(text(name))
 
 
-NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"  # a row without columns: PostgreSQL has arguments as $1, $2
-RUN = re.compile(r"\(SELECT (embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\))\)")  # in PostgreSQL
+# a row without columns: PostgreSQL has arguments as $1, $2
+NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"
+RUN = re.compile(
+    r"\(SELECT (embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\))\)"
+)  # in PostgreSQL
 # Tables of one partition for each run, in PostgreSQL
 PARTITIONED = re.compile(r"embsql\.(?:item_embeddings|user_embeddings|interactions)\b")
-Wrapped = tuple[list[str], str, str]  # parameters, what is returned, the body with the parameters in it
+Wrapped = tuple[
+    list[str], str, str
+]  # parameters, what is returned, the body with the parameters in it
 
 
 def _duckdb(question: Question, body: str) -> Wrapped:
     """A macro. Its arguments are cast, so that 42 names the item '42', and 42.0 too."""
-    parameters = [a.name + (f" := {a.default}" if a.default is not None else "") for a in question.arguments]
+    parameters = [
+        a.name + (f" := {a.default}" if a.default is not None else "") for a in question.arguments
+    ]
     types = {a.name: _as_id(a, IDS, f"CAST({{}} AS {TYPES[a.type]})") for a in question.arguments}
     return parameters, "", macros.bind(body, types, _template("shells/given.duckdb.sql.j2").render)
 
@@ -141,13 +176,18 @@ def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
     body = macros.first(NOTHING_GIVEN, body)
     numbers = [(a, f"${n}") for n, a in enumerate(question.arguments, 1)]
     kinds = {a.name: IDS if words[a.name].startswith("any") else {} for a in question.arguments}
-    casts = {a.name: _as_id(a, kinds[a.name], POSTGRES_CASTS[a.type]).format(number) for a, number in numbers}
+    casts = {
+        a.name: _as_id(a, kinds[a.name], POSTGRES_CASTS[a.type]).format(number)
+        for a, number in numbers
+    }
     return parameters, returns, _bind(question, body, lambda a: casts[a.name])
 
 
 def _columns(question: Question) -> list[tuple[str, str]]:
     """Names, quoted, and types of what a question answers in PostgreSQL."""
-    return [(f'"{name}"' if name else "", POSTGRES_TYPES[type_]) for name, type_ in question.columns]
+    return [
+        (f'"{name}"' if name else "", POSTGRES_TYPES[type_]) for name, type_ in question.columns
+    ]
 
 
 def _of_runs(body: str) -> str:
@@ -162,7 +202,9 @@ def _runs(body: str) -> list[str]:
 
 
 def _as_id(argument: Argument, ids: dict[str, str], otherwise: str) -> str:
-    """What casts an argument, {}: what may be of any type becomes text by the rule of a source's ids."""
+    """What casts an argument, {}: what may be of any type becomes text by the rule of a source's
+    ids.
+    """
     return ids.get(argument.type, otherwise) if argument.free else otherwise
 
 
@@ -175,19 +217,22 @@ def _default(argument: Argument) -> str:
 
 
 def _signatures(question: Question) -> list[dict[str, str]]:
-    """The types of a question's arguments in PostgreSQL, by name, for each of its functions: one or two.
+    """The types of a question's arguments in PostgreSQL, by name, for each of its functions: one or
+    two.
 
     A free argument may be of any type. Two words say so that are independent of each other, so that
     one argument may be 42 and the other 'mug-03': anycompatible, which takes a plain literal for
-    text, and anyelement, which refuses one. The other argument is therefore text in one function and
-    anyelement in another.
+    text, and anyelement, which refuses one. The other argument is therefore text in one function
+    and anyelement in another.
     """
     fixed = {a.name: POSTGRES_ARGUMENTS[a.type] for a in question.arguments}
     free = sorted((a for a in question.arguments if a.free), key=lambda a: a.type == "text[]")
     if not free:
         return [fixed]
     *others, common = free
-    others = [a for a in others if a.default is None]  # left out, it would tell two functions not apart
+    others = [
+        a for a in others if a.default is None
+    ]  # left out, it would tell two functions not apart
     fixed[common.name] = "anycompatiblearray" if common.type == "text[]" else "anycompatible"
     words = ("text", "anyelement") if others else ("",)
     return [fixed | {a.name: word for a in others} for word in words]
@@ -201,6 +246,12 @@ def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> 
 
 @cache
 def version(engine: str) -> str:
-    """A hash of everything `install` writes, kept in the database so that it writes only when it must."""
-    parts = [*(step.text for step in migrations(engine)), surface(engine, commands=True), ml(engine)]
+    """A hash of everything `install` writes, kept in the database so that it writes only when it
+    must.
+    """
+    parts = [
+        *(step.text for step in migrations(engine)),
+        surface(engine, commands=True),
+        ml(engine),
+    ]
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=8).hexdigest()

@@ -69,7 +69,9 @@ def check(question: Question) -> Iterator[str]:
         f"ORDER BY {term.this.sql()} must say ASC or DESC: a caller may have set default_order"
         for term in unsaid_orders(tree)
     )
-    yield from (f"function {name} is not in the portable set" for name in _functions(tree) - FUNCTIONS)
+    yield from (
+        f"function {name} is not in the portable set" for name in _functions(tree) - FUNCTIONS
+    )
     if tree.find(exp.Qualify):
         yield "QUALIFY is not portable"
     if sum(argument.free for argument in question.arguments) > 2:
@@ -79,10 +81,14 @@ def check(question: Question) -> Iterator[str]:
 
 
 def unsaid_orders(tree: Any) -> list[Any]:
-    """The terms of ORDER BY, wherever it stands, whose direction DuckDB's default_order would decide."""
+    """The terms of ORDER BY, wherever it stands, whose direction DuckDB's default_order would
+    decide.
+    """
     from sqlglot import exp
 
-    ordered = (term for term in tree.find_all(exp.Ordered) if not isinstance(term.parent, exp.OnConflict))
+    ordered = (
+        term for term in tree.find_all(exp.Ordered) if not isinstance(term.parent, exp.OnConflict)
+    )
     return [term for term in ordered if term.args.get("desc") is None]
 
 
@@ -106,8 +112,13 @@ def _functions(tree: Any) -> set[str]:
     from sqlglot import exp
 
     calls = [
-        node for node in tree.find_all(exp.Func)
-        if not isinstance(node.parent, exp.Dot) and not (isinstance(node.parent, exp.Table) and node.parent.db)
-    ]  # fmt: skip
-    names = {node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower() for node in calls}
+        node
+        for node in tree.find_all(exp.Func)
+        if not isinstance(node.parent, exp.Dot)
+        and not (isinstance(node.parent, exp.Table) and node.parent.db)
+    ]
+    names = {
+        node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower()
+        for node in calls
+    }
     return names - {"and", "or", "group_concat"}

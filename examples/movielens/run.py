@@ -2,7 +2,8 @@
 
 Usage: python examples/movielens/run.py [FOLDER] [DATABASE]
 
-FOLDER holds interactions.parquet (user_id, movie_id, rating, rated_at) and movies.parquet (movie_id, title, genres).
+FOLDER holds interactions.parquet (user_id, movie_id, rating, rated_at) and movies.parquet
+(movie_id, title, genres).
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ ORDER BY best.rank
 def main(folder: str = str(DATA / "ml1m"), path: str = ":memory:") -> None:
     """Train and ask."""
     if not Path(folder, "interactions.parquet").exists():
-        sys.exit(f"there is no interactions.parquet in {folder}. Say where: python examples/movielens/run.py FOLDER")
+        sys.exit(
+            f"there is no interactions.parquet in {folder}. Say where: python examples/movielens/run.py FOLDER"
+        )
     with embsql.connect(path) as db:
         db.sql(TABLES.format(folder=folder.replace("'", "''")))
         run = db.train("films", LIKED, algorithm="als", evaluate=True)

@@ -1,4 +1,5 @@
-"""Runs story.sql, statement by statement, on the database that `make demo` makes, and prints the answers.
+"""Runs story.sql, statement by statement, on the database that `make demo` makes, and prints the
+answers.
 
 Usage: python examples/shop/run.py [demo.duckdb]
 """

@@ -1,4 +1,6 @@
-"""ALS against its own mathematics: a dense twin in float64, the torch path, ratings, worlds with known answers."""
+"""ALS against its own mathematics: a dense twin in float64, the torch path, ratings, worlds with
+known answers.
+"""
 
 from __future__ import annotations
 
@@ -36,17 +38,25 @@ def exact(rows: Rows, fixed: np.ndarray, objective: Objective) -> np.ndarray:
         Z, w = fixed[rows.column[here]], rows.weight[here].astype(np.float64)  # (k, f), (k,)
         curve = objective.curve0 + objective.curve1 * w
         lam = objective.reg * (curve.sum() + objective.unseen * len(fixed)) ** objective.nu
-        A = objective.unseen * fixed.T @ fixed + Z.T @ (curve[:, None] * Z) + lam * np.eye(fixed.shape[1])  # (f, f)
+        A = (
+            objective.unseen * fixed.T @ fixed
+            + Z.T @ (curve[:, None] * Z)
+            + lam * np.eye(fixed.shape[1])
+        )  # (f, f)
         out[row] = np.linalg.solve(A, Z.T @ (objective.pull0 + w))
     return out
 
 
-def whole_loss(data: Interactions, users: np.ndarray, items: np.ndarray, objective: Objective) -> float:
+def whole_loss(
+    data: Interactions, users: np.ndarray, items: np.ndarray, objective: Objective
+) -> float:
     """The objective, written down over all pairs."""
     U, V, w = users.astype(np.float64), items.astype(np.float64), data.weight.astype(np.float64)
     score = (U[data.user] * V[data.item]).sum(1)  # (n,)
     curve = objective.curve0 + objective.curve1 * w
-    loss = (curve * score**2 - 2 * (objective.pull0 + w) * score).sum() + objective.unseen * ((U @ V.T) ** 2).sum()
+    loss = (curve * score**2 - 2 * (objective.pull0 + w) * score).sum() + objective.unseen * (
+        (U @ V.T) ** 2
+    ).sum()
     for side, codes, other in ((U, data.user, V), (V, data.item, U)):
         mass = np.bincount(codes, curve, len(side)) + objective.unseen * len(other)
         loss += (objective.reg * mass**objective.nu * (side**2).sum(1)).sum()
@@ -75,17 +85,23 @@ def test_half_sweep_solves_every_row(objective: Objective, dim: int) -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 def test_the_loss_is_the_objective(objective: Objective) -> None:
-    """It is told from what conjugate gradients know, two steps from random starts; here it is written out."""
+    """It is told from what conjugate gradients know, two steps from random starts; here it is
+    written out.
+    """
     data, rng = noise(), np.random.default_rng(2)
     objective = objective._replace(steps=2)
     users, items = (rng.standard_normal((n, 9), np.float32) for n in (data.n_users, data.n_items))
     cpu = Cpu(Run(threads=2))
     users, items, _, penalty = cpu.half_sweep(data.by_user(), items, users, objective)
-    items, users, loss, _ = cpu.half_sweep(transpose(data.by_user(), data.n_items), users, items, objective)
+    items, users, loss, _ = cpu.half_sweep(
+        transpose(data.by_user(), data.n_items), users, items, objective
+    )
     assert loss + penalty == pytest.approx(whole_loss(data, users, items, objective), rel=1e-4)
 
 
-@pytest.mark.parametrize("options", [{}, {"alpha": 3.0, "reg": 0.1, "nu": 0.0}, {"feedback": "explicit"}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"alpha": 3.0, "reg": 0.1, "nu": 0.0}, {"feedback": "explicit"}], ids=str
+)
 def test_torch_finds_the_same(options: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     from embsql.factorization.torch import Torch
@@ -109,13 +125,18 @@ def test_bytes_depend_on_the_seed_and_not_on_threads() -> None:
 def test_the_unit_of_weights_does_not_matter() -> None:
     data = noise()
     double = Interactions(data.user, data.item, 1000 * data.weight, None, data.users, data.items)
-    scores = [e.users @ e.items.T for e in (ALS(dim=8, nu=0.5).fit(d, Run(seed=1)) for d in (data, double))]
+    scores = [
+        e.users @ e.items.T
+        for e in (ALS(dim=8, nu=0.5).fit(d, Run(seed=1)) for d in (data, double))
+    ]
     np.testing.assert_allclose(*scores, atol=1e-4)
 
 
 def test_loss_falls_to_less_than_scoring_zero() -> None:
     losses: list[float] = []
-    ALS(dim=8).fit(islands()[0], Run(seed=1, on_report=lambda _, values: losses.append(values["loss"])))
+    ALS(dim=8).fit(
+        islands()[0], Run(seed=1, on_report=lambda _, values: losses.append(values["loss"]))
+    )
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 1
 
@@ -131,7 +152,11 @@ def test_checkerboard_finds_what_was_left_out() -> None:
 def test_ratings_are_predicted() -> None:
     """A world of rank 2 with biases: rated pairs that were left out are told within the noise."""
     rng = np.random.default_rng(0)
-    U, V, bias = rng.standard_normal((120, 2)), rng.standard_normal((80, 2)), rng.standard_normal(80)
+    U, V, bias = (
+        rng.standard_normal((120, 2)),
+        rng.standard_normal((80, 2)),
+        rng.standard_normal(80),
+    )
     truth = 3.5 + bias + U @ V.T / 2  # (u, i)
     known = rng.random(truth.shape) < 0.5
     pairs = np.argwhere(known)
@@ -147,7 +172,9 @@ def test_equal_ratings_are_predicted() -> None:
     data = interactions([(0, 0), (0, 1), (1, 0)], [4.0, 4.0, 4.0])
     found = ALS(dim=2, feedback="explicit").fit(data, Run(seed=1))
     assert found.user_bias is not None
-    np.testing.assert_allclose(found.users @ found.items.T + found.item_bias + found.user_bias[:, None], 4, atol=1e-3)
+    np.testing.assert_allclose(
+        found.users @ found.items.T + found.item_bias + found.user_bias[:, None], 4, atol=1e-3
+    )
 
 
 def test_a_row_without_pairs_is_zero() -> None:

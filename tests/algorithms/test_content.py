@@ -23,7 +23,9 @@ PAIRS = [(0, 0), (0, 1), (1, 2), (1, 3), (2, 3)]
 
 def world(vectors: list[list[float] | None] = VECTORS, **weights: list[float]) -> Interactions:
     data = interactions(PAIRS, **weights)
-    return dataclasses.replace(data, item_features=pa.table({"kind": ["a"] * 4, "text": pa.array(vectors)}))
+    return dataclasses.replace(
+        data, item_features=pa.table({"kind": ["a"] * 4, "text": pa.array(vectors)})
+    )
 
 
 def direction(x: list[float]) -> np.ndarray:
@@ -40,12 +42,16 @@ def test_a_user_is_the_mean_of_directions() -> None:
 def test_weights_count_unless_they_should_not() -> None:
     data = world(weights=[3.0, 1.0, 1.0, 1.0, 1.0])
     np.testing.assert_allclose(Content().fit(data, Run()).users[0], [0.75, 0.25], atol=1e-6)
-    np.testing.assert_allclose(Content(weighting="equal").fit(data, Run()).users[0], [0.5, 0.5], atol=1e-6)
+    np.testing.assert_allclose(
+        Content(weighting="equal").fit(data, Run()).users[0], [0.5, 0.5], atol=1e-6
+    )
 
 
 def test_what_is_old_counts_less() -> None:
     data = dataclasses.replace(world(), time=np.array([0, 20, 0, 0, 0], np.int64) * DAY)
-    np.testing.assert_allclose(Content(half_life=10).fit(data, Run()).users[0], [0.2, 0.8], atol=1e-6)
+    np.testing.assert_allclose(
+        Content(half_life=10).fit(data, Run()).users[0], [0.2, 0.8], atol=1e-6
+    )
     with pytest.raises(BadOption, match="event_time"):
         Content(half_life=10).fit(world(), Run())
 
@@ -63,14 +69,20 @@ def test_two_profiles_rank_as_one_and_are_read_apart() -> None:
     np.testing.assert_allclose(two.users, [[1, 0, 0, 1], [0.6, 0.8, 0, 0], [0, 0, 0, 0]], atol=1e-6)
     lengths = np.linalg.norm(two.items, axis=1)
     np.testing.assert_allclose(lengths, [1, 1, 1, 0], atol=1e-6)
-    np.testing.assert_allclose(two.users @ two.items.T * np.hypot(1, 0.8), one.users @ one.items.T, atol=1e-6)
+    np.testing.assert_allclose(
+        two.users @ two.items.T * np.hypot(1, 0.8), one.users @ one.items.T, atol=1e-6
+    )
     np.testing.assert_allclose(two.items @ two.items.T, one.items @ one.items.T, atol=1e-6)
 
 
 def test_users_are_alike_in_two_profiles_when_they_like_and_dislike_the_same() -> None:
-    """Both like east; one dislikes north, one south: as one vector they differ more than their likes do."""
+    """Both like east; one dislikes north, one south: as one vector they differ more than their
+    likes do.
+    """
     vectors = [[1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [1.0, 0.0]]
-    data = interactions([(0, 0), (0, 1), (1, 0), (1, 2), (2, 3), (2, 1)], [5.0, 1.0, 5.0, 1.0, 5.0, 1.0])
+    data = interactions(
+        [(0, 0), (0, 1), (1, 0), (1, 2), (2, 3), (2, 1)], [5.0, 1.0, 5.0, 1.0, 5.0, 1.0]
+    )
     data = dataclasses.replace(data, item_features=pa.table({"v": pa.array(vectors)}))
     users = Content(liked=4, weighting="equal", separate=True).fit(data, Run()).users
     assert (users[:, :2] == users[0, :2]).all(), "the first half is what each likes"
@@ -85,7 +97,12 @@ def test_two_profiles_fit_into_a_stored_vector() -> None:
 
 def test_dual_is_the_least_squares_solution() -> None:
     rng = np.random.default_rng(0)
-    pairs = sorted({(int(u), int(i)) for u, i in zip(rng.integers(0, 30, 400), rng.integers(0, 25, 400), strict=True)})
+    pairs = sorted(
+        {
+            (int(u), int(i))
+            for u, i in zip(rng.integers(0, 30, 400), rng.integers(0, 25, 400), strict=True)
+        }
+    )
     weight = rng.random(len(pairs)) + 0.5
     items = rng.standard_normal((25, 6)).astype(np.float32) * 3
     data = interactions(pairs, list(weight))
@@ -94,10 +111,15 @@ def test_dual_is_the_least_squares_solution() -> None:
     assert (found.items == items).all()
     unseen, reg = 15 * len(pairs) / (30 * 25), 0.02 * np.square(items).sum() / 25
     for user in range(30):
-        mine, amount = items[data.item[data.user == user]], data.weight[data.user == user] / data.weight.mean()
+        mine, amount = (
+            items[data.item[data.user == user]],
+            data.weight[data.user == user] / data.weight.mean(),
+        )
         ridge = reg * (amount.sum() + unseen * 25) ** 0.7
         matrix = unseen * items.T @ items + (mine.T * amount) @ mine + ridge * np.eye(6)
-        np.testing.assert_allclose(found.users[user], np.linalg.solve(matrix, mine.T @ amount), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(
+            found.users[user], np.linalg.solve(matrix, mine.T @ amount), rtol=1e-3, atol=1e-5
+        )
 
 
 def test_the_unit_of_the_vectors_does_not_matter_to_dual() -> None:
@@ -109,9 +131,16 @@ def test_the_unit_of_the_vectors_does_not_matter_to_dual() -> None:
 def test_items_are_solved_for_users_as_users_for_items() -> None:
     """The world turned over: who was a user is an item."""
     rng = np.random.default_rng(0)
-    pairs = sorted({(int(u), int(i)) for u, i in zip(rng.integers(0, 30, 400), rng.integers(0, 25, 400), strict=True)})
+    pairs = sorted(
+        {
+            (int(u), int(i))
+            for u, i in zip(rng.integers(0, 30, 400), rng.integers(0, 25, 400), strict=True)
+        }
+    )
     weight, given = rng.random(len(pairs)) + 0.5, rng.standard_normal((30, 6)).astype(np.float32)
-    data = dataclasses.replace(interactions(pairs, list(weight)), user_features=pa.table({"v": list(given)}))
+    data = dataclasses.replace(
+        interactions(pairs, list(weight)), user_features=pa.table({"v": list(given)})
+    )
     turned = interactions([(i, u) for u, i in pairs], list(weight))
     turned = dataclasses.replace(turned, item_features=pa.table({"v": list(given)}))
     one, other = Dual(given="users", reg=0.02).fit(data, Run()), Dual(reg=0.02).fit(turned, Run())
@@ -126,7 +155,10 @@ def test_items_are_solved_for_users_as_users_for_items() -> None:
     ("vectors", "complaint"),
     [
         ([[1.0], [1.0, 2.0], None, None], "vectors of 1 and 2"),
-        ([[1.0, float("nan")], None, None, None], "NaN, NULL or infinity in 1 vectors, for example that of i000"),
+        (
+            [[1.0, float("nan")], None, None, None],
+            "NaN, NULL or infinity in 1 vectors, for example that of i000",
+        ),
         ([None, [1.0, None], None, None], "for example that of i001"),
         ([[1e300], None, None, None], "infinity"),
         ([None, None, None, [0.0] * 16_001], "vectors of 16,001"),
@@ -142,14 +174,21 @@ def test_which_column_must_be_clear() -> None:
         Content(vectors="image").fit(world(), Run())
     with pytest.raises(BadFeatures, match=r"no column of vectors to choose, but columns \(none\)"):
         Dual().fit(interactions(PAIRS), Run())
-    two = dataclasses.replace(world(), item_features=pa.table({"a": pa.array(VECTORS), "b": pa.array(VECTORS)}))
+    two = dataclasses.replace(
+        world(), item_features=pa.table({"a": pa.array(VECTORS), "b": pa.array(VECTORS)})
+    )
     with pytest.raises(BadFeatures, match="but vectors in a, b"):
         Content().fit(two, Run())
     assert Content(vectors="b").fit(two, Run()).finite()
 
 
 def test_bad_options() -> None:
-    for options in ({"half_life": 0}, {"disliked": -1}, {"liked": 4, "weighting": "weight"}, {"separate": True}):
+    for options in (
+        {"half_life": 0},
+        {"disliked": -1},
+        {"liked": 4, "weighting": "weight"},
+        {"separate": True},
+    ):
         with pytest.raises(BadOption):
             Content(**options)
     for options in ({"reg": 0}, {"nu": -1}, {"alpha0": float("inf")}):

@@ -16,8 +16,29 @@ from embsql.run import Run
 from tests.worlds import interactions, islands
 
 NAMES = algorithms.names()
-SHARED = {"dim", "epochs", "reg", "alpha", "lr", "batch_size", "negatives", "window", "seed", "device"}
-SYNONYMS = {"factors", "num_factors", "rank", "iterations", "n_iter", "regularization", "l2", "learning_rate", "lam"}
+SHARED = {
+    "dim",
+    "epochs",
+    "reg",
+    "alpha",
+    "lr",
+    "batch_size",
+    "negatives",
+    "window",
+    "seed",
+    "device",
+}
+SYNONYMS = {
+    "factors",
+    "num_factors",
+    "rank",
+    "iterations",
+    "n_iter",
+    "regularization",
+    "l2",
+    "learning_rate",
+    "lam",
+}
 
 
 def has(name: str, option: str) -> bool:
@@ -25,7 +46,9 @@ def has(name: str, option: str) -> bool:
 
 
 def small(name: str, epochs: int = 2) -> algorithms.Algorithm:
-    """With 8 dims; and, of what takes hundreds of steps to learn anything, with fewer epochs than by default."""
+    """With 8 dims; and, of what takes hundreds of steps to learn anything, with fewer epochs than
+    by default.
+    """
     values: dict[str, object] = {"dim": 8} if has(name, "dim") else {}
     if has(name, "dropout"):
         values |= {"epochs": epochs, "lr": 0.01}
@@ -33,7 +56,9 @@ def small(name: str, epochs: int = 2) -> algorithms.Algorithm:
 
 
 def with_vectors(name: str, data: Interactions, group: np.ndarray) -> Interactions:
-    """The data with vectors of 8 numbers for items, for what trains on given ones: a direction per group, and noise."""
+    """The data with vectors of 8 numbers for items, for what trains on given ones: a direction per
+    group, and noise.
+    """
     if not has(name, "vectors") and name != "fusion":
         return data
     given = np.eye(8)[group] + 0.1 * np.random.default_rng(0).standard_normal((len(group), 8))
@@ -52,7 +77,9 @@ def world(name: str) -> tuple[Interactions, np.ndarray, np.ndarray]:
 def trained(name: str) -> tuple[Interactions, Embeddings, list[int]]:
     """The world, what a training on it finds, and the epochs that it reports."""
     data, heard = world(name)[0], []
-    found = small(name).fit(data, Run(seed=5, threads=2, on_report=lambda epoch, _: heard.append(epoch)))
+    found = small(name).fit(
+        data, Run(seed=5, threads=2, on_report=lambda epoch, _: heard.append(epoch))
+    )
     return data, found, heard
 
 
@@ -70,7 +97,9 @@ class TestAlgorithm:
         assert small(name).fit(data, Run(seed=5, threads=2)).checksum() == found.checksum()
 
     def test_islands_do_not_mix(self, name: str) -> None:
-        """Every item's nearest neighbour lives on its own island, and so does every user's best unseen item."""
+        """Every item's nearest neighbour lives on its own island, and so does every user's best
+        unseen item.
+        """
         data, user_island, item_island = world(name)
         found = small(name, epochs=20).fit(data, Run(seed=2))
         unit = found.items / np.maximum(np.linalg.norm(found.items, axis=1, keepdims=True), 1e-12)
@@ -82,8 +111,12 @@ class TestAlgorithm:
         assert (item_island[scores.argmax(axis=1)] == user_island)[some].all()
 
     def test_more_dims_than_data(self, name: str) -> None:
-        data = with_vectors(name, interactions([(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)]), np.arange(3))
-        found = (algorithms.make(name, {"dim": 32}) if has(name, "dim") else small(name)).fit(data, Run(seed=1))
+        data = with_vectors(
+            name, interactions([(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)]), np.arange(3)
+        )
+        found = (algorithms.make(name, {"dim": 32}) if has(name, "dim") else small(name)).fit(
+            data, Run(seed=1)
+        )
         assert found.items.shape == (3, 32 if has(name, "dim") else 8)
         assert found.finite()
 
@@ -101,7 +134,9 @@ class TestAlgorithm:
     def test_options_say_why(self, name: str) -> None:
         for option in options.declared(algorithms.find(name)):
             assert option.reason, f"{name}.{option.name} has no reason behind it"
-            assert option.name not in SYNONYMS, f"{option.name}: the shared names are {sorted(SHARED)}"
+            assert option.name not in SYNONYMS, (
+                f"{option.name}: the shared names are {sorted(SHARED)}"
+            )
 
     def test_docstring_is_a_manual(self, name: str) -> None:
         assert len(algorithms.find(name).__doc__.splitlines()) > 3
@@ -109,7 +144,9 @@ class TestAlgorithm:
     def test_options_survive_a_round_trip(self, name: str) -> None:
         made = small(name)
         assert algorithms.make(name, dataclasses.asdict(made)) == made
-        as_text = {key: str(value) for key, value in dataclasses.asdict(made).items() if value is not None}
+        as_text = {
+            key: str(value) for key, value in dataclasses.asdict(made).items() if value is not None
+        }
         assert algorithms.make(name, as_text) == made
 
     @pytest.mark.parametrize("value", [0, -3, "many", 1.5, float("nan")])

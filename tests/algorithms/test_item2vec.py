@@ -1,4 +1,6 @@
-"""Item2Vec on worlds with known answers, its compiled loops against numpy, counts against a matrix made by hand."""
+"""Item2Vec on worlds with known answers, its compiled loops against numpy, counts against a matrix
+made by hand.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ from tests.worlds import islands
 METHODS = ["skipgram", "cbow", "counts"]
 
 
-def sequences(lists: list[list[int]], time: list[list[int]] | None = None, n_items: int | None = None) -> Interactions:
+def sequences(
+    lists: list[list[int]], time: list[list[int]] | None = None, n_items: int | None = None
+) -> Interactions:
     """Histories of item numbers, in order, as a source with events gives them."""
     events = [(user, item) for user, items in enumerate(lists) for item in items]
     pairs = sorted(set(events))
@@ -42,12 +46,21 @@ def sequences(lists: list[list[int]], time: list[list[int]] | None = None, n_ite
         pa.array([f"{letter}{n:03d}" for n in range(size)])
         for letter, size in (("u", len(lists)), ("i", n_items or item.max() + 1))
     )
-    return Interactions(user.copy(), item.copy(), weight, latest, users, items,
-                        Events(pair, np.ones(len(pair), np.float32), times))  # fmt: skip
+    return Interactions(
+        user.copy(),
+        item.copy(),
+        weight,
+        latest,
+        users,
+        items,
+        Events(pair, np.ones(len(pair), np.float32), times),
+    )
 
 
 def walks(n: int = 30, users: int = 120, length: int = 40, seed: int = 0) -> Interactions:
-    """Each user steps round a ring of items, now and then backwards: neighbours on the ring share windows."""
+    """Each user steps round a ring of items, now and then backwards: neighbours on the ring share
+    windows.
+    """
     rng = np.random.default_rng(seed)
     steps = rng.choice([1, -1], (users, length), p=[0.8, 0.2])
     return sequences(((rng.integers(0, n, (users, 1)) + steps.cumsum(1)) % n).tolist(), n_items=n)
@@ -67,7 +80,9 @@ def ring_distance(found: Embeddings) -> np.ndarray:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_neighbours_on_a_ring(method: str) -> None:
-    found = Item2Vec(dim=16, window=2, method=method, epochs=20).fit(walks(), Run(seed=1, threads=1))
+    found = Item2Vec(dim=16, window=2, method=method, epochs=20).fit(
+        walks(), Run(seed=1, threads=1)
+    )
     assert (ring_distance(found) <= 2).all()
 
 
@@ -76,18 +91,26 @@ def test_neighbours_on_a_ring(method: str) -> None:
 def test_a_user_is_the_mean_that_sql_folds_in(method: str, popularity: float) -> None:
     data, _, _ = islands()
     found = Item2Vec(dim=8, method=method, popularity=popularity).fit(data, Run(seed=1))
-    scale = found.fold_in.item_scale if found.fold_in.item_scale is not None else np.ones(data.n_items)
+    scale = (
+        found.fold_in.item_scale if found.fold_in.item_scale is not None else np.ones(data.n_items)
+    )
     assert found.fold_in.kind == "mean"
     for user in range(data.n_users):
         met = data.user == user
-        mean = (data.weight[met] * scale[data.item[met]]) @ found.items[data.item[met]] / data.weight[met].sum()
+        mean = (
+            (data.weight[met] * scale[data.item[met]])
+            @ found.items[data.item[met]]
+            / data.weight[met].sum()
+        )
         np.testing.assert_allclose(found.users[user], mean, atol=1e-5)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_scores_are_products_or_cosines(method: str) -> None:
     data, _, _ = islands()
-    near, bare = (Item2Vec(dim=8, method=method, popularity=p).fit(data, Run(seed=1)) for p in (0.03, 0.0))
+    near, bare = (
+        Item2Vec(dim=8, method=method, popularity=p).fit(data, Run(seed=1)) for p in (0.03, 0.0)
+    )
     assert (near.similarity, bare.similarity) == ("dot", "cosine")
     np.testing.assert_allclose(np.linalg.norm(near.items, axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(near.item_bias, 0.03 * np.log1p(np.bincount(data.item)), rtol=1e-5)
@@ -99,13 +122,18 @@ def test_scores_are_products_or_cosines(method: str) -> None:
 def test_bytes_depend_on_the_seed(method: str) -> None:
     data = walks()
     model = Item2Vec(dim=8, method=method, epochs=2, sample=0.02, shuffle=True)
-    one, again, other = (model.fit(data, Run(seed=seed, threads=3)).checksum() for seed in (1, 1, 2))
+    one, again, other = (
+        model.fit(data, Run(seed=seed, threads=3)).checksum() for seed in (1, 1, 2)
+    )
     assert one == again != other
 
 
 def test_counts_do_not_depend_on_threads() -> None:
     data = walks()
-    one, three = (Item2Vec(dim=8, method="counts").fit(data, Run(threads=threads)).checksum() for threads in (1, 3))
+    one, three = (
+        Item2Vec(dim=8, method="counts").fit(data, Run(threads=threads)).checksum()
+        for threads in (1, 3)
+    )
     assert one == three
 
 
@@ -132,7 +160,9 @@ class Given:
 
     def __init__(self, *lists: list[int]) -> None:
         sizes = np.array([len(tokens) for tokens in lists])
-        self.block = Block(np.concatenate(([0], np.cumsum(sizes))), np.concatenate(lists).astype(np.int32))
+        self.block = Block(
+            np.concatenate(([0], np.cumsum(sizes))), np.concatenate(lists).astype(np.int32)
+        )
 
     def blocks(self, epoch: int) -> Iterator[Block]:
         assert epoch >= 1
@@ -144,7 +174,9 @@ def test_a_step_is_the_gradient(cbow: bool) -> None:
     """Inputs are given, outputs begin at zero: the first step of every output can be told by hand."""
     before = np.array([[1.0, 2.0], [3.0, -1.0], [9.0, 9.0]], np.float32)
     settings = Settings(dim=2, epochs=1, window=1, negatives=1, lr=0.01, exponent=0.0, cbow=cbow)
-    inputs, outputs = train(Given([0, 1]), np.array([1, 1, 0]), settings, Run(seed=1, threads=1), before)
+    inputs, outputs = train(
+        Given([0, 1]), np.array([1, 1, 0]), settings, Run(seed=1, threads=1), before
+    )
     for wanted, given in ((0, 1), (1, 0)):
         assert outputs[wanted] @ before[given] > 0, "each is drawn to its context's input"
     np.testing.assert_allclose(inputs, before, atol=0.05)
@@ -167,7 +199,9 @@ def test_noise_is_drawn_as_often_as_it_should() -> None:
 def test_subsampling_keeps_what_word2vec_keeps() -> None:
     counts = np.array([900, 90, 9, 1])
     share = counts / 1000
-    np.testing.assert_allclose(keep(counts, 0.01), np.minimum(1, np.sqrt(0.01 / share) + 0.01 / share), rtol=1e-5)
+    np.testing.assert_allclose(
+        keep(counts, 0.01), np.minimum(1, np.sqrt(0.01 / share) + 0.01 / share), rtol=1e-5
+    )
     assert not len(keep(counts, 0.0))
 
 
@@ -179,7 +213,9 @@ def test_who_never_met_another_has_zeros() -> None:
 
 
 def test_warm_start_keeps_the_axes() -> None:
-    """Continued, vectors point where they did, and a newcomer joins its neighbours; afresh they point elsewhere."""
+    """Continued, vectors point where they did, and a newcomer joins its neighbours; afresh they
+    point elsewhere.
+    """
     data = walks()
     model = Item2Vec(dim=16, window=2, epochs=5)
     first = model.fit(data, Run(seed=1))
@@ -198,7 +234,9 @@ def test_warm_start_keeps_the_axes() -> None:
 def test_metadata_brings_rare_items_near_their_kind() -> None:
     """Items of two kinds that never share a history with their own kind: only the column can tell."""
     rng = np.random.default_rng(0)
-    lists = [[int(kind * 10 + i) for i in rng.integers(0, 8, 12)] for kind in (0, 1) for _ in range(40)]
+    lists = [
+        [int(kind * 10 + i) for i in rng.integers(0, 8, 12)] for kind in (0, 1) for _ in range(40)
+    ]
     lists += [[8, 20], [9, 21], [18, 22], [19, 23]]  # rare, with companions that nobody else has
     kinds = pa.array([None if i >= 20 else "ab"[i // 10] for i in range(24)])
     data = dataclasses.replace(sequences(lists), item_features=pa.table({"kind": kinds}))
@@ -210,7 +248,9 @@ def test_metadata_brings_rare_items_near_their_kind() -> None:
 
 def test_metadata_of_many_values() -> None:
     tags = pa.array([["x", "y"], ["y"], None, []])
-    data = dataclasses.replace(sequences([[0, 1, 2], [3, 0]]), item_features=pa.table({"tags": tags}))
+    data = dataclasses.replace(
+        sequences([[0, 1, 2], [3, 0]]), item_features=pa.table({"tags": tags})
+    )
     histories = Item2Vec(metadata_cols="tags")._histories(data, Run())
     block = next(histories.blocks(1))
     assert block.token.tolist() == [0, 4, 5, 1, 5, 2, 3, 0, 4, 5]
@@ -221,15 +261,21 @@ def test_metadata_of_many_values() -> None:
 @pytest.mark.parametrize("known", [None, pa.table({"colour": ["red", "blue"]})])
 def test_metadata_that_is_not_there(known: pa.Table | None) -> None:
     data = dataclasses.replace(sequences([[0, 1]]), item_features=known)
-    with pytest.raises(BadOption, match=f"metadata_cols must be .*{'colour' if known else 'not given'}"):
+    with pytest.raises(
+        BadOption, match=f"metadata_cols must be .*{'colour' if known else 'not given'}"
+    ):
         Item2Vec(metadata_cols="kind").fit(data, Run())
 
 
 def test_half_life_of_a_user() -> None:
     """The mean of a history, in which an event a day older counts half."""
-    data = sequences([[0, 1, 2], [2, 1]], [[10**15, 10**15 + DAY, 10**15 + 2 * DAY], [10**15, 10**15]])
+    data = sequences(
+        [[0, 1, 2], [2, 1]], [[10**15, 10**15 + DAY, 10**15 + 2 * DAY], [10**15, 10**15]]
+    )
     found = Item2Vec(dim=4, half_life=1.0).fit(data, Run(seed=1))
-    np.testing.assert_allclose(found.users[0], np.array([0.25, 0.5, 1]) / 1.75 @ found.items, atol=1e-5)
+    np.testing.assert_allclose(
+        found.users[0], np.array([0.25, 0.5, 1]) / 1.75 @ found.items, atol=1e-5
+    )
     np.testing.assert_allclose(found.users[1], found.items[1:].mean(0), atol=1e-5)
 
 
@@ -237,7 +283,9 @@ def test_half_life_of_a_user() -> None:
 def test_half_life_of_a_pair(method: str) -> None:
     """Items that only meet hundreds of half-lives apart teach each other nothing."""
     data = sequences([[0, 1, 2]] * 5, [[0, 1000, 1001]] * 5)
-    found = Item2Vec(dim=4, half_life=2.0, popularity=0, method=method).fit(data, Run(seed=1, threads=1))
+    found = Item2Vec(dim=4, half_life=2.0, popularity=0, method=method).fit(
+        data, Run(seed=1, threads=1)
+    )
     assert found.items.any(axis=1).tolist() == [False, True, True]
 
 
@@ -266,7 +314,9 @@ def test_shuffle_reorders_within_users() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("lists", [[[0], [1]], [[0, 0, 0, 0], [1]], [[0, 1]], [[0, 0], [0, 0], [1, 1]]], ids=str)
+@pytest.mark.parametrize(
+    "lists", [[[0], [1]], [[0, 0, 0, 0], [1]], [[0, 1]], [[0, 0], [0, 0], [1, 1]]], ids=str
+)
 def test_little_to_learn_from(method: str, lists: list[list[int]]) -> None:
     assert Item2Vec(dim=16, method=method).fit(sequences(lists), Run(seed=1)).finite()
 
@@ -324,9 +374,22 @@ def test_torch_finds_the_ring_too(method: str, monkeypatch: pytest.MonkeyPatch) 
 
     torch.set_num_threads(1)
     monkeypatch.setattr(_sgns_torch, "CHUNK", 512)
-    monkeypatch.setattr(_sgns, "_trainer", lambda first, squares, counts, settings, run: _sgns_torch.Torch(
-        first, squares, noise(counts, settings.exponent), keep(counts, settings.sample), settings, run))  # fmt: skip
-    one, again = (Item2Vec(dim=16, window=2, epochs=20, method=method).fit(walks(), Run(seed=1)) for _ in range(2))
+    monkeypatch.setattr(
+        _sgns,
+        "_trainer",
+        lambda first, squares, counts, settings, run: _sgns_torch.Torch(
+            first,
+            squares,
+            noise(counts, settings.exponent),
+            keep(counts, settings.sample),
+            settings,
+            run,
+        ),
+    )
+    one, again = (
+        Item2Vec(dim=16, window=2, epochs=20, method=method).fit(walks(), Run(seed=1))
+        for _ in range(2)
+    )
     assert (ring_distance(one) <= 2).all()
     assert one.checksum() == again.checksum()
 
@@ -337,4 +400,6 @@ def test_listing_brings_no_compiler() -> None:
 
 
 def test_same_options_by_name() -> None:
-    assert algorithms.make("item2vec", {"method": "cbow", "shuffle": "true"}) == Item2Vec(method="cbow", shuffle=True)
+    assert algorithms.make("item2vec", {"method": "cbow", "shuffle": "true"}) == Item2Vec(
+        method="cbow", shuffle=True
+    )

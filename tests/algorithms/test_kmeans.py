@@ -15,8 +15,12 @@ from embsql.numeric.kmeans import Clustering, choose, kmeans
 from embsql.run import Run
 
 
-def blobs(k: int, each: int, *, dim: int = 6, apart: float = 30.0, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Vectors (k * each, dim) in k groups that do not touch, in random order, and the group of each."""
+def blobs(
+    k: int, each: int, *, dim: int = 6, apart: float = 30.0, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Vectors (k * each, dim) in k groups that do not touch, in random order, and the group of
+    each.
+    """
     rng = np.random.default_rng(seed)
     centres = np.zeros((k, dim))
     centres[np.arange(k), np.arange(k) % dim] = apart * (1 + np.arange(k) // dim)
@@ -40,8 +44,9 @@ def check(found: Clustering, vectors: np.ndarray) -> None:
     other = distances.min(1) if distances.shape[1] > 1 else own
     expected = (other - own) / np.maximum(np.maximum(own, other), 1e-30)
     np.testing.assert_allclose(found.silhouettes, expected, atol=1e-3)
-    assert [a.dtype for a in (found.centroids, found.labels, found.distances, found.silhouettes)] == [
-        np.float32, np.int32, np.float32, np.float32]  # fmt: skip
+    assert [
+        a.dtype for a in (found.centroids, found.labels, found.distances, found.silhouettes)
+    ] == [np.float32, np.int32, np.float32, np.float32]
 
 
 def as_sets(labels: np.ndarray) -> set[frozenset[int]]:
@@ -56,14 +61,24 @@ def test_groups_that_do_not_touch_are_found(k: int, seed: int) -> None:
     found = kmeans(vectors, k, Run(seed=seed))
     assert as_sets(found.labels) == as_sets(group)
     for label in range(k):
-        np.testing.assert_allclose(found.centroids[label], vectors[found.labels == label].mean(0), atol=1e-4)
+        np.testing.assert_allclose(
+            found.centroids[label], vectors[found.labels == label].mean(0), atol=1e-4
+        )
     assert found.silhouettes.min() > 0.5
     check(found, vectors)
 
 
 @settings(max_examples=40, deadline=None)
-@given(n=st.integers(1, 300), dim=st.integers(1, 9), share=st.floats(0, 1), seed=st.integers(0, 9), kind=st.booleans())
-def test_the_answer_follows_from_the_centroids(*, n: int, dim: int, share: float, seed: int, kind: bool) -> None:
+@given(
+    n=st.integers(1, 300),
+    dim=st.integers(1, 9),
+    share=st.floats(0, 1),
+    seed=st.integers(0, 9),
+    kind=st.booleans(),
+)
+def test_the_answer_follows_from_the_centroids(
+    *, n: int, dim: int, share: float, seed: int, kind: bool
+) -> None:
     rng = np.random.default_rng(seed)
     vectors = rng.standard_normal((n, dim)) if kind else rng.integers(-1, 2, (n, dim))
     vectors = vectors.astype(np.float32)
@@ -105,7 +120,9 @@ def test_far_from_the_origin_nothing_is_lost() -> None:
 def test_an_empty_cluster_takes_a_half_of_the_widest() -> None:
     """Two groups, and three centroids of which one is far from all."""
     rng = np.random.default_rng(3)
-    narrow, left, right = (rng.standard_normal((30, 2)) * 0.1 + centre for centre in ((0, 0), (50, -5), (50, 5)))
+    narrow, left, right = (
+        rng.standard_normal((30, 2)) * 0.1 + centre for centre in ((0, 0), (50, -5), (50, 5))
+    )
     vectors = np.concatenate([narrow, left, right]).astype(np.float32)
     start = np.array([[0, 0], [50, 0], [1e4, 1e4]], np.float32)
     labels = _kmeans._nearest(vectors, start, 1, Run())[:, 0]
@@ -140,7 +157,10 @@ def test_better_than_from_random_vectors(seed: int) -> None:
     vectors, _ = blobs(30, 100, dim=8, apart=6, seed=seed)
     start = vectors[np.random.default_rng(seed).choice(len(vectors), 30, replace=False)]
     random = _kmeans._lloyd(vectors, start, 25, Run())
-    assert kmeans(vectors, 30, Run(seed=seed)).inertia <= (all_distances(vectors, random).min(1) ** 2).sum()
+    assert (
+        kmeans(vectors, 30, Run(seed=seed)).inertia
+        <= (all_distances(vectors, random).min(1) ** 2).sum()
+    )
 
 
 def test_training_on_samples_is_as_good_as_on_all(monkeypatch: pytest.MonkeyPatch) -> None:

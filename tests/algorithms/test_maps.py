@@ -20,7 +20,9 @@ def table(n: int, dim: int, seed: int = 0) -> np.ndarray:
     """Vectors (n, dim) that differ more in some directions than in others, away from the origin."""
     rng = np.random.default_rng(seed)
     skew = rng.standard_normal((dim, dim)) * 2.0 ** -np.arange(dim)
-    return (rng.standard_normal((n, dim)) @ skew.T + rng.standard_normal(dim) * 3).astype(np.float32)
+    return (rng.standard_normal((n, dim)) @ skew.T + rng.standard_normal(dim) * 3).astype(
+        np.float32
+    )
 
 
 def rotation(dim: int, seed: int) -> np.ndarray:
@@ -29,11 +31,15 @@ def rotation(dim: int, seed: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("n", "dim"), [(300, 8), (50, 2), (5, 20), (2, 3)])
-def test_pca_is_the_singular_value_decomposition(n: int, dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pca_is_the_singular_value_decomposition(
+    n: int, dim: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(projection, "BLOCK", 37)
     vectors = table(n, dim)
     U, s, Vt = np.linalg.svd(vectors - vectors.mean(0, dtype=float), full_matrices=False)
-    expected = U[:, :2] * s[:2] * np.sign(np.take_along_axis(Vt[:2], abs(Vt[:2]).argmax(1)[:, None], 1).T)
+    expected = (
+        U[:, :2] * s[:2] * np.sign(np.take_along_axis(Vt[:2], abs(Vt[:2]).argmax(1)[:, None], 1).T)
+    )
     rank = int((s[:2] > 1e-4 * s[0]).sum())  # two vectors have one direction; the other is noise
     points = pca(vectors)
     assert points.dtype == np.float32
@@ -65,8 +71,13 @@ def test_scale_is_kept() -> None:
 
 @pytest.mark.parametrize("dim", [1, 2, 16, 64])
 def test_procrustes_finds_the_rotation(dim: int) -> None:
-    vectors, turn = np.random.default_rng(dim).standard_normal((500, dim)).astype(np.float32), rotation(dim, dim)
-    np.testing.assert_allclose(procrustes(vectors, (vectors @ turn).astype(np.float32)), turn, atol=1e-5)
+    vectors, turn = (
+        np.random.default_rng(dim).standard_normal((500, dim)).astype(np.float32),
+        rotation(dim, dim),
+    )
+    np.testing.assert_allclose(
+        procrustes(vectors, (vectors @ turn).astype(np.float32)), turn, atol=1e-5
+    )
 
 
 def test_procrustes_is_orthogonal_and_the_best() -> None:
@@ -101,7 +112,9 @@ def test_neighbours_stay_neighbours(method: str, n: int) -> None:
     if not importlib.util.find_spec(PACKAGES[method]):
         pytest.skip(f"{PACKAGES[method]} is not installed")
     group = np.arange(n) % 2
-    vectors = np.random.default_rng(0).standard_normal((n, 10)).astype(np.float32) + 20 * group[:, None]
+    vectors = (
+        np.random.default_rng(0).standard_normal((n, 10)).astype(np.float32) + 20 * group[:, None]
+    )
     vectors = vectors.astype(np.float32)
     points = neighbours_map(vectors, Run(seed=3), method)
     assert points.shape == (n, 2)

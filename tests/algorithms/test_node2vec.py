@@ -1,4 +1,6 @@
-"""node2vec: the graphs it makes, the vectors it learns on worlds with known answers, and its life in a database."""
+"""node2vec: the graphs it makes, the vectors it learns on worlds with known answers, and its life
+in a database.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ def items_graph(data: Interactions, k: int = 100, **options: object) -> np.ndarr
 
 def some() -> Interactions:
     rng = np.random.default_rng(3)
-    return interactions([(u, i) for u in range(40) for i in range(25) if u == i or rng.random() < 0.05 + 0.01 * i])
+    return interactions(
+        [(u, i) for u in range(40) for i in range(25) if u == i or rng.random() < 0.05 + 0.01 * i]
+    )
 
 
 def cosines(data: Interactions) -> np.ndarray:
@@ -59,12 +63,16 @@ def test_items_are_joined_with_their_nearest_and_those_they_are_nearest_to() -> 
     order = np.lexsort((np.broadcast_to(np.arange(25), (25, 25)), -wanted))
     chosen = np.zeros((25, 25), bool)
     np.put_along_axis(chosen, order[:, :4], True, axis=1)
-    np.testing.assert_allclose(items_graph(some(), 4), np.where(chosen | chosen.T, wanted, 0), rtol=1e-5)
+    np.testing.assert_allclose(
+        items_graph(some(), 4), np.where(chosen | chosen.T, wanted, 0), rtol=1e-5
+    )
 
 
 def test_a_threshold_leaves_out_what_is_less_alike() -> None:
     wanted = cosines(some())
-    np.testing.assert_allclose(items_graph(some(), least=0.4), np.where(wanted >= 0.4, wanted, 0), rtol=1e-5)
+    np.testing.assert_allclose(
+        items_graph(some(), least=0.4), np.where(wanted >= 0.4, wanted, 0), rtol=1e-5
+    )
 
 
 def test_edges_may_weigh_the_number_of_users() -> None:
@@ -95,7 +103,9 @@ def by_hand(user: list[int], item: list[int], time: list[int], window: int, gap:
         if one[0] == two[0] and one[1] != two[1] and near:
             shared[one[1]][two[1]].add(one[0])
     users = [len({u for u, i, _ in events if i == j}) for j in range(n)]
-    return np.array([[len(shared[i][j]) / np.sqrt(users[i] * users[j]) for j in range(n)] for i in range(n)])
+    return np.array(
+        [[len(shared[i][j]) / np.sqrt(users[i] * users[j]) for j in range(n)] for i in range(n)]
+    )
 
 
 @pytest.mark.parametrize(("window", "gap"), [(1, 0), (3, 0), (0, 2), (2, 5), (1000, 0)])
@@ -116,7 +126,10 @@ def test_without_events_the_pairs_are_in_order_of_time() -> None:
 
 def test_bytes_of_the_graph_do_not_depend_on_threads() -> None:
     for window in (0, 2):
-        one, two = (graph.met_by_the_same(some(), 5, 0.0, window, 0, Run(threads=n), counts=False) for n in (1, 3))
+        one, two = (
+            graph.met_by_the_same(some(), 5, 0.0, window, 0, Run(threads=n), counts=False)
+            for n in (1, 3)
+        )
         assert (one.column == two.column).all()
         assert (one.weight == two.weight).all()
 
@@ -129,14 +142,25 @@ def test_users_next_to_items_by_weight() -> None:
 
 
 def test_given_edges_go_both_ways_and_add_up() -> None:
-    edges = Graph(*(np.array(a, np.int32) for a in ([0, 0, 1, 2], [1, 1, 0, 1])), np.array([1, 2, 4, 8], np.float32))
-    assert dense(graph.adjacency(edges, 4, RUN)).tolist() == [[0, 7, 0, 0], [7, 0, 8, 0], [0, 8, 0, 0], [0, 0, 0, 0]]
+    edges = Graph(
+        *(np.array(a, np.int32) for a in ([0, 0, 1, 2], [1, 1, 0, 1])),
+        np.array([1, 2, 4, 8], np.float32),
+    )
+    assert dense(graph.adjacency(edges, 4, RUN)).tolist() == [
+        [0, 7, 0, 0],
+        [7, 0, 8, 0],
+        [0, 8, 0, 0],
+        [0, 0, 0, 0],
+    ]
 
 
 def test_a_history_beyond_all_bounds_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "LONGEST", 5)
     data = interactions([(0, i) for i in range(6)] + [(1, 0), (1, 1), (2, 1), (2, 2)])
-    assert [(int(a), int(b)) for a, b in np.argwhere(np.triu(items_graph(data)))] == [(0, 1), (1, 2)]
+    assert [(int(a), int(b)) for a, b in np.argwhere(np.triu(items_graph(data)))] == [
+        (0, 1),
+        (1, 2),
+    ]
 
 
 # --- vectors -------------------------------------------------------------------------------------
@@ -147,7 +171,9 @@ def nearest(found: np.ndarray) -> np.ndarray:
     return (unit @ unit.T - 2 * np.eye(len(unit))).argsort(axis=1)[:, ::-1]
 
 
-def on(edges: list[tuple[int, int]], weights: list[float] | None = None, **options: object) -> embsql.data.Embeddings:
+def on(
+    edges: list[tuple[int, int]], weights: list[float] | None = None, **options: object
+) -> embsql.data.Embeddings:
     """Vectors of the nodes of a graph that is given; all items are met by two users."""
     n = max(max(edge) for edge in edges) + 1
     source, target = (np.array(end, np.int32) for end in zip(*edges, strict=True))
@@ -189,15 +215,21 @@ def test_a_hub_is_no_obstacle() -> None:
     for nodes in ("both", "items"):
         found = make("node2vec", {"nodes": nodes, "dim": 8, "walks": 20}).fit(data, RUN)
         order = nearest(found.items)
-        first = np.where(order[:, 0] == 0, order[:, 1], order[:, 0])  # the hub itself may be nearest
+        first = np.where(
+            order[:, 0] == 0, order[:, 1], order[:, 0]
+        )  # the hub itself may be nearest
         assert ((first[1:] - 1) // 8 == np.arange(24) // 8).all(), nodes
 
 
 @pytest.mark.parametrize("nodes", ["both", "items"])
 def test_a_user_is_the_weighted_mean_of_the_items(nodes: str) -> None:
-    data = interactions([(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)], [3.0, 1.0, 1.0, 1.0, 1.0, 1.0])
+    data = interactions(
+        [(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)], [3.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    )
     found = make("node2vec", {"nodes": nodes, "dim": 4}).fit(data, RUN)
-    np.testing.assert_allclose(found.users[0], 0.75 * found.items[0] + 0.25 * found.items[1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        found.users[0], 0.75 * found.items[0] + 0.25 * found.items[1], rtol=1e-5, atol=1e-6
+    )
 
 
 def test_the_graph_that_was_walked_comes_with_the_vectors() -> None:
@@ -225,7 +257,9 @@ def test_p_and_q_are_above_zero(option: str, value: object) -> None:
 def test_warm_start_keeps_the_axes() -> None:
     data, _, _ = islands()
     first = Node2Vec(dim=8).fit(data, RUN)
-    again, afresh = (Node2Vec(dim=8, epochs=2).fit(data, Run(7, 2, before=before)) for before in (first, None))
+    again, afresh = (
+        Node2Vec(dim=8, epochs=2).fit(data, Run(7, 2, before=before)) for before in (first, None)
+    )
     assert np.median(alike(first.items, again.items)) > 0.8
     assert abs(np.median(alike(first.items, afresh.items))) < 0.6
 
@@ -247,7 +281,9 @@ def alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def test_popularity_is_in_the_length() -> None:
     data = some()
     found = Node2Vec(dim=4, popularity=0.5).fit(data, RUN)
-    np.testing.assert_allclose(np.linalg.norm(found.items, axis=1) ** 2, np.bincount(data.item), rtol=1e-4)
+    np.testing.assert_allclose(
+        np.linalg.norm(found.items, axis=1) ** 2, np.bincount(data.item), rtol=1e-4
+    )
 
 
 # --- in a database -------------------------------------------------------------------------------
@@ -261,7 +297,9 @@ RING = ", ".join(f"('i{i}', 'i{(i + 1) % 8}', {i + 1}.0)" for i in range(8))
 
 def train(db: embsql.Database, *edges: str, **more: object) -> embsql.Run:
     given = {"graph": GIVEN.format(", ".join(edges))} if edges else {}
-    return db.train("shop", SOURCE, algorithm="node2vec", dim=4, epochs=1, progress=False, **given, **more)
+    return db.train(
+        "shop", SOURCE, algorithm="node2vec", dim=4, epochs=1, progress=False, **given, **more
+    )
 
 
 def edges_of(db: embsql.Database, run: embsql.Run) -> dict[tuple[str, str], float]:
@@ -304,16 +342,30 @@ def test_a_graph_may_be_given(each) -> None:
     assert edges["i0", "i1"] == edges["i1", "i0"] == 1.5
     assert edges["i7", "i0"] == 8
     assert report(each) | {
-        "edges": 13, "edges without node or weight": 2, "edges of unknown items": 1,
-        "edges of an item with itself": 1, "items without edges": 0,
-    } == report(each)  # fmt: skip
+        "edges": 13,
+        "edges without node or weight": 2,
+        "edges of unknown items": 1,
+        "edges of an item with itself": 1,
+        "items without edges": 0,
+    } == report(each)
 
 
 def test_order_counts_where_it_is_asked_for(db) -> None:
-    """In steps of one event, i0 is next to i1 and i1 to i2; the order is that of the times, not of the rows."""
+    """In steps of one event, i0 is next to i1 and i1 to i2; the order is that of the times, not of
+    the rows.
+    """
     rows = ", ".join(f"('u{u}', 'i{i}', {10 * u + i})" for u in range(3) for i in (2, 0, 1))
     source = f"SELECT * FROM (VALUES {rows}) AS t (user_id, item_id, event_time)"
-    run = db.train("shop", source, algorithm="node2vec", nodes="items", within=1, dim=4, epochs=1, progress=False)
+    run = db.train(
+        "shop",
+        source,
+        algorithm="node2vec",
+        nodes="items",
+        within=1,
+        dim=4,
+        epochs=1,
+        progress=False,
+    )
     assert set(edges_of(db, run)) == {("i0", "i1"), ("i1", "i0"), ("i1", "i2"), ("i2", "i1")}
 
 
@@ -333,9 +385,15 @@ def test_a_run_with_a_graph_can_be_measured(db) -> None:
     ("edge", "message"),
     [
         ("('i0', 'i1', -2.0)", "graph gives a negative weight .-2. in 1 of 1 rows"),
-        ("('i0', 'i1', CAST('NaN' AS FLOAT8))", "graph gives a weight that is not finite .nan. in 1 of 1 rows"),
+        (
+            "('i0', 'i1', CAST('NaN' AS FLOAT8))",
+            "graph gives a weight that is not finite .nan. in 1 of 1 rows",
+        ),
         ("('i0', 'i1', 1e300)", "graph gives a weight that is not finite .inf. in 1 of 1 rows"),
-        ("('a', 'b', 1.0)", "graph gives 1 rows, none of them an edge between two items of the source"),
+        (
+            "('a', 'b', 1.0)",
+            "graph gives 1 rows, none of them an edge between two items of the source",
+        ),
     ],
 )
 def test_graphs_that_cannot_be_walked(db, edge: str, message: str) -> None:
@@ -350,12 +408,16 @@ def test_a_weight_of_a_graph_that_is_no_number_says_what_to_write(db) -> None:
 
 def test_a_graph_needs_its_columns(db) -> None:
     with pytest.raises(BadGraph, match="no column target_node; its columns are"):
-        db.train("shop", SOURCE, algorithm="node2vec", graph="SELECT 'i0' AS source_node", progress=False)
+        db.train(
+            "shop", SOURCE, algorithm="node2vec", graph="SELECT 'i0' AS source_node", progress=False
+        )
 
 
 def test_folding_in_gives_the_vector_of_training(each) -> None:
     train(each)
-    mine = each.ask("SELECT embedding FROM embsql.user_embedding('shop', ARRAY['u03'])")["embedding"][0].as_py()
+    mine = each.ask("SELECT embedding FROM embsql.user_embedding('shop', ARRAY['u03'])")[
+        "embedding"
+    ][0].as_py()
     items = [f"i{i}" for u, i in PAIRS if u == 3]
     array = f"ARRAY[{', '.join(repr(item) for item in items)}]"
     folded = each.ask(f"SELECT embsql.fold_in('shop', {array}) AS x")["x"][0].as_py()

@@ -1,4 +1,6 @@
-"""What sequence models promise beyond the contract: order, no look at the future, exact losses, early stopping."""
+"""What sequence models promise beyond the contract: order, no look at the future, exact losses,
+early stopping.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,12 @@ IN_ORDER = ["gru4rec", "sasrec", "bert4rec"]
 NAMES = [*IN_ORDER, "youtube_dnn"]
 
 
-def walked(sequences: list[list[int]], times: list[list[int]] | None = None, n_items: int = 0) -> Interactions:
-    """Users' items in this order, each event a unit of time after the one before unless times are given."""
+def walked(
+    sequences: list[list[int]], times: list[list[int]] | None = None, n_items: int = 0
+) -> Interactions:
+    """Users' items in this order, each event a unit of time after the one before unless times are
+    given.
+    """
     user = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
     item = np.concatenate([np.array(sequence, int) for sequence in sequences])
     n_items = max(n_items, int(item.max()) + 1)
@@ -38,14 +44,20 @@ def walked(sequences: list[list[int]], times: list[list[int]] | None = None, n_i
     last = np.zeros(len(pairs), np.int64)
     np.maximum.at(last, pair, time)
     return Interactions(
-        (pairs // n_items).astype(np.int32), (pairs % n_items).astype(np.int32), np.ones(len(pairs), np.float32), last,
-        pa.array([f"u{n:04}" for n in range(len(sequences))]), pa.array([f"i{n:04}" for n in range(n_items)]),
+        (pairs // n_items).astype(np.int32),
+        (pairs % n_items).astype(np.int32),
+        np.ones(len(pairs), np.float32),
+        last,
+        pa.array([f"u{n:04}" for n in range(len(sequences))]),
+        pa.array([f"i{n:04}" for n in range(n_items)]),
         Events(pair.astype(np.int32), np.ones(len(user), np.float32), time.astype(np.int64)),
-    )  # fmt: skip
+    )
 
 
 def fit(name: str, data: Interactions, **options: object) -> Embeddings:
-    return algorithms.make(name, {"dim": 16, "lr": 0.01, **options}).fit(data, Run(seed=1, threads=1))
+    return algorithms.make(name, {"dim": 16, "lr": 0.01, **options}).fit(
+        data, Run(seed=1, threads=1)
+    )
 
 
 def best(found: Embeddings) -> np.ndarray:
@@ -55,7 +67,13 @@ def best(found: Embeddings) -> np.ndarray:
 def histories(*items: list[int]) -> Histories:
     item = torch.tensor([code for one in items for code in one])
     start = torch.tensor([0, *np.cumsum([len(one) for one in items])])
-    return Histories(start, item, torch.ones(len(item)), torch.arange(len(item)).float(), torch.zeros(len(item), 0))
+    return Histories(
+        start,
+        item,
+        torch.ones(len(item)),
+        torch.arange(len(item)).float(),
+        torch.zeros(len(item), 0),
+    )
 
 
 # --- what they learn -----------------------------------------------------------------------------
@@ -63,20 +81,29 @@ def histories(*items: list[int]) -> Histories:
 
 @pytest.mark.parametrize("name", IN_ORDER)
 def test_after_the_last_comes_the_next(name: str) -> None:
-    """Everybody walks around a ring of items from a place of their own: who stopped somewhere is shown what follows."""
+    """Everybody walks around a ring of items from a place of their own: who stopped somewhere is
+    shown what follows.
+    """
     rng = np.random.default_rng(0)
     starts, lengths = rng.integers(12, size=200), rng.integers(2, 10, 200)
-    walks = [[int(start + n) % 12 for n in range(length)] for start, length in zip(starts, lengths, strict=True)]
-    # It sees both sides of a mask, but is asked for what has one: without dropout it learns the ring on every machine.
+    walks = [
+        [int(start + n) % 12 for n in range(length)]
+        for start, length in zip(starts, lengths, strict=True)
+    ]
+    # It sees both sides of a mask, but is asked for what has one: without dropout it learns the
+    # ring on every machine.
     slow = {"epochs": 30, "lr": 0.005, "dropout": 0.0}
     found = fit(name, walked(walks), **(slow if name == "bert4rec" else {"epochs": 6}))
     assert (best(found) == (starts + lengths) % 12).mean() > 0.95
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("gru4rec", {"epochs": 40}), ("sasrec", {"epochs": 15, "lr": 0.005, "heads": 2})]
+    ("name", "options"),
+    [("gru4rec", {"epochs": 40}), ("sasrec", {"epochs": 15, "lr": 0.005, "heads": 2})],
 )
-def test_what_comes_next_may_hang_on_more_than_the_last(name: str, options: dict[str, object]) -> None:
+def test_what_comes_next_may_hang_on_more_than_the_last(
+    name: str, options: dict[str, object]
+) -> None:
     """After 0 comes what came before it: a chain of pairs cannot know, a memory can."""
     walks = [[1 + n % 4, 0, 1 + n % 4, 0] for n in range(64)]
     found = fit(name, walked(walks), dropout=0.0, **options)
@@ -86,38 +113,53 @@ def test_what_comes_next_may_hang_on_more_than_the_last(name: str, options: dict
 def test_the_mean_of_a_history_is_near_what_others_with_it_have() -> None:
     walks = [list(np.random.default_rng(n).permutation(6)[:4] + 6 * (n % 3)) for n in range(60)]
     data = walked(walks)
-    data = dataclasses.replace(data, time=None, events=None)  # no order: each item from the user's others
+    data = dataclasses.replace(
+        data, time=None, events=None
+    )  # no order: each item from the user's others
     found = fit("youtube_dnn", data, epochs=5)
     assert (best(found) // 6 == np.arange(60) % 3).all()
 
 
 @pytest.mark.parametrize("temperature", [None, 0.2])
 def test_folding_in_is_what_the_mean_does(temperature: float | None) -> None:
-    found = fit("youtube_dnn", walked([[0, 1, 2], [3, 3, 1], [2, 0]]), epochs=1, temperature=temperature)
+    found = fit(
+        "youtube_dnn", walked([[0, 1, 2], [3, 3, 1], [2, 0]]), epochs=1, temperature=temperature
+    )
     scaled = found.items * found.fold_in.item_scale[:, None]
     assert (found.fold_in.kind, found.similarity) == ("mean", "cosine" if temperature else "dot")
     for user, history in enumerate([[0, 1, 2], [3, 3, 1], [2, 0]]):
         folded = scaled[history].mean(axis=0)
-        assert np.allclose(found.users[user], folded / np.linalg.norm(folded) if temperature else folded, atol=1e-5)
+        assert np.allclose(
+            found.users[user], folded / np.linalg.norm(folded) if temperature else folded, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_cosines_learn_too(name: str) -> None:
-    """Everybody walks among the items of an island; vectors have length 1 and the best item is one of the island."""
+    """Everybody walks among the items of an island; vectors have length 1 and the best item is one
+    of the island.
+    """
     rng = np.random.default_rng(0)
     walks = [list(rng.permutation(6)[:5] + 6 * (n % 3)) for n in range(90)]
     found = fit(name, walked(walks), epochs=12, temperature=0.1)
     assert found.similarity == "cosine"
-    assert np.allclose(np.linalg.norm(np.concatenate([found.users, found.items]), axis=1), 1, atol=1e-5)
+    assert np.allclose(
+        np.linalg.norm(np.concatenate([found.users, found.items]), axis=1), 1, atol=1e-5
+    )
     assert (best(found) // 6 == np.arange(90) % 3).mean() > 0.95
 
 
 def test_hours_tell() -> None:
-    """Item 1 follows in the morning, item 2 in the evening; the hour of the event before tells which."""
+    """Item 1 follows in the morning, item 2 in the evening; the hour of the event before tells
+    which.
+    """
     day = FIRST_CLOCK // DAY + 1
     evening = np.arange(64) % 2
     walks = [[0, 1 + int(late)] if n < 56 else [0] for n, late in enumerate(evening)]
-    times = [(day + n) * DAY + late * DAY // 2 + np.arange(len(walks[n])) for n, late in enumerate(evening)]
+    times = [
+        (day + n) * DAY + late * DAY // 2 + np.arange(len(walks[n]))
+        for n, late in enumerate(evening)
+    ]
     found = fit("sasrec", walked(walks, times), epochs=6, clock=True)
     assert (best(found) == 1 + evening)[56:].all()
     without = fit("sasrec", walked(walks, times), epochs=6)
@@ -134,11 +176,15 @@ def test_what_was_fashionable_is_not_recommended_now() -> None:
     assert best(fit("youtube_dnn", walked(walks, times), epochs=20))[-1] == 1
 
 
-@pytest.mark.parametrize(("options", "shown"), [({}, 1), ({"weighted": True}, 2), ({"half_life": 5.0}, 2)])
+@pytest.mark.parametrize(
+    ("options", "shown"), [({}, 1), ({"weighted": True}, 2), ({"half_life": 5.0}, 2)]
+)
 def test_events_count_by_weight_and_age(options: dict[str, object], shown: int) -> None:
     """After 0 came 1 two times of three, but long ago and with little weight."""
     walks = [[0, 2] if n % 3 == 0 else [0, 1] for n in range(60)] + [[0]]
-    times = [np.array([40, 40]) if n % 3 == 0 else np.array([0, 0]) for n in range(60)] + [np.array([40])]
+    times = [np.array([40, 40]) if n % 3 == 0 else np.array([0, 0]) for n in range(60)] + [
+        np.array([40])
+    ]
     data = walked(walks, times)
     heavy = np.where(data.item[data.events.pair] == 2, 5.0, 1.0).astype(np.float32)
     data = dataclasses.replace(data, events=dataclasses.replace(data.events, weight=heavy))
@@ -182,7 +228,10 @@ def test_both_directions_see_all_of_their_own_history_only() -> None:
     with torch.no_grad():
         packed = both.pack(torch.arange(2))
         back = packed.entry.argsort()
-        of = {name: network(value[packed.entry], packed)[back] for name, value in (("x", x), ("y", changed))}
+        of = {
+            name: network(value[packed.entry], packed)[back]
+            for name, value in (("x", x), ("y", changed))
+        }
         assert torch.allclose(of["x"][:4], network(x[:4], alone.pack(torch.tensor([0]))), atol=1e-5)
     assert not torch.allclose(of["x"][0], of["y"][0], atol=1e-3), "the first event sees the fourth"
     assert torch.equal(of["x"][4:], of["y"][4:]), "and nobody another history"
@@ -201,7 +250,9 @@ def test_means_of_a_history_leave_events_out_only_in_training() -> None:
 
 def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees_of_it() -> None:
     events = histories(*([n] * (1 + n % 7) for n in range(300)))
-    step = sequence_model.Around(events, 999, torch.Generator().manual_seed(1)).step(torch.arange(300))
+    step = sequence_model.Around(events, 999, torch.Generator().manual_seed(1)).step(
+        torch.arange(300)
+    )
     hidden = step.token == 999
     assert hidden.nonzero()[:, 0].tolist() == step.at.tolist()
     assert len(step.packed.owner[hidden].unique()) == 300
@@ -216,11 +267,21 @@ def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees
 
 def test_histories_by_hand() -> None:
     h = histories([1, 2, 3], [], [4], [5, 6])
-    assert (h.latest(2).item.tolist(), h.latest(2).start.tolist()) == ([2, 3, 4, 5, 6], [0, 2, 2, 3, 5])
+    assert (h.latest(2).item.tolist(), h.latest(2).start.tolist()) == (
+        [2, 3, 4, 5, 6],
+        [0, 2, 2, 3, 5],
+    )
     fewer, last = h.without_last(torch.tensor([0, 3]))
-    assert (fewer.item.tolist(), fewer.start.tolist(), last.tolist()) == ([1, 2, 4, 5], [0, 2, 2, 3, 4], [3, 6])
+    assert (fewer.item.tolist(), fewer.start.tolist(), last.tolist()) == (
+        [1, 2, 4, 5],
+        [0, 2, 2, 3, 4],
+        [3, 6],
+    )
     longer = h.followed_by(9)
-    assert (longer.item.tolist(), longer.start.tolist()) == ([1, 2, 3, 9, 4, 9, 5, 6, 9], [0, 4, 4, 6, 9])
+    assert (longer.item.tolist(), longer.start.tolist()) == (
+        [1, 2, 3, 9, 4, 9, 5, 6, 9],
+        [0, 4, 4, 6, 9],
+    )
     assert longer.age.tolist() == [0, 1, 2, 2, 3, 3, 4, 5, 5], "it is of the last event's moment"
     packed = h.pack(torch.tensor([3, 2, 0]))
     assert packed.user.tolist() == [0, 3, 2]
@@ -244,7 +305,10 @@ def test_groups_hold_every_event_once() -> None:
 
 def test_clocks_by_hand() -> None:
     monday = -(-FIRST_CLOCK // (7 * DAY)) * 7 * DAY  # a Thursday, as 1970 began on one
-    times = [np.array([monday, monday + DAY // 24, monday + DAY]), np.array([monday + 25 * DAY // 24])]
+    times = [
+        np.array([monday, monday + DAY // 24, monday + DAY]),
+        np.array([monday + 25 * DAY // 24]),
+    ]
     rows = readings(algorithms.make("sasrec", {}), walked([[0, 1, 0], [1]], times))
     gap, age = HOURS + WEEKDAYS, HOURS + WEEKDAYS + SPANS
     minutes = {0: 0, 60: 5, 1380: 10, 1440: 10}  # log2(1 + n)
@@ -262,18 +326,26 @@ def test_clocks_by_hand() -> None:
 @pytest.mark.parametrize("piece", [7, 1 << 19])
 @pytest.mark.parametrize("bias", [0.0, 1.5])
 def test_the_softmax_is_torch_s(monkeypatch: pytest.MonkeyPatch, piece: int, bias: float) -> None:
-    """Some targets are among the others, some are not; values and gradients are those of the plain formula."""
+    """Some targets are among the others, some are not; values and gradients are those of the plain
+    formula.
+    """
     monkeypatch.setattr(softmax, "PIECE", piece)
     g = torch.Generator().manual_seed(1)
     shapes = ((11, 5), (11, 5), (6, 5))
-    state, own, others = (torch.randn(s, generator=g, dtype=torch.float64, requires_grad=True) for s in shapes)
+    state, own, others = (
+        torch.randn(s, generator=g, dtype=torch.float64, requires_grad=True) for s in shapes
+    )
     hit, weight = torch.arange(11) % 7 - 1, torch.rand(11, generator=g, dtype=torch.float64)
     logits = (state @ others.T + bias).masked_fill(hit[:, None] == torch.arange(6), -math.inf)
     logits = torch.cat([(state * own).sum(1, keepdim=True), logits], 1)
-    wanted = (cross_entropy(logits, torch.zeros(11, dtype=torch.int64), reduction="none") * weight).sum()
+    wanted = (
+        cross_entropy(logits, torch.zeros(11, dtype=torch.int64), reduction="none") * weight
+    ).sum()
     found = softmax.softmax(state, own, others, hit, bias, weight)
     assert torch.allclose(found, wanted)
-    for ours, theirs in zip(*(torch.autograd.grad(2 * x, (state, own, others)) for x in (found, wanted)), strict=True):
+    for ours, theirs in zip(
+        *(torch.autograd.grad(2 * x, (state, own, others)) for x in (found, wanted)), strict=True
+    ):
         assert torch.allclose(ours, theirs)
 
 
@@ -282,7 +354,9 @@ def loss_over(count: int, **options: object) -> tuple[sequence_model.Loss, seque
     g = torch.Generator().manual_seed(3)
     events = histories(*([0, int(i)] for i in np.random.default_rng(0).integers(200, size=64)))
     model = sequence_model.Model(200, 4, _Same(), g, options.get("temperature"))
-    loss = sequence_model.Loss(model, events, algorithms.make("gru4rec", {"dim": 4, **options}), count, g)
+    loss = sequence_model.Loss(
+        model, events, algorithms.make("gru4rec", {"dim": 4, **options}), count, g
+    )
     return loss, sequence_model.Before(events).step(torch.arange(64))
 
 
@@ -298,19 +372,25 @@ def test_sampled_softmax_estimates_the_whole_one() -> None:
     for count in (20, 100):
         for calibration, less in ((1.0, 0.0), (0.0, math.log(200 / count))):
             some, _ = loss_over(count, calibration=calibration)
-            assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(wanted - less, abs=0.06)
+            assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(
+                wanted - less, abs=0.06
+            )
 
 
 def test_the_pull_is_as_strong_as_that_many_events() -> None:
     free, step = loss_over(200)
     pulled, _ = loss_over(200, reg=16.0)
     lengths = pulled.model.items.square().sum().item()
-    assert pulled(step).item() - free(step).item() == pytest.approx(lengths * 16 / (2 * 64), rel=1e-3)
+    assert pulled(step).item() - free(step).item() == pytest.approx(
+        lengths * 16 / (2 * 64), rel=1e-3
+    )
 
 
 @pytest.mark.parametrize("temperature", [None, 0.5])
 @pytest.mark.parametrize("loss", ["softmax", "gbce", "contrastive"])
-def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(temperature: float | None, loss: str) -> None:
+def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(
+    temperature: float | None, loss: str
+) -> None:
     g = torch.Generator().manual_seed(3)
     events = histories([0, 1, 2], [3], [4, 5, 5, 6])
     events = dataclasses.replace(events, weight=torch.arange(8.0))
@@ -322,7 +402,9 @@ def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(temperatu
     apart = step._replace(at=step.at[step.by], by=None)
     of = sequence_model.Loss(model, events, options, 9, g)
     assert of(step).item() == pytest.approx(of(apart).item(), rel=1e-6)
-    for ours, theirs in zip(*(torch.autograd.grad(of(one), model.table) for one in (step, apart)), strict=True):
+    for ours, theirs in zip(
+        *(torch.autograd.grad(of(one), model.table) for one in (step, apart)), strict=True
+    ):
         assert torch.allclose(ours, theirs, atol=1e-6)
 
 
@@ -330,9 +412,17 @@ def test_few_negatives_of_shared_states_estimate_all() -> None:
     g = torch.Generator().manual_seed(3)
     events = histories(*(torch.randperm(200, generator=g)[:5].tolist() for _ in range(64)))
     model = sequence_model.Model(200, 4, Pooling([4, 4], 0.0, g, whole=True), g)
-    step, options = sequence_model.Whole(events).step(torch.arange(64)), {"dim": 4, "calibration": 1.0}
-    whole, some = (sequence_model.Loss(model, events, algorithms.make("youtube_dnn", options), n, g) for n in (200, 50))
-    assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(whole(step).item(), abs=0.06)
+    step, options = (
+        sequence_model.Whole(events).step(torch.arange(64)),
+        {"dim": 4, "calibration": 1.0},
+    )
+    whole, some = (
+        sequence_model.Loss(model, events, algorithms.make("youtube_dnn", options), n, g)
+        for n in (200, 50)
+    )
+    assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(
+        whole(step).item(), abs=0.06
+    )
 
 
 def test_gbce_by_hand() -> None:
@@ -401,7 +491,10 @@ def test_a_training_that_is_killed_goes_on_to_the_same_bytes(name: str, tmp_path
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        algorithm.fit(data, Run(seed=1, threads=1, on_report=kill, checkpoints=checkpoints(str(tmp_path), "a")))
+        algorithm.fit(
+            data,
+            Run(seed=1, threads=1, on_report=kill, checkpoints=checkpoints(str(tmp_path), "a")),
+        )
     found = algorithm.fit(data, Run(seed=1, threads=1, checkpoints=checkpoints(str(tmp_path), "a")))
     assert found.checksum() == algorithm.fit(data, Run(seed=1, threads=1)).checksum()
 
@@ -415,7 +508,9 @@ def test_early_stopping_keeps_the_best(name: str) -> None:
     walks = [rng.permutation(20)[: rng.integers(1, 9)].tolist() for _ in range(40)]
     heard: list[float] = []
     algorithm = algorithms.make(name, {"dim": 8, "epochs": 60, "patience": 2, "lr": 0.05})
-    algorithm.fit(walked(walks), Run(seed=1, threads=1, on_report=lambda _, v: heard.append(v["validation"])))
+    algorithm.fit(
+        walked(walks), Run(seed=1, threads=1, on_report=lambda _, v: heard.append(v["validation"]))
+    )
     assert len(heard) < 60
     assert heard.index(max(heard)) == len(heard) - 3
 
@@ -448,12 +543,23 @@ def test_what_wants_times_says_so(option: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "wrong"),
-    [("sasrec", {"heads": 3}), ("bert4rec", {"blocks": 0}), ("gru4rec", {"layers": 9}), ("youtube_dnn", {"width": 0}),
-     ("sasrec", {"dropout": 1.0}), ("sasrec", {"max_length": 0}), ("gru4rec", {"loss": "bpr"}),
-     ("bert4rec", {"max_length": 1}), ("sasrec", {"temperature": 0.0}),
-     ("gru4rec", {"calibration": 2.0}), ("gru4rec", {"negatives": 0}), ("youtube_dnn", {"layers": 4}),
-     ("youtube_dnn", {"reg": -1.0}), ("youtube_dnn", {"user_dropout": 1.0})],
-)  # fmt: skip
+    [
+        ("sasrec", {"heads": 3}),
+        ("bert4rec", {"blocks": 0}),
+        ("gru4rec", {"layers": 9}),
+        ("youtube_dnn", {"width": 0}),
+        ("sasrec", {"dropout": 1.0}),
+        ("sasrec", {"max_length": 0}),
+        ("gru4rec", {"loss": "bpr"}),
+        ("bert4rec", {"max_length": 1}),
+        ("sasrec", {"temperature": 0.0}),
+        ("gru4rec", {"calibration": 2.0}),
+        ("gru4rec", {"negatives": 0}),
+        ("youtube_dnn", {"layers": 4}),
+        ("youtube_dnn", {"reg": -1.0}),
+        ("youtube_dnn", {"user_dropout": 1.0}),
+    ],
+)
 def test_bad_options(name: str, wrong: dict[str, object]) -> None:
     with pytest.raises(BadOption, match=next(iter(wrong))):
         algorithms.make(name, wrong)

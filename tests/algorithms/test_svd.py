@@ -39,13 +39,17 @@ def test_normalised_is_the_low_pass_filter() -> None:
     found = SVD(dim=4).fit(data, Run(seed=1))
     by_user, by_item = np.sqrt(dense.sum(1)), np.sqrt(dense.sum(0))
     V = np.linalg.svd(dense / by_user[:, None] / by_item)[2][:4].T
-    np.testing.assert_allclose(found.users @ found.items.T, dense / by_item @ V @ V.T * by_item, atol=0.02)
+    np.testing.assert_allclose(
+        found.users @ found.items.T, dense / by_item @ V @ V.T * by_item, atol=0.02
+    )
 
 
 def test_the_loss_is_the_share_left_out() -> None:
     data, dense = world()
     heard: list[float] = []
-    SVD(dim=4, method="plain").fit(data, Run(seed=1, on_report=lambda _, values: heard.append(values["loss"])))
+    SVD(dim=4, method="plain").fit(
+        data, Run(seed=1, on_report=lambda _, values: heard.append(values["loss"]))
+    )
     s = np.linalg.svd(dense, compute_uv=False)
     assert heard == [pytest.approx((s[4:] ** 2).sum() / (s**2).sum(), rel=1e-3)]
 
@@ -70,7 +74,10 @@ def test_seeds_agree_in_sign() -> None:
 
 def test_bytes_do_not_depend_on_threads() -> None:
     data, _ = world()
-    assert SVD(dim=5).fit(data, Run(threads=1)).checksum() == SVD(dim=5).fit(data, Run(threads=3)).checksum()
+    assert (
+        SVD(dim=5).fit(data, Run(threads=1)).checksum()
+        == SVD(dim=5).fit(data, Run(threads=3)).checksum()
+    )
 
 
 def test_bad_dim() -> None:

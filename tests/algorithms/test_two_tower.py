@@ -1,4 +1,6 @@
-"""What the two towers promise beyond the contract: features, newcomers, histories, losses, early stopping."""
+"""What the two towers promise beyond the contract: features, newcomers, histories, losses, early
+stopping.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,9 @@ QUICK = {"epochs": 5, "lr": 0.01}  # learns the worlds below in a quarter of the
 
 
 def tasteful(seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
-    """People of four lands buy things of their land's colour, seldom others: (interactions, lands, colours)."""
+    """People of four lands buy things of their land's colour, seldom others: (interactions, lands,
+    colours).
+    """
     rng = np.random.default_rng(seed)
     land, colour = np.repeat(np.arange(KINDS), 20), np.repeat(np.arange(KINDS), PER_KIND)
     pairs = [
@@ -39,8 +43,14 @@ def tasteful(seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
         if rng.random() < (0.4 if land[u] == colour[i] else 0.03)
     ]
     users = pa.table({"land": [f"land {n}" for n in land], "age": rng.normal(40, 10, len(land))})
-    items = pa.table({"colours": [[f"colour {n}", "all"] for n in colour], "price": rng.gamma(2, 5, len(colour))})
-    return dataclasses.replace(interactions(pairs), user_features=users, item_features=items), land, colour
+    items = pa.table(
+        {"colours": [[f"colour {n}", "all"] for n in colour], "price": rng.gamma(2, 5, len(colour))}
+    )
+    return (
+        dataclasses.replace(interactions(pairs), user_features=users, item_features=items),
+        land,
+        colour,
+    )
 
 
 @pytest.mark.parametrize("layers", [0, 1])
@@ -48,7 +58,9 @@ def tasteful(seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
 def test_one_never_met_is_near_its_kind(layers: int, entity: str) -> None:
     """What is left out of training entirely has its place by its features alone."""
     data, land, colour = tasteful()
-    kind, codes, vocabulary = (land, data.user, data.users) if entity == "user" else (colour, data.item, data.items)
+    kind, codes, vocabulary = (
+        (land, data.user, data.users) if entity == "user" else (colour, data.item, data.items)
+    )
     newcomers = np.arange(0, len(vocabulary), 5)
     found = algorithms.make("two_tower", {"dim": 16, "layers": layers, **QUICK}).fit(
         data.where(~np.isin(codes, newcomers)), Run(seed=1, threads=1)
@@ -60,7 +72,9 @@ def test_one_never_met_is_near_its_kind(layers: int, entity: str) -> None:
 
 
 def hear_say(**options: object) -> tuple[float, float]:
-    """How often newcomers find their kind, and how long what a word adds is, where most words say nothing."""
+    """How often newcomers find their kind, and how long what a word adds is, where most words say
+    nothing.
+    """
     data, land, colour = tasteful()
     rng, newcomers = np.random.default_rng(1), np.arange(0, data.n_items, 3)
     words = [[f"colour {n}", *(f"word {w}" for w in rng.integers(0, 60, 15))] for n in colour]
@@ -69,7 +83,9 @@ def hear_say(**options: object) -> tuple[float, float]:
         told.where(~np.isin(told.item, newcomers)), Run(seed=1, threads=1)
     )
     top = np.argsort(-(found.items @ found.users.T)[newcomers], axis=1)[:, :8]
-    return float((land[top] == colour[newcomers][:, None]).mean()), float(np.linalg.norm(found.towers["item"].table))
+    return float((land[top] == colour[newcomers][:, None]).mean()), float(
+        np.linalg.norm(found.towers["item"].table)
+    )
 
 
 def test_a_pull_on_features_keeps_what_is_said_by_chance_small() -> None:
@@ -88,15 +104,26 @@ def shop(request) -> Iterator[embsql.Database]:
             "buys (user_id text, item_id text)": zip(
                 data.users.take(data.user), data.items.take(data.item), strict=True
             ),
-            "people (user_id text, land text)": zip(data.users, (f"land {n}" for n in land), strict=True),
-            "things (item_id text, colour text)": zip(data.items, (f"colour {n}" for n in colour), strict=True),
+            "people (user_id text, land text)": zip(
+                data.users, (f"land {n}" for n in land), strict=True
+            ),
+            "things (item_id text, colour text)": zip(
+                data.items, (f"colour {n}" for n in colour), strict=True
+            ),
         }
         for table, values in rows.items():
             listed = ", ".join(str(tuple(str(value) for value in row)) for row in values)
             database.engine.run(f"CREATE TABLE {table}")
             database.engine.run(f"INSERT INTO {table.split(' ')[0]} VALUES {listed}")
-        database.train("shop", "buys", algorithm="two_tower", dim=16, user_features="people", item_features="things",
-                       progress=False)  # fmt: skip
+        database.train(
+            "shop",
+            "buys",
+            algorithm="two_tower",
+            dim=16,
+            user_features="people",
+            item_features="things",
+            progress=False,
+        )
         yield database
 
 
@@ -113,9 +140,15 @@ def test_a_new_customer_is_shown_what_their_land_likes(shop) -> None:
 def test_a_new_thing_is_near_its_kind_and_interests_its_land(shop) -> None:
     for n in range(KINDS):
         vector = f"embsql.embed_item('shop', '{{\"colour\": \"colour {n}\"}}')"
-        items, users = (f"embsql.nearest_{entity}s('shop', {vector}, k => 8)" for entity in ("item", "user"))
-        things = shop.ask(f"SELECT t.colour FROM {items} AS r JOIN things AS t ON t.item_id = r.item_id")
-        people = shop.ask(f"SELECT p.land FROM {users} AS r JOIN people AS p ON p.user_id = r.user_id")
+        items, users = (
+            f"embsql.nearest_{entity}s('shop', {vector}, k => 8)" for entity in ("item", "user")
+        )
+        things = shop.ask(
+            f"SELECT t.colour FROM {items} AS r JOIN things AS t ON t.item_id = r.item_id"
+        )
+        people = shop.ask(
+            f"SELECT p.land FROM {users} AS r JOIN people AS p ON p.user_id = r.user_id"
+        )
         assert things["colour"].to_pylist().count(f"colour {n}") >= 7
         assert people["land"].to_pylist().count(f"land {n}") >= 5
 
@@ -126,13 +159,19 @@ def test_a_new_thing_is_near_its_kind_and_interests_its_land(shop) -> None:
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 @pytest.mark.parametrize("history", ["none", "separate", "shared"])
 @pytest.mark.parametrize("large", [optim.LARGE, 0])
-def test_a_warm_start_begins_with_the_vectors_it_is_given(monkeypatch, similarity: str, history: str, large: int):
+def test_a_warm_start_begins_with_the_vectors_it_is_given(
+    monkeypatch, similarity: str, history: str, large: int
+):
     """Whatever the tower says; who is new begins with the tower and what is drawn."""
     monkeypatch.setattr(optim, "LARGE", large)
     data, _, _ = tasteful()
-    before = Embeddings(*(np.random.default_rng(0).normal(0, 1, (n, 8)).astype("f4") for n in (80, 48)))
+    before = Embeddings(
+        *(np.random.default_rng(0).normal(0, 1, (n, 8)).astype("f4") for n in (80, 48))
+    )
     before.users[::9], before.items[::5] = np.nan, np.nan
-    algorithm = algorithms.make("two_tower", {"dim": 8, "similarity": similarity, "history": history})
+    algorithm = algorithms.make(
+        "two_tower", {"dim": 8, "similarity": similarity, "history": history}
+    )
     run = Run(seed=1, generator=torch.Generator().manual_seed(1))
     model = towers.pair(algorithm, data, algorithm._told(data), run.generator)
     model.begin(before, run)
@@ -144,7 +183,9 @@ def test_a_warm_start_begins_with_the_vectors_it_is_given(monkeypatch, similarit
 
 @pytest.mark.parametrize("options", [{}, {"history": "shared"}, {"similarity": "dot"}])
 def test_one_epoch_after_a_warm_start_knows_newcomers(options: dict[str, object]) -> None:
-    """Better than one epoch from nothing, by what the tower learns of the vectors that it starts with."""
+    """Better than one epoch from nothing, by what the tower learns of the vectors that it starts
+    with.
+    """
     data, land, colour = tasteful()
     newcomers = np.arange(0, data.n_items, 5)
     known = data.where(~np.isin(data.item, newcomers))
@@ -165,8 +206,12 @@ def test_one_epoch_after_a_warm_start_knows_newcomers(options: dict[str, object]
 def test_one_epoch_after_a_warm_start_keeps_islands_apart() -> None:
     data, user_island, item_island = islands()
 
-    def right(options: dict[str, object], before: Embeddings | None = None) -> tuple[float, Embeddings]:
-        found = algorithms.make("two_tower", {"dim": 8, **options}).fit(data, Run(seed=1, threads=1, before=before))
+    def right(
+        options: dict[str, object], before: Embeddings | None = None
+    ) -> tuple[float, Embeddings]:
+        found = algorithms.make("two_tower", {"dim": 8, **options}).fit(
+            data, Run(seed=1, threads=1, before=before)
+        )
         best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
         return float((item_island[best] == user_island[:, None]).mean()), found
 
@@ -180,10 +225,16 @@ def test_one_epoch_after_a_warm_start_keeps_islands_apart() -> None:
 # --- large tables --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"similarity": "dot"}, {"history": "separate"}, {"history": "shared"}])
+@pytest.mark.parametrize(
+    "options", [{}, {"similarity": "dot"}, {"history": "separate"}, {"history": "shared"}]
+)
 @pytest.mark.parametrize("large", [50, 0])  # users only, or all
-def test_large_tables_keep_islands_apart(monkeypatch, options: dict[str, object], large: int) -> None:
-    """Whether Adam changes the rest or nothing is left to it; and the same seed comes to the same bytes."""
+def test_large_tables_keep_islands_apart(
+    monkeypatch, options: dict[str, object], large: int
+) -> None:
+    """Whether Adam changes the rest or nothing is left to it; and the same seed comes to the same
+    bytes.
+    """
     monkeypatch.setattr(optim, "LARGE", large)
     data, user_island, item_island = islands()
     algorithm = algorithms.make("two_tower", {"dim": 8, "epochs": 4, "lr": 0.02, **options})
@@ -194,7 +245,9 @@ def test_large_tables_keep_islands_apart(monkeypatch, options: dict[str, object]
 
 
 def sparse_and_dense(dim: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
-    """A table and a weight that have the same gradients twice; the table's is sparse, then dense, with a row twice."""
+    """A table and a weight that have the same gradients twice; the table's is sparse, then dense,
+    with a row twice.
+    """
     generator = torch.Generator().manual_seed(1)
     first, weight = torch.randn(6, dim, generator=generator), torch.randn(dim, generator=generator)
     slopes, rows = torch.randn(4, dim, generator=generator), torch.tensor([4, 1, 4, 0])
@@ -217,7 +270,9 @@ def test_a_sparse_gradient_is_cut_as_a_dense_one(most: float) -> None:
 
 
 def test_of_length_one_it_is_adagrad() -> None:
-    """One sum a row is then one sum a number; torch's own it is, once that has a step size that grows as the root."""
+    """One sum a row is then one sum a number; torch's own it is, once that has a step size that
+    grows as the root.
+    """
     (ours, _), (theirs, _) = sparse_and_dense(1)
     row_wise, adagrad = optim.RowAdagrad([ours], lr=0.01), torch.optim.Adagrad([theirs])
     for step in (1, 2, 3):
@@ -228,7 +283,9 @@ def test_of_length_one_it_is_adagrad() -> None:
 
 
 def test_a_row_s_first_step_is_as_long_as_every_other_s() -> None:
-    """Whatever its gradient's length, along it: the step size times the square root of the dimension; others stay."""
+    """Whatever its gradient's length, along it: the step size times the square root of the
+    dimension; others stay.
+    """
     (table, _), (_, _) = sparse_and_dense(3)
     before, slopes = table.detach().clone(), table.grad.to_dense()
     optim.RowAdagrad([table], lr=0.01).step()
@@ -270,13 +327,22 @@ def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
     generator = torch.Generator().manual_seed(1)
     options = algorithms.make("two_tower", {"dim": 2, "history": "separate", "similarity": "dot"})
     history = towers.pair(options, data, {"user": None, "item": None}, generator).users.history
-    table, users, drop = history.table.detach(), torch.tensor([0, 1]), towers.Drop(generator, own=0, past=0.5)
+    table, users, drop = (
+        history.table.detach(),
+        torch.tensor([0, 1]),
+        towers.Drop(generator, own=0, past=0.5),
+    )
     with torch.no_grad():
         whole, parts = history(users, None), [history(users, drop) for _ in range(64)]
     assert torch.allclose(whole, torch.stack([(table[0] + table[1]) / 2, table[2]]), atol=1e-6)
     for user, may_be in ((0, [table[0], table[1], whole[0]]), (1, [table[2]])):
         wanted = [*may_be, history.unknown[0]]  # where nothing is left
-        alike = torch.stack([torch.stack([torch.isclose(part[user], one).all() for one in wanted]) for part in parts])
+        alike = torch.stack(
+            [
+                torch.stack([torch.isclose(part[user], one).all() for one in wanted])
+                for part in parts
+            ]
+        )
         assert alike.any(1).all()
         assert alike.any(0).all()
 
@@ -291,14 +357,22 @@ def test_users_without_ids_are_what_they_met() -> None:
 
 
 def test_users_of_whom_nothing_would_be_known_are_refused() -> None:
-    with pytest.raises(BadOption, match="user_ids must be true, unless there are user_features or a history"):
-        algorithms.make("two_tower", {"user_ids": False}).fit(interactions([(0, 0), (1, 1)]), Run(seed=1, threads=1))
+    with pytest.raises(
+        BadOption, match="user_ids must be true, unless there are user_features or a history"
+    ):
+        algorithms.make("two_tower", {"user_ids": False}).fit(
+            interactions([(0, 0), (1, 1)]), Run(seed=1, threads=1)
+        )
 
 
 def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
-    """Over many draws the estimate of the sum comes near the sum over what was met, whatever is drawn how often."""
+    """Over many draws the estimate of the sum comes near the sum over what was met, whatever is
+    drawn how often.
+    """
     rng = np.random.default_rng(0)
-    data = interactions([(u, int(i)) for u in range(40) for i in set(np.minimum(rng.zipf(1.3, 8) - 1, 199)) | {199}])
+    data = interactions(
+        [(u, int(i)) for u in range(40) for i in set(np.minimum(rng.zipf(1.3, 8) - 1, 199)) | {199}]
+    )
     scores = torch.from_numpy(rng.normal(0, 1, data.n_items)).float()
     for sampler in ("uniform", "popularity"):
         generator = torch.Generator().manual_seed(2)
@@ -306,14 +380,18 @@ def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
         totals = []
         for _ in range(2000):
             drawn = negative.draw()
-            s = negatives.Scores(scores[:1], scores[drawn][None], (drawn == 0)[None], negative.expected[drawn])
+            s = negatives.Scores(
+                scores[:1], scores[drawn][None], (drawn == 0)[None], negative.expected[drawn]
+            )
             totals.append(math.exp(float(negatives.softmax(s, 0) + scores[0])))
         wanted = float(torch.logsumexp(scores[np.unique(data.item)], 0))
         assert math.log(np.mean(totals)) == pytest.approx(wanted, abs=0.03)
 
 
 def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> negatives.Scores:
-    return negatives.Scores(torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0])))
+    return negatives.Scores(
+        torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0]))
+    )
 
 
 def test_the_contrastive_loss_by_hand() -> None:
@@ -323,7 +401,9 @@ def test_the_contrastive_loss_by_hand() -> None:
 
 
 def test_the_hardest_by_hand() -> None:
-    """An eighth of sixteen is two: neither what is met, nor what is above the met item by more than the spread."""
+    """An eighth of sixteen is two: neither what is met, nor what is above the met item by more than
+    the spread.
+    """
     others = [[float(n) for n in range(16)]] * 3  # spread: 4.76
     hits = [[0] * 16, [0] * 14 + [1, 1], [0] * 16]
     counts = negatives.hardest(scores([20.0, 20.0, 5.0], others, hits))
@@ -336,24 +416,33 @@ def test_where_nothing_may_count_nothing_does() -> None:
 
 def test_who_has_met_what_among_some() -> None:
     data = interactions([(0, 0), (0, 3), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)])
-    found = negatives.Met(data.by_user(), "cpu").among(torch.tensor([2, 0, 1, 0]), torch.tensor([3, 0, 3, 2]))
+    found = negatives.Met(data.by_user(), "cpu").among(
+        torch.tensor([2, 0, 1, 0]), torch.tensor([3, 0, 3, 2])
+    )
     assert found.int().tolist() == [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 0]]
 
 
 def towns(seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
-    """Three lands of four towns; people buy most in their town, some in their land: (interactions, towns, towns)."""
+    """Three lands of four towns; people buy most in their town, some in their land: (interactions,
+    towns, towns).
+    """
     rng = np.random.default_rng(seed)
     pairs = [
         (town * 6 + u, int(i))
         for town in range(12)
         for u in range(6)
-        for i in {*(town * 6 + rng.choice(6, 4, replace=False)), *(town // 4 * 24 + rng.choice(24, 3, replace=False))}
+        for i in {
+            *(town * 6 + rng.choice(6, 4, replace=False)),
+            *(town // 4 * 24 + rng.choice(24, 3, replace=False)),
+        }
     ]
     return interactions(pairs), np.repeat(np.arange(12), 6), np.repeat(np.arange(12), 6)
 
 
 def unmet_of_own_town(**options: object) -> float:
-    """Share of the two best items not yet met that are of the user's town; two are left of each user's six."""
+    """Share of the two best items not yet met that are of the user's town; two are left of each
+    user's six.
+    """
     data, home, origin = towns()
     algorithm = algorithms.make("two_tower", {"dim": 16, "epochs": 12, "negatives": 72, **options})
     found = algorithm.fit(data, Run(seed=1, threads=1))
@@ -363,7 +452,10 @@ def unmet_of_own_town(**options: object) -> float:
 
 
 def test_numbers_left_out_are_made_up_for() -> None:
-    drop, x = towers.Drop(torch.Generator().manual_seed(1), own=0, numbers=0.2), torch.arange(1.0, 5)[None]  # (1, 4)
+    drop, x = (
+        towers.Drop(torch.Generator().manual_seed(1), own=0, numbers=0.2),
+        torch.arange(1.0, 5)[None],
+    )  # (1, 4)
     found = torch.cat([drop.some(x) for _ in range(4000)])  # (4000, 4)
     assert found.unique().tolist() == pytest.approx([0, 1.25, 2.5, 3.75, 5])
     assert torch.allclose(found.mean(0), x[0], rtol=0.05)
@@ -384,7 +476,10 @@ def test_memory_is_of_the_latest_items() -> None:
     generator = torch.Generator().manual_seed(1)
     options = algorithms.make("two_tower", {"dim": 4, "memory": 5})
     pair = towers.pair(options, data, {"user": None, "item": None}, generator)
-    negative, drop = negatives.negatives("in_batch", 1, 3, data, generator), towers.Drop(generator, 0.0)
+    negative, drop = (
+        negatives.negatives("in_batch", 1, 3, data, generator),
+        towers.Drop(generator, 0.0),
+    )
     nothing = torch.tensor([], dtype=torch.int64)
     for items in ([0, 1, 2], [3, 4, 0]):
         batch = towers.Batch(torch.tensor([0, 0, 1]), torch.tensor(items), nothing)
@@ -428,7 +523,9 @@ def test_carving_keeps_two_pairs_of_everybody() -> None:
 def test_a_loss_that_is_no_number_is_an_error() -> None:
     data, _, _ = islands()
     with pytest.raises(Diverged):
-        algorithms.make("two_tower", {"dim": 8, "similarity": "dot", "lr": 1e30, "loss": "bpr"}).fit(data, Run(seed=1))
+        algorithms.make(
+            "two_tower", {"dim": 8, "similarity": "dot", "lr": 1e30, "loss": "bpr"}
+        ).fit(data, Run(seed=1))
 
 
 def test_threads_are_given_back() -> None:
@@ -457,7 +554,9 @@ def test_bad_options(wrong: dict[str, object]) -> None:
 
 
 def test_a_pull_on_features_that_are_not_there_is_refused() -> None:
-    with pytest.raises(BadOption, match="feature_reg must be 0, unless there are user_features or item_features"):
+    with pytest.raises(
+        BadOption, match="feature_reg must be 0, unless there are user_features or item_features"
+    ):
         algorithms.make("two_tower", {"feature_reg": 1.0}).fit(islands()[0], Run(seed=1, threads=1))
 
 
@@ -479,7 +578,11 @@ def told(values: list[object], type_: pa.DataType | None = None) -> Feature:
         ([1.5, float("nan"), float("inf")], None, "number"),
         ([decimal.Decimal("1.50"), decimal.Decimal("2.25")], None, "number"),
         ([datetime.date(2024, 1, 1), None], None, "time"),
-        ([datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 2)], pa.timestamp("ns", "UTC"), "time"),
+        (
+            [datetime.datetime(2024, 1, 1), datetime.datetime(2024, 1, 2)],
+            pa.timestamp("ns", "UTC"),
+            "time",
+        ),
         (["2024-01-01", "2024-01-02", None], None, "time"),
         (["2024-01-01", "2024-13-45"], None, "category"),
         ([["a"], [], None], None, "tags"),
@@ -488,27 +591,39 @@ def told(values: list[object], type_: pa.DataType | None = None) -> Feature:
         (["New York", "New York", "New York", "Los Angeles"], None, "category"),
     ],
 )
-def test_types_say_what_a_feature_is(values: list[object], type_: pa.DataType | None, kind: str) -> None:
+def test_types_say_what_a_feature_is(
+    values: list[object], type_: pa.DataType | None, kind: str
+) -> None:
     assert told(values, type_).kind == kind
 
 
-@pytest.mark.parametrize(("values", "type_"), [([{"a": 1}], "struct"), ([[0.5, 1.5]], "list"), ([b"x"], "binary")])
+@pytest.mark.parametrize(
+    ("values", "type_"), [([{"a": 1}], "struct"), ([[0.5, 1.5]], "list"), ([b"x"], "binary")]
+)
 def test_what_is_no_feature_is_refused(values: list[object], type_: str) -> None:
     with pytest.raises(BadFeatures, match=f'a column "x" of type {type_}'):
         told(values)
 
 
 def test_encoding_by_hand() -> None:
-    table = pa.table({
-        "land": ["DE", "FR", "DE", None, "once"],
-        "age": [10.0, 20.0, None, 30.0, 1e6],
-        "tags": [["a", "b", "a"], ["b", None], [], None, ["a", "seldom"]],
-    })  # fmt: skip
+    table = pa.table(
+        {
+            "land": ["DE", "FR", "DE", None, "once"],
+            "age": [10.0, 20.0, None, 30.0, 1e6],
+            "tags": [["a", "b", "a"], ["b", None], [], None, ["a", "seldom"]],
+        }
+    )
     made = encode(table, "user_features")
     assert [(name, value) for name, _, value, _, _ in made.rows()] == [
-        ("", None), ("land", None), ("land", "DE"), ("age", None), ("age", ""), ("tags", None), ("tags", "a"),
+        ("", None),
+        ("land", None),
+        ("land", "DE"),
+        ("age", None),
+        ("age", ""),
+        ("tags", None),
+        ("tags", "a"),
         ("tags", "b"),
-    ]  # fmt: skip
+    ]
     dense = np.zeros((5, made.slots))
     np.add.at(dense, (np.repeat(np.arange(5), np.diff(made.start)), made.slot), made.factor)
     age = np.array([10.0, 20.0, 30.0, 1e6])
@@ -527,8 +642,14 @@ def test_encoding_by_hand() -> None:
 def test_constant_and_empty_columns_do_no_harm() -> None:
     data, _, _ = islands()
     n = data.n_users
-    users = pa.table({"same": [7.0] * n, "empty": pa.array([None] * n, pa.float64()), "void": pa.nulls(n),
-                      "own": [f"value {u}" for u in range(n)]})  # fmt: skip
+    users = pa.table(
+        {
+            "same": [7.0] * n,
+            "empty": pa.array([None] * n, pa.float64()),
+            "void": pa.nulls(n),
+            "own": [f"value {u}" for u in range(n)],
+        }
+    )
     found = algorithms.make("two_tower", {"dim": 4, "epochs": 2}).fit(
         dataclasses.replace(data, user_features=users), Run(seed=1, threads=1)
     )

@@ -18,7 +18,11 @@ P999 = 3.09  # of the standard normal distribution
 def graph(weights: np.ndarray) -> Rows:
     """The rows of a symmetric matrix (n, n)."""
     node, column = np.nonzero(weights)
-    return Rows(starts(node, len(weights)), column.astype(np.int32), weights[node, column].astype(np.float32))
+    return Rows(
+        starts(node, len(weights)),
+        column.astype(np.int32),
+        weights[node, column].astype(np.float32),
+    )
 
 
 def world(n: int = 7, seed: int = 0) -> np.ndarray:
@@ -60,14 +64,27 @@ def surprise(counts: np.ndarray, chances: np.ndarray) -> tuple[float, int]:
 
 
 def deviation(pieces: list[tuple[float, int]]) -> float:
-    """How many standard deviations a sum of chi-squares lies above what is expected (Wilson and Hilferty, 1931)."""
+    """How many standard deviations a sum of chi-squares lies above what is expected (Wilson and
+    Hilferty, 1931).
+    """
     chi, freedom = (sum(column) for column in zip(*pieces, strict=True))
-    return float(((chi / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / np.sqrt(2 / (9 * freedom)))
+    return float(
+        ((chi / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / np.sqrt(2 / (9 * freedom))
+    )
 
 
 def bias_cases() -> list[tuple[float, float]]:
     usual = itertools.product([0.25, 1.0, 4.0], repeat=2)
-    return [*usual, (0.01, 1.0), (0.01, 100.0), (100.0, 0.01), (1.0, 100.0), (100.0, 100.0), (1e6, 1e6), (1e-6, 1.0)]
+    return [
+        *usual,
+        (0.01, 1.0),
+        (0.01, 100.0),
+        (100.0, 0.01),
+        (1.0, 100.0),
+        (100.0, 100.0),
+        (1e6, 1e6),
+        (1e-6, 1.0),
+    ]
 
 
 @pytest.mark.parametrize(("p", "q"), bias_cases())
@@ -77,7 +94,9 @@ def test_steps_have_the_probabilities_of_the_formula(p: float, q: float, even: b
     weights = np.where(weights > 0, 1.0, 0.0) if even else weights
     found = tokens(Walks(copies(weights, 2000), 10, 4, p, q, Run(seed=3, threads=1))) % 7
     pieces = [
-        surprise(np.bincount(found[:, 1][found[:, 0] == v], minlength=7), weights[v] / weights[v].sum())
+        surprise(
+            np.bincount(found[:, 1][found[:, 0] == v], minlength=7), weights[v] / weights[v].sum()
+        )
         for v in range(7)
     ]
     for t, v in zip(*np.nonzero(weights), strict=True):
@@ -90,13 +109,17 @@ def test_steps_have_the_probabilities_of_the_formula(p: float, q: float, even: b
 
 
 def test_the_chi_square_would_notice() -> None:
-    """A sampler that lets a refused return through, as one in use does, is told apart by the test above."""
+    """A sampler that lets a refused return through, as one in use does, is told apart by the test
+    above.
+    """
     weights = world()
     found = tokens(Walks(copies(weights, 2000), 10, 3, 1.0, 1.0, Run(seed=3, threads=1))) % 7
     pieces = []
     for t, v in zip(*np.nonzero(weights), strict=True):
         here = (found[:, 0] == t) & (found[:, 1] == v)
-        pieces.append(surprise(np.bincount(found[here, 2], minlength=7), expected(weights, t, v, 1.25, 1.0)))
+        pieces.append(
+            surprise(np.bincount(found[here, 2], minlength=7), expected(weights, t, v, 1.25, 1.0))
+        )
     assert deviation(pieces) > 2 * P999
 
 
@@ -139,7 +162,9 @@ def test_no_edges_no_walks() -> None:
 @pytest.mark.parametrize(("p", "q"), [(1.0, 1.0), (0.3, 2.0)])
 def test_walks_do_not_depend_on_threads(p: float, q: float) -> None:
     weights = world(60, seed=4)
-    first, second = (tokens(Walks(graph(weights), 5, 800, p, q, Run(seed=9, threads=n))) for n in (1, 2))
+    first, second = (
+        tokens(Walks(graph(weights), 5, 800, p, q, Run(seed=9, threads=n))) for n in (1, 2)
+    )
     assert first.shape == (5 * 60, 800)
     assert (first == second).all()
 
@@ -161,12 +186,19 @@ def test_walkers_of_a_group_are_independent() -> None:
 
 
 def test_a_hub_is_one_more_node() -> None:
-    """One node next to all others: every second step leads to it, and looking up its neighbours stays exact."""
+    """One node next to all others: every second step leads to it, and looking up its neighbours
+    stays exact.
+    """
     n = 3000
     node = np.arange(1, n)
-    source, target = np.concatenate((node, np.zeros(n - 1, int))), np.concatenate((np.zeros(n - 1, int), node))
+    source, target = (
+        np.concatenate((node, np.zeros(n - 1, int))),
+        np.concatenate((np.zeros(n - 1, int), node)),
+    )
     order = np.lexsort((target, source))
-    rows = Rows(starts(source[order], n), target[order].astype(np.int32), np.ones(2 * (n - 1), np.float32))
+    rows = Rows(
+        starts(source[order], n), target[order].astype(np.int32), np.ones(2 * (n - 1), np.float32)
+    )
     found = tokens(Walks(rows, 1, 21, 0.5, 4.0, Run(seed=1)))
     assert ((found[:, :-1] == 0) != (found[:, 1:] == 0)).all()
     counts = np.bincount(found.ravel(), minlength=n)

@@ -77,7 +77,11 @@ def test_both_are_measured_and_the_ratio_printed(capsys) -> None:
 
 def test_a_commit_is_given_its_own_options(two, tmp_path, monkeypatch) -> None:
     given: list[tuple[Path, list[str]]] = []
-    monkeypatch.setattr(_against.Side, "measure", lambda side, *_: given.append((side.folder, list(side.words))) or [])
+    monkeypatch.setattr(
+        _against.Side,
+        "measure",
+        lambda side, *_: given.append((side.folder, list(side.words))) or [],
+    )
     main(["query", "--against", "some", "--turns", "2", "--dim", "4", "--there", "--factors '4 5'"])
     ours, theirs = (tmp_path / "ours", ["--dim", "4"]), (two, ["--factors", "4 5"])
     assert given == [ours, theirs, theirs, ours]
@@ -107,16 +111,24 @@ def one(metric: str, value: float | None, **more: Any) -> dict[str, Any]:
 def test_figures_are_matched_by_what_they_measure() -> None:
     """In the order of ours: one in both, twice alike; one without a number; one that is new."""
     rounds = [
-        [[one("a", a), one("a", 10 * a), one("b", None), one("c", 7)], [one("b", 1), one("a", b), one("a", 5 * b)]]
+        [
+            [one("a", a), one("a", 10 * a), one("b", None), one("c", 7)],
+            [one("b", 1), one("a", b), one("a", 5 * b)],
+        ]
         for a, b in [(1, 2), (3, 3), (8, 2)]
     ]
-    found = [(figure["metric"], figure["value"], figure["peer_value"]) for figure in _against.figures(rounds)]
+    found = [
+        (figure["metric"], figure["value"], figure["peer_value"])
+        for figure in _against.figures(rounds)
+    ]
     assert found == [("a", 3, 2), ("a", 30, 10), ("b", None, 1), ("c", 7, None)]
     first = next(iter(_against.figures(rounds)))
     assert first["interval"] == {"interval": [0.5, 4], "sure": 0.75}
 
 
-@pytest.mark.parametrize(("rounds", "cut"), [(1, 0), (5, 0), (6, 0), (8, 0), (9, 1), (20, 5), (101, 40)])
+@pytest.mark.parametrize(
+    ("rounds", "cut"), [(1, 0), (5, 0), (6, 0), (8, 0), (9, 1), (20, 5), (101, 40)]
+)
 def test_interval_is_the_narrowest_that_is_sure_enough(rounds: int, cut: int) -> None:
     """`cut` as tables of the sign test have it, from 6 on."""
     low, high, sure = _against.interval([float(n) for n in reversed(range(rounds))])
@@ -130,7 +142,9 @@ def test_interval_is_the_narrowest_that_is_sure_enough(rounds: int, cut: int) ->
 
 def git(folder: Path, *words: str) -> str:
     own = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    return subprocess.run(["git", *own, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", *own, *words], cwd=folder, check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def test_a_commit_is_built_once_and_the_checkout_left_alone(tmp_path, monkeypatch) -> None:
@@ -154,11 +168,15 @@ def test_a_commit_is_built_once_and_the_checkout_left_alone(tmp_path, monkeypatc
     assert (repository / "Makefile").read_text() == "work that is not committed"
 
 
-@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="this system does not tell what processes use")
+@pytest.mark.skipif(
+    not Path("/proc/self/schedstat").exists(), reason="this system does not tell what processes use"
+)
 def test_the_clock_counts_what_is_started_and_what_leaves(tmp_path) -> None:
     (tmp_path / "burn.py").write_text(BURN)
     how = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(_against.CLOCK)}}
-    done = subprocess.run([sys.executable, "-c", FAMILY], **how, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", FAMILY], **how, capture_output=True, text=True, check=True
+    )
     child, orphan = map(float, done.stdout.split())
     assert child > 0.2 - 0.02  # what has ended is counted in ticks of 0.01
     assert orphan > 0.2

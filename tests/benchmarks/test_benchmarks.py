@@ -18,13 +18,43 @@ from benchmarks._made import clustered
 from benchmarks._rank import Model, hit_ndcg, popular, recall_ndcg
 
 IN_PROCESS = ("_als_cost", "_sequences", "neural", "prepare", "quality", "query")
-KEYS = ["benchmark", "data", "system", "metric", "value", "unit", "peer", "peer_value", "ratio", "seconds",
-        "peak_rss_mb", "settings"]  # fmt: skip
+KEYS = [
+    "benchmark",
+    "data",
+    "system",
+    "metric",
+    "value",
+    "unit",
+    "peer",
+    "peer_value",
+    "ratio",
+    "seconds",
+    "peak_rss_mb",
+    "settings",
+]
 USERS, ITEMS, PAIRS = 120, 60, 1500
 SMALL = {
     "quality": ["--algorithm", "als", "--dim", "8", "--seeds", "1"],
-    "als": ["--part", "curve", "memory", "jit", "epochs", "line", "--data", "gowalla", "--dim", "8",
-            "--repeat", "1", "--pairs", "2000", "--sizes", "2000", "--judged", "50"],
+    "als": [
+        "--part",
+        "curve",
+        "memory",
+        "jit",
+        "epochs",
+        "line",
+        "--data",
+        "gowalla",
+        "--dim",
+        "8",
+        "--repeat",
+        "1",
+        "--pairs",
+        "2000",
+        "--sizes",
+        "2000",
+        "--judged",
+        "50",
+    ],
     "query": ["--items", "300", "--users", "20", "--dim", "8", "--repeat", "3"],
     "topk": ["--users", "50", "--items", "300", "--dim", "8", "--repeat", "1"],
     "foldin": ["--dim", "8", "--held", "10", "--length", "5", "--repeat", "1"],
@@ -32,24 +62,100 @@ SMALL = {
     "churn": ["--data", "online_retail", "--dim", "4", "--repeat", "1"],
     "neural": ["--epochs", "1", "--seeds", "1", "--steps", "1", "--repeat", "1"],
     "dbt": ["--customers", "300", "--repeat", "1"],
-    "external": ["--users", "50", "--items", "20", "--pairs", "300", "--system", "content, mean", "dual",
-                 "neural_content, pooling", "als"],
-    "item2vec": ["--part", "speed", "gowalla", "many", "--tokens", "5000", "--seeds", "1", "--epochs", "1",
-                 "--repeat", "1"],
+    "external": [
+        "--users",
+        "50",
+        "--items",
+        "20",
+        "--pairs",
+        "300",
+        "--system",
+        "content, mean",
+        "dual",
+        "neural_content, pooling",
+        "als",
+    ],
+    "item2vec": [
+        "--part",
+        "speed",
+        "gowalla",
+        "many",
+        "--tokens",
+        "5000",
+        "--seeds",
+        "1",
+        "--epochs",
+        "1",
+        "--repeat",
+        "1",
+    ],
     "gate": ["--dim", "4", "--worse", "1", "--ends", "0", "--later", "28"],
     "metrics": ["--users", "50", "--k", "3"],
     "kmeans": ["--rows", "3000", "--k", "8", "--dim", "8", "--repeat", "1"],
-    "node2vec": ["--part", "gowalla", "--dim", "4", "--seeds", "1", "--set", "epochs=1", "walks=1", "length=5"],
+    "node2vec": [
+        "--part",
+        "gowalla",
+        "--dim",
+        "4",
+        "--seeds",
+        "1",
+        "--set",
+        "epochs=1",
+        "walks=1",
+        "length=5",
+    ],
     "neighbours": ["--dim", "8", "--least", "2"],
-    "locks": ["--runs", "1", "2", "--repeat", "1", "--models", "2", "--each", "2", "--clients", "2", "--seconds", "1"],
-    "postgres": ["--dim", "8", "--rows", "500", "--loads", "1", "--items", "300", "--sizes", "300", "--asked", "5",
-                 "--clients", "4", "--seconds", "1", "--every", "0.3", "--rounds", "1", "--world", "100",
-                 "--jobs", "2"],
-}  # fmt: skip
+    "locks": [
+        "--runs",
+        "1",
+        "2",
+        "--repeat",
+        "1",
+        "--models",
+        "2",
+        "--each",
+        "2",
+        "--clients",
+        "2",
+        "--seconds",
+        "1",
+    ],
+    "postgres": [
+        "--dim",
+        "8",
+        "--rows",
+        "500",
+        "--loads",
+        "1",
+        "--items",
+        "300",
+        "--sizes",
+        "300",
+        "--asked",
+        "5",
+        "--clients",
+        "4",
+        "--seconds",
+        "1",
+        "--every",
+        "0.3",
+        "--rounds",
+        "1",
+        "--world",
+        "100",
+        "--jobs",
+        "2",
+    ],
+}
 PEERS = {  # what a benchmark cannot do without
-    "als": ["implicit"], "churn": ["sklearn"], "item2vec": ["gensim"], "kmeans": ["faiss"], "node2vec": ["gensim"],
-    "postgres": ["pgvector"], "topk": ["faiss", "implicit"],
-}  # fmt: skip
+    "als": ["implicit"],
+    "churn": ["sklearn"],
+    "item2vec": ["gensim"],
+    "kmeans": ["faiss"],
+    "node2vec": ["gensim"],
+    "postgres": ["pgvector"],
+    "topk": ["faiss", "implicit"],
+}
 
 
 @pytest.fixture(scope="module")
@@ -61,31 +167,64 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         table(folder / "gowalla" / f"{part}.parquet", user=pairs.user, item=pairs.item)
     table(folder / "ncf_ml1m" / "train.parquet", user=known.user, item=known.item)
     others = np.random.default_rng(1).integers(0, ITEMS, (len(held.user), 9))
-    table(folder / "ncf_ml1m" / "test.parquet", user=held.user, target=held.item, negatives=others.tolist())
+    table(
+        folder / "ncf_ml1m" / "test.parquet",
+        user=held.user,
+        target=held.item,
+        negatives=others.tolist(),
+    )
     rating = np.where(known.item % 7 == 0, 3, 5)
-    rated_at = np.datetime64("2000-01-01", "us") + np.timedelta64(1, "h") * np.arange(len(known.user))
-    table(folder / "ml1m" / "interactions.parquet", user_id=known.user, movie_id=known.item, rating=rating,
-          rated_at=rated_at)  # fmt: skip
+    rated_at = np.datetime64("2000-01-01", "us") + np.timedelta64(1, "h") * np.arange(
+        len(known.user)
+    )
+    table(
+        folder / "ml1m" / "interactions.parquet",
+        user_id=known.user,
+        movie_id=known.item,
+        rating=rating,
+        rated_at=rated_at,
+    )
     table(
         folder / "ml1m" / "movies.parquet",
         movie_id=range(ITEMS),
         genres=["Drama|War", "Drama", "Comedy"] * (ITEMS // 3),
         title=[f"Film {n} (19{n % 40 + 50})" for n in range(ITEMS)],
     )
-    table(folder / "ml1m" / "users.parquet", user_id=range(USERS), gender=["F", "M"] * (USERS // 2),
-          age=[1, 25, 56] * (USERS // 3), occupation=[n % 7 for n in range(USERS)])  # fmt: skip
+    table(
+        folder / "ml1m" / "users.parquet",
+        user_id=range(USERS),
+        gender=["F", "M"] * (USERS // 2),
+        age=[1, 25, 56] * (USERS // 3),
+        occupation=[n % 7 for n in range(USERS)],
+    )
     sequences = {"user": known.user, "item": known.item, "position": np.arange(len(known.user))}
     table(folder / "ml1m_sequences" / "sequences.parquet", **sequences)
-    sessions = {"session_id": known.user, "item_id": known.item, "position": np.arange(len(known.user))}
+    sessions = {
+        "session_id": known.user,
+        "item_id": known.item,
+        "position": np.arange(len(known.user)),
+    }
     table(folder / "diginetica" / "train.parquet", **sessions)
     table(folder / "diginetica" / "test.parquet", prefix=[[1, 2], [3]], target=[3, 1])
     for part, pairs in (("train", known), ("valid", held), ("test", held)):
         table(folder / "ml1m_external" / f"{part}.parquet", user_id=pairs.user, movie_id=pairs.item)
     vectors = np.random.default_rng(2).standard_normal((ITEMS, 4)).astype("f4")
-    table(folder / "ml1m_external" / "item_embedding.parquet", movie_id=range(ITEMS), embedding=list(vectors))
-    day = np.datetime64("2011-01-01", "us") + np.timedelta64(1, "D") * (np.arange(len(known.user)) * 7 % 360)
-    table(folder / "online_retail" / "online_retail.parquet", customer_id=known.user, stock_code=known.item,
-          quantity=known.item % 3 + 1, unit_price=known.item * 1.0 + 1, invoice_date=day)  # fmt: skip
+    table(
+        folder / "ml1m_external" / "item_embedding.parquet",
+        movie_id=range(ITEMS),
+        embedding=list(vectors),
+    )
+    day = np.datetime64("2011-01-01", "us") + np.timedelta64(1, "D") * (
+        np.arange(len(known.user)) * 7 % 360
+    )
+    table(
+        folder / "online_retail" / "online_retail.parquet",
+        customer_id=known.user,
+        stock_code=known.item,
+        quantity=known.item % 3 + 1,
+        unit_price=known.item * 1.0 + 1,
+        invoice_date=day,
+    )
     return folder
 
 
@@ -105,13 +244,19 @@ def test_every_benchmark_is_tried() -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_lines(name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines(
+    name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     if name == "dbt" and not Path(".venv/dbt/bin/dbt").exists():
         pytest.skip("dbt is not installed: make dbt gives it an environment of its own")
     for peer in PEERS.get(name, []):
-        pytest.importorskip(peer, reason=f"{peer} is not installed: make bench gives what benchmarks measure beside")
+        pytest.importorskip(
+            peer, reason=f"{peer} is not installed: make bench gives what benchmarks measure beside"
+        )
     if name == "metrics":
-        pytest.importorskip("ranx", reason="ranx compiles for minutes and is no part of any extra: pip install ranx")
+        pytest.importorskip(
+            "ranx", reason="ranx compiles for minutes and is no part of any extra: pip install ranx"
+        )
     monkeypatch.setenv("EMBSQL_DATA", str(data))
     for module in IN_PROCESS:  # a dozen processes would take long; others start theirs
         monkeypatch.setattr(f"benchmarks.{module}.apart", here)
@@ -124,11 +269,15 @@ def test_lines(name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
         assert (line["ratio"] is None) == (line["value"] is None or not line["peer_value"])
 
 
-def test_a_csv_file_is_read_as_a_table_is(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_csv_file_is_read_as_a_table_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Both readings give the same bytes, or the benchmark stops."""
     monkeypatch.setattr("benchmarks.prepare.apart", here)
     main(["prepare", "--csv", "--rows", "2000", "--repeat", "1"])
-    assert json.loads(capsys.readouterr().out.splitlines()[0])["data"] == "generated 2000 rows of CSV"
+    assert (
+        json.loads(capsys.readouterr().out.splitlines()[0])["data"] == "generated 2000 rows of CSV"
+    )
 
 
 def test_list_names_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -153,9 +302,13 @@ def test_recall_and_ndcg_by_hand() -> None:
 
 
 def test_ranks_of_what_comes_next_by_hand() -> None:
-    """Of scores 9 1 2 3: item 2 is behind 0 and 3; where 0 was seen, behind 3; level with another is behind it."""
+    """Of scores 9 1 2 3: item 2 is behind 0 and 3; where 0 was seen, behind 3; level with another
+    is behind it.
+    """
     items = np.array([[9], [1], [2], [3], [2]], np.float32)
-    exam = _sequences.Exam("", np.array([0, 0]), np.array([2, 3]), [np.array([0]), np.array([], int)], (1, 5))
+    exam = _sequences.Exam(
+        "", np.array([0, 0]), np.array([2, 3]), [np.array([0]), np.array([], int)], (1, 5)
+    )
     model = Model(np.ones((1, 1), np.float32), items)
     assert _sequences._ranks(model, exam, np.array([0, 1])).tolist() == [2, 1]
     assert _sequences._ranks(model, exam._replace(seen=None), np.array([0, 1])).tolist() == [3, 1]

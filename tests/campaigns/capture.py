@@ -1,4 +1,5 @@
-"""Every name out of our own bodies as an argument of every question: python -m tests.campaigns.capture.
+"""Every name out of our own bodies as an argument of every question: python -m
+tests.campaigns.capture.
 
 Each argument is written as an unqualified column, as a column of an alias and out of a CTE of each
 name, in each place that a call may stand in. Prints one JSON line: calls asked, names, differences.
@@ -19,7 +20,9 @@ from tests.worlds import known_run
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--names", type=int, default=len(NAMES), help="of each argument, drawn by the seed")
+    parser.add_argument(
+        "--names", type=int, default=len(NAMES), help="of each argument, drawn by the seed"
+    )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     draw = random.Random(options.seed)  # noqa: S311 - which names are tried

@@ -1,4 +1,5 @@
-"""Thousands of random options through every door: python -m tests.campaigns.options --tries 10000 --seed 1
+"""Thousands of random options through every door: python -m tests.campaigns.options --tries 10000
+--seed 1
 
 Prints what came of them by class of error, and every exception that is not embsql's; none is right.
 """
@@ -26,7 +27,9 @@ def main() -> int:
         doors.close()
     for name, number in outcomes.most_common():
         sys.stdout.write(f"{number:6} {name}\n")
-    sys.stdout.write(f"{asked.tries} tries, {len(foreign)} foreign, {time.process_time() - begin:.0f} s of CPU\n")
+    sys.stdout.write(
+        f"{asked.tries} tries, {len(foreign)} foreign, {time.process_time() - begin:.0f} s of CPU\n"
+    )
     sys.stdout.write("\n".join(foreign))
     return min(len(foreign), 1)
 

@@ -1,4 +1,7 @@
-"""Projects on every adapter. dbt has an environment of its own (make dbt); elsewhere these tests are left out."""
+"""Projects on every adapter.
+
+dbt has an environment of its own (make dbt); elsewhere these tests are left out.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,11 @@ if TYPE_CHECKING:
 
 TARGETS = ["duckdb", "postgres"]
 if not any(importlib.metadata.distributions(name="dbt-core")):
-    collect_ignore = [path.name for path in Path(__file__).parent.glob("test_*.py") if path.name != "test_package.py"]
+    collect_ignore = [
+        path.name
+        for path in Path(__file__).parent.glob("test_*.py")
+        if path.name != "test_package.py"
+    ]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,7 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
-            item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+            )
 
 
 @pytest.fixture(params=TARGETS)

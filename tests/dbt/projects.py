@@ -69,9 +69,16 @@ class Project:
     def dbt(self, *words: str, succeeds: bool = True) -> Done:
         """Run a command in this process, in PostgreSQL with a worker beside it."""
         said: list[str] = []
-        told = [*words, "--target", self.target, *(["--profiles-dir", "."] if words[0] != "deps" else [])]
+        told = [
+            *words,
+            "--target",
+            self.target,
+            *(["--profiles-dir", "."] if words[0] != "deps" else []),
+        ]
         with self._inside(), Beside(self.database, said.append) as worker:
-            done = dbtRunner(callbacks=[worker.hear, lambda event: said.append(event.info.msg)]).invoke(told)
+            done = dbtRunner(
+                callbacks=[worker.hear, lambda event: said.append(event.info.msg)]
+            ).invoke(told)
         results = self.folder / "target" / "run_results.json"
         nodes = json.loads(results.read_text())["results"] if results.exists() else []
         found = Done("\n".join(said), {node["unique_id"].split(".")[2]: node for node in nodes})
@@ -90,19 +97,35 @@ class Project:
         """Run dbt in a process of its own, without a worker."""
         command = [str(HERE / "dbt"), *words, "--target", self.target, "--profiles-dir", "."]
         return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False, timeout=300
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
         )
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, **self.env, "DBT_USE_COLORS": "false", "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
+        return {
+            **os.environ,
+            **self.env,
+            "DBT_USE_COLORS": "false",
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
 
     @contextmanager
     def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
         """dbt in the background, killed when the block ends."""
         command = [str(HERE / "dbt"), *words, "--target", self.target, "--profiles-dir", "."]
         process = subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         try:
             yield process
@@ -112,7 +135,11 @@ class Project:
 
     def model(self, name: str, sql: str, /, **options: Any) -> None:
         """Write an embedding model with these options under meta.embsql, or with none a table."""
-        config = f"{{{{ config(materialized='embedding', meta={{'embsql': {options!r}}}) }}}}\n" if options else ""
+        config = (
+            f"{{{{ config(materialized='embedding', meta={{'embsql': {options!r}}}) }}}}\n"
+            if options
+            else ""
+        )
         (self.folder / "models" / f"{name}.sql").write_text(config + sql)
 
     def ask(self, sql: str) -> list[dict[str, Any]]:
@@ -128,14 +155,24 @@ def environment_of(address: str) -> dict[str, str]:
     """A PostgreSQL address as the variables that the profiles read."""
     from psycopg import conninfo
 
-    names = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+    names = {
+        "host": "PGHOST",
+        "port": "PGPORT",
+        "user": "PGUSER",
+        "password": "PGPASSWORD",
+        "dbname": "PGDATABASE",
+    }
     found = conninfo.conninfo_to_dict(address)
     return {variable: str(found[word]) for word, variable in names.items() if found.get(word)}
 
 
 def opened(folder: Path, target: str, address: str | None) -> Project:
     """The project in a folder, with the package installed into it."""
-    env = environment_of(address) if address else {"EMBSQL_DBT_FILE": str(folder / "warehouse.duckdb")}
+    env = (
+        environment_of(address)
+        if address
+        else {"EMBSQL_DBT_FILE": str(folder / "warehouse.duckdb")}
+    )
     project = Project(folder, target, address or env["EMBSQL_DBT_FILE"], env)
     project.dbt("deps")
     return project
@@ -143,7 +180,11 @@ def opened(folder: Path, target: str, address: str | None) -> Project:
 
 def copied(name: str, folder: Path, target: str, address: str | None) -> Project:
     """A copy of one of the package's own projects."""
-    shutil.copytree(PACKAGE, folder / "dbt_project", ignore=shutil.ignore_patterns("target", "dbt_packages", "logs"))
+    shutil.copytree(
+        PACKAGE,
+        folder / "dbt_project",
+        ignore=shutil.ignore_patterns("target", "dbt_packages", "logs"),
+    )
     return opened(folder / "dbt_project" / name, target, address)
 
 
@@ -154,7 +195,9 @@ def written(folder: Path, target: str, address: str | None) -> Project:
     (folder / "profiles.yml").write_text(PROFILE)
     (folder / "packages.yml").write_text(f"packages: [{{local: {json.dumps(str(PACKAGE))}}}]")
     project = opened(folder, target, address)
-    numbers = "range(60) AS given(n)" if target == "duckdb" else "generate_series(0, 59) AS given(n)"
+    numbers = (
+        "range(60) AS given(n)" if target == "duckdb" else "generate_series(0, 59) AS given(n)"
+    )
     project.model(
         "events",
         f"""SELECT 'u' || u.n AS user_id, 'i' || i.n AS item_id, 1 + (u.n + i.n) % 3 AS weight

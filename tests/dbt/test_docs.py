@@ -1,4 +1,6 @@
-"""The generated documentation, opened in a real browser: the descriptions and the lineage are there."""
+"""The generated documentation, opened in a real browser: the descriptions and the lineage are
+there.
+"""
 
 from __future__ import annotations
 
@@ -55,18 +57,27 @@ def test_a_model_has_its_description_columns_and_lineage(browser, folder) -> Non
     words = opened(browser, f"file://{folder}/static_index.html#!/model/model.embsql_demo.shop")
     assert "Products as vectors, near when the same customers buy them." in words
     assert "32 numbers; the inner product with a customer's vector is the score." in words
-    children, parents = re.search(r"Referenced By Models (.*?) Depends On Models (.*?) Code", words).groups()
-    assert {"customer_segments", "item_neighbours", "lookalike_audience", "item_drift"} <= set(children.split())
+    children, parents = re.search(
+        r"Referenced By Models (.*?) Depends On Models (.*?) Code", words
+    ).groups()
+    assert {"customer_segments", "item_neighbours", "lookalike_audience", "item_drift"} <= set(
+        children.split()
+    )
     assert {"interactions", "customer_labels"} <= set(parents.split())
 
 
 def test_the_graph_is_drawn(browser, folder) -> None:
-    html = dom(browser, f"file://{folder}/static_index.html#!/model/model.embsql_demo.shop?g_v=1&g_i=%2Bshop%2B")
+    html = dom(
+        browser,
+        f"file://{folder}/static_index.html#!/model/model.embsql_demo.shop?g_v=1&g_i=%2Bshop%2B",
+    )
     assert re.search(r'<canvas[^>]*layer2-node"[^>]*width="[1-9]', html)
 
 
 def test_a_dashboard_says_what_it_rests_on(browser, folder) -> None:
-    words = opened(browser, f"file://{folder}/static_index.html#!/exposure/exposure.embsql_demo.crm_dashboard")
+    words = opened(
+        browser, f"file://{folder}/static_index.html#!/exposure/exposure.embsql_demo.crm_dashboard"
+    )
     assert "those who write to customers" in words
     parents = re.search(r"Depends On Models (.*)", words)[1]
     assert "customer_segments" in parents
@@ -84,7 +95,11 @@ def test_everything_is_described_and_hangs_together(folder) -> None:
     for name, node in {**manifest["nodes"], **manifest["sources"], **manifest["exposures"]}.items():
         if name.startswith(kinds):
             assert node["description"], f"{name} has no description"
-    upstream = [name for name, children in manifest["child_map"].items() if "model.embsql_demo.shop" in children]
+    upstream = [
+        name
+        for name, children in manifest["child_map"].items()
+        if "model.embsql_demo.shop" in children
+    ]
     assert "model.embsql_demo.interactions" in upstream
     seen, queue = set(), ["exposure.embsql_demo.merchandising_dashboard"]
     while queue:

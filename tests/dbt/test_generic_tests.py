@@ -36,8 +36,12 @@ models:
       - embsql.fresh_within: {name: stale, arguments: {hours: 0}}
 """
 FAIL = {"no_orphan", "covered", "bad_dim", "bad_finite", "bad_length"} | {
-    "metric_missed", "metric_unknown", "beats_by_far", "drifted", "stale",
-}  # fmt: skip
+    "metric_missed",
+    "metric_unknown",
+    "beats_by_far",
+    "drifted",
+    "stale",
+}
 EVENTS = "select user_id, item_id, weight from {{ ref('events') }}"
 
 
@@ -61,7 +65,11 @@ def test_every_generic_test_can_fail_and_can_pass(project) -> None:
     project.model("shop", EVENTS, dim=6, evaluate=True, gate=False, split="random")
     (project.folder / "models" / "schema.yml").write_text(SCHEMA)
     results = project.dbt("build", succeeds=False).results
-    ends = {name: result["status"] for name, result in results.items() if result["unique_id"].startswith("test.")}
+    ends = {
+        name: result["status"]
+        for name, result in results.items()
+        if result["unique_id"].startswith("test.")
+    }
     assert len(ends) == 20
     assert {name for name, status in ends.items() if status == "error"} == set(), results
     assert {name for name, status in ends.items() if status == "fail"} == FAIL

@@ -1,4 +1,6 @@
-"""The life of an embedding model: what trains, what does not, and what goes wrong with a message that helps."""
+"""The life of an embedding model: what trains, what does not, and what goes wrong with a message
+that helps.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +31,16 @@ def test_a_model_is_trained_once_forced_and_never_by_looking(project) -> None:
     project.dbt("build")
     (first,) = project.runs()
     assert {row["run_id"] for row in view(project)} == {first}
-    assert {len(row["embedding"]) for row in project.ask("SELECT * FROM embsql.item_embedding('shop')")} == {4}
-    for words in (["build"], ["build", "--empty"], ["compile"], ["docs", "generate"], ["show", "-s", "later"]):
+    assert {
+        len(row["embedding"]) for row in project.ask("SELECT * FROM embsql.item_embedding('shop')")
+    } == {4}
+    for words in (
+        ["build"],
+        ["build", "--empty"],
+        ["compile"],
+        ["docs", "generate"],
+        ["show", "-s", "later"],
+    ):
         project.dbt(*words)
         assert project.runs() == [first], words
     assert len(view(project)) == 30
@@ -59,7 +69,9 @@ def test_a_refused_run_fails_its_node_and_what_was_live_stays(project) -> None:
 
 def test_what_is_wrong_is_said_and_the_next_build_succeeds(project) -> None:
     project.model(
-        "events_of_nobody", "select cast(null as varchar) as user_id, item_id from {{ ref('events') }}", dim=4
+        "events_of_nobody",
+        "select cast(null as varchar) as user_id, item_id from {{ ref('events') }}",
+        dim=4,
     )
     project.model("without_items", "select user_id from {{ ref('events') }}", dim=4)
     project.model("wrong_option", EVENTS, dimm=4)
@@ -68,7 +80,9 @@ def test_what_is_wrong_is_said_and_the_next_build_succeeds(project) -> None:
     project.model("x" * 41, EVENTS, dim=4)
     project.model("y" * 55, EVENTS, dim=4, name="short")
     results = project.dbt("build", succeeds=False).results
-    told = {name: result["message"] for name, result in results.items() if result["status"] == "error"}
+    told = {
+        name: result["message"] for name, result in results.items() if result["status"] == "error"
+    }
     expected = {
         "events_of_nobody": "no usable interaction",
         "without_items": 'the source has no column "item_id"',
@@ -89,12 +103,27 @@ def test_what_is_wrong_is_said_and_the_next_build_succeeds(project) -> None:
 def test_settings_that_are_none_are_said(project) -> None:
     """Whatever YAML can hold: none of it ends in an exception of dbt's, and nothing is trained."""
     wrong = {
-        "dim_many": ({"dim": "many"}, "als: dim must be a whole number from 1 to 16000, got 'many'"),
-        "seed_date": ({"seed": "{{ modules.datetime.date(2026, 1, 1) }}"}, "train: seed must be a whole number"),
-        "threads_list": ({"threads": [1, 2]}, "train: threads must be a whole number from 1 to 1024, or none"),
+        "dim_many": (
+            {"dim": "many"},
+            "als: dim must be a whole number from 1 to 16000, got 'many'",
+        ),
+        "seed_date": (
+            {"seed": "{{ modules.datetime.date(2026, 1, 1) }}"},
+            "train: seed must be a whole number",
+        ),
+        "threads_list": (
+            {"threads": [1, 2]},
+            "train: threads must be a whole number from 1 to 1024, or none",
+        ),
         "taken": ({"model_name": "x"}, 'als has no option "model_name"'),
-        "split_map": ({"evaluate": True, "split": {"a": {"b": 1}}}, "train: split must be auto or last or time"),
-        "timeout_word": ({"timeout": "soon"}, "meta.embsql.timeout must be a number of seconds from 1, got soon"),
+        "split_map": (
+            {"evaluate": True, "split": {"a": {"b": 1}}},
+            "train: split must be auto or last or time",
+        ),
+        "timeout_word": (
+            {"timeout": "soon"},
+            "meta.embsql.timeout must be a number of seconds from 1, got soon",
+        ),
         "cluster_word": ({"cluster": "users"}, "meta.embsql.cluster must be true, options like"),
         "project_number": ({"project": 3}, "meta.embsql.project must be true, options like"),
         "named_five": ({"name": 5}, '"5" cannot be the name of an embsql model'),
@@ -112,7 +141,9 @@ def test_what_is_made_of_a_run_is_checked_alike(on_duckdb) -> None:
     assert "cluster: k must be a whole number from 1" in message(on_duckdb, "shop")
     on_duckdb.model("shop", EVENTS, dim=4, cluster={"rawr": 1, "k": 3})
     assert 'cluster has no option "rawr". Did you mean "raw"?' in message(on_duckdb, "shop")
-    on_duckdb.model("shop", EVENTS, dim=4, cluster={"seed": 7, "k": 3}, materialise={"k": 2, "threads": 1})
+    on_duckdb.model(
+        "shop", EVENTS, dim=4, cluster={"seed": 7, "k": 3}, materialise={"k": 2, "threads": 1}
+    )
     on_duckdb.dbt("build", "-s", "shop")
     assert on_duckdb.ask("SELECT max(rank) AS k FROM embsql.top_items") == [{"k": 2}]
 
@@ -196,7 +227,9 @@ def test_a_database_without_embsql(on_postgres) -> None:
 
 
 def test_a_dashboard_in_a_long_transaction_is_not_in_the_way(on_postgres) -> None:
-    """The view follows the live run, so building again does not replace it; a change of its columns waits and tells."""
+    """The view follows the live run, so building again does not replace it; a change of its columns
+    waits and tells.
+    """
     import psycopg
 
     on_postgres.model("shop", EVENTS, dim=4)
@@ -205,7 +238,9 @@ def test_a_dashboard_in_a_long_transaction_is_not_in_the_way(on_postgres) -> Non
         reader.execute("SELECT * FROM analytics.shop").fetchall()
         on_postgres.dbt("build", "--full-refresh", "-s", "shop")
         on_postgres.model("shop", EVENTS, dim=4, entity="user")
-        told = on_postgres.dbt("build", "-s", "shop", "--vars", "{embsql_reader_wait: 2}", succeeds=False)
+        told = on_postgres.dbt(
+            "build", "-s", "shop", "--vars", "{embsql_reader_wait: 2}", succeeds=False
+        )
         assert "(dashboard, user" in told.results["shop"]["message"]
         assert "pg_terminate_backend" in told.results["shop"]["message"]
     on_postgres.dbt("build", "-s", "shop")
@@ -217,6 +252,8 @@ def test_a_training_that_takes_too_long(on_postgres) -> None:
     told = on_postgres.dbt("build", succeeds=False).results["shop"]["message"]
     assert "after 3 seconds" in told
     assert "embsql.cancel('shop')" in told
-    assert on_postgres.ask("SELECT status FROM embsql.jobs") == [{"status": "cancelled"}]  # the worker beside ends too
+    assert on_postgres.ask("SELECT status FROM embsql.jobs") == [
+        {"status": "cancelled"}
+    ]  # the worker beside ends too
     on_postgres.model("shop", EVENTS, dim=4)
     on_postgres.dbt("build")

@@ -41,7 +41,9 @@ def test_promote_rollback_drop_forget_evaluate(project) -> None:
     assert project.runs() == [second]
     assert "ndcg@10" in operate("evaluate", model="shop")
     operate("forget", user_id="u1")
-    assert project.ask("SELECT count(*) AS n FROM embsql.user_embeddings WHERE user_id = 'u1'") == [{"n": 0}]
+    assert project.ask("SELECT count(*) AS n FROM embsql.user_embeddings WHERE user_id = 'u1'") == [
+        {"n": 0}
+    ]
 
 
 def test_python_model(on_duckdb) -> None:
@@ -50,8 +52,10 @@ def test_python_model(on_duckdb) -> None:
     assert on_duckdb.runs() == []
     on_duckdb.dbt("build")
     (first,) = on_duckdb.runs()
-    (column,) = on_duckdb.ask("SELECT data_type, (SELECT count(*) FROM main.people) AS n FROM duckdb_columns() "
-                              "WHERE table_name = 'people' AND column_name = 'embedding'")  # fmt: skip
+    (column,) = on_duckdb.ask(
+        "SELECT data_type, (SELECT count(*) FROM main.people) AS n FROM duckdb_columns() "
+        "WHERE table_name = 'people' AND column_name = 'embedding'"
+    )
     assert column == {"data_type": "FLOAT[4]", "n": 60}
     on_duckdb.dbt("build")
     assert on_duckdb.runs() == [first]
@@ -61,15 +65,23 @@ def test_dbt_and_a_worker_in_one_command(on_postgres) -> None:
     on_postgres.model("shop", EVENTS, dim=4)
     words = ["dbt", "build", "--target", "postgres", "--profiles-dir", "."]
     done = subprocess.run(
-        [HERE / "embsql", *words], cwd=on_postgres.folder, env=on_postgres.environment, capture_output=True, text=True,
+        [HERE / "embsql", *words],
+        cwd=on_postgres.folder,
+        env=on_postgres.environment,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stdout
     assert "(train shop) is done" in done.stdout
     (on_postgres.folder / "models" / "shop.sql").write_text("select nothing")
     done = subprocess.run(
-        [HERE / "embsql", *words], cwd=on_postgres.folder, env=on_postgres.environment, capture_output=True, text=True,
+        [HERE / "embsql", *words],
+        cwd=on_postgres.folder,
+        env=on_postgres.environment,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 1
     assert "dbt did not succeed" in done.stderr

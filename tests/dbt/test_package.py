@@ -35,13 +35,17 @@ def test_one_macro_one_file_and_each_says_what_it_does() -> None:
 
 def test_every_macro_is_used_by_a_project() -> None:
     files = [
-        path for path in PACKAGE.rglob("*") if path.suffix in (".sql", ".yml") and "dbt_packages" not in path.parts
+        path
+        for path in PACKAGE.rglob("*")
+        if path.suffix in (".sql", ".yml") and "dbt_packages" not in path.parts
     ]
     operations = {"promote", "rollback", "drop_run", "forget", "evaluate", "embedding"}
     for path in (PACKAGE / "macros").rglob("*.sql"):
         others = "\n".join(other.read_text() for other in files if other != path)
         code = re.sub(r"{#.*?#}", "", others, flags=re.DOTALL)
-        assert path.stem in operations or re.search(rf"embsql\.{path.stem}\b", code), f"nothing uses {path.stem}"
+        assert path.stem in operations or re.search(rf"embsql\.{path.stem}\b", code), (
+            f"nothing uses {path.stem}"
+        )
 
 
 @pytest.fixture(scope="module")

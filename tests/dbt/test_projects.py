@@ -1,4 +1,6 @@
-"""The package's own projects, from empty: every macro and test of the package, and the demonstration."""
+"""The package's own projects, from empty: every macro and test of the package, and the
+demonstration.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +48,16 @@ def test_four_models_in_four_threads_are_what_training_alone_gives(integration) 
     with embsql.connect(integration.database) as database:
         for record in records:
             options = json.loads(record["params"])
-            name, sums = f"again_{record['run_id']}", "SELECT checksum FROM embsql.runs WHERE run_id = {}"
-            run = database.train(name, record["source_sql"], algorithm=record["algorithm"], **options)
-            assert database.ask(sums.format(run.run_id)).to_pylist() == [{"checksum": record["checksum"]}]
+            name, sums = (
+                f"again_{record['run_id']}",
+                "SELECT checksum FROM embsql.runs WHERE run_id = {}",
+            )
+            run = database.train(
+                name, record["source_sql"], algorithm=record["algorithm"], **options
+            )
+            assert database.ask(sums.format(run.run_id)).to_pylist() == [
+                {"checksum": record["checksum"]}
+            ]
 
 
 def test_demonstration_answers_its_questions(demo) -> None:
@@ -58,7 +67,7 @@ def test_demonstration_answers_its_questions(demo) -> None:
         (SELECT count(*) FROM {schema}.lookalike_audience) AS audience,
         (SELECT count(*) FROM {schema}.cohort_profiles) AS cohorts,
         (SELECT avg(CASE WHEN substr(item_id, 1, 3) = substr(neighbor_id, 1, 3) THEN 1.0 ELSE 0.0 END)
-         FROM {schema}.item_neighbours) AS same_aisle""")  # fmt: skip
+         FROM {schema}.item_neighbours) AS same_aisle""")
     assert (counted["segments"], counted["audience"]) == (8, 100)
     assert counted["cohorts"] >= 18  # people sign up during 600 days
     assert counted["same_aisle"] > 0.9  # customers like two aisles of eight

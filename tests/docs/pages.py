@@ -1,12 +1,15 @@
-"""Runs the code blocks of a page as its reader would, in a temporary folder where `make demo` has just been run.
+"""Runs the code blocks of a page as its reader would, in a temporary folder where `make demo` has
+just been run.
 
-python   in order, in one namespace
-sql      each statement on the database that `db` of the python blocks has open, or had last; demo.duckdb before that
-console  every line that begins with "$ ", after closing `db`, as DuckDB's lock wants: embsql in this process, which is
-         quicker, python in its own; of `make` only that the target exists; another program only where it is installed
+python   in order, in one namespace sql      each statement on the database that `db` of the python
+blocks has open, or had last; demo.duckdb before that console  every line that begins with "$ ",
+after closing `db`, as DuckDB's lock wants: embsql in this process, which is
+         quicker, python in its own; of `make` only that the target exists; another program only
+         where it is installed
 
-A block of ```text after ```sql, and the lines under a command in ```console, are the answer it must give, digits of
-decimal numbers aside. A block after the comment <!-- not run: reason --> is left alone.
+A block of ```text after ```sql, and the lines under a command in ```console, are the answer it must
+give, digits of decimal numbers aside. A block after the comment <!-- not run: reason --> is left
+alone.
 """
 
 from __future__ import annotations
@@ -27,7 +30,13 @@ from embsql.shells import cli
 from embsql.shells.text_table import draw
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs" / "guides").glob("*.md"), *(ROOT / "examples").glob("*/README.md")])
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        *(ROOT / "docs" / "guides").glob("*.md"),
+        *(ROOT / "examples").glob("*/README.md"),
+    ]
+)
 BLOCK = re.compile(r"(<!-- not run: .+? -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -41,7 +50,8 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 def shows_answers(page: Path) -> bool:
     """Whether some block of a page is an answer, or has lines under a command."""
     return any(
-        language == "text" or (language == "console" and re.search(r"^(?!\$)", text.strip(), re.MULTILINE))
+        language == "text"
+        or (language == "console" and re.search(r"^(?!\$)", text.strip(), re.MULTILINE))
         for language, text in blocks(page)
     )
 
@@ -92,7 +102,9 @@ class Reader:
         assert close(self.answer, text), f"{self.answer}\n\nthe page says\n\n{text}"
 
     def console(self, text: str) -> None:
-        if "db" in self.names and self.names["db"].engine.embedded:  # one process at a time may write its file
+        if (
+            "db" in self.names and self.names["db"].engine.embedded
+        ):  # one process at a time may write its file
             self._leave()
         for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
             command, _, expected = part.partition("\n")

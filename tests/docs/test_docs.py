@@ -1,4 +1,6 @@
-"""The pages say what is so: they are current, complete, linked, and what they tell a reader to type works."""
+"""The pages say what is so: they are current, complete, linked, and what they tell a reader to type
+works.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,17 @@ from embsql.sqlfiles import files, questions
 from tests.conftest import real
 from tests.docs.pages import PAGES, ROOT, Reader, shows_answers
 
-WRITTEN = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")])
-GENERATED = ("docs/sql.md", "docs/algorithms.md", "docs/errors.md", "docs/cli.md", "docs/README.md", "README.md")
+WRITTEN = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+)
+GENERATED = (
+    "docs/sql.md",
+    "docs/algorithms.md",
+    "docs/errors.md",
+    "docs/cli.md",
+    "docs/README.md",
+    "README.md",
+)
 
 
 def load(path: Path) -> ModuleType:
@@ -50,7 +61,9 @@ def demo_file(tmp_path_factory) -> Path:
     demo.run(str(path), None, {}, lambda _: None)
     with embsql.connect(path) as database:
         database.cluster("demo"), database.project("demo")
-        database.train("demo_tuned", "shop_orders", tune=2, dim=[4, 8], epochs=4, progress=False, **demo.SHOP)
+        database.train(
+            "demo_tuned", "shop_orders", tune=2, dim=[4, 8], epochs=4, progress=False, **demo.SHOP
+        )
         database.engine.run(files.text("demo/cohorts.sql"))
     return path
 
@@ -70,7 +83,9 @@ def folder(demo_file, tmp_path, monkeypatch) -> Path:
 
 
 def thin(path: Path) -> None:
-    """Leave a quarter of the customers to what is trained anew, where no page shows what comes of it."""
+    """Leave a quarter of the customers to what is trained anew, where no page shows what comes of
+    it.
+    """
     with duckdb.connect(str(path)) as connection:
         connection.execute("DELETE FROM shop_orders WHERE customer_id > 'customer-0750'")
 
@@ -143,7 +158,11 @@ def test_algorithm_is_documented(built, name: str) -> None:
 
 
 def test_error_is_documented(built) -> None:
-    classes = [name for name, cls in inspect.getmembers(errors, inspect.isclass) if cls.__module__ == errors.__name__]
+    classes = [
+        name
+        for name, cls in inspect.getmembers(errors, inspect.isclass)
+        if cls.__module__ == errors.__name__
+    ]
     for name in set(classes) - {"EmbsqlError"}:
         assert f"### {name}\n\n> " in built["docs/errors.md"], name
 
@@ -203,7 +222,12 @@ def test_readme_begins_with_the_two_commands() -> None:
 
 
 def test_map_of_the_folder_is_true() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8").split("## Map of the folder")[1].split("\n## ")[0]
+    text = (
+        (ROOT / "README.md")
+        .read_text(encoding="utf-8")
+        .split("## Map of the folder")[1]
+        .split("\n## ")[0]
+    )
     places = re.findall(r"^\| `(.+?)` \|", text, re.MULTILINE)
     assert len(places) > 5
     assert all((ROOT / place).is_dir() for place in places)

@@ -1,6 +1,8 @@
-"""What Python's drivers send for an id, a list of ids, a number of rows and a vector, asked of a model `shop`.
+"""What Python's drivers send for an id, a list of ids, a number of rows and a vector, asked of a
+model `shop`.
 
-Not part of the suite: tests/drivers/run.sh installs the drivers in a folder of its own and runs this with an address.
+Not part of the suite: tests/drivers/run.sh installs the drivers in a folder of its own and runs
+this with an address.
 """
 
 from __future__ import annotations
@@ -67,13 +69,20 @@ REGISTERED: list[tuple[str, str, list[Any]]] = [
     ("vector: HalfVector", NEAREST, ["shop", HalfVector(FLOATS), 3]),
 ]
 WORDS = {
-    int: "bigint", decimal.Decimal: "numeric", uuid.UUID: "uuid", float: "float8",
-    np.ndarray: "vector", Vector: "vector", HalfVector: "halfvec",
-}  # fmt: skip
+    int: "bigint",
+    decimal.Decimal: "numeric",
+    uuid.UUID: "uuid",
+    float: "float8",
+    np.ndarray: "vector",
+    Vector: "vector",
+    HalfVector: "halfvec",
+}
 
 
 def psycopg_3(mode: str) -> tuple[Ask, list[Any]]:
-    """psycopg 3: text and binary parameters on the server, parameters put in by the client, $1 as it stands."""
+    """psycopg 3: text and binary parameters on the server, parameters put in by the client, $1 as
+    it stands.
+    """
     kinds: dict[str, Any] = {"client": psycopg.ClientCursor, "raw": psycopg.RawCursor}
     connection = psycopg.connect(
         ADDRESS, autocommit=True, cursor_factory=kinds.get(mode, psycopg.Cursor)
@@ -151,7 +160,9 @@ def sqlalchemy_on_asyncpg() -> tuple[Ask, list[Any]]:
 
 
 def async_pg(casts: bool, registered: bool) -> tuple[Ask, list[Any]]:
-    """asyncpg asks the server for the types of $1, ...: text wherever any type will do, so that others are cast."""
+    """asyncpg asks the server for the types of $1, ...: text wherever any type will do, so that
+    others are cast.
+    """
     loop = asyncio.new_event_loop()
     connection = loop.run_until_complete(asyncpg.connect(ADDRESS))
     if registered:
@@ -172,8 +183,10 @@ def async_pg(casts: bool, registered: bool) -> tuple[Ask, list[Any]]:
 
 
 DRIVERS: dict[str, Callable[[], tuple[Ask, list[Any]]]] = {
-    **{f"psycopg 3, {mode}": lambda mode=mode: psycopg_3(mode)
-       for mode in ("server", "text", "binary", "client", "raw", "registered")},
+    **{
+        f"psycopg 3, {mode}": lambda mode=mode: psycopg_3(mode)
+        for mode in ("server", "text", "binary", "client", "raw", "registered")
+    },
     "psycopg2": psycopg_2,
     "pg8000": pg_8000,
     "SQLAlchemy on psycopg": lambda: sqlalchemy_on("psycopg"),
@@ -183,7 +196,7 @@ DRIVERS: dict[str, Callable[[], tuple[Ask, list[Any]]]] = {
     "asyncpg, as it stands": lambda: async_pg(casts=False, registered=False),
     "asyncpg, cast": lambda: async_pg(casts=True, registered=False),
     "asyncpg, registered": lambda: async_pg(casts=True, registered=True),
-}  # fmt: skip
+}
 
 
 def train() -> None:

@@ -33,7 +33,9 @@ IDS = [
 
 @pytest.fixture(params=ENGINES)
 def engine(request) -> Iterator[Engine]:
-    found = engines.connect(":memory:" if request.param == "duckdb" else request.getfixturevalue("pg"))
+    found = engines.connect(
+        ":memory:" if request.param == "duckdb" else request.getfixturevalue("pg")
+    )
     registry.install(found)
     yield found
     found.close()
@@ -42,14 +44,22 @@ def engine(request) -> Iterator[Engine]:
 def rows(n: int, d: int) -> dict[str, object]:
     vectors = np.random.default_rng(0).standard_normal((n, d)).astype("f4")
     ids = pa.array([f"i{k}" for k in range(n)])
-    return {"run_id": np.ones(n, "i8"), "item_id": ids, "embedding": vectors, "norm": np.ones(n, "f4"),
-            "bias": np.zeros(n, "f4"), "interactions": np.ones(n, "i4")}  # fmt: skip
+    return {
+        "run_id": np.ones(n, "i8"),
+        "item_id": ids,
+        "embedding": vectors,
+        "norm": np.ones(n, "f4"),
+        "bias": np.zeros(n, "f4"),
+        "interactions": np.ones(n, "i4"),
+    }
 
 
 def test_floats_come_back_exactly(engine: Engine) -> None:
     wanted = rows(1000, 17)
     assert engine.write("item_embeddings", wanted) == 1000
-    found = engine.ask("SELECT embedding FROM embsql.item_embeddings ORDER BY CAST(substr(item_id, 2) AS INTEGER)")
+    found = engine.ask(
+        "SELECT embedding FROM embsql.item_embeddings ORDER BY CAST(substr(item_id, 2) AS INTEGER)"
+    )
     flat = found.column(0).combine_chunks().flatten().to_numpy()
     assert (flat.reshape(1000, 17) == wanted["embedding"]).all()
 
@@ -85,9 +95,9 @@ def test_all_or_nothing(engine: Engine) -> None:
 @pytest.mark.parametrize("id_", IDS)
 def test_any_text_is_an_id(engine: Engine, id_: str) -> None:
     engine.write("item_embeddings", rows(1, 2) | {"item_id": [id_]})
-    assert engine.ask("SELECT item_id FROM embsql.item_embeddings WHERE item_id = $id", id=id_).to_pylist() == [
-        {"item_id": id_}
-    ]
+    assert engine.ask(
+        "SELECT item_id FROM embsql.item_embeddings WHERE item_id = $id", id=id_
+    ).to_pylist() == [{"item_id": id_}]
 
 
 def test_install_is_idempotent(engine: Engine) -> None:
@@ -98,4 +108,7 @@ def test_install_is_idempotent(engine: Engine) -> None:
 
 def test_statements_count_their_rows(engine: Engine) -> None:
     engine.write("item_embeddings", rows(4, 2))
-    assert engine.run("DELETE FROM embsql.item_embeddings WHERE item_id IN ('i1', 'i2', 'nobody')") == 2
+    assert (
+        engine.run("DELETE FROM embsql.item_embeddings WHERE item_id IN ('i1', 'i2', 'nobody')")
+        == 2
+    )

@@ -1,4 +1,6 @@
-"""PostgreSQL's binary COPY: what is written reads as it was given, by a reader that knows nothing of the writer."""
+"""PostgreSQL's binary COPY: what is written reads as it was given, by a reader that knows nothing
+of the writer.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,14 @@ from embsql.errors import NulByte
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
 TRAILER = b"\xff\xff"
-NUMBERS = {"smallint": "!h", "integer": "!i", "bigint": "!q", "real": "!f", "double precision": "!d", "boolean": "!?"}
+NUMBERS = {
+    "smallint": "!h",
+    "integer": "!i",
+    "bigint": "!q",
+    "real": "!f",
+    "double precision": "!d",
+    "boolean": "!?",
+}
 TIMESTAMP = "timestamp without time zone"
 
 
@@ -124,7 +133,11 @@ def test_what_is_written_reads_back(given_rows) -> None:
 
 
 @settings(deadline=None)  # a busy machine is no failure
-@given(st.lists(st.none() | st.integers(0, 3)), st.lists(st.none() | TEXT, min_size=4, max_size=4), st.integers(0, 3))
+@given(
+    st.lists(st.none() | st.integers(0, 3)),
+    st.lists(st.none() | TEXT, min_size=4, max_size=4),
+    st.integers(0, 3),
+)
 def test_codes_are_written_as_their_words(codes, words, start) -> None:
     array = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(words, pa.string()))
     wanted = [None if code is None else words[code] for code in codes]
@@ -138,7 +151,11 @@ def test_vectors_are_written_whole(vectors, data) -> None:
     wanted = [vector if kept else None for vector, kept in zip(vectors, keep, strict=True)]
     for word in ("vector", "halfvec"):
         assert column(np.array(vectors, "f4").reshape(len(vectors), 3), word) == vectors
-        for type_ in (pa.list_(pa.float32()), pa.large_list(pa.float64()), pa.list_(pa.float32(), 3)):
+        for type_ in (
+            pa.list_(pa.float32()),
+            pa.large_list(pa.float64()),
+            pa.list_(pa.float32(), 3),
+        ):
             assert column(pa.array(wanted, type_)[1:], word) == wanted[1:]
 
 
@@ -146,7 +163,9 @@ def test_vectors_are_written_whole(vectors, data) -> None:
 def test_rows_keep_their_order_across_chunks() -> None:
     n = 11
     texts = [None if k % 4 == 1 else "é" * (k % 3) for k in range(n)]
-    words = pa.chunked_array([pa.array(texts[:5]).dictionary_encode(), pa.array(texts[5:]).dictionary_encode()])
+    words = pa.chunked_array(
+        [pa.array(texts[:5]).dictionary_encode(), pa.array(texts[5:]).dictionary_encode()]
+    )
     pieces = pa.chunked_array([pa.array(texts[:2]), pa.array(texts[2:9]), pa.array(texts[9:])])
     vectors = np.arange(2.0 * n, dtype="f4").reshape(n, 2)
     columns = {"a": np.arange(n), "b": texts, "c": words, "d": pieces, "e": vectors}
@@ -162,7 +181,10 @@ def test_rows_keep_their_order_across_chunks() -> None:
 def test_sliced_text_of_any_layout_is_written(type_) -> None:
     texts = ["no", None, "", "a longer text than twelve bytes", "ß"]
     assert column(pa.array(texts, type_)[1:4], "text") == texts[1:4]
-    assert column(pa.chunked_array([pa.array(texts, type_)[3:], pa.array(texts, type_)]), "text") == texts[3:] + texts
+    assert (
+        column(pa.chunked_array([pa.array(texts, type_)[3:], pa.array(texts, type_)]), "text")
+        == texts[3:] + texts
+    )
 
 
 def test_sliced_numbers_are_written() -> None:
@@ -173,12 +195,18 @@ def test_sliced_numbers_are_written() -> None:
 
 def test_many_words_in_small_codes_are_written() -> None:
     codes = pa.array(range(100), pa.int8())
-    parts = [pa.DictionaryArray.from_arrays(codes, [f"{part}{k}" for k in range(100)]) for part in "ab"]
-    assert column(pa.chunked_array(parts), "text") == [f"{part}{k}" for part in "ab" for k in range(100)]
+    parts = [
+        pa.DictionaryArray.from_arrays(codes, [f"{part}{k}" for k in range(100)]) for part in "ab"
+    ]
+    assert column(pa.chunked_array(parts), "text") == [
+        f"{part}{k}" for part in "ab" for k in range(100)
+    ]
 
 
 @pytest.mark.parametrize("word", [*WORDS, "vector", "halfvec"])
-@pytest.mark.parametrize("type_", [pa.null(), pa.list_(pa.int8()), pa.float64(), pa.string()], ids=str)
+@pytest.mark.parametrize(
+    "type_", [pa.null(), pa.list_(pa.int8()), pa.float64(), pa.string()], ids=str
+)
 def test_nothing_of_any_type_is_null(word, type_) -> None:
     assert column(pa.nulls(3, type_), word) == [None] * 3
 
@@ -192,7 +220,9 @@ def test_values_are_converted() -> None:
     assert column(np.array([day], "M8[us]"), "date") == [day.date()]
 
 
-@pytest.mark.parametrize(("values", "word"), [([2**40], "integer"), ([1.5], "bigint"), (["x"], "real")])
+@pytest.mark.parametrize(
+    ("values", "word"), [([2**40], "integer"), ([1.5], "bigint"), (["x"], "real")]
+)
 def test_what_does_not_fit_is_an_error(values, word) -> None:
     with pytest.raises(pa.ArrowInvalid):
         stream({"x": values}, {"x": word})
@@ -204,7 +234,9 @@ def test_numbers_that_are_none_are_left_to_the_server() -> None:
         assert math.isnan(found[0])
         assert found[1:] == [math.inf, -math.inf, 1]
     assert column(np.array([[1e9]], "f4"), "halfvec") == [[math.inf]]
-    found = decode(blocks(stream({"x": [math.nan, None]}, {"x": "real"})), {"x": "real"}).column("x")
+    found = decode(blocks(stream({"x": [math.nan, None]}, {"x": "real"})), {"x": "real"}).column(
+        "x"
+    )
     assert found.null_count == 1
     assert math.isnan(found[0].as_py())
 
@@ -221,12 +253,17 @@ def test_infinite_times_do_not_wrap_round() -> None:
 def test_a_nul_character_is_named(encoded) -> None:
     texts = pa.array(["fine", None, "", "a" * 15 + "\0" + "é" * 9, "also fine"])
     with pytest.raises(NulByte) as error:
-        stream({"x": [1] * 5, "title": texts.dictionary_encode() if encoded else texts}, {"x": "real", "title": "text"})
+        stream(
+            {"x": [1] * 5, "title": texts.dictionary_encode() if encoded else texts},
+            {"x": "real", "title": "text"},
+        )
     remedy = "replace(title, chr(0), '')"
     assert error.value.values == {"column": "title", "start": "a" * 15 + "é" * 5, "remedy": remedy}
 
 
-@pytest.mark.parametrize("empty", [[], np.zeros((0, 3), "f4"), pa.array([], pa.string()), pa.chunked_array([], "i8")])
+@pytest.mark.parametrize(
+    "empty", [[], np.zeros((0, 3), "f4"), pa.array([], pa.string()), pa.chunked_array([], "i8")]
+)
 def test_no_rows_are_header_and_trailer(empty) -> None:
     for word in (*WORDS, "vector"):
         assert stream({"x": empty}, {"x": word}) == HEADER + TRAILER

@@ -40,7 +40,9 @@ def test_an_exported_database_is_imported_whole(file: Path, tmp_path: Path) -> N
         assert rows(tmp_path / "new.duckdb", sql) == rows(file, sql)
     with embsql.connect(str(tmp_path / "new.duckdb")) as database:  # the commands are there as well
         source = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(40) t(i)"
-        called = database.ask("CALL embsql.train('m', $source, options => '{\"dim\": 2}')", source=source)
+        called = database.ask(
+            "CALL embsql.train('m', $source, options => '{\"dim\": 2}')", source=source
+        )
         assert called["status"].to_pylist() == ["live"]
 
 
@@ -48,7 +50,9 @@ def test_the_client_of_duckdb_1_5_exports_and_imports(file: Path, tmp_path: Path
     new = tmp_path / "new.duckdb"
     out, back = f"EXPORT DATABASE '{tmp_path}/copy'", f"IMPORT DATABASE '{tmp_path}/copy'"
     for path, sql in ((file, out), (new, back)):
-        done = subprocess.run([CLIENT, path, "-c", sql], check=False, capture_output=True, text=True)
+        done = subprocess.run(
+            [CLIENT, path, "-c", sql], check=False, capture_output=True, text=True
+        )
         assert (done.returncode, done.stderr) == (0, "")
     assert rows(new, ASKED) == rows(file, ASKED)
 

@@ -218,11 +218,14 @@ def test_every_table_says_which_row_goes(trained) -> None:
 
 
 def test_partitions_of_earlier_runs_say_it_too(copy) -> None:
-    sql(copy, "ALTER TABLE embsql_runs.interactions_1 REPLICA IDENTITY DEFAULT",
+    sql(
+        copy,
+        "ALTER TABLE embsql_runs.interactions_1 REPLICA IDENTITY DEFAULT",
         "DROP TABLE embsql.item_embeddings_none, embsql.user_embeddings_none",
         "DROP TABLE embsql.interactions_none",
         "DELETE FROM embsql.migrations WHERE file_name LIKE '0016%'",
-        "DELETE FROM embsql.surface")  # fmt: skip
+        "DELETE FROM embsql.surface",
+    )
     embsql.connect(copy, install=True).close()
     test_every_table_says_which_row_goes(copy)
 

@@ -1,4 +1,6 @@
-"""What clients of PostgreSQL send: parameters typed, untyped, in text, in binary, put in by the client."""
+"""What clients of PostgreSQL send: parameters typed, untyped, in text, in binary, put in by the
+client.
+"""
 
 from __future__ import annotations
 
@@ -117,10 +119,13 @@ def test_a_callers_connection_keeps_its_own_types(address: str) -> None:
 
 
 PREPARED = {
-    "": ["'n'", "'7'", "'3'"], "(unknown, unknown, unknown)": ["'n'", "'7'", "'3'"],
-    "(text, integer, bigint)": ["'n'", "7", "3"], "(varchar, varchar, numeric)": ["'n'", "'7'", "3"],
-    "(text, uuid, smallint)": ["'n'", f"'{uuid.UUID(int=7)}'", "3"], "(name, bigint, float8)": ["'n'", "7", "3"],
-}  # fmt: skip
+    "": ["'n'", "'7'", "'3'"],
+    "(unknown, unknown, unknown)": ["'n'", "'7'", "'3'"],
+    "(text, integer, bigint)": ["'n'", "7", "3"],
+    "(varchar, varchar, numeric)": ["'n'", "'7'", "3"],
+    "(text, uuid, smallint)": ["'n'", f"'{uuid.UUID(int=7)}'", "3"],
+    "(name, bigint, float8)": ["'n'", "7", "3"],
+}
 
 
 @pytest.mark.parametrize("types", PREPARED)
@@ -172,7 +177,9 @@ def test_what_cannot_be_taken_is_said(address: str, call: str, sentence: str) ->
 
 
 def test_what_a_server_expects_where_a_value_has_no_type(address: str) -> None:
-    """As asyncpg asks it, and as docs/guides/postgres.md tells: text for an id and for a vector, a list for a list."""
+    """As asyncpg asks it, and as docs/guides/postgres.md tells: text for an id and for a vector, a
+    list for a list.
+    """
     words = {"int": "double precision", "vector": "text", "double[]": "double precision[]"}
     with psycopg.connect(address, cursor_factory=psycopg.RawCursor) as connection:
         for name, question in questions.questions().items():

@@ -36,19 +36,51 @@ def made(database: embsql.Database, n: int = 3000, d: int = 16, similarity: str 
     """A run of n items and n users with random vectors and biases; u0 has seen i0 to i49."""
     rng = np.random.default_rng(0)
     say(database.engine, "know_model", model_name="m")
-    say(database.engine, "begin_run", run_id=1, model_name="m", algorithm="als", params="{}", source_sql="", seed=1,
-        versions="{}")  # fmt: skip
+    say(
+        database.engine,
+        "begin_run",
+        run_id=1,
+        model_name="m",
+        algorithm="als",
+        params="{}",
+        source_sql="",
+        seed=1,
+        versions="{}",
+    )
     for entity in ("item", "user"):
         vectors = (rng.standard_normal((n, d)) * rng.lognormal(0, 0.5, (n, 1))).astype("f4")
-        database.engine.write(f"{entity}_embeddings", {
-            "run_id": np.ones(n, "i8"), f"{entity}_id": [f"{entity[0]}{k}" for k in range(n)], "embedding": vectors,
-            "norm": np.linalg.norm(vectors, axis=1), "bias": rng.standard_normal(n).astype("f4"),
-            "interactions": rng.integers(1, 9, n),
-        })  # fmt: skip
-    database.engine.write("interactions", {"run_id": [1] * 50, "user_id": ["u0"] * 50,
-                          "item_id": [f"i{k}" for k in range(50)], "weight": np.ones(50)})  # fmt: skip
-    say(database.engine, "finish_run", run_id=1, source_hash="", dim=d, similarity=similarity, users=n, items=n,
-        interactions=50, checksum="")  # fmt: skip
+        database.engine.write(
+            f"{entity}_embeddings",
+            {
+                "run_id": np.ones(n, "i8"),
+                f"{entity}_id": [f"{entity[0]}{k}" for k in range(n)],
+                "embedding": vectors,
+                "norm": np.linalg.norm(vectors, axis=1),
+                "bias": rng.standard_normal(n).astype("f4"),
+                "interactions": rng.integers(1, 9, n),
+            },
+        )
+    database.engine.write(
+        "interactions",
+        {
+            "run_id": [1] * 50,
+            "user_id": ["u0"] * 50,
+            "item_id": [f"i{k}" for k in range(50)],
+            "weight": np.ones(50),
+        },
+    )
+    say(
+        database.engine,
+        "finish_run",
+        run_id=1,
+        source_hash="",
+        dim=d,
+        similarity=similarity,
+        users=n,
+        items=n,
+        interactions=50,
+        checksum="",
+    )
     database.promote("m@1")
 
 
@@ -71,14 +103,18 @@ def test_an_index_answers_as_reading_everything_does(db, similarity: str, storag
     exact = [db.ask(question).to_pylist() for question in QUESTIONS]
     db.engine.run(f"SET embsql.index_above = '100'; SET embsql.index_storage = '{storage}'")
     db.engine.index(1)
-    metrics = {row["metric"] for row in db.ask("SELECT metric FROM embsql.vector_indexes").to_pylist()}
+    metrics = {
+        row["metric"] for row in db.ask("SELECT metric FROM embsql.vector_indexes").to_pylist()
+    }
     assert metrics == {"cosine", similarity}
     for question, wanted in zip(QUESTIONS, exact, strict=True):
         found = db.ask(question).to_pylist()
         same = {tuple(row.values()) for row in found} & {tuple(row.values()) for row in wanted}
         assert len(found) == 20
         assert [row["rank"] for row in found] == list(range(1, 21))
-        assert len(same) >= 14, "most of an approximate answer is the exact one, rank and score included"
+        assert len(same) >= 14, (
+            "most of an approximate answer is the exact one, rank and score included"
+        )
 
 
 def test_a_question_uses_the_index(db) -> None:
@@ -95,10 +131,14 @@ def test_a_question_uses_the_index(db) -> None:
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
 def test_exactly_k_rows_whatever_is_left_out(db, similarity: str) -> None:
     made(db, similarity=similarity)
-    db.engine.run("SET embsql.index_above = '100'; SET hnsw.max_scan_tuples = 100")  # the index soon gives up
+    db.engine.run(
+        "SET embsql.index_above = '100'; SET hnsw.max_scan_tuples = 100"
+    )  # the index soon gives up
     db.engine.index(1)
     seen = ", ".join(f"('u0', 'i{k}')" for k in range(50, 2990))
-    db.engine.run(f"INSERT INTO embsql.interactions SELECT 1, v.u, v.i, 1 FROM (VALUES {seen}) AS v(u, i)")
+    db.engine.run(
+        f"INSERT INTO embsql.interactions SELECT 1, v.u, v.i, 1 FROM (VALUES {seen}) AS v(u, i)"
+    )
     assert db.ask("SELECT * FROM embsql.recommend('m', 'u0', k => 10)").num_rows == 10
     few = "SELECT * FROM embsql.recommend('m', 'u0', k => 5, candidates => ARRAY['i2991', 'i2995', 'i1', 'nowhere'])"
     assert {row["item_id"] for row in db.ask(few).to_pylist()} == {"i2991", "i2995"}
@@ -150,7 +190,9 @@ def test_two_installers_at_once(empty) -> None:
 
 def test_an_old_pgvector_is_refused(empty) -> None:
     with psycopg.connect(empty, autocommit=True) as admin:
-        admin.execute("CREATE EXTENSION vector; UPDATE pg_extension SET extversion = '0.8.1' WHERE extname = 'vector'")
+        admin.execute(
+            "CREATE EXTENSION vector; UPDATE pg_extension SET extversion = '0.8.1' WHERE extname = 'vector'"
+        )
     with pytest.raises(errors.CannotInstall, match=r"pgvector 0\.8\.1 is too old"):
         embsql.connect(empty)
 
@@ -162,10 +204,17 @@ def test_no_pgvector_is_told(empty) -> None:
 
 def test_pgvector_may_live_in_a_schema_of_its_own(empty) -> None:
     with psycopg.connect(empty, autocommit=True) as admin:
-        admin.execute('CREATE SCHEMA "my Extensions"; CREATE EXTENSION vector SCHEMA "my Extensions"')
+        admin.execute(
+            'CREATE SCHEMA "my Extensions"; CREATE EXTENSION vector SCHEMA "my Extensions"'
+        )
     with embsql.connect(empty) as database:
         assert database.train("m", EVENTS, dim=4).status == "live"
-        assert database.ask("SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)").num_rows == 3
+        assert (
+            database.ask(
+                "SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)"
+            ).num_rows
+            == 3
+        )
 
 
 def test_the_printed_script_is_the_installation(empty) -> None:
@@ -196,7 +245,9 @@ def test_the_extension_is_the_installation(empty, tmp_path) -> None:
 
 def test_a_stranger_without_rights_is_told(empty) -> None:
     with psycopg.connect(empty, autocommit=True) as admin:
-        admin.execute("CREATE EXTENSION vector; DROP ROLE IF EXISTS embsql_nobody; CREATE ROLE embsql_nobody LOGIN")
+        admin.execute(
+            "CREATE EXTENSION vector; DROP ROLE IF EXISTS embsql_nobody; CREATE ROLE embsql_nobody LOGIN"
+        )
     with pytest.raises(errors.NoRights, match="permission denied"):
         embsql.connect(conninfo.make_conninfo(empty, user="embsql_nobody"))
 
@@ -207,7 +258,9 @@ GOLDEN = ROOT / "tests" / "engines" / "rights.txt"
 
 
 def test_who_may_do_what(db) -> None:
-    """Every table and function against every role; a change of rights is a change of this file, and is seen."""
+    """Every table and function against every role; a change of rights is a change of this file, and
+    is seen.
+    """
     db.install(roles=True)
     rows = db.ask(Path(__file__).with_name("rights.sql").read_text()).to_pylist()
     found = "\n".join(f"{row['thing']:<44} {row['rights']}".rstrip() for row in rows) + "\n"
@@ -231,7 +284,9 @@ def test_roles_work_together(pg, db) -> None:
     db.install(roles=True)
     db.engine.run("CREATE TABLE events AS " + EVENTS)
     for name, role in (("t1", "trainer"), ("t2", "trainer"), ("r1", "reader"), ("a1", "admin")):
-        db.engine.run(f"DROP ROLE IF EXISTS embsql_{name}; CREATE ROLE embsql_{name} LOGIN IN ROLE embsql_{role}")
+        db.engine.run(
+            f"DROP ROLE IF EXISTS embsql_{name}; CREATE ROLE embsql_{name} LOGIN IN ROLE embsql_{role}"
+        )
     db.engine.run("GRANT SELECT ON events TO embsql_trainer")
 
     def as_(name: str) -> embsql.Database:
@@ -246,11 +301,16 @@ def test_roles_work_together(pg, db) -> None:
             two.train("m", "events", dim=4, epochs=1, seed=seed)
         ask = "SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)"
         assert reader.ask(ask).num_rows == 3
-        assert reader.ask("SELECT run_id FROM embsql.runs('m')").to_pylist()[-1]["run_id"] > first, (
-            "t2 collected t1's run"
-        )
-        for refused in ("DELETE FROM embsql.models", "UPDATE embsql.runs SET error = ''", "TABLE embsql.jobs",
-                        "SELECT embsql.train('m', 'events')", "CREATE TABLE embsql.mine (x int)"):  # fmt: skip
+        assert (
+            reader.ask("SELECT run_id FROM embsql.runs('m')").to_pylist()[-1]["run_id"] > first
+        ), "t2 collected t1's run"
+        for refused in (
+            "DELETE FROM embsql.models",
+            "UPDATE embsql.runs SET error = ''",
+            "TABLE embsql.jobs",
+            "SELECT embsql.train('m', 'events')",
+            "CREATE TABLE embsql.mine (x int)",
+        ):
             with pytest.raises(errors.NoRights):
                 reader.ask(refused)
         with pytest.raises(errors.NoRights):
@@ -287,7 +347,10 @@ def test_a_password_is_never_repeated(address: str) -> None:
 def test_parameters_are_found_where_they_are() -> None:
     sql = "SELECT $b, '$b', \"$b\", $$ $b $$, $t$ $b $t$, $a -- $b\n, /* $b */ $b"
     statement, values = positional(sql, {"a": 1, "b": 2})
-    assert statement.decode() == "SELECT $1, '$b', \"$b\", $$ $b $$, $t$ $b $t$, $2 -- $b\n, /* $b */ $1"
+    assert (
+        statement.decode()
+        == "SELECT $1, '$b', \"$b\", $$ $b $$, $t$ $b $t$, $2 -- $b\n, /* $b */ $1"
+    )
     assert values == [2, 1]
 
 
@@ -358,7 +421,9 @@ def server() -> Iterator[object]:
     own.cleanup()
 
 
-@pytest.mark.parametrize("stage", ["runs", "vector_indexes", "models"], ids=["load", "index", "promote"])
+@pytest.mark.parametrize(
+    "stage", ["runs", "vector_indexes", "models"], ids=["load", "index", "promote"]
+)
 def test_a_server_restart_loses_nothing(server, monkeypatch, stage: str) -> None:
     """The trainer is held at a stage by a lock, the server stops in that moment and comes back."""
     fit, address = ALS.fit, server.get_uri()
@@ -387,7 +452,9 @@ def test_a_server_restart_loses_nothing(server, monkeypatch, stage: str) -> None
             database.train("m", EVENTS, dim=4, seed=2)
         monkeypatch.setattr(ALS, "fit", fit)
         threads[0].join()
-        new = first + 1 if stage == "models" else first  # the promotion may just have been committed
+        new = (
+            first + 1 if stage == "models" else first
+        )  # the promotion may just have been committed
         assert registry.live(database.engine, "m") in (first, new)
         assert database.ask("SELECT * FROM embsql.similar_items('m', '5', k => 3)").num_rows == 3
         assert database.train("m", EVENTS, dim=4, seed=2).status == "live"
@@ -395,20 +462,27 @@ def test_a_server_restart_loses_nothing(server, monkeypatch, stage: str) -> None
 
 
 def test_a_long_reader_holds_nobody_up(pg, db) -> None:
-    """A reader in a transaction sees its old version to the end; runs come, go live and are collected meanwhile."""
+    """A reader in a transaction sees its old version to the end; runs come, go live and are
+    collected meanwhile.
+    """
     first = db.train("m", EVENTS, dim=4, seed=0).run_id
     with psycopg.connect(pg) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         before = reader.execute("SELECT * FROM embsql.similar_items('m', '5', k => 3)").fetchall()
         for seed in range(1, 13):
             db.train("m", EVENTS, dim=4, epochs=1, seed=seed)
-        assert reader.execute("SELECT * FROM embsql.similar_items('m', '5', k => 3)").fetchall() == before
+        assert (
+            reader.execute("SELECT * FROM embsql.similar_items('m', '5', k => 3)").fetchall()
+            == before
+        )
     gone = "SELECT 1 FROM embsql.item_embeddings WHERE run_id = $run_id"
     assert db.ask(gone, run_id=first).num_rows == 0
     db.train("m", EVENTS, dim=4, epochs=1, seed=99)
     left = "SELECT count(*) AS n FROM pg_class WHERE relnamespace = 'embsql_runs'::regnamespace AND relkind = 'r'"
     runs = db.ask("SELECT count(*) AS n FROM embsql.runs").to_pylist()[0]["n"]
-    assert db.ask(left).to_pylist()[0]["n"] == 3 * runs, "the partitions emptied under the reader are gone by now"
+    assert db.ask(left).to_pylist()[0]["n"] == 3 * runs, (
+        "the partitions emptied under the reader are gone by now"
+    )
 
 
 def test_psql_reads_without_python(pg, db) -> None:

@@ -53,7 +53,9 @@ def publisher(postgres, new_database) -> str:
 
 @pytest.fixture(scope="module")
 def subscriber(publisher, new_database) -> Iterator[str]:
-    """The address of a database that subscribes to it, on the same server: so the slot is made by hand."""
+    """The address of a database that subscribes to it, on the same server: so the slot is made by
+    hand.
+    """
     address: str = new_database()
     with embsql.connect(address) as db:
         db.install(roles=True)

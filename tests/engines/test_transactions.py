@@ -1,4 +1,6 @@
-"""A caller's connection: its transaction, and what it holds, are after a command what they were before."""
+"""A caller's connection: its transaction, and what it holds, are after a command what they were
+before.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ FAILING = [
 
 @pytest.fixture
 def caller() -> Iterator[duckdb.DuckDBPyConnection]:
-    """A connection in a transaction that has changed something, with temporary tables of names that we use too."""
+    """A connection in a transaction that has changed something, with temporary tables of names that
+    we use too.
+    """
     with duckdb.connect() as connection:
         connection.execute(f"CREATE TABLE events AS {EVENTS}").fetchall()
         for name in ("source", "kept", "users", "items"):

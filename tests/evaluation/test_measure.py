@@ -54,8 +54,10 @@ def test_same_as_the_plainest_way(method, similarity):
     embeddings, parts = world(method, pairs=400)
     train, held = parts.train, parts.held_out
     embeddings = Embeddings(embeddings.users, embeddings.items, similarity, embeddings.item_bias)
-    users, items = (v / np.linalg.norm(v, axis=1, keepdims=True) if similarity == "cosine" else v
-                    for v in (embeddings.users, embeddings.items))  # fmt: skip
+    users, items = (
+        v / np.linalg.norm(v, axis=1, keepdims=True) if similarity == "cosine" else v
+        for v in (embeddings.users, embeddings.items)
+    )
     scores = users @ items.T + embeddings.item_bias
     scores[:, np.bincount(train.item, minlength=train.n_items) == 0] = -np.inf
     found = by_name(measure(embeddings, parts, Run(), k=K))
@@ -68,7 +70,11 @@ def test_same_as_the_plainest_way(method, similarity):
                 plain += [plain_figures(ranked, right, k)] if right else []
             for metric in plain[0] if plain else ():
                 expected = np.mean([figures[metric] for figures in plain])
-                assert found[segment, metric, k].value == pytest.approx(expected), (segment, metric, k)
+                assert found[segment, metric, k].value == pytest.approx(expected), (
+                    segment,
+                    metric,
+                    k,
+                )
 
 
 def test_every_figure_is_there_and_inside_its_interval():
@@ -105,10 +111,14 @@ def test_knowing_the_answers_is_perfect():
     train, held = parts.train, parts.held_out
     oracle = np.zeros((train.n_users, train.n_items), np.float32)
     oracle[held.user, held.item] = 1
-    figures = by_name(measure(Embeddings(oracle, np.eye(train.n_items, dtype=np.float32)), parts, Run(), k=(40,)))
+    figures = by_name(
+        measure(Embeddings(oracle, np.eye(train.n_items, dtype=np.float32)), parts, Run(), k=(40,))
+    )
     known = np.isin(held.item, train.item)
     assert known.all()
-    assert {figures["all", name, 40].value for name in ("recall", "ndcg", "hit_rate", "mrr", "map")} == {1.0}
+    assert {
+        figures["all", name, 40].value for name in ("recall", "ndcg", "hit_rate", "mrr", "map")
+    } == {1.0}
 
 
 def test_chance_finds_about_k_of_n():
@@ -124,10 +134,14 @@ def test_equal_scores_give_what_the_order_of_ids_gives():
     """A model that scores all items alike ranks by code: it knows nothing, and gets nothing for it."""
     _, parts = world()
     train, held = parts.train, parts.held_out
-    flat = Embeddings(np.ones((train.n_users, 1), np.float32), np.ones((train.n_items, 1), np.float32))
+    flat = Embeddings(
+        np.ones((train.n_users, 1), np.float32), np.ones((train.n_items, 1), np.float32)
+    )
     ranking = Questions.of(parts, Run()).rank(flat, 10)
     for row, user in zip(ranking, np.unique(held.user).tolist(), strict=True):
-        unseen = [i for i in range(train.n_items) if i not in items_of(train, user) and i in train.item]
+        unseen = [
+            i for i in range(train.n_items) if i not in items_of(train, user) and i in train.item
+        ]
         assert row.tolist() == (unseen + [-1] * 10)[:10]
 
 
@@ -163,7 +177,9 @@ def test_lists_of_one_have_no_diversity():
 def test_gowalla_baselines_are_the_published_ones():
     """BARS ItemPop .0416 / .0317 and ItemCF .1570 / .1214: Recall@20 / NDCG@20."""
     tables = [pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")]
-    train, held = (coded(t["user"].to_numpy(), t["item"].to_numpy(), shape=(29858, 40981)) for t in tables)
+    train, held = (
+        coded(t["user"].to_numpy(), t["item"].to_numpy(), shape=(29858, 40981)) for t in tables
+    )
     nothing = Embeddings(np.zeros((29858, 1), np.float32), np.zeros((40981, 1), np.float32))
     figures = by_name(measure(nothing, Split("given", train, held), Run(threads=2), k=(20,)))
     recall, ndcg = figures["all", "recall", 20], figures["all", "ndcg", 20]
@@ -178,4 +194,6 @@ def test_measuring_stops_when_asked():
     parts = split(crowd(), "random")
     shape = (parts.train.n_users, parts.train.n_items)
     with pytest.raises(Cancelled):
-        measure(Embeddings(*(np.ones((n, 2), np.float32) for n in shape)), parts, Run(on_check=stop))
+        measure(
+            Embeddings(*(np.ones((n, 2), np.float32) for n in shape)), parts, Run(on_check=stop)
+        )

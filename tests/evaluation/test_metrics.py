@@ -12,7 +12,11 @@ L2, L3, L4 = 1.0, 1 / np.log2(3), 1 / np.log2(4)  # gains at ranks 1, 2, 3
 
 def rows(*lists):
     start = np.cumsum([0, *map(len, lists)])
-    return Rows(start, np.array([i for items in lists for i in items], np.int32), np.ones(start[-1], np.float32))
+    return Rows(
+        start,
+        np.array([i for items in lists for i in items], np.int32),
+        np.ones(start[-1], np.float32),
+    )
 
 
 def test_hits():
@@ -25,15 +29,34 @@ def test_hits():
 @pytest.mark.parametrize(
     ("hit", "relevant", "expected"),
     [
-        ((1, 0, 1), 2, {"recall": 1, "hit_rate": 1, "mrr": 1, "map": (1 + 2 / 3) / 2, "ndcg": (L2 + L4) / (L2 + L3)}),
+        (
+            (1, 0, 1),
+            2,
+            {
+                "recall": 1,
+                "hit_rate": 1,
+                "mrr": 1,
+                "map": (1 + 2 / 3) / 2,
+                "ndcg": (L2 + L4) / (L2 + L3),
+            },
+        ),
         ((0, 1, 0), 1, {"recall": 1, "hit_rate": 1, "mrr": 1 / 2, "map": 1 / 2, "ndcg": L3}),
-        ((0, 1, 1), 10, {"recall": 0.2, "hit_rate": 1, "mrr": 1 / 2, "map": (1 / 2 + 2 / 3) / 3,
-                         "ndcg": (L3 + L4) / (L2 + L3 + L4)}),
+        (
+            (0, 1, 1),
+            10,
+            {
+                "recall": 0.2,
+                "hit_rate": 1,
+                "mrr": 1 / 2,
+                "map": (1 / 2 + 2 / 3) / 3,
+                "ndcg": (L3 + L4) / (L2 + L3 + L4),
+            },
+        ),
         ((1, 1, 1), 3, dict.fromkeys(metrics.PER_USER, 1)),
         ((0, 0, 0), 3, dict.fromkeys(metrics.PER_USER, 0)),
         ((0, 0, 0), 0, dict.fromkeys(metrics.PER_USER, np.nan)),
     ],
-)  # fmt: skip
+)
 def test_figures_by_hand(hit, relevant, expected):
     for name, figure in metrics.PER_USER.items():
         value = figure(np.array([hit], bool), np.array([relevant]))
@@ -42,16 +65,27 @@ def test_figures_by_hand(hit, relevant, expected):
 
 @pytest.mark.parametrize("k", [1, 3, 10])
 def test_figures_are_their_plain_definitions(k):
-    """2,000 users: lists from none to more than k of items of equal worth, from none to 12 items that are right."""
+    """2,000 users: lists from none to more than k of items of equal worth, from none to 12 items
+    that are right.
+    """
     rng = np.random.default_rng(k)
-    ranking = np.argsort(rng.integers(0, 4, (2000, 20)), axis=1, kind="stable")[:, : k + 2].astype(np.int32)
+    ranking = np.argsort(rng.integers(0, 4, (2000, 20)), axis=1, kind="stable")[:, : k + 2].astype(
+        np.int32
+    )
     ranking[np.arange(k + 2) >= rng.integers(0, k + 3, 2000)[:, None]] = -1
     wanted = [np.sort(rng.choice(20, n, replace=False)) for n in rng.integers(0, 13, 2000)]
     hit = metrics.hits(ranking[:, :k], rows(*wanted), 20)
-    found = {name: figure(hit, np.array([*map(len, wanted)])) for name, figure in metrics.PER_USER.items()}
+    found = {
+        name: figure(hit, np.array([*map(len, wanted)]))
+        for name, figure in metrics.PER_USER.items()
+    }
     for user, right in enumerate(wanted):
         listed = [item for item in ranking[user].tolist() if item >= 0]
-        plain = plain_figures(listed, set(right.tolist()), k) if len(right) else dict.fromkeys(found, np.nan)
+        plain = (
+            plain_figures(listed, set(right.tolist()), k)
+            if len(right)
+            else dict.fromkeys(found, np.nan)
+        )
         for name, values in found.items():
             assert values[user] == pytest.approx(plain[name], nan_ok=True), (name, user)
 
@@ -69,7 +103,9 @@ def test_novelty_is_bits_of_the_share_of_users():
 
 def test_diversity_by_hand():
     items = np.array([[1, 0], [5, 0], [0, 2], [-1, 0], [0, 0]], np.float32)
-    ranking = np.array([[0, 1, -1], [0, 2, -1], [0, 3, -1], [0, 1, 2], [0, 4, -1], [0, -1, -1]], np.int32)
+    ranking = np.array(
+        [[0, 1, -1], [0, 2, -1], [0, 3, -1], [0, 1, 2], [0, 4, -1], [0, -1, -1]], np.int32
+    )
     expected = pytest.approx([0, 1, 2, 2 / 3, 1, np.nan], nan_ok=True, abs=1e-6)
     assert metrics.diversity(ranking, items).tolist() == expected
 
@@ -79,7 +115,9 @@ def test_diversity_is_the_mean_over_pairs(monkeypatch):
     items = rng.standard_normal((30, 5)).astype(np.float32)
     ranking = np.array([rng.permutation(30)[:6] for _ in range(25)], np.int32)
     unit = items / np.linalg.norm(items, axis=1, keepdims=True)
-    pairs = [[1 - unit[row[a]] @ unit[row[b]] for a in range(6) for b in range(a)] for row in ranking]
+    pairs = [
+        [1 - unit[row[a]] @ unit[row[b]] for a in range(6) for b in range(a)] for row in ranking
+    ]
     monkeypatch.setattr(metrics, "USERS", 10)
     assert np.allclose(metrics.diversity(ranking, items), np.mean(pairs, axis=1), atol=1e-5)
 
@@ -90,7 +128,9 @@ def test_means_leave_out_who_has_no_part():
 
 
 def test_95_of_100_intervals_cover_the_mean():
-    figures = np.random.default_rng(1).exponential(0.3, (400, 300))  # skewed, as figures of users are
+    figures = np.random.default_rng(1).exponential(
+        0.3, (400, 300)
+    )  # skewed, as figures of users are
     figures[np.random.default_rng(2).random(figures.shape) < 0.2] = np.nan
     low, high = metrics.intervals(figures, seed=3)
     assert 0.90 <= np.mean((low <= 0.3) & (high >= 0.3)) <= 0.98

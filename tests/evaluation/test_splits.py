@@ -97,7 +97,9 @@ WEIGHED = st.lists(
 @settings(max_examples=200, deadline=None)
 @given(WEIGHED, st.floats(0.05, 0.95), st.booleans(), st.booleans())
 def test_time_cuts_events(rows, fraction, average, repeats):
-    """In the plainest way: what was before is known with its weights until then, what begins later is asked."""
+    """In the plainest way: what was before is known with its weights until then, what begins later
+    is asked.
+    """
     times = sorted(row[2] for row in rows)
     border = times[len(times) - max(1, round(len(times) * fraction))]
     cut = next((t for t in times if t > border), 99) if border == times[0] else border
@@ -107,7 +109,9 @@ def test_time_cuts_events(rows, fraction, average, repeats):
             before.setdefault((user, item), []).append((time, weight))
     later = {row[:2] for row in rows if row[2] >= cut}
     asked = later if repeats else later - set(before)
-    parts = tried(eventful(rows, (4, 5)), "time", fraction=fraction, average=average, repeats=repeats)
+    parts = tried(
+        eventful(rows, (4, 5)), "time", fraction=fraction, average=average, repeats=repeats
+    )
     if not asked:
         assert parts is None
         return
@@ -146,16 +150,27 @@ def test_repeats_are_of_time_alone():
 
 
 def staples(reverse: bool):
-    """Who buys five articles on each of two days, the first of them always the staple: item 0, or the last item."""
+    """Who buys five articles on each of two days, the first of them always the staple: item 0, or
+    the last item.
+    """
     rng = np.random.default_rng(5)
-    item = np.concatenate([1 + np.sort(rng.permuted(np.tile(np.arange(40), (3000, 1)), axis=1)[:, :9]).ravel()])
+    item = np.concatenate(
+        [1 + np.sort(rng.permuted(np.tile(np.arange(40), (3000, 1)), axis=1)[:, :9]).ravel()]
+    )
     user, time = np.repeat(np.arange(3000), 9), np.tile([0, 0, 0, 0, 0, 1, 1, 1, 1], 3000)
-    user, item = np.concatenate((user, np.arange(3000))), np.concatenate((item, np.zeros(3000, int)))
-    return coded(user, 40 - item if reverse else item, np.concatenate((time, np.ones(3000, int))), (3000, 41))
+    user, item = (
+        np.concatenate((user, np.arange(3000))),
+        np.concatenate((item, np.zeros(3000, int))),
+    )
+    return coded(
+        user, 40 - item if reverse else item, np.concatenate((time, np.ones(3000, int))), (3000, 41)
+    )
 
 
 def test_names_do_not_decide_which_of_tied_pairs_is_last():
-    """Of five that are last one is the staple: it is a fifth of what is held out, however items are named."""
+    """Of five that are last one is the staple: it is a fifth of what is held out, however items are
+    named.
+    """
     for reverse in (False, True):
         parts = split(staples(reverse), "last", seed=3)
         share = np.mean(parts.held_out.item == (40 if reverse else 0))
@@ -165,14 +180,22 @@ def test_names_do_not_decide_which_of_tied_pairs_is_last():
 
 def test_a_draw_is_a_matter_of_the_seed():
     data = staples(reverse=False)
-    assert pairs(split(data, "last", seed=1).held_out) == pairs(split(data, "last", seed=1).held_out)
-    assert pairs(split(data, "last", seed=1).held_out) != pairs(split(data, "last", seed=2).held_out)
+    assert pairs(split(data, "last", seed=1).held_out) == pairs(
+        split(data, "last", seed=1).held_out
+    )
+    assert pairs(split(data, "last", seed=1).held_out) != pairs(
+        split(data, "last", seed=2).held_out
+    )
 
 
 def test_random_is_a_matter_of_the_seed():
     data = crowd()
-    assert pairs(split(data, "random", seed=1).held_out) == pairs(split(data, "random", seed=1).held_out)
-    assert pairs(split(data, "random", seed=1).held_out) != pairs(split(data, "random", seed=2).held_out)
+    assert pairs(split(data, "random", seed=1).held_out) == pairs(
+        split(data, "random", seed=1).held_out
+    )
+    assert pairs(split(data, "random", seed=1).held_out) != pairs(
+        split(data, "random", seed=2).held_out
+    )
 
 
 def test_auto_is_last_with_time_and_random_without():
@@ -180,7 +203,9 @@ def test_auto_is_last_with_time_and_random_without():
     assert named(data, "auto") == "last"
     assert pairs(split(data, "auto").held_out) == pairs(split(data, "last").held_out)
     assert named(timeless, "auto") == "random"
-    assert pairs(split(timeless, "auto", seed=5).held_out) == pairs(split(timeless, "random", seed=5).held_out)
+    assert pairs(split(timeless, "auto", seed=5).held_out) == pairs(
+        split(timeless, "random", seed=5).held_out
+    )
 
 
 @pytest.mark.parametrize("method", ["last", "time"])

@@ -21,14 +21,21 @@ def vectors(n, dim, seed, kind):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    n=st.integers(1, 300), m=st.integers(1, 30), k=st.integers(1, 50), threads=st.integers(1, 3),
-    kind=st.sampled_from(["ties", "plain"]), biased=st.booleans(), seed=st.integers(0, 9),
-)  # fmt: skip
+    n=st.integers(1, 300),
+    m=st.integers(1, 30),
+    k=st.integers(1, 50),
+    threads=st.integers(1, 3),
+    kind=st.sampled_from(["ties", "plain"]),
+    biased=st.booleans(),
+    seed=st.integers(0, 9),
+)
 def test_same_as_sorting(*, n, m, k, threads, kind, biased, seed):
     users, items = vectors(m, 4, seed, kind), vectors(n, 4, seed + 1, kind)
     history = crowd(m, n, 3 * m, seed)
     bias = vectors(n, 1, seed + 2, "ties")[:, 0] if biased else None
-    codes, scores = top_k(users, items, k, seen=history.by_user(), item_bias=bias, run=Run(threads=threads))
+    codes, scores = top_k(
+        users, items, k, seen=history.by_user(), item_bias=bias, run=Run(threads=threads)
+    )
     expected = users @ items.T + (0 if bias is None else bias)
     for user in range(m):
         ranked = plain_ranking(expected[user], items_of(history, user), k)
@@ -50,7 +57,11 @@ def test_tiles_and_threads_do_not_matter(monkeypatch):
 def test_what_is_seen_and_the_biases_reach_every_tile(monkeypatch):
     users, items = vectors(31, 8, 1, "plain"), vectors(97, 8, 2, "plain")
     bias = np.random.default_rng(3).standard_normal(97).astype(np.float32)
-    seen = Rows(np.arange(0, 31 * 40 + 1, 40), np.tile(np.arange(0, 80, 2, dtype=np.int32), 31), np.ones(31 * 40, "f4"))
+    seen = Rows(
+        np.arange(0, 31 * 40 + 1, 40),
+        np.tile(np.arange(0, 80, 2, dtype=np.int32), 31),
+        np.ones(31 * 40, "f4"),
+    )
     monkeypatch.setattr(topk, "ROWS", 5)
     monkeypatch.setattr(topk, "WIDTH", 10)
     codes, scores = top_k(users, items, 20, seen=seen, item_bias=bias, run=Run())
@@ -95,7 +106,9 @@ def test_a_list_has_a_length():
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
 def test_nothing_gives_nothing(shape):
-    codes, scores = top_k(np.ones((shape[0], 2), np.float32), np.ones((shape[1], 2), np.float32), 3, run=Run())
+    codes, scores = top_k(
+        np.ones((shape[0], 2), np.float32), np.ones((shape[1], 2), np.float32), 3, run=Run()
+    )
     assert codes.shape == scores.shape == (shape[0], 3)
     assert (codes == -1).all()
 

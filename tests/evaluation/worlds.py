@@ -16,7 +16,10 @@ def coded(user, item, time=None, shape=None) -> Interactions:
     n_users, n_items = shape or (user.max(initial=-1) + 1, item.max(initial=-1) + 1)
     _, first = np.unique(user.astype(np.int64) * n_items + item, return_index=True)
     times = None if time is None else np.asarray(time, np.int64)[first]
-    ids = (pa.array([f"{letter}{n:06d}" for n in range(size)]) for letter, size in (("u", n_users), ("i", n_items)))
+    ids = (
+        pa.array([f"{letter}{n:06d}" for n in range(size)])
+        for letter, size in (("u", n_users), ("i", n_items))
+    )
     return Interactions(user[first], item[first], np.ones(len(first), np.float32), times, *ids)
 
 
@@ -25,7 +28,9 @@ def eventful(rows, shape) -> Interactions:
     rows = sorted(rows, key=lambda row: (row[0], row[2]))
     keys = sorted({row[:2] for row in rows})
     of_pair = {key: [row for row in rows if row[:2] == key] for key in keys}
-    pairs = coded([u for u, _ in keys], [i for _, i in keys], [of_pair[key][-1][2] for key in keys], shape)
+    pairs = coded(
+        [u for u, _ in keys], [i for _, i in keys], [of_pair[key][-1][2] for key in keys], shape
+    )
     weight = np.array([sum(row[3] for row in of_pair[key]) for key in keys], np.float32)
     position = {key: n for n, key in enumerate(keys)}
     pair = np.array([position[row[:2]] for row in rows], np.int32)

@@ -33,7 +33,7 @@ FROM embsql.train(
 COUNTS = {"users": USERS, "items": ITEMS}
 PUBLISHED = range(9001, 9009)  # runs of a model p, in a file from which they are published
 JOBS = (  # what a worker is asked for
-    "embsql.train('m', $source, options => '{{\"dim\": 4, \"epochs\": 2, \"seed\": {seed}}}')",
+    'embsql.train(\'m\', $source, options => \'{{"dim": 4, "epochs": 2, "seed": {seed}}}\')',
     "embsql.cluster('m', k => 3)",
     "embsql.evaluate('m', options => '{{\"k\": 3}}')",
     "embsql.promote('m')",

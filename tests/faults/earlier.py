@@ -1,4 +1,5 @@
-"""A database of an earlier version, with the rows of a filled one, which `install` brings up to date.
+"""A database of an earlier version, with the rows of a filled one, which `install` brings up to
+date.
 
 It is made by the schema files that the earlier version had, which never change. Its questions are
 not made, as each installation makes them anew.

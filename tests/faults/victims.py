@@ -24,9 +24,8 @@ from embsql.errors import CannotOpen, EmbsqlError
 from tests.faults import earlier, seen
 from tests.faults.acts import ALL, Given, fill, fill_source
 
-PATIENCE = (
-    60  # seconds a server is given to recover, and a backend to notice that its client is gone
-)
+# seconds a server is given to recover, and a backend to notice that its client is gone
+PATIENCE = 60
 OTHERS = """
 SELECT 1 FROM pg_stat_activity
 WHERE datname = current_database() AND application_name = 'embsql' AND pid <> pg_backend_pid()

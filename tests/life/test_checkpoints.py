@@ -1,4 +1,6 @@
-"""A training that was killed goes on where it was, and comes to the same bytes; what is damaged is passed over."""
+"""A training that was killed goes on where it was, and comes to the same bytes; what is damaged is
+passed over.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +35,12 @@ class Killed(Exception):
     """The end of the process, for those who live on to look at what it left."""
 
 
-def fit(folder: Path | None = None, identity: str = "a", kill: int = -1, **options: object) -> tuple[str, Told, int]:
-    """Train, until an epoch has been reported; the checksum, what was reported, and the steps that were taken."""
+def fit(
+    folder: Path | None = None, identity: str = "a", kill: int = -1, **options: object
+) -> tuple[str, Told, int]:
+    """Train, until an epoch has been reported; the checksum, what was reported, and the steps that
+    were taken.
+    """
     told: Told = []
     steps: list[int] = []
 
@@ -61,8 +67,12 @@ def files(folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("epoch", "options"),
-    [(1, {}), (6, {}), (4, {"history": "none", "loss": "softmax", "sampler": "hard", "memory": 100}),
-     (3, {"user_ids": False})],
+    [
+        (1, {}),
+        (6, {}),
+        (4, {"history": "none", "loss": "softmax", "sampler": "hard", "memory": 100}),
+        (3, {"user_ids": False}),
+    ],
 )
 def test_resuming_comes_to_the_same_bytes(tmp_path, epoch: int, options: dict[str, object]) -> None:
     _, before, _ = fit(tmp_path, kill=epoch, **options)
@@ -73,7 +83,9 @@ def test_resuming_comes_to_the_same_bytes(tmp_path, epoch: int, options: dict[st
 
 
 @pytest.mark.parametrize("large", [50, 0])  # rows: users' table is, or both are; Adam has the rest
-def test_resuming_with_large_tables_comes_to_the_same_bytes(tmp_path, monkeypatch, large: int) -> None:
+def test_resuming_with_large_tables_comes_to_the_same_bytes(
+    tmp_path, monkeypatch, large: int
+) -> None:
     monkeypatch.setattr(optim, "LARGE", large)
     fit(tmp_path, kill=4)
     checksum, told, steps = fit(tmp_path)
@@ -82,7 +94,9 @@ def test_resuming_with_large_tables_comes_to_the_same_bytes(tmp_path, monkeypatc
 
 
 def test_patience_goes_on_where_it_was(tmp_path) -> None:
-    """Stopping early counts epochs across a resume, and gives back the best epoch's weights from before it."""
+    """Stopping early counts epochs across a resume, and gives back the best epoch's weights from
+    before it.
+    """
     options = {"epochs": 50, "lr": 0.05, "history": "none", "loss": "softmax", "patience": 2}
     checksum, told, _ = fit(**options)
     figures = [values["validation"] for _, values in told]
@@ -114,11 +128,15 @@ with embsql.connect(path) as database:
 
 
 def test_kill_a_process_again_and_again(tmp_path) -> None:
-    """SIGKILL in the trial that is measured, then in the training itself; the third attempt ends as if alone."""
+    """SIGKILL in the trial that is measured, then in the training itself; the third attempt ends as
+    if alone.
+    """
     path, folder = tmp_path / "k.duckdb", tmp_path / "kept"
     words = [sys.executable, "-c", CHILD, str(path), str(folder), EVENTS, json.dumps(OPTIONS)]
     for figure, epoch in [("evaluation_loss", "2"), ("loss", "3")]:
-        process = subprocess.run([*words, figure, epoch], capture_output=True, text=True, check=False)
+        process = subprocess.run(
+            [*words, figure, epoch], capture_output=True, text=True, check=False
+        )
         assert process.returncode == -signal.SIGKILL, process.stderr
     assert {file.name.split("-")[1] for file in files(folder)} == {"trial", "whole"}
     options = {"algorithm": "two_tower", "threads": 1, "evaluate": True, "gate": False, **OPTIONS}
@@ -217,7 +235,9 @@ def test_a_model_of_another_shape_is_not_begun_with_it(tmp_path) -> None:
     assert fit(tmp_path, dim=4) == fit(dim=4)
 
 
-def interrupt(db: embsql.Database, folder: Path, source: str = EVENTS, options: object = None, **more: object) -> int:
+def interrupt(
+    db: embsql.Database, folder: Path, source: str = EVENTS, options: object = None, **more: object
+) -> int:
     """Train up to the second epoch; how many different trainings have left something in the folder."""
 
     def hear(epoch: int, _: dict[str, float]) -> None:
@@ -226,7 +246,11 @@ def interrupt(db: embsql.Database, folder: Path, source: str = EVENTS, options: 
 
     algorithm = algorithms.make("two_tower", OPTIONS | (options or {}))
     with pytest.raises(Killed):
-        train(db.engine, Plan("m", source, algorithm, **{"threads": 1, "checkpoints": str(folder)} | more), hear)
+        train(
+            db.engine,
+            Plan("m", source, algorithm, **{"threads": 1, "checkpoints": str(folder)} | more),
+            hear,
+        )
     return len({file.name.split("-")[0] for file in files(folder)})
 
 

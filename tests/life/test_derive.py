@@ -13,18 +13,30 @@ from click.testing import CliRunner
 
 import embsql
 from embsql.derived.clusters import Categories, _labels, _ranks
-from embsql.errors import BadArgument, MissingExtra, NotASelect, RunNotReady, SourceFailed, UnknownModel, UnknownRun
+from embsql.errors import (
+    BadArgument,
+    MissingExtra,
+    NotASelect,
+    RunNotReady,
+    SourceFailed,
+    UnknownModel,
+    UnknownRun,
+)
 from embsql.lifecycle.registry import say
 from embsql.shells import worker
 from embsql.shells.cli import main
 
 GROUPS, EACH, DIM = 4, 30, 6
-IDS = [f"g{group}-{n:02d}" for group in range(GROUPS) for n in range(EACH - group)]  # group 0 is the largest
+IDS = [
+    f"g{group}-{n:02d}" for group in range(GROUPS) for n in range(EACH - group)
+]  # group 0 is the largest
 POPULAR = {"g0-07": 9, "g0-03": 8, "g1-05": 5, "g2-00": 4, "g3-02": 7}
 
 
 def blobs(seed: int = 0) -> np.ndarray:
-    """Vectors (n, dim) in four bunches of directions, of many lengths, the last one without a direction."""
+    """Vectors (n, dim) in four bunches of directions, of many lengths, the last one without a
+    direction.
+    """
     rng = np.random.default_rng(seed)
     centres = 3 * np.eye(GROUPS, DIM)[[int(name[1]) for name in IDS]]  # (n, dim)
     vectors = centres + 0.2 * rng.standard_normal(centres.shape)
@@ -33,19 +45,39 @@ def blobs(seed: int = 0) -> np.ndarray:
     return vectors.astype(np.float32)
 
 
-def store(database: embsql.Database, run_id: int, vectors: np.ndarray, *, model: str = "m", live: bool = True) -> None:
+def store(
+    database: embsql.Database,
+    run_id: int,
+    vectors: np.ndarray,
+    *,
+    model: str = "m",
+    live: bool = True,
+) -> None:
     """Write a run with these items, and as many users of the same vectors, as training would have."""
     engine, n = database.engine, len(vectors)
     begun = {"algorithm": "als", "params": "{}", "source_sql": "", "seed": 1, "versions": "{}"}
     say(engine, "know_model", model_name=model)
     say(engine, "begin_run", run_id=run_id, model_name=model, **begun)
     for entity in ("item", "user"):
-        engine.write(f"{entity}_embeddings", {
-            "run_id": [run_id] * n, f"{entity}_id": IDS[:n], "embedding": vectors,
-            "norm": np.linalg.norm(vectors, axis=1), "bias": np.zeros(n, np.float32),
-            "interactions": [POPULAR.get(name, 1) for name in IDS[:n]],
-        })  # fmt: skip
-    done = {"source_hash": "", "similarity": "cosine", "interactions": 0, "checksum": "", "users": n, "items": n}
+        engine.write(
+            f"{entity}_embeddings",
+            {
+                "run_id": [run_id] * n,
+                f"{entity}_id": IDS[:n],
+                "embedding": vectors,
+                "norm": np.linalg.norm(vectors, axis=1),
+                "bias": np.zeros(n, np.float32),
+                "interactions": [POPULAR.get(name, 1) for name in IDS[:n]],
+            },
+        )
+    done = {
+        "source_hash": "",
+        "similarity": "cosine",
+        "interactions": 0,
+        "checksum": "",
+        "users": n,
+        "items": n,
+    }
     say(engine, "finish_run", run_id=run_id, dim=vectors.shape[1], **done)
     if live:
         database.promote(f"{model}@{run_id}")
@@ -75,7 +107,9 @@ def test_bunches_are_found_and_counted(bunches) -> None:
     found = rows(bunches, "clusters('m')")
     assert [row["size"] for row in found] == [30, 29, 28, 26]
     for row in found:
-        distances = [member["distance"] for member in members if member["cluster_id"] == row["cluster_id"]]
+        distances = [
+            member["distance"] for member in members if member["cluster_id"] == row["cluster_id"]
+        ]
         assert np.isclose(row["radius"], np.sqrt(np.mean(np.square(distances))))
 
 
@@ -90,17 +124,23 @@ def test_the_nearest_cluster_of_a_member_is_its_own(bunches) -> None:
     bunches.cluster("m", entity="user")
     ask = "nearest_cluster('m', (SELECT embedding FROM embsql.user_embedding('m', users => ARRAY['g2-11'])), 'user')"
     nearest = rows(bunches, ask)
-    own = next(row for row in rows(bunches, "cluster_members('m', 'user')") if row["entity_id"] == "g2-11")
+    own = next(
+        row for row in rows(bunches, "cluster_members('m', 'user')") if row["entity_id"] == "g2-11"
+    )
     assert nearest[0]["cluster_id"] == own["cluster_id"] == 2
     assert np.isclose(nearest[0]["distance"], own["distance"], atol=1e-5)
-    assert np.isclose(own["silhouette"], 1 - nearest[0]["distance"] / nearest[1]["distance"], atol=1e-4)
+    assert np.isclose(
+        own["silhouette"], 1 - nearest[0]["distance"] / nearest[1]["distance"], atol=1e-4
+    )
 
 
 def test_raw_vectors_have_length(bunches) -> None:
     bunches.cluster("m", k=2, raw=True, clustering="by length")
     members = rows(bunches, "cluster_members('m', 'item', 'by length')")
     assert [row["entity_id"] for row in members] == IDS
-    nearest = rows(bunches, "nearest_cluster('m', ARRAY[0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 'item', 'by length')")
+    nearest = rows(
+        bunches, "nearest_cluster('m', ARRAY[0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 'item', 'by length')"
+    )
     assert nearest[0]["cluster_id"] == members[-1]["cluster_id"]
     assert nearest[0]["distance"] == pytest.approx(members[-1]["distance"], rel=1e-5)
 
@@ -116,7 +156,10 @@ def test_clusterings_lie_side_by_side_and_are_replaced(bunches) -> None:
 
 
 def test_same_seed_same_clusters(bunches) -> None:
-    found = [(bunches.cluster("m", k=7, threads=n), rows(bunches, "cluster_members('m')")) for n in (1, 2)]
+    found = [
+        (bunches.cluster("m", k=7, threads=n), rows(bunches, "cluster_members('m')"))
+        for n in (1, 2)
+    ]
     assert found[0] == found[1]
 
 
@@ -129,7 +172,9 @@ def test_equal_vectors_make_no_empty_cluster(each) -> None:
 def test_two_at_once_leave_one_clustering(bunches) -> None:
     target = bunches.engine.second()
     others = [embsql.Database(target) for _ in range(3)]
-    threads = [threading.Thread(target=other.cluster, args=("m",), kwargs={"k": 4}) for other in others]
+    threads = [
+        threading.Thread(target=other.cluster, args=("m",), kwargs={"k": 4}) for other in others
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -146,8 +191,16 @@ def test_two_at_once_leave_one_clustering(bunches) -> None:
 def test_labels_by_lift(bunches) -> None:
     bunches.engine.run("CREATE TABLE said (entity_id VARCHAR(9), label VARCHAR(9))")
     words = ["tea", "mug", "yarn"]  # and the last bunch is nothing in particular
-    said = [(name, word) for name in IDS for word in ["all", *words[int(name[1]) : int(name[1]) + 1]]]
-    said += [("g0-00", "rare"), ("g0-01", "rare"), ("stranger", "tea"), (None, "tea"), ("g1-01", None)]
+    said = [
+        (name, word) for name in IDS for word in ["all", *words[int(name[1]) : int(name[1]) + 1]]
+    ]
+    said += [
+        ("g0-00", "rare"),
+        ("g0-01", "rare"),
+        ("stranger", "tea"),
+        (None, "tea"),
+        ("g1-01", None),
+    ]
     ids, labels = zip(*said, strict=True)
     bunches.engine.write("said", {"entity_id": list(ids), "label": list(labels)}, schema="main")
     bunches.cluster("m", k=4, labels="SELECT label, entity_id FROM said")
@@ -177,7 +230,10 @@ def test_ranks_within_clusters() -> None:
         ("DROP TABLE embsql.runs", NotASelect),
         ("SELECT 1 AS entity_id", BadArgument),
         ("SELECT entity_id, label FROM nowhere", SourceFailed),
-        ("SELECT 'a' AS entity_id, 'b' AS label; DROP TABLE embsql.maps", (NotASelect, SourceFailed)),
+        (
+            "SELECT 'a' AS entity_id, 'b' AS label; DROP TABLE embsql.maps",
+            (NotASelect, SourceFailed),
+        ),
     ],
 )
 def test_labels_come_of_one_select(bunches, select: str, error: Any) -> None:
@@ -190,7 +246,9 @@ def test_labels_come_of_one_select(bunches, select: str, error: Any) -> None:
 
 
 def points(database: embsql.Database, model: str) -> dict[str, tuple[float, float]]:
-    return {row["entity_id"]: (row["x"], row["y"]) for row in rows(database, "map($model)", model=model)}
+    return {
+        row["entity_id"]: (row["x"], row["y"]) for row in rows(database, "map($model)", model=model)
+    }
 
 
 def test_a_map_lies_as_the_one_before(bunches) -> None:
@@ -204,7 +262,9 @@ def test_a_map_lies_as_the_one_before(bunches) -> None:
     store(bunches, 3, (blobs() @ turn).astype(np.float32))
     assert bunches.project("m").aligned_to == 2
     again = points(bunches, "m@3")
-    np.testing.assert_allclose([again[name] for name in IDS[:-1]], [before[name] for name in IDS[:-1]], atol=0.05)
+    np.testing.assert_allclose(
+        [again[name] for name in IDS[:-1]], [before[name] for name in IDS[:-1]], atol=0.05
+    )
 
 
 def test_the_same_vectors_rotated_give_the_same_picture(bunches) -> None:
@@ -242,7 +302,7 @@ def test_other_methods_need_their_packages(bunches, monkeypatch, method: str, pa
         bunches.project("m", method=method)
 
 
-# --- what goes wrong, and what goes ----------------------------------------------------------------
+# --- what goes wrong, and what goes ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -301,7 +361,9 @@ def test_a_run_dropped_meanwhile_gets_nothing(bunches, monkeypatch) -> None:
 def left(database: embsql.Database, run_id: int) -> dict[str, int]:
     """How many rows of a run the tables have, those that have none left out."""
     found = {
-        table: database.ask(f"SELECT count(*) AS n FROM embsql.{table} WHERE run_id = {run_id}").to_pylist()[0]["n"]
+        table: database.ask(
+            f"SELECT count(*) AS n FROM embsql.{table} WHERE run_id = {run_id}"
+        ).to_pylist()[0]["n"]
         for table in ("clusters", "cluster_members", "maps")
     }
     return {table: n for table, n in found.items() if n}
@@ -343,9 +405,13 @@ def test_they_are_published_also_later(bunches, tmp_path) -> None:
 
 def test_commands_in_sql(db) -> None:
     store(db, 1, blobs())
-    done = db.ask("SELECT * FROM embsql.cluster('m', entity => 'user', k => 3, clustering => 'three')").to_pylist()[0]
+    done = db.ask(
+        "SELECT * FROM embsql.cluster('m', entity => 'user', k => 3, clustering => 'three')"
+    ).to_pylist()[0]
     assert (done["run_id"], done["clusters"], done["members"]) == (1, 3, len(IDS) - 1)
-    again = db.ask("SELECT clusters FROM embsql.cluster('m', options => '{\"seed\": 7}')").to_pylist()
+    again = db.ask(
+        "SELECT clusters FROM embsql.cluster('m', options => '{\"seed\": 7}')"
+    ).to_pylist()
     assert again == [{"clusters": 4}]
     assert len(rows(db, "clusters('m', entity => 'user', clustering => 'three')")) == 3
     drawn = db.ask("SELECT * FROM embsql.project('m', entity => 'user')").to_pylist()
@@ -355,13 +421,17 @@ def test_commands_in_sql(db) -> None:
 def test_commands_are_jobs_in_a_server(pg) -> None:
     with embsql.connect(pg) as database:
         store(database, 1, blobs())
-        labels = "SELECT item_id AS entity_id, left(item_id, 2) AS label FROM embsql.item_embeddings"
+        labels = (
+            "SELECT item_id AS entity_id, left(item_id, 2) AS label FROM embsql.item_embeddings"
+        )
         database.ask("SELECT embsql.cluster('m', k => 4, labels => $labels)", labels=labels)
         database.ask("SELECT embsql.cluster('m', entity => 'user', clustering => 'all')")
         database.ask("SELECT embsql.project('m')")
         database.ask("SELECT embsql.cluster('m', k => 0)")
         worker.run(pg, once=True, say=lambda _: None)
-        done = database.ask("SELECT status, answer, error FROM embsql.jobs ORDER BY job_id").to_pylist()
+        done = database.ask(
+            "SELECT status, answer, error FROM embsql.jobs ORDER BY job_id"
+        ).to_pylist()
         assert [row["status"] for row in done] == ["done", "done", "done", "failed"]
         assert done[0]["answer"][:3] == ["1", "4", str(len(IDS) - 1)]
         assert done[2]["answer"] == ["1", str(len(IDS) - 1), None]
@@ -379,7 +449,11 @@ def test_commands_in_a_shell(tmp_path) -> None:
         return json.loads(done.stdout) if done.exit_code == 0 else done.output
 
     assert call("cluster", "m", "--k", "4", "--entity", "user")["clusters"] == 4
-    assert call("project", "m", "--entity", "user") == {"run_id": 1, "points": len(IDS) - 1, "aligned_to": None}
+    assert call("project", "m", "--entity", "user") == {
+        "run_id": 1,
+        "points": len(IDS) - 1,
+        "aligned_to": None,
+    }
     assert "k must be a whole number from 1" in call("cluster", "m", "--k", "0")
 
 
@@ -394,4 +468,9 @@ def test_what_was_made_reads_without_python(tmp_path) -> None:
     with duckdb.connect(path, read_only=True) as plain:
         assert len(plain.sql("SELECT * FROM embsql.clusters('m')").fetchall()) == 4
         assert len(plain.sql("SELECT * FROM embsql.map('m')").fetchall()) == len(IDS) - 1
-        assert plain.sql("SELECT * FROM embsql.nearest_cluster('m', [1, 0, 0, 0, 0, 0])").fetchall()[0][0] == 0
+        assert (
+            plain.sql("SELECT * FROM embsql.nearest_cluster('m', [1, 0, 0, 0, 0, 0])").fetchall()[
+                0
+            ][0]
+            == 0
+        )

@@ -1,4 +1,7 @@
-"""What must hold when things go wrong: cancels, two trainers. Kills, readers and many trainers: tests/faults."""
+"""What must hold when things go wrong: cancels, two trainers.
+
+Kills, readers and many trainers: tests/faults.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,9 @@ def test_cancel_leaves_the_live_version(tmp_path, monkeypatch) -> None:
         assert caught
         runs = database.ask("SELECT status FROM embsql.runs('m')").to_pylist()
         assert [row["status"] for row in runs] == ["cancelled", "live"]
-        assert database.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": first.run_id}]
+        assert database.ask("SELECT live_run FROM embsql.models()").to_pylist() == [
+            {"live_run": first.run_id}
+        ]
         with pytest.raises(NotTraining):
             database.cancel("m")
 
@@ -100,8 +105,12 @@ def test_a_late_trainer_is_refused(db, monkeypatch) -> None:
     slow(monkeypatch, robbed)
     with pytest.raises(LostLease):
         db.train("m", EVENTS, dim=4, seed=2)
-    assert db.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": first.run_id}]
-    assert db.ask("SELECT count(DISTINCT run_id) AS n FROM embsql.item_embeddings").to_pylist() == [{"n": 1}]
+    assert db.ask("SELECT live_run FROM embsql.models()").to_pylist() == [
+        {"live_run": first.run_id}
+    ]
+    assert db.ask("SELECT count(DISTINCT run_id) AS n FROM embsql.item_embeddings").to_pylist() == [
+        {"n": 1}
+    ]
 
 
 TRAIN = """
@@ -119,8 +128,10 @@ with embsql.connect(sys.argv[1]) as db:
 def start(path: Path, epochs: int) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(TRAIN), str(path), str(epochs)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout
     assert process.stdout.readline() == "open\n"
     assert process.stdout.readline()

@@ -245,7 +245,9 @@ def test_a_test_set_is_whatever_a_source_is(shop: embsql.Database, tmp_path: Pat
     for given in ("later", table, path):
         assert shop.evaluate("m", test=given) == wanted
     check(shop)
-    trained = shop.train("n", "bought", dim=4, epochs=3, threads=1, evaluate=True, test=table, gate=False)
+    trained = shop.train(
+        "n", "bought", dim=4, epochs=3, threads=1, evaluate=True, test=table, gate=False
+    )
     assert trained.metrics == wanted
     assert run.run_id != trained.run_id
     with pytest.raises(BadArgument, match="test must be a SELECT, the name of a table"):
@@ -257,16 +259,27 @@ def test_a_test_sets_columns_have_names(shop: embsql.Database) -> None:
     renamed = "SELECT user_id AS who, item_id AS what FROM {}"
     shop.train("plain", "bought", dim=4, epochs=3, threads=1)
     wanted = shop.evaluate("plain", test=TEST)
-    assert shop.evaluate("plain", test=renamed.format("later"), user_col="who", item_col="what") == wanted
+    assert (
+        shop.evaluate("plain", test=renamed.format("later"), user_col="who", item_col="what")
+        == wanted
+    )
     options = {"dim": 4, "epochs": 3, "threads": 1, "user_col": "who", "item_col": "what"}
     shop.train("named", renamed.format("bought"), **options)
     for test in (renamed.format("later"), TEST):
         assert shop.evaluate("named", test=test) == wanted
         run = shop.train(
-            "named", renamed.format("bought"), **options, evaluate=True, test=test, gate=False, force=True
+            "named",
+            renamed.format("bought"),
+            **options,
+            evaluate=True,
+            test=test,
+            gate=False,
+            force=True,
         )
         assert run.metrics == wanted
-    with pytest.raises(MissingColumn, match=r'the test has no column "whom".*name it with user_col='):
+    with pytest.raises(
+        MissingColumn, match=r'the test has no column "whom".*name it with user_col='
+    ):
         shop.evaluate("named", test=TEST, user_col="whom")
     with pytest.raises(BadArgument, match="left out without test"):
         shop.evaluate("named", user_col="who")
@@ -282,9 +295,13 @@ def test_what_a_refused_split_tells_to_do_works(each: embsql.Database) -> None:
     pairs = halves()
     fill(each, "bought", [*pairs, *pairs[:20]])
     each.train("m", "bought", dim=4, epochs=1, threads=1)
-    with pytest.raises(NotEvaluated, match=r"evaluate=True, split='time'; or .* split='last' or a test"):
+    with pytest.raises(
+        NotEvaluated, match=r"evaluate=True, split='time'; or .* split='last' or a test"
+    ):
         each.evaluate("m", split="time")
-    run = each.train("m", "bought", dim=4, epochs=1, threads=1, evaluate=True, split="time", gate=False)
+    run = each.train(
+        "m", "bought", dim=4, epochs=1, threads=1, evaluate=True, split="time", gate=False
+    )
     assert run.metrics
     assert each.evaluate("m", split="last")
 

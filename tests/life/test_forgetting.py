@@ -126,7 +126,9 @@ def test_a_training_in_flight_ends_without_the_person(shop, other, tmp_path) -> 
 
 
 def test_a_run_that_is_being_written_is_without_the_person(shop, other, monkeypatch) -> None:
-    """DuckDB refuses whoever comes second, so it is written again; PostgreSQL lets it see the first."""
+    """DuckDB refuses whoever comes second, so it is written again; PostgreSQL lets it see the
+    first.
+    """
     tables, left = run_rows.tables, [ADA]
 
     def late(*given) -> Iterator[run_rows.Table]:
@@ -174,7 +176,11 @@ def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
 
 def test_what_is_made_of_a_run_meanwhile_is_without_the_person(shop, other, monkeypatch) -> None:
     trained(shop)
-    for module, name in ((clusters, "replace_rows"), (maps, "replace_rows"), (topk_tables, "_replace")):
+    for module, name in (
+        (clusters, "replace_rows"),
+        (maps, "replace_rows"),
+        (topk_tables, "_replace"),
+    ):
         written = getattr(module, name)
 
         def late(*given, written=written) -> None:
@@ -442,7 +448,9 @@ FROM unnest(ARRAY['failed', 'running', 'queued']) WITH ORDINALITY AS j (status, 
 
 
 def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
-    """One that is over is reworded at once; of one that runs, or waits, nothing is kept that names somebody."""
+    """One that is over is reworded at once; of one that runs, or waits, nothing is kept that names
+    somebody.
+    """
     ended = {
         "worker": "w",
         "attempts": 1,
@@ -470,7 +478,8 @@ def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "jobs"), [("SELECT embsql.give_up(job_id) FROM embsql.jobs", 2), ("SELECT embsql.cancel('shop')", 1)]
+    ("end", "jobs"),
+    [("SELECT embsql.give_up(job_id) FROM embsql.jobs", 2), ("SELECT embsql.cancel('shop')", 1)],
 )
 def test_a_job_that_never_began_names_nobody_either(pg, end: str, jobs: int) -> None:
     source = f"SELECT user_id, item_id FROM events WHERE user_id <> '{ADA}'"

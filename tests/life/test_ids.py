@@ -1,4 +1,6 @@
-"""Ids are made text by the database, in one way: for a source, for what comes with it, and on every engine."""
+"""Ids are made text by the database, in one way: for a source, for what comes with it, and on every
+engine.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +17,21 @@ from embsql.sources.source import text_of
 MOMENT = "TIMESTAMP '2026-01-01 10:00:00'"
 TEXTS = [  # type, a value in DuckDB, the same in PostgreSQL, its text
     ("INTEGER", "-7", "-7", "-7"),
-    ("HUGEINT", "170141183460469231731687303715884105727::HUGEINT", "170141183460469231731687303715884105727",
-     "170141183460469231731687303715884105727"),
+    (
+        "HUGEINT",
+        "170141183460469231731687303715884105727::HUGEINT",
+        "170141183460469231731687303715884105727",
+        "170141183460469231731687303715884105727",
+    ),
     ("text", "'007'", "'007'", "007"),
     ("text like a float", "'1.0'", "'1.0'", "1.0"),
     ("DOUBLE", "1::DOUBLE", "1::float8", "1"),
-    ("DOUBLE below 2^53", "9007199254740991::DOUBLE", "9007199254740991::float8", "9007199254740991"),
+    (
+        "DOUBLE below 2^53",
+        "9007199254740991::DOUBLE",
+        "9007199254740991::float8",
+        "9007199254740991",
+    ),
     ("DOUBLE, minus zero", "'-0'::DOUBLE", "'-0'::float8", "0"),
     ("DOUBLE, not whole", "1.5::DOUBLE", "1.5::float8", "1.5"),
     ("DOUBLE, small", "1e-7::DOUBLE", "1e-7::float8", "1e-07"),
@@ -32,25 +43,43 @@ TEXTS = [  # type, a value in DuckDB, the same in PostgreSQL, its text
     ("DECIMAL, no whole digit", "-0.50::DECIMAL(3, 3)", "-0.50::numeric", "-0.5"),
     ("DECIMAL, zero", "0::DECIMAL(3, 3)", "0.000", "0"),
     ("BOOLEAN", "TRUE", "TRUE", "true"),
-    ("UUID", "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::UUID", "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::uuid",
-     "6ba7b810-9dad-11d1-80b4-00c04fd430c8"),
+    (
+        "UUID",
+        "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::UUID",
+        "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'::uuid",
+        "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+    ),
     ("DATE", "DATE '2026-01-31'", "DATE '2026-01-31'", "2026-01-31"),
     ("TIMESTAMP", MOMENT, MOMENT, "2026-01-01 10:00:00"),
-    ("TIMESTAMP, parts", f"{MOMENT} + INTERVAL '0.5 seconds'", f"{MOMENT} + INTERVAL '0.5 seconds'",
-     "2026-01-01 10:00:00.5"),
-    ("TIMESTAMPTZ", "TIMESTAMPTZ '2026-01-01 12:00:00+02'", "TIMESTAMPTZ '2026-01-01 12:00:00+02'",
-     "2026-01-01 10:00:00+00"),
+    (
+        "TIMESTAMP, parts",
+        f"{MOMENT} + INTERVAL '0.5 seconds'",
+        f"{MOMENT} + INTERVAL '0.5 seconds'",
+        "2026-01-01 10:00:00.5",
+    ),
+    (
+        "TIMESTAMPTZ",
+        "TIMESTAMPTZ '2026-01-01 12:00:00+02'",
+        "TIMESTAMPTZ '2026-01-01 12:00:00+02'",
+        "2026-01-01 10:00:00+00",
+    ),
     ("TIME", "TIME '10:05'", "TIME '10:05'", "10:05:00"),
     ("BLOB", r"'\x00\xFFab'::BLOB", r"'\x00ff6162'::bytea", "00ff6162"),
     ("JSON text", "'\"u1\"'::JSON", "'\"u1\"'::jsonb", "u1"),
     ("JSON number", "'7'::JSON", "'7'::json", "7"),
     ("ENUM", "'b'::ENUM('a', 'b')", "'b'::bpchar", "b"),
     ("UNION", "union_value(n := 1)", "'1'::varchar", "1"),
-]  # fmt: skip
-MISSING = [("NULL", "NULL::BIGINT", "NULL::bigint"), ("NULL in DOUBLE", "NULL::DOUBLE", "NULL::float8"),
-           ("NULL in DECIMAL", "NULL::DECIMAL(9, 3)", "NULL::numeric"), ("NaN", "'nan'::DOUBLE", "'nan'::float8"),
-           ("NaN in FLOAT", "'nan'::FLOAT", "'nan'::real"), ("no letter", "''", "''"),
-           ("JSON null", "'null'::JSON", "'null'::json"), ("no byte", "''::BLOB", "''::bytea")]  # fmt: skip
+]
+MISSING = [
+    ("NULL", "NULL::BIGINT", "NULL::bigint"),
+    ("NULL in DOUBLE", "NULL::DOUBLE", "NULL::float8"),
+    ("NULL in DECIMAL", "NULL::DECIMAL(9, 3)", "NULL::numeric"),
+    ("NaN", "'nan'::DOUBLE", "'nan'::float8"),
+    ("NaN in FLOAT", "'nan'::FLOAT", "'nan'::real"),
+    ("no letter", "''", "''"),
+    ("JSON null", "'null'::JSON", "'null'::json"),
+    ("no byte", "''::BLOB", "''::bytea"),
+]
 
 
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
@@ -79,7 +108,13 @@ def own(database: embsql.Database, case: tuple[str, ...]) -> str:
 def test_the_text_of_an_id(base: embsql.Database, case: tuple[str, ...]) -> None:
     value, text = own(base, case), case[3]
     assert ids(base, value) == [text]
-    known = features(base.engine, f"SELECT {value} AS user_id, 1 AS age", "user_id", "user_features", pa.array([text]))
+    known = features(
+        base.engine,
+        f"SELECT {value} AS user_id, 1 AS age",
+        "user_id",
+        "user_features",
+        pa.array([text]),
+    )
     assert known.to_pylist() == [{"age": 1}], "what comes with a source has the same ids"
 
 
@@ -87,21 +122,37 @@ def test_the_text_of_an_id(base: embsql.Database, case: tuple[str, ...]) -> None
 def test_what_is_no_id(base: embsql.Database, case: tuple[str, ...]) -> None:
     rows = f"SELECT {own(base, case)} AS user_id, 'x' AS item_id"
     prepared = prepare(base.engine, rows, Columns(), Run(), explicit=False)
-    missing = next(finding for finding in prepared.findings if finding.check_name == "missing user id")
+    missing = next(
+        finding for finding in prepared.findings if finding.check_name == "missing user id"
+    )
     assert missing.affected == 1
 
 
 @pytest.mark.parametrize(
     "value",
-    ["9007199254740992::float8", "-9007199254740992::float8", "1e21::float8", "'inf'::float8", "16777216::real"],
+    [
+        "9007199254740992::float8",
+        "-9007199254740992::float8",
+        "1e21::float8",
+        "'inf'::float8",
+        "16777216::real",
+    ],
 )
 def test_floating_point_that_may_be_several_ids(base: embsql.Database, value: str) -> None:
     with pytest.raises(InexactId, match="whole numbers are not told apart") as caught:
         ids(base, value)
     remedy = f"SELECT {caught.value.values['remedy']}, 'x' AS item_id FROM (SELECT {value} AS user_id) AS t"
-    assert prepare(base.engine, remedy, Columns(), Run(), explicit=False).interactions().n_users == 1
+    assert (
+        prepare(base.engine, remedy, Columns(), Run(), explicit=False).interactions().n_users == 1
+    )
     with pytest.raises(InexactId):
-        features(base.engine, f"SELECT {value} AS item_id, 1 AS price", "item_id", "item_features", pa.array(["1"]))
+        features(
+            base.engine,
+            f"SELECT {value} AS item_id, 1 AS price",
+            "item_id",
+            "item_features",
+            pa.array(["1"]),
+        )
 
 
 @pytest.mark.parametrize("value", ["ARRAY[1]", "ROW(1, 2)", "INTERVAL '1 day'"])
@@ -130,7 +181,9 @@ def test_everything_that_comes_with_a_source_has_its_ids(each: embsql.Database) 
     vectors = "SELECT CAST(i AS float8) AS item_id, ARRAY[i * 1.0, 1.0] AS embedding FROM generate_series(1, 6) AS t(i)"
     people = vectors.replace("item_id", "user_id")
     each.register_embeddings("m", vectors, users=people)
-    labels = "SELECT CAST(i AS numeric) AS entity_id, 'all' AS label FROM generate_series(1, 6) AS t(i)"
+    labels = (
+        "SELECT CAST(i AS numeric) AS entity_id, 'all' AS label FROM generate_series(1, 6) AS t(i)"
+    )
     each.cluster("m", k=1, labels=labels)
     assert each.ask("SELECT label FROM embsql.clusters('m')").to_pylist() == [{"label": "all"}]
     assert each.forget(1.0) == 1
@@ -158,7 +211,8 @@ def test_a_value_of_python_is_an_id(value: object, text: str) -> None:
     assert text_of(value) == text
 
 
-IDS = {  # a literal of every type that a person would write for an id, and what a source makes of it
+# a literal of every type that a person would write for an id, and what a source makes of it
+IDS = {
     "7": "7",
     "1.0": "1",
     "TRUE": "true",
@@ -169,8 +223,12 @@ IDS = {  # a literal of every type that a person would write for an id, and what
 
 
 def test_a_question_finds_what_a_source_has(db: embsql.Database) -> None:
-    people = " UNION ALL ".join(f"SELECT '{text}' AS user_id, [1.0] AS embedding" for text in IDS.values())
-    db.register_embeddings("m", "SELECT i AS item_id, [1.0] AS embedding FROM range(3) AS t(i)", users=people)
+    people = " UNION ALL ".join(
+        f"SELECT '{text}' AS user_id, [1.0] AS embedding" for text in IDS.values()
+    )
+    db.register_embeddings(
+        "m", "SELECT i AS item_id, [1.0] AS embedding FROM range(3) AS t(i)", users=people
+    )
     for value in IDS:
         answer = db.ask(f"SELECT DISTINCT source FROM embsql.recommend('m', {value}, k => 3)")
         assert answer.to_pylist() == [{"source": "model"}], value
@@ -190,9 +248,15 @@ def known_ids(base: embsql.Database) -> embsql.Database:
 
 
 @pytest.mark.parametrize("case", TEXTS, ids=[case[0] for case in TEXTS])
-def test_an_argument_is_the_id_that_its_value_is_in_a_source(known_ids, case: tuple[str, ...]) -> None:
+def test_an_argument_is_the_id_that_its_value_is_in_a_source(
+    known_ids, case: tuple[str, ...]
+) -> None:
     value, text = own(known_ids, case), case[3].replace("'", "''")
-    asked = "similar_items('texts', {0}, k => 2)", "rank_items('texts', {0}, ARRAY[{0}])", "explain('texts', {0}, {0})"
+    asked = (
+        "similar_items('texts', {0}, k => 2)",
+        "rank_items('texts', {0}, ARRAY[{0}])",
+        "explain('texts', {0}, {0})",
+    )
     for question in asked:
         found, wanted = (
             known_ids.ask(f"SELECT * FROM embsql.{question.format(written)}").to_pylist()
@@ -202,7 +266,9 @@ def test_an_argument_is_the_id_that_its_value_is_in_a_source(known_ids, case: tu
         assert wanted or question.startswith("explain")
     listed = known_ids.ask(f"SELECT item_id FROM embsql.item_embedding('texts', ARRAY[{value}])")
     assert listed["item_id"].to_pylist() == [case[3]]
-    column = known_ids.ask(f"SELECT embsql.score('texts', t.id, t.id) AS score FROM (SELECT {value} AS id) AS t")
+    column = known_ids.ask(
+        f"SELECT embsql.score('texts', t.id, t.id) AS score FROM (SELECT {value} AS id) AS t"
+    )
     assert column["score"].to_pylist() != [None]
 
 
@@ -210,20 +276,30 @@ def test_an_argument_is_the_id_that_its_value_is_in_a_source(known_ids, case: tu
 def test_an_argument_that_is_no_id_finds_nothing(known_ids, case: tuple[str, ...]) -> None:
     value = own(known_ids, case)
     assert known_ids.ask(f"SELECT * FROM embsql.similar_items('texts', {value})").num_rows == 0
-    assert known_ids.ask(f"SELECT * FROM embsql.item_embedding('texts', ARRAY[{value}])").num_rows == 0
+    assert (
+        known_ids.ask(f"SELECT * FROM embsql.item_embedding('texts', ARRAY[{value}])").num_rows == 0
+    )
 
 
 def test_an_argument_in_floating_point_that_may_be_several_ids(known_ids) -> None:
-    for value in ("CAST(9007199254740992 AS FLOAT8)", "CAST('inf' AS FLOAT8)", "CAST(16777216 AS REAL)"):
+    for value in (
+        "CAST(9007199254740992 AS FLOAT8)",
+        "CAST('inf' AS FLOAT8)",
+        "CAST(16777216 AS REAL)",
+    ):
         for written in (value, f"ARRAY[{value}]"):
-            question = "similar_items('texts', {})" if written == value else "item_embedding('texts', {})"
+            question = (
+                "similar_items('texts', {})" if written == value else "item_embedding('texts', {})"
+            )
             with pytest.raises(Refused, match="give it as text or BIGINT"):
                 known_ids.ask(f"SELECT * FROM embsql.{question.format(written)}")
 
 
 def test_no_setting_of_who_asks_changes_an_id(pg: str) -> None:
     numbers = "SELECT 0.1::float8 * i + 0.2 AS user_id, i % 3 AS item_id FROM generate_series(0, 5) AS t (i)"
-    ranges = numbers.replace("0.1::float8 * i + 0.2", "daterange(DATE '2024-01-01' + CAST(i AS integer), '2024-03-01')")
+    ranges = numbers.replace(
+        "0.1::float8 * i + 0.2", "daterange(DATE '2024-01-01' + CAST(i AS integer), '2024-03-01')"
+    )
     with embsql.connect(pg) as database:
         for rows in (numbers, ranges):
             database.train("m", rows, dim=2)
@@ -240,7 +316,10 @@ def test_no_setting_of_who_asks_changes_an_id(pg: str) -> None:
 def test_lists_of_different_length_are_refused(base: embsql.Database) -> None:
     """Whoever has no partner would be left out without a word."""
     base.register_embeddings("lists", "SELECT 'a' AS item_id, ARRAY[1.0, 2.0] AS embedding")
-    for labels, refused in (("'x'", "2 ids with 1 labels"), ("'x', 'y', 'z'", "2 ids with 3 labels")):
+    for labels, refused in (
+        ("'x'", "2 ids with 1 labels"),
+        ("'x', 'y', 'z'", "2 ids with 3 labels"),
+    ):
         asked = f"embsql.coherence('lists', ids => ARRAY['a', 'b'], labels => ARRAY[{labels}])"
         with pytest.raises(Refused, match=refused):
             base.ask(f"SELECT * FROM {asked}")

@@ -12,7 +12,10 @@ import embsql
 from embsql import errors
 from embsql.algorithms import find, names
 
-NO_SELECT = (errors.NotASelect, errors.SourceFailed)  # DuckDB tells what stands there, PostgreSQL where it stumbles
+NO_SELECT = (
+    errors.NotASelect,
+    errors.SourceFailed,
+)  # DuckDB tells what stands there, PostgreSQL where it stumbles
 GOOD = "('a', 'x', 1.0), ('a', 'y', 1.0), ('b', 'x', 2.0), ('b', 'z', 1.0), ('c', 'y', 1.0), ('c', 'z', 3.0)"
 
 
@@ -24,8 +27,18 @@ def rows(extra: str = "", good: str = GOOD) -> str:
 REFUSED = [
     ("no rows", rows() + " WHERE FALSE", errors.NoRows, "0 rows"),
     ("only NULL ids", rows("(NULL, 'x', 1.0)", good=""), errors.NoRows, "1 rows, none of them"),
-    ("one user", rows("('a', 'x', 1.0), ('a', 'y', 1.0)", good=""), errors.TooFew, "1 users and 2 items"),
-    ("one item", rows("('a', 'x', 1.0), ('b', 'x', 1.0)", good=""), errors.TooFew, "2 users and 1 items"),
+    (
+        "one user",
+        rows("('a', 'x', 1.0), ('a', 'y', 1.0)", good=""),
+        errors.TooFew,
+        "1 users and 2 items",
+    ),
+    (
+        "one item",
+        rows("('a', 'x', 1.0), ('b', 'x', 1.0)", good=""),
+        errors.TooFew,
+        "2 users and 1 items",
+    ),
     (
         "NaN weight",
         rows("('d', 'x', CAST('nan' AS FLOAT8))"),
@@ -34,19 +47,59 @@ REFUSED = [
     ),
     ("infinite weight", rows("('d', 'x', CAST('inf' AS FLOAT8))"), errors.BadWeights, "not finite"),
     ("huge weight", rows("('d', 'x', 1e300)"), errors.BadWeights, "not finite"),
-    ("negative weight", rows("('d', 'x', -2.0)"), errors.BadWeights, "negative: 1, for example user d"),
-    ("text weight", "SELECT 'a' AS user_id, 'x' AS item_id, '1,5' AS weight", errors.BadColumnType, '"weight" must be'),
-    ("million-letter id", rows("(repeat('n', 1000000), 'x', 1.0)"), errors.IdTooLong, "1000000 bytes"),
-    ("list as id", "SELECT ARRAY[1] AS user_id, 'x' AS item_id", errors.BadColumnType, '"user_id" must be text'),
-    ("no such column", "SELECT 1 AS userid, 2 AS item_id", errors.MissingColumn, 'no column "user_id".*mean "userid"'),
+    (
+        "negative weight",
+        rows("('d', 'x', -2.0)"),
+        errors.BadWeights,
+        "negative: 1, for example user d",
+    ),
+    (
+        "text weight",
+        "SELECT 'a' AS user_id, 'x' AS item_id, '1,5' AS weight",
+        errors.BadColumnType,
+        '"weight" must be',
+    ),
+    (
+        "million-letter id",
+        rows("(repeat('n', 1000000), 'x', 1.0)"),
+        errors.IdTooLong,
+        "1000000 bytes",
+    ),
+    (
+        "list as id",
+        "SELECT ARRAY[1] AS user_id, 'x' AS item_id",
+        errors.BadColumnType,
+        '"user_id" must be text',
+    ),
+    (
+        "no such column",
+        "SELECT 1 AS userid, 2 AS item_id",
+        errors.MissingColumn,
+        'no column "user_id".*mean "userid"',
+    ),
     ("no such table", "SELECT * FROM nowhere", errors.SourceFailed, "nowhere"),
     ("table that is not there", "nowhere", errors.SourceFailed, "nowhere"),
     ("nonsense", "SELEKT *", NO_SELECT, "syntax|SELEKT"),
     ("empty text", "", errors.NotASelect, "nothing"),
     ("a command", "DROP TABLE precious", errors.NotASelect, "DROP"),
-    ("two statements", "SELECT 1 AS user_id, 2 AS item_id; DROP TABLE precious", NO_SELECT, "SELECT and DROP|syntax"),
-    ("bracket games", "SELECT 1 AS user_id, 2 AS item_id) AS t; DROP TABLE precious; --", errors.SourceFailed, ""),
-    ("text time", "SELECT 1 AS user_id, 2 AS item_id, 'noon' AS event_time", errors.BadColumnType, "a timestamp"),
+    (
+        "two statements",
+        "SELECT 1 AS user_id, 2 AS item_id; DROP TABLE precious",
+        NO_SELECT,
+        "SELECT and DROP|syntax",
+    ),
+    (
+        "bracket games",
+        "SELECT 1 AS user_id, 2 AS item_id) AS t; DROP TABLE precious; --",
+        errors.SourceFailed,
+        "",
+    ),
+    (
+        "text time",
+        "SELECT 1 AS user_id, 2 AS item_id, 'noon' AS event_time",
+        errors.BadColumnType,
+        "a timestamp",
+    ),
 ]
 
 
@@ -56,7 +109,9 @@ def precious(each: embsql.Database) -> embsql.Database:
     return each
 
 
-@pytest.mark.parametrize(("source", "error", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+@pytest.mark.parametrize(
+    ("source", "error", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+)
 def test_refused(precious, source: str, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=f"(?is){says}"):
         precious.train("m", source, dim=4)
@@ -68,27 +123,61 @@ def test_refused(precious, source: str, error: type[Exception], says: str) -> No
 
 
 ACCEPTED = [
-    ("NULL and empty ids are left out", "(NULL, 'x', 1.0), ('d', NULL, 1.0), ('', 'x', 1.0)", 3, 6,
-     {"missing user id": 2, "missing item id": 1}),
-    ("NULL and zero weights are left out", "('d', 'x', NULL), ('e', 'x', 0.0)", 3, 6,
-     {"missing weight": 1, "zero weight": 1}),
+    (
+        "NULL and empty ids are left out",
+        "(NULL, 'x', 1.0), ('d', NULL, 1.0), ('', 'x', 1.0)",
+        3,
+        6,
+        {"missing user id": 2, "missing item id": 1},
+    ),
+    (
+        "NULL and zero weights are left out",
+        "('d', 'x', NULL), ('e', 'x', 0.0)",
+        3,
+        6,
+        {"missing weight": 1, "zero weight": 1},
+    ),
     ("repeats are added up", "('a', 'x', 1.0), ('a', 'x', 1.0)", 3, 6, {"repeated pairs": 2}),
-    ("ids that look alike are told", "('A', 'x', 1.0), (' a', 'y', 1.0)", 5, 8, {"user ids alike": 1}),
+    (
+        "ids that look alike are told",
+        "('A', 'x', 1.0), (' a', 'y', 1.0)",
+        5,
+        8,
+        {"user ids alike": 1},
+    ),
     ("an outlier is told", "('d', 'x', 100000.0), ('d', 'y', 1.0)", 4, 8, {"outlier weight": 1}),
     ("a single item is told", "('d', 'x', 1.0)", 4, 7, {"users with one item": 1}),
-    ("an item that most met is told", "('c', 'x', 1.0), ('d', 'x', 1.0)", 4, 8, {"item met by most users": 4}),
-    ("quotes, emoji, newlines", "('o''brien\"', '🙂\n--', 1.0), ('o''brien\"', 'x', 1.0)", 4, 8, {}),
-]  # fmt: skip
+    (
+        "an item that most met is told",
+        "('c', 'x', 1.0), ('d', 'x', 1.0)",
+        4,
+        8,
+        {"item met by most users": 4},
+    ),
+    (
+        "quotes, emoji, newlines",
+        "('o''brien\"', '🙂\n--', 1.0), ('o''brien\"', 'x', 1.0)",
+        4,
+        8,
+        {},
+    ),
+]
 
 
 @pytest.mark.parametrize(
-    ("extra", "users", "pairs", "findings"), [case[1:] for case in ACCEPTED], ids=[case[0] for case in ACCEPTED]
+    ("extra", "users", "pairs", "findings"),
+    [case[1:] for case in ACCEPTED],
+    ids=[case[0] for case in ACCEPTED],
 )
 def test_accepted(each, extra: str, users: int, pairs: int, findings: dict[str, int]) -> None:
     each.train("m", rows(extra), dim=4)
-    made = each.ask("SELECT users, interactions FROM embsql.runs WHERE run_id = embsql.live_run('m')").to_pylist()
+    made = each.ask(
+        "SELECT users, interactions FROM embsql.runs WHERE run_id = embsql.live_run('m')"
+    ).to_pylist()
     assert made == [{"users": users, "interactions": pairs}]
-    report = {row["check"]: row for row in each.ask("SELECT * FROM embsql.validation('m')").to_pylist()}
+    report = {
+        row["check"]: row for row in each.ask("SELECT * FROM embsql.validation('m')").to_pylist()
+    }
     for name, affected in findings.items():
         assert report[name]["rows"] == affected
         assert report[name]["severity"] != "ok"
@@ -97,7 +186,9 @@ def test_accepted(each, extra: str, users: int, pairs: int, findings: dict[str, 
 
 def test_ids_are_what_they_were(each) -> None:
     each.train("m", rows("('o''brien\"', '🙂\n--', 1.0), ('o''brien\"', 'x', 1.0)"), dim=4)
-    found = each.ask("SELECT item_id FROM embsql.item_embedding('m', items => ARRAY['🙂\n--'])").to_pylist()
+    found = each.ask(
+        "SELECT item_id FROM embsql.item_embedding('m', items => ARRAY['🙂\n--'])"
+    ).to_pylist()
     assert found == [{"item_id": "🙂\n--"}]
     assert each.ask("SELECT * FROM embsql.recommend('m', 'o''brien\"', k => 1)").num_rows == 1
 
@@ -118,39 +209,64 @@ def test_time_is_a_moment_or_an_order(each, time: str, expected: int) -> None:
         f"SELECT i % 5 AS user_id, i % 3 AS item_id, {time} AS event_time FROM generate_series(0, 29) AS t(i)",
         dim=2,
     )
-    assert each.ask("SELECT max(last_time) AS t FROM embsql.interactions").to_pylist() == [{"t": expected}]
+    assert each.ask("SELECT max(last_time) AS t FROM embsql.interactions").to_pylist() == [
+        {"t": expected}
+    ]
 
 
 def test_times_that_are_all_null_are_no_order(each) -> None:
     """As of a run whose source had none, when it is measured later by what was stored."""
-    each.train("m", "SELECT i % 5 AS user_id, i % 7 AS item_id FROM generate_series(0, 34) AS t(i)", dim=2)
+    each.train(
+        "m", "SELECT i % 5 AS user_id, i % 7 AS item_id FROM generate_series(0, 34) AS t(i)", dim=2
+    )
     each.evaluate("m", k=5)
-    assert each.ask("SELECT DISTINCT split FROM embsql.metrics").to_pylist() == [{"split": "random"}]
+    assert each.ask("SELECT DISTINCT split FROM embsql.metrics").to_pylist() == [
+        {"split": "random"}
+    ]
 
 
 def test_time_in_the_future_is_told(each) -> None:
     rows = "FROM generate_series(0, 29) AS t(i)"
-    source = f"SELECT i % 5 AS user_id, i % 3 AS item_id, TIMESTAMP '2999-01-01' AS event_time {rows}"
+    source = (
+        f"SELECT i % 5 AS user_id, i % 3 AS item_id, TIMESTAMP '2999-01-01' AS event_time {rows}"
+    )
     each.train("m", source, dim=2)
-    found = each.ask("SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'time in the future'").to_pylist()
+    found = each.ask(
+        "SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'time in the future'"
+    ).to_pylist()
     assert found == [{"rows": 30}]
 
 
 def test_columns_by_other_names(each) -> None:
-    source = (
-        'SELECT i % 5 AS "the ""user""", i % 3 AS sku, 2 AS "Quantity", i AS "when" FROM generate_series(0, 29) AS t(i)'
+    source = 'SELECT i % 5 AS "the ""user""", i % 3 AS sku, 2 AS "Quantity", i AS "when" FROM generate_series(0, 29) AS t(i)'
+    each.train(
+        "m",
+        source,
+        user_col='the "user"',
+        item_col="SKU",
+        weight_col="quantity",
+        time_col="when",
+        dim=2,
     )
-    each.train("m", source, user_col='the "user"', item_col="SKU", weight_col="quantity", time_col="when", dim=2)
-    found = each.ask("SELECT DISTINCT weight, last_time IS NOT NULL AS timed FROM embsql.interactions").to_pylist()
+    found = each.ask(
+        "SELECT DISTINCT weight, last_time IS NOT NULL AS timed FROM embsql.interactions"
+    ).to_pylist()
     assert found == [{"weight": 4.0, "timed": True}]
 
 
 def test_a_source_that_changes_its_mind_is_read_once(each) -> None:
-    """random() gives other rows each time it is evaluated: vocabularies and pairs must agree all the same."""
+    """random() gives other rows each time it is evaluated: vocabularies and pairs must agree all
+    the same.
+    """
     source = "SELECT i % 40 AS user_id, i % 17 AS item_id FROM generate_series(0, 1999) AS t(i) WHERE random() < 0.05"
     run = each.train("m", source, dim=2)
-    counts = each.ask("SELECT interactions, users FROM embsql.runs WHERE run_id = $n", n=run.run_id).to_pylist()[0]
-    assert counts["interactions"] == each.ask("SELECT count(*) AS n FROM embsql.interactions").to_pylist()[0]["n"]
+    counts = each.ask(
+        "SELECT interactions, users FROM embsql.runs WHERE run_id = $n", n=run.run_id
+    ).to_pylist()[0]
+    assert (
+        counts["interactions"]
+        == each.ask("SELECT count(*) AS n FROM embsql.interactions").to_pylist()[0]["n"]
+    )
 
 
 def test_a_file_is_a_source(db, tmp_path) -> None:
@@ -163,7 +279,11 @@ def test_order_of_rows_changes_nothing(db) -> None:
     source = "SELECT i % 40 AS user_id, (i * 7) % 17 AS item_id, 1 + (i % 3) / 10 AS weight FROM range(3000) t(i)"
     one = db.train("one", source, dim=4)
     two = db.train("two", f"{source} ORDER BY hash(i)", dim=4)
-    sums = db.ask("SELECT DISTINCT checksum FROM embsql.runs WHERE run_id IN ($a, $b)", a=one.run_id, b=two.run_id)
+    sums = db.ask(
+        "SELECT DISTINCT checksum FROM embsql.runs WHERE run_id IN ($a, $b)",
+        a=one.run_id,
+        b=two.run_id,
+    )
     assert sums.num_rows == 1
 
 
@@ -176,12 +296,19 @@ SIDES = {
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("algorithm", names())
-def test_what_an_algorithm_does_not_read_is_refused(here: embsql.Database, algorithm: str, side: str) -> None:
+def test_what_an_algorithm_does_not_read_is_refused(
+    here: embsql.Database, algorithm: str, side: str
+) -> None:
     if side in find(algorithm).sides:
         return
-    with pytest.raises(errors.BadArgument, match=f"{side} must be left out: {algorithm} does not read it, ") as caught:
+    with pytest.raises(
+        errors.BadArgument, match=f"{side} must be left out: {algorithm} does not read it, "
+    ) as caught:
         here.train("m", "ev", algorithm=algorithm, **{side: f"{SIDES[side]} ev"})
-    assert str(caught.value).split("does not read it, ")[1].split(" do")[0].split(" and ")[0] in names()
+    assert (
+        str(caught.value).split("does not read it, ")[1].split(" do")[0].split(" and ")[0]
+        in names()
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,7 +319,10 @@ def test_what_an_algorithm_does_not_read_is_refused(here: embsql.Database, algor
         ({"tolerance": 0.5}, "tolerance must be given together with evaluate"),
         ({"evaluate": True, "test": "ev", "split": "random"}, "split must be left out with test"),
         ({"algorithm": "svd", "device": "cuda"}, "device must be cpu with svd"),
-        ({"user_col": "user_id", "item_col": "USER_ID"}, "item_col must be another column than that of users"),
+        (
+            {"user_col": "user_id", "item_col": "USER_ID"},
+            "item_col must be another column than that of users",
+        ),
         ({"algorithm": "item2vec", "item_features": "ev"}, "does not read it with these options"),
         ({"algorithm": "dual", "user_features": "ev"}, "does not read it with these options"),
     ],
@@ -226,7 +356,9 @@ def test_the_oldest_time_there_is(here: embsql.Database) -> None:
 def test_an_infinite_time_is_none(each: embsql.Database) -> None:
     time = "CASE i WHEN 0 THEN 'infinity' ELSE '2026-03-14' END"
     for type_ in ("timestamp", "date", "timestamptz"):
-        rows = NONE.format(f"CAST({time} AS {type_}) AS event_time").replace("range(6)", "generate_series(0, 5)")
+        rows = NONE.format(f"CAST({time} AS {type_}) AS event_time").replace(
+            "range(6)", "generate_series(0, 5)"
+        )
         each.train("m", rows, dim=2)
         found = each.ask("SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'missing time'")
         assert found["rows"].to_pylist() == [1]
@@ -246,7 +378,10 @@ def test_a_file_of_another_format_is_no_target(here: embsql.Database, tmp_path: 
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n")
     here.train("m", "ev", dim=2)
-    for attempt in (lambda: here.publish(str(path)), lambda: embsql.connect(str(path), read_only=True)):
+    for attempt in (
+        lambda: here.publish(str(path)),
+        lambda: embsql.connect(str(path), read_only=True),
+    ):
         with pytest.raises(errors.CannotOpen, match="it is no DuckDB database"):
             attempt()
 
@@ -255,9 +390,14 @@ def test_an_inexact_id_is_whole_by_its_remedy(each: embsql.Database) -> None:
     rows = "SELECT 9007199254740992::float8 AS user_id, i AS item_id FROM generate_series(0, 3) AS t (i)"
     with pytest.raises(errors.InexactId) as caught:
         each.train("m", rows)
-    mended = f"SELECT {caught.value.values['remedy']}, item_id FROM ({rows}) AS t UNION ALL SELECT 1, 1"
+    mended = (
+        f"SELECT {caught.value.values['remedy']}, item_id FROM ({rows}) AS t UNION ALL SELECT 1, 1"
+    )
     each.train("m", mended, dim=2)
-    assert "9007199254740992" in each.ask("SELECT user_id FROM embsql.user_embedding('m')")["user_id"].to_pylist()
+    assert (
+        "9007199254740992"
+        in each.ask("SELECT user_id FROM embsql.user_embedding('m')")["user_id"].to_pylist()
+    )
 
 
 @pytest.fixture(scope="module")

@@ -153,7 +153,9 @@ def test_who_has_ended_here_is_not_waited_for(pg) -> None:
 
 
 def test_who_held_a_file_before_is_not_waited_for(tmp_path) -> None:
-    """A file has one process that writes to it: whoever held a lease in it before has gone, wherever that was."""
+    """A file has one process that writes to it: whoever held a lease in it before has gone,
+    wherever that was.
+    """
     with embsql.connect(str(tmp_path / "a.duckdb")) as database:
         held_by(database, host="another")
         assert database.train("m", EVENTS, dim=2, epochs=1).status == "live"

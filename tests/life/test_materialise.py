@@ -1,4 +1,6 @@
-"""Top-k tables: the answers of the questions, all at once, replaced as a whole, and gone with their run."""
+"""Top-k tables: the answers of the questions, all at once, replaced as a whole, and gone with their
+run.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,20 @@ TOP = "SELECT item_id, rank, score FROM embsql.top_items WHERE run_id = $run AND
 NEAR = """
 SELECT neighbor_id AS item_id, rank, score FROM embsql.neighbors WHERE run_id = $run AND entity_id = $id ORDER BY rank
 """
-RECOMMEND = "SELECT item_id, rank, score FROM embsql.recommend($model, $id, k => $k) WHERE source = 'model'"
+RECOMMEND = (
+    "SELECT item_id, rank, score FROM embsql.recommend($model, $id, k => $k) WHERE source = 'model'"
+)
 SIMILAR = "SELECT * FROM embsql.similar_items($model, $id, k => $k)"
 
 
 def alike(found: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
     """The same ids in the same places, scores but for rounding."""
-    assert [(row["item_id"], row["rank"]) for row in found] == [(row["item_id"], row["rank"]) for row in asked]
-    assert [row["score"] for row in found] == pytest.approx([row["score"] for row in asked], abs=1e-5)
+    assert [(row["item_id"], row["rank"]) for row in found] == [
+        (row["item_id"], row["rank"]) for row in asked
+    ]
+    assert [row["score"] for row in found] == pytest.approx(
+        [row["score"] for row in asked], abs=1e-5
+    )
 
 
 def rows(database: embsql.Database, table: str) -> int:
@@ -43,10 +51,16 @@ def made(request, each: embsql.Database) -> tuple[World, embsql.Database]:
 def test_tables_answer_as_the_questions_do(made: tuple[World, embsql.Database]) -> None:
     world, database = made
     done = database.materialise("m", k=7)
-    assert (done.top_items, done.neighbors) == (rows(database, "top_items"), rows(database, "neighbors"))
+    assert (done.top_items, done.neighbors) == (
+        rows(database, "top_items"),
+        rows(database, "neighbors"),
+    )
     for user in [*world.ids["user"][::23], "u005"]:
         asked = database.ask(RECOMMEND, model="m", id=user, k=7).to_pylist()
-        alike(database.ask(TOP, run=1, id=user).to_pylist(), [row for row in asked if row["score"] is not None])
+        alike(
+            database.ask(TOP, run=1, id=user).to_pylist(),
+            [row for row in asked if row["score"] is not None],
+        )
     for item in [*world.ids["item"][::19], "i007"]:
         asked = database.ask(SIMILAR, model="m", id=item, k=7).to_pylist()
         alike(database.ask(NEAR, run=1, id=item).to_pylist(), asked)
@@ -59,7 +73,10 @@ def test_ties_by_id_and_k_beyond_what_there_is(each: embsql.Database, k: int) ->
         each.materialise(model, k=k)
         for user in ("ada", "bob", "cyd"):
             asked = each.ask(RECOMMEND, model=model, id=user, k=k).to_pylist()
-            alike(each.ask(TOP, run=run, id=user).to_pylist(), [row for row in asked if row["score"] is not None])
+            alike(
+                each.ask(TOP, run=run, id=user).to_pylist(),
+                [row for row in asked if row["score"] is not None],
+            )
         for item in ("east", "west", 'it\'s "odd" 🙂', "nowhere"):
             asked = each.ask(SIMILAR, model=model, id=item, k=k).to_pylist()
             alike(each.ask(NEAR, run=run, id=item).to_pylist(), asked)
@@ -78,16 +95,25 @@ def test_forgotten_and_dropped(each: embsql.Database) -> None:
     known_run(each)
     for model in ("compass", "angles"):
         each.materialise(model)
-    each.engine.write("neighbors", {
-        "run_id": [1, 1, 1], "entity": ["user"] * 3, "entity_id": ["ada", "bob", "bob"], "rank": [1, 1, 2],
-        "neighbor_id": ["bob", "ada", "cyd"], "score": np.ones(3),
-    })  # fmt: skip
+    each.engine.write(
+        "neighbors",
+        {
+            "run_id": [1, 1, 1],
+            "entity": ["user"] * 3,
+            "entity_id": ["ada", "bob", "bob"],
+            "rank": [1, 1, 2],
+            "neighbor_id": ["bob", "ada", "cyd"],
+            "score": np.ones(3),
+        },
+    )
     each.forget("ada")
     assert rows(each, "top_items WHERE user_id = 'ada'") == 0
     assert rows(each, "neighbors WHERE entity = 'user'") == 1
     each.materialise("compass")
     assert rows(each, "top_items WHERE user_id = 'ada'") == 0
-    each.engine.run("UPDATE embsql.models SET live_run = NULL WHERE model_name = 'angles'")  # so that its run can go
+    each.engine.run(
+        "UPDATE embsql.models SET live_run = NULL WHERE model_name = 'angles'"
+    )  # so that its run can go
     each.drop_run("angles@2")
     assert rows(each, "top_items WHERE run_id = 2") == rows(each, "neighbors WHERE run_id = 2") == 0
     assert rows(each, "top_items WHERE run_id = 1") > 0
@@ -112,7 +138,9 @@ def test_refused(db: embsql.Database) -> None:
 
 def test_as_sql(db: embsql.Database) -> None:
     known_run(db)
-    (row,) = db.ask("SELECT * FROM embsql.materialise('compass', k => 2, users => FALSE)").to_pylist()
+    (row,) = db.ask(
+        "SELECT * FROM embsql.materialise('compass', k => 2, users => FALSE)"
+    ).to_pylist()
     assert row == {"run_id": 1, "top_items": 0, "neighbors": 10}
 
 
@@ -129,5 +157,7 @@ def test_on_the_command_line(tmp_path) -> None:
     file = str(tmp_path / "shop.duckdb")
     with embsql.connect(file) as database:
         known_run(database)
-    answer = CliRunner().invoke(main, ["--db", file, "--json", "materialise", "compass", "--k", "2", "--no-items"])
+    answer = CliRunner().invoke(
+        main, ["--db", file, "--json", "materialise", "compass", "--k", "2", "--no-items"]
+    )
     assert answer.output.strip() == '{"run_id": 1, "top_items": 8, "neighbors": 0}'

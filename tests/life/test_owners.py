@@ -43,7 +43,9 @@ def test_who_makes_a_model_owns_it_and_gives_it_away(house: House) -> None:
             lambda: eve.evaluate("shared"),
         )
         for make in makes:
-            with pytest.raises(errors.NoRights, match=r'change model "shared" of "embsql_test_ann"'):
+            with pytest.raises(
+                errors.NoRights, match=r'change model "shared" of "embsql_test_ann"'
+            ):
                 make()
         ann.ask("SELECT embsql.set_owner('shared', 'embsql_trainer')")
         for make in makes:
@@ -176,7 +178,9 @@ def test_rows_that_come_late_are_looked_at_too(house: House) -> None:
 
 
 def test_a_job_ends_although_somebody_stands_on_its_source(house: House) -> None:
-    """A view of the asker's on the function that reads a source kept the worker from ending the job."""
+    """A view of the asker's on the function that reads a source kept the worker from ending the
+    job.
+    """
     job = house.train("eve", "events", "wedged")
     reader = "SELECT value FROM embsql.jobs, jsonb_each_text(sources) WHERE job_id = %s"
     ((name,),) = house.run("eve", reader, job)
@@ -199,9 +203,13 @@ def test_an_admin_does_not_change_what_is_read_as_another(house: House) -> None:
 
 def test_a_run_that_comes_from_elsewhere_was_made_by_nobody_here(house: House, db) -> None:
     """Neither the publisher nor a namesake runs as himself what somebody wrote in another database."""
-    db.engine.run("CREATE TABLE events AS SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(100) AS t (i)")
+    db.engine.run(
+        "CREATE TABLE events AS SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(100) AS t (i)"
+    )
     features = "SELECT user_id, min(item_id) AS x FROM events GROUP BY user_id"
-    run = db.train("published", "events", algorithm="two_tower", epochs=1, dim=2, user_features=features).run_id
+    run = db.train(
+        "published", "events", algorithm="two_tower", epochs=1, dim=2, user_features=features
+    ).run_id
     db.engine.run("UPDATE embsql.runs SET made_by = 'embsql_test_adam'")
     db.engine.run(f"UPDATE embsql.runs SET run_id = {1000 + run}")
     parts = ("item_embeddings", "user_embeddings", "interactions", "training_log", "validations")

@@ -28,7 +28,7 @@ from embsql.errors import (
     RunTaken,
     UnknownDatabase,
     UnknownModel,
-)  # fmt: skip
+)
 from embsql.lifecycle.loaded import PAGE
 from embsql.lifecycle.publish import Digest, Published, _is_same, content, publish
 from tests.worlds import ITEMS, SEEN, USERS, known_run
@@ -61,18 +61,27 @@ def shop(db: embsql.Database) -> embsql.Database:
     rng = np.random.default_rng(0)
     user = rng.integers(0, 60, 2000)
     item = rng.integers(0, 15, 2000) * 2 + user % 2
-    db.engine.run("CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight DOUBLE, event_time TIMESTAMP)")
-    db.engine.write("events", {
-        "user_id": [f"u{u}" for u in user], "item_id": [f"i{i}" for i in item],
-        "weight": rng.integers(1, 4, 2000) * 1.0,
-        "event_time": np.datetime64("2026-01-01", "us") + rng.integers(0, 10**12, 2000),
-    }, schema="main")  # fmt: skip
+    db.engine.run(
+        "CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight DOUBLE, event_time TIMESTAMP)"
+    )
+    db.engine.write(
+        "events",
+        {
+            "user_id": [f"u{u}" for u in user],
+            "item_id": [f"i{i}" for i in item],
+            "weight": rng.integers(1, 4, 2000) * 1.0,
+            "event_time": np.datetime64("2026-01-01", "us") + rng.integers(0, 10**12, 2000),
+        },
+        schema="main",
+    )
     return db
 
 
 @pytest.fixture
 def world(db: embsql.Database) -> embsql.Database:
-    """Models `compass` (dot, with biases) and `angles` (cosine), whose vectors stand in tests/worlds.py."""
+    """Models `compass` (dot, with biases) and `angles` (cosine), whose vectors stand in
+    tests/worlds.py.
+    """
     known_run(db)
     return db
 
@@ -83,11 +92,15 @@ def train(db: embsql.Database, **more: Any) -> int:
 
 def live(target: Any, model: str = "shop") -> int | None:
     with embsql.connect(target) as database:
-        rows = database.ask("SELECT live_run FROM embsql.models() WHERE model_name = $model", model=model).to_pylist()
+        rows = database.ask(
+            "SELECT live_run FROM embsql.models() WHERE model_name = $model", model=model
+        ).to_pylist()
         return rows[0]["live_run"] if rows else None
 
 
-def answers(database: embsql.Database, questions: list[str], model: str) -> list[list[dict[str, Any]]]:
+def answers(
+    database: embsql.Database, questions: list[str], model: str
+) -> list[list[dict[str, Any]]]:
     return [database.ask(question, model=model).to_pylist() for question in questions]
 
 
@@ -95,7 +108,10 @@ def same_answers(one: embsql.Database, target: Any, questions: list[str], *model
     with embsql.connect(target) as other:
         for model in models:
             for question, mine, theirs in zip(
-                questions, answers(one, questions, model), answers(other, questions, model), strict=True
+                questions,
+                answers(one, questions, model),
+                answers(other, questions, model),
+                strict=True,
             ):
                 assert mine == [_nearly(row) for row in theirs], question
 
@@ -122,7 +138,11 @@ def target(request, tmp_path) -> Iterator[Any]:
         with duckdb.connect() as connection:
             yield connection
     else:
-        yield str(tmp_path / "serving.duckdb") if request.param == "file" else request.getfixturevalue("pg")
+        yield (
+            str(tmp_path / "serving.duckdb")
+            if request.param == "file"
+            else request.getfixturevalue("pg")
+        )
 
 
 def test_the_same_answers(shop, target) -> None:
@@ -137,7 +157,8 @@ def test_the_same_bytes(shop, target) -> None:
     (done,) = publish(shop.engine, target, ["shop"])
     with embsql.connect(target) as other:
         found = content(other.engine, run_id)
-        record = "SELECT * FROM embsql.runs"  # without how often it was held against others, here and there
+        # without how often it was held against others, here and there
+        record = "SELECT * FROM embsql.runs"
         ours, theirs = (one.ask(record).drop_columns("held").to_pylist() for one in (shop, other))
         assert ours == theirs
     assert found == content(shop.engine, run_id)
@@ -172,11 +193,15 @@ def test_from_file_to_file_to_server(shop, pg, tmp_path) -> None:
 
 
 def test_a_run_without_times_and_without_figures(db, target) -> None:
-    db.engine.run("CREATE TABLE events AS SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)")
+    db.engine.run(
+        "CREATE TABLE events AS SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)"
+    )
     db.train("plain", "events", dim=4)
     assert publish(db.engine, target)[0].copied
     with embsql.connect(target) as other:
-        assert other.ask("SELECT DISTINCT last_time FROM embsql.interactions").to_pylist() == [{"last_time": None}]
+        assert other.ask("SELECT DISTINCT last_time FROM embsql.interactions").to_pylist() == [
+            {"last_time": None}
+        ]
         assert other.ask("SELECT * FROM embsql.evaluation('plain')").num_rows == 0
 
 
@@ -187,7 +212,12 @@ def test_a_run_whose_people_were_all_forgotten(world, target) -> None:
 
 
 def test_a_run_of_several_pages(db, pg) -> None:
-    db.train("wide", "SELECT i // 300 AS user_id, i % 300 AS item_id FROM range(120000) t(i)", dim=2, epochs=1)
+    db.train(
+        "wide",
+        "SELECT i // 300 AS user_id, i % 300 AS item_id FROM range(120000) t(i)",
+        dim=2,
+        epochs=1,
+    )
     (done,) = publish(db.engine, pg)
     assert done.rows == 120_000 + 400 + 300 > PAGE
     with embsql.connect(pg) as server, embsql.connect(":memory:") as back:
@@ -202,22 +232,30 @@ def test_a_large_run_has_its_indexes(world, pg) -> None:
     for _ in range(2):
         publish(world.engine, pg)
     with embsql.connect(pg) as server:
-        built = server.ask("SELECT run_id, entity FROM embsql.vector_indexes WHERE metric = 'cosine'").to_pylist()
-        assert {(row["run_id"], row["entity"]) for row in built} == {(r, e) for r in (1, 2) for e in ("item", "user")}
+        built = server.ask(
+            "SELECT run_id, entity FROM embsql.vector_indexes WHERE metric = 'cosine'"
+        ).to_pylist()
+        assert {(row["run_id"], row["entity"]) for row in built} == {
+            (r, e) for r in (1, 2) for e in ("item", "user")
+        }
 
 
 # --- which runs ----------------------------------------------------------------------------------
 
 
 def test_models_without_a_live_run_stay_here(world, target) -> None:
-    world.engine.run("INSERT INTO embsql.models VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql.utc_now())")
+    world.engine.run(
+        "INSERT INTO embsql.models VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql.utc_now())"
+    )
     assert [done.model_name for done in publish(world.engine, target)] == ["angles", "compass"]
     assert live(target, "newborn") is None
 
 
 def test_names_are_checked_before_anything_is_written(shop, tmp_path) -> None:
     train(shop)
-    shop.engine.run("INSERT INTO embsql.models VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql.utc_now())")
+    shop.engine.run(
+        "INSERT INTO embsql.models VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql.utc_now())"
+    )
     shop.engine.run("UPDATE events SET weight = -1")
     with pytest.raises(embsql.errors.BadWeights):
         train(shop)
@@ -253,7 +291,9 @@ def test_old_runs_are_collected_in_the_target(shop, tmp_path) -> None:
         train(shop, seed=seed)
         publish(shop.engine, path)
     with embsql.connect(str(path)) as other:
-        statuses = [row["status"] for row in other.ask("SELECT status FROM embsql.runs('shop')").to_pylist()]
+        statuses = [
+            row["status"] for row in other.ask("SELECT status FROM embsql.runs('shop')").to_pylist()
+        ]
         assert statuses.count("live") == 1
         assert statuses.count("retired") == 5
         assert other.ask("SELECT event FROM embsql.events WHERE event = 'publish'").num_rows == 8
@@ -293,7 +333,9 @@ def test_a_number_that_is_taken(shop, target) -> None:
     run_id = train(shop)
     publish(shop.engine, target)
     with embsql.connect(":memory:") as stranger:
-        stranger.train("other", "SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)", dim=4)
+        stranger.train(
+            "other", "SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)", dim=4
+        )
         with pytest.raises(RunTaken, match=f'another run {run_id} \\(of model "shop"\\)'):
             publish(stranger.engine, target)
     assert live(target, "other") is None
@@ -345,19 +387,31 @@ def test_what_fails_half_way_leaves_nothing(world, pg) -> None:
 
 
 def test_the_digest_sees_everything_and_no_pages() -> None:
-    def digest(ids: list[str], numbers: list[int | None], vectors: list[list[float]], page: int = 9) -> str:
+    def digest(
+        ids: list[str], numbers: list[int | None], vectors: list[list[float]], page: int = 9
+    ) -> str:
         found = Digest()
-        rows = pa.table({"id": ids, "n": pa.array(numbers, pa.int64()), "v": pa.array(vectors, pa.list_(pa.float32()))})
+        rows = pa.table(
+            {
+                "id": ids,
+                "n": pa.array(numbers, pa.int64()),
+                "v": pa.array(vectors, pa.list_(pa.float32())),
+            }
+        )
         for start in range(0, len(rows), page):
             found.add("t", rows.slice(start, page))
         return found.hexdigest()
 
     same = (["a", "bé", "🙂"], [1, None, 3], [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     others = [
-        (["ab", "é", "🙂"], *same[1:]), (same[0], [1, 0, 3], same[2]), (same[0], [None, 1, 3], same[2]),
-        (*same[:2], [[1.0, 2.0, 3.0], [4.0], [5.0, 6.0]]), (*same[:2], [[1.0, 2.0], [3.0, 4.0], [5.0, -6.0]]),
-        (*same[:2], [[0.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), (*same[:2], [[-0.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
-    ]  # fmt: skip
+        (["ab", "é", "🙂"], *same[1:]),
+        (same[0], [1, 0, 3], same[2]),
+        (same[0], [None, 1, 3], same[2]),
+        (*same[:2], [[1.0, 2.0, 3.0], [4.0], [5.0, 6.0]]),
+        (*same[:2], [[1.0, 2.0], [3.0, 4.0], [5.0, -6.0]]),
+        (*same[:2], [[0.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
+        (*same[:2], [[-0.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
+    ]
     assert digest(*same) == digest(*same, page=1) == digest(*same, page=2)
     assert len({digest(*same), *(digest(*other) for other in others)}) == 1 + len(others)
 
@@ -370,7 +424,10 @@ def test_not_into_itself(tmp_path, pg) -> None:
         for target in (path, str(tmp_path / "link.duckdb"), database.engine.second(), None):
             with pytest.raises(BadArgument, match="another database"):
                 publish(database.engine, target)
-    with duckdb.connect(str(path)) as connection, pytest.raises(BadArgument, match="another database"):
+    with (
+        duckdb.connect(str(path)) as connection,
+        pytest.raises(BadArgument, match="another database"),
+    ):
         publish(engines.connect(connection), path)
     with embsql.connect(pg) as server:
         with pytest.raises(BadArgument, match="another database"):
@@ -380,14 +437,20 @@ def test_not_into_itself(tmp_path, pg) -> None:
 
 def test_targets_that_are_none(world, tmp_path) -> None:
     for target, error in {
-        ":memory:": BadArgument, "mysql://here/there": UnknownDatabase, str(tmp_path): CannotOpen,
-        str(tmp_path / "nowhere" / "a.duckdb"): CannotOpen, str(tmp_path / "embsql.duckdb"): CannotOpen,
-    }.items():  # fmt: skip
+        ":memory:": BadArgument,
+        "mysql://here/there": UnknownDatabase,
+        str(tmp_path): CannotOpen,
+        str(tmp_path / "nowhere" / "a.duckdb"): CannotOpen,
+        str(tmp_path / "embsql.duckdb"): CannotOpen,
+    }.items():
         with pytest.raises(error):
             publish(world.engine, target)
     with duckdb.connect(str(tmp_path / "a.duckdb")) as made:
         made.execute("CREATE TABLE t (i INTEGER)")
-    with duckdb.connect(str(tmp_path / "a.duckdb"), read_only=True) as connection, pytest.raises(ReadOnly):
+    with (
+        duckdb.connect(str(tmp_path / "a.duckdb"), read_only=True) as connection,
+        pytest.raises(ReadOnly),
+    ):
         publish(world.engine, connection)
     assert folder(tmp_path) == ["a.duckdb"]
 
@@ -420,7 +483,9 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     def begin(program: str, *arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", program, *map(str, arguments)]
-        begun.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        begun.append(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
         return begun[-1]
 
     yield begin
@@ -461,13 +526,17 @@ def test_other_models_and_tables_stay_in_the_file(shop, tmp_path) -> None:
     with embsql.connect(str(path)) as database:
         database.engine.run("CREATE TABLE prices AS SELECT 'i2' AS item_id, 3 AS price")
         database.engine.run("CREATE VIEW cheap AS SELECT * FROM prices WHERE price < 5")
-        database.engine.run("INSERT INTO embsql.models VALUES ('old', NULL, CAST([] AS BIGINT[]), embsql.utc_now())")
+        database.engine.run(
+            "INSERT INTO embsql.models VALUES ('old', NULL, CAST([] AS BIGINT[]), embsql.utc_now())"
+        )
     path.chmod(0o640)
     train(shop)
     publish(shop.engine, path)
     assert path.stat().st_mode & 0o777 == 0o640
     with embsql.connect(str(path)) as database:
-        assert [row["model_name"] for row in database.ask("SELECT * FROM embsql.models()").to_pylist()] == [
+        assert [
+            row["model_name"] for row in database.ask("SELECT * FROM embsql.models()").to_pylist()
+        ] == [
             "old",
             "shop",
         ]
@@ -490,7 +559,10 @@ def test_a_failure_leaves_the_file_as_it_was(shop, tmp_path) -> None:
     before = path.read_bytes()
     with embsql.connect(":memory:") as stranger:
         known_run(stranger)
-        for models in (["angles", "compass"], []):  # the first arrives, and goes again with the second
+        for models in (
+            ["angles", "compass"],
+            [],
+        ):  # the first arrives, and goes again with the second
             with pytest.raises(RunTaken, match=f'{path} has another run 1 \\(of model "shop"\\)'):
                 publish(stranger.engine, path, models)
     assert path.read_bytes() == before

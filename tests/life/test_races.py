@@ -113,7 +113,9 @@ def test_promote_and_drop_change_the_same_row(world, other) -> None:
 
 @pytest.mark.parametrize("first", ["hold_run", "drop_run"])
 def test_who_began_before_another_was_done_is_refused_too(db, first: str) -> None:
-    """DuckDB takes a row for changed only where a value becomes another; PostgreSQL shows what the first did."""
+    """DuckDB takes a row for changed only where a value becomes another; PostgreSQL shows what the
+    first did.
+    """
     run_of(db, 1, "m", VECTORS, VECTORS)
 
     def second() -> None:
@@ -210,7 +212,9 @@ def served(new_database) -> Iterator[embsql.Database]:
 
 
 def test_a_reader_keeps_its_version(served) -> None:
-    """It has touched no table of the run, and holds no lock: only its snapshot says that it may read it."""
+    """It has touched no table of the run, and holds no lock: only its snapshot says that it may
+    read it.
+    """
     with psycopg.connect(served.engine.second()) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         assert reader.execute("SELECT live_run FROM embsql.models()").fetchall() == [(3,)]

@@ -14,7 +14,9 @@ VECTORS = np.random.default_rng(0).standard_normal((30, 4)).round(3)
 
 
 def select(entity: str, vectors: np.ndarray = VECTORS) -> str:
-    rows = ", ".join(f"('{entity[0]}{n:02d}', ARRAY{list(map(float, row))})" for n, row in enumerate(vectors))
+    rows = ", ".join(
+        f"('{entity[0]}{n:02d}', ARRAY{list(map(float, row))})" for n, row in enumerate(vectors)
+    )
     return f"SELECT * FROM (VALUES {rows}) AS v ({entity}_id, embedding)"
 
 
@@ -23,13 +25,19 @@ def test_every_kind_of_question_works(each: embsql.Database) -> None:
     assert (run.status, run.run_id) == ("live", 1)
     unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
     scores = unit @ unit[3]
-    near = each.ask("SELECT item_id, score FROM embsql.similar_items('titles', 'i03', k => 5)").to_pylist()
+    near = each.ask(
+        "SELECT item_id, score FROM embsql.similar_items('titles', 'i03', k => 5)"
+    ).to_pylist()
     right = [n for n in np.argsort(-scores) if n != 3][:5]
     assert [row["item_id"] for row in near] == [f"i{n:02d}" for n in right]
     np.testing.assert_allclose([row["score"] for row in near], scores[right], atol=1e-5)
-    assert each.ask("SELECT item_id FROM embsql.recommend('titles', 'u03', k => 1)").to_pylist() == [{"item_id": "i03"}]
+    assert each.ask(
+        "SELECT item_id FROM embsql.recommend('titles', 'u03', k => 1)"
+    ).to_pylist() == [{"item_id": "i03"}]
     mean = unit[1] + unit[2]
-    best = each.ask("SELECT item_id FROM embsql.recommend_from('titles', ARRAY['i01', 'i02'], k => 1)").to_pylist()
+    best = each.ask(
+        "SELECT item_id FROM embsql.recommend_from('titles', ARRAY['i01', 'i02'], k => 1)"
+    ).to_pylist()
     seen = (VECTORS[1] + VECTORS[2]) @ unit.T
     seen[[1, 2]] = -np.inf
     assert mean.any()
@@ -62,7 +70,11 @@ def test_rows_without_a_vector_are_left_out(each: embsql.Database) -> None:
         ("SELECT 'a' AS item_id", BadFeatures, "no column beside item_id"),
         ("SELECT 'a' AS item_id, 1 AS vector", BadFeatures, "no column embedding, only vector"),
         ("SELECT 'a' AS item_id, 'x' AS embedding", BadFeatures, "lists of numbers are wanted"),
-        (f"{select('item')} UNION ALL SELECT 'i03', ARRAY[1.0]", BadFeatures, 'the id "i03" more than once'),
+        (
+            f"{select('item')} UNION ALL SELECT 'i03', ARRAY[1.0]",
+            BadFeatures,
+            'the id "i03" more than once',
+        ),
         (f"{select('item')} UNION ALL SELECT 'x', ARRAY[1.0]", BadFeatures, "vectors of 1 and 4"),
         (
             f"SELECT * FROM ({select('item')}) AS s WHERE item_id = ''",
@@ -72,7 +84,9 @@ def test_rows_without_a_vector_are_left_out(each: embsql.Database) -> None:
         ("DROP TABLE x", NotASelect, "DROP"),
     ],
 )
-def test_what_is_no_vector_is_refused(each: embsql.Database, items: str, error: type, complaint: str) -> None:
+def test_what_is_no_vector_is_refused(
+    each: embsql.Database, items: str, error: type, complaint: str
+) -> None:
     with pytest.raises(error, match=complaint):
         each.register_embeddings("titles", items)
     assert (
@@ -97,6 +111,7 @@ def test_in_sql_and_on_the_command_line(tmp_path) -> None:
         call = "SELECT status FROM embsql.register_embeddings('titles', items => $items)"
         assert database.ask(call, items=select("item")).to_pylist() == [{"status": "live"}]
     done = CliRunner().invoke(
-        main, ["--db", path, "register-embeddings", "titles", "--items", select("item", VECTORS[:9])]
+        main,
+        ["--db", path, "register-embeddings", "titles", "--items", select("item", VECTORS[:9])],
     )
     assert (done.exit_code, "live" in done.output) == (0, True)

@@ -1,4 +1,6 @@
-"""What a message tells to write is written, and a training follows: for every class of error, on every engine."""
+"""What a message tells to write is written, and a training follows: for every class of error, on
+every engine.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,11 @@ DAY, NOON = moment("2026-03-14"), moment("2026-03-14 12:05")
 SEVERAL = "CAST(14 + i % 9 AS VARCHAR)"  # days of a month that are no months
 TIMES = [  # what the source has, and the least time that each of its remedies leads to
     ("seconds as DOUBLE", "1260759144.0::float8 + i", [EPOCH]),
-    ("seconds as DOUBLE, one NaN", "CASE i WHEN 0 THEN 'NaN'::float8 ELSE 1260759143.0::float8 + i END", [EPOCH]),
+    (
+        "seconds as DOUBLE, one NaN",
+        "CASE i WHEN 0 THEN 'NaN'::float8 ELSE 1260759143.0::float8 + i END",
+        [EPOCH],
+    ),
     ("seconds as DECIMAL", "(1260759144 + i)::DECIMAL(18, 3)", [EPOCH]),
     ("milliseconds as DOUBLE", "(1260759144 + i) * 1000.0::float8", [EPOCH]),
     ("milliseconds as DECIMAL", "(1260759144000 + i)::DECIMAL(18, 0)", [EPOCH]),
@@ -39,7 +45,11 @@ TIMES = [  # what the source has, and the least time that each of its remedies l
     ("an order as DOUBLE", "17.0::float8 + i", [17]),
     ("seconds as text", "CAST(1260759144 + i AS VARCHAR)", [EPOCH]),
     ("milliseconds as text", "CAST(1260759144000 + i AS VARCHAR)", [EPOCH]),
-    ("seconds as text, one blank", "CASE i WHEN 0 THEN '' ELSE CAST(1260759143 + i AS VARCHAR) END", [EPOCH]),
+    (
+        "seconds as text, one blank",
+        "CASE i WHEN 0 THEN '' ELSE CAST(1260759143 + i AS VARCHAR) END",
+        [EPOCH],
+    ),
     ("ISO as text", "'2026-03-14T12:05'", [NOON]),
     ("ISO with a zone as text", "'2026-03-14 14:05:00+02:00'", [NOON]),
     ("ISO as JSON", "CAST('\"2026-03-14 12:05:00\"' AS JSON)", [NOON]),
@@ -54,15 +64,41 @@ TIMES = [  # what the source has, and the least time that each of its remedies l
     ("eight digits", "'20260314'", [DAY]),
     ("no time", "'noon'", [None]),
     ("no time, one of many", "CASE i WHEN 34 THEN 'noon' ELSE '2026-03-14' END", [DAY]),
-    ("a word for nothing", "CASE i WHEN 34 THEN 'NULL' ELSE '2026-03-1' || i % 9 END", [moment("2026-03-10")]),
-    ("a mark for nothing", "CASE i WHEN 34 THEN '\\N' ELSE '2026-03-1' || i % 9 END", [moment("2026-03-10")]),
-    ("American, one word", f"CASE i WHEN 34 THEN 'n/a' ELSE '3/' || {SEVERAL} || '/2026' END", [DAY]),
-    ("day or month first, one word", "CASE i WHEN 34 THEN '?' ELSE '04/03/2026' END",
-     [moment("2026-04-03"), moment("2026-03-04")]),
-    ("seconds as DOUBLE, one infinite", "CASE i WHEN 0 THEN 'inf'::float8 ELSE 1260759143.0::float8 + i END", [EPOCH]),
-    ("seconds as text, one word", "CASE i WHEN 0 THEN 'x' ELSE CAST(1260759143.5 + i AS VARCHAR) END",
-     [EPOCH + 500_000]),
-    ("ISO in two forms", "CASE i % 2 WHEN 0 THEN '2026-03-14T12:05:00Z' ELSE '2026-03-15' END", [NOON]),
+    (
+        "a word for nothing",
+        "CASE i WHEN 34 THEN 'NULL' ELSE '2026-03-1' || i % 9 END",
+        [moment("2026-03-10")],
+    ),
+    (
+        "a mark for nothing",
+        "CASE i WHEN 34 THEN '\\N' ELSE '2026-03-1' || i % 9 END",
+        [moment("2026-03-10")],
+    ),
+    (
+        "American, one word",
+        f"CASE i WHEN 34 THEN 'n/a' ELSE '3/' || {SEVERAL} || '/2026' END",
+        [DAY],
+    ),
+    (
+        "day or month first, one word",
+        "CASE i WHEN 34 THEN '?' ELSE '04/03/2026' END",
+        [moment("2026-04-03"), moment("2026-03-04")],
+    ),
+    (
+        "seconds as DOUBLE, one infinite",
+        "CASE i WHEN 0 THEN 'inf'::float8 ELSE 1260759143.0::float8 + i END",
+        [EPOCH],
+    ),
+    (
+        "seconds as text, one word",
+        "CASE i WHEN 0 THEN 'x' ELSE CAST(1260759143.5 + i AS VARCHAR) END",
+        [EPOCH + 500_000],
+    ),
+    (
+        "ISO in two forms",
+        "CASE i % 2 WHEN 0 THEN '2026-03-14T12:05:00Z' ELSE '2026-03-15' END",
+        [NOON],
+    ),
     ("a month", "'2026-03'", [moment("2026-03-01")]),
     ("ISO without signs", "'20260314T120500'", [NOON]),
     ("of a mail", "'Sat, 14 Mar 2026 12:05:00 GMT'", [NOON]),
@@ -83,9 +119,17 @@ WEIGHTS = [  # and the sum of all weights that each of its remedies leads to
     ("euros and thousands", "'1 234,50 €'", [43207.5]),
     ("blank", "CASE WHEN i < 20 THEN ' ' ELSE '1.5' END", [22.5]),
     ("n/a", "CASE WHEN i < 20 THEN 'n/a' ELSE '1.5' END", [22.5]),
-    ("powers of ten, one word", "CASE WHEN i < 20 THEN 'n/a' WHEN i < 21 THEN '2e0' ELSE '1e0' END", [16]),
+    (
+        "powers of ten, one word",
+        "CASE WHEN i < 20 THEN 'n/a' WHEN i < 21 THEN '2e0' ELSE '1e0' END",
+        [16],
+    ),
     ("a dash", "CASE WHEN i < 20 THEN '-' ELSE CAST(i % 2 + 1 AS VARCHAR) || ' ' END", [22]),
-    ("stars", "CASE WHEN i < 20 THEN '3-4 stars' ELSE CAST(i % 2 + 1 AS VARCHAR) || ' stars' END", [22]),
+    (
+        "stars",
+        "CASE WHEN i < 20 THEN '3-4 stars' ELSE CAST(i % 2 + 1 AS VARCHAR) || ' stars' END",
+        [22],
+    ),
     ("words", "'many'", [35]),
     ("several numbers", "'3 of 5'", [35]),
     ("in brackets", "'(1.50)'", [35]),
@@ -114,7 +158,9 @@ def here():
 
 def refused(database: embsql.Database, source: Any, **given: Any) -> errors.EmbsqlError:
     with pytest.raises(errors.EmbsqlError) as caught:
-        prepare(database.engine, source, Columns(**given), Run(model_name="m"), explicit=False).interactions()
+        prepare(
+            database.engine, source, Columns(**given), Run(model_name="m"), explicit=False
+        ).interactions()
     return caught.value
 
 
@@ -122,31 +168,42 @@ def read(database: embsql.Database, source: Any, **given: Any) -> Any:
     return prepare(database.engine, source, Columns(**given), Run(), explicit=False).interactions()
 
 
-@pytest.mark.parametrize(("value", "expected"), [case[1:] for case in TIMES], ids=[case[0] for case in TIMES])
+@pytest.mark.parametrize(
+    ("value", "expected"), [case[1:] for case in TIMES], ids=[case[0] for case in TIMES]
+)
 @pytest.mark.parametrize("name", ["event_time", 'the "When"'])
 def test_a_time(base: embsql.Database, value: str, expected: list[int | None], name: str) -> None:
     quoted = '"' + name.replace('"', '""') + '"'
     rows = ROWS.format(f"{value} AS {quoted}")
     error = refused(base, rows, time=name)
     assert isinstance(error, errors.BadColumnType)
-    assert [_least(base, MENDED.format(remedy, rows), name) for remedy in error.values["remedies"]] == expected
+    assert [
+        _least(base, MENDED.format(remedy, rows), name) for remedy in error.values["remedies"]
+    ] == expected
     assert all(str(remedy) in str(error) for remedy in error.values["remedies"])
 
 
 def _least(database: embsql.Database, source: str, name: str) -> int | None:
     found = prepare(database.engine, source, Columns(time=name), Run(), explicit=False)
     times = found.interactions().time
-    missing = "NaN" in source or "nullif" in source or source.startswith("SELECT user_id, item_id, CASE")
+    missing = (
+        "NaN" in source or "nullif" in source or source.startswith("SELECT user_id, item_id, CASE")
+    )
     known = None if times is None else times[times > times.min()] if missing else times
     return None if known is None else int(known.min())
 
 
-@pytest.mark.parametrize(("value", "expected"), [case[1:] for case in WEIGHTS], ids=[case[0] for case in WEIGHTS])
+@pytest.mark.parametrize(
+    ("value", "expected"), [case[1:] for case in WEIGHTS], ids=[case[0] for case in WEIGHTS]
+)
 def test_a_weight(base: embsql.Database, value: str, expected: list[float]) -> None:
     rows = ROWS.format(f"{value} AS weight")
     error = refused(base, rows)
     assert isinstance(error, errors.BadColumnType)
-    sums = [float(read(base, MENDED.format(remedy, rows)).weight.sum()) for remedy in error.values["remedies"]]
+    sums = [
+        float(read(base, MENDED.format(remedy, rows)).weight.sum())
+        for remedy in error.values["remedies"]
+    ]
     assert sums == pytest.approx(expected)
 
 
@@ -178,7 +235,9 @@ IN_FILES = [
 def test_a_column_of_a_file(
     here: embsql.Database, tmp_path: Path, column: str, value: str, expected: list[Any], ending: str
 ) -> None:
-    """A file has no SELECT to mend: the remedy is one that can be typed as it is, and its ids stay what they are."""
+    """A file has no SELECT to mend: the remedy is one that can be typed as it is, and its ids stay
+    what they are.
+    """
     path = tmp_path / f"events.{ending}"
     rows = ROWS.format(f"{value} AS {column}").replace("i % 5 AS", "'0' || (i % 5) AS")
     here.engine.run(f"COPY ({rows}) TO '{path}'")
@@ -191,7 +250,9 @@ def test_a_column_of_a_file(
 
 @pytest.mark.parametrize("ending", ["json", "parquet"])
 def test_a_column_of_another_file(here: embsql.Database, tmp_path: Path, ending: str) -> None:
-    test_a_column_of_a_file(here, tmp_path, "event_time", "1260759144.5::float8", [EPOCH + 500_000], ending)
+    test_a_column_of_a_file(
+        here, tmp_path, "event_time", "1260759144.5::float8", [EPOCH + 500_000], ending
+    )
     test_a_column_of_a_file(here, tmp_path, "weight", "'1,5'", [52.5], ending)
 
 
@@ -219,7 +280,9 @@ def test_words_are_for_who_may_see_the_rows(base: embsql.Database) -> None:
 
 
 def test_many_words(here: embsql.Database) -> None:
-    rows = ROWS.format("CASE WHEN i < 15 THEN 'word ' || chr(CAST(65 + i AS INTEGER)) ELSE '1' || i END AS weight")
+    rows = ROWS.format(
+        "CASE WHEN i < 15 THEN 'word ' || chr(CAST(65 + i AS INTEGER)) ELSE '1' || i END AS weight"
+    )
     error = refused(here, rows)
     assert "15 of its 35 values are no numbers" in str(error)
     (remedy,) = error.values["remedies"]  # type: ignore[misc]  # a list
@@ -227,12 +290,12 @@ def test_many_words(here: embsql.Database) -> None:
 
 
 ROW = "('d', 'x', {})"
-GOOD = (
-    "SELECT * FROM (VALUES ('a', 'x', 1.0::float8), ('a', 'y', 1.0), ('b', 'x', 2.0), {}) AS t(user_id, item_id, \"W\")"
+GOOD = "SELECT * FROM (VALUES ('a', 'x', 1.0::float8), ('a', 'y', 1.0), ('b', 'x', 2.0), {}) AS t(user_id, item_id, \"W\")"
+
+
+@pytest.mark.parametrize(
+    "weights", ["'nan'", "'inf'", "1e300", "-1.0", "'nan'|-1.0", "'-inf'|1e39"]
 )
-
-
-@pytest.mark.parametrize("weights", ["'nan'", "'inf'", "1e300", "-1.0", "'nan'|-1.0", "'-inf'|1e39"])
 def test_bad_weights(base: embsql.Database, weights: str) -> None:
     rows = GOOD.format(", ".join(ROW.format(weight) for weight in weights.split("|")))
     error = refused(base, rows, weight="w")
@@ -268,16 +331,21 @@ def test_a_name_for_a_column_that_is_called_as_usual(base: embsql.Database) -> N
 
 
 def test_a_long_id(base: embsql.Database) -> None:
-    rows = ROWS.format("1 AS weight").replace("i % 5 AS user_id", "repeat('n', 2000 + i % 5) AS \"User\"")
+    rows = ROWS.format("1 AS weight").replace(
+        "i % 5 AS user_id", "repeat('n', 2000 + i % 5) AS \"User\""
+    )
     error = refused(base, rows, user="user")
     assert isinstance(error, errors.IdTooLong)
-    assert read(base, f"SELECT {error.values['remedy']}, item_id FROM ({rows}) AS t", user="user").n_users == 5
+    assert (
+        read(
+            base, f"SELECT {error.values['remedy']}, item_id FROM ({rows}) AS t", user="user"
+        ).n_users
+        == 5
+    )
 
 
 def test_a_bad_graph(base: embsql.Database) -> None:
-    rows = (
-        "SELECT * FROM (VALUES (1, 2, 1.0::float8), (2, 3, -1), (1, 3, 'inf')) AS t(source_node, target_node, weight)"
-    )
+    rows = "SELECT * FROM (VALUES (1, 2, 1.0::float8), (2, 3, -1), (1, 3, 'inf')) AS t(source_node, target_node, weight)"
     known = pa.array(["1", "2", "3"])
     with pytest.raises(errors.BadGraph) as caught:
         graph(base.engine, rows, known)
@@ -324,12 +392,23 @@ def test_vectors_of_an_id_that_nobody_can_name(db: embsql.Database) -> None:
 
 
 TESTED = {  # above, in test_ids.py, test_sources.py, test_races.py and tests/test_bigquery.py
-    "BadColumnType", "BadWeights", "MissingColumn", "IdTooLong", "BadGraph", "NotASelect", "NulByte", "InexactId",
-    "UnknownFormat", "SourceFailed", "NoMl", "LiveRunGone",
-}  # fmt: skip
+    "BadColumnType",
+    "BadWeights",
+    "MissingColumn",
+    "IdTooLong",
+    "BadGraph",
+    "NotASelect",
+    "NulByte",
+    "InexactId",
+    "UnknownFormat",
+    "SourceFailed",
+    "NoMl",
+    "LiveRunGone",
+}
 
 
-FRAMES = [  # a column of a table in memory that cannot be taken, and how many users its remedy leads to
+# a column of a table in memory that cannot be taken, and how many users its remedy leads to
+FRAMES = [
     ("weight", ["1,5"] * 35, errors.BadColumnType, 5),
     ("event_time", ["14.3.2026"] * 35, errors.BadColumnType, 5),
     ("event_time", [r"\N"] * 5 + ["14.3.2026", "15.3.2026"] * 15, errors.BadColumnType, 5),
@@ -338,7 +417,7 @@ FRAMES = [  # a column of a table in memory that cannot be taken, and how many u
     ("user_id", ["n" * 2000, "m"] * 17 + ["k"], errors.IdTooLong, 3),
     ("user_id", ["n\0", "m"] * 17 + ["k"], errors.NulByte, 3),
     ("user_id", [[n % 5] for n in range(35)], None, 5),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("kind", ["arrow", "pandas"])
@@ -348,7 +427,11 @@ def test_a_remedy_for_a_table_in_memory_is_python(
 ) -> None:
     import duckdb
 
-    rows = {"user_id": [n % 5 for n in range(35)], "item_id": [n % 7 for n in range(35)], column: values}
+    rows = {
+        "user_id": [n % 5 for n in range(35)],
+        "item_id": [n % 7 for n in range(35)],
+        column: values,
+    }
     df = pytest.importorskip("pandas").DataFrame(rows) if kind == "pandas" else pa.table(rows)
     found = refused(base, as_source(df, "source"))
     assert isinstance(found, error or errors.BadColumnType)
@@ -363,15 +446,24 @@ def test_a_remedy_for_a_table_in_memory_is_python(
 
 
 def test_messages_about_a_table_in_memory_speak_of_no_select(base: embsql.Database) -> None:
-    for table in (pa.table({"user": [1], "item_id": [1]}), pa.table({"user_id": [None], "item_id": [1]})):
+    for table in (
+        pa.table({"user": [1], "item_id": [1]}),
+        pa.table({"user_id": [None], "item_id": [1]}),
+    ):
         assert "the SELECT" not in str(refused(base, as_source(table, "source")))
 
 
 def test_every_error_that_tells_what_to_select_is_tested() -> None:
     """A new class whose message speaks of the SELECT needs a test of what it says."""
-    classes = [found for _, found in inspect.getmembers(errors, inspect.isclass) if found is not errors.EmbsqlError]
+    classes = [
+        found
+        for _, found in inspect.getmembers(errors, inspect.isclass)
+        if found is not errors.EmbsqlError
+    ]
     told = {
-        found.__name__ for found in classes if re.search(r"\{(remedy|advice)\}|in\s+the\s+SELECT", found.__doc__ or "")
+        found.__name__
+        for found in classes
+        if re.search(r"\{(remedy|advice)\}|in\s+the\s+SELECT", found.__doc__ or "")
     }
     assert told <= TESTED
     assert {found.__name__ for found in classes} >= TESTED

@@ -1,4 +1,6 @@
-"""What somebody asks for is done with the rights of who asked: nobody gets more by asking than he has."""
+"""What somebody asks for is done with the rights of who asked: nobody gets more by asking than he
+has.
+"""
 
 from __future__ import annotations
 
@@ -79,10 +81,19 @@ def test_nobody_reads_a_table_through_the_worker(house: House, read_by: str) -> 
 
 
 def test_what_a_run_remembers_is_not_run_for_somebody_else(house: House) -> None:
-    """A SELECT for features was written by who trained: nobody who measures the run later runs it as himself."""
+    """A SELECT for features was written by who trained: nobody who measures the run later runs it
+    as himself.
+    """
     features = "SELECT user_id, min(item_id) AS x FROM events GROUP BY user_id"
     with embsql.connect(house.as_("ann")) as trainer, embsql.connect(house.address) as owner:
-        trainer.train("remembers", "events", algorithm="two_tower", user_features=features, epochs=1, **QUICK_SVD)
+        trainer.train(
+            "remembers",
+            "events",
+            algorithm="two_tower",
+            user_features=features,
+            epochs=1,
+            **QUICK_SVD,
+        )
         with pytest.raises(errors.NotEvaluated, match="somebody else wrote"):
             owner.evaluate("remembers")
         assert trainer.evaluate("remembers")
@@ -132,7 +143,9 @@ def test_who_a_function_is_run_as(house: House) -> None:
 
 
 def test_a_type_of_ones_own_casts_as_its_owner(house: House) -> None:
-    """A cast is a function: of a type of somebody's own it would be called where the column is made text."""
+    """A cast is a function: of a type of somebody's own it would be called where the column is made
+    text.
+    """
     house.run("ann", "CREATE TYPE workshop.mood AS ENUM ('1', '2')")
     house.run("ann", EVIL.format(what="PERFORM 1 FROM secret"))
     body = "SELECT workshop.evil()::text"

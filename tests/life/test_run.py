@@ -15,7 +15,7 @@ from embsql.errors import (
     RunNotReady,
     UnknownModel,
     UnknownRun,
-)  # fmt: skip
+)
 from embsql.lifecycle.registry import KEEP
 
 SHOP = "SELECT user_id, item_id, weight, event_time FROM events"
@@ -25,18 +25,25 @@ SHOP = "SELECT user_id, item_id, weight, event_time FROM events"
 def shop(each: embsql.Database) -> embsql.Database:
     """A table of events in which even users like even items."""
     user = np.random.default_rng(0).integers(0, 60, 2000)
-    each.engine.run("CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight FLOAT8, event_time TIMESTAMP)")
+    each.engine.run(
+        "CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight FLOAT8, event_time TIMESTAMP)"
+    )
     fill(each, user, np.random.default_rng(1).integers(0, 15, 2000) * 2 + user % 2)
     return each
 
 
 def fill(db: embsql.Database, user: np.ndarray, item: np.ndarray) -> None:
     rng = np.random.default_rng(2)
-    db.engine.write("events", {
-        "user_id": [f"u{u}" for u in user], "item_id": [f"i{i}" for i in item],
-        "weight": rng.integers(1, 4, 2000) * 1.0,
-        "event_time": np.datetime64("2026-01-01", "us") + rng.integers(0, 10**12, 2000),
-    }, schema="main")  # fmt: skip
+    db.engine.write(
+        "events",
+        {
+            "user_id": [f"u{u}" for u in user],
+            "item_id": [f"i{i}" for i in item],
+            "weight": rng.integers(1, 4, 2000) * 1.0,
+            "event_time": np.datetime64("2026-01-01", "us") + rng.integers(0, 10**12, 2000),
+        },
+        schema="main",
+    )
 
 
 def train(db: embsql.Database, **more: object) -> embsql.Run:
@@ -44,12 +51,15 @@ def train(db: embsql.Database, **more: object) -> embsql.Run:
 
 
 def live(db: embsql.Database) -> int:
-    return db.ask("SELECT live_run FROM embsql.models() WHERE model_name = 'shop'").to_pylist()[0]["live_run"]
+    return db.ask("SELECT live_run FROM embsql.models() WHERE model_name = 'shop'").to_pylist()[0][
+        "live_run"
+    ]
 
 
 def statuses(db: embsql.Database) -> dict[int, str]:
     return {
-        row["run_id"]: row["status"] for row in db.ask("SELECT run_id, status FROM embsql.runs('shop')").to_pylist()
+        row["run_id"]: row["status"]
+        for row in db.ask("SELECT run_id, status FROM embsql.runs('shop')").to_pylist()
     }
 
 
@@ -57,10 +67,14 @@ def test_from_select_to_answers(shop) -> None:
     run = train(shop)
     assert run.status == "live"
     assert live(shop) == run.run_id
-    rows = shop.ask("SELECT * FROM embsql.recommend('shop', 'u1', k => 4, exclude_seen => FALSE)").to_pylist()
+    rows = shop.ask(
+        "SELECT * FROM embsql.recommend('shop', 'u1', k => 4, exclude_seen => FALSE)"
+    ).to_pylist()
     assert [row["rank"] for row in rows] == [1, 2, 3, 4]
     assert all(int(row["item_id"][1:]) % 2 == 1 for row in rows)
-    log = shop.ask("SELECT epoch FROM embsql.training_log('shop') WHERE metric = 'loss'").to_pylist()
+    log = shop.ask(
+        "SELECT epoch FROM embsql.training_log('shop') WHERE metric = 'loss'"
+    ).to_pylist()
     assert [row["epoch"] for row in log] == [1, 2, 3]
 
 
@@ -77,7 +91,9 @@ def test_unchanged_input_is_not_trained_again(shop) -> None:
 
 def test_same_seed_same_bytes(shop) -> None:
     runs = [train(shop, force=True).run_id for _ in range(2)]
-    sums = shop.ask("SELECT DISTINCT checksum FROM embsql.runs WHERE run_id IN ($a, $b)", a=runs[0], b=runs[1])
+    sums = shop.ask(
+        "SELECT DISTINCT checksum FROM embsql.runs WHERE run_id IN ($a, $b)", a=runs[0], b=runs[1]
+    )
     assert sums.num_rows == 1
 
 
@@ -96,7 +112,9 @@ def test_promotion_is_a_stack(shop) -> None:
 def test_a_pinned_run_answers_beside_the_live_one(shop) -> None:
     one, two = (train(shop, seed=seed).run_id for seed in (1, 2))
     ask = "SELECT score FROM embsql.similar_items($model, 'i2', k => 1)"
-    pinned, current = (shop.ask(ask, model=model).to_pylist()[0]["score"] for model in (f"shop@{one}", "shop"))
+    pinned, current = (
+        shop.ask(ask, model=model).to_pylist()[0]["score"] for model in (f"shop@{one}", "shop")
+    )
     assert pinned != current
     assert current == shop.ask(ask, model=f"shop@{two}").to_pylist()[0]["score"]
 
@@ -107,8 +125,18 @@ def test_drop_run(shop) -> None:
         shop.drop_run(f"shop@{two}")
     shop.drop_run(f"shop@{one}")
     assert statuses(shop) == {two: "live"}
-    for table in ("item_embeddings", "user_embeddings", "interactions", "training_log", "validations", "runs"):
-        assert shop.ask(f"SELECT 1 FROM embsql.{table} WHERE run_id = $run_id", run_id=one).num_rows == 0
+    for table in (
+        "item_embeddings",
+        "user_embeddings",
+        "interactions",
+        "training_log",
+        "validations",
+        "runs",
+    ):
+        assert (
+            shop.ask(f"SELECT 1 FROM embsql.{table} WHERE run_id = $run_id", run_id=one).num_rows
+            == 0
+        )
     with pytest.raises(NothingToRollBack):
         shop.rollback("shop")
 
@@ -126,9 +154,13 @@ def test_forget_a_person(shop) -> None:
     train(shop, seed=1)
     train(shop, seed=2)
     assert shop.forget("u1") > 2
-    assert shop.ask("SELECT * FROM embsql.user_embedding('shop', users => ARRAY['u1'])").num_rows == 0
+    assert (
+        shop.ask("SELECT * FROM embsql.user_embedding('shop', users => ARRAY['u1'])").num_rows == 0
+    )
     assert shop.ask("SELECT 1 FROM embsql.interactions WHERE user_id = 'u1'").num_rows == 0
-    assert shop.ask("SELECT source FROM embsql.recommend('shop', 'u1', k => 1)").to_pylist() == [{"source": "popular"}]
+    assert shop.ask("SELECT source FROM embsql.recommend('shop', 'u1', k => 1)").to_pylist() == [
+        {"source": "popular"}
+    ]
 
 
 def test_names_that_are_not_there(shop) -> None:
@@ -156,15 +188,24 @@ def test_a_failed_run_changes_nothing_for_readers(shop) -> None:
     shop.engine.run("UPDATE events SET weight = -1 WHERE user_id = 'u3'")
     with pytest.raises(embsql.errors.BadWeights):
         train(shop)
-    failed = shop.ask("SELECT run_id, status, error FROM embsql.runs('shop') LIMIT 1").to_pylist()[0]
+    failed = shop.ask("SELECT run_id, status, error FROM embsql.runs('shop') LIMIT 1").to_pylist()[
+        0
+    ]
     assert failed["status"] == "failed"
     assert "negative" in failed["error"]
     assert live(shop) == first.run_id
     assert shop.ask("SELECT * FROM embsql.recommend('shop', 'u1')").to_pylist() == before
-    assert shop.ask("SELECT 1 FROM embsql.item_embeddings WHERE run_id = $n", n=failed["run_id"]).num_rows == 0
+    assert (
+        shop.ask(
+            "SELECT 1 FROM embsql.item_embeddings WHERE run_id = $n", n=failed["run_id"]
+        ).num_rows
+        == 0
+    )
     with pytest.raises(RunNotReady):
         shop.promote(f"shop@{failed['run_id']}")
-    report = shop.ask("SELECT \"check\" FROM embsql.validation('shop') WHERE severity = 'error'").to_pylist()
+    report = shop.ask(
+        "SELECT \"check\" FROM embsql.validation('shop') WHERE severity = 'error'"
+    ).to_pylist()
     assert report == [{"check": "negative weight"}]
 
 
@@ -172,7 +213,9 @@ def test_a_caller_keeps_the_transaction(tmp_path) -> None:
     import duckdb
 
     con = duckdb.connect(str(tmp_path / "own.duckdb"))
-    con.execute("CREATE TABLE events AS SELECT 'u' || i % 9 AS user_id, 'i' || i % 7 AS item_id FROM range(200) t(i)")
+    con.execute(
+        "CREATE TABLE events AS SELECT 'u' || i % 9 AS user_id, 'i' || i % 7 AS item_id FROM range(200) t(i)"
+    )
     embsql.register(con)
     con.begin()
     con.execute("INSERT INTO events VALUES ('late', 'i1'), ('late', 'i2')")
@@ -190,20 +233,31 @@ def test_a_temporary_table_is_a_source() -> None:
     import duckdb
 
     con = duckdb.connect()
-    con.execute("CREATE TEMP TABLE mine AS SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)")
+    con.execute(
+        "CREATE TEMP TABLE mine AS SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)"
+    )
     with embsql.connect(con) as database:
         assert database.train("mine", "mine", dim=4).status == "live"
-    assert con.execute("SELECT count(*) FROM embsql.similar_items('mine', 3, k => 2)").fetchall() == [(2,)]
+    assert con.execute(
+        "SELECT count(*) FROM embsql.similar_items('mine', 3, k => 2)"
+    ).fetchall() == [(2,)]
     con.close()
 
 
 def test_read_only_reads(tmp_path) -> None:
     path = str(tmp_path / "shop.duckdb")
     with embsql.connect(path) as database:
-        database.engine.run("CREATE TABLE events AS SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)")
+        database.engine.run(
+            "CREATE TABLE events AS SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)"
+        )
         database.train("shop", "events", dim=4)
     with embsql.connect(path, read_only=True) as database:
-        assert database.ask("SELECT * FROM embsql.recommend('shop', '3', k => 2, exclude_seen => FALSE)").num_rows == 2
+        assert (
+            database.ask(
+                "SELECT * FROM embsql.recommend('shop', '3', k => 2, exclude_seen => FALSE)"
+            ).num_rows
+            == 2
+        )
         assert database.ask("SELECT * FROM embsql.similar_items('shop', '3', k => 2)").num_rows == 2
         with pytest.raises(ReadOnly):
             database.train("shop", "events", dim=4)
@@ -214,7 +268,9 @@ def test_another_split_is_measured_although_nothing_changed(shop) -> None:
     assert train(shop, evaluate=True, gate=False, split="last").skipped
     other = train(shop, evaluate=True, gate=False, split="random")
     assert not other.skipped
-    with pytest.raises(embsql.errors.BadOption, match="split must be auto or last or time or random"):
+    with pytest.raises(
+        embsql.errors.BadOption, match="split must be auto or last or time or random"
+    ):
         train(shop, evaluate=True, split="odd")
     assert other.run_id != first.run_id
 

@@ -45,13 +45,17 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 
 def read(database: embsql.Database, given: Any, **columns: str) -> Interactions:
-    found = prepare(database.engine, as_source(given, "source"), Columns(**columns), Run(), explicit=False)
+    found = prepare(
+        database.engine, as_source(given, "source"), Columns(**columns), Run(), explicit=False
+    )
     return found.interactions()
 
 
 def pairs(data: Interactions) -> list[tuple[str, str]]:
     users, items = data.users.to_pylist(), data.items.to_pylist()
-    return sorted((users[user], items[item]) for user, item in zip(data.user, data.item, strict=True))
+    return sorted(
+        (users[user], items[item]) for user, item in zip(data.user, data.item, strict=True)
+    )
 
 
 # --- files ---------------------------------------------------------------------------------------
@@ -66,13 +70,26 @@ def zst(path: str) -> None:
 
 
 FILES = {  # the name as it is given, and what lies there
-    "events.csv": CSV, "my ratings (1).csv": CSV, "'my ratings.csv'": CSV, '"my ratings.csv"': CSV, "a [1].csv": CSV,
-    "o'brien.csv": CSV, "EVENTS.CSV": CSV, "events.tsv": CSV.replace(",", "\t"),
-    "events.txt": CSV, "events.dat": CSV.replace(",", "|"), "events.data": CSV.replace(",", ";"),
-    "events.json": f"[{','.join(LINES.splitlines())}]", "events.jsonl": LINES, "events.ndjson": LINES,
-    "events.csv.gz": gzip.compress(CSV.encode()), "events.jsonl.gz": gzip.compress(LINES.encode()),
-    "events.csv.zst": zst, "events.parquet": parquet, "deep/down/*.parquet": parquet,
-}  # fmt: skip
+    "events.csv": CSV,
+    "my ratings (1).csv": CSV,
+    "'my ratings.csv'": CSV,
+    '"my ratings.csv"': CSV,
+    "a [1].csv": CSV,
+    "o'brien.csv": CSV,
+    "EVENTS.CSV": CSV,
+    "events.tsv": CSV.replace(",", "\t"),
+    "events.txt": CSV,
+    "events.dat": CSV.replace(",", "|"),
+    "events.data": CSV.replace(",", ";"),
+    "events.json": f"[{','.join(LINES.splitlines())}]",
+    "events.jsonl": LINES,
+    "events.ndjson": LINES,
+    "events.csv.gz": gzip.compress(CSV.encode()),
+    "events.jsonl.gz": gzip.compress(LINES.encode()),
+    "events.csv.zst": zst,
+    "events.parquet": parquet,
+    "deep/down/*.parquet": parquet,
+}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -106,9 +123,12 @@ def test_a_folder_is_all_its_files(base: embsql.Database, folder: Path, given: s
 
 
 @pytest.mark.parametrize(
-    "call", ["read_csv('u.data', delim = '\t', names = ['user_id', 'item_id', 'weight', 'event_time'])",
-             "read_csv('u.data', header = false, names = ['user_id', 'item_id'])"],
-)  # fmt: skip
+    "call",
+    [
+        "read_csv('u.data', delim = '\t', names = ['user_id', 'item_id', 'weight', 'event_time'])",
+        "read_csv('u.data', header = false, names = ['user_id', 'item_id'])",
+    ],
+)
 def test_a_call_that_gives_rows(base: embsql.Database, folder: Path, call: str) -> None:
     (folder / "u.data").write_text(TABS)
     assert pairs(read(base, call)) == WANTED
@@ -124,13 +144,20 @@ def test_a_table_of_a_schema_is_no_file(each: embsql.Database) -> None:
 
 # What a name does not tell, with the file that is there; the remedy reads it.
 UNREADABLE = {
-    "u.base": TABS, "dir/u.base": TABS, "ratings.log": COLONS, "headed.log": CSV, "u.data": TABS, "ratings.dat": COLONS,
+    "u.base": TABS,
+    "dir/u.base": TABS,
+    "ratings.log": COLONS,
+    "headed.log": CSV,
+    "u.data": TABS,
+    "ratings.dat": COLONS,
     "no header.csv": "\n".join(f"{user},{item}" for user, item in PAIRS),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_a_file_that_needs_a_select_is_told_which(base: embsql.Database, folder: Path, name: str) -> None:
+def test_a_file_that_needs_a_select_is_told_which(
+    base: embsql.Database, folder: Path, name: str
+) -> None:
     path = folder / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(UNREADABLE[name])
@@ -142,7 +169,9 @@ def test_a_file_that_needs_a_select_is_told_which(base: embsql.Database, folder:
         assert pairs(read(base, remedy)) == WANTED
 
 
-def test_columns_without_a_header_are_named_by_an_option(base: embsql.Database, folder: Path) -> None:
+def test_columns_without_a_header_are_named_by_an_option(
+    base: embsql.Database, folder: Path
+) -> None:
     (folder / "u.data").write_text(TABS)
     data = read(base, "u.data", user="column0", item="column1", weight="column2", time="column3")
     assert pairs(data) == WANTED
@@ -159,9 +188,12 @@ def test_a_folder_of_several_formats(base: embsql.Database, folder: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("a.xlsx", b"PK\0\0"), ("empty/", None), ("gone.xlsx", None), ("a/b", None)]
+    ("name", "content"),
+    [("a.xlsx", b"PK\0\0"), ("empty/", None), ("gone.xlsx", None), ("a/b", None)],
 )
-def test_a_file_that_nobody_reads(base: embsql.Database, folder: Path, name: str, content: bytes | None) -> None:
+def test_a_file_that_nobody_reads(
+    base: embsql.Database, folder: Path, name: str, content: bytes | None
+) -> None:
     if content:
         (folder / name).write_bytes(content)
     elif name.endswith("/"):
@@ -174,7 +206,9 @@ def test_a_path_is_read_here_wherever_the_model_lives(pg: str, folder: Path) -> 
     (folder / "events.csv").write_text(CSV)
     with embsql.connect(pg) as database:
         run = database.train("m", folder / "events.csv", dim=2)
-        recorded = database.ask("SELECT source_sql FROM embsql.runs WHERE run_id = $n", n=run.run_id).to_pylist()
+        recorded = database.ask(
+            "SELECT source_sql FROM embsql.runs WHERE run_id = $n", n=run.run_id
+        ).to_pylist()
     assert recorded == [{"source_sql": f"'{folder / 'events.csv'}'"}]
 
 
@@ -189,7 +223,9 @@ def long(column: str, usual: str, last: str) -> str:
     return f"user_id,item_id,{column}\n{rows}\n4,6,{last}\n"
 
 
-@pytest.mark.parametrize("last", ["007", "1e2", "x", "1.5", " 7", "+7", "9223372036854775808", "1_000"])
+@pytest.mark.parametrize(
+    "last", ["007", "1e2", "x", "1.5", " 7", "+7", "9223372036854775808", "1_000"]
+)
 def test_a_late_id_changes_no_earlier_one(base: embsql.Database, folder: Path, last: str) -> None:
     rows = "\n".join(f"{n % 200},{n % 7}" for n in range(SAMPLE + 100))
     (folder / "events.csv").write_text(f"user_id,item_id\n{rows}\n{last},3\n")
@@ -201,12 +237,18 @@ def test_a_late_id_changes_no_earlier_one(base: embsql.Database, folder: Path, l
 
 def test_zeros_stay_before_and_after(base: embsql.Database, folder: Path) -> None:
     ids = ["007", "7", "7.0", "07", "0", "00", "1.50", "-0", "1e1", "10"]
-    (folder / "events.csv").write_text("user_id,item_id\n" + "\n".join(f"{user},x\n{user},y" for user in ids))
+    (folder / "events.csv").write_text(
+        "user_id,item_id\n" + "\n".join(f"{user},x\n{user},y" for user in ids)
+    )
     assert read(base, "events.csv").users.to_pylist() == sorted(ids)
 
 
-@pytest.mark.parametrize(("usual", "last", "total"), [("1", "1.5", 1.5), ("1", "", 0), ("1", "3e2", 300)])
-def test_a_late_weight_is_a_number(base: embsql.Database, folder: Path, usual: str, last: str, total: float) -> None:
+@pytest.mark.parametrize(
+    ("usual", "last", "total"), [("1", "1.5", 1.5), ("1", "", 0), ("1", "3e2", 300)]
+)
+def test_a_late_weight_is_a_number(
+    base: embsql.Database, folder: Path, usual: str, last: str, total: float
+) -> None:
     (folder / "events.csv").write_text(long("weight", usual, last))
     assert read(base, "events.csv").weight.sum() == SAMPLE + 100 + total
 
@@ -228,14 +270,18 @@ def test_a_late_word_among_weights(base: embsql.Database, folder: Path) -> None:
         ("17", "1767312000000000", 1767312000000000),
     ],
 )
-def test_a_late_time(base: embsql.Database, folder: Path, usual: str, last: str, latest: int) -> None:
+def test_a_late_time(
+    base: embsql.Database, folder: Path, usual: str, last: str, latest: int
+) -> None:
     (folder / "events.csv").write_text(long("event_time", usual, last))
     times = read(base, "events.csv").time
     assert times is not None
     assert times.max() == latest
 
 
-@pytest.mark.parametrize(("usual", "last", "remedies"), [("3/4/2026", "3/14/2026", 1), ("3/4/2026", "3/5/2026", 2)])
+@pytest.mark.parametrize(
+    ("usual", "last", "remedies"), [("3/4/2026", "3/14/2026", 1), ("3/4/2026", "3/5/2026", 2)]
+)
 def test_dates_of_a_file_are_not_guessed(
     base: embsql.Database, folder: Path, usual: str, last: str, remedies: int
 ) -> None:
@@ -253,7 +299,9 @@ def test_json_ids_are_as_they_stand(base: embsql.Database, folder: Path) -> None
     lines = [json.dumps({"user_id": user, "item_id": item}) for user in ids for item in "xy"]
     (folder / "events.jsonl").write_text("\n".join(lines))
     assert read(base, "events.jsonl").users.to_pylist() == sorted({str(user) for user in ids})
-    (folder / "users.json").write_text(json.dumps([{"user_id": user, "age": n} for n, user in enumerate(ids[2:])]))
+    (folder / "users.json").write_text(
+        json.dumps([{"user_id": user, "age": n} for n, user in enumerate(ids[2:])])
+    )
     known = base.engine.gather("users.json", ["user_id"])
     assert known["user_id"].to_pylist() == ids[2:]
 
@@ -275,8 +323,12 @@ def frames() -> dict[str, Any]:
         "pyarrow reader": lambda: TABLE.to_reader(max_chunksize=3),
         "pyarrow batch": lambda: TABLE.to_batches()[0],
         "duckdb relation": lambda: duckdb.from_arrow(TABLE),
-        "pandas": lambda: pytest.importorskip("pandas", reason="pandas is not installed").DataFrame(TABLE.to_pydict()),
-        "polars": lambda: pytest.importorskip("polars", reason="polars is not installed").DataFrame(TABLE.to_pydict()),
+        "pandas": lambda: pytest.importorskip("pandas", reason="pandas is not installed").DataFrame(
+            TABLE.to_pydict()
+        ),
+        "polars": lambda: pytest.importorskip("polars", reason="polars is not installed").DataFrame(
+            TABLE.to_pydict()
+        ),
     }
 
 
@@ -284,11 +336,17 @@ def frames() -> dict[str, Any]:
 def test_a_table_in_memory(base: embsql.Database, kind: str) -> None:
     name = kind.replace(" ", "_")
     run = base.train(name, frames()[kind](), dim=2)
-    stored = base.ask("SELECT user_id, item_id FROM embsql.interactions WHERE run_id = $n", n=run.run_id).to_pylist()
+    stored = base.ask(
+        "SELECT user_id, item_id FROM embsql.interactions WHERE run_id = $n", n=run.run_id
+    ).to_pylist()
     assert sorted((row["user_id"], row["item_id"]) for row in stored) == WANTED
-    (recorded,) = base.ask("SELECT source_sql FROM embsql.runs WHERE run_id = $n", n=run.run_id).to_pylist()
+    (recorded,) = base.ask(
+        "SELECT source_sql FROM embsql.runs WHERE run_id = $n", n=run.run_id
+    ).to_pylist()
     assert re.fullmatch(r"\w+\.\w+ of 35 rows: user_id, item_id", recorded["source_sql"])
-    assert base.train(name, frames()[kind](), dim=2).skipped, "what has not changed is not trained again"
+    assert base.train(name, frames()[kind](), dim=2).skipped, (
+        "what has not changed is not trained again"
+    )
 
 
 def test_a_relation_sees_what_its_connection_sees() -> None:
@@ -313,11 +371,17 @@ def test_missing_numbers_in_a_frame_are_missing(base: embsql.Database) -> None:
 
 def test_tables_in_memory_with_all_that_comes_with_a_source(each: embsql.Database) -> None:
     items = pa.table({"item_id": pa.array(range(7), pa.float64()), "kind": list("aabbccd")})
-    vectors = pa.table({"item_id": pa.array(range(7), pa.int64()), "v": [[float(n), 1.0] for n in range(7)]})
+    vectors = pa.table(
+        {"item_id": pa.array(range(7), pa.int64()), "v": [[float(n), 1.0] for n in range(7)]}
+    )
     edges = pa.table({"source_node": [0, 1, 2], "target_node": [1.0, 2.0, 3.0]})
-    events = pa.table({"user_id": [n % 5 for n in range(35)], "item_id": [n % 7 for n in range(35)]})
+    events = pa.table(
+        {"user_id": [n % 5 for n in range(35)], "item_id": [n % 7 for n in range(35)]}
+    )
     run = each.train("f", events, algorithm="fusion", dim=2, worth=10, item_features=items)
-    told = each.ask("SELECT hint FROM embsql.validation('f') WHERE \"check\" = 'item feature kind'").to_pylist()
+    told = each.ask(
+        "SELECT hint FROM embsql.validation('f') WHERE \"check\" = 'item feature kind'"
+    ).to_pylist()
     assert told == [{"hint": "category, 4 values, missing for 0 of 7"}]
     with pytest.raises(errors.NotEvaluated, match="item_features were a table in memory"):
         each.evaluate(f"f@{run.run_id}")
@@ -329,9 +393,14 @@ def test_tables_in_memory_with_all_that_comes_with_a_source(each: embsql.Databas
 
 
 @pytest.mark.parametrize("option", ["source", "user_features", "item_features", "graph"])
-@pytest.mark.parametrize("given", [7, b"events.csv", {"user_id": [1]}, ["a.csv", "b.csv"], object()])
+@pytest.mark.parametrize(
+    "given", [7, b"events.csv", {"user_id": [1]}, ["a.csv", "b.csv"], object()]
+)
 def test_what_is_no_source(base: embsql.Database, option: str, given: object) -> None:
-    with pytest.raises(errors.BadArgument, match=f"{option} must be a SELECT, the name of a table or file, a path, or"):
+    with pytest.raises(
+        errors.BadArgument,
+        match=f"{option} must be a SELECT, the name of a table or file, a path, or",
+    ):
         base.train("m", **({"source": TABLE} | {option: given}))
 
 
@@ -350,7 +419,10 @@ class Broken:
 
 
 def test_a_table_that_cannot_be_handed_over(base: embsql.Database) -> None:
-    with pytest.raises(errors.SourceFailed, match=r"\(column user_id is of several types\); give each column one type"):
+    with pytest.raises(
+        errors.SourceFailed,
+        match=r"\(column user_id is of several types\); give each column one type",
+    ):
         base.train("m", Broken())
 
 
@@ -363,7 +435,10 @@ def test_a_name_in_python_is_no_table_of_postgresql(pg) -> None:
 def test_a_name_in_python_is_no_table(base: embsql.Database) -> None:
     df = TABLE
     for given in ("df", "SELECT * FROM df"):
-        with pytest.raises(errors.SourceFailed, match=r"[.?!] A DataFrame.* itself, without quotes: train\('m', df\)"):
+        with pytest.raises(
+            errors.SourceFailed,
+            match=r"[.?!] A DataFrame.* itself, without quotes: train\('m', df\)",
+        ):
             base.train("m", given)
     assert base.train("m", df, dim=2).status == "live"
 
@@ -372,7 +447,8 @@ def test_a_name_in_python_is_no_table(base: embsql.Database) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ['"My S"."t q"', '"My S".plain', '"a""b"', '"My S"."a.b"', '"s.csv"', '"a/b"', '"My S"."a""b"']
+    "name",
+    ['"My S"."t q"', '"My S".plain', '"a""b"', '"My S"."a.b"', '"s.csv"', '"a/b"', '"My S"."a""b"'],
 )
 def test_names_that_need_quotes(each: embsql.Database, name: str) -> None:
     each.engine.run('CREATE SCHEMA "My S"')
@@ -384,24 +460,41 @@ def test_names_that_need_quotes(each: embsql.Database, name: str) -> None:
     assert len(read(each, name)) == 35
 
 
-def test_a_source_database_that_is_not_there_is_named_and_not_made(base: embsql.Database, folder: Path) -> None:
+def test_a_source_database_that_is_not_there_is_named_and_not_made(
+    base: embsql.Database, folder: Path
+) -> None:
     for path in ("typo.duckdb", folder / "typo.duckdb", str(folder / "no" / "typo.duckdb")):
-        with pytest.raises(errors.CannotOpen, match=r"typo\.duckdb cannot be opened: there is no such file"):
+        with pytest.raises(
+            errors.CannotOpen, match=r"typo\.duckdb cannot be opened: there is no such file"
+        ):
             base.train("m", "SELECT 1", source_db=path)
     with pytest.raises(errors.CannotOpen, match="there is no such file"):
         cancel("typo.duckdb", "m")
-    for words in (["models"], ["runs", "m"], ["promote", "m@1"], ["forget", "a"], ["publish", "other.duckdb"]):
+    for words in (
+        ["models"],
+        ["runs", "m"],
+        ["promote", "m@1"],
+        ["forget", "a"],
+        ["publish", "other.duckdb"],
+    ):
         done = CliRunner().invoke(main, ["--db", "typo.duckdb", *words])
-        assert (done.exit_code, "typo.duckdb cannot be opened: there is no such file" in done.output) == (1, True)
+        assert (
+            done.exit_code,
+            "typo.duckdb cannot be opened: there is no such file" in done.output,
+        ) == (1, True)
     assert list(folder.iterdir()) == []
 
 
 WORDS = [(f"u{i % 5}", f"i{i % 7}") for i in range(35)]
 
 
-def test_a_wrong_name_for_a_column_of_a_file_that_needs_none(base: embsql.Database, folder: Path) -> None:
+def test_a_wrong_name_for_a_column_of_a_file_that_needs_none(
+    base: embsql.Database, folder: Path
+) -> None:
     (folder / "pairs.csv").write_text(CSV)
-    with pytest.raises(errors.MissingColumn, match="Leave that name out, or name it with user_col="):
+    with pytest.raises(
+        errors.MissingColumn, match="Leave that name out, or name it with user_col="
+    ):
         read(base, "pairs.csv", user="whom")
     assert pairs(read(base, "pairs.csv")) == WANTED
 
@@ -417,7 +510,9 @@ def test_a_text_without_a_header_keeps_its_first_row(
         read(base, "pairs.csv")
     remedy = str(caught.value.values["remedy"]).removeprefix("Say ")
     assert pairs(read(base, remedy)) == sorted(WORDS)
-    (folder / "headed.csv").write_text("\n".join([separator.join(["who", "what", *("y" * more)]), *rows]))
+    (folder / "headed.csv").write_text(
+        "\n".join([separator.join(["who", "what", *("y" * more)]), *rows])
+    )
     with pytest.raises((errors.MissingColumn, errors.SourceFailed)) as caught:
         read(base, "headed.csv")
     remedy = str(caught.value.values["remedy"]).removeprefix("Say ")
@@ -425,13 +520,20 @@ def test_a_text_without_a_header_keeps_its_first_row(
 
 
 def test_what_names_mean_is_part_of_what_is_asked(pg) -> None:
-    """The same words under another search_path or role are another job; where nothing is read they are one."""
+    """The same words under another search_path or role are another job; where nothing is read they
+    are one.
+    """
     evaluate = """evaluate('shop', '{"test": "events"}')"""
     with psycopg.connect(pg) as connection:
         connection.execute("CREATE ROLE embsql_test_other SUPERUSER")
         for ask, jobs in (("train('shop', 'events')", 3), (evaluate, 3), ("forget('1')", 1)):
             found = set()
-            for change in ("search_path = one", "search_path = two", "ROLE NONE", "ROLE embsql_test_other"):
+            for change in (
+                "search_path = one",
+                "search_path = two",
+                "ROLE NONE",
+                "ROLE embsql_test_other",
+            ):
                 connection.execute(f"SET {change}")
                 found |= set(connection.execute(f"SELECT embsql.{ask}").fetchall())
             connection.execute("RESET ROLE")
@@ -464,5 +566,7 @@ def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
             ("project", ["m", "item", "pca", "{}"], []),
         ):
             asked = {"command": command, "words": words}
-            found = database.ask("SELECT embsql.sources_of($command, CAST($words AS text[])) AS s", **asked)
+            found = database.ask(
+                "SELECT embsql.sources_of($command, CAST($words AS text[])) AS s", **asked
+            )
             assert sorted(found["s"][0].as_py()) == wanted, asked

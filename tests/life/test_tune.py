@@ -1,4 +1,6 @@
-"""Searching options: what is tried, what is kept of it, what is chosen, and what must not have been looked at."""
+"""Searching options: what is tried, what is kept of it, what is chosen, and what must not have been
+looked at.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,7 @@ from embsql.errors import (
     NotEvaluated,
     NoTrial,
     UnknownOption,
-)  # fmt: skip
+)
 from embsql.evaluation.evaluator import measure
 from embsql.evaluation.splits import split
 from embsql.lifecycle import registry
@@ -44,9 +46,15 @@ QUICK: dict[str, Any] = {"epochs": 3, "threads": 1}
 def fill(database: embsql.Database, pairs: list[tuple[str, str]] | None = None) -> embsql.Database:
     """A table of events: islands, whose four groups one number cannot tell apart and four can."""
     data, _, _ = islands()
-    users, items = zip(*pairs, strict=True) if pairs else (data.users.take(data.user), data.items.take(data.item))
+    users, items = (
+        zip(*pairs, strict=True)
+        if pairs
+        else (data.users.take(data.user), data.items.take(data.item))
+    )
     database.engine.run("CREATE TABLE events (user_id VARCHAR, item_id VARCHAR)")
-    database.engine.write("events", {"user_id": pa.array(users), "item_id": pa.array(items)}, schema="main")
+    database.engine.write(
+        "events", {"user_id": pa.array(users), "item_id": pa.array(items)}, schema="main"
+    )
     return database
 
 
@@ -88,12 +96,16 @@ def space(algorithm: str = "als", tune_: int = 3, **options: Any) -> dict[str, A
 
 
 def test_trials_are_rows_and_the_best_is_trained(both) -> None:
-    """One dimension cannot tell four islands apart, so 1 must lose; a search of three settings tries each once."""
+    """One dimension cannot tell four islands apart, so 1 must lose; a search of three settings
+    tries each once.
+    """
     run = both.train("m", SOURCE, tune=20, dim=[1, 4, 8], **QUICK)
     rows = trials(both)
     assert [row["trial"] for row in rows] == [1, 2, 3]
     assert [json.loads(row["params"]) for row in rows] == [{"dim": 1}, {"dim": 4}, {"dim": 8}]
-    assert {(row["metric"], row["status"], row["error"]) for row in rows} == {("ndcg@10", "done", None)}
+    assert {(row["metric"], row["status"], row["error"]) for row in rows} == {
+        ("ndcg@10", "done", None)
+    }
     (best,) = [row for row in rows if row["best"]]
     assert best["value"] == max(row["value"] for row in rows)
     assert best["value"] > 2 * rows[0]["value"]
@@ -126,11 +138,15 @@ def test_same_seed_same_trials(shop) -> None:
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
         shop.train(name, SOURCE, tune=12, seed=seed, **ranges, **QUICK)
     assert tried(shop, "a") == tried(shop, "b")
-    assert [setting for setting, _ in tried(shop, "a")] != [setting for setting, _ in tried(shop, "c")]
+    assert [setting for setting, _ in tried(shop, "a")] != [
+        setting for setting, _ in tried(shop, "c")
+    ]
 
 
 def test_no_setting_is_tried_twice(shop) -> None:
-    """Of twelve settings eleven are wanted: the sampler names some again, and training again would give the same."""
+    """Of twelve settings eleven are wanted: the sampler names some again, and training again would
+    give the same.
+    """
     shop.train("m", SOURCE, tune=11, dim=[1, 2, 3, 4], steps=(1, 3), **QUICK)
     settings = [json.dumps(setting) for setting, _ in tried(shop)]
     assert len(set(settings)) == len(settings) <= 11
@@ -146,7 +162,9 @@ def test_values_stay_in_their_range(shop) -> None:
 
 
 def test_a_wide_range_is_searched_by_orders_of_magnitude() -> None:
-    """Of a range of four orders of magnitude, half of what is tried lies below the geometric middle."""
+    """Of a range of four orders of magnitude, half of what is tried lies below the geometric
+    middle.
+    """
     settings: list[float] = []
 
     def attempt(number: int, setting: dict[str, Any]) -> tune.Trial:
@@ -171,7 +189,13 @@ def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
 
     def watched(wanted: Any, given: Any, *rest: Any, **more: Any) -> Any:
         parts = (given.train, given.held_out)
-        met.append({pair for part in parts for pair in zip(part.user.tolist(), part.item.tolist(), strict=True)})
+        met.append(
+            {
+                pair
+                for part in parts
+                for pair in zip(part.user.tolist(), part.item.tolist(), strict=True)
+            }
+        )
         return search(wanted, given, *rest, **more)
 
     monkeypatch.setattr(tune, "best", watched)
@@ -179,7 +203,9 @@ def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
     assert len(met) == 1
     assert not met[0] & secret
     assert len(met[0]) + len(secret) == len(data)
-    plain = shop.train("p", SOURCE, dim=record(shop, run.run_id)["params"]["dim"], evaluate=True, **QUICK)
+    plain = shop.train(
+        "p", SOURCE, dim=record(shop, run.run_id)["params"]["dim"], evaluate=True, **QUICK
+    )
     assert run.metrics == plain.metrics
 
 
@@ -201,8 +227,14 @@ def test_the_same_search_is_not_done_again(both) -> None:
 
 
 OTHER: list[dict[str, Any]] = [
-    {"tune": 1}, {"dim": [1, 8]}, {"reg": (0.002, 0.1)}, {"steps": [1, 2]}, {"k": 5}, {"seed": 1}, {"evaluate": True},
-]  # fmt: skip
+    {"tune": 1},
+    {"dim": [1, 8]},
+    {"reg": (0.002, 0.1)},
+    {"steps": [1, 2]},
+    {"k": 5},
+    {"seed": 1},
+    {"evaluate": True},
+]
 
 
 @pytest.mark.parametrize("other", OTHER, ids=str)
@@ -223,9 +255,12 @@ def test_params_say_what_was_searched(shop) -> None:
     run = shop.train("m", SOURCE, tune=2, dim={4, 8}, reg=(0.01, 0.1), k=5, split="random", **QUICK)
     params = record(shop, run.run_id)["params"]
     assert params["tune"] == {
-        "trials": 2, "options": {"dim": [4, 8], "reg": {"from": 0.01, "to": 0.1}},
-        "metric": "ndcg@5", "split": "random", "evaluate": False,
-    }  # fmt: skip
+        "trials": 2,
+        "options": {"dim": [4, 8], "reg": {"from": 0.01, "to": 0.1}},
+        "metric": "ndcg@5",
+        "split": "random",
+        "evaluate": False,
+    }
     assert params["dim"] in (4, 8)
     assert params["epochs"] == 3
     assert trials(shop)[0]["metric"] == "ndcg@5"
@@ -285,7 +320,9 @@ def test_trials_are_published(shop) -> None:
 
 
 def test_an_impossible_setting_is_a_failed_trial(both) -> None:
-    """Values that are fine by themselves and do not go together; one that never is would be refused at once."""
+    """Values that are fine by themselves and do not go together; one that never is would be refused
+    at once.
+    """
     run = both.train("m", SOURCE, tune=5, alpha=[1.0, None], alpha0=0.5, dim=4, **QUICK)
     bad, good = trials(both)
     assert (bad["status"], bad["value"], bad["best"]) == ("failed", None, False)
@@ -317,7 +354,9 @@ def test_no_setting_works(both, monkeypatch) -> None:
 
 
 def test_cancelled_in_the_middle(both, monkeypatch) -> None:
-    """What was tried until then stays, as the rest of a cancelled run's record does; nothing goes live."""
+    """What was tried until then stays, as the rest of a cancelled run's record does; nothing goes
+    live.
+    """
     ndcg, look = tune._ndcg, Lease._look
     noticed = threading.Event()
 
@@ -343,7 +382,11 @@ def test_cancelled_in_the_middle(both, monkeypatch) -> None:
 
 
 BAD = [
-    ({"tune": 0, "dim": [1, 2]}, BadArgument, "tune must be a whole number from 1 to 100000, or none, got 0"),
+    (
+        {"tune": 0, "dim": [1, 2]},
+        BadArgument,
+        "tune must be a whole number from 1 to 100000, or none, got 0",
+    ),
     ({"tune": True, "dim": [1, 2]}, BadArgument, "got True"),
     ({"tune": "few", "dim": [1, 2]}, BadArgument, "got 'few'"),
     ({"tune": 3}, BadArgument, "with an option that has several values"),
@@ -357,7 +400,11 @@ BAD = [
     ({"tune": 3, "reg": {"from": 0.1}}, BadSearch, "not just from and to"),
     ({"tune": 3, "reg": {"from": 0.1, "to": 0.2, "by": 1}}, BadSearch, "not just from and to"),
     ({"tune": 3, "dim": []}, BadSearch, "no candidate"),
-    ({"tune": 3, "dim": [4, "x"]}, BadOption, "dim must be a whole number from 1 to 16000, got 'x'"),
+    (
+        {"tune": 3, "dim": [4, "x"]},
+        BadOption,
+        "dim must be a whole number from 1 to 16000, got 'x'",
+    ),
     ({"tune": 3, "dim": (1.5, 4)}, BadOption, "dim must be a whole number"),
     ({"tune": 3, "reg": (0.1, float("inf"))}, BadOption, "reg must be a number"),
     ({"tune": 3, "dim": [0, -1]}, BadOption, "dim must be a whole number from 1"),
@@ -367,7 +414,11 @@ BAD = [
     ({"tune": 3, "feedback": ["implicit", "explicit"]}, BadSearch, "how the source is read"),
     ({"tune": 3, "algorithm": "node2vec", "within": (0, 9)}, BadSearch, "how the source is read"),
     ({"tune": 3, "feedback": ["implicit", "no"]}, BadOption, "implicit or explicit"),
-    ({"tune": 3, "dim": [4, 8], "warm_start": True}, BadArgument, "warm_start must be false with tune"),
+    (
+        {"tune": 3, "dim": [4, 8], "warm_start": True},
+        BadArgument,
+        "warm_start must be false with tune",
+    ),
 ]
 
 
@@ -411,11 +462,15 @@ def test_a_comma_in_text_is_a_comma() -> None:
     """metadata_cols is text in which a comma divides columns; several such texts are a list."""
     made, search = tune.read("item2vec", {"metadata_cols": "brand,colour"}, None)
     assert (made.metadata_cols, search) == ("brand,colour", None)
-    assert space("item2vec", metadata_cols=["brand", "brand,colour"]) == {"metadata_cols": ["brand", "brand,colour"]}
+    assert space("item2vec", metadata_cols=["brand", "brand,colour"]) == {
+        "metadata_cols": ["brand", "brand,colour"]
+    }
 
 
 def test_options_that_go_together_only_in_some_settings() -> None:
-    """als has alpha or alpha0: with the first candidate the setting is impossible, the search is not."""
+    """als has alpha or alpha0: with the first candidate the setting is impossible, the search is
+    not.
+    """
     made, _ = tune.read("als", {"alpha": [1.0, None], "alpha0": 0.1}, 2)
     assert (made.alpha, made.alpha0) == (None, 0.1)
 
@@ -426,8 +481,19 @@ def test_in_create_model(shop) -> None:
         steps = [1, 2]) AS {SOURCE}""")
     params = record(shop, registry.live(shop.engine, "m"))["params"]
     assert params["tune"]["trials"] == 3
-    assert params["tune"]["options"] == {"dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, "steps": [1, 2]}
-    wrongs = ("[2", "[2 4]", "HPARAM_RANGE(1)", "HPARAM_RANGE(1, 2, 3)", "HPARAM_RANGE(1, ", "HPARAM_CANDIDATES([2]")
+    assert params["tune"]["options"] == {
+        "dim": [2, 4],
+        "reg": {"from": 0.001, "to": 0.1},
+        "steps": [1, 2],
+    }
+    wrongs = (
+        "[2",
+        "[2 4]",
+        "HPARAM_RANGE(1)",
+        "HPARAM_RANGE(1, 2, 3)",
+        "HPARAM_RANGE(1, ",
+        "HPARAM_CANDIDATES([2]",
+    )
     for wrong in wrongs:
         with pytest.raises(BadStatement):
             shop.sql(f"CREATE MODEL n OPTIONS(num_trials = 2, num_factors = {wrong}) AS {SOURCE}")
@@ -442,11 +508,15 @@ def test_as_a_command_in_sql(shop) -> None:
 def test_as_a_job_of_a_worker(pg) -> None:
     options = json.dumps({"tune": 2, "dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, **QUICK})
     with embsql.connect(pg) as database:
-        fill(database).ask("SELECT embsql.train('m', $source, options => $options)", source=SOURCE, options=options)
+        fill(database).ask(
+            "SELECT embsql.train('m', $source, options => $options)", source=SOURCE, options=options
+        )
         worker = Worker(pg, lambda _: None)
         worker.work(once=True)
         worker.close()
-        assert database.ask("SELECT j.status FROM embsql.jobs AS j").to_pylist() == [{"status": "done"}]
+        assert database.ask("SELECT j.status FROM embsql.jobs AS j").to_pylist() == [
+            {"status": "done"}
+        ]
         assert [row["status"] for row in trials(database)] == ["done", "done"]
 
 
@@ -458,7 +528,19 @@ def path(tmp_path) -> str:
 
 
 def test_on_the_command_line(path) -> None:
-    words = ["train", "m", "--source", SOURCE, "--tune", "2", "--dim", "2,4", "--reg=0.001..0.1", "--epochs", "3"]
+    words = [
+        "train",
+        "m",
+        "--source",
+        SOURCE,
+        "--tune",
+        "2",
+        "--dim",
+        "2,4",
+        "--reg=0.001..0.1",
+        "--epochs",
+        "3",
+    ]
     done = CliRunner().invoke(cli.main, ["--db", path, *words, "--threads", "1"])
     assert done.exit_code == 0, done.output
     asked = CliRunner().invoke(cli.main, ["--db", path, "--json", "trials", "m"])

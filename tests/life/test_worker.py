@@ -1,4 +1,6 @@
-"""The queue: what SQL asks for is done once, by whichever worker lives, and nothing half done is published."""
+"""The queue: what SQL asks for is done once, by whichever worker lives, and nothing half done is
+published.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +41,15 @@ class Queue:
         return row[0] if row else None
 
     def train(self, model: str = "m", source: str = EVENTS, **options: Any) -> int:
-        return self.ask("SELECT embsql.train(%s, %s, options => %s)", model, source, json.dumps(QUICK | options))
+        return self.ask(
+            "SELECT embsql.train(%s, %s, options => %s)", model, source, json.dumps(QUICK | options)
+        )
 
     def job(self, job_id: int) -> dict[str, Any]:
         cursor = self.connection.execute("SELECT * FROM embsql.jobs WHERE job_id = %s", [job_id])
-        return dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
+        return dict(
+            zip([column.name for column in cursor.description], cursor.fetchone(), strict=True)
+        )
 
     def status(self, job_id: int) -> str:
         return self.job(job_id)["status"]
@@ -71,8 +77,9 @@ class Queue:
         assert not failed, failed
         return self.ask(
             "SELECT count(*) > 0 FROM embsql.training_log AS l JOIN embsql.runs AS r USING (run_id) "
-            "WHERE r.model_name = %s AND r.status = 'training'", model
-        )  # fmt: skip
+            "WHERE r.model_name = %s AND r.status = 'training'",
+            model,
+        )
 
 
 def wait(condition: Callable[[], bool], seconds: float = 120) -> None:
@@ -156,7 +163,9 @@ def shorten(queue: Queue, job_id: int) -> None:
     """Let an endless job end the next time it is begun."""
     words = "SELECT array_agg(replace(w.word, '1000000', '2') ORDER BY w.n)"
     words = f"{words} FROM unnest(words) WITH ORDINALITY AS w (word, n)"
-    queue.connection.execute(f"UPDATE embsql.jobs SET words = ({words}) WHERE job_id = %s", [job_id])
+    queue.connection.execute(
+        f"UPDATE embsql.jobs SET words = ({words}) WHERE job_id = %s", [job_id]
+    )
 
 
 def stopped(process: Started) -> bool:
@@ -168,7 +177,9 @@ def dead(queue: Queue, job_id: int) -> None:
     """As if the job's worker had given no sign of life for a minute."""
     late = "heartbeat_at = heartbeat_at - INTERVAL '61 s'"
     queue.connection.execute(f"UPDATE embsql.jobs SET {late} WHERE job_id = %s", [job_id])
-    queue.connection.execute(f"UPDATE embsql.leases SET {late}, expires_at = expires_at - INTERVAL '61 s'")
+    queue.connection.execute(
+        f"UPDATE embsql.leases SET {late}, expires_at = expires_at - INTERVAL '61 s'"
+    )
 
 
 # --- what is asked is done -----------------------------------------------------------------------
@@ -200,7 +211,10 @@ def test_the_log_is_readable_while_it_trains(queue, start) -> None:
 
 def test_functions_explain_themselves(queue) -> None:
     for name in ("train", "evaluate", "promote", "rollback", "drop_run", "forget", "cancel"):
-        assert queue.ask("SELECT obj_description(f.oid) FROM pg_proc AS f WHERE f.oid = %s::regproc", f"embsql.{name}")
+        assert queue.ask(
+            "SELECT obj_description(f.oid) FROM pg_proc AS f WHERE f.oid = %s::regproc",
+            f"embsql.{name}",
+        )
 
 
 def test_once_does_what_is_there(queue, start) -> None:
@@ -239,20 +253,28 @@ def test_two_workers_do_nothing_twice(queue, start) -> None:
         queue.ask("SELECT embsql.forget(%s)", f"{number}")
     for process in (start("once"), start("once")):
         finish(process)
-    done = "status = 'done' AND attempts = 1 AND CAST(answer[1] AS integer) > 1"  # a second time nothing would be left
+    # a second time nothing would be left
+    done = "status = 'done' AND attempts = 1 AND CAST(answer[1] AS integer) > 1"
     assert queue.ask(f"SELECT count(*) FROM embsql.jobs WHERE command = 'forget' AND {done}") == 20
     assert queue.ask("SELECT count(*) FROM embsql.events WHERE event = 'forget'") == 20
 
 
 def test_who_is_forgotten_leaves_no_trace(queue, start) -> None:
-    queue.train(source=f"SELECT 'ada-' || user_id || '-ada' AS user_id, item_id FROM ({EVENTS}) AS e")
+    queue.train(
+        source=f"SELECT 'ada-' || user_id || '-ada' AS user_id, item_id FROM ({EVENTS}) AS e"
+    )
     finish(start("once"))
     job = queue.ask("SELECT embsql.forget('ada-7-ada')")
     said = finish(start("once"))
     assert int(queue.job(job)["answer"][0]) > 1
     for table in ("jobs", "events", "validations", "user_embeddings", "interactions"):
-        assert not queue.ask(f"SELECT count(*) FROM embsql.{table} AS t WHERE CAST(t AS text) LIKE '%ada-7-ada%'")
-    assert (queue.job(job)["words"], queue.job(job)["fingerprint"]) == ([], None)  # a hash could be tried out
+        assert not queue.ask(
+            f"SELECT count(*) FROM embsql.{table} AS t WHERE CAST(t AS text) LIKE '%ada-7-ada%'"
+        )
+    assert (queue.job(job)["words"], queue.job(job)["fingerprint"]) == (
+        [],
+        None,
+    )  # a hash could be tried out
     assert "ada" not in said
 
 
@@ -301,7 +323,9 @@ def test_no_password_is_shown(pg, queue, start) -> None:
     queue.train("bad", source="SELECT user_id FROM nowhere")
     assert "s3cret" not in finish(start("once", address))
     for table in ("jobs", "leases", "runs", "events"):
-        assert not queue.ask(f"SELECT count(*) FROM embsql.{table} AS t WHERE t::text LIKE '%s3cret%'")
+        assert not queue.ask(
+            f"SELECT count(*) FROM embsql.{table} AS t WHERE t::text LIKE '%s3cret%'"
+        )
 
 
 def test_duckdb_needs_no_worker(tmp_path) -> None:
@@ -372,8 +396,12 @@ def test_a_stopped_worker_hands_its_job_back(queue, start, number: signal.Signal
 
 
 def test_a_long_select_is_no_death(queue, start) -> None:
-    """While a statement runs the signs of life go on, and a worker told to stop does not wait for it."""
-    slow = f"SELECT * FROM ({EVENTS}) AS e CROSS JOIN LATERAL (SELECT pg_sleep(600 + e.item_id)) AS z"
+    """While a statement runs the signs of life go on, and a worker told to stop does not wait for
+    it.
+    """
+    slow = (
+        f"SELECT * FROM ({EVENTS}) AS e CROSS JOIN LATERAL (SELECT pg_sleep(600 + e.item_id)) AS z"
+    )
     job = queue.train(source=slow)
     process = start()
     wait(lambda: queue.ask("SELECT count(*) > 0 FROM embsql.leases"))
@@ -415,7 +443,10 @@ def test_a_killed_worker_is_replaced(queue, start) -> None:
     finish(start("once"))
     row = queue.job(job)
     assert (row["status"], row["attempts"], row["answer"][1]) == ("done", 2, "live")
-    assert queue.ask("SELECT string_agg(status, ' ' ORDER BY run_id) FROM embsql.runs") == "failed ready"
+    assert (
+        queue.ask("SELECT string_agg(status, ' ' ORDER BY run_id) FROM embsql.runs")
+        == "failed ready"
+    )
 
 
 def test_a_job_that_kills_its_workers_is_given_up(queue, start) -> None:

@@ -45,8 +45,13 @@ NUMBERS = [
     "CAST(1 AS NUMERIC(5))",
     "CAST('1' AS VARCHAR)",
 ]
-LISTS = ["ARRAY[1, 3]", "CAST(ARRAY[1, 3] AS BIGINT[])", "CAST(ARRAY[1, 3] AS SMALLINT[])",
-         "CAST(ARRAY[1, 3] AS NUMERIC(5)[])", "CAST(ARRAY['1', '3'] AS VARCHAR[])"]  # fmt: skip
+LISTS = [
+    "ARRAY[1, 3]",
+    "CAST(ARRAY[1, 3] AS BIGINT[])",
+    "CAST(ARRAY[1, 3] AS SMALLINT[])",
+    "CAST(ARRAY[1, 3] AS NUMERIC(5)[])",
+    "CAST(ARRAY['1', '3'] AS VARCHAR[])",
+]
 ONE = {  # a question of one id: the call with its text
     "similar_items('n', {}, k => 3)": "'1'",
     "similar_users('n', {}, k => 3)": "'1'",
@@ -69,13 +74,20 @@ LISTED = {  # a question of a list
     "coherence('n', ARRAY['1', '3'], {})": "ARRAY['1', '3']",
 }
 PAIRS = [
-    "score('n', {}, {})", "explain('n', {}, {})", "history_similarity('n', {}, {})",
+    "score('n', {}, {})",
+    "explain('n', {}, {})",
+    "history_similarity('n', {}, {})",
     "explain_similarity('n', {}, {})",
-]  # fmt: skip
+]
 COUNTS = [
-    "CAST(2 AS BIGINT)", "CAST(2 AS SMALLINT)", "CAST(2 AS NUMERIC)", "CAST(2 AS DOUBLE PRECISION)", "2.0", "'2'",
+    "CAST(2 AS BIGINT)",
+    "CAST(2 AS SMALLINT)",
+    "CAST(2 AS NUMERIC)",
+    "CAST(2 AS DOUBLE PRECISION)",
+    "2.0",
+    "'2'",
     "(SELECT count(*) FROM (VALUES (1), (2)) AS t (n))",
-]  # fmt: skip
+]
 ARRAYS = ["REAL", "DOUBLE PRECISION", "NUMERIC(9, 3)", "INTEGER", "BIGINT", "SMALLINT"]
 VECTOR_QUESTIONS = [
     "(SELECT embedding FROM embsql.item_embedding('n', ARRAY[1]))",

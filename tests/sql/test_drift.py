@@ -1,4 +1,6 @@
-"""Two runs are compared after alignment: what is only turned has not moved, what moved is what numpy says."""
+"""Two runs are compared after alignment: what is only turned has not moved, what moved is what
+numpy says.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +72,9 @@ def test_a_longer_space_that_holds_the_shorter(each) -> None:
     shift, overlap = moved(each, (items, users), (items @ q, users @ q))
     assert shift.max() < 1e-5
     assert overlap.min() == 1
-    back = each.ask("SELECT max(shift) AS shift FROM embsql.drift('after', 'before')")["shift"][0].as_py()
+    back = each.ask("SELECT max(shift) AS shift FROM embsql.drift('after', 'before')")["shift"][
+        0
+    ].as_py()
     assert back < 1e-5
 
 
@@ -85,11 +89,15 @@ def test_ids_that_changed_places_have_moved(each) -> None:
 def test_numpy_says_the_same(each) -> None:
     rng = np.random.default_rng(5)
     before = vectors(rng)
-    after = tuple(table @ turn(np.random.default_rng(6), 8) + rng.normal(size=table.shape) for table in before)
+    after = tuple(
+        table @ turn(np.random.default_rng(6), 8) + rng.normal(size=table.shape) for table in before
+    )
     shift, overlap = moved(each, before, after)
     a, b = (unit(np.concatenate(tables)) for tables in (before, after))  # (n, d)
     assert np.allclose(shift, 1 - ((a @ procrustes(a, b)) * b).sum(1), atol=1e-5)
-    assert np.allclose(overlap, np.concatenate([shared(*tables) for tables in zip(before, after, strict=True)]))
+    assert np.allclose(
+        overlap, np.concatenate([shared(*tables) for tables in zip(before, after, strict=True)])
+    )
 
 
 def shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -127,7 +135,9 @@ def test_a_cohort_moves_as_its_users_do(each) -> None:
     cohort = ["calm"] * 25 + ["restless"] * 19 + ["other"] * 16
     ids = [f"u{n:04d}" for n in range(60)]
     each.engine.write("cohorts", {"cohort_set": ["mood"] * 60, "user_id": ids, "cohort": cohort})
-    answer = each.ask("SELECT * FROM embsql.cohort_drift('before', 'after', 'mood') WHERE cohort <> 'other'")
+    answer = each.ask(
+        "SELECT * FROM embsql.cohort_drift('before', 'after', 'mood') WHERE cohort <> 'other'"
+    )
     calm, restless = answer.to_pylist()
     assert (calm["users"], calm["enough_data"]) == (25, True)
     assert (restless["users"], restless["enough_data"]) == (19, False)
@@ -138,13 +148,19 @@ def test_a_cohort_moves_as_its_users_do(each) -> None:
 
 def test_seeds_of_an_island_find_the_island(each) -> None:
     world, island, _ = islands()
-    pairs = zip(world.users.take(world.user).to_pylist(), world.items.take(world.item).to_pylist(), strict=True)
+    pairs = zip(
+        world.users.take(world.user).to_pylist(),
+        world.items.take(world.item).to_pylist(),
+        strict=True,
+    )
     each.engine.run("CREATE TABLE met (user_id VARCHAR, item_id VARCHAR)")
     each.engine.run(f"INSERT INTO met VALUES {', '.join(map(str, pairs))}")
     each.train("sea", "met", dim=8, progress=False)
     home = [f"u{n:03d}" for n in np.flatnonzero(island == 2)]
     found = each.ask("SELECT * FROM embsql.lookalikes('sea', $seeds, k => 10)", seeds=home[:5])
     assert sorted(found["user_id"].to_pylist()) == home[5:]
-    quality = each.ask("SELECT * FROM embsql.lookalike_quality('sea', $seeds)", seeds=home).to_pylist()
+    quality = each.ask(
+        "SELECT * FROM embsql.lookalike_quality('sea', $seeds)", seeds=home
+    ).to_pylist()
     assert quality[0]["recall"] == 1  # seven others among 52 people
     assert quality[0]["lift"] == pytest.approx(5.2)

@@ -27,7 +27,12 @@ LEAST_SQUARES = ["implicit", "alpha", "explicit"]
 def history(n: int = USERS) -> list[tuple[str, str, float]]:
     """Two tastes and noise: (user, item, weight from 1 to 5)."""
     rng = np.random.default_rng(7)
-    pairs = [(u, i) for u in range(n) for i in range(ITEMS) if rng.random() < (0.5 if u % 2 == i % 2 else 0.1)]
+    pairs = [
+        (u, i)
+        for u in range(n)
+        for i in range(ITEMS)
+        if rng.random() < (0.5 if u % 2 == i % 2 else 0.1)
+    ]
     return [(f"u{u:02d}", f"i{i:02d}", float(1 + (u + i * 3) % 5)) for u, i in pairs]
 
 
@@ -53,25 +58,35 @@ class World:
         self.pairs = history()
         self.weight = np.array([weight for _, _, weight in self.pairs], np.float32)
 
-    def system(self, ids: list[str], weights: list[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def system(
+        self, ids: list[str], weights: list[float]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The matrix A (d, d), the vectors (n, d) and the pulls (n,) of a history's own equations."""
         vectors, weight = np.array([self.items[one] for one in ids]), np.array(weights)
         if self.options["algorithm"] == "svd":
             popularity = {one: sum(w for _, i, w in self.pairs if i == one) for one in ids}
             plain = self.options.get("method") == "plain"
-            return np.eye(DIM), vectors, weight / (1.0 if plain else np.array([popularity[one] for one in ids]))
+            return (
+                np.eye(DIM),
+                vectors,
+                weight / (1.0 if plain else np.array([popularity[one] for one in ids])),
+            )
         if "feedback" in self.options:
             return self._ratings(ids, vectors, weight)
         alpha = self.options.get("alpha")
         amount = weight * (1 / self.weight.mean() if alpha is None else alpha)
         density = len(self.pairs) / (len(self.users) * len(self.items))
         unseen = 15 * density if alpha is None else 1.0
-        ridge = self.options.get("reg", 0.005) * (amount.sum() + unseen * len(self.items)) ** self.options.get("nu", 1)
+        ridge = self.options.get("reg", 0.005) * (
+            amount.sum() + unseen * len(self.items)
+        ) ** self.options.get("nu", 1)
         table = np.array(list(self.items.values()))
         matrix = unseen * table.T @ table + ridge * np.eye(DIM) + (vectors.T * amount) @ vectors
         return matrix, vectors, amount + (0 if alpha is None else 1)
 
-    def _ratings(self, ids: list[str], vectors: np.ndarray, weight: np.ndarray) -> tuple[Any, Any, Any]:
+    def _ratings(
+        self, ids: list[str], vectors: np.ndarray, weight: np.ndarray
+    ) -> tuple[Any, Any, Any]:
         mean = float(self.weight.mean(dtype=np.float64))
         rest = weight - mean - np.array([self.item_bias[one] for one in ids])
         spread = np.std([w - self.user_bias[u] - self.item_bias[i] for u, i, w in self.pairs])
@@ -87,7 +102,9 @@ class World:
         return [item for item, _ in mine], [weight for _, weight in mine]
 
 
-def side(database: embsql.Database, entity: str, model: str) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+def side(
+    database: embsql.Database, entity: str, model: str
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     rows = database.ask(
         f"SELECT {entity}_id AS id, embedding, bias FROM embsql.{entity}_embedding('{model}')"
     ).to_pylist()
@@ -101,8 +118,12 @@ def array(ids: list[Any]) -> str:
     return f"ARRAY{ids}"  # a list of plain text or numbers is written the same in both languages
 
 
-def folded(database: embsql.Database, model: str, ids: list[str], weights: list[float]) -> np.ndarray:
-    found = database.ask(f"SELECT embsql.fold_in('{model}', {array(ids)}, {array(weights)}) AS x")["x"][0].as_py()
+def folded(
+    database: embsql.Database, model: str, ids: list[str], weights: list[float]
+) -> np.ndarray:
+    found = database.ask(f"SELECT embsql.fold_in('{model}', {array(ids)}, {array(weights)}) AS x")[
+        "x"
+    ][0].as_py()
     return np.array(found, np.float64)
 
 
@@ -113,7 +134,11 @@ def near(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
 @pytest.mark.parametrize("model", RUNS)
 def test_fold_in_is_the_exact_solution(trained, model: str) -> None:
     world = World(trained, model)
-    for ids, weights in (["i03"], [2.0]), (["i01", "i04", "i09"], [1.0, 5.0, 2.0]), world.met("u05"):
+    for ids, weights in (
+        (["i03"], [2.0]),
+        (["i01", "i04", "i09"], [1.0, 5.0, 2.0]),
+        world.met("u05"),
+    ):
         assert near(folded(trained, model, ids, weights), world.solution(ids, weights), 1e-4)
 
 
@@ -131,14 +156,18 @@ def test_contributions_add_up_to_the_score(trained, model: str) -> None:
     ids, weights = world.met("u17")
     matrix, vectors, pulls = world.system(ids, weights)
     rows = trained.ask(f"SELECT * FROM embsql.explain('{model}', 'u17', 'i02')").to_pylist()
-    expected = dict(zip(ids, pulls * (vectors @ np.linalg.solve(matrix, world.items["i02"])), strict=True))
+    expected = dict(
+        zip(ids, pulls * (vectors @ np.linalg.solve(matrix, world.items["i02"])), strict=True)
+    )
     score = world.solution(ids, weights) @ world.items["i02"]
     size = max(map(abs, expected.values()))
     assert {row["item_id"]: row["weight"] for row in rows} == dict(zip(ids, weights, strict=True))
     assert all(abs(row["contribution"] - expected[row["item_id"]]) < 1e-3 * size for row in rows)
     assert sum(row["contribution"] for row in rows) == pytest.approx(score, abs=1e-3 * size)
     assert sum(row["share"] for row in rows) == pytest.approx(1)
-    assert [row["contribution"] for row in rows] == sorted((row["contribution"] for row in rows), reverse=True)
+    assert [row["contribution"] for row in rows] == sorted(
+        (row["contribution"] for row in rows), reverse=True
+    )
 
 
 @pytest.mark.parametrize("model", RUNS)
@@ -150,29 +179,41 @@ def test_recommend_from_ranks_by_the_folded_vector(trained, model: str) -> None:
     bias = 0.0
     if model == "explicit":
         mean = float(world.weight.mean(dtype=np.float64))
-        bias = mean + sum(w - mean - world.item_bias[one] for one, w in zip(ids, weights, strict=True)) / (
-            2 + BIAS_DAMPING
-        )
-    scores = {one: x @ y + world.item_bias[one] + bias for one, y in world.items.items() if one not in ids}
+        bias = mean + sum(
+            w - mean - world.item_bias[one] for one, w in zip(ids, weights, strict=True)
+        ) / (2 + BIAS_DAMPING)
+    scores = {
+        one: x @ y + world.item_bias[one] + bias for one, y in world.items.items() if one not in ids
+    }
     assert {row["item_id"]: row["score"] for row in rows} == pytest.approx(scores, abs=1e-4)
     assert [row["rank"] for row in rows] == list(range(1, len(scores) + 1))
     assert {row["source"] for row in rows} == {"fold_in"}
 
 
 def test_ratings_left_out_are_the_highest_and_repeated_ones_are_averaged(trained) -> None:
-    assert near(bare(trained, "explicit", ["i01", "i02"]), folded(trained, "explicit", ["i01", "i02"], [5, 5]), 1e-6)
+    assert near(
+        bare(trained, "explicit", ["i01", "i02"]),
+        folded(trained, "explicit", ["i01", "i02"], [5, 5]),
+        1e-6,
+    )
     twice = folded(trained, "explicit", ["i01", "i02", "i02"], [4, 1, 3])
     assert near(twice, folded(trained, "explicit", ["i01", "i02"], [4, 2]), 1e-6)
 
 
 def test_weights_left_out_are_one_and_repeated_ones_add_up(trained) -> None:
-    assert near(bare(trained, "implicit", ["i01", "i02"]), folded(trained, "implicit", ["i01", "i02"], [1, 1]), 1e-6)
+    assert near(
+        bare(trained, "implicit", ["i01", "i02"]),
+        folded(trained, "implicit", ["i01", "i02"], [1, 1]),
+        1e-6,
+    )
     twice = folded(trained, "implicit", ["i01", "i02", "i02"], [4, 1, 3])
     assert near(twice, folded(trained, "implicit", ["i01", "i02"], [4, 4]), 1e-6)
 
 
 def bare(database: embsql.Database, model: str, ids: list[str]) -> np.ndarray:
-    return np.array(database.ask(f"SELECT embsql.fold_in('{model}', {array(ids)}) AS x")["x"][0].as_py())
+    return np.array(
+        database.ask(f"SELECT embsql.fold_in('{model}', {array(ids)}) AS x")["x"][0].as_py()
+    )
 
 
 def weighed(database: embsql.Database, model: str, ids: list[str], weights: str) -> Any:
@@ -183,14 +224,20 @@ def weighed(database: embsql.Database, model: str, ids: list[str], weights: str)
 @pytest.mark.parametrize("model", RUNS)
 def test_a_missing_weight_is_left_out_as_in_training(trained, model: str) -> None:
     assert near(
-        np.array(weighed(trained, model, ["i01", "i02"], "NULL, 2.0")), folded(trained, model, ["i02"], [2.0]), 1e-6
+        np.array(weighed(trained, model, ["i01", "i02"], "NULL, 2.0")),
+        folded(trained, model, ["i02"], [2.0]),
+        1e-6,
     )
     assert weighed(trained, model, ["i01", "i02"], "CAST(NULL AS DOUBLE PRECISION), NULL") is None
 
 
 @pytest.mark.parametrize("model", sorted(set(RUNS) - {"explicit"}))
 def test_a_weight_of_zero_is_no_interaction(trained, model: str) -> None:
-    assert near(folded(trained, model, ["i01", "i02"], [0.0, 2.0]), folded(trained, model, ["i02"], [2.0]), 1e-6)
+    assert near(
+        folded(trained, model, ["i01", "i02"], [0.0, 2.0]),
+        folded(trained, model, ["i02"], [2.0]),
+        1e-6,
+    )
     assert weighed(trained, model, ["i01", "i02"], "0.0, 0.0") is None
     call = f"embsql.recommend_from('{model}', ARRAY['i01', 'i02'], weights => ARRAY[0.0, 0.0])"
     rows = trained.ask(f"SELECT item_id, source FROM {call}").to_pylist()
@@ -200,20 +247,28 @@ def test_a_weight_of_zero_is_no_interaction(trained, model: str) -> None:
 @pytest.mark.parametrize("rating", [0.0, -3.0])
 def test_a_rating_may_be_zero_or_negative(trained, rating: float) -> None:
     ids, weights = ["i01", "i02"], [rating, 4.0]
-    assert near(folded(trained, "explicit", ids, weights), World(trained, "explicit").solution(ids, weights), 1e-4)
+    assert near(
+        folded(trained, "explicit", ids, weights),
+        World(trained, "explicit").solution(ids, weights),
+        1e-4,
+    )
 
 
 @pytest.mark.parametrize("model", RUNS)
 @pytest.mark.parametrize("weight", ["'NaN'", "'Infinity'", "'-Infinity'", "1e300"])
 @pytest.mark.parametrize("item", ["i01", "unheard of"])
-def test_a_weight_that_is_not_finite_is_an_error(trained, model: str, weight: str, item: str) -> None:
+def test_a_weight_that_is_not_finite_is_an_error(
+    trained, model: str, weight: str, item: str
+) -> None:
     with pytest.raises(Refused, match="the list of weights holds NaN or infinity"):
         weighed(trained, model, [item, "i02"], f"CAST({weight} AS DOUBLE PRECISION), 1.0")
 
 
 @pytest.mark.parametrize("model", sorted(set(RUNS) - {"explicit"}))
 @pytest.mark.parametrize("item", ["i01", "unheard of"])
-def test_a_negative_weight_is_an_error_unless_it_is_a_rating(trained, model: str, item: str) -> None:
+def test_a_negative_weight_is_an_error_unless_it_is_a_rating(
+    trained, model: str, item: str
+) -> None:
     with pytest.raises(Refused, match=f'^item "{item}" has the negative weight -5'):
         weighed(trained, model, ["i02", item], "1.0, -5.0")
 
@@ -225,11 +280,17 @@ def test_large_weights_and_small_ones_give_a_vector(trained, model: str, weight:
     assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize("question", ["SELECT embsql.fold_in", "SELECT * FROM embsql.recommend_from"])
+@pytest.mark.parametrize(
+    "question", ["SELECT embsql.fold_in", "SELECT * FROM embsql.recommend_from"]
+)
 def test_every_item_needs_its_weight(trained, question: str) -> None:
-    with pytest.raises(Refused, match="2 items with 1 weights: give every item one weight, or none at all"):
+    with pytest.raises(
+        Refused, match="2 items with 1 weights: give every item one weight, or none at all"
+    ):
         trained.ask(f"{question}('implicit', ARRAY['i01', 'i02'], ARRAY[1.0])")
-    with pytest.raises(Refused, match="0 items with 2 weights: give every item one weight, or none at all"):
+    with pytest.raises(
+        Refused, match="0 items with 2 weights: give every item one weight, or none at all"
+    ):
         trained.ask(f"{question}('implicit', NULL, ARRAY[1.0, 2.0])")
 
 
@@ -239,7 +300,9 @@ def test_what_folding_in_needs_goes_with_its_run(trained, table: str) -> None:
     count = f"SELECT count(*) AS n FROM embsql.{table} AS t {of_model}"
     rows = ", ".join(f"('{user}', '{item}', {weight})" for user, item, weight in history(10))
     source = f"SELECT * FROM (VALUES {rows}) AS t (user_id, item_id, weight)"
-    first = trained.train("gone", source, algorithm="svd" if table == "item_scales" else "als", dim=2, progress=False)
+    first = trained.train(
+        "gone", source, algorithm="svd" if table == "item_scales" else "als", dim=2, progress=False
+    )
     before = trained.ask(count)["n"][0].as_py()
     trained.train("gone", source, algorithm="svd", method="plain", dim=2, progress=False)
     trained.drop_run(f"gone@{first.run_id}")
@@ -254,5 +317,7 @@ def test_publishing_takes_it_along(trained, tmp_path) -> None:
     trained.publish(target, "implicit", "normalised")
     with embsql.connect(target) as copy:
         for model in ("implicit", "normalised"):
-            ours, theirs = (folded(one, model, ["i01", "i04"], [1.0, 2.0]) for one in (trained, copy))
+            ours, theirs = (
+                folded(one, model, ["i01", "i04"], [1.0, 2.0]) for one in (trained, copy)
+            )
             assert near(theirs, ours, 1e-5)

@@ -36,7 +36,9 @@ def base() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 ASKED = [plain(name) for name in questions.questions()] + [
-    f"SELECT * FROM ml.{name}('compass')" for name in questions.ml_questions() if name != "recommend"
+    f"SELECT * FROM ml.{name}('compass')"
+    for name in questions.ml_questions()
+    if name != "recommend"
 ]
 
 

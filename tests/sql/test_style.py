@@ -30,7 +30,9 @@ def test_answer_has_the_declared_columns(known, name: str) -> None:
         if letter == ")" and depth == 0:
             call = call[: position + 1]
             break
-    described = known.engine.describe(f"SELECT {call} AS value" if question.scalar else f"SELECT * FROM {call}")
+    described = known.engine.describe(
+        f"SELECT {call} AS value" if question.scalar else f"SELECT * FROM {call}"
+    )
     assert list(described.values()) == [words(known)[type_] for _, type_ in question.columns]
     if not question.scalar:
         assert list(described) == [column for column, _ in question.columns]
@@ -57,23 +59,42 @@ def test_database_explains_the_question(known, name: str) -> None:
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        ("SELECT t.item_id AS item_id FROM embsql.item_embeddings AS t WHERE t.item_id = :other", "arguments declared"),
-        ("SELECT item_id AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k", "no table alias"),
+        (
+            "SELECT t.item_id AS item_id FROM embsql.item_embeddings AS t WHERE t.item_id = :other",
+            "arguments declared",
+        ),
+        (
+            "SELECT item_id AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k",
+            "no table alias",
+        ),
         ("SELECT t.norm AS norm FROM embsql.item_embeddings AS t WHERE t.norm = :k", "declares"),
-        ("SELECT hash(t.item_id) AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k", "not in the portable"),
-        ("SELECT max(t.item_id ORDER BY t.norm) AS item_id FROM t WHERE t.norm = :k", "must say ASC or DESC"),
-        ("SELECT t.k AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k", "share a column's name"),
+        (
+            "SELECT hash(t.item_id) AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k",
+            "not in the portable",
+        ),
+        (
+            "SELECT max(t.item_id ORDER BY t.norm) AS item_id FROM t WHERE t.norm = :k",
+            "must say ASC or DESC",
+        ),
+        (
+            "SELECT t.k AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k",
+            "share a column's name",
+        ),
     ],
 )
 def test_rules_notice(body: str, complaint: str) -> None:
     arguments = (questions.Argument("k", "int", "10"),)
-    question = questions.Question("q", "search", arguments, (("item_id", "text"),), False, "", "", body)
+    question = questions.Question(
+        "q", "search", arguments, (("item_id", "text"),), False, "", "", body
+    )
     assert any(complaint in problem for problem in rules.check(question))
 
 
 @pytest.mark.parametrize("file", ["statements.sql", "publish.sql", "prepare/statements.sql"])
 def test_statements_say_which_way_they_order(file: str) -> None:
-    trees = [sqlglot.parse_one(statement, read="duckdb") for statement in files.statements(file).values()]
+    trees = [
+        sqlglot.parse_one(statement, read="duckdb") for statement in files.statements(file).values()
+    ]
     assert not [tree.sql() for tree in trees if rules.unsaid_orders(tree)]
 
 
@@ -93,7 +114,10 @@ def test_malformed_header_names_the_file(tmp_path) -> None:
 def test_unknown_model_raises_and_suggests(known, name: str) -> None:
     words = {"text": "'ada'", "text[]": "ARRAY['ada']", "int": "1", "vector": "ARRAY[1.0, 0.0]"}
     needed = [argument for argument in QUESTIONS[name].arguments if argument.default is None]
-    arguments = ["'compas'" if argument.name.startswith("model") else words[argument.type] for argument in needed]
+    arguments = [
+        "'compas'" if argument.name.startswith("model") else words[argument.type]
+        for argument in needed
+    ]
     call = f"embsql.{name}({', '.join(arguments)})"
     with pytest.raises(Exception, match=r'no model named "compas".*Did you mean "compass"'):
         known.ask(f"SELECT {call}" if QUESTIONS[name].scalar else f"SELECT * FROM {call}")

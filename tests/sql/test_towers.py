@@ -26,7 +26,8 @@ PEOPLE = [
 THINGS = [
     f"('i{i:02d}', '{'Big, Red' if i % 2 else 'Small blue'} mug no. {i}', {tags}, {'NULL' if i % 5 == 0 else i / 8})"
     for i, tags in enumerate(
-        ["ARRAY['a']", "ARRAY['a', 'b', 'b']", "NULL", "ARRAY['b', 'seldom']", "ARRAY[NULL, 'c']"] * 8
+        ["ARRAY['a']", "ARRAY['a', 'b', 'b']", "NULL", "ARRAY['b', 'seldom']", "ARRAY[NULL, 'c']"]
+        * 8
     )
 ]
 USER_FEATURES = f"SELECT * FROM (VALUES {', '.join(PEOPLE)}) AS t (user_id, land, age, visits, joined, vip, constant)"
@@ -44,7 +45,12 @@ RUNS: dict[str, dict[str, Any]] = {
 def met() -> list[tuple[str, str]]:
     """Two tastes and noise."""
     rng = np.random.default_rng(7)
-    pairs = [(u, i) for u in range(USERS) for i in range(ITEMS) if rng.random() < (0.5 if u % 2 == i % 2 else 0.1)]
+    pairs = [
+        (u, i)
+        for u in range(USERS)
+        for i in range(ITEMS)
+        if rng.random() < (0.5 if u % 2 == i % 2 else 0.1)
+    ]
     return [(f"u{u:02d}", f"i{i:02d}") for u, i in pairs]
 
 
@@ -59,8 +65,18 @@ def trained(request) -> Iterator[tuple[embsql.Database, dict[str, towers.Pair]]]
     with embsql.connect(target) as database:
         for name, options in RUNS.items():
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(towers, "pair", lambda *given, **how: models.setdefault(name, make(*given, **how)))  # noqa: B023 - called here
-                how = {"algorithm": "two_tower", "dim": DIM, "epochs": 2, "threads": 1, "progress": False}
+                patch.setattr(
+                    towers,
+                    "pair",
+                    lambda *given, **how: models.setdefault(name, make(*given, **how)),  # noqa: B023 - called here
+                )
+                how = {
+                    "algorithm": "two_tower",
+                    "dim": DIM,
+                    "epochs": 2,
+                    "threads": 1,
+                    "progress": False,
+                }
                 database.train(name, SOURCE, **how, **options)
         yield database, models
 
@@ -113,16 +129,26 @@ def test_recommend_new_ranks_by_the_vector(trained) -> None:
     database, _ = trained
     told = '{"land": "FR", "age": 33, "joined": "2024-02-01", "vip": true, "items": ["i03", "i05"]}'
     for model in ("layered", "dotted"):
-        x = np.array(database.ask(f"SELECT embsql.embed_user('{model}', '{told}') AS x")["x"][0].as_py())
-        rows = database.ask(f"SELECT * FROM embsql.recommend_new('{model}', '{told}', k => 100)").to_pylist()
-        items = database.ask(f"SELECT item_id, embedding, norm FROM embsql.item_embedding('{model}')").to_pylist()
+        x = np.array(
+            database.ask(f"SELECT embsql.embed_user('{model}', '{told}') AS x")["x"][0].as_py()
+        )
+        rows = database.ask(
+            f"SELECT * FROM embsql.recommend_new('{model}', '{told}', k => 100)"
+        ).to_pylist()
+        items = database.ask(
+            f"SELECT item_id, embedding, norm FROM embsql.item_embedding('{model}')"
+        ).to_pylist()
         length = np.linalg.norm(x) if model == "layered" else 1.0
         scores = {
-            item["item_id"]: x @ np.array(item["embedding"]) / (length * (item["norm"] if model == "layered" else 1))
+            item["item_id"]: x
+            @ np.array(item["embedding"])
+            / (length * (item["norm"] if model == "layered" else 1))
             for item in items
         }
         assert {row["item_id"]: row["score"] for row in rows} == pytest.approx(scores, abs=1e-4)
-        assert [row["score"] for row in rows] == sorted((row["score"] for row in rows), reverse=True)
+        assert [row["score"] for row in rows] == sorted(
+            (row["score"] for row in rows), reverse=True
+        )
         assert {row["source"] for row in rows} == {"features"}
 
 
@@ -133,9 +159,18 @@ def test_recommend_new_ranks_by_the_vector(trained) -> None:
             "embed_user('summed', '{\"lnad\": 1}')",
             'knows no user feature "lnad". It knows: age, constant, joined, land, ',
         ),
-        ("embed_item('summed', '{\"user_id\": 1}')", 'knows no item feature "user_id". It knows: price, tags, title'),
-        ("embed_user('history_only', '{\"age\": 1}')", 'knows no user feature "age". It knows: items'),
-        ("embed_item('users_only', '{}')", "makes no item vectors of features. Train two_tower with item_features"),
+        (
+            "embed_item('summed', '{\"user_id\": 1}')",
+            'knows no item feature "user_id". It knows: price, tags, title',
+        ),
+        (
+            "embed_user('history_only', '{\"age\": 1}')",
+            'knows no user feature "age". It knows: items',
+        ),
+        (
+            "embed_item('users_only', '{}')",
+            "makes no item vectors of features. Train two_tower with item_features",
+        ),
         (
             "embed_user('summed', 'DE')",
             'features must be a JSON object, for example {"country": "DE", "age": 31}, got DE',
@@ -152,8 +187,13 @@ def test_what_cannot_be_embedded_says_why(trained, call: str, complaint: str) ->
 
 def test_a_model_without_towers_says_which_have_them(each) -> None:
     each.train("shop", SOURCE, algorithm="svd", dim=2, progress=False)
-    for call in ("SELECT embsql.embed_user('shop', '{}')", "SELECT * FROM embsql.recommend_new('shop', NULL)"):
-        with pytest.raises(Exception, match=r"run 1 makes no user vectors of features\. Train two_tower"):
+    for call in (
+        "SELECT embsql.embed_user('shop', '{}')",
+        "SELECT * FROM embsql.recommend_new('shop', NULL)",
+    ):
+        with pytest.raises(
+            Exception, match=r"run 1 makes no user vectors of features\. Train two_tower"
+        ):
             each.ask(call)
 
 
@@ -163,10 +203,16 @@ def test_the_report_says_what_features_are_taken_for(trained) -> None:
     told = {row["check"]: row for row in rows if " feature " in row["check"]}
     taken = {name: row["hint"].split(",")[0] for name, row in told.items()}
     assert taken == {
-        "user feature land": "category", "user feature age": "number", "user feature visits": "number",
-        "user feature joined": "time", "user feature vip": "category", "user feature constant": "number",
-        "item feature title": "text", "item feature tags": "tags", "item feature price": "number",
-    }  # fmt: skip
+        "user feature land": "category",
+        "user feature age": "number",
+        "user feature visits": "number",
+        "user feature joined": "time",
+        "user feature vip": "category",
+        "user feature constant": "number",
+        "item feature title": "text",
+        "item feature tags": "tags",
+        "item feature price": "number",
+    }
     assert told["user feature age"]["rows"] == USERS - sum(u % 7 == 3 for u in range(USERS))
     assert told["user feature constant"]["severity"] == "warning"
     assert told["user feature age"]["severity"] == "info"
@@ -175,7 +221,15 @@ def test_the_report_says_what_features_are_taken_for(trained) -> None:
 @pytest.mark.parametrize("table", ["tower_features", "tower_layers"])
 def test_towers_go_with_their_run(trained, table: str) -> None:
     database, _ = trained
-    how = {"algorithm": "two_tower", "dim": 2, "epochs": 1, "layers": 1, "width": 2, "threads": 1, "progress": False}
+    how = {
+        "algorithm": "two_tower",
+        "dim": 2,
+        "epochs": 1,
+        "layers": 1,
+        "width": 2,
+        "threads": 1,
+        "progress": False,
+    }
     first = database.train("gone", SOURCE, user_features=USER_FEATURES, **how)
     database.train("gone", SOURCE, algorithm="svd", dim=2, progress=False)
     count = f"SELECT count(*) AS n FROM embsql.{table} AS t WHERE t.run_id = {first.run_id}"

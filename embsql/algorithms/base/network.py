@@ -10,7 +10,10 @@ from embsql.errors import MissingExtra
 
 
 def train_network(module: str, options: Any, *inputs: Any) -> Embeddings:
-    """What a module of embsql.nn trains with an algorithm's options. Raises MissingExtra without torch."""
+    """What a module of embsql.nn trains with an algorithm's options.
+
+    Raises MissingExtra without torch.
+    """
     try:
         trainer = importlib.import_module(f"embsql.nn.{module}")  # here: torch is slow to import
     except ImportError:

@@ -30,22 +30,34 @@ class Sequential(ABC):
     dim: Dim = 64  # length of the vectors
     epochs: Count = 15  # passes over the histories
     lr: Positive = 0.002  # step size of Adam, falling to 0
-    batch_size: Count = 32  # histories per step; fewer where that would be less than 32 steps an epoch
+    # histories per step; fewer where that would be less than 32 steps an epoch
+    batch_size: Count = 32
     max_length: Count = 200  # the latest so many events of a user are used
     dropout: Dropout = 0.1  # share of the network's numbers left out in training
     user_dropout: Dropout = 0.0  # share of a user vector's numbers left out in training
-    reg: NonNegative = 0.0  # pull of items' vectors towards zero, as of that many events; only for products
-    loss: Literal["softmax", "gbce", "contrastive"] = "softmax"  # over all items, each for itself, or up to a margin
-    negatives: Count | None = None  # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
-    temperature: Positive | None = None  # scores are cosines, divided by this in the loss; none: products
-    margin: NonNegative = 0.9  # contrastive: the cosine up to which an item may come that was not met
+    # pull of items' vectors towards zero, as of that many events; only for products
+    reg: NonNegative = 0.0
+    # over all items, each for itself, or up to a margin
+    loss: Literal["softmax", "gbce", "contrastive"] = "softmax"
+    # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
+    negatives: Count | None = None
+    # scores are cosines, divided by this in the loss; none: products
+    temperature: Positive | None = None
+    # contrastive: the cosine up to which an item may come that was not met
+    margin: NonNegative = 0.9
     push: NonNegative = 150.0  # contrastive: weight of all negatives, where the met item's is 1
-    calibration: Share = 0.75  # where negatives are drawn: 0 takes them for all there are, 1 for as many as there are
-    clock: bool = False  # read an event's hour, weekday, time since the event before and since the item's first
-    example_age: bool = False  # learn how each item's share changes with time, and recommend as of the last event
-    weighted: bool = False  # predicting an event counts by its weight, such as minutes watched, not 1
-    half_life: Positive | None = None  # days (units of a numeric event_time) that halve what predicting an event counts
-    patience: Size = 0  # epochs without a better figure on everybody's last event, after which to stop; 0: never
+    # where negatives are drawn: 0 takes them for all there are, 1 for as many as there are
+    calibration: Share = 0.75
+    # read an event's hour, weekday, time since the event before and since the item's first
+    clock: bool = False
+    # learn how each item's share changes with time, and recommend as of the last event
+    example_age: bool = False
+    # predicting an event counts by its weight, such as minutes watched, not 1
+    weighted: bool = False
+    # days (units of a numeric event_time) that halve what predicting an event counts
+    half_life: Positive | None = None
+    # epochs without a better figure on everybody's last event, after which to stop; 0: never
+    patience: Size = 0
 
     def __post_init__(self) -> None:
         check(self)
@@ -59,12 +71,16 @@ class Sequential(ABC):
 
     @abstractmethod
     def reads(self, data: Interactions) -> Reading:
-        """What an event is predicted from: those before, all around it in their order, or some of the whole history."""
+        """What an event is predicted from: those before, all around it in their order, or some of
+        the whole history.
+        """
 
     def weights(self, data: Interactions) -> Float32:
         """What predicting each event counts in the loss, (m,), 1 on average."""
         events = data.in_order()
-        weight: Float32 = events.weight if self.weighted else np.ones(len(events), np.float32)  # (m,)
+        weight: Float32 = (
+            events.weight if self.weighted else np.ones(len(events), np.float32)
+        )  # (m,)
         if self.half_life is not None:
             weight = weight * halved(ages(self, "half_life", events.time), self.half_life)  # (m,)
         return weight / np.float32(weight.mean())
@@ -85,4 +101,8 @@ class Attentive(Sequential):
 
     def __post_init__(self) -> None:
         Sequential.__post_init__(self)
-        require(self, f"such that dim ({self.dim}) is a multiple of 2 * heads", heads=self.dim % (2 * self.heads) == 0)
+        require(
+            self,
+            f"such that dim ({self.dim}) is a multiple of 2 * heads",
+            heads=self.dim % (2 * self.heads) == 0,
+        )

@@ -159,9 +159,7 @@ def _weighed(
     if weights is None:
         return [(item, usual) for item in items if item is not None]
     if len(items) != len(weights):
-        raise Refused(
-            f"{len(items)} items with {len(weights)} weights: give every item one"
-        )
+        raise Refused(f"{len(items)} items with {len(weights)} weights: give every item one")
     known = [weight for weight in weights if weight is not None]
     if not all(abs(weight) <= HUGE for weight in known):
         raise Refused("the list of weights holds NaN or infinity, or a number beyond those")
