@@ -30,7 +30,7 @@ with embsql.connect(path) as db:
     start = time.perf_counter()
     db.train("alone", source, evaluate=True, force=True, **json.loads(params))
     db.cluster("alone", entity="user", k=8, labels="SELECT * FROM main.customer_labels"); db.cluster("alone", k=8)
-    db.project("alone", entity="user"); db.materialise("alone", k=5)
+    db.project("alone", entity="user"); db.materialize("alone", k=5)
     print(time.perf_counter() - start)
 """
 

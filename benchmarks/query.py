@@ -73,7 +73,7 @@ def write(file: str, items: int, users: int, dim: int) -> None:
     """
     with embsql.connect(file) as database:
         engine = database.engine
-        say(engine, "know_model", model_name="m")
+        say(engine, "ensure_model", model_name="m")
         say(
             engine,
             "begin_run",

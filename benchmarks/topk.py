@@ -3,7 +3,7 @@ and implicit.
 
 The vectors are made. Everybody finds the same top-k of inner products without seen items, exactly,
 by the same threads: embsql's kernel, faiss's flat index, implicit.recommend. `product` is numpy's
-matmul of all pairs and nothing else: the machine's rate. `materialise` is the whole command in a
+matmul of all pairs and nothing else: the machine's rate. `materialize` is the whole command in a
 DuckDB file: it reads the vectors and what was seen, searches twice (items for users, items for
 items) and writes the rows.
 """
@@ -54,7 +54,7 @@ def measure(options: argparse.Namespace) -> None:
             "implicit": lambda: _implicit(users, items, options),
         }
         timed = in_turn(works, options.repeat)
-        whole = _materialise(options)
+        whole = _materialize(options)
     data = f"generated {options.users} x {options.items} x {options.dim}"
     settings = {"k": options.k, "threads": options.threads, "repeat": options.repeat}
     pairs = 2 * options.users * options.items * options.dim / 1e9  # additions and multiplications
@@ -89,7 +89,7 @@ def measure(options: argparse.Namespace) -> None:
     line(
         "topk",
         data,
-        "materialise",
+        "materialize",
         "rate",
         searches / whole,
         "GFLOP/s",
@@ -144,7 +144,7 @@ def _implicit(users: np.ndarray, items: np.ndarray, options: argparse.Namespace)
     return found
 
 
-def _materialise(options: argparse.Namespace) -> float:
+def _materialize(options: argparse.Namespace) -> float:
     """Seconds of the command, in a file."""
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/m.duckdb"
@@ -152,5 +152,5 @@ def _materialise(options: argparse.Namespace) -> float:
         with embsql.connect(file) as database:
             database.engine.run(f"SET threads = {options.threads}")
             start = time.perf_counter()
-            database.materialise("m", k=options.k, threads=options.threads)
+            database.materialize("m", k=options.k, threads=options.threads)
             return time.perf_counter() - start

@@ -73,7 +73,7 @@ Every question works on every client that reads the database, DuckDB or PostgreS
 `model` is a model's name for its live run, `'shop'`, or names a run, `'shop@1'`; an unknown one raises and suggests.
 Ids are text. Ranks start at 1, a higher score is nearer, ties are broken by id. Arguments can be named: `k => 5`.
 Scores are computed in 32-bit floats: what is equal on paper may differ in the last digit, and rank by that, on one
-engine or in a table of `materialise` and not in the other.
+engine or in a table of `materialize` and not in the other.
 `k` beyond what there is gives all there is; 0, less or NULL gives no rows. A vector must be as long as the run's.
 
 The answers below are from the [generated shop](../examples/shop/README.md): run 1 was trained with `dim => 8`, run 2,

@@ -97,11 +97,11 @@ class Project:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Materialise:
+class Materialize:
     """Options of writing top-k tables."""
 
-    name: ClassVar[str] = "materialise"
-    help: ClassVar[str] = "embsql materialise --help"
+    name: ClassVar[str] = "materialize"
+    help: ClassVar[str] = "embsql materialize --help"
 
     k: Count = 10  # rows for each user and item
     users: bool = True  # whether to write embsql.top_items
@@ -167,7 +167,7 @@ COMMANDS: tuple[type[Any], ...] = (
     Evaluate,
     Cluster,
     Project,
-    Materialise,
+    Materialize,
     Features,
     RegisterEmbeddings,
     RegisterText,

@@ -193,7 +193,7 @@ def starts(codes: Int32, n: int) -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class FoldIn:
-    """How a user's vector follows from a history, for SQL to repeat: see embsql.history in
+    """How a user's vector follows from a history, for SQL to repeat: see embsql.fold_in_system in
     sql/prelude.
 
     least_squares solves the user's row of the objective whose numbers are given; projection sums

@@ -1,7 +1,7 @@
 -- The queue as a worker sees it (sql/prelude/postgres_writing.sql).
 
 -- claim: the oldest job that is due, or whose worker gave no sign of life for a minute, becomes this worker's
-SELECT mine.job_id, mine.command, mine.model_name, mine.words, mine.attempts FROM embsql.claim_job($worker) AS mine
+SELECT mine.job_id, mine.command, mine.model_name, mine.arguments, mine.attempts FROM embsql.claim_job($worker) AS mine
 
 -- check_rights: whether who asked still may
 SELECT embsql.check_rights($command)
@@ -11,12 +11,12 @@ SELECT job.cancelled
 FROM embsql.jobs AS job
 WHERE job.job_id = $job_id AND job.worker = $worker AND job.attempts = $attempts AND job.status = 'running'
 
--- beat_job: a sign of life
+-- job_heartbeat: a sign of life
 SELECT embsql.note_job($job_id, $worker, $attempts, NULL, NULL, NULL, NULL, TRUE)
 
 -- end_job: a job that is over; of whom it was to forget, or who was forgotten meanwhile, it keeps nothing
 SELECT embsql.note_job(
-    $job_id, $worker, $attempts, $status, CAST($answer AS text[]), $error, NULL, TRUE
+    $job_id, $worker, $attempts, $status, CAST($result AS text[]), $error, NULL, TRUE
 )
 
 -- retry_job: back into the queue, each time for twice as long
@@ -28,5 +28,5 @@ SELECT embsql.note_job(
 -- postpone_job: back into the queue for someone else's training of the model to end; that was no attempt
 SELECT embsql.note_job($job_id, $worker, $attempts, 'queued', NULL, $error, INTERVAL '5 seconds', FALSE)
 
--- hand_back: all that a worker has when it is told to stop, for another to begin at once; that was no attempt
-SELECT embsql.hand_back($worker, $host, $pid, $process)
+-- release_claims: all that a worker has when it is told to stop, for another to begin at once; that was no attempt
+SELECT embsql.release_claims($worker, $host, $pid, $process)

@@ -11,8 +11,8 @@ SELECT figure.* FROM embsql.metrics AS figure
 WHERE figure.run_id = $run_id
 ORDER BY figure.split ASC, figure.segment ASC, figure.metric ASC, figure.k ASC
 
--- validations: what a run found in its source
-SELECT finding.* FROM embsql.validations AS finding WHERE finding.run_id = $run_id ORDER BY finding.check_name ASC
+-- source_checks: what a run found in its source
+SELECT finding.* FROM embsql.source_checks AS finding WHERE finding.run_id = $run_id ORDER BY finding.check_name ASC
 
 -- trials: what a run tried when it searched its options
 SELECT tried.* FROM embsql.trials AS tried WHERE tried.run_id = $run_id ORDER BY tried.trial ASC
@@ -20,14 +20,14 @@ SELECT tried.* FROM embsql.trials AS tried WHERE tried.run_id = $run_id ORDER BY
 -- gates: what its gate compared
 SELECT judged.* FROM embsql.gates AS judged WHERE judged.run_id = $run_id
 
--- solvers: how a run folds in
-SELECT solver.* FROM embsql.solvers AS solver WHERE solver.run_id = $run_id
+-- fold_in_settings: how a run folds in
+SELECT solver.* FROM embsql.fold_in_settings AS solver WHERE solver.run_id = $run_id
 
--- gram: the products of its items' dimensions
-SELECT line.run_id, line.position, line.entries FROM embsql.gram AS line WHERE line.run_id = $run_id ORDER BY line.position ASC
+-- item_gramian: the products of its items' dimensions
+SELECT line.run_id, line.position, line.entries FROM embsql.item_gramian AS line WHERE line.run_id = $run_id ORDER BY line.position ASC
 
--- item_scales: what its weights are multiplied by
-SELECT part.run_id, part.item_id, part.scale FROM embsql.item_scales AS part
+-- item_weights: what its weights are multiplied by
+SELECT part.run_id, part.item_id, part.scale FROM embsql.item_weights AS part
 WHERE part.run_id = $run_id
 ORDER BY part.item_id ASC
 

@@ -94,7 +94,7 @@ REVOKE ALL ON FUNCTION
     embsql.drop_partition, embsql.build_indexes, embsql.build_index,
     embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote,
     embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget, embsql.cluster, embsql.project,
-    embsql.materialise, embsql.register_embeddings, embsql.set_cohorts, embsql.set_owner, embsql.protect
+    embsql.materialize, embsql.register_embeddings, embsql.set_cohorts, embsql.set_owner, embsql.protect
 FROM embsql_reader;
 DO $embsql$
 DECLARE
@@ -116,16 +116,16 @@ GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
     -- what is asked for
     embsql.enqueue, embsql.leave_training, embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
-    embsql.materialise, embsql.register_embeddings, embsql.give_up, embsql.request_cancel, embsql.request_stop,
+    embsql.materialize, embsql.register_embeddings, embsql.give_up, embsql.request_cancel, embsql.request_stop,
     embsql.set_cohorts, embsql.put_cohorts, embsql.set_owner,
     -- how it is done
-    embsql.asker, embsql.next_run, embsql.take_lease, embsql.beat_lease, embsql.release_lease, embsql.know_model,
+    embsql.asker, embsql.next_run, embsql.take_lease, embsql.beat_lease, embsql.release_lease, embsql.ensure_model,
     embsql.abandon_runs, embsql.begin_run, embsql.note_run, embsql.note_row, embsql.open_partition,
     embsql.attach_partition, embsql.build_indexes, embsql.open_stage, embsql.close_stage, embsql.point,
-    embsql.log_event, embsql.hold_run, embsql.hold_runs, embsql.clear_rows, embsql.drop_rows, embsql.drop_unread,
-    embsql.forget_strangers, embsql.forget_rows, embsql.forget_selects, embsql.blank_words, embsql.drop_ended,
+    embsql.log_event, embsql.lock_run, embsql.lock_runs, embsql.clear_rows, embsql.drop_rows, embsql.drop_unread,
+    embsql.delete_orphaned_top_items, embsql.forget_rows, embsql.forget_selects, embsql.redact, embsql.drop_ended,
     -- what a worker does, for itself or, as embsql_worker, for all
-    embsql.claim_job, embsql.note_job, embsql.hand_back, embsql.open_sources
+    embsql.claim_job, embsql.note_job, embsql.release_claims, embsql.open_sources
 TO embsql_trainer;
 -- Where runs are written and, by those who ask for a training, what reads its sources.
 GRANT USAGE ON SCHEMA embsql_runs TO embsql_trainer;
@@ -133,7 +133,7 @@ GRANT USAGE, CREATE ON SCHEMA embsql_sources TO embsql_trainer;
 
 GRANT EXECUTE ON FUNCTION
     embsql.leave_job, embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget,
-    embsql.remove_model, embsql.hold_trainings, embsql.note_forgotten, embsql.note_cleared, embsql.forget_words,
+    embsql.remove_model, embsql.hold_trainings, embsql.note_forgotten, embsql.note_cleared, embsql.forget_in_jobs,
     embsql.forget_statistics
 TO embsql_admin;
 

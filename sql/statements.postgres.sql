@@ -46,7 +46,7 @@ SELECT embsql.next_run() AS run_id
 -- take_lease: one trainer per model; a lease whose heart stopped is taken over
 SELECT embsql.take_lease($model_name, $owner, $run_id, $host, $pid, $process)
 
--- beat: a sign of life; changes no row once the lease is another's
+-- heartbeat: a sign of life; changes no row once the lease is another's
 SELECT embsql.beat_lease($model_name, $owner)
 
 -- release: the end of a lease
@@ -64,8 +64,8 @@ SELECT asked.what FROM embsql.request_cancel($model_name) AS asked
 -- is_own: whether what a run remembers of its sources may be run as this session: it was who asks now who wrote it
 SELECT run.run_id FROM embsql.runs AS run WHERE run.run_id = $run_id AND run.made_by = embsql.asker()
 
--- know_model: the model's row, made on first use
-SELECT embsql.know_model($model_name)
+-- ensure_model: the model's row, made on first use
+SELECT embsql.ensure_model($model_name)
 
 -- begin_run: a run as it starts
 SELECT embsql.begin_run($run_id, $model_name, $algorithm, $params, $source_sql, $seed, $versions)
@@ -86,10 +86,10 @@ SELECT embsql.note_run($run_id, jsonb_build_object(
 -- end_run: a run that did not get there
 SELECT embsql.note_run($run_id, jsonb_build_object('status', CAST($status AS text), 'error', CAST($error AS text)))
 
--- explain_gate: why a ready run was not promoted
+-- set_gate_reason: why a ready run was not promoted
 SELECT embsql.note_run($run_id, jsonb_build_object('error', CAST($error AS text)))
 
--- choose: the options that a search has found
+-- set_params: the options that a search has found
 SELECT embsql.note_run($run_id, jsonb_build_object('params', CAST($params AS text)))
 
 -- abandoned: runs of a model that say they train although nobody holds the lease
@@ -128,11 +128,11 @@ SELECT embsql.note_row('gates', jsonb_build_object(
 -- forget_metrics: a run is measured anew
 SELECT embsql.clear_rows('metrics', $run_id, NULL, $split)
 
--- hold_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
-SELECT embsql.hold_run($run_id)
+-- lock_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
+SELECT embsql.lock_run($run_id)
 
--- hold_runs: keeps others from runs while they are changed
-SELECT embsql.hold_runs(CAST($runs AS bigint[]))
+-- lock_runs: keeps others from runs while they are changed
+SELECT embsql.lock_runs(CAST($runs AS bigint[]))
 
 -- clear_clusters: the clusters of one name
 SELECT embsql.clear_rows('clusters', $run_id, $entity, $clustering_name)
@@ -177,10 +177,10 @@ SELECT embsql.note_forgotten($salt, $person)
 SELECT embsql.note_cleared(CAST($runs AS bigint[]), CAST($people AS text[]))
 
 -- blank_examples: what a run that outlived somebody has to show; it was written by who does not know whom
-SELECT embsql.blank_words('examples', $run_id)
+SELECT embsql.redact('examples', $run_id)
 
 -- blank_error: why such a run failed
-SELECT embsql.blank_words('error', $run_id)
+SELECT embsql.redact('error', $run_id)
 
 -- drop_ended: nothing is left to be done in runs that failed
 SELECT embsql.drop_ended()
@@ -215,23 +215,23 @@ SELECT FROM generate_series(1, embsql.forget_rows('interactions', CAST($runs AS 
 -- forget_user_cohorts: the cohorts a person was put in
 SELECT FROM generate_series(1, embsql.forget_rows('cohorts', '{}', $user_id))
 
--- forget_words: where what went wrong names a person, and where a job does
-SELECT embsql.forget_words($user_id)
+-- forget_in_jobs: where what went wrong names a person, and where a job does
+SELECT embsql.forget_in_jobs($user_id)
 
 -- forget_selects: where what runs remember of their sources names a person
 SELECT embsql.forget_selects(CAST($runs AS bigint[]), $user_id)
 
 -- strangers_top_items: rows of people who were forgotten while the rows were made
-SELECT embsql.forget_strangers('top_items', $run_id)
+SELECT embsql.delete_orphaned_top_items('top_items', $run_id)
 
 -- strangers_neighbors: the same of who is near whom
-SELECT embsql.forget_strangers('neighbors', $run_id)
+SELECT embsql.delete_orphaned_top_items('neighbors', $run_id)
 
 -- strangers_cluster_members: the same of groups
-SELECT embsql.forget_strangers('cluster_members', $run_id)
+SELECT embsql.delete_orphaned_top_items('cluster_members', $run_id)
 
 -- strangers_maps: the same of maps
-SELECT embsql.forget_strangers('maps', $run_id)
+SELECT embsql.delete_orphaned_top_items('maps', $run_id)
 
 -- text_vectors: those of the texts asked for that an encoder of one's own has read before
 SELECT kept.content, kept.embedding

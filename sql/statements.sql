@@ -66,7 +66,7 @@ SELECT
 FROM embsql.leases AS held
 WHERE held.model_name = $model_name
 
--- beat: a sign of life; changes no row once the lease is another's
+-- heartbeat: a sign of life; changes no row once the lease is another's
 UPDATE embsql.leases
 SET heartbeat_at = embsql.utc_now(), expires_at = embsql.utc_now() + INTERVAL '60 seconds'
 WHERE model_name = $model_name AND owner = $owner
@@ -77,7 +77,7 @@ DELETE FROM embsql.leases WHERE model_name = $model_name AND owner = $owner
 -- request_cancel: asks the trainer of a model to stop
 UPDATE embsql.leases SET cancelled = TRUE WHERE model_name = $model_name AND expires_at >= embsql.utc_now()
 
--- know_model: the model's row, made on first use
+-- ensure_model: the model's row, made on first use
 INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at)
 VALUES ($model_name, NULL, CAST(ARRAY[] AS BIGINT[]), embsql.utc_now())
 ON CONFLICT (model_name) DO NOTHING
@@ -109,10 +109,10 @@ WHERE past.run_id = $run_id
 
 -- repeated_pairs: whether some of a run's pairs are several rows of its source
 SELECT finding.affected
-FROM embsql.validations AS finding
+FROM embsql.source_checks AS finding
 WHERE finding.run_id = $run_id AND finding.check_name = 'repeated pairs' AND finding.affected > 0
 
--- explain_gate: why a ready run was not promoted
+-- set_gate_reason: why a ready run was not promoted
 UPDATE embsql.runs SET error = $error WHERE run_id = $run_id
 
 -- abandoned: runs of a model that say they train although nobody holds the lease
@@ -184,7 +184,7 @@ VALUES ($run_id, $epoch, $metric, $value, embsql.utc_now())
 INSERT INTO embsql.trials (run_id, trial, params, metric, value, seconds, status, error)
 VALUES ($run_id, $trial, $params, $metric, $value, $seconds, $status, $error)
 
--- choose: the options that a search has found
+-- set_params: the options that a search has found
 UPDATE embsql.runs SET params = $params WHERE run_id = $run_id AND status = 'training'
 
 -- metrics: what a run measured
@@ -232,14 +232,14 @@ DELETE FROM embsql.metrics WHERE run_id = $run_id
 -- drop_trials: part of dropping a run
 DELETE FROM embsql.trials WHERE run_id = $run_id
 
--- drop_solvers: part of dropping a run
-DELETE FROM embsql.solvers WHERE run_id = $run_id
+-- drop_fold_in_settings: part of dropping a run
+DELETE FROM embsql.fold_in_settings WHERE run_id = $run_id
 
--- drop_gram: part of dropping a run
-DELETE FROM embsql.gram WHERE run_id = $run_id
+-- drop_item_gramian: part of dropping a run
+DELETE FROM embsql.item_gramian WHERE run_id = $run_id
 
--- drop_item_scales: part of dropping a run
-DELETE FROM embsql.item_scales WHERE run_id = $run_id
+-- drop_item_weights: part of dropping a run
+DELETE FROM embsql.item_weights WHERE run_id = $run_id
 
 -- drop_graph_edges: part of dropping a run
 DELETE FROM embsql.graph_edges WHERE run_id = $run_id
@@ -250,8 +250,8 @@ DELETE FROM embsql.tower_features WHERE run_id = $run_id
 -- drop_tower_layers: part of dropping a run
 DELETE FROM embsql.tower_layers WHERE run_id = $run_id
 
--- drop_validations: part of dropping a run
-DELETE FROM embsql.validations WHERE run_id = $run_id
+-- drop_source_checks: part of dropping a run
+DELETE FROM embsql.source_checks WHERE run_id = $run_id
 
 -- drop_clusters: part of dropping a run
 DELETE FROM embsql.clusters WHERE run_id = $run_id
@@ -289,7 +289,7 @@ ORDER BY person.user_id ASC
 -- features: what other models can use
 SELECT * FROM embsql.features($model, entity => $entity)
 
--- hold_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
+-- lock_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
 UPDATE embsql.runs SET held = held + 1 WHERE run_id = $run_id AND status = 'ready'
 
 -- clear_clusters: the clusters of one name
@@ -342,7 +342,7 @@ LEFT JOIN embsql.models AS model ON model.live_run = gone.run_id
 WHERE gone.person = ANY (CAST($people AS VARCHAR[])) AND run.status IS DISTINCT FROM 'training'
 ORDER BY model.live_run IS NULL ASC, gone.run_id ASC
 
--- hold_runs: keeps others from runs while they are changed
+-- lock_runs: keeps others from runs while they are changed
 UPDATE embsql.runs SET held = held + 1 WHERE run_id = ANY (CAST($runs AS BIGINT[]))
 
 -- cleared: runs that no longer hold a person
@@ -356,7 +356,7 @@ SELECT gone.salt, gone.person FROM embsql.forgotten AS gone WHERE gone.run_id = 
 DELETE FROM embsql.forgotten WHERE run_id = $run_id
 
 -- blank_examples: what a run that outlived somebody has to show; it was written by who does not know whom
-UPDATE embsql.validations SET example = NULL
+UPDATE embsql.source_checks SET example = NULL
 WHERE run_id = $run_id AND run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone)
 
 -- blank_error: why such a run failed
@@ -364,7 +364,7 @@ UPDATE embsql.runs SET error = 'not kept, since somebody was forgotten meanwhile
 WHERE run_id = $run_id AND run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone)
 
 -- drop_ended: nothing is left to be done in runs that failed, once they give no examples
-UPDATE embsql.validations SET example = NULL
+UPDATE embsql.source_checks SET example = NULL
 WHERE run_id IN (
     SELECT gone.run_id
     FROM embsql.forgotten AS gone
@@ -406,7 +406,7 @@ DELETE FROM embsql.neighbors
 WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity = 'user' AND (entity_id = $user_id OR neighbor_id = $user_id)
 
 -- forget_user_examples: what was strange about a person's rows
-UPDATE embsql.validations SET example = NULL
+UPDATE embsql.source_checks SET example = NULL
 WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND strpos(example, $user_id) > 0
 
 -- forget_user_embeddings: a person's vectors

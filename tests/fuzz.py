@@ -288,7 +288,7 @@ class Doors:
         wanted = (
             len(inspect.signature(commands.COMMANDS[name_]).parameters)
             - 1
-            - (name_ == "materialise")
+            - (name_ == "materialize")
         )
         scalars = [value for value in SCALARS if value is None or isinstance(value, bool | float)]
         values = [model(drawn, name_), *words, *drawn.choices(scalars, k=9)][:wanted]

@@ -26,7 +26,7 @@ GIVEN = {  # what a call says; of what does not stand here, the default
     "users": VECTORS.format("user_id"),
     "train options": '{"dim": 2, "epochs": 1}',
 }
-FLAGS = {"materialise": "TRUE"}  # where `users` and `items` are no SELECT
+FLAGS = {"materialize": "TRUE"}  # where `users` and `items` are no SELECT
 
 
 def declared(engine: str) -> dict[str, dict[str, str | None]]:

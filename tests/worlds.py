@@ -265,7 +265,7 @@ def run_of(
 
 def _registered(database: embsql.Database, run_id: int, name: str, similarity: str) -> None:
     engine = database.engine
-    say(engine, "know_model", model_name=name)
+    say(engine, "ensure_model", model_name=name)
     say(
         engine,
         "begin_run",

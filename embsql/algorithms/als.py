@@ -104,7 +104,7 @@ class ALS:
         users, items = self._factors(
             data, data.weight * np.float32(scale), objective, run
         )  # (u, d), (i, d)
-        return Embeddings(users, items, fold_in=objective.fold_in(scale=scale))
+        return Embeddings(users, items, fold_in=objective.fold_in(weight_scale=scale))
 
     def _unseen(self, data: Interactions) -> float:
         if self.alpha is not None:
@@ -129,7 +129,10 @@ class ALS:
         users, items = self._factors(data, rest, objective, run)  # (u, d), (i, d)
         scale = np.float32(math.sqrt(spread))
         fold_in = objective.fold_in(
-            spread, mean=float(mean), damping=BIAS_DAMPING, usual=float(data.weight.max())
+            spread,
+            global_mean=float(mean),
+            bias_damping=BIAS_DAMPING,
+            default_rating=float(data.weight.max()),
         )
         return Embeddings(
             users * scale,

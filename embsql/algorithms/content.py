@@ -23,7 +23,7 @@ class Content:
     The vectors (of texts, images, another model) are a column of lists of numbers in
     `item_features`. A user's vector is the mean of those met, by weight, recency or both, and
     scores are cosines. An item without a vector is met without consequence and never recommended;
-    `embsql.validation` tells how many there are.
+    `embsql.source_checks` tells how many there are.
 
     With `liked` the weights are ratings: items rated so or higher count as liked, others as
     disliked, and the user's vector is the mean of the liked minus `disliked` times the mean of the

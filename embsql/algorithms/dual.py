@@ -99,7 +99,9 @@ class Dual:
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
         run.report(epoch=1, loss=total)
         users, items = (solved, fixed) if self.given == "items" else (fixed, solved)
-        return Embeddings(users, items, fold_in=self._objective(data, items).fold_in(scale=scale))
+        return Embeddings(
+            users, items, fold_in=self._objective(data, items).fold_in(weight_scale=scale)
+        )
 
     def _objective(self, data: Interactions, fixed: Float32) -> Objective:
         density = len(data) / (data.n_users * data.n_items)

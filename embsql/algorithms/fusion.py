@@ -125,7 +125,7 @@ class Fusion:
         items[~met] = content.table[~met] @ weights  # who was never met is what the features say
         tower = content.tower(weights)
         towers = {"item": tower} if tower else {}
-        return Embeddings(users, items, fold_in=of_users.fold_in(scale=scale), towers=towers)
+        return Embeddings(users, items, fold_in=of_users.fold_in(weight_scale=scale), towers=towers)
 
     def _objectives(self, data: Interactions, worth: float) -> tuple[Objective, Objective]:
         """The same scores and weights.

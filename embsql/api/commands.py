@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from embsql import algorithms
-from embsql.command_options import Cluster, Evaluate, Materialise, Project
+from embsql.command_options import Cluster, Evaluate, Materialize, Project
 from embsql.errors import BadArguments, BadCall, UnknownCommand, suggestion
 from embsql.options import check_names, declared, shortened, word
 
@@ -61,12 +61,12 @@ def project(database: Any, model: str, entity: str, method: str, options: str) -
     return [done.run_id, done.points, done.aligned_to]
 
 
-def materialise(
+def materialize(
     database: Any, model: str, k: str, users: str, items: str, options: str = "{}"
 ) -> list[Any]:
     """Write the k best items of every user, and the k nearest of every item, into tables for joins."""
     wanted = {"k": k, "users": users, "items": items}
-    done = database.materialise(model, **wanted | _read(Materialise, options))
+    done = database.materialize(model, **wanted | _read(Materialize, options))
     return [done.run_id, done.top_items, done.neighbors]
 
 
@@ -110,7 +110,7 @@ COMMANDS: dict[str, Callable[..., list[Any]]] = {
         register_embeddings,
         cluster,
         project,
-        materialise,
+        materialize,
         cancel,
         promote,
         rollback,

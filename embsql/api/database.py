@@ -19,7 +19,7 @@ from embsql.command_options import (
     DropModel,
     Evaluate,
     Features,
-    Materialise,
+    Materialize,
     Project,
     RegisterEmbeddings,
     RegisterText,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from embsql.api.create_model import CreateModel
     from embsql.derived.clusters import Clustered
     from embsql.derived.maps import Projected
-    from embsql.derived.topk_tables import Materialised
+    from embsql.derived.topk_tables import Materialized
     from embsql.lifecycle.publish import Published
 
 Wanted = TypeVar("Wanted")
@@ -410,7 +410,7 @@ class Database:
 
         return features(self.engine, model, **vars(_read(Features, locals())))
 
-    def materialise(
+    def materialize(
         self,
         model: str,
         *,
@@ -418,16 +418,16 @@ class Database:
         users: bool = True,
         items: bool = True,
         threads: int | None = None,
-    ) -> Materialised:
+    ) -> Materialized:
         """Write top-k tables for joins, in place of earlier ones, with the scores of recommend and
         similar_items.
 
         embsql.top_items has the `k` best items of all `users`, without those seen, embsql.neighbors
         those near `items`.
         """
-        from embsql.derived.topk_tables import materialise
+        from embsql.derived.topk_tables import materialize
 
-        return materialise(self.engine, model, **vars(_read(Materialise, locals())))
+        return materialize(self.engine, model, **vars(_read(Materialize, locals())))
 
     def promote(self, model: str) -> int:
         """Make 'shop@7' live; readers change over at one instant."""

@@ -21,7 +21,7 @@ from embsql.run import Run, usable_cores
 
 
 @dataclass(frozen=True, slots=True)
-class Materialised:
+class Materialized:
     """What was written."""
 
     run_id: int
@@ -29,9 +29,9 @@ class Materialised:
     neighbors: int
 
 
-def materialise(
+def materialize(
     engine: Engine, reference: str, *, k: int, users: bool, items: bool, threads: int | None
-) -> Materialised:
+) -> Materialized:
     """Write the k best unseen items of every user, and the k nearest of every item, in place of
     earlier ones.
 
@@ -53,9 +53,9 @@ def materialise(
     if items:
         tables["neighbors"] = _neighbors(run, catalogue, k)
     _replace(engine, run, tables)
-    registry.event(engine, run.model_name, run.run_id, "materialise", f"{', '.join(tables)} k={k}")
+    registry.event(engine, run.model_name, run.run_id, "materialize", f"{', '.join(tables)} k={k}")
     counts = {table: len(rows["rank"]) for table, rows in tables.items()}
-    return Materialised(
+    return Materialized(
         int(record["run_id"]), counts.get("top_items", 0), counts.get("neighbors", 0)
     )
 

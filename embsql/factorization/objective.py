@@ -33,8 +33,15 @@ class Objective(NamedTuple):
         """A user's row, for a history's weights in the unit that `settings` say and items times
         root of `spread`.
         """
-        own = {name: getattr(self, name) for name in ("curve0", "curve1", "pull0", "unseen", "nu")}
-        return FoldIn("least_squares", {**own, "reg": self.reg * spread, **settings})
+        own = {
+            "confidence_offset": self.curve0,
+            "confidence_scale": self.curve1,
+            "target_offset": self.pull0,
+            "unobserved_weight": self.unseen,
+            "reg_exponent": self.nu,
+            "reg": self.reg * spread,
+        }
+        return FoldIn("least_squares", {**own, **settings})
 
 
 class Solver(Protocol):

@@ -3,7 +3,7 @@ first layer multiplies.
 
 Arrow's types decide what a column is: text, booleans and dictionaries are categories, numbers are
 numbers, dates and timestamps (as text too) are times, lists are tags, and text of which most rows
-differ and have several words is prose. sql/prelude repeats the encoding (embsql.tower_words), so
+differ and have several words is prose. sql/prelude repeats the encoding (embsql.feature_tokens), so
 that it has one meaning.
 """
 

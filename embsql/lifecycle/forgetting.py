@@ -78,7 +78,7 @@ def _left(engine: Engine, user_id: str) -> list[int]:
 
 def _clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
     """Remove a person from some runs, within a transaction."""
-    say(engine, "hold_runs", runs=runs)
+    say(engine, "lock_runs", runs=runs)
     _unname(engine, user_id, runs)  # before their rows go, which say whose words may name them
     rows = _erase(engine, user_id, runs, PARTS)
     if not engine.embedded:
@@ -97,7 +97,7 @@ def _erase(engine: Engine, user_id: str, runs: Sequence[int], parts: Iterable[st
 def _reword(engine: Engine, user_id: str) -> None:
     """Blank the id where what went wrong is told, and quotes it or calls it a user's."""
     if not engine.embedded:
-        say(engine, "forget_words", user_id=user_id)
+        say(engine, "forget_in_jobs", user_id=user_id)
         return
     for table in WORDS:
         for named, blank in _forms(user_id):

@@ -135,7 +135,7 @@ class Lease:
 
     def beat(self) -> None:
         """Show a sign of life. Raises LostLease when the lease has become another's."""
-        if not retry(self.engine, lambda: self._say("beat", owner=self.owner)):
+        if not retry(self.engine, lambda: self._say("heartbeat", owner=self.owner)):
             raise self._lost()
 
     # --- the heart: a thread, a connection -------------------------------------------------------
@@ -148,7 +148,7 @@ class Lease:
                 with suppress(Exception):  # the next comes soon, and six in a row may fail
                     self._look(engine)
                     if time.monotonic() - beaten > BEAT:
-                        self._say("beat", engine, owner=self.owner)
+                        self._say("heartbeat", engine, owner=self.owner)
                         beaten = time.monotonic()
 
     def _look(self, engine: Engine) -> None:

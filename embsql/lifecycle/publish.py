@@ -37,12 +37,12 @@ SMALL = (
     "runs",
     "training_log",
     "metrics",
-    "validations",
+    "source_checks",
     "trials",
     "gates",
-    "solvers",
-    "gram",
-    "item_scales",
+    "fold_in_settings",
+    "item_gramian",
+    "item_weights",
     "graph_edges",
     "tower_features",
     "tower_layers",
@@ -118,7 +118,7 @@ def _deliver(source: Engine, target: Engine, record: Mapping[str, Any]) -> Publi
         registry.event(target, name, run_id, "publish", f"from {source.place}")
     retry(target, lambda: _bring(source, target, run_id))
     _dismiss(source, target, run_id)  # who was forgotten while it was brought
-    retry(target, lambda: say(target, "know_model", model_name=name))
+    retry(target, lambda: say(target, "ensure_model", model_name=name))
     registry.promote(target, f"{name}@{run_id}")
     registry.collect(target, name)
     return Published(name, run_id, there.rows, there.checksum, copied)
@@ -179,7 +179,7 @@ def _arrive(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool:
 def _bring(source: Engine, target: Engine, run_id: int) -> None:
     """Copy what has been made of a run, also since it was copied, in place of the same there."""
     with target.transaction():
-        say(target, "hold_run", run_id=run_id)
+        say(target, "lock_run", run_id=run_id)
         for table in MADE:
             rows = source.ask(statements("publish.sql")[table], run_id=run_id)
             if rows.num_rows:

@@ -43,13 +43,13 @@ RUN_TABLES = (
     "interactions",
     "training_log",
     "metrics",
-    "validations",
+    "source_checks",
     "trials",
     "gates",
     "graph_edges",
-    "solvers",
-    "gram",
-    "item_scales",
+    "fold_in_settings",
+    "item_gramian",
+    "item_weights",
     "tower_features",
     "tower_layers",
     "forgotten",
@@ -341,7 +341,7 @@ def hold(engine: Engine, name: str, run_id: int) -> None:
     Who removes it, or somebody from it, holds it too: one of the two comes second, and sees the
     first. Raises RunNotReady or StillHolds.
     """
-    say(engine, "hold_run", run_id=run_id)
+    say(engine, "lock_run", run_id=run_id)
     rows = look(engine, "run_record", run_id=run_id)
     check_finished(engine, name, run_id, rows[0]["status"] if rows else "gone")
 
@@ -427,7 +427,7 @@ def drop_run(engine: Engine, reference: str) -> None:
 
 def _dropped(engine: Engine, name: str, run_id: int) -> bool:
     """Remove a run and take it off the stack; False when the model changed meanwhile."""
-    say(engine, "hold_runs", runs=[run_id])
+    say(engine, "lock_runs", runs=[run_id])
     before = model(engine, name)
     live, stack = before["live_run"], before["earlier_runs"]
     if live == run_id:
@@ -465,7 +465,7 @@ def _remove(engine: Engine, runs: Sequence[int], model_name: str | None = None) 
 
     def remove() -> None:
         with engine.transaction():
-            say(engine, "hold_runs", runs=runs)
+            say(engine, "lock_runs", runs=runs)
             _delete(engine, runs)
             if model_name is not None:
                 say(engine, "drop_model", model_name=model_name)
@@ -485,7 +485,7 @@ def collect(engine: Engine, model_name: str) -> None:
 
     def remove(run_id: int) -> None:
         with engine.transaction():
-            say(engine, "hold_runs", runs=[run_id])
+            say(engine, "lock_runs", runs=[run_id])
             if run_id in _collectable(engine, model_name):  # it may have been made live meanwhile
                 _delete(engine, [run_id])
 

@@ -75,7 +75,7 @@ def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[T
     """What folding in needs."""
     how = embeddings.fold_in
     yield (
-        "solvers",
+        "fold_in_settings",
         {"run_id": [run.run_id], "kind": [how.kind], "settings": [json.dumps(dict(how.settings))]},
     )
     if how.kind == "least_squares":
@@ -83,7 +83,7 @@ def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[T
         position = np.arange(1, embeddings.dim + 1, dtype=np.int32)  # (dim,)
         gram = (items.T @ items).astype(np.float32)  # (dim, dim)
         yield (
-            "gram",
+            "item_gramian",
             {
                 "run_id": np.full(embeddings.dim, run.run_id, np.int64),
                 "position": position,
@@ -92,7 +92,7 @@ def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[T
         )
     if how.item_scale is not None:
         run_id = np.full(data.n_items, run.run_id, np.int64)
-        yield "item_scales", {"run_id": run_id, "item_id": data.items, "scale": how.item_scale}
+        yield "item_weights", {"run_id": run_id, "item_id": data.items, "scale": how.item_scale}
 
 
 def _towers(run: Run, embeddings: Embeddings) -> Iterator[Table]:

@@ -99,7 +99,7 @@ def write_findings(engine: Engine, run: Run, findings: list[Finding]) -> None:
     """Add findings to the run's report."""
     names = [column.name for column in dataclasses.fields(Finding)]
     columns = {name: [getattr(finding, name) for finding in findings] for name in names}
-    engine.write("validations", {"run_id": [run.run_id] * len(findings), **columns})
+    engine.write("source_checks", {"run_id": [run.run_id] * len(findings), **columns})
 
 
 def input_hash(plan: Plan, data: Interactions, test: Interactions | None) -> str:

@@ -85,7 +85,7 @@ def complete(
 
 def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
     """Write down that a run starts, and that runs of dead trainers have ended."""
-    retry(engine, lambda: say(engine, "know_model", model_name=plan.model_name))
+    retry(engine, lambda: say(engine, "ensure_model", model_name=plan.model_name))
     retry(engine, lambda: _abandon(engine, plan.model_name, run_id))
     say(
         engine,
@@ -194,7 +194,7 @@ def _live(
     run.refused = measured.verdict.refused if measured else None
     if run.refused:
         refused = {"run_id": run.run_id, "error": run.refused}
-        retry(engine, lambda: say(engine, "explain_gate", **refused))
+        retry(engine, lambda: say(engine, "set_gate_reason", **refused))
         return
     registry.promote(engine, f"{plan.model_name}@{run.run_id}")
     run.status = "live"
@@ -251,7 +251,7 @@ def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
     algorithm = search.best(plan.search, parts_of(plan, known), run, fit, record, k=plan.headline)
     found = _without_search(plan, algorithm)
     chosen = json.dumps(found.params | {"tune": plan.params["tune"]})
-    retry(engine, lambda: say(engine, "choose", run_id=run.run_id, params=chosen))
+    retry(engine, lambda: say(engine, "set_params", run_id=run.run_id, params=chosen))
     return found
 
 

@@ -22,7 +22,7 @@ from embsql.command_options import (
     DropModel,
     Evaluate,
     Features,
-    Materialise,
+    Materialize,
     Project,
     RegisterEmbeddings,
     RegisterText,
@@ -346,16 +346,16 @@ def project_(ctx: click.Context, /, model: str, **given: Any) -> None:
         _show(ctx, [dataclasses.asdict(database.project(model, **_given(given)))])
 
 
-@main.command("materialise")
+@main.command("materialize")
 @click.argument("model")
-@_options(Materialise)
+@_options(Materialize)
 @click.pass_context
-def materialise_(ctx: click.Context, /, model: str, **given: Any) -> None:
+def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Write the best items of every user of MODEL, and the nearest of every item, into tables for
     joins.
     """
     with _open(ctx) as database:
-        _show(ctx, [dataclasses.asdict(database.materialise(model, **_given(given)))])
+        _show(ctx, [dataclasses.asdict(database.materialize(model, **_given(given)))])
 
 
 @main.command("features")

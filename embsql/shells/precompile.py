@@ -20,11 +20,11 @@ TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def warm_up() -> None:
-    """Train, cluster and materialise in memory; what numba compiles meanwhile stays in its cache."""
+    """Train, cluster and materialize in memory; what numba compiles meanwhile stays in its cache."""
     with connect(":memory:") as database:
         for number, (algorithm, options) in enumerate(TRAININGS):
             database.train(
                 f"m{number}", EVENTS, algorithm=algorithm, dim=8, progress=False, **options
             )
         database.cluster("m0")
-        database.materialise("m0")
+        database.materialize("m0")

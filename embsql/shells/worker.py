@@ -53,7 +53,7 @@ LONG = {  # they hold no transaction, or several one after the other
     "register_embeddings",
     "cluster",
     "project",
-    "materialise",
+    "materialize",
     "forget",
 }
 TRANSIENT = (ServerGone, CannotOpen, LostLease)
@@ -80,10 +80,10 @@ class Job:
     job_id: int
     command: str
     model_name: str | None
-    words: list[str]
+    arguments: list[str]
     attempts: int  # this one counted
 
-    def __str__(self) -> str:  # without the words: they may name a person
+    def __str__(self) -> str:  # without the arguments: they may name a person
         return f"job {self.job_id} ({' '.join(filter(None, (self.command, self.model_name)))})"
 
 
@@ -151,7 +151,7 @@ class Worker:
         """
         self.close()
         with suppress(ServerGone, CannotOpen), closing(engines.connect(self.address)) as engine:
-            if engine.run(_statement("hand_back"), worker=self.name, **leases.this_process()):
+            if engine.run(_statement("release_claims"), worker=self.name, **leases.this_process()):
                 self.say("handed the job back to the queue")
         self.say("stopped")
 
@@ -233,8 +233,8 @@ class Worker:
             cast("PostgreSQL", database.engine).act_for(job.job_id)
             with work:
                 database.engine.run(_statement("check_rights"), command=job.command)
-                answer = commands.perform(database, job.command, job.words)
-            self._write(database.engine, "end_job", job, status="done", answer=answer, error=None)
+                answer = commands.perform(database, job.command, job.arguments)
+            self._write(database.engine, "end_job", job, status="done", result=answer, error=None)
         return "is done"
 
     def _settle(self, job: Job, error: Exception) -> str:
@@ -257,7 +257,7 @@ class Worker:
         return self.engine.conflict(cast("Exception", error.__cause__ or error))
 
     def _end(self, job: Job, status: str, message: str) -> str:
-        self._note("end_job", job, status=status, answer=None, error=message)
+        self._note("end_job", job, status=status, result=None, error=message)
         return f"{status}: {message}"
 
     def _note(self, name: str, job: Job, **values: Any) -> None:
@@ -310,7 +310,7 @@ class Worker:
             except Stopped:
                 work.stop()
             if time.monotonic() - beaten > leases.BEAT:
-                engine.run(_statement("beat_job"), **self._mine(job))
+                engine.run(_statement("job_heartbeat"), **self._mine(job))
                 beaten = time.monotonic()
 
     def _check(self, engine: Engine, job: Job) -> None:

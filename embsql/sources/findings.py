@@ -86,35 +86,35 @@ def finding(
     return Finding(name, severity, affected, example, hint) if affected else Finding(name, "ok", 0)
 
 
-def of_rows(census: dict[str, Any], explicit: bool) -> Iterator[Finding]:
+def of_rows(summary: dict[str, Any], explicit: bool) -> Iterator[Finding]:
     """What the rows themselves look like."""
     left_out = "left out; NULL, NaN and the empty text are no ids"
     yield Finding(
         "rows",
-        "info" if census["rows"] else "error",
-        census["rows"],
+        "info" if summary["rows"] else "error",
+        summary["rows"],
         hint="rows the source returned",
     )
-    yield finding("missing user id", census["no_user"], "warning", left_out)
-    yield finding("missing item id", census["no_item"], "warning", left_out)
+    yield finding("missing user id", summary["no_user"], "warning", left_out)
+    yield finding("missing item id", summary["no_item"], "warning", left_out)
     yield finding(
         "missing weight",
-        census["null_weight"],
+        summary["null_weight"],
         "warning",
         "left out; filter NULL out in the SELECT",
     )
     yield finding(
         "weight not finite",
-        census["infinite"],
+        summary["infinite"],
         "error",
         "mend the SELECT",
-        census["infinite_example"],
+        summary["infinite_example"],
     )
     yield finding(
-        "missing time", _without_time(census), "warning", "counted as older than every other row"
+        "missing time", _without_time(summary), "warning", "counted as older than every other row"
     )
     yield finding(
-        "time in the future", census["future_time"], "warning", "a wrong clock or a planned order?"
+        "time in the future", summary["future_time"], "warning", "a wrong clock or a planned order?"
     )
     if not explicit:
         refunds = (
@@ -122,18 +122,18 @@ def of_rows(census: dict[str, Any], explicit: bool) -> Iterator[Finding]:
         )
         yield finding(
             "zero weight",
-            census["zero_weight"],
+            summary["zero_weight"],
             "info",
             "left out: a weight of zero is no interaction",
         )
         yield finding(
-            "negative weight", census["negative"], "error", refunds, census["negative_example"]
+            "negative weight", summary["negative"], "error", refunds, summary["negative_example"]
         )
 
 
-def _without_time(census: dict[str, Any]) -> int:
+def _without_time(summary: dict[str, Any]) -> int:
     """Rows without a time where others have one."""
-    return int(census["null_time"]) if census["null_time"] < census["rows"] else 0
+    return int(summary["null_time"]) if summary["null_time"] < summary["rows"] else 0
 
 
 def of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ from embsql.sources.source import Given, Source, of_table, reading
 from embsql.sqlfiles import files, render
 
 LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
-QUERIES = ("census", "users", "items", "alike_users", "alike_items")
+QUERIES = ("source_summary", "users", "items", "alike_users", "alike_items")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +69,9 @@ def prepare(
     """
     with reading(engine, source) as (reader, text):
         facts, tables = _read(reader, text, columns, explicit=explicit, ordered=ordered)
-    census = tables["census"].to_pylist()[0]
-    findings = [*of_rows(census, explicit), *of_ids(tables)]
-    problem = _problem(census, tables, facts, run.model_name)
+    summary = tables["source_summary"].to_pylist()[0]
+    findings = [*of_rows(summary, explicit), *of_ids(tables)]
+    problem = _problem(summary, tables, facts, run.model_name)
     if problem:
         in_memory = isinstance(source, Given) and source.table is not None
         return Prepared(None, findings, of_table(problem) if in_memory else problem)
@@ -107,26 +107,28 @@ def _read(
 
 
 def _tables(engine: Engine, facts: dict[str, Any], *, ordered: bool) -> dict[str, pa.Table]:
-    """The census, the vocabularies and the coded rows of a source."""
+    """The summary, the vocabularies and the coded rows of a source."""
     statements = files.statements("prepare/statements.sql")
     now = int(time.time() * 1e6) if facts["clock"] else 2**62  # an order has no future
     queries = {name: statements[name] for name in QUERIES} | {
         "pairs": statements["events" if ordered else "pairs"]
     }
     select, script = render.prepare("source", facts), render.prepare("coded", facts)
-    return engine.read(select, script, queries, files.text("prepare/done.sql"), census={"now": now})
+    return engine.read(
+        select, script, queries, files.text("prepare/done.sql"), source_summary={"now": now}
+    )
 
 
 def _problem(
-    census: dict[str, Any], tables: dict[str, pa.Table], facts: dict[str, Any], model: str
+    summary: dict[str, Any], tables: dict[str, pa.Table], facts: dict[str, Any], model: str
 ) -> EmbsqlError | None:
     """What makes training impossible, worst first."""
-    names, signs = facts["names"], census["negative"] and not facts["explicit"]
-    if census["infinite"] or signs:
-        return _bad_weights(census, quote(names["weight"]), bool(signs), model)
+    names, signs = facts["names"], summary["negative"] and not facts["explicit"]
+    if summary["infinite"] or signs:
+        return _bad_weights(summary, quote(names["weight"]), bool(signs), model)
     if not len(tables["pairs"]):
         return NoRows(
-            found=f"{census['rows']} rows, none of them with two ids and a weight", model=model
+            found=f"{summary['rows']} rows, none of them with two ids and a weight", model=model
         )
     for entity in ("user", "item"):
         ids = tables[f"{entity}s"]["id"]
@@ -147,17 +149,17 @@ def _problem(
     return None
 
 
-def _bad_weights(census: dict[str, Any], column: str, signs: bool, model: str) -> BadWeights:
+def _bad_weights(summary: dict[str, Any], column: str, signs: bool, model: str) -> BadWeights:
     """The worst of what is wrong with weights, and what leaves all such rows out."""
     finite, positive = (
-        f"abs({column}) <= {LARGEST:g}" if census["infinite"] else "",
+        f"abs({column}) <= {LARGEST:g}" if summary["infinite"] else "",
         f"{column} > 0" if signs else "",
     )
-    which, kind = ("infinite", "not finite") if census["infinite"] else ("negative", "negative")
+    which, kind = ("infinite", "not finite") if summary["infinite"] else ("negative", "negative")
     return BadWeights(
-        rows=census[which],
+        rows=summary[which],
         kind=kind,
-        example=census[f"{which}_example"],
+        example=summary[f"{which}_example"],
         model=model,
         remedy="WHERE " + " AND ".join(filter(None, (finite, positive))),
         shared={"example": "some in the report"},

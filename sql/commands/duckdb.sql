@@ -33,7 +33,7 @@ FROM (
     ) AS asked
 ) AS done;
 
-CREATE OR REPLACE MACRO embsql.materialise(model, k := 10, users := TRUE, items := TRUE) AS TABLE
+CREATE OR REPLACE MACRO embsql.materialize(model, k := 10, users := TRUE, items := TRUE) AS TABLE
 SELECT
     CAST(done.answer[1] AS BIGINT) AS run_id,
     CAST(done.answer[2] AS BIGINT) AS top_items,
@@ -42,7 +42,7 @@ FROM (
     SELECT embsql_command(asked.words) AS answer
     FROM (
         SELECT model AS as_given, [
-            'materialise',
+            'materialize',
             CAST(model AS VARCHAR),
             CAST(k AS VARCHAR),
             CAST(users AS VARCHAR),

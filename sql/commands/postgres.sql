@@ -1,5 +1,5 @@
 -- The commands as SQL: each leaves a job for a worker (embsql --db ... worker) and answers with its number. What
--- became of it: SELECT status, answer, error FROM embsql.jobs WHERE job_id = ...; a training's epochs are in
+-- became of it: SELECT status, result, error FROM embsql.jobs WHERE job_id = ...; a training's epochs are in
 -- embsql.training_log() while it runs.
 
 CREATE OR REPLACE FUNCTION embsql.checked_options(options text) RETURNS text
@@ -29,27 +29,27 @@ $embsql$;
 
 -- Of the same thing asked for twice while it waits, both are given the one number. Where it reads sources, it is the same
 -- only under the same role and search_path, which say what their names mean and what may be read.
-CREATE OR REPLACE FUNCTION embsql.fingerprint(command text, words text[], under text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql.dedup_key(command text, arguments text[], under text) RETURNS text
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT md5(CAST(ARRAY[CAST(session_user AS text), command, under] || words AS text))
+SELECT md5(CAST(ARRAY[CAST(session_user AS text), command, under] || arguments AS text))
 $embsql$;
 
 -- Leaves a job; who asked is who is logged in, whatever the caller says.
 CREATE OR REPLACE FUNCTION embsql.leave_job(
-    command text, model text, words text[], sources jsonb, under text DEFAULT ''
+    command text, model text, arguments text[], sources jsonb, under text DEFAULT ''
 ) RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 WITH made AS (
     INSERT INTO embsql.jobs AS job (
-        command, model_name, words, sources, fingerprint, status, attempts, requested_by, enqueued_at, start_after
+        command, model_name, arguments, sources, dedup_key, status, attempts, requested_by, enqueued_at, start_after
     )
     VALUES (
-        command, embsql.model_part(model), words, sources, embsql.fingerprint(command, words, under),
+        command, embsql.model_part(model), arguments, sources, embsql.dedup_key(command, arguments, under),
         'queued', 0, session_user, embsql.utc_now(), embsql.utc_now()
     )
-    ON CONFLICT (fingerprint) WHERE status = 'queued' DO UPDATE SET status = 'queued' -- so that there is a row to return
+    ON CONFLICT (dedup_key) WHERE status = 'queued' DO UPDATE SET status = 'queued' -- so that there is a row to return
     RETURNING job.job_id
 )
 SELECT made.job_id FROM made CROSS JOIN LATERAL pg_notify('embsql_jobs', CAST(made.job_id AS text))
@@ -57,7 +57,7 @@ $embsql$;
 
 -- The same for those who train, who may ask for nothing else.
 CREATE OR REPLACE FUNCTION embsql.leave_training(
-    command text, model text, words text[], sources jsonb, under text DEFAULT ''
+    command text, model text, arguments text[], sources jsonb, under text DEFAULT ''
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
@@ -66,36 +66,36 @@ BEGIN
         RAISE insufficient_privilege USING MESSAGE = format('embsql: %s is not for those who train to ask for.', command);
     END IF;
     PERFORM embsql.check_model(embsql.model_part(model));
-    RETURN embsql.leave_job(command, model, words, sources, under);
+    RETURN embsql.leave_job(command, model, arguments, sources, under);
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.enqueue_under(command text, model text, words text[], path text) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql.enqueue_under(command text, model text, arguments text[], path text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    reads CONSTANT text[] := embsql.sources_of(command, words);
+    reads CONSTANT text[] := embsql.sources_of(command, arguments);
     under CONSTANT text := CASE WHEN reads = '{}' THEN '' ELSE CAST(ARRAY[CAST(current_user AS text), path] AS text) END;
-    asked CONSTANT text := embsql.fingerprint(command, words, under);
+    asked CONSTANT text := embsql.dedup_key(command, arguments, under);
     sources jsonb;
     waiting bigint;
 BEGIN
-    SELECT job.job_id INTO waiting FROM embsql.jobs AS job WHERE job.fingerprint = asked AND job.status = 'queued';
+    SELECT job.job_id INTO waiting FROM embsql.jobs AS job WHERE job.dedup_key = asked AND job.status = 'queued';
     IF waiting IS NOT NULL THEN
         RETURN waiting;
     END IF;
     sources := embsql.guard(reads, path);
     IF embsql.is_training(command) THEN
-        RETURN embsql.leave_training(command, model, words, sources, under);
+        RETURN embsql.leave_training(command, model, arguments, sources, under);
     END IF;
-    RETURN embsql.leave_job(command, model, words, sources, under);
+    RETURN embsql.leave_job(command, model, arguments, sources, under);
 END
 $embsql$;
 
 -- What a source's names mean is what they mean to the caller: this one's path is the caller's.
-CREATE OR REPLACE FUNCTION embsql.enqueue(command text, model text, words text[]) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql.enqueue(command text, model text, arguments text[]) RETURNS bigint
 LANGUAGE sql VOLATILE
-RETURN embsql.enqueue_under(command, model, words, current_setting('search_path'));
+RETURN embsql.enqueue_under(command, model, arguments, current_setting('search_path'));
 COMMENT ON FUNCTION embsql.enqueue IS 'Leaves a job for a worker; its number.';
 
 CREATE OR REPLACE FUNCTION embsql.train(model text, source text, algorithm text DEFAULT 'als', options text DEFAULT '{}')
@@ -107,12 +107,12 @@ RETURN embsql.enqueue(
         embsql.checked_text('algorithm', algorithm), embsql.checked_options(options)
     ]
 );
-COMMENT ON FUNCTION embsql.train IS 'Trains a model on a SELECT and makes it live; options is JSON: the algorithm''s options and train''s own, for example {"dim": 64}. The number of the job; its answer is run_id, status, why the gate refused.';
+COMMENT ON FUNCTION embsql.train IS 'Trains a model on a SELECT and makes it live; options is JSON: the algorithm''s options and train''s own, for example {"dim": 64}. The number of the job; its result is run_id, status, why the gate refused.';
 
 CREATE OR REPLACE FUNCTION embsql.evaluate(model text, options text DEFAULT '{}') RETURNS bigint
 LANGUAGE sql VOLATILE
 RETURN embsql.enqueue('evaluate', model, ARRAY[embsql.checked_text('model', model), embsql.checked_options(options)]);
-COMMENT ON FUNCTION embsql.evaluate IS 'Measures a run by training its algorithm on a part of its interactions. The number of the job; its answer is the figures as JSON.';
+COMMENT ON FUNCTION embsql.evaluate IS 'Measures a run by training its algorithm on a part of its interactions. The number of the job; its result is the figures as JSON.';
 
 CREATE OR REPLACE FUNCTION embsql.cluster(
     model text, entity text DEFAULT 'item', k double precision DEFAULT NULL, clustering text DEFAULT 'default',
@@ -124,7 +124,7 @@ RETURN embsql.enqueue('cluster', model, ARRAY[
     coalesce(CAST(k AS text), ''), embsql.checked_text('clustering', clustering),
     coalesce(labels, ''), embsql.checked_options(options)
 ]);
-COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"raw": true}. The number of the job; its answer is run_id, clusters, members, silhouette.';
+COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"raw": true}. The number of the job; its result is run_id, clusters, members, silhouette.';
 
 CREATE OR REPLACE FUNCTION embsql.project(
     model text, entity text DEFAULT 'item', method text DEFAULT 'pca', options text DEFAULT '{}'
@@ -136,7 +136,7 @@ SELECT embsql.enqueue('project', model, ARRAY[
     embsql.checked_options(options)
 ])
 $embsql$;
-COMMENT ON FUNCTION embsql.project IS 'Draws a map of a run''s items or users by pca, umap or tsne. The number of the job; its answer is run_id, points, the run whose map it was turned onto.';
+COMMENT ON FUNCTION embsql.project IS 'Draws a map of a run''s items or users by pca, umap or tsne. The number of the job; its result is run_id, points, the run whose map it was turned onto.';
 
 CREATE OR REPLACE FUNCTION embsql.register_embeddings(
     model text, items text, users text DEFAULT NULL, similarity text DEFAULT 'cosine'
@@ -147,34 +147,34 @@ RETURN embsql.enqueue('register_embeddings', model, ARRAY[
     embsql.checked_name(model), embsql.checked_text('items', items), coalesce(users, ''),
     embsql.checked_text('similarity', similarity)
 ]);
-COMMENT ON FUNCTION embsql.register_embeddings IS 'Makes vectors that were made elsewhere a run, as they are: items is a SELECT of item_id and embedding, users one of user_id and embedding. The number of the job; its answer is the run_id and its status.';
+COMMENT ON FUNCTION embsql.register_embeddings IS 'Makes vectors that were made elsewhere a run, as they are: items is a SELECT of item_id and embedding, users one of user_id and embedding. The number of the job; its result is the run_id and its status.';
 
-CREATE OR REPLACE FUNCTION embsql.materialise(
+CREATE OR REPLACE FUNCTION embsql.materialize(
     model text, k double precision DEFAULT 10, users boolean DEFAULT TRUE, items boolean DEFAULT TRUE
 )
 RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('materialise', model, ARRAY[
+SELECT embsql.enqueue('materialize', model, ARRAY[
     embsql.checked_text('model', model), embsql.checked_text('k', CAST(k AS text)),
     embsql.checked_text('users', CAST(users AS text)), embsql.checked_text('items', CAST(items AS text))
 ])
 $embsql$;
-COMMENT ON FUNCTION embsql.materialise IS 'Writes the k best items of every user into embsql.top_items, and the k nearest of every item into embsql.neighbors, in place of the run''s earlier ones. The number of the job; its answer is run_id and how many rows of each.';
+COMMENT ON FUNCTION embsql.materialize IS 'Writes the k best items of every user into embsql.top_items, and the k nearest of every item into embsql.neighbors, in place of the run''s earlier ones. The number of the job; its result is run_id and how many rows of each.';
 
 CREATE OR REPLACE FUNCTION embsql.promote(model text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.enqueue('promote', model, ARRAY[embsql.checked_text('model', model)])
 $embsql$;
-COMMENT ON FUNCTION embsql.promote IS 'Makes a run, for example shop@7, live. The number of the job; its answer is the run_id.';
+COMMENT ON FUNCTION embsql.promote IS 'Makes a run, for example shop@7, live. The number of the job; its result is the run_id.';
 
 CREATE OR REPLACE FUNCTION embsql.rollback(model text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.enqueue('rollback', model, ARRAY[embsql.checked_text('model', model)])
 $embsql$;
-COMMENT ON FUNCTION embsql.rollback IS 'Makes the run live that was live before. The number of the job; its answer is the run_id.';
+COMMENT ON FUNCTION embsql.rollback IS 'Makes the run live that was live before. The number of the job; its result is the run_id.';
 
 CREATE OR REPLACE FUNCTION embsql.drop_run(model text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
@@ -190,14 +190,14 @@ SELECT embsql.enqueue('drop_model', model, ARRAY[
     embsql.checked_name(model), embsql.checked_text('if_exists', CAST(if_exists AS text))
 ])
 $embsql$;
-COMMENT ON FUNCTION embsql.drop_model IS 'Removes a model with all its runs, the live one too. The number of the job; its answer is how many runs there were.';
+COMMENT ON FUNCTION embsql.drop_model IS 'Removes a model with all its runs, the live one too. The number of the job; its result is how many runs there were.';
 
 CREATE OR REPLACE FUNCTION embsql.forget(user_id anycompatible) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.enqueue('forget', NULL, ARRAY[embsql.checked_text('user_id', embsql.id_text(user_id))])
 $embsql$;
-COMMENT ON FUNCTION embsql.forget IS 'Removes a person from every run. The number of the job; its answer is the number of rows that went.';
+COMMENT ON FUNCTION embsql.forget IS 'Removes a person from every run. The number of the job; its result is the number of rows that went.';
 
 -- Acts at once: what waits will not begin, what runs is asked to stop.
 CREATE OR REPLACE FUNCTION embsql.cancel(model anycompatible) RETURNS text

@@ -27,7 +27,7 @@ BEGIN
             ('cluster_members', 'entity_kind = ''item'' OR %1$s(entity_id)'),
             ('maps', 'entity_kind = ''item'' OR %1$s(entity_id)'),
             ('clusters', 'entity_kind = ''item'' OR %1$s(NULL)'), -- sizes, labels and middles are those of everybody
-            ('validations', 'example IS NULL OR check_name LIKE ''item %%'' OR %1$s(NULL)')
+            ('source_checks', 'example IS NULL OR check_name LIKE ''item %%'' OR %1$s(NULL)')
         ) AS t (name, visible)
     LOOP
         EXECUTE format('DROP POLICY IF EXISTS embsql_users ON %s', held.name);

@@ -54,7 +54,7 @@ CREATE OR REPLACE MACRO embsql.vector_avg(embedding) AS list_transform(
 -- Lists, text and time.
 
 -- Two lists side by side, as rows; what has no id is left out.
-CREATE OR REPLACE MACRO embsql.together(ids, labels) AS TABLE
+CREATE OR REPLACE MACRO embsql.zip_lists(ids, labels) AS TABLE
 SELECT pair.id, pair.label
 FROM (
     SELECT
@@ -136,7 +136,7 @@ CREATE OR REPLACE MACRO embsql.known_runs() AS (
 );
 
 -- Why a name means no run. The list of one is how a macro's argument is written down only once.
-CREATE OR REPLACE MACRO embsql.no_such_run(model, known_runs) AS embsql.refuse(list_transform(
+CREATE OR REPLACE MACRO embsql.raise_no_run(model, known_runs) AS embsql.refuse(list_transform(
     [map_entries(known_runs)],
     lambda known: CASE
         WHEN len(list_filter(known, lambda one: starts_with(one.key, model || '@gone '))) > 0
@@ -185,7 +185,7 @@ CREATE OR REPLACE MACRO embsql.no_such_model(asked, known) AS
 -- 'shop' is the live run, 'shop@7' is run 7 of shop. Anything else raises and says what to do.
 CREATE OR REPLACE MACRO embsql.live_run(model) AS coalesce(
     embsql.known_runs()[regexp_replace(model, '@0+([0-9])', '@\1')],
-    embsql.no_such_run(model, embsql.known_runs())
+    embsql.raise_no_run(model, embsql.known_runs())
 );
 
 -- The newest run whatever its state, so that a log can be read while it is written.
@@ -198,7 +198,7 @@ CREATE OR REPLACE MACRO embsql.newest_run(model) AS coalesce(
             SELECT r.model_name || '@' || r.run_id, r.run_id FROM embsql.runs AS r
         ) AS one
     )[regexp_replace(model, '@0+([0-9])', '@\1')],
-    embsql.no_such_run(model, embsql.known_runs())
+    embsql.raise_no_run(model, embsql.known_runs())
 );
 
 -- How a user vector and an item vector make a score in a run: its dot product plus the biases, or the cosine.
@@ -253,25 +253,25 @@ CREATE OR REPLACE MACRO embsql.shared_vectors(run_a, run_b) AS TABLE
     FROM pair;
 
 -- The inner products of the rows of one matrix with those of another: x times the transpose of y.
-CREATE OR REPLACE MACRO embsql.products(x, y) AS
+CREATE OR REPLACE MACRO embsql.matmul_transposed(x, y) AS
     list_transform(x, lambda of_x: list_transform(y, lambda of_y: list_inner_product(of_x, of_y)));
 
 CREATE OR REPLACE MACRO embsql.transposed(x) AS
     list_transform(range(1, len(x[1]) + 1), lambda place: list_transform(x, lambda of_x: of_x[place]));
 
-CREATE OR REPLACE MACRO embsql.squared_size(x) AS
+CREATE OR REPLACE MACRO embsql.frobenius_norm_squared(x) AS
     list_sum(list_transform(x, lambda of_x: list_inner_product(of_x, of_x)));
 
 -- Every entry divided by a number.
-CREATE OR REPLACE MACRO embsql.shrunk(x, size) AS
+CREATE OR REPLACE MACRO embsql.scale_matrix(x, size) AS
     list_transform(x, lambda of_x: list_transform(of_x, lambda number: number / coalesce(nullif(size, 0), 1)));
 
-CREATE OR REPLACE MACRO embsql.rotated(a, matrix) AS
+CREATE OR REPLACE MACRO embsql.matvec(a, matrix) AS
     list_transform(matrix, lambda of_matrix: list_inner_product(of_matrix, a));
 
 -- 1.5 I - 0.5 x x': what Newton and Schulz multiply x with.
-CREATE OR REPLACE MACRO embsql.towards_orthogonal(x) AS
-    list_transform(embsql.products(x, x), lambda line, i: list_transform(
+CREATE OR REPLACE MACRO embsql.newton_schulz_step(x) AS
+    list_transform(embsql.matmul_transposed(x, x), lambda line, i: list_transform(
         line, lambda entry, j: CASE WHEN i = j THEN 1.5 ELSE 0 END - 0.5 * entry
     ));
 
@@ -292,28 +292,28 @@ CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS TABLE
         SELECT embsql.transposed(anchor.rows_a) AS columns_a, embsql.transposed(anchor.rows_b) AS columns_b FROM anchor
     ),
     crossed AS (
-        SELECT embsql.products(c.columns_b, c.columns_a) AS m FROM columns_of AS c
+        SELECT embsql.matmul_transposed(c.columns_b, c.columns_a) AS m FROM columns_of AS c
     ),
     scaled AS (
-        SELECT embsql.shrunk(c.m, sqrt(embsql.squared_size(c.m))) AS m FROM crossed AS c
+        SELECT embsql.scale_matrix(c.m, sqrt(embsql.frobenius_norm_squared(c.m))) AS m FROM crossed AS c
     ),
     turning AS (
         SELECT 0 AS step, CAST(0 AS DOUBLE) AS before, s.m, embsql.transposed(s.m) AS across FROM scaled AS s
         UNION ALL
-        SELECT f.step + 1, f.size, embsql.products(f.factor, f.across), embsql.products(f.across, f.factor)
+        SELECT f.step + 1, f.size, embsql.matmul_transposed(f.factor, f.across), embsql.matmul_transposed(f.across, f.factor)
         FROM (
-            SELECT t.step, t.across, embsql.squared_size(t.m) AS size, embsql.towards_orthogonal(t.m) AS factor
+            SELECT t.step, t.across, embsql.frobenius_norm_squared(t.m) AS size, embsql.newton_schulz_step(t.m) AS factor
             FROM turning AS t
-            WHERE t.step < 60 AND embsql.squared_size(t.m) > t.before + 1e-6
+            WHERE t.step < 60 AND embsql.frobenius_norm_squared(t.m) > t.before + 1e-6
         ) AS f
     )
     SELECT CAST(t.m AS FLOAT[][]) AS matrix FROM turning AS t ORDER BY t.step DESC LIMIT 1;
 
--- Folding in: the user vector of a history, as the run's training would make it (embsql.solvers says how).
+-- Folding in: the user vector of a history, as the run's training would make it (embsql.fold_in_settings says how).
 
 -- Items and their weights as rows, weighed as in training: one whose weight is NULL is left out, and a weight that is
 -- not finite is an error. Without weights all are NULL. Lists of different lengths are an error.
-CREATE OR REPLACE MACRO embsql.given(asked, amounts) AS TABLE
+CREATE OR REPLACE MACRO embsql.zip_history(asked, amounts) AS TABLE
 SELECT entry.item_id, entry.weight
 FROM (
     SELECT
@@ -336,27 +336,27 @@ FROM (
 WHERE entry.unweighted OR entry.weight IS NOT NULL;
 
 -- What a run makes of a history, in one row. Its vector x solves A x = sum of pulls * vectors, where
--- A = unseen * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
+-- A = unobserved_weight * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
 -- ids are the known items in order, bias is the user's. Without amounts every item counts what one meeting does.
-CREATE OR REPLACE MACRO embsql.history(of_run, asked, amounts) AS TABLE
+CREATE OR REPLACE MACRO embsql.fold_in_system(of_run, asked, amounts) AS TABLE
 WITH how AS (
     SELECT record.run_id, record.items, coalesce(solver.kind, 'mean') AS kind, json_transform(
         solver.settings,
-        '{"mean": "DOUBLE", "damping": "DOUBLE", "usual": "DOUBLE", "scale": "DOUBLE", "curve0": "DOUBLE",
-          "curve1": "DOUBLE", "pull0": "DOUBLE", "unseen": "DOUBLE", "reg": "DOUBLE", "nu": "DOUBLE"}'
+        '{"global_mean": "DOUBLE", "bias_damping": "DOUBLE", "default_rating": "DOUBLE", "weight_scale": "DOUBLE", "confidence_offset": "DOUBLE",
+          "confidence_scale": "DOUBLE", "target_offset": "DOUBLE", "unobserved_weight": "DOUBLE", "reg": "DOUBLE", "reg_exponent": "DOUBLE"}'
     ) AS n
     FROM (SELECT of_run AS run_id) AS this
     JOIN embsql.runs AS record ON record.run_id = this.run_id
-    LEFT JOIN embsql.solvers AS solver ON solver.run_id = this.run_id
+    LEFT JOIN embsql.fold_in_settings AS solver ON solver.run_id = this.run_id
 ),
 collected AS ( -- bare are the times an item is given without a weight; where nothing is rated, 0 is no interaction
     SELECT
         entry.item_id, coalesce(sum(entry.weight), 0) AS total, count(*) AS times,
         count(*) - count(entry.weight) AS bare
-    FROM embsql.given(asked, amounts) AS entry
+    FROM embsql.zip_history(asked, amounts) AS entry
     CROSS JOIN how
     WHERE CASE
-        WHEN how.n.mean IS NOT NULL OR entry.weight IS NULL THEN TRUE
+        WHEN how.n.global_mean IS NOT NULL OR entry.weight IS NULL THEN TRUE
         WHEN entry.weight < 0 THEN embsql.refuse(
             'item "' || coalesce(entry.item_id, 'NULL') || '" has the negative weight ' || entry.weight
             || ', and this model was not trained on ratings: leave the item out, or give a weight of 0 or more'
@@ -368,11 +368,11 @@ collected AS ( -- bare are the times an item is given without a weight; where no
 known AS ( -- an item given twice counts with both weights, one rated twice with the mean
     SELECT
         how.kind, how.items, how.n, collected.item_id, item.embedding, item.bias, coalesce(part.scale, 1) AS item_scale,
-        CAST((collected.total + collected.bare * coalesce(how.n.usual, 1)) / CASE WHEN how.n.mean IS NULL THEN 1 ELSE collected.times END AS DOUBLE) AS weight
+        CAST((collected.total + collected.bare * coalesce(how.n.default_rating, 1)) / CASE WHEN how.n.global_mean IS NULL THEN 1 ELSE collected.times END AS DOUBLE) AS weight
     FROM how
     JOIN embsql.item_embeddings AS item ON item.run_id = how.run_id
     JOIN collected ON collected.item_id = item.item_id
-    LEFT JOIN embsql.item_scales AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
+    LEFT JOIN embsql.item_weights AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
 ),
 gathered AS ( -- in lists: windows over rows that carry vectors are slow, and DuckDB 1.5 now and then fails in them
     SELECT
@@ -380,21 +380,21 @@ gathered AS ( -- in lists: windows over rows that carry vectors are slow, and Du
         list(known.item_id ORDER BY known.item_id ASC) AS ids,
         list(known.weight ORDER BY known.item_id ASC) AS weights,
         -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated
-        list(known.weight * known.item_scale - coalesce(known.n.mean + known.bias, 0) ORDER BY known.item_id ASC) AS rests,
+        list(known.weight * known.item_scale - coalesce(known.n.global_mean + known.bias, 0) ORDER BY known.item_id ASC) AS rests,
         list(CAST(known.embedding AS DOUBLE[]) ORDER BY known.item_id ASC) AS vectors
     FROM known
 ),
 person AS (
     SELECT
         gathered.*,
-        coalesce(list_sum(gathered.rests) / (len(gathered.rests) + gathered.n.damping), 0) AS own,
+        coalesce(list_sum(gathered.rests) / (len(gathered.rests) + gathered.n.bias_damping), 0) AS own,
         CASE WHEN gathered.kind = 'mean' THEN nullif(list_sum(gathered.weights), 0) ELSE 1 END AS whole
     FROM gathered
 ),
 evidence AS (
     SELECT
         person.*,
-        list_transform(person.rests, lambda rest: coalesce(person.n.scale, 1) * (rest - person.own) / person.whole) AS amounts
+        list_transform(person.rests, lambda rest: coalesce(person.n.weight_scale, 1) * (rest - person.own) / person.whole) AS amounts
     FROM person
     WHERE person.kind IS NOT NULL AND person.whole IS NOT NULL
 ),
@@ -402,18 +402,18 @@ pressed AS (
     SELECT
         evidence.*,
         list_transform(
-            evidence.amounts, lambda amount: coalesce(evidence.n.curve0, 0) + coalesce(evidence.n.curve1, 0) * amount
+            evidence.amounts, lambda amount: coalesce(evidence.n.confidence_offset, 0) + coalesce(evidence.n.confidence_scale, 0) * amount
         ) AS curves
     FROM evidence
 )
 SELECT
-    pressed.kind, pressed.own + coalesce(pressed.n.mean, 0) AS bias, pressed.ids, pressed.weights, pressed.vectors,
-    pressed.curves, list_transform(pressed.amounts, lambda amount: coalesce(pressed.n.pull0, 0) + amount) AS pulls,
-    pressed.n.unseen AS unseen,
-    pressed.n.reg * pow(list_sum(pressed.curves) + pressed.n.unseen * pressed.items, pressed.n.nu) AS ridge,
+    pressed.kind, pressed.own + coalesce(pressed.n.global_mean, 0) AS bias, pressed.ids, pressed.weights, pressed.vectors,
+    pressed.curves, list_transform(pressed.amounts, lambda amount: coalesce(pressed.n.target_offset, 0) + amount) AS pulls,
+    pressed.n.unobserved_weight AS unobserved_weight,
+    pressed.n.reg * pow(list_sum(pressed.curves) + pressed.n.unobserved_weight * pressed.items, pressed.n.reg_exponent) AS ridge,
     (
         SELECT list(CAST(line.entries AS DOUBLE[]) ORDER BY line.position ASC)
-        FROM embsql.gram AS line
+        FROM embsql.item_gramian AS line
         JOIN how ON how.run_id = line.run_id
     ) AS gram
 FROM (SELECT 1) AS one_row
@@ -426,12 +426,12 @@ CREATE OR REPLACE MACRO embsql.weighted_sum(vectors, amounts) AS
 CREATE OR REPLACE MACRO embsql.plus_scaled(a, factor, b) AS
     list_transform(list_zip(a, b), lambda pair: pair[1] + factor * pair[2]);
 
--- The matrix A of embsql.history without its ridge, columns being its vectors transposed.
-CREATE OR REPLACE MACRO embsql.system_matrix(gram, unseen, columns, curves) AS list_transform(
-    list_zip(gram, embsql.products(
+-- The matrix A of embsql.fold_in_system without its ridge, columns being its vectors transposed.
+CREATE OR REPLACE MACRO embsql.system_matrix(gram, unobserved_weight, columns, curves) AS list_transform(
+    list_zip(gram, embsql.matmul_transposed(
         list_transform(columns, lambda one: list_transform(list_zip(one, curves), lambda pair: pair[1] * pair[2])), columns
     )),
-    lambda line: embsql.plus_scaled(line[2], unseen, line[1])
+    lambda line: embsql.plus_scaled(line[2], unobserved_weight, line[1])
 );
 
 -- One step of conjugate gradients, q being A times state.p. (A list of one is how a lambda names a value.)
@@ -460,10 +460,10 @@ CREATE OR REPLACE MACRO embsql.conjugate_gradients(matrix, ridge, b) AS list_red
 ).x;
 
 -- x of A x = b, A being the matrix of embsql.history.
-CREATE OR REPLACE MACRO embsql.solve(gram, unseen, ridge, vectors, curves, b) AS CASE
+CREATE OR REPLACE MACRO embsql.solve(gram, unobserved_weight, ridge, vectors, curves, b) AS CASE
     WHEN gram IS NULL OR vectors IS NULL OR b IS NULL THEN b
     ELSE list_transform(
-        [{'matrix': embsql.system_matrix(gram, unseen, embsql.transposed(vectors), curves), 'b': b}],
+        [{'matrix': embsql.system_matrix(gram, unobserved_weight, embsql.transposed(vectors), curves), 'b': b}],
         lambda once: embsql.conjugate_gradients(once.matrix, ridge, once.b)
     )[1]
 END;
@@ -471,7 +471,7 @@ END;
 -- Between the vectors of tables and those that are computed with: the same thing where the engine has only one kind.
 CREATE OR REPLACE MACRO embsql.as_vector(a) AS CAST(a AS FLOAT[]);
 
-CREATE OR REPLACE MACRO embsql.as_exact(a) AS CAST(a AS DOUBLE[]);
+CREATE OR REPLACE MACRO embsql.as_double(a) AS CAST(a AS DOUBLE[]);
 
 -- A caller's vector. One that holds NaN or infinity is near nothing and would come first: an error.
 CREATE OR REPLACE MACRO embsql.finite_vector(a) AS CASE
@@ -486,7 +486,7 @@ CREATE OR REPLACE MACRO embsql.tower_number(kind, word) AS
     CASE kind WHEN 'time' THEN epoch(CAST(word AS TIMESTAMP)) / 86400 ELSE CAST(word AS DOUBLE) END;
 
 -- What is said of a feature, as a list: several tags or items, the words of a text, one of all else.
-CREATE OR REPLACE MACRO embsql.tower_words(kind, said) AS CASE
+CREATE OR REPLACE MACRO embsql.feature_tokens(kind, said) AS CASE
     WHEN kind = 'text' THEN string_split_regex(lower(json_extract_string(said, '$')), '[ \t\n\r!-/:-@\[-`{-~]+')
     WHEN kind IN ('tags', 'items') AND json_type(said) = 'ARRAY' THEN json_extract_string(said, '$[*]')
     ELSE [json_extract_string(said, '$')]
@@ -543,7 +543,7 @@ declared AS (
 words AS (
     SELECT DISTINCT spread.feature, spread.kind, spread.word
     FROM (
-        SELECT declared.feature, declared.kind, unnest(embsql.tower_words(declared.kind, declared.said)) AS word
+        SELECT declared.feature, declared.kind, unnest(embsql.feature_tokens(declared.kind, declared.said)) AS word
         FROM declared
     ) AS spread
     WHERE spread.word IS NOT NULL

@@ -46,7 +46,7 @@ CREATE OR REPLACE AGGREGATE embsql.vector_avg(vector) (
 -- Lists, text and time.
 
 -- Two lists side by side, as rows; what has no id is left out.
-CREATE OR REPLACE FUNCTION embsql.together(ids text[], labels text[]) RETURNS TABLE (id text, label text)
+CREATE OR REPLACE FUNCTION embsql.zip_lists(ids text[], labels text[]) RETURNS TABLE (id text, label text)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -140,7 +140,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN model ~ '^[^@]*@[0-9]{1,18}$' THEN CAST(split_part(model, '@', 2) AS bigint) END;
 
 -- How alike two words are, from 0 to 1: the share of pairs of neighbouring letters they have in common (Dice).
-CREATE OR REPLACE FUNCTION embsql.likeness(a text, b text) RETURNS double precision
+CREATE OR REPLACE FUNCTION embsql.bigram_similarity(a text, b text) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT 2.0 * count(*) / nullif(length(a) + length(b) - 2, 0)
@@ -158,7 +158,7 @@ RETURN CASE WHEN k IS NOT NULL THEN CAST(round(CAST(greatest(-1, least(k, 1e15))
 
 -- Which run a model's name means.
 
-CREATE OR REPLACE FUNCTION embsql.no_such_run(model text) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql.raise_no_run(model text) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -193,8 +193,8 @@ BEGIN
     END IF;
     SELECT m.model_name INTO close
     FROM embsql.models AS m
-    WHERE embsql.likeness(m.model_name, asked) > 0.5
-    ORDER BY embsql.likeness(m.model_name, asked) DESC, m.model_name
+    WHERE embsql.bigram_similarity(m.model_name, asked) > 0.5
+    ORDER BY embsql.bigram_similarity(m.model_name, asked) DESC, m.model_name
     LIMIT 1;
     RAISE EXCEPTION 'embsql: no model named "%".% See: SELECT * FROM embsql.models();',
         asked, coalesce(' Did you mean "' || close || '"?', '');
@@ -252,7 +252,7 @@ BEGIN
     IF CAST(found AS text) <> coalesce(current_setting('embsql.complete_run', TRUE), '') THEN
         PERFORM embsql.complete_run(found);
     END IF;
-    RETURN coalesce(found, embsql.no_such_run(model));
+    RETURN coalesce(found, embsql.raise_no_run(model));
 END
 $embsql$;
 
@@ -267,7 +267,7 @@ BEGIN
     FROM embsql.runs AS r
     WHERE r.model_name = embsql.model_part(model)
         AND (strpos(model, '@') = 0 OR r.run_id = embsql.run_part(model));
-    RETURN coalesce(found, embsql.no_such_run(model));
+    RETURN coalesce(found, embsql.raise_no_run(model));
 END
 $embsql$;
 
@@ -359,16 +359,16 @@ END);
 
 -- A vector with its bias as one more dimension: its dot product with (query, 1) is the score. HNSW on that product
 -- keeps more of the true neighbours than any reduction to a distance (docs/decisions/0007).
-CREATE OR REPLACE FUNCTION embsql.biased(embedding vector, bias real) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql.append_bias(embedding vector, bias real) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN embedding || CAST(ARRAY[bias] AS vector);
 
 -- The expression an index is built on, which a query must repeat to be served by it.
-CREATE OR REPLACE FUNCTION embsql.indexed(built embsql.vector_indexes) RETURNS text
+CREATE OR REPLACE FUNCTION embsql.index_expression(built embsql.vector_indexes) RETURNS text
 LANGUAGE sql STABLE
 RETURN CASE (built).metric
     WHEN 'cosine' THEN format('(embedding::%s(%s))', (built).storage, (built).dim)
-    ELSE format('(embsql.biased(embedding, bias)::%s(%s))', (built).storage, (built).dim + 1)
+    ELSE format('(embsql.append_bias(embedding, bias)::%s(%s))', (built).storage, (built).dim + 1)
 END;
 
 -- The k rows of a run best for a vector, as (id, score); the caller puts them in order. how: cosine, or dot for the
@@ -409,11 +409,11 @@ BEGIN
         PERFORM set_config('hnsw.ef_search', CAST(least(1000, greatest(100, 4 * k)) AS text), TRUE);
         EXECUTE format(
             'SELECT array_agg(best.id), array_agg(best.score) FROM (%s ORDER BY %s %s $6::%s LIMIT $4) AS best',
-            query, embsql.indexed(built), CASE how WHEN 'cosine' THEN '<=>' ELSE '<#>' END, built.storage
+            query, embsql.index_expression(built), CASE how WHEN 'cosine' THEN '<=>' ELSE '<#>' END, built.storage
         )
         INTO ids, scores
         USING to_vector, plus, without, k, among,
-            CASE how WHEN 'cosine' THEN to_vector ELSE embsql.biased(to_vector, 1) END;
+            CASE how WHEN 'cosine' THEN to_vector ELSE embsql.append_bias(to_vector, 1) END;
         IF cardinality(ids) = k THEN
             RETURN QUERY SELECT * FROM unnest(ids, scores);
             RETURN;
@@ -671,7 +671,7 @@ DECLARE
     statement text := format(
         'CREATE INDEX ON embsql_runs.%I USING hnsw (%s %s) WITH (ef_construction = 200)', -- 64 loses one question in 150
         format('%s_embeddings_%s', (built).entity, (built).run_id),
-        embsql.indexed(built),
+        embsql.index_expression(built),
         (built).storage || CASE (built).metric WHEN 'cosine' THEN '_cosine_ops' ELSE '_ip_ops' END
     );
 BEGIN
@@ -744,7 +744,7 @@ END
 $embsql$;
 
 -- The inner products of the rows of one matrix with those of another: x times the transpose of y.
-CREATE OR REPLACE FUNCTION embsql.products(x vector[], y vector[]) RETURNS vector[]
+CREATE OR REPLACE FUNCTION embsql.matmul_transposed(x vector[], y vector[]) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT array_agg(line.entries ORDER BY line.n)
@@ -768,19 +768,19 @@ RETURN (
     ) AS line
 );
 
-CREATE OR REPLACE FUNCTION embsql.squared_size(x vector[]) RETURNS double precision
+CREATE OR REPLACE FUNCTION embsql.frobenius_norm_squared(x vector[]) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (SELECT sum(inner_product(of_x, of_x)) FROM unnest(x) AS of_x);
 
 -- Every entry divided by a number.
-CREATE OR REPLACE FUNCTION embsql.shrunk(x vector[], size double precision) RETURNS vector[]
+CREATE OR REPLACE FUNCTION embsql.scale_matrix(x vector[], size double precision) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT array_agg(CAST(array_fill(1 / size, ARRAY[vector_dims(of_x.entries)]) AS vector) * of_x.entries ORDER BY of_x.n)
     FROM unnest(x) WITH ORDINALITY AS of_x (entries, n)
 );
 
-CREATE OR REPLACE FUNCTION embsql.rotated(a vector, matrix vector[]) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql.matvec(a vector, matrix vector[]) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT CAST(array_agg(inner_product(of_matrix.entries, a) ORDER BY of_matrix.n) AS vector)
@@ -788,7 +788,7 @@ RETURN (
 );
 
 -- 1.5 I - 0.5 x x': what Newton and Schulz multiply x with.
-CREATE OR REPLACE FUNCTION embsql.towards_orthogonal(x vector[]) RETURNS vector[]
+CREATE OR REPLACE FUNCTION embsql.newton_schulz_step(x vector[]) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT array_agg(line.entries ORDER BY line.n)
@@ -824,27 +824,27 @@ BEGIN
     INTO columns_a, columns_b
     FROM embsql.shared_vectors(run_a, run_b) AS s
     WHERE s.place <= 5000; -- of each kind: columns longer than 16,000 are no vectors
-    m := embsql.products(columns_b, columns_a);
-    m := embsql.shrunk(m, coalesce(nullif(sqrt(embsql.squared_size(m)), 0), 1)); -- 0 where all cancels out
+    m := embsql.matmul_transposed(columns_b, columns_a);
+    m := embsql.scale_matrix(m, coalesce(nullif(sqrt(embsql.frobenius_norm_squared(m)), 0), 1)); -- 0 where all cancels out
     across := embsql.transposed(m);
     FOR step IN 1..60 LOOP
-        size := embsql.squared_size(m);
+        size := embsql.frobenius_norm_squared(m);
         EXIT WHEN size IS NULL OR size <= before + 1e-6;
         before := size;
-        factor := embsql.towards_orthogonal(m);
-        m := embsql.products(factor, across);
-        across := embsql.products(across, factor);
+        factor := embsql.newton_schulz_step(m);
+        m := embsql.matmul_transposed(factor, across);
+        across := embsql.matmul_transposed(across, factor);
     END LOOP;
     RETURN m;
 END
 $embsql$;
 
--- Folding in: the user vector of a history, as the run's training would make it (embsql.solvers says how).
+-- Folding in: the user vector of a history, as the run's training would make it (embsql.fold_in_settings says how).
 
 -- Items and their weights as rows, weighed as in training: one whose weight is NULL is left out, and so is one of 0
 -- unless weights are ratings; one that is not finite is an error, and so is a negative one unless weights are ratings.
 -- Without weights all are NULL. Lists of different lengths are an error.
-CREATE OR REPLACE FUNCTION embsql.given(asked text[], amounts double precision[], rated boolean)
+CREATE OR REPLACE FUNCTION embsql.zip_history(asked text[], amounts double precision[], rated boolean)
 RETURNS TABLE (item_id text, weight double precision)
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
@@ -876,31 +876,31 @@ END
 $embsql$;
 
 -- What a run makes of a history, in one row. Its vector x solves A x = sum of pulls * vectors, where
--- A = unseen * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
+-- A = unobserved_weight * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
 -- ids are the known items in order, bias is the user's. Without amounts every item counts what one meeting does.
-CREATE OR REPLACE FUNCTION embsql.history(of_run bigint, asked text[], amounts double precision[])
+CREATE OR REPLACE FUNCTION embsql.fold_in_system(of_run bigint, asked text[], amounts double precision[])
 RETURNS TABLE (
     kind text, bias double precision, ids text[], weights double precision[], vectors vector[],
-    curves double precision[], pulls double precision[], unseen double precision, ridge double precision, gram vector[]
+    curves double precision[], pulls double precision[], unobserved_weight double precision, ridge double precision, gram vector[]
 )
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 WITH how AS (
     SELECT record.run_id, record.items, coalesce(solver.kind, 'mean') AS kind, n.*
     FROM embsql.runs AS record
-    LEFT JOIN embsql.solvers AS solver ON solver.run_id = record.run_id
+    LEFT JOIN embsql.fold_in_settings AS solver ON solver.run_id = record.run_id
     LEFT JOIN LATERAL json_to_record(CAST(solver.settings AS json)) AS n (
-        mean double precision, damping double precision, usual double precision, scale double precision,
-        curve0 double precision, curve1 double precision, pull0 double precision, unseen double precision,
-        reg double precision, nu double precision
+        global_mean double precision, bias_damping double precision, default_rating double precision, weight_scale double precision,
+        confidence_offset double precision, confidence_scale double precision, target_offset double precision, unobserved_weight double precision,
+        reg double precision, reg_exponent double precision
     ) ON TRUE
     WHERE record.run_id = $1
 ),
 numbers AS (
     SELECT
-        how.run_id, how.kind, how.mean AS mean, how.damping AS damping, coalesce(how.usual, 1) AS usual,
-        coalesce(how.scale, 1) AS scale, coalesce(how.curve0, 0) AS curve0, coalesce(how.curve1, 0) AS curve1,
-        coalesce(how.pull0, 0) AS pull0, how.unseen AS unseen, how.unseen * how.items AS mass, how.reg AS reg, how.nu AS nu
+        how.run_id, how.kind, how.global_mean AS global_mean, how.bias_damping AS bias_damping, coalesce(how.default_rating, 1) AS default_rating,
+        coalesce(how.weight_scale, 1) AS weight_scale, coalesce(how.confidence_offset, 0) AS confidence_offset, coalesce(how.confidence_scale, 0) AS confidence_scale,
+        coalesce(how.target_offset, 0) AS target_offset, how.unobserved_weight AS unobserved_weight, how.unobserved_weight * how.items AS mass, how.reg AS reg, how.reg_exponent AS reg_exponent
     FROM how
 ),
 collected AS ( -- bare are the times an item is given without a weight
@@ -908,48 +908,48 @@ collected AS ( -- bare are the times an item is given without a weight
         entry.item_id, coalesce(sum(entry.weight), 0) AS total, count(*) AS times,
         count(*) - count(entry.weight) AS bare
     FROM how
-    CROSS JOIN LATERAL embsql.given($2, $3, how.mean IS NOT NULL) AS entry
+    CROSS JOIN LATERAL embsql.zip_history($2, $3, how.global_mean IS NOT NULL) AS entry
     GROUP BY entry.item_id
 ),
 known AS ( -- an item given twice counts with both weights, one rated twice with the mean
     SELECT
         numbers.*, collected.item_id, item.embedding, item.bias AS item_bias, coalesce(part.scale, 1) AS part,
-        (collected.total + collected.bare * numbers.usual) / CASE WHEN numbers.mean IS NULL THEN 1 ELSE collected.times END AS weight
+        (collected.total + collected.bare * numbers.default_rating) / CASE WHEN numbers.global_mean IS NULL THEN 1 ELSE collected.times END AS weight
     FROM numbers
     CROSS JOIN collected
     -- the subquery, since lists that do not fit are an error also where no item is known
     JOIN embsql.known_items($1, ARRAY(SELECT entry.item_id FROM collected AS entry)) AS item
         ON item.item_id = collected.item_id
-    LEFT JOIN embsql.item_scales AS part ON part.run_id = numbers.run_id AND part.item_id = item.item_id
+    LEFT JOIN embsql.item_weights AS part ON part.run_id = numbers.run_id AND part.item_id = item.item_id
 ),
 rested AS ( -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated
-    SELECT known.*, known.weight * known.part - coalesce(known.mean + known.item_bias, 0) AS rest FROM known
+    SELECT known.*, known.weight * known.part - coalesce(known.global_mean + known.item_bias, 0) AS rest FROM known
 ),
 person AS (
     SELECT
         rested.*,
-        coalesce(sum(rested.rest) OVER () / (count(*) OVER () + rested.damping), 0) AS own,
+        coalesce(sum(rested.rest) OVER () / (count(*) OVER () + rested.bias_damping), 0) AS own,
         CASE WHEN rested.kind = 'mean' THEN nullif(sum(rested.weight) OVER (), 0) ELSE 1 END AS whole
     FROM rested
 ),
 evidence AS (
-    SELECT person.*, person.scale * (person.rest - person.own) / person.whole AS amount
+    SELECT person.*, person.weight_scale * (person.rest - person.own) / person.whole AS amount
     FROM person
     WHERE person.whole IS NOT NULL
 )
 SELECT
     max(evidence.kind) AS kind,
-    max(evidence.own + coalesce(evidence.mean, 0)) AS bias,
+    max(evidence.own + coalesce(evidence.global_mean, 0)) AS bias,
     array_agg(evidence.item_id ORDER BY evidence.item_id) AS ids,
     array_agg(CAST(evidence.weight AS double precision) ORDER BY evidence.item_id) AS weights,
     array_agg(evidence.embedding ORDER BY evidence.item_id) AS vectors,
-    array_agg(evidence.curve0 + evidence.curve1 * evidence.amount ORDER BY evidence.item_id) AS curves,
-    array_agg(evidence.pull0 + evidence.amount ORDER BY evidence.item_id) AS pulls,
-    max(evidence.unseen) AS unseen,
-    max(evidence.reg) * pow(sum(evidence.curve0 + evidence.curve1 * evidence.amount) + max(evidence.mass), max(evidence.nu)) AS ridge,
+    array_agg(evidence.confidence_offset + evidence.confidence_scale * evidence.amount ORDER BY evidence.item_id) AS curves,
+    array_agg(evidence.target_offset + evidence.amount ORDER BY evidence.item_id) AS pulls,
+    max(evidence.unobserved_weight) AS unobserved_weight,
+    max(evidence.reg) * pow(sum(evidence.confidence_offset + evidence.confidence_scale * evidence.amount) + max(evidence.mass), max(evidence.reg_exponent)) AS ridge,
     (
         SELECT array_agg(line.entries ORDER BY line.position)
-        FROM embsql.gram AS line
+        FROM embsql.item_gramian AS line
         JOIN how ON how.run_id = line.run_id
     ) AS gram
 FROM evidence
@@ -966,10 +966,10 @@ BEGIN ATOMIC
     SELECT sum(embsql.scaled(pair.amount, pair.one)) FROM unnest(vectors, amounts) AS pair (one, amount);
 END;
 
--- x of A x = b, A being the matrix of embsql.history, by conjugate gradients from zero: until what is left is a
+-- x of A x = b, A being the matrix of embsql.fold_in_system, by conjugate gradients from zero: until what is left is a
 -- millionth of b. As many steps as b is long would do if nothing were rounded; pgvector's numbers want more of them.
 CREATE OR REPLACE FUNCTION embsql.solve(
-    gram vector[], unseen double precision, ridge double precision, vectors vector[], curves double precision[], b vector
+    gram vector[], unobserved_weight double precision, ridge double precision, vectors vector[], curves double precision[], b vector
 ) RETURNS vector
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
 AS $embsql$
@@ -988,7 +988,7 @@ BEGIN
     x := embsql.scaled(0, b);
     FOR step IN 1 .. 4 * vector_dims(b) LOOP
         EXIT WHEN size <= goal;
-        SELECT CAST(array_agg(unseen * inner_product(line.entries, p) ORDER BY line.place) AS vector) + embsql.scaled(ridge, p) INTO q
+        SELECT CAST(array_agg(unobserved_weight * inner_product(line.entries, p) ORDER BY line.place) AS vector) + embsql.scaled(ridge, p) INTO q
         FROM unnest(gram) WITH ORDINALITY AS line (entries, place);
         SELECT q + sum(embsql.scaled(pair.curve * inner_product(pair.one, p), pair.one)) INTO q
         FROM unnest(vectors, curves) AS pair (one, curve);
@@ -1006,7 +1006,7 @@ $embsql$;
 CREATE OR REPLACE FUNCTION embsql.as_vector(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 
-CREATE OR REPLACE FUNCTION embsql.as_exact(a vector) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql.as_double(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 
 -- A caller's vector. NaN and infinity are an error, pgvector's own.
@@ -1033,7 +1033,7 @@ RETURN CASE kind
 END;
 
 -- What is said of a feature, as rows: several tags or items, the words of a text, one of all else.
-CREATE OR REPLACE FUNCTION embsql.tower_words(kind text, said json) RETURNS SETOF text
+CREATE OR REPLACE FUNCTION embsql.feature_tokens(kind text, said json) RETURNS SETOF text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT entry.value
@@ -1100,7 +1100,7 @@ BEGIN
     words AS (
         SELECT DISTINCT declared.feature, declared.kind, word
         FROM declared
-        CROSS JOIN LATERAL embsql.tower_words(declared.kind, declared.said) AS word
+        CROSS JOIN LATERAL embsql.feature_tokens(declared.kind, declared.said) AS word
     ),
     met AS (
         SELECT

@@ -122,23 +122,23 @@ WHERE run.model_name = embsql.model_part(model) AND run.made_by = session_user
 $embsql$;
 
 -- What a command reads: among its words, and what is trained anew to measure by.
-CREATE OR REPLACE FUNCTION embsql.sources_of(command text, words text[]) RETURNS text[]
+CREATE OR REPLACE FUNCTION embsql.sources_of(command text, arguments text[]) RETURNS text[]
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 WITH given AS (
-    SELECT CASE command WHEN 'train' THEN words[4] WHEN 'evaluate' THEN words[2] WHEN 'cluster' THEN words[6] END AS options
+    SELECT CASE command WHEN 'train' THEN arguments[4] WHEN 'evaluate' THEN arguments[2] WHEN 'cluster' THEN arguments[6] END AS options
 )
 SELECT coalesce(array_agg(DISTINCT asked.source), '{}')
 FROM (
-    SELECT words[2] AS source WHERE command IN ('train', 'register_embeddings')
+    SELECT arguments[2] AS source WHERE command IN ('train', 'register_embeddings')
     UNION ALL
-    SELECT words[3] WHERE command = 'register_embeddings'
+    SELECT arguments[3] WHERE command = 'register_embeddings'
     UNION ALL
-    SELECT words[5] WHERE command = 'cluster'
+    SELECT arguments[5] WHERE command = 'cluster'
     UNION ALL
     SELECT embsql.selects_in(given.options) FROM given
     UNION ALL
-    SELECT embsql.selects_of(words[1])
+    SELECT embsql.selects_of(arguments[1])
     FROM given
     WHERE CASE command
         WHEN 'evaluate' THEN embsql.as_object(given.options) ->> 'test' IS NULL
@@ -267,4 +267,4 @@ EXECUTE FUNCTION embsql.drop_sources();
 -- What those who train may ask for; the rest is for those who decide what is live and what goes.
 CREATE OR REPLACE FUNCTION embsql.is_training(command text) RETURNS boolean
 LANGUAGE sql IMMUTABLE
-RETURN command IN ('train', 'evaluate', 'register_embeddings', 'cluster', 'project', 'materialise');
+RETURN command IN ('train', 'evaluate', 'register_embeddings', 'cluster', 'project', 'materialize');

@@ -126,7 +126,7 @@ BEGIN
     END IF;
     UPDATE embsql.models AS m SET owned_by = owner WHERE m.model_name = model;
     IF NOT FOUND THEN
-        PERFORM embsql.no_such_run(model);
+        PERFORM embsql.raise_no_run(model);
     END IF;
     INSERT INTO embsql.events (logged_at, model_name, event, detail, done_by)
     VALUES (embsql.utc_now(), model, 'set_owner', owner, embsql.asker());
@@ -150,7 +150,7 @@ UPDATE embsql.jobs AS j
 SET cancelled = TRUE,
     status = CASE j.status WHEN 'queued' THEN 'cancelled' ELSE j.status END,
     finished_at = CASE j.status WHEN 'queued' THEN embsql.utc_now() END,
-    words = CASE WHEN j.status = 'queued' AND (j.command = 'forget' OR j.outlived) THEN '{}' ELSE j.words END
+    arguments = CASE WHEN j.status = 'queued' AND (j.command = 'forget' OR j.outlived) THEN '{}' ELSE j.arguments END
 WHERE j.job_id = job AND j.status IN ('queued', 'running')
 RETURNING CASE j.status WHEN 'cancelled' THEN 'waited' ELSE 'runs' END
 $embsql$;
@@ -206,10 +206,10 @@ $embsql$;
 
 -- What a job that is over keeps of what it was asked with: nothing of whom it was to forget, or who was forgotten
 -- meanwhile.
-CREATE OR REPLACE FUNCTION embsql.words_kept(job embsql.jobs) RETURNS text[]
+CREATE OR REPLACE FUNCTION embsql.arguments_kept(job embsql.jobs) RETURNS text[]
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT CASE WHEN job.command = 'forget' OR job.outlived THEN '{}' ELSE job.words END
+SELECT CASE WHEN job.command = 'forget' OR job.outlived THEN '{}' ELSE job.arguments END
 $embsql$;
 
 -- Takes a model's jobs off the queue, and asks who trains it, and workers that have a job of it, to stop.
@@ -246,7 +246,7 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.know_model(model text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql.ensure_model(model text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.allow(embsql.decides() OR EXISTS (
@@ -365,14 +365,14 @@ SELECT embsql.allow(embsql.decides() OR EXISTS (
     SELECT FROM embsql.runs AS r
     JOIN embsql.models AS m ON m.model_name = r.model_name
     WHERE r.run_id = run AND r.model_name = model
-        AND (event IN ('evaluate', 'cluster', 'project', 'materialise') OR event = 'promote' AND m.live_run = run)
+        AND (event IN ('evaluate', 'cluster', 'project', 'materialize') OR event = 'promote' AND m.live_run = run)
 ), 'write down ' || event);
 INSERT INTO embsql.events (logged_at, model_name, run_id, event, detail, done_by)
 VALUES (embsql.utc_now(), model, run, event, detail, embsql.asker())
 $embsql$;
 
 -- Keeps others from a finished run while something is made of it; no row once the run is gone.
-CREATE OR REPLACE FUNCTION embsql.hold_run(run bigint) RETURNS SETOF boolean
+CREATE OR REPLACE FUNCTION embsql.lock_run(run bigint) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.check_run(run);
@@ -380,7 +380,7 @@ UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.run_id = run AND r.status 
 $embsql$;
 
 -- Keeps others from runs while they are changed.
-CREATE OR REPLACE FUNCTION embsql.hold_runs(runs bigint[]) RETURNS SETOF boolean
+CREATE OR REPLACE FUNCTION embsql.lock_runs(runs bigint[]) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.check_run(asked.run) FROM unnest(runs) AS asked (run);
@@ -396,7 +396,7 @@ LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     parts CONSTANT text[] := ARRAY[
-        'training_log', 'metrics', 'validations', 'trials', 'gates', 'graph_edges', 'solvers', 'gram', 'item_scales',
+        'training_log', 'metrics', 'source_checks', 'trials', 'gates', 'graph_edges', 'fold_in_settings', 'item_gramian', 'item_weights',
         'tower_features', 'tower_layers', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors', 'forgotten'
     ];
     part text;
@@ -450,7 +450,7 @@ $embsql$;
 
 -- Rows of people who were forgotten while the rows were made. The run is written into the statement: where it is a
 -- parameter, a plan may lock the tables of every run.
-CREATE OR REPLACE FUNCTION embsql.forget_strangers(kind text, run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql.delete_orphaned_top_items(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -534,7 +534,7 @@ BEGIN
         UPDATE embsql.clusters AS c SET label = NULL
         WHERE c.run_id = ANY (runs) AND c.entity_kind = 'user' AND c.label = person;
     ELSIF kind = 'examples' THEN
-        UPDATE embsql.validations AS v SET example = NULL
+        UPDATE embsql.source_checks AS v SET example = NULL
         WHERE v.run_id = ANY (runs) AND strpos(v.example, person) > 0;
     ELSIF kind = 'neighbors' THEN
         DELETE FROM embsql.neighbors AS n
@@ -619,19 +619,19 @@ END
 $embsql$;
 
 -- What a job was asked with.
-CREATE OR REPLACE FUNCTION embsql.words_without(words text[], person text) RETURNS text[]
+CREATE OR REPLACE FUNCTION embsql.arguments_without(arguments text[], person text) RETURNS text[]
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT ARRAY(
     SELECT embsql.select_without(embsql.options_without(given.word, person), person)
-    FROM unnest(words) WITH ORDINALITY AS given (word, place)
+    FROM unnest(arguments) WITH ORDINALITY AS given (word, place)
     ORDER BY given.place
 )
 $embsql$;
 
 -- Blanks a person's id where what went wrong is told, and marks SELECTs of jobs that name it; those of a job that is not
 -- over are kept until it is. It finds them by itself: who may call it can write nothing of his own there.
-CREATE OR REPLACE FUNCTION embsql.forget_words(person text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql.forget_in_jobs(person text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql.allow(embsql.decides(), 'forget a person');
@@ -644,8 +644,8 @@ WHERE t.error <> embsql.message_without(t.error, person);
 UPDATE embsql.jobs AS j SET
     error = embsql.message_without(j.error, person),
     outlived = j.outlived OR j.status IN ('queued', 'running'),
-    words = CASE WHEN j.status IN ('queued', 'running') THEN j.words ELSE embsql.words_without(j.words, person) END
-WHERE j.error <> embsql.message_without(j.error, person) OR j.words <> embsql.words_without(j.words, person)
+    arguments = CASE WHEN j.status IN ('queued', 'running') THEN j.arguments ELSE embsql.arguments_without(j.arguments, person) END
+WHERE j.error <> embsql.message_without(j.error, person) OR j.arguments <> embsql.arguments_without(j.arguments, person)
 $embsql$;
 
 -- Whether a run has rows of a person. The run is written into the statement: where it is a parameter, a plan may lock
@@ -688,13 +688,13 @@ DELETE FROM embsql.forgotten AS f WHERE f.run_id = ANY (runs) AND f.person = ANY
 $embsql$;
 
 -- Blanks what runs say that ended, or end, after somebody was forgotten: whoever wrote it does not know whom.
-CREATE OR REPLACE FUNCTION embsql.blank_words(kind text, run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql.redact(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
     PERFORM embsql.allow(embsql.may_write(run), 'write about a run that he does not train');
     IF kind = 'examples' THEN
-        UPDATE embsql.validations AS v SET example = NULL
+        UPDATE embsql.source_checks AS v SET example = NULL
         WHERE v.run_id = run AND v.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
     ELSIF kind = 'error' THEN
         UPDATE embsql.runs AS r SET error = 'not kept, since somebody was forgotten meanwhile, whom it may name'
@@ -708,7 +708,7 @@ $embsql$;
 CREATE OR REPLACE FUNCTION embsql.drop_ended() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-UPDATE embsql.validations AS v SET example = NULL
+UPDATE embsql.source_checks AS v SET example = NULL
 WHERE v.example IS NOT NULL AND v.run_id IN (
     SELECT f.run_id
     FROM embsql.forgotten AS f
@@ -822,7 +822,7 @@ BEGIN
         RETURN format('embsql.%I', kind);
     END IF;
     PERFORM embsql.allow(kind IN (
-        'training_log', 'metrics', 'validations', 'solvers', 'gram', 'item_scales', 'graph_edges', 'tower_features',
+        'training_log', 'metrics', 'source_checks', 'fold_in_settings', 'item_gramian', 'item_weights', 'graph_edges', 'tower_features',
         'tower_layers', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors', 'text_vectors'
     ) OR embsql.decides() AND kind IN ('runs', 'trials', 'gates'), 'write into ' || kind);
     EXECUTE format('CREATE UNLOGGED TABLE %s (LIKE embsql.%I INCLUDING DEFAULTS)', stage, kind);
@@ -871,7 +871,7 @@ $embsql$;
 -- it: whoever has lost a job changes nothing of it.
 
 CREATE OR REPLACE FUNCTION embsql.claim_job(worker text)
-RETURNS TABLE (job_id bigint, command text, model_name text, words text[], attempts integer)
+RETURNS TABLE (job_id bigint, command text, model_name text, arguments text[], attempts integer)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 WITH next AS (
@@ -897,11 +897,11 @@ WITH next AS (
 )
 UPDATE embsql.jobs AS job
 SET status = 'running', worker = claim_job.worker, attempts = job.attempts + 1,
-    fingerprint = NULL, -- the same asked for from now on is a new job, and neither stands in the other's way if this one is queued again
+    dedup_key = NULL, -- the same asked for from now on is a new job, and neither stands in the other's way if this one is queued again
     started_at = embsql.utc_now(), heartbeat_at = embsql.utc_now()
 FROM next
 WHERE job.job_id = next.job_id
-RETURNING job.job_id, job.command, job.model_name, job.words, job.attempts
+RETURNING job.job_id, job.command, job.model_name, job.arguments, job.attempts
 $embsql$;
 
 -- What this transaction does is done for who asked for a job. Not this session: behind a pooler the next one in it may
@@ -927,14 +927,14 @@ $embsql$;
 -- Changes a job that is a worker's: NULL leaves what there is. Of whom it was to forget, or who
 -- was forgotten meanwhile, it keeps nothing in the end.
 CREATE OR REPLACE FUNCTION embsql.note_job(
-    job bigint, worker text, attempts integer, status text, answer text[], error text, wait interval, counts boolean
+    job bigint, worker text, attempts integer, status text, result text[], error text, wait interval, counts boolean
 ) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 UPDATE embsql.jobs AS j
 SET status = coalesce(note_job.status, j.status),
     heartbeat_at = CASE WHEN note_job.status IS NULL THEN embsql.utc_now() ELSE j.heartbeat_at END,
-    answer = coalesce(note_job.answer, j.answer),
+    result = coalesce(note_job.result, j.result),
     error = CASE
         WHEN note_job.status IS NULL THEN j.error
         WHEN NOT j.outlived OR note_job.error IS NULL THEN note_job.error
@@ -943,9 +943,9 @@ SET status = coalesce(note_job.status, j.status),
     attempts = j.attempts - CASE WHEN counts THEN 0 ELSE 1 END,
     start_after = coalesce(embsql.utc_now() + wait, j.start_after),
     finished_at = CASE WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql.utc_now() END,
-    words = CASE
-        WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql.words_kept(j)
-        ELSE j.words
+    arguments = CASE
+        WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql.arguments_kept(j)
+        ELSE j.arguments
     END
 WHERE j.job_id = job AND j.worker = note_job.worker AND j.attempts = note_job.attempts AND j.status = 'running'
     AND embsql.serves(j.requested_by)
@@ -953,19 +953,19 @@ RETURNING TRUE
 $embsql$;
 
 -- All that a worker has when it is told to stop goes back, for another to begin at once; that was no attempt.
-CREATE OR REPLACE FUNCTION embsql.hand_back(worker text, host text, pid integer, process text) RETURNS SETOF bigint
+CREATE OR REPLACE FUNCTION embsql.release_claims(worker text, host text, pid integer, process text) RETURNS SETOF bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 WITH given AS (
     UPDATE embsql.jobs AS j
     SET status = 'queued', attempts = j.attempts - 1, start_after = embsql.utc_now()
-    WHERE j.worker = hand_back.worker AND j.status = 'running' AND embsql.serves(j.requested_by)
+    WHERE j.worker = release_claims.worker AND j.status = 'running' AND embsql.serves(j.requested_by)
     RETURNING j.job_id, j.model_name
 ), released AS ( -- a training interrupted in the middle of a statement could not do it itself
     DELETE FROM embsql.leases AS held
     USING given
-    WHERE held.model_name = given.model_name AND held.host = hand_back.host AND held.pid = hand_back.pid
-        AND held.process = hand_back.process AND held.held_by = session_user
+    WHERE held.model_name = given.model_name AND held.host = release_claims.host AND held.pid = release_claims.pid
+        AND held.process = release_claims.process AND held.held_by = session_user
 )
 SELECT given.job_id FROM given CROSS JOIN LATERAL pg_notify('embsql_jobs', CAST(given.job_id AS text))
 $embsql$;
@@ -975,6 +975,6 @@ CREATE OR REPLACE FUNCTION embsql.give_up(job bigint) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 UPDATE embsql.jobs AS j
-SET status = 'cancelled', finished_at = embsql.utc_now(), words = embsql.words_kept(j)
+SET status = 'cancelled', finished_at = embsql.utc_now(), arguments = embsql.arguments_kept(j)
 WHERE j.job_id = job AND j.status = 'queued' AND (j.requested_by = session_user OR embsql.decides())
 $embsql$;

@@ -1,4 +1,4 @@
--- census: the source in one pass: what is missing, what cannot be, what is strange
+-- source_summary: the source in one pass: what is missing, what cannot be, what is strange
 SELECT
     count(*) AS rows,
     count(*) - count(this.user_key) AS no_user,

@@ -309,7 +309,7 @@ def edges_of(db: embsql.Database, run: embsql.Run) -> dict[tuple[str, str], floa
 
 
 def report(db: embsql.Database) -> dict[str, int]:
-    rows = db.ask("SELECT v.check_name, v.affected FROM embsql.validations AS v").to_pylist()
+    rows = db.ask("SELECT v.check_name, v.affected FROM embsql.source_checks AS v").to_pylist()
     return {row["check_name"]: row["affected"] for row in rows}
 
 

@@ -142,7 +142,7 @@ def test_what_is_made_of_a_run_is_checked_alike(on_duckdb) -> None:
     on_duckdb.model("shop", EVENTS, dim=4, cluster={"rawr": 1, "k": 3})
     assert 'cluster has no option "rawr". Did you mean "raw"?' in message(on_duckdb, "shop")
     on_duckdb.model(
-        "shop", EVENTS, dim=4, cluster={"seed": 7, "k": 3}, materialise={"k": 2, "threads": 1}
+        "shop", EVENTS, dim=4, cluster={"seed": 7, "k": 3}, materialize={"k": 2, "threads": 1}
     )
     on_duckdb.dbt("build", "-s", "shop")
     assert on_duckdb.ask("SELECT max(rank) AS k FROM embsql.top_items") == [{"k": 2}]

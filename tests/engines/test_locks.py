@@ -67,7 +67,7 @@ def most(database: embsql.Database, monkeypatch: Any, work: Callable[[], Any]) -
 
 def test_what_is_made_of_a_run_locks_no_other(few, many, monkeypatch) -> None:
     def make(database: embsql.Database) -> None:
-        database.materialise("compass", k=2)
+        database.materialize("compass", k=2)
         database.cluster("compass", entity="user", k=2)
         pairs = "SELECT n % 5 AS user_id, n % 3 AS item_id FROM generate_series(1, 20) AS t(n)"
         database.train("other", pairs, dim=2, epochs=1, progress=False)

@@ -77,7 +77,7 @@ def test_no_command_leaves_anything_in_a_session(through) -> None:
             database.train("m", EVENTS, dim=2, epochs=1, seed=seed, evaluate=True, gate=False)
         database.cluster("m", k=2)
         database.project("m")
-        database.materialise("m", k=2)
+        database.materialize("m", k=2)
         database.rollback("m")
         database.promote("m@2")
         database.forget(3)

@@ -35,7 +35,7 @@ def db(pg) -> Iterator[embsql.Database]:
 def made(database: embsql.Database, n: int = 3000, d: int = 16, similarity: str = "dot") -> None:
     """A run of n items and n users with random vectors and biases; u0 has seen i0 to i49."""
     rng = np.random.default_rng(0)
-    say(database.engine, "know_model", model_name="m")
+    say(database.engine, "ensure_model", model_name="m")
     say(
         database.engine,
         "begin_run",

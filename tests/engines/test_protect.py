@@ -74,7 +74,7 @@ def made(db: embsql.Database) -> None:
     db.cluster("m", entity="item", k=2)
     db.project("m", entity="user")
     db.project("m", entity="item")
-    db.materialise("m", k=2)
+    db.materialize("m", k=2)
     db.engine.run("""
         INSERT INTO embsql.neighbors VALUES
             (1, 'user', 'a:2', 1, 'b:1', 1), (1, 'user', 'a:2', 2, 'a:4', 1);
@@ -216,7 +216,7 @@ def test_no_table_names_anybody_else(protected, reader) -> None:
         everywhere = holding(owner, OTHERS)
         named = set(re.findall(r"^\| `(\w+)` \|", guide(), re.MULTILINE))
         assert everywhere == named, "the guide names each"
-        assert holding(owner, r"a:\d") - {"validations"} == holding(reader, r"a:\d"), (
+        assert holding(owner, r"a:\d") - {"source_checks"} == holding(reader, r"a:\d"), (
             "of one's own all"
         )
     assert holding(reader, OTHERS) == set()

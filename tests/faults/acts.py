@@ -146,8 +146,8 @@ def publish_there(given: Given) -> None:
         source.publish(given.database.engine.second(), f"p@{run_id}")
 
 
-def materialise(given: Given) -> None:
-    given.database.materialise("m", k=given.draw.randint(2, 6), threads=1)
+def materialize(given: Given) -> None:
+    given.database.materialize("m", k=given.draw.randint(2, 6), threads=1)
 
 
 def cluster(given: Given) -> None:
@@ -206,7 +206,7 @@ ANYWHERE = _named(
     promote,
     drop_run,
     publish,
-    materialise,
+    materialize,
     cluster,
     project,
     forget,
@@ -239,7 +239,7 @@ def _more(database: embsql.Database) -> None:
     """A run of other loops, another model, and all that can be made of a run."""
     train(database, "item2vec", "m", 3)
     train(database, "als", "other", 1)
-    database.materialise("m", k=3, threads=1)
+    database.materialize("m", k=3, threads=1)
     for entity in ("item", "user"):
         database.cluster("m", entity=entity, k=3, threads=1)
         database.project("m", entity=entity)

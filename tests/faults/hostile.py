@@ -52,7 +52,7 @@ WORDS = {  # a command of SQL -> what it is given, $p being the payload
         "'x', $events, $p",
         "'x', $events, $events, $p",
     ],
-    "materialise": ["$p"],
+    "materialize": ["$p"],
     "promote": ["$p"],
     "rollback": ["$p"],
     "drop_run": ["$p"],
@@ -139,7 +139,7 @@ class Side:
             "drop_model",
             "evaluate",
             "cluster",
-            "materialise",
+            "materialize",
         ):
             yield tell(name, payload), lambda name=name: getattr(db, name)(payload)
         yield tell("train", payload), lambda: db.train(payload, EVENTS, **quiet)
@@ -287,7 +287,7 @@ class Side:
         """Train on them and ask for each; every id and label is as it was."""
         db = self.database
         db.train("x", "SELECT user_id, item_id FROM hostile", dim=2, epochs=1, progress=False)
-        db.materialise("x", k=2)
+        db.materialize("x", k=2)
         db.cluster("x", k=2, labels="SELECT item_id AS entity_id, user_id AS label FROM hostile")
         known = set(ids)
         for table in ("item_embeddings", "user_embeddings", "neighbors"):

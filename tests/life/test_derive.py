@@ -56,7 +56,7 @@ def store(
     """Write a run with these items, and as many users of the same vectors, as training would have."""
     engine, n = database.engine, len(vectors)
     begun = {"algorithm": "als", "params": "{}", "source_sql": "", "seed": 1, "versions": "{}"}
-    say(engine, "know_model", model_name=model)
+    say(engine, "ensure_model", model_name=model)
     say(engine, "begin_run", run_id=run_id, model_name=model, **begun)
     for entity in ("item", "user"):
         engine.write(
@@ -430,11 +430,11 @@ def test_commands_are_jobs_in_a_server(pg) -> None:
         database.ask("SELECT embsql.cluster('m', k => 0)")
         worker.run(pg, once=True, say=lambda _: None)
         done = database.ask(
-            "SELECT status, answer, error FROM embsql.jobs ORDER BY job_id"
+            "SELECT status, result, error FROM embsql.jobs ORDER BY job_id"
         ).to_pylist()
         assert [row["status"] for row in done] == ["done", "done", "done", "failed"]
-        assert done[0]["answer"][:3] == ["1", "4", str(len(IDS) - 1)]
-        assert done[2]["answer"] == ["1", str(len(IDS) - 1), None]
+        assert done[0]["result"][:3] == ["1", "4", str(len(IDS) - 1)]
+        assert done[2]["result"] == ["1", str(len(IDS) - 1), None]
         assert done[3]["error"].startswith("cluster: k must be a whole number from 1")
         assert [row["label"] for row in rows(database, "clusters('m')")] == ["g0", "g1", "g2", "g3"]
 

@@ -392,9 +392,9 @@ def test_a_model_that_never_went_live_says_where_it_is(each: embsql.Database) ->
     assert run.status == "ready"
     sentence = rf"no live run, but run {run.run_id} is finished: read it as 'm@.*gate.*promote"
     with pytest.raises(NotPromoted, match=sentence):
-        each.materialise("m")
+        each.materialize("m")
     with pytest.raises(Exception, match=sentence):
         each.ask("SELECT * FROM embsql.similar_items('m', 'i1')")
     each.engine.run("UPDATE embsql.runs SET status = 'failed'")
     with pytest.raises(NothingLive, match="has no live run, and no finished one to promote"):
-        each.materialise("m")
+        each.materialize("m")

@@ -86,7 +86,7 @@ def made_of(database: embsql.Database) -> None:
         labels="SELECT user_id AS entity_id, item_id AS label FROM events",
     )
     database.project("shop", entity="user")
-    database.materialise("shop", k=2)
+    database.materialize("shop", k=2)
     database.engine.write(
         "cohorts", {"cohort_set": ["s"] * 2, "user_id": [ADA, "u1"], "cohort": ["c"] * 2}
     )
@@ -115,7 +115,8 @@ def test_a_training_in_flight_ends_without_the_person(shop, other, tmp_path) -> 
     assert ADA.encode() not in dump(shop, tmp_path / "now")
     assert count(shop, f"user_embeddings WHERE run_id = {run_id}") == 10
     assert (
-        count(shop, "validations WHERE check_name = 'user ids alike' AND example IS NOT NULL") == 0
+        count(shop, "source_checks WHERE check_name = 'user ids alike' AND example IS NOT NULL")
+        == 0
     )
     assert count(shop, "forgotten") == 0
     seeds = f"SELECT user_id FROM embsql.lookalikes('shop', ARRAY['{ADA}', 'u1'], k => 20)"
@@ -157,7 +158,7 @@ def test_a_training_that_fails_names_nobody_who_was_forgotten(shop, other) -> No
         "status": "failed",
         "error": "not kept, since somebody was forgotten meanwhile, whom it may name",
     }
-    assert count(shop, "validations WHERE example IS NOT NULL") == count(shop, "forgotten") == 0
+    assert count(shop, "source_checks WHERE example IS NOT NULL") == count(shop, "forgotten") == 0
 
 
 def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
@@ -438,7 +439,7 @@ def test_batches_go_on_where_they_were(new_database, monkeypatch) -> None:
 
 JOBS = f"""
 INSERT INTO embsql.jobs (
-    command, model_name, words, status, attempts, error, worker, enqueued_at, start_after
+    command, model_name, arguments, status, attempts, error, worker, enqueued_at, start_after
 )
 SELECT
     'train', 'm' || n, ARRAY['m', 'SELECT * FROM e WHERE user_id <> ''{ADA}''', 'als', '{{}}'], status, 1,
@@ -462,7 +463,7 @@ def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
         database.engine.run(JOBS)
         database.forget(ADA)
         found = database.ask(
-            "SELECT error, words[2] AS source FROM embsql.jobs ORDER BY job_id"
+            "SELECT error, arguments[2] AS source FROM embsql.jobs ORDER BY job_id"
         ).to_pylist()
         assert [job["error"] for job in found] == ["user forgotten, item i1"] * 3
         assert found[0]["source"] == sources.UNNAMED
@@ -488,8 +489,10 @@ def test_a_job_that_never_began_names_nobody_either(pg, end: str, jobs: int) -> 
         database.ask("SELECT embsql.forget($who)", who=ADA)
         database.forget(ADA)
         database.ask(end)
-        over = database.ask("SELECT words FROM embsql.jobs WHERE status = 'cancelled'").to_pylist()
-        assert over == [{"words": []}] * jobs
+        over = database.ask(
+            "SELECT arguments FROM embsql.jobs WHERE status = 'cancelled'"
+        ).to_pylist()
+        assert over == [{"arguments": []}] * jobs
 
 
 def test_what_the_server_noted_names_nobody_who_was_forgotten(new_database) -> None:

@@ -200,7 +200,7 @@ def test_forget_in_sql_means_the_id_that_a_source_has(each: embsql.Database) -> 
             assert answer == [{"rows_removed": 1}], case[0]
         else:
             (job,) = each.ask(f"SELECT embsql.forget({value}) AS number").to_pylist()
-            asked = each.ask("SELECT words FROM embsql.jobs WHERE job_id = $number", **job)
+            asked = each.ask("SELECT arguments FROM embsql.jobs WHERE job_id = $number", **job)
             assert asked.to_pylist() == [{"words": [text]}], case[0]
 
 

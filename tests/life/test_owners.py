@@ -16,7 +16,7 @@ from tests.house import QUICK, House
 MINE = "SELECT owned_by FROM embsql.models WHERE model_name = %s"
 BEGUN = """
     SELECT embsql.take_lease('{model}', 'o', {run}, 'h', 1, NULL);
-    SELECT embsql.know_model('{model}');
+    SELECT embsql.ensure_model('{model}');
     SELECT embsql.begin_run({run}, '{model}', 'als', '{{}}', '', 1, '{{}}')
 """
 
@@ -39,7 +39,7 @@ def test_who_makes_a_model_owns_it_and_gives_it_away(house: House) -> None:
             lambda: eve.train("shared", "events", **QUICK),
             lambda: eve.cluster("shared", k=2),
             lambda: eve.project("shared"),
-            lambda: eve.materialise("shared", k=2),
+            lambda: eve.materialize("shared", k=2),
             lambda: eve.evaluate("shared"),
         )
         for make in makes:
@@ -166,15 +166,15 @@ def test_rows_that_come_late_are_looked_at_too(house: House) -> None:
         closing(psycopg.connect(house.as_("eve"))) as late,
         closing(psycopg.connect(house.as_("eve"), autocommit=True)) as eve,
     ):
-        ((stage,),) = eve.execute("SELECT embsql.open_stage('validations')").fetchall()
+        ((stage,),) = eve.execute("SELECT embsql.open_stage('source_checks')").fetchall()
         eve.execute(row.format(stage, mine))
         late.execute(row.format(stage, theirs))
         eve.execute("SET lock_timeout = '50ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable, match="LOCK TABLE"):
-            eve.execute("SELECT embsql.close_stage('validations', %s)", [stage])
+            eve.execute("SELECT embsql.close_stage('source_checks', %s)", [stage])
         late.commit()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            eve.execute("SELECT embsql.close_stage('validations', %s)", [stage])
+            eve.execute("SELECT embsql.close_stage('source_checks', %s)", [stage])
 
 
 def test_a_job_ends_although_somebody_stands_on_its_source(house: House) -> None:
@@ -212,7 +212,7 @@ def test_a_run_that_comes_from_elsewhere_was_made_by_nobody_here(house: House, d
     ).run_id
     db.engine.run("UPDATE embsql.runs SET made_by = 'embsql_test_adam'")
     db.engine.run(f"UPDATE embsql.runs SET run_id = {1000 + run}")
-    parts = ("item_embeddings", "user_embeddings", "interactions", "training_log", "validations")
+    parts = ("item_embeddings", "user_embeddings", "interactions", "training_log", "source_checks")
     for table in (*parts, "tower_features", "tower_layers"):
         db.engine.run(f"UPDATE embsql.{table} SET run_id = {1000 + run}")
     db.engine.run(f"UPDATE embsql.models SET live_run = {1000 + run}")

@@ -571,7 +571,7 @@ def test_a_failure_leaves_the_file_as_it_was(shop, tmp_path) -> None:
 
 KILLED = """
 import os, signal, sys, embsql
-from embsql import publish
+from embsql.lifecycle import publish
 from tests.worlds import known_run
 publish.settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 with embsql.connect(":memory:") as world:

@@ -107,11 +107,11 @@ def test_promote_and_drop_change_the_same_row(world, other) -> None:
     with world.engine.transaction():
         registry.hold(world.engine, "m", 1)
         with pytest.raises(Exception, match=r"[Cc]onflict|lock timeout") as refused:
-            say(other.engine, "hold_runs", runs=[1])
+            say(other.engine, "lock_runs", runs=[1])
     assert other.engine.conflict(refused.value), "and whoever is refused tries again"
 
 
-@pytest.mark.parametrize("first", ["hold_run", "drop_run"])
+@pytest.mark.parametrize("first", ["lock_run", "drop_run"])
 def test_who_began_before_another_was_done_is_refused_too(db, first: str) -> None:
     """DuckDB takes a row for changed only where a value becomes another; PostgreSQL shows what the
     first did.
@@ -122,9 +122,9 @@ def test_who_began_before_another_was_done_is_refused_too(db, first: str) -> Non
         with embsql.connect(db.engine.second()) as other, db.engine.transaction():
             db.ask("SELECT * FROM embsql.runs")  # its snapshot begins
             with other.engine.transaction():
-                say(other.engine, "hold_runs", runs=[1])
+                say(other.engine, "lock_runs", runs=[1])
                 say(other.engine, first, run_id=1)
-            say(db.engine, "hold_runs", runs=[1])
+            say(db.engine, "lock_runs", runs=[1])
 
     with pytest.raises(Exception, match=r"[Cc]onflict") as refused:
         second()
@@ -149,7 +149,7 @@ def test_a_live_run_that_is_gone_is_told_with_a_remedy(world) -> None:
         lambda: world.train("m", EVENTS, warm_start=True, force=True, **train),
         lambda: world.train("m", EVENTS, evaluate=True, **train),
         lambda: world.evaluate("m"),
-        lambda: world.materialise("m"),
+        lambda: world.materialize("m"),
         lambda: world.publish("postgresql://nowhere", "m"),
     ):
         with pytest.raises(LiveRunGone) as told:

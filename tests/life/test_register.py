@@ -44,7 +44,7 @@ def test_every_kind_of_question_works(each: embsql.Database) -> None:
     assert best == [{"item_id": f"i{seen.argmax():02d}"}]
     assert each.cluster("titles", k=3).members == 30
     assert each.project("titles").points == 30
-    assert each.materialise("titles", k=2).neighbors == 60
+    assert each.materialize("titles", k=2).neighbors == 60
     assert each.ask("SELECT algorithm, dim, items, users FROM embsql.models()").to_pylist() == [
         {"algorithm": "registered", "dim": 4, "items": 30, "users": 5}
     ]

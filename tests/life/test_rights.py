@@ -294,13 +294,13 @@ FORBIDDEN = [
     "SELECT embsql.forget_rows('interactions', ARRAY[live_run], '1') FROM embsql.models"
     " WHERE model_name = 'm'",
     "SELECT embsql.forget_rows('cohorts', '{}', '1')",
-    "SELECT embsql.forget_words('1')",
+    "SELECT embsql.forget_in_jobs('1')",
     "SELECT embsql.forget_selects(ARRAY[live_run], '1') FROM embsql.models WHERE model_name = 'm'",
     "SELECT embsql.note_forgotten('salt', 'person')",
     "SELECT embsql.note_cleared('{}', '{}')",
     "SELECT embsql.hold_trainings()",
     "SELECT embsql.forget_statistics('{}', '1')",
-    "SELECT embsql.blank_words('examples', 0)",
+    "SELECT embsql.redact('examples', 0)",
     "SELECT embsql.drop_rows('forgotten', 0)",
     "SELECT embsql.remove_model('m')",
     "SELECT embsql.drop_partition('interactions', 1)",
@@ -308,7 +308,7 @@ FORBIDDEN = [
     "SELECT embsql.drop_rows('runs', live_run) FROM embsql.models AS m WHERE m.model_name = 'm'",
     "SELECT embsql.log_event('m', 1, 'forget', '')",
     "SELECT embsql.begin_run(999, 'm', 'als', '{}', '', 1, '{}')",
-    "SELECT embsql.know_model('mine')",
+    "SELECT embsql.ensure_model('mine')",
     "SELECT embsql.abandon_runs('m', 0)",
     "SELECT embsql.note_row('training_log', '{\"run_id\": 1}')",
     "SELECT embsql.note_row('jobs', '{\"run_id\": 1}')",
@@ -425,7 +425,7 @@ def test_a_lease_is_its_holders(house: House) -> None:
     """While one trains, another can neither write the run, nor end it, nor take what he has."""
     ((run,),) = house.run("ann", "SELECT embsql.next_run()")
     house.run("ann", "SELECT embsql.take_lease('held', 'o', %s, 'h', 1, NULL)", run)
-    house.run("ann", "SELECT embsql.know_model('held')")
+    house.run("ann", "SELECT embsql.ensure_model('held')")
     house.run("ann", "SELECT embsql.begin_run(%s, 'held', 'als', '{}', '', 1, '{}')", run)
     for call in (
         "open_partition('interactions', %s)",
@@ -486,7 +486,7 @@ def test_everything_a_trainer_makes_of_a_run(house: House) -> None:
         database.train("made", "events", evaluate=True, gate=False, **QUICK)
         database.cluster("made", k=2)
         database.project("made")
-        database.materialise("made", k=2)
+        database.materialize("made", k=2)
         assert database.evaluate("made")
         tuned = database.train(
             "made", "events", evaluate=True, gate=False, tune=2, dim=[2, 3], epochs=1
@@ -547,7 +547,7 @@ def test_who_is_forgotten_while_a_trainer_trains_is_in_nothing_of_it(house: Hous
     """The trainer leaves them out of his own run, although he may forget nobody."""
     with embsql.connect(house.as_("ann")) as ann, embsql.connect(house.as_("adam")) as adam:
         run = trained(ann, "meanwhile", lambda: adam.forget("p3") and None)
-        ann.materialise("meanwhile", k=2)
+        ann.materialize("meanwhile", k=2)
     for table in ("user_embeddings", "interactions", "top_items"):
         held = f"SELECT DISTINCT user_id FROM embsql.{table} WHERE run_id = %s AND user_id IN ('p3', 'p4')"
         assert house.run(None, held, run) == [("p4",)]

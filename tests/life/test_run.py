@@ -130,7 +130,7 @@ def test_drop_run(shop) -> None:
         "user_embeddings",
         "interactions",
         "training_log",
-        "validations",
+        "source_checks",
         "runs",
     ):
         assert (

@@ -162,9 +162,9 @@ def stop(started: Started) -> str:
 def shorten(queue: Queue, job_id: int) -> None:
     """Let an endless job end the next time it is begun."""
     words = "SELECT array_agg(replace(w.word, '1000000', '2') ORDER BY w.n)"
-    words = f"{words} FROM unnest(words) WITH ORDINALITY AS w (word, n)"
+    words = f"{words} FROM unnest(arguments) WITH ORDINALITY AS w (word, n)"
     queue.connection.execute(
-        f"UPDATE embsql.jobs SET words = ({words}) WHERE job_id = %s", [job_id]
+        f"UPDATE embsql.jobs SET arguments = ({words}) WHERE job_id = %s", [job_id]
     )
 
 
@@ -188,15 +188,15 @@ def dead(queue: Queue, job_id: int) -> None:
 def test_every_command(queue, start) -> None:
     start()
     first = queue.wait(queue.train(evaluate=True, gate=False), "done")
-    assert first["answer"] == ["1", "live", None]
+    assert first["result"] == ["1", "live", None]
     assert first["requested_by"] == queue.ask("SELECT session_user::text")
     assert first["finished_at"] >= first["started_at"] >= first["enqueued_at"]
-    assert queue.wait(queue.train(seed=2), "done")["answer"] == ["2", "live", None]
-    assert queue.wait(queue.ask("SELECT embsql.rollback('m')"), "done")["answer"] == ["1"]
-    assert queue.wait(queue.ask("SELECT embsql.promote('m@2')"), "done")["answer"] == ["2"]
-    figures = queue.wait(queue.ask("SELECT embsql.evaluate('m')"), "done")["answer"]
+    assert queue.wait(queue.train(seed=2), "done")["result"] == ["2", "live", None]
+    assert queue.wait(queue.ask("SELECT embsql.rollback('m')"), "done")["result"] == ["1"]
+    assert queue.wait(queue.ask("SELECT embsql.promote('m@2')"), "done")["result"] == ["2"]
+    figures = queue.wait(queue.ask("SELECT embsql.evaluate('m')"), "done")["result"]
     assert "ndcg@10" in json.loads(figures[0])
-    assert queue.wait(queue.ask("SELECT embsql.drop_run('m@1')"), "done")["answer"] == ["dropped"]
+    assert queue.wait(queue.ask("SELECT embsql.drop_run('m@1')"), "done")["result"] == ["dropped"]
     assert queue.live() == 2
 
 
@@ -254,7 +254,7 @@ def test_two_workers_do_nothing_twice(queue, start) -> None:
     for process in (start("once"), start("once")):
         finish(process)
     # a second time nothing would be left
-    done = "status = 'done' AND attempts = 1 AND CAST(answer[1] AS integer) > 1"
+    done = "status = 'done' AND attempts = 1 AND CAST(result[1] AS integer) > 1"
     assert queue.ask(f"SELECT count(*) FROM embsql.jobs WHERE command = 'forget' AND {done}") == 20
     assert queue.ask("SELECT count(*) FROM embsql.events WHERE event = 'forget'") == 20
 
@@ -266,12 +266,12 @@ def test_who_is_forgotten_leaves_no_trace(queue, start) -> None:
     finish(start("once"))
     job = queue.ask("SELECT embsql.forget('ada-7-ada')")
     said = finish(start("once"))
-    assert int(queue.job(job)["answer"][0]) > 1
-    for table in ("jobs", "events", "validations", "user_embeddings", "interactions"):
+    assert int(queue.job(job)["result"][0]) > 1
+    for table in ("jobs", "events", "source_checks", "user_embeddings", "interactions"):
         assert not queue.ask(
             f"SELECT count(*) FROM embsql.{table} AS t WHERE CAST(t AS text) LIKE '%ada-7-ada%'"
         )
-    assert (queue.job(job)["words"], queue.job(job)["fingerprint"]) == (
+    assert (queue.job(job)["arguments"], queue.job(job)["dedup_key"]) == (
         [],
         None,
     )  # a hash could be tried out
@@ -307,7 +307,7 @@ def test_a_mistake_fails_once_and_the_worker_lives(queue, start) -> None:
         queue.ask("SELECT embsql.train('m', 'SELECT 1', 'asl')"): 'no algorithm named "asl"',
         queue.ask("SELECT embsql.promote('moon')"): 'no model named "moon"',
         queue.ask("SELECT embsql.cluster('m', k => 2.4)"): "k must be",
-        queue.ask("SELECT embsql.materialise('m', k => 2.4)"): "k must be",
+        queue.ask("SELECT embsql.materialize('m', k => 2.4)"): "k must be",
     }
     for job, message in wrong.items():
         row = queue.wait(job, "failed")
@@ -388,11 +388,11 @@ def test_a_stopped_worker_hands_its_job_back(queue, start, number: signal.Signal
     row = queue.job(job)
     assert (row["status"], row["attempts"]) == ("queued", 0)
     assert queue.ask("SELECT count(*) FROM embsql.leases") == 0
-    assert queue.live() == int(queue.job(first)["answer"][0])
+    assert queue.live() == int(queue.job(first)["result"][0])
     shorten(queue, job)
     finish(start("once"))
     assert queue.job(job)["attempts"] == 1
-    assert queue.live() == int(queue.job(job)["answer"][0])
+    assert queue.live() == int(queue.job(job)["result"][0])
 
 
 def test_a_long_select_is_no_death(queue, start) -> None:
@@ -442,7 +442,7 @@ def test_a_killed_worker_is_replaced(queue, start) -> None:
     shorten(queue, job)
     finish(start("once"))
     row = queue.job(job)
-    assert (row["status"], row["attempts"], row["answer"][1]) == ("done", 2, "live")
+    assert (row["status"], row["attempts"], row["result"][1]) == ("done", 2, "live")
     assert (
         queue.ask("SELECT string_agg(status, ' ' ORDER BY run_id) FROM embsql.runs")
         == "failed ready"
@@ -472,7 +472,7 @@ def test_a_worker_that_slept_publishes_nothing(queue, start) -> None:
     finish(start("once"))
     after = queue.job(job)
     live = queue.live()
-    assert (after["status"], int(after["answer"][0])) == ("done", live)
+    assert (after["status"], int(after["result"][0])) == ("done", live)
     sleeper.signal(signal.SIGCONT)
     wait(lambda: "no longer this worker's" in sleeper.line())
     assert queue.job(job) == after

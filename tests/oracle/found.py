@@ -11,7 +11,14 @@ from tests.oracle.data import Cluster, Figure, Gate, Model, Run, Seen, Vector, W
 
 SCALES = 2.0 ** -np.linspace(0, 4, 16).round()  # so that a system wants more steps than dimensions
 STEEP = np.random.default_rng(5).integers(-4, 5, (32, 16)) * SCALES  # (32, 16)
-SOLVER = {"curve0": 0.0, "curve1": 1.0, "pull0": 1.0, "unseen": 1.0, "nu": 0.5, "reg": 0.125}
+SOLVER = {
+    "confidence_offset": 0.0,
+    "confidence_scale": 1.0,
+    "target_offset": 1.0,
+    "unobserved_weight": 1.0,
+    "reg_exponent": 0.5,
+    "reg": 0.125,
+}
 
 
 def side(**vectors: list[float]) -> dict[str, Vector]:

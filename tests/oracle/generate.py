@@ -260,13 +260,13 @@ def _seen(rng: Random, users: Any, items: Any) -> list[Seen]:
 def _folding(rng: Random, run: Run, kind: str) -> None:
     """How the run folds in, in the words of embsql.solvers."""
     least_squares = {
-        "curve0": 0.0,
-        "curve1": 1.0,
-        "pull0": 0.0,
-        "unseen": 0.25,
-        "nu": 1.0,
+        "confidence_offset": 0.0,
+        "confidence_scale": 1.0,
+        "target_offset": 0.0,
+        "unobserved_weight": 0.25,
+        "reg_exponent": 1.0,
         "reg": 0.125,
-        "scale": 0.5,
+        "weight_scale": 0.5,
     }
     if kind == "mean":
         run.solver = "mean", {}
@@ -277,18 +277,24 @@ def _folding(rng: Random, run: Run, kind: str) -> None:
     elif kind == "confidence":
         run.solver = (
             "least_squares",
-            {**least_squares, "pull0": 1.0, "unseen": 1.0, "nu": 0.5, "scale": 2.0},
+            {
+                **least_squares,
+                "target_offset": 1.0,
+                "unobserved_weight": 1.0,
+                "reg_exponent": 0.5,
+                "weight_scale": 2.0,
+            },
         )
     elif kind == "ratings":
         ratings = {
-            "curve0": 1.0,
-            "curve1": 0.0,
-            "unseen": 0.0,
-            "mean": 3.25,
-            "damping": 10.0,
-            "usual": 5.0,
+            "confidence_offset": 1.0,
+            "confidence_scale": 0.0,
+            "unobserved_weight": 0.0,
+            "global_mean": 3.25,
+            "bias_damping": 10.0,
+            "default_rating": 5.0,
         }
-        run.solver = "least_squares", {**least_squares, **ratings, "scale": 1.0}
+        run.solver = "least_squares", {**least_squares, **ratings, "weight_scale": 1.0}
     if kind == "scaled":
         run.scales = {one: float(rng.choice([0.25, 0.5, 2.0])) for one in run.items}
 

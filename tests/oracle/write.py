@@ -99,7 +99,7 @@ def _column(table: str, name: str, values: tuple[Any, ...]) -> Any:
         )
     if name == "value" and table in TEXT_VALUES:
         return pa.array(values, pa.string())
-    if name in ("weight", "scale") and table in ("interactions", "item_scales"):
+    if name in ("weight", "scale") and table in ("interactions", "item_weights"):
         return pa.array(values, pa.float32())
     return pa.array(values, TYPES.get(name))
 
@@ -154,14 +154,17 @@ def _folding(database: embsql.Database, run: Run) -> None:
     if run.solver:
         kind, settings = run.solver
         _rows(
-            database, "solvers", "run_id kind settings", [(run.run_id, kind, json.dumps(settings))]
+            database,
+            "fold_in_settings",
+            "run_id kind settings",
+            [(run.run_id, kind, json.dumps(settings))],
         )
         if kind == "least_squares":
             table = np.array([vector.embedding for vector in run.items.values()])  # (n, d)
             gram = [(run.run_id, n, line) for n, line in enumerate(table.T @ table, 1)]
-            _rows(database, "gram", "run_id position entries", gram)
+            _rows(database, "item_gramian", "run_id position entries", gram)
     scales = [(run.run_id, one, scale) for one, scale in run.scales.items()]
-    _rows(database, "item_scales", "run_id item_id scale", scales)
+    _rows(database, "item_weights", "run_id item_id scale", scales)
 
 
 def _towers(database: embsql.Database, run: Run) -> None:
@@ -218,6 +221,6 @@ def _notes(database: embsql.Database, run: Run) -> None:
         [(run.run_id, *row) for row in run.log],
     )
     findings = [(run.run_id, *row) for row in run.findings]
-    _rows(database, "validations", "run_id check_name severity affected example hint", findings)
+    _rows(database, "source_checks", "run_id check_name severity affected example hint", findings)
     trials = [(run.run_id, *row) for row in run.trials]
     _rows(database, "trials", "run_id trial params metric value seconds status error", trials)

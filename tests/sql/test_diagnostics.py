@@ -49,7 +49,7 @@ class World:
 
     def write(self, database: embsql.Database) -> None:
         engine = database.engine
-        say(engine, "know_model", model_name="m")
+        say(engine, "ensure_model", model_name="m")
         say(
             engine,
             "begin_run",
@@ -258,8 +258,8 @@ def feature(made: World, entity: str, other: str, n: int) -> dict[str, Any]:
         "mean_weight": pytest.approx(np.mean(weights)) if own else None,
         "first_time": min(times, default=None),
         "last_time": max(times, default=None),
-        "partner_popularity": pytest.approx(made.counts(other)[partners].mean()) if own else None,
-        "affinity": pytest.approx(float(near.mean()), abs=1e-5) if len(near) else None,
+        "mean_neighbor_degree": pytest.approx(made.counts(other)[partners].mean()) if own else None,
+        "mean_cosine": pytest.approx(float(near.mean()), abs=1e-5) if len(near) else None,
     }
 
 

@@ -36,7 +36,7 @@ def moved(database, before: Pair, after: Pair) -> tuple[np.ndarray, np.ndarray]:
         *(f"i{n:04d}" for n in range(len(before[0]))),
         *(f"u{n:04d}" for n in range(len(before[1]))),
     ]
-    return answer["shift"].to_numpy(), answer["neighbour_overlap"].to_numpy()
+    return answer["shift"].to_numpy(), answer["neighbor_overlap"].to_numpy()
 
 
 @pytest.mark.parametrize("dim", [1, 2, 16])
@@ -143,7 +143,7 @@ def test_a_cohort_moves_as_its_users_do(each) -> None:
     assert (restless["users"], restless["enough_data"]) == (19, False)
     assert calm["drift"] < restless["drift"]
     assert restless["drift"] == pytest.approx(shift[40 + 25 : 40 + 44].mean())
-    assert restless["neighbour_overlap"] == pytest.approx(overlap[40 + 25 : 40 + 44].mean())
+    assert restless["neighbor_overlap"] == pytest.approx(overlap[40 + 25 : 40 + 44].mean())
 
 
 def test_seeds_of_an_island_find_the_island(each) -> None:

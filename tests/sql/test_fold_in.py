@@ -294,20 +294,20 @@ def test_every_item_needs_its_weight(trained, question: str) -> None:
         trained.ask(f"{question}('implicit', NULL, ARRAY[1.0, 2.0])")
 
 
-@pytest.mark.parametrize("table", ["solvers", "gram", "item_scales"])
+@pytest.mark.parametrize("table", ["fold_in_settings", "item_gramian", "item_weights"])
 def test_what_folding_in_needs_goes_with_its_run(trained, table: str) -> None:
     of_model = "JOIN embsql.runs AS r ON r.run_id = t.run_id WHERE r.model_name = 'gone'"
     count = f"SELECT count(*) AS n FROM embsql.{table} AS t {of_model}"
     rows = ", ".join(f"('{user}', '{item}', {weight})" for user, item, weight in history(10))
     source = f"SELECT * FROM (VALUES {rows}) AS t (user_id, item_id, weight)"
     first = trained.train(
-        "gone", source, algorithm="svd" if table == "item_scales" else "als", dim=2, progress=False
+        "gone", source, algorithm="svd" if table == "item_weights" else "als", dim=2, progress=False
     )
     before = trained.ask(count)["n"][0].as_py()
     trained.train("gone", source, algorithm="svd", method="plain", dim=2, progress=False)
     trained.drop_run(f"gone@{first.run_id}")
     assert before > 0
-    assert trained.ask(count)["n"][0].as_py() == (1 if table == "solvers" else 0)
+    assert trained.ask(count)["n"][0].as_py() == (1 if table == "fold_in_settings" else 0)
     trained.engine.run("UPDATE embsql.models SET live_run = NULL WHERE model_name = 'gone'")
     trained.drop_run(f"gone@{int(first.run_id) + 1}")
 

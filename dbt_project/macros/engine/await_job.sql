@@ -27,5 +27,5 @@
   {% if last.status != 'done' %}
     {% do embsql.fail(last.error or 'job ' ~ job ~ ' of "' ~ model ~ '" was cancelled; what was live stays live') %}
   {% endif %}
-  {% do return(last.answer) %}
+  {% do return(last.result) %}
 {% endmacro %}

@@ -1,9 +1,9 @@
-{#- After half a second: status, answer, error and progress of a job, and how many workers show signs of life. -#}
+{#- After half a second: status, result, error and progress of a job, and how many workers show signs of life. -#}
 {% macro look_at_job(job, model) %}
   {% do embsql.ask('select 1 from pg_sleep(0.5)') %}
   {% set row = embsql.ask("
     select
-      job.status, array_to_json(job.answer)::text, job.error,
+      job.status, array_to_json(job.result)::text, job.error,
       (
         select 'epoch ' || log.epoch || ', ' || log.metric || ' ' || round(log.value::numeric, 4)
         from embsql.training_log as log
@@ -22,6 +22,6 @@
   )[0] %}
   {% do adapter.commit() %}
   {% do return({
-    'status': row[0], 'answer': fromjson(row[1]) if row[1] else none, 'error': row[2], 'progress': row[3], 'workers': row[4] | int
+    'status': row[0], 'result': fromjson(row[1]) if row[1] else none, 'error': row[2], 'progress': row[3], 'workers': row[4] | int
   }) %}
 {% endmacro %}

@@ -11,7 +11,7 @@
   {% for wanted in settings.project if 'project ' ~ wanted.get('entity', 'item') ~ ' ' ~ wanted.get('method', 'pca') not in had %}
     {% do embsql.project(settings.name, timeout=settings.timeout, **wanted) %}
   {% endfor %}
-  {% for wanted in settings.materialise if 'materialise' not in (had | join(' ')) %}
-    {% do embsql.materialise(settings.name, timeout=settings.timeout, **wanted) %}
+  {% for wanted in settings.materialize if 'materialize' not in (had | join(' ')) %}
+    {% do embsql.materialize(settings.name, timeout=settings.timeout, **wanted) %}
   {% endfor %}
 {% endmacro %}

@@ -4,7 +4,7 @@
   {% if given is not mapping %}
     {% do embsql.fail('meta.embsql must be a mapping, for example {dim: 64}, got ' ~ given) %}
   {% endif %}
-  {% set own = ['name', 'algorithm', 'entity', 'timeout', 'cluster', 'project', 'materialise'] %}
+  {% set own = ['name', 'algorithm', 'entity', 'timeout', 'cluster', 'project', 'materialize'] %}
   {% set options = {} %}
   {% for word, value in given.items() if word not in own %}
     {% do options.update({word: value}) %}
@@ -16,7 +16,7 @@
     'timeout': given.get('timeout', var('embsql_timeout', 3600)),
     'cluster': embsql.several('cluster', given.get('cluster')),
     'project': embsql.several('project', given.get('project')),
-    'materialise': embsql.several('materialise', given.get('materialise')),
+    'materialize': embsql.several('materialize', given.get('materialize')),
     'options': options,
   }) %}
 {% endmacro %}

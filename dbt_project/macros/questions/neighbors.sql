@@ -1,4 +1,4 @@
-{#- What materialise wrote for the live run: item_id, rank, neighbor_id, score; a row for every item and rank. -#}
+{#- What materialize wrote for the live run: item_id, rank, neighbor_id, score; a row for every item and rank. -#}
 {% macro neighbors(model) %}
   {% set select %}(
     select near.entity_id as item_id, near.rank, near.neighbor_id, near.score

@@ -1,4 +1,4 @@
-{#- What materialise wrote for the live run: user_id, rank, item_id, score; a row for every user and rank. -#}
+{#- What materialize wrote for the live run: user_id, rank, item_id, score; a row for every user and rank. -#}
 {% macro top_items(model) %}
   {% set select %}(
     select top.user_id, top.rank, top.item_id, top.score

@@ -7,7 +7,7 @@
 {% if not before %}{{ embsql.no_rows() }}{% else %}
 select moved.amount
 from (
-  select avg({{ 'd.shift' if by == 'shift' else '1 - d.neighbour_overlap' }}) as amount
+  select avg({{ 'd.shift' if by == 'shift' else '1 - d.neighbor_overlap' }}) as amount
   from {{ embsql.drift(model, before) }} as d
   where d.entity = {{ embsql.literal(entity) }}
 ) as moved

@@ -1,10 +1,10 @@
 -- drift(model_a text, model_b text)
---   -> (entity text, entity_id text, shift double, neighbour_overlap double)
+--   -> (entity text, entity_id text, shift double, neighbor_overlap double)
 -- How far every item and user moved from one run to another ('shop@7', 'shop'), those that moved most first.
 -- The spaces of two runs are never compared as they are: all of one may lie turned. The first is turned onto the
 -- second by the rotation that fits best the items and users both have (orthogonal Procrustes; Schoenemann, 1966;
 -- fitted on at most 5,000 of each kind, a fixed choice). shift is the cosine distance that remains: 0 did not move.
--- neighbour_overlap needs no alignment: the share of the 10 nearest by cosine that are the same in both runs. Of each
+-- neighbor_overlap needs no alignment: the share of the 10 nearest by cosine that are the same in both runs. Of each
 -- kind the neighbours are sought among 1,000 (all, where there are no more; otherwise a fixed choice), and it is NULL
 -- beyond 5,000. Runs of different dim can be compared: what does not fit the shorter counts as moved. Rows are what
 -- both runs have a direction of; when they share nothing there are none.
@@ -16,7 +16,7 @@ WITH pair AS (
     shared.place,
     shared.direction_a,
     shared.direction_b,
-    embsql.rotated(shared.direction_a, rotation.matrix) AS turned
+    embsql.matvec(shared.direction_a, rotation.matrix) AS turned
   FROM given
   CROSS JOIN LATERAL embsql.alignment((SELECT embsql.live_run(:model_a)), (SELECT embsql.live_run(:model_b))) AS rotation (matrix)
   CROSS JOIN LATERAL embsql.shared_vectors((SELECT embsql.live_run(:model_a)), (SELECT embsql.live_run(:model_b))) AS shared
@@ -58,7 +58,7 @@ SELECT
   pair.entity AS entity,
   pair.entity_id AS entity_id,
   CAST(greatest(0, coalesce(embsql.cosine_distance(pair.turned, pair.direction_b), 1)) AS FLOAT8) AS shift,
-  overlap.share AS neighbour_overlap
+  overlap.share AS neighbor_overlap
 FROM pair
 LEFT JOIN overlap ON overlap.entity = pair.entity AND overlap.place = pair.place
 ORDER BY shift DESC NULLS LAST, pair.entity COLLATE "C" ASC, pair.entity_id COLLATE "C" ASC

@@ -1,7 +1,7 @@
 -- cohort_drift(model_a text, model_b text, cohort_set text)
---   -> (cohort text, users bigint, drift double, neighbour_overlap double, enough_data boolean)
+--   -> (cohort text, users bigint, drift double, neighbor_overlap double, enough_data boolean)
 -- How far the users of every cohort moved from one run to another ('shop@7', 'shop'), beside who is around them.
--- users are those both runs have a direction of; drift is the mean of their shifts and neighbour_overlap the mean of
+-- users are those both runs have a direction of; drift is the mean of their shifts and neighbor_overlap the mean of
 -- their overlaps, as embsql.drift has them (NULL where none of them is in its sample). A number for one cohort means
 -- something beside those of the others: retraining alone moves everybody. Below 20 users enough_data is false: read
 -- nothing into it. Cohorts nobody of whom is in both runs are left out; an unknown set returns no rows.
@@ -10,7 +10,7 @@ SELECT
   member.cohort AS cohort,
   count(*) AS users,
   CAST(avg(moved.shift) AS FLOAT8) AS drift,
-  CAST(avg(moved.neighbour_overlap) AS FLOAT8) AS neighbour_overlap,
+  CAST(avg(moved.neighbor_overlap) AS FLOAT8) AS neighbor_overlap,
   count(*) >= 20 AS enough_data
 FROM given
 CROSS JOIN LATERAL embsql.cohort_members((SELECT embsql.live_run(:model_b)), :cohort_set) AS member

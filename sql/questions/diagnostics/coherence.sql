@@ -9,7 +9,7 @@
 WITH labelled AS (
   SELECT pair.id, min(pair.label) AS label
   FROM given
-  CROSS JOIN LATERAL embsql.together(:ids, :labels) AS pair
+  CROSS JOIN LATERAL embsql.zip_lists(:ids, :labels) AS pair
   WHERE pair.label IS NOT NULL
   GROUP BY pair.id
 ),

@@ -9,7 +9,7 @@ SELECT
   finding.example AS example,
   finding.hint AS hint
 FROM given
-JOIN embsql.validations AS finding ON finding.run_id = (SELECT embsql.newest_run(:model))
+JOIN embsql.source_checks AS finding ON finding.run_id = (SELECT embsql.newest_run(:model))
 ORDER BY
   CASE finding.severity WHEN 'error' THEN 0 WHEN 'warning' THEN 1 WHEN 'info' THEN 2 ELSE 3 END ASC,
   finding.check_name ASC

@@ -31,12 +31,12 @@ past AS (
     history.kind, history.ids, history.weights, history.pulls,
     subject.score, subject.embedding, subject.norm,
     embsql.solve(
-      history.gram, history.unseen, history.ridge, history.vectors, history.curves, embsql.as_exact(subject.embedding)
+      history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves, embsql.as_double(subject.embedding)
     ) AS turned
   FROM given
   CROSS JOIN met
   CROSS JOIN subject
-  CROSS JOIN LATERAL embsql.history((SELECT embsql.live_run(:model)), met.items, met.weights) AS history
+  CROSS JOIN LATERAL embsql.fold_in_system((SELECT embsql.live_run(:model)), met.items, met.weights) AS history
 ),
 evidence AS (
   SELECT
@@ -53,7 +53,7 @@ carried AS (
     CASE
       WHEN evidence.kind = 'mean' THEN
         greatest(0, evidence.weight * coalesce(embsql.cosine(other.embedding, other.norm, evidence.embedding, evidence.norm), 0))
-      ELSE evidence.pull * embsql.inner_product(embsql.as_exact(other.embedding), evidence.turned)
+      ELSE evidence.pull * embsql.inner_product(embsql.as_double(other.embedding), evidence.turned)
     END AS strength
   FROM given
   CROSS JOIN evidence

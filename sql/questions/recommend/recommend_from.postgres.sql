@@ -3,11 +3,11 @@ WITH folded AS MATERIALIZED (
   SELECT
     run.run_id, run.similarity, history.bias,
     embsql.solve(
-      history.gram, history.unseen, history.ridge, history.vectors, history.curves,
+      history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves,
       embsql.weighted_sum(history.vectors, history.pulls)
     ) AS embedding
   FROM embsql.runs AS run
-  CROSS JOIN LATERAL embsql.history(run.run_id, :items, :weights) AS history
+  CROSS JOIN LATERAL embsql.fold_in_system(run.run_id, :items, :weights) AS history
   WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 subject AS (

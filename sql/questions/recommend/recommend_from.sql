@@ -11,14 +11,14 @@ WITH run AS MATERIALIZED (
 ),
 past AS MATERIALIZED (
   SELECT
-    history.gram, history.unseen, history.ridge, history.vectors, history.curves, history.bias,
+    history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves, history.bias,
     embsql.weighted_sum(history.vectors, history.pulls) AS pulled
   FROM given
-  CROSS JOIN LATERAL embsql.history((SELECT embsql.live_run(:model)), :items, :weights) AS history
+  CROSS JOIN LATERAL embsql.fold_in_system((SELECT embsql.live_run(:model)), :items, :weights) AS history
 ),
 folded AS MATERIALIZED (
   SELECT
-    embsql.as_vector(embsql.solve(past.gram, past.unseen, past.ridge, past.vectors, past.curves, past.pulled)) AS embedding,
+    embsql.as_vector(embsql.solve(past.gram, past.unobserved_weight, past.ridge, past.vectors, past.curves, past.pulled)) AS embedding,
     past.bias
   FROM past
 ),

@@ -82,7 +82,7 @@ def _place(run: Run, near: dict[str, float], one: str) -> tuple[int, int]:
 
 
 def moves(a: Run, b: Run) -> dict[tuple[str, str], tuple[Any, Any]]:
-    """(shift, neighbour_overlap) of everything that both runs have a direction of."""
+    """(shift, neighbor_overlap) of everything that both runs have a direction of."""
     units = {
         (entity, one): (a.side(entity)[one].unit, b.side(entity)[one].unit)
         for entity in ("item", "user")

@@ -140,9 +140,11 @@ class History:
 def _history(run: Run, items: Ids, weights: list[float | None] | None) -> History | None:
     """The equations of a history; none where nothing in it is known."""
     kind, settings = run.solver or ("mean", {})
-    rated = "mean" in settings
+    rated = "global_mean" in settings
     given: dict[str, list[float]] = {}
-    for item, weight in _weighed(items or [], weights, settings.get("usual", 1.0), rated=rated):
+    for item, weight in _weighed(
+        items or [], weights, settings.get("default_rating", 1.0), rated=rated
+    ):
         given.setdefault(item, []).append(weight)
     ids = [item for item in given if item in run.items]
     if not ids:
@@ -176,22 +178,22 @@ def _weighed(
 def _equations(
     run: Run, kind: str, s: dict[str, float], ids: list[str], w: np.ndarray, v: np.ndarray
 ) -> History | None:
-    """What embsql.history says it makes of settings s, weights w (n,) and vectors v (n, d)."""
+    """What embsql.fold_in_system says it makes of settings s, weights w (n,) and vectors v (n, d)."""
     rest, own, bias = w * np.array([run.scales.get(one, 1.0) for one in ids]), 0.0, 0.0
-    if "mean" in s:
-        rest = rest - s["mean"] - np.array([run.items[one].bias for one in ids])
-        own = rest.sum() / (len(rest) + s["damping"])
-        bias = own + s["mean"]
+    if "global_mean" in s:
+        rest = rest - s["global_mean"] - np.array([run.items[one].bias for one in ids])
+        own = rest.sum() / (len(rest) + s["bias_damping"])
+        bias = own + s["global_mean"]
     if kind == "mean":
         return History(kind, ids, w, v, w / w.sum(), np.eye(run.dim), bias) if w.sum() else None
-    amounts = s.get("scale", 1.0) * (rest - own)
+    amounts = s.get("weight_scale", 1.0) * (rest - own)
     if kind == "projection":
         return History(kind, ids, w, v, amounts, np.eye(run.dim), bias)
-    curves = s["curve0"] + s["curve1"] * amounts
+    curves = s["confidence_offset"] + s["confidence_scale"] * amounts
     table = np.array([item.embedding for item in run.items.values()])  # (items, d)
-    ridge = s["reg"] * (curves.sum() + s["unseen"] * len(run.items)) ** s["nu"]
-    matrix = s["unseen"] * table.T @ table + ridge * np.eye(run.dim) + (v.T * curves) @ v
-    return History(kind, ids, w, v, s["pull0"] + amounts, matrix, bias)
+    ridge = s["reg"] * (curves.sum() + s["unobserved_weight"] * len(run.items)) ** s["reg_exponent"]
+    matrix = s["unobserved_weight"] * table.T @ table + ridge * np.eye(run.dim) + (v.T * curves) @ v
+    return History(kind, ids, w, v, s["target_offset"] + amounts, matrix, bias)
 
 
 def fold_in(

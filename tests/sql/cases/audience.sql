@@ -28,6 +28,6 @@ SELECT * FROM embsql.lookalike_quality('compass', seeds => ARRAY['ada', 'cyd', '
 SELECT * FROM embsql.lookalike_quality('compass', seeds => ARRAY['ada', 'zoe']);
 
 -- the same vectors have not moved, and zero vectors are left out
-SELECT entity, count(*), max(shift) < 1e-5, min(neighbour_overlap) FROM embsql.drift('compass', 'angles') GROUP BY entity ORDER BY entity;
+SELECT entity, count(*), max(shift) < 1e-5, min(neighbor_overlap) FROM embsql.drift('compass', 'angles') GROUP BY entity ORDER BY entity;
 --= item | 5 | True | 1.0
 --= user | 3 | True | 1.0

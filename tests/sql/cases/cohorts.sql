@@ -30,6 +30,6 @@ SELECT cohort, item_id FROM embsql.cohort_items('compass', 'team', k => 1) WHERE
 SELECT * FROM embsql.cohort_items('compass', 'team', k => 0);
 
 -- nobody moved; two users are not enough to say so
-SELECT cohort, users, drift < 1e-5, neighbour_overlap, enough_data FROM embsql.cohort_drift('compass', 'angles', 'team');
+SELECT cohort, users, drift < 1e-5, neighbor_overlap, enough_data FROM embsql.cohort_drift('compass', 'angles', 'team');
 --= blue | 1 | True | 1.0 | False
 --= red | 2 | True | 1.0 | False

@@ -20,14 +20,14 @@ SELECT * FROM embsql.history_similarity('compass', 'zoe', 'north');
 SELECT * FROM embsql.history_similarity('compass', 'ada', 'nowhere');
 
 -- what is known of a user
-SELECT entity_id, norm, interactions, total_weight, mean_weight, first_time, last_time, partner_popularity, affinity FROM embsql.features('compass');
+SELECT entity_id, norm, interactions, total_weight, mean_weight, first_time, last_time, mean_neighbor_degree, mean_cosine FROM embsql.features('compass');
 --= ada | 1.0 | 2 | 3.0 | 1.5 | NULL | NULL | 2.5 | 0.5
 --= bob | 2.0 | 1 | 1.0 | 1.0 | NULL | NULL | 2.0 | 1.0
 --= cyd | 4.2426407 | 2 | 5.0 | 2.5 | NULL | NULL | 2.0 | 0.0
 --= nil | 0.0 | 1 | 1.0 | 1.0 | NULL | NULL | 2.0 | NULL
 
 -- of an item; one that nobody in the run met
-SELECT entity_id, interactions, total_weight, partner_popularity FROM embsql.features('compass', entity => 'item') WHERE entity_id IN ('north', 'nowhere');
+SELECT entity_id, interactions, total_weight, mean_neighbor_degree FROM embsql.features('compass', entity => 'item') WHERE entity_id IN ('north', 'nowhere');
 --= north | 2 | 2.0 | 1.5
 --= nowhere | 0 | NULL | NULL
 

@@ -50,7 +50,7 @@ def made(request, each: embsql.Database) -> tuple[World, embsql.Database]:
 
 def test_tables_answer_as_the_questions_do(made: tuple[World, embsql.Database]) -> None:
     world, database = made
-    done = database.materialise("m", k=7)
+    done = database.materialize("m", k=7)
     assert (done.top_items, done.neighbors) == (
         rows(database, "top_items"),
         rows(database, "neighbors"),
@@ -70,7 +70,7 @@ def test_tables_answer_as_the_questions_do(made: tuple[World, embsql.Database]) 
 def test_ties_by_id_and_k_beyond_what_there_is(each: embsql.Database, k: int) -> None:
     known_run(each)
     for run, model in enumerate(("compass", "angles"), 1):
-        each.materialise(model, k=k)
+        each.materialize(model, k=k)
         for user in ("ada", "bob", "cyd"):
             asked = each.ask(RECOMMEND, model=model, id=user, k=k).to_pylist()
             alike(
@@ -84,9 +84,9 @@ def test_ties_by_id_and_k_beyond_what_there_is(each: embsql.Database, k: int) ->
 
 def test_made_again_it_replaces_only_what_is_made(made: tuple[World, embsql.Database]) -> None:
     _, database = made
-    database.materialise("m", k=5)
+    database.materialize("m", k=5)
     before = rows(database, "neighbors")
-    done = database.materialise("m", k=2, items=False)
+    done = database.materialize("m", k=2, items=False)
     assert (done.top_items, done.neighbors) == (rows(database, "top_items"), 0)
     assert rows(database, "neighbors") == before
 
@@ -94,7 +94,7 @@ def test_made_again_it_replaces_only_what_is_made(made: tuple[World, embsql.Data
 def test_forgotten_and_dropped(each: embsql.Database) -> None:
     known_run(each)
     for model in ("compass", "angles"):
-        each.materialise(model)
+        each.materialize(model)
     each.engine.write(
         "neighbors",
         {
@@ -109,7 +109,7 @@ def test_forgotten_and_dropped(each: embsql.Database) -> None:
     each.forget("ada")
     assert rows(each, "top_items WHERE user_id = 'ada'") == 0
     assert rows(each, "neighbors WHERE entity = 'user'") == 1
-    each.materialise("compass")
+    each.materialize("compass")
     assert rows(each, "top_items WHERE user_id = 'ada'") == 0
     each.engine.run(
         "UPDATE embsql.models SET live_run = NULL WHERE model_name = 'angles'"
@@ -121,7 +121,7 @@ def test_forgotten_and_dropped(each: embsql.Database) -> None:
 
 def test_it_travels_with_its_run(each: embsql.Database) -> None:
     known_run(each)
-    each.materialise("compass")
+    each.materialize("compass")
     with embsql.connect(":memory:") as there:
         each.publish(there.engine.second(), "compass")
         for table in ("top_items", "neighbors"):
@@ -131,15 +131,15 @@ def test_it_travels_with_its_run(each: embsql.Database) -> None:
 def test_refused(db: embsql.Database) -> None:
     known_run(db)
     with pytest.raises(BadArgument, match="k must be a whole number from 1"):
-        db.materialise("compass", k=0)
+        db.materialize("compass", k=0)
     with pytest.raises(UnknownModel):
-        db.materialise("compas")
+        db.materialize("compas")
 
 
 def test_as_sql(db: embsql.Database) -> None:
     known_run(db)
     (row,) = db.ask(
-        "SELECT * FROM embsql.materialise('compass', k => 2, users => FALSE)"
+        "SELECT * FROM embsql.materialize('compass', k => 2, users => FALSE)"
     ).to_pylist()
     assert row == {"run_id": 1, "top_items": 0, "neighbors": 10}
 
@@ -147,10 +147,10 @@ def test_as_sql(db: embsql.Database) -> None:
 def test_as_a_job(pg: str) -> None:
     with embsql.connect(pg) as database:
         known_run(database)
-        database.ask("SELECT embsql.materialise('compass', k => 2, users => FALSE)")
+        database.ask("SELECT embsql.materialize('compass', k => 2, users => FALSE)")
         assert CliRunner().invoke(main, ["--db", pg, "worker", "--once"]).exit_code == 0
-        (job,) = database.ask("SELECT status, answer FROM embsql.jobs").to_pylist()
-    assert job == {"status": "done", "answer": ["1", "0", "10"]}
+        (job,) = database.ask("SELECT status, result FROM embsql.jobs").to_pylist()
+    assert job == {"status": "done", "result": ["1", "0", "10"]}
 
 
 def test_on_the_command_line(tmp_path) -> None:
@@ -158,6 +158,6 @@ def test_on_the_command_line(tmp_path) -> None:
     with embsql.connect(file) as database:
         known_run(database)
     answer = CliRunner().invoke(
-        main, ["--db", file, "--json", "materialise", "compass", "--k", "2", "--no-items"]
+        main, ["--db", file, "--json", "materialize", "compass", "--k", "2", "--no-items"]
     )
     assert answer.output.strip() == '{"run_id": 1, "top_items": 8, "neighbors": 0}'
