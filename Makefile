@@ -19,7 +19,7 @@ $(PY):
 
 .venv/ready: $(WANTED) | $(PY)
 	$(PIP) -e '.[dev,torch]'
-	$(PY) -m embsql warm-up
+	$(PY) -m embsql precompile
 	touch $@ .venv/base
 
 .venv/peers: $(WANTED) .venv/ready

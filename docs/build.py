@@ -206,7 +206,7 @@ def train_shop(database: embsql.Database) -> None:
     database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, **SHOP)
     train_towers(database, "shop_towers")
     database.train(
-        "shop_tuned", "shop_orders", tune=3, dim=[4, 8, 16], epochs=4, progress=False, **SHOP
+        "shop_tuned", "shop_orders", n_trials=3, dim=[4, 8, 16], epochs=4, progress=False, **SHOP
     )
     database.cluster("shop", labels="SELECT item_id AS entity_id, aisle AS label FROM shop_items")
     database.project("shop")

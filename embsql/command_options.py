@@ -37,7 +37,7 @@ class Train:
     repeats: bool = False  # ask again for what a user knew, with split time or test
     gate: bool = True  # make it live only if what was measured allows; else whatever was measured
     # share of the live run's figure by which the gate lets a new one be worse
-    tolerance: Share = 0.05
+    gate_tolerance: Share = 0.05
     force: bool = False  # train although nothing changed
     # a SELECT of user_id and what is known of each, for what can learn from it
     user_features: Any | None = None
@@ -46,8 +46,8 @@ class Train:
     graph: Any | None = None
     warm_start: bool = False  # go on from the live run's vectors, where the algorithm can
     # a folder where a training that is killed leaves how far it came
-    checkpoints: str | None = None
-    tune: Tries | None = None  # try so many settings of options that have several values
+    checkpoint_dir: str | None = None
+    n_trials: Tries | None = None  # try so many settings of options that have several values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Cluster:
     k: Count | None = None  # how many groups; none: the number with the best silhouette
     clustering: str = "default"  # its name; a run may have several
     labels: Any | None = None  # a SELECT of entity_id and label: what a group has most of names it
-    raw: bool = False  # group vectors as they are, not only their directions
+    normalize: bool = True  # group directions; false: vectors as they are
     seed: Seed = 42  # where all that is random begins
     threads: Threads | None = None  # threads to use; none: every core
 

@@ -19,7 +19,7 @@ from embsql.options import check_names, declared, shortened, word
 
 OUTSIDE = {
     "source_db",
-    "checkpoints",
+    "checkpoint_dir",
 }  # files of the trainer's machine, where who asks for a training has no rights
 
 Words = Sequence[str | None]

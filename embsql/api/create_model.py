@@ -34,7 +34,7 @@ ALIASES = {  # BigQuery ML's word -> ours
     "wals_alpha": "alpha",
     "max_iterations": "epochs",
     "learn_rate": "lr",
-    "num_trials": "tune",
+    "num_trials": "n_trials",
     "rating_col": "weight_col",
     "feedback_type": "feedback",
 }

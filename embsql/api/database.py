@@ -221,14 +221,14 @@ class Database:
         test: Any = None,
         repeats: bool = False,
         gate: bool = True,
-        tolerance: float = 0.05,
+        gate_tolerance: float = 0.05,
         force: bool = False,
         user_features: Any = None,
         item_features: Any = None,
         graph: Any = None,
         warm_start: bool = False,
-        checkpoints: str | None = None,
-        tune: int | None = None,
+        checkpoint_dir: str | None = None,
+        n_trials: int | None = None,
         progress: bool | None = None,
         **options: Any,
     ) -> Run:
@@ -243,14 +243,14 @@ class Database:
         last, time, random, or auto), or on a `test` of your own, a source of user_id and item_id
         (or of the source's names); with `repeats` what a user knew is asked for again (split time,
         and test). It goes live only if it beats recommending what is popular and, asked about the
-        same pairs, is not clearly worse than the live run by more than `tolerance`, unless `gate`
+        same pairs, is not clearly worse than the live run by more than `gate_tolerance`, unless `gate`
         is off. An unchanged source with unchanged options is not trained again unless `force`.
         `user_features` and `item_features` are sources of an id and what is known of each, for
         algorithms that can use it; `graph` one of source_node, target_node and weight, edges
         between items, for those that walk on a graph. With `warm_start` training goes on from the
-        live run's vectors, whose axes stay comparable, where the algorithm can. With `checkpoints`,
+        live run's vectors, whose axes stay comparable, where the algorithm can. With `checkpoint_dir`,
         a folder, a training by epochs that was killed goes on where it was, when the same is
-        trained again. `progress` shows a bar (by default in a terminal). With `tune` options may
+        trained again. `progress` shows a bar (by default in a terminal). With `n_trials` options may
         have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are tried on a
         part of the interactions, and the run is trained with the best (`embsql.trials` has them
         all).
@@ -266,7 +266,7 @@ class Database:
 
         wanted = _read(Train, locals())
         algorithms.check_names(algorithm, options)
-        made, search = tuning.read(algorithm, options, wanted.tune)
+        made, search = tuning.read(algorithm, options, wanted.n_trials)
         plan = Plan(
             model_name,
             sources.source(source, "source"),
@@ -281,13 +281,13 @@ class Database:
             test=sources.optional(wanted.test, "test"),
             repeats=wanted.repeats,
             gate=wanted.gate,
-            tolerance=wanted.tolerance,
+            gate_tolerance=wanted.gate_tolerance,
             force=wanted.force,
             user_features=sources.optional(wanted.user_features, "user_features"),
             item_features=sources.optional(wanted.item_features, "item_features"),
             graph=sources.optional(wanted.graph, "graph"),
             warm_start=wanted.warm_start,
-            checkpoints=wanted.checkpoints,
+            checkpoint_dir=wanted.checkpoint_dir,
             search=search,
         )
         shows = shown(plan, sys.stderr.isatty() if progress is None else progress)
@@ -373,7 +373,7 @@ class Database:
         k: int | None = None,
         clustering: str = "default",
         labels: Any = None,
-        raw: bool = False,
+        normalize: bool = True,
         seed: int = 42,
         threads: int | None = None,
     ) -> Clustered:
@@ -382,7 +382,7 @@ class Database:
         Without `k` the number of groups is the one with the best silhouette. `labels` is a source
         (as of `train`) of entity_id and label, and names a group after the category most
         over-represented in it; without, it goes by its most popular members. Directions are
-        grouped, so that length does not count, unless `raw`.
+        grouped, so that length does not count, unless `normalize` is false.
         """
         from embsql.derived.clusters import cluster
 

@@ -46,7 +46,7 @@ def cluster(
     k: int | None,
     clustering: str,
     seed: int,
-    raw: bool,
+    normalize: bool,
     labels: Source | None,
     threads: int | None,
 ) -> Clustered:
@@ -55,7 +55,7 @@ def cluster(
     K by silhouette unless given.
 
     Directions are grouped, so that the length of a vector, which is often popularity, does not
-    count, and a vector without a direction is in no group; with `raw` the vectors are grouped as
+    count, and a vector without a direction is in no group; without `normalize` the vectors are grouped as
     they are. `labels` is a SELECT of entity_id and label: a cluster is called after the category
     that is most over-represented in it. Raises UnknownModel, UnknownRun, RunNotReady, BadArgument,
     NotASelect or SourceFailed.
@@ -65,7 +65,7 @@ def cluster(
         kmeans,
     )  # here: it brings the compiler, which asking does not need
 
-    side = read_side(engine, reference, entity, raw=raw)
+    side = read_side(engine, reference, entity, normalize=normalize)
     categories = (
         _categories(engine, labels, side) if labels else Categories([], *np.empty((2, 0), np.int64))
     )
@@ -74,7 +74,7 @@ def cluster(
     words = _labels(found, categories)
     named = {"clustering_name": clustering}
     tables = {
-        "clusters": _clusters(side, found, words, raw=raw),
+        "clusters": _clusters(side, found, words, normalize=normalize),
         "cluster_members": _members(side, found),
     }
     replace_rows(engine, side, named, tables)
@@ -101,7 +101,7 @@ def _by_size(found: Clustering) -> Clustering:
 
 
 def _clusters(
-    side: Side, found: Clustering, labels: list[str | None], *, raw: bool
+    side: Side, found: Clustering, labels: list[str | None], *, normalize: bool
 ) -> dict[str, Any]:
     """The rows of the clusters table."""
     k = len(found.centroids)
@@ -112,7 +112,7 @@ def _clusters(
         "size": sizes,
         "radius": np.sqrt(squares / sizes),
         "label": pa.array(labels, pa.string()),
-        "unit_length": pa.repeat(not raw, k),
+        "unit_length": pa.repeat(normalize, k),
         "centroid": found.centroids,
     }
 

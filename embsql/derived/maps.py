@@ -31,7 +31,7 @@ def project(engine: Engine, reference: str, *, entity: str, method: str, seed: i
     It is turned onto the map of the newest other run of the model that has one, where they share
     enough ids. Raises UnknownModel, UnknownRun, RunNotReady, and MissingExtra for umap and tsne.
     """
-    side = read_side(engine, reference, entity, raw=False)
+    side = read_side(engine, reference, entity, normalize=True)
     points, aligned_to = _aligned(
         engine, side, method, _points(side.vectors, method, seed)
     )  # (n, 2)

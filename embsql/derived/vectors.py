@@ -38,7 +38,7 @@ class Side:
         return {"run_id": np.full(n, self.run_id), "entity_kind": pa.repeat(self.entity, n)}
 
 
-def read_side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side:
+def read_side(engine: Engine, reference: str, entity: str, *, normalize: bool) -> Side:
     """The vectors of a finished run in order of id: as they are, or made of length 1 where they can
     be.
     """
@@ -47,7 +47,7 @@ def read_side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side
     table = engine.ask(statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
     vectors = matrix(table["embedding"], len(table))  # (n, d)
     norms = np.linalg.norm(vectors, axis=1)  # (n,)
-    kept = np.flatnonzero(np.ones_like(norms) if raw else norms)  # (m,)
+    kept = np.flatnonzero(norms if normalize else np.ones_like(norms))  # (m,)
     if not len(kept):
         raise BadArgument(
             name="model",
@@ -58,7 +58,7 @@ def read_side(engine: Engine, reference: str, entity: str, *, raw: bool) -> Side
         table["entity_id"].cast(pa.string()).combine_chunks(),
         table["interactions"].to_numpy(),
     )
-    unit = vectors[kept] if raw else vectors[kept] / norms[kept, None]  # (m, d)
+    unit = vectors[kept] / norms[kept, None] if normalize else vectors[kept]  # (m, d)
     return Side(record, entity, ids.take(pa.array(kept)), unit, counts[kept])
 
 

@@ -182,7 +182,9 @@ def judged(
     if plan.gate:
         found = _compared(engine, reader, plan, _candidate(plan, data, answered, run))
     name, figures = answered.parts.name, answered.figures
-    return Measured(name, figures, gate.judged(figures, found, name, plan.headline, plan.tolerance))
+    return Measured(
+        name, figures, gate.judged(figures, found, name, plan.headline, plan.gate_tolerance)
+    )
 
 
 def _candidate(plan: Plan, data: Interactions, answered: Answered, run: Run) -> Candidate:
@@ -197,7 +199,7 @@ def _candidate(plan: Plan, data: Interactions, answered: Answered, run: Run) -> 
         plan.algorithm.explicit,
         silent,
         plan.headline,
-        plan.tolerance,
+        plan.gate_tolerance,
     )
 
 

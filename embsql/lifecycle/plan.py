@@ -49,25 +49,25 @@ class Plan:
     test: Source | None = None  # user_id and item_id of pairs to measure on, in place of a part
     repeats: bool = False  # whether to ask again for what was known
     gate: bool = True
-    tolerance: float = TOLERANCE
+    gate_tolerance: float = TOLERANCE
     force: bool = False
     user_features: Source | None = None  # a SELECT of user_id and what is known of each
     item_features: Source | None = None  # a SELECT of item_id and what is known of each
     graph: Source | None = None  # a SELECT of source_node, target_node (items), perhaps weight
     warm_start: bool = False
-    checkpoints: str | None = None  # a folder where a killed training leaves how far it came
+    checkpoint_dir: str | None = None  # a folder where a killed training leaves how far it came
     search: tune.Search | None = None  # options still to be found; algorithm has their first values
 
     def __post_init__(self) -> None:
         """Refuse options that do not go together. Raises BadArgument."""
-        keeps = self.checkpoints is None or self.algorithm.resumes
+        keeps = self.checkpoint_dir is None or self.algorithm.resumes
         allowed = {
             "test": (self.test is None or self.evaluate, "given together with evaluate"),
             "warm_start": (
                 not (self.warm_start and self.search),
-                "false with tune, whose trials start afresh",
+                "false with n_trials, whose trials start afresh",
             ),
-            "checkpoints": (
+            "checkpoint_dir": (
                 keeps,
                 f"left out: {self.algorithm.name} has no networks to train and keeps none",
             ),
@@ -84,11 +84,11 @@ class Plan:
         if self.evaluate and self.test and not self.search:
             split = (self.split == "auto", "left out with test, whose pairs are what is asked")
         else:
-            split = (self.split == "auto" or cuts, f"{only} or tune")
+            split = (self.split == "auto" or cuts, f"{only} or n_trials")
         return {
             "split": split,
-            "repeats": (cuts or not self.repeats, f"{only} or tune"),
-            "tolerance": (self.evaluate or self.tolerance == TOLERANCE, only),
+            "repeats": (cuts or not self.repeats, f"{only} or n_trials"),
+            "gate_tolerance": (self.evaluate or self.gate_tolerance == TOLERANCE, only),
         }
 
     @property
@@ -118,7 +118,9 @@ class Plan:
                 "split": self.split,
                 "evaluate": self.evaluate,
             }
-            options["tune"] = self.search.asked | way | ({"repeats": True} if self.repeats else {})
+            options["search"] = (
+                self.search.asked | way | ({"repeats": True} if self.repeats else {})
+            )
         return options
 
     @property
@@ -151,7 +153,7 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
     input was a table in memory.
     """
     params = json.loads(record["params"])
-    params.pop("tune", None)  # what was searched; what was found is among the others
+    params.pop("search", None)  # what was searched; what was found is among the others
     given = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
     algorithm = algorithms.make(record["algorithm"], params)
     sources = {name: source for name, source in given.items() if name in algorithm.inputs}

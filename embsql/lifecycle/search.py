@@ -137,18 +137,18 @@ def read(
 def _fits(trials: int | None, space: Mapping[str, Values]) -> bool:
     """Whether there is anything to search.
 
-    Raises BadArgument when `tune` and the options do not say the same.
+    Raises BadArgument when `n_trials` and the options do not say the same.
     """
     if trials is None and not space:
         return False
     if trials is None:
         allowed = f"the number of trials, for example 20, where an option has several values ({', '.join(space)})"
-        raise BadArgument(name="tune", allowed=allowed, value="none")
+        raise BadArgument(name="n_trials", allowed=allowed, value="none")
     if not space:
         allowed = (
             "given together with an option that has several values, for example dim=[32, 64, 128]"
         )
-        raise BadArgument(name="tune", allowed=allowed, value=f"{trials} without any")
+        raise BadArgument(name="n_trials", allowed=allowed, value=f"{trials} without any")
     return True
 
 
@@ -329,7 +329,7 @@ def _optuna() -> Any:
     try:
         import optuna  # here: it takes a fifth of a second, which only a search needs
     except ModuleNotFoundError:
-        raise MissingExtra(what="tune", package="optuna", extra="tune") from None
+        raise MissingExtra(what="searching options", package="optuna", extra="tune") from None
     return optuna
 
 

@@ -205,11 +205,11 @@ def _checkpoints(plan: Plan, source_hash: str, before: Embeddings | None) -> Che
 
     Threads do not count, as another machine may go on.
     """
-    if plan.checkpoints is None:
+    if plan.checkpoint_dir is None:
         return None
     found = json.dumps(plan.params)  # by a search, of which the hash knows where it looked
     return checkpoints(
-        plan.checkpoints,
+        plan.checkpoint_dir,
         source_hash,
         found,
         before.checksum() if before else None,
@@ -250,7 +250,7 @@ def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
 
     algorithm = search.best(plan.search, parts_of(plan, known), run, fit, record, k=plan.headline)
     found = _without_search(plan, algorithm)
-    chosen = json.dumps(found.params | {"tune": plan.params["tune"]})
+    chosen = json.dumps(found.params | {"search": plan.params["search"]})
     retry(engine, lambda: say(engine, "set_params", run_id=run.run_id, params=chosen))
     return found
 

@@ -474,14 +474,14 @@ def install(ctx: click.Context, roles: bool, ml: bool) -> None:
         click.echo(f"embsql is installed in {database.engine.place}")
 
 
-@main.command("warm-up")
-def warm_up_() -> None:
+@main.command("precompile")
+def precompile() -> None:
     """Compile the training loops now, so that no first training waits for it: for the build of an
     image.
     """
-    from embsql.shells.precompile import warm_up
+    from embsql.shells.precompile import compile_all
 
-    warm_up()
+    compile_all()
 
 
 @main.command("worker")

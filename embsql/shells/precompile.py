@@ -19,7 +19,7 @@ TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
 )
 
 
-def warm_up() -> None:
+def compile_all() -> None:
     """Train, cluster and materialize in memory; what numba compiles meanwhile stays in its cache."""
     with connect(":memory:") as database:
         for number, (algorithm, options) in enumerate(TRAININGS):

@@ -124,7 +124,7 @@ RETURN embsql.enqueue('cluster', model, ARRAY[
     coalesce(CAST(k AS text), ''), embsql.checked_text('clustering', clustering),
     coalesce(labels, ''), embsql.checked_options(options)
 ]);
-COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"raw": true}. The number of the job; its result is run_id, clusters, members, silhouette.';
+COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"normalize": false}. The number of the job; its result is run_id, clusters, members, silhouette.';
 
 CREATE OR REPLACE FUNCTION embsql.project(
     model text, entity text DEFAULT 'item', method text DEFAULT 'pca', options text DEFAULT '{}'

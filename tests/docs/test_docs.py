@@ -62,7 +62,13 @@ def demo_file(tmp_path_factory) -> Path:
     with embsql.connect(path) as database:
         database.cluster("demo"), database.project("demo")
         database.train(
-            "demo_tuned", "shop_orders", tune=2, dim=[4, 8], epochs=4, progress=False, **demo.SHOP
+            "demo_tuned",
+            "shop_orders",
+            n_trials=2,
+            dim=[4, 8],
+            epochs=4,
+            progress=False,
+            **demo.SHOP,
         )
         database.engine.run(files.text("demo/cohorts.sql"))
     return path

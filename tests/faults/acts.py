@@ -86,7 +86,7 @@ def item2vec(given: Given) -> int | None:
 
 def tune(given: Given) -> int | None:
     seed = given.draw.randrange(10**6)
-    return train(given.database, "als", "m", seed, dim=[2, 4], epochs=1, tune=2)
+    return train(given.database, "als", "m", seed, dim=[2, 4], epochs=1, n_trials=2)
 
 
 def gated(given: Given) -> int | None:

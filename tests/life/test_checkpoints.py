@@ -122,7 +122,7 @@ def listener(heard, values):
 
 algorithm = algorithms.make("two_tower", json.loads(options))
 with embsql.connect(path) as database:
-    plan = Plan("m", source, algorithm, threads=1, evaluate=True, gate=False, checkpoints=folder)
+    plan = Plan("m", source, algorithm, threads=1, evaluate=True, gate=False, checkpoint_dir=folder)
     train(database.engine, plan, listener)
 """
 
@@ -141,7 +141,7 @@ def test_kill_a_process_again_and_again(tmp_path) -> None:
     assert {file.name.split("-")[1] for file in files(folder)} == {"trial", "whole"}
     options = {"algorithm": "two_tower", "threads": 1, "evaluate": True, "gate": False, **OPTIONS}
     with embsql.connect(str(path)) as database, embsql.connect(":memory:") as other:
-        run = database.train("m", EVENTS, checkpoints=str(folder), **options)
+        run = database.train("m", EVENTS, checkpoint_dir=str(folder), **options)
         assert run.metrics == other.train("m", EVENTS, **options).metrics
         for question in (
             "SELECT checksum FROM embsql.runs WHERE status = 'ready'",
@@ -248,7 +248,7 @@ def interrupt(
     with pytest.raises(Killed):
         train(
             db.engine,
-            Plan("m", source, algorithm, **{"threads": 1, "checkpoints": str(folder)} | more),
+            Plan("m", source, algorithm, **{"threads": 1, "checkpoint_dir": str(folder)} | more),
             hear,
         )
     return len({file.name.split("-")[0] for file in files(folder)})
@@ -271,16 +271,18 @@ def test_whatever_decides_the_result_decides_whose_it_is(tmp_path, db) -> None:
 
 
 def test_a_training_without_networks_keeps_none(tmp_path, db) -> None:
-    with pytest.raises(BadArgument, match="checkpoints must be left out: als"):
-        db.train("m", EVENTS, checkpoints=str(tmp_path))
+    with pytest.raises(BadArgument, match="checkpoint_dir must be left out: als"):
+        db.train("m", EVENTS, checkpoint_dir=str(tmp_path))
 
 
 def test_a_folder_that_is_none(tmp_path, db) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NotKept, match="file"):
-        db.train("m", EVENTS, algorithm="two_tower", checkpoints=str(tmp_path / "file"))
+        db.train("m", EVENTS, algorithm="two_tower", checkpoint_dir=str(tmp_path / "file"))
 
 
 def test_sql_has_no_say_over_the_machine_s_files(tmp_path, db) -> None:
-    with pytest.raises(BadArguments, match="checkpoints"):
-        COMMANDS["train"](db, "m", EVENTS, "two_tower", json.dumps({"checkpoints": str(tmp_path)}))
+    with pytest.raises(BadArguments, match="checkpoint_dir"):
+        COMMANDS["train"](
+            db, "m", EVENTS, "two_tower", json.dumps({"checkpoint_dir": str(tmp_path)})
+        )

@@ -135,7 +135,7 @@ def test_the_nearest_cluster_of_a_member_is_its_own(bunches) -> None:
 
 
 def test_raw_vectors_have_length(bunches) -> None:
-    bunches.cluster("m", k=2, raw=True, clustering="by length")
+    bunches.cluster("m", k=2, normalize=False, clustering="by length")
     members = rows(bunches, "cluster_members('m', 'item', 'by length')")
     assert [row["entity_id"] for row in members] == IDS
     nearest = rows(

@@ -314,9 +314,9 @@ def test_what_an_algorithm_does_not_read_is_refused(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"split": "time"}, "split must be given together with evaluate or tune"),
-        ({"repeats": True}, "repeats must be given together with evaluate or tune"),
-        ({"tolerance": 0.5}, "tolerance must be given together with evaluate"),
+        ({"split": "time"}, "split must be given together with evaluate or n_trials"),
+        ({"repeats": True}, "repeats must be given together with evaluate or n_trials"),
+        ({"gate_tolerance": 0.5}, "gate_tolerance must be given together with evaluate"),
         ({"evaluate": True, "test": "ev", "split": "random"}, "split must be left out with test"),
         ({"algorithm": "svd", "device": "cuda"}, "device must be cpu with svd"),
         (

@@ -489,7 +489,7 @@ def test_everything_a_trainer_makes_of_a_run(house: House) -> None:
         database.materialize("made", k=2)
         assert database.evaluate("made")
         tuned = database.train(
-            "made", "events", evaluate=True, gate=False, tune=2, dim=[2, 3], epochs=1
+            "made", "events", evaluate=True, gate=False, n_trials=2, dim=[2, 3], epochs=1
         )
         assert tuned.status == "live"
         for seed in range(3, 11):

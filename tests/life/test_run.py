@@ -295,7 +295,7 @@ def test_the_gate_keeps_what_is_live(shop) -> None:
         ({"threads": 0}, "threads must be a whole number from 1"),
         ({"device": "gpu"}, "device must be"),
         ({"k": ()}, "k must be"),
-        ({"tolerance": 2.0}, "tolerance must be"),
+        ({"gate_tolerance": 2.0}, "gate_tolerance must be"),
     ],
 )
 def test_arguments_that_make_no_sense(shop, more: dict[str, object], says: str) -> None:

@@ -99,7 +99,7 @@ def test_trials_are_rows_and_the_best_is_trained(both) -> None:
     """One dimension cannot tell four islands apart, so 1 must lose; a search of three settings
     tries each once.
     """
-    run = both.train("m", SOURCE, tune=20, dim=[1, 4, 8], **QUICK)
+    run = both.train("m", SOURCE, n_trials=20, dim=[1, 4, 8], **QUICK)
     rows = trials(both)
     assert [row["trial"] for row in rows] == [1, 2, 3]
     assert [json.loads(row["params"]) for row in rows] == [{"dim": 1}, {"dim": 4}, {"dim": 8}]
@@ -115,7 +115,7 @@ def test_trials_are_rows_and_the_best_is_trained(both) -> None:
 
 def test_a_trial_is_measured_as_a_run_is(shop) -> None:
     """The figure of a trial is the one that evaluating by hand gives, on the same pairs."""
-    shop.train("m", SOURCE, tune=2, dim=[1, 4], **QUICK)
+    shop.train("m", SOURCE, n_trials=2, dim=[1, 4], **QUICK)
     data, _, _ = islands()
     data = replace(data, weight=np.ones(len(data), np.float32))  # a row of the table is a pair
     parts = split(data, "random", seed=42)
@@ -127,7 +127,7 @@ def test_a_trial_is_measured_as_a_run_is(shop) -> None:
 
 
 def test_the_run_is_what_its_options_give(shop) -> None:
-    found = shop.train("m", SOURCE, tune=4, dim=(2, 9), reg=(0.001, 0.1), **QUICK)
+    found = shop.train("m", SOURCE, n_trials=4, dim=(2, 9), reg=(0.001, 0.1), **QUICK)
     params = record(shop, found.run_id)["params"]
     plain = shop.train("plain", SOURCE, dim=params["dim"], reg=params["reg"], **QUICK)
     assert record(shop, found.run_id)["checksum"] == record(shop, plain.run_id)["checksum"]
@@ -136,7 +136,7 @@ def test_the_run_is_what_its_options_give(shop) -> None:
 def test_same_seed_same_trials(shop) -> None:
     ranges = {"dim": (1, 8), "reg": (0.001, 0.1), "steps": [1, 2]}
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
-        shop.train(name, SOURCE, tune=12, seed=seed, **ranges, **QUICK)
+        shop.train(name, SOURCE, n_trials=12, seed=seed, **ranges, **QUICK)
     assert tried(shop, "a") == tried(shop, "b")
     assert [setting for setting, _ in tried(shop, "a")] != [
         setting for setting, _ in tried(shop, "c")
@@ -147,13 +147,13 @@ def test_no_setting_is_tried_twice(shop) -> None:
     """Of twelve settings eleven are wanted: the sampler names some again, and training again would
     give the same.
     """
-    shop.train("m", SOURCE, tune=11, dim=[1, 2, 3, 4], steps=(1, 3), **QUICK)
+    shop.train("m", SOURCE, n_trials=11, dim=[1, 2, 3, 4], steps=(1, 3), **QUICK)
     settings = [json.dumps(setting) for setting, _ in tried(shop)]
     assert len(set(settings)) == len(settings) <= 11
 
 
 def test_values_stay_in_their_range(shop) -> None:
-    shop.train("m", SOURCE, tune=15, dim=(2, 5), reg=(0.001, 0.1), nu=(0.5, 1.0), **QUICK)
+    shop.train("m", SOURCE, n_trials=15, dim=(2, 5), reg=(0.001, 0.1), nu=(0.5, 1.0), **QUICK)
     for setting, _ in tried(shop):
         assert setting["dim"] in (2, 3, 4, 5)
         assert isinstance(setting["dim"], int)
@@ -199,7 +199,7 @@ def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
         return search(wanted, given, *rest, **more)
 
     monkeypatch.setattr(tune, "best", watched)
-    run = shop.train("m", SOURCE, tune=3, dim=[1, 4, 8], evaluate=True, **QUICK)
+    run = shop.train("m", SOURCE, n_trials=3, dim=[1, 4, 8], evaluate=True, **QUICK)
     assert len(met) == 1
     assert not met[0] & secret
     assert len(met[0]) + len(secret) == len(data)
@@ -212,14 +212,14 @@ def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
 def test_too_little_to_hold_out(db) -> None:
     fill(db, [("a", "x"), ("b", "y"), ("c", "x")])
     with pytest.raises(NotEvaluated, match="nothing to hold out"):
-        db.train("m", SOURCE, tune=2, dim=[1, 2], **QUICK)
+        db.train("m", SOURCE, n_trials=2, dim=[1, 2], **QUICK)
 
 
 # --- the life of a run that searches -------------------------------------------------------------
 
 
 def test_the_same_search_is_not_done_again(both) -> None:
-    wanted: dict[str, Any] = {"tune": 3, "dim": [1, 4], "reg": (0.001, 0.1), **QUICK}
+    wanted: dict[str, Any] = {"n_trials": 3, "dim": [1, 4], "reg": (0.001, 0.1), **QUICK}
     first = both.train("m", SOURCE, **wanted)
     again = both.train("m", SOURCE, **wanted)
     assert (again.run_id, again.skipped) == (first.run_id, True)
@@ -227,7 +227,7 @@ def test_the_same_search_is_not_done_again(both) -> None:
 
 
 OTHER: list[dict[str, Any]] = [
-    {"tune": 1},
+    {"n_trials": 1},
     {"dim": [1, 8]},
     {"reg": (0.002, 0.1)},
     {"steps": [1, 2]},
@@ -239,22 +239,24 @@ OTHER: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("other", OTHER, ids=str)
 def test_another_search_is_done(shop, other: dict[str, Any]) -> None:
-    wanted: dict[str, Any] = {"tune": 2, "dim": [1, 4], "reg": (0.001, 0.1), **QUICK}
+    wanted: dict[str, Any] = {"n_trials": 2, "dim": [1, 4], "reg": (0.001, 0.1), **QUICK}
     shop.train("m", SOURCE, **wanted)
     assert not shop.train("m", SOURCE, **wanted | other).skipped
 
 
 def test_a_searched_run_can_be_measured(both) -> None:
-    run = both.train("m", SOURCE, tune=2, dim=[1, 4], **QUICK)
+    run = both.train("m", SOURCE, n_trials=2, dim=[1, 4], **QUICK)
     plain = both.train("p", SOURCE, dim=record(both, run.run_id)["params"]["dim"], **QUICK)
     assert plain.run_id != run.run_id
     assert both.evaluate("m", split="random") == both.evaluate("p", split="random")
 
 
 def test_params_say_what_was_searched(shop) -> None:
-    run = shop.train("m", SOURCE, tune=2, dim={4, 8}, reg=(0.01, 0.1), k=5, split="random", **QUICK)
+    run = shop.train(
+        "m", SOURCE, n_trials=2, dim={4, 8}, reg=(0.01, 0.1), k=5, split="random", **QUICK
+    )
     params = record(shop, run.run_id)["params"]
-    assert params["tune"] == {
+    assert params["search"] == {
         "trials": 2,
         "options": {"dim": [4, 8], "reg": {"from": 0.01, "to": 0.1}},
         "metric": "ndcg@5",
@@ -267,14 +269,14 @@ def test_params_say_what_was_searched(shop) -> None:
 
 
 def test_a_search_cuts_as_it_is_asked_to_beside_a_test_set(shop) -> None:
-    options = {"tune": 2, "dim": [4, 8], "split": "random", "evaluate": True}
+    options = {"n_trials": 2, "dim": [4, 8], "split": "random", "evaluate": True}
     run = shop.train("m", SOURCE, test=SOURCE, repeats=True, **options, **QUICK)
     assert run.status == "live"
-    assert record(shop, run.run_id)["params"]["tune"]["split"] == "random"
+    assert record(shop, run.run_id)["params"]["search"]["split"] == "random"
 
 
 def test_the_log_is_the_run_s_own(shop) -> None:
-    shop.train("m", SOURCE, tune=2, dim=[1, 4], **QUICK)
+    shop.train("m", SOURCE, n_trials=2, dim=[1, 4], **QUICK)
     log = shop.ask("SELECT metric, epoch FROM embsql.training_log('m')").to_pylist()
     assert [row["epoch"] for row in log if row["metric"] == "loss"] == [1, 2, 3]
     assert [row["epoch"] for row in log if row["metric"] == "trial_ndcg@10"] == [1, 2]
@@ -282,7 +284,7 @@ def test_the_log_is_the_run_s_own(shop) -> None:
 
 
 def test_progress_names_the_trial(shop, capsys) -> None:
-    shop.train("m", SOURCE, tune=2, dim=[1, 4], progress=True, **QUICK)
+    shop.train("m", SOURCE, n_trials=2, dim=[1, 4], progress=True, **QUICK)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("m trial 1/2 trial_ndcg@10 ")
     assert lines[1].startswith("m trial 2/2 ")
@@ -294,13 +296,13 @@ def test_optuna_is_as_talkative_as_before(shop, capsys) -> None:
     import optuna
 
     before = optuna.logging.get_verbosity()
-    shop.train("m", SOURCE, tune=2, dim=[1, 4], **QUICK)
+    shop.train("m", SOURCE, n_trials=2, dim=[1, 4], **QUICK)
     assert capsys.readouterr().err == ""
     assert optuna.logging.get_verbosity() == before
 
 
 def test_trials_go_with_their_run(both) -> None:
-    old = both.train("m", SOURCE, tune=2, dim=[1, 4], **QUICK)
+    old = both.train("m", SOURCE, n_trials=2, dim=[1, 4], **QUICK)
     both.train("m", SOURCE, dim=4, **QUICK)
     assert trials(both) == []
     assert len(trials(both, f"m@{old.run_id}")) == 2
@@ -309,7 +311,7 @@ def test_trials_go_with_their_run(both) -> None:
 
 
 def test_trials_are_published(shop) -> None:
-    run = shop.train("m", SOURCE, tune=2, dim=[1, 4], **QUICK)
+    run = shop.train("m", SOURCE, n_trials=2, dim=[1, 4], **QUICK)
     with embsql.connect(":memory:") as there:
         shop.publish(there.engine.second(), "m")
         assert trials(there) == trials(shop)
@@ -323,7 +325,7 @@ def test_an_impossible_setting_is_a_failed_trial(both) -> None:
     """Values that are fine by themselves and do not go together; one that never is would be refused
     at once.
     """
-    run = both.train("m", SOURCE, tune=5, alpha=[1.0, None], alpha0=0.5, dim=4, **QUICK)
+    run = both.train("m", SOURCE, n_trials=5, alpha=[1.0, None], alpha0=0.5, dim=4, **QUICK)
     bad, good = trials(both)
     assert (bad["status"], bad["value"], bad["best"]) == ("failed", None, False)
     assert "alpha0 must be left out with alpha, got 0.5" in bad["error"]
@@ -333,7 +335,7 @@ def test_an_impossible_setting_is_a_failed_trial(both) -> None:
 
 def test_a_setting_that_diverges_is_a_failed_trial(shop) -> None:
     """A confidence of 1e38 per unit of weight is more than 32 bits can square."""
-    run = shop.train("m", SOURCE, tune=2, alpha=[1e38, 1.0], dim=4, **QUICK)
+    run = shop.train("m", SOURCE, n_trials=2, alpha=[1e38, 1.0], dim=4, **QUICK)
     assert [row["status"] for row in trials(shop)] == ["failed", "done"]
     assert "not finite" in trials(shop)[0]["error"]
     assert record(shop, run.run_id)["params"]["alpha"] == 1.0
@@ -347,7 +349,7 @@ def test_no_setting_works(both, monkeypatch) -> None:
 
     monkeypatch.setattr(tune, "_ndcg", hopeless)
     with pytest.raises(NoTrial, match=r"none of the 2 settings .* dim must be something else"):
-        both.train("m", SOURCE, tune=2, dim=[4, 8], **QUICK)
+        both.train("m", SOURCE, n_trials=2, dim=[4, 8], **QUICK)
     assert [row["status"] for row in trials(both)] == ["failed", "failed"]
     assert not any(row["best"] for row in trials(both))
     assert registry.live(both.engine, "m") == live.run_id
@@ -375,7 +377,7 @@ def test_cancelled_in_the_middle(both, monkeypatch) -> None:
 
     monkeypatch.setattr(tune, "_ndcg", asked_to_stop)
     with pytest.raises(Cancelled):
-        both.train("m", SOURCE, tune=9, dim=(1, 9), **QUICK)
+        both.train("m", SOURCE, n_trials=9, dim=(1, 9), **QUICK)
     assert 1 <= len(trials(both)) <= 2
     assert both.ask("SELECT status FROM embsql.runs('m')").to_pylist() == [{"status": "cancelled"}]
     assert registry.live(both.engine, "m") is None
@@ -383,41 +385,45 @@ def test_cancelled_in_the_middle(both, monkeypatch) -> None:
 
 BAD = [
     (
-        {"tune": 0, "dim": [1, 2]},
+        {"n_trials": 0, "dim": [1, 2]},
         BadArgument,
-        "tune must be a whole number from 1 to 100000, or none, got 0",
+        "n_trials must be a whole number from 1 to 100000, or none, got 0",
     ),
-    ({"tune": True, "dim": [1, 2]}, BadArgument, "got True"),
-    ({"tune": "few", "dim": [1, 2]}, BadArgument, "got 'few'"),
-    ({"tune": 3}, BadArgument, "with an option that has several values"),
+    ({"n_trials": True, "dim": [1, 2]}, BadArgument, "got True"),
+    ({"n_trials": "few", "dim": [1, 2]}, BadArgument, "got 'few'"),
+    ({"n_trials": 3}, BadArgument, "with an option that has several values"),
     ({"dim": [1, 2]}, BadArgument, r"number of trials.*\(dim\)"),
     ({"dim": "1,2"}, BadArgument, r"\(dim\)"),
     ({"reg": (0.1, 0.2)}, BadArgument, r"\(reg\)"),
-    ({"tune": 3, "reg": (0.1, 0.01)}, BadSearch, "not a smaller and a larger number"),
-    ({"tune": 3, "reg": (0.1, 0.1)}, BadSearch, "not a smaller and a larger number"),
-    ({"tune": 3, "dim": (32, 64, 128)}, BadSearch, r"Candidates are a list, \[32, 64\]"),
-    ({"tune": 3, "reg": (None, 0.1)}, BadSearch, "not a smaller"),
-    ({"tune": 3, "reg": {"from": 0.1}}, BadSearch, "not just from and to"),
-    ({"tune": 3, "reg": {"from": 0.1, "to": 0.2, "by": 1}}, BadSearch, "not just from and to"),
-    ({"tune": 3, "dim": []}, BadSearch, "no candidate"),
+    ({"n_trials": 3, "reg": (0.1, 0.01)}, BadSearch, "not a smaller and a larger number"),
+    ({"n_trials": 3, "reg": (0.1, 0.1)}, BadSearch, "not a smaller and a larger number"),
+    ({"n_trials": 3, "dim": (32, 64, 128)}, BadSearch, r"Candidates are a list, \[32, 64\]"),
+    ({"n_trials": 3, "reg": (None, 0.1)}, BadSearch, "not a smaller"),
+    ({"n_trials": 3, "reg": {"from": 0.1}}, BadSearch, "not just from and to"),
+    ({"n_trials": 3, "reg": {"from": 0.1, "to": 0.2, "by": 1}}, BadSearch, "not just from and to"),
+    ({"n_trials": 3, "dim": []}, BadSearch, "no candidate"),
     (
-        {"tune": 3, "dim": [4, "x"]},
+        {"n_trials": 3, "dim": [4, "x"]},
         BadOption,
         "dim must be a whole number from 1 to 16000, got 'x'",
     ),
-    ({"tune": 3, "dim": (1.5, 4)}, BadOption, "dim must be a whole number"),
-    ({"tune": 3, "reg": (0.1, float("inf"))}, BadOption, "reg must be a number"),
-    ({"tune": 3, "dim": [0, -1]}, BadOption, "dim must be a whole number from 1"),
-    ({"tune": 3, "dim": [4, 8], "epochs": 0}, BadOption, "epochs"),
-    ({"tune": 3, "dmi": (1, 4)}, UnknownOption, 'Did you mean "dim"'),
-    ({"tune": 3, "feedback": ("implicit", "explicit")}, BadSearch, "not numbers"),
-    ({"tune": 3, "feedback": ["implicit", "explicit"]}, BadSearch, "how the source is read"),
-    ({"tune": 3, "algorithm": "node2vec", "within": (0, 9)}, BadSearch, "how the source is read"),
-    ({"tune": 3, "feedback": ["implicit", "no"]}, BadOption, "implicit or explicit"),
+    ({"n_trials": 3, "dim": (1.5, 4)}, BadOption, "dim must be a whole number"),
+    ({"n_trials": 3, "reg": (0.1, float("inf"))}, BadOption, "reg must be a number"),
+    ({"n_trials": 3, "dim": [0, -1]}, BadOption, "dim must be a whole number from 1"),
+    ({"n_trials": 3, "dim": [4, 8], "epochs": 0}, BadOption, "epochs"),
+    ({"n_trials": 3, "dmi": (1, 4)}, UnknownOption, 'Did you mean "dim"'),
+    ({"n_trials": 3, "feedback": ("implicit", "explicit")}, BadSearch, "not numbers"),
+    ({"n_trials": 3, "feedback": ["implicit", "explicit"]}, BadSearch, "how the source is read"),
     (
-        {"tune": 3, "dim": [4, 8], "warm_start": True},
+        {"n_trials": 3, "algorithm": "node2vec", "within": (0, 9)},
+        BadSearch,
+        "how the source is read",
+    ),
+    ({"n_trials": 3, "feedback": ["implicit", "no"]}, BadOption, "implicit or explicit"),
+    (
+        {"n_trials": 3, "dim": [4, 8], "warm_start": True},
         BadArgument,
-        "warm_start must be false with tune",
+        "warm_start must be false with n_trials",
     ),
 ]
 
@@ -431,8 +437,10 @@ def test_bad_wishes(shop, given: dict[str, Any], error: type[Exception], words: 
 
 def test_without_the_library(shop, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(MissingExtra, match=r"tune needs the Python package optuna.*embsql\[tune\]"):
-        shop.train("m", SOURCE, tune=2, dim=[1, 4], **QUICK)
+    with pytest.raises(
+        MissingExtra, match=r"searching options needs the Python package optuna.*embsql\[tune\]"
+    ):
+        shop.train("m", SOURCE, n_trials=2, dim=[1, 4], **QUICK)
     assert shop.train("m", SOURCE, dim=4, **QUICK).status == "live"
 
 
@@ -480,8 +488,8 @@ def test_in_create_model(shop) -> None:
         feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]), l2_reg = HPARAM_RANGE(0.001, 0.1),
         steps = [1, 2]) AS {SOURCE}""")
     params = record(shop, registry.live(shop.engine, "m"))["params"]
-    assert params["tune"]["trials"] == 3
-    assert params["tune"]["options"] == {
+    assert params["search"]["trials"] == 3
+    assert params["search"]["options"] == {
         "dim": [2, 4],
         "reg": {"from": 0.001, "to": 0.1},
         "steps": [1, 2],
@@ -500,13 +508,13 @@ def test_in_create_model(shop) -> None:
 
 
 def test_as_a_command_in_sql(shop) -> None:
-    options = json.dumps({"tune": 2, "dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, **QUICK})
+    options = json.dumps({"n_trials": 2, "dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, **QUICK})
     shop.engine.run(f"CALL embsql.train('m', '{SOURCE}', options => '{options}')")
     assert len(trials(shop)) == 2
 
 
 def test_as_a_job_of_a_worker(pg) -> None:
-    options = json.dumps({"tune": 2, "dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, **QUICK})
+    options = json.dumps({"n_trials": 2, "dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, **QUICK})
     with embsql.connect(pg) as database:
         fill(database).ask(
             "SELECT embsql.train('m', $source, options => $options)", source=SOURCE, options=options
@@ -533,7 +541,7 @@ def test_on_the_command_line(path) -> None:
         "m",
         "--source",
         SOURCE,
-        "--tune",
+        "--n-trials",
         "2",
         "--dim",
         "2,4",
