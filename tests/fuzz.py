@@ -26,11 +26,12 @@ import numpy as np
 from click.testing import CliRunner
 
 import embsql
-from embsql import algorithms, dbt, errors
+from embsql import algorithms, errors
 from embsql.api import commands
 from embsql.command_options import COMMANDS, Train
 from embsql.errors import EmbsqlError
 from embsql.options import Option, declared, shown
+from embsql.shells import dbt
 from embsql.shells.cli import main
 
 NOWHERE = "SELECT user_id, item_id FROM nowhere"

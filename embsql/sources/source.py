@@ -130,17 +130,23 @@ def of_table(error: EmbsqlError) -> EmbsqlError:
     return error
 
 
+def _as_column(value: Any) -> pa.Array:
+    """A value of Python as a column of one row. Raises BadArgument."""
+    try:
+        return pa.array([value])
+    except (pa.ArrowException, OverflowError):
+        pass  # what Arrow has no type for has a text of its own: a UUID, an enumeration
+    try:
+        return pa.array([str(value)])
+    except Exception:
+        raise BadArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
+
+
 def text_of(value: Any) -> str:
     """A value of Python as the id that a source with it has. Raises BadArgument, or InexactId."""
     if isinstance(value, str):
         return text("user_id", value, "an id: text, a number, a date or a UUID")
-    try:
-        column = pa.array([value])
-    except (
-        pa.ArrowException,
-        OverflowError,
-    ):  # what it has no type for has a text of its own: a UUID, an enumeration
-        column = pa.array([str(value)])
+    column = _as_column(value)
     with closing(DuckDB(":memory:")) as local:
         local.show(GIVEN, pa.table({"id": column}))
         try:

@@ -18,7 +18,7 @@ import pytest
 from dbt.cli.main import dbtRunner
 
 import embsql
-from embsql.dbt import Beside
+from embsql.shells.dbt import Beside
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "dbt_project"

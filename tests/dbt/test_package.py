@@ -10,8 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql import dbt
-from embsql.shells import cli
+from embsql.shells import cli, dbt
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "dbt_project"

@@ -201,7 +201,7 @@ def test_forget_in_sql_means_the_id_that_a_source_has(each: embsql.Database) -> 
         else:
             (job,) = each.ask(f"SELECT embsql.forget({value}) AS number").to_pylist()
             asked = each.ask("SELECT arguments FROM embsql.jobs WHERE job_id = $number", **job)
-            assert asked.to_pylist() == [{"words": [text]}], case[0]
+            assert asked.to_pylist() == [{"arguments": [text]}], case[0]
 
 
 @pytest.mark.parametrize(
@@ -209,6 +209,16 @@ def test_forget_in_sql_means_the_id_that_a_source_has(each: embsql.Database) -> 
 )
 def test_a_value_of_python_is_an_id(value: object, text: str) -> None:
     assert text_of(value) == text
+
+
+class Unwritable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+def test_an_object_without_a_text_is_no_id() -> None:
+    with pytest.raises(BadArgument, match="a Unwritable that cannot be written"):
+        text_of(Unwritable())
 
 
 # a literal of every type that a person would write for an id, and what a source makes of it
