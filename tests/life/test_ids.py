@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 import embsql
-from embsql.errors import BadColumnType, InexactId, Refused
+from embsql.errors import BadArgument, BadColumnType, InexactId, Refused
 from embsql.run import Columns, Run
 from embsql.sources.prepare import prepare
 from embsql.sources.side_inputs import features, graph
