@@ -1,5 +1,6 @@
-"""Checkpoints: how far a training has come, in files, so that one that was killed can go on where
-it was.
+"""Checkpoints: how far a training has come, in files.
+
+One that was killed can go on where it was.
 
 A file has the format of safetensors: arrays and a header, no code. Its name ends with the SHA-256
 of its bytes, its header names the training it belongs to; a file of which either is untrue is

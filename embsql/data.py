@@ -143,8 +143,9 @@ class Events:
         return self.some(keep[self.pair], keep)
 
     def some(self, kept: NDArray[np.bool_], pairs: NDArray[np.bool_]) -> Events:
-        """The events for which kept (m,) is true, where of the pairs those with pairs (n_pairs,)
-        true stay.
+        """The events for which kept (m,) is true, where pairs (n_pairs,) are kept.
+
+        Of the pairs those stay with pairs true.
         """
         position = (
             np.cumsum(pairs, dtype=np.int64) - 1
@@ -193,8 +194,9 @@ def starts(codes: Int32, n: int) -> Int64:
 
 @dataclass(frozen=True, slots=True)
 class FoldIn:
-    """How a user's vector follows from a history, for SQL to repeat: see embsql.fold_in_system in
-    sql/prelude.
+    """How a user's vector follows from a history, for SQL to repeat.
+
+    See embsql.fold_in_system in sql/prelude.
 
     least_squares solves the user's row of the objective whose numbers are given; projection sums
     weight times item vector; mean divides that by the sum of weights.
@@ -208,8 +210,9 @@ class FoldIn:
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """How a newcomer's vector follows from what is known of them, for SQL to repeat: embsql.tower
-    in sql/prelude.
+    """How a newcomer's vector follows from what is known of them, for SQL to repeat.
+
+    See embsql.tower in sql/prelude.
     """
 
     rows: tuple[
@@ -223,7 +226,7 @@ class Tower:
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """What training gives: one vector per user and per item, rows in the order of the vocabularies."""
+    """What training gives: one vector per user and item, in the vocabularies' order."""
 
     users: Float32  # (n_users, dim)
     items: Float32  # (n_items, dim)

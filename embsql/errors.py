@@ -24,7 +24,8 @@ def suggestion(wrong: object, known: Iterable[str]) -> str:
 
 
 REFUSAL = re.compile(
-    r"(?:Conversion Error: Could not convert string '|Invalid Input Error: )?embsql: (.*?)(?:' to INT64)?",
+    r"(?:Conversion Error: Could not convert string '|Invalid Input Error: )?"
+    r"embsql: (.*?)(?:' to INT64)?",
     re.DOTALL,
 )
 ROW = re.compile(
@@ -35,8 +36,9 @@ UNSHARED = "a statement failed, and what the database says of it may quote a row
 
 
 def plain(message: str) -> str:
-    """A database's message in one line, without its prefixes for what questions and commands raise,
-    and positions.
+    """A database's message in one line.
+
+    Without its prefixes for what questions and commands raise, and positions.
     """
     told = re.split(r"\n\n|\nCONTEXT:|\nLINE ", ROW.sub("", message.strip()))[0]
     refusal = REFUSAL.fullmatch(told)
@@ -49,8 +51,9 @@ def plain(message: str) -> str:
 
 
 def of_database(message: str) -> EmbsqlError:
-    """The error for a database's message: a question's own words, or what is wrong with a
-    statement.
+    """The error for a database's message.
+
+    A question's own words, or what is wrong with a statement.
     """
     sentence = plain(message)
     if not re.search(r"(^|: |')embsql: ", message):
@@ -87,7 +90,10 @@ class EmbsqlError(Exception):
         return type(self)(shared=self._shared, **self.values | values)
 
     def shared(self) -> str:
-        """The message for who may not see the rows: `shared` replaces the values that quote them."""
+        """The message for who may not see the rows.
+
+        `shared` replaces the values that quote them.
+        """
         return self._written({**self.values, **self._shared})
 
 

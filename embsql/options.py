@@ -1,5 +1,6 @@
-"""Every option: its type, range, default and reason, declared once, as a field of a frozen
-dataclass.
+"""Every option: its type, range, default and reason.
+
+Declared once, as a field of a frozen dataclass.
 
     lr: Positive = 0.002  # step size of Adam, falling to 0
 
@@ -177,8 +178,9 @@ def make(cls: type[Class], values: Mapping[str, Any]) -> Class:
 
 
 def check_names(owner: Any, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise UnknownOption, with the name that may have been meant, for the first name that is not
-    known.
+    """Raise UnknownOption for the first name that is not known.
+
+    With the name that may have been meant.
     """
     names = list(known)
     for name in given:
@@ -292,8 +294,9 @@ def _finite(value: Any) -> float:
 
 
 def _number(text: str) -> str:
-    """The text of a number as SQL writes it: Python would also read digits of other scripts, and
-    1_000.
+    """The text of a number as SQL writes it.
+
+    Python would also read digits of other scripts, and 1_000.
     """
     if not text.isascii() or "_" in text:
         raise ValueError

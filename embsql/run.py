@@ -77,7 +77,10 @@ class Run:
             self.on_report(epoch, values)
 
     def check(self) -> None:
-        """Raise `Stopped`, `Cancelled` or `LostLease` when the run must stop; costs microseconds."""
+        """Raise `Stopped`, `Cancelled` or `LostLease` when the run must stop.
+
+        It costs microseconds.
+        """
         stopping.check()
         if self.on_check:
             self.on_check()

@@ -97,7 +97,10 @@ def check() -> None:
 
 @contextmanager
 def unstopped() -> Iterator[None]:
-    """Let the block come to its end: what puts things in order after a stop is not stopped itself."""
+    """Let the block come to its end.
+
+    What puts things in order after a stop is not stopped itself.
+    """
     before, _here.work = _innermost(), None
     try:
         yield

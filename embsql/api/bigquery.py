@@ -1,5 +1,6 @@
-"""BigQuery ML's functions in a statement, ML.RECOMMEND(MODEL m, ...) and its kin, as the database's
-own SQL.
+"""BigQuery ML's functions in a statement as the database's own SQL.
+
+ML.RECOMMEND(MODEL m, ...) and its kin.
 
 Each becomes a table function of the schema ml, or a query over embsql's questions; all around them
 stays as it is.
@@ -198,7 +199,10 @@ def _evaluate(engine: Engine, call: Call, run: Any, query: str | None) -> str:
     if query is None:
         return _plain(engine, call, run, None)
     if not _explicit(run):
-        reason = "ML.EVALUATE with a query is for explicit feedback; without one it gives what was measured"
+        reason = (
+            "ML.EVALUATE with a query is for explicit feedback; without one it gives what was "
+            "measured"
+        )
         raise BadFunction(reason=reason)
     given = _given(engine, run, query, ("user", "item", "weight"))
     if len(given) < 3:

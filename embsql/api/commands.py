@@ -41,7 +41,10 @@ def evaluate(database: Any, model: str, options: str) -> list[Any]:
 def register_embeddings(
     database: Any, model: str, items: str, users: str | None, similarity: str
 ) -> list[Any]:
-    """Store vectors from elsewhere as a run; items and users are SELECTs of an id and an embedding."""
+    """Store vectors from elsewhere as a run.
+
+    items and users are SELECTs of an id and an embedding.
+    """
     run = database.register_embeddings(model, items, users=users or None, similarity=similarity)
     return [run.run_id, run.status]
 
@@ -49,7 +52,10 @@ def register_embeddings(
 def cluster(
     database: Any, model: str, entity: str, k: str, clustering: str, labels: str, options: str
 ) -> list[Any]:
-    """Group items or users; k by silhouette unless given, labels a SELECT of entity_id and label."""
+    """Group items or users.
+
+    k by silhouette unless given; labels is a SELECT of entity_id and label.
+    """
     wanted = {"entity": entity, "k": k or None, "clustering": clustering, "labels": labels or None}
     done = database.cluster(model, **wanted | _read(Cluster, options))
     return [done.run_id, done.clusters, done.members, done.silhouette]
@@ -64,7 +70,7 @@ def project(database: Any, model: str, entity: str, method: str, options: str) -
 def materialize(
     database: Any, model: str, k: str, users: str, items: str, options: str = "{}"
 ) -> list[Any]:
-    """Write the k best items of every user, and the k nearest of every item, into tables for joins."""
+    """Write the k best items of every user and the k nearest of every item into tables."""
     wanted = {"k": k, "users": users, "items": items}
     done = database.materialize(model, **wanted | _read(Materialize, options))
     return [done.run_id, done.top_items, done.neighbors]
@@ -140,7 +146,10 @@ def perform(database: Any, name: str | None, words: Words) -> list[str | None]:
 
 
 def dispatcher(second: Callable[[], Any]) -> Callable[[list[str | None] | None], list[str | None]]:
-    """The function behind embsql_command; `second` opens another connection to the same database."""
+    """The function behind embsql_command.
+
+    `second` opens another connection to the same database.
+    """
 
     def command(words: list[str | None] | None) -> list[str | None]:
         name, *rest = words or [None]

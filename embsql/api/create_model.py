@@ -48,10 +48,14 @@ COMMON = (
     "max_parallel_trials",
 )  # change how long it takes, not what is asked for
 ABSENT = {  # what BigQuery ML has and we have not -> what to do
-    "data_split_col": "choose what is held out with data_split_method = 'seq', 'random' or 'auto_split'",
+    "data_split_col": (
+        "choose what is held out with data_split_method = 'seq', 'random' or 'auto_split'"
+    ),
     "data_split_eval_fraction": "leave it out: a fifth is held out, or each user's last",
     "data_split_test_fraction": "leave it out: trials are compared on a part of what they train on",
-    "hparam_tuning_algorithm": "leave it out: there is one, and it tries every setting where there are no more",
+    "hparam_tuning_algorithm": (
+        "leave it out: there is one, and it tries every setting where there are no more"
+    ),
     "hparam_tuning_objectives": "leave it out: trials are compared by ndcg",
     "model_registry": "leave it out: embsql.runs() is the registry",
     "kms_key_name": "leave it out: the database decides how its files are stored",
@@ -102,8 +106,7 @@ class CreateModel:
     as_there: bool  # a model type of BigQuery ML: what is left out has the default it has there
 
     def with_columns(self, names: list[str]) -> dict[str, Any]:
-        """The options for a source with these columns, which BigQuery ML calls user, item and
-        rating.
+        """The options for a source with BigQuery ML's columns user, item and rating.
 
         Raises BadStatement for explicit feedback without ratings.
         """
@@ -126,7 +129,7 @@ class CreateModel:
 
     @property
     def measures_if_it_can(self) -> bool:
-        """Whether it is measured because that is so there, where little data are left unmeasured."""
+        """Whether it is measured by BigQuery's default, which leaves little data unmeasured."""
         return self.as_there and not {"data_split_method", "evaluate"} & set(self.words.values())
 
     def in_its_words(self, error: EmbsqlError) -> EmbsqlError:
@@ -149,7 +152,8 @@ class DropModel:
 
 
 NO_RATING = (
-    "feedback_type is explicit where it is left out, and the SELECT gives no column rating. Name the ratings with "
+    "feedback_type is explicit where it is left out, and the SELECT gives no column "
+    "rating. Name the ratings with "
     "rating_col, or set feedback_type = 'implicit'"
 )
 
@@ -187,8 +191,9 @@ def _is_gap(piece: re.Match[str]) -> bool:
 
 
 def _without_end(select: str) -> str:
-    """A SELECT without the semicolons and BigQuery's comments behind it: databases cannot read
-    those.
+    """A SELECT without the semicolons and BigQuery's comments behind it.
+
+    Databases cannot read those.
     """
     pieces = list(PIECE.finditer(select))
     while pieces and (
@@ -265,8 +270,9 @@ def _options(reader: Reader) -> dict[str, Any]:
 
 
 def _translated(given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, str], bool]:
-    """The algorithm, its and training's options, the statement's names of them, and whether its
-    type is BigQuery's.
+    """The algorithm, its and training's options, and the statement's names of them.
+
+    Last, whether the model's type is BigQuery's.
 
     Raises BadStatement, UnknownAlgorithm and UnknownOption.
     """

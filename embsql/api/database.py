@@ -76,8 +76,9 @@ def plainly() -> Iterator[None]:
 
 
 def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
-    """The class, of whose methods no database's own error comes, and whose commands leave a
-    transaction alone.
+    """The class, of whose methods no database's own error comes.
+
+    Its commands leave a caller's transaction alone.
     """
     for name, method in list(vars(cls).items()):
         if inspect.isfunction(method) and (name == "__init__" or not name.startswith("_")):
@@ -145,8 +146,9 @@ class Database:
         return self.engine.ask(text("sql", sql, "SQL"), **values)
 
     def sql(self, statement: str) -> pa.Table:
-        """Any SQL, also BigQuery ML's: CREATE MODEL trains and answers with the run, DROP MODEL,
-        ML.RECOMMEND.
+        """Run any SQL, also BigQuery ML's.
+
+        CREATE MODEL trains and answers with the run; DROP MODEL and ML.RECOMMEND work too.
 
         Of several statements the answer is the last one's. Raises an `embsql.errors.EmbsqlError`.
         """
@@ -243,17 +245,17 @@ class Database:
         last, time, random, or auto), or on a `test` of your own, a source of user_id and item_id
         (or of the source's names); with `repeats` what a user knew is asked for again (split time,
         and test). It goes live only if it beats recommending what is popular and, asked about the
-        same pairs, is not clearly worse than the live run by more than `gate_tolerance`, unless `gate`
-        is off. An unchanged source with unchanged options is not trained again unless `force`.
-        `user_features` and `item_features` are sources of an id and what is known of each, for
-        algorithms that can use it; `graph` one of source_node, target_node and weight, edges
+        same pairs, is not clearly worse than the live run by more than `gate_tolerance`, unless
+        `gate` is off. An unchanged source with unchanged options is not trained again unless
+        `force`. `user_features` and `item_features` are sources of an id and what is known of each,
+        for algorithms that can use it; `graph` one of source_node, target_node and weight, edges
         between items, for those that walk on a graph. With `warm_start` training goes on from the
-        live run's vectors, whose axes stay comparable, where the algorithm can. With `checkpoint_dir`,
-        a folder, a training by epochs that was killed goes on where it was, when the same is
-        trained again. `progress` shows a bar (by default in a terminal). With `n_trials` options may
-        have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are tried on a
-        part of the interactions, and the run is trained with the best (`embsql.trials` has them
-        all).
+        live run's vectors, whose axes stay comparable, where the algorithm can. With
+        `checkpoint_dir`, a folder, a training by epochs that was killed goes on where it was, when
+        the same is trained again. `progress` shows a bar (by default in a terminal). With
+        `n_trials` options may have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many
+        settings are tried on a part of the interactions, and the run is trained with the best
+        (`embsql.trials` has them all).
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
@@ -403,8 +405,9 @@ class Database:
         return project(self.engine, model, **vars(_read(Project, locals())))
 
     def features(self, model: str, *, entity: str = "user") -> pa.Table:
-        """embsql.features as a wide table: each entry of the vector a column, e1, e2, ..., as other
-        models want it.
+        """The wide table of embsql.features.
+
+        Each entry of the vector is a column, e1, e2, ..., as other models want it.
         """
         from embsql.derived.wide_features import features
 
@@ -419,8 +422,9 @@ class Database:
         items: bool = True,
         threads: int | None = None,
     ) -> Materialized:
-        """Write top-k tables for joins, in place of earlier ones, with the scores of recommend and
-        similar_items.
+        """Write top-k tables for joins, in place of earlier ones.
+
+        Scores are those of recommend and similar_items.
 
         embsql.top_items has the `k` best items of all `users`, without those seen, embsql.neighbors
         those near `items`.
@@ -445,8 +449,9 @@ class Database:
         leases.cancel(self.engine, registry.check_name(model))
 
     def publish(self, target: Any, *models: str) -> list[Published]:
-        """Copy runs into another database, byte for byte under the same run_id, and make them live
-        there.
+        """Copy runs into another database and make them live there.
+
+        They arrive byte for byte, under the same run_id.
 
         `models` are 'shop' (its live run) or 'shop@7'; without any, the live run of every model. A
         DuckDB file is written beside and swapped in, so that its readers never meet a lock.
@@ -504,8 +509,9 @@ def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:
 
 
 def connect(target: Any, *, read_only: bool = False, install: bool = False) -> Database:
-    """Open a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either,
-    with embsql in it.
+    """Open a database with embsql in it.
+
+    `target` is a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either.
 
     A PostgreSQL database without embsql is given it, for which one needs the right to create a
     schema. One that holds an earlier version of it is refused, and with `install` brought up to

@@ -55,10 +55,10 @@ def cluster(
     K by silhouette unless given.
 
     Directions are grouped, so that the length of a vector, which is often popularity, does not
-    count, and a vector without a direction is in no group; without `normalize` the vectors are grouped as
-    they are. `labels` is a SELECT of entity_id and label: a cluster is called after the category
-    that is most over-represented in it. Raises UnknownModel, UnknownRun, RunNotReady, BadArgument,
-    NotASelect or SourceFailed.
+    count, and a vector without a direction is in no group; without `normalize` the vectors are
+    grouped as they are. `labels` is a SELECT of entity_id and label: a cluster is called after the
+    category that is most over-represented in it. Raises UnknownModel, UnknownRun, RunNotReady,
+    BadArgument, NotASelect or SourceFailed.
     """
     from embsql.numeric.kmeans import (
         choose,
@@ -86,8 +86,9 @@ def cluster(
 
 
 def _by_size(found: Clustering) -> Clustering:
-    """The clusters (k, d) in order of size, the largest first, of equals the one with the first
-    member; none empty.
+    """The clusters (k, d) in order of size, none of them empty.
+
+    The largest comes first, of equals the one with the first member.
     """
     from dataclasses import replace
 
@@ -184,8 +185,9 @@ def _labelled(reader: Engine, text: str) -> pa.Table:
 
 
 def _labels(found: Clustering, given: Categories) -> list[str | None]:
-    """Of each cluster the category with the greatest lift (its share there over its share of all),
-    equals by name.
+    """Of each cluster the category with the greatest lift, equals by name.
+
+    Lift is the category's share within the cluster over its share of all.
 
     It must hold for a few of the members, and for a part of them that is worth the name.
     """

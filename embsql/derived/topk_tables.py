@@ -1,5 +1,6 @@
-"""Top-k tables of a finished run, for joins in BI: what to show every user, and what is near every
-item.
+"""Top-k tables of a finished run, for joins in BI.
+
+What to show every user, and what is near every item.
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ class Materialized:
 def materialize(
     engine: Engine, reference: str, *, k: int, users: bool, items: bool, threads: int | None
 ) -> Materialized:
-    """Write the k best unseen items of every user, and the k nearest of every item, in place of
-    earlier ones.
+    """Write top-k tables of a run, in place of earlier ones.
+
+    The k best unseen items of every user, and the k nearest of every item.
 
     The scores are those of `recommend` and `similar_items`. Who has no direction has no rows where
     cosines count. Raises UnknownModel, UnknownRun, NothingLive or RunNotReady.

@@ -39,8 +39,9 @@ class Side:
 
 
 def read_side(engine: Engine, reference: str, entity: str, *, normalize: bool) -> Side:
-    """The vectors of a finished run in order of id: as they are, or made of length 1 where they can
-    be.
+    """The vectors of a finished run in order of id.
+
+    With `normalize` they are made of length 1, and those without a direction are left out.
     """
     record = registry.finished(engine, reference)
     registry.check_own(engine, record["model_name"])

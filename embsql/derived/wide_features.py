@@ -10,8 +10,9 @@ from embsql.lifecycle import registry
 
 
 def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
-    """embsql.features with a column for each entry of the vector, e1, e2, ..., in place of the
-    vector: (n, d + 9).
+    """embsql.features with a column for each entry of the vector: (n, d + 9).
+
+    The columns e1, e2, ... stand in place of the vector.
 
     Raises UnknownModel, UnknownRun, NothingLive and RunNotReady.
     """

@@ -61,8 +61,7 @@ class Engine(Protocol):
     def source(
         self, text: str, columns: Columns, *, explicit: bool, whole: bool = False
     ) -> dict[str, Any]:
-        """What the preparing script needs to know of a source, after finding its columns and
-        checking types.
+        """What the preparing script needs to know of a source, its types checked.
 
         "guessed" among it says that types were told by a file's first rows; `whole` looks at all.
         """
@@ -84,8 +83,9 @@ class Engine(Protocol):
         """
 
     def conflict(self, error: Exception) -> bool:
-        """Whether an error only says that another writer was first, so that the transaction may be
-        tried again.
+        """Whether an error only says that another writer was first.
+
+        The transaction may then be tried again.
         """
 
 
@@ -118,8 +118,9 @@ def no_memory(error: Exception) -> str | None:
 
 
 def connect(target: Any, *, read_only: bool = False) -> Engine:
-    """The engine for a DuckDB file, ":memory:", a postgresql:// address, or an open connection of
-    either.
+    """The engine for a target.
+
+    A DuckDB file, ":memory:", a postgresql:// address, or an open connection of either.
 
     Raises UnknownDatabase, or MissingExtra for PostgreSQL without psycopg.
     """

@@ -172,8 +172,9 @@ def _fields(name: str, array: pa.ChunkedArray, word: str) -> Iterator[Fixed | Te
 
 
 def _typed(array: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
-    """The column, or one of the given type where it holds nothing: not every type of nothing can be
-    cast.
+    """The column, or one of the given type where it holds nothing.
+
+    Not every type of nothing can be cast.
     """
     return (
         pa.chunked_array([pa.nulls(len(array), type_)]) if array.null_count == len(array) else array
@@ -336,14 +337,15 @@ def _read_text(data: Bytes, at: Int64, lengths: Int64) -> pa.Array:
 
 
 def _window(data: Bytes, dtype: DTypeLike) -> NDArray[Any]:
-    """A view that has at every position the value which begins there: each overlaps the next ones."""
+    """A view that has at every position the value that begins there.
+
+    Each overlaps the next ones.
+    """
     dtype = np.dtype(dtype)
     return np.ndarray((max(data.size - dtype.itemsize + 1, 0),), dtype, data.data, strides=(1,))
 
 
 def _spread(starts: Int64, sizes: Int64) -> Int64:
-    """The positions of all bytes of stretches, one stretch after another: (n,) and (n,) to (sum of
-    sizes,).
-    """
+    """The positions of all bytes of stretches: (n,) and (n,) to (sum of sizes,)."""
     ends = np.cumsum(sizes)
     return np.repeat(starts - ends + sizes, sizes) + np.arange(ends[-1] if len(ends) else 0)

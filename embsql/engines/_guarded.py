@@ -15,7 +15,8 @@ from embsql.errors import SourceFailed
 
 GUARD = """
     SELECT set_config('search_path', 'pg_catalog, pg_temp', TRUE),
-        set_config('standard_conforming_strings', 'on', TRUE), set_config('transaction_read_only', 'on', TRUE)
+        set_config('standard_conforming_strings', 'on', TRUE),
+        set_config('transaction_read_only', 'on', TRUE)
 """  # nothing that stands around a source may mean something of somebody's
 
 LOOKED = """

@@ -39,8 +39,9 @@ def sent(cursor: psycopg.Cursor[Any], n: int) -> list[bytes | None]:
 
 
 def vectors(values: list[bytes | None], float_: str) -> pa.Array:
-    """Vectors (n,) as the server sends them (two 16-bit words, then big-endian floats) as lists of
-    floats.
+    """Vectors (n,) as the server sends them, as lists of floats.
+
+    Each is two 16-bit words, then big-endian floats.
     """
     size = np.dtype(float_).itemsize
     lengths = np.array(

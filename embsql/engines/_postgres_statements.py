@@ -52,7 +52,10 @@ def select(text: str) -> str:
     text = text.strip().rstrip(";").strip()
     file = named(text)
     if file:
-        found = f"the file {file}, which PostgreSQL cannot read; say source_db=':memory:' and DuckDB will"
+        found = (
+            f"the file {file}, which PostgreSQL cannot read; say source_db=':memory:' and "
+            "DuckDB will"
+        )
         raise NotASelect(found=found)
     if NAME.fullmatch(text):
         return "SELECT * FROM " + quoted_name(text, str.lower)  # noqa: S608 - quoted names
@@ -76,7 +79,8 @@ def types_of(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
     codes = [code for _, code in described]
     words = cursor.execute(
         "SELECT CASE typtype WHEN 'c' THEN 'record' ELSE format_type(t, NULL) END"
-        " FROM unnest($1::oid[]) WITH ORDINALITY AS o (t, n) JOIN pg_type ON pg_type.oid = t ORDER BY n",
+        " FROM unnest($1::oid[]) WITH ORDINALITY AS o (t, n) JOIN pg_type ON pg_type.oid "
+        "= t ORDER BY n",
         [codes],
         prepare=False,  # on a caller's connection, which may be a pooler's
     )

@@ -1,5 +1,6 @@
-"""What to write in the SELECT for a column of a type that cannot be taken, found by looking at its
-values.
+"""What to write in the SELECT for a column of a type that cannot be read.
+
+It is found by looking at the column's values.
 
 One function makes every such advice. A remedy is an expression of the engine's own dialect to stand
 in place of the column; where the values allow two readings, there are two.
@@ -155,8 +156,9 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Expressions to choose from, each with when it is right, and a reason where nothing better can
-    be said.
+    """Expressions to choose from, each with when it is right.
+
+    Or a reason, where nothing better can be said.
     """
 
     remedies: list[tuple[str, str]] = field(default_factory=list)
@@ -165,8 +167,9 @@ class Advice:
 
 
 def refusal(column: Column, role: str) -> BadColumnType:
-    """The error for a column in the role of an id, a weight or a time, whose remedies can be typed
-    as they are.
+    """The error for a column in the role of an id, a weight or a time.
+
+    Its remedies can be typed as they are.
     """
     allowed = {
         "id": "text, a number or a UUID",
@@ -230,10 +233,16 @@ def _of_most(
     if len(words) <= FEW and all(map(_can_be_named, words)):
         listed = ", ".join(map(literal, words))
         guard = f"CASE WHEN {column.plain} NOT IN ({listed}) THEN {{}} END"
-        reason = f"{listed} among its values {f'are no {kind}s' if len(words) > 1 else f'is no {kind}'}. "
+        reason = (
+            f"{listed} among its values "
+            f"{f'are no {kind}s' if len(words) > 1 else f'is no {kind}'}. "
+        )
     else:
         guard = column.dialect.attempt
-        reason = f"{len(words)} of its {len(column.filled)} values are no {kind}s, for example {_short(words[0])}. "
+        reason = (
+            f"{len(words)} of its {len(column.filled)} values are no {kind}s, for example "
+            f"{_short(words[0])}. "
+        )
     if not guard:
         return None
     return Advice([(guard.format(sql), when) for sql, when in found], reason, quotes=True)

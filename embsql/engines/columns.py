@@ -27,8 +27,9 @@ def quote(name: str) -> str:
 
 
 def quoted_name(text: str, plain: Callable[[str], str] = str) -> str:
-    """The name of a table as SQL: parts in quotes as they stand, others in quotes, as `plain` makes
-    them.
+    """The name of a table as SQL.
+
+    Parts in quotes stay, others are quoted as `plain` makes them.
     """
     return ".".join(
         part if part[0] == '"' else quote(plain(part)) for part in re.findall(PART, text)
@@ -54,7 +55,7 @@ def need(known: Iterable[str], wanted: str | None, default: str, option: str) ->
 
 
 def _missing(names: list[str], name: str, option: str, *, usual: bool = False) -> MissingColumn:
-    """The error for a column that is not there, of which there may be one that is called as usual."""
+    """The error for a missing column, where one of the usual name may be there."""
     return MissingColumn(
         place="the source",
         column=name,

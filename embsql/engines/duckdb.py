@@ -67,7 +67,9 @@ WHOLE = {  # what a CSV file's column may be, by all of its values: of a weight,
     "weight": {"DOUBLE": "TRY_CAST({0} AS DOUBLE) IS NOT NULL"},
     "time": {
         "BIGINT": "regexp_full_match({0}, '-?[0-9]+')",
-        "TIMESTAMP": "TRY_CAST({0} AS TIMESTAMP) IS NOT NULL AND NOT regexp_matches({0}, ':.*[-+Z]')",
+        "TIMESTAMP": (
+            "TRY_CAST({0} AS TIMESTAMP) IS NOT NULL AND NOT regexp_matches({0}, ':.*[-+Z]')"
+        ),
         "TIMESTAMP WITH TIME ZONE": "TRY_CAST({0} AS TIMESTAMPTZ) IS NOT NULL",
     },
 }
@@ -77,8 +79,9 @@ OPEN: weakref.WeakSet[DuckDB] = weakref.WeakSet()
 
 @atexit.register
 def _close_all() -> None:
-    """DuckDB 2 complains at length when a process ends with a connection open that knows a Python
-    function.
+    """Close connections that know a Python function before the process ends.
+
+    DuckDB 2 complains at length otherwise.
     """
     for engine in list(OPEN):
         with suppress(
@@ -141,8 +144,9 @@ class DuckDB:
     def read(
         self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
     ) -> dict[str, pa.Table]:
-        """Evaluate a source where the caller's own tables are visible, then the script, each query,
-        what tidies up.
+        """Evaluate a source where the caller's own tables are visible.
+
+        Then the script, each query, and what tidies up.
         """
         mark = f"embsql_{uuid.uuid4().hex}_"  # no temporary table of the caller's is called so
 
@@ -291,8 +295,7 @@ class DuckDB:
     def source(
         self, text: str, columns: Columns, *, explicit: bool, whole: bool = False
     ) -> dict[str, Any]:
-        """What the preparing script needs to know of a source, its columns found and their types
-        checked.
+        """What the preparing script needs to know of a source, its types checked.
 
         Of a CSV file the types of weight and time are guessed by its first rows, and with `whole`
         found by all. Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn or
@@ -333,8 +336,9 @@ class DuckDB:
         }
 
     def _written(self, file: File) -> tuple[dict[str, str], dict[str, str]]:
-        """The types of a file's columns, and how a CSV file is written, as options: else that is
-        found out twice.
+        """The types of a file's columns, and how a CSV file is written, as options.
+
+        Else both are found out twice.
         """
         if file.reader != "read_csv" or not Path(file.path).is_file():
             return self._described(_all_of(file)), {}
@@ -366,7 +370,7 @@ class DuckDB:
             ) from None
 
     def _whole(self, query: str, wanted: dict[str, str | None]) -> dict[str, str]:
-        """The types of a CSV file's columns by all of its values, VARCHAR where no other will do."""
+        """The types of a CSV file's columns by all of its values, else VARCHAR."""
         tests = {
             (name, type_): test.format(f"given.{quote(name)}")
             for role, name in wanted.items()
@@ -374,7 +378,8 @@ class DuckDB:
             for type_, test in WHOLE[role].items()
         }
         counted = ", ".join(
-            f"count(*) FILTER (WHERE NOT ({test}) AND given.{quote(name)} IS NOT NULL) AS test_{number}"
+            f"count(*) FILTER (WHERE NOT ({test}) AND given.{quote(name)} IS NOT NULL) AS "
+            f"test_{number}"
             for number, ((name, _), test) in enumerate(tests.items())
         )
         if not tests:
@@ -414,8 +419,9 @@ class DuckDB:
         return {name: type_ for name, type_, *_ in rows}
 
     def _bound(self, query: str) -> dict[str, str]:
-        """The same in a caller's transaction, which a statement that fails would end, but a
-        relation does not.
+        """The types of a SELECT in a caller's transaction.
+
+        A statement that fails would end it; a relation does not.
         """
         with suppress(
             duckdb.CatalogException, duckdb.BinderException
@@ -425,8 +431,7 @@ class DuckDB:
         return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
     def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
-        """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the
-        others as they are.
+        """A caller's SELECT: ids as text, a weight as a number, other columns as they are.
 
         Raises NotASelect, SourceFailed, UnknownFormat, BadColumnType or InexactId.
         """
@@ -453,8 +458,9 @@ class DuckDB:
             raise _failed(error) from None
 
     def _select(self, text: str) -> str:
-        """The source as one SELECT: as it stands, or for the name of a table or file, or a call
-        that gives rows.
+        """The source as one SELECT.
+
+        As it stands, or for the name of a table or file, or a call that gives rows.
         """
         text, file = _bare(text), self._file(text)
         if file:
@@ -486,8 +492,9 @@ class DuckDB:
         return file
 
     def _readable(self, file: File) -> str:
-        """A SELECT that reads a file, which takes its first two columns for user and item where
-        none is called so.
+        """A SELECT that reads a file.
+
+        Its first two columns are user and item where none is called so.
         """
         for options in ({}, {"delim": "'::'"}) if file.reader == "read_csv" else ({},):
             query = file.select(None, **options)
@@ -504,8 +511,9 @@ class DuckDB:
         return "SELECT user_id, item_id FROM 'events.parquet', once it is written so"
 
     def _begins_with_a_row(self, headless: str) -> bool:
-        """Whether the first line of a text is no header: one of its first two words comes again
-        below.
+        """Whether the first line of a text file is no header.
+
+        It is none where one of its first two words comes again below.
         """
         rows = self._asked(headless)
         return any(
@@ -552,7 +560,10 @@ def _cursor(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
         own = caller.cursor()
     if own.execute(HIDDEN).fetchall():
         own.close()
-        reason = "a database named embsql hides the schema embsql; DETACH it, or attach its file under another name"
+        reason = (
+            "a database named embsql hides the schema embsql; DETACH it, or attach its file "
+            "under another name"
+        )
         raise CannotOpen(path=GIVEN, reason=reason)
     return own
 
@@ -593,8 +604,9 @@ def translated(path: str) -> Iterator[None]:
 
 
 def _in_transaction(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a connection is in a transaction that somebody began: else every statement has one of
-    its own.
+    """Whether a connection is in a transaction that somebody began.
+
+    Else every statement has one of its own.
     """
     try:
         seen = [connection.execute("SELECT txid_current()").fetchall() for _ in range(2)]

@@ -82,8 +82,9 @@ class ColumnSQL:
         return Column(column, type_, values, DUCKDB, self._instead(column, type_), found)
 
     def _read_as(self, found: str) -> str:
-        """The type that a remedy finds a column in: of a CSV file text, as its first rows prove
-        nothing.
+        """The type that a remedy finds a column in.
+
+        Of a CSV file text, as its first rows prove nothing.
         """
         is_csv = self.file is not None and self.file.reader == "read_csv"
         return "VARCHAR" if is_csv and found != "TIME" else found
@@ -111,9 +112,7 @@ class ColumnSQL:
 
 
 def framed(replaced: str = "", where: str = "") -> str:
-    """What gives a DataFrame or an Arrow table, named df, with a column replaced or with fewer
-    rows, in Python.
-    """
+    """Python that gives a DataFrame or an Arrow table df with a column replaced or fewer rows."""
     columns = f"* REPLACE ({replaced})" if replaced else "*"
     raw = "r" if "\\" in columns else ""
     return f'duckdb.sql({raw}"""SELECT {columns} FROM df{where}""")'  # noqa: S608 - for a reader to type

@@ -50,7 +50,10 @@ from embsql.run import Columns, Own
 
 REFUSAL = "embsql cannot be installed: "  # how sql/bootstrap.postgres.sql begins what it raises
 AS_ASKED = "it is read with the rights of who asked for it, and changes nothing"
-NOT_ASKED = "it was not among what the job was asked with, and nobody's rights say that it may be read; ask again"
+NOT_ASKED = (
+    "it was not among what the job was asked with, and nobody's rights say that it may be "
+    "read; ask again"
+)
 PATIENCE = 15.0  # seconds a lost server is given to come back
 PARTITIONED = ("item_embeddings", "user_embeddings", "interactions")
 STREAM = {
@@ -86,7 +89,8 @@ REWRITING = """
         || format('%I.%I', home.nspname, c.relname) AS statement
     FROM pg_class AS c
     JOIN pg_namespace AS home ON home.oid = c.relnamespace
-    WHERE home.nspname IN ('embsql', 'embsql_runs') AND (c.relkind = 'r' OR c.relkind = 'p' AND EXISTS (
+    WHERE home.nspname IN ('embsql', 'embsql_runs')
+        AND (c.relkind = 'r' OR c.relkind = 'p' AND EXISTS (
         SELECT FROM pg_stats AS noted
         WHERE noted.schemaname = home.nspname AND noted.tablename = c.relname
     ))
@@ -145,8 +149,9 @@ class PostgreSQL:
 
     @contextmanager
     def _session(self) -> Iterator[psycopg.Connection[Any]]:
-        """The connection, opened again if it was lost, and its complaints in words that say what to
-        do.
+        """The connection, opened again if it was lost.
+
+        Its complaints are translated into errors that name a remedy.
         """
         if self._given_back:
             raise Closed(place=self.place)
@@ -232,7 +237,8 @@ class PostgreSQL:
         local = DuckDB(":memory:")
         try:
             local.run(
-                "CREATE TABLE given (user_key VARCHAR, item_key VARCHAR, weight DOUBLE, event_time BIGINT)"
+                "CREATE TABLE given (user_key VARCHAR, item_key VARCHAR, weight DOUBLE, "
+                "event_time BIGINT)"
             )
             rows = self._stream(select)
             local.write("given", {name: rows[name] for name in STREAM}, schema="main")
@@ -266,8 +272,9 @@ class PostgreSQL:
 
     @contextmanager
     def _source(self) -> Iterator[psycopg.Connection[Any]]:
-        """The connection a source is read on: the caller's own when there is one, for a job one of
-        its own.
+        """The connection that a source is read on.
+
+        The caller's own where there is one, for a job one of its own.
         """
         if self._job is not None:
             with self._for_asker(self._job) as reader:
@@ -496,8 +503,7 @@ class PostgreSQL:
         return [value for value in found["value"].to_pylist() if value is not None]
 
     def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
-        """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the
-        others as they are.
+        """A caller's SELECT: ids as text, a weight as a number, other columns as they are.
 
         Raises NotASelect, SourceFailed, BadColumnType or InexactId.
         """

@@ -38,8 +38,9 @@ Answer = TypeVar("Answer")
 
 
 def retry(engine: Engine, attempt: Callable[[], Answer], tries: int = 8) -> Answer:
-    """Try a short transaction again when another writer was first, waiting a little longer each
-    time.
+    """Try a short transaction again when another writer was first.
+
+    It waits a little longer each time.
     """
     for number in range(tries):
         try:
@@ -176,8 +177,9 @@ class Lease:
 
 
 class Interrupt:
-    """Remembers Ctrl-C: an exception raised by it inside a library's callback is lost, and the run
-    would go on.
+    """Remembers Ctrl-C.
+
+    An exception raised inside a library's callback is lost, and the run would go on.
     """
 
     def __init__(self) -> None:
@@ -253,7 +255,8 @@ def cancel_elsewhere(path: str, model_name: str, busy: DatabaseBusy) -> None:
 
 
 def marker(path: str, model_name: str) -> Path | None:
-    """A file beside the database whose presence asks the trainer of a model, in whichever process,
-    to stop.
+    """A file next to the database that asks the trainer of a model to stop.
+
+    The trainer may be in any process.
     """
     return None if path in ("", ":memory:") else Path(f"{Path(path).resolve()}.cancel-{model_name}")

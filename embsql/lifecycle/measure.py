@@ -248,7 +248,8 @@ def _anew(
 PAIRS = (
     "split 'time' cuts events, and of a finished run only the pairs are kept, to which {rows}"
     " repeated rows were added up; measure by time while training: train it again with"
-    " evaluate=True, split='time'; or measure this run on other pairs, with split='last' or a test of your own"
+    " evaluate=True, split='time'; or measure this run on other pairs, with split='last' "
+    "or a test of your own"
 )
 
 

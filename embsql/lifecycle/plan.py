@@ -142,7 +142,10 @@ class Plan:
 def _unread(algorithm: Algorithm, name: str) -> str:
     """That an algorithm does not read a side input, and which do, or would with other options."""
     if name in algorithm.sides:
-        return f"{algorithm.name} does not read it with these options; see embsql algorithms {algorithm.name}"
+        return (
+            f"{algorithm.name} does not read it with these options; see embsql algorithms "
+            f"{algorithm.name}"
+        )
     return f"{algorithm.name} does not read it, {algorithms.readers(name)}"
 
 

@@ -70,9 +70,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a run's vectors and interactions are: how many rows, and a SHA-256 of their ids and
-    bytes.
-    """
+    """How many rows a run's vectors and interactions have, and a SHA-256 of their bytes."""
 
     rows: int
     checksum: str
@@ -141,8 +139,9 @@ def _but(ids: pa.StringArray, others: pa.StringArray) -> pa.StringArray:
 
 
 def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
-    """Rows in parts whose vectors have one length, as they are written: those of towers have
-    several.
+    """Rows in parts whose vectors have one length, as they are written.
+
+    Those of towers have several.
     """
     kinds = (pa.types.is_list, pa.types.is_large_list)
     vectors = [field.name for field in rows.schema if any(is_kind(field.type) for is_kind in kinds)]
@@ -246,8 +245,9 @@ def _others(page: pa.Table, without: pa.StringArray | None) -> pa.Table:
 
 
 class Digest:
-    """A SHA-256 of rows in their order, however they are cut into pages and whichever of Arrow's
-    types hold them.
+    """A SHA-256 of rows in their order.
+
+    However they are cut into pages, and whichever of Arrow's types hold them.
     """
 
     def __init__(self) -> None:
@@ -270,9 +270,7 @@ class Digest:
 
 
 def _parts(array: pa.Array) -> Iterator[np.ndarray[Any, Any]]:
-    """What an array (n,) says: which values are there (n,), how long they are (n,) if they can
-    differ, the values.
-    """
+    """What an array (n,) says: validity (n,), lengths (n,) if they can differ, and values."""
     yield array.is_valid().to_numpy(zero_copy_only=False)
     if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         array = array.cast(pa.large_binary())
@@ -319,8 +317,9 @@ def _install(engine: Engine) -> None:
 
 
 def _is_same(source: Engine, target: Engine) -> bool:
-    """Whether two engines are one database, whatever they call it: a mark made in one is seen in
-    the other.
+    """Whether two engines are one database, whatever they call it.
+
+    A mark made in one is then seen in the other.
 
     Where it need not be asked no mark is made, as a publisher that is killed would leave it.
     """
@@ -355,8 +354,9 @@ def _is_file(target: Any) -> bool:
 
 @contextmanager
 def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Engine]:
-    """A database that takes the place of a file when the block ends well, and is gone when it does
-    not.
+    """A database that takes the place of a file when the block ends well.
+
+    Otherwise it is gone.
 
     It has the file's own name, in a folder beside it: DuckDB calls a database by that name.
     """

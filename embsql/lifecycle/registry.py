@@ -106,8 +106,9 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
 
 
 def _check_free(engine: Engine, applied: Collection[str]) -> None:
-    """Raise CannotInstall where a table that is to be made is there already, of somebody else or of
-    half an import.
+    """Raise CannotInstall where a table that is to be made is there already.
+
+    It may be somebody else's, or half an import.
     """
     wanted = {
         table
@@ -380,7 +381,10 @@ def rollback(engine: Engine, model_name: str) -> int:
 
 
 def _moved_back(engine: Engine, name: str, gone: list[int]) -> bool:
-    """Point at the top of the stack, adding it to `gone`; False when something changed meanwhile."""
+    """Point at the top of the stack, adding it to `gone`.
+
+    False when something changed meanwhile.
+    """
     before = model(engine, name)
     if not before["earlier_runs"]:
         raise NothingToRollBack(name=name)

@@ -33,8 +33,9 @@ def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Tab
 
 
 def _side(run: Run, entity: str, ids: Any, vectors: Any, bias: Any, codes: Any) -> dict[str, Any]:
-    """The rows of one embedding table: vectors (n, dim), codes (n_pairs,) of the interactions to
-    count.
+    """The rows of one embedding table.
+
+    vectors (n, dim), codes (n_pairs,) of the interactions to count.
     """
     n = len(ids)
     return {

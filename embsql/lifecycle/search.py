@@ -1,5 +1,6 @@
-"""Searching options: train with many settings on a part of the data, and see which answers best
-about the rest.
+"""Searching options.
+
+Train with many settings on a part of the data, and see which answers best about the rest.
 
 The sampler is the tree-structured Parzen estimator of optuna (Bergstra et al., 2011, "Algorithms
 for hyper-parameter optimization"), seeded by the run: the same seed, data and threads try the same
@@ -108,8 +109,7 @@ class Search:
 def read(
     algorithm: str, given: Mapping[str, Any], trials: int | None
 ) -> tuple[Algorithm, Search | None]:
-    """The algorithm with these options, at the first possible setting of those that are to be
-    searched; the search.
+    """The algorithm at the first setting of the options to be searched, and the search.
 
     An option is searched over candidates, [32, 64], {32, 64} or "32,64", or over a range, (0.001,
     0.1), {"from": 0.001, "to": 0.1} or "0.001..0.1". Raises UnknownAlgorithm, UnknownOption,
@@ -142,7 +142,10 @@ def _fits(trials: int | None, space: Mapping[str, Values]) -> bool:
     if trials is None and not space:
         return False
     if trials is None:
-        allowed = f"the number of trials, for example 20, where an option has several values ({', '.join(space)})"
+        allowed = (
+            "the number of trials, for example 20, where an option has several values "
+            f"({', '.join(space)})"
+        )
         raise BadArgument(name="n_trials", allowed=allowed, value="none")
     if not space:
         allowed = (
@@ -211,7 +214,10 @@ def _one_reading(search: Search, first: Algorithm) -> None:
             with suppress(BadOption):  # an impossible setting reads nothing
                 other: Any = dataclasses.replace(first, **{name: value})  # type: ignore[type-var]  # it is a dataclass
                 if (other.explicit, other.ordered) != (first.explicit, first.ordered):
-                    reason = "it decides how the source is read, which is done once; train with each by itself"
+                    reason = (
+                        "it decides how the source is read, which is done once; train with "
+                        "each by itself"
+                    )
                     raise BadSearch(name=name, reason=reason)
 
 
@@ -221,8 +227,7 @@ def _one_reading(search: Search, first: Algorithm) -> None:
 def best(
     search: Search, parts: Split, run: Run, fit: Fit, record: Callable[[Trial], None], *, k: int
 ) -> Algorithm:
-    """The algorithm with the setting whose ndcg@k is best: trained on a part, asked about the
-    other.
+    """The algorithm with the setting whose ndcg@k is best on a validation part.
 
     `record` hears of every trial as it ends. Raises NoTrial.
     """

@@ -1,5 +1,6 @@
-"""Texts as vectors: an encoder on this machine reads each once, and the database keeps what it made
-of them.
+"""Texts as vectors.
+
+An encoder on this machine reads each once, and the database keeps what it made of them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ PIECE = 1 << 20  # bytes of an encoder's files
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """A sentence encoder in a folder, and what tells it from another: the SHA-256 of all its files."""
+    """A sentence encoder in a folder, and the SHA-256 of all its files."""
 
     folder: Path
     digest: bytes
@@ -145,7 +146,10 @@ def _texts(engine: Engine, items: Source) -> tuple[pa.StringArray, pa.StringArra
     """Ids in order and texts (n,) of the rows that have one. Raises BadFeatures."""
     ids, rows = by_id(engine, items, "item_id", "items")
     if rows.num_columns > 1:
-        found = f"the columns {', '.join(rows.column_names)}, where one of text is wanted; put them together"
+        found = (
+            f"the columns {', '.join(rows.column_names)}, where one of text is wanted; put "
+            "them together"
+        )
         raise BadFeatures(option="items", found=found)
     column = rows[0].combine_chunks()
     if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):

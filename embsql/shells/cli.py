@@ -39,8 +39,10 @@ NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist$")
 OPTION = re.compile(r"\b(?P<name>[a-z_]+)=(?P<value>True\b|\.\.\.|'[^']*')")
 
 LEFT = (
-    "Free blocks of the database and its log keep the bytes until: embsql compact. Backups, and copies that were"
-    " published, keep the person until they are made anew. Checkpoints of a training that was killed keep vectors,"
+    "Free blocks of the database and its log keep the bytes until: embsql compact. "
+    "Backups, and copies that were"
+    " published, keep the person until they are made anew. Checkpoints of a training that "
+    "was killed keep vectors,"
     " without ids, until you remove the files."
 )
 
@@ -59,8 +61,9 @@ def _as_typed(message: str) -> str:
 
 
 def _hint(message: str) -> str:
-    """What PostgreSQL does not add where it knows no such function: one of a like name, or its
-    arguments.
+    """What PostgreSQL does not add where it knows no such function.
+
+    A function of a like name, or its arguments.
     """
     found = NO_FUNCTION.search(message)
     if found is None:
@@ -328,7 +331,10 @@ def register_text(ctx: click.Context, /, model: str, items: str, **given: Any) -
 @_options(Cluster)
 @click.pass_context
 def cluster_(ctx: click.Context, /, model: str, **given: Any) -> None:
-    """Group the items or users of MODEL; SELECT * FROM embsql.clusters('MODEL') shows the groups."""
+    """Group the items or users of MODEL.
+
+    SELECT * FROM embsql.clusters('MODEL') shows the groups.
+    """
     with _open(ctx) as database:
         _show(ctx, [dataclasses.asdict(database.cluster(model, **_given(given)))])
 
@@ -351,8 +357,9 @@ def project_(ctx: click.Context, /, model: str, **given: Any) -> None:
 @_options(Materialize)
 @click.pass_context
 def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
-    """Write the best items of every user of MODEL, and the nearest of every item, into tables for
-    joins.
+    """Write the best items of every user of MODEL, and the nearest of every item.
+
+    They are tables for joins.
     """
     with _open(ctx) as database:
         _show(ctx, [dataclasses.asdict(database.materialize(model, **_given(given)))])
@@ -368,8 +375,9 @@ def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
 )
 @click.pass_context
 def features_(ctx: click.Context, /, model: str, output: Path | None, **given: Any) -> None:
-    """What other models can use of MODEL: a row per user or item, each entry of its vector a
-    column.
+    """What other models can use of MODEL.
+
+    A row per user or item, each entry of its vector a column.
     """
     with _open(ctx) as database:
         table = database.features(model, **_given(given))
@@ -446,8 +454,9 @@ def cancel_(ctx: click.Context, model: str) -> None:
 @click.argument("models", nargs=-1)
 @click.pass_context
 def publish(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
-    """Copy the live run of MODELS (of every model when none is named) into TARGET, and make it live
-    there.
+    """Copy the live run of MODELS into TARGET, and make it live there.
+
+    Of every model when none is named.
 
     TARGET is a DuckDB file, which readers may hold open meanwhile, or postgresql://...
     """
@@ -476,8 +485,9 @@ def install(ctx: click.Context, roles: bool, ml: bool) -> None:
 
 @main.command("precompile")
 def precompile() -> None:
-    """Compile the training loops now, so that no first training waits for it: for the build of an
-    image.
+    """Compile the training loops now, so that no first training waits for it.
+
+    For the build of an image.
     """
     from embsql.shells.precompile import compile_all
 
@@ -514,9 +524,7 @@ def dbt_path() -> None:
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Run `dbt build WORDS` in this process, and while it runs a worker if the profile leads to
-    PostgreSQL.
-    """
+    """Run `dbt build WORDS`, and a worker while it runs if the profile leads to PostgreSQL."""
     from embsql.shells import dbt
 
     if not dbt.invoke(["build", *words], ctx.obj["db"], click.echo):
@@ -586,7 +594,7 @@ def _first_line(cls: type[Any]) -> str:
 )
 @click.pass_context
 def demo(ctx: click.Context, /, data: str | None, postgres: bool, **columns: str | None) -> None:
-    """Train on a small generated shop (or your file), ask ten questions, and say what to try next."""
+    """Train on a small generated shop (or your file), ask ten questions, say what is next."""
     from embsql.shells.demo import own_server, run
 
     with own_server() if postgres else nullcontext(ctx.obj["db"] or "demo.duckdb") as target:

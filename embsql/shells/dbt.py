@@ -1,5 +1,6 @@
-"""What dbt needs of Python: the plugin of dbt-duckdb, training in a Python model, a worker beside
-`dbt build`.
+"""What dbt needs of Python.
+
+The plugin of dbt-duckdb, training in a Python model, a worker while `dbt build` runs.
 
 A profile names the plugin, and the materialization `embedding` (dbt_project/) calls what it offers:
 
@@ -50,8 +51,9 @@ STORAGE = "v1.4.0"  # as embsql's own files, so that BI tools with a 1.x driver 
 
 
 def project() -> Path:
-    """The folder of the dbt package: in a checkout beside the Python package, in an installed wheel
-    inside it.
+    """The folder of the dbt package.
+
+    In a checkout it lies next to the Python package, in an installed wheel inside it.
     """
     package = Path(__file__).parent
     inside = package / "dbt_project"
@@ -62,20 +64,22 @@ def project() -> Path:
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt may be absent, and publishes no types
-    """Puts embsql into dbt's connection: the questions, the commands, and what the materialization
-    calls.
+    """Puts embsql into dbt's connection.
+
+    The questions, the commands, and what the materialization calls.
     """
 
     def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:
-        """Choose a storage format that other clients read, and say what hinders opening the file."""
+        """Choose a storage format that others read; say what hinders opening the file."""
         config.setdefault("storage_compatibility_version", STORAGE)
         path = Path(creds.path)
         if path.is_file() or path.stem.lower() == "embsql":  # a name that a file must not have
             _look_into(creds.path)
 
     def configure_connection(self, conn: Any) -> None:
-        """Install, and offer the commands, on a connection of our own that is closed when dbt drops
-        the plugin.
+        """Install, and offer the commands, on a connection of our own.
+
+        It is closed when dbt drops the plugin.
         """
         connection = conn.cursor()
         database = Database(connection)
@@ -110,8 +114,9 @@ def _look_into(path: str) -> None:
 def _told(
     command: Callable[[list[str | None]], list[str | None]],
 ) -> Callable[[list[str | None]], str]:
-    """A command whose mistakes are part of its answer, which is JSON: the node's error is then the
-    message alone.
+    """A command whose mistakes are part of its answer, which is JSON.
+
+    The node's error is then the message alone.
     """
 
     def answer(words: list[str | None]) -> str:
@@ -134,8 +139,7 @@ def _close(database: Database, connection: Any) -> None:
 def train(
     session: Any, rows: Any, model_name: str, *, entity: str = "item", **options: Any
 ) -> pa.Table:
-    """Train in a Python model of dbt-duckdb, and give the live run's vectors for the model to
-    return.
+    """Train in a Python model of dbt-duckdb; the live run's vectors, for the model to return.
 
     `session` is what dbt hands to `model`, `rows` what `dbt.ref` gives (or an Arrow table, or a
     data frame), `options` those of `Database.train`. Under `dbt build --empty` and `--sample`
@@ -206,9 +210,7 @@ def invoke(words: Sequence[str], address: str | None, say: Callable[[str], None]
 
 
 class Beside:
-    """A worker in a thread of this process, from when dbt has read its profile until the block
-    ends.
-    """
+    """A worker in a thread, from when dbt has read its profile until the block ends."""
 
     def __init__(self, address: str | None, say: Callable[[str], None]) -> None:
         self.address, self.say = address, say

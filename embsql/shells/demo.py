@@ -69,20 +69,23 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
         if data is None:
             lines, products = open_shop(database)
             say(
-                f"A generated shop, the same every time; it exists nowhere. {lines:,} order lines are in shop_orders,"
+                f"A generated shop, the same every time; it exists nowhere. {lines:,} "
+                "order lines are in shop_orders,"
             )
             say(f"{products} products in shop_items.")
             source: dict[str, Any] = {"source": "shop_orders", **SHOP}
         else:
             source = _of_file(data, columns)
             say(
-                f"Your interactions: {data}, with {', '.join(f'{k} = {v}' for k, v in source.items() if k in USUAL)}."
+                f"Your interactions: {data}, with "
+                f"{', '.join(f'{k} = {v}' for k, v in source.items() if k in USUAL)}."
             )
             say("Other columns? Say so: --user-col, --item-col, --weight-col, --time-col.")
         trained = database.train("demo", evaluate=True, gate=False, **source)
         seconds = time.perf_counter() - begin
         say(
-            f"Trained and measured in {seconds:.1f} s: run {trained.run_id} of model demo is live.\n"
+            f"Trained and measured in {seconds:.1f} s: run {trained.run_id} of model demo "
+            "is live.\n"
         )
         if data is None:
             with suppress(MissingExtra):  # the model for newcomers needs torch
@@ -96,8 +99,9 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
 
 
 def _of_file(data: str, columns: dict[str, str | None]) -> dict[str, Any]:
-    """How a file is read: by DuckDB, wherever the run goes, with the columns that are named or
-    likely.
+    """How a file is read: by DuckDB, wherever the run goes.
+
+    The columns are those named, or likely ones.
     """
     engine = engines.connect(":memory:")
     with closing(engine):
@@ -151,8 +155,9 @@ def train_towers(database: Database, name: str) -> None:
 
 
 def guess(columns: Iterable[str]) -> dict[str, Any]:
-    """Which column is probably which, by what columns are usually called: the first match of the
-    first word.
+    """Which column is probably which, by what columns are usually called.
+
+    The first match of the first word.
     """
     found = {
         option: next(
@@ -164,8 +169,9 @@ def guess(columns: Iterable[str]) -> dict[str, Any]:
 
 
 def _ask(database: Database, say: Say) -> None:
-    """Print each question with its answer, about a customer and an item that have something to
-    tell.
+    """Print each question with its answer.
+
+    It is about a customer and an item that have something to show.
     """
     subjects = database.ask(files.text("demo/subjects.sql")).to_pylist()[0]
     for number, (_, question, sql) in enumerate(files.described("demo/questions.sql"), 1):

@@ -45,8 +45,9 @@ def make(customers: int = 3000, per_aisle: int = 30, seed: int = 7) -> tuple[pa.
 
 
 def _items(rng: np.random.Generator, per_aisle: int) -> dict[str, NDArray[np.int64]]:
-    """Style (aisles, per_aisle) and launch day (aisles, per_aisle): one product in four comes
-    later.
+    """Style (aisles, per_aisle) and launch day (aisles, per_aisle).
+
+    One product in four comes later.
     """
     shape = (len(AISLES), per_aisle)
     late = rng.random(shape) < 0.25
@@ -55,7 +56,10 @@ def _items(rng: np.random.Generator, per_aisle: int) -> dict[str, NDArray[np.int
 
 
 def _season(day: NDArray[np.int64]) -> NDArray[np.float64]:
-    """How well each aisle sells on a day: (n,) -> (n, aisles), highest in the aisle's peak month."""
+    """How well each aisle sells on a day: (n,) -> (n, aisles).
+
+    It is highest in the aisle's peak month.
+    """
     month = day[:, None] / 30.4  # (n, 1)
     return np.asarray(1.2 + np.cos((month - np.array(PEAK)) * 2 * np.pi / 12))  # (n, aisles)
 

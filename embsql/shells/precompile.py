@@ -6,7 +6,10 @@ from typing import Any
 
 from embsql.api.database import connect
 
-EVENTS = "SELECT i % 41 AS user_id, i * 31 % 23 AS item_id, 1 + i % 5 AS weight, i AS event_time FROM range(2000) t(i)"
+EVENTS = (
+    "SELECT i % 41 AS user_id, i * 31 % 23 AS item_id, 1 + i % 5 AS weight, i AS event_time "
+    "FROM range(2000) t(i)"
+)
 TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("als", {"evaluate": True, "gate": False}),
     ("als", {"feedback": "explicit"}),
@@ -20,7 +23,10 @@ TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def compile_all() -> None:
-    """Train, cluster and materialize in memory; what numba compiles meanwhile stays in its cache."""
+    """Train, cluster and materialize in memory.
+
+    What numba compiles meanwhile stays in its cache.
+    """
     with connect(":memory:") as database:
         for number, (algorithm, options) in enumerate(TRAININGS):
             database.train(

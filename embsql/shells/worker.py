@@ -1,5 +1,6 @@
-"""The worker: does in its own process what was asked for in PostgreSQL with SELECT
-embsql.train(...) and the like.
+"""The worker: does in its own process what was asked for in PostgreSQL.
+
+Jobs come from SELECT embsql.train(...) and the like.
 
 Any number may run, on any machine. A job is one worker's at a time. A short command and its answer
 are one transaction, so it is done once; training and measuring may begin again after a crash, which
@@ -119,8 +120,9 @@ class Worker:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Hear signals while the block runs: SIGTERM is Ctrl-C, which a training knows how to end
-        for.
+        """Hear signals while the block runs.
+
+        SIGTERM is Ctrl-C, which a training knows how to end for.
         """
         handlers = {
             signal.SIGINT: self._stop,
@@ -146,8 +148,9 @@ class Worker:
             engine.run(f"NOTIFY {CHANNEL}")
 
     def leave(self) -> None:
-        """Hand back what was begun, on a new connection: the interrupt may have hit the old one in
-        mid-sentence.
+        """Hand back what was begun, on a new connection.
+
+        The interrupt may have hit the old one in mid-sentence.
         """
         self.close()
         with suppress(ServerGone, CannotOpen), closing(engines.connect(self.address)) as engine:
@@ -314,7 +317,7 @@ class Worker:
                 beaten = time.monotonic()
 
     def _check(self, engine: Engine, job: Job) -> None:
-        """Raise Stopped for a job that somebody wants to stop, and for one that another worker has."""
+        """Raise Stopped for a job that is to stop, and for one that another worker has."""
         found = engine.ask(_statement("look"), **self._mine(job)).to_pylist()
         if not found or found[0]["cancelled"]:
             raise Stopped
@@ -330,8 +333,9 @@ def _statement(name: str) -> str:
 
 
 def _message(error: Exception) -> str:
-    """What is written down of an error: its first lines, without rows and what PostgreSQL cannot
-    store.
+    """What is written down of an error.
+
+    Its first lines, without rows and what PostgreSQL cannot store.
     """
     lines = shared(error).replace("\0", "").splitlines()[:LINES]
     return "\n".join(lines) or type(error).__name__

@@ -32,8 +32,9 @@ class Finding:
 def describe_features(
     table: pa.Table, entity: str, codes: Int32, time: Int64 | None, *, encodes: bool
 ) -> Iterator[Finding]:
-    """How much there is of each feature of a table (a row per id), and with `encodes` what it is
-    taken for.
+    """How much there is of each feature of a table (a row per id).
+
+    With `encodes` also what it is taken for.
 
     `codes` and `time` (n,) are the ids and the last event of each pair. Raises BadFeatures.
     """
@@ -46,7 +47,10 @@ def describe_features(
             *_idle(feature),
             *(_late(table[feature.name], codes, time) if feature.kind == "time" else ()),
         ]
-        taken = f"{feature.kind}, {feature.distinct} values, missing for {feature.missing} of {len(table)}"
+        taken = (
+            f"{feature.kind}, {feature.distinct} values, missing for {feature.missing} of "
+            f"{len(table)}"
+        )
         yield Finding(
             f"{entity} feature {feature.name}",
             "warning" if faults else "info",
@@ -61,8 +65,9 @@ def _idle(feature: Feature) -> Iterator[str]:
 
 
 def _late(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator[str]:
-    """Whether a time gives away what is to be predicted: when the last event was, of those with
-    events on two days.
+    """Whether a time gives away what is to be predicted: when the last event was.
+
+    Of those with events on two days.
     """
     if time is None or not is_clock(time):
         return
@@ -76,7 +81,10 @@ def _late(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator
     asked = (last > first) & ~np.isnan(said)  # (ids,)
     late = asked & (np.floor(np.nan_to_num(said)) >= last)
     if late.sum() > asked.sum() / 2:
-        yield f"not before the last event of {late.sum()} of {asked.sum()}: it tells what is to be predicted"
+        yield (
+            f"not before the last event of {late.sum()} of {asked.sum()}: it tells what is to "
+            "be predicted"
+        )
 
 
 def finding(
@@ -171,7 +179,10 @@ def of_order(data: Interactions) -> Finding:
     """Which order the events were taken in."""
     events = data.in_order()
     if events.time is None:
-        hint = "there is no event_time: each user's rows count as having happened in the order the source gave them"
+        hint = (
+            "there is no event_time: each user's rows count as having happened in the order "
+            "the source gave them"
+        )
         return Finding("order of events", "warning", len(events), hint=hint)
     user = data.user[events.pair]  # (m,)
     ties = int(((user[1:] == user[:-1]) & (events.time[1:] == events.time[:-1])).sum())
@@ -194,6 +205,9 @@ def _of_weights(data: Interactions) -> Finding:
     median = float(np.median(data.weight))
     outliers = int((data.weight > OUTLIER * max(median, 1e-30)).sum())
     worst = int(data.weight.argmax())
-    pair = f"user {data.users[data.user[worst]]}, item {data.items[data.item[worst]]}, weight {data.weight[worst]:g}"
+    pair = (
+        f"user {data.users[data.user[worst]]}, item {data.items[data.item[worst]]}, weight "
+        f"{data.weight[worst]:g}"
+    )
     hint = f"over {OUTLIER} times the median of {median:g}; ln(1 + weight) tames them"
     return finding("outlier weight", outliers, "warning", hint, pair)

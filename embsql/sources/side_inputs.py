@@ -25,8 +25,9 @@ ENDS = ("source", "target")  # of an edge
 def features(
     engine: Engine, select: Source, column: str, option: str, ids: pa.StringArray
 ) -> pa.Table:
-    """What a caller's SELECT knows of each id: its other columns, a row per id, NULL where it has
-    none of it.
+    """What a caller's SELECT knows of each id: a row per id.
+
+    Its other columns, NULL where it has none of it.
 
     Raises as `by_id` does.
     """
@@ -64,8 +65,9 @@ def by_id(
 
 
 def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, list[Finding]]:
-    """The edges between known items of a caller's SELECT of source_node, target_node and weight,
-    and what was found.
+    """The edges between known items of a caller's SELECT, and what was found.
+
+    The SELECT has source_node, target_node and perhaps weight.
 
     Without a weight each edge weighs 1. Edges of an unknown item or of an item with itself are left
     out, as are those that lack a node or weigh nothing. Raises NotASelect, SourceFailed,

@@ -29,7 +29,8 @@ from embsql.errors import (
 from embsql.options import shortened, shown, text
 
 ALLOWED = (
-    "a SELECT, the name of a table or file, a path, or a table in memory that Arrow can read: of pandas, polars, "
+    "a SELECT, the name of a table or file, a path, or a table in memory that Arrow can "
+    "read: of pandas, polars, "
     "pyarrow or DuckDB"
 )
 ONE_ID = "text, a number or another value that an id can be"
@@ -103,8 +104,9 @@ def recorded(given: Source) -> str | dict[str, str]:
 
 @contextmanager
 def reading(engine: Engine, given: Source) -> Iterator[tuple[Engine, str]]:
-    """The engine that reads a source, and what it reads: of a table in memory no other statement
-    can see the name.
+    """The engine that reads a source, and what it reads.
+
+    Of a table in memory no other statement can see the name.
     """
     if isinstance(given, str) or (given.table is None and engine.embedded):
         yield engine, given if isinstance(given, str) else str(given)

@@ -22,9 +22,7 @@ def text(name: str) -> str:
 
 
 def described(name: str) -> list[tuple[str, str, str]]:
-    """(name, what it is for, statement) of a file in which `-- name: what it is for` begins each
-    statement.
-    """
+    """(name, purpose, statement) of a file whose statements begin with `-- name: purpose`."""
     parts = re.split(r"^-- (\w+): (.*)\n", text(name), flags=re.MULTILINE)[1:]
     return [(parts[n], parts[n + 1], parts[n + 2].strip()) for n in range(0, len(parts), 3)]
 
@@ -66,6 +64,9 @@ def migrations(engine: str) -> list[Step]:
 
 
 def sibling(path: Path, engine: str) -> Path:
-    """The file that stands in for `path` on an engine, or `path` itself: x.postgres.sql for x.sql."""
+    """The file that stands in for `path` on an engine, or `path` itself.
+
+    x.postgres.sql stands in for x.sql.
+    """
     own = path.with_suffix(f".{engine}.sql")
     return own if own.exists() else path

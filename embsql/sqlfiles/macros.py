@@ -1,5 +1,6 @@
-"""From the body of a question to that of a DuckDB macro: arguments are bound once, before anything
-else.
+"""From the body of a question to that of a DuckDB macro.
+
+Arguments are bound once, before anything else.
 
 DuckDB pastes the text of an argument into the macro's body, where any column, alias or CTE would
 catch a name in it (duckdb/duckdb#15296). Here a caller's text goes into one SELECT without FROM,

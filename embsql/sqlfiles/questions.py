@@ -136,5 +136,8 @@ def _argument(word: str) -> Argument:
 
 @cache
 def ml_questions() -> dict[str, Question]:
-    """BigQuery ML's functions, by name: questions of the schema ml, which is there when asked for."""
+    """BigQuery ML's functions, by name.
+
+    They are questions of the schema ml, which is there when asked for.
+    """
     return {path.stem: read(path) for path in plain_files(folder() / "ml", "*.sql")}

@@ -115,8 +115,9 @@ def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
 
 
 def _body(question: Question, engine: str) -> str:
-    """The question's own body, or the one that replaces it on an engine: `name.postgres.sql` beside
-    it.
+    """The question's own body, or the one that replaces it on an engine.
+
+    That is `name.postgres.sql` in the same folder.
     """
     own = sibling(question.path, engine) if question.path else None
     return (
@@ -202,8 +203,9 @@ def _runs(body: str) -> list[str]:
 
 
 def _as_id(argument: Argument, ids: dict[str, str], otherwise: str) -> str:
-    """What casts an argument, {}: what may be of any type becomes text by the rule of a source's
-    ids.
+    """What casts an argument, {}.
+
+    What may be of any type becomes text by the rule of a source's ids.
     """
     return ids.get(argument.type, otherwise) if argument.free else otherwise
 
@@ -217,8 +219,9 @@ def _default(argument: Argument) -> str:
 
 
 def _signatures(question: Question) -> list[dict[str, str]]:
-    """The types of a question's arguments in PostgreSQL, by name, for each of its functions: one or
-    two.
+    """The types of a question's arguments in PostgreSQL, by name.
+
+    One or two functions, each with its own.
 
     A free argument may be of any type. Two words say so that are independent of each other, so that
     one argument may be 42 and the other 'mug-03': anycompatible, which takes a plain literal for
@@ -246,8 +249,9 @@ def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> 
 
 @cache
 def version(engine: str) -> str:
-    """A hash of everything `install` writes, kept in the database so that it writes only when it
-    must.
+    """A hash of everything `install` writes.
+
+    It is kept in the database, so that install writes only when it must.
     """
     parts = [
         *(step.text for step in migrations(engine)),

@@ -55,7 +55,9 @@ def check(question: Question) -> Iterator[str]:
     if used != declared:
         yield f"arguments declared {sorted(declared)} but used {sorted(used)}"
     if _tables(tree) & (columns | _aliases(tree)):
-        yield f"tables and columns share a name: {sorted(_tables(tree) & (columns | _aliases(tree)))}"
+        yield (
+            f"tables and columns share a name: {sorted(_tables(tree) & (columns | _aliases(tree)))}"
+        )
     if declared & columns:
         yield f"arguments share a column's name: {sorted(declared & columns)}"
     if not question.scalar and tree.named_selects != [name for name, _ in question.columns]:
@@ -81,9 +83,7 @@ def check(question: Question) -> Iterator[str]:
 
 
 def unsaid_orders(tree: Any) -> list[Any]:
-    """The terms of ORDER BY, wherever it stands, whose direction DuckDB's default_order would
-    decide.
-    """
+    """The terms of ORDER BY whose direction DuckDB's default_order would decide."""
     from sqlglot import exp
 
     ordered = (
