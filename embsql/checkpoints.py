@@ -99,7 +99,8 @@ class Checkpoints:
                 return None
             with safe_open(file, framework="numpy") as opened:
                 header = opened.metadata() or {}
-                arrays = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # it is no mapping
+                names = opened.keys()  # it is no mapping
+                arrays = {name: opened.get_tensor(name) for name in names}
             if self._header.items() <= header.items():
                 return Checkpoint(int(header["epoch"]), arrays, json.loads(header["notes"]))
         except (OSError, SafetensorError, ValueError, KeyError):

@@ -82,7 +82,8 @@ TOKEN = re.compile(
 )
 # of the database's SQL: what may hold a bracket or a name without meaning one, a word, a sign
 PIECE = re.compile(
-    r"""--[^\n]*|\#(?![0-9>#=-])[^\n]*|/\*.*?\*/|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*\""""
+    r"--[^\n]*|\#(?![0-9>#=-])[^\n]*|/\*.*?\*/"
+    r"""|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*\""""
     r"|\$(\w*)\$.*?\$\1\$|\w+|.",
     re.IGNORECASE | re.DOTALL,
 )

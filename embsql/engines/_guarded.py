@@ -51,7 +51,7 @@ class Guarded:
         listed = ", ".join(literal(name) for name in wanted)
         columns = ", ".join(f"{quote(name)} {self.declared[name]}" for name in wanted)
         call = f"embsql_sources.{quote(self.name)}(ARRAY[{listed}])"
-        return f"SELECT * FROM {call} AS given ({columns})"  # noqa: S608 - quoted names, and types of the catalog
+        return f"SELECT * FROM {call} AS given ({columns})"
 
 
 Rows = Plain | Guarded

@@ -180,7 +180,7 @@ class DuckDB:
             target = f"{quote(schema)}.{quote(table)}"
             with interruptible(self._own):
                 self._own.execute(
-                    f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}"  # noqa: S608 - quoted names
+                    f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}"
                 ).fetchall()
         finally:
             self._own.unregister(view)
@@ -265,7 +265,7 @@ class DuckDB:
         if not listed:
             # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument
             # gives a silent NULL.
-            self._own.create_function(  # type: ignore[call-overload]  # the home of the enum it wants moved in 2.0
+            self._own.create_function(  # type: ignore[call-overload]  # its enum moved in 2.0
                 "embsql_command",
                 command,
                 ["VARCHAR[]"],
@@ -342,7 +342,7 @@ class DuckDB:
         """
         if file.reader != "read_csv" or not Path(file.path).is_file():
             return self._described(_all_of(file)), {}
-        found = self._asked(f"SELECT * FROM sniff_csv({literal(file.path)})").to_pylist()[0]  # noqa: S608 - a quoted string
+        found = self._asked(f"SELECT * FROM sniff_csv({literal(file.path)})").to_pylist()[0]
         marks = {"delim": "Delimiter", "quote": "Quote", "escape": "Escape", "comment": "Comment"}
         written = {
             option: literal(found[name].replace("(empty)", "")) for option, name in marks.items()
@@ -384,7 +384,7 @@ class DuckDB:
         )
         if not tests:
             return {}
-        (misses,) = self._asked(f"SELECT {counted} FROM (\n{query}\n) AS given").to_pylist()  # noqa: S608 - quoted names
+        (misses,) = self._asked(f"SELECT {counted} FROM (\n{query}\n) AS given").to_pylist()
         fits = [kind for kind, missed in zip(tests, misses.values(), strict=True) if not missed]
         return {
             name: next((type_ for of, type_ in fits if of == name), "VARCHAR") for name, _ in tests
@@ -394,7 +394,7 @@ class DuckDB:
         """Some distinct values of a column, as text."""
         text = DUCKDB.as_text(f"given.{quote(column)}", type_)
         found = self._asked(
-            f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}"  # noqa: S608 - quoted names
+            f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}"
         )
         return [value for value in found["value"].to_pylist() if value is not None]
 
@@ -412,7 +412,7 @@ class DuckDB:
                 if not self._owned and _in_transaction(self._caller):
                     return self._bound(query)
                 rows = self._caller.execute(
-                    f"DESCRIBE SELECT * FROM (\n{query}\n) AS given"  # noqa: S608 - one SELECT
+                    f"DESCRIBE SELECT * FROM (\n{query}\n) AS given"
                 ).fetchall()
         except duckdb.Error as error:
             raise _failed(error) from None
@@ -447,7 +447,7 @@ class DuckDB:
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
         replaced = ", ".join(f"{sql} AS {quote(name)}" for name, sql in made.items())
         columns = f"* REPLACE ({replaced})" if made else "*"
-        return self._asked(f"SELECT {columns} FROM (\n{query}\n) AS given")  # noqa: S608 - one SELECT, quoted names
+        return self._asked(f"SELECT {columns} FROM (\n{query}\n) AS given")
 
     def _asked(self, sql: str) -> pa.Table:
         """What the caller's connection answers. Raises SourceFailed or InexactId."""
@@ -466,9 +466,9 @@ class DuckDB:
         if file:
             return _all_of(file)
         if NAME.fullmatch(text):
-            return "SELECT * FROM " + quoted_name(text)  # noqa: S608 - quoted names
+            return "SELECT * FROM " + quoted_name(text)
         if CALL.fullmatch(text):
-            text = f"SELECT * FROM {text}"  # noqa: S608 - parsed below
+            text = f"SELECT * FROM {text}"
         try:
             parsed = self._caller.extract_statements(text)
         except duckdb.Error as error:

@@ -352,7 +352,7 @@ class PostgreSQL:
     ) -> int:
         """COPY into a table whose columns are those of another, which may be read."""
         names = ", ".join(quote(name) for name in columns)
-        types = types_of(connection, f"SELECT {names} FROM {like}")  # noqa: S608 - quoted names
+        types = types_of(connection, f"SELECT {names} FROM {like}")
         with connection.cursor() as cursor:
             copying, sender = (
                 f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)",
@@ -487,7 +487,7 @@ class PostgreSQL:
         try:
             with self._session(), self._source() as source, source.transaction():
                 if self._job is None or isinstance(text, Own):
-                    return Plain(query, types_of(source, f"SELECT * FROM (\n{query}\n) AS given"))  # noqa: S608 - refused unless one SELECT
+                    return Plain(query, types_of(source, f"SELECT * FROM (\n{query}\n) AS given"))
                 if text not in self._readers:
                     raise SourceFailed(reason=NOT_ASKED)
                 return guarded(source, self._readers[text])
@@ -498,7 +498,7 @@ class PostgreSQL:
         """Some distinct values of a column, as text."""
         text = POSTGRESQL.as_text(f"given.{quote(column)}", type_)
         found = self._asked(
-            f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}"  # noqa: S608 - quoted names
+            f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}"
         )
         return [value for value in found["value"].to_pylist() if value is not None]
 
@@ -515,7 +515,7 @@ class PostgreSQL:
         written = ", ".join(
             f"{made.get(name, f'given.{quote(name)}')} AS {quote(name)}" for name in types
         )
-        return self._asked(f"SELECT {written if made else '*'} FROM (\n{query}\n) AS given")  # noqa: S608 - one SELECT, quoted names
+        return self._asked(f"SELECT {written if made else '*'} FROM (\n{query}\n) AS given")
 
     def _asked(self, sql: str) -> pa.Table:
         """What the connection of the source answers. Raises SourceFailed or InexactId."""
@@ -600,7 +600,9 @@ def _place(address: str) -> str:
         # libpq's own words would repeat what it could not read, which may be a password
         raise CannotOpen(
             path="postgresql://...",
-            reason="the address cannot be read; one looks like postgresql://user@host:5432/database",
+            reason=(
+                "the address cannot be read; one looks like postgresql://user@host:5432/database"
+            ),
         ) from None
     user = f"{parts['user']}@" if "user" in parts else ""
     port = f":{parts['port']}" if "port" in parts else ""

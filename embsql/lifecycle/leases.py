@@ -48,7 +48,7 @@ def retry(engine: Engine, attempt: Callable[[], Answer], tries: int = 8) -> Answ
         except Exception as error:
             if not engine.conflict(error) or number == tries - 1:
                 raise
-            time.sleep(random.uniform(0.5, 1.0) * 0.01 * 2**number)  # noqa: S311 - spreads writers, hides nothing
+            time.sleep(random.uniform(0.5, 1.0) * 0.01 * 2**number)  # noqa: S311 - no secret
     raise AssertionError("unreachable")
 
 

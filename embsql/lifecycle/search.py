@@ -212,7 +212,7 @@ def _one_reading(search: Search, first: Algorithm) -> None:
     for name, values in search.space.items():
         for value in values:
             with suppress(BadOption):  # an impossible setting reads nothing
-                other: Any = dataclasses.replace(first, **{name: value})  # type: ignore[type-var]  # it is a dataclass
+                other: Any = dataclasses.replace(first, **{name: value})  # type: ignore[type-var]
                 if (other.explicit, other.ordered) != (first.explicit, first.ordered):
                     reason = (
                         "it decides how the source is read, which is done once; train with "

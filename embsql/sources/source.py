@@ -73,7 +73,9 @@ def source(value: Any, option: str) -> Source:
 
 def _exactly(path: str) -> str:
     """A path as a pattern that nothing else fits, where its own letters would be one."""
-    return re.sub(r"([*?\[])", r"[\1]", path) if os.path.exists(path) else path  # noqa: PTH110 - a name too long for the system is False here
+    if not os.path.exists(path):  # noqa: PTH110 - False for a name too long for the system
+        return path
+    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def optional(value: Any, option: str) -> Source | None:
