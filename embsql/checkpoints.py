@@ -20,7 +20,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from embsql.errors import MissingExtra, NotKept
+from embsql.errors import CheckpointNotWritten, MissingExtra
 from embsql.fsync import sync
 
 FORMAT = 1  # of the files; other numbers are passed over
@@ -52,7 +52,7 @@ class Checkpoints:
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, which is there entirely or not at all, and remove older ones.
 
-        Raises NotKept.
+        Raises CheckpointNotWritten.
         """
         from safetensors.numpy import save_file
 
@@ -111,7 +111,7 @@ class Checkpoints:
 def checkpoints(folder: str, *identity: str | None) -> Checkpoints:
     """Where a run of this identity leaves its checkpoints; the folder is made.
 
-    Raises MissingExtra and NotKept.
+    Raises MissingExtra and CheckpointNotWritten.
     """
     if find_spec("safetensors") is None:
         raise MissingExtra(what="checkpoints", package="safetensors", extra="torch")
@@ -130,7 +130,7 @@ def _refused(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, SafetensorError) as error:
-        raise NotKept(folder=folder, reason=error) from None
+        raise CheckpointNotWritten(folder=folder, reason=error) from None
 
 
 def _told(checkpoint: Checkpoint) -> dict[str, str]:

@@ -123,22 +123,22 @@ class UnknownRun(EmbsqlError):
     """model "{name}" has no run {run_id}. See: SELECT * FROM embsql.runs('{name}');"""
 
 
-class NothingLive(EmbsqlError):
+class NoLiveRun(EmbsqlError):
     """model "{name}" has no live run, and no finished one to promote. Train it; what became of
     earlier runs: SELECT * FROM embsql.runs('{name}');"""
 
 
-class NotPromoted(NothingLive):
+class NotPromoted(NoLiveRun):
     """model "{name}" has no live run, but run {run_id} is finished: read it as '{name}@{run_id}',
     see why it is not live with SELECT * FROM embsql.gate('{name}@{run_id}'); or make it live with:
     embsql promote {name}@{run_id}"""
 
 
-class LiveRunGone(NothingLive):
+class LiveRunGone(NoLiveRun):
     """model "{name}" says that run {run_id} is live, which is gone. {remedy}"""
 
 
-class NothingToRollBack(EmbsqlError):
+class NoPreviousRun(EmbsqlError):
     """model "{name}" has no earlier live run to go back to.
 
     See: SELECT * FROM embsql.runs('{name}');
@@ -168,11 +168,11 @@ class UnknownOption(EmbsqlError):
     """{owner} has no option "{name}".{suggestion} Its options: {known}. See: {see}"""
 
 
-class BadArgument(EmbsqlError):
+class InvalidArgument(EmbsqlError):
     """{name} must be {allowed}, got {value}."""
 
 
-class BadOption(BadArgument):
+class BadOption(InvalidArgument):
     """{owner}: {name} must be {allowed}, got {value}. See: {see}"""
 
 
@@ -230,7 +230,7 @@ class BadWeights(EmbsqlError):
     source, for example with {remedy}. See: SELECT * FROM embsql.validation('{model}');"""
 
 
-class TooFew(EmbsqlError):
+class NotEnoughData(EmbsqlError):
     """the source has {users} users and {items} items; {algorithm} needs at least {need}. Check what
     it returns, or loosen its filters."""
 
@@ -272,7 +272,7 @@ class Diverged(EmbsqlError):
     look for outlier weights: SELECT * FROM embsql.validation('{model}');"""
 
 
-class NoTrial(EmbsqlError):
+class AllTrialsFailed(EmbsqlError):
     """none of the {trials} settings tried for model "{model}" could be trained. The first:
     "{error}". See: SELECT * FROM embsql.trials('{model}@{run_id}');"""
 
@@ -293,13 +293,13 @@ class BadGraph(EmbsqlError):
     a weight of 0 or more; nodes are ids of items."""
 
 
-class NoEdges(EmbsqlError):
+class EmptyGraph(EmbsqlError):
     """the items of model "{model}" have no edges to walk on: no two of them are alike enough in
     their users. Lower least or raise within and gap, give a graph of your own, or walk between
     users and items with nodes = both."""
 
 
-class NotKept(EmbsqlError):
+class CheckpointNotWritten(EmbsqlError):
     """checkpoints cannot be kept in {folder}: {reason}. Make room there, or name another folder;
     the training goes on from the last one that was kept."""
 
@@ -350,7 +350,7 @@ class ReadOnly(EmbsqlError):
     """{path} is open read-only; this command writes. Open it without read_only."""
 
 
-class ServerGone(EmbsqlError):
+class ConnectionLost(EmbsqlError):
     """the connection to {place} was lost ({reason}). What readers see is whole: the version before,
     or the new one if it was lost in the very last step. Run it again."""
 
@@ -378,7 +378,7 @@ class CannotInstall(EmbsqlError):
     """embsql cannot be installed in {place}: {reason}"""
 
 
-class NoRights(EmbsqlError):
+class PermissionDenied(EmbsqlError):
     """{place} does not allow this: {reason}. The roles embsql_reader, embsql_trainer and
     embsql_admin carry the rights; its owner grants them, for example GRANT embsql_trainer TO ..."""
 
@@ -397,7 +397,7 @@ class BadDrop(BadStatement):
     """this DROP MODEL statement cannot be read: {reason}. Example: DROP MODEL IF EXISTS shop"""
 
 
-class BadArguments(EmbsqlError):
+class InvalidOptionsJson(EmbsqlError):
     """options must be a JSON object, for example {{"dim": 64}}, got {found} ({reason})"""
 
 
@@ -433,7 +433,7 @@ class ModelExists(EmbsqlError):
     """
 
 
-class BadSurface(EmbsqlError):
+class InvalidQuestionFile(EmbsqlError):
     """{file}: {problem}"""
 
 
@@ -443,7 +443,7 @@ class NoWorker(EmbsqlError):
     """
 
 
-class RunTaken(EmbsqlError):
+class RunIdConflict(EmbsqlError):
     """{place} has another run {run_id} (of model "{name}").
 
     Publish into a database of its own, or train there.

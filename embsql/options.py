@@ -27,7 +27,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from embsql.errors import BadArgument, BadOption, UnknownOption, suggestion
+from embsql.errors import BadOption, InvalidArgument, UnknownOption, suggestion
 
 LONGEST = 60  # characters of a wrong value that a message shows
 
@@ -370,8 +370,8 @@ def is_text(value: Any) -> bool:
 
 
 def text(name: str, value: Any, allowed: str) -> str:
-    """A command's own argument that is text. Raises BadArgument."""
+    """A command's own argument that is text. Raises InvalidArgument."""
     try:
         return _text(value)
     except (TypeError, ValueError):
-        raise BadArgument(name=name, allowed=allowed, value=shown(value)) from None
+        raise InvalidArgument(name=name, allowed=allowed, value=shown(value)) from None

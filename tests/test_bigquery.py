@@ -581,7 +581,7 @@ WORDS = [
         errors.BadSearch,
         r"num_factors cannot.*HPARAM_RANGE\(0.001",
     ),
-    ("num_factors = HPARAM_CANDIDATES([2, 4])", errors.BadArgument, "num_trials must be"),
+    ("num_factors = HPARAM_CANDIDATES([2, 4])", errors.InvalidArgument, "num_trials must be"),
     ("rating_col = 'stars'", errors.MissingColumn, "name it with rating_col="),
     ("num_factors = 0", errors.BadOption, "num_factors must be"),
 ]

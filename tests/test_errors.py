@@ -215,7 +215,7 @@ def test_a_mistake_in_sql_comes_in_the_databases_words(
     each: embsql.Database, sql: str, values: dict[str, Any]
 ) -> None:
     error = caught(lambda: each.ask(sql, **values))
-    assert isinstance(error, errors.StatementFailed | errors.BadArgument)
+    assert isinstance(error, errors.StatementFailed | errors.InvalidArgument)
     assert "\n" not in str(error)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from embsql.algorithms import algorithm
 from embsql.data import Embeddings, Float32, Interactions, Rows
-from embsql.errors import NoEdges
+from embsql.errors import EmptyGraph
 from embsql.options import (
     INT,
     Count,
@@ -97,7 +97,7 @@ class Node2Vec:
         return False
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
-        """Walk and learn; the reported loss is that of a pair of nodes. Raises NoEdges."""
+        """Walk and learn; the reported loss is that of a pair of nodes. Raises EmptyGraph."""
         from embsql.numeric.linalg import multiply
         from embsql.skipgram.graph import (
             edges,
@@ -138,7 +138,7 @@ class Node2Vec:
     def _graph(self, data: Interactions, run: Run) -> Rows:
         """What is walked on, a symmetric matrix: of the items, or of the users and then the items.
 
-        Raises NoEdges.
+        Raises EmptyGraph.
         """
         from embsql.skipgram.graph import adjacency, bipartite, met_by_the_same
 
@@ -151,7 +151,7 @@ class Node2Vec:
             data, self.neighbours, self.least, self.within, self.gap, run, counts=counts
         )
         if not len(rows.column):
-            raise NoEdges(model=run.model_name)
+            raise EmptyGraph(model=run.model_name)
         return rows
 
 

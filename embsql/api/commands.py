@@ -14,7 +14,7 @@ from typing import Any
 
 from embsql import algorithms
 from embsql.command_options import Cluster, Evaluate, Materialize, Project
-from embsql.errors import BadArguments, BadCall, UnknownCommand, suggestion
+from embsql.errors import BadCall, InvalidOptionsJson, UnknownCommand, suggestion
 from embsql.options import check_names, declared, shortened, word
 
 OUTSIDE = {
@@ -160,7 +160,7 @@ def dispatcher(second: Callable[[], Any]) -> Callable[[list[str | None] | None],
 
 
 def _read(cls: type[Any], text: str | None) -> dict[str, Any]:
-    """The options of a command from JSON. Raises BadArguments and UnknownOption."""
+    """The options of a command from JSON. Raises InvalidOptionsJson and UnknownOption."""
     given = _options(text)
     check_names(cls, given, [option.name for option in declared(cls)])
     return given
@@ -185,11 +185,11 @@ def _options(text: str | None) -> dict[str, Any]:
         ValueError,
         RecursionError,
     ) as error:  # also of JSON that is nested too deep, or of a number too long
-        raise BadArguments(found=word(text), reason=shortened(str(error))) from None
+        raise InvalidOptionsJson(found=word(text), reason=shortened(str(error))) from None
     if not isinstance(options, dict):
-        raise BadArguments(found=word(text), reason="it is not an object")
+        raise InvalidOptionsJson(found=word(text), reason="it is not an object")
     for name in OUTSIDE & options.keys():
-        raise BadArguments(
+        raise InvalidOptionsJson(
             found=word(text), reason=f"{name} can be said in Python and on the command line only"
         )
     return options

@@ -18,12 +18,12 @@ from typing import Any
 from embsql import algorithms, options
 from embsql.command_options import Train
 from embsql.errors import (
-    BadArgument,
     BadDrop,
     BadHparam,
     BadSearch,
     BadStatement,
     EmbsqlError,
+    InvalidArgument,
     MissingColumn,
 )
 from embsql.lifecycle.registry import check_name
@@ -135,7 +135,7 @@ class CreateModel:
 
     def in_its_words(self, error: EmbsqlError) -> EmbsqlError:
         """The error about an option under the name that the statement gives it, or would."""
-        if not isinstance(error, BadArgument | BadSearch | MissingColumn):
+        if not isinstance(error, InvalidArgument | BadSearch | MissingColumn):
             return error
         usual: dict[str, str] = THERE if self.as_there else {}
         said = {key: str(error.values[key]) for key in ("name", "option") if key in error.values}

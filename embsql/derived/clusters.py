@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from embsql.data import Int32
 from embsql.derived.vectors import Side, read_side, replace_rows
 from embsql.engines import Engine
-from embsql.errors import BadArgument
+from embsql.errors import InvalidArgument
 from embsql.lifecycle import registry
 from embsql.run import Columns, Run, usable_cores
 from embsql.sources.source import Source, reading
@@ -58,7 +58,7 @@ def cluster(
     count, and a vector without a direction is in no group; without `normalize` the vectors are
     grouped as they are. `labels` is a SELECT of entity_id and label: a cluster is called after the
     category that is most over-represented in it. Raises UnknownModel, UnknownRun, RunNotReady,
-    BadArgument, NotASelect or SourceFailed.
+    InvalidArgument, NotASelect or SourceFailed.
     """
     from embsql.numeric.kmeans import (
         choose,
@@ -156,7 +156,7 @@ def _categories(engine: Engine, select: Source, side: Side) -> Categories:
     with reading(engine, select) as (reader, text):
         types = reader.describe(text)
         if not {"entity_id", "label"} <= {name.lower() for name in types}:
-            raise BadArgument(
+            raise InvalidArgument(
                 name="labels", allowed="a SELECT of entity_id and label", value=", ".join(types)
             )
         given = _labelled(reader, text)

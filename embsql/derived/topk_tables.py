@@ -38,7 +38,7 @@ def materialize(
     The k best unseen items of every user, and the k nearest of every item.
 
     The scores are those of `recommend` and `similar_items`. Who has no direction has no rows where
-    cosines count. Raises UnknownModel, UnknownRun, NothingLive or RunNotReady.
+    cosines count. Raises UnknownModel, UnknownRun, NoLiveRun or RunNotReady.
     """
     record = registry.finished(engine, reference)
     registry.check_own(engine, record["model_name"])

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from embsql.data import Float32, Int32
 from embsql.engines import Engine
-from embsql.errors import BadArgument
+from embsql.errors import InvalidArgument
 from embsql.lifecycle import forgetting, registry
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.registry import say
@@ -50,7 +50,7 @@ def read_side(engine: Engine, reference: str, entity: str, *, normalize: bool) -
     norms = np.linalg.norm(vectors, axis=1)  # (n,)
     kept = np.flatnonzero(norms if normalize else np.ones_like(norms))  # (m,)
     if not len(kept):
-        raise BadArgument(
+        raise InvalidArgument(
             name="model",
             allowed=f"one with vectors of {entity}s that have a direction",
             value=reference,

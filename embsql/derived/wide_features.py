@@ -14,7 +14,7 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
 
     The columns e1, e2, ... stand in place of the vector.
 
-    Raises UnknownModel, UnknownRun, NothingLive and RunNotReady.
+    Raises UnknownModel, UnknownRun, NoLiveRun and RunNotReady.
     """
     registry.finished(engine, model)
     told = engine.ask(statement(engine, "features"), model=model, entity=entity)

@@ -24,12 +24,12 @@ from embsql.engines.duckdb_columns import ColumnSQL, is_number
 from embsql.engines.files import READERS, File, endings, is_text, literal, located, named, within
 from embsql.errors import (
     ROW,
-    BadArgument,
     CannotInstall,
     CannotOpen,
     Closed,
     DatabaseBusy,
     EmbsqlError,
+    InvalidArgument,
     MissingColumn,
     NotASelect,
     ReadOnly,
@@ -228,12 +228,12 @@ class DuckDB:
     def compact(self) -> None:
         """Write the file anew, without the bytes of what was deleted.
 
-        Nobody else may have it open for writing. Raises BadArgument for what is no file of ours,
+        Nobody else may have it open for writing. Raises InvalidArgument for what is no file of ours,
         ReadOnly, DatabaseBusy and CannotOpen; the file is then as it was.
         """
         if not self._owned or self.path in ("", ":memory:"):
             allowed = "a file that embsql opened by its name"
-            raise BadArgument(name="what is compacted", allowed=allowed, value=self.place)
+            raise InvalidArgument(name="what is compacted", allowed=allowed, value=self.place)
         if self.read_only:
             raise ReadOnly(path=self.path)
         self.close()

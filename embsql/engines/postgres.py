@@ -37,12 +37,12 @@ from embsql.errors import (
     CannotInstall,
     CannotOpen,
     Closed,
+    ConnectionLost,
     EmbsqlError,
     HalfRestored,
-    NoRights,
     NotInstalled,
+    PermissionDenied,
     ReadOnly,
-    ServerGone,
     SourceFailed,
     UnknownDatabase,
 )
@@ -73,7 +73,7 @@ FIRST = (
 COMPLAINTS: list[
     tuple[Any, str, type[EmbsqlError]]
 ] = [  # kinds of error, a word in it, what it means
-    (psycopg.errors.InsufficientPrivilege, "", NoRights),
+    (psycopg.errors.InsufficientPrivilege, "", PermissionDenied),
     (psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName, "embsql", NotInstalled),
     (psycopg.errors.InvalidColumnReference, "ON CONFLICT", HalfRestored),
 ]
@@ -195,7 +195,7 @@ class PostgreSQL:
         if isinstance(error, psycopg.errors.RaiseException) and reason.startswith(REFUSAL):
             return CannotInstall(place=self.place, reason=reason.removeprefix(REFUSAL))
         if isinstance(error, psycopg.OperationalError) and self._own.closed:
-            return ServerGone(place=self.place, reason=reason)
+            return ConnectionLost(place=self.place, reason=reason)
         return None
 
     def _again(self) -> psycopg.Connection[Any]:
@@ -306,7 +306,7 @@ class PostgreSQL:
             except psycopg.OperationalError as error:
                 if not reader.closed:
                     raise
-                raise ServerGone(place=self.place, reason=first_line(error)) from None
+                raise ConnectionLost(place=self.place, reason=first_line(error)) from None
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table.
@@ -420,7 +420,7 @@ class PostgreSQL:
     def wait(self, channel: str, seconds: float) -> None:
         """Until somebody notifies a channel (a word), at most so many seconds.
 
-        Raises ServerGone or CannotOpen.
+        Raises ConnectionLost or CannotOpen.
         """
         ear = self._ear
         try:
@@ -432,7 +432,7 @@ class PostgreSQL:
         except psycopg.OperationalError as error:
             if ear:
                 ear.close()
-            raise ServerGone(place=self.place, reason=first_line(error)) from None
+            raise ConnectionLost(place=self.place, reason=first_line(error)) from None
 
     def second(self) -> str:
         """The address, for another connection to the same database."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Int64, Interactions
-from embsql.errors import BadArgument, NotEvaluated
+from embsql.errors import InvalidArgument, NotEvaluated
 
 Mask = NDArray[np.bool_]
 
@@ -69,7 +69,7 @@ def split(
     - `auto`: `last` where the source has event_time, else `random`.
 
     `last` and `random` take whole pairs, which together are the data. Raises NotEvaluated where
-    the method is unknown, needs a time that is missing, or nothing can be held out; BadArgument
+    the method is unknown, needs a time that is missing, or nothing can be held out; InvalidArgument
     for repeats of another method than time.
     """
     name = named(data, method, repeats=repeats)
@@ -90,7 +90,7 @@ def split(
 def named(data: Interactions, method: str, *, repeats: bool = False) -> str:
     """What figures on a split are filed under.
 
-    Raises NotEvaluated or BadArgument when the data do not allow it.
+    Raises NotEvaluated or InvalidArgument when the data do not allow it.
     """
     if method not in {"auto", *METHODS}:
         known = ", ".join(("auto", *METHODS))
@@ -101,7 +101,7 @@ def named(data: Interactions, method: str, *, repeats: bool = False) -> str:
         reason = f"split '{name}' {missing}"
         raise NotEvaluated(name="the model", reason=reason)
     if repeats and name != "time":
-        raise BadArgument(
+        raise InvalidArgument(
             name="repeats",
             allowed=f"false with split '{name}', which asks for what is new; use split 'time'",
             value="true",

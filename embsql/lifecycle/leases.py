@@ -21,11 +21,11 @@ from embsql.errors import (
     AlreadyTraining,
     Cancelled,
     CannotOpen,
+    ConnectionLost,
     DatabaseBusy,
     EmbsqlError,
     LostLease,
     NotTraining,
-    ServerGone,
 )
 from embsql.sqlfiles.files import statements
 from embsql.stopping import Stopped, Work
@@ -110,7 +110,7 @@ class Lease:
     def _give_back(self) -> None:
         """Let others train."""
         # Of a server that is gone: the next trainer sees that nobody holds it.
-        with suppress(ServerGone, CannotOpen), stopping.unstopped():
+        with suppress(ConnectionLost, CannotOpen), stopping.unstopped():
             retry(self.engine, lambda: self._say("release", owner=self.owner))
         if self._marker:
             self._marker.unlink(missing_ok=True)

@@ -14,13 +14,13 @@ from embsql.algorithms import Algorithm
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
 from embsql.errors import (
-    BadArgument,
     Cancelled,
+    ConnectionLost,
     Diverged,
     EmbsqlError,
+    InvalidArgument,
     LostLease,
     NotEvaluated,
-    ServerGone,
     shared,
 )
 from embsql.evaluation.evaluator import Exam, Metric
@@ -236,7 +236,7 @@ def _anew(
         data, _ = add_side_inputs(reader, live, part)
         run = dataclasses.replace(new.run, seed=live.seed)
         return gate.anew(new, fit(live.algorithm, data, run))
-    except (Cancelled, LostLease, ServerGone):
+    except (Cancelled, LostLease, ConnectionLost):
         raise
     except EmbsqlError as error:
         reason = f"the live run's options could not be trained anew: {shared(error)}"
@@ -269,7 +269,7 @@ def evaluate(
     On a `test`, a source of user_id and item_id, the run's vectors are asked as they are.
     Otherwise, as they have seen every interaction, the run's algorithm is trained anew, with the
     run's options, on a part of the run's own interactions, and asked about the rest.
-    Raises NotEvaluated, BadArgument, and what reading and training raise.
+    Raises NotEvaluated, InvalidArgument, and what reading and training raise.
     """
     record = registry.run(engine, reference)
     registry.check_own(engine, record["model_name"])
@@ -277,14 +277,14 @@ def evaluate(
     named = Columns(user_col, item_col)
     if test is None and named != test_set.NONE:
         allowed = "left out without test, whose columns they name"
-        raise BadArgument(
+        raise InvalidArgument(
             name="user_col or item_col", allowed=allowed, value=repr(user_col or item_col)
         )
     if test is None:
         answered = _of_part(engine, reference, record, run, k=k, split=split, repeats=repeats)
     elif split != "auto":
         allowed = "left out with test, which says what is asked"
-        raise BadArgument(name="split", allowed=allowed, value=repr(split))
+        raise InvalidArgument(name="split", allowed=allowed, value=repr(split))
     else:
         usual = Columns(record["user_col"], record["item_col"])
         pairs = test_set.read(engine, test, run, named, usual)

@@ -10,7 +10,7 @@ from typing import Any
 from embsql import algorithms
 from embsql.algorithms import Algorithm
 from embsql.engines import Engine
-from embsql.errors import BadArgument, NotEvaluated
+from embsql.errors import InvalidArgument, NotEvaluated
 from embsql.lifecycle import search as tune
 from embsql.options import shown
 from embsql.run import Columns, Own, usable_cores
@@ -59,7 +59,7 @@ class Plan:
     search: tune.Search | None = None  # options still to be found; algorithm has their first values
 
     def __post_init__(self) -> None:
-        """Refuse options that do not go together. Raises BadArgument."""
+        """Refuse options that do not go together. Raises InvalidArgument."""
         keeps = self.checkpoint_dir is None or self.algorithm.resumes
         allowed = {
             "test": (self.test is None or self.evaluate, "given together with evaluate"),
@@ -74,7 +74,9 @@ class Plan:
         }
         for name, (fine, words) in {**allowed, **self._measuring, **self._training}.items():
             if not fine:
-                raise BadArgument(name=name, allowed=words, value=shown(str(getattr(self, name))))
+                raise InvalidArgument(
+                    name=name, allowed=words, value=shown(str(getattr(self, name)))
+                )
 
     @property
     def _measuring(self) -> dict[str, tuple[bool, str]]:

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 
 from embsql import engines
 from embsql.engines import Engine
-from embsql.errors import BadArgument, CannotOpen, Corrupted, ReadOnly, RunTaken
+from embsql.errors import CannotOpen, Corrupted, InvalidArgument, ReadOnly, RunIdConflict
 from embsql.fsync import replacement, settle
 from embsql.lifecycle import forgetting, leases, registry
 from embsql.lifecycle.leases import retry
@@ -82,7 +82,7 @@ def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Pub
     When none is named the live run of every model) and make them live in `target`.
 
     `target` is a DuckDB file, a postgresql:// address, or an open connection of either. What is
-    there already is not copied again. Raises RunTaken, RunNotReady, Corrupted, BadArgument,
+    there already is not copied again. Raises RunIdConflict, RunNotReady, Corrupted, InvalidArgument,
     DatabaseBusy, CannotOpen, and whatever else an engine raises; a run that did not arrive whole
     leaves nothing behind.
     """
@@ -156,7 +156,7 @@ def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
 def _arrive(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool:
     """Copy a run, all of it or nothing, unless it is there; whether it was copied.
 
-    Raises RunTaken.
+    Raises RunIdConflict.
     """
     run_id = int(record["run_id"])
     for found in look(target, "run_record", run_id=run_id):
@@ -196,7 +196,7 @@ def _verified(
 ) -> Content:
     """What is in the target: what is in the source, but for people whom only the target forgot.
 
-    They do not come back. A copy that differs is removed. Raises Corrupted for it, RunTaken for a
+    They do not come back. A copy that differs is removed. Raises Corrupted for it, RunIdConflict for a
     run that was there, and UnknownRun where the source has it no more.
     """
     run_id = int(record["run_id"])
@@ -216,8 +216,8 @@ def _verified(
         raise
 
 
-def _taken(target: Engine, record: Mapping[str, Any]) -> RunTaken:
-    return RunTaken(place=target.place, run_id=record["run_id"], name=record["model_name"])
+def _taken(target: Engine, record: Mapping[str, Any]) -> RunIdConflict:
+    return RunIdConflict(place=target.place, run_id=record["run_id"], name=record["model_name"])
 
 
 # --- what a run is -------------------------------------------------------------------------------
@@ -294,7 +294,7 @@ def _parts(array: pa.Array) -> Iterator[np.ndarray[Any, Any]]:
 def _other(source: Engine, target: Any) -> Iterator[Engine]:
     """The target with embsql in it while the block runs.
 
-    Raises BadArgument when it is the source.
+    Raises InvalidArgument when it is the source.
     """
     with engines.another(target, source) as there:
         if there.read_only:
@@ -336,8 +336,8 @@ def _is_same(source: Engine, target: Engine) -> bool:
         say(target, "release", **mark)
 
 
-def _not_itself(place: str) -> BadArgument:
-    return BadArgument(
+def _not_itself(place: str) -> InvalidArgument:
+    return InvalidArgument(
         name="target", allowed="another database than the one that is published", value=place
     )
 
@@ -379,10 +379,10 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
 def _path(source: Engine, target: str | os.PathLike[str]) -> Path:
     """Where the file is, links followed.
 
-    Raises BadArgument for memory, and for the source's own file.
+    Raises InvalidArgument for memory, and for the source's own file.
     """
     if target in ("", ":memory:"):
-        raise BadArgument(
+        raise InvalidArgument(
             name="target", allowed="a file, a server or an open connection", value=repr(target)
         )
     path = Path(target).expanduser().resolve()

@@ -9,13 +9,13 @@ from typing import Any
 
 from embsql.engines import Engine
 from embsql.errors import (
-    BadArgument,
     BadModelName,
     CannotInstall,
     EmbsqlError,
+    InvalidArgument,
     LiveRunGone,
-    NothingLive,
-    NothingToRollBack,
+    NoLiveRun,
+    NoPreviousRun,
     NotInstalled,
     NotPromoted,
     OutOfPlace,
@@ -84,7 +84,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     Idempotent.
 
     `commands` adds the commands as SQL, for which an embedded engine must have been offered
-    embsql_command. Raises CannotInstall, SchemaChanged or NoRights.
+    embsql_command. Raises CannotInstall, SchemaChanged or PermissionDenied.
     """
     wanted = render.version(engine.name) + ("+commands" if commands else "")
 
@@ -131,10 +131,12 @@ def _check_free(engine: Engine, applied: Collection[str]) -> None:
 def install_roles(engine: Engine) -> None:
     """Make the roles and give each what is its own. Idempotent.
 
-    Raises BadArgument where there are no roles.
+    Raises InvalidArgument where there are no roles.
     """
     if engine.embedded:
-        raise BadArgument(name="roles", allowed="left out: a DuckDB file has none", value="given")
+        raise InvalidArgument(
+            name="roles", allowed="left out: a DuckDB file has none", value="given"
+        )
     roles = files.text(f"roles.{engine.name}.sql")
     with engine.transaction():
         engine.run(roles)
@@ -272,7 +274,7 @@ def _record(engine: Engine, model_name: str) -> list[dict[str, Any]]:
 def run(engine: Engine, reference: str) -> dict[str, Any]:
     """The run that 'shop' (its live run) or 'shop@7' means.
 
-    Raises UnknownModel, UnknownRun, NothingLive, NotPromoted or LiveRunGone.
+    Raises UnknownModel, UnknownRun, NoLiveRun, NotPromoted or LiveRunGone.
     """
     name, pinned, number = (
         reference.partition("@") if isinstance(reference, str) else (reference, "", "")
@@ -304,7 +306,7 @@ def finished(engine: Engine, reference: str) -> dict[str, Any]:
 
 
 def check_own(engine: Engine, model_name: str) -> None:
-    """Whether one may change what is made of a model's runs. Raises NoRights.
+    """Whether one may change what is made of a model's runs. Raises PermissionDenied.
 
     Whatever writes looks itself: this is for what takes long before it writes.
     """
@@ -322,7 +324,7 @@ def check_finished(engine: Engine, name: str, run_id: int, status: str) -> None:
 def _not_live(engine: Engine, name: str) -> EmbsqlError:
     """What to say of a model without a live run."""
     run_id = look(engine, "newest_finished", model_name=name)[0]["run_id"]
-    return NothingLive(name=name) if run_id is None else NotPromoted(name=name, run_id=run_id)
+    return NoLiveRun(name=name) if run_id is None else NotPromoted(name=name, run_id=run_id)
 
 
 def next_run(engine: Engine) -> int:
@@ -372,7 +374,7 @@ def _moved(engine: Engine, name: str, run_id: int) -> bool:
 def rollback(engine: Engine, model_name: str) -> int:
     """Make the run live that was live before; its run_id. Going back twice goes back two runs.
 
-    Raises NothingToRollBack or StillHolds.
+    Raises NoPreviousRun or StillHolds.
     """
     gone: list[int] = []
     _until_moved(engine, lambda: _moved_back(engine, model_name, gone))
@@ -387,7 +389,7 @@ def _moved_back(engine: Engine, name: str, gone: list[int]) -> bool:
     """
     before = model(engine, name)
     if not before["earlier_runs"]:
-        raise NothingToRollBack(name=name)
+        raise NoPreviousRun(name=name)
     *earlier, run_id = before["earlier_runs"]
     gone.append(run_id)
     try:

@@ -23,14 +23,14 @@ from embsql import algorithms, options
 from embsql.algorithms import Algorithm
 from embsql.data import Embeddings, Interactions
 from embsql.errors import (
-    BadArgument,
+    AllTrialsFailed,
     BadFeatures,
     BadOption,
     BadSearch,
     Diverged,
+    EmptyGraph,
+    InvalidArgument,
     MissingExtra,
-    NoEdges,
-    NoTrial,
     shared,
 )
 from embsql.evaluation.evaluator import Questions
@@ -45,7 +45,7 @@ FAULTS = (
     Diverged,
     BadOption,
     BadFeatures,
-    NoEdges,
+    EmptyGraph,
     MemoryError,
 )  # of a setting: the search goes on without it
 
@@ -113,7 +113,7 @@ def read(
 
     An option is searched over candidates, [32, 64], {32, 64} or "32,64", or over a range, (0.001,
     0.1), {"from": 0.001, "to": 0.1} or "0.001..0.1". Raises UnknownAlgorithm, UnknownOption,
-    BadOption, BadSearch, BadArgument when `trials` does not fit, and MissingExtra.
+    BadOption, BadSearch, InvalidArgument when `trials` does not fit, and MissingExtra.
     """
     cls = algorithms.find(algorithm)
     known = {option.name: option for option in options.declared(cls)}
@@ -137,7 +137,7 @@ def read(
 def _fits(trials: int | None, space: Mapping[str, Values]) -> bool:
     """Whether there is anything to search.
 
-    Raises BadArgument when `n_trials` and the options do not say the same.
+    Raises InvalidArgument when `n_trials` and the options do not say the same.
     """
     if trials is None and not space:
         return False
@@ -146,12 +146,12 @@ def _fits(trials: int | None, space: Mapping[str, Values]) -> bool:
             "the number of trials, for example 20, where an option has several values "
             f"({', '.join(space)})"
         )
-        raise BadArgument(name="n_trials", allowed=allowed, value="none")
+        raise InvalidArgument(name="n_trials", allowed=allowed, value="none")
     if not space:
         allowed = (
             "given together with an option that has several values, for example dim=[32, 64, 128]"
         )
-        raise BadArgument(name="n_trials", allowed=allowed, value=f"{trials} without any")
+        raise InvalidArgument(name="n_trials", allowed=allowed, value=f"{trials} without any")
     return True
 
 
@@ -229,7 +229,7 @@ def best(
 ) -> Algorithm:
     """The algorithm with the setting whose ndcg@k is best on a validation part.
 
-    `record` hears of every trial as it ends. Raises NoTrial.
+    `record` hears of every trial as it ends. Raises AllTrialsFailed.
     """
     questions = Questions.of(parts, run)
     silent = dataclasses.replace(run, on_report=None)  # the epochs of a trial are not the run's
@@ -246,7 +246,7 @@ def best(
     tried = list(_tried(search, run.seed, attempt))
     done = [trial for trial in tried if trial.value is not None]
     if not done:
-        raise NoTrial(
+        raise AllTrialsFailed(
             model=run.model_name, run_id=run.run_id, trials=len(tried), error=tried[0].error
         )
     winner = max(done, key=lambda trial: trial.value or 0.0)  # of equal ones the first

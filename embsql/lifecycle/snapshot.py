@@ -12,7 +12,7 @@ from embsql import algorithms
 from embsql.algorithms import Algorithm
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
-from embsql.errors import BadArgument, TooFew
+from embsql.errors import InvalidArgument, NotEnoughData
 from embsql.lifecycle import registry
 from embsql.lifecycle.loaded import side
 from embsql.lifecycle.plan import Plan
@@ -26,7 +26,7 @@ from embsql.sources.side_inputs import features, graph
 def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
     """The interactions as they are now, after writing down the report about them.
 
-    Raises TooFew, and what reading the source and the side inputs raises.
+    Raises NotEnoughData, and what reading the source and the side inputs raises.
     """
     ordered = plan.algorithm.ordered or plan.cuts_events or _rival_is_ordered(engine, plan)
     found = prepare(
@@ -36,7 +36,7 @@ def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Inter
     data, findings = add_side_inputs(reader, plan, found.interactions())
     write_findings(engine, run, findings)
     if data.n_users < 2 or data.n_items < 2:
-        raise TooFew(
+        raise NotEnoughData(
             users=data.n_users, items=data.n_items, algorithm=plan.algorithm.name, need="2 of each"
         )
     return data
@@ -77,7 +77,7 @@ def add_side_inputs(
 def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings | None:
     """The live run's vectors in the order of these vocabularies; None when nothing is live.
 
-    Users and items that are new have NaN. Raises BadArgument when the live run has another dim.
+    Users and items that are new have NaN. Raises InvalidArgument when the live run has another dim.
     """
     live = registry.live_record(engine, plan.model_name)
     if live is None:
@@ -91,7 +91,7 @@ def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings |
     dim = getattr(plan.algorithm, "dim", items.shape[1])
     if items.shape[1] != dim:
         allowed = f"false when dim changes: the live run has vectors of {items.shape[1]}, not {dim}"
-        raise BadArgument(name="warm_start", allowed=allowed, value="true")
+        raise InvalidArgument(name="warm_start", allowed=allowed, value="true")
     return Embeddings(users, items)
 
 

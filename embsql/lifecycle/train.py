@@ -18,7 +18,7 @@ from embsql.algorithms import Algorithm
 from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
-from embsql.errors import Cancelled, CannotOpen, LostLease, ServerGone, shared
+from embsql.errors import Cancelled, CannotOpen, ConnectionLost, LostLease, shared
 from embsql.lifecycle import forgetting, registry, run_rows, search, test_set
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.measure import (
@@ -122,7 +122,7 @@ def _recorded(engine: Engine, run_id: int) -> Iterator[None]:
         status = "cancelled" if ends else "failed"
         # Of a server that is gone: the next trainer writes this run off.
         ended = {"status": status, "error": shared(error) or "interrupted"}
-        with suppress(ServerGone, CannotOpen), unstopped():
+        with suppress(ConnectionLost, CannotOpen), unstopped():
             retry(engine, lambda: _end(engine, run_id, **ended))
         raise
 
@@ -201,7 +201,7 @@ def _live(
 
 
 def _checkpoints(plan: Plan, source_hash: str, before: Embeddings | None) -> Checkpoints | None:
-    """Where this run leaves how far it is. Raises NotKept.
+    """Where this run leaves how far it is. Raises CheckpointNotWritten.
 
     Threads do not count, as another machine may go on.
     """

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 
 from embsql.data import Embeddings, Float32, FoldIn, Interactions
-from embsql.errors import TooFew
+from embsql.errors import NotEnoughData
 from embsql.features.vectors import item_vectors
 from embsql.nn.losses import Scores, softmax
 from embsql.nn.negatives import Negatives, negatives
@@ -198,14 +198,14 @@ class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its t
 def fitted(options: NeuralContent, data: Interactions, run: Run) -> Embeddings:
     """Train on histories of items that have a vector.
 
-    Raises BadFeatures, Diverged, NoGpu and TooFew.
+    Raises BadFeatures, Diverged, NoGpu and NotEnoughData.
     """
     given = item_vectors(data, options.vectors)  # (i, p)
     known = data if options.ids else data.where((given != 0).any(axis=1)[data.item])
     past = histories(known).latest(options.max_length)
     learners = (past.counts > 1).nonzero()[:, 0]  # (n,) users with something to predict
     if not len(learners):
-        raise TooFew(
+        raise NotEnoughData(
             users=data.n_users,
             items=data.n_items,
             algorithm=options.name,

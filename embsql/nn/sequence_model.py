@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, normalize, relu, softplus
 
 from embsql.data import Embeddings, Float32, FoldIn, Interactions
-from embsql.errors import TooFew
+from embsql.errors import NotEnoughData
 from embsql.features.time import READINGS, ages, readings
 from embsql.nn import pooling, recurrent, transformer
 from embsql.nn.packed import Dropout, Histories, Packed, histories
@@ -291,7 +291,7 @@ class Loss:
 
 
 def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
-    """Train a sequence model. Raises BadOption, Diverged, NoGpu and TooFew."""
+    """Train a sequence model. Raises BadOption, Diverged, NoGpu and NotEnoughData."""
     reads, events = options.reads(data), _histories(options, data)
     known, held = _carved(events, run.seed) if options.patience else (events, None)
     latest = known.latest(options.max_length + (reads == "before"))
@@ -299,7 +299,7 @@ def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
         :, 0
     ]  # (n,) users with something to predict
     if not len(learners):
-        raise TooFew(
+        raise NotEnoughData(
             users=data.n_users,
             items=data.n_items,
             algorithm=options.name,

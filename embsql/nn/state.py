@@ -57,7 +57,7 @@ class State:
             yield epoch
 
     def ended(self, epoch: int, figures: dict[str, float]) -> None:
-        """Remember an epoch and its figures, and report it. Raises NotKept."""
+        """Remember an epoch and its figures, and report it. Raises CheckpointNotWritten."""
         self.told.append(figures)
         if "validation" in figures:
             self.best.note(figures["validation"])

@@ -51,7 +51,7 @@ class Loop:
 
         With patience, keep the epoch of the best figure.
 
-        With checkpoints, goes on from the newest. Raises Diverged and NotKept.
+        With checkpoints, goes on from the newest. Raises Diverged and CheckpointNotWritten.
         """
         changes = optimizers(model.parameters(), self.lr)
         state = State(model, changes, Best(model, self.patience), run)

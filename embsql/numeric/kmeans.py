@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Float32, Int32, Rows
-from embsql.errors import BadArgument
+from embsql.errors import InvalidArgument
 from embsql.numeric.kernels import compiled, inlined
 from embsql.numeric.linalg import in_parallel, multiply, pieces, transpose
 from embsql.run import Run
@@ -55,9 +55,11 @@ def kmeans(vectors: Float32, k: int, run: Run, *, iterations: int = 25) -> Clust
     it.
     """
     if not len(vectors):
-        raise BadArgument(name="vectors", allowed="one or more", value="none")
+        raise InvalidArgument(name="vectors", allowed="one or more", value="none")
     if not 1 <= k <= len(vectors):
-        raise BadArgument(name="k", allowed=f"1 to {len(vectors)}, the number of vectors", value=k)
+        raise InvalidArgument(
+            name="k", allowed=f"1 to {len(vectors)}, the number of vectors", value=k
+        )
     vectors, rng = np.ascontiguousarray(vectors, np.float32), np.random.default_rng(run.seed)
     centroids = _seeds(
         _sample(vectors, max(SEEDING * k, LEAST_SEEDING), rng), k, rng, run

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Float32
-from embsql.errors import BadArgument, MissingExtra
+from embsql.errors import InvalidArgument, MissingExtra
 from embsql.run import Run
 
 Method = Literal["umap", "tsne"]
@@ -53,7 +53,7 @@ def neighbours_map(vectors: Float32, run: Run, method: Method) -> Float32:
     """
     methods = {"umap": _umap, "tsne": _tsne}
     if method not in methods:
-        raise BadArgument(name="method", allowed=" or ".join(methods), value=method)
+        raise InvalidArgument(name="method", allowed=" or ".join(methods), value=method)
     start = pca(vectors)  # (n, 2)
     run.check()
     points = start if len(vectors) < LEAST else methods[method](vectors, start, run)

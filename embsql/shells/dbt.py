@@ -25,7 +25,7 @@ from embsql import engines
 from embsql.api import commands
 from embsql.api.database import Database
 from embsql.command_options import PythonModel
-from embsql.errors import BadArgument, CannotOpen, DatabaseBusy, EmbsqlError, MissingExtra
+from embsql.errors import CannotOpen, DatabaseBusy, EmbsqlError, InvalidArgument, MissingExtra
 from embsql.lifecycle import leases, registry
 from embsql.options import make, shown
 from embsql.shells.worker import Worker
@@ -152,7 +152,7 @@ def train(
     """
     entity = make(PythonModel, {"entity": entity}).entity
     if not any(hasattr(rows, way) for way in TABULAR):
-        raise BadArgument(
+        raise InvalidArgument(
             name="rows",
             allowed="what dbt.ref gives, an Arrow table or a data frame",
             value=shown(rows),

@@ -29,10 +29,10 @@ from embsql.errors import (
     AlreadyTraining,
     Cancelled,
     CannotOpen,
+    ConnectionLost,
     EmbsqlError,
     LostLease,
     NoWorker,
-    ServerGone,
     StatementFailed,
     shared,
 )
@@ -57,7 +57,7 @@ LONG = {  # they hold no transaction, or several one after the other
     "materialize",
     "forget",
 }
-TRANSIENT = (ServerGone, CannotOpen, LostLease)
+TRANSIENT = (ConnectionLost, CannotOpen, LostLease)
 LINES = 5  # of a message that are kept
 
 
@@ -88,7 +88,7 @@ class Job:
         return f"job {self.job_id} ({' '.join(filter(None, (self.command, self.model_name)))})"
 
 
-class TakenOver(Exception):
+class ClaimLost(Exception):
     """A job has become another worker's, or was decided on otherwise."""
 
 
@@ -153,7 +153,7 @@ class Worker:
         The interrupt may have hit the old one in mid-sentence.
         """
         self.close()
-        with suppress(ServerGone, CannotOpen), closing(engines.connect(self.address)) as engine:
+        with suppress(ConnectionLost, CannotOpen), closing(engines.connect(self.address)) as engine:
             if engine.run(_statement("release_claims"), worker=self.name, **leases.this_process()):
                 self.say("handed the job back to the queue")
         self.say("stopped")
@@ -173,7 +173,7 @@ class Worker:
                     return
                 else:
                     self._wait()
-            except (ServerGone, CannotOpen):
+            except (ConnectionLost, CannotOpen):
                 self._without_server()
 
     def _wait(self) -> None:
@@ -203,13 +203,13 @@ class Worker:
         self.say(f"{job} begins")
         try:
             self.say(f"{job} {self._outcome(job)}")
-        except TakenOver:
+        except ClaimLost:
             self.say(f"{job} is no longer this worker's; what it did was not kept")
 
     # --- one job ---------------------------------------------------------------------------------
 
     def _outcome(self, job: Job) -> str:
-        """Do it and write down what came of it, which is also the answer. Raises TakenOver."""
+        """Do it and write down what came of it, which is also the answer. Raises ClaimLost."""
         if job.attempts > TRIES:
             return self._end(
                 job, "failed", f"given up: {TRIES} workers stopped without a word while they did it"
@@ -218,7 +218,7 @@ class Worker:
             return self._do(job)
         except Stopped:
             return self._end(job, "cancelled", f"{job} was cancelled")
-        except TakenOver:
+        except ClaimLost:
             raise
         except Exception as error:
             if self._stopping:  # what an interrupt left behind
@@ -270,13 +270,13 @@ class Worker:
         """
         try:
             self._write(self.engine, name, job, **values)
-        except ServerGone:
+        except ConnectionLost:
             self._write(self.engine, name, job, **values)
 
     def _write(self, engine: Engine, name: str, job: Job, **values: Any) -> None:
-        """Change the job's row, if it is still this worker's. Raises TakenOver."""
+        """Change the job's row, if it is still this worker's. Raises ClaimLost."""
         if not engine.run(_statement(name), **self._mine(job), **values):
-            raise TakenOver
+            raise ClaimLost
 
     def _mine(self, job: Job) -> dict[str, Any]:
         return {"job_id": job.job_id, "worker": self.name, "attempts": job.attempts}

@@ -14,10 +14,10 @@ from embsql.data import Events, Interactions
 from embsql.engines import Engine
 from embsql.engines.columns import quote
 from embsql.errors import (
-    BadArgument,
     BadWeights,
     EmbsqlError,
     IdTooLong,
+    InvalidArgument,
     NoRows,
     SourceFailed,
 )
@@ -96,7 +96,7 @@ def _read(
     names = facts["names"]
     if names["user"] == names["item"]:
         allowed = "another column than that of users"
-        raise BadArgument(name="item_col", allowed=allowed, value=shown(names["item"]))
+        raise InvalidArgument(name="item_col", allowed=allowed, value=shown(names["item"]))
     try:
         return facts, _tables(engine, facts, ordered=ordered)
     except SourceFailed:

@@ -17,12 +17,12 @@ from embsql.engines.duckdb import DuckDB
 from embsql.engines.duckdb_columns import framed
 from embsql.engines.files import literal
 from embsql.errors import (
-    BadArgument,
     BadColumnType,
     BadWeights,
     EmbsqlError,
     IdTooLong,
     InexactId,
+    InvalidArgument,
     NulByte,
     SourceFailed,
 )
@@ -54,7 +54,7 @@ Source = str | Given
 
 
 def source(value: Any, option: str) -> Source:
-    """What a caller gave for an option as a source. Raises BadArgument."""
+    """What a caller gave for an option as a source. Raises InvalidArgument."""
     if isinstance(value, str):
         if value == UNNAMED:
             raise SourceFailed(reason=f"{option} named somebody who was forgotten; write it again")
@@ -62,11 +62,11 @@ def source(value: Any, option: str) -> Source:
     if isinstance(value, os.PathLike):
         path = text(option, str(os.fspath(value)), ALLOWED)
         if len(Path(path).name.encode()) > LONGEST_NAME:
-            raise BadArgument(name=option, allowed=ALLOWED, value=shortened(path))
+            raise InvalidArgument(name=option, allowed=ALLOWED, value=shortened(path))
         return Given(literal(_exactly(path)))
     kind = f"{type(value).__module__.split('.')[0].lstrip('_')}.{type(value).__name__}"
     if not hasattr(value, "__arrow_c_stream__") and kind != "pandas.DataFrame":
-        raise BadArgument(name=option, allowed=ALLOWED, value=kind)
+        raise InvalidArgument(name=option, allowed=ALLOWED, value=kind)
     table = _table(value, kind)
     return Given(f"{kind} of {table.num_rows} rows: {', '.join(table.column_names)}", table)
 
@@ -135,7 +135,7 @@ def of_table(error: EmbsqlError) -> EmbsqlError:
 
 
 def _as_column(value: Any) -> pa.Array:
-    """A value of Python as a column of one row. Raises BadArgument."""
+    """A value of Python as a column of one row. Raises InvalidArgument."""
     try:
         return pa.array([value])
     except (pa.ArrowException, OverflowError):
@@ -143,11 +143,11 @@ def _as_column(value: Any) -> pa.Array:
     try:
         return pa.array([str(value)])
     except Exception:
-        raise BadArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
+        raise InvalidArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
 
 
 def text_of(value: Any) -> str:
-    """A value of Python as the id that a source with it has. Raises BadArgument, or InexactId."""
+    """A value of Python as the id that a source with it has. Raises InvalidArgument, or InexactId."""
     if isinstance(value, str):
         return text("user_id", value, "an id: text, a number, a date or a UUID")
     column = _as_column(value)
@@ -156,7 +156,7 @@ def text_of(value: Any) -> str:
         try:
             found: list[str | None] = local.gather(GIVEN, ["id"])["id"].to_pylist()
         except BadColumnType:
-            raise BadArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
+            raise InvalidArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
     if found[0] is None:
-        raise BadArgument(name="id", allowed=ONE_ID, value=repr(value))
+        raise InvalidArgument(name="id", allowed=ONE_ID, value=repr(value))
     return found[0]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from embsql.errors import BadSurface
+from embsql.errors import InvalidQuestionFile
 from embsql.sqlfiles.files import folder
 
 TYPES = {  # word in a header -> DuckDB's type
@@ -90,13 +90,13 @@ def plain_files(place: Path, pattern: str) -> list[Path]:
 
 
 def read(path: Path) -> Question:
-    """The question in a file. Raises BadSurface for a malformed header."""
+    """The question in a file. Raises InvalidQuestionFile for a malformed header."""
     header, body = split_header(path.read_text(encoding="utf-8"))
     form = re.fullmatch(
         r"(\w+)\((.*?)\)\s+-> (\(.*?\)|\w+(?:\[\])?)\n(.*?)\nexample: (.*)", header, re.DOTALL
     )
     if not form or form[1] != path.name.split(".")[0]:
-        raise BadSurface(
+        raise InvalidQuestionFile(
             file=path.name,
             problem="the header is not: name(arguments), -> (columns), text, example",
         )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embsql.errors import BadArgument, Cancelled
+from embsql.errors import Cancelled, InvalidArgument
 from embsql.numeric import kmeans as _kmeans
 from embsql.numeric.kmeans import Clustering, choose, kmeans
 from embsql.run import Run
@@ -194,13 +194,13 @@ def test_equal_silhouettes_choose_the_fewer() -> None:
 
 @pytest.mark.parametrize("k", [0, -1, 11])
 def test_a_number_that_cannot_be(k: int) -> None:
-    with pytest.raises(BadArgument, match=f"k must be 1 to 10, the number of vectors, got {k}"):
+    with pytest.raises(InvalidArgument, match=f"k must be 1 to 10, the number of vectors, got {k}"):
         kmeans(np.ones((10, 2), np.float32), k, Run())
 
 
 @pytest.mark.parametrize("question", [lambda x: kmeans(x, 1, Run()), lambda x: choose(x, Run())])
 def test_nothing_to_cluster(question: object) -> None:
-    with pytest.raises(BadArgument, match="vectors must be one or more, got none"):
+    with pytest.raises(InvalidArgument, match="vectors must be one or more, got none"):
         question(np.empty((0, 3), np.float32))  # type: ignore[operator]
 
 

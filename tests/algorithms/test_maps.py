@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from embsql.errors import BadArgument, Cancelled, MissingExtra
+from embsql.errors import Cancelled, InvalidArgument, MissingExtra
 from embsql.numeric import projection
 from embsql.numeric.projection import align, neighbours_map, pca, procrustes
 from embsql.run import Run
@@ -101,7 +101,7 @@ def test_few_points_need_no_neighbours(method: str) -> None:
 
 
 def test_an_unknown_method_is_named() -> None:
-    with pytest.raises(BadArgument, match="method must be umap or tsne, got mds"):
+    with pytest.raises(InvalidArgument, match="method must be umap or tsne, got mds"):
         neighbours_map(table(30, 4), Run(), "mds")  # type: ignore[arg-type]
 
 

@@ -16,7 +16,7 @@ import embsql
 from embsql.algorithms.neural_content import NeuralContent
 from embsql.checkpoints import checkpoints
 from embsql.data import Interactions
-from embsql.errors import BadOption, TooFew
+from embsql.errors import BadOption, NotEnoughData
 from embsql.nn import history_encoder as networks
 from embsql.run import Run
 from tests.worlds import interactions, islands
@@ -158,7 +158,7 @@ def test_who_met_nothing_with_a_vector_has_none() -> None:
     found = NeuralContent(dim=3, epochs=1).fit(data, Run(seed=1))
     assert found.users[[0, 2]].any(axis=1).all()
     assert not found.users[1].any()
-    with pytest.raises(TooFew, match="a user who met two items with vectors"):
+    with pytest.raises(NotEnoughData, match="a user who met two items with vectors"):
         NeuralContent().fit(world(np.zeros(4, int), data, missing=(1, 2, 3)), Run())
 
 

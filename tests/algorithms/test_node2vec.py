@@ -14,7 +14,7 @@ import embsql
 from embsql.algorithms import make
 from embsql.algorithms.node2vec import Node2Vec
 from embsql.data import Events, Graph, Interactions, Rows
-from embsql.errors import BadColumnType, BadGraph, BadOption, NoEdges
+from embsql.errors import BadColumnType, BadGraph, BadOption, EmptyGraph
 from embsql.run import Run
 from embsql.skipgram import graph
 from tests.worlds import interactions, islands
@@ -243,7 +243,7 @@ def test_the_graph_that_was_walked_comes_with_the_vectors() -> None:
 
 
 def test_no_two_items_share_a_user() -> None:
-    with pytest.raises(NoEdges, match="no edges to walk on"):
+    with pytest.raises(EmptyGraph, match="no edges to walk on"):
         make("node2vec", {"nodes": "items"}).fit(interactions([(0, 0), (1, 1)]), RUN)
 
 

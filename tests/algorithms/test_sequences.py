@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from embsql import algorithms
 from embsql.checkpoints import checkpoints
 from embsql.data import Embeddings, Events, Interactions
-from embsql.errors import BadOption, Diverged, TooFew
+from embsql.errors import BadOption, Diverged, NotEnoughData
 from embsql.features.time import DAY, FIRST_CLOCK, HOURS, SPANS, WEEKDAYS, readings
 from embsql.nn import sequence_model, softmax
 from embsql.nn.packed import Histories
@@ -530,7 +530,7 @@ def test_nothing_to_predict_is_an_error(name: str) -> None:
     if name == "bert4rec":
         assert fit(name, data, epochs=1).finite(), "it learns how often each comes"
     else:
-        with pytest.raises(TooFew, match="two events"):
+        with pytest.raises(NotEnoughData, match="two events"):
             fit(name, data)
 
 

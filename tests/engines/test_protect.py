@@ -305,7 +305,7 @@ def test_what_says_nothing_of_an_id_is_refused(protected, name: str) -> None:
 
 
 def test_a_reader_protects_nothing(reader) -> None:
-    with pytest.raises(errors.NoRights):
+    with pytest.raises(errors.PermissionDenied):
         reader.ask("SELECT embsql.protect(NULL)")
 
 

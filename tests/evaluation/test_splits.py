@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embsql.errors import BadArgument, NotEvaluated
+from embsql.errors import InvalidArgument, NotEvaluated
 from embsql.evaluation.splits import METHODS, Cut, by_time, named, split
 from tests.evaluation.worlds import coded, crowd, eventful
 
@@ -145,7 +145,7 @@ def test_what_comes_after_the_cut_changes_nothing_before_it():
 
 def test_repeats_are_of_time_alone():
     for method in ("last", "random", "auto"):
-        with pytest.raises(BadArgument, match="repeats must be false with split"):
+        with pytest.raises(InvalidArgument, match="repeats must be false with split"):
             split(crowd(), method, repeats=True)
 
 

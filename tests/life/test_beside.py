@@ -10,7 +10,7 @@ import pytest
 
 import embsql
 from embsql.data import Events, Interactions
-from embsql.errors import BadArgument, BadFeatures, NotASelect
+from embsql.errors import BadFeatures, InvalidArgument, NotASelect
 from embsql.run import Columns, Run
 from embsql.sources import findings
 from embsql.sources.prepare import prepare
@@ -111,7 +111,7 @@ def test_a_warm_start_needs_the_same_length(each: embsql.Database) -> None:
     each.train(
         "m", ORDERED, algorithm="item2vec", dim=4, warm_start=True
     )  # nothing is live yet: it starts afresh
-    with pytest.raises(BadArgument, match=r"vectors of 4, not 8"):
+    with pytest.raises(InvalidArgument, match=r"vectors of 4, not 8"):
         each.train("m", ORDERED, algorithm="item2vec", dim=8, warm_start=True)
 
 

@@ -18,7 +18,7 @@ import embsql
 from embsql import algorithms
 from embsql.api.commands import COMMANDS
 from embsql.checkpoints import checkpoints
-from embsql.errors import BadArgument, BadArguments, NotKept
+from embsql.errors import CheckpointNotWritten, InvalidArgument, InvalidOptionsJson
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.train import train
 from embsql.nn import optim
@@ -271,18 +271,18 @@ def test_whatever_decides_the_result_decides_whose_it_is(tmp_path, db) -> None:
 
 
 def test_a_training_without_networks_keeps_none(tmp_path, db) -> None:
-    with pytest.raises(BadArgument, match="checkpoint_dir must be left out: als"):
+    with pytest.raises(InvalidArgument, match="checkpoint_dir must be left out: als"):
         db.train("m", EVENTS, checkpoint_dir=str(tmp_path))
 
 
 def test_a_folder_that_is_none(tmp_path, db) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(NotKept, match="file"):
+    with pytest.raises(CheckpointNotWritten, match="file"):
         db.train("m", EVENTS, algorithm="two_tower", checkpoint_dir=str(tmp_path / "file"))
 
 
 def test_sql_has_no_say_over_the_machine_s_files(tmp_path, db) -> None:
-    with pytest.raises(BadArguments, match="checkpoint_dir"):
+    with pytest.raises(InvalidOptionsJson, match="checkpoint_dir"):
         COMMANDS["train"](
             db, "m", EVENTS, "two_tower", json.dumps({"checkpoint_dir": str(tmp_path)})
         )

@@ -77,7 +77,7 @@ def test_a_file_that_another_has_open_stays(file) -> None:
 
 def test_what_is_no_file_of_ours_is_refused(db, file) -> None:
     with pytest.raises(
-        errors.BadArgument, match="a file that embsql opened by its name, got :memory:"
+        errors.InvalidArgument, match="a file that embsql opened by its name, got :memory:"
     ):
         db.compact()
     with embsql.connect(file, read_only=True) as database, pytest.raises(errors.ReadOnly):

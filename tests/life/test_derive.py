@@ -14,7 +14,7 @@ from click.testing import CliRunner
 import embsql
 from embsql.derived.clusters import Categories, _labels, _ranks
 from embsql.errors import (
-    BadArgument,
+    InvalidArgument,
     MissingExtra,
     NotASelect,
     RunNotReady,
@@ -228,7 +228,7 @@ def test_ranks_within_clusters() -> None:
     ("select", "error"),
     [
         ("DROP TABLE embsql.runs", NotASelect),
-        ("SELECT 1 AS entity_id", BadArgument),
+        ("SELECT 1 AS entity_id", InvalidArgument),
         ("SELECT entity_id, label FROM nowhere", SourceFailed),
         (
             "SELECT 'a' AS entity_id, 'b' AS label; DROP TABLE embsql.maps",
@@ -315,14 +315,14 @@ def test_other_methods_need_their_packages(bunches, monkeypatch, method: str, pa
     ],
 )
 def test_bad_arguments_of_cluster(bunches, options: dict[str, Any], says: str) -> None:
-    with pytest.raises(BadArgument, match=says):
+    with pytest.raises(InvalidArgument, match=says):
         bunches.cluster("m", **options)
 
 
 def test_bad_arguments_of_project(bunches) -> None:
-    with pytest.raises(BadArgument, match="method must be pca or umap or tsne, got 'pac'"):
+    with pytest.raises(InvalidArgument, match="method must be pca or umap or tsne, got 'pac'"):
         bunches.project("m", method="pac")
-    with pytest.raises(BadArgument, match="entity must be"):
+    with pytest.raises(InvalidArgument, match="entity must be"):
         bunches.project("m", entity="items")
 
 
@@ -338,7 +338,7 @@ def test_runs_that_cannot_be_used(bunches, verb: str) -> None:
     with pytest.raises(RunNotReady, match="is training"):
         do("m@7")
     store(bunches, 8, np.zeros((4, 2), np.float32))
-    with pytest.raises(BadArgument, match="that have a direction, got m"):
+    with pytest.raises(InvalidArgument, match="that have a direction, got m"):
         do("m")
 
 

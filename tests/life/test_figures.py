@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql.errors import BadArgument, MissingColumn, NotEvaluated, NothingLive, NotPromoted
+from embsql.errors import InvalidArgument, MissingColumn, NoLiveRun, NotEvaluated, NotPromoted
 from embsql.shells.cli import main
 
 QUICK = {"dim": 8, "epochs": 2, "threads": 1, "evaluate": True}
@@ -119,7 +119,7 @@ def test_what_was_known_can_be_found_again(each: embsql.Database) -> None:
         each.train("m", "bought", **QUICK, split="time")
     run = each.train("m", "bought", **QUICK, split="time", repeats=True, k=4, gate=False)
     assert run.metrics["recall@4"] == 1.0
-    with pytest.raises(BadArgument, match="repeats must be false with split 'last'"):
+    with pytest.raises(InvalidArgument, match="repeats must be false with split 'last'"):
         each.train("m", "bought", **QUICK, repeats=True)
 
 
@@ -230,9 +230,9 @@ def test_what_is_no_test_set(shop: embsql.Database) -> None:
         shop.evaluate("m", test="SELECT user_id FROM later")
     with pytest.raises(NotEvaluated, match="it was trained on all 200 pairs of the test"):
         shop.evaluate("m", test="SELECT * FROM bought")
-    with pytest.raises(BadArgument, match="split must be left out with test"):
+    with pytest.raises(InvalidArgument, match="split must be left out with test"):
         shop.evaluate("m", test=TEST, split="last")
-    with pytest.raises(BadArgument, match="test must be given together with evaluate"):
+    with pytest.raises(InvalidArgument, match="test must be given together with evaluate"):
         shop.train("m", "bought", dim=4, test=TEST)
 
 
@@ -250,7 +250,7 @@ def test_a_test_set_is_whatever_a_source_is(shop: embsql.Database, tmp_path: Pat
     )
     assert trained.metrics == wanted
     assert run.run_id != trained.run_id
-    with pytest.raises(BadArgument, match="test must be a SELECT, the name of a table"):
+    with pytest.raises(InvalidArgument, match="test must be a SELECT, the name of a table"):
         shop.evaluate("m", test=5)
 
 
@@ -281,7 +281,7 @@ def test_a_test_sets_columns_have_names(shop: embsql.Database) -> None:
         MissingColumn, match=r'the test has no column "whom".*name it with user_col='
     ):
         shop.evaluate("named", test=TEST, user_col="whom")
-    with pytest.raises(BadArgument, match="left out without test"):
+    with pytest.raises(InvalidArgument, match="left out without test"):
         shop.evaluate("named", user_col="who")
 
 
@@ -396,5 +396,5 @@ def test_a_model_that_never_went_live_says_where_it_is(each: embsql.Database) ->
     with pytest.raises(Exception, match=sentence):
         each.ask("SELECT * FROM embsql.similar_items('m', 'i1')")
     each.engine.run("UPDATE embsql.runs SET status = 'failed'")
-    with pytest.raises(NothingLive, match="has no live run, and no finished one to promote"):
+    with pytest.raises(NoLiveRun, match="has no live run, and no finished one to promote"):
         each.materialize("m")

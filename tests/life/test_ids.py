@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 import embsql
-from embsql.errors import BadArgument, BadColumnType, InexactId, Refused
+from embsql.errors import BadColumnType, InexactId, InvalidArgument, Refused
 from embsql.run import Columns, Run
 from embsql.sources.prepare import prepare
 from embsql.sources.side_inputs import features, graph
@@ -217,7 +217,7 @@ class Unwritable:
 
 
 def test_an_object_without_a_text_is_no_id() -> None:
-    with pytest.raises(BadArgument, match="a Unwritable that cannot be written"):
+    with pytest.raises(InvalidArgument, match="a Unwritable that cannot be written"):
         text_of(Unwritable())
 
 

@@ -30,13 +30,13 @@ REFUSED = [
     (
         "one user",
         rows("('a', 'x', 1.0), ('a', 'y', 1.0)", good=""),
-        errors.TooFew,
+        errors.NotEnoughData,
         "1 users and 2 items",
     ),
     (
         "one item",
         rows("('a', 'x', 1.0), ('b', 'x', 1.0)", good=""),
-        errors.TooFew,
+        errors.NotEnoughData,
         "2 users and 1 items",
     ),
     (
@@ -302,7 +302,7 @@ def test_what_an_algorithm_does_not_read_is_refused(
     if side in find(algorithm).sides:
         return
     with pytest.raises(
-        errors.BadArgument, match=f"{side} must be left out: {algorithm} does not read it, "
+        errors.InvalidArgument, match=f"{side} must be left out: {algorithm} does not read it, "
     ) as caught:
         here.train("m", "ev", algorithm=algorithm, **{side: f"{SIDES[side]} ev"})
     assert (
@@ -328,7 +328,7 @@ def test_what_an_algorithm_does_not_read_is_refused(
     ],
 )
 def test_no_option_is_without_effect(here: embsql.Database, options: dict, words: str) -> None:
-    with pytest.raises(errors.BadArgument, match=words):
+    with pytest.raises(errors.InvalidArgument, match=words):
         here.train("m", "ev", **options)
 
 
@@ -370,7 +370,7 @@ def test_numbers_of_numpy_are_parameters(each: embsql.Database, value: Any) -> N
 
 
 def test_a_list_is_no_id(here: embsql.Database) -> None:
-    with pytest.raises(errors.BadArgument, match=r"id must be text, .* got \['a'\]"):
+    with pytest.raises(errors.InvalidArgument, match=r"id must be text, .* got \['a'\]"):
         here.forget(["a"])
 
 

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql.errors import BadArgument, UnknownModel
+from embsql.errors import InvalidArgument, UnknownModel
 from embsql.shells.cli import main
 from tests.sql.test_diagnostics import World
 from tests.worlds import known_run
@@ -130,7 +130,7 @@ def test_it_travels_with_its_run(each: embsql.Database) -> None:
 
 def test_refused(db: embsql.Database) -> None:
     known_run(db)
-    with pytest.raises(BadArgument, match="k must be a whole number from 1"):
+    with pytest.raises(InvalidArgument, match="k must be a whole number from 1"):
         db.materialize("compass", k=0)
     with pytest.raises(UnknownModel):
         db.materialize("compas")

@@ -44,7 +44,7 @@ def test_who_makes_a_model_owns_it_and_gives_it_away(house: House) -> None:
         )
         for make in makes:
             with pytest.raises(
-                errors.NoRights, match=r'change model "shared" of "embsql_test_ann"'
+                errors.PermissionDenied, match=r'change model "shared" of "embsql_test_ann"'
             ):
                 make()
         ann.ask("SELECT embsql.set_owner('shared', 'embsql_trainer')")

@@ -18,14 +18,14 @@ import pytest
 import embsql
 from embsql import engines
 from embsql.errors import (
-    BadArgument,
     CannotOpen,
     Corrupted,
     DatabaseBusy,
-    NothingLive,
+    InvalidArgument,
+    NoLiveRun,
     ReadOnly,
+    RunIdConflict,
     RunNotReady,
-    RunTaken,
     UnknownDatabase,
     UnknownModel,
 )
@@ -260,7 +260,7 @@ def test_names_are_checked_before_anything_is_written(shop, tmp_path) -> None:
     with pytest.raises(embsql.errors.BadWeights):
         train(shop)
     failed = shop.ask("SELECT max(run_id) AS run_id FROM embsql.runs").to_pylist()[0]["run_id"]
-    wrong = {"shp": UnknownModel, "newborn": NothingLive, f"shop@{failed}": RunNotReady}
+    wrong = {"shp": UnknownModel, "newborn": NoLiveRun, f"shop@{failed}": RunNotReady}
     for name, error in wrong.items():
         with pytest.raises(error):
             publish(shop.engine, tmp_path / "serving.duckdb", ["shop", name])
@@ -336,7 +336,7 @@ def test_a_number_that_is_taken(shop, target) -> None:
         stranger.train(
             "other", "SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)", dim=4
         )
-        with pytest.raises(RunTaken, match=f'another run {run_id} \\(of model "shop"\\)'):
+        with pytest.raises(RunIdConflict, match=f'another run {run_id} \\(of model "shop"\\)'):
             publish(stranger.engine, target)
     assert live(target, "other") is None
     same_answers(shop, target, QUESTIONS, "shop")
@@ -358,7 +358,7 @@ def test_what_was_changed_is_not_already_there(shop, target, change: str) -> Non
     publish(shop.engine, target)
     with embsql.connect(target) as other:
         other.engine.run(change.format(vector="FLOAT[]" if other.engine.embedded else "vector"))
-    with pytest.raises(RunTaken):
+    with pytest.raises(RunIdConflict):
         publish(shop.engine, target)
 
 
@@ -422,22 +422,22 @@ def test_not_into_itself(tmp_path, pg) -> None:
     with embsql.connect(str(path)) as database:
         known_run(database)
         for target in (path, str(tmp_path / "link.duckdb"), database.engine.second(), None):
-            with pytest.raises(BadArgument, match="another database"):
+            with pytest.raises(InvalidArgument, match="another database"):
                 publish(database.engine, target)
     with (
         duckdb.connect(str(path)) as connection,
-        pytest.raises(BadArgument, match="another database"),
+        pytest.raises(InvalidArgument, match="another database"),
     ):
         publish(engines.connect(connection), path)
     with embsql.connect(pg) as server:
-        with pytest.raises(BadArgument, match="another database"):
+        with pytest.raises(InvalidArgument, match="another database"):
             publish(server.engine, pg)
         assert server.ask("SELECT * FROM embsql.leases").num_rows == 0
 
 
 def test_targets_that_are_none(world, tmp_path) -> None:
     for target, error in {
-        ":memory:": BadArgument,
+        ":memory:": InvalidArgument,
         "mysql://here/there": UnknownDatabase,
         str(tmp_path): CannotOpen,
         str(tmp_path / "nowhere" / "a.duckdb"): CannotOpen,
@@ -563,7 +563,9 @@ def test_a_failure_leaves_the_file_as_it_was(shop, tmp_path) -> None:
             ["angles", "compass"],
             [],
         ):  # the first arrives, and goes again with the second
-            with pytest.raises(RunTaken, match=f'{path} has another run 1 \\(of model "shop"\\)'):
+            with pytest.raises(
+                RunIdConflict, match=f'{path} has another run 1 \\(of model "shop"\\)'
+            ):
                 publish(stranger.engine, path, models)
     assert path.read_bytes() == before
     assert folder(tmp_path) == ["serving.duckdb"]

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 import embsql
-from embsql.errors import LiveRunGone, NothingToRollBack, RunIsLive, RunNotReady, UnknownRun
+from embsql.errors import LiveRunGone, NoPreviousRun, RunIsLive, RunNotReady, UnknownRun
 from embsql.lifecycle import publish, registry
 from embsql.lifecycle.registry import say
 from tests.worlds import run_of
@@ -96,7 +96,7 @@ def test_what_is_dropped_meanwhile_is_not_rolled_back_to(world, other, monkeypat
     before(monkeypatch, "hold", lambda: other.drop_run("m@2"))
     assert world.rollback("m") == 1
     assert live(world) == {"live_run": 1, "earlier_runs": []}
-    with pytest.raises(NothingToRollBack):
+    with pytest.raises(NoPreviousRun):
         world.rollback("m")
 
 
@@ -176,7 +176,7 @@ def test_nothing_else_is_finished(world) -> None:
         Exception, match=r"Nothing else of it is finished: .* embsql.drop_model\('m'\)"
     ):
         world.sql(ASK)
-    with pytest.raises(NothingToRollBack):
+    with pytest.raises(NoPreviousRun):
         world.rollback("m")
     world.drop_model("m")
     assert world.train("m", EVENTS, **train).status == "live"

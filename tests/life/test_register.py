@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql.errors import BadArgument, BadFeatures, NotASelect, NotEvaluated
+from embsql.errors import BadFeatures, InvalidArgument, NotASelect, NotEvaluated
 from embsql.shells.cli import main
 
 VECTORS = np.random.default_rng(0).standard_normal((30, 4)).round(3)
@@ -98,7 +98,7 @@ def test_what_is_no_vector_is_refused(
 def test_other_refusals(each: embsql.Database) -> None:
     with pytest.raises(BadFeatures, match="vectors of 3, where those of items have 4"):
         each.register_embeddings("titles", select("item"), users=select("user", VECTORS[:, :3]))
-    with pytest.raises(BadArgument, match="similarity"):
+    with pytest.raises(InvalidArgument, match="similarity"):
         each.register_embeddings("titles", select("item"), similarity="l2")
     each.register_embeddings("titles", select("item"))
     with pytest.raises(NotEvaluated, match="registered"):

@@ -471,7 +471,7 @@ def test_an_admin_decides(house: House) -> None:
             lambda: trainer.drop_run(f"decided@{first}"),
             lambda: trainer.forget("1"),
         ):
-            with pytest.raises(errors.NoRights):
+            with pytest.raises(errors.PermissionDenied):
                 refused()
         assert admin.rollback("decided") == first
         admin.drop_run(f"decided@{second}")

@@ -9,7 +9,7 @@ import embsql
 import embsql.errors
 from embsql.errors import (
     BadModelName,
-    NothingToRollBack,
+    NoPreviousRun,
     ReadOnly,
     RunIsLive,
     RunNotReady,
@@ -102,7 +102,7 @@ def test_promotion_is_a_stack(shop) -> None:
     assert statuses(shop) == {one: "retired", two: "retired", three: "live"}
     assert shop.rollback("shop") == two
     assert shop.rollback("shop") == one
-    with pytest.raises(NothingToRollBack):
+    with pytest.raises(NoPreviousRun):
         shop.rollback("shop")
     assert live(shop) == one
     assert shop.promote(f"shop@{three}") == three
@@ -137,7 +137,7 @@ def test_drop_run(shop) -> None:
             shop.ask(f"SELECT 1 FROM embsql.{table} WHERE run_id = $run_id", run_id=one).num_rows
             == 0
         )
-    with pytest.raises(NothingToRollBack):
+    with pytest.raises(NoPreviousRun):
         shop.rollback("shop")
 
 
@@ -299,7 +299,7 @@ def test_the_gate_keeps_what_is_live(shop) -> None:
     ],
 )
 def test_arguments_that_make_no_sense(shop, more: dict[str, object], says: str) -> None:
-    with pytest.raises(embsql.errors.BadArgument, match=says):
+    with pytest.raises(embsql.errors.InvalidArgument, match=says):
         train(shop, **more)
 
 

@@ -398,16 +398,16 @@ def test_tables_in_memory_with_all_that_comes_with_a_source(each: embsql.Databas
 )
 def test_what_is_no_source(base: embsql.Database, option: str, given: object) -> None:
     with pytest.raises(
-        errors.BadArgument,
+        errors.InvalidArgument,
         match=f"{option} must be a SELECT, the name of a table or file, a path, or",
     ):
         base.train("m", **({"source": TABLE} | {option: given}))
 
 
 def test_what_is_no_source_where_other_things_are_wanted(base: embsql.Database) -> None:
-    with pytest.raises(errors.BadArgument, match="items must be a SELECT"):
+    with pytest.raises(errors.InvalidArgument, match="items must be a SELECT"):
         base.register_embeddings("m", 7)
-    with pytest.raises(errors.BadArgument, match="labels must be a SELECT"):
+    with pytest.raises(errors.InvalidArgument, match="labels must be a SELECT"):
         base.cluster("m", labels=7)
 
 

@@ -19,14 +19,14 @@ import embsql
 from embsql import algorithms
 from embsql.engines import Engine
 from embsql.errors import (
-    BadArgument,
+    AllTrialsFailed,
     BadOption,
     BadSearch,
     BadStatement,
     Cancelled,
+    InvalidArgument,
     MissingExtra,
     NotEvaluated,
-    NoTrial,
     UnknownOption,
 )
 from embsql.evaluation.evaluator import measure
@@ -348,7 +348,9 @@ def test_no_setting_works(both, monkeypatch) -> None:
         raise BadOption(owner="als", name="dim", allowed="something else", value="4", see="")
 
     monkeypatch.setattr(tune, "_ndcg", hopeless)
-    with pytest.raises(NoTrial, match=r"none of the 2 settings .* dim must be something else"):
+    with pytest.raises(
+        AllTrialsFailed, match=r"none of the 2 settings .* dim must be something else"
+    ):
         both.train("m", SOURCE, n_trials=2, dim=[4, 8], **QUICK)
     assert [row["status"] for row in trials(both)] == ["failed", "failed"]
     assert not any(row["best"] for row in trials(both))
@@ -386,15 +388,15 @@ def test_cancelled_in_the_middle(both, monkeypatch) -> None:
 BAD = [
     (
         {"n_trials": 0, "dim": [1, 2]},
-        BadArgument,
+        InvalidArgument,
         "n_trials must be a whole number from 1 to 100000, or none, got 0",
     ),
-    ({"n_trials": True, "dim": [1, 2]}, BadArgument, "got True"),
-    ({"n_trials": "few", "dim": [1, 2]}, BadArgument, "got 'few'"),
-    ({"n_trials": 3}, BadArgument, "with an option that has several values"),
-    ({"dim": [1, 2]}, BadArgument, r"number of trials.*\(dim\)"),
-    ({"dim": "1,2"}, BadArgument, r"\(dim\)"),
-    ({"reg": (0.1, 0.2)}, BadArgument, r"\(reg\)"),
+    ({"n_trials": True, "dim": [1, 2]}, InvalidArgument, "got True"),
+    ({"n_trials": "few", "dim": [1, 2]}, InvalidArgument, "got 'few'"),
+    ({"n_trials": 3}, InvalidArgument, "with an option that has several values"),
+    ({"dim": [1, 2]}, InvalidArgument, r"number of trials.*\(dim\)"),
+    ({"dim": "1,2"}, InvalidArgument, r"\(dim\)"),
+    ({"reg": (0.1, 0.2)}, InvalidArgument, r"\(reg\)"),
     ({"n_trials": 3, "reg": (0.1, 0.01)}, BadSearch, "not a smaller and a larger number"),
     ({"n_trials": 3, "reg": (0.1, 0.1)}, BadSearch, "not a smaller and a larger number"),
     ({"n_trials": 3, "dim": (32, 64, 128)}, BadSearch, r"Candidates are a list, \[32, 64\]"),
@@ -422,7 +424,7 @@ BAD = [
     ({"n_trials": 3, "feedback": ["implicit", "no"]}, BadOption, "implicit or explicit"),
     (
         {"n_trials": 3, "dim": [4, 8], "warm_start": True},
-        BadArgument,
+        InvalidArgument,
         "warm_start must be false with n_trials",
     ),
 ]

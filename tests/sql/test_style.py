@@ -8,7 +8,7 @@ import pytest
 import sqlglot
 
 import embsql
-from embsql.errors import BadSurface
+from embsql.errors import InvalidQuestionFile
 from embsql.sqlfiles import files, questions, render, rules
 
 QUESTIONS = questions.questions()
@@ -106,7 +106,7 @@ def test_functions_of_ml_say_which_way_they_order(name: str) -> None:
 
 def test_malformed_header_names_the_file(tmp_path) -> None:
     (tmp_path / "broken.sql").write_text("-- other(model text)\nSELECT 1")
-    with pytest.raises(BadSurface, match=r"broken\.sql"):
+    with pytest.raises(InvalidQuestionFile, match=r"broken\.sql"):
         questions.read(tmp_path / "broken.sql")
 
 
