@@ -226,7 +226,7 @@ class NoRows(EmbsqlError):
 
 
 class BadWeights(EmbsqlError):
-    """rows with a weight that is {kind}: {rows}, for example {example}. Filter or mend them in the
+    """rows with a weight that is {kind}: {rows}, for example {example}. Filter or fix them in the
     source, for example with {remedy}. See: SELECT * FROM embsql.validation('{model}');"""
 
 
@@ -249,7 +249,7 @@ class NulByte(EmbsqlError):
 
 
 class AlreadyTraining(EmbsqlError):
-    """model "{name}" is being trained by process {pid} on {host} (run {run_id}, last sign of life
+    """model "{name}" is being trained by process {pid} on {host} (run {run_id}, last heartbeat
     {age} ago). Wait for it, or stop it: embsql cancel {name}"""
 
 

@@ -117,7 +117,7 @@ UPDATE embsql.runs SET error = $error WHERE run_id = $run_id
 
 -- abandoned: runs of a model that say they train although nobody holds the lease
 UPDATE embsql.runs
-SET status = 'failed', held = held + 1, error = 'the trainer stopped without a word', finished_at = embsql.utc_now()
+SET status = 'failed', held = held + 1, error = 'the trainer died: its lease expired', finished_at = embsql.utc_now()
 WHERE model_name = $model_name AND status = 'training' AND run_id <> $run_id
 
 -- check_model: whether a model is one's own to change: in a file there is nobody else

@@ -99,7 +99,7 @@ def test_create_model(db) -> None:
     [
         ("CREATE MODEL", "expected a model name, found the end"),
         ("CREATE MODEL m", "expected AS"),
-        ("CREATE MODEL m AS", "nothing follows AS"),
+        ("CREATE MODEL m AS", "expected a SELECT after AS, found nothing"),
         ("CREATE MODEL m OPTIONS(a) AS SELECT 1", "expected ="),
         ("CREATE MODEL m OPTIONS(a = 1 AS SELECT 1", "expected , or"),
         ("CREATE MODEL m OPTIONS(model_type = 'als) AS SELECT 1", "is not closed"),

@@ -246,7 +246,7 @@ def _create(reader: Reader) -> CreateModel:
     reader.expect("AS")
     source = _without_end(reader.rest())
     if not source:
-        raise BadStatement(reason="nothing follows AS")
+        raise BadStatement(reason="expected a SELECT after AS, found nothing")
     return CreateModel(replace, optional, name, source, *_translated(given))
 
 

@@ -205,7 +205,7 @@ def _unpopular(figure: Metric) -> str | None:
         return None
     interval = f"95% interval {figure.ci_low or 0:.4f} to {figure.ci_high or 0:.4f}"
     shown = f"its {figure.metric}@{figure.k} is {figure.value:.4f} ({interval})"
-    return f"{shown}, no better than recommending what is popular ({figure.popular_value:.4f})"
+    return f"{shown}, does not beat the popularity baseline ({figure.popular_value:.4f})"
 
 
 def _worse(found: Comparison, metric: str, tolerance: float) -> str | None:

@@ -185,7 +185,7 @@ class Worker:
 
     def _without_server(self) -> None:
         if not self._alone:
-            self.say(f"{self.engine.place} does not answer; trying until it does")
+            self.say(f"{self.engine.place} is unreachable; reconnecting")
         self._alone = True
         time.sleep(1)
 
@@ -204,7 +204,7 @@ class Worker:
         try:
             self.say(f"{job} {self._outcome(job)}")
         except ClaimLost:
-            self.say(f"{job} is no longer this worker's; what it did was not kept")
+            self.say(f"{job} was claimed by another worker; the result is discarded")
 
     # --- one job ---------------------------------------------------------------------------------
 
@@ -212,7 +212,7 @@ class Worker:
         """Do it and write down what came of it, which is also the answer. Raises ClaimLost."""
         if job.attempts > TRIES:
             return self._end(
-                job, "failed", f"given up: {TRIES} workers stopped without a word while they did it"
+                job, "failed", f"failed after {TRIES} attempts: each time the worker process died"
             )
         try:
             return self._do(job)

@@ -61,7 +61,7 @@ def describe_features(
 
 def _idle(feature: Feature) -> Iterator[str]:
     if not feature.values and (feature.center is None or feature.distinct < 2):
-        yield "it tells nothing apart"
+        yield "it is constant"
 
 
 def _late(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator[str]:
@@ -115,7 +115,7 @@ def of_rows(summary: dict[str, Any], explicit: bool) -> Iterator[Finding]:
         "weight not finite",
         summary["infinite"],
         "error",
-        "mend the SELECT",
+        "fix the SELECT",
         summary["infinite_example"],
     )
     yield finding(
@@ -146,7 +146,7 @@ def _without_time(summary: dict[str, Any]) -> int:
 
 def of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:
     """Ids that look like one thing spelled twice."""
-    hint = "differ only by case or spaces; mend with lower(trim(...)) if they are one"
+    hint = "differ only by case or spaces; write lower(trim(...)) if they are the same id"
     floats = (
         "text like 1.0 is not the id 1; where whole numbers were written so, read them as BIGINT"
     )
@@ -169,7 +169,7 @@ def of_pairs(data: Interactions, rows: int) -> Iterator[Finding]:
         "users with one item",
         lonely,
         "info",
-        "they can be served but not held out, and teach little",
+        "kept for serving, excluded from evaluation",
     )
     yield _of_the_top_item(data)
     yield _of_weights(data)

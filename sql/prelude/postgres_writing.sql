@@ -265,7 +265,7 @@ SELECT embsql.allow(EXISTS (
     WHERE held.model_name = model AND held.run_id = run AND held.held_by = session_user
 ), 'end the runs of a model that he does not train');
 UPDATE embsql.runs AS r
-SET status = 'failed', held = r.held + 1, error = 'the trainer stopped without a word', finished_at = embsql.utc_now()
+SET status = 'failed', held = r.held + 1, error = 'the trainer died: its lease expired', finished_at = embsql.utc_now()
 WHERE r.model_name = model AND r.status = 'training' AND r.run_id <> run
 $embsql$;
 

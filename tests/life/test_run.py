@@ -282,7 +282,7 @@ def test_the_gate_keeps_what_is_live(shop) -> None:
     fill(shop, rng.integers(0, 60, 2000), rng.integers(0, 30, 2000))
     run = train(shop, evaluate=True, split="random")
     assert run.status == "ready"
-    assert "no better than recommending what is popular" in run.refused
+    assert "does not beat the popularity baseline" in run.refused
     assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": None}]
     error = shop.ask("SELECT error FROM embsql.runs('shop')").to_pylist()[0]["error"]
     assert error == run.refused
