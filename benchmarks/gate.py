@@ -86,7 +86,7 @@ def _judge(
     asked = gate.as_it_is(found, live)
     again = gate.as_it_is(replace(found, tolerance=-1.0), live)  # all is below that
     decided = gate.as_it_is(replace(found, tolerance=0.05), live)
-    if decided is None or (decided.users or 0) < gate.ENOUGH:
+    if decided is None or (decided.users or 0) < gate.MIN_USERS:
         decided = gate.anew(found, live_als.fit(as_wanted(live_als, found.parts.train), run))
     old, new = (
         _figure(data, method, als, run) for data, als in ((before, live_als), (now, new_als))

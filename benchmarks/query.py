@@ -18,7 +18,7 @@ import pyarrow as pa
 import embsql
 from benchmarks._apart import apart
 from benchmarks._lines import in_turn, line
-from embsql.lifecycle.registry import say
+from embsql.lifecycle.registry import execute_named
 
 BARE = """
 SELECT item_id, list_inner_product(embedding, CAST($vector AS FLOAT[])) AS s
@@ -73,8 +73,8 @@ def write(file: str, items: int, users: int, dim: int) -> None:
     """
     with embsql.connect(file) as database:
         engine = database.engine
-        say(engine, "ensure_model", model_name="m")
-        say(
+        execute_named(engine, "ensure_model", model_name="m")
+        execute_named(
             engine,
             "begin_run",
             run_id=1,
@@ -88,7 +88,7 @@ def write(file: str, items: int, users: int, dim: int) -> None:
         _embeddings(database, "item", items, dim)
         _embeddings(database, "user", users, dim)
         _interactions(database, items, users)
-        say(
+        execute_named(
             engine,
             "finish_run",
             run_id=1,

@@ -20,7 +20,7 @@ from embsql import algorithms, errors, options
 from embsql.api import commands as udf
 from embsql.shells import cli
 from embsql.shells.demo import SHOP, open_shop, train_towers
-from embsql.shells.text_table import draw
+from embsql.shells.text_table import format_table
 from embsql.sqlfiles import files, questions
 
 DOCS = Path(__file__).parent
@@ -169,7 +169,7 @@ def answered(page: str, database: embsql.Database) -> str:
     found = re.search(r"```sql\n(.+?);\n```\n\n```text\n(.+?)```", page, re.DOTALL)
     if not found:
         raise ValueError("README.md has no statement with an answer")
-    answer = draw(database.ask(found[1].replace("'demo'", "'shop'")).to_pylist())
+    answer = format_table(database.ask(found[1].replace("'demo'", "'shop'")).to_pylist())
     return f"{page[: found.start(2)]}{answer}\n{page[found.end(2) :]}"
 
 

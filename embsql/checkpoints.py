@@ -21,7 +21,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from embsql.errors import CheckpointNotWritten, MissingExtra
-from embsql.fsync import sync
+from embsql.fsync import fsync_path
 
 FORMAT = 1  # of the files; other numbers are passed over
 KEPT = 2  # of a training: the newest, and one more should that be damaged
@@ -58,10 +58,10 @@ class Checkpoints:
 
         with _refused(self.folder):
             draft = self.folder / f"{self._name}.draft"
-            save_file(checkpoint.arrays, draft, self._header | _told(checkpoint))
+            save_file(checkpoint.arrays, draft, self._header | _metadata(checkpoint))
             name = f"{self._name}-{checkpoint.epoch:0{DIGITS}}-{_sealed(draft)}.safetensors"
             draft.rename(self.folder / name)
-            sync(self.folder)
+            fsync_path(self.folder)
             for file in self._files():
                 if not checkpoint.epoch - KEPT < _epoch(file) <= checkpoint.epoch:
                     file.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ def _refused(folder: Path) -> Iterator[None]:
         raise CheckpointNotWritten(folder=folder, reason=error) from None
 
 
-def _told(checkpoint: Checkpoint) -> dict[str, str]:
+def _metadata(checkpoint: Checkpoint) -> dict[str, str]:
     return {"epoch": str(checkpoint.epoch), "notes": json.dumps(checkpoint.notes)}
 
 
@@ -143,7 +143,7 @@ def _epoch(file: Path) -> int:
 
 def _sealed(file: Path) -> str:
     """The SHA-256 of a file that is on the disk for good."""
-    sync(file)
+    fsync_path(file)
     return _digest(file)
 
 

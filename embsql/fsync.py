@@ -15,7 +15,7 @@ LOCK = ".embsql.lock"
 COPY = ".embsql-"  # how the folder begins that a new file is written in
 
 
-def sync(path: Path) -> None:
+def fsync_path(path: Path) -> None:
     """Wait until a file, or a folder's list of names, is on the disk."""
     windows = os.name == "nt"  # which flushes no folders, and files only where it may write
     if windows and path.is_dir():
@@ -56,6 +56,6 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def settle(fresh: Path, path: Path) -> None:
     """Give a finished file its name, so that it has it after a power cut too."""
-    sync(fresh)
+    fsync_path(fresh)
     fresh.replace(path)
-    sync(path.parent)
+    fsync_path(path.parent)

@@ -257,7 +257,7 @@ class Doors:
 
     @staticmethod
     def _dbt(database: embsql.Database, command: Any, words: list[Any]) -> Any:
-        told = dbt._told(lambda given: commands.perform(database, given[0], given[1:]))
+        told = dbt._errors_as_json(lambda given: commands.perform(database, given[0], given[1:]))
         return json.loads(told([command, *words]))
 
     def create(self, drawn: random.Random) -> Try:

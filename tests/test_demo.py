@@ -13,13 +13,13 @@ from embsql.shells.demo import guess, own_server, run, train_towers
 
 
 def test_the_shop_is_the_same_every_time() -> None:
-    first, second = (demo_data.make(customers=50) for _ in range(2))
+    first, second = (demo_data.generate_shop(customers=50) for _ in range(2))
     assert first[0].equals(second[0])
     assert first[1].equals(second[1])
 
 
 def test_nothing_is_sold_before_it_is_launched() -> None:
-    items, orders = demo_data.make(customers=200)
+    items, orders = demo_data.generate_shop(customers=200)
     launched = {row["item_id"]: row["launched_on"] for row in items.to_pylist()}
     assert all(row["ordered_at"].date() >= launched[row["item_id"]] for row in orders.to_pylist())
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 import embsql
 from embsql.data import Interactions
-from embsql.lifecycle.registry import say
+from embsql.lifecycle.registry import execute_named
 from embsql.numeric.aggregate import by_pair
 from embsql.run import Run
 
@@ -151,7 +151,7 @@ def known_run(database: embsql.Database) -> None:
     _grouped(database)
     _towers(database)
     _tried(database)
-    say(database.engine, "judge", run_id=1, **JUDGED)
+    execute_named(database.engine, "judge", run_id=1, **JUDGED)
     sets, members, cohorts = zip(*COHORTS, strict=True)
     database.engine.write(
         "cohorts", {"cohort_set": list(sets), "user_id": list(members), "cohort": list(cohorts)}
@@ -162,7 +162,7 @@ def _tried(database: embsql.Database) -> None:
     """What the compass's options were chosen from."""
     for number, (params, value, seconds, error) in enumerate(TRIALS, 1):
         status = "failed" if error else "done"
-        say(
+        execute_named(
             database.engine,
             "log_trial",
             run_id=1,
@@ -265,8 +265,8 @@ def run_of(
 
 def _registered(database: embsql.Database, run_id: int, name: str, similarity: str) -> None:
     engine = database.engine
-    say(engine, "ensure_model", model_name=name)
-    say(
+    execute_named(engine, "ensure_model", model_name=name)
+    execute_named(
         engine,
         "begin_run",
         run_id=run_id,
@@ -277,7 +277,7 @@ def _registered(database: embsql.Database, run_id: int, name: str, similarity: s
         seed=1,
         versions="{}",
     )
-    say(
+    execute_named(
         engine,
         "finish_run",
         run_id=run_id,

@@ -17,7 +17,7 @@ from embsql.command_options import Cluster, Evaluate, Materialize, Project
 from embsql.errors import BadCall, InvalidOptionsJson, UnknownCommand, suggestion
 from embsql.options import check_names, declared, shortened, word
 
-OUTSIDE = {
+TRAINER_ONLY_OPTIONS = {
     "source_db",
     "checkpoint_dir",
 }  # files of the trainer's machine, where who asks for a training has no rights
@@ -188,7 +188,7 @@ def _options(text: str | None) -> dict[str, Any]:
         raise InvalidOptionsJson(found=word(text), reason=shortened(str(error))) from None
     if not isinstance(options, dict):
         raise InvalidOptionsJson(found=word(text), reason="it is not an object")
-    for name in OUTSIDE & options.keys():
+    for name in TRAINER_ONLY_OPTIONS & options.keys():
         raise InvalidOptionsJson(
             found=word(text), reason=f"{name} can be said in Python and on the command line only"
         )

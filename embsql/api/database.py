@@ -114,7 +114,7 @@ class Database:
             self.engine.offer(commands.dispatcher(self._second))
             if install:
                 registry.install(self.engine, commands=True)
-            registry.opened(self.engine)
+            registry.ensure_installed(self.engine)
         except BaseException:
             self.engine.close()
             raise
@@ -175,7 +175,7 @@ class Database:
 
     def _create(self, wanted: CreateModel) -> pa.Table:
         """Train as CREATE MODEL asks, unless the model is there; the run."""
-        live = registry.live(self.engine, wanted.model_name)
+        live = registry.live_run_id(self.engine, wanted.model_name)
         if live is not None and wanted.optional:
             return pa.table({"run_id": [live], "status": ["live"]})
         if live is not None and not wanted.replace:

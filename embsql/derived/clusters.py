@@ -78,7 +78,7 @@ def cluster(
         "cluster_members": _members(side, found),
     }
     replace_rows(engine, side, named, tables)
-    registry.event(
+    registry.log_event(
         engine, side.record["model_name"], side.run_id, "cluster", f"{entity} {clustering}"
     )
     silhouette = float(found.silhouettes.mean(dtype=np.float64))

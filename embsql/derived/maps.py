@@ -42,7 +42,9 @@ def project(engine: Engine, reference: str, *, entity: str, method: str, seed: i
         "y": points[:, 1].astype(np.float64),
     }
     replace_rows(engine, side, named, {"maps": side.rows(len(side.ids)) | rows})
-    registry.event(engine, side.record["model_name"], side.run_id, "project", f"{entity} {method}")
+    registry.log_event(
+        engine, side.record["model_name"], side.run_id, "project", f"{entity} {method}"
+    )
     return Projected(side.run_id, len(side.ids), aligned_to)
 
 

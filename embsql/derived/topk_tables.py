@@ -17,7 +17,7 @@ from embsql.engines import Engine
 from embsql.lifecycle import forgetting, registry
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.loaded import Loaded, Side, load, side
-from embsql.lifecycle.registry import say
+from embsql.lifecycle.registry import execute_named
 from embsql.run import Run, usable_cores
 
 
@@ -40,7 +40,7 @@ def materialize(
     The scores are those of `recommend` and `similar_items`. Who has no direction has no rows where
     cosines count. Raises UnknownModel, UnknownRun, NoLiveRun or RunNotReady.
     """
-    record = registry.finished(engine, reference)
+    record = registry.finished_run(engine, reference)
     registry.check_own(engine, record["model_name"])
     run = Run(
         threads=threads or usable_cores(),
@@ -55,7 +55,9 @@ def materialize(
     if items:
         tables["neighbors"] = _neighbors(run, catalogue, k)
     _replace(engine, run, tables)
-    registry.event(engine, run.model_name, run.run_id, "materialize", f"{', '.join(tables)} k={k}")
+    registry.log_event(
+        engine, run.model_name, run.run_id, "materialize", f"{', '.join(tables)} k={k}"
+    )
     counts = {table: len(rows["rank"]) for table, rows in tables.items()}
     return Materialized(
         int(record["run_id"]), counts.get("top_items", 0), counts.get("neighbors", 0)
@@ -135,12 +137,12 @@ def _replace(engine: Engine, run: Run, tables: Mapping[str, dict[str, Any]]) -> 
 
     def attempt() -> None:
         with engine.transaction():
-            registry.hold(engine, run.model_name, int(run.run_id or 0))
+            registry.lock_run(engine, run.model_name, int(run.run_id or 0))
             for table, rows in tables.items():
-                say(engine, f"drop_{table}", run_id=run.run_id)
+                execute_named(engine, f"drop_{table}", run_id=run.run_id)
                 engine.write(
                     table, {"run_id": np.full(len(rows["rank"]), run.run_id, np.int64), **rows}
                 )
-            forgetting.drop_strangers(engine, int(run.run_id or 0), tables)
+            forgetting.drop_orphans(engine, int(run.run_id or 0), tables)
 
     retry(engine, attempt)

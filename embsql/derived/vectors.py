@@ -14,7 +14,7 @@ from embsql.engines import Engine
 from embsql.errors import InvalidArgument
 from embsql.lifecycle import forgetting, registry
 from embsql.lifecycle.leases import retry
-from embsql.lifecycle.registry import say
+from embsql.lifecycle.registry import execute_named
 from embsql.sqlfiles import files
 
 
@@ -43,7 +43,7 @@ def read_side(engine: Engine, reference: str, entity: str, *, normalize: bool) -
 
     With `normalize` they are made of length 1, and those without a direction are left out.
     """
-    record = registry.finished(engine, reference)
+    record = registry.finished_run(engine, reference)
     registry.check_own(engine, record["model_name"])
     table = engine.ask(statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
     vectors = matrix(table["embedding"], len(table))  # (n, d)
@@ -83,14 +83,16 @@ def replace_rows(
         with engine.transaction():
             # The run's row is whoever's writes it first: two that replace the same rows would both
             # find none to remove.
-            registry.hold(engine, side.record["model_name"], side.run_id)
+            registry.lock_run(engine, side.record["model_name"], side.run_id)
             for table, rows in tables.items():
-                say(engine, f"clear_{table}", run_id=side.run_id, entity=side.entity, **named)
+                execute_named(
+                    engine, f"clear_{table}", run_id=side.run_id, entity=side.entity, **named
+                )
                 words = {
                     column: pa.repeat(word, len(rows["run_id"])) for column, word in named.items()
                 }
                 engine.write(table, rows | words)
-            forgetting.drop_strangers(engine, side.run_id, tables)
+            forgetting.drop_orphans(engine, side.run_id, tables)
 
     retry(engine, attempt)
 

@@ -16,7 +16,7 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
 
     Raises UnknownModel, UnknownRun, NoLiveRun and RunNotReady.
     """
-    registry.finished(engine, model)
+    registry.finished_run(engine, model)
     told = engine.ask(statement(engine, "features"), model=model, entity=entity)
     vectors = matrix(told["embedding"], len(told))  # (n, d)
     place = told.column_names.index("embedding")

@@ -54,7 +54,7 @@ NOT_ASKED = (
     "it was not among what the job was asked with, and nobody's rights say that it may be "
     "read; ask again"
 )
-PATIENCE = 15.0  # seconds a lost server is given to come back
+RECONNECT_TIMEOUT = 15.0  # seconds a lost server is given to come back
 PARTITIONED = ("item_embeddings", "user_embeddings", "interactions")
 STREAM = {
     "user_key": "text",
@@ -62,7 +62,7 @@ STREAM = {
     "weight": "double precision",
     "event_time": "bigint",
 }
-FIRST = (
+CONFLICT_ERRORS = (
     psycopg.errors.SerializationFailure,
     psycopg.errors.DeadlockDetected,
     psycopg.errors.LockNotAvailable,
@@ -200,7 +200,7 @@ class PostgreSQL:
 
     def _again(self) -> psycopg.Connection[Any]:
         """A new connection in place of a lost one, as soon as the server is back."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + RECONNECT_TIMEOUT
         while True:
             try:
                 return self._connect()
@@ -407,7 +407,7 @@ class PostgreSQL:
 
     def conflict(self, error: Exception) -> bool:
         """Whether another writer, or another installer, was first."""
-        return isinstance(error, FIRST)
+        return isinstance(error, CONFLICT_ERRORS)
 
     def pooled(self) -> bool:
         """Whether a pooler stands in between, which may give every transaction another session.

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from embsql.engines import Engine
 from embsql.lifecycle.leases import retry
-from embsql.lifecycle.registry import event, look, say, sweep
+from embsql.lifecycle.registry import execute_named, log_event, query_named, sweep
 from embsql.sources.source import UNNAMED
 
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each
@@ -28,7 +28,7 @@ PARTS = ("embeddings", "interactions", *DERIVED)  # all that a run has of a pers
 WORDS = ("runs", "gates", "trials")  # where it is told what went wrong, which may name one
 NAMED = ("'{}'", '"{}"', '\\"{}\\"', "user {},")
 SELECTS = ("user_features", "item_features", "graph", "users", "labels", "test")  # among options
-STRANGERS = {"top_items", "neighbors", "cluster_members", "maps"}
+ORPHANS = {"top_items", "neighbors", "cluster_members", "maps"}
 
 
 def forget(engine: Engine, user_id: str) -> int:
@@ -57,51 +57,53 @@ def clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
 def _begin(engine: Engine, user_id: str) -> int:
     """Note the person for every run; remove them from what is small, and from the first runs."""
     with engine.transaction():
-        say(engine, "hold_trainings")
+        execute_named(engine, "hold_trainings")
         salt = next(iter(_salts(engine)), None) or secrets.token_hex(16)
-        say(engine, "note_forgotten", salt=salt, person=_hashed(salt, user_id))
-        every = [row["run_id"] for row in look(engine, "every_run")]
-        rows = say(engine, "forget_user_cohorts", user_id=user_id)
+        execute_named(engine, "note_forgotten", salt=salt, person=_hashed(salt, user_id))
+        every = [row["run_id"] for row in query_named(engine, "every_run")]
+        rows = execute_named(engine, "forget_user_cohorts", user_id=user_id)
         rows += _erase(engine, user_id, every, DERIVED)
         _reword(engine, user_id)
-        _unname(engine, user_id, [row["run_id"] for row in look(engine, "ended_runs")])
-        event(engine, "", None, "forget")  # the id itself would be a trace of the person
+        _unname(engine, user_id, [row["run_id"] for row in query_named(engine, "ended_runs")])
+        log_event(engine, "", None, "forget")  # the id itself would be a trace of the person
         return rows + _clear(engine, user_id, _left(engine, user_id))
 
 
 def _left(engine: Engine, user_id: str) -> list[int]:
     """The next runs that still hold a person."""
-    found = look(engine, "to_be_cleared", people=_people(engine, user_id))
+    found = query_named(engine, "to_be_cleared", people=_people(engine, user_id))
     runs = [row["run_id"] for row in found]
     return runs if engine.embedded else runs[:BATCH]
 
 
 def _clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
     """Remove a person from some runs, within a transaction."""
-    say(engine, "lock_runs", runs=runs)
+    execute_named(engine, "lock_runs", runs=runs)
     _unname(engine, user_id, runs)  # before their rows go, which say whose words may name them
     rows = _erase(engine, user_id, runs, PARTS)
     if not engine.embedded:
-        say(engine, "forget_statistics", runs=runs, user_id=user_id)
-    say(engine, "cleared", runs=runs, people=_people(engine, user_id))
+        execute_named(engine, "forget_statistics", runs=runs, user_id=user_id)
+    execute_named(engine, "cleared", runs=runs, people=_people(engine, user_id))
     return rows
 
 
 def _erase(engine: Engine, user_id: str, runs: Sequence[int], parts: Iterable[str]) -> int:
-    say(
+    execute_named(
         engine, "forget_user_shares", runs=runs, user_id=user_id
     )  # while it is known of which groups
-    return sum(say(engine, f"forget_user_{part}", runs=runs, user_id=user_id) for part in parts)
+    return sum(
+        execute_named(engine, f"forget_user_{part}", runs=runs, user_id=user_id) for part in parts
+    )
 
 
 def _reword(engine: Engine, user_id: str) -> None:
     """Blank the id where what went wrong is told, and quotes it or calls it a user's."""
     if not engine.embedded:
-        say(engine, "forget_in_jobs", user_id=user_id)
+        execute_named(engine, "forget_in_jobs", user_id=user_id)
         return
     for table in WORDS:
         for named, blank in _forms(user_id):
-            say(engine, f"forget_words_{table}", named=named, blank=blank)
+            execute_named(engine, f"forget_words_{table}", named=named, blank=blank)
 
 
 def _forms(user_id: str) -> list[tuple[str, str]]:
@@ -120,9 +122,9 @@ def _unname(engine: Engine, user_id: str, runs: Sequence[int]) -> None:
     Not a letter of a SELECT is changed, or it would be another one that still runs.
     """
     if not engine.embedded:
-        say(engine, "forget_selects", runs=runs, user_id=user_id)
+        execute_named(engine, "forget_selects", runs=runs, user_id=user_id)
         return
-    for record in look(engine, "selects_of", runs=runs, user_id=user_id):
+    for record in query_named(engine, "selects_of", runs=runs, user_id=user_id):
         _mark(engine, record, lambda select: _names(select, user_id))
 
 
@@ -147,7 +149,7 @@ def _mark(engine: Engine, record: dict[str, Any], named: Callable[[str], bool]) 
     source = UNNAMED if named(record["source_sql"]) else record["source_sql"]
     if gone or source != record["source_sql"]:
         kept = params | {name: {"forgotten": True} for name in gone}
-        say(
+        execute_named(
             engine,
             "mark_selects",
             run_id=record["run_id"],
@@ -161,7 +163,7 @@ def _mark(engine: Engine, record: dict[str, Any], named: Callable[[str], bool]) 
 
 def leave_out(engine: Engine, run_id: int, users: pa.StringArray) -> None:
     """Remove who was forgotten since a run began; for the transaction that makes it ready."""
-    gone = look(engine, "forgotten_meanwhile", run_id=run_id)
+    gone = query_named(engine, "forgotten_meanwhile", run_id=run_id)
     if not gone:
         return
     hashes = {row["person"] for row in gone}
@@ -170,32 +172,32 @@ def leave_out(engine: Engine, run_id: int, users: pa.StringArray) -> None:
         if any(_hashed(salt, user_id) in hashes for salt in salts):
             _unname(engine, user_id, [run_id])
             _erase(engine, user_id, [run_id], PARTS)
-    say(engine, "blank_examples", run_id=run_id)
-    say(engine, "drop_forgotten", run_id=run_id)
+    execute_named(engine, "blank_examples", run_id=run_id)
+    execute_named(engine, "drop_forgotten", run_id=run_id)
 
 
 def settle(engine: Engine, run_id: int) -> None:
     """Blank what a failed run says of anybody, if somebody was forgotten since it began."""
-    say(engine, "blank_examples", run_id=run_id)
-    say(engine, "blank_error", run_id=run_id)
-    for record in look(engine, "outlived_selects") if engine.embedded else ():
+    execute_named(engine, "blank_examples", run_id=run_id)
+    execute_named(engine, "blank_error", run_id=run_id)
+    for record in query_named(engine, "outlived_selects") if engine.embedded else ():
         _mark(engine, record, _has_strings)
-    say(engine, "drop_ended")
+    execute_named(engine, "drop_ended")
 
 
-def drop_strangers(engine: Engine, run_id: int, tables: Collection[str]) -> None:
+def drop_orphans(engine: Engine, run_id: int, tables: Collection[str]) -> None:
     """Remove who was forgotten while something was made of a finished run; its writer holds it."""
-    for table in STRANGERS.intersection(tables):
-        say(engine, f"strangers_{table}", run_id=run_id)
+    for table in ORPHANS.intersection(tables):
+        execute_named(engine, f"strangers_{table}", run_id=run_id)
     if engine.embedded and "cluster_members" in tables:
-        say(engine, "recount_clusters", run_id=run_id)
+        execute_named(engine, "recount_clusters", run_id=run_id)
 
 
 # --- who -----------------------------------------------------------------------------------------
 
 
 def _salts(engine: Engine) -> list[str]:
-    return [row["salt"] for row in look(engine, "salt")]
+    return [row["salt"] for row in query_named(engine, "salt")]
 
 
 def _people(engine: Engine, user_id: str) -> list[str]:

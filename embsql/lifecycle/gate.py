@@ -24,7 +24,7 @@ from embsql.lifecycle.loaded import Loaded, keys
 from embsql.run import Run
 
 METRIC = "ndcg"
-ENOUGH = 250  # users: an interval over fewer tells little apart
+MIN_USERS = 250  # users: an interval over fewer tells little apart
 
 
 @dataclass(frozen=True, slots=True)

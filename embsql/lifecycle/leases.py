@@ -30,9 +30,9 @@ from embsql.errors import (
 from embsql.sqlfiles.files import statements
 from embsql.stopping import Stopped, Work
 
-BEAT = 10.0  # seconds between signs of life; a lease ends 60 seconds after the last
-LOOK = 0.25  # seconds between looks at whether someone wants the run to stop
-HELD: set[str] = set()  # owners of the leases that this process holds
+HEARTBEAT_INTERVAL = 10.0  # seconds between signs of life; a lease ends 60 seconds after the last
+POLL_INTERVAL = 0.25  # seconds between looks at whether someone wants the run to stop
+HELD_LEASES: set[str] = set()  # owners of the leases that this process holds
 
 Answer = TypeVar("Answer")
 
@@ -61,7 +61,7 @@ class Lease:
     def __init__(self, engine: Engine, model_name: str, run_id: int) -> None:
         self.engine, self.model_name, self.run_id = engine, model_name, run_id
         self.owner = uuid.uuid4().hex
-        self._marker = marker(engine.path, model_name)
+        self._marker = cancel_file(engine.path, model_name)
         self._interrupt = Interrupt()
         self._work = Work()
         self._end: EmbsqlError | None = None  # why the holder must stop
@@ -71,14 +71,16 @@ class Lease:
     def __enter__(self) -> Lease:
         with ExitStack() as opened:
             second = opened.enter_context(closing(connect(self.engine.second())))
-            HELD.add(self.owner)  # before anybody can see the lease, and take its holder for dead
-            opened.callback(HELD.discard, self.owner)
+            HELD_LEASES.add(
+                self.owner
+            )  # before anybody can see the lease, and take its holder for dead
+            opened.callback(HELD_LEASES.discard, self.owner)
             self._take()
             opened.callback(self._give_back)
-            self._heart = threading.Thread(target=self._live, args=(second,), daemon=True)
+            self._heart = threading.Thread(target=self._beat, args=(second,), daemon=True)
             self._heart.start()  # which fails where memory is full
             opened.pop_all()
-        self._interrupt.watch()
+        self._interrupt.install()
         return self
 
     def _take(self) -> None:
@@ -86,9 +88,9 @@ class Lease:
         held = self._record(self.engine)
         if held and _is_dead(self.engine, held):
             dead = held["owner"]
-            retry(self.engine, lambda: self._say("release", owner=dead))
+            retry(self.engine, lambda: self._execute("release", owner=dead))
         values = {"owner": self.owner, "run_id": self.run_id, **this_process()}
-        retry(self.engine, lambda: self._say("take_lease", **values))
+        retry(self.engine, lambda: self._execute("take_lease", **values))
         held = self._record(self.engine)
         if not held or held["owner"] != self.owner:
             raise AlreadyTraining(name=self.model_name, **_holder(held or values))
@@ -101,17 +103,17 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._interrupt.unwatch()
+        self._interrupt.restore()
         self._over.set()
         self._heart.join()
-        HELD.discard(self.owner)
+        HELD_LEASES.discard(self.owner)
         self._give_back()
 
     def _give_back(self) -> None:
         """Let others train."""
         # Of a server that is gone: the next trainer sees that nobody holds it.
         with suppress(ConnectionLost, CannotOpen), stopping.unstopped():
-            retry(self.engine, lambda: self._say("release", owner=self.owner))
+            retry(self.engine, lambda: self._execute("release", owner=self.owner))
         if self._marker:
             self._marker.unlink(missing_ok=True)
 
@@ -134,25 +136,25 @@ class Lease:
         if self._end:
             raise self._end
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Show a sign of life. Raises LostLease when the lease has become another's."""
-        if not retry(self.engine, lambda: self._say("heartbeat", owner=self.owner)):
+        if not retry(self.engine, lambda: self._execute("heartbeat", owner=self.owner)):
             raise self._lost()
 
     # --- the heart: a thread, a connection -------------------------------------------------------
 
-    def _live(self, second: Engine) -> None:
+    def _beat(self, second: Engine) -> None:
         """Show signs of life, and see to it that the holder stops when it must."""
         with closing(second) as engine:
             beaten = time.monotonic()
-            while not self._over.wait(LOOK):
+            while not self._over.wait(POLL_INTERVAL):
                 with suppress(Exception):  # the next comes soon, and six in a row may fail
-                    self._look(engine)
-                    if time.monotonic() - beaten > BEAT:
-                        self._say("heartbeat", engine, owner=self.owner)
+                    self._poll(engine)
+                    if time.monotonic() - beaten > HEARTBEAT_INTERVAL:
+                        self._execute("heartbeat", engine, owner=self.owner)
                         beaten = time.monotonic()
 
-    def _look(self, engine: Engine) -> None:
+    def _poll(self, engine: Engine) -> None:
         held = self._record(engine)
         if not held or held["owner"] != self.owner:
             self._end = self._lost()
@@ -169,7 +171,7 @@ class Lease:
         rows = engine.ask(lease, model_name=self.model_name).to_pylist()
         return rows[0] if rows else None
 
-    def _say(self, name: str, engine: Engine | None = None, **values: Any) -> int:
+    def _execute(self, name: str, engine: Engine | None = None, **values: Any) -> int:
         engine = engine or self.engine
         return engine.run(
             statements(engine=engine.name)[name], model_name=self.model_name, **values
@@ -186,13 +188,13 @@ class Interrupt:
         self.seen = False
         self._before: Any = None
 
-    def watch(self) -> None:
+    def install(self) -> None:
         """Begin to listen; only the main thread hears signals."""
         if threading.current_thread() is threading.main_thread():
             self._before = signal.getsignal(signal.SIGINT)
             signal.signal(signal.SIGINT, self._handle)
 
-    def unwatch(self) -> None:
+    def restore(self) -> None:
         """Leave Ctrl-C to whoever had it before."""
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
@@ -218,7 +220,7 @@ def _is_dead(engine: Engine, held: dict[str, Any]) -> bool:
 
     Who writes to an embedded database is this process, and it knows what it holds.
     """
-    if held["owner"] in HELD:
+    if held["owner"] in HELD_LEASES:
         return False
     process = held["process"] or ""
     ours = bool(process) and process == processes.identity()
@@ -248,13 +250,13 @@ def cancel_elsewhere(path: str, model_name: str, busy: DatabaseBusy) -> None:
 
     Raises `busy` for a file that is none.
     """
-    mark = marker(path, model_name)
+    mark = cancel_file(path, model_name)
     if mark is None:
         raise busy
     mark.touch()
 
 
-def marker(path: str, model_name: str) -> Path | None:
+def cancel_file(path: str, model_name: str) -> Path | None:
     """A file next to the database that asks the trainer of a model to stop.
 
     The trainer may be in any process.

@@ -15,18 +15,21 @@ from embsql.engines import Engine
 from embsql.evaluation.splits import Mask
 from embsql.sqlfiles.files import statements
 
-LARGE = {
+LARGE_TABLES = {
     "item_embeddings": ("item_id",),
     "user_embeddings": ("user_id",),
     "interactions": ("user_id", "item_id"),
 }
-PAGE = 100_000  # rows of a server's answer at once: each becomes Python objects on its way
-ALL = 10**15
+PAGE_ROWS = 100_000  # rows of a server's answer at once: each becomes Python objects on its way
+UNLIMITED = 10**15
 
 
 def pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
     """A run's rows of a large table in order of id; at least one page, which may have no rows."""
-    page, after = ALL if engine.embedded else PAGE, dict.fromkeys(LARGE[table], "")  # no id is ''
+    page, after = (
+        UNLIMITED if engine.embedded else PAGE_ROWS,
+        dict.fromkeys(LARGE_TABLES[table], ""),
+    )  # no id is ''
     while True:
         rows = engine.ask(statements("publish.sql")[table], run_id=run_id, page=page, **after)
         yield rows

@@ -29,7 +29,7 @@ from embsql.lifecycle import gate, registry, test_set
 from embsql.lifecycle.gate import Candidate, Comparison, Verdict
 from embsql.lifecycle.loaded import Loaded, Side, load
 from embsql.lifecycle.plan import Plan, plan_of
-from embsql.lifecycle.registry import look, say
+from embsql.lifecycle.registry import execute_named, query_named
 from embsql.lifecycle.snapshot import add_side_inputs, as_wanted, write_findings
 from embsql.run import Columns, Run
 from embsql.sources.findings import Finding
@@ -87,7 +87,7 @@ def parts_of(plan: Plan, data: Interactions) -> Split:
 
 def kept_figures(engine: Engine, run_id: int, split_name: str | None) -> dict[str, float]:
     """The figures of a run over all users on a split: "ndcg@10" -> value."""
-    rows = look(engine, "metrics", run_id=run_id, split=split_name)
+    rows = query_named(engine, "metrics", run_id=run_id, split=split_name)
     return {f"{row['metric']}@{row['k']}": row["value"] for row in rows}
 
 
@@ -209,7 +209,7 @@ def _compared(engine: Engine, reader: Engine, plan: Plan, new: Candidate) -> Com
     if record is None:
         return Comparison("none", reason="nothing was live")
     found = gate.as_it_is(new, load(engine, record))
-    if not plan.test and (found is None or (found.users or 0) < gate.ENOUGH):
+    if not plan.test and (found is None or (found.users or 0) < gate.MIN_USERS):
         found = _anew(engine, reader, plan, new, record) or found
     found = found or Comparison("none", reason="the live run knows none of the users asked")
     return dataclasses.replace(found, compared_run=record["run_id"])
@@ -291,9 +291,9 @@ def evaluate(
         answered = on_a_test(load(engine, record), pairs, run, k=k, repeats=repeats)
     rows = metrics_rows(run, answered.parts.name, answered.figures)
     with engine.transaction():
-        say(engine, "forget_metrics", run_id=run.run_id, split=answered.parts.name)
+        execute_named(engine, "forget_metrics", run_id=run.run_id, split=answered.parts.name)
         engine.write("metrics", rows)
-    registry.event(engine, run.model_name, run.run_id, "evaluate")
+    registry.log_event(engine, run.model_name, run.run_id, "evaluate")
     return headlines(answered.figures)
 
 
@@ -311,7 +311,7 @@ def _of_part(
         )
         raise NotEvaluated(name=reference, reason=reason)
     plan = plan_of(engine, record, evaluate=True, **wanted)
-    rows = look(engine, "repeated_pairs", run_id=run.run_id) if plan.cuts_events else []
+    rows = query_named(engine, "repeated_pairs", run_id=run.run_id) if plan.cuts_events else []
     if rows:
         raise NotEvaluated(name=reference, reason=PAIRS.format(rows=rows[0]["affected"]))
     algorithm = plan.algorithm

@@ -28,12 +28,12 @@ from embsql.errors import CannotOpen, Corrupted, InvalidArgument, ReadOnly, RunI
 from embsql.fsync import replacement, settle
 from embsql.lifecycle import forgetting, leases, registry
 from embsql.lifecycle.leases import retry
-from embsql.lifecycle.loaded import LARGE, pages
-from embsql.lifecycle.registry import look, say
+from embsql.lifecycle.loaded import LARGE_TABLES, pages
+from embsql.lifecycle.registry import execute_named, query_named
 from embsql.sqlfiles.files import statements
 from embsql.stopping import unstopped
 
-SMALL = (
+SMALL_TABLES = (
     "runs",
     "training_log",
     "metrics",
@@ -48,7 +48,7 @@ SMALL = (
     "tower_layers",
 )
 IDENTITY = ("model_name", "checksum", "source_hash")  # what tells one run of a number from another
-MADE = (
+DERIVED_TABLES = (
     "clusters",
     "cluster_members",
     "maps",
@@ -69,7 +69,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class RunDigest:
     """How many rows a run's vectors and interactions have, and a SHA-256 of their bytes."""
 
     rows: int
@@ -89,40 +89,40 @@ def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Pub
     records, target = _wanted(engine, models), engines.checked(target)
     opened = _replacement(engine, target) if _is_file(target) else _other(engine, target)
     with opened as there:
-        return [_deliver(engine, there, record) for record in records]
+        return [_publish_run(engine, there, record) for record in records]
 
 
 def _wanted(engine: Engine, models: Sequence[str]) -> list[dict[str, Any]]:
     """The records of the runs to publish. Raises what registry.finished raises."""
-    return [registry.finished(engine, reference) for reference in models or _live(engine)]
+    return [registry.finished_run(engine, reference) for reference in models or _live(engine)]
 
 
 def _live(engine: Engine) -> list[str]:
     """The models that have a live run."""
-    names = [row["model_name"] for row in look(engine, "model_names")]
-    return [name for name in names if registry.live(engine, name) is not None]
+    names = [row["model_name"] for row in query_named(engine, "model_names")]
+    return [name for name in names if registry.live_run_id(engine, name) is not None]
 
 
 # --- one run -------------------------------------------------------------------------------------
 
 
-def _deliver(source: Engine, target: Engine, record: Mapping[str, Any]) -> Published:
+def _publish_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> Published:
     """See to it that a run is in the target, whole, and live there."""
     name, run_id = record["model_name"], int(record["run_id"])
-    copied = retry(target, lambda: _arrive(source, target, record))
-    _dismiss(source, target, run_id)
+    copied = retry(target, lambda: _copy_run(source, target, record))
+    _drop_copy(source, target, run_id)
     there = _verified(source, target, record, copied=copied)
     if copied:
-        registry.event(target, name, run_id, "publish", f"from {source.place}")
-    retry(target, lambda: _bring(source, target, run_id))
-    _dismiss(source, target, run_id)  # who was forgotten while it was brought
-    retry(target, lambda: say(target, "ensure_model", model_name=name))
+        registry.log_event(target, name, run_id, "publish", f"from {source.place}")
+    retry(target, lambda: _copy_derived(source, target, run_id))
+    _drop_copy(source, target, run_id)  # who was forgotten while it was brought
+    retry(target, lambda: execute_named(target, "ensure_model", model_name=name))
     registry.promote(target, f"{name}@{run_id}")
-    registry.collect(target, name)
+    registry.collect_garbage(target, name)
     return Published(name, run_id, there.rows, there.checksum, copied)
 
 
-def _dismiss(source: Engine, target: Engine, run_id: int) -> None:
+def _drop_copy(source: Engine, target: Engine, run_id: int) -> None:
     """Forget in the target whom the source has forgotten since the run was copied."""
     gone = _but(_people(target, run_id), _people(source, run_id))
     for user_id in gone.to_pylist():
@@ -153,38 +153,38 @@ def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
         yield rows.filter(pc.equal(lengths, length))
 
 
-def _arrive(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool:
+def _copy_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool:
     """Copy a run, all of it or nothing, unless it is there; whether it was copied.
 
     Raises RunIdConflict.
     """
     run_id = int(record["run_id"])
-    for found in look(target, "run_record", run_id=run_id):
+    for found in query_named(target, "run_record", run_id=run_id):
         if any(found[column] != record[column] for column in IDENTITY):
             raise _taken(target, found)
         return False
     with target.transaction():
-        for table in SMALL:
+        for table in SMALL_TABLES:
             for rows in _of_one_length(source.ask(statements("publish.sql")[table], run_id=run_id)):
                 target.write(
                     table, _columns(rows.drop_columns("made_by") if table == "runs" else rows)
                 )
-        for table in LARGE:
+        for table in LARGE_TABLES:
             target.write(table, _columns(pa.concat_tables(pages(source, table, run_id))))
         target.index(run_id)  # in the same transaction: a run that is there has its indexes
     return True
 
 
-def _bring(source: Engine, target: Engine, run_id: int) -> None:
+def _copy_derived(source: Engine, target: Engine, run_id: int) -> None:
     """Copy what has been made of a run, also since it was copied, in place of the same there."""
     with target.transaction():
-        say(target, "lock_run", run_id=run_id)
-        for table in MADE:
+        execute_named(target, "lock_run", run_id=run_id)
+        for table in DERIVED_TABLES:
             rows = source.ask(statements("publish.sql")[table], run_id=run_id)
             if rows.num_rows:
-                say(target, f"drop_{table}", run_id=run_id)
+                execute_named(target, f"drop_{table}", run_id=run_id)
                 target.write(table, _columns(rows))
-        forgetting.drop_strangers(target, run_id, MADE)
+        forgetting.drop_orphans(target, run_id, DERIVED_TABLES)
 
 
 def _columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
@@ -193,7 +193,7 @@ def _columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
 
 def _verified(
     source: Engine, target: Engine, record: Mapping[str, Any], *, copied: bool
-) -> Content:
+) -> RunDigest:
     """What is in the target: what is in the source, but for people whom only the target forgot.
 
     They do not come back. A copy that differs is removed. Raises Corrupted for it, RunIdConflict for a
@@ -204,7 +204,7 @@ def _verified(
         there, people = content(target, run_id), _people(source, run_id)
         missing = people[:0] if copied else _but(people, _people(target, run_id))
         if there == content(source, run_id, missing):
-            registry.finished(source, f"{record['model_name']}@{run_id}")  # nobody removed it
+            registry.finished_run(source, f"{record['model_name']}@{run_id}")  # nobody removed it
             return there
         if not copied:
             raise _taken(target, record)
@@ -212,7 +212,7 @@ def _verified(
     except BaseException:
         if copied:
             with unstopped():
-                registry.discard(target, run_id)
+                registry.delete_run(target, run_id)
         raise
 
 
@@ -223,18 +223,18 @@ def _taken(target: Engine, record: Mapping[str, Any]) -> RunIdConflict:
 # --- what a run is -------------------------------------------------------------------------------
 
 
-def content(engine: Engine, run_id: int, without: pa.StringArray | None = None) -> Content:
+def content(engine: Engine, run_id: int, without: pa.StringArray | None = None) -> RunDigest:
     """What a run's vectors and interactions are, the same for the same run on every engine.
 
     Rows of users `without` whom it is to be counted are passed over.
     """
     digest, rows = Digest(), 0
-    for table in LARGE:
+    for table in LARGE_TABLES:
         for page in pages(engine, table, run_id):
             kept = _others(page, without)
             digest.add(table, kept)
             rows += kept.num_rows
-    return Content(rows, digest.hexdigest())
+    return RunDigest(rows, digest.hexdigest())
 
 
 def _others(page: pa.Table, without: pa.StringArray | None) -> pa.Table:
@@ -313,7 +313,7 @@ def _install(engine: Engine) -> None:
     if engine.embedded:
         registry.install(engine)
     else:
-        registry.opened(engine)
+        registry.ensure_installed(engine)
 
 
 def _is_same(source: Engine, target: Engine) -> bool:
@@ -329,11 +329,11 @@ def _is_same(source: Engine, target: Engine) -> bool:
         "model_name": f"publish {uuid.uuid4().hex}",
         "owner": "publish",
     }  # no model can have this name
-    say(target, "take_lease", run_id=0, **leases.this_process(), **mark)
+    execute_named(target, "take_lease", run_id=0, **leases.this_process(), **mark)
     try:
-        return bool(look(source, "lease", model_name=mark["model_name"]))
+        return bool(query_named(source, "lease", model_name=mark["model_name"]))
     finally:
-        say(target, "release", **mark)
+        execute_named(target, "release", **mark)
 
 
 def _not_itself(place: str) -> InvalidArgument:

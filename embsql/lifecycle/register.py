@@ -52,12 +52,14 @@ def _given(engine: Engine, items: Source, users: Source | None) -> Interactions:
     """The vectors as features of users and items who have not met."""
     item_ids, of_items = _side(engine, items, "item")
     if not users:
-        return unmet(item_ids, of_items)
+        return items_without_interactions(item_ids, of_items)
     user_ids, of_users = _side(engine, users, "user")
-    return dataclasses.replace(unmet(item_ids, of_items), users=user_ids, user_features=of_users)
+    return dataclasses.replace(
+        items_without_interactions(item_ids, of_items), users=user_ids, user_features=of_users
+    )
 
 
-def unmet(ids: pa.StringArray, features: pa.Table) -> Interactions:
+def items_without_interactions(ids: pa.StringArray, features: pa.Table) -> Interactions:
     """Items that nobody has met, by their ids (n,) in order, with what is known of each."""
     nobody = np.empty(0, np.int32)
     return Interactions(

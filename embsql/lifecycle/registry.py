@@ -57,12 +57,12 @@ RUN_TABLES = (
 )
 
 
-def say(engine: Engine, name: str, **values: Any) -> int:
+def execute_named(engine: Engine, name: str, **values: Any) -> int:
     """Run a named statement; the number of rows it changed."""
     return engine.run(files.statements(engine=engine.name)[name], **values)
 
 
-def look(engine: Engine, name: str, **values: Any) -> list[dict[str, Any]]:
+def query_named(engine: Engine, name: str, **values: Any) -> list[dict[str, Any]]:
     """Ask a named statement; its rows."""
     rows: list[dict[str, Any]] = engine.ask(
         files.statements(engine=engine.name)[name], **values
@@ -70,9 +70,13 @@ def look(engine: Engine, name: str, **values: Any) -> list[dict[str, Any]]:
     return rows
 
 
-def event(engine: Engine, model_name: str, run_id: int | None, what: str, detail: str = "") -> None:
+def log_event(
+    engine: Engine, model_name: str, run_id: int | None, what: str, detail: str = ""
+) -> None:
     """Add a line to the audit trail."""
-    say(engine, "log_event", model_name=model_name, run_id=run_id, event=what, detail=detail)
+    execute_named(
+        engine, "log_event", model_name=model_name, run_id=run_id, event=what, detail=detail
+    )
 
 
 # --- installing ----------------------------------------------------------------------------------
@@ -89,7 +93,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     wanted = render.version(engine.name) + ("+commands" if commands else "")
 
     def bring() -> bool:
-        whole = not look(engine, "damages") and not look(engine, "lost")
+        whole = not query_named(engine, "damages") and not query_named(engine, "lost")
         known = whole and _installed(engine) in (wanted, f"{wanted}+commands")
         if engine.read_only or known:
             return False
@@ -116,9 +120,9 @@ def _check_free(engine: Engine, applied: Collection[str]) -> None:
         if step.name not in applied
         for table in step.tables
     }
-    if not look(engine, "is_installed"):
+    if not query_named(engine, "is_installed"):
         wanted |= {"migrations", "surface", "file"}
-    for row in look(engine, "tables"):
+    for row in query_named(engine, "tables"):
         name, kind = row["table_name"], row["kind"]
         if name in wanted:
             remedy = f"ALTER {kind} embsql.{name} RENAME TO other_{name};"
@@ -140,7 +144,7 @@ def install_roles(engine: Engine) -> None:
     roles = files.text(f"roles.{engine.name}.sql")
     with engine.transaction():
         engine.run(roles)
-    while look(engine, "not_handed_over"):  # some at a time
+    while query_named(engine, "not_handed_over"):  # some at a time
         with engine.transaction():
             engine.run(roles)
 
@@ -165,16 +169,16 @@ def _file_id(engine: Engine) -> str:
 
     "" before there are any, and on a server.
     """
-    rows = look(engine, "has_file_id") and look(engine, "file_id")
+    rows = query_named(engine, "has_file_id") and query_named(engine, "file_id")
     return str(rows[0]["file_id"]) if rows else ""
 
 
 def has_ml(engine: Engine) -> bool:
     """Whether the schema ml is embsql's."""
-    return bool(look(engine, "has_ml"))
+    return bool(query_named(engine, "has_ml"))
 
 
-def opened(engine: Engine) -> None:
+def ensure_installed(engine: Engine) -> None:
     """See to it that a database just opened can be used.
 
     Raises NotInstalled, SchemaChanged or OutOfPlace.
@@ -182,18 +186,18 @@ def opened(engine: Engine) -> None:
     An embedded one is brought up to date, a server that has nothing yet is given everything, and
     one that has something is left to `embsql install`.
     """
-    if engine.embedded or not look(engine, "is_installed"):
+    if engine.embedded or not query_named(engine, "is_installed"):
         install(engine, commands=True)
         return
     missing = {step.name for step in files.migrations(engine.name)} - _applied(engine)
     if missing:
         raise NotInstalled(place=engine.place, reason=f"{min(missing)} has not been applied")
-    for found in look(engine, "damages"):
+    for found in query_named(engine, "damages"):
         raise OutOfPlace(place=engine.place, reason=found["reason"])
 
 
 def _installed(engine: Engine) -> str | None:
-    found = look(engine, "is_installed") and look(engine, "surface_version")
+    found = query_named(engine, "is_installed") and query_named(engine, "surface_version")
     return found[0]["surface"] if found else None
 
 
@@ -203,7 +207,7 @@ def _applied(engine: Engine) -> set[str]:
     Raises SchemaChanged for one that is another now.
     """
     known = {step.name: step.checksum for step in files.migrations(engine.name)}
-    rows = look(engine, "is_installed") and look(engine, "applied")
+    rows = query_named(engine, "is_installed") and query_named(engine, "applied")
     for row in rows:
         if known.get(row["file_name"], row["checksum"]) != row["checksum"]:
             raise SchemaChanged(place=engine.place, file=row["file_name"])
@@ -232,12 +236,12 @@ def model(engine: Engine, model_name: str) -> dict[str, Any]:
     """live_run and earlier_runs of a model. Raises UnknownModel."""
     rows = _record(engine, model_name)
     if not rows:
-        names = [row["model_name"] for row in look(engine, "model_names")]
+        names = [row["model_name"] for row in query_named(engine, "model_names")]
         raise UnknownModel(name=word(model_name), suggestion=suggestion(model_name, names))
     return rows[0]
 
 
-def live(engine: Engine, model_name: str) -> int | None:
+def live_run_id(engine: Engine, model_name: str) -> int | None:
     """The live run of a model; None when there is none, or no such model."""
     rows = _record(engine, model_name)
     return rows[0]["live_run"] if rows else None
@@ -245,7 +249,7 @@ def live(engine: Engine, model_name: str) -> int | None:
 
 def live_record(engine: Engine, model_name: str) -> dict[str, Any] | None:
     """The live run of a model; None when there is none, or no such model. Raises LiveRunGone."""
-    rows = look(engine, "live_record", model_name=model_name) if is_name(model_name) else []
+    rows = query_named(engine, "live_record", model_name=model_name) if is_name(model_name) else []
     if not rows or rows[0]["live_run"] is None:
         return None
     if rows[0]["run_id"] is None:
@@ -257,7 +261,7 @@ def live_record(engine: Engine, model_name: str) -> dict[str, Any] | None:
 
 def _remedy(engine: Engine, name: str) -> str:
     """What to do about a live run that is gone."""
-    run_id = look(engine, "newest_finished", model_name=name)[0]["run_id"]
+    run_id = query_named(engine, "newest_finished", model_name=name)[0]["run_id"]
     if run_id is None:
         return f"Nothing else of it is finished: embsql drop-model {name}, and train it again"
     return f"Make another live: embsql promote {name}@{run_id}"
@@ -268,7 +272,7 @@ def _record(engine: Engine, model_name: str) -> list[dict[str, Any]]:
 
     What is no name is not asked for, as no database could be given it.
     """
-    return look(engine, "model_record", model_name=model_name) if is_name(model_name) else []
+    return query_named(engine, "model_record", model_name=model_name) if is_name(model_name) else []
 
 
 def run(engine: Engine, reference: str) -> dict[str, Any]:
@@ -286,7 +290,7 @@ def run(engine: Engine, reference: str) -> dict[str, Any]:
             raise _not_live(engine, name)
         return record
     found = (
-        look(engine, "run_record", run_id=int(number))
+        query_named(engine, "run_record", run_id=int(number))
         if re.fullmatch(r"[0-9]{1,18}", number)
         else []
     )
@@ -295,7 +299,7 @@ def run(engine: Engine, reference: str) -> dict[str, Any]:
     return found[0]
 
 
-def finished(engine: Engine, reference: str) -> dict[str, Any]:
+def finished_run(engine: Engine, reference: str) -> dict[str, Any]:
     """The run, if it is whole and holds nobody who is to be forgotten.
 
     Raises RunNotReady, StillHolds, and what `run` raises.
@@ -310,42 +314,42 @@ def check_own(engine: Engine, model_name: str) -> None:
 
     Whatever writes looks itself: this is for what takes long before it writes.
     """
-    say(engine, "check_model", model_name=model_name)
+    execute_named(engine, "check_model", model_name=model_name)
 
 
 def check_finished(engine: Engine, name: str, run_id: int, status: str) -> None:
     """Whether a run can be read. Raises RunNotReady or StillHolds."""
     if status != "ready":
         raise RunNotReady(name=name, run_id=run_id, status=status)
-    if look(engine, "forgotten_meanwhile", run_id=run_id):
+    if query_named(engine, "forgotten_meanwhile", run_id=run_id):
         raise StillHolds(name=name, run_id=run_id)
 
 
 def _not_live(engine: Engine, name: str) -> EmbsqlError:
     """What to say of a model without a live run."""
-    run_id = look(engine, "newest_finished", model_name=name)[0]["run_id"]
+    run_id = query_named(engine, "newest_finished", model_name=name)[0]["run_id"]
     return NoLiveRun(name=name) if run_id is None else NotPromoted(name=name, run_id=run_id)
 
 
 def next_run(engine: Engine) -> int:
     """A number no run has; one that was published into this database may have any."""
     while True:
-        number = int(look(engine, "next_run")[0]["run_id"])
-        if not look(engine, "run_record", run_id=number):
+        number = int(query_named(engine, "next_run")[0]["run_id"])
+        if not query_named(engine, "run_record", run_id=number):
             return number
 
 
 # --- what is live --------------------------------------------------------------------------------
 
 
-def hold(engine: Engine, name: str, run_id: int) -> None:
+def lock_run(engine: Engine, name: str, run_id: int) -> None:
     """Keep others from a finished run to the end of the transaction.
 
     Who removes it, or somebody from it, holds it too: one of the two comes second, and sees the
     first. Raises RunNotReady or StillHolds.
     """
-    say(engine, "lock_run", run_id=run_id)
-    rows = look(engine, "run_record", run_id=run_id)
+    execute_named(engine, "lock_run", run_id=run_id)
+    rows = query_named(engine, "run_record", run_id=run_id)
     check_finished(engine, name, run_id, rows[0]["status"] if rows else "gone")
 
 
@@ -356,19 +360,19 @@ def promote(engine: Engine, reference: str) -> int:
     """
     record = run(engine, reference)
     name, run_id = record["model_name"], int(record["run_id"])
-    _until_moved(engine, lambda: _moved(engine, name, run_id))
-    event(engine, name, run_id, "promote")
+    _retry_move(engine, lambda: _moved(engine, name, run_id))
+    log_event(engine, name, run_id, "promote")
     return run_id
 
 
 def _moved(engine: Engine, name: str, run_id: int) -> bool:
     """Point at a run, with what was live put on the stack; False when another did meanwhile."""
-    hold(engine, name, run_id)
+    lock_run(engine, name, run_id)
     before = model(engine, name)
-    live = before["live_run"]
-    there = {row["run_id"] for row in look(engine, "runs_of", model_name=name)} - {run_id}
-    earlier = [past for past in [*before["earlier_runs"], live] if past in there]
-    return live == run_id or _point(engine, name, live, run_id, earlier[-KEEP:])
+    live_run_id = before["live_run"]
+    there = {row["run_id"] for row in query_named(engine, "runs_of", model_name=name)} - {run_id}
+    earlier = [past for past in [*before["earlier_runs"], live_run_id] if past in there]
+    return live_run_id == run_id or _point(engine, name, live_run_id, run_id, earlier[-KEEP:])
 
 
 def rollback(engine: Engine, model_name: str) -> int:
@@ -377,8 +381,8 @@ def rollback(engine: Engine, model_name: str) -> int:
     Raises NoPreviousRun or StillHolds.
     """
     gone: list[int] = []
-    _until_moved(engine, lambda: _moved_back(engine, model_name, gone))
-    event(engine, model_name, gone[-1], "rollback")
+    _retry_move(engine, lambda: _moved_back(engine, model_name, gone))
+    log_event(engine, model_name, gone[-1], "rollback")
     return gone[-1]
 
 
@@ -393,7 +397,7 @@ def _moved_back(engine: Engine, name: str, gone: list[int]) -> bool:
     *earlier, run_id = before["earlier_runs"]
     gone.append(run_id)
     try:
-        hold(engine, name, run_id)
+        lock_run(engine, name, run_id)
     except RunNotReady:  # it was dropped, by an earlier version or just now
         _point(engine, name, before["live_run"], before["live_run"], earlier)
         return False
@@ -401,14 +405,19 @@ def _moved_back(engine: Engine, name: str, gone: list[int]) -> bool:
 
 
 def _point(
-    engine: Engine, name: str, expected: int | None, live: int | None, earlier: list[int]
+    engine: Engine, name: str, expected: int | None, live_run_id: int | None, earlier: list[int]
 ) -> bool:
     """Compare and set: True when the pointer was still where it was expected."""
-    values = {"model_name": name, "expected": expected, "live_run": live, "earlier_runs": earlier}
-    return say(engine, "promote", **values) == 1
+    values = {
+        "model_name": name,
+        "expected": expected,
+        "live_run": live_run_id,
+        "earlier_runs": earlier,
+    }
+    return execute_named(engine, "promote", **values) == 1
 
 
-def _until_moved(engine: Engine, move: Callable[[], bool]) -> None:
+def _retry_move(engine: Engine, move: Callable[[], bool]) -> None:
     """Move in a transaction; where another moved meanwhile, look again."""
 
     def attempt() -> bool:
@@ -426,20 +435,20 @@ def drop_run(engine: Engine, reference: str) -> None:
     """Remove a run and all its rows. Raises RunIsLive for the live one."""
     record = run(engine, reference)
     name, run_id = record["model_name"], int(record["run_id"])
-    _until_moved(engine, lambda: _dropped(engine, name, run_id))
+    _retry_move(engine, lambda: _dropped(engine, name, run_id))
     sweep(engine)
-    event(engine, name, run_id, "drop_run")
+    log_event(engine, name, run_id, "drop_run")
 
 
 def _dropped(engine: Engine, name: str, run_id: int) -> bool:
     """Remove a run and take it off the stack; False when the model changed meanwhile."""
-    say(engine, "lock_runs", runs=[run_id])
+    execute_named(engine, "lock_runs", runs=[run_id])
     before = model(engine, name)
-    live, stack = before["live_run"], before["earlier_runs"]
-    if live == run_id:
+    live_run_id, stack = before["live_run"], before["earlier_runs"]
+    if live_run_id == run_id:
         raise RunIsLive(name=name, run_id=run_id)
     if run_id in stack and not _point(
-        engine, name, live, live, [past for past in stack if past != run_id]
+        engine, name, live_run_id, live_run_id, [past for past in stack if past != run_id]
     ):
         return False
     _delete(engine, [run_id])
@@ -455,13 +464,13 @@ def drop_model(engine: Engine, model_name: str, *, if_exists: bool = False) -> i
         return 0
     model(engine, model_name)
     with Lease(engine, model_name, next_run(engine)):
-        runs = [row["run_id"] for row in look(engine, "runs_of", model_name=model_name)]
+        runs = [row["run_id"] for row in query_named(engine, "runs_of", model_name=model_name)]
         _remove(engine, runs, model_name)
-    event(engine, model_name, None, "drop_model", f"{len(runs)} runs")
+    log_event(engine, model_name, None, "drop_model", f"{len(runs)} runs")
     return len(runs)
 
 
-def discard(engine: Engine, run_id: int) -> None:
+def delete_run(engine: Engine, run_id: int) -> None:
     """Remove every row of a run, at once."""
     _remove(engine, [run_id])
 
@@ -471,10 +480,10 @@ def _remove(engine: Engine, runs: Sequence[int], model_name: str | None = None) 
 
     def remove() -> None:
         with engine.transaction():
-            say(engine, "lock_runs", runs=runs)
+            execute_named(engine, "lock_runs", runs=runs)
             _delete(engine, runs)
             if model_name is not None:
-                say(engine, "drop_model", model_name=model_name)
+                execute_named(engine, "drop_model", model_name=model_name)
 
     retry(engine, remove)
     sweep(engine)
@@ -483,15 +492,15 @@ def _remove(engine: Engine, runs: Sequence[int], model_name: str | None = None) 
 def _delete(engine: Engine, runs: Sequence[int]) -> None:
     """Remove every row of runs that the transaction holds; a server knows where they are."""
     for run_id, table in product(runs, RUN_TABLES if engine.embedded else ("run",)):
-        say(engine, f"drop_{table}", run_id=run_id)
+        execute_named(engine, f"drop_{table}", run_id=run_id)
 
 
-def collect(engine: Engine, model_name: str) -> None:
+def collect_garbage(engine: Engine, model_name: str) -> None:
     """Remove runs that nothing points at, but the newest few."""
 
     def remove(run_id: int) -> None:
         with engine.transaction():
-            say(engine, "lock_runs", runs=[run_id])
+            execute_named(engine, "lock_runs", runs=[run_id])
             if run_id in _collectable(engine, model_name):  # it may have been made live meanwhile
                 _delete(engine, [run_id])
 
@@ -501,7 +510,7 @@ def collect(engine: Engine, model_name: str) -> None:
 
 
 def _collectable(engine: Engine, model_name: str) -> list[int]:
-    return [row["run_id"] for row in look(engine, "collectable", model_name=model_name)]
+    return [row["run_id"] for row in query_named(engine, "collectable", model_name=model_name)]
 
 
 def sweep(engine: Engine) -> None:
@@ -510,4 +519,4 @@ def sweep(engine: Engine) -> None:
     An embedded engine leaves nothing.
     """
     if not engine.embedded:
-        retry(engine, lambda: say(engine, "drop_unread"))
+        retry(engine, lambda: execute_named(engine, "drop_unread"))

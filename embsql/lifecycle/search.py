@@ -38,10 +38,12 @@ from embsql.evaluation.splits import Split
 from embsql.options import Option, shown
 from embsql.run import Run
 
-ASKS = 10  # of the sampler per trial: what it names again is not tried again
-FIRST = 1000  # settings that are looked through for one that can be made
-WIDE = 10  # a positive range whose ends are so far apart is searched on a logarithmic scale
-FAULTS = (
+MAX_ASKS_PER_TRIAL = 10  # of the sampler per trial: what it names again is not tried again
+MAX_SCANNED = 1000  # settings that are looked through for one that can be made
+LOG_SCALE_RATIO = (
+    10  # a positive range whose ends are so far apart is searched on a logarithmic scale
+)
+TRIAL_ERRORS = (
     Diverged,
     BadOption,
     BadFeatures,
@@ -61,7 +63,7 @@ class Range(NamedTuple):
     @property
     def logarithmic(self) -> bool:
         """Whether it is searched by orders of magnitude."""
-        return self.low > 0 and self.high >= WIDE * self.low
+        return self.low > 0 and self.high >= LOG_SCALE_RATIO * self.low
 
 
 Values = list[Any] | Range  # candidates, or a range
@@ -129,7 +131,7 @@ def read(
         return algorithms.make(algorithm, fixed), None
     search = Search(algorithm, fixed, space, trials or 0)
     first = _first(search)
-    _one_reading(search, first)
+    _require_one_snapshot(search, first)
     _optuna()
     return first, search
 
@@ -199,7 +201,7 @@ def _checked(cls: type[Any], option: Option, given: list[Any] | tuple[Any, ...])
 def _first(search: Search) -> Algorithm:
     """The algorithm with the first values that go together. Raises BadOption when none do."""
     fault: BadOption | None = None
-    for values in islice(product(*search.space.values()), FIRST):
+    for values in islice(product(*search.space.values()), MAX_SCANNED):
         try:
             return search.make(dict(zip(search.space, values, strict=True)))
         except BadOption as error:
@@ -207,7 +209,7 @@ def _first(search: Search) -> Algorithm:
     raise fault or AssertionError("no option has no values")
 
 
-def _one_reading(search: Search, first: Algorithm) -> None:
+def _require_one_snapshot(search: Search, first: Algorithm) -> None:
     """See to it that one snapshot of the source serves every setting. Raises BadSearch."""
     for name, values in search.space.items():
         for value in values:
@@ -243,7 +245,7 @@ def best(
         record(trial)
         return trial
 
-    tried = list(_tried(search, run.seed, attempt))
+    tried = list(_run_trials(search, run.seed, attempt))
     done = [trial for trial in tried if trial.value is not None]
     if not done:
         raise AllTrialsFailed(
@@ -261,7 +263,7 @@ def _trial(
     value, status, error = None, "done", None
     try:
         value = measured()
-    except FAULTS as fault:
+    except TRIAL_ERRORS as fault:
         status, error = "failed", shared(fault) or type(fault).__name__
     return Trial(
         number, json.dumps(setting), metric, value, time.perf_counter() - begin, status, error
@@ -273,7 +275,7 @@ def _ndcg(questions: Questions, embeddings: Embeddings, k: int) -> float:
     return float(questions.per_user(embeddings, "ndcg", k).mean())
 
 
-def _tried(
+def _run_trials(
     search: Search, seed: int, attempt: Callable[[int, dict[str, Any]], Trial]
 ) -> Iterator[Trial]:
     """A trial of every setting that the sampler names, until there are enough.
@@ -294,7 +296,7 @@ def _tried(
         for setting in every:
             study.enqueue_trial(setting)
         enough = len(every) or search.trials
-        for _ in range(ASKS * enough):
+        for _ in range(MAX_ASKS_PER_TRIAL * enough):
             asked = study.ask(space)
             key = json.dumps(asked.params)
             if key not in told:  # the same setting would come to the same figure

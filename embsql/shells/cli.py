@@ -173,9 +173,9 @@ def _show(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             click.echo(json.dumps(row, default=str, ensure_ascii=False))
     else:
-        from embsql.shells.text_table import draw
+        from embsql.shells.text_table import format_table
 
-        click.echo(draw(rows))
+        click.echo(format_table(rows))
 
 
 # --- asking --------------------------------------------------------------------------------------
@@ -517,7 +517,7 @@ def dbt_path() -> None:
     """Print where the dbt package is, for `- local:` in packages.yml."""
     from embsql.shells import dbt
 
-    click.echo(dbt.project())
+    click.echo(dbt.package_path())
 
 
 @dbt_.command("build", context_settings={"ignore_unknown_options": True, "help_option_names": []})

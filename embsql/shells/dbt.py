@@ -50,7 +50,7 @@ RUNNING = """
 STORAGE = "v1.4.0"  # as embsql's own files, so that BI tools with a 1.x driver read them
 
 
-def project() -> Path:
+def package_path() -> Path:
     """The folder of the dbt package.
 
     In a checkout it lies next to the Python package, in an installed wheel inside it.
@@ -86,7 +86,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt may be absent, and publis
         if not database.ask(
             "SELECT 1 FROM duckdb_functions() WHERE function_name = 'embsql_dbt'"
         ).num_rows:
-            command = _told(commands.dispatcher(lambda: Database(connection.cursor())))
+            command = _errors_as_json(commands.dispatcher(lambda: Database(connection.cursor())))
             connection.create_function(
                 "embsql_dbt",
                 command,
@@ -111,7 +111,7 @@ def _look_into(path: str) -> None:
             raise FailedToConnectError(str(error)) from None
 
 
-def _told(
+def _errors_as_json(
     command: Callable[[list[str | None]], list[str | None]],
 ) -> Callable[[list[str | None]], str]:
     """A command whose mistakes are part of its answer, which is JSON.
@@ -161,7 +161,7 @@ def train(
     connection = session.cursor()  # of our own: dbt's is in a transaction
     connection.register("embsql_rows", table)
     with Database(connection) as database:
-        if not _only_looking():
+        if not _is_dry_run():
             run = database.train(model_name, "embsql_rows", progress=False, **options)
             if run.refused:
                 raise EmbsqlError(
@@ -170,7 +170,7 @@ def train(
         return _vectors(database, model_name, entity)
 
 
-def _only_looking() -> bool:
+def _is_dry_run() -> bool:
     """Whether dbt was told to build without data, or with a part of it."""
     from dbt.flags import get_flags
 
@@ -180,7 +180,7 @@ def _only_looking() -> bool:
 
 def _vectors(database: Database, model_name: str, entity: str) -> pa.Table:
     """The live run's vectors, each a list of as many floats; no rows when nothing is live."""
-    run_id = registry.live(database.engine, model_name) or 0  # runs are counted from 1
+    run_id = registry.live_run_id(database.engine, model_name) or 0  # runs are counted from 1
     rows = database.ask(files.statements()[f"{entity}_vectors"], run_id=run_id)
     if len(rows):
         vectors = rows["embedding"].combine_chunks()  # (n,) lists of d
@@ -202,14 +202,14 @@ def invoke(words: Sequence[str], address: str | None, say: Callable[[str], None]
         from dbt.cli.main import dbtRunner
     except ModuleNotFoundError as error:
         raise MissingExtra(what="embsql dbt", package=error.name, extra="dbt") from None
-    with Beside(address, say) as worker:
-        done = dbtRunner(callbacks=[worker.hear]).invoke(list(words))
+    with BackgroundWorker(address, say) as worker:
+        done = dbtRunner(callbacks=[worker.on_dbt_event]).invoke(list(words))
     if isinstance(done.exception, EmbsqlError):  # the worker could not begin
         raise done.exception
     return bool(done.success)
 
 
-class Beside:
+class BackgroundWorker:
     """A worker in a thread, from when dbt has read its profile until the block ends."""
 
     def __init__(self, address: str | None, say: Callable[[str], None]) -> None:
@@ -218,7 +218,7 @@ class Beside:
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> Beside:
+    def __enter__(self) -> BackgroundWorker:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -226,7 +226,7 @@ class Beside:
             while self._cancel(
                 self._worker
             ):  # dbt waits for its jobs: it was stopped in this one, or gave it up
-                time.sleep(leases.LOOK)
+                time.sleep(leases.POLL_INTERVAL)
             self._worker.stop()
             self._thread.join()
             self._worker.close()
@@ -236,7 +236,7 @@ class Beside:
         with closing(engines.connect(worker.address)) as engine:
             return bool(engine.ask(RUNNING, worker=worker.name).num_rows)
 
-    def hear(self, event: Any) -> None:
+    def on_dbt_event(self, event: Any) -> None:
         """Begin when dbt has the adapter that it announced, if that is PostgreSQL's."""
         from dbt.adapters.factory import FACTORY
 
@@ -252,7 +252,7 @@ def _work(worker: Worker) -> None:
     try:
         worker.work(once=False)
     except KeyboardInterrupt:  # a job ended badly while the worker was being stopped
-        worker.leave()
+        worker.release_claims()
 
 
 def _conninfo(credentials: Any) -> str:

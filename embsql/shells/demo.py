@@ -14,11 +14,11 @@ from embsql import engines
 from embsql.api.database import Database, connect
 from embsql.errors import MissingExtra
 from embsql.shells import demo_data
-from embsql.shells.text_table import draw
+from embsql.shells.text_table import format_table
 from embsql.sqlfiles import files
 
 Say = Callable[[str], None]
-USUAL = {  # patterns of column names, likeliest first
+COLUMN_PATTERNS = {  # patterns of column names, likeliest first
     "user_col": (
         "^user_?id$",
         "^user",
@@ -78,7 +78,7 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
             source = _of_file(data, columns)
             say(
                 f"Your interactions: {data}, with "
-                f"{', '.join(f'{k} = {v}' for k, v in source.items() if k in USUAL)}."
+                f"{', '.join(f'{k} = {v}' for k, v in source.items() if k in COLUMN_PATTERNS)}."
             )
             say("Other columns? Say so: --user-col, --item-col, --weight-col, --time-col.")
         trained = database.train("demo", evaluate=True, gate=False, **source)
@@ -133,7 +133,7 @@ def own_server() -> Iterator[str]:
 
 def open_shop(database: Database) -> tuple[int, int]:
     """Write the generated shop into the database; how many order lines and products it has."""
-    items, orders = demo_data.make()
+    items, orders = demo_data.generate_shop()
     database.engine.run(files.text("demo/shop.sql"))
     for name, table in (("shop_items", items), ("shop_orders", orders)):
         database.engine.write(
@@ -163,7 +163,7 @@ def guess(columns: Iterable[str]) -> dict[str, Any]:
         option: next(
             (name for word in words for name in columns if re.search(word, name.lower())), None
         )
-        for option, words in USUAL.items()
+        for option, words in COLUMN_PATTERNS.items()
     }
     return {option: name for option, name in found.items() if name}
 
@@ -178,7 +178,9 @@ def _ask(database: Database, say: Say) -> None:
         written = sql.replace("USER", _literal(subjects["user_id"])).replace(
             "ITEM", _literal(subjects["item_id"])
         )
-        say(f"{number}. {question}\n\n{written};\n\n{draw(database.ask(written).to_pylist())}\n")
+        say(
+            f"{number}. {question}\n\n{written};\n\n{format_table(database.ask(written).to_pylist())}\n"
+        )
 
 
 def _literal(value: str) -> str:

@@ -18,7 +18,9 @@ OPENED = datetime.datetime(2024, 1, 1)
 DAYS = 730
 
 
-def make(customers: int = 3000, per_aisle: int = 30, seed: int = 7) -> tuple[pa.Table, pa.Table]:
+def generate_shop(
+    customers: int = 3000, per_aisle: int = 30, seed: int = 7
+) -> tuple[pa.Table, pa.Table]:
     """(items, orders): items (item_id, name, aisle, style, launched_on), orders one row per line.
 
     A customer likes two or three aisles and one style, orders from time to time, buys what the

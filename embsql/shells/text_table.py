@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 
-def draw(rows: list[dict[str, Any]]) -> str:
+def format_table(rows: list[dict[str, Any]]) -> str:
     """Columns under their names, numbers to the right."""
     if not rows:
         return "(no rows)"

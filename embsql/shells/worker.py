@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 CHANNEL = "embsql_jobs"
 # seconds between looks at the queue when nothing is heard; what was put off comes due without a
 # word
-LOOK = 5.0
-TRIES = 5  # of a job that fails for no fault of its own
-LONG = {  # they hold no transaction, or several one after the other
+POLL_INTERVAL = 5.0
+MAX_ATTEMPTS = 5  # of a job that fails for no fault of its own
+UNTRANSACTED_COMMANDS = {  # they hold no transaction, or several one after the other
     "train",
     "evaluate",
     "register_embeddings",
@@ -58,7 +58,7 @@ LONG = {  # they hold no transaction, or several one after the other
     "forget",
 }
 TRANSIENT = (ConnectionLost, CannotOpen, LostLease)
-LINES = 5  # of a message that are kept
+MAX_ERROR_LINES = 5  # of a message that are kept
 
 
 def run(address: str, *, once: bool = False, say: Callable[[str], None]) -> None:
@@ -67,11 +67,11 @@ def run(address: str, *, once: bool = False, say: Callable[[str], None]) -> None
     Raises NoWorker.
     """
     worker = Worker(address, say)
-    with closing(worker), worker.told():
+    with closing(worker), worker.handle_signals():
         try:
             worker.work(once=once)
         except KeyboardInterrupt:
-            worker.leave()
+            worker.release_claims()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,9 @@ class Worker:
         self._stopping = self._alone = False
         self._pooled = self.engine.pooled()
         self._how = (
-            f", every {LOOK:g} seconds, as behind a pooler none is heard" if self._pooled else ""
+            f", every {POLL_INTERVAL:g} seconds, as behind a pooler none is heard"
+            if self._pooled
+            else ""
         )
 
     def close(self) -> None:
@@ -119,7 +121,7 @@ class Worker:
     # --- starting and stopping -------------------------------------------------------------------
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def handle_signals(self) -> Iterator[None]:
         """Hear signals while the block runs.
 
         SIGTERM is Ctrl-C, which a training knows how to end for.
@@ -147,7 +149,7 @@ class Worker:
         with closing(engines.connect(self.address)) as engine:
             engine.run(f"NOTIFY {CHANNEL}")
 
-    def leave(self) -> None:
+    def release_claims(self) -> None:
         """Hand back what was begun, on a new connection.
 
         The interrupt may have hit the old one in mid-sentence.
@@ -168,7 +170,7 @@ class Worker:
                 job = self._claim()
                 self._alone = False
                 if job:
-                    self._take(job)
+                    self._process(job)
                 elif once:
                     return
                 else:
@@ -179,9 +181,9 @@ class Worker:
     def _wait(self) -> None:
         """Until somebody leaves a job; behind a pooler nobody is heard, as that needs a session."""
         if self._pooled:
-            time.sleep(LOOK)
+            time.sleep(POLL_INTERVAL)
         else:
-            self.engine.wait(CHANNEL, LOOK)
+            self.engine.wait(CHANNEL, POLL_INTERVAL)
 
     def _without_server(self) -> None:
         if not self._alone:
@@ -199,20 +201,22 @@ class Worker:
         ).to_pylist()
         return Job(**rows[0]) if rows else None
 
-    def _take(self, job: Job) -> None:
+    def _process(self, job: Job) -> None:
         self.say(f"{job} begins")
         try:
-            self.say(f"{job} {self._outcome(job)}")
+            self.say(f"{job} {self._run_job(job)}")
         except ClaimLost:
             self.say(f"{job} was claimed by another worker; the result is discarded")
 
     # --- one job ---------------------------------------------------------------------------------
 
-    def _outcome(self, job: Job) -> str:
+    def _run_job(self, job: Job) -> str:
         """Do it and write down what came of it, which is also the answer. Raises ClaimLost."""
-        if job.attempts > TRIES:
+        if job.attempts > MAX_ATTEMPTS:
             return self._end(
-                job, "failed", f"failed after {TRIES} attempts: each time the worker process died"
+                job,
+                "failed",
+                f"failed after {MAX_ATTEMPTS} attempts: each time the worker process died",
             )
         try:
             return self._do(job)
@@ -223,7 +227,7 @@ class Worker:
         except Exception as error:
             if self._stopping:  # what an interrupt left behind
                 raise KeyboardInterrupt from error
-            return self._settle(job, error)
+            return self._handle_failure(job, error)
 
     def _do(self, job: Job) -> str:
         """Run the command in a session of its own: what a source sets there, no other job meets."""
@@ -231,7 +235,7 @@ class Worker:
         with (
             self._attended(job) as work,
             Database(self.address) as database,
-            _bounds(job, database.engine),
+            _transaction(job, database.engine),
         ):
             cast("PostgreSQL", database.engine).act_for(job.job_id)
             with work:
@@ -240,7 +244,7 @@ class Worker:
             self._write(database.engine, "end_job", job, status="done", result=answer, error=None)
         return "is done"
 
-    def _settle(self, job: Job, error: Exception) -> str:
+    def _handle_failure(self, job: Job, error: Exception) -> str:
         """What becomes of a job that raised."""
         message = _message(error)
         if not isinstance(error, EmbsqlError) or type(error) is StatementFailed:
@@ -250,7 +254,7 @@ class Worker:
         if isinstance(error, AlreadyTraining):
             self._note("postpone_job", job, error=message)
             return f"waits: {message}"
-        if job.attempts < TRIES and (isinstance(error, TRANSIENT) or self._conflict(error)):
+        if job.attempts < MAX_ATTEMPTS and (isinstance(error, TRANSIENT) or self._conflict(error)):
             self._note("retry_job", job, error=message)
             return f"will be tried again: {message}"
         return self._end(job, "cancelled" if isinstance(error, Cancelled) else "failed", message)
@@ -275,10 +279,10 @@ class Worker:
 
     def _write(self, engine: Engine, name: str, job: Job, **values: Any) -> None:
         """Change the job's row, if it is still this worker's. Raises ClaimLost."""
-        if not engine.run(_statement(name), **self._mine(job), **values):
+        if not engine.run(_statement(name), **self._claim_key(job), **values):
             raise ClaimLost
 
-    def _mine(self, job: Job) -> dict[str, Any]:
+    def _claim_key(self, job: Job) -> dict[str, Any]:
         return {"job_id": job.job_id, "worker": self.name, "attempts": job.attempts}
 
     # --- signs of life ---------------------------------------------------------------------------
@@ -297,7 +301,7 @@ class Worker:
             over.set()
 
     def _attend(self, job: Job, work: Work, over: threading.Event) -> None:
-        while not over.wait(leases.LOOK):
+        while not over.wait(leases.POLL_INTERVAL):
             with suppress(Exception), closing(engines.connect(self.address)) as engine:
                 self._look(engine, job, work, over)
 
@@ -307,25 +311,25 @@ class Worker:
         Five beats in a row may fail.
         """
         beaten = 0.0
-        while not over.wait(leases.LOOK):
+        while not over.wait(leases.POLL_INTERVAL):
             try:
                 self._check(engine, job)
             except Stopped:
                 work.stop()
-            if time.monotonic() - beaten > leases.BEAT:
-                engine.run(_statement("job_heartbeat"), **self._mine(job))
+            if time.monotonic() - beaten > leases.HEARTBEAT_INTERVAL:
+                engine.run(_statement("job_heartbeat"), **self._claim_key(job))
                 beaten = time.monotonic()
 
     def _check(self, engine: Engine, job: Job) -> None:
         """Raise Stopped for a job that is to stop, and for one that another worker has."""
-        found = engine.ask(_statement("look"), **self._mine(job)).to_pylist()
+        found = engine.ask(_statement("look"), **self._claim_key(job)).to_pylist()
         if not found or found[0]["cancelled"]:
             raise Stopped
 
 
-def _bounds(job: Job, engine: Engine) -> AbstractContextManager[None]:
+def _transaction(job: Job, engine: Engine) -> AbstractContextManager[None]:
     """What a job and its answer are done in: a short one in one transaction."""
-    return nullcontext() if job.command in LONG else engine.transaction()
+    return nullcontext() if job.command in UNTRANSACTED_COMMANDS else engine.transaction()
 
 
 def _statement(name: str) -> str:
@@ -337,5 +341,5 @@ def _message(error: Exception) -> str:
 
     Its first lines, without rows and what PostgreSQL cannot store.
     """
-    lines = shared(error).replace("\0", "").splitlines()[:LINES]
+    lines = shared(error).replace("\0", "").splitlines()[:MAX_ERROR_LINES]
     return "\n".join(lines) or type(error).__name__

@@ -44,8 +44,8 @@ def describe_features(
         yield finding(f"{entity} without vector {name}", table[name].null_count, "warning", hint)
     for feature in described(table.drop_columns(given), f"{entity}_features") if encodes else ():
         faults = [
-            *_idle(feature),
-            *(_late(table[feature.name], codes, time) if feature.kind == "time" else ()),
+            *_constant(feature),
+            *(_leaks_target(table[feature.name], codes, time) if feature.kind == "time" else ()),
         ]
         taken = (
             f"{feature.kind}, {feature.distinct} values, missing for {feature.missing} of "
@@ -59,12 +59,12 @@ def describe_features(
         )
 
 
-def _idle(feature: Feature) -> Iterator[str]:
+def _constant(feature: Feature) -> Iterator[str]:
     if not feature.values and (feature.center is None or feature.distinct < 2):
         yield "it is constant"
 
 
-def _late(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator[str]:
+def _leaks_target(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator[str]:
     """Whether a time gives away what is to be predicted: when the last event was.
 
     Of those with events on two days.

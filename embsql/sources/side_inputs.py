@@ -19,7 +19,7 @@ from embsql.sources.columns import LARGEST, id_text, nul_byte
 from embsql.sources.findings import Finding, finding
 from embsql.sources.source import Given, Source, of_table, reading
 
-ENDS = ("source", "target")  # of an edge
+EDGE_ENDS = ("source", "target")  # of an edge
 
 
 def features(
@@ -75,8 +75,8 @@ def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, l
     edge is left.
     """
     with reading(engine, select) as (reader, text):
-        given = reader.gather(text, [f"{end}_node" for end in ENDS], weight="weight")
-    source, target = (id_text(given[_end(given.column_names, f"{end}_node")]) for end in ENDS)
+        given = reader.gather(text, [f"{end}_node" for end in EDGE_ENDS], weight="weight")
+    source, target = (id_text(given[_end(given.column_names, f"{end}_node")]) for end in EDGE_ENDS)
     weight, rows = _edge_weights(given), given.num_rows
     ends = [
         pc.index_in(nodes, ids).fill_null(-1).to_numpy() for nodes in (source, target)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import embsql
-from embsql.shells.text_table import draw
+from embsql.shells.text_table import format_table
 
 STORY = Path(__file__).with_name("story.sql")
 
@@ -21,7 +21,7 @@ def main(path: str = "demo.duckdb") -> None:
         sys.exit(f"there is no {path} here. Make it: make demo")
     with embsql.connect(path) as db:
         for statement in STORY.read_text(encoding="utf-8").strip().removesuffix(";").split(";\n"):
-            print(f"{statement.strip()};\n\n{draw(db.sql(statement).to_pylist())}\n")
+            print(f"{statement.strip()};\n\n{format_table(db.sql(statement).to_pylist())}\n")
 
 
 if __name__ == "__main__":

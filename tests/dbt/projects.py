@@ -18,7 +18,7 @@ import pytest
 from dbt.cli.main import dbtRunner
 
 import embsql
-from embsql.shells.dbt import Beside
+from embsql.shells.dbt import BackgroundWorker
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "dbt_project"
@@ -75,9 +75,9 @@ class Project:
             self.target,
             *(["--profiles-dir", "."] if words[0] != "deps" else []),
         ]
-        with self._inside(), Beside(self.database, said.append) as worker:
+        with self._inside(), BackgroundWorker(self.database, said.append) as worker:
             done = dbtRunner(
-                callbacks=[worker.hear, lambda event: said.append(event.info.msg)]
+                callbacks=[worker.on_dbt_event, lambda event: said.append(event.info.msg)]
             ).invoke(told)
         results = self.folder / "target" / "run_results.json"
         nodes = json.loads(results.read_text())["results"] if results.exists() else []

@@ -21,7 +21,7 @@ NUMBERS = "(SELECT CAST(n AS INTEGER) AS n FROM range(200) AS given(n))"
 def test_package_is_where_the_command_says() -> None:
     said = CliRunner().invoke(cli.main, ["dbt", "path"]).output.strip()
     assert (Path(said) / "dbt_project.yml").exists()
-    assert Path(said) == PACKAGE == dbt.project()
+    assert Path(said) == PACKAGE == dbt.package_path()
 
 
 def test_one_macro_one_file_and_each_says_what_it_does() -> None:

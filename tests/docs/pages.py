@@ -27,7 +27,7 @@ from click.testing import CliRunner
 
 import embsql
 from embsql.shells import cli
-from embsql.shells.text_table import draw
+from embsql.shells.text_table import format_table
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -96,7 +96,7 @@ class Reader:
         with embsql.connect(self.path) as database:
             for statement in re.split(r";\s*(?:\n|$)", text):
                 if re.sub(r"^--.*$", "", statement, flags=re.MULTILINE).strip():
-                    self.answer = draw(database.sql(statement).to_pylist())
+                    self.answer = format_table(database.sql(statement).to_pylist())
 
     def text(self, text: str) -> None:
         assert close(self.answer, text), f"{self.answer}\n\nthe page says\n\n{text}"

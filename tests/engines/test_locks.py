@@ -94,7 +94,7 @@ def test_roles_get_the_tables_of_many_runs_by_batches(pg, monkeypatch) -> None:
     with embsql.connect(pg) as database:
         keep(database, range(1, 4), each=3)
         few = most(database, monkeypatch, lambda: registry.install_roles(database.engine))
-        assert registry.look(database.engine, "not_handed_over") == []
+        assert registry.query_named(database.engine, "not_handed_over") == []
         keep(database, range(4, 13), each=3)
         database.engine.run("REASSIGN OWNED BY embsql_trainer TO CURRENT_USER")
         assert few >= most(database, monkeypatch, lambda: registry.install_roles(database.engine))

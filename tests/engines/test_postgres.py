@@ -19,7 +19,7 @@ from embsql import errors
 from embsql.algorithms.als import ALS
 from embsql.engines._postgres_statements import positional
 from embsql.lifecycle import registry
-from embsql.lifecycle.registry import say
+from embsql.lifecycle.registry import execute_named
 from embsql.sqlfiles import render
 from tests.conftest import ROOT
 
@@ -35,8 +35,8 @@ def db(pg) -> Iterator[embsql.Database]:
 def made(database: embsql.Database, n: int = 3000, d: int = 16, similarity: str = "dot") -> None:
     """A run of n items and n users with random vectors and biases; u0 has seen i0 to i49."""
     rng = np.random.default_rng(0)
-    say(database.engine, "ensure_model", model_name="m")
-    say(
+    execute_named(database.engine, "ensure_model", model_name="m")
+    execute_named(
         database.engine,
         "begin_run",
         run_id=1,
@@ -69,7 +69,7 @@ def made(database: embsql.Database, n: int = 3000, d: int = 16, similarity: str 
             "weight": np.ones(50),
         },
     )
-    say(
+    execute_named(
         database.engine,
         "finish_run",
         run_id=1,
@@ -457,7 +457,7 @@ def test_a_server_restart_loses_nothing(server, monkeypatch, stage: str) -> None
         new = (
             first + 1 if stage == "models" else first
         )  # the promotion may just have been committed
-        assert registry.live(database.engine, "m") in (first, new)
+        assert registry.live_run_id(database.engine, "m") in (first, new)
         assert database.ask("SELECT * FROM embsql.similar_items('m', '5', k => 3)").num_rows == 3
         assert database.train("m", EVENTS, dim=4, seed=2).status == "live"
         assert database.ask("SELECT 1 FROM embsql.runs WHERE status = 'training'").num_rows == 0

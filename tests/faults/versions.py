@@ -35,7 +35,7 @@ def version(database: embsql.Database, number: int, model: str = "m") -> None:
 def next_move(database: embsql.Database, number: int) -> str:
     """A promotion and retention, or every third time a rollback; what it was."""
     version(database, number)
-    registry.collect(database.engine, "m")
+    registry.collect_garbage(database.engine, "m")
     if number % 3:
         return "promotions"
     database.rollback("m")

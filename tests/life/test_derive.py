@@ -22,7 +22,7 @@ from embsql.errors import (
     UnknownModel,
     UnknownRun,
 )
-from embsql.lifecycle.registry import say
+from embsql.lifecycle.registry import execute_named
 from embsql.shells import worker
 from embsql.shells.cli import main
 
@@ -56,8 +56,8 @@ def store(
     """Write a run with these items, and as many users of the same vectors, as training would have."""
     engine, n = database.engine, len(vectors)
     begun = {"algorithm": "als", "params": "{}", "source_sql": "", "seed": 1, "versions": "{}"}
-    say(engine, "ensure_model", model_name=model)
-    say(engine, "begin_run", run_id=run_id, model_name=model, **begun)
+    execute_named(engine, "ensure_model", model_name=model)
+    execute_named(engine, "begin_run", run_id=run_id, model_name=model, **begun)
     for entity in ("item", "user"):
         engine.write(
             f"{entity}_embeddings",
@@ -78,7 +78,7 @@ def store(
         "users": n,
         "items": n,
     }
-    say(engine, "finish_run", run_id=run_id, dim=vectors.shape[1], **done)
+    execute_named(engine, "finish_run", run_id=run_id, dim=vectors.shape[1], **done)
     if live:
         database.promote(f"{model}@{run_id}")
 
@@ -334,7 +334,7 @@ def test_runs_that_cannot_be_used(bunches, verb: str) -> None:
     with pytest.raises(UnknownRun):
         do("m@99")
     begun = {"algorithm": "als", "params": "{}", "source_sql": "", "seed": 1, "versions": "{}"}
-    say(bunches.engine, "begin_run", run_id=7, model_name="m", **begun)
+    execute_named(bunches.engine, "begin_run", run_id=7, model_name="m", **begun)
     with pytest.raises(RunNotReady, match="is training"):
         do("m@7")
     store(bunches, 8, np.zeros((4, 2), np.float32))

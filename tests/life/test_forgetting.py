@@ -382,13 +382,13 @@ def test_whom_the_copy_forgot_does_not_come_back(world, copy) -> None:
 
 
 def test_forgotten_while_it_is_published(world, monkeypatch, new_database) -> None:
-    written = publish._bring
+    written = publish._copy_derived
 
     def late(*given) -> None:
         written(*given)
         world.forget("ada")
 
-    monkeypatch.setattr(publish, "_bring", late)
+    monkeypatch.setattr(publish, "_copy_derived", late)
     with embsql.connect(new_database() if world.engine.embedded else ":memory:") as there:
         publish.publish(world.engine, there.engine.second(), ["compass"])
         assert people(there) == ["bob", "cyd", "nil"]

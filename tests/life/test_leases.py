@@ -80,7 +80,7 @@ def cancelled(database: embsql.Database, outcome: list[Any], status: str = "canc
 
 def test_a_lease_lives_while_a_select_runs(each, monkeypatch) -> None:
     """A source of more than a minute is no reason to take the model from who reads it."""
-    monkeypatch.setattr(leases, "BEAT", 0.0)
+    monkeypatch.setattr(leases, "HEARTBEAT_INTERVAL", 0.0)
     with training(each, endless(each, "n AS user_id, n AS item_id")) as outcome:
         wait(lambda: bool(lease(each)))
         begun = lease(each)["expires_at"]

@@ -95,7 +95,7 @@ def test_nobody_takes_over_what_another_says_a_text_means(house: House) -> None:
     found = {}
     for who in ("eve", "ann"):
         with embsql.connect(house.as_(who)) as database:
-            found[who] = len(texts._known(database.engine, ["of a text"]))
+            found[who] = len(texts._lookup(database.engine, ["of a text"]))
     assert found == {"eve": 1, "ann": 0}
 
 

@@ -29,7 +29,7 @@ from embsql.errors import (
     UnknownDatabase,
     UnknownModel,
 )
-from embsql.lifecycle.loaded import PAGE
+from embsql.lifecycle.loaded import PAGE_ROWS
 from embsql.lifecycle.publish import Digest, Published, _is_same, content, publish
 from tests.worlds import ITEMS, SEEN, USERS, known_run
 
@@ -219,7 +219,7 @@ def test_a_run_of_several_pages(db, pg) -> None:
         epochs=1,
     )
     (done,) = publish(db.engine, pg)
-    assert done.rows == 120_000 + 400 + 300 > PAGE
+    assert done.rows == 120_000 + 400 + 300 > PAGE_ROWS
     with embsql.connect(pg) as server, embsql.connect(":memory:") as back:
         assert publish(server.engine, back.engine.second()) == [done]
 

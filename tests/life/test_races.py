@@ -12,7 +12,7 @@ import pytest
 import embsql
 from embsql.errors import LiveRunGone, NoPreviousRun, RunIsLive, RunNotReady, UnknownRun
 from embsql.lifecycle import publish, registry
-from embsql.lifecycle.registry import say
+from embsql.lifecycle.registry import execute_named
 from tests.worlds import run_of
 
 EVENTS = "SELECT 'u' || i % 9 AS user_id, 'i' || i * 31 % 7 AS item_id FROM generate_series(1, 60) AS t(i)"
@@ -83,11 +83,11 @@ def test_what_is_made_live_meanwhile_is_not_collected(world, other, monkeypatch)
         if asked:
             other.promote("m@1")
             return asked.pop()
-        rows = registry.look(given[0], "collectable", model_name=given[1])
+        rows = registry.query_named(given[0], "collectable", model_name=given[1])
         return [row["run_id"] for row in rows]
 
     monkeypatch.setattr(registry, "_collectable", collectable)
-    registry.collect(world.engine, "m")
+    registry.collect_garbage(world.engine, "m")
     assert live(world)["live_run"] == 1
     assert world.ask(ASK).num_rows == 2
 
@@ -105,9 +105,9 @@ def test_promote_and_drop_change_the_same_row(world, other) -> None:
     if not world.engine.embedded:
         other.engine.run("SET lock_timeout = '10ms'")
     with world.engine.transaction():
-        registry.hold(world.engine, "m", 1)
+        registry.lock_run(world.engine, "m", 1)
         with pytest.raises(Exception, match=r"[Cc]onflict|lock timeout") as refused:
-            say(other.engine, "lock_runs", runs=[1])
+            execute_named(other.engine, "lock_runs", runs=[1])
     assert other.engine.conflict(refused.value), "and whoever is refused tries again"
 
 
@@ -122,9 +122,9 @@ def test_who_began_before_another_was_done_is_refused_too(db, first: str) -> Non
         with embsql.connect(db.engine.second()) as other, db.engine.transaction():
             db.ask("SELECT * FROM embsql.runs")  # its snapshot begins
             with other.engine.transaction():
-                say(other.engine, "lock_runs", runs=[1])
-                say(other.engine, first, run_id=1)
-            say(db.engine, "lock_runs", runs=[1])
+                execute_named(other.engine, "lock_runs", runs=[1])
+                execute_named(other.engine, first, run_id=1)
+            execute_named(db.engine, "lock_runs", runs=[1])
 
     with pytest.raises(Exception, match=r"[Cc]onflict") as refused:
         second()
@@ -137,7 +137,7 @@ def test_who_began_before_another_was_done_is_refused_too(db, first: str) -> Non
 def gone(database: embsql.Database, run_id: int) -> None:
     """As an earlier version left it when a promotion and a removal met."""
     for name in ("user_embeddings", "item_embeddings", "run"):
-        say(database.engine, f"drop_{name}", run_id=run_id)
+        execute_named(database.engine, f"drop_{name}", run_id=run_id)
 
 
 def test_a_live_run_that_is_gone_is_told_with_a_remedy(world) -> None:

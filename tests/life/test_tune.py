@@ -82,7 +82,7 @@ def tried(database: embsql.Database, model: str = "m") -> list[tuple[dict[str, A
 
 
 def record(database: embsql.Database, run_id: int | None) -> dict[str, Any]:
-    (found,) = registry.look(database.engine, "run_record", run_id=run_id)
+    (found,) = registry.query_named(database.engine, "run_record", run_id=run_id)
     return found | {"params": json.loads(found["params"])}
 
 
@@ -172,7 +172,7 @@ def test_a_wide_range_is_searched_by_orders_of_magnitude() -> None:
         return tune.Trial(number, "", "", 0.0, 0.0, "done")
 
     _, search = tune.read("als", {"reg": (1e-4, 1.0)}, 40)
-    assert len(list(tune._tried(search, 0, attempt))) == 40
+    assert len(list(tune._run_trials(search, 0, attempt))) == 40
     assert 10 < sum(reg < 1e-2 for reg in settings) < 30
 
 
@@ -354,14 +354,14 @@ def test_no_setting_works(both, monkeypatch) -> None:
         both.train("m", SOURCE, n_trials=2, dim=[4, 8], **QUICK)
     assert [row["status"] for row in trials(both)] == ["failed", "failed"]
     assert not any(row["best"] for row in trials(both))
-    assert registry.live(both.engine, "m") == live.run_id
+    assert registry.live_run_id(both.engine, "m") == live.run_id
 
 
 def test_cancelled_in_the_middle(both, monkeypatch) -> None:
     """What was tried until then stays, as the rest of a cancelled run's record does; nothing goes
     live.
     """
-    ndcg, look = tune._ndcg, Lease._look
+    ndcg, look = tune._ndcg, Lease._poll
     noticed = threading.Event()
 
     def looking(lease: Lease, engine: Engine) -> None:
@@ -375,14 +375,14 @@ def test_cancelled_in_the_middle(both, monkeypatch) -> None:
             assert noticed.wait(60)
         return ndcg(*given)
 
-    monkeypatch.setattr(Lease, "_look", looking)
+    monkeypatch.setattr(Lease, "_poll", looking)
 
     monkeypatch.setattr(tune, "_ndcg", asked_to_stop)
     with pytest.raises(Cancelled):
         both.train("m", SOURCE, n_trials=9, dim=(1, 9), **QUICK)
     assert 1 <= len(trials(both)) <= 2
     assert both.ask("SELECT status FROM embsql.runs('m')").to_pylist() == [{"status": "cancelled"}]
-    assert registry.live(both.engine, "m") is None
+    assert registry.live_run_id(both.engine, "m") is None
 
 
 BAD = [
@@ -489,7 +489,7 @@ def test_in_create_model(shop) -> None:
     shop.sql(f"""CREATE MODEL m OPTIONS(model_type = 'matrix_factorization', num_trials = 3, max_iterations = 3,
         feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]), l2_reg = HPARAM_RANGE(0.001, 0.1),
         steps = [1, 2]) AS {SOURCE}""")
-    params = record(shop, registry.live(shop.engine, "m"))["params"]
+    params = record(shop, registry.live_run_id(shop.engine, "m"))["params"]
     assert params["search"]["trials"] == 3
     assert params["search"]["options"] == {
         "dim": [2, 4],

@@ -98,7 +98,7 @@ def queue(pg) -> Iterator[Queue]:
 
 def work(address: str, once: bool, lines: Connection) -> None:
     """What a worker's process does."""
-    leases.BEAT = 0.1
+    leases.HEARTBEAT_INTERVAL = 0.1
     worker.run(address, once=once, say=lines.send)
 
 

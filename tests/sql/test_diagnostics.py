@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import embsql
-from embsql.lifecycle.registry import say
+from embsql.lifecycle.registry import execute_named
 
 USERS, ITEMS, DIM = 230, 140, 6  # more users than are asked for their lists
 
@@ -49,8 +49,8 @@ class World:
 
     def write(self, database: embsql.Database) -> None:
         engine = database.engine
-        say(engine, "ensure_model", model_name="m")
-        say(
+        execute_named(engine, "ensure_model", model_name="m")
+        execute_named(
             engine,
             "begin_run",
             run_id=1,
@@ -84,7 +84,7 @@ class World:
                 "last_time": np.array(list(self.time.values()), np.int64),
             },
         )
-        say(
+        execute_named(
             engine,
             "finish_run",
             run_id=1,
