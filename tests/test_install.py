@@ -33,6 +33,14 @@ with embsql.connect("try.duckdb") as db:
 """
 
 
+ABOUT = """
+import importlib.metadata, importlib.resources
+about = importlib.metadata.metadata("embsql")
+typed = importlib.resources.files("embsql") / "py.typed"
+print(about["License-Expression"], about["License-File"], typed.name if typed.is_file() else "")
+"""
+
+
 def run(*command: object, cwd: Path = ROOT, **environment: str) -> str:
     done = subprocess.run(
         [str(word) for word in command],
@@ -52,9 +60,14 @@ INSTALL = ("install", "-q", "--no-compile")
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory) -> Path:
-    """The Python of an environment with nothing but the wheel and the oldest DuckDB."""
+    """The Python of an environment with nothing but the wheel and the oldest DuckDB.
+
+    The wheel is made of the source distribution, as `python -m build` makes it.
+    """
     folder = tmp_path_factory.mktemp("clean")
-    run(*PIP, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, ROOT)
+    run(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", folder)
+    (source,) = folder.glob("*.tar.gz")
+    run(*PIP, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", folder, source)
     venv.create(folder / "env")
     python = folder / "env" / "bin" / "python"
     (wheel,) = folder.glob("*.whl")
@@ -68,6 +81,8 @@ def clean(tmp_path_factory) -> Path:
 def test_the_wheel_carries_everything(clean, tmp_path) -> None:
     assert run(clean, "-c", TRY, cwd=tmp_path).split() == [OLDEST, "2"]
     assert "CREATE OR REPLACE MACRO" in run(clean.parent / "embsql", "render", cwd=tmp_path)
+    about = run(clean, "-c", ABOUT, cwd=tmp_path)
+    assert about.split() == ["Apache-2.0", "LICENSE", "py.typed"]
 
 
 def test_every_case_on_the_oldest_duckdb(tmp_path) -> None:
