@@ -243,13 +243,14 @@ BEGIN
     FROM pg_proc AS f
     WHERE f.pronamespace = 'embsql'::regnamespace AND f.proname IN (
         'as_exact', 'biased', 'blank_words', 'cancel', 'checked_options', 'checked_text',
-        'claim_job', 'cluster', 'cohort_drift', 'drift', 'drop_model', 'drop_run', 'enqueue',
-        'enqueue_under', 'evaluate', 'features', 'fingerprint', 'forget', 'forget_strangers',
-        'forget_words', 'given', 'hand_back', 'history', 'hold_run', 'hold_runs', 'indexed',
-        'know_model', 'leave_job', 'leave_training', 'likeness', 'materialise', 'no_such_run',
-        'note_job', 'products', 'project', 'promote', 'register_embeddings', 'rollback', 'rotated',
-        'shrunk', 'solve', 'sources_of', 'squared_size', 'together', 'towards_orthogonal',
-        'tower_words', 'train', 'words_kept', 'words_without'
+        'claim_job', 'cluster', 'cohort_drift', 'compare', 'drift', 'drop_model', 'drop_run',
+        'enqueue', 'enqueue_under', 'evaluate', 'features', 'fingerprint', 'forget',
+        'forget_strangers', 'forget_words', 'given', 'hand_back', 'history', 'hold_run',
+        'hold_runs', 'indexed', 'know_model', 'leave_job', 'leave_training', 'likeness',
+        'materialise', 'no_such_run', 'note_job', 'products', 'project', 'promote',
+        'register_embeddings', 'rollback', 'rotated', 'shrunk', 'solve', 'sources_of',
+        'squared_size', 'together', 'towards_orthogonal', 'tower_words', 'train', 'words_kept',
+        'words_without'
     );
     IF earlier IS NOT NULL THEN
         EXECUTE 'DROP FUNCTION ' || earlier; -- at once, because some call others

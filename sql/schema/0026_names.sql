@@ -229,6 +229,7 @@ UPDATE embsql.events SET event = 'materialize' WHERE event = 'materialise';
 UPDATE embsql.training_log SET metric = replace(metric, 'held_out_hits_worth_', 'recall@20_prior_')
 WHERE metric LIKE 'held_out_hits_worth_%';
 
+DROP MACRO IF EXISTS embsql.unknown_model;
 DROP MACRO IF EXISTS embsql.no_such_run;
 DROP MACRO IF EXISTS embsql.products;
 DROP MACRO IF EXISTS embsql.squared_size;

@@ -9,6 +9,7 @@ import json
 import lzma
 from pathlib import Path
 
+import psycopg
 import pytest
 
 import embsql
@@ -58,3 +59,23 @@ def test_nothing_has_an_earlier_name(earlier) -> None:
             "SELECT function_name FROM duckdb_functions() WHERE schema_name = 'embsql'"
         ).to_pylist()
     assert made == {row["function_name"] for row in now}
+
+
+SIGNATURES = """
+SELECT p.proname AS name, pg_get_function_arguments(p.oid) AS arguments,
+    pg_get_function_result(p.oid) AS result
+FROM pg_proc AS p
+WHERE p.pronamespace = 'embsql'::regnamespace
+ORDER BY 1, 2
+"""
+
+
+def test_a_server_of_then_has_the_functions_of_now(empty, pg) -> None:
+    """What changed its arguments or columns was dropped first, as CREATE OR REPLACE cannot."""
+    with psycopg.connect(empty) as connection:
+        connection.execute(lzma.decompress((FOLDER / "server.sql.xz").read_bytes()))
+    with embsql.connect(empty, install=True) as database, embsql.connect(pg) as fresh:
+        assert database.ask(SIGNATURES).to_pylist() == fresh.ask(SIGNATURES).to_pylist()
+        assert not database.ask("SELECT to_regclass('embsql.solvers') AS gone").to_pylist()[0][
+            "gone"
+        ]
