@@ -40,12 +40,12 @@ def plain(message: str) -> str:
 
     Without its prefixes for what questions and commands raise, and positions.
     """
-    told = re.split(r"\n\n|\nCONTEXT:|\nLINE ", ROW.sub("", message.strip()))[0]
-    refusal = REFUSAL.fullmatch(told)
+    text = re.split(r"\n\n|\nCONTEXT:|\nLINE ", ROW.sub("", message.strip()))[0]
+    refusal = REFUSAL.fullmatch(text)
     own = (
         refusal[1]
         if refusal
-        else re.sub(r"^Invalid Input Error: (Python exception .*? UDF: \w+: )?", "", told)
+        else re.sub(r"^Invalid Input Error: (Python exception .*? UDF: \w+: )?", "", text)
     )
     return own.replace("\n", " ")
 
@@ -204,7 +204,7 @@ class UnknownFormat(EmbsqlError):
 
 
 class MissingColumn(EmbsqlError):
-    """{place} has no column "{column}".{suggestion} It has: {found}.
+    """{source} has no column "{column}".{suggestion} It has: {found}.
 
     {remedy}, or name it with {option}=...
     """
@@ -215,7 +215,7 @@ class BadColumnType(EmbsqlError):
 
 
 class InexactId(EmbsqlError):
-    """column "{column}" holds {value} as a floating-point number, where whole numbers are not told
+    """column "{column}" holds {value} as a floating-point number, where whole numbers are not text
     apart from {limit} on, so that several ids may have become one. Read it as text or BIGINT where
     it comes from; if nothing is lost, say {remedy} in its place."""
 
@@ -343,7 +343,7 @@ class InTransaction(EmbsqlError):
 
 
 class Closed(EmbsqlError):
-    """{place} is closed. Open it again: database = embsql.connect(...)"""
+    """{database} is closed. Open it again: database = embsql.connect(...)"""
 
 
 class ReadOnly(EmbsqlError):
@@ -351,35 +351,35 @@ class ReadOnly(EmbsqlError):
 
 
 class ConnectionLost(EmbsqlError):
-    """the connection to {place} was lost ({reason}). What readers see is whole: the version before,
+    """the connection to {database} was lost ({reason}). What readers see is whole: the version before,
     or the new one if it was lost in the very last step. Run it again."""
 
 
 class NotInstalled(EmbsqlError):
-    """{place} has no embsql of this version yet: {reason}. Run: embsql --db {place} install"""
+    """{database} has no embsql of this version yet: {reason}. Run: embsql --db {database} install"""
 
 
 class SchemaChanged(EmbsqlError):
-    """{place} was made by another {file}: a schema file never changes once it has run. Put it back
+    """{database} was made by another {file}: a schema file never changes once it has run. Put it back
     (pip install --force-reinstall embsql), or publish the models to a new database."""
 
 
 class OutOfPlace(EmbsqlError):
-    """embsql in {place} no longer finds what it stands on: {reason}. Run: embsql --db {place}
+    """embsql in {database} no longer finds what it stands on: {reason}. Run: embsql --db {database}
     install"""
 
 
 class HalfRestored(EmbsqlError):
-    """{place} was restored without its keys ({reason}). Restore schemas embsql and embsql_runs
+    """{database} was restored without its keys ({reason}). Restore schemas embsql and embsql_runs
     again, both of them and to the end: pg_dump --schema=embsql --schema=embsql_runs"""
 
 
 class CannotInstall(EmbsqlError):
-    """embsql cannot be installed in {place}: {reason}"""
+    """embsql cannot be installed in {database}: {reason}"""
 
 
 class PermissionDenied(EmbsqlError):
-    """{place} does not allow this: {reason}. The roles embsql_reader, embsql_trainer and
+    """{database} does not allow this: {reason}. The roles embsql_reader, embsql_trainer and
     embsql_admin carry the rights; its owner grants them, for example GRANT embsql_trainer TO ..."""
 
 
@@ -423,7 +423,7 @@ class BadFunction(EmbsqlError):
 
 
 class NoMl(EmbsqlError):
-    """{place} has no schema ml, in which BigQuery ML's functions are. Put it there: {remedy}"""
+    """{database} has no schema ml, in which BigQuery ML's functions are. Put it there: {remedy}"""
 
 
 class ModelExists(EmbsqlError):
@@ -438,18 +438,18 @@ class InvalidQuestionFile(EmbsqlError):
 
 
 class NoWorker(EmbsqlError):
-    """{place} is not a PostgreSQL database: there commands run in the process that opened it, and
+    """{database} is not a PostgreSQL database: there commands run in the process that opened it, and
     need no worker.
     """
 
 
 class RunIdConflict(EmbsqlError):
-    """{place} has another run {run_id} (of model "{name}").
+    """{database} has another run {run_id} (of model "{name}").
 
     Publish into a database of its own, or train there.
     """
 
 
 class Corrupted(EmbsqlError):
-    """run {run_id} of model "{name}" is not in {place} as it was sent, and was removed there.
+    """run {run_id} of model "{name}" is not in {database} as it was sent, and was removed there.
     Publish it again; if that fails too, check the disks and the memory of both machines."""

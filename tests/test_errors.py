@@ -122,7 +122,7 @@ def test_what_was_closed_is_called_closed(each: embsql.Database) -> None:
     for attempt in attempts:
         error = caught(attempt)
         assert isinstance(error, errors.Closed)
-        assert str(error).startswith(f"{each.engine.place} is closed.")
+        assert str(error).startswith(f"{each.engine.label} is closed.")
 
 
 def test_what_is_no_connection_of_a_server(postgres: str) -> None:

@@ -84,7 +84,7 @@ def test_optional_arguments_can_be_left_out(
         assert database.ask(f"SELECT * FROM {call}").num_rows == 1
         return
     job = database.ask(f"SELECT {call} AS job").to_pylist()[0]["job"]
-    worker.run(database.engine.second(), once=True, say=print)
+    worker.run(database.engine.second(), once=True, log=print)
     done = database.ask(
         "SELECT status, error FROM embsql.jobs WHERE job_id = $job", job=job
     ).to_pylist()

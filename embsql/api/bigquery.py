@@ -259,5 +259,5 @@ def _need_ml(engine: Engine) -> None:
     if not registry.has_ml(engine):
         remedy = "database.install(ml=True) in Python"
         if not engine.embedded or engine.path not in ("", ":memory:"):
-            remedy = f"embsql --db {shlex.quote(engine.place)} install --ml, or {remedy}"
-        raise NoMl(place=engine.place, remedy=remedy)
+            remedy = f"embsql --db {shlex.quote(engine.label)} install --ml, or {remedy}"
+        raise NoMl(database=engine.label, remedy=remedy)

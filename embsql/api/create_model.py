@@ -138,8 +138,8 @@ class CreateModel:
         if not isinstance(error, InvalidArgument | BadSearch | MissingColumn):
             return error
         usual: dict[str, str] = THERE if self.as_there else {}
-        said = {key: str(error.values[key]) for key in ("name", "option") if key in error.values}
-        words = {key: self.words.get(name, usual.get(name, name)) for key, name in said.items()}
+        named = {key: str(error.values[key]) for key in ("name", "option") if key in error.values}
+        words = {key: self.words.get(name, usual.get(name, name)) for key, name in named.items()}
         kind: type[EmbsqlError] = BadHparam if isinstance(error, BadSearch) else type(error)
         return kind(**error.values | words)
 

@@ -160,11 +160,11 @@ def _categories(engine: Engine, select: Source, side: Side) -> Categories:
                 name="labels", allowed="a SELECT of entity_id and label", value=", ".join(types)
             )
         given = _labelled(reader, text)
-    places = {name: place for place, name in enumerate(side.ids.to_pylist())}
+    positions = {name: position for position, name in enumerate(side.ids.to_pylist())}
     pairs = {
-        (places[row["entity_id"]], row["label"])
+        (positions[row["entity_id"]], row["label"])
         for row in given.to_pylist()
-        if row["entity_id"] in places
+        if row["entity_id"] in positions
     }
     names = sorted({label for _, label in pairs})
     codes = {name: code for code, name in enumerate(names)}

@@ -67,9 +67,9 @@ def _aligned(
     before = engine.ask(
         statement(engine, "earlier_map"), model_name=side.record["model_name"], **values
     )
-    places = {name: place for place, name in enumerate(before["entity_id"].to_pylist())}
+    positions = {name: position for position, name in enumerate(before["entity_id"].to_pylist())}
     common = [
-        (row, places[name]) for row, name in enumerate(side.ids.to_pylist()) if name in places
+        (row, positions[name]) for row, name in enumerate(side.ids.to_pylist()) if name in positions
     ]
     if len(common) < COMMON:
         return points, None

@@ -119,9 +119,9 @@ def _flat(codes: Int32, scores: Float32) -> tuple[Int32, Int32, Int32, Any]:
 
     Where fewer than k were found there are fewer rows.
     """
-    whose, place = np.nonzero(codes >= 0)  # (r,), (r,)
-    found = codes[whose, place], scores[whose, place].astype(np.float64)  # (r,), (r,)
-    return whose.astype(np.int32), (place + 1).astype(np.int32), *found
+    row, column = np.nonzero(codes >= 0)  # (r,), (r,)
+    found = codes[row, column], scores[row, column].astype(np.float64)  # (r,), (r,)
+    return row.astype(np.int32), (column + 1).astype(np.int32), *found
 
 
 def _words(codes: Int32, ids: pa.Array) -> pa.DictionaryArray:

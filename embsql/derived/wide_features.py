@@ -17,12 +17,12 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
     Raises UnknownModel, UnknownRun, NoLiveRun and RunNotReady.
     """
     registry.finished_run(engine, model)
-    told = engine.ask(statement(engine, "features"), model=model, entity=entity)
-    vectors = matrix(told["embedding"], len(told))  # (n, d)
-    place = told.column_names.index("embedding")
+    table = engine.ask(statement(engine, "features"), model=model, entity=entity)
+    vectors = matrix(table["embedding"], len(table))  # (n, d)
+    position = table.column_names.index("embedding")
     columns = {f"e{number}": column for number, column in enumerate(vectors.T, 1)}
-    rest = {name: told[name] for name in told.column_names}
-    before, after = list(rest)[:place], list(rest)[place + 1 :]
+    rest = {name: table[name] for name in table.column_names}
+    before, after = list(rest)[:position], list(rest)[position + 1 :]
     return pa.table(
         {name: rest[name] for name in before} | columns | {name: rest[name] for name in after}
     )

@@ -21,7 +21,7 @@ class Engine(Protocol):
 
     name: str  # also the name of its prelude and its shell
     path: str  # the file, "" when there is none
-    place: str  # what messages call it; never holds a password
+    label: str  # what messages call it; never holds a password
     # lives in this process: opening it brings it up to date, and ends its readers' waiting
     embedded: bool
     read_only: bool

@@ -181,7 +181,7 @@ def refusal(column: Column, role: str) -> BadColumnType:
         column.file(remedy) if column.file else f"{remedy} AS {column.written}"
         for remedy, _ in advice.remedies
     ]
-    told = ", or ".join(
+    choices = ", or ".join(
         f"{remedy}{when}" for remedy, (_, when) in zip(remedies, advice.remedies, strict=True)
     )
     where = "Say" if column.file else "In the SELECT, say"
@@ -191,7 +191,7 @@ def refusal(column: Column, role: str) -> BadColumnType:
         allowed=allowed[role],
         found=found + _example(column),
         remedies=remedies,
-        advice=f"{advice.reason}{where} {told}",
+        advice=f"{advice.reason}{where} {choices}",
         shared={"found": found} | ({"advice": UNNAMED} if advice.quotes else {}),
     )
 

@@ -57,7 +57,7 @@ def need(known: Iterable[str], wanted: str | None, default: str, option: str) ->
 def _missing(names: list[str], name: str, option: str, *, usual: bool = False) -> MissingColumn:
     """The error for a missing column, where one of the usual name may be there."""
     return MissingColumn(
-        place="the source",
+        source="the source",
         column=name,
         suggestion=suggestion(name, names),
         found=", ".join(names),

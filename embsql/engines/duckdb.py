@@ -104,7 +104,7 @@ class DuckDB:
 
     def __init__(self, target: str | duckdb.DuckDBPyConnection, *, read_only: bool = False) -> None:
         self.path = target if isinstance(target, str) else ""
-        self.place = self.path or "an open DuckDB connection"
+        self.label = self.path or "an open DuckDB connection"
         self._owned = isinstance(target, str)
         self._begun = False  # by `transaction`, which commits what is done in it
         self._caller = _open(target, read_only) if isinstance(target, str) else target
@@ -233,7 +233,7 @@ class DuckDB:
         """
         if not self._owned or self.path in ("", ":memory:"):
             allowed = "a file that embsql opened by its name"
-            raise InvalidArgument(name="what is compacted", allowed=allowed, value=self.place)
+            raise InvalidArgument(name="what is compacted", allowed=allowed, value=self.label)
         if self.read_only:
             raise ReadOnly(path=self.path)
         self.close()
@@ -261,7 +261,7 @@ class DuckDB:
             reason = (
                 f"it has a macro embsql_command of its own. Drop it: {MACROS[kind]} embsql_command;"
             )
-            raise CannotInstall(place=self.place, reason=reason)
+            raise CannotInstall(database=self.label, reason=reason)
         if not listed:
             # With side effects, or EXPLAIN would train; with special NULLs, or a NULL argument
             # gives a silent NULL.
@@ -594,7 +594,7 @@ def translated(path: str) -> Iterator[None]:
         raise CannotOpen(path=path, reason=_first_line(error)) from None
     except duckdb.ConnectionException as error:
         if _is_closed(error):
-            raise Closed(place=path or GIVEN) from None
+            raise Closed(database=path or GIVEN) from None
         # this process has it open in another way
         raise DatabaseBusy(path=path, holder=" (this one)") from None
     except duckdb.InvalidInputException as error:
@@ -629,7 +629,7 @@ def _failed(error: Exception) -> EmbsqlError:
     reason = _first_line(error)
     kind = reason.partition(":")[0]
     if _is_closed(error):
-        return Closed(place=GIVEN)
+        return Closed(database=GIVEN)
     return failed(reason, None if kind in WITHOUT_ROWS else kind, "VARCHAR")
 
 

@@ -113,7 +113,7 @@ class PostgreSQL:
     def __init__(self, target: str | psycopg.Connection[Any], *, read_only: bool = False) -> None:
         self._address = target if isinstance(target, str) else _address(target)
         self._given_back = False
-        self.place = _place(self._address)
+        self.label = _label(self._address)
         self._asked_read_only = read_only
         self._vectors: dict[int, str] = {}
         self._registered: psycopg.Connection[Any] | None = None
@@ -134,7 +134,7 @@ class PostgreSQL:
                 prepare_threshold=None,  # a pooler may give every statement another session
             )
         except psycopg.OperationalError as error:
-            raise CannotOpen(path=self.place, reason=first_line(error)) from None
+            raise CannotOpen(path=self.label, reason=first_line(error)) from None
         connection.read_only = (
             self._asked_read_only or None
         )  # each transaction: sessions are shared
@@ -154,7 +154,7 @@ class PostgreSQL:
         Its complaints are translated into errors that name a remedy.
         """
         if self._given_back:
-            raise Closed(place=self.place)
+            raise Closed(database=self.label)
         if self._own.closed:
             self._own = self._again()
         try:
@@ -164,10 +164,10 @@ class PostgreSQL:
             self._own.close()
             raise
         except psycopg.Error as error:
-            told = self._told(error)
-            if told is None:
+            translated = self._translate_error(error)
+            if translated is None:
                 raise
-            raise told from None
+            raise translated from None
 
     @contextmanager
     def _acting(self) -> Iterator[psycopg.Connection[Any]]:
@@ -184,18 +184,18 @@ class PostgreSQL:
                     connection.execute("SELECT embsql.act_for($1)", [self._job])
                 yield connection
 
-    def _told(self, error: psycopg.Error) -> EmbsqlError | None:
+    def _translate_error(self, error: psycopg.Error) -> EmbsqlError | None:
         """What went wrong, in our words, where there is something to do about it."""
         reason = first_line(error)
         for kinds, word, complaint in COMPLAINTS:
             if isinstance(error, kinds) and word in reason:
-                return complaint(place=self.place, reason=reason)
+                return complaint(database=self.label, reason=reason)
         if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-            return ReadOnly(path=self.place)
+            return ReadOnly(path=self.label)
         if isinstance(error, psycopg.errors.RaiseException) and reason.startswith(REFUSAL):
-            return CannotInstall(place=self.place, reason=reason.removeprefix(REFUSAL))
+            return CannotInstall(database=self.label, reason=reason.removeprefix(REFUSAL))
         if isinstance(error, psycopg.OperationalError) and self._own.closed:
-            return ConnectionLost(place=self.place, reason=reason)
+            return ConnectionLost(database=self.label, reason=reason)
         return None
 
     def _again(self) -> psycopg.Connection[Any]:
@@ -306,7 +306,7 @@ class PostgreSQL:
             except psycopg.OperationalError as error:
                 if not reader.closed:
                     raise
-                raise ConnectionLost(place=self.place, reason=first_line(error)) from None
+                raise ConnectionLost(database=self.label, reason=first_line(error)) from None
 
     def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table.
@@ -432,7 +432,7 @@ class PostgreSQL:
         except psycopg.OperationalError as error:
             if ear:
                 ear.close()
-            raise ConnectionLost(place=self.place, reason=first_line(error)) from None
+            raise ConnectionLost(database=self.label, reason=first_line(error)) from None
 
     def second(self) -> str:
         """The address, for another connection to the same database."""
@@ -587,12 +587,12 @@ def _address(connection: psycopg.Connection[Any]) -> str:
     if not isinstance(connection, psycopg.Connection):  # a cursor, a pool, an asynchronous one
         raise UnknownDatabase(target=f"a {type(connection).__qualname__}")
     if connection.closed:
-        raise Closed(place="the connection to PostgreSQL that was given")
+        raise Closed(database="the connection to PostgreSQL that was given")
     info = connection.info
     return conninfo.make_conninfo(**info.get_parameters(), password=info.password or None)
 
 
-def _place(address: str) -> str:
+def _label(address: str) -> str:
     """An address without its password, for messages."""
     try:
         parts = conninfo.conninfo_to_dict(address)

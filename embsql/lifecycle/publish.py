@@ -113,7 +113,7 @@ def _publish_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> P
     _drop_copy(source, target, run_id)
     there = _verified(source, target, record, copied=copied)
     if copied:
-        registry.log_event(target, name, run_id, "publish", f"from {source.place}")
+        registry.log_event(target, name, run_id, "publish", f"from {source.label}")
     retry(target, lambda: _copy_derived(source, target, run_id))
     _drop_copy(source, target, run_id)  # who was forgotten while it was brought
     retry(target, lambda: execute_named(target, "ensure_model", model_name=name))
@@ -208,7 +208,7 @@ def _verified(
             return there
         if not copied:
             raise _taken(target, record)
-        raise Corrupted(place=target.place, run_id=run_id, name=record["model_name"])
+        raise Corrupted(database=target.label, run_id=run_id, name=record["model_name"])
     except BaseException:
         if copied:
             with unstopped():
@@ -217,7 +217,7 @@ def _verified(
 
 
 def _taken(target: Engine, record: Mapping[str, Any]) -> RunIdConflict:
-    return RunIdConflict(place=target.place, run_id=record["run_id"], name=record["model_name"])
+    return RunIdConflict(database=target.label, run_id=record["run_id"], name=record["model_name"])
 
 
 # --- what a run is -------------------------------------------------------------------------------
@@ -298,10 +298,10 @@ def _other(source: Engine, target: Any) -> Iterator[Engine]:
     """
     with engines.another(target, source) as there:
         if there.read_only:
-            raise ReadOnly(path=there.place)
+            raise ReadOnly(path=there.label)
         _install(there)
         if _is_same(source, there):
-            raise _not_itself(there.place)
+            raise _not_itself(there.label)
         yield there
 
 
@@ -336,9 +336,9 @@ def _is_same(source: Engine, target: Engine) -> bool:
         execute_named(target, "release", **mark)
 
 
-def _not_itself(place: str) -> InvalidArgument:
+def _not_itself(label: str) -> InvalidArgument:
     return InvalidArgument(
-        name="target", allowed="another database than the one that is published", value=place
+        name="target", allowed="another database than the one that is published", value=label
     )
 
 
@@ -367,7 +367,7 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
             _copied(path, fresh),
         ):
             with closing(engines.connect(str(fresh))) as there:
-                there.place = str(path)  # what messages shall call it
+                there.label = str(path)  # what messages shall call it
                 _install(there)
                 yield there
                 there.run(statements("publish.sql")["checkpoint"])

@@ -128,7 +128,7 @@ def _check_free(engine: Engine, applied: Collection[str]) -> None:
             remedy = f"ALTER {kind} embsql.{name} RENAME TO other_{name};"
             reason = f"schema embsql holds a {kind.lower()} {name} that embsql did not make"
             raise CannotInstall(
-                place=engine.place, reason=f"{reason}. Give it another name: {remedy}"
+                database=engine.label, reason=f"{reason}. Give it another name: {remedy}"
             )
 
 
@@ -191,9 +191,9 @@ def ensure_installed(engine: Engine) -> None:
         return
     missing = {step.name for step in files.migrations(engine.name)} - _applied(engine)
     if missing:
-        raise NotInstalled(place=engine.place, reason=f"{min(missing)} has not been applied")
+        raise NotInstalled(database=engine.label, reason=f"{min(missing)} has not been applied")
     for found in query_named(engine, "damages"):
-        raise OutOfPlace(place=engine.place, reason=found["reason"])
+        raise OutOfPlace(database=engine.label, reason=found["reason"])
 
 
 def _installed(engine: Engine) -> str | None:
@@ -210,7 +210,7 @@ def _applied(engine: Engine) -> set[str]:
     rows = query_named(engine, "is_installed") and query_named(engine, "applied")
     for row in rows:
         if known.get(row["file_name"], row["checksum"]) != row["checksum"]:
-            raise SchemaChanged(place=engine.place, file=row["file_name"])
+            raise SchemaChanged(database=engine.label, file=row["file_name"])
     return {row["file_name"] for row in rows}
 
 

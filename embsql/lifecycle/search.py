@@ -283,7 +283,7 @@ def _run_trials(
     Each once where there are no more.
     """
     optuna = _optuna()
-    told: dict[str, Trial] = {}
+    finished: dict[str, Trial] = {}
     with _quiet(optuna):
         study = optuna.create_study(
             direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed)
@@ -299,11 +299,11 @@ def _run_trials(
         for _ in range(MAX_ASKS_PER_TRIAL * enough):
             asked = study.ask(space)
             key = json.dumps(asked.params)
-            if key not in told:  # the same setting would come to the same figure
-                told[key] = attempt(len(told) + 1, asked.params)
-                yield told[key]
-            study.tell(asked, told[key].value or 0.0)  # a failure is as bad as can be
-            if len(told) == enough:
+            if key not in finished:  # the same setting would come to the same figure
+                finished[key] = attempt(len(finished) + 1, asked.params)
+                yield finished[key]
+            study.tell(asked, finished[key].value or 0.0)  # a failure is as bad as can be
+            if len(finished) == enough:
                 return
 
 

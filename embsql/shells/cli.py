@@ -435,7 +435,7 @@ def compact(ctx: click.Context) -> None:
     """Write the database anew, without the bytes of what was deleted or forgotten."""
     with _open(ctx) as database:
         database.compact()
-        click.echo(f"{database.engine.place} holds nothing that was deleted")
+        click.echo(f"{database.engine.label} holds nothing that was deleted")
 
 
 @main.command("cancel")
@@ -480,7 +480,7 @@ def install(ctx: click.Context, roles: bool, ml: bool) -> None:
     """Put embsql's tables and questions into the database; does nothing when they are there."""
     with connect(_path(ctx), install=True) as database:
         database.install(roles=roles, ml=ml)
-        click.echo(f"embsql is installed in {database.engine.place}")
+        click.echo(f"embsql is installed in {database.engine.label}")
 
 
 @main.command("precompile")
@@ -504,7 +504,7 @@ def worker_(ctx: click.Context, once: bool) -> None:
     """
     from embsql.shells import worker
 
-    worker.run(_path(ctx), once=once, say=click.echo)
+    worker.run(_path(ctx), once=once, log=click.echo)
 
 
 @main.group("dbt")

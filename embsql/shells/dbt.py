@@ -192,7 +192,7 @@ def _vectors(database: Database, model_name: str, entity: str) -> pa.Table:
 # --- embsql dbt ----------------------------------------------------------------------------------
 
 
-def invoke(words: Sequence[str], address: str | None, say: Callable[[str], None]) -> bool:
+def invoke(words: Sequence[str], address: str | None, log: Callable[[str], None]) -> bool:
     """Run dbt in this process, with a worker beside it when the profile's database is PostgreSQL.
 
     The worker serves `address`, or where the profile leads. Whether dbt succeeded, which has said
@@ -202,7 +202,7 @@ def invoke(words: Sequence[str], address: str | None, say: Callable[[str], None]
         from dbt.cli.main import dbtRunner
     except ModuleNotFoundError as error:
         raise MissingExtra(what="embsql dbt", package=error.name, extra="dbt") from None
-    with BackgroundWorker(address, say) as worker:
+    with BackgroundWorker(address, log) as worker:
         done = dbtRunner(callbacks=[worker.on_dbt_event]).invoke(list(words))
     if isinstance(done.exception, EmbsqlError):  # the worker could not begin
         raise done.exception
@@ -212,8 +212,8 @@ def invoke(words: Sequence[str], address: str | None, say: Callable[[str], None]
 class BackgroundWorker:
     """A worker in a thread, from when dbt has read its profile until the block ends."""
 
-    def __init__(self, address: str | None, say: Callable[[str], None]) -> None:
-        self.address, self.say = address, say
+    def __init__(self, address: str | None, log: Callable[[str], None]) -> None:
+        self.address, self.log = address, log
         self._announced = False  # before, an adapter may be left from what this process did earlier
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
@@ -243,7 +243,7 @@ class BackgroundWorker:
         self._announced = self._announced or event.info.name == "AdapterRegistered"
         if self._announced and "postgres" in FACTORY.adapters and not self._thread:
             given = self.address or _conninfo(FACTORY.adapters["postgres"].config.credentials)
-            self._worker = Worker(given, self.say)
+            self._worker = Worker(given, self.log)
             self._thread = threading.Thread(target=_work, args=(self._worker,), daemon=True)
             self._thread.start()
 

@@ -59,7 +59,7 @@ TOWERS: dict[str, Any] = {
 }
 
 
-def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -> None:
+def run(path: str, data: str | None, columns: dict[str, str | None], write: Say) -> None:
     """Train on the generated shop, or on a file, into the database at `path`.
 
     Print questions and answers.
@@ -68,32 +68,32 @@ def run(path: str, data: str | None, columns: dict[str, str | None], say: Say) -
         begin = time.perf_counter()
         if data is None:
             lines, products = open_shop(database)
-            say(
+            write(
                 f"A generated shop, the same every time; it exists nowhere. {lines:,} "
                 "order lines are in shop_orders,"
             )
-            say(f"{products} products in shop_items.")
+            write(f"{products} products in shop_items.")
             source: dict[str, Any] = {"source": "shop_orders", **SHOP}
         else:
             source = _of_file(data, columns)
-            say(
+            write(
                 f"Your interactions: {data}, with "
                 f"{', '.join(f'{k} = {v}' for k, v in source.items() if k in COLUMN_PATTERNS)}."
             )
-            say("Other columns? Say so: --user-col, --item-col, --weight-col, --time-col.")
+            write("Other columns? Say so: --user-col, --item-col, --weight-col, --time-col.")
         trained = database.train("demo", evaluate=True, gate=False, **source)
         seconds = time.perf_counter() - begin
-        say(
+        write(
             f"Trained and measured in {seconds:.1f} s: run {trained.run_id} of model demo "
             "is live.\n"
         )
         if data is None:
             with suppress(MissingExtra):  # the model for newcomers needs torch
                 train_towers(database, "demo_towers")
-        _ask(database, say)
-        say(
+        _ask(database, write)
+        write(
             files.text(f"demo/next.{database.engine.name}.txt").replace(
-                "PATH", database.engine.place
+                "PATH", database.engine.label
             )
         )
 
@@ -150,8 +150,8 @@ def train_towers(database: Database, name: str) -> None:
     """
     if find_spec("torch") is None:
         raise MissingExtra(what=TOWERS["algorithm"], package="torch", extra="torch")
-    told: dict[str, Any] = files.statements("demo/features.sql")
-    database.train(name, "shop_orders", **TOWERS, **told)
+    features: dict[str, Any] = files.statements("demo/features.sql")
+    database.train(name, "shop_orders", **TOWERS, **features)
 
 
 def guess(columns: Iterable[str]) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def guess(columns: Iterable[str]) -> dict[str, Any]:
     return {option: name for option, name in found.items() if name}
 
 
-def _ask(database: Database, say: Say) -> None:
+def _ask(database: Database, write: Say) -> None:
     """Print each question with its answer.
 
     It is about a customer and an item that have something to show.
@@ -178,7 +178,7 @@ def _ask(database: Database, say: Say) -> None:
         written = sql.replace("USER", _literal(subjects["user_id"])).replace(
             "ITEM", _literal(subjects["item_id"])
         )
-        say(
+        write(
             f"{number}. {question}\n\n{written};\n\n{format_table(database.ask(written).to_pylist())}\n"
         )
 

@@ -61,12 +61,12 @@ TRANSIENT = (ConnectionLost, CannotOpen, LostLease)
 MAX_ERROR_LINES = 5  # of a message that are kept
 
 
-def run(address: str, *, once: bool = False, say: Callable[[str], None]) -> None:
+def run(address: str, *, once: bool = False, log: Callable[[str], None]) -> None:
     """Work until told to stop (SIGTERM, Ctrl-C), or with `once` until nothing is due.
 
     Raises NoWorker.
     """
-    worker = Worker(address, say)
+    worker = Worker(address, log)
     with closing(worker), worker.handle_signals():
         try:
             worker.work(once=once)
@@ -95,15 +95,15 @@ class ClaimLost(Exception):
 class Worker:
     """One process's share in the queue.
 
-    `name` is written into the jobs it has; `say` gets a line per event.
+    `name` is written into the jobs it has; `log` gets a line per event.
     """
 
-    def __init__(self, address: str, say: Callable[[str], None]) -> None:
+    def __init__(self, address: str, log: Callable[[str], None]) -> None:
         engine = Database(address).engine
         if engine.embedded:
             engine.close()
-            raise NoWorker(place=engine.place)
-        self.address, self.say = address, say
+            raise NoWorker(database=engine.label)
+        self.address, self.log = address, log
         self.engine = cast("PostgreSQL", engine)
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._stopping = self._alone = False
@@ -157,14 +157,14 @@ class Worker:
         self.close()
         with suppress(ConnectionLost, CannotOpen), closing(engines.connect(self.address)) as engine:
             if engine.run(_statement("release_claims"), worker=self.name, **leases.this_process()):
-                self.say("handed the job back to the queue")
-        self.say("stopped")
+                self.log("handed the job back to the queue")
+        self.log("stopped")
 
     # --- the queue -------------------------------------------------------------------------------
 
     def work(self, *, once: bool) -> None:
         """Take one job after the other; a server that is gone is waited for."""
-        self.say(f"waiting for jobs of {self.engine.place}{self._how}")
+        self.log(f"waiting for jobs of {self.engine.label}{self._how}")
         while not self._stopping:
             try:
                 job = self._claim()
@@ -187,7 +187,7 @@ class Worker:
 
     def _without_server(self) -> None:
         if not self._alone:
-            self.say(f"{self.engine.place} is unreachable; reconnecting")
+            self.log(f"{self.engine.label} is unreachable; reconnecting")
         self._alone = True
         time.sleep(1)
 
@@ -202,11 +202,11 @@ class Worker:
         return Job(**rows[0]) if rows else None
 
     def _process(self, job: Job) -> None:
-        self.say(f"{job} begins")
+        self.log(f"{job} begins")
         try:
-            self.say(f"{job} {self._run_job(job)}")
+            self.log(f"{job} {self._run_job(job)}")
         except ClaimLost:
-            self.say(f"{job} was claimed by another worker; the result is discarded")
+            self.log(f"{job} was claimed by another worker; the result is discarded")
 
     # --- one job ---------------------------------------------------------------------------------
 
@@ -248,7 +248,7 @@ class Worker:
         """What becomes of a job that raised."""
         message = _message(error)
         if not isinstance(error, EmbsqlError) or type(error) is StatementFailed:
-            self.say(
+            self.log(
                 f"{job} raised {error!r}"
             )  # nobody foresaw it; for who runs the worker to read
         if isinstance(error, AlreadyTraining):

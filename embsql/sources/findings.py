@@ -77,9 +77,9 @@ def _leaks_target(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> 
     )  # (ids,)
     np.minimum.at(first, codes, time // DAY)
     np.maximum.at(last, codes, time // DAY)
-    said = days(column)  # (ids,)
-    asked = (last > first) & ~np.isnan(said)  # (ids,)
-    late = asked & (np.floor(np.nan_to_num(said)) >= last)
+    day = days(column)  # (ids,)
+    asked = (last > first) & ~np.isnan(day)  # (ids,)
+    late = asked & (np.floor(np.nan_to_num(day)) >= last)
     if late.sum() > asked.sum() / 2:
         yield (
             f"not before the last event of {late.sum()} of {asked.sum()}: it tells what is to "

@@ -88,10 +88,8 @@ def _table(value: Any, kind: str) -> pa.Table:
     try:
         return pa.Table.from_pandas(value) if kind == "pandas.DataFrame" else pa.table(value)
     except Exception as error:
-        told = str(error).strip().splitlines()
-        reason = (
-            f"{kind} cannot be read as an Arrow table ({told[0] if told else type(error).__name__})"
-        )
+        lines = str(error).strip().splitlines()
+        reason = f"{kind} cannot be read as an Arrow table ({lines[0] if lines else type(error).__name__})"
         raise SourceFailed(reason=f"{reason}; give each column one type, ids as text") from None
 
 

@@ -84,9 +84,9 @@ def questions() -> dict[str, Question]:
     return {path.stem: read(path) for path in plain_files(folder() / "questions", "*/*.sql")}
 
 
-def plain_files(place: Path, pattern: str) -> list[Path]:
+def plain_files(folder: Path, pattern: str) -> list[Path]:
     """The files there that are written for every engine, in order."""
-    return sorted(path for path in place.glob(pattern) if path.name.count(".") == 1)
+    return sorted(path for path in folder.glob(pattern) if path.name.count(".") == 1)
 
 
 def read(path: Path) -> Question:

@@ -193,8 +193,8 @@ def _columns(question: Question) -> list[tuple[str, str]]:
 
 def _of_runs(body: str) -> str:
     """A body that reads partitioned tables, as format() takes it: with a place for each run."""
-    places = {run: f"CAST(%{n}$s AS bigint)" for n, run in enumerate(_runs(body), 1)}
-    return RUN.sub(lambda found: places[found[1]], body.replace("%", "%%"))
+    slots = {run: f"CAST(%{n}$s AS bigint)" for n, run in enumerate(_runs(body), 1)}
+    return RUN.sub(lambda found: slots[found[1]], body.replace("%", "%%"))
 
 
 def _runs(body: str) -> list[str]:

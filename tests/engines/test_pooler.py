@@ -104,7 +104,7 @@ def test_a_worker_says_that_it_hears_nobody_and_works(through) -> None:
             "SELECT embsql.train('m', $source, options => '{\"dim\": 2, \"epochs\": 1}') AS job",
             source=EVENTS,
         ).to_pylist()[0]["job"]
-        worker.run(address, once=True, say=said.append)
+        worker.run(address, once=True, log=said.append)
         done = database.ask("SELECT status, error FROM embsql.jobs WHERE job_id = $job", job=job)
         assert done.to_pylist() == [{"status": "done", "error": None}]
         assert database.ask("SELECT 1 FROM embsql.leases").num_rows == 0
@@ -113,7 +113,7 @@ def test_a_worker_says_that_it_hears_nobody_and_works(through) -> None:
 
 def test_a_worker_without_a_pooler_hears(pg) -> None:
     said: list[str] = []
-    worker.run(pg, once=True, say=said.append)
+    worker.run(pg, once=True, log=said.append)
     assert "pooler" not in said[0]
 
 

@@ -187,7 +187,7 @@ def worker(given: Given) -> None:
         engine.ask(asked, **{"source": EVENTS} if "$source" in job else {})
     for _ in range(3):  # after a loss it is put off
         engine.run(LATER)
-        workers.run(engine.second(), once=True, say=lambda _: None)
+        workers.run(engine.second(), once=True, log=lambda _: None)
     failed = engine.ask(FAILED).to_pylist()
     assert not failed, failed
 

@@ -208,7 +208,7 @@ class Side:
             yield tell(queue, payload), lambda: self._asked(queue, values)
             yield (
                 tell("worker", payload),
-                lambda: worker.run(self.target, once=True, say=lambda _: None),
+                lambda: worker.run(self.target, once=True, log=lambda _: None),
             )
 
     def _asked(self, sql: str, values: dict[str, str]) -> None:

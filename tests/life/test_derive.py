@@ -428,7 +428,7 @@ def test_commands_are_jobs_in_a_server(pg) -> None:
         database.ask("SELECT embsql.cluster('m', entity => 'user', clustering => 'all')")
         database.ask("SELECT embsql.project('m')")
         database.ask("SELECT embsql.cluster('m', k => 0)")
-        worker.run(pg, once=True, say=lambda _: None)
+        worker.run(pg, once=True, log=lambda _: None)
         done = database.ask(
             "SELECT status, result, error FROM embsql.jobs ORDER BY job_id"
         ).to_pylist()

@@ -99,7 +99,7 @@ def queue(pg) -> Iterator[Queue]:
 def work(address: str, once: bool, lines: Connection) -> None:
     """What a worker's process does."""
     leases.HEARTBEAT_INTERVAL = 0.1
-    worker.run(address, once=once, say=lines.send)
+    worker.run(address, once=once, log=lines.send)
 
 
 class Started:
@@ -330,7 +330,7 @@ def test_no_password_is_shown(pg, queue, start) -> None:
 
 def test_duckdb_needs_no_worker(tmp_path) -> None:
     with pytest.raises(NoWorker, match="not a PostgreSQL database"):
-        worker.run(str(tmp_path / "a.duckdb"), say=print)
+        worker.run(str(tmp_path / "a.duckdb"), log=print)
 
 
 # --- stopping ------------------------------------------------------------------------------------
