@@ -123,13 +123,13 @@ def _told(items: np.ndarray) -> dict[str, Tables]:
 
 def _vectors(movies: pa.Table) -> pa.Array:
     """Title, year and genres as vectors of the encoder that the extra `text` brings."""
-    from embsql.lifecycle.texts import load
+    from embsql.lifecycle.texts import load_encoder
 
     titles, genres = movies["title"].to_pylist(), movies["genres"].to_pylist()
     texts = [
         f"{title}: {kinds.replace('|', ', ')}" for title, kinds in zip(titles, genres, strict=True)
     ]
-    return pa.array(list(load(None).vectors(texts)))
+    return pa.array(list(load_encoder(None).vectors(texts)))
 
 
 # --- measuring -----------------------------------------------------------------------------------

@@ -210,7 +210,7 @@ def train_shop(database: embsql.Database) -> None:
     )
     database.cluster("shop", labels="SELECT item_id AS entity_id, aisle AS label FROM shop_items")
     database.project("shop")
-    database.engine.run(files.text("demo/cohorts.sql"))
+    database.engine.run(files.read_sql("demo/cohorts.sql"))
 
 
 def chapters() -> list[str]:
@@ -230,7 +230,7 @@ def commands() -> list[tuple[str, str, str]]:
     """(call, columns, what it does) of every command in SQL."""
     found = re.findall(
         r"MACRO embsql\.(\w+)\((.*?)\) AS TABLE\nSELECT\s(.*?)(?=FROM)",
-        files.text("commands/duckdb.sql"),
+        files.read_sql("commands/duckdb.sql"),
         re.DOTALL,
     )
     arguments = [" ".join(words.replace(":=", "=>").split()) for _, words, _ in found]

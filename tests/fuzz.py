@@ -245,7 +245,9 @@ class Doors:
     def _words(self, drawn: random.Random) -> list[Any]:
         """A command's name and arguments, mostly as many as it takes; some are options as JSON."""
         command = drawn.choice([*commands.COMMANDS, *commands.COMMANDS, "nothing", "", None])
-        takes = inspect.signature(commands.COMMANDS.get(command, commands.promote)).parameters
+        takes = inspect.signature(
+            commands.COMMANDS.get(command, commands.COMMANDS["promote"])
+        ).parameters
         texts = [text for text in SCALARS if isinstance(text, str | None)]
         first = model(drawn, command)
         words = [

@@ -330,7 +330,7 @@ def test_functions_keep_the_rules_of_questions(shop, name: str) -> None:
     allowed = {"lag", "extract", "stddev_pop", "unnest"}
     found = [
         words
-        for words in rules.check(question)
+        for words in rules.violations(question)
         if not words.startswith(tuple(f"function {a}" for a in allowed))
     ]
     assert found == []
@@ -429,7 +429,7 @@ NAMES = [
 
 @pytest.mark.parametrize(("written", "name"), NAMES)
 def test_names(written: str, name: str) -> None:
-    read = create_model.read(
+    read = create_model.parse(
         f"/* a */ create model if not exists {written}\n as /* b */ SELECT * EXCLUDE (a) FROM t; "
     )
     assert isinstance(read, create_model.CreateModel)
@@ -442,7 +442,7 @@ def test_names(written: str, name: str) -> None:
 
 def test_the_select_stays_letter_by_letter() -> None:
     select = "SELECT * EXCLUDE (x), list_transform([1], y -> y + 1), $$it's$$, E'\\'' -- AS OPTIONS(\nFROM 'a b.csv'"
-    read = create_model.read(f"CREATE MODEL m OPTIONS(dim = 2) AS {select}")
+    read = create_model.parse(f"CREATE MODEL m OPTIONS(dim = 2) AS {select}")
     assert isinstance(read, create_model.CreateModel)
     assert read.source == select
 
@@ -453,8 +453,8 @@ def test_values_of_options() -> None:
         "nu = HPARAM_RANGE(0, 1.5), vectors = 'it''s', clock = TRUE) AS SELECT 1"
     )
     with pytest.raises(errors.UnknownOption, match='als has no option "vectors"'):
-        create_model.read(text)
-    read = create_model.read(
+        create_model.parse(text)
+    read = create_model.parse(
         text.replace(
             "vectors = 'it''s', clock = TRUE", "user_col = 'it''s', force = TRUE, alpha = NULL"
         )
@@ -493,7 +493,7 @@ def test_values_of_options() -> None:
 )
 def test_statements_that_cannot_be_read(text: str, says: str) -> None:
     with pytest.raises((errors.BadStatement, errors.BadModelName), match=says):
-        create_model.read(text)
+        create_model.parse(text)
 
 
 def test_other_sql_is_none_of_ours(db) -> None:
@@ -503,7 +503,7 @@ def test_other_sql_is_none_of_ours(db) -> None:
         "DROP TABLE model",
         "CREATE VIEW v AS SELECT 2",
     ):
-        assert create_model.read(text) is None
+        assert create_model.parse(text) is None
         db.sql(text)
 
 
@@ -558,7 +558,7 @@ TWICE = [
 def test_one_option_under_two_names_is_refused(given: str, names: str) -> None:
     """Of two values one would be lost without a word."""
     with pytest.raises(errors.BadStatement, match=f"{names} are two names of one option"):
-        create_model.read(f"CREATE MODEL m OPTIONS({given}) AS SELECT 1")
+        create_model.parse(f"CREATE MODEL m OPTIONS({given}) AS SELECT 1")
 
 
 def test_one_option_twice_through_the_other_doors(db) -> None:
@@ -600,7 +600,7 @@ def test_drop_model_says_drop_model(text: str) -> None:
     with pytest.raises(
         errors.BadDrop, match=r"this DROP MODEL statement.*Example: DROP MODEL IF EXISTS shop"
     ) as found:
-        create_model.read(text)
+        create_model.parse(text)
     assert "CREATE" not in str(found.value)
 
 

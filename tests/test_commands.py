@@ -111,7 +111,7 @@ def test_create_model(db) -> None:
 )
 def test_bad_create_model(text: str, says: str) -> None:
     with pytest.raises(errors.BadStatement, match=says):
-        create_model.read(text)
+        create_model.parse(text)
 
 
 # --- the command line ----------------------------------------------------------------------------
@@ -292,12 +292,12 @@ def test_who_is_not_there_is_forgotten_already(tmp_path) -> None:
     ],
 )
 def test_where_a_statement_ends(script: str, statements: list[str]) -> None:
-    assert create_model.split(script) == statements
+    assert create_model.split_statements(script) == statements
 
 
 def test_the_body_of_a_function_is_not_taken_apart() -> None:
     script = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT f()"
-    assert create_model.split(script) == [script]
+    assert create_model.split_statements(script) == [script]
 
 
 def test_several_statements_answer_with_the_last(each) -> None:

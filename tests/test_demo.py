@@ -9,7 +9,7 @@ import pytest
 
 from embsql.errors import MissingExtra
 from embsql.shells import demo_data
-from embsql.shells.demo import guess, own_server, run, train_towers
+from embsql.shells.demo import guess, own_server, run_demo, train_towers
 
 
 def test_the_shop_is_the_same_every_time() -> None:
@@ -26,7 +26,7 @@ def test_nothing_is_sold_before_it_is_launched() -> None:
 
 def test_ten_questions_on_the_shop(tmp_path) -> None:
     said: list[str] = []
-    run(str(tmp_path / "shop.duckdb"), None, {}, said.append)
+    run_demo(str(tmp_path / "shop.duckdb"), None, {}, said.append)
     text = "\n".join(said)
     assert [number for number in range(1, 11) if f"\n{number}. " in text] == list(range(1, 11))
     assert "(no rows)" not in text
@@ -44,7 +44,7 @@ def test_without_torch_the_towers_leave_no_failed_run(db, monkeypatch) -> None:
 def test_ten_questions_in_postgresql() -> None:
     said: list[str] = []
     with own_server() as address:
-        run(address, None, {}, said.append)
+        run_demo(address, None, {}, said.append)
     text = "\n".join(said)
     assert [number for number in range(1, 11) if f"\n{number}. " in text] == list(range(1, 11))
     assert "(no rows)" not in text
@@ -59,7 +59,7 @@ def test_ten_questions_on_a_file(tmp_path) -> None:
     ]
     path.write_text("client_no,track,plays,played_at\n" + "\n".join(lines))
     said: list[str] = []
-    run(str(tmp_path / "d.duckdb"), str(path), {}, said.append)
+    run_demo(str(tmp_path / "d.duckdb"), str(path), {}, said.append)
     assert (
         "user_col = client_no, item_col = track, weight_col = plays, time_col = played_at"
         in "\n".join(said)

@@ -237,7 +237,9 @@ def test_a_type_that_arrow_does_not_have(pg: str) -> None:
 
 def test_every_method_speaks_plainly(db: embsql.Database, monkeypatch) -> None:
     """Whatever a user broke below: here the registry itself is gone."""
-    monkeypatch.setattr(texts, "load", lambda _: texts.Encoder(Path("an encoder"), b"", None))
+    monkeypatch.setattr(
+        texts, "load_encoder", lambda _: texts.Encoder(Path("an encoder"), b"", None)
+    )
     db.engine.run("DROP SCHEMA embsql CASCADE")
     given = {
         "model_name": "m",

@@ -32,7 +32,7 @@ FLAGS = {"materialize": "TRUE"}  # where `users` and `items` are no SELECT
 def declared(engine: str) -> dict[str, dict[str, str | None]]:
     """The commands with their arguments and the defaults, as SQL."""
     found: dict[str, dict[str, str | None]] = {}
-    for name, arguments in DECLARED.findall(files.text(f"commands/{engine}.sql")):
+    for name, arguments in DECLARED.findall(files.read_sql(f"commands/{engine}.sql")):
         if name in COMMANDS:
             parts = [ARGUMENT.fullmatch(part.strip()) for part in arguments.split(",")]
             found[name] = {part[1]: part[2] for part in parts if part}

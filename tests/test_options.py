@@ -74,7 +74,7 @@ DEFAULTS = re.compile(r"(\w+) (?::=|\w+ DEFAULT) ('[^']*'|\w+)")
 
 @pytest.mark.parametrize("engine", ["duckdb", "postgres"])
 def test_commands_in_sql_have_the_declared_defaults(engine: str) -> None:
-    text = files.text(f"commands/{engine}.sql")
+    text = files.read_sql(f"commands/{engine}.sql")
     seen = 0
     for cls in COMMANDS:
         known = {option.name: option.default for option in declared(cls)}

@@ -6,7 +6,7 @@ import pytest
 
 import embsql
 from embsql import errors
-from embsql.sqlfiles.files import Step, folder
+from embsql.sqlfiles.files import Migration, folder
 
 FROZEN = {
     "0001_registry.sql": "3fe8600d97cd8d6febc3a4b4cab22f47",
@@ -54,7 +54,7 @@ def test_every_schema_file_is_frozen() -> None:
 @pytest.mark.parametrize("name", FROZEN)
 def test_a_schema_file_is_what_it_was(name: str) -> None:
     file = folder() / "schema" / name
-    assert Step(name, file.read_text(encoding="utf-8")).checksum == FROZEN[name]
+    assert Migration(name, file.read_text(encoding="utf-8")).checksum == FROZEN[name]
 
 
 ALTERED = "UPDATE embsql.migrations SET checksum = 'another' WHERE file_name LIKE '0001%'"

@@ -102,7 +102,7 @@ def readers(option: str) -> str:
     return f"{' and '.join(able)} {'do' if len(able) > 1 else 'does'}"
 
 
-def check_names(algorithm: str, given: Iterable[str]) -> None:
+def check_option_names(algorithm: str, given: Iterable[str]) -> None:
     """Raise UnknownOption for the first name that is an option neither of training nor of the
     algorithm.
     """

@@ -25,20 +25,20 @@ TRAINER_ONLY_OPTIONS = {
 Words = Sequence[str | None]
 
 
-def train(database: Any, model: str, source: str, algorithm: str, options: str) -> list[Any]:
+def _train(database: Any, model: str, source: str, algorithm: str, options: str) -> list[Any]:
     """Train; options is JSON: the algorithm's options and train's own, for example {"dim": 64}."""
     given = _options(options)
-    algorithms.check_names(algorithm, given)
+    algorithms.check_option_names(algorithm, given)
     run = database.train(model, source, algorithm=algorithm, progress=False, **given)
     return [run.run_id, run.status, run.refused]
 
 
-def evaluate(database: Any, model: str, options: str) -> list[Any]:
+def _evaluate(database: Any, model: str, options: str) -> list[Any]:
     """Measure a run; the figures as JSON."""
     return [json.dumps(database.evaluate(model, **_read(Evaluate, options)))]
 
 
-def register_embeddings(
+def _register_embeddings(
     database: Any, model: str, items: str, users: str | None, similarity: str
 ) -> list[Any]:
     """Store vectors from elsewhere as a run.
@@ -49,7 +49,7 @@ def register_embeddings(
     return [run.run_id, run.status]
 
 
-def cluster(
+def _cluster(
     database: Any, model: str, entity: str, k: str, clustering: str, labels: str, options: str
 ) -> list[Any]:
     """Group items or users.
@@ -61,13 +61,13 @@ def cluster(
     return [done.run_id, done.clusters, done.members, done.silhouette]
 
 
-def project(database: Any, model: str, entity: str, method: str, options: str) -> list[Any]:
+def _project(database: Any, model: str, entity: str, method: str, options: str) -> list[Any]:
     """Draw a map of items or users; method is pca, umap or tsne."""
     done = database.project(model, **{"entity": entity, "method": method} | _read(Project, options))
     return [done.run_id, done.points, done.aligned_to]
 
 
-def materialize(
+def _materialize(
     database: Any, model: str, k: str, users: str, items: str, options: str = "{}"
 ) -> list[Any]:
     """Write the k best items of every user and the k nearest of every item into tables."""
@@ -76,53 +76,53 @@ def materialize(
     return [done.run_id, done.top_items, done.neighbors]
 
 
-def cancel(database: Any, model: str) -> list[Any]:
+def _cancel(database: Any, model: str) -> list[Any]:
     """Ask the trainer of a model to stop."""
     database.cancel(model)
     return ["asked to stop"]
 
 
-def promote(database: Any, model: str) -> list[Any]:
+def _promote(database: Any, model: str) -> list[Any]:
     """Make a run live."""
     return [database.promote(model)]
 
 
-def rollback(database: Any, model: str) -> list[Any]:
+def _rollback(database: Any, model: str) -> list[Any]:
     """Make the run live that was live before."""
     return [database.rollback(model)]
 
 
-def drop_run(database: Any, model: str) -> list[Any]:
+def _drop_run(database: Any, model: str) -> list[Any]:
     """Remove a run."""
     database.drop_run(model)
     return ["dropped"]
 
 
-def drop_model(database: Any, model: str, if_exists: str) -> list[Any]:
+def _drop_model(database: Any, model: str, if_exists: str) -> list[Any]:
     """Remove a model with all its runs, the live one too; how many there were."""
     return [database.drop_model(model, if_exists=if_exists)]
 
 
-def forget(database: Any, user_id: str) -> list[Any]:
+def _forget(database: Any, user_id: str) -> list[Any]:
     """Remove a person from every run."""
     return [database.forget(user_id)]
 
 
 COMMANDS: dict[str, Callable[..., list[Any]]] = {
-    function.__name__: function
+    function.__name__.removeprefix("_"): function
     for function in (
-        train,
-        evaluate,
-        register_embeddings,
-        cluster,
-        project,
-        materialize,
-        cancel,
-        promote,
-        rollback,
-        drop_run,
-        drop_model,
-        forget,
+        _train,
+        _evaluate,
+        _register_embeddings,
+        _cluster,
+        _project,
+        _materialize,
+        _cancel,
+        _promote,
+        _rollback,
+        _drop_run,
+        _drop_model,
+        _forget,
     )
 }
 

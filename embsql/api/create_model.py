@@ -145,7 +145,7 @@ class CreateModel:
 
 
 @dataclass(frozen=True, slots=True)
-class DropModel:
+class DropModelStatement:
     """What a DROP MODEL statement asks for."""
 
     model_name: str
@@ -159,7 +159,7 @@ NO_RATING = (
 )
 
 
-def read(statement: str) -> CreateModel | DropModel | None:
+def parse(statement: str) -> CreateModel | DropModelStatement | None:
     """What a CREATE MODEL or DROP MODEL statement asks for; None for any other SQL.
 
     Raises BadStatement.
@@ -170,7 +170,7 @@ def read(statement: str) -> CreateModel | DropModel | None:
     return _drop(reader) if reader.skip("DROP") else _create(reader)
 
 
-def split(script: str) -> list[str]:
+def split_statements(script: str) -> list[str]:
     """The statements of a script, each as it stands; at least one, which may be empty."""
     if ";" not in script.rstrip().rstrip(";") or UNSPLIT.search(script):
         return [script]
@@ -214,7 +214,7 @@ def without_hashes(statement: str) -> str:
     return PIECE.sub(lambda piece: "" if _is_hash(piece) else piece.group(), statement)
 
 
-def _drop(reader: Reader) -> DropModel:
+def _drop(reader: Reader) -> DropModelStatement:
     """Raises BadDrop."""
     try:
         return _dropped(reader)
@@ -222,14 +222,14 @@ def _drop(reader: Reader) -> DropModel:
         raise BadDrop(**error.values) from None
 
 
-def _dropped(reader: Reader) -> DropModel:
+def _dropped(reader: Reader) -> DropModelStatement:
     reader.expect("MODEL")
     if_exists = reader.skip("IF", "EXISTS")
     name = reader.model()
     reader.skip(";")
     if reader.peek():
         raise BadStatement(reason=f"expected the end, found {reader.found()}")
-    return DropModel(check_name(name), if_exists)
+    return DropModelStatement(check_name(name), if_exists)
 
 
 def _create(reader: Reader) -> CreateModel:
@@ -325,8 +325,8 @@ def _split(method: Any) -> dict[str, Any]:
             f"data_split_method must be one of {', '.join(SPLITS)}, found {options.shown(method)}"
         )
         raise BadStatement(reason=reason)
-    split = SPLITS[method.lower()]
-    return {"split": split, "evaluate": True, "gate": False} if split else {}
+    split_statements = SPLITS[method.lower()]
+    return {"split": split_statements, "evaluate": True, "gate": False} if split_statements else {}
 
 
 def _as_there(ours: dict[str, Any], given: dict[str, Any]) -> None:

@@ -109,7 +109,7 @@ class Database:
     """
 
     def __init__(self, target: Any, *, read_only: bool = False, install: bool = False) -> None:
-        self.engine = engines.connect(target, read_only=read_only)
+        self.engine = engines.open_engine(target, read_only=read_only)
         try:
             self.engine.offer(commands.dispatcher(self._second))
             if install:
@@ -154,7 +154,7 @@ class Database:
         """
         from embsql.api import create_model as statements
 
-        *before, last = statements.split(text("statement", statement, "SQL"))
+        *before, last = statements.split_statements(text("statement", statement, "SQL"))
         for one in before:
             self._sql(one)
         return self._sql(last)
@@ -164,10 +164,10 @@ class Database:
         from embsql.api import bigquery
         from embsql.api import create_model as statements
 
-        wanted = statements.read(statement)
+        wanted = statements.parse(statement)
         if isinstance(wanted, statements.CreateModel):
             return self._create(wanted)
-        if isinstance(wanted, statements.DropModel):
+        if isinstance(wanted, statements.DropModelStatement):
             return pa.table(
                 {"runs": [self.drop_model(wanted.model_name, if_exists=wanted.if_exists)]}
             )
@@ -182,7 +182,7 @@ class Database:
             raise ModelExists(name=wanted.model_name)
         options = wanted.options
         if wanted.as_there:
-            with engines.another(options.get("source_db"), self.engine) as reader:
+            with engines.open_or_reuse(options.get("source_db"), self.engine) as reader:
                 options = wanted.with_columns(list(reader.describe(wanted.source)))
         try:
             run = self._created(wanted, options)
@@ -261,14 +261,14 @@ class Database:
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
         live.
         """
-        from embsql.api.progress import shown
+        from embsql.api.progress import show_progress
         from embsql.lifecycle import search as tuning
         from embsql.lifecycle import train as training
         from embsql.lifecycle.plan import Plan
 
         wanted = _read(Train, locals())
-        algorithms.check_names(algorithm, options)
-        made, search = tuning.read(algorithm, options, wanted.n_trials)
+        algorithms.check_option_names(algorithm, options)
+        made, search = tuning.read_search(algorithm, options, wanted.n_trials)
         plan = Plan(
             model_name,
             sources.source(source, "source"),
@@ -292,8 +292,8 @@ class Database:
             checkpoint_dir=wanted.checkpoint_dir,
             search=search,
         )
-        shows = shown(plan, sys.stderr.isatty() if progress is None else progress)
-        with shows as listener, engines.another(source_db, self.engine) as reader:
+        shows = show_progress(plan, sys.stderr.isatty() if progress is None else progress)
+        with shows as listener, engines.open_or_reuse(source_db, self.engine) as reader:
             return training.train(self.engine, plan, listener, reader)
 
     def evaluate(
@@ -409,9 +409,9 @@ class Database:
 
         Each entry of the vector is a column, e1, e2, ..., as other models want it.
         """
-        from embsql.derived.wide_features import features
+        from embsql.derived.wide_features import wide_features
 
-        return features(self.engine, model, **vars(_read(Features, locals())))
+        return wide_features(self.engine, model, **vars(_read(Features, locals())))
 
     def materialize(
         self,
@@ -446,7 +446,7 @@ class Database:
 
         It does within two seconds.
         """
-        leases.cancel(self.engine, registry.check_name(model))
+        leases.request_cancel(self.engine, registry.check_name(model))
 
     def publish(self, target: Any, *models: str) -> list[Published]:
         """Copy runs into another database and make them live there.

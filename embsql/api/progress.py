@@ -11,7 +11,7 @@ from embsql.run import Listener
 
 
 @contextmanager
-def shown(plan: Any, wanted: bool) -> Iterator[Listener | None]:
+def show_progress(plan: Any, wanted: bool) -> Iterator[Listener | None]:
     """A listener for `train` that shows what it hears, or None when nothing is to be shown."""
     if not wanted:
         yield None

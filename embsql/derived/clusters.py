@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from embsql.data import Int32
-from embsql.derived.vectors import Side, read_side, replace_rows
+from embsql.derived.vectors import EntityVectors, read_side, replace_rows
 from embsql.engines import Engine
 from embsql.errors import InvalidArgument
 from embsql.lifecycle import registry
@@ -102,7 +102,7 @@ def _by_size(found: Clustering) -> Clustering:
 
 
 def _clusters(
-    side: Side, found: Clustering, labels: list[str | None], *, normalize: bool
+    side: EntityVectors, found: Clustering, labels: list[str | None], *, normalize: bool
 ) -> dict[str, Any]:
     """The rows of the clusters table."""
     k = len(found.centroids)
@@ -118,7 +118,7 @@ def _clusters(
     }
 
 
-def _members(side: Side, found: Clustering) -> dict[str, Any]:
+def _members(side: EntityVectors, found: Clustering) -> dict[str, Any]:
     """The rows of the cluster_members table."""
     ranks = _ranks(found.labels, side.interactions)  # (n,)
     return side.rows(len(side.ids)) | {
@@ -151,7 +151,7 @@ class Categories:
     category: NDArray[np.int64]  # (p,) and which category it says
 
 
-def _categories(engine: Engine, select: Source, side: Side) -> Categories:
+def _categories(engine: Engine, select: Source, side: EntityVectors) -> Categories:
     """The caller's SELECT as pairs of an id that has a vector and a category, each once."""
     with reading(engine, select) as (reader, text):
         types = reader.describe(text)
@@ -177,9 +177,12 @@ def _categories(engine: Engine, select: Source, side: Side) -> Categories:
 def _labelled(reader: Engine, text: str) -> pa.Table:
     """The pairs of entity_id and label (p,), each once, made text as ids of a source are."""
     facts = reader.source(text, Columns(user="entity_id", item="label"), explicit=True)
-    statements, done = files.statements("prepare/statements.sql"), files.text("prepare/done.sql")
+    statements, done = (
+        files.statements("prepare/statements.sql"),
+        files.read_sql("prepare/done.sql"),
+    )
     asked = {"labels": statements["labels"]}
-    return reader.read(render.prepare("source", facts), statements["labelled"], asked, done)[
+    return reader.read(render.render_stage("source", facts), statements["labelled"], asked, done)[
         "labels"
     ]
 

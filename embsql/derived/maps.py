@@ -8,7 +8,7 @@ from typing import Literal, cast
 import numpy as np
 
 from embsql.data import Float32
-from embsql.derived.vectors import Side, read_side, replace_rows, statement
+from embsql.derived.vectors import EntityVectors, named_statement, read_side, replace_rows
 from embsql.engines import Engine
 from embsql.lifecycle import registry
 from embsql.run import Run
@@ -58,14 +58,14 @@ def _points(vectors: Float32, method: str, seed: int) -> Float32:
 
 
 def _aligned(
-    engine: Engine, side: Side, method: str, points: Float32
+    engine: Engine, side: EntityVectors, method: str, points: Float32
 ) -> tuple[Float32, int | None]:
     """The points (n, 2) as they lay in the newest map before, and the run it is of."""
     from embsql.numeric.projection import align
 
     values = {"run_id": side.run_id, "entity": side.entity, "method_name": method}
     before = engine.ask(
-        statement(engine, "earlier_map"), model_name=side.record["model_name"], **values
+        named_statement(engine, "earlier_map"), model_name=side.record["model_name"], **values
     )
     positions = {name: position for position, name in enumerate(before["entity_id"].to_pylist())}
     common = [

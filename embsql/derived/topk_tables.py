@@ -16,7 +16,7 @@ from embsql.data import Float32, Int32, Rows
 from embsql.engines import Engine
 from embsql.lifecycle import forgetting, registry
 from embsql.lifecycle.leases import retry
-from embsql.lifecycle.loaded import Loaded, Side, load, side
+from embsql.lifecycle.loaded import Loaded, Side, load_run, side
 from embsql.lifecycle.registry import execute_named
 from embsql.run import Run, usable_cores
 
@@ -47,7 +47,7 @@ def materialize(
         run_id=int(record["run_id"]),
         model_name=record["model_name"],
     )
-    loaded = load(engine, record) if users else None
+    loaded = load_run(engine, record) if users else None
     catalogue = loaded.items if loaded else side(engine, int(record["run_id"]), "item")
     tables = {}
     if loaded:

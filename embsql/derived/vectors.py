@@ -19,7 +19,7 @@ from embsql.sqlfiles import files
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class EntityVectors:
     """The vectors of one side of a run, in order of id."""
 
     record: Mapping[str, Any]  # the run's
@@ -38,14 +38,14 @@ class Side:
         return {"run_id": np.full(n, self.run_id), "entity_kind": pa.repeat(self.entity, n)}
 
 
-def read_side(engine: Engine, reference: str, entity: str, *, normalize: bool) -> Side:
+def read_side(engine: Engine, reference: str, entity: str, *, normalize: bool) -> EntityVectors:
     """The vectors of a finished run in order of id.
 
     With `normalize` they are made of length 1, and those without a direction are left out.
     """
     record = registry.finished_run(engine, reference)
     registry.check_own(engine, record["model_name"])
-    table = engine.ask(statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
+    table = engine.ask(named_statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
     vectors = matrix(table["embedding"], len(table))  # (n, d)
     norms = np.linalg.norm(vectors, axis=1)  # (n,)
     kept = np.flatnonzero(norms if normalize else np.ones_like(norms))  # (m,)
@@ -60,7 +60,7 @@ def read_side(engine: Engine, reference: str, entity: str, *, normalize: bool) -
         table["interactions"].to_numpy(),
     )
     unit = vectors[kept] / norms[kept, None] if normalize else vectors[kept]  # (m, d)
-    return Side(record, entity, ids.take(pa.array(kept)), unit, counts[kept])
+    return EntityVectors(record, entity, ids.take(pa.array(kept)), unit, counts[kept])
 
 
 def matrix(column: pa.ChunkedArray, n: int) -> Float32:
@@ -72,7 +72,7 @@ def matrix(column: pa.ChunkedArray, n: int) -> Float32:
 
 
 def replace_rows(
-    engine: Engine, side: Side, named: dict[str, str], tables: Mapping[str, dict[str, Any]]
+    engine: Engine, side: EntityVectors, named: dict[str, str], tables: Mapping[str, dict[str, Any]]
 ) -> None:
     """Write tables in place of what has that name, at once.
 
@@ -97,6 +97,6 @@ def replace_rows(
     retry(engine, attempt)
 
 
-def statement(engine: Engine, name: str) -> str:
+def named_statement(engine: Engine, name: str) -> str:
     """A statement of an engine, by name."""
     return files.statements(engine=engine.name)[name]

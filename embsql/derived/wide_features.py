@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from embsql.derived.vectors import matrix, statement
+from embsql.derived.vectors import matrix, named_statement
 from embsql.engines import Engine
 from embsql.lifecycle import registry
 
 
-def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
+def wide_features(engine: Engine, model: str, *, entity: str) -> pa.Table:
     """embsql.features with a column for each entry of the vector: (n, d + 9).
 
     The columns e1, e2, ... stand in place of the vector.
@@ -17,7 +17,7 @@ def features(engine: Engine, model: str, *, entity: str) -> pa.Table:
     Raises UnknownModel, UnknownRun, NoLiveRun and RunNotReady.
     """
     registry.finished_run(engine, model)
-    table = engine.ask(statement(engine, "features"), model=model, entity=entity)
+    table = engine.ask(named_statement(engine, "features"), model=model, entity=entity)
     vectors = matrix(table["embedding"], len(table))  # (n, d)
     position = table.column_names.index("embedding")
     columns = {f"e{number}": column for number, column in enumerate(vectors.T, 1)}

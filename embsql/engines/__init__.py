@@ -117,7 +117,7 @@ def no_memory(error: Exception) -> str | None:
     return str(error) if is_thread else None
 
 
-def connect(target: Any, *, read_only: bool = False) -> Engine:
+def open_engine(target: Any, *, read_only: bool = False) -> Engine:
     """The engine for a target.
 
     A DuckDB file, ":memory:", a postgresql:// address, or an open connection of either.
@@ -180,12 +180,12 @@ def _postgres(target: Any, read_only: bool) -> Engine:
 
 
 @contextmanager
-def another(target: Any, engine: Engine) -> Iterator[Engine]:
+def open_or_reuse(target: Any, engine: Engine) -> Iterator[Engine]:
     """The engine for another database while the block runs, or the same one when none is named."""
     if target is None:
         yield engine
         return
-    opened = connect(existing(target))
+    opened = open_engine(existing(target))
     try:
         yield opened
     finally:

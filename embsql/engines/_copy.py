@@ -53,7 +53,7 @@ SCALARS = {
 }
 
 
-def encode(columns: Mapping[str, Any], types: Mapping[str, str]) -> Iterator[memoryview]:
+def encode_copy(columns: Mapping[str, Any], types: Mapping[str, str]) -> Iterator[memoryview]:
     """The binary COPY stream of equally long columns: header, rows, trailer, in pieces.
 
     A column is a list, a numpy array or an Arrow array; vectors are a 2-d array (n, d) or lists of
@@ -66,7 +66,7 @@ def encode(columns: Mapping[str, Any], types: Mapping[str, str]) -> Iterator[mem
     return _stream([_fields(name, array, types[name]) for name, array in arrays.items()])
 
 
-def decode(rows: Iterable[Block], types: Mapping[str, str]) -> pa.Table:
+def decode_copy(rows: Iterable[Block], types: Mapping[str, str]) -> pa.Table:
     """The rows of a binary COPY stream, one block a row as psycopg's Copy gives them, as columns.
 
     The header may stand before the first row or by itself. Raises TypeError for a type that is not

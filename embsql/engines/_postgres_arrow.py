@@ -38,7 +38,7 @@ def sent(cursor: psycopg.Cursor[Any], n: int) -> list[bytes | None]:
     return [result.get_value(row, n) for row in range(result.ntuples)] if result else []
 
 
-def vectors(values: list[bytes | None], float_: str) -> pa.Array:
+def vectors_as_lists(values: list[bytes | None], float_: str) -> pa.Array:
     """Vectors (n,) as the server sends them, as lists of floats.
 
     Each is two 16-bit words, then big-endian floats.

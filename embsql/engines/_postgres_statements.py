@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from embsql.engines.columns import CALL, NAME, failed, quoted_name
-from embsql.engines.files import named
+from embsql.engines.files import named_file
 from embsql.errors import EmbsqlError, NotASelect, StatementFailed
 
 WITHOUT_ROWS = (
@@ -50,7 +50,7 @@ def select(text: str) -> str:
     What is none fails inside parentheses.
     """
     text = text.strip().rstrip(";").strip()
-    file = named(text)
+    file = named_file(text)
     if file:
         found = (
             f"the file {file}, which PostgreSQL cannot read; say source_db=':memory:' and "

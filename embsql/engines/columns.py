@@ -36,19 +36,21 @@ def quoted_name(text: str, plain: Callable[[str], str] = str) -> str:
     )
 
 
-def find(known: Iterable[str], wanted: str | None, default: str, option: str) -> str | None:
+def find_column(known: Iterable[str], wanted: str | None, default: str, option: str) -> str | None:
     """The source's own spelling of a column's name; None when it is not asked for and not there."""
     names, name = list(known), wanted or default
     found = next((column for column in names if column.lower() == name.lower()), None)
     if found is None and wanted:
-        raise _missing(names, name, option, usual=find(names, None, default, option) is not None)
+        raise _missing(
+            names, name, option, usual=find_column(names, None, default, option) is not None
+        )
     return found
 
 
 def need(known: Iterable[str], wanted: str | None, default: str, option: str) -> str:
     """The source's own spelling of a column's name. Raises MissingColumn."""
     names = list(known)
-    found = find(names, wanted, default, option)
+    found = find_column(names, wanted, default, option)
     if found is None:
         raise _missing(names, default, option)
     return found

@@ -19,9 +19,18 @@ import pyarrow.compute as pc
 from embsql import stopping
 from embsql.engines._duckdb_file import rewrite
 from embsql.engines._remedies import DUCKDB, MOST
-from embsql.engines.columns import CALL, LEAVE, NAME, failed, find, need, quote, quoted_name
-from embsql.engines.duckdb_columns import ColumnSQL, is_number
-from embsql.engines.files import READERS, File, endings, is_text, literal, located, named, within
+from embsql.engines.columns import CALL, LEAVE, NAME, failed, find_column, need, quote, quoted_name
+from embsql.engines.duckdb_columns import DuckDBColumns, is_number
+from embsql.engines.files import (
+    READERS,
+    File,
+    endings,
+    is_text_file,
+    literal,
+    located,
+    named_file,
+    within,
+)
 from embsql.errors import (
     ROW,
     CannotInstall,
@@ -304,8 +313,8 @@ class DuckDB:
         file = self._file(text)
         types, written = self._written(file) if file else (self.describe(text), {})
         user, item = self._ids(types, columns, file)
-        weight = find(types, columns.weight, "weight", "weight_col")
-        time = find(types, columns.time, "event_time", "time_col")
+        weight = find_column(types, columns.weight, "weight", "weight_col")
+        time = find_column(types, columns.time, "event_time", "time_col")
         query = self._select(text)
         if file and file.reader != "read_parquet":
             others = [name for name in (weight, time) if name]
@@ -318,7 +327,7 @@ class DuckDB:
                     user: "VARCHAR",
                     item: "VARCHAR",
                 }
-        looked = ColumnSQL(
+        looked = DuckDBColumns(
             query, types, self.values, file, _bare(text) == self._shown, (user, item)
         )
         return {
@@ -442,7 +451,9 @@ class DuckDB:
             query = file.select(dict.fromkeys(keys, "VARCHAR"), sample_size="-1")
         elif file and file.reader == "read_json":
             query = file.select(types | dict.fromkeys(keys, "VARCHAR"))
-        looked = ColumnSQL(query, types, self.values, file, _bare(text) == self._shown, tuple(keys))
+        looked = DuckDBColumns(
+            query, types, self.values, file, _bare(text) == self._shown, tuple(keys)
+        )
         made = {name: f"CAST({looked.key(name)} AS VARCHAR)" for name in keys}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
         replaced = ", ".join(f"{sql} AS {quote(name)}" for name, sql in made.items())
@@ -480,7 +491,7 @@ class DuckDB:
 
     def _file(self, text: str) -> File | None:
         """The file that a source names. Raises UnknownFormat."""
-        path = named(_bare(text))
+        path = named_file(_bare(text))
         file = located(path) if path else None
         if path and file is None:
             most = endings(path).most_common(1) if Path(path).is_dir() else []
@@ -502,7 +513,7 @@ class DuckDB:
                 names = list(self._described(query))
                 if {"user_id", "item_id"} <= set(names):
                     return query
-                if len(names) > 1 and (is_text(file.path) or file.reader != "read_csv"):
+                if len(names) > 1 and (is_text_file(file.path) or file.reader != "read_csv"):
                     headless = file.select(None, header="false", **options)
                     if file.reader == "read_csv" and self._begins_with_a_row(headless):
                         query, names = headless, list(self._described(headless))

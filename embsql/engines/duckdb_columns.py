@@ -28,7 +28,7 @@ Values = Callable[[str, str, str], list[str]]  # of a query, a column and its ty
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnSQL:
+class DuckDBColumns:
     """What is made of each column of a source in SQL."""
 
     query: str

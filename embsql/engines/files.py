@@ -58,7 +58,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def named(text: str) -> str | None:
+def named_file(text: str) -> str | None:
     """The path that a source names, which may be quoted, a pattern, or a folder's.
 
     None where it is SQL.
@@ -115,7 +115,7 @@ def within(folder: str, ending: str) -> File:
     return File(f"{folder.rstrip('/')}/**/*{ending}", reader(ending) or "read_csv")
 
 
-def is_text(path: str) -> bool:
+def is_text_file(path: str) -> bool:
     """Whether a file is there and begins as text does."""
     file = Path(path)
     if not file.is_file():

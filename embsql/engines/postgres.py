@@ -19,10 +19,10 @@ from psycopg.types.json import set_json_loads
 from psycopg.types.string import ByteaBinaryLoader
 
 from embsql import stopping
-from embsql.engines._copy import decode, encode
+from embsql.engines._copy import decode_copy, encode_copy
 from embsql.engines._guarded import Plain, Rows, guarded, opened
-from embsql.engines._postgres_arrow import ARROW, FLOATS, sent, vectors
-from embsql.engines._postgres_columns import TIMES, ColumnSQL
+from embsql.engines._postgres_arrow import ARROW, FLOATS, sent, vectors_as_lists
+from embsql.engines._postgres_columns import TIMES, PostgresColumns
 from embsql.engines._postgres_statements import (
     first_line,
     positional,
@@ -31,7 +31,7 @@ from embsql.engines._postgres_statements import (
     types_of,
 )
 from embsql.engines._remedies import MOST, POSTGRESQL
-from embsql.engines.columns import find, need, quote
+from embsql.engines.columns import find_column, need, quote
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import (
     CannotInstall,
@@ -264,7 +264,7 @@ class PostgreSQL:
                 psycopg.RawCursor(source) as cursor,
                 cursor.copy(copying) as copy,
             ):
-                return decode(
+                return decode_copy(
                     map(bytes, copy), STREAM
                 )  # a memoryview per row would keep the garbage collector busy
         except psycopg.Error as error:
@@ -361,7 +361,7 @@ class PostgreSQL:
             with cursor.copy(
                 copying.encode(), writer=sender
             ) as copy:  # one piece is sent while the next is made
-                for piece in encode(columns, types):
+                for piece in encode_copy(columns, types):
                     copy.write(piece)
             return cursor.rowcount
 
@@ -455,11 +455,11 @@ class PostgreSQL:
         """
         rows = self._rows(text)
         types = rows.types
-        looked = ColumnSQL(rows.of(types), types, self.values)
+        looked = PostgresColumns(rows.of(types), types, self.values)
         user = need(types, columns.user, "user_id", "user_col")
         item = need(types, columns.item, "item_id", "item_col")
-        weight = find(types, columns.weight, "weight", "weight_col")
-        time_ = find(types, columns.time, "event_time", "time_col")
+        weight = find_column(types, columns.weight, "weight", "weight_col")
+        time_ = find_column(types, columns.time, "event_time", "time_col")
         return {
             "query": rows.of(filter(None, (user, item, weight, time_))),
             "explicit": explicit,
@@ -509,7 +509,7 @@ class PostgreSQL:
         """
         rows = self._rows(text)
         query, types = rows.of(rows.types), rows.types
-        looked = ColumnSQL(query, types, self.values)
+        looked = PostgresColumns(query, types, self.values)
         made = {name: looked.key(name) for name in types if name.lower() in ids}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
         written = ", ".join(
@@ -567,7 +567,7 @@ class PostgreSQL:
     ) -> pa.Array:
         """The n-th column of a result in binary."""
         if type_code not in ARROW and type_code in self._vector_types(cursor.connection):
-            return vectors(sent(cursor, n), self._vectors[type_code])
+            return vectors_as_lists(sent(cursor, n), self._vectors[type_code])
         if type_code == 2950:  # a UUID is an object here, and text everywhere else
             values = tuple(None if value is None else str(value) for value in values)
         try:

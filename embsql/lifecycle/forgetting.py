@@ -176,7 +176,7 @@ def leave_out(engine: Engine, run_id: int, users: pa.StringArray) -> None:
     execute_named(engine, "drop_forgotten", run_id=run_id)
 
 
-def settle(engine: Engine, run_id: int) -> None:
+def settle_forgotten(engine: Engine, run_id: int) -> None:
     """Blank what a failed run says of anybody, if somebody was forgotten since it began."""
     execute_named(engine, "blank_examples", run_id=run_id)
     execute_named(engine, "blank_error", run_id=run_id)

@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
 from embsql import processes, stopping
-from embsql.engines import Engine, connect
+from embsql.engines import Engine, open_engine
 from embsql.errors import (
     AlreadyTraining,
     Cancelled,
@@ -70,7 +70,7 @@ class Lease:
 
     def __enter__(self) -> Lease:
         with ExitStack() as opened:
-            second = opened.enter_context(closing(connect(self.engine.second())))
+            second = opened.enter_context(closing(open_engine(self.engine.second())))
             HELD_LEASES.add(
                 self.owner
             )  # before anybody can see the lease, and take its holder for dead
@@ -236,7 +236,7 @@ def _holder(held: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def cancel(engine: Engine, model_name: str) -> None:
+def request_cancel(engine: Engine, model_name: str) -> None:
     """Ask the trainer of a model to stop; it does within two seconds. Raises NotTraining."""
     if not retry(
         engine,

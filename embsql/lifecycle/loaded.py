@@ -84,7 +84,7 @@ class Loaded:
         )
 
 
-def load(engine: Engine, record: Mapping[str, Any]) -> Loaded:
+def load_run(engine: Engine, record: Mapping[str, Any]) -> Loaded:
     """A run of which there is a record."""
     run_id = int(record["run_id"])
     users, items = side(engine, run_id, "user"), side(engine, run_id, "item")

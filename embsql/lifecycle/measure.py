@@ -27,7 +27,7 @@ from embsql.evaluation.evaluator import Exam, Metric
 from embsql.evaluation.splits import REPEATS, Split, named, split
 from embsql.lifecycle import gate, registry, test_set
 from embsql.lifecycle.gate import Candidate, Comparison, Verdict
-from embsql.lifecycle.loaded import Loaded, Side, load
+from embsql.lifecycle.loaded import Loaded, Side, load_run
 from embsql.lifecycle.plan import Plan, plan_of
 from embsql.lifecycle.registry import execute_named, query_named
 from embsql.lifecycle.snapshot import add_side_inputs, as_wanted, write_findings
@@ -208,7 +208,7 @@ def _compared(engine: Engine, reader: Engine, plan: Plan, new: Candidate) -> Com
     record = registry.live_record(engine, plan.model_name)
     if record is None:
         return Comparison("none", reason="nothing was live")
-    found = gate.as_it_is(new, load(engine, record))
+    found = gate.as_it_is(new, load_run(engine, record))
     if not plan.test and (found is None or (found.users or 0) < gate.MIN_USERS):
         found = _anew(engine, reader, plan, new, record) or found
     found = found or Comparison("none", reason="the live run knows none of the users asked")
@@ -287,8 +287,8 @@ def evaluate(
         raise InvalidArgument(name="split", allowed=allowed, value=repr(split))
     else:
         usual = Columns(record["user_col"], record["item_col"])
-        pairs = test_set.read(engine, test, run, named, usual)
-        answered = on_a_test(load(engine, record), pairs, run, k=k, repeats=repeats)
+        pairs = test_set.read_test_set(engine, test, run, named, usual)
+        answered = on_a_test(load_run(engine, record), pairs, run, k=k, repeats=repeats)
     rows = metrics_rows(run, answered.parts.name, answered.figures)
     with engine.transaction():
         execute_named(engine, "forget_metrics", run_id=run.run_id, split=answered.parts.name)

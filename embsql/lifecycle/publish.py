@@ -296,7 +296,7 @@ def _other(source: Engine, target: Any) -> Iterator[Engine]:
 
     Raises InvalidArgument when it is the source.
     """
-    with engines.another(target, source) as there:
+    with engines.open_or_reuse(target, source) as there:
         if there.read_only:
             raise ReadOnly(path=there.label)
         _install(there)
@@ -366,7 +366,7 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
             replacement(path) as fresh,
             _copied(path, fresh),
         ):
-            with closing(engines.connect(str(fresh))) as there:
+            with closing(engines.open_engine(str(fresh))) as there:
                 there.label = str(path)  # what messages shall call it
                 _install(there)
                 yield there
@@ -403,7 +403,7 @@ def _copied(path: Path, fresh: Path) -> Iterator[None]:
         return
     # DuckDB's lock on a file ends when its process closes any handle of that file: this one is
     # closed last.
-    with path.open("rb") as old, closing(engines.connect(str(path), read_only=True)):
+    with path.open("rb") as old, closing(engines.open_engine(str(path), read_only=True)):
         if Path(f"{path}.wal").exists():
             raise CannotOpen(
                 path=str(path),

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from embsql.data import Interactions, Similarity
 from embsql.engines import Engine
-from embsql.engines.columns import find
+from embsql.engines.columns import find_column
 from embsql.errors import BadFeatures
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.train import complete
@@ -70,7 +70,7 @@ def items_without_interactions(ids: pa.StringArray, features: pa.Table) -> Inter
 def _side(engine: Engine, select: Source, entity: str) -> tuple[pa.StringArray, pa.Table]:
     """Ids in order and their column of vectors. Raises BadFeatures."""
     ids, rows = by_id(engine, select, f"{entity}_id", f"{entity}s")
-    name = find(rows.column_names, None, "embedding", f"{entity}s")
+    name = find_column(rows.column_names, None, "embedding", f"{entity}s")
     if name is None:
         raise BadFeatures(
             option=f"{entity}s", found=f"no column embedding, only {', '.join(rows.column_names)}"

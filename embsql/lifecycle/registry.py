@@ -141,7 +141,7 @@ def install_roles(engine: Engine) -> None:
         raise InvalidArgument(
             name="roles", allowed="left out: a DuckDB file has none", value="given"
         )
-    roles = files.text(f"roles.{engine.name}.sql")
+    roles = files.read_sql(f"roles.{engine.name}.sql")
     with engine.transaction():
         engine.run(roles)
     while query_named(engine, "not_handed_over"):  # some at a time

@@ -54,7 +54,7 @@ TRIAL_ERRORS = (
 Fit = Callable[[Algorithm, Interactions, Run], Embeddings]
 
 
-class Range(NamedTuple):
+class Interval(NamedTuple):
     """Every number between two, the ends too; whole ones where the ends are."""
 
     low: float
@@ -66,7 +66,7 @@ class Range(NamedTuple):
         return self.low > 0 and self.high >= LOG_SCALE_RATIO * self.low
 
 
-Values = list[Any] | Range  # candidates, or a range
+Values = list[Any] | Interval  # candidates, or a range
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,9 @@ class Search:
     def asked(self) -> dict[str, Any]:
         """What is searched, in words for JSON."""
         words = {
-            name: {"from": values.low, "to": values.high} if isinstance(values, Range) else values
+            name: {"from": values.low, "to": values.high}
+            if isinstance(values, Interval)
+            else values
             for name, values in self.space.items()
         }
         return {"trials": self.trials, "options": words}
@@ -108,7 +110,7 @@ class Search:
 # --- what the caller wants -----------------------------------------------------------------------
 
 
-def read(
+def read_search(
     algorithm: str, given: Mapping[str, Any], trials: int | None
 ) -> tuple[Algorithm, Search | None]:
     """The algorithm at the first setting of the options to be searched, and the search.
@@ -195,7 +197,7 @@ def _checked(cls: type[Any], option: Option, given: list[Any] | tuple[Any, ...])
         raise BadSearch(
             name=option.name, reason=f"{shown(given)} is not a smaller and a larger number"
         )
-    return Range(*values)
+    return Interval(*values)
 
 
 def _first(search: Search) -> Algorithm:
@@ -317,7 +319,7 @@ def _every(search: Search) -> list[dict[str, Any]]:
 
 def _countable(values: Values) -> Sequence[Any]:
     """The values one by one; none where they are without number."""
-    if not isinstance(values, Range):
+    if not isinstance(values, Interval):
         return values
     low, high = values
     return range(low, high + 1) if isinstance(low, int) and isinstance(high, int) else ()
@@ -325,7 +327,7 @@ def _countable(values: Values) -> Sequence[Any]:
 
 def _distribution(kinds: Any, values: Values) -> Any:
     """The values as the sampler wants them."""
-    if not isinstance(values, Range):
+    if not isinstance(values, Interval):
         return kinds.CategoricalDistribution(values)
     kind = kinds.IntDistribution if isinstance(values.low, int) else kinds.FloatDistribution
     return kind(*values, log=values.logarithmic)

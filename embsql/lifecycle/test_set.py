@@ -19,7 +19,7 @@ NONE = Columns()
 NAME = "test"  # what figures on it are filed under
 
 
-def read(
+def read_test_set(
     engine: Engine, test: Source, run: Run, named: Columns, usual: Columns = NONE
 ) -> Interactions:
     """The pairs of a test, each once; what else it has does not count.

@@ -65,7 +65,7 @@ def register_text(
     """
     from embsql.features.registered import Registered
 
-    with_it = load(encoder)
+    with_it = load_encoder(encoder)
     plan = Plan(
         model_name,
         items,
@@ -75,7 +75,7 @@ def register_text(
     return complete(engine, plan, lambda run: _read(engine, items, with_it, run))
 
 
-def load(encoder: str | None) -> Encoder:
+def load_encoder(encoder: str | None) -> Encoder:
     """The encoder in a folder, or that of the extra. Raises MissingExtra and NoEncoder."""
     folder = _default_encoder() if encoder is None else Path(encoder).expanduser()
     if not _is_folder(folder):  # or it would be taken for a name to download

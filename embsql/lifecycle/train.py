@@ -138,7 +138,7 @@ def _end(engine: Engine, run_id: int, **values: Any) -> None:
     """Write off a run, and what it says of people forgotten meanwhile."""
     with engine.transaction():
         execute_named(engine, "end_run", run_id=run_id, **values)
-        forgetting.settle(engine, run_id)
+        forgetting.settle_forgotten(engine, run_id)
 
 
 def _reporter(engine: Engine, run_id: int, listener: Listener | None) -> Listener:
@@ -168,7 +168,7 @@ def _run_stages(
     data = snapshot(run)
     test = None
     if plan.evaluate and plan.test:
-        test = test_set.read(reader, plan.test, run, test_set.NONE, plan.columns)
+        test = test_set.read_test_set(reader, plan.test, run, test_set.NONE, plan.columns)
     source_hash = input_hash(plan, data, test)
     split_name = split_name_of(plan, data) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):

@@ -181,18 +181,18 @@ def _show(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
 # --- asking --------------------------------------------------------------------------------------
 
 
-@main.command()
+@main.command("sql")
 @click.argument("statement")
 @click.pass_context
-def sql(ctx: click.Context, statement: str) -> None:
+def sql_(ctx: click.Context, statement: str) -> None:
     """Run any SQL, also BigQuery ML's CREATE MODEL, DROP MODEL and functions ML.*.
 
     Of several statements each answers in turn; the first that fails is the last that runs.
     """
-    from embsql.api.create_model import split
+    from embsql.api.create_model import split_statements
 
     with _open(ctx, new=True) as database:
-        for number, one in enumerate(split(statement)):
+        for number, one in enumerate(split_statements(statement)):
             if number and not ctx.obj["json"]:
                 click.echo()
             _show(ctx, database.sql(one).to_pylist())
@@ -223,22 +223,27 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 # --- doing ---------------------------------------------------------------------------------------
 
 
-@main.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@main.command("train", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("model")
 @click.option("--source", required=True, help="A SELECT, or the name of a table or file.")
 @click.option("--algorithm", default="als", show_default=True, help="See: embsql algorithms")
 @_options(Train)
 @click.pass_context
-def train(ctx: click.Context, /, model: str, source: str, algorithm: str, **given: Any) -> None:
+def train_(ctx: click.Context, /, model: str, source: str, algorithm: str, **given: Any) -> None:
     """Train MODEL and make it live.
 
     The algorithm's own options follow as --name value, for example --dim 64.
     """
     options = _given(given) | _extra(ctx.args)
-    algorithms.check_names(algorithm, options)
+    algorithms.check_option_names(algorithm, options)
     with _open(ctx, new=True) as database:
         run = database.train(model, source, algorithm=algorithm, progress=True, **options)
-    made = {"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}
+    made = {
+        "model": model,
+        "run_id": run.run_id,
+        "status": run.status,
+        "skipped": run.skipped,
+    }
     _show(ctx, [made | (run.metrics if ctx.obj["json"] else {})])
     if run.metrics and not ctx.obj["json"]:
         _show(ctx, [{"metric": name, "value": value} for name, value in run.metrics.items()])
@@ -266,30 +271,30 @@ def _extra(words: list[str]) -> dict[str, Any]:
     return options
 
 
-@main.command()
+@main.command("evaluate")
 @click.argument("model")
 @_options(Evaluate)
 @click.pass_context
-def evaluate(ctx: click.Context, /, model: str, **given: Any) -> None:
+def evaluate_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Measure the live run of MODEL, or run 7 as MODEL@7."""
     with _open(ctx) as database:
         figures = database.evaluate(model, **_given(given))
     _show(ctx, [{"metric": name, "value": value} for name, value in figures.items()])
 
 
-@main.command()
+@main.command("promote")
 @click.argument("model")
 @click.pass_context
-def promote(ctx: click.Context, model: str) -> None:
+def promote_(ctx: click.Context, model: str) -> None:
     """Make run 7 live: embsql promote MODEL@7."""
     with _open(ctx) as database:
         click.echo(f"run {database.promote(model)} is live")
 
 
-@main.command()
+@main.command("rollback")
 @click.argument("model")
 @click.pass_context
-def rollback(ctx: click.Context, model: str) -> None:
+def rollback_(ctx: click.Context, model: str) -> None:
     """Make the run live that was live before."""
     with _open(ctx) as database:
         click.echo(f"run {database.rollback(model)} is live")
@@ -300,12 +305,20 @@ def rollback(ctx: click.Context, model: str) -> None:
 @click.option("--items", required=True, help="A SELECT of item_id and embedding.")
 @_options(RegisterEmbeddings)
 @click.pass_context
-def register_embeddings(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
+def register_embeddings_(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
     """Make vectors from elsewhere a model that every question works on; nothing is trained."""
     with _open(ctx, new=True) as database:
         run = database.register_embeddings(model, items, **_given(given))
     _show(
-        ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}]
+        ctx,
+        [
+            {
+                "model": model,
+                "run_id": run.run_id,
+                "status": run.status,
+                "skipped": run.skipped,
+            }
+        ],
     )
 
 
@@ -314,7 +327,7 @@ def register_embeddings(ctx: click.Context, /, model: str, items: str, **given: 
 @click.option("--items", required=True, help="A SELECT of item_id and one column of text.")
 @_options(RegisterText)
 @click.pass_context
-def register_text(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
+def register_text_(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
     """Make texts a model that every question works on.
 
     Nothing is downloaded, and no text is read twice.
@@ -322,7 +335,15 @@ def register_text(ctx: click.Context, /, model: str, items: str, **given: Any) -
     with _open(ctx, new=True) as database:
         run = database.register_text(model, items, **_given(given))
     _show(
-        ctx, [{"model": model, "run_id": run.run_id, "status": run.status, "skipped": run.skipped}]
+        ctx,
+        [
+            {
+                "model": model,
+                "run_id": run.run_id,
+                "status": run.status,
+                "skipped": run.skipped,
+            }
+        ],
     )
 
 
@@ -401,7 +422,7 @@ def _save(table: Any, output: Path) -> None:
 @main.command("drop-run")
 @click.argument("model")
 @click.pass_context
-def drop_run(ctx: click.Context, model: str) -> None:
+def drop_run_(ctx: click.Context, model: str) -> None:
     """Remove run 7 and all its rows: embsql drop-run MODEL@7."""
     with _open(ctx) as database:
         database.drop_run(model)
@@ -411,16 +432,16 @@ def drop_run(ctx: click.Context, model: str) -> None:
 @click.argument("model")
 @_options(DropModel)
 @click.pass_context
-def drop_model(ctx: click.Context, /, model: str, **given: Any) -> None:
+def drop_model_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Remove MODEL with all its runs, the live one too."""
     with _open(ctx) as database:
         click.echo(f"{database.drop_model(model, **_given(given))} runs removed")
 
 
-@main.command()
+@main.command("forget")
 @click.argument("user_id")
 @click.pass_context
-def forget(ctx: click.Context, user_id: str) -> None:
+def forget_(ctx: click.Context, user_id: str) -> None:
     """Remove one person from every run of every model, also from those that are being trained."""
     with _open(ctx) as database:
         rows = database.forget(user_id)
@@ -429,9 +450,9 @@ def forget(ctx: click.Context, user_id: str) -> None:
     click.echo(LEFT, err=True)
 
 
-@main.command()
+@main.command("compact")
 @click.pass_context
-def compact(ctx: click.Context) -> None:
+def compact_(ctx: click.Context) -> None:
     """Write the database anew, without the bytes of what was deleted or forgotten."""
     with _open(ctx) as database:
         database.compact()
@@ -449,11 +470,11 @@ def cancel_(ctx: click.Context, model: str) -> None:
     click.echo(asked if here else other)
 
 
-@main.command()
+@main.command("publish")
 @click.argument("target")
 @click.argument("models", nargs=-1)
 @click.pass_context
-def publish(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
+def publish_(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
     """Copy the live run of MODELS into TARGET, and make it live there.
 
     Of every model when none is named.
@@ -464,7 +485,7 @@ def publish(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
         _show(ctx, [dataclasses.asdict(done) for done in database.publish(target, *models)])
 
 
-@main.command()
+@main.command("install")
 @click.option(
     "--roles",
     is_flag=True,
@@ -476,7 +497,7 @@ def publish(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
     help="Also the schema ml: BigQuery ML's functions, as ml.recommend('shop').",
 )
 @click.pass_context
-def install(ctx: click.Context, roles: bool, ml: bool) -> None:
+def install_(ctx: click.Context, roles: bool, ml: bool) -> None:
     """Put embsql's tables and questions into the database; does nothing when they are there."""
     with connect(_path(ctx), install=True) as database:
         database.install(roles=roles, ml=ml)
@@ -534,7 +555,7 @@ def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
 # --- looking up ----------------------------------------------------------------------------------
 
 
-@main.command()
+@main.command("render")
 @click.option(
     "--engine", type=click.Choice(["duckdb", "postgres"]), default="duckdb", show_default=True
 )
@@ -543,7 +564,7 @@ def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Write a PostgreSQL extension here.",
 )
-def render(engine: str, extension: Path | None) -> None:
+def render_(engine: str, extension: Path | None) -> None:
     """Print everything embsql creates in a database, for someone to read first.
 
     Or write it as an extension.
@@ -581,7 +602,7 @@ def _first_line(cls: type[Any]) -> str:
     return (cls.__doc__ or "").strip().splitlines()[0]
 
 
-@main.command()
+@main.command("demo")
 @click.option("--data", help="A CSV or Parquet file of interactions instead of the generated shop.")
 @click.option(
     "--postgres", is_flag=True, help="In a PostgreSQL started for the occasion, gone afterwards."
@@ -593,9 +614,9 @@ def _first_line(cls: type[Any]) -> str:
     "--time-col", help="Name of the time column in --data: a timestamp, a date or a whole number."
 )
 @click.pass_context
-def demo(ctx: click.Context, /, data: str | None, postgres: bool, **columns: str | None) -> None:
+def demo_(ctx: click.Context, /, data: str | None, postgres: bool, **columns: str | None) -> None:
     """Train on a small generated shop (or your file), ask ten questions, say what is next."""
-    from embsql.shells.demo import own_server, run
+    from embsql.shells.demo import own_server, run_demo
 
     with own_server() if postgres else nullcontext(ctx.obj["db"] or "demo.duckdb") as target:
-        run(target, data, columns, click.echo)
+        run_demo(target, data, columns, click.echo)

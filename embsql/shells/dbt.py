@@ -101,7 +101,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt may be absent, and publis
 def _look_into(path: str) -> None:
     """Raise dbt's error for a file that cannot be opened, in words that say what to do."""
     try:
-        engines.connect(path).close()
+        engines.open_engine(path).close()
     except (CannotOpen, DatabaseBusy) as error:
         if (
             error.values.get("holder") != " (this one)"
@@ -233,7 +233,7 @@ class BackgroundWorker:
 
     def _cancel(self, worker: Worker) -> bool:
         """Ask for what the worker does to stop; whether there was anything."""
-        with closing(engines.connect(worker.address)) as engine:
+        with closing(engines.open_engine(worker.address)) as engine:
             return bool(engine.ask(RUNNING, worker=worker.name).num_rows)
 
     def on_dbt_event(self, event: Any) -> None:

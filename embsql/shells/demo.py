@@ -59,7 +59,7 @@ TOWERS: dict[str, Any] = {
 }
 
 
-def run(path: str, data: str | None, columns: dict[str, str | None], write: Say) -> None:
+def run_demo(path: str, data: str | None, columns: dict[str, str | None], write: Say) -> None:
     """Train on the generated shop, or on a file, into the database at `path`.
 
     Print questions and answers.
@@ -92,7 +92,7 @@ def run(path: str, data: str | None, columns: dict[str, str | None], write: Say)
                 train_towers(database, "demo_towers")
         _ask(database, write)
         write(
-            files.text(f"demo/next.{database.engine.name}.txt").replace(
+            files.read_sql(f"demo/next.{database.engine.name}.txt").replace(
                 "PATH", database.engine.label
             )
         )
@@ -103,7 +103,7 @@ def _of_file(data: str, columns: dict[str, str | None]) -> dict[str, Any]:
 
     The columns are those named, or likely ones.
     """
-    engine = engines.connect(":memory:")
+    engine = engines.open_engine(":memory:")
     with closing(engine):
         taken = guess(engine.describe(data)) | {
             option: name for option, name in columns.items() if name
@@ -134,7 +134,7 @@ def own_server() -> Iterator[str]:
 def open_shop(database: Database) -> tuple[int, int]:
     """Write the generated shop into the database; how many order lines and products it has."""
     items, orders = demo_data.generate_shop()
-    database.engine.run(files.text("demo/shop.sql"))
+    database.engine.run(files.read_sql("demo/shop.sql"))
     for name, table in (("shop_items", items), ("shop_orders", orders)):
         database.engine.write(
             name, {column: table[column] for column in table.column_names}, schema="main"
@@ -173,8 +173,10 @@ def _ask(database: Database, write: Say) -> None:
 
     It is about a customer and an item that have something to show.
     """
-    subjects = database.ask(files.text("demo/subjects.sql")).to_pylist()[0]
-    for number, (_, question, sql) in enumerate(files.described("demo/questions.sql"), 1):
+    subjects = database.ask(files.read_sql("demo/subjects.sql")).to_pylist()[0]
+    for number, (_, question, sql) in enumerate(
+        files.described_statements("demo/questions.sql"), 1
+    ):
         written = sql.replace("USER", _literal(subjects["user_id"])).replace(
             "ITEM", _literal(subjects["item_id"])
         )

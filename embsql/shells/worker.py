@@ -146,7 +146,7 @@ class Worker:
     def stop(self) -> None:
         """End after the job at hand; for another thread to call."""
         self._stopping = True
-        with closing(engines.connect(self.address)) as engine:
+        with closing(engines.open_engine(self.address)) as engine:
             engine.run(f"NOTIFY {CHANNEL}")
 
     def release_claims(self) -> None:
@@ -155,7 +155,10 @@ class Worker:
         The interrupt may have hit the old one in mid-sentence.
         """
         self.close()
-        with suppress(ConnectionLost, CannotOpen), closing(engines.connect(self.address)) as engine:
+        with (
+            suppress(ConnectionLost, CannotOpen),
+            closing(engines.open_engine(self.address)) as engine,
+        ):
             if engine.run(_statement("release_claims"), worker=self.name, **leases.this_process()):
                 self.log("handed the job back to the queue")
         self.log("stopped")
@@ -302,7 +305,7 @@ class Worker:
 
     def _attend(self, job: Job, work: Work, over: threading.Event) -> None:
         while not over.wait(leases.POLL_INTERVAL):
-            with suppress(Exception), closing(engines.connect(self.address)) as engine:
+            with suppress(Exception), closing(engines.open_engine(self.address)) as engine:
                 self._look(engine, job, work, over)
 
     def _look(self, engine: Engine, job: Job, work: Work, over: threading.Event) -> None:

@@ -113,9 +113,9 @@ def _tables(engine: Engine, facts: dict[str, Any], *, ordered: bool) -> dict[str
     queries = {name: statements[name] for name in QUERIES} | {
         "pairs": statements["events" if ordered else "pairs"]
     }
-    select, script = render.prepare("source", facts), render.prepare("coded", facts)
+    select, script = render.render_stage("source", facts), render.render_stage("coded", facts)
     return engine.read(
-        select, script, queries, files.text("prepare/done.sql"), source_summary={"now": now}
+        select, script, queries, files.read_sql("prepare/done.sql"), source_summary={"now": now}
     )
 
 

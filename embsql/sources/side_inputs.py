@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from embsql.data import Graph
 from embsql.engines import Engine
-from embsql.engines.columns import find, quote
+from embsql.engines.columns import find_column, quote
 from embsql.errors import (
     BadFeatures,
     BadGraph,
@@ -45,7 +45,7 @@ def by_id(
     """
     with reading(engine, select) as (reader, text):
         given = reader.gather(text, [column])
-    key = find(given.column_names, None, column, option)
+    key = find_column(given.column_names, None, column, option)
     if key is None or given.num_columns == 1:
         missing = f"no column {column}" if key is None else f"no column beside {key}"
         raise BadFeatures(
@@ -118,7 +118,7 @@ def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, l
 
 def _end(names: list[str], wanted: str) -> str:
     """The graph's own spelling of a column. Raises BadGraph."""
-    found = find(names, None, wanted, "graph")
+    found = find_column(names, None, wanted, "graph")
     if found is None:
         raise BadGraph(found=f"no column {wanted}; its columns are {', '.join(names)}")
     return found
@@ -129,7 +129,7 @@ def _edge_weights(given: pa.Table) -> Any:
 
     Raises BadGraph.
     """
-    column = find(given.column_names, None, "weight", "graph")
+    column = find_column(given.column_names, None, "weight", "graph")
     if column is None:
         return np.ones(given.num_rows, np.float32)
     with np.errstate(over="ignore"):  # too much for a float is not finite

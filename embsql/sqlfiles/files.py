@@ -16,14 +16,14 @@ def folder() -> Path:
     return package / "sql" if (package / "sql").is_dir() else package.parent / "sql"
 
 
-def text(name: str) -> str:
+def read_sql(name: str) -> str:
     """One file below sql/, for example prelude/duckdb.sql."""
     return (folder() / name).read_text(encoding="utf-8")
 
 
-def described(name: str) -> list[tuple[str, str, str]]:
+def described_statements(name: str) -> list[tuple[str, str, str]]:
     """(name, purpose, statement) of a file whose statements begin with `-- name: purpose`."""
-    parts = re.split(r"^-- (\w+): (.*)\n", text(name), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^-- (\w+): (.*)\n", read_sql(name), flags=re.MULTILINE)[1:]
     return [(parts[n], parts[n + 1], parts[n + 2].strip()) for n in range(0, len(parts), 3)]
 
 
@@ -35,11 +35,13 @@ def statements(name: str = "statements.sql", engine: str = "") -> dict[str, str]
     """
     own = sibling(folder() / name, engine).relative_to(folder())
     files = dict.fromkeys((name, str(own)))
-    return {known: statement for file in files for known, _, statement in described(file)}
+    return {
+        known: statement for file in files for known, _, statement in described_statements(file)
+    }
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Migration:
     """One schema file: run once, in order of name."""
 
     name: str
@@ -56,11 +58,13 @@ class Step:
         return re.findall(r"^CREATE TABLE embsql\.(\w+)", self.text, re.MULTILINE)
 
 
-def migrations(engine: str) -> list[Step]:
+def migrations(engine: str) -> list[Migration]:
     """Every schema file in order; `0001_x.postgres.sql` is instead of `0001_x.sql` there."""
     names = sorted({path.name.split(".")[0] for path in (folder() / "schema").glob("*.sql")})
     files = [sibling(folder() / "schema" / f"{name}.sql", engine) for name in names]
-    return [Step(path.name, path.read_text(encoding="utf-8")) for path in files if path.exists()]
+    return [
+        Migration(path.name, path.read_text(encoding="utf-8")) for path in files if path.exists()
+    ]
 
 
 def sibling(path: Path, engine: str) -> Path:

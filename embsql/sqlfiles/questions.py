@@ -81,7 +81,9 @@ class Question:
 @cache
 def questions() -> dict[str, Question]:
     """Every question, by name."""
-    return {path.stem: read(path) for path in plain_files(folder() / "questions", "*/*.sql")}
+    return {
+        path.stem: read_question(path) for path in plain_files(folder() / "questions", "*/*.sql")
+    }
 
 
 def plain_files(folder: Path, pattern: str) -> list[Path]:
@@ -89,7 +91,7 @@ def plain_files(folder: Path, pattern: str) -> list[Path]:
     return sorted(path for path in folder.glob(pattern) if path.name.count(".") == 1)
 
 
-def read(path: Path) -> Question:
+def read_question(path: Path) -> Question:
     """The question in a file. Raises InvalidQuestionFile for a malformed header."""
     header, body = split_header(path.read_text(encoding="utf-8"))
     form = re.fullmatch(
@@ -140,4 +142,4 @@ def ml_questions() -> dict[str, Question]:
 
     They are questions of the schema ml, which is there when asked for.
     """
-    return {path.stem: read(path) for path in plain_files(folder() / "ml", "*.sql")}
+    return {path.stem: read_question(path) for path in plain_files(folder() / "ml", "*.sql")}

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from embsql.sqlfiles import macros
-from embsql.sqlfiles.files import folder, migrations, sibling, text
+from embsql.sqlfiles.files import folder, migrations, read_sql, sibling
 from embsql.sqlfiles.questions import (
     TYPES,
     Argument,
@@ -49,7 +49,7 @@ def script(
         bootstrap=sibling(folder() / "bootstrap.sql", engine).read_text(encoding="utf-8"),
         steps=[step for step in migrations(engine) if step.name not in without],
         surface=surface(engine, commands=commands),
-        roles=text("roles.postgres.sql") if engine == "postgres" else None,
+        roles=read_sql("roles.postgres.sql") if engine == "postgres" else None,
         version=version(engine) + ("+commands" if commands else ""),
     )
     return written.replace(macros.FILE_ID, file_id or uuid.uuid4().hex)
@@ -81,8 +81,8 @@ def ml(engine: str, *, file_id: str = "") -> str:
 def extension(release: str) -> dict[str, str]:
     """The two files of a PostgreSQL extension, by name."""
     return {
-        "embsql.control": text("extension.control").replace("VERSION", release),
-        f"embsql--{release}.sql": script("postgres") + text("extension.postgres.sql"),
+        "embsql.control": read_sql("extension.control").replace("VERSION", release),
+        f"embsql--{release}.sql": script("postgres") + read_sql("extension.postgres.sql"),
     }
 
 
@@ -127,7 +127,7 @@ def _body(question: Question, engine: str) -> str:
     )
 
 
-def prepare(stage: str, facts: dict[str, Any]) -> str:
+def render_stage(stage: str, facts: dict[str, Any]) -> str:
     """A stage of reading a source (source, coded), for what the engine found out about it."""
     script: str = _template(f"prepare/{stage}.sql.j2").render(facts)
     return script
@@ -142,7 +142,7 @@ def _template(name: str) -> Any:
         autoescape=False,  # noqa: S701 - no HTML
         trim_blocks=True,
     )
-    return environment.from_string(text(name))
+    return environment.from_string(read_sql(name))
 
 
 # a row without columns: PostgreSQL has arguments as $1, $2

@@ -42,7 +42,7 @@ FUNCTIONS = {
 }
 
 
-def check(question: Question) -> Iterator[str]:
+def violations(question: Question) -> Iterator[str]:
     """What is wrong with a question, each as one sentence."""
     import sqlglot  # here, because only development and translation need it
     from sqlglot import exp

@@ -58,7 +58,7 @@ def built(build) -> dict[str, str]:
 def demo_file(tmp_path_factory) -> Path:
     """What `make demo` leaves behind."""
     path = tmp_path_factory.mktemp("demo") / "demo.duckdb"
-    demo.run(str(path), None, {}, lambda _: None)
+    demo.run_demo(str(path), None, {}, lambda _: None)
     with embsql.connect(path) as database:
         database.cluster("demo"), database.project("demo")
         database.train(
@@ -70,7 +70,7 @@ def demo_file(tmp_path_factory) -> Path:
             progress=False,
             **demo.SHOP,
         )
-        database.engine.run(files.text("demo/cohorts.sql"))
+        database.engine.run(files.read_sql("demo/cohorts.sql"))
     return path
 
 
@@ -217,7 +217,8 @@ def test_page_names_only_questions_that_exist(page: Path) -> None:
     python = set(dir(embsql)) | {"live_run"}
     only_postgres = re.findall(
         r"FUNCTION embsql\.(\w+)",
-        files.text("commands/postgres_protect.sql") + files.text("prelude/postgres_writing.sql"),
+        files.read_sql("commands/postgres_protect.sql")
+        + files.read_sql("prelude/postgres_writing.sql"),
     )
     assert calls <= {*questions.questions(), *commands.COMMANDS, *python, *only_postgres}
 

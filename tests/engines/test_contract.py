@@ -33,7 +33,7 @@ IDS = [
 
 @pytest.fixture(params=ENGINES)
 def engine(request) -> Iterator[Engine]:
-    found = engines.connect(
+    found = engines.open_engine(
         ":memory:" if request.param == "duckdb" else request.getfixturevalue("pg")
     )
     registry.install(found)

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embsql.engines import _copy
-from embsql.engines._copy import decode, encode
+from embsql.engines._copy import decode_copy, encode_copy
 from embsql.errors import NulByte
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
@@ -82,7 +82,7 @@ def rows(stream: bytes, words: list[str]) -> list[tuple[Any, ...]]:
 
 
 def stream(columns: dict[str, Any], types: dict[str, str]) -> bytes:
-    return b"".join(encode(columns, types))
+    return b"".join(encode_copy(columns, types))
 
 
 def column(values: Any, word: str) -> list[Any]:
@@ -126,7 +126,7 @@ def test_every_type_is_written_as_the_format_has_it(given_rows) -> None:
 @given(ROWS)
 def test_what_is_written_reads_back(given_rows) -> None:
     columns = by_column(given_rows)
-    found = decode(blocks(stream(columns, TYPES)), TYPES)
+    found = decode_copy(blocks(stream(columns, TYPES)), TYPES)
     assert found.to_pydict() == columns
     assert found.schema.field("text").type == pa.string()
     assert found.schema.field(TIMESTAMP).type == pa.timestamp("us")
@@ -173,7 +173,7 @@ def test_rows_keep_their_order_across_chunks() -> None:
     wanted = list(zip(range(n), texts, texts, texts, vectors.tolist(), strict=True))
     assert rows(stream(columns, types), list(types.values())) == wanted
     plain = {name: types[name] for name in "abcd"}
-    found = decode(blocks(stream({name: columns[name] for name in plain}, types)), plain)
+    found = decode_copy(blocks(stream({name: columns[name] for name in plain}, types)), plain)
     assert found.to_pydict() == {"a": list(range(n)), "b": texts, "c": texts, "d": texts}
 
 
@@ -234,16 +234,18 @@ def test_numbers_that_are_none_are_left_to_the_server() -> None:
         assert math.isnan(found[0])
         assert found[1:] == [math.inf, -math.inf, 1]
     assert column(np.array([[1e9]], "f4"), "halfvec") == [[math.inf]]
-    found = decode(blocks(stream({"x": [math.nan, None]}, {"x": "real"})), {"x": "real"}).column(
-        "x"
-    )
+    found = decode_copy(
+        blocks(stream({"x": [math.nan, None]}, {"x": "real"})), {"x": "real"}
+    ).column("x")
     assert found.null_count == 1
     assert math.isnan(found[0].as_py())
 
 
 def test_infinite_times_do_not_wrap_round() -> None:
     block = HEADER + struct.pack("!hiq", 1, 8, 2**63 - 1)
-    (found,) = decode([block, TRAILER], {"x": TIMESTAMP}).column("x").cast(pa.int64()).to_pylist()
+    (found,) = (
+        decode_copy([block, TRAILER], {"x": TIMESTAMP}).column("x").cast(pa.int64()).to_pylist()
+    )
     assert found == 2**63 - 1
     written = stream({"x": pa.array([-(2**63) + 1], pa.timestamp("us"))}, {"x": TIMESTAMP})
     assert struct.unpack_from("!q", written, len(HEADER) + 6) == (-(2**63),)
@@ -271,7 +273,7 @@ def test_no_rows_are_header_and_trailer(empty) -> None:
 
 def test_no_rows_read_as_no_rows() -> None:
     for given_blocks in ([HEADER, TRAILER], [HEADER + TRAILER]):
-        found = decode(given_blocks, {"a": "text", "b": "date"})
+        found = decode_copy(given_blocks, {"a": "text", "b": "date"})
         assert found.num_rows == 0
         assert found.schema == pa.schema({"a": pa.string(), "b": pa.date32()})
 
@@ -279,7 +281,9 @@ def test_no_rows_read_as_no_rows() -> None:
 def test_the_header_may_stand_alone_and_blocks_be_views() -> None:
     first, *rest = blocks(stream({"x": [None, 2]}, {"x": "integer"}))
     given_blocks = [HEADER, first[len(HEADER) :], *rest]
-    assert decode(map(memoryview, given_blocks), {"x": "integer"}).to_pydict() == {"x": [None, 2]}
+    assert decode_copy(map(memoryview, given_blocks), {"x": "integer"}).to_pydict() == {
+        "x": [None, 2]
+    }
 
 
 def test_other_streams_are_refused() -> None:
@@ -291,15 +295,15 @@ def test_other_streams_are_refused() -> None:
         ([b"".join(two[:2])], {"x": "integer"}, "not one row"),
     ]:
         with pytest.raises(ValueError, match=reason):
-            decode(wrong, types)
+            decode_copy(wrong, types)
 
 
 def test_other_columns_are_refused() -> None:
     with pytest.raises(TypeError, match="numeric"):
-        encode({"x": [1]}, {"x": "numeric"})
+        encode_copy({"x": [1]}, {"x": "numeric"})
     with pytest.raises(TypeError, match="vector"):
-        decode([HEADER, TRAILER], {"x": "vector"})
+        decode_copy([HEADER, TRAILER], {"x": "vector"})
     with pytest.raises(ValueError, match="equally long"):
-        encode({"x": [1], "y": []}, {"x": "real", "y": "real"})
+        encode_copy({"x": [1], "y": []}, {"x": "real", "y": "real"})
     with pytest.raises(ValueError, match="x holds vectors of different dimensions"):
         stream({"x": [[1.0], [1.0, 2.0]]}, {"x": "vector"})

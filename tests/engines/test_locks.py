@@ -88,9 +88,9 @@ def test_forgetting_goes_by_batches(pg, monkeypatch) -> None:
 
 
 def test_roles_get_the_tables_of_many_runs_by_batches(pg, monkeypatch) -> None:
-    text = files.text("roles.postgres.sql")
+    text = files.read_sql("roles.postgres.sql")
     assert re.findall(r"LIMIT 200\b", text), "the batch that is made smaller here"
-    monkeypatch.setattr(render, "text", lambda _: text.replace("LIMIT 200", "LIMIT 2"))
+    monkeypatch.setattr(render, "read_sql", lambda _: text.replace("LIMIT 200", "LIMIT 2"))
     with embsql.connect(pg) as database:
         keep(database, range(1, 4), each=3)
         few = most(database, monkeypatch, lambda: registry.install_roles(database.engine))

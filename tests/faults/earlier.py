@@ -32,7 +32,10 @@ KEPT = ("models", "runs", "events")  # tables that have rows besides those of ru
 
 def make(target: str, filled: str, last: str) -> None:
     """Make it in an empty database."""
-    with closing(engines.connect(filled)) as source, closing(engines.connect(target)) as engine:
+    with (
+        closing(engines.open_engine(filled)) as source,
+        closing(engines.open_engine(target)) as engine,
+    ):
         with engine.transaction():
             engine.run(_script(engine, last))
         known, wanted = _columns(source), _columns(engine)
@@ -47,7 +50,7 @@ def _script(engine: Engine, last: str) -> str:
     noted = [f"{step.text};\n{note.format(step.name, step.checksum)};" for step in steps]
     bootstrap = "bootstrap.sql" if engine.embedded else "bootstrap.postgres.sql"
     version = "INSERT INTO embsql.surface (surface) VALUES ('earlier');"
-    return "\n".join([files.text(bootstrap).replace("@file_id@", "earlier"), *noted, version])
+    return "\n".join([files.read_sql(bootstrap).replace("@file_id@", "earlier"), *noted, version])
 
 
 def _columns(engine: Engine) -> dict[str, set[str]]:
@@ -101,7 +104,7 @@ class Bare:
 @contextmanager
 def opened(target: str) -> Iterator[Bare]:
     """The database as it is."""
-    with closing(engines.connect(target)) as engine:
+    with closing(engines.open_engine(target)) as engine:
         yield Bare(engine)
 
 

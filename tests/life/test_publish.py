@@ -315,7 +315,7 @@ def test_of_publishers_that_meet_one_copies(world, pg) -> None:
     found: list[bool] = []
 
     def work() -> None:
-        found.append(publish(engines.connect(world.engine.second()), pg, ["compass"])[0].copied)
+        found.append(publish(engines.open_engine(world.engine.second()), pg, ["compass"])[0].copied)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -428,7 +428,7 @@ def test_not_into_itself(tmp_path, pg) -> None:
         duckdb.connect(str(path)) as connection,
         pytest.raises(InvalidArgument, match="another database"),
     ):
-        publish(engines.connect(connection), path)
+        publish(engines.open_engine(connection), path)
     with embsql.connect(pg) as server:
         with pytest.raises(InvalidArgument, match="another database"):
             publish(server.engine, pg)
@@ -655,7 +655,7 @@ def test_publishers_do_not_lose_each_others_models(world, tmp_path, start) -> No
 def test_a_source_may_be_read_only(world, tmp_path, pg) -> None:
     path = tmp_path / "source.duckdb"
     publish(world.engine, path)
-    source = engines.connect(str(path), read_only=True)
+    source = engines.open_engine(str(path), read_only=True)
     assert all(isinstance(done, Published) and done.copied for done in publish(source, pg))
     source.close()
 

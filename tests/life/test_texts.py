@@ -73,7 +73,7 @@ def test_texts_are_a_model(each: embsql.Database, tiny: str) -> None:
     rows = each.ask(
         "SELECT item_id, embedding FROM embsql.item_embedding('titles', ARRAY['b'])"
     ).to_pylist()
-    alone = texts.load(tiny).vectors(["red cup"])
+    alone = texts.load_encoder(tiny).vectors(["red cup"])
     np.testing.assert_allclose(rows[0]["embedding"], alone[0], rtol=1e-6)
 
 

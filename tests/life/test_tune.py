@@ -87,7 +87,7 @@ def record(database: embsql.Database, run_id: int | None) -> dict[str, Any]:
 
 
 def space(algorithm: str = "als", tune_: int = 3, **options: Any) -> dict[str, Any]:
-    _, search = tune.read(algorithm, options, tune_)
+    _, search = tune.read_search(algorithm, options, tune_)
     assert search is not None
     return dict(search.space)
 
@@ -171,7 +171,7 @@ def test_a_wide_range_is_searched_by_orders_of_magnitude() -> None:
         settings.append(setting["reg"])
         return tune.Trial(number, "", "", 0.0, 0.0, "done")
 
-    _, search = tune.read("als", {"reg": (1e-4, 1.0)}, 40)
+    _, search = tune.read_search("als", {"reg": (1e-4, 1.0)}, 40)
     assert len(list(tune._run_trials(search, 0, attempt))) == 40
     assert 10 < sum(reg < 1e-2 for reg in settings) < 30
 
@@ -458,7 +458,7 @@ def test_one_search_in_every_language() -> None:
         space(dim=["32", 64.0, 32], reg=("0.001", "0.1")),
     ]
     assert all(one == said[0] for one in said)
-    assert said[0] == {"dim": [32, 64], "reg": tune.Range(0.001, 0.1)}
+    assert said[0] == {"dim": [32, 64], "reg": tune.Interval(0.001, 0.1)}
 
 
 def test_none_and_choices_are_candidates() -> None:
@@ -470,7 +470,7 @@ def test_none_and_choices_are_candidates() -> None:
 
 def test_a_comma_in_text_is_a_comma() -> None:
     """metadata_cols is text in which a comma divides columns; several such texts are a list."""
-    made, search = tune.read("item2vec", {"metadata_cols": "brand,colour"}, None)
+    made, search = tune.read_search("item2vec", {"metadata_cols": "brand,colour"}, None)
     assert (made.metadata_cols, search) == ("brand,colour", None)
     assert space("item2vec", metadata_cols=["brand", "brand,colour"]) == {
         "metadata_cols": ["brand", "brand,colour"]
@@ -481,7 +481,7 @@ def test_options_that_go_together_only_in_some_settings() -> None:
     """als has alpha or alpha0: with the first candidate the setting is impossible, the search is
     not.
     """
-    made, _ = tune.read("als", {"alpha": [1.0, None], "alpha0": 0.1}, 2)
+    made, _ = tune.read_search("als", {"alpha": [1.0, None], "alpha0": 0.1}, 2)
     assert (made.alpha, made.alpha0) == (None, 0.1)
 
 

@@ -16,7 +16,7 @@ QUESTIONS = questions.questions()
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_question_keeps_the_rules(name: str) -> None:
-    assert list(rules.check(QUESTIONS[name])) == []
+    assert list(rules.violations(QUESTIONS[name])) == []
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -87,7 +87,7 @@ def test_rules_notice(body: str, complaint: str) -> None:
     question = questions.Question(
         "q", "search", arguments, (("item_id", "text"),), False, "", "", body
     )
-    assert any(complaint in problem for problem in rules.check(question))
+    assert any(complaint in problem for problem in rules.violations(question))
 
 
 @pytest.mark.parametrize("file", ["statements.sql", "publish.sql", "prepare/statements.sql"])
@@ -107,7 +107,7 @@ def test_functions_of_ml_say_which_way_they_order(name: str) -> None:
 def test_malformed_header_names_the_file(tmp_path) -> None:
     (tmp_path / "broken.sql").write_text("-- other(model text)\nSELECT 1")
     with pytest.raises(InvalidQuestionFile, match=r"broken\.sql"):
-        questions.read(tmp_path / "broken.sql")
+        questions.read_question(tmp_path / "broken.sql")
 
 
 @pytest.mark.parametrize("name", sorted(set(QUESTIONS) - {"models"}))
