@@ -25,7 +25,7 @@ from benchmarks._made import ordered
 from benchmarks._rank import Model, recall_ndcg, stored
 from benchmarks._server import databases, running
 from benchmarks.query import WARM
-from embsql.data import Rows
+from embsql.data import CsrMatrix
 from embsql.factorization.cpu import Cpu
 from embsql.factorization.objective import IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
 from embsql.run import Run
@@ -151,7 +151,7 @@ def _trained(
     """What as many half sweeps as training has make of the users from zero: (h, d), and the items
     (i, d) turned.
     """
-    rows = Rows(known.indptr.astype(np.int64), known.indices.astype(np.int32), known.data)
+    rows = CsrMatrix(known.indptr.astype(np.int64), known.indices.astype(np.int32), known.data)
     objective = Objective(0, 1, 0, unseen, IMPLICIT_REG, 1.0, 2, 1.0)
     users = np.zeros((known.shape[0], items.shape[1]), np.float32)
     for _ in range(EPOCHS):

@@ -23,7 +23,7 @@ from benchmarks._made import HELD_OUT, Pairs, ordered
 from benchmarks._node2vec_systems import NEGATIVES, learners, walkers
 from benchmarks._rank import Model, recall_ndcg, stored
 from benchmarks.quality import EXAMS, train
-from embsql.data import Rows
+from embsql.data import CsrMatrix
 from embsql.run import Run
 from embsql.skipgram.graph import met_by_the_same
 
@@ -83,7 +83,7 @@ def walks(options: argparse.Namespace) -> None:
             peer_value=peer,
             seconds=timed["embsql"].seconds,
             threads=options.threads,
-            edges=len(graph.column),
+            edges=len(graph.indices),
             **setting,
         )
 
@@ -133,7 +133,7 @@ def _pairs() -> Pairs:
     return ordered(user, item, (int(user.max()) + 1, int(item.max()) + 1))
 
 
-def _graph(pairs: Pairs, options: argparse.Namespace) -> Rows:
+def _graph(pairs: Pairs, options: argparse.Namespace) -> CsrMatrix:
     run = Run(threads=options.threads)
     return met_by_the_same(pairs.interactions(), options.neighbours, 0.0, 0, 0, run, counts=False)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.errors import Diverged
 from embsql.factorization.objective import (
     EXPLICIT_REG,
@@ -147,7 +147,7 @@ class ALS:
             transpose,
         )  # here: it brings the compiler, which listing does not need
 
-        place, rows = solver(run), Rows(data.by_user().start, data.item, weight)
+        place, rows = solver(run), CsrMatrix(data.by_user().indptr, data.item, weight)
         by_user, by_item = place.put_rows(rows), place.put_rows(transpose(rows, data.n_items))
         users = place.put(np.zeros((data.n_users, self.dim), np.float32))  # (u, d)
         met = (

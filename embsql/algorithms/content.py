@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.errors import BadFeatures, Diverged
 from embsql.features.time import DAY
 from embsql.options import NonNegative, Positive, check, require
@@ -133,7 +133,7 @@ def _means(data: Interactions, amount: Float32, items: Float32, run: Run) -> Flo
     """The mean of each user's items (i, d) by amount (n,): (u, d), zero where there is none."""
     from embsql.numeric.linalg import multiply
 
-    start = data.by_user().start
+    start = data.by_user().indptr
     total = np.bincount(data.user, amount, data.n_users)  # (u,)
     share = amount / np.where(total > 0, total, 1)[data.user]  # (n,)
-    return multiply(Rows(start, data.item, share.astype(np.float32)), items, run)  # (u, d)
+    return multiply(CsrMatrix(start, data.item, share.astype(np.float32)), items, run)  # (u, d)

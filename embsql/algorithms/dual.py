@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.errors import Diverged
 from embsql.factorization.objective import UNSEEN_TO_SEEN, Objective
 from embsql.options import NonNegative, Positive, check
@@ -87,7 +87,7 @@ class Dual:
         from embsql.numeric.linalg import transpose
 
         scale = len(data) / float(data.weight.sum(dtype=np.float64))
-        rows = Rows(data.by_user().start, data.item, data.weight * np.float32(scale))
+        rows = CsrMatrix(data.by_user().indptr, data.item, data.weight * np.float32(scale))
         if self.given == "items":
             fixed = item_vectors(data, self.vectors)  # (i, d)
         else:

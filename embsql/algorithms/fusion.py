@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.errors import Diverged
 from embsql.factorization.objective import FIRST_LENGTH, IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
 from embsql.options import Count, Dim, NonNegative, Positive, check
@@ -103,7 +103,7 @@ class Fusion:
         from embsql.numeric.linalg import transpose
 
         scale = len(data) / float(data.weight.sum(dtype=np.float64))
-        by_user = Rows(data.by_user().start, data.item, data.weight * np.float32(scale))
+        by_user = CsrMatrix(data.by_user().indptr, data.item, data.weight * np.float32(scale))
         by_item, met = (
             transpose(by_user, data.n_items),
             np.bincount(data.item, minlength=data.n_items) > 0,

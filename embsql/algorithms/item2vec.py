@@ -15,7 +15,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, FoldIn, Int32, Int64, Interactions, Rows, starts
+from embsql.data import (
+    CsrMatrix,
+    Embeddings,
+    Float32,
+    FoldIn,
+    Int32,
+    Int64,
+    Interactions,
+    indptr_of,
+)
 from embsql.features.time import ages
 from embsql.options import Count, Dim, Exponent, NonNegative, Positive, check, require
 from embsql.run import Run
@@ -176,7 +185,9 @@ class Item2Vec:
             user, item, age = user[late], item[late], None if age is None else age[late]
         side, n_side = self._side_tokens(data)
         seed = run.seed if self.shuffle else None
-        return Histories(starts(user, data.n_users), item, age, side, data.n_items + n_side, seed)
+        return Histories(
+            indptr_of(user, data.n_users), item, age, side, data.n_items + n_side, seed
+        )
 
     def _age(self, time: Int64 | None) -> Float32 | None:
         """How many half-lives before the last event of all each happened, (m,)."""
@@ -184,7 +195,7 @@ class Item2Vec:
             return None
         return (ages(self, "half_life", time) / self.half_life).astype(np.float32)
 
-    def _side_tokens(self, data: Interactions) -> tuple[Rows, int]:
+    def _side_tokens(self, data: Interactions) -> tuple[CsrMatrix, int]:
         """The tokens beside each item, from the columns named, numbered after the items.
 
         And how many there are.
@@ -197,8 +208,8 @@ class Item2Vec:
             n += many
         owner, token = np.concatenate(owners), np.concatenate(tokens)  # (k,), (k,)
         order = np.argsort(owner, kind="stable")  # (k,)
-        return Rows(
-            starts(owner[order], data.n_items), token[order], np.ones(len(order), np.float32)
+        return CsrMatrix(
+            indptr_of(owner[order], data.n_items), token[order], np.ones(len(order), np.float32)
         ), n
 
     def _columns(self, data: Interactions) -> Iterator[pa.Array]:
@@ -226,7 +237,7 @@ class Item2Vec:
         total = np.bincount(data.user, weight, data.n_users)  # (u,)
         share = weight / np.where(total > 0, total, 1)[data.user]  # (n,)
         return multiply(
-            Rows(data.by_user().start, data.item, share.astype(np.float32)), unit, run
+            CsrMatrix(data.by_user().indptr, data.item, share.astype(np.float32)), unit, run
         )  # (u, d)
 
     def _aged(self, data: Interactions) -> NDArray[np.float64]:
@@ -284,7 +295,7 @@ class Histories:
     start: Int64  # (u + 1,)
     item: Int32  # (m,)
     age: Float32 | None  # (m,) in half-lives
-    side: Rows  # the tokens of each item
+    side: CsrMatrix  # the tokens of each item
     n_tokens: int
     seed: int | None  # of the order in each epoch; none: the order is that of the events
 
@@ -293,7 +304,7 @@ class Histories:
         """How often each token comes, (n_tokens,)."""
         items = np.bincount(self.item, minlength=len(self.side.counts))  # (i,)
         beside = np.bincount(
-            self.side.column, np.repeat(items, self.side.counts), self.n_tokens
+            self.side.indices, np.repeat(items, self.side.counts), self.n_tokens
         )  # (n_tokens,)
         beside[: len(items)] += items
         return beside.astype(np.int64)
@@ -325,7 +336,7 @@ class Histories:
 
     def _with_side(self, block: Block) -> Block:
         """A block in which every item is followed by its tokens."""
-        if not len(self.side.column):
+        if not len(self.side.indices):
             return block
         place = np.concatenate(
             ([0], np.cumsum(1 + self.side.counts[block.token]))
@@ -335,8 +346,8 @@ class Histories:
             block.token[owner],
             np.arange(place[-1]) - place[owner],
         )  # (k,), (k,) 0 is the item itself
-        beside = self.side.column[
-            np.minimum(self.side.start[item] + nth - 1, len(self.side.column) - 1)
+        beside = self.side.indices[
+            np.minimum(self.side.indptr[item] + nth - 1, len(self.side.indices) - 1)
         ]  # (k,)
         time = None if block.time is None else block.time[owner]
         return Block(place[block.start], np.where(nth == 0, item, beside), time)

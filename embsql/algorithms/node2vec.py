@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.errors import NoEdges
 from embsql.options import (
     INT,
@@ -135,7 +135,7 @@ class Node2Vec:
         )  # (i, d)
         return items
 
-    def _graph(self, data: Interactions, run: Run) -> Rows:
+    def _graph(self, data: Interactions, run: Run) -> CsrMatrix:
         """What is walked on, a symmetric matrix: of the items, or of the users and then the items.
 
         Raises NoEdges.
@@ -150,7 +150,7 @@ class Node2Vec:
         rows = met_by_the_same(
             data, self.neighbours, self.least, self.within, self.gap, run, counts=counts
         )
-        if not len(rows.column):
+        if not len(rows.indices):
             raise NoEdges(model=run.model_name)
         return rows
 
@@ -169,8 +169,8 @@ def _before(run: Run, bipartite: bool) -> Float32 | None:
     return np.vstack((users, items)) if bipartite else items
 
 
-def _shares(data: Interactions) -> Rows:
+def _shares(data: Interactions) -> CsrMatrix:
     """What share of a user's weight each item has, by user."""
     rows = data.by_user()
     total = np.bincount(data.user, data.weight, data.n_users)  # (u,)
-    return Rows(rows.start, rows.column, (data.weight / total[data.user]).astype(np.float32))
+    return CsrMatrix(rows.indptr, rows.indices, (data.weight / total[data.user]).astype(np.float32))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, FoldIn, Interactions, Rows
+from embsql.data import CsrMatrix, Embeddings, Float32, FoldIn, Interactions
 from embsql.errors import Diverged
 from embsql.options import Dim, check
 from embsql.run import Run
@@ -63,8 +63,8 @@ class SVD:
         from embsql.numeric.svd import truncated_svd
 
         root_user, root_item = self._roots(data)  # (u,), (i,)
-        rows = Rows(
-            data.by_user().start,
+        rows = CsrMatrix(
+            data.by_user().indptr,
             data.item,
             data.weight / root_user[data.user] / root_item[data.item],
         )
@@ -85,9 +85,9 @@ class SVD:
             data.item, data.weight, data.n_items
         )
 
-    def _report(self, rows: Rows, projected: Float32, run: Run) -> None:
+    def _report(self, rows: CsrMatrix, projected: Float32, run: Run) -> None:
         """Report the share of the squares of the matrix that its projection (u, d) leaves out."""
-        whole, kept = (float(np.square(a).sum(dtype=np.float64)) for a in (rows.weight, projected))
+        whole, kept = (float(np.square(a).sum(dtype=np.float64)) for a in (rows.data, projected))
         loss = 1 - kept / whole if whole else 0.0
         if not np.isfinite(loss):
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)

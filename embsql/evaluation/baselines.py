@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from embsql.data import Float32, Int32, Interactions, Rows, starts
+from embsql.data import CsrMatrix, Float32, Int32, Interactions, indptr_of
 from embsql.run import Run
 
 NEIGHBOURS = 100  # of each item, as in the published table for item-kNN (BARS, Gowalla)
 
 
-def popular(train: Interactions, barred: Rows, k: int) -> Int32:
+def popular(train: Interactions, barred: CsrMatrix, k: int) -> Int32:
     """The k items with the most training pairs without those barred: (m, k), -1 where fewer remain.
 
     A pair counts once whatever its weight, so that one heavy buyer does not make an item popular.
@@ -24,7 +24,7 @@ def popular(train: Interactions, barred: Rows, k: int) -> Int32:
 
 
 def item_knn(
-    train: Interactions, history: Rows, k: int, run: Run, *, repeats: bool = False
+    train: Interactions, history: CsrMatrix, k: int, run: Run, *, repeats: bool = False
 ) -> Int32:
     """The k best items for each history by item-kNN, those in it only with `repeats`: (m, k), -1
     where fewer remain.
@@ -59,9 +59,9 @@ def item_knn(
     return codes
 
 
-def _by_neighbour(near: Int32, weight: Float32) -> Rows:
+def _by_neighbour(near: Int32, weight: Float32) -> CsrMatrix:
     """Row i: the items that have i among their neighbours, ascending, and the weight they give it."""
     entries = np.flatnonzero(near >= 0)  # (e,) places in the flattened lists
     entries = entries[np.argsort(near.ravel()[entries], kind="stable")]  # (e,)
     owner = (entries // near.shape[1]).astype(np.int32)  # (e,)
-    return Rows(starts(near.ravel()[entries], len(near)), owner, weight.ravel()[entries])
+    return CsrMatrix(indptr_of(near.ravel()[entries], len(near)), owner, weight.ravel()[entries])

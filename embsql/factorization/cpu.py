@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Rows
+from embsql.data import CsrMatrix, Float32
 from embsql.factorization.objective import Objective
 from embsql.numeric import kernels
 from embsql.numeric.linalg import eigen, gram, in_parallel, rotate, sparse_pieces
@@ -22,7 +22,7 @@ class Cpu:
 
     run: Run
 
-    def put_rows(self, rows: Rows) -> Rows:
+    def put_rows(self, rows: CsrMatrix) -> CsrMatrix:
         """The rows themselves."""
         return rows
 
@@ -36,7 +36,7 @@ class Cpu:
 
     def half_sweep(
         self,
-        rows: Rows,
+        rows: CsrMatrix,
         fixed: Float32,
         solved: Float32,
         objective: Objective,
@@ -56,7 +56,7 @@ class Cpu:
         return solved, fixed, loss, penalty
 
     def solve_for(
-        self, rows: Rows, fixed: Float32, objective: Objective
+        self, rows: CsrMatrix, fixed: Float32, objective: Objective
     ) -> tuple[Float32, float, float]:
         """All rows (n, f) for the fixed table (m, f) in its own axes, and the two losses of
         `half_sweep`.
@@ -70,7 +70,7 @@ class Cpu:
 
     def _solve(
         self,
-        rows: Rows,
+        rows: CsrMatrix,
         fixed: Float32,
         solved: Float32,
         energy: NDArray[np.float64],
@@ -92,9 +92,9 @@ class Cpu:
             kernels.solve(
                 low,
                 high,
-                rows.start,
-                rows.column,
-                rows.weight,
+                rows.indptr,
+                rows.indices,
+                rows.data,
                 fixed,
                 solved,
                 prior,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
-from embsql.data import Float32, FoldIn, Rows
+from embsql.data import CsrMatrix, Float32, FoldIn
 
 # weight of all unseen pairs together, over that of the seen: best on published data is 7 to 28
 UNSEEN_TO_SEEN = 15.0
@@ -42,7 +42,7 @@ class Solver(Protocol):
     the end.
     """
 
-    def put_rows(self, rows: Rows) -> Any:
+    def put_rows(self, rows: CsrMatrix) -> Any:
         """A sparse matrix, as the solver keeps it."""
 
     def put(self, table: Float32) -> Any:

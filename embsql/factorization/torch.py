@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from embsql.data import Float32, Rows
+from embsql.data import CsrMatrix, Float32
 from embsql.factorization.objective import Objective
 from embsql.numeric.kernels import TINY
 from embsql.run import Run
@@ -17,26 +17,26 @@ from embsql.run import Run
 CHUNK = 1 << 27  # numbers gathered at a time: half a gigabyte
 
 
-class TorchRows(NamedTuple):
+class TorchCsr(NamedTuple):
     """A sparse matrix on the device."""
 
-    start: Tensor  # (n + 1,)
+    indptr: Tensor  # (n + 1,)
     row: Tensor  # (pairs,)
-    column: Tensor  # (pairs,)
-    weight: Tensor  # (pairs,)
+    indices: Tensor  # (pairs,)
+    data: Tensor  # (pairs,)
 
     def products(self, left: Tensor, right: Tensor) -> Tensor:
         """Row times column vector of every pair: (n, f), (m, f) -> (pairs,)."""
         size = max(1, CHUNK // left.shape[1])
-        parts = zip(self.row.split(size), self.column.split(size), strict=True)
+        parts = zip(self.row.split(size), self.indices.split(size), strict=True)
         return torch.cat([(left[row] * right[column]).sum(1) for row, column in parts])  # (pairs,)
 
     def gather(self, weight: Tensor, table: Tensor) -> Tensor:
         """Weighted sum of each row's columns' vectors: (pairs,), (m, f) -> (n, f)."""
         return embedding_bag(
-            self.column,
+            self.indices,
             table,
-            self.start,
+            self.indptr,
             mode="sum",
             per_sample_weights=weight,
             include_last_offset=True,
@@ -54,13 +54,13 @@ class Torch:
 
     run: Run
 
-    def put_rows(self, rows: Rows) -> TorchRows:
+    def put_rows(self, rows: CsrMatrix) -> TorchCsr:
         """A sparse matrix on the device."""
         start, column, weight = (
-            torch.from_numpy(a).to(self.run.device) for a in (rows.start, rows.column, rows.weight)
+            torch.from_numpy(a).to(self.run.device) for a in (rows.indptr, rows.indices, rows.data)
         )
         row = torch.repeat_interleave(start.diff()).to(column.dtype)  # (pairs,)
-        return TorchRows(start.to(column.dtype), row, column, weight)
+        return TorchCsr(start.to(column.dtype), row, column, weight)
 
     def put(self, table: Float32) -> Tensor:
         """A table on the device."""
@@ -73,14 +73,14 @@ class Torch:
 
     @torch.inference_mode()
     def half_sweep(
-        self, rows: TorchRows, fixed: Tensor, solved: Tensor, objective: Objective
+        self, rows: TorchCsr, fixed: Tensor, solved: Tensor, objective: Objective
     ) -> tuple[Tensor, Tensor, float, float]:
         """See `objective.Solver`."""
         energy, axes = torch.linalg.eigh((fixed.T @ fixed).double())  # (f,), (f, f)
         axes = axes.flip(1).float()  # (f, f) strongest axis first
         fixed, x = fixed @ axes, solved @ axes  # (m, f), (n, f)
-        curve = objective.curve0 + objective.curve1 * rows.weight  # (pairs,)
-        pull = objective.pull0 + rows.weight  # (pairs,)
+        curve = objective.curve0 + objective.curve1 * rows.data  # (pairs,)
+        pull = objective.pull0 + rows.data  # (pairs,)
         mass = rows.gather(curve, torch.ones_like(fixed[:, :1])) + objective.unseen * len(
             fixed
         )  # (n, 1)

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int32, Int64, starts
+from embsql.data import Float32, Int32, Int64, indptr_of
 from embsql.numeric.linalg import in_parallel, pieces
 from embsql.run import Run
 
@@ -44,7 +44,7 @@ def by_pair(
     last = np.empty(
         len(user), np.bool_
     )  # (n,) whether a row is its pair's last, and holds what they make together
-    start = starts(user, n_users)  # (n_users + 1,)
+    start = indptr_of(user, n_users)  # (n_users + 1,)
     in_parallel(
         lambda a, z: _merge(start[a], start[z], user, item, weight, time, last, average),
         pieces(start, 1),
@@ -61,7 +61,7 @@ def _ordered(
 
     A counting sort; each thread reads all rows and writes those of its own codes.
     """
-    start = starts(codes, n)  # (n + 1,)
+    start = indptr_of(codes, n)  # (n + 1,)
     out = tuple(np.empty_like(column) for column in (other, weight, time))
     edges = np.searchsorted(
         start, np.linspace(0, len(codes), run.threads + 1)[1:-1]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int32, Rows
+from embsql.data import CsrMatrix, Float32, Int32
 from embsql.errors import BadArgument
 from embsql.numeric.kernels import compiled, inlined
 from embsql.numeric.linalg import in_parallel, multiply, pieces, transpose
@@ -189,7 +189,7 @@ def _update(vectors: Float32, labels: Int32, centroids: Float32, run: Run) -> tu
     """
     n, k = len(vectors), len(centroids)
     members = transpose(
-        Rows(np.arange(n + 1), labels, np.ones(n, np.float32)), k
+        CsrMatrix(np.arange(n + 1), labels, np.ones(n, np.float32)), k
     )  # k rows: who is in each cluster
     means = np.where(
         members.counts[:, None] > 0, _means(vectors, members, run), centroids
@@ -202,7 +202,7 @@ def _update(vectors: Float32, labels: Int32, centroids: Float32, run: Run) -> tu
         for new, old in zip(empty, np.argsort(-error, kind="stable"), strict=False):
             _split(
                 vectors,
-                members.column[members.start[old] : members.start[old + 1]],
+                members.indices[members.indptr[old] : members.indptr[old + 1]],
                 int(old),
                 int(new),
                 means,
@@ -211,15 +211,15 @@ def _update(vectors: Float32, labels: Int32, centroids: Float32, run: Run) -> tu
     return means, labels
 
 
-def _means(vectors: Float32, members: Rows, run: Run) -> Float32:
+def _means(vectors: Float32, members: CsrMatrix, run: Run) -> Float32:
     """Mean of the vectors (n, d) of each of k clusters: (k, d), 0 for none.
 
     Long sums are cut to stay exact.
     """
-    cuts = np.union1d(members.start, np.arange(0, len(vectors), CHAIN))  # (p + 1,)
-    sums = multiply(Rows(cuts, members.column, members.weight), vectors, run)  # (p, d)
+    cuts = np.union1d(members.indptr, np.arange(0, len(vectors), CHAIN))  # (p + 1,)
+    sums = multiply(CsrMatrix(cuts, members.indices, members.data), vectors, run)  # (p, d)
     total = np.zeros((len(members.counts), vectors.shape[1]))  # (k, d)
-    np.add.at(total, np.searchsorted(members.start, cuts[:-1], side="right") - 1, sums)
+    np.add.at(total, np.searchsorted(members.indptr, cuts[:-1], side="right") - 1, sums)
     return (total / np.maximum(members.counts, 1)[:, None]).astype(np.float32)
 
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int64, Rows
+from embsql.data import CsrMatrix, Float32, Int64
 from embsql.numeric import kernels
 from embsql.run import Run
 
@@ -57,9 +57,9 @@ def pieces(work: Int64, width: int) -> list[tuple[int, int]]:
     return [(int(low), int(high)) for low, high in pairwise(edges)]
 
 
-def sparse_pieces(rows: Rows, width: int) -> list[tuple[int, int]]:
+def sparse_pieces(rows: CsrMatrix, width: int) -> list[tuple[int, int]]:
     """Ranges of rows of about equally many pairs; a row itself costs about as much as four."""
-    return pieces(rows.start + 4 * np.arange(len(rows.start)), width)
+    return pieces(rows.indptr + 4 * np.arange(len(rows.indptr)), width)
 
 
 def dense_pieces(n: int, width: int) -> list[tuple[int, int]]:
@@ -106,23 +106,23 @@ def eigen(gram: NDArray[np.float64], run: Run) -> tuple[NDArray[np.float64], Flo
     return energy[order], np.ascontiguousarray(axes[order].T, np.float32)  # (f,), (f, f)
 
 
-def multiply(rows: Rows, table: Float32, run: Run) -> Float32:
+def multiply(rows: CsrMatrix, table: Float32, run: Run) -> Float32:
     """A sparse matrix (n, m) times a table (m, f): (n, f)."""
     out = np.empty((len(rows.counts), table.shape[1]), np.float32)  # (n, f)
 
     def part(low: int, high: int) -> None:
-        kernels.multiply(low, high, rows.start, rows.column, rows.weight, table, out)
+        kernels.multiply(low, high, rows.indptr, rows.indices, rows.data, table, out)
 
     in_parallel(part, sparse_pieces(rows, table.shape[1]), run)
     return out
 
 
-def transpose(rows: Rows, n_columns: int) -> Rows:
+def transpose(rows: CsrMatrix, n_columns: int) -> CsrMatrix:
     """The same pairs by column, rows ascending within a column: a counting sort, linear in the
     pairs.
     """
-    counts = np.bincount(rows.column, minlength=n_columns)  # (m,)
+    counts = np.bincount(rows.indices, minlength=n_columns)  # (m,)
     start = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)  # (m + 1,)
-    row, weight = np.empty_like(rows.column), np.empty_like(rows.weight)  # (n,), (n,)
-    kernels.transpose(rows.start, rows.column, rows.weight, start[:-1].copy(), row, weight)
-    return Rows(start, row, weight)
+    row, weight = np.empty_like(rows.indices), np.empty_like(rows.data)  # (n,), (n,)
+    kernels.transpose(rows.indptr, rows.indices, rows.data, start[:-1].copy(), row, weight)
+    return CsrMatrix(start, row, weight)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from embsql.data import Float32, Rows
+from embsql.data import CsrMatrix, Float32
 from embsql.numeric.linalg import eigen, gram, multiply, rotate, transpose
 from embsql.run import Run
 
@@ -18,7 +18,7 @@ POWER_ITERATIONS = 4
 NOISE = 1e-6  # share of the largest eigenvalue below which float32 sees only rounding
 
 
-def truncated_svd(rows: Rows, n_columns: int, dim: int, run: Run) -> Float32:
+def truncated_svd(rows: CsrMatrix, n_columns: int, dim: int, run: Run) -> Float32:
     """Leading right singular vectors of a sparse matrix (n, m) as columns (m, dim), zero beyond its
     rank.
     """

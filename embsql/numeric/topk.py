@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from threadpoolctl import threadpool_limits
 
-from embsql.data import Float32, Int32, Int64, Rows, Similarity
+from embsql.data import CsrMatrix, Float32, Int32, Int64, Similarity
 from embsql.numeric.linalg import in_parallel
 from embsql.run import Run
 
@@ -31,7 +31,7 @@ def top_k(
     items: Float32,
     k: int,
     *,
-    seen: Rows | None = None,
+    seen: CsrMatrix | None = None,
     item_bias: Float32 | None = None,
     similarity: Similarity = "dot",
     run: Run,
@@ -53,7 +53,7 @@ def top_k(
     start, column = (
         (np.zeros(m + 1, np.int64), np.empty(0, np.int32))
         if seen is None
-        else (seen.start, seen.column)
+        else (seen.indptr, seen.indices)
     )
     bias = np.zeros(n, np.float32) if item_bias is None else item_bias  # (n,)
 
@@ -96,16 +96,18 @@ def unit(vectors: Float32) -> Float32:
     return directions
 
 
-def first_unseen(order: Int32, seen: Rows, k: int, n: int) -> Int32:
+def first_unseen(order: Int32, seen: CsrMatrix, k: int, n: int) -> Int32:
     """The first k of `order`, some codes below n, that each row has not seen: (m, k), -1 where
     fewer remain.
     """
     codes = np.full((len(seen.counts), k), -1, np.int32)  # (m, k)
-    _walk(order, seen.start, seen.column, np.zeros(n, bool), codes)
+    _walk(order, seen.indptr, seen.indices, np.zeros(n, bool), codes)
     return codes
 
 
-def cosine_neighbours(by_user: Rows, by_item: Rows, k: int, run: Run) -> tuple[Int32, Float32]:
+def cosine_neighbours(
+    by_user: CsrMatrix, by_item: CsrMatrix, k: int, run: Run
+) -> tuple[Int32, Float32]:
     """The k items nearest to every item, by the cosine of their sets of users, best first.
 
     Codes (n_items, k), -1 where fewer items share a user, and similarities (n_items, k), 0 there.
@@ -114,13 +116,19 @@ def cosine_neighbours(by_user: Rows, by_item: Rows, k: int, run: Run) -> tuple[I
     """
     codes, scores = _empty(len(by_item.counts), k, 0.0)
     scale = (1 / np.sqrt(np.maximum(by_item.counts, 1))).astype(np.float32)  # (n_items,)
-    both = (by_user.start, by_user.column, by_item.start, by_item.column)
+    both = (by_user.indptr, by_user.indices, by_item.indptr, by_item.indices)
     _share(run, 64, len(codes), _cosines, *both, scale, codes, scores)
     return codes, scores
 
 
 def top_k_linear(
-    history: Rows, weights: Rows, base: Float32, k: int, run: Run, *, repeats: bool = False
+    history: CsrMatrix,
+    weights: CsrMatrix,
+    base: Float32,
+    k: int,
+    run: Run,
+    *,
+    repeats: bool = False,
 ) -> tuple[Int32, Float32]:
     """The k best unseen items by `base` (n_items,) plus the sum of the weight rows of the items in
     a history.
@@ -130,7 +138,7 @@ def top_k_linear(
     what is in the history may come.
     """
     codes, scores = _empty(len(history.counts), k, -np.inf)
-    sparse = (history.start, history.column, weights.start, weights.column, weights.weight)
+    sparse = (history.indptr, history.indices, weights.indptr, weights.indices, weights.data)
     _share(run, 64, len(codes), _linear, *sparse, base, repeats, codes, scores)
     return codes, scores
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from embsql.data import Float32, Graph, Int32, Int64, Interactions, Rows, starts
+from embsql.data import CsrMatrix, Float32, Graph, Int32, Int64, Interactions, indptr_of
 from embsql.numeric.aggregate import by_pair
 from embsql.numeric.kernels import compiled
 from embsql.numeric.linalg import in_parallel, pieces
@@ -18,20 +18,20 @@ from embsql.run import Run
 LONGEST = 5_000
 
 
-def adjacency(graph: Graph, n: int, run: Run) -> Rows:
+def adjacency(graph: Graph, n: int, run: Run) -> CsrMatrix:
     """The matrix (n, n) of some edges: both directions of each, those given more than once added
     up.
     """
     return _symmetric(graph.source, graph.target, graph.weight, n, run, average=False)
 
 
-def edges(rows: Rows) -> Graph:
+def edges(rows: CsrMatrix) -> Graph:
     """The entries of a matrix as edges, each in both directions."""
     source = np.repeat(np.arange(len(rows.counts), dtype=np.int32), rows.counts)  # (e,)
-    return Graph(source, rows.column, rows.weight)
+    return Graph(source, rows.indices, rows.data)
 
 
-def bipartite(data: Interactions, run: Run) -> Rows:
+def bipartite(data: Interactions, run: Run) -> CsrMatrix:
     """Users next to the items they met, by weight: (n_users + n_items,) squared, the users first."""
     item = data.item + np.int32(data.n_users)  # (n,)
     return _symmetric(data.user, item, data.weight, data.n_users + data.n_items, run, average=False)
@@ -39,7 +39,7 @@ def bipartite(data: Interactions, run: Run) -> Rows:
 
 def met_by_the_same(
     data: Interactions, k: int, least: float, window: int, gap: int, run: Run, *, counts: bool
-) -> Rows:
+) -> CsrMatrix:
     """Every item next to the k items nearest to it, and to those it is so near to: (n_items,
     n_items).
 
@@ -48,7 +48,7 @@ def met_by_the_same(
     two at most so many events, or so much time, apart. Where one of two items is a neighbour of the
     other, they are neighbours.
     """
-    data = data.where(np.diff(data.by_user().start)[data.user] <= LONGEST)
+    data = data.where(np.diff(data.by_user().indptr)[data.user] <= LONGEST)
     by_item = data.by_item()
     if window or gap:
         column, cosine = _neighbours_in_order(
@@ -69,13 +69,13 @@ def met_by_the_same(
 
 def _symmetric(
     source: Int32, target: Int32, weight: Float32, n: int, run: Run, *, average: bool
-) -> Rows:
+) -> CsrMatrix:
     """The matrix (n, n) of edges in both directions, ordered by source and target."""
     both = np.concatenate((source, target)), np.concatenate((target, source))  # (2e,), (2e,)
     row, column, mass, _ = by_pair(
         *both, np.tile(weight, 2).astype(np.float64), None, (n, n), run, average=average
     )
-    return Rows(starts(row, n), column, mass)
+    return CsrMatrix(indptr_of(row, n), column, mass)
 
 
 def _neighbours_in_order(
@@ -87,9 +87,9 @@ def _neighbours_in_order(
     time = events.time if gap and events.time is not None else np.empty(0, np.int64)  # (m,) or none
     order, first = (
         np.argsort(item, kind="stable"),
-        starts(user, data.n_users),
+        indptr_of(user, data.n_users),
     )  # (m,) events by item, (n_users + 1,)
-    start = starts(item[order], data.n_items)  # (n_items + 1,)
+    start = indptr_of(item[order], data.n_items)  # (n_items + 1,)
     users = np.maximum(np.bincount(data.item, minlength=data.n_items), 1)  # (n_items,)
     scale = (1 / np.sqrt(users)).astype(np.float32)  # (n_items,)
     columns, cosines = (

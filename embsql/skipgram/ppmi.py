@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int64, Rows, starts
+from embsql.data import CsrMatrix, Float32, Int64, indptr_of
 from embsql.numeric.linalg import multiply
 from embsql.numeric.svd import truncated_svd
 from embsql.run import Run
@@ -28,7 +28,7 @@ def factors(blocks: Iterable[Block], n: int, settings: Settings, run: Run) -> tu
     axes = truncated_svd(rows, n, settings.dim, run)  # (n, d)
     projected = multiply(rows, axes, run)  # (n, d) the singular vectors times their values
     values: Float64 = np.linalg.norm(projected.astype(np.float64), axis=0)  # (d,)
-    whole = float(np.square(rows.weight, dtype=np.float64).sum())
+    whole = float(np.square(rows.data, dtype=np.float64).sum())
     loss = 1 - float(np.square(values).sum()) / whole if whole else 0.0
     roots: Float32 = np.sqrt(np.where(values > 0, values, 1)).astype(np.float32)  # (d,)
     vectors: Float32 = (projected / roots).astype(np.float32)  # (n, d)
@@ -82,7 +82,7 @@ def _added(parts: list[tuple[Int64, Float64]]) -> tuple[Int64, Float64]:
     return keys, weights.astype(np.float64)
 
 
-def shifted_ppmi(pairs: tuple[Int64, Float64], n: int, settings: Settings) -> Rows:
+def shifted_ppmi(pairs: tuple[Int64, Float64], n: int, settings: Settings) -> CsrMatrix:
     """max(0, log(share of the pair / (share of the row * smoothed share of the column)) -
     log(negatives)).
     """
@@ -94,8 +94,8 @@ def shifted_ppmi(pairs: tuple[Int64, Float64], n: int, settings: Settings) -> Ro
         settings.negatives
     )  # (k,)
     kept = pmi > 0  # (k,)
-    return Rows(
-        starts(row[kept].astype(np.int32), n),
+    return CsrMatrix(
+        indptr_of(row[kept].astype(np.int32), n),
         column[kept].astype(np.int32),
         pmi[kept].astype(np.float32),
     )

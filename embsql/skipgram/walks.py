@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int32, Int64, Rows
+from embsql.data import CsrMatrix, Float32, Int32, Int64
 from embsql.numeric.kernels import LINE, Float64, compiled, inlined, prefetch
 from embsql.numeric.linalg import in_parallel
 from embsql.run import Run
@@ -45,8 +45,8 @@ OWN, OTHER, KEEP = 0, 1, 2  # columns of the alias table
 class Tables(NamedTuple):
     """A graph as the compiled loops read it."""
 
-    start: Int64  # (n + 1,)
-    column: Int32  # (m, 1)
+    indptr: Int64  # (n + 1,)
+    indices: Int32  # (m, 1)
     weight: Float32  # (m,)
     alias: UInt32  # (m, 3), or (0, 3) where all edges weigh alike
     total: Float64  # (n,)
@@ -83,7 +83,7 @@ class Walks:
     of t, 1/q otherwise (Grover and Leskovec, 2016, 3.2).
     """
 
-    graph: Rows  # (n, n)
+    graph: CsrMatrix  # (n, n)
     walks: int
     length: int  # nodes of a walk
     p: float
@@ -99,15 +99,15 @@ class Walks:
 
         Vose, 1991), unless all weigh alike.
         """
-        start, column, weight = self.graph.start, self.graph.column, self.graph.weight
+        indptr, indices, weight = self.graph.indptr, self.graph.indices, self.graph.data
         even = not len(weight) or weight.min() == weight.max()
         alias, total = (
-            np.empty((0 if even else len(column), 3), np.uint32),
-            np.zeros(len(start) - 1),
+            np.empty((0 if even else len(indices), 3), np.uint32),
+            np.zeros(len(indptr) - 1),
         )
         _alias(
-            start,
-            column,
+            indptr,
+            indices,
             weight,
             np.empty(len(alias), np.float32),
             np.empty(len(alias), np.int32),
@@ -147,7 +147,7 @@ class Walks:
         tokens = np.empty((len(starts), self.length), np.int32)  # (s, length)
         tokens[:, 0] = starts
         tables = Tables(
-            self.graph.start, self.graph.column[:, None], self.graph.weight, self.alias, self.total
+            self.graph.indptr, self.graph.indices[:, None], self.graph.data, self.alias, self.total
         )
 
         def part(low: int, high: int) -> None:
@@ -175,8 +175,8 @@ def _work() -> Work:
 
 @compiled
 def _alias(
-    start: Int64,
-    column: Int32,
+    indptr: Int64,
+    indices: Int32,
     weight: Float32,
     keep: Float32,
     stack: Int32,
@@ -189,8 +189,8 @@ def _alias(
     The row's part of the stack holds the edges that keep less than all from its bottom up, those
     with more to give from its top.
     """
-    for row in range(len(start) - 1):
-        low, high = start[row], start[row + 1]
+    for row in range(len(indptr) - 1):
+        low, high = indptr[row], indptr[row + 1]
         for e in range(low, high):
             total[row] += weight[e]
         if not len(alias):
@@ -198,7 +198,7 @@ def _alias(
         poor, rich = low, high
         for e in range(low, high):
             keep[e] = weight[e] * (high - low) / total[row]
-            alias[e, OWN] = alias[e, OTHER] = column[e]
+            alias[e, OWN] = alias[e, OTHER] = indices[e]
             if keep[e] < 1:
                 stack[poor] = e
                 poor += 1
@@ -208,7 +208,7 @@ def _alias(
         while poor > low and rich < high:
             poor -= 1
             taker, giver = stack[poor], stack[rich]
-            alias[taker, OTHER] = column[giver]
+            alias[taker, OTHER] = indices[giver]
             keep[giver] -= 1 - keep[taker]
             if keep[giver] < 1:
                 rich += 1
@@ -240,12 +240,12 @@ def _share(state: UInt64, w: int) -> float:
 
 
 @inlined
-def _first_not_below(column: Int32, low: int, high: int, x: int) -> int:
+def _first_not_below(indices: Int32, low: int, high: int, x: int) -> int:
     """The first place of an ascending row that holds x or more; high when there is none."""
     n = high - low
     while n > 0:  # without a branch that could be guessed wrong
         half = (n + 1) >> 1
-        low += half if column[low + half - 1, 0] < x else 0
+        low += half if indices[low + half - 1, 0] < x else 0
         n -= half
     return low
 
@@ -253,8 +253,8 @@ def _first_not_below(column: Int32, low: int, high: int, x: int) -> int:
 @inlined
 def _adjacent(g: Tables, t: int, x: int) -> bool:
     """Whether x is a neighbour of t."""
-    place = _first_not_below(g.column, g.start[t], g.start[t + 1], x)
-    return bool(place < g.start[t + 1] and g.column[place, 0] == x)
+    place = _first_not_below(g.indices, g.indptr[t], g.indptr[t + 1], x)
+    return bool(place < g.indptr[t + 1] and g.indices[place, 0] == x)
 
 
 @inlined
@@ -271,15 +271,15 @@ def _exactly(share: float, t: int, v: int, g: Tables, bias: Bias) -> int:
     to end.
     """
     mass = 0.0
-    for e in range(g.start[v], g.start[v + 1]):
-        mass += g.weight[e] * _bias_of(g.column[e, 0], t, g, bias)
+    for e in range(g.indptr[v], g.indptr[v + 1]):
+        mass += g.weight[e] * _bias_of(g.indices[e, 0], t, g, bias)
     mass *= share
     chosen = t
-    for e in range(g.start[v], g.start[v + 1]):
-        part = g.weight[e] * _bias_of(g.column[e, 0], t, g, bias)
+    for e in range(g.indptr[v], g.indptr[v + 1]):
+        part = g.weight[e] * _bias_of(g.indices[e, 0], t, g, bias)
         mass -= part
         if part > 0:
-            chosen = g.column[e, 0]
+            chosen = g.indices[e, 0]
         if mass < 0:
             break
     return chosen
@@ -295,13 +295,13 @@ def _propose(n: int, at: Int32, g: Tables, work: Work) -> None:
     """
     for i in range(n):
         w = work.waiting[i]
-        low, high = g.start[at[w]], g.start[at[w] + 1]
+        low, high = g.indptr[at[w]], g.indptr[at[w] + 1]
         work.bits[w] = _draw(work.state, w)
         work.edge[w] = low + np.int64(((work.bits[w] >> S32) * np.uint64(high - low)) >> S32)
         if len(g.alias):
             prefetch(g.alias, work.edge[w], OWN)
         else:
-            prefetch(g.column, work.edge[w], 0)
+            prefetch(g.indices, work.edge[w], 0)
 
 
 @inlined
@@ -309,7 +309,7 @@ def _proposed(w: int, g: Tables, work: Work) -> int:
     """The node that walker w is proposed: the edge's own, or the one that stands in for it."""
     e = work.edge[w]
     if not len(g.alias):
-        return int(g.column[e, 0])
+        return int(g.indices[e, 0])
     return int(g.alias[e, OWN if (work.bits[w] & LOW) < g.alias[e, KEEP] else OTHER])
 
 
@@ -326,7 +326,7 @@ def _over(t: int, v: int, g: Tables, bias: Bias) -> float:
     if bias.back <= top:
         return 0.0
     return (bias.back / top - 1) * float(
-        g.weight[_first_not_below(g.column, g.start[v], g.start[v + 1], t)]
+        g.weight[_first_not_below(g.indices, g.indptr[v], g.indptr[v + 1], t)]
     )
 
 
@@ -347,12 +347,12 @@ def _ask_for(g: Tables, t: int) -> None:
 
     Of a long one, for where that begins.
     """
-    low, high = g.start[t], g.start[t + 1]
+    low, high = g.indptr[t], g.indptr[t + 1]
     if high - low > NEAR:
         low = (low + high) // 2
         high = low + 1
     for e in range(low, high, LINE):
-        prefetch(g.column, e, 0)
+        prefetch(g.indices, e, 0)
 
 
 @inlined

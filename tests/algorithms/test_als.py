@@ -12,7 +12,7 @@ import pytest
 
 from embsql.algorithms import als
 from embsql.algorithms.als import ALS
-from embsql.data import Interactions, Rows, starts
+from embsql.data import CsrMatrix, Interactions, indptr_of
 from embsql.errors import BadOption, Diverged
 from embsql.factorization.cpu import Cpu
 from embsql.factorization.objective import Objective
@@ -29,13 +29,13 @@ def noise(users: int = 60, items: int = 37, pairs: int = 500, seed: int = 0) -> 
     return interactions(pairs_of, list(rng.uniform(0.5, 4, len(codes))))
 
 
-def exact(rows: Rows, fixed: np.ndarray, objective: Objective) -> np.ndarray:
+def exact(rows: CsrMatrix, fixed: np.ndarray, objective: Objective) -> np.ndarray:
     """The minimiser of the objective for every row, by a dense solve in float64."""
     fixed = fixed.astype(np.float64)  # (m, f)
     out = np.empty((len(rows.counts), fixed.shape[1]))  # (n, f)
     for row in range(len(out)):
-        here = slice(rows.start[row], rows.start[row + 1])
-        Z, w = fixed[rows.column[here]], rows.weight[here].astype(np.float64)  # (k, f), (k,)
+        here = slice(rows.indptr[row], rows.indptr[row + 1])
+        Z, w = fixed[rows.indices[here]], rows.data[here].astype(np.float64)  # (k, f), (k,)
         curve = objective.curve0 + objective.curve1 * w
         lam = objective.reg * (curve.sum() + objective.unseen * len(fixed)) ** objective.nu
         A = (
@@ -227,6 +227,6 @@ def test_dense_helpers(dim: int) -> None:
 def test_transpose() -> None:
     data = noise()
     rows, truth = transpose(data.by_user(), data.n_items), np.lexsort((data.user, data.item))
-    np.testing.assert_array_equal(rows.start, starts(data.item[truth], data.n_items))
-    np.testing.assert_array_equal(rows.column, data.user[truth])
-    np.testing.assert_array_equal(rows.weight, data.weight[truth])
+    np.testing.assert_array_equal(rows.indptr, indptr_of(data.item[truth], data.n_items))
+    np.testing.assert_array_equal(rows.indices, data.user[truth])
+    np.testing.assert_array_equal(rows.data, data.weight[truth])

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from embsql.algorithms.fusion import Fusion
-from embsql.data import Interactions, Rows
+from embsql.data import CsrMatrix, Interactions
 from embsql.errors import BadFeatures, BadOption
 from embsql.factorization.cpu import Cpu
 from embsql.factorization.objective import Objective
@@ -44,7 +44,7 @@ def test_items_nobody_met_are_found_by_what_they_are(how: str) -> None:
 def test_rows_are_solved_around_their_prior() -> None:
     rng = np.random.default_rng(0)
     fixed, prior = (rng.standard_normal((n, 5)).astype(np.float32) for n in (12, 7))
-    rows = Rows(
+    rows = CsrMatrix(
         np.arange(0, 29, 4),
         rng.integers(0, 12, 28).astype(np.int32),
         rng.random(28).astype(np.float32) + 1,
@@ -54,7 +54,7 @@ def test_rows_are_solved_around_their_prior() -> None:
         rows, fixed, np.zeros((7, 5), np.float32), objective, prior
     )
     for row in range(7):
-        mine, amount = fixed[rows.column[row * 4 : row * 4 + 4]], rows.weight[row * 4 : row * 4 + 4]
+        mine, amount = fixed[rows.indices[row * 4 : row * 4 + 4]], rows.data[row * 4 : row * 4 + 4]
         matrix = 0.3 * fixed.T @ fixed + (mine.T * amount) @ mine + 2 * np.eye(5)
         x = np.linalg.solve(matrix, mine.T @ amount + 2 * prior[row])
         np.testing.assert_allclose(
@@ -65,8 +65,8 @@ def test_rows_are_solved_around_their_prior() -> None:
         amount * (score**2 - 2 * score)
         for row in range(7)
         for amount, score in zip(
-            rows.weight[row * 4 : row * 4 + 4],
-            scores[row, rows.column[row * 4 : row * 4 + 4]],
+            rows.data[row * 4 : row * 4 + 4],
+            scores[row, rows.indices[row * 4 : row * 4 + 4]],
             strict=True,
         )
     )

@@ -352,7 +352,7 @@ def test_counts_and_information_by_hand() -> None:
     np.testing.assert_allclose(dense.reshape(3, 3), [[1, 2, 0], [2, 0, 1], [0, 1, 0]])
     found = shifted_ppmi(pairs, 3, settings)
     ppmi = np.zeros((3, 3))
-    ppmi[np.repeat(np.arange(3), found.counts), found.column] = found.weight
+    ppmi[np.repeat(np.arange(3), found.counts), found.indices] = found.data
     share = dense.reshape(3, 3) / 7
     with np.errstate(divide="ignore"):
         expected = np.maximum(np.log(share / np.outer(share.sum(1), share.sum(0))), 0)

@@ -13,7 +13,7 @@ import pytest
 import embsql
 from embsql.algorithms import make
 from embsql.algorithms.node2vec import Node2Vec
-from embsql.data import Events, Graph, Interactions, Rows
+from embsql.data import CsrMatrix, Events, Graph, Interactions
 from embsql.errors import BadColumnType, BadGraph, BadOption, NoEdges
 from embsql.run import Run
 from embsql.skipgram import graph
@@ -22,10 +22,10 @@ from tests.worlds import interactions, islands
 RUN = Run(seed=1, threads=2)
 
 
-def dense(rows: Rows) -> np.ndarray:
+def dense(rows: CsrMatrix) -> np.ndarray:
     """A sparse matrix (n, n) in full."""
     full = np.zeros((len(rows.counts),) * 2)
-    full[np.repeat(np.arange(len(rows.counts)), rows.counts), rows.column] = rows.weight
+    full[np.repeat(np.arange(len(rows.counts)), rows.counts), rows.indices] = rows.data
     return full
 
 
@@ -130,8 +130,8 @@ def test_bytes_of_the_graph_do_not_depend_on_threads() -> None:
             graph.met_by_the_same(some(), 5, 0.0, window, 0, Run(threads=n), counts=False)
             for n in (1, 3)
         )
-        assert (one.column == two.column).all()
-        assert (one.weight == two.weight).all()
+        assert (one.indices == two.indices).all()
+        assert (one.data == two.data).all()
 
 
 def test_users_next_to_items_by_weight() -> None:
@@ -237,7 +237,7 @@ def test_the_graph_that_was_walked_comes_with_the_vectors() -> None:
     found = make("node2vec", {"nodes": "items", "neighbours": 3, "dim": 4}).fit(data, RUN)
     rows = graph.met_by_the_same(data, 3, 0.0, 0, 0, RUN, counts=False)
     assert found.graph is not None
-    assert (found.graph.target == rows.column).all()
+    assert (found.graph.target == rows.indices).all()
     assert (np.bincount(found.graph.source, minlength=data.n_items) == rows.counts).all()
     assert make("node2vec", {"nodes": "both", "dim": 4, "epochs": 1}).fit(data, RUN).graph is None
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from embsql.data import Rows, starts
+from embsql.data import CsrMatrix, indptr_of
 from embsql.errors import Cancelled
 from embsql.run import Run
 from embsql.skipgram.walks import PATIENCE, TOGETHER, Walks
@@ -15,11 +15,11 @@ from embsql.skipgram.walks import PATIENCE, TOGETHER, Walks
 P999 = 3.09  # of the standard normal distribution
 
 
-def graph(weights: np.ndarray) -> Rows:
+def graph(weights: np.ndarray) -> CsrMatrix:
     """The rows of a symmetric matrix (n, n)."""
     node, column = np.nonzero(weights)
-    return Rows(
-        starts(node, len(weights)),
+    return CsrMatrix(
+        indptr_of(node, len(weights)),
         column.astype(np.int32),
         weights[node, column].astype(np.float32),
     )
@@ -42,12 +42,12 @@ def expected(weights: np.ndarray, t: int, v: int, p: float, q: float) -> np.ndar
     return mass / mass.sum()
 
 
-def copies(weights: np.ndarray, times: int) -> Rows:
+def copies(weights: np.ndarray, times: int) -> CsrMatrix:
     """So many graphs side by side that share nothing; node r of each is node r modulo n."""
     one, n = graph(weights), len(weights)
-    column = (one.column + n * np.arange(times)[:, None]).ravel().astype(np.int32)
+    column = (one.indices + n * np.arange(times)[:, None]).ravel().astype(np.int32)
     start = np.concatenate(([0], np.cumsum(np.tile(one.counts, times))))
-    return Rows(start, column, np.tile(one.weight, times))
+    return CsrMatrix(start, column, np.tile(one.data, times))
 
 
 def tokens(walks: Walks, epoch: int = 1) -> np.ndarray:
@@ -196,8 +196,10 @@ def test_a_hub_is_one_more_node() -> None:
         np.concatenate((np.zeros(n - 1, int), node)),
     )
     order = np.lexsort((target, source))
-    rows = Rows(
-        starts(source[order], n), target[order].astype(np.int32), np.ones(2 * (n - 1), np.float32)
+    rows = CsrMatrix(
+        indptr_of(source[order], n),
+        target[order].astype(np.int32),
+        np.ones(2 * (n - 1), np.float32),
     )
     found = tokens(Walks(rows, 1, 21, 0.5, 4.0, Run(seed=1)))
     assert ((found[:, :-1] == 0) != (found[:, 1:] == 0)).all()
