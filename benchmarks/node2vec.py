@@ -139,8 +139,8 @@ def _graph(pairs: Pairs, options: argparse.Namespace) -> CsrMatrix:
 
 
 def _mark(vectors: np.ndarray, known: Pairs, held: Pairs, threads: int) -> tuple[float, float]:
-    """Of users as sums of their items' vectors (n, dim), which are as long as the option popularity
-    makes them.
+    """Of users as sums of their items' vectors (n, dim), which are as long as the option
+    popularity_exponent makes them.
     """
     matrix = known.matrix()
     length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (n, 1)

@@ -34,11 +34,11 @@ class ALS:
     """Matrix factorisation by alternating least squares.
 
     Implicit: a seen pair should score 1 and every other pair 0; a seen pair counts with its weight
-    over the mean weight, any pair with `alpha0`. The penalty of a user or item grows with its
-    evidence, so one `reg` suits all sizes (Rendle et al., 2021, "Revisiting the performance of iALS
-    on item recommendation benchmarks"). Neither the unit of the weights nor the size of the data
-    needs tuning. With `alpha`, a seen pair instead counts 1 + alpha * weight and any other 1 (Hu,
-    Koren and Volinsky, 2008); nu=0 gives their penalty.
+    over the mean weight, any pair with `unobserved_weight`. The penalty of a user or item grows
+    with its evidence, so one `reg` suits all sizes (Rendle et al., 2021, "Revisiting the
+    performance of iALS on item recommendation benchmarks"). Neither the unit of the weights nor the
+    size of the data needs tuning. With `alpha`, a seen pair instead counts 1 + alpha * weight and
+    any other 1 (Hu, Koren and Volinsky, 2008); reg_exponent=0 gives their penalty.
 
     Weights act in proportion: where a few are huge (quantities, seconds), train on ln(1 + weight).
 
@@ -57,21 +57,25 @@ class ALS:
     feedback: Literal["implicit", "explicit"] = "implicit"
     reg: NonNegative | None = None  # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
     # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
-    nu: NonNegative = 1.0
+    reg_exponent: NonNegative = 1.0
     # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
-    alpha0: NonNegative | None = None
-    # confidence per unit of weight, 1 + alpha * weight; none: see alpha0
+    unobserved_weight: NonNegative | None = None
+    # confidence per unit of weight, 1 + alpha * weight; none: see unobserved_weight
     alpha: Positive | None = None
     # conjugate gradient steps per row and sweep; 3 are as good as an exact solution
-    steps: Count = 2
+    cg_steps: Count = 2
 
     def __post_init__(self) -> None:
         check(self)
-        require(self, "left out with alpha", alpha0=self.alpha is None or self.alpha0 is None)
+        require(
+            self,
+            "left out with alpha",
+            unobserved_weight=self.alpha is None or self.unobserved_weight is None,
+        )
         require(
             self,
             "left out with explicit feedback",
-            alpha0=not self.explicit or self.alpha0 is None,
+            unobserved_weight=not self.explicit or self.unobserved_weight is None,
             alpha=not self.explicit or self.alpha is None,
         )
 
@@ -97,8 +101,8 @@ class ALS:
             0 if self.alpha is None else 1,
             self._unseen(data),
             IMPLICIT_REG if self.reg is None else self.reg,
-            self.nu,
-            self.steps,
+            self.reg_exponent,
+            self.cg_steps,
             seen,
         )
         users, items = self._factors(
@@ -111,8 +115,8 @@ class ALS:
             return 1.0
         return (
             UNSEEN_TO_SEEN * len(data) / (data.n_users * data.n_items)
-            if self.alpha0 is None
-            else self.alpha0
+            if self.unobserved_weight is None
+            else self.unobserved_weight
         )
 
     def _fit_ratings(self, data: Interactions, run: Run) -> Embeddings:
@@ -124,7 +128,14 @@ class ALS:
         rest /= np.float32(spread)
         zero = float(np.square(rest).sum(dtype=np.float64)) or 1.0
         objective = Objective(
-            1, 0, 0, 0, EXPLICIT_REG if self.reg is None else self.reg, self.nu, self.steps, zero
+            1,
+            0,
+            0,
+            0,
+            EXPLICIT_REG if self.reg is None else self.reg,
+            self.reg_exponent,
+            self.cg_steps,
+            zero,
         )
         users, items = self._factors(data, rest, objective, run)  # (u, d), (i, d)
         scale = np.float32(math.sqrt(spread))

@@ -21,7 +21,7 @@ from embsql.run import Run
 if TYPE_CHECKING:
     from embsql.features.matrix import Content
 
-WORTH = (1.0, 10.0, 100.0, 1000.0)  # tried where none is given
+PRIOR_STRENGTHS = (1.0, 10.0, 100.0, 1000.0)  # tried where none is given
 HELD_OUT = 0.1  # share of the pairs that they are compared on
 STEPS = 3  # conjugate gradient steps per row and sweep
 K = 20
@@ -35,13 +35,14 @@ class Fusion:
 
     Users and items are solved in turn as `als` does, but an item is not drawn to zero: it is drawn
     to the vector that its features predict, by a linear map that is learned along with it
-    (regression-based latent factors: Agarwal and Chen, 2009). `worth` says how many interactions
-    the features of an item are worth; an item met less often lies near the prediction, one met more
-    often where its own history puts it, and in between it moves smoothly.
+    (regression-based latent factors: Agarwal and Chen, 2009). `prior_strength` says how many
+    interactions the features of an item are worth; an item met less often lies near the prediction,
+    one met more often where its own history puts it, and in between it moves smoothly.
 
     Features are any columns of `item_features`: vectors from elsewhere (lists of numbers, taken as
-    directions) and categories, tags, words, numbers and times. Where `worth` is left out, 1, 10,
-    100 and 1000 are compared on a tenth of the pairs, and the training log shows how good each was.
+    directions) and categories, tags, words, numbers and times. Where `prior_strength` is left out,
+    1, 10, 100 and 1000 are compared on a tenth of the pairs, and the training log shows how good
+    each was.
     """
 
     name: ClassVar[str]  # set by @algorithm
@@ -53,9 +54,9 @@ class Fusion:
     # pull of users towards zero and of items towards what their features predict
     reg: Positive = IMPLICIT_REG
     # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
-    alpha0: NonNegative | None = None
+    unobserved_weight: NonNegative | None = None
     # interactions that an item's features are worth; none: best on held-out pairs
-    worth: Positive | None = None
+    prior_strength: Positive | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -75,26 +76,26 @@ class Fusion:
         )  # here: it brings the compiler, which listing does not need
 
         content = content_of(data)
-        if self.worth is not None:
-            return self._fit(data, content, self.worth, run)
-        shares = self._compared(data, content, run)
-        shown = {f"held_out_hits_worth_{worth:g}": share for worth, share in shares.items()}
-        return self._fit(data, content, max(shares, key=lambda worth: shares[worth]), run, shown)
+        if self.prior_strength is not None:
+            return self._fit(data, content, self.prior_strength, run)
+        recalls = self._compared(data, content, run)
+        shown = {f"recall@{K}_prior_{strength:g}": recall for strength, recall in recalls.items()}
+        return self._fit(data, content, max(recalls, key=recalls.__getitem__), run, shown)
 
     def _compared(self, data: Interactions, content: Content, run: Run) -> dict[float, float]:
-        """For some values of `worth` the share of held-out pairs that the lists hold."""
+        """For some values of `prior_strength` the share of held-out pairs that the lists hold."""
         held = np.random.default_rng(run.seed).random(len(data)) < HELD_OUT  # (n,)
         known, asked, quiet = data.where(~held), data.where(held), replace(run, on_report=None)
         return {
-            worth: _hits(self._fit(known, content, worth, quiet), known, asked, quiet)
-            for worth in WORTH
+            strength: _hits(self._fit(known, content, strength, quiet), known, asked, quiet)
+            for strength in PRIOR_STRENGTHS
         }
 
     def _fit(
         self,
         data: Interactions,
         content: Content,
-        worth: float,
+        strength: float,
         run: Run,
         shown: Mapping[str, float] | None = None,
     ) -> Embeddings:
@@ -108,7 +109,7 @@ class Fusion:
             transpose(by_user, data.n_items),
             np.bincount(data.item, minlength=data.n_items) > 0,
         )  # (i,)
-        of_users, of_items = self._objectives(data, worth)
+        of_users, of_items = self._objectives(data, strength)
         sweeps, predict = Cpu(run), content.map_of(met)  # (p, met items)
         users = np.zeros((data.n_users, self.dim), np.float32)  # (u, d)
         items = _random(data.n_items, self.dim, run.seed) * met[:, None]  # (i, d)
@@ -127,15 +128,19 @@ class Fusion:
         towers = {"item": tower} if tower else {}
         return Embeddings(users, items, fold_in=of_users.fold_in(scale=scale), towers=towers)
 
-    def _objectives(self, data: Interactions, worth: float) -> tuple[Objective, Objective]:
+    def _objectives(self, data: Interactions, strength: float) -> tuple[Objective, Objective]:
         """The same scores and weights.
 
         Users are drawn in proportion to their evidence, items with constant force.
         """
         density = len(data) / (data.n_users * data.n_items)
-        unseen = UNSEEN_TO_SEEN * density if self.alpha0 is None else self.alpha0
+        unseen = (
+            UNSEEN_TO_SEEN * density if self.unobserved_weight is None else self.unobserved_weight
+        )
         of_users = Objective(0, 1, 0, unseen, self.reg, 1.0, STEPS, len(data))
-        return of_users, of_users._replace(reg=self.reg * (worth + unseen * data.n_users), nu=0.0)
+        return of_users, of_users._replace(
+            reg=self.reg * (strength + unseen * data.n_users), nu=0.0
+        )
 
 
 def _hits(found: Embeddings, known: Interactions, asked: Interactions, run: Run) -> float:

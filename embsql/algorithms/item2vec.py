@@ -47,7 +47,7 @@ class Item2Vec:
     item that only comes alone keeps a vector near zero.
 
     skipgram: each item of a window should tell the centre from random negatives. cbow: their mean
-    should; faster. counts: no epochs; co-occurrences within the window are counted, weighed by
+    should; faster. ppmi: no epochs; co-occurrences within the window are counted, weighed by
     shifted positive pointwise mutual information and factorised (Levy and Goldberg, 2014, "Neural
     word embedding as implicit matrix factorization"): the same bytes for any number of threads.
 
@@ -58,7 +58,7 @@ class Item2Vec:
     Items get their input vectors, less the mean of all, at length 1; in cbow, where those learn
     only together, the sums of input and output vectors. A user is the mean of the history, by
     weight, and by age where `half_life` is given; the score is the product, and a little for
-    popularity. With popularity=0 it is the cosine, and items keep their lengths.
+    popularity. With popularity_weight=0 it is the cosine, and items keep their lengths.
     """
 
     name: ClassVar[str]  # set by @algorithm
@@ -68,22 +68,22 @@ class Item2Vec:
 
     dim: Dim = 64  # length of the vectors: 50 to 128 suit most catalogues
     epochs: Count = 10  # passes over the sequences; small data wants 30 to 100
-    # skipgram is best, cbow faster, counts exact
-    method: Literal["skipgram", "cbow", "counts"] = "skipgram"
+    # skipgram is best, cbow faster, ppmi exact
+    method: Literal["skipgram", "cbow", "ppmi"] = "skipgram"
     # items on either side that count as context; longer for sets, 3 for strict order
     window: Count = 5
-    dynamic: bool = True  # windows of 1 to `window` by chance, so that near items count more
+    dynamic_window: bool = True  # windows of 1 to `window` by chance, so that near items count more
     shuffle: bool = False  # put each history in a new order every epoch: for sets that have none
-    # random items that each pair is told from; for counts, the shift log(negatives)
+    # random items that each pair is told from; for ppmi, the shift log(negatives)
     negatives: Count = 5
     # an item is a negative as often as its count to this power; worth trying -0.5 to 1
-    exponent: Exponent = 0.75
+    ns_exponent: Exponent = 0.75
     # drop events of items above this share of all at random, 1e-3 to 1e-5; 0: none
     sample: NonNegative = 0.0
     # step length at first, falling to nothing; each vector's own steps shrink as it learns
     lr: Positive = 0.8
     # of ln(1 + users), added to an item's score; 0: cosine, vectors keep their lengths
-    popularity: NonNegative = 0.03
+    popularity_weight: NonNegative = 0.03
     # days (units of a numeric event_time) that halve a context's or history's weight
     half_life: Positive | None = None
     max_length: Count | None = None  # use the latest so many events of a user; none: all
@@ -92,7 +92,7 @@ class Item2Vec:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.method == "counts":
+        if self.method == "ppmi":
             object.__setattr__(
                 self, "epochs", 1
             )  # there is only one, and `run.report` is called as often
@@ -110,15 +110,15 @@ class Item2Vec:
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean of a pair, its negatives included."""
         items = (
-            self._counted(data, run) if self.method == "counts" else self._trained(data, run)
+            self._counted(data, run) if self.method == "ppmi" else self._trained(data, run)
         )  # (i, d)
-        if self.popularity:
+        if self.popularity_weight:
             items = _unit(_centred(items, data))  # (i, d)
         users = self._users(data, _unit(items), run)  # (u, d)
-        if self.popularity:
+        if self.popularity_weight:
             met = np.bincount(data.item, minlength=data.n_items)  # (i,) users of each
             return Embeddings(
-                users, items, item_bias=(self.popularity * np.log1p(met)).astype(np.float32)
+                users, items, item_bias=(self.popularity_weight * np.log1p(met)).astype(np.float32)
             )
         scale = 1 / np.maximum(np.linalg.norm(items, axis=1), np.float32(TINY))  # (i,)
         return Embeddings(
@@ -159,10 +159,10 @@ class Item2Vec:
             window=self.window * histories.width,
             negatives=self.negatives,
             lr=self.lr,
-            exponent=self.exponent,
+            ns_exponent=self.ns_exponent,
             sample=self.sample,
             cbow=self.method == "cbow",
-            dynamic=self.dynamic,
+            dynamic_window=self.dynamic_window,
         )
 
     def _with_rows(self, vectors: Float32, n: int) -> Float32:

@@ -70,7 +70,7 @@ class Cpu:
         learned.
         """
         own = self.settings
-        rule = Rule(own.window, own.dynamic, np.float32(lr * np.sqrt(own.dim)))
+        rule = Rule(own.window, own.dynamic_window, np.float32(lr * np.sqrt(own.dim)))
         learn = kernels.cbow if own.cbow else kernels.skipgram
         time = np.empty(0, np.float32) if block.time is None else block.time
         seeds = self.seeds.integers(0, 2**64, len(pieces), np.uint64)  # (pieces,)

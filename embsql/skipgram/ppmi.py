@@ -21,7 +21,7 @@ def factors(blocks: Iterable[Block], n: int, settings: Settings, run: Run) -> tu
     """Vectors (n, dim) of n tokens, and the share of the matrix's squares that they leave out.
 
     Levy, Goldberg and Dagan (2015, "Improving distributional similarity with lessons learned from
-    word embeddings"): roots of the singular values, contexts smoothed by `exponent`, shifted by
+    word embeddings"): roots of the singular values, contexts smoothed by `ns_exponent`, shifted by
     log(negatives).
     """
     rows = shifted_ppmi(cooccurrences(blocks, n, settings, run), n, settings)
@@ -64,7 +64,7 @@ def _at_distance(block: Block, far: int, n: int, settings: Settings) -> tuple[In
         block.token[together + far].astype(np.int64),
     )  # (p,), (p,)
     weight = np.full(
-        len(together), 1 - (far - 1) / settings.window if settings.dynamic else 1.0
+        len(together), 1 - (far - 1) / settings.window if settings.dynamic_window else 1.0
     )  # (p,)
     if block.time is not None:
         weight *= np.exp2(-np.abs(block.time[together + far] - block.time[together]))
@@ -89,7 +89,7 @@ def shifted_ppmi(pairs: tuple[Int64, Float64], n: int, settings: Settings) -> Cs
     keys, weights = pairs
     row, column = keys // n, keys % n  # (k,), (k,)
     total = np.bincount(row, weights, n)  # (n,) rows and columns alike
-    smooth = np.where(total > 0, np.where(total > 0, total, 1) ** settings.exponent, 0)  # (n,)
+    smooth = np.where(total > 0, np.where(total > 0, total, 1) ** settings.ns_exponent, 0)  # (n,)
     pmi = np.log(weights * smooth.sum() / (total[row] * smooth[column])) - np.log(
         settings.negatives
     )  # (k,)

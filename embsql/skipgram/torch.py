@@ -99,7 +99,7 @@ class Torch:
             )
         for part in torch.arange(len(token), device=self.run.device).split(CHUNK):
             window = torch.full_like(part, self.settings.window)  # (c,)
-            if self.settings.dynamic:
+            if self.settings.dynamic_window:
                 window = 1 + (self._uniform(len(part)) * self.settings.window).long()
             yield Chunk(token[part], sequence[part], None if time is None else time[part], window)
 

@@ -65,7 +65,7 @@ def _trainer(
     arguments = (
         inputs,
         squares,
-        noise(counts, settings.exponent),
+        noise(counts, settings.ns_exponent),
         keep(counts, settings.sample),
         settings,
         run,

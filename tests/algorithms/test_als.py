@@ -64,7 +64,7 @@ def whole_loss(
 
 
 OBJECTIVES = {
-    "unseen pairs weigh alpha0": Objective(0, 1, 0, 0.2, 0.02, 1.0, 80, 1.0),
+    "unseen pairs weigh unobserved_weight": Objective(0, 1, 0, 0.2, 0.02, 1.0, 80, 1.0),
     "Hu-Koren-Volinsky": Objective(0, 1, 1, 1.0, 0.5, 0.0, 80, 1.0),
     "half the frequency scaling": Objective(0, 1, 0, 0.05, 0.1, 0.5, 80, 1.0),
     "ratings": Objective(1, 0, 0, 0.0, 0.1, 1.0, 80, 1.0),
@@ -100,7 +100,9 @@ def test_the_loss_is_the_objective(objective: Objective) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"alpha": 3.0, "reg": 0.1, "nu": 0.0}, {"feedback": "explicit"}], ids=str
+    "options",
+    [{}, {"alpha": 3.0, "reg": 0.1, "reg_exponent": 0.0}, {"feedback": "explicit"}],
+    ids=str,
 )
 def test_torch_finds_the_same(options: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
@@ -127,7 +129,7 @@ def test_the_unit_of_weights_does_not_matter() -> None:
     double = Interactions(data.user, data.item, 1000 * data.weight, None, data.users, data.items)
     scores = [
         e.users @ e.items.T
-        for e in (ALS(dim=8, nu=0.5).fit(d, Run(seed=1)) for d in (data, double))
+        for e in (ALS(dim=8, reg_exponent=0.5).fit(d, Run(seed=1)) for d in (data, double))
     ]
     np.testing.assert_allclose(*scores, atol=1e-4)
 
@@ -190,10 +192,10 @@ def test_a_row_without_pairs_is_zero() -> None:
     [
         ("epochs", {"epochs": 0}),
         ("reg", {"reg": -1.0}),
-        ("nu", {"nu": float("nan")}),
-        ("alpha0", {"alpha0": float("inf")}),
+        ("reg_exponent", {"reg_exponent": float("nan")}),
+        ("unobserved_weight", {"unobserved_weight": float("inf")}),
         ("alpha", {"alpha": 0.0}),
-        ("alpha0", {"alpha": 1.0, "alpha0": 1.0}),
+        ("unobserved_weight", {"alpha": 1.0, "unobserved_weight": 1.0}),
         ("alpha", {"alpha": 1.0, "feedback": "explicit"}),
     ],
 )

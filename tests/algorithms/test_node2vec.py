@@ -186,7 +186,7 @@ def on(
 
 def test_on_a_ring_the_nearest_are_the_neighbours() -> None:
     ring = [(i, (i + 1) % 16) for i in range(16)]
-    order = nearest(on(ring, walks=40, window=2).items)
+    order = nearest(on(ring, walks_per_node=40, window=2).items)
     for node in range(16):
         assert set(order[node, :2]) <= {(node + step) % 16 for step in (-2, -1, 1, 2)}
 
@@ -194,7 +194,7 @@ def test_on_a_ring_the_nearest_are_the_neighbours() -> None:
 def test_the_two_bells_of_a_barbell_are_told_apart() -> None:
     bells = [(a + 8 * bell, b + 8 * bell) for bell in range(2) for a in range(8) for b in range(a)]
     path = [(7, 16), (16, 17), (17, 8)]
-    order = nearest(on(bells + path, walks=20).items)
+    order = nearest(on(bells + path, walks_per_node=20).items)
     inner = [*range(7), *range(9, 16)]
     for node in inner:
         assert set(order[node, :6] // 8) == {node // 8}
@@ -213,7 +213,7 @@ def test_a_hub_is_no_obstacle() -> None:
     pairs = [(u, 1 + 8 * (u % 3) + i) for u in range(60) for i in range(8) if rng.random() < 0.6]
     data = interactions(pairs + [(u, 0) for u in range(60)])
     for nodes in ("both", "items"):
-        found = make("node2vec", {"nodes": nodes, "dim": 8, "walks": 20}).fit(data, RUN)
+        found = make("node2vec", {"nodes": nodes, "dim": 8, "walks_per_node": 20}).fit(data, RUN)
         order = nearest(found.items)
         first = np.where(
             order[:, 0] == 0, order[:, 1], order[:, 0]
@@ -234,7 +234,7 @@ def test_a_user_is_the_weighted_mean_of_the_items(nodes: str) -> None:
 
 def test_the_graph_that_was_walked_comes_with_the_vectors() -> None:
     data = some()
-    found = make("node2vec", {"nodes": "items", "neighbours": 3, "dim": 4}).fit(data, RUN)
+    found = make("node2vec", {"nodes": "items", "n_neighbors": 3, "dim": 4}).fit(data, RUN)
     rows = graph.met_by_the_same(data, 3, 0.0, 0, 0, RUN, counts=False)
     assert found.graph is not None
     assert (found.graph.target == rows.indices).all()
@@ -280,7 +280,7 @@ def alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def test_popularity_is_in_the_length() -> None:
     data = some()
-    found = Node2Vec(dim=4, popularity=0.5).fit(data, RUN)
+    found = Node2Vec(dim=4, popularity_exponent=0.5).fit(data, RUN)
     np.testing.assert_allclose(
         np.linalg.norm(found.items, axis=1) ** 2, np.bincount(data.item), rtol=1e-4
     )
@@ -314,7 +314,7 @@ def report(db: embsql.Database) -> dict[str, int]:
 
 
 def test_the_graph_is_a_table_and_goes_with_its_run(each, tmp_path) -> None:
-    first = train(each, nodes="items", neighbours=2)
+    first = train(each, nodes="items", n_neighbors=2)
     edges = edges_of(each, first)
     assert edges
     assert all(edges[b, a] == weight for (a, b), weight in edges.items())
@@ -361,7 +361,7 @@ def test_order_counts_where_it_is_asked_for(db) -> None:
         source,
         algorithm="node2vec",
         nodes="items",
-        within=1,
+        max_event_distance=1,
         dim=4,
         epochs=1,
         progress=False,

@@ -23,7 +23,7 @@ STEPS = 12
 
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dual:
+class HalfALS:
     """Users solved for item vectors that were made elsewhere, as `als` would solve them.
 
     Or items for user vectors.
@@ -38,24 +38,24 @@ class Dual:
     An item without a vector is zero: met without consequence and scored 0. Lengths matter, as they
     do in a score.
 
-    With `given` users it is the other way round: the vectors are a column of `user_features`, and
-    each item is solved for the users who met it; so an item that came later has its place among
+    With fixed_side=users it is the other way round: the vectors are a column of `user_features`,
+    and each item is solved for the users who met it; so an item that came later has its place among
     users whom another model knows.
     """
 
-    sides: ClassVar[tuple[str, ...]] = ("item_features", "user_features")  # as `given` says
+    sides: ClassVar[tuple[str, ...]] = ("item_features", "user_features")  # as `fixed_side` says
 
     name: ClassVar[str]  # set by @algorithm
 
-    vectors: str | None = None  # the column that holds them; none: the only one there is
+    vector_col: str | None = None  # the column that holds them; none: the only one there is
     # whose vectors they are; the others are solved for them
-    given: Literal["items", "users"] = "items"
+    fixed_side: Literal["items", "users"] = "items"
     # pull towards zero, in units of the mean squared length of the given vectors
     reg: Positive = 0.005
     # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
-    nu: NonNegative = 1.0
+    reg_exponent: NonNegative = 1.0
     # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
-    alpha0: NonNegative | None = None
+    unobserved_weight: NonNegative | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -68,7 +68,7 @@ class Dual:
     @property
     def inputs(self) -> tuple[str, ...]:
         """Those of the side whose vectors are given."""
-        return (f"{self.given.removesuffix('s')}_features",)
+        return (f"{self.fixed_side.removesuffix('s')}_features",)
 
     @property
     def explicit(self) -> bool:
@@ -88,23 +88,28 @@ class Dual:
 
         scale = len(data) / float(data.weight.sum(dtype=np.float64))
         rows = CsrMatrix(data.by_user().indptr, data.item, data.weight * np.float32(scale))
-        if self.given == "items":
-            fixed = item_vectors(data, self.vectors)  # (i, d)
+        if self.fixed_side == "items":
+            fixed = item_vectors(data, self.vector_col)  # (i, d)
         else:
-            fixed, rows = user_vectors(data, self.vectors), transpose(rows, data.n_items)  # (u, d)
+            fixed, rows = (
+                user_vectors(data, self.vector_col),
+                transpose(rows, data.n_items),
+            )  # (u, d)
         objective = self._objective(data, fixed)
         solved, loss, penalty = Cpu(run).solve_for(rows, fixed, objective)  # (u or i, d)
         total = (loss + penalty) / objective.zero + 1
         if not math.isfinite(total):
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
         run.report(epoch=1, loss=total)
-        users, items = (solved, fixed) if self.given == "items" else (fixed, solved)
+        users, items = (solved, fixed) if self.fixed_side == "items" else (fixed, solved)
         return Embeddings(users, items, fold_in=self._objective(data, items).fold_in(scale=scale))
 
     def _objective(self, data: Interactions, fixed: Float32) -> Objective:
         density = len(data) / (data.n_users * data.n_items)
-        unseen = UNSEEN_TO_SEEN * density if self.alpha0 is None else self.alpha0
+        unseen = (
+            UNSEEN_TO_SEEN * density if self.unobserved_weight is None else self.unobserved_weight
+        )
         size = float(
             np.square(fixed).sum(dtype=np.float64) / max(1, fixed.any(axis=1).sum())
         )  # mean squared length
-        return Objective(0, 1, 0, unseen, self.reg * size, self.nu, STEPS, len(data))
+        return Objective(0, 1, 0, unseen, self.reg * size, self.reg_exponent, STEPS, len(data))
