@@ -1,10 +1,7 @@
-"""One side solved for vectors of the other that are given, and stay as they are: half of
-alternating least squares.
-"""
+"""One side solved for fixed vectors of the other: half of alternating least squares."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -12,21 +9,24 @@ import numpy as np
 
 from embsql.algorithms import algorithm
 from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
-from embsql.errors import Diverged
-from embsql.factorization.objective import UNSEEN_TO_SEEN, Objective
+from embsql.factorization.objective import (
+    UNOBSERVED_TO_OBSERVED,
+    Objective,
+    mean_weight_scale,
+    report,
+)
+from embsql.features.vectors import item_vectors, user_vectors
 from embsql.options import NonNegative, Positive, check
 from embsql.run import Run
 
 # conjugate gradient steps, as many as an exact solution to float32 takes on diagonal plus own pairs
-STEPS = 12
+CG_STEPS = 12
 
 
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HalfALS:
-    """Users solved for item vectors that were made elsewhere, as `als` would solve them.
-
-    Or items for user vectors.
+    """Users solved for item vectors made elsewhere, as `als` would solve them, or items for users.
 
     The vectors (of texts, images, another model) are a column of lists of numbers in
     `item_features`; they are stored as given. Each user is the least-squares solution for them of
@@ -80,36 +80,47 @@ class HalfALS:
 
         The reported loss is the objective over what scoring everything 0 would give.
         """
-        from embsql.factorization.cpu import (
-            Cpu,
-        )  # here: it brings the compiler, which listing does not need
-        from embsql.features.vectors import item_vectors, user_vectors
-        from embsql.numeric.linalg import transpose
+        from embsql.factorization.cpu import Cpu  # here: it brings the compiler
 
-        scale = len(data) / float(data.weight.sum(dtype=np.float64))
-        rows = CsrMatrix(data.by_user().indptr, data.item, data.weight * np.float32(scale))
-        if self.fixed_side == "items":
-            fixed = item_vectors(data, self.vector_col)  # (i, d)
-        else:
-            fixed, rows = (
-                user_vectors(data, self.vector_col),
-                transpose(rows, data.n_items),
-            )  # (u, d)
+        scale = mean_weight_scale(data)
+        fixed = self._fixed_factors(data)  # (i or u, d)
+        matrix = self._matrix(data, scale)
         objective = self._objective(data, fixed)
-        solved, loss, penalty = Cpu(run).solve_for(rows, fixed, objective)  # (u or i, d)
-        total = (loss + penalty) / objective.zero + 1
-        if not math.isfinite(total):
-            raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
-        run.report(epoch=1, loss=total)
+        solved, loss, penalty = Cpu(run).solve_from_zero(matrix, fixed, objective)  # (u or i, d)
+        report(run, self.name, 1, objective.relative(loss + penalty))
         users, items = (solved, fixed) if self.fixed_side == "items" else (fixed, solved)
         return Embeddings(users, items, fold_in=self._objective(data, items).fold_in(scale=scale))
 
+    def _fixed_factors(self, data: Interactions) -> Float32:
+        """The vectors that were given, (i, d) or (u, d)."""
+        if self.fixed_side == "items":
+            return item_vectors(data, self.vector_col)
+        return user_vectors(data, self.vector_col)
+
+    def _matrix(self, data: Interactions, scale: float) -> CsrMatrix:
+        """The interactions by row of the side that is solved."""
+        from embsql.numeric.linalg import transpose  # here: it brings the compiler
+
+        weight = data.weight * np.float32(scale)  # (n,)
+        by_user = CsrMatrix(data.by_user().indptr, data.item, weight)
+        return by_user if self.fixed_side == "items" else transpose(by_user, data.n_items)
+
     def _objective(self, data: Interactions, fixed: Float32) -> Objective:
         density = len(data) / (data.n_users * data.n_items)
-        unseen = (
-            UNSEEN_TO_SEEN * density if self.unobserved_weight is None else self.unobserved_weight
+        weight = self.unobserved_weight
+        return Objective(
+            confidence_offset=0,
+            confidence_scale=1,
+            target_offset=0,
+            unobserved_weight=UNOBSERVED_TO_OBSERVED * density if weight is None else weight,
+            reg=self.reg * _mean_squared_length(fixed),
+            reg_exponent=self.reg_exponent,
+            cg_steps=CG_STEPS,
+            zero_loss=len(data),
         )
-        size = float(
-            np.square(fixed).sum(dtype=np.float64) / max(1, fixed.any(axis=1).sum())
-        )  # mean squared length
-        return Objective(0, 1, 0, unseen, self.reg * size, self.reg_exponent, STEPS, len(data))
+
+
+def _mean_squared_length(vectors: Float32) -> float:
+    """Of the vectors (n, d) that are not zero."""
+    squares = np.square(vectors).sum(dtype=np.float64)
+    return float(squares / max(1, vectors.any(axis=1).sum()))

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from embsql.data import Float32, Int32, Int64, indptr_of
-from embsql.numeric.linalg import in_parallel, pieces
+from embsql.numeric.linalg import parallel_map, balanced_ranges
 from embsql.run import Run
 
 Float64 = NDArray[np.float64]
@@ -45,9 +45,9 @@ def by_pair(
         len(user), np.bool_
     )  # (n,) whether a row is its pair's last, and holds what they make together
     start = indptr_of(user, n_users)  # (n_users + 1,)
-    in_parallel(
+    parallel_map(
         lambda a, z: _merge(start[a], start[z], user, item, weight, time, last, average),
-        pieces(start, 1),
+        balanced_ranges(start, 1),
         run,
     )
     return user[last], item[last], weight[last].astype(np.float32), time[last] if timed else None
@@ -67,7 +67,7 @@ def _ordered(
         start, np.linspace(0, len(codes), run.threads + 1)[1:-1]
     )  # (threads - 1,)
     shares = list(pairwise([0, *map(int, edges), n]))
-    in_parallel(
+    parallel_map(
         lambda a, z: _scatter(a, z, codes, start[a:z].copy(), other, weight, time, *out),
         shares,
         run,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from embsql.data import CsrMatrix, Float32, Int32
 from embsql.errors import BadArgument
 from embsql.numeric.kernels import compiled, inlined
-from embsql.numeric.linalg import in_parallel, multiply, pieces, transpose
+from embsql.numeric.linalg import parallel_map, multiply, balanced_ranges, transpose
 from embsql.run import Run
 
 # centroids compared at once: their scores and a part of their columns fill the first cache
@@ -153,7 +153,7 @@ def _nearest(vectors: Float32, centroids: Float32, m: int, run: Run) -> Int32:
         scratch = np.empty((4, bias.shape[1]), np.float32)  # (4, w)
         _best(low, high, vectors, tiles, bias, scratch, scores, labels)
 
-    in_parallel(part, _ranges(len(vectors), centroids.size // 8), run)
+    parallel_map(part, _ranges(len(vectors), centroids.size // 8), run)
     return labels
 
 
@@ -253,7 +253,7 @@ def _clustering(vectors: Float32, centroids: Float32, run: Run) -> Clustering:
 def _distances(vectors: Float32, centroids: Float32, labels: Int32, run: Run) -> Float32:
     """Euclidean distance of each vector (n, d) to the centroid of its label (n,): (n,)."""
     out = np.empty(len(vectors), np.float32)  # (n,)
-    in_parallel(
+    parallel_map(
         lambda low, high: _apart(low, high, vectors, centroids, labels, out),
         _ranges(*vectors.shape),
         run,
@@ -263,7 +263,7 @@ def _distances(vectors: Float32, centroids: Float32, labels: Int32, run: Run) ->
 
 def _ranges(n: int, work: int) -> list[tuple[int, int]]:
     """Ranges of n rows that cost so much each."""
-    return pieces(np.arange(n + 1), max(work, 1))
+    return balanced_ranges(np.arange(n + 1), max(work, 1))
 
 
 # --- compiled loops ------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from numba import njit
 from threadpoolctl import threadpool_limits
 
 from embsql.data import CsrMatrix, Float32, Int32, Int64, Similarity
-from embsql.numeric.linalg import in_parallel
+from embsql.numeric.linalg import parallel_map
 from embsql.run import Run
 
 ROWS, WIDTH = (
@@ -70,7 +70,7 @@ def top_k(
         _sort(codes[here], scores[here])
 
     with threadpool_limits(1, "blas"):  # BLAS threads would spin beside ours
-        in_parallel(part, [(here.start, here.stop) for here in _slices(m, ROWS)] or [(0, 0)], run)
+        parallel_map(part, [(here.start, here.stop) for here in _slices(m, ROWS)] or [(0, 0)], run)
     return codes, scores
 
 
@@ -155,7 +155,7 @@ def _share(run: Run, pieces: int, n: int, kernel: Callable[..., None], *arrays: 
     thread.
     """
     edges = np.linspace(0, n, run.threads * pieces + 1).astype(np.int64)  # (threads * pieces + 1,)
-    in_parallel(lambda a, z: kernel(a, z, *arrays), list(pairwise(edges)), run)
+    parallel_map(lambda a, z: kernel(a, z, *arrays), list(pairwise(edges)), run)
 
 
 # --- kernels: a row of (codes, scores) is a heap, the worst of the best k at place 0 -------------

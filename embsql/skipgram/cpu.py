@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Float32
-from embsql.numeric.linalg import LEAST_WORK, in_parallel
+from embsql.numeric.linalg import MIN_WORK, parallel_map
 from embsql.run import Run
 from embsql.skipgram import kernels
 from embsql.skipgram.base import Block, Rate, Settings, first_squares
@@ -94,7 +94,7 @@ class Cpu:
             )
             return work.sums
 
-        sums = in_parallel(part, [(k, k + 1) for k in range(len(pieces))], self.run)
+        sums = parallel_map(part, [(k, k + 1) for k in range(len(pieces))], self.run)
         if self.run.threads > 1:
             self._exchange()
         total: NDArray[np.float64] = np.sum(sums, axis=0)  # (2,)
@@ -103,7 +103,7 @@ class Cpu:
     def _exchange(self) -> None:
         """Average the copies of each table."""
         for table, copies in zip(self.tables, zip(*self.copies, strict=True), strict=True):
-            in_parallel(
+            parallel_map(
                 lambda low, high: kernels.merge(low, high, table, copies),  # noqa: B023  # done at once
                 self._rows(table),
                 self.run,
@@ -112,7 +112,7 @@ class Cpu:
     def _rows(self, table: Table) -> list[tuple[int, int]]:
         """Ranges of rows for the threads; small tables are sooner done by one."""
         n, f = table.vectors.shape
-        parts = min(self.run.threads, 1 + n * f // LEAST_WORK)
+        parts = min(self.run.threads, 1 + n * f // MIN_WORK)
         return list(pairwise(np.linspace(0, n, parts + 1).astype(int).tolist()))
 
     def _work(self, longest: int, state: NDArray[np.uint64]) -> Work:

@@ -10,7 +10,7 @@ import numpy as np
 from embsql.data import CsrMatrix, Float32, Graph, Int32, Int64, Interactions, indptr_of
 from embsql.numeric.aggregate import by_pair
 from embsql.numeric.kernels import compiled
-from embsql.numeric.linalg import in_parallel, pieces
+from embsql.numeric.linalg import parallel_map, balanced_ranges
 from embsql.numeric.topk import cosine_neighbours
 from embsql.run import Run
 
@@ -120,7 +120,7 @@ def _neighbours_in_order(
         )
 
     work = np.concatenate(([0], np.cumsum(np.diff(start) + 1)))  # (n_items + 1,)
-    in_parallel(part, pieces(work, min(reach, 64)), run)
+    parallel_map(part, balanced_ranges(work, min(reach, 64)), run)
     return columns, cosines
 
 

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, Int32, Int64
-from embsql.numeric.kernels import LINE, Float64, compiled, inlined, prefetch
-from embsql.numeric.linalg import in_parallel
+from embsql.numeric.kernels import FLOATS_PER_CACHE_LINE, Float64, compiled, inlined, prefetch
+from embsql.numeric.linalg import parallel_map
 from embsql.run import Run
 from embsql.skipgram.base import Block
 
@@ -38,7 +38,7 @@ GOLDEN, FIRST, SECOND = (
 S11, S27, S30, S31, S32 = (np.uint64(n) for n in (11, 27, 30, 31, 32))
 LOW = np.uint64(0xFFFFFFFF)
 FINE = 2.0**-53
-NEAR = 8 * LINE  # neighbours that are fetched before one is looked up among them
+NEAR = 8 * FLOATS_PER_CACHE_LINE  # neighbours that are fetched before one is looked up among them
 OWN, OTHER, KEEP = 0, 1, 2  # columns of the alias table
 
 
@@ -161,7 +161,7 @@ class Walks:
 
         count = max(1, min(8 * self.run.threads, tokens.size // LEAST))
         edges = np.linspace(0, len(starts), count + 1).astype(np.int64)  # (count + 1,)
-        in_parallel(part, list(pairwise(map(int, edges))), self.run)
+        parallel_map(part, list(pairwise(map(int, edges))), self.run)
         return tokens
 
 
@@ -351,7 +351,7 @@ def _ask_for(g: Tables, t: int) -> None:
     if high - low > NEAR:
         low = (low + high) // 2
         high = low + 1
-    for e in range(low, high, LINE):
+    for e in range(low, high, FLOATS_PER_CACHE_LINE):
         prefetch(g.indices, e, 0)
 
 

@@ -50,7 +50,7 @@ def test_rows_are_solved_around_their_prior() -> None:
         rng.random(28).astype(np.float32) + 1,
     )
     objective = Objective(0, 1, 0, 0.3, 2.0, 0.0, 12, 28)
-    solved, turned, loss, penalty = Cpu(Run()).half_sweep(
+    solved, turned, loss, penalty = Cpu(Run()).solve_side(
         rows, fixed, np.zeros((7, 5), np.float32), objective, prior
     )
     for row in range(7):
