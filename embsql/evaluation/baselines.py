@@ -41,10 +41,10 @@ def item_knn(
     neighbours. On Gowalla this gives Recall@20 .1568 and NDCG@20 .1213; the published ItemCF row
     (BARS) has .1570 and .1214.
     """
-    from embsql.numeric.topk import cosine_neighbours, top_k_linear
+    from embsql.numeric.topk import cosine_neighbors, top_k_linear
 
     by_item = train.by_item()
-    near, similarity = cosine_neighbours(
+    near, similarity = cosine_neighbors(
         train.by_user(), by_item, NEIGHBOURS, run
     )  # (n_items, 100) both
     weight = similarity / np.maximum(similarity.sum(axis=1, keepdims=True), 1e-12)  # (n_items, 100)

@@ -11,7 +11,7 @@ from embsql.data import CsrMatrix, Float32, Graph, Int32, Int64, Interactions, i
 from embsql.numeric.aggregate import by_pair
 from embsql.numeric.kernels import compiled
 from embsql.numeric.linalg import parallel_map, balanced_ranges
-from embsql.numeric.topk import cosine_neighbours
+from embsql.numeric.topk import cosine_neighbors
 from embsql.run import Run
 
 # items of a history beyond which it is passed over: work grows with its square, and it says little
@@ -55,7 +55,7 @@ def met_by_the_same(
             data, k, window, gap, run
         )  # (n_items, k), (n_items, k)
     else:
-        column, cosine = cosine_neighbours(
+        column, cosine = cosine_neighbors(
             data.by_user(), by_item, k, run
         )  # (n_items, k), (n_items, k)
     source, place = np.nonzero((column >= 0) & (cosine >= least) & (cosine > 0))  # (e,), (e,)
@@ -81,7 +81,7 @@ def _symmetric(
 def _neighbours_in_order(
     data: Interactions, k: int, window: int, gap: int, run: Run
 ) -> tuple[Int32, Float32]:
-    """As cosine_neighbours, of users who met two items near one another; 0 lifts a limit."""
+    """As cosine_neighbors, of users who met two items near one another; 0 lifts a limit."""
     events = data.in_order()
     user, item = data.user[events.pair], data.item[events.pair]  # (m,), (m,)
     time = events.time if gap and events.time is not None else np.empty(0, np.int64)  # (m,) or none

@@ -46,8 +46,8 @@ def test_same_as_sorting(*, n, m, k, threads, kind, biased, seed):
 def test_tiles_and_threads_do_not_matter(monkeypatch):
     users, items = vectors(101, 8, 1, "plain"), vectors(997, 8, 2, "plain")
     whole = top_k(users, items, 20, run=Run())
-    monkeypatch.setattr(topk, "ROWS", 7)
-    monkeypatch.setattr(topk, "WIDTH", 60)
+    monkeypatch.setattr(topk, "TILE_USERS", 7)
+    monkeypatch.setattr(topk, "TILE_ITEMS", 60)
     for threads in (1, 2, 5):
         codes, scores = top_k(users, items, 20, run=Run(threads=threads))
         assert (codes == whole[0]).all()
@@ -62,8 +62,8 @@ def test_what_is_seen_and_the_biases_reach_every_tile(monkeypatch):
         np.tile(np.arange(0, 80, 2, dtype=np.int32), 31),
         np.ones(31 * 40, "f4"),
     )
-    monkeypatch.setattr(topk, "ROWS", 5)
-    monkeypatch.setattr(topk, "WIDTH", 10)
+    monkeypatch.setattr(topk, "TILE_USERS", 5)
+    monkeypatch.setattr(topk, "TILE_ITEMS", 10)
     codes, scores = top_k(users, items, 20, seen=seen, item_bias=bias, run=Run())
     right = users @ items.T + bias
     right[:, 0:80:2] = -np.inf
