@@ -56,7 +56,10 @@ def learners(
     )
     settings = Settings(dim=dim, epochs=epochs, window=window, negatives=NEGATIVES)
     train(
-        replace(ours, walks=1, length=2), np.ones(len(graph.counts), np.int64), settings, ours.run
+        replace(ours, walks_per_node=1, walk_length=2),
+        np.ones(len(graph.counts), np.int64),
+        settings,
+        ours.run,
     )
     return {
         "embsql": lambda: train(ours, ours.counts(), settings, ours.run)[0],

@@ -25,7 +25,7 @@ from benchmarks._rank import Model, recall_ndcg, stored
 from benchmarks.quality import EXAMS, train
 from embsql.data import CsrMatrix
 from embsql.run import Run
-from embsql.skipgram.graph import met_by_the_same
+from embsql.skipgram.graph import item_knn_graph
 
 PUBLISHED = {
     "node2vec": (0.1019, 0.0709),
@@ -135,7 +135,7 @@ def _pairs() -> Pairs:
 
 def _graph(pairs: Pairs, options: argparse.Namespace) -> CsrMatrix:
     run = Run(threads=options.threads)
-    return met_by_the_same(pairs.interactions(), options.neighbours, 0.0, 0, 0, run, counts=False)
+    return item_knn_graph(pairs.interactions(), options.neighbours, 0.0, 0, 0, run, counts=False)
 
 
 def _mark(vectors: np.ndarray, known: Pairs, held: Pairs, threads: int) -> tuple[float, float]:

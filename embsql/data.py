@@ -65,7 +65,7 @@ class Interactions:
             indptr_of(self.item[order], self.n_items), self.user[order], self.weight[order]
         )
 
-    def in_order(self) -> Events:
+    def events_by_time(self) -> Events:
         """Every user's events, the oldest first; without events, the pairs by their time."""
         if self.events is not None:
             return self.events
@@ -87,14 +87,14 @@ class Interactions:
         )
 
     def of_events(self, keep: NDArray[np.bool_], *, average: bool) -> Interactions:
-        """The pairs as those of `in_order` for which keep (m,) is true make them.
+        """The pairs as those of `events_by_time` for which keep (m,) is true make them.
 
         Vocabularies unchanged.
 
         A pair's weight is the sum of its events', or their mean with `average`; its time is the
         last of theirs. A pair without such an event is not there.
         """
-        events, n = self.in_order(), len(self)
+        events, n = self.events_by_time(), len(self)
         pair = events.pair[keep]  # (kept,)
         count = np.bincount(pair, minlength=n)  # (n,)
         there = count > 0  # (n,)

@@ -173,7 +173,7 @@ class Item2Vec:
 
     def _histories(self, data: Interactions, run: Run) -> Histories:
         """Every user's events as sequences, the latest `max_length` of each."""
-        events = data.in_order()
+        events = data.events_by_time()
         user, item, age = (
             data.user[events.pair],
             data.item[events.pair],
@@ -244,7 +244,7 @@ class Item2Vec:
         """Weights of the pairs (n,), each event's halved for every half-life before the user's
         last.
         """
-        events = data.in_order()
+        events = data.events_by_time()
         age = self._age(events.time)  # (m,) or none
         if age is None:
             return data.weight.astype(np.float64)
@@ -292,7 +292,7 @@ def _values(column: pa.Array) -> tuple[Int32, Int32, int]:
 class Histories:
     """Users' items in order, as sequences of tokens; each item followed by the tokens beside it."""
 
-    start: Int64  # (u + 1,)
+    indptr: Int64  # (u + 1,)
     item: Int32  # (m,)
     age: Float32 | None  # (m,) in half-lives
     side: CsrMatrix  # the tokens of each item
@@ -316,15 +316,15 @@ class Histories:
 
     def blocks(self, epoch: int) -> Iterator[Block]:
         """See `base.Corpus`."""
-        edges = np.searchsorted(self.start, np.arange(0, len(self.item) + BLOCK, BLOCK))
-        edges = np.unique(np.minimum(edges, len(self.start) - 1))
+        edges = np.searchsorted(self.indptr, np.arange(0, len(self.item) + BLOCK, BLOCK))
+        edges = np.unique(np.minimum(edges, len(self.indptr) - 1))
         for low, high in pairwise(edges.tolist()):
             yield self._with_side(self._block(low, high, epoch))
 
     def _block(self, low: int, high: int, epoch: int) -> Block:
         """Users low..high."""
-        first, last = self.start[low], self.start[high]
-        start, item = self.start[low : high + 1] - first, self.item[first:last]
+        first, last = self.indptr[low], self.indptr[high]
+        start, item = self.indptr[low : high + 1] - first, self.item[first:last]
         age = None if self.age is None else self.age[first:last]
         if self.seed is None:
             return Block(start, item, age)
@@ -350,4 +350,4 @@ class Histories:
             np.minimum(self.side.indptr[item] + nth - 1, len(self.side.indices) - 1)
         ]  # (k,)
         time = None if block.time is None else block.time[owner]
-        return Block(place[block.start], np.where(nth == 0, item, beside), time)
+        return Block(place[block.indptr], np.where(nth == 0, item, beside), time)

@@ -142,14 +142,14 @@ class Node2Vec:
 
         Raises NoEdges.
         """
-        from embsql.skipgram.graph import adjacency, bipartite, met_by_the_same
+        from embsql.skipgram.graph import adjacency, bipartite, item_knn_graph
 
         if data.graph is not None:
             return adjacency(data.graph, data.n_items, run)
         if self.nodes == "both":
             return bipartite(data, run)
         counts = self.edge_weight == "count"
-        rows = met_by_the_same(
+        rows = item_knn_graph(
             data,
             self.n_neighbors,
             self.min_similarity,

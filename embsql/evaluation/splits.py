@@ -133,7 +133,7 @@ def _last(data: Interactions, cut: Cut) -> Split:
 
 def by_time(data: Interactions, cut: Cut) -> Split:
     """What had happened before an instant, and the pairs that begin then or later."""
-    events = data.in_order()
+    events = data.events_by_time()
     assert events.time is not None  # noqa: S101  # checked by named; tells the type checker
     later = _later(events.time, cut)  # (m,)
     known, again = np.zeros((2, len(data)), bool)  # (n,) each

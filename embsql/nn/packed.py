@@ -120,7 +120,7 @@ class Histories:
 
 def histories(data: Interactions) -> Histories:
     """All events of every user, each of equal weight and of no moment."""
-    events = data.in_order()
+    events = data.events_by_time()
     start, item = (
         indptr_of(data.user[events.pair], data.n_users),
         data.item[events.pair].astype(np.int64),

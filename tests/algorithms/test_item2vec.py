@@ -21,9 +21,9 @@ from embsql.features.time import DAY
 from embsql.run import Run
 from embsql.skipgram import kernels
 from embsql.skipgram.base import Block, Settings
-from embsql.skipgram.cpu import alias
+from embsql.skipgram.cpu import alias_table
 from embsql.skipgram.ppmi import cooccurrences, shifted_ppmi
-from embsql.skipgram.train import keep, noise, train
+from embsql.skipgram.train import keep_probabilities, negative_probabilities, train
 from tests.worlds import islands
 
 METHODS = ["skipgram", "cbow", "ppmi"]
@@ -187,12 +187,12 @@ def test_a_step_is_the_gradient(cbow: bool) -> None:
     assert not outputs[2].any()
 
 
-def test_noise_is_drawn_as_often_as_it_should() -> None:
+def test_negatives_are_drawn_as_often_as_it_should() -> None:
     counts = np.array([100, 50, 0, 10, 1, 1000])
     for exponent in (0.75, 0.0, -0.5, 1.0):
-        chances = noise(counts, exponent)
+        probabilities = negative_probabilities(counts, exponent)
         drawn = np.empty(400_000, np.int32)
-        kernels.draws(alias(chances), np.array([7], np.uint64), drawn)
+        kernels.draws(alias_table(probabilities), np.array([7], np.uint64), drawn)
         share = np.bincount(drawn, minlength=6) / len(drawn)
         expected = np.where(counts > 0, np.maximum(counts, 1.0) ** exponent, 0)
         np.testing.assert_allclose(share, expected / expected.sum(), atol=0.004)
@@ -203,9 +203,11 @@ def test_subsampling_keeps_what_word2vec_keeps() -> None:
     counts = np.array([900, 90, 9, 1])
     share = counts / 1000
     np.testing.assert_allclose(
-        keep(counts, 0.01), np.minimum(1, np.sqrt(0.01 / share) + 0.01 / share), rtol=1e-5
+        keep_probabilities(counts, 0.01),
+        np.minimum(1, np.sqrt(0.01 / share) + 0.01 / share),
+        rtol=1e-5,
     )
-    assert not len(keep(counts, 0.0))
+    assert not len(keep_probabilities(counts, 0.0))
 
 
 def test_who_never_met_another_has_zeros() -> None:
@@ -257,7 +259,7 @@ def test_metadata_of_many_values() -> None:
     histories = Item2Vec(metadata_cols="tags")._histories(data, Run())
     block = next(histories.blocks(1))
     assert block.token.tolist() == [0, 4, 5, 1, 5, 2, 3, 0, 4, 5]
-    assert block.start.tolist() == [0, 6, 10]
+    assert block.indptr.tolist() == [0, 6, 10]
     assert histories.counts.tolist() == [2, 1, 1, 1, 2, 3]
 
 
@@ -306,7 +308,7 @@ def test_half_life_needs_time() -> None:
 def test_max_length_takes_the_latest() -> None:
     histories = Item2Vec(max_length=2)._histories(sequences([[0, 1, 2, 3], [3], [2, 1, 0]]), Run())
     assert histories.item.tolist() == [2, 3, 3, 1, 0]
-    assert histories.start.tolist() == [0, 2, 3, 5]
+    assert histories.indptr.tolist() == [0, 2, 3, 5]
 
 
 def test_shuffle_reorders_within_users() -> None:
@@ -383,8 +385,8 @@ def test_torch_finds_the_ring_too(method: str, monkeypatch: pytest.MonkeyPatch) 
         lambda first, squares, counts, settings, run: _sgns_torch.Torch(
             first,
             squares,
-            noise(counts, settings.ns_exponent),
-            keep(counts, settings.sample),
+            negative_probabilities(counts, settings.ns_exponent),
+            keep_probabilities(counts, settings.sample),
             settings,
             run,
         ),

@@ -30,8 +30,13 @@ def dense(rows: CsrMatrix) -> np.ndarray:
 
 
 def items_graph(data: Interactions, k: int = 100, **options: object) -> np.ndarray:
-    values = {"least": 0.0, "window": 0, "gap": 0, "counts": False} | options
-    return dense(graph.met_by_the_same(data, k, run=RUN, **values))
+    values = {
+        "min_similarity": 0.0,
+        "max_event_distance": 0,
+        "max_time_gap": 0,
+        "counts": False,
+    } | options
+    return dense(graph.item_knn_graph(data, k, run=RUN, **values))
 
 
 def some() -> Interactions:
@@ -71,7 +76,7 @@ def test_items_are_joined_with_their_nearest_and_those_they_are_nearest_to() -> 
 def test_a_threshold_leaves_out_what_is_less_alike() -> None:
     wanted = cosines(some())
     np.testing.assert_allclose(
-        items_graph(some(), least=0.4), np.where(wanted >= 0.4, wanted, 0), rtol=1e-5
+        items_graph(some(), min_similarity=0.4), np.where(wanted >= 0.4, wanted, 0), rtol=1e-5
     )
 
 
@@ -114,20 +119,20 @@ def test_limits_of_events_and_of_time(window: int, gap: int) -> None:
     user = np.sort(rng.integers(0, 9, 120)).tolist()
     item = rng.integers(0, 12, 120).tolist()
     time = [int(t) for u in range(9) for t in np.sort(rng.integers(0, 40, user.count(u)))]
-    found = items_graph(history(user, item, time), window=window, gap=gap)
+    found = items_graph(history(user, item, time), max_event_distance=window, max_time_gap=gap)
     np.testing.assert_allclose(found, by_hand(user, item, time, window, gap), rtol=1e-5)
 
 
 def test_without_events_the_pairs_are_in_order_of_time() -> None:
     data = interactions([(0, 0), (0, 1), (0, 2), (1, 0)])
     data = dataclasses.replace(data, time=np.array([3, 1, 2, 9]))  # 1, 2, 0
-    assert (items_graph(data, window=1)[1] > 0).tolist() == [False, False, True]
+    assert (items_graph(data, max_event_distance=1)[1] > 0).tolist() == [False, False, True]
 
 
 def test_bytes_of_the_graph_do_not_depend_on_threads() -> None:
     for window in (0, 2):
         one, two = (
-            graph.met_by_the_same(some(), 5, 0.0, window, 0, Run(threads=n), counts=False)
+            graph.item_knn_graph(some(), 5, 0.0, window, 0, Run(threads=n), counts=False)
             for n in (1, 3)
         )
         assert (one.indices == two.indices).all()
@@ -155,7 +160,7 @@ def test_given_edges_go_both_ways_and_add_up() -> None:
 
 
 def test_a_history_beyond_all_bounds_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "LONGEST", 5)
+    monkeypatch.setattr(graph, "MAX_HISTORY", 5)
     data = interactions([(0, i) for i in range(6)] + [(1, 0), (1, 1), (2, 1), (2, 2)])
     assert [(int(a), int(b)) for a, b in np.argwhere(np.triu(items_graph(data)))] == [
         (0, 1),
@@ -235,7 +240,7 @@ def test_a_user_is_the_weighted_mean_of_the_items(nodes: str) -> None:
 def test_the_graph_that_was_walked_comes_with_the_vectors() -> None:
     data = some()
     found = make("node2vec", {"nodes": "items", "n_neighbors": 3, "dim": 4}).fit(data, RUN)
-    rows = graph.met_by_the_same(data, 3, 0.0, 0, 0, RUN, counts=False)
+    rows = graph.item_knn_graph(data, 3, 0.0, 0, 0, RUN, counts=False)
     assert found.graph is not None
     assert (found.graph.target == rows.indices).all()
     assert (np.bincount(found.graph.source, minlength=data.n_items) == rows.counts).all()

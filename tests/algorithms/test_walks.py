@@ -10,7 +10,7 @@ import pytest
 from embsql.data import CsrMatrix, indptr_of
 from embsql.errors import Cancelled
 from embsql.run import Run
-from embsql.skipgram.walks import PATIENCE, TOGETHER, Walks
+from embsql.skipgram.walks import MAX_REJECTIONS, WALKERS_PER_GROUP, Walks
 
 P999 = 3.09  # of the standard normal distribution
 
@@ -52,7 +52,7 @@ def copies(weights: np.ndarray, times: int) -> CsrMatrix:
 
 def tokens(walks: Walks, epoch: int = 1) -> np.ndarray:
     """All walks of an epoch: (walkers, length)."""
-    return np.concatenate([block.token.reshape(-1, walks.length) for block in walks.blocks(epoch)])
+    return np.concatenate([block.token.reshape(-1, walks.walk_length) for block in walks.blocks(epoch)])
 
 
 def surprise(counts: np.ndarray, chances: np.ndarray) -> tuple[float, int]:
@@ -179,9 +179,9 @@ def test_seeds_and_epochs_differ() -> None:
 def test_walkers_of_a_group_are_independent() -> None:
     """More walkers from one node than move together, each with a path of its own."""
     weights = world(40, seed=2)
-    found = tokens(Walks(graph(weights), 4 * TOGETHER, 12, 1.0, 1.0, Run(seed=1)))
+    found = tokens(Walks(graph(weights), 4 * WALKERS_PER_GROUP, 12, 1.0, 1.0, Run(seed=1)))
     mine = found[found[:, 0] == 0]
-    assert len(mine) == 4 * TOGETHER
+    assert len(mine) == 4 * WALKERS_PER_GROUP
     assert len(np.unique(mine, axis=0)) == len(mine)
 
 
@@ -217,4 +217,4 @@ def test_stops_when_asked() -> None:
 
 def test_patience_is_run_out_of() -> None:
     """The chance that all proposals of a step are refused, for some p and q above, is not small."""
-    assert (1 - 1 / 100) ** PATIENCE > 0.5
+    assert (1 - 1 / 100) ** MAX_REJECTIONS > 0.5

@@ -28,7 +28,7 @@ def read(database: embsql.Database, source: str) -> Interactions:
 
 def told(data: Interactions) -> list[tuple[str, str]]:
     """The events as (user, item), in order."""
-    pairs = data.in_order().pair
+    pairs = data.events_by_time().pair
     users, items = (
         ids.take(codes[pairs]).to_pylist()
         for ids, codes in ((data.users, data.user), (data.items, data.item))
