@@ -10,7 +10,7 @@ from unittest.mock import MagicMock
 
 import numpy as np
 
-from embsql.data import Rows
+from embsql.data import CsrMatrix
 from embsql.run import Run
 from embsql.skipgram.base import Settings
 from embsql.skipgram.train import train
@@ -21,7 +21,7 @@ Work = Callable[[], Any]
 
 
 def walkers(
-    graph: Rows, threads: int, *, walks: int, length: int, p: float, q: float
+    graph: CsrMatrix, threads: int, *, walks: int, length: int, p: float, q: float
 ) -> dict[str, Work]:
     """What walks as often as one epoch does, by system; everything is compiled."""
     ours, theirs = (
@@ -38,7 +38,7 @@ def walkers(
 
 
 def learners(
-    graph: Rows,
+    graph: CsrMatrix,
     threads: int,
     *,
     walks: int,
@@ -56,7 +56,10 @@ def learners(
     )
     settings = Settings(dim=dim, epochs=epochs, window=window, negatives=NEGATIVES)
     train(
-        replace(ours, walks=1, length=2), np.ones(len(graph.counts), np.int64), settings, ours.run
+        replace(ours, walks_per_node=1, walk_length=2),
+        np.ones(len(graph.counts), np.int64),
+        settings,
+        ours.run,
     )
     return {
         "embsql": lambda: train(ours, ours.counts(), settings, ours.run)[0],
@@ -67,7 +70,7 @@ def learners(
 
 
 def _gensim(
-    sentences: list[list[str]], settings: Settings, threads: int, graph: Rows
+    sentences: list[list[str]], settings: Settings, threads: int, graph: CsrMatrix
 ) -> np.ndarray:
     from gensim.models import Word2Vec
 
@@ -87,7 +90,7 @@ def _gensim(
     return vectors
 
 
-def _pecanpy(graph: Rows, threads: int, p: float, q: float) -> Any:
+def _pecanpy(graph: CsrMatrix, threads: int, p: float, q: float) -> Any:
     """PecanPy in the mode that its manual advises for such a graph, or its faster one for walks of
     the first order.
 
@@ -101,7 +104,7 @@ def _pecanpy(graph: Rows, threads: int, p: float, q: float) -> Any:
     mode = pecanpy.PreCompFirstOrder if p == q == 1 else pecanpy.SparseOTF
     made = mode(p=p, q=q, workers=threads, random_state=SEED)
     made.set_node_ids([str(node) for node in range(len(graph.counts))])
-    made.indptr, made.indices = graph.start.astype(np.uint32), graph.column.astype(np.uint32)
-    made.data = graph.weight.astype(np.float32)
+    made.indptr, made.indices = graph.indptr.astype(np.uint32), graph.indices.astype(np.uint32)
+    made.data = graph.data.astype(np.float32)
     made.simulate_walks(1, 2)
     return made

@@ -38,8 +38,8 @@ Tables = dict[str, pa.Table]  # what is known of items, as fusion takes it, and 
 GRIDS: dict[str, Grid] = {
     "als": {"dim": [64], "reg": [0.005, 0.01]},
     "content": {"weighting": ["equal"]},
-    "dual": {"reg": [0.03, 0.3]},
-    "fusion": {"worth": [None, 30.0]},
+    "half_als": {"reg": [0.03, 0.3]},
+    "fusion": {"prior_strength": [None, 30.0]},
     "neural_content": {"epochs": [5], "lr": [0.003], "ids": [False, True]},
 }
 

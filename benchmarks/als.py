@@ -186,21 +186,30 @@ def _embsql(task: Task, dim: int, options: argparse.Namespace) -> dict[str, Syst
         tuple(sorted({*EPOCHS, default_epochs()})),
     )
 
-    def mark(reg: float, alpha0: float) -> float:
+    def mark(reg: float, unobserved_weight: float) -> float:
         return _ndcg(
-            fit_embsql(part, dim, options.threads, SEARCH_EPOCHS, reg=reg, alpha0=alpha0),
+            fit_embsql(
+                part,
+                dim,
+                options.threads,
+                SEARCH_EPOCHS,
+                reg=reg,
+                unobserved_weight=unobserved_weight,
+            ),
             known,
             held,
             options,
         )
 
     density = len(data) / (data.n_users * data.n_items)
-    reg, alpha0 = _searched((0.005, 15 * density), mark)
+    reg, unobserved_weight = _searched((0.005, 15 * density), mark)
     fit = partial(fit_embsql, data, dim, options.threads)
     return {
         "embsql": System(fit, epochs, {}),
         "embsql searched": System(
-            partial(fit, reg=reg, alpha0=alpha0), epochs, {"reg": reg, "alpha0": alpha0}
+            partial(fit, reg=reg, unobserved_weight=unobserved_weight),
+            epochs,
+            {"reg": reg, "unobserved_weight": unobserved_weight},
         ),
     }
 

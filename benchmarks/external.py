@@ -4,12 +4,12 @@ quality: ML-1M as its authors split it (DiffRec, clean), with item vectors of 64
 LightGCN learned from the training part. Every system learns from that part alone; options are
 chosen on `valid`, of which no system learns, and the test part is then measured once. A user's
 known items (training and, at the test, `valid`) are not ranked. Weights are the ratings and times
-those of ML-1M as published; `liked` also learns from ratings below 4, which the split leaves out,
+those of ML-1M as published; `like_threshold` also learns from ratings below 4, which the split leaves out,
 up to a user's last event in the training part. Intervals are 95%, by the bootstrap over users.
 
 rare: items with fewer than five interactions, by titles and genres: see benchmarks/_rare.py.
 
-speed: users solved for given vectors (`dual`), generated.
+speed: users solved for given vectors (`half_als`), generated.
 """
 
 from __future__ import annotations
@@ -46,9 +46,16 @@ GRIDS: dict[str, tuple[str, dict[str, list[Any]]]] = {  # system: algorithm, opt
     ),
     "content, liked": (
         "content",
-        {"weighting": ["equal"], "liked": [4.0], "disliked": [0.0, 0.25, 0.5, 0.75, 1.0]},
+        {
+            "weighting": ["equal"],
+            "like_threshold": [4.0],
+            "dislike_weight": [0.0, 0.25, 0.5, 0.75, 1.0],
+        },
     ),
-    "dual": ("dual", {"reg": [0.003, 0.01, 0.03, 0.1, 0.3], "alpha0": [None, 1.0, 3.0, 10.0]}),
+    "half_als": (
+        "half_als",
+        {"reg": [0.003, 0.01, 0.03, 0.1, 0.3], "unobserved_weight": [None, 1.0, 3.0, 10.0]},
+    ),
     "neural_content, pooling": ("neural_content", {"encoder": ["pooling"], **NEURAL}),
     "neural_content, attention": ("neural_content", {"encoder": ["attention"], **NEURAL}),
     "neural_content, recurrent": ("neural_content", {"encoder": ["recurrent"], **NEURAL}),
@@ -186,7 +193,7 @@ def _chosen(system: str, world: World, options: argparse.Namespace) -> tuple[dic
 
 
 def _model(name: str, chosen: dict[str, Any], world: World, options: argparse.Namespace) -> Model:
-    data = world.rated if "liked" in chosen else world.data
+    data = world.rated if "like_threshold" in chosen else world.data
     if name not in ("content", "neural_content"):  # whose weights would otherwise be ratings
         data = dataclasses.replace(data, weight=np.ones(len(data), np.float32))
     found = algorithms.make(name, chosen).fit(data, Run(options.seed, options.threads))
@@ -252,12 +259,12 @@ def _speed(options: argparse.Namespace) -> None:
     took = []
     for _ in range(4):  # the first compiles
         start = time.perf_counter()
-        algorithms.make("dual", {}).fit(data, Run(options.seed, options.threads))
+        algorithms.make("half_als", {}).fit(data, Run(options.seed, options.threads))
         took.append(time.perf_counter() - start)
     line(
         "external",
         f"generated {options.users} x {options.items}, {len(data)} pairs",
-        "dual",
+        "half_als",
         "users solved",
         float(np.median(took[1:])),
         "s",

@@ -25,9 +25,9 @@ from benchmarks._made import ordered
 from benchmarks._rank import Model, recall_ndcg, stored
 from benchmarks._server import databases, running
 from benchmarks.query import WARM
-from embsql.data import Rows
+from embsql.data import CsrMatrix
 from embsql.factorization.cpu import Cpu
-from embsql.factorization.objective import IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
+from embsql.factorization.objective import IMPLICIT_REG, UNOBSERVED_TO_OBSERVED, Objective
 from embsql.run import Run
 
 QUESTIONS = {
@@ -117,7 +117,9 @@ def _peers(model: Model, world: World, threads: int) -> dict[str, Model]:
     items, known = model.items[there], world.known[world.held][:, there]  # (i, d), (h, i)
     others = np.setdiff1d(np.arange(world.known.shape[0]), world.held)
     rest = world.known[others]
-    unseen = UNSEEN_TO_SEEN * rest.nnz / (np.count_nonzero(np.diff(rest.indptr)) * len(items))
+    unseen = (
+        UNOBSERVED_TO_OBSERVED * rest.nnz / (np.count_nonzero(np.diff(rest.indptr)) * len(items))
+    )
     users, turned = _trained(items, known, unseen, threads)
     spread = np.zeros_like(model.items)  # (n_items, d)
     spread[there] = turned
@@ -148,14 +150,14 @@ def _exact(items: np.ndarray, known: Any, unseen: float) -> np.ndarray:
 def _trained(
     items: np.ndarray, known: Any, unseen: float, threads: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What as many half sweeps as training has make of the users from zero: (h, d), and the items
+    """What as many sweeps as training has make of the users from zero: (h, d), and the items
     (i, d) turned.
     """
-    rows = Rows(known.indptr.astype(np.int64), known.indices.astype(np.int32), known.data)
+    rows = CsrMatrix(known.indptr.astype(np.int64), known.indices.astype(np.int32), known.data)
     objective = Objective(0, 1, 0, unseen, IMPLICIT_REG, 1.0, 2, 1.0)
     users = np.zeros((known.shape[0], items.shape[1]), np.float32)
     for _ in range(EPOCHS):
-        users, items, _, _ = Cpu(Run(1, threads)).half_sweep(rows, items, users, objective)
+        users, items, _, _ = Cpu(Run(1, threads)).solve_side(rows, items, users, objective)
     return users, items
 
 

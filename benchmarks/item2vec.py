@@ -37,8 +37,8 @@ SPEED: dict[str, Any] = {"dim": 64, "window": 5, "negatives": 5}
 RETAIL: dict[
     str, dict[str, Any]
 ] = {  # best on the validation half; lengths count, as the study's neighbours do
-    "skipgram": {"dim": 50, "window": 3, "epochs": 10, "negatives": 15, "popularity": 0},
-    "cbow": {"dim": 50, "window": 3, "epochs": 10, "popularity": 0},
+    "skipgram": {"dim": 50, "window": 3, "epochs": 10, "negatives": 15, "popularity_weight": 0},
+    "cbow": {"dim": 50, "window": 3, "epochs": 10, "popularity_weight": 0},
 }
 BASKETS: dict[str, Any] = {
     "dim": 64,

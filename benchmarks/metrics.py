@@ -14,7 +14,7 @@ import argparse
 import numpy as np
 
 from benchmarks._lines import line
-from embsql.data import Rows
+from embsql.data import CsrMatrix
 from embsql.evaluation import metrics
 
 ITEMS = 60
@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace) -> None:
 def _ours(name, k, ranking, wanted):
     """Our figures (m,) and which users have one; map as ranx divides it."""
     counts = np.array([len(items) for items in wanted])  # (m,)
-    rows = Rows(
+    rows = CsrMatrix(
         np.concatenate(([0], np.cumsum(counts))),
         np.concatenate(wanted).astype(np.int32),
         np.empty(0),

@@ -23,9 +23,9 @@ from benchmarks._made import HELD_OUT, Pairs, ordered
 from benchmarks._node2vec_systems import NEGATIVES, learners, walkers
 from benchmarks._rank import Model, recall_ndcg, stored
 from benchmarks.quality import EXAMS, train
-from embsql.data import Rows
+from embsql.data import CsrMatrix
 from embsql.run import Run
-from embsql.skipgram.graph import met_by_the_same
+from embsql.skipgram.graph import item_knn_graph
 
 PUBLISHED = {
     "node2vec": (0.1019, 0.0709),
@@ -83,7 +83,7 @@ def walks(options: argparse.Namespace) -> None:
             peer_value=peer,
             seconds=timed["embsql"].seconds,
             threads=options.threads,
-            edges=len(graph.column),
+            edges=len(graph.indices),
             **setting,
         )
 
@@ -133,14 +133,14 @@ def _pairs() -> Pairs:
     return ordered(user, item, (int(user.max()) + 1, int(item.max()) + 1))
 
 
-def _graph(pairs: Pairs, options: argparse.Namespace) -> Rows:
+def _graph(pairs: Pairs, options: argparse.Namespace) -> CsrMatrix:
     run = Run(threads=options.threads)
-    return met_by_the_same(pairs.interactions(), options.neighbours, 0.0, 0, 0, run, counts=False)
+    return item_knn_graph(pairs.interactions(), options.neighbours, 0.0, 0, 0, run, counts=False)
 
 
 def _mark(vectors: np.ndarray, known: Pairs, held: Pairs, threads: int) -> tuple[float, float]:
-    """Of users as sums of their items' vectors (n, dim), which are as long as the option popularity
-    makes them.
+    """Of users as sums of their items' vectors (n, dim), which are as long as the option
+    popularity_exponent makes them.
     """
     matrix = known.matrix()
     length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (n, 1)

@@ -32,7 +32,7 @@ CHOSEN = {
     ("gowalla", "als", 64): {"epochs": 4},
     ("gowalla", "als", 128): {"epochs": 4},
     ("gowalla", "als", 256): {"epochs": 4},
-    ("ncf_ml1m", "als", 192): {"reg": 0.007, "alpha0": 0.3, "epochs": 12},
+    ("ncf_ml1m", "als", 192): {"reg": 0.007, "unobserved_weight": 0.3, "epochs": 12},
 }
 
 

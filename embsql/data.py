@@ -54,16 +54,18 @@ class Interactions:
         """Number of items in the vocabulary."""
         return len(self.items)
 
-    def by_user(self) -> Rows:
+    def by_user(self) -> CsrMatrix:
         """The pairs as rows of users: a view, because they are ordered so."""
-        return Rows(starts(self.user, self.n_users), self.item, self.weight)
+        return CsrMatrix(indptr_of(self.user, self.n_users), self.item, self.weight)
 
-    def by_item(self) -> Rows:
+    def by_item(self) -> CsrMatrix:
         """The pairs as rows of items, users ascending within an item."""
         order = np.argsort(self.item, kind="stable")  # (n,)
-        return Rows(starts(self.item[order], self.n_items), self.user[order], self.weight[order])
+        return CsrMatrix(
+            indptr_of(self.item[order], self.n_items), self.user[order], self.weight[order]
+        )
 
-    def in_order(self) -> Events:
+    def events_by_time(self) -> Events:
         """Every user's events, the oldest first; without events, the pairs by their time."""
         if self.events is not None:
             return self.events
@@ -85,14 +87,14 @@ class Interactions:
         )
 
     def of_events(self, keep: NDArray[np.bool_], *, average: bool) -> Interactions:
-        """The pairs as those of `in_order` for which keep (m,) is true make them.
+        """The pairs as those of `events_by_time` for which keep (m,) is true make them.
 
         Vocabularies unchanged.
 
         A pair's weight is the sum of its events', or their mean with `average`; its time is the
         last of theirs. A pair without such an event is not there.
         """
-        events, n = self.in_order(), len(self)
+        events, n = self.events_by_time(), len(self)
         pair = events.pair[keep]  # (kept,)
         count = np.bincount(pair, minlength=n)  # (n,)
         there = count > 0  # (n,)
@@ -173,20 +175,23 @@ class Graph:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """A sparse matrix by rows (CSR): row r owns column[start[r]:start[r + 1]]."""
+class CsrMatrix:
+    """A compressed sparse row matrix, as in scipy.
 
-    start: Int64  # (n_rows + 1,)
-    column: Int32  # (n,)
-    weight: Float32  # (n,)
+    Row r has the columns indices[indptr[r]:indptr[r + 1]], with the values of data there.
+    """
+
+    indptr: Int64  # (n_rows + 1,)
+    indices: Int32  # (n,) columns
+    data: Float32  # (n,)
 
     @property
     def counts(self) -> Int64:
         """Number of entries of each row, (n_rows,)."""
-        return np.diff(self.start)
+        return np.diff(self.indptr)
 
 
-def starts(codes: Int32, n: int) -> Int64:
+def indptr_of(codes: Int32, n: int) -> Int64:
     """Where each of n rows begins among ascending codes: (n + 1,)."""
     counts = np.bincount(codes, minlength=n)
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)

@@ -83,7 +83,7 @@ def test_options_mean_what_they_mean_there(shop) -> None:
     """Hu, Koren and Volinsky's objective with its plain penalty; ours grows with a row's evidence."""
     found = rows(shop, "SELECT params FROM embsql.runs('my_implicit_mf_model')")[0]
     params = json.loads(found["params"])
-    assert (params["reg"], params["nu"], params["alpha"]) == (30.0, 0.0, 40.0)
+    assert (params["reg"], params["reg_exponent"], params["alpha"]) == (30.0, 0.0, 40.0)
     assert (params["dim"], params["epochs"], params["feedback"]) == (4, 3, "implicit")
 
 
@@ -373,7 +373,10 @@ def test_columns_and_feedback_have_the_defaults_of_the_manual(db, user: str) -> 
     )
     assert (run["feedback"], run["weight_col"], run["item_col"]) == ("explicit", "rating", "item")
     assert run["user_col"] == (None if user == "user_id" else "user")
-    assert (run["reg"], run["nu"]) == (None, 1.0)  # ours, where the statement says nothing
+    assert (run["reg"], run["reg_exponent"]) == (
+        None,
+        1.0,
+    )  # ours, where the statement says nothing
 
 
 def test_explicit_feedback_without_ratings_is_said(db) -> None:
@@ -450,7 +453,7 @@ def test_the_select_stays_letter_by_letter() -> None:
 def test_values_of_options() -> None:
     text = (
         'CREATE MODEL m OPTIONS(l2_reg = -.5e-1, num_factors = HPARAM_CANDIDATES([1, 2]), model_type = "als",'
-        "nu = HPARAM_RANGE(0, 1.5), vectors = 'it''s', clock = TRUE) AS SELECT 1"
+        "reg_exponent = HPARAM_RANGE(0, 1.5), vectors = 'it''s', clock = TRUE) AS SELECT 1"
     )
     with pytest.raises(errors.UnknownOption, match='als has no option "vectors"'):
         create_model.parse(text)
@@ -463,7 +466,7 @@ def test_values_of_options() -> None:
     wanted = {
         "reg": -0.05,
         "dim": [1, 2],
-        "nu": (0, 1.5),
+        "reg_exponent": (0, 1.5),
         "user_col": "it's",
         "force": True,
         "alpha": None,

@@ -40,7 +40,7 @@ def test_every_option_is_declared_whole(cls: type[Any]) -> None:
 @pytest.mark.parametrize("name", algorithms.names())
 def test_every_number_has_a_range(name: str) -> None:
     """Only a rating that divides liked from disliked may be anything, and a power of counts."""
-    free = {("content", "liked"), ("node2vec", "exponent"), ("two_tower", "margin")}
+    free = {("content", "like_threshold"), ("node2vec", "ns_exponent"), ("two_tower", "margin")}
     for option in declared(algorithms.find(name)):
         if option.kind in (int, float) and (name, option.name) not in free:
             assert option.range, f"{name}.{option.name}"

@@ -1,6 +1,4 @@
-"""Matrix factorisation by alternating least squares, for what people did (implicit) or how they
-rated (explicit).
-"""
+"""Matrix factorization by alternating least squares, of evidence or of ratings."""
 
 from __future__ import annotations
 
@@ -11,14 +9,15 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, Interactions, Rows
-from embsql.errors import Diverged
+from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.factorization.objective import (
     EXPLICIT_REG,
-    FIRST_LENGTH,
     IMPLICIT_REG,
-    UNSEEN_TO_SEEN,
+    UNOBSERVED_TO_OBSERVED,
     Objective,
+    initial_factors,
+    mean_weight_scale,
+    report,
 )
 from embsql.factorization.solver import solver
 from embsql.options import Count, Dim, NonNegative, Positive, check, require
@@ -31,14 +30,14 @@ BIAS_DAMPING = 5.0  # ratings at zero that every user and item is given
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ALS:
-    """Matrix factorisation by alternating least squares.
+    """Matrix factorization by alternating least squares.
 
     Implicit: a seen pair should score 1 and every other pair 0; a seen pair counts with its weight
-    over the mean weight, any pair with `alpha0`. The penalty of a user or item grows with its
-    evidence, so one `reg` suits all sizes (Rendle et al., 2021, "Revisiting the performance of iALS
-    on item recommendation benchmarks"). Neither the unit of the weights nor the size of the data
-    needs tuning. With `alpha`, a seen pair instead counts 1 + alpha * weight and any other 1 (Hu,
-    Koren and Volinsky, 2008); nu=0 gives their penalty.
+    over the mean weight, any pair with `unobserved_weight`. The penalty of a user or item grows
+    with its evidence, so one `reg` suits all sizes (Rendle et al., 2021, "Revisiting the
+    performance of iALS on item recommendation benchmarks"). Neither the unit of the weights nor the
+    size of the data needs tuning. With `alpha`, a seen pair instead counts 1 + alpha * weight and
+    any other 1 (Hu, Koren and Volinsky, 2008); reg_exponent=0 gives their penalty.
 
     Weights act in proportion: where a few are huge (quantities, seconds), train on ln(1 + weight).
 
@@ -57,22 +56,24 @@ class ALS:
     feedback: Literal["implicit", "explicit"] = "implicit"
     reg: NonNegative | None = None  # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
     # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
-    nu: NonNegative = 1.0
+    reg_exponent: NonNegative = 1.0
     # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
-    alpha0: NonNegative | None = None
-    # confidence per unit of weight, 1 + alpha * weight; none: see alpha0
+    unobserved_weight: NonNegative | None = None
+    # confidence per unit of weight, 1 + alpha * weight; none: see unobserved_weight
     alpha: Positive | None = None
     # conjugate gradient steps per row and sweep; 3 are as good as an exact solution
-    steps: Count = 2
+    cg_steps: Count = 2
 
     def __post_init__(self) -> None:
         check(self)
-        require(self, "left out with alpha", alpha0=self.alpha is None or self.alpha0 is None)
+        no_alpha = self.alpha is None
+        no_weight = self.unobserved_weight is None
+        require(self, "left out with alpha", unobserved_weight=no_alpha or no_weight)
         require(
             self,
             "left out with explicit feedback",
-            alpha0=not self.explicit or self.alpha0 is None,
-            alpha=not self.explicit or self.alpha is None,
+            unobserved_weight=not self.explicit or no_weight,
+            alpha=not self.explicit or no_alpha,
         )
 
     @property
@@ -88,51 +89,46 @@ class ALS:
         return self._fit_ratings(data, run) if self.explicit else self._fit_evidence(data, run)
 
     def _fit_evidence(self, data: Interactions, run: Run) -> Embeddings:
-        total = float(data.weight.sum(dtype=np.float64))
-        scale = len(data) / total if self.alpha is None else self.alpha
-        seen = len(data) if self.alpha is None else len(data) + self.alpha * total
-        objective = Objective(
-            0,
-            1,
-            0 if self.alpha is None else 1,
-            self._unseen(data),
-            IMPLICIT_REG if self.reg is None else self.reg,
-            self.nu,
-            self.steps,
-            seen,
-        )
-        users, items = self._factors(
-            data, data.weight * np.float32(scale), objective, run
-        )  # (u, d), (i, d)
+        scale = mean_weight_scale(data) if self.alpha is None else self.alpha
+        objective = self._evidence_objective(data)
+        weight = data.weight * np.float32(scale)  # (n,)
+        users, items = self._factors(data, weight, objective, run)  # (u, d), (i, d)
         return Embeddings(users, items, fold_in=objective.fold_in(weight_scale=scale))
 
-    def _unseen(self, data: Interactions) -> float:
+    def _evidence_objective(self, data: Interactions) -> Objective:
+        zero_loss = float(len(data))
+        if self.alpha is not None:
+            zero_loss += self.alpha * float(data.weight.sum(dtype=np.float64))
+        return Objective(
+            confidence_offset=0,
+            confidence_scale=1,
+            target_offset=0 if self.alpha is None else 1,
+            unobserved_weight=self._unobserved_weight(data),
+            reg=IMPLICIT_REG if self.reg is None else self.reg,
+            reg_exponent=self.reg_exponent,
+            cg_steps=self.cg_steps,
+            zero_loss=zero_loss,
+        )
+
+    def _unobserved_weight(self, data: Interactions) -> float:
         if self.alpha is not None:
             return 1.0
-        return (
-            UNSEEN_TO_SEEN * len(data) / (data.n_users * data.n_items)
-            if self.alpha0 is None
-            else self.alpha0
-        )
+        if self.unobserved_weight is not None:
+            return self.unobserved_weight
+        return UNOBSERVED_TO_OBSERVED * len(data) / (data.n_users * data.n_items)
 
     def _fit_ratings(self, data: Interactions, run: Run) -> Embeddings:
         mean, user_bias, item_bias = baseline(data)
-        rest = data.weight - mean - user_bias[data.user] - item_bias[data.item]  # (n,)
-        spread = (
-            rest.std(dtype=np.float64) or 1.0
-        )  # in units of it, one reg suits every rating scale
-        rest /= np.float32(spread)
-        zero = float(np.square(rest).sum(dtype=np.float64)) or 1.0
-        objective = Objective(
-            1, 0, 0, 0, EXPLICIT_REG if self.reg is None else self.reg, self.nu, self.steps, zero
-        )
-        users, items = self._factors(data, rest, objective, run)  # (u, d), (i, d)
-        scale = np.float32(math.sqrt(spread))
+        residual = data.weight - mean - user_bias[data.user] - item_bias[data.item]  # (n,)
+        # in units of it, one reg suits every rating scale
+        std = residual.std(dtype=np.float64) or 1.0
+        residual /= np.float32(std)
+        objective = self._rating_objective(residual)
+        users, items = self._factors(data, residual, objective, run)  # (u, d), (i, d)
+        scale = np.float32(math.sqrt(std))
+        best = float(data.weight.max())
         fold_in = objective.fold_in(
-            spread,
-            global_mean=float(mean),
-            bias_damping=BIAS_DAMPING,
-            default_rating=float(data.weight.max()),
+            std, global_mean=float(mean), bias_damping=BIAS_DAMPING, default_rating=best
         )
         return Embeddings(
             users * scale,
@@ -142,53 +138,52 @@ class ALS:
             fold_in=fold_in,
         )
 
+    def _rating_objective(self, residual: Float32) -> Objective:
+        return Objective(
+            confidence_offset=1,
+            confidence_scale=0,
+            target_offset=0,
+            unobserved_weight=0,
+            reg=EXPLICIT_REG if self.reg is None else self.reg,
+            reg_exponent=self.reg_exponent,
+            cg_steps=self.cg_steps,
+            zero_loss=float(np.square(residual).sum(dtype=np.float64)) or 1.0,
+        )
+
     def _factors(
         self, data: Interactions, weight: Float32, objective: Objective, run: Run
     ) -> tuple[Float32, Float32]:
-        """The two tables (n_users, dim) and (n_items, dim) that minimise the objective."""
-        from embsql.numeric.linalg import (
-            transpose,
-        )  # here: it brings the compiler, which listing does not need
+        """The factors (n_users, dim) and (n_items, dim) that minimize the objective."""
+        from embsql.numeric.linalg import transpose  # here: it brings the compiler
 
-        place, rows = solver(run), Rows(data.by_user().start, data.item, weight)
-        by_user, by_item = place.put_rows(rows), place.put_rows(transpose(rows, data.n_items))
-        users = place.put(np.zeros((data.n_users, self.dim), np.float32))  # (u, d)
-        met = (
-            np.bincount(data.item, minlength=data.n_items) > 0
-        )  # (i,) the others are zero and stay so
-        items = place.put(self._random(data.n_items, run.seed) * met[:, None])  # (i, d)
+        device = solver(run)
+        matrix = CsrMatrix(data.by_user().indptr, data.item, weight)
+        by_user = device.put_matrix(matrix)
+        by_item = device.put_matrix(transpose(matrix, data.n_items))
+        seen = np.bincount(data.item, minlength=data.n_items) > 0  # (i,)
+        initial = initial_factors(data.n_items, self.dim, run.seed)  # (i, d)
+        items = device.put(initial * seen[:, None])  # (i, d) what is unseen stays zero
+        users = device.put(np.zeros((data.n_users, self.dim), np.float32))  # (u, d)
         for epoch in range(1, self.epochs + 1):
-            users, items, _, penalty = place.half_sweep(by_user, items, users, objective)
-            items, users, loss, _ = place.half_sweep(by_item, users, items, objective)
-            loss = (loss + penalty) / objective.zero + 1
-            if not math.isfinite(loss):
-                raise Diverged(algorithm=self.name, epoch=epoch, model=run.model_name)
-            run.report(epoch=epoch, loss=loss)
-        return place.get(users), place.get(items)
-
-    def _random(self, n: int, seed: int) -> Float32:
-        table = np.random.default_rng(seed).standard_normal((n, self.dim), np.float32)  # (n, d)
-        return table * np.float32(FIRST_LENGTH / math.sqrt(self.dim))
+            users, items, _, penalty = device.solve_side(by_user, items, users, objective)
+            items, users, loss, _ = device.solve_side(by_item, users, items, objective)
+            report(run, self.name, epoch, objective.relative(loss + penalty))
+        return device.get(users), device.get(items)
 
 
 def baseline(data: Interactions) -> tuple[np.float32, Float32, Float32]:
-    """Mean rating, and how far each user (n_users,) and item (n_items,) is from it: damped means,
-    in turn.
-    """
+    """Mean rating, and biases of users (n_users,) and items (n_items,): damped means, in turn."""
     mean = data.weight.mean(dtype=np.float64)
-    rest = data.weight - mean  # (n,)
-    users, items = np.zeros(data.n_users), np.zeros(data.n_items)  # (u,), (i,)
+    centered = data.weight - mean  # (n,)
+    users = np.zeros(data.n_users)  # (u,)
+    items = np.zeros(data.n_items)  # (i,)
     for _ in range(BIAS_SWEEPS):
-        items = _damped_mean(rest - users[data.user], data.item, data.n_items)
-        users = _damped_mean(rest - items[data.item], data.user, data.n_users)
+        items = _damped_mean(centered - users[data.user], data.item, data.n_items)
+        users = _damped_mean(centered - items[data.item], data.user, data.n_users)
     return np.float32(mean), users.astype(np.float32), items.astype(np.float32)
 
 
 def _damped_mean(values: Any, codes: Any, n: int) -> Any:
     """Mean of the values (n_pairs,) of each code, drawn to 0 where there are few: (n,)."""
-    return np.bincount(codes, values, n) / (np.bincount(codes, minlength=n) + BIAS_DAMPING)
-
-
-def _none_or(value: float | None) -> bool:
-    """Whether an option is left out, or finite and not negative."""
-    return value is None or 0 <= value < math.inf
+    counts = np.bincount(codes, minlength=n)  # (n,)
+    return np.bincount(codes, values, n) / (counts + BIAS_DAMPING)

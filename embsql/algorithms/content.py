@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.errors import BadFeatures, Diverged
 from embsql.features.time import DAY
 from embsql.options import NonNegative, Positive, check, require
@@ -25,42 +25,45 @@ class Content:
     scores are cosines. An item without a vector is met without consequence and never recommended;
     `embsql.source_checks` tells how many there are.
 
-    With `liked` the weights are ratings: items rated so or higher count as liked, others as
-    disliked, and the user's vector is the mean of the liked minus `disliked` times the mean of the
-    disliked (Rocchio, 1971, "Relevance feedback in information retrieval", without the query).
+    With `like_threshold` the weights are ratings: items rated so or higher count as liked, others
+    as disliked, and the user's vector is the mean of the liked minus `dislike_weight` times the
+    mean of the disliked (Rocchio, 1971, "Relevance feedback in information retrieval", without the
+    query).
 
-    With `separate` the two means stay two profiles, one after the other in a vector twice as long:
-    users are [liked, disliked], items [v, -disliked * v] at length 1. A score is still nearness to
-    the liked minus `disliked` times nearness to the disliked, so every user's ranking is the same,
-    and so is the cosine of two items; what changes is that users are alike only when both their
-    profiles are, and that other models can read each by itself.
+    With `separate_profiles` the two means stay two profiles, one after the other in a vector twice
+    as long: users are [liked, disliked], items [v, -dislike_weight * v] at length 1. A score is
+    still nearness to the liked minus `dislike_weight` times nearness to the disliked, so every
+    user's ranking is the same, and so is the cosine of two items; what changes is that users are
+    alike only when both their profiles are, and that other models can read each by itself.
     """
 
     sides: ClassVar[tuple[str, ...]] = ("item_features",)
 
     name: ClassVar[str]  # set by @algorithm
 
-    vectors: str | None = None  # the column that holds them; none: the only one there is
+    vector_col: str | None = None  # the column that holds them; none: the only one there is
     # whether an item met with more weight counts more
     weighting: Literal["weight", "equal"] = "weight"
     # days before a user's last event that halve what one counts; none: all count
     half_life: Positive | None = None
     # the least rating of an item that is liked; none: everything met is liked
-    liked: float | None = None
-    disliked: NonNegative = 0.5  # how much the mean of the disliked is taken off; 0 leaves them out
-    separate: bool = False  # whether liked and disliked stay two profiles in a vector twice as long
+    like_threshold: float | None = None
+    # how much the mean of the disliked is taken off; 0 leaves them out
+    dislike_weight: NonNegative = 0.5
+    # whether liked and disliked stay two profiles in a vector twice as long
+    separate_profiles: bool = False
 
     def __post_init__(self) -> None:
         check(self)
         require(
             self,
-            "equal with liked: ratings are no amounts",
-            weighting=self.liked is None or self.weighting == "equal",
+            "equal with like_threshold: ratings are no amounts",
+            weighting=self.like_threshold is None or self.weighting == "equal",
         )
         require(
             self,
-            "false without liked: there is one profile",
-            separate=self.liked is not None or not self.separate,
+            "false without like_threshold: there is one profile",
+            separate_profiles=self.like_threshold is not None or not self.separate_profiles,
         )
 
     @property
@@ -71,7 +74,7 @@ class Content:
     @property
     def explicit(self) -> bool:
         """Whether weights are ratings."""
-        return self.liked is not None
+        return self.like_threshold is not None
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Take the means; the reported loss is the share of users without a vector.
@@ -83,12 +86,12 @@ class Content:
             unit,
         )  # here: it brings what listing does not need
 
-        items = unit(item_vectors(data, self.vectors))  # (i, d)
+        items = unit(item_vectors(data, self.vector_col))  # (i, d)
         amount = self._amounts(data)  # (n,)
-        if self.liked is None:
+        if self.like_threshold is None:
             users = _means(data, amount, items, run)  # (u, d)
         else:
-            likes = (data.weight >= self.liked).astype(np.float32)  # (n,)
+            likes = (data.weight >= self.like_threshold).astype(np.float32)  # (n,)
             liked = _means(data, amount * likes, items, run)  # (u, d)
             users, items = self._joined(
                 liked, _means(data, amount * (1 - likes), items, run), items
@@ -102,8 +105,8 @@ class Content:
         """Users and items of two profiles (u, d) each and items (i, d). Raises BadFeatures."""
         from embsql.features.vectors import LONGEST, unit
 
-        much = np.float32(self.disliked)
-        if not self.separate:
+        much = np.float32(self.dislike_weight)
+        if not self.separate_profiles:
             return liked - much * disliked, items  # (u, d), (i, d)
         if 2 * items.shape[1] > LONGEST:
             found = f"vectors of {items.shape[1]:,}, where two profiles take {LONGEST // 2:,}"
@@ -133,7 +136,7 @@ def _means(data: Interactions, amount: Float32, items: Float32, run: Run) -> Flo
     """The mean of each user's items (i, d) by amount (n,): (u, d), zero where there is none."""
     from embsql.numeric.linalg import multiply
 
-    start = data.by_user().start
+    start = data.by_user().indptr
     total = np.bincount(data.user, amount, data.n_users)  # (u,)
     share = amount / np.where(total > 0, total, 1)[data.user]  # (n,)
-    return multiply(Rows(start, data.item, share.astype(np.float32)), items, run)  # (u, d)
+    return multiply(CsrMatrix(start, data.item, share.astype(np.float32)), items, run)  # (u, d)

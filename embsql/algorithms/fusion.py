@@ -1,10 +1,7 @@
-"""Behaviour and content in one space: alternating least squares whose items are drawn to what their
-features say.
-"""
+"""Behavior and content in one space: ALS whose items are drawn to what their features predict."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
@@ -12,36 +9,42 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, Interactions, Rows
-from embsql.errors import Diverged
-from embsql.factorization.objective import FIRST_LENGTH, IMPLICIT_REG, UNSEEN_TO_SEEN, Objective
+from embsql.data import CsrMatrix, Embeddings, Interactions
+from embsql.factorization.objective import (
+    IMPLICIT_REG,
+    UNOBSERVED_TO_OBSERVED,
+    Objective,
+    initial_factors,
+    mean_weight_scale,
+    report,
+)
 from embsql.options import Count, Dim, NonNegative, Positive, check
 from embsql.run import Run
 
 if TYPE_CHECKING:
     from embsql.features.matrix import Content
 
-WORTH = (1.0, 10.0, 100.0, 1000.0)  # tried where none is given
-HELD_OUT = 0.1  # share of the pairs that they are compared on
-STEPS = 3  # conjugate gradient steps per row and sweep
+PRIOR_STRENGTHS = (1.0, 10.0, 100.0, 1000.0)  # tried where none is given
+HELD_OUT_SHARE = 0.1  # share of the pairs that they are compared on
+CG_STEPS = 3  # conjugate gradient steps per row and sweep
 K = 20
 
 
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fusion:
-    """Matrix factorisation that falls back on content: for items that few have met, their features
-    speak.
+    """Matrix factorization that falls back on content for items that few have met.
 
     Users and items are solved in turn as `als` does, but an item is not drawn to zero: it is drawn
     to the vector that its features predict, by a linear map that is learned along with it
-    (regression-based latent factors: Agarwal and Chen, 2009). `worth` says how many interactions
-    the features of an item are worth; an item met less often lies near the prediction, one met more
-    often where its own history puts it, and in between it moves smoothly.
+    (regression-based latent factors: Agarwal and Chen, 2009). `prior_strength` says how many
+    interactions the features of an item are worth; an item met less often lies near the prediction,
+    one met more often where its own history puts it, and in between it moves smoothly.
 
     Features are any columns of `item_features`: vectors from elsewhere (lists of numbers, taken as
-    directions) and categories, tags, words, numbers and times. Where `worth` is left out, 1, 10,
-    100 and 1000 are compared on a tenth of the pairs, and the training log shows how good each was.
+    directions) and categories, tags, words, numbers and times. Where `prior_strength` is left out,
+    1, 10, 100 and 1000 are compared on a tenth of the pairs, and the training log shows how good
+    each was.
     """
 
     name: ClassVar[str]  # set by @algorithm
@@ -53,9 +56,9 @@ class Fusion:
     # pull of users towards zero and of items towards what their features predict
     reg: Positive = IMPLICIT_REG
     # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
-    alpha0: NonNegative | None = None
+    unobserved_weight: NonNegative | None = None
     # interactions that an item's features are worth; none: best on held-out pairs
-    worth: Positive | None = None
+    prior_strength: Positive | None = None
 
     def __post_init__(self) -> None:
         check(self)
@@ -70,82 +73,88 @@ class Fusion:
 
         The reported loss is the objective over what scoring everything 0 would give.
         """
-        from embsql.features.matrix import (
-            content_of,
-        )  # here: it brings the compiler, which listing does not need
+        from embsql.features.matrix import content_of  # here: it brings the compiler
 
         content = content_of(data)
-        if self.worth is not None:
-            return self._fit(data, content, self.worth, run)
-        shares = self._compared(data, content, run)
-        shown = {f"held_out_hits_worth_{worth:g}": share for worth, share in shares.items()}
-        return self._fit(data, content, max(shares, key=lambda worth: shares[worth]), run, shown)
+        if self.prior_strength is not None:
+            return self._fit(data, content, self.prior_strength, run)
+        recalls = self._compare(data, content, run)
+        figures = {f"recall@{K}_prior_{strength:g}": recall for strength, recall in recalls.items()}
+        best = max(recalls, key=recalls.__getitem__)
+        return self._fit(data, content, best, run, figures)
 
-    def _compared(self, data: Interactions, content: Content, run: Run) -> dict[float, float]:
-        """For some values of `worth` the share of held-out pairs that the lists hold."""
-        held = np.random.default_rng(run.seed).random(len(data)) < HELD_OUT  # (n,)
-        known, asked, quiet = data.where(~held), data.where(held), replace(run, on_report=None)
-        return {
-            worth: _hits(self._fit(known, content, worth, quiet), known, asked, quiet)
-            for worth in WORTH
-        }
+    def _compare(self, data: Interactions, content: Content, run: Run) -> dict[float, float]:
+        """For some values of `prior_strength` the share of held-out pairs that the lists hold."""
+        held_out = np.random.default_rng(run.seed).random(len(data)) < HELD_OUT_SHARE  # (n,)
+        train = data.where(~held_out)
+        test = data.where(held_out)
+        silent = replace(run, on_report=None)
+        recalls = {}
+        for strength in PRIOR_STRENGTHS:
+            embeddings = self._fit(train, content, strength, silent)
+            recalls[strength] = _recall(embeddings, train, test, silent)
+        return recalls
 
     def _fit(
         self,
         data: Interactions,
         content: Content,
-        worth: float,
+        strength: float,
         run: Run,
-        shown: Mapping[str, float] | None = None,
+        figures: Mapping[str, float] | None = None,
     ) -> Embeddings:
-        """Train with one value; `shown` is reported with the first epoch."""
+        """Train with one prior strength; `figures` are reported with the first epoch."""
         from embsql.factorization.cpu import Cpu
         from embsql.numeric.linalg import transpose
 
-        scale = len(data) / float(data.weight.sum(dtype=np.float64))
-        by_user = Rows(data.by_user().start, data.item, data.weight * np.float32(scale))
-        by_item, met = (
-            transpose(by_user, data.n_items),
-            np.bincount(data.item, minlength=data.n_items) > 0,
-        )  # (i,)
-        of_users, of_items = self._objectives(data, worth)
-        sweeps, predict = Cpu(run), content.map_of(met)  # (p, met items)
+        scale = mean_weight_scale(data)
+        weight = data.weight * np.float32(scale)  # (n,)
+        by_user = CsrMatrix(data.by_user().indptr, data.item, weight)
+        by_item = transpose(by_user, data.n_items)
+        of_users, of_items = self._objectives(data, strength)
+        cpu = Cpu(run)
+        seen = np.bincount(data.item, minlength=data.n_items) > 0  # (i,)
+        to_weights = content.map_of(seen)  # (p, seen items)
         users = np.zeros((data.n_users, self.dim), np.float32)  # (u, d)
-        items = _random(data.n_items, self.dim, run.seed) * met[:, None]  # (i, d)
+        items = initial_factors(data.n_items, self.dim, run.seed) * seen[:, None]  # (i, d)
         for epoch in range(1, self.epochs + 1):
-            users, items, _, penalty = sweeps.half_sweep(by_user, items, users, of_users)
-            weights = (predict @ items[met]).astype(np.float32)  # (p, d)
-            prior = (content.table @ weights) * met[:, None]  # (i, d)
-            items, users, loss, _ = sweeps.half_sweep(by_item, users, items, of_items, prior)
-            loss = (loss + penalty) / of_users.zero + 1
-            if not math.isfinite(loss):
-                raise Diverged(algorithm=self.name, epoch=epoch, model=run.model_name)
-            run.report(epoch=epoch, loss=loss, **(shown or {} if epoch == 1 else {}))
-        weights = (predict @ items[met]).astype(np.float32)  # (p, d)
-        items[~met] = content.table[~met] @ weights  # who was never met is what the features say
+            users, items, _, penalty = cpu.solve_side(by_user, items, users, of_users)
+            weights = (to_weights @ items[seen]).astype(np.float32)  # (p, d)
+            prior = (content.table @ weights) * seen[:, None]  # (i, d)
+            items, users, loss, _ = cpu.solve_side(by_item, users, items, of_items, prior)
+            first = figures or {} if epoch == 1 else {}
+            report(run, self.name, epoch, of_users.relative(loss + penalty), **first)
+        weights = (to_weights @ items[seen]).astype(np.float32)  # (p, d)
+        items[~seen] = content.table[~seen] @ weights  # nothing but what the features predict
         tower = content.tower(weights)
         towers = {"item": tower} if tower else {}
         return Embeddings(users, items, fold_in=of_users.fold_in(weight_scale=scale), towers=towers)
 
-    def _objectives(self, data: Interactions, worth: float) -> tuple[Objective, Objective]:
-        """The same scores and weights.
+    def _objectives(self, data: Interactions, strength: float) -> tuple[Objective, Objective]:
+        """Of users and of items: the same but for the penalty.
 
         Users are drawn in proportion to their evidence, items with constant force.
         """
         density = len(data) / (data.n_users * data.n_items)
-        unseen = UNSEEN_TO_SEEN * density if self.alpha0 is None else self.alpha0
-        of_users = Objective(0, 1, 0, unseen, self.reg, 1.0, STEPS, len(data))
-        return of_users, of_users._replace(reg=self.reg * (worth + unseen * data.n_users), nu=0.0)
+        weight = self.unobserved_weight
+        of_users = Objective(
+            confidence_offset=0,
+            confidence_scale=1,
+            target_offset=0,
+            unobserved_weight=UNOBSERVED_TO_OBSERVED * density if weight is None else weight,
+            reg=self.reg,
+            reg_exponent=1.0,
+            cg_steps=CG_STEPS,
+            zero_loss=len(data),
+        )
+        evidence = strength + of_users.unobserved_weight * data.n_users
+        return of_users, of_users._replace(reg=self.reg * evidence, reg_exponent=0.0)
 
 
-def _hits(found: Embeddings, known: Interactions, asked: Interactions, run: Run) -> float:
-    """Share of the pairs asked about whose item is among the K best for the user."""
+def _recall(embeddings: Embeddings, train: Interactions, test: Interactions, run: Run) -> float:
+    """Share of the test pairs whose item is among the K best for the user."""
     from embsql.numeric.topk import top_k
 
-    codes, _ = top_k(found.users, found.items, K, seen=known.by_user(), run=run)  # (u, K)
-    return float((codes[asked.user] == asked.item[:, None]).any(axis=1).sum() / max(1, len(asked)))
-
-
-def _random(n: int, dim: int, seed: int) -> Float32:
-    table = np.random.default_rng(seed).standard_normal((n, dim), np.float32)  # (n, d)
-    return table * np.float32(FIRST_LENGTH / math.sqrt(dim))
+    codes, _ = top_k(embeddings.users, embeddings.items, K, seen=train.by_user(), run=run)  # (u, K)
+    hits = (codes[test.user] == test.item[:, None]).any(axis=1)  # (pairs,)
+    return float(hits.sum() / max(1, len(test)))

@@ -15,7 +15,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, FoldIn, Int32, Int64, Interactions, Rows, starts
+from embsql.data import (
+    CsrMatrix,
+    Embeddings,
+    Float32,
+    FoldIn,
+    Int32,
+    Int64,
+    Interactions,
+    indptr_of,
+)
 from embsql.features.time import ages
 from embsql.options import Count, Dim, Exponent, NonNegative, Positive, check, require
 from embsql.run import Run
@@ -38,7 +47,7 @@ class Item2Vec:
     item that only comes alone keeps a vector near zero.
 
     skipgram: each item of a window should tell the centre from random negatives. cbow: their mean
-    should; faster. counts: no epochs; co-occurrences within the window are counted, weighed by
+    should; faster. ppmi: no epochs; co-occurrences within the window are counted, weighed by
     shifted positive pointwise mutual information and factorised (Levy and Goldberg, 2014, "Neural
     word embedding as implicit matrix factorization"): the same bytes for any number of threads.
 
@@ -49,7 +58,7 @@ class Item2Vec:
     Items get their input vectors, less the mean of all, at length 1; in cbow, where those learn
     only together, the sums of input and output vectors. A user is the mean of the history, by
     weight, and by age where `half_life` is given; the score is the product, and a little for
-    popularity. With popularity=0 it is the cosine, and items keep their lengths.
+    popularity. With popularity_weight=0 it is the cosine, and items keep their lengths.
     """
 
     name: ClassVar[str]  # set by @algorithm
@@ -59,22 +68,22 @@ class Item2Vec:
 
     dim: Dim = 64  # length of the vectors: 50 to 128 suit most catalogues
     epochs: Count = 10  # passes over the sequences; small data wants 30 to 100
-    # skipgram is best, cbow faster, counts exact
-    method: Literal["skipgram", "cbow", "counts"] = "skipgram"
+    # skipgram is best, cbow faster, ppmi exact
+    method: Literal["skipgram", "cbow", "ppmi"] = "skipgram"
     # items on either side that count as context; longer for sets, 3 for strict order
     window: Count = 5
-    dynamic: bool = True  # windows of 1 to `window` by chance, so that near items count more
+    dynamic_window: bool = True  # windows of 1 to `window` by chance, so that near items count more
     shuffle: bool = False  # put each history in a new order every epoch: for sets that have none
-    # random items that each pair is told from; for counts, the shift log(negatives)
+    # random items that each pair is told from; for ppmi, the shift log(negatives)
     negatives: Count = 5
     # an item is a negative as often as its count to this power; worth trying -0.5 to 1
-    exponent: Exponent = 0.75
+    ns_exponent: Exponent = 0.75
     # drop events of items above this share of all at random, 1e-3 to 1e-5; 0: none
     sample: NonNegative = 0.0
     # step length at first, falling to nothing; each vector's own steps shrink as it learns
     lr: Positive = 0.8
     # of ln(1 + users), added to an item's score; 0: cosine, vectors keep their lengths
-    popularity: NonNegative = 0.03
+    popularity_weight: NonNegative = 0.03
     # days (units of a numeric event_time) that halve a context's or history's weight
     half_life: Positive | None = None
     max_length: Count | None = None  # use the latest so many events of a user; none: all
@@ -83,7 +92,7 @@ class Item2Vec:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.method == "counts":
+        if self.method == "ppmi":
             object.__setattr__(
                 self, "epochs", 1
             )  # there is only one, and `run.report` is called as often
@@ -101,15 +110,15 @@ class Item2Vec:
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean of a pair, its negatives included."""
         items = (
-            self._counted(data, run) if self.method == "counts" else self._trained(data, run)
+            self._counted(data, run) if self.method == "ppmi" else self._trained(data, run)
         )  # (i, d)
-        if self.popularity:
+        if self.popularity_weight:
             items = _unit(_centred(items, data))  # (i, d)
         users = self._users(data, _unit(items), run)  # (u, d)
-        if self.popularity:
+        if self.popularity_weight:
             met = np.bincount(data.item, minlength=data.n_items)  # (i,) users of each
             return Embeddings(
-                users, items, item_bias=(self.popularity * np.log1p(met)).astype(np.float32)
+                users, items, item_bias=(self.popularity_weight * np.log1p(met)).astype(np.float32)
             )
         scale = 1 / np.maximum(np.linalg.norm(items, axis=1), np.float32(TINY))  # (i,)
         return Embeddings(
@@ -150,10 +159,10 @@ class Item2Vec:
             window=self.window * histories.width,
             negatives=self.negatives,
             lr=self.lr,
-            exponent=self.exponent,
+            ns_exponent=self.ns_exponent,
             sample=self.sample,
             cbow=self.method == "cbow",
-            dynamic=self.dynamic,
+            dynamic_window=self.dynamic_window,
         )
 
     def _with_rows(self, vectors: Float32, n: int) -> Float32:
@@ -164,7 +173,7 @@ class Item2Vec:
 
     def _histories(self, data: Interactions, run: Run) -> Histories:
         """Every user's events as sequences, the latest `max_length` of each."""
-        events = data.in_order()
+        events = data.events_by_time()
         user, item, age = (
             data.user[events.pair],
             data.item[events.pair],
@@ -176,7 +185,9 @@ class Item2Vec:
             user, item, age = user[late], item[late], None if age is None else age[late]
         side, n_side = self._side_tokens(data)
         seed = run.seed if self.shuffle else None
-        return Histories(starts(user, data.n_users), item, age, side, data.n_items + n_side, seed)
+        return Histories(
+            indptr_of(user, data.n_users), item, age, side, data.n_items + n_side, seed
+        )
 
     def _age(self, time: Int64 | None) -> Float32 | None:
         """How many half-lives before the last event of all each happened, (m,)."""
@@ -184,7 +195,7 @@ class Item2Vec:
             return None
         return (ages(self, "half_life", time) / self.half_life).astype(np.float32)
 
-    def _side_tokens(self, data: Interactions) -> tuple[Rows, int]:
+    def _side_tokens(self, data: Interactions) -> tuple[CsrMatrix, int]:
         """The tokens beside each item, from the columns named, numbered after the items.
 
         And how many there are.
@@ -197,8 +208,8 @@ class Item2Vec:
             n += many
         owner, token = np.concatenate(owners), np.concatenate(tokens)  # (k,), (k,)
         order = np.argsort(owner, kind="stable")  # (k,)
-        return Rows(
-            starts(owner[order], data.n_items), token[order], np.ones(len(order), np.float32)
+        return CsrMatrix(
+            indptr_of(owner[order], data.n_items), token[order], np.ones(len(order), np.float32)
         ), n
 
     def _columns(self, data: Interactions) -> Iterator[pa.Array]:
@@ -226,14 +237,14 @@ class Item2Vec:
         total = np.bincount(data.user, weight, data.n_users)  # (u,)
         share = weight / np.where(total > 0, total, 1)[data.user]  # (n,)
         return multiply(
-            Rows(data.by_user().start, data.item, share.astype(np.float32)), unit, run
+            CsrMatrix(data.by_user().indptr, data.item, share.astype(np.float32)), unit, run
         )  # (u, d)
 
     def _aged(self, data: Interactions) -> NDArray[np.float64]:
         """Weights of the pairs (n,), each event's halved for every half-life before the user's
         last.
         """
-        events = data.in_order()
+        events = data.events_by_time()
         age = self._age(events.time)  # (m,) or none
         if age is None:
             return data.weight.astype(np.float64)
@@ -281,10 +292,10 @@ def _values(column: pa.Array) -> tuple[Int32, Int32, int]:
 class Histories:
     """Users' items in order, as sequences of tokens; each item followed by the tokens beside it."""
 
-    start: Int64  # (u + 1,)
+    indptr: Int64  # (u + 1,)
     item: Int32  # (m,)
     age: Float32 | None  # (m,) in half-lives
-    side: Rows  # the tokens of each item
+    side: CsrMatrix  # the tokens of each item
     n_tokens: int
     seed: int | None  # of the order in each epoch; none: the order is that of the events
 
@@ -293,7 +304,7 @@ class Histories:
         """How often each token comes, (n_tokens,)."""
         items = np.bincount(self.item, minlength=len(self.side.counts))  # (i,)
         beside = np.bincount(
-            self.side.column, np.repeat(items, self.side.counts), self.n_tokens
+            self.side.indices, np.repeat(items, self.side.counts), self.n_tokens
         )  # (n_tokens,)
         beside[: len(items)] += items
         return beside.astype(np.int64)
@@ -305,15 +316,15 @@ class Histories:
 
     def blocks(self, epoch: int) -> Iterator[Block]:
         """See `base.Corpus`."""
-        edges = np.searchsorted(self.start, np.arange(0, len(self.item) + BLOCK, BLOCK))
-        edges = np.unique(np.minimum(edges, len(self.start) - 1))
+        edges = np.searchsorted(self.indptr, np.arange(0, len(self.item) + BLOCK, BLOCK))
+        edges = np.unique(np.minimum(edges, len(self.indptr) - 1))
         for low, high in pairwise(edges.tolist()):
             yield self._with_side(self._block(low, high, epoch))
 
     def _block(self, low: int, high: int, epoch: int) -> Block:
         """Users low..high."""
-        first, last = self.start[low], self.start[high]
-        start, item = self.start[low : high + 1] - first, self.item[first:last]
+        first, last = self.indptr[low], self.indptr[high]
+        start, item = self.indptr[low : high + 1] - first, self.item[first:last]
         age = None if self.age is None else self.age[first:last]
         if self.seed is None:
             return Block(start, item, age)
@@ -325,7 +336,7 @@ class Histories:
 
     def _with_side(self, block: Block) -> Block:
         """A block in which every item is followed by its tokens."""
-        if not len(self.side.column):
+        if not len(self.side.indices):
             return block
         place = np.concatenate(
             ([0], np.cumsum(1 + self.side.counts[block.token]))
@@ -335,8 +346,8 @@ class Histories:
             block.token[owner],
             np.arange(place[-1]) - place[owner],
         )  # (k,), (k,) 0 is the item itself
-        beside = self.side.column[
-            np.minimum(self.side.start[item] + nth - 1, len(self.side.column) - 1)
+        beside = self.side.indices[
+            np.minimum(self.side.indptr[item] + nth - 1, len(self.side.indices) - 1)
         ]  # (k,)
         time = None if block.time is None else block.time[owner]
-        return Block(place[block.start], np.where(nth == 0, item, beside), time)
+        return Block(place[block.indptr], np.where(nth == 0, item, beside), time)

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, Interactions, Rows
+from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.errors import EmptyGraph
 from embsql.options import (
     INT,
@@ -43,16 +43,16 @@ class Node2Vec:
     their number. Edges are walked by their weight.
 
     nodes=both: users next to the items they met. No user knows another, so a step leads back or to
-    a new node, and p and q only act through p/q. nodes=items: every item next to the `neighbours`
-    items whose users are most alike by cosine, of those at least `least` alike, and next to those
-    it is such a neighbour of; with `within` or `gap` only users count who met both items so near to
-    one another. A history of more than 5,000 items is left out of that: the work grows with its
-    square. graph, a SELECT of source_node, target_node and weight given to training, takes the
-    place of the items' graph: edges count in both directions, those given more than once are added
-    up. The items' graph that was walked is in embsql.graph_edges.
+    a new node, and p and q only act through p/q. nodes=items: every item next to the `n_neighbors`
+    items whose users are most alike by cosine, of those at least `min_similarity` alike, and next
+    to those it is such a neighbor of; with `max_event_distance` or `max_time_gap` only users count
+    who met both items so near to one another. A history of more than 5,000 items is left out of
+    that: the work grows with its square. graph, a SELECT of source_node, target_node and weight
+    given to training, takes the place of the items' graph: edges count in both directions, those
+    given more than once are added up. The items' graph that was walked is in embsql.graph_edges.
 
     A user's vector is the mean of the vectors of the user's items, by weight, which SQL repeats for
-    any history. An item without neighbours is never walked: its vector is zero. An item that
+    any history. An item without neighbors is never walked: its vector is zero. An item that
     everybody met slows nothing down: a step costs about the same whatever the degree. With
     warm_start, training goes on from the live run's vectors.
     """
@@ -65,23 +65,25 @@ class Node2Vec:
     dim: Dim = 64  # length of the vectors
     epochs: Count = 10  # passes, each over walks of its own
     nodes: Literal["both", "items"] = "both"  # walk between users and items, or from item to item
-    walks: Count = 5  # from every node in every epoch
-    length: Annotated[int, Range(2, INT)] = 20  # nodes of a walk
+    walks_per_node: Count = 5  # from every node in every epoch
+    walk_length: Annotated[int, Range(2, INT)] = 20  # nodes of a walk
     p: Positive = 1.0  # above 1 a walk seldom turns back at once, below 1 it stays near its start
-    q: Positive = 1.0  # above 1 a walk stays among common neighbours, below 1 it leads away
+    q: Positive = 1.0  # above 1 a walk stays among common neighbors, below 1 it leads away
     window: Count = 3  # nodes on either side of a node in a walk that count as its context
     negatives: Count = 5  # random nodes that each pair is told from
-    exponent: float = 0.75  # nodes are drawn as negatives as often as they are met, to this power
+    # nodes are drawn as negatives as often as they are met, to this power
+    ns_exponent: float = 0.75
     lr: Positive = 0.8  # length of the first steps; Adagrad shortens later ones
-    neighbours: Count = 20  # items that every item is joined with; more blur what is alike
-    least: Share = 0.0  # cosine that items must have to be joined
+    n_neighbors: Count = 20  # items that every item is joined with; more blur what is alike
+    min_similarity: Share = 0.0  # cosine that items must have to be joined
     # of the items' edges: alikeness, or number of users of both
-    weights: Literal["cosine", "count"] = "cosine"
-    within: Size = 0  # events that two items may be apart in a history to count for it; 0: any
+    edge_weight: Literal["cosine", "count"] = "cosine"
+    # events that two items may be apart in a history to count for it; 0: any
+    max_event_distance: Size = 0
     # time they may be apart, in microseconds or a numeric event_time's own unit; 0: any
-    gap: Duration = 0
+    max_time_gap: Duration = 0
     # what popular items gain: vectors are as long as their number of users to this power
-    popularity: NonNegative = 0.1
+    popularity_exponent: NonNegative = 0.1
 
     def __post_init__(self) -> None:
         check(self)
@@ -89,7 +91,7 @@ class Node2Vec:
     @property
     def ordered(self) -> bool:
         """Whether it matters when things happened."""
-        return self.within > 0 or self.gap > 0
+        return self.max_event_distance > 0 or self.max_time_gap > 0
 
     @property
     def explicit(self) -> bool:
@@ -106,16 +108,16 @@ class Node2Vec:
 
         bipartite = self.nodes == "both" and data.graph is None
         rows = self._graph(data, run)  # (n, n)
-        # Without common neighbours only p/q counts, and with q = 1 none are looked for.
+        # Without common neighbors only p/q counts, and with q = 1 none are looked for.
         p, q = (self.p / self.q, 1.0) if bipartite else (self.p, self.q)
-        walks = Walks(rows, self.walks, self.length, p, q, run)
+        walks = Walks(rows, self.walks_per_node, self.walk_length, p, q, run)
         settings = Settings(
             dim=self.dim,
             epochs=self.epochs,
             window=self.window,
             negatives=self.negatives,
             lr=self.lr,
-            exponent=self.exponent,
+            ns_exponent=self.ns_exponent,
         )
         vectors, _ = train(walks, walks.counts(), settings, run, _before(run, bipartite))  # (n, d)
         vectors[rows.counts == 0] = 0
@@ -125,32 +127,38 @@ class Node2Vec:
 
     def _items(self, vectors: Float32, data: Interactions) -> Float32:
         """The items' directions (i, d), as long as their numbers of users to the power of
-        `popularity`.
+        `popularity_exponent`.
         """
         length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (i, 1)
         users = np.maximum(np.bincount(data.item, minlength=data.n_items), 1)[:, None]  # (i, 1)
-        wanted = users.astype(np.float32) ** np.float32(self.popularity)  # (i, 1)
+        wanted = users.astype(np.float32) ** np.float32(self.popularity_exponent)  # (i, 1)
         items: Float32 = vectors * np.divide(
             wanted, length, out=np.zeros_like(length), where=length > 0
         )  # (i, d)
         return items
 
-    def _graph(self, data: Interactions, run: Run) -> Rows:
+    def _graph(self, data: Interactions, run: Run) -> CsrMatrix:
         """What is walked on, a symmetric matrix: of the items, or of the users and then the items.
 
         Raises EmptyGraph.
         """
-        from embsql.skipgram.graph import adjacency, bipartite, met_by_the_same
+        from embsql.skipgram.graph import adjacency, bipartite, item_knn_graph
 
         if data.graph is not None:
             return adjacency(data.graph, data.n_items, run)
         if self.nodes == "both":
             return bipartite(data, run)
-        counts = self.weights == "count"
-        rows = met_by_the_same(
-            data, self.neighbours, self.least, self.within, self.gap, run, counts=counts
+        counts = self.edge_weight == "count"
+        rows = item_knn_graph(
+            data,
+            self.n_neighbors,
+            self.min_similarity,
+            self.max_event_distance,
+            self.max_time_gap,
+            run,
+            counts=counts,
         )
-        if not len(rows.column):
+        if not len(rows.indices):
             raise EmptyGraph(model=run.model_name)
         return rows
 
@@ -169,8 +177,8 @@ def _before(run: Run, bipartite: bool) -> Float32 | None:
     return np.vstack((users, items)) if bipartite else items
 
 
-def _shares(data: Interactions) -> Rows:
+def _shares(data: Interactions) -> CsrMatrix:
     """What share of a user's weight each item has, by user."""
     rows = data.by_user()
     total = np.bincount(data.user, data.weight, data.n_users)  # (u,)
-    return Rows(rows.start, rows.column, (data.weight / total[data.user]).astype(np.float32))
+    return CsrMatrix(rows.indptr, rows.indices, (data.weight / total[data.user]).astype(np.float32))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import Embeddings, Float32, FoldIn, Interactions, Rows
+from embsql.data import CsrMatrix, Embeddings, Float32, FoldIn, Interactions
 from embsql.errors import Diverged
 from embsql.options import Dim, check
 from embsql.run import Run
@@ -19,14 +19,14 @@ from embsql.run import Run
 class SVD:
     """Spectral embeddings by singular value decomposition; no epochs, nothing to tune but `dim`.
 
-    Normalised: the matrix R is divided by the roots of its row and column sums, so that neither
+    Normalized: the matrix R is divided by the roots of its row and column sums, so that neither
     busy users nor popular items own the leading vectors V. A history r scores items with (r /
     sqrt(d)) V V' sqrt(d), where d are the item sums: an ideal low-pass filter on the graph of
     interactions (Shen et al., 2021, "How powerful is graph convolution for recommendation?").
     Plain: R V and V, whose products are the best approximation of R by rank `dim` (PureSVD:
     Cremonesi et al., 2010).
 
-    Found by randomised subspace iteration (Halko, Martinsson and Tropp, 2011). Vectors come
+    Found by randomized subspace iteration (Halko, Martinsson and Tropp, 2011). Vectors come
     strongest first, each with its largest item entry positive. Where the matrix has a lower rank
     than `dim`, the last columns are zero. Weights act in proportion: where a few are huge
     (quantities, seconds), train on ln(1 + weight).
@@ -34,10 +34,10 @@ class SVD:
 
     name: ClassVar[str]  # set by @algorithm
 
-    # length of the vectors: normalised gains up to 256 and more, plain is best with 32 to 128
+    # length of the vectors: normalized gains up to 256 and more, plain is best with 32 to 128
     dim: Dim = 64
     # divide by roots of user and item sums, or not
-    method: Literal["normalised", "plain"] = "normalised"
+    method: Literal["normalized", "plain"] = "normalized"
 
     def __post_init__(self) -> None:
         check(self)
@@ -63,8 +63,8 @@ class SVD:
         from embsql.numeric.svd import truncated_svd
 
         root_user, root_item = self._roots(data)  # (u,), (i,)
-        rows = Rows(
-            data.by_user().start,
+        rows = CsrMatrix(
+            data.by_user().indptr,
             data.item,
             data.weight / root_user[data.user] / root_item[data.item],
         )
@@ -85,9 +85,9 @@ class SVD:
             data.item, data.weight, data.n_items
         )
 
-    def _report(self, rows: Rows, projected: Float32, run: Run) -> None:
+    def _report(self, rows: CsrMatrix, projected: Float32, run: Run) -> None:
         """Report the share of the squares of the matrix that its projection (u, d) leaves out."""
-        whole, kept = (float(np.square(a).sum(dtype=np.float64)) for a in (rows.weight, projected))
+        whole, kept = (float(np.square(a).sum(dtype=np.float64)) for a in (rows.data, projected))
         loss = 1 - kept / whole if whole else 0.0
         if not np.isfinite(loss):
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)

@@ -38,4 +38,4 @@ class YoutubeDnn(Sequential):
 
     def reads(self, data: Interactions) -> Reading:
         """See Sequential."""
-        return "whole" if data.in_order().time is None else "before"
+        return "whole" if data.events_by_time().time is None else "before"

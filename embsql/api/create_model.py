@@ -62,7 +62,7 @@ ABSENT = {  # what BigQuery ML has and we have not -> what to do
 }
 PLAIN_REG = {
     "reg": 1.0,
-    "nu": 0.0,
+    "reg_exponent": 0.0,
 }  # what l2_reg means there: the same pull on every row, 1 where it is left out
 PLAIN_ALPHA = 40.0  # what wals_alpha is there where it is left out
 
@@ -335,7 +335,11 @@ def _as_there(ours: dict[str, Any], given: dict[str, Any]) -> None:
     if "l2_reg" in given or "wals_alpha" in given:
         for name, value in PLAIN_REG.items():
             ours.setdefault(name, value)
-        if isinstance(feedback, str) and feedback.lower() == "implicit" and "alpha0" not in given:
+        if (
+            isinstance(feedback, str)
+            and feedback.lower() == "implicit"
+            and "unobserved_weight" not in given
+        ):
             ours.setdefault("alpha", PLAIN_ALPHA)
 
 

@@ -61,7 +61,7 @@ def cluster(
     InvalidArgument, NotASelect or SourceFailed.
     """
     from embsql.numeric.kmeans import (
-        choose,
+        choose_k,
         kmeans,
     )  # here: it brings the compiler, which asking does not need
 
@@ -70,7 +70,7 @@ def cluster(
         _categories(engine, labels, side) if labels else Categories([], *np.empty((2, 0), np.int64))
     )
     run = Run(seed, threads or usable_cores())
-    found = _by_size(kmeans(side.vectors, choose(side.vectors, run) if k is None else k, run))
+    found = _by_size(kmeans(side.vectors, choose_k(side.vectors, run) if k is None else k, run))
     words = _labels(found, categories)
     named = {"clustering_name": clustering}
     tables = {

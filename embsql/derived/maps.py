@@ -50,11 +50,11 @@ def project(engine: Engine, reference: str, *, entity: str, method: str, seed: i
 
 def _points(vectors: Float32, method: str, seed: int) -> Float32:
     """Vectors (n, d) as points (n, 2)."""
-    from embsql.numeric.projection import neighbours_map, pca
+    from embsql.numeric.projection import neighbor_map, pca
 
     if method == "pca":
         return pca(vectors)
-    return neighbours_map(vectors, Run(seed), cast("Literal['umap', 'tsne']", method))
+    return neighbor_map(vectors, Run(seed), cast("Literal['umap', 'tsne']", method))
 
 
 def _aligned(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from embsql.data import Float32, Int32, Rows
+from embsql.data import CsrMatrix, Float32, Int32
 from embsql.engines import Engine
 from embsql.lifecycle import forgetting, registry
 from embsql.lifecycle.leases import retry
@@ -100,7 +100,7 @@ def _neighbors(run: Run, items: Side, k: int) -> dict[str, Any]:
     from embsql.numeric.topk import top_k
 
     n = len(items.ids)
-    itself = Rows(np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32))
+    itself = CsrMatrix(np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32))
     found = top_k(
         items.vectors, items.vectors, min(k, n), seen=itself, similarity="cosine", run=run
     )  # (n, k) each

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from embsql.data import Float32, Int32, Interactions, Rows, starts
+from embsql.data import CsrMatrix, Float32, Int32, Interactions, indptr_of
 from embsql.run import Run
 
 NEIGHBOURS = 100  # of each item, as in the published table for item-kNN (BARS, Gowalla)
 
 
-def popular(train: Interactions, barred: Rows, k: int) -> Int32:
+def popular(train: Interactions, barred: CsrMatrix, k: int) -> Int32:
     """The k items with the most training pairs without those barred: (m, k), -1 where fewer remain.
 
     A pair counts once whatever its weight, so that one heavy buyer does not make an item popular.
@@ -24,7 +24,7 @@ def popular(train: Interactions, barred: Rows, k: int) -> Int32:
 
 
 def item_knn(
-    train: Interactions, history: Rows, k: int, run: Run, *, repeats: bool = False
+    train: Interactions, history: CsrMatrix, k: int, run: Run, *, repeats: bool = False
 ) -> Int32:
     """The k best items for each history by item-kNN, those in it only with `repeats`: (m, k), -1
     where fewer remain.
@@ -41,10 +41,10 @@ def item_knn(
     neighbours. On Gowalla this gives Recall@20 .1568 and NDCG@20 .1213; the published ItemCF row
     (BARS) has .1570 and .1214.
     """
-    from embsql.numeric.topk import cosine_neighbours, top_k_linear
+    from embsql.numeric.topk import cosine_neighbors, top_k_linear
 
     by_item = train.by_item()
-    near, similarity = cosine_neighbours(
+    near, similarity = cosine_neighbors(
         train.by_user(), by_item, NEIGHBOURS, run
     )  # (n_items, 100) both
     weight = similarity / np.maximum(similarity.sum(axis=1, keepdims=True), 1e-12)  # (n_items, 100)
@@ -59,9 +59,9 @@ def item_knn(
     return codes
 
 
-def _by_neighbour(near: Int32, weight: Float32) -> Rows:
+def _by_neighbour(near: Int32, weight: Float32) -> CsrMatrix:
     """Row i: the items that have i among their neighbours, ascending, and the weight they give it."""
     entries = np.flatnonzero(near >= 0)  # (e,) places in the flattened lists
     entries = entries[np.argsort(near.ravel()[entries], kind="stable")]  # (e,)
     owner = (entries // near.shape[1]).astype(np.int32)  # (e,)
-    return Rows(starts(near.ravel()[entries], len(near)), owner, weight.ravel()[entries])
+    return CsrMatrix(indptr_of(near.ravel()[entries], len(near)), owner, weight.ravel()[entries])

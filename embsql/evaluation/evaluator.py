@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from embsql.data import Embeddings, Int32, Int64, Rows
+from embsql.data import CsrMatrix, Embeddings, Int32, Int64
 from embsql.errors import NotEvaluated
 from embsql.evaluation import baselines, metrics
 from embsql.evaluation.metrics import Float64
@@ -66,9 +66,9 @@ class Questions:
 
     run: Run  # its threads, its seed for the intervals, its wish to stop
     users: Int32  # (m,) codes of the users who are asked
-    seen: Rows  # m rows: their training items
-    barred: Rows  # m rows: the items that their lists may not have
-    relevant: Rows  # m rows: their held-out items
+    seen: CsrMatrix  # m rows: their training items
+    barred: CsrMatrix  # m rows: the items that their lists may not have
+    relevant: CsrMatrix  # m rows: their held-out items
     counts: Int64  # (n_items,) training pairs of every item
     facts: Mapping[str, int]  # what is asked: name -> how many
 
@@ -239,8 +239,8 @@ class Exam:
     def _held(self, items: Mask) -> Int64:
         """How many held-out items of a set of items (n_items,) each user has: (m,)."""
         relevant = self.asked.relevant
-        inside = np.concatenate(([0], np.cumsum(items[relevant.column])))  # (pairs + 1,)
-        return np.diff(inside[relevant.start])
+        inside = np.concatenate(([0], np.cumsum(items[relevant.indices])))  # (pairs + 1,)
+        return np.diff(inside[relevant.indptr])
 
     def _coverage(self, answers: Mapping[str, Int32], k: int) -> Metric:
         model, popular, itemknn = (
@@ -265,20 +265,22 @@ def _head(counts: Int64) -> Mask:
     return head
 
 
-def _rows(rows: Rows, which: Int32) -> Rows:
+def _rows(rows: CsrMatrix, which: Int32) -> CsrMatrix:
     """Some of the rows, in the order of `which`."""
     counts = rows.counts[which]  # (len(which),)
     start = np.concatenate(([0], np.cumsum(counts)))  # (len(which) + 1,)
-    entries = np.arange(start[-1]) + np.repeat(rows.start[which] - start[:-1], counts)  # (entries,)
-    return Rows(start, rows.column[entries], rows.weight[entries])
+    entries = np.arange(start[-1]) + np.repeat(
+        rows.indptr[which] - start[:-1], counts
+    )  # (entries,)
+    return CsrMatrix(start, rows.indices[entries], rows.data[entries])
 
 
-def _none(m: int) -> Rows:
+def _none(m: int) -> CsrMatrix:
     """As many rows as users, m, without an entry."""
-    return Rows(np.zeros(m + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+    return CsrMatrix(np.zeros(m + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
 
 
-def _facts(parts: Split, seen: Rows, counts: Int64) -> dict[str, int]:
+def _facts(parts: Split, seen: CsrMatrix, counts: Int64) -> dict[str, int]:
     """What is asked on a split, and of whom and of what nothing is known."""
     return {
         "users": len(seen.counts),

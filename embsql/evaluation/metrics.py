@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int32, Int64, Rows
+from embsql.data import CsrMatrix, Float32, Int32, Int64
 
 Float64 = NDArray[np.float64]
 Hits = NDArray[np.bool_]
@@ -22,10 +22,10 @@ RESAMPLES = 1000
 USERS = 4096  # users whose lists are looked at together in `diversity`
 
 
-def hits(ranking: Int32, relevant: Rows, n_items: int) -> Hits:
+def hits(ranking: Int32, relevant: CsrMatrix, n_items: int) -> Hits:
     """Which entries of a ranking (m, k) are among the user's relevant items (m rows): (m, k)."""
     row = np.arange(len(ranking), dtype=np.int64)  # (m,)
-    known = np.repeat(row, relevant.counts) * n_items + relevant.column  # (pairs,) ascending
+    known = np.repeat(row, relevant.counts) * n_items + relevant.indices  # (pairs,) ascending
     asked = row[:, None] * n_items + ranking  # (m, k)
     place = np.searchsorted(known, asked).clip(max=max(len(known) - 1, 0))  # (m, k)
     return (ranking >= 0) & (known[place] == asked) if len(known) else np.zeros(ranking.shape, bool)

@@ -116,7 +116,7 @@ def _last(data: Interactions, cut: Cut) -> Split:
     """
     assert data.time is not None  # noqa: S101  # checked by named; tells the type checker
     rows = data.by_user()
-    begins = rows.start[:-1][rows.counts > 0]  # (users with pairs,)
+    begins = rows.indptr[:-1][rows.counts > 0]  # (users with pairs,)
     counts = rows.counts[rows.counts > 0]  # (users with pairs,)
     if not len(begins):
         return Split("last", data, data)
@@ -133,7 +133,7 @@ def _last(data: Interactions, cut: Cut) -> Split:
 
 def by_time(data: Interactions, cut: Cut) -> Split:
     """What had happened before an instant, and the pairs that begin then or later."""
-    events = data.in_order()
+    events = data.events_by_time()
     assert events.time is not None  # noqa: S101  # checked by named; tells the type checker
     later = _later(events.time, cut)  # (m,)
     known, again = np.zeros((2, len(data)), bool)  # (n,) each
@@ -169,7 +169,7 @@ def _random(data: Interactions, cut: Cut) -> Split:
     place = np.empty(
         len(data), np.int64
     )  # (n,) place of a pair among the shuffled pairs of its user
-    place[order] = np.arange(len(data)) - np.repeat(rows.start[:-1], rows.counts)
+    place[order] = np.arange(len(data)) - np.repeat(rows.indptr[:-1], rows.counts)
     take = np.clip(
         np.rint(rows.counts * cut.fraction), 1, np.maximum(rows.counts - 1, 0)
     )  # (n_users,)

@@ -1,1 +1,1 @@
-"""Least squares: one factor solved while the other is fixed. als, dual and fusion stand on it."""
+"""Least squares: one side solved while the other is fixed. als, half_als and fusion use it."""

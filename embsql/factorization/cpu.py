@@ -1,4 +1,4 @@
-"""Half sweeps of ALS on the CPU."""
+"""Least squares on the CPU: a compiled loop over the rows of one side."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Rows
+from embsql.data import CsrMatrix, Float32
 from embsql.factorization.objective import Objective
 from embsql.numeric import kernels
-from embsql.numeric.linalg import eigen, gram, in_parallel, rotate, sparse_pieces
+from embsql.numeric.linalg import csr_ranges, eigh, gramian, matmul, parallel_map
 from embsql.run import Run
 
 NO_PRIOR = np.empty((0, 0), np.float32)
+SCRATCH_VECTORS = 5  # that kernels.solve works in
 
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """Arrays stay as they are; each row is one call's work in a compiled loop."""
+    """Arrays stay as they are; each row is solved by one thread."""
 
     run: Run
 
-    def put_rows(self, rows: Rows) -> Rows:
-        """The rows themselves."""
-        return rows
+    def put_matrix(self, matrix: CsrMatrix) -> CsrMatrix:
+        """The matrix itself."""
+        return matrix
 
-    def put(self, table: Float32) -> Float32:
-        """The table itself."""
-        return table
+    def put(self, factors: Float32) -> Float32:
+        """The factors themselves."""
+        return factors
 
-    def get(self, table: Float32) -> Float32:
-        """The table itself."""
-        return table
+    def get(self, factors: Float32) -> Float32:
+        """The factors themselves."""
+        return factors
 
-    def half_sweep(
+    def solve_side(
         self,
-        rows: Rows,
-        fixed: Float32,
-        solved: Float32,
+        matrix: CsrMatrix,
+        fixed_factors: Float32,
+        solved_factors: Float32,
         objective: Objective,
         prior: Float32 | None = None,
     ) -> tuple[Float32, Float32, float, float]:
@@ -46,70 +47,65 @@ class Cpu:
 
         The penalty of a row is for its distance from its prior (n, f), or from zero.
         """
-        energy, axes = eigen(gram(fixed, self.run), self.run)  # (f,), (f, f)
-        fixed, solved = (
-            rotate(fixed, axes, self.run),
-            rotate(solved, axes, self.run),
-        )  # (m, f), (n, f)
-        centre = NO_PRIOR if prior is None else rotate(prior, axes, self.run)  # (n, f)
-        loss, penalty = self._solve(rows, fixed, solved, energy, objective, centre)
+        eigenvalues, eigenvectors = self._eigh(fixed_factors)  # (f,), (f, f)
+        fixed = matmul(fixed_factors, eigenvectors, self.run)  # (m, f)
+        solved = matmul(solved_factors, eigenvectors, self.run)  # (n, f)
+        prior = NO_PRIOR if prior is None else matmul(prior, eigenvectors, self.run)  # (n, f)
+        loss, penalty = self._solve(matrix, fixed, solved, eigenvalues, objective, prior)
         return solved, fixed, loss, penalty
 
-    def solve_for(
-        self, rows: Rows, fixed: Float32, objective: Objective
+    def solve_from_zero(
+        self, matrix: CsrMatrix, fixed_factors: Float32, objective: Objective
     ) -> tuple[Float32, float, float]:
-        """All rows (n, f) for the fixed table (m, f) in its own axes, and the two losses of
-        `half_sweep`.
-        """
-        energy, axes = eigen(gram(fixed, self.run), self.run)  # (f,), (f, f)
-        solved = np.zeros((len(rows.counts), fixed.shape[1]), np.float32)  # (n, f)
-        losses = self._solve(
-            rows, rotate(fixed, axes, self.run), solved, energy, objective, NO_PRIOR
-        )
-        return rotate(solved, np.ascontiguousarray(axes.T), self.run), *losses  # (n, f) turned back
+        """All rows (n, f) in the axes of the fixed factors (m, f), and the loss and penalty."""
+        eigenvalues, eigenvectors = self._eigh(fixed_factors)  # (f,), (f, f)
+        fixed = matmul(fixed_factors, eigenvectors, self.run)  # (m, f)
+        solved = np.zeros((len(matrix.counts), fixed.shape[1]), np.float32)  # (n, f)
+        loss, penalty = self._solve(matrix, fixed, solved, eigenvalues, objective, NO_PRIOR)
+        back = np.ascontiguousarray(eigenvectors.T)  # (f, f)
+        return matmul(solved, back, self.run), loss, penalty
+
+    def _eigh(self, factors: Float32) -> tuple[NDArray[np.float64], Float32]:
+        """Eigenvalues (f,) and eigenvectors (f, f) of the factors' Gramian."""
+        return eigh(gramian(factors, self.run), self.run)
 
     def _solve(
         self,
-        rows: Rows,
+        matrix: CsrMatrix,
         fixed: Float32,
         solved: Float32,
-        energy: NDArray[np.float64],
+        eigenvalues: NDArray[np.float64],
         objective: Objective,
         prior: Float32,
     ) -> tuple[float, float]:
-        """Solve rows (n, f), in place, in axes in which the fixed table's Gramian is the diagonal
-        energy (f,).
-        """
-        diagonal = (objective.unseen * energy).astype(np.float32)  # (f,)
-        terms = (
-            np.float32(objective.curve0),
-            np.float32(objective.curve1),
-            np.float32(objective.pull0),
-        )
+        """Solve rows (n, f) in place, where the Gramian of fixed is diagonal: (f,) eigenvalues."""
+        diagonal = (objective.unobserved_weight * eigenvalues).astype(np.float32)  # (f,)
+        terms = kernels.Terms(*map(np.float32, objective[:3]))
+        width = len(eigenvalues)
 
-        def part(low: int, high: int) -> NDArray[np.float64]:
-            work, sums = np.empty((5, len(energy)), np.float32), np.zeros(2)  # (5, f), (2,)
+        def solve_range(low: int, high: int) -> NDArray[np.float64]:
+            work = np.empty((SCRATCH_VECTORS, width), np.float32)
+            sums = np.zeros(2)  # loss, penalty
             kernels.solve(
                 low,
                 high,
-                rows.start,
-                rows.column,
-                rows.weight,
+                matrix.indptr,
+                matrix.indices,
+                matrix.data,
                 fixed,
                 solved,
                 prior,
                 diagonal,
                 terms,
-                objective.unseen * len(fixed),
+                objective.unobserved_weight * len(fixed),
                 objective.reg,
-                objective.nu,
-                objective.steps,
+                objective.reg_exponent,
+                objective.cg_steps,
                 work,
                 sums,
             )
             return sums
 
-        loss, penalty = np.sum(
-            in_parallel(part, sparse_pieces(rows, len(energy)), self.run), axis=0
-        )
+        sums = parallel_map(solve_range, csr_ranges(matrix, width), self.run)
+        loss, penalty = np.sum(sums, axis=0)
         return float(loss), float(penalty)

@@ -2,69 +2,98 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, Protocol
 
-from embsql.data import Float32, FoldIn, Rows
+import numpy as np
+
+from embsql.data import CsrMatrix, Float32, FoldIn, Interactions
+from embsql.errors import Diverged
+from embsql.run import Run
 
 # weight of all unseen pairs together, over that of the seen: best on published data is 7 to 28
-UNSEEN_TO_SEEN = 15.0
-IMPLICIT_REG, EXPLICIT_REG = 0.005, 0.08
-FIRST_LENGTH = 0.1  # of the random vectors that training starts from
+UNOBSERVED_TO_OBSERVED = 15.0
+IMPLICIT_REG = 0.005
+EXPLICIT_REG = 0.08
+INITIAL_NORM = 0.1  # of the random vectors that training starts from
 
 
 class Objective(NamedTuple):
-    """What is minimised, for scores s = user . item.
+    """What is minimized, for scores s = user . item.
 
-    The sum over seen pairs of curve s^2 - 2 pull s, where curve = curve0 + curve1 weight and pull =
-    pull0 + weight; plus unseen s^2 over all pairs; plus for each row of either side its squared
-    length times reg (sum of its curves + unseen * number of columns)^nu.
+    The sum over observed pairs of confidence s^2 - 2 target s, where
+    confidence = confidence_offset + confidence_scale weight and target = target_offset + weight;
+    plus unobserved_weight s^2 over all pairs; plus for each row of either side its squared length
+    times reg (sum of its confidences + unobserved_weight * number of columns)^reg_exponent.
     """
 
-    curve0: float
-    curve1: float
-    pull0: float
-    unseen: float
+    confidence_offset: float
+    confidence_scale: float
+    target_offset: float
+    unobserved_weight: float
     reg: float
-    nu: float
-    steps: int
-    zero: float  # the sum of squares where every score is 0, to which losses are compared
+    reg_exponent: float
+    cg_steps: int  # conjugate gradient steps per row and sweep
+    zero_loss: float  # the sum of squares where every score is 0, to which losses are compared
 
-    def fold_in(self, spread: float = 1.0, **settings: float) -> FoldIn:
-        """A user's row, for a history's weights in the unit that `settings` say and items times
-        root of `spread`.
+    def relative(self, loss: float) -> float:
+        """A loss as the solvers give it, plus its constant, as a share of the loss of all zeros."""
+        return loss / self.zero_loss + 1
+
+    def fold_in(self, variance: float = 1.0, **settings: float) -> FoldIn:
+        """How SQL solves a user's row.
+
+        `settings` say in which unit a history's weights are, `variance` what items were scaled by
+        the root of.
         """
         own = {
-            "confidence_offset": self.curve0,
-            "confidence_scale": self.curve1,
-            "target_offset": self.pull0,
-            "unobserved_weight": self.unseen,
-            "reg_exponent": self.nu,
-            "reg": self.reg * spread,
+            "confidence_offset": self.confidence_offset,
+            "confidence_scale": self.confidence_scale,
+            "target_offset": self.target_offset,
+            "unobserved_weight": self.unobserved_weight,
+            "reg_exponent": self.reg_exponent,
+            "reg": self.reg * variance,
         }
-        return FoldIn("least_squares", {**own, **settings})
+        return FoldIn("least_squares", own | settings)
+
+
+def mean_weight_scale(data: Interactions) -> float:
+    """What weights are multiplied by so that their mean is 1."""
+    return len(data) / float(data.weight.sum(dtype=np.float64))
+
+
+def initial_factors(n: int, dim: int, seed: int) -> Float32:
+    """Random factors (n, dim) to start from."""
+    factors = np.random.default_rng(seed).standard_normal((n, dim), np.float32)  # (n, dim)
+    return factors * np.float32(INITIAL_NORM / math.sqrt(dim))
+
+
+def report(run: Run, algorithm: str, epoch: int, loss: float, **figures: float) -> None:
+    """Report the loss of an epoch. Raises Diverged where it is not finite."""
+    if not math.isfinite(loss):
+        raise Diverged(algorithm=algorithm, epoch=epoch, model=run.model_name)
+    run.report(epoch=epoch, loss=loss, **figures)
 
 
 class Solver(Protocol):
-    """Where half sweeps are computed: tables and rows are put there once, and vectors fetched at
-    the end.
-    """
+    """Where least squares are solved: arrays are put there, and factors fetched at the end."""
 
-    def put_rows(self, rows: Rows) -> Any:
+    def put_matrix(self, matrix: CsrMatrix) -> Any:
         """A sparse matrix, as the solver keeps it."""
 
-    def put(self, table: Float32) -> Any:
-        """A table, as the solver keeps it."""
+    def put(self, factors: Float32) -> Any:
+        """A table of factors, as the solver keeps it."""
 
-    def get(self, table: Any) -> Float32:
-        """A table of the solver as an array."""
+    def get(self, factors: Any) -> Float32:
+        """A table of the solver's as an array."""
 
-    def half_sweep(
-        self, rows: Any, fixed: Any, solved: Any, objective: Objective
+    def solve_side(
+        self, matrix: Any, fixed_factors: Any, solved_factors: Any, objective: Objective
     ) -> tuple[Any, Any, float, float]:
-        """Solve all rows (n, f) for the fixed table (m, f), starting where they are.
+        """Solve all rows (n, f) for the fixed factors (m, f), starting where they are.
 
-        Both come back turned into the axes of the fixed table's Gramian. Their products are
-        unchanged, and each row's system becomes a diagonal plus its own pairs, which two
-        preconditioned steps solve. Also returned: the objective without `zero` and the fixed
-        table's penalty, and the rows' penalty.
+        Returns both, solved first, in the eigenvectors of the fixed factors' Gramian. Their
+        products are unchanged, and each row's system becomes a diagonal plus its own pairs, which
+        two preconditioned steps solve. Then the loss, without its constant and the fixed factors'
+        penalty, and the solved rows' penalty.
         """

@@ -9,17 +9,13 @@ from embsql.run import Run
 
 def solver(run: Run) -> Solver:
     """The solver for the run's device."""
+    # imported here: the compiler takes long, torch longer, and listing algorithms needs neither
     if run.device == "cpu":
-        from embsql.factorization.cpu import (
-            Cpu,
-        )  # here: it brings the compiler, which listing does not need
+        from embsql.factorization.cpu import Cpu
 
         return Cpu(run)
     try:
-        from embsql.factorization.torch import (
-            Torch,
-            has_gpu,
-        )  # here: only this path needs torch, slow to import
+        from embsql.factorization.torch import Torch, has_gpu
     except ImportError:
         raise MissingExtra(what="training on a GPU", package="torch", extra="torch") from None
     if not has_gpu():

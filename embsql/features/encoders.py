@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embsql.data import Float32, Int32, Int64, starts
+from embsql.data import Float32, Int32, Int64, indptr_of
 from embsql.errors import BadFeatures
 from embsql.features.time import DAY
 
@@ -104,7 +104,7 @@ def encode(table: pa.Table, option: str) -> Encoded:
     )
     return Encoded(
         tuple(feature for feature, _, _, _ in columns),
-        starts(row[order], len(table)),
+        indptr_of(row[order], len(table)),
         slot[order],
         factor[order].astype(np.float32),
         feature[order].astype(np.int32),

@@ -39,7 +39,7 @@ def readings(algorithm: Any, data: Interactions) -> Int64:
 
     Raises BadOption where there are no times.
     """
-    events = data.in_order()
+    events = data.events_by_time()
     ages(algorithm, "clock", events.time)
     time, clock = np.asarray(events.time), is_clock(np.asarray(events.time))
     user, item = data.user[events.pair], data.item[events.pair]  # (m,), (m,)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from embsql.data import Int32, Interactions, Rows
+from embsql.data import CsrMatrix, Int32, Interactions
 from embsql.nn.losses import Scores
 from embsql.nn.packed import ragged
 
@@ -69,9 +69,9 @@ def negatives(
 class Met:
     """What each user has met."""
 
-    def __init__(self, rows: Rows, device: str) -> None:
-        self.start = torch.from_numpy(rows.start).to(device)  # (n_users + 1,)
-        self.item = torch.from_numpy(rows.column.astype(np.int64)).to(device)  # (pairs,)
+    def __init__(self, rows: CsrMatrix, device: str) -> None:
+        self.start = torch.from_numpy(rows.indptr).to(device)  # (n_users + 1,)
+        self.item = torch.from_numpy(rows.indices.astype(np.int64)).to(device)  # (pairs,)
 
     def among(self, users: Tensor, code: Tensor) -> Tensor:
         """Which users (b,) have met which items (s,), that may be there several times: (b, s)."""

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from embsql.data import Interactions, starts
+from embsql.data import Interactions, indptr_of
 
 LIKE = 0.75  # histories are laid out together when the shortest has this share of the longest
 
@@ -120,9 +120,9 @@ class Histories:
 
 def histories(data: Interactions) -> Histories:
     """All events of every user, each of equal weight and of no moment."""
-    events = data.in_order()
+    events = data.events_by_time()
     start, item = (
-        starts(data.user[events.pair], data.n_users),
+        indptr_of(data.user[events.pair], data.n_users),
         data.item[events.pair].astype(np.int64),
     )
     n = len(item)

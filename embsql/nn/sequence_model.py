@@ -339,7 +339,7 @@ def _histories(options: Sequential, data: Interactions) -> Histories:
     """All events with what the options want to be known of them. Raises BadOption."""
     past = replace(histories(data), weight=torch.from_numpy(options.weights(data)))
     if options.example_age:
-        age = np.log1p(ages(options, "example_age", data.in_order().time)).astype(
+        age = np.log1p(ages(options, "example_age", data.events_by_time().time)).astype(
             np.float32
         )  # (m,)
         past = replace(past, age=torch.from_numpy(age))

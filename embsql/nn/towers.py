@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, normalize, relu
 
-from embsql.data import Embeddings, Float32, Interactions, Rows, Similarity, Tower
+from embsql.data import CsrMatrix, Embeddings, Float32, Interactions, Similarity, Tower
 from embsql.features.encoders import Encoded
 from embsql.nn.losses import LOSSES, MASKED, Scores
 from embsql.nn.negatives import Negatives, counted, hardest, negatives
@@ -102,7 +102,7 @@ class History(nn.Module):  # type: ignore[misc]  # torch is imported without its
     item: Tensor  # (pairs,)
 
     def __init__(
-        self, rows: Rows, table: Table, turn: nn.Parameter | None, unknown: nn.Parameter
+        self, rows: CsrMatrix, table: Table, turn: nn.Parameter | None, unknown: nn.Parameter
     ) -> None:
         super().__init__()
         self.table, self.turn, self.unknown = (
@@ -110,9 +110,9 @@ class History(nn.Module):  # type: ignore[misc]  # torch is imported without its
             turn,
             unknown,
         )  # (n_items, d), (d, w) or none, (1, w)
-        self.register_buffer("start", torch.from_numpy(rows.start), persistent=False)
+        self.register_buffer("start", torch.from_numpy(rows.indptr), persistent=False)
         self.register_buffer(
-            "item", torch.from_numpy(rows.column.astype(np.int64)), persistent=False
+            "item", torch.from_numpy(rows.indices.astype(np.int64)), persistent=False
         )
 
     def forward(self, users: Tensor, drop: Drop | None) -> Tensor:
@@ -303,8 +303,8 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
             users.split(512), np.split(held.item, range(512, len(held.item), 512)), strict=True
         ):
             scores = self._unit(self.users(rows)) @ items.T  # (b, i)
-            entry, _, owner = ragged(torch.from_numpy(by_user.start), rows.cpu())  # (e,), (e,)
-            scores[owner, torch.from_numpy(by_user.column)[entry].long()] = MASKED
+            entry, _, owner = ragged(torch.from_numpy(by_user.indptr), rows.cpu())  # (e,), (e,)
+            scores[owner, torch.from_numpy(by_user.indices)[entry].long()] = MASKED
             best = scores.topk(min(k, scores.shape[1])).indices.cpu()  # (b, k)
             right += int((best == torch.from_numpy(wanted)[:, None]).any(1).sum())
         return right / max(len(held), 1)

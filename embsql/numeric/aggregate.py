@@ -1,7 +1,4 @@
-"""Compiled loops that put coded rows in order: what SQL's GROUP BY ...
-
-ORDER BY does, several times faster.
-"""
+"""Coded rows put in order and added up: SQL's GROUP BY and ORDER BY, several times faster."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int32, Int64, starts
-from embsql.numeric.linalg import in_parallel, pieces
+from embsql.data import Float32, Int32, Int64, indptr_of
+from embsql.numeric.linalg import balanced_ranges, parallel_map
 from embsql.run import Run
 
 Float64 = NDArray[np.float64]
@@ -30,57 +27,53 @@ def by_pair(
     *,
     average: bool,
 ) -> tuple[Int32, Int32, Float32, Int64 | None]:
-    """Coded rows (n,) in any order -> one row per pair, ordered by (user, item): users, items,
-    weights, times.
+    """One row per pair, ordered by (user, item), of coded rows (n,) in any order.
 
-    Weights of a pair are summed, or averaged; of its times the last is kept. The sum does not
-    depend on the order of the rows.
+    Returns users, items, weights and times. Weights of a pair are summed, or averaged; of its times
+    the last is kept. The sum does not depend on the order of the rows.
     """
-    (n_users, n_items), timed = shape, time is not None
-    item, user, weight, time = _ordered(
-        item, n_items, user, weight, NO_TIME if time is None else time, run
-    )
-    user, item, weight, time = _ordered(user, n_users, item, weight, time, run)
-    last = np.empty(
-        len(user), np.bool_
-    )  # (n,) whether a row is its pair's last, and holds what they make together
-    start = starts(user, n_users)  # (n_users + 1,)
-    in_parallel(
-        lambda a, z: _merge(start[a], start[z], user, item, weight, time, last, average),
-        pieces(start, 1),
-        run,
-    )
-    return user[last], item[last], weight[last].astype(np.float32), time[last] if timed else None
+    n_users, n_items = shape
+    times = NO_TIME if time is None else time
+    item, user, weight, times = _sorted_by(item, n_items, user, weight, times, run)
+    user, item, weight, times = _sorted_by(user, n_users, item, weight, times, run)
+    is_last = np.empty(len(user), np.bool_)  # (n,) of its pair; it holds what the pair comes to
+    indptr = indptr_of(user, n_users)  # (n_users + 1,)
+
+    def merge_users(low: int, high: int) -> None:
+        _merge(indptr[low], indptr[high], user, item, weight, times, is_last, average)
+
+    parallel_map(merge_users, balanced_ranges(indptr, 1), run)
+    weights = weight[is_last].astype(np.float32)
+    return user[is_last], item[is_last], weights, None if time is None else times[is_last]
 
 
-def _ordered(
+def _sorted_by(
     codes: Int32, n: int, other: Int32, weight: Float64, time: Int64, run: Run
 ) -> tuple[Any, ...]:
-    """The rows by ascending code below n, as they came where codes are equal: codes, others,
-    weights, times.
+    """The rows by ascending code below n, as they came where codes are equal.
 
-    A counting sort; each thread reads all rows and writes those of its own codes.
+    Returns codes, others, weights and times. A counting sort; each thread reads all rows and writes
+    those of its own codes.
     """
-    start = starts(codes, n)  # (n + 1,)
+    indptr = indptr_of(codes, n)  # (n + 1,)
     out = tuple(np.empty_like(column) for column in (other, weight, time))
-    edges = np.searchsorted(
-        start, np.linspace(0, len(codes), run.threads + 1)[1:-1]
-    )  # (threads - 1,)
-    shares = list(pairwise([0, *map(int, edges), n]))
-    in_parallel(
-        lambda a, z: _scatter(a, z, codes, start[a:z].copy(), other, weight, time, *out),
-        shares,
-        run,
-    )
-    return np.repeat(np.arange(n, dtype=np.int32), np.diff(start)), *out
+
+    def scatter_codes(low: int, high: int) -> None:
+        cursor = indptr[low:high].copy()  # (codes,)
+        _scatter(low, high, codes, cursor, other, weight, time, *out)
+
+    shares = np.linspace(0, len(codes), run.threads + 1)[1:-1]  # (threads - 1,)
+    edges = np.searchsorted(indptr, shares).tolist()
+    parallel_map(scatter_codes, list(pairwise([0, *edges, n])), run)
+    return np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr)), *out
 
 
 @njit(cache=True, nogil=True)
 def _scatter(
-    a: int,
-    z: int,
+    low: int,
+    high: int,
     codes: Int32,
-    place: Int64,
+    cursor: Int64,
     other: Int32,
     weight: Float64,
     time: Int64,
@@ -88,12 +81,12 @@ def _scatter(
     weights: Float64,
     times: Int64,
 ) -> None:
-    """Copy the rows of codes a to z to their places (z - a,), which move on."""
+    """Copy the rows of codes low to high to where cursor (high - low,) says, which moves on."""
     for row in range(len(codes)):
-        code = codes[row] - a
-        if 0 <= code < z - a:
-            target = place[code]
-            place[code] = target + 1
+        code = codes[row] - low
+        if 0 <= code < high - low:
+            target = cursor[code]
+            cursor[code] = target + 1
             others[target] = other[row]
             weights[target] = weight[row]
             if len(time):
@@ -108,45 +101,36 @@ def _merge(
     item: Int32,
     weight: Float64,
     time: Int64,
-    last: NDArray[np.bool_],
+    is_last: NDArray[np.bool_],
     average: bool,
 ) -> None:
-    """Make the last of each pair's rows, between begin and end, hold their weight and their latest
-    time.
-    """
+    """Let the last of each pair's rows in begin..end hold the pair's weight and latest time."""
     first = begin
     for row in range(begin, end):
-        last[row] = row + 1 == end or user[row + 1] != user[row] or item[row + 1] != item[row]
-        if last[row]:
+        is_last[row] = row + 1 == end or user[row + 1] != user[row] or item[row + 1] != item[row]
+        if is_last[row]:
             if row > first:
-                weight[row] = _sum(weight, first, row + 1) / (row + 1 - first if average else 1)
-                for before in range(first, row if len(time) else first):
-                    time[row] = max(time[row], time[before])
+                total = _sum(weight, first, row + 1)
+                weight[row] = total / (row + 1 - first if average else 1)
+                for earlier in range(first, row if len(time) else first):
+                    time[row] = max(time[row], time[earlier])
             first = row + 1
 
 
 @njit(cache=True, nogil=True)
 def _sum(weight: Float64, begin: int, end: int) -> float:
-    """The sum of some weights, added in ascending order so that it does not depend on theirs.
+    """The sum of weights begin..end, sorted first so that their order does not count.
 
-    Sorts them.
+    Shell's sort with Ciura's gaps: mostly there are two or three.
     """
-    for gap in (
-        701,
-        301,
-        132,
-        57,
-        23,
-        10,
-        4,
-        1,
-    ):  # Shell's sort with Ciura's gaps: mostly two or three weights
+    for gap in (701, 301, 132, 57, 23, 10, 4, 1):
         for row in range(begin + gap, end):
-            value, place = weight[row], row
-            while place >= begin + gap and weight[place - gap] > value:
-                weight[place] = weight[place - gap]
-                place -= gap
-            weight[place] = value
+            value = weight[row]
+            position = row
+            while position >= begin + gap and weight[position - gap] > value:
+                weight[position] = weight[position - gap]
+                position -= gap
+            weight[position] = value
     total = 0.0
     for row in range(begin, end):
         total += weight[row]

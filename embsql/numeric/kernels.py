@@ -1,4 +1,4 @@
-"""Compiled loops over rows, shared by the algorithms that factorise a sparse matrix.
+"""Compiled loops over rows, shared by the algorithms that factorize a sparse matrix.
 
 All compiled functions that call one another live in this file, because a cached caller is not
 rebuilt when only its callee's file changes. They take tables and row numbers rather than views of
@@ -9,7 +9,7 @@ costs more than the arithmetic.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -22,9 +22,6 @@ from numpy.typing import NDArray
 from embsql.data import Float32, Int32, Int64
 
 Float64 = NDArray[np.float64]
-Terms = tuple[
-    np.float32, np.float32, np.float32
-]  # curve0, curve1, pull0 of factorization's Objective
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 # Sums may be reordered, which is what lets them use vector registers; NaN and infinity keep their
@@ -37,16 +34,24 @@ FAST = {
     "fastmath": {"reassoc", "contract", "arcp", "nsz"},
 }
 compiled: Callable[[Kernel], Kernel] = njit(**FAST)
-inlined: Callable[[Kernel], Kernel] = njit(
-    **FAST, forceinline=True
-)  # a call per pair would cost as much as its work
+# a call per pair would cost as much as its work
+inlined: Callable[[Kernel], Kernel] = njit(**FAST, forceinline=True)
 
 # pairs by which the rows of a table are asked for before they are needed: hides the latency of
 # memory
-AHEAD = 8
-LINE = 16  # floats in a cache line
+PREFETCH_DISTANCE = 8
+FLOATS_PER_CACHE_LINE = 16
 TINY = 1e-30  # less than any loss or penalty that counts
-RIGHT_ANGLE = 1e-7  # cosine below which two rows count as orthogonal: what float32 can tell
+# cosine below which two rows count as orthogonal: what float32 can tell
+ORTHOGONAL_TOLERANCE = 1e-7
+
+
+class Terms(NamedTuple):
+    """How the weight of a pair becomes its confidence and its target; see `Objective`."""
+
+    confidence_offset: np.float32
+    confidence_scale: np.float32
+    target_offset: np.float32
 
 
 @intrinsic
@@ -54,29 +59,34 @@ def prefetch(_typing: Any, table: Any, row: Any, column: Any) -> Any:
     """Ask the memory for table[row, column] without waiting for it."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        array = make_array(signature.args[0])(context, builder, values[0])
-        kinds = signature.args[1:]
-        at = [
-            context.cast(builder, value, kind, types.intp)
-            for value, kind in zip(values[1:], kinds, strict=True)
+        table_type, *index_types = signature.args
+        array = make_array(table_type)(context, builder, values[0])
+        indices = [
+            context.cast(builder, value, index_type, types.intp)
+            for value, index_type in zip(values[1:], index_types, strict=True)
         ]
-        pointer = cgutils.get_item_pointer(context, builder, signature.args[0], array, at)
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        form = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        hint = cgutils.get_or_insert_function(builder.module, form, "llvm.prefetch.p0i8")
-        builder.call(
-            hint, [builder.bitcast(pointer, byte), word(0), word(3), word(1)]
-        )  # to read, to keep, data
+        item = cgutils.get_item_pointer(context, builder, table_type, array, indices)
+        _call_prefetch(builder, item)
         return context.get_dummy_value()
 
     return types.void(table, row, column), generate
 
 
+def _call_prefetch(builder: Any, pointer: Any) -> None:
+    """Emit LLVM's prefetch of data at a pointer, to be read and to stay in every cache."""
+    byte_pointer = ir.IntType(8).as_pointer()
+    int32 = ir.IntType(32)
+    signature = ir.FunctionType(ir.VoidType(), [byte_pointer, int32, int32, int32])
+    function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0i8")
+    read, keep, data = int32(0), int32(3), int32(1)
+    builder.call(function, [builder.bitcast(pointer, byte_pointer), read, keep, data])
+
+
 @inlined
-def _look_ahead(table: Float32, column: Int32, k: int) -> None:
-    """Prefetch the row of the table that pair k + AHEAD will read."""
-    row = column[min(k + AHEAD, len(column) - 1)]
-    for j in range(0, table.shape[1], LINE):
+def _prefetch_row(table: Float32, indices: Int32, k: int) -> None:
+    """Prefetch the row of the table that pair k + PREFETCH_DISTANCE will read."""
+    row = indices[min(k + PREFETCH_DISTANCE, len(indices) - 1)]
+    for j in range(0, table.shape[1], FLOATS_PER_CACHE_LINE):
         prefetch(table, row, j)
 
 
@@ -102,32 +112,41 @@ def _row_dot(table: Float32, i: int, b: Float32) -> np.float32:
 
 
 @compiled
-def rotate(low: int, high: int, table: Float32, axes: Float32, out: Float32) -> None:
-    """Rows low..high of table (n, f) times axes (f, g) into out (n, g)."""
-    f, g = axes.shape
+def matmul(low: int, high: int, table: Float32, right: Float32, out: Float32) -> None:
+    """Rows low..high of table (n, f) times right (f, g) into out (n, g)."""
+    f, g = right.shape
     fours = f - f % 4
     for row in range(low, high):
         for j in range(g):
             out[row, j] = 0
         for i in range(0, fours, 4):  # four at a time: each is one load, and one store serves all
-            a, b, c, d = table[row, i], table[row, i + 1], table[row, i + 2], table[row, i + 3]
+            a = table[row, i]
+            b = table[row, i + 1]
+            c = table[row, i + 2]
+            d = table[row, i + 3]
             for j in range(g):
                 out[row, j] += (
-                    a * axes[i, j] + b * axes[i + 1, j] + c * axes[i + 2, j] + d * axes[i + 3, j]
+                    a * right[i, j]
+                    + b * right[i + 1, j]
+                    + c * right[i + 2, j]
+                    + d * right[i + 3, j]
                 )
         for i in range(fours, f):
             for j in range(g):
-                out[row, j] += table[row, i] * axes[i, j]
+                out[row, j] += table[row, i] * right[i, j]
 
 
 @compiled
-def gram(low: int, high: int, table: Float32, out: Float32) -> None:
+def gramian(low: int, high: int, table: Float32, out: Float32) -> None:
     """Add the Gramian of rows low..high of table (n, f) to out (f, f)."""
     f = table.shape[1]
     fours = high - (high - low) % 4
     for row in range(low, fours, 4):
         for i in range(f):
-            a, b, c, d = table[row, i], table[row + 1, i], table[row + 2, i], table[row + 3, i]
+            a = table[row, i]
+            b = table[row + 1, i]
+            c = table[row + 2, i]
+            d = table[row + 3, i]
             for j in range(f):
                 out[i, j] += (
                     a * table[row, j]
@@ -142,21 +161,22 @@ def gram(low: int, high: int, table: Float32, out: Float32) -> None:
 
 
 @inlined
-def _turn(table: Float64, i: int, j: int, cosine: float, sine: float) -> None:
-    """Turn rows i and j of a table in their plane."""
+def _givens_rotation(table: Float64, i: int, j: int, cosine: float, sine: float) -> None:
+    """Rotate rows i and j of a table in their plane."""
     for k in range(table.shape[1]):
-        x, y = table[i, k], table[j, k]
+        x = table[i, k]
+        y = table[j, k]
         table[i, k] = cosine * x - sine * y
         table[j, k] = sine * x + cosine * y
 
 
 @compiled
-def jacobi(table: Float64, axes: Float64) -> int:
-    """One sweep that turns each two rows of table (f, f) at right angles, and axes (f, f) along.
+def jacobi_sweep(table: Float64, rotations: Float64) -> int:
+    """Rotate each two rows of table (f, f) until they are orthogonal, and rotations (f, f) along.
 
-    Turns made.
+    Returns how many pairs were rotated (one-sided Jacobi; Hestenes, 1958).
     """
-    turns = 0
+    rotated = 0
     for i in range(len(table) - 1):
         for j in range(i + 1, len(table)):
             a = b = c = 0.0
@@ -164,15 +184,16 @@ def jacobi(table: Float64, axes: Float64) -> int:
                 a += table[i, k] * table[i, k]
                 b += table[j, k] * table[j, k]
                 c += table[i, k] * table[j, k]
-            if abs(c) <= RIGHT_ANGLE * np.sqrt(a * b):
+            if abs(c) <= ORTHOGONAL_TOLERANCE * np.sqrt(a * b):
                 continue
             slope = (b - a) / (2 * c)
             tangent = np.copysign(1 / (abs(slope) + np.sqrt(1 + slope * slope)), slope)
             cosine = 1 / np.sqrt(1 + tangent * tangent)
-            _turn(table, i, j, cosine, cosine * tangent)
-            _turn(axes, i, j, cosine, cosine * tangent)
-            turns += 1
-    return turns
+            sine = cosine * tangent
+            _givens_rotation(table, i, j, cosine, sine)
+            _givens_rotation(rotations, i, j, cosine, sine)
+            rotated += 1
+    return rotated
 
 
 # --- sparse --------------------------------------------------------------------------------------
@@ -180,43 +201,64 @@ def jacobi(table: Float64, axes: Float64) -> int:
 
 @compiled
 def multiply(
-    low: int, high: int, start: Int64, column: Int32, weight: Float32, table: Float32, out: Float32
+    low: int, high: int, indptr: Int64, indices: Int32, data: Float32, table: Float32, out: Float32
 ) -> None:
     """Rows low..high of a sparse matrix times table (m, f) into out (n, f)."""
     for row in range(low, high):
         for j in range(table.shape[1]):
             out[row, j] = 0
-        for k in range(start[row], start[row + 1]):
-            _look_ahead(table, column, k)
-            i, w = column[k], weight[k]
+        for k in range(indptr[row], indptr[row + 1]):
+            _prefetch_row(table, indices, k)
+            column = indices[k]
+            value = data[k]
             for j in range(table.shape[1]):
-                out[row, j] += w * table[i, j]
+                out[row, j] += value * table[column, j]
 
 
 @compiled
 def transpose(
-    start: Int64, column: Int32, weight: Float32, at: Int64, to_row: Int32, to_weight: Float32
+    indptr: Int64, indices: Int32, data: Float32, cursor: Int64, rows: Int32, values: Float32
 ) -> None:
-    """Write the pairs by column.
+    """Write the rows and values of the pairs by column.
 
-    At (m,) is where each column's pairs begin, and afterwards where they end.
+    cursor (m,) is where each column's pairs begin, and afterwards where they end.
     """
-    for row in range(len(start) - 1):
-        for k in range(start[row], start[row + 1]):
-            place = at[column[k]]
-            to_row[place] = row
-            to_weight[place] = weight[k]
-            at[column[k]] = place + 1
+    for row in range(len(indptr) - 1):
+        for k in range(indptr[row], indptr[row + 1]):
+            column = indices[k]
+            position = cursor[column]
+            rows[position] = row
+            values[position] = data[k]
+            cursor[column] = position + 1
 
 
 # --- alternating least squares -------------------------------------------------------------------
 
 
 @inlined
-def _first_residual(
+def _total_confidence(low: int, high: int, weight: Float32, terms: Terms) -> float:
+    """Sum of the confidences of the pairs low..high."""
+    total = 0.0
+    for k in range(low, high):
+        total += terms.confidence_offset + terms.confidence_scale * weight[k]
+    return total
+
+
+@inlined
+def _add_prior(prior: Float32, row: int, penalty: np.float32, x: Float32, r: Float32) -> Any:
+    """Add a row of the prior to the residual r (f,), and return what it adds to the loss at x."""
+    loss = np.float32(0)
+    for j in range(len(x)):
+        loss += penalty * prior[row, j] * (prior[row, j] - 2 * x[j])
+        r[j] += penalty * prior[row, j]
+    return loss
+
+
+@inlined
+def _add_pairs(
     low: int,
     high: int,
-    column: Int32,
+    indices: Int32,
     weight: Float32,
     fixed: Float32,
     terms: Terms,
@@ -226,124 +268,110 @@ def _first_residual(
 ) -> np.float32:
     """Add the pairs low..high to the residual r (f,) at x and to the preconditioner m (f,).
 
-    Returns their loss.
+    Returns what they add to the loss at x.
     """
     loss = np.float32(0)
     for k in range(low, high):
-        _look_ahead(fixed, column, k)
-        i, curve, pull = column[k], terms[0] + terms[1] * weight[k], terms[2] + weight[k]
+        _prefetch_row(fixed, indices, k)
+        i = indices[k]
+        confidence = terms.confidence_offset + terms.confidence_scale * weight[k]
+        target = terms.target_offset + weight[k]
         score = _row_dot(fixed, i, x)
-        loss += score * (curve * score - 2 * pull)
-        pull -= curve * score
+        loss += score * (confidence * score - 2 * target)
+        target -= confidence * score
         for j in range(len(x)):
-            r[j] += pull * fixed[i, j]
-            m[j] += curve * fixed[i, j] * fixed[i, j]
+            r[j] += target * fixed[i, j]
+            m[j] += confidence * fixed[i, j] * fixed[i, j]
     return loss
 
 
 @inlined
-def _curvature(
+def _add_product(
     low: int,
     high: int,
-    column: Int32,
+    indices: Int32,
     weight: Float32,
     fixed: Float32,
     terms: Terms,
     p: Float32,
     q: Float32,
 ) -> None:
-    """Add Z' C Z p to q (f,), Z being the fixed rows of the pairs low..high and C their curvatures."""
+    """Add Z' C Z p to q (f,): Z are the fixed rows of the pairs low..high, C their confidences."""
     for k in range(low, high):
-        _look_ahead(fixed, column, k)
-        i = column[k]
-        push = (terms[0] + terms[1] * weight[k]) * _row_dot(fixed, i, p)
+        _prefetch_row(fixed, indices, k)
+        i = indices[k]
+        confidence = terms.confidence_offset + terms.confidence_scale * weight[k]
+        scaled = confidence * _row_dot(fixed, i, p)
         for j in range(len(p)):
-            q[j] += push * fixed[i, j]
-
-
-@inlined
-def _mass(low: int, high: int, weight: Float32, terms: Terms) -> float:
-    """Sum of the curvatures of the pairs low..high."""
-    total = 0.0
-    for k in range(low, high):
-        total += terms[0] + terms[1] * weight[k]
-    return total
-
-
-@inlined
-def _towards(prior: Float32, row: int, lam: np.float32, x: Float32, r: Float32) -> np.float32:
-    """Add the pull of a row of the prior to the residual r (f,).
-
-    Returns what the penalty at x gains by it.
-    """
-    gain = np.float32(0)
-    for j in range(len(x)):
-        gain += lam * prior[row, j] * (prior[row, j] - 2 * x[j])
-        r[j] += lam * prior[row, j]
-    return gain
+            q[j] += scaled * fixed[i, j]
 
 
 @compiled
 def solve(
     low: int,
     high: int,
-    start: Int64,
-    column: Int32,
+    indptr: Int64,
+    indices: Int32,
     weight: Float32,
     fixed: Float32,
     solved: Float32,
     prior: Float32,
-    energy: Float32,
+    diagonal: Float32,
     terms: Terms,
-    unseen: float,
+    unobserved_total: float,
     reg: float,
-    nu: float,
-    steps: int,
+    reg_exponent: float,
+    cg_steps: int,
     work: Float32,
     sums: Float64,
 ) -> None:
     """Improve rows low..high of solved (n, f) by preconditioned conjugate gradients.
 
-    Adds to sums (2,) the rows' loss after the last step and their penalty. The system of a row is
-    (diag(energy + lam) + Z' C Z) x = Z' pull + lam prior, the prior being 0 where it has no rows;
-    each step lowers the loss by what the method knows anyway.
+    A row x minimizes x' A x - 2 b' x + penalty |prior|^2, where Z are the fixed rows of its pairs:
+
+        A = diag(diagonal + penalty) + Z' C Z,    b = Z' target + penalty prior
+
+    `sums` (2,) gains this loss and the penalty x' x of every row. The loss is computed once, at the
+    x that a row starts from, term by term along with the residual r = b - A x. After that nothing
+    is computed again: a step of length alpha = rho / p' A p to the minimum along p, where
+    rho = r' M^-1 r, lowers it by alpha rho. Without rows of its own, the prior is 0.
     """
-    d, m, r, p, q = (
-        work[0],
-        work[1],
-        work[2],
-        work[3],
-        work[4],
-    )  # (f,) diagonal, preconditioner, residual, step, A p
+    d = work[0]  # (f,) diagonal of A without the pairs
+    m = work[1]  # (f,) preconditioner M: the whole diagonal of A
+    r = work[2]  # (f,) residual b - A x
+    p = work[3]  # (f,) search direction
+    q = work[4]  # (f,) A p
     for row in range(low, high):
-        x, first, last = solved[row], start[row], start[row + 1]
-        lam = np.float32(reg * (_mass(first, last, weight, terms) + unseen) ** nu)
+        x = solved[row]
+        first = indptr[row]
+        last = indptr[row + 1]
+        evidence = _total_confidence(first, last, weight, terms) + unobserved_total
+        penalty = np.float32(reg * evidence**reg_exponent)
         for j in range(len(x)):
-            d[j] = energy[j] + lam
-            m[j] = d[j] + np.float32(
-                TINY
-            )  # divides nothing by zero where nothing is seen and reg is 0
+            d[j] = diagonal[j] + penalty
+            m[j] = d[j] + np.float32(TINY)  # not 0 where nothing is seen and reg is 0
             r[j] = -d[j] * x[j]
         sums[0] -= _dot(r, x)
         if len(prior):
-            sums[0] += _towards(prior, row, lam, x, r)
-        sums[0] += _first_residual(first, last, column, weight, fixed, terms, x, r, m)
+            sums[0] += _add_prior(prior, row, penalty, x, r)
+        sums[0] += _add_pairs(first, last, indices, weight, fixed, terms, x, r, m)
         for j in range(len(x)):
             p[j] = r[j] / m[j]
-        gain = _dot(r, p)
-        for _ in range(steps):
-            if gain <= TINY:  # solved
+        rho = _dot(r, p)
+        for _ in range(cg_steps):
+            if rho <= TINY:  # solved
                 break
             for j in range(len(x)):
                 q[j] = d[j] * p[j]
-            _curvature(first, last, column, weight, fixed, terms, p, q)
-            length, before = gain / _dot(p, q), gain
-            sums[0] -= length * gain
-            gain = np.float32(0)
+            _add_product(first, last, indices, weight, fixed, terms, p, q)
+            alpha = rho / _dot(p, q)
+            sums[0] -= alpha * rho
+            previous_rho = rho
+            rho = np.float32(0)
             for j in range(len(x)):
-                x[j] += length * p[j]
-                r[j] -= length * q[j]
-                gain += r[j] * r[j] / m[j]
+                x[j] += alpha * p[j]
+                r[j] -= alpha * q[j]
+                rho += r[j] * r[j] / m[j]
             for j in range(len(x)):
-                p[j] = r[j] / m[j] + gain / before * p[j]
-        sums[1] += lam * _dot(x, x)
+                p[j] = r[j] / m[j] + rho / previous_rho * p[j]
+        sums[1] += penalty * _dot(x, x)

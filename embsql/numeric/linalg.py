@@ -16,113 +16,123 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int64, Rows
+from embsql.data import CsrMatrix, Float32, Int64
 from embsql.numeric import kernels
 from embsql.run import Run
 
 Result = TypeVar("Result")
+Ranges = list[tuple[int, int]]  # of rows, from the first up to before the last
 
-PIECES = 32  # parts of the rows: enough to keep threads equally busy
-LEAST_WORK = 1 << 18  # pairs x columns in one part: less is done sooner than handed over
-MOST_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
-SWEEPS = 30  # a Jacobi iteration converges in 6 to 9
+MAX_RANGES = 32  # of small tables: enough to keep threads equally busy
+MIN_WORK = 1 << 18  # pairs x columns in one range: less is done sooner than handed over
+MAX_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
+CHECK_INTERVAL = 0.2  # seconds
+JACOBI_SWEEPS = 30  # at most; it converges in 6 to 9
+ROW_COST = 4  # pairs that a row of a sparse matrix costs as much as
 
 
-def in_parallel(
-    work: Callable[[int, int], Result], ranges: list[tuple[int, int]], run: Run
-) -> list[Result]:
+def parallel_map(work: Callable[[int, int], Result], ranges: Ranges, run: Run) -> list[Result]:
     """The work done on each range by run.threads threads; results in the order of the ranges."""
     if len(ranges) == 1:
         run.check()
         return [work(*ranges[0])]
     with ThreadPoolExecutor(run.threads) as pool:
-        waiting = [pool.submit(work, low, high) for low, high in ranges]
+        futures = [pool.submit(work, low, high) for low, high in ranges]
         try:
-            while wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION).not_done:
+            while wait(futures, timeout=CHECK_INTERVAL, return_when=FIRST_EXCEPTION).not_done:
                 run.check()
         finally:
             pool.shutdown(cancel_futures=True)
     run.check()
-    return [done.result() for done in waiting]
+    return [future.result() for future in futures]
 
 
-def pieces(work: Int64, width: int) -> list[tuple[int, int]]:
-    """Ranges of rows of about equal work, the same for any number of threads.
+def balanced_ranges(cumulative: Int64, cost: int) -> Ranges:
+    """Ranges of n rows of about equal work, the same for any number of threads.
 
-    Work (n + 1,) is cumulative.
+    cumulative (n + 1,) is the work before each row, in units of `cost`.
     """
-    total = int(work[-1]) * width
-    count = max(1, min(PIECES, total // LEAST_WORK), total // MOST_WORK)
-    edges = np.unique(np.searchsorted(work, np.linspace(0, work[-1], count + 1)))  # (pieces + 1,)
-    return [(int(low), int(high)) for low, high in pairwise(edges)]
+    work = int(cumulative[-1]) * cost
+    count = max(1, min(MAX_RANGES, work // MIN_WORK), work // MAX_WORK)
+    shares = np.linspace(0, cumulative[-1], count + 1)  # (count + 1,)
+    edges = np.unique(np.searchsorted(cumulative, shares))  # (ranges + 1,)
+    return list(pairwise(edges.tolist()))
 
 
-def sparse_pieces(rows: Rows, width: int) -> list[tuple[int, int]]:
-    """Ranges of rows of about equally many pairs; a row itself costs about as much as four."""
-    return pieces(rows.start + 4 * np.arange(len(rows.start)), width)
+def csr_ranges(matrix: CsrMatrix, cost: int) -> Ranges:
+    """Ranges of rows of about equally many pairs, each of which costs so much."""
+    row = np.arange(len(matrix.indptr))  # (n + 1,)
+    return balanced_ranges(matrix.indptr + ROW_COST * row, cost)
 
 
-def dense_pieces(n: int, width: int) -> list[tuple[int, int]]:
+def dense_ranges(n: int, width: int) -> Ranges:
     """Ranges of equally many rows, each row costing width^2."""
-    return pieces(np.arange(n + 1, dtype=np.int64) * (1 + width // 8), width)
+    row = np.arange(n + 1, dtype=np.int64)  # (n + 1,)
+    return balanced_ranges(row * (1 + width // 8), width)
 
 
-def rotate(table: Float32, axes: Float32, run: Run) -> Float32:
-    """A table (n, f) times axes (f, g): (n, g)."""
-    out = np.empty((len(table), axes.shape[1]), np.float32)  # (n, g)
-    in_parallel(
-        lambda low, high: kernels.rotate(low, high, table, axes, out),
-        dense_pieces(*table.shape),
-        run,
-    )
+def matmul(table: Float32, right: Float32, run: Run) -> Float32:
+    """A table (n, f) times a small one (f, g): (n, g)."""
+    out = np.empty((len(table), right.shape[1]), np.float32)  # (n, g)
+
+    def multiply_range(low: int, high: int) -> None:
+        kernels.matmul(low, high, table, right, out)
+
+    parallel_map(multiply_range, dense_ranges(*table.shape), run)
     return out
 
 
-def gram(table: Float32, run: Run) -> NDArray[np.float64]:
+def gramian(table: Float32, run: Run) -> NDArray[np.float64]:
     """The inner products of a table's columns: (n, f) -> (f, f)."""
+    width = table.shape[1]
 
-    def part(low: int, high: int) -> Float32:
-        out = np.zeros((table.shape[1],) * 2, np.float32)  # (f, f)
-        kernels.gram(low, high, table, out)
+    def gramian_of_range(low: int, high: int) -> Float32:
+        out = np.zeros((width, width), np.float32)  # (f, f)
+        kernels.gramian(low, high, table, out)
         return out
 
-    total = np.zeros((table.shape[1],) * 2)  # (f, f)
-    for added in in_parallel(part, dense_pieces(*table.shape), run):
-        total += added
+    total = np.zeros((width, width))  # (f, f)
+    for part in parallel_map(gramian_of_range, dense_ranges(*table.shape), run):
+        total += part
     return total
 
 
-def eigen(gram: NDArray[np.float64], run: Run) -> tuple[NDArray[np.float64], Float32]:
-    """Eigenvalues (f,), largest first, and eigenvectors as columns (f, f) of a Gramian, by
-    one-sided Jacobi.
+def eigh(gramian: NDArray[np.float64], run: Run) -> tuple[NDArray[np.float64], Float32]:
+    """Eigenvalues (f,) of a Gramian, largest first, and eigenvectors as columns (f, f).
+
+    By one-sided Jacobi: rotations make the rows of the Gramian orthogonal, and then are its
+    eigenvectors.
     """
-    table, axes = gram.copy(), np.eye(len(gram))  # (f, f), (f, f): table stays axes @ gram
-    for _ in range(SWEEPS):
+    table = gramian.copy()  # (f, f), always rotations @ gramian
+    rotations = np.eye(len(gramian))  # (f, f)
+    for _ in range(JACOBI_SWEEPS):
         run.check()
-        if not kernels.jacobi(table, axes):
+        if not kernels.jacobi_sweep(table, rotations):
             break
-    energy = np.linalg.norm(table, axis=1)  # (f,)
-    order = np.argsort(-energy, kind="stable")
-    return energy[order], np.ascontiguousarray(axes[order].T, np.float32)  # (f,), (f, f)
+    eigenvalues = np.linalg.norm(table, axis=1)  # (f,)
+    order = np.argsort(-eigenvalues, kind="stable")  # (f,)
+    eigenvectors = np.ascontiguousarray(rotations[order].T, np.float32)  # (f, f)
+    return eigenvalues[order], eigenvectors
 
 
-def multiply(rows: Rows, table: Float32, run: Run) -> Float32:
+def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
     """A sparse matrix (n, m) times a table (m, f): (n, f)."""
-    out = np.empty((len(rows.counts), table.shape[1]), np.float32)  # (n, f)
+    width = table.shape[1]
+    out = np.empty((len(matrix.counts), width), np.float32)  # (n, f)
 
-    def part(low: int, high: int) -> None:
-        kernels.multiply(low, high, rows.start, rows.column, rows.weight, table, out)
+    def multiply_range(low: int, high: int) -> None:
+        kernels.multiply(low, high, matrix.indptr, matrix.indices, matrix.data, table, out)
 
-    in_parallel(part, sparse_pieces(rows, table.shape[1]), run)
+    parallel_map(multiply_range, csr_ranges(matrix, width), run)
     return out
 
 
-def transpose(rows: Rows, n_columns: int) -> Rows:
-    """The same pairs by column, rows ascending within a column: a counting sort, linear in the
-    pairs.
-    """
-    counts = np.bincount(rows.column, minlength=n_columns)  # (m,)
-    start = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)  # (m + 1,)
-    row, weight = np.empty_like(rows.column), np.empty_like(rows.weight)  # (n,), (n,)
-    kernels.transpose(rows.start, rows.column, rows.weight, start[:-1].copy(), row, weight)
-    return Rows(start, row, weight)
+def transpose(matrix: CsrMatrix, n_columns: int) -> CsrMatrix:
+    """The same pairs by column, rows ascending within a column, in linear time (counting sort)."""
+    counts = np.bincount(matrix.indices, minlength=n_columns)  # (m,)
+    indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)  # (m + 1,)
+    rows = np.empty_like(matrix.indices)  # (n,)
+    values = np.empty_like(matrix.data)  # (n,)
+    cursor = indptr[:-1].copy()  # (m,)
+    kernels.transpose(matrix.indptr, matrix.indices, matrix.data, cursor, rows, values)
+    return CsrMatrix(indptr, rows, values)

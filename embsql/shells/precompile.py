@@ -16,7 +16,7 @@ TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("svd", {}),
     ("item2vec", {"method": "skipgram"}),
     ("item2vec", {"method": "cbow"}),
-    ("item2vec", {"method": "counts"}),
+    ("item2vec", {"method": "ppmi"}),
     ("node2vec", {"nodes": "items", "p": 0.5}),
     ("node2vec", {}),
 )

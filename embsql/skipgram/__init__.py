@@ -1,1 +1,1 @@
-"""Skip-gram with negative sampling: item2vec and node2vec stand on it."""
+"""Skip-gram with negative sampling: item2vec and node2vec use it."""

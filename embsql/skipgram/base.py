@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 from embsql.data import Float32, Int32, Int64
 
 # squared gradient that every row begins with: without it the first step would be the longest
-FIRST_SQUARE = 1.0
-
-Rate = Callable[[int], float]  # the step length by tokens done in a block
+INITIAL_SQUARE = 1.0
+MIN_LR_SHARE = 0.01  # of lr that the last step still has
 
 
 class Block(NamedTuple):
-    """Sequences of tokens: sequence s is token[start[s]:start[s + 1]]."""
+    """Sequences of tokens: sequence s is token[indptr[s]:indptr[s + 1]]."""
 
-    start: Int64  # (s + 1,)
+    indptr: Int64  # (s + 1,)
     token: Int32  # (t,)
     # (t,) in half-lives: two tokens count 2^-|difference|; none: all pairs count 1
     time: Float32 | None = None
@@ -45,22 +44,36 @@ class Settings:
     window: int = 5  # in tokens
     negatives: int = 5
     lr: float = 0.8
-    exponent: float = 0.75  # a token is a negative as often as its count to this power
+    ns_exponent: float = 0.75  # a token is a negative as often as its count to this power
     sample: float = 0.0  # tokens above this share of all are dropped at random; 0: none
     cbow: bool = False
-    dynamic: bool = True  # windows of 1 to `window`, by chance
+    dynamic_window: bool = True  # windows of 1 to `window`, by chance
+
+
+@dataclass(slots=True)
+class LrSchedule:
+    """A learning rate that falls linearly from lr to MIN_LR_SHARE of it over all tokens."""
+
+    lr: float
+    total: int  # tokens of all epochs
+    done: int = 0  # tokens before the present block
+
+    def at(self, tokens: int) -> float:
+        """The rate when so many tokens of the present block are done."""
+        left = 1 - (self.done + tokens) / self.total
+        return self.lr * max(MIN_LR_SHARE, left)
 
 
 class Trainer(Protocol):
     """Where steps are computed."""
 
-    def learn(self, block: Block, rate: Rate) -> NDArray[np.float64]:
+    def learn(self, block: Block, schedule: LrSchedule) -> NDArray[np.float64]:
         """Train on a block; the sum of losses and the number of pairs (2,)."""
 
     def vectors(self) -> tuple[Float32, Float32]:
         """Input and output vectors (n, dim)."""
 
 
-def first_squares(dim: int, n: int) -> Float32:
+def initial_squares(dim: int, n: int) -> Float32:
     """What the sums of squared gradients (n,) begin with; lr is for the mean of `dim` squares."""
-    return np.full(n, FIRST_SQUARE * dim, np.float32)
+    return np.full(n, INITIAL_SQUARE * dim, np.float32)

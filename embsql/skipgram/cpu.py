@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Float32
-from embsql.numeric.linalg import LEAST_WORK, in_parallel
+from embsql.numeric.linalg import MIN_WORK, Ranges, parallel_map
 from embsql.run import Run
 from embsql.skipgram import kernels
-from embsql.skipgram.base import Block, Rate, Settings, first_squares
-from embsql.skipgram.kernels import LIMIT, STEPS, Curves, Noise, Rule, Table, Work
+from embsql.skipgram.base import Block, LrSchedule, Settings, initial_squares
+from embsql.skipgram.kernels import MAX_SCORE, STEPS_PER_UNIT, AliasTable, Curves, Table, Work
 
 ROUND = 1 << 15  # tokens between two exchanges, of all threads together: some ten milliseconds
+NO_TIME = np.empty(0, np.float32)
 
 
 class Cpu:
@@ -29,128 +30,139 @@ class Cpu:
         self,
         inputs: Float32,
         squares: Float32,
-        chances: NDArray[np.float64],
+        negatives: NDArray[np.float64],
         keep: Float32,
         settings: Settings,
         run: Run,
     ) -> None:
-        self.settings, self.run, self.keep = settings, run, keep
-        self.tables = (
-            _table(inputs, squares),
-            _table(np.zeros_like(inputs), first_squares(settings.dim, len(inputs))),
-        )  # (n, f) each
-        self.copies = (
-            [tuple(map(_copy, self.tables)) for _ in range(run.threads)]
-            if run.threads > 1
-            else [self.tables]
-        )
-        self.noise, self.curves = alias(chances), _curves()
-        self.size = (
-            ROUND if run.threads == 1 else max(ROUND // run.threads, len(inputs))
-        )  # exchanging costs as much
+        self.settings = settings
+        self.run = run
+        self.keep = keep
+        output_squares = initial_squares(settings.dim, len(inputs))  # (n,)
+        outputs = _padded(np.zeros_like(inputs), output_squares)
+        self.tables = (_padded(inputs, squares), outputs)  # (n, f) each
+        if run.threads == 1:
+            self.copies = [self.tables]
+            self.share = ROUND  # tokens of a thread in a round
+        else:
+            self.copies = [(_copy(self.tables[0]), _copy(outputs)) for _ in range(run.threads)]
+            self.share = max(ROUND // run.threads, len(inputs))  # as much as an exchange costs
+        self.negatives = alias_table(negatives)
+        self.curves = _curves()
         self.seeds = np.random.default_rng(run.seed)
 
-    def learn(self, block: Block, rate: Rate) -> NDArray[np.float64]:
+    def learn(self, block: Block, schedule: LrSchedule) -> NDArray[np.float64]:
         """Train on a block, in rounds; the sum of losses and the number of pairs (2,)."""
         sums = np.zeros(2)
-        edges = np.unique(
-            np.searchsorted(block.start, np.arange(0, block.start[-1] + self.size, self.size))
-        )
-        pieces = list(pairwise(np.minimum(edges, len(block.start) - 1).tolist()))
-        longest = int(np.diff(block.start).max(initial=0))
-        for first in range(0, len(pieces), len(self.copies)):
-            group = pieces[first : first + len(self.copies)]
-            sums += self._round(block, group, longest, rate(int(block.start[group[0][0]])))
+        ranges = self._sequence_ranges(block)
+        longest = int(np.diff(block.indptr).max(initial=0))
+        threads = len(self.copies)
+        for first in range(0, len(ranges), threads):
+            round_ranges = ranges[first : first + threads]
+            done = int(block.indptr[round_ranges[0][0]])
+            sums += self._round(block, round_ranges, longest, schedule.at(done))
         return sums
 
-    def _round(
-        self, block: Block, pieces: list[tuple[int, int]], longest: int, lr: float
-    ) -> NDArray[np.float64]:
-        """Let every thread train its copy on a piece of the sequences, and exchange what was
-        learned.
-        """
-        own = self.settings
-        rule = Rule(own.window, own.dynamic, np.float32(lr * np.sqrt(own.dim)))
-        learn = kernels.cbow if own.cbow else kernels.skipgram
-        time = np.empty(0, np.float32) if block.time is None else block.time
-        seeds = self.seeds.integers(0, 2**64, len(pieces), np.uint64)  # (pieces,)
+    def _sequence_ranges(self, block: Block) -> Ranges:
+        """Ranges of sequences, each the work of a thread in a round."""
+        tokens = np.arange(0, block.indptr[-1] + self.share, self.share)
+        edges = np.unique(np.searchsorted(block.indptr, tokens))
+        return list(pairwise(np.minimum(edges, len(block.indptr) - 1).tolist()))
 
-        def part(k: int, _: int) -> NDArray[np.float64]:
+    def _round(self, block: Block, ranges: Ranges, longest: int, lr: float) -> NDArray[np.float64]:
+        """Let every thread train its copy on a range of the sequences, and average the copies."""
+        own = self.settings
+        scaled_lr = np.float32(lr * np.sqrt(own.dim))
+        step_settings = kernels.StepSettings(own.window, own.dynamic_window, scaled_lr)
+        learn = kernels.cbow if own.cbow else kernels.skipgram
+        time = NO_TIME if block.time is None else block.time
+        seeds = self.seeds.integers(0, 2**64, len(ranges), np.uint64)  # (ranges,)
+
+        def train_copy(k: int, _: int) -> NDArray[np.float64]:
             work = self._work(longest, seeds[k : k + 1].copy())
-            low, high = pieces[k]
+            low, high = ranges[k]
+            inputs, outputs = self.copies[k]
             learn(
                 low,
                 high,
-                block.start,
+                block.indptr,
                 block.token,
                 time,
                 self.keep,
-                self.noise,
+                self.negatives,
                 self.curves,
-                rule,
-                self.copies[k][0],
-                self.copies[k][1],
+                step_settings,
+                inputs,
+                outputs,
                 work,
             )
             return work.sums
 
-        sums = in_parallel(part, [(k, k + 1) for k in range(len(pieces))], self.run)
+        sums = parallel_map(train_copy, [(k, k + 1) for k in range(len(ranges))], self.run)
         if self.run.threads > 1:
-            self._exchange()
+            self._average()
         total: NDArray[np.float64] = np.sum(sums, axis=0)  # (2,)
         return total
 
-    def _exchange(self) -> None:
+    def _average(self) -> None:
         """Average the copies of each table."""
-        for table, copies in zip(self.tables, zip(*self.copies, strict=True), strict=True):
-            in_parallel(
-                lambda low, high: kernels.merge(low, high, table, copies),  # noqa: B023  # done at once
-                self._rows(table),
-                self.run,
-            )
+        for side, table in enumerate(self.tables):
+            self._average_table(table, tuple(copy[side] for copy in self.copies))
 
-    def _rows(self, table: Table) -> list[tuple[int, int]]:
+    def _average_table(self, table: Table, copies: tuple[Table, ...]) -> None:
+        def average_rows(low: int, high: int) -> None:
+            kernels.average_copies(low, high, table, copies)
+
+        parallel_map(average_rows, self._row_ranges(table), self.run)
+
+    def _row_ranges(self, table: Table) -> Ranges:
         """Ranges of rows for the threads; small tables are sooner done by one."""
         n, f = table.vectors.shape
-        parts = min(self.run.threads, 1 + n * f // LEAST_WORK)
-        return list(pairwise(np.linspace(0, n, parts + 1).astype(int).tolist()))
+        count = min(self.run.threads, 1 + n * f // MIN_WORK)
+        return list(pairwise(np.linspace(0, n, count + 1).astype(int).tolist()))
 
     def _work(self, longest: int, state: NDArray[np.uint64]) -> Work:
         """Room for a thread to compute in."""
-        c, t, f = (
-            2 * self.settings.window,
-            1 + self.settings.negatives,
-            self.tables[0].vectors.shape[1],
-        )
-        when, weight, push, pull, step, mean, steps = (
-            np.empty(shape, np.float32)
-            for shape in ((longest,), (c,), (t, c), (t,), (f,), (f,), (t, f))
-        )
-        kept, context, target = (np.empty(n, np.int32) for n in (longest, c, t))
+        contexts = 2 * self.settings.window
+        targets = 1 + self.settings.negatives
+        width = self.tables[0].vectors.shape[1]
         return Work(
-            kept, when, context, weight, target, push, pull, step, mean, steps, state, np.zeros(2)
+            kept=np.empty(longest, np.int32),
+            kept_time=np.empty(longest, np.float32),
+            context=np.empty(contexts, np.int32),
+            context_weight=np.empty(contexts, np.float32),
+            target=np.empty(targets, np.int32),
+            errors=np.empty((targets, contexts), np.float32),
+            error=np.empty(targets, np.float32),
+            input_gradient=np.empty(width, np.float32),
+            context_mean=np.empty(width, np.float32),
+            output_gradients=np.empty((targets, width), np.float32),
+            state=state,
+            sums=np.zeros(2),
         )
 
     def vectors(self) -> tuple[Float32, Float32]:
         """Input and output vectors (n, dim)."""
-        inputs, outputs = (
-            np.ascontiguousarray(table.vectors[:, : self.settings.dim]) for table in self.tables
-        )
-        return inputs, outputs
+        inputs, outputs = self.tables
+        return self._unpadded(inputs), self._unpadded(outputs)
+
+    def _unpadded(self, table: Table) -> Float32:
+        return np.ascontiguousarray(table.vectors[:, : self.settings.dim])
 
 
-def alias(chances: NDArray[np.float64]) -> Noise:
-    """The alias table of tokens with these chances (n,), which need not sum to 1."""
-    noise = Noise(np.empty(len(chances), np.float32), np.empty(len(chances), np.int32))
-    kernels.alias(chances / chances.mean(), np.empty(len(chances), np.int64), noise)
-    return noise
+def alias_table(probabilities: NDArray[np.float64]) -> AliasTable:
+    """The alias table of tokens with these probabilities (n,), which need not sum to 1."""
+    n = len(probabilities)
+    table = AliasTable(np.empty(n, np.float32), np.empty(n, np.int32))
+    scaled = probabilities / probabilities.mean()  # (n,)
+    kernels.build_alias_table(scaled, np.empty(n, np.int64), table)
+    return table
 
 
-def _table(vectors: Float32, squares: Float32) -> Table:
-    """Vectors (n, dim) with columns of zeros up to a whole number of registers, and squares (n,)."""
-    return Table(
-        np.pad(vectors, ((0, 0), (0, -vectors.shape[1] % kernels.LANES))), squares
-    )  # (n, f), (n,)
+def _padded(vectors: Float32, squares: Float32) -> Table:
+    """Vectors (n, dim) with columns of zeros up to whole registers, and squares (n,)."""
+    missing = -vectors.shape[1] % kernels.LANES
+    return Table(np.pad(vectors, ((0, 0), (0, missing))), squares)
 
 
 def _copy(table: Table) -> Table:
@@ -158,7 +170,7 @@ def _copy(table: Table) -> Table:
 
 
 def _curves() -> Curves:
-    score = np.arange(2 * LIMIT * STEPS + 1) / STEPS - LIMIT
-    return Curves(
-        (1 / (1 + np.exp(-score))).astype(np.float32), np.log1p(np.exp(score)).astype(np.float32)
-    )
+    score = np.arange(2 * MAX_SCORE * STEPS_PER_UNIT + 1) / STEPS_PER_UNIT - MAX_SCORE
+    logistic = 1 / (1 + np.exp(-score))
+    softplus = np.log1p(np.exp(score))
+    return Curves(logistic.astype(np.float32), softplus.astype(np.float32))

@@ -1,169 +1,177 @@
-"""Graphs to walk on: made of interactions, or of edges that were given.
-
-A graph is a symmetric sparse matrix.
-"""
+"""Graphs to walk on, as symmetric sparse matrices: of interactions, or of edges that were given."""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from embsql.data import Float32, Graph, Int32, Int64, Interactions, Rows, starts
+from embsql.data import CsrMatrix, Float32, Graph, Int32, Int64, Interactions, indptr_of
 from embsql.numeric.aggregate import by_pair
 from embsql.numeric.kernels import compiled
-from embsql.numeric.linalg import in_parallel, pieces
-from embsql.numeric.topk import cosine_neighbours
+from embsql.numeric.linalg import balanced_ranges, parallel_map
+from embsql.numeric.topk import cosine_neighbors
 from embsql.run import Run
 
 # items of a history beyond which it is passed over: work grows with its square, and it says little
-LONGEST = 5_000
+MAX_HISTORY = 5_000
+MAX_COST = 64  # of an event: windows longer than this are seldom full
 
 
-def adjacency(graph: Graph, n: int, run: Run) -> Rows:
-    """The matrix (n, n) of some edges: both directions of each, those given more than once added
-    up.
-    """
+def adjacency(graph: Graph, n: int, run: Run) -> CsrMatrix:
+    """The matrix (n, n) of edges in both directions; those given more than once are added up."""
     return _symmetric(graph.source, graph.target, graph.weight, n, run, average=False)
 
 
-def edges(rows: Rows) -> Graph:
+def edges(matrix: CsrMatrix) -> Graph:
     """The entries of a matrix as edges, each in both directions."""
-    source = np.repeat(np.arange(len(rows.counts), dtype=np.int32), rows.counts)  # (e,)
-    return Graph(source, rows.column, rows.weight)
+    source = np.repeat(np.arange(len(matrix.counts), dtype=np.int32), matrix.counts)  # (e,)
+    return Graph(source, matrix.indices, matrix.data)
 
 
-def bipartite(data: Interactions, run: Run) -> Rows:
-    """Users next to the items they met, by weight: (n_users + n_items,) squared, the users first."""
-    item = data.item + np.int32(data.n_users)  # (n,)
-    return _symmetric(data.user, item, data.weight, data.n_users + data.n_items, run, average=False)
+def bipartite(data: Interactions, run: Run) -> CsrMatrix:
+    """Users and then items as nodes (n, n), each pair an edge by its weight."""
+    item = data.item + np.int32(data.n_users)  # (pairs,)
+    n = data.n_users + data.n_items
+    return _symmetric(data.user, item, data.weight, n, run, average=False)
 
 
-def met_by_the_same(
-    data: Interactions, k: int, least: float, window: int, gap: int, run: Run, *, counts: bool
-) -> Rows:
-    """Every item next to the k items nearest to it, and to those it is so near to: (n_items,
-    n_items).
+def item_knn_graph(
+    data: Interactions,
+    k: int,
+    min_similarity: float,
+    max_event_distance: int,
+    max_time_gap: int,
+    run: Run,
+    *,
+    counts: bool,
+) -> CsrMatrix:
+    """Every item next to its k nearest, and to those it is one of the nearest of, (n, n).
 
-    Near is the cosine of their sets of users, at least `least`; with `counts` edges weigh what it
-    is made of, the number of users they share. With `window` or `gap` only users count who met the
-    two at most so many events, or so much time, apart. Where one of two items is a neighbour of the
-    other, they are neighbours.
+    Near is the cosine of their sets of users, at least `min_similarity`; with `counts` edges weigh
+    what it is made of, the number of users they share. With `max_event_distance` or `max_time_gap`
+    only users count who met the two at most so many events, or so much time, apart.
     """
-    data = data.where(np.diff(data.by_user().start)[data.user] <= LONGEST)
+    short = data.by_user().counts[data.user] <= MAX_HISTORY  # (pairs,)
+    data = data.where(short)
     by_item = data.by_item()
-    if window or gap:
-        column, cosine = _neighbours_in_order(
-            data, k, window, gap, run
-        )  # (n_items, k), (n_items, k)
+    if max_event_distance or max_time_gap:
+        neighbor, cosine = _ordered_neighbors(data, k, max_event_distance, max_time_gap, run)
     else:
-        column, cosine = cosine_neighbours(
-            data.by_user(), by_item, k, run
-        )  # (n_items, k), (n_items, k)
-    source, place = np.nonzero((column >= 0) & (cosine >= least) & (cosine > 0))  # (e,), (e,)
-    target, weight = column[source, place], cosine[source, place]  # (e,), (e,)
+        neighbor, cosine = cosine_neighbors(data.by_user(), by_item, k, run)  # (n_items, k) each
+    joined = (neighbor >= 0) & (cosine >= min_similarity) & (cosine > 0)  # (n_items, k)
+    source = np.nonzero(joined)[0]  # (e,)
+    target = neighbor[joined]  # (e,)
+    weight = cosine[joined]  # (e,)
     if counts:
-        weight = np.rint(weight * np.sqrt(by_item.counts[source] * by_item.counts[target])).astype(
-            np.float32
-        )
+        product = by_item.counts[source] * by_item.counts[target]  # (e,)
+        weight = np.rint(weight * np.sqrt(product)).astype(np.float32)
     return _symmetric(source.astype(np.int32), target, weight, data.n_items, run, average=True)
 
 
 def _symmetric(
     source: Int32, target: Int32, weight: Float32, n: int, run: Run, *, average: bool
-) -> Rows:
+) -> CsrMatrix:
     """The matrix (n, n) of edges in both directions, ordered by source and target."""
-    both = np.concatenate((source, target)), np.concatenate((target, source))  # (2e,), (2e,)
-    row, column, mass, _ = by_pair(
-        *both, np.tile(weight, 2).astype(np.float64), None, (n, n), run, average=average
-    )
-    return Rows(starts(row, n), column, mass)
+    from_ = np.concatenate((source, target))  # (2e,)
+    to = np.concatenate((target, source))  # (2e,)
+    weights = np.tile(weight, 2).astype(np.float64)  # (2e,)
+    row, column, data, _ = by_pair(from_, to, weights, None, (n, n), run, average=average)
+    return CsrMatrix(indptr_of(row, n), column, data)
 
 
-def _neighbours_in_order(
-    data: Interactions, k: int, window: int, gap: int, run: Run
+# --- users who met two items near one another ----------------------------------------------------
+
+
+class Events(NamedTuple):
+    """All events, by user and in order, as the compiled loop reads them."""
+
+    user: Int32  # (m,)
+    item: Int32  # (m,)
+    time: Int64  # (m,), or none where time does not count
+    user_indptr: Int64  # (n_users + 1,)
+    by_item: Int64  # (m,) the events by item
+    item_indptr: Int64  # (n_items + 1,) of by_item
+
+
+class Limits(NamedTuple):
+    """How near two events must be."""
+
+    distance: int  # in events
+    time_gap: int
+
+
+def _ordered_neighbors(
+    data: Interactions, k: int, max_event_distance: int, max_time_gap: int, run: Run
 ) -> tuple[Int32, Float32]:
-    """As cosine_neighbours, of users who met two items near one another; 0 lifts a limit."""
-    events = data.in_order()
-    user, item = data.user[events.pair], data.item[events.pair]  # (m,), (m,)
-    time = events.time if gap and events.time is not None else np.empty(0, np.int64)  # (m,) or none
-    order, first = (
-        np.argsort(item, kind="stable"),
-        starts(user, data.n_users),
-    )  # (m,) events by item, (n_users + 1,)
-    start = starts(item[order], data.n_items)  # (n_items + 1,)
+    """As cosine_neighbors, of users who met two items near one another; 0 lifts a limit."""
+    events = _events(data, timed=max_time_gap > 0)
+    limits = Limits(max_event_distance or len(events.item), max_time_gap)
     users = np.maximum(np.bincount(data.item, minlength=data.n_items), 1)  # (n_items,)
     scale = (1 / np.sqrt(users)).astype(np.float32)  # (n_items,)
-    columns, cosines = (
-        np.full((data.n_items, k), -1, np.int32),
-        np.zeros((data.n_items, k), np.float32),
-    )
-    reach = window or len(item)
+    codes = np.full((data.n_items, k), -1, np.int32)
+    cosines = np.zeros((data.n_items, k), np.float32)
 
-    def part(low: int, high: int) -> None:
-        shared, seen, met = np.zeros((3, data.n_items), np.int32)  # each (n_items,)
-        _in_order(
-            low,
-            high,
-            start,
-            order,
-            user,
-            item,
-            time,
-            first,
-            reach,
-            gap,
-            scale,
-            shared,
-            seen,
-            met,
-            columns,
-            cosines,
-        )
+    def rank_items(low: int, high: int) -> None:
+        scratch = np.zeros((3, data.n_items), np.int32)
+        _count_shared(low, high, events, limits, scale, scratch, codes, cosines)
 
-    work = np.concatenate(([0], np.cumsum(np.diff(start) + 1)))  # (n_items + 1,)
-    in_parallel(part, pieces(work, min(reach, 64)), run)
-    return columns, cosines
+    work = events.item_indptr + np.arange(len(events.item_indptr))  # (n_items + 1,)
+    parallel_map(rank_items, balanced_ranges(work, min(limits.distance, MAX_COST)), run)
+    return codes, cosines
+
+
+def _events(data: Interactions, *, timed: bool) -> Events:
+    """The events of the interactions."""
+    events = data.events_by_time()
+    user = data.user[events.pair]  # (m,)
+    item = data.item[events.pair]  # (m,)
+    time = events.time if timed and events.time is not None else np.empty(0, np.int64)
+    by_item = np.argsort(item, kind="stable")  # (m,)
+    item_indptr = indptr_of(item[by_item], data.n_items)
+    return Events(user, item, time, indptr_of(user, data.n_users), by_item, item_indptr)
 
 
 @compiled
-def _in_order(
+def _count_shared(
     low: int,
     high: int,
-    start: Int64,
-    order: Int64,
-    user: Int32,
-    item: Int32,
-    time: Int64,
-    first: Int64,
-    reach: int,
-    gap: int,
+    events: Events,
+    limits: Limits,
     scale: Float32,
-    shared: Int32,
-    seen: Int32,
-    met: Int32,
-    columns: Int32,
+    scratch: Int32,
+    codes: Int32,
     cosines: Float32,
 ) -> None:
-    """The neighbours of items low..high: count users with events of both in reach, then scale.
+    """The neighbors of items low..high: count users with events of both in reach, then scale.
 
-    shared, seen and met (n_items,) are scratch and zero: users shared with an item, the last of
-    them plus 1, and which items there are.
+    scratch (3, n_items) is zero: users shared with an item, the last of them plus 1, and which
+    items share one.
     """
+    shared = scratch[0]
+    last_user = scratch[1]
+    touched = scratch[2]
     for i in range(low, high):
-        n = 0
-        for e in order[start[i] : start[i + 1]]:
-            u = user[e]
-            for f in range(max(first[u], e - reach), min(first[u + 1], e + reach + 1)):
-                j = item[f]
-                if j == i or seen[j] == u + 1 or (len(time) and abs(time[f] - time[e]) > gap):
+        n_touched = 0
+        for e in events.by_item[events.item_indptr[i] : events.item_indptr[i + 1]]:
+            user = events.user[e]
+            first = max(events.user_indptr[user], e - limits.distance)
+            last = min(events.user_indptr[user + 1], e + limits.distance + 1)
+            for f in range(first, last):
+                j = events.item[f]
+                if j == i or last_user[j] == user + 1:
+                    continue
+                if len(events.time) and abs(events.time[f] - events.time[e]) > limits.time_gap:
                     continue
                 if shared[j] == 0:
-                    met[n] = j
-                    n += 1
+                    touched[n_touched] = j
+                    n_touched += 1
                 shared[j] += 1
-                seen[j] = u + 1
-        for j in met[:n]:
-            _insert(j, np.float32(shared[j] * scale[i] * scale[j]), columns[i], cosines[i])
-            shared[j] = seen[j] = 0
+                last_user[j] = user + 1
+        for j in touched[:n_touched]:
+            _insert(j, np.float32(shared[j] * scale[i] * scale[j]), codes[i], cosines[i])
+            shared[j] = 0
+            last_user[j] = 0
 
 
 @compiled
@@ -172,12 +180,14 @@ def _insert(code: int, score: np.float32, codes: Int32, scores: Float32) -> None
 
     The last falls out.
     """
-    place = len(codes)
-    while place and (
-        score > scores[place - 1] or (score == scores[place - 1] and code < codes[place - 1])
+    rank = len(codes)
+    while rank and (
+        score > scores[rank - 1] or (score == scores[rank - 1] and code < codes[rank - 1])
     ):
-        if place < len(codes):
-            codes[place], scores[place] = codes[place - 1], scores[place - 1]
-        place -= 1
-    if place < len(codes):
-        codes[place], scores[place] = code, score
+        if rank < len(codes):
+            codes[rank] = codes[rank - 1]
+            scores[rank] = scores[rank - 1]
+        rank -= 1
+    if rank < len(codes):
+        codes[rank] = code
+        scores[rank] = score

@@ -1,10 +1,9 @@
-"""Random walks on a graph, of the first or the second order, as sequences for the skip-gram
-trainer.
+"""Random walks on a graph, of the first or the second order, as sequences for skip-gram.
 
-A step of the second order is drawn by rejection: a neighbour is proposed by the weights alone and
-taken with the probability that its bias asks for, so that a step costs about the same whatever the
-degrees are. Every walker has random numbers of its own, which follow from seed, epoch and number:
-walks do not depend on threads.
+A step of the second order is drawn by rejection: a neighbor is proposed by the weights alone and
+accepted with the probability that its bias asks for, so that a step costs about the same whatever
+the degrees are. Every walker has random numbers of its own, which follow from seed, epoch and
+number: walks do not depend on threads.
 """
 
 from __future__ import annotations
@@ -17,36 +16,40 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int32, Int64, Rows
-from embsql.numeric.kernels import LINE, Float64, compiled, inlined, prefetch
-from embsql.numeric.linalg import in_parallel
+from embsql.data import CsrMatrix, Float32, Int32, Int64
+from embsql.numeric.kernels import FLOATS_PER_CACHE_LINE, Float64, compiled, inlined, prefetch
+from embsql.numeric.linalg import parallel_map
 from embsql.run import Run
 from embsql.skipgram.base import Block
 
 UInt32 = NDArray[np.uint32]
 UInt64 = NDArray[np.uint64]
 
-TOKENS = 1 << 20  # of a block at most: 4 MB, some hundredths of a second
-LEAST = 1 << 14  # tokens for which a thread is worth its start
-TOGETHER = 64  # walkers that a thread moves in turn: while one waits for memory, the others go on
-# proposals refused before all probabilities of a step are computed: bounds its cost for any p and q
-PATIENCE = 24
+BLOCK_TOKENS = 1 << 20  # at most: 4 MB, some hundredths of a second
+MIN_TOKENS_PER_THREAD = 1 << 14  # for which a thread is worth its start
+RANGES_PER_THREAD = 8
+# walkers that a thread moves in turn: while one waits for memory, the others go on
+WALKERS_PER_GROUP = 64
+# proposals before all probabilities of a step are computed: bounds its cost for any p and q
+MAX_REJECTIONS = 24
 
-GOLDEN, FIRST, SECOND = (
-    np.uint64(n) for n in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-)
-S11, S27, S30, S31, S32 = (np.uint64(n) for n in (11, 27, 30, 31, 32))
-LOW = np.uint64(0xFFFFFFFF)
-FINE = 2.0**-53
-NEAR = 8 * LINE  # neighbours that are fetched before one is looked up among them
+# of SplitMix64
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MIX1 = np.uint64(0xBF58476D1CE4E5B9)
+MIX2 = np.uint64(0x94D049BB133111EB)
+S11, S27, S30, S31, S32 = (np.uint64(n) for n in (11, 27, 30, 31, 32))  # shifts
+LOW_HALF = np.uint64(0xFFFFFFFF)
+UNIT = 2.0**-53  # the step between random numbers
+# neighbors that are fetched before one is looked up among them
+PREFETCH_NEIGHBORS = 8 * FLOATS_PER_CACHE_LINE
 OWN, OTHER, KEEP = 0, 1, 2  # columns of the alias table
 
 
-class Tables(NamedTuple):
+class GraphArrays(NamedTuple):
     """A graph as the compiled loops read it."""
 
-    start: Int64  # (n + 1,)
-    column: Int32  # (m, 1)
+    indptr: Int64  # (n + 1,)
+    indices: Int32  # (m, 1)
     weight: Float32  # (m,)
     alias: UInt32  # (m, 3), or (0, 3) where all edges weigh alike
     total: Float64  # (n,)
@@ -55,82 +58,69 @@ class Tables(NamedTuple):
 class Bias(NamedTuple):
     """What the weight of an edge is multiplied by.
 
-    It is 1 where the edge leads to a neighbour of the node before.
+    It is 1 where the edge leads to a neighbor of the node before.
     """
 
-    back: float  # where it leads back to that node: 1/p
-    away: float  # where it leads to any other: 1/q
+    return_bias: float  # where it leads back to that node: 1/p
+    inout_bias: float  # where it leads to any other: 1/q
 
 
 class Work(NamedTuple):
-    """What is known of walkers that move together, each (TOGETHER,)."""
+    """What is known of walkers that move together, each (WALKERS_PER_GROUP,)."""
 
     state: UInt64  # of the random numbers
     bits: UInt64  # drawn for the proposal
     edge: Int64  # proposed
     waiting: Int64  # which walkers have not taken a step yet, the first of so many
-    over: Float64  # see _over
+    overflow: Float64  # see _overflow
 
 
 @dataclass(frozen=True, slots=True)
 class Walks:
-    """The walks on an undirected graph: so many from every node that has neighbours, anew in every
-    epoch.
+    """Walks on an undirected graph, from every node that has neighbors, anew in every epoch.
 
-    Row r of the graph holds the neighbours of node r, ascending; an edge stands in the rows of both
-    its ends with one weight, above 0. From v, reached from t, each neighbour x is next with a
-    probability in proportion to the weight of its edge times 1/p if it is t, 1 if it is a neighbour
+    Row r of the graph holds the neighbors of node r, ascending; an edge stands in the rows of both
+    its ends with one weight, above 0. From v, reached from t, each neighbor x is next with a
+    probability in proportion to the weight of its edge times 1/p if it is t, 1 if it is a neighbor
     of t, 1/q otherwise (Grover and Leskovec, 2016, 3.2).
     """
 
-    graph: Rows  # (n, n)
-    walks: int
-    length: int  # nodes of a walk
+    graph: CsrMatrix  # (n, n)
+    walks_per_node: int
+    walk_length: int  # in nodes
     p: float
     q: float
     run: Run
-    alias: UInt32 = field(
-        init=False
-    )  # (m, 3): the edge's node, the node that may stand in for it, how often not
+    # (m, 3): the edge's node, the node that may stand in for it, how often not
+    alias: UInt32 = field(init=False)
     total: Float64 = field(init=False)  # (n,) sum of the weights of a row
 
     def __post_init__(self) -> None:
-        """Prepare the drawing of neighbours by weight (Walker, 1977.
-
-        Vose, 1991), unless all weigh alike.
-        """
-        start, column, weight = self.graph.start, self.graph.column, self.graph.weight
+        """Make the alias table (Walker, 1977; Vose, 1991), unless all edges weigh alike."""
+        indptr = self.graph.indptr
+        indices = self.graph.indices
+        weight = self.graph.data
         even = not len(weight) or weight.min() == weight.max()
-        alias, total = (
-            np.empty((0 if even else len(column), 3), np.uint32),
-            np.zeros(len(start) - 1),
-        )
-        _alias(
-            start,
-            column,
-            weight,
-            np.empty(len(alias), np.float32),
-            np.empty(len(alias), np.int32),
-            alias,
-            total,
-        )
+        alias = np.empty((0 if even else len(indices), 3), np.uint32)
+        total = np.zeros(len(indptr) - 1)
+        keep = np.empty(len(alias), np.float32)
+        stack = np.empty(len(alias), np.int32)
+        _build_alias_table(indptr, indices, weight, keep, stack, alias, total)
         object.__setattr__(self, "alias", alias)
         object.__setattr__(self, "total", total)
 
     def blocks(self, epoch: int) -> Iterator[Block]:
         """The walks of an epoch, some at a time, from the nodes in random order."""
-        nodes, size = (
-            np.flatnonzero(self.graph.counts).astype(np.int32),
-            max(1, TOKENS // self.length),
-        )
-        for turn in range(self.walks):
-            rng = np.random.default_rng([self.run.seed, epoch, turn])
-            order, key = rng.permutation(nodes), rng.integers(0, 2**63)  # (starts,)
-            for low in range(0, len(order), size):
-                tokens = self._walk(order[low : low + size], int(key) + low)  # (s, length)
-                yield Block(
-                    np.arange(len(tokens) + 1, dtype=np.int64) * self.length, tokens.ravel()
-                )
+        nodes = np.flatnonzero(self.graph.counts).astype(np.int32)
+        size = max(1, BLOCK_TOKENS // self.walk_length)
+        for number in range(self.walks_per_node):
+            rng = np.random.default_rng([self.run.seed, epoch, number])
+            starts = rng.permutation(nodes)
+            key = int(rng.integers(0, 2**63))
+            for low in range(0, len(starts), size):
+                tokens = self._walk(starts[low : low + size], key + low)  # (s, length)
+                indptr = np.arange(len(tokens) + 1, dtype=np.int64) * self.walk_length
+                yield Block(indptr, tokens.ravel())
 
     def counts(self) -> Int64:
         """How often each node is met in the walks of an epoch: (n,)."""
@@ -144,39 +134,43 @@ class Walks:
 
         Walker w draws from the stream of key + w.
         """
-        tokens = np.empty((len(starts), self.length), np.int32)  # (s, length)
+        tokens = np.empty((len(starts), self.walk_length), np.int32)
         tokens[:, 0] = starts
-        tables = Tables(
-            self.graph.start, self.graph.column[:, None], self.graph.weight, self.alias, self.total
-        )
+        graph = self._arrays()
+        bias = Bias(1 / self.p, 1 / self.q)
 
-        def part(low: int, high: int) -> None:
-            _walk(
-                tokens[low:high],
-                np.uint64(key + low),
-                tables,
-                Bias(1 / self.p, 1 / self.q),
-                _work(),
-            )
+        def walk_range(low: int, high: int) -> None:
+            _walk(tokens[low:high], np.uint64(key + low), graph, bias, _work())
 
-        count = max(1, min(8 * self.run.threads, tokens.size // LEAST))
-        edges = np.linspace(0, len(starts), count + 1).astype(np.int64)  # (count + 1,)
-        in_parallel(part, list(pairwise(map(int, edges))), self.run)
+        wanted = min(RANGES_PER_THREAD * self.run.threads, tokens.size // MIN_TOKENS_PER_THREAD)
+        edges = np.linspace(0, len(starts), max(1, wanted) + 1).astype(np.int64)
+        parallel_map(walk_range, list(pairwise(edges.tolist())), self.run)
         return tokens
+
+    def _arrays(self) -> GraphArrays:
+        """The graph as the compiled loops read it."""
+        graph = self.graph
+        indices = graph.indices[:, None]  # (m, 1) as prefetch takes tables
+        return GraphArrays(graph.indptr, indices, graph.data, self.alias, self.total)
 
 
 def _work() -> Work:
-    bits, places = np.empty((2, TOGETHER), np.uint64), np.empty((2, TOGETHER), np.int64)
-    return Work(bits[0], bits[1], places[0], places[1], np.empty(TOGETHER))
+    return Work(
+        state=np.empty(WALKERS_PER_GROUP, np.uint64),
+        bits=np.empty(WALKERS_PER_GROUP, np.uint64),
+        edge=np.empty(WALKERS_PER_GROUP, np.int64),
+        waiting=np.empty(WALKERS_PER_GROUP, np.int64),
+        overflow=np.empty(WALKERS_PER_GROUP),
+    )
 
 
 # --- drawing -------------------------------------------------------------------------------------
 
 
 @compiled
-def _alias(
-    start: Int64,
-    column: Int32,
+def _build_alias_table(
+    indptr: Int64,
+    indices: Int32,
     weight: Float32,
     keep: Float32,
     stack: Int32,
@@ -189,31 +183,34 @@ def _alias(
     The row's part of the stack holds the edges that keep less than all from its bottom up, those
     with more to give from its top.
     """
-    for row in range(len(start) - 1):
-        low, high = start[row], start[row + 1]
+    for row in range(len(indptr) - 1):
+        low = indptr[row]
+        high = indptr[row + 1]
         for e in range(low, high):
             total[row] += weight[e]
         if not len(alias):
             continue
-        poor, rich = low, high
+        small = low
+        large = high
         for e in range(low, high):
             keep[e] = weight[e] * (high - low) / total[row]
-            alias[e, OWN] = alias[e, OTHER] = column[e]
+            alias[e, OWN] = alias[e, OTHER] = indices[e]
             if keep[e] < 1:
-                stack[poor] = e
-                poor += 1
+                stack[small] = e
+                small += 1
             else:
-                rich -= 1
-                stack[rich] = e
-        while poor > low and rich < high:
-            poor -= 1
-            taker, giver = stack[poor], stack[rich]
-            alias[taker, OTHER] = column[giver]
+                large -= 1
+                stack[large] = e
+        while small > low and large < high:
+            small -= 1
+            taker = stack[small]
+            giver = stack[large]
+            alias[taker, OTHER] = indices[giver]
             keep[giver] -= 1 - keep[taker]
             if keep[giver] < 1:
-                rich += 1
-                stack[poor] = giver
-                poor += 1
+                large += 1
+                stack[small] = giver
+                small += 1
         for e in range(low, high):
             alias[e, KEEP] = np.uint32(min(max(keep[e], 0.0) * 4294967296.0, 4294967295.0))
 
@@ -221,8 +218,8 @@ def _alias(
 @inlined
 def _mix(z: np.uint64) -> np.uint64:
     """The output of SplitMix64 at a state (Steele, Lea and Flood, 2014)."""
-    z = (z ^ (z >> S30)) * FIRST
-    z = (z ^ (z >> S27)) * SECOND
+    z = (z ^ (z >> S30)) * MIX1
+    z = (z ^ (z >> S27)) * MIX2
     return z ^ (z >> S31)
 
 
@@ -234,53 +231,55 @@ def _draw(state: UInt64, w: int) -> np.uint64:
 
 
 @inlined
-def _share(state: UInt64, w: int) -> float:
+def _uniform(state: UInt64, w: int) -> float:
     """A random number of walker w, from 0 to below 1."""
-    return np.float64(np.int64(_draw(state, w) >> S11)) * FINE
+    return np.float64(np.int64(_draw(state, w) >> S11)) * UNIT
 
 
 @inlined
-def _first_not_below(column: Int32, low: int, high: int, x: int) -> int:
-    """The first place of an ascending row that holds x or more; high when there is none."""
+def _lower_bound(indices: Int32, low: int, high: int, x: int) -> int:
+    """The first entry of an ascending row that is x or more; high when there is none."""
     n = high - low
     while n > 0:  # without a branch that could be guessed wrong
         half = (n + 1) >> 1
-        low += half if column[low + half - 1, 0] < x else 0
+        low += half if indices[low + half - 1, 0] < x else 0
         n -= half
     return low
 
 
 @inlined
-def _adjacent(g: Tables, t: int, x: int) -> bool:
-    """Whether x is a neighbour of t."""
-    place = _first_not_below(g.column, g.start[t], g.start[t + 1], x)
-    return bool(place < g.start[t + 1] and g.column[place, 0] == x)
+def _adjacent(g: GraphArrays, t: int, x: int) -> bool:
+    """Whether x is a neighbor of t."""
+    end = g.indptr[t + 1]
+    e = _lower_bound(g.indices, g.indptr[t], end, x)
+    return bool(e < end and g.indices[e, 0] == x)
 
 
 @inlined
-def _bias_of(x: int, t: int, g: Tables, bias: Bias) -> float:
+def _bias_of(x: int, t: int, g: GraphArrays, bias: Bias) -> float:
     """What the weight of an edge to x is multiplied by, coming from t."""
     if x == t:
-        return bias.back
-    return 1.0 if _adjacent(g, t, x) else bias.away
+        return bias.return_bias
+    return 1.0 if _adjacent(g, t, x) else bias.inout_bias
 
 
 @compiled
-def _exactly(share: float, t: int, v: int, g: Tables, bias: Bias) -> int:
-    """The neighbour of v, reached from t, that lies at a share of all its biased weights laid end
-    to end.
+def _exact_step(uniform: float, t: int, v: int, g: GraphArrays, bias: Bias) -> int:
+    """The neighbor of v, reached from t, by inversion of the distribution.
+
+    That is the one at a share, `uniform`, of all biased weights laid end to end.
     """
-    mass = 0.0
-    for e in range(g.start[v], g.start[v + 1]):
-        mass += g.weight[e] * _bias_of(g.column[e, 0], t, g, bias)
-    mass *= share
+    remaining = 0.0
+    for e in range(g.indptr[v], g.indptr[v + 1]):
+        remaining += g.weight[e] * _bias_of(g.indices[e, 0], t, g, bias)
+    remaining *= uniform
     chosen = t
-    for e in range(g.start[v], g.start[v + 1]):
-        part = g.weight[e] * _bias_of(g.column[e, 0], t, g, bias)
-        mass -= part
-        if part > 0:
-            chosen = g.column[e, 0]
-        if mass < 0:
+    for e in range(g.indptr[v], g.indptr[v + 1]):
+        biased = g.weight[e] * _bias_of(g.indices[e, 0], t, g, bias)
+        remaining -= biased
+        if biased > 0:
+            chosen = g.indices[e, 0]
+        if remaining < 0:
             break
     return chosen
 
@@ -289,130 +288,136 @@ def _exactly(share: float, t: int, v: int, g: Tables, bias: Bias) -> int:
 
 
 @inlined
-def _propose(n: int, at: Int32, g: Tables, work: Work) -> None:
-    """Draw a place in the row of at[w] for the first n waiting walkers, and ask the memory for what
-    stands there.
-    """
+def _propose(n: int, at: Int32, g: GraphArrays, work: Work) -> None:
+    """Draw an edge from the row of at[w] for the first n waiting walkers, and prefetch it."""
     for i in range(n):
         w = work.waiting[i]
-        low, high = g.start[at[w]], g.start[at[w] + 1]
+        low = g.indptr[at[w]]
+        degree = np.uint64(g.indptr[at[w] + 1] - low)
         work.bits[w] = _draw(work.state, w)
-        work.edge[w] = low + np.int64(((work.bits[w] >> S32) * np.uint64(high - low)) >> S32)
+        work.edge[w] = low + np.int64(((work.bits[w] >> S32) * degree) >> S32)
         if len(g.alias):
             prefetch(g.alias, work.edge[w], OWN)
         else:
-            prefetch(g.column, work.edge[w], 0)
+            prefetch(g.indices, work.edge[w], 0)
 
 
 @inlined
-def _proposed(w: int, g: Tables, work: Work) -> int:
+def _proposed(w: int, g: GraphArrays, work: Work) -> int:
     """The node that walker w is proposed: the edge's own, or the one that stands in for it."""
     e = work.edge[w]
     if not len(g.alias):
-        return int(g.column[e, 0])
-    return int(g.alias[e, OWN if (work.bits[w] & LOW) < g.alias[e, KEEP] else OTHER])
+        return int(g.indices[e, 0])
+    own = (work.bits[w] & LOW_HALF) < g.alias[e, KEEP]
+    return int(g.alias[e, OWN if own else OTHER])
 
 
 @inlined
-def _over(t: int, v: int, g: Tables, bias: Bias) -> float:
-    """What the edge from v back to t weighs, biased, beyond what a proposal gives it, in units of
-    the row's weights.
+def _overflow(t: int, v: int, g: GraphArrays, bias: Bias) -> float:
+    """The biased weight of the edge from v back to t, beyond what a proposal gives it.
 
-    It lies beside the row, and a draw that falls there is taken at once, so that a small p does not
-    make all other proposals fail (Yang et al., 2019, "KnightKing: a fast distributed graph random
-    walk engine").
+    In units of the row's weights. A draw that falls there is accepted at once, so that a small p
+    does not make all other proposals fail (Yang et al., 2019, "KnightKing: a fast distributed graph
+    random walk engine").
     """
-    top = max(1.0, bias.away)
-    if bias.back <= top:
+    largest = max(1.0, bias.inout_bias)
+    if bias.return_bias <= largest:
         return 0.0
-    return (bias.back / top - 1) * float(
-        g.weight[_first_not_below(g.column, g.start[v], g.start[v + 1], t)]
-    )
+    edge = _lower_bound(g.indices, g.indptr[v], g.indptr[v + 1], t)
+    return (bias.return_bias / largest - 1) * float(g.weight[edge])
 
 
 @inlined
-def _taken(w: int, x: int, t: int, g: Tables, bias: Bias, work: Work) -> bool:
-    """Whether the proposal to walk to x, coming from t, is taken: with probability bias / the
-    largest but back.
+def _accepts(w: int, x: int, t: int, g: GraphArrays, bias: Bias, work: Work) -> bool:
+    """Whether walker w, coming from t, accepts to walk to x.
+
+    With probability bias / the largest but that of returning.
     """
-    bar = _share(work.state, w) * max(1.0, bias.away)
+    threshold = _uniform(work.state, w) * max(1.0, bias.inout_bias)
     if x == t:
-        return bar < bias.back
-    return bar < min(1.0, bias.away) or _adjacent(g, t, x) == (bias.away < 1)
+        return threshold < bias.return_bias
+    if threshold < min(1.0, bias.inout_bias):
+        return True
+    return _adjacent(g, t, x) == (bias.inout_bias < 1)
 
 
 @inlined
-def _ask_for(g: Tables, t: int) -> None:
-    """Ask the memory for the row of t, where neighbours will be looked up.
+def _prefetch_row(g: GraphArrays, t: int) -> None:
+    """Prefetch the row of t, where neighbors will be looked up.
 
-    Of a long one, for where that begins.
+    Of a long one, where that begins.
     """
-    low, high = g.start[t], g.start[t + 1]
-    if high - low > NEAR:
+    low = g.indptr[t]
+    high = g.indptr[t + 1]
+    if high - low > PREFETCH_NEIGHBORS:
         low = (low + high) // 2
         high = low + 1
-    for e in range(low, high, LINE):
-        prefetch(g.column, e, 0)
+    for e in range(low, high, FLOATS_PER_CACHE_LINE):
+        prefetch(g.indices, e, 0)
 
 
 @inlined
-def _step(walkers: Int32, place: int, g: Tables, work: Work) -> None:
+def _step(walkers: Int32, position: int, g: GraphArrays, work: Work) -> None:
     """Every walker's next node, by weight."""
     for w in range(len(walkers)):
         work.waiting[w] = w
-    _propose(len(walkers), walkers[:, place - 1], g, work)
+    _propose(len(walkers), walkers[:, position - 1], g, work)
     for w in range(len(walkers)):
-        walkers[w, place] = _proposed(w, g, work)
+        walkers[w, position] = _proposed(w, g, work)
 
 
 @inlined
-def _try(n: int, walkers: Int32, place: int, g: Tables, bias: Bias, work: Work) -> int:
+def _try_step(n: int, walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: Work) -> int:
     """Make a proposal to the first n waiting walkers.
 
-    Those who take none wait on, and their number is returned.
+    Those who accept none wait on, and their number is returned.
     """
-    _propose(n, walkers[:, place - 1], g, work)
-    still = 0
+    _propose(n, walkers[:, position - 1], g, work)
+    still_waiting = 0
     for i in range(n):
         w = work.waiting[i]
-        t, v, x = walkers[w, place - 2], walkers[w, place - 1], _proposed(w, g, work)
-        over = work.over[w]
-        if over > 0 and _share(work.state, w) * (g.total[v] + over) < over:
-            walkers[w, place] = t
-        elif _taken(w, x, t, g, bias, work):
-            walkers[w, place] = x
+        t = walkers[w, position - 2]
+        v = walkers[w, position - 1]
+        x = _proposed(w, g, work)
+        overflow = work.overflow[w]
+        if overflow > 0 and _uniform(work.state, w) * (g.total[v] + overflow) < overflow:
+            walkers[w, position] = t
+        elif _accepts(w, x, t, g, bias, work):
+            walkers[w, position] = x
         else:
-            work.waiting[still] = w
-            still += 1
-    return still
+            work.waiting[still_waiting] = w
+            still_waiting += 1
+    return still_waiting
 
 
 @inlined
-def _biased_step(walkers: Int32, place: int, g: Tables, bias: Bias, work: Work) -> None:
+def _biased_step(walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: Work) -> None:
     """Every walker's next node, by weight and bias."""
     for w in range(len(walkers)):
         work.waiting[w] = w
-        _ask_for(g, walkers[w, place - 2])
+        _prefetch_row(g, walkers[w, position - 2])
     for w in range(len(walkers)):
-        work.over[w] = _over(walkers[w, place - 2], walkers[w, place - 1], g, bias)
+        work.overflow[w] = _overflow(walkers[w, position - 2], walkers[w, position - 1], g, bias)
     n = len(walkers)
-    for _ in range(PATIENCE):
+    for _ in range(MAX_REJECTIONS):
         if n > 0:
-            n = _try(n, walkers, place, g, bias, work)
+            n = _try_step(n, walkers, position, g, bias, work)
     for w in work.waiting[:n]:
-        t, v = walkers[w, place - 2], walkers[w, place - 1]
-        walkers[w, place] = _exactly(_share(work.state, w), t, v, g, bias)
+        t = walkers[w, position - 2]
+        v = walkers[w, position - 1]
+        walkers[w, position] = _exact_step(_uniform(work.state, w), t, v, g, bias)
 
 
 @compiled
-def _walk(tokens: Int32, key: np.uint64, g: Tables, bias: Bias, work: Work) -> None:
+def _walk(tokens: Int32, key: np.uint64, g: GraphArrays, bias: Bias, work: Work) -> None:
     """Let walkers walk on from tokens[:, 0]; walker w draws from the stream of key + w."""
-    for first in range(0, len(tokens), TOGETHER):
-        walkers = tokens[first : first + TOGETHER]
+    unbiased = bias.return_bias == 1 and bias.inout_bias == 1
+    for first in range(0, len(tokens), WALKERS_PER_GROUP):
+        walkers = tokens[first : first + WALKERS_PER_GROUP]
         for w in range(len(walkers)):
             work.state[w] = _mix(_mix(key + np.uint64(first + w)) + GOLDEN)
-        for place in range(1, tokens.shape[1]):
-            if place == 1 or (bias.back == 1 and bias.away == 1):
-                _step(walkers, place, g, work)
+        for position in range(1, tokens.shape[1]):
+            if position == 1 or unbiased:
+                _step(walkers, position, g, work)
             else:
-                _biased_step(walkers, place, g, bias, work)
+                _biased_step(walkers, position, g, bias, work)

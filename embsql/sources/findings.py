@@ -177,7 +177,7 @@ def of_pairs(data: Interactions, rows: int) -> Iterator[Finding]:
 
 def of_order(data: Interactions) -> Finding:
     """Which order the events were taken in."""
-    events = data.in_order()
+    events = data.events_by_time()
     if events.time is None:
         hint = (
             "there is no event_time: each user's rows count as having happened in the order "

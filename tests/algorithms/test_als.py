@@ -12,11 +12,11 @@ import pytest
 
 from embsql.algorithms import als
 from embsql.algorithms.als import ALS
-from embsql.data import Interactions, Rows, starts
+from embsql.data import CsrMatrix, Interactions, indptr_of
 from embsql.errors import BadOption, Diverged
 from embsql.factorization.cpu import Cpu
 from embsql.factorization.objective import Objective
-from embsql.numeric.linalg import eigen, gram, rotate, transpose
+from embsql.numeric.linalg import eigh, gramian, matmul, transpose
 from embsql.run import Run
 from tests.worlds import checkerboard, interactions, islands
 
@@ -29,21 +29,25 @@ def noise(users: int = 60, items: int = 37, pairs: int = 500, seed: int = 0) -> 
     return interactions(pairs_of, list(rng.uniform(0.5, 4, len(codes))))
 
 
-def exact(rows: Rows, fixed: np.ndarray, objective: Objective) -> np.ndarray:
-    """The minimiser of the objective for every row, by a dense solve in float64."""
+def exact(rows: CsrMatrix, fixed: np.ndarray, objective: Objective) -> np.ndarray:
+    """The minimizer of the objective for every row, by a dense solve in float64."""
     fixed = fixed.astype(np.float64)  # (m, f)
     out = np.empty((len(rows.counts), fixed.shape[1]))  # (n, f)
     for row in range(len(out)):
-        here = slice(rows.start[row], rows.start[row + 1])
-        Z, w = fixed[rows.column[here]], rows.weight[here].astype(np.float64)  # (k, f), (k,)
-        curve = objective.curve0 + objective.curve1 * w
-        lam = objective.reg * (curve.sum() + objective.unseen * len(fixed)) ** objective.nu
+        here = slice(rows.indptr[row], rows.indptr[row + 1])
+        Z, w = fixed[rows.indices[here]], rows.data[here].astype(np.float64)  # (k, f), (k,)
+        confidence = objective.confidence_offset + objective.confidence_scale * w
+        penalty = (
+            objective.reg
+            * (confidence.sum() + objective.unobserved_weight * len(fixed))
+            ** objective.reg_exponent
+        )
         A = (
-            objective.unseen * fixed.T @ fixed
-            + Z.T @ (curve[:, None] * Z)
-            + lam * np.eye(fixed.shape[1])
+            objective.unobserved_weight * fixed.T @ fixed
+            + Z.T @ (confidence[:, None] * Z)
+            + penalty * np.eye(fixed.shape[1])
         )  # (f, f)
-        out[row] = np.linalg.solve(A, Z.T @ (objective.pull0 + w))
+        out[row] = np.linalg.solve(A, Z.T @ (objective.target_offset + w))
     return out
 
 
@@ -53,18 +57,20 @@ def whole_loss(
     """The objective, written down over all pairs."""
     U, V, w = users.astype(np.float64), items.astype(np.float64), data.weight.astype(np.float64)
     score = (U[data.user] * V[data.item]).sum(1)  # (n,)
-    curve = objective.curve0 + objective.curve1 * w
-    loss = (curve * score**2 - 2 * (objective.pull0 + w) * score).sum() + objective.unseen * (
-        (U @ V.T) ** 2
-    ).sum()
+    confidence = objective.confidence_offset + objective.confidence_scale * w
+    loss = (
+        confidence * score**2 - 2 * (objective.target_offset + w) * score
+    ).sum() + objective.unobserved_weight * ((U @ V.T) ** 2).sum()
     for side, codes, other in ((U, data.user, V), (V, data.item, U)):
-        mass = np.bincount(codes, curve, len(side)) + objective.unseen * len(other)
-        loss += (objective.reg * mass**objective.nu * (side**2).sum(1)).sum()
+        evidence = np.bincount(codes, confidence, len(side)) + objective.unobserved_weight * len(
+            other
+        )
+        loss += (objective.reg * evidence**objective.reg_exponent * (side**2).sum(1)).sum()
     return float(loss)
 
 
 OBJECTIVES = {
-    "unseen pairs weigh alpha0": Objective(0, 1, 0, 0.2, 0.02, 1.0, 80, 1.0),
+    "unobserved pairs weigh a fifth": Objective(0, 1, 0, 0.2, 0.02, 1.0, 80, 1.0),
     "Hu-Koren-Volinsky": Objective(0, 1, 1, 1.0, 0.5, 0.0, 80, 1.0),
     "half the frequency scaling": Objective(0, 1, 0, 0.05, 0.1, 0.5, 80, 1.0),
     "ratings": Objective(1, 0, 0, 0.0, 0.1, 1.0, 80, 1.0),
@@ -73,10 +79,10 @@ OBJECTIVES = {
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 @pytest.mark.parametrize("dim", [1, 7, 24])
-def test_half_sweep_solves_every_row(objective: Objective, dim: int) -> None:
+def test_a_side_is_solved_in_every_row(objective: Objective, dim: int) -> None:
     data = noise()
     fixed = np.random.default_rng(1).standard_normal((data.n_items, dim), np.float32)
-    solved, turned, _, _ = Cpu(Run(threads=2)).half_sweep(
+    solved, turned, _, _ = Cpu(Run(threads=2)).solve_side(
         data.by_user(), fixed, np.zeros((data.n_users, dim), np.float32), objective
     )
     truth = exact(data.by_user(), fixed, objective) @ fixed.T.astype(np.float64)
@@ -85,22 +91,24 @@ def test_half_sweep_solves_every_row(objective: Objective, dim: int) -> None:
 
 @pytest.mark.parametrize("objective", OBJECTIVES.values(), ids=OBJECTIVES.keys())
 def test_the_loss_is_the_objective(objective: Objective) -> None:
-    """It is told from what conjugate gradients know, two steps from random starts; here it is
+    """It is computed from what conjugate gradients know, two steps from random starts; here it is
     written out.
     """
     data, rng = noise(), np.random.default_rng(2)
-    objective = objective._replace(steps=2)
+    objective = objective._replace(cg_steps=2)
     users, items = (rng.standard_normal((n, 9), np.float32) for n in (data.n_users, data.n_items))
     cpu = Cpu(Run(threads=2))
-    users, items, _, penalty = cpu.half_sweep(data.by_user(), items, users, objective)
-    items, users, loss, _ = cpu.half_sweep(
+    users, items, _, penalty = cpu.solve_side(data.by_user(), items, users, objective)
+    items, users, loss, _ = cpu.solve_side(
         transpose(data.by_user(), data.n_items), users, items, objective
     )
     assert loss + penalty == pytest.approx(whole_loss(data, users, items, objective), rel=1e-4)
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"alpha": 3.0, "reg": 0.1, "nu": 0.0}, {"feedback": "explicit"}], ids=str
+    "options",
+    [{}, {"alpha": 3.0, "reg": 0.1, "reg_exponent": 0.0}, {"feedback": "explicit"}],
+    ids=str,
 )
 def test_torch_finds_the_same(options: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
@@ -127,7 +135,7 @@ def test_the_unit_of_weights_does_not_matter() -> None:
     double = Interactions(data.user, data.item, 1000 * data.weight, None, data.users, data.items)
     scores = [
         e.users @ e.items.T
-        for e in (ALS(dim=8, nu=0.5).fit(d, Run(seed=1)) for d in (data, double))
+        for e in (ALS(dim=8, reg_exponent=0.5).fit(d, Run(seed=1)) for d in (data, double))
     ]
     np.testing.assert_allclose(*scores, atol=1e-4)
 
@@ -190,10 +198,10 @@ def test_a_row_without_pairs_is_zero() -> None:
     [
         ("epochs", {"epochs": 0}),
         ("reg", {"reg": -1.0}),
-        ("nu", {"nu": float("nan")}),
-        ("alpha0", {"alpha0": float("inf")}),
+        ("reg_exponent", {"reg_exponent": float("nan")}),
+        ("unobserved_weight", {"unobserved_weight": float("inf")}),
         ("alpha", {"alpha": 0.0}),
-        ("alpha0", {"alpha": 1.0, "alpha0": 1.0}),
+        ("unobserved_weight", {"alpha": 1.0, "unobserved_weight": 1.0}),
         ("alpha", {"alpha": 1.0, "feedback": "explicit"}),
     ],
 )
@@ -217,16 +225,18 @@ def test_listing_brings_no_compiler() -> None:
 def test_dense_helpers(dim: int) -> None:
     table = np.random.default_rng(0).standard_normal((101, dim), np.float32)
     run = Run(threads=2)
-    squares = gram(table, run)
+    squares = gramian(table, run)
     np.testing.assert_allclose(squares, table.T.astype("f8") @ table, atol=1e-3)
-    energy, axes = eigen(squares, run)
-    np.testing.assert_allclose(energy, np.linalg.eigvalsh(squares)[::-1], rtol=1e-5)
-    np.testing.assert_allclose(gram(rotate(table, axes, run), run), np.diag(energy), atol=1e-3)
+    eigenvalues, eigenvectors = eigh(squares, run)
+    np.testing.assert_allclose(eigenvalues, np.linalg.eigvalsh(squares)[::-1], rtol=1e-5)
+    np.testing.assert_allclose(
+        gramian(matmul(table, eigenvectors, run), run), np.diag(eigenvalues), atol=1e-3
+    )
 
 
 def test_transpose() -> None:
     data = noise()
     rows, truth = transpose(data.by_user(), data.n_items), np.lexsort((data.user, data.item))
-    np.testing.assert_array_equal(rows.start, starts(data.item[truth], data.n_items))
-    np.testing.assert_array_equal(rows.column, data.user[truth])
-    np.testing.assert_array_equal(rows.weight, data.weight[truth])
+    np.testing.assert_array_equal(rows.indptr, indptr_of(data.item[truth], data.n_items))
+    np.testing.assert_array_equal(rows.indices, data.user[truth])
+    np.testing.assert_array_equal(rows.data, data.weight[truth])

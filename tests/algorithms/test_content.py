@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from embsql.algorithms.content import Content
-from embsql.algorithms.dual import Dual
+from embsql.algorithms.half_als import HalfALS
 from embsql.algorithms.neural_content import NeuralContent
 from embsql.data import Interactions
 from embsql.errors import BadFeatures, BadOption
@@ -58,14 +58,16 @@ def test_what_is_old_counts_less() -> None:
 
 def test_what_is_disliked_is_taken_off() -> None:
     data = world(weights=[5.0, 1.0, 4.0, 1.0, 1.0])
-    liked = Content(liked=4, disliked=0.5, weighting="equal").fit(data, Run())
+    liked = Content(like_threshold=4, dislike_weight=0.5, weighting="equal").fit(data, Run())
     np.testing.assert_allclose(liked.users, [[1, -0.5], [0.6, 0.8], [0, 0]], atol=1e-6)
 
 
 def test_two_profiles_rank_as_one_and_are_read_apart() -> None:
     data = world(weights=[5.0, 1.0, 4.0, 1.0, 1.0])
-    one = Content(liked=4, disliked=0.8, weighting="equal").fit(data, Run())
-    two = Content(liked=4, disliked=0.8, weighting="equal", separate=True).fit(data, Run())
+    one = Content(like_threshold=4, dislike_weight=0.8, weighting="equal").fit(data, Run())
+    two = Content(
+        like_threshold=4, dislike_weight=0.8, weighting="equal", separate_profiles=True
+    ).fit(data, Run())
     np.testing.assert_allclose(two.users, [[1, 0, 0, 1], [0.6, 0.8, 0, 0], [0, 0, 0, 0]], atol=1e-6)
     lengths = np.linalg.norm(two.items, axis=1)
     np.testing.assert_allclose(lengths, [1, 1, 1, 0], atol=1e-6)
@@ -84,7 +86,9 @@ def test_users_are_alike_in_two_profiles_when_they_like_and_dislike_the_same() -
         [(0, 0), (0, 1), (1, 0), (1, 2), (2, 3), (2, 1)], [5.0, 1.0, 5.0, 1.0, 5.0, 1.0]
     )
     data = dataclasses.replace(data, item_features=pa.table({"v": pa.array(vectors)}))
-    users = Content(liked=4, weighting="equal", separate=True).fit(data, Run()).users
+    users = (
+        Content(like_threshold=4, weighting="equal", separate_profiles=True).fit(data, Run()).users
+    )
     assert (users[:, :2] == users[0, :2]).all(), "the first half is what each likes"
     assert users[0] @ users[2] > users[0] @ users[1]
 
@@ -92,7 +96,7 @@ def test_users_are_alike_in_two_profiles_when_they_like_and_dislike_the_same() -
 def test_two_profiles_fit_into_a_stored_vector() -> None:
     wide = [None, None, None, [1.0] + [0.0] * 8000]
     with pytest.raises(BadFeatures, match="vectors of 8,001, where two profiles take 8,000"):
-        Content(liked=4, weighting="equal", separate=True).fit(world(wide), Run())
+        Content(like_threshold=4, weighting="equal", separate_profiles=True).fit(world(wide), Run())
 
 
 def test_dual_is_the_least_squares_solution() -> None:
@@ -107,7 +111,7 @@ def test_dual_is_the_least_squares_solution() -> None:
     items = rng.standard_normal((25, 6)).astype(np.float32) * 3
     data = interactions(pairs, list(weight))
     data = dataclasses.replace(data, item_features=pa.table({"v": list(items.astype(np.float64))}))
-    found = Dual(reg=0.02, nu=0.7).fit(data, Run())
+    found = HalfALS(reg=0.02, reg_exponent=0.7).fit(data, Run())
     assert (found.items == items).all()
     unseen, reg = 15 * len(pairs) / (30 * 25), 0.02 * np.square(items).sum() / 25
     for user in range(30):
@@ -123,8 +127,8 @@ def test_dual_is_the_least_squares_solution() -> None:
 
 
 def test_the_unit_of_the_vectors_does_not_matter_to_dual() -> None:
-    one = Dual().fit(world(), Run())
-    ten = Dual().fit(world([None if v is None else [10 * x for x in v] for v in VECTORS]), Run())
+    one = HalfALS().fit(world(), Run())
+    ten = HalfALS().fit(world([None if v is None else [10 * x for x in v] for v in VECTORS]), Run())
     np.testing.assert_allclose(one.users @ one.items.T, ten.users @ ten.items.T, atol=1e-5)
 
 
@@ -143,14 +147,17 @@ def test_items_are_solved_for_users_as_users_for_items() -> None:
     )
     turned = interactions([(i, u) for u, i in pairs], list(weight))
     turned = dataclasses.replace(turned, item_features=pa.table({"v": list(given)}))
-    one, other = Dual(given="users", reg=0.02).fit(data, Run()), Dual(reg=0.02).fit(turned, Run())
+    one, other = (
+        HalfALS(fixed_side="users", reg=0.02).fit(data, Run()),
+        HalfALS(reg=0.02).fit(turned, Run()),
+    )
     assert (one.users == given).all()
     np.testing.assert_allclose(one.items, other.users, atol=1e-5)
     with pytest.raises(BadFeatures, match=r"user_features gives no column of vectors to choose"):
-        Dual(given="users").fit(world(), Run())
+        HalfALS(fixed_side="users").fit(world(), Run())
 
 
-@pytest.mark.parametrize("algorithm", [Content, Dual, NeuralContent])
+@pytest.mark.parametrize("algorithm", [Content, HalfALS, NeuralContent])
 @pytest.mark.parametrize(
     ("vectors", "complaint"),
     [
@@ -171,26 +178,26 @@ def test_vectors_that_are_none_are_refused(algorithm: type, vectors: list, compl
 
 def test_which_column_must_be_clear() -> None:
     with pytest.raises(BadFeatures, match=r'no vectors "image", but vectors in text'):
-        Content(vectors="image").fit(world(), Run())
+        Content(vector_col="image").fit(world(), Run())
     with pytest.raises(BadFeatures, match=r"no column of vectors to choose, but columns \(none\)"):
-        Dual().fit(interactions(PAIRS), Run())
+        HalfALS().fit(interactions(PAIRS), Run())
     two = dataclasses.replace(
         world(), item_features=pa.table({"a": pa.array(VECTORS), "b": pa.array(VECTORS)})
     )
     with pytest.raises(BadFeatures, match="but vectors in a, b"):
         Content().fit(two, Run())
-    assert Content(vectors="b").fit(two, Run()).finite()
+    assert Content(vector_col="b").fit(two, Run()).finite()
 
 
 def test_bad_options() -> None:
     for options in (
         {"half_life": 0},
-        {"disliked": -1},
-        {"liked": 4, "weighting": "weight"},
-        {"separate": True},
+        {"dislike_weight": -1},
+        {"like_threshold": 4, "weighting": "weight"},
+        {"separate_profiles": True},
     ):
         with pytest.raises(BadOption):
             Content(**options)
-    for options in ({"reg": 0}, {"nu": -1}, {"alpha0": float("inf")}):
+    for options in ({"reg": 0}, {"reg_exponent": -1}, {"unobserved_weight": float("inf")}):
         with pytest.raises(BadOption):
-            Dual(**options)
+            HalfALS(**options)

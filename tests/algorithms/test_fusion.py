@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from embsql.algorithms.fusion import Fusion
-from embsql.data import Interactions, Rows
+from embsql.data import CsrMatrix, Interactions
 from embsql.errors import BadFeatures, BadOption
 from embsql.factorization.cpu import Cpu
 from embsql.factorization.objective import Objective
@@ -44,17 +44,17 @@ def test_items_nobody_met_are_found_by_what_they_are(how: str) -> None:
 def test_rows_are_solved_around_their_prior() -> None:
     rng = np.random.default_rng(0)
     fixed, prior = (rng.standard_normal((n, 5)).astype(np.float32) for n in (12, 7))
-    rows = Rows(
+    rows = CsrMatrix(
         np.arange(0, 29, 4),
         rng.integers(0, 12, 28).astype(np.int32),
         rng.random(28).astype(np.float32) + 1,
     )
     objective = Objective(0, 1, 0, 0.3, 2.0, 0.0, 12, 28)
-    solved, turned, loss, penalty = Cpu(Run()).half_sweep(
+    solved, turned, loss, penalty = Cpu(Run()).solve_side(
         rows, fixed, np.zeros((7, 5), np.float32), objective, prior
     )
     for row in range(7):
-        mine, amount = fixed[rows.column[row * 4 : row * 4 + 4]], rows.weight[row * 4 : row * 4 + 4]
+        mine, amount = fixed[rows.indices[row * 4 : row * 4 + 4]], rows.data[row * 4 : row * 4 + 4]
         matrix = 0.3 * fixed.T @ fixed + (mine.T * amount) @ mine + 2 * np.eye(5)
         x = np.linalg.solve(matrix, mine.T @ amount + 2 * prior[row])
         np.testing.assert_allclose(
@@ -65,8 +65,8 @@ def test_rows_are_solved_around_their_prior() -> None:
         amount * (score**2 - 2 * score)
         for row in range(7)
         for amount, score in zip(
-            rows.weight[row * 4 : row * 4 + 4],
-            scores[row, rows.column[row * 4 : row * 4 + 4]],
+            rows.data[row * 4 : row * 4 + 4],
+            scores[row, rows.indices[row * 4 : row * 4 + 4]],
             strict=True,
         )
     )
@@ -79,14 +79,14 @@ def test_rows_are_solved_around_their_prior() -> None:
 def test_the_more_features_are_worth_the_nearer_items_lie_to_them() -> None:
     data, _, island = world()
 
-    def spread(worth: float) -> float:
-        items = Fusion(dim=8, worth=worth).fit(data, Run(seed=1)).items
+    def spread(strength: float) -> float:
+        items = Fusion(dim=8, prior_strength=strength).fit(data, Run(seed=1)).items
         return float(
             sum(items[island == n].var(axis=0).sum() for n in range(ISLANDS))
             / items.var(axis=0).sum()
         )
 
-    found = [spread(worth) for worth in (0.1, 10, 1e5)]
+    found = [spread(strength) for strength in (0.1, 10, 1e5)]
     assert found == sorted(found, reverse=True)
     assert found[-1] < 0.02
 
@@ -104,7 +104,7 @@ def test_an_item_moves_from_its_features_to_its_history_as_it_is_met() -> None:
     pairs += [(int(u), i) for i, n in zip(liars, times, strict=True) for u in abroad[5 : 5 + n]]
     told = pa.table({"kind": [f"island {n}" for n in item_island]})
     known = dataclasses.replace(interactions(sorted(pairs)), item_features=told)
-    found = Fusion(dim=8, worth=3.0).fit(known, Run(seed=1))
+    found = Fusion(dim=8, prior_strength=3.0).fit(known, Run(seed=1))
     scores = found.users @ found.items[liars].T  # (u, 4)
     abroad_more = scores[user_island == 1].mean(axis=0) - scores[user_island == 0].mean(
         axis=0
@@ -119,13 +119,13 @@ def test_what_is_compared_is_told() -> None:
     Fusion(dim=4, epochs=2).fit(
         world()[0], Run(seed=1, on_report=lambda _, values: heard.append(values))
     )
-    assert {f"held_out_hits_worth_{worth}" for worth in (1, 10, 100, 1000)} < set(heard[0])
+    assert {f"recall@20_prior_{strength}" for strength in (1, 10, 100, 1000)} < set(heard[0])
     assert set(heard[1]) == {"loss"}
 
 
 def test_attributes_make_a_tower_and_vectors_do_not() -> None:
     data, _, island = world()
-    found = Fusion(dim=8, worth=1e6).fit(data, Run(seed=1))
+    found = Fusion(dim=8, prior_strength=1e6).fit(data, Run(seed=1))
     tower = found.towers["item"]
     assert [row[:3] for row in tower.rows][:3] == [
         ("", "always", None),
@@ -136,7 +136,7 @@ def test_attributes_make_a_tower_and_vectors_do_not() -> None:
         tower.table[0] + tower.table[2], found.items[island == 0][0], atol=1e-2
     )
     vectors = world(vector=list(np.eye(ISLANDS)[island]))[0]
-    assert not Fusion(dim=8, worth=1.0).fit(vectors, Run(seed=1)).towers
+    assert not Fusion(dim=8, prior_strength=1.0).fit(vectors, Run(seed=1)).towers
 
 
 def test_what_cannot_be_fused_is_refused() -> None:
@@ -145,6 +145,6 @@ def test_what_cannot_be_fused_is_refused() -> None:
     wide = world(vector=[[0.0] * 5000] * 40)[0]
     with pytest.raises(BadFeatures, match="5,000 values and numbers, where fusion takes 4,096"):
         Fusion().fit(wide, Run())
-    for options in ({"worth": 0}, {"reg": 0}, {"alpha0": -1}, {"epochs": 0}):
+    for options in ({"prior_strength": 0}, {"reg": 0}, {"unobserved_weight": -1}, {"epochs": 0}):
         with pytest.raises(BadOption):
             Fusion(**options)

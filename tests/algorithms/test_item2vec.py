@@ -21,12 +21,12 @@ from embsql.features.time import DAY
 from embsql.run import Run
 from embsql.skipgram import kernels
 from embsql.skipgram.base import Block, Settings
-from embsql.skipgram.cpu import alias
+from embsql.skipgram.cpu import alias_table
 from embsql.skipgram.ppmi import cooccurrences, shifted_ppmi
-from embsql.skipgram.train import keep, noise, train
+from embsql.skipgram.train import keep_probabilities, negative_probabilities, train
 from tests.worlds import islands
 
-METHODS = ["skipgram", "cbow", "counts"]
+METHODS = ["skipgram", "cbow", "ppmi"]
 
 
 def sequences(
@@ -87,10 +87,12 @@ def test_neighbours_on_a_ring(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("popularity", [0.0, 0.03])
-def test_a_user_is_the_mean_that_sql_folds_in(method: str, popularity: float) -> None:
+@pytest.mark.parametrize("popularity_weight", [0.0, 0.03])
+def test_a_user_is_the_mean_that_sql_folds_in(method: str, popularity_weight: float) -> None:
     data, _, _ = islands()
-    found = Item2Vec(dim=8, method=method, popularity=popularity).fit(data, Run(seed=1))
+    found = Item2Vec(dim=8, method=method, popularity_weight=popularity_weight).fit(
+        data, Run(seed=1)
+    )
     scale = (
         found.fold_in.item_scale if found.fold_in.item_scale is not None else np.ones(data.n_items)
     )
@@ -109,7 +111,8 @@ def test_a_user_is_the_mean_that_sql_folds_in(method: str, popularity: float) ->
 def test_scores_are_products_or_cosines(method: str) -> None:
     data, _, _ = islands()
     near, bare = (
-        Item2Vec(dim=8, method=method, popularity=p).fit(data, Run(seed=1)) for p in (0.03, 0.0)
+        Item2Vec(dim=8, method=method, popularity_weight=p).fit(data, Run(seed=1))
+        for p in (0.03, 0.0)
     )
     assert (near.similarity, bare.similarity) == ("dot", "cosine")
     np.testing.assert_allclose(np.linalg.norm(near.items, axis=1), 1, atol=1e-5)
@@ -131,7 +134,7 @@ def test_bytes_depend_on_the_seed(method: str) -> None:
 def test_counts_do_not_depend_on_threads() -> None:
     data = walks()
     one, three = (
-        Item2Vec(dim=8, method="counts").fit(data, Run(threads=threads)).checksum()
+        Item2Vec(dim=8, method="ppmi").fit(data, Run(threads=threads)).checksum()
         for threads in (1, 3)
     )
     assert one == three
@@ -173,7 +176,7 @@ class Given:
 def test_a_step_is_the_gradient(cbow: bool) -> None:
     """Inputs are given, outputs begin at zero: the first step of every output can be told by hand."""
     before = np.array([[1.0, 2.0], [3.0, -1.0], [9.0, 9.0]], np.float32)
-    settings = Settings(dim=2, epochs=1, window=1, negatives=1, lr=0.01, exponent=0.0, cbow=cbow)
+    settings = Settings(dim=2, epochs=1, window=1, negatives=1, lr=0.01, ns_exponent=0.0, cbow=cbow)
     inputs, outputs = train(
         Given([0, 1]), np.array([1, 1, 0]), settings, Run(seed=1, threads=1), before
     )
@@ -184,12 +187,12 @@ def test_a_step_is_the_gradient(cbow: bool) -> None:
     assert not outputs[2].any()
 
 
-def test_noise_is_drawn_as_often_as_it_should() -> None:
+def test_negatives_are_drawn_as_often_as_it_should() -> None:
     counts = np.array([100, 50, 0, 10, 1, 1000])
     for exponent in (0.75, 0.0, -0.5, 1.0):
-        chances = noise(counts, exponent)
+        probabilities = negative_probabilities(counts, exponent)
         drawn = np.empty(400_000, np.int32)
-        kernels.draws(alias(chances), np.array([7], np.uint64), drawn)
+        kernels.draws(alias_table(probabilities), np.array([7], np.uint64), drawn)
         share = np.bincount(drawn, minlength=6) / len(drawn)
         expected = np.where(counts > 0, np.maximum(counts, 1.0) ** exponent, 0)
         np.testing.assert_allclose(share, expected / expected.sum(), atol=0.004)
@@ -200,13 +203,15 @@ def test_subsampling_keeps_what_word2vec_keeps() -> None:
     counts = np.array([900, 90, 9, 1])
     share = counts / 1000
     np.testing.assert_allclose(
-        keep(counts, 0.01), np.minimum(1, np.sqrt(0.01 / share) + 0.01 / share), rtol=1e-5
+        keep_probabilities(counts, 0.01),
+        np.minimum(1, np.sqrt(0.01 / share) + 0.01 / share),
+        rtol=1e-5,
     )
-    assert not len(keep(counts, 0.0))
+    assert not len(keep_probabilities(counts, 0.0))
 
 
 def test_who_never_met_another_has_zeros() -> None:
-    found = Item2Vec(dim=4, popularity=0).fit(sequences([[0, 1], [1, 0], [2]]), Run(seed=1))
+    found = Item2Vec(dim=4, popularity_weight=0).fit(sequences([[0, 1], [1, 0], [2]]), Run(seed=1))
     assert found.items[:2].any(axis=1).all()
     assert not found.items[2].any()
     assert not found.users[2].any()
@@ -254,7 +259,7 @@ def test_metadata_of_many_values() -> None:
     histories = Item2Vec(metadata_cols="tags")._histories(data, Run())
     block = next(histories.blocks(1))
     assert block.token.tolist() == [0, 4, 5, 1, 5, 2, 3, 0, 4, 5]
-    assert block.start.tolist() == [0, 6, 10]
+    assert block.indptr.tolist() == [0, 6, 10]
     assert histories.counts.tolist() == [2, 1, 1, 1, 2, 3]
 
 
@@ -283,7 +288,7 @@ def test_half_life_of_a_user() -> None:
 def test_half_life_of_a_pair(method: str) -> None:
     """Items that only meet hundreds of half-lives apart teach each other nothing."""
     data = sequences([[0, 1, 2]] * 5, [[0, 1000, 1001]] * 5)
-    found = Item2Vec(dim=4, half_life=2.0, popularity=0, method=method).fit(
+    found = Item2Vec(dim=4, half_life=2.0, popularity_weight=0, method=method).fit(
         data, Run(seed=1, threads=1)
     )
     assert found.items.any(axis=1).tolist() == [False, True, True]
@@ -291,7 +296,7 @@ def test_half_life_of_a_pair(method: str) -> None:
 
 def test_half_life_of_a_count() -> None:
     block = Block(np.array([0, 3]), np.array([0, 1, 2], np.int32), np.array([7, 5, 4], np.float32))
-    _, weights = cooccurrences([block], 3, Settings(window=2, dynamic=False), Run())
+    _, weights = cooccurrences([block], 3, Settings(window=2, dynamic_window=False), Run())
     np.testing.assert_allclose(weights, [1 / 4, 1 / 8, 1 / 4, 1 / 2, 1 / 8, 1 / 2])
 
 
@@ -303,7 +308,7 @@ def test_half_life_needs_time() -> None:
 def test_max_length_takes_the_latest() -> None:
     histories = Item2Vec(max_length=2)._histories(sequences([[0, 1, 2, 3], [3], [2, 1, 0]]), Run())
     assert histories.item.tolist() == [2, 3, 3, 1, 0]
-    assert histories.start.tolist() == [0, 2, 3, 5]
+    assert histories.indptr.tolist() == [0, 2, 3, 5]
 
 
 def test_shuffle_reorders_within_users() -> None:
@@ -329,8 +334,8 @@ def test_little_to_learn_from(method: str, lists: list[list[int]]) -> None:
         ("negatives", {"negatives": 0}),
         ("lr", {"lr": 0.0}),
         ("sample", {"sample": -1.0}),
-        ("popularity", {"popularity": -1.0}),
-        ("exponent", {"exponent": 7.0}),
+        ("popularity_weight", {"popularity_weight": -1.0}),
+        ("ns_exponent", {"ns_exponent": 7.0}),
         ("max_length", {"max_length": 0}),
         ("half_life", {"half_life": 0.0}),
     ],
@@ -345,14 +350,14 @@ def test_bad_options(name: str, options: dict) -> None:
 
 def test_counts_and_information_by_hand() -> None:
     """a b a | b c: a-b twice at distance 1, a-a once at 2 (half as often in a window), b-c once."""
-    settings = Settings(window=2, negatives=1, exponent=1.0)
+    settings = Settings(window=2, negatives=1, ns_exponent=1.0)
     pairs = cooccurrences(Given([0, 1, 0], [1, 2]).blocks(1), 3, settings, Run())
     dense = np.zeros(9)
     dense[pairs[0]] = pairs[1]
     np.testing.assert_allclose(dense.reshape(3, 3), [[1, 2, 0], [2, 0, 1], [0, 1, 0]])
     found = shifted_ppmi(pairs, 3, settings)
     ppmi = np.zeros((3, 3))
-    ppmi[np.repeat(np.arange(3), found.counts), found.column] = found.weight
+    ppmi[np.repeat(np.arange(3), found.counts), found.indices] = found.data
     share = dense.reshape(3, 3) / 7
     with np.errstate(divide="ignore"):
         expected = np.maximum(np.log(share / np.outer(share.sum(1), share.sum(0))), 0)
@@ -360,7 +365,7 @@ def test_counts_and_information_by_hand() -> None:
 
 
 def test_counts_report_once() -> None:
-    assert Item2Vec(method="counts", epochs=50).epochs == 1
+    assert Item2Vec(method="ppmi", epochs=50).epochs == 1
 
 
 # --- torch, and what is imported -----------------------------------------------------------------
@@ -380,8 +385,8 @@ def test_torch_finds_the_ring_too(method: str, monkeypatch: pytest.MonkeyPatch) 
         lambda first, squares, counts, settings, run: _sgns_torch.Torch(
             first,
             squares,
-            noise(counts, settings.exponent),
-            keep(counts, settings.sample),
+            negative_probabilities(counts, settings.ns_exponent),
+            keep_probabilities(counts, settings.sample),
             settings,
             run,
         ),

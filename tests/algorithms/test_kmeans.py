@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from embsql.errors import Cancelled, InvalidArgument
 from embsql.numeric import kmeans as _kmeans
-from embsql.numeric.kmeans import Clustering, choose, kmeans
+from embsql.numeric.kmeans import Clustering, choose_k, kmeans
 from embsql.run import Run
 
 
@@ -166,7 +166,7 @@ def test_better_than_from_random_vectors(seed: int) -> None:
 def test_training_on_samples_is_as_good_as_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, _ = blobs(10, 2000, dim=8, apart=4)
     sampled = kmeans(vectors, 10, Run(seed=1)).inertia
-    monkeypatch.setattr(_kmeans, "TRAINING", 10**6)
+    monkeypatch.setattr(_kmeans, "ROWS_PER_CENTROID", 10**6)
     assert sampled == pytest.approx(kmeans(vectors, 10, Run(seed=1)).inertia, rel=0.02)
 
 
@@ -180,16 +180,16 @@ def test_long_sums_are_exact() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_number_of_groups_is_found(k: int, seed: int) -> None:
     vectors, _ = blobs(k, 60, seed=seed)
-    assert choose(vectors, Run(seed=seed)) == k
+    assert choose_k(vectors, Run(seed=seed)) == k
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_few_vectors_are_one_cluster(n: int) -> None:
-    assert choose(np.eye(4, dtype=np.float32)[:n], Run()) == 1
+    assert choose_k(np.eye(4, dtype=np.float32)[:n], Run()) == 1
 
 
 def test_equal_silhouettes_choose_the_fewer() -> None:
-    assert choose(np.ones((100, 2), np.float32), Run()) == 2
+    assert choose_k(np.ones((100, 2), np.float32), Run()) == 2
 
 
 @pytest.mark.parametrize("k", [0, -1, 11])
@@ -198,7 +198,7 @@ def test_a_number_that_cannot_be(k: int) -> None:
         kmeans(np.ones((10, 2), np.float32), k, Run())
 
 
-@pytest.mark.parametrize("question", [lambda x: kmeans(x, 1, Run()), lambda x: choose(x, Run())])
+@pytest.mark.parametrize("question", [lambda x: kmeans(x, 1, Run()), lambda x: choose_k(x, Run())])
 def test_nothing_to_cluster(question: object) -> None:
     with pytest.raises(InvalidArgument, match="vectors must be one or more, got none"):
         question(np.empty((0, 3), np.float32))  # type: ignore[operator]

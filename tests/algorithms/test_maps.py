@@ -10,7 +10,7 @@ import pytest
 
 from embsql.errors import Cancelled, InvalidArgument, MissingExtra
 from embsql.numeric import projection
-from embsql.numeric.projection import align, neighbours_map, pca, procrustes
+from embsql.numeric.projection import align, neighbor_map, pca, procrustes
 from embsql.run import Run
 
 PACKAGES = {"umap": "umap", "tsne": "openTSNE"}  # what each method imports
@@ -92,17 +92,17 @@ def test_procrustes_is_orthogonal_and_the_best() -> None:
 def test_an_absent_package_is_named(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, PACKAGES[method], None)
     with pytest.raises(MissingExtra, match=r"embsql\[maps\]"):
-        neighbours_map(table(30, 4), Run(), method)
+        neighbor_map(table(30, 4), Run(), method)
 
 
 @pytest.mark.parametrize("method", PACKAGES)
 def test_few_points_need_no_neighbours(method: str) -> None:
-    assert (neighbours_map(table(3, 4), Run(), method) == pca(table(3, 4))).all()
+    assert (neighbor_map(table(3, 4), Run(), method) == pca(table(3, 4))).all()
 
 
 def test_an_unknown_method_is_named() -> None:
     with pytest.raises(InvalidArgument, match="method must be umap or tsne, got mds"):
-        neighbours_map(table(30, 4), Run(), "mds")  # type: ignore[arg-type]
+        neighbor_map(table(30, 4), Run(), "mds")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("method", PACKAGES)
@@ -116,10 +116,10 @@ def test_neighbours_stay_neighbours(method: str, n: int) -> None:
         np.random.default_rng(0).standard_normal((n, 10)).astype(np.float32) + 20 * group[:, None]
     )
     vectors = vectors.astype(np.float32)
-    points = neighbours_map(vectors, Run(seed=3), method)
+    points = neighbor_map(vectors, Run(seed=3), method)
     assert points.shape == (n, 2)
     assert points.dtype == np.float32
-    assert (points == neighbours_map(vectors, Run(seed=3), method)).all()
+    assert (points == neighbor_map(vectors, Run(seed=3), method)).all()
     if n > 100:
         apart = np.linalg.norm(points[:, None] - points, axis=2) + 1e9 * np.eye(n)
         assert (group[apart.argmin(1)] == group).all()
@@ -136,4 +136,4 @@ def test_tsne_can_be_stopped() -> None:
             raise Cancelled(name="m", run_id=1)
 
     with pytest.raises(Cancelled):
-        neighbours_map(table(200, 5), Run(on_check=check), "tsne")
+        neighbor_map(table(200, 5), Run(on_check=check), "tsne")

@@ -13,7 +13,7 @@ import pytest
 import embsql
 from embsql.algorithms import make
 from embsql.algorithms.node2vec import Node2Vec
-from embsql.data import Events, Graph, Interactions, Rows
+from embsql.data import CsrMatrix, Events, Graph, Interactions
 from embsql.errors import BadColumnType, BadGraph, BadOption, EmptyGraph
 from embsql.run import Run
 from embsql.skipgram import graph
@@ -22,16 +22,21 @@ from tests.worlds import interactions, islands
 RUN = Run(seed=1, threads=2)
 
 
-def dense(rows: Rows) -> np.ndarray:
+def dense(rows: CsrMatrix) -> np.ndarray:
     """A sparse matrix (n, n) in full."""
     full = np.zeros((len(rows.counts),) * 2)
-    full[np.repeat(np.arange(len(rows.counts)), rows.counts), rows.column] = rows.weight
+    full[np.repeat(np.arange(len(rows.counts)), rows.counts), rows.indices] = rows.data
     return full
 
 
 def items_graph(data: Interactions, k: int = 100, **options: object) -> np.ndarray:
-    values = {"least": 0.0, "window": 0, "gap": 0, "counts": False} | options
-    return dense(graph.met_by_the_same(data, k, run=RUN, **values))
+    values = {
+        "min_similarity": 0.0,
+        "max_event_distance": 0,
+        "max_time_gap": 0,
+        "counts": False,
+    } | options
+    return dense(graph.item_knn_graph(data, k, run=RUN, **values))
 
 
 def some() -> Interactions:
@@ -71,7 +76,7 @@ def test_items_are_joined_with_their_nearest_and_those_they_are_nearest_to() -> 
 def test_a_threshold_leaves_out_what_is_less_alike() -> None:
     wanted = cosines(some())
     np.testing.assert_allclose(
-        items_graph(some(), least=0.4), np.where(wanted >= 0.4, wanted, 0), rtol=1e-5
+        items_graph(some(), min_similarity=0.4), np.where(wanted >= 0.4, wanted, 0), rtol=1e-5
     )
 
 
@@ -114,24 +119,24 @@ def test_limits_of_events_and_of_time(window: int, gap: int) -> None:
     user = np.sort(rng.integers(0, 9, 120)).tolist()
     item = rng.integers(0, 12, 120).tolist()
     time = [int(t) for u in range(9) for t in np.sort(rng.integers(0, 40, user.count(u)))]
-    found = items_graph(history(user, item, time), window=window, gap=gap)
+    found = items_graph(history(user, item, time), max_event_distance=window, max_time_gap=gap)
     np.testing.assert_allclose(found, by_hand(user, item, time, window, gap), rtol=1e-5)
 
 
 def test_without_events_the_pairs_are_in_order_of_time() -> None:
     data = interactions([(0, 0), (0, 1), (0, 2), (1, 0)])
     data = dataclasses.replace(data, time=np.array([3, 1, 2, 9]))  # 1, 2, 0
-    assert (items_graph(data, window=1)[1] > 0).tolist() == [False, False, True]
+    assert (items_graph(data, max_event_distance=1)[1] > 0).tolist() == [False, False, True]
 
 
 def test_bytes_of_the_graph_do_not_depend_on_threads() -> None:
     for window in (0, 2):
         one, two = (
-            graph.met_by_the_same(some(), 5, 0.0, window, 0, Run(threads=n), counts=False)
+            graph.item_knn_graph(some(), 5, 0.0, window, 0, Run(threads=n), counts=False)
             for n in (1, 3)
         )
-        assert (one.column == two.column).all()
-        assert (one.weight == two.weight).all()
+        assert (one.indices == two.indices).all()
+        assert (one.data == two.data).all()
 
 
 def test_users_next_to_items_by_weight() -> None:
@@ -155,7 +160,7 @@ def test_given_edges_go_both_ways_and_add_up() -> None:
 
 
 def test_a_history_beyond_all_bounds_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "LONGEST", 5)
+    monkeypatch.setattr(graph, "MAX_HISTORY", 5)
     data = interactions([(0, i) for i in range(6)] + [(1, 0), (1, 1), (2, 1), (2, 2)])
     assert [(int(a), int(b)) for a, b in np.argwhere(np.triu(items_graph(data)))] == [
         (0, 1),
@@ -186,7 +191,7 @@ def on(
 
 def test_on_a_ring_the_nearest_are_the_neighbours() -> None:
     ring = [(i, (i + 1) % 16) for i in range(16)]
-    order = nearest(on(ring, walks=40, window=2).items)
+    order = nearest(on(ring, walks_per_node=40, window=2).items)
     for node in range(16):
         assert set(order[node, :2]) <= {(node + step) % 16 for step in (-2, -1, 1, 2)}
 
@@ -194,7 +199,7 @@ def test_on_a_ring_the_nearest_are_the_neighbours() -> None:
 def test_the_two_bells_of_a_barbell_are_told_apart() -> None:
     bells = [(a + 8 * bell, b + 8 * bell) for bell in range(2) for a in range(8) for b in range(a)]
     path = [(7, 16), (16, 17), (17, 8)]
-    order = nearest(on(bells + path, walks=20).items)
+    order = nearest(on(bells + path, walks_per_node=20).items)
     inner = [*range(7), *range(9, 16)]
     for node in inner:
         assert set(order[node, :6] // 8) == {node // 8}
@@ -213,7 +218,7 @@ def test_a_hub_is_no_obstacle() -> None:
     pairs = [(u, 1 + 8 * (u % 3) + i) for u in range(60) for i in range(8) if rng.random() < 0.6]
     data = interactions(pairs + [(u, 0) for u in range(60)])
     for nodes in ("both", "items"):
-        found = make("node2vec", {"nodes": nodes, "dim": 8, "walks": 20}).fit(data, RUN)
+        found = make("node2vec", {"nodes": nodes, "dim": 8, "walks_per_node": 20}).fit(data, RUN)
         order = nearest(found.items)
         first = np.where(
             order[:, 0] == 0, order[:, 1], order[:, 0]
@@ -234,10 +239,10 @@ def test_a_user_is_the_weighted_mean_of_the_items(nodes: str) -> None:
 
 def test_the_graph_that_was_walked_comes_with_the_vectors() -> None:
     data = some()
-    found = make("node2vec", {"nodes": "items", "neighbours": 3, "dim": 4}).fit(data, RUN)
-    rows = graph.met_by_the_same(data, 3, 0.0, 0, 0, RUN, counts=False)
+    found = make("node2vec", {"nodes": "items", "n_neighbors": 3, "dim": 4}).fit(data, RUN)
+    rows = graph.item_knn_graph(data, 3, 0.0, 0, 0, RUN, counts=False)
     assert found.graph is not None
-    assert (found.graph.target == rows.column).all()
+    assert (found.graph.target == rows.indices).all()
     assert (np.bincount(found.graph.source, minlength=data.n_items) == rows.counts).all()
     assert make("node2vec", {"nodes": "both", "dim": 4, "epochs": 1}).fit(data, RUN).graph is None
 
@@ -280,7 +285,7 @@ def alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def test_popularity_is_in_the_length() -> None:
     data = some()
-    found = Node2Vec(dim=4, popularity=0.5).fit(data, RUN)
+    found = Node2Vec(dim=4, popularity_exponent=0.5).fit(data, RUN)
     np.testing.assert_allclose(
         np.linalg.norm(found.items, axis=1) ** 2, np.bincount(data.item), rtol=1e-4
     )
@@ -314,7 +319,7 @@ def report(db: embsql.Database) -> dict[str, int]:
 
 
 def test_the_graph_is_a_table_and_goes_with_its_run(each, tmp_path) -> None:
-    first = train(each, nodes="items", neighbours=2)
+    first = train(each, nodes="items", n_neighbors=2)
     edges = edges_of(each, first)
     assert edges
     assert all(edges[b, a] == weight for (a, b), weight in edges.items())
@@ -361,7 +366,7 @@ def test_order_counts_where_it_is_asked_for(db) -> None:
         source,
         algorithm="node2vec",
         nodes="items",
-        within=1,
+        max_event_distance=1,
         dim=4,
         epochs=1,
         progress=False,

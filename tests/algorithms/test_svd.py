@@ -34,7 +34,7 @@ def test_plain_is_the_best_approximation() -> None:
     np.testing.assert_allclose(np.linalg.norm(found.users, axis=0), s[:4], rtol=1e-3)
 
 
-def test_normalised_is_the_low_pass_filter() -> None:
+def test_normalized_is_the_low_pass_filter() -> None:
     data, dense = world()
     found = SVD(dim=4).fit(data, Run(seed=1))
     by_user, by_item = np.sqrt(dense.sum(1)), np.sqrt(dense.sum(0))
@@ -54,7 +54,7 @@ def test_the_loss_is_the_share_left_out() -> None:
     assert heard == [pytest.approx((s[4:] ** 2).sum() / (s**2).sum(), rel=1e-3)]
 
 
-@pytest.mark.parametrize("method", ["normalised", "plain"])
+@pytest.mark.parametrize("method", ["normalized", "plain"])
 def test_beyond_the_rank_is_zero(method: str) -> None:
     data = interactions([(0, 0), (0, 1), (1, 0), (1, 1), (2, 2)])
     found = SVD(dim=5, method=method).fit(data, Run(seed=1))

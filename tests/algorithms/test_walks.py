@@ -7,19 +7,19 @@ import itertools
 import numpy as np
 import pytest
 
-from embsql.data import Rows, starts
+from embsql.data import CsrMatrix, indptr_of
 from embsql.errors import Cancelled
 from embsql.run import Run
-from embsql.skipgram.walks import PATIENCE, TOGETHER, Walks
+from embsql.skipgram.walks import MAX_REJECTIONS, WALKERS_PER_GROUP, Walks
 
 P999 = 3.09  # of the standard normal distribution
 
 
-def graph(weights: np.ndarray) -> Rows:
+def graph(weights: np.ndarray) -> CsrMatrix:
     """The rows of a symmetric matrix (n, n)."""
     node, column = np.nonzero(weights)
-    return Rows(
-        starts(node, len(weights)),
+    return CsrMatrix(
+        indptr_of(node, len(weights)),
         column.astype(np.int32),
         weights[node, column].astype(np.float32),
     )
@@ -42,17 +42,19 @@ def expected(weights: np.ndarray, t: int, v: int, p: float, q: float) -> np.ndar
     return mass / mass.sum()
 
 
-def copies(weights: np.ndarray, times: int) -> Rows:
+def copies(weights: np.ndarray, times: int) -> CsrMatrix:
     """So many graphs side by side that share nothing; node r of each is node r modulo n."""
     one, n = graph(weights), len(weights)
-    column = (one.column + n * np.arange(times)[:, None]).ravel().astype(np.int32)
+    column = (one.indices + n * np.arange(times)[:, None]).ravel().astype(np.int32)
     start = np.concatenate(([0], np.cumsum(np.tile(one.counts, times))))
-    return Rows(start, column, np.tile(one.weight, times))
+    return CsrMatrix(start, column, np.tile(one.data, times))
 
 
 def tokens(walks: Walks, epoch: int = 1) -> np.ndarray:
     """All walks of an epoch: (walkers, length)."""
-    return np.concatenate([block.token.reshape(-1, walks.length) for block in walks.blocks(epoch)])
+    return np.concatenate(
+        [block.token.reshape(-1, walks.walk_length) for block in walks.blocks(epoch)]
+    )
 
 
 def surprise(counts: np.ndarray, chances: np.ndarray) -> tuple[float, int]:
@@ -179,9 +181,9 @@ def test_seeds_and_epochs_differ() -> None:
 def test_walkers_of_a_group_are_independent() -> None:
     """More walkers from one node than move together, each with a path of its own."""
     weights = world(40, seed=2)
-    found = tokens(Walks(graph(weights), 4 * TOGETHER, 12, 1.0, 1.0, Run(seed=1)))
+    found = tokens(Walks(graph(weights), 4 * WALKERS_PER_GROUP, 12, 1.0, 1.0, Run(seed=1)))
     mine = found[found[:, 0] == 0]
-    assert len(mine) == 4 * TOGETHER
+    assert len(mine) == 4 * WALKERS_PER_GROUP
     assert len(np.unique(mine, axis=0)) == len(mine)
 
 
@@ -196,8 +198,10 @@ def test_a_hub_is_one_more_node() -> None:
         np.concatenate((np.zeros(n - 1, int), node)),
     )
     order = np.lexsort((target, source))
-    rows = Rows(
-        starts(source[order], n), target[order].astype(np.int32), np.ones(2 * (n - 1), np.float32)
+    rows = CsrMatrix(
+        indptr_of(source[order], n),
+        target[order].astype(np.int32),
+        np.ones(2 * (n - 1), np.float32),
     )
     found = tokens(Walks(rows, 1, 21, 0.5, 4.0, Run(seed=1)))
     assert ((found[:, :-1] == 0) != (found[:, 1:] == 0)).all()
@@ -215,4 +219,4 @@ def test_stops_when_asked() -> None:
 
 def test_patience_is_run_out_of() -> None:
     """The chance that all proposals of a step are refused, for some p and q above, is not small."""
-    assert (1 - 1 / 100) ** PATIENCE > 0.5
+    assert (1 - 1 / 100) ** MAX_REJECTIONS > 0.5

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from embsql.data import Rows
+from embsql.data import CsrMatrix
 from embsql.evaluation import metrics
 from tests.evaluation.worlds import plain_figures
 
@@ -12,7 +12,7 @@ L2, L3, L4 = 1.0, 1 / np.log2(3), 1 / np.log2(4)  # gains at ranks 1, 2, 3
 
 def rows(*lists):
     start = np.cumsum([0, *map(len, lists)])
-    return Rows(
+    return CsrMatrix(
         start,
         np.array([i for items in lists for i in items], np.int32),
         np.ones(start[-1], np.float32),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from embsql.data import Rows
+from embsql.data import CsrMatrix
 from embsql.numeric import topk
 from embsql.numeric.topk import first_unseen, top_k
 from embsql.run import Run
@@ -46,8 +46,8 @@ def test_same_as_sorting(*, n, m, k, threads, kind, biased, seed):
 def test_tiles_and_threads_do_not_matter(monkeypatch):
     users, items = vectors(101, 8, 1, "plain"), vectors(997, 8, 2, "plain")
     whole = top_k(users, items, 20, run=Run())
-    monkeypatch.setattr(topk, "ROWS", 7)
-    monkeypatch.setattr(topk, "WIDTH", 60)
+    monkeypatch.setattr(topk, "TILE_USERS", 7)
+    monkeypatch.setattr(topk, "TILE_ITEMS", 60)
     for threads in (1, 2, 5):
         codes, scores = top_k(users, items, 20, run=Run(threads=threads))
         assert (codes == whole[0]).all()
@@ -57,13 +57,13 @@ def test_tiles_and_threads_do_not_matter(monkeypatch):
 def test_what_is_seen_and_the_biases_reach_every_tile(monkeypatch):
     users, items = vectors(31, 8, 1, "plain"), vectors(97, 8, 2, "plain")
     bias = np.random.default_rng(3).standard_normal(97).astype(np.float32)
-    seen = Rows(
+    seen = CsrMatrix(
         np.arange(0, 31 * 40 + 1, 40),
         np.tile(np.arange(0, 80, 2, dtype=np.int32), 31),
         np.ones(31 * 40, "f4"),
     )
-    monkeypatch.setattr(topk, "ROWS", 5)
-    monkeypatch.setattr(topk, "WIDTH", 10)
+    monkeypatch.setattr(topk, "TILE_USERS", 5)
+    monkeypatch.setattr(topk, "TILE_ITEMS", 10)
     codes, scores = top_k(users, items, 20, seen=seen, item_bias=bias, run=Run())
     right = users @ items.T + bias
     right[:, 0:80:2] = -np.inf
@@ -94,7 +94,7 @@ def test_what_is_not_finite_is_never_chosen():
 
 def test_an_item_can_be_kept_out_of_its_own_neighbours():
     items, n = vectors(30, 4, 5, "plain"), 30
-    own = Rows(np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32))
+    own = CsrMatrix(np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32))
     codes, _ = top_k(items, items, n, seen=own, run=Run())
     assert all(set(codes[i]) == {*range(n), -1} - {i} for i in range(n))
 

@@ -28,7 +28,7 @@ def read(database: embsql.Database, source: str) -> Interactions:
 
 def told(data: Interactions) -> list[tuple[str, str]]:
     """The events as (user, item), in order."""
-    pairs = data.in_order().pair
+    pairs = data.events_by_time().pair
     users, items = (
         ids.take(codes[pairs]).to_pylist()
         for ids, codes in ((data.users, data.user), (data.items, data.item))
@@ -117,14 +117,20 @@ def test_a_warm_start_needs_the_same_length(each: embsql.Database) -> None:
 
 def test_where_features_came_from_is_kept_and_used_again(each: embsql.Database) -> None:
     source = "SELECT * FROM (VALUES ('x', 'new'), ('y', 'old'), ('z', 'old')) AS v (item_id, kind)"
-    first = each.train("m", ORDERED, algorithm="fusion", dim=4, worth=10, item_features=source)
+    first = each.train(
+        "m", ORDERED, algorithm="fusion", dim=4, prior_strength=10, item_features=source
+    )
     assert (
-        each.train("m", ORDERED, algorithm="fusion", dim=4, worth=10, item_features=source).run_id
+        each.train(
+            "m", ORDERED, algorithm="fusion", dim=4, prior_strength=10, item_features=source
+        ).run_id
         == first.run_id
     )
     changed = source.replace("'new'", "'old'")
     assert (
-        each.train("m", ORDERED, algorithm="fusion", dim=4, worth=10, item_features=changed).run_id
+        each.train(
+            "m", ORDERED, algorithm="fusion", dim=4, prior_strength=10, item_features=changed
+        ).run_id
         != first.run_id
     )
     each.evaluate(f"m@{first.run_id}", split="random")
@@ -132,7 +138,7 @@ def test_where_features_came_from_is_kept_and_used_again(each: embsql.Database) 
 
 def test_items_without_a_vector_are_counted(each: embsql.Database) -> None:
     source = "SELECT * FROM (VALUES ('x', ARRAY[1.0, 2.0]), ('y', NULL)) AS v (item_id, text)"
-    each.train("m", ORDERED, algorithm="dual", item_features=source)
+    each.train("m", ORDERED, algorithm="half_als", item_features=source)
     rows = each.ask("SELECT * FROM embsql.validation('m')").to_pylist()
     found = next(row for row in rows if row["check"] == "item without vector text")
     assert (found["severity"], found["rows"]) == ("warning", 2)

@@ -324,7 +324,7 @@ def test_what_an_algorithm_does_not_read_is_refused(
             "item_col must be another column than that of users",
         ),
         ({"algorithm": "item2vec", "item_features": "ev"}, "does not read it with these options"),
-        ({"algorithm": "dual", "user_features": "ev"}, "does not read it with these options"),
+        ({"algorithm": "half_als", "user_features": "ev"}, "does not read it with these options"),
     ],
 )
 def test_no_option_is_without_effect(here: embsql.Database, options: dict, words: str) -> None:

@@ -378,7 +378,7 @@ def test_tables_in_memory_with_all_that_comes_with_a_source(each: embsql.Databas
     events = pa.table(
         {"user_id": [n % 5 for n in range(35)], "item_id": [n % 7 for n in range(35)]}
     )
-    run = each.train("f", events, algorithm="fusion", dim=2, worth=10, item_features=items)
+    run = each.train("f", events, algorithm="fusion", dim=2, prior_strength=10, item_features=items)
     told = each.ask(
         "SELECT hint FROM embsql.validation('f') WHERE \"check\" = 'item feature kind'"
     ).to_pylist()

@@ -134,7 +134,7 @@ def test_the_run_is_what_its_options_give(shop) -> None:
 
 
 def test_same_seed_same_trials(shop) -> None:
-    ranges = {"dim": (1, 8), "reg": (0.001, 0.1), "steps": [1, 2]}
+    ranges = {"dim": (1, 8), "reg": (0.001, 0.1), "cg_steps": [1, 2]}
     for name, seed in (("a", 7), ("b", 7), ("c", 8)):
         shop.train(name, SOURCE, n_trials=12, seed=seed, **ranges, **QUICK)
     assert tried(shop, "a") == tried(shop, "b")
@@ -147,18 +147,20 @@ def test_no_setting_is_tried_twice(shop) -> None:
     """Of twelve settings eleven are wanted: the sampler names some again, and training again would
     give the same.
     """
-    shop.train("m", SOURCE, n_trials=11, dim=[1, 2, 3, 4], steps=(1, 3), **QUICK)
+    shop.train("m", SOURCE, n_trials=11, dim=[1, 2, 3, 4], cg_steps=(1, 3), **QUICK)
     settings = [json.dumps(setting) for setting, _ in tried(shop)]
     assert len(set(settings)) == len(settings) <= 11
 
 
 def test_values_stay_in_their_range(shop) -> None:
-    shop.train("m", SOURCE, n_trials=15, dim=(2, 5), reg=(0.001, 0.1), nu=(0.5, 1.0), **QUICK)
+    shop.train(
+        "m", SOURCE, n_trials=15, dim=(2, 5), reg=(0.001, 0.1), reg_exponent=(0.5, 1.0), **QUICK
+    )
     for setting, _ in tried(shop):
         assert setting["dim"] in (2, 3, 4, 5)
         assert isinstance(setting["dim"], int)
         assert 0.001 <= setting["reg"] <= 0.1
-        assert 0.5 <= setting["nu"] <= 1.0
+        assert 0.5 <= setting["reg_exponent"] <= 1.0
 
 
 def test_a_wide_range_is_searched_by_orders_of_magnitude() -> None:
@@ -230,7 +232,7 @@ OTHER: list[dict[str, Any]] = [
     {"n_trials": 1},
     {"dim": [1, 8]},
     {"reg": (0.002, 0.1)},
-    {"steps": [1, 2]},
+    {"cg_steps": [1, 2]},
     {"k": 5},
     {"seed": 1},
     {"evaluate": True},
@@ -325,10 +327,12 @@ def test_an_impossible_setting_is_a_failed_trial(both) -> None:
     """Values that are fine by themselves and do not go together; one that never is would be refused
     at once.
     """
-    run = both.train("m", SOURCE, n_trials=5, alpha=[1.0, None], alpha0=0.5, dim=4, **QUICK)
+    run = both.train(
+        "m", SOURCE, n_trials=5, alpha=[1.0, None], unobserved_weight=0.5, dim=4, **QUICK
+    )
     bad, good = trials(both)
     assert (bad["status"], bad["value"], bad["best"]) == ("failed", None, False)
-    assert "alpha0 must be left out with alpha, got 0.5" in bad["error"]
+    assert "unobserved_weight must be left out with alpha, got 0.5" in bad["error"]
     assert (good["status"], good["best"]) == ("done", True)
     assert run.status == "live"
 
@@ -409,13 +413,19 @@ BAD = [
         BadOption,
         "dim must be a whole number from 1 to 16000, got 'x'",
     ),
-    ({"n_trials": 3, "dim": (1.5, 4)}, BadOption, "dim must be a whole number"),
-    ({"n_trials": 3, "reg": (0.1, float("inf"))}, BadOption, "reg must be a number"),
-    ({"n_trials": 3, "dim": [0, -1]}, BadOption, "dim must be a whole number from 1"),
-    ({"n_trials": 3, "dim": [4, 8], "epochs": 0}, BadOption, "epochs"),
-    ({"n_trials": 3, "dmi": (1, 4)}, UnknownOption, 'Did you mean "dim"'),
-    ({"n_trials": 3, "feedback": ("implicit", "explicit")}, BadSearch, "not numbers"),
-    ({"n_trials": 3, "feedback": ["implicit", "explicit"]}, BadSearch, "how the source is read"),
+    ({"tune": 3, "dim": (1.5, 4)}, BadOption, "dim must be a whole number"),
+    ({"tune": 3, "reg": (0.1, float("inf"))}, BadOption, "reg must be a number"),
+    ({"tune": 3, "dim": [0, -1]}, BadOption, "dim must be a whole number from 1"),
+    ({"tune": 3, "dim": [4, 8], "epochs": 0}, BadOption, "epochs"),
+    ({"tune": 3, "dmi": (1, 4)}, UnknownOption, 'Did you mean "dim"'),
+    ({"tune": 3, "feedback": ("implicit", "explicit")}, BadSearch, "not numbers"),
+    ({"tune": 3, "feedback": ["implicit", "explicit"]}, BadSearch, "how the source is read"),
+    (
+        {"tune": 3, "algorithm": "node2vec", "max_event_distance": (0, 9)},
+        BadSearch,
+        "how the source is read",
+    ),
+    ({"tune": 3, "feedback": ["implicit", "no"]}, BadOption, "implicit or explicit"),
     (
         {"n_trials": 3, "algorithm": "node2vec", "within": (0, 9)},
         BadSearch,
@@ -464,8 +474,8 @@ def test_one_search_in_every_language() -> None:
 def test_none_and_choices_are_candidates() -> None:
     assert space(reg=[None, 0.01]) == {"reg": [None, 0.01]}
     assert space(reg="none,0.01") == {"reg": [None, 0.01]}
-    assert space("svd", method="normalised,plain") == {"method": ["normalised", "plain"]}
-    assert space("item2vec", dynamic=[True, False]) == {"dynamic": [True, False]}
+    assert space("svd", method="normalized,plain") == {"method": ["normalized", "plain"]}
+    assert space("item2vec", dynamic_window=[True, False]) == {"dynamic_window": [True, False]}
 
 
 def test_a_comma_in_text_is_a_comma() -> None:
@@ -478,23 +488,23 @@ def test_a_comma_in_text_is_a_comma() -> None:
 
 
 def test_options_that_go_together_only_in_some_settings() -> None:
-    """als has alpha or alpha0: with the first candidate the setting is impossible, the search is
+    """als has alpha or unobserved_weight: with the first candidate the setting is impossible, the search is
     not.
     """
-    made, _ = tune.read_search("als", {"alpha": [1.0, None], "alpha0": 0.1}, 2)
-    assert (made.alpha, made.alpha0) == (None, 0.1)
+    made, _ = tune.read("als", {"alpha": [1.0, None], "unobserved_weight": 0.1}, 2)
+    assert (made.alpha, made.unobserved_weight) == (None, 0.1)
 
 
 def test_in_create_model(shop) -> None:
     shop.sql(f"""CREATE MODEL m OPTIONS(model_type = 'matrix_factorization', num_trials = 3, max_iterations = 3,
         feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]), l2_reg = HPARAM_RANGE(0.001, 0.1),
-        steps = [1, 2]) AS {SOURCE}""")
-    params = record(shop, registry.live_run_id(shop.engine, "m"))["params"]
-    assert params["search"]["trials"] == 3
-    assert params["search"]["options"] == {
+        cg_steps = [1, 2]) AS {SOURCE}""")
+    params = record(shop, registry.live(shop.engine, "m"))["params"]
+    assert params["tune"]["trials"] == 3
+    assert params["tune"]["options"] == {
         "dim": [2, 4],
         "reg": {"from": 0.001, "to": 0.1},
-        "steps": [1, 2],
+        "cg_steps": [1, 2],
     }
     wrongs = (
         "[2",

@@ -15,10 +15,17 @@ from tests.conftest import ENGINES
 
 USERS, ITEMS, DIM = 60, 30, 8
 RUNS: dict[str, dict[str, Any]] = {
-    "implicit": {"algorithm": "als", "epochs": 40, "steps": 8},
-    "alpha": {"algorithm": "als", "epochs": 40, "steps": 8, "alpha": 2.0, "reg": 0.1, "nu": 0.5},
-    "explicit": {"algorithm": "als", "epochs": 40, "steps": 8, "feedback": "explicit"},
-    "normalised": {"algorithm": "svd"},
+    "implicit": {"algorithm": "als", "epochs": 40, "cg_steps": 8},
+    "alpha": {
+        "algorithm": "als",
+        "epochs": 40,
+        "cg_steps": 8,
+        "alpha": 2.0,
+        "reg": 0.1,
+        "reg_exponent": 0.5,
+    },
+    "explicit": {"algorithm": "als", "epochs": 40, "cg_steps": 8, "feedback": "explicit"},
+    "normalized": {"algorithm": "svd"},
     "plain": {"algorithm": "svd", "method": "plain"},
 }
 LEAST_SQUARES = ["implicit", "alpha", "explicit"]
@@ -79,7 +86,7 @@ class World:
         unseen = 15 * density if alpha is None else 1.0
         ridge = self.options.get("reg", 0.005) * (
             amount.sum() + unseen * len(self.items)
-        ) ** self.options.get("nu", 1)
+        ) ** self.options.get("reg_exponent", 1)
         table = np.array(list(self.items.values()))
         matrix = unseen * table.T @ table + ridge * np.eye(DIM) + (vectors.T * amount) @ vectors
         return matrix, vectors, amount + (0 if alpha is None else 1)
@@ -314,9 +321,9 @@ def test_what_folding_in_needs_goes_with_its_run(trained, table: str) -> None:
 
 def test_publishing_takes_it_along(trained, tmp_path) -> None:
     target = str(tmp_path / "copy.duckdb")
-    trained.publish(target, "implicit", "normalised")
+    trained.publish(target, "implicit", "normalized")
     with embsql.connect(target) as copy:
-        for model in ("implicit", "normalised"):
+        for model in ("implicit", "normalized"):
             ours, theirs = (
                 folded(one, model, ["i01", "i04"], [1.0, 2.0]) for one in (trained, copy)
             )

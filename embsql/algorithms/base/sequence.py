@@ -77,7 +77,7 @@ class Sequential(ABC):
 
     def weights(self, data: Interactions) -> Float32:
         """What predicting each event counts in the loss, (m,), 1 on average."""
-        events = data.in_order()
+        events = data.events_by_time()
         weight: Float32 = (
             events.weight if self.weighted else np.ones(len(events), np.float32)
         )  # (m,)
