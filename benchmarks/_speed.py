@@ -35,8 +35,8 @@ SHAPES: dict[
 ] = {  # what the peers' own configurations say; the batches are what fits in memory
     "sasrec": {
         "dim": 256,
-        "blocks": 3,
-        "heads": 1,
+        "n_layers": 3,
+        "n_heads": 1,
         "max_length": 200,
         "dropout": 0.1,
         "batch_size": 32,
@@ -45,8 +45,8 @@ SHAPES: dict[
     "gru4rec": {"dim": 64, "max_length": 50, "dropout": 0.3, "batch_size": 32},
     "bert4rec": {
         "dim": 64,
-        "blocks": 2,
-        "heads": 2,
+        "n_layers": 2,
+        "n_heads": 2,
         "max_length": 50,
         "dropout": 0.2,
         "batch_size": 128,
@@ -54,7 +54,7 @@ SHAPES: dict[
     "youtube_dnn": {
         "dim": 64,
         "max_length": 50,
-        "dropout": 0.0,
+        "history_dropout": 0.0,
         "batch_size": 32,
         "negatives": 256,
         "temperature": 0.1,
@@ -214,7 +214,7 @@ def _gsasrec(steps: int) -> Work:
     )
     longest, k, lengths = shape["max_length"], shape["negatives"], _lengths(shape["max_length"])
     model = model_of(
-        MOVIES, longest, shape["dim"], shape["heads"], shape["blocks"], shape["dropout"]
+        MOVIES, longest, shape["dim"], shape["n_heads"], shape["n_layers"], shape["dropout"]
     )
     loss_fn = loss_of(MOVIES - 1, k, 0.75)
 
@@ -262,8 +262,8 @@ class _Configuration(dict[str, Any]):
             hidden_size=shape["dim"],
             num_layers=1,
             dropout_prob=shape["dropout"],
-            n_layers=shape.get("blocks"),
-            n_heads=shape.get("heads"),
+            n_layers=shape.get("n_layers"),
+            n_heads=shape.get("n_heads"),
             inner_size=4 * shape["dim"],
             hidden_dropout_prob=shape["dropout"],
             attn_dropout_prob=shape["dropout"],

@@ -27,7 +27,7 @@ class Gru4rec(Sequential):
     network: ClassVar[str] = "recurrent"
 
     epochs: Count = 20  # passes over the histories
-    layers: Annotated[int, Range(1, 4)] = 1  # of recurrent units
+    n_layers: Annotated[int, Range(1, 4)] = 1  # of recurrent units
 
     def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
         """See Sequential."""

@@ -23,7 +23,7 @@ class Sasrec(Attentive):
     The loss is the softmax over the catalogue, with which this network was found to be above
     BERT4Rec (Kang and McAuley, 2018, "Self-attentive sequential recommendation"; Klenitskiy and
     Vasilev, 2023, "Turning dross into gold loss"). Of large catalogues some items are drawn, and
-    `calibration` says how many each stands for.
+    `sampling_correction` says how many each stands for.
     """
 
     def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data

@@ -26,8 +26,8 @@ class TwoTower:
     SELECT of the id and any columns). Text and booleans are categories, numbers and dates are
     numbers, lists are several categories at once, long text is its words (n of them count 1 /
     sqrt(n) each); NULL, and a value that fewer than two rows have, have a learned place of their
-    own. `history` adds the mean over the user's items, in training over a random part of them; with
-    user_ids = False and no features that mean is all that users are. Ids are left out at random in
+    own. `history_embedding` adds the mean over the user's items, in training over a random part of them; with
+    user_id_embedding = False and no features that mean is all that users are. Ids are left out at random in
     training, so that embsql.embed_user, embed_item and recommend_new can give newcomers a vector of
     their features alone, in SQL. Where many words, tags or categories tell of newcomers, similarity
     = dot with a feature_reg near 50 is a good beginning: what one word adds is then small until
@@ -43,8 +43,8 @@ class TwoTower:
     pair (Zhang et al., 2013, "Optimizing top-N collaborative filtering via dynamic negative item
     sampling"), without those the user has met and those so far above the met item that they may
     well be liked (as Moreira et al., 2024, "NV-Retriever"). With loss = contrastive, many items and
-    nothing but ids, a margin near 0.9 and a push of 150 are a good beginning (Mao et al., 2021,
-    "SimpleX", who also leave out a tenth of a user vector's numbers: `user_dropout`). `memory` adds
+    nothing but ids, a margin near 0.9 and a negative_weight of 150 are a good beginning (Mao et al., 2021,
+    "SimpleX", who also leave out a tenth of a user vector's numbers: `user_embedding_dropout`). `negative_queue_size` adds
     the items of earlier steps as negatives for little work, at the price that their vectors are a
     bit old (Wang et al., 2021, "Cross-batch negative sampling for training two-tower
     recommenders").
@@ -67,7 +67,7 @@ class TwoTower:
     # whence; mixed: batch, uniform
     sampler: Literal["uniform", "popularity", "in_batch", "mixed", "hard"] = "uniform"
     # items of earlier pairs that are negatives too, with the vectors they had then
-    memory: Size = 0
+    negative_queue_size: Size = 0
     # over all negatives at once, or one by one
     loss: Literal["softmax", "bpr", "triplet", "contrastive"] = "softmax"
     similarity: Literal["cosine", "dot"] = "cosine"  # how two vectors make a score
@@ -75,18 +75,19 @@ class TwoTower:
     temperature: Positive | None = None
     # triplet: between met and not met; contrastive: the score a negative may have
     margin: NonNegative = 0.5
-    push: NonNegative = 10.0  # contrastive: weight of all negatives, where the met item's is 1
+    # contrastive: weight of all negatives, where the positive's is 1
+    negative_weight: NonNegative = 10.0
     reg: NonNegative = 0.0  # pull of a step's vectors towards zero; only for dot
     # pull of what features add towards zero, as of that many pairs; only for dot
     feature_reg: NonNegative = 0.0
-    layers: Layers = 0  # hidden layers between features and vector
-    width: Count = 128  # of hidden layers
+    hidden_layers: Layers = 0  # hidden layers between features and vector
+    hidden_dim: Count = 128  # of hidden layers
     # the user's items as a feature, with vectors of their own
-    history: Literal["none", "separate", "shared"] = "none"
+    history_embedding: Literal["none", "separate", "shared"] = "none"
     history_dropout: Dropout = 0.5  # share of a history's items left out in training
-    user_dropout: Dropout = 0.0  # share of a user vector's numbers left out in training
+    user_embedding_dropout: Dropout = 0.0  # share of a user vector's numbers left out in training
     # users have vectors of their own, besides what their features and history say
-    user_ids: bool = True
+    user_id_embedding: bool = True
     # share of ids left out in training, where there are features; what newcomers live on
     id_dropout: Dropout = 0.3
     # epochs without a better hit rate on pairs held out, after which to stop; 0: never
@@ -114,15 +115,15 @@ class TwoTower:
         """What is known of users and of items, encoded. Raises BadFeatures."""
         tables = {"user": data.user_features, "item": data.item_features}
         if (
-            self.history != "none"
+            self.history_embedding != "none"
             and data.user_features is not None
             and "items" in data.user_features.column_names
         ):
             raise BadFeatures(
                 option="user_features", found='a column "items", which is the history\'s name'
             )
-        known = self.user_ids or self.history != "none" or data.user_features is not None
-        require(self, "true, unless there are user_features or a history", user_ids=known)
+        known = self.user_id_embedding or self.history_embedding != "none" or data.user_features is not None
+        require(self, "true, unless there are user_features or a history_embedding", user_id_embedding=known)
         told = any(tables.values())
         require(
             self,

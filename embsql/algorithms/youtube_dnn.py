@@ -21,10 +21,10 @@ class YoutubeDnn(Sequential):
     are predicted from a random part of them, so that a user's scores are made once for all of these
     (as in Liang et al., 2018, "Variational autoencoders for collaborative filtering"). The score is
     the product of a user's vector and an item's, or with `temperature` their cosine. Over tens of
-    thousands of items loss = contrastive with a temperature of 1, a user_dropout of 0.1 and a
-    dropout of 0 is a good beginning (Mao et al., 2021, "SimpleX", without its users' ids); products
+    thousands of items loss = contrastive with a temperature of 1, a user_embedding_dropout of 0.1
+    and a history_dropout of 0 is a good beginning (Mao et al., 2021, "SimpleX", without its users' ids); products
     then want a `reg` near 6, or they learn by heart what they are shown. `example_age` keeps what
-    was fashionable once from being recommended now, and `weighted` makes an hour watched count more
+    was fashionable once from being recommended now, and `weighted_loss` makes an hour watched count more
     than a click (Covington, Adams and Sargin, 2016, "Deep neural networks for YouTube
     recommendations").
     """
@@ -32,9 +32,9 @@ class YoutubeDnn(Sequential):
     network: ClassVar[str] = "pooling"
 
     max_length: Count = 500  # the latest so many events of a user are used
-    dropout: Dropout = 0.5  # share of a history's events left out in training
-    layers: Layers = 0  # hidden layers between the mean and the user's vector
-    width: Count = 128  # of hidden layers
+    history_dropout: Dropout = 0.5  # share of a history's events left out in training
+    hidden_layers: Layers = 0  # hidden layers between the mean and the user's vector
+    hidden_dim: Count = 128  # of hidden layers
 
     def reads(self, data: Interactions) -> Reading:
         """See Sequential."""

@@ -40,7 +40,7 @@ def readings(algorithm: Any, data: Interactions) -> Int64:
     Raises BadOption where there are no times.
     """
     events = data.in_order()
-    ages(algorithm, "clock", events.time)
+    ages(algorithm, "time_features", events.time)
     time, clock = np.asarray(events.time), is_clock(np.asarray(events.time))
     user, item = data.user[events.pair], data.item[events.pair]  # (m,), (m,)
     gap = np.where(np.diff(user, prepend=-1) == 0, np.diff(time, prepend=time[:1]), 0)  # (m,)

@@ -132,7 +132,7 @@ class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its t
         self.items, self.options = items, options
         self.encoder = (
             Reading(options.dim, generator)
-            if options.encoder == "recurrent"
+            if options.encoder == "gru"
             else Pooling(options.dim, generator, attends=options.encoder == "attention")
         )
 
@@ -144,7 +144,7 @@ class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its t
         code, place = torch.cat([item, other]).unique(return_inverse=True)  # (m,), (t + s,)
         y = embedding(place, self.items(code, drop))  # (t + s, d)
         state, _ = self.encoder(y[: len(item)], step.packed)  # (t, d)
-        first = int(self.options.encoder == "recurrent")  # nothing comes before the first
+        first = int(self.options.encoder == "gru")  # nothing comes before the first
         asked = (step.packed.place >= first).to(item.device)  # (t,)
         x, y = self._unit(state[asked]) / self.temperature, self._unit(y)  # (a, d), (t + s, d)
         met = (x * y[: len(item)][asked]).sum(1)  # (a,)
@@ -200,8 +200,8 @@ def fitted(options: NeuralContent, data: Interactions, run: Run) -> Embeddings:
 
     Raises BadFeatures, Diverged, NoGpu and TooFew.
     """
-    given = item_vectors(data, options.vectors)  # (i, p)
-    known = data if options.ids else data.where((given != 0).any(axis=1)[data.item])
+    given = item_vectors(data, options.vector_col)  # (i, p)
+    known = data if options.item_id_embedding else data.where((given != 0).any(axis=1)[data.item])
     past = histories(known).latest(options.max_length)
     learners = (past.counts > 1).nonzero()[:, 0]  # (n,) users with something to predict
     if not len(learners):
@@ -218,7 +218,7 @@ def fitted(options: NeuralContent, data: Interactions, run: Run) -> Embeddings:
     with placed(run, work) as generator:
         met = (
             torch.from_numpy(np.bincount(known.item, minlength=data.n_items) > 0)
-            if options.ids
+            if options.item_id_embedding
             else None
         )  # (i,)
         model: Model = Model(options, Items(given, met, options.dim, generator), generator).to(

@@ -64,5 +64,5 @@ class Pooling(nn.Module):  # type: ignore[misc]  # torch is imported without its
 
 def network(options: YoutubeDnn, reads: Reading, generator: torch.Generator) -> Pooling:
     """The network of an algorithm's options."""
-    widths = [options.dim, *[options.width] * options.layers, options.dim]
-    return Pooling(widths, options.dropout, generator, whole=reads == "whole")
+    widths = [options.dim, *[options.hidden_dim] * options.hidden_layers, options.dim]
+    return Pooling(widths, options.history_dropout, generator, whole=reads == "whole")

@@ -40,4 +40,4 @@ class Recurrent(nn.Module):  # type: ignore[misc]  # torch is imported without i
 
 def network(options: Gru4rec, reads: Reading, generator: torch.Generator) -> Recurrent:  # noqa: ARG001 - as others are made
     """The network of an algorithm's options."""
-    return Recurrent(options.dim, options.layers, options.dropout, generator)
+    return Recurrent(options.dim, options.n_layers, options.dropout, generator)

@@ -228,7 +228,7 @@ class Loss:
 
     def _sharp(self, state: Tensor) -> Tensor:
         """States (n, d) without some of their numbers, over the temperature."""
-        drop = Dropout(self.options.user_dropout, self.generator)
+        drop = Dropout(self.options.user_embedding_dropout, self.generator)
         return drop(self.model.directed(state)) / (self.model.temperature or 1.0)
 
     def _softmax(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
@@ -246,7 +246,7 @@ class Loss:
         met, scores = (state[by] * own).sum(1), state @ others.T  # (p,), (b, n)
         if self.options.loss == "contrastive":
             near = relu(scores - self.options.margin).mean(1)  # (b,)
-            return (relu(1 - met) + self.options.push * near[by]) @ weight
+            return (relu(1 - met) + self.options.negative_weight * near[by]) @ weight
         below = (scores.logsumexp(1) + self._bias)[by] - met  # (p,)
         return (below if self.count == self.model.n_items else softplus(below)) @ weight
 
@@ -267,14 +267,14 @@ class Loss:
     @property
     def _bias(self) -> float:
         """What raises others' scores, for those that were not drawn."""
-        return self.options.calibration * math.log(self.model.n_items / self.count)
+        return self.options.sampling_correction * math.log(self.model.n_items / self.count)
 
     def _gbce(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Met or not, for the target and negatives each, calibrated (Petrov and Macdonald, 2023,
         "gSASRec").
         """
         other, rate = self._draw(), self.count / self.model.n_items  # (n,)
-        power = rate * (self.options.calibration * (1 - 1 / rate) + 1 / rate)
+        power = rate * (self.options.gbce_t * (1 - 1 / rate) + 1 / rate)
         own, others = self._vectors(target, other)  # (p, d), (n, d)
         same = (target[:, None] == other).to(state.device)  # (p, n)
         apart = softplus(state @ others.T).masked_fill(same, 0)  # (p, n)
@@ -343,7 +343,7 @@ def _histories(options: Sequential, data: Interactions) -> Histories:
             np.float32
         )  # (m,)
         past = replace(past, age=torch.from_numpy(age))
-    return replace(past, clock=torch.from_numpy(readings(options, data))) if options.clock else past
+    return replace(past, clock=torch.from_numpy(readings(options, data))) if options.time_features else past
 
 
 def objective(

@@ -331,14 +331,14 @@ def fitted(
     """Train two towers; told is what is known of users and items. Raises Diverged and NoGpu."""
     known, held = carve(data, run.seed) if options.patience else (data, data)
     size = batch_of(options.batch_size, len(known))
-    work = size * (min(size + options.negatives, data.n_items) + options.memory) * options.dim
+    work = size * (min(size + options.negatives, data.n_items) + options.negative_queue_size) * options.dim
     with placed(run, work) as generator:
         model = pair(options, known, told, generator)
         if run.before:
             model.begin(run.before, run)
         model.to(run.device)
         negative = negatives(options.sampler, options.negatives, size, known, generator, run.device)
-        drop = Drop(generator, options.id_dropout, options.history_dropout, options.user_dropout)
+        drop = Drop(generator, options.id_dropout, options.history_dropout, options.user_embedding_dropout)
         loss = Loss(model, negative, drop, options, options.feature_reg / len(known))
         Loop(options.name, options.epochs, options.lr, options.patience).train(
             model,
@@ -365,7 +365,7 @@ class Loss:
         """() of a step"""
         scores, length = self.model.scores(batch, self.negative, self.drop)
         options = self.options
-        loss = LOSSES[options.loss](scores, options.margin, options.push) + options.reg * length
+        loss = LOSSES[options.loss](scores, options.margin, options.negative_weight) + options.reg * length
         return loss + self.pull * self.model.added() if self.pull else loss
 
 
@@ -376,12 +376,12 @@ def pair(
     generator: torch.Generator,
 ) -> Pair:
     """Two towers with random weights."""
-    dim, widths = options.dim, [options.width] * options.layers
+    dim, widths = options.dim, [options.hidden_dim] * options.hidden_layers
     met = counted(data.user, data.n_users) > 0  # (u,)
-    users = Side(met, dim, widths, told["user"], generator, ids=options.user_ids)
+    users = Side(met, dim, widths, told["user"], generator, ids=options.user_id_embedding)
     items = Side(counted(data.item, data.n_items) > 0, dim, widths, told["item"], generator)
-    if options.history != "none":
-        width, shared = [*widths, dim][0], options.history == "shared"
+    if options.history_embedding != "none":
+        width, shared = [*widths, dim][0], options.history_embedding == "shared"
         table = (
             items.own if shared else Table(_random(data.n_items, width, generator))
         )  # (i, d or w)
@@ -389,7 +389,7 @@ def pair(
         users.history = History(
             data.by_user(), table, turn, nn.Parameter(_random(1, width, generator))
         )
-    return Pair(users, items, options.similarity, options.divisor, options.memory)
+    return Pair(users, items, options.similarity, options.divisor, options.negative_queue_size)
 
 
 def batches(data: Interactions, size: int, negative: Negatives) -> Iterator[Batch]:

@@ -118,5 +118,5 @@ def network(options: Attentive, reads: Reading, generator: torch.Generator) -> T
     """The network of an algorithm's options."""
     causal = reads == "before"
     return Transformer(
-        options.dim, options.blocks, options.heads, options.dropout, generator, causal=causal
+        options.dim, options.n_layers, options.n_heads, options.dropout, generator, causal=causal
     )

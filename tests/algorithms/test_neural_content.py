@@ -21,7 +21,7 @@ from embsql.nn import history_encoder as networks
 from embsql.run import Run
 from tests.worlds import interactions, islands
 
-ENCODERS = ["pooling", "attention", "recurrent"]
+ENCODERS = ["mean", "attention", "gru"]
 NEW = [3, 14, 25, 36]  # one item of each island that nobody has met
 
 
@@ -48,7 +48,7 @@ def ranked(found: embsql.data.Embeddings) -> np.ndarray:
 def test_items_nobody_met_are_found_by_their_vectors(encoder: str, ids: bool) -> None:
     data, user_island, item_island = islands()
     known = world(item_island, data.where(~np.isin(data.item, NEW)))
-    found = NeuralContent(dim=8, epochs=8, encoder=encoder, ids=ids).fit(
+    found = NeuralContent(dim=8, epochs=8, encoder=encoder, item_id_embedding=ids).fit(
         known, Run(seed=1, threads=1)
     )
     assert ((found.users @ found.items[NEW].T).argmax(axis=1) == user_island).all()
@@ -81,7 +81,7 @@ def test_no_item_is_predicted_from_itself(encoder: str) -> None:
         moved = ((again - before).abs() > 1e-6).any(1).nonzero()[:, 0].tolist()
         first, last = (0, 4) if place < 4 else (4, 8) if place < 8 else (8, 9)
         assert moved == [
-            n for n in range(place + 1 if encoder == "recurrent" else first, last) if n != place
+            n for n in range(place + 1 if encoder == "gru" else first, last) if n != place
         ]
     assert not before[8].any(), "nothing else is known of the third"
     assert whole.abs().sum(1).all()
@@ -121,7 +121,7 @@ def test_order_tells_only_the_recurrent() -> None:
     ]
     groups = np.repeat(np.arange(3), 10)
     data = world(groups, interactions(pairs))
-    found = NeuralContent(dim=8, encoder="recurrent", epochs=20).fit(data, Run(seed=1, threads=1))
+    found = NeuralContent(dim=8, encoder="gru", epochs=20).fit(data, Run(seed=1, threads=1))
     one, two = (groups[ranked(found)[:, 0]][np.arange(120) % 3 == n] for n in (0, 1))
     assert (one == 1).mean() > 0.9
     assert (two == 2).mean() > 0.9
@@ -132,9 +132,9 @@ def test_recurrent_needs_times() -> None:
         world(np.arange(3), interactions([(0, 0), (0, 1), (1, 2)])), time=None
     )
     with pytest.raises(
-        BadOption, match="encoder must be pooling or attention where the source has no event_time"
+        BadOption, match="encoder must be mean or attention where the source has no event_time"
     ):
-        NeuralContent(encoder="recurrent").fit(data, Run())
+        NeuralContent(encoder="gru").fit(data, Run())
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -147,7 +147,7 @@ def test_items_without_a_vector_are_met_without_consequence(encoder: str) -> Non
     )
     assert not one.items[[0, 1, 20]].any()
     assert (one.users == other.users).all()
-    learned = NeuralContent(dim=4, epochs=2, encoder=encoder, ids=True).fit(gaps, Run(seed=1))
+    learned = NeuralContent(dim=4, epochs=2, encoder=encoder, item_id_embedding=True).fit(gaps, Run(seed=1))
     assert learned.items[[0, 1, 20]].all(), "with ids they have vectors of their own"
 
 
@@ -169,7 +169,7 @@ def test_a_history_of_which_nothing_is_known_for_the_moment_does_no_harm(encoder
     """
     data = interactions([(u, i) for u in range(8) for i in (2 * u, 2 * u + 1)])
     given = world(np.zeros(16, int), data, missing=tuple(range(14)))
-    found = NeuralContent(dim=4, epochs=20, batch_size=1, ids=True, encoder=encoder).fit(
+    found = NeuralContent(dim=4, epochs=20, batch_size=1, item_id_embedding=True, encoder=encoder).fit(
         given, Run(seed=1)
     )
     assert found.finite()
@@ -197,7 +197,7 @@ def test_the_unit_of_the_vectors_does_not_matter(unit: float) -> None:
     np.testing.assert_allclose(first.items, second.items, atol=1e-5)
 
 
-@pytest.mark.parametrize("encoder", ["pooling", "attention"])
+@pytest.mark.parametrize("encoder", ["mean", "attention"])
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 def test_a_history_given_in_sql_is_summed_as_in_training(
     each: embsql.Database, encoder: str, similarity: str
@@ -238,7 +238,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) ->
             raise Killed
 
     data, _, item_island = islands()
-    options = NeuralContent(dim=4, epochs=3, ids=True, encoder="attention")
+    options = NeuralContent(dim=4, epochs=3, item_id_embedding=True, encoder="attention")
     kept = checkpoints(str(tmp_path), "a")
     with pytest.raises(Killed):
         options.fit(world(item_island, data), Run(seed=1, checkpoints=kept, on_report=kill))

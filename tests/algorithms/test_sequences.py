@@ -99,7 +99,7 @@ def test_after_the_last_comes_the_next(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("gru4rec", {"epochs": 40}), ("sasrec", {"epochs": 15, "lr": 0.005, "heads": 2})],
+    [("gru4rec", {"epochs": 40}), ("sasrec", {"epochs": 15, "lr": 0.005, "n_heads": 2})],
 )
 def test_what_comes_next_may_hang_on_more_than_the_last(
     name: str, options: dict[str, object]
@@ -160,7 +160,7 @@ def test_hours_tell() -> None:
         (day + n) * DAY + late * DAY // 2 + np.arange(len(walks[n]))
         for n, late in enumerate(evening)
     ]
-    found = fit("sasrec", walked(walks, times), epochs=6, clock=True)
+    found = fit("sasrec", walked(walks, times), epochs=6, time_features=True)
     assert (best(found) == 1 + evening)[56:].all()
     without = fit("sasrec", walked(walks, times), epochs=6)
     assert len(np.unique(best(without)[56:])) == 1
@@ -177,7 +177,7 @@ def test_what_was_fashionable_is_not_recommended_now() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "shown"), [({}, 1), ({"weighted": True}, 2), ({"half_life": 5.0}, 2)]
+    ("options", "shown"), [({}, 1), ({"weighted_loss": True}, 2), ({"half_life": 5.0}, 2)]
 )
 def test_events_count_by_weight_and_age(options: dict[str, object], shown: int) -> None:
     """After 0 came 1 two times of three, but long ago and with little weight."""
@@ -370,8 +370,8 @@ def test_sampled_softmax_estimates_the_whole_one() -> None:
     wanted = whole(step).item()
     assert wanted == pytest.approx(math.log(200), abs=0.3)
     for count in (20, 100):
-        for calibration, less in ((1.0, 0.0), (0.0, math.log(200 / count))):
-            some, _ = loss_over(count, calibration=calibration)
+        for correction, less in ((1.0, 0.0), (0.0, math.log(200 / count))):
+            some, _ = loss_over(count, sampling_correction=correction)
             assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(
                 wanted - less, abs=0.06
             )
@@ -414,7 +414,7 @@ def test_few_negatives_of_shared_states_estimate_all() -> None:
     model = sequence_model.Model(200, 4, Pooling([4, 4], 0.0, g, whole=True), g)
     step, options = (
         sequence_model.Whole(events).step(torch.arange(64)),
-        {"dim": 4, "calibration": 1.0},
+        {"dim": 4, "sampling_correction": 1.0},
     )
     whole, some = (
         sequence_model.Loss(model, events, algorithms.make("youtube_dnn", options), n, g)
@@ -426,7 +426,7 @@ def test_few_negatives_of_shared_states_estimate_all() -> None:
 
 
 def test_gbce_by_hand() -> None:
-    loss, step = loss_over(50, loss="gbce", calibration=0.75)
+    loss, step = loss_over(50, loss="gbce", gbce_t=0.75)
     items = loss.model.items.detach().double()
     drawn = torch.randperm(200, generator=torch.Generator().manual_seed(7))[:50].tolist()
     loss.generator.manual_seed(7)
@@ -441,7 +441,7 @@ def test_gbce_by_hand() -> None:
 
 def test_numbers_of_a_state_are_left_out_where_it_predicts() -> None:
     whole, _ = loss_over(200, temperature=0.5)
-    some, _ = loss_over(200, temperature=0.5, user_dropout=0.5)
+    some, _ = loss_over(200, temperature=0.5, user_embedding_dropout=0.5)
     state = torch.tensor([[3.0, 4.0]])
     assert torch.allclose(whole._sharp(state), torch.tensor([[1.2, 1.6]]))
     parts = {tuple(round(x, 4) for x in some._sharp(state)[0].tolist()) for _ in range(100)}
@@ -449,7 +449,7 @@ def test_numbers_of_a_state_are_left_out_where_it_predicts() -> None:
 
 
 def test_the_contrastive_loss_by_hand() -> None:
-    loss, step = loss_over(200, loss="contrastive", temperature=1.0, margin=0.2, push=7.0)
+    loss, step = loss_over(200, loss="contrastive", temperature=1.0, margin=0.2, negative_weight=7.0)
     items = torch.nn.functional.normalize(loss.model.items.detach())
     met = items[0] @ items[loss.events.item[step.target]].T
     wanted = (1 - met).mean() + 7 * (items @ items[0] - 0.2).clamp(min=0).mean()
@@ -534,7 +534,7 @@ def test_nothing_to_predict_is_an_error(name: str) -> None:
             fit(name, data)
 
 
-@pytest.mark.parametrize("option", [{"clock": True}, {"example_age": True}, {"half_life": 3.0}])
+@pytest.mark.parametrize("option", [{"time_features": True}, {"example_age": True}, {"half_life": 3.0}])
 def test_what_wants_times_says_so(option: dict[str, object]) -> None:
     data = dataclasses.replace(walked([[0, 1], [1, 2]]), time=None, events=None)
     with pytest.raises(BadOption, match="no event_time"):
@@ -544,20 +544,22 @@ def test_what_wants_times_says_so(option: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("sasrec", {"heads": 3}),
-        ("bert4rec", {"blocks": 0}),
-        ("gru4rec", {"layers": 9}),
-        ("youtube_dnn", {"width": 0}),
+        ("sasrec", {"n_heads": 3}),
+        ("bert4rec", {"n_layers": 0}),
+        ("gru4rec", {"n_layers": 9}),
+        ("youtube_dnn", {"hidden_dim": 0}),
         ("sasrec", {"dropout": 1.0}),
         ("sasrec", {"max_length": 0}),
         ("gru4rec", {"loss": "bpr"}),
         ("bert4rec", {"max_length": 1}),
         ("sasrec", {"temperature": 0.0}),
-        ("gru4rec", {"calibration": 2.0}),
+        ("gru4rec", {"sampling_correction": 2.0}),
+        ("gru4rec", {"gbce_t": 2.0}),
         ("gru4rec", {"negatives": 0}),
-        ("youtube_dnn", {"layers": 4}),
+        ("youtube_dnn", {"hidden_layers": 4}),
         ("youtube_dnn", {"reg": -1.0}),
-        ("youtube_dnn", {"user_dropout": 1.0}),
+        ("youtube_dnn", {"user_embedding_dropout": 1.0}),
+        ("youtube_dnn", {"history_dropout": 1.0}),
     ],
 )
 def test_bad_options(name: str, wrong: dict[str, object]) -> None:

@@ -20,7 +20,7 @@ from embsql import algorithms
 from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures, BadOption, Diverged
 from embsql.features.encoders import FAR, Feature, described, encode
-from embsql.nn import negatives, optim, towers
+from embsql.nn import losses, negatives, optim, towers
 from embsql.nn.trainer import carve
 from embsql.run import Run
 from tests.conftest import ENGINES
@@ -62,7 +62,7 @@ def test_one_never_met_is_near_its_kind(layers: int, entity: str) -> None:
         (land, data.user, data.users) if entity == "user" else (colour, data.item, data.items)
     )
     newcomers = np.arange(0, len(vocabulary), 5)
-    found = algorithms.make("two_tower", {"dim": 16, "layers": layers, **QUICK}).fit(
+    found = algorithms.make("two_tower", {"dim": 16, "hidden_layers": layers, **QUICK}).fit(
         data.where(~np.isin(codes, newcomers)), Run(seed=1, threads=1)
     )
     scores = found.users @ found.items.T if entity == "user" else found.items @ found.users.T
@@ -170,7 +170,7 @@ def test_a_warm_start_begins_with_the_vectors_it_is_given(
     )
     before.users[::9], before.items[::5] = np.nan, np.nan
     algorithm = algorithms.make(
-        "two_tower", {"dim": 8, "similarity": similarity, "history": history}
+        "two_tower", {"dim": 8, "similarity": similarity, "history_embedding": history}
     )
     run = Run(seed=1, generator=torch.Generator().manual_seed(1))
     model = towers.pair(algorithm, data, algorithm._told(data), run.generator)
@@ -181,7 +181,7 @@ def test_a_warm_start_begins_with_the_vectors_it_is_given(
         assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize("options", [{}, {"history": "shared"}, {"similarity": "dot"}])
+@pytest.mark.parametrize("options", [{}, {"history_embedding": "shared"}, {"similarity": "dot"}])
 def test_one_epoch_after_a_warm_start_knows_newcomers(options: dict[str, object]) -> None:
     """Better than one epoch from nothing, by what the tower learns of the vectors that it starts
     with.
@@ -226,7 +226,7 @@ def test_one_epoch_after_a_warm_start_keeps_islands_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"similarity": "dot"}, {"history": "separate"}, {"history": "shared"}]
+    "options", [{}, {"similarity": "dot"}, {"history_embedding": "separate"}, {"history_embedding": "shared"}]
 )
 @pytest.mark.parametrize("large", [50, 0])  # users only, or all
 def test_large_tables_keep_islands_apart(
@@ -314,7 +314,7 @@ def test_every_loss_with_every_sampler_keeps_islands_apart(loss: str, sampler: s
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 def test_history_serves_users(history: str, similarity: str) -> None:
     data, user_island, item_island = islands()
-    options = {"dim": 8, "history": history, "similarity": similarity, "epochs": 4, "lr": 0.02}
+    options = {"dim": 8, "history_embedding": history, "similarity": similarity, "epochs": 4, "lr": 0.02}
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
     assert (item_island[best] == user_island[:, None]).mean() > 0.97
@@ -325,7 +325,7 @@ def test_history_serves_users(history: str, similarity: str) -> None:
 def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
     data = interactions([(0, 0), (0, 1), (1, 2)])
     generator = torch.Generator().manual_seed(1)
-    options = algorithms.make("two_tower", {"dim": 2, "history": "separate", "similarity": "dot"})
+    options = algorithms.make("two_tower", {"dim": 2, "history_embedding": "separate", "similarity": "dot"})
     history = towers.pair(options, data, {"user": None, "item": None}, generator).users.history
     table, users, drop = (
         history.table.detach(),
@@ -350,7 +350,7 @@ def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
 def test_users_without_ids_are_what_they_met() -> None:
     """Two users who met the same are one and the same vector."""
     data = interactions([(user, item) for user in range(40) for item in range(user % 4, 12, 4)])
-    options = {"dim": 8, "history": "shared", "user_ids": False, "epochs": 5}
+    options = {"dim": 8, "history_embedding": "shared", "user_id_embedding": False, "epochs": 5}
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     assert np.allclose(found.users[:4], found.users[4:8], atol=1e-6)
     assert not np.allclose(found.users[0], found.users[1], atol=0.1)
@@ -358,9 +358,9 @@ def test_users_without_ids_are_what_they_met() -> None:
 
 def test_users_of_whom_nothing_would_be_known_are_refused() -> None:
     with pytest.raises(
-        BadOption, match="user_ids must be true, unless there are user_features or a history"
+        BadOption, match="user_id_embedding must be true, unless there are user_features or a history_embedding"
     ):
-        algorithms.make("two_tower", {"user_ids": False}).fit(
+        algorithms.make("two_tower", {"user_id_embedding": False}).fit(
             interactions([(0, 0), (1, 1)]), Run(seed=1, threads=1)
         )
 
@@ -380,16 +380,16 @@ def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
         totals = []
         for _ in range(2000):
             drawn = negative.draw()
-            s = negatives.Scores(
+            s = losses.Scores(
                 scores[:1], scores[drawn][None], (drawn == 0)[None], negative.expected[drawn]
             )
-            totals.append(math.exp(float(negatives.softmax(s, 0) + scores[0])))
+            totals.append(math.exp(float(losses.softmax(s, 0) + scores[0])))
         wanted = float(torch.logsumexp(scores[np.unique(data.item)], 0))
         assert math.log(np.mean(totals)) == pytest.approx(wanted, abs=0.03)
 
 
-def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> negatives.Scores:
-    return negatives.Scores(
+def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> losses.Scores:
+    return losses.Scores(
         torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0]))
     )
 
@@ -397,7 +397,7 @@ def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -
 def test_the_contrastive_loss_by_hand() -> None:
     given = scores([0.5, 2.0], [[0.75, -1.0, 0.9], [0.5, 1.5, 3.0]], [[0, 0, 0], [0, 0, 1]])
     near, far = (0.5 + 0) / 2, (0.25 + 0 + 0.4 + 0 + 1.0) / 5  # a hit is no negative
-    assert float(negatives.contrastive(given, 0.5, 7.0)) == pytest.approx(near + 7 * far)
+    assert float(losses.contrastive(given, 0.5, 7.0)) == pytest.approx(near + 7 * far)
 
 
 def test_the_hardest_by_hand() -> None:
@@ -468,13 +468,13 @@ def test_hard_negatives_tell_neighbours_apart() -> None:
 
 def test_memory_makes_up_for_small_batches() -> None:
     small = {"sampler": "in_batch", "batch_size": 10}
-    assert unmet_of_own_town(memory=256, **small) > unmet_of_own_town(**small) + 0.05
+    assert unmet_of_own_town(negative_queue_size=256, **small) > unmet_of_own_town(**small) + 0.05
 
 
 def test_memory_is_of_the_latest_items() -> None:
     data, _, _ = islands()
     generator = torch.Generator().manual_seed(1)
-    options = algorithms.make("two_tower", {"dim": 4, "memory": 5})
+    options = algorithms.make("two_tower", {"dim": 4, "negative_queue_size": 5})
     pair = towers.pair(options, data, {"user": None, "item": None}, generator)
     negative, drop = (
         negatives.negatives("in_batch", 1, 3, data, generator),
@@ -537,15 +537,15 @@ def test_threads_are_given_back() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"layers": 4},
+        {"hidden_layers": 4},
         {"id_dropout": 1.0},
         {"temperature": 0.0},
         {"lr": 0.0},
         {"negatives": 0},
         {"loss": "hinge"},
-        {"push": -1.0},
+        {"negative_weight": -1.0},
         {"feature_reg": -1.0},
-        {"user_dropout": 1.0},
+        {"user_embedding_dropout": 1.0},
     ],
 )
 def test_bad_options(wrong: dict[str, object]) -> None:
@@ -661,6 +661,6 @@ def test_a_feature_by_the_history_s_name_is_refused() -> None:
     data, _, _ = islands()
     users = pa.table({"items": ["a"] * data.n_users})
     with pytest.raises(BadFeatures, match='"items"'):
-        algorithms.make("two_tower", {"history": "shared"}).fit(
+        algorithms.make("two_tower", {"history_embedding": "shared"}).fit(
             dataclasses.replace(data, user_features=users), Run(seed=1)
         )

@@ -72,7 +72,7 @@ SMALL = {
         "--system",
         "content, mean",
         "dual",
-        "neural_content, pooling",
+        "neural_content, mean",
         "als",
     ],
     "item2vec": [

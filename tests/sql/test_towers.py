@@ -35,10 +35,10 @@ ITEM_FEATURES = f"SELECT * FROM (VALUES {', '.join(THINGS)}) AS t (item_id, titl
 BOTH = {"user_features": USER_FEATURES, "item_features": ITEM_FEATURES}
 RUNS: dict[str, dict[str, Any]] = {
     "summed": {**BOTH},
-    "layered": {**BOTH, "layers": 2, "width": 12, "history": "shared"},
-    "dotted": {**BOTH, "similarity": "dot", "layers": 1, "width": 16, "history": "separate"},
+    "layered": {**BOTH, "hidden_layers": 2, "hidden_dim": 12, "history_embedding": "shared"},
+    "dotted": {**BOTH, "similarity": "dot", "hidden_layers": 1, "hidden_dim": 16, "history_embedding": "separate"},
     "users_only": {"user_features": USER_FEATURES},
-    "history_only": {"history": "shared", "similarity": "dot"},
+    "history_only": {"history_embedding": "shared", "similarity": "dot"},
 }
 
 
@@ -111,7 +111,7 @@ def asked(database: embsql.Database, model: str, side: str, history: bool) -> np
 @pytest.mark.parametrize("model", ["summed", "layered", "dotted"])
 def test_sql_is_torch(trained, model: str, side: str) -> None:
     database, models = trained
-    found = asked(database, model, side, history=side == "user" and "history" in RUNS[model])
+    found = asked(database, model, side, history=side == "user" and "history_embedding" in RUNS[model])
     expected = without_id(models[model], side)
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() < 1e-4
@@ -225,8 +225,8 @@ def test_towers_go_with_their_run(trained, table: str) -> None:
         "algorithm": "two_tower",
         "dim": 2,
         "epochs": 1,
-        "layers": 1,
-        "width": 2,
+        "hidden_layers": 1,
+        "hidden_dim": 2,
         "threads": 1,
         "progress": False,
     }

@@ -34,7 +34,7 @@ class Sequential(ABC):
     batch_size: Count = 32
     max_length: Count = 200  # the latest so many events of a user are used
     dropout: Dropout = 0.1  # share of the network's numbers left out in training
-    user_dropout: Dropout = 0.0  # share of a user vector's numbers left out in training
+    user_embedding_dropout: Dropout = 0.0  # share of a user vector's numbers left out in training
     # pull of items' vectors towards zero, as of that many events; only for products
     reg: NonNegative = 0.0
     # over all items, each for itself, or up to a margin
@@ -45,15 +45,18 @@ class Sequential(ABC):
     temperature: Positive | None = None
     # contrastive: the cosine up to which an item may come that was not met
     margin: NonNegative = 0.9
-    push: NonNegative = 150.0  # contrastive: weight of all negatives, where the met item's is 1
-    # where negatives are drawn: 0 takes them for all there are, 1 for as many as there are
-    calibration: Share = 0.75
+    # contrastive: weight of all negatives, where the positive's is 1
+    negative_weight: NonNegative = 150.0
+    # softmax of drawn negatives: 0 takes them for all there are, 1 for as many as there are (logQ)
+    sampling_correction: Share = 0.75
+    # gbce of drawn negatives: 0 is plain binary cross-entropy, 1 fully corrected for the sampling
+    gbce_t: Share = 0.75
     # read an event's hour, weekday, time since the event before and since the item's first
-    clock: bool = False
+    time_features: bool = False
     # learn how each item's share changes with time, and recommend as of the last event
     example_age: bool = False
     # predicting an event counts by its weight, such as minutes watched, not 1
-    weighted: bool = False
+    weighted_loss: bool = False
     # days (units of a numeric event_time) that halve what predicting an event counts
     half_life: Positive | None = None
     # epochs without a better figure on everybody's last event, after which to stop; 0: never
@@ -79,7 +82,7 @@ class Sequential(ABC):
         """What predicting each event counts in the loss, (m,), 1 on average."""
         events = data.in_order()
         weight: Float32 = (
-            events.weight if self.weighted else np.ones(len(events), np.float32)
+            events.weight if self.weighted_loss else np.ones(len(events), np.float32)
         )  # (m,)
         if self.half_life is not None:
             weight = weight * halved(ages(self, "half_life", events.time), self.half_life)  # (m,)
@@ -96,13 +99,13 @@ class Attentive(Sequential):
 
     network: ClassVar[str] = "transformer"
 
-    blocks: Count = 2  # layers of attention
-    heads: Count = 2  # parts of the vectors that attend on their own, each of an even length
+    n_layers: Count = 2  # layers of attention
+    n_heads: Count = 2  # parts of the vectors that attend on their own, each of an even length
 
     def __post_init__(self) -> None:
         Sequential.__post_init__(self)
         require(
             self,
-            f"such that dim ({self.dim}) is a multiple of 2 * heads",
-            heads=self.dim % (2 * self.heads) == 0,
+            f"such that dim ({self.dim}) is a multiple of 2 * n_heads",
+            n_heads=self.dim % (2 * self.n_heads) == 0,
         )
