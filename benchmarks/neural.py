@@ -29,7 +29,9 @@ from benchmarks.quality import EXAMS, Exam, train
 
 PUBLISHED = (0.1754, 0.1473)  # YoutubeDNN on gowalla
 PARTS = ["gowalla", "cold", "ml1m", "diginetica", "speed"]
-CHOSEN: dict[str, dict[str, Any]] = {  # margin, negative_weight and user_embedding_dropout as published for MF-CCL
+CHOSEN: dict[
+    str, dict[str, Any]
+] = {  # margin, negative_weight and user_embedding_dropout as published for MF-CCL
     "two_tower": {
         "epochs": 30,
         "loss": "contrastive",

@@ -19,7 +19,7 @@ from embsql.options import Count, Dim, NonNegative, Positive, check
 from embsql.run import Run
 
 if TYPE_CHECKING:
-    from embsql.features.matrix import Content
+    from embsql.features.dense import DenseFeatures
 
 WORTH = (1.0, 10.0, 100.0, 1000.0)  # tried where none is given
 HELD_OUT = 0.1  # share of the pairs that they are compared on
@@ -70,18 +70,18 @@ class Fusion:
 
         The reported loss is the objective over what scoring everything 0 would give.
         """
-        from embsql.features.matrix import (
-            content_of,
+        from embsql.features.dense import (
+            dense_item_features,
         )  # here: it brings the compiler, which listing does not need
 
-        content = content_of(data)
+        content = dense_item_features(data)
         if self.worth is not None:
             return self._fit(data, content, self.worth, run)
         shares = self._compared(data, content, run)
         shown = {f"held_out_hits_worth_{worth:g}": share for worth, share in shares.items()}
         return self._fit(data, content, max(shares, key=lambda worth: shares[worth]), run, shown)
 
-    def _compared(self, data: Interactions, content: Content, run: Run) -> dict[float, float]:
+    def _compared(self, data: Interactions, content: DenseFeatures, run: Run) -> dict[float, float]:
         """For some values of `worth` the share of held-out pairs that the lists hold."""
         held = np.random.default_rng(run.seed).random(len(data)) < HELD_OUT  # (n,)
         known, asked, quiet = data.where(~held), data.where(held), replace(run, on_report=None)
@@ -93,7 +93,7 @@ class Fusion:
     def _fit(
         self,
         data: Interactions,
-        content: Content,
+        content: DenseFeatures,
         worth: float,
         run: Run,
         shown: Mapping[str, float] | None = None,
@@ -109,7 +109,7 @@ class Fusion:
             np.bincount(data.item, minlength=data.n_items) > 0,
         )  # (i,)
         of_users, of_items = self._objectives(data, worth)
-        sweeps, predict = Cpu(run), content.map_of(met)  # (p, met items)
+        sweeps, predict = Cpu(run), content.ridge_map(met)  # (p, met items)
         users = np.zeros((data.n_users, self.dim), np.float32)  # (u, d)
         items = _random(data.n_items, self.dim, run.seed) * met[:, None]  # (i, d)
         for epoch in range(1, self.epochs + 1):

@@ -11,7 +11,7 @@ from embsql.algorithms import algorithm
 from embsql.algorithms.base.network import train_network
 from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures
-from embsql.features.encoders import Encoded, encode
+from embsql.features.encoders import FeatureMatrix, encode
 from embsql.options import Count, Dim, Dropout, Layers, NonNegative, Positive, Size, check, require
 from embsql.run import Run
 
@@ -111,7 +111,7 @@ class TwoTower:
         soft = self.similarity == "cosine" and self.loss in ("softmax", "bpr")
         return self.temperature or (0.1 if soft else 1.0)
 
-    def _told(self, data: Interactions) -> dict[str, Encoded | None]:
+    def _told(self, data: Interactions) -> dict[str, FeatureMatrix | None]:
         """What is known of users and of items, encoded. Raises BadFeatures."""
         tables = {"user": data.user_features, "item": data.item_features}
         if (
@@ -122,8 +122,16 @@ class TwoTower:
             raise BadFeatures(
                 option="user_features", found='a column "items", which is the history\'s name'
             )
-        known = self.user_id_embedding or self.history_embedding != "none" or data.user_features is not None
-        require(self, "true, unless there are user_features or a history_embedding", user_id_embedding=known)
+        known = (
+            self.user_id_embedding
+            or self.history_embedding != "none"
+            or data.user_features is not None
+        )
+        require(
+            self,
+            "true, unless there are user_features or a history_embedding",
+            user_id_embedding=known,
+        )
         told = any(tables.values())
         require(
             self,

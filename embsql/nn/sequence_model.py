@@ -16,7 +16,7 @@ from torch.nn.functional import embedding, embedding_bag, normalize, relu, softp
 
 from embsql.data import Embeddings, Float32, FoldIn, Interactions
 from embsql.errors import TooFew
-from embsql.features.time import READINGS, ages, readings
+from embsql.features.time import N_TIME_FEATURES, ages, time_features
 from embsql.nn import pooling, recurrent, transformer
 from embsql.nn.packed import Dropout, Histories, Packed, histories
 from embsql.nn.softmax import softmax
@@ -137,7 +137,7 @@ class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its t
             temperature,
         )
         self.table = _random(n_items + 1, dim, generator)  # (i + 1, d) the last row is the mask's
-        self.clock = _random(READINGS, dim, generator)
+        self.clock = _random(N_TIME_FEATURES, dim, generator)
         self.aging = nn.Parameter(torch.zeros(dim))
 
     @property
@@ -343,7 +343,11 @@ def _histories(options: Sequential, data: Interactions) -> Histories:
             np.float32
         )  # (m,)
         past = replace(past, age=torch.from_numpy(age))
-    return replace(past, clock=torch.from_numpy(readings(options, data))) if options.time_features else past
+    return (
+        replace(past, clock=torch.from_numpy(time_features(options, data)))
+        if options.time_features
+        else past
+    )
 
 
 def objective(

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, normalize, relu
 
 from embsql.data import Embeddings, Float32, Interactions, Rows, Similarity, Tower
-from embsql.features.encoders import Encoded
+from embsql.features.encoders import FeatureMatrix
 from embsql.nn.losses import LOSSES, MASKED, Scores
 from embsql.nn.negatives import Negatives, counted, hardest, negatives
 from embsql.nn.optim import Table, optimizers
@@ -66,31 +66,31 @@ class Drop(NamedTuple):
 class Features(nn.Module):  # type: ignore[misc]  # torch is imported without its types
     """The first layer: the sum of what each feature's values add."""
 
-    start: Tensor  # (n + 1,)
-    slot: Tensor  # (entries,)
-    factor: Tensor  # (entries,)
+    indptr: Tensor  # (n + 1,)
+    column: Tensor  # (entries,)
+    value: Tensor  # (entries,)
     feature: Tensor  # (entries,)
     unknown: Tensor  # (features,)
 
-    def __init__(self, encoded: Encoded, width: int, generator: torch.Generator) -> None:
+    def __init__(self, encoded: FeatureMatrix, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.table = nn.Parameter(_random(encoded.slots, width, generator))  # (slots, w)
-        for name in ("start", "slot", "factor", "feature", "unknown"):
+        self.table = nn.Parameter(_random(encoded.n_columns, width, generator))  # (slots, w)
+        for name in ("indptr", "column", "value", "feature", "unknown"):
             self.register_buffer(name, torch.from_numpy(getattr(encoded, name)), persistent=False)
 
     def forward(self, rows: Tensor, drop: Drop | None) -> Tensor:
         """(b,) -> (b, w)"""
-        entry, offset, owner = ragged(self.start, rows)  # (e,), (b,), (e,)
-        factor = self.factor[entry]  # (e,)
+        entry, offset, owner = ragged(self.indptr, rows)  # (e,), (b,), (e,)
+        factor = self.value[entry]  # (e,)
         if drop is None:
             return embedding_bag(
-                self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor
+                self.column[entry], self.table, offset, mode="sum", per_sample_weights=factor
             )
         keep = drop.keep(FORGET, len(rows), len(self.unknown)).to(factor.device)  # (b, f)
         always = torch.ones_like(keep[:, :1])  # (b, 1)
         kept = torch.cat([always, keep], 1)[owner, self.feature[entry]]  # (e,)
         found = embedding_bag(
-            self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor * kept
+            self.column[entry], self.table, offset, mode="sum", per_sample_weights=factor * kept
         )
         return found + (1 - keep) @ self.table[self.unknown]  # (b, w)
 
@@ -148,7 +148,7 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
         met: Tensor,
         dim: int,
         widths: list[int],
-        encoded: Encoded | None,
+        encoded: FeatureMatrix | None,
         generator: torch.Generator,
         *,
         ids: bool = True,
@@ -216,11 +216,11 @@ class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
         )
         return [value for name, value in self.named_parameters() if name not in others]
 
-    def rows(self, encoded: Encoded | None, items: Any) -> Tower | None:
+    def rows(self, encoded: FeatureMatrix | None, items: Any) -> Tower | None:
         """The tower without ids, for SQL; None when it knows nothing but ids."""
         named, tables = [], []
         if self.features and encoded:
-            named, tables = list(encoded.rows()), [_array(self.features.table)]
+            named, tables = list(encoded.columns()), [_array(self.features.table)]
         if self.history:
             named += [("items", "items", item, None, None) for item in (None, *items.to_pylist())]
             tables += [_array(self.history.unknown), _array(self.history.adds())]
@@ -312,7 +312,7 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
     def _unit(self, vectors: Tensor) -> Tensor:
         return normalize(vectors) if self.similarity == "cosine" else vectors
 
-    def embeddings(self, data: Interactions, told: dict[str, Encoded | None]) -> Embeddings:
+    def embeddings(self, data: Interactions, told: dict[str, FeatureMatrix | None]) -> Embeddings:
         """The vectors of all, of length 1 where the cosine is what counts, and the towers as rows."""
         users, items = (_array(self._unit(side.vectors())) for side in (self.users, self.items))
         sides = {"user": self.users, "item": self.items}
@@ -326,19 +326,25 @@ class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its ty
 
 
 def fitted(
-    options: TwoTower, data: Interactions, told: dict[str, Encoded | None], run: Run
+    options: TwoTower, data: Interactions, told: dict[str, FeatureMatrix | None], run: Run
 ) -> Embeddings:
     """Train two towers; told is what is known of users and items. Raises Diverged and NoGpu."""
     known, held = carve(data, run.seed) if options.patience else (data, data)
     size = batch_of(options.batch_size, len(known))
-    work = size * (min(size + options.negatives, data.n_items) + options.negative_queue_size) * options.dim
+    work = (
+        size
+        * (min(size + options.negatives, data.n_items) + options.negative_queue_size)
+        * options.dim
+    )
     with placed(run, work) as generator:
         model = pair(options, known, told, generator)
         if run.before:
             model.begin(run.before, run)
         model.to(run.device)
         negative = negatives(options.sampler, options.negatives, size, known, generator, run.device)
-        drop = Drop(generator, options.id_dropout, options.history_dropout, options.user_embedding_dropout)
+        drop = Drop(
+            generator, options.id_dropout, options.history_dropout, options.user_embedding_dropout
+        )
         loss = Loss(model, negative, drop, options, options.feature_reg / len(known))
         Loop(options.name, options.epochs, options.lr, options.patience).train(
             model,
@@ -365,14 +371,17 @@ class Loss:
         """() of a step"""
         scores, length = self.model.scores(batch, self.negative, self.drop)
         options = self.options
-        loss = LOSSES[options.loss](scores, options.margin, options.negative_weight) + options.reg * length
+        loss = (
+            LOSSES[options.loss](scores, options.margin, options.negative_weight)
+            + options.reg * length
+        )
         return loss + self.pull * self.model.added() if self.pull else loss
 
 
 def pair(
     options: TwoTower,
     data: Interactions,
-    told: dict[str, Encoded | None],
+    told: dict[str, FeatureMatrix | None],
     generator: torch.Generator,
 ) -> Pair:
     """Two towers with random weights."""

@@ -147,7 +147,9 @@ def test_items_without_a_vector_are_met_without_consequence(encoder: str) -> Non
     )
     assert not one.items[[0, 1, 20]].any()
     assert (one.users == other.users).all()
-    learned = NeuralContent(dim=4, epochs=2, encoder=encoder, item_id_embedding=True).fit(gaps, Run(seed=1))
+    learned = NeuralContent(dim=4, epochs=2, encoder=encoder, item_id_embedding=True).fit(
+        gaps, Run(seed=1)
+    )
     assert learned.items[[0, 1, 20]].all(), "with ids they have vectors of their own"
 
 
@@ -169,9 +171,9 @@ def test_a_history_of_which_nothing_is_known_for_the_moment_does_no_harm(encoder
     """
     data = interactions([(u, i) for u in range(8) for i in (2 * u, 2 * u + 1)])
     given = world(np.zeros(16, int), data, missing=tuple(range(14)))
-    found = NeuralContent(dim=4, epochs=20, batch_size=1, item_id_embedding=True, encoder=encoder).fit(
-        given, Run(seed=1)
-    )
+    found = NeuralContent(
+        dim=4, epochs=20, batch_size=1, item_id_embedding=True, encoder=encoder
+    ).fit(given, Run(seed=1))
     assert found.finite()
 
 

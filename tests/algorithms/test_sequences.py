@@ -18,7 +18,14 @@ from embsql import algorithms
 from embsql.checkpoints import checkpoints
 from embsql.data import Embeddings, Events, Interactions
 from embsql.errors import BadOption, Diverged, TooFew
-from embsql.features.time import DAY, FIRST_CLOCK, HOURS, SPANS, WEEKDAYS, readings
+from embsql.features.time import (
+    DAY,
+    FIRST_GAP,
+    FIRST_ITEM_AGE,
+    HOURS,
+    MIN_TIMESTAMP_US,
+    time_features,
+)
 from embsql.nn import sequence_model, softmax
 from embsql.nn.packed import Histories
 from embsql.nn.pooling import Pooling
@@ -153,7 +160,7 @@ def test_hours_tell() -> None:
     """Item 1 follows in the morning, item 2 in the evening; the hour of the event before tells
     which.
     """
-    day = FIRST_CLOCK // DAY + 1
+    day = MIN_TIMESTAMP_US // DAY + 1
     evening = np.arange(64) % 2
     walks = [[0, 1 + int(late)] if n < 56 else [0] for n, late in enumerate(evening)]
     times = [
@@ -303,14 +310,14 @@ def test_groups_hold_every_event_once() -> None:
     assert laid < 1.2 * lengths.sum(), "little is padding"
 
 
-def test_clocks_by_hand() -> None:
-    monday = -(-FIRST_CLOCK // (7 * DAY)) * 7 * DAY  # a Thursday, as 1970 began on one
+def test_time_features_by_hand() -> None:
+    monday = -(-MIN_TIMESTAMP_US // (7 * DAY)) * 7 * DAY  # a Thursday, as 1970 began on one
     times = [
         np.array([monday, monday + DAY // 24, monday + DAY]),
         np.array([monday + 25 * DAY // 24]),
     ]
-    rows = readings(algorithms.make("sasrec", {}), walked([[0, 1, 0], [1]], times))
-    gap, age = HOURS + WEEKDAYS, HOURS + WEEKDAYS + SPANS
+    rows = time_features(algorithms.make("sasrec", {}), walked([[0, 1, 0], [1]], times))
+    gap, age = FIRST_GAP, FIRST_ITEM_AGE
     minutes = {0: 0, 60: 5, 1380: 10, 1440: 10}  # log2(1 + n)
     assert rows.tolist() == [
         [0, HOURS, gap + minutes[0], age + minutes[0]],
@@ -449,7 +456,9 @@ def test_numbers_of_a_state_are_left_out_where_it_predicts() -> None:
 
 
 def test_the_contrastive_loss_by_hand() -> None:
-    loss, step = loss_over(200, loss="contrastive", temperature=1.0, margin=0.2, negative_weight=7.0)
+    loss, step = loss_over(
+        200, loss="contrastive", temperature=1.0, margin=0.2, negative_weight=7.0
+    )
     items = torch.nn.functional.normalize(loss.model.items.detach())
     met = items[0] @ items[loss.events.item[step.target]].T
     wanted = (1 - met).mean() + 7 * (items @ items[0] - 0.2).clamp(min=0).mean()
@@ -534,7 +543,9 @@ def test_nothing_to_predict_is_an_error(name: str) -> None:
             fit(name, data)
 
 
-@pytest.mark.parametrize("option", [{"time_features": True}, {"example_age": True}, {"half_life": 3.0}])
+@pytest.mark.parametrize(
+    "option", [{"time_features": True}, {"example_age": True}, {"half_life": 3.0}]
+)
 def test_what_wants_times_says_so(option: dict[str, object]) -> None:
     data = dataclasses.replace(walked([[0, 1], [1, 2]]), time=None, events=None)
     with pytest.raises(BadOption, match="no event_time"):

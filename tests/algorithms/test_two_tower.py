@@ -19,7 +19,7 @@ import embsql
 from embsql import algorithms
 from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures, BadOption, Diverged
-from embsql.features.encoders import FAR, Feature, described, encode
+from embsql.features.encoders import CLIP_STD, Feature, describe_columns, encode
 from embsql.nn import losses, negatives, optim, towers
 from embsql.nn.trainer import carve
 from embsql.run import Run
@@ -226,7 +226,8 @@ def test_one_epoch_after_a_warm_start_keeps_islands_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"similarity": "dot"}, {"history_embedding": "separate"}, {"history_embedding": "shared"}]
+    "options",
+    [{}, {"similarity": "dot"}, {"history_embedding": "separate"}, {"history_embedding": "shared"}],
 )
 @pytest.mark.parametrize("large", [50, 0])  # users only, or all
 def test_large_tables_keep_islands_apart(
@@ -314,7 +315,13 @@ def test_every_loss_with_every_sampler_keeps_islands_apart(loss: str, sampler: s
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 def test_history_serves_users(history: str, similarity: str) -> None:
     data, user_island, item_island = islands()
-    options = {"dim": 8, "history_embedding": history, "similarity": similarity, "epochs": 4, "lr": 0.02}
+    options = {
+        "dim": 8,
+        "history_embedding": history,
+        "similarity": similarity,
+        "epochs": 4,
+        "lr": 0.02,
+    }
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
     assert (item_island[best] == user_island[:, None]).mean() > 0.97
@@ -325,7 +332,9 @@ def test_history_serves_users(history: str, similarity: str) -> None:
 def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
     data = interactions([(0, 0), (0, 1), (1, 2)])
     generator = torch.Generator().manual_seed(1)
-    options = algorithms.make("two_tower", {"dim": 2, "history_embedding": "separate", "similarity": "dot"})
+    options = algorithms.make(
+        "two_tower", {"dim": 2, "history_embedding": "separate", "similarity": "dot"}
+    )
     history = towers.pair(options, data, {"user": None, "item": None}, generator).users.history
     table, users, drop = (
         history.table.detach(),
@@ -358,7 +367,8 @@ def test_users_without_ids_are_what_they_met() -> None:
 
 def test_users_of_whom_nothing_would_be_known_are_refused() -> None:
     with pytest.raises(
-        BadOption, match="user_id_embedding must be true, unless there are user_features or a history_embedding"
+        BadOption,
+        match="user_id_embedding must be true, unless there are user_features or a history_embedding",
     ):
         algorithms.make("two_tower", {"user_id_embedding": False}).fit(
             interactions([(0, 0), (1, 1)]), Run(seed=1, threads=1)
@@ -563,8 +573,8 @@ def test_a_pull_on_features_that_are_not_there_is_refused() -> None:
 # --- features ------------------------------------------------------------------------------------
 
 
-def told(values: list[object], type_: pa.DataType | None = None) -> Feature:
-    return next(described(pa.table({"x": pa.array(values, type_)}), "item_features"))
+def described(values: list[object], type_: pa.DataType | None = None) -> Feature:
+    return next(describe_columns(pa.table({"x": pa.array(values, type_)}), "item_features"))
 
 
 @pytest.mark.parametrize(
@@ -594,7 +604,7 @@ def told(values: list[object], type_: pa.DataType | None = None) -> Feature:
 def test_types_say_what_a_feature_is(
     values: list[object], type_: pa.DataType | None, kind: str
 ) -> None:
-    assert told(values, type_).kind == kind
+    assert described(values, type_).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -602,7 +612,7 @@ def test_types_say_what_a_feature_is(
 )
 def test_what_is_no_feature_is_refused(values: list[object], type_: str) -> None:
     with pytest.raises(BadFeatures, match=f'a column "x" of type {type_}'):
-        told(values)
+        described(values)
 
 
 def test_encoding_by_hand() -> None:
@@ -614,7 +624,7 @@ def test_encoding_by_hand() -> None:
         }
     )
     made = encode(table, "user_features")
-    assert [(name, value) for name, _, value, _, _ in made.rows()] == [
+    assert [(name, value) for name, _, value, _, _ in made.columns()] == [
         ("", None),
         ("land", None),
         ("land", "DE"),
@@ -624,10 +634,10 @@ def test_encoding_by_hand() -> None:
         ("tags", "a"),
         ("tags", "b"),
     ]
-    dense = np.zeros((5, made.slots))
-    np.add.at(dense, (np.repeat(np.arange(5), np.diff(made.start)), made.slot), made.factor)
+    dense = np.zeros((5, made.n_columns))
+    np.add.at(dense, (np.repeat(np.arange(5), np.diff(made.indptr)), made.column), made.value)
     age = np.array([10.0, 20.0, 30.0, 1e6])
-    z = np.clip((age - age.mean()) / age.std(), -FAR, FAR)
+    z = np.clip((age - age.mean()) / age.std(), -CLIP_STD, CLIP_STD)
     expected = [  # always, land: unknown DE, age: unknown slope, tags: unknown a b
         [1, 0, 1, 0, z[0], 0, 0.5**0.5, 0.5**0.5],
         [1, 1, 0, 0, z[1], 0, 0, 1],

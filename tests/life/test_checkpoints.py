@@ -70,7 +70,15 @@ def files(folder: Path) -> list[Path]:
     [
         (1, {}),
         (6, {}),
-        (4, {"history_embedding": "none", "loss": "softmax", "sampler": "hard", "negative_queue_size": 100}),
+        (
+            4,
+            {
+                "history_embedding": "none",
+                "loss": "softmax",
+                "sampler": "hard",
+                "negative_queue_size": 100,
+            },
+        ),
         (3, {"user_id_embedding": False}),
     ],
 )
@@ -97,7 +105,13 @@ def test_patience_goes_on_where_it_was(tmp_path) -> None:
     """Stopping early counts epochs across a resume, and gives back the best epoch's weights from
     before it.
     """
-    options = {"epochs": 50, "lr": 0.05, "history_embedding": "none", "loss": "softmax", "patience": 2}
+    options = {
+        "epochs": 50,
+        "lr": 0.05,
+        "history_embedding": "none",
+        "loss": "softmax",
+        "patience": 2,
+    }
     checksum, told, _ = fit(**options)
     figures = [values["validation"] for _, values in told]
     best, last = figures.index(max(figures)) + 1, len(told)

@@ -36,7 +36,13 @@ BOTH = {"user_features": USER_FEATURES, "item_features": ITEM_FEATURES}
 RUNS: dict[str, dict[str, Any]] = {
     "summed": {**BOTH},
     "layered": {**BOTH, "hidden_layers": 2, "hidden_dim": 12, "history_embedding": "shared"},
-    "dotted": {**BOTH, "similarity": "dot", "hidden_layers": 1, "hidden_dim": 16, "history_embedding": "separate"},
+    "dotted": {
+        **BOTH,
+        "similarity": "dot",
+        "hidden_layers": 1,
+        "hidden_dim": 16,
+        "history_embedding": "separate",
+    },
     "users_only": {"user_features": USER_FEATURES},
     "history_only": {"history_embedding": "shared", "similarity": "dot"},
 }
@@ -111,7 +117,9 @@ def asked(database: embsql.Database, model: str, side: str, history: bool) -> np
 @pytest.mark.parametrize("model", ["summed", "layered", "dotted"])
 def test_sql_is_torch(trained, model: str, side: str) -> None:
     database, models = trained
-    found = asked(database, model, side, history=side == "user" and "history_embedding" in RUNS[model])
+    found = asked(
+        database, model, side, history=side == "user" and "history_embedding" in RUNS[model]
+    )
     expected = without_id(models[model], side)
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() < 1e-4

@@ -10,7 +10,7 @@ import numpy as np
 
 from embsql.algorithms.base.network import train_network
 from embsql.data import Embeddings, Float32, Interactions
-from embsql.features.time import ages, halved
+from embsql.features.time import ages, time_decay
 from embsql.options import Count, Dim, Dropout, NonNegative, Positive, Share, Size, check, require
 from embsql.run import Run
 
@@ -85,7 +85,9 @@ class Sequential(ABC):
             events.weight if self.weighted_loss else np.ones(len(events), np.float32)
         )  # (m,)
         if self.half_life is not None:
-            weight = weight * halved(ages(self, "half_life", events.time), self.half_life)  # (m,)
+            weight = weight * time_decay(
+                ages(self, "half_life", events.time), self.half_life
+            )  # (m,)
         return weight / np.float32(weight.mean())
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
