@@ -22,10 +22,10 @@ from benchmarks._lines import in_turn, line
 from benchmarks._sequences import EXAMS
 from embsql import algorithms
 from embsql.data import Interactions
-from embsql.nn import sequence_model as sequences
-from embsql.nn import towers
-from embsql.nn.negatives import negatives
-from embsql.nn.trainer import Loop
+from embsql.nn import sequence_model, towers
+from embsql.nn.negatives import negative_sampler
+from embsql.nn.sequence_networks import histories
+from embsql.nn.trainer import TrainingLoop
 from embsql.run import Run
 
 MOVIES = 3416  # items of ML-1M
@@ -123,16 +123,15 @@ def _histories(algorithm: str, steps: int, shape: dict[str, Any]) -> Work:
     chosen, generator = algorithms.make(algorithm, shape), torch.Generator().manual_seed(1)
     lengths = _lengths(shape["max_length"])
     data = _made(np.arange(len(lengths)).repeat(lengths + 1), MOVIES)
-    events = sequences.histories(data)
-    network = sequences.NETWORKS[chosen.network](chosen, chosen.reads(data), generator)
-    model = sequences.Model(MOVIES, chosen.dim, network, generator, chosen.temperature)
-    loss = sequences.Loss(model, events, chosen, chosen.negatives or MOVIES, generator)
-    objective = sequences.objective(chosen.reads(data), events, MOVIES, generator)
+    events = histories(data)
+    model = sequence_model.build_model(chosen, data, generator)
+    n_negatives = chosen.negatives or MOVIES
+    loss = sequence_model.SequenceLoss(model, events, chosen, n_negatives, generator)
+    task = sequence_model.make_task(chosen.task(data), events, MOVIES, generator)
     users = [torch.from_numpy(rows) for rows in _batches(len(lengths), shape["batch_size"], steps)]
-    loop, learned = Loop(algorithm, 1, 0.001), int(sum(lengths[rows].sum() for rows in users))
-    return lambda: (
-        loop.train(model, lambda: map(objective.step, users), steps, loss, Run()) or learned
-    )
+    loop = TrainingLoop(algorithm, 1, 0.001)
+    learned = int(sum(lengths[rows].sum() for rows in users))
+    return lambda: loop.train(model, lambda: map(task.batch, users), steps, loss, Run()) or learned
 
 
 def _pairs(steps: int, shape: dict[str, Any]) -> Work:
@@ -143,12 +142,13 @@ def _pairs(steps: int, shape: dict[str, Any]) -> Work:
         shape["batch_size"],
     )
     data = _made(np.random.default_rng(0).integers(USERS, size=steps * size), PLACES, USERS)
-    model = towers.pair(chosen, data, {"user": None, "item": None}, generator)
-    negative = negatives(chosen.sampler, chosen.negatives, size, data, generator)
-    loss = towers.Loss(model, negative, towers.Drop(generator, 0.0), chosen, pull=0.0)
-    loop = Loop("two_tower", 1, 0.001)
+    model = towers.build_two_towers(chosen, data, {"user": None, "item": None}, generator)
+    sampler = negative_sampler(chosen.sampler, chosen.negatives, size, data, generator)
+    dropouts = towers.Dropouts(generator, 0.0)
+    loss = towers.TwoTowerLoss(model, sampler, dropouts, chosen, feature_reg=0.0)
+    loop = TrainingLoop("two_tower", 1, 0.001)
     return lambda: (
-        loop.train(model, lambda: towers.batches(data, size, negative), steps, loss, Run())
+        loop.train(model, lambda: towers.pair_batches(data, size, sampler), steps, loss, Run())
         or len(data)
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from embsql.algorithms import algorithm
-from embsql.algorithms.base.sequence import Attentive, Reading
+from embsql.algorithms.base.sequence import Attentive, TrainingTask
 from embsql.data import Interactions
 from embsql.options import Count, Positive, require
 
@@ -31,6 +31,6 @@ class Bert4rec(Attentive):
         Attentive.__post_init__(self)
         require(self, "2 or more: an event, and one to be guessed", max_length=self.max_length >= 2)
 
-    def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
+    def task(self, data: Interactions) -> TrainingTask:  # noqa: ARG002 - whatever the data
         """See Sequential."""
-        return "around"
+        return "masked"

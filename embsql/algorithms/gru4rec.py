@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from embsql.algorithms import algorithm
-from embsql.algorithms.base.sequence import Reading, Sequential
+from embsql.algorithms.base.sequence import TrainingTask, Sequential
 from embsql.data import Interactions
 from embsql.options import Count, Range
 
@@ -24,11 +24,11 @@ class Gru4rec(Sequential):
     is the softmax over the catalogue, as in Hidasi and Karatzoglou, 2018).
     """
 
-    network: ClassVar[str] = "recurrent"
+    network: ClassVar[str] = "gru"
 
     epochs: Count = 20  # passes over the histories
     n_layers: Annotated[int, Range(1, 4)] = 1  # of recurrent units
 
-    def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
+    def task(self, data: Interactions) -> TrainingTask:  # noqa: ARG002 - whatever the data
         """See Sequential."""
-        return "before"
+        return "causal"

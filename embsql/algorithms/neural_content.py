@@ -78,4 +78,4 @@ class NeuralContent:
         """Train on the data; the reported loss is the mean over steps."""
         timed = self.encoder != "gru" or data.time is not None
         require(self, "mean or attention where the source has no event_time", encoder=timed)
-        return train_network("history_encoder", self, data, run)
+        return train_network("history_encoder.fit_neural_content", self, data, run)

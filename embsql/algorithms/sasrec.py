@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from embsql.algorithms import algorithm
-from embsql.algorithms.base.sequence import Attentive, Reading
+from embsql.algorithms.base.sequence import Attentive, TrainingTask
 from embsql.data import Interactions
 
 
@@ -26,6 +26,6 @@ class Sasrec(Attentive):
     `sampling_correction` says how many each stands for.
     """
 
-    def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
+    def task(self, data: Interactions) -> TrainingTask:  # noqa: ARG002 - whatever the data
         """See Sequential."""
-        return "before"
+        return "causal"

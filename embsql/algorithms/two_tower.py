@@ -103,7 +103,7 @@ class TwoTower:
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean over steps."""
-        return train_network("towers", self, data, self._told(data), run)
+        return train_network("towers.fit_two_tower", self, data, self._encode_features(data), run)
 
     @property
     def divisor(self) -> float:
@@ -111,7 +111,7 @@ class TwoTower:
         soft = self.similarity == "cosine" and self.loss in ("softmax", "bpr")
         return self.temperature or (0.1 if soft else 1.0)
 
-    def _told(self, data: Interactions) -> dict[str, FeatureMatrix | None]:
+    def _encode_features(self, data: Interactions) -> dict[str, FeatureMatrix | None]:
         """What is known of users and of items, encoded. Raises BadFeatures."""
         tables = {"user": data.user_features, "item": data.item_features}
         if (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from embsql.algorithms import algorithm
-from embsql.algorithms.base.sequence import Reading, Sequential
+from embsql.algorithms.base.sequence import TrainingTask, Sequential
 from embsql.data import Interactions
 from embsql.options import Count, Dropout, Layers
 
@@ -29,13 +29,13 @@ class YoutubeDnn(Sequential):
     recommendations").
     """
 
-    network: ClassVar[str] = "pooling"
+    network: ClassVar[str] = "mean"
 
     max_length: Count = 500  # the latest so many events of a user are used
     history_dropout: Dropout = 0.5  # share of a history's events left out in training
     hidden_layers: Layers = 0  # hidden layers between the mean and the user's vector
     hidden_dim: Count = 128  # of hidden layers
 
-    def reads(self, data: Interactions) -> Reading:
+    def task(self, data: Interactions) -> TrainingTask:
         """See Sequential."""
-        return "whole" if data.in_order().time is None else "before"
+        return "bag" if data.in_order().time is None else "causal"

@@ -17,7 +17,8 @@ from embsql.algorithms.neural_content import NeuralContent
 from embsql.checkpoints import checkpoints
 from embsql.data import Interactions
 from embsql.errors import BadOption, TooFew
-from embsql.nn import history_encoder as networks
+from embsql.nn import history_encoder
+from embsql.nn.sequence_networks import Packed, histories
 from embsql.run import Run
 from tests.worlds import interactions, islands
 
@@ -55,10 +56,10 @@ def test_items_nobody_met_are_found_by_their_vectors(encoder: str, ids: bool) ->
     assert (item_island[ranked(found)[:, :8]] == user_island[:, None]).mean() > 0.97
 
 
-def of(*lengths: int) -> networks.Packed:
+def of(*lengths: int) -> Packed:
     """Histories as long, the longest first."""
     pairs = [(user, item) for user, length in enumerate(lengths) for item in range(length)]
-    return networks.histories(interactions(pairs)).pack(torch.arange(len(lengths)))
+    return histories(interactions(pairs)).pack(torch.arange(len(lengths)))
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -68,10 +69,10 @@ def test_no_item_is_predicted_from_itself(encoder: str) -> None:
     """
     options = NeuralContent(dim=5, encoder=encoder)
     generator = torch.Generator().manual_seed(1)
-    items = networks.Items(np.zeros((1, 5), np.float32), None, 5, generator)
-    model = networks.Model(options, items, generator)
+    items = history_encoder.ItemEncoder(np.zeros((1, 5), np.float32), None, 5, generator)
+    model = history_encoder.HistoryModel(options, items, generator)
     if encoder == "attention":
-        torch.nn.init.normal_(model.encoder.want, generator=generator)
+        torch.nn.init.normal_(model.encoder.query, generator=generator)
     x, packed = torch.randn(9, 5, generator=generator), of(4, 4, 1)
     before, whole = model.encoder(x, packed)
     for place in range(9):
@@ -88,7 +89,7 @@ def test_no_item_is_predicted_from_itself(encoder: str) -> None:
 
 
 def test_pooling_is_the_mean_of_the_others() -> None:
-    encoder = networks.Pooling(2, torch.Generator(), attends=False)
+    encoder = history_encoder.WeightedMean(2, torch.Generator(), attention=False)
     x = torch.tensor([[1.0, 0.0], [3.0, 2.0], [5.0, 4.0], [7.0, 7.0]])
     before, whole = encoder(x, of(3, 1))
     assert torch.allclose(before, torch.tensor([[4.0, 3.0], [3.0, 2.0], [2.0, 1.0], [0.0, 0.0]]))
@@ -97,15 +98,15 @@ def test_pooling_is_the_mean_of_the_others() -> None:
 
 def test_attention_is_a_mean_by_learned_weights() -> None:
     generator = torch.Generator().manual_seed(1)
-    encoder = networks.Pooling(3, generator, attends=True)
-    torch.nn.init.normal_(encoder.want, generator=generator)
+    encoder = history_encoder.WeightedMean(3, generator, attention=True)
+    torch.nn.init.normal_(encoder.query, generator=generator)
     x = torch.randn(4, 3, generator=generator)
     with torch.no_grad():
         before, whole = encoder(x, of(4))
-    look, bias, want = (
-        part.detach().numpy() for part in (encoder.look.weight, encoder.look.bias, encoder.want)
+    key, bias, query = (
+        part.detach().numpy() for part in (encoder.key.weight, encoder.key.bias, encoder.query)
     )
-    weight = np.exp(np.tanh(x.numpy() @ look.T + bias) @ want)  # (4,)
+    weight = np.exp(np.tanh(x.numpy() @ key.T + bias) @ query)  # (4,)
     np.testing.assert_allclose(whole[0], weight @ x.numpy() / weight.sum(), rtol=1e-5)
     weight, others = np.delete(weight, 2), np.delete(x.numpy(), 2, 0)
     np.testing.assert_allclose(before[2], weight @ others / weight.sum(), rtol=1e-4)
@@ -180,11 +181,11 @@ def test_a_history_of_which_nothing_is_known_for_the_moment_does_no_harm(encoder
 def test_only_the_latest_items_count() -> None:
     data, _, item_island = islands()
     data = world(item_island, data)
-    short = networks.histories(data).latest(3)
+    short = histories(data).latest(3)
     counts = np.bincount(data.user)
     assert short.counts.tolist() == np.minimum(counts, 3).tolist()
     last = data.item[np.cumsum(counts)[5] - 1]
-    assert short.item[short.start[6] - 1] == last
+    assert short.item[short.offsets[6] - 1] == last
 
 
 @pytest.mark.parametrize(

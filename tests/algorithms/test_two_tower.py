@@ -21,7 +21,7 @@ from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures, BadOption, Diverged
 from embsql.features.encoders import CLIP_STD, Feature, describe_columns, encode
 from embsql.nn import losses, negatives, optim, towers
-from embsql.nn.trainer import carve
+from embsql.nn.trainer import hold_out
 from embsql.run import Run
 from tests.conftest import ENGINES
 from tests.worlds import interactions, islands
@@ -158,12 +158,12 @@ def test_a_new_thing_is_near_its_kind_and_interests_its_land(shop) -> None:
 
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 @pytest.mark.parametrize("history", ["none", "separate", "shared"])
-@pytest.mark.parametrize("large", [optim.LARGE, 0])
+@pytest.mark.parametrize("large", [optim.LARGE_TABLE_ROWS, 0])
 def test_a_warm_start_begins_with_the_vectors_it_is_given(
     monkeypatch, similarity: str, history: str, large: int
 ):
     """Whatever the tower says; who is new begins with the tower and what is drawn."""
-    monkeypatch.setattr(optim, "LARGE", large)
+    monkeypatch.setattr(optim, "LARGE_TABLE_ROWS", large)
     data, _, _ = tasteful()
     before = Embeddings(
         *(np.random.default_rng(0).normal(0, 1, (n, 8)).astype("f4") for n in (80, 48))
@@ -173,10 +173,11 @@ def test_a_warm_start_begins_with_the_vectors_it_is_given(
         "two_tower", {"dim": 8, "similarity": similarity, "history_embedding": history}
     )
     run = Run(seed=1, generator=torch.Generator().manual_seed(1))
-    model = towers.pair(algorithm, data, algorithm._told(data), run.generator)
-    model.begin(before, run)
-    for side, wanted in ((model.users, before.users), (model.items, before.items)):
-        found, known = side.vectors().numpy(), ~np.isnan(wanted[:, 0])
+    features = algorithm._encode_features(data)
+    model = towers.build_two_towers(algorithm, data, features, run.generator)
+    model.warm_start(before, run)
+    for tower, wanted in ((model.users, before.users), (model.items, before.items)):
+        found, known = tower.vectors().numpy(), ~np.isnan(wanted[:, 0])
         assert np.allclose(found[known], wanted[known], atol=1e-5)
         assert np.isfinite(found).all()
 
@@ -236,7 +237,7 @@ def test_large_tables_keep_islands_apart(
     """Whether Adam changes the rest or nothing is left to it; and the same seed comes to the same
     bytes.
     """
-    monkeypatch.setattr(optim, "LARGE", large)
+    monkeypatch.setattr(optim, "LARGE_TABLE_ROWS", large)
     data, user_island, item_island = islands()
     algorithm = algorithms.make("two_tower", {"dim": 8, "epochs": 4, "lr": 0.02, **options})
     found, again = (algorithm.fit(data, Run(seed=1, threads=1)) for _ in range(2))
@@ -254,7 +255,7 @@ def sparse_and_dense(dim: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.
     slopes, rows = torch.randn(4, dim, generator=generator), torch.tensor([4, 1, 4, 0])
     made = []
     for sparse in (True, False):
-        table, other = optim.Table(first.clone()), torch.nn.Parameter(weight.clone())
+        table, other = optim.EmbeddingTable(first.clone()), torch.nn.Parameter(weight.clone())
         found = torch.nn.functional.embedding(rows, table, sparse=sparse)
         ((found * slopes).sum() + other.square().sum()).backward()
         made.append([table, other])
@@ -264,7 +265,7 @@ def sparse_and_dense(dim: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.
 @pytest.mark.parametrize("most", [0.5, 100.0])
 def test_a_sparse_gradient_is_cut_as_a_dense_one(most: float) -> None:
     sparse, dense = sparse_and_dense(3)
-    optim.clip(sparse, most)
+    optim.clip_gradients(sparse, most)
     torch.nn.utils.clip_grad_norm_(dense, most)
     for ours, theirs in zip(sparse, dense, strict=True):
         assert torch.allclose(ours.grad.to_dense(), theirs.grad, atol=1e-6)
@@ -335,17 +336,19 @@ def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
     options = algorithms.make(
         "two_tower", {"dim": 2, "history_embedding": "separate", "similarity": "dot"}
     )
-    history = towers.pair(options, data, {"user": None, "item": None}, generator).users.history
-    table, users, drop = (
+    history = towers.build_two_towers(
+        options, data, {"user": None, "item": None}, generator
+    ).users.history
+    table, users, dropouts = (
         history.table.detach(),
         torch.tensor([0, 1]),
-        towers.Drop(generator, own=0, past=0.5),
+        towers.Dropouts(generator, ids=0, history=0.5),
     )
     with torch.no_grad():
-        whole, parts = history(users, None), [history(users, drop) for _ in range(64)]
+        whole, parts = history(users, None), [history(users, dropouts) for _ in range(64)]
     assert torch.allclose(whole, torch.stack([(table[0] + table[1]) / 2, table[2]]), atol=1e-6)
     for user, may_be in ((0, [table[0], table[1], whole[0]]), (1, [table[2]])):
-        wanted = [*may_be, history.unknown[0]]  # where nothing is left
+        wanted = [*may_be, history.empty[0]]  # where nothing is left
         alike = torch.stack(
             [
                 torch.stack([torch.isclose(part[user], one).all() for one in wanted])
@@ -384,16 +387,16 @@ def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
         [(u, int(i)) for u in range(40) for i in set(np.minimum(rng.zipf(1.3, 8) - 1, 199)) | {199}]
     )
     scores = torch.from_numpy(rng.normal(0, 1, data.n_items)).float()
-    for sampler in ("uniform", "popularity"):
+    for name in ("uniform", "popularity"):
         generator = torch.Generator().manual_seed(2)
-        negative = negatives.negatives(sampler, 100, 32, data, generator)
+        sampler = negatives.negative_sampler(name, 100, 32, data, generator)
         totals = []
         for _ in range(2000):
-            drawn = negative.draw()
+            drawn = sampler.sample()
             s = losses.Scores(
-                scores[:1], scores[drawn][None], (drawn == 0)[None], negative.expected[drawn]
+                scores[:1], scores[drawn][None], (drawn == 0)[None], sampler.batch_counts[drawn]
             )
-            totals.append(math.exp(float(losses.softmax(s, 0) + scores[0])))
+            totals.append(math.exp(float(losses.sampled_softmax(s, 0) + scores[0])))
         wanted = float(torch.logsumexp(scores[np.unique(data.item)], 0))
         assert math.log(np.mean(totals)) == pytest.approx(wanted, abs=0.03)
 
@@ -426,7 +429,7 @@ def test_where_nothing_may_count_nothing_does() -> None:
 
 def test_who_has_met_what_among_some() -> None:
     data = interactions([(0, 0), (0, 3), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)])
-    found = negatives.Met(data.by_user(), "cpu").among(
+    found = negatives.SeenItems(data.by_user(), "cpu").mask(
         torch.tensor([2, 0, 1, 0]), torch.tensor([3, 0, 3, 2])
     )
     assert found.int().tolist() == [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 0]]
@@ -462,14 +465,14 @@ def unmet_of_own_town(**options: object) -> float:
 
 
 def test_numbers_left_out_are_made_up_for() -> None:
-    drop, x = (
-        towers.Drop(torch.Generator().manual_seed(1), own=0, numbers=0.2),
+    dropouts, x = (
+        towers.Dropouts(torch.Generator().manual_seed(1), ids=0, embedding=0.2),
         torch.arange(1.0, 5)[None],
     )  # (1, 4)
-    found = torch.cat([drop.some(x) for _ in range(4000)])  # (4000, 4)
+    found = torch.cat([dropouts.apply(x) for _ in range(4000)])  # (4000, 4)
     assert found.unique().tolist() == pytest.approx([0, 1.25, 2.5, 3.75, 5])
     assert torch.allclose(found.mean(0), x[0], rtol=0.05)
-    assert towers.Drop(drop.generator, own=0).some(x) is x
+    assert towers.Dropouts(dropouts.generator, ids=0).apply(x) is x
 
 
 def test_hard_negatives_tell_neighbours_apart() -> None:
@@ -485,31 +488,31 @@ def test_memory_is_of_the_latest_items() -> None:
     data, _, _ = islands()
     generator = torch.Generator().manual_seed(1)
     options = algorithms.make("two_tower", {"dim": 4, "negative_queue_size": 5})
-    pair = towers.pair(options, data, {"user": None, "item": None}, generator)
-    negative, drop = (
-        negatives.negatives("in_batch", 1, 3, data, generator),
-        towers.Drop(generator, 0.0),
+    pair = towers.build_two_towers(options, data, {"user": None, "item": None}, generator)
+    sampler, dropouts = (
+        negatives.negative_sampler("in_batch", 1, 3, data, generator),
+        towers.Dropouts(generator, 0.0),
     )
     nothing = torch.tensor([], dtype=torch.int64)
     for items in ([0, 1, 2], [3, 4, 0]):
-        batch = towers.Batch(torch.tensor([0, 0, 1]), torch.tensor(items), nothing)
-        found, _ = pair.scores(batch, negative, drop)
-    assert pair.remembered.tolist() == [3, 4, 0, 0, 1]
-    assert torch.allclose(pair.memory, pair._unit(pair.items.vectors())[pair.remembered])
-    assert not pair.memory.requires_grad
-    assert found.hits.int().tolist() == [
+        batch = towers.PairBatch(torch.tensor([0, 0, 1]), torch.tensor(items), nothing)
+        found, _ = pair.scores(batch, sampler, dropouts)
+    assert pair.queue_items.tolist() == [3, 4, 0, 0, 1]
+    assert torch.allclose(pair.queue, pair._scored(pair.items.vectors())[pair.queue_items])
+    assert not pair.queue.requires_grad
+    assert found.accidental_hits.int().tolist() == [
         [1, 0, 0, 0, 0, 0, 1, 1],  # the batch's own, three remembered, two places still empty
         [0, 1, 0, 0, 0, 0, 1, 1],
         [0, 0, 1, 1, 0, 0, 1, 1],  # item 0 was met a step ago
     ]
     share = np.bincount(data.item) / len(data)
-    assert np.allclose(found.expected[:6], 6 * share[[3, 4, 0, 0, 1, 2]])
+    assert np.allclose(found.expected_counts[:6], 6 * share[[3, 4, 0, 0, 1, 2]])
 
 
 def test_no_more_negatives_than_the_catalogue_are_drawn() -> None:
     data, _, _ = islands()
-    negative = negatives.negatives("uniform", 10_000, 32, data, torch.Generator())
-    assert negative.draw().tolist() == list(range(data.n_items))
+    sampler = negatives.negative_sampler("uniform", 10_000, 32, data, torch.Generator())
+    assert sampler.sample().tolist() == list(range(data.n_items))
 
 
 def test_early_stopping_stops_and_keeps_the_best() -> None:
@@ -522,11 +525,11 @@ def test_early_stopping_stops_and_keeps_the_best() -> None:
     assert figures.index(max(figures)) == len(figures) - 3
 
 
-def test_carving_keeps_two_pairs_of_everybody() -> None:
+def test_holding_out_keeps_two_pairs_of_everybody() -> None:
     data, _, _ = islands()
-    known, held = carve(data, seed=1)
-    assert len(known) + len(held) == len(data)
-    assert (np.bincount(held.user, minlength=data.n_users) <= 1).all()
+    known, held_out = hold_out(data, seed=1)
+    assert len(known) + len(held_out) == len(data)
+    assert (np.bincount(held_out.user, minlength=data.n_users) <= 1).all()
     assert (np.bincount(known.user, minlength=data.n_users) >= 2).all()
 
 

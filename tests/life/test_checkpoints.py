@@ -94,7 +94,7 @@ def test_resuming_comes_to_the_same_bytes(tmp_path, epoch: int, options: dict[st
 def test_resuming_with_large_tables_comes_to_the_same_bytes(
     tmp_path, monkeypatch, large: int
 ) -> None:
-    monkeypatch.setattr(optim, "LARGE", large)
+    monkeypatch.setattr(optim, "LARGE_TABLE_ROWS", large)
     fit(tmp_path, kill=4)
     checksum, told, steps = fit(tmp_path)
     assert (checksum, told) == fit()[:2]

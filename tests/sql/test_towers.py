@@ -64,16 +64,16 @@ SOURCE = "SELECT * FROM (VALUES {}) AS t (user_id, item_id)".format(", ".join(ma
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def trained(request) -> Iterator[tuple[embsql.Database, dict[str, towers.Pair]]]:
+def trained(request) -> Iterator[tuple[embsql.Database, dict[str, towers.TwoTowerModel]]]:
     """A database with a run of each kind of tower, and torch's model behind each."""
     target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
-    models, make = {}, towers.pair
+    models, make = {}, towers.build_two_towers
     with embsql.connect(target) as database:
         for name, options in RUNS.items():
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(
                     towers,
-                    "pair",
+                    "build_two_towers",
                     lambda *given, **how: models.setdefault(name, make(*given, **how)),  # noqa: B023 - called here
                 )
                 how = {
@@ -87,14 +87,14 @@ def trained(request) -> Iterator[tuple[embsql.Database, dict[str, towers.Pair]]]
         yield database, models
 
 
-def without_id(pair: towers.Pair, side: str) -> np.ndarray:
+def without_id(pair: towers.TwoTowerModel, side: str) -> np.ndarray:
     """What torch makes of each known one's features alone: (n, d)."""
     tower = getattr(pair, f"{side}s")
-    own = tower.own.detach().clone()
+    ids = tower.id_embedding.detach().clone()
     with torch.no_grad():
-        tower.own.zero_()
-        found = pair._unit(tower.vectors())
-        tower.own.copy_(own)
+        tower.id_embedding.zero_()
+        found = pair._scored(tower.vectors())
+        tower.id_embedding.copy_(ids)
     return found.numpy()
 
 

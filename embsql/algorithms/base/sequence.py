@@ -14,7 +14,7 @@ from embsql.features.time import ages, time_decay
 from embsql.options import Count, Dim, Dropout, NonNegative, Positive, Share, Size, check, require
 from embsql.run import Run
 
-Reading = Literal["before", "around", "whole"]
+TrainingTask = Literal["causal", "masked", "bag"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Sequential(ABC):
     ordered: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
     on_gpu: ClassVar[bool] = True
-    network: ClassVar[str]  # the module of embsql.nn whose `network` turns events into states
+    network: ClassVar[str]  # which of nn.sequence_networks.NETWORKS turns events into states
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 15  # passes over the histories
@@ -73,7 +73,7 @@ class Sequential(ABC):
         return False
 
     @abstractmethod
-    def reads(self, data: Interactions) -> Reading:
+    def task(self, data: Interactions) -> TrainingTask:
         """What an event is predicted from: those before, all around it in their order, or some of
         the whole history.
         """
@@ -92,7 +92,7 @@ class Sequential(ABC):
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean of an event to be predicted."""
-        return train_network("sequence_model", self, data, run)
+        return train_network("sequence_model.fit_sequence_model", self, data, run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
