@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from embsql.algorithms import algorithm
-from embsql.algorithms.base.sequence import TrainingTask, Sequential
+from embsql.algorithms.base.sequence import Sequential, TrainingTask
 from embsql.data import Interactions
 from embsql.options import Count, Range
 
@@ -16,12 +16,11 @@ from embsql.options import Count, Range
 class Gru4rec(Sequential):
     """Gated recurrent units over each user's latest events, in order.
 
-    For sessions and for histories alike.
-
-    A user's vector is the network's state after the last event, an item's is its row of the table,
-    and the score is their product. Needs event_time, or a source whose order is the order of events
-    (Hidasi et al., 2016, "Session-based recommendations with recurrent neural networks"; the loss
-    is the softmax over the catalogue, as in Hidasi and Karatzoglou, 2018).
+    For sessions and for histories alike. A user's vector is the network's state after the last
+    event, an item's is its row of the table, and the score is their product. Needs event_time, or a
+    source whose order is the order of events (Hidasi et al., 2016, "Session-based recommendations
+    with recurrent neural networks"; the loss is the softmax over the catalog, as in Hidasi and
+    Karatzoglou, 2018).
     """
 
     network: ClassVar[str] = "gru"

@@ -471,7 +471,7 @@ def test_the_contrastive_loss_by_hand() -> None:
 
 
 def test_the_contrastive_loss_wants_cosines() -> None:
-    with pytest.raises(BadOption, match="temperature must be given for the contrastive loss"):
+    with pytest.raises(BadOption, match="temperature must be set with loss=contrastive"):
         algorithms.make("gru4rec", {"loss": "contrastive"})
 
 

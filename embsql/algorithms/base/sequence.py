@@ -33,17 +33,18 @@ class Sequential(ABC):
     # histories per step; fewer where that would be less than 32 steps an epoch
     batch_size: Count = 32
     max_length: Count = 200  # the latest so many events of a user are used
-    dropout: Dropout = 0.1  # share of the network's numbers left out in training
-    user_embedding_dropout: Dropout = 0.0  # share of a user vector's numbers left out in training
-    # pull of items' vectors towards zero, as of that many events; only for products
+    dropout: Dropout = 0.1  # share of the network's components left out in training
+    # share of a user vector's components left out in training
+    user_embedding_dropout: Dropout = 0.0
+    # regularization of items' vectors, as strong as that many events; only for products
     reg: NonNegative = 0.0
-    # over all items, each for itself, or up to a margin
+    # softmax over all items, gbce of each for itself, contrastive up to a margin
     loss: Literal["softmax", "gbce", "contrastive"] = "softmax"
     # items drawn per step to contrast with; none: all of up to 20,000, else 1,024
     negatives: Count | None = None
     # scores are cosines, divided by this in the loss; none: products
     temperature: Positive | None = None
-    # contrastive: the cosine up to which an item may come that was not met
+    # contrastive: the cosine that a negative may have
     margin: NonNegative = 0.9
     # contrastive: weight of all negatives, where the positive's is 1
     negative_weight: NonNegative = 150.0
@@ -64,8 +65,9 @@ class Sequential(ABC):
 
     def __post_init__(self) -> None:
         check(self)
-        given = self.loss != "contrastive" or self.temperature is not None
-        require(self, "given for the contrastive loss, which is of cosines: 1", temperature=given)
+        has_cosines = self.loss != "contrastive" or self.temperature is not None
+        allowed = "set with loss=contrastive, whose scores are cosines: 1, for example"
+        require(self, allowed, temperature=has_cosines)
 
     @property
     def explicit(self) -> bool:
@@ -74,20 +76,20 @@ class Sequential(ABC):
 
     @abstractmethod
     def task(self, data: Interactions) -> TrainingTask:
-        """What an event is predicted from: those before, all around it in their order, or some of
-        the whole history.
+        """What an event is predicted from.
+
+        Those before it, all around it in their order, or some of the whole history.
         """
 
     def weights(self, data: Interactions) -> Float32:
         """What predicting each event counts in the loss, (m,), 1 on average."""
         events = data.in_order()
-        weight: Float32 = (
-            events.weight if self.weighted_loss else np.ones(len(events), np.float32)
-        )  # (m,)
+        weight: Float32 = np.ones(len(events), np.float32)  # (m,)
+        if self.weighted_loss:
+            weight = events.weight
         if self.half_life is not None:
-            weight = weight * time_decay(
-                ages(self, "half_life", events.time), self.half_life
-            )  # (m,)
+            age = ages(self, "half_life", events.time)  # (m,)
+            weight = weight * time_decay(age, self.half_life)
         return weight / np.float32(weight.mean())
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
@@ -101,13 +103,10 @@ class Attentive(Sequential):
 
     network: ClassVar[str] = "transformer"
 
-    n_layers: Count = 2  # layers of attention
+    n_layers: Count = 2  # of attention
     n_heads: Count = 2  # parts of the vectors that attend on their own, each of an even length
 
     def __post_init__(self) -> None:
         Sequential.__post_init__(self)
-        require(
-            self,
-            f"such that dim ({self.dim}) is a multiple of 2 * n_heads",
-            n_heads=self.dim % (2 * self.n_heads) == 0,
-        )
+        allowed = f"such that dim ({self.dim}) is a multiple of 2 * n_heads"
+        require(self, allowed, n_heads=self.dim % (2 * self.n_heads) == 0)
