@@ -36,7 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "negatives": 4000,
         "batch_size": 4096,
         "lr": 0.005,
-        "user_ids": False,
+        "user_id_embedding": False,
     },  # chosen on the draw of seed 101
 }
 TABLES = """

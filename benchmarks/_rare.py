@@ -40,7 +40,7 @@ GRIDS: dict[str, Grid] = {
     "content": {"weighting": ["equal"]},
     "half_als": {"reg": [0.03, 0.3]},
     "fusion": {"prior_strength": [None, 30.0]},
-    "neural_content": {"epochs": [5], "lr": [0.003], "ids": [False, True]},
+    "neural_content": {"epochs": [5], "lr": [0.003], "item_id_embedding": [False, True]},
 }
 
 

@@ -31,7 +31,7 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {  # see docs/benchmarks.md for w
             "dropout": 0.3,
             "batch_size": 512,
             "max_length": 20,
-            "weighted": True,
+            "weighted_loss": True,
         },
     },
 }

@@ -22,10 +22,10 @@ from benchmarks._lines import in_turn, line
 from benchmarks._sequences import EXAMS
 from embsql import algorithms
 from embsql.data import Interactions
-from embsql.nn import sequence_model as sequences
-from embsql.nn import towers
-from embsql.nn.negatives import negatives
-from embsql.nn.trainer import Loop
+from embsql.nn import sequence_model, towers
+from embsql.nn.negatives import negative_sampler
+from embsql.nn.sequence_networks import histories
+from embsql.nn.trainer import TrainingLoop
 from embsql.run import Run
 
 MOVIES = 3416  # items of ML-1M
@@ -35,8 +35,8 @@ SHAPES: dict[
 ] = {  # what the peers' own configurations say; the batches are what fits in memory
     "sasrec": {
         "dim": 256,
-        "blocks": 3,
-        "heads": 1,
+        "n_layers": 3,
+        "n_heads": 1,
         "max_length": 200,
         "dropout": 0.1,
         "batch_size": 32,
@@ -45,8 +45,8 @@ SHAPES: dict[
     "gru4rec": {"dim": 64, "max_length": 50, "dropout": 0.3, "batch_size": 32},
     "bert4rec": {
         "dim": 64,
-        "blocks": 2,
-        "heads": 2,
+        "n_layers": 2,
+        "n_heads": 2,
         "max_length": 50,
         "dropout": 0.2,
         "batch_size": 128,
@@ -54,7 +54,7 @@ SHAPES: dict[
     "youtube_dnn": {
         "dim": 64,
         "max_length": 50,
-        "dropout": 0.0,
+        "history_dropout": 0.0,
         "batch_size": 32,
         "negatives": 256,
         "temperature": 0.1,
@@ -123,16 +123,15 @@ def _histories(algorithm: str, steps: int, shape: dict[str, Any]) -> Work:
     chosen, generator = algorithms.make(algorithm, shape), torch.Generator().manual_seed(1)
     lengths = _lengths(shape["max_length"])
     data = _made(np.arange(len(lengths)).repeat(lengths + 1), MOVIES)
-    events = sequences.histories(data)
-    network = sequences.NETWORKS[chosen.network](chosen, chosen.reads(data), generator)
-    model = sequences.Model(MOVIES, chosen.dim, network, generator, chosen.temperature)
-    loss = sequences.Loss(model, events, chosen, chosen.negatives or MOVIES, generator)
-    objective = sequences.objective(chosen.reads(data), events, MOVIES, generator)
+    events = histories(data)
+    model = sequence_model.build_model(chosen, data, generator)
+    n_negatives = chosen.negatives or MOVIES
+    loss = sequence_model.SequenceLoss(model, events, chosen, n_negatives, generator)
+    task = sequence_model.make_task(chosen.task(data), events, MOVIES, generator)
     users = [torch.from_numpy(rows) for rows in _batches(len(lengths), shape["batch_size"], steps)]
-    loop, learned = Loop(algorithm, 1, 0.001), int(sum(lengths[rows].sum() for rows in users))
-    return lambda: (
-        loop.train(model, lambda: map(objective.step, users), steps, loss, Run()) or learned
-    )
+    loop = TrainingLoop(algorithm, 1, 0.001)
+    learned = int(sum(lengths[rows].sum() for rows in users))
+    return lambda: loop.train(model, lambda: map(task.batch, users), steps, loss, Run()) or learned
 
 
 def _pairs(steps: int, shape: dict[str, Any]) -> Work:
@@ -143,12 +142,13 @@ def _pairs(steps: int, shape: dict[str, Any]) -> Work:
         shape["batch_size"],
     )
     data = _made(np.random.default_rng(0).integers(USERS, size=steps * size), PLACES, USERS)
-    model = towers.pair(chosen, data, {"user": None, "item": None}, generator)
-    negative = negatives(chosen.sampler, chosen.negatives, size, data, generator)
-    loss = towers.Loss(model, negative, towers.Drop(generator, 0.0), chosen, pull=0.0)
-    loop = Loop("two_tower", 1, 0.001)
+    model = towers.build_two_towers(chosen, data, {"user": None, "item": None}, generator)
+    sampler = negative_sampler(chosen.sampler, chosen.negatives, size, data, generator)
+    dropouts = towers.Dropouts(generator, 0.0)
+    loss = towers.TwoTowerLoss(model, sampler, dropouts, chosen, feature_reg=0.0)
+    loop = TrainingLoop("two_tower", 1, 0.001)
     return lambda: (
-        loop.train(model, lambda: towers.batches(data, size, negative), steps, loss, Run())
+        loop.train(model, lambda: towers.pair_batches(data, size, sampler), steps, loss, Run())
         or len(data)
     )
 
@@ -214,7 +214,7 @@ def _gsasrec(steps: int) -> Work:
     )
     longest, k, lengths = shape["max_length"], shape["negatives"], _lengths(shape["max_length"])
     model = model_of(
-        MOVIES, longest, shape["dim"], shape["heads"], shape["blocks"], shape["dropout"]
+        MOVIES, longest, shape["dim"], shape["n_heads"], shape["n_layers"], shape["dropout"]
     )
     loss_fn = loss_of(MOVIES - 1, k, 0.75)
 
@@ -262,8 +262,8 @@ class _Configuration(dict[str, Any]):
             hidden_size=shape["dim"],
             num_layers=1,
             dropout_prob=shape["dropout"],
-            n_layers=shape.get("blocks"),
-            n_heads=shape.get("heads"),
+            n_layers=shape.get("n_layers"),
+            n_heads=shape.get("n_heads"),
             inner_size=4 * shape["dim"],
             hidden_dropout_prob=shape["dropout"],
             attn_dropout_prob=shape["dropout"],

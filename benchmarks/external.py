@@ -36,7 +36,7 @@ from embsql.run import Run
 
 K = 20
 PARTS = ["quality", "rare", "speed"]
-NEURAL = {"ids": [False, True], "epochs": [5], "lr": [0.003]}
+NEURAL = {"item_id_embedding": [False, True], "epochs": [5], "lr": [0.003]}
 GRIDS: dict[str, tuple[str, dict[str, list[Any]]]] = {  # system: algorithm, options to choose from
     "content, mean": ("content", {"weighting": ["equal"]}),
     "content, by rating": ("content", {"weighting": ["weight"]}),
@@ -56,9 +56,9 @@ GRIDS: dict[str, tuple[str, dict[str, list[Any]]]] = {  # system: algorithm, opt
         "half_als",
         {"reg": [0.003, 0.01, 0.03, 0.1, 0.3], "unobserved_weight": [None, 1.0, 3.0, 10.0]},
     ),
-    "neural_content, pooling": ("neural_content", {"encoder": ["pooling"], **NEURAL}),
+    "neural_content, mean": ("neural_content", {"encoder": ["mean"], **NEURAL}),
     "neural_content, attention": ("neural_content", {"encoder": ["attention"], **NEURAL}),
-    "neural_content, recurrent": ("neural_content", {"encoder": ["recurrent"], **NEURAL}),
+    "neural_content, gru": ("neural_content", {"encoder": ["gru"], **NEURAL}),
     "als": ("als", {"dim": [64], "reg": [0.003, 0.005, 0.01, 0.02], "epochs": [8]}),
     "fusion": ("fusion", {"reg": [0.005, 0.01]}),
 }

@@ -29,13 +29,15 @@ from benchmarks.quality import EXAMS, Exam, train
 
 PUBLISHED = (0.1754, 0.1473)  # YoutubeDNN on gowalla
 PARTS = ["gowalla", "cold", "ml1m", "diginetica", "speed"]
-CHOSEN: dict[str, dict[str, Any]] = {  # margin, push and user_dropout as published for MF-CCL
+CHOSEN: dict[
+    str, dict[str, Any]
+] = {  # margin, negative_weight and user_embedding_dropout as published for MF-CCL
     "two_tower": {
         "epochs": 30,
         "loss": "contrastive",
         "margin": 0.9,
-        "push": 150.0,
-        "user_dropout": 0.1,
+        "negative_weight": 150.0,
+        "user_embedding_dropout": 0.1,
         "batch_size": 256,
         "negatives": 1024,
         "lr": 0.003,
@@ -45,9 +47,9 @@ CHOSEN: dict[str, dict[str, Any]] = {  # margin, push and user_dropout as publis
         "loss": "contrastive",
         "temperature": 1.0,
         "margin": 0.9,
-        "push": 150.0,
-        "user_dropout": 0.1,
-        "dropout": 0.0,
+        "negative_weight": 150.0,
+        "user_embedding_dropout": 0.1,
+        "history_dropout": 0.0,
         "batch_size": 64,
         "negatives": 2048,
         "lr": 0.01,

@@ -83,10 +83,10 @@ class Content:
         """
         from embsql.features.vectors import (
             item_vectors,
-            unit,
+            unit_or_zero,
         )  # here: it brings what listing does not need
 
-        items = unit(item_vectors(data, self.vector_col))  # (i, d)
+        items = unit_or_zero(item_vectors(data, self.vector_col))  # (i, d)
         amount = self._amounts(data)  # (n,)
         if self.like_threshold is None:
             users = _means(data, amount, items, run)  # (u, d)
@@ -103,15 +103,15 @@ class Content:
 
     def _joined(self, liked: Float32, disliked: Float32, items: Float32) -> tuple[Float32, Float32]:
         """Users and items of two profiles (u, d) each and items (i, d). Raises BadFeatures."""
-        from embsql.features.vectors import LONGEST, unit
+        from embsql.features.vectors import MAX_DIM, unit_or_zero
 
         much = np.float32(self.dislike_weight)
         if not self.separate_profiles:
             return liked - much * disliked, items  # (u, d), (i, d)
-        if 2 * items.shape[1] > LONGEST:
-            found = f"vectors of {items.shape[1]:,}, where two profiles take {LONGEST // 2:,}"
+        if 2 * items.shape[1] > MAX_DIM:
+            found = f"vectors of {items.shape[1]:,}, where two profiles take {MAX_DIM // 2:,}"
             raise BadFeatures(option="item_features", found=found)
-        return np.concatenate([liked, disliked], 1), unit(
+        return np.concatenate([liked, disliked], 1), unit_or_zero(
             np.concatenate([items, -much * items], 1)
         )  # (u, 2d), (i, 2d)
 

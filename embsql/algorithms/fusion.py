@@ -22,7 +22,7 @@ from embsql.options import Count, Dim, NonNegative, Positive, check
 from embsql.run import Run
 
 if TYPE_CHECKING:
-    from embsql.features.matrix import Content
+    from embsql.features.dense import DenseFeatures
 
 PRIOR_STRENGTHS = (1.0, 10.0, 100.0, 1000.0)  # tried where none is given
 HELD_OUT_SHARE = 0.1  # share of the pairs that they are compared on
@@ -73,9 +73,9 @@ class Fusion:
 
         The reported loss is the objective over what scoring everything 0 would give.
         """
-        from embsql.features.matrix import content_of  # here: it brings the compiler
+        from embsql.features.dense import dense_item_features  # here: it brings the compiler
 
-        content = content_of(data)
+        content = dense_item_features(data)
         if self.prior_strength is not None:
             return self._fit(data, content, self.prior_strength, run)
         recalls = self._compare(data, content, run)
@@ -83,7 +83,7 @@ class Fusion:
         best = max(recalls, key=recalls.__getitem__)
         return self._fit(data, content, best, run, figures)
 
-    def _compare(self, data: Interactions, content: Content, run: Run) -> dict[float, float]:
+    def _compare(self, data: Interactions, content: DenseFeatures, run: Run) -> dict[float, float]:
         """For some values of `prior_strength` the share of held-out pairs that the lists hold."""
         held_out = np.random.default_rng(run.seed).random(len(data)) < HELD_OUT_SHARE  # (n,)
         train = data.where(~held_out)
@@ -98,7 +98,7 @@ class Fusion:
     def _fit(
         self,
         data: Interactions,
-        content: Content,
+        content: DenseFeatures,
         strength: float,
         run: Run,
         figures: Mapping[str, float] | None = None,
@@ -114,7 +114,7 @@ class Fusion:
         of_users, of_items = self._objectives(data, strength)
         cpu = Cpu(run)
         seen = np.bincount(data.item, minlength=data.n_items) > 0  # (i,)
-        to_weights = content.map_of(seen)  # (p, seen items)
+        to_weights = content.ridge_map(seen)  # (p, seen items)
         users = np.zeros((data.n_users, self.dim), np.float32)  # (u, d)
         items = initial_factors(data.n_items, self.dim, run.seed) * seen[:, None]  # (i, d)
         for epoch in range(1, self.epochs + 1):

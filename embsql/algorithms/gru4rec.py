@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from embsql.algorithms import algorithm
-from embsql.algorithms.base.sequence import Reading, Sequential
+from embsql.algorithms.base.sequence import Sequential, TrainingTask
 from embsql.data import Interactions
 from embsql.options import Count, Range
 
@@ -16,19 +16,18 @@ from embsql.options import Count, Range
 class Gru4rec(Sequential):
     """Gated recurrent units over each user's latest events, in order.
 
-    For sessions and for histories alike.
-
-    A user's vector is the network's state after the last event, an item's is its row of the table,
-    and the score is their product. Needs event_time, or a source whose order is the order of events
-    (Hidasi et al., 2016, "Session-based recommendations with recurrent neural networks"; the loss
-    is the softmax over the catalogue, as in Hidasi and Karatzoglou, 2018).
+    For sessions and for histories alike. A user's vector is the network's state after the last
+    event, an item's is its row of the table, and the score is their product. Needs event_time, or a
+    source whose order is the order of events (Hidasi et al., 2016, "Session-based recommendations
+    with recurrent neural networks"; the loss is the softmax over the catalog, as in Hidasi and
+    Karatzoglou, 2018).
     """
 
-    network: ClassVar[str] = "recurrent"
+    network: ClassVar[str] = "gru"
 
     epochs: Count = 20  # passes over the histories
-    layers: Annotated[int, Range(1, 4)] = 1  # of recurrent units
+    n_layers: Annotated[int, Range(1, 4)] = 1  # of recurrent units
 
-    def reads(self, data: Interactions) -> Reading:  # noqa: ARG002 - whatever the data
+    def task(self, data: Interactions) -> TrainingTask:  # noqa: ARG002 - whatever the data
         """See Sequential."""
-        return "before"
+        return "causal"

@@ -1,4 +1,4 @@
-"""Users by a network over vectors that the items they met bring along."""
+"""Users by a network over vectors of the items in their history."""
 
 from __future__ import annotations
 
@@ -15,31 +15,29 @@ from embsql.run import Run
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeuralContent:
-    """Given item vectors turned, and summed over a history, so that what was met scores above what
-    was not.
+    """Item vectors from elsewhere, mapped, and users as what an encoder makes of their history.
 
     The vectors (of texts, images, another model) are a column of lists of numbers in
-    `item_features`. An item's vector is a learned linear map of its given one, with `ids` plus a
-    vector of its own; a user's is what an encoder makes of the vectors of the items met:
+    `item_features`. An item's vector is a learned linear map of the one it brings, with
+    `item_id_embedding` plus a vector of its own; a user's is what an encoder makes of the vectors
+    of the items in the history:
 
-    - pooling: their mean (Covington, Adams and Sargin, 2016, "Deep neural networks for YouTube
+    - mean: their mean (Covington, Adams and Sargin, 2016, "Deep neural networks for YouTube
       recommendations");
     - attention: their mean, each item with a weight that is learned from its vector (Yang et al.,
-      2016, "Hierarchical
-      attention networks for document classification");
-    - recurrent: the last state of gated recurrent units that read them in order of event_time (Cho
-      et al., 2014,
-      "Learning phrase representations using RNN encoder-decoder").
+      2016, "Hierarchical attention networks for document classification");
+    - gru: the last state of gated recurrent units that read them in order of event_time (Cho et
+      al., 2014, "Learning phrase representations using RNN encoder-decoder").
 
-    Each item of a history is predicted from the others, or, recurrent, from those before it; never
-    from itself. The loss is the softmax over the catalogue, estimated from items drawn (as in
+    Each item of a history is predicted from the others, or, with gru, from those before it; never
+    from itself. The loss is the softmax over the catalog, estimated from items drawn (as in
     `two_tower`). Every pair counts once.
 
-    An item without a vector is zero without `ids`: met without consequence and never recommended;
-    with them its own vector is all it has. Ids are left out at random in training, so that the map
-    learns to do without them: an item that nobody has met has its mapped vector. A user who met no
-    item with a vector has none. Histories given in SQL (`recommend_from`) are summed as the encoder
-    does; only for recurrent they are a plain mean.
+    An item without a vector is zero without `item_id_embedding`: it says nothing of its users and
+    is never recommended; with it its own vector is all it has. Ids are left out at random in
+    training, so that the map learns to do without them: an item without interactions has its mapped
+    vector. A user whose items have no vectors has none. Histories given in SQL (`recommend_from`)
+    are summed as the encoder does; only for gru they are a plain mean.
     """
 
     name: ClassVar[str]  # set by @algorithm
@@ -47,18 +45,18 @@ class NeuralContent:
     on_gpu: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("item_features",)
 
-    vectors: str | None = None  # the column that holds them; none: the only one there is
+    vector_col: str | None = None  # the column that holds them; none: the only one there is
     # what makes a history one vector
-    encoder: Literal["pooling", "attention", "recurrent"] = "pooling"
-    # whether items have vectors of their own beside; better where items are met often
-    ids: bool = False
+    encoder: Literal["mean", "attention", "gru"] = "mean"
+    # whether items also have vectors of their own; better where items have many interactions
+    item_id_embedding: bool = False
     dim: Dim = 64  # length of the vectors
     # passes over the histories; 5 where there are hundreds of thousands of pairs
     epochs: Count = 10
     lr: Positive = 0.003  # step size of Adam, falling to 0
     # histories per step; fewer where that would be less than 32 steps an epoch
     batch_size: Count = 64
-    # items drawn per step to contrast with; the whole catalogue where it has no more
+    # items drawn per step to contrast with; the whole catalog where it has no more
     negatives: Count = 512
     # how two vectors make a score; lengths can say what is popular
     similarity: Literal["cosine", "dot"] = "dot"
@@ -76,6 +74,6 @@ class NeuralContent:
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean over steps."""
-        timed = self.encoder != "recurrent" or data.time is not None
-        require(self, "pooling or attention where the source has no event_time", encoder=timed)
-        return train_network("history_encoder", self, data, run)
+        has_order = self.encoder != "gru" or data.time is not None
+        require(self, "mean or attention where the source has no event_time", encoder=has_order)
+        return train_network("history_encoder.fit_neural_content", self, data, run)

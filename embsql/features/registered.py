@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from embsql.data import Embeddings, Interactions, Similarity
 from embsql.errors import BadFeatures
-from embsql.features.vectors import vectors
+from embsql.features.vectors import vector_column
 from embsql.run import Run
 
 
@@ -42,11 +42,11 @@ class Registered:
 
     def fit(self, data: Interactions, _run: Run) -> Embeddings:
         """The vectors as they were given. Raises BadFeatures for what is none."""
-        assert data.item_features is not None  # noqa: S101  # made so; tells the type checker
-        items = vectors(data.item_features["embedding"], data.items, "items")  # (i, d)
+        assert data.item_features is not None  # noqa: S101 - whoever registers gives them; mypy does not know
+        items = vector_column(data.item_features["embedding"], data.items, "items")  # (i, d)
         if data.user_features is None:
             return Embeddings(items[:0], items, similarity=self.similarity)
-        users = vectors(data.user_features["embedding"], data.users, "users")  # (u, d)
+        users = vector_column(data.user_features["embedding"], data.users, "users")  # (u, d)
         if users.shape[1] != items.shape[1]:
             found = f"vectors of {users.shape[1]:,}, where those of items have {items.shape[1]:,}"
             raise BadFeatures(option="users", found=found)

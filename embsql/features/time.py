@@ -1,4 +1,4 @@
-"""What times mean to algorithms: ages, and the clock that a network reads."""
+"""What times mean to algorithms: ages, decay, and the time features that a network reads."""
 
 from __future__ import annotations
 
@@ -12,61 +12,81 @@ from embsql.options import require
 
 DAY = 86_400_000_000  # microseconds
 HOUR = DAY // 24
-FIRST_CLOCK = (
-    10**14
-)  # a time beyond it counts microseconds since 1970, one below is the source's own order
-# lengths of time that are told apart, each twice the one before, from a minute or one unit
-SPANS = 40
+MINUTE = HOUR // 60
+# a larger time is microseconds since 1970, a smaller one the source's own order
+MIN_TIMESTAMP_US = 10**14
+# buckets of a span of time, each twice as long as the one before, from a minute or one unit
+SPAN_BUCKETS = 40
 HOURS, WEEKDAYS = 24, 7
-READINGS = HOURS + WEEKDAYS + 2 * SPANS  # rows of the table that `readings` points into
+# rows of the table that `time_features` points into: hours, weekdays, gaps, ages of the item
+FIRST_GAP = HOURS + WEEKDAYS
+FIRST_ITEM_AGE = FIRST_GAP + SPAN_BUCKETS
+N_TIME_FEATURES = FIRST_ITEM_AGE + SPAN_BUCKETS
 
 
 def ages(algorithm: Any, option: str, time: Int64 | None) -> NDArray[np.float64]:
-    """How long before the last event of all each happened (m,), in days, or in units of a numeric
-    event_time.
+    """How long before the last event of all each happened (m,).
 
-    Raises BadOption, naming the option that wants it, where there are no times.
+    In days, or in units of a numeric event_time. Raises BadOption, naming the option that wants
+    it, where there are no times.
     """
-    require(algorithm, "left out: the source has no event_time", **{option: time is not None})
-    assert time is not None  # noqa: S101 - `require` has just said so; the type checker does not see it
-    age: NDArray[np.float64] = (time.max() - time) / (DAY if is_clock(time) else 1)
+    known = _required(algorithm, option, time)
+    age: NDArray[np.float64] = (known.max() - known) / (DAY if is_timestamp(known) else 1)
     return age
 
 
-def readings(algorithm: Any, data: Interactions) -> Int64:
-    """Of each event the hour, the weekday, the time since the event before and since the item's
-    first: rows (m, 4).
+def _required(algorithm: Any, option: str, time: Int64 | None) -> Int64:
+    """The times. Raises BadOption, naming the option that wants them, where there are none."""
+    require(algorithm, "left out: the source has no event_time", **{option: time is not None})
+    assert time is not None  # noqa: S101 - `require` has just checked it; mypy does not see that
+    return time
 
+
+def time_features(algorithm: Any, data: Interactions) -> Int64:
+    """Time features of each event, as rows of a table: (m, 4).
+
+    The hour, the weekday, the time since the user's event before and since the item's first.
     Raises BadOption where there are no times.
     """
     events = data.events_by_time()
-    ages(algorithm, "clock", events.time)
-    time, clock = np.asarray(events.time), is_clock(np.asarray(events.time))
+    time = _required(algorithm, "time_features", events.time)
     user, item = data.user[events.pair], data.item[events.pair]  # (m,), (m,)
-    gap = np.where(np.diff(user, prepend=-1) == 0, np.diff(time, prepend=time[:1]), 0)  # (m,)
-    first = np.full(data.n_items, np.iinfo(np.int64).max)  # (i,)
+    timestamps = is_timestamp(time)
+    unit = MINUTE if timestamps else 1
+    hour = time // HOUR % HOURS * timestamps  # (m,)
+    weekday = time // DAY % WEEKDAYS * timestamps  # (m,)
+    gap = _span_bucket(_gaps(user, time) / unit)  # (m,)
+    item_age = _span_bucket((time - _first_times(item, time)[item]) / unit)  # (m,)
+    rows = [hour, HOURS + weekday, FIRST_GAP + gap, FIRST_ITEM_AGE + item_age]
+    features: Int64 = np.stack(rows, axis=1)
+    return features
+
+
+def _gaps(user: NDArray[np.int32], time: Int64) -> Int64:
+    """The time since the user's event before, 0 at the first: (m,)."""
+    is_same_user = np.diff(user, prepend=-1) == 0  # (m,)
+    return np.where(is_same_user, np.diff(time, prepend=time[:1]), 0)
+
+
+def _first_times(item: NDArray[np.int32], time: Int64) -> Int64:
+    """The time of each item's first event: (i,)."""
+    first = np.full(item.max(initial=-1) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first, item, time)
-    hour = time // HOUR % HOURS * clock  # (m,)
-    weekday = time // DAY % WEEKDAYS * clock  # (m,)
-    unit = DAY // (24 * 60) if clock else 1
-    spans = (_span(gap / unit), _span((time - first[item]) / unit))  # (m,), (m,)
-    rows: Int64 = np.stack(
-        [hour, HOURS + weekday, *(HOURS + WEEKDAYS + n * SPANS + s for n, s in enumerate(spans))], 1
-    )
-    return rows
+    return first
 
 
-def is_clock(time: Int64) -> bool:
+def _span_bucket(span: NDArray[np.float64]) -> Int64:
+    """The bucket of each span of time, (m,)."""
+    log = np.log2(np.maximum(span, 0) + 1).astype(np.int64)  # (m,)
+    bucket: Int64 = np.clip(log, 0, SPAN_BUCKETS - 1)
+    return bucket
+
+
+def is_timestamp(time: Int64) -> bool:
     """Whether times are moments, not the source's own order."""
-    return abs(int(time.max())) > FIRST_CLOCK
+    return abs(int(time.max())) > MIN_TIMESTAMP_US
 
 
-def _span(length: NDArray[np.float64]) -> Int64:
-    """Which of the lengths of time that are told apart, (m,)."""
-    span: Int64 = np.clip(np.log2(np.maximum(length, 0) + 1).astype(np.int64), 0, SPANS - 1)  # (m,)
-    return span
-
-
-def halved(age: NDArray[np.float64], half_life: float) -> Float32:
+def time_decay(age: NDArray[np.float64], half_life: float) -> Float32:
     """Weights (m,) halved for every half-life of age."""
     return np.exp2(-age / half_life).astype(np.float32)

@@ -1,13 +1,15 @@
-"""Networks over histories of given vectors, in torch.
+"""Encoders of histories of vectors that are given, in torch.
 
-Histories lie one after another, see `packed`. An encoder gives two things of them: for each item
-the user's vector without it, to predict it from, and for each user the vector of the whole history.
+Histories lie one after another, see `sequence_networks`. An encoder makes two things of them: for
+each item the user's vector without it, to predict it from, and for each user the vector of the
+whole history.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,192 +20,242 @@ from torch.nn.functional import embedding, normalize
 from embsql.data import Embeddings, Float32, FoldIn, Interactions
 from embsql.errors import NotEnoughData
 from embsql.features.vectors import item_vectors
-from embsql.nn.losses import Scores, softmax
-from embsql.nn.negatives import Negatives, negatives
-from embsql.nn.packed import Histories, Packed, histories
-from embsql.nn.recurrent import Recurrent
-from embsql.nn.towers import CHUNK, FIRST, Drop
-from embsql.nn.trainer import Loop, batch_of, placed, shuffled
+from embsql.nn.losses import Scores, sampled_softmax
+from embsql.nn.negatives import NegativeSampler, negative_sampler, pair_counts
+from embsql.nn.sequence_networks import Gru, Histories, Packed, histories
+from embsql.nn.towers import INFERENCE_BATCH, INIT_NORM, Dropouts
+from embsql.nn.trainer import (
+    TrainingLoop,
+    effective_batch_size,
+    shuffled_batches,
+    torch_context,
+)
 from embsql.run import Run
 
 if TYPE_CHECKING:
     from embsql.algorithms.neural_content import NeuralContent
 
-ID_DROPOUT = 0.3  # share of ids left out in training; what items that nobody met live on
+# share of id embeddings left out in training; what items live on that nobody has interacted with
+ID_DROPOUT = 0.3
+MIN_DIVISOR = 1e-12
 
 
-class Items(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """Items: a linear map of what is given, and what is their own where ids count."""
+class ItemEncoder(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """Items: a linear map of their content vectors, plus an id embedding where ids count."""
 
-    given: Tensor  # (n, p)
+    content: Tensor  # (n, p)
 
     def __init__(
-        self, given: Float32, met: Tensor | None, dim: int, generator: torch.Generator
+        self, content: Float32, has_pairs: Tensor | None, dim: int, generator: torch.Generator
     ) -> None:
         super().__init__()
-        scale = (
-            float(np.sqrt(np.square(given, dtype=np.float64).sum(1).mean())) or 1.0
-        )  # the unit does not matter
-        self.register_buffer("given", torch.from_numpy(given / np.float32(scale)), persistent=False)
-        self.turn = nn.Linear(given.shape[1], dim, bias=False)
-        nn.init.orthogonal_(self.turn.weight, generator=generator)
-        self.own: nn.Parameter | None = None
-        if met is not None:
-            own = torch.randn(len(given), dim, generator=generator) * (FIRST / dim**0.5)  # (n, d)
-            self.own = nn.Parameter(
-                own * met[:, None]
-            )  # who was never met has nothing of their own
+        scale = np.float32(_root_mean_square_length(content) or 1.0)  # the unit does not matter
+        self.register_buffer("content", torch.from_numpy(content / scale), persistent=False)
+        self.projection = nn.Linear(content.shape[1], dim, bias=False)
+        nn.init.orthogonal_(self.projection.weight, generator=generator)
+        self.id_embedding: nn.Parameter | None = None
+        if has_pairs is not None:
+            random = torch.randn(len(content), dim, generator=generator)  # (n, d)
+            random = random * (INIT_NORM / dim**0.5)
+            self.id_embedding = nn.Parameter(random * has_pairs[:, None])  # none without pairs
 
-    def forward(self, items: Tensor, drop: Drop | None = None) -> Tensor:
+    def forward(self, items: Tensor, dropouts: Dropouts | None = None) -> Tensor:
         """(m,) -> (m, d)"""
-        turned = self.turn(embedding(items, self.given))  # (m, d)
-        if self.own is None:
-            return turned
-        own = embedding(items, self.own)  # (m, d)
-        return turned + (
-            own if drop is None else own * drop.keep(drop.own, len(items), 1).to(own.device)
-        )
+        projected = self.projection(embedding(items, self.content))  # (m, d)
+        if self.id_embedding is None:
+            return projected
+        of_ids = embedding(items, self.id_embedding)  # (m, d)
+        if dropouts is not None:
+            mask = dropouts.mask(dropouts.ids, len(items), 1)  # (m, 1)
+            of_ids = of_ids * mask.to(of_ids.device)
+        return projected + of_ids
 
 
-class Pooling(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """Means, with weights that each item's vector may decide."""
+def _root_mean_square_length(vectors: Float32) -> float:
+    squared_lengths = np.square(vectors, dtype=np.float64).sum(1)  # (n,)
+    return float(np.sqrt(squared_lengths.mean()))
 
-    def __init__(self, dim: int, generator: torch.Generator, *, attends: bool) -> None:
+
+class WeightedMean(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """Means of items, with attention weights that each item's vector decides, or equal ones."""
+
+    def __init__(self, dim: int, generator: torch.Generator, *, attention: bool) -> None:
         super().__init__()
-        self.look = nn.Linear(dim, dim) if attends else None
-        self.want = (
-            nn.Parameter(torch.zeros(dim)) if attends else None
-        )  # (d,) at first all weights are equal
-        if self.look is not None:
-            nn.init.xavier_uniform_(self.look.weight, generator=generator)
-            nn.init.zeros_(self.look.bias)
+        self.key: nn.Linear | None = None
+        self.query: nn.Parameter | None = None
+        if attention:
+            self.key = nn.Linear(dim, dim)
+            self.query = nn.Parameter(torch.zeros(dim))  # at first all weights are equal
+            nn.init.xavier_uniform_(self.key.weight, generator=generator)
+            nn.init.zeros_(self.key.bias)
 
     def forward(self, x: Tensor, packed: Packed) -> tuple[Tensor, Tensor]:
         """Of items (t, d): the means of the others (t, d), and of all of a history (b, d)."""
-        weight, owner = self.weight(x), packed.owner.to(x.device)  # (t, 1), (t,)
-        part = torch.cat(
-            [x * weight, weight], 1
-        )  # (t, d + 1) the last is what the others are divided by
-        total = part.new_zeros(len(packed.length), part.shape[1]).index_add(
-            0, owner, part
-        )  # (b, d + 1)
-        alone = (packed.length == 1).to(x.device)[owner, None]  # (t, 1)
-        return _divided((total[owner] - part).masked_fill(alone, 0)), _divided(total)
+        weight = self.weight(x)  # (t, 1)
+        row = packed.row.to(x.device)  # (t,)
+        summands = torch.cat([x * weight, weight], 1)  # (t, d + 1) the last is the divisor
+        totals = summands.new_zeros(len(packed.length), summands.shape[1])
+        totals = totals.index_add(0, row, summands)  # (b, d + 1)
+        is_alone = (packed.length == 1).to(x.device)[row, None]  # (t, 1)
+        others = (totals[row] - summands).masked_fill(is_alone, 0)  # (t, d + 1)
+        return _means(others), _means(totals)
 
     def weight(self, x: Tensor) -> Tensor:
         """(t, d) -> (t, 1)"""
-        if self.look is None or self.want is None:
+        if self.key is None or self.query is None:
             return torch.ones_like(x[:, :1])
-        return (torch.tanh(self.look(x)) @ self.want)[:, None].exp()
+        return (torch.tanh(self.key(x)) @ self.query)[:, None].exp()
 
 
-def _divided(sums: Tensor) -> Tensor:
+def _means(totals: Tensor) -> Tensor:
     """(m, d + 1) -> (m, d) zero where nothing was summed"""
-    return sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
+    return totals[:, :-1] / totals[:, -1:].clamp(min=MIN_DIVISOR)
 
 
-class Reading(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """A recurrent network, from its state before each item and at the end."""
+class GruEncoder(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """A GRU's state before each item and at the end."""
 
     def __init__(self, dim: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.network = Recurrent(dim, 1, 0.0, generator)
+        self.network = Gru(dim, 1, 0.0, generator)
 
     def forward(self, x: Tensor, packed: Packed) -> tuple[Tensor, Tensor]:
         """Of items (t, d): the states before each (t, d), and at the end of each history (b, d)."""
         states = self.network(x, packed)  # (t, d)
-        before = torch.cat([torch.zeros_like(states[:1]), states[:-1]])  # (t, d)
-        return before.masked_fill((packed.place == 0).to(x.device)[:, None], 0), states[packed.last]
+        shifted = torch.cat([torch.zeros_like(states[:1]), states[:-1]])  # (t, d)
+        is_first = (packed.position == 0).to(x.device)[:, None]  # (t, 1)
+        return shifted.masked_fill(is_first, 0), states[packed.last]
 
 
-class Step(NamedTuple):
+class HistoryBatch(NamedTuple):
     """The histories of some users, and what their items are contrasted with."""
 
     packed: Packed
     item: Tensor  # (t,)
-    other: Tensor  # (s,) drawn
+    sampled: Tensor  # (s,) negatives
 
 
-class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is imported without its types
     """Items, and the encoder that makes users of them."""
 
-    def __init__(self, options: NeuralContent, items: Items, generator: torch.Generator) -> None:
+    def __init__(
+        self, options: NeuralContent, items: ItemEncoder, generator: torch.Generator
+    ) -> None:
         super().__init__()
-        self.items, self.options = items, options
-        self.encoder = (
-            Reading(options.dim, generator)
-            if options.encoder == "recurrent"
-            else Pooling(options.dim, generator, attends=options.encoder == "attention")
-        )
+        self.items = items
+        self.options = options
+        self.is_causal = options.encoder == "gru"
+        if self.is_causal:
+            self.encoder = GruEncoder(options.dim, generator)
+        else:
+            attention = options.encoder == "attention"
+            self.encoder = WeightedMean(options.dim, generator, attention=attention)
 
-    def scores(self, step: Step, expected: Tensor, drop: Drop) -> Scores:
+    def scores(self, batch: HistoryBatch, batch_counts: Tensor, dropouts: Dropouts) -> Scores:
         """Of the items of some histories, each from what its history is without it."""
-        item, other = (
-            part.to(self.items.given.device) for part in (step.item, step.other)
-        )  # (t,), (s,)
-        code, place = torch.cat([item, other]).unique(return_inverse=True)  # (m,), (t + s,)
-        y = embedding(place, self.items(code, drop))  # (t + s, d)
-        state, _ = self.encoder(y[: len(item)], step.packed)  # (t, d)
-        first = int(self.options.encoder == "recurrent")  # nothing comes before the first
-        asked = (step.packed.place >= first).to(item.device)  # (t,)
-        x, y = self._unit(state[asked]) / self.temperature, self._unit(y)  # (a, d), (t + s, d)
-        met = (x * y[: len(item)][asked]).sum(1)  # (a,)
-        hits = item[asked][:, None] == other  # (a, s)
-        return Scores(met, x @ y[len(item) :].T, hits, expected[step.other].to(item.device))
+        device = self.items.content.device
+        item, sampled = batch.item.to(device), batch.sampled.to(device)  # (t,), (s,)
+        t = len(item)
+        code, index = torch.cat([item, sampled]).unique(return_inverse=True)  # (m,), (t + s,)
+        y = embedding(index, self.items(code, dropouts))  # (t + s, d)
+        state, _ = self.encoder(y[:t], batch.packed)  # (t, d)
+        first = 1 if self.is_causal else 0  # nothing comes before the first
+        is_predicted = (batch.packed.position >= first).to(device)  # (t,)
+        x = self._scored(state[is_predicted]) / self.temperature  # (a, d)
+        y = self._scored(y)  # (t + s, d)
+        return Scores(
+            positive=(x * y[:t][is_predicted]).sum(1),
+            negatives=x @ y[t:].T,
+            accidental_hits=item[is_predicted][:, None] == sampled,
+            expected_counts=batch_counts[batch.sampled].to(device),
+        )
 
     @property
     def temperature(self) -> float:
         """What scores are divided by in the loss."""
         return self.options.temperature if self.options.similarity == "cosine" else 1.0
 
-    def _unit(self, vectors: Tensor) -> Tensor:
+    def _scored(self, vectors: Tensor) -> Tensor:
+        """Vectors (n, d) of length 1 where the score is the cosine."""
         return normalize(vectors) if self.options.similarity == "cosine" else vectors
 
     @torch.inference_mode()
-    def embeddings(self, past: Histories) -> Embeddings:
-        """The vectors of all, of length 1 where the cosine is what counts."""
-        device, n = self.items.given.device, len(self.items.given)
-        y = torch.cat(
-            [self.items(items) for items in torch.arange(n, device=device).split(CHUNK)]
-        )  # (n, d)
-        users = torch.zeros(len(past.counts), y.shape[1], device=device)  # (u, d)
-        for some in past.counts.nonzero()[:, 0].split(self.options.batch_size):
-            packed = past.pack(some)
-            item = past.item[packed.entry].to(device)  # (t,)
-            users[packed.user.to(device)] = self.encoder(embedding(item, y), packed)[1]
-        found, items = (
-            self._unit(vectors).cpu().numpy() for vectors in (users, y)
-        )  # (u, d), (n, d)
+    def embeddings(self, events: Histories) -> Embeddings:
+        """The vectors of all as they are scored."""
+        items = self._all_items()  # (n, d)
+        users = self._all_users(events, items)  # (u, d)
         return Embeddings(
-            found,
-            items,
+            self._scored(users).cpu().numpy(),
+            self._scored(items).cpu().numpy(),
             self.options.similarity,
-            fold_in=FoldIn("mean", item_scale=self._counts(y)),
+            fold_in=FoldIn("mean", item_scale=self._fold_in_weights(items)),
         )
 
-    def _counts(self, y: Tensor) -> Float32 | None:
-        """How much each item (n, d) counts in a mean that SQL takes of the vectors that it has:
-        (n,).
+    def _all_items(self) -> Tensor:
+        """(n, d)"""
+        items = torch.arange(len(self.items.content), device=self.items.content.device)
+        return torch.cat([self.items(some) for some in items.split(INFERENCE_BATCH)])
+
+    def _all_users(self, events: Histories, items: Tensor) -> Tensor:
+        """Vectors of all users by those of items (n, d), zero for who has no history: (u, d)"""
+        found = torch.zeros(len(events.counts), items.shape[1], device=items.device)
+        has_events = events.counts.nonzero()[:, 0]
+        for users in has_events.split(self.options.batch_size):
+            packed = events.pack(users)
+            item = events.item[packed.event].to(items.device)  # (t,)
+            _, vectors = self.encoder(embedding(item, items), packed)  # (b, d)
+            found[packed.user.to(items.device)] = vectors
+        return found
+
+    def _fold_in_weights(self, items: Tensor) -> Float32 | None:
+        """The weight of each item (n, d) in a mean that SQL takes of the stored vectors: (n,).
+
+        None for a GRU, of which the mean of all is as near as a mean comes.
         """
-        if isinstance(self.encoder, Reading):
-            return None  # no mean is what it makes of a history; the mean of all is what there is
-        weight = self.encoder.weight(y)[:, 0]  # (n,)
-        length = (
-            y.norm(dim=1) if self.options.similarity == "cosine" else 1
-        )  # (n,) which the stored ones have lost
-        counts: Float32 = (weight * length).cpu().numpy()
-        return counts
+        if isinstance(self.encoder, GruEncoder):
+            return None
+        weight = self.encoder.weight(items)[:, 0]  # (n,)
+        if self.options.similarity == "cosine":
+            weight = weight * items.norm(dim=1)  # the lengths that stored vectors have lost
+        weights: Float32 = weight.cpu().numpy()
+        return weights
 
 
-def fitted(options: NeuralContent, data: Interactions, run: Run) -> Embeddings:
+def fit_neural_content(options: NeuralContent, data: Interactions, run: Run) -> Embeddings:
     """Train on histories of items that have a vector.
 
     Raises BadFeatures, Diverged, NoGpu and NotEnoughData.
     """
-    given = item_vectors(data, options.vectors)  # (i, p)
-    known = data if options.ids else data.where((given != 0).any(axis=1)[data.item])
-    past = histories(known).latest(options.max_length)
-    learners = (past.counts > 1).nonzero()[:, 0]  # (n,) users with something to predict
+    content = item_vectors(data, options.vector_col)  # (i, p)
+    has_ids = options.item_id_embedding
+    has_content = (content != 0).any(axis=1)  # (i,)
+    known = data if has_ids else data.where(has_content[data.item])
+    events = histories(known).latest(options.max_length)
+    learners = _learners(options, data, events)  # (n,)
+    batch_size = effective_batch_size(options.batch_size, len(learners))
+    n_batches = math.ceil(len(learners) / batch_size)
+    items_per_batch = batch_size * len(events.item) / len(learners)
+    n_negatives = min(options.negatives, data.n_items)
+    with torch_context(run, items_per_batch * n_negatives * options.dim) as generator:
+        has_pairs = pair_counts(known.item, data.n_items) > 0 if has_ids else None  # (i,)
+        items = ItemEncoder(content, has_pairs, options.dim, generator)
+        model = HistoryModel(options, items, generator).to(run.device)
+        sampler = negative_sampler("uniform", options.negatives, 0, known, generator)
+        dropouts = Dropouts(generator, ID_DROPOUT)
+
+        def loss(batch: HistoryBatch) -> Tensor:
+            return sampled_softmax(model.scores(batch, sampler.batch_counts, dropouts))
+
+        batches = partial(_batches, events, learners, batch_size, sampler)
+        loop = TrainingLoop(options.name, options.epochs, options.lr)
+        loop.train(model, batches, n_batches, loss, run)
+        embeddings: Embeddings = model.embeddings(events)
+        return embeddings
+
+
+def _learners(options: NeuralContent, data: Interactions, events: Histories) -> Tensor:
+    """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
+    learners = (events.counts > 1).nonzero()[:, 0]
     if not len(learners):
         raise NotEnoughData(
             users=data.n_users,
@@ -211,34 +263,13 @@ def fitted(options: NeuralContent, data: Interactions, run: Run) -> Embeddings:
             algorithm=options.name,
             need="a user who met two items with vectors",
         )
-    size = batch_of(options.batch_size, len(learners))
-    work = (
-        size * len(past.item) / len(learners) * min(options.negatives, data.n_items) * options.dim
-    )
-    with placed(run, work) as generator:
-        met = (
-            torch.from_numpy(np.bincount(known.item, minlength=data.n_items) > 0)
-            if options.ids
-            else None
-        )  # (i,)
-        model: Model = Model(options, Items(given, met, options.dim, generator), generator).to(
-            run.device
-        )
-        negative = negatives("uniform", options.negatives, 0, known, generator)
-        drop = Drop(generator, ID_DROPOUT)
-        Loop(options.name, options.epochs, options.lr).train(
-            model,
-            lambda: _steps(past, learners, size, negative),
-            math.ceil(len(learners) / size),
-            lambda step: softmax(model.scores(step, negative.expected, drop)),
-            run,
-        )
-        found: Embeddings = model.embeddings(past)
-        return found
+    return learners
 
 
-def _steps(past: Histories, learners: Tensor, size: int, negative: Negatives) -> Iterator[Step]:
-    """The histories of all in random order, with the negatives of each step."""
-    for chosen in shuffled(len(learners), size, negative.generator):
-        packed = past.pack(learners[chosen])
-        yield Step(packed, past.item[packed.entry], negative.draw())
+def _batches(
+    events: Histories, learners: Tensor, size: int, sampler: NegativeSampler
+) -> Iterator[HistoryBatch]:
+    """The histories of all in random order, with the negatives of each batch."""
+    for chosen in shuffled_batches(len(learners), size, sampler.generator):
+        packed = events.pack(learners[chosen])
+        yield HistoryBatch(packed, events.item[packed.event], sampler.sample())

@@ -1,4 +1,4 @@
-"""What a step loses: over the scores of its positives and negatives."""
+"""Losses of pairs: over the scores of a batch's positives and negatives."""
 
 from __future__ import annotations
 
@@ -12,45 +12,51 @@ MASKED = -1e4  # score of what is no negative
 
 
 class Scores(NamedTuple):
-    """What a step's loss is made of."""
+    """What a batch's loss is made of."""
 
-    met: Tensor  # (b,) scores of the met items
-    others: Tensor  # (b, s) of the negatives
-    hits: Tensor  # (b, s) where a negative does not count, as it is the met item itself
-    expected: Tensor  # (s,) how often each negative is expected in a step
+    positive: Tensor  # (b,) score of each pair
+    negatives: Tensor  # (b, s)
+    accidental_hits: Tensor  # (b, s) where a negative does not count, as it is the positive
+    expected_counts: Tensor  # (s,) how often each negative is expected in a batch
 
 
-def softmax(s: Scores, *_: float) -> Tensor:
-    """The met item against all: each negative counts 1 / expected, for those that were not drawn
-    (logQ: Yi 2019).
+def sampled_softmax(scores: Scores, *_: float) -> Tensor:
+    """The positive against the whole catalog, which the negatives stand for (Yi et al., 2019).
+
+    Each counts 1 / expected, for those that were not sampled (logQ correction).
     """
-    others = (s.others - s.expected.log()).masked_fill_(s.hits, MASKED)  # (b, s)
-    return softplus(others.logsumexp(1) - s.met).mean()
+    corrected = scores.negatives - scores.expected_counts.log()  # (b, s)
+    corrected = corrected.masked_fill_(scores.accidental_hits, MASKED)
+    return softplus(corrected.logsumexp(1) - scores.positive).mean()
 
 
-def bpr(s: Scores, *_: float) -> Tensor:
-    """How surely the met item is above each negative (Rendle 2009)."""
-    return _mean(softplus(s.others - s.met[:, None]), s.hits)
+def bpr(scores: Scores, *_: float) -> Tensor:
+    """How surely the positive is above each negative (Rendle et al., 2009)."""
+    difference = scores.negatives - scores.positive[:, None]  # (b, s)
+    return _mean(softplus(difference), scores.accidental_hits)
 
 
-def triplet(s: Scores, margin: float, *_: float) -> Tensor:
-    """By how much a negative comes nearer to the met item's score than the margin."""
-    return _mean(relu(s.others - s.met[:, None] + margin), s.hits)
+def triplet(scores: Scores, margin: float, *_: float) -> Tensor:
+    """By how much a negative comes nearer to the positive's score than the margin."""
+    difference = scores.negatives - scores.positive[:, None]  # (b, s)
+    return _mean(relu(difference + margin), scores.accidental_hits)
 
 
-def contrastive(s: Scores, margin: float, push: float) -> Tensor:
-    """The met item towards a score of 1, negatives, which weigh push, below the margin (Mao 2021,
-    SimpleX).
-    """
-    return relu(1 - s.met).mean() + push * _mean(relu(s.others - margin), s.hits)
+def contrastive(scores: Scores, margin: float, negative_weight: float) -> Tensor:
+    """The positive towards a score of 1, negatives below the margin (Mao et al., 2021)."""
+    positive_loss = relu(1 - scores.positive).mean()
+    negative_loss = _mean(relu(scores.negatives - margin), scores.accidental_hits)
+    return positive_loss + negative_weight * negative_loss
 
 
-def _mean(losses: Tensor, hits: Tensor) -> Tensor:
-    return losses.masked_fill(hits, 0).sum() / (~hits).sum().clamp(min=1)
+def _mean(losses: Tensor, accidental_hits: Tensor) -> Tensor:
+    """The mean over the negatives that count: (b, s) -> ()"""
+    count = (~accidental_hits).sum().clamp(min=1)
+    return losses.masked_fill(accidental_hits, 0).sum() / count
 
 
 LOSSES: dict[str, Callable[..., Tensor]] = {
-    "softmax": softmax,
+    "softmax": sampled_softmax,
     "bpr": bpr,
     "triplet": triplet,
     "contrastive": contrastive,

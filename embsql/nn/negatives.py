@@ -1,4 +1,4 @@
-"""What a step's met items are contrasted with: negatives, and which of them count."""
+"""Negatives: the items that a batch's positives are contrasted with, and which of them count."""
 
 from __future__ import annotations
 
@@ -11,92 +11,122 @@ from torch import Tensor
 
 from embsql.data import CsrMatrix, Int32, Interactions
 from embsql.nn.losses import Scores
-from embsql.nn.packed import ragged
 
-HARD = 1 / 8  # share of the negatives that count where only the hardest do
+HARD_RATE = 1 / 8  # share of the negatives that count where only the hardest do
 
 
 @dataclass(frozen=True, slots=True)
-class Negatives:
-    """Which items a step contrasts with the met ones, and how often it is expected to meet each as
-    a negative.
-    """
+class NegativeSampler:
+    """Which items a batch contrasts with its own, and how often each is expected among them."""
 
-    expected: Tensor  # (n_items,) times a step, without those remembered
-    # (n_items,) of all pairs: how often it is expected among as many remembered as there are pairs
-    share: Tensor
+    batch_counts: Tensor  # (n_items,) expected of each item in a batch, without the queue
+    popularity: Tensor  # (n_items,) each item's share of all pairs
     in_batch: bool  # whether the others' items are negatives
-    drawn: Tensor  # (candidates,) pairs' items, or each item once: what negatives are drawn from
-    count: int  # as many a step; all of them, each once, where there are no more
+    candidates: Tensor  # (c,) pairs' items, or each item once: what negatives are sampled from
+    count: int  # sampled for a batch; all candidates, each once, where there are no more
     generator: torch.Generator
-    # none: all negatives count; else only the hardest of those the user has not met
-    met: Met | None = None
+    # none: all negatives count; else only the hardest of those the user has not seen
+    seen: SeenItems | None = None
 
-    def draw(self) -> Tensor:
-        """Items drawn for a step: (count,)."""
-        if self.count >= len(self.drawn):
-            return self.drawn
-        return self.drawn[torch.randint(len(self.drawn), (self.count,), generator=self.generator)]
+    def sample(self) -> Tensor:
+        """Items sampled for a batch: (count,)."""
+        n = len(self.candidates)
+        if self.count >= n:
+            return self.candidates
+        chosen = torch.randint(n, (self.count,), generator=self.generator)  # (count,)
+        return self.candidates[chosen]
 
-    def often(self, code: Tensor, remembered: Tensor) -> Tensor:
-        """How often each of the items (s,) is expected in a step that remembers others (m,), -1 for
-        none.
-        """
-        return self.expected[code] + self.share[code] * (remembered >= 0).sum()
+    def expected_counts(self, items: Tensor, n_queued: Tensor) -> Tensor:
+        """How often each of the items (s,) is expected as a negative, with so many queued: (s,)."""
+        return self.batch_counts[items] + self.popularity[items] * n_queued
 
 
-def negatives(
-    sampler: str,
+def negative_sampler(
+    name: str,
     count: int,
-    batch: int,
+    batch_size: int,
     data: Interactions,
     generator: torch.Generator,
     device: str = "cpu",
-) -> Negatives:
-    """The negatives of steps of `batch` pairs, among items that somebody met."""
+) -> NegativeSampler:
+    """The negatives of batches of pairs, among items that somebody has interacted with."""
     pairs = torch.from_numpy(data.item.astype(np.int64))  # (n,)
-    share = counted(data.item, data.n_items).float() / len(pairs)  # (i,)
-    drawn = {"in_batch": pairs[:0], "popularity": pairs}.get(sampler, share.nonzero()[:, 0])
-    count = min(count, len(drawn))
-    expected = batch * share if sampler in ("in_batch", "mixed") else 0 * share  # (i,)
+    popularity = pair_counts(data.item, data.n_items).float() / len(pairs)  # (i,)
+    candidates = _candidates(name, pairs, popularity)  # (c,)
+    count = min(count, len(candidates))
+    in_batch = name in ("in_batch", "mixed")
+    batch_counts = batch_size * popularity if in_batch else torch.zeros_like(popularity)  # (i,)
     if count:
-        expected = expected + torch.bincount(drawn, minlength=len(expected)) * (count / len(drawn))
-    met = Met(data.by_user(), device) if sampler == "hard" else None
-    in_batch = sampler in ("in_batch", "mixed")
-    return Negatives(expected.to(device), share.to(device), in_batch, drawn, count, generator, met)
+        frequency = torch.bincount(candidates, minlength=data.n_items)  # (i,)
+        batch_counts = batch_counts + frequency * (count / len(candidates))
+    seen = SeenItems(data.by_user(), device) if name == "hard" else None
+    return NegativeSampler(
+        batch_counts.to(device),
+        popularity.to(device),
+        in_batch,
+        candidates,
+        count,
+        generator,
+        seen,
+    )
 
 
-class Met:
-    """What each user has met."""
+def _candidates(name: str, pairs: Tensor, popularity: Tensor) -> Tensor:
+    """What a sampler samples from: (c,)."""
+    if name == "in_batch":
+        return pairs[:0]
+    return pairs if name == "popularity" else popularity.nonzero()[:, 0]
+
+
+class SeenItems:
+    """The items that each user has interacted with."""
 
     def __init__(self, rows: CsrMatrix, device: str) -> None:
-        self.start = torch.from_numpy(rows.indptr).to(device)  # (n_users + 1,)
+        self.indptr = torch.from_numpy(rows.indptr).to(device)  # (n_users + 1,)
         self.item = torch.from_numpy(rows.indices.astype(np.int64)).to(device)  # (pairs,)
 
-    def among(self, users: Tensor, code: Tensor) -> Tensor:
-        """Which users (b,) have met which items (s,), that may be there several times: (b, s)."""
-        entry, _, owner = ragged(self.start, users)  # (e,), (e,)
-        items, place = code.unique(return_inverse=True)  # (u,), (s,)
-        found = torch.searchsorted(items, self.item[entry]).clamp(max=len(items) - 1)  # (e,)
-        there = items[found] == self.item[entry]  # (e,)
-        met = torch.zeros(len(users), len(items), dtype=torch.bool, device=code.device)  # (b, u)
-        met[owner[there], found[there]] = True
-        return met[:, place]
+    def mask(self, users: Tensor, items: Tensor) -> Tensor:
+        """Which users (b,) have seen which items (s,), that may repeat: (b, s)."""
+        entry, _, row = gather_csr_rows(self.indptr, users)  # (e,), (e,)
+        item = self.item[entry]  # (e,)
+        unique, column = items.unique(return_inverse=True)  # (m,), (s,)
+        found = torch.searchsorted(unique, item).clamp(max=len(unique) - 1)  # (e,)
+        is_asked = unique[found] == item  # (e,)
+        seen = torch.zeros(len(users), len(unique), dtype=torch.bool, device=items.device)  # (b, m)
+        seen[row[is_asked], found[is_asked]] = True
+        return seen[:, column]
+
+
+def gather_csr_rows(indptr: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The entries of rows (b,) of a sparse matrix, one row after another.
+
+    Their index (e,), where each row begins among them (b,), and which of the rows each is of (e,).
+    """
+    device = rows.device
+    count = indptr[rows + 1] - indptr[rows]  # (b,)
+    offset = count.cumsum(0) - count  # (b,)
+    row = torch.arange(len(rows), device=device).repeat_interleave(count)  # (e,)
+    shift = (indptr[rows] - offset)[row]  # (e,)
+    entry = torch.arange(len(row), device=device) + shift  # (e,)
+    return entry, offset, row
 
 
 @torch.no_grad()
-def hardest(s: Scores) -> Tensor:
+def hardest(scores: Scores) -> Tensor:
     """Of the negatives that may count, the best-scoring eighth of each row: (b, s).
 
-    Left out is what is better than the met item by more than the scores of the row are spread: it
+    Left out is what is better than the positive by more than the scores of the row are spread: it
     may well be liked.
     """
-    likely = s.others > (s.met + s.others.std(1))[:, None]  # (b, s)
-    scores = s.others.masked_fill(s.hits | likely, -math.inf)  # (b, s)
-    least = scores.topk(math.ceil(scores.shape[1] * HARD), 1).values[:, -1:]  # (b, 1)
-    return (scores >= least) & (scores > -math.inf)
+    spread = scores.negatives.std(1)  # (b,)
+    may_be_liked = scores.negatives > (scores.positive + spread)[:, None]  # (b, s)
+    excluded = scores.accidental_hits | may_be_liked  # (b, s)
+    candidates = scores.negatives.masked_fill(excluded, -math.inf)  # (b, s)
+    n_hard = math.ceil(candidates.shape[1] * HARD_RATE)
+    threshold = candidates.topk(n_hard, 1).values[:, -1:]  # (b, 1)
+    return (candidates >= threshold) & (candidates > -math.inf)
 
 
-def counted(codes: Int32, n: int) -> Tensor:
+def pair_counts(codes: Int32, n: int) -> Tensor:
     """How many pairs each code has: (n,)."""
     return torch.from_numpy(np.bincount(codes, minlength=n))

@@ -1,12 +1,11 @@
-"""Sequence models in torch: what is predicted of a history, the loss, and the states that become
-users' vectors.
-"""
+"""Sequence models: what is predicted of a history, the loss, and users' vectors as states."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,111 +13,123 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, normalize, relu, softplus
 
-from embsql.data import Embeddings, Float32, FoldIn, Interactions
+from embsql.data import Embeddings, Float32, FoldIn, Interactions, Similarity
 from embsql.errors import NotEnoughData
-from embsql.features.time import READINGS, ages, readings
-from embsql.nn import pooling, recurrent, transformer
-from embsql.nn.packed import Dropout, Histories, Packed, histories
-from embsql.nn.softmax import softmax
-from embsql.nn.trainer import HELD_OUT, Loop, batch_of, placed
+from embsql.features.time import N_TIME_FEATURES, ages, time_features
+from embsql.nn.sequence_networks import NETWORKS, Dropout, Histories, Packed, histories
+from embsql.nn.trainer import (
+    MAX_HELD_OUT,
+    TrainingLoop,
+    effective_batch_size,
+    shuffled_batches,
+    torch_context,
+)
 from embsql.run import Run
 
 if TYPE_CHECKING:
-    from embsql.algorithms.base.sequence import Reading, Sequential
+    from embsql.algorithms.base.sequence import Sequential, TrainingTask
 
-ALL = 20_000  # items up to which the loss is over the whole catalogue
-SOME = 1024  # negatives where it is not
-SIZE = 512  # histories at a time when nothing is learned
-HIDDEN = 0.2  # share of events that a model learns to fill in
-LAST = 0.1  # share of histories of which only the last event is masked, as when recommending
-K = 10  # length of the lists that early stopping looks at
-NETWORKS: dict[str, Callable[[Any, Reading, torch.Generator], nn.Module]] = {
-    "pooling": pooling.network,
-    "recurrent": recurrent.network,
-    "transformer": transformer.network,
-}
+FULL_SOFTMAX_LIMIT = 20_000  # items up to which the loss is over the whole catalog
+DEFAULT_NEGATIVES = 1024  # where it is not
+EVAL_BATCH = 512  # histories at a time when nothing is learned
+MASK_RATE = 0.2  # share of events that a model learns to fill in
+# share of histories of which only the last event is masked, as when recommending
+LAST_ONLY_RATE = 0.1
+EARLY_STOPPING_K = 10  # length of the lists that early stopping looks at
+CHUNK_LOGITS = 1 << 19  # logits at a time: what a core's cache holds
+ABSENT = -1  # column of an item that is not among the negatives
 
 
-class Step(NamedTuple):
-    """What is predicted of a batch of histories."""
+# --- batches: what is predicted of a history -----------------------------------------------------
+
+
+class SequenceBatch(NamedTuple):
+    """A batch of histories, and what is predicted of them."""
 
     packed: Packed
-    token: Tensor  # (t,) what the network sees
-    at: Tensor  # (s,) events whose states predict
-    target: Tensor  # (p,) places of what they predict among all events
-    by: Tensor | None = None  # (p,) which of the states predicts each; none: one each
+    inputs: Tensor  # (t,) items, or masks, that the network reads
+    state_at: Tensor  # (s,) events whose states predict
+    target: Tensor  # (p,) predicted events, by their index among all
+    state_of: Tensor | None = None  # (p,) which of the states predicts each; none: one each
 
 
 @dataclass(frozen=True, slots=True)
-class Before:
+class NextItem:
     """Predict every event from those before it."""
 
     events: Histories
 
-    def step(self, users: Tensor) -> Step:
+    def batch(self, users: Tensor) -> SequenceBatch:
         """Of the histories of users (b,)."""
-        packed = self.events.pack(users, short=1)
-        return Step(
-            packed,
-            self.events.item[packed.entry],
-            torch.arange(len(packed.entry)),
-            packed.entry + 1,
-        )
+        packed = self.events.pack(users, drop_last=1)
+        inputs = self.events.item[packed.event]  # (t,)
+        state_at = torch.arange(len(inputs))  # (t,)
+        return SequenceBatch(packed, inputs, state_at, target=packed.event + 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Bag:
     """Predict all events of a user from some of them; the network chooses which."""
 
     events: Histories
 
-    def step(self, users: Tensor) -> Step:
+    def batch(self, users: Tensor) -> SequenceBatch:
         """Of the histories of users (b,)."""
         packed = self.events.pack(users)
-        return Step(packed, self.events.item[packed.entry], packed.last, packed.entry, packed.owner)
+        inputs = self.events.item[packed.event]  # (t,)
+        return SequenceBatch(packed, inputs, packed.last, packed.event, state_of=packed.row)
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """Predict events that are hidden behind a token of their own from all others (Devlin 2019.
-
-    Sun 2019).
-    """
+class MaskedItem:
+    """Predict events behind a mask from all others (Devlin et al., 2019; Sun et al., 2019)."""
 
     events: Histories
-    mask: int  # the token
+    mask_token: int
     generator: torch.Generator
 
-    def step(self, users: Tensor) -> Step:
+    def batch(self, users: Tensor) -> SequenceBatch:
         """Of the histories of users (b,)."""
         packed = self.events.pack(users)
-        only_last = self._random(len(users)) < LAST  # (b,)
-        hidden = (self._random(len(packed.entry)) < HIDDEN) & ~only_last[packed.owner]  # (t,)
-        bare = torch.ones(len(users), dtype=torch.bool).index_fill(
-            0, packed.owner[hidden], value=False
-        )  # (b,)
-        hidden[packed.last[bare]] = True  # every history has something to predict
-        at = hidden.nonzero()[:, 0]  # (p,)
-        return Step(
-            packed,
-            self.events.item[packed.entry].masked_fill(hidden, self.mask),
-            at,
-            packed.entry[at],
-        )
+        is_masked = self._mask(packed)  # (t,)
+        inputs = self.events.item[packed.event].masked_fill(is_masked, self.mask_token)  # (t,)
+        masked = is_masked.nonzero()[:, 0]  # (p,)
+        return SequenceBatch(packed, inputs, masked, target=packed.event[masked])
+
+    def _mask(self, packed: Packed) -> Tensor:
+        """Which events are masked, at least one of every history: (t,)."""
+        is_last_only = self._random(len(packed.user)) < LAST_ONLY_RATE  # (b,)
+        is_masked = self._random(len(packed.event)) < MASK_RATE  # (t,)
+        is_masked &= ~is_last_only[packed.row]
+        has_none = torch.ones(len(packed.user), dtype=torch.bool)  # (b,)
+        has_none[packed.row[is_masked]] = False
+        is_masked[packed.last[has_none]] = True
+        return is_masked
 
     def _random(self, n: int) -> Tensor:
         return torch.rand(n, generator=self.generator)
 
 
-Objective = Before | Whole | Around
+Task = NextItem | Bag | MaskedItem
 
 
-class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """Items and the network over them.
+def make_task(
+    name: TrainingTask, events: Histories, mask_token: int, generator: torch.Generator
+) -> Task:
+    """What a model with this training task predicts of the events."""
+    if name == "masked":
+        return MaskedItem(events, mask_token, generator)
+    return NextItem(events) if name == "causal" else Bag(events)
 
-    An item's score after a history is the product of its vector and the state.
 
-    With a temperature it is their cosine over it.
+# --- model ---------------------------------------------------------------------------------------
+
+
+class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """Item vectors and the network over them.
+
+    An item's score after a history is the product of its vector and the state, or with a
+    temperature their cosine over it.
     """
 
     def __init__(
@@ -130,174 +141,315 @@ class Model(nn.Module):  # type: ignore[misc]  # torch is imported without its t
         temperature: float | None = None,
     ) -> None:
         super().__init__()
-        self.n_items, self.network, self.scale, self.temperature = (
-            n_items,
-            network,
-            dim**0.5,
-            temperature,
-        )
-        self.table = _random(n_items + 1, dim, generator)  # (i + 1, d) the last row is the mask's
-        self.clock = _random(READINGS, dim, generator)
-        self.aging = nn.Parameter(torch.zeros(dim))
+        self.n_items = n_items
+        self.network = network
+        self.input_scale = dim**0.5
+        self.temperature = temperature
+        self.table = _short_vectors(n_items + 1, dim, generator)  # (i + 1, d) the last is the mask
+        self.time_table = _short_vectors(N_TIME_FEATURES, dim, generator)
+        self.age_embedding = nn.Parameter(torch.zeros(dim))
 
     @property
     def items(self) -> Tensor:
         """(i, d)"""
         return self.table[: self.n_items]
 
-    def forward(self, token: Tensor, clock: Tensor, packed: Packed) -> Tensor:
-        """The state after each event: (t,), (t, c) -> (t, d)"""
+    def forward(self, inputs: Tensor, features: Tensor, packed: Packed) -> Tensor:
+        """The state after each event: items (t,), time features (t, c) -> (t, d)"""
         device = self.table.device
-        x = embedding(token.to(device), self.table)  # (t, d)
-        if clock.shape[1]:
-            x = x + embedding_bag(clock.to(device), self.clock, mode="sum")
-        return self.network(self.scale * x, packed)
+        x = embedding(inputs.to(device), self.table)  # (t, d)
+        if features.shape[1]:
+            x = x + embedding_bag(features.to(device), self.time_table, mode="sum")
+        return self.network(self.input_scale * x, packed)
 
-    def directed(self, vectors: Tensor) -> Tensor:
-        """What scores are made of: vectors (n, d), of length 1 where the cosine counts."""
+    def normalized(self, vectors: Tensor) -> Tensor:
+        """Vectors (n, d) as they are scored: of length 1 where the score is the cosine."""
         return vectors if self.temperature is None else normalize(vectors)
 
     @torch.no_grad()
-    def begin(self, before: Float32) -> None:
+    def warm_start(self, initial: Float32) -> None:
         """Start from the vectors of an earlier run (i, d), NaN for items that it did not know."""
-        vectors = torch.from_numpy(before)  # (i, d)
+        vectors = torch.from_numpy(initial)  # (i, d)
         self.items.copy_(torch.where(vectors.isnan(), self.items, vectors))
 
     @torch.no_grad()
-    def vectors(self) -> tuple[Float32, Float32]:
-        """The items' vectors as they are scored (i, d), and by what they are shorter than those
-        that are read (i,).
-        """
+    def scored_items(self) -> Float32:
+        """The items' vectors as they are scored (i, d)."""
+        vectors: Float32 = self.normalized(self.items.cpu()).numpy()
+        return vectors
+
+    @torch.no_grad()
+    def input_lengths(self) -> Float32:
+        """How long the vectors that the network reads are, where a scored one is 1 (i,)."""
         items = self.items.cpu()
-        scored = self.directed(items)  # (i, d)
-        shorter = torch.ones(len(items)) if self.temperature is None else items.norm(dim=1)  # (i,)
-        return scored.numpy(), shorter.numpy()
+        lengths = torch.ones(len(items)) if self.temperature is None else items.norm(dim=1)  # (i,)
+        found: Float32 = self.input_scale * lengths.numpy()
+        return found
 
     @torch.inference_mode()
-    def states(self, events: Histories) -> Tensor:
+    def last_states(self, events: Histories) -> Tensor:
         """The state after each user's last event, (u, d); 0 for who has none."""
         self.eval()
-        found = torch.zeros(len(events.counts), self.table.shape[1])
-        for users in (events.counts > 0).nonzero()[:, 0].split(SIZE):
+        found = torch.zeros(len(events.counts), self.table.shape[1])  # (u, d)
+        has_events = (events.counts > 0).nonzero()[:, 0]
+        for users in has_events.split(EVAL_BATCH):
             packed = events.pack(users)
-            states = self(events.item[packed.entry], events.clock[packed.entry], packed)  # (t, d)
-            found[packed.user] = self.directed(states[packed.last]).cpu()
+            features = events.time_features[packed.event]  # (t, c)
+            states = self(events.item[packed.event], features, packed)  # (t, d)
+            found[packed.user] = self.normalized(states[packed.last]).cpu()
         self.train()
         return found
 
 
-def _random(n: int, dim: int, generator: torch.Generator) -> nn.Parameter:
-    """Short vectors (n, d): what is seldom met must not stay what chance made it."""
+def _short_vectors(n: int, dim: int, generator: torch.Generator) -> nn.Parameter:
+    """Random vectors (n, d), short: what is seldom seen must not stay what chance made it."""
     return nn.Parameter(torch.randn(n, dim, generator=generator) / dim)
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """The loss of a step."""
+# --- loss ----------------------------------------------------------------------------------------
 
-    model: Model
+
+@dataclass(frozen=True, slots=True)
+class SequenceLoss:
+    """The loss of a batch."""
+
+    model: SequenceModel
     events: Histories
     options: Sequential
-    count: int  # items that a step contrasts with, all of them where there are no more
+    n_negatives: int  # of a batch; all items where there are no more
     generator: torch.Generator
 
-    def __call__(self, step: Step) -> Tensor:
-        """What is predicted, and the pull on the items' vectors: ()"""
-        loss, pull = self._predicted(step), self.options.reg / len(self.events.item)
-        return loss + pull * self.model.items.square().sum() if pull else loss
+    def __call__(self, batch: SequenceBatch) -> Tensor:
+        """What is predicted, and the regularization of the items' vectors: ()"""
+        loss = self._prediction_loss(batch)
+        reg = self.options.reg / len(self.events.item)
+        return loss + reg * self.model.items.square().sum() if reg else loss
 
-    def _predicted(self, step: Step) -> Tensor:
+    def _prediction_loss(self, batch: SequenceBatch) -> Tensor:
         """The mean over what is predicted, each by its weight: ()"""
-        events, model, device = self.events, self.model, self.model.table.device
-        states = model(step.token, events.clock[step.packed.entry], step.packed)  # (t, d)
-        state = states[step.at.to(device)]  # (s, d)
-        weight, target = (
-            events.weight[step.target].to(device),
-            events.item[step.target],
-        )  # (p,), (p,)
-        if step.by is not None and self.options.loss != "gbce":
-            return self._shared(self._sharp(state), step.by.to(device), target, weight) / len(
-                target
-            )
-        state = state if step.by is None else state[step.by.to(device)]  # (p, d)
-        state = self._sharp(state + events.age[step.target, None].to(device) * model.aging)
-        of = {"softmax": self._softmax, "gbce": self._gbce, "contrastive": self._contrastive}[
-            self.options.loss
-        ]
-        return of(state, target, weight) / len(state)
+        device = self.model.table.device
+        features = self.events.time_features[batch.packed.event]  # (t, c)
+        states = self.model(batch.inputs, features, batch.packed)  # (t, d)
+        state = states[batch.state_at.to(device)]  # (s, d)
+        weight = self.events.weight[batch.target].to(device)  # (p,)
+        target = self.events.item[batch.target]  # (p,)
+        if batch.state_of is not None:
+            state_of = batch.state_of.to(device)  # (p,)
+            if self.options.loss != "gbce":
+                loss = self._shared_states(self._scaled(state), state_of, target, weight)
+                return loss / len(target)
+            state = state[state_of]  # (p, d)
+        age = self.events.age[batch.target, None].to(device)  # (p, 1)
+        state = self._scaled(state + age * self.model.age_embedding)
+        loss_of = {
+            "softmax": self._softmax,
+            "gbce": self._gbce,
+            "contrastive": self._contrastive,
+        }[self.options.loss]
+        return loss_of(state, target, weight) / len(state)
 
-    def _sharp(self, state: Tensor) -> Tensor:
-        """States (n, d) without some of their numbers, over the temperature."""
-        drop = Dropout(self.options.user_dropout, self.generator)
-        return drop(self.model.directed(state)) / (self.model.temperature or 1.0)
+    def _scaled(self, state: Tensor) -> Tensor:
+        """States (n, d) without some of their components, over the temperature."""
+        dropout = Dropout(self.options.user_embedding_dropout, self.generator)
+        return dropout(self.model.normalized(state)) / (self.model.temperature or 1.0)
 
     def _softmax(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Over all items, or some, each of which stands for as many as were not drawn."""
-        other = self._draw()  # (n,)
-        place = torch.full((self.model.n_items,), -1).index_copy(
-            0, other, torch.arange(len(other))
-        )  # (i,)
-        own, others = self._vectors(target, other)  # (p, d), (n, d)
-        return softmax(state, own, others, place[target].to(state.device), self._bias, weight)
-
-    def _shared(self, state: Tensor, by: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Where each state (b, d) predicts several items: its scores of all others are made once."""
-        own, others = self._vectors(target, self._draw())  # (p, d), (n, d)
-        met, scores = (state[by] * own).sum(1), state @ others.T  # (p,), (b, n)
-        if self.options.loss == "contrastive":
-            near = relu(scores - self.options.margin).mean(1)  # (b,)
-            return (relu(1 - met) + self.options.push * near[by]) @ weight
-        below = (scores.logsumexp(1) + self._bias)[by] - met  # (p,)
-        return (below if self.count == self.model.n_items else softplus(below)) @ weight
-
-    def _contrastive(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """The cosine with the target towards 1, with others below the margin (Mao et al., 2021,
-        "SimpleX").
-        """
-        return self._shared(state, torch.arange(len(state), device=state.device), target, weight)
-
-    def _vectors(self, target: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-        """Of the items to be predicted, (p, d), and of others, (n, d)."""
-        device = self.model.table.device
-        found = self.model.directed(
-            embedding(torch.cat([target, other]).to(device), self.model.items)
-        )  # (p + n, d)
-        return found[: len(target)], found[len(target) :]
-
-    @property
-    def _bias(self) -> float:
-        """What raises others' scores, for those that were not drawn."""
-        return self.options.calibration * math.log(self.model.n_items / self.count)
-
-    def _gbce(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-        """Met or not, for the target and negatives each, calibrated (Petrov and Macdonald, 2023,
-        "gSASRec").
-        """
-        other, rate = self._draw(), self.count / self.model.n_items  # (n,)
-        power = rate * (self.options.calibration * (1 - 1 / rate) + 1 / rate)
-        own, others = self._vectors(target, other)  # (p, d), (n, d)
-        same = (target[:, None] == other).to(state.device)  # (p, n)
-        apart = softplus(state @ others.T).masked_fill(same, 0)  # (p, n)
-        return (power * softplus(-(state * own).sum(1)) + apart.sum(1)) @ weight
-
-    def _draw(self) -> Tensor:
-        """Other items, each as likely, none twice: (n,)."""
-        n = self.model.n_items
-        return (
-            torch.arange(n)
-            if self.count == n
-            else torch.randperm(n, generator=self.generator)[: self.count]
+        """Cross-entropy over all items, or over some, each of which stands for several."""
+        negatives = self._sample()  # (n,)
+        column_of = torch.full((self.model.n_items,), ABSENT)  # (i,)
+        column_of[negatives] = torch.arange(len(negatives))
+        column = column_of[target].to(state.device)  # (p,)
+        target_vectors, vectors = self._item_vectors(target, negatives)  # (p, d), (n, d)
+        return chunked_cross_entropy(
+            state, target_vectors, vectors, column, self._log_correction, weight
         )
 
+    def _shared_states(
+        self, state: Tensor, state_of: Tensor, target: Tensor, weight: Tensor
+    ) -> Tensor:
+        """Where a state (b, d) predicts several items: its scores of negatives are made once.
 
-def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
+        Contrastive (Mao et al., 2021, "SimpleX"): the cosine with the target towards 1, with
+        negatives below the margin. Softmax: as `_softmax`, where the target may be a negative.
+        """
+        target_vectors, vectors = self._item_vectors(target, self._sample())  # (p, d), (n, d)
+        positive = (state[state_of] * target_vectors).sum(1)  # (p,)
+        scores = state @ vectors.T  # (b, n)
+        if self.options.loss == "contrastive":
+            above_margin = relu(scores - self.options.margin).mean(1)[state_of]  # (p,)
+            return (relu(1 - positive) + self.options.negative_weight * above_margin) @ weight
+        all_others = (scores.logsumexp(1) + self._log_correction)[state_of]  # (p,)
+        loss = all_others - positive  # (p,)
+        is_full = self.n_negatives == self.model.n_items
+        return (loss if is_full else softplus(loss)) @ weight
+
+    def _contrastive(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        one_each = torch.arange(len(state), device=state.device)
+        return self._shared_states(state, one_each, target, weight)
+
+    def _gbce(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        """Generalized binary cross-entropy (Petrov and Macdonald, 2023, "gSASRec").
+
+        The target is a positive, each negative is judged for itself, and a power of the positive's
+        probability makes up for negatives that were not sampled.
+        """
+        negatives = self._sample()  # (n,)
+        rate = self.n_negatives / self.model.n_items
+        power = rate * (self.options.gbce_t * (1 - 1 / rate) + 1 / rate)
+        target_vectors, vectors = self._item_vectors(target, negatives)  # (p, d), (n, d)
+        is_target = (target[:, None] == negatives).to(state.device)  # (p, n)
+        negative_loss = softplus(state @ vectors.T).masked_fill(is_target, 0)  # (p, n)
+        positive_loss = softplus(-(state * target_vectors).sum(1))  # (p,)
+        return (power * positive_loss + negative_loss.sum(1)) @ weight
+
+    def _item_vectors(self, target: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+        """The vectors of what is predicted, (p, d), and of the negatives, (n, d)."""
+        items = torch.cat([target, negatives]).to(self.model.table.device)  # (p + n,)
+        vectors = self.model.normalized(embedding(items, self.model.items))  # (p + n, d)
+        p = len(target)
+        return vectors[:p], vectors[p:]
+
+    @property
+    def _log_correction(self) -> float:
+        """What raises the negatives' scores, for items that were not sampled (logQ)."""
+        items_per_negative = self.model.n_items / self.n_negatives
+        return self.options.sampling_correction * math.log(items_per_negative)
+
+    def _sample(self) -> Tensor:
+        """Negatives, each item as likely, none twice: (n,)."""
+        n_items = self.model.n_items
+        if self.n_negatives == n_items:
+            return torch.arange(n_items)
+        return torch.randperm(n_items, generator=self.generator)[: self.n_negatives]
+
+
+def chunked_cross_entropy(
+    state: Tensor,
+    target: Tensor,
+    negatives: Tensor,
+    column: Tensor,
+    log_correction: float,
+    weight: Tensor,
+) -> Tensor:
+    """The weighted sum of cross-entropies of states (t, d), a chunk of the logits at a time: ().
+
+    Each state's classes are its own target (t, d) and the negatives (n, d), whose logits are raised
+    by a correction. `column` (t,) is where among the negatives the target is, or ABSENT: there it
+    does not count.
+    """
+    loss: Tensor = _ChunkedCrossEntropy.apply(
+        state, target, negatives, column, log_correction, weight
+    )
+    return loss
+
+
+class _ChunkedCrossEntropy(torch.autograd.Function):  # type: ignore[misc]  # torch is imported without its types
+    """The loss and, because logits are never in memory all at once, its gradients in one pass."""
+
+    @staticmethod
+    @torch.amp.custom_fwd(device_type="cuda", cast_inputs=torch.float32)
+    def forward(
+        ctx: Any,
+        state: Tensor,
+        target: Tensor,
+        negatives: Tensor,
+        column: Tensor,
+        log_correction: float,
+        weight: Tensor,
+    ) -> Tensor:
+        state_gradient = torch.empty_like(state)
+        target_gradient = torch.empty_like(target)
+        negatives_gradient = torch.zeros_like(negatives)
+        loss = state.new_zeros(())
+        rows = max(1, CHUNK_LOGITS // max(len(negatives), 1))
+        by_state = (state, target, column, weight, state_gradient, target_gradient)
+        for x, y, c, w, dx, dy in zip(*(part.split(rows) for part in by_state), strict=True):
+            positive = (x * y).sum(1)  # (c,)
+            logits = (x @ negatives.T).add_(log_correction)  # (c, n)
+            present = (c != ABSENT).nonzero()[:, 0]  # (h,)
+            logits[present, c[present]] = -math.inf
+            top = torch.maximum(logits.amax(1), positive)[:, None]  # (c, 1)
+            exp_positive = (positive[:, None] - top).exp()  # (c, 1)
+            exp_logits = logits.sub_(top).exp_()  # (c, n)
+            partition = exp_logits.sum(1, keepdim=True) + exp_positive  # (c, 1)
+            log_partition = (partition.log() + top)[:, 0]  # (c,)
+            loss += log_partition.sub(positive) @ w
+            d_logits = exp_logits.mul_(w[:, None] / partition)  # (c, n)
+            d_positive = w[:, None] * (exp_positive / partition - 1)  # (c, 1)
+            torch.mul(x, d_positive, out=dy)
+            torch.mm(d_logits, negatives, out=dx).addcmul_(d_positive, y)
+            negatives_gradient.addmm_(d_logits.T, x)
+        ctx.save_for_backward(state_gradient, target_gradient, negatives_gradient)
+        return loss
+
+    @staticmethod
+    @torch.amp.custom_bwd(device_type="cuda")
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """() -> the gradients of state (t, d), target (t, d) and negatives (n, d)"""
+        gradients = (saved * gradient for saved in ctx.saved_tensors)
+        return *gradients, None, None, None
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+def fit_sequence_model(options: Sequential, data: Interactions, run: Run) -> Embeddings:
     """Train a sequence model. Raises BadOption, Diverged, NoGpu and NotEnoughData."""
-    reads, events = options.reads(data), _histories(options, data)
-    known, held = _carved(events, run.seed) if options.patience else (events, None)
-    latest = known.latest(options.max_length + (reads == "before"))
-    learners = (latest.counts > (reads != "around")).nonzero()[
-        :, 0
-    ]  # (n,) users with something to predict
+    task_name = options.task(data)
+    events = _events(options, data)
+    known, held_out = events, None
+    if options.patience:
+        known, held_out = _hold_out_last(events, run.seed)
+    training = known.latest(options.max_length + (1 if task_name == "causal" else 0))
+    learners = _learners(options, data, training, min_events=1 if task_name == "masked" else 2)
+    batch_size = effective_batch_size(options.batch_size, len(learners))
+    n_batches = math.ceil(len(learners) / batch_size)
+    n_negatives = _n_negatives(options, data.n_items)
+    events_per_batch = len(training.item) / len(learners) * batch_size
+    with torch_context(run, events_per_batch * n_negatives * options.dim) as generator:
+        model = build_model(options, data, generator)
+        if run.before:
+            model.warm_start(run.before.items)
+        model.to(run.device)
+        task = make_task(task_name, training, data.n_items, generator)
+        loss = SequenceLoss(model, training, options, n_negatives, generator)
+        batches = partial(_batches, task, learners, batch_size, generator)
+        validate = None
+        if held_out:
+            asked = _asked(options, task_name, known, data.n_items)
+            validate = partial(_ndcg, model, asked, known, held_out)
+        loop = TrainingLoop(options.name, options.epochs, options.lr, options.patience)
+        loop.train(model, batches, n_batches, loss, run, validate)
+        return _embeddings(model, _asked(options, task_name, events, data.n_items))
+
+
+def build_model(
+    options: Sequential, data: Interactions, generator: torch.Generator
+) -> SequenceModel:
+    """A model with random weights."""
+    network = NETWORKS[options.network](options, options.task(data), generator)
+    return SequenceModel(data.n_items, options.dim, network, generator, options.temperature)
+
+
+def _events(options: Sequential, data: Interactions) -> Histories:
+    """All events with what the options want to be known of them. Raises BadOption."""
+    events = histories(data)
+    events = replace(events, weight=torch.from_numpy(options.weights(data)))
+    if options.example_age:
+        age = ages(options, "example_age", data.events_by_time().time)  # (m,)
+        log_age = np.log1p(age).astype(np.float32)
+        events = replace(events, age=torch.from_numpy(log_age))
+    if options.time_features:
+        features = time_features(options, data)  # (m, c)
+        events = replace(events, time_features=torch.from_numpy(features))
+    return events
+
+
+def _learners(
+    options: Sequential, data: Interactions, training: Histories, min_events: int
+) -> Tensor:
+    """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
+    learners = (training.counts >= min_events).nonzero()[:, 0]
     if not len(learners):
         raise NotEnoughData(
             users=data.n_users,
@@ -305,107 +457,76 @@ def fitted(options: Sequential, data: Interactions, run: Run) -> Embeddings:
             algorithm=options.name,
             need="one user with two events",
         )
-    size, count = batch_of(options.batch_size, len(learners)), _negatives(options, data.n_items)
-    with placed(run, len(latest.item) / len(learners) * size * count * options.dim) as generator:
-        network = NETWORKS[options.network](options, reads, generator)
-        model = Model(data.n_items, options.dim, network, generator, options.temperature)
-        if run.before:
-            model.begin(run.before.items)
-        model.to(run.device)
-        loss = Loss(model, latest, options, count, generator)
-        predicted = objective(reads, latest, data.n_items, generator)
-        Loop(options.name, options.epochs, options.lr, options.patience).train(
-            model,
-            lambda: _steps(predicted, learners, size, generator),
-            math.ceil(len(learners) / size),
-            loss,
-            run,
-            lambda: _ndcg(model, _asked(options, reads, known, data.n_items), known, held),
-        )
-        users = model.states(_asked(options, reads, events, data.n_items))  # (u, d)
-        items, length = model.vectors()  # (i, d), (i,)
-        fold_in = FoldIn(
-            "mean", item_scale=model.scale * length
-        )  # so that it makes what `pooling` does
-        return Embeddings(
-            users.numpy(),
-            items,
-            "dot" if options.temperature is None else "cosine",
-            fold_in=fold_in,
-        )
+    return learners
 
 
-def _histories(options: Sequential, data: Interactions) -> Histories:
-    """All events with what the options want to be known of them. Raises BadOption."""
-    past = replace(histories(data), weight=torch.from_numpy(options.weights(data)))
-    if options.example_age:
-        age = np.log1p(ages(options, "example_age", data.events_by_time().time)).astype(
-            np.float32
-        )  # (m,)
-        past = replace(past, age=torch.from_numpy(age))
-    return replace(past, clock=torch.from_numpy(readings(options, data))) if options.clock else past
+def _n_negatives(options: Sequential, n_items: int) -> int:
+    """Negatives of a batch."""
+    is_full = options.loss == "softmax" and n_items <= FULL_SOFTMAX_LIMIT
+    default = n_items if is_full else DEFAULT_NEGATIVES
+    return min(options.negatives or default, n_items)
 
 
-def objective(
-    reads: Reading, events: Histories, mask: int, generator: torch.Generator
-) -> Objective:
-    """What a way of reading predicts."""
-    if reads == "around":
-        return Around(events, mask, generator)
-    return Before(events) if reads == "before" else Whole(events)
-
-
-def _negatives(options: Sequential, n_items: int) -> int:
-    """Items that a step contrasts with."""
-    every = n_items if options.loss == "softmax" and n_items <= ALL else SOME
-    return min(options.negatives or every, n_items)
-
-
-def _steps(
-    objective: Objective, learners: Tensor, size: int, generator: torch.Generator
-) -> Iterator[Step]:
+def _batches(
+    task: Task, learners: Tensor, size: int, generator: torch.Generator
+) -> Iterator[SequenceBatch]:
     """All histories in random order."""
-    order = torch.randperm(len(learners), generator=generator)  # (n,)
-    return (objective.step(users) for users in learners[order].split(size))
+    for chosen in shuffled_batches(len(learners), size, generator):
+        yield task.batch(learners[chosen])
 
 
-def _asked(options: Sequential, reads: Reading, events: Histories, mask: int) -> Histories:
+def _asked(
+    options: Sequential, task_name: TrainingTask, events: Histories, mask_token: int
+) -> Histories:
     """The histories after whose last event the states are users' vectors."""
-    if reads != "around":
-        return events.latest(options.max_length)
-    return events.latest(options.max_length - 1).followed_by(mask)
+    if task_name == "masked":
+        return events.latest(options.max_length - 1).append(mask_token)
+    return events.latest(options.max_length)
+
+
+def _embeddings(model: SequenceModel, asked: Histories) -> Embeddings:
+    users = model.last_states(asked)  # (u, d)
+    similarity: Similarity = "dot" if model.temperature is None else "cosine"
+    # so that folding in makes of a history what the network of youtube_dnn does
+    fold_in = FoldIn("mean", item_scale=model.input_lengths())
+    return Embeddings(users.numpy(), model.scored_items(), similarity, fold_in=fold_in)
 
 
 # --- early stopping ------------------------------------------------------------------------------
 
 
-class Held(NamedTuple):
+class HeldOut(NamedTuple):
     """Last events, left out of training."""
 
     user: Tensor  # (h,)
     item: Tensor  # (h,)
 
 
-def _carved(events: Histories, seed: int) -> tuple[Histories, Held]:
-    """The histories without the last event of everybody who has three, or of as many as are looked
-    at, and those.
+def _hold_out_last(events: Histories, seed: int) -> tuple[Histories, HeldOut]:
+    """The histories without held-out last events, and those.
+
+    Of everybody who has three, or of as many users as are looked at.
     """
     many = (events.counts >= 3).nonzero()[:, 0]  # (n,)
     order = torch.randperm(len(many), generator=torch.Generator().manual_seed(seed))
-    users = many[order[:HELD_OUT]].sort().values  # (h,)
+    users = many[order[:MAX_HELD_OUT]].sort().values  # (h,)
     known, item = events.without_last(users)
-    return known, Held(users, item)
+    return known, HeldOut(users, item)
 
 
 @torch.inference_mode()
-def _ndcg(model: Model, asked: Histories, known: Histories, held: Held) -> float:
-    """NDCG of the items held out among those that their users had not met before."""
-    states, items, gains = model.states(asked), torch.from_numpy(model.vectors()[0]), []
-    for users, wanted in zip(held.user.split(SIZE), held.item.split(SIZE), strict=True):
+def _ndcg(model: SequenceModel, asked: Histories, known: Histories, held_out: HeldOut) -> float:
+    """NDCG of the held-out items among those that their users have not seen before."""
+    states = model.last_states(asked)  # (u, d)
+    items = torch.from_numpy(model.scored_items())  # (i, d)
+    gains = []
+    batches = zip(held_out.user.split(EVAL_BATCH), held_out.item.split(EVAL_BATCH), strict=True)
+    for users, wanted in batches:
         scores = states[users] @ items.T  # (b, i)
-        right = scores.gather(1, wanted[:, None])  # (b, 1)
-        entry, owner, _ = known.entries(users)  # (t,), (t,)
-        scores[owner, known.item[entry]] = -math.inf
-        rank = (scores > right).sum(1)  # (b,) from 0
-        gains.append(torch.where(rank < K, 1 / (rank + 2.0).log2(), 0.0))
+        wanted_score = scores.gather(1, wanted[:, None])  # (b, 1)
+        event, row, _ = known.events_of(users)  # (t,), (t,)
+        scores[row, known.item[event]] = -math.inf
+        rank = (scores > wanted_score).sum(1)  # (b,) from 0
+        gain = 1 / (rank + 2.0).log2()  # (b,)
+        gains.append(torch.where(rank < EARLY_STOPPING_K, gain, 0.0))
     return float(torch.cat(gains).mean())

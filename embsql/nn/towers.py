@@ -1,8 +1,7 @@
-"""Two towers in torch: a user's and an item's vector of their id, what is known of them and, for
-users, their history.
+"""Two towers in torch: vectors of users and items by id, features and, for users, history.
 
-A vector is own + tower: own is the id's, tower a sum over features that may go through layers. In
-training own is left out at random, so that the tower learns to do without it, as it must for a
+A vector is id embedding + tower, a sum over features that may go through layers. In training id
+embeddings are left out at random, so that the tower learns to do without them, as it must for a
 newcomer (Volkovs, Yu and Poutanen, 2017, "DropoutNet").
 """
 
@@ -11,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,393 +20,476 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, normalize, relu
 
 from embsql.data import CsrMatrix, Embeddings, Float32, Interactions, Similarity, Tower
-from embsql.features.encoders import Encoded
+from embsql.features.encoders import FeatureMatrix
 from embsql.nn.losses import LOSSES, MASKED, Scores
-from embsql.nn.negatives import Negatives, counted, hardest, negatives
-from embsql.nn.optim import Table, optimizers
-from embsql.nn.packed import ragged
-from embsql.nn.trainer import Loop, batch_of, carve, placed, shuffled
+from embsql.nn.negatives import (
+    NegativeSampler,
+    gather_csr_rows,
+    hardest,
+    negative_sampler,
+    pair_counts,
+)
+from embsql.nn.optim import EmbeddingTable, build_optimizers
+from embsql.nn.trainer import (
+    TrainingLoop,
+    effective_batch_size,
+    hold_out,
+    shuffled_batches,
+    torch_context,
+)
 from embsql.run import Run
 
 if TYPE_CHECKING:
     from embsql.algorithms.two_tower import TwoTower
 
-# share of known features that training hides, so that the place of unknown ones is always learned
-FORGET = 0.05
-FIRST = 0.1  # length of the vectors that training starts from
-LESSON, LESSONS, LEARN = (
-    1024,
-    100,
-    0.01,
-)  # rows, steps and their size in which a tower learns an earlier run's vectors
-CHUNK = 8192  # rows of a tower at a time when nothing is learned
+# share of known features that training hides, so that the columns of unknown ones are learned
+UNKNOWN_RATE = 0.05
+INIT_NORM = 0.1  # length of the vectors that training starts from
+# rows, steps and learning rate with which a tower learns an earlier run's vectors
+WARMUP_BATCH = 1024
+WARMUP_STEPS = 100
+WARMUP_LR = 0.01
+INFERENCE_BATCH = 8192  # rows of a tower at a time when nothing is learned
+EVAL_BATCH = 512  # users at a time whose scores of all items are made
+EMPTY = -1  # the item of a place in the queue that nothing fills yet
+
+Features = dict[str, FeatureMatrix | None]  # of "user" and "item"
 
 
-class Drop(NamedTuple):
-    """What training leaves out at random."""
+class Dropouts(NamedTuple):
+    """What training leaves out at random, as shares."""
 
     generator: torch.Generator
-    own: float  # share of ids
-    past: float = 0.0  # share of a history's items
-    numbers: float = 0.0  # share of a user vector's numbers
+    ids: float  # of id embeddings
+    history: float = 0.0  # of a history's items
+    embedding: float = 0.0  # of a user vector's components
 
-    def keep(self, share: float, *shape: int) -> Tensor:
-        """1 with probability 1 - share, else 0, of a shape."""
-        return (torch.rand(shape, generator=self.generator) >= share).float()
+    def mask(self, rate: float, *shape: int) -> Tensor:
+        """1 with probability 1 - rate, else 0, of a shape."""
+        return (torch.rand(shape, generator=self.generator) >= rate).float()
 
-    def some(self, x: Tensor) -> Tensor:
-        """The numbers that are kept of x (b, d), larger by as much as is left out: (b, d)"""
-        return (
-            x * self.keep(self.numbers, *x.shape).to(x.device) / (1 - self.numbers)
-            if self.numbers
-            else x
-        )
+    def apply(self, x: Tensor) -> Tensor:
+        """Users' vectors (b, d) without some components, the others larger by as much: (b, d)"""
+        if not self.embedding:
+            return x
+        mask = self.mask(self.embedding, *x.shape).to(x.device)  # (b, d)
+        return x * mask / (1 - self.embedding)
 
 
-class Features(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """The first layer: the sum of what each feature's values add."""
+# --- one tower -----------------------------------------------------------------------------------
 
-    start: Tensor  # (n + 1,)
-    slot: Tensor  # (entries,)
-    factor: Tensor  # (entries,)
-    feature: Tensor  # (entries,)
+
+class FeatureLayer(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """The first layer: a sparse matrix of features times a table."""
+
+    indptr: Tensor  # (n + 1,)
+    column: Tensor  # (entries,)
+    value: Tensor  # (entries,)
+    feature: Tensor  # (entries,) from 1
     unknown: Tensor  # (features,)
 
-    def __init__(self, encoded: Encoded, width: int, generator: torch.Generator) -> None:
+    def __init__(self, matrix: FeatureMatrix, width: int, generator: torch.Generator) -> None:
         super().__init__()
-        self.table = nn.Parameter(_random(encoded.slots, width, generator))  # (slots, w)
-        for name in ("start", "slot", "factor", "feature", "unknown"):
-            self.register_buffer(name, torch.from_numpy(getattr(encoded, name)), persistent=False)
+        self.table = nn.Parameter(_random(matrix.n_columns, width, generator))  # (columns, w)
+        for name in ("indptr", "column", "value", "feature", "unknown"):
+            buffer = torch.from_numpy(getattr(matrix, name))
+            self.register_buffer(name, buffer, persistent=False)
 
-    def forward(self, rows: Tensor, drop: Drop | None) -> Tensor:
+    def forward(self, rows: Tensor, dropouts: Dropouts | None) -> Tensor:
         """(b,) -> (b, w)"""
-        entry, offset, owner = ragged(self.start, rows)  # (e,), (b,), (e,)
-        factor = self.factor[entry]  # (e,)
-        if drop is None:
-            return embedding_bag(
-                self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor
-            )
-        keep = drop.keep(FORGET, len(rows), len(self.unknown)).to(factor.device)  # (b, f)
-        always = torch.ones_like(keep[:, :1])  # (b, 1)
-        kept = torch.cat([always, keep], 1)[owner, self.feature[entry]]  # (e,)
-        found = embedding_bag(
-            self.slot[entry], self.table, offset, mode="sum", per_sample_weights=factor * kept
-        )
-        return found + (1 - keep) @ self.table[self.unknown]  # (b, w)
+        entry, offset, row = gather_csr_rows(self.indptr, rows)  # (e,), (b,), (e,)
+        column = self.column[entry]  # (e,)
+        value = self.value[entry]  # (e,)
+        if dropouts is None:
+            return _weighted_sum(column, self.table, offset, value)
+        known = dropouts.mask(UNKNOWN_RATE, len(rows), len(self.unknown)).to(value.device)  # (b, f)
+        always = torch.ones_like(known[:, :1])  # (b, 1)
+        is_kept = torch.cat([always, known], 1)[row, self.feature[entry]]  # (e,)
+        kept = _weighted_sum(column, self.table, offset, value * is_kept)  # (b, w)
+        return kept + (1 - known) @ self.table[self.unknown]
 
 
-class History(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """The mean over a user's items, in training over some of them, of what each adds."""
+class HistoryLayer(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """The mean over a user's items, in training over some of them, of what each contributes."""
 
-    start: Tensor  # (n_users + 1,)
+    indptr: Tensor  # (n_users + 1,)
     item: Tensor  # (pairs,)
 
     def __init__(
-        self, rows: CsrMatrix, table: Table, turn: nn.Parameter | None, unknown: nn.Parameter
+        self,
+        rows: CsrMatrix,
+        table: EmbeddingTable,
+        projection: nn.Parameter | None,
+        empty: nn.Parameter,
     ) -> None:
         super().__init__()
-        self.table, self.turn, self.unknown = (
-            table,
-            turn,
-            unknown,
-        )  # (n_items, d), (d, w) or none, (1, w)
-        self.register_buffer("start", torch.from_numpy(rows.indptr), persistent=False)
-        self.register_buffer(
-            "item", torch.from_numpy(rows.indices.astype(np.int64)), persistent=False
-        )
+        self.table = table  # (n_items, d)
+        self.projection = projection  # (d, w), none where d is w
+        self.empty = empty  # (1, w) of who has no history
+        item = torch.from_numpy(rows.indices.astype(np.int64))
+        self.register_buffer("indptr", torch.from_numpy(rows.indptr), persistent=False)
+        self.register_buffer("item", item, persistent=False)
 
-    def forward(self, users: Tensor, drop: Drop | None) -> Tensor:
+    def forward(self, users: Tensor, dropouts: Dropouts | None) -> Tensor:
         """(b,) -> (b, w)"""
-        entry, offset, owner = ragged(self.start, users)  # (e,), (b,), (e,)
-        kept = (
-            drop.keep(drop.past, len(entry)).to(users.device)
-            if drop
-            else self.table.new_ones(len(entry))
-        )  # (e,)
-        count = kept.new_zeros(len(users)).index_add(0, owner, kept)[:, None]  # (b, 1)
-        total = embedding_bag(
-            self.item[entry],
-            self.table,
-            offset,
-            mode="sum",
-            sparse=self.table.large,
-            per_sample_weights=kept,
+        entry, offset, row = gather_csr_rows(self.indptr, users)  # (e,), (b,), (e,)
+        is_kept = self._mask(len(entry), dropouts)  # (e,)
+        count = is_kept.new_zeros(len(users)).index_add(0, row, is_kept)[:, None]  # (b, 1)
+        total = _weighted_sum(
+            self.item[entry], self.table, offset, is_kept, sparse=self.table.is_large
         )  # (b, d)
-        mean = total / count.clamp(min=1)  # (b, d)
-        return torch.where(count > 0, mean if self.turn is None else mean @ self.turn, self.unknown)
+        mean = self._projected(total / count.clamp(min=1))  # (b, w)
+        return torch.where(count > 0, mean, self.empty)
 
-    def adds(self) -> Tensor:
-        """What each item adds as the only one: (n_items, w)."""
-        return self.table if self.turn is None else self.table @ self.turn
+    def _mask(self, n: int, dropouts: Dropouts | None) -> Tensor:
+        if dropouts is None:
+            return self.table.new_ones(n)
+        return dropouts.mask(dropouts.history, n).to(self.table.device)
+
+    def _projected(self, x: Tensor) -> Tensor:
+        """(n, d) -> (n, w)"""
+        return x if self.projection is None else x @ self.projection
+
+    def contributions(self) -> Tensor:
+        """What each item contributes as the only one: (n_items, w)."""
+        return self._projected(self.table)
 
 
-class Side(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """One tower."""
+def _weighted_sum(
+    index: Tensor, table: Tensor, offset: Tensor, weight: Tensor, *, sparse: bool = False
+) -> Tensor:
+    """Sums of weighted rows of a table, a bag of entries for each offset: (b, w)."""
+    return embedding_bag(index, table, offset, mode="sum", sparse=sparse, per_sample_weights=weight)
+
+
+class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """One tower, and the id embeddings that are added to it."""
 
     def __init__(
         self,
-        met: Tensor,
+        has_pairs: Tensor,
         dim: int,
-        widths: list[int],
-        encoded: Encoded | None,
+        hidden: list[int],
+        features: FeatureMatrix | None,
         generator: torch.Generator,
         *,
-        ids: bool = True,
+        has_ids: bool = True,
     ) -> None:
         super().__init__()
-        widths = [*widths, dim]
-        self.own = Table(_random(len(met), dim, generator)).requires_grad_(ids)  # (n, d)
-        self.own.data *= (met & ids)[:, None]  # who was never met has nothing of their own
-        self.features = Features(encoded, widths[0], generator) if encoded else None
-        self.history: History | None = None
-        self.layers = nn.ModuleList(_linear(*pair, generator) for pair in pairwise(widths))
+        widths = [*hidden, dim]
+        table = EmbeddingTable(_random(len(has_pairs), dim, generator))  # (n, d)
+        self.id_embedding = table.requires_grad_(has_ids)
+        self.id_embedding.data *= (has_pairs & has_ids)[:, None]  # none for who has no pairs
+        self.features = FeatureLayer(features, widths[0], generator) if features else None
+        self.history: HistoryLayer | None = None
+        self.layers = nn.ModuleList(_linear(*shape, generator) for shape in pairwise(widths))
 
-    def forward(self, rows: Tensor, drop: Drop | None = None) -> Tensor:
+    def forward(self, rows: Tensor, dropouts: Dropouts | None = None) -> Tensor:
         """(b,) -> (b, d)"""
-        own = embedding(rows, self.own, sparse=self.own.large)  # (b, d)
-        x = self._first(rows, drop)  # (b, w) or none
+        of_ids = embedding(rows, self.id_embedding, sparse=self.id_embedding.is_large)  # (b, d)
+        x = self._first_layer(rows, dropouts)  # (b, w) or none
         if x is None:
-            return own
+            return of_ids
         for layer in self.layers:
             x = layer(relu(x))
-        return x + (own if drop is None else own * drop.keep(drop.own, len(rows), 1).to(own.device))
+        if dropouts is not None:
+            mask = dropouts.mask(dropouts.ids, len(rows), 1)  # (b, 1)
+            of_ids = of_ids * mask.to(of_ids.device)
+        return x + of_ids
 
-    def _first(self, rows: Tensor, drop: Drop | None) -> Tensor | None:
-        x = self.features(rows, drop) if self.features else None
+    def _first_layer(self, rows: Tensor, dropouts: Dropouts | None) -> Tensor | None:
+        x = self.features(rows, dropouts) if self.features else None
         if self.history is None:
             return x
-        past = self.history(rows, drop)
-        return past if x is None else x + past
+        of_history = self.history(rows, dropouts)
+        return of_history if x is None else x + of_history
 
     @torch.inference_mode()
     def vectors(self) -> Tensor:
         """The vectors of all: (n, d)."""
-        return torch.cat(
-            [
-                self(rows)
-                for rows in torch.arange(len(self.own), device=self.own.device).split(CHUNK)
-            ]
-        )
+        rows = torch.arange(len(self.id_embedding), device=self.id_embedding.device)
+        return torch.cat([self(some) for some in rows.split(INFERENCE_BATCH)])
 
-    def begin(self, wanted: Tensor, run: Run) -> None:
-        """Let the vectors of all be as wanted (n, d), but for those whose wish is NaN.
+    def warm_start(self, vectors: Tensor, run: Run) -> None:
+        """Let the vectors of all be those (n, d), but for those that are NaN.
 
-        The tower learns to say as much of it as it can, or newcomers would have to wait; the rest
-        is their own.
+        The tower learns to say as much of them as it can, or newcomers would have to wait; the rest
+        is in the id embeddings.
         """
-        known = (~wanted.isnan().any(1)).nonzero()[:, 0]  # (k,)
-        learned = self._tower()
-        if learned and len(known):
-            changes, drop = optimizers(learned, LEARN), Drop(run.generator, own=1)
-            for _ in range(LESSONS):
-                run.check()
-                rows = known[torch.randint(len(known), (LESSON,), generator=run.generator)]  # (b,)
-                (self(rows, drop) - wanted[rows]).square().sum(1).mean().backward()
-                for optimizer in changes.values():
-                    optimizer.step()
-                self.zero_grad()
-        if self.own.requires_grad:
+        known = (~vectors.isnan().any(1)).nonzero()[:, 0]  # (k,)
+        parameters = self._tower_parameters()
+        if parameters and len(known):
+            self._learn(parameters, vectors, known, run)
+        if self.id_embedding.requires_grad:
             with torch.no_grad():
-                self.own += (wanted - self.vectors()).nan_to_num_(0)
+                self.id_embedding += (vectors - self.vectors()).nan_to_num_(0)
 
-    def _tower(self) -> list[nn.Parameter]:
-        """What the tower is made of, but for the items' own vectors, should its history share them."""
-        others = {"own"} | (
-            {"history.table"} if self.history and self.history.turn is not None else set()
-        )
-        return [value for name, value in self.named_parameters() if name not in others]
+    def _learn(
+        self, parameters: list[nn.Parameter], vectors: Tensor, known: Tensor, run: Run
+    ) -> None:
+        """Fit the tower without ids to the vectors (n, d) of the known rows (k,)."""
+        optimizers = build_optimizers(parameters, WARMUP_LR)
+        without_ids = Dropouts(run.generator, ids=1)
+        for _ in range(WARMUP_STEPS):
+            run.check()
+            chosen = torch.randint(len(known), (WARMUP_BATCH,), generator=run.generator)  # (b,)
+            rows = known[chosen]  # (b,)
+            error = self(rows, without_ids) - vectors[rows]  # (b, d)
+            error.square().sum(1).mean().backward()
+            for optimizer in optimizers.values():
+                optimizer.step()
+            self.zero_grad()
 
-    def rows(self, encoded: Encoded | None, items: Any) -> Tower | None:
+    def _tower_parameters(self) -> list[nn.Parameter]:
+        """All but the id embeddings, also those of items that a history shares."""
+        excluded = {"id_embedding"}
+        if self.history and self.history.projection is not None:
+            excluded.add("history.table")
+        return [value for name, value in self.named_parameters() if name not in excluded]
+
+    def as_rows(self, features: FeatureMatrix | None, items: Any) -> Tower | None:
         """The tower without ids, for SQL; None when it knows nothing but ids."""
-        named, tables = [], []
-        if self.features and encoded:
-            named, tables = list(encoded.rows()), [_array(self.features.table)]
+        columns, tables = [], []
+        if self.features and features:
+            columns += list(features.columns())
+            tables.append(_array(self.features.table))
         if self.history:
-            named += [("items", "items", item, None, None) for item in (None, *items.to_pylist())]
-            tables += [_array(self.history.unknown), _array(self.history.adds())]
+            values = [None, *items.to_pylist()]
+            columns += [("items", "items", value, None, None) for value in values]
+            tables += [_array(self.history.empty), _array(self.history.contributions())]
+        if not columns:
+            return None
         layers = tuple((_array(layer.weight), _array(layer.bias)) for layer in self.layers)
-        return Tower(tuple(named), np.concatenate(tables), layers) if named else None
+        return Tower(tuple(columns), np.concatenate(tables), layers)
 
 
-class Batch(NamedTuple):
+# --- both towers ---------------------------------------------------------------------------------
+
+
+class PairBatch(NamedTuple):
     """One step."""
 
     user: Tensor  # (b,)
     item: Tensor  # (b,)
-    other: Tensor  # (s,) drawn
+    sampled: Tensor  # (s,) negatives
 
 
-class Pair(nn.Module):  # type: ignore[misc]  # torch is imported without its types
-    """Both towers."""
+class TwoTowerModel(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+    """Both towers, and a queue of items that earlier batches had."""
 
-    memory: Tensor  # (m, d) vectors of the items met in the last steps, the latest first
-    remembered: Tensor  # (m,) their codes, -1 for none
+    queue: Tensor  # (m, d) their vectors, the latest first
+    queue_items: Tensor  # (m,) their codes, or EMPTY
 
     def __init__(
-        self, users: Side, items: Side, similarity: Similarity, temperature: float, memory: int = 0
+        self,
+        users: TowerNetwork,
+        items: TowerNetwork,
+        similarity: Similarity,
+        temperature: float,
+        queue_size: int = 0,
     ) -> None:
         super().__init__()
-        self.users, self.items = users, items
-        self.similarity, self.temperature = similarity, temperature
-        self.register_buffer("memory", torch.zeros(memory, items.own.shape[1]))
-        self.register_buffer("remembered", torch.full((memory,), -1))
+        self.users = users
+        self.items = items
+        self.similarity = similarity
+        self.temperature = temperature
+        dim = items.id_embedding.shape[1]
+        self.register_buffer("queue", torch.zeros(queue_size, dim))
+        self.register_buffer("queue_items", torch.full((queue_size,), EMPTY))
 
-    def begin(self, before: Embeddings, run: Run) -> None:
-        """Start from the vectors of an earlier run."""
-        self.items.begin(torch.from_numpy(before.items), run)  # first: users may be made of them
-        self.users.begin(torch.from_numpy(before.users), run)
+    def warm_start(self, initial: Embeddings, run: Run) -> None:
+        """Start from the vectors of an earlier run; items first: users may be made of them."""
+        self.items.warm_start(torch.from_numpy(initial.items), run)
+        self.users.warm_start(torch.from_numpy(initial.users), run)
 
-    def scores(self, batch: Batch, negative: Negatives, drop: Drop) -> tuple[Scores, Tensor]:
-        """The step's scores over the temperature, and the mean squared length of the vectors they
-        are of.
-        """
-        user, item, drawn = (codes.to(self.users.own.device) for codes in batch)
-        x = self.users(user, drop)  # (b, d)
-        y = self.items(torch.cat([item, drawn]), drop)  # (b + s, d)
-        size = x.square().sum(1).mean() + y[: len(item)].square().sum(1).mean()
-        if self.similarity == "cosine":
-            x, y = normalize(x), normalize(y)
-        x = drop.some(x) / self.temperature  # (b, d)
-        first = 0 if negative.in_batch else len(item)
-        other = torch.cat([y[first:], self.memory])  # (s, d)
-        code = torch.cat([item, drawn, self.remembered])[first:]  # (s,)
-        met = (x * y[: len(item)]).sum(1)  # (b,)
-        others = x @ other.T  # (b, s)
-        hits = (item[:, None] == code) | (code < 0)  # (b, s)
-        found = Scores(met, others, hits, negative.often(code.clamp(min=0), self.remembered))
-        self._remember(item, y[: len(item)].detach())
-        if negative.met:
-            found = found._replace(hits=hits | negative.met.among(user, code))
-            found = found._replace(hits=~hardest(found))
-        return found, size
-
-    def added(self) -> Tensor:
-        """The sum of the squares of what features add: ()"""
-        return sum(
-            side.features.table.square().sum() for side in (self.users, self.items) if side.features
+    def scores(
+        self, batch: PairBatch, sampler: NegativeSampler, dropouts: Dropouts
+    ) -> tuple[Scores, Tensor]:
+        """The batch's scores over the temperature, and their vectors' mean squared length."""
+        user, item, sampled = (codes.to(self.users.id_embedding.device) for codes in batch)
+        b = len(item)
+        x = self.users(user, dropouts)  # (b, d)
+        y = self.items(torch.cat([item, sampled]), dropouts)  # (b + s, d)
+        squared_length = x.square().sum(1).mean() + y[:b].square().sum(1).mean()
+        x, y = self._scored(x), self._scored(y)
+        x = dropouts.apply(x) / self.temperature  # (b, d)
+        first = 0 if sampler.in_batch else b
+        negatives = torch.cat([y[first:], self.queue])  # (s, d)
+        codes = torch.cat([item, sampled, self.queue_items])[first:]  # (s,)
+        n_queued = (self.queue_items != EMPTY).sum()
+        scores = Scores(
+            positive=(x * y[:b]).sum(1),
+            negatives=x @ negatives.T,
+            accidental_hits=(item[:, None] == codes) | (codes == EMPTY),
+            expected_counts=sampler.expected_counts(codes.clamp(min=0), n_queued),
         )
+        self._enqueue(item, y[:b].detach())
+        if sampler.seen:
+            scores = _hardest_unseen(scores, sampler.seen.mask(user, codes))
+        return scores, squared_length
 
-    def _remember(self, item: Tensor, vectors: Tensor) -> None:
-        """Keep the latest items (b,) and their vectors (b, d)."""
-        n = len(self.memory)
-        self.memory = torch.cat([vectors, self.memory])[:n]  # (m, d)
-        self.remembered = torch.cat([item, self.remembered])[:n]  # (m,)
-
-    @torch.inference_mode()
-    def found(self, held: Interactions, known: Interactions, k: int = 20) -> float:
-        """Share of held-out items, at most one a user, that are among the k best of those not yet
-        met.
-        """
-        users = torch.from_numpy(held.user.astype(np.int64)).to(self.users.own.device)
-        items, right, by_user = self._unit(self.items.vectors()), 0, known.by_user()  # (i, d)
-        for rows, wanted in zip(
-            users.split(512), np.split(held.item, range(512, len(held.item), 512)), strict=True
-        ):
-            scores = self._unit(self.users(rows)) @ items.T  # (b, i)
-            entry, _, owner = ragged(torch.from_numpy(by_user.indptr), rows.cpu())  # (e,), (e,)
-            scores[owner, torch.from_numpy(by_user.indices)[entry].long()] = MASKED
-            best = scores.topk(min(k, scores.shape[1])).indices.cpu()  # (b, k)
-            right += int((best == torch.from_numpy(wanted)[:, None]).any(1).sum())
-        return right / max(len(held), 1)
-
-    def _unit(self, vectors: Tensor) -> Tensor:
+    def _scored(self, vectors: Tensor) -> Tensor:
+        """Vectors (n, d) of length 1 where the score is the cosine."""
         return normalize(vectors) if self.similarity == "cosine" else vectors
 
-    def embeddings(self, data: Interactions, told: dict[str, Encoded | None]) -> Embeddings:
-        """The vectors of all, of length 1 where the cosine is what counts, and the towers as rows."""
-        users, items = (_array(self._unit(side.vectors())) for side in (self.users, self.items))
-        sides = {"user": self.users, "item": self.items}
-        towers = {name: side.rows(told[name], data.items) for name, side in sides.items()}
+    def _enqueue(self, item: Tensor, vectors: Tensor) -> None:
+        """Keep the latest items (b,) and their vectors (b, d)."""
+        n = len(self.queue)
+        self.queue = torch.cat([vectors, self.queue])[:n]  # (m, d)
+        self.queue_items = torch.cat([item, self.queue_items])[:n]  # (m,)
+
+    def feature_penalty(self) -> Tensor:
+        """The sum of the squares of what features contribute: ()"""
+        layers = (tower.features for tower in (self.users, self.items))
+        return sum(layer.table.square().sum() for layer in layers if layer)
+
+    @torch.inference_mode()
+    def hit_rate(self, held_out: Interactions, known: Interactions, k: int = 20) -> float:
+        """Share of held-out items, at most one a user, among the k best of those not yet seen."""
+        users = torch.from_numpy(held_out.user.astype(np.int64))
+        wanted = torch.from_numpy(held_out.item)
+        items = self._scored(self.items.vectors())  # (i, d)
+        seen = known.by_user()
+        indptr, column = torch.from_numpy(seen.indptr), torch.from_numpy(seen.indices)
+        hits = 0
+        for user, item in zip(users.split(EVAL_BATCH), wanted.split(EVAL_BATCH), strict=True):
+            vectors = self._scored(self.users(user.to(items.device)))  # (b, d)
+            scores = vectors @ items.T  # (b, i)
+            entry, _, row = gather_csr_rows(indptr, user)  # (e,), (e,)
+            scores[row, column[entry].long()] = MASKED
+            best = scores.topk(min(k, scores.shape[1])).indices.cpu()  # (b, k)
+            hits += int((best == item[:, None]).any(1).sum())
+        return hits / max(len(held_out), 1)
+
+    def embeddings(self, data: Interactions, features: Features) -> Embeddings:
+        """The vectors of all as they are scored, and the towers as rows."""
+        towers = {"user": self.users, "item": self.items}
+        rows = {name: tower.as_rows(features[name], data.items) for name, tower in towers.items()}
         return Embeddings(
-            users,
-            items,
+            _array(self._scored(self.users.vectors())),
+            _array(self._scored(self.items.vectors())),
             self.similarity,
-            towers={name: rows for name, rows in towers.items() if rows},
+            towers={name: tower for name, tower in rows.items() if tower},
         )
 
 
-def fitted(
-    options: TwoTower, data: Interactions, told: dict[str, Encoded | None], run: Run
+def _hardest_unseen(scores: Scores, seen: Tensor) -> Scores:
+    """The scores with all but the hardest negatives, none of them seen (b, s), as hits."""
+    unseen = scores._replace(accidental_hits=scores.accidental_hits | seen)
+    return unseen._replace(accidental_hits=~hardest(unseen))
+
+
+# --- training ------------------------------------------------------------------------------------
+
+
+def fit_two_tower(
+    options: TwoTower, data: Interactions, features: Features, run: Run
 ) -> Embeddings:
-    """Train two towers; told is what is known of users and items. Raises Diverged and NoGpu."""
-    known, held = carve(data, run.seed) if options.patience else (data, data)
-    size = batch_of(options.batch_size, len(known))
-    work = size * (min(size + options.negatives, data.n_items) + options.memory) * options.dim
-    with placed(run, work) as generator:
-        model = pair(options, known, told, generator)
+    """Train two towers on pairs and features. Raises Diverged and NoGpu."""
+    known, held_out = hold_out(data, run.seed) if options.patience else (data, None)
+    batch_size = effective_batch_size(options.batch_size, len(known))
+    n_batches = math.ceil(len(known) / batch_size)
+    n_items = min(batch_size + options.negatives, data.n_items) + options.negative_queue_size
+    with torch_context(run, batch_size * n_items * options.dim) as generator:
+        model = build_two_towers(options, known, features, generator)
         if run.before:
-            model.begin(run.before, run)
+            model.warm_start(run.before, run)
         model.to(run.device)
-        negative = negatives(options.sampler, options.negatives, size, known, generator, run.device)
-        drop = Drop(generator, options.id_dropout, options.history_dropout, options.user_dropout)
-        loss = Loss(model, negative, drop, options, options.feature_reg / len(known))
-        Loop(options.name, options.epochs, options.lr, options.patience).train(
-            model,
-            lambda: batches(known, size, negative),
-            math.ceil(len(known) / size),
-            loss,
-            run,
-            lambda: model.found(held, known),
+        sampler = negative_sampler(
+            options.sampler, options.negatives, batch_size, known, generator, run.device
         )
-        return model.embeddings(data, told)
+        dropouts = Dropouts(
+            generator,
+            options.id_dropout,
+            options.history_dropout,
+            options.user_embedding_dropout,
+        )
+        loss = TwoTowerLoss(model, sampler, dropouts, options, options.feature_reg / len(known))
+        batches = partial(pair_batches, known, batch_size, sampler)
+        validate = partial(model.hit_rate, held_out, known) if held_out is not None else None
+        loop = TrainingLoop(options.name, options.epochs, options.lr, options.patience)
+        loop.train(model, batches, n_batches, loss, run, validate)
+        return model.embeddings(data, features)
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class TwoTowerLoss:
     """The loss of a batch."""
 
-    model: Pair
-    negative: Negatives
-    drop: Drop
+    model: TwoTowerModel
+    sampler: NegativeSampler
+    dropouts: Dropouts
     options: TwoTower
-    pull: float  # of what features add
+    feature_reg: float  # for each pair
 
-    def __call__(self, batch: Batch) -> Tensor:
-        """() of a step"""
-        scores, length = self.model.scores(batch, self.negative, self.drop)
+    def __call__(self, batch: PairBatch) -> Tensor:
+        """The loss of its scores, and regularization: ()"""
         options = self.options
-        loss = LOSSES[options.loss](scores, options.margin, options.push) + options.reg * length
-        return loss + self.pull * self.model.added() if self.pull else loss
+        scores, squared_length = self.model.scores(batch, self.sampler, self.dropouts)
+        loss = LOSSES[options.loss](scores, options.margin, options.negative_weight)
+        loss = loss + options.reg * squared_length
+        if self.feature_reg:
+            loss = loss + self.feature_reg * self.model.feature_penalty()
+        return loss
 
 
-def pair(
-    options: TwoTower,
-    data: Interactions,
-    told: dict[str, Encoded | None],
-    generator: torch.Generator,
-) -> Pair:
+def build_two_towers(
+    options: TwoTower, data: Interactions, features: Features, generator: torch.Generator
+) -> TwoTowerModel:
     """Two towers with random weights."""
-    dim, widths = options.dim, [options.width] * options.layers
-    met = counted(data.user, data.n_users) > 0  # (u,)
-    users = Side(met, dim, widths, told["user"], generator, ids=options.user_ids)
-    items = Side(counted(data.item, data.n_items) > 0, dim, widths, told["item"], generator)
-    if options.history != "none":
-        width, shared = [*widths, dim][0], options.history == "shared"
-        table = (
-            items.own if shared else Table(_random(data.n_items, width, generator))
-        )  # (i, d or w)
-        turn = nn.Parameter(torch.eye(dim, width)) if shared else None  # (d, w)
-        users.history = History(
-            data.by_user(), table, turn, nn.Parameter(_random(1, width, generator))
-        )
-    return Pair(users, items, options.similarity, options.divisor, options.memory)
+    hidden = [options.hidden_dim] * options.hidden_layers
+    users = TowerNetwork(
+        pair_counts(data.user, data.n_users) > 0,
+        options.dim,
+        hidden,
+        features["user"],
+        generator,
+        has_ids=options.user_id_embedding,
+    )
+    items = TowerNetwork(
+        pair_counts(data.item, data.n_items) > 0,
+        options.dim,
+        hidden,
+        features["item"],
+        generator,
+    )
+    if options.history_embedding != "none":
+        users.history = _history_layer(options, data, items, generator)
+    return TwoTowerModel(
+        users, items, options.similarity, options.divisor, options.negative_queue_size
+    )
 
 
-def batches(data: Interactions, size: int, negative: Negatives) -> Iterator[Batch]:
-    """All pairs in random order, with the negatives of each step."""
-    user, item = (
-        torch.from_numpy(codes.astype(np.int64)) for codes in (data.user, data.item)
-    )  # (n,), (n,)
-    for chosen in shuffled(len(user), size, negative.generator):
-        yield Batch(user[chosen], item[chosen], negative.draw())
+def _history_layer(
+    options: TwoTower, data: Interactions, items: TowerNetwork, generator: torch.Generator
+) -> HistoryLayer:
+    """Histories by the items' own id embeddings, or by a table of their own."""
+    width = options.hidden_dim if options.hidden_layers else options.dim
+    if options.history_embedding == "shared":
+        table = items.id_embedding
+        projection = nn.Parameter(torch.eye(options.dim, width))  # (d, w)
+    else:
+        table = EmbeddingTable(_random(data.n_items, width, generator))  # (i, w)
+        projection = None
+    empty = nn.Parameter(_random(1, width, generator))
+    return HistoryLayer(data.by_user(), table, projection, empty)
+
+
+def pair_batches(data: Interactions, size: int, sampler: NegativeSampler) -> Iterator[PairBatch]:
+    """All pairs in random order, with the negatives of each batch."""
+    user = torch.from_numpy(data.user.astype(np.int64))  # (n,)
+    item = torch.from_numpy(data.item.astype(np.int64))  # (n,)
+    for chosen in shuffled_batches(len(user), size, sampler.generator):
+        yield PairBatch(user[chosen], item[chosen], sampler.sample())
 
 
 def _random(n: int, width: int, generator: torch.Generator) -> Tensor:
-    return torch.randn(n, width, generator=generator) * (FIRST / width**0.5)  # (n, w)
+    """Random vectors (n, w) of length INIT_NORM on average."""
+    return torch.randn(n, width, generator=generator) * (INIT_NORM / width**0.5)
 
 
-def _linear(inside: int, outside: int, generator: torch.Generator) -> nn.Linear:
-    layer = nn.Linear(inside, outside)
+def _linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
+    layer = nn.Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer

@@ -1,10 +1,10 @@
-"""The training loop that all networks share: epochs, schedule, clipping, early stopping, and the
-way to the device.
+"""The training loop that all networks share.
+
+Epochs, learning rate schedule, clipping, early stopping, checkpoints, and the way to the device.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,24 +13,24 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from embsql.checkpoints import Checkpoint
 from embsql.data import Interactions
 from embsql.errors import Diverged, NoGpu
-from embsql.nn.optim import clip, optimizers
-from embsql.nn.state import Best, State
+from embsql.nn.optim import build_optimizers, clip_gradients
 from embsql.run import Run
 
-STEPS = 32  # an epoch has at least so many, or a small source would hardly be trained on
-HELD_OUT = 20_000  # pairs at most that early stopping looks at
-# multiplications of a step that are worth a thread: threads wait for each other several times a
-# step
-WORTH = 2e7
-CLIP = 10.0  # length at which a step's gradient is cut
+MIN_STEPS = 32  # of an epoch, or a small source would hardly be trained on
+MAX_HELD_OUT = 20_000  # pairs that early stopping looks at
+# of a step, that are worth a thread: threads wait for each other several times a step
+MULTIPLICATIONS_PER_THREAD = 2e7
+MAX_GRADIENT_NORM = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class TrainingLoop:
     """How long, how fast, and when to stop."""
 
     name: str  # of the algorithm, for messages
@@ -42,41 +42,40 @@ class Loop:
         self,
         model: nn.Module,
         batches: Callable[[], Iterable[Any]],
-        steps: int,
+        n_batches: int,
         loss_of: Callable[[Any], Tensor],
         run: Run,
-        figure: Callable[[], float] | None = None,
+        validate: Callable[[], float] | None = None,
     ) -> None:
-        """Lower the loss of every batch (`steps` of them an epoch).
+        """Lower the loss of every batch (`n_batches` of them an epoch).
 
-        With patience, keep the epoch of the best figure.
-
-        With checkpoints, goes on from the newest. Raises Diverged and CheckpointNotWritten.
+        With something to validate by, keeps the epoch that is best by it. With checkpoints, goes
+        on from the newest. Raises Diverged and CheckpointNotWritten.
         """
-        changes = optimizers(model.parameters(), self.lr)
-        state = State(model, changes, Best(model, self.patience), run)
-        for epoch in state.left(self.epochs):
-            steps_of = zip(
-                batches(), self._falling(epoch, steps), strict=False
-            )  # the second has no end
+        optimizers = build_optimizers(model.parameters(), self.lr)
+        stopping = EarlyStopping(model, self.patience)
+        state = TrainerState(model, optimizers, stopping, run)
+        for epoch in state.remaining_epochs(self.epochs):
+            schedule = self._cosine_schedule(epoch, n_batches)
             losses = [
-                _step(model, batch, lr, loss_of, list(changes.values()), run)
-                for batch, lr in steps_of
+                _step(model, batch, lr, loss_of, optimizers, run)
+                for batch, lr in zip(batches(), schedule, strict=True)
             ]
             loss = float(torch.stack(losses).mean())
             if not math.isfinite(loss):
                 raise Diverged(algorithm=self.name, epoch=epoch, model=run.model_name)
-            shown = {"validation": figure()} if figure and self.patience else {}
-            state.ended(epoch, {"loss": loss, **shown})
-        state.best.restore()
+            metrics = {"loss": loss}
+            if validate:
+                metrics["validation"] = validate()
+            state.end_epoch(epoch, metrics)
+        stopping.restore()
 
-    def _falling(self, epoch: int, steps: int) -> Iterator[float]:
-        """The step sizes of an epoch."""
-        total = self.epochs * steps
-        return (
-            self.lr * (1 + math.cos(math.pi * n / total)) / 2
-            for n in itertools.count((epoch - 1) * steps)
-        )
+    def _cosine_schedule(self, epoch: int, n_batches: int) -> Iterator[float]:
+        """The learning rates of an epoch's batches."""
+        total = self.epochs * n_batches
+        first = (epoch - 1) * n_batches
+        for step in range(first, first + n_batches):
+            yield self.lr * (1 + math.cos(math.pi * step / total)) / 2
 
 
 def _step(
@@ -84,59 +83,202 @@ def _step(
     batch: Any,
     lr: float,
     loss_of: Callable[[Any], Tensor],
-    optimizers: list[Any],
+    optimizers: dict[str, Any],
     run: Run,
 ) -> Tensor:
+    """Move the model by one batch; its loss: ()"""
     run.check()
     model.zero_grad(set_to_none=True)
-    with torch.autocast(
-        run.device, torch.bfloat16, enabled=run.device == "cuda"
-    ):  # a CPU repeats itself in float32
+    # a CPU trains in float32, in which it repeats itself
+    with torch.autocast(run.device, torch.bfloat16, enabled=run.device == "cuda"):
         loss = loss_of(batch)
     loss.backward()
-    clip(model.parameters(), CLIP)
-    for optimizer in optimizers:
+    clip_gradients(model.parameters(), MAX_GRADIENT_NORM)
+    for optimizer in optimizers.values():
         optimizer.param_groups[0]["lr"] = lr
         optimizer.step()
     return loss.detach()
 
 
-def batch_of(batch_size: int, n: int) -> int:
+# --- early stopping, and checkpoints -------------------------------------------------------------
+
+
+class EarlyStopping:
+    """The weights of the best epoch so far, and when to stop."""
+
+    def __init__(self, model: nn.Module, patience: int) -> None:
+        self.model = model
+        self.patience = patience
+        self.best = -math.inf
+        self.epochs_since_best = 0
+        self.weights: dict[str, Tensor] = {}
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether patience has run out."""
+        return 0 < self.patience <= self.epochs_since_best
+
+    def update(self, figure: float) -> None:
+        """Take note of an epoch's figure, more being better."""
+        self.epochs_since_best += 1
+        if figure > self.best:
+            self.best = figure
+            self.epochs_since_best = 0
+            self.weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def restore(self) -> None:
+        """Give the model the best epoch's weights, if there was one."""
+        if self.weights:
+            self.model.load_state_dict(self.weights)
+
+
+class TrainerState:
+    """All that training changes, as arrays to keep in checkpoints.
+
+    Weights, what the optimizers remember, the best weights, the source of randomness, and each
+    epoch's metrics.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizers: dict[str, Any],
+        stopping: EarlyStopping,
+        run: Run,
+    ) -> None:
+        self.model = model
+        self.optimizers = optimizers
+        self.stopping = stopping
+        self.run = run
+        self.epoch_metrics: list[dict[str, float]] = []  # of the epochs that are over
+
+    def remaining_epochs(self, epochs: int) -> Iterator[int]:
+        """The epochs that are not over, of so many; begins with what the newest checkpoint has."""
+        self._resume()
+        for epoch in range(len(self.epoch_metrics) + 1, epochs + 1):
+            if self.stopping.should_stop:
+                return
+            yield epoch
+
+    def end_epoch(self, epoch: int, metrics: dict[str, float]) -> None:
+        """Remember an epoch and its metrics, and report it. Raises CheckpointNotWritten."""
+        self.epoch_metrics.append(metrics)
+        if "validation" in metrics:
+            self.stopping.update(metrics["validation"])
+        if self.run.checkpoints:
+            notes = {
+                "epoch_metrics": self.epoch_metrics,
+                "best": self.stopping.best,
+                "epochs_since_best": self.stopping.epochs_since_best,
+            }
+            self.run.checkpoints.save(Checkpoint(epoch, self._arrays(), notes))
+        self.run.report(epoch=epoch, **metrics)
+
+    def _resume(self) -> None:
+        """Go on from the newest checkpoint, if one is of this model.
+
+        The epochs it has are reported once more.
+        """
+        checkpoints = self.run.checkpoints.newest() if self.run.checkpoints else ()
+        for saved in checkpoints:
+            if _shapes(_part("model", saved.arrays)) == _shapes(self.model.state_dict()):
+                self._restore(saved)
+                break
+        for epoch, metrics in enumerate(self.epoch_metrics, 1):
+            self.run.report(epoch=epoch, **metrics)
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """Every tensor by part and name, part/name."""
+        parts = {"model": self.model.state_dict(), "best": self.stopping.weights}
+        for name, optimizer in self.optimizers.items():
+            of_parameters = optimizer.state_dict()["state"]  # of those that were ever changed
+            for number, values in of_parameters.items():
+                parts[f"{name}/{number}"] = values
+        tensors = {
+            f"{part}/{name}": value
+            for part, values in parts.items()
+            for name, value in values.items()
+        }
+        tensors["generator"] = self.run.generator.get_state()
+        return {name: value.cpu().numpy() for name, value in tensors.items()}
+
+    def _restore(self, saved: Checkpoint) -> None:
+        self.epoch_metrics = saved.notes["epoch_metrics"]
+        self.stopping.best = saved.notes["best"]
+        self.stopping.epochs_since_best = saved.notes["epochs_since_best"]
+        self.stopping.weights = _part("best", saved.arrays)
+        self.model.load_state_dict(_part("model", saved.arrays))
+        for name, optimizer in self.optimizers.items():
+            state = _by_number(_part(name, saved.arrays))
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+        self.run.generator.set_state(torch.tensor(saved.arrays["generator"]))
+
+
+def _part(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """The arrays of a part, by their names in it."""
+    prefix = f"{part}/"
+    return {
+        name.removeprefix(prefix): torch.tensor(array)
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _by_number(arrays: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """Arrays named number/name, by number and name."""
+    numbered: dict[int, dict[str, Tensor]] = {}
+    for key, value in arrays.items():
+        number, _, name = key.partition("/")
+        numbered.setdefault(int(number), {})[name] = value
+    return numbered
+
+
+def _shapes(tensors: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in tensors.items()}
+
+
+# --- batches, held-out pairs, device -------------------------------------------------------------
+
+
+def effective_batch_size(batch_size: int, n: int) -> int:
     """Examples per step of n: fewer than asked for where that would leave too few steps."""
-    return max(1, min(batch_size, math.ceil(n / STEPS)))
+    return max(1, min(batch_size, math.ceil(n / MIN_STEPS)))
 
 
-def shuffled(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """The numbers below n in random order, in pieces (size,)."""
-    return iter(torch.randperm(n, generator=generator).split(size))
+def shuffled_batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """The numbers below n in random order, in batches (size,)."""
+    order = torch.randperm(n, generator=generator)
+    return iter(order.split(size))
 
 
-def carve(data: Interactions, seed: int) -> tuple[Interactions, Interactions]:
-    """The data without, and only with, a pair of every user of at least three, or of as many as are
-    looked at.
+def hold_out(data: Interactions, seed: int) -> tuple[Interactions, Interactions]:
+    """The data without, and only with, the held-out pairs.
+
+    One random pair of every user of at least three, or of as many users as are looked at.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data))  # (n,)
-    _, first = np.unique(data.user[order], return_index=True)  # (u,) a random pair of each user
-    chosen = order[first][np.bincount(data.user)[data.user[order[first]]] >= 3]
+    _, first = np.unique(data.user[order], return_index=True)  # (u,)
+    pair = order[first]  # (u,) a random pair of each user
+    has_three = np.bincount(data.user)[data.user[pair]] >= 3  # (u,)
     held = np.zeros(len(data), np.bool_)  # (n,)
-    held[rng.permutation(chosen)[:HELD_OUT]] = True
+    held[rng.permutation(pair[has_three])[:MAX_HELD_OUT]] = True
     return data.where(~held), data.where(held)
 
 
 @contextmanager
-def placed(run: Run, work: float) -> Iterator[torch.Generator]:
-    """The source of all randomness, and as many of the run's threads as a step's multiplications
-    are worth.
+def torch_context(run: Run, multiplications: float) -> Iterator[torch.Generator]:
+    """The source of all randomness, and as many of the run's threads as a step is worth.
 
     Raises NoGpu.
     """
     if run.device == "cuda" and not torch.cuda.is_available():
         raise NoGpu
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(run.threads, int(work / WORTH))))
+    useful_threads = int(multiplications / MULTIPLICATIONS_PER_THREAD)
+    threads_before = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(run.threads, useful_threads)))
     run.generator = torch.Generator().manual_seed(run.seed)
     try:
         yield run.generator
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads_before)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql.data import Int32, Int64, Interactions
-from embsql.features.encoders import Feature, days, described
-from embsql.features.time import DAY, is_clock
+from embsql.features.encoders import Feature, days, describe_columns
+from embsql.features.time import DAY, is_timestamp
 from embsql.features.vectors import is_vector
 
 OUTLIER = 1000  # a weight this many times the median is worth a warning
@@ -42,7 +42,8 @@ def describe_features(
     for name in given:
         hint = f"of {len(table)} {entity}s; who has none counts as zero, and is near nothing"
         yield finding(f"{entity} without vector {name}", table[name].null_count, "warning", hint)
-    for feature in described(table.drop_columns(given), f"{entity}_features") if encodes else ():
+    others = table.drop_columns(given if encodes else table.column_names)
+    for feature in describe_columns(others, f"{entity}_features"):
         faults = [
             *_constant(feature),
             *(_leaks_target(table[feature.name], codes, time) if feature.kind == "time" else ()),
@@ -69,7 +70,7 @@ def _leaks_target(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> 
 
     Of those with events on two days.
     """
-    if time is None or not is_clock(time):
+    if time is None or not is_timestamp(time):
         return
     first, last = (
         np.full(len(column), np.iinfo(np.int64).max),

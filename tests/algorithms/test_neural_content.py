@@ -17,11 +17,12 @@ from embsql.algorithms.neural_content import NeuralContent
 from embsql.checkpoints import checkpoints
 from embsql.data import Interactions
 from embsql.errors import BadOption, NotEnoughData
-from embsql.nn import history_encoder as networks
+from embsql.nn import history_encoder
+from embsql.nn.sequence_networks import Packed, histories
 from embsql.run import Run
 from tests.worlds import interactions, islands
 
-ENCODERS = ["pooling", "attention", "recurrent"]
+ENCODERS = ["mean", "attention", "gru"]
 NEW = [3, 14, 25, 36]  # one item of each island that nobody has met
 
 
@@ -48,17 +49,17 @@ def ranked(found: embsql.data.Embeddings) -> np.ndarray:
 def test_items_nobody_met_are_found_by_their_vectors(encoder: str, ids: bool) -> None:
     data, user_island, item_island = islands()
     known = world(item_island, data.where(~np.isin(data.item, NEW)))
-    found = NeuralContent(dim=8, epochs=8, encoder=encoder, ids=ids).fit(
+    found = NeuralContent(dim=8, epochs=8, encoder=encoder, item_id_embedding=ids).fit(
         known, Run(seed=1, threads=1)
     )
     assert ((found.users @ found.items[NEW].T).argmax(axis=1) == user_island).all()
     assert (item_island[ranked(found)[:, :8]] == user_island[:, None]).mean() > 0.97
 
 
-def of(*lengths: int) -> networks.Packed:
+def of(*lengths: int) -> Packed:
     """Histories as long, the longest first."""
     pairs = [(user, item) for user, length in enumerate(lengths) for item in range(length)]
-    return networks.histories(interactions(pairs)).pack(torch.arange(len(lengths)))
+    return histories(interactions(pairs)).pack(torch.arange(len(lengths)))
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -68,10 +69,10 @@ def test_no_item_is_predicted_from_itself(encoder: str) -> None:
     """
     options = NeuralContent(dim=5, encoder=encoder)
     generator = torch.Generator().manual_seed(1)
-    items = networks.Items(np.zeros((1, 5), np.float32), None, 5, generator)
-    model = networks.Model(options, items, generator)
+    items = history_encoder.ItemEncoder(np.zeros((1, 5), np.float32), None, 5, generator)
+    model = history_encoder.HistoryModel(options, items, generator)
     if encoder == "attention":
-        torch.nn.init.normal_(model.encoder.want, generator=generator)
+        torch.nn.init.normal_(model.encoder.query, generator=generator)
     x, packed = torch.randn(9, 5, generator=generator), of(4, 4, 1)
     before, whole = model.encoder(x, packed)
     for place in range(9):
@@ -81,14 +82,14 @@ def test_no_item_is_predicted_from_itself(encoder: str) -> None:
         moved = ((again - before).abs() > 1e-6).any(1).nonzero()[:, 0].tolist()
         first, last = (0, 4) if place < 4 else (4, 8) if place < 8 else (8, 9)
         assert moved == [
-            n for n in range(place + 1 if encoder == "recurrent" else first, last) if n != place
+            n for n in range(place + 1 if encoder == "gru" else first, last) if n != place
         ]
     assert not before[8].any(), "nothing else is known of the third"
     assert whole.abs().sum(1).all()
 
 
 def test_pooling_is_the_mean_of_the_others() -> None:
-    encoder = networks.Pooling(2, torch.Generator(), attends=False)
+    encoder = history_encoder.WeightedMean(2, torch.Generator(), attention=False)
     x = torch.tensor([[1.0, 0.0], [3.0, 2.0], [5.0, 4.0], [7.0, 7.0]])
     before, whole = encoder(x, of(3, 1))
     assert torch.allclose(before, torch.tensor([[4.0, 3.0], [3.0, 2.0], [2.0, 1.0], [0.0, 0.0]]))
@@ -97,15 +98,15 @@ def test_pooling_is_the_mean_of_the_others() -> None:
 
 def test_attention_is_a_mean_by_learned_weights() -> None:
     generator = torch.Generator().manual_seed(1)
-    encoder = networks.Pooling(3, generator, attends=True)
-    torch.nn.init.normal_(encoder.want, generator=generator)
+    encoder = history_encoder.WeightedMean(3, generator, attention=True)
+    torch.nn.init.normal_(encoder.query, generator=generator)
     x = torch.randn(4, 3, generator=generator)
     with torch.no_grad():
         before, whole = encoder(x, of(4))
-    look, bias, want = (
-        part.detach().numpy() for part in (encoder.look.weight, encoder.look.bias, encoder.want)
+    key, bias, query = (
+        part.detach().numpy() for part in (encoder.key.weight, encoder.key.bias, encoder.query)
     )
-    weight = np.exp(np.tanh(x.numpy() @ look.T + bias) @ want)  # (4,)
+    weight = np.exp(np.tanh(x.numpy() @ key.T + bias) @ query)  # (4,)
     np.testing.assert_allclose(whole[0], weight @ x.numpy() / weight.sum(), rtol=1e-5)
     weight, others = np.delete(weight, 2), np.delete(x.numpy(), 2, 0)
     np.testing.assert_allclose(before[2], weight @ others / weight.sum(), rtol=1e-4)
@@ -121,7 +122,7 @@ def test_order_tells_only_the_recurrent() -> None:
     ]
     groups = np.repeat(np.arange(3), 10)
     data = world(groups, interactions(pairs))
-    found = NeuralContent(dim=8, encoder="recurrent", epochs=20).fit(data, Run(seed=1, threads=1))
+    found = NeuralContent(dim=8, encoder="gru", epochs=20).fit(data, Run(seed=1, threads=1))
     one, two = (groups[ranked(found)[:, 0]][np.arange(120) % 3 == n] for n in (0, 1))
     assert (one == 1).mean() > 0.9
     assert (two == 2).mean() > 0.9
@@ -132,9 +133,9 @@ def test_recurrent_needs_times() -> None:
         world(np.arange(3), interactions([(0, 0), (0, 1), (1, 2)])), time=None
     )
     with pytest.raises(
-        BadOption, match="encoder must be pooling or attention where the source has no event_time"
+        BadOption, match="encoder must be mean or attention where the source has no event_time"
     ):
-        NeuralContent(encoder="recurrent").fit(data, Run())
+        NeuralContent(encoder="gru").fit(data, Run())
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -147,7 +148,9 @@ def test_items_without_a_vector_are_met_without_consequence(encoder: str) -> Non
     )
     assert not one.items[[0, 1, 20]].any()
     assert (one.users == other.users).all()
-    learned = NeuralContent(dim=4, epochs=2, encoder=encoder, ids=True).fit(gaps, Run(seed=1))
+    learned = NeuralContent(dim=4, epochs=2, encoder=encoder, item_id_embedding=True).fit(
+        gaps, Run(seed=1)
+    )
     assert learned.items[[0, 1, 20]].all(), "with ids they have vectors of their own"
 
 
@@ -169,20 +172,20 @@ def test_a_history_of_which_nothing_is_known_for_the_moment_does_no_harm(encoder
     """
     data = interactions([(u, i) for u in range(8) for i in (2 * u, 2 * u + 1)])
     given = world(np.zeros(16, int), data, missing=tuple(range(14)))
-    found = NeuralContent(dim=4, epochs=20, batch_size=1, ids=True, encoder=encoder).fit(
-        given, Run(seed=1)
-    )
+    found = NeuralContent(
+        dim=4, epochs=20, batch_size=1, item_id_embedding=True, encoder=encoder
+    ).fit(given, Run(seed=1))
     assert found.finite()
 
 
 def test_only_the_latest_items_count() -> None:
     data, _, item_island = islands()
     data = world(item_island, data)
-    short = networks.histories(data).latest(3)
+    short = histories(data).latest(3)
     counts = np.bincount(data.user)
     assert short.counts.tolist() == np.minimum(counts, 3).tolist()
     last = data.item[np.cumsum(counts)[5] - 1]
-    assert short.item[short.start[6] - 1] == last
+    assert short.item[short.offsets[6] - 1] == last
 
 
 @pytest.mark.parametrize(
@@ -197,7 +200,7 @@ def test_the_unit_of_the_vectors_does_not_matter(unit: float) -> None:
     np.testing.assert_allclose(first.items, second.items, atol=1e-5)
 
 
-@pytest.mark.parametrize("encoder", ["pooling", "attention"])
+@pytest.mark.parametrize("encoder", ["mean", "attention"])
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 def test_a_history_given_in_sql_is_summed_as_in_training(
     each: embsql.Database, encoder: str, similarity: str
@@ -238,7 +241,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) ->
             raise Killed
 
     data, _, item_island = islands()
-    options = NeuralContent(dim=4, epochs=3, ids=True, encoder="attention")
+    options = NeuralContent(dim=4, epochs=3, item_id_embedding=True, encoder="attention")
     kept = checkpoints(str(tmp_path), "a")
     with pytest.raises(Killed):
         options.fit(world(item_island, data), Run(seed=1, checkpoints=kept, on_report=kill))

@@ -18,12 +18,16 @@ from embsql import algorithms
 from embsql.checkpoints import checkpoints
 from embsql.data import Embeddings, Events, Interactions
 from embsql.errors import BadOption, Diverged, NotEnoughData
-from embsql.features.time import DAY, FIRST_CLOCK, HOURS, SPANS, WEEKDAYS, readings
-from embsql.nn import sequence_model, softmax
-from embsql.nn.packed import Histories
-from embsql.nn.pooling import Pooling
-from embsql.nn.recurrent import Recurrent
-from embsql.nn.transformer import Transformer
+from embsql.features.time import (
+    DAY,
+    FIRST_GAP,
+    FIRST_ITEM_AGE,
+    HOURS,
+    MIN_TIMESTAMP_US,
+    time_features,
+)
+from embsql.nn import sequence_model
+from embsql.nn.sequence_networks import Gru, Histories, MeanPooling, Transformer
 from embsql.run import Run
 
 IN_ORDER = ["gru4rec", "sasrec", "bert4rec"]
@@ -99,7 +103,7 @@ def test_after_the_last_comes_the_next(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("gru4rec", {"epochs": 40}), ("sasrec", {"epochs": 15, "lr": 0.005, "heads": 2})],
+    [("gru4rec", {"epochs": 40}), ("sasrec", {"epochs": 15, "lr": 0.005, "n_heads": 2})],
 )
 def test_what_comes_next_may_hang_on_more_than_the_last(
     name: str, options: dict[str, object]
@@ -153,14 +157,14 @@ def test_hours_tell() -> None:
     """Item 1 follows in the morning, item 2 in the evening; the hour of the event before tells
     which.
     """
-    day = FIRST_CLOCK // DAY + 1
+    day = MIN_TIMESTAMP_US // DAY + 1
     evening = np.arange(64) % 2
     walks = [[0, 1 + int(late)] if n < 56 else [0] for n, late in enumerate(evening)]
     times = [
         (day + n) * DAY + late * DAY // 2 + np.arange(len(walks[n]))
         for n, late in enumerate(evening)
     ]
-    found = fit("sasrec", walked(walks, times), epochs=6, clock=True)
+    found = fit("sasrec", walked(walks, times), epochs=6, time_features=True)
     assert (best(found) == 1 + evening)[56:].all()
     without = fit("sasrec", walked(walks, times), epochs=6)
     assert len(np.unique(best(without)[56:])) == 1
@@ -177,7 +181,7 @@ def test_what_was_fashionable_is_not_recommended_now() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "shown"), [({}, 1), ({"weighted": True}, 2), ({"half_life": 5.0}, 2)]
+    ("options", "shown"), [({}, 1), ({"weighted_loss": True}, 2), ({"half_life": 5.0}, 2)]
 )
 def test_events_count_by_weight_and_age(options: dict[str, object], shown: int) -> None:
     """After 0 came 1 two times of three, but long ago and with little weight."""
@@ -197,9 +201,9 @@ def test_events_count_by_weight_and_age(options: dict[str, object], shown: int) 
 def networks() -> dict[str, torch.nn.Module]:
     g = torch.Generator().manual_seed(1)
     return {
-        "gru4rec": Recurrent(8, 2, 0.0, g),
+        "gru4rec": Gru(8, 2, 0.0, g),
         "sasrec": Transformer(8, 2, 2, 0.0, g, causal=True),
-        "youtube_dnn": Pooling([8, 4, 8], 0.0, g, whole=False),
+        "youtube_dnn": MeanPooling([8, 4, 8], 0.0, g, bag=False),
     }
 
 
@@ -211,9 +215,11 @@ def test_a_state_knows_no_future_and_no_other_history(name: str) -> None:
     x = torch.randn(sum(lengths), 8, generator=g)
     packed = together.pack(torch.arange(5))
     with torch.no_grad():
-        state = network(x[packed.entry], packed)
-        for user, (begin, length) in enumerate(zip(together.start.tolist(), lengths, strict=False)):
-            rows = (packed.owner == packed.user.tolist().index(user)).nonzero()[:, 0]
+        state = network(x[packed.event], packed)
+        for user, (begin, length) in enumerate(
+            zip(together.offsets.tolist(), lengths, strict=False)
+        ):
+            rows = (packed.row == packed.user.tolist().index(user)).nonzero()[:, 0]
             for n in range(1, length + 1):
                 alone = network(x[begin : begin + n], histories([0] * n).pack(torch.tensor([0])))
                 assert torch.allclose(alone[-1], state[rows[n - 1]], atol=1e-5)
@@ -227,9 +233,9 @@ def test_both_directions_see_all_of_their_own_history_only() -> None:
     changed[3] = torch.arange(8)
     with torch.no_grad():
         packed = both.pack(torch.arange(2))
-        back = packed.entry.argsort()
+        back = packed.event.argsort()
         of = {
-            name: network(value[packed.entry], packed)[back]
+            name: network(value[packed.event], packed)[back]
             for name, value in (("x", x), ("y", changed))
         }
         assert torch.allclose(of["x"][:4], network(x[:4], alone.pack(torch.tensor([0]))), atol=1e-5)
@@ -241,8 +247,8 @@ def test_means_of_a_history_leave_events_out_only_in_training() -> None:
     x = torch.tensor([[1.0, 0], [3, 0], [5, 0], [7, 2]])
     packed = histories([0, 0, 0], [0]).pack(torch.arange(2))
     running = [[1, 0], [2, 0], [3, 0], [7, 2]]
-    for whole, all_of_it in ((True, [[3, 0], [3, 0], [3, 0], [7, 2]]), (False, running)):
-        pool = Pooling([2, 2], 0.5, torch.Generator().manual_seed(1), whole=whole)
+    for bag, all_of_it in ((True, [[3, 0], [3, 0], [3, 0], [7, 2]]), (False, running)):
+        pool = MeanPooling([2, 2], 0.5, torch.Generator().manual_seed(1), bag=bag)
         parts = {tuple(pool(x, packed)[2].tolist()) for _ in range(200)}
         assert parts == {(0, 0), (1, 0), (3, 0), (5, 0), (2, 0), (4, 0), (3, 0)}
         assert pool.eval()(x, packed).tolist() == all_of_it
@@ -250,14 +256,16 @@ def test_means_of_a_history_leave_events_out_only_in_training() -> None:
 
 def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees_of_it() -> None:
     events = histories(*([n] * (1 + n % 7) for n in range(300)))
-    step = sequence_model.Around(events, 999, torch.Generator().manual_seed(1)).step(
+    batch = sequence_model.MaskedItem(events, 999, torch.Generator().manual_seed(1)).batch(
         torch.arange(300)
     )
-    hidden = step.token == 999
-    assert hidden.nonzero()[:, 0].tolist() == step.at.tolist()
-    assert len(step.packed.owner[hidden].unique()) == 300
-    assert torch.equal(events.item[step.target], step.packed.user[step.packed.owner[step.at]])
-    last_only = sum(int(hidden[step.packed.owner == n].sum()) == 1 for n in range(300))
+    hidden = batch.inputs == 999
+    assert hidden.nonzero()[:, 0].tolist() == batch.state_at.tolist()
+    assert len(batch.packed.row[hidden].unique()) == 300
+    assert torch.equal(
+        events.item[batch.target], batch.packed.user[batch.packed.row[batch.state_at]]
+    )
+    last_only = sum(int(hidden[batch.packed.row == n].sum()) == 1 for n in range(300))
     assert 0.2 < hidden.float().mean() < 0.45
     assert last_only > 30
 
@@ -267,50 +275,50 @@ def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees
 
 def test_histories_by_hand() -> None:
     h = histories([1, 2, 3], [], [4], [5, 6])
-    assert (h.latest(2).item.tolist(), h.latest(2).start.tolist()) == (
+    assert (h.latest(2).item.tolist(), h.latest(2).offsets.tolist()) == (
         [2, 3, 4, 5, 6],
         [0, 2, 2, 3, 5],
     )
     fewer, last = h.without_last(torch.tensor([0, 3]))
-    assert (fewer.item.tolist(), fewer.start.tolist(), last.tolist()) == (
+    assert (fewer.item.tolist(), fewer.offsets.tolist(), last.tolist()) == (
         [1, 2, 4, 5],
         [0, 2, 2, 3, 4],
         [3, 6],
     )
-    longer = h.followed_by(9)
-    assert (longer.item.tolist(), longer.start.tolist()) == (
+    longer = h.append(9)
+    assert (longer.item.tolist(), longer.offsets.tolist()) == (
         [1, 2, 3, 9, 4, 9, 5, 6, 9],
         [0, 4, 4, 6, 9],
     )
     assert longer.age.tolist() == [0, 1, 2, 2, 3, 3, 4, 5, 5], "it is of the last event's moment"
     packed = h.pack(torch.tensor([3, 2, 0]))
     assert packed.user.tolist() == [0, 3, 2]
-    assert packed.entry.tolist() == [0, 1, 2, 4, 5, 3]
-    assert packed.place.tolist() == [0, 1, 2, 0, 1, 0]
+    assert packed.event.tolist() == [0, 1, 2, 4, 5, 3]
+    assert packed.position.tolist() == [0, 1, 2, 0, 1, 0]
     assert packed.last.tolist() == [2, 4, 5]
 
 
-def test_groups_hold_every_event_once() -> None:
+def test_buckets_hold_every_event_once() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, 200)
     packed = histories(*([0] * n for n in lengths)).pack(torch.arange(200))
-    groups = packed.groups()
-    assert sum(len(group.place) for group in groups) == lengths.sum()
-    assert sum(group.rows for group in groups) == 200
-    for group in groups:
-        assert len(group.place.unique()) == len(group.place)
-        assert int(group.place.max()) < group.rows * group.width
-    laid = sum(group.rows * group.width for group in groups)
+    buckets = packed.buckets()
+    assert sum(len(bucket.cell) for bucket in buckets) == lengths.sum()
+    assert sum(bucket.rows for bucket in buckets) == 200
+    for bucket in buckets:
+        assert len(bucket.cell.unique()) == len(bucket.cell)
+        assert int(bucket.cell.max()) < bucket.rows * bucket.width
+    laid = sum(bucket.rows * bucket.width for bucket in buckets)
     assert laid < 1.2 * lengths.sum(), "little is padding"
 
 
-def test_clocks_by_hand() -> None:
-    monday = -(-FIRST_CLOCK // (7 * DAY)) * 7 * DAY  # a Thursday, as 1970 began on one
+def test_time_features_by_hand() -> None:
+    monday = -(-MIN_TIMESTAMP_US // (7 * DAY)) * 7 * DAY  # a Thursday, as 1970 began on one
     times = [
         np.array([monday, monday + DAY // 24, monday + DAY]),
         np.array([monday + 25 * DAY // 24]),
     ]
-    rows = readings(algorithms.make("sasrec", {}), walked([[0, 1, 0], [1]], times))
-    gap, age = HOURS + WEEKDAYS, HOURS + WEEKDAYS + SPANS
+    rows = time_features(algorithms.make("sasrec", {}), walked([[0, 1, 0], [1]], times))
+    gap, age = FIRST_GAP, FIRST_ITEM_AGE
     minutes = {0: 0, 60: 5, 1380: 10, 1440: 10}  # log2(1 + n)
     assert rows.tolist() == [
         [0, HOURS, gap + minutes[0], age + minutes[0]],
@@ -323,13 +331,13 @@ def test_clocks_by_hand() -> None:
 # --- losses --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("piece", [7, 1 << 19])
+@pytest.mark.parametrize("chunk", [7, 1 << 19])
 @pytest.mark.parametrize("bias", [0.0, 1.5])
-def test_the_softmax_is_torch_s(monkeypatch: pytest.MonkeyPatch, piece: int, bias: float) -> None:
+def test_the_softmax_is_torch_s(monkeypatch: pytest.MonkeyPatch, chunk: int, bias: float) -> None:
     """Some targets are among the others, some are not; values and gradients are those of the plain
     formula.
     """
-    monkeypatch.setattr(softmax, "PIECE", piece)
+    monkeypatch.setattr(sequence_model, "CHUNK_LOGITS", chunk)
     g = torch.Generator().manual_seed(1)
     shapes = ((11, 5), (11, 5), (6, 5))
     state, own, others = (
@@ -341,7 +349,7 @@ def test_the_softmax_is_torch_s(monkeypatch: pytest.MonkeyPatch, piece: int, bia
     wanted = (
         cross_entropy(logits, torch.zeros(11, dtype=torch.int64), reduction="none") * weight
     ).sum()
-    found = softmax.softmax(state, own, others, hit, bias, weight)
+    found = sequence_model.chunked_cross_entropy(state, own, others, hit, bias, weight)
     assert torch.allclose(found, wanted)
     for ours, theirs in zip(
         *(torch.autograd.grad(2 * x, (state, own, others)) for x in (found, wanted)), strict=True
@@ -349,15 +357,17 @@ def test_the_softmax_is_torch_s(monkeypatch: pytest.MonkeyPatch, piece: int, bia
         assert torch.allclose(ours, theirs)
 
 
-def loss_over(count: int, **options: object) -> tuple[sequence_model.Loss, sequence_model.Step]:
+def loss_over(
+    count: int, **options: object
+) -> tuple[sequence_model.SequenceLoss, sequence_model.SequenceBatch]:
     """A loss whose states are the items seen, where everybody went from item 0 to another."""
     g = torch.Generator().manual_seed(3)
     events = histories(*([0, int(i)] for i in np.random.default_rng(0).integers(200, size=64)))
-    model = sequence_model.Model(200, 4, _Same(), g, options.get("temperature"))
-    loss = sequence_model.Loss(
+    model = sequence_model.SequenceModel(200, 4, _Same(), g, options.get("temperature"))
+    loss = sequence_model.SequenceLoss(
         model, events, algorithms.make("gru4rec", {"dim": 4, **options}), count, g
     )
-    return loss, sequence_model.Before(events).step(torch.arange(64))
+    return loss, sequence_model.NextItem(events).batch(torch.arange(64))
 
 
 class _Same(torch.nn.Module):
@@ -366,22 +376,22 @@ class _Same(torch.nn.Module):
 
 
 def test_sampled_softmax_estimates_the_whole_one() -> None:
-    whole, step = loss_over(200)
-    wanted = whole(step).item()
+    whole, batch = loss_over(200)
+    wanted = whole(batch).item()
     assert wanted == pytest.approx(math.log(200), abs=0.3)
     for count in (20, 100):
-        for calibration, less in ((1.0, 0.0), (0.0, math.log(200 / count))):
-            some, _ = loss_over(count, calibration=calibration)
-            assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(
+        for correction, less in ((1.0, 0.0), (0.0, math.log(200 / count))):
+            some, _ = loss_over(count, sampling_correction=correction)
+            assert np.mean([some(batch).item() for _ in range(50)]) == pytest.approx(
                 wanted - less, abs=0.06
             )
 
 
 def test_the_pull_is_as_strong_as_that_many_events() -> None:
-    free, step = loss_over(200)
+    free, batch = loss_over(200)
     pulled, _ = loss_over(200, reg=16.0)
     lengths = pulled.model.items.square().sum().item()
-    assert pulled(step).item() - free(step).item() == pytest.approx(
+    assert pulled(batch).item() - free(batch).item() == pytest.approx(
         lengths * 16 / (2 * 64), rel=1e-3
     )
 
@@ -394,16 +404,18 @@ def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(
     g = torch.Generator().manual_seed(3)
     events = histories([0, 1, 2], [3], [4, 5, 5, 6])
     events = dataclasses.replace(events, weight=torch.arange(8.0))
-    model = sequence_model.Model(9, 4, Pooling([4, 4], 0.0, g, whole=True), g, temperature)
+    model = sequence_model.SequenceModel(
+        9, 4, MeanPooling([4, 4], 0.0, g, bag=True), g, temperature
+    )
     if loss == "contrastive" and temperature is None:
         pytest.skip("of cosines only")
     options = algorithms.make("youtube_dnn", {"dim": 4, "loss": loss, "temperature": temperature})
-    step = sequence_model.Whole(events).step(torch.arange(3))
-    apart = step._replace(at=step.at[step.by], by=None)
-    of = sequence_model.Loss(model, events, options, 9, g)
-    assert of(step).item() == pytest.approx(of(apart).item(), rel=1e-6)
+    batch = sequence_model.Bag(events).batch(torch.arange(3))
+    apart = batch._replace(state_at=batch.state_at[batch.state_of], state_of=None)
+    of = sequence_model.SequenceLoss(model, events, options, 9, g)
+    assert of(batch).item() == pytest.approx(of(apart).item(), rel=1e-6)
     for ours, theirs in zip(
-        *(torch.autograd.grad(of(one), model.table) for one in (step, apart)), strict=True
+        *(torch.autograd.grad(of(one), model.table) for one in (batch, apart)), strict=True
     ):
         assert torch.allclose(ours, theirs, atol=1e-6)
 
@@ -411,53 +423,55 @@ def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(
 def test_few_negatives_of_shared_states_estimate_all() -> None:
     g = torch.Generator().manual_seed(3)
     events = histories(*(torch.randperm(200, generator=g)[:5].tolist() for _ in range(64)))
-    model = sequence_model.Model(200, 4, Pooling([4, 4], 0.0, g, whole=True), g)
-    step, options = (
-        sequence_model.Whole(events).step(torch.arange(64)),
-        {"dim": 4, "calibration": 1.0},
+    model = sequence_model.SequenceModel(200, 4, MeanPooling([4, 4], 0.0, g, bag=True), g)
+    batch, options = (
+        sequence_model.Bag(events).batch(torch.arange(64)),
+        {"dim": 4, "sampling_correction": 1.0},
     )
     whole, some = (
-        sequence_model.Loss(model, events, algorithms.make("youtube_dnn", options), n, g)
+        sequence_model.SequenceLoss(model, events, algorithms.make("youtube_dnn", options), n, g)
         for n in (200, 50)
     )
-    assert np.mean([some(step).item() for _ in range(50)]) == pytest.approx(
-        whole(step).item(), abs=0.06
+    assert np.mean([some(batch).item() for _ in range(50)]) == pytest.approx(
+        whole(batch).item(), abs=0.06
     )
 
 
 def test_gbce_by_hand() -> None:
-    loss, step = loss_over(50, loss="gbce", calibration=0.75)
+    loss, batch = loss_over(50, loss="gbce", gbce_t=0.75)
     items = loss.model.items.detach().double()
     drawn = torch.randperm(200, generator=torch.Generator().manual_seed(7))[:50].tolist()
     loss.generator.manual_seed(7)
     state, rate = 3 * 4**0.5 * items[0], 50 / 200
     power = rate * (0.75 * (1 - 1 / rate) + 1 / rate)
     total = 0.0
-    for target in loss.events.item[step.target].tolist():
+    for target in loss.events.item[batch.target].tolist():
         total += power * math.log1p(math.exp(-float(state @ items[target])))
         total += sum(math.log1p(math.exp(float(state @ items[i]))) for i in drawn if i != target)
-    assert loss(step).item() == pytest.approx(total / 64, rel=1e-5)
+    assert loss(batch).item() == pytest.approx(total / 64, rel=1e-5)
 
 
 def test_numbers_of_a_state_are_left_out_where_it_predicts() -> None:
     whole, _ = loss_over(200, temperature=0.5)
-    some, _ = loss_over(200, temperature=0.5, user_dropout=0.5)
+    some, _ = loss_over(200, temperature=0.5, user_embedding_dropout=0.5)
     state = torch.tensor([[3.0, 4.0]])
-    assert torch.allclose(whole._sharp(state), torch.tensor([[1.2, 1.6]]))
-    parts = {tuple(round(x, 4) for x in some._sharp(state)[0].tolist()) for _ in range(100)}
+    assert torch.allclose(whole._scaled(state), torch.tensor([[1.2, 1.6]]))
+    parts = {tuple(round(x, 4) for x in some._scaled(state)[0].tolist()) for _ in range(100)}
     assert parts == {(0, 0), (2.4, 0), (0, 3.2), (2.4, 3.2)}, "what is left is larger by as much"
 
 
 def test_the_contrastive_loss_by_hand() -> None:
-    loss, step = loss_over(200, loss="contrastive", temperature=1.0, margin=0.2, push=7.0)
+    loss, batch = loss_over(
+        200, loss="contrastive", temperature=1.0, margin=0.2, negative_weight=7.0
+    )
     items = torch.nn.functional.normalize(loss.model.items.detach())
-    met = items[0] @ items[loss.events.item[step.target]].T
+    met = items[0] @ items[loss.events.item[batch.target]].T
     wanted = (1 - met).mean() + 7 * (items @ items[0] - 0.2).clamp(min=0).mean()
-    assert loss(step).item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert loss(batch).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
 def test_the_contrastive_loss_wants_cosines() -> None:
-    with pytest.raises(BadOption, match="temperature must be given for the contrastive loss"):
+    with pytest.raises(BadOption, match="temperature must be set with loss=contrastive"):
         algorithms.make("gru4rec", {"loss": "contrastive"})
 
 
@@ -534,7 +548,9 @@ def test_nothing_to_predict_is_an_error(name: str) -> None:
             fit(name, data)
 
 
-@pytest.mark.parametrize("option", [{"clock": True}, {"example_age": True}, {"half_life": 3.0}])
+@pytest.mark.parametrize(
+    "option", [{"time_features": True}, {"example_age": True}, {"half_life": 3.0}]
+)
 def test_what_wants_times_says_so(option: dict[str, object]) -> None:
     data = dataclasses.replace(walked([[0, 1], [1, 2]]), time=None, events=None)
     with pytest.raises(BadOption, match="no event_time"):
@@ -544,20 +560,22 @@ def test_what_wants_times_says_so(option: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     ("name", "wrong"),
     [
-        ("sasrec", {"heads": 3}),
-        ("bert4rec", {"blocks": 0}),
-        ("gru4rec", {"layers": 9}),
-        ("youtube_dnn", {"width": 0}),
+        ("sasrec", {"n_heads": 3}),
+        ("bert4rec", {"n_layers": 0}),
+        ("gru4rec", {"n_layers": 9}),
+        ("youtube_dnn", {"hidden_dim": 0}),
         ("sasrec", {"dropout": 1.0}),
         ("sasrec", {"max_length": 0}),
         ("gru4rec", {"loss": "bpr"}),
         ("bert4rec", {"max_length": 1}),
         ("sasrec", {"temperature": 0.0}),
-        ("gru4rec", {"calibration": 2.0}),
+        ("gru4rec", {"sampling_correction": 2.0}),
+        ("gru4rec", {"gbce_t": 2.0}),
         ("gru4rec", {"negatives": 0}),
-        ("youtube_dnn", {"layers": 4}),
+        ("youtube_dnn", {"hidden_layers": 4}),
         ("youtube_dnn", {"reg": -1.0}),
-        ("youtube_dnn", {"user_dropout": 1.0}),
+        ("youtube_dnn", {"user_embedding_dropout": 1.0}),
+        ("youtube_dnn", {"history_dropout": 1.0}),
     ],
 )
 def test_bad_options(name: str, wrong: dict[str, object]) -> None:

@@ -19,9 +19,9 @@ import embsql
 from embsql import algorithms
 from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures, BadOption, Diverged
-from embsql.features.encoders import FAR, Feature, described, encode
-from embsql.nn import negatives, optim, towers
-from embsql.nn.trainer import carve
+from embsql.features.encoders import CLIP_STD, Feature, describe_columns, encode
+from embsql.nn import losses, negatives, optim, towers
+from embsql.nn.trainer import hold_out
 from embsql.run import Run
 from tests.conftest import ENGINES
 from tests.worlds import interactions, islands
@@ -62,7 +62,7 @@ def test_one_never_met_is_near_its_kind(layers: int, entity: str) -> None:
         (land, data.user, data.users) if entity == "user" else (colour, data.item, data.items)
     )
     newcomers = np.arange(0, len(vocabulary), 5)
-    found = algorithms.make("two_tower", {"dim": 16, "layers": layers, **QUICK}).fit(
+    found = algorithms.make("two_tower", {"dim": 16, "hidden_layers": layers, **QUICK}).fit(
         data.where(~np.isin(codes, newcomers)), Run(seed=1, threads=1)
     )
     scores = found.users @ found.items.T if entity == "user" else found.items @ found.users.T
@@ -158,30 +158,31 @@ def test_a_new_thing_is_near_its_kind_and_interests_its_land(shop) -> None:
 
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 @pytest.mark.parametrize("history", ["none", "separate", "shared"])
-@pytest.mark.parametrize("large", [optim.LARGE, 0])
+@pytest.mark.parametrize("large", [optim.LARGE_TABLE_ROWS, 0])
 def test_a_warm_start_begins_with_the_vectors_it_is_given(
     monkeypatch, similarity: str, history: str, large: int
 ):
     """Whatever the tower says; who is new begins with the tower and what is drawn."""
-    monkeypatch.setattr(optim, "LARGE", large)
+    monkeypatch.setattr(optim, "LARGE_TABLE_ROWS", large)
     data, _, _ = tasteful()
     before = Embeddings(
         *(np.random.default_rng(0).normal(0, 1, (n, 8)).astype("f4") for n in (80, 48))
     )
     before.users[::9], before.items[::5] = np.nan, np.nan
     algorithm = algorithms.make(
-        "two_tower", {"dim": 8, "similarity": similarity, "history": history}
+        "two_tower", {"dim": 8, "similarity": similarity, "history_embedding": history}
     )
     run = Run(seed=1, generator=torch.Generator().manual_seed(1))
-    model = towers.pair(algorithm, data, algorithm._told(data), run.generator)
-    model.begin(before, run)
-    for side, wanted in ((model.users, before.users), (model.items, before.items)):
-        found, known = side.vectors().numpy(), ~np.isnan(wanted[:, 0])
+    features = algorithm._encode_features(data)
+    model = towers.build_two_towers(algorithm, data, features, run.generator)
+    model.warm_start(before, run)
+    for tower, wanted in ((model.users, before.users), (model.items, before.items)):
+        found, known = tower.vectors().numpy(), ~np.isnan(wanted[:, 0])
         assert np.allclose(found[known], wanted[known], atol=1e-5)
         assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize("options", [{}, {"history": "shared"}, {"similarity": "dot"}])
+@pytest.mark.parametrize("options", [{}, {"history_embedding": "shared"}, {"similarity": "dot"}])
 def test_one_epoch_after_a_warm_start_knows_newcomers(options: dict[str, object]) -> None:
     """Better than one epoch from nothing, by what the tower learns of the vectors that it starts
     with.
@@ -226,7 +227,8 @@ def test_one_epoch_after_a_warm_start_keeps_islands_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"similarity": "dot"}, {"history": "separate"}, {"history": "shared"}]
+    "options",
+    [{}, {"similarity": "dot"}, {"history_embedding": "separate"}, {"history_embedding": "shared"}],
 )
 @pytest.mark.parametrize("large", [50, 0])  # users only, or all
 def test_large_tables_keep_islands_apart(
@@ -235,7 +237,7 @@ def test_large_tables_keep_islands_apart(
     """Whether Adam changes the rest or nothing is left to it; and the same seed comes to the same
     bytes.
     """
-    monkeypatch.setattr(optim, "LARGE", large)
+    monkeypatch.setattr(optim, "LARGE_TABLE_ROWS", large)
     data, user_island, item_island = islands()
     algorithm = algorithms.make("two_tower", {"dim": 8, "epochs": 4, "lr": 0.02, **options})
     found, again = (algorithm.fit(data, Run(seed=1, threads=1)) for _ in range(2))
@@ -253,7 +255,7 @@ def sparse_and_dense(dim: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.
     slopes, rows = torch.randn(4, dim, generator=generator), torch.tensor([4, 1, 4, 0])
     made = []
     for sparse in (True, False):
-        table, other = optim.Table(first.clone()), torch.nn.Parameter(weight.clone())
+        table, other = optim.EmbeddingTable(first.clone()), torch.nn.Parameter(weight.clone())
         found = torch.nn.functional.embedding(rows, table, sparse=sparse)
         ((found * slopes).sum() + other.square().sum()).backward()
         made.append([table, other])
@@ -263,7 +265,7 @@ def sparse_and_dense(dim: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.
 @pytest.mark.parametrize("most", [0.5, 100.0])
 def test_a_sparse_gradient_is_cut_as_a_dense_one(most: float) -> None:
     sparse, dense = sparse_and_dense(3)
-    optim.clip(sparse, most)
+    optim.clip_gradients(sparse, most)
     torch.nn.utils.clip_grad_norm_(dense, most)
     for ours, theirs in zip(sparse, dense, strict=True):
         assert torch.allclose(ours.grad.to_dense(), theirs.grad, atol=1e-6)
@@ -314,7 +316,13 @@ def test_every_loss_with_every_sampler_keeps_islands_apart(loss: str, sampler: s
 @pytest.mark.parametrize("similarity", ["cosine", "dot"])
 def test_history_serves_users(history: str, similarity: str) -> None:
     data, user_island, item_island = islands()
-    options = {"dim": 8, "history": history, "similarity": similarity, "epochs": 4, "lr": 0.02}
+    options = {
+        "dim": 8,
+        "history_embedding": history,
+        "similarity": similarity,
+        "epochs": 4,
+        "lr": 0.02,
+    }
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
     assert (item_island[best] == user_island[:, None]).mean() > 0.97
@@ -325,18 +333,22 @@ def test_history_serves_users(history: str, similarity: str) -> None:
 def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
     data = interactions([(0, 0), (0, 1), (1, 2)])
     generator = torch.Generator().manual_seed(1)
-    options = algorithms.make("two_tower", {"dim": 2, "history": "separate", "similarity": "dot"})
-    history = towers.pair(options, data, {"user": None, "item": None}, generator).users.history
-    table, users, drop = (
+    options = algorithms.make(
+        "two_tower", {"dim": 2, "history_embedding": "separate", "similarity": "dot"}
+    )
+    history = towers.build_two_towers(
+        options, data, {"user": None, "item": None}, generator
+    ).users.history
+    table, users, dropouts = (
         history.table.detach(),
         torch.tensor([0, 1]),
-        towers.Drop(generator, own=0, past=0.5),
+        towers.Dropouts(generator, ids=0, history=0.5),
     )
     with torch.no_grad():
-        whole, parts = history(users, None), [history(users, drop) for _ in range(64)]
+        whole, parts = history(users, None), [history(users, dropouts) for _ in range(64)]
     assert torch.allclose(whole, torch.stack([(table[0] + table[1]) / 2, table[2]]), atol=1e-6)
     for user, may_be in ((0, [table[0], table[1], whole[0]]), (1, [table[2]])):
-        wanted = [*may_be, history.unknown[0]]  # where nothing is left
+        wanted = [*may_be, history.empty[0]]  # where nothing is left
         alike = torch.stack(
             [
                 torch.stack([torch.isclose(part[user], one).all() for one in wanted])
@@ -350,7 +362,7 @@ def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
 def test_users_without_ids_are_what_they_met() -> None:
     """Two users who met the same are one and the same vector."""
     data = interactions([(user, item) for user in range(40) for item in range(user % 4, 12, 4)])
-    options = {"dim": 8, "history": "shared", "user_ids": False, "epochs": 5}
+    options = {"dim": 8, "history_embedding": "shared", "user_id_embedding": False, "epochs": 5}
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     assert np.allclose(found.users[:4], found.users[4:8], atol=1e-6)
     assert not np.allclose(found.users[0], found.users[1], atol=0.1)
@@ -358,9 +370,10 @@ def test_users_without_ids_are_what_they_met() -> None:
 
 def test_users_of_whom_nothing_would_be_known_are_refused() -> None:
     with pytest.raises(
-        BadOption, match="user_ids must be true, unless there are user_features or a history"
+        BadOption,
+        match="user_id_embedding must be true, unless there are user_features or a history_embedding",
     ):
-        algorithms.make("two_tower", {"user_ids": False}).fit(
+        algorithms.make("two_tower", {"user_id_embedding": False}).fit(
             interactions([(0, 0), (1, 1)]), Run(seed=1, threads=1)
         )
 
@@ -374,22 +387,22 @@ def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
         [(u, int(i)) for u in range(40) for i in set(np.minimum(rng.zipf(1.3, 8) - 1, 199)) | {199}]
     )
     scores = torch.from_numpy(rng.normal(0, 1, data.n_items)).float()
-    for sampler in ("uniform", "popularity"):
+    for name in ("uniform", "popularity"):
         generator = torch.Generator().manual_seed(2)
-        negative = negatives.negatives(sampler, 100, 32, data, generator)
+        sampler = negatives.negative_sampler(name, 100, 32, data, generator)
         totals = []
         for _ in range(2000):
-            drawn = negative.draw()
-            s = negatives.Scores(
-                scores[:1], scores[drawn][None], (drawn == 0)[None], negative.expected[drawn]
+            drawn = sampler.sample()
+            s = losses.Scores(
+                scores[:1], scores[drawn][None], (drawn == 0)[None], sampler.batch_counts[drawn]
             )
-            totals.append(math.exp(float(negatives.softmax(s, 0) + scores[0])))
+            totals.append(math.exp(float(losses.sampled_softmax(s, 0) + scores[0])))
         wanted = float(torch.logsumexp(scores[np.unique(data.item)], 0))
         assert math.log(np.mean(totals)) == pytest.approx(wanted, abs=0.03)
 
 
-def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> negatives.Scores:
-    return negatives.Scores(
+def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> losses.Scores:
+    return losses.Scores(
         torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0]))
     )
 
@@ -397,7 +410,7 @@ def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -
 def test_the_contrastive_loss_by_hand() -> None:
     given = scores([0.5, 2.0], [[0.75, -1.0, 0.9], [0.5, 1.5, 3.0]], [[0, 0, 0], [0, 0, 1]])
     near, far = (0.5 + 0) / 2, (0.25 + 0 + 0.4 + 0 + 1.0) / 5  # a hit is no negative
-    assert float(negatives.contrastive(given, 0.5, 7.0)) == pytest.approx(near + 7 * far)
+    assert float(losses.contrastive(given, 0.5, 7.0)) == pytest.approx(near + 7 * far)
 
 
 def test_the_hardest_by_hand() -> None:
@@ -416,7 +429,7 @@ def test_where_nothing_may_count_nothing_does() -> None:
 
 def test_who_has_met_what_among_some() -> None:
     data = interactions([(0, 0), (0, 3), (1, 1), (2, 0), (2, 1), (2, 2), (2, 3)])
-    found = negatives.Met(data.by_user(), "cpu").among(
+    found = negatives.SeenItems(data.by_user(), "cpu").mask(
         torch.tensor([2, 0, 1, 0]), torch.tensor([3, 0, 3, 2])
     )
     assert found.int().tolist() == [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 0]]
@@ -452,14 +465,14 @@ def unmet_of_own_town(**options: object) -> float:
 
 
 def test_numbers_left_out_are_made_up_for() -> None:
-    drop, x = (
-        towers.Drop(torch.Generator().manual_seed(1), own=0, numbers=0.2),
+    dropouts, x = (
+        towers.Dropouts(torch.Generator().manual_seed(1), ids=0, embedding=0.2),
         torch.arange(1.0, 5)[None],
     )  # (1, 4)
-    found = torch.cat([drop.some(x) for _ in range(4000)])  # (4000, 4)
+    found = torch.cat([dropouts.apply(x) for _ in range(4000)])  # (4000, 4)
     assert found.unique().tolist() == pytest.approx([0, 1.25, 2.5, 3.75, 5])
     assert torch.allclose(found.mean(0), x[0], rtol=0.05)
-    assert towers.Drop(drop.generator, own=0).some(x) is x
+    assert towers.Dropouts(dropouts.generator, ids=0).apply(x) is x
 
 
 def test_hard_negatives_tell_neighbours_apart() -> None:
@@ -468,38 +481,38 @@ def test_hard_negatives_tell_neighbours_apart() -> None:
 
 def test_memory_makes_up_for_small_batches() -> None:
     small = {"sampler": "in_batch", "batch_size": 10}
-    assert unmet_of_own_town(memory=256, **small) > unmet_of_own_town(**small) + 0.05
+    assert unmet_of_own_town(negative_queue_size=256, **small) > unmet_of_own_town(**small) + 0.05
 
 
 def test_memory_is_of_the_latest_items() -> None:
     data, _, _ = islands()
     generator = torch.Generator().manual_seed(1)
-    options = algorithms.make("two_tower", {"dim": 4, "memory": 5})
-    pair = towers.pair(options, data, {"user": None, "item": None}, generator)
-    negative, drop = (
-        negatives.negatives("in_batch", 1, 3, data, generator),
-        towers.Drop(generator, 0.0),
+    options = algorithms.make("two_tower", {"dim": 4, "negative_queue_size": 5})
+    pair = towers.build_two_towers(options, data, {"user": None, "item": None}, generator)
+    sampler, dropouts = (
+        negatives.negative_sampler("in_batch", 1, 3, data, generator),
+        towers.Dropouts(generator, 0.0),
     )
     nothing = torch.tensor([], dtype=torch.int64)
     for items in ([0, 1, 2], [3, 4, 0]):
-        batch = towers.Batch(torch.tensor([0, 0, 1]), torch.tensor(items), nothing)
-        found, _ = pair.scores(batch, negative, drop)
-    assert pair.remembered.tolist() == [3, 4, 0, 0, 1]
-    assert torch.allclose(pair.memory, pair._unit(pair.items.vectors())[pair.remembered])
-    assert not pair.memory.requires_grad
-    assert found.hits.int().tolist() == [
+        batch = towers.PairBatch(torch.tensor([0, 0, 1]), torch.tensor(items), nothing)
+        found, _ = pair.scores(batch, sampler, dropouts)
+    assert pair.queue_items.tolist() == [3, 4, 0, 0, 1]
+    assert torch.allclose(pair.queue, pair._scored(pair.items.vectors())[pair.queue_items])
+    assert not pair.queue.requires_grad
+    assert found.accidental_hits.int().tolist() == [
         [1, 0, 0, 0, 0, 0, 1, 1],  # the batch's own, three remembered, two places still empty
         [0, 1, 0, 0, 0, 0, 1, 1],
         [0, 0, 1, 1, 0, 0, 1, 1],  # item 0 was met a step ago
     ]
     share = np.bincount(data.item) / len(data)
-    assert np.allclose(found.expected[:6], 6 * share[[3, 4, 0, 0, 1, 2]])
+    assert np.allclose(found.expected_counts[:6], 6 * share[[3, 4, 0, 0, 1, 2]])
 
 
 def test_no_more_negatives_than_the_catalogue_are_drawn() -> None:
     data, _, _ = islands()
-    negative = negatives.negatives("uniform", 10_000, 32, data, torch.Generator())
-    assert negative.draw().tolist() == list(range(data.n_items))
+    sampler = negatives.negative_sampler("uniform", 10_000, 32, data, torch.Generator())
+    assert sampler.sample().tolist() == list(range(data.n_items))
 
 
 def test_early_stopping_stops_and_keeps_the_best() -> None:
@@ -512,11 +525,11 @@ def test_early_stopping_stops_and_keeps_the_best() -> None:
     assert figures.index(max(figures)) == len(figures) - 3
 
 
-def test_carving_keeps_two_pairs_of_everybody() -> None:
+def test_holding_out_keeps_two_pairs_of_everybody() -> None:
     data, _, _ = islands()
-    known, held = carve(data, seed=1)
-    assert len(known) + len(held) == len(data)
-    assert (np.bincount(held.user, minlength=data.n_users) <= 1).all()
+    known, held_out = hold_out(data, seed=1)
+    assert len(known) + len(held_out) == len(data)
+    assert (np.bincount(held_out.user, minlength=data.n_users) <= 1).all()
     assert (np.bincount(known.user, minlength=data.n_users) >= 2).all()
 
 
@@ -537,15 +550,15 @@ def test_threads_are_given_back() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"layers": 4},
+        {"hidden_layers": 4},
         {"id_dropout": 1.0},
         {"temperature": 0.0},
         {"lr": 0.0},
         {"negatives": 0},
         {"loss": "hinge"},
-        {"push": -1.0},
+        {"negative_weight": -1.0},
         {"feature_reg": -1.0},
-        {"user_dropout": 1.0},
+        {"user_embedding_dropout": 1.0},
     ],
 )
 def test_bad_options(wrong: dict[str, object]) -> None:
@@ -563,8 +576,8 @@ def test_a_pull_on_features_that_are_not_there_is_refused() -> None:
 # --- features ------------------------------------------------------------------------------------
 
 
-def told(values: list[object], type_: pa.DataType | None = None) -> Feature:
-    return next(described(pa.table({"x": pa.array(values, type_)}), "item_features"))
+def described(values: list[object], type_: pa.DataType | None = None) -> Feature:
+    return next(describe_columns(pa.table({"x": pa.array(values, type_)}), "item_features"))
 
 
 @pytest.mark.parametrize(
@@ -594,7 +607,7 @@ def told(values: list[object], type_: pa.DataType | None = None) -> Feature:
 def test_types_say_what_a_feature_is(
     values: list[object], type_: pa.DataType | None, kind: str
 ) -> None:
-    assert told(values, type_).kind == kind
+    assert described(values, type_).kind == kind
 
 
 @pytest.mark.parametrize(
@@ -602,7 +615,7 @@ def test_types_say_what_a_feature_is(
 )
 def test_what_is_no_feature_is_refused(values: list[object], type_: str) -> None:
     with pytest.raises(BadFeatures, match=f'a column "x" of type {type_}'):
-        told(values)
+        described(values)
 
 
 def test_encoding_by_hand() -> None:
@@ -614,7 +627,7 @@ def test_encoding_by_hand() -> None:
         }
     )
     made = encode(table, "user_features")
-    assert [(name, value) for name, _, value, _, _ in made.rows()] == [
+    assert [(name, value) for name, _, value, _, _ in made.columns()] == [
         ("", None),
         ("land", None),
         ("land", "DE"),
@@ -624,10 +637,10 @@ def test_encoding_by_hand() -> None:
         ("tags", "a"),
         ("tags", "b"),
     ]
-    dense = np.zeros((5, made.slots))
-    np.add.at(dense, (np.repeat(np.arange(5), np.diff(made.start)), made.slot), made.factor)
+    dense = np.zeros((5, made.n_columns))
+    np.add.at(dense, (np.repeat(np.arange(5), np.diff(made.indptr)), made.column), made.value)
     age = np.array([10.0, 20.0, 30.0, 1e6])
-    z = np.clip((age - age.mean()) / age.std(), -FAR, FAR)
+    z = np.clip((age - age.mean()) / age.std(), -CLIP_STD, CLIP_STD)
     expected = [  # always, land: unknown DE, age: unknown slope, tags: unknown a b
         [1, 0, 1, 0, z[0], 0, 0.5**0.5, 0.5**0.5],
         [1, 1, 0, 0, z[1], 0, 0, 1],
@@ -661,6 +674,6 @@ def test_a_feature_by_the_history_s_name_is_refused() -> None:
     data, _, _ = islands()
     users = pa.table({"items": ["a"] * data.n_users})
     with pytest.raises(BadFeatures, match='"items"'):
-        algorithms.make("two_tower", {"history": "shared"}).fit(
+        algorithms.make("two_tower", {"history_embedding": "shared"}).fit(
             dataclasses.replace(data, user_features=users), Run(seed=1)
         )

@@ -71,8 +71,8 @@ SMALL = {
         "300",
         "--system",
         "content, mean",
-        "half_als",
-        "neural_content, pooling",
+        "dual",
+        "neural_content, mean",
         "als",
     ],
     "item2vec": [

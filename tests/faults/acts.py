@@ -103,7 +103,8 @@ def in_sql(given: Given) -> int:
 def two_tower(given: Given) -> int | None:
     seed = given.draw.randrange(10**6)
     sides = {"source": TIMED, "item_features": KNOWN}
-    return train(given.database, "two_tower", "m", seed, negatives=4, layers=1, width=4, **sides)
+    layers = {"hidden_layers": 1, "hidden_dim": 4}
+    return train(given.database, "two_tower", "m", seed, negatives=4, **layers, **sides)
 
 
 def sasrec(given: Given) -> int | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import embsql.nn.recurrent
 import embsql.nn.sequence_model
-import embsql.nn.towers
-import embsql.nn.transformer  # noqa: F401 - what is forked has them at hand
+import embsql.nn.towers  # noqa: F401 - what is forked has them at hand
 from tests.faults import preload  # noqa: F401 - the rest, likewise

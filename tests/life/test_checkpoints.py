@@ -26,7 +26,7 @@ from embsql.run import Run
 from tests.worlds import islands
 
 EVENTS = "SELECT i % 97 AS user_id, i * 31 % 53 % (20 + i % 97 % 3) AS item_id, i AS event_time FROM range(3000) t(i)"
-OPTIONS = {"dim": 8, "epochs": 6, "history": "shared", "loss": "bpr"}
+OPTIONS = {"dim": 8, "epochs": 6, "history_embedding": "shared", "loss": "bpr"}
 STEPS = 32  # of an epoch in the world of islands
 Told = list[tuple[int, dict[str, float]]]
 
@@ -70,8 +70,16 @@ def files(folder: Path) -> list[Path]:
     [
         (1, {}),
         (6, {}),
-        (4, {"history": "none", "loss": "softmax", "sampler": "hard", "memory": 100}),
-        (3, {"user_ids": False}),
+        (
+            4,
+            {
+                "history_embedding": "none",
+                "loss": "softmax",
+                "sampler": "hard",
+                "negative_queue_size": 100,
+            },
+        ),
+        (3, {"user_id_embedding": False}),
     ],
 )
 def test_resuming_comes_to_the_same_bytes(tmp_path, epoch: int, options: dict[str, object]) -> None:
@@ -86,7 +94,7 @@ def test_resuming_comes_to_the_same_bytes(tmp_path, epoch: int, options: dict[st
 def test_resuming_with_large_tables_comes_to_the_same_bytes(
     tmp_path, monkeypatch, large: int
 ) -> None:
-    monkeypatch.setattr(optim, "LARGE", large)
+    monkeypatch.setattr(optim, "LARGE_TABLE_ROWS", large)
     fit(tmp_path, kill=4)
     checksum, told, steps = fit(tmp_path)
     assert (checksum, told) == fit()[:2]
@@ -97,7 +105,13 @@ def test_patience_goes_on_where_it_was(tmp_path) -> None:
     """Stopping early counts epochs across a resume, and gives back the best epoch's weights from
     before it.
     """
-    options = {"epochs": 50, "lr": 0.05, "history": "none", "loss": "softmax", "patience": 2}
+    options = {
+        "epochs": 50,
+        "lr": 0.05,
+        "history_embedding": "none",
+        "loss": "softmax",
+        "patience": 2,
+    }
     checksum, told, _ = fit(**options)
     figures = [values["validation"] for _, values in told]
     best, last = figures.index(max(figures)) + 1, len(told)

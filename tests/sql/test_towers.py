@@ -35,10 +35,16 @@ ITEM_FEATURES = f"SELECT * FROM (VALUES {', '.join(THINGS)}) AS t (item_id, titl
 BOTH = {"user_features": USER_FEATURES, "item_features": ITEM_FEATURES}
 RUNS: dict[str, dict[str, Any]] = {
     "summed": {**BOTH},
-    "layered": {**BOTH, "layers": 2, "width": 12, "history": "shared"},
-    "dotted": {**BOTH, "similarity": "dot", "layers": 1, "width": 16, "history": "separate"},
+    "layered": {**BOTH, "hidden_layers": 2, "hidden_dim": 12, "history_embedding": "shared"},
+    "dotted": {
+        **BOTH,
+        "similarity": "dot",
+        "hidden_layers": 1,
+        "hidden_dim": 16,
+        "history_embedding": "separate",
+    },
     "users_only": {"user_features": USER_FEATURES},
-    "history_only": {"history": "shared", "similarity": "dot"},
+    "history_only": {"history_embedding": "shared", "similarity": "dot"},
 }
 
 
@@ -58,16 +64,16 @@ SOURCE = "SELECT * FROM (VALUES {}) AS t (user_id, item_id)".format(", ".join(ma
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def trained(request) -> Iterator[tuple[embsql.Database, dict[str, towers.Pair]]]:
+def trained(request) -> Iterator[tuple[embsql.Database, dict[str, towers.TwoTowerModel]]]:
     """A database with a run of each kind of tower, and torch's model behind each."""
     target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
-    models, make = {}, towers.pair
+    models, make = {}, towers.build_two_towers
     with embsql.connect(target) as database:
         for name, options in RUNS.items():
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(
                     towers,
-                    "pair",
+                    "build_two_towers",
                     lambda *given, **how: models.setdefault(name, make(*given, **how)),  # noqa: B023 - called here
                 )
                 how = {
@@ -81,14 +87,14 @@ def trained(request) -> Iterator[tuple[embsql.Database, dict[str, towers.Pair]]]
         yield database, models
 
 
-def without_id(pair: towers.Pair, side: str) -> np.ndarray:
+def without_id(pair: towers.TwoTowerModel, side: str) -> np.ndarray:
     """What torch makes of each known one's features alone: (n, d)."""
     tower = getattr(pair, f"{side}s")
-    own = tower.own.detach().clone()
+    ids = tower.id_embedding.detach().clone()
     with torch.no_grad():
-        tower.own.zero_()
-        found = pair._unit(tower.vectors())
-        tower.own.copy_(own)
+        tower.id_embedding.zero_()
+        found = pair._scored(tower.vectors())
+        tower.id_embedding.copy_(ids)
     return found.numpy()
 
 
@@ -111,7 +117,9 @@ def asked(database: embsql.Database, model: str, side: str, history: bool) -> np
 @pytest.mark.parametrize("model", ["summed", "layered", "dotted"])
 def test_sql_is_torch(trained, model: str, side: str) -> None:
     database, models = trained
-    found = asked(database, model, side, history=side == "user" and "history" in RUNS[model])
+    found = asked(
+        database, model, side, history=side == "user" and "history_embedding" in RUNS[model]
+    )
     expected = without_id(models[model], side)
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() < 1e-4
@@ -225,8 +233,8 @@ def test_towers_go_with_their_run(trained, table: str) -> None:
         "algorithm": "two_tower",
         "dim": 2,
         "epochs": 1,
-        "layers": 1,
-        "width": 2,
+        "hidden_layers": 1,
+        "hidden_dim": 2,
         "threads": 1,
         "progress": False,
     }

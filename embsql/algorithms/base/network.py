@@ -9,14 +9,15 @@ from embsql.data import Embeddings
 from embsql.errors import MissingExtra
 
 
-def train_network(module: str, options: Any, *inputs: Any) -> Embeddings:
-    """What a module of embsql.nn trains with an algorithm's options.
+def train_network(function: str, options: Any, *inputs: Any) -> Embeddings:
+    """What a function of embsql.nn, module.function, trains with an algorithm's options.
 
     Raises MissingExtra without torch.
     """
+    module, _, name = function.partition(".")
     try:
-        trainer = importlib.import_module(f"embsql.nn.{module}")  # here: torch is slow to import
+        networks = importlib.import_module(f"embsql.nn.{module}")  # here: torch is slow to import
     except ImportError:
         raise MissingExtra(what=options.name, package="torch", extra="torch") from None
-    trained: Embeddings = trainer.fitted(options, *inputs)
-    return trained
+    embeddings: Embeddings = getattr(networks, name)(options, *inputs)
+    return embeddings

@@ -1,0 +1,74 @@
+"""Features of items as columns of numbers, and the linear map from them to vectors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from embsql.data import Float32, Interactions, Tower
+from embsql.errors import BadFeatures
+from embsql.features.encoders import FeatureMatrix, encode
+from embsql.features.vectors import is_vector, unit_or_zero, vector_column
+
+MAX_COLUMNS = 4096  # the map is found by a dense solution
+RIDGE = 1.0  # items at zero that each column is given
+OPTION = "item_features"
+
+
+class DenseFeatures(NamedTuple):
+    """Features of items as numbers: attributes first, then vectors of length 1."""
+
+    table: Float32  # (n_items, p)
+    attributes: FeatureMatrix | None  # what the first columns are
+    only_attributes: bool
+
+    def ridge_map(self, seen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """The matrix (p, m) that turns vectors (m, d) of the items seen into regression weights.
+
+        The weights (p, d) predict these vectors from the items' features, by ridge regression.
+        """
+        x = self.table[seen].astype(np.float64)  # (m, p)
+        gram = x.T @ x + RIDGE * np.eye(x.shape[1])  # (p, p)
+        return np.asarray(np.linalg.solve(gram, x.T), np.float64)
+
+    def tower(self, weights: Float32) -> Tower | None:
+        """The weights (p, d) for SQL, where attributes are all there is."""
+        if self.attributes is None or not self.only_attributes:
+            return None
+        return Tower(tuple(self.attributes.columns()), weights)
+
+
+def dense_item_features(data: Interactions) -> DenseFeatures:
+    """The features of items as numbers.
+
+    Raises BadFeatures where there are none or too many values.
+    """
+    table = pa.table({}) if data.item_features is None else data.item_features
+    if not table.num_columns:
+        found = "nothing, and fusion learns from what is known of items"
+        raise BadFeatures(option=OPTION, found=found)
+    names = [field.name for field in table.schema if is_vector(field.type)]
+    others = table.drop_columns(names)
+    attributes = encode(others, OPTION) if others.num_columns else None
+    parts = [_dense(attributes)] if attributes else []
+    parts += [unit_or_zero(vector_column(table[name], data.items, OPTION)) for name in names]
+    joined = np.concatenate(parts, axis=1)  # (n, p)
+    if joined.shape[1] > MAX_COLUMNS:
+        found = f"{joined.shape[1]:,} values and numbers, where fusion takes {MAX_COLUMNS:,}"
+        raise BadFeatures(option=OPTION, found=found)
+    return DenseFeatures(joined, attributes, not names)
+
+
+def _dense(matrix: FeatureMatrix) -> Float32:
+    """The sparse matrix as a table (n, n_columns). Raises BadFeatures before it would be large."""
+    if matrix.n_columns > MAX_COLUMNS:
+        found = f"{matrix.n_columns:,} values, where fusion takes {MAX_COLUMNS:,}"
+        raise BadFeatures(option=OPTION, found=found)
+    n = len(matrix.indptr) - 1
+    table = np.zeros((n, matrix.n_columns), np.float32)
+    row = np.repeat(np.arange(n), np.diff(matrix.indptr))  # (entries,)
+    np.add.at(table, (row, matrix.column), matrix.value)
+    return table
