@@ -215,7 +215,7 @@ class BadColumnType(EmbsqlError):
 
 
 class InexactId(EmbsqlError):
-    """column "{column}" holds {value} as a floating-point number, where whole numbers are not text
+    """column "{column}" holds {value} as a floating-point number, where whole numbers are not told
     apart from {limit} on, so that several ids may have become one. Read it as text or BIGINT where
     it comes from; if nothing is lost, say {remedy} in its place."""
 

@@ -17,7 +17,7 @@ from embsql.shells import demo_data
 from embsql.shells.text_table import format_table
 from embsql.sqlfiles import files
 
-Say = Callable[[str], None]
+Write = Callable[[str], None]
 COLUMN_PATTERNS = {  # patterns of column names, likeliest first
     "user_col": (
         "^user_?id$",
@@ -59,7 +59,7 @@ TOWERS: dict[str, Any] = {
 }
 
 
-def run_demo(path: str, data: str | None, columns: dict[str, str | None], write: Say) -> None:
+def run_demo(path: str, data: str | None, columns: dict[str, str | None], write: Write) -> None:
     """Train on the generated shop, or on a file, into the database at `path`.
 
     Print questions and answers.
@@ -168,7 +168,7 @@ def guess(columns: Iterable[str]) -> dict[str, Any]:
     return {option: name for option, name in found.items() if name}
 
 
-def _ask(database: Database, write: Say) -> None:
+def _ask(database: Database, write: Write) -> None:
     """Print each question with its answer.
 
     It is about a customer and an item that have something to show.
