@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 
 RESERVED = "_embsql_"  # no name of a caller's may begin with this
 FILE_ID = "@file_id@"  # `install` writes the id of the file it installs into here
@@ -23,7 +24,8 @@ COMMENT = r"--[^\n]*"
 TABLE = re.compile(rf"{STRING}|(?<![\w.\"])([a-z_]\w*)(?=\.[\w\"*])")
 CTE = re.compile(r"([a-z_]\w*) AS (?:MATERIALIZED )?\(")
 MACRO = re.compile(
-    r"(CREATE OR REPLACE MACRO embsql\.)(\w+)\(([^)]*)(\) AS(?: TABLE)?)(.*?);\n(?=\n|\Z)",
+    r"CREATE OR REPLACE MACRO embsql\.(?P<name>\w+)\((?P<parameters>[^)]*)\)"
+    r" AS(?P<table> TABLE)?(?P<body>.*?);\n(?=\n|\Z)",
     re.DOTALL,
 )
 CALL = re.compile(r"\bembsql\.(\w+)\(")
@@ -31,6 +33,8 @@ LAMBDA = re.compile(r"lambda ([a-z_]\w*(?:, [a-z_]\w*)*):")
 ARGUMENT = re.compile(r"(?<!:):([a-z_]\w*)")
 LIMIT = re.compile(r"(LIMIT greatest\():([a-z_]\w*)(, 0\))")
 RUN = re.compile(r"\(SELECT embsql\.(live_run|newest_run)\(:(\w+)\)\)")
+PIECE = re.compile(rf"{STRING}|[()\[\]{{}},]")
+DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 
 def bind(body: str, types: Mapping[str, str], row: Callable[..., str]) -> str:
@@ -43,7 +47,7 @@ def bind(body: str, types: Mapping[str, str], row: Callable[..., str]) -> str:
     runs = list(dict.fromkeys(RUN.findall(body)))
     body = LIMIT.sub(r"\1\2\3", body)
     body = RUN.sub(r"given.\1_of_\2", body)
-    names = {*ARGUMENT.findall(body), *(name for _, name in runs)}
+    names = {*ARGUMENT.findall(body), *(model for _, model in runs)}
     used = {name: type_ for name, type_ in types.items() if name in names}
     select = row(types=used, runs=runs, reserved=RESERVED, file_id=FILE_ID)
     body = reserve(ARGUMENT.sub(r"given.\1", body), also={"given"})
@@ -61,12 +65,14 @@ def reserve(text: str, *, also: Collection[str] = (), keep: Collection[str] = ()
 
     A table alias is what stands before a dot; schema embsql, what follows a dot and `keep` stay.
     """
-    tables = {name for name in TABLE.findall(text) if name}
-    parameters = {name for names in LAMBDA.findall(text) for name in names.split(", ")}
-    names = (tables | set(CTE.findall(text)) | parameters | set(also)) - {"embsql", *keep}
+    names = {name for name in TABLE.findall(text) if name}
+    names |= set(CTE.findall(text)) | set(also)
+    for parameters in LAMBDA.findall(text):
+        names |= set(parameters.split(", "))
+    names -= {"embsql", *keep}
     known = "|".join(sorted(names, key=len, reverse=True)) or "(?!)"
     word = re.compile(rf"{STRING}|(?<![\w.:\"])(?:{known})(?![\w(])")
-    return word.sub(lambda found: found[0] if found[0][0] == "'" else RESERVED + found[0], text)
+    return _outside_strings(word, lambda name: RESERVED + name, text)
 
 
 def prelude(text: str) -> str:
@@ -75,48 +81,79 @@ def prelude(text: str) -> str:
     EXPORT DATABASE writes macros in order of their names, and IMPORT DATABASE looks up at once what
     each of them calls. So what is called of the later ones stands in the caller.
     """
-    reserved = MACRO.sub(_reserved, text)
-    scalars = {
-        m[2]: (m[3].split(", "), m[5]) for m in MACRO.finditer(reserved) if "TABLE" not in m[4]
-    }
-
-    def inlined(found: re.Match[str]) -> str:
-        body = _inlined(found[2], found[5], scalars) if found[2] in scalars else found[5]
-        return found[1] + found[2] + "(" + found[3] + found[4] + body + ";\n"
-
-    return MACRO.sub(inlined, reserved)
+    reserved = MACRO.sub(lambda found: _macro(found).reserved().sql(), text)
+    macros = map(_macro, MACRO.finditer(reserved))
+    scalars = {macro.name: macro for macro in macros if not macro.is_table}
+    return MACRO.sub(lambda found: _macro(found).inlined(scalars).sql(), reserved)
 
 
-def _reserved(found: re.Match[str]) -> str:
-    """One macro with its names reserved, all but those of its parameters."""
-    body = reserve(re.sub(COMMENT, "", found[5]), keep=found[3].split(", "))
-    return found[1] + found[2] + "(" + found[3] + found[4] + body + ";\n"
+@dataclass(frozen=True, slots=True)
+class Macro:
+    """One macro of a prelude."""
+
+    name: str
+    parameters: tuple[str, ...]
+    is_table: bool
+    body: str
+
+    def sql(self) -> str:
+        """The statement that makes it."""
+        kind = " TABLE" if self.is_table else ""
+        parameters = ", ".join(self.parameters)
+        head = f"CREATE OR REPLACE MACRO embsql.{self.name}({parameters}) AS{kind}"
+        return f"{head}{self.body};\n"
+
+    def reserved(self) -> Macro:
+        """With its names reserved, all but those of its parameters."""
+        body = re.sub(COMMENT, "", self.body)
+        return replace(self, body=reserve(body, keep=self.parameters))
+
+    def inlined(self, scalars: Mapping[str, Macro]) -> Macro:
+        """With the bodies of the scalar macros whose names come after its own, if it is one."""
+        body = self.body
+        while not self.is_table and (call := self._later_call(body, scalars)):
+            arguments, end = _arguments(body, call.end())
+            value = scalars[call[1]].applied(arguments)
+            body = f"{body[: call.start()]}({value.strip()}){body[end:]}"
+        return replace(self, body=body)
+
+    def _later_call(self, body: str, scalars: Mapping[str, Macro]) -> re.Match[str] | None:
+        calls = CALL.finditer(body)
+        return next((c for c in calls if c[1] in scalars and c[1] > self.name), None)
+
+    def applied(self, arguments: list[str]) -> str:
+        """The body with arguments in place of the parameters."""
+        values = dict(zip(self.parameters, arguments, strict=True))
+        word = re.compile(rf"{STRING}|(?<![\w.])(?:{'|'.join(values)})(?![\w(])")
+        return _outside_strings(word, lambda name: f"({values[name]})", self.body)
 
 
-def _inlined(name: str, body: str, scalars: Mapping[str, tuple[list[str], str]]) -> str:
-    """The body of a scalar macro with the bodies of those whose names come after its own."""
-    while call := next((c for c in CALL.finditer(body) if c[1] in scalars and c[1] > name), None):
-        parameters, callee = scalars[call[1]]
-        arguments, end = _arguments(body, call.end())
-        value = _with(callee, dict(zip(parameters, arguments, strict=True)))
-        body = f"{body[: call.start()]}({value.strip()}){body[end:]}"
-    return body
+def _macro(found: re.Match[str]) -> Macro:
+    parameters = tuple(found["parameters"].split(", "))
+    return Macro(found["name"], parameters, found["table"] is not None, found["body"])
 
 
-def _with(body: str, values: Mapping[str, str]) -> str:
-    """The body with values in place of its parameters."""
-    word = re.compile(rf"{STRING}|(?<![\w.])(?:{'|'.join(values)})(?![\w(])")
-    return word.sub(lambda found: found[0] if found[0][0] == "'" else f"({values[found[0]]})", body)
+def _outside_strings(word: re.Pattern[str], written: Callable[[str], str], text: str) -> str:
+    """The text with every word but those that are strings written otherwise."""
+
+    def one(found: re.Match[str]) -> str:
+        is_string = found[0].startswith("'")
+        return found[0] if is_string else written(found[0])
+
+    return word.sub(one, text)
 
 
 def _arguments(text: str, start: int) -> tuple[list[str], int]:
     """The arguments of a call whose bracket has just opened, and where the call ends."""
-    depth, begin, found = 1, start, []
-    for piece in re.compile(rf"{STRING}|[()\[\]{{}},]").finditer(text, start):
-        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(piece[0], 0)
-        if (piece[0] == "," and depth == 1) or depth == 0:
-            found.append(text[begin : piece.start()].strip())
+    depth = 1
+    begin = start
+    arguments = []
+    for piece in PIECE.finditer(text, start):
+        depth += DEPTH.get(piece[0], 0)
+        is_end = depth == 0
+        if is_end or (piece[0] == "," and depth == 1):
+            arguments.append(text[begin : piece.start()].strip())
             begin = piece.end()
-        if depth == 0:
-            return found, begin
+        if is_end:
+            return arguments, begin
     raise ValueError(text)
