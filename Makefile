@@ -40,8 +40,14 @@ lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 
-docs: setup
+# Writes the reference pages, and of all pages a site with a search: build/site.
+docs: .venv/site
 	$(PY) docs/build.py
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet --strict
+
+.venv/site: $(WANTED) .venv/ready
+	$(PIP) -e '.[docs]'
+	touch $@
 
 # dbt holds versions back that the linter needs newer, so it has an environment of its own.
 .venv/dbt/ready: $(WANTED)

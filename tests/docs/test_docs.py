@@ -245,3 +245,9 @@ def test_every_page_is_reachable() -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         own = page.relative_to(ROOT / "docs").as_posix()
         assert own in index or own in {"README.md", "benchmarks.md"}, own
+
+
+def test_every_page_is_in_the_site() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert {page for page in pages if page not in navigation} == set()
