@@ -251,3 +251,28 @@ def test_every_page_is_in_the_site() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
     assert {page for page in pages if page not in navigation} == set()
+
+
+MADE = re.compile(
+    r"(?:MACRO|FUNCTION|TABLE|VIEW|SEQUENCE|RENAME TO)(?: IF NOT EXISTS)? (?:embsql\.)?(\w+)"
+    r"|current_setting\('embsql\.(\w+)'"
+    r"|{% (?:macro|test) (\w+)\("
+)
+FILES = {"duckdb", "tower_"}  # embsql.duckdb is a file in examples, embsql.tower_* names several
+
+
+def names_there_are() -> set[str]:
+    """What may stand behind embsql. : objects of SQL, settings, macros of dbt, modules, Python."""
+    sources = [*ROOT.glob("sql/**/*.sql"), *ROOT.glob("dbt_project/**/*.sql")]
+    found = {name for path in sources for match in MADE.findall(path.read_text()) for name in match}
+    found |= {path.name.split(".")[0] for path in ROOT.glob("sql/questions/*/*.sql")}
+    found |= {path.stem for path in (ROOT / "embsql").iterdir()}
+    return found | set(dir(embsql)) | FILES
+
+
+def test_every_name_in_prose_exists() -> None:
+    there = names_there_are()
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("dbt_project/*.md")]
+    for page in pages:
+        named = re.findall(r"(?<![\w/.@-])embsql\.([a-z_]\w*)", page.read_text(encoding="utf-8"))
+        assert set(named) - there == set(), page.name
