@@ -47,7 +47,8 @@ class Registered:
         if data.user_features is None:
             return Embeddings(items[:0], items, similarity=self.similarity)
         users = vector_column(data.user_features["embedding"], data.users, "users")  # (u, d)
-        if users.shape[1] != items.shape[1]:
-            found = f"vectors of {users.shape[1]:,}, where those of items have {items.shape[1]:,}"
+        user_dim, item_dim = users.shape[1], items.shape[1]
+        if user_dim != item_dim:
+            found = f"vectors of {user_dim:,}, where those of items have {item_dim:,}"
             raise BadFeatures(option="users", found=found)
         return Embeddings(users, items, similarity=self.similarity)

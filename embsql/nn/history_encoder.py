@@ -46,7 +46,11 @@ class ItemEncoder(nn.Module):  # type: ignore[misc]  # torch is imported without
     content: Tensor  # (n, p)
 
     def __init__(
-        self, content: Float32, has_pairs: Tensor | None, dim: int, generator: torch.Generator
+        self,
+        content: Float32,
+        has_pairs: Tensor | None,
+        dim: int,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         scale = np.float32(_root_mean_square_length(content) or 1.0)  # the unit does not matter
@@ -79,7 +83,13 @@ def _root_mean_square_length(vectors: Float32) -> float:
 class WeightedMean(nn.Module):  # type: ignore[misc]  # torch is imported without its types
     """Means of items, with attention weights that each item's vector decides, or equal ones."""
 
-    def __init__(self, dim: int, generator: torch.Generator, *, attention: bool) -> None:
+    def __init__(
+        self,
+        dim: int,
+        generator: torch.Generator,
+        *,
+        attention: bool,
+    ) -> None:
         super().__init__()
         self.key: nn.Linear | None = None
         self.query: nn.Parameter | None = None
@@ -139,7 +149,10 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is imported withou
     """Items, and the encoder that makes users of them."""
 
     def __init__(
-        self, options: NeuralContent, items: ItemEncoder, generator: torch.Generator
+        self,
+        options: NeuralContent,
+        items: ItemEncoder,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.items = items
@@ -151,7 +164,12 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is imported withou
             attention = options.encoder == "attention"
             self.encoder = WeightedMean(options.dim, generator, attention=attention)
 
-    def scores(self, batch: HistoryBatch, batch_counts: Tensor, dropouts: Dropouts) -> Scores:
+    def scores(
+        self,
+        batch: HistoryBatch,
+        batch_counts: Tensor,
+        dropouts: Dropouts,
+    ) -> Scores:
         """Of the items of some histories, each from what its history is without it."""
         device = self.items.content.device
         item, sampled = batch.item.to(device), batch.sampled.to(device)  # (t,), (s,)
@@ -221,7 +239,11 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is imported withou
         return weights
 
 
-def fit_neural_content(options: NeuralContent, data: Interactions, run: Run) -> Embeddings:
+def fit_neural_content(
+    options: NeuralContent,
+    data: Interactions,
+    run: Run,
+) -> Embeddings:
     """Train on histories of items that have a vector.
 
     Raises BadFeatures, Diverged, NoGpu and TooFew.
@@ -253,7 +275,11 @@ def fit_neural_content(options: NeuralContent, data: Interactions, run: Run) -> 
         return embeddings
 
 
-def _learners(options: NeuralContent, data: Interactions, events: Histories) -> Tensor:
+def _learners(
+    options: NeuralContent,
+    data: Interactions,
+    events: Histories,
+) -> Tensor:
     """Users with something to predict: (n,). Raises TooFew where there are none."""
     learners = (events.counts > 1).nonzero()[:, 0]
     if not len(learners):
@@ -267,7 +293,10 @@ def _learners(options: NeuralContent, data: Interactions, events: Histories) -> 
 
 
 def _batches(
-    events: Histories, learners: Tensor, size: int, sampler: NegativeSampler
+    events: Histories,
+    learners: Tensor,
+    size: int,
+    sampler: NegativeSampler,
 ) -> Iterator[HistoryBatch]:
     """The histories of all in random order, with the negatives of each batch."""
     for chosen in shuffled_batches(len(learners), size, sampler.generator):

@@ -37,7 +37,8 @@ class RowAdagrad(torch.optim.Optimizer):  # type: ignore[misc]  # torch is impor
         super().__init__(tables, {"lr": lr})
         for table in tables:
             sums = torch.zeros(len(table), device=table.device)  # (n,)
-            self.state[table] = {"step": torch.tensor(0.0), "sum": sums}
+            step = torch.tensor(0.0)
+            self.state[table] = {"step": step, "sum": sums}
 
     @torch.no_grad()
     def step(self) -> None:
@@ -56,11 +57,13 @@ class RowAdagrad(torch.optim.Optimizer):  # type: ignore[misc]  # torch is impor
         step += 1
         sums[rows] += slopes.square().mean(1)
         root = (sums[rows] / step).sqrt()  # (r,)
-        table[rows] -= slopes * (lr / (root + EPSILON))[:, None]
+        step_size = lr / (root + EPSILON)  # (r,)
+        table[rows] -= slopes * step_size[:, None]
 
 
 def build_optimizers(
-    parameters: Iterable[nn.Parameter], lr: float
+    parameters: Iterable[nn.Parameter],
+    lr: float,
 ) -> dict[str, torch.optim.Optimizer]:
     """By name: Adam for most, row-wise Adagrad for large tables.
 
@@ -71,7 +74,8 @@ def build_optimizers(
     others = [parameter for parameter in listed if not _is_large_table(parameter)]
     optimizers: dict[str, torch.optim.Optimizer] = {}
     if others:
-        optimizers["adam"] = torch.optim.Adam(others, lr=lr, fused=True)
+        adam = torch.optim.Adam(others, lr=lr, fused=True)
+        optimizers["adam"] = adam
     if tables:
         optimizers["adagrad"] = RowAdagrad(tables, lr)
     return optimizers

@@ -114,7 +114,10 @@ Task = NextItem | Bag | MaskedItem
 
 
 def make_task(
-    name: TrainingTask, events: Histories, mask_token: int, generator: torch.Generator
+    name: TrainingTask,
+    events: Histories,
+    mask_token: int,
+    generator: torch.Generator,
 ) -> Task:
     """What a model with this training task predicts of the events."""
     if name == "masked":
@@ -154,7 +157,12 @@ class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is imported witho
         """(i, d)"""
         return self.table[: self.n_items]
 
-    def forward(self, inputs: Tensor, features: Tensor, packed: Packed) -> Tensor:
+    def forward(
+        self,
+        inputs: Tensor,
+        features: Tensor,
+        packed: Packed,
+    ) -> Tensor:
         """The state after each event: items (t,), time features (t, c) -> (t, d)"""
         device = self.table.device
         x = embedding(inputs.to(device), self.table)  # (t, d)
@@ -201,7 +209,11 @@ class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is imported witho
         return found
 
 
-def _short_vectors(n: int, dim: int, generator: torch.Generator) -> nn.Parameter:
+def _short_vectors(
+    n: int,
+    dim: int,
+    generator: torch.Generator,
+) -> nn.Parameter:
     """Random vectors (n, d), short: what is seldom seen must not stay what chance made it."""
     return nn.Parameter(torch.randn(n, dim, generator=generator) / dim)
 
@@ -253,7 +265,12 @@ class SequenceLoss:
         dropout = Dropout(self.options.user_embedding_dropout, self.generator)
         return dropout(self.model.normalized(state)) / (self.model.temperature or 1.0)
 
-    def _softmax(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def _softmax(
+        self,
+        state: Tensor,
+        target: Tensor,
+        weight: Tensor,
+    ) -> Tensor:
         """Cross-entropy over all items, or over some, each of which stands for several."""
         negatives = self._sample()  # (n,)
         column_of = torch.full((self.model.n_items,), ABSENT)  # (i,)
@@ -265,7 +282,11 @@ class SequenceLoss:
         )
 
     def _shared_states(
-        self, state: Tensor, state_of: Tensor, target: Tensor, weight: Tensor
+        self,
+        state: Tensor,
+        state_of: Tensor,
+        target: Tensor,
+        weight: Tensor,
     ) -> Tensor:
         """Where a state (b, d) predicts several items: its scores of negatives are made once.
 
@@ -283,11 +304,21 @@ class SequenceLoss:
         is_full = self.n_negatives == self.model.n_items
         return (loss if is_full else softplus(loss)) @ weight
 
-    def _contrastive(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def _contrastive(
+        self,
+        state: Tensor,
+        target: Tensor,
+        weight: Tensor,
+    ) -> Tensor:
         one_each = torch.arange(len(state), device=state.device)
         return self._shared_states(state, one_each, target, weight)
 
-    def _gbce(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def _gbce(
+        self,
+        state: Tensor,
+        target: Tensor,
+        weight: Tensor,
+    ) -> Tensor:
         """Generalized binary cross-entropy (Petrov and Macdonald, 2023, "gSASRec").
 
         The target is a positive, each negative is judged for itself, and a power of the positive's
@@ -393,7 +424,11 @@ class _ChunkedCrossEntropy(torch.autograd.Function):  # type: ignore[misc]  # to
 # --- training ------------------------------------------------------------------------------------
 
 
-def fit_sequence_model(options: Sequential, data: Interactions, run: Run) -> Embeddings:
+def fit_sequence_model(
+    options: Sequential,
+    data: Interactions,
+    run: Run,
+) -> Embeddings:
     """Train a sequence model. Raises BadOption, Diverged, NoGpu and TooFew."""
     task_name = options.task(data)
     events = _events(options, data)
@@ -424,7 +459,9 @@ def fit_sequence_model(options: Sequential, data: Interactions, run: Run) -> Emb
 
 
 def build_model(
-    options: Sequential, data: Interactions, generator: torch.Generator
+    options: Sequential,
+    data: Interactions,
+    generator: torch.Generator,
 ) -> SequenceModel:
     """A model with random weights."""
     network = NETWORKS[options.network](options, options.task(data), generator)
@@ -446,7 +483,10 @@ def _events(options: Sequential, data: Interactions) -> Histories:
 
 
 def _learners(
-    options: Sequential, data: Interactions, training: Histories, min_events: int
+    options: Sequential,
+    data: Interactions,
+    training: Histories,
+    min_events: int,
 ) -> Tensor:
     """Users with something to predict: (n,). Raises TooFew where there are none."""
     learners = (training.counts >= min_events).nonzero()[:, 0]
@@ -468,7 +508,10 @@ def _n_negatives(options: Sequential, n_items: int) -> int:
 
 
 def _batches(
-    task: Task, learners: Tensor, size: int, generator: torch.Generator
+    task: Task,
+    learners: Tensor,
+    size: int,
+    generator: torch.Generator,
 ) -> Iterator[SequenceBatch]:
     """All histories in random order."""
     for chosen in shuffled_batches(len(learners), size, generator):
@@ -476,7 +519,10 @@ def _batches(
 
 
 def _asked(
-    options: Sequential, task_name: TrainingTask, events: Histories, mask_token: int
+    options: Sequential,
+    task_name: TrainingTask,
+    events: Histories,
+    mask_token: int,
 ) -> Histories:
     """The histories after whose last event the states are users' vectors."""
     if task_name == "masked":
@@ -515,7 +561,12 @@ def _hold_out_last(events: Histories, seed: int) -> tuple[Histories, HeldOut]:
 
 
 @torch.inference_mode()
-def _ndcg(model: SequenceModel, asked: Histories, known: Histories, held_out: HeldOut) -> float:
+def _ndcg(
+    model: SequenceModel,
+    asked: Histories,
+    known: Histories,
+    held_out: HeldOut,
+) -> float:
     """NDCG of the held-out items among those that their users have not seen before."""
     states = model.last_states(asked)  # (u, d)
     items = torch.from_numpy(model.scored_items())  # (i, d)

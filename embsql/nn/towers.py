@@ -88,7 +88,12 @@ class FeatureLayer(nn.Module):  # type: ignore[misc]  # torch is imported withou
     feature: Tensor  # (entries,) from 1
     unknown: Tensor  # (features,)
 
-    def __init__(self, matrix: FeatureMatrix, width: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        matrix: FeatureMatrix,
+        width: int,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
         self.table = nn.Parameter(_random(matrix.n_columns, width, generator))  # (columns, w)
         for name in ("indptr", "column", "value", "feature", "unknown"):
@@ -156,7 +161,12 @@ class HistoryLayer(nn.Module):  # type: ignore[misc]  # torch is imported withou
 
 
 def _weighted_sum(
-    index: Tensor, table: Tensor, offset: Tensor, weight: Tensor, *, sparse: bool = False
+    index: Tensor,
+    table: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    *,
+    sparse: bool = False,
 ) -> Tensor:
     """Sums of weighted rows of a table, a bag of entries for each offset: (b, w)."""
     return embedding_bag(index, table, offset, mode="sum", sparse=sparse, per_sample_weights=weight)
@@ -225,7 +235,11 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is imported withou
                 self.id_embedding += (vectors - self.vectors()).nan_to_num_(0)
 
     def _learn(
-        self, parameters: list[nn.Parameter], vectors: Tensor, known: Tensor, run: Run
+        self,
+        parameters: list[nn.Parameter],
+        vectors: Tensor,
+        known: Tensor,
+        run: Run,
     ) -> None:
         """Fit the tower without ids to the vectors (n, d) of the known rows (k,)."""
         optimizers = build_optimizers(parameters, WARMUP_LR)
@@ -303,7 +317,10 @@ class TwoTowerModel(nn.Module):  # type: ignore[misc]  # torch is imported witho
         self.users.warm_start(torch.from_numpy(initial.users), run)
 
     def scores(
-        self, batch: PairBatch, sampler: NegativeSampler, dropouts: Dropouts
+        self,
+        batch: PairBatch,
+        sampler: NegativeSampler,
+        dropouts: Dropouts,
     ) -> tuple[Scores, Tensor]:
         """The batch's scores over the temperature, and their vectors' mean squared length."""
         user, item, sampled = (codes.to(self.users.id_embedding.device) for codes in batch)
@@ -344,7 +361,12 @@ class TwoTowerModel(nn.Module):  # type: ignore[misc]  # torch is imported witho
         return sum(layer.table.square().sum() for layer in layers if layer)
 
     @torch.inference_mode()
-    def hit_rate(self, held_out: Interactions, known: Interactions, k: int = 20) -> float:
+    def hit_rate(
+        self,
+        held_out: Interactions,
+        known: Interactions,
+        k: int = 20,
+    ) -> float:
         """Share of held-out items, at most one a user, among the k best of those not yet seen."""
         users = torch.from_numpy(held_out.user.astype(np.int64))
         wanted = torch.from_numpy(held_out.item)
@@ -383,7 +405,10 @@ def _hardest_unseen(scores: Scores, seen: Tensor) -> Scores:
 
 
 def fit_two_tower(
-    options: TwoTower, data: Interactions, features: Features, run: Run
+    options: TwoTower,
+    data: Interactions,
+    features: Features,
+    run: Run,
 ) -> Embeddings:
     """Train two towers on pairs and features. Raises Diverged and NoGpu."""
     known, held_out = hold_out(data, run.seed) if options.patience else (data, None)
@@ -434,7 +459,10 @@ class TwoTowerLoss:
 
 
 def build_two_towers(
-    options: TwoTower, data: Interactions, features: Features, generator: torch.Generator
+    options: TwoTower,
+    data: Interactions,
+    features: Features,
+    generator: torch.Generator,
 ) -> TwoTowerModel:
     """Two towers with random weights."""
     hidden = [options.hidden_dim] * options.hidden_layers
@@ -461,7 +489,10 @@ def build_two_towers(
 
 
 def _history_layer(
-    options: TwoTower, data: Interactions, items: TowerNetwork, generator: torch.Generator
+    options: TwoTower,
+    data: Interactions,
+    items: TowerNetwork,
+    generator: torch.Generator,
 ) -> HistoryLayer:
     """Histories by the items' own id embeddings, or by a table of their own."""
     width = options.hidden_dim if options.hidden_layers else options.dim
@@ -475,7 +506,11 @@ def _history_layer(
     return HistoryLayer(data.by_user(), table, projection, empty)
 
 
-def pair_batches(data: Interactions, size: int, sampler: NegativeSampler) -> Iterator[PairBatch]:
+def pair_batches(
+    data: Interactions,
+    size: int,
+    sampler: NegativeSampler,
+) -> Iterator[PairBatch]:
     """All pairs in random order, with the negatives of each batch."""
     user = torch.from_numpy(data.user.astype(np.int64))  # (n,)
     item = torch.from_numpy(data.item.astype(np.int64))  # (n,)
@@ -483,12 +518,20 @@ def pair_batches(data: Interactions, size: int, sampler: NegativeSampler) -> Ite
         yield PairBatch(user[chosen], item[chosen], sampler.sample())
 
 
-def _random(n: int, width: int, generator: torch.Generator) -> Tensor:
+def _random(
+    n: int,
+    width: int,
+    generator: torch.Generator,
+) -> Tensor:
     """Random vectors (n, w) of length INIT_NORM on average."""
     return torch.randn(n, width, generator=generator) * (INIT_NORM / width**0.5)
 
 
-def _linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
+def _linear(
+    n_in: int,
+    n_out: int,
+    generator: torch.Generator,
+) -> nn.Linear:
     layer = nn.Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
