@@ -34,6 +34,10 @@ MAX_VALUE_BYTES = 500
 CLIP_STD = 4.0  # standard deviations from the mean at which a number is clipped
 
 
+# (feature, kind, value, center, scale); the value is None where the column stands for unknown
+ColumnRow = tuple[str, str, str | None, float | None, float | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
     """A column of the caller's table: its kind, its values, and figures for the report."""
@@ -78,19 +82,13 @@ class FeatureMatrix:
         return 1 + sum(feature.n_columns for feature in self.features)
 
     def columns(self) -> Iterator[ColumnRow]:
-        """(feature, kind, value, center, scale) of each column, in order.
-
-        The value is None where the column stands for unknown.
-        """
+        """What each column stands for, in order."""
         yield "", "always", None, None, None
         for feature in self.features:
             yield feature.name, feature.kind, None, None, None
             values = feature.values if feature.center is None else ("",)
             for value in values:
                 yield feature.name, feature.kind, value, feature.center, feature.scale
-
-
-ColumnRow = tuple[str, str, str | None, float | None, float | None]
 
 
 class Block(NamedTuple):

@@ -42,7 +42,7 @@ class Registered:
 
     def fit(self, data: Interactions, _run: Run) -> Embeddings:
         """The vectors as they were given. Raises BadFeatures for what is none."""
-        assert data.item_features is not None  # noqa: S101 - whoever registers gives them; mypy does not know
+        assert data.item_features is not None  # noqa: S101 - for mypy: registering gives them
         items = vector_column(data.item_features["embedding"], data.items, "items")  # (i, d)
         if data.user_features is None:
             return Embeddings(items[:0], items, similarity=self.similarity)

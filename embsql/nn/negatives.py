@@ -99,10 +99,14 @@ class SeenItems:
         self.indptr = torch.from_numpy(rows.start).to(device)  # (n_users + 1,)
         self.item = int64_tensor(rows.column).to(device)  # (pairs,)
 
+    def of(self, users: Tensor) -> tuple[Tensor, Tensor]:
+        """What users (b,) have seen: which of the users (e,), and the item (e,)."""
+        entry, _, row = gather_csr_rows(self.indptr, users)  # (e,), (e,)
+        return row, self.item[entry]
+
     def mask(self, users: Tensor, items: Tensor) -> Tensor:
         """Which users (b,) have seen which items (s,), that may repeat: (b, s)."""
-        entry, _, row = gather_csr_rows(self.indptr, users)  # (e,), (e,)
-        item = self.item[entry]  # (e,)
+        row, item = self.of(users)  # (e,), (e,)
         unique, column = items.unique(return_inverse=True)  # (m,), (s,)
         n = len(unique)
         found = torch.searchsorted(unique, item).clamp(max=n - 1)  # (e,)

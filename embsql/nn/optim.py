@@ -12,7 +12,7 @@ LARGE_TABLE_ROWS = 100_000
 EPSILON = 1e-10  # what a gradient of zero is divided by
 
 
-class EmbeddingTable(nn.Parameter):  # type: ignore[misc]  # torch is imported without its types
+class EmbeddingTable(nn.Parameter):  # type: ignore[misc]  # torch is untyped
     """(n, d): a vector for each id.
 
     A large one must be looked up so that its gradients are sparse.
@@ -24,7 +24,7 @@ class EmbeddingTable(nn.Parameter):  # type: ignore[misc]  # torch is imported w
         return len(self) > LARGE_TABLE_ROWS
 
 
-class RowAdagrad(torch.optim.Optimizer):  # type: ignore[misc]  # torch is imported without its types
+class RowAdagrad(torch.optim.Optimizer):  # type: ignore[misc]  # torch is untyped
     """Adagrad for tables with sparse gradients (Duchi, Hazan and Singer, 2011).
 
     For each row it keeps one sum, of the mean squares of its gradients, instead of one for each

@@ -184,7 +184,7 @@ class Bucket(NamedTuple):
         return self._replace(cell=self.cell.to(device))
 
 
-class Dropout(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class Dropout(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Dropout whose randomness comes from the run's seed."""
 
     def __init__(self, rate: float, generator: torch.Generator) -> None:
@@ -217,7 +217,7 @@ def linear(
 # --- transformer ---------------------------------------------------------------------------------
 
 
-class Transformer(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class Transformer(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Blocks of attention and a feed-forward layer, with layer norm first."""
 
     def __init__(
@@ -248,7 +248,7 @@ class Transformer(nn.Module):  # type: ignore[misc]  # torch is imported without
         return self.norm(x)
 
 
-class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Attention over a history, then a layer for each event (Vaswani et al., 2017)."""
 
     def __init__(
@@ -342,7 +342,7 @@ def apply_rotary(x: Tensor) -> Tensor:
 # --- recurrent network, and means ----------------------------------------------------------------
 
 
-class Gru(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class Gru(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Gated recurrent units (Cho et al., 2014) and a linear map back to the items' space."""
 
     def __init__(
@@ -372,7 +372,7 @@ class Gru(nn.Module):  # type: ignore[misc]  # torch is imported without its typ
         return self.out_proj(self.dropout(states))
 
 
-class MeanPooling(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class MeanPooling(nn.Module):  # type: ignore[misc]  # torch is untyped
     """The mean of the events up to each, or of the whole history, through hidden layers if any.
 
     In training, events are left out of the means at random.
