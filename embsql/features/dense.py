@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from embsql.data import Float32, Interactions, Tower
 from embsql.errors import BadFeatures
 from embsql.features.encoders import FeatureMatrix, encode
-from embsql.features.vectors import is_vector, unit_or_zero, vector_column
+from embsql.features.vectors import unit_or_zero, vector_column, vector_columns
 
 MAX_COLUMNS = 4096  # the map is found by a dense solution
 RIDGE = 1.0  # items at zero that each column is given
@@ -31,8 +30,10 @@ class DenseFeatures(NamedTuple):
         The weights (p, d) predict these vectors from the items' features, by ridge regression.
         """
         x = self.table[seen].astype(np.float64)  # (m, p)
-        gram = x.T @ x + RIDGE * np.eye(x.shape[1])  # (p, p)
-        return np.asarray(np.linalg.solve(gram, x.T), np.float64)
+        identity = np.eye(x.shape[1])  # (p, p)
+        gram = x.T @ x + RIDGE * identity  # (p, p)
+        solution = np.linalg.solve(gram, x.T)  # (p, m)
+        return np.asarray(solution, np.float64)
 
     def tower(self, weights: Float32) -> Tower | None:
         """The weights (p, d) for SQL, where attributes are all there is."""
@@ -46,29 +47,35 @@ def dense_item_features(data: Interactions) -> DenseFeatures:
 
     Raises BadFeatures where there are none or too many values.
     """
-    table = pa.table({}) if data.item_features is None else data.item_features
-    if not table.num_columns:
+    table = data.item_features
+    if table is None or not table.num_columns:
         found = "nothing, and fusion learns from what is known of items"
         raise BadFeatures(option=OPTION, found=found)
-    names = [field.name for field in table.schema if is_vector(field.type)]
+    names = vector_columns(table)
     others = table.drop_columns(names)
     attributes = encode(others, OPTION) if others.num_columns else None
     parts = [_dense(attributes)] if attributes else []
-    parts += [unit_or_zero(vector_column(table[name], data.items, OPTION)) for name in names]
+    for name in names:
+        vectors = vector_column(table[name], data.items, OPTION)  # (n, d)
+        parts.append(unit_or_zero(vectors))
     joined = np.concatenate(parts, axis=1)  # (n, p)
-    if joined.shape[1] > MAX_COLUMNS:
-        found = f"{joined.shape[1]:,} values and numbers, where fusion takes {MAX_COLUMNS:,}"
+    n_columns = joined.shape[1]
+    if n_columns > MAX_COLUMNS:
+        found = f"{n_columns:,} values and numbers, where fusion takes {MAX_COLUMNS:,}"
         raise BadFeatures(option=OPTION, found=found)
     return DenseFeatures(joined, attributes, not names)
 
 
 def _dense(matrix: FeatureMatrix) -> Float32:
     """The sparse matrix as a table (n, n_columns). Raises BadFeatures before it would be large."""
-    if matrix.n_columns > MAX_COLUMNS:
-        found = f"{matrix.n_columns:,} values, where fusion takes {MAX_COLUMNS:,}"
+    n_columns = matrix.n_columns
+    if n_columns > MAX_COLUMNS:
+        found = f"{n_columns:,} values, where fusion takes {MAX_COLUMNS:,}"
         raise BadFeatures(option=OPTION, found=found)
-    n = len(matrix.indptr) - 1
-    table = np.zeros((n, matrix.n_columns), np.float32)
-    row = np.repeat(np.arange(n), np.diff(matrix.indptr))  # (entries,)
-    np.add.at(table, (row, matrix.column), matrix.value)
+    per_row = np.diff(matrix.indptr)  # (n,)
+    n = len(per_row)
+    row = np.repeat(np.arange(n), per_row)  # (entries,)
+    cells = (row, matrix.column)
+    table = np.zeros((n, n_columns), np.float32)
+    np.add.at(table, cells, matrix.value)
     return table

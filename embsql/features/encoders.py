@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pyarrow import types
 
 from embsql.data import Float32, Int32, Int64, indptr_of
 from embsql.errors import BadFeatures
@@ -33,6 +34,10 @@ MAX_VALUE_BYTES = 500
 CLIP_STD = 4.0  # standard deviations from the mean at which a number is clipped
 
 
+# (feature, kind, value, center, scale); the value is None where the column stands for unknown
+ColumnRow = tuple[str, str, str | None, float | None, float | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Feature:
     """A column of the caller's table: its kind, its values, and figures for the report."""
@@ -48,7 +53,8 @@ class Feature:
     @property
     def n_columns(self) -> int:
         """Columns of the matrix: one for unknown, then one for each value, or for the number."""
-        return 1 + (len(self.values) if self.center is None else 1)
+        n_values = len(self.values) if self.center is None else 1
+        return 1 + n_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +73,16 @@ class FeatureMatrix:
     @property
     def unknown(self) -> Int64:
         """The column of each feature for what is missing or unknown: (features,)."""
-        return np.cumsum([1, *(feature.n_columns for feature in self.features)])[:-1]
+        widths = [feature.n_columns for feature in self.features]
+        return np.cumsum([1, *widths])[:-1]
 
     @property
     def n_columns(self) -> int:
         """Columns of the matrix."""
         return 1 + sum(feature.n_columns for feature in self.features)
 
-    def columns(self) -> Iterator[tuple[str, str, str | None, float | None, float | None]]:
-        """(feature, kind, value, center, scale) of each column, in order.
-
-        The value is None where the column stands for unknown.
-        """
+    def columns(self) -> Iterator[ColumnRow]:
+        """What each column stands for, in order."""
         yield "", "always", None, None, None
         for feature in self.features:
             yield feature.name, feature.kind, None, None, None
@@ -91,9 +95,33 @@ class Block(NamedTuple):
     """The entries of one feature."""
 
     feature: Feature
-    row: NDArray[np.int64]  # (entries,)
-    column: NDArray[np.int64]  # (entries,) among those of the feature; 0 is unknown
+    row: NDArray[Any]  # (entries,)
+    column: NDArray[Any]  # (entries,) among those of the feature; 0 is unknown
     value: NDArray[Any]  # (entries,)
+
+
+def _join(blocks: list[Block]) -> Block:
+    """The entries of several, under the first one's feature."""
+    features, rows, columns, values = zip(*blocks, strict=True)
+    return Block(
+        features[0],
+        np.concatenate(rows),
+        np.concatenate(columns),
+        np.concatenate(values),
+    )
+
+
+def _constant(
+    feature: Feature,
+    rows: NDArray[Any],
+    column: int,
+) -> Block:
+    """1 in a column, for rows (e,)."""
+    n = len(rows)
+    return Block(feature, rows, np.full(n, column), np.ones(n))
+
+
+ALWAYS = Feature("", "category")  # the feature of column 0, which every row has
 
 
 def encode(table: pa.Table, option: str) -> FeatureMatrix:
@@ -102,66 +130,85 @@ def encode(table: pa.Table, option: str) -> FeatureMatrix:
     Raises BadFeatures for a type that is none of the kinds.
     """
     n = len(table)
-    blocks = [_encode_column(table[name], name, option) for name in table.column_names]
-    widths = [1, *(block.feature.n_columns for block in blocks)]  # (features + 1,)
-    offsets = np.cumsum(widths[:-1])  # (features,) column at which each begins
-    lengths = [n, *(len(block.row) for block in blocks)]  # (features + 1,)
-    columns = (block.column + offset for block, offset in zip(blocks, offsets, strict=True))
-    row = np.concatenate([np.arange(n), *(block.row for block in blocks)])  # (entries,)
-    column = np.concatenate([np.zeros(n, np.int64), *columns])  # (entries,)
-    value = np.concatenate([np.ones(n), *(block.value for block in blocks)])  # (entries,)
-    feature = np.repeat(np.arange(len(lengths)), lengths)  # (entries,)
-    order = np.argsort(row, kind="stable")  # (entries,)
+    blocks = list(_encode_columns(table, option))
+    always = _constant(ALWAYS, np.arange(n), 0)
+    placed = [always]
+    first_column = 1
+    for block in blocks:
+        placed.append(block._replace(column=first_column + block.column))
+        first_column += block.feature.n_columns
+    lengths = [len(block.row) for block in placed]
+    feature = np.repeat(np.arange(len(placed)), lengths)  # (entries,)
+    entries = _join(placed)
+    order = np.argsort(entries.row, kind="stable")  # (entries,)
     return FeatureMatrix(
         tuple(block.feature for block in blocks),
-        indptr_of(row[order], n),
-        column[order],
-        value[order].astype(np.float32),
+        indptr_of(entries.row[order], n),
+        entries.column[order],
+        entries.value[order].astype(np.float32),
         feature[order].astype(np.int32),
     )
 
 
 def describe_columns(table: pa.Table, option: str) -> Iterator[Feature]:
     """What each column is taken for. Raises BadFeatures."""
-    return (_encode_column(table[name], name, option).feature for name in table.column_names)
+    return (block.feature for block in _encode_columns(table, option))
+
+
+def _encode_columns(table: pa.Table, option: str) -> Iterator[Block]:
+    for name in table.column_names:
+        yield _encode_column(table[name], name, option)
 
 
 # --- what kind a column is -----------------------------------------------------------------------
 
 Encoder = Callable[[pa.Array, str], Block]
+NUMBERS = (types.is_integer, types.is_floating, types.is_decimal)
+TIMES = (types.is_date, types.is_timestamp)
+FEW_VALUES = (types.is_boolean, types.is_null)
+TEXTS = (types.is_string, types.is_large_string)
+LISTS = (types.is_list, types.is_large_list)
+TAGS = (*TEXTS, types.is_integer, types.is_null)  # vectors are none
 
 
-def _encode_column(column: pa.ChunkedArray, name: str, option: str) -> Block:
+def _encode_column(
+    column: pa.ChunkedArray,
+    name: str,
+    option: str,
+) -> Block:
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # as older Arrow gives it
-        array = pa.concat_arrays(array.chunks) if array.chunks else pa.array([], array.type)
-    if pa.types.is_dictionary(array.type):
+        chunks = array.chunks or [pa.array([], array.type)]
+        array = pa.concat_arrays(chunks)
+    if types.is_dictionary(array.type):
         array = array.dictionary_decode()
     encoder = _encoder(array, name, option)
     return encoder(array, name)
 
 
-def _encoder(array: pa.Array, name: str, option: str) -> Encoder:
+def _encoder(
+    array: pa.Array,
+    name: str,
+    option: str,
+) -> Encoder:
     """How a column is encoded. Raises BadFeatures."""
-    is_, type_ = pa.types, array.type
-    if is_.is_integer(type_) or is_.is_floating(type_) or is_.is_decimal(type_):
+    type_ = array.type
+    if _is_any(type_, NUMBERS):
         return _encode_number
-    if is_.is_date(type_) or is_.is_timestamp(type_):
+    if _is_any(type_, TIMES):
         return _encode_time
-    if is_.is_boolean(type_) or is_.is_null(type_):
+    if _is_any(type_, FEW_VALUES):
         return _encode_category
-    if is_.is_string(type_) or is_.is_large_string(type_):
+    if _is_any(type_, TEXTS):
         return _encoder_of_text(array)
-    if (is_.is_list(type_) or is_.is_large_list(type_)) and _is_tag(type_.value_type):
+    if _is_any(type_, LISTS) and _is_any(type_.value_type, TAGS):
         return _encode_tags
-    raise BadFeatures(option=option, found=f'a column "{name}" of type {type_}')
+    found = f'a column "{name}" of type {type_}'
+    raise BadFeatures(option=option, found=found)
 
 
-def _is_tag(type_: pa.DataType) -> bool:
-    """Whether a list of this type can be tags: vectors are none."""
-    is_ = pa.types
-    is_text = is_.is_string(type_) or is_.is_large_string(type_)
-    return bool(is_text or is_.is_integer(type_) or is_.is_null(type_))
+def _is_any(type_: pa.DataType, tests: tuple[Callable[[pa.DataType], bool], ...]) -> bool:
+    return any(test(type_) for test in tests)
 
 
 def _encoder_of_text(array: pa.Array) -> Encoder:
@@ -174,7 +221,8 @@ def _encoder_of_text(array: pa.Array) -> Encoder:
 
 def _look_like_dates(texts: pa.Array) -> bool:
     matches = pc.match_substring_regex(texts, r"^\d{4}-\d\d-\d\d")
-    return len(texts) > 0 and pc.all(matches).as_py()
+    all_match: bool = pc.all(matches).as_py()
+    return len(texts) > 0 and all_match
 
 
 def _are_dates(texts: pa.Array) -> bool:
@@ -187,9 +235,11 @@ def _are_dates(texts: pa.Array) -> bool:
 
 def _are_prose(texts: pa.Array) -> bool:
     """Whether most texts differ and have several words."""
-    n_words = pc.sum(pc.list_value_length(_words(texts))).as_py() or 0
+    n = len(texts)
+    words_of_each = pc.list_value_length(_words(texts))
+    n_words = pc.sum(words_of_each).as_py() or 0
     n_distinct = len(texts.unique())
-    return n_words >= 2 * len(texts) and n_distinct > len(texts) / 2
+    return n_words >= 2 * n and n_distinct > n / 2
 
 
 def _words(array: pa.Array) -> pa.ListArray:
@@ -202,42 +252,55 @@ def _words(array: pa.Array) -> pa.ListArray:
 def _encode_category(array: pa.Array, name: str) -> Block:
     n = len(array)
     feature = Feature(name, "category", missing=array.null_count)
-    return _encode_values(np.arange(n), array.cast(pa.string()), n, feature)
+    value = array.cast(pa.string())
+    return _encode_values(np.arange(n), value, n, feature)
 
 
 def _encode_tags(array: pa.Array, name: str) -> Block:
-    return _encode_lists(array, Feature(name, "tags", missing=array.null_count))
+    feature = Feature(name, "tags", missing=array.null_count)
+    return _encode_lists(array, feature)
 
 
 def _encode_text(array: pa.Array, name: str) -> Block:
-    return _encode_lists(_words(array), Feature(name, "text", missing=array.null_count))
+    feature = Feature(name, "text", missing=array.null_count)
+    return _encode_lists(_words(array), feature)
 
 
 def _encode_lists(lists: pa.Array, feature: Feature) -> Block:
     """Lists as entries, each value once in a row."""
     row = pc.list_parent_indices(lists).cast(pa.int64())
     value = pc.list_flatten(lists).cast(pa.string())
-    entries = pa.table({"row": row, "value": value}).group_by(["row", "value"]).aggregate([])
-    is_value = pc.and_(pc.is_valid(entries["value"]), pc.not_equal(entries["value"], ""))
-    entries = entries.filter(is_value).sort_by("row")
+    entries = pa.table({"row": row, "value": value})
+    is_value = pc.not_equal(value, "")  # neither NULL nor empty
+    entries = entries.filter(is_value)
+    entries = entries.group_by(["row", "value"]).aggregate([])
+    entries = entries.sort_by("row")
+    row = entries["row"].to_numpy()
     value = entries["value"].combine_chunks()
-    return _encode_values(entries["row"].to_numpy(), value, len(lists), feature)
+    return _encode_values(row, value, len(lists), feature)
 
 
-def _encode_values(row: Any, value: pa.Array, n: int, feature: Feature) -> Block:
+def _encode_values(
+    row: Any,
+    value: pa.Array,
+    n: int,
+    feature: Feature,
+) -> Block:
     """Entries (row, value) of n rows: each row's known values, together of length 1.
 
     A row that has none is unknown.
     """
     values, distinct = _frequent(value)
-    column = pc.index_in(value, pa.array(values, pa.string()))  # (entries,)
-    known = column.is_valid().to_numpy(zero_copy_only=False)  # (entries,)
-    row = row[known]
-    column = 1 + column.drop_null().to_numpy().astype(np.int64)
-    per_row = np.bincount(row, minlength=n)  # (n,)
     feature = replace(feature, values=tuple(values), distinct=distinct)
-    block = Block(feature, row, column, per_row[row] ** -0.5)
-    return _with_unknown(block, np.flatnonzero(per_row == 0))
+    position = pc.index_in(value, pa.array(values, pa.string()))  # (entries,)
+    is_known = position.is_valid().to_numpy(zero_copy_only=False)  # (entries,)
+    position = position.drop_null().to_numpy()  # (known,)
+    column = 1 + position.astype(np.int64)  # (known,)
+    row = row[is_known]  # (known,)
+    per_row = np.bincount(row, minlength=n)  # (n,)
+    known = Block(feature, row, column, per_row[row] ** -0.5)
+    unknown = _constant(feature, np.flatnonzero(per_row == 0), 0)
+    return _join([known, unknown])
 
 
 def _frequent(value: pa.Array) -> tuple[list[str], int]:
@@ -245,21 +308,12 @@ def _frequent(value: pa.Array) -> tuple[list[str], int]:
     short_enough = pc.less_equal(pc.binary_length(value), MAX_VALUE_BYTES)
     counted = value.filter(short_enough).value_counts()
     counts = counted.field("counts").to_numpy()  # (distinct,)
-    frequent = np.argsort(-counts, kind="stable")[:MAX_VALUES]
+    by_count = np.argsort(-counts, kind="stable")  # (distinct,)
+    frequent = by_count[:MAX_VALUES]
     frequent = frequent[counts[frequent] >= MIN_COUNT]
-    values = counted.field("values").take(pa.array(frequent)).to_pylist()
-    return sorted(values, key=str.encode), len(counts)
-
-
-def _with_unknown(block: Block, rows: NDArray[np.int64]) -> Block:
-    """The entries, and for rows (u,) one that says unknown."""
-    n = len(rows)
-    return Block(
-        block.feature,
-        np.concatenate([block.row, rows]),
-        np.concatenate([block.column, np.zeros(n, np.int64)]),
-        np.concatenate([block.value, np.ones(n)]),
-    )
+    values = counted.field("values").take(pa.array(frequent))
+    in_order = sorted(values.to_pylist(), key=str.encode)
+    return in_order, len(counts)
 
 
 # --- numbers and times ---------------------------------------------------------------------------
@@ -267,8 +321,15 @@ def _with_unknown(block: Block, rows: NDArray[np.int64]) -> Block:
 
 def days(column: pa.Array | pa.ChunkedArray) -> Any:
     """Dates and timestamps, as text too, in days since 1970, NaN where there is none: (n,)."""
-    moments = column.cast(pa.timestamp("us")).cast(pa.int64())
-    return np.asarray(moments.cast(pa.float64(), safe=False).fill_null(np.nan)) / DAY
+    timestamps = column.cast(pa.timestamp("us"))
+    microseconds = _floats(timestamps.cast(pa.int64()))
+    return np.asarray(microseconds) / DAY
+
+
+def _floats(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Numbers as floats, NaN where there is none."""
+    floats = column.cast(pa.float64(), safe=False)
+    return floats.fill_null(np.nan)
 
 
 def _encode_time(array: pa.Array, name: str) -> Block:
@@ -276,26 +337,39 @@ def _encode_time(array: pa.Array, name: str) -> Block:
 
 
 def _encode_number(array: pa.Array, name: str) -> Block:
-    numbers = array.cast(pa.float64(), safe=False).fill_null(np.nan)
-    return _encode_numeric(numbers.to_numpy(zero_copy_only=False), name, "number")
+    numbers = _floats(array).to_numpy(zero_copy_only=False)
+    return _encode_numeric(numbers, name, "number")
 
 
-def _encode_numeric(x: Any, name: str, kind: Kind) -> Block:
+def _encode_numeric(
+    x: Any,
+    name: str,
+    kind: Kind,
+) -> Block:
     """Numbers (n,) in standard deviations from their mean, clipped; NaN is unknown."""
     finite = x[np.isfinite(x)]
-    known = ~np.isnan(x)
     center, scale = _center_and_scale(finite)
-    z = np.clip((x[known] - center) / scale, -CLIP_STD, CLIP_STD)
-    missing = int((~known).sum())
-    feature = Feature(name, kind, (), center, scale, missing, len(np.unique(finite)))
-    block = Block(feature, np.flatnonzero(known), np.ones(len(z), np.int64), z)
-    return _with_unknown(block, np.flatnonzero(~known))
+    known = np.flatnonzero(~np.isnan(x))  # (k,)
+    unknown = np.flatnonzero(np.isnan(x))  # (n - k,)
+    feature = Feature(
+        name,
+        kind,
+        center=center,
+        scale=scale,
+        missing=len(unknown),
+        distinct=len(np.unique(finite)),
+    )
+    z = (x[known] - center) / scale  # (k,)
+    clipped = np.clip(z, -CLIP_STD, CLIP_STD)
+    numbers = _constant(feature, known, 1)._replace(value=clipped)
+    return _join([numbers, _constant(feature, unknown, 0)])
 
 
 def _center_and_scale(finite: Any) -> tuple[float, float]:
     """Mean and standard deviation of numbers (m,); 1 for what is as good as constant."""
     if not len(finite):
         return 0.0, 1.0
-    center, std = float(finite.mean()), float(finite.std())
-    varies = std > 1e-9 * max(1.0, abs(center))
-    return center, std if varies else 1.0
+    center = float(finite.mean())
+    std = float(finite.std())
+    rounding_error = 1e-9 * max(1.0, abs(center))
+    return center, std if std > rounding_error else 1.0

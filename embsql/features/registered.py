@@ -42,12 +42,13 @@ class Registered:
 
     def fit(self, data: Interactions, _run: Run) -> Embeddings:
         """The vectors as they were given. Raises BadFeatures for what is none."""
-        assert data.item_features is not None  # noqa: S101 - whoever registers gives them; mypy does not know
+        assert data.item_features is not None  # noqa: S101 - for mypy: registering gives them
         items = vector_column(data.item_features["embedding"], data.items, "items")  # (i, d)
         if data.user_features is None:
             return Embeddings(items[:0], items, similarity=self.similarity)
         users = vector_column(data.user_features["embedding"], data.users, "users")  # (u, d)
-        if users.shape[1] != items.shape[1]:
-            found = f"vectors of {users.shape[1]:,}, where those of items have {items.shape[1]:,}"
+        user_dim, item_dim = users.shape[1], items.shape[1]
+        if user_dim != item_dim:
+            found = f"vectors of {user_dim:,}, where those of items have {item_dim:,}"
             raise BadFeatures(option="users", found=found)
         return Embeddings(users, items, similarity=self.similarity)

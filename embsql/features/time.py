@@ -24,18 +24,27 @@ FIRST_ITEM_AGE = FIRST_GAP + SPAN_BUCKETS
 N_TIME_FEATURES = FIRST_ITEM_AGE + SPAN_BUCKETS
 
 
-def ages(algorithm: Any, option: str, time: Int64 | None) -> NDArray[np.float64]:
+def ages(
+    algorithm: Any,
+    option: str,
+    time: Int64 | None,
+) -> NDArray[np.float64]:
     """How long before the last event of all each happened (m,).
 
     In days, or in units of a numeric event_time. Raises BadOption, naming the option that wants
     it, where there are no times.
     """
     known = _required(algorithm, option, time)
-    age: NDArray[np.float64] = (known.max() - known) / (DAY if is_timestamp(known) else 1)
+    unit = DAY if is_timestamp(known) else 1
+    age: NDArray[np.float64] = (known.max() - known) / unit
     return age
 
 
-def _required(algorithm: Any, option: str, time: Int64 | None) -> Int64:
+def _required(
+    algorithm: Any,
+    option: str,
+    time: Int64 | None,
+) -> Int64:
     """The times. Raises BadOption, naming the option that wants them, where there are none."""
     require(algorithm, "left out: the source has no event_time", **{option: time is not None})
     assert time is not None  # noqa: S101 - `require` has just checked it; mypy does not see that
@@ -50,14 +59,20 @@ def time_features(algorithm: Any, data: Interactions) -> Int64:
     """
     events = data.events_by_time()
     time = _required(algorithm, "time_features", events.time)
-    user, item = data.user[events.pair], data.item[events.pair]  # (m,), (m,)
+    user = data.user[events.pair]  # (m,)
+    item = data.item[events.pair]  # (m,)
     timestamps = is_timestamp(time)
     unit = MINUTE if timestamps else 1
     hour = time // HOUR % HOURS * timestamps  # (m,)
     weekday = time // DAY % WEEKDAYS * timestamps  # (m,)
-    gap = _span_bucket(_gaps(user, time) / unit)  # (m,)
-    item_age = _span_bucket((time - _first_times(item, time)[item]) / unit)  # (m,)
-    rows = [hour, HOURS + weekday, FIRST_GAP + gap, FIRST_ITEM_AGE + item_age]
+    gap = _gaps(user, time)  # (m,)
+    item_age = time - _first_times(item, time)[item]  # (m,)
+    rows = [
+        hour,
+        HOURS + weekday,
+        FIRST_GAP + _span_bucket(gap / unit),
+        FIRST_ITEM_AGE + _span_bucket(item_age / unit),
+    ]
     features: Int64 = np.stack(rows, axis=1)
     return features
 
@@ -65,21 +80,24 @@ def time_features(algorithm: Any, data: Interactions) -> Int64:
 def _gaps(user: NDArray[np.int32], time: Int64) -> Int64:
     """The time since the user's event before, 0 at the first: (m,)."""
     is_same_user = np.diff(user, prepend=-1) == 0  # (m,)
-    return np.where(is_same_user, np.diff(time, prepend=time[:1]), 0)
+    gap = np.diff(time, prepend=time[:1])  # (m,)
+    return np.where(is_same_user, gap, 0)
 
 
 def _first_times(item: NDArray[np.int32], time: Int64) -> Int64:
     """The time of each item's first event: (i,)."""
-    first = np.full(item.max(initial=-1) + 1, np.iinfo(np.int64).max)
+    n_items = item.max() + 1
+    first = np.full(n_items, time.max())
     np.minimum.at(first, item, time)
     return first
 
 
 def _span_bucket(span: NDArray[np.float64]) -> Int64:
     """The bucket of each span of time, (m,)."""
-    log = np.log2(np.maximum(span, 0) + 1).astype(np.int64)  # (m,)
-    bucket: Int64 = np.clip(log, 0, SPAN_BUCKETS - 1)
-    return bucket
+    span = np.maximum(span, 0)
+    bucket = np.log2(span + 1).astype(np.int64)  # (m,)
+    clipped: Int64 = np.clip(bucket, 0, SPAN_BUCKETS - 1)
+    return clipped
 
 
 def is_timestamp(time: Int64) -> bool:
@@ -89,4 +107,5 @@ def is_timestamp(time: Int64) -> bool:
 
 def time_decay(age: NDArray[np.float64], half_life: float) -> Float32:
     """Weights (m,) halved for every half-life of age."""
-    return np.exp2(-age / half_life).astype(np.float32)
+    decay = np.exp2(-age / half_life)  # (m,)
+    return decay.astype(np.float32)

@@ -10,6 +10,9 @@ from embsql.data import Float32, Interactions
 from embsql.errors import BadFeatures
 
 MAX_DIM = 16_000  # as many as pgvector stores
+LISTS = pa.large_list(pa.float64())
+LIST_TYPES = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+NUMBER_TYPES = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal)
 
 
 def item_vectors(data: Interactions, name: str | None) -> Float32:
@@ -29,13 +32,22 @@ def user_vectors(data: Interactions, name: str | None) -> Float32:
     return _named(data.user_features, name, data.users, "user_features")
 
 
-def _named(table: pa.Table | None, name: str | None, ids: pa.StringArray, option: str) -> Float32:
+def _named(
+    table: pa.Table | None,
+    name: str | None,
+    ids: pa.StringArray,
+    option: str,
+) -> Float32:
     table = pa.table({}) if table is None else table
     column = _column_name(table, name, option)
     return vector_column(table[column], ids, option)
 
 
-def vector_column(column: pa.ChunkedArray, ids: pa.StringArray, option: str) -> Float32:
+def vector_column(
+    column: pa.ChunkedArray,
+    ids: pa.StringArray,
+    option: str,
+) -> Float32:
     """A column of lists of numbers as (n, d), zero where there is no list.
 
     Ids (n,) name an example in errors. Raises BadFeatures for lengths that differ or exceed 16,000,
@@ -44,14 +56,15 @@ def vector_column(column: pa.ChunkedArray, ids: pa.StringArray, option: str) -> 
     if not _is_list(column.type):
         found = f"vectors of type {column.type}, where lists of numbers are wanted"
         raise BadFeatures(option=option, found=found)
-    lists = column.cast(pa.large_list(pa.float64())).combine_chunks()
+    lists = column.cast(LISTS).combine_chunks()
     known = lists.drop_null()
     dim = _common_length(known, option)
+    numbers = known.flatten().to_numpy(zero_copy_only=False)  # (k * d,) a missing one is NaN
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused
-        numbers = known.flatten().to_numpy(zero_copy_only=False)  # (k * d,) a missing one is NaN
         flat = numbers.astype(np.float32)  # (k * d,)
     has_list = lists.is_valid().to_numpy(zero_copy_only=False)  # (n,)
-    table = np.zeros((len(lists), dim), np.float32)  # (n, d)
+    shape = (len(lists), dim)
+    table = np.zeros(shape, np.float32)  # (n, d)
     table[has_list] = flat.reshape(len(known), dim)
     _require_finite(table, ids, option)
     return table
@@ -59,53 +72,74 @@ def vector_column(column: pa.ChunkedArray, ids: pa.StringArray, option: str) -> 
 
 def _common_length(lists: pa.Array, option: str) -> int:
     """The length that all lists have. Raises BadFeatures."""
-    lengths = sorted(set(pc.list_value_length(lists).to_pylist()))
-    if len(lengths) == 1 and 0 < lengths[0] <= MAX_DIM:
-        return int(lengths[0])
-    listed = " and ".join(f"{length:,}" for length in lengths[:3]) or "no length: there are none"
+    lengths = pc.list_value_length(lists).unique().to_pylist()
+    if len(lengths) == 1:
+        length = int(lengths[0])
+        if 0 < length <= MAX_DIM:
+            return length
+    examples = [f"{length:,}" for length in sorted(lengths)[:3]]
+    listed = " and ".join(examples) or "no length: there are none"
     found = f"vectors of {listed}, where all must have one length from 1 to 16,000"
     raise BadFeatures(option=option, found=found)
 
 
-def _require_finite(table: Float32, ids: pa.StringArray, option: str) -> None:
+def _require_finite(
+    table: Float32,
+    ids: pa.StringArray,
+    option: str,
+) -> None:
     """Raise BadFeatures where a number is not finite."""
-    bad = np.flatnonzero(~np.isfinite(table).all(axis=1))  # (b,)
+    is_finite = np.isfinite(table).all(axis=1)  # (n,)
+    bad = np.flatnonzero(~is_finite)  # (b,)
     if len(bad):
+        first = ids[int(bad[0])].as_py()
         found = f"NaN, NULL or infinity in {len(bad)} vectors"
-        example = f"{found}, for example that of {ids[int(bad[0])].as_py()}"
+        example = f"{found}, for example that of {first}"
         raise BadFeatures(option=option, found=example, shared={"found": found})
 
 
 def unit_or_zero(table: Float32) -> Float32:
     """The vectors (n, d) at length 1; what is zero stays so."""
     lengths = np.linalg.norm(table, axis=1, keepdims=True)  # (n, 1)
-    directions: Float32 = (table / np.where(lengths > 0, lengths, 1)).astype(np.float32)  # (n, d)
-    return directions
+    divisor = np.where(lengths > 0, lengths, 1)  # (n, 1)
+    unit: Float32 = (table / divisor).astype(np.float32)  # (n, d)
+    return unit
+
+
+def vector_columns(table: pa.Table) -> list[str]:
+    """The names of the columns that hold vectors."""
+    return [field.name for field in table.schema if is_vector(field.type)]
 
 
 def is_vector(type_: pa.DataType) -> bool:
     """Whether a column of this type holds vectors: lists of numbers with a fraction."""
-    return _is_list(type_) and not pa.types.is_integer(type_.value_type)
+    if not _is_list(type_):
+        return False
+    return not pa.types.is_integer(type_.value_type)
 
 
 def _is_list(type_: pa.DataType) -> bool:
     """Whether a column of this type holds lists of numbers."""
-    is_ = pa.types
-    if not (is_.is_list(type_) or is_.is_large_list(type_) or is_.is_fixed_size_list(type_)):
+    if not any(is_list(type_) for is_list in LIST_TYPES):
         return False
-    entry = type_.value_type
-    return bool(is_.is_floating(entry) or is_.is_integer(entry) or is_.is_decimal(entry))
+    return any(is_number(type_.value_type) for is_number in NUMBER_TYPES)
 
 
-def _column_name(table: pa.Table, wanted: str | None, option: str) -> str:
+def _column_name(
+    table: pa.Table,
+    wanted: str | None,
+    option: str,
+) -> str:
     """The name of the column of vectors. Raises BadFeatures."""
-    names = [str(field.name) for field in table.schema if is_vector(field.type)]
+    names = vector_columns(table)
     if wanted is None and len(names) == 1:
         return names[0]
     if wanted is not None and wanted in names:
         return wanted
     columns = ", ".join(table.column_names) or "(none)"
-    known = f"vectors in {', '.join(names)}" if names else f"columns {columns}"
+    known = f"columns {columns}"
+    if names:
+        known = f"vectors in {', '.join(names)}"
     asked = f'no vectors "{wanted}"' if wanted else "no column of vectors to choose"
     found = f"{asked}, but {known}; vectors are lists of FLOAT or DOUBLE"
     raise BadFeatures(option=option, found=found)

@@ -23,6 +23,7 @@ from embsql.features.vectors import item_vectors
 from embsql.nn.losses import Scores, sampled_softmax
 from embsql.nn.negatives import NegativeSampler, negative_sampler, pair_counts
 from embsql.nn.sequence_networks import Gru, Histories, Packed, histories
+from embsql.nn.tensors import float32_array, true_indices
 from embsql.nn.towers import INFERENCE_BATCH, INIT_NORM, Dropouts
 from embsql.nn.trainer import (
     TrainingLoop,
@@ -40,24 +41,31 @@ ID_DROPOUT = 0.3
 MIN_DIVISOR = 1e-12
 
 
-class ItemEncoder(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class ItemEncoder(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Items: a linear map of their content vectors, plus an id embedding where ids count."""
 
     content: Tensor  # (n, p)
 
     def __init__(
-        self, content: Float32, has_pairs: Tensor | None, dim: int, generator: torch.Generator
+        self,
+        content: Float32,
+        has_pairs: Tensor | None,
+        dim: int,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
-        scale = np.float32(_root_mean_square_length(content) or 1.0)  # the unit does not matter
-        self.register_buffer("content", torch.from_numpy(content / scale), persistent=False)
-        self.projection = nn.Linear(content.shape[1], dim, bias=False)
+        scale = np.float32(_root_mean_square_length(content) or 1.0)
+        scaled = torch.from_numpy(content / scale)  # (n, p) the unit does not matter
+        self.register_buffer("content", scaled, persistent=False)
+        n, content_dim = content.shape
+        self.projection = nn.Linear(content_dim, dim, bias=False)
         nn.init.orthogonal_(self.projection.weight, generator=generator)
         self.id_embedding: nn.Parameter | None = None
         if has_pairs is not None:
-            random = torch.randn(len(content), dim, generator=generator)  # (n, d)
-            random = random * (INIT_NORM / dim**0.5)
-            self.id_embedding = nn.Parameter(random * has_pairs[:, None])  # none without pairs
+            table = torch.randn(n, dim, generator=generator)  # (n, d)
+            table = table * (INIT_NORM / dim**0.5)
+            table = table * has_pairs[:, None]  # none for items without pairs
+            self.id_embedding = nn.Parameter(table)
 
     def forward(self, items: Tensor, dropouts: Dropouts | None = None) -> Tensor:
         """(m,) -> (m, d)"""
@@ -72,14 +80,21 @@ class ItemEncoder(nn.Module):  # type: ignore[misc]  # torch is imported without
 
 
 def _root_mean_square_length(vectors: Float32) -> float:
-    squared_lengths = np.square(vectors, dtype=np.float64).sum(1)  # (n,)
-    return float(np.sqrt(squared_lengths.mean()))
+    squares = np.square(vectors, dtype=np.float64)  # (n, p)
+    mean_squared_length = squares.sum(1).mean()
+    return float(np.sqrt(mean_squared_length))
 
 
-class WeightedMean(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class WeightedMean(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Means of items, with attention weights that each item's vector decides, or equal ones."""
 
-    def __init__(self, dim: int, generator: torch.Generator, *, attention: bool) -> None:
+    def __init__(
+        self,
+        dim: int,
+        generator: torch.Generator,
+        *,
+        attention: bool,
+    ) -> None:
         super().__init__()
         self.key: nn.Linear | None = None
         self.query: nn.Parameter | None = None
@@ -96,23 +111,28 @@ class WeightedMean(nn.Module):  # type: ignore[misc]  # torch is imported withou
         summands = torch.cat([x * weight, weight], 1)  # (t, d + 1) the last is the divisor
         totals = summands.new_zeros(len(packed.length), summands.shape[1])
         totals = totals.index_add(0, row, summands)  # (b, d + 1)
-        is_alone = (packed.length == 1).to(x.device)[row, None]  # (t, 1)
-        others = (totals[row] - summands).masked_fill(is_alone, 0)  # (t, d + 1)
+        is_single = (packed.length == 1).to(x.device)  # (b,)
+        is_alone = is_single[row, None]  # (t, 1)
+        others = totals[row] - summands  # (t, d + 1)
+        others = others.masked_fill(is_alone, 0)  # without a rounding error
         return _means(others), _means(totals)
 
     def weight(self, x: Tensor) -> Tensor:
         """(t, d) -> (t, 1)"""
         if self.key is None or self.query is None:
             return torch.ones_like(x[:, :1])
-        return (torch.tanh(self.key(x)) @ self.query)[:, None].exp()
+        key = torch.tanh(self.key(x))  # (t, d)
+        score = key @ self.query  # (t,)
+        return score[:, None].exp()
 
 
 def _means(totals: Tensor) -> Tensor:
     """(m, d + 1) -> (m, d) zero where nothing was summed"""
-    return totals[:, :-1] / totals[:, -1:].clamp(min=MIN_DIVISOR)
+    sums, divisors = totals[:, :-1], totals[:, -1:]  # (m, d), (m, 1)
+    return sums / divisors.clamp(min=MIN_DIVISOR)
 
 
-class GruEncoder(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class GruEncoder(nn.Module):  # type: ignore[misc]  # torch is untyped
     """A GRU's state before each item and at the end."""
 
     def __init__(self, dim: int, generator: torch.Generator) -> None:
@@ -122,9 +142,11 @@ class GruEncoder(nn.Module):  # type: ignore[misc]  # torch is imported without 
     def forward(self, x: Tensor, packed: Packed) -> tuple[Tensor, Tensor]:
         """Of items (t, d): the states before each (t, d), and at the end of each history (b, d)."""
         states = self.network(x, packed)  # (t, d)
-        shifted = torch.cat([torch.zeros_like(states[:1]), states[:-1]])  # (t, d)
-        is_first = (packed.position == 0).to(x.device)[:, None]  # (t, 1)
-        return shifted.masked_fill(is_first, 0), states[packed.last]
+        zero = torch.zeros_like(states[:1])  # (1, d)
+        shifted = torch.cat([zero, states[:-1]])  # (t, d)
+        is_first = (packed.position == 0).to(x.device)  # (t,)
+        before = shifted.masked_fill(is_first[:, None], 0)  # (t, d)
+        return before, states[packed.last]
 
 
 class HistoryBatch(NamedTuple):
@@ -135,11 +157,14 @@ class HistoryBatch(NamedTuple):
     sampled: Tensor  # (s,) negatives
 
 
-class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Items, and the encoder that makes users of them."""
 
     def __init__(
-        self, options: NeuralContent, items: ItemEncoder, generator: torch.Generator
+        self,
+        options: NeuralContent,
+        items: ItemEncoder,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
         self.items = items
@@ -151,22 +176,32 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is imported withou
             attention = options.encoder == "attention"
             self.encoder = WeightedMean(options.dim, generator, attention=attention)
 
-    def scores(self, batch: HistoryBatch, batch_counts: Tensor, dropouts: Dropouts) -> Scores:
+    def scores(
+        self,
+        batch: HistoryBatch,
+        batch_counts: Tensor,
+        dropouts: Dropouts,
+    ) -> Scores:
         """Of the items of some histories, each from what its history is without it."""
         device = self.items.content.device
-        item, sampled = batch.item.to(device), batch.sampled.to(device)  # (t,), (s,)
+        item = batch.item.to(device)  # (t,)
+        sampled = batch.sampled.to(device)  # (s,)
         t = len(item)
-        code, index = torch.cat([item, sampled]).unique(return_inverse=True)  # (m,), (t + s,)
-        y = embedding(index, self.items(code, dropouts))  # (t + s, d)
+        items = torch.cat([item, sampled])  # (t + s,)
+        unique, index = items.unique(return_inverse=True)  # (m,), (t + s,)
+        y = embedding(index, self.items(unique, dropouts))  # (t + s, d)
         state, _ = self.encoder(y[:t], batch.packed)  # (t, d)
         first = 1 if self.is_causal else 0  # nothing comes before the first
         is_predicted = (batch.packed.position >= first).to(device)  # (t,)
-        x = self._scored(state[is_predicted]) / self.temperature  # (a, d)
+        x = self._scored(state[is_predicted])  # (a, d)
+        x = x / self.temperature
         y = self._scored(y)  # (t + s, d)
+        target = y[:t][is_predicted]  # (a, d)
+        target_item = item[is_predicted]  # (a,)
         return Scores(
-            positive=(x * y[:t][is_predicted]).sum(1),
+            positive=(x * target).sum(1),
             negatives=x @ y[t:].T,
-            accidental_hits=item[is_predicted][:, None] == sampled,
+            accidental_hits=target_item[:, None] == sampled,
             expected_counts=batch_counts[batch.sampled].to(device),
         )
 
@@ -184,27 +219,32 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is imported withou
         """The vectors of all as they are scored."""
         items = self._all_items()  # (n, d)
         users = self._all_users(events, items)  # (u, d)
+        fold_in = FoldIn("mean", item_scale=self._fold_in_weights(items))
         return Embeddings(
-            self._scored(users).cpu().numpy(),
-            self._scored(items).cpu().numpy(),
+            float32_array(self._scored(users)),
+            float32_array(self._scored(items)),
             self.options.similarity,
-            fold_in=FoldIn("mean", item_scale=self._fold_in_weights(items)),
+            fold_in=fold_in,
         )
 
     def _all_items(self) -> Tensor:
         """(n, d)"""
-        items = torch.arange(len(self.items.content), device=self.items.content.device)
-        return torch.cat([self.items(some) for some in items.split(INFERENCE_BATCH)])
+        content = self.items.content
+        items = torch.arange(len(content), device=content.device)  # (n,)
+        batches = items.split(INFERENCE_BATCH)
+        return torch.cat([self.items(batch) for batch in batches])
 
     def _all_users(self, events: Histories, items: Tensor) -> Tensor:
         """Vectors of all users by those of items (n, d), zero for who has no history: (u, d)"""
-        found = torch.zeros(len(events.counts), items.shape[1], device=items.device)
-        has_events = events.counts.nonzero()[:, 0]
-        for users in has_events.split(self.options.batch_size):
+        device = items.device
+        counts = events.counts  # (u,)
+        found = torch.zeros(len(counts), items.shape[1], device=device)
+        for users in true_indices(counts).split(self.options.batch_size):
             packed = events.pack(users)
-            item = events.item[packed.event].to(items.device)  # (t,)
-            _, vectors = self.encoder(embedding(item, items), packed)  # (b, d)
-            found[packed.user.to(items.device)] = vectors
+            item = events.item[packed.event].to(device)  # (t,)
+            y = embedding(item, items)  # (t, d)
+            _, vectors = self.encoder(y, packed)  # (b, d)
+            found[packed.user.to(device)] = vectors
         return found
 
     def _fold_in_weights(self, items: Tensor) -> Float32 | None:
@@ -217,34 +257,43 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is imported withou
         weight = self.encoder.weight(items)[:, 0]  # (n,)
         if self.options.similarity == "cosine":
             weight = weight * items.norm(dim=1)  # the lengths that stored vectors have lost
-        weights: Float32 = weight.cpu().numpy()
-        return weights
+        return float32_array(weight)
 
 
-def fit_neural_content(options: NeuralContent, data: Interactions, run: Run) -> Embeddings:
+def fit_neural_content(
+    options: NeuralContent,
+    data: Interactions,
+    run: Run,
+) -> Embeddings:
     """Train on histories of items that have a vector.
 
     Raises BadFeatures, Diverged, NoGpu and NotEnoughData.
     """
     content = item_vectors(data, options.vector_col)  # (i, p)
     has_ids = options.item_id_embedding
-    has_content = (content != 0).any(axis=1)  # (i,)
-    known = data if has_ids else data.where(has_content[data.item])
+    known = data
+    if not has_ids:
+        has_content = (content != 0).any(axis=1)  # (i,)
+        known = data.where(has_content[data.item])
     events = histories(known).latest(options.max_length)
     learners = _learners(options, data, events)  # (n,)
     batch_size = effective_batch_size(options.batch_size, len(learners))
     n_batches = math.ceil(len(learners) / batch_size)
     items_per_batch = batch_size * len(events.item) / len(learners)
     n_negatives = min(options.negatives, data.n_items)
-    with torch_context(run, items_per_batch * n_negatives * options.dim) as generator:
-        has_pairs = pair_counts(known.item, data.n_items) > 0 if has_ids else None  # (i,)
+    multiplications = items_per_batch * n_negatives * options.dim
+    with torch_context(run, multiplications) as generator:
+        has_pairs = None
+        if has_ids:
+            has_pairs = pair_counts(known.item, data.n_items) > 0  # (i,)
         items = ItemEncoder(content, has_pairs, options.dim, generator)
         model = HistoryModel(options, items, generator).to(run.device)
         sampler = negative_sampler("uniform", options.negatives, 0, known, generator)
         dropouts = Dropouts(generator, ID_DROPOUT)
 
         def loss(batch: HistoryBatch) -> Tensor:
-            return sampled_softmax(model.scores(batch, sampler.batch_counts, dropouts))
+            scores = model.scores(batch, sampler.batch_counts, dropouts)
+            return sampled_softmax(scores)
 
         batches = partial(_batches, events, learners, batch_size, sampler)
         loop = TrainingLoop(options.name, options.epochs, options.lr)
@@ -253,9 +302,13 @@ def fit_neural_content(options: NeuralContent, data: Interactions, run: Run) -> 
         return embeddings
 
 
-def _learners(options: NeuralContent, data: Interactions, events: Histories) -> Tensor:
+def _learners(
+    options: NeuralContent,
+    data: Interactions,
+    events: Histories,
+) -> Tensor:
     """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
-    learners = (events.counts > 1).nonzero()[:, 0]
+    learners = true_indices(events.counts > 1)
     if not len(learners):
         raise NotEnoughData(
             users=data.n_users,
@@ -267,9 +320,13 @@ def _learners(options: NeuralContent, data: Interactions, events: Histories) -> 
 
 
 def _batches(
-    events: Histories, learners: Tensor, size: int, sampler: NegativeSampler
+    events: Histories,
+    learners: Tensor,
+    size: int,
+    sampler: NegativeSampler,
 ) -> Iterator[HistoryBatch]:
     """The histories of all in random order, with the negatives of each batch."""
     for chosen in shuffled_batches(len(learners), size, sampler.generator):
         packed = events.pack(learners[chosen])
-        yield HistoryBatch(packed, events.item[packed.event], sampler.sample())
+        item = events.item[packed.event]  # (t,)
+        yield HistoryBatch(packed, item, sampler.sample())

@@ -27,7 +27,8 @@ def sampled_softmax(scores: Scores, *_: float) -> Tensor:
     """
     corrected = scores.negatives - scores.expected_counts.log()  # (b, s)
     corrected = corrected.masked_fill_(scores.accidental_hits, MASKED)
-    return softplus(corrected.logsumexp(1) - scores.positive).mean()
+    all_negatives = corrected.logsumexp(1)  # (b,)
+    return softplus(all_negatives - scores.positive).mean()
 
 
 def bpr(scores: Scores, *_: float) -> Tensor:
@@ -36,16 +37,25 @@ def bpr(scores: Scores, *_: float) -> Tensor:
     return _mean(softplus(difference), scores.accidental_hits)
 
 
-def triplet(scores: Scores, margin: float, *_: float) -> Tensor:
+def triplet(
+    scores: Scores,
+    margin: float,
+    *_: float,
+) -> Tensor:
     """By how much a negative comes nearer to the positive's score than the margin."""
     difference = scores.negatives - scores.positive[:, None]  # (b, s)
     return _mean(relu(difference + margin), scores.accidental_hits)
 
 
-def contrastive(scores: Scores, margin: float, negative_weight: float) -> Tensor:
+def contrastive(
+    scores: Scores,
+    margin: float,
+    negative_weight: float,
+) -> Tensor:
     """The positive towards a score of 1, negatives below the margin (Mao et al., 2021)."""
     positive_loss = relu(1 - scores.positive).mean()
-    negative_loss = _mean(relu(scores.negatives - margin), scores.accidental_hits)
+    above_margin = relu(scores.negatives - margin)  # (b, s)
+    negative_loss = _mean(above_margin, scores.accidental_hits)
     return positive_loss + negative_weight * negative_loss
 
 
@@ -55,7 +65,8 @@ def _mean(losses: Tensor, accidental_hits: Tensor) -> Tensor:
     return losses.masked_fill(accidental_hits, 0).sum() / count
 
 
-LOSSES: dict[str, Callable[..., Tensor]] = {
+Loss = Callable[..., Tensor]
+LOSSES: dict[str, Loss] = {
     "softmax": sampled_softmax,
     "bpr": bpr,
     "triplet": triplet,

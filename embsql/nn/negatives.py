@@ -11,6 +11,7 @@ from torch import Tensor
 
 from embsql.data import CsrMatrix, Int32, Interactions
 from embsql.nn.losses import Scores
+from embsql.nn.tensors import int64_tensor, true_indices
 
 HARD_RATE = 1 / 8  # share of the negatives that count where only the hardest do
 
@@ -33,12 +34,14 @@ class NegativeSampler:
         n = len(self.candidates)
         if self.count >= n:
             return self.candidates
-        chosen = torch.randint(n, (self.count,), generator=self.generator)  # (count,)
+        size = (self.count,)
+        chosen = torch.randint(n, size, generator=self.generator)  # (count,)
         return self.candidates[chosen]
 
     def expected_counts(self, items: Tensor, n_queued: Tensor) -> Tensor:
         """How often each of the items (s,) is expected as a negative, with so many queued: (s,)."""
-        return self.batch_counts[items] + self.popularity[items] * n_queued
+        in_queue = self.popularity[items] * n_queued  # (s,)
+        return self.batch_counts[items] + in_queue
 
 
 def negative_sampler(
@@ -50,16 +53,21 @@ def negative_sampler(
     device: str = "cpu",
 ) -> NegativeSampler:
     """The negatives of batches of pairs, among items that somebody has interacted with."""
-    pairs = torch.from_numpy(data.item.astype(np.int64))  # (n,)
-    popularity = pair_counts(data.item, data.n_items).float() / len(pairs)  # (i,)
+    pairs = int64_tensor(data.item)  # (n,)
+    counts = pair_counts(data.item, data.n_items)  # (i,)
+    popularity = counts.float() / len(pairs)  # (i,)
     candidates = _candidates(name, pairs, popularity)  # (c,)
     count = min(count, len(candidates))
     in_batch = name in ("in_batch", "mixed")
-    batch_counts = batch_size * popularity if in_batch else torch.zeros_like(popularity)  # (i,)
+    batch_counts = torch.zeros_like(popularity)  # (i,)
+    if in_batch:
+        batch_counts = batch_size * popularity
     if count:
         frequency = torch.bincount(candidates, minlength=data.n_items)  # (i,)
         batch_counts = batch_counts + frequency * (count / len(candidates))
-    seen = SeenItems(data.by_user(), device) if name == "hard" else None
+    seen = None
+    if name == "hard":
+        seen = SeenItems(data.by_user(), device)
     return NegativeSampler(
         batch_counts.to(device),
         popularity.to(device),
@@ -71,11 +79,17 @@ def negative_sampler(
     )
 
 
-def _candidates(name: str, pairs: Tensor, popularity: Tensor) -> Tensor:
+def _candidates(
+    name: str,
+    pairs: Tensor,
+    popularity: Tensor,
+) -> Tensor:
     """What a sampler samples from: (c,)."""
     if name == "in_batch":
         return pairs[:0]
-    return pairs if name == "popularity" else popularity.nonzero()[:, 0]
+    if name == "popularity":
+        return pairs
+    return true_indices(popularity)
 
 
 class SeenItems:
@@ -83,16 +97,21 @@ class SeenItems:
 
     def __init__(self, rows: CsrMatrix, device: str) -> None:
         self.indptr = torch.from_numpy(rows.indptr).to(device)  # (n_users + 1,)
-        self.item = torch.from_numpy(rows.indices.astype(np.int64)).to(device)  # (pairs,)
+        self.item = int64_tensor(rows.indices).to(device)  # (pairs,)
+
+    def of(self, users: Tensor) -> tuple[Tensor, Tensor]:
+        """What users (b,) have seen: which of the users (e,), and the item (e,)."""
+        entry, _, row = gather_csr_rows(self.indptr, users)  # (e,), (e,)
+        return row, self.item[entry]
 
     def mask(self, users: Tensor, items: Tensor) -> Tensor:
         """Which users (b,) have seen which items (s,), that may repeat: (b, s)."""
-        entry, _, row = gather_csr_rows(self.indptr, users)  # (e,), (e,)
-        item = self.item[entry]  # (e,)
+        row, item = self.of(users)  # (e,), (e,)
         unique, column = items.unique(return_inverse=True)  # (m,), (s,)
-        found = torch.searchsorted(unique, item).clamp(max=len(unique) - 1)  # (e,)
+        n = len(unique)
+        found = torch.searchsorted(unique, item).clamp(max=n - 1)  # (e,)
         is_asked = unique[found] == item  # (e,)
-        seen = torch.zeros(len(users), len(unique), dtype=torch.bool, device=items.device)  # (b, m)
+        seen = row.new_zeros((len(users), n), dtype=torch.bool)  # (b, m)
         seen[row[is_asked], found[is_asked]] = True
         return seen[:, column]
 
@@ -105,10 +124,11 @@ def gather_csr_rows(indptr: Tensor, rows: Tensor) -> tuple[Tensor, Tensor, Tenso
     device = rows.device
     count = indptr[rows + 1] - indptr[rows]  # (b,)
     offset = count.cumsum(0) - count  # (b,)
-    row = torch.arange(len(rows), device=device).repeat_interleave(count)  # (e,)
+    which = torch.arange(len(rows), device=device)  # (b,)
+    row = which.repeat_interleave(count)  # (e,)
     shift = (indptr[rows] - offset)[row]  # (e,)
-    entry = torch.arange(len(row), device=device) + shift  # (e,)
-    return entry, offset, row
+    position = torch.arange(len(row), device=device)  # (e,)
+    return position + shift, offset, row
 
 
 @torch.no_grad()
@@ -119,14 +139,17 @@ def hardest(scores: Scores) -> Tensor:
     may well be liked.
     """
     spread = scores.negatives.std(1)  # (b,)
-    may_be_liked = scores.negatives > (scores.positive + spread)[:, None]  # (b, s)
+    limit = (scores.positive + spread)[:, None]  # (b, 1)
+    may_be_liked = scores.negatives > limit  # (b, s)
     excluded = scores.accidental_hits | may_be_liked  # (b, s)
     candidates = scores.negatives.masked_fill(excluded, -math.inf)  # (b, s)
     n_hard = math.ceil(candidates.shape[1] * HARD_RATE)
-    threshold = candidates.topk(n_hard, 1).values[:, -1:]  # (b, 1)
+    best = candidates.topk(n_hard, 1).values  # (b, n_hard)
+    threshold = best[:, -1:]  # (b, 1)
     return (candidates >= threshold) & (candidates > -math.inf)
 
 
 def pair_counts(codes: Int32, n: int) -> Tensor:
     """How many pairs each code has: (n,)."""
-    return torch.from_numpy(np.bincount(codes, minlength=n))
+    counts = np.bincount(codes, minlength=n)
+    return torch.from_numpy(counts)

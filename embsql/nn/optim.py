@@ -12,7 +12,7 @@ LARGE_TABLE_ROWS = 100_000
 EPSILON = 1e-10  # what a gradient of zero is divided by
 
 
-class EmbeddingTable(nn.Parameter):  # type: ignore[misc]  # torch is imported without its types
+class EmbeddingTable(nn.Parameter):  # type: ignore[misc]  # torch is untyped
     """(n, d): a vector for each id.
 
     A large one must be looked up so that its gradients are sparse.
@@ -24,7 +24,7 @@ class EmbeddingTable(nn.Parameter):  # type: ignore[misc]  # torch is imported w
         return len(self) > LARGE_TABLE_ROWS
 
 
-class RowAdagrad(torch.optim.Optimizer):  # type: ignore[misc]  # torch is imported without its types
+class RowAdagrad(torch.optim.Optimizer):  # type: ignore[misc]  # torch is untyped
     """Adagrad for tables with sparse gradients (Duchi, Hazan and Singer, 2011).
 
     For each row it keeps one sum, of the mean squares of its gradients, instead of one for each
@@ -37,7 +37,8 @@ class RowAdagrad(torch.optim.Optimizer):  # type: ignore[misc]  # torch is impor
         super().__init__(tables, {"lr": lr})
         for table in tables:
             sums = torch.zeros(len(table), device=table.device)  # (n,)
-            self.state[table] = {"step": torch.tensor(0.0), "sum": sums}
+            step = torch.tensor(0.0)
+            self.state[table] = {"step": step, "sum": sums}
 
     @torch.no_grad()
     def step(self) -> None:
@@ -56,11 +57,13 @@ class RowAdagrad(torch.optim.Optimizer):  # type: ignore[misc]  # torch is impor
         step += 1
         sums[rows] += slopes.square().mean(1)
         root = (sums[rows] / step).sqrt()  # (r,)
-        table[rows] -= slopes * (lr / (root + EPSILON))[:, None]
+        step_size = lr / (root + EPSILON)  # (r,)
+        table[rows] -= slopes * step_size[:, None]
 
 
 def build_optimizers(
-    parameters: Iterable[nn.Parameter], lr: float
+    parameters: Iterable[nn.Parameter],
+    lr: float,
 ) -> dict[str, torch.optim.Optimizer]:
     """By name: Adam for most, row-wise Adagrad for large tables.
 
@@ -71,7 +74,8 @@ def build_optimizers(
     others = [parameter for parameter in listed if not _is_large_table(parameter)]
     optimizers: dict[str, torch.optim.Optimizer] = {}
     if others:
-        optimizers["adam"] = torch.optim.Adam(others, lr=lr, fused=True)
+        adam = torch.optim.Adam(others, lr=lr, fused=True)
+        optimizers["adam"] = adam
     if tables:
         optimizers["adagrad"] = RowAdagrad(tables, lr)
     return optimizers

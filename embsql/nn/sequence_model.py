@@ -17,6 +17,7 @@ from embsql.data import Embeddings, Float32, FoldIn, Interactions, Similarity
 from embsql.errors import NotEnoughData
 from embsql.features.time import N_TIME_FEATURES, ages, time_features
 from embsql.nn.sequence_networks import NETWORKS, Dropout, Histories, Packed, histories
+from embsql.nn.tensors import float32_array, true_indices
 from embsql.nn.trainer import (
     MAX_HELD_OUT,
     TrainingLoop,
@@ -92,8 +93,9 @@ class MaskedItem:
         """Of the histories of users (b,)."""
         packed = self.events.pack(users)
         is_masked = self._mask(packed)  # (t,)
-        inputs = self.events.item[packed.event].masked_fill(is_masked, self.mask_token)  # (t,)
-        masked = is_masked.nonzero()[:, 0]  # (p,)
+        items = self.events.item[packed.event]  # (t,)
+        inputs = items.masked_fill(is_masked, self.mask_token)  # (t,)
+        masked = true_indices(is_masked)  # (p,)
         return SequenceBatch(packed, inputs, masked, target=packed.event[masked])
 
     def _mask(self, packed: Packed) -> Tensor:
@@ -101,7 +103,7 @@ class MaskedItem:
         is_last_only = self._random(len(packed.user)) < LAST_ONLY_RATE  # (b,)
         is_masked = self._random(len(packed.event)) < MASK_RATE  # (t,)
         is_masked &= ~is_last_only[packed.row]
-        has_none = torch.ones(len(packed.user), dtype=torch.bool)  # (b,)
+        has_none = torch.ones_like(is_last_only)  # (b,)
         has_none[packed.row[is_masked]] = False
         is_masked[packed.last[has_none]] = True
         return is_masked
@@ -114,7 +116,10 @@ Task = NextItem | Bag | MaskedItem
 
 
 def make_task(
-    name: TrainingTask, events: Histories, mask_token: int, generator: torch.Generator
+    name: TrainingTask,
+    events: Histories,
+    mask_token: int,
+    generator: torch.Generator,
 ) -> Task:
     """What a model with this training task predicts of the events."""
     if name == "masked":
@@ -125,7 +130,7 @@ def make_task(
 # --- model ---------------------------------------------------------------------------------------
 
 
-class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Item vectors and the network over them.
 
     An item's score after a history is the product of its vector and the state, or with a
@@ -154,12 +159,18 @@ class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is imported witho
         """(i, d)"""
         return self.table[: self.n_items]
 
-    def forward(self, inputs: Tensor, features: Tensor, packed: Packed) -> Tensor:
+    def forward(
+        self,
+        inputs: Tensor,
+        features: Tensor,
+        packed: Packed,
+    ) -> Tensor:
         """The state after each event: items (t,), time features (t, c) -> (t, d)"""
         device = self.table.device
         x = embedding(inputs.to(device), self.table)  # (t, d)
         if features.shape[1]:
-            x = x + embedding_bag(features.to(device), self.time_table, mode="sum")
+            rows = features.to(device)  # (t, c)
+            x = x + embedding_bag(rows, self.time_table, mode="sum")
         return self.network(self.input_scale * x, packed)
 
     def normalized(self, vectors: Tensor) -> Tensor:
@@ -170,40 +181,49 @@ class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is imported witho
     def warm_start(self, initial: Float32) -> None:
         """Start from the vectors of an earlier run (i, d), NaN for items that it did not know."""
         vectors = torch.from_numpy(initial)  # (i, d)
-        self.items.copy_(torch.where(vectors.isnan(), self.items, vectors))
+        known = torch.where(vectors.isnan(), self.items, vectors)  # (i, d)
+        self.items.copy_(known)
 
     @torch.no_grad()
     def scored_items(self) -> Float32:
         """The items' vectors as they are scored (i, d)."""
-        vectors: Float32 = self.normalized(self.items.cpu()).numpy()
-        return vectors
+        items = self.items.cpu()
+        return float32_array(self.normalized(items))
 
     @torch.no_grad()
     def input_lengths(self) -> Float32:
         """How long the vectors that the network reads are, where a scored one is 1 (i,)."""
         items = self.items.cpu()
-        lengths = torch.ones(len(items)) if self.temperature is None else items.norm(dim=1)  # (i,)
-        found: Float32 = self.input_scale * lengths.numpy()
-        return found
+        lengths = torch.ones(len(items))  # (i,)
+        if self.temperature is not None:
+            lengths = items.norm(dim=1)
+        return float32_array(self.input_scale * lengths)
 
     @torch.inference_mode()
     def last_states(self, events: Histories) -> Tensor:
         """The state after each user's last event, (u, d); 0 for who has none."""
         self.eval()
-        found = torch.zeros(len(events.counts), self.table.shape[1])  # (u, d)
-        has_events = (events.counts > 0).nonzero()[:, 0]
-        for users in has_events.split(EVAL_BATCH):
+        counts = events.counts  # (u,)
+        found = torch.zeros(len(counts), self.table.shape[1])  # (u, d)
+        for users in true_indices(counts > 0).split(EVAL_BATCH):
             packed = events.pack(users)
+            inputs = events.item[packed.event]  # (t,)
             features = events.time_features[packed.event]  # (t, c)
-            states = self(events.item[packed.event], features, packed)  # (t, d)
-            found[packed.user] = self.normalized(states[packed.last]).cpu()
+            states = self(inputs, features, packed)  # (t, d)
+            last_states = states[packed.last]  # (b, d)
+            found[packed.user] = self.normalized(last_states).cpu()
         self.train()
         return found
 
 
-def _short_vectors(n: int, dim: int, generator: torch.Generator) -> nn.Parameter:
+def _short_vectors(
+    n: int,
+    dim: int,
+    generator: torch.Generator,
+) -> nn.Parameter:
     """Random vectors (n, d), short: what is seldom seen must not stay what chance made it."""
-    return nn.Parameter(torch.randn(n, dim, generator=generator) / dim)
+    vectors = torch.randn(n, dim, generator=generator)
+    return nn.Parameter(vectors / dim)
 
 
 # --- loss ----------------------------------------------------------------------------------------
@@ -223,7 +243,10 @@ class SequenceLoss:
         """What is predicted, and the regularization of the items' vectors: ()"""
         loss = self._prediction_loss(batch)
         reg = self.options.reg / len(self.events.item)
-        return loss + reg * self.model.items.square().sum() if reg else loss
+        if not reg:
+            return loss
+        squared_norm = self.model.items.square().sum()
+        return loss + reg * squared_norm
 
     def _prediction_loss(self, batch: SequenceBatch) -> Tensor:
         """The mean over what is predicted, each by its weight: ()"""
@@ -236,11 +259,12 @@ class SequenceLoss:
         if batch.state_of is not None:
             state_of = batch.state_of.to(device)  # (p,)
             if self.options.loss != "gbce":
-                loss = self._shared_states(self._scaled(state), state_of, target, weight)
-                return loss / len(target)
+                state = self._scaled(state)
+                return self._shared_states(state, state_of, target, weight) / len(target)
             state = state[state_of]  # (p, d)
-        age = self.events.age[batch.target, None].to(device)  # (p, 1)
-        state = self._scaled(state + age * self.model.age_embedding)
+        age = self.events.age[batch.target].to(device)  # (p,)
+        of_age = age[:, None] * self.model.age_embedding  # (p, d)
+        state = self._scaled(state + of_age)
         loss_of = {
             "softmax": self._softmax,
             "gbce": self._gbce,
@@ -251,9 +275,15 @@ class SequenceLoss:
     def _scaled(self, state: Tensor) -> Tensor:
         """States (n, d) without some of their components, over the temperature."""
         dropout = Dropout(self.options.user_embedding_dropout, self.generator)
-        return dropout(self.model.normalized(state)) / (self.model.temperature or 1.0)
+        kept = dropout(self.model.normalized(state))  # (n, d)
+        return kept / (self.model.temperature or 1.0)
 
-    def _softmax(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def _softmax(
+        self,
+        state: Tensor,
+        target: Tensor,
+        weight: Tensor,
+    ) -> Tensor:
         """Cross-entropy over all items, or over some, each of which stands for several."""
         negatives = self._sample()  # (n,)
         column_of = torch.full((self.model.n_items,), ABSENT)  # (i,)
@@ -265,29 +295,46 @@ class SequenceLoss:
         )
 
     def _shared_states(
-        self, state: Tensor, state_of: Tensor, target: Tensor, weight: Tensor
+        self,
+        state: Tensor,
+        state_of: Tensor,
+        target: Tensor,
+        weight: Tensor,
     ) -> Tensor:
         """Where a state (b, d) predicts several items: its scores of negatives are made once.
 
         Contrastive (Mao et al., 2021, "SimpleX"): the cosine with the target towards 1, with
         negatives below the margin. Softmax: as `_softmax`, where the target may be a negative.
         """
-        target_vectors, vectors = self._item_vectors(target, self._sample())  # (p, d), (n, d)
+        negatives = self._sample()  # (n,)
+        target_vectors, vectors = self._item_vectors(target, negatives)  # (p, d), (n, d)
         positive = (state[state_of] * target_vectors).sum(1)  # (p,)
         scores = state @ vectors.T  # (b, n)
         if self.options.loss == "contrastive":
-            above_margin = relu(scores - self.options.margin).mean(1)[state_of]  # (p,)
-            return (relu(1 - positive) + self.options.negative_weight * above_margin) @ weight
-        all_others = (scores.logsumexp(1) + self._log_correction)[state_of]  # (p,)
-        loss = all_others - positive  # (p,)
-        is_full = self.n_negatives == self.model.n_items
-        return (loss if is_full else softplus(loss)) @ weight
+            above_margin = relu(scores - self.options.margin).mean(1)  # (b,)
+            negative_loss = self.options.negative_weight * above_margin[state_of]  # (p,)
+            return (relu(1 - positive) + negative_loss) @ weight
+        all_others = scores.logsumexp(1) + self._log_correction  # (b,)
+        loss = all_others[state_of] - positive  # (p,)
+        if self.n_negatives < self.model.n_items:
+            loss = softplus(loss)
+        return loss @ weight
 
-    def _contrastive(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def _contrastive(
+        self,
+        state: Tensor,
+        target: Tensor,
+        weight: Tensor,
+    ) -> Tensor:
         one_each = torch.arange(len(state), device=state.device)
         return self._shared_states(state, one_each, target, weight)
 
-    def _gbce(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    def _gbce(
+        self,
+        state: Tensor,
+        target: Tensor,
+        weight: Tensor,
+    ) -> Tensor:
         """Generalized binary cross-entropy (Petrov and Macdonald, 2023, "gSASRec").
 
         The target is a positive, each negative is judged for itself, and a power of the positive's
@@ -295,17 +342,22 @@ class SequenceLoss:
         """
         negatives = self._sample()  # (n,)
         rate = self.n_negatives / self.model.n_items
-        power = rate * (self.options.gbce_t * (1 - 1 / rate) + 1 / rate)
+        t = self.options.gbce_t
+        power = rate * (t * (1 - 1 / rate) + 1 / rate)
         target_vectors, vectors = self._item_vectors(target, negatives)  # (p, d), (n, d)
-        is_target = (target[:, None] == negatives).to(state.device)  # (p, n)
-        negative_loss = softplus(state @ vectors.T).masked_fill(is_target, 0)  # (p, n)
-        positive_loss = softplus(-(state * target_vectors).sum(1))  # (p,)
-        return (power * positive_loss + negative_loss.sum(1)) @ weight
+        is_target = target[:, None] == negatives  # (p, n)
+        scores = state @ vectors.T  # (p, n)
+        negative_loss = softplus(scores).masked_fill(is_target.to(state.device), 0)  # (p, n)
+        positive = (state * target_vectors).sum(1)  # (p,)
+        loss = power * softplus(-positive) + negative_loss.sum(1)  # (p,)
+        return loss @ weight
 
     def _item_vectors(self, target: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
         """The vectors of what is predicted, (p, d), and of the negatives, (n, d)."""
-        items = torch.cat([target, negatives]).to(self.model.table.device)  # (p + n,)
-        vectors = self.model.normalized(embedding(items, self.model.items))  # (p + n, d)
+        items = torch.cat([target, negatives])  # (p + n,)
+        items = items.to(self.model.table.device)
+        vectors = embedding(items, self.model.items)  # (p + n, d)
+        vectors = self.model.normalized(vectors)
         p = len(target)
         return vectors[:p], vectors[p:]
 
@@ -320,7 +372,8 @@ class SequenceLoss:
         n_items = self.model.n_items
         if self.n_negatives == n_items:
             return torch.arange(n_items)
-        return torch.randperm(n_items, generator=self.generator)[: self.n_negatives]
+        order = torch.randperm(n_items, generator=self.generator)  # (i,)
+        return order[: self.n_negatives]
 
 
 def chunked_cross_entropy(
@@ -343,7 +396,7 @@ def chunked_cross_entropy(
     return loss
 
 
-class _ChunkedCrossEntropy(torch.autograd.Function):  # type: ignore[misc]  # torch is imported without its types
+class _ChunkedCrossEntropy(torch.autograd.Function):  # type: ignore[misc]  # torch is untyped
     """The loss and, because logits are never in memory all at once, its gradients in one pass."""
 
     @staticmethod
@@ -361,23 +414,27 @@ class _ChunkedCrossEntropy(torch.autograd.Function):  # type: ignore[misc]  # to
         target_gradient = torch.empty_like(target)
         negatives_gradient = torch.zeros_like(negatives)
         loss = state.new_zeros(())
-        rows = max(1, CHUNK_LOGITS // max(len(negatives), 1))
         by_state = (state, target, column, weight, state_gradient, target_gradient)
-        for x, y, c, w, dx, dy in zip(*(part.split(rows) for part in by_state), strict=True):
+        rows = max(1, CHUNK_LOGITS // len(negatives))
+        chunks = [tensor.split(rows) for tensor in by_state]
+        for x, y, c, w, dx, dy in zip(*chunks, strict=True):
             positive = (x * y).sum(1)  # (c,)
             logits = (x @ negatives.T).add_(log_correction)  # (c, n)
-            present = (c != ABSENT).nonzero()[:, 0]  # (h,)
+            present = true_indices(c != ABSENT)  # (h,)
             logits[present, c[present]] = -math.inf
-            top = torch.maximum(logits.amax(1), positive)[:, None]  # (c, 1)
+            top = torch.maximum(logits.amax(1), positive)  # (c,)
+            top = top[:, None]  # (c, 1)
             exp_positive = (positive[:, None] - top).exp()  # (c, 1)
             exp_logits = logits.sub_(top).exp_()  # (c, n)
             partition = exp_logits.sum(1, keepdim=True) + exp_positive  # (c, 1)
             log_partition = (partition.log() + top)[:, 0]  # (c,)
             loss += log_partition.sub(positive) @ w
-            d_logits = exp_logits.mul_(w[:, None] / partition)  # (c, n)
-            d_positive = w[:, None] * (exp_positive / partition - 1)  # (c, 1)
+            each = w[:, None]  # (c, 1)
+            d_logits = exp_logits.mul_(each / partition)  # (c, n)
+            d_positive = each * (exp_positive / partition - 1)  # (c, 1)
             torch.mul(x, d_positive, out=dy)
-            torch.mm(d_logits, negatives, out=dx).addcmul_(d_positive, y)
+            torch.mm(d_logits, negatives, out=dx)
+            dx.addcmul_(d_positive, y)
             negatives_gradient.addmm_(d_logits.T, x)
         ctx.save_for_backward(state_gradient, target_gradient, negatives_gradient)
         return loss
@@ -393,20 +450,27 @@ class _ChunkedCrossEntropy(torch.autograd.Function):  # type: ignore[misc]  # to
 # --- training ------------------------------------------------------------------------------------
 
 
-def fit_sequence_model(options: Sequential, data: Interactions, run: Run) -> Embeddings:
+def fit_sequence_model(
+    options: Sequential,
+    data: Interactions,
+    run: Run,
+) -> Embeddings:
     """Train a sequence model. Raises BadOption, Diverged, NoGpu and NotEnoughData."""
     task_name = options.task(data)
     events = _events(options, data)
     known, held_out = events, None
     if options.patience:
         known, held_out = _hold_out_last(events, run.seed)
-    training = known.latest(options.max_length + (1 if task_name == "causal" else 0))
-    learners = _learners(options, data, training, min_events=1 if task_name == "masked" else 2)
+    one_to_start_from = 1 if task_name == "causal" else 0
+    training = known.latest(options.max_length + one_to_start_from)
+    min_events = 1 if task_name == "masked" else 2
+    learners = _learners(options, data, training, min_events)
     batch_size = effective_batch_size(options.batch_size, len(learners))
     n_batches = math.ceil(len(learners) / batch_size)
     n_negatives = _n_negatives(options, data.n_items)
-    events_per_batch = len(training.item) / len(learners) * batch_size
-    with torch_context(run, events_per_batch * n_negatives * options.dim) as generator:
+    events_per_history = len(training.item) / len(learners)
+    multiplications = events_per_history * batch_size * n_negatives * options.dim
+    with torch_context(run, multiplications) as generator:
         model = build_model(options, data, generator)
         if run.before:
             model.warm_start(run.before.items)
@@ -424,17 +488,21 @@ def fit_sequence_model(options: Sequential, data: Interactions, run: Run) -> Emb
 
 
 def build_model(
-    options: Sequential, data: Interactions, generator: torch.Generator
+    options: Sequential,
+    data: Interactions,
+    generator: torch.Generator,
 ) -> SequenceModel:
     """A model with random weights."""
-    network = NETWORKS[options.network](options, options.task(data), generator)
+    build = NETWORKS[options.network]
+    network = build(options, options.task(data), generator)
     return SequenceModel(data.n_items, options.dim, network, generator, options.temperature)
 
 
 def _events(options: Sequential, data: Interactions) -> Histories:
     """All events with what the options want to be known of them. Raises BadOption."""
     events = histories(data)
-    events = replace(events, weight=torch.from_numpy(options.weights(data)))
+    weight = options.weights(data)  # (m,)
+    events = replace(events, weight=torch.from_numpy(weight))
     if options.example_age:
         age = ages(options, "example_age", data.events_by_time().time)  # (m,)
         log_age = np.log1p(age).astype(np.float32)
@@ -446,10 +514,13 @@ def _events(options: Sequential, data: Interactions) -> Histories:
 
 
 def _learners(
-    options: Sequential, data: Interactions, training: Histories, min_events: int
+    options: Sequential,
+    data: Interactions,
+    training: Histories,
+    min_events: int,
 ) -> Tensor:
     """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
-    learners = (training.counts >= min_events).nonzero()[:, 0]
+    learners = true_indices(training.counts >= min_events)
     if not len(learners):
         raise NotEnoughData(
             users=data.n_users,
@@ -468,7 +539,10 @@ def _n_negatives(options: Sequential, n_items: int) -> int:
 
 
 def _batches(
-    task: Task, learners: Tensor, size: int, generator: torch.Generator
+    task: Task,
+    learners: Tensor,
+    size: int,
+    generator: torch.Generator,
 ) -> Iterator[SequenceBatch]:
     """All histories in random order."""
     for chosen in shuffled_batches(len(learners), size, generator):
@@ -476,7 +550,10 @@ def _batches(
 
 
 def _asked(
-    options: Sequential, task_name: TrainingTask, events: Histories, mask_token: int
+    options: Sequential,
+    task_name: TrainingTask,
+    events: Histories,
+    mask_token: int,
 ) -> Histories:
     """The histories after whose last event the states are users' vectors."""
     if task_name == "masked":
@@ -489,7 +566,12 @@ def _embeddings(model: SequenceModel, asked: Histories) -> Embeddings:
     similarity: Similarity = "dot" if model.temperature is None else "cosine"
     # so that folding in makes of a history what the network of youtube_dnn does
     fold_in = FoldIn("mean", item_scale=model.input_lengths())
-    return Embeddings(users.numpy(), model.scored_items(), similarity, fold_in=fold_in)
+    return Embeddings(
+        float32_array(users),
+        model.scored_items(),
+        similarity,
+        fold_in=fold_in,
+    )
 
 
 # --- early stopping ------------------------------------------------------------------------------
@@ -507,26 +589,35 @@ def _hold_out_last(events: Histories, seed: int) -> tuple[Histories, HeldOut]:
 
     Of everybody who has three, or of as many users as are looked at.
     """
-    many = (events.counts >= 3).nonzero()[:, 0]  # (n,)
-    order = torch.randperm(len(many), generator=torch.Generator().manual_seed(seed))
-    users = many[order[:MAX_HELD_OUT]].sort().values  # (h,)
+    generator = torch.Generator().manual_seed(seed)
+    has_three = true_indices(events.counts >= 3)  # (n,)
+    order = torch.randperm(len(has_three), generator=generator)  # (n,)
+    users = has_three[order[:MAX_HELD_OUT]]  # (h,)
+    users = users.sort().values
     known, item = events.without_last(users)
     return known, HeldOut(users, item)
 
 
 @torch.inference_mode()
-def _ndcg(model: SequenceModel, asked: Histories, known: Histories, held_out: HeldOut) -> float:
+def _ndcg(
+    model: SequenceModel,
+    asked: Histories,
+    known: Histories,
+    held_out: HeldOut,
+) -> float:
     """NDCG of the held-out items among those that their users have not seen before."""
     states = model.last_states(asked)  # (u, d)
     items = torch.from_numpy(model.scored_items())  # (i, d)
     gains = []
-    batches = zip(held_out.user.split(EVAL_BATCH), held_out.item.split(EVAL_BATCH), strict=True)
+    batches = zip(*(codes.split(EVAL_BATCH) for codes in held_out), strict=True)
     for users, wanted in batches:
         scores = states[users] @ items.T  # (b, i)
         wanted_score = scores.gather(1, wanted[:, None])  # (b, 1)
         event, row, _ = known.events_of(users)  # (t,), (t,)
-        scores[row, known.item[event]] = -math.inf
+        seen = known.item[event]  # (t,)
+        scores[row, seen] = -math.inf
         rank = (scores > wanted_score).sum(1)  # (b,) from 0
         gain = 1 / (rank + 2.0).log2()  # (b,)
-        gains.append(torch.where(rank < EARLY_STOPPING_K, gain, 0.0))
+        gain = torch.where(rank < EARLY_STOPPING_K, gain, 0.0)
+        gains.append(gain)
     return float(torch.cat(gains).mean())

@@ -19,6 +19,7 @@ from torch.nn.functional import relu, scaled_dot_product_attention
 from torch.nn.utils.rnn import PackedSequence
 
 from embsql.data import Interactions, indptr_of
+from embsql.nn.tensors import true_indices
 
 if TYPE_CHECKING:
     from embsql.algorithms.base.sequence import Attentive, TrainingTask
@@ -48,14 +49,19 @@ class Histories:
         """Events of each user, (u,)."""
         return self.offsets.diff()
 
-    def events_of(self, users: Tensor, drop_last: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    def events_of(
+        self,
+        users: Tensor,
+        drop_last: int = 0,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """The events of users (b,) without the last ones, one user after another.
 
         Their index among all events, which of the users each is of, and its position: (t,) each.
         """
         length = self.counts[users] - drop_last  # (b,)
         begin = length.cumsum(0) - length  # (b,)
-        row = torch.arange(len(users)).repeat_interleave(length)  # (t,)
+        which = torch.arange(len(users))  # (b,)
+        row = which.repeat_interleave(length)  # (t,)
         position = torch.arange(len(row)) - begin[row]  # (t,)
         event = self.offsets[users][row] + position  # (t,)
         return event, row, position
@@ -64,37 +70,43 @@ class Histories:
         """The histories of users (b,), who have more events than are dropped, without the last."""
         lengths = self.counts[users] - drop_last  # (b,)
         length, order = lengths.sort(descending=True, stable=True)
-        event, row, position = self.events_of(users[order], drop_last)
-        return Packed(users[order], length, event, row, position)
+        user = users[order]  # (b,)
+        event, row, position = self.events_of(user, drop_last)
+        return Packed(user, length, event, row, position)
 
     def latest(self, max_length: int) -> Histories:
         """The latest events of each history, so many at most."""
         end = self.offsets[1:].repeat_interleave(self.counts)  # (m,) of the event's history
-        from_end = end - torch.arange(len(self.item))  # (m,) 1 is the last
+        event = torch.arange(len(self.item))  # (m,)
+        from_end = end - event  # (m,) 1 is the last
         return self._where(from_end <= max_length)
 
     def without_last(self, users: Tensor) -> tuple[Histories, Tensor]:
         """The histories less the last event of users (b,), and the items of those events (b,)."""
         last = self.offsets[users + 1] - 1  # (b,)
-        keep = torch.ones(len(self.item), dtype=torch.bool)  # (m,)
+        keep = torch.ones_like(self.item, dtype=torch.bool)  # (m,)
         keep[last] = False
         return self._where(keep), self.item[last]
 
     def append(self, item: int) -> Histories:
         """The histories with one more event each, at the moment of their last; none if empty."""
         has_events = self.counts > 0  # (u,)
-        copies = torch.ones(len(self.item), dtype=torch.int64)  # (m,)
-        copies[self.offsets[1:][has_events] - 1] = 2  # the last one, then the appended one
-        event = torch.arange(len(self.item)).repeat_interleave(copies)  # (m + b,)
+        last = self.offsets[1:][has_events] - 1  # (b,)
+        copies = torch.ones_like(self.item)  # (m,)
+        copies[last] = 2  # the last one, then the appended one
+        event = torch.arange(len(self.item))  # (m,)
+        event = event.repeat_interleave(copies)  # (m + b,)
         offsets = _offsets(self.counts + has_events)  # (u + 1,)
         longer = self._take(offsets, event)
-        longer.item[offsets[1:][has_events] - 1] = item
+        appended = offsets[1:][has_events] - 1  # (b,)
+        longer.item[appended] = item
         return longer
 
     def _where(self, keep: Tensor) -> Histories:
         """The events for which keep (m,) is true."""
         kept_before = _offsets(keep)  # (m + 1,)
-        return self._take(kept_before[self.offsets], keep.nonzero()[:, 0])
+        offsets = kept_before[self.offsets]  # (u + 1,)
+        return self._take(offsets, true_indices(keep))
 
     def _take(self, offsets: Tensor, event: Tensor) -> Histories:
         return replace(
@@ -148,11 +160,13 @@ class Packed(NamedTuple):
         first = begin = 0  # history and event
         while first < len(self.length):
             width = int(self.length[first])
-            rows = int((self.length[first:] >= MIN_BUCKET_FILL * width).sum())
-            end = begin + int(self.length[first : first + rows].sum())
+            is_like = self.length[first:] >= MIN_BUCKET_FILL * width
+            rows = int(is_like.sum())
+            lengths = self.length[first : first + rows]  # (rows,)
+            end = begin + int(lengths.sum())
             row = self.row[begin:end] - first  # (g,)
-            cell = row * width + self.position[begin:end]  # (g,)
-            buckets.append(Bucket(rows, width, cell))
+            position = self.position[begin:end]  # (g,)
+            buckets.append(Bucket(rows, width, cell=row * width + position))
             first += rows
             begin = end
         return buckets
@@ -170,7 +184,7 @@ class Bucket(NamedTuple):
         return self._replace(cell=self.cell.to(device))
 
 
-class Dropout(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class Dropout(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Dropout whose randomness comes from the run's seed."""
 
     def __init__(self, rate: float, generator: torch.Generator) -> None:
@@ -182,12 +196,18 @@ class Dropout(nn.Module):  # type: ignore[misc]  # torch is imported without its
         """(t, d) -> (t, d)"""
         if not (self.training and self.rate):
             return x
-        keep = torch.empty(x.shape).bernoulli_(1 - self.rate, generator=self.generator)
-        scale = keep.div_(1 - self.rate).to(x.device)
-        return x * scale
+        keep_rate = 1 - self.rate
+        keep = torch.empty(x.shape)
+        keep.bernoulli_(keep_rate, generator=self.generator)
+        scale = keep.div_(keep_rate)
+        return x * scale.to(x.device)
 
 
-def linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
+def linear(
+    n_in: int,
+    n_out: int,
+    generator: torch.Generator,
+) -> nn.Linear:
     """A linear map without bias, with Xavier's random weights."""
     layer = nn.Linear(n_in, n_out, bias=False)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
@@ -197,7 +217,7 @@ def linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
 # --- transformer ---------------------------------------------------------------------------------
 
 
-class Transformer(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class Transformer(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Blocks of attention and a feed-forward layer, with layer norm first."""
 
     def __init__(
@@ -220,14 +240,15 @@ class Transformer(nn.Module):  # type: ignore[misc]  # torch is imported without
 
     def forward(self, x: Tensor, packed: Packed) -> Tensor:
         """(t, d) -> (t, d)"""
-        buckets = [bucket.to(x.device) for bucket in packed.buckets()]
+        device = x.device
+        buckets = [bucket.to(device) for bucket in packed.buckets()]
         x = self.dropout(x)
         for block in self.blocks:
             x = block(x, buckets)
         return self.norm(x)
 
 
-class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Attention over a history, then a layer for each event (Vaswani et al., 2017)."""
 
     def __init__(
@@ -252,36 +273,48 @@ class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is imported wi
 
     def forward(self, x: Tensor, buckets: list[Bucket]) -> Tensor:
         """(t, d) -> (t, d)"""
-        x = x + self.dropout(self.out_proj(self._attention(x, buckets)))
-        hidden = relu(self.ffn_in(self.norm2(x)))  # (t, 4d)
-        return x + self.dropout(self.ffn_out(hidden))
+        attended = self._attention(self.norm1(x), buckets)  # (t, d)
+        x = x + self.dropout(attended)
+        transformed = self._feed_forward(self.norm2(x))  # (t, d)
+        return x + self.dropout(transformed)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        """(t, d) -> (t, d)"""
+        hidden = relu(self.ffn_in(x))  # (t, 4d)
+        return self.ffn_out(hidden)
 
     def _attention(self, x: Tensor, buckets: list[Bucket]) -> Tensor:
         """(t, d) -> (t, d)"""
-        qkv = self.qkv_proj(self.norm1(x))  # (t, 3d)
-        parts = qkv.split([len(bucket.cell) for bucket in buckets])  # (g, 3d) each
-        attended = [self._attend(part, bucket) for part, bucket in zip(parts, buckets, strict=True)]
-        return torch.cat(attended)
+        sizes = [len(bucket.cell) for bucket in buckets]
+        parts = self.qkv_proj(x).split(sizes)  # (g, 3d) each
+        pairs = zip(parts, buckets, strict=True)
+        attended = torch.cat([self._attend(part, bucket) for part, bucket in pairs])  # (t, d)
+        return self.out_proj(attended)
 
     def _attend(self, qkv: Tensor, bucket: Bucket) -> Tensor:
         """(g, 3d) -> (g, d)"""
         rows, width, cell = bucket
-        padded = qkv.new_zeros(rows * width, qkv.shape[1]).index_copy(0, cell, qkv)  # (r * w, 3d)
-        heads = padded.view(rows, width, 3, self.n_heads, -1)  # (r, w, 3, h, d / h)
-        q, k, v = heads.permute(2, 0, 3, 1, 4)  # (r, h, w, d / h) each
+        n_cells = rows * width
+        cells = qkv.new_zeros(n_cells, qkv.shape[1]).index_copy(0, cell, qkv)  # (r * w, 3d)
+        heads = cells.view(rows, width, 3, self.n_heads, -1)  # (r, w, 3, h, e)
+        q, k, v = heads.permute(2, 0, 3, 1, 4)  # (r, h, w, e) each
         # before an event there are only events, so that a causal mask needs no mask of padding
         mask = None if self.causal else _padding_mask(bucket)
         y = scaled_dot_product_attention(
-            apply_rotary(q), apply_rotary(k), v, attn_mask=mask, is_causal=self.causal
-        )
-        y = y.transpose(1, 2).reshape(rows * width, -1)  # (r * w, d)
+            apply_rotary(q),
+            apply_rotary(k),
+            v,
+            attn_mask=mask,
+            is_causal=self.causal,
+        )  # (r, h, w, e)
+        y = y.transpose(1, 2).reshape(n_cells, -1)  # (r * w, d)
         return y.index_select(0, cell)
 
 
 def _padding_mask(bucket: Bucket) -> Tensor:
     """The cells of a bucket that hold an event: (r, 1, 1, w)."""
     rows, width, cell = bucket
-    mask = torch.zeros(rows * width, dtype=torch.bool, device=cell.device)
+    mask = cell.new_zeros(rows * width, dtype=torch.bool)
     mask[cell] = True
     return mask.view(rows, 1, 1, width)
 
@@ -293,22 +326,32 @@ def apply_rotary(x: Tensor) -> Tensor:
     Unlike learned positions it has nothing to learn for those that only the longest histories
     reach, which is where their last events are (Su et al., 2021, "RoFormer").
     """
-    width, half = x.shape[2], x.shape[3] // 2
-    frequency = ROPE_BASE ** (-torch.arange(half, device=x.device) / half)  # (e / 2,)
+    width = x.shape[2]
+    half = x.shape[3] // 2
+    pair = torch.arange(half, device=x.device)  # (e / 2,)
+    frequency = ROPE_BASE ** (-pair / half)  # (e / 2,)
     position = torch.arange(width, device=x.device)  # (w,)
     angle = position[:, None] * frequency  # (w, e / 2)
     cos, sin = angle.cos(), angle.sin()
-    a, b = x[..., :half], x[..., half:]
-    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=3)
+    a, b = x.split(half, dim=3)  # (r, h, w, e / 2) each
+    turned_a = a * cos - b * sin
+    turned_b = a * sin + b * cos
+    return torch.cat([turned_a, turned_b], dim=3)
 
 
 # --- recurrent network, and means ----------------------------------------------------------------
 
 
-class Gru(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class Gru(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Gated recurrent units (Cho et al., 2014) and a linear map back to the items' space."""
 
-    def __init__(self, dim: int, n_layers: int, dropout: float, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        dim: int,
+        n_layers: int,
+        dropout: float,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
         self.dropout = Dropout(dropout, generator)
         self.gru = nn.GRU(dim, dim, n_layers)
@@ -319,40 +362,53 @@ class Gru(nn.Module):  # type: ignore[misc]  # torch is imported without its typ
 
     def forward(self, x: Tensor, packed: Packed) -> Tensor:
         """(t, d) -> (t, d)"""
-        by_position = packed.position.argsort(stable=True).to(x.device)  # (t,)
+        position = packed.position  # (t,)
+        by_position = position.argsort(stable=True).to(x.device)  # (t,)
         inputs = self.dropout(x)[by_position]  # (t, d)
-        outputs, _ = self.gru(PackedSequence(inputs, packed.position.bincount()))
-        states = torch.empty_like(outputs.data).index_copy(0, by_position, outputs.data)  # (t, d)
+        outputs, _ = self.gru(PackedSequence(inputs, position.bincount()))
+        sorted_states = outputs.data  # (t, d)
+        states = torch.empty_like(sorted_states)
+        states = states.index_copy(0, by_position, sorted_states)
         return self.out_proj(self.dropout(states))
 
 
-class MeanPooling(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class MeanPooling(nn.Module):  # type: ignore[misc]  # torch is untyped
     """The mean of the events up to each, or of the whole history, through hidden layers if any.
 
     In training, events are left out of the means at random.
     """
 
     def __init__(
-        self, dims: list[int], dropout: float, generator: torch.Generator, *, bag: bool
+        self,
+        dims: list[int],
+        dropout: float,
+        generator: torch.Generator,
+        *,
+        bag: bool,
     ) -> None:
         super().__init__()
         self.bag = bag
         self.dropout = Dropout(dropout, generator)
-        shapes = pairwise(dims) if len(dims) > 2 else ()
-        self.layers = nn.ModuleList(linear(*shape, generator) for shape in shapes)
+        has_layers = len(dims) > 2
+        shapes = pairwise(dims) if has_layers else ()
+        layers = [linear(*shape, generator) for shape in shapes]
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, x: Tensor, packed: Packed) -> Tensor:
         """(t, d) -> (t, d)"""
-        weight = self.dropout(torch.ones_like(x[:, :1]))  # (t, 1)
+        ones = torch.ones_like(x[:, :1])  # (t, 1)
+        weight = self.dropout(ones)  # (t, 1)
         summands = torch.cat([x * weight, weight], 1)  # (t, d + 1) the last is the divisor
         if self.bag:
-            means = self._means(_totals(summands, packed))  # (b, d)
-            return means[packed.row]
-        return self._means(_running_totals(summands, packed))
+            totals = _totals(summands, packed)  # (b, d + 1)
+            return self._means(totals)[packed.row]
+        totals = _running_totals(summands, packed)  # (t, d + 1)
+        return self._means(totals)
 
     def _means(self, totals: Tensor) -> Tensor:
         """Means, through the layers: (n, d + 1) -> (n, d)"""
-        x = totals[:, :-1] / totals[:, -1:].clamp(min=1)  # (n, d)
+        sums, divisors = totals[:, :-1], totals[:, -1:]  # (n, d), (n, 1)
+        x = sums / divisors.clamp(min=1)  # (n, d)
         for n, layer in enumerate(self.layers):
             x = layer(relu(x) if n else x)
         return x
@@ -368,14 +424,19 @@ def _running_totals(x: Tensor, packed: Packed) -> Tensor:
 
 def _totals(x: Tensor, packed: Packed) -> Tensor:
     """The sum of each history: (t, d) -> (b, d)"""
+    row = packed.row.to(x.device)  # (t,)
     totals = x.new_zeros(len(packed.length), x.shape[1])
-    return totals.index_add(0, packed.row.to(x.device), x)
+    return totals.index_add(0, row, x)
 
 
 # --- which network an algorithm has --------------------------------------------------------------
 
 
-def _transformer(options: Attentive, task: TrainingTask, generator: torch.Generator) -> Transformer:
+def _transformer(
+    options: Attentive,
+    task: TrainingTask,
+    generator: torch.Generator,
+) -> Transformer:
     return Transformer(
         options.dim,
         options.n_layers,
@@ -386,17 +447,26 @@ def _transformer(options: Attentive, task: TrainingTask, generator: torch.Genera
     )
 
 
-def _gru(options: Gru4rec, _task: TrainingTask, generator: torch.Generator) -> Gru:
+def _gru(
+    options: Gru4rec,
+    _task: TrainingTask,
+    generator: torch.Generator,
+) -> Gru:
     return Gru(options.dim, options.n_layers, options.dropout, generator)
 
 
-def _mean(options: YoutubeDnn, task: TrainingTask, generator: torch.Generator) -> MeanPooling:
+def _mean(
+    options: YoutubeDnn,
+    task: TrainingTask,
+    generator: torch.Generator,
+) -> MeanPooling:
     hidden = [options.hidden_dim] * options.hidden_layers
     dims = [options.dim, *hidden, options.dim]
     return MeanPooling(dims, options.history_dropout, generator, bag=task == "bag")
 
 
-NETWORKS: dict[str, Callable[[Any, TrainingTask, torch.Generator], nn.Module]] = {
+Builder = Callable[[Any, Any, torch.Generator], nn.Module]  # of options and training task
+NETWORKS: dict[str, Builder] = {
     "transformer": _transformer,
     "gru": _gru,
     "mean": _mean,

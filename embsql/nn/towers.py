@@ -14,22 +14,23 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, normalize, relu
 
 from embsql.data import CsrMatrix, Embeddings, Float32, Interactions, Similarity, Tower
-from embsql.features.encoders import FeatureMatrix
+from embsql.features.encoders import ColumnRow, FeatureMatrix
 from embsql.nn.losses import LOSSES, MASKED, Scores
 from embsql.nn.negatives import (
     NegativeSampler,
+    SeenItems,
     gather_csr_rows,
     hardest,
     negative_sampler,
     pair_counts,
 )
 from embsql.nn.optim import EmbeddingTable, build_optimizers
+from embsql.nn.tensors import float32_array, int64_tensor, true_indices
 from embsql.nn.trainer import (
     TrainingLoop,
     effective_batch_size,
@@ -66,20 +67,21 @@ class Dropouts(NamedTuple):
 
     def mask(self, rate: float, *shape: int) -> Tensor:
         """1 with probability 1 - rate, else 0, of a shape."""
-        return (torch.rand(shape, generator=self.generator) >= rate).float()
+        random = torch.rand(shape, generator=self.generator)
+        return (random >= rate).float()
 
     def apply(self, x: Tensor) -> Tensor:
         """Users' vectors (b, d) without some components, the others larger by as much: (b, d)"""
         if not self.embedding:
             return x
-        mask = self.mask(self.embedding, *x.shape).to(x.device)  # (b, d)
-        return x * mask / (1 - self.embedding)
+        mask = self.mask(self.embedding, *x.shape)  # (b, d)
+        return x * mask.to(x.device) / (1 - self.embedding)
 
 
 # --- one tower -----------------------------------------------------------------------------------
 
 
-class FeatureLayer(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class FeatureLayer(nn.Module):  # type: ignore[misc]  # torch is untyped
     """The first layer: a sparse matrix of features times a table."""
 
     indptr: Tensor  # (n + 1,)
@@ -88,9 +90,15 @@ class FeatureLayer(nn.Module):  # type: ignore[misc]  # torch is imported withou
     feature: Tensor  # (entries,) from 1
     unknown: Tensor  # (features,)
 
-    def __init__(self, matrix: FeatureMatrix, width: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        matrix: FeatureMatrix,
+        width: int,
+        generator: torch.Generator,
+    ) -> None:
         super().__init__()
-        self.table = nn.Parameter(_random(matrix.n_columns, width, generator))  # (columns, w)
+        table = _random(matrix.n_columns, width, generator)  # (columns, w)
+        self.table = nn.Parameter(table)
         for name in ("indptr", "column", "value", "feature", "unknown"):
             buffer = torch.from_numpy(getattr(matrix, name))
             self.register_buffer(name, buffer, persistent=False)
@@ -102,14 +110,17 @@ class FeatureLayer(nn.Module):  # type: ignore[misc]  # torch is imported withou
         value = self.value[entry]  # (e,)
         if dropouts is None:
             return _weighted_sum(column, self.table, offset, value)
-        known = dropouts.mask(UNKNOWN_RATE, len(rows), len(self.unknown)).to(value.device)  # (b, f)
+        mask = dropouts.mask(UNKNOWN_RATE, len(rows), len(self.unknown))  # (b, f)
+        known = mask.to(value.device)
         always = torch.ones_like(known[:, :1])  # (b, 1)
-        is_kept = torch.cat([always, known], 1)[row, self.feature[entry]]  # (e,)
+        of_feature = torch.cat([always, known], 1)  # (b, f + 1)
+        is_kept = of_feature[row, self.feature[entry]]  # (e,)
         kept = _weighted_sum(column, self.table, offset, value * is_kept)  # (b, w)
-        return kept + (1 - known) @ self.table[self.unknown]
+        hidden = (1 - known) @ self.table[self.unknown]  # (b, w)
+        return kept + hidden
 
 
-class HistoryLayer(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class HistoryLayer(nn.Module):  # type: ignore[misc]  # torch is untyped
     """The mean over a user's items, in training over some of them, of what each contributes."""
 
     indptr: Tensor  # (n_users + 1,)
@@ -126,25 +137,28 @@ class HistoryLayer(nn.Module):  # type: ignore[misc]  # torch is imported withou
         self.table = table  # (n_items, d)
         self.projection = projection  # (d, w), none where d is w
         self.empty = empty  # (1, w) of who has no history
-        item = torch.from_numpy(rows.indices.astype(np.int64))
-        self.register_buffer("indptr", torch.from_numpy(rows.indptr), persistent=False)
+        indptr = torch.from_numpy(rows.indptr)
+        item = int64_tensor(rows.indices)
+        self.register_buffer("indptr", indptr, persistent=False)
         self.register_buffer("item", item, persistent=False)
 
     def forward(self, users: Tensor, dropouts: Dropouts | None) -> Tensor:
         """(b,) -> (b, w)"""
         entry, offset, row = gather_csr_rows(self.indptr, users)  # (e,), (b,), (e,)
         is_kept = self._mask(len(entry), dropouts)  # (e,)
-        count = is_kept.new_zeros(len(users)).index_add(0, row, is_kept)[:, None]  # (b, 1)
+        count = is_kept.new_zeros(len(users)).index_add(0, row, is_kept)  # (b,)
+        count = count[:, None]  # (b, 1)
         total = _weighted_sum(
             self.item[entry], self.table, offset, is_kept, sparse=self.table.is_large
         )  # (b, d)
-        mean = self._projected(total / count.clamp(min=1))  # (b, w)
-        return torch.where(count > 0, mean, self.empty)
+        mean = total / count.clamp(min=1)  # (b, d)
+        return torch.where(count > 0, self._projected(mean), self.empty)
 
     def _mask(self, n: int, dropouts: Dropouts | None) -> Tensor:
         if dropouts is None:
             return self.table.new_ones(n)
-        return dropouts.mask(dropouts.history, n).to(self.table.device)
+        mask = dropouts.mask(dropouts.history, n)
+        return mask.to(self.table.device)
 
     def _projected(self, x: Tensor) -> Tensor:
         """(n, d) -> (n, w)"""
@@ -156,13 +170,18 @@ class HistoryLayer(nn.Module):  # type: ignore[misc]  # torch is imported withou
 
 
 def _weighted_sum(
-    index: Tensor, table: Tensor, offset: Tensor, weight: Tensor, *, sparse: bool = False
+    index: Tensor,
+    table: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    *,
+    sparse: bool = False,
 ) -> Tensor:
     """Sums of weighted rows of a table, a bag of entries for each offset: (b, w)."""
     return embedding_bag(index, table, offset, mode="sum", sparse=sparse, per_sample_weights=weight)
 
 
-class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is untyped
     """One tower, and the id embeddings that are added to it."""
 
     def __init__(
@@ -180,9 +199,12 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is imported withou
         table = EmbeddingTable(_random(len(has_pairs), dim, generator))  # (n, d)
         self.id_embedding = table.requires_grad_(has_ids)
         self.id_embedding.data *= (has_pairs & has_ids)[:, None]  # none for who has no pairs
-        self.features = FeatureLayer(features, widths[0], generator) if features else None
+        self.features: FeatureLayer | None = None
+        if features:
+            self.features = FeatureLayer(features, widths[0], generator)
         self.history: HistoryLayer | None = None
-        self.layers = nn.ModuleList(_linear(*shape, generator) for shape in pairwise(widths))
+        layers = [_linear(*shape, generator) for shape in pairwise(widths)]
+        self.layers = nn.ModuleList(layers)
 
     def forward(self, rows: Tensor, dropouts: Dropouts | None = None) -> Tensor:
         """(b,) -> (b, d)"""
@@ -207,8 +229,10 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is imported withou
     @torch.inference_mode()
     def vectors(self) -> Tensor:
         """The vectors of all: (n, d)."""
-        rows = torch.arange(len(self.id_embedding), device=self.id_embedding.device)
-        return torch.cat([self(some) for some in rows.split(INFERENCE_BATCH)])
+        table = self.id_embedding
+        rows = torch.arange(len(table), device=table.device)  # (n,)
+        batches = rows.split(INFERENCE_BATCH)
+        return torch.cat([self(batch) for batch in batches])
 
     def warm_start(self, vectors: Tensor, run: Run) -> None:
         """Let the vectors of all be those (n, d), but for those that are NaN.
@@ -216,23 +240,30 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is imported withou
         The tower learns to say as much of them as it can, or newcomers would have to wait; the rest
         is in the id embeddings.
         """
-        known = (~vectors.isnan().any(1)).nonzero()[:, 0]  # (k,)
+        is_unknown = vectors.isnan().any(1)  # (n,)
+        known = true_indices(~is_unknown)  # (k,)
         parameters = self._tower_parameters()
         if parameters and len(known):
             self._learn(parameters, vectors, known, run)
         if self.id_embedding.requires_grad:
+            rest = vectors - self.vectors()  # (n, d)
             with torch.no_grad():
-                self.id_embedding += (vectors - self.vectors()).nan_to_num_(0)
+                self.id_embedding += rest.nan_to_num_(0)
 
     def _learn(
-        self, parameters: list[nn.Parameter], vectors: Tensor, known: Tensor, run: Run
+        self,
+        parameters: list[nn.Parameter],
+        vectors: Tensor,
+        known: Tensor,
+        run: Run,
     ) -> None:
         """Fit the tower without ids to the vectors (n, d) of the known rows (k,)."""
         optimizers = build_optimizers(parameters, WARMUP_LR)
         without_ids = Dropouts(run.generator, ids=1)
+        size = (WARMUP_BATCH,)
         for _ in range(WARMUP_STEPS):
             run.check()
-            chosen = torch.randint(len(known), (WARMUP_BATCH,), generator=run.generator)  # (b,)
+            chosen = torch.randint(len(known), size, generator=run.generator)  # (b,)
             rows = known[chosen]  # (b,)
             error = self(rows, without_ids) - vectors[rows]  # (b, d)
             error.square().sum(1).mean().backward()
@@ -249,18 +280,23 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is imported withou
 
     def as_rows(self, features: FeatureMatrix | None, items: Any) -> Tower | None:
         """The tower without ids, for SQL; None when it knows nothing but ids."""
-        columns, tables = [], []
+        columns: list[ColumnRow] = []
+        tables: list[Tensor] = []
         if self.features and features:
             columns += list(features.columns())
-            tables.append(_array(self.features.table))
+            tables.append(self.features.table)
         if self.history:
             values = [None, *items.to_pylist()]
             columns += [("items", "items", value, None, None) for value in values]
-            tables += [_array(self.history.empty), _array(self.history.contributions())]
+            tables += [self.history.empty, self.history.contributions()]
         if not columns:
             return None
-        layers = tuple((_array(layer.weight), _array(layer.bias)) for layer in self.layers)
-        return Tower(tuple(columns), np.concatenate(tables), layers)
+        table = float32_array(torch.cat(tables))
+        return Tower(tuple(columns), table, tuple(map(_weights, self.layers)))
+
+
+def _weights(layer: nn.Linear) -> tuple[Float32, Float32]:
+    return float32_array(layer.weight), float32_array(layer.bias)
 
 
 # --- both towers ---------------------------------------------------------------------------------
@@ -274,7 +310,7 @@ class PairBatch(NamedTuple):
     sampled: Tensor  # (s,) negatives
 
 
-class TwoTowerModel(nn.Module):  # type: ignore[misc]  # torch is imported without its types
+class TwoTowerModel(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Both towers, and a queue of items that earlier batches had."""
 
     queue: Tensor  # (m, d) their vectors, the latest first
@@ -303,24 +339,30 @@ class TwoTowerModel(nn.Module):  # type: ignore[misc]  # torch is imported witho
         self.users.warm_start(torch.from_numpy(initial.users), run)
 
     def scores(
-        self, batch: PairBatch, sampler: NegativeSampler, dropouts: Dropouts
+        self,
+        batch: PairBatch,
+        sampler: NegativeSampler,
+        dropouts: Dropouts,
     ) -> tuple[Scores, Tensor]:
         """The batch's scores over the temperature, and their vectors' mean squared length."""
-        user, item, sampled = (codes.to(self.users.id_embedding.device) for codes in batch)
+        device = self.users.id_embedding.device
+        user, item, sampled = (codes.to(device) for codes in batch)
         b = len(item)
+        items = torch.cat([item, sampled])  # (b + s,)
         x = self.users(user, dropouts)  # (b, d)
-        y = self.items(torch.cat([item, sampled]), dropouts)  # (b + s, d)
-        squared_length = x.square().sum(1).mean() + y[:b].square().sum(1).mean()
+        y = self.items(items, dropouts)  # (b + s, d)
+        squared_length = _mean_squared_length(x) + _mean_squared_length(y[:b])
         x, y = self._scored(x), self._scored(y)
         x = dropouts.apply(x) / self.temperature  # (b, d)
         first = 0 if sampler.in_batch else b
-        negatives = torch.cat([y[first:], self.queue])  # (s, d)
-        codes = torch.cat([item, sampled, self.queue_items])[first:]  # (s,)
-        n_queued = (self.queue_items != EMPTY).sum()
+        negatives = torch.cat([y[first:], self.queue])  # (n, d)
+        codes = torch.cat([items[first:], self.queue_items])  # (n,)
+        is_empty = codes == EMPTY  # (n,)
+        n_queued = len(self.queue) - is_empty.sum()
         scores = Scores(
             positive=(x * y[:b]).sum(1),
             negatives=x @ negatives.T,
-            accidental_hits=(item[:, None] == codes) | (codes == EMPTY),
+            accidental_hits=(item[:, None] == codes) | is_empty,
             expected_counts=sampler.expected_counts(codes.clamp(min=0), n_queued),
         )
         self._enqueue(item, y[:b].detach())
@@ -335,42 +377,59 @@ class TwoTowerModel(nn.Module):  # type: ignore[misc]  # torch is imported witho
     def _enqueue(self, item: Tensor, vectors: Tensor) -> None:
         """Keep the latest items (b,) and their vectors (b, d)."""
         n = len(self.queue)
-        self.queue = torch.cat([vectors, self.queue])[:n]  # (m, d)
-        self.queue_items = torch.cat([item, self.queue_items])[:n]  # (m,)
+        queue = torch.cat([vectors, self.queue])  # (b + m, d)
+        queue_items = torch.cat([item, self.queue_items])  # (b + m,)
+        self.queue = queue[:n]
+        self.queue_items = queue_items[:n]
 
     def feature_penalty(self) -> Tensor:
         """The sum of the squares of what features contribute: ()"""
-        layers = (tower.features for tower in (self.users, self.items))
+        layers = (self.users.features, self.items.features)
         return sum(layer.table.square().sum() for layer in layers if layer)
 
     @torch.inference_mode()
-    def hit_rate(self, held_out: Interactions, known: Interactions, k: int = 20) -> float:
+    def hit_rate(
+        self,
+        held_out: Interactions,
+        known: Interactions,
+        k: int = 20,
+    ) -> float:
         """Share of held-out items, at most one a user, among the k best of those not yet seen."""
-        users = torch.from_numpy(held_out.user.astype(np.int64))
-        wanted = torch.from_numpy(held_out.item)
-        items = self._scored(self.items.vectors())  # (i, d)
-        seen = known.by_user()
-        indptr, column = torch.from_numpy(seen.indptr), torch.from_numpy(seen.indices)
+        users = int64_tensor(held_out.user).split(EVAL_BATCH)
+        items = int64_tensor(held_out.item).split(EVAL_BATCH)
+        vectors = self._scored(self.items.vectors())  # (i, d)
+        seen = SeenItems(known.by_user(), "cpu")
+        k = min(k, len(vectors))
         hits = 0
-        for user, item in zip(users.split(EVAL_BATCH), wanted.split(EVAL_BATCH), strict=True):
-            vectors = self._scored(self.users(user.to(items.device)))  # (b, d)
-            scores = vectors @ items.T  # (b, i)
-            entry, _, row = gather_csr_rows(indptr, user)  # (e,), (e,)
-            scores[row, column[entry].long()] = MASKED
-            best = scores.topk(min(k, scores.shape[1])).indices.cpu()  # (b, k)
-            hits += int((best == item[:, None]).any(1).sum())
+        for user, item in zip(users, items, strict=True):
+            x = self.users(user.to(vectors.device))  # (b, d)
+            scores = self._scored(x) @ vectors.T  # (b, i)
+            row, seen_item = seen.of(user)  # (e,), (e,)
+            scores[row, seen_item] = MASKED
+            best = scores.topk(k).indices.cpu()  # (b, k)
+            is_hit = (best == item[:, None]).any(1)  # (b,)
+            hits += int(is_hit.sum())
         return hits / max(len(held_out), 1)
 
     def embeddings(self, data: Interactions, features: Features) -> Embeddings:
         """The vectors of all as they are scored, and the towers as rows."""
-        towers = {"user": self.users, "item": self.items}
-        rows = {name: tower.as_rows(features[name], data.items) for name, tower in towers.items()}
+        towers = {
+            "user": self.users.as_rows(features["user"], data.items),
+            "item": self.items.as_rows(features["item"], data.items),
+        }
+        users = self._scored(self.users.vectors())  # (u, d)
+        items = self._scored(self.items.vectors())  # (i, d)
         return Embeddings(
-            _array(self._scored(self.users.vectors())),
-            _array(self._scored(self.items.vectors())),
+            float32_array(users),
+            float32_array(items),
             self.similarity,
-            towers={name: tower for name, tower in rows.items() if tower},
+            towers={name: tower for name, tower in towers.items() if tower},
         )
+
+
+def _mean_squared_length(vectors: Tensor) -> Tensor:
+    """(n, d) -> ()"""
+    return vectors.square().sum(1).mean()
 
 
 def _hardest_unseen(scores: Scores, seen: Tensor) -> Scores:
@@ -383,14 +442,20 @@ def _hardest_unseen(scores: Scores, seen: Tensor) -> Scores:
 
 
 def fit_two_tower(
-    options: TwoTower, data: Interactions, features: Features, run: Run
+    options: TwoTower,
+    data: Interactions,
+    features: Features,
+    run: Run,
 ) -> Embeddings:
     """Train two towers on pairs and features. Raises Diverged and NoGpu."""
-    known, held_out = hold_out(data, run.seed) if options.patience else (data, None)
+    known, held_out = data, None
+    if options.patience:
+        known, held_out = hold_out(data, run.seed)
     batch_size = effective_batch_size(options.batch_size, len(known))
     n_batches = math.ceil(len(known) / batch_size)
-    n_items = min(batch_size + options.negatives, data.n_items) + options.negative_queue_size
-    with torch_context(run, batch_size * n_items * options.dim) as generator:
+    n_items = min(batch_size + options.negatives, data.n_items)
+    n_scores = batch_size * (n_items + options.negative_queue_size)
+    with torch_context(run, n_scores * options.dim) as generator:
         model = build_two_towers(options, known, features, generator)
         if run.before:
             model.warm_start(run.before, run)
@@ -404,9 +469,12 @@ def fit_two_tower(
             options.history_dropout,
             options.user_embedding_dropout,
         )
-        loss = TwoTowerLoss(model, sampler, dropouts, options, options.feature_reg / len(known))
+        feature_reg = options.feature_reg / len(known)
+        loss = TwoTowerLoss(model, sampler, dropouts, options, feature_reg)
         batches = partial(pair_batches, known, batch_size, sampler)
-        validate = partial(model.hit_rate, held_out, known) if held_out is not None else None
+        validate = None
+        if held_out is not None:
+            validate = partial(model.hit_rate, held_out, known)
         loop = TrainingLoop(options.name, options.epochs, options.lr, options.patience)
         loop.train(model, batches, n_batches, loss, run, validate)
         return model.embeddings(data, features)
@@ -426,7 +494,8 @@ class TwoTowerLoss:
         """The loss of its scores, and regularization: ()"""
         options = self.options
         scores, squared_length = self.model.scores(batch, self.sampler, self.dropouts)
-        loss = LOSSES[options.loss](scores, options.margin, options.negative_weight)
+        loss_of = LOSSES[options.loss]
+        loss = loss_of(scores, options.margin, options.negative_weight)
         loss = loss + options.reg * squared_length
         if self.feature_reg:
             loss = loss + self.feature_reg * self.model.feature_penalty()
@@ -434,7 +503,10 @@ class TwoTowerLoss:
 
 
 def build_two_towers(
-    options: TwoTower, data: Interactions, features: Features, generator: torch.Generator
+    options: TwoTower,
+    data: Interactions,
+    features: Features,
+    generator: torch.Generator,
 ) -> TwoTowerModel:
     """Two towers with random weights."""
     hidden = [options.hidden_dim] * options.hidden_layers
@@ -461,7 +533,10 @@ def build_two_towers(
 
 
 def _history_layer(
-    options: TwoTower, data: Interactions, items: TowerNetwork, generator: torch.Generator
+    options: TwoTower,
+    data: Interactions,
+    items: TowerNetwork,
+    generator: torch.Generator,
 ) -> HistoryLayer:
     """Histories by the items' own id embeddings, or by a table of their own."""
     width = options.hidden_dim if options.hidden_layers else options.dim
@@ -475,26 +550,35 @@ def _history_layer(
     return HistoryLayer(data.by_user(), table, projection, empty)
 
 
-def pair_batches(data: Interactions, size: int, sampler: NegativeSampler) -> Iterator[PairBatch]:
+def pair_batches(
+    data: Interactions,
+    size: int,
+    sampler: NegativeSampler,
+) -> Iterator[PairBatch]:
     """All pairs in random order, with the negatives of each batch."""
-    user = torch.from_numpy(data.user.astype(np.int64))  # (n,)
-    item = torch.from_numpy(data.item.astype(np.int64))  # (n,)
+    user = int64_tensor(data.user)  # (n,)
+    item = int64_tensor(data.item)  # (n,)
     for chosen in shuffled_batches(len(user), size, sampler.generator):
-        yield PairBatch(user[chosen], item[chosen], sampler.sample())
+        sampled = sampler.sample()  # (s,)
+        yield PairBatch(user[chosen], item[chosen], sampled)
 
 
-def _random(n: int, width: int, generator: torch.Generator) -> Tensor:
+def _random(
+    n: int,
+    width: int,
+    generator: torch.Generator,
+) -> Tensor:
     """Random vectors (n, w) of length INIT_NORM on average."""
-    return torch.randn(n, width, generator=generator) * (INIT_NORM / width**0.5)
+    std = INIT_NORM / width**0.5
+    return torch.randn(n, width, generator=generator) * std
 
 
-def _linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
+def _linear(
+    n_in: int,
+    n_out: int,
+    generator: torch.Generator,
+) -> nn.Linear:
     layer = nn.Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-def _array(tensor: Tensor) -> Float32:
-    array: Float32 = tensor.detach().cpu().numpy()
-    return array

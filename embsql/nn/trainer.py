@@ -22,6 +22,9 @@ from embsql.errors import Diverged, NoGpu
 from embsql.nn.optim import build_optimizers, clip_gradients
 from embsql.run import Run
 
+Tensors = dict[str, Tensor]
+Arrays = dict[str, NDArray[Any]]
+
 MIN_STEPS = 32  # of an epoch, or a small source would hardly be trained on
 MAX_HELD_OUT = 20_000  # pairs that early stopping looks at
 # of a step, that are worth a thread: threads wait for each other several times a step
@@ -75,7 +78,8 @@ class TrainingLoop:
         total = self.epochs * n_batches
         first = (epoch - 1) * n_batches
         for step in range(first, first + n_batches):
-            yield self.lr * (1 + math.cos(math.pi * step / total)) / 2
+            cosine = math.cos(math.pi * step / total)
+            yield self.lr * (1 + cosine) / 2
 
 
 def _step(
@@ -90,7 +94,8 @@ def _step(
     run.check()
     model.zero_grad(set_to_none=True)
     # a CPU trains in float32, in which it repeats itself
-    with torch.autocast(run.device, torch.bfloat16, enabled=run.device == "cuda"):
+    on_gpu = run.device == "cuda"
+    with torch.autocast(run.device, torch.bfloat16, enabled=on_gpu):
         loss = loss_of(batch)
     loss.backward()
     clip_gradients(model.parameters(), MAX_GRADIENT_NORM)
@@ -111,7 +116,7 @@ class EarlyStopping:
         self.patience = patience
         self.best = -math.inf
         self.epochs_since_best = 0
-        self.weights: dict[str, Tensor] = {}
+        self.weights: Tensors = {}
 
     @property
     def should_stop(self) -> bool:
@@ -124,7 +129,8 @@ class EarlyStopping:
         if figure > self.best:
             self.best = figure
             self.epochs_since_best = 0
-            self.weights = {name: value.clone() for name, value in self.model.state_dict().items()}
+            weights = self.model.state_dict()
+            self.weights = {name: value.clone() for name, value in weights.items()}
 
     def restore(self) -> None:
         """Give the model the best epoch's weights, if there was one."""
@@ -155,7 +161,8 @@ class TrainerState:
     def remaining_epochs(self, epochs: int) -> Iterator[int]:
         """The epochs that are not over, of so many; begins with what the newest checkpoint has."""
         self._resume()
-        for epoch in range(len(self.epoch_metrics) + 1, epochs + 1):
+        done = len(self.epoch_metrics)
+        for epoch in range(done + 1, epochs + 1):
             if self.stopping.should_stop:
                 return
             yield epoch
@@ -171,7 +178,8 @@ class TrainerState:
                 "best": self.stopping.best,
                 "epochs_since_best": self.stopping.epochs_since_best,
             }
-            self.run.checkpoints.save(Checkpoint(epoch, self._arrays(), notes))
+            checkpoint = Checkpoint(epoch, self._arrays(), notes)
+            self.run.checkpoints.save(checkpoint)
         self.run.report(epoch=epoch, **metrics)
 
     def _resume(self) -> None:
@@ -179,17 +187,21 @@ class TrainerState:
 
         The epochs it has are reported once more.
         """
+        shapes = _shapes(self.model.state_dict())
         checkpoints = self.run.checkpoints.newest() if self.run.checkpoints else ()
         for saved in checkpoints:
-            if _shapes(_part("model", saved.arrays)) == _shapes(self.model.state_dict()):
+            if _shapes(_part("model", saved.arrays)) == shapes:
                 self._restore(saved)
                 break
         for epoch, metrics in enumerate(self.epoch_metrics, 1):
             self.run.report(epoch=epoch, **metrics)
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def _arrays(self) -> Arrays:
         """Every tensor by part and name, part/name."""
-        parts = {"model": self.model.state_dict(), "best": self.stopping.weights}
+        parts = {
+            "model": self.model.state_dict(),
+            "best": self.stopping.weights,
+        }
         for name, optimizer in self.optimizers.items():
             of_parameters = optimizer.state_dict()["state"]  # of those that were ever changed
             for number, values in of_parameters.items():
@@ -203,18 +215,20 @@ class TrainerState:
         return {name: value.cpu().numpy() for name, value in tensors.items()}
 
     def _restore(self, saved: Checkpoint) -> None:
-        self.epoch_metrics = saved.notes["epoch_metrics"]
-        self.stopping.best = saved.notes["best"]
-        self.stopping.epochs_since_best = saved.notes["epochs_since_best"]
+        notes = saved.notes
+        self.epoch_metrics = notes["epoch_metrics"]
+        self.stopping.best = notes["best"]
+        self.stopping.epochs_since_best = notes["epochs_since_best"]
         self.stopping.weights = _part("best", saved.arrays)
         self.model.load_state_dict(_part("model", saved.arrays))
         for name, optimizer in self.optimizers.items():
             state = _by_number(_part(name, saved.arrays))
             optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
-        self.run.generator.set_state(torch.tensor(saved.arrays["generator"]))
+        generator = torch.tensor(saved.arrays["generator"])
+        self.run.generator.set_state(generator)
 
 
-def _part(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, Tensor]:
+def _part(part: str, arrays: Arrays) -> Tensors:
     """The arrays of a part, by their names in it."""
     prefix = f"{part}/"
     return {
@@ -224,10 +238,10 @@ def _part(part: str, arrays: dict[str, NDArray[Any]]) -> dict[str, Tensor]:
     }
 
 
-def _by_number(arrays: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    """Arrays named number/name, by number and name."""
-    numbered: dict[int, dict[str, Tensor]] = {}
-    for key, value in arrays.items():
+def _by_number(tensors: Tensors) -> dict[int, Tensors]:
+    """Tensors named number/name, by number and name."""
+    numbered: dict[int, Tensors] = {}
+    for key, value in tensors.items():
         number, _, name = key.partition("/")
         numbered.setdefault(int(number), {})[name] = value
     return numbered
@@ -242,10 +256,15 @@ def _shapes(tensors: dict[str, Any]) -> dict[str, tuple[int, ...]]:
 
 def effective_batch_size(batch_size: int, n: int) -> int:
     """Examples per step of n: fewer than asked for where that would leave too few steps."""
-    return max(1, min(batch_size, math.ceil(n / MIN_STEPS)))
+    for_min_steps = math.ceil(n / MIN_STEPS)
+    return max(1, min(batch_size, for_min_steps))
 
 
-def shuffled_batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
+def shuffled_batches(
+    n: int,
+    size: int,
+    generator: torch.Generator,
+) -> Iterator[Tensor]:
     """The numbers below n in random order, in batches (size,)."""
     order = torch.randperm(n, generator=generator)
     return iter(order.split(size))
@@ -258,12 +277,15 @@ def hold_out(data: Interactions, seed: int) -> tuple[Interactions, Interactions]
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data))  # (n,)
-    _, first = np.unique(data.user[order], return_index=True)  # (u,)
+    shuffled = data.user[order]  # (n,)
+    _, first = np.unique(shuffled, return_index=True)  # (u,)
     pair = order[first]  # (u,) a random pair of each user
-    has_three = np.bincount(data.user)[data.user[pair]] >= 3  # (u,)
-    held = np.zeros(len(data), np.bool_)  # (n,)
-    held[rng.permutation(pair[has_three])[:MAX_HELD_OUT]] = True
-    return data.where(~held), data.where(held)
+    counts = np.bincount(data.user)  # (n_users,)
+    has_three = counts[data.user[pair]] >= 3  # (u,)
+    candidates = rng.permutation(pair[has_three])
+    is_held_out = np.zeros(len(data), np.bool_)  # (n,)
+    is_held_out[candidates[:MAX_HELD_OUT]] = True
+    return data.where(~is_held_out), data.where(is_held_out)
 
 
 @contextmanager
@@ -276,7 +298,8 @@ def torch_context(run: Run, multiplications: float) -> Iterator[torch.Generator]
         raise NoGpu
     useful_threads = int(multiplications / MULTIPLICATIONS_PER_THREAD)
     threads_before = torch.get_num_threads()
-    torch.set_num_threads(max(1, min(run.threads, useful_threads)))
+    n_threads = max(1, min(run.threads, useful_threads))
+    torch.set_num_threads(n_threads)
     run.generator = torch.Generator().manual_seed(run.seed)
     try:
         yield run.generator
