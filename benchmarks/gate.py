@@ -138,4 +138,4 @@ def _figure(data: Interactions, method: str, als: Algorithm, run: Run) -> float:
     """ndcg@10 as an evaluation has it."""
     parts = split(data, method, seed=run.seed)
     vectors = als.fit(as_wanted(als, parts.train), run)
-    return float(np.mean(Questions.of(parts, run).per_user(vectors, "ndcg", 10)))
+    return float(np.mean(Questions.prepare(parts, run).per_user(vectors, "ndcg", 10)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ Similarity = Literal["dot", "cosine"]
 
 @dataclass(frozen=True, slots=True)
 class Interactions:
-    """Who met what: one row per user-item pair, ordered by (user, item).
+    """One row per user-item pair, ordered by (user, item).
 
     Codes are positions in the vocabularies, which are in ascending order of id (by bytes), so that
     ordering by code is ordering by id.
@@ -28,14 +28,13 @@ class Interactions:
     user: Int32  # (n,) code of the user, ascending
     item: Int32  # (n,) code of the item, ascending within a user
     weight: Float32  # (n,) sum of the pair's weights (mean for explicit feedback)
-    time: (
-        Int64 | None
-    )  # (n,) last event of the pair: microseconds since 1970, or the source's own order
+    # (n,) last event of the pair: microseconds since 1970, or the source's own order
+    time: Int64 | None
     users: pa.StringArray  # (n_users,) text ids
     items: pa.StringArray  # (n_items,) text ids
     # the rows behind the pairs, for algorithms that learn from their order
     events: Events | None = None
-    # (n_users, any columns) what is known of them beside; NULL where nothing is
+    # (n_users, any columns) what is known of them; NULL where nothing is
     user_features: pa.Table | None = None
     item_features: pa.Table | None = None  # (n_items, any columns)
     # edges between items that the caller gave, for algorithms that walk on them
@@ -55,25 +54,23 @@ class Interactions:
         return len(self.items)
 
     def by_user(self) -> CsrMatrix:
-        """The pairs as rows of users: a view, because they are ordered so."""
+        """The pairs with a row per user: a view, because they are ordered so."""
         return CsrMatrix(indptr_of(self.user, self.n_users), self.item, self.weight)
 
     def by_item(self) -> CsrMatrix:
-        """The pairs as rows of items, users ascending within an item."""
+        """The pairs with a row per item, users ascending within an item."""
         order = np.argsort(self.item, kind="stable")  # (n,)
-        return CsrMatrix(
-            indptr_of(self.item[order], self.n_items), self.user[order], self.weight[order]
-        )
+        indptr = indptr_of(self.item[order], self.n_items)  # (n_items + 1,)
+        return CsrMatrix(indptr, self.user[order], self.weight[order])
 
     def events_by_time(self) -> Events:
         """Every user's events, the oldest first; without events, the pairs by their time."""
         if self.events is not None:
             return self.events
-        pair = (
-            np.arange(len(self)) if self.time is None else np.lexsort((self.time, self.user))
-        )  # (n,)
-        time = None if self.time is None else self.time[pair]
-        return Events(pair.astype(np.int32), self.weight[pair], time)
+        if self.time is None:
+            return Events(np.arange(len(self), dtype=np.int32), self.weight, None)
+        pair = np.lexsort((self.time, self.user))  # (n,)
+        return Events(pair.astype(np.int32), self.weight[pair], self.time[pair])
 
     def where(self, keep: NDArray[np.bool_]) -> Interactions:
         """The pairs for which keep (n,) is true, with their events; vocabularies unchanged."""
@@ -86,24 +83,24 @@ class Interactions:
             events=None if self.events is None else self.events.where(keep),
         )
 
-    def of_events(self, keep: NDArray[np.bool_], *, average: bool) -> Interactions:
-        """The pairs as those of `events_by_time` for which keep (m,) is true make them.
+    def from_events(self, keep: NDArray[np.bool_], *, average: bool) -> Interactions:
+        """The pairs that the events for which keep (m,) is true make; vocabularies unchanged.
 
-        Vocabularies unchanged.
-
-        A pair's weight is the sum of its events', or their mean with `average`; its time is the
-        last of theirs. A pair without such an event is not there.
+        The events are those of `events_by_time`. A pair's weight is the sum of its events', or
+        their mean with `average`; its time is the last of theirs. A pair without such an event is
+        left out.
         """
-        events, n = self.events_by_time(), len(self)
+        n = len(self)
+        events = self.events_by_time()
         pair = events.pair[keep]  # (kept,)
         count = np.bincount(pair, minlength=n)  # (n,)
-        there = count > 0  # (n,)
         total = np.bincount(pair, events.weight[keep], n)  # (n,)
         weight = total / np.maximum(count, 1) if average else total  # (n,)
-        made = replace(
-            self, weight=weight.astype(np.float32), time=_latest(events, keep, n), events=None
-        ).where(there)
-        return made if self.events is None else replace(made, events=events.some(keep, there))
+        latest = _latest(events, keep, n)  # (n,)
+        made = replace(self, weight=weight.astype(np.float32), time=latest, events=None)
+        has_event = count > 0  # (n,)
+        kept_events = None if self.events is None else events.select(keep, has_event)
+        return replace(made.where(has_event), events=kept_events)
 
     def checksum(self) -> str:
         """SHA-256 of everything that training can see.
@@ -111,16 +108,13 @@ class Interactions:
         Equal data gives an equal sum on every engine.
         """
         digest = hashlib.sha256()
-        events = (self.events.pair, self.events.weight, self.events.time) if self.events else ()
-        for column in (self.user, self.item, self.weight, self.time, *events):
-            digest.update(b"none" if column is None else np.ascontiguousarray(column).data)
+        for column in (self.user, self.item, self.weight, self.time, *_columns(self.events)):
+            digest.update(_bytes(column))
         for vocabulary in (self.users, self.items):
             for buffer in vocabulary.buffers()[1:]:
                 digest.update(buffer or b"")
-        for edges in (
-            (self.graph.source, self.graph.target, self.graph.weight) if self.graph else ()
-        ):
-            digest.update(np.ascontiguousarray(edges).data)
+        for column in _columns(self.graph):
+            digest.update(_bytes(column))
         for features in filter(None, (self.user_features, self.item_features)):
             digest.update(repr((features.schema.to_string(), features.to_pydict())).encode())
         return digest.hexdigest()
@@ -140,20 +134,16 @@ class Events:
     def __len__(self) -> int:
         return len(self.pair)
 
-    def where(self, keep: NDArray[np.bool_]) -> Events:
-        """The events of the pairs for which keep (n_pairs,) is true."""
-        return self.some(keep[self.pair], keep)
+    def where(self, keep_pairs: NDArray[np.bool_]) -> Events:
+        """The events of the pairs for which keep_pairs (n_pairs,) is true."""
+        return self.select(keep_pairs[self.pair], keep_pairs)
 
-    def some(self, kept: NDArray[np.bool_], pairs: NDArray[np.bool_]) -> Events:
-        """The events for which kept (m,) is true, where pairs (n_pairs,) are kept.
-
-        Of the pairs those stay with pairs true.
-        """
-        position = (
-            np.cumsum(pairs, dtype=np.int64) - 1
-        )  # (n_pairs,) of a pair among those that stay
-        time = None if self.time is None else self.time[kept]
-        return Events(position[self.pair[kept]].astype(np.int32), self.weight[kept], time)
+    def select(self, keep: NDArray[np.bool_], keep_pairs: NDArray[np.bool_]) -> Events:
+        """The events for which keep (m,) is true, where of the pairs keep_pairs (n_pairs,) stay."""
+        position = np.cumsum(keep_pairs, dtype=np.int64) - 1  # (n_pairs,) among those that stay
+        pair = position[self.pair[keep]].astype(np.int32)  # (kept,)
+        time = None if self.time is None else self.time[keep]
+        return Events(pair, self.weight[keep], time)
 
 
 def _latest(events: Events, keep: NDArray[np.bool_], n: int) -> Int64 | None:
@@ -163,6 +153,18 @@ def _latest(events: Events, keep: NDArray[np.bool_], n: int) -> Int64 | None:
     latest = np.full(n, np.iinfo(np.int64).min)  # (n,)
     np.maximum.at(latest, events.pair[keep], events.time[keep])
     return latest
+
+
+def _columns(arrays: Events | Graph | None) -> tuple[NDArray[Any] | None, ...]:
+    """The arrays of events or a graph, none where there is none."""
+    return (
+        () if arrays is None else tuple(getattr(arrays, column.name) for column in fields(arrays))
+    )
+
+
+def _bytes(array: NDArray[Any] | None) -> Any:
+    """What a checksum reads of an array."""
+    return b"none" if array is None else np.ascontiguousarray(array).data
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +194,14 @@ class CsrMatrix:
 
 
 def indptr_of(codes: Int32, n: int) -> Int64:
-    """Where each of n rows begins among ascending codes: (n + 1,)."""
+    """Where each of n rows begins among ascending row numbers: (n + 1,)."""
     counts = np.bincount(codes, minlength=n)
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class FoldIn:
-    """How a user's vector follows from a history, for SQL to repeat.
-
-    See embsql.fold_in_system in sql/prelude.
+    """How a user's vector follows from a history, for SQL to repeat (sql/prelude).
 
     least_squares solves the user's row of the objective whose numbers are given; projection sums
     weight times item vector; mean divides that by the sum of weights.
@@ -215,23 +215,18 @@ class FoldIn:
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """How a newcomer's vector follows from what is known of them, for SQL to repeat.
+    """How a newcomer's vector follows from features, for SQL to repeat (sql/prelude)."""
 
-    See embsql.tower in sql/prelude.
-    """
-
-    rows: tuple[
-        tuple[str, str, str | None, float | None, float | None], ...
-    ]  # feature, kind, value, center, scale
+    # feature, kind, value, center, scale
+    rows: tuple[tuple[str, str, str | None, float | None, float | None], ...]
     table: Float32  # (rows, width) what each adds to the first layer
-    layers: tuple[
-        tuple[Float32, Float32], ...
-    ] = ()  # weights (out, in) and biases (out,) of the layers after it
+    # weights (out, in) and biases (out,) of the layers after it
+    layers: tuple[tuple[Float32, Float32], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """What training gives: one vector per user and item, in the vocabularies' order."""
+    """What training gives: a vector per user and per item, in the order of the vocabularies."""
 
     users: Float32  # (n_users, dim)
     items: Float32  # (n_items, dim)
@@ -241,9 +236,8 @@ class Embeddings:
     fold_in: FoldIn = field(default_factory=FoldIn)
     # what was walked on, each edge in both directions; none: nothing, or the interactions
     graph: Graph | None = None
-    towers: Mapping[str, Tower] = field(
-        default_factory=dict
-    )  # of "user" and "item", where features were trained on
+    # of "user" and "item", where features were trained on
+    towers: Mapping[str, Tower] = field(default_factory=dict)
 
     @property
     def dim(self) -> int:
@@ -253,11 +247,13 @@ class Embeddings:
     def checksum(self) -> str:
         """SHA-256 of the vectors and biases: the same bytes give the same sum."""
         digest = hashlib.sha256()
-        for block in (self.users, self.items, self.item_bias, self.user_bias):
-            digest.update(b"none" if block is None else np.ascontiguousarray(block).data)
+        for array in self._arrays():
+            digest.update(_bytes(array))
         return digest.hexdigest()
 
     def finite(self) -> bool:
         """Whether every number is finite."""
-        blocks = (self.users, self.items, self.item_bias, self.user_bias)
-        return all(block is None or bool(np.isfinite(block).all()) for block in blocks)
+        return all(array is None or bool(np.isfinite(array).all()) for array in self._arrays())
+
+    def _arrays(self) -> tuple[Float32 | None, ...]:
+        return (self.users, self.items, self.item_bias, self.user_bias)

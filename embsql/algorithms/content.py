@@ -55,15 +55,16 @@ class Content:
 
     def __post_init__(self) -> None:
         check(self)
+        rated = self.like_threshold is not None
         require(
             self,
             "equal with like_threshold: ratings are no amounts",
-            weighting=self.like_threshold is None or self.weighting == "equal",
+            weighting=not rated or self.weighting == "equal",
         )
         require(
             self,
             "false without like_threshold: there is one profile",
-            separate_profiles=self.like_threshold is not None or not self.separate_profiles,
+            separate_profiles=rated or not self.separate_profiles,
         )
 
     @property
@@ -81,50 +82,47 @@ class Content:
 
         Raises BadFeatures.
         """
-        from embsql.features.vectors import (
-            item_vectors,
-            unit_or_zero,
-        )  # here: it brings what listing does not need
+        # here: it brings what listing does not need
+        from embsql.features.vectors import item_vectors, unit_or_zero
 
         items = unit_or_zero(item_vectors(data, self.vector_col))  # (i, d)
         amount = self._amounts(data)  # (n,)
         if self.like_threshold is None:
             users = _means(data, amount, items, run)  # (u, d)
         else:
-            likes = (data.weight >= self.like_threshold).astype(np.float32)  # (n,)
-            liked = _means(data, amount * likes, items, run)  # (u, d)
-            users, items = self._joined(
-                liked, _means(data, amount * (1 - likes), items, run), items
-            )
+            is_liked = (data.weight >= self.like_threshold).astype(np.float32)  # (n,)
+            liked = _means(data, amount * is_liked, items, run)  # (u, d)
+            disliked = _means(data, amount * (1 - is_liked), items, run)  # (u, d)
+            users, items = self._combine(liked, disliked, items)
         if not np.isfinite(users).all():
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
         run.report(epoch=1, loss=float((~users.any(axis=1)).mean()))
         return Embeddings(users, items, similarity="cosine")
 
-    def _joined(self, liked: Float32, disliked: Float32, items: Float32) -> tuple[Float32, Float32]:
+    def _combine(
+        self, liked: Float32, disliked: Float32, items: Float32
+    ) -> tuple[Float32, Float32]:
         """Users and items of two profiles (u, d) each and items (i, d). Raises BadFeatures."""
         from embsql.features.vectors import MAX_DIM, unit_or_zero
 
-        much = np.float32(self.dislike_weight)
+        weight = np.float32(self.dislike_weight)
         if not self.separate_profiles:
-            return liked - much * disliked, items  # (u, d), (i, d)
-        if 2 * items.shape[1] > MAX_DIM:
-            found = f"vectors of {items.shape[1]:,}, where two profiles take {MAX_DIM // 2:,}"
+            return liked - weight * disliked, items  # (u, d), (i, d)
+        dim = items.shape[1]
+        if 2 * dim > MAX_DIM:
+            found = f"vectors of {dim:,}, where two profiles take {MAX_DIM // 2:,}"
             raise BadFeatures(option="item_features", found=found)
-        return np.concatenate([liked, disliked], 1), unit_or_zero(
-            np.concatenate([items, -much * items], 1)
-        )  # (u, 2d), (i, 2d)
+        users = np.concatenate([liked, disliked], 1)  # (u, 2d)
+        return users, unit_or_zero(np.concatenate([items, -weight * items], 1))  # (i, 2d)
 
     def _amounts(self, data: Interactions) -> Float32:
         """How much each pair counts: (n,)."""
-        amount = (
-            data.weight if self.weighting == "weight" else np.ones(len(data), np.float32)
-        )  # (n,)
+        by_weight = self.weighting == "weight"
+        amount = data.weight if by_weight else np.ones(len(data), np.float32)  # (n,)
         if self.half_life is None:
             return amount
-        require(
-            self, "left out where the source has no event_time", half_life=data.time is not None
-        )
+        missing = "left out where the source has no event_time"
+        require(self, missing, half_life=data.time is not None)
         assert data.time is not None  # noqa: S101  # just required; tells the type checker
         last = np.full(data.n_users, np.iinfo(np.int64).min)  # (u,)
         np.maximum.at(last, data.user, data.time)
@@ -136,7 +134,7 @@ def _means(data: Interactions, amount: Float32, items: Float32, run: Run) -> Flo
     """The mean of each user's items (i, d) by amount (n,): (u, d), zero where there is none."""
     from embsql.numeric.linalg import multiply
 
-    start = data.by_user().indptr
     total = np.bincount(data.user, amount, data.n_users)  # (u,)
     share = amount / np.where(total > 0, total, 1)[data.user]  # (n,)
-    return multiply(CsrMatrix(start, data.item, share.astype(np.float32)), items, run)  # (u, d)
+    shares = CsrMatrix(data.by_user().indptr, data.item, share.astype(np.float32))
+    return multiply(shares, items, run)  # (u, d)

@@ -1,6 +1,4 @@
-"""Item embeddings from sequences: items that come near each other in users' histories get similar
-vectors.
-"""
+"""Item embeddings from sequences: items near each other in histories get similar vectors."""
 
 from __future__ import annotations
 
@@ -31,7 +29,7 @@ from embsql.run import Run
 from embsql.skipgram import train
 from embsql.skipgram.base import Block, Settings
 
-BLOCK = 1 << 20  # tokens made ready at a time
+BLOCK_TOKENS = 1 << 20  # made ready at a time
 TINY = 1e-30  # less than any length that counts
 
 
@@ -48,7 +46,7 @@ class Item2Vec:
 
     skipgram: each item of a window should tell the centre from random negatives. cbow: their mean
     should; faster. ppmi: no epochs; co-occurrences within the window are counted, weighed by
-    shifted positive pointwise mutual information and factorised (Levy and Goldberg, 2014, "Neural
+    shifted positive pointwise mutual information and factorized (Levy and Goldberg, 2014, "Neural
     word embedding as implicit matrix factorization"): the same bytes for any number of threads.
 
     Columns of `item_features` that `metadata_cols` names join the sequences as tokens beside their
@@ -66,7 +64,7 @@ class Item2Vec:
     on_gpu: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("item_features",)  # with metadata_cols
 
-    dim: Dim = 64  # length of the vectors: 50 to 128 suit most catalogues
+    dim: Dim = 64  # length of the vectors: 50 to 128 suit most catalogs
     epochs: Count = 10  # passes over the sequences; small data wants 30 to 100
     # skipgram is best, cbow faster, ppmi exact
     method: Literal["skipgram", "cbow", "ppmi"] = "skipgram"
@@ -92,10 +90,8 @@ class Item2Vec:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.method == "ppmi":
-            object.__setattr__(
-                self, "epochs", 1
-            )  # there is only one, and `run.report` is called as often
+        if self.method == "ppmi":  # there is only one, and `run.report` is called as often
+            object.__setattr__(self, "epochs", 1)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -109,54 +105,55 @@ class Item2Vec:
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean of a pair, its negatives included."""
-        items = (
-            self._counted(data, run) if self.method == "ppmi" else self._trained(data, run)
-        )  # (i, d)
+        histories = self._histories(data, run)
+        train = self._factorize if self.method == "ppmi" else self._train
+        items = train(data, histories, run)  # (i, d)
         if self.popularity_weight:
-            items = _unit(_centred(items, data))  # (i, d)
+            return self._centered(data, items, run)
         users = self._users(data, _unit(items), run)  # (u, d)
-        if self.popularity_weight:
-            met = np.bincount(data.item, minlength=data.n_items)  # (i,) users of each
-            return Embeddings(
-                users, items, item_bias=(self.popularity_weight * np.log1p(met)).astype(np.float32)
-            )
-        scale = 1 / np.maximum(np.linalg.norm(items, axis=1), np.float32(TINY))  # (i,)
-        return Embeddings(
-            users, items, similarity="cosine", fold_in=FoldIn("mean", item_scale=scale)
-        )
+        length = np.linalg.norm(items, axis=1)  # (i,)
+        scale = 1 / np.maximum(length, np.float32(TINY))  # (i,)
+        fold_in = FoldIn("mean", item_scale=scale)
+        return Embeddings(users, items, similarity="cosine", fold_in=fold_in)
 
-    def _trained(self, data: Interactions, run: Run) -> Float32:
+    def _centered(self, data: Interactions, items: Float32, run: Run) -> Embeddings:
+        """Directions less their mean, scored by product, and popularity as the items' bias."""
+        items = _unit(_less_mean(items, data))  # (i, d)
+        users = self._users(data, _unit(items), run)  # (u, d)
+        counts = np.bincount(data.item, minlength=data.n_items)  # (i,) users of each
+        bias = (self.popularity_weight * np.log1p(counts)).astype(np.float32)  # (i,)
+        return Embeddings(users, items, item_bias=bias)
+
+    def _train(self, data: Interactions, histories: Histories, run: Run) -> Float32:
         """Item vectors (i, d) by training.
 
         Those of CBOW need both matrices, as its inputs only learn together.
         """
-        histories = self._histories(data, run)
-        before = (
-            None if run.before is None else self._with_rows(run.before.items, len(histories.counts))
-        )  # (n, d)
-        inputs, outputs = train.train(
-            histories, histories.counts, self._settings(histories), run, before
-        )
-        return (inputs + outputs if self.method == "cbow" else inputs)[: data.n_items]
+        counts = histories.counts  # (n_tokens,)
+        initial = None
+        if run.before is not None:
+            new_tokens = len(counts) - data.n_items
+            missing = ((0, new_tokens), (0, 0))
+            initial = np.pad(run.before.items, missing, constant_values=np.nan)  # (n_tokens, d)
+        settings = self._settings(histories)
+        inputs, outputs = train.train(histories, counts, settings, run, initial)
+        vectors = inputs + outputs if self.method == "cbow" else inputs  # (n_tokens, d)
+        return vectors[: data.n_items]
 
-    def _counted(self, data: Interactions, run: Run) -> Float32:
+    def _factorize(self, data: Interactions, histories: Histories, run: Run) -> Float32:
         """Item vectors (i, d) from counts."""
-        from embsql.skipgram.ppmi import (
-            factors,
-        )  # here: it brings the compiler, which listing does not need
+        from embsql.skipgram.ppmi import factors  # here: it brings the compiler
 
-        histories = self._histories(data, run)
-        items, loss = factors(
-            histories.blocks(1), histories.n_tokens, self._settings(histories), run
-        )  # (n, d)
+        settings = self._settings(histories)
+        vectors, loss = factors(histories.blocks(1), histories.n_tokens, settings, run)
         run.report(epoch=1, loss=loss)
-        return items[: data.n_items]
+        return vectors[: data.n_items]
 
     def _settings(self, histories: Histories) -> Settings:
         return Settings(
             dim=self.dim,
             epochs=self.epochs,
-            window=self.window * histories.width,
+            window=self.window * histories.tokens_per_event,
             negatives=self.negatives,
             lr=self.lr,
             ns_exponent=self.ns_exponent,
@@ -165,28 +162,28 @@ class Item2Vec:
             dynamic_window=self.dynamic_window,
         )
 
-    def _with_rows(self, vectors: Float32, n: int) -> Float32:
-        """The vectors (i, d), and NaN for all tokens beside items: (n, d)."""
-        return np.pad(vectors, ((0, n - len(vectors)), (0, 0)), constant_values=np.nan)
-
     # --- sequences --------------------------------------------------------------------------------
 
     def _histories(self, data: Interactions, run: Run) -> Histories:
         """Every user's events as sequences, the latest `max_length` of each."""
         events = data.events_by_time()
-        user, item, age = (
-            data.user[events.pair],
-            data.item[events.pair],
-            self._age(events.time),
-        )  # (m,) each
+        user = data.user[events.pair]  # (m,)
+        item = data.item[events.pair]  # (m,)
+        age = self._age(events.time)  # (m,) or none
         if self.max_length is not None:
             ends = np.cumsum(np.bincount(user, minlength=data.n_users))  # (u,)
-            late = ends[user] - np.arange(len(user)) <= self.max_length  # (m,)
-            user, item, age = user[late], item[late], None if age is None else age[late]
-        side, n_side = self._side_tokens(data)
-        seed = run.seed if self.shuffle else None
+            is_late = ends[user] - np.arange(len(user)) <= self.max_length  # (m,)
+            user = user[is_late]
+            item = item[is_late]
+            age = None if age is None else age[is_late]
+        metadata, n_metadata = self._metadata_tokens(data)
         return Histories(
-            indptr_of(user, data.n_users), item, age, side, data.n_items + n_side, seed
+            indptr=indptr_of(user, data.n_users),
+            item=item,
+            age=age,
+            metadata=metadata,
+            n_tokens=data.n_items + n_metadata,
+            seed=run.seed if self.shuffle else None,
         )
 
     def _age(self, time: Int64 | None) -> Float32 | None:
@@ -195,22 +192,21 @@ class Item2Vec:
             return None
         return (ages(self, "half_life", time) / self.half_life).astype(np.float32)
 
-    def _side_tokens(self, data: Interactions) -> tuple[CsrMatrix, int]:
-        """The tokens beside each item, from the columns named, numbered after the items.
-
-        And how many there are.
-        """
-        owners, tokens, n = [np.empty(0, np.int32)], [np.empty(0, np.int32)], 0
+    def _metadata_tokens(self, data: Interactions) -> tuple[CsrMatrix, int]:
+        """The tokens of each item from the columns named, numbered after the items; how many."""
+        owners = [np.empty(0, np.int32)]
+        tokens = [np.empty(0, np.int32)]
+        n = 0
         for column in self._columns(data):
-            owner, value, many = _values(column)
+            owner, code, n_codes = _encode(column)
             owners.append(owner)
-            tokens.append(data.n_items + n + value)
-            n += many
-        owner, token = np.concatenate(owners), np.concatenate(tokens)  # (k,), (k,)
+            tokens.append(data.n_items + n + code)
+            n += n_codes
+        owner = np.concatenate(owners)  # (k,)
         order = np.argsort(owner, kind="stable")  # (k,)
-        return CsrMatrix(
-            indptr_of(owner[order], data.n_items), token[order], np.ones(len(order), np.float32)
-        ), n
+        indptr = indptr_of(owner[order], data.n_items)  # (i + 1,)
+        indices = np.concatenate(tokens)[order]  # (k,)
+        return CsrMatrix(indptr, indices, np.ones(len(order), np.float32)), n
 
     def _columns(self, data: Interactions) -> Iterator[pa.Array]:
         """The columns that are named, one value or list per item.
@@ -219,135 +215,126 @@ class Item2Vec:
         """
         table = pa.table({}) if data.item_features is None else data.item_features
         known = ", ".join(table.column_names) or "none, as item_features is not given"
+        allowed = f"columns of item_features: {known}"
         for name in filter(None, map(str.strip, (self.metadata_cols or "").split(","))):
-            require(
-                self, f"columns of item_features: {known}", metadata_cols=name in table.column_names
-            )
+            require(self, allowed, metadata_cols=name in table.column_names)
             yield table[name].combine_chunks()
 
     # --- users ------------------------------------------------------------------------------------
 
     def _users(self, data: Interactions, unit: Float32, run: Run) -> Float32:
-        """Mean of the unit item vectors (i, d) of each user's history, by weight and age: (u, d)."""
-        from embsql.numeric.linalg import (
-            multiply,
-        )  # here: it brings the compiler, which listing does not need
+        """Mean of the unit item vectors (i, d) of each history, by weight and age: (u, d)."""
+        from embsql.numeric.linalg import multiply  # here: it brings the compiler
 
-        weight = self._aged(data)  # (n,)
+        weight = self._decayed_weight(data)  # (n,)
         total = np.bincount(data.user, weight, data.n_users)  # (u,)
         share = weight / np.where(total > 0, total, 1)[data.user]  # (n,)
-        return multiply(
-            CsrMatrix(data.by_user().indptr, data.item, share.astype(np.float32)), unit, run
-        )  # (u, d)
+        shares = CsrMatrix(data.by_user().indptr, data.item, share.astype(np.float32))
+        return multiply(shares, unit, run)
 
-    def _aged(self, data: Interactions) -> NDArray[np.float64]:
-        """Weights of the pairs (n,), each event's halved for every half-life before the user's
-        last.
-        """
+    def _decayed_weight(self, data: Interactions) -> NDArray[np.float64]:
+        """Weights of the pairs (n,), an event's halved per half-life before the user's last."""
         events = data.events_by_time()
         age = self._age(events.time)  # (m,) or none
         if age is None:
             return data.weight.astype(np.float64)
         user = data.user[events.pair]  # (m,)
-        last = np.cumsum(np.bincount(user, minlength=data.n_users)) - 1  # (u,) its place
-        halved = events.weight * np.exp2(age[last[user]] - age, dtype=np.float64)  # (m,)
-        return np.bincount(events.pair, halved, len(data)).astype(np.float64)  # (n,)
+        last = np.cumsum(np.bincount(user, minlength=data.n_users)) - 1  # (u,) the last event
+        decay = np.exp2(age[last[user]] - age, dtype=np.float64)  # (m,)
+        return np.bincount(events.pair, events.weight * decay, len(data)).astype(np.float64)
 
 
-def _centred(items: Float32, data: Interactions) -> Float32:
-    """The vectors (i, d) less their mean over the events, which all share and which says nothing of
-    any.
-    """
-    met = np.bincount(data.item, minlength=data.n_items) * items.any(axis=1)  # (i,)
-    mean = (met @ items / max(met.sum(), 1)).astype(np.float32)  # (d,)
-    centred: Float32 = np.where(items.any(axis=1, keepdims=True), items - mean, items)  # (i, d)
-    return centred
+def _less_mean(items: Float32, data: Interactions) -> Float32:
+    """The vectors (i, d) less their mean over the events, which says nothing of any item."""
+    has_vector = items.any(axis=1, keepdims=True)  # (i, 1)
+    counts = np.bincount(data.item, minlength=data.n_items) * has_vector.ravel()  # (i,)
+    mean = (counts @ items / max(counts.sum(), 1)).astype(np.float32)  # (d,)
+    centered: Float32 = np.where(has_vector, items - mean, items)  # (i, d)
+    return centered
 
 
 def _unit(vectors: Float32) -> Float32:
     """The vectors (n, d) at length 1, or 0."""
-    unit: Float32 = vectors / np.maximum(
-        np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(TINY)
-    )  # (n, d)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (n, 1)
+    unit: Float32 = vectors / np.maximum(length, np.float32(TINY))  # (n, d)
     return unit
 
 
-def _values(column: pa.Array) -> tuple[Int32, Int32, int]:
-    """Owner (k,) and code (k,) of the values of a column, several per owner where it holds lists.
+def _encode(column: pa.Array) -> tuple[Int32, Int32, int]:
+    """Owner (k,) and code (k,) of the values of a column, and how many codes there are.
 
-    How many codes.
+    An owner has several values where the column holds lists.
     """
     owner = np.arange(len(column), dtype=np.int32)  # (n,)
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
-        owner, column = (
-            pc.list_parent_indices(column).to_numpy().astype(np.int32),
-            pc.list_flatten(column),
-        )  # (k,), (k,)
-    there = column.is_valid().to_numpy(zero_copy_only=False)  # (k,)
-    coded = column.drop_null().dictionary_encode()
-    return owner[there], coded.indices.to_numpy().astype(np.int32), len(coded.dictionary)
+        owner = pc.list_parent_indices(column).to_numpy().astype(np.int32)  # (k,)
+        column = pc.list_flatten(column)  # (k,)
+    is_valid = column.is_valid().to_numpy(zero_copy_only=False)  # (k,)
+    encoded = column.drop_null().dictionary_encode()
+    codes = encoded.indices.to_numpy().astype(np.int32)
+    return owner[is_valid], codes, len(encoded.dictionary)
 
 
 @dataclass(frozen=True, slots=True)
 class Histories:
-    """Users' items in order, as sequences of tokens; each item followed by the tokens beside it."""
+    """Users' items in order, as sequences of tokens; each item followed by its metadata."""
 
     indptr: Int64  # (u + 1,)
     item: Int32  # (m,)
     age: Float32 | None  # (m,) in half-lives
-    side: CsrMatrix  # the tokens of each item
+    metadata: CsrMatrix  # the tokens of each item
     n_tokens: int
     seed: int | None  # of the order in each epoch; none: the order is that of the events
 
     @property
     def counts(self) -> Int64:
         """How often each token comes, (n_tokens,)."""
-        items = np.bincount(self.item, minlength=len(self.side.counts))  # (i,)
-        beside = np.bincount(
-            self.side.indices, np.repeat(items, self.side.counts), self.n_tokens
-        )  # (n_tokens,)
-        beside[: len(items)] += items
-        return beside.astype(np.int64)
+        n_items = len(self.metadata.counts)
+        items = np.bincount(self.item, minlength=n_items)  # (i,)
+        of_tokens = np.repeat(items, self.metadata.counts)  # (k,)
+        counts = np.bincount(self.metadata.indices, of_tokens, self.n_tokens)  # (n_tokens,)
+        counts[:n_items] += items
+        return counts.astype(np.int64)
 
     @property
-    def width(self) -> int:
+    def tokens_per_event(self) -> int:
         """Tokens of an event, about."""
         return max(1, round(int(self.counts.sum()) / max(len(self.item), 1)))
 
     def blocks(self, epoch: int) -> Iterator[Block]:
         """See `base.Corpus`."""
-        edges = np.searchsorted(self.indptr, np.arange(0, len(self.item) + BLOCK, BLOCK))
+        tokens = np.arange(0, len(self.item) + BLOCK_TOKENS, BLOCK_TOKENS)
+        edges = np.searchsorted(self.indptr, tokens)
         edges = np.unique(np.minimum(edges, len(self.indptr) - 1))
         for low, high in pairwise(edges.tolist()):
-            yield self._with_side(self._block(low, high, epoch))
+            yield self._with_metadata(self._block(low, high, epoch))
 
     def _block(self, low: int, high: int, epoch: int) -> Block:
         """Users low..high."""
-        first, last = self.indptr[low], self.indptr[high]
-        start, item = self.indptr[low : high + 1] - first, self.item[first:last]
-        age = None if self.age is None else self.age[first:last]
+        first = self.indptr[low]
+        last = self.indptr[high]
+        indptr = self.indptr[low : high + 1] - first
+        item = self.item[first:last]  # (t,)
+        age = None if self.age is None else self.age[first:last]  # (t,)
         if self.seed is None:
-            return Block(start, item, age)
-        user = np.repeat(np.arange(high - low), np.diff(start))  # (t,)
-        order = np.lexsort(
-            (np.random.default_rng([self.seed, epoch, low]).random(len(item)), user)
-        )  # (t,)
-        return Block(start, item[order], None if age is None else age[order])
+            return Block(indptr, item, age)
+        user = np.repeat(np.arange(high - low), np.diff(indptr))  # (t,)
+        lots = np.random.default_rng([self.seed, epoch, low]).random(len(item))  # (t,)
+        order = np.lexsort((lots, user))  # (t,)
+        return Block(indptr, item[order], None if age is None else age[order])
 
-    def _with_side(self, block: Block) -> Block:
+    def _with_metadata(self, block: Block) -> Block:
         """A block in which every item is followed by its tokens."""
-        if not len(self.side.indices):
+        if not len(self.metadata.indices):
             return block
-        place = np.concatenate(
-            ([0], np.cumsum(1 + self.side.counts[block.token]))
-        )  # (t + 1,) of each item
-        owner = np.repeat(np.arange(len(block.token)), np.diff(place))  # (k,)
-        item, nth = (
-            block.token[owner],
-            np.arange(place[-1]) - place[owner],
-        )  # (k,), (k,) 0 is the item itself
-        beside = self.side.indices[
-            np.minimum(self.side.indptr[item] + nth - 1, len(self.side.indices) - 1)
-        ]  # (k,)
-        time = None if block.time is None else block.time[owner]
-        return Block(place[block.indptr], np.where(nth == 0, item, beside), time)
+        lengths = 1 + self.metadata.counts[block.token]  # (t,) of an item and its tokens
+        begins = np.concatenate(([0], np.cumsum(lengths)))  # (t + 1,)
+        owner = np.repeat(np.arange(len(block.token)), lengths)  # (k,)
+        item = block.token[owner]  # (k,)
+        nth = np.arange(begins[-1]) - begins[owner]  # (k,) 0 is the item itself
+        entry = self.metadata.indptr[item] + nth - 1  # (k,)
+        last_entry = len(self.metadata.indices) - 1
+        metadata = self.metadata.indices[np.minimum(entry, last_entry)]  # (k,)
+        token = np.where(nth == 0, item, metadata)  # (k,)
+        time = None if block.time is None else block.time[owner]  # (k,)
+        return Block(begins[block.indptr], token, time)

@@ -26,16 +26,14 @@ from embsql.run import Run
 from embsql.skipgram.base import Settings
 from embsql.skipgram.train import train
 
-LENGTH = np.float32(
-    5
-)  # of a trained vector, roughly: a shorter one would soon be turned away from where it pointed
+# of a vector, roughly: a shorter one would soon be turned away from where it pointed
+TRAINED_LENGTH = np.float32(5)
 
 
 @algorithm
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node2Vec:
-    """Vectors of the nodes of a graph: nodes that random walks meet near one another get vectors
-    that are alike.
+    """Vectors of the nodes of a graph, alike where random walks meet the nodes near one another.
 
     Walks of the second order with the parameters p and q (Grover and Leskovec, 2016, "node2vec");
     with p = q = 1 this is DeepWalk (Perozzi et al., 2014). They are drawn by rejection, exactly for
@@ -76,7 +74,7 @@ class Node2Vec:
     lr: Positive = 0.8  # length of the first steps; Adagrad shortens later ones
     n_neighbors: Count = 20  # items that every item is joined with; more blur what is alike
     min_similarity: Share = 0.0  # cosine that items must have to be joined
-    # of the items' edges: alikeness, or number of users of both
+    # of the items' edges: their cosine, or number of users of both
     edge_weight: Literal["cosine", "count"] = "cosine"
     # events that two items may be apart in a history to count for it; 0: any
     max_event_distance: Size = 0
@@ -100,18 +98,25 @@ class Node2Vec:
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Walk and learn; the reported loss is that of a pair of nodes. Raises EmptyGraph."""
+        # here: they bring the compiler, which listing does not need
         from embsql.numeric.linalg import multiply
-        from embsql.skipgram.graph import (
-            edges,
-        )  # here: they bring the compiler, which listing does not need
+        from embsql.skipgram.graph import edges
         from embsql.skipgram.walks import Walks
 
         bipartite = self.nodes == "both" and data.graph is None
-        rows = self._graph(data, run)  # (n, n)
+        graph = self._graph(data, run)  # (n, n)
         # Without common neighbors only p/q counts, and with q = 1 none are looked for.
         p, q = (self.p / self.q, 1.0) if bipartite else (self.p, self.q)
-        walks = Walks(rows, self.walks_per_node, self.walk_length, p, q, run)
-        settings = Settings(
+        walks = Walks(graph, self.walks_per_node, self.walk_length, p, q, run)
+        initial = _initial(run, bipartite)  # (n, d)
+        vectors, _ = train(walks, walks.counts(), self._settings(), run, initial)  # (n, d)
+        vectors[graph.counts == 0] = 0
+        items = self._items(vectors[-data.n_items :], data)  # (i, d)
+        users = multiply(_shares(data), items, run)  # (u, d)
+        return Embeddings(users, items, graph=None if bipartite else edges(graph))
+
+    def _settings(self) -> Settings:
+        return Settings(
             dim=self.dim,
             epochs=self.epochs,
             window=self.window,
@@ -119,22 +124,15 @@ class Node2Vec:
             lr=self.lr,
             ns_exponent=self.ns_exponent,
         )
-        vectors, _ = train(walks, walks.counts(), settings, run, _before(run, bipartite))  # (n, d)
-        vectors[rows.counts == 0] = 0
-        items = self._items(vectors[-data.n_items :], data)  # (i, d)
-        users = multiply(_shares(data), items, run)  # (u, d)
-        return Embeddings(users, items, graph=None if bipartite else edges(rows))
 
     def _items(self, vectors: Float32, data: Interactions) -> Float32:
-        """The items' directions (i, d), as long as their numbers of users to the power of
-        `popularity_exponent`.
-        """
+        """The items' directions (i, d), at their numbers of users to `popularity_exponent`."""
         length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (i, 1)
         users = np.maximum(np.bincount(data.item, minlength=data.n_items), 1)[:, None]  # (i, 1)
         wanted = users.astype(np.float32) ** np.float32(self.popularity_exponent)  # (i, 1)
-        items: Float32 = vectors * np.divide(
-            wanted, length, out=np.zeros_like(length), where=length > 0
-        )  # (i, d)
+        zero = np.zeros_like(length)
+        factor = np.divide(wanted, length, out=zero, where=length > 0)  # (i, 1)
+        items: Float32 = vectors * factor  # (i, d)
         return items
 
     def _graph(self, data: Interactions, run: Run) -> CsrMatrix:
@@ -148,37 +146,34 @@ class Node2Vec:
             return adjacency(data.graph, data.n_items, run)
         if self.nodes == "both":
             return bipartite(data, run)
-        counts = self.edge_weight == "count"
-        rows = item_knn_graph(
+        graph = item_knn_graph(
             data,
             self.n_neighbors,
             self.min_similarity,
             self.max_event_distance,
             self.max_time_gap,
             run,
-            counts=counts,
+            counts=self.edge_weight == "count",
         )
-        if not len(rows.indices):
+        if not len(graph.indices):
             raise EmptyGraph(model=run.model_name)
-        return rows
+        return graph
 
 
-def _before(run: Run, bipartite: bool) -> Float32 | None:
+def _initial(run: Run, bipartite: bool) -> Float32 | None:
     """The live run's vectors (n, d) of the nodes, about as long as training makes them.
 
-    None to begin afresh.
+    None to begin afresh; NaN for who is new.
     """
     if run.before is None:
         return None
-    users, items = (
-        run.before.users * LENGTH,
-        run.before.items * LENGTH,
-    )  # (u, d), (i, d), NaN for who is new
-    return np.vstack((users, items)) if bipartite else items
+    items = run.before.items * TRAINED_LENGTH  # (i, d)
+    return np.vstack((run.before.users * TRAINED_LENGTH, items)) if bipartite else items
 
 
 def _shares(data: Interactions) -> CsrMatrix:
     """What share of a user's weight each item has, by user."""
-    rows = data.by_user()
+    by_user = data.by_user()
     total = np.bincount(data.user, data.weight, data.n_users)  # (u,)
-    return CsrMatrix(rows.indptr, rows.indices, (data.weight / total[data.user]).astype(np.float32))
+    share = (data.weight / total[data.user]).astype(np.float32)  # (n,)
+    return CsrMatrix(by_user.indptr, by_user.indices, share)

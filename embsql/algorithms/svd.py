@@ -57,44 +57,44 @@ class SVD:
 
         The reported loss is the share of the matrix's squares that is not captured.
         """
-        from embsql.numeric.linalg import (
-            multiply,
-        )  # here: it brings the compiler, which listing does not need
+        # here: they bring the compiler, which listing does not need
+        from embsql.numeric.linalg import multiply
         from embsql.numeric.svd import truncated_svd
 
         root_user, root_item = self._roots(data)  # (u,), (i,)
-        rows = CsrMatrix(
-            data.by_user().indptr,
-            data.item,
-            data.weight / root_user[data.user] / root_item[data.item],
-        )
-        axes = truncated_svd(rows, data.n_items, self.dim, run)  # (i, d)
-        projected = multiply(rows, axes, run)  # (u, d)
-        self._report(rows, projected, run)
+        weight = data.weight / root_user[data.user] / root_item[data.item]  # (n,)
+        matrix = CsrMatrix(data.by_user().indptr, data.item, weight)
+        right = truncated_svd(matrix, data.n_items, self.dim, run)  # (i, d)
+        projected = multiply(matrix, right, run)  # (u, d)
+        self._report(matrix, projected, run)
         scale = None if self.method == "plain" else np.reciprocal(np.square(root_item))  # (i,)
-        fold_in = FoldIn("projection", item_scale=scale)
-        return Embeddings(
-            projected * root_user[:, None], axes * root_item[:, None], fold_in=fold_in
-        )  # (u, d), (i, d)
+        users = projected * root_user[:, None]  # (u, d)
+        items = right * root_item[:, None]  # (i, d)
+        return Embeddings(users, items, fold_in=FoldIn("projection", item_scale=scale))
 
     def _roots(self, data: Interactions) -> tuple[Float32, Float32]:
         """What rows and columns are divided by: (n_users,), (n_items,)."""
         if self.method == "plain":
             return np.ones(data.n_users, np.float32), np.ones(data.n_items, np.float32)
-        return _root_sum(data.user, data.weight, data.n_users), _root_sum(
-            data.item, data.weight, data.n_items
-        )
+        of_users = _root_of_sums(data.user, data.weight, data.n_users)
+        of_items = _root_of_sums(data.item, data.weight, data.n_items)
+        return of_users, of_items
 
-    def _report(self, rows: CsrMatrix, projected: Float32, run: Run) -> None:
+    def _report(self, matrix: CsrMatrix, projected: Float32, run: Run) -> None:
         """Report the share of the squares of the matrix that its projection (u, d) leaves out."""
-        whole, kept = (float(np.square(a).sum(dtype=np.float64)) for a in (rows.data, projected))
-        loss = 1 - kept / whole if whole else 0.0
+        whole = _sum_of_squares(matrix.data)
+        captured = _sum_of_squares(projected)
+        loss = 1 - captured / whole if whole else 0.0
         if not np.isfinite(loss):
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
         run.report(epoch=1, loss=loss)
 
 
-def _root_sum(codes: Any, weight: Float32, n: int) -> Float32:
+def _sum_of_squares(array: Float32) -> float:
+    return float(np.square(array).sum(dtype=np.float64))
+
+
+def _root_of_sums(codes: Any, weight: Float32, n: int) -> Float32:
     """Root of the sum of weights of each code, 1 where it has none: (n,)."""
     total = np.bincount(codes, weight, n)  # (n,)
     return np.sqrt(np.where(total > 0, total, 1)).astype(np.float32)

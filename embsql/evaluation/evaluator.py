@@ -1,11 +1,13 @@
-"""How good a model is on interactions it has not seen, beside popular items and item-kNN, with
-intervals.
+"""How good a model is on held-out interactions, with intervals, beside two baselines.
+
+The baselines are popular items and item-kNN.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,11 +18,11 @@ from embsql.evaluation.metrics import Float64
 from embsql.evaluation.splits import Mask, Split
 from embsql.run import Run
 
-NEW = 2  # a user with at most this many training pairs is new
+NEW_USER_PAIRS = 2  # a user with at most this many training pairs is new
 # the most popular items that together carry this share of the training pairs are the head
-HEAD = 0.5
+HEAD_SHARE = 0.5
 
-Column = tuple[str, str, int]  # segment, metric, k
+Key = tuple[str, str, int]  # of a figure: segment, metric, k
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,97 +37,17 @@ class Metric:
     value: float
     popular_value: float | None  # None where the baseline's lists are too short for the figure
     itemknn_value: float | None
-    ci_low: (
-        float | None
-    )  # 95% interval over users; None for coverage, which is not a mean over users
+    # 95% interval over users; None for coverage, which is not a mean over users
+    ci_low: float | None
     ci_high: float | None
 
 
-def measure(
-    embeddings: Embeddings, parts: Split, run: Run, *, k: Sequence[int] = (10, 20)
-) -> list[Metric]:
-    """Every figure of a model trained on a part, asked about the other.
+class Segment(NamedTuple):
+    """Users and items whose figures are of interest by themselves."""
 
-    The run may be cancelled meanwhile.
-
-    To measure several models on one split make the `Exam` yourself: its baselines are computed
-    once.
-    """
-    return Exam.of(parts, run, k=k).measure(embeddings)
-
-
-@dataclass(frozen=True, slots=True)
-class Questions:
-    """One split made ready to be asked: whom, what they have seen, and what is right.
-
-    Every user with held-out pairs is asked for a ranking of the whole catalogue (the items with
-    training pairs) without the items of their own training pairs, unless the split asks for
-    repeats. All users asked count in every mean. A user without training pairs cannot be ranked for
-    and gets 0; a held-out item without training pairs cannot be in a list and counts as missed.
-    """
-
-    run: Run  # its threads, its seed for the intervals, its wish to stop
-    users: Int32  # (m,) codes of the users who are asked
-    seen: CsrMatrix  # m rows: their training items
-    barred: CsrMatrix  # m rows: the items that their lists may not have
-    relevant: CsrMatrix  # m rows: their held-out items
-    counts: Int64  # (n_items,) training pairs of every item
-    facts: Mapping[str, int]  # what is asked: name -> how many
-
-    @classmethod
-    def of(cls, parts: Split, run: Run) -> Questions:
-        """Make a split ready."""
-        users = np.unique(parts.held_out.user)  # (m,)
-        seen, relevant = _rows(parts.train.by_user(), users), _rows(parts.held_out.by_user(), users)
-        counts = np.bincount(parts.train.item, minlength=parts.train.n_items)  # (n_items,)
-        barred = _none(len(users)) if parts.repeats else seen
-        return cls(
-            run,
-            users,
-            seen,
-            barred,
-            relevant,
-            counts,
-            {**parts.facts, **_facts(parts, seen, counts)},
-        )
-
-    @property
-    def known(self) -> Known:
-        """What a model that was trained on the training pairs can answer about."""
-        return Known(self.seen.counts > 0, self.counts > 0)
-
-    def rank(self, embeddings: Embeddings, k: int, known: Known | None = None) -> Int32:
-        """The ranking (m, k) of a model trained on the training pairs, or of one that has vectors
-        of others.
-        """
-        from embsql.numeric.topk import top_k
-
-        known = known or self.known
-        bias = (
-            np.zeros(len(self.counts), np.float32)
-            if embeddings.item_bias is None
-            else embeddings.item_bias
-        )
-        allowed = np.where(known.items, bias, np.float32(-np.inf))  # (n_items,)
-        codes, _ = top_k(
-            embeddings.users[self.users],
-            embeddings.items,
-            k,
-            seen=self.barred,
-            item_bias=allowed,
-            similarity=embeddings.similarity,
-            run=self.run,
-        )
-        return _only(known.users, codes)
-
-    def per_user(
-        self, embeddings: Embeddings, metric: str, k: int, known: Known | None = None
-    ) -> Float64:
-        """One of the figures that are means over users, of every user asked: (m,)."""
-        hit = metrics.hits(
-            self.rank(embeddings, k, known), self.relevant, len(self.counts)
-        )  # (m, k)
-        return metrics.PER_USER[metric](hit, self.relevant.counts)
+    name: str
+    users: Mask  # (m,) of the users asked
+    items: Mask  # (n_items,) of which held-out ones count as right
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,159 +58,245 @@ class Known:
     items: Mask  # (n_items,)
 
 
+def measure(
+    embeddings: Embeddings, parts: Split, run: Run, *, k: Sequence[int] = (10, 20)
+) -> list[Metric]:
+    """Every figure of a model trained on a part, asked about the other.
+
+    The run may be cancelled meanwhile. To measure several models on one split make the `Evaluator`
+    yourself: its baselines are computed once.
+    """
+    return Evaluator.prepare(parts, run, k=k).measure(embeddings)
+
+
 @dataclass(frozen=True, slots=True)
-class Exam:
-    """Questions, and how the baselines answer them: popular items and item-kNN, for users with
-    training pairs.
+class Questions:
+    """One split made ready to be asked: whom, what they have seen, and what is right.
+
+    Every user with held-out pairs is asked for a ranking of the whole catalog (the items with
+    training pairs) without the items of their own training pairs, unless the split asks for
+    repeats. All users asked count in every mean. A user without training pairs cannot be ranked for
+    and gets 0; a held-out item without training pairs cannot be in a list and counts as missed.
     """
 
+    run: Run  # its threads, its seed for the intervals, its wish to stop
+    users: Int32  # (m,) codes of the users who are asked
+    seen: CsrMatrix  # m rows: their training items
+    excluded: CsrMatrix  # m rows: the items that their lists may not have
+    relevant: CsrMatrix  # m rows: their held-out items
+    counts: Int64  # (n_items,) training pairs of every item
+    facts: Mapping[str, int]  # what is asked: name -> how many
+
+    @classmethod
+    def prepare(cls, parts: Split, run: Run) -> Questions:
+        """Make a split ready."""
+        users = np.unique(parts.held_out.user)  # (m,)
+        seen = _take_rows(parts.train.by_user(), users)
+        relevant = _take_rows(parts.held_out.by_user(), users)
+        excluded = _empty_rows(len(users)) if parts.repeats else seen
+        counts = np.bincount(parts.train.item, minlength=parts.train.n_items)  # (n_items,)
+        facts = {**parts.facts, **_facts(parts, seen, counts)}
+        return cls(run, users, seen, excluded, relevant, counts, facts)
+
+    @property
+    def known(self) -> Known:
+        """What a model that was trained on the training pairs can answer about."""
+        return Known(self.seen.counts > 0, self.counts > 0)
+
+    def rank(self, embeddings: Embeddings, k: int, known: Known | None = None) -> Int32:
+        """The ranking (m, k) of a model, which has vectors of what `known` says.
+
+        That is of what it was trained on, where nothing else is said.
+        """
+        from embsql.numeric.topk import top_k
+
+        known = known or self.known
+        bias = embeddings.item_bias
+        if bias is None:
+            bias = np.zeros(len(self.counts), np.float32)  # (n_items,)
+        codes, _ = top_k(
+            embeddings.users[self.users],
+            embeddings.items,
+            k,
+            seen=self.excluded,
+            item_bias=np.where(known.items, bias, np.float32(-np.inf)),
+            similarity=embeddings.similarity,
+            run=self.run,
+        )
+        return _only(known.users, codes)
+
+    def per_user(
+        self, embeddings: Embeddings, metric: str, k: int, known: Known | None = None
+    ) -> Float64:
+        """One of the figures that are means over users, of every user asked: (m,)."""
+        ranking = self.rank(embeddings, k, known)  # (m, k)
+        hit = metrics.hits(ranking, self.relevant, len(self.counts))  # (m, k)
+        return metrics.PER_USER[metric](hit, self.relevant.counts)
+
+    def segments(self) -> Iterator[Segment]:
+        """All users and items, and parts of them.
+
+        Users who are not new are light up to the median of their training pairs, and heavy above
+        it.
+        """
+        pairs = self.seen.counts  # (m,)
+        all_users = np.ones(len(pairs), bool)
+        all_items = np.ones(len(self.counts), bool)
+        new = pairs <= NEW_USER_PAIRS  # (m,)
+        median = 0 if new.all() else np.median(pairs[~new])
+        head = _head(self.counts)  # (n_items,)
+        yield Segment("all", all_users, all_items)
+        yield Segment("users:new", new, all_items)
+        yield Segment("users:light", ~new & (pairs <= median), all_items)
+        yield Segment("users:heavy", ~new & (pairs > median), all_items)
+        yield Segment("items:head", all_users, head)
+        yield Segment("items:tail", all_users, ~head)
+
+    def relevant_counts(self, segment: Segment) -> Int64:
+        """How many held-out items of a segment each of its users has: (m,), 0 for other users."""
+        is_in = segment.items[self.relevant.indices]  # (pairs,)
+        before = np.concatenate(([0], np.cumsum(is_in)))  # (pairs + 1,)
+        return np.where(segment.users, np.diff(before[self.relevant.indptr]), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    """Questions, and how the baselines answer them for users with training pairs."""
+
     k: tuple[int, ...]
-    asked: Questions
+    questions: Questions
     n_users: int  # users with training pairs
     known: Known  # what the models to be measured have vectors of
     popular: Int32  # (m, max k) ranking by popularity
     itemknn: Int32  # (m, max k) ranking by item-kNN
 
     @classmethod
-    def of(
+    def prepare(
         cls,
         parts: Split,
         run: Run,
         *,
         k: Sequence[int] = (10, 20),
         vectors: tuple[Mask, Mask] | None = None,
-    ) -> Exam:
+    ) -> Evaluator:
         """Make a split ready; takes the time of the baselines. Raises NotEvaluated for a k below 1.
 
         `vectors` says of all users (n_users,) and items (n_items,) which a model to be measured has
         vectors of, where those are not the ones with training pairs.
         """
         if min(k, default=0) < 1:
-            raise NotEvaluated(
-                name="the model", reason=f"every k must be at least 1, got {list(k)}"
-            )
-        asked, train, longest = Questions.of(parts, run), parts.train, max(k)
-        trained = asked.known.users  # (m,)
-        popular = _only(trained, baselines.popular(train, asked.barred, longest))  # (m, max k)
-        itemknn = baselines.item_knn(
-            train, asked.seen, longest, run, repeats=parts.repeats
-        )  # (m, max k)
-        known = Known(vectors[0][asked.users], vectors[1]) if vectors else asked.known
-        n_users = max(1, len(np.unique(train.user)))
-        return cls(tuple(sorted(set(k))), asked, n_users, known, popular, _only(trained, itemknn))
+            reason = f"every k must be at least 1, got {list(k)}"
+            raise NotEvaluated(name="the model", reason=reason)
+        longest = max(k)
+        train = parts.train
+        questions = Questions.prepare(parts, run)
+        popular = baselines.popular(train, questions.excluded, longest)  # (m, max k)
+        itemknn = baselines.item_knn(train, questions.seen, longest, run, repeats=parts.repeats)
+        known = questions.known
+        trained_users = known.users  # (m,)
+        if vectors is not None:
+            users, items = vectors
+            known = Known(users[questions.users], items)
+        return cls(
+            k=tuple(sorted(set(k))),
+            questions=questions,
+            n_users=max(1, len(np.unique(train.user))),
+            known=known,
+            popular=_only(trained_users, popular),
+            itemknn=_only(trained_users, itemknn),
+        )
 
     def measure(self, embeddings: Embeddings) -> list[Metric]:
         """Every figure of a model."""
-        own = self.asked.rank(embeddings, max(self.k), self.known)  # (m, max k)
-        answers = {"model": own, "popular": self.popular, "itemknn": self.itemknn}
-        figures = {name: self._figures(ranking, embeddings) for name, ranking in answers.items()}
-        asked = [column for column, values in figures["model"].items() if np.isfinite(values).any()]
-        model, popular, itemknn = (
-            np.column_stack([figures[name][c] for c in asked]) for name in answers
-        )  # (m, c)
-        low, high = metrics.intervals(model, self.asked.run.seed)  # (c,) each
-        table = np.column_stack(
-            [*map(metrics.means, (model, popular, itemknn)), low, high]
-        )  # (c, 5)
-        rows = [
-            Metric(*c, float(row[0]), *map(_number, row[1:]))
-            for c, row in zip(asked, table, strict=True)
-        ]
-        rows += [self._coverage(answers, k) for k in self.k]
-        return rows if self.asked.counts.any() else [_alone(row) for row in rows]
+        ranking = self.questions.rank(embeddings, max(self.k), self.known)  # (m, max k)
+        rankings = (ranking, self.popular, self.itemknn)
+        rows = self._means_over_users(rankings, embeddings)
+        rows += [self._coverage(rankings, k) for k in self.k]
+        if self.questions.counts.any():
+            return rows
+        return [_without_baselines(row) for row in rows]
 
-    def counted(self) -> list[Metric]:
+    def facts(self) -> list[Metric]:
         """What was asked, as figures of the segment `asked`."""
-        return [
-            Metric("asked", name, 0, float(n), None, None, None, None)
-            for name, n in self.asked.facts.items()
-        ]
+        nothing = (None, None, None, None)
+        facts = self.questions.facts.items()
+        return [Metric("asked", name, 0, float(count), *nothing) for name, count in facts]
 
-    def _figures(self, ranking: Int32, embeddings: Embeddings) -> dict[Column, Float64]:
+    def _means_over_users(self, rankings: Sequence[Int32], embeddings: Embeddings) -> list[Metric]:
+        """The figures that are means over users, of the model's and the baselines' rankings."""
+        figures = [self._per_user(ranking, embeddings) for ranking in rankings]
+        # of those in which some user has part
+        keys = [key for key, values in figures[0].items() if np.isfinite(values).any()]
+        tables = [np.column_stack([values[key] for key in keys]) for values in figures]  # (m, c)
+        low, high = metrics.intervals(tables[0], self.questions.run.seed)  # (c,) each
+        columns = np.column_stack([*map(metrics.means, tables), low, high])  # (c, 5)
+        rows = zip(keys, columns.tolist(), strict=True)
+        return [Metric(*key, value, *map(_finite, others)) for key, (value, *others) in rows]
+
+    def _per_user(self, ranking: Int32, embeddings: Embeddings) -> dict[Key, Float64]:
         """Every figure that is a mean over users: (m,) each."""
-        counts = self.asked.counts
-        hit = metrics.hits(ranking, self.asked.relevant, len(counts))  # (m, max k)
-        figures: dict[Column, Float64] = {}
-        for segment, users, items in self._segments():
-            right = hit & items[ranking]  # (m, max k); where the code is -1 there is no hit
-            relevant = np.where(users, self._held(items), 0)  # (m,)
+        questions = self.questions
+        counts = questions.counts  # (n_items,)
+        hit = metrics.hits(ranking, questions.relevant, len(counts))  # (m, max k)
+        figures: dict[Key, Float64] = {}
+        for segment in questions.segments():
+            own_hit = hit & segment.items[ranking]  # (m, max k); no hit where the code is -1
+            relevant = questions.relevant_counts(segment)  # (m,)
             for name, figure in metrics.PER_USER.items():
-                figures |= {(segment, name, k): figure(right[:, :k], relevant) for k in self.k}
+                for k in self.k:
+                    figures[segment.name, name, k] = figure(own_hit[:, :k], relevant)
         for k in self.k:
-            figures["all", "diversity", k] = metrics.diversity(ranking[:, :k], embeddings.items)
-            figures["all", "novelty", k] = metrics.novelty(ranking[:, :k], counts, self.n_users)
+            top = ranking[:, :k]  # (m, k)
+            figures["all", "diversity", k] = metrics.diversity(top, embeddings.items)
+            figures["all", "novelty", k] = metrics.novelty(top, counts, self.n_users)
         return figures
 
-    def _segments(self) -> Iterator[tuple[str, Mask, Mask]]:
-        """Name, users asked (m,) and items (n_items,) of every segment.
-
-        The figures of a segment of items take only its held-out items for right. Users who are not
-        new are light up to the median of their training pairs, and heavy above it.
-        """
-        pairs, counts = self.asked.seen.counts, self.asked.counts  # (m,), (n_items,)
-        everyone, everything = np.ones(len(pairs), bool), np.ones(len(counts), bool)
-        new, head = pairs <= NEW, _head(counts)
-        usual = np.median(pairs[~new]) if not new.all() else 0
-        yield "all", everyone, everything
-        yield "users:new", new, everything
-        yield "users:light", ~new & (pairs <= usual), everything
-        yield "users:heavy", ~new & (pairs > usual), everything
-        yield "items:head", everyone, head
-        yield "items:tail", everyone, ~head
-
-    def _held(self, items: Mask) -> Int64:
-        """How many held-out items of a set of items (n_items,) each user has: (m,)."""
-        relevant = self.asked.relevant
-        inside = np.concatenate(([0], np.cumsum(items[relevant.indices])))  # (pairs + 1,)
-        return np.diff(inside[relevant.indptr])
-
-    def _coverage(self, answers: Mapping[str, Int32], k: int) -> Metric:
+    def _coverage(self, rankings: Sequence[Int32], k: int) -> Metric:
         model, popular, itemknn = (
-            metrics.coverage(ranking[:, :k], self.known.items) for ranking in answers.values()
+            metrics.coverage(ranking[:, :k], self.known.items) for ranking in rankings
         )
         return Metric("all", "coverage", k, model, popular, itemknn, None, None)
 
 
-def _alone(figure: Metric) -> Metric:
+def _without_baselines(figure: Metric) -> Metric:
     """A figure of a run without training pairs, which no baseline can answer from."""
     return replace(figure, popular_value=None, itemknn_value=None)
 
 
 def _head(counts: Int64) -> Mask:
-    """The most popular items that together carry half of the pairs, equal counts by code:
-    (n_items,).
+    """The most popular items (n_items,) that together carry half of the pairs.
+
+    Equal counts by code.
     """
     order = np.argsort(-counts, kind="stable")  # (n_items,)
     before = np.cumsum(counts[order]) - counts[order]  # (n_items,) pairs of more popular items
     head = np.zeros(len(counts), bool)  # (n_items,)
-    head[order[before < HEAD * counts.sum()]] = True
+    head[order[before < HEAD_SHARE * counts.sum()]] = True
     return head
 
 
-def _rows(rows: CsrMatrix, which: Int32) -> CsrMatrix:
-    """Some of the rows, in the order of `which`."""
-    counts = rows.counts[which]  # (len(which),)
-    start = np.concatenate(([0], np.cumsum(counts)))  # (len(which) + 1,)
-    entries = np.arange(start[-1]) + np.repeat(
-        rows.indptr[which] - start[:-1], counts
-    )  # (entries,)
-    return CsrMatrix(start, rows.indices[entries], rows.data[entries])
+def _take_rows(matrix: CsrMatrix, rows: Int32) -> CsrMatrix:
+    """Some of the rows (r,), in their order."""
+    counts = matrix.counts[rows]  # (r,)
+    indptr = np.concatenate(([0], np.cumsum(counts)))  # (r + 1,)
+    shift = np.repeat(matrix.indptr[rows] - indptr[:-1], counts)  # (entries,)
+    entries = np.arange(indptr[-1]) + shift  # (entries,)
+    return CsrMatrix(indptr, matrix.indices[entries], matrix.data[entries])
 
 
-def _none(m: int) -> CsrMatrix:
+def _empty_rows(m: int) -> CsrMatrix:
     """As many rows as users, m, without an entry."""
     return CsrMatrix(np.zeros(m + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 def _facts(parts: Split, seen: CsrMatrix, counts: Int64) -> dict[str, int]:
     """What is asked on a split, and of whom and of what nothing is known."""
+    held_out_items = np.unique(parts.held_out.item)
     return {
         "users": len(seen.counts),
         "pairs": len(parts.held_out),
         "users without training pairs": int(np.count_nonzero(seen.counts == 0)),
-        "items without training pairs": int(
-            np.count_nonzero(counts[np.unique(parts.held_out.item)] == 0)
-        ),
+        "items without training pairs": int(np.count_nonzero(counts[held_out_items] == 0)),
     }
 
 
@@ -298,6 +306,6 @@ def _only(served: Mask, ranking: Int32) -> Int32:
     return ranking
 
 
-def _number(value: float) -> float | None:
+def _finite(value: float) -> float | None:
     """The value, None for NaN: no table may hold one."""
     return float(value) if np.isfinite(value) else None

@@ -7,7 +7,7 @@ items of a segment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,22 @@ Hits = NDArray[np.bool_]
 
 # of the bootstrap: the ends of a 95% interval are then known to about 3% of its width
 RESAMPLES = 1000
-USERS = 4096  # users whose lists are looked at together in `diversity`
+PERCENTILES = (2.5, 97.5)
+BLOCK_COUNTS = 2**24  # users x resamples that are drawn at a time
+BLOCK_USERS = 4096  # whose lists are looked at together in `diversity`
 
 
 def hits(ranking: Int32, relevant: CsrMatrix, n_items: int) -> Hits:
     """Which entries of a ranking (m, k) are among the user's relevant items (m rows): (m, k)."""
+    if not len(relevant.indices):
+        return np.zeros(ranking.shape, bool)
     row = np.arange(len(ranking), dtype=np.int64)  # (m,)
-    known = np.repeat(row, relevant.counts) * n_items + relevant.indices  # (pairs,) ascending
-    asked = row[:, None] * n_items + ranking  # (m, k)
-    place = np.searchsorted(known, asked).clip(max=max(len(known) - 1, 0))  # (m, k)
-    return (ranking >= 0) & (known[place] == asked) if len(known) else np.zeros(ranking.shape, bool)
+    relevant_keys = np.repeat(row, relevant.counts) * n_items + relevant.indices  # ascending
+    keys = row[:, None] * n_items + ranking  # (m, k)
+    position = np.searchsorted(relevant_keys, keys)  # (m, k)
+    found = relevant_keys[position.clip(max=len(relevant_keys) - 1)]  # (m, k)
+    hit: Hits = (ranking >= 0) & (found == keys)  # (m, k)
+    return hit
 
 
 # --- from the hits (m, k) and the number of relevant items (m,) of each user ---------------------
@@ -39,7 +45,7 @@ def recall(hit: Hits, relevant: Int64) -> Float64:
 
     Items that no list can hold count as missed.
     """
-    return _share(hit.sum(axis=1), relevant)
+    return _ratio(hit.sum(axis=1), relevant)
 
 
 def hit_rate(hit: Hits, relevant: Int64) -> Float64:
@@ -53,30 +59,35 @@ def ndcg(hit: Hits, relevant: Int64) -> Float64:
     Järvelin & Kekäläinen 2002, with binary gains: the best list has min(relevant, k) hits at its
     top.
     """
-    gain = 1 / np.log2(np.arange(2, hit.shape[1] + 2))  # (k,)
+    k = hit.shape[1]
+    gain = 1 / np.log2(np.arange(2, k + 2))  # (k,)
     ideal = np.concatenate(([0.0], np.cumsum(gain)))  # (k + 1,) by number of hits
-    return _share(hit @ gain, ideal[np.minimum(relevant, hit.shape[1])])
+    return _ratio(hit @ gain, ideal[np.minimum(relevant, k)])
 
 
 def mrr(hit: Hits, relevant: Int64) -> Float64:
     """1 / rank of the first hit, 0 without one."""
-    first = np.where(hit.any(axis=1), 1 / (hit.argmax(axis=1) + 1), 0.0)  # (m,)
-    return _where(relevant, first)
+    first_rank = hit.argmax(axis=1) + 1  # (m,)
+    reciprocal = np.where(hit.any(axis=1), 1 / first_rank, 0.0)  # (m,)
+    return _where(relevant, reciprocal)
 
 
 def mean_average_precision(hit: Hits, relevant: Int64) -> Float64:
-    """Mean of the precision at each hit, over min(relevant, k): 1 when all that can be hit is on
-    top.
+    """Mean of the precision at each hit, over min(relevant, k).
+
+    1 when all that can be hit is on top.
     """
-    rank = np.arange(1, hit.shape[1] + 1)  # (k,)
+    k = hit.shape[1]
+    rank = np.arange(1, k + 1)  # (k,)
     precision = np.cumsum(hit, axis=1) / rank  # (m, k)
-    return _share((precision * hit).sum(axis=1), np.minimum(relevant, hit.shape[1]))
+    return _ratio((precision * hit).sum(axis=1), np.minimum(relevant, k))
 
 
-def _share(part: NDArray[np.number], whole: NDArray[np.number]) -> Float64:
+def _ratio(part: NDArray[np.number], whole: NDArray[np.number]) -> Float64:
     """Part / whole (m,), NaN where the whole is 0."""
-    share: Float64 = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
-    return share
+    nan = np.full(len(part), np.nan)
+    ratio: Float64 = np.divide(part, whole, out=nan, where=whole > 0)
+    return ratio
 
 
 def _where(relevant: Int64, value: NDArray[np.generic]) -> Float64:
@@ -96,60 +107,64 @@ PER_USER: dict[str, Callable[[Hits, Int64], Float64]] = {
 # --- from the lists themselves -------------------------------------------------------------------
 
 
-def coverage(ranking: Int32, catalogue: NDArray[np.generic]) -> float:
-    """Share of the catalogue (n_items,), where it is not 0 for an item, that is in at least one
-    list.
+def coverage(ranking: Int32, catalog: NDArray[np.generic]) -> float:
+    """Share of the catalog that is in at least one list.
+
+    The catalog (n_items,) is not 0 for the items that it has.
     """
-    return len(np.unique(ranking[ranking >= 0])) / max(1, int(np.count_nonzero(catalogue)))
+    listed = np.unique(ranking[ranking >= 0])
+    return len(listed) / max(1, int(np.count_nonzero(catalog)))
 
 
 def novelty(ranking: Int32, counts: Int64, n_users: int) -> Float64:
-    """Mean self-information of a user's list in bits, -log2(share of users who have the item):
-    (m,).
+    """Mean self-information of a user's list in bits, -log2(share of users who have the item).
 
     Zhou et al. 2010, Solving the apparent diversity-accuracy dilemma. `counts` (n_items,) are
     training pairs.
     """
     bits = np.log2(n_users / np.maximum(counts, 1))  # (n_items,)
     listed = ranking >= 0  # (m, k)
-    return _share(np.where(listed, bits[ranking], 0.0).sum(axis=1), listed.sum(axis=1))
+    total = np.where(listed, bits[ranking], 0.0).sum(axis=1)  # (m,)
+    return _ratio(total, listed.sum(axis=1))
 
 
 def diversity(ranking: Int32, items: Float32) -> Float64:
-    """1 - mean cosine between two items of a user's list, in the vectors items (n_items, dim):
-    (m,).
+    """1 - mean cosine between two items of a user's list, in the vectors items (n_items, dim).
 
     NaN for a list of fewer than two items; a zero vector has cosine 0 with every other.
     """
     length = np.linalg.norm(items, axis=1, keepdims=True)  # (n_items, 1)
     direction = (items / np.where(length > 0, length, 1)).astype(np.float32)  # (n_items, dim)
-    blocks = [ranking[first : first + USERS] for first in range(0, len(ranking), USERS)]
-    return np.concatenate(
-        [np.empty(0), *(_diversity(block, direction) for block in blocks)]
-    )  # (m,)
+    parts = [np.empty(0)]
+    for first in range(0, len(ranking), BLOCK_USERS):
+        parts.append(_diversity(ranking[first : first + BLOCK_USERS], direction))
+    return np.concatenate(parts)  # (m,)
 
 
 def _diversity(ranking: Int32, direction: Float32) -> Float64:
-    """The sum over pairs comes from the length of the sum: |sum v|^2 = sum |v|^2 + 2 * sum over
-    pairs.
+    """The diversity (b,) of a block of users.
+
+    The sum over pairs comes from the length of the sum: |sum v|^2 = sum |v|^2 + 2 * sum over pairs.
     """
     listed = ranking >= 0  # (b, k)
     vectors = direction[ranking] * listed[:, :, None]  # (b, k, dim)
     n = listed.sum(axis=1)  # (b,)
-    whole = np.square(vectors.sum(axis=1)).sum(axis=1)  # (b,)
-    own = np.square(vectors).sum(axis=(1, 2))  # (b,)
-    return 1 - _share((whole - own).astype(np.float64), n * (n - 1))
+    squared_sum = np.square(vectors.sum(axis=1)).sum(axis=1)  # (b,)
+    sum_of_squares = np.square(vectors).sum(axis=(1, 2))  # (b,)
+    twice_pairs = (squared_sum - sum_of_squares).astype(np.float64)  # (b,)
+    return 1 - _ratio(twice_pairs, n * (n - 1))
 
 
 # --- means and how sure they are -----------------------------------------------------------------
 
 
 def means(figures: Float64) -> Float64:
-    """Means of the columns of figures (m, c), over the users who have part in them: (c,), NaN
-    without any.
+    """Means of the columns of figures (m, c), over the users who have part in them.
+
+    (c,), NaN where none has.
     """
-    here = np.isfinite(figures)  # (m, c)
-    return _share(np.where(here, figures, 0).sum(axis=0), here.sum(axis=0))
+    has_part = np.isfinite(figures)  # (m, c)
+    return _ratio(np.where(has_part, figures, 0).sum(axis=0), has_part.sum(axis=0))
 
 
 def intervals(figures: Float64, seed: int) -> tuple[Float64, Float64]:
@@ -158,29 +173,33 @@ def intervals(figures: Float64, seed: int) -> tuple[Float64, Float64]:
     Percentile bootstrap, Efron & Tibshirani 1993, in its Poisson form: in each of 1,000 resamples a
     user counts Poisson(1) times, which makes every resample a row of one matrix product.
     """
-    here = np.isfinite(figures)  # (m, c)
-    both = np.hstack([np.where(here, figures, 0), here]).astype(
-        np.float32
-    )  # (m, 2c) sums and sizes
-    table = _poisson_table()
-    generator = np.random.default_rng(seed)
-    rows = max(1, min(RESAMPLES, 2**24 // max(1, len(figures))))
-    blocks = [min(rows, RESAMPLES - first) for first in range(0, RESAMPLES, rows)]
-    draws = (
-        table[generator.integers(0, len(table), (b, len(figures)), np.uint16)] for b in blocks
-    )  # (b, m) each
-    sums, sizes = np.hsplit(np.vstack([draw @ both for draw in draws]), 2)  # (1000, c) each
-    resampled = np.divide(
-        sums, sizes, out=np.full(sums.shape, np.nan, np.float32), where=sizes > 0
-    )  # (1000, c)
-    low, high = np.nanpercentile(resampled, (2.5, 97.5), axis=0)  # (c,) each
+    has_part = np.isfinite(figures)  # (m, c)
+    columns = [np.where(has_part, figures, 0), has_part]
+    values_and_ones = np.hstack(columns).astype(np.float32)  # (m, 2c)
+    parts = [counts @ values_and_ones for counts in _poisson_counts(len(figures), seed)]
+    sums, sizes = np.hsplit(np.vstack(parts), 2)  # (1000, c) each
+    nan = np.full(sums.shape, np.nan, np.float32)
+    resampled = np.divide(sums, sizes, out=nan, where=sizes > 0)  # (1000, c)
+    low, high = np.nanpercentile(resampled, PERCENTILES, axis=0)  # (c,) each
     return low.astype(np.float64), high.astype(np.float64)
 
 
+def _poisson_counts(m: int, seed: int) -> Iterator[Float32]:
+    """How often each of m users counts in some of the resamples, (b, m) at a time."""
+    table = _poisson_table()
+    rng = np.random.default_rng(seed)
+    size = max(1, min(RESAMPLES, BLOCK_COUNTS // max(1, m)))
+    for first in range(0, RESAMPLES, size):
+        shape = (min(size, RESAMPLES - first), m)
+        yield table[rng.integers(0, len(table), shape, np.uint16)]
+
+
 def _poisson_table() -> Float32:
-    """65,536 values of a Poisson(1) variable in its proportions: a random index draws one in a
-    nanosecond.
+    """65,536 values of a Poisson(1) variable in its proportions.
+
+    A random index draws one in a nanosecond.
     """
-    chance = np.exp(-1.0) / np.cumprod(np.concatenate(([1.0], np.arange(1, 9))))  # (9,)
-    edges = np.rint(2**16 * np.cumsum(chance))  # (9,)
+    factorials = np.cumprod(np.concatenate(([1.0], np.arange(1, 9))))  # (9,)
+    probabilities = np.exp(-1.0) / factorials  # (9,) of 0 to 8
+    edges = np.rint(2**16 * np.cumsum(probabilities))  # (9,)
     return np.searchsorted(edges, np.arange(2**16), side="right").astype(np.float32)  # (65536,)

@@ -24,9 +24,8 @@ class Split:
     train: Interactions
     held_out: Interactions
     repeats: bool = False  # whether what a user knew is asked for again, and may then be in a list
-    facts: Mapping[str, int] = field(
-        default_factory=dict
-    )  # what else there is to say about it: name -> how many
+    # what else is to be known about it: name -> how many
+    facts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,34 +71,29 @@ def split(
     the method is unknown, needs a time that is missing, or nothing can be held out; InvalidArgument
     for repeats of another method than time.
     """
-    name = named(data, method, repeats=repeats)
+    name = resolve_split(data, method, repeats=repeats)
     if not 0 < fraction < 1:
-        raise NotEvaluated(
-            name="the model",
-            reason=f"the held-out fraction must be between 0 and 1, got {fraction}",
-        )
-    made = METHODS[name.removesuffix(REPEATS)](data, Cut(seed, fraction, average, repeats))
-    if not len(made.held_out):
-        needs = NEEDS[name.removesuffix(REPEATS)]
-        raise NotEvaluated(
-            name="the model", reason=f"split '{name}' finds nothing to hold out; {needs}"
-        )
-    return made
+        raise _not_evaluated(f"the held-out fraction must be between 0 and 1, got {fraction}")
+    method = name.removesuffix(REPEATS)
+    parts = METHODS[method](data, Cut(seed, fraction, average, repeats))
+    if not len(parts.held_out):
+        raise _not_evaluated(f"split '{name}' finds nothing to hold out; {NEEDS[method]}")
+    return parts
 
 
-def named(data: Interactions, method: str, *, repeats: bool = False) -> str:
+def resolve_split(data: Interactions, method: str, *, repeats: bool = False) -> str:
     """What figures on a split are filed under.
 
     Raises NotEvaluated or InvalidArgument when the data do not allow it.
     """
     if method not in {"auto", *METHODS}:
         known = ", ".join(("auto", *METHODS))
-        raise NotEvaluated(name="the model", reason=f"there is no split '{method}', only {known}")
-    name = ("random" if data.time is None else "last") if method == "auto" else method
+        raise _not_evaluated(f"there is no split '{method}', only {known}")
+    default = "random" if data.time is None else "last"
+    name = default if method == "auto" else method
     if name != "random" and data.time is None:
         missing = "needs event_time, which the source does not give; select it or use 'random'"
-        reason = f"split '{name}' {missing}"
-        raise NotEvaluated(name="the model", reason=reason)
+        raise _not_evaluated(f"split '{name}' {missing}")
     if repeats and name != "time":
         raise InvalidArgument(
             name="repeats",
@@ -109,44 +103,49 @@ def named(data: Interactions, method: str, *, repeats: bool = False) -> str:
     return name + REPEATS if repeats else name
 
 
+def _not_evaluated(reason: str) -> NotEvaluated:
+    return NotEvaluated(name="the model", reason=reason)
+
+
 def _last(data: Interactions, cut: Cut) -> Split:
     """The last pair of every user with at least two, by lot where several are last.
 
     Codes follow the order of ids, so that any rule about codes would prefer some names to others.
     """
-    assert data.time is not None  # noqa: S101  # checked by named; tells the type checker
-    rows = data.by_user()
-    begins = rows.indptr[:-1][rows.counts > 0]  # (users with pairs,)
-    counts = rows.counts[rows.counts > 0]  # (users with pairs,)
+    assert data.time is not None  # noqa: S101  # checked by resolve_split; for the type checker
+    matrix = data.by_user()
+    has_pairs = matrix.counts > 0  # (n_users,)
+    begins = matrix.indptr[:-1][has_pairs]  # (u,) of the users with pairs
+    counts = matrix.counts[has_pairs]  # (u,)
     if not len(begins):
         return Split("last", data, data)
-    latest = data.time == np.repeat(
-        np.maximum.reduceat(data.time, begins), counts
-    )  # (n,) at the user's last time
-    lot = np.where(latest, np.random.default_rng(cut.seed).permutation(len(data)), -1)  # (n,)
-    drawn = lot == np.repeat(np.maximum.reduceat(lot, begins), counts)  # (n,)
-    tied = np.add.reduceat(latest, begins, dtype=np.int64) > 1  # (users with pairs,)
-    return _parted(
-        "last", data, drawn & np.repeat(counts > 1, counts), {"tied users": int(tied.sum())}
-    )
+    latest = np.maximum.reduceat(data.time, begins)  # (u,)
+    is_latest = data.time == np.repeat(latest, counts)  # (n,)
+    lots = np.random.default_rng(cut.seed).permutation(len(data))  # (n,)
+    lots = np.where(is_latest, lots, -1)  # (n,)
+    drawn = lots == np.repeat(np.maximum.reduceat(lots, begins), counts)  # (n,)
+    tied = np.add.reduceat(is_latest, begins, dtype=np.int64) > 1  # (u,)
+    held_out = drawn & np.repeat(counts > 1, counts)  # (n,)
+    return _by_pair("last", data, held_out, {"tied users": int(tied.sum())})
 
 
 def by_time(data: Interactions, cut: Cut) -> Split:
     """What had happened before an instant, and the pairs that begin then or later."""
     events = data.events_by_time()
-    assert events.time is not None  # noqa: S101  # checked by named; tells the type checker
-    later = _later(events.time, cut)  # (m,)
-    known, again = np.zeros((2, len(data)), bool)  # (n,) each
-    known[events.pair[~later]] = True
-    again[events.pair[later]] = True
-    name, facts = "time" + REPEATS * cut.repeats, {"known pairs": int((known & again).sum())}
-    asked = again if cut.repeats else again & ~known  # (n,)
-    return Split(
-        name, data.of_events(~later, average=cut.average), data.where(asked), cut.repeats, facts
-    )
+    assert events.time is not None  # noqa: S101  # checked by resolve_split; for the type checker
+    is_late = _is_late(events.time, cut)  # (m,)
+    known = np.zeros(len(data), bool)  # (n,) pairs with an event before the cut
+    late = np.zeros(len(data), bool)  # (n,) pairs with one after it
+    known[events.pair[~is_late]] = True
+    late[events.pair[is_late]] = True
+    held_out = late if cut.repeats else late & ~known  # (n,)
+    name = "time" + REPEATS * cut.repeats
+    facts = {"known pairs": int((known & late).sum())}
+    train = data.from_events(~is_late, average=cut.average)
+    return Split(name, train, data.where(held_out), cut.repeats, facts)
 
 
-def _later(time: Int64, cut: Cut) -> Mask:
+def _is_late(time: Int64, cut: Cut) -> Mask:
     """Which of some times (m,) come after the cut.
 
     The instant at its border does, unless it is all there is.
@@ -157,28 +156,26 @@ def _later(time: Int64, cut: Cut) -> Mask:
         return time > cut.after
     position = len(time) - max(1, round(len(time) * cut.fraction))
     border = np.partition(time, position)[position]
-    later: Mask = time > border if border == time.min() else time >= border  # (m,)
-    return later
+    is_late: Mask = time > border if border == time.min() else time >= border  # (m,)
+    return is_late
 
 
 def _random(data: Interactions, cut: Cut) -> Split:
     """A fraction of the pairs of every user with at least two."""
-    rows = data.by_user()
+    matrix = data.by_user()
     lots = np.random.default_rng(cut.seed).random(len(data))  # (n,)
     order = np.lexsort((lots, data.user))  # (n,) shuffled within users
-    place = np.empty(
-        len(data), np.int64
-    )  # (n,) place of a pair among the shuffled pairs of its user
-    place[order] = np.arange(len(data)) - np.repeat(rows.indptr[:-1], rows.counts)
-    take = np.clip(
-        np.rint(rows.counts * cut.fraction), 1, np.maximum(rows.counts - 1, 0)
-    )  # (n_users,)
-    return _parted("random", data, place < take[data.user], {})
+    begins = np.repeat(matrix.indptr[:-1], matrix.counts)  # (n,)
+    rank = np.empty(len(data), np.int64)  # (n,) of a pair among the shuffled pairs of its user
+    rank[order] = np.arange(len(data)) - begins
+    most = np.maximum(matrix.counts - 1, 0)  # (n_users,)
+    taken = np.clip(np.rint(matrix.counts * cut.fraction), 1, most)  # (n_users,)
+    return _by_pair("random", data, rank < taken[data.user], {})
 
 
-def _parted(name: str, data: Interactions, held: Mask, facts: Mapping[str, int]) -> Split:
-    """Whole pairs on either side."""
-    return Split(name, data.where(~held), data.where(held), facts=facts)
+def _by_pair(name: str, data: Interactions, held_out: Mask, facts: Mapping[str, int]) -> Split:
+    """Whole pairs on either side, held out where held_out (n,) is true."""
+    return Split(name, data.where(~held_out), data.where(held_out), facts=facts)
 
 
 METHODS: dict[str, Callable[[Interactions, Cut], Split]] = {

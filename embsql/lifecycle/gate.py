@@ -105,7 +105,7 @@ def as_it_is(new: Candidate, live: Loaded) -> Comparison | None:
     if not len(parts.held_out):
         return None
     questions, users, items = (
-        Questions.of(parts, new.run),
+        Questions.prepare(parts, new.run),
         parts.held_out.users,
         parts.held_out.items,
     )
@@ -123,14 +123,14 @@ def as_it_is(new: Candidate, live: Loaded) -> Comparison | None:
 
 def anew(new: Candidate, live: Embeddings) -> Comparison:
     """The live run's options and the new run, both trained on the same part."""
-    questions = Questions.of(new.parts, new.run)
+    questions = Questions.prepare(new.parts, new.run)
     other = questions.per_user(live, METRIC, new.k)  # (m,)
     return _compared("options", new, new.answers(questions), other)
 
 
 def alike(new: Candidate) -> Comparison:
     """A live run of the same algorithm, options and seed: on the same part it is the new run."""
-    answers = new.answers(Questions.of(new.parts, new.run))  # (m,)
+    answers = new.answers(Questions.prepare(new.parts, new.run))  # (m,)
     return _compared("same", new, answers, answers)
 
 

@@ -23,8 +23,8 @@ from embsql.errors import (
     NotEvaluated,
     shared,
 )
-from embsql.evaluation.evaluator import Exam, Metric
-from embsql.evaluation.splits import REPEATS, Split, named, split
+from embsql.evaluation.evaluator import Evaluator, Metric
+from embsql.evaluation.splits import REPEATS, Split, resolve_split, split
 from embsql.lifecycle import gate, registry, test_set
 from embsql.lifecycle.gate import Candidate, Comparison, Verdict
 from embsql.lifecycle.loaded import Loaded, Side, load_run
@@ -71,7 +71,7 @@ def split_name_of(plan: Plan, data: Interactions) -> str:
     """What the plan's figures are filed under."""
     if plan.test:
         return test_set.NAME + REPEATS * plan.repeats
-    return named(data, plan.split, repeats=plan.repeats)
+    return resolve_split(data, plan.split, repeats=plan.repeats)
 
 
 def parts_of(plan: Plan, data: Interactions) -> Split:
@@ -125,9 +125,9 @@ def _on_a_part(plan: Plan, data: Interactions, run: Run) -> Answered:
         checkpoints=run.checkpoints and run.checkpoints.of(f"trial-{parts.name}"),
     )
     embeddings = fit(plan.algorithm, parts.train, trial)
-    exam = Exam.of(parts, run, k=plan.k)
+    evaluator = Evaluator.prepare(parts, run, k=plan.k)
     known = present(parts.train.user, data.n_users), present(parts.train.item, data.n_items)
-    return Answered(parts, embeddings, known, exam.measure(embeddings) + exam.counted())
+    return Answered(parts, embeddings, known, evaluator.measure(embeddings) + evaluator.facts())
 
 
 def present(codes: Any, n: int) -> Any:
@@ -142,8 +142,8 @@ def on_a_test(
     parts = test_set.asked(test, made.pairs, repeats=repeats, name=run.model_name)
     known = made.users.known(parts.train.users), made.items.known(parts.train.items)
     embeddings = made.embeddings(parts.train.users, parts.train.items)
-    exam = Exam.of(parts, run, k=k, vectors=known)
-    return Answered(parts, embeddings, known, exam.measure(embeddings) + exam.counted())
+    evaluator = Evaluator.prepare(parts, run, k=k, vectors=known)
+    return Answered(parts, embeddings, known, evaluator.measure(embeddings) + evaluator.facts())
 
 
 def as_stored(data: Interactions, embeddings: Embeddings) -> Loaded:

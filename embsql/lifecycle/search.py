@@ -235,7 +235,7 @@ def best(
 
     `record` hears of every trial as it ends. Raises AllTrialsFailed.
     """
-    questions = Questions.of(parts, run)
+    questions = Questions.prepare(parts, run)
     silent = dataclasses.replace(run, on_report=None)  # the epochs of a trial are not the run's
 
     def measured(setting: dict[str, Any]) -> float:

@@ -25,7 +25,7 @@ def test_popular_counts_pairs_and_breaks_ties_by_code():
 
 
 def test_item_knn_is_its_formula(monkeypatch):
-    monkeypatch.setattr(baselines, "NEIGHBOURS", 5)
+    monkeypatch.setattr(baselines, "N_NEIGHBORS", 5)
     data = crowd(80, 30, 500, 2)
     x, share = matrix(data), matrix(data).sum(axis=0) / len(np.unique(data.user))
     cosine = x.T @ x / np.sqrt(np.outer(x.sum(axis=0), x.sum(axis=0)).clip(1))

@@ -114,7 +114,7 @@ def test_by_time_the_live_run_is_asked_about_what_it_has_not_seen() -> None:
     data = eventful(rows, (N, N))
     parts = split(data, "time", fraction=0.5)
     assert len(parts.held_out) == N
-    seen = data.of_events(data.events.time <= 7, average=False)
+    seen = data.from_events(data.events.time <= 7, average=False)
     found = as_it_is(candidate(pointing(1), parts, data), stored(pointing(1), seen))
     assert (found.users, found.left_out) == (N // 2, N // 2)
     given = []

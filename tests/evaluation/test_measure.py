@@ -6,7 +6,7 @@ import pytest
 
 from embsql.data import Embeddings
 from embsql.errors import Cancelled, NotEvaluated
-from embsql.evaluation.evaluator import Exam, Questions, measure
+from embsql.evaluation.evaluator import Evaluator, Questions, measure
 from embsql.evaluation.splits import Split, split
 from embsql.run import Run
 from tests.conftest import real
@@ -90,9 +90,9 @@ def test_every_figure_is_there_and_inside_its_interval():
 
 def test_one_exam_serves_many_models_and_gives_the_same():
     embeddings, parts = world()
-    exam = Exam.of(parts, Run(threads=2), k=K)
-    again = exam.measure(embeddings)
-    assert exam.measure(embeddings) == again
+    evaluator = Evaluator.prepare(parts, Run(threads=2), k=K)
+    again = evaluator.measure(embeddings)
+    assert evaluator.measure(embeddings) == again
     assert again == measure(embeddings, parts, Run(), k=K)
 
 
@@ -137,7 +137,7 @@ def test_equal_scores_give_what_the_order_of_ids_gives():
     flat = Embeddings(
         np.ones((train.n_users, 1), np.float32), np.ones((train.n_items, 1), np.float32)
     )
-    ranking = Questions.of(parts, Run()).rank(flat, 10)
+    ranking = Questions.prepare(parts, Run()).rank(flat, 10)
     for row, user in zip(ranking, np.unique(held.user).tolist(), strict=True):
         unseen = [
             i for i in range(train.n_items) if i not in items_of(train, user) and i in train.item
@@ -148,8 +148,8 @@ def test_equal_scores_give_what_the_order_of_ids_gives():
 def test_who_and_what_is_new_counts_against_everybody():
     train = coded([0, 0, 1], [0, 1, 0], shape=(3, 4))
     held = coded([0, 1, 1, 2], [3, 1, 3, 0], shape=(3, 4))  # item 3 and user 2 are unknown
-    exam = Exam.of(Split("random", train, held), Run(), k=(2,))
-    assert {figure.metric: figure.value for figure in exam.counted()} == {
+    evaluator = Evaluator.prepare(Split("random", train, held), Run(), k=(2,))
+    assert {figure.metric: figure.value for figure in evaluator.facts()} == {
         "users": 3,
         "pairs": 4,
         "users without training pairs": 1,
@@ -157,7 +157,7 @@ def test_who_and_what_is_new_counts_against_everybody():
     }
     items = np.array([[1], [1], [1], [9]], np.float32)
     oracle = Embeddings(np.ones((3, 1), np.float32), items)
-    recall = by_name(exam.measure(oracle))["all", "recall", 2]
+    recall = by_name(evaluator.measure(oracle))["all", "recall", 2]
     assert recall.value == pytest.approx((0 + 1 / 2 + 0) / 3)
     assert recall.popular_value == recall.value
 
@@ -166,7 +166,7 @@ def test_lists_must_have_a_length():
     _, parts = world()
     for k in ((), (0, 10)):
         with pytest.raises(NotEvaluated, match="every k must be at least 1"):
-            Exam.of(parts, Run(), k=k)
+            Evaluator.prepare(parts, Run(), k=k)
 
 
 def test_lists_of_one_have_no_diversity():

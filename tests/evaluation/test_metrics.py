@@ -118,7 +118,7 @@ def test_diversity_is_the_mean_over_pairs(monkeypatch):
     pairs = [
         [1 - unit[row[a]] @ unit[row[b]] for a in range(6) for b in range(a)] for row in ranking
     ]
-    monkeypatch.setattr(metrics, "USERS", 10)
+    monkeypatch.setattr(metrics, "BLOCK_USERS", 10)
     assert np.allclose(metrics.diversity(ranking, items), np.mean(pairs, axis=1), atol=1e-5)
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embsql.errors import InvalidArgument, NotEvaluated
-from embsql.evaluation.splits import METHODS, Cut, by_time, named, split
+from embsql.evaluation.splits import METHODS, Cut, by_time, resolve_split, split
 from tests.evaluation.worlds import coded, crowd, eventful
 
 EVENTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 8), st.integers(-3, 12)), max_size=60)
@@ -200,9 +200,9 @@ def test_random_is_a_matter_of_the_seed():
 
 def test_auto_is_last_with_time_and_random_without():
     data, timeless = crowd(), crowd(timed=False)
-    assert named(data, "auto") == "last"
+    assert resolve_split(data, "auto") == "last"
     assert pairs(split(data, "auto").held_out) == pairs(split(data, "last").held_out)
-    assert named(timeless, "auto") == "random"
+    assert resolve_split(timeless, "auto") == "random"
     assert pairs(split(timeless, "auto", seed=5).held_out) == pairs(
         split(timeless, "random", seed=5).held_out
     )
