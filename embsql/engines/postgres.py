@@ -27,6 +27,7 @@ from embsql.engines._postgres_statements import (
     first_line,
     positional,
     select,
+    sent_whole,
     source_failed,
     types_of,
 )
@@ -127,6 +128,7 @@ class PostgreSQL:
                 autocommit=True,
                 cursor_factory=psycopg.RawCursor,
                 application_name="embsql",
+                client_encoding="utf8",
                 prepare_threshold=None,  # a pooler may give every statement another session
             )
         except psycopg.OperationalError as error:
@@ -252,9 +254,7 @@ class PostgreSQL:
         copying = f"COPY (\n{select}\n) TO STDOUT (FORMAT BINARY)".encode()
         try:
             with (
-                self._session(),
-                self._source() as source,
-                source.transaction(),
+                self._reading() as source,
                 psycopg.RawCursor(source) as cursor,
                 cursor.copy(copying) as copy,
             ):
@@ -263,6 +263,17 @@ class PostgreSQL:
                 )  # a memoryview per row would keep the garbage collector busy
         except psycopg.Error as error:
             raise source_failed(error) from None
+
+    @contextmanager
+    def _reading(self) -> Iterator[psycopg.Connection[Any]]:
+        """The connection a source is read on, in a transaction in which nothing is cut short."""
+        with (
+            self._session(),
+            self._source() as source,
+            source.transaction(),
+            sent_whole(source),
+        ):
+            yield source
 
     @contextmanager
     def _source(self) -> Iterator[psycopg.Connection[Any]]:
@@ -478,7 +489,7 @@ class PostgreSQL:
         """What reading a source needs to know of it. Raises NotASelect or SourceFailed."""
         query = select(text)
         try:
-            with self._session(), self._source() as source, source.transaction():
+            with self._reading() as source:
                 if self._job is None or isinstance(text, Own):
                     return Plain(query, types_of(source, f"SELECT * FROM (\n{query}\n) AS given"))  # noqa: S608 - refused unless one SELECT
                 if text not in self._readers:
@@ -514,8 +525,9 @@ class PostgreSQL:
     def _asked(self, sql: str) -> pa.Table:
         """What the connection of the source answers. Raises SourceFailed or InexactId."""
         try:
-            with self._session(), self._source() as source, source.transaction():
+            with self._reading() as source:
                 cursor = psycopg.RawCursor(source, row_factory=tuple_row)
+                set_json_loads(_text, cursor)
                 # The binary protocol takes one statement only.
                 cursor.execute(sql.encode(), [], binary=True, prepare=False)
                 return self._arrow(cursor)
@@ -542,7 +554,8 @@ class PostgreSQL:
         """The numbers of pgvector's types, and what a float is in each."""
         if not self._vectors:
             known = "SELECT oid, typname FROM pg_type WHERE typname = ANY ($1)"
-            rows = connection.execute(known, [list(FLOATS)])
+            cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
+            rows = cursor.execute(known, [list(FLOATS)], prepare=False)
             self._vectors = {number: FLOATS[name] for number, name in rows.fetchall()}
         return self._vectors
 
