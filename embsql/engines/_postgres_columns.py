@@ -22,7 +22,8 @@ NO_IDS = {
     "tstzmultirange",
 }
 EXACT = {"real": 2**24, "double precision": 2**53}  # from where on whole numbers are not told apart
-Values = Callable[[str, str, str], list[str]]  # of a query, a column and its type: some values
+# of a query, a column and its type: some values, and the rows of each
+Values = Callable[[str, str, str], dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)

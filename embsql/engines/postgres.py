@@ -498,13 +498,15 @@ class PostgreSQL:
         except psycopg.Error as error:
             raise source_failed(error) from None
 
-    def values(self, query: str, column: str, type_: str) -> list[str]:
-        """Some distinct values of a column, as text."""
+    def values(self, query: str, column: str, type_: str) -> dict[str, int]:
+        """The most common values of a column, as text, and how many rows have each."""
         text = POSTGRESQL.as_text(f"given.{quote(column)}", type_)
         found = self._asked(
-            f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}"  # noqa: S608 - quoted names
+            f"SELECT {text}, count(*) FROM (\n{query}\n) AS given"  # noqa: S608 - quoted names
+            f" GROUP BY 1 ORDER BY 2 DESC, 1 ASC LIMIT {MOST}"
         )
-        return [value for value in found["value"].to_pylist() if value is not None]
+        values, rows = (part.to_pylist() for part in found.columns)
+        return {value: n for value, n in zip(values, rows, strict=True) if value is not None}
 
     def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
         """A caller's SELECT: its columns called one of `ids` as text, a weight as a number, the
