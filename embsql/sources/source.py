@@ -130,10 +130,13 @@ def of_table(error: EmbsqlError) -> EmbsqlError:
     return error
 
 
-def text_of(value: Any) -> str:
-    """A value of Python as the id that a source with it has. Raises BadArgument, or InexactId."""
+def text_of(value: Any, *, in_file: bool = False) -> str:
+    """A value of Python as the id that a source with it has. Raises BadArgument, or InexactId.
+
+    A file may hold what no source may have any more: an id with NUL, which no server can store.
+    """
     if isinstance(value, str):
-        return text("user_id", value, "an id: text, a number, a date or a UUID")
+        return _id_of(value, nul=in_file)
     try:
         column = pa.array([value])
     except (
@@ -150,3 +153,12 @@ def text_of(value: Any) -> str:
     if found[0] is None:
         raise BadArgument(name="id", allowed=ONE_ID, value=repr(value))
     return found[0]
+
+
+def _id_of(value: str, *, nul: bool) -> str:
+    """A text as the id it is, also one of spaces. Raises BadArgument."""
+    is_half = any("\ud800" <= letter <= "\udfff" for letter in value)  # of a surrogate pair
+    if not value or is_half or ("\0" in value and not nul):
+        allowed = "an id: text, a number, a date or a UUID"
+        raise BadArgument(name="user_id", allowed=allowed, value=shown(value))
+    return value
