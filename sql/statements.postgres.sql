@@ -23,7 +23,10 @@ FROM pg_proc AS f
 JOIN pg_extension AS extension ON extension.extname = 'vector'
 JOIN pg_namespace AS home ON home.oid = extension.extnamespace
 WHERE f.pronamespace = to_regnamespace('embsql') AND f.proname = 'live_run'
-    AND NOT 'search_path=pg_catalog, ' || quote_ident(home.nspname) || ', pg_temp' = ANY (f.proconfig)
+    AND NOT EXISTS (
+        SELECT FROM unnest(f.proconfig) AS setting -- a session may have put quotes around every name
+        WHERE replace(setting, '"', '') = 'search_path=pg_catalog, ' || replace(home.nspname, '"', '') || ', pg_temp'
+    )
 
 -- lost: what no answer needs and a dump may leave behind; installing again makes it anew
 SELECT 'schema embsql_sources is gone' AS reason WHERE to_regnamespace('embsql_sources') IS NULL

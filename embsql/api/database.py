@@ -490,7 +490,8 @@ class Database:
         the others are yours to make anew. Checkpoints of a training that was killed keep vectors,
         without ids, until you remove the files.
         """
-        return forgetting.forget(self.engine, sources.text_of(user_id))
+        person = sources.text_of(user_id, in_file=self.engine.embedded)
+        return forgetting.forget(self.engine, person)
 
     def compact(self) -> None:
         """Write this database anew without the bytes of what was deleted, as after `forget`.

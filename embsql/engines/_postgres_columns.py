@@ -11,8 +11,19 @@ from embsql.engines.columns import inexact, quote
 INTEGERS = {"smallint", "integer", "bigint"}
 NUMBERS = INTEGERS | {"real", "double precision", "numeric", "boolean"}
 TIMES = {"date", "timestamp without time zone", "timestamp with time zone"}
+SPANS = {"daterange", "tsrange", "tstzrange"}
+# What has several texts, as a session writes it.
+NO_IDS = {
+    "record",
+    "interval",
+    "money",
+    "datemultirange",
+    "tsmultirange",
+    "tstzmultirange",
+}
 EXACT = {"real": 2**24, "double precision": 2**53}  # from where on whole numbers are not told apart
-Values = Callable[[str, str, str], list[str]]  # of a query, a column and its type: some values
+# of a query, a column and its type: some values, and the rows of each
+Values = Callable[[str, str, str], dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,7 @@ class PostgresColumns:
     def key(self, column: str) -> str:
         """An id is text; '' is no id."""
         type_ = self.types[column]
-        if "[]" in type_ or type_ in ("record", "interval"):
+        if "[]" in type_ or type_ in NO_IDS:
             raise refusal(self._refused(column), "id")
         return _id(f"given.{quote(column)}", type_, column)
 
@@ -68,6 +79,8 @@ def _id(given: str, type_: str, column: str) -> str:
     """What is equal has one text, as in DuckDB, however the session writes dates and zones."""
     if type_ in EXACT:
         return _of_floating_point(given, EXACT[type_], column)
+    if type_ in SPANS:
+        return _span(given, type_)
     made = {
         "numeric": f"CAST(trim_scale(nullif({given}, 'NaN')) AS text)",
         "bytea": f"encode({given}, 'hex')",
@@ -75,7 +88,7 @@ def _id(given: str, type_: str, column: str) -> str:
         "jsonb": f"({given} #>> '{{}}')",
         "date": _iso(given),
         "timestamp without time zone": _iso(given),
-        "timestamp with time zone": _iso(f"({given} AT TIME ZONE 'UTC')") + " || '+00'",
+        "timestamp with time zone": _in_utc(given),
     }.get(type_, f"CAST({given} AS text)")
     return f"nullif({made}, '')"
 
@@ -83,6 +96,25 @@ def _id(given: str, type_: str, column: str) -> str:
 def _iso(moment: str) -> str:
     """A date or a moment as ISO 8601 has it, but for a space in place of the T."""
     return f"replace(to_jsonb({moment}) #>> '{{}}', 'T', ' ')"
+
+
+def _in_utc(moment: str) -> str:
+    """A moment with its zone, which is always that of Greenwich."""
+    return _iso(f"({moment} AT TIME ZONE 'UTC')") + " || '+00'"
+
+
+def _span(given: str, type_: str) -> str:
+    """A range of dates or moments, as PostgreSQL itself writes it where dates are ISO 8601's."""
+    write = _in_utc if type_ == "tstzrange" else _iso
+    mark = "''" if type_ == "daterange" else "'\"'"
+    lower, upper = (f"{mark} || {write(f'{end}({given})')} || {mark}" for end in ("lower", "upper"))
+    return f"""CASE
+        WHEN isempty({given}) THEN 'empty'
+        WHEN {given} IS NOT NULL THEN concat(
+            CASE WHEN lower_inc({given}) THEN '[' ELSE '(' END, {lower}, ',', {upper},
+            CASE WHEN upper_inc({given}) THEN ']' ELSE ')' END
+        )
+    END"""
 
 
 def _of_floating_point(given: str, limit: int, column: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -23,6 +24,7 @@ WITHOUT_ROWS = (
     "54",
     "57",
 )  # classes of errors that never quote one
+SENT = {"client_encoding": "UTF8", "extra_float_digits": "1"}  # every letter, every digit
 # No parameter stands inside these: texts, names, comments, dollar quotes.
 OPAQUE = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
 PARAMETER = re.compile(rf"(?P<opaque>{OPAQUE})|\$(?P<name>[a-z_]\w*)", re.DOTALL | re.IGNORECASE)
@@ -69,6 +71,30 @@ def select(text: str) -> str:
     return text
 
 
+@contextmanager
+def sent_whole(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Have values sent as they are, whatever a session has set; within a transaction.
+
+    The settings are afterwards what they were: when it fails, by the transaction's rollback.
+    """
+    cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
+    digits = cursor.execute("SELECT CAST(current_setting('extra_float_digits') AS integer)")
+    found = digits.fetchone() or (SENT["extra_float_digits"],)
+    before = {
+        "client_encoding": connection.info.parameter_status("client_encoding"),
+        "extra_float_digits": str(found[0]),
+    }
+    _set(cursor, SENT)
+    yield
+    _set(cursor, before)
+
+
+def _set(cursor: psycopg.RawCursor[Any], settings: Mapping[str, str | None]) -> None:
+    """Settings for what is left of the transaction, on a connection that may be a pooler's."""
+    for name, value in settings.items():
+        cursor.execute("SELECT set_config($1, $2, TRUE)", [name, value], prepare=False)
+
+
 def types_of(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
     """Names and types of a query's columns, without a row of it."""
     cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
@@ -91,8 +117,12 @@ def types_of(connection: psycopg.Connection[Any], query: str) -> dict[str, str]:
 
 
 def plain_type(word: str) -> str:
-    """A type's name without its schema, which is told where it is not on the path."""
-    return re.sub(r'^(\w+|"[^"]+")\.', "", word)
+    """A type's name without its schema, which is told where it is not on the path.
+
+    Without its quotes too, which a session may put around every name (but "char" is a type).
+    """
+    bare = re.sub(r'^(\w+|"[^"]+")\.', "", word)
+    return re.sub(r'^"(?!char")([a-z_]\w*)"', r"\1", bare)
 
 
 def first_line(error: Exception) -> str:

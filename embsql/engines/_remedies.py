@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from statistics import median
@@ -28,6 +28,7 @@ PLAIN = {"user_id", "item_id", "weight", "event_time"}  # names that need no quo
 NUMBER = r"[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?"
 POINT = r"[-+]?\d{1,3}(,\d{3})+(\.\d*)?"  # 1,234.5
 COMMA = r"[-+]?(\d{1,3}(\.\d{3})+|\d+)(,\d*)?"  # 1.234,5 and 1,5
+RUNS = re.compile("[0-9]+|[A-Za-z]+")
 SPACED = r"(?<=\d)\s(?=\d{3}(\D|$))"  # the space in 1 234,5
 LARGEST_WHOLE = 9.2e18
 ISO = r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?)?"
@@ -95,11 +96,11 @@ def _of_postgres(form: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column that cannot be taken: its name, its type, and some of its values as text."""
+    """A column that cannot be taken: its name, its type, and its most common values as text."""
 
     name: str
     type: str
-    values: Sequence[str]
+    values: Mapping[str, int]  # and how many rows have each
     dialect: Dialect
     # where it is no SELECT's: one with an expression in its place
     file: Callable[[str], str] | None = None
@@ -134,7 +135,12 @@ class Column:
     def without(self, words: Sequence[str]) -> Column:
         """The same without some of its values."""
         gone = set(words)
-        return replace(self, values=[value for value in self.values if value not in gone])
+        kept = {value: rows for value, rows in self.values.items() if value not in gone}
+        return replace(self, values=kept)
+
+    def rows(self, values: Iterable[str]) -> int:
+        """How many rows have one of some values."""
+        return sum(self.values[value] for value in values)
 
     def has(self, *types: str) -> bool:
         """Whether its type is one of these, however the engine completes their names."""
@@ -222,10 +228,10 @@ def _of_most(
 ) -> Advice | None:
     """What reads most values and leaves the words among them out.
 
-    None where these are more than the others.
+    None where more rows have these than the others.
     """
     rest = column.without(words)
-    if len(words) > len(rest.filled):
+    if column.rows(words) > column.rows(rest.filled):
         return None
     found = read(rest)
     if not found:
@@ -238,7 +244,7 @@ def _of_most(
             f"{f'are no {kind}s' if len(words) > 1 else f'is no {kind}'}. "
         )
     else:
-        guard = column.dialect.attempt
+        guard = column.dialect.attempt or _of_a_shape(column.plain, rest.filled, words)
         reason = (
             f"{len(words)} of its {len(column.filled)} values are no {kind}s, for example "
             f"{_short(words[0])}. "
@@ -248,16 +254,34 @@ def _of_most(
     return Advice([(guard.format(sql), when) for sql, when in found], reason, quotes=True)
 
 
+def _of_a_shape(text: str, values: Sequence[str], words: Sequence[str]) -> str:
+    """What keeps an expression, {}, from other values than those: a pattern that no word fits.
+
+    Nothing where there is none.
+    """
+    shapes = {RUNS.sub(_any_of, re.escape(value)) for value in values}
+    pattern = f"^({'|'.join(sorted(shapes))})$"
+    if len(shapes) > FEW or any(re.search(pattern, word) for word in words) or "{" in pattern:
+        return ""
+    return f"CASE WHEN {text} ~ {literal(pattern)} THEN {{}} END"
+
+
+def _any_of(run: re.Match[str]) -> str:
+    """A run of digits or letters as a pattern of any."""
+    return "[0-9]+" if run[0].isdigit() else "[A-Za-z]+"
+
+
 def _can_be_named(word: str) -> bool:
     """Whether a word fits into a message, and between the quotes of Python."""
     return len(word) <= LONGEST and word.isprintable() and '"' not in word and "{" not in word
 
 
 def _nothing(words: list[str], column: Column, kind: str, left: tuple[str, str]) -> Advice:
-    """Where no one way reads most values; whether some could be read is said."""
-    if not words or len(words) == len(column.filled):
+    """Where no one way reads most rows; whether some could be read is said."""
+    readable = column.rows(column.filled) - column.rows(filter(str.strip, words))
+    if not words or not readable:
         return Advice([left], f"Its values are no {kind}s. ")
-    few = f"Only {len(column.filled) - len(words)} of its {len(column.filled)} different values"
+    few = f"Only {readable} of {column.rows(column.values)} rows"
     reason = f"{few} can be read as a {kind}: mend the others, or lose all. "
     return Advice([left], reason)
 
@@ -274,7 +298,10 @@ def _weight(column: Column) -> Advice:
         return Advice([(f"CAST({column.written} AS numeric)", "")])
     if not column.is_text:
         return Advice([every], "Its values are no numbers. ")
-    words = [value for value in column.filled if not _numbers(replace(column, values=[value]))]
+    empty = [value for value in column.values if not re.search("[0-9]", value)]
+    if column.rows(empty) > column.rows(column.values) / 2:  # which any way leaves out
+        return _nothing(empty, column, "number", every)
+    words = [value for value in column.filled if not _numbers(replace(column, values={value: 1}))]
     most = _of_most(column, words, _as_numbers, "number") if words else None
     found = [] if most else _as_numbers(column)
     return most or (Advice(found) if found else _nothing(words, column, "number", every))

@@ -71,6 +71,11 @@ MACROS = {
 }  # type of function -> what drops it
 HIDDEN = "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = 'embsql'"
 GIVEN = "the DuckDB connection that was given"
+# What is equal and how columns are called, whatever a caller has set for all connections.
+SESSION = """
+SET SESSION default_collation = 'binary';
+SET SESSION preserve_identifier_case = true;
+"""
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
 WHOLE = {  # what a CSV file's column may be, by all of its values: of a weight, of a time
     "weight": {"DOUBLE": "TRY_CAST({0} AS DOUBLE) IS NOT NULL"},
@@ -167,7 +172,7 @@ class DuckDB:
                 self._caller.execute(f"CREATE TEMP TABLE {mark}source AS {select}").fetchall()
                 self._caller.execute(ours(script)).fetchall()
                 return {
-                    name: _arrow(self._caller, ours(sql), values.get(name, {}))
+                    name: _in_lower_case(_arrow(self._caller, ours(sql), values.get(name, {})))
                     for name, sql in queries.items()
                 }
         except duckdb.Error as error:
@@ -399,13 +404,15 @@ class DuckDB:
             name: next((type_ for of, type_ in fits if of == name), "VARCHAR") for name, _ in tests
         }
 
-    def values(self, query: str, column: str, type_: str) -> list[str]:
-        """Some distinct values of a column, as text."""
+    def values(self, query: str, column: str, type_: str) -> dict[str, int]:
+        """The most common values of a column, as text, and how many rows have each."""
         text = DUCKDB.as_text(f"given.{quote(column)}", type_)
         found = self._asked(
-            f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}"
+            f"SELECT {text}, count(*) FROM (\n{query}\n) AS given"
+            f" GROUP BY 1 ORDER BY 2 DESC, 1 ASC LIMIT {MOST}"
         )
-        return [value for value in found["value"].to_pylist() if value is not None]
+        values, rows = (part.to_pylist() for part in found.columns)
+        return {value: n for value, n in zip(values, rows, strict=True) if value is not None}
 
     def describe(self, text: str) -> dict[str, str]:
         """Names and types of a source's columns, without running it; of a file by its first rows.
@@ -554,6 +561,7 @@ def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
     # No variable of a caller's is a table here. Not by config: a reader in this process has
     # another.
     opened.execute("SET python_enable_replacements = false")
+    opened.execute(SESSION)
     return opened
 
 
@@ -576,6 +584,7 @@ def _cursor(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
             "under another name"
         )
         raise CannotOpen(path=GIVEN, reason=reason)
+    own.execute(SESSION)
     return own
 
 
@@ -656,6 +665,11 @@ def _arrow(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str,
     given = {name: _scalar(value) for name, value in values.items()}
     relation = connection.sql(sql, params=given) if given else connection.sql(sql)
     return pa.table({}) if relation is None else relation.to_arrow_table()
+
+
+def _in_lower_case(table: pa.Table) -> pa.Table:
+    """The columns as they are called in our statements: a session may write names in capitals."""
+    return table.rename_columns([name.lower() for name in table.column_names])
 
 
 def _scalar(value: Any) -> Any:

@@ -24,7 +24,9 @@ INTEGERS = {
 }
 NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
 EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}  # from where on whole numbers are not told apart
-Values = Callable[[str, str, str], list[str]]  # of a query, a column and its type: some values
+BYTES = "COLLATE C"  # texts are equal, and in order, by their bytes
+# of a query, a column and its type: some values, and the rows of each
+Values = Callable[[str, str, str], dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class DuckDBColumns:
     def key(self, column: str) -> str:
         """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text.
 
-        '' is no id.
+        '' is no id. Texts of different bytes are different, whatever collation a session has.
         """
         type_, given = self.types[column], f"given.{quote(column)}"
         if type_.endswith("]") or type_.startswith(("STRUCT", "TUPLE", "MAP", "INTERVAL")):
@@ -50,7 +52,7 @@ class DuckDBColumns:
         if reader == "read_csv" and type_ in INTEGERS:
             return _digits(given)
         if reader != "read_parquet":  # read as text, whatever it is taken for
-            return f"nullif({given}, '')"
+            return f"nullif({given}, '') {BYTES}"
         return _id(given, type_, column)
 
     def weight(self, column: str) -> str:
@@ -142,7 +144,7 @@ def _id(given: str, type_: str, column: str) -> str:
     if type_ == "TIMESTAMP WITH TIME ZONE":
         return f"CAST(make_timestamp(epoch_us({given})) AS VARCHAR) || '+00'"
     made = {"BLOB": f"lower(hex({given}))", "JSON": f"({given} ->> '$')"}.get(type_, text)
-    return f"nullif({made}, '')"
+    return f"nullif({made}, '') {BYTES}"
 
 
 def _of_decimal(text: str, width: int, scale: int) -> str:

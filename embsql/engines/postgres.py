@@ -27,6 +27,7 @@ from embsql.engines._postgres_statements import (
     first_line,
     positional,
     select,
+    sent_whole,
     source_failed,
     types_of,
 )
@@ -131,6 +132,7 @@ class PostgreSQL:
                 autocommit=True,
                 cursor_factory=psycopg.RawCursor,
                 application_name="embsql",
+                client_encoding="utf8",
                 prepare_threshold=None,  # a pooler may give every statement another session
             )
         except psycopg.OperationalError as error:
@@ -258,9 +260,7 @@ class PostgreSQL:
         copying = f"COPY (\n{select}\n) TO STDOUT (FORMAT BINARY)".encode()
         try:
             with (
-                self._session(),
-                self._source() as source,
-                source.transaction(),
+                self._reading() as source,
                 psycopg.RawCursor(source) as cursor,
                 cursor.copy(copying) as copy,
             ):
@@ -269,6 +269,17 @@ class PostgreSQL:
                 )  # a memoryview per row would keep the garbage collector busy
         except psycopg.Error as error:
             raise source_failed(error) from None
+
+    @contextmanager
+    def _reading(self) -> Iterator[psycopg.Connection[Any]]:
+        """The connection a source is read on, in a transaction in which nothing is cut short."""
+        with (
+            self._session(),
+            self._source() as source,
+            source.transaction(),
+            sent_whole(source),
+        ):
+            yield source
 
     @contextmanager
     def _source(self) -> Iterator[psycopg.Connection[Any]]:
@@ -485,7 +496,7 @@ class PostgreSQL:
         """What reading a source needs to know of it. Raises NotASelect or SourceFailed."""
         query = select(text)
         try:
-            with self._session(), self._source() as source, source.transaction():
+            with self._reading() as source:
                 if self._job is None or isinstance(text, Own):
                     return Plain(query, types_of(source, f"SELECT * FROM (\n{query}\n) AS given"))
                 if text not in self._readers:
@@ -494,13 +505,15 @@ class PostgreSQL:
         except psycopg.Error as error:
             raise source_failed(error) from None
 
-    def values(self, query: str, column: str, type_: str) -> list[str]:
-        """Some distinct values of a column, as text."""
+    def values(self, query: str, column: str, type_: str) -> dict[str, int]:
+        """The most common values of a column, as text, and how many rows have each."""
         text = POSTGRESQL.as_text(f"given.{quote(column)}", type_)
         found = self._asked(
-            f"SELECT DISTINCT {text} AS value FROM (\n{query}\n) AS given LIMIT {MOST}"
+            f"SELECT {text}, count(*) FROM (\n{query}\n) AS given"
+            f" GROUP BY 1 ORDER BY 2 DESC, 1 ASC LIMIT {MOST}"
         )
-        return [value for value in found["value"].to_pylist() if value is not None]
+        values, rows = (part.to_pylist() for part in found.columns)
+        return {value: n for value, n in zip(values, rows, strict=True) if value is not None}
 
     def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
         """A caller's SELECT: ids as text, a weight as a number, other columns as they are.
@@ -520,8 +533,9 @@ class PostgreSQL:
     def _asked(self, sql: str) -> pa.Table:
         """What the connection of the source answers. Raises SourceFailed or InexactId."""
         try:
-            with self._session(), self._source() as source, source.transaction():
+            with self._reading() as source:
                 cursor = psycopg.RawCursor(source, row_factory=tuple_row)
+                set_json_loads(_text, cursor)
                 # The binary protocol takes one statement only.
                 cursor.execute(sql.encode(), [], binary=True, prepare=False)
                 return self._arrow(cursor)
@@ -548,7 +562,8 @@ class PostgreSQL:
         """The numbers of pgvector's types, and what a float is in each."""
         if not self._vectors:
             known = "SELECT oid, typname FROM pg_type WHERE typname = ANY ($1)"
-            rows = connection.execute(known, [list(FLOATS)])
+            cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
+            rows = cursor.execute(known, [list(FLOATS)], prepare=False)
             self._vectors = {number: FLOATS[name] for number, name in rows.fetchall()}
         return self._vectors
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from embsql import algorithms
 from embsql.algorithms import Algorithm
 from embsql.engines import Engine
-from embsql.errors import InvalidArgument, NotEvaluated
+from embsql.errors import InvalidArgument, MissingExtra, NoGpu, NotEvaluated
 from embsql.lifecycle import search as tune
 from embsql.options import shown
 from embsql.run import Columns, Own, usable_cores
@@ -25,6 +26,7 @@ FORGOTTEN = (
     "its {option} named somebody who was forgotten, and were not kept;"
     " give a test of your own, or train it again with evaluate=True"
 )
+RANKS = (10, 20)
 TOLERANCE = 0.05
 SOMEBODYS = (
     "its features or graph are SELECTs that somebody else wrote, and would run with your rights;"
@@ -44,7 +46,7 @@ class Plan:
     threads: int = field(default_factory=usable_cores)
     device: str = "cpu"
     evaluate: bool = False
-    k: tuple[int, ...] = (10, 20)
+    k: tuple[int, ...] = RANKS
     split: str = "auto"
     test: Source | None = None  # user_id and item_id of pairs to measure on, in place of a part
     repeats: bool = False  # whether to ask again for what was known
@@ -59,7 +61,10 @@ class Plan:
     search: tune.Search | None = None  # options still to be found; algorithm has their first values
 
     def __post_init__(self) -> None:
-        """Refuse options that do not go together. Raises InvalidArgument."""
+        """Refuse options that do not go together, or that cannot be had here.
+
+        Raises InvalidArgument, MissingExtra and NoGpu.
+        """
         keeps = self.checkpoint_dir is None or self.algorithm.resumes
         allowed = {
             "test": (self.test is None or self.evaluate, "given together with evaluate"),
@@ -77,6 +82,7 @@ class Plan:
                 raise InvalidArgument(
                     name=name, allowed=words, value=shown(str(getattr(self, name)))
                 )
+        _check_torch(self.algorithm, self.device)
 
     @property
     def _measuring(self) -> dict[str, tuple[bool, str]]:
@@ -88,8 +94,10 @@ class Plan:
         else:
             split = (self.split == "auto" or cuts, f"{only} or n_trials")
         return {
+            "k": (cuts or self.k == RANKS, f"{only} or n_trials"),
             "split": split,
             "repeats": (cuts or not self.repeats, f"{only} or n_trials"),
+            "gate": (self.evaluate or self.gate, only),
             "gate_tolerance": (self.evaluate or self.gate_tolerance == TOLERANCE, only),
         }
 
@@ -139,6 +147,20 @@ class Plan:
     def headline(self) -> int:
         """The k of the one figure that decides."""
         return 10 if 10 in self.k else self.k[0]
+
+
+def _check_torch(algorithm: Algorithm, device: str) -> None:
+    """Whether what is to train can, before anything is read. Raises MissingExtra and NoGpu."""
+    on_gpu = device == "cuda"
+    if (algorithm.resumes or on_gpu) and find_spec("torch") is None:
+        what = algorithm.name if algorithm.resumes else "training on a GPU"
+        raise MissingExtra(what=what, package="torch", extra="torch")
+    if not on_gpu:
+        return
+    from embsql.factorization.torch import has_gpu  # here: torch is slow to import
+
+    if not has_gpu():
+        raise NoGpu
 
 
 def _unread(algorithm: Algorithm, name: str) -> str:

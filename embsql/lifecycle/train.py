@@ -34,7 +34,7 @@ from embsql.lifecycle.measure import (
     parts_of,
     split_name_of,
 )
-from embsql.lifecycle.plan import Plan
+from embsql.lifecycle.plan import RANKS, Plan
 from embsql.lifecycle.registry import execute_named
 from embsql.lifecycle.snapshot import input_hash, live_vectors, read_snapshot
 from embsql.run import Listener, Run
@@ -266,6 +266,7 @@ def _without_search(plan: Plan, algorithm: Algorithm) -> Plan:
         plan,
         algorithm=algorithm,
         search=None,
+        k=plan.k if plan.evaluate else RANKS,
         split=plan.split if plan.evaluate and not plan.test else "auto",
         repeats=plan.repeats and plan.evaluate,
     )

@@ -144,10 +144,14 @@ def _as_column(value: Any) -> pa.Array:
         raise InvalidArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
 
 
-def text_of(value: Any) -> str:
-    """A value of Python as the id that a source with it has. Raises InvalidArgument, or InexactId."""
+def text_of(value: Any, *, in_file: bool = False) -> str:
+    """A value of Python as the id that a source with it has.
+
+    A file may hold what no source may have any more: an id with NUL, which no server can store.
+    Raises InvalidArgument, or InexactId.
+    """
     if isinstance(value, str):
-        return text("user_id", value, "an id: text, a number, a date or a UUID")
+        return _id_of(value, nul=in_file)
     column = _as_column(value)
     with closing(DuckDB(":memory:")) as local:
         local.show(GIVEN, pa.table({"id": column}))
@@ -158,3 +162,12 @@ def text_of(value: Any) -> str:
     if found[0] is None:
         raise InvalidArgument(name="id", allowed=ONE_ID, value=repr(value))
     return found[0]
+
+
+def _id_of(value: str, *, nul: bool) -> str:
+    """A text as the id it is, also one of spaces. Raises InvalidArgument."""
+    is_half = any("\ud800" <= letter <= "\udfff" for letter in value)  # of a surrogate pair
+    if not value or is_half or ("\0" in value and not nul):
+        allowed = "an id: text, a number, a date or a UUID"
+        raise InvalidArgument(name="user_id", allowed=allowed, value=shown(value))
+    return value

@@ -108,8 +108,13 @@ END;
 -- Ends the query with a message. DuckDB's error() would make an expression volatile, whose alias stands in no WHERE.
 CREATE OR REPLACE MACRO embsql.refuse(message) AS CAST('embsql: ' || message AS BIGINT);
 
--- DuckDB looks tables up in the database that is in use, whichever file a macro was called in.
+-- DuckDB looks tables up in the database that is in use, whichever file a macro was called in, and compares text by the
+-- collation that is set, whoever's text it is.
 CREATE OR REPLACE MACRO embsql.in_this_file(id) AS CASE
+    WHEN lower(current_setting('default_collation')) NOT IN ('', 'binary', 'c', 'posix') THEN embsql.refuse(
+        'default_collation is ' || current_setting('default_collation') || ', by which several ids may be one, or in another '
+        || 'order. Ask with: SET SESSION default_collation = ''binary'';'
+    ) = 0
     WHEN (SELECT count(*) FROM embsql.file AS f WHERE f.file_id = id) = 1 THEN TRUE
     ELSE embsql.refuse(
         'this question is of another file than ' || current_database() || ', the one in use. Say which to ask: USE its_name;'

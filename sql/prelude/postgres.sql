@@ -68,7 +68,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN element = ANY (list);
 -- Not in the planner's language: it would try the casts of other types on a constant.
 CREATE OR REPLACE FUNCTION embsql.id_text_of(id anyelement) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
-SET extra_float_digits = 1 SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres' SET bytea_output = 'hex'
+SET extra_float_digits = 1 SET datestyle = 'ISO, MDY' SET timezone = 'UTC' SET intervalstyle = 'postgres' SET bytea_output = 'hex'
 AS $embsql$
 DECLARE
     type regtype := pg_typeof(id);

@@ -21,7 +21,7 @@ FROM embsql_source AS this
 
 -- labelled: a SELECT of ids and their categories in place of interactions, each pair once
 CREATE OR REPLACE TEMP VIEW embsql_kept AS
-SELECT DISTINCT CAST(this.user_key AS VARCHAR) AS entity_id, CAST(this.item_key AS VARCHAR) AS label
+SELECT DISTINCT CAST(this.user_key AS VARCHAR) COLLATE C AS entity_id, CAST(this.item_key AS VARCHAR) COLLATE C AS label
 FROM embsql_source AS this
 WHERE this.user_key IS NOT NULL AND this.item_key IS NOT NULL
 

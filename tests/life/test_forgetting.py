@@ -514,3 +514,28 @@ def test_what_the_server_noted_names_nobody_who_was_forgotten(new_database) -> N
         )
         database.forget("ada")
         assert database.ask(noted).num_rows == 0
+
+
+@pytest.mark.parametrize("person", ["u\0001", " "])
+def test_an_id_that_no_source_may_have_is_forgotten(db: embsql.Database, person: str) -> None:
+    """A file of an earlier version may hold an id with NUL; one of spaces is as good as any."""
+    events = "SELECT 'u' || i % 5 AS user_id, i % 7 AS item_id FROM range(40) AS t (i)"
+    db.train("m", events, algorithm="svd", dim=2)
+    forgets = (db.forget, lambda who: db.ask("CALL embsql.forget($who)", who=who))
+    for earlier, forget in zip(("u0", "u1"), forgets, strict=True):
+        for table in ("user_embeddings", "interactions"):
+            renamed = f"UPDATE embsql.{table} SET user_id = $person WHERE user_id = $earlier"
+            assert db.engine.run(renamed, person=person, earlier=earlier)
+        forget(person)
+        left = db.ask(
+            "SELECT user_id FROM embsql.user_embeddings UNION SELECT user_id FROM embsql.interactions"
+        )
+        assert {person, earlier}.isdisjoint(left["user_id"].to_pylist())
+
+
+def test_an_id_that_no_server_can_hold_is_told(pg: str) -> None:
+    with (
+        embsql.connect(pg) as database,
+        pytest.raises(errors.InvalidArgument, match="must be an id"),
+    ):
+        database.forget("u\0001")

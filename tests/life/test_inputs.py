@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,8 @@ def test_what_an_algorithm_does_not_read_is_refused(
     [
         ({"split": "time"}, "split must be given together with evaluate or n_trials"),
         ({"repeats": True}, "repeats must be given together with evaluate or n_trials"),
+        ({"k": 5}, "k must be given together with evaluate or n_trials"),
+        ({"gate": False}, "gate must be given together with evaluate"),
         ({"gate_tolerance": 0.5}, "gate_tolerance must be given together with evaluate"),
         ({"evaluate": True, "test": "ev", "split": "random"}, "split must be left out with test"),
         ({"algorithm": "svd", "device": "cuda"}, "device must be cpu with svd"),
@@ -330,6 +333,21 @@ def test_what_an_algorithm_does_not_read_is_refused(
 def test_no_option_is_without_effect(here: embsql.Database, options: dict, words: str) -> None:
     with pytest.raises(errors.InvalidArgument, match=words):
         here.train("m", "ev", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"algorithm": "two_tower"}, "two_tower needs the Python package torch"),
+        ({"device": "cuda"}, "training on a GPU needs the Python package torch"),
+    ],
+)
+def test_that_torch_is_missing_is_told_before_anything_is_read(
+    here: embsql.Database, monkeypatch: pytest.MonkeyPatch, options: dict, words: str
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(errors.MissingExtra, match=words):
+        here.train("m", "no_such_table", **options)
 
 
 NONE = "SELECT i % 2 AS user_id, i % 3 AS item_id, {} FROM range(6) AS t (i)"
