@@ -11,6 +11,7 @@ import pytest
 
 import embsql
 from embsql.lifecycle import registry
+from embsql.lifecycle.registry import install
 from tests.pooler import pooler
 from tests.servers import started
 from tests.shortcuts import Install, copying
@@ -39,12 +40,18 @@ def quick_install(tmp_path_factory: pytest.TempPathFactory) -> Install:
     return copying(tmp_path_factory.mktemp("installed"))
 
 
-@pytest.fixture(autouse=True)
-def _quick(quick_install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    """New DuckDB databases of a test are copies; those of the session's and of a module's fixtures
-    are installed.
-    """
-    monkeypatch.setattr(registry, "install", quick_install)
+@pytest.fixture(scope="session", autouse=True)
+def _quick(quick_install: Install) -> Iterator[None]:
+    """New DuckDB databases are copies of an installed one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "install", quick_install)
+        yield
+
+
+@pytest.fixture
+def installing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New databases are installed, as outside of the tests."""
+    monkeypatch.setattr(registry, "install", install)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import embsql
+from embsql import engines
 from embsql.engines import Engine
 from embsql.lifecycle import registry
 
@@ -17,16 +18,21 @@ FROM duckdb_schemas() WHERE database_name = current_database()
 
 
 def copying(folder: Path) -> Install:
-    """`registry.install` that gives a new DuckDB database a copy of what one in the folder has.
+    """`registry.install` that gives a new DuckDB database a copy of what one in the folder has,
+    with the commands or without.
 
     DuckDB binds every question that is created, which takes it most of a new database's time;
     copied ones it does not.
     """
-    install, template = registry.install, folder / "installed.duckdb"
-    embsql.connect(str(template)).close()
+    install = registry.install
+    whole, bare = folder / "installed.duckdb", folder / "questions.duckdb"
+    embsql.connect(str(whole)).close()
+    engine = engines.connect(str(bare))
+    install(engine)
+    engine.close()
 
     def quick(engine: Engine, *, commands: bool = False) -> bool:
-        copied = commands and engine.embedded and _copied(engine, template)
+        copied = engine.embedded and _copied(engine, whole if commands else bare)
         return install(engine, commands=commands) or copied
 
     return quick

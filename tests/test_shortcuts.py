@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
+from contextlib import closing
 
 import embsql
+from embsql import engines
+from embsql.engines import Engine
 from embsql.lifecycle import registry
 
 KNOWN = {
@@ -22,15 +24,26 @@ KNOWN = {
 }
 
 
-def test_a_copied_database_is_an_installed_one(
-    db: embsql.Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.undo()
+def test_a_copied_database_is_an_installed_one(db: embsql.Database, request) -> None:
+    request.getfixturevalue("installing")
     with embsql.connect(":memory:") as installed:
-        for what, query in KNOWN.items():
-            first, second = (database.ask(f"{query} ORDER BY ALL") for database in (installed, db))
-            assert first.num_rows or what in {"indexes", "views"}
-            assert first.equals(second), what
+        alike(installed.engine, db.engine)
+
+
+def test_a_copied_one_without_commands_is_an_installed_one(request) -> None:
+    copied, installed = engines.connect(":memory:"), engines.connect(":memory:")
+    with closing(copied), closing(installed):
+        registry.install(copied)
+        request.getfixturevalue("installing")
+        registry.install(installed)
+        alike(installed, copied)
+
+
+def alike(installed: Engine, copied: Engine) -> None:
+    for what, query in KNOWN.items():
+        first, second = (engine.ask(f"{query} ORDER BY ALL") for engine in (installed, copied))
+        assert first.num_rows or what in {"indexes", "views"}
+        assert first.equals(second), what
 
 
 def test_installing_says_whether_it_did_something(quick_install) -> None:
