@@ -27,7 +27,7 @@ def copying(folder: Path) -> Install:
     install = registry.install
     whole, bare = folder / "installed.duckdb", folder / "questions.duckdb"
     embsql.connect(str(whole)).close()
-    engine = engines.connect(str(bare))
+    engine = engines.open_engine(str(bare))
     install(engine)
     engine.close()
 

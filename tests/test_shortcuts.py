@@ -31,7 +31,7 @@ def test_a_copied_database_is_an_installed_one(db: embsql.Database, request) -> 
 
 
 def test_a_copied_one_without_commands_is_an_installed_one(request) -> None:
-    copied, installed = engines.connect(":memory:"), engines.connect(":memory:")
+    copied, installed = engines.open_engine(":memory:"), engines.open_engine(":memory:")
     with closing(copied), closing(installed):
         registry.install(copied)
         request.getfixturevalue("installing")

@@ -71,7 +71,7 @@ SMALL = {
         "300",
         "--system",
         "content, mean",
-        "dual",
+        "half_als",
         "neural_content, mean",
         "als",
     ],

@@ -491,7 +491,7 @@ def test_options_that_go_together_only_in_some_settings() -> None:
     """als has alpha or unobserved_weight: with the first candidate the setting is impossible, the search is
     not.
     """
-    made, _ = tune.read("als", {"alpha": [1.0, None], "unobserved_weight": 0.1}, 2)
+    made, _ = tune.read_search("als", {"alpha": [1.0, None], "unobserved_weight": 0.1}, 2)
     assert (made.alpha, made.unobserved_weight) == (None, 0.1)
 
 
@@ -499,7 +499,7 @@ def test_in_create_model(shop) -> None:
     shop.sql(f"""CREATE MODEL m OPTIONS(model_type = 'matrix_factorization', num_trials = 3, max_iterations = 3,
         feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]), l2_reg = HPARAM_RANGE(0.001, 0.1),
         cg_steps = [1, 2]) AS {SOURCE}""")
-    params = record(shop, registry.live(shop.engine, "m"))["params"]
+    params = record(shop, registry.live_run_id(shop.engine, "m"))["params"]
     assert params["tune"]["trials"] == 3
     assert params["tune"]["options"] == {
         "dim": [2, 4],

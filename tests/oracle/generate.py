@@ -258,7 +258,7 @@ def _seen(rng: Random, users: Any, items: Any) -> list[Seen]:
 
 
 def _folding(rng: Random, run: Run, kind: str) -> None:
-    """How the run folds in, in the words of embsql.solvers."""
+    """How the run folds in, in the words of embsql.fold_in_settings."""
     least_squares = {
         "confidence_offset": 0.0,
         "confidence_scale": 1.0,
