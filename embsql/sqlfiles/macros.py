@@ -28,6 +28,7 @@ MACRO = re.compile(
     r" AS(?P<table> TABLE)?(?P<body>.*?);\n(?=\n|\Z)",
     re.DOTALL,
 )
+CREATE = "CREATE OR REPLACE MACRO embsql.{name}({parameters}) AS{kind}{body};\n"
 CALL = re.compile(r"\bembsql\.(\w+)\(")
 LAMBDA = re.compile(r"lambda ([a-z_]\w*(?:, [a-z_]\w*)*):")
 ARGUMENT = re.compile(r"(?<!:):([a-z_]\w*)")
@@ -100,8 +101,7 @@ class Macro:
         """The statement that makes it."""
         kind = " TABLE" if self.is_table else ""
         parameters = ", ".join(self.parameters)
-        head = f"CREATE OR REPLACE MACRO embsql.{self.name}({parameters}) AS{kind}"
-        return f"{head}{self.body};\n"
+        return CREATE.format(name=self.name, parameters=parameters, kind=kind, body=self.body)
 
     def reserved(self) -> Macro:
         """With its names reserved, all but those of its parameters."""
