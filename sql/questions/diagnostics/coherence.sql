@@ -2,8 +2,9 @@
 --   -> (label text, items bigint, share double, chance double, lift double)
 -- Whether a label of yours (a category, a brand) lives in the space: of the k labelled items nearest to an item of the
 -- label, the share that has the same label, beside chance (its share of the other items), and lift, the one over the
--- other. ids and labels are two lists in the same order, as array_agg makes them of a table; an id or label that is
--- missing, an unknown item and one without a direction are left out, and of an id given twice the first label by name counts.
+-- other. ids and labels are two lists in the same order, as array_agg makes them of a table; lists of different lengths
+-- are refused, and NULL for a list is one of none. An id or label that is missing, an unknown item and one without a
+-- direction are left out, and of an id given twice the first label by name counts.
 -- At most 300 items, always the same, are asked for their neighbours; a label none of them has is left out.
 -- example: SELECT * FROM embsql.coherence('shop', ids => ARRAY['mug-01', 'mug-02', 'mug-03', 'tea-01', 'tea-02', 'tea-03'], labels => ARRAY['mug', 'mug', 'mug', 'tea', 'tea', 'tea'], k => 2);
 WITH labelled AS (

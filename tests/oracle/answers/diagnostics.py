@@ -9,7 +9,7 @@ import numpy as np
 from tests.oracle.answers._common import cosine, k_of, live, sorted_ids
 from tests.oracle.answers.audience import CLEAR, turn
 from tests.oracle.answers.recommend import pair_score
-from tests.oracle.compare import ANY, Listed
+from tests.oracle.compare import ANY, Listed, Refused
 from tests.oracle.data import Row, Run, Vector, World, by_bytes
 
 HEALTH = 1e-4  # sums over all pairs, centered, in float32
@@ -38,6 +38,8 @@ def coherence(
     k: int | None = 10,
 ) -> Listed:
     run = live(world, model)
+    if len(ids or []) != len(labels or []):
+        raise Refused(f"{len(ids or [])} ids with {len(labels or [])} labels")
     label = _labels(run, ids or [], labels or [])
     same: dict[str, list[float]] = {}
     unclear = set()
