@@ -105,6 +105,10 @@ SMALL = {
         "walk_length=5",
     ],
     "neighbours": ["--dim", "8", "--least", "2"],
+    "lease": [
+        *("--part", "heartbeat", "--repeat", "2"),
+        *("--pairs", "300", "--users", "50", "--items", "20"),
+    ],
     "locks": [
         "--runs",
         "1",
