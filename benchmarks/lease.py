@@ -56,11 +56,13 @@ def measure(options: argparse.Namespace) -> None:
 
 @contextmanager
 def heartbeat(options: argparse.Namespace) -> Iterator[dict[str, Work]]:
-    with tempfile.TemporaryDirectory() as folder:
-        with closing(embsql.connect(Path(folder) / "shop.duckdb")) as database:
-            database.engine.run(_pairs(options))
-            train = _training(database, options)
-            yield {"with": train, "without": lambda: _heartless(train)}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(embsql.connect(Path(folder) / "shop.duckdb")) as database,
+    ):
+        database.engine.run(_pairs(options))
+        train = _training(database, options)
+        yield {"with": train, "without": lambda: _heartless(train)}
 
 
 def _heartless(train: Work) -> None:
@@ -109,22 +111,22 @@ def _compare(part: str, works: dict[str, Work], options: argparse.Namespace) -> 
             works[name]()
             took[name].append(clock.cpu() - start)
     ratios = [one / other for one, other in zip(took["with"], took["without"], strict=True)]
-    error = 2.2 * stdev(ratios) / math.sqrt(len(ratios))
-    data = f"{options.pairs} pairs of {options.users} users and {options.items} items"
-    line(
-        "lease",
-        data,
-        part,
-        "CPU time",
-        median(took["with"]),
-        "s",
-        peer="without",
-        peer_value=median(took["without"]),
-        mean_ratio=mean(ratios),
-        interval=error,
-        repeat=options.repeat,
-        threads=options.threads,
-    )
+    interval = 2.2 * stdev(ratios) / math.sqrt(len(ratios))
+    for name, seconds in took.items():
+        line(
+            "lease",
+            f"{options.pairs} pairs of {options.users} users and {options.items} items",
+            f"{part}, {name}",
+            "CPU time",
+            median(seconds),
+            "s",
+            peer="without",
+            peer_value=median(took["without"]),
+            mean_ratio=mean(ratios),
+            interval=interval,
+            repeat=options.repeat,
+            threads=options.threads,
+        )
 
 
 PARTS: dict[str, Callable[[argparse.Namespace], object]] = {
