@@ -170,7 +170,7 @@ def _option(name: str, hint: Any, default: Any, reason: str) -> Option:
 Class = TypeVar("Class")
 
 
-def make(cls: type[Class], values: Mapping[str, Any]) -> Class:
+def construct(cls: type[Class], values: Mapping[str, Any]) -> Class:
     """The options with these values, each read as its type. Raises UnknownOption or BadOption."""
     known = {option.name: option for option in declared(cls)}
     check_names(cls, values, known)

@@ -81,6 +81,6 @@ class Run:
 
         It costs microseconds.
         """
-        stopping.check()
+        stopping.raise_if_stopped()
         if self.on_check:
             self.on_check()

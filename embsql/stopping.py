@@ -89,7 +89,7 @@ def statement(end: Callable[[], None]) -> Iterator[None]:
         yield
 
 
-def check() -> None:
+def raise_if_stopped() -> None:
     """Raise Stopped when somebody has stopped this thread's work; costs next to nothing."""
     for work in _works():
         work.check()

@@ -343,6 +343,6 @@ def test_null_is_said_when_it_is_asked(pg) -> None:
 
 
 def test_the_declared_options_survive_being_text() -> None:
-    made = options.make(Project, {"entity": "USER", "method": "PCA", "seed": "7"})
+    made = options.construct(Project, {"entity": "USER", "method": "PCA", "seed": "7"})
     assert (made.entity, made.method, made.seed) == ("user", "pca", 7)
-    assert options.make(Evaluate, {}) == Evaluate()
+    assert options.construct(Evaluate, {}) == Evaluate()

@@ -92,7 +92,7 @@ def make(name: str, values: Mapping[str, Any]) -> Algorithm:
 
     Raises UnknownAlgorithm, UnknownOption or BadOption.
     """
-    made: Algorithm = options.make(find(name), values)
+    made: Algorithm = options.construct(find(name), values)
     return made
 
 

@@ -161,7 +161,7 @@ def _answer(engine: Engine, call: Call, query: str | None) -> str:
     if call.function not in FUNCTIONS:
         known = ", ".join(f"ML.{name.upper()}" for name in FUNCTIONS)
         raise BadFunction(reason=f"there is no ML.{word(call.function.upper())}, only {known}")
-    run = registry.run(engine, call.model)
+    run = registry.get_run(engine, call.model)
     return FUNCTIONS[call.function](engine, call, run, query)
 
 

@@ -36,7 +36,7 @@ from embsql.errors import (
     of_database,
 )
 from embsql.lifecycle import forgetting, leases, registry
-from embsql.options import declared, make, text
+from embsql.options import construct, declared, text
 from embsql.run import Columns, Run, usable_cores
 from embsql.sources import source as sources
 
@@ -506,7 +506,7 @@ class Database:
 
 def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:
     """The options of a command, read from the arguments of its method."""
-    return make(cls, {option.name: arguments[option.name] for option in declared(cls)})
+    return construct(cls, {option.name: arguments[option.name] for option in declared(cls)})
 
 
 def connect(target: Any, *, read_only: bool = False, install: bool = False) -> Database:

@@ -113,7 +113,7 @@ def measure_on_a_part(
     """Train on a part and ask about the other; the run itself is then trained on everything."""
     answered = _on_a_part(plan, data, run)
     write_findings(engine, run, _tied(answered.parts))
-    return judged(engine, reader, plan, data, answered, run)
+    return judge(engine, reader, plan, data, answered, run)
 
 
 def _on_a_part(plan: Plan, data: Interactions, run: Run) -> Answered:
@@ -174,7 +174,7 @@ def _renamed(values: Mapping[str, float]) -> dict[str, float]:
 # --- the gate ------------------------------------------------------------------------------------
 
 
-def judged(
+def judge(
     engine: Engine, reader: Engine, plan: Plan, data: Interactions, answered: Answered, run: Run
 ) -> Measured:
     """What was measured, and whether the run may go live."""
@@ -271,7 +271,7 @@ def evaluate(
     run's options, on a part of the run's own interactions, and asked about the rest.
     Raises NotEvaluated, InvalidArgument, and what reading and training raise.
     """
-    record = registry.run(engine, reference)
+    record = registry.get_run(engine, reference)
     registry.check_own(engine, record["model_name"])
     run = Run(record["seed"], run_id=record["run_id"], model_name=record["model_name"])
     named = Columns(user_col, item_col)

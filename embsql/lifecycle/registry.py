@@ -275,7 +275,7 @@ def _record(engine: Engine, model_name: str) -> list[dict[str, Any]]:
     return query_named(engine, "model_record", model_name=model_name) if is_name(model_name) else []
 
 
-def run(engine: Engine, reference: str) -> dict[str, Any]:
+def get_run(engine: Engine, reference: str) -> dict[str, Any]:
     """The run that 'shop' (its live run) or 'shop@7' means.
 
     Raises UnknownModel, UnknownRun, NoLiveRun, NotPromoted or LiveRunGone.
@@ -304,7 +304,7 @@ def finished_run(engine: Engine, reference: str) -> dict[str, Any]:
 
     Raises RunNotReady, StillHolds, and what `run` raises.
     """
-    record = run(engine, reference)
+    record = get_run(engine, reference)
     check_finished(engine, record["model_name"], record["run_id"], record["status"])
     return record
 
@@ -358,7 +358,7 @@ def promote(engine: Engine, reference: str) -> int:
 
     Raises RunNotReady or StillHolds.
     """
-    record = run(engine, reference)
+    record = get_run(engine, reference)
     name, run_id = record["model_name"], int(record["run_id"])
     _retry_move(engine, lambda: _moved(engine, name, run_id))
     log_event(engine, name, run_id, "promote")
@@ -433,7 +433,7 @@ def _retry_move(engine: Engine, move: Callable[[], bool]) -> None:
 
 def drop_run(engine: Engine, reference: str) -> None:
     """Remove a run and all its rows. Raises RunIsLive for the live one."""
-    record = run(engine, reference)
+    record = get_run(engine, reference)
     name, run_id = record["model_name"], int(record["run_id"])
     _retry_move(engine, lambda: _dropped(engine, name, run_id))
     sweep(engine)

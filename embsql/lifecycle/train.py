@@ -26,7 +26,7 @@ from embsql.lifecycle.measure import (
     as_stored,
     fit,
     headlines,
-    judged,
+    judge,
     kept_figures,
     measure_on_a_part,
     metrics_rows,
@@ -184,7 +184,7 @@ def _run_stages(
     if test is not None:
         made = as_stored(data, embeddings)
         answered = on_a_test(made, test, run, k=plan.k, repeats=plan.repeats)
-        measured = judged(engine, reader, plan, data, answered, run)
+        measured = judge(engine, reader, plan, data, answered, run)
     lease.heartbeat()
     # again, where somebody was forgotten meanwhile
     retry(engine, lambda: _write(engine, plan, run, data, embeddings, source_hash, measured))

@@ -27,7 +27,7 @@ from embsql.api.database import Database
 from embsql.command_options import PythonModel
 from embsql.errors import CannotOpen, DatabaseBusy, EmbsqlError, InvalidArgument, MissingExtra
 from embsql.lifecycle import leases, registry
-from embsql.options import make, shown
+from embsql.options import construct, shown
 from embsql.shells.worker import Worker
 from embsql.sqlfiles import files
 
@@ -150,7 +150,7 @@ def train(
             dbt.config(materialized="table")
             return embsql.dbt.train(session, dbt.ref("interactions"), "shop_items", dim=32)
     """
-    entity = make(PythonModel, {"entity": entity}).entity
+    entity = construct(PythonModel, {"entity": entity}).entity
     if not any(hasattr(rows, way) for way in TABULAR):
         raise InvalidArgument(
             name="rows",
