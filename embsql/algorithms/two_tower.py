@@ -11,7 +11,7 @@ from embsql.algorithms import algorithm
 from embsql.algorithms.base.network import train_network
 from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures
-from embsql.features.encoders import FeatureMatrix, encode
+from embsql.features.encoders import FeatureMatrix, encode_features
 from embsql.options import Count, Dim, Dropout, Layers, NonNegative, Positive, Size, check, require
 from embsql.run import Run
 
@@ -142,4 +142,4 @@ class TwoTower:
 
 
 def _encode(table: pa.Table | None, option: str) -> FeatureMatrix | None:
-    return encode(table, option) if table else None
+    return encode_features(table, option) if table else None

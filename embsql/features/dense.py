@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from embsql.data import Float32, Interactions, Tower
 from embsql.errors import BadFeatures
-from embsql.features.encoders import FeatureMatrix, encode
+from embsql.features.encoders import FeatureMatrix, encode_features
 from embsql.features.vectors import unit_or_zero, vector_column, vector_columns
 
 MAX_COLUMNS = 4096  # the map is found by a dense solution
@@ -31,8 +31,8 @@ class DenseFeatures(NamedTuple):
         """
         x = self.table[seen].astype(np.float64)  # (m, p)
         identity = np.eye(x.shape[1])  # (p, p)
-        gram = x.T @ x + RIDGE * identity  # (p, p)
-        solution = np.linalg.solve(gram, x.T)  # (p, m)
+        gramian = x.T @ x + RIDGE * identity  # (p, p)
+        solution = np.linalg.solve(gramian, x.T)  # (p, m)
         return np.asarray(solution, np.float64)
 
     def tower(self, weights: Float32) -> Tower | None:
@@ -53,7 +53,7 @@ def dense_item_features(data: Interactions) -> DenseFeatures:
         raise BadFeatures(option=OPTION, found=found)
     names = vector_columns(table)
     others = table.drop_columns(names)
-    attributes = encode(others, OPTION) if others.num_columns else None
+    attributes = encode_features(others, OPTION) if others.num_columns else None
     parts = [_dense(attributes)] if attributes else []
     for name in names:
         vectors = vector_column(table[name], data.items, OPTION)  # (n, d)

@@ -91,7 +91,7 @@ class FeatureMatrix:
                 yield feature.name, feature.kind, value, feature.center, feature.scale
 
 
-class Block(NamedTuple):
+class FeatureEntries(NamedTuple):
     """The entries of one feature."""
 
     feature: Feature
@@ -100,10 +100,10 @@ class Block(NamedTuple):
     value: NDArray[Any]  # (entries,)
 
 
-def _join(blocks: list[Block]) -> Block:
+def _join(parts: list[FeatureEntries]) -> FeatureEntries:
     """The entries of several, under the first one's feature."""
-    features, rows, columns, values = zip(*blocks, strict=True)
-    return Block(
+    features, rows, columns, values = zip(*parts, strict=True)
+    return FeatureEntries(
         features[0],
         np.concatenate(rows),
         np.concatenate(columns),
@@ -115,36 +115,34 @@ def _constant(
     feature: Feature,
     rows: NDArray[Any],
     column: int,
-) -> Block:
+) -> FeatureEntries:
     """1 in a column, for rows (e,)."""
     n = len(rows)
-    return Block(feature, rows, np.full(n, column), np.ones(n))
+    return FeatureEntries(feature, rows, np.full(n, column), np.ones(n))
 
 
 ALWAYS = Feature("", "category")  # the feature of column 0, which every row has
 
 
-def encode(table: pa.Table, option: str) -> FeatureMatrix:
+def encode_features(table: pa.Table, option: str) -> FeatureMatrix:
     """The columns of a table (n, any) as one sparse matrix.
 
     Raises BadFeatures for a type that is none of the kinds.
     """
     n = len(table)
-    blocks = list(_encode_columns(table, option))
     always = _constant(ALWAYS, np.arange(n), 0)
-    placed = [always]
-    first_column = 1
-    for block in blocks:
-        placed.append(block._replace(column=first_column + block.column))
-        first_column += block.feature.n_columns
-    lengths = [len(block.row) for block in placed]
-    feature = np.repeat(np.arange(len(placed)), lengths)  # (entries,)
-    entries = _join(placed)
+    parts = [always, *_encode_columns(table, option)]
+    widths = [part.feature.n_columns for part in parts]  # (features + 1,)
+    lengths = [len(part.row) for part in parts]  # (features + 1,)
+    first_column = np.cumsum(widths) - widths  # (features + 1,)
+    feature = np.repeat(np.arange(len(parts)), lengths)  # (entries,)
+    entries = _join(parts)
+    column = first_column[feature] + entries.column  # (entries,)
     order = np.argsort(entries.row, kind="stable")  # (entries,)
     return FeatureMatrix(
-        tuple(block.feature for block in blocks),
+        tuple(part.feature for part in parts[1:]),
         indptr_of(entries.row[order], n),
-        entries.column[order],
+        column[order],
         entries.value[order].astype(np.float32),
         feature[order].astype(np.int32),
     )
@@ -152,17 +150,17 @@ def encode(table: pa.Table, option: str) -> FeatureMatrix:
 
 def describe_columns(table: pa.Table, option: str) -> Iterator[Feature]:
     """What each column is taken for. Raises BadFeatures."""
-    return (block.feature for block in _encode_columns(table, option))
+    return (part.feature for part in _encode_columns(table, option))
 
 
-def _encode_columns(table: pa.Table, option: str) -> Iterator[Block]:
+def _encode_columns(table: pa.Table, option: str) -> Iterator[FeatureEntries]:
     for name in table.column_names:
         yield _encode_column(table[name], name, option)
 
 
 # --- what kind a column is -----------------------------------------------------------------------
 
-Encoder = Callable[[pa.Array, str], Block]
+Encoder = Callable[[pa.Array, str], FeatureEntries]
 NUMBERS = (types.is_integer, types.is_floating, types.is_decimal)
 TIMES = (types.is_date, types.is_timestamp)
 FEW_VALUES = (types.is_boolean, types.is_null)
@@ -175,7 +173,7 @@ def _encode_column(
     column: pa.ChunkedArray,
     name: str,
     option: str,
-) -> Block:
+) -> FeatureEntries:
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # as older Arrow gives it
         chunks = array.chunks or [pa.array([], array.type)]
@@ -249,24 +247,24 @@ def _words(array: pa.Array) -> pa.ListArray:
 # --- categories, tags and words ------------------------------------------------------------------
 
 
-def _encode_category(array: pa.Array, name: str) -> Block:
+def _encode_category(array: pa.Array, name: str) -> FeatureEntries:
     n = len(array)
     feature = Feature(name, "category", missing=array.null_count)
     value = array.cast(pa.string())
     return _encode_values(np.arange(n), value, n, feature)
 
 
-def _encode_tags(array: pa.Array, name: str) -> Block:
+def _encode_tags(array: pa.Array, name: str) -> FeatureEntries:
     feature = Feature(name, "tags", missing=array.null_count)
     return _encode_lists(array, feature)
 
 
-def _encode_text(array: pa.Array, name: str) -> Block:
+def _encode_text(array: pa.Array, name: str) -> FeatureEntries:
     feature = Feature(name, "text", missing=array.null_count)
     return _encode_lists(_words(array), feature)
 
 
-def _encode_lists(lists: pa.Array, feature: Feature) -> Block:
+def _encode_lists(lists: pa.Array, feature: Feature) -> FeatureEntries:
     """Lists as entries, each value once in a row."""
     row = pc.list_parent_indices(lists).cast(pa.int64())
     value = pc.list_flatten(lists).cast(pa.string())
@@ -285,7 +283,7 @@ def _encode_values(
     value: pa.Array,
     n: int,
     feature: Feature,
-) -> Block:
+) -> FeatureEntries:
     """Entries (row, value) of n rows: each row's known values, together of length 1.
 
     A row that has none is unknown.
@@ -298,7 +296,7 @@ def _encode_values(
     column = 1 + position.astype(np.int64)  # (known,)
     row = row[is_known]  # (known,)
     per_row = np.bincount(row, minlength=n)  # (n,)
-    known = Block(feature, row, column, per_row[row] ** -0.5)
+    known = FeatureEntries(feature, row, column, per_row[row] ** -0.5)
     unknown = _constant(feature, np.flatnonzero(per_row == 0), 0)
     return _join([known, unknown])
 
@@ -332,11 +330,11 @@ def _floats(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return floats.fill_null(np.nan)
 
 
-def _encode_time(array: pa.Array, name: str) -> Block:
+def _encode_time(array: pa.Array, name: str) -> FeatureEntries:
     return _encode_numeric(days(array), name, "time")
 
 
-def _encode_number(array: pa.Array, name: str) -> Block:
+def _encode_number(array: pa.Array, name: str) -> FeatureEntries:
     numbers = _floats(array).to_numpy(zero_copy_only=False)
     return _encode_numeric(numbers, name, "number")
 
@@ -345,7 +343,7 @@ def _encode_numeric(
     x: Any,
     name: str,
     kind: Kind,
-) -> Block:
+) -> FeatureEntries:
     """Numbers (n,) in standard deviations from their mean, clipped; NaN is unknown."""
     finite = x[np.isfinite(x)]
     center, scale = _center_and_scale(finite)

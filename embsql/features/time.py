@@ -65,12 +65,12 @@ def time_features(algorithm: Any, data: Interactions) -> Int64:
     unit = MINUTE if timestamps else 1
     hour = time // HOUR % HOURS * timestamps  # (m,)
     weekday = time // DAY % WEEKDAYS * timestamps  # (m,)
-    gap = _gaps(user, time)  # (m,)
+    time_gap = _gaps(user, time)  # (m,)
     item_age = time - _first_times(item, time)[item]  # (m,)
     rows = [
         hour,
         HOURS + weekday,
-        FIRST_GAP + _span_bucket(gap / unit),
+        FIRST_GAP + _span_bucket(time_gap / unit),
         FIRST_ITEM_AGE + _span_bucket(item_age / unit),
     ]
     features: Int64 = np.stack(rows, axis=1)
@@ -80,8 +80,8 @@ def time_features(algorithm: Any, data: Interactions) -> Int64:
 def _gaps(user: NDArray[np.int32], time: Int64) -> Int64:
     """The time since the user's event before, 0 at the first: (m,)."""
     is_same_user = np.diff(user, prepend=-1) == 0  # (m,)
-    gap = np.diff(time, prepend=time[:1])  # (m,)
-    return np.where(is_same_user, gap, 0)
+    time_gap = np.diff(time, prepend=time[:1])  # (m,)
+    return np.where(is_same_user, time_gap, 0)
 
 
 def _first_times(item: NDArray[np.int32], time: Int64) -> Int64:

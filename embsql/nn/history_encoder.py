@@ -1,6 +1,6 @@
-"""Encoders of histories of vectors that are given, in torch.
+"""Encoders of histories of items whose vectors come from elsewhere, in torch.
 
-Histories lie one after another, see `sequence_networks`. An encoder makes two things of them: for
+EventHistories lie one after another, see `sequence_networks`. An encoder makes two things of them: for
 each item the user's vector without it, to predict it from, and for each user the vector of the
 whole history.
 """
@@ -22,7 +22,7 @@ from embsql.errors import NotEnoughData
 from embsql.features.vectors import item_vectors
 from embsql.nn.losses import Scores, sampled_softmax
 from embsql.nn.negatives import NegativeSampler, negative_sampler, pair_counts
-from embsql.nn.sequence_networks import Gru, Histories, Packed, histories
+from embsql.nn.sequence_networks import EventHistories, Gru, Packed, histories
 from embsql.nn.tensors import float32_array, true_indices
 from embsql.nn.towers import INFERENCE_BATCH, INIT_NORM, Dropouts
 from embsql.nn.trainer import (
@@ -215,7 +215,7 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is untyped
         return normalize(vectors) if self.options.similarity == "cosine" else vectors
 
     @torch.inference_mode()
-    def embeddings(self, events: Histories) -> Embeddings:
+    def embeddings(self, events: EventHistories) -> Embeddings:
         """The vectors of all as they are scored."""
         items = self._all_items()  # (n, d)
         users = self._all_users(events, items)  # (u, d)
@@ -234,18 +234,18 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is untyped
         batches = items.split(INFERENCE_BATCH)
         return torch.cat([self.items(batch) for batch in batches])
 
-    def _all_users(self, events: Histories, items: Tensor) -> Tensor:
+    def _all_users(self, events: EventHistories, items: Tensor) -> Tensor:
         """Vectors of all users by those of items (n, d), zero for who has no history: (u, d)"""
         device = items.device
         counts = events.counts  # (u,)
-        found = torch.zeros(len(counts), items.shape[1], device=device)
+        states = torch.zeros(len(counts), items.shape[1], device=device)
         for users in true_indices(counts).split(self.options.batch_size):
             packed = events.pack(users)
             item = events.item[packed.event].to(device)  # (t,)
             y = embedding(item, items)  # (t, d)
             _, vectors = self.encoder(y, packed)  # (b, d)
-            found[packed.user.to(device)] = vectors
-        return found
+            states[packed.user.to(device)] = vectors
+        return states
 
     def _fold_in_weights(self, items: Tensor) -> Float32 | None:
         """The weight of each item (n, d) in a mean that SQL takes of the stored vectors: (n,).
@@ -305,7 +305,7 @@ def fit_neural_content(
 def _learners(
     options: NeuralContent,
     data: Interactions,
-    events: Histories,
+    events: EventHistories,
 ) -> Tensor:
     """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
     learners = true_indices(events.counts > 1)
@@ -320,7 +320,7 @@ def _learners(
 
 
 def _batches(
-    events: Histories,
+    events: EventHistories,
     learners: Tensor,
     size: int,
     sampler: NegativeSampler,

@@ -109,10 +109,10 @@ class SeenItems:
         row, item = self.of(users)  # (e,), (e,)
         unique, column = items.unique(return_inverse=True)  # (m,), (s,)
         n = len(unique)
-        found = torch.searchsorted(unique, item).clamp(max=n - 1)  # (e,)
-        is_asked = unique[found] == item  # (e,)
+        index = torch.searchsorted(unique, item).clamp(max=n - 1)  # (e,)
+        is_asked = unique[index] == item  # (e,)
         seen = row.new_zeros((len(users), n), dtype=torch.bool)  # (b, m)
-        seen[row[is_asked], found[is_asked]] = True
+        seen[row[is_asked], index[is_asked]] = True
         return seen[:, column]
 
 

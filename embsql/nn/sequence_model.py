@@ -16,7 +16,7 @@ from torch.nn.functional import embedding, embedding_bag, normalize, relu, softp
 from embsql.data import Embeddings, Float32, FoldIn, Interactions, Similarity
 from embsql.errors import NotEnoughData
 from embsql.features.time import N_TIME_FEATURES, ages, time_features
-from embsql.nn.sequence_networks import NETWORKS, Dropout, Histories, Packed, histories
+from embsql.nn.sequence_networks import NETWORKS, Dropout, EventHistories, Packed, histories
 from embsql.nn.tensors import float32_array, true_indices
 from embsql.nn.trainer import (
     MAX_HELD_OUT,
@@ -58,7 +58,7 @@ class SequenceBatch(NamedTuple):
 class NextItem:
     """Predict every event from those before it."""
 
-    events: Histories
+    events: EventHistories
 
     def batch(self, users: Tensor) -> SequenceBatch:
         """Of the histories of users (b,)."""
@@ -72,7 +72,7 @@ class NextItem:
 class Bag:
     """Predict all events of a user from some of them; the network chooses which."""
 
-    events: Histories
+    events: EventHistories
 
     def batch(self, users: Tensor) -> SequenceBatch:
         """Of the histories of users (b,)."""
@@ -85,7 +85,7 @@ class Bag:
 class MaskedItem:
     """Predict events behind a mask from all others (Devlin et al., 2019; Sun et al., 2019)."""
 
-    events: Histories
+    events: EventHistories
     mask_token: int
     generator: torch.Generator
 
@@ -117,7 +117,7 @@ Task = NextItem | Bag | MaskedItem
 
 def make_task(
     name: TrainingTask,
-    events: Histories,
+    events: EventHistories,
     mask_token: int,
     generator: torch.Generator,
 ) -> Task:
@@ -200,20 +200,20 @@ class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is untyped
         return float32_array(self.input_scale * lengths)
 
     @torch.inference_mode()
-    def last_states(self, events: Histories) -> Tensor:
+    def last_states(self, events: EventHistories) -> Tensor:
         """The state after each user's last event, (u, d); 0 for who has none."""
         self.eval()
         counts = events.counts  # (u,)
-        found = torch.zeros(len(counts), self.table.shape[1])  # (u, d)
+        users_states = torch.zeros(len(counts), self.table.shape[1])  # (u, d)
         for users in true_indices(counts > 0).split(EVAL_BATCH):
             packed = events.pack(users)
             inputs = events.item[packed.event]  # (t,)
             features = events.time_features[packed.event]  # (t, c)
             states = self(inputs, features, packed)  # (t, d)
             last_states = states[packed.last]  # (b, d)
-            found[packed.user] = self.normalized(last_states).cpu()
+            users_states[packed.user] = self.normalized(last_states).cpu()
         self.train()
-        return found
+        return users_states
 
 
 def _short_vectors(
@@ -234,7 +234,7 @@ class SequenceLoss:
     """The loss of a batch."""
 
     model: SequenceModel
-    events: Histories
+    events: EventHistories
     options: Sequential
     n_negatives: int  # of a batch; all items where there are no more
     generator: torch.Generator
@@ -498,7 +498,7 @@ def build_model(
     return SequenceModel(data.n_items, options.dim, network, generator, options.temperature)
 
 
-def _events(options: Sequential, data: Interactions) -> Histories:
+def _events(options: Sequential, data: Interactions) -> EventHistories:
     """All events with what the options want to be known of them. Raises BadOption."""
     events = histories(data)
     weight = options.weights(data)  # (m,)
@@ -516,7 +516,7 @@ def _events(options: Sequential, data: Interactions) -> Histories:
 def _learners(
     options: Sequential,
     data: Interactions,
-    training: Histories,
+    training: EventHistories,
     min_events: int,
 ) -> Tensor:
     """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
@@ -552,16 +552,16 @@ def _batches(
 def _asked(
     options: Sequential,
     task_name: TrainingTask,
-    events: Histories,
+    events: EventHistories,
     mask_token: int,
-) -> Histories:
+) -> EventHistories:
     """The histories after whose last event the states are users' vectors."""
     if task_name == "masked":
         return events.latest(options.max_length - 1).append(mask_token)
     return events.latest(options.max_length)
 
 
-def _embeddings(model: SequenceModel, asked: Histories) -> Embeddings:
+def _embeddings(model: SequenceModel, asked: EventHistories) -> Embeddings:
     users = model.last_states(asked)  # (u, d)
     similarity: Similarity = "dot" if model.temperature is None else "cosine"
     # so that folding in makes of a history what the network of youtube_dnn does
@@ -584,7 +584,7 @@ class HeldOut(NamedTuple):
     item: Tensor  # (h,)
 
 
-def _hold_out_last(events: Histories, seed: int) -> tuple[Histories, HeldOut]:
+def _hold_out_last(events: EventHistories, seed: int) -> tuple[EventHistories, HeldOut]:
     """The histories without held-out last events, and those.
 
     Of everybody who has three, or of as many users as are looked at.
@@ -601,8 +601,8 @@ def _hold_out_last(events: Histories, seed: int) -> tuple[Histories, HeldOut]:
 @torch.inference_mode()
 def _ndcg(
     model: SequenceModel,
-    asked: Histories,
-    known: Histories,
+    asked: EventHistories,
+    known: EventHistories,
     held_out: HeldOut,
 ) -> float:
     """NDCG of the held-out items among those that their users have not seen before."""

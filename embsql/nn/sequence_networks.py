@@ -35,7 +35,7 @@ ROPE_BASE = 1e4  # events after which the slowest pair of components has turned 
 
 
 @dataclass(frozen=True, slots=True)
-class Histories:
+class EventHistories:
     """Users' events in order, one history after another."""
 
     offsets: Tensor  # (u + 1,)
@@ -74,21 +74,21 @@ class Histories:
         event, row, position = self.events_of(user, drop_last)
         return Packed(user, length, event, row, position)
 
-    def latest(self, max_length: int) -> Histories:
+    def latest(self, max_length: int) -> EventHistories:
         """The latest events of each history, so many at most."""
         end = self.offsets[1:].repeat_interleave(self.counts)  # (m,) of the event's history
         event = torch.arange(len(self.item))  # (m,)
         from_end = end - event  # (m,) 1 is the last
         return self._where(from_end <= max_length)
 
-    def without_last(self, users: Tensor) -> tuple[Histories, Tensor]:
+    def without_last(self, users: Tensor) -> tuple[EventHistories, Tensor]:
         """The histories less the last event of users (b,), and the items of those events (b,)."""
         last = self.offsets[users + 1] - 1  # (b,)
         keep = torch.ones_like(self.item, dtype=torch.bool)  # (m,)
         keep[last] = False
         return self._where(keep), self.item[last]
 
-    def append(self, item: int) -> Histories:
+    def append(self, item: int) -> EventHistories:
         """The histories with one more event each, at the moment of their last; none if empty."""
         has_events = self.counts > 0  # (u,)
         last = self.offsets[1:][has_events] - 1  # (b,)
@@ -102,13 +102,13 @@ class Histories:
         longer.item[appended] = item
         return longer
 
-    def _where(self, keep: Tensor) -> Histories:
+    def _where(self, keep: Tensor) -> EventHistories:
         """The events for which keep (m,) is true."""
         kept_before = _offsets(keep)  # (m + 1,)
         offsets = kept_before[self.offsets]  # (u + 1,)
         return self._take(offsets, true_indices(keep))
 
-    def _take(self, offsets: Tensor, event: Tensor) -> Histories:
+    def _take(self, offsets: Tensor, event: Tensor) -> EventHistories:
         return replace(
             self,
             offsets=offsets,
@@ -125,13 +125,13 @@ def _offsets(counts: Tensor) -> Tensor:
     return torch.cat([zero, counts.cumsum(0)])
 
 
-def histories(data: Interactions) -> Histories:
+def histories(data: Interactions) -> EventHistories:
     """All events of every user, of equal weight and age."""
     events = data.events_by_time()
     offsets = indptr_of(data.user[events.pair], data.n_users)
     item = data.item[events.pair].astype(np.int64)
     m = len(item)
-    return Histories(
+    return EventHistories(
         torch.from_numpy(offsets),
         torch.from_numpy(item),
         weight=torch.ones(m),

@@ -52,7 +52,7 @@ WARMUP_STEPS = 100
 WARMUP_LR = 0.01
 INFERENCE_BATCH = 8192  # rows of a tower at a time when nothing is learned
 EVAL_BATCH = 512  # users at a time whose scores of all items are made
-EMPTY = -1  # the item of a place in the queue that nothing fills yet
+EMPTY = -1  # the item of a queue's entry that nothing fills yet
 
 Features = dict[str, FeatureMatrix | None]  # of "user" and "item"
 
@@ -237,8 +237,8 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is untyped
     def warm_start(self, vectors: Tensor, run: Run) -> None:
         """Let the vectors of all be those (n, d), but for those that are NaN.
 
-        The tower learns to say as much of them as it can, or newcomers would have to wait; the rest
-        is in the id embeddings.
+        The tower learns as much of them as it can, or newcomers would have to wait; the rest is in
+        the id embeddings.
         """
         is_unknown = vectors.isnan().any(1)  # (n,)
         known = true_indices(~is_unknown)  # (k,)
@@ -434,8 +434,8 @@ def _mean_squared_length(vectors: Tensor) -> Tensor:
 
 def _hardest_unseen(scores: Scores, seen: Tensor) -> Scores:
     """The scores with all but the hardest negatives, none of them seen (b, s), as hits."""
-    unseen = scores._replace(accidental_hits=scores.accidental_hits | seen)
-    return unseen._replace(accidental_hits=~hardest(unseen))
+    without_seen = scores._replace(accidental_hits=scores.accidental_hits | seen)
+    return without_seen._replace(accidental_hits=~hardest(without_seen))
 
 
 # --- training ------------------------------------------------------------------------------------

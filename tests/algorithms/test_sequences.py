@@ -27,7 +27,7 @@ from embsql.features.time import (
     time_features,
 )
 from embsql.nn import sequence_model
-from embsql.nn.sequence_networks import Gru, Histories, MeanPooling, Transformer
+from embsql.nn.sequence_networks import EventHistories, Gru, MeanPooling, Transformer
 from embsql.run import Run
 
 IN_ORDER = ["gru4rec", "sasrec", "bert4rec"]
@@ -68,10 +68,10 @@ def best(found: Embeddings) -> np.ndarray:
     return (found.users @ found.items.T).argmax(axis=1)
 
 
-def histories(*items: list[int]) -> Histories:
+def histories(*items: list[int]) -> EventHistories:
     item = torch.tensor([code for one in items for code in one])
     start = torch.tensor([0, *np.cumsum([len(one) for one in items])])
-    return Histories(
+    return EventHistories(
         start,
         item,
         torch.ones(len(item)),

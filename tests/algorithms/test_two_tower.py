@@ -19,7 +19,7 @@ import embsql
 from embsql import algorithms
 from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures, BadOption, Diverged
-from embsql.features.encoders import CLIP_STD, Feature, describe_columns, encode
+from embsql.features.encoders import CLIP_STD, Feature, describe_columns, encode_features
 from embsql.nn import losses, negatives, optim, towers
 from embsql.nn.trainer import hold_out
 from embsql.run import Run
@@ -626,7 +626,7 @@ def test_encoding_by_hand() -> None:
             "tags": [["a", "b", "a"], ["b", None], [], None, ["a", "seldom"]],
         }
     )
-    made = encode(table, "user_features")
+    made = encode_features(table, "user_features")
     assert [(name, value) for name, _, value, _, _ in made.columns()] == [
         ("", None),
         ("land", None),
