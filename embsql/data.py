@@ -187,6 +187,15 @@ class CsrMatrix:
     indices: Int32  # (n,) columns
     data: Float32  # (n,)
 
+    @classmethod
+    def empty(cls, n_rows: int) -> CsrMatrix:
+        """As many rows without an entry."""
+        return cls(
+            indptr=np.zeros(n_rows + 1, np.int64),
+            indices=np.empty(0, np.int32),
+            data=np.empty(0, np.float32),
+        )
+
     @property
     def counts(self) -> Int64:
         """Number of entries of each row, (n_rows,)."""

@@ -96,7 +96,8 @@ class Content:
             users, items = self._combine(liked, disliked, items)
         if not np.isfinite(users).all():
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
-        run.report(epoch=1, loss=float((~users.any(axis=1)).mean()))
+        is_zero = ~users.any(axis=1)  # (u,)
+        run.report(epoch=1, loss=float(is_zero.mean()))
         return Embeddings(users, items, similarity="cosine")
 
     def _combine(

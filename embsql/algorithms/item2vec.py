@@ -44,7 +44,7 @@ class Item2Vec:
     all, set `shuffle` or a window as long as a history. Sequences of one item teach nothing, and an
     item that only comes alone keeps a vector near zero.
 
-    skipgram: each item of a window should tell the centre from random negatives. cbow: their mean
+    skipgram: each item of a window should tell the center from random negatives. cbow: their mean
     should; faster. ppmi: no epochs; co-occurrences within the window are counted, weighed by
     shifted positive pointwise mutual information and factorized (Levy and Goldberg, 2014, "Neural
     word embedding as implicit matrix factorization"): the same bytes for any number of threads.
@@ -299,7 +299,8 @@ class Histories:
     @property
     def tokens_per_event(self) -> int:
         """Tokens of an event, about."""
-        return max(1, round(int(self.counts.sum()) / max(len(self.item), 1)))
+        tokens = int(self.counts.sum())
+        return max(1, round(tokens / max(len(self.item), 1)))
 
     def blocks(self, epoch: int) -> Iterator[Block]:
         """See `base.Corpus`."""

@@ -93,7 +93,7 @@ class Questions:
         users = np.unique(parts.held_out.user)  # (m,)
         seen = _take_rows(parts.train.by_user(), users)
         relevant = _take_rows(parts.held_out.by_user(), users)
-        excluded = _empty_rows(len(users)) if parts.repeats else seen
+        excluded = CsrMatrix.empty(len(users)) if parts.repeats else seen
         counts = np.bincount(parts.train.item, minlength=parts.train.n_items)  # (n_items,)
         facts = {**parts.facts, **_facts(parts, seen, counts)}
         return cls(run, users, seen, excluded, relevant, counts, facts)
@@ -282,11 +282,6 @@ def _take_rows(matrix: CsrMatrix, rows: Int32) -> CsrMatrix:
     shift = np.repeat(matrix.indptr[rows] - indptr[:-1], counts)  # (entries,)
     entries = np.arange(indptr[-1]) + shift  # (entries,)
     return CsrMatrix(indptr, matrix.indices[entries], matrix.data[entries])
-
-
-def _empty_rows(m: int) -> CsrMatrix:
-    """As many rows as users, m, without an entry."""
-    return CsrMatrix(np.zeros(m + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 def _facts(parts: Split, seen: CsrMatrix, counts: Int64) -> dict[str, int]:

@@ -202,4 +202,5 @@ def _poisson_table() -> Float32:
     factorials = np.cumprod(np.concatenate(([1.0], np.arange(1, 9))))  # (9,)
     probabilities = np.exp(-1.0) / factorials  # (9,) of 0 to 8
     edges = np.rint(2**16 * np.cumsum(probabilities))  # (9,)
-    return np.searchsorted(edges, np.arange(2**16), side="right").astype(np.float32)  # (65536,)
+    index = np.arange(2**16)
+    return np.searchsorted(edges, index, side="right").astype(np.float32)  # (65536,)

@@ -44,7 +44,8 @@ def by_pair(
 
     parallel_map(merge_users, balanced_ranges(indptr, 1), run)
     weights = weight[is_last].astype(np.float32)
-    return user[is_last], item[is_last], weights, None if time is None else times[is_last]
+    latest = None if time is None else times[is_last]
+    return user[is_last], item[is_last], weights, latest
 
 
 def _sorted_by(
@@ -62,10 +63,11 @@ def _sorted_by(
         cursor = indptr[low:high].copy()  # (codes,)
         _scatter(low, high, codes, cursor, other, weight, time, *out)
 
-    shares = np.linspace(0, len(codes), run.threads + 1)[1:-1]  # (threads - 1,)
-    edges = np.searchsorted(indptr, shares).tolist()
+    shares = np.linspace(0, len(codes), run.threads + 1)  # (threads + 1,)
+    edges = np.searchsorted(indptr, shares[1:-1]).tolist()
     parallel_map(scatter_codes, list(pairwise([0, *edges, n])), run)
-    return np.repeat(np.arange(n, dtype=np.int32), np.diff(indptr)), *out
+    code = np.arange(n, dtype=np.int32)
+    return np.repeat(code, np.diff(indptr)), *out
 
 
 @njit(cache=True, nogil=True)

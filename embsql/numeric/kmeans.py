@@ -174,7 +174,8 @@ def _tiles(centroids: Float32) -> tuple[Float32, Float32]:
     tiles = np.zeros((count * width, d), np.float32)
     tiles[:k] = centroids - mean
     bias = np.full(count * width, np.inf, np.float32)
-    bias[:k] = np.einsum("kd,kd->k", centroids - mean, centroids + mean) / 2
+    squares = np.einsum("kd,kd->k", centroids - mean, centroids + mean)  # (k,)
+    bias[:k] = squares / 2
     transposed = tiles.reshape(count, width, d).transpose(0, 2, 1)  # (t, d, w)
     return np.ascontiguousarray(transposed), bias.reshape(count, width)
 
@@ -187,11 +188,13 @@ def _update(vectors: Float32, labels: Int32, centroids: Float32, run: Run) -> tu
     """
     n = len(vectors)
     k = len(centroids)
-    by_vector = CsrMatrix(np.arange(n + 1), labels, np.ones(n, np.float32))
+    ones = np.ones(n, np.float32)
+    by_vector = CsrMatrix(np.arange(n + 1), labels, ones)
     members = transpose(by_vector, k)  # k rows: who is in each cluster
     counts = members.counts  # (k,)
-    means = np.where(counts[:, None] > 0, _means(vectors, members, run), centroids)  # (k, d)
-    empty = np.flatnonzero(counts == 0)
+    is_empty = counts == 0  # (k,)
+    means = np.where(is_empty[:, None], centroids, _means(vectors, members, run))  # (k, d)
+    empty = np.flatnonzero(is_empty)
     if len(empty):
         distances = _distances(vectors, means, labels, run)  # (n,)
         error = np.bincount(labels, np.square(distances, dtype=np.float64), k)  # (k,)
@@ -212,7 +215,8 @@ def _means(vectors: Float32, members: CsrMatrix, run: Run) -> Float32:
     cluster = np.searchsorted(members.indptr, cuts[:-1], side="right") - 1  # (p,)
     total = np.zeros((len(members.counts), vectors.shape[1]))  # (k, d)
     np.add.at(total, cluster, parts)
-    return (total / np.maximum(members.counts, 1)[:, None]).astype(np.float32)
+    counts = np.maximum(members.counts, 1)[:, None]  # (k, 1)
+    return (total / counts).astype(np.float32)
 
 
 def _split(
@@ -236,7 +240,8 @@ def _clustering(vectors: Float32, centroids: Float32, run: Run) -> Clustering:
     own = _distances(vectors, centroids, labels[:, 0], run)  # (n,)
     other = _distances(vectors, centroids, labels[:, 1], run)  # (n,) the same for k = 1
     farther = np.maximum(own, other)  # (n,)
-    silhouettes = np.divide(other - own, farther, out=np.zeros_like(own), where=farther > 0)
+    zero = np.zeros_like(own)
+    silhouettes = np.divide(other - own, farther, out=zero, where=farther > 0)  # (n,)
     inertia = float(np.square(own, dtype=np.float64).sum())
     return Clustering(centroids, np.ascontiguousarray(labels[:, 0]), own, silhouettes, inertia)
 
@@ -308,12 +313,25 @@ def _scores(
     dim, width = tiles.shape[1], tiles.shape[2]
     fours = dim - dim % 4
     for j in range(width):
-        out[0, j] = out[1, j] = out[2, j] = out[3, j] = -bias[tile, j]
+        for r in range(4):
+            out[r, j] = -bias[tile, j]
     for i in range(0, fours, 4):
-        a0, a1, a2, a3 = vectors[a, i], vectors[a, i + 1], vectors[a, i + 2], vectors[a, i + 3]
-        b0, b1, b2, b3 = vectors[b, i], vectors[b, i + 1], vectors[b, i + 2], vectors[b, i + 3]
-        c0, c1, c2, c3 = vectors[c, i], vectors[c, i + 1], vectors[c, i + 2], vectors[c, i + 3]
-        d0, d1, d2, d3 = vectors[d, i], vectors[d, i + 1], vectors[d, i + 2], vectors[d, i + 3]
+        a0 = vectors[a, i]
+        a1 = vectors[a, i + 1]
+        a2 = vectors[a, i + 2]
+        a3 = vectors[a, i + 3]
+        b0 = vectors[b, i]
+        b1 = vectors[b, i + 1]
+        b2 = vectors[b, i + 2]
+        b3 = vectors[b, i + 3]
+        c0 = vectors[c, i]
+        c1 = vectors[c, i + 1]
+        c2 = vectors[c, i + 2]
+        c3 = vectors[c, i + 3]
+        d0 = vectors[d, i]
+        d1 = vectors[d, i + 1]
+        d2 = vectors[d, i + 2]
+        d3 = vectors[d, i + 3]
         for j in range(width):
             w = tiles[tile, i, j]
             x = tiles[tile, i + 1, j]

@@ -59,6 +59,12 @@ def balanced_ranges(cumulative: Int64, cost: int) -> Ranges:
     return list(pairwise(edges.tolist()))
 
 
+def equal_ranges(n: int, count: int) -> Ranges:
+    """As many ranges of equally many rows, some of them empty where there are few."""
+    edges = np.linspace(0, n, count + 1).astype(np.int64)  # (count + 1,)
+    return list(pairwise(edges.tolist()))
+
+
 def csr_ranges(matrix: CsrMatrix, cost: int) -> Ranges:
     """Ranges of rows of about equally many pairs, each of which costs so much."""
     row = np.arange(len(matrix.indptr))  # (n + 1,)

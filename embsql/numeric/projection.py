@@ -27,9 +27,11 @@ def pca(vectors: Float32) -> Float32:
     _, eigenvectors = np.linalg.eigh(_scatter_matrix(vectors, mean))  # (d, d) smallest first
     axes = eigenvectors[:, :-3:-1]  # (d, min(d, 2)) the last two, largest first
     largest = abs(axes).argmax(0)[None]  # (1, min(d, 2))
-    axes = axes * np.where(np.take_along_axis(axes, largest, 0) < 0, -1, 1)
+    loadings = np.take_along_axis(axes, largest, 0)  # (1, min(d, 2))
+    axes = axes * np.where(loadings < 0, -1, 1)
     points = vectors @ axes.astype(np.float32) - (mean @ axes).astype(np.float32)  # (n, min(d, 2))
-    return np.pad(points, ((0, 0), (0, 2 - points.shape[1])))  # (n, 2)
+    missing = 2 - points.shape[1]
+    return np.pad(points, ((0, 0), (0, missing)))  # (n, 2)
 
 
 def _scatter_matrix(vectors: Float32, mean: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -108,5 +110,6 @@ def align(
 
 def procrustes(a: NDArray[np.floating], b: NDArray[np.floating]) -> Float32:
     """The orthogonal R (d, d) that minimizes |a R - b| for tables (n, d) (Schönemann, 1966)."""
-    left, _, right = np.linalg.svd(a.T.astype(np.float64) @ b.astype(np.float64))  # (d, d) each
+    products = a.T.astype(np.float64) @ b.astype(np.float64)  # (d, d)
+    left, _, right = np.linalg.svd(products)  # (d, d), (d,), (d, d)
     return np.asarray(left @ right, np.float32)

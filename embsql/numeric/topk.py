@@ -7,7 +7,6 @@ not depend on their number. Everywhere equal scores are ordered by ascending cod
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from numba import njit
 from threadpoolctl import threadpool_limits
 
 from embsql.data import CsrMatrix, Float32, Int32, Int64, Similarity
-from embsql.numeric.linalg import parallel_map
+from embsql.numeric.linalg import equal_ranges, parallel_map
 from embsql.run import Run
 
 # users and items of a tile: its scores, 2 MB, are still in the cache when they are looked at
@@ -51,7 +50,7 @@ def top_k(
     m = len(users)
     n = len(items)
     codes, scores = _heaps(m, k, -np.inf)
-    seen = _empty_rows(m) if seen is None else seen
+    seen = CsrMatrix.empty(m) if seen is None else seen
     bias = np.zeros(n, np.float32) if item_bias is None else item_bias  # (n,)
 
     def rank_users(low: int, high: int) -> None:
@@ -140,12 +139,9 @@ def _heaps(m: int, k: int, floor: float) -> tuple[Int32, Float32]:
     """As many heaps as rows, m, with k entries that only scores above the floor can take."""
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
-    return np.full((m, k), -1, np.int32), np.full((m, k), floor, np.float32)
-
-
-def _empty_rows(m: int) -> CsrMatrix:
-    """As many rows as users, m, without an entry."""
-    return CsrMatrix(np.zeros(m + 1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+    codes = np.full((m, k), -1, np.int32)
+    scores = np.full((m, k), floor, np.float32)
+    return codes, scores
 
 
 def _ranges(n: int, size: int) -> list[tuple[int, int]]:
@@ -155,8 +151,8 @@ def _ranges(n: int, size: int) -> list[tuple[int, int]]:
 
 def _over_rows(kernel: Callable[..., None], n: int, run: Run, *arrays: Any) -> None:
     """Call kernel(low, high, ...) for ranges that make up 0 to n, many for each thread."""
-    edges = np.linspace(0, n, run.threads * RANGES_PER_THREAD + 1).astype(np.int64)
-    parallel_map(lambda low, high: kernel(low, high, *arrays), list(pairwise(edges)), run)
+    ranges = equal_ranges(n, run.threads * RANGES_PER_THREAD)
+    parallel_map(lambda low, high: kernel(low, high, *arrays), ranges, run)
 
 
 # --- kernels: a row of (codes, scores) is a heap, the worst of the best k at its root ------------
@@ -220,8 +216,9 @@ def _offer_all(row: Float32, low: int, bias: Float32, codes: Int32, scores: Floa
     Most strides are passed over.
     """
     for begin in range(0, len(row), STRIDE):
-        if _any_above(row[begin : begin + STRIDE], bias[begin : begin + STRIDE], scores[0]):
-            for position in range(begin, min(begin + STRIDE, len(row))):
+        end = min(begin + STRIDE, len(row))
+        if _any_above(row[begin:end], bias[begin:end], scores[0]):
+            for position in range(begin, end):
                 _offer(low + position, row[position] + bias[position], codes, scores)
 
 
@@ -299,7 +296,8 @@ def _cosines(
                 shared[j] += 1
         for j in touched[:n_touched]:
             if j != i:
-                _offer(j, np.float32(shared[j] * scale[i] * scale[j]), codes[i], scores[i])
+                cosine = np.float32(shared[j] * scale[i] * scale[j])
+                _offer(j, cosine, codes[i], scores[i])
             shared[j] = 0
         _sort_heap(codes[i], scores[i])
 

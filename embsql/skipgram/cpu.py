@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Float32
-from embsql.numeric.linalg import MIN_WORK, Ranges, parallel_map
+from embsql.numeric.linalg import MIN_WORK, Ranges, equal_ranges, parallel_map
 from embsql.run import Run
 from embsql.skipgram import kernels
 from embsql.skipgram.base import Block, LrSchedule, Settings, initial_squares
@@ -67,7 +67,8 @@ class Cpu:
         """Ranges of sequences, each the work of a thread in a round."""
         tokens = np.arange(0, block.indptr[-1] + self.share, self.share)
         edges = np.unique(np.searchsorted(block.indptr, tokens))
-        return list(pairwise(np.minimum(edges, len(block.indptr) - 1).tolist()))
+        n_sequences = len(block.indptr) - 1
+        return list(pairwise(np.minimum(edges, n_sequences).tolist()))
 
     def _round(self, block: Block, ranges: Ranges, longest: int, lr: float) -> NDArray[np.float64]:
         """Let every thread train its copy on a range of the sequences, and average the copies."""
@@ -98,7 +99,8 @@ class Cpu:
             )
             return work.sums
 
-        sums = parallel_map(train_copy, [(k, k + 1) for k in range(len(ranges))], self.run)
+        copies = [(k, k + 1) for k in range(len(ranges))]
+        sums = parallel_map(train_copy, copies, self.run)
         if self.run.threads > 1:
             self._average()
         total: NDArray[np.float64] = np.sum(sums, axis=0)  # (2,)
@@ -119,7 +121,7 @@ class Cpu:
         """Ranges of rows for the threads; small tables are sooner done by one."""
         n, f = table.vectors.shape
         count = min(self.run.threads, 1 + n * f // MIN_WORK)
-        return list(pairwise(np.linspace(0, n, count + 1).astype(int).tolist()))
+        return equal_ranges(n, count)
 
     def _work(self, longest: int, state: NDArray[np.uint64]) -> Work:
         """Room for a thread to compute in."""

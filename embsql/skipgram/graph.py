@@ -8,7 +8,7 @@ import numpy as np
 
 from embsql.data import CsrMatrix, Float32, Graph, Int32, Int64, Interactions, indptr_of
 from embsql.numeric.aggregate import by_pair
-from embsql.numeric.kernels import compiled
+from embsql.numeric.kernels import compiled, inlined
 from embsql.numeric.linalg import balanced_ranges, parallel_map
 from embsql.numeric.topk import cosine_neighbors
 from embsql.run import Run
@@ -126,7 +126,9 @@ def _events(data: Interactions, *, timed: bool) -> Events:
     events = data.events_by_time()
     user = data.user[events.pair]  # (m,)
     item = data.item[events.pair]  # (m,)
-    time = events.time if timed and events.time is not None else np.empty(0, np.int64)
+    time = events.time if timed else None
+    if time is None:
+        time = np.empty(0, np.int64)
     by_item = np.argsort(item, kind="stable")  # (m,)
     item_indptr = indptr_of(item[by_item], data.n_items)
     return Events(user, item, time, indptr_of(user, data.n_users), by_item, item_indptr)
@@ -148,6 +150,7 @@ def _count_shared(
     scratch (3, n_items) is zero: users shared with an item, the last of them plus 1, and which
     items share one.
     """
+    timed = len(events.time) > 0
     shared = scratch[0]
     last_user = scratch[1]
     touched = scratch[2]
@@ -161,7 +164,7 @@ def _count_shared(
                 j = events.item[f]
                 if j == i or last_user[j] == user + 1:
                     continue
-                if len(events.time) and abs(events.time[f] - events.time[e]) > limits.time_gap:
+                if timed and abs(events.time[f] - events.time[e]) > limits.time_gap:
                     continue
                 if shared[j] == 0:
                     touched[n_touched] = j
@@ -169,9 +172,16 @@ def _count_shared(
                 shared[j] += 1
                 last_user[j] = user + 1
         for j in touched[:n_touched]:
-            _insert(j, np.float32(shared[j] * scale[i] * scale[j]), codes[i], cosines[i])
+            cosine = np.float32(shared[j] * scale[i] * scale[j])
+            _insert(j, cosine, codes[i], cosines[i])
             shared[j] = 0
             last_user[j] = 0
+
+
+@inlined
+def _better(score: np.float32, code: int, than_score: np.float32, than_code: int) -> bool:
+    """Whether an entry ranks before another."""
+    return bool(score > than_score or (score == than_score and code < than_code))
 
 
 @compiled
@@ -181,9 +191,7 @@ def _insert(code: int, score: np.float32, codes: Int32, scores: Float32) -> None
     The last falls out.
     """
     rank = len(codes)
-    while rank and (
-        score > scores[rank - 1] or (score == scores[rank - 1] and code < codes[rank - 1])
-    ):
+    while rank and _better(score, code, scores[rank - 1], codes[rank - 1]):
         if rank < len(codes):
             codes[rank] = codes[rank - 1]
             scores[rank] = scores[rank - 1]

@@ -353,7 +353,8 @@ def _sample_window(
             work.context[c] = work.kept[j]
             work.context_weight[c] = np.float32(1)
             if timed:
-                work.context_weight[c] = np.exp2(-abs(work.kept_time[i] - work.kept_time[j]))
+                apart = abs(work.kept_time[i] - work.kept_time[j])
+                work.context_weight[c] = np.exp2(-apart)
             c += 1
     work.target[0] = work.kept[i]
     for k in range(1, len(work.target)):

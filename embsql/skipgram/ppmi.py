@@ -77,7 +77,8 @@ def _pairs_at(block: Block, distance: int, n: int, settings: Settings) -> Counts
     reached = 1 - (distance - 1) / settings.window if settings.dynamic_window else 1.0
     weight = np.full(len(first), reached)  # (p,)
     if block.time is not None:
-        weight *= np.exp2(-np.abs(block.time[second] - block.time[first]))
+        apart = np.abs(block.time[second] - block.time[first])  # (p,)
+        weight *= np.exp2(-apart)
     key = np.concatenate((left * n + right, right * n + left))  # (2p,)
     return Counts(key, np.concatenate((weight, weight)))
 

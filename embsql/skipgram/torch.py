@@ -123,7 +123,8 @@ class Torch:
             together = chunk.sequence[left] == chunk.sequence[right]  # (p,)
             decay = None
             if chunk.time is not None:
-                decay = torch.exp2(-(chunk.time[left] - chunk.time[right]).abs())  # (p,)
+                apart = (chunk.time[left] - chunk.time[right]).abs()  # (p,)
+                decay = torch.exp2(-apart)
             for center, context in ((left, right), (right, left)):
                 inside = (together & (chunk.reach[center] >= distance)).float()  # (p,)
                 weight = inside if decay is None else inside * decay  # (p,)

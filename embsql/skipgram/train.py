@@ -29,7 +29,9 @@ def train(
     with the mean loss of a pair, raises what `run.check` raises. The same seed and threads give the
     same bytes. A token that never shared a window with another has zeros, or what it had before.
     """
-    is_new = np.ones(len(counts), bool) if initial is None else np.isnan(initial[:, 0])  # (n,)
+    is_new = np.ones(len(counts), bool)  # (n,)
+    if initial is not None:
+        is_new = np.isnan(initial[:, 0])
     vectors = _initial_vectors(counts, settings, run, initial)  # (n, d)
     squares = initial_squares(settings.dim, len(counts))  # (n,)
     squares[~is_new] = WARM_START_SQUARE * settings.dim

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, Int32, Int64
 from embsql.numeric.kernels import FLOATS_PER_CACHE_LINE, Float64, compiled, inlined, prefetch
-from embsql.numeric.linalg import parallel_map
+from embsql.numeric.linalg import equal_ranges, parallel_map
 from embsql.run import Run
 from embsql.skipgram.base import Block
 
@@ -142,9 +141,9 @@ class Walks:
         def walk_range(low: int, high: int) -> None:
             _walk(tokens[low:high], np.uint64(key + low), graph, bias, _work())
 
-        wanted = min(RANGES_PER_THREAD * self.run.threads, tokens.size // MIN_TOKENS_PER_THREAD)
-        edges = np.linspace(0, len(starts), max(1, wanted) + 1).astype(np.int64)
-        parallel_map(walk_range, list(pairwise(edges.tolist())), self.run)
+        worthwhile = tokens.size // MIN_TOKENS_PER_THREAD
+        count = max(1, min(RANGES_PER_THREAD * self.run.threads, worthwhile))
+        parallel_map(walk_range, equal_ranges(len(starts), count), self.run)
         return tokens
 
     def _arrays(self) -> GraphArrays:
@@ -397,7 +396,9 @@ def _biased_step(walkers: Int32, position: int, g: GraphArrays, bias: Bias, work
         work.waiting[w] = w
         _prefetch_row(g, walkers[w, position - 2])
     for w in range(len(walkers)):
-        work.overflow[w] = _overflow(walkers[w, position - 2], walkers[w, position - 1], g, bias)
+        t = walkers[w, position - 2]
+        v = walkers[w, position - 1]
+        work.overflow[w] = _overflow(t, v, g, bias)
     n = len(walkers)
     for _ in range(MAX_REJECTIONS):
         if n > 0:
@@ -405,7 +406,8 @@ def _biased_step(walkers: Int32, position: int, g: GraphArrays, bias: Bias, work
     for w in work.waiting[:n]:
         t = walkers[w, position - 2]
         v = walkers[w, position - 1]
-        walkers[w, position] = _exact_step(_uniform(work.state, w), t, v, g, bias)
+        uniform = _uniform(work.state, w)
+        walkers[w, position] = _exact_step(uniform, t, v, g, bias)
 
 
 @compiled

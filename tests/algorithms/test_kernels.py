@@ -1,0 +1,189 @@
+"""Compiled loops against the same in a few lines of numpy, written from what the loops promise."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from embsql.data import CsrMatrix
+from embsql.numeric import kmeans
+from embsql.numeric.linalg import multiply
+from embsql.run import Run
+from embsql.skipgram import kernels, walks
+from embsql.skipgram.base import Block, LrSchedule, Settings, initial_squares
+from embsql.skipgram.cpu import Cpu, alias_table
+from embsql.skipgram.kernels import Table
+
+# --- numeric -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_sparse_matrix_times_a_table(threads: int) -> None:
+    rng = np.random.default_rng(0)
+    dense = np.where(rng.random((50, 30)) < 0.2, rng.standard_normal((50, 30)), 0)
+    row, column = dense.nonzero()
+    indptr = np.searchsorted(row, np.arange(51))
+    matrix = CsrMatrix(indptr, column.astype(np.int32), dense[row, column].astype(np.float32))
+    table = rng.standard_normal((30, 7)).astype(np.float32)
+    found = multiply(matrix, table, Run(threads=threads))
+    np.testing.assert_allclose(found, dense @ table, atol=1e-5)
+
+
+def test_squared_distances_with_a_candidate() -> None:
+    rng = np.random.default_rng(1)
+    vectors, candidates = (rng.standard_normal((n, 5)).astype(np.float32) for n in (40, 4))
+    closest = rng.random(40).astype(np.float32) * 8
+    found = np.empty((4, 40), np.float32)
+    kmeans._closest_with(vectors, candidates, closest, found)
+    distances = ((vectors - candidates[:, None]) ** 2).sum(2)
+    np.testing.assert_allclose(found, np.minimum(closest, distances), rtol=1e-5)
+
+
+# --- random numbers and walks --------------------------------------------------------------------
+
+
+def splitmix64(seed: int, n: int) -> list[int]:
+    """Steele, Lea and Flood, 2014, in whole numbers."""
+    found, mask = [], 2**64 - 1
+    for k in range(1, n + 1):
+        z = (seed + k * 0x9E3779B97F4A7C15) & mask
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        found.append(z ^ (z >> 31))
+    return found
+
+
+@pytest.mark.parametrize("seed", [0, 12345, 2**64 - 1])
+def test_both_draw_from_splitmix64(seed: int) -> None:
+    one, two = np.array([seed], np.uint64), np.array([seed], np.uint64)
+    wanted = splitmix64(seed, 5)
+    assert [int(kernels._random(one)) for _ in range(5)] == wanted
+    assert [int(walks._draw(two, 0)) for _ in range(5)] == wanted
+    assert splitmix64(0, 1) == [0xE220A8397B1DCDAF]  # as its authors print it
+
+
+def test_the_lower_bound_is_that_of_numpy() -> None:
+    rng = np.random.default_rng(2)
+    for n in range(20):
+        row = np.sort(rng.integers(0, 30, n)).astype(np.int32)
+        for x in range(-1, 32):
+            assert walks._lower_bound(row[:, None], 0, n, x) == np.searchsorted(row, x)
+
+
+# --- skip-gram -----------------------------------------------------------------------------------
+
+N, DIM, WINDOW, NEGATIVES, LR = 12, 5, 2, 3, 0.8
+
+
+def adagrad(table: Table, row: int, gradient: np.ndarray) -> None:
+    table.squares[row] += gradient @ gradient
+    table.vectors[row] += LR * np.sqrt(DIM) / np.sqrt(table.squares[row]) * gradient
+
+
+def errors(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Label less probability of scores (t, ...); a negative that is the center itself counts 0."""
+    label = np.arange(len(target)) == 0
+    counts = label | (target != target[0])
+    return (counts * (label - 1 / (1 + np.exp(-scores.T)))).T
+
+
+def loss(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Of scores (t, ...), summed over the targets."""
+    probability = 1 / (1 + np.exp(-scores))
+    counts = target[1:] != target[0]
+    return -np.log(probability[0]) - counts @ np.log(1 - probability[1:])
+
+
+def skipgram_step(
+    inputs: Table, outputs: Table, context: np.ndarray, weight: np.ndarray, target: np.ndarray
+) -> float:
+    x, y = inputs.vectors[context], outputs.vectors[target]  # (c, d), (t, d)
+    scores = y @ x.T  # (t, c)
+    error = errors(scores, target) * weight  # (t, c)
+    for row, gradient in zip(context, error.T @ y, strict=True):
+        adagrad(inputs, row, gradient)
+    for row, gradient in zip(target, error @ x, strict=True):
+        adagrad(outputs, row, gradient)
+    return float(loss(scores, target) @ weight)
+
+
+def cbow_step(
+    inputs: Table, outputs: Table, context: np.ndarray, weight: np.ndarray, target: np.ndarray
+) -> float:
+    x, y = inputs.vectors[context], outputs.vectors[target]  # (c, d), (t, d)
+    share, counts = weight / weight.sum(), weight.mean()
+    mean = share @ x  # (d,)
+    scores = y @ mean  # (t,)
+    error = errors(scores, target) * counts  # (t,)
+    for row, one in zip(target, error, strict=True):
+        adagrad(outputs, row, one * mean)
+    for row, one in zip(context, share, strict=True):
+        adagrad(inputs, row, one * (error @ y))
+    return float(loss(scores, target) * counts)
+
+
+@pytest.mark.parametrize("step", [skipgram_step, cbow_step])
+@pytest.mark.parametrize("timed", [False, True])
+def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
+    """As exactly as the tables of the logistic function are, which have 64 entries per unit."""
+    rng = np.random.default_rng(4)
+    token = rng.integers(0, N, 20).astype(np.int32)
+    time = rng.random(20).astype(np.float32) * 2 if timed else np.zeros(20, np.float32)
+    indptr = np.array([0, 9, 9, 10, 20])
+    vectors = rng.standard_normal((N, DIM)).astype(np.float32)
+    chances = rng.random(N) + 0.1
+    cbow = step is cbow_step
+    settings = Settings(
+        dim=DIM, window=WINDOW, negatives=NEGATIVES, cbow=cbow, dynamic_window=False
+    )
+    run = Run(seed=3, threads=1)
+    trainer = Cpu(vectors, initial_squares(DIM, N), chances, np.empty(0, np.float32), settings, run)
+    sums = trainer.learn(Block(indptr, token, time if timed else None), LrSchedule(LR, 10**12))
+
+    state = np.random.default_rng(3).integers(0, 2**64, 1, np.uint64)
+    drawn = np.empty(20 * NEGATIVES, np.int32)  # for the token without context, too
+    kernels.draws(alias_table(chances), state, drawn)
+    negatives = drawn.reshape(20, NEGATIVES)
+    inputs = Table(vectors.astype(np.float64), np.full(N, float(DIM)))
+    outputs = Table(np.zeros((N, DIM)), np.full(N, float(DIM)))
+    total, pairs = 0.0, 0.0
+    for begin, end in pairwise(indptr):
+        for i in range(begin, end):
+            near = [j for j in range(max(begin, i - WINDOW), min(end, i + WINDOW + 1)) if j != i]
+            if near:
+                weight = np.exp2(-np.abs(time[near] - time[i]).astype(np.float64))
+                target = np.concatenate((token[i : i + 1], negatives[i]))
+                total += step(inputs, outputs, token[near], weight, target)
+                pairs += weight.mean() if cbow else weight.sum()
+    for found, wanted, first in zip(
+        trainer.vectors(), (inputs, outputs), (vectors, np.zeros_like(vectors)), strict=True
+    ):
+        moved = wanted.vectors - first
+        assert abs(moved).max() > 0.02
+        np.testing.assert_allclose(found - first, moved, atol=0.02 * abs(moved).max())
+    assert sums == pytest.approx([total, pairs], rel=0.01)
+
+
+def test_copies_are_averaged_by_what_they_learned() -> None:
+    rng = np.random.default_rng(5)
+    table = Table(rng.standard_normal((6, 4)).astype(np.float32), np.full(6, 2, np.float32))
+    gained = rng.random((3, 6)).astype(np.float32)  # squares of the new gradients
+    gained[:, 0] = 0  # no copy trained it
+    gained[1:, 1] = 0  # one did
+    copies = tuple(
+        Table(rng.standard_normal((6, 4)).astype(np.float32), table.squares + one) for one in gained
+    )
+    before = Table(table.vectors.copy(), table.squares.copy())
+    vectors = np.stack([copy.vectors for copy in copies])
+    kernels.average_copies(0, 6, table, copies)
+    share = gained[:, 1:] / gained[:, 1:].sum(0)  # (3, 5)
+    mean = (share[:, :, None] * vectors[:, 1:]).sum(0)
+    np.testing.assert_allclose(table.vectors[1:], mean, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(table.vectors[0], before.vectors[0])
+    squares = before.squares[1:] + (share * gained[:, 1:]).sum(0)
+    np.testing.assert_allclose(table.squares[1:], squares, rtol=1e-4)
+    for copy in copies:
+        np.testing.assert_array_equal(copy.vectors[1:], table.vectors[1:])
+        np.testing.assert_array_equal(copy.squares[1:], table.squares[1:])
