@@ -242,7 +242,8 @@ class IdTooLong(EmbsqlError):
 
 class NulByte(EmbsqlError):
     """{column} {start}... holds a NUL character, which PostgreSQL cannot store and nobody can ask
-    for. Remove it in the source, for example with {remedy}."""
+    for. Remove it in the source, for example with {remedy}. Who is stored by such an id is
+    forgotten as anybody is: forget("u\\0001")."""
 
 
 # --- the life of a run ---------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import json
 import re
 import uuid
 import weakref
@@ -71,10 +72,11 @@ MACROS = {
 }  # type of function -> what drops it
 HIDDEN = "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = 'embsql'"
 GIVEN = "the DuckDB connection that was given"
-# What is equal and how columns are called, whatever a caller has set for all connections.
+# What is equal, how columns are called and what errors are, whatever is set for all connections.
 SESSION = """
 SET SESSION default_collation = 'binary';
 SET SESSION preserve_identifier_case = true;
+SET SESSION errors_as_json = false;
 """
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
 WHOLE = {  # what a CSV file's column may be, by all of its values: of a weight, of a time
@@ -641,7 +643,16 @@ def _is_closed(error: Exception) -> bool:
 
 def _first_line(error: Exception) -> str:
     """What went wrong, without the position markers, and without the row of a file where it did."""
-    return ROW.sub("", str(error).strip()).split("\n\n")[0].replace("\n", " ")
+    return ROW.sub("", _words(error).strip()).split("\n\n")[0].replace("\n", " ")
+
+
+def _words(error: Exception) -> str:
+    """What DuckDB says, also where a session has it say so in JSON."""
+    kind, _, told = str(error).partition(": ")
+    if not told.startswith('{"exception_type"'):
+        return str(error)
+    facts, _ = json.JSONDecoder().raw_decode(told)
+    return f"{kind}: {facts['exception_message']}"
 
 
 def _failed(error: Exception) -> EmbsqlError:

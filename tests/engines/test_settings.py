@@ -17,6 +17,8 @@ from embsql.errors import BadColumnType, SourceFailed
 from embsql.run import Columns, Run
 from embsql.sources.prepare import prepare
 from embsql.sources.side_inputs import features, graph
+from tests.sql.test_capture import QUESTIONS, literal
+from tests.worlds import known_run
 
 SETTINGS = {
     "extra_float_digits": "-5",
@@ -131,6 +133,48 @@ def test_features_in_json_are_text_on_a_caller_s_connection_too(address: str, da
         for engine in (own.engine, database.engine):
             found = features(engine, known, "user_id", "user_features", pa.array(["1"]))
             assert found.to_pylist() == wanted
+
+
+ASKED = [
+    "DateStyle = 'SQL, DMY'",
+    "extra_float_digits = -15",
+    "standard_conforming_strings = off",
+    "quote_all_identifiers = on",
+    "transform_null_equals = on",
+    "array_nulls = off",
+    "search_path = ''",
+    "search_path = public, embsql",
+    "plan_cache_mode = force_generic_plan",
+    "enable_seqscan = off",
+    "enable_hashjoin = off",
+    "enable_nestloop = off",
+    "enable_hashagg = off",
+    "join_collapse_limit = 1",
+    "plpgsql.variable_conflict = use_variable",
+    "default_transaction_isolation = serializable",
+]
+
+
+def asked() -> Iterator[str]:
+    """Every question, with the arguments of tests/sql/test_capture.py."""
+    for name, question in QUESTIONS.items():
+        given = [literal(name, one.name).replace("[", "ARRAY[") for one in question.arguments]
+        call = f"embsql.{name}({', '.join(given)})"
+        yield f"SELECT {call}" if question.scalar else f"SELECT * FROM {call}"
+
+
+def test_a_question_answers_the_same_whatever_the_session_sets(new_database) -> None:
+    address = new_database()
+    with embsql.connect(address) as database:
+        known_run(database)
+    with psycopg.connect(address, autocommit=True) as connection:
+        # in binary, as how many digits are shown is for the session to say
+        wanted = {sql: connection.execute(sql, binary=True).fetchall() for sql in asked()}
+        for setting in ASKED:
+            connection.execute(f"SET {setting}".encode())
+            for sql, rows in wanted.items():
+                assert connection.execute(sql, binary=True).fetchall() == rows, (setting, sql)
+            connection.execute("RESET ALL")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 import embsql
+from embsql import errors
 from embsql.sqlfiles import questions
 from tests.sql.test_capture import plain
 from tests.worlds import known_run
@@ -134,3 +135,20 @@ def test_ids_that_differ_by_a_letter_s_case_stay_apart(name: str) -> None:
         told = settings[name].split("'")[1]
         found = connection.execute(f"SELECT current_setting('{settings[name].split()[2]}')")
         assert found.fetchall() == [(told,)]
+
+
+def test_an_error_is_what_it_is_where_a_session_has_it_in_json() -> None:
+    whole = "SELECT 1e20::DOUBLE AS user_id, 1 AS item_id"
+    with duckdb.connect() as plain, duckdb.connect() as connection:
+        connection.execute("SET GLOBAL errors_as_json = true").fetchall()
+        told = []
+        for caller in (plain, connection):
+            with embsql.connect(caller) as database:
+                with pytest.raises(errors.InexactId) as inexact:
+                    database.train("m", whole)
+                with pytest.raises(errors.SourceFailed) as missing:
+                    database.train("m", "SELECT 1 AS user_id, nothing AS item_id")
+                with pytest.raises(errors.UnknownModel):
+                    database.ask("SELECT * FROM embsql.recommend('nobody', 'u')")
+            told.append((str(inexact.value), str(missing.value)))
+    assert told[0] == told[1]
