@@ -3,6 +3,8 @@
 .PHONY: setup demo test lint docs bench dbt clean
 PY := .venv/bin/python
 export PYTHONUNBUFFERED := 1
+# The tests start many processes, which import what `setup` did not compile.
+unexport PYTHONDONTWRITEBYTECODE
 
 # What is never imported need not be compiled: half of an installation's time.
 PIP := $(PY) -m pip install -q --disable-pip-version-check --no-compile -c constraints.txt

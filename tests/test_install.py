@@ -28,7 +28,7 @@ import embsql, duckdb
 from pathlib import Path
 assert "site-packages" in embsql.__file__
 with embsql.connect("try.duckdb") as db:
-    db.train("m", "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)", dim=4)
+    db.train("m", "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)", algorithm="svd", dim=4)
     print(duckdb.__version__, db.ask("SELECT * FROM embsql.similar_items('m', '3', k => 2)").num_rows)
 """
 
@@ -79,9 +79,11 @@ def clean(tmp_path_factory) -> Path:
 
 
 def test_the_wheel_carries_everything(clean, tmp_path) -> None:
-    assert run(clean, "-c", TRY, cwd=tmp_path).split() == [OLDEST, "2"]
-    assert "CREATE OR REPLACE MACRO" in run(clean.parent / "embsql", "render", cwd=tmp_path)
-    about = run(clean, "-c", ABOUT, cwd=tmp_path)
+    assert run(clean, "-c", TRY, cwd=tmp_path, PYTHONPATH="").split() == [OLDEST, "2"]
+    assert "CREATE OR REPLACE MACRO" in run(
+        clean.parent / "embsql", "render", cwd=tmp_path, PYTHONPATH=""
+    )
+    about = run(clean, "-c", ABOUT, cwd=tmp_path, PYTHONPATH="")
     assert about.split() == ["Apache-2.0", "LICENSE", "py.typed"]
 
 

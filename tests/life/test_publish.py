@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 
 import embsql
 from embsql import engines
+from embsql.engines import Engine
 from embsql.errors import (
     CannotOpen,
     Corrupted,
@@ -91,25 +93,24 @@ def train(db: embsql.Database, **more: Any) -> int:
 
 
 def live(target: Any, model: str = "shop") -> int | None:
-    with embsql.connect(target) as database:
+    with closing(engines.open_engine(target)) as database:
         rows = database.ask(
             "SELECT live_run FROM embsql.models() WHERE model_name = $model", model=model
         ).to_pylist()
         return rows[0]["live_run"] if rows else None
 
 
-def answers(
-    database: embsql.Database, questions: list[str], model: str
-) -> list[list[dict[str, Any]]]:
-    return [database.ask(question, model=model).to_pylist() for question in questions]
+def answers(engine: Engine, questions: list[str], model: str) -> list[list[dict[str, Any]]]:
+    return [engine.ask(question, model=model).to_pylist() for question in questions]
 
 
 def same_answers(one: embsql.Database, target: Any, questions: list[str], *models: str) -> None:
-    with embsql.connect(target) as other:
+    """As a client asks that has no commands."""
+    with closing(engines.open_engine(target)) as other:
         for model in models:
             for question, mine, theirs in zip(
                 questions,
-                answers(one, questions, model),
+                answers(one.engine, questions, model),
                 answers(other, questions, model),
                 strict=True,
             ):
@@ -145,6 +146,7 @@ def target(request, tmp_path) -> Iterator[Any]:
         )
 
 
+@pytest.mark.usefixtures("installing")
 def test_the_same_answers(shop, target) -> None:
     run_id = train(shop, evaluate=True, gate=False)
     (done,) = publish(shop.engine, target)
@@ -342,24 +344,37 @@ def test_a_number_that_is_taken(shop, target) -> None:
     same_answers(shop, target, QUESTIONS, "shop")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE embsql.item_embeddings SET bias = 1 WHERE item_id = 'i2'",
-        "UPDATE embsql.item_embeddings SET embedding = CAST('[1,2,3,4,5,6,7,8.5]' AS {vector}) WHERE item_id = 'i2'",
-        "UPDATE embsql.user_embeddings SET norm = 7 WHERE user_id = 'u1'",
-        "DELETE FROM embsql.user_embeddings WHERE user_id = 'u1'",
-        "UPDATE embsql.interactions SET last_time = NULL WHERE user_id = 'u1'",
-        "UPDATE embsql.interactions SET weight = 9 WHERE user_id = 'u1'",
-    ],
-)
-def test_what_was_changed_is_not_already_there(shop, target, change: str) -> None:
+CHANGES = {
+    "UPDATE embsql.item_embeddings SET bias = 1 WHERE item_id = 'i2'": "item_embeddings",
+    "UPDATE embsql.item_embeddings SET embedding = CAST('[1,2,3,4,5,6,7,8.5]' AS {vector}) WHERE item_id = 'i2'": "item_embeddings",
+    "UPDATE embsql.user_embeddings SET norm = 7 WHERE user_id = 'u1'": "user_embeddings",
+    "DELETE FROM embsql.user_embeddings WHERE user_id = 'u1'": "user_embeddings",
+    "UPDATE embsql.interactions SET last_time = NULL WHERE user_id = 'u1'": "interactions",
+    "UPDATE embsql.interactions SET weight = 9 WHERE user_id = 'u1'": "interactions",
+}
+
+
+@contextmanager
+def changed(target: Any, change: str, table: str) -> Iterator[None]:
+    """A table of the target with a change while the block runs."""
+    with closing(engines.open_engine(target)) as other:
+        other.run(f"CREATE TABLE kept AS SELECT * FROM embsql.{table}")
+        other.run(change.format(vector="FLOAT[]" if other.embedded else "vector"))
+    yield
+    with closing(engines.open_engine(target)) as other:
+        other.run(f"DELETE FROM embsql.{table}")
+        other.run(f"INSERT INTO embsql.{table} SELECT * FROM kept")
+        other.run("DROP TABLE kept")
+
+
+def test_what_was_changed_is_not_already_there(shop, target) -> None:
+    """After each change it is what it was, so that each is noticed by itself."""
     train(shop)
     publish(shop.engine, target)
-    with embsql.connect(target) as other:
-        other.engine.run(change.format(vector="FLOAT[]" if other.engine.embedded else "vector"))
-    with pytest.raises(RunIdConflict):
-        publish(shop.engine, target)
+    for change, table in CHANGES.items():
+        with changed(target, change, table), pytest.raises(RunIdConflict):
+            publish(shop.engine, target)
+        assert not publish(shop.engine, target)[0].copied, change
 
 
 def test_what_arrives_changed_is_removed(world, pg) -> None:
