@@ -655,7 +655,7 @@ PUBLISH = """
 import sys
 from embsql import engines
 from embsql.lifecycle.publish import publish
-print(publish(engines.connect(sys.argv[1], read_only=True), sys.argv[2], [sys.argv[3]])[0].run_id)
+print(publish(engines.open_engine(sys.argv[1], read_only=True), sys.argv[2], [sys.argv[3]])[0].run_id)
 """
 
 
