@@ -55,7 +55,7 @@ def package_path() -> Path:
 
     In a checkout it lies next to the Python package, in an installed wheel inside it.
     """
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     inside = package / "dbt_project"
     return inside if inside.exists() else package.parent / "dbt_project"
 
