@@ -50,7 +50,7 @@ def small(name: str, epochs: int = 2) -> algorithms.Algorithm:
     by default.
     """
     values: dict[str, object] = {"dim": 8} if has(name, "dim") else {}
-    if has(name, "dropout"):
+    if has(name, "sampling_correction"):
         values |= {"epochs": epochs, "lr": 0.01}
     return algorithms.make(name, values)
 
@@ -59,7 +59,7 @@ def with_vectors(name: str, data: Interactions, group: np.ndarray) -> Interactio
     """The data with vectors of 8 numbers for items, for what trains on given ones: a direction per
     group, and noise.
     """
-    if not has(name, "vectors") and name != "fusion":
+    if not (has(name, "vectors") or has(name, "vector_col")) and name != "fusion":
         return data
     given = np.eye(8)[group] + 0.1 * np.random.default_rng(0).standard_normal((len(group), 8))
     return dataclasses.replace(data, item_features=pa.table({"vector": list(given)}))
