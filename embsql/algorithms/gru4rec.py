@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from embsql.algorithms import algorithm
 from embsql.algorithms.base.sequence import Sequential, TrainingTask
 from embsql.data import Interactions
-from embsql.options import Count, Range
+from embsql.options import Count, Dropout, Range
 
 
 @algorithm
@@ -27,6 +27,7 @@ class Gru4rec(Sequential):
 
     epochs: Count = 20  # passes over the histories
     n_layers: Annotated[int, Range(1, 4)] = 1  # of recurrent units
+    dropout: Dropout = 0.1  # share of the network's components left out in training
 
     def task(self, data: Interactions) -> TrainingTask:  # noqa: ARG002 - whatever the data
         """See Sequential."""

@@ -1,8 +1,8 @@
 """Encoders of histories of items whose vectors come from elsewhere, in torch.
 
-EventHistories lie one after another, see `sequence_networks`. An encoder makes two things of them: for
-each item the user's vector without it, to predict it from, and for each user the vector of the
-whole history.
+Histories are packed one after another, see `sequence_networks`. An encoder makes two things of
+them: for each item the user's vector without it, to predict it from, and for each user the vector
+of the whole history.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def small(name: str, epochs: int = 2) -> algorithms.Algorithm:
     by default.
     """
     values: dict[str, object] = {"dim": 8} if has(name, "dim") else {}
-    if has(name, "dropout"):
+    if has(name, "sampling_correction"):
         values |= {"epochs": epochs, "lr": 0.01}
     return algorithms.make(name, values)
 

@@ -33,7 +33,6 @@ class Sequential(ABC):
     # histories per step; fewer where that would be less than 32 steps an epoch
     batch_size: Count = 32
     max_length: Count = 200  # the latest so many events of a user are used
-    dropout: Dropout = 0.1  # share of the network's components left out in training
     # share of a user vector's components left out in training
     user_embedding_dropout: Dropout = 0.0
     # regularization of items' vectors, as strong as that many events; only for products
@@ -105,6 +104,7 @@ class Attentive(Sequential):
 
     n_layers: Count = 2  # of attention
     n_heads: Count = 2  # parts of the vectors that attend on their own, each of an even length
+    dropout: Dropout = 0.1  # share of the network's components left out in training
 
     def __post_init__(self) -> None:
         Sequential.__post_init__(self)
