@@ -53,9 +53,13 @@ class Interactions:
         """Number of items in the vocabulary."""
         return len(self.items)
 
-    def by_user(self) -> CsrMatrix:
-        """The pairs with a row per user: a view, because they are ordered so."""
-        return CsrMatrix(indptr_of(self.user, self.n_users), self.item, self.weight)
+    def by_user(self, weight: Float32 | None = None) -> CsrMatrix:
+        """The pairs with a row per user: a view, because they are ordered so.
+
+        With their own weights, or with others (n,).
+        """
+        indptr = indptr_of(self.user, self.n_users)  # (n_users + 1,)
+        return CsrMatrix(indptr, self.item, self.weight if weight is None else weight)
 
     def by_item(self) -> CsrMatrix:
         """The pairs with a row per item, users ascending within an item."""
@@ -203,7 +207,7 @@ class CsrMatrix:
 
 
 def indptr_of(codes: Int32, n: int) -> Int64:
-    """Where each of n rows begins among ascending row numbers: (n + 1,)."""
+    """Where each of n rows begins once row numbers are in order: (n + 1,)."""
     counts = np.bincount(codes, minlength=n)
     return np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
 

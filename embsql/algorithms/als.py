@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
+from embsql.data import Embeddings, Float32, Interactions
 from embsql.factorization.objective import (
     EXPLICIT_REG,
     IMPLICIT_REG,
@@ -157,7 +157,7 @@ class ALS:
         from embsql.numeric.linalg import transpose  # here: it brings the compiler
 
         device = solver(run)
-        matrix = CsrMatrix(data.by_user().indptr, data.item, weight)
+        matrix = data.by_user(weight)
         by_user = device.put_matrix(matrix)
         by_item = device.put_matrix(transpose(matrix, data.n_items))
         seen = np.bincount(data.item, minlength=data.n_items) > 0  # (i,)

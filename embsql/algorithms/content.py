@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
+from embsql.algorithms.base.profile import weighted_means
+from embsql.data import Embeddings, Float32, Interactions
 from embsql.errors import BadFeatures, Diverged
 from embsql.features.time import DAY
 from embsql.options import NonNegative, Positive, check, require
@@ -88,11 +89,11 @@ class Content:
         items = unit_or_zero(item_vectors(data, self.vector_col))  # (i, d)
         amount = self._amounts(data)  # (n,)
         if self.like_threshold is None:
-            users = _means(data, amount, items, run)  # (u, d)
+            users = weighted_means(data, amount, items, run)  # (u, d)
         else:
             is_liked = (data.weight >= self.like_threshold).astype(np.float32)  # (n,)
-            liked = _means(data, amount * is_liked, items, run)  # (u, d)
-            disliked = _means(data, amount * (1 - is_liked), items, run)  # (u, d)
+            liked = weighted_means(data, amount * is_liked, items, run)  # (u, d)
+            disliked = weighted_means(data, amount * (1 - is_liked), items, run)  # (u, d)
             users, items = self._combine(liked, disliked, items)
         if not np.isfinite(users).all():
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
@@ -129,13 +130,3 @@ class Content:
         np.maximum.at(last, data.user, data.time)
         age = (last[data.user] - data.time) / DAY  # (n,) days
         return (amount * np.exp2(-age / self.half_life)).astype(np.float32)
-
-
-def _means(data: Interactions, amount: Float32, items: Float32, run: Run) -> Float32:
-    """The mean of each user's items (i, d) by amount (n,): (u, d), zero where there is none."""
-    from embsql.numeric.linalg import multiply
-
-    total = np.bincount(data.user, amount, data.n_users)  # (u,)
-    share = amount / np.where(total > 0, total, 1)[data.user]  # (n,)
-    shares = CsrMatrix(data.by_user().indptr, data.item, share.astype(np.float32))
-    return multiply(shares, items, run)  # (u, d)

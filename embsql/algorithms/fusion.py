@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from embsql.algorithms import algorithm
-from embsql.data import CsrMatrix, Embeddings, Interactions
+from embsql.data import Embeddings, Interactions
 from embsql.factorization.objective import (
     IMPLICIT_REG,
     UNOBSERVED_TO_OBSERVED,
@@ -108,8 +108,7 @@ class Fusion:
         from embsql.numeric.linalg import transpose
 
         scale = mean_weight_scale(data)
-        weight = data.weight * np.float32(scale)  # (n,)
-        by_user = CsrMatrix(data.by_user().indptr, data.item, weight)
+        by_user = data.by_user(data.weight * np.float32(scale))
         by_item = transpose(by_user, data.n_items)
         of_users, of_items = self._objectives(data, strength)
         cpu = Cpu(run)

@@ -103,8 +103,7 @@ class HalfALS:
         """The interactions by row of the side that is solved."""
         from embsql.numeric.linalg import transpose  # here: it brings the compiler
 
-        weight = data.weight * np.float32(scale)  # (n,)
-        by_user = CsrMatrix(data.by_user().indptr, data.item, weight)
+        by_user = data.by_user(data.weight * np.float32(scale))
         return by_user if self.fixed_side == "items" else transpose(by_user, data.n_items)
 
     def _objective(self, data: Interactions, fixed: Float32) -> Objective:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from embsql.algorithms import algorithm
+from embsql.algorithms.base.profile import weighted_means
 from embsql.data import (
     CsrMatrix,
     Embeddings,
@@ -224,13 +225,7 @@ class Item2Vec:
 
     def _users(self, data: Interactions, unit: Float32, run: Run) -> Float32:
         """Mean of the unit item vectors (i, d) of each history, by weight and age: (u, d)."""
-        from embsql.numeric.linalg import multiply  # here: it brings the compiler
-
-        weight = self._decayed_weight(data)  # (n,)
-        total = np.bincount(data.user, weight, data.n_users)  # (u,)
-        share = weight / np.where(total > 0, total, 1)[data.user]  # (n,)
-        shares = CsrMatrix(data.by_user().indptr, data.item, share.astype(np.float32))
-        return multiply(shares, unit, run)
+        return weighted_means(data, self._decayed_weight(data), unit, run)
 
     def _decayed_weight(self, data: Interactions) -> NDArray[np.float64]:
         """Weights of the pairs (n,), an event's halved per half-life before the user's last."""

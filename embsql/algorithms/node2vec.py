@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from embsql.algorithms import algorithm
+from embsql.algorithms.base.profile import weighted_means
 from embsql.data import CsrMatrix, Embeddings, Float32, Interactions
 from embsql.errors import EmptyGraph
 from embsql.options import (
@@ -99,7 +100,6 @@ class Node2Vec:
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Walk and learn; the reported loss is that of a pair of nodes. Raises EmptyGraph."""
         # here: they bring the compiler, which listing does not need
-        from embsql.numeric.linalg import multiply
         from embsql.skipgram.graph import edges
         from embsql.skipgram.walks import Walks
 
@@ -112,7 +112,7 @@ class Node2Vec:
         vectors, _ = train(walks, walks.counts(), self._settings(), run, initial)  # (n, d)
         vectors[graph.counts == 0] = 0
         items = self._items(vectors[-data.n_items :], data)  # (i, d)
-        users = multiply(_shares(data), items, run)  # (u, d)
+        users = weighted_means(data, data.weight, items, run)  # (u, d)
         return Embeddings(users, items, graph=None if bipartite else edges(graph))
 
     def _settings(self) -> Settings:
@@ -169,11 +169,3 @@ def _initial(run: Run, bipartite: bool) -> Float32 | None:
         return None
     items = run.before.items * TRAINED_LENGTH  # (i, d)
     return np.vstack((run.before.users * TRAINED_LENGTH, items)) if bipartite else items
-
-
-def _shares(data: Interactions) -> CsrMatrix:
-    """What share of a user's weight each item has, by user."""
-    by_user = data.by_user()
-    total = np.bincount(data.user, data.weight, data.n_users)  # (u,)
-    share = (data.weight / total[data.user]).astype(np.float32)  # (n,)
-    return CsrMatrix(by_user.indptr, by_user.indices, share)

@@ -63,7 +63,7 @@ class SVD:
 
         root_user, root_item = self._roots(data)  # (u,), (i,)
         weight = data.weight / root_user[data.user] / root_item[data.item]  # (n,)
-        matrix = CsrMatrix(data.by_user().indptr, data.item, weight)
+        matrix = data.by_user(weight)
         right = truncated_svd(matrix, data.n_items, self.dim, run)  # (i, d)
         projected = multiply(matrix, right, run)  # (u, d)
         self._report(matrix, projected, run)

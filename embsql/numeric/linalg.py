@@ -16,7 +16,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import CsrMatrix, Float32, Int64
+from embsql.data import CsrMatrix, Float32, Int64, indptr_of
 from embsql.numeric import kernels
 from embsql.run import Run
 
@@ -135,8 +135,7 @@ def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
 
 def transpose(matrix: CsrMatrix, n_columns: int) -> CsrMatrix:
     """The same pairs by column, rows ascending within a column, in linear time (counting sort)."""
-    counts = np.bincount(matrix.indices, minlength=n_columns)  # (m,)
-    indptr = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)  # (m + 1,)
+    indptr = indptr_of(matrix.indices, n_columns)  # (m + 1,)
     rows = np.empty_like(matrix.indices)  # (n,)
     values = np.empty_like(matrix.data)  # (n,)
     cursor = indptr[:-1].copy()  # (m,)
