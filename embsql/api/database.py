@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from embsql.derived.topk_tables import Materialized
     from embsql.lifecycle.publish import Published
 
+# options of train that say how it is measured, and what of it
+MEASURING = {"evaluate", "k", "split", "test", "repeats", "gate", "tolerance"}
 Wanted = TypeVar("Wanted")
 
 SOURCE = "a SELECT, or the name of a table or file"
@@ -198,7 +200,7 @@ class Database:
         except NotEvaluated:
             if not wanted.measures_if_it_can:
                 raise
-        unmeasured = options | {"evaluate": False}
+        unmeasured = {name: options[name] for name in options.keys() - MEASURING}
         return self.train(
             wanted.model_name, wanted.source, algorithm=wanted.algorithm, **unmeasured
         )

@@ -54,7 +54,6 @@ TOWERS: dict[str, Any] = {
     "algorithm": "two_tower",
     "dim": 16,
     "epochs": 4,
-    "gate": False,
     "progress": False,
 }
 
