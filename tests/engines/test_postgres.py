@@ -115,14 +115,6 @@ def test_an_index_answers_as_reading_everything_does(db, similarity: str, storag
         assert len(same) >= 14, (
             "most of an approximate answer is the exact one, rank and score included"
         )
-
-
-def test_a_question_uses_the_index(db) -> None:
-    made(db)
-    db.engine.run("SET embsql.index_above = '100'")
-    db.engine.index(1)
-    for question in QUESTIONS:
-        db.ask(question)
     db.ask("SELECT CAST(pg_stat_force_next_flush() AS text)")
     used = "SELECT sum(idx_scan) AS n FROM pg_stat_user_indexes WHERE indexrelname ~ '(embedding|biased)_idx'"
     assert int(db.ask(used).to_pylist()[0]["n"]) == len(QUESTIONS)
@@ -446,8 +438,9 @@ def test_a_server_restart_loses_nothing(server, monkeypatch, stage: str) -> None
         threads[0].start()
         return fit(self, data, run)
 
+    with psycopg.connect(address, autocommit=True) as owner:
+        owner.execute("ALTER DATABASE postgres SET embsql.index_above = '10'")
     with embsql.connect(address) as database:
-        database.engine.run("ALTER DATABASE postgres SET embsql.index_above = '10'")
         first = database.train("m", EVENTS, dim=4, force=True).run_id
         monkeypatch.setattr(ALS, "fit", held)
         with pytest.raises(errors.ConnectionLost, match="Run it again"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -35,6 +36,12 @@ def numbered(request) -> Iterator[embsql.Database]:
 def rows(database: embsql.Database, call: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = database.ask(f"SELECT * FROM embsql.{call}").to_pylist()
     return found
+
+
+@cache
+def with_texts(database: embsql.Database, call: str) -> list[dict[str, Any]]:
+    """What a call with nothing but texts answers: nobody writes here, so it is asked once."""
+    return rows(database, call)
 
 
 ID = f"CAST('{KEY}' AS UUID)"
@@ -98,18 +105,18 @@ VECTOR_QUESTIONS = [
 @pytest.mark.parametrize("value", NUMBERS)
 @pytest.mark.parametrize("call", ONE)
 def test_an_id_of_any_type(numbered, call: str, value: str) -> None:
-    assert rows(numbered, call.format(value)) == rows(numbered, call.format(ONE[call])) != []
+    assert rows(numbered, call.format(value)) == with_texts(numbered, call.format(ONE[call])) != []
 
 
 @pytest.mark.parametrize("call", ONE)
 def test_a_uuid(numbered, call: str) -> None:
-    assert rows(numbered, call.format(ID)) == rows(numbered, call.format(f"'{KEY}'")) != []
+    assert rows(numbered, call.format(ID)) == with_texts(numbered, call.format(f"'{KEY}'")) != []
 
 
 @pytest.mark.parametrize("value", LISTS)
 @pytest.mark.parametrize("call", LISTED)
 def test_a_list_of_any_type(numbered, call: str, value: str) -> None:
-    assert rows(numbered, call.format(value)) == rows(numbered, call.format(LISTED[call]))
+    assert rows(numbered, call.format(value)) == with_texts(numbered, call.format(LISTED[call]))
 
 
 @pytest.mark.parametrize(
@@ -125,19 +132,24 @@ def test_a_list_of_uuids(numbered, call: str) -> None:
 @pytest.mark.parametrize("call", PAIRS)
 def test_two_ids_need_not_be_of_one_type(numbered, call: str, one: str, other: str) -> None:
     words = {ID: f"'{KEY}'", "NULL": "NULL", "2": "'2'", **dict.fromkeys(NUMBERS, "'1'")}
-    ask = "SELECT embsql." if call.startswith("score") else "SELECT * FROM embsql."
-    found, wanted = (
-        numbered.ask(ask + call.format(*values)).to_pylist()
-        for values in ((one, other), (words.get(one, one), words.get(other, other)))
+    found = pair(numbered, call.format(one, other))
+    assert found == pair_of_texts(
+        numbered, call.format(words.get(one, one), words.get(other, other))
     )
-    assert [list(row.values()) for row in found] == [list(row.values()) for row in wanted]
+
+
+def pair(database: embsql.Database, call: str) -> list[list[Any]]:
+    ask = "SELECT embsql." if call.startswith("score") else "SELECT * FROM embsql."
+    return [list(row.values()) for row in database.ask(ask + call).to_pylist()]
+
+
+pair_of_texts = cache(pair)
 
 
 @pytest.mark.parametrize("k", COUNTS)
 def test_a_count_of_any_type(numbered, k: str) -> None:
-    assert rows(numbered, f"similar_items('n', '1', k => {k})") == rows(
-        numbered, "similar_items('n', '1', k => 2)"
-    )
+    wanted = with_texts(numbered, "similar_items('n', '1', k => 2)")
+    assert rows(numbered, f"similar_items('n', '1', k => {k})") == wanted
     assert len(rows(numbered, f"recommend('n', '1', {k})")) == 2
 
 
@@ -148,7 +160,7 @@ def test_a_count_beyond_all(numbered) -> None:
 @pytest.mark.parametrize("kind", ARRAYS)
 @pytest.mark.parametrize("question", ["nearest_items", "nearest_users"])
 def test_a_vector_of_any_type(numbered, question: str, kind: str) -> None:
-    wanted = rows(numbered, f"{question}('n', CAST(ARRAY[1.0, 0.0] AS REAL[]))")
+    wanted = with_texts(numbered, f"{question}('n', CAST(ARRAY[1.0, 0.0] AS REAL[]))")
     assert rows(numbered, f"{question}('n', CAST(ARRAY[1, 0] AS {kind}[]))") == wanted != []
     assert rows(numbered, f"{question}('n', to_vector => ARRAY[1, 0], k => 2)") == wanted[:2]
     assert rows(numbered, f"{question}('n', '[1, 0]', k => 2)") == wanted[:2]
