@@ -433,6 +433,7 @@ def _retry_move(engine: Engine, move: Callable[[], bool]) -> None:
 
 def drop_run(engine: Engine, reference: str) -> None:
     """Remove a run and all its rows. Raises RunIsLive for the live one."""
+    sweep(engine)  # also of this run, where a removal was killed before its end
     record = get_run(engine, reference)
     name, run_id = record["model_name"], int(record["run_id"])
     _retry_move(engine, lambda: _dropped(engine, name, run_id))

@@ -85,6 +85,7 @@ LEFT_OVER_THERE = {  # in a server
     "job {} is not over": (
         "SELECT job.job_id AS name FROM embsql.jobs AS job WHERE job.finished_at IS NULL"
     ),
+    "a table {} of a run that is gone": "SELECT part.part_name AS name FROM embsql.leaving AS part",
     "what reads a source of a job, {}": (
         "SELECT f.proname AS name FROM pg_proc AS f "
         "WHERE f.pronamespace = 'embsql_sources'::regnamespace"
@@ -132,6 +133,14 @@ class Look:
         """What the names of models point at."""
         rows: list[dict[str, Any]] = self.database.ask(MODELS).to_pylist()
         return rows
+
+    @cached_property
+    def leaving(self) -> set[int]:
+        """Runs that are gone, whose tables go with the next removal: nothing else reads them."""
+        if self.database.engine.embedded:
+            return set()
+        marked = self.database.ask("SELECT part_name FROM embsql.leaving")["part_name"].to_pylist()
+        return {int(name.rpartition("_")[2]) for name in marked}
 
     def ready(self, model: str | None = None) -> list[int]:
         """The finished runs, or those of a model."""
@@ -245,7 +254,7 @@ def _counts(look: Look, gone: int) -> Iterator[str]:
 def _strays(look: Look) -> Iterator[str]:
     known, ready = {run["run_id"] for run in look.runs}, {*look.ready()}
     for table, rows in look.rows.items():
-        runs = rows.keys() - (known if table in LOGS else ready)
+        runs = rows.keys() - (known if table in LOGS else ready) - look.leaving
         if runs and table not in FREE:
             yield f"{table} has rows of {sorted(runs)}"
 
@@ -255,5 +264,5 @@ def _partitions(look: Look) -> Iterator[str]:
         return
     for row in look.database.ask(PARTITIONS).to_pylist():
         number = re.search(r"\d+$", row["name"])
-        if number is None or int(number[0]) not in look.ready():
+        if number is None or int(number[0]) not in {*look.ready(), *look.leaving}:
             yield f"a table {row['name']} of no run"

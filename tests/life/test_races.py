@@ -57,7 +57,7 @@ def before(monkeypatch: pytest.MonkeyPatch, name: str, happens: Callable[[], obj
 
 
 def test_what_is_dropped_meanwhile_is_not_made_live(world, other, monkeypatch) -> None:
-    before(monkeypatch, "hold", lambda: other.drop_run("m@1"))
+    before(monkeypatch, "lock_run", lambda: other.drop_run("m@1"))
     with pytest.raises(RunNotReady, match='run 1 of model "m" is gone'):
         world.promote("m@1")
     assert live(world) == {"live_run": 3, "earlier_runs": [2]}
@@ -93,7 +93,7 @@ def test_what_is_made_live_meanwhile_is_not_collected(world, other, monkeypatch)
 
 
 def test_what_is_dropped_meanwhile_is_not_rolled_back_to(world, other, monkeypatch) -> None:
-    before(monkeypatch, "hold", lambda: other.drop_run("m@2"))
+    before(monkeypatch, "lock_run", lambda: other.drop_run("m@2"))
     assert world.rollback("m") == 1
     assert live(world) == {"live_run": 1, "earlier_runs": []}
     with pytest.raises(NoPreviousRun):
@@ -248,6 +248,17 @@ def test_nobody_reads_so_it_goes_at_once(served) -> None:
         assert served.ask(PARTS).num_rows == 0
         with pytest.raises(psycopg.Error, match="has no finished run to read"):
             reader.execute("SELECT * FROM embsql.similar_items('m@3', 'i0001')")
+
+
+def test_a_removal_that_was_killed_ends_with_the_next_call(served, monkeypatch) -> None:
+    served.promote("m@2")
+    with monkeypatch.context() as killed:
+        killed.setattr(registry, "sweep", lambda _: None)
+        served.drop_run("m@3")
+    assert served.ask(PARTS).num_rows == 2
+    with pytest.raises(UnknownRun):
+        served.drop_run("m@3")
+    assert served.ask(PARTS).num_rows == served.ask("SELECT * FROM embsql.leaving").num_rows == 0
 
 
 def test_a_removal_that_is_not_committed_drops_nothing(served) -> None:
