@@ -52,7 +52,9 @@ def copies(weights: np.ndarray, times: int) -> CsrMatrix:
 
 def tokens(walks: Walks, epoch: int = 1) -> np.ndarray:
     """All walks of an epoch: (walkers, length)."""
-    return np.concatenate([block.token.reshape(-1, walks.walk_length) for block in walks.blocks(epoch)])
+    return np.concatenate(
+        [block.token.reshape(-1, walks.walk_length) for block in walks.blocks(epoch)]
+    )
 
 
 def surprise(counts: np.ndarray, chances: np.ndarray) -> tuple[float, int]:
