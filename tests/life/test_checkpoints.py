@@ -131,20 +131,29 @@ def test_patience_goes_on_where_it_was(tmp_path) -> None:
 CHILD = """
 import json, os, signal, sys
 import embsql
+import embsql.nn.towers, embsql.numeric.aggregate, torch._dynamo  # what is forked has them at hand
 from embsql import algorithms
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.train import train
 
-path, folder, source, options, figure, epoch = sys.argv[1:]
+path, folder, source, options, kills = sys.argv[1:]
 
-def listener(heard, values):
-    if heard == int(epoch) and figure in values:
-        os.kill(os.getpid(), signal.SIGKILL)
+def attempt(figure, epoch):
+    def listener(heard, values):
+        if heard == epoch and figure in values:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-algorithm = algorithms.make("two_tower", json.loads(options))
-with embsql.connect(path) as database:
-    plan = Plan("m", source, algorithm, threads=1, evaluate=True, gate=False, checkpoint_dir=folder)
-    train(database.engine, plan, listener)
+    algorithm = algorithms.make("two_tower", json.loads(options))
+    with embsql.connect(path) as database:
+        plan = Plan("m", source, algorithm, threads=1, evaluate=True, gate=False, checkpoint_dir=folder)
+        train(database.engine, plan, listener)
+
+for kill in json.loads(kills):
+    process = os.fork()
+    if not process:
+        attempt(*kill)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
 """
 
 
@@ -153,12 +162,19 @@ def test_kill_a_process_again_and_again(tmp_path) -> None:
     if alone.
     """
     path, folder = tmp_path / "k.duckdb", tmp_path / "kept"
-    words = [sys.executable, "-c", CHILD, str(path), str(folder), EVENTS, json.dumps(OPTIONS)]
-    for figure, epoch in [("evaluation_loss", "2"), ("loss", "3")]:
-        process = subprocess.run(
-            [*words, figure, epoch], capture_output=True, text=True, check=False
-        )
-        assert process.returncode == -signal.SIGKILL, process.stderr
+    kills = json.dumps([("evaluation_loss", 2), ("loss", 3)])
+    words = [
+        sys.executable,
+        "-c",
+        CHILD,
+        str(path),
+        str(folder),
+        EVENTS,
+        json.dumps(OPTIONS),
+        kills,
+    ]
+    process = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert process.stdout.split() == [str(-signal.SIGKILL)] * 2, process.stderr
     assert {file.name.split("-")[1] for file in files(folder)} == {"trial", "whole"}
     options = {"algorithm": "two_tower", "threads": 1, "evaluate": True, "gate": False, **OPTIONS}
     with embsql.connect(str(path)) as database, embsql.connect(":memory:") as other:
