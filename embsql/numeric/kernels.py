@@ -8,6 +8,7 @@ costs more than the arithmetic.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -15,6 +16,7 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
+from numba.core.caching import IndexDataCacheFile
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
@@ -33,9 +35,33 @@ FAST = {
     "error_model": "numpy",
     "fastmath": {"reassoc", "contract", "arcp", "nsz"},
 }
-compiled: Callable[[Kernel], Kernel] = njit(**FAST)
-# a call per pair would cost as much as its work
-inlined: Callable[[Kernel], Kernel] = njit(**FAST, forceinline=True)
+
+
+class CacheIndex(IndexDataCacheFile):  # type: ignore[misc]  # numba publishes no types
+    """What says which code is cached, of a function of this version or of one before.
+
+    numba 0.68 unpickles all of it before it looks at its stamp, and fails where a class that a
+    signature names has gone since (findings/numba_stale_cache.sh). Such an index is an old one.
+    """
+
+    def _load_index(self) -> Any:
+        try:
+            return super()._load_index()
+        except (AttributeError, ImportError, pickle.UnpicklingError):
+            return {}
+
+
+def _decorator(**options: Any) -> Callable[[Kernel], Kernel]:
+    def compile_later(function: Kernel) -> Kernel:
+        kernel: Kernel = njit(**FAST, **options)(function)
+        kernel._cache._cache_file.__class__ = CacheIndex  # type: ignore[attr-defined]
+        return kernel
+
+    return compile_later
+
+
+compiled = _decorator()
+inlined = _decorator(forceinline=True)  # a call per pair would cost as much as its work
 
 # pairs by which the rows of a table are asked for before they are needed: hides the latency of
 # memory

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -15,6 +18,7 @@ from embsql.skipgram import kernels, walks
 from embsql.skipgram.base import Block, LrSchedule, Settings, initial_squares
 from embsql.skipgram.cpu import Cpu, alias_table
 from embsql.skipgram.kernels import Table
+from tests.conftest import ROOT
 
 # --- numeric -------------------------------------------------------------------------------------
 
@@ -187,3 +191,33 @@ def test_copies_are_averaged_by_what_they_learned() -> None:
     for copy in copies:
         np.testing.assert_array_equal(copy.vectors[1:], table.vectors[1:])
         np.testing.assert_array_equal(copy.squares[1:], table.squares[1:])
+
+
+# --- the cache -----------------------------------------------------------------------------------
+
+MODULE = """
+from typing import NamedTuple
+import numpy as np
+from embsql.numeric.kernels import compiled
+
+class Table(NamedTuple):
+    column: np.ndarray
+
+@compiled
+def total(table):
+    return table.column.sum()
+
+print(total(Table(np.ones(3))))
+"""
+
+
+def test_code_that_another_version_has_cached_is_compiled_anew(tmp_path) -> None:
+    """What it names may have another name now: numba itself fails then."""
+    path = os.pathsep.join((str(tmp_path), str(ROOT)))
+    for text in (MODULE, MODULE.replace("Table", "Sheet")):
+        (tmp_path / "earlier.py").write_text(text)
+        command = [sys.executable, "-c", "import earlier"]
+        environment = {**os.environ, "PYTHONPATH": path}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.stdout == "3.0\n", done.stderr
+    assert list((tmp_path / "__pycache__").glob("*.nbi")), "or there was nothing to be stale"
