@@ -17,16 +17,26 @@ from benchmarks import _against
 def names() -> list[str]:
     """The benchmarks there are: a file each."""
     return sorted(
-        m.name for m in pkgutil.iter_modules(benchmarks.__path__) if not m.name.startswith("_")
+        m.name
+        for m in pkgutil.iter_modules(benchmarks.__path__)
+        if not m.name.startswith("_")
     )
 
 
 def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
-    parser.add_argument("--list", action="store_true", help="name the benchmarks and stop")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=benchmarks.__doc__
+    )
     parser.add_argument(
-        "name", nargs="?", choices=names(), metavar="NAME", help="NAME --help tells its options"
+        "--list", action="store_true", help="name the benchmarks and stop"
+    )
+    parser.add_argument(
+        "name",
+        nargs="?",
+        choices=names(),
+        metavar="NAME",
+        help="NAME --help tells its options",
     )
     options = parser.parse_args(words[:1])
     if options.list:
@@ -53,7 +63,9 @@ def _measure(name: str, words: list[str]) -> None:
         else:
             _module(name).measure(options)
     except ModuleNotFoundError as error:
-        sys.exit(f"{error.name} is not installed; the peers come with: pip install 'embsql[bench]'")
+        sys.exit(
+            f"{error.name} is not installed; the peers come with: pip install 'embsql[bench]'"
+        )
 
 
 def _parser(name: str) -> argparse.ArgumentParser:
@@ -64,7 +76,9 @@ def _parser(name: str) -> argparse.ArgumentParser:
         parents=[_against.parser()],
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--threads", type=int, default=2, help="for every system alike (default 2)")
+    parser.add_argument(
+        "--threads", type=int, default=2, help="for every system alike (default 2)"
+    )
     module.options(parser)
     return parser
 

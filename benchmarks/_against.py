@@ -31,18 +31,30 @@ def parser() -> argparse.ArgumentParser:
     """The options of a comparison, which no benchmark has."""
     own = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     group = own.add_argument_group("against another commit")
-    group.add_argument("--against", metavar="REVISION", help="measure this commit too, in turn")
     group.add_argument(
-        "--turns", type=int, default=6, help="of each; 6 give an interval of 97%% (default 6)"
+        "--against", metavar="REVISION", help="measure this commit too, in turn"
     )
     group.add_argument(
-        "--clock", choices=["cpu", "wall"], default="cpu", help="what timings are of (default cpu)"
+        "--turns",
+        type=int,
+        default=6,
+        help="of each; 6 give an interval of 97%% (default 6)",
     )
     group.add_argument(
-        "--there", metavar="OPTIONS", help="its options, where that commit named them otherwise"
+        "--clock",
+        choices=["cpu", "wall"],
+        default="cpu",
+        help="what timings are of (default cpu)",
     )
     group.add_argument(
-        "--same-code", action="store_true", help="measure it by the benchmarks of this checkout"
+        "--there",
+        metavar="OPTIONS",
+        help="its options, where that commit named them otherwise",
+    )
+    group.add_argument(
+        "--same-code",
+        action="store_true",
+        help="measure it by the benchmarks of this checkout",
     )
     group.add_argument(
         "--package",
@@ -98,7 +110,9 @@ def compare(name: str, words: Sequence[str], wanted: argparse.Namespace) -> None
             Side(ROOT, sys.executable, words),
             Side(Path(same) if wanted.same_code else tree, python, theirs),
         ]
-        rounds = [_round(turn, sides, name, environment) for turn in range(wanted.turns)]
+        rounds = [
+            _round(turn, sides, name, environment) for turn in range(wanted.turns)
+        ]
     settings = {
         "commit": commit,
         "clock": wanted.clock,
@@ -124,7 +138,9 @@ def compare(name: str, words: Sequence[str], wanted: argparse.Namespace) -> None
 def _round(
     turn: int, sides: list[Side], name: str, environment: dict[str, str]
 ) -> list[list[Line]]:
-    found = [side.measure(name, environment) for side in (sides[::-1] if turn % 2 else sides)]
+    found = [
+        side.measure(name, environment) for side in (sides[::-1] if turn % 2 else sides)
+    ]
     return found[::-1] if turn % 2 else found
 
 
@@ -132,7 +148,9 @@ def _environment(wanted: argparse.Namespace) -> dict[str, str]:
     """Of both sides: the packages asked for before those installed, the clock, the data of this
     checkout.
     """
-    paths = [str(package(one)) for one in wanted.package] + [str(CLOCK)] * (wanted.clock == "cpu")
+    paths = [str(package(one)) for one in wanted.package] + [str(CLOCK)] * (
+        wanted.clock == "cpu"
+    )
     data = os.environ.get("EMBSQL_DATA", str(ROOT.parent / "shared" / "data"))
     return {**os.environ, "EMBSQL_DATA": data, "PYTHONPATH": os.pathsep.join(paths)}
 
@@ -149,10 +167,15 @@ def build(commit: str) -> Path:
         _git("worktree", "prune")
         _git("worktree", "add", "--detach", str(tree), commit)
     environment = {
-        name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "MAKEFLAGS"}
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"PYTHONPATH", "MAKEFLAGS"}
     }
     subprocess.run(
-        ["make", "-C", tree, "bench"], check=True, stdout=subprocess.DEVNULL, env=environment
+        ["make", "-C", tree, "bench"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=environment,
     )
     return tree
 
@@ -163,7 +186,15 @@ def package(requirement: str) -> Path:
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as new:
-            pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target"]
+            pip = [
+                sys.executable,
+                "-m",
+                "pip",
+                "install",
+                "-q",
+                "--no-deps",
+                "--target",
+            ]
             subprocess.run([*pip, f"{new}/made", requirement], check=True)
             Path(new, "made").rename(folder)
     return folder
@@ -171,7 +202,9 @@ def package(requirement: str) -> Path:
 
 def _cache() -> Path:
     return (
-        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "embsql" / "benchmarks"
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        / "embsql"
+        / "benchmarks"
     )
 
 
@@ -195,7 +228,9 @@ def figures(rounds: list[list[list[Line]]]) -> Iterator[Line]:
     """
     ours, theirs = ([_named(one[side]) for one in rounds] for side in (0, 1))
     for key, first in ours[0].items():
-        pairs = [(_value(a, key), _value(b, key)) for a, b in zip(ours, theirs, strict=True)]
+        pairs = [
+            (_value(a, key), _value(b, key)) for a, b in zip(ours, theirs, strict=True)
+        ]
         yield {"settings": {}, **first, **_summed_up(pairs)}
 
 
@@ -209,7 +244,9 @@ def _named(lines: list[Line]) -> dict[tuple[Any, ...], Line]:
     seen: Counter[tuple[Any, ...]] = Counter()
     named = {}
     for one in lines:
-        key = tuple(one.get(part) for part in ("data", "system", "metric", "unit", "peer"))
+        key = tuple(
+            one.get(part) for part in ("data", "system", "metric", "unit", "peer")
+        )
         named[*key, seen[key]] = one
         seen[key] += 1
     return named
@@ -225,7 +262,10 @@ def _summed_up(pairs: list[tuple[float | None, float | None]]) -> Line:
         }
     ours, theirs = (statistics.median(column) for column in zip(*whole, strict=True))
     low, high, sure = interval([a / b for a, b in whole])
-    bounds = {"interval": [float(f"{low:.5g}"), float(f"{high:.5g}")], "sure": round(sure, 4)}
+    bounds = {
+        "interval": [float(f"{low:.5g}"), float(f"{high:.5g}")],
+        "sure": round(sure, 4),
+    }
     return {"value": ours, "peer_value": theirs, "interval": bounds}
 
 

@@ -84,7 +84,11 @@ def grow(folder: str, system: str, dim: int, threads: int) -> dict[str, Any]:
         fit_embsql(data, dim, threads, 2)
     else:
         fit_implicit(data, dim, threads, 2)
-    return {"seconds": time.perf_counter() - start, "before_mb": before, "needed_mb": needed}
+    return {
+        "seconds": time.perf_counter() - start,
+        "before_mb": before,
+        "needed_mb": needed,
+    }
 
 
 # --- jit: what compiling costs -------------------------------------------------------------------
@@ -96,7 +100,8 @@ def jit(options: argparse.Namespace) -> None:
         source = f"{folder}/pairs.parquet"
         pq.write_table(pa.table({"user_id": pairs.user, "item_id": pairs.item}), source)
         cold, warmed = zip(
-            *(_first_trainings(source, options.threads) for _ in range(options.repeat)), strict=True
+            *(_first_trainings(source, options.threads) for _ in range(options.repeat)),
+            strict=True,
         )
     line(
         "als",
@@ -125,13 +130,19 @@ def _first_trainings(source: str, threads: int) -> tuple[float, float]:
             source=source,
             threads=threads,
         )
-        cold, warmed = (in_turn({"process": once}, 1)["process"].seconds for _ in range(2))
+        cold, warmed = (
+            in_turn({"process": once}, 1)["process"].seconds for _ in range(2)
+        )
     return cold, warmed
 
 
 def first_training(source: str, threads: int) -> dict[str, Any]:
     with embsql.connect(":memory:") as database:
-        return {"status": database.train("m", source, threads=threads, progress=False).status}
+        return {
+            "status": database.train(
+                "m", source, threads=threads, progress=False
+            ).status
+        }
 
 
 # --- epochs: what one costs as data grow ---------------------------------------------------------
@@ -180,7 +191,9 @@ def whole_line(options: argparse.Namespace) -> None:
         for dim in options.dim:
             settings = {"dim": dim, "threads": options.threads}
             rounds = [_round(folder, **settings) for _ in range(options.repeat)]
-            took = {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+            took = {
+                key: statistics.median(one[key] for one in rounds) for key in rounds[0]
+            }
             for metric, key in (
                 ("from table to live run", "whole"),
                 ("reading and coding the table", "prepare"),
@@ -243,7 +256,9 @@ def train_whole(file: str, dim: int, threads: int) -> dict[str, Any]:
     start = time.perf_counter()
     with embsql.connect(file) as database:
         database.engine.run(f"SET threads = {threads}")
-        database.train("m", "events", dim=dim, threads=threads, seed=SEED, progress=False)
+        database.train(
+            "m", "events", dim=dim, threads=threads, seed=SEED, progress=False
+        )
     return {"seconds": time.perf_counter() - start}
 
 
@@ -258,7 +273,11 @@ def train_parts(file: str, dim: int, threads: int) -> dict[str, Any]:
         ).interactions()
         read, most = time.perf_counter(), peak_rss_mb()
         fit_embsql(data, dim, threads, default_epochs())
-    return {"prepare": read - start, "prepare_mb": most, "fit": time.perf_counter() - read}
+    return {
+        "prepare": read - start,
+        "prepare_mb": most,
+        "fit": time.perf_counter() - read,
+    }
 
 
 def _warm_line(threads: int) -> None:

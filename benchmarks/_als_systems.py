@@ -18,7 +18,9 @@ GIVEN = (
 PAIRS_PER_USER, ITEMS = 65, 20_000  # of generated data, like MovieLens 20M
 
 
-def fit_embsql(data: Interactions, dim: int, threads: int, epochs: int, **more: float) -> Model:
+def fit_embsql(
+    data: Interactions, dim: int, threads: int, epochs: int, **more: float
+) -> Model:
     made = algorithms.make("als", {"dim": dim, "epochs": epochs, **more}).fit(
         data, Run(SEED, threads)
     )
@@ -26,7 +28,11 @@ def fit_embsql(data: Interactions, dim: int, threads: int, epochs: int, **more: 
 
 
 def fit_implicit(
-    matrix: Any, dim: int, threads: int, iterations: int, regularization: float = GIVEN[1]
+    matrix: Any,
+    dim: int,
+    threads: int,
+    iterations: int,
+    regularization: float = GIVEN[1],
 ) -> Model:
     """The matrix holds the confidence of every seen pair.
 
@@ -56,7 +62,9 @@ def warm(threads: int) -> None:
 
 def generated(pairs: int) -> Pairs:
     """As many users as such data have, and 20,000 items (fewer where pairs are few)."""
-    return clustered(max(10, pairs // PAIRS_PER_USER), min(ITEMS, max(200, pairs // 50)), pairs)
+    return clustered(
+        max(10, pairs // PAIRS_PER_USER), min(ITEMS, max(200, pairs // 50)), pairs
+    )
 
 
 def default_epochs() -> int:

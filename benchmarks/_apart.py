@@ -17,7 +17,10 @@ from benchmarks._lines import ROOT
 
 
 def apart(
-    work: Callable[..., dict[str, Any]], *, environment: dict[str, str] | None = None, **values: Any
+    work: Callable[..., dict[str, Any]],
+    *,
+    environment: dict[str, str] | None = None,
+    **values: Any,
 ) -> dict[str, Any]:
     """What `work(**values)` gives in a fresh process, with `peak_rss_mb` of that process; values
     must fit into JSON.
@@ -61,7 +64,9 @@ def rss_mb() -> float:
 def _status(field: str) -> float:
     status = Path("/proc/self/status")
     lines = status.read_text(encoding="ascii").splitlines() if status.exists() else []
-    return next((float(line.split()[1]) / 1024 for line in lines if line.startswith(field)), 0.0)
+    return next(
+        (float(line.split()[1]) / 1024 for line in lines if line.startswith(field)), 0.0
+    )
 
 
 def _main(name: str) -> None:

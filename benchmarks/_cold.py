@@ -24,10 +24,14 @@ NEAREST = (
     100,
     200,
     500,
-)  # neighbours of the kNN, of which the best on the held-out part itself is printed
+)  # neighbors of the kNN, of which the best on the held-out part itself is printed
 RESAMPLES = 1000
 OPTIONS: dict[str, dict[str, Any]] = {
-    "item": {"epochs": 5, "similarity": "dot", "feature_reg": 50.0},  # chosen on the draw of seed 1
+    "item": {
+        "epochs": 5,
+        "similarity": "dot",
+        "feature_reg": 50.0,
+    },  # chosen on the draw of seed 1
     "user": {
         "dim": 128,
         "epochs": 3,
@@ -76,7 +80,9 @@ def measure(seeds: list[int], threads: int, epochs: int | None) -> None:
         marks = {
             name: np.concatenate([draw[name] for draw in draws]) for name in draws[0]
         }  # (users of all draws, 2)
-        _print(f"ml1m_cold_{entity}s", marks, None, draws=seeds, threads=threads, **chosen)
+        _print(
+            f"ml1m_cold_{entity}s", marks, None, draws=seeds, threads=threads, **chosen
+        )
 
 
 def _draw(entity: str, **settings: Any) -> dict[str, np.ndarray]:
@@ -93,7 +99,9 @@ def _draw(entity: str, **settings: Any) -> dict[str, np.ndarray]:
     return marks
 
 
-def _print(data: str, marks: dict[str, np.ndarray], seconds: float | None, **settings: Any) -> None:
+def _print(
+    data: str, marks: dict[str, np.ndarray], seconds: float | None, **settings: Any
+) -> None:
     """Every system's means, and by how much two_tower is above each peer, with an interval over
     users.
     """
@@ -120,7 +128,8 @@ def _print(data: str, marks: dict[str, np.ndarray], seconds: float | None, **set
 
 def _tables(database: embsql.Database) -> None:
     files = {
-        name: str(real("ml1m", f"{name}.parquet")) for name in ("interactions", "movies", "users")
+        name: str(real("ml1m", f"{name}.parquet"))
+        for name in ("interactions", "movies", "users")
     }
     database.engine.run(TABLES.format(**files))
 
@@ -145,9 +154,13 @@ def _held_out(entity: str, met: sparse.csr_matrix, seed: int) -> Cold:
     )
     keep = np.ones(met.shape[side], np.float32)
     keep[new] = 0
-    known = (sparse.diags(keep) @ met if entity == "user" else met @ sparse.diags(keep)).tocsr()
+    known = (
+        sparse.diags(keep) @ met if entity == "user" else met @ sparse.diags(keep)
+    ).tocsr()
     known.eliminate_zeros()
-    candidates = new if entity == "item" else np.flatnonzero(np.asarray(known.sum(0))[0] > 0)
+    candidates = (
+        new if entity == "item" else np.flatnonzero(np.asarray(known.sum(0))[0] > 0)
+    )
     relevant = met[:, candidates].toarray() > 0  # (users, c)
     asked = new if entity == "user" else np.flatnonzero(np.diff(known.indptr))
     asked = asked[relevant[asked].any(axis=1)]
@@ -157,7 +170,8 @@ def _held_out(entity: str, met: sparse.csr_matrix, seed: int) -> Cold:
 def _told(database: embsql.Database, entity: str, ids: np.ndarray) -> sparse.csr_matrix:
     """What is known of each, one column per word, rows of length 1: (n, words)."""
     rows = {
-        row[f"{entity}_id"]: row for row in database.ask(f"SELECT * FROM {entity}_told").to_pylist()
+        row[f"{entity}_id"]: row
+        for row in database.ask(f"SELECT * FROM {entity}_told").to_pylist()
     }
     words: dict[str, int] = {}
     pairs = [
@@ -166,51 +180,72 @@ def _told(database: embsql.Database, entity: str, ids: np.ndarray) -> sparse.csr
         for word in _words(rows[id_], entity)
     ]
     table = sparse.csr_matrix(
-        (np.ones(len(pairs)), tuple(zip(*pairs, strict=True))), shape=(len(ids), len(words))
+        (np.ones(len(pairs)), tuple(zip(*pairs, strict=True))),
+        shape=(len(ids), len(words)),
     )
-    return sparse.diags(1 / np.sqrt(np.asarray(table.multiply(table).sum(1))[:, 0])) @ table
+    return (
+        sparse.diags(1 / np.sqrt(np.asarray(table.multiply(table).sum(1))[:, 0]))
+        @ table
+    )
 
 
 def _words(row: dict[str, Any], entity: str) -> Iterator[str]:
     for name, value in row.items():
         if name not in (f"{entity}_id", "year"):
             yield from (
-                f"{name} {word}" for word in (value if isinstance(value, list) else [value])
+                f"{name} {word}"
+                for word in (value if isinstance(value, list) else [value])
             )
     if row.get("year"):
         yield f"decade {row['year'] // 10}"
 
 
 def _train(
-    database: embsql.Database, cold: Cold, ids: dict[str, np.ndarray], settings: dict[str, Any]
+    database: embsql.Database,
+    cold: Cold,
+    ids: dict[str, np.ndarray],
+    settings: dict[str, Any],
 ) -> float:
     listed = json.dumps([str(id_) for id_ in ids[cold.entity][cold.new]])
     database.engine.run(
-        "CREATE TABLE newcomers AS SELECT unnest(CAST($ids AS JSON)->>'$[*]') AS id", ids=listed
+        "CREATE TABLE newcomers AS SELECT unnest(CAST($ids AS JSON)->>'$[*]') AS id",
+        ids=listed,
     )
     source = f"SELECT * FROM ratings WHERE {cold.entity}_id NOT IN (SELECT id FROM newcomers)"
     start = time.perf_counter()
     told = {f"{cold.entity}_features": f"{cold.entity}_told"}
-    database.train("cold", source, algorithm="two_tower", progress=False, **told, **settings)
+    database.train(
+        "cold", source, algorithm="two_tower", progress=False, **told, **settings
+    )
     return time.perf_counter() - start
 
 
-def _of_towers(database: embsql.Database, cold: Cold, ids: dict[str, np.ndarray]) -> np.ndarray:
+def _of_towers(
+    database: embsql.Database, cold: Cold, ids: dict[str, np.ndarray]
+) -> np.ndarray:
     """The scores (m, c) of the stored vectors and those that SQL makes of newcomers."""
     new = database.ask(
         f"SELECT told.{cold.entity}_id AS id, embsql.embed_{cold.entity}('cold', to_json(told)) AS embedding "
         f"FROM {cold.entity}_told AS told WHERE told.{cold.entity}_id IN (SELECT id FROM newcomers)"
     )
     vectors = {
-        cold.entity: dict(zip(new["id"].to_pylist(), new["embedding"].to_pylist(), strict=True))
+        cold.entity: dict(
+            zip(new["id"].to_pylist(), new["embedding"].to_pylist(), strict=True)
+        )
     }
     other = "user" if cold.entity == "item" else "item"
     known = database.ask(
         f"SELECT {other}_id AS id, embedding FROM embsql.{other}_embedding('cold')"
     )
-    vectors[other] = dict(zip(known["id"].to_pylist(), known["embedding"].to_pylist(), strict=True))
-    users = np.array([vectors["user"][id_] for id_ in ids["user"][cold.asked]])  # (m, d)
-    items = np.array([vectors["item"][id_] for id_ in ids["item"][cold.candidates]])  # (c, d)
+    vectors[other] = dict(
+        zip(known["id"].to_pylist(), known["embedding"].to_pylist(), strict=True)
+    )
+    users = np.array(
+        [vectors["user"][id_] for id_ in ids["user"][cold.asked]]
+    )  # (m, d)
+    items = np.array(
+        [vectors["item"][id_] for id_ in ids["item"][cold.candidates]]
+    )  # (c, d)
     return users @ items.T
 
 
@@ -227,7 +262,9 @@ def _of_peers(cold: Cold, told: sparse.csr_matrix) -> dict[str, np.ndarray]:
     else:  # nobody met them: what their nearest by features are met by
         popular = max(
             (np.take(count, order[:, :k]).mean(1) for k in NEAREST),
-            key=lambda one: _marks(np.tile(one, (len(cold.asked), 1)), cold.relevant)[:, 1].mean(),
+            key=lambda one: _marks(np.tile(one, (len(cold.asked), 1)), cold.relevant)[
+                :, 1
+            ].mean(),
         )
     return {"popular": np.tile(popular, (len(cold.asked), 1)), "feature_knn": knn[best]}
 
@@ -237,7 +274,9 @@ def _knn(cold: Cold, alike: np.ndarray, near: np.ndarray) -> np.ndarray:
     h, k = near.shape
     weight = np.take_along_axis(alike, near, 1).clip(min=1e-6).ravel()
     shape = (h, alike.shape[1])
-    pull = sparse.csr_matrix((weight, (np.repeat(np.arange(h), k), near.ravel())), shape=shape)
+    pull = sparse.csr_matrix(
+        (weight, (np.repeat(np.arange(h), k), near.ravel())), shape=shape
+    )
     if cold.entity == "item":
         return np.asarray((cold.known[cold.asked] @ pull.T).todense())
     place = np.searchsorted(cold.new, cold.asked)
@@ -256,6 +295,9 @@ def _marks(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
 def interval(values: np.ndarray) -> tuple[float, float]:
     """The ends of a 95% interval of a mean over users, by the bootstrap."""
     rng = np.random.default_rng(0)
-    means = [values[rng.integers(0, len(values), len(values))].mean() for _ in range(RESAMPLES)]
+    means = [
+        values[rng.integers(0, len(values), len(values))].mean()
+        for _ in range(RESAMPLES)
+    ]
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

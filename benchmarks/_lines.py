@@ -21,7 +21,9 @@ def real(*names: str) -> Path:
     folder = Path(os.environ.get("EMBSQL_DATA", ROOT.parent / "shared" / "data"))
     path = folder.joinpath(*names)
     if not path.exists():
-        sys.exit(f"data not found: {'/'.join(names)} (set EMBSQL_DATA to the folder that holds it)")
+        sys.exit(
+            f"data not found: {'/'.join(names)} (set EMBSQL_DATA to the folder that holds it)"
+        )
     return path
 
 

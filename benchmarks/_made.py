@@ -34,14 +34,22 @@ class Pairs:
         from scipy.sparse import csr_matrix
 
         return csr_matrix(
-            (np.full(len(self.user), weight, np.float32), (self.user, self.item)), self.shape
+            (np.full(len(self.user), weight, np.float32), (self.user, self.item)),
+            self.shape,
         )
 
     def interactions(self) -> Interactions:
         """As embsql reads them from a database."""
-        users, items = (pa.array(10_000_000 + np.arange(n)).cast(pa.string()) for n in self.shape)
+        users, items = (
+            pa.array(10_000_000 + np.arange(n)).cast(pa.string()) for n in self.shape
+        )
         return Interactions(
-            self.user, self.item, np.ones(len(self.user), np.float32), None, users, items
+            self.user,
+            self.item,
+            np.ones(len(self.user), np.float32),
+            None,
+            users,
+            items,
         )
 
     def held_out(self, share: float, seed: int) -> tuple[Pairs, Pairs]:
@@ -76,7 +84,9 @@ def clustered(users: int, items: int, pairs: int, seed: int = 1) -> Pairs:
     draw = _Draw(rng, users, items)
     keys = np.empty(0, np.int64)
     while len(keys) < pairs:
-        keys = _distinct(np.concatenate((keys, draw(1000 + (pairs - len(keys)) * 5 // 4))))
+        keys = _distinct(
+            np.concatenate((keys, draw(1000 + (pairs - len(keys)) * 5 // 4)))
+        )
     surplus = rng.choice(len(keys), len(keys) - pairs, replace=False, shuffle=False)
     return _pairs(np.delete(keys, surplus), (users, items))
 
@@ -88,7 +98,9 @@ def _distinct(keys: np.ndarray) -> np.ndarray:
 
 
 def _pairs(keys: np.ndarray, shape: tuple[int, int]) -> Pairs:
-    return Pairs((keys // shape[1]).astype(np.int32), (keys % shape[1]).astype(np.int32), shape)
+    return Pairs(
+        (keys // shape[1]).astype(np.int32), (keys % shape[1]).astype(np.int32), shape
+    )
 
 
 class _Draw:
@@ -99,7 +111,9 @@ class _Draw:
         activity = rng.lognormal(0, 1, users)  # (users,)
         self.activity = activity / activity.sum()
         clusters = max(1, items // ITEMS_PER_CLUSTER)
-        cluster = np.sort(rng.integers(0, clusters, items))  # (items,) of the items in `order`
+        cluster = np.sort(
+            rng.integers(0, clusters, items)
+        )  # (items,) of the items in `order`
         self.order = rng.permutation(items)  # (items,) cluster by cluster
         popularity = 1 / (rng.permutation(items) + 10) ** 0.9  # (items,)
         self.cumulated = np.concatenate(([0.0], np.cumsum(popularity)))  # (items + 1,)
@@ -118,7 +132,9 @@ class _Draw:
             np.where(own, self.edge[taste + 1], self.edge[-1]),
         )  # (n,), (n,)
         place = (
-            np.searchsorted(self.cumulated, low + self.rng.random(n) * (high - low), side="right")
+            np.searchsorted(
+                self.cumulated, low + self.rng.random(n) * (high - low), side="right"
+            )
             - 1
         )  # (n,)
         return user * self.items + self.order[place.clip(max=self.items - 1)]

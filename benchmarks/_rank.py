@@ -55,8 +55,13 @@ def _side(database: Any, query: str, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Vectors (n, dim) and biases (n,) by code."""
     table = database.ask(query)
     code = np.array(table["id"].to_pylist(), np.int64)
-    rows = table["embedding"].combine_chunks().flatten().to_numpy().reshape(len(code), -1)
-    vectors, bias = np.zeros((n, rows.shape[1]), np.float32), np.full(n, -np.inf, np.float32)
+    rows = (
+        table["embedding"].combine_chunks().flatten().to_numpy().reshape(len(code), -1)
+    )
+    vectors, bias = (
+        np.zeros((n, rows.shape[1]), np.float32),
+        np.full(n, -np.inf, np.float32),
+    )
     vectors[code], bias[code] = rows, table["bias"].to_numpy()
     return vectors, bias
 
@@ -86,7 +91,10 @@ def recall_ndcg(
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
         sums = sum(
             pool.map(
-                lambda users: _block(model.scores(users), known[users], relevant[users], k), blocks
+                lambda users: _block(
+                    model.scores(users), known[users], relevant[users], k
+                ),
+                blocks,
             )
         )
     recall, ndcg = sums / len(asked)
@@ -98,8 +106,12 @@ def _block(scores: np.ndarray, known: Any, relevant: Any, k: int) -> np.ndarray:
     scores[known.nonzero()] = -np.inf
     k = min(k, scores.shape[1])
     top = np.argpartition(scores, -k, axis=1)[:, -k:]  # (u, k)
-    order = np.argsort(-np.take_along_axis(scores, top, 1), axis=1, kind="stable")  # (u, k)
-    hit = np.take_along_axis(relevant.toarray() > 0, np.take_along_axis(top, order, 1), 1)  # (u, k)
+    order = np.argsort(
+        -np.take_along_axis(scores, top, 1), axis=1, kind="stable"
+    )  # (u, k)
+    hit = np.take_along_axis(
+        relevant.toarray() > 0, np.take_along_axis(top, order, 1), 1
+    )  # (u, k)
     gain = 1 / np.log2(np.arange(2, k + 2))  # (k,)
     count = np.diff(relevant.indptr)  # (u,)
     best = np.cumsum(gain)[np.minimum(count, k) - 1]  # (u,)
@@ -107,7 +119,12 @@ def _block(scores: np.ndarray, known: Any, relevant: Any, k: int) -> np.ndarray:
 
 
 def hit_ndcg(
-    model: Model, users: np.ndarray, target: np.ndarray, others: np.ndarray, *, k: int = 10
+    model: Model,
+    users: np.ndarray,
+    target: np.ndarray,
+    others: np.ndarray,
+    *,
+    k: int = 10,
 ) -> tuple[float, float]:
     """HR@k and NDCG@k of one target (n,) among others (n, m).
 
@@ -116,6 +133,10 @@ def hit_ndcg(
     """
     scores = model.scores(users)  # (n, items)
     mine = np.take_along_axis(scores, target[:, None], 1)  # (n, 1)
-    before = (np.take_along_axis(scores, others, 1) >= mine) & (others != target[:, None])  # (n, m)
+    before = (np.take_along_axis(scores, others, 1) >= mine) & (
+        others != target[:, None]
+    )  # (n, m)
     rank = before.sum(1)  # (n,) 0 is the best
-    return float((rank < k).mean()), float(np.where(rank < k, 1 / np.log2(rank + 2), 0).mean())
+    return float((rank < k).mean()), float(
+        np.where(rank < k, 1 / np.log2(rank + 2), 0).mean()
+    )

@@ -3,7 +3,7 @@
 Of the items with at least 20 interactions two fifths are made rare: 0 to 4 interactions of each are
 left to learn from, the others are to be found. Half of the rare items choose the options, the other
 half is then measured, together and by whether anybody met them, in lists of these items alone and
-in lists of the whole catalogue.
+in lists of the whole catalog.
 """
 
 from __future__ import annotations
@@ -34,13 +34,19 @@ SEGMENTS = {
     "met 1 to 4 times": (1, MOST_LEFT),
 }
 Grid = dict[str, list[Any]]
-Tables = dict[str, pa.Table]  # what is known of items, as fusion takes it, and as vectors
+Tables = dict[
+    str, pa.Table
+]  # what is known of items, as fusion takes it, and as vectors
 GRIDS: dict[str, Grid] = {
     "als": {"dim": [64], "reg": [0.005, 0.01]},
     "content": {"weighting": ["equal"]},
     "half_als": {"reg": [0.03, 0.3]},
     "fusion": {"prior_strength": [None, 30.0]},
-    "neural_content": {"epochs": [5], "lr": [0.003], "item_id_embedding": [False, True]},
+    "neural_content": {
+        "epochs": [5],
+        "lr": [0.003],
+        "item_id_embedding": [False, True],
+    },
 }
 
 
@@ -63,11 +69,21 @@ def measure(seed: int, threads: int) -> None:
             if name == "als" and als:
                 continue
             chosen, scores = _chosen(
-                name, grid, world, tables["fusion" if name == "fusion" else "vectors"], run
+                name,
+                grid,
+                world,
+                tables["fusion" if name == "fusion" else "vectors"],
+                run,
             )
             marks = {segment: _marks(scores, world, 1, segment) for segment in SEGMENTS}
             als = als or marks  # the first of all, which needs no features
-            _print(name if marks is als else f"{name}, {features}", marks, als, seed=seed, **chosen)
+            _print(
+                name if marks is als else f"{name}, {features}",
+                marks,
+                als,
+                seed=seed,
+                **chosen,
+            )
 
 
 # --- the world -----------------------------------------------------------------------------------
@@ -78,17 +94,24 @@ def _world(seed: int) -> tuple[World, dict[str, Tables]]:
     ratings = ratings.filter(pc.greater_equal(ratings["rating"], 4))
     users, user = np.unique(ratings["user_id"].to_numpy(), return_inverse=True)
     items, item = np.unique(ratings["movie_id"].to_numpy(), return_inverse=True)
-    pairs = ordered(user.astype(np.int32), item.astype(np.int32), (len(users), len(items)))
+    pairs = ordered(
+        user.astype(np.int32), item.astype(np.int32), (len(users), len(items))
+    )
     rng = np.random.default_rng(seed)
     often = np.flatnonzero(
-        np.bincount(pairs.item, minlength=len(items)) >= min(LEAST, len(pairs.user) // len(items))
+        np.bincount(pairs.item, minlength=len(items))
+        >= min(LEAST, len(pairs.user) // len(items))
     )
     rare = rng.permutation(often)[: max(2, int(SHARE * len(often)))]
     keep = _thinned(pairs, rare, rng)  # (n,)
     known, hidden = pairs.where(keep), pairs.where(~keep)
     left = np.bincount(known.item, minlength=len(items))
     world = World(
-        known.interactions(), known.matrix(), hidden.matrix(), (rare[::2], rare[1::2]), left
+        known.interactions(),
+        known.matrix(),
+        hidden.matrix(),
+        (rare[::2], rare[1::2]),
+        left,
     )
     return world, _told(items)
 
@@ -105,7 +128,9 @@ def _thinned(pairs: Pairs, rare: np.ndarray, rng: np.random.Generator) -> np.nda
 def _told(items: np.ndarray) -> dict[str, Tables]:
     """What is known of the items: genres, and with the extra `text` also vectors of their titles."""
     movies = pq.read_table(real("ml1m", "movies.parquet"))
-    movies = movies.take(pc.index_in(pa.array(items), movies["movie_id"].combine_chunks()))
+    movies = movies.take(
+        pc.index_in(pa.array(items), movies["movie_id"].combine_chunks())
+    )
     genres = pc.split_pattern(movies["genres"], "|").combine_chunks()
     names = sorted({genre for row in genres.to_pylist() for genre in row})
     numbers = [[float(name in row) for name in names] for row in genres.to_pylist()]
@@ -127,7 +152,8 @@ def _vectors(movies: pa.Table) -> pa.Array:
 
     titles, genres = movies["title"].to_pylist(), movies["genres"].to_pylist()
     texts = [
-        f"{title}: {kinds.replace('|', ', ')}" for title, kinds in zip(titles, genres, strict=True)
+        f"{title}: {kinds.replace('|', ', ')}"
+        for title, kinds in zip(titles, genres, strict=True)
     ]
     return pa.array(list(load_encoder(None).vectors(texts)))
 
@@ -161,8 +187,12 @@ def _marks(
     relevant = np.zeros(scores.shape, np.bool_)
     relevant[:, wanted] = world.hidden[:, wanted].toarray() > 0
     asked = np.flatnonzero(relevant.any(1) & (np.diff(world.train.indptr) > 0))
-    free = np.where(world.train[asked].toarray() > 0, -np.inf, scores[asked])  # (asked, items)
-    return _recall(free[:, wanted], relevant[asked][:, wanted]), _recall(free, relevant[asked])
+    free = np.where(
+        world.train[asked].toarray() > 0, -np.inf, scores[asked]
+    )  # (asked, items)
+    return _recall(free[:, wanted], relevant[asked][:, wanted]), _recall(
+        free, relevant[asked]
+    )
 
 
 def _recall(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -170,9 +200,13 @@ def _recall(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     return np.take_along_axis(relevant, top, 1).sum(1) / relevant.sum(1)
 
 
-def _print(system: str, marks: dict[str, Any], peer: dict[str, Any], **settings: Any) -> None:
+def _print(
+    system: str, marks: dict[str, Any], peer: dict[str, Any], **settings: Any
+) -> None:
     for segment, lists in marks.items():
-        for among, ours, theirs in zip(("them", "all"), lists, peer[segment], strict=True):
+        for among, ours, theirs in zip(
+            ("them", "all"), lists, peer[segment], strict=True
+        ):
             low, high = (round(end, 4) for end in interval(ours))
             over = [round(end, 4) for end in interval(ours - theirs)]
             line(

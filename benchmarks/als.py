@@ -18,7 +18,14 @@ from typing import Any, NamedTuple
 import pyarrow.parquet as pq
 
 from benchmarks._als_cost import epochs, jit, memory, whole_line
-from benchmarks._als_systems import GIVEN, default_epochs, fit_embsql, fit_implicit, generated, warm
+from benchmarks._als_systems import (
+    GIVEN,
+    default_epochs,
+    fit_embsql,
+    fit_implicit,
+    generated,
+    warm,
+)
 from benchmarks._lines import in_turn, line, real
 from benchmarks._made import HELD_OUT, Pairs, ordered
 from benchmarks._rank import Model, recall_ndcg
@@ -48,20 +55,36 @@ class System(NamedTuple):
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--part", nargs="+", choices=[*PARTS], default=["curve", "memory", "jit", "epochs"]
+        "--part",
+        nargs="+",
+        choices=[*PARTS],
+        default=["curve", "memory", "jit", "epochs"],
     )
     parser.add_argument(
-        "--line", dest="part", action="store_const", const=["line"], help="short for --part line"
+        "--line",
+        dest="part",
+        action="store_const",
+        const=["line"],
+        help="short for --part line",
     )
     parser.add_argument(
-        "--data", nargs="+", choices=["gowalla", "generated"], default=["gowalla", "generated"]
+        "--data",
+        nargs="+",
+        choices=["gowalla", "generated"],
+        default=["gowalla", "generated"],
     )
     parser.add_argument("--dim", nargs="+", type=int, default=[64, 128])
     parser.add_argument(
-        "--repeat", type=int, default=3, help="of every timing, of which the median is taken"
+        "--repeat",
+        type=int,
+        default=3,
+        help="of every timing, of which the median is taken",
     )
     parser.add_argument(
-        "--pairs", type=int, default=8_000_000, help="of the generated data (default 8 million)"
+        "--pairs",
+        type=int,
+        default=8_000_000,
+        help="of the generated data (default 8 million)",
     )
     parser.add_argument(
         "--sizes",
@@ -70,7 +93,9 @@ def options(parser: argparse.ArgumentParser) -> None:
         default=[1_000_000, 8_000_000],
         help="pairs, for the part epochs",
     )
-    parser.add_argument("--judged", type=int, default=10_000, help="users whose lists are marked")
+    parser.add_argument(
+        "--judged", type=int, default=10_000, help="users whose lists are marked"
+    )
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -95,7 +120,9 @@ def _task(data: str, options: argparse.Namespace) -> Task:
             f"generated {options.pairs}",
             *generated(round(options.pairs / (1 - HELD_OUT))).held_out(HELD_OUT, 2),
         )
-    parts = [pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")]
+    parts = [
+        pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")
+    ]
     codes = [(table["user"].to_numpy(), table["item"].to_numpy()) for table in parts]
     shape = tuple(int(max(a.max(), b.max())) + 1 for a, b in zip(*codes, strict=True))
     return Task("gowalla", *(ordered(*pair, shape) for pair in codes))
@@ -103,13 +130,32 @@ def _task(data: str, options: argparse.Namespace) -> Task:
 
 def _curve(task: Task, dim: int, options: argparse.Namespace) -> None:
     systems = {**_embsql(task, dim, options), **_implicit(task, dim, options)}
-    works = {(name, n): partial(one.fit, n) for name, one in systems.items() for n in one.epochs}
+    works = {
+        (name, n): partial(one.fit, n)
+        for name, one in systems.items()
+        for n in one.epochs
+    }
     timed = in_turn(works, options.repeat)
-    ndcg = {key: _ndcg(done.result, task.train, task.test, options) for key, done in timed.items()}
+    ndcg = {
+        key: _ndcg(done.result, task.train, task.test, options)
+        for key, done in timed.items()
+    }
     for (name, n), done in timed.items():
-        settings = {"dim": dim, "epochs": n, "threads": options.threads, **systems[name].settings}
+        settings = {
+            "dim": dim,
+            "epochs": n,
+            "threads": options.threads,
+            **systems[name].settings,
+        }
         line(
-            "als", task.data, name, "fit time", done.seconds, "s", seconds=done.seconds, **settings
+            "als",
+            task.data,
+            name,
+            "fit time",
+            done.seconds,
+            "s",
+            seconds=done.seconds,
+            **settings,
         )
         line(
             "als",
@@ -124,7 +170,9 @@ def _curve(task: Task, dim: int, options: argparse.Namespace) -> None:
     seconds = {key: done.seconds for key, done in timed.items()}
     for ours, peer in permutations(systems, 2):
         if ours.startswith("embsql") and peer.startswith("implicit"):
-            _compared(task.data, ours, peer, seconds, ndcg, dim=dim, threads=options.threads)
+            _compared(
+                task.data, ours, peer, seconds, ndcg, dim=dim, threads=options.threads
+            )
 
 
 def _compared(
@@ -138,7 +186,10 @@ def _compared(
     pairs = {
         "fit time, default epochs": (default, last),
         "time to the peer's NDCG@20 after 15 iterations": (n, last),
-        "time to 99% of the peer's NDCG@20": (_first(ndcg, ours, goal), _first(ndcg, peer, goal)),
+        "time to 99% of the peer's NDCG@20": (
+            _first(ndcg, ours, goal),
+            _first(ndcg, peer, goal),
+        ),
     }
     for metric, (mine, theirs) in pairs.items():
         value = seconds.get((ours, mine))
@@ -163,14 +214,24 @@ def _compared(
 def _first(ndcg: Figures, system: str, target: float) -> int | None:
     """The smallest number of epochs that reaches a quality; None when none does."""
     return min(
-        (n for (name, n), value in ndcg.items() if name == system and n and value >= target),
+        (
+            n
+            for (name, n), value in ndcg.items()
+            if name == system and n and value >= target
+        ),
         default=None,
     )
 
 
-def _ndcg(model: Model, known: Pairs, relevant: Pairs, options: argparse.Namespace) -> float:
+def _ndcg(
+    model: Model, known: Pairs, relevant: Pairs, options: argparse.Namespace
+) -> float:
     return recall_ndcg(
-        model, known.matrix(), relevant.matrix(), threads=options.threads, most=options.judged
+        model,
+        known.matrix(),
+        relevant.matrix(),
+        threads=options.threads,
+        most=options.judged,
     )[1]
 
 
@@ -228,11 +289,17 @@ def _implicit(task: Task, dim: int, options: argparse.Namespace) -> dict[str, Sy
 
     def system(alpha: float, regularization: float) -> System:
         matrix = task.train.matrix(alpha)
-        fit = partial(fit_implicit, matrix, dim, options.threads, regularization=regularization)
-        return System(fit, ITERATIONS, {"alpha": alpha, "regularization": regularization})
+        fit = partial(
+            fit_implicit, matrix, dim, options.threads, regularization=regularization
+        )
+        return System(
+            fit, ITERATIONS, {"alpha": alpha, "regularization": regularization}
+        )
 
     systems = {"implicit searched": system(*_searched(GIVEN, mark))}
-    return {**systems, "implicit": system(*GIVEN)} if task.data == "gowalla" else systems
+    return (
+        {**systems, "implicit": system(*GIVEN)} if task.data == "gowalla" else systems
+    )
 
 
 def _searched(start: Point, mark: Callable[[float, float], float]) -> Point:
@@ -242,15 +309,23 @@ def _searched(start: Point, mark: Callable[[float, float], float]) -> Point:
     marked = cache(mark)
     best = start
     for factor in (4, 2):
-        while (better := max(_around(best, factor), key=lambda point: marked(*point))) != best:
+        while (
+            better := max(_around(best, factor), key=lambda point: marked(*point))
+        ) != best:
             best = better
     return best
 
 
 def _around(point: Point, factor: float) -> Iterator[Point]:
-    """A point and its four neighbours."""
+    """A point and its four neighbors."""
     for a, b in ((1, 1), (factor, 1), (1 / factor, 1), (1, factor), (1, 1 / factor)):
         yield point[0] * a, point[1] * b
 
 
-PARTS = {"curve": curve, "memory": memory, "jit": jit, "epochs": epochs, "line": whole_line}
+PARTS = {
+    "curve": curve,
+    "memory": memory,
+    "jit": jit,
+    "epochs": epochs,
+    "line": whole_line,
+}

@@ -53,11 +53,16 @@ FROM purchases WHERE bought_at < TIMESTAMP '{day}' GROUP BY ALL
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", nargs="+", choices=sorted(FILES), default=sorted(FILES))
+    parser.add_argument(
+        "--data", nargs="+", choices=sorted(FILES), default=sorted(FILES)
+    )
     parser.add_argument("--algorithm", default="svd")
     parser.add_argument("--dim", type=int, default=16)
     parser.add_argument(
-        "--repeat", type=int, default=10, help="times that the customers are cut into five folds"
+        "--repeat",
+        type=int,
+        default=10,
+        help="times that the customers are cut into five folds",
     )
 
 
@@ -107,13 +112,23 @@ def _customers(data: str, options: argparse.Namespace) -> tuple[Any, Any, Any, A
         rows = database.ask(CUSTOMERS, day=DAYS[data])
         source = BEFORE.format(day=DAYS[data])
         database.train(
-            "m", source, algorithm=options.algorithm, dim=options.dim, threads=options.threads
+            "m",
+            source,
+            algorithm=options.algorithm,
+            dim=options.dim,
+            threads=options.threads,
         )
-        found = database.ask("SELECT user_id, embedding, norm FROM embsql.user_embedding('m')")
+        found = database.ask(
+            "SELECT user_id, embedding, norm FROM embsql.user_embedding('m')"
+        )
     place = {user: n for n, user in enumerate(found["user_id"].to_pylist())}
     order = [place[user] for user in rows["user_id"].to_pylist()]  # (n,)
     table = (
-        found["embedding"].combine_chunks().flatten().to_numpy().reshape(len(found), -1)[order]
+        found["embedding"]
+        .combine_chunks()
+        .flatten()
+        .to_numpy()
+        .reshape(len(found), -1)[order]
     )  # (n, dim)
     unit = table / np.maximum(
         np.linalg.norm(table, axis=1, keepdims=True), 1e-12
@@ -124,12 +139,22 @@ def _customers(data: str, options: argparse.Namespace) -> tuple[Any, Any, Any, A
             for name in ("recency", "tenure", "frequency", "money")
         ]
     )
-    return rfm, unit, rows["churned"].to_numpy(zero_copy_only=False), rows["next_value"].to_numpy()
+    return (
+        rfm,
+        unit,
+        rows["churned"].to_numpy(zero_copy_only=False),
+        rows["next_value"].to_numpy(),
+    )
 
 
-def _predict(table: Any, churned: Any, value: Any, repeat: int) -> dict[str, list[float]]:
+def _predict(
+    table: Any, churned: Any, value: Any, repeat: int
+) -> dict[str, list[float]]:
     """AUC of churn and R2 of the next value, once per cut into folds."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.ensemble import (
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+    )
     from sklearn.metrics import r2_score, roc_auc_score
     from sklearn.model_selection import KFold, cross_val_predict
 
@@ -138,8 +163,12 @@ def _predict(table: Any, churned: Any, value: Any, repeat: int) -> dict[str, lis
     for seed in range(repeat):
         folds = KFold(5, shuffle=True, random_state=seed)
         model = HistGradientBoostingClassifier(**few)
-        says = cross_val_predict(model, table, churned, cv=folds, method="predict_proba")
-        spends = cross_val_predict(HistGradientBoostingRegressor(**few), table, value, cv=folds)
+        says = cross_val_predict(
+            model, table, churned, cv=folds, method="predict_proba"
+        )
+        spends = cross_val_predict(
+            HistGradientBoostingRegressor(**few), table, value, cv=folds
+        )
         scores["auc of churn"].append(roc_auc_score(churned, says[:, 1]))
         scores["r2 of next value"].append(r2_score(value, spends))
     return scores

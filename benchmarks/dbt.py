@@ -37,10 +37,16 @@ with embsql.connect(path) as db:
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--customers", type=int, default=25_000, help="of the shop; some 20 order lines each"
+        "--customers",
+        type=int,
+        default=25_000,
+        help="of the shop; some 20 order lines each",
     )
     parser.add_argument(
-        "--repeat", type=int, default=3, help="builds with nothing changed, trainings alone"
+        "--repeat",
+        type=int,
+        default=3,
+        help="builds with nothing changed, trainings alone",
     )
 
 
@@ -50,21 +56,51 @@ def measure(options: argparse.Namespace) -> None:
         shutil.copytree(ROOT / "dbt_project", Path(made) / "dbt_project")
         project = Path(made) / "dbt_project" / "demo"
         _run([folder / "dbt", "deps"], project)
-        build = [folder / "dbt", "build", "--vars", json.dumps({"customers": options.customers})]
+        build = [
+            folder / "dbt",
+            "build",
+            "--vars",
+            json.dumps({"customers": options.customers}),
+        ]
         first = _run(build, project)
         nodes = len(_nodes(project))
         again = statistics.median(_run(build, project) for _ in range(options.repeat))
         lines, source, params, runs = _facts(project / "shop.duckdb")
         command = [folder / "python", "-c", ALONE, "shop.duckdb", source, params]
-        forced = [folder / "dbt", "run", "--select", "shop", "--full-refresh", *build[2:]]
+        forced = [
+            folder / "dbt",
+            "run",
+            "--select",
+            "shop",
+            "--full-refresh",
+            *build[2:],
+        ]
         node, alone = [], []
         for _ in range(options.repeat):
             _run(forced, project)
             node.append(_nodes(project)["shop"])
             alone.append(float(_said(command, project)))
     data = f"generated shop, {lines} order lines"
-    line("dbt", data, "dbt build", "wall time, from empty", first, "s", nodes=nodes, threads=4)
-    line("dbt", data, "dbt build", "wall time, nothing changed", again, "s", runs=runs, threads=4)
+    line(
+        "dbt",
+        data,
+        "dbt build",
+        "wall time, from empty",
+        first,
+        "s",
+        nodes=nodes,
+        threads=4,
+    )
+    line(
+        "dbt",
+        data,
+        "dbt build",
+        "wall time, nothing changed",
+        again,
+        "s",
+        runs=runs,
+        threads=4,
+    )
     took, peer = statistics.median(node), statistics.median(alone)
     line(
         "dbt",
@@ -95,7 +131,9 @@ def _run(command: list[object], folder: Path) -> float:
 
 def _said(command: list[object], folder: Path) -> str:
     words = [str(word) for word in command]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        words, cwd=folder, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(done.stdout[-3000:] + done.stderr[-3000:])
     return done.stdout
@@ -103,8 +141,13 @@ def _said(command: list[object], folder: Path) -> str:
 
 def _nodes(project: Path) -> dict[str, float]:
     """Seconds of every node of the last build."""
-    results = json.loads((project / "target" / "run_results.json").read_text())["results"]
-    return {result["unique_id"].split(".")[2]: result["execution_time"] for result in results}
+    results = json.loads((project / "target" / "run_results.json").read_text())[
+        "results"
+    ]
+    return {
+        result["unique_id"].split(".")[2]: result["execution_time"]
+        for result in results
+    }
 
 
 def _facts(path: Path) -> tuple[int, str, str, int]:

@@ -1,4 +1,4 @@
-"""What vectors from elsewhere are worth, beside what learns from behaviour alone.
+"""What vectors from elsewhere are worth, beside what learns from behavior alone.
 
 quality: ML-1M as its authors split it (DiffRec, clean), with item vectors of 64 numbers that
 LightGCN learned from the training part. Every system learns from that part alone; options are
@@ -37,7 +37,9 @@ from embsql.run import Run
 K = 20
 PARTS = ["quality", "rare", "speed"]
 NEURAL = {"item_id_embedding": [False, True], "epochs": [5], "lr": [0.003]}
-GRIDS: dict[str, tuple[str, dict[str, list[Any]]]] = {  # system: algorithm, options to choose from
+GRIDS: dict[
+    str, tuple[str, dict[str, list[Any]]]
+] = {  # system: algorithm, options to choose from
     "content, mean": ("content", {"weighting": ["equal"]}),
     "content, by rating": ("content", {"weighting": ["weight"]}),
     "content, by recency": (
@@ -54,10 +56,16 @@ GRIDS: dict[str, tuple[str, dict[str, list[Any]]]] = {  # system: algorithm, opt
     ),
     "half_als": (
         "half_als",
-        {"reg": [0.003, 0.01, 0.03, 0.1, 0.3], "unobserved_weight": [None, 1.0, 3.0, 10.0]},
+        {
+            "reg": [0.003, 0.01, 0.03, 0.1, 0.3],
+            "unobserved_weight": [None, 1.0, 3.0, 10.0],
+        },
     ),
     "neural_content, mean": ("neural_content", {"encoder": ["mean"], **NEURAL}),
-    "neural_content, attention": ("neural_content", {"encoder": ["attention"], **NEURAL}),
+    "neural_content, attention": (
+        "neural_content",
+        {"encoder": ["attention"], **NEURAL},
+    ),
     "neural_content, gru": ("neural_content", {"encoder": ["gru"], **NEURAL}),
     "als": ("als", {"dim": [64], "reg": [0.003, 0.005, 0.01, 0.02], "epochs": [8]}),
     "fusion": ("fusion", {"reg": [0.005, 0.01]}),
@@ -67,7 +75,11 @@ GRIDS: dict[str, tuple[str, dict[str, list[Any]]]] = {  # system: algorithm, opt
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument(
-        "--system", nargs="+", choices=GRIDS, default=list(GRIDS), help="of the part quality"
+        "--system",
+        nargs="+",
+        choices=GRIDS,
+        default=list(GRIDS),
+        help="of the part quality",
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--users", type=int, default=100_000, help="of the part speed")
@@ -107,8 +119,12 @@ def _world() -> World:
         for name in ("user_id", "movie_id")
     )
     parts = [_pairs(table, users, items) for table in tables]
-    vectors = dict(zip(given["movie_id"].to_pylist(), given["embedding"].to_pylist(), strict=True))
-    column = pa.array([vectors.get(item) for item in items.tolist()], pa.list_(pa.float32()))
+    vectors = dict(
+        zip(given["movie_id"].to_pylist(), given["embedding"].to_pylist(), strict=True)
+    )
+    column = pa.array(
+        [vectors.get(item) for item in items.tolist()], pa.list_(pa.float32())
+    )
     data, rated = _rated(parts[0], users, items)
     told = {"item_features": pa.table({"lightgcn": column})}
     return World(
@@ -123,10 +139,14 @@ def _pairs(table: pa.Table, users: np.ndarray, items: np.ndarray) -> Pairs:
     user, item = table["user_id"].to_numpy(), table["movie_id"].to_numpy()
     there = np.isin(user, users) & np.isin(item, items)
     codes = np.searchsorted(users, user[there]), np.searchsorted(items, item[there])
-    return ordered(codes[0].astype(np.int32), codes[1].astype(np.int32), (len(users), len(items)))
+    return ordered(
+        codes[0].astype(np.int32), codes[1].astype(np.int32), (len(users), len(items))
+    )
 
 
-def _rated(train: Pairs, users: np.ndarray, items: np.ndarray) -> tuple[Interactions, Interactions]:
+def _rated(
+    train: Pairs, users: np.ndarray, items: np.ndarray
+) -> tuple[Interactions, Interactions]:
     """The training part with ratings and times, and the same with what was rated lower before its
     end.
     """
@@ -139,13 +159,17 @@ def _rated(train: Pairs, users: np.ndarray, items: np.ndarray) -> tuple[Interact
     )
     order = order[there[order]]  # as in `every`
     rating = table["rating"].to_numpy()[order].astype(np.float32)
-    times = table["rated_at"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()[order]
+    times = (
+        table["rated_at"].cast(pa.timestamp("us")).cast(pa.int64()).to_numpy()[order]
+    )
     every = dataclasses.replace(every, weight=rating, time=times)
     keys = every.user * np.int64(len(items)) + every.item
     known = np.isin(keys, train.user * np.int64(len(items)) + train.item)
     last = np.full(len(users), np.iinfo(np.int64).min)
     np.maximum.at(last, every.user[known], times[known])
-    return every.where(known), every.where(known | ((rating < 4) & (times <= last[every.user])))
+    return every.where(known), every.where(
+        known | ((rating < 4) & (times <= last[every.user]))
+    )
 
 
 # --- quality -------------------------------------------------------------------------------------
@@ -172,14 +196,18 @@ def _item_knn(world: World, known: Any, options: argparse.Namespace) -> np.ndarr
         world.data, world.data.by_user(), most, Run(options.seed, options.threads)
     )  # (u, most)
     rows = np.arange(len(codes))[:, None]
-    fresh = (codes >= 0) & ~(known[rows.repeat(most, 1).ravel(), codes.ravel()].A1 > 0).reshape(
-        codes.shape
-    )
+    fresh = (codes >= 0) & ~(
+        known[rows.repeat(most, 1).ravel(), codes.ravel()].A1 > 0
+    ).reshape(codes.shape)
     first = np.argsort(~fresh, axis=1, kind="stable")[:, :K]  # (u, K)
-    return np.where(np.take_along_axis(fresh, first, 1), np.take_along_axis(codes, first, 1), -1)
+    return np.where(
+        np.take_along_axis(fresh, first, 1), np.take_along_axis(codes, first, 1), -1
+    )
 
 
-def _chosen(system: str, world: World, options: argparse.Namespace) -> tuple[dict[str, Any], Model]:
+def _chosen(
+    system: str, world: World, options: argparse.Namespace
+) -> tuple[dict[str, Any], Model]:
     """The options with the best NDCG on `valid`, and what they learned."""
     name, grid = GRIDS[system]
     best: tuple[float, dict[str, Any], Model | None] = (-1.0, {}, None)
@@ -192,9 +220,14 @@ def _chosen(system: str, world: World, options: argparse.Namespace) -> tuple[dic
     return best[1], best[2]
 
 
-def _model(name: str, chosen: dict[str, Any], world: World, options: argparse.Namespace) -> Model:
+def _model(
+    name: str, chosen: dict[str, Any], world: World, options: argparse.Namespace
+) -> Model:
     data = world.rated if "like_threshold" in chosen else world.data
-    if name not in ("content", "neural_content"):  # whose weights would otherwise be ratings
+    if name not in (
+        "content",
+        "neural_content",
+    ):  # whose weights would otherwise be ratings
         data = dataclasses.replace(data, weight=np.ones(len(data), np.float32))
     found = algorithms.make(name, chosen).fit(data, Run(options.seed, options.threads))
     return Model(
@@ -223,7 +256,11 @@ def _figures(codes: np.ndarray, relevant: Any) -> np.ndarray:
 
 
 def _tell(
-    system: str, codes: np.ndarray, relevant: Any, options: argparse.Namespace, **chosen: Any
+    system: str,
+    codes: np.ndarray,
+    relevant: Any,
+    options: argparse.Namespace,
+    **chosen: Any,
 ) -> None:
     figures = _figures(codes, relevant)  # (asked, 2)
     for name, values in zip((f"Recall@{K}", f"NDCG@{K}"), figures.T, strict=True):
@@ -252,10 +289,14 @@ def _speed(options: argparse.Namespace) -> None:
         rng.integers(0, options.items, options.pairs),
     )
     pairs = ordered(
-        codes[0].astype(np.int32), codes[1].astype(np.int32), (options.users, options.items)
+        codes[0].astype(np.int32),
+        codes[1].astype(np.int32),
+        (options.users, options.items),
     )
     vectors = rng.standard_normal((options.items, 64), np.float32)
-    data = dataclasses.replace(pairs.interactions(), item_features=pa.table({"v": list(vectors)}))
+    data = dataclasses.replace(
+        pairs.interactions(), item_features=pa.table({"v": list(vectors)})
+    )
     took = []
     for _ in range(4):  # the first compiles
         start = time.perf_counter()

@@ -27,7 +27,11 @@ from benchmarks._server import databases, running
 from benchmarks.query import WARM
 from embsql.data import CsrMatrix
 from embsql.factorization.cpu import Cpu
-from embsql.factorization.objective import IMPLICIT_REG, UNOBSERVED_TO_OBSERVED, Objective
+from embsql.factorization.objective import (
+    IMPLICIT_REG,
+    UNOBSERVED_TO_OBSERVED,
+    Objective,
+)
 from embsql.run import Run
 
 QUESTIONS = {
@@ -39,15 +43,21 @@ EPOCHS = 4
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--server", help="postgresql://... with the right to create databases, and pgvector"
+        "--server",
+        help="postgresql://... with the right to create databases, and pgvector",
     )
     parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--held", type=int, default=500, help="users the training does not see")
+    parser.add_argument(
+        "--held", type=int, default=500, help="users the training does not see"
+    )
     parser.add_argument(
         "--length", type=int, default=50, help="items of the histories that are timed"
     )
     parser.add_argument(
-        "--repeat", type=int, default=51, help="of every question, of which the median is taken"
+        "--repeat",
+        type=int,
+        default=51,
+        help="of every question, of which the median is taken",
     )
 
 
@@ -55,7 +65,9 @@ def measure(options: argparse.Namespace) -> None:
     known, relevant = _pairs()
     world = World(known, relevant, _drawn(relevant, options.held))
     with ExitStack() as stack:
-        address = stack.enter_context(databases(stack.enter_context(running(options.server))))()
+        address = stack.enter_context(
+            databases(stack.enter_context(running(options.server)))
+        )()
         file = f"{stack.enter_context(tempfile.TemporaryDirectory())}/m.duckdb"
         duck, server = (
             stack.enter_context(embsql.connect(file)),
@@ -79,32 +91,49 @@ class World(NamedTuple):
 
 
 def _pairs() -> tuple[Any, Any]:
-    parts = [pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")]
+    parts = [
+        pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")
+    ]
     codes = [
         [table[column].to_numpy().astype(np.int64) for column in ("user", "item")]
         for table in parts
     ]
-    users, items = (int(max(map(np.max, both))) + 1 for both in zip(*codes, strict=True))
-    known, relevant = (ordered(user, item, (users, items)).matrix() for user, item in codes)
+    users, items = (
+        int(max(map(np.max, both))) + 1 for both in zip(*codes, strict=True)
+    )
+    known, relevant = (
+        ordered(user, item, (users, items)).matrix() for user, item in codes
+    )
     return known, relevant
 
 
 def _drawn(relevant: Any, n: int) -> np.ndarray:
     """Some of the users who have relevant items."""
     return np.sort(
-        np.random.default_rng(1).choice(np.flatnonzero(np.diff(relevant.indptr)), n, replace=False)
+        np.random.default_rng(1).choice(
+            np.flatnonzero(np.diff(relevant.indptr)), n, replace=False
+        )
     )
 
 
-def _train(database: embsql.Database, world: World, options: argparse.Namespace) -> None:
+def _train(
+    database: embsql.Database, world: World, options: argparse.Namespace
+) -> None:
     """A live run `m` of everybody but the held users."""
     pairs = world.known.tocoo()
     kept = ~np.isin(pairs.row, world.held)
     database.engine.run("CREATE TABLE embsql.pairs (user_id INTEGER, item_id INTEGER)")
-    database.engine.write("pairs", {"user_id": pairs.row[kept], "item_id": pairs.col[kept]})
+    database.engine.write(
+        "pairs", {"user_id": pairs.row[kept], "item_id": pairs.col[kept]}
+    )
     source = "SELECT user_id, item_id FROM embsql.pairs"
     database.train(
-        "m", source, dim=options.dim, epochs=EPOCHS, threads=options.threads, progress=False
+        "m",
+        source,
+        dim=options.dim,
+        epochs=EPOCHS,
+        threads=options.threads,
+        progress=False,
     )
 
 
@@ -114,11 +143,16 @@ def _train(database: embsql.Database, world: World, options: argparse.Namespace)
 def _peers(model: Model, world: World, threads: int) -> dict[str, Model]:
     """The held users' vectors by numpy and by the trainer, each with the items in the same axes."""
     there = np.isfinite(model.bias)  # (n_items,) whether training has met them
-    items, known = model.items[there], world.known[world.held][:, there]  # (i, d), (h, i)
+    items, known = (
+        model.items[there],
+        world.known[world.held][:, there],
+    )  # (i, d), (h, i)
     others = np.setdiff1d(np.arange(world.known.shape[0]), world.held)
     rest = world.known[others]
     unseen = (
-        UNOBSERVED_TO_OBSERVED * rest.nnz / (np.count_nonzero(np.diff(rest.indptr)) * len(items))
+        UNOBSERVED_TO_OBSERVED
+        * rest.nnz
+        / (np.count_nonzero(np.diff(rest.indptr)) * len(items))
     )
     users, turned = _trained(items, known, unseen, threads)
     spread = np.zeros_like(model.items)  # (n_items, d)
@@ -133,7 +167,9 @@ def _exact(items: np.ndarray, known: Any, unseen: float) -> np.ndarray:
     """The solutions (h, d) of the users' equations."""
     items = items.astype(np.float64)
     gram, identity = items.T @ items, np.eye(items.shape[1])  # (d, d)
-    rows = (items[known.indices[low:high]] for low, high in pairwise(known.indptr))  # (n, d) each
+    rows = (
+        items[known.indices[low:high]] for low, high in pairwise(known.indptr)
+    )  # (n, d) each
     return np.array(
         [
             np.linalg.solve(
@@ -153,11 +189,15 @@ def _trained(
     """What as many sweeps as training has make of the users from zero: (h, d), and the items
     (i, d) turned.
     """
-    rows = CsrMatrix(known.indptr.astype(np.int64), known.indices.astype(np.int32), known.data)
+    rows = CsrMatrix(
+        known.indptr.astype(np.int64), known.indices.astype(np.int32), known.data
+    )
     objective = Objective(0, 1, 0, unseen, IMPLICIT_REG, 1.0, 2, 1.0)
     users = np.zeros((known.shape[0], items.shape[1]), np.float32)
     for _ in range(EPOCHS):
-        users, items, _, _ = Cpu(Run(1, threads)).solve_side(rows, items, users, objective)
+        users, items, _, _ = Cpu(Run(1, threads)).solve_side(
+            rows, items, users, objective
+        )
     return users, items
 
 
@@ -172,7 +212,9 @@ def _quality(
     options: argparse.Namespace,
 ) -> None:
     """Error against numpy, and recall beside each peer."""
-    found = np.array([_asked(database, world.known[user].indices) for user in world.held])  # (h, d)
+    found = np.array(
+        [_asked(database, world.known[user].indices) for user in world.held]
+    )  # (h, d)
     exact = peers["numpy"]
     error = np.linalg.norm(found - exact.users, axis=1) / np.linalg.norm(
         exact.users, axis=1
@@ -206,20 +248,24 @@ def _quality(
 
 def _asked(database: embsql.Database, items: np.ndarray) -> list[float]:
     """The vector of a history."""
-    vector: list[float] = database.ask(QUESTIONS["fold_in"], items=[str(item) for item in items])[
-        "x"
-    ][0].as_py()
+    vector: list[float] = database.ask(
+        QUESTIONS["fold_in"], items=[str(item) for item in items]
+    )["x"][0].as_py()
     return vector
 
 
-def _time(databases: dict[str, embsql.Database], n_items: int, options: argparse.Namespace) -> None:
+def _time(
+    databases: dict[str, embsql.Database], n_items: int, options: argparse.Namespace
+) -> None:
     """Both questions on both engines in turn, a new history every time."""
     rng = np.random.default_rng(2)
 
     def ask(database: embsql.Database, question: str) -> None:
         database.ask(
             question,
-            items=[str(item) for item in rng.choice(n_items, options.length, replace=False)],
+            items=[
+                str(item) for item in rng.choice(n_items, options.length, replace=False)
+            ],
         )
 
     works = {

@@ -39,13 +39,24 @@ def options(parser: argparse.ArgumentParser) -> None:
     """What may be chosen."""
     parser.add_argument("--dim", type=int, default=32)
     parser.add_argument(
-        "--worse", type=int, default=2, help="numbers to a vector of a run that should not pass"
+        "--worse",
+        type=int,
+        default=2,
+        help="numbers to a vector of a run that should not pass",
     )
     parser.add_argument(
-        "--ends", nargs="+", type=int, default=[90, 60, 30, 0], help="days before the end: today"
+        "--ends",
+        nargs="+",
+        type=int,
+        default=[90, 60, 30, 0],
+        help="days before the end: today",
     )
     parser.add_argument(
-        "--later", nargs="+", type=int, default=[1, 7, 28], help="days since the live run"
+        "--later",
+        nargs="+",
+        type=int,
+        default=[1, 7, 28],
+        help="days since the live run",
     )
     parser.add_argument("--seed", type=int, default=1)
 
@@ -55,16 +66,29 @@ def measure(options: argparse.Namespace) -> None:
     with embsql.connect(":memory:") as database:
         for later in options.later:
             for end in options.ends:
-                before, now = (_read(database.engine, end + days) for days in (later, 0))
+                before, now = (
+                    _read(database.engine, end + days) for days in (later, 0)
+                )
                 for method in ("last", "time"):
                     for dim in (options.dim, options.worse):
-                        _judge(before, now, method, dim, options, {"end": end, "later": later})
+                        _judge(
+                            before,
+                            now,
+                            method,
+                            dim,
+                            options,
+                            {"end": end, "later": later},
+                        )
 
 
 def _read(engine: Engine, days: int) -> Interactions:
     """Everything until so many days before the end."""
-    source = SOURCE.format(file=real("online_retail", "online_retail.parquet"), days=days)
-    return prepare(engine, source, Columns(), Run(), explicit=False, ordered=True).interactions()
+    source = SOURCE.format(
+        file=real("online_retail", "online_retail.parquet"), days=days
+    )
+    return prepare(
+        engine, source, Columns(), Run(), explicit=False, ordered=True
+    ).interactions()
 
 
 def _judge(
@@ -87,11 +111,19 @@ def _judge(
     again = gate.as_it_is(replace(found, tolerance=-1.0), live)  # all is below that
     decided = gate.as_it_is(replace(found, tolerance=0.05), live)
     if decided is None or (decided.users or 0) < gate.MIN_USERS:
-        decided = gate.anew(found, live_als.fit(as_wanted(live_als, found.parts.train), run))
+        decided = gate.anew(
+            found, live_als.fit(as_wanted(live_als, found.parts.train), run)
+        )
     old, new = (
-        _figure(data, method, als, run) for data, als in ((before, live_als), (now, new_als))
+        _figure(data, method, als, run)
+        for data, als in ((before, live_als), (now, new_als))
     )
-    settings = when | {"split": method, "dim": dim, "live_dim": options.dim, "seed": options.seed}
+    settings = when | {
+        "split": method,
+        "dim": dim,
+        "live_dim": options.dim,
+        "seed": options.seed,
+    }
     for system, one in (("evaluation's training", asked), ("trained once more", again)):
         if one:
             line(
@@ -130,8 +162,13 @@ def _found(
     def fit(part: Interactions) -> embsql.data.Embeddings:
         return als.fit(as_wanted(als, part), run)
 
-    known = present(parts.train.user, data.n_users), present(parts.train.item, data.n_items)
-    return gate.Candidate(data, parts, fit(parts.train), known, fit, False, run, 10, tolerance)
+    known = (
+        present(parts.train.user, data.n_users),
+        present(parts.train.item, data.n_items),
+    )
+    return gate.Candidate(
+        data, parts, fit(parts.train), known, fit, False, run, 10, tolerance
+    )
 
 
 def _figure(data: Interactions, method: str, als: Algorithm, run: Run) -> float:

@@ -36,8 +36,14 @@ GOWALLA = (0.1326, 0.1057)  # the published row of item2vec
 SPEED: dict[str, Any] = {"dim": 64, "window": 5, "negatives": 5}
 RETAIL: dict[
     str, dict[str, Any]
-] = {  # best on the validation half; lengths count, as the study's neighbours do
-    "skipgram": {"dim": 50, "window": 3, "epochs": 10, "negatives": 15, "popularity_weight": 0},
+] = {  # best on the validation half; lengths count, as the study's neighbors do
+    "skipgram": {
+        "dim": 50,
+        "window": 3,
+        "epochs": 10,
+        "negatives": 15,
+        "popularity_weight": 0,
+    },
     "cbow": {"dim": 50, "window": 3, "epochs": 10, "popularity_weight": 0},
 }
 BASKETS: dict[str, Any] = {
@@ -61,9 +67,14 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--seeds", nargs="+", type=int, default=[1, 2, 3], help="for retail and gowalla"
     )
     parser.add_argument(
-        "--repeat", type=int, default=3, help="of every timing, of which the median is taken"
+        "--repeat",
+        type=int,
+        default=3,
+        help="of every timing, of which the median is taken",
     )
-    parser.add_argument("--tokens", type=int, default=50_000_000, help="for the part many")
+    parser.add_argument(
+        "--tokens", type=int, default=50_000_000, help="for the part many"
+    )
     parser.add_argument(
         "--epochs",
         nargs="+",
@@ -80,10 +91,17 @@ def measure(options: argparse.Namespace) -> None:
 
 def _read(file: Path, user: str, item: str) -> Sequences:
     """The sequences of a table that is ordered by user and position."""
-    table = pq.read_table(file).sort_by([(user, "ascending"), ("position", "ascending")])
-    users, items = table[user].to_numpy(), np.array(table[item].cast(pa.string()).to_pylist())
+    table = pq.read_table(file).sort_by(
+        [(user, "ascending"), ("position", "ascending")]
+    )
+    users, items = (
+        table[user].to_numpy(),
+        np.array(table[item].cast(pa.string()).to_pylist()),
+    )
     parts = np.split(items, np.flatnonzero(users[1:] != users[:-1]) + 1)
-    return Sequences([part[:-1].tolist() for part in parts], [str(part[-1]) for part in parts])
+    return Sequences(
+        [part[:-1].tolist() for part in parts], [str(part[-1]) for part in parts]
+    )
 
 
 def _save(sequences: Sequences, folder: str) -> str:
@@ -106,8 +124,12 @@ def _save(sequences: Sequences, folder: str) -> str:
 def _train(source: str, **settings: Any) -> dict[str, np.ndarray]:
     """From a table of events to a live run; its item vectors by id."""
     with embsql.connect(":memory:") as database:
-        database.train("bench", source, algorithm="item2vec", progress=False, **settings)
-        table = database.ask("SELECT item_id, embedding FROM embsql.item_embedding('bench')")
+        database.train(
+            "bench", source, algorithm="item2vec", progress=False, **settings
+        )
+        table = database.ask(
+            "SELECT item_id, embedding FROM embsql.item_embedding('bench')"
+        )
     return dict(
         zip(
             table["item_id"].to_pylist(),
@@ -134,7 +156,9 @@ def speed(options: argparse.Namespace) -> None:
             }
             done = in_turn(works, options.repeat)
             rate = {name: tokens * epochs / one.seconds for name, one in done.items()}
-            hits = {name: _next_hits(one.result, sequences) for name, one in done.items()}
+            hits = {
+                name: _next_hits(one.result, sequences) for name, one in done.items()
+            }
             for metric, unit, values in (
                 ("tokens per second", "1/s", rate),
                 ("next-item HR@10", "share", hits),
@@ -191,14 +215,20 @@ def _next_hits(vectors: dict[str, np.ndarray], sequences: Sequences) -> float:
 
 
 def retail(options: argparse.Namespace) -> None:
-    sequences = _read(real("online_retail_sequences", "sequences.parquet"), "customer", "item_id")
-    asked = np.random.RandomState(4).choice(len(sequences.held), 2000, replace=False)  # the study's
+    sequences = _read(
+        real("online_retail_sequences", "sequences.parquet"), "customer", "item_id"
+    )
+    asked = np.random.RandomState(4).choice(
+        len(sequences.held), 2000, replace=False
+    )  # the study's
     with tempfile.TemporaryDirectory() as folder:
         source = _save(sequences, folder)
         for method, settings in RETAIL.items():
             for half, users in (("validation", asked[1000:]), ("test", asked[:1000])):
                 mark = partial(_near_hits, sequences=sequences, users=users)
-                fit = partial(_train, source, method=method, threads=options.threads, **settings)
+                fit = partial(
+                    _train, source, method=method, threads=options.threads, **settings
+                )
                 peer = PUBLISHED[method] if half == "test" else (None, None)
                 _seeds(
                     "online_retail_sequences",
@@ -224,13 +254,18 @@ def _near_hits(
     table = np.array([*vectors.values()])
     squares = np.square(table).sum(1)
     gains = [
-        _gain(sequences.known[user], sequences.held[user], place, table, squares) for user in users
+        _gain(sequences.known[user], sequences.held[user], place, table, squares)
+        for user in users
     ]
     return float(np.mean(np.array(gains) > 0)), float(np.mean(gains))
 
 
 def _gain(
-    known: list[str], held: str, place: dict[str, int], table: np.ndarray, squares: np.ndarray
+    known: list[str],
+    held: str,
+    place: dict[str, int],
+    table: np.ndarray,
+    squares: np.ndarray,
 ) -> float:
     if not known or known[-1] not in place:
         return 0.0
@@ -239,25 +274,42 @@ def _gain(
     distance[last] = np.inf
     nearest = np.argsort(distance, kind="stable")[:NEAREST]
     found = np.flatnonzero(nearest == place.get(held, -1))
-    return 1.0 if held == known[-1] else float(1 / np.log2(found[0] + 2)) if len(found) else 0.0
+    return (
+        1.0
+        if held == known[-1]
+        else float(1 / np.log2(found[0] + 2))
+        if len(found)
+        else 0.0
+    )
 
 
 # --- gowalla -------------------------------------------------------------------------------------
 
 
 def gowalla(options: argparse.Namespace) -> None:
-    tables = [pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")]
+    tables = [
+        pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")
+    ]
     codes = [
-        (table["user"].to_numpy().astype(np.int64), table["item"].to_numpy().astype(np.int64))
+        (
+            table["user"].to_numpy().astype(np.int64),
+            table["item"].to_numpy().astype(np.int64),
+        )
         for table in tables
     ]
     shape = tuple(int(max(a.max(), b.max())) + 1 for a, b in zip(*codes, strict=True))
     known, relevant = (ordered(*pairs, shape).matrix() for pairs in codes)
     for name, settings in (("default", {}), ("chosen", BASKETS)):
         fit = partial(
-            _fit, str(real("gowalla", "train.parquet")), shape, threads=options.threads, **settings
+            _fit,
+            str(real("gowalla", "train.parquet")),
+            shape,
+            threads=options.threads,
+            **settings,
         )
-        mark = partial(recall_ndcg, known=known, relevant=relevant, threads=options.threads)
+        mark = partial(
+            recall_ndcg, known=known, relevant=relevant, threads=options.threads
+        )
         _seeds(
             "gowalla",
             fit,
@@ -301,7 +353,9 @@ def _seeds(
         found = fit(seed=seed)
         seconds.append(time.perf_counter() - start)
         marks.append(mark(found))
-    for metric, values, published in zip(metrics, zip(*marks, strict=True), peer, strict=True):
+    for metric, values, published in zip(
+        metrics, zip(*marks, strict=True), peer, strict=True
+    ):
         line(
             "item2vec",
             data,
@@ -347,7 +401,9 @@ def train_many(tokens: int, settings: dict[str, Any]) -> dict[str, Any]:
             "CREATE TABLE made AS SELECT i FROM range($tokens) AS t(i)", tokens=tokens
         )
         start = time.perf_counter()
-        database.train("bench", source, algorithm="item2vec", progress=False, **settings)
+        database.train(
+            "bench", source, algorithm="item2vec", progress=False, **settings
+        )
         return {"seconds": time.perf_counter() - start}
 
 

@@ -48,7 +48,9 @@ def measure(options: argparse.Namespace) -> None:
         }
         ours(vectors[: options.k], options)  # compiled before it is timed
         timed = in_turn(works, options.repeat)
-        inertia = {name: inertia_of(vectors, *work.result) for name, work in timed.items()}
+        inertia = {
+            name: inertia_of(vectors, *work.result) for name, work in timed.items()
+        }
         figures = [
             ("seconds", "s", {name: work.seconds for name, work in timed.items()}),
             ("inertia", "squared distance", inertia),
@@ -73,11 +75,11 @@ def measure(options: argparse.Namespace) -> None:
 
 
 def made(rows: int, dim: int, groups: int, spread: float) -> np.ndarray:
-    """Vectors (rows, dim) around random centres; the r-th group has a share as 1 / sqrt(r)."""
+    """Vectors (rows, dim) around random centers; the r-th group has a share as 1 / sqrt(r)."""
     rng = np.random.default_rng(0)
-    centres = rng.standard_normal((groups, dim), np.float32)
+    centers = rng.standard_normal((groups, dim), np.float32)
     share = 1 / np.sqrt(np.arange(1, groups + 1))
-    vectors = centres[rng.choice(groups, rows, p=share / share.sum())]  # (rows, dim)
+    vectors = centers[rng.choice(groups, rows, p=share / share.sum())]  # (rows, dim)
     for first in range(0, rows, BLOCK):
         here = vectors[first : first + BLOCK]
         here += np.float32(spread) * rng.standard_normal(here.shape, np.float32)
@@ -94,7 +96,9 @@ def faiss_kmeans(vectors: np.ndarray, options: argparse.Namespace) -> Found:
     import faiss
 
     faiss.omp_set_num_threads(options.threads)
-    found = faiss.Kmeans(vectors.shape[1], options.k, niter=options.iterations, seed=options.seed)
+    found = faiss.Kmeans(
+        vectors.shape[1], options.k, niter=options.iterations, seed=options.seed
+    )
     found.train(vectors)
     return found.centroids, found.assign(vectors)[1]
 
@@ -103,5 +107,6 @@ def inertia_of(vectors: np.ndarray, centroids: np.ndarray, labels: np.ndarray) -
     """Sum of the squared distances of the vectors (n, d) to the centroids of their labels (n,)."""
     parts = (slice(first, first + BLOCK) for first in range(0, len(vectors), BLOCK))
     return sum(
-        float(np.square(vectors[p] - centroids[labels[p]]).sum(dtype=np.float64)) for p in parts
+        float(np.square(vectors[p] - centroids[labels[p]]).sum(dtype=np.float64))
+        for p in parts
     )

@@ -77,10 +77,15 @@ def source(options: argparse.Namespace) -> Iterator[dict[str, Work]]:
         with closing(embsql.connect(address)) as database:
             database.engine.run(_pairs(options))
             train = _training(database, options)
-            yield {"with": lambda: _by_worker(database, address, options), "without": train}
+            yield {
+                "with": lambda: _by_worker(database, address, options),
+                "without": train,
+            }
 
 
-def _by_worker(database: embsql.Database, address: str, options: argparse.Namespace) -> None:
+def _by_worker(
+    database: embsql.Database, address: str, options: argparse.Namespace
+) -> None:
     trained = json.dumps({**TRAINED, "threads": options.threads})
     database.engine.ask(ASKED, source=SOURCE, options=trained)
     worker.run(address, once=True, log=lambda _: None)
@@ -110,7 +115,9 @@ def _compare(part: str, works: dict[str, Work], options: argparse.Namespace) -> 
             start = clock.cpu()
             works[name]()
             took[name].append(clock.cpu() - start)
-    ratios = [one / other for one, other in zip(took["with"], took["without"], strict=True)]
+    ratios = [
+        one / other for one, other in zip(took["with"], took["without"], strict=True)
+    ]
     interval = 2.2 * stdev(ratios) / math.sqrt(len(ratios))
     for name, seconds in took.items():
         line(

@@ -70,15 +70,25 @@ TABLES = {"item_embeddings": VECTORS, "user_embeddings": VECTORS, "interactions"
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=[*PARTS], default=[*PARTS])
     parser.add_argument(
-        "--server", help="postgresql://... with the right to create databases, and pgvector"
+        "--server",
+        help="postgresql://... with the right to create databases, and pgvector",
     )
     parser.add_argument(
-        "--runs", nargs="+", type=int, default=[1, 11, 165], help="kept, for the part questions"
+        "--runs",
+        nargs="+",
+        type=int,
+        default=[1, 11, 165],
+        help="kept, for the part questions",
     )
     parser.add_argument(
-        "--repeat", type=int, default=21, help="of every loop, of which the median is taken"
+        "--repeat",
+        type=int,
+        default=21,
+        help="of every loop, of which the median is taken",
     )
-    parser.add_argument("--models", type=int, default=200, help="of each run, for the other parts")
+    parser.add_argument(
+        "--models", type=int, default=200, help="of each run, for the other parts"
+    )
     parser.add_argument("--each", type=int, default=11, help="runs kept of every model")
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=int, default=30, help="that clients ask")
@@ -102,9 +112,9 @@ def _keep(database: embsql.Database, run: int, model: str) -> None:
     engine.run(RUN, run=run, model=model, rows=ROWS)
     for kind, rows in TABLES.items():
         values = {"letter": kind[0]} if rows is VECTORS else {}
-        part = engine.ask("SELECT embsql.open_partition($kind, $run) AS part", kind=kind, run=run)[
-            "part"
-        ][0]
+        part = engine.ask(
+            "SELECT embsql.open_partition($kind, $run) AS part", kind=kind, run=run
+        )["part"][0]
         engine.run(rows.format(part=part), run=run, rows=ROWS, **values)
         engine.run("SELECT embsql.attach_partition($kind, $run)", kind=kind, run=run)
     engine.run(MODEL, model=model, run=run)
@@ -123,14 +133,18 @@ def held(database: embsql.Database, question: str) -> int:
 
 def questions(options: argparse.Namespace, new: New) -> None:
     with ExitStack() as opened:
-        kept = {runs: opened.enter_context(embsql.connect(new())) for runs in options.runs}
+        kept = {
+            runs: opened.enter_context(embsql.connect(new())) for runs in options.runs
+        }
         for runs, database in kept.items():
             keep(database, range(1, runs + 1), each=runs)
         for name, question in QUESTIONS.items():
             _question(name, question, kept, options.repeat)
 
 
-def _question(name: str, question: str, kept: dict[int, embsql.Database], repeat: int) -> None:
+def _question(
+    name: str, question: str, kept: dict[int, embsql.Database], repeat: int
+) -> None:
     fewest = min(kept)
     works = {runs: _asking(database, question) for runs, database in kept.items()}
     locks = {runs: held(database, question) for runs, database in kept.items()}
@@ -138,7 +152,14 @@ def _question(name: str, question: str, kept: dict[int, embsql.Database], repeat
     for runs in kept:
         data, peer = f"{runs} runs of {ROWS} users and items", f"{fewest} runs"
         line(
-            "locks", data, name, "locks", locks[runs], "locks", peer=peer, peer_value=locks[fewest]
+            "locks",
+            data,
+            name,
+            "locks",
+            locks[runs],
+            "locks",
+            peer=peer,
+            peer_value=locks[fewest],
         )
         line(
             "locks",
@@ -168,7 +189,9 @@ def readers(options: argparse.Namespace, new: New) -> None:
     address = _filled(options, new)
     with tempfile.TemporaryDirectory() as folder:
         scripts = [
-            part for script in _scripts(Path(folder), options.models) for part in ("-f", script)
+            part
+            for script in _scripts(Path(folder), options.models)
+            for part in ("-f", script)
         ]
         command = [
             program("pgbench"),
@@ -202,7 +225,9 @@ def _scripts(folder: Path, models: int) -> Iterator[str]:
     """Every question, each time of another model."""
     for name, question in QUESTIONS.items():
         asked = question.replace("'m0'", "'m' || :model")
-        (folder / f"{name}.sql").write_text(f"\\set model random(0, {models - 1})\n{asked};\n")
+        (folder / f"{name}.sql").write_text(
+            f"\\set model random(0, {models - 1})\n{asked};\n"
+        )
         yield f"{folder}/{name}.sql"
 
 

@@ -19,7 +19,13 @@ from embsql.evaluation import metrics
 
 ITEMS = 60
 LONGEST = 25
-NAMES = {"recall": "recall", "ndcg": "ndcg", "hit_rate": "hit_rate", "mrr": "mrr", "map": "map"}
+NAMES = {
+    "recall": "recall",
+    "ndcg": "ndcg",
+    "hit_rate": "hit_rate",
+    "mrr": "mrr",
+    "map": "map",
+}
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -34,16 +40,28 @@ def measure(options: argparse.Namespace) -> None:
     import ranx
 
     rng = np.random.default_rng(options.seed)
-    scores = rng.integers(0, 8, (options.users, ITEMS))  # (m, items), many of them equal
+    scores = rng.integers(
+        0, 8, (options.users, ITEMS)
+    )  # (m, items), many of them equal
     ranking = np.argsort(-scores, axis=1, kind="stable")[
         :, :LONGEST
     ]  # (m, longest) equal ones by code
-    ranking[np.arange(LONGEST) >= rng.integers(0, LONGEST + 1, options.users)[:, None]] = -1
+    ranking[
+        np.arange(LONGEST) >= rng.integers(0, LONGEST + 1, options.users)[:, None]
+    ] = -1
     wanted = [
-        np.sort(rng.choice(ITEMS, n, replace=False)) for n in rng.integers(0, 31, options.users)
+        np.sort(rng.choice(ITEMS, n, replace=False))
+        for n in rng.integers(0, 31, options.users)
     ]
-    theirs = _ranx(ranx, ranking, wanted, np.broadcast_to(-np.arange(LONGEST), ranking.shape))
-    tied = _ranx(ranx, ranking, wanted, np.take_along_axis(scores, np.maximum(ranking, 0), axis=1))
+    theirs = _ranx(
+        ranx, ranking, wanted, np.broadcast_to(-np.arange(LONGEST), ranking.shape)
+    )
+    tied = _ranx(
+        ranx,
+        ranking,
+        wanted,
+        np.take_along_axis(scores, np.maximum(ranking, 0), axis=1),
+    )
     for k in options.k:
         for name in NAMES:
             ours, here = _ours(name, k, ranking, wanted)
@@ -90,7 +108,9 @@ def _ours(name, k, ranking, wanted):
 def _ranx(ranx, ranking, wanted, scores):
     """A function from a metric's name to ranx's figures (m,), 0 for users without one."""
     asked = [n for n, items in enumerate(wanted) if len(items)]
-    qrels = ranx.Qrels({f"{n:08}": {f"i{item:02}": 1 for item in wanted[n]} for n in asked})
+    qrels = ranx.Qrels(
+        {f"{n:08}": {f"i{item:02}": 1 for item in wanted[n]} for n in asked}
+    )
     lists = {f"{n:08}": _list(ranking[n], scores[n]) for n in asked}
     run = ranx.Run(lists)
 
@@ -105,6 +125,8 @@ def _ranx(ranx, ranking, wanted, scores):
 def _list(items, scores):
     """A list as ranx takes it: an empty one as an item that nobody wants."""
     listed = {
-        f"i{item:02}": float(score) for item, score in zip(items, scores, strict=True) if item >= 0
+        f"i{item:02}": float(score)
+        for item, score in zip(items, scores, strict=True)
+        if item >= 0
     }
     return listed or {"nothing": 0.0}

@@ -59,17 +59,26 @@ CHOSEN: dict[
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=PARTS, default=PARTS)
-    parser.add_argument("--algorithm", nargs="+", help="default: all that a part is about")
+    parser.add_argument(
+        "--algorithm", nargs="+", help="default: all that a part is about"
+    )
     parser.add_argument("--epochs", type=int, help="instead of the chosen ones")
     parser.add_argument(
-        "--options", type=json.loads, default={}, help="over the chosen ones on gowalla, as JSON"
+        "--options",
+        type=json.loads,
+        default={},
+        help="over the chosen ones on gowalla, as JSON",
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument(
         "--peer", help="the folder of a checkout of asash/gSASRec-pytorch, for speed"
     )
-    parser.add_argument("--steps", type=int, default=4, help="of a measurement of speed")
-    parser.add_argument("--repeat", type=int, default=5, help="measurements of speed, in turn")
+    parser.add_argument(
+        "--steps", type=int, default=4, help="of a measurement of speed"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=5, help="measurements of speed, in turn"
+    )
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -88,11 +97,15 @@ def measure(options: argparse.Namespace) -> None:
 def _gowalla(algorithm: str, options: argparse.Namespace) -> None:
     exam = EXAMS["gowalla"](options.threads)
     chosen = (
-        CHOSEN[algorithm] | ({"epochs": options.epochs} if options.epochs else {}) | options.options
+        CHOSEN[algorithm]
+        | ({"epochs": options.epochs} if options.epochs else {})
+        | options.options
     )
     marks = []
     for seed in options.seeds:
-        mark, cost = _seed(exam, algorithm, threads=options.threads, seed=seed, **chosen)
+        mark, cost = _seed(
+            exam, algorithm, threads=options.threads, seed=seed, **chosen
+        )
         marks.append(mark)
         for metric, value, peer in zip(exam.metrics, mark, PUBLISHED, strict=True):
             line(
@@ -109,7 +122,9 @@ def _gowalla(algorithm: str, options: argparse.Namespace) -> None:
                 seed=seed,
                 threads=options.threads,
             )
-    for metric, values, peer in zip(exam.metrics, zip(*marks, strict=True), PUBLISHED, strict=True):
+    for metric, values, peer in zip(
+        exam.metrics, zip(*marks, strict=True), PUBLISHED, strict=True
+    ):
         line(
             "neural",
             "gowalla",
@@ -131,7 +146,9 @@ def _seed(
     """The marks of one training, in a process of its own, and what it cost."""
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/model.duckdb"
-        cost = apart(train, file=file, source=exam.train, algorithm=algorithm, settings=settings)
+        cost = apart(
+            train, file=file, source=exam.train, algorithm=algorithm, settings=settings
+        )
         with embsql.connect(file, read_only=True) as database:
             model = stored(database, "exam", exam.shape)
     return exam.mark(model), cost

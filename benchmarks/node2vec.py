@@ -38,13 +38,22 @@ LENGTH = 0.1  # of an item's vector: its users to this power, for both systems
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=[*PARTS], default=[*PARTS])
     parser.add_argument(
-        "--repeat", type=int, default=3, help="of every timing, of which the median is taken"
+        "--repeat",
+        type=int,
+        default=3,
+        help="of every timing, of which the median is taken",
     )
-    parser.add_argument("--neighbours", type=int, default=20, help="of every item in the graph")
+    parser.add_argument(
+        "--neighbors", type=int, default=20, help="of every item in the graph"
+    )
     parser.add_argument("--walks", type=int, default=10, help="from every node")
     parser.add_argument("--length", type=int, default=40, help="nodes of a walk")
     parser.add_argument(
-        "--p-q", nargs="+", type=float, default=[1, 1, 0.5, 2], help="pairs of p and q to walk with"
+        "--p-q",
+        nargs="+",
+        type=float,
+        default=[1, 1, 0.5, 2],
+        help="pairs of p and q to walk with",
     )
     parser.add_argument("--epochs", type=int, default=1, help="for the part whole")
     parser.add_argument("--dim", type=int, default=64)
@@ -53,7 +62,11 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--seeds", nargs="+", type=int, default=[1, 2, 3], help="for the part gowalla"
     )
     parser.add_argument(
-        "--set", nargs="+", default=[], metavar="NAME=VALUE", help="options for the part gowalla"
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="NAME=VALUE",
+        help="options for the part gowalla",
     )
 
 
@@ -95,7 +108,10 @@ def whole(options: argparse.Namespace) -> None:
     p, q = options.p_q[-2:]
     setting = {name: getattr(options, name) for name in names} | {"p": p, "q": q}
     timed = in_turn(learners(graph, options.threads, **setting), options.repeat)
-    marks = {name: _mark(done.result, known, held, options.threads) for name, done in timed.items()}
+    marks = {
+        name: _mark(done.result, known, held, options.threads)
+        for name, done in timed.items()
+    }
     ours, peer = timed
     shared: dict[str, Any] = {
         "peer": peer,
@@ -135,19 +151,29 @@ def _pairs() -> Pairs:
 
 def _graph(pairs: Pairs, options: argparse.Namespace) -> CsrMatrix:
     run = Run(threads=options.threads)
-    return item_knn_graph(pairs.interactions(), options.neighbours, 0.0, 0, 0, run, counts=False)
+    return item_knn_graph(
+        pairs.interactions(), options.neighbors, 0.0, 0, 0, run, counts=False
+    )
 
 
-def _mark(vectors: np.ndarray, known: Pairs, held: Pairs, threads: int) -> tuple[float, float]:
+def _mark(
+    vectors: np.ndarray, known: Pairs, held: Pairs, threads: int
+) -> tuple[float, float]:
     """Of users as sums of their items' vectors (n, dim), which are as long as the option
     popularity_exponent makes them.
     """
     matrix = known.matrix()
     length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (n, 1)
     users = np.maximum(np.asarray(matrix.sum(axis=0)).reshape(-1, 1), 1)  # (n, 1)
-    items = (vectors * users**LENGTH / np.maximum(length, 1e-12)).astype(np.float32)  # (n, dim)
+    items = (vectors * users**LENGTH / np.maximum(length, 1e-12)).astype(
+        np.float32
+    )  # (n, dim)
     return recall_ndcg(
-        Model(matrix @ items, items), matrix, held.matrix(), threads=threads, most=10_000
+        Model(matrix @ items, items),
+        matrix,
+        held.matrix(),
+        threads=threads,
+        most=10_000,
     )
 
 
@@ -160,10 +186,19 @@ def gowalla(options: argparse.Namespace) -> None:
     marks, costs = [], []
     for seed in options.seeds:
         with tempfile.TemporaryDirectory() as folder:
-            settings = {"threads": options.threads, "seed": seed, "dim": options.dim, **chosen}
+            settings = {
+                "threads": options.threads,
+                "seed": seed,
+                "dim": options.dim,
+                **chosen,
+            }
             file = f"{folder}/model.duckdb"
             cost = apart(
-                train, file=file, source=exam.train, algorithm="node2vec", settings=settings
+                train,
+                file=file,
+                source=exam.train,
+                algorithm="node2vec",
+                settings=settings,
             )
             with embsql.connect(file, read_only=True) as database:
                 marks.append(exam.mark(stored(database, "exam", exam.shape)))
@@ -172,12 +207,20 @@ def gowalla(options: argparse.Namespace) -> None:
     means = tuple(statistics.mean(column) for column in zip(*marks, strict=True))
     cost = {key: statistics.median(one[key] for one in costs) for key in costs[0]}
     _published(
-        exam.metrics, means, cost, threads=options.threads, mean_of_seeds=options.seeds, **chosen
+        exam.metrics,
+        means,
+        cost,
+        threads=options.threads,
+        mean_of_seeds=options.seeds,
+        **chosen,
     )
 
 
 def _published(
-    metrics: tuple[str, str], mark: tuple[float, ...], cost: dict[str, float], **settings: Any
+    metrics: tuple[str, str],
+    mark: tuple[float, ...],
+    cost: dict[str, float],
+    **settings: Any,
 ) -> None:
     for peer, values in PUBLISHED.items():
         for metric, value, published in zip(metrics, mark, values, strict=True):

@@ -41,8 +41,14 @@ ORDERS = {
 }
 NEAREST = "(SELECT embedding FROM embsql.user_embedding('m', users => ARRAY[$id]))"
 QUESTIONS = {  # what is asked, and of whom
-    "similar_items": ("SELECT item_id AS id FROM embsql.similar_items('m', $id, k => 10)", "item"),
-    "recommend": ("SELECT item_id AS id FROM embsql.recommend('m', $id, k => 10)", "user"),
+    "similar_items": (
+        "SELECT item_id AS id FROM embsql.similar_items('m', $id, k => 10)",
+        "item",
+    ),
+    "recommend": (
+        "SELECT item_id AS id FROM embsql.recommend('m', $id, k => 10)",
+        "user",
+    ),
     "recommend_users": (
         "SELECT user_id AS id FROM embsql.recommend_users('m', $id, k => 10)",
         "item",
@@ -59,7 +65,14 @@ ORDER BY (embedding::vector({dim})) <=> (
 )
 LIMIT 10
 """
-WIRE = ["int8", "text", "vector", "float4", "float4", "int4"]  # of the columns of item_embeddings
+WIRE = [
+    "int8",
+    "text",
+    "vector",
+    "float4",
+    "float4",
+    "int4",
+]  # of the columns of item_embeddings
 SAME = """
 SELECT count(*) AS rows
 FROM embsql.item_embeddings AS ours
@@ -71,15 +84,24 @@ WHERE ours.run_id = 1
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", nargs="+", choices=[*PARTS], default=[*PARTS])
     parser.add_argument(
-        "--server", help="postgresql://... with the right to create databases, and pgvector"
+        "--server",
+        help="postgresql://... with the right to create databases, and pgvector",
     )
     parser.add_argument("--dim", type=int, default=64)
-    parser.add_argument("--rows", type=int, default=1_000_000, help="vectors, for the part load")
     parser.add_argument(
-        "--loads", type=int, default=3, help="of which the median is taken, for the part load"
+        "--rows", type=int, default=1_000_000, help="vectors, for the part load"
     )
     parser.add_argument(
-        "--items", type=int, default=100_000, help="made ones, for the parts orders and similar"
+        "--loads",
+        type=int,
+        default=3,
+        help="of which the median is taken, for the part load",
+    )
+    parser.add_argument(
+        "--items",
+        type=int,
+        default=100_000,
+        help="made ones, for the parts orders and similar",
     )
     parser.add_argument(
         "--sizes",
@@ -96,15 +118,27 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument(
-        "--rate", type=int, help="questions a second of all clients (default: as many as they can)"
+        "--rate",
+        type=int,
+        help="questions a second of all clients (default: as many as they can)",
     )
-    parser.add_argument("--seconds", type=int, default=20, help="that clients ask in each state")
     parser.add_argument(
-        "--every", type=float, default=2.0, help="seconds between two runs, for the part clients"
+        "--seconds", type=int, default=20, help="that clients ask in each state"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="of all states, for the part clients")
     parser.add_argument(
-        "--world", type=int, default=20_000, help="users, and items, for the part clients"
+        "--every",
+        type=float,
+        default=2.0,
+        help="seconds between two runs, for the part clients",
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="of all states, for the part clients"
+    )
+    parser.add_argument(
+        "--world",
+        type=int,
+        default=20_000,
+        help="users, and items, for the part clients",
     )
     parser.add_argument("--jobs", type=int, default=10, help="for the part pickup")
 
@@ -131,13 +165,18 @@ def load(options: argparse.Namespace, new: New) -> None:
 
     columns = _columns(options.rows, options.dim)
     address = new()
-    with embsql.connect(address) as database, psycopg.connect(address, autocommit=True) as plain:
+    with (
+        embsql.connect(address) as database,
+        psycopg.connect(address, autocommit=True) as plain,
+    ):
         register_vector(plain)
         number = {
             name: count(1) for name in ("stream", "whole", "row", "peer")
         }  # every load fills a new table
         works: dict[str, Callable[[], Any]] = {
-            "stream": lambda: _stream(database, f"stream_{next(number['stream'])}", columns),
+            "stream": lambda: _stream(
+                database, f"stream_{next(number['stream'])}", columns
+            ),
             "stream by rows": lambda: _by_rows(
                 plain, f"row_{next(number['row'])}", columns, key=False
             ),
@@ -187,10 +226,14 @@ def _stream(database: embsql.Database, table: str, columns: dict[str, Any]) -> N
 
 def _whole(database: embsql.Database, run_id: int, columns: dict[str, Any]) -> None:
     rows = len(columns["run_id"])
-    database.engine.write("item_embeddings", {**columns, "run_id": np.full(rows, run_id, np.int64)})
+    database.engine.write(
+        "item_embeddings", {**columns, "run_id": np.full(rows, run_id, np.int64)}
+    )
 
 
-def _by_rows(connection: Any, table: str, columns: dict[str, Any], *, key: bool) -> None:
+def _by_rows(
+    connection: Any, table: str, columns: dict[str, Any], *, key: bool
+) -> None:
     """As pgvector-python shows it, in one transaction."""
     from pgvector import Vector
 
@@ -204,10 +247,14 @@ def _by_rows(connection: Any, table: str, columns: dict[str, Any], *, key: bool)
     )
     with connection.transaction(), connection.cursor() as cursor:
         cursor.execute(f"CREATE TABLE {table} (LIKE embsql.item_embeddings)")
-        with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)") as copy:
+        with cursor.copy(
+            f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+        ) as copy:
             copy.set_types(WIRE)
             for run_id, item_id, vector, norm, bias, interactions in rows:
-                copy.write_row((run_id, item_id, Vector(vector), norm, bias, interactions))
+                copy.write_row(
+                    (run_id, item_id, Vector(vector), norm, bias, interactions)
+                )
         if key:
             cursor.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (run_id, item_id)")
 
@@ -225,7 +272,8 @@ class World(NamedTuple):
     def best(self) -> list[set[int]]:
         """The true K of every question."""
         return [
-            set(row) for row in np.argsort(-(self.asking @ self.rows.T), axis=1)[:, :K].tolist()
+            set(row)
+            for row in np.argsort(-(self.asking @ self.rows.T), axis=1)[:, :K].tolist()
         ]
 
     def of_one_length(self) -> World:
@@ -250,19 +298,38 @@ def orders(options: argparse.Namespace, new: New) -> None:
             ]
             built = {name: _built(builder, world, name) for name in ORDERS}
             for asker, ef_search in zip(askers, EF_SEARCH, strict=True):
-                asker.engine.run(f"SET hnsw.ef_search = {ef_search}; SET enable_seqscan = off")
+                asker.engine.run(
+                    f"SET hnsw.ef_search = {ef_search}; SET enable_seqscan = off"
+                )
             _orders(world, dict(zip(EF_SEARCH, askers, strict=True)), built)
 
 
-def _orders(world: World, askers: dict[int, embsql.Database], built: dict[str, float]) -> None:
+def _orders(
+    world: World, askers: dict[int, embsql.Database], built: dict[str, float]
+) -> None:
     found: dict[tuple[str, int], list[list[int]]] = {
         (name, ef): [] for name in built for ef in askers
     }
-    works = {(name, ef): _ordered(world, name, askers[ef], found[name, ef]) for name, ef in found}
+    works = {
+        (name, ef): _ordered(world, name, askers[ef], found[name, ef])
+        for name, ef in found
+    }
     timed, true = in_turn(works, len(world.asking)), world.best()
     for (name, ef), answers in found.items():
-        settings = {"ef_search": ef, "build_seconds": round(built[name], 2), "asked": len(answers)}
-        line("postgres", world.name, name, "recall@10", _recall(answers, true), "share", **settings)
+        settings = {
+            "ef_search": ef,
+            "build_seconds": round(built[name], 2),
+            "asked": len(answers),
+        }
+        line(
+            "postgres",
+            world.name,
+            name,
+            "recall@10",
+            _recall(answers, true),
+            "share",
+            **settings,
+        )
         line(
             "postgres",
             world.name,
@@ -279,16 +346,26 @@ def _worlds(options: argparse.Namespace) -> Iterator[World]:
     table = pq.read_table(real("gowalla", "train.parquet"))
     user, item = (table[name].to_numpy() for name in ("user", "item"))
     pairs = ordered(user, item, (int(user.max()) + 1, int(item.max()) + 1))
-    model = fit_embsql(pairs.interactions(), options.dim, options.threads, default_epochs())
+    model = fit_embsql(
+        pairs.interactions(), options.dim, options.threads, default_epochs()
+    )
     for name, rows, others in (
         ("items", model.items, model.users),
         ("users", model.users, model.items),
     ):
-        yield World(f"gowalla {name}", rows, others[rng.permutation(len(others))[: options.asked]])
-    length = rng.lognormal(0, 1, (options.items, 1)).astype(np.float32)  # of a heavy tail
+        yield World(
+            f"gowalla {name}",
+            rows,
+            others[rng.permutation(len(others))[: options.asked]],
+        )
+    length = rng.lognormal(0, 1, (options.items, 1)).astype(
+        np.float32
+    )  # of a heavy tail
     rows = rng.standard_normal((options.items, options.dim), np.float32) * length
     yield World(
-        f"made {options.items}", rows, rng.standard_normal((options.asked, options.dim), np.float32)
+        f"made {options.items}",
+        rows,
+        rng.standard_normal((options.asked, options.dim), np.float32),
     )
 
 
@@ -298,7 +375,9 @@ def _built(database: embsql.Database, world: World, name: str) -> float:
     table, engine = _table(name), database.engine
     engine.run(f"CREATE TABLE {table} (id integer, embedding vector({rows.shape[1]}))")
     engine.write(
-        table, {"id": np.arange(len(rows), dtype=np.int32), "embedding": rows}, schema="main"
+        table,
+        {"id": np.arange(len(rows), dtype=np.int32), "embedding": rows},
+        schema="main",
     )
     engine.run("SET maintenance_work_mem = '256MB'")  # as embsql's own
     start = time.perf_counter()
@@ -313,7 +392,9 @@ def _ordered(
     vector = "CAST(CAST($vector AS float8[]) AS vector)"
     query = f"SELECT id FROM {_table(name)} ORDER BY embedding {ORDERS[name][1]} {vector} LIMIT {K}"
     asking = iter(_laid_out(world, name).asking.tolist())
-    return lambda: found.append(database.ask(query, vector=next(asking))["id"].to_pylist())
+    return lambda: found.append(
+        database.ask(query, vector=next(asking))["id"].to_pylist()
+    )
 
 
 def _laid_out(world: World, name: str) -> World:
@@ -327,7 +408,8 @@ def _table(name: str) -> str:
 def _recall(answers: Sequence[Sequence[Any]], true: Sequence[set[Any]]) -> float:
     """The share of true answers that were found."""
     return sum(
-        len(best.intersection(answer)) for answer, best in zip(answers, true, strict=True)
+        len(best.intersection(answer))
+        for answer, best in zip(answers, true, strict=True)
     ) / sum(map(len, true))
 
 
@@ -349,7 +431,10 @@ def _twins(new: New, fill: Callable[[str], None], above: int) -> Iterator[Twins]
     """Indexes are for tables of more than so many rows."""
     from psycopg import conninfo
 
-    first, second = new(), conninfo.make_conninfo(new(), options="-c embsql.index_above=1000000000")
+    first, second = (
+        new(),
+        conninfo.make_conninfo(new(), options="-c embsql.index_above=1000000000"),
+    )
     fill(first)
     with embsql.connect(first) as exact, embsql.connect(second) as indexed:
         exact.publish(second, "m")
@@ -357,7 +442,13 @@ def _twins(new: New, fill: Callable[[str], None], above: int) -> Iterator[Twins]
         start = time.perf_counter()
         indexed.engine.index(_live(indexed))
         build = time.perf_counter() - start
-        yield Twins(exact, indexed, second, build, {of: _ids(exact, of) for of in ("item", "user")})
+        yield Twins(
+            exact,
+            indexed,
+            second,
+            build,
+            {of: _ids(exact, of) for of in ("item", "user")},
+        )
 
 
 def _live(database: embsql.Database) -> int:
@@ -372,7 +463,9 @@ def _ids(database: embsql.Database, of: str) -> list[str]:
     return [ids[place] for place in np.random.default_rng(4).permutation(len(ids))]
 
 
-def _asking(database: embsql.Database, query: str, ids: list[str]) -> Callable[[], list[str]]:
+def _asking(
+    database: embsql.Database, query: str, ids: list[str]
+) -> Callable[[], list[str]]:
     """Asks about the next id."""
     subjects = cycle(ids)
     return lambda: list(database.ask(query, id=next(subjects))["id"].to_pylist())
@@ -381,7 +474,9 @@ def _asking(database: embsql.Database, query: str, ids: list[str]) -> Callable[[
 def exact(options: argparse.Namespace, new: New) -> None:
     for items in options.sizes:
         users = min(1000, items // 2)
-        with _twins(new, partial(write, items=items, users=users, dim=options.dim), users) as twins:
+        with _twins(
+            new, partial(write, items=items, users=users, dim=options.dim), users
+        ) as twins:
             works = {
                 (question, way): _asking(
                     database, QUESTIONS[question][0], twins.ids[QUESTIONS[question][1]]
@@ -391,7 +486,8 @@ def exact(options: argparse.Namespace, new: New) -> None:
             }
             in_turn(works, WARM)
             timed = {
-                key: 1000 * done.seconds for key, done in in_turn(works, options.asked).items()
+                key: 1000 * done.seconds
+                for key, done in in_turn(works, options.asked).items()
             }
         for question in ("similar_items", "recommend"):
             line(
@@ -425,10 +521,10 @@ def similar(options: argparse.Namespace, new: New) -> None:
 
 def _trained(address: str, dim: int, threads: int) -> None:
     with embsql.connect(address) as database:
-        source = (
-            f"SELECT \"user\" AS user_id, item AS item_id FROM '{real('gowalla', 'train.parquet')}'"
+        source = f"SELECT \"user\" AS user_id, item AS item_id FROM '{real('gowalla', 'train.parquet')}'"
+        database.train(
+            "m", source, source_db=":memory:", dim=dim, threads=threads, progress=False
         )
-        database.train("m", source, source_db=":memory:", dim=dim, threads=threads, progress=False)
 
 
 def _beside_bare(data: str, twins: Twins, options: argparse.Namespace) -> None:
@@ -438,10 +534,18 @@ def _beside_bare(data: str, twins: Twins, options: argparse.Namespace) -> None:
         bare = {ef: open_.enter_context(embsql.connect(twins.address)) for ef in efs}
         for ef, database in bare.items():
             database.engine.run(f"SET hnsw.ef_search = {ef}")
-        works = {"similar_items": _asking(twins.indexed, QUESTIONS["similar_items"][0], ids)}
-        works |= {f"bare pgvector, ef_search {ef}": _asking(bare[ef], query, ids) for ef in efs}
+        works = {
+            "similar_items": _asking(twins.indexed, QUESTIONS["similar_items"][0], ids)
+        }
+        works |= {
+            f"bare pgvector, ef_search {ef}": _asking(bare[ef], query, ids)
+            for ef in efs
+        }
         in_turn(works, WARM)
-        timed = {name: 1000 * done.seconds for name, done in in_turn(works, options.asked).items()}
+        timed = {
+            name: 1000 * done.seconds
+            for name, done in in_turn(works, options.asked).items()
+        }
     for peer in list(timed)[1:]:
         line(
             "postgres",
@@ -461,12 +565,17 @@ def _found(data: str, question: str, twins: Twins, asked: int) -> None:
     """What a question finds under the index of what it finds without."""
     query, of = QUESTIONS[question]
     ids = twins.ids[of][:asked]
-    under, without = (_asking(database, query, ids) for database in (twins.indexed, twins.exact))
+    under, without = (
+        _asking(database, query, ids) for database in (twins.indexed, twins.exact)
+    )
     true = [set(without()) for _ in ids]
     start = time.perf_counter()
     answers = [under() for _ in ids]
     ms = 1000 * (time.perf_counter() - start) / len(ids)
-    least = min(len(best.intersection(answer)) for answer, best in zip(answers, true, strict=True))
+    least = min(
+        len(best.intersection(answer))
+        for answer, best in zip(answers, true, strict=True)
+    )
     line(
         "postgres",
         data,

@@ -53,14 +53,19 @@ GROUP BY ALL ORDER BY ALL
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=20_000_000)
-    parser.add_argument("--csv", action="store_true", help="a CSV file instead of a table")
+    parser.add_argument(
+        "--csv", action="store_true", help="a CSV file instead of a table"
+    )
     parser.add_argument("--repeat", type=int, default=3)
 
 
 def measure(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files = (write_csv if options.csv else write)(folder, options.rows)
-        rounds = [_round(turn, **files, threads=options.threads) for turn in range(options.repeat)]
+        rounds = [
+            _round(turn, **files, threads=options.threads)
+            for turn in range(options.repeat)
+        ]
     assert len({one["checksum"] for both in rounds for one in both.values()}) == 1, (
         "the two readings differ"
     )
@@ -72,7 +77,10 @@ def measure(options: argparse.Namespace) -> None:
         for key in ("seconds", "peak_rss_mb")
     }
     data = f"generated {options.rows} rows{' of CSV' if options.csv else ''}"
-    for metric, key, unit in (("reading", "seconds", "s"), ("peak memory", "peak_rss_mb", "MB")):
+    for metric, key, unit in (
+        ("reading", "seconds", "s"),
+        ("peak memory", "peak_rss_mb", "MB"),
+    ):
         line(
             "prepare",
             data,
@@ -108,13 +116,17 @@ def write_csv(folder: str, rows: int) -> dict[str, str]:
 
 def _events(database: embsql.Database, rows: int) -> None:
     database.engine.run("SELECT setseed(0.5)")
-    database.engine.run(EVENTS, rows=rows, users=max(10, rows // 60), items=max(10, rows // 200))
+    database.engine.run(
+        EVENTS, rows=rows, users=max(10, rows // 60), items=max(10, rows // 200)
+    )
 
 
 def _round(turn: int, **values: Any) -> dict[str, dict[str, Any]]:
     """Both readings, in the other order every other time."""
     both = [("embsql", read), ("duckdb", bare)]
-    return {name: apart(work, **values) for name, work in (both[::-1] if turn % 2 else both)}
+    return {
+        name: apart(work, **values) for name, work in (both[::-1] if turn % 2 else both)
+    }
 
 
 def read(file: str, source: str, threads: int) -> dict[str, Any]:
@@ -146,14 +158,19 @@ def bare(file: str, source: str, threads: int) -> dict[str, Any]:
         for entity in ("user", "item"):
             database.engine.run(VOCABULARY.format(entity))
         vocabularies = [
-            database.ask(f"SELECT id FROM {entity}s ORDER BY code") for entity in ("user", "item")
+            database.ask(f"SELECT id FROM {entity}s ORDER BY code")
+            for entity in ("user", "item")
         ]
-        pairs = database.ask(PAIRS.format(weight="sum(events.weight)" if csv else "count(*)"))
+        pairs = database.ask(
+            PAIRS.format(weight="sum(events.weight)" if csv else "count(*)")
+        )
         seconds = time.perf_counter() - start
     assert all(len(ids) for ids in vocabularies)
     return {
         "seconds": seconds,
-        "checksum": _sum(*(pairs[name].to_numpy() for name in ("user", "item", "weight"))),
+        "checksum": _sum(
+            *(pairs[name].to_numpy() for name in ("user", "item", "weight"))
+        ),
     }
 
 

@@ -51,7 +51,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", nargs="+", choices=[*DIMS], default=[*DIMS])
     parser.add_argument("--algorithm", nargs="+", default=["als", "svd"])
     parser.add_argument(
-        "--dim", nargs="+", type=int, help="default: 64 128 256 on gowalla, 192 on ncf_ml1m"
+        "--dim",
+        nargs="+",
+        type=int,
+        help="default: 64 128 256 on gowalla, 192 on ncf_ml1m",
     )
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
 
@@ -66,7 +69,14 @@ def measure(options: argparse.Namespace) -> None:
             for dim in options.dim or DIMS[data]:
                 for setting, chosen in _settings(data, algorithm, dim):
                     _system(
-                        data, exam, floor, algorithm, options, setting=setting, dim=dim, **chosen
+                        data,
+                        exam,
+                        floor,
+                        algorithm,
+                        options,
+                        setting=setting,
+                        dim=dim,
+                        **chosen,
                     )
 
 
@@ -89,7 +99,15 @@ def _system(
     for seed in options.seeds:
         mark, cost = _seed(exam, algorithm, threads=options.threads, seed=seed, **asked)
         _print(
-            data, exam, floor, algorithm, mark, cost, **settings, threads=options.threads, seed=seed
+            data,
+            exam,
+            floor,
+            algorithm,
+            mark,
+            cost,
+            **settings,
+            threads=options.threads,
+            seed=seed,
         )
         marks.append(mark)
         costs.append(cost)
@@ -138,13 +156,17 @@ def _seed(
     """The marks of one training, and what it cost."""
     with tempfile.TemporaryDirectory() as folder:
         file = f"{folder}/model.duckdb"
-        cost = apart(train, file=file, source=exam.train, algorithm=algorithm, settings=settings)
+        cost = apart(
+            train, file=file, source=exam.train, algorithm=algorithm, settings=settings
+        )
         with embsql.connect(file, read_only=True) as database:
             model = stored(database, "exam", exam.shape)
     return exam.mark(model), cost
 
 
-def train(file: str, source: str, algorithm: str, settings: dict[str, Any]) -> dict[str, Any]:
+def train(
+    file: str, source: str, algorithm: str, settings: dict[str, Any]
+) -> dict[str, Any]:
     """From parquet to a live run in a DuckDB file."""
     start = time.perf_counter()
     with embsql.connect(file) as database:
@@ -165,9 +187,12 @@ def train(file: str, source: str, algorithm: str, settings: dict[str, Any]) -> d
 
 def _gowalla(threads: int) -> Exam:
     train, test = (
-        _codes(real("gowalla", f"{part}.parquet"), "user", "item") for part in ("train", "test")
+        _codes(real("gowalla", f"{part}.parquet"), "user", "item")
+        for part in ("train", "test")
     )
-    shape = tuple(int(max(a.max(), b.max())) + 1 for a, b in zip(train, test, strict=True))
+    shape = tuple(
+        int(max(a.max(), b.max())) + 1 for a, b in zip(train, test, strict=True)
+    )
     known, relevant = (ordered(*pairs, shape).matrix() for pairs in (train, test))
     return Exam(
         real("gowalla", "train.parquet"),
@@ -182,7 +207,8 @@ def _ncf_ml1m(_threads: int) -> Exam:
     train = _codes(real("ncf_ml1m", "train.parquet"), "user", "item")
     users, target = _codes(real("ncf_ml1m", "test.parquet"), "user", "target")
     others = np.array(
-        pq.read_table(real("ncf_ml1m", "test.parquet"))["negatives"].to_pylist(), np.int64
+        pq.read_table(real("ncf_ml1m", "test.parquet"))["negatives"].to_pylist(),
+        np.int64,
     )  # (n, 99)
     shape = (
         int(max(train[0].max(), users.max())) + 1,

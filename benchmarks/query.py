@@ -33,10 +33,15 @@ WARM = 3  # rounds that are not counted
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--items", type=int, default=1_000_000)
-    parser.add_argument("--users", type=int, default=100_000, help=f"each has seen {SEEN} items")
+    parser.add_argument(
+        "--users", type=int, default=100_000, help=f"each has seen {SEEN} items"
+    )
     parser.add_argument("--dim", type=int, default=64)
     parser.add_argument(
-        "--repeat", type=int, default=51, help="of every question, of which the median is taken"
+        "--repeat",
+        type=int,
+        default=51,
+        help="of every question, of which the median is taken",
     )
 
 
@@ -46,7 +51,12 @@ def measure(options: argparse.Namespace) -> None:
         write(file, options.items, options.users, options.dim)
         sizes = {"items": options.items, "users": options.users}
         done = apart(
-            ask, file=file, dim=options.dim, threads=options.threads, repeat=options.repeat, **sizes
+            ask,
+            file=file,
+            dim=options.dim,
+            threads=options.threads,
+            repeat=options.repeat,
+            **sizes,
         )
     data = f"generated {options.items} x {options.dim}"
     for question in ("similar_items", "recommend"):
@@ -104,9 +114,9 @@ def write(file: str, items: int, users: int, dim: int) -> None:
 
 
 def _embeddings(database: embsql.Database, entity: str, n: int, dim: int) -> None:
-    centres = np.random.default_rng(1).standard_normal((100, dim), np.float32)
+    centers = np.random.default_rng(1).standard_normal((100, dim), np.float32)
     for start in range(0, n, CHUNK):
-        vectors = _vectors(centres, start, min(CHUNK, n - start))
+        vectors = _vectors(centers, start, min(CHUNK, n - start))
         database.engine.write(
             f"{entity}_embeddings",
             {
@@ -120,10 +130,10 @@ def _embeddings(database: embsql.Database, entity: str, n: int, dim: int) -> Non
         )
 
 
-def _vectors(centres: np.ndarray, start: int, n: int) -> np.ndarray:
+def _vectors(centers: np.ndarray, start: int, n: int) -> np.ndarray:
     rng = np.random.default_rng(start)
-    return centres[rng.integers(0, len(centres), n)] + rng.standard_normal(
-        (n, centres.shape[1]), np.float32
+    return centers[rng.integers(0, len(centers), n)] + rng.standard_normal(
+        (n, centers.shape[1]), np.float32
     )  # (n, dim)
 
 
@@ -134,7 +144,9 @@ def _ids(entity: str, start: int, n: int) -> list[str]:
 
 def _interactions(database: embsql.Database, items: int, users: int) -> None:
     user = np.repeat(np.arange(users, dtype=np.int32), SEEN)  # (users * SEEN,)
-    item = np.random.default_rng(2).integers(0, items, len(user), dtype=np.int32)  # (users * SEEN,)
+    item = np.random.default_rng(2).integers(
+        0, items, len(user), dtype=np.int32
+    )  # (users * SEEN,)
     database.engine.write(
         "interactions",
         {
@@ -147,13 +159,17 @@ def _interactions(database: embsql.Database, items: int, users: int) -> None:
     )
 
 
-def ask(file: str, items: int, users: int, dim: int, threads: int, repeat: int) -> dict[str, Any]:
+def ask(
+    file: str, items: int, users: int, dim: int, threads: int, repeat: int
+) -> dict[str, Any]:
     """Seconds of each question and of the bare product, a new subject every time."""
     rng = np.random.default_rng(3)
     with embsql.connect(file, read_only=True) as database:
         database.engine.run(f"SET threads = {threads}")
         works: dict[str, Callable[[], Any]] = {
-            "bare": lambda: database.ask(BARE, vector=rng.standard_normal(dim).tolist()),
+            "bare": lambda: database.ask(
+                BARE, vector=rng.standard_normal(dim).tolist()
+            ),
             "similar_items": lambda: database.ask(
                 SIMILAR, id=_ids("item", int(rng.integers(items)), 1)[0]
             ),

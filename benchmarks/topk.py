@@ -43,7 +43,8 @@ def measure(options: argparse.Namespace) -> None:
 
     rng = np.random.default_rng(1)
     users, items = (
-        rng.standard_normal((n, options.dim), np.float32) for n in (options.users, options.items)
+        rng.standard_normal((n, options.dim), np.float32)
+        for n in (options.users, options.items)
     )
     with threadpool_limits(options.threads):
         _kernel(users[:10], items, options)  # compiled before it is timed
@@ -57,7 +58,9 @@ def measure(options: argparse.Namespace) -> None:
         whole = _materialize(options)
     data = f"generated {options.users} x {options.items} x {options.dim}"
     settings = {"k": options.k, "threads": options.threads, "repeat": options.repeat}
-    pairs = 2 * options.users * options.items * options.dim / 1e9  # additions and multiplications
+    pairs = (
+        2 * options.users * options.items * options.dim / 1e9
+    )  # additions and multiplications
     rate = {name: pairs / done.seconds for name, done in timed.items()}
     for peer in PEERS:
         line(
@@ -100,7 +103,9 @@ def measure(options: argparse.Namespace) -> None:
     )
 
 
-def _kernel(users: np.ndarray, items: np.ndarray, options: argparse.Namespace) -> np.ndarray:
+def _kernel(
+    users: np.ndarray, items: np.ndarray, options: argparse.Namespace
+) -> np.ndarray:
     return top_k(users, items, options.k, run=Run(threads=options.threads))[0]
 
 
@@ -114,7 +119,9 @@ def _product(users: np.ndarray, items: np.ndarray) -> None:
         np.matmul(here, items.T, out=block[: len(here)])  # (b, items)
 
 
-def _faiss(users: np.ndarray, items: np.ndarray, options: argparse.Namespace) -> np.ndarray:
+def _faiss(
+    users: np.ndarray, items: np.ndarray, options: argparse.Namespace
+) -> np.ndarray:
     import faiss
 
     faiss.omp_set_num_threads(options.threads)
@@ -124,7 +131,9 @@ def _faiss(users: np.ndarray, items: np.ndarray, options: argparse.Namespace) ->
     return found
 
 
-def _implicit(users: np.ndarray, items: np.ndarray, options: argparse.Namespace) -> np.ndarray:
+def _implicit(
+    users: np.ndarray, items: np.ndarray, options: argparse.Namespace
+) -> np.ndarray:
     from implicit.cpu.matrix_factorization_base import MatrixFactorizationBase
     from scipy.sparse import csr_matrix
 

@@ -36,7 +36,9 @@ CHAPTERS = {
     "diagnostics": "Diagnostics",
     "features": "Features",
 }
-GENERATED = "<!-- Written by docs/build.py; change the code it comes from, then: make docs -->"
+GENERATED = (
+    "<!-- Written by docs/build.py; change the code it comes from, then: make docs -->"
+)
 
 
 def pages() -> dict[Path, str]:
@@ -46,7 +48,8 @@ def pages() -> dict[Path, str]:
         sql, first = (
             sql_page(database),
             answered(
-                filled(README, "questions", ("question", "what it answers"), asked()), database
+                filled(README, "questions", ("question", "what it answers"), asked()),
+                database,
             ),
         )
     return {
@@ -64,7 +67,9 @@ def pages() -> dict[Path, str]:
 
 def sql_page(database: embsql.Database) -> str:
     """Every question with its example's answer, and the commands."""
-    questions = "\n".join(part for chapter in chapters() for part in _chapter(database, chapter))
+    questions = "\n".join(
+        part for chapter in chapters() for part in _chapter(database, chapter)
+    )
     return f"""# SQL reference
 
 {GENERATED}
@@ -103,7 +108,9 @@ def _question(database: embsql.Database, question: questions.Question) -> Iterat
     yield f"{question.doc}\n"
     yield f"Gives {columns(question)}.\n"
     yield f"```sql\n{question.example}\n```\n"
-    yield table(answer.column_names, [row.values() for row in answer.to_pylist()]) + "\n"
+    yield (
+        table(answer.column_names, [row.values() for row in answer.to_pylist()]) + "\n"
+    )
 
 
 def algorithms_page() -> str:
@@ -121,7 +128,11 @@ def algorithms_page() -> str:
         ]
         parts += [f"## {name}\n", f"{inspect.getdoc(cls)}\n"]
         parts += [
-            table(("option", "default", "values", "what it does, and why the default"), rows) + "\n"
+            table(
+                ("option", "default", "values", "what it does, and why the default"),
+                rows,
+            )
+            + "\n"
         ]
     return "\n".join(parts)
 
@@ -147,7 +158,10 @@ def errors_page() -> str:
 
 def cli_page() -> str:
     """The help of every command."""
-    parts = [f"# Command line\n\n{GENERATED}\n", f"```text\n{_help(cli.main, 'embsql')}\n```\n"]
+    parts = [
+        f"# Command line\n\n{GENERATED}\n",
+        f"```text\n{_help(cli.main, 'embsql')}\n```\n",
+    ]
     for name in sorted(cli.main.commands):
         parts.append(
             f"## {name}\n\n```text\n{_help(cli.main.commands[name], f'embsql {name}')}\n```\n"
@@ -155,21 +169,29 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
-def filled(page: Path, name: str, head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+def filled(
+    page: Path, name: str, head: Iterable[str], rows: Iterable[Iterable[str]]
+) -> str:
     """A page written by hand, with the table between its two comments as it is now."""
-    begin, end = f"<!-- {name}: written by docs/build.py -->\n", f"<!-- end of {name} -->"
+    begin, end = (
+        f"<!-- {name}: written by docs/build.py -->\n",
+        f"<!-- end of {name} -->",
+    )
     before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     return f"{before}{begin}{table(head, rows)}\n{end}{rest.partition(end)[2]}"
 
 
 def answered(page: str, database: embsql.Database) -> str:
-    """A page with the answer to its first statement as it is now; the demo's model is the shop's by
-    another name.
+    """A page with the answer to its first statement as it is now.
+
+    The demo's model is the shop's by another name.
     """
     found = re.search(r"```sql\n(.+?);\n```\n\n```text\n(.+?)```", page, re.DOTALL)
     if not found:
         raise ValueError("README.md has no statement with an answer")
-    answer = format_table(database.ask(found[1].replace("'demo'", "'shop'")).to_pylist())
+    answer = format_table(
+        database.ask(found[1].replace("'demo'", "'shop'")).to_pylist()
+    )
     return f"{page[: found.start(2)]}{answer}\n{page[found.end(2) :]}"
 
 
@@ -202,13 +224,25 @@ def decided() -> list[tuple[str, str]]:
 def train_shop(database: embsql.Database) -> None:
     """The generated shop with two runs of a model `shop`: enough for every example."""
     open_shop(database)
-    database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, dim=8, **SHOP)
-    database.train("shop", "shop_orders", evaluate=True, gate=False, progress=False, **SHOP)
+    database.train(
+        "shop", "shop_orders", evaluate=True, gate=False, progress=False, dim=8, **SHOP
+    )
+    database.train(
+        "shop", "shop_orders", evaluate=True, gate=False, progress=False, **SHOP
+    )
     train_towers(database, "shop_towers")
     database.train(
-        "shop_tuned", "shop_orders", n_trials=3, dim=[4, 8, 16], epochs=4, progress=False, **SHOP
+        "shop_tuned",
+        "shop_orders",
+        n_trials=3,
+        dim=[4, 8, 16],
+        epochs=4,
+        progress=False,
+        **SHOP,
     )
-    database.cluster("shop", labels="SELECT item_id AS entity_id, aisle AS label FROM shop_items")
+    database.cluster(
+        "shop", labels="SELECT item_id AS entity_id, aisle AS label FROM shop_items"
+    )
     database.project("shop")
     database.engine.run(files.read_sql("demo/cohorts.sql"))
 
@@ -216,7 +250,10 @@ def train_shop(database: embsql.Database) -> None:
 def chapters() -> list[str]:
     """Folders of questions: those with a title in its order, then the others by name."""
     found = {question.chapter for question in questions.questions().values()}
-    return [*(known for known in CHAPTERS if known in found), *sorted(found - set(CHAPTERS))]
+    return [
+        *(known for known in CHAPTERS if known in found),
+        *sorted(found - set(CHAPTERS)),
+    ]
 
 
 def columns(question: questions.Question) -> str:
@@ -238,16 +275,27 @@ def commands() -> list[tuple[str, str, str]]:
         f"`CALL embsql.{name}({words})`"
         for (name, _, _), words in zip(found, arguments, strict=True)
     ]
-    given = [", ".join(re.findall(r" AS (\w+)(?=[,\s])", select)) for _, _, select in found]
+    given = [
+        ", ".join(re.findall(r" AS (\w+)(?=[,\s])", select)) for _, _, select in found
+    ]
     return list(
-        zip(calls, given, [_first_line(udf.COMMANDS[name]) for name, _, _ in found], strict=True)
+        zip(
+            calls,
+            given,
+            [_first_line(udf.COMMANDS[name]) for name, _, _ in found],
+            strict=True,
+        )
     )
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
     """A table in Markdown."""
     head = list(head)
-    lines = [head, ["---"] * len(head), *([_cell(value) for value in row] for row in rows)]
+    lines = [
+        head,
+        ["---"] * len(head),
+        *([_cell(value) for value in row] for row in rows),
+    ]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -271,7 +319,11 @@ def _sentence(text: str) -> str:
 
 
 def _message(cls: type[Exception]) -> str:
-    return " ".join((inspect.getdoc(cls) or "").split()).replace("{{", "{").replace("}}", "}")
+    return (
+        " ".join((inspect.getdoc(cls) or "").split())
+        .replace("{{", "{")
+        .replace("}}", "}")
+    )
 
 
 def _help(command: click.Command, name: str) -> str:
@@ -285,12 +337,16 @@ def _help(command: click.Command, name: str) -> str:
 
 
 def masked(text: str) -> str:
-    """The text without the digits of answers: all in a row of a table, elsewhere those with four
-    decimals.
+    """The text without the digits of answers.
+
+    All in a row of a table, elsewhere those with four decimals.
     """
     text = re.sub(r"-?\d+\.\d{4}\b", "0", text)
     return re.sub(
-        r"^\|.*", lambda row: re.sub(r"-?\d+(\.\d+)?", "0", row[0]), text, flags=re.MULTILINE
+        r"^\|.*",
+        lambda row: re.sub(r"-?\d+(\.\d+)?", "0", row[0]),
+        text,
+        flags=re.MULTILINE,
     )
 
 

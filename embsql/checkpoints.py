@@ -102,7 +102,9 @@ class Checkpoints:
                 names = opened.keys()  # it is no mapping
                 arrays = {name: opened.get_tensor(name) for name in names}
             if self._header.items() <= header.items():
-                return Checkpoint(int(header["epoch"]), arrays, json.loads(header["notes"]))
+                return Checkpoint(
+                    int(header["epoch"]), arrays, json.loads(header["notes"])
+                )
         except (OSError, SafetensorError, ValueError, KeyError):
             pass
         return None

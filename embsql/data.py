@@ -112,7 +112,13 @@ class Interactions:
         Equal data gives an equal sum on every engine.
         """
         digest = hashlib.sha256()
-        for column in (self.user, self.item, self.weight, self.time, *_columns(self.events)):
+        for column in (
+            self.user,
+            self.item,
+            self.weight,
+            self.time,
+            *_columns(self.events),
+        ):
             digest.update(_bytes(column))
         for vocabulary in (self.users, self.items):
             for buffer in vocabulary.buffers()[1:]:
@@ -120,7 +126,9 @@ class Interactions:
         for column in _columns(self.graph):
             digest.update(_bytes(column))
         for features in filter(None, (self.user_features, self.item_features)):
-            digest.update(repr((features.schema.to_string(), features.to_pydict())).encode())
+            digest.update(
+                repr((features.schema.to_string(), features.to_pydict())).encode()
+            )
         return digest.hexdigest()
 
 
@@ -144,7 +152,9 @@ class Events:
 
     def select(self, keep: NDArray[np.bool_], keep_pairs: NDArray[np.bool_]) -> Events:
         """The events for which keep (m,) is true, where of the pairs keep_pairs (n_pairs,) stay."""
-        position = np.cumsum(keep_pairs, dtype=np.int64) - 1  # (n_pairs,) among those that stay
+        position = (
+            np.cumsum(keep_pairs, dtype=np.int64) - 1
+        )  # (n_pairs,) among those that stay
         pair = position[self.pair[keep]].astype(np.int32)  # (kept,)
         time = None if self.time is None else self.time[keep]
         return Events(pair, self.weight[keep], time)
@@ -162,7 +172,9 @@ def _latest(events: Events, keep: NDArray[np.bool_], n: int) -> Int64 | None:
 def _columns(arrays: Events | Graph | None) -> tuple[NDArray[Any] | None, ...]:
     """The arrays of events or a graph, none where there is none."""
     return (
-        () if arrays is None else tuple(getattr(arrays, column.name) for column in fields(arrays))
+        ()
+        if arrays is None
+        else tuple(getattr(arrays, column.name) for column in fields(arrays))
     )
 
 
@@ -266,7 +278,9 @@ class Embeddings:
 
     def finite(self) -> bool:
         """Whether every number is finite."""
-        return all(array is None or bool(np.isfinite(array).all()) for array in self._arrays())
+        return all(
+            array is None or bool(np.isfinite(array).all()) for array in self._arrays()
+        )
 
     def _arrays(self) -> tuple[Float32 | None, ...]:
         return (self.users, self.items, self.item_bias, self.user_bias)

@@ -45,7 +45,9 @@ def plain(message: str) -> str:
     own = (
         refusal[1]
         if refusal
-        else re.sub(r"^Invalid Input Error: (Python exception .*? UDF: \w+: )?", "", text)
+        else re.sub(
+            r"^Invalid Input Error: (Python exception .*? UDF: \w+: )?", "", text
+        )
     )
     return own.replace("\n", " ")
 
@@ -241,9 +243,9 @@ class IdTooLong(EmbsqlError):
 
 
 class NulByte(EmbsqlError):
-    """{column} {start}... holds a NUL character, which PostgreSQL cannot store and nobody can ask
+    r"""{column} {start}... holds a NUL character, which PostgreSQL cannot store and nobody can ask
     for. Remove it in the source, for example with {remedy}. Who is stored by such an id is
-    forgotten as anybody is: forget("u\\0001")."""
+    forgotten as anybody is: forget("u\0001")."""
 
 
 # --- the life of a run ---------------------------------------------------------------------------
@@ -352,17 +354,20 @@ class ReadOnly(EmbsqlError):
 
 
 class ConnectionLost(EmbsqlError):
-    """the connection to {database} was lost ({reason}). What readers see is whole: the version before,
-    or the new one if it was lost in the very last step. Run it again."""
+    """the connection to {database} was lost ({reason}). What readers see is whole: the version
+    before, or the new one if it was lost in the very last step. Run it again."""
 
 
 class NotInstalled(EmbsqlError):
-    """{database} has no embsql of this version yet: {reason}. Run: embsql --db {database} install"""
+    """{database} has no embsql of this version yet: {reason}.
+
+    Run: embsql --db {database} install
+    """
 
 
 class SchemaChanged(EmbsqlError):
-    """{database} was made by another {file}: a schema file never changes once it has run. Put it back
-    (pip install --force-reinstall embsql), or publish the models to a new database."""
+    """{database} was made by another {file}: a schema file never changes once it has run. Put it
+    back (pip install --force-reinstall embsql), or publish the models to a new database."""
 
 
 class OutOfPlace(EmbsqlError):
@@ -439,8 +444,8 @@ class InvalidQuestionFile(EmbsqlError):
 
 
 class NoWorker(EmbsqlError):
-    """{database} is not a PostgreSQL database: there commands run in the process that opened it, and
-    need no worker.
+    """{database} is not a PostgreSQL database: there commands run in the process that opened it,
+    and need no worker.
     """
 
 

@@ -47,7 +47,9 @@ class Range:
     def __contains__(self, number: float) -> bool:
         least = number > self.low if self.above else number >= self.low
         return least and (
-            number < self.high if self.below or self.high == math.inf else number <= self.high
+            number < self.high
+            if self.below or self.high == math.inf
+            else number <= self.high
         )
 
     def __str__(self) -> str:
@@ -128,7 +130,9 @@ def _reason(cls: type[Any], name: str) -> str:
     """The comment at a field, behind its line or above it, of the first class that has one."""
     for base in cls.__mro__:
         field = re.search(
-            rf"((?:^    # .+\n)*)^    {name}: [^#\n]*(?:# (.+))?$", _source(base), re.MULTILINE
+            rf"((?:^    # .+\n)*)^    {name}: [^#\n]*(?:# (.+))?$",
+            _source(base),
+            re.MULTILINE,
         )
         if field and any(field.groups()):
             above, behind = field.groups()
@@ -142,7 +146,9 @@ def _source(cls: type[Any]) -> str:
     if not dataclasses.is_dataclass(cls):
         return ""
     text = Path(inspect.getfile(cls)).read_text(encoding="utf-8")
-    found = re.search(rf"^class {cls.__name__}\b.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    found = re.search(
+        rf"^class {cls.__name__}\b.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL
+    )
     return found.group() if found else ""
 
 
@@ -161,7 +167,13 @@ def _option(name: str, hint: Any, default: Any, reason: str) -> Option:
         kind, choices = str, typing.get_args(kind)
     kind = typing.get_origin(kind) or kind
     return Option(
-        name, object if kind is Any else kind, default, reason, len(parts) > 1, choices, allowed
+        name,
+        object if kind is Any else kind,
+        default,
+        reason,
+        len(parts) > 1,
+        choices,
+        allowed,
     )
 
 
@@ -174,7 +186,9 @@ def construct(cls: type[Class], values: Mapping[str, Any]) -> Class:
     """The options with these values, each read as its type. Raises UnknownOption or BadOption."""
     known = {option.name: option for option in declared(cls)}
     check_names(cls, values, known)
-    return cls(**{name: cast(cls, known[name], value) for name, value in values.items()})
+    return cls(
+        **{name: cast(cls, known[name], value) for name, value in values.items()}
+    )
 
 
 def check_names(owner: Any, given: Iterable[str], known: Iterable[str]) -> None:
@@ -224,7 +238,10 @@ def check(made: Any) -> None:
 def _within(option: Option, value: Any) -> bool:
     if option.range is None or value is None:
         return True
-    return all(number in option.range for number in (value if option.kind is tuple else (value,)))
+    return all(
+        number in option.range
+        for number in (value if option.kind is tuple else (value,))
+    )
 
 
 def require(owner: Any, allowed: str, **checks: bool) -> None:
@@ -250,7 +267,9 @@ def shown(value: Any) -> str:
     """A value as a message shows it, whatever it is."""
     try:
         return shortened(repr(value))
-    except Exception:  # a caller's own class may raise anything, and a number be too long to write
+    except (
+        Exception
+    ):  # a caller's own class may raise anything, and a number be too long to write
         return f"a {type(value).__name__} that cannot be written"
 
 
@@ -275,7 +294,11 @@ def _integer(value: Any) -> int:
     """A whole number, exact however large; 5.0 is one, True and '٥' are none."""
     if isinstance(value, str):
         text = _number(value)
-        return int(text) if re.fullmatch(r"[+-]?\d{1,400}", text) else _integer(float(text))
+        return (
+            int(text)
+            if re.fullmatch(r"[+-]?\d{1,400}", text)
+            else _integer(float(text))
+        )
     if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
         raise TypeError
     if value != int(value):
@@ -285,7 +308,9 @@ def _integer(value: Any) -> int:
 
 def _finite(value: Any) -> float:
     """A number that is neither infinite nor NaN."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction | Decimal):
+    if isinstance(value, bool) or not isinstance(
+        value, str | int | float | Fraction | Decimal
+    ):
         raise TypeError
     number = float(_number(value) if isinstance(value, str) else value)
     if not math.isfinite(number):
@@ -307,7 +332,9 @@ def _boolean(value: Any) -> bool:
     """True or false, also written as 1, 0 or in words."""
     if not isinstance(value, str | int):  # True is an int
         raise TypeError
-    return {"true": True, "false": False, "1": True, "0": False}[str(value).strip().lower()]
+    return {"true": True, "false": False, "1": True, "0": False}[
+        str(value).strip().lower()
+    ]
 
 
 def _text(value: Any) -> str:

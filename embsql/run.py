@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     from embsql.checkpoints import Checkpoints
     from embsql.data import Embeddings
 
-Listener = Callable[[int, dict[str, float]], None]  # hears of every epoch and its figures
+Listener = Callable[
+    [int, dict[str, float]], None
+]  # hears of every epoch and its figures
 
 
 def usable_cores() -> int:
     """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
 
 @dataclass(frozen=True, slots=True)

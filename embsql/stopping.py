@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
-_here = threading.local()  # `.work`: what this thread does, where somebody may want to stop it
+_here = (
+    threading.local()
+)  # `.work`: what this thread does, where somebody may want to stop it
 
 
 class Stopped(BaseException):
@@ -22,8 +24,12 @@ class Work:
 
     def __init__(self) -> None:
         self._stopped = False
-        self._ends: list[Callable[[], None]] = []  # of the statements that run, the innermost last
-        self._lock = threading.Lock()  # held while one is ended: what comes after it is not hit
+        self._ends: list[
+            Callable[[], None]
+        ] = []  # of the statements that run, the innermost last
+        self._lock = (
+            threading.Lock()
+        )  # held while one is ended: what comes after it is not hit
         self._outer: Work | None = None
 
     def __enter__(self) -> Work:

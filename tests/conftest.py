@@ -100,7 +100,9 @@ def way(request, postgres: str) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres: str, way: Callable[[str], str]) -> Iterator[Callable[[], str]]:
+def new_database(
+    postgres: str, way: Callable[[str], str]
+) -> Iterator[Callable[[], str]]:
     """Makes databases that hold embsql and nothing else; their addresses."""
     import psycopg
     from psycopg import conninfo
@@ -164,7 +166,11 @@ def known(request) -> Iterator[embsql.Database]:
     """Models `compass` (dot, with biases) and `angles` (cosine), whose vectors stand in
     tests/worlds.py.
     """
-    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    target = (
+        ":memory:"
+        if request.param == "duckdb"
+        else request.getfixturevalue("new_database")()
+    )
     with embsql.connect(target) as database:
         known_run(database)
         yield database

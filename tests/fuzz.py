@@ -205,7 +205,14 @@ class Doors:
             made.train("m", TINY, dim=2, epochs=1, progress=False)
         self.database = embsql.connect(":memory:")
         self.database.train("m", TINY, dim=2, epochs=1, progress=False)
-        self.ways = [self.python, self.command, self.create, self.sql, self.shell, self.names]
+        self.ways = [
+            self.python,
+            self.command,
+            self.create,
+            self.sql,
+            self.shell,
+            self.names,
+        ]
 
     def close(self) -> None:
         self.database.close()
@@ -229,10 +236,12 @@ class Doors:
                 ["nowhere", "\0", 5, b"x"]
             )  # that of the extra takes a second to load
         if cls.name in ("train", "register_embeddings", "register_text"):
-            arguments.append(drawn.choice([NOWHERE, NOWHERE, drawn.choice(SCALARS + OBJECTS)]))
-        return tell(cls.name, *arguments, *given.items()), lambda: getattr(self.database, cls.name)(
-            *arguments, **given
-        )
+            arguments.append(
+                drawn.choice([NOWHERE, NOWHERE, drawn.choice(SCALARS + OBJECTS)])
+            )
+        return tell(cls.name, *arguments, *given.items()), lambda: getattr(
+            self.database, cls.name
+        )(*arguments, **given)
 
     def command(self, drawn: random.Random) -> Try:
         """A command with words, as a worker and dbt give it."""
@@ -244,7 +253,9 @@ class Doors:
 
     def _words(self, drawn: random.Random) -> list[Any]:
         """A command's name and arguments, mostly as many as it takes; some are options as JSON."""
-        command = drawn.choice([*commands.COMMANDS, *commands.COMMANDS, "nothing", "", None])
+        command = drawn.choice(
+            [*commands.COMMANDS, *commands.COMMANDS, "nothing", "", None]
+        )
         takes = inspect.signature(
             commands.COMMANDS.get(command, commands.COMMANDS["promote"])
         ).parameters
@@ -259,7 +270,9 @@ class Doors:
 
     @staticmethod
     def _dbt(database: embsql.Database, command: Any, words: list[Any]) -> Any:
-        told = dbt._errors_as_json(lambda given: commands.perform(database, given[0], given[1:]))
+        told = dbt._errors_as_json(
+            lambda given: commands.perform(database, given[0], given[1:])
+        )
         return json.loads(told([command, *words]))
 
     def create(self, drawn: random.Random) -> Try:
@@ -269,12 +282,21 @@ class Doors:
             "model_name source self algorithm progress threads kms_key_name"
         )
         keys = names.split()
-        chosen = {key: literal(drawn) for key in drawn.sample(keys, drawn.randint(0, 4))}
+        chosen = {
+            key: literal(drawn) for key in drawn.sample(keys, drawn.randint(0, 4))
+        }
         inside = ", ".join(f"{key} = {value}" for key, value in chosen.items())
         head = drawn.choice(
-            ["CREATE MODEL", "CREATE OR REPLACE MODEL", "CREATE MODEL IF NOT EXISTS", "DROP MODEL"]
+            [
+                "CREATE MODEL",
+                "CREATE OR REPLACE MODEL",
+                "CREATE MODEL IF NOT EXISTS",
+                "DROP MODEL",
+            ]
         )
-        target = drawn.choice(["n", "`a.b.n`", "a-b.n", '"', "`", "", "9", "N", "n n", "é", "m"])
+        target = drawn.choice(
+            ["n", "`a.b.n`", "a-b.n", '"', "`", "", "9", "N", "n n", "é", "m"]
+        )
         tail = drawn.choice([f"AS {NOWHERE}", "AS", "", "AS SELECT", "; --", NOWHERE])
         text = f"{head} {target} OPTIONS({inside}) {tail}"
         text = text[: drawn.randint(0, len(text))] if drawn.random() < 0.2 else text
@@ -293,7 +315,11 @@ class Doors:
             - 1
             - (name_ == "materialize")
         )
-        scalars = [value for value in SCALARS if value is None or isinstance(value, bool | float)]
+        scalars = [
+            value
+            for value in SCALARS
+            if value is None or isinstance(value, bool | float)
+        ]
         values = [model(drawn, name_), *words, *drawn.choices(scalars, k=9)][:wanted]
         values = [
             "m@1" if isinstance(value, bytes | list) or value == "\ud800" else value
@@ -302,7 +328,9 @@ class Doors:
         if name_ in ("train", "evaluate", "cluster", "project"):
             values[-1] = as_json(drawn, name_)
         marks = ", ".join(f"${n}" for n in range(1, wanted + 1))
-        return tell(name_, *values), lambda: self._call(f"CALL embsql.{name_}({marks})", values)
+        return tell(name_, *values), lambda: self._call(
+            f"CALL embsql.{name_}({marks})", values
+        )
 
     def _call(self, statement: str, values: list[Any]) -> Any:
         """DuckDB's error about a command names the class of what was raised in it."""
@@ -310,7 +338,9 @@ class Doors:
             return self.database.engine.second().execute(statement, values).fetchall()
         except Exception as error:
             raised = re.search(r"UDF: (\w+):", str(error))
-            if raised and issubclass(getattr(errors, raised[1], Exception), EmbsqlError):
+            if raised and issubclass(
+                getattr(errors, raised[1], Exception), EmbsqlError
+            ):
                 return None
             raise
 
@@ -318,18 +348,32 @@ class Doors:
         """The command line."""
         command = drawn.choice(
             [cls.name.replace("_", "-") for cls in COMMANDS]
-            + ["promote", "rollback", "drop-run", "cancel", "forget", "runs", "algorithms"]
+            + [
+                "promote",
+                "rollback",
+                "drop-run",
+                "cancel",
+                "forget",
+                "runs",
+                "algorithms",
+            ]
         )
-        cls = next((cls for cls in COMMANDS if cls.name.replace("_", "-") == command), None)
+        cls = next(
+            (cls for cls in COMMANDS if cls.name.replace("_", "-") == command), None
+        )
         words = [command, written(model(drawn, command.replace("-", "_")))]
         words += (
-            ["--source", NOWHERE, "--algorithm", str(name(drawn))] if command == "train" else []
+            ["--source", NOWHERE, "--algorithm", str(name(drawn))]
+            if command == "train"
+            else []
         )
         words += ["--items", NOWHERE] if command.startswith("register") else []
         given = options(drawn, cls) if cls else {}
         given |= {"encoder": "nowhere"} if command == "register-text" else {}
         for option, value in given.items():
-            words += [f"--{option.replace('_', '-')}", written(value)][: drawn.choice([1, 2, 2, 2])]
+            words += [f"--{option.replace('_', '-')}", written(value)][
+                : drawn.choice([1, 2, 2, 2])
+            ]
         return tell("embsql", *words), lambda: invoke(self.path, words)
 
     def names(self, drawn: random.Random) -> Try:
@@ -360,7 +404,11 @@ def options(drawn: random.Random, cls: type[Any]) -> dict[str, Any]:
     known = list(declared(cls))
     if cls is Train:
         known += declared(algorithms.find(drawn.choice(algorithms.names())))
-        known = [option for option in known if option.name not in ("source_db", "checkpoints")]
+        known = [
+            option
+            for option in known
+            if option.name not in ("source_db", "checkpoints")
+        ]
     return {
         option.name: value(drawn, option)
         for option in drawn.sample(known, drawn.randint(0, min(3, len(known))))
@@ -391,9 +439,15 @@ def as_json(drawn: random.Random, command: Any) -> str:
     cls = next((cls for cls in COMMANDS if cls.name == command), Train)
     others = ["self", "model", "model_name", "algorithm", "progress", "x", ""]
     keys = [*options(drawn, cls), *drawn.sample(others, drawn.choice([0, 0, 1]))]
-    scalars = [value for value in SCALARS if not isinstance(value, float) or math.isfinite(value)]
+    scalars = [
+        value
+        for value in SCALARS
+        if not isinstance(value, float) or math.isfinite(value)
+    ]
     given = {
-        key: drawn.choice([*scalars, [], {}, [1, 2], {"from": 1, "to": 2}, "item", "cpu"])
+        key: drawn.choice(
+            [*scalars, [], {}, [1, 2], {"from": 1, "to": 2}, "item", "cpu"]
+        )
         for key in keys
     }
     broken = [
@@ -420,7 +474,9 @@ def dumped(given: dict[str, Any]) -> str:
 
 def literal(drawn: random.Random) -> str:
     """A value as CREATE MODEL might have it."""
-    number = drawn.choice(["1", "-1", "2.5", "1e999", "9" * 5000, "٥", "1_0", ".5", "-"])
+    number = drawn.choice(
+        ["1", "-1", "2.5", "1e999", "9" * 5000, "٥", "1_0", ".5", "-"]
+    )
     text = drawn.choice(
         [
             "'als'",
@@ -480,5 +536,7 @@ def run(tries: Iterator[Try]) -> tuple[Counter[str], list[str]]:
             outcomes[type(error).__name__] += 1
         except Exception as error:
             outcomes[f"FOREIGN {type(error).__name__}"] += 1
-            foreign.append(f"{what}\n{''.join(traceback.format_exception(error, limit=-4))}")
+            foreign.append(
+                f"{what}\n{''.join(traceback.format_exception(error, limit=-4))}"
+            )
     return outcomes, foreign

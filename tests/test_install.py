@@ -73,8 +73,19 @@ def clean(tmp_path_factory) -> Path:
     (wheel,) = folder.glob("*.whl")
     constraints = folder / "constraints.txt"
     lines = (ROOT / "constraints.txt").read_text().splitlines()
-    constraints.write_text("\n".join(line for line in lines if not line.startswith("duckdb")))
-    run(*PIP, "--python", python, *INSTALL, "-c", constraints, wheel, f"duckdb=={OLDEST}")
+    constraints.write_text(
+        "\n".join(line for line in lines if not line.startswith("duckdb"))
+    )
+    run(
+        *PIP,
+        "--python",
+        python,
+        *INSTALL,
+        "-c",
+        constraints,
+        wheel,
+        f"duckdb=={OLDEST}",
+    )
     return python
 
 
@@ -91,8 +102,18 @@ def test_every_case_on_the_oldest_duckdb(tmp_path) -> None:
     """In this environment, whose compiled loops are shared, with the oldest DuckDB before its own."""
     run(*PIP, *INSTALL, "--no-deps", "--target", tmp_path, f"duckdb=={OLDEST}")
     version = "import duckdb; print(duckdb.__version__)"
-    assert run(sys.executable, "-c", version, PYTHONPATH=str(tmp_path)).split() == [OLDEST]
-    pytest_ = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "not postgres")
+    assert run(sys.executable, "-c", version, PYTHONPATH=str(tmp_path)).split() == [
+        OLDEST
+    ]
+    pytest_ = (
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-k",
+        "not postgres",
+    )
     assert "passed" in run(*pytest_, *ON_THE_OLDEST, PYTHONPATH=str(tmp_path))
 
 
@@ -100,7 +121,9 @@ def test_a_client_without_python_reads_the_file(tmp_path) -> None:
     path = tmp_path / "plain.duckdb"
     with embsql.connect(str(path)) as database:
         database.train(
-            "m", "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)", dim=4
+            "m",
+            "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)",
+            dim=4,
         )
         here = database.ask(
             "SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)"

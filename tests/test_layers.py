@@ -71,9 +71,9 @@ def home(file: Path) -> str:
 
 def module(file: Path) -> str:
     """The dotted name that a file is imported by."""
-    return ".".join(("embsql", *file.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(
-        ".__init__"
-    )
+    return ".".join(
+        ("embsql", *file.relative_to(PACKAGE).with_suffix("").parts)
+    ).removesuffix(".__init__")
 
 
 def imported(file: Path) -> set[str]:
@@ -83,16 +83,22 @@ def imported(file: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {
+                node.module
+            }
     return found
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_imports_go_down(file: Path) -> None:
     here = home(file)
-    rooms = {path.split(".")[1] for path in imported(file) if path.startswith("embsql.")}
     rooms = {
-        room for room in rooms if (PACKAGE / room).is_dir() or (PACKAGE / f"{room}.py").exists()
+        path.split(".")[1] for path in imported(file) if path.startswith("embsql.")
+    }
+    rooms = {
+        room
+        for room in rooms
+        if (PACKAGE / room).is_dir() or (PACKAGE / f"{room}.py").exists()
     } - {here}
     for room in rooms:
         assert layer(room) < layer(here), f"{here} imports {room}"
@@ -103,7 +109,8 @@ def test_nothing_imports_in_a_circle() -> None:
     """Also within a folder, and for types alone."""
     modules = {module(file): file for file in FILES}
     arrows = {
-        name: modules.keys() & imported(file) - {"embsql", name} for name, file in modules.items()
+        name: modules.keys() & imported(file) - {"embsql", name}
+        for name, file in modules.items()
     }
     while arrows:
         ends = {name for name, targets in arrows.items() if not targets & arrows.keys()}
@@ -141,5 +148,6 @@ def test_no_sql_is_built_from_text_outside_the_engine() -> None:
             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
                 text = ast.unparse(node) if isinstance(node, ast.JoinedStr) else ""
                 assert not any(
-                    verb in text for verb in ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ")
+                    verb in text
+                    for verb in ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "CREATE ")
                 ), text

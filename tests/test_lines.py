@@ -14,9 +14,15 @@ LIMIT = 100
 
 
 def lines_of_docstrings(tree: ast.Module) -> set[int]:
-    documented = (n for n in ast.walk(tree) if isinstance(n, OWNERS) and ast.get_docstring(n))
+    documented = (
+        n for n in ast.walk(tree) if isinstance(n, OWNERS) and ast.get_docstring(n)
+    )
     strings = (node.body[0] for node in documented)
-    return {line for s in strings for line in range(s.lineno, (s.end_lineno or s.lineno) + 1)}
+    return {
+        line
+        for s in strings
+        for line in range(s.lineno, (s.end_lineno or s.lineno) + 1)
+    }
 
 
 def nodes_of_lines() -> list[int]:
@@ -28,7 +34,11 @@ def nodes_of_lines() -> list[int]:
         documented = lines_of_docstrings(tree)
         starts = Counter(n.lineno for n in ast.walk(tree) if hasattr(n, "lineno"))
         for number, line in enumerate(text.splitlines(), 1):
-            if line.strip() and not line.strip().startswith("#") and number not in documented:
+            if (
+                line.strip()
+                and not line.strip().startswith("#")
+                and number not in documented
+            ):
                 found.append(starts[number])
     return sorted(found)
 
@@ -49,13 +59,19 @@ def test_no_line_is_long() -> None:
     assert long == []
 
 
-TWICE = {"train"}  # embsql.dbt.train is named by Python models, lifecycle's is what all doors call
+TWICE = {
+    "train"
+}  # embsql.dbt.train is named by Python models, lifecycle's is what all doors call
 
 
 def test_a_public_name_is_one_modules() -> None:
     where: dict[str, set[str]] = defaultdict(set)
     for path in FILES:
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            if isinstance(
+                node, ast.FunctionDef | ast.ClassDef
+            ) and not node.name.startswith("_"):
                 where[node.name].add(str(path.relative_to(ROOT)))
-    assert {name: files for name, files in where.items() if len(files) > 1}.keys() <= TWICE
+    assert {
+        name: files for name, files in where.items() if len(files) > 1
+    }.keys() <= TWICE

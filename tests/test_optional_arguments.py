@@ -14,9 +14,7 @@ from embsql.sqlfiles import files
 from tests.conftest import ENGINES
 
 EVENTS = "SELECT i % 23 AS user_id, (i * 7 + i / 23) % 13 AS item_id FROM generate_series(0, 299) AS t (i)"
-VECTORS = (
-    "SELECT * FROM (VALUES ('a', ARRAY[1.0, 0.0]), ('b', ARRAY[0.0, 1.0])) AS v ({}, embedding)"
-)
+VECTORS = "SELECT * FROM (VALUES ('a', ARRAY[1.0, 0.0]), ('b', ARRAY[0.0, 1.0])) AS v ({}, embedding)"
 DECLARED = re.compile(r"CREATE OR REPLACE (?:MACRO|FUNCTION) embsql\.(\w+)\(([^)]*)\)")
 ARGUMENT = re.compile(r"(\w+)(?: [a-z ]+?)?(?: (?:DEFAULT|:=) (.+))?")
 GIVEN = {  # what a call says; of what does not stand here, the default
@@ -49,10 +47,19 @@ def value(command: str, argument: str, default: str | None) -> str:
 def calls(engine: str) -> Iterator[tuple[str, str]]:
     """Of every command a call without each optional argument, and one without all."""
     for command, arguments in declared(engine).items():
-        optional = [name for name, default in arguments.items() if default and name != "items"]
+        optional = [
+            name for name, default in arguments.items() if default and name != "items"
+        ]
         for left_out in [*([name] for name in optional), optional] if optional else []:
-            said = {name: value(command, name, default) for name, default in arguments.items()}
-            words = [f"{name} => {word}" for name, word in said.items() if name not in left_out]
+            said = {
+                name: value(command, name, default)
+                for name, default in arguments.items()
+            }
+            words = [
+                f"{name} => {word}"
+                for name, word in said.items()
+                if name not in left_out
+            ]
             yield command, f"embsql.{command}({', '.join(words)})"
 
 
@@ -61,7 +68,10 @@ CALLS = [(engine, *call) for engine in ENGINES for call in calls(engine)]
 
 @pytest.fixture(scope="module")
 def databases(new_database) -> Iterator[dict[str, embsql.Database]]:
-    with embsql.connect(":memory:") as duckdb, embsql.connect(new_database()) as postgres:
+    with (
+        embsql.connect(":memory:") as duckdb,
+        embsql.connect(new_database()) as postgres,
+    ):
         yield {"duckdb": duckdb, "postgres": postgres}
 
 

@@ -40,7 +40,11 @@ def test_every_option_is_declared_whole(cls: type[Any]) -> None:
 @pytest.mark.parametrize("name", algorithms.names())
 def test_every_number_has_a_range(name: str) -> None:
     """Only a rating that divides liked from disliked may be anything, and a power of counts."""
-    free = {("content", "like_threshold"), ("node2vec", "ns_exponent"), ("two_tower", "margin")}
+    free = {
+        ("content", "like_threshold"),
+        ("node2vec", "ns_exponent"),
+        ("two_tower", "margin"),
+    }
     for option in declared(algorithms.find(name)):
         if option.kind in (int, float) and (name, option.name) not in free:
             assert option.range, f"{name}.{option.name}"
@@ -52,9 +56,13 @@ def test_methods_have_the_declared_options(cls: type[Any]) -> None:
     anything else.
     """
     others = {"train": {"algorithm", "progress"}}.get(cls.name, set())
-    parameters = inspect.signature(getattr(embsql.Database, cls.name)).parameters.values()
+    parameters = inspect.signature(
+        getattr(embsql.Database, cls.name)
+    ).parameters.values()
     written = {
-        p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name not in others
+        p.name: p.default
+        for p in parameters
+        if p.kind is p.KEYWORD_ONLY and p.name not in others
     }
     assert written == {option.name: option.default for option in declared(cls)}
 
@@ -63,7 +71,9 @@ def test_methods_have_the_declared_options(cls: type[Any]) -> None:
 def test_the_command_line_has_the_declared_options(cls: type[Any]) -> None:
     command = main.commands[cls.name.replace("_", "-")]
     written = {
-        option.name: option for option in command.params if option.param_type_name == "option"
+        option.name: option
+        for option in command.params
+        if option.param_type_name == "option"
     }
     for option in declared(cls):
         assert option.reason[1:] in written[option.name].help
@@ -79,14 +89,16 @@ def test_commands_in_sql_have_the_declared_defaults(engine: str) -> None:
     for cls in COMMANDS:
         known = {option.name: option.default for option in declared(cls)}
         for head in re.findall(
-            rf"(?:MACRO|FUNCTION) embsql\.{cls.name}\((.*?)\)\s+(?:AS|RETURNS)", text, re.DOTALL
+            rf"(?:MACRO|FUNCTION) embsql\.{cls.name}\((.*?)\)\s+(?:AS|RETURNS)",
+            text,
+            re.DOTALL,
         ):
             for name, default in DEFAULTS.findall(head):
                 if name in known:
                     seen += 1
-                    assert default.strip("'").lower() == str(known[name]).lower().replace(
-                        "none", "null"
-                    ), (name, head)
+                    assert default.strip("'").lower() == str(
+                        known[name]
+                    ).lower().replace("none", "null"), (name, head)
     assert seen >= 8
 
 
@@ -118,13 +130,26 @@ def test_a_wrong_value_gets_one_message_through_every_door(doors) -> None:
     assert (done.exit_code, f"{SAID}'5,x'" in done.output) == (1, True)
     said = "train: k must be one or several whole numbers from 1 to 10000, got 0"
     with pytest.raises(errors.BadOption, match=re.escape(said)):
-        doors.database.sql(f"CREATE MODEL n OPTIONS(model_type = 'als', k = 0) AS {NOWHERE}")
+        doors.database.sql(
+            f"CREATE MODEL n OPTIONS(model_type = 'als', k = 0) AS {NOWHERE}"
+        )
 
 
 def test_numbers_on_the_command_line_are_numbers(doors) -> None:
     """--k is of training, though what follows a command's own options are the algorithm's."""
     done = CliRunner().invoke(
-        main, ["--db", doors.path, "--json", "evaluate", "m", "--k", "3", "--split", "random"]
+        main,
+        [
+            "--db",
+            doors.path,
+            "--json",
+            "evaluate",
+            "m",
+            "--k",
+            "3",
+            "--split",
+            "random",
+        ],
     )
     assert "ndcg@3" in done.output
     call = [
@@ -220,7 +245,8 @@ def test_names_that_are_taken_are_said(doors) -> None:
                 doors.database, "train", ["n", NOWHERE, "als", json.dumps({name: "x"})]
             )
         done = CliRunner().invoke(
-            main, ["--db", doors.path, "train", "n", "--source", NOWHERE, f"--{name}x", "1"]
+            main,
+            ["--db", doors.path, "train", "n", "--source", NOWHERE, f"--{name}x", "1"],
         )
         assert (done.exit_code, "als has no option" in done.output) == (1, True)
         with pytest.raises(errors.UnknownOption):
@@ -228,8 +254,12 @@ def test_names_that_are_taken_are_said(doors) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"threds": 2}, {"seeed": 1}, {"evaluat": True}])
-def test_a_slip_in_a_name_is_guessed_from_all_options(doors, wrong: dict[str, Any]) -> None:
-    with pytest.raises(errors.UnknownOption, match=r'Did you mean "(threads|seed|evaluate)"'):
+def test_a_slip_in_a_name_is_guessed_from_all_options(
+    doors, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(
+        errors.UnknownOption, match=r'Did you mean "(threads|seed|evaluate)"'
+    ):
         doors.database.train("n", NOWHERE, **wrong)
 
 
@@ -252,13 +282,16 @@ def test_commands_that_are_none(doors) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["\0", "a\0b", "\ud800", " ", 5, b"x", [], None, True, "x://y", "nowhere/x.duckdb"]
+    "target",
+    ["\0", "a\0b", "\ud800", " ", 5, b"x", [], None, True, "x://y", "nowhere/x.duckdb"],
 )
 def test_what_is_no_database_is_said(doors, target: Any) -> None:
     for attempt in (
         lambda: embsql.connect(target),
         lambda: doors.database.publish(target),
-        lambda: doors.database.train("n", TINY, source_db=[] if target is None else target),
+        lambda: doors.database.train(
+            "n", TINY, source_db=[] if target is None else target
+        ),
     ):
         with pytest.raises(errors.EmbsqlError):
             attempt()
@@ -267,7 +300,9 @@ def test_what_is_no_database_is_said(doors, target: Any) -> None:
 @pytest.mark.parametrize("folder", ["nowhere", "x" * 5000, "/dev/null"])
 def test_what_is_no_encoder_is_said(doors, folder: str) -> None:
     with pytest.raises(errors.NoEncoder, match="there is no such folder"):
-        doors.database.register_text("t", "SELECT 1 AS item_id, 'x' AS words", encoder=folder)
+        doors.database.register_text(
+            "t", "SELECT 1 AS item_id, 'x' AS words", encoder=folder
+        )
 
 
 # --- every door ----------------------------------------------------------------------------------
@@ -286,7 +321,9 @@ def test_a_worker_refuses_in_words(pg, monkeypatch) -> None:
     """
     raised: list[Exception] = []
     message = worker._message
-    monkeypatch.setattr(worker, "_message", lambda error: raised.append(error) or message(error))
+    monkeypatch.setattr(
+        worker, "_message", lambda error: raised.append(error) or message(error)
+    )
     jobs = [
         ("nothing", "n", []),
         ("train", "n", []),
@@ -313,9 +350,13 @@ def test_a_worker_refuses_in_words(pg, monkeypatch) -> None:
     busy = worker.Worker(pg, lambda _line: None)
     busy.work(once=True)
     busy.close()
-    assert [error for error in raised if not isinstance(error, errors.EmbsqlError)] == []
+    assert [
+        error for error in raised if not isinstance(error, errors.EmbsqlError)
+    ] == []
     with embsql.connect(pg) as database:
-        rows = database.ask("SELECT status, error FROM embsql.jobs ORDER BY job_id").to_pylist()
+        rows = database.ask(
+            "SELECT status, error FROM embsql.jobs ORDER BY job_id"
+        ).to_pylist()
     assert {row["status"] for row in rows} == {"failed"}
     assert len(rows) == len(jobs) == len(raised)
 
@@ -339,7 +380,9 @@ def test_null_is_said_when_it_is_asked(pg) -> None:
         for call, says in NULLS:
             with pytest.raises(errors.StatementFailed, match=re.escape(says)):
                 database.sql(f"SELECT embsql.{call}")
-        database.sql("SELECT embsql.register_embeddings('n', 'SELECT 1')")  # users may be left out
+        database.sql(
+            "SELECT embsql.register_embeddings('n', 'SELECT 1')"
+        )  # users may be left out
 
 
 def test_the_declared_options_survive_being_text() -> None:

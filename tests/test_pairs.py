@@ -15,14 +15,18 @@ from embsql.numeric.aggregate import by_pair
 from embsql.run import Run
 
 ROWS = st.lists(
-    st.tuples(st.integers(0, 5), st.integers(0, 7), st.floats(0.1, 9), st.integers(-5, 5)),
+    st.tuples(
+        st.integers(0, 5), st.integers(0, 7), st.floats(0.1, 9), st.integers(-5, 5)
+    ),
     max_size=60,
 )
 
 
 def pairs(rows, *, threads: int = 2, average: bool = False, timed: bool = True):
     user, item, weight, time = (
-        (list(column) for column in zip(*rows, strict=True)) if rows else ([], [], [], [])
+        (list(column) for column in zip(*rows, strict=True))
+        if rows
+        else ([], [], [], [])
     )
     times = np.array(time, np.int64) if timed else None
     columns = (
@@ -65,5 +69,7 @@ def test_a_pair_repeated_very_often() -> None:
     rng = np.random.default_rng(0)
     n = 200_000
     zeros = np.zeros(n, np.int32)
-    _, _, weights, _ = by_pair(zeros, zeros, rng.random(n), None, (1, 1), Run(), average=True)
+    _, _, weights, _ = by_pair(
+        zeros, zeros, rng.random(n), None, (1, 1), Run(), average=True
+    )
     assert weights[0] == pytest.approx(0.5, abs=0.01)

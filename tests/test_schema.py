@@ -57,14 +57,17 @@ def test_a_schema_file_is_what_it_was(name: str) -> None:
     assert Migration(name, file.read_text(encoding="utf-8")).checksum == FROZEN[name]
 
 
-ALTERED = "UPDATE embsql.migrations SET checksum = 'another' WHERE file_name LIKE '0001%'"
+ALTERED = (
+    "UPDATE embsql.migrations SET checksum = 'another' WHERE file_name LIKE '0001%'"
+)
 
 
 def test_a_server_made_by_another_schema_file_is_refused(pg) -> None:
     with embsql.connect(pg) as database:
         database.engine.run(ALTERED)
     with pytest.raises(
-        errors.SchemaChanged, match=r"another 0001_registry\.sql: a schema file never changes"
+        errors.SchemaChanged,
+        match=r"another 0001_registry\.sql: a schema file never changes",
     ):
         embsql.connect(pg)
     with pytest.raises(errors.SchemaChanged):
@@ -75,6 +78,8 @@ def test_a_file_made_by_another_schema_file_is_refused(tmp_path) -> None:
     """An embsql of another version meets it: one of this version has nothing to install."""
     path = tmp_path / "a.duckdb"
     with embsql.connect(path) as database:
-        database.engine.run(f"{ALTERED}; UPDATE embsql.surface SET surface = 'of another version'")
+        database.engine.run(
+            f"{ALTERED}; UPDATE embsql.surface SET surface = 'of another version'"
+        )
     with pytest.raises(errors.SchemaChanged):
         embsql.connect(path)

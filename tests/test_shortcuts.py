@@ -41,7 +41,9 @@ def test_a_copied_one_without_commands_is_an_installed_one(request) -> None:
 
 def alike(installed: Engine, copied: Engine) -> None:
     for what, query in KNOWN.items():
-        first, second = (engine.ask(f"{query} ORDER BY ALL") for engine in (installed, copied))
+        first, second = (
+            engine.ask(f"{query} ORDER BY ALL") for engine in (installed, copied)
+        )
         assert first.num_rows or what in {"indexes", "views"}
         assert first.equals(second), what
 

@@ -23,20 +23,69 @@ SQL = [
     for path in sorted((ROOT / folder).rglob("*.sql"))
     if path.parent.name != "schema"  # where the old names are changed into the new ones
 ]
-OPTIONS = set(
-    """
-    alpha0 blocks calibration checkpoints clock disliked dynamic exponent heads ids layers least
-    length liked memory neighbours nu popularity push raw separate steps tolerance tune user_dropout
-    user_ids vectors walks weighted width within worth
-    """.split()
-)
-OBJECTS = set(
-    """
-    as_exact biased blank_words explain_gate fingerprint forget_strangers forget_words gram hand_back
-    history hold_run hold_runs indexed item_scales know_model likeness materialise no_such_run
-    products rotated shrunk solvers squared_size together towards_orthogonal tower_words validations
-    """.split()
-)
+OPTIONS = {
+    "alpha0",
+    "blocks",
+    "calibration",
+    "checkpoints",
+    "clock",
+    "disliked",
+    "dynamic",
+    "exponent",
+    "heads",
+    "ids",
+    "layers",
+    "least",
+    "length",
+    "liked",
+    "memory",
+    "neighbours",
+    "nu",
+    "popularity",
+    "push",
+    "raw",
+    "separate",
+    "steps",
+    "tolerance",
+    "tune",
+    "user_dropout",
+    "user_ids",
+    "vectors",
+    "walks",
+    "weighted",
+    "width",
+    "within",
+    "worth",
+}
+OBJECTS = {
+    "as_exact",
+    "biased",
+    "blank_words",
+    "explain_gate",
+    "fingerprint",
+    "forget_strangers",
+    "forget_words",
+    "gram",
+    "hand_back",
+    "history",
+    "hold_run",
+    "hold_runs",
+    "indexed",
+    "item_scales",
+    "know_model",
+    "likeness",
+    "materialise",
+    "no_such_run",
+    "products",
+    "rotated",
+    "shrunk",
+    "solvers",
+    "squared_size",
+    "together",
+    "towards_orthogonal",
+    "tower_words",
+    "validations",
+}
 KEYS = {"curve0", "curve1", "pull0", "usual", "unseen"}
 IDENTIFIERS = {"told", "beside", "say", "heard", "curve0", "curve1", "pull0", "alpha0"}
 

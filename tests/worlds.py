@@ -14,7 +14,9 @@ from embsql.numeric.aggregate import by_pair
 from embsql.run import Run
 
 
-def interactions(pairs: list[tuple[int, int]], weights: list[float] | None = None) -> Interactions:
+def interactions(
+    pairs: list[tuple[int, int]], weights: list[float] | None = None
+) -> Interactions:
     """Interactions from (user, item) numbers; ids are u000, i000, ..."""
     user = np.array([u for u, _ in pairs], np.int32)
     item = np.array([i for _, i in pairs], np.int32)
@@ -31,7 +33,12 @@ def interactions(pairs: list[tuple[int, int]], weights: list[float] | None = Non
 def checkerboard(n: int = 50) -> tuple[Interactions, list[tuple[int, int]]]:
     """Even users meet even items, odd meet odd, each but one: (what is known, the pairs left out)."""
     held = [(u, (u + 2) % n if (u + 2) % n % 2 == u % 2 else u) for u in range(n)]
-    pairs = [(u, i) for u in range(n) for i in range(n) if u % 2 == i % 2 and (u, i) not in held]
+    pairs = [
+        (u, i)
+        for u in range(n)
+        for i in range(n)
+        if u % 2 == i % 2 and (u, i) not in held
+    ]
     return interactions(pairs), held
 
 
@@ -98,7 +105,10 @@ TOWERS = {  # of the compass: entity, feature, kind, value, center, scale, what 
         ("title", "text", "red", None, None, [0, -4, 0]),
     ],
 }
-LAYER = [([1.0, 5.0, 2.0], 0.5), ([0.0, 1.0, -4.0], 0.0)]  # of the items' tower: weights and bias
+LAYER = [
+    ([1.0, 5.0, 2.0], 0.5),
+    ([0.0, 1.0, -4.0], 0.0),
+]  # of the items' tower: weights and bias
 
 TRIALS = [  # of the compass: options tried, ndcg@10, seconds, why it failed
     ('{"dim": 1}', 0.25, 0.5, None),
@@ -140,12 +150,18 @@ COHORTS = [
 
 def known_run(database: embsql.Database) -> None:
     """Write the two models with the vectors above, as training would have."""
-    for run_id, (name, similarity) in enumerate([("compass", "dot"), ("angles", "cosine")], 1):
+    for run_id, (name, similarity) in enumerate(
+        [("compass", "dot"), ("angles", "cosine")], 1
+    ):
         _registered(database, run_id, name, similarity)
         for entity, rows in (("item", ITEMS), ("user", USERS)):
             _embeddings(database, run_id, entity, rows, biased=similarity == "dot")
         users, items, weights = zip(*SEEN, strict=True)
-        pairs = {"user_id": list(users), "item_id": list(items), "weight": np.array(weights, "f4")}
+        pairs = {
+            "user_id": list(users),
+            "item_id": list(items),
+            "weight": np.array(weights, "f4"),
+        }
         database.engine.write("interactions", {"run_id": [run_id] * len(SEEN), **pairs})
         database.promote(f"{name}@{run_id}")
     _grouped(database)
@@ -154,7 +170,8 @@ def known_run(database: embsql.Database) -> None:
     execute_named(database.engine, "judge", run_id=1, **JUDGED)
     sets, members, cohorts = zip(*COHORTS, strict=True)
     database.engine.write(
-        "cohorts", {"cohort_set": list(sets), "user_id": list(members), "cohort": list(cohorts)}
+        "cohorts",
+        {"cohort_set": list(sets), "user_id": list(members), "cohort": list(cohorts)},
     )
 
 
@@ -211,7 +228,10 @@ def _grouped(database: embsql.Database) -> None:
     """Two clusterings of the compass's items, one by direction with labels and one of vectors as
     they are; a map.
     """
-    for name, unit, label in (("default", True, ["right", None]), ("far", False, [None, None])):
+    for name, unit, label in (
+        ("default", True, ["right", None]),
+        ("far", False, [None, None]),
+    ):
         own = {
             "run_id": [1, 1],
             "entity_kind": ["item"] * 2,
@@ -225,7 +245,9 @@ def _grouped(database: embsql.Database) -> None:
             "unit_length": [unit] * 2,
             "centroid": centroids,
         }
-        database.engine.write("clusters", own | numbers | {"label": pa.array(label, pa.string())})
+        database.engine.write(
+            "clusters", own | numbers | {"label": pa.array(label, pa.string())}
+        )
     database.engine.write(
         "cluster_members",
         {
@@ -253,17 +275,25 @@ def _grouped(database: embsql.Database) -> None:
 
 
 def run_of(
-    database: embsql.Database, run_id: int, name: str, items: np.ndarray, users: np.ndarray
+    database: embsql.Database,
+    run_id: int,
+    name: str,
+    items: np.ndarray,
+    users: np.ndarray,
 ) -> None:
     """Write a live run with vectors (n, d) of items i0000, i0001, ... and users u0000, ..."""
     _registered(database, run_id, name, "dot")
     for entity, vectors in (("item", items), ("user", users)):
-        rows = {f"{entity[0]}{n:04d}": (vector, 0.0, 1) for n, vector in enumerate(vectors)}
+        rows = {
+            f"{entity[0]}{n:04d}": (vector, 0.0, 1) for n, vector in enumerate(vectors)
+        }
         _embeddings(database, run_id, entity, rows, biased=False)
     database.promote(f"{name}@{run_id}")
 
 
-def _registered(database: embsql.Database, run_id: int, name: str, similarity: str) -> None:
+def _registered(
+    database: embsql.Database, run_id: int, name: str, similarity: str
+) -> None:
     engine = database.engine
     execute_named(engine, "ensure_model", model_name=name)
     execute_named(
@@ -292,7 +322,12 @@ def _registered(database: embsql.Database, run_id: int, name: str, similarity: s
 
 
 def _embeddings(
-    database: embsql.Database, run_id: int, entity: str, rows: dict[str, Any], *, biased: bool
+    database: embsql.Database,
+    run_id: int,
+    entity: str,
+    rows: dict[str, Any],
+    *,
+    biased: bool,
 ) -> None:
     vectors = np.array([vector for vector, _, _ in rows.values()], "f4")
     database.engine.write(

@@ -33,7 +33,9 @@ class Family:
 
     def _descendants(self) -> list[str]:
         alive = {name for name in os.listdir(PROC) if name.isdigit()}  # noqa: PTH208 - Path objects cost more
-        self.known = {process: known for process, known in self.known.items() if process in alive}
+        self.known = {
+            process: known for process, known in self.known.items() if process in alive
+        }
         for process in sorted(alive - self.known.keys(), key=int):
             self.known[process] = self._descends(process)
         return [process for process, ours in self.known.items() if ours]
@@ -54,7 +56,12 @@ class Family:
 def _stat(process: str) -> list[str]:
     """The fields of /proc/PROCESS/stat after the name: state, parent, ...; none where it has ended."""
     with suppress(OSError):
-        return (PROC / process / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return (
+            (PROC / process / "stat")
+            .read_text(encoding="utf-8")
+            .rpartition(")")[2]
+            .split()
+        )
     return []
 
 

@@ -69,7 +69,9 @@ def algorithm(cls: Class) -> Class:
 
 def names() -> list[str]:
     """The algorithms there are, by name."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+    return sorted(
+        module.name for module in pkgutil.iter_modules(__path__) if not module.ispkg
+    )
 
 
 def find(name: str) -> type[Any]:
@@ -77,13 +79,17 @@ def find(name: str) -> type[Any]:
     known = names()
     if name not in known:
         raise UnknownAlgorithm(
-            name=options.word(name), suggestion=suggestion(name, known), known=", ".join(known)
+            name=options.word(name),
+            suggestion=suggestion(name, known),
+            known=", ".join(known),
         )
     module = importlib.import_module(f"{__name__}.{name}")
     return next(
         value
         for value in vars(module).values()
-        if inspect.isclass(value) and value.__module__ == module.__name__ and hasattr(value, "fit")
+        if inspect.isclass(value)
+        and value.__module__ == module.__name__
+        and hasattr(value, "fit")
     )
 
 
@@ -103,9 +109,7 @@ def readers(option: str) -> str:
 
 
 def check_option_names(algorithm: str, given: Iterable[str]) -> None:
-    """Raise UnknownOption for the first name that is an option neither of training nor of the
-    algorithm.
-    """
+    """Raise UnknownOption for the first name that is no option of training or the algorithm."""
     own = [option.name for option in options.declared(find(algorithm))]
     common = [option.name for option in options.declared(Train)]
     options.check_names(find(algorithm), given, own + common)

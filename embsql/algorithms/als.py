@@ -54,7 +54,9 @@ class ALS:
     epochs: Count = 8  # sweeps over users and items; more seldom helps
     # weights are evidence, or ratings to predict
     feedback: Literal["implicit", "explicit"] = "implicit"
-    reg: NonNegative | None = None  # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
+    reg: NonNegative | None = (
+        None  # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
+    )
     # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
     reg_exponent: NonNegative = 1.0
     # weight of an unseen pair where a seen one has 1 on average; none: 15 x density
@@ -86,7 +88,11 @@ class ALS:
 
         The reported loss is the objective over what scoring everything 0 would give.
         """
-        return self._fit_ratings(data, run) if self.explicit else self._fit_evidence(data, run)
+        return (
+            self._fit_ratings(data, run)
+            if self.explicit
+            else self._fit_evidence(data, run)
+        )
 
     def _fit_evidence(self, data: Interactions, run: Run) -> Embeddings:
         scale = mean_weight_scale(data) if self.alpha is None else self.alpha
@@ -119,7 +125,9 @@ class ALS:
 
     def _fit_ratings(self, data: Interactions, run: Run) -> Embeddings:
         mean, user_bias, item_bias = baseline(data)
-        residual = data.weight - mean - user_bias[data.user] - item_bias[data.item]  # (n,)
+        residual = (
+            data.weight - mean - user_bias[data.user] - item_bias[data.item]
+        )  # (n,)
         # in units of it, one reg suits every rating scale
         std = residual.std(dtype=np.float64) or 1.0
         residual /= np.float32(std)
@@ -165,7 +173,9 @@ class ALS:
         items = device.put(initial * seen[:, None])  # (i, d) what is unseen stays zero
         users = device.put(np.zeros((data.n_users, self.dim), np.float32))  # (u, d)
         for epoch in range(1, self.epochs + 1):
-            users, items, _, penalty = device.solve_side(by_user, items, users, objective)
+            users, items, _, penalty = device.solve_side(
+                by_user, items, users, objective
+            )
             items, users, loss, _ = device.solve_side(by_item, users, items, objective)
             report(run, self.name, epoch, objective.relative(loss + penalty))
         return device.get(users), device.get(items)

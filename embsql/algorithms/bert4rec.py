@@ -26,7 +26,11 @@ class Bert4rec(Attentive):
 
     def __post_init__(self) -> None:
         Attentive.__post_init__(self)
-        require(self, "2 or more: an event, and one to be guessed", max_length=self.max_length >= 2)
+        require(
+            self,
+            "2 or more: an event, and one to be guessed",
+            max_length=self.max_length >= 2,
+        )
 
     def task(self, data: Interactions) -> TrainingTask:  # noqa: ARG002 - whatever the data
         """See Sequential."""

@@ -42,7 +42,9 @@ class Content:
 
     name: ClassVar[str]  # set by @algorithm
 
-    vector_col: str | None = None  # the column that holds them; none: the only one there is
+    vector_col: str | None = (
+        None  # the column that holds them; none: the only one there is
+    )
     # whether an item met with more weight counts more
     weighting: Literal["weight", "equal"] = "weight"
     # days before a user's last event that halve what one counts; none: all count
@@ -93,7 +95,9 @@ class Content:
         else:
             is_liked = (data.weight >= self.like_threshold).astype(np.float32)  # (n,)
             liked = weighted_means(data, amount * is_liked, items, run)  # (u, d)
-            disliked = weighted_means(data, amount * (1 - is_liked), items, run)  # (u, d)
+            disliked = weighted_means(
+                data, amount * (1 - is_liked), items, run
+            )  # (u, d)
             users, items = self._combine(liked, disliked, items)
         if not np.isfinite(users).all():
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
@@ -115,7 +119,9 @@ class Content:
             found = f"vectors of {dim:,}, where two profiles take {MAX_DIM // 2:,}"
             raise BadFeatures(option="item_features", found=found)
         users = np.concatenate([liked, disliked], 1)  # (u, 2d)
-        return users, unit_or_zero(np.concatenate([items, -weight * items], 1))  # (i, 2d)
+        return users, unit_or_zero(
+            np.concatenate([items, -weight * items], 1)
+        )  # (i, 2d)
 
     def _amounts(self, data: Interactions) -> Float32:
         """How much each pair counts: (n,)."""

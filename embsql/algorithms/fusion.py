@@ -73,19 +73,28 @@ class Fusion:
 
         The reported loss is the objective over what scoring everything 0 would give.
         """
-        from embsql.features.dense import dense_item_features  # here: it brings the compiler
+        from embsql.features.dense import (
+            dense_item_features,
+        )  # here: it brings the compiler
 
         content = dense_item_features(data)
         if self.prior_strength is not None:
             return self._fit(data, content, self.prior_strength, run)
         recalls = self._compare(data, content, run)
-        figures = {f"recall@{K}_prior_{strength:g}": recall for strength, recall in recalls.items()}
+        figures = {
+            f"recall@{K}_prior_{strength:g}": recall
+            for strength, recall in recalls.items()
+        }
         best = max(recalls, key=recalls.__getitem__)
         return self._fit(data, content, best, run, figures)
 
-    def _compare(self, data: Interactions, content: DenseFeatures, run: Run) -> dict[float, float]:
+    def _compare(
+        self, data: Interactions, content: DenseFeatures, run: Run
+    ) -> dict[float, float]:
         """For some values of `prior_strength` the share of held-out pairs that the lists hold."""
-        held_out = np.random.default_rng(run.seed).random(len(data)) < HELD_OUT_SHARE  # (n,)
+        held_out = (
+            np.random.default_rng(run.seed).random(len(data)) < HELD_OUT_SHARE
+        )  # (n,)
         train = data.where(~held_out)
         test = data.where(held_out)
         silent = replace(run, on_report=None)
@@ -115,21 +124,31 @@ class Fusion:
         seen = np.bincount(data.item, minlength=data.n_items) > 0  # (i,)
         to_weights = content.ridge_map(seen)  # (p, seen items)
         users = np.zeros((data.n_users, self.dim), np.float32)  # (u, d)
-        items = initial_factors(data.n_items, self.dim, run.seed) * seen[:, None]  # (i, d)
+        items = (
+            initial_factors(data.n_items, self.dim, run.seed) * seen[:, None]
+        )  # (i, d)
         for epoch in range(1, self.epochs + 1):
             users, items, _, penalty = cpu.solve_side(by_user, items, users, of_users)
             weights = (to_weights @ items[seen]).astype(np.float32)  # (p, d)
             prior = (content.table @ weights) * seen[:, None]  # (i, d)
-            items, users, loss, _ = cpu.solve_side(by_item, users, items, of_items, prior)
+            items, users, loss, _ = cpu.solve_side(
+                by_item, users, items, of_items, prior
+            )
             first = figures or {} if epoch == 1 else {}
             report(run, self.name, epoch, of_users.relative(loss + penalty), **first)
         weights = (to_weights @ items[seen]).astype(np.float32)  # (p, d)
-        items[~seen] = content.table[~seen] @ weights  # nothing but what the features predict
+        items[~seen] = (
+            content.table[~seen] @ weights
+        )  # nothing but what the features predict
         tower = content.tower(weights)
         towers = {"item": tower} if tower else {}
-        return Embeddings(users, items, fold_in=of_users.fold_in(weight_scale=scale), towers=towers)
+        return Embeddings(
+            users, items, fold_in=of_users.fold_in(weight_scale=scale), towers=towers
+        )
 
-    def _objectives(self, data: Interactions, strength: float) -> tuple[Objective, Objective]:
+    def _objectives(
+        self, data: Interactions, strength: float
+    ) -> tuple[Objective, Objective]:
         """Of users and of items: the same but for the penalty.
 
         Users are drawn in proportion to their evidence, items with constant force.
@@ -140,7 +159,9 @@ class Fusion:
             confidence_offset=0,
             confidence_scale=1,
             target_offset=0,
-            unobserved_weight=UNOBSERVED_TO_OBSERVED * density if weight is None else weight,
+            unobserved_weight=UNOBSERVED_TO_OBSERVED * density
+            if weight is None
+            else weight,
             reg=self.reg,
             reg_exponent=1.0,
             cg_steps=CG_STEPS,
@@ -150,10 +171,14 @@ class Fusion:
         return of_users, of_users._replace(reg=self.reg * evidence, reg_exponent=0.0)
 
 
-def _recall(embeddings: Embeddings, train: Interactions, test: Interactions, run: Run) -> float:
+def _recall(
+    embeddings: Embeddings, train: Interactions, test: Interactions, run: Run
+) -> float:
     """Share of the test pairs whose item is among the K best for the user."""
     from embsql.numeric.topk import top_k
 
-    codes, _ = top_k(embeddings.users, embeddings.items, K, seen=train.by_user(), run=run)  # (u, K)
+    codes, _ = top_k(
+        embeddings.users, embeddings.items, K, seen=train.by_user(), run=run
+    )  # (u, K)
     hits = (codes[test.user] == test.item[:, None]).any(axis=1)  # (pairs,)
     return float(hits.sum() / max(1, len(test)))

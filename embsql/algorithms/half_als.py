@@ -43,11 +43,16 @@ class HalfALS:
     users whom another model knows.
     """
 
-    sides: ClassVar[tuple[str, ...]] = ("item_features", "user_features")  # as `fixed_side` says
+    sides: ClassVar[tuple[str, ...]] = (
+        "item_features",
+        "user_features",
+    )  # as `fixed_side` says
 
     name: ClassVar[str]  # set by @algorithm
 
-    vector_col: str | None = None  # the column that holds them; none: the only one there is
+    vector_col: str | None = (
+        None  # the column that holds them; none: the only one there is
+    )
     # whose vectors they are; the others are solved for them
     fixed_side: Literal["items", "users"] = "items"
     # pull towards zero, in units of the mean squared length of the given vectors
@@ -86,11 +91,17 @@ class HalfALS:
         fixed = self._fixed_factors(data)  # (i or u, d)
         matrix = self._matrix(data, scale)
         objective = self._objective(data, fixed)
-        solved, loss, penalty = Cpu(run).solve_from_zero(matrix, fixed, objective)  # (u or i, d)
+        solved, loss, penalty = Cpu(run).solve_from_zero(
+            matrix, fixed, objective
+        )  # (u or i, d)
         report(run, self.name, 1, objective.relative(loss + penalty))
-        users, items = (solved, fixed) if self.fixed_side == "items" else (fixed, solved)
+        users, items = (
+            (solved, fixed) if self.fixed_side == "items" else (fixed, solved)
+        )
         return Embeddings(
-            users, items, fold_in=self._objective(data, items).fold_in(weight_scale=scale)
+            users,
+            items,
+            fold_in=self._objective(data, items).fold_in(weight_scale=scale),
         )
 
     def _fixed_factors(self, data: Interactions) -> Float32:
@@ -104,7 +115,9 @@ class HalfALS:
         from embsql.numeric.linalg import transpose  # here: it brings the compiler
 
         by_user = data.by_user(data.weight * np.float32(scale))
-        return by_user if self.fixed_side == "items" else transpose(by_user, data.n_items)
+        return (
+            by_user if self.fixed_side == "items" else transpose(by_user, data.n_items)
+        )
 
     def _objective(self, data: Interactions, fixed: Float32) -> Objective:
         density = len(data) / (data.n_users * data.n_items)
@@ -113,7 +126,9 @@ class HalfALS:
             confidence_offset=0,
             confidence_scale=1,
             target_offset=0,
-            unobserved_weight=UNOBSERVED_TO_OBSERVED * density if weight is None else weight,
+            unobserved_weight=UNOBSERVED_TO_OBSERVED * density
+            if weight is None
+            else weight,
             reg=self.reg * _mean_squared_length(fixed),
             reg_exponent=self.reg_exponent,
             cg_steps=CG_STEPS,

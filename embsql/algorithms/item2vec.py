@@ -71,8 +71,12 @@ class Item2Vec:
     method: Literal["skipgram", "cbow", "ppmi"] = "skipgram"
     # items on either side that count as context; longer for sets, 3 for strict order
     window: Count = 5
-    dynamic_window: bool = True  # windows of 1 to `window` by chance, so that near items count more
-    shuffle: bool = False  # put each history in a new order every epoch: for sets that have none
+    dynamic_window: bool = (
+        True  # windows of 1 to `window` by chance, so that near items count more
+    )
+    shuffle: bool = (
+        False  # put each history in a new order every epoch: for sets that have none
+    )
     # random items that each pair is told from; for ppmi, the shift log(negatives)
     negatives: Count = 5
     # an item is a negative as often as its count to this power; worth trying -0.5 to 1
@@ -85,13 +89,17 @@ class Item2Vec:
     popularity_weight: NonNegative = 0.03
     # days (units of a numeric event_time) that halve a context's or history's weight
     half_life: Positive | None = None
-    max_length: Count | None = None  # use the latest so many events of a user; none: all
+    max_length: Count | None = (
+        None  # use the latest so many events of a user; none: all
+    )
     # columns of item_features, separated by commas, that join as tokens
     metadata_cols: str | None = None
 
     def __post_init__(self) -> None:
         check(self)
-        if self.method == "ppmi":  # there is only one, and `run.report` is called as often
+        if (
+            self.method == "ppmi"
+        ):  # there is only one, and `run.report` is called as often
             object.__setattr__(self, "epochs", 1)
 
     @property
@@ -135,7 +143,9 @@ class Item2Vec:
         if run.before is not None:
             new_tokens = len(counts) - data.n_items
             missing = ((0, new_tokens), (0, 0))
-            initial = np.pad(run.before.items, missing, constant_values=np.nan)  # (n_tokens, d)
+            initial = np.pad(
+                run.before.items, missing, constant_values=np.nan
+            )  # (n_tokens, d)
         settings = self._settings(histories)
         inputs, outputs = train.train(histories, counts, settings, run, initial)
         vectors = inputs + outputs if self.method == "cbow" else inputs  # (n_tokens, d)
@@ -234,9 +244,13 @@ class Item2Vec:
         if age is None:
             return data.weight.astype(np.float64)
         user = data.user[events.pair]  # (m,)
-        last = np.cumsum(np.bincount(user, minlength=data.n_users)) - 1  # (u,) the last event
+        last = (
+            np.cumsum(np.bincount(user, minlength=data.n_users)) - 1
+        )  # (u,) the last event
         decay = np.exp2(age[last[user]] - age, dtype=np.float64)  # (m,)
-        return np.bincount(events.pair, events.weight * decay, len(data)).astype(np.float64)
+        return np.bincount(events.pair, events.weight * decay, len(data)).astype(
+            np.float64
+        )
 
 
 def _less_mean(items: Float32, data: Interactions) -> Float32:
@@ -279,7 +293,9 @@ class Histories:
     age: Float32 | None  # (m,) in half-lives
     metadata: CsrMatrix  # the tokens of each item
     n_tokens: int
-    seed: int | None  # of the order in each epoch; none: the order is that of the events
+    seed: (
+        int | None
+    )  # of the order in each epoch; none: the order is that of the events
 
     @property
     def counts(self) -> Int64:
@@ -287,7 +303,9 @@ class Histories:
         n_items = len(self.metadata.counts)
         items = np.bincount(self.item, minlength=n_items)  # (i,)
         of_tokens = np.repeat(items, self.metadata.counts)  # (k,)
-        counts = np.bincount(self.metadata.indices, of_tokens, self.n_tokens)  # (n_tokens,)
+        counts = np.bincount(
+            self.metadata.indices, of_tokens, self.n_tokens
+        )  # (n_tokens,)
         counts[:n_items] += items
         return counts.astype(np.int64)
 
@@ -323,7 +341,9 @@ class Histories:
         """A block in which every item is followed by its tokens."""
         if not len(self.metadata.indices):
             return block
-        lengths = 1 + self.metadata.counts[block.token]  # (t,) of an item and its tokens
+        lengths = (
+            1 + self.metadata.counts[block.token]
+        )  # (t,) of an item and its tokens
         begins = np.concatenate(([0], np.cumsum(lengths)))  # (t + 1,)
         owner = np.repeat(np.arange(len(block.token)), lengths)  # (k,)
         item = block.token[owner]  # (k,)

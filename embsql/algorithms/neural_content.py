@@ -45,7 +45,9 @@ class NeuralContent:
     on_gpu: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("item_features",)
 
-    vector_col: str | None = None  # the column that holds them; none: the only one there is
+    vector_col: str | None = (
+        None  # the column that holds them; none: the only one there is
+    )
     # what makes a history one vector
     encoder: Literal["mean", "attention", "gru"] = "mean"
     # whether items also have vectors of their own; better where items have many interactions
@@ -75,5 +77,9 @@ class NeuralContent:
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean over steps."""
         has_order = self.encoder != "gru" or data.time is not None
-        require(self, "mean or attention where the source has no event_time", encoder=has_order)
+        require(
+            self,
+            "mean or attention where the source has no event_time",
+            encoder=has_order,
+        )
         return train_network("history_encoder.fit_neural_content", self, data, run)

@@ -63,17 +63,27 @@ class Node2Vec:
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 10  # passes, each over walks of its own
-    nodes: Literal["both", "items"] = "both"  # walk between users and items, or from item to item
+    nodes: Literal["both", "items"] = (
+        "both"  # walk between users and items, or from item to item
+    )
     walks_per_node: Count = 5  # from every node in every epoch
     walk_length: Annotated[int, Range(2, INT)] = 20  # nodes of a walk
-    p: Positive = 1.0  # above 1 a walk seldom turns back at once, below 1 it stays near its start
-    q: Positive = 1.0  # above 1 a walk stays among common neighbors, below 1 it leads away
-    window: Count = 3  # nodes on either side of a node in a walk that count as its context
+    p: Positive = (
+        1.0  # above 1 a walk seldom turns back at once, below 1 it stays near its start
+    )
+    q: Positive = (
+        1.0  # above 1 a walk stays among common neighbors, below 1 it leads away
+    )
+    window: Count = (
+        3  # nodes on either side of a node in a walk that count as its context
+    )
     negatives: Count = 5  # random nodes that each pair is told from
     # nodes are drawn as negatives as often as they are met, to this power
     ns_exponent: float = 0.75
     lr: Positive = 0.8  # length of the first steps; Adagrad shortens later ones
-    n_neighbors: Count = 20  # items that every item is joined with; more blur what is alike
+    n_neighbors: Count = (
+        20  # items that every item is joined with; more blur what is alike
+    )
     min_similarity: Share = 0.0  # cosine that items must have to be joined
     # of the items' edges: their cosine, or number of users of both
     edge_weight: Literal["cosine", "count"] = "cosine"
@@ -109,7 +119,9 @@ class Node2Vec:
         p, q = (self.p / self.q, 1.0) if bipartite else (self.p, self.q)
         walks = Walks(graph, self.walks_per_node, self.walk_length, p, q, run)
         initial = _initial(run, bipartite)  # (n, d)
-        vectors, _ = train(walks, walks.counts(), self._settings(), run, initial)  # (n, d)
+        vectors, _ = train(
+            walks, walks.counts(), self._settings(), run, initial
+        )  # (n, d)
         vectors[graph.counts == 0] = 0
         items = self._items(vectors[-data.n_items :], data)  # (i, d)
         users = weighted_means(data, data.weight, items, run)  # (u, d)
@@ -128,8 +140,12 @@ class Node2Vec:
     def _items(self, vectors: Float32, data: Interactions) -> Float32:
         """The items' directions (i, d), at their numbers of users to `popularity_exponent`."""
         length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (i, 1)
-        users = np.maximum(np.bincount(data.item, minlength=data.n_items), 1)[:, None]  # (i, 1)
-        wanted = users.astype(np.float32) ** np.float32(self.popularity_exponent)  # (i, 1)
+        users = np.maximum(np.bincount(data.item, minlength=data.n_items), 1)[
+            :, None
+        ]  # (i, 1)
+        wanted = users.astype(np.float32) ** np.float32(
+            self.popularity_exponent
+        )  # (i, 1)
         zero = np.zeros_like(length)
         factor = np.divide(wanted, length, out=zero, where=length > 0)  # (i, 1)
         items: Float32 = vectors * factor  # (i, d)

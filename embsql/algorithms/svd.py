@@ -67,7 +67,9 @@ class SVD:
         right = truncated_svd(matrix, data.n_items, self.dim, run)  # (i, d)
         projected = multiply(matrix, right, run)  # (u, d)
         self._report(matrix, projected, run)
-        scale = None if self.method == "plain" else np.reciprocal(np.square(root_item))  # (i,)
+        scale = (
+            None if self.method == "plain" else np.reciprocal(np.square(root_item))
+        )  # (i,)
         users = projected * root_user[:, None]  # (u, d)
         items = right * root_item[:, None]  # (i, d)
         return Embeddings(users, items, fold_in=FoldIn("projection", item_scale=scale))

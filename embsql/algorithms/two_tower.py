@@ -12,7 +12,17 @@ from embsql.algorithms.base.network import train_network
 from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures
 from embsql.features.encoders import FeatureMatrix, encode_features
-from embsql.options import Count, Dim, Dropout, Layers, NonNegative, Positive, Size, check, require
+from embsql.options import (
+    Count,
+    Dim,
+    Dropout,
+    Layers,
+    NonNegative,
+    Positive,
+    Size,
+    check,
+    require,
+)
 from embsql.run import Run
 
 
@@ -131,7 +141,9 @@ class TwoTower:
         require(
             self,
             "true, unless there are user_features or a history_embedding",
-            user_id_embedding=self.user_id_embedding or has_history or users is not None,
+            user_id_embedding=self.user_id_embedding
+            or has_history
+            or users is not None,
         )
         has_features = bool(users or items)
         require(

@@ -24,7 +24,9 @@ from embsql.lifecycle import registry
 from embsql.options import word
 from embsql.sqlfiles import files
 
-CALL = re.compile(rf"ML{GAP}*\.{GAP}*(\w+){GAP}*\({GAP}*MODEL\b", re.IGNORECASE | re.DOTALL)
+CALL = re.compile(
+    rf"ML{GAP}*\.{GAP}*(\w+){GAP}*\({GAP}*MODEL\b", re.IGNORECASE | re.DOTALL
+)
 AFTER = {  # words that follow a table in FROM and are not its alias
     "ANTI",
     "ASOF",
@@ -89,7 +91,9 @@ def rewritten(engine: Engine, statement: str, depth: int = 0) -> str:
         if start < done:  # within the query of a call
             continue
         if depth > DEEPEST:
-            raise BadFunction(reason=f"calls stand in one another more than {DEEPEST} deep")
+            raise BadFunction(
+                reason=f"calls stand in one another more than {DEEPEST} deep"
+            )
         call = _read(statement, start)
         query = None if call.query is None else rewritten(engine, call.query, depth + 1)
         alias = "" if _is_named(statement, call.end) else f" AS {next(names)}"
@@ -160,7 +164,9 @@ def _answer(engine: Engine, call: Call, query: str | None) -> str:
     """The table that answers a call."""
     if call.function not in FUNCTIONS:
         known = ", ".join(f"ML.{name.upper()}" for name in FUNCTIONS)
-        raise BadFunction(reason=f"there is no ML.{word(call.function.upper())}, only {known}")
+        raise BadFunction(
+            reason=f"there is no ML.{word(call.function.upper())}, only {known}"
+        )
     run = registry.get_run(engine, call.model)
     return FUNCTIONS[call.function](engine, call, run, query)
 
@@ -225,7 +231,9 @@ def _template(name: str, names: dict[str, str], query: str = "") -> str:
     return files.statements("bigquery.sql")[name].format(**names, query=query)
 
 
-def _given(engine: Engine, run: Any, query: str, sides: tuple[str, ...]) -> dict[str, str]:
+def _given(
+    engine: Engine, run: Any, query: str, sides: tuple[str, ...]
+) -> dict[str, str]:
     """The columns of a query that say who and what is meant, quoted, by what they are.
 
     Raises BadFunction.
@@ -247,7 +255,8 @@ def _given(engine: Engine, run: Any, query: str, sides: tuple[str, ...]) -> dict
 def _column(run: Any, side: str) -> str:
     """What the model's source called a column."""
     return str(
-        run[f"{side}_col"] or {"user": "user_id", "item": "item_id", "weight": "rating"}[side]
+        run[f"{side}_col"]
+        or {"user": "user_id", "item": "item_id", "weight": "rating"}[side]
     )
 
 
@@ -259,5 +268,7 @@ def _need_ml(engine: Engine) -> None:
     if not registry.has_ml(engine):
         remedy = "database.install(ml=True) in Python"
         if not engine.embedded or engine.path not in ("", ":memory:"):
-            remedy = f"embsql --db {shlex.quote(engine.label)} install --ml, or {remedy}"
+            remedy = (
+                f"embsql --db {shlex.quote(engine.label)} install --ml, or {remedy}"
+            )
         raise NoMl(database=engine.label, remedy=remedy)

@@ -25,7 +25,9 @@ TRAINER_ONLY_OPTIONS = {
 Words = Sequence[str | None]
 
 
-def _train(database: Any, model: str, source: str, algorithm: str, options: str) -> list[Any]:
+def _train(
+    database: Any, model: str, source: str, algorithm: str, options: str
+) -> list[Any]:
     """Train; options is JSON: the algorithm's options and train's own, for example {"dim": 64}."""
     given = _options(options)
     algorithms.check_option_names(algorithm, given)
@@ -45,25 +47,42 @@ def _register_embeddings(
 
     items and users are SELECTs of an id and an embedding.
     """
-    run = database.register_embeddings(model, items, users=users or None, similarity=similarity)
+    run = database.register_embeddings(
+        model, items, users=users or None, similarity=similarity
+    )
     return [run.run_id, run.status]
 
 
 def _cluster(
-    database: Any, model: str, entity: str, k: str, clustering: str, labels: str, options: str
+    database: Any,
+    model: str,
+    entity: str,
+    k: str,
+    clustering: str,
+    labels: str,
+    options: str,
 ) -> list[Any]:
     """Group items or users.
 
     k by silhouette unless given; labels is a SELECT of entity_id and label.
     """
-    wanted = {"entity": entity, "k": k or None, "clustering": clustering, "labels": labels or None}
+    wanted = {
+        "entity": entity,
+        "k": k or None,
+        "clustering": clustering,
+        "labels": labels or None,
+    }
     done = database.cluster(model, **wanted | _read(Cluster, options))
     return [done.run_id, done.clusters, done.members, done.silhouette]
 
 
-def _project(database: Any, model: str, entity: str, method: str, options: str) -> list[Any]:
+def _project(
+    database: Any, model: str, entity: str, method: str, options: str
+) -> list[Any]:
     """Draw a map of items or users; method is pca, umap or tsne."""
-    done = database.project(model, **{"entity": entity, "method": method} | _read(Project, options))
+    done = database.project(
+        model, **{"entity": entity, "method": method} | _read(Project, options)
+    )
     return [done.run_id, done.points, done.aligned_to]
 
 
@@ -134,18 +153,26 @@ def perform(database: Any, name: str | None, words: Words) -> list[str | None]:
     """
     if name not in COMMANDS:
         raise UnknownCommand(
-            name=word(name), suggestion=suggestion(name, COMMANDS), known=", ".join(COMMANDS)
+            name=word(name),
+            suggestion=suggestion(name, COMMANDS),
+            known=", ".join(COMMANDS),
         )
     command = COMMANDS[name]
     try:
         inspect.signature(command).bind(database, *words)
     except TypeError:
         wanted = ", ".join(list(inspect.signature(command).parameters)[1:])
-        raise BadCall(command=name, wanted=wanted, found=f"{len(words)} arguments") from None
-    return [None if value is None else str(value) for value in command(database, *words)]
+        raise BadCall(
+            command=name, wanted=wanted, found=f"{len(words)} arguments"
+        ) from None
+    return [
+        None if value is None else str(value) for value in command(database, *words)
+    ]
 
 
-def dispatcher(second: Callable[[], Any]) -> Callable[[list[str | None] | None], list[str | None]]:
+def dispatcher(
+    second: Callable[[], Any],
+) -> Callable[[list[str | None] | None], list[str | None]]:
     """The function behind embsql_command.
 
     `second` opens another connection to the same database.
@@ -173,7 +200,9 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """
     named = dict(pairs)
     if len(named) < len(pairs):
-        twice = next(name for n, (name, _) in enumerate(pairs) if name in dict(pairs[:n]))
+        twice = next(
+            name for n, (name, _) in enumerate(pairs) if name in dict(pairs[:n])
+        )
         raise ValueError(f"{twice} is given twice")
     return named
 
@@ -185,11 +214,14 @@ def _options(text: str | None) -> dict[str, Any]:
         ValueError,
         RecursionError,
     ) as error:  # also of JSON that is nested too deep, or of a number too long
-        raise InvalidOptionsJson(found=word(text), reason=shortened(str(error))) from None
+        raise InvalidOptionsJson(
+            found=word(text), reason=shortened(str(error))
+        ) from None
     if not isinstance(options, dict):
         raise InvalidOptionsJson(found=word(text), reason="it is not an object")
     for name in TRAINER_ONLY_OPTIONS & options.keys():
         raise InvalidOptionsJson(
-            found=word(text), reason=f"{name} can be said in Python and on the command line only"
+            found=word(text),
+            reason=f"{name} can be said in Python and on the command line only",
         )
     return options

@@ -88,7 +88,9 @@ PIECE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 # Where a semicolon may end nothing: in the body of a function, in a comment within a comment.
-UNSPLIT = re.compile(r"\bBEGIN\s+ATOMIC\b|/\*(?:(?!\*/).)*/\*", re.IGNORECASE | re.DOTALL)
+UNSPLIT = re.compile(
+    r"\bBEGIN\s+ATOMIC\b|/\*(?:(?!\*/).)*/\*", re.IGNORECASE | re.DOTALL
+)
 PART = r"""(?:`[^`]+`|"(?:[^"]|"")+"|\w+(?:-\w+)*)"""
 NAME = re.compile(rf"{PART}(?:\s*\.\s*{PART})*")
 
@@ -131,16 +133,27 @@ class CreateModel:
     @property
     def measures_if_it_can(self) -> bool:
         """Whether it is measured by BigQuery's default, which leaves little data unmeasured."""
-        return self.as_there and not {"data_split_method", "evaluate"} & set(self.words.values())
+        return self.as_there and not {"data_split_method", "evaluate"} & set(
+            self.words.values()
+        )
 
     def in_its_words(self, error: EmbsqlError) -> EmbsqlError:
         """The error about an option under the name that the statement gives it, or would."""
         if not isinstance(error, InvalidArgument | BadSearch | MissingColumn):
             return error
         usual: dict[str, str] = THERE if self.as_there else {}
-        named = {key: str(error.values[key]) for key in ("name", "option") if key in error.values}
-        words = {key: self.words.get(name, usual.get(name, name)) for key, name in named.items()}
-        kind: type[EmbsqlError] = BadHparam if isinstance(error, BadSearch) else type(error)
+        named = {
+            key: str(error.values[key])
+            for key in ("name", "option")
+            if key in error.values
+        }
+        words = {
+            key: self.words.get(name, usual.get(name, name))
+            for key, name in named.items()
+        }
+        kind: type[EmbsqlError] = (
+            BadHparam if isinstance(error, BadSearch) else type(error)
+        )
         return kind(**error.values | words)
 
 
@@ -198,7 +211,9 @@ def _without_end(select: str) -> str:
     """
     pieces = list(PIECE.finditer(select))
     while pieces and (
-        pieces[-1].group() == ";" or pieces[-1].group().isspace() or _is_hash(pieces[-1])
+        pieces[-1].group() == ";"
+        or pieces[-1].group().isspace()
+        or _is_hash(pieces[-1])
     ):
         pieces.pop()
     return select[: pieces[-1].end()] if pieces else ""
@@ -263,14 +278,18 @@ def _options(reader: Reader) -> dict[str, Any]:
         reader.expect("=")
         given[key] = reader.value()
         if not reader.skip(",") and not reader.sees(")"):
-            raise BadStatement(reason=f"expected , or ) after option {key}, found {reader.found()}")
+            raise BadStatement(
+                reason=f"expected , or ) after option {key}, found {reader.found()}"
+            )
     return given
 
 
 # --- what options mean ---------------------------------------------------------------------------
 
 
-def _translated(given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, str], bool]:
+def _translated(
+    given: dict[str, Any],
+) -> tuple[str, dict[str, Any], dict[str, str], bool]:
     """The algorithm, its and training's options, and the statement's names of them.
 
     Last, whether the model's type is BigQuery's.
@@ -278,7 +297,9 @@ def _translated(given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, s
     Raises BadStatement, UnknownAlgorithm and UnknownOption.
     """
     model_type = given.pop("model_type", "matrix_factorization")
-    as_there = isinstance(model_type, str) and model_type.lower() == "matrix_factorization"
+    as_there = (
+        isinstance(model_type, str) and model_type.lower() == "matrix_factorization"
+    )
     algorithm = (
         ALGORITHMS.get(model_type.lower(), model_type.lower())
         if isinstance(model_type, str)
@@ -287,7 +308,11 @@ def _translated(given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, s
     _check_names(algorithm, given)
     _check_once(given)
     words = {ALIASES.get(name, name): name for name in given}
-    ours = {ALIASES.get(name, name): value for name, value in given.items() if name not in COMMON}
+    ours = {
+        ALIASES.get(name, name): value
+        for name, value in given.items()
+        if name not in COMMON
+    }
     method = ours.pop("data_split_method", "auto_split" if as_there else "no_split")
     if as_there:
         _as_there(ours, given)
@@ -322,11 +347,16 @@ def _split(method: Any) -> dict[str, Any]:
     """
     if not isinstance(method, str) or method.lower() not in SPLITS:
         reason = (
-            f"data_split_method must be one of {', '.join(SPLITS)}, found {options.shown(method)}"
+            f"data_split_method must be one of {', '.join(SPLITS)}, found "
+            f"{options.shown(method)}"
         )
         raise BadStatement(reason=reason)
     split_statements = SPLITS[method.lower()]
-    return {"split": split_statements, "evaluate": True, "gate": False} if split_statements else {}
+    return (
+        {"split": split_statements, "evaluate": True, "gate": False}
+        if split_statements
+        else {}
+    )
 
 
 def _as_there(ours: dict[str, Any], given: dict[str, Any]) -> None:
@@ -414,7 +444,9 @@ class Reader:
         return [
             piece
             for part in parts
-            for piece in (part[1:-1].split(".") if part[0] == "`" else [part.strip('"')])
+            for piece in (
+                part[1:-1].split(".") if part[0] == "`" else [part.strip('"')]
+            )
         ]
 
     def value(self) -> Any:
@@ -449,7 +481,9 @@ class Reader:
                 reason=f"the quote before {self.statement[self.at :].strip()[1:20]} is not closed"
             )
         sign = "-" if self.skip("-") else ""
-        token = self._take("a value", *(("number",) if sign else ("text", "number", "word")))
+        token = self._take(
+            "a value", *(("number",) if sign else ("text", "number", "word"))
+        )
         if token.lastgroup == "text":
             return token.group()[1:-1].replace(token.group()[0] * 2, token.group()[0])
         if token.lastgroup == "number":
@@ -464,7 +498,9 @@ class Reader:
         while not self.skip("]"):
             values.append(self._scalar())
             if not self.skip(",") and not self.sees("]"):
-                raise BadStatement(reason=f"expected , or ] in a list, found {self.found()}")
+                raise BadStatement(
+                    reason=f"expected , or ] in a list, found {self.found()}"
+                )
         return values
 
     def _range(self) -> tuple[Any, Any]:

@@ -83,8 +83,12 @@ def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
     Its commands leave a caller's transaction alone.
     """
     for name, method in list(vars(cls).items()):
-        if inspect.isfunction(method) and (name == "__init__" or not name.startswith("_")):
-            setattr(cls, name, plainly()(method if name in ANYWHERE else _by_itself(method)))
+        if inspect.isfunction(method) and (
+            name == "__init__" or not name.startswith("_")
+        ):
+            setattr(
+                cls, name, plainly()(method if name in ANYWHERE else _by_itself(method))
+            )
     return cls
 
 
@@ -110,7 +114,9 @@ class Database:
     Close it, or use it in a `with` block.
     """
 
-    def __init__(self, target: Any, *, read_only: bool = False, install: bool = False) -> None:
+    def __init__(
+        self, target: Any, *, read_only: bool = False, install: bool = False
+    ) -> None:
         self.engine = engines.open_engine(target, read_only=read_only)
         try:
             self.engine.offer(commands.dispatcher(self._second))
@@ -171,7 +177,11 @@ class Database:
             return self._create(wanted)
         if isinstance(wanted, statements.DropModelStatement):
             return pa.table(
-                {"runs": [self.drop_model(wanted.model_name, if_exists=wanted.if_exists)]}
+                {
+                    "runs": [
+                        self.drop_model(wanted.model_name, if_exists=wanted.if_exists)
+                    ]
+                }
             )
         return self.engine.ask(bigquery.rewritten(self.engine, statement))
 
@@ -275,7 +285,9 @@ class Database:
             model_name,
             sources.source(source, "source"),
             made,
-            Columns(wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col),
+            Columns(
+                wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col
+            ),
             seed=wanted.seed,
             threads=wanted.threads or usable_cores(),
             device=wanted.device,
@@ -294,7 +306,9 @@ class Database:
             checkpoint_dir=wanted.checkpoint_dir,
             search=search,
         )
-        shows = show_progress(plan, sys.stderr.isatty() if progress is None else progress)
+        shows = show_progress(
+            plan, sys.stderr.isatty() if progress is None else progress
+        )
         with shows as listener, engines.open_or_reuse(source_db, self.engine) as reader:
             return training.train(self.engine, plan, listener, reader)
 
@@ -352,7 +366,12 @@ class Database:
         )
 
     def register_text(
-        self, model_name: str, items: Any, *, encoder: str | None = None, force: bool = False
+        self,
+        model_name: str,
+        items: Any,
+        *,
+        encoder: str | None = None,
+        force: bool = False,
     ) -> Run:
         """Make texts a model that every question works on: near is what means the same.
 
@@ -392,7 +411,9 @@ class Database:
 
         wanted = vars(_read(Cluster, locals()))
         return cluster(
-            self.engine, model, **wanted | {"labels": sources.optional(labels, "labels")}
+            self.engine,
+            model,
+            **wanted | {"labels": sources.optional(labels, "labels")},
         )
 
     def project(
@@ -480,7 +501,9 @@ class Database:
 
     def drop_model(self, model_name: str, *, if_exists: bool = False) -> int:
         """Remove a model with all its runs, the live one too; how many runs there were."""
-        return registry.drop_model(self.engine, model_name, **vars(_read(DropModel, locals())))
+        return registry.drop_model(
+            self.engine, model_name, **vars(_read(DropModel, locals()))
+        )
 
     def forget(self, user_id: Any) -> int:
         """Remove one person from every run, by an id of whatever type.
@@ -508,7 +531,9 @@ class Database:
 
 def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:
     """The options of a command, read from the arguments of its method."""
-    return construct(cls, {option.name: arguments[option.name] for option in declared(cls)})
+    return construct(
+        cls, {option.name: arguments[option.name] for option in declared(cls)}
+    )
 
 
 def connect(target: Any, *, read_only: bool = False, install: bool = False) -> Database:

@@ -37,12 +37,16 @@ def _bar(plan: Any) -> Iterator[Listener]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(
-            f"{plan.model_name} ({plan.algorithm.name})", total=trainings * epochs, figures=""
+            f"{plan.model_name} ({plan.algorithm.name})",
+            total=trainings * epochs,
+            figures="",
         )
 
         def listener(number: int, values: dict[str, float]) -> None:
             figures = f"{_place(plan, number, values)} {_figures(values)}"
-            progress.update(task, advance=epochs if _is_trial(values) else 1, figures=figures)
+            progress.update(
+                task, advance=epochs if _is_trial(values) else 1, figures=figures
+            )
 
         yield listener
 
@@ -67,7 +71,11 @@ def _place(plan: Any, number: int, values: dict[str, float]) -> str:
     """How far it is; how many epochs there will be may be what is searched."""
     if plan.search is None:
         return f"epoch {number}/{plan.algorithm.epochs}"
-    return f"trial {number}/{plan.search.trials}" if _is_trial(values) else f"epoch {number}"
+    return (
+        f"trial {number}/{plan.search.trials}"
+        if _is_trial(values)
+        else f"epoch {number}"
+    )
 
 
 def _figures(values: dict[str, float]) -> str:

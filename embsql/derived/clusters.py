@@ -33,9 +33,8 @@ class Clustered:
     run_id: int
     clusters: int
     members: int
-    silhouette: (
-        float  # mean over the members: near 1 for groups well apart, near 0 for none to speak of
-    )
+    # mean over the members: near 1 for groups well apart, near 0 for none to speak of
+    silhouette: float
 
 
 def cluster(
@@ -67,10 +66,14 @@ def cluster(
 
     side = read_side(engine, reference, entity, normalize=normalize)
     categories = (
-        _categories(engine, labels, side) if labels else Categories([], *np.empty((2, 0), np.int64))
+        _categories(engine, labels, side)
+        if labels
+        else Categories([], *np.empty((2, 0), np.int64))
     )
     run = Run(seed, threads or usable_cores())
-    found = _by_size(kmeans(side.vectors, choose_k(side.vectors, run) if k is None else k, run))
+    found = _by_size(
+        kmeans(side.vectors, choose_k(side.vectors, run) if k is None else k, run)
+    )
     words = _labels(found, categories)
     named = {"clustering_name": clustering}
     tables = {
@@ -79,7 +82,11 @@ def cluster(
     }
     replace_rows(engine, side, named, tables)
     registry.log_event(
-        engine, side.record["model_name"], side.run_id, "cluster", f"{entity} {clustering}"
+        engine,
+        side.record["model_name"],
+        side.run_id,
+        "cluster",
+        f"{entity} {clustering}",
     )
     silhouette = float(found.silhouettes.mean(dtype=np.float64))
     return Clustered(side.run_id, len(found.centroids), len(side.ids), silhouette)
@@ -107,7 +114,9 @@ def _clusters(
     """The rows of the clusters table."""
     k = len(found.centroids)
     sizes = np.bincount(found.labels, minlength=k)  # (k,)
-    squares = np.bincount(found.labels, np.square(found.distances, dtype=np.float64), k)  # (k,)
+    squares = np.bincount(
+        found.labels, np.square(found.distances, dtype=np.float64), k
+    )  # (k,)
     return side.rows(k) | {
         "cluster_id": np.arange(k, dtype=np.int32),
         "size": sizes,
@@ -136,7 +145,9 @@ def _ranks(labels: Int32, interactions: Int32) -> Int32:
     Equals by id, which is their order.
     """
     order = np.lexsort((-interactions, labels))  # (n,) cluster by cluster
-    starts = np.searchsorted(labels[order], labels[order])  # (n,) where each one's cluster begins
+    starts = np.searchsorted(
+        labels[order], labels[order]
+    )  # (n,) where each one's cluster begins
     ranks = np.empty(len(labels), np.int32)
     ranks[order] = np.arange(1, len(labels) + 1) - starts
     return ranks
@@ -147,7 +158,9 @@ class Categories:
     """What the caller says that ids are; an id may be several things."""
 
     names: list[str]  # in order
-    row: NDArray[np.int64]  # (p,) of which id each statement is, as its place among the ids
+    row: NDArray[
+        np.int64
+    ]  # (p,) of which id each statement is, as its place among the ids
     category: NDArray[np.int64]  # (p,) and which category it says
 
 
@@ -157,9 +170,11 @@ def _categories(engine: Engine, select: Source, side: EntityVectors) -> Categori
         types = reader.describe(text)
         if not {"entity_id", "label"} <= {name.lower() for name in types}:
             raise InvalidArgument(
-                name="labels", allowed="a SELECT of entity_id and label", value=", ".join(types)
+                name="labels",
+                allowed="a SELECT of entity_id and label",
+                value=", ".join(types),
             )
-        given = _labelled(reader, text)
+        given = _labeled(reader, text)
     positions = {name: position for position, name in enumerate(side.ids.to_pylist())}
     pairs = {
         (positions[row["entity_id"]], row["label"])
@@ -174,7 +189,7 @@ def _categories(engine: Engine, select: Source, side: EntityVectors) -> Categori
     return Categories(names, table[:, 0], table[:, 1])
 
 
-def _labelled(reader: Engine, text: str) -> pa.Table:
+def _labeled(reader: Engine, text: str) -> pa.Table:
     """The pairs of entity_id and label (p,), each once, made text as ids of a source are."""
     facts = reader.source(text, Columns(user="entity_id", item="label"), explicit=True)
     statements, done = (
@@ -182,9 +197,9 @@ def _labelled(reader: Engine, text: str) -> pa.Table:
         files.read_sql("prepare/done.sql"),
     )
     asked = {"labels": statements["labels"]}
-    return reader.read(render.render_stage("source", facts), statements["labelled"], asked, done)[
-        "labels"
-    ]
+    return reader.read(
+        render.render_stage("source", facts), statements["labeled"], asked, done
+    )["labels"]
 
 
 def _labels(found: Clustering, given: Categories) -> list[str | None]:

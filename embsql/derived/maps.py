@@ -8,7 +8,12 @@ from typing import Literal, cast
 import numpy as np
 
 from embsql.data import Float32
-from embsql.derived.vectors import EntityVectors, named_statement, read_side, replace_rows
+from embsql.derived.vectors import (
+    EntityVectors,
+    named_statement,
+    read_side,
+    replace_rows,
+)
 from embsql.engines import Engine
 from embsql.lifecycle import registry
 from embsql.run import Run
@@ -25,7 +30,9 @@ class Projected:
     aligned_to: int | None  # the run whose map this one was turned onto
 
 
-def project(engine: Engine, reference: str, *, entity: str, method: str, seed: int) -> Projected:
+def project(
+    engine: Engine, reference: str, *, entity: str, method: str, seed: int
+) -> Projected:
     """Draw a map of a run's items or users by direction, in place of an earlier one by that method.
 
     It is turned onto the map of the newest other run of the model that has one, where they share
@@ -65,16 +72,22 @@ def _aligned(
 
     values = {"run_id": side.run_id, "entity": side.entity, "method_name": method}
     before = engine.ask(
-        named_statement(engine, "earlier_map"), model_name=side.record["model_name"], **values
+        named_statement(engine, "earlier_map"),
+        model_name=side.record["model_name"],
+        **values,
     )
-    positions = {name: position for position, name in enumerate(before["entity_id"].to_pylist())}
+    positions = {
+        name: position for position, name in enumerate(before["entity_id"].to_pylist())
+    }
     common = [
-        (row, positions[name]) for row, name in enumerate(side.ids.to_pylist()) if name in positions
+        (row, positions[name])
+        for row, name in enumerate(side.ids.to_pylist())
+        if name in positions
     ]
     if len(common) < COMMON:
         return points, None
     rows, others = np.array(common).T  # (m,), (m,)
-    previous = np.stack([before[axis].to_numpy() for axis in "xy"], 1).astype(np.float32)[
-        others
-    ]  # (m, 2)
+    previous = np.stack([before[axis].to_numpy() for axis in "xy"], 1).astype(
+        np.float32
+    )[others]  # (m, 2)
     return align(points, previous, rows), int(before["run_id"][0].as_py())

@@ -31,7 +31,13 @@ class Materialized:
 
 
 def materialize(
-    engine: Engine, reference: str, *, k: int, users: bool, items: bool, threads: int | None
+    engine: Engine,
+    reference: str,
+    *,
+    k: int,
+    users: bool,
+    items: bool,
+    threads: int | None,
 ) -> Materialized:
     """Write top-k tables of a run, in place of earlier ones.
 
@@ -48,12 +54,12 @@ def materialize(
         model_name=record["model_name"],
     )
     loaded = load_run(engine, record) if users else None
-    catalogue = loaded.items if loaded else side(engine, int(record["run_id"]), "item")
+    catalog = loaded.items if loaded else side(engine, int(record["run_id"]), "item")
     tables = {}
     if loaded:
         tables["top_items"] = _top_items(run, loaded, k)
     if items:
-        tables["neighbors"] = _neighbors(run, catalogue, k)
+        tables["neighbors"] = _neighbors(run, catalog, k)
     _replace(engine, run, tables)
     registry.log_event(
         engine, run.model_name, run.run_id, "materialize", f"{', '.join(tables)} k={k}"
@@ -100,9 +106,16 @@ def _neighbors(run: Run, items: Side, k: int) -> dict[str, Any]:
     from embsql.numeric.topk import top_k
 
     n = len(items.ids)
-    itself = CsrMatrix(np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32))
+    itself = CsrMatrix(
+        np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32)
+    )
     found = top_k(
-        items.vectors, items.vectors, min(k, n), seen=itself, similarity="cosine", run=run
+        items.vectors,
+        items.vectors,
+        min(k, n),
+        seen=itself,
+        similarity="cosine",
+        run=run,
     )  # (n, k) each
     item, rank, other, score = _flat(*found)
     return {
@@ -141,7 +154,11 @@ def _replace(engine: Engine, run: Run, tables: Mapping[str, dict[str, Any]]) -> 
             for table, rows in tables.items():
                 execute_named(engine, f"drop_{table}", run_id=run.run_id)
                 engine.write(
-                    table, {"run_id": np.full(len(rows["rank"]), run.run_id, np.int64), **rows}
+                    table,
+                    {
+                        "run_id": np.full(len(rows["rank"]), run.run_id, np.int64),
+                        **rows,
+                    },
                 )
             forgetting.drop_orphans(engine, int(run.run_id or 0), tables)
 

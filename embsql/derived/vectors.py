@@ -35,17 +35,24 @@ class EntityVectors:
 
     def rows(self, n: int) -> dict[str, Any]:
         """The columns that say whose n rows are."""
-        return {"run_id": np.full(n, self.run_id), "entity_kind": pa.repeat(self.entity, n)}
+        return {
+            "run_id": np.full(n, self.run_id),
+            "entity_kind": pa.repeat(self.entity, n),
+        }
 
 
-def read_side(engine: Engine, reference: str, entity: str, *, normalize: bool) -> EntityVectors:
+def read_side(
+    engine: Engine, reference: str, entity: str, *, normalize: bool
+) -> EntityVectors:
     """The vectors of a finished run in order of id.
 
     With `normalize` they are made of length 1, and those without a direction are left out.
     """
     record = registry.finished_run(engine, reference)
     registry.check_own(engine, record["model_name"])
-    table = engine.ask(named_statement(engine, f"{entity}_vectors"), run_id=record["run_id"])
+    table = engine.ask(
+        named_statement(engine, f"{entity}_vectors"), run_id=record["run_id"]
+    )
     vectors = matrix(table["embedding"], len(table))  # (n, d)
     norms = np.linalg.norm(vectors, axis=1)  # (n,)
     kept = np.flatnonzero(norms if normalize else np.ones_like(norms))  # (m,)
@@ -66,13 +73,19 @@ def read_side(engine: Engine, reference: str, entity: str, *, normalize: bool) -
 def matrix(column: pa.ChunkedArray, n: int) -> Float32:
     """A column of n vectors of one length as (n, d)."""
     flat = np.concatenate(
-        [np.zeros(0, np.float32), *(chunk.flatten().to_numpy() for chunk in column.chunks)]
+        [
+            np.zeros(0, np.float32),
+            *(chunk.flatten().to_numpy() for chunk in column.chunks),
+        ]
     )
     return flat.reshape(n, len(flat) // max(n, 1))  # (n * d,) to (n, d)
 
 
 def replace_rows(
-    engine: Engine, side: EntityVectors, named: dict[str, str], tables: Mapping[str, dict[str, Any]]
+    engine: Engine,
+    side: EntityVectors,
+    named: dict[str, str],
+    tables: Mapping[str, dict[str, Any]],
 ) -> None:
     """Write tables in place of what has that name, at once.
 
@@ -86,10 +99,15 @@ def replace_rows(
             registry.lock_run(engine, side.record["model_name"], side.run_id)
             for table, rows in tables.items():
                 execute_named(
-                    engine, f"clear_{table}", run_id=side.run_id, entity=side.entity, **named
+                    engine,
+                    f"clear_{table}",
+                    run_id=side.run_id,
+                    entity=side.entity,
+                    **named,
                 )
                 words = {
-                    column: pa.repeat(word, len(rows["run_id"])) for column, word in named.items()
+                    column: pa.repeat(word, len(rows["run_id"]))
+                    for column, word in named.items()
                 }
                 engine.write(table, rows | words)
             forgetting.drop_orphans(engine, side.run_id, tables)

@@ -24,5 +24,7 @@ def wide_features(engine: Engine, model: str, *, entity: str) -> pa.Table:
     rest = {name: table[name] for name in table.column_names}
     before, after = list(rest)[:position], list(rest)[position + 1 :]
     return pa.table(
-        {name: rest[name] for name in before} | columns | {name: rest[name] for name in after}
+        {name: rest[name] for name in before}
+        | columns
+        | {name: rest[name] for name in after}
     )

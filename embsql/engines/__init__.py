@@ -33,14 +33,21 @@ class Engine(Protocol):
         """The answer of one query."""
 
     def read(
-        self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
+        self,
+        select: str,
+        script: str,
+        queries: Mapping[str, str],
+        done: str,
+        **values: Any,
     ) -> dict[str, pa.Table]:
         """Evaluate a source where the caller's own tables are visible.
 
         The script, the queries and `done` in DuckDB.
         """
 
-    def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
+    def write(
+        self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql"
+    ) -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -75,7 +82,9 @@ class Engine(Protocol):
     def describe(self, text: str) -> dict[str, str]:
         """Names and types of a source's columns, without running it."""
 
-    def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
+    def gather(
+        self, text: str, ids: Iterable[str] = (), weight: str | None = None
+    ) -> pa.Table:
         """A caller's SELECT, evaluated where the caller's own tables are visible.
 
         Columns called one of `ids`, or `weight`, are made what those of `source` are; the others
@@ -89,14 +98,16 @@ class Engine(Protocol):
         """
 
 
-SETTING = re.compile(  # of libpq, by which a text is an address, and so may hold a password
-    r"""(?:^|[\s;])(?:
+SETTING = (
+    re.compile(  # of libpq, by which a text is an address, and so may hold a password
+        r"""(?:^|[\s;])(?:
         service|user|password|passfile|dbname|host|hostaddr|port|options|replication
         |application_name|fallback_application_name|client_encoding|connect_timeout|channel_binding
         |keepalives\w*|tcp_user_timeout|load_balance_hosts|target_session_attrs
         |ssl\w*|gss\w*|krbsrvname|m(?:in|ax)_protocol_version|require\w+|scram\w+|oauth\w+
     )\s*=""",
-    re.VERBOSE | re.IGNORECASE,
+        re.VERBOSE | re.IGNORECASE,
+    )
 )
 UNREAD = "postgresql://..."  # what messages call an address that could not be read
 DRIVERS = ("duckdb", "_duckdb", "psycopg")  # whose errors are a database's
@@ -109,11 +120,15 @@ def complaint(error: Exception) -> str | None:
 
 def no_memory(error: Exception) -> str | None:
     """What could not be had, of an error for want of memory; None for any other error."""
-    if type(error).__name__ == "OutOfMemoryException":  # DuckDB's, which goes on with advice
+    if (
+        type(error).__name__ == "OutOfMemoryException"
+    ):  # DuckDB's, which goes on with advice
         return str(error).split("\n")[0]
     if isinstance(error, MemoryError):
         return str(error) or "an allocation failed"
-    is_thread = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    is_thread = isinstance(error, RuntimeError) and "can't start new thread" in str(
+        error
+    )
     return str(error) if is_thread else None
 
 
@@ -151,7 +166,11 @@ def existing(target: Any) -> Any:
     Raises CannotOpen.
     """
     target = checked(target)
-    is_path = isinstance(target, str) and target not in ("", ":memory:") and not is_address(target)
+    is_path = (
+        isinstance(target, str)
+        and target not in ("", ":memory:")
+        and not is_address(target)
+    )
     if is_path and "://" not in target and not Path(target).exists():
         raise CannotOpen(path=target, reason="there is no such file")
     return target
@@ -175,7 +194,9 @@ def _postgres(target: Any, read_only: bool) -> Engine:
     try:
         from embsql.engines.postgres import PostgreSQL
     except ModuleNotFoundError as error:
-        raise MissingExtra(what="PostgreSQL", package=error.name, extra="postgres") from None
+        raise MissingExtra(
+            what="PostgreSQL", package=error.name, extra="postgres"
+        ) from None
     return PostgreSQL(target, read_only=read_only)
 
 

@@ -48,12 +48,16 @@ SCALARS = {
     "real": Scalar(pa.float32(), ">f4"),
     "double precision": Scalar(pa.float64(), ">f8"),
     "boolean": Scalar(pa.bool_(), "u1"),
-    "timestamp without time zone": Scalar(pa.timestamp("us"), ">i8", 946_684_800_000_000),
+    "timestamp without time zone": Scalar(
+        pa.timestamp("us"), ">i8", 946_684_800_000_000
+    ),
     "date": Scalar(pa.date32(), ">i4", 10_957),
 }
 
 
-def encode_copy(columns: Mapping[str, Any], types: Mapping[str, str]) -> Iterator[memoryview]:
+def encode_copy(
+    columns: Mapping[str, Any], types: Mapping[str, str]
+) -> Iterator[memoryview]:
     """The binary COPY stream of equally long columns: header, rows, trailer, in pieces.
 
     A column is a list, a numpy array or an Arrow array; vectors are a 2-d array (n, d) or lists of
@@ -63,7 +67,9 @@ def encode_copy(columns: Mapping[str, Any], types: Mapping[str, str]) -> Iterato
     arrays = {name: _array(values) for name, values in columns.items()}
     if len({len(array) for array in arrays.values()}) > 1:
         raise ValueError("the columns are not equally long")
-    return _stream([_fields(name, array, types[name]) for name, array in arrays.items()])
+    return _stream(
+        [_fields(name, array, types[name]) for name, array in arrays.items()]
+    )
 
 
 def decode_copy(rows: Iterable[Block], types: Mapping[str, str]) -> pa.Table:
@@ -111,7 +117,9 @@ class Text:
             row = int(np.searchsorted(np.cumsum(sizes), found.argmin(), side="right"))
             start = self._value(row).replace("\0", "")[:20]
             remedy = f"replace({self.name}, chr(0), '')"
-            raise NulByte(column=self.name, start=start, remedy=remedy, shared={"start": ""})
+            raise NulByte(
+                column=self.name, start=start, remedy=remedy, shared={"start": ""}
+            )
         out[_spread(at, sizes)] = found
 
     def _value(self, row: int) -> str:
@@ -130,7 +138,9 @@ def _stream(columns: list[Iterator[Fixed | Text]]) -> Iterator[memoryview]:
 
 def _rows(fields: tuple[Fixed | Text, ...]) -> memoryview:
     """One chunk's rows."""
-    ends = np.cumsum(2 + sum(4 + np.maximum(field.lengths, 0) for field in fields))  # (n,)
+    ends = np.cumsum(
+        2 + sum(4 + np.maximum(field.lengths, 0) for field in fields)
+    )  # (n,)
     out = np.empty(ends[-1], np.uint8)
     at = np.concatenate(([0], ends[:-1]))  # (n,)
     _window(out, ">i2")[at] = len(fields)
@@ -164,7 +174,9 @@ def _fields(name: str, array: pa.ChunkedArray, word: str) -> Iterator[Fixed | Te
         )
     if word not in TEXTS:
         scalar = _scalar(word)
-        return (_numbers(piece, scalar) for piece in _pieces(_typed(array, scalar.arrow)))
+        return (
+            _numbers(piece, scalar) for piece in _pieces(_typed(array, scalar.arrow))
+        )
     array = _typed(array, pa.large_string())
     if pa.types.is_dictionary(array.type):
         return _coded(name, array)
@@ -177,7 +189,9 @@ def _typed(array: pa.ChunkedArray, type_: pa.DataType) -> pa.ChunkedArray:
     Not every type of nothing can be cast.
     """
     return (
-        pa.chunked_array([pa.nulls(len(array), type_)]) if array.null_count == len(array) else array
+        pa.chunked_array([pa.nulls(len(array), type_)])
+        if array.null_count == len(array)
+        else array
     )
 
 
@@ -192,7 +206,9 @@ def _pieces(array: pa.ChunkedArray) -> Iterator[pa.Array]:
     """The column in arrays of one chunk's rows."""
     for start in range(0, len(array), CHUNK):
         piece = array.slice(start, CHUNK)
-        yield piece.chunk(0) if piece.num_chunks == 1 else piece.combine_chunks()  # which copies
+        yield (
+            piece.chunk(0) if piece.num_chunks == 1 else piece.combine_chunks()
+        )  # which copies
 
 
 def _lengths(piece: pa.Array, size: int) -> Int64:
@@ -206,14 +222,20 @@ def _numbers(piece: pa.Array, scalar: Scalar) -> Fixed:
         scalar.arrow
     )  # as SQL does; elsewhere a value that does not fit is an error
     values = (
-        piece.cast(scalar.arrow, safe=not rounds).drop_null().to_numpy(zero_copy_only=False)
+        piece.cast(scalar.arrow, safe=not rounds)
+        .drop_null()
+        .to_numpy(zero_copy_only=False)
     )  # (not NULL,)
-    if scalar.epoch:  # a time before what PostgreSQL can say must not wrap round to a late one
+    if (
+        scalar.epoch
+    ):  # a time before what PostgreSQL can say must not wrap round to a late one
         values = (
             np.maximum(values.view(np.int64), np.iinfo(scalar.wire).min + scalar.epoch)
             - scalar.epoch
         )
-    return Fixed(_lengths(piece, np.dtype(scalar.wire).itemsize), values.astype(scalar.wire))
+    return Fixed(
+        _lengths(piece, np.dtype(scalar.wire).itemsize), values.astype(scalar.wire)
+    )
 
 
 def _vectors(name: str, piece: pa.Array, wire: str) -> Fixed:
@@ -221,11 +243,15 @@ def _vectors(name: str, piece: pa.Array, wire: str) -> Fixed:
 
     Raises ValueError where dimensions differ.
     """
-    dims = pc.list_value_length(piece).drop_null().to_numpy()  # (m,), m of them not NULL
+    dims = (
+        pc.list_value_length(piece).drop_null().to_numpy()
+    )  # (m,), m of them not NULL
     dim = int(dims[0]) if len(dims) else 0
     if (dims != dim).any():
         raise ValueError(f"{name} holds vectors of different dimensions")
-    values = np.zeros(len(dims), [("dim", ">u2"), ("unused", ">u2"), ("components", wire, (dim,))])
+    values = np.zeros(
+        len(dims), [("dim", ">u2"), ("unused", ">u2"), ("components", wire, (dim,))]
+    )
     values["dim"] = dim
     with np.errstate(
         over="ignore"
@@ -243,7 +269,9 @@ def _text(name: str, piece: pa.Array) -> Text:
     bounds = np.frombuffer(offsets, np.int64)[
         piece.offset : piece.offset + len(piece) + 1
     ]  # (n + 1,)
-    lengths = np.where(piece.is_valid().to_numpy(zero_copy_only=False), np.diff(bounds), -1)  # (n,)
+    lengths = np.where(
+        piece.is_valid().to_numpy(zero_copy_only=False), np.diff(bounds), -1
+    )  # (n,)
     return Text(lengths, bounds[:-1], np.frombuffer(data or b"", np.uint8), name)
 
 
@@ -254,7 +282,10 @@ def _coded(name: str, array: pa.ChunkedArray) -> Iterator[Text]:
     )  # small codes may not count the words of all chunks
     array = array.cast(wide).unify_dictionaries()
     words = _text(
-        name, pa.concat_arrays([array.chunk(0).dictionary, pa.nulls(1, array.type.value_type)])
+        name,
+        pa.concat_arrays(
+            [array.chunk(0).dictionary, pa.nulls(1, array.type.value_type)]
+        ),
     )
     null = len(words.lengths) - 1  # the NULL that was added, for rows without a code
     for piece in _pieces(pa.chunked_array([chunk.indices for chunk in array.chunks])):
@@ -285,7 +316,9 @@ def _blocks(rows: Iterable[Block]) -> Iterator[list[Block]]:
         ]  # a header by itself leaves an empty block
 
 
-def _batch(blocks: list[Block], types: Mapping[str, str], schema: pa.Schema) -> pa.RecordBatch:
+def _batch(
+    blocks: list[Block], types: Mapping[str, str], schema: pa.Schema
+) -> pa.RecordBatch:
     """One chunk's rows as columns. Raises ValueError when they have others."""
     data = np.frombuffer(
         b"".join([*blocks, bytes(8)]), np.uint8
@@ -315,11 +348,15 @@ def _read(data: Bytes, at: Int64, name: str, word: str) -> pa.Array:
     return array
 
 
-def _read_numbers(data: Bytes, at: Int64, null: NDArray[np.bool_], scalar: Scalar) -> pa.Array:
+def _read_numbers(
+    data: Bytes, at: Int64, null: NDArray[np.bool_], scalar: Scalar
+) -> pa.Array:
     """The numbers at positions (n,); where null (n,), what is read there counts for nothing."""
     wire = np.dtype(scalar.wire)
     values = _window(data, wire)[at]  # (n,)
-    if scalar.epoch:  # infinity is the largest number, and must not wrap round to the smallest
+    if (
+        scalar.epoch
+    ):  # infinity is the largest number, and must not wrap round to the smallest
         values = np.minimum(values, np.iinfo(wire).max - scalar.epoch) + scalar.epoch
     return pa.array(values.astype(wire.newbyteorder("=")), mask=null).cast(scalar.arrow)
 
@@ -342,10 +379,14 @@ def _window(data: Bytes, dtype: DTypeLike) -> NDArray[Any]:
     Each overlaps the next ones.
     """
     dtype = np.dtype(dtype)
-    return np.ndarray((max(data.size - dtype.itemsize + 1, 0),), dtype, data.data, strides=(1,))
+    return np.ndarray(
+        (max(data.size - dtype.itemsize + 1, 0),), dtype, data.data, strides=(1,)
+    )
 
 
 def _spread(starts: Int64, sizes: Int64) -> Int64:
     """The positions of all bytes of stretches: (n,) and (n,) to (sum of sizes,)."""
     ends = np.cumsum(sizes)
-    return np.repeat(starts - ends + sizes, sizes) + np.arange(ends[-1] if len(ends) else 0)
+    return np.repeat(starts - ends + sizes, sizes) + np.arange(
+        ends[-1] if len(ends) else 0
+    )

@@ -55,5 +55,9 @@ def _copy(local: duckdb.DuckDBPyConnection, fresh: Path) -> None:
     ((version, block_size),) = local.execute(WRITTEN).fetchall()
     options = f"STORAGE_VERSION {literal(version)}, BLOCK_SIZE {int(block_size)}"
     local.execute(f"ATTACH {literal(str(fresh))} AS fresh ({options})")
-    for statement in ("COPY FROM DATABASE old TO fresh", "CHECKPOINT fresh", "DETACH fresh"):
+    for statement in (
+        "COPY FROM DATABASE old TO fresh",
+        "CHECKPOINT fresh",
+        "DETACH fresh",
+    ):
         local.execute(statement)

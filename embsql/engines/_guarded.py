@@ -79,4 +79,6 @@ def guarded(connection: psycopg.Connection[Any], name: str) -> Guarded:
     """
     columns = connection.execute(LOOKED.format(reader=quote(name)).encode())
     declared = dict(columns.fetchall())
-    return Guarded(name, declared, {name: plain_type(word) for name, word in declared.items()})
+    return Guarded(
+        name, declared, {name: plain_type(word) for name, word in declared.items()}
+    )

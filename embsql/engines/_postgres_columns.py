@@ -21,7 +21,10 @@ NO_IDS = {
     "tsmultirange",
     "tstzmultirange",
 }
-EXACT = {"real": 2**24, "double precision": 2**53}  # from where on whole numbers are not told apart
+EXACT = {
+    "real": 2**24,
+    "double precision": 2**53,
+}  # from where on whole numbers are not told apart
 # of a query, a column and its type: some values, and the rows of each
 Values = Callable[[str, str, str], dict[str, int]]
 
@@ -107,7 +110,9 @@ def _span(given: str, type_: str) -> str:
     """A range of dates or moments, as PostgreSQL itself writes it where dates are ISO 8601's."""
     write = _in_utc if type_ == "tstzrange" else _iso
     mark = "''" if type_ == "daterange" else "'\"'"
-    lower, upper = (f"{mark} || {write(f'{end}({given})')} || {mark}" for end in ("lower", "upper"))
+    lower, upper = (
+        f"{mark} || {write(f'{end}({given})')} || {mark}" for end in ("lower", "upper")
+    )
     return f"""CASE
         WHEN isempty({given}) THEN 'empty'
         WHEN {given} IS NOT NULL THEN concat(

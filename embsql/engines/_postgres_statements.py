@@ -24,10 +24,15 @@ WITHOUT_ROWS = (
     "54",
     "57",
 )  # classes of errors that never quote one
-SENT = {"client_encoding": "UTF8", "extra_float_digits": "1"}  # every letter, every digit
+SENT = {
+    "client_encoding": "UTF8",
+    "extra_float_digits": "1",
+}  # every letter, every digit
 # No parameter stands inside these: texts, names, comments, dollar quotes.
 OPAQUE = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
-PARAMETER = re.compile(rf"(?P<opaque>{OPAQUE})|\$(?P<name>[a-z_]\w*)", re.DOTALL | re.IGNORECASE)
+PARAMETER = re.compile(
+    rf"(?P<opaque>{OPAQUE})|\$(?P<name>[a-z_]\w*)", re.DOTALL | re.IGNORECASE
+)
 
 
 def positional(sql: str, values: Mapping[str, Any]) -> tuple[bytes, list[Any] | None]:
@@ -42,7 +47,9 @@ def positional(sql: str, values: Mapping[str, Any]) -> tuple[bytes, list[Any] | 
     numbered = PARAMETER.sub(number, sql)
     missing = ", ".join(name for name in order if name not in values)
     if missing:
-        raise StatementFailed(reason=f"values were not given for the parameters {missing}")
+        raise StatementFailed(
+            reason=f"values were not given for the parameters {missing}"
+        )
     return numbered.encode(), [values[name] for name in order]
 
 
@@ -64,7 +71,8 @@ def select(text: str) -> str:
     if CALL.fullmatch(text):
         return f"SELECT * FROM {text}"
     word = re.match(
-        r"\(*\s*(\w+)", re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).strip()
+        r"\(*\s*(\w+)",
+        re.sub(r"--[^\n]*|/\*.*?\*/", " ", text, flags=re.DOTALL).strip(),
     )
     if not word or word[1].upper() not in ("SELECT", "WITH", "VALUES", "TABLE"):
         raise NotASelect(found=word[1].upper() if word else "nothing")
@@ -78,7 +86,9 @@ def sent_whole(connection: psycopg.Connection[Any]) -> Iterator[None]:
     The settings are afterwards what they were: when it fails, by the transaction's rollback.
     """
     cursor = psycopg.RawCursor(connection, row_factory=tuple_row)
-    digits = cursor.execute("SELECT CAST(current_setting('extra_float_digits') AS integer)")
+    digits = cursor.execute(
+        "SELECT CAST(current_setting('extra_float_digits') AS integer)"
+    )
     found = digits.fetchone() or (SENT["extra_float_digits"],)
     before = {
         "client_encoding": connection.info.parameter_status("client_encoding"),
@@ -133,5 +143,7 @@ def source_failed(error: psycopg.Error) -> EmbsqlError:
     """What went wrong with a source."""
     kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
     return failed(
-        first_line(error), None if (error.sqlstate or "").startswith(WITHOUT_ROWS) else kind, "text"
+        first_line(error),
+        None if (error.sqlstate or "").startswith(WITHOUT_ROWS) else kind,
+        "text",
     )

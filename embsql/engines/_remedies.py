@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from statistics import median
 
 from embsql.engines.files import literal
@@ -22,7 +23,9 @@ MOST = 10_000  # distinct values that are looked at
 LONGEST = 24  # letters of one that a message shows
 FEW = 8  # words among other values that a remedy names one by one
 TRIED = 200  # values by which the way to read all is chosen
-UNNAMED = "Some of its values cannot be read: leave them out"  # for who may not see them
+UNNAMED = (
+    "Some of its values cannot be read: leave them out"  # for who may not see them
+)
 PLAIN = {"user_id", "item_id", "weight", "event_time"}  # names that need no quotes
 
 NUMBER = r"[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?"
@@ -70,27 +73,39 @@ class Dialect:
     text: str  # its type of text
     json: str  # the text of a JSON value, with {} for the value
     parse: Callable[[str, str], str]  # a text by a format, as a moment
-    attempt: str = ""  # NULL where an expression, {}, fails; nothing where there is no such thing
+    attempt: str = (
+        ""  # NULL where an expression, {}, fails; nothing where there is no such thing
+    )
 
     def as_text(self, value: str, type_: str) -> str:
         """A value of any type as text."""
         json = type_.lower() in ("json", "jsonb")
-        return f"({self.json.format(value)})" if json else f"CAST({value} AS {self.text})"
+        return (
+            f"({self.json.format(value)})" if json else f"CAST({value} AS {self.text})"
+        )
 
 
 DUCKDB = Dialect(
-    "DOUBLE", "VARCHAR", "{} ->> '$'", lambda value, form: f"strptime({value}, '{form}')", "TRY({})"
+    "DOUBLE",
+    "VARCHAR",
+    "{} ->> '$'",
+    lambda value, form: f"strptime({value}, '{form}')",
+    "TRY({})",
 )
 POSTGRESQL = Dialect(
     "double precision",
     "text",
     "{} #>> '{{}}'",
-    lambda value, form: f"CAST(to_timestamp({value}, '{_of_postgres(form)}') AS timestamp)",
+    lambda value, form: (
+        f"CAST(to_timestamp({value}, '{_of_postgres(form)}') AS timestamp)"
+    ),
 )
 
 
 def _of_postgres(form: str) -> str:
-    quoted = re.sub(r"(?<!%)\b(GMT)|(?<=%d)(T)", r'"\1\2"', form)  # which stand for themselves
+    quoted = re.sub(
+        r"(?<!%)\b(GMT)|(?<=%d)(T)", r'"\1\2"', form
+    )  # which stand for themselves
     return re.sub(r"%\w", lambda found: POSTGRES[found[0]], quoted)
 
 
@@ -109,7 +124,11 @@ class Column:
     @property
     def written(self) -> str:
         """The name as SQL."""
-        return self.name if self.name in PLAIN else '"' + self.name.replace('"', '""') + '"'
+        return (
+            self.name
+            if self.name in PLAIN
+            else '"' + self.name.replace('"', '""') + '"'
+        )
 
     @property
     def filled(self) -> list[str]:
@@ -129,7 +148,9 @@ class Column:
     def as_text(self) -> str:
         """The column as text, NULL where it is blank."""
         return (
-            f"nullif(trim({self.plain}), '')" if len(self.filled) < len(self.values) else self.plain
+            f"nullif(trim({self.plain}), '')"
+            if len(self.filled) < len(self.values)
+            else self.plain
         )
 
     def without(self, words: Sequence[str]) -> Column:
@@ -154,7 +175,9 @@ class Column:
     @property
     def is_text(self) -> bool:
         """Whether its values say what they are."""
-        return self.has("VARCHAR", "TEXT", "CHARACTER", "ENUM", "JSON") or self.type in (
+        return self.has(
+            "VARCHAR", "TEXT", "CHARACTER", "ENUM", "JSON"
+        ) or self.type in (
             "name",
             '"char"',
         )
@@ -188,7 +211,8 @@ def refusal(column: Column, role: str) -> BadColumnType:
         for remedy, _ in advice.remedies
     ]
     choices = ", or ".join(
-        f"{remedy}{when}" for remedy, (_, when) in zip(remedies, advice.remedies, strict=True)
+        f"{remedy}{when}"
+        for remedy, (_, when) in zip(remedies, advice.remedies, strict=True)
     )
     where = "Say" if column.file else "In the SELECT, say"
     found = column.found or column.type
@@ -251,7 +275,9 @@ def _of_most(
         )
     if not guard:
         return None
-    return Advice([(guard.format(sql), when) for sql, when in found], reason, quotes=True)
+    return Advice(
+        [(guard.format(sql), when) for sql, when in found], reason, quotes=True
+    )
 
 
 def _of_a_shape(text: str, values: Sequence[str], words: Sequence[str]) -> str:
@@ -261,7 +287,11 @@ def _of_a_shape(text: str, values: Sequence[str], words: Sequence[str]) -> str:
     """
     shapes = {RUNS.sub(_any_of, re.escape(value)) for value in values}
     pattern = f"^({'|'.join(sorted(shapes))})$"
-    if len(shapes) > FEW or any(re.search(pattern, word) for word in words) or "{" in pattern:
+    if (
+        len(shapes) > FEW
+        or any(re.search(pattern, word) for word in words)
+        or "{" in pattern
+    ):
         return ""
     return f"CASE WHEN {text} ~ {literal(pattern)} THEN {{}} END"
 
@@ -273,10 +303,17 @@ def _any_of(run: re.Match[str]) -> str:
 
 def _can_be_named(word: str) -> bool:
     """Whether a word fits into a message, and between the quotes of Python."""
-    return len(word) <= LONGEST and word.isprintable() and '"' not in word and "{" not in word
+    return (
+        len(word) <= LONGEST
+        and word.isprintable()
+        and '"' not in word
+        and "{" not in word
+    )
 
 
-def _nothing(words: list[str], column: Column, kind: str, left: tuple[str, str]) -> Advice:
+def _nothing(
+    words: list[str], column: Column, kind: str, left: tuple[str, str]
+) -> Advice:
     """Where no one way reads most rows; whether some could be read is said."""
     readable = column.rows(column.filled) - column.rows(filter(str.strip, words))
     if not words or not readable:
@@ -293,7 +330,9 @@ def _weight(column: Column) -> Advice:
     """A number for every value, or for most."""
     every = ("1", ", which counts every row as 1")
     if column.is_clock or column.has("INTERVAL"):
-        return Advice([(f"extract(epoch FROM {column.written})", ", which is in seconds")])
+        return Advice(
+            [(f"extract(epoch FROM {column.written})", ", which is in seconds")]
+        )
     if column.type == "money":
         return Advice([(f"CAST({column.written} AS numeric)", "")])
     if not column.is_text:
@@ -301,14 +340,23 @@ def _weight(column: Column) -> Advice:
     empty = [value for value in column.values if not re.search("[0-9]", value)]
     if column.rows(empty) > column.rows(column.values) / 2:  # which any way leaves out
         return _nothing(empty, column, "number", every)
-    words = [value for value in column.filled if not _numbers(replace(column, values={value: 1}))]
+    words = [
+        value
+        for value in column.filled
+        if not _numbers(replace(column, values={value: 1}))
+    ]
     most = _of_most(column, words, _as_numbers, "number") if words else None
     found = [] if most else _as_numbers(column)
-    return most or (Advice(found) if found else _nothing(words, column, "number", every))
+    return most or (
+        Advice(found) if found else _nothing(words, column, "number", every)
+    )
 
 
 def _as_numbers(column: Column) -> Readings:
-    return [(f"CAST({text} AS {column.dialect.number})", when) for text, when in _numbers(column)]
+    return [
+        (f"CAST({text} AS {column.dialect.number})", when)
+        for text, when in _numbers(column)
+    ]
 
 
 def _numbers(column: Column) -> Readings:
@@ -323,7 +371,8 @@ def _numbers(column: Column) -> Readings:
         bare = [re.sub(r"[^0-9.,-]", "", value) for value in values]
         whole = (re.sub(SPACED, "", value) for value in values)
         if not all(
-            number in value and "(" not in value for number, value in zip(bare, whole, strict=True)
+            number in value and "(" not in value
+            for number, value in zip(bare, whole, strict=True)
         ):
             return []  # what is left of it stood in pieces, or in brackets, as what is owed does
         values, text = bare, f"regexp_replace({text}, '[^0-9.,-]', '', 'g')"
@@ -333,7 +382,10 @@ def _numbers(column: Column) -> Readings:
         return []
     if _all(NUMBER, values):
         return [(text, "")]
-    english, comma = f"replace({text}, ',', '')", f"replace(replace({text}, '.', ''), ',', '.')"
+    english, comma = (
+        f"replace({text}, ',', '')",
+        f"replace(replace({text}, '.', ''), ',', '.')",
+    )
     fits = [_all(f"{NUMBER}|{POINT}", values), _all(COMMA, values)]
     if all(fits):
         return [
@@ -354,7 +406,9 @@ def _time(column: Column) -> Advice:
     """A moment for every value or for most, or an order."""
     if column.is_clock:
         day = f"CAST('2026-01-01' AS date) + {column.written}"
-        return Advice([(day, ", with the day it belongs to")], "A time of day is no moment. ")
+        return Advice(
+            [(day, ", with the day it belongs to")], "A time of day is no moment. "
+        )
     left_out = ("CAST(NULL AS timestamp)", ", which leaves the time out")
     if column.has("FLOAT", "DOUBLE", "DECIMAL", "REAL", "NUMERIC"):
         words, read = (
@@ -363,12 +417,17 @@ def _time(column: Column) -> Advice:
         )
     elif column.is_text:
         fits = _way(column.filled)
-        words, read = [value for value in column.filled if not fits(value.strip())], _moments
+        words, read = (
+            [value for value in column.filled if not fits(value.strip())],
+            _moments,
+        )
     else:
         return Advice([left_out], "Its values are no times. ")
     found = [] if words else read(column)
     most = _of_most(column, words, read, "time") if words else None
-    return most or (Advice(found) if found else _nothing(words, column, "time", left_out))
+    return most or (
+        Advice(found) if found else _nothing(words, column, "time", left_out)
+    )
 
 
 def _is_finite(value: str) -> bool:
@@ -393,7 +452,14 @@ def _since_1970(column: Column, number: str) -> Readings:
         for part, limit in ((1, 1e11), (1000, 1e14), (10**6, 1e17), (10**9, 1e20))
         if size < limit
     )
-    return [(f"to_timestamp({number} / {part})" if part > 1 else f"to_timestamp({number})", "")]
+    return [
+        (
+            f"to_timestamp({number} / {part})"
+            if part > 1
+            else f"to_timestamp({number})",
+            "",
+        )
+    ]
 
 
 def _way(values: Sequence[str]) -> Callable[[str], bool]:
@@ -428,7 +494,9 @@ def _moments(column: Column) -> Readings:
         return [(f"CAST({text} AS timestamp)", "")]
     if all(map(_is_moment, values)):
         mixed = not _all(f"{ISO}{ZONE}", values)
-        when = ", where a time without a zone is in that of the session" if mixed else ""
+        when = (
+            ", where a time without a zone is in that of the session" if mixed else ""
+        )
         return [(f"CAST({text} AS timestamptz)", when)]
     form = next((form for form in FORMATS if _fits(form, values)), None)
     if form is None:
@@ -452,7 +520,7 @@ def _is_iso(value: str) -> bool:
 
 def _fits(form: str, values: Sequence[str]) -> bool:
     """Whether all values have a format; most formats end with the first."""
-    return all(_reads(lambda value=value: datetime.strptime(value, form)) for value in values)  # type: ignore[misc]  # bound in time
+    return all(_reads(partial(datetime.strptime, value, form)) for value in values)
 
 
 def _reads(attempt: Callable[[], datetime]) -> bool:

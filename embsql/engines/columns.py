@@ -11,9 +11,12 @@ from embsql.errors import InexactId, MissingColumn, SourceFailed, suggestion
 PART = r'(?:\w+|"(?:[^"]|"")+")'
 NAME = re.compile(rf"{PART}(\.{PART}){{0,2}}")
 CALL = re.compile(
-    r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)", re.IGNORECASE | re.DOTALL
+    r"(?!(SELECT|WITH|FROM|VALUES|TABLE)\b)\w+(\.\w+)?\s*\(.*\)",
+    re.IGNORECASE | re.DOTALL,
 )
-NO_TABLE = re.compile(r'Table with name \w+ does not exist|relation "\w+" does not exist')
+NO_TABLE = re.compile(
+    r'Table with name \w+ does not exist|relation "\w+" does not exist'
+)
 FRAME = "A DataFrame or an Arrow table is given itself, without quotes: train('m', df)"
 LEAVE = "Leave that name out"  # the column that it was given for is called as usual
 LARGEST_WHOLE = 9.2e18
@@ -32,17 +35,23 @@ def quoted_name(text: str, plain: Callable[[str], str] = str) -> str:
     Parts in quotes stay, others are quoted as `plain` makes them.
     """
     return ".".join(
-        part if part[0] == '"' else quote(plain(part)) for part in re.findall(PART, text)
+        part if part[0] == '"' else quote(plain(part))
+        for part in re.findall(PART, text)
     )
 
 
-def find_column(known: Iterable[str], wanted: str | None, default: str, option: str) -> str | None:
+def find_column(
+    known: Iterable[str], wanted: str | None, default: str, option: str
+) -> str | None:
     """The source's own spelling of a column's name; None when it is not asked for and not there."""
     names, name = list(known), wanted or default
     found = next((column for column in names if column.lower() == name.lower()), None)
     if found is None and wanted:
         raise _missing(
-            names, name, option, usual=find_column(names, None, default, option) is not None
+            names,
+            name,
+            option,
+            usual=find_column(names, None, default, option) is not None,
         )
     return found
 
@@ -56,7 +65,9 @@ def need(known: Iterable[str], wanted: str | None, default: str, option: str) ->
     return found
 
 
-def _missing(names: list[str], name: str, option: str, *, usual: bool = False) -> MissingColumn:
+def _missing(
+    names: list[str], name: str, option: str, *, usual: bool = False
+) -> MissingColumn:
     """The error for a missing column, where one of the usual name may be there."""
     return MissingColumn(
         source="the source",
@@ -83,10 +94,20 @@ def failed(reason: str, kind: str | None, text: str) -> SourceFailed | InexactId
     if found is None:
         if NO_TABLE.search(reason):
             reason += f"{'' if reason.endswith(('?', '!', '.')) else '.'} {FRAME}"
-        return SourceFailed(reason=reason, shared={"reason": f"{kind}. {ALONE}"} if kind else None)
+        return SourceFailed(
+            reason=reason, shared={"reason": f"{kind}. {ALONE}"} if kind else None
+        )
     value, limit, column = found.groups()
-    whole = abs(float(value)) < LARGEST_WHOLE  # as text it would be 9.007199254740992e+15
-    remedy = f"CAST({quote(column)} AS {'bigint' if whole else text}) AS {quote(column)}"
+    whole = (
+        abs(float(value)) < LARGEST_WHOLE
+    )  # as text it would be 9.007199254740992e+15
+    remedy = (
+        f"CAST({quote(column)} AS {'bigint' if whole else text}) AS {quote(column)}"
+    )
     return InexactId(
-        column=column, value=value, limit=limit, remedy=remedy, shared={"value": "a number"}
+        column=column,
+        value=value,
+        limit=limit,
+        remedy=remedy,
+        shared={"value": "a number"},
     )

@@ -20,7 +20,16 @@ import pyarrow.compute as pc
 from embsql import stopping
 from embsql.engines._duckdb_file import rewrite
 from embsql.engines._remedies import DUCKDB, MOST
-from embsql.engines.columns import CALL, LEAVE, NAME, failed, find_column, need, quote, quoted_name
+from embsql.engines.columns import (
+    CALL,
+    LEAVE,
+    NAME,
+    failed,
+    find_column,
+    need,
+    quote,
+    quoted_name,
+)
 from embsql.engines.duckdb_columns import DuckDBColumns, is_number
 from embsql.engines.files import (
     READERS,
@@ -118,7 +127,9 @@ class DuckDB:
     name = "duckdb"
     embedded = True
 
-    def __init__(self, target: str | duckdb.DuckDBPyConnection, *, read_only: bool = False) -> None:
+    def __init__(
+        self, target: str | duckdb.DuckDBPyConnection, *, read_only: bool = False
+    ) -> None:
         self.path = target if isinstance(target, str) else ""
         self.label = self.path or "an open DuckDB connection"
         self._owned = isinstance(target, str)
@@ -141,7 +152,11 @@ class DuckDB:
         """Run one or several statements; the number of rows the last one changed."""
         with translated(self.path), interruptible(self._own):
             rows = self._own.execute(sql, values or None).fetchall()
-        return int(rows[0][0]) if rows and len(rows[0]) == 1 and isinstance(rows[0][0], int) else 0
+        return (
+            int(rows[0][0])
+            if rows and len(rows[0]) == 1 and isinstance(rows[0][0], int)
+            else 0
+        )
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
@@ -155,10 +170,17 @@ class DuckDB:
 
     def conflict(self, error: Exception) -> bool:
         """Whether another writer was first: DuckDB says so in several ways, some only at COMMIT."""
-        return isinstance(error, duckdb.TransactionException | duckdb.ConstraintException)
+        return isinstance(
+            error, duckdb.TransactionException | duckdb.ConstraintException
+        )
 
     def read(
-        self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
+        self,
+        select: str,
+        script: str,
+        queries: Mapping[str, str],
+        done: str,
+        **values: Any,
     ) -> dict[str, pa.Table]:
         """Evaluate a source where the caller's own tables are visible.
 
@@ -171,10 +193,14 @@ class DuckDB:
 
         try:
             with interruptible(self._caller):
-                self._caller.execute(f"CREATE TEMP TABLE {mark}source AS {select}").fetchall()
+                self._caller.execute(
+                    f"CREATE TEMP TABLE {mark}source AS {select}"
+                ).fetchall()
                 self._caller.execute(ours(script)).fetchall()
                 return {
-                    name: _in_lower_case(_arrow(self._caller, ours(sql), values.get(name, {})))
+                    name: _in_lower_case(
+                        _arrow(self._caller, ours(sql), values.get(name, {}))
+                    )
                     for name, sql in queries.items()
                 }
         except duckdb.Error as error:
@@ -185,10 +211,14 @@ class DuckDB:
             ):  # a caller's transaction that has failed tidies up by itself
                 self._caller.execute(ours(done)).fetchall()
 
-    def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
+    def write(
+        self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql"
+    ) -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
         rows = pa.table({name: _column(values) for name, values in columns.items()})
-        rows = pa.Table.from_batches(rows.to_batches(max_chunksize=ROW_GROUP), rows.schema)
+        rows = pa.Table.from_batches(
+            rows.to_batches(max_chunksize=ROW_GROUP), rows.schema
+        )
         view = f"embsql_{uuid.uuid4().hex}"  # a name no table of the caller can have
         self._own.register(view, rows)
         try:
@@ -244,12 +274,14 @@ class DuckDB:
     def compact(self) -> None:
         """Write the file anew, without the bytes of what was deleted.
 
-        Nobody else may have it open for writing. Raises InvalidArgument for what is no file of ours,
-        ReadOnly, DatabaseBusy and CannotOpen; the file is then as it was.
+        Nobody else may have it open for writing. Raises InvalidArgument for what is no file of
+        ours, ReadOnly, DatabaseBusy and CannotOpen; the file is then as it was.
         """
         if not self._owned or self.path in ("", ":memory:"):
             allowed = "a file that embsql opened by its name"
-            raise InvalidArgument(name="what is compacted", allowed=allowed, value=self.label)
+            raise InvalidArgument(
+                name="what is compacted", allowed=allowed, value=self.label
+            )
         if self.read_only:
             raise ReadOnly(path=self.path)
         self.close()
@@ -275,7 +307,8 @@ class DuckDB:
         listed = set() if self.path == ":memory:" else self._namesakes()
         for kind in listed & set(MACROS):
             reason = (
-                f"it has a macro embsql_command of its own. Drop it: {MACROS[kind]} embsql_command;"
+                f"it has a macro embsql_command of its own. Drop it: {MACROS[kind]} "
+                "embsql_command;"
             )
             raise CannotInstall(database=self.label, reason=reason)
         if not listed:
@@ -300,7 +333,9 @@ class DuckDB:
             self._own.register(name, rows)
             self._shown = name
             self._own.execute(f"DESCRIBE {quote(name)}").fetchall()
-        except duckdb.Error as error:  # a type of Arrow's that DuckDB has no type for, no columns
+        except (
+            duckdb.Error
+        ) as error:  # a type of Arrow's that DuckDB has no type for, no columns
             raise SourceFailed(reason=_first_line(error)) from None
 
     def withdraw(self) -> None:
@@ -358,10 +393,18 @@ class DuckDB:
         """
         if file.reader != "read_csv" or not Path(file.path).is_file():
             return self._described(_all_of(file)), {}
-        found = self._asked(f"SELECT * FROM sniff_csv({literal(file.path)})").to_pylist()[0]
-        marks = {"delim": "Delimiter", "quote": "Quote", "escape": "Escape", "comment": "Comment"}
+        found = self._asked(
+            f"SELECT * FROM sniff_csv({literal(file.path)})"
+        ).to_pylist()[0]
+        marks = {
+            "delim": "Delimiter",
+            "quote": "Quote",
+            "escape": "Escape",
+            "comment": "Comment",
+        }
         written = {
-            option: literal(found[name].replace("(empty)", "")) for option, name in marks.items()
+            option: literal(found[name].replace("(empty)", ""))
+            for option, name in marks.items()
         }
         written |= {
             "skip": str(found["SkipRows"]),
@@ -370,7 +413,9 @@ class DuckDB:
         }
         return {column["name"]: column["type"] for column in found["Columns"]}, written
 
-    def _ids(self, types: dict[str, str], columns: Columns, file: File | None) -> tuple[str, str]:
+    def _ids(
+        self, types: dict[str, str], columns: Columns, file: File | None
+    ) -> tuple[str, str]:
         """The columns of users and items.
 
         Raises MissingColumn, for a file with the SELECT that reads it.
@@ -400,10 +445,17 @@ class DuckDB:
         )
         if not tests:
             return {}
-        (misses,) = self._asked(f"SELECT {counted} FROM (\n{query}\n) AS given").to_pylist()
-        fits = [kind for kind, missed in zip(tests, misses.values(), strict=True) if not missed]
+        (misses,) = self._asked(
+            f"SELECT {counted} FROM (\n{query}\n) AS given"
+        ).to_pylist()
+        fits = [
+            kind
+            for kind, missed in zip(tests, misses.values(), strict=True)
+            if not missed
+        ]
         return {
-            name: next((type_ for of, type_ in fits if of == name), "VARCHAR") for name, _ in tests
+            name: next((type_ for of, type_ in fits if of == name), "VARCHAR")
+            for name, _ in tests
         }
 
     def values(self, query: str, column: str, type_: str) -> dict[str, int]:
@@ -414,7 +466,9 @@ class DuckDB:
             f" GROUP BY 1 ORDER BY 2 DESC, 1 ASC LIMIT {MOST}"
         )
         values, rows = (part.to_pylist() for part in found.columns)
-        return {value: n for value, n in zip(values, rows, strict=True) if value is not None}
+        return {
+            value: n for value, n in zip(values, rows, strict=True) if value is not None
+        }
 
     def describe(self, text: str) -> dict[str, str]:
         """Names and types of a source's columns, without running it; of a file by its first rows.
@@ -448,7 +502,9 @@ class DuckDB:
         relation = self._caller.sql(query)
         return dict(zip(relation.columns, map(str, relation.types), strict=True))
 
-    def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
+    def gather(
+        self, text: str, ids: Iterable[str] = (), weight: str | None = None
+    ) -> pa.Table:
         """A caller's SELECT: ids as text, a weight as a number, other columns as they are.
 
         Raises NotASelect, SourceFailed, UnknownFormat, BadColumnType or InexactId.
@@ -495,7 +551,9 @@ class DuckDB:
             raise _failed(error) from None
         kinds = [statement.type.name for statement in parsed]
         if [kind.removesuffix("_STATEMENT") for kind in kinds] != ["SELECT"]:
-            raise NotASelect(found=" and ".join(kinds).replace("_STATEMENT", "") or "nothing")
+            raise NotASelect(
+                found=" and ".join(kinds).replace("_STATEMENT", "") or "nothing"
+            )
         return str(parsed[0].query).strip().rstrip(";")
 
     def _file(self, text: str) -> File | None:
@@ -504,11 +562,17 @@ class DuckDB:
         file = located(path) if path else None
         if path and file is None:
             most = endings(path).most_common(1) if Path(path).is_dir() else []
-            remedy = self._readable(within(path, most[0][0]) if most else File(path, "read_csv"))
-            problem = (
-                "holds files of several formats" if most else "has no name that tells its format"
+            remedy = self._readable(
+                within(path, most[0][0]) if most else File(path, "read_csv")
             )
-            raise UnknownFormat(path=path, problem=problem, known=", ".join(READERS), remedy=remedy)
+            problem = (
+                "holds files of several formats"
+                if most
+                else "has no name that tells its format"
+            )
+            raise UnknownFormat(
+                path=path, problem=problem, known=", ".join(READERS), remedy=remedy
+            )
         return file
 
     def _readable(self, file: File) -> str:
@@ -522,7 +586,9 @@ class DuckDB:
                 names = list(self._described(query))
                 if {"user_id", "item_id"} <= set(names):
                     return query
-                if len(names) > 1 and (is_text_file(file.path) or file.reader != "read_csv"):
+                if len(names) > 1 and (
+                    is_text_file(file.path) or file.reader != "read_csv"
+                ):
                     headless = file.select(None, header="false", **options)
                     if file.reader == "read_csv" and self._begins_with_a_row(headless):
                         query, names = headless, list(self._described(headless))
@@ -537,7 +603,8 @@ class DuckDB:
         """
         rows = self._asked(headless)
         return any(
-            (pc.sum(pc.equal(column, column[0])).as_py() or 0) > 1 for column in rows.columns[:2]
+            (pc.sum(pc.equal(column, column[0])).as_py() or 0) > 1
+            for column in rows.columns[:2]
         )
 
 
@@ -553,7 +620,9 @@ def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
     try:
         with translated(path):
             opened = duckdb.connect(path, read_only=read_only, config=dict(config))
-    except duckdb.CatalogException as error:  # of a file of another format, only to read
+    except (
+        duckdb.CatalogException
+    ) as error:  # of a file of another format, only to read
         if "in-memory" not in str(error) or path == ":memory:":
             raise
         raise _no_database(path) from None
@@ -568,7 +637,9 @@ def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 
 def _no_database(path: str) -> CannotOpen:
-    reason = f"it is no DuckDB database; to train on a file, give it as the source: {path!r}"
+    reason = (
+        f"it is no DuckDB database; to train on a file, give it as the source: {path!r}"
+    )
     return CannotOpen(path=path, reason=reason)
 
 
@@ -631,7 +702,9 @@ def _in_transaction(connection: duckdb.DuckDBPyConnection) -> bool:
     Else every statement has one of its own.
     """
     try:
-        seen = [connection.execute("SELECT txid_current()").fetchall() for _ in range(2)]
+        seen = [
+            connection.execute("SELECT txid_current()").fetchall() for _ in range(2)
+        ]
     except duckdb.TransactionException:  # it is in one that has failed
         return True
     return seen[0] == seen[1]
@@ -671,7 +744,9 @@ def _bare(text: str) -> str:
 # --- columns in ----------------------------------------------------------------------------------
 
 
-def _arrow(connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]) -> pa.Table:
+def _arrow(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]
+) -> pa.Table:
     """Ask without leaving an open result behind, which would block the connection."""
     given = {name: _scalar(value) for name, value in values.items()}
     relation = connection.sql(sql, params=given) if given else connection.sql(sql)
@@ -690,7 +765,9 @@ def _scalar(value: Any) -> Any:
 
 def _all_of(file: File) -> str:
     """A SELECT of a file; of JSON all rows say what the columns are."""
-    return file.select(sample_size="-1") if file.reader == "read_json" else file.select()
+    return (
+        file.select(sample_size="-1") if file.reader == "read_json" else file.select()
+    )
 
 
 def _types_read(
@@ -714,5 +791,7 @@ def _column(values: Any) -> Any:
     if isinstance(values, np.ndarray) and values.ndim == 2:
         n, d = values.shape
         offsets = np.arange(n + 1, dtype=np.int64) * d
-        return pa.LargeListArray.from_arrays(offsets, np.ascontiguousarray(values).reshape(n * d))
+        return pa.LargeListArray.from_arrays(
+            offsets, np.ascontiguousarray(values).reshape(n * d)
+        )
     return values

@@ -23,7 +23,10 @@ INTEGERS = {
     "UHUGEINT",
 }
 NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
-EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}  # from where on whole numbers are not told apart
+EXACT = {
+    "FLOAT": 2**24,
+    "DOUBLE": 2**53,
+}  # from where on whole numbers are not told apart
 BYTES = "COLLATE C"  # texts are equal, and in order, by their bytes
 # of a query, a column and its type: some values, and the rows of each
 Values = Callable[[str, str, str], dict[str, int]]
@@ -46,7 +49,9 @@ class DuckDBColumns:
         '' is no id. Texts of different bytes are different, whatever collation a session has.
         """
         type_, given = self.types[column], f"given.{quote(column)}"
-        if type_.endswith("]") or type_.startswith(("STRUCT", "TUPLE", "MAP", "INTERVAL")):
+        if type_.endswith("]") or type_.startswith(
+            ("STRUCT", "TUPLE", "MAP", "INTERVAL")
+        ):
             raise refusal(self._refused(column), "id")
         reader = self.file.reader if self.file else "read_parquet"
         if reader == "read_csv" and type_ in INTEGERS:
@@ -81,7 +86,9 @@ class DuckDBColumns:
         found = self.types[column]
         type_ = self._read_as(found)
         values = self.values(self.query, column, type_)
-        return Column(column, type_, values, DUCKDB, self._instead(column, type_), found)
+        return Column(
+            column, type_, values, DUCKDB, self._instead(column, type_), found
+        )
 
     def _read_as(self, found: str) -> str:
         """The type that a remedy finds a column in.
@@ -143,7 +150,9 @@ def _id(given: str, type_: str, column: str) -> str:
         return _of_decimal(text, *map(int, re.findall(r"\d+", type_)))
     if type_ == "TIMESTAMP WITH TIME ZONE":
         return f"CAST(make_timestamp(epoch_us({given})) AS VARCHAR) || '+00'"
-    made = {"BLOB": f"lower(hex({given}))", "JSON": f"({given} ->> '$')"}.get(type_, text)
+    made = {"BLOB": f"lower(hex({given}))", "JSON": f"({given} ->> '$')"}.get(
+        type_, text
+    )
     return f"nullif({made}, '') {BYTES}"
 
 

@@ -75,7 +75,11 @@ COMPLAINTS: list[
     tuple[Any, str, type[EmbsqlError]]
 ] = [  # kinds of error, a word in it, what it means
     (psycopg.errors.InsufficientPrivilege, "", PermissionDenied),
-    (psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName, "embsql", NotInstalled),
+    (
+        psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName,
+        "embsql",
+        NotInstalled,
+    ),
     (psycopg.errors.InvalidColumnReference, "ON CONFLICT", HalfRestored),
 ]
 PGVECTOR = """
@@ -111,7 +115,9 @@ class PostgreSQL:
     embedded = False
     path = ""
 
-    def __init__(self, target: str | psycopg.Connection[Any], *, read_only: bool = False) -> None:
+    def __init__(
+        self, target: str | psycopg.Connection[Any], *, read_only: bool = False
+    ) -> None:
         self._address = target if isinstance(target, str) else _address(target)
         self._given_back = False
         self.label = _label(self._address)
@@ -194,8 +200,12 @@ class PostgreSQL:
                 return complaint(database=self.label, reason=reason)
         if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
             return ReadOnly(path=self.label)
-        if isinstance(error, psycopg.errors.RaiseException) and reason.startswith(REFUSAL):
-            return CannotInstall(database=self.label, reason=reason.removeprefix(REFUSAL))
+        if isinstance(error, psycopg.errors.RaiseException) and reason.startswith(
+            REFUSAL
+        ):
+            return CannotInstall(
+                database=self.label, reason=reason.removeprefix(REFUSAL)
+            )
         if isinstance(error, psycopg.OperationalError) and self._own.closed:
             return ConnectionLost(database=self.label, reason=reason)
         return None
@@ -230,7 +240,12 @@ class PostgreSQL:
             return self._arrow(cursor)
 
     def read(
-        self, select: str, script: str, queries: Mapping[str, str], done: str, **values: Any
+        self,
+        select: str,
+        script: str,
+        queries: Mapping[str, str],
+        done: str,
+        **values: Any,
     ) -> dict[str, pa.Table]:
         """Stream a source out of the server.
 
@@ -317,15 +332,21 @@ class PostgreSQL:
             except psycopg.OperationalError as error:
                 if not reader.closed:
                     raise
-                raise ConnectionLost(database=self.label, reason=first_line(error)) from None
+                raise ConnectionLost(
+                    database=self.label, reason=first_line(error)
+                ) from None
 
-    def write(self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql") -> int:
+    def write(
+        self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql"
+    ) -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table.
 
         Of the partitioned tables it takes rows of one run, which are in a partition of its own.
         """
         target = f"{quote(schema)}.{quote(table)}"
-        if schema == "main":  # the caller's own tables, by DuckDB's name for their place
+        if (
+            schema == "main"
+        ):  # the caller's own tables, by DuckDB's name for their place
             target = quote(table)
         if schema == "embsql" and table in PARTITIONED:
             return self._write_partition(table, columns)
@@ -345,13 +366,20 @@ class PostgreSQL:
             return 0
         (run_id,) = runs.tolist()
         with self._acting() as connection:
-            open_ = connection.execute("SELECT embsql.open_partition($1, $2)", [table, run_id])
+            open_ = connection.execute(
+                "SELECT embsql.open_partition($1, $2)", [table, run_id]
+            )
             part = open_.fetchall()[0][0]
             with connection.transaction():
                 # what the columns are the empty partition says: asking the table locks every run
-                like, target = f"embsql.{quote(f'{table}_none')}", f"embsql_runs.{quote(part)}"
+                like, target = (
+                    f"embsql.{quote(f'{table}_none')}",
+                    f"embsql_runs.{quote(part)}",
+                )
                 rows = self._copy(connection, like, target, columns)
-                connection.execute("SELECT embsql.attach_partition($1, $2)", [table, run_id])
+                connection.execute(
+                    "SELECT embsql.attach_partition($1, $2)", [table, run_id]
+                )
         return rows
 
     def _copy(
@@ -405,7 +433,9 @@ class PostgreSQL:
         for statement in self.ask(REWRITING)["statement"].to_pylist():
             with suppress(NotInstalled):  # of a run that was dropped meanwhile
                 self.run(statement)
-        self.run("VACUUM (FULL) pg_catalog.pg_statistic")  # the most common ids, and some more
+        self.run(
+            "VACUUM (FULL) pg_catalog.pg_statistic"
+        )  # the most common ids, and some more
 
     def close(self) -> None:
         """Give back what was opened here."""
@@ -443,7 +473,9 @@ class PostgreSQL:
         except psycopg.OperationalError as error:
             if ear:
                 ear.close()
-            raise ConnectionLost(database=self.label, reason=first_line(error)) from None
+            raise ConnectionLost(
+                database=self.label, reason=first_line(error)
+            ) from None
 
     def second(self) -> str:
         """The address, for another connection to the same database."""
@@ -476,7 +508,9 @@ class PostgreSQL:
             "explicit": explicit,
             "user": looked.key(user),
             "item": looked.key(item),
-            "weight": looked.weight(weight) if weight else "CAST(1 AS double precision)",
+            "weight": looked.weight(weight)
+            if weight
+            else "CAST(1 AS double precision)",
             "time": looked.time(time_) if time_ else "CAST(NULL AS bigint)",
             "names": {"user": user, "item": item, "weight": weight},
             "has_weight": weight is not None,
@@ -498,7 +532,9 @@ class PostgreSQL:
         try:
             with self._reading() as source:
                 if self._job is None or isinstance(text, Own):
-                    return Plain(query, types_of(source, f"SELECT * FROM (\n{query}\n) AS given"))
+                    return Plain(
+                        query, types_of(source, f"SELECT * FROM (\n{query}\n) AS given")
+                    )
                 if text not in self._readers:
                     raise SourceFailed(reason=NOT_ASKED)
                 return guarded(source, self._readers[text])
@@ -513,9 +549,13 @@ class PostgreSQL:
             f" GROUP BY 1 ORDER BY 2 DESC, 1 ASC LIMIT {MOST}"
         )
         values, rows = (part.to_pylist() for part in found.columns)
-        return {value: n for value, n in zip(values, rows, strict=True) if value is not None}
+        return {
+            value: n for value, n in zip(values, rows, strict=True) if value is not None
+        }
 
-    def gather(self, text: str, ids: Iterable[str] = (), weight: str | None = None) -> pa.Table:
+    def gather(
+        self, text: str, ids: Iterable[str] = (), weight: str | None = None
+    ) -> pa.Table:
         """A caller's SELECT: ids as text, a weight as a number, other columns as they are.
 
         Raises NotASelect, SourceFailed, BadColumnType or InexactId.
@@ -526,9 +566,12 @@ class PostgreSQL:
         made = {name: looked.key(name) for name in types if name.lower() in ids}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
         written = ", ".join(
-            f"{made.get(name, f'given.{quote(name)}')} AS {quote(name)}" for name in types
+            f"{made.get(name, f'given.{quote(name)}')} AS {quote(name)}"
+            for name in types
         )
-        return self._asked(f"SELECT {written if made else '*'} FROM (\n{query}\n) AS given")
+        return self._asked(
+            f"SELECT {written if made else '*'} FROM (\n{query}\n) AS given"
+        )
 
     def _asked(self, sql: str) -> pa.Table:
         """What the connection of the source answers. Raises SourceFailed or InexactId."""
@@ -542,7 +585,9 @@ class PostgreSQL:
         except psycopg.Error as error:
             raise source_failed(error) from None
 
-    def _register(self, connection: psycopg.Connection[Any], values: Mapping[str, Any]) -> None:
+    def _register(
+        self, connection: psycopg.Connection[Any], values: Mapping[str, Any]
+    ) -> None:
         """Let values be numpy arrays and of pgvector's types, on a connection of ours."""
         if not values or connection is self._registered:
             return
@@ -550,11 +595,15 @@ class PostgreSQL:
         if home is None:
             return
         with connection.transaction():
-            before = connection.execute("SELECT current_setting('search_path')").fetchone()
+            before = connection.execute(
+                "SELECT current_setting('search_path')"
+            ).fetchone()
             connection.execute("SELECT set_config('search_path', $1, TRUE)", home)
             pgvector.psycopg.register_vector(connection)
             connection.execute("SELECT set_config('search_path', $1, TRUE)", before)
-        for number in self._vector_types(connection):  # decoded by the column, not one by one
+        for number in self._vector_types(
+            connection
+        ):  # decoded by the column, not one by one
             connection.adapters.register_loader(number, ByteaBinaryLoader)
         self._registered = connection
 
@@ -572,16 +621,26 @@ class PostgreSQL:
         if cursor.description is None:
             return pa.table({})
         rows = cursor.fetchall()
-        columns = list(zip(*rows, strict=True)) if rows else [()] * len(cursor.description)
+        columns = (
+            list(zip(*rows, strict=True)) if rows else [()] * len(cursor.description)
+        )
         codes = [of.type_code for of in cursor.description]
-        arrays = [self._column(cursor, n, code, columns[n]) for n, code in enumerate(codes)]
+        arrays = [
+            self._column(cursor, n, code, columns[n]) for n, code in enumerate(codes)
+        ]
         return pa.Table.from_arrays(arrays, [of.name for of in cursor.description])
 
     def _column(
-        self, cursor: psycopg.Cursor[Any], n: int, type_code: int, values: tuple[Any, ...]
+        self,
+        cursor: psycopg.Cursor[Any],
+        n: int,
+        type_code: int,
+        values: tuple[Any, ...],
     ) -> pa.Array:
         """The n-th column of a result in binary."""
-        if type_code not in ARROW and type_code in self._vector_types(cursor.connection):
+        if type_code not in ARROW and type_code in self._vector_types(
+            cursor.connection
+        ):
             return vectors_as_lists(sent(cursor, n), self._vectors[type_code])
         if type_code == 2950:  # a UUID is an object here, and text everywhere else
             values = tuple(None if value is None else str(value) for value in values)
@@ -599,12 +658,16 @@ def _address(connection: psycopg.Connection[Any]) -> str:
 
     Raises UnknownDatabase or Closed.
     """
-    if not isinstance(connection, psycopg.Connection):  # a cursor, a pool, an asynchronous one
+    if not isinstance(
+        connection, psycopg.Connection
+    ):  # a cursor, a pool, an asynchronous one
         raise UnknownDatabase(target=f"a {type(connection).__qualname__}")
     if connection.closed:
         raise Closed(database="the connection to PostgreSQL that was given")
     info = connection.info
-    return conninfo.make_conninfo(**info.get_parameters(), password=info.password or None)
+    return conninfo.make_conninfo(
+        **info.get_parameters(), password=info.password or None
+    )
 
 
 def _label(address: str) -> str:

@@ -7,7 +7,9 @@ import numpy as np
 from embsql.data import CsrMatrix, Float32, Int32, Interactions, indptr_of
 from embsql.run import Run
 
-N_NEIGHBORS = 100  # of each item, as in the published table for item-kNN (BARS, Gowalla)
+N_NEIGHBORS = (
+    100  # of each item, as in the published table for item-kNN (BARS, Gowalla)
+)
 TINY = 1e-12  # less than any similarity that counts
 
 
@@ -20,7 +22,9 @@ def popular(train: Interactions, excluded: CsrMatrix, k: int) -> Int32:
     from embsql.numeric.topk import first_unseen
 
     counts = np.bincount(train.item, minlength=train.n_items)  # (n_items,)
-    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]  # (items with pairs,)
+    order = np.argsort(-counts, kind="stable")[
+        : np.count_nonzero(counts)
+    ]  # (items with pairs,)
     return first_unseen(order.astype(np.int32), excluded, k, train.n_items)
 
 
@@ -45,14 +49,20 @@ def item_knn(
 
     by_user = train.by_user()
     by_item = train.by_item()
-    neighbors, cosine = cosine_neighbors(by_user, by_item, N_NEIGHBORS, run)  # (n_items, 100) each
+    neighbors, cosine = cosine_neighbors(
+        by_user, by_item, N_NEIGHBORS, run
+    )  # (n_items, 100) each
     total = cosine.sum(axis=1, keepdims=True)  # (n_items, 1)
-    weight = cosine / np.maximum(total, TINY)  # (n_items, 100) 0 where there is no neighbor
+    weight = cosine / np.maximum(
+        total, TINY
+    )  # (n_items, 100) 0 where there is no neighbor
     share = by_item.counts / max(1, len(np.unique(train.user)))  # (n_items,)
     base = share - (weight * share[neighbors]).sum(axis=1)  # (n_items,)
     base[by_item.counts == 0] = -np.inf
     weights = _by_neighbor(neighbors, weight)
-    codes, _ = top_k_linear(history, weights, base.astype(np.float32), k, run, repeats=repeats)
+    codes, _ = top_k_linear(
+        history, weights, base.astype(np.float32), k, run, repeats=repeats
+    )
     return codes
 
 
@@ -62,4 +72,6 @@ def _by_neighbor(neighbors: Int32, weight: Float32) -> CsrMatrix:
     entries = np.flatnonzero(flat >= 0)  # (e,)
     entries = entries[np.argsort(flat[entries], kind="stable")]  # (e,) by neighbor
     item = (entries // neighbors.shape[1]).astype(np.int32)  # (e,)
-    return CsrMatrix(indptr_of(flat[entries], len(neighbors)), item, weight.ravel()[entries])
+    return CsrMatrix(
+        indptr_of(flat[entries], len(neighbors)), item, weight.ravel()[entries]
+    )

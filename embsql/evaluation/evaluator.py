@@ -35,7 +35,9 @@ class Metric:
     metric: str  # recall ndcg hit_rate mrr map coverage diversity novelty
     k: int  # length of the lists; 0 for a count
     value: float
-    popular_value: float | None  # None where the baseline's lists are too short for the figure
+    popular_value: (
+        float | None
+    )  # None where the baseline's lists are too short for the figure
     itemknn_value: float | None
     # 95% interval over users; None for coverage, which is not a mean over users
     ci_low: float | None
@@ -94,7 +96,9 @@ class Questions:
         seen = _take_rows(parts.train.by_user(), users)
         relevant = _take_rows(parts.held_out.by_user(), users)
         excluded = CsrMatrix.empty(len(users)) if parts.repeats else seen
-        counts = np.bincount(parts.train.item, minlength=parts.train.n_items)  # (n_items,)
+        counts = np.bincount(
+            parts.train.item, minlength=parts.train.n_items
+        )  # (n_items,)
         facts = {**parts.facts, **_facts(parts, seen, counts)}
         return cls(run, users, seen, excluded, relevant, counts, facts)
 
@@ -191,7 +195,9 @@ class Evaluator:
         train = parts.train
         questions = Questions.prepare(parts, run)
         popular = baselines.popular(train, questions.excluded, longest)  # (m, max k)
-        itemknn = baselines.item_knn(train, questions.seen, longest, run, repeats=parts.repeats)
+        itemknn = baselines.item_knn(
+            train, questions.seen, longest, run, repeats=parts.repeats
+        )
         known = questions.known
         trained_users = known.users  # (m,)
         if vectors is not None:
@@ -220,18 +226,26 @@ class Evaluator:
         """What was asked, as figures of the segment `asked`."""
         nothing = (None, None, None, None)
         facts = self.questions.facts.items()
-        return [Metric("asked", name, 0, float(count), *nothing) for name, count in facts]
+        return [
+            Metric("asked", name, 0, float(count), *nothing) for name, count in facts
+        ]
 
-    def _means_over_users(self, rankings: Sequence[Int32], embeddings: Embeddings) -> list[Metric]:
+    def _means_over_users(
+        self, rankings: Sequence[Int32], embeddings: Embeddings
+    ) -> list[Metric]:
         """The figures that are means over users, of the model's and the baselines' rankings."""
         figures = [self._per_user(ranking, embeddings) for ranking in rankings]
         # of those in which some user has part
         keys = [key for key, values in figures[0].items() if np.isfinite(values).any()]
-        tables = [np.column_stack([values[key] for key in keys]) for values in figures]  # (m, c)
+        tables = [
+            np.column_stack([values[key] for key in keys]) for values in figures
+        ]  # (m, c)
         low, high = metrics.intervals(tables[0], self.questions.run.seed)  # (c,) each
         columns = np.column_stack([*map(metrics.means, tables), low, high])  # (c, 5)
         rows = zip(keys, columns.tolist(), strict=True)
-        return [Metric(*key, value, *map(_finite, others)) for key, (value, *others) in rows]
+        return [
+            Metric(*key, value, *map(_finite, others)) for key, (value, *others) in rows
+        ]
 
     def _per_user(self, ranking: Int32, embeddings: Embeddings) -> dict[Key, Float64]:
         """Every figure that is a mean over users: (m,) each."""
@@ -240,7 +254,9 @@ class Evaluator:
         hit = metrics.hits(ranking, questions.relevant, len(counts))  # (m, max k)
         figures: dict[Key, Float64] = {}
         for segment in questions.segments():
-            own_hit = hit & segment.items[ranking]  # (m, max k); no hit where the code is -1
+            own_hit = (
+                hit & segment.items[ranking]
+            )  # (m, max k); no hit where the code is -1
             relevant = questions.relevant_counts(segment)  # (m,)
             for name, figure in metrics.PER_USER.items():
                 for k in self.k:
@@ -269,7 +285,9 @@ def _head(counts: Int64) -> Mask:
     Equal counts by code.
     """
     order = np.argsort(-counts, kind="stable")  # (n_items,)
-    before = np.cumsum(counts[order]) - counts[order]  # (n_items,) pairs of more popular items
+    before = (
+        np.cumsum(counts[order]) - counts[order]
+    )  # (n_items,) pairs of more popular items
     head = np.zeros(len(counts), bool)  # (n_items,)
     head[order[before < HEAD_SHARE * counts.sum()]] = True
     return head
@@ -291,7 +309,9 @@ def _facts(parts: Split, seen: CsrMatrix, counts: Int64) -> dict[str, int]:
         "users": len(seen.counts),
         "pairs": len(parts.held_out),
         "users without training pairs": int(np.count_nonzero(seen.counts == 0)),
-        "items without training pairs": int(np.count_nonzero(counts[held_out_items] == 0)),
+        "items without training pairs": int(
+            np.count_nonzero(counts[held_out_items] == 0)
+        ),
     }
 
 

@@ -29,7 +29,9 @@ def hits(ranking: Int32, relevant: CsrMatrix, n_items: int) -> Hits:
     if not len(relevant.indices):
         return np.zeros(ranking.shape, bool)
     row = np.arange(len(ranking), dtype=np.int64)  # (m,)
-    relevant_keys = np.repeat(row, relevant.counts) * n_items + relevant.indices  # ascending
+    relevant_keys = (
+        np.repeat(row, relevant.counts) * n_items + relevant.indices
+    )  # ascending
     keys = row[:, None] * n_items + ranking  # (m, k)
     position = np.searchsorted(relevant_keys, keys)  # (m, k)
     found = relevant_keys[position.clip(max=len(relevant_keys) - 1)]  # (m, k)
@@ -134,7 +136,9 @@ def diversity(ranking: Int32, items: Float32) -> Float64:
     NaN for a list of fewer than two items; a zero vector has cosine 0 with every other.
     """
     length = np.linalg.norm(items, axis=1, keepdims=True)  # (n_items, 1)
-    direction = (items / np.where(length > 0, length, 1)).astype(np.float32)  # (n_items, dim)
+    direction = (items / np.where(length > 0, length, 1)).astype(
+        np.float32
+    )  # (n_items, dim)
     parts = [np.empty(0)]
     for first in range(0, len(ranking), BLOCK_USERS):
         parts.append(_diversity(ranking[first : first + BLOCK_USERS], direction))

@@ -20,10 +20,14 @@ REPEATS = "+repeats"  # behind the name of a split that asks again for what was 
 class Split:
     """Interactions in two: what is trained on, and what is asked. Their vocabularies are one."""
 
-    name: str  # what its figures are filed under: last, time, time+repeats, random, test
+    name: (
+        str  # what its figures are filed under: last, time, time+repeats, random, test
+    )
     train: Interactions
     held_out: Interactions
-    repeats: bool = False  # whether what a user knew is asked for again, and may then be in a list
+    repeats: bool = (
+        False  # whether what a user knew is asked for again, and may then be in a list
+    )
     # what else is to be known about it: name -> how many
     facts: Mapping[str, int] = field(default_factory=dict)
 
@@ -73,11 +77,15 @@ def split(
     """
     name = resolve_split(data, method, repeats=repeats)
     if not 0 < fraction < 1:
-        raise _not_evaluated(f"the held-out fraction must be between 0 and 1, got {fraction}")
+        raise _not_evaluated(
+            f"the held-out fraction must be between 0 and 1, got {fraction}"
+        )
     method = name.removesuffix(REPEATS)
     parts = METHODS[method](data, Cut(seed, fraction, average, repeats))
     if not len(parts.held_out):
-        raise _not_evaluated(f"split '{name}' finds nothing to hold out; {NEEDS[method]}")
+        raise _not_evaluated(
+            f"split '{name}' finds nothing to hold out; {NEEDS[method]}"
+        )
     return parts
 
 
@@ -166,14 +174,18 @@ def _random(data: Interactions, cut: Cut) -> Split:
     lots = np.random.default_rng(cut.seed).random(len(data))  # (n,)
     order = np.lexsort((lots, data.user))  # (n,) shuffled within users
     begins = np.repeat(matrix.indptr[:-1], matrix.counts)  # (n,)
-    rank = np.empty(len(data), np.int64)  # (n,) of a pair among the shuffled pairs of its user
+    rank = np.empty(
+        len(data), np.int64
+    )  # (n,) of a pair among the shuffled pairs of its user
     rank[order] = np.arange(len(data)) - begins
     most = np.maximum(matrix.counts - 1, 0)  # (n_users,)
     taken = np.clip(np.rint(matrix.counts * cut.fraction), 1, most)  # (n_users,)
     return _by_pair("random", data, rank < taken[data.user], {})
 
 
-def _by_pair(name: str, data: Interactions, held_out: Mask, facts: Mapping[str, int]) -> Split:
+def _by_pair(
+    name: str, data: Interactions, held_out: Mask, facts: Mapping[str, int]
+) -> Split:
     """Whole pairs on either side, held out where held_out (n,) is true."""
     return Split(name, data.where(~held_out), data.where(held_out), facts=facts)
 

@@ -50,8 +50,12 @@ class Cpu:
         eigenvalues, eigenvectors = self._eigh(fixed_factors)  # (f,), (f, f)
         fixed = matmul(fixed_factors, eigenvectors, self.run)  # (m, f)
         solved = matmul(solved_factors, eigenvectors, self.run)  # (n, f)
-        prior = NO_PRIOR if prior is None else matmul(prior, eigenvectors, self.run)  # (n, f)
-        loss, penalty = self._solve(matrix, fixed, solved, eigenvalues, objective, prior)
+        prior = (
+            NO_PRIOR if prior is None else matmul(prior, eigenvectors, self.run)
+        )  # (n, f)
+        loss, penalty = self._solve(
+            matrix, fixed, solved, eigenvalues, objective, prior
+        )
         return solved, fixed, loss, penalty
 
     def solve_from_zero(
@@ -61,7 +65,9 @@ class Cpu:
         eigenvalues, eigenvectors = self._eigh(fixed_factors)  # (f,), (f, f)
         fixed = matmul(fixed_factors, eigenvectors, self.run)  # (m, f)
         solved = np.zeros((len(matrix.counts), fixed.shape[1]), np.float32)  # (n, f)
-        loss, penalty = self._solve(matrix, fixed, solved, eigenvalues, objective, NO_PRIOR)
+        loss, penalty = self._solve(
+            matrix, fixed, solved, eigenvalues, objective, NO_PRIOR
+        )
         back = np.ascontiguousarray(eigenvectors.T)  # (f, f)
         return matmul(solved, back, self.run), loss, penalty
 
@@ -79,7 +85,9 @@ class Cpu:
         prior: Float32,
     ) -> tuple[float, float]:
         """Solve rows (n, f) in place, where the Gramian of fixed is diagonal: (f,) eigenvalues."""
-        diagonal = (objective.unobserved_weight * eigenvalues).astype(np.float32)  # (f,)
+        diagonal = (objective.unobserved_weight * eigenvalues).astype(
+            np.float32
+        )  # (f,)
         terms = kernels.Terms(*map(np.float32, objective[:3]))
         width = len(eigenvalues)
 

@@ -34,7 +34,9 @@ class Objective(NamedTuple):
     reg: float
     reg_exponent: float
     cg_steps: int  # conjugate gradient steps per row and sweep
-    zero_loss: float  # the sum of squares where every score is 0, to which losses are compared
+    zero_loss: (
+        float  # the sum of squares where every score is 0, to which losses are compared
+    )
 
     def relative(self, loss: float) -> float:
         """A loss as the solvers give it, plus its constant, as a share of the loss of all zeros."""
@@ -64,7 +66,9 @@ def mean_weight_scale(data: Interactions) -> float:
 
 def initial_factors(n: int, dim: int, seed: int) -> Float32:
     """Random factors (n, dim) to start from."""
-    factors = np.random.default_rng(seed).standard_normal((n, dim), np.float32)  # (n, dim)
+    factors = np.random.default_rng(seed).standard_normal(
+        (n, dim), np.float32
+    )  # (n, dim)
     return factors * np.float32(INITIAL_NORM / math.sqrt(dim))
 
 

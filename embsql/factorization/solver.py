@@ -17,7 +17,9 @@ def solver(run: Run) -> Solver:
     try:
         from embsql.factorization.torch import Torch, has_gpu
     except ImportError:
-        raise MissingExtra(what="training on a GPU", package="torch", extra="torch") from None
+        raise MissingExtra(
+            what="training on a GPU", package="torch", extra="torch"
+        ) from None
     if not has_gpu():
         raise NoGpu
     return Torch(run)

@@ -74,16 +74,24 @@ class Torch:
 
     @torch.inference_mode()
     def solve_side(
-        self, matrix: TorchCsr, fixed_factors: Tensor, solved_factors: Tensor, objective: Objective
+        self,
+        matrix: TorchCsr,
+        fixed_factors: Tensor,
+        solved_factors: Tensor,
+        objective: Objective,
     ) -> tuple[Tensor, Tensor, float, float]:
         """See `objective.Solver`; names and loss are those of `numeric.kernels.solve`."""
         gramian = (fixed_factors.T @ fixed_factors).double()  # (f, f)
-        eigenvalues, eigenvectors = torch.linalg.eigh(gramian)  # (f,), (f, f) smallest first
+        eigenvalues, eigenvectors = torch.linalg.eigh(
+            gramian
+        )  # (f,), (f, f) smallest first
         eigenvectors = eigenvectors.flip(1).float()  # (f, f)
         eigenvalues = eigenvalues.flip(0).clamp(min=0).float()  # (f,)
         fixed = fixed_factors @ eigenvectors  # (m, f)
         x = solved_factors @ eigenvectors  # (n, f)
-        confidence = objective.confidence_offset + objective.confidence_scale * matrix.data
+        confidence = (
+            objective.confidence_offset + objective.confidence_scale * matrix.data
+        )
         target = objective.target_offset + matrix.data  # (pairs,), as confidence
 
         ones = torch.ones_like(fixed[:, :1])  # (m, 1)
@@ -100,7 +108,9 @@ class Torch:
         rho = _dot(r, p)  # (n, 1)
         for _ in range(objective.cg_steps):
             self.run.check()
-            q = d * p + matrix.weighted_sum(confidence * matrix.scores(p, fixed), fixed)  # (n, f)
+            q = d * p + matrix.weighted_sum(
+                confidence * matrix.scores(p, fixed), fixed
+            )  # (n, f)
             alpha = torch.where(rho > TINY, rho / _dot(p, q), 0)  # (n, 1)
             loss -= _sum(alpha * rho)
             x = x + alpha * p  # (n, f)

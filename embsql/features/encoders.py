@@ -205,7 +205,9 @@ def _encoder(
     raise BadFeatures(option=option, found=found)
 
 
-def _is_any(type_: pa.DataType, tests: tuple[Callable[[pa.DataType], bool], ...]) -> bool:
+def _is_any(
+    type_: pa.DataType, tests: tuple[Callable[[pa.DataType], bool], ...]
+) -> bool:
     return any(test(type_) for test in tests)
 
 

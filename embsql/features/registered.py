@@ -43,10 +43,14 @@ class Registered:
     def fit(self, data: Interactions, _run: Run) -> Embeddings:
         """The vectors as they were given. Raises BadFeatures for what is none."""
         assert data.item_features is not None  # noqa: S101 - for mypy: registering gives them
-        items = vector_column(data.item_features["embedding"], data.items, "items")  # (i, d)
+        items = vector_column(
+            data.item_features["embedding"], data.items, "items"
+        )  # (i, d)
         if data.user_features is None:
             return Embeddings(items[:0], items, similarity=self.similarity)
-        users = vector_column(data.user_features["embedding"], data.users, "users")  # (u, d)
+        users = vector_column(
+            data.user_features["embedding"], data.users, "users"
+        )  # (u, d)
         user_dim, item_dim = users.shape[1], items.shape[1]
         if user_dim != item_dim:
             found = f"vectors of {user_dim:,}, where those of items have {item_dim:,}"

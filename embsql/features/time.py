@@ -46,7 +46,11 @@ def _required(
     time: Int64 | None,
 ) -> Int64:
     """The times. Raises BadOption, naming the option that wants them, where there are none."""
-    require(algorithm, "left out: the source has no event_time", **{option: time is not None})
+    require(
+        algorithm,
+        "left out: the source has no event_time",
+        **{option: time is not None},
+    )
     assert time is not None  # noqa: S101 - `require` has just checked it; mypy does not see that
     return time
 

@@ -59,8 +59,12 @@ def vector_column(
     lists = column.cast(LISTS).combine_chunks()
     known = lists.drop_null()
     dim = _common_length(known, option)
-    numbers = known.flatten().to_numpy(zero_copy_only=False)  # (k * d,) a missing one is NaN
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinity, which is refused
+    numbers = known.flatten().to_numpy(
+        zero_copy_only=False
+    )  # (k * d,) a missing one is NaN
+    with np.errstate(
+        over="ignore"
+    ):  # what float32 cannot hold becomes infinity, which is refused
         flat = numbers.astype(np.float32)  # (k * d,)
     has_list = lists.is_valid().to_numpy(zero_copy_only=False)  # (n,)
     shape = (len(lists), dim)

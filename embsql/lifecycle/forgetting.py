@@ -23,11 +23,29 @@ from embsql.lifecycle.registry import execute_named, log_event, query_named, swe
 from embsql.sources.source import UNNAMED
 
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each
-DERIVED = ("clusters", "labels", "maps", "top_items", "neighbors", "examples")  # in shared tables
+DERIVED = (
+    "clusters",
+    "labels",
+    "maps",
+    "top_items",
+    "neighbors",
+    "examples",
+)  # in shared tables
 PARTS = ("embeddings", "interactions", *DERIVED)  # all that a run has of a person
-WORDS = ("runs", "gates", "trials")  # where it is told what went wrong, which may name one
+WORDS = (
+    "runs",
+    "gates",
+    "trials",
+)  # where it is told what went wrong, which may name one
 NAMED = ("'{}'", '"{}"', '\\"{}\\"', "user {},")
-SELECTS = ("user_features", "item_features", "graph", "users", "labels", "test")  # among options
+SELECTS = (
+    "user_features",
+    "item_features",
+    "graph",
+    "users",
+    "labels",
+    "test",
+)  # among options
 ORPHANS = {"top_items", "neighbors", "cluster_members", "maps"}
 
 
@@ -59,13 +77,21 @@ def _begin(engine: Engine, user_id: str) -> int:
     with engine.transaction():
         execute_named(engine, "hold_trainings")
         salt = next(iter(_salts(engine)), None) or secrets.token_hex(16)
-        execute_named(engine, "note_forgotten", salt=salt, person=_hashed(salt, user_id))
+        execute_named(
+            engine, "note_forgotten", salt=salt, person=_hashed(salt, user_id)
+        )
         every = [row["run_id"] for row in query_named(engine, "every_run")]
         rows = execute_named(engine, "forget_user_cohorts", user_id=user_id)
         rows += _erase(engine, user_id, every, DERIVED)
         _reword(engine, user_id)
-        _unname(engine, user_id, [row["run_id"] for row in query_named(engine, "ended_runs")])
-        log_event(engine, "", None, "forget")  # the id itself would be a trace of the person
+        _unname(
+            engine,
+            user_id,
+            [row["run_id"] for row in query_named(engine, "ended_runs")],
+        )
+        log_event(
+            engine, "", None, "forget"
+        )  # the id itself would be a trace of the person
         return rows + _clear(engine, user_id, _left(engine, user_id))
 
 
@@ -79,7 +105,9 @@ def _left(engine: Engine, user_id: str) -> list[int]:
 def _clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
     """Remove a person from some runs, within a transaction."""
     execute_named(engine, "lock_runs", runs=runs)
-    _unname(engine, user_id, runs)  # before their rows go, which say whose words may name them
+    _unname(
+        engine, user_id, runs
+    )  # before their rows go, which say whose words may name them
     rows = _erase(engine, user_id, runs, PARTS)
     if not engine.embedded:
         execute_named(engine, "forget_statistics", runs=runs, user_id=user_id)
@@ -87,12 +115,15 @@ def _clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
     return rows
 
 
-def _erase(engine: Engine, user_id: str, runs: Sequence[int], parts: Iterable[str]) -> int:
+def _erase(
+    engine: Engine, user_id: str, runs: Sequence[int], parts: Iterable[str]
+) -> int:
     execute_named(
         engine, "forget_user_shares", runs=runs, user_id=user_id
     )  # while it is known of which groups
     return sum(
-        execute_named(engine, f"forget_user_{part}", runs=runs, user_id=user_id) for part in parts
+        execute_named(engine, f"forget_user_{part}", runs=runs, user_id=user_id)
+        for part in parts
     )
 
 
@@ -110,7 +141,11 @@ def _forms(user_id: str) -> list[tuple[str, str]]:
     """How words name an id, in SQL and within JSON too, and what stands there afterwards."""
     sql = user_id.replace("'", "''")
     texts = {user_id, sql, json.dumps(user_id)[1:-1], json.dumps(sql)[1:-1]}
-    return [(form.format(text), form.format("forgotten")) for form in NAMED for text in texts]
+    return [
+        (form.format(text), form.format("forgotten"))
+        for form in NAMED
+        for text in texts
+    ]
 
 
 # --- SELECTs that name somebody ------------------------------------------------------------------
@@ -144,7 +179,9 @@ def _has_strings(select: str) -> bool:
 def _mark(engine: Engine, record: dict[str, Any], named: Callable[[str], bool]) -> None:
     """Put a mark that nothing can run where a SELECT was that names somebody."""
     params = json.loads(record["params"])
-    texts = {name: params[name] for name in SELECTS if isinstance(params.get(name), str)}
+    texts = {
+        name: params[name] for name in SELECTS if isinstance(params.get(name), str)
+    }
     gone = [name for name, select in texts.items() if named(select)]
     source = UNNAMED if named(record["source_sql"]) else record["source_sql"]
     if gone or source != record["source_sql"]:

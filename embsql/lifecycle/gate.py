@@ -44,7 +44,9 @@ class Comparison:
 
     def below(self, tolerance: float) -> bool:
         """Whether the new run is clearly worse: the whole interval is below what is tolerated."""
-        return self.ci_high is not None and self.ci_high < -tolerance * (self.live_value or 0)
+        return self.ci_high is not None and self.ci_high < -tolerance * (
+            self.live_value or 0
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +86,18 @@ class Candidate:
     data: Interactions  # all there is
     parts: Split  # what was asked of it
     embeddings: Embeddings  # trained on one of the parts
-    known: tuple[Mask, Mask]  # the users (n_users,) and items (n_items,) it has vectors of
+    known: tuple[
+        Mask, Mask
+    ]  # the users (n_users,) and items (n_items,) it has vectors of
     fit: Callable[[Interactions], Embeddings]  # its training, on another part
     average: bool  # whether weights are means
     run: Run
     k: int
     tolerance: float
 
-    def answers(self, questions: Questions, embeddings: Embeddings | None = None) -> Float64:
+    def answers(
+        self, questions: Questions, embeddings: Embeddings | None = None
+    ) -> Float64:
         """The figure of every user asked (m,), of this run or of its training on another part."""
         if embeddings is not None:
             return questions.per_user(embeddings, METRIC, self.k)
@@ -110,14 +116,18 @@ def as_it_is(new: Candidate, live: Loaded) -> Comparison | None:
         parts.held_out.items,
     )
     known = Known(live.users.known(users)[questions.users], live.items.known(items))
-    other = questions.per_user(live.embeddings(users, items), METRIC, new.k, known)  # (m,)
+    other = questions.per_user(
+        live.embeddings(users, items), METRIC, new.k, known
+    )  # (m,)
     found = _compared("vectors", new, new.answers(questions), other)
     if (
         found.below(new.tolerance)
         and len(parts.held_out) < len(new.parts.held_out)
         and not _given(parts)
     ):
-        found = _compared("vectors", new, new.answers(questions, new.fit(parts.train)), other)
+        found = _compared(
+            "vectors", new, new.answers(questions, new.fit(parts.train)), other
+        )
     return found
 
 
@@ -163,7 +173,9 @@ def _fair(new: Candidate, live: Loaded) -> Split:
     parts = new.parts
     if parts.name.startswith("time") and live.pairs.time is not None:
         after = max(int(live.pairs.time.max()), _last_time(parts.train))
-        parts = by_time(new.data, Cut(new.run.seed, 0.0, new.average, parts.repeats, after))
+        parts = by_time(
+            new.data, Cut(new.run.seed, 0.0, new.average, parts.repeats, after)
+        )
     held, users, items = parts.held_out, parts.held_out.users, parts.held_out.items
     asked = keys(held, users, items)  # (pairs,)
     unfair = ~live.users.known(users)  # (n_users,)
@@ -186,16 +198,24 @@ def _last_time(train: Interactions) -> int:
 
 
 def judged(
-    figures: Sequence[Metric], found: Comparison | None, split: str, k: int, tolerance: float
+    figures: Sequence[Metric],
+    found: Comparison | None,
+    split: str,
+    k: int,
+    tolerance: float,
 ) -> Verdict:
     """Whether a run may be promoted; it may when nothing was to be found out.
 
     It must beat what is popular, and not be clearly worse than the live run.
     """
-    (figure,) = (one for one in figures if (one.segment, one.metric, one.k) == ("all", METRIC, k))
+    (figure,) = (
+        one for one in figures if (one.segment, one.metric, one.k) == ("all", METRIC, k)
+    )
     measured = (split, METRIC, k, figure.value, figure.popular_value, tolerance)
     if found is None:
-        return Verdict(*measured, Comparison("none", reason="the gate was off"), off=True)
+        return Verdict(
+            *measured, Comparison("none", reason="the gate was off"), off=True
+        )
     refused = _unpopular(figure) or _worse(found, f"{METRIC}@{k}", tolerance)
     return Verdict(*measured, found, refused)
 
@@ -205,7 +225,9 @@ def _unpopular(figure: Metric) -> str | None:
         return None
     interval = f"95% interval {figure.ci_low or 0:.4f} to {figure.ci_high or 0:.4f}"
     shown = f"its {figure.metric}@{figure.k} is {figure.value:.4f} ({interval})"
-    return f"{shown}, does not beat the popularity baseline ({figure.popular_value:.4f})"
+    return (
+        f"{shown}, does not beat the popularity baseline ({figure.popular_value:.4f})"
+    )
 
 
 def _worse(found: Comparison, metric: str, tolerance: float) -> str | None:

@@ -30,7 +30,9 @@ from embsql.errors import (
 from embsql.sqlfiles.files import statements
 from embsql.stopping import Stopped, Work
 
-HEARTBEAT_INTERVAL = 10.0  # seconds between signs of life; a lease ends 60 seconds after the last
+HEARTBEAT_INTERVAL = (
+    10.0  # seconds between signs of life; a lease ends 60 seconds after the last
+)
 POLL_INTERVAL = 0.25  # seconds between looks at whether someone wants the run to stop
 HELD_LEASES: set[str] = set()  # owners of the leases that this process holds
 
@@ -77,7 +79,9 @@ class Lease:
             opened.callback(HELD_LEASES.discard, self.owner)
             self._take()
             opened.callback(self._give_back)
-            self._heart = threading.Thread(target=self._beat, args=(second,), daemon=True)
+            self._heart = threading.Thread(
+                target=self._beat, args=(second,), daemon=True
+            )
             self._heart.start()  # which fails where memory is full
             opened.pop_all()
         self._interrupt.install()
@@ -148,7 +152,9 @@ class Lease:
         with closing(second) as engine:
             beaten = time.monotonic()
             while not self._over.wait(POLL_INTERVAL):
-                with suppress(Exception):  # the next comes soon, and six in a row may fail
+                with suppress(
+                    Exception
+                ):  # the next comes soon, and six in a row may fail
                     self._poll(engine)
                     if time.monotonic() - beaten > HEARTBEAT_INTERVAL:
                         self._execute("heartbeat", engine, owner=self.owner)
@@ -212,7 +218,11 @@ class Interrupt:
 
 def this_process() -> dict[str, Any]:
     """Who holds a lease, in the words of its table."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "process": processes.identity()}
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "process": processes.identity(),
+    }
 
 
 def _is_dead(engine: Engine, held: dict[str, Any]) -> bool:
@@ -240,7 +250,9 @@ def request_cancel(engine: Engine, model_name: str) -> None:
     """Ask the trainer of a model to stop; it does within two seconds. Raises NotTraining."""
     if not retry(
         engine,
-        lambda: engine.run(statements(engine=engine.name)["request_cancel"], model_name=model_name),
+        lambda: engine.run(
+            statements(engine=engine.name)["request_cancel"], model_name=model_name
+        ),
     ):
         raise NotTraining(name=model_name)
 
@@ -261,4 +273,8 @@ def cancel_file(path: str, model_name: str) -> Path | None:
 
     The trainer may be in any process.
     """
-    return None if path in ("", ":memory:") else Path(f"{Path(path).resolve()}.cancel-{model_name}")
+    return (
+        None
+        if path in ("", ":memory:")
+        else Path(f"{Path(path).resolve()}.cancel-{model_name}")
+    )

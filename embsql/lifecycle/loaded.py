@@ -20,7 +20,9 @@ LARGE_TABLES = {
     "user_embeddings": ("user_id",),
     "interactions": ("user_id", "item_id"),
 }
-PAGE_ROWS = 100_000  # rows of a server's answer at once: each becomes Python objects on its way
+PAGE_ROWS = (
+    100_000  # rows of a server's answer at once: each becomes Python objects on its way
+)
 UNLIMITED = 10**15
 
 
@@ -31,7 +33,9 @@ def pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
         dict.fromkeys(LARGE_TABLES[table], ""),
     )  # no id is ''
     while True:
-        rows = engine.ask(statements("publish.sql")[table], run_id=run_id, page=page, **after)
+        rows = engine.ask(
+            statements("publish.sql")[table], run_id=run_id, page=page, **after
+        )
         yield rows
         if rows.num_rows < page:
             return
@@ -50,9 +54,14 @@ class Side:
         """The same for other ids (m,), and a number for each entry of what is not here."""
         position = pc.index_in(ids, value_set=self.ids).fill_null(0).to_numpy()  # (m,)
         there = self.known(ids)  # (m,)
-        vectors = np.full((len(ids), self.vectors.shape[1]), missing, np.float32)  # (m, d)
+        vectors = np.full(
+            (len(ids), self.vectors.shape[1]), missing, np.float32
+        )  # (m, d)
         bias = np.zeros(len(ids), np.float32)  # (m,)
-        vectors[there], bias[there] = self.vectors[position[there]], self.bias[position[there]]
+        vectors[there], bias[there] = (
+            self.vectors[position[there]],
+            self.bias[position[there]],
+        )
         return Side(ids, vectors, bias)
 
     def known(self, ids: pa.StringArray) -> Mask:
@@ -80,7 +89,9 @@ class Loaded:
                 of_items.vectors,
             )
         return Embeddings(
-            *vectors, self.similarity, of_items.bias if self.similarity == "dot" else None
+            *vectors,
+            self.similarity,
+            of_items.bias if self.similarity == "dot" else None,
         )
 
 
@@ -89,7 +100,8 @@ def load_run(engine: Engine, record: Mapping[str, Any]) -> Loaded:
     run_id = int(record["run_id"])
     users, items = side(engine, run_id, "user"), side(engine, run_id, "item")
     codes, times = zip(
-        *(_codes(page, users, items) for page in pages(engine, "interactions", run_id)), strict=True
+        *(_codes(page, users, items) for page in pages(engine, "interactions", run_id)),
+        strict=True,
     )
     (user, item), time = (
         np.concatenate(codes, axis=1),
@@ -112,7 +124,8 @@ def side(engine: Engine, run_id: int, entity: str) -> Side:
     table = pa.concat_tables(pages(engine, f"{entity}_embeddings", run_id))
     ids = table[f"{entity}_id"].cast(pa.string()).combine_chunks()
     flat = np.concatenate(
-        [chunk.flatten().to_numpy() for chunk in table["embedding"].chunks] or [np.empty(0)]
+        [chunk.flatten().to_numpy() for chunk in table["embedding"].chunks]
+        or [np.empty(0)]
     )
     vectors = flat.astype(np.float32, copy=False).reshape(
         len(ids), len(flat) // max(len(ids), 1)
@@ -127,11 +140,16 @@ def _codes(page: pa.Table, users: Side, items: Side) -> tuple[Int32, pa.Int64Arr
     """
     sides = (("user_id", users), ("item_id", items))
     user, item = (
-        pc.index_in(page[name].cast(pa.string()), value_set=side.ids) for name, side in sides
+        pc.index_in(page[name].cast(pa.string()), value_set=side.ids)
+        for name, side in sides
     )
     known = pc.and_(user.is_valid(), item.is_valid())
-    codes = [column.filter(known).to_numpy().astype(np.int32) for column in (user, item)]
-    return np.stack(codes), page["last_time"].cast(pa.int64()).filter(known).combine_chunks()
+    codes = [
+        column.filter(known).to_numpy().astype(np.int32) for column in (user, item)
+    ]
+    return np.stack(codes), page["last_time"].cast(pa.int64()).filter(
+        known
+    ).combine_chunks()
 
 
 # --- pairs in other vocabularies -----------------------------------------------------------------
@@ -139,7 +157,9 @@ def _codes(page: pa.Table, users: Side, items: Side) -> tuple[Int32, pa.Int64Arr
 
 def joined(ids: pa.StringArray, more: pa.StringArray) -> pa.StringArray:
     """Some ids, and after them those of others that are new."""
-    return pa.concat_arrays([ids, more.filter(pc.invert(pc.is_in(more, value_set=ids)))])
+    return pa.concat_arrays(
+        [ids, more.filter(pc.invert(pc.is_in(more, value_set=ids)))]
+    )
 
 
 def keys(pairs: Interactions, users: pa.StringArray, items: pa.StringArray) -> Int64:

@@ -41,7 +41,9 @@ def fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
     """Train, and make sure that what came out can be stored."""
     embeddings = algorithm.fit(as_wanted(algorithm, data), run)
     if not embeddings.finite():
-        raise Diverged(algorithm=algorithm.name, epoch=algorithm.epochs, model=run.model_name)
+        raise Diverged(
+            algorithm=algorithm.name, epoch=algorithm.epochs, model=run.model_name
+        )
     return embeddings
 
 
@@ -63,7 +65,9 @@ class Answered:
 
     parts: Split
     embeddings: Embeddings
-    known: tuple[Any, Any]  # the users (n_users,) and items (n_items,) there are vectors of
+    known: tuple[
+        Any, Any
+    ]  # the users (n_users,) and items (n_items,) there are vectors of
     figures: list[Metric]
 
 
@@ -85,7 +89,9 @@ def parts_of(plan: Plan, data: Interactions) -> Split:
     )
 
 
-def kept_figures(engine: Engine, run_id: int, split_name: str | None) -> dict[str, float]:
+def kept_figures(
+    engine: Engine, run_id: int, split_name: str | None
+) -> dict[str, float]:
     """The figures of a run over all users on a split: "ndcg@10" -> value."""
     rows = query_named(engine, "metrics", run_id=run_id, split=split_name)
     return {f"{row['metric']}@{row['k']}": row["value"] for row in rows}
@@ -95,7 +101,11 @@ def metrics_rows(run: Run, split_name: str, figures: list[Metric]) -> dict[str, 
     """The rows of the metrics table."""
     names = [column.name for column in dataclasses.fields(Metric)]
     columns = {name: [getattr(figure, name) for figure in figures] for name in names}
-    return {"run_id": [run.run_id] * len(figures), "split": [split_name] * len(figures), **columns}
+    return {
+        "run_id": [run.run_id] * len(figures),
+        "split": [split_name] * len(figures),
+        **columns,
+    }
 
 
 def headlines(figures: list[Metric]) -> dict[str, float]:
@@ -126,8 +136,13 @@ def _on_a_part(plan: Plan, data: Interactions, run: Run) -> Answered:
     )
     embeddings = fit(plan.algorithm, parts.train, trial)
     evaluator = Evaluator.prepare(parts, run, k=plan.k)
-    known = present(parts.train.user, data.n_users), present(parts.train.item, data.n_items)
-    return Answered(parts, embeddings, known, evaluator.measure(embeddings) + evaluator.facts())
+    known = (
+        present(parts.train.user, data.n_users),
+        present(parts.train.item, data.n_items),
+    )
+    return Answered(
+        parts, embeddings, known, evaluator.measure(embeddings) + evaluator.facts()
+    )
 
 
 def present(codes: Any, n: int) -> Any:
@@ -143,7 +158,9 @@ def on_a_test(
     known = made.users.known(parts.train.users), made.items.known(parts.train.items)
     embeddings = made.embeddings(parts.train.users, parts.train.items)
     evaluator = Evaluator.prepare(parts, run, k=k, vectors=known)
-    return Answered(parts, embeddings, known, evaluator.measure(embeddings) + evaluator.facts())
+    return Answered(
+        parts, embeddings, known, evaluator.measure(embeddings) + evaluator.facts()
+    )
 
 
 def as_stored(data: Interactions, embeddings: Embeddings) -> Loaded:
@@ -152,7 +169,9 @@ def as_stored(data: Interactions, embeddings: Embeddings) -> Loaded:
     if bias is None:
         bias = np.zeros(data.n_items, np.float32)  # (n_items,)
     users = Side(data.users, embeddings.users, np.zeros(data.n_users, np.float32))
-    return Loaded(users, Side(data.items, embeddings.items, bias), embeddings.similarity, data)
+    return Loaded(
+        users, Side(data.items, embeddings.items, bias), embeddings.similarity, data
+    )
 
 
 def _tied(parts: Split) -> list[Finding]:
@@ -164,7 +183,11 @@ def _tied(parts: Split) -> list[Finding]:
         "several pairs of one last time: which of them the evaluation asks about was drawn by"
         " the run's seed"
     )
-    return [Finding("users with tied last pairs", "info" if users else "ok", users, hint=hint)]
+    return [
+        Finding(
+            "users with tied last pairs", "info" if users else "ok", users, hint=hint
+        )
+    ]
 
 
 def _renamed(values: Mapping[str, float]) -> dict[str, float]:
@@ -175,7 +198,12 @@ def _renamed(values: Mapping[str, float]) -> dict[str, float]:
 
 
 def judge(
-    engine: Engine, reader: Engine, plan: Plan, data: Interactions, answered: Answered, run: Run
+    engine: Engine,
+    reader: Engine,
+    plan: Plan,
+    data: Interactions,
+    answered: Answered,
+    run: Run,
 ) -> Measured:
     """What was measured, and whether the run may go live."""
     found = None
@@ -183,11 +211,15 @@ def judge(
         found = _compared(engine, reader, plan, _candidate(plan, data, answered, run))
     name, figures = answered.parts.name, answered.figures
     return Measured(
-        name, figures, gate.judged(figures, found, name, plan.headline, plan.gate_tolerance)
+        name,
+        figures,
+        gate.judged(figures, found, name, plan.headline, plan.gate_tolerance),
     )
 
 
-def _candidate(plan: Plan, data: Interactions, answered: Answered, run: Run) -> Candidate:
+def _candidate(
+    plan: Plan, data: Interactions, answered: Answered, run: Run
+) -> Candidate:
     """The run as the gate wants to know it."""
     silent = dataclasses.replace(run, on_report=None, checkpoints=None)
     return Candidate(
@@ -211,7 +243,9 @@ def _compared(engine: Engine, reader: Engine, plan: Plan, new: Candidate) -> Com
     found = gate.as_it_is(new, load_run(engine, record))
     if not plan.test and (found is None or (found.users or 0) < gate.MIN_USERS):
         found = _anew(engine, reader, plan, new, record) or found
-    found = found or Comparison("none", reason="the live run knows none of the users asked")
+    found = found or Comparison(
+        "none", reason="the live run knows none of the users asked"
+    )
     return dataclasses.replace(found, compared_run=record["run_id"])
 
 
@@ -226,13 +260,19 @@ def _anew(
         return None
     try:
         live = plan_of(engine, record)
-        if (live.algorithm, live.seed, live.selects) == (plan.algorithm, plan.seed, plan.selects):
+        if (live.algorithm, live.seed, live.selects) == (
+            plan.algorithm,
+            plan.seed,
+            plan.selects,
+        ):
             return gate.alike(new)
         if live.algorithm.explicit != plan.algorithm.explicit:
             reason = "one of the two takes weights for ratings, the other for evidence"
             return Comparison("none", reason=reason)
         part = new.parts.train
-        part = dataclasses.replace(part, user_features=None, item_features=None, graph=None)
+        part = dataclasses.replace(
+            part, user_features=None, item_features=None, graph=None
+        )
         data, _ = add_side_inputs(reader, live, part)
         run = dataclasses.replace(new.run, seed=live.seed)
         return gate.anew(new, fit(live.algorithm, data, run))
@@ -278,10 +318,14 @@ def evaluate(
     if test is None and named != test_set.NONE:
         allowed = "left out without test, whose columns they name"
         raise InvalidArgument(
-            name="user_col or item_col", allowed=allowed, value=repr(user_col or item_col)
+            name="user_col or item_col",
+            allowed=allowed,
+            value=repr(user_col or item_col),
         )
     if test is None:
-        answered = _of_part(engine, reference, record, run, k=k, split=split, repeats=repeats)
+        answered = _of_part(
+            engine, reference, record, run, k=k, split=split, repeats=repeats
+        )
     elif split != "auto":
         allowed = "left out with test, which says what is asked"
         raise InvalidArgument(name="split", allowed=allowed, value=repr(split))
@@ -291,7 +335,9 @@ def evaluate(
         answered = on_a_test(load_run(engine, record), pairs, run, k=k, repeats=repeats)
     rows = metrics_rows(run, answered.parts.name, answered.figures)
     with engine.transaction():
-        execute_named(engine, "forget_metrics", run_id=run.run_id, split=answered.parts.name)
+        execute_named(
+            engine, "forget_metrics", run_id=run.run_id, split=answered.parts.name
+        )
         engine.write("metrics", rows)
     registry.log_event(engine, run.model_name, run.run_id, "evaluate")
     return headlines(answered.figures)
@@ -311,12 +357,23 @@ def _of_part(
         )
         raise NotEvaluated(name=reference, reason=reason)
     plan = plan_of(engine, record, evaluate=True, **wanted)
-    rows = query_named(engine, "repeated_pairs", run_id=run.run_id) if plan.cuts_events else []
+    rows = (
+        query_named(engine, "repeated_pairs", run_id=run.run_id)
+        if plan.cuts_events
+        else []
+    )
     if rows:
-        raise NotEvaluated(name=reference, reason=PAIRS.format(rows=rows[0]["affected"]))
+        raise NotEvaluated(
+            name=reference, reason=PAIRS.format(rows=rows[0]["affected"])
+        )
     algorithm = plan.algorithm
     found = prepare(
-        engine, plan.source, Columns(), run, explicit=algorithm.explicit, ordered=algorithm.ordered
+        engine,
+        plan.source,
+        Columns(),
+        run,
+        explicit=algorithm.explicit,
+        ordered=algorithm.ordered,
     )
     data, _ = add_side_inputs(engine, plan, found.interactions())
     return _on_a_part(plan, data, run)

@@ -18,9 +18,14 @@ from embsql.run import Columns, Own, usable_cores
 from embsql.sources.source import Source, recorded
 from embsql.sqlfiles import files
 
-SIDE_INPUTS = ("user_features", "item_features", "graph")  # what a plan may name besides the source
+SIDE_INPUTS = (
+    "user_features",
+    "item_features",
+    "graph",
+)  # what a plan may name besides the source
 IN_MEMORY = (
-    "its {option} were a table in memory, which is gone; say evaluate=True when it is trained"
+    "its {option} were a table in memory, which is gone; say evaluate=True when it is "
+    "trained"
 )
 FORGOTTEN = (
     "its {option} named somebody who was forgotten, and were not kept;"
@@ -48,17 +53,25 @@ class Plan:
     evaluate: bool = False
     k: tuple[int, ...] = RANKS
     split: str = "auto"
-    test: Source | None = None  # user_id and item_id of pairs to measure on, in place of a part
+    test: Source | None = (
+        None  # user_id and item_id of pairs to measure on, in place of a part
+    )
     repeats: bool = False  # whether to ask again for what was known
     gate: bool = True
     gate_tolerance: float = TOLERANCE
     force: bool = False
     user_features: Source | None = None  # a SELECT of user_id and what is known of each
     item_features: Source | None = None  # a SELECT of item_id and what is known of each
-    graph: Source | None = None  # a SELECT of source_node, target_node (items), perhaps weight
+    graph: Source | None = (
+        None  # a SELECT of source_node, target_node (items), perhaps weight
+    )
     warm_start: bool = False
-    checkpoint_dir: str | None = None  # a folder where a killed training leaves how far it came
-    search: tune.Search | None = None  # options still to be found; algorithm has their first values
+    checkpoint_dir: str | None = (
+        None  # a folder where a killed training leaves how far it came
+    )
+    search: tune.Search | None = (
+        None  # options still to be found; algorithm has their first values
+    )
 
     def __post_init__(self) -> None:
         """Refuse options that do not go together, or that cannot be had here.
@@ -67,7 +80,10 @@ class Plan:
         """
         keeps = self.checkpoint_dir is None or self.algorithm.resumes
         allowed = {
-            "test": (self.test is None or self.evaluate, "given together with evaluate"),
+            "test": (
+                self.test is None or self.evaluate,
+                "given together with evaluate",
+            ),
             "warm_start": (
                 not (self.warm_start and self.search),
                 "false with n_trials, whose trials start afresh",
@@ -77,7 +93,11 @@ class Plan:
                 f"left out: {self.algorithm.name} has no networks to train and keeps none",
             ),
         }
-        for name, (fine, words) in {**allowed, **self._measuring, **self._training}.items():
+        for name, (fine, words) in {
+            **allowed,
+            **self._measuring,
+            **self._training,
+        }.items():
             if not fine:
                 raise InvalidArgument(
                     name=name, allowed=words, value=shown(str(getattr(self, name)))
@@ -90,7 +110,10 @@ class Plan:
         cuts = bool(self.search or self.evaluate)
         only = "given together with evaluate"
         if self.evaluate and self.test and not self.search:
-            split = (self.split == "auto", "left out with test, whose pairs are what is asked")
+            split = (
+                self.split == "auto",
+                "left out with test, whose pairs are what is asked",
+            )
         else:
             split = (self.split == "auto" or cuts, f"{only} or n_trials")
         return {
@@ -106,7 +129,9 @@ class Plan:
         """Whether the algorithm reads what is given beside the source, where it is to train."""
         algorithm = self.algorithm
         fits = self.device == "cpu" or algorithm.on_gpu
-        checks = {"device": (fits, f"cpu with {algorithm.name}, which trains nowhere else")}
+        checks = {
+            "device": (fits, f"cpu with {algorithm.name}, which trains nowhere else")
+        }
         for name in SIDE_INPUTS:
             if getattr(self, name) and name not in algorithm.inputs:
                 checks[name] = (False, f"left out: {_unread(algorithm, name)}")
@@ -122,7 +147,9 @@ class Plan:
         options: dict[str, Any] = own | self.selects
         if self.search:
             space = self.search.space
-            options = {name: value for name, value in options.items() if name not in space}
+            options = {
+                name: value for name, value in options.items() if name not in space
+            }
             way = {
                 "metric": f"ndcg@{self.headline}",
                 "split": self.split,
@@ -136,12 +163,18 @@ class Plan:
     @property
     def selects(self) -> dict[str, str | dict[str, str]]:
         """What the run remembers of the sources of what is known of users and items, by name."""
-        return {name: recorded(getattr(self, name)) for name in SIDE_INPUTS if getattr(self, name)}
+        return {
+            name: recorded(getattr(self, name))
+            for name in SIDE_INPUTS
+            if getattr(self, name)
+        }
 
     @property
     def cuts_events(self) -> bool:
         """Whether something is held out by time, for which the events behind the pairs are read."""
-        return self.split == "time" and bool(self.search or (self.evaluate and not self.test))
+        return self.split == "time" and bool(
+            self.search or (self.evaluate and not self.test)
+        )
 
     @property
     def headline(self) -> int:
@@ -183,15 +216,28 @@ def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:
     params.pop("search", None)  # what was searched; what was found is among the others
     given = {name: params.pop(name) for name in SIDE_INPUTS if name in params}
     algorithm = algorithms.make(record["algorithm"], params)
-    sources = {name: source for name, source in given.items() if name in algorithm.inputs}
+    sources = {
+        name: source for name, source in given.items() if name in algorithm.inputs
+    }
     for option, source in sources.items():
         if not isinstance(source, str):
-            reason = (FORGOTTEN if "forgotten" in source else IN_MEMORY).format(option=option)
-            raise NotEvaluated(name=f"{record['model_name']}@{record['run_id']}", reason=reason)
+            reason = (FORGOTTEN if "forgotten" in source else IN_MEMORY).format(
+                option=option
+            )
+            raise NotEvaluated(
+                name=f"{record['model_name']}@{record['run_id']}", reason=reason
+            )
     statements = files.statements(engine=engine.name)
     run_id = int(record["run_id"])
     if sources and not engine.ask(statements["is_own"], run_id=run_id).num_rows:
         raise NotEvaluated(name=f"{record['model_name']}@{run_id}", reason=SOMEBODYS)
     run_source = statements["run_source"]
     source = Own(run_source.replace("$run_id", str(run_id)))
-    return Plan(record["model_name"], source, algorithm, seed=record["seed"], **sources, **wanted)
+    return Plan(
+        record["model_name"],
+        source,
+        algorithm,
+        seed=record["seed"],
+        **sources,
+        **wanted,
+    )

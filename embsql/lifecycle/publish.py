@@ -24,7 +24,13 @@ import pyarrow.compute as pc
 
 from embsql import engines
 from embsql.engines import Engine
-from embsql.errors import CannotOpen, Corrupted, InvalidArgument, ReadOnly, RunIdConflict
+from embsql.errors import (
+    CannotOpen,
+    Corrupted,
+    InvalidArgument,
+    ReadOnly,
+    RunIdConflict,
+)
 from embsql.fsync import replacement, settle
 from embsql.lifecycle import forgetting, leases, registry
 from embsql.lifecycle.leases import retry
@@ -47,7 +53,11 @@ SMALL_TABLES = (
     "tower_features",
     "tower_layers",
 )
-IDENTITY = ("model_name", "checksum", "source_hash")  # what tells one run of a number from another
+IDENTITY = (
+    "model_name",
+    "checksum",
+    "source_hash",
+)  # what tells one run of a number from another
 DERIVED_TABLES = (
     "clusters",
     "cluster_members",
@@ -82,19 +92,24 @@ def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Pub
     When none is named the live run of every model) and make them live in `target`.
 
     `target` is a DuckDB file, a postgresql:// address, or an open connection of either. What is
-    there already is not copied again. Raises RunIdConflict, RunNotReady, Corrupted, InvalidArgument,
-    DatabaseBusy, CannotOpen, and whatever else an engine raises; a run that did not arrive whole
-    leaves nothing behind.
+    there already is not copied again. Raises RunIdConflict, RunNotReady, Corrupted,
+    InvalidArgument, DatabaseBusy, CannotOpen, and whatever else an engine raises; a run that did
+    not arrive whole leaves nothing behind.
     """
     records, target = _wanted(engine, models), engines.checked(target)
-    opened = _replacement(engine, target) if _is_file(target) else _other(engine, target)
+    opened = (
+        _replacement(engine, target) if _is_file(target) else _other(engine, target)
+    )
     with opened as there:
         return [_publish_run(engine, there, record) for record in records]
 
 
 def _wanted(engine: Engine, models: Sequence[str]) -> list[dict[str, Any]]:
     """The records of the runs to publish. Raises what registry.finished raises."""
-    return [registry.finished_run(engine, reference) for reference in models or _live(engine)]
+    return [
+        registry.finished_run(engine, reference)
+        for reference in models or _live(engine)
+    ]
 
 
 def _live(engine: Engine) -> list[str]:
@@ -106,7 +121,9 @@ def _live(engine: Engine) -> list[str]:
 # --- one run -------------------------------------------------------------------------------------
 
 
-def _publish_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> Published:
+def _publish_run(
+    source: Engine, target: Engine, record: Mapping[str, Any]
+) -> Published:
     """See to it that a run is in the target, whole, and live there."""
     name, run_id = record["model_name"], int(record["run_id"])
     copied = retry(target, lambda: _copy_run(source, target, record))
@@ -144,7 +161,11 @@ def _of_one_length(rows: pa.Table) -> Iterator[pa.Table]:
     Those of towers have several.
     """
     kinds = (pa.types.is_list, pa.types.is_large_list)
-    vectors = [field.name for field in rows.schema if any(is_kind(field.type) for is_kind in kinds)]
+    vectors = [
+        field.name
+        for field in rows.schema
+        if any(is_kind(field.type) for is_kind in kinds)
+    ]
     if not vectors:
         yield rows
         return
@@ -165,13 +186,20 @@ def _copy_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool
         return False
     with target.transaction():
         for table in SMALL_TABLES:
-            for rows in _of_one_length(source.ask(statements("publish.sql")[table], run_id=run_id)):
+            for rows in _of_one_length(
+                source.ask(statements("publish.sql")[table], run_id=run_id)
+            ):
                 target.write(
-                    table, _columns(rows.drop_columns("made_by") if table == "runs" else rows)
+                    table,
+                    _columns(rows.drop_columns("made_by") if table == "runs" else rows),
                 )
         for table in LARGE_TABLES:
-            target.write(table, _columns(pa.concat_tables(pages(source, table, run_id))))
-        target.index(run_id)  # in the same transaction: a run that is there has its indexes
+            target.write(
+                table, _columns(pa.concat_tables(pages(source, table, run_id)))
+            )
+        target.index(
+            run_id
+        )  # in the same transaction: a run that is there has its indexes
     return True
 
 
@@ -196,15 +224,17 @@ def _verified(
 ) -> RunDigest:
     """What is in the target: what is in the source, but for people whom only the target forgot.
 
-    They do not come back. A copy that differs is removed. Raises Corrupted for it, RunIdConflict for a
-    run that was there, and UnknownRun where the source has it no more.
+    They do not come back. A copy that differs is removed. Raises Corrupted for it, RunIdConflict
+    for a run that was there, and UnknownRun where the source has it no more.
     """
     run_id = int(record["run_id"])
     try:
         there, people = content(target, run_id), _people(source, run_id)
         missing = people[:0] if copied else _but(people, _people(target, run_id))
         if there == content(source, run_id, missing):
-            registry.finished_run(source, f"{record['model_name']}@{run_id}")  # nobody removed it
+            registry.finished_run(
+                source, f"{record['model_name']}@{run_id}"
+            )  # nobody removed it
             return there
         if not copied:
             raise _taken(target, record)
@@ -217,13 +247,17 @@ def _verified(
 
 
 def _taken(target: Engine, record: Mapping[str, Any]) -> RunIdConflict:
-    return RunIdConflict(database=target.label, run_id=record["run_id"], name=record["model_name"])
+    return RunIdConflict(
+        database=target.label, run_id=record["run_id"], name=record["model_name"]
+    )
 
 
 # --- what a run is -------------------------------------------------------------------------------
 
 
-def content(engine: Engine, run_id: int, without: pa.StringArray | None = None) -> RunDigest:
+def content(
+    engine: Engine, run_id: int, without: pa.StringArray | None = None
+) -> RunDigest:
     """What a run's vectors and interactions are, the same for the same run on every engine.
 
     Rows of users `without` whom it is to be counted are passed over.
@@ -241,7 +275,9 @@ def _others(page: pa.Table, without: pa.StringArray | None) -> pa.Table:
     """The rows of other users."""
     if without is None or "user_id" not in page.column_names:
         return page
-    return page.filter(pc.invert(pc.is_in(page["user_id"].cast(pa.string()), value_set=without)))
+    return page.filter(
+        pc.invert(pc.is_in(page["user_id"].cast(pa.string()), value_set=without))
+    )
 
 
 class Digest:
@@ -252,14 +288,18 @@ class Digest:
 
     def __init__(self) -> None:
         # by table, column and part: a page adds to all of them
-        self._parts: defaultdict[tuple[str, str, int], Any] = defaultdict(hashlib.sha256)
+        self._parts: defaultdict[tuple[str, str, int], Any] = defaultdict(
+            hashlib.sha256
+        )
 
     def add(self, table: str, rows: pa.Table) -> None:
         """The next rows of a table."""
         for name, column in _columns(rows).items():
             for array in column.chunks:
                 for part, values in enumerate(_parts(array) if len(array) else ()):
-                    self._parts[table, name, part].update(np.ascontiguousarray(values).data)
+                    self._parts[table, name, part].update(
+                        np.ascontiguousarray(values).data
+                    )
 
     def hexdigest(self) -> str:
         """The sum of all that was added."""
@@ -282,7 +322,9 @@ def _parts(array: pa.Array) -> Iterator[np.ndarray[Any, Any]]:
         yield np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
         return
     if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-        yield pc.list_value_length(array).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        yield (
+            pc.list_value_length(array).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        )
         array = array.flatten()  # (n, d) to (n * d,)
     yield array.fill_null(0).to_numpy(zero_copy_only=False)
 
@@ -338,7 +380,9 @@ def _is_same(source: Engine, target: Engine) -> bool:
 
 def _not_itself(label: str) -> InvalidArgument:
     return InvalidArgument(
-        name="target", allowed="another database than the one that is published", value=label
+        name="target",
+        allowed="another database than the one that is published",
+        value=label,
     )
 
 
@@ -383,10 +427,16 @@ def _path(source: Engine, target: str | os.PathLike[str]) -> Path:
     """
     if target in ("", ":memory:"):
         raise InvalidArgument(
-            name="target", allowed="a file, a server or an open connection", value=repr(target)
+            name="target",
+            allowed="a file, a server or an open connection",
+            value=repr(target),
         )
     path = Path(target).expanduser().resolve()
-    homes = source.ask(statements("publish.sql")["file"]).to_pylist() if source.embedded else []
+    homes = (
+        source.ask(statements("publish.sql")["file"]).to_pylist()
+        if source.embedded
+        else []
+    )
     if any(home["path"] and Path(home["path"]).resolve() == path for home in homes):
         raise _not_itself(str(path))
     return path
@@ -403,7 +453,10 @@ def _copied(path: Path, fresh: Path) -> Iterator[None]:
         return
     # DuckDB's lock on a file ends when its process closes any handle of that file: this one is
     # closed last.
-    with path.open("rb") as old, closing(engines.open_engine(str(path), read_only=True)):
+    with (
+        path.open("rb") as old,
+        closing(engines.open_engine(str(path), read_only=True)),
+    ):
         if Path(f"{path}.wal").exists():
             raise CannotOpen(
                 path=str(path),

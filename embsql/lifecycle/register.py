@@ -55,7 +55,9 @@ def _given(engine: Engine, items: Source, users: Source | None) -> Interactions:
         return items_without_interactions(item_ids, of_items)
     user_ids, of_users = _side(engine, users, "user")
     return dataclasses.replace(
-        items_without_interactions(item_ids, of_items), users=user_ids, user_features=of_users
+        items_without_interactions(item_ids, of_items),
+        users=user_ids,
+        user_features=of_users,
     )
 
 
@@ -63,17 +65,26 @@ def items_without_interactions(ids: pa.StringArray, features: pa.Table) -> Inter
     """Items that nobody has met, by their ids (n,) in order, with what is known of each."""
     nobody = np.empty(0, np.int32)
     return Interactions(
-        nobody, nobody, np.empty(0, np.float32), None, ids[:0], ids, item_features=features
+        nobody,
+        nobody,
+        np.empty(0, np.float32),
+        None,
+        ids[:0],
+        ids,
+        item_features=features,
     )
 
 
-def _side(engine: Engine, select: Source, entity: str) -> tuple[pa.StringArray, pa.Table]:
+def _side(
+    engine: Engine, select: Source, entity: str
+) -> tuple[pa.StringArray, pa.Table]:
     """Ids in order and their column of vectors. Raises BadFeatures."""
     ids, rows = by_id(engine, select, f"{entity}_id", f"{entity}s")
     name = find_column(rows.column_names, None, "embedding", f"{entity}s")
     if name is None:
         raise BadFeatures(
-            option=f"{entity}s", found=f"no column embedding, only {', '.join(rows.column_names)}"
+            option=f"{entity}s",
+            found=f"no column embedding, only {', '.join(rows.column_names)}",
         )
     there = rows[name].is_valid().combine_chunks()
     ids, vectors = (
@@ -81,6 +92,8 @@ def _side(engine: Engine, select: Source, entity: str) -> tuple[pa.StringArray, 
         rows.select([name]).rename_columns(["embedding"]).filter(there),
     )
     if not len(ids):
-        raise BadFeatures(option=f"{entity}s", found="no row with an id and an embedding")
+        raise BadFeatures(
+            option=f"{entity}s", found="no row with an id and an embedding"
+        )
     order = pc.sort_indices(ids)
     return ids.take(order), vectors.take(order)

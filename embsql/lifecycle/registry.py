@@ -75,7 +75,12 @@ def log_event(
 ) -> None:
     """Add a line to the audit trail."""
     execute_named(
-        engine, "log_event", model_name=model_name, run_id=run_id, event=what, detail=detail
+        engine,
+        "log_event",
+        model_name=model_name,
+        run_id=run_id,
+        event=what,
+        detail=detail,
     )
 
 
@@ -100,7 +105,9 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
         with engine.transaction():
             applied, file_id = _applied(engine), _file_id(engine)
             _check_free(engine, applied)
-            script = render.script(engine.name, without=applied, commands=commands, file_id=file_id)
+            script = render.script(
+                engine.name, without=applied, commands=commands, file_id=file_id
+            )
             engine.run(script)
             if has_ml(engine):
                 engine.run(render.ml(engine.name, file_id=_file_id(engine)))
@@ -126,9 +133,12 @@ def _check_free(engine: Engine, applied: Collection[str]) -> None:
         name, kind = row["table_name"], row["kind"]
         if name in wanted:
             remedy = f"ALTER {kind} embsql.{name} RENAME TO other_{name};"
-            reason = f"schema embsql holds a {kind.lower()} {name} that embsql did not make"
+            reason = (
+                f"schema embsql holds a {kind.lower()} {name} that embsql did not make"
+            )
             raise CannotInstall(
-                database=engine.label, reason=f"{reason}. Give it another name: {remedy}"
+                database=engine.label,
+                reason=f"{reason}. Give it another name: {remedy}",
             )
 
 
@@ -191,13 +201,17 @@ def ensure_installed(engine: Engine) -> None:
         return
     missing = {step.name for step in files.migrations(engine.name)} - _applied(engine)
     if missing:
-        raise NotInstalled(database=engine.label, reason=f"{min(missing)} has not been applied")
+        raise NotInstalled(
+            database=engine.label, reason=f"{min(missing)} has not been applied"
+        )
     for found in query_named(engine, "damages"):
         raise OutOfPlace(database=engine.label, reason=found["reason"])
 
 
 def _installed(engine: Engine) -> str | None:
-    found = query_named(engine, "is_installed") and query_named(engine, "surface_version")
+    found = query_named(engine, "is_installed") and query_named(
+        engine, "surface_version"
+    )
     return found[0]["surface"] if found else None
 
 
@@ -237,7 +251,9 @@ def model(engine: Engine, model_name: str) -> dict[str, Any]:
     rows = _record(engine, model_name)
     if not rows:
         names = [row["model_name"] for row in query_named(engine, "model_names")]
-        raise UnknownModel(name=word(model_name), suggestion=suggestion(model_name, names))
+        raise UnknownModel(
+            name=word(model_name), suggestion=suggestion(model_name, names)
+        )
     return rows[0]
 
 
@@ -249,12 +265,18 @@ def live_run_id(engine: Engine, model_name: str) -> int | None:
 
 def live_record(engine: Engine, model_name: str) -> dict[str, Any] | None:
     """The live run of a model; None when there is none, or no such model. Raises LiveRunGone."""
-    rows = query_named(engine, "live_record", model_name=model_name) if is_name(model_name) else []
+    rows = (
+        query_named(engine, "live_record", model_name=model_name)
+        if is_name(model_name)
+        else []
+    )
     if not rows or rows[0]["live_run"] is None:
         return None
     if rows[0]["run_id"] is None:
         raise LiveRunGone(
-            name=model_name, run_id=rows[0]["live_run"], remedy=_remedy(engine, model_name)
+            name=model_name,
+            run_id=rows[0]["live_run"],
+            remedy=_remedy(engine, model_name),
         )
     return rows[0]
 
@@ -272,7 +294,11 @@ def _record(engine: Engine, model_name: str) -> list[dict[str, Any]]:
 
     What is no name is not asked for, as no database could be given it.
     """
-    return query_named(engine, "model_record", model_name=model_name) if is_name(model_name) else []
+    return (
+        query_named(engine, "model_record", model_name=model_name)
+        if is_name(model_name)
+        else []
+    )
 
 
 def get_run(engine: Engine, reference: str) -> dict[str, Any]:
@@ -328,7 +354,11 @@ def check_finished(engine: Engine, name: str, run_id: int, status: str) -> None:
 def _not_live(engine: Engine, name: str) -> EmbsqlError:
     """What to say of a model without a live run."""
     run_id = query_named(engine, "newest_finished", model_name=name)[0]["run_id"]
-    return NoLiveRun(name=name) if run_id is None else NotPromoted(name=name, run_id=run_id)
+    return (
+        NoLiveRun(name=name)
+        if run_id is None
+        else NotPromoted(name=name, run_id=run_id)
+    )
 
 
 def next_run(engine: Engine) -> int:
@@ -370,9 +400,13 @@ def _moved(engine: Engine, name: str, run_id: int) -> bool:
     lock_run(engine, name, run_id)
     before = model(engine, name)
     live_run_id = before["live_run"]
-    there = {row["run_id"] for row in query_named(engine, "runs_of", model_name=name)} - {run_id}
+    there = {
+        row["run_id"] for row in query_named(engine, "runs_of", model_name=name)
+    } - {run_id}
     earlier = [past for past in [*before["earlier_runs"], live_run_id] if past in there]
-    return live_run_id == run_id or _point(engine, name, live_run_id, run_id, earlier[-KEEP:])
+    return live_run_id == run_id or _point(
+        engine, name, live_run_id, run_id, earlier[-KEEP:]
+    )
 
 
 def rollback(engine: Engine, model_name: str) -> int:
@@ -405,7 +439,11 @@ def _moved_back(engine: Engine, name: str, gone: list[int]) -> bool:
 
 
 def _point(
-    engine: Engine, name: str, expected: int | None, live_run_id: int | None, earlier: list[int]
+    engine: Engine,
+    name: str,
+    expected: int | None,
+    live_run_id: int | None,
+    earlier: list[int],
 ) -> bool:
     """Compare and set: True when the pointer was still where it was expected."""
     values = {
@@ -449,7 +487,11 @@ def _dropped(engine: Engine, name: str, run_id: int) -> bool:
     if live_run_id == run_id:
         raise RunIsLive(name=name, run_id=run_id)
     if run_id in stack and not _point(
-        engine, name, live_run_id, live_run_id, [past for past in stack if past != run_id]
+        engine,
+        name,
+        live_run_id,
+        live_run_id,
+        [past for past in stack if past != run_id],
     ):
         return False
     _delete(engine, [run_id])
@@ -465,7 +507,10 @@ def drop_model(engine: Engine, model_name: str, *, if_exists: bool = False) -> i
         return 0
     model(engine, model_name)
     with Lease(engine, model_name, next_run(engine)):
-        runs = [row["run_id"] for row in query_named(engine, "runs_of", model_name=model_name)]
+        runs = [
+            row["run_id"]
+            for row in query_named(engine, "runs_of", model_name=model_name)
+        ]
         _remove(engine, runs, model_name)
     log_event(engine, model_name, None, "drop_model", f"{len(runs)} runs")
     return len(runs)
@@ -502,7 +547,9 @@ def collect_garbage(engine: Engine, model_name: str) -> None:
     def remove(run_id: int) -> None:
         with engine.transaction():
             execute_named(engine, "lock_runs", runs=[run_id])
-            if run_id in _collectable(engine, model_name):  # it may have been made live meanwhile
+            if run_id in _collectable(
+                engine, model_name
+            ):  # it may have been made live meanwhile
                 _delete(engine, [run_id])
 
     for run_id in _collectable(engine, model_name)[:-KEEP]:
@@ -511,7 +558,10 @@ def collect_garbage(engine: Engine, model_name: str) -> None:
 
 
 def _collectable(engine: Engine, model_name: str) -> list[int]:
-    return [row["run_id"] for row in query_named(engine, "collectable", model_name=model_name)]
+    return [
+        row["run_id"]
+        for row in query_named(engine, "collectable", model_name=model_name)
+    ]
 
 
 def sweep(engine: Engine) -> None:

@@ -19,11 +19,15 @@ def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Tab
     """All of them, but for figures and findings."""
     yield (
         "user_embeddings",
-        _side(run, "user", data.users, embeddings.users, embeddings.user_bias, data.user),
+        _side(
+            run, "user", data.users, embeddings.users, embeddings.user_bias, data.user
+        ),
     )
     yield (
         "item_embeddings",
-        _side(run, "item", data.items, embeddings.items, embeddings.item_bias, data.item),
+        _side(
+            run, "item", data.items, embeddings.items, embeddings.item_bias, data.item
+        ),
     )
     yield "interactions", _pairs(run, data)
     yield from _folding(run, data, embeddings)
@@ -32,7 +36,9 @@ def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Tab
         yield "graph_edges", _edges(run, data, embeddings.graph)
 
 
-def _side(run: Run, entity: str, ids: Any, vectors: Any, bias: Any, codes: Any) -> dict[str, Any]:
+def _side(
+    run: Run, entity: str, ids: Any, vectors: Any, bias: Any, codes: Any
+) -> dict[str, Any]:
     """The rows of one embedding table.
 
     vectors (n, dim), codes (n_pairs,) of the interactions to count.
@@ -58,7 +64,9 @@ def _pairs(run: Run, data: Interactions) -> dict[str, Any]:
         "user_id": pa.DictionaryArray.from_arrays(data.user, data.users),
         "item_id": pa.DictionaryArray.from_arrays(data.item, data.items),
         "weight": data.weight,
-        "last_time": pa.nulls(len(data), pa.int64()) if data.time is None else data.time,
+        "last_time": pa.nulls(len(data), pa.int64())
+        if data.time is None
+        else data.time,
     }
 
 
@@ -77,7 +85,11 @@ def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[T
     how = embeddings.fold_in
     yield (
         "fold_in_settings",
-        {"run_id": [run.run_id], "kind": [how.kind], "settings": [json.dumps(dict(how.settings))]},
+        {
+            "run_id": [run.run_id],
+            "kind": [how.kind],
+            "settings": [json.dumps(dict(how.settings))],
+        },
     )
     if how.kind == "least_squares":
         items = embeddings.items.astype(np.float64)  # (n_items, dim)
@@ -93,7 +105,10 @@ def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[T
         )
     if how.item_scale is not None:
         run_id = np.full(data.n_items, run.run_id, np.int64)
-        yield "item_weights", {"run_id": run_id, "item_id": data.items, "scale": how.item_scale}
+        yield (
+            "item_weights",
+            {"run_id": run_id, "item_id": data.items, "scale": how.item_scale},
+        )
 
 
 def _towers(run: Run, embeddings: Embeddings) -> Iterator[Table]:
@@ -123,4 +138,7 @@ def _towers(run: Run, embeddings: Embeddings) -> Iterator[Table]:
                 "entity": [entity] * n,
                 "layer": np.full(n, layer, np.int32),
             }
-            yield "tower_layers", own | {"position": position, "weights": weights, "bias": bias}
+            yield (
+                "tower_layers",
+                own | {"position": position, "weights": weights, "bias": bias},
+            )

@@ -38,11 +38,12 @@ from embsql.evaluation.splits import Split
 from embsql.options import Option, shown
 from embsql.run import Run
 
-MAX_ASKS_PER_TRIAL = 10  # of the sampler per trial: what it names again is not tried again
-MAX_SCANNED = 1000  # settings that are looked through for one that can be made
-LOG_SCALE_RATIO = (
-    10  # a positive range whose ends are so far apart is searched on a logarithmic scale
+MAX_ASKS_PER_TRIAL = (
+    10  # of the sampler per trial: what it names again is not tried again
 )
+MAX_SCANNED = 1000  # settings that are looked through for one that can be made
+# a positive range whose ends are so far apart is searched on a logarithmic scale
+LOG_SCALE_RATIO = 10
 TRIAL_ERRORS = (
     Diverged,
     BadOption,
@@ -153,19 +154,26 @@ def _fits(trials: int | None, space: Mapping[str, Values]) -> bool:
         raise InvalidArgument(name="n_trials", allowed=allowed, value="none")
     if not space:
         allowed = (
-            "given together with an option that has several values, for example dim=[32, 64, 128]"
+            "given together with an option that has several values, for example dim=[32, 64, "
+            "128]"
         )
-        raise InvalidArgument(name="n_trials", allowed=allowed, value=f"{trials} without any")
+        raise InvalidArgument(
+            name="n_trials", allowed=allowed, value=f"{trials} without any"
+        )
     return True
 
 
 def _values(value: Any, option: Option) -> list[Any] | tuple[Any, ...] | None:
     """Candidates (a list) or the ends of a range (a tuple), as given; None for a single value."""
     if isinstance(value, set | frozenset):
-        return sorted(value, key=shown)  # sets of text have another order in every process
+        return sorted(
+            value, key=shown
+        )  # sets of text have another order in every process
     if isinstance(value, Mapping):
         if set(value) != {"from", "to"}:
-            raise BadSearch(name=option.name, reason=f"{shown(value)} has not just from and to")
+            raise BadSearch(
+                name=option.name, reason=f"{shown(value)} has not just from and to"
+            )
         return value["from"], value["to"]
     if isinstance(value, str) and (
         option.kind is not str or option.choices
@@ -179,14 +187,17 @@ def _listed(value: str) -> list[Any] | None:
     return [part.strip() for part in value.split(",")] if "," in value else None
 
 
-def _checked(cls: type[Any], option: Option, given: list[Any] | tuple[Any, ...]) -> Values:
+def _checked(
+    cls: type[Any], option: Option, given: list[Any] | tuple[Any, ...]
+) -> Values:
     """The candidates or the range, each value as the option's type.
 
     Raises BadOption or BadSearch.
     """
     if isinstance(given, tuple) and option.kind not in (int, float):
         raise BadSearch(
-            name=option.name, reason=f"{shown(given)} is a range, but its values are not numbers"
+            name=option.name,
+            reason=f"{shown(given)} is a range, but its values are not numbers",
         )
     values = [options.cast(cls, option, value) for value in given]
     if isinstance(given, list):
@@ -195,7 +206,8 @@ def _checked(cls: type[Any], option: Option, given: list[Any] | tuple[Any, ...])
         return [value for n, value in enumerate(values) if value not in values[:n]]
     if len(values) != 2 or None in values or values[0] >= values[1]:
         raise BadSearch(
-            name=option.name, reason=f"{shown(given)} is not a smaller and a larger number"
+            name=option.name,
+            reason=f"{shown(given)} is not a smaller and a larger number",
         )
     return Interval(*values)
 
@@ -229,14 +241,22 @@ def _require_one_snapshot(search: Search, first: Algorithm) -> None:
 
 
 def best(
-    search: Search, parts: Split, run: Run, fit: Fit, record: Callable[[Trial], None], *, k: int
+    search: Search,
+    parts: Split,
+    run: Run,
+    fit: Fit,
+    record: Callable[[Trial], None],
+    *,
+    k: int,
 ) -> Algorithm:
     """The algorithm with the setting whose ndcg@k is best on a validation part.
 
     `record` hears of every trial as it ends. Raises AllTrialsFailed.
     """
     questions = Questions.prepare(parts, run)
-    silent = dataclasses.replace(run, on_report=None)  # the epochs of a trial are not the run's
+    silent = dataclasses.replace(
+        run, on_report=None
+    )  # the epochs of a trial are not the run's
 
     def measured(setting: dict[str, Any]) -> float:
         return _ndcg(questions, fit(search.make(setting), parts.train, silent), k)
@@ -251,7 +271,10 @@ def best(
     done = [trial for trial in tried if trial.value is not None]
     if not done:
         raise AllTrialsFailed(
-            model=run.model_name, run_id=run.run_id, trials=len(tried), error=tried[0].error
+            model=run.model_name,
+            run_id=run.run_id,
+            trials=len(tried),
+            error=tried[0].error,
         )
     winner = max(done, key=lambda trial: trial.value or 0.0)  # of equal ones the first
     return search.make(json.loads(winner.params))
@@ -268,7 +291,13 @@ def _trial(
     except TRIAL_ERRORS as fault:
         status, error = "failed", shared(fault) or type(fault).__name__
     return Trial(
-        number, json.dumps(setting), metric, value, time.perf_counter() - begin, status, error
+        number,
+        json.dumps(setting),
+        metric,
+        value,
+        time.perf_counter() - begin,
+        status,
+        error,
     )
 
 
@@ -304,7 +333,9 @@ def _run_trials(
             if key not in finished:  # the same setting would come to the same figure
                 finished[key] = attempt(len(finished) + 1, asked.params)
                 yield finished[key]
-            study.tell(asked, finished[key].value or 0.0)  # a failure is as bad as can be
+            study.tell(
+                asked, finished[key].value or 0.0
+            )  # a failure is as bad as can be
             if len(finished) == enough:
                 return
 
@@ -314,7 +345,9 @@ def _every(search: Search) -> list[dict[str, Any]]:
     columns = [_countable(values) for values in search.space.values()]
     if math.prod(map(len, columns)) > search.trials or not all(columns):
         return []
-    return [dict(zip(search.space, setting, strict=True)) for setting in product(*columns)]
+    return [
+        dict(zip(search.space, setting, strict=True)) for setting in product(*columns)
+    ]
 
 
 def _countable(values: Values) -> Sequence[Any]:
@@ -322,14 +355,20 @@ def _countable(values: Values) -> Sequence[Any]:
     if not isinstance(values, Interval):
         return values
     low, high = values
-    return range(low, high + 1) if isinstance(low, int) and isinstance(high, int) else ()
+    return (
+        range(low, high + 1) if isinstance(low, int) and isinstance(high, int) else ()
+    )
 
 
 def _distribution(kinds: Any, values: Values) -> Any:
     """The values as the sampler wants them."""
     if not isinstance(values, Interval):
         return kinds.CategoricalDistribution(values)
-    kind = kinds.IntDistribution if isinstance(values.low, int) else kinds.FloatDistribution
+    kind = (
+        kinds.IntDistribution
+        if isinstance(values.low, int)
+        else kinds.FloatDistribution
+    )
     return kind(*values, log=values.logarithmic)
 
 
@@ -338,7 +377,9 @@ def _optuna() -> Any:
     try:
         import optuna  # here: it takes a fifth of a second, which only a search needs
     except ModuleNotFoundError:
-        raise MissingExtra(what="searching options", package="optuna", extra="tune") from None
+        raise MissingExtra(
+            what="searching options", package="optuna", extra="tune"
+        ) from None
     return optuna
 
 

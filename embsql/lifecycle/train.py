@@ -42,7 +42,10 @@ from embsql.stopping import Stopped, unstopped
 
 
 def train(
-    engine: Engine, plan: Plan, listener: Listener | None = None, reader: Engine | None = None
+    engine: Engine,
+    plan: Plan,
+    listener: Listener | None = None,
+    reader: Engine | None = None,
 ) -> Run:
     """Train, store and promote a model; the run is live, or ready when its gate refused it.
 
@@ -73,7 +76,12 @@ def complete(
     run_id = registry.next_run(engine)
     with Lease(engine, plan.model_name, run_id) as lease:
         run = Run(
-            plan.seed, plan.threads, plan.device, run_id, plan.model_name, on_check=lease.check
+            plan.seed,
+            plan.threads,
+            plan.device,
+            run_id,
+            plan.model_name,
+            on_check=lease.check,
         )
         run.on_report = _reporter(engine, run_id, listener)
         _begin(engine, plan, run_id)
@@ -85,7 +93,10 @@ def complete(
 
 def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
     """Write down that a run starts, and that runs of dead trainers have ended."""
-    retry(engine, lambda: execute_named(engine, "ensure_model", model_name=plan.model_name))
+    retry(
+        engine,
+        lambda: execute_named(engine, "ensure_model", model_name=plan.model_name),
+    )
     retry(engine, lambda: _abandon(engine, plan.model_name, run_id))
     execute_named(
         engine,
@@ -98,7 +109,10 @@ def _begin(engine: Engine, plan: Plan, run_id: int) -> None:
         seed=plan.seed,
         versions=json.dumps(_versions(plan)),
     )
-    named = {f"{column}_col": name for column, name in dataclasses.asdict(plan.columns).items()}
+    named = {
+        f"{column}_col": name
+        for column, name in dataclasses.asdict(plan.columns).items()
+    }
     retry(engine, lambda: execute_named(engine, "name_columns", run_id=run_id, **named))
 
 
@@ -145,7 +159,12 @@ def _reporter(engine: Engine, run_id: int, listener: Listener | None) -> Listene
     def report(epoch: int, values: Mapping[str, float]) -> None:
         for metric, value in values.items():
             execute_named(
-                engine, "log_epoch", run_id=run_id, epoch=epoch, metric=metric, value=float(value)
+                engine,
+                "log_epoch",
+                run_id=run_id,
+                epoch=epoch,
+                metric=metric,
+                value=float(value),
             )
         if listener:
             listener(epoch, dict(values))
@@ -168,7 +187,9 @@ def _run_stages(
     data = snapshot(run)
     test = None
     if plan.evaluate and plan.test:
-        test = test_set.read_test_set(reader, plan.test, run, test_set.NONE, plan.columns)
+        test = test_set.read_test_set(
+            reader, plan.test, run, test_set.NONE, plan.columns
+        )
     source_hash = input_hash(plan, data, test)
     split_name = split_name_of(plan, data) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
@@ -187,7 +208,10 @@ def _run_stages(
         measured = judge(engine, reader, plan, data, answered, run)
     lease.heartbeat()
     # again, where somebody was forgotten meanwhile
-    retry(engine, lambda: _write(engine, plan, run, data, embeddings, source_hash, measured))
+    retry(
+        engine,
+        lambda: _write(engine, plan, run, data, embeddings, source_hash, measured),
+    )
     engine.index(int(run.run_id or 0))
     if run.checkpoints:
         run.checkpoints.clear()
@@ -202,14 +226,18 @@ def _run_stages(
     run.status = "live"
 
 
-def _checkpoints(plan: Plan, source_hash: str, before: Embeddings | None) -> Checkpoints | None:
+def _checkpoints(
+    plan: Plan, source_hash: str, before: Embeddings | None
+) -> Checkpoints | None:
     """Where this run leaves how far it is. Raises CheckpointNotWritten.
 
     Threads do not count, as another machine may go on.
     """
     if plan.checkpoint_dir is None:
         return None
-    found = json.dumps(plan.params)  # by a search, of which the hash knows where it looked
+    found = json.dumps(
+        plan.params
+    )  # by a search, of which the hash knows where it looked
     return checkpoints(
         plan.checkpoint_dir,
         source_hash,
@@ -246,14 +274,21 @@ def _resolve_search(engine: Engine, plan: Plan, data: Interactions, run: Run) ->
     known = parts_of(plan, data).train if plan.evaluate and not plan.test else data
 
     def record(trial: search.Trial) -> None:
-        execute_named(engine, "log_trial", run_id=run.run_id, **dataclasses.asdict(trial))
+        execute_named(
+            engine, "log_trial", run_id=run.run_id, **dataclasses.asdict(trial)
+        )
         if trial.value is not None:
             run.report(epoch=trial.trial, **{f"trial_{trial.metric}": trial.value})
 
-    algorithm = search.best(plan.search, parts_of(plan, known), run, fit, record, k=plan.headline)
+    algorithm = search.best(
+        plan.search, parts_of(plan, known), run, fit, record, k=plan.headline
+    )
     found = _without_search(plan, algorithm)
     chosen = json.dumps(found.params | {"search": plan.params["search"]})
-    retry(engine, lambda: execute_named(engine, "set_params", run_id=run.run_id, params=chosen))
+    retry(
+        engine,
+        lambda: execute_named(engine, "set_params", run_id=run.run_id, params=chosen),
+    )
     return found
 
 

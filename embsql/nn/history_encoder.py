@@ -100,7 +100,9 @@ class WeightedMean(nn.Module):  # type: ignore[misc]  # torch is untyped
         self.query: nn.Parameter | None = None
         if attention:
             self.key = nn.Linear(dim, dim)
-            self.query = nn.Parameter(torch.zeros(dim))  # at first all weights are equal
+            self.query = nn.Parameter(
+                torch.zeros(dim)
+            )  # at first all weights are equal
             nn.init.xavier_uniform_(self.key.weight, generator=generator)
             nn.init.zeros_(self.key.bias)
 
@@ -108,7 +110,9 @@ class WeightedMean(nn.Module):  # type: ignore[misc]  # torch is untyped
         """Of items (t, d): the means of the others (t, d), and of all of a history (b, d)."""
         weight = self.weight(x)  # (t, 1)
         row = packed.row.to(x.device)  # (t,)
-        summands = torch.cat([x * weight, weight], 1)  # (t, d + 1) the last is the divisor
+        summands = torch.cat(
+            [x * weight, weight], 1
+        )  # (t, d + 1) the last is the divisor
         totals = summands.new_zeros(len(packed.length), summands.shape[1])
         totals = totals.index_add(0, row, summands)  # (b, d + 1)
         is_single = (packed.length == 1).to(x.device)  # (b,)
@@ -256,7 +260,9 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is untyped
             return None
         weight = self.encoder.weight(items)[:, 0]  # (n,)
         if self.options.similarity == "cosine":
-            weight = weight * items.norm(dim=1)  # the lengths that stored vectors have lost
+            weight = weight * items.norm(
+                dim=1
+            )  # the lengths that stored vectors have lost
         return float32_array(weight)
 
 

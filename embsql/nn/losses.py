@@ -16,7 +16,9 @@ class Scores(NamedTuple):
 
     positive: Tensor  # (b,) score of each pair
     negatives: Tensor  # (b, s)
-    accidental_hits: Tensor  # (b, s) where a negative does not count, as it is the positive
+    accidental_hits: (
+        Tensor  # (b, s) where a negative does not count, as it is the positive
+    )
     expected_counts: Tensor  # (s,) how often each negative is expected in a batch
 
 

@@ -20,11 +20,17 @@ HARD_RATE = 1 / 8  # share of the negatives that count where only the hardest do
 class NegativeSampler:
     """Which items a batch contrasts with its own, and how often each is expected among them."""
 
-    batch_counts: Tensor  # (n_items,) expected of each item in a batch, without the queue
+    batch_counts: (
+        Tensor  # (n_items,) expected of each item in a batch, without the queue
+    )
     popularity: Tensor  # (n_items,) each item's share of all pairs
     in_batch: bool  # whether the others' items are negatives
-    candidates: Tensor  # (c,) pairs' items, or each item once: what negatives are sampled from
-    count: int  # sampled for a batch; all candidates, each once, where there are no more
+    candidates: (
+        Tensor  # (c,) pairs' items, or each item once: what negatives are sampled from
+    )
+    count: (
+        int  # sampled for a batch; all candidates, each once, where there are no more
+    )
     generator: torch.Generator
     # none: all negatives count; else only the hardest of those the user has not seen
     seen: SeenItems | None = None

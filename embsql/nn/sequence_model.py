@@ -16,7 +16,13 @@ from torch.nn.functional import embedding, embedding_bag, normalize, relu, softp
 from embsql.data import Embeddings, Float32, FoldIn, Interactions, Similarity
 from embsql.errors import NotEnoughData
 from embsql.features.time import N_TIME_FEATURES, ages, time_features
-from embsql.nn.sequence_networks import NETWORKS, Dropout, EventHistories, Packed, histories
+from embsql.nn.sequence_networks import (
+    NETWORKS,
+    Dropout,
+    EventHistories,
+    Packed,
+    histories,
+)
 from embsql.nn.tensors import float32_array, true_indices
 from embsql.nn.trainer import (
     MAX_HELD_OUT,
@@ -51,7 +57,9 @@ class SequenceBatch(NamedTuple):
     inputs: Tensor  # (t,) items, or masks, that the network reads
     state_at: Tensor  # (s,) events whose states predict
     target: Tensor  # (p,) predicted events, by their index among all
-    state_of: Tensor | None = None  # (p,) which of the states predicts each; none: one each
+    state_of: Tensor | None = (
+        None  # (p,) which of the states predicts each; none: one each
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,9 @@ class Bag:
         """Of the histories of users (b,)."""
         packed = self.events.pack(users)
         inputs = self.events.item[packed.event]  # (t,)
-        return SequenceBatch(packed, inputs, packed.last, packed.event, state_of=packed.row)
+        return SequenceBatch(
+            packed, inputs, packed.last, packed.event, state_of=packed.row
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,9 @@ class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is untyped
         self.network = network
         self.input_scale = dim**0.5
         self.temperature = temperature
-        self.table = _short_vectors(n_items + 1, dim, generator)  # (i + 1, d) the last is the mask
+        self.table = _short_vectors(
+            n_items + 1, dim, generator
+        )  # (i + 1, d) the last is the mask
         self.time_table = _short_vectors(N_TIME_FEATURES, dim, generator)
         self.age_embedding = nn.Parameter(torch.zeros(dim))
 
@@ -260,7 +272,9 @@ class SequenceLoss:
             state_of = batch.state_of.to(device)  # (p,)
             if self.options.loss != "gbce":
                 state = self._scaled(state)
-                return self._shared_states(state, state_of, target, weight) / len(target)
+                return self._shared_states(state, state_of, target, weight) / len(
+                    target
+                )
             state = state[state_of]  # (p, d)
         age = self.events.age[batch.target].to(device)  # (p,)
         of_age = age[:, None] * self.model.age_embedding  # (p, d)
@@ -289,7 +303,9 @@ class SequenceLoss:
         column_of = torch.full((self.model.n_items,), ABSENT)  # (i,)
         column_of[negatives] = torch.arange(len(negatives))
         column = column_of[target].to(state.device)  # (p,)
-        target_vectors, vectors = self._item_vectors(target, negatives)  # (p, d), (n, d)
+        target_vectors, vectors = self._item_vectors(
+            target, negatives
+        )  # (p, d), (n, d)
         return chunked_cross_entropy(
             state, target_vectors, vectors, column, self._log_correction, weight
         )
@@ -307,12 +323,16 @@ class SequenceLoss:
         negatives below the margin. Softmax: as `_softmax`, where the target may be a negative.
         """
         negatives = self._sample()  # (n,)
-        target_vectors, vectors = self._item_vectors(target, negatives)  # (p, d), (n, d)
+        target_vectors, vectors = self._item_vectors(
+            target, negatives
+        )  # (p, d), (n, d)
         positive = (state[state_of] * target_vectors).sum(1)  # (p,)
         scores = state @ vectors.T  # (b, n)
         if self.options.loss == "contrastive":
             above_margin = relu(scores - self.options.margin).mean(1)  # (b,)
-            negative_loss = self.options.negative_weight * above_margin[state_of]  # (p,)
+            negative_loss = (
+                self.options.negative_weight * above_margin[state_of]
+            )  # (p,)
             return (relu(1 - positive) + negative_loss) @ weight
         all_others = scores.logsumexp(1) + self._log_correction  # (b,)
         loss = all_others[state_of] - positive  # (p,)
@@ -344,10 +364,14 @@ class SequenceLoss:
         rate = self.n_negatives / self.model.n_items
         t = self.options.gbce_t
         power = rate * (t * (1 - 1 / rate) + 1 / rate)
-        target_vectors, vectors = self._item_vectors(target, negatives)  # (p, d), (n, d)
+        target_vectors, vectors = self._item_vectors(
+            target, negatives
+        )  # (p, d), (n, d)
         is_target = target[:, None] == negatives  # (p, n)
         scores = state @ vectors.T  # (p, n)
-        negative_loss = softplus(scores).masked_fill(is_target.to(state.device), 0)  # (p, n)
+        negative_loss = softplus(scores).masked_fill(
+            is_target.to(state.device), 0
+        )  # (p, n)
         positive = (state * target_vectors).sum(1)  # (p,)
         loss = power * softplus(-positive) + negative_loss.sum(1)  # (p,)
         return loss @ weight
@@ -495,7 +519,9 @@ def build_model(
     """A model with random weights."""
     build = NETWORKS[options.network]
     network = build(options, options.task(data), generator)
-    return SequenceModel(data.n_items, options.dim, network, generator, options.temperature)
+    return SequenceModel(
+        data.n_items, options.dim, network, generator, options.temperature
+    )
 
 
 def _events(options: Sequential, data: Interactions) -> EventHistories:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 MIN_BUCKET_FILL = 0.75  # of a bucket's width that its shortest history has at least
 FFN_MULTIPLIER = 4  # the feed-forward layer is so many times as wide as the vectors
-ROPE_BASE = 1e4  # events after which the slowest pair of components has turned once, over 2 pi
+ROPE_BASE = (
+    1e4  # events after which the slowest pair of components has turned once, over 2 pi
+)
 
 
 # --- histories -----------------------------------------------------------------------------------
@@ -76,7 +78,9 @@ class EventHistories:
 
     def latest(self, max_length: int) -> EventHistories:
         """The latest events of each history, so many at most."""
-        end = self.offsets[1:].repeat_interleave(self.counts)  # (m,) of the event's history
+        end = self.offsets[1:].repeat_interleave(
+            self.counts
+        )  # (m,) of the event's history
         event = torch.arange(len(self.item))  # (m,)
         from_end = end - event  # (m,) 1 is the last
         return self._where(from_end <= max_length)
@@ -288,14 +292,18 @@ class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped
         sizes = [len(bucket.cell) for bucket in buckets]
         parts = self.qkv_proj(x).split(sizes)  # (g, 3d) each
         pairs = zip(parts, buckets, strict=True)
-        attended = torch.cat([self._attend(part, bucket) for part, bucket in pairs])  # (t, d)
+        attended = torch.cat(
+            [self._attend(part, bucket) for part, bucket in pairs]
+        )  # (t, d)
         return self.out_proj(attended)
 
     def _attend(self, qkv: Tensor, bucket: Bucket) -> Tensor:
         """(g, 3d) -> (g, d)"""
         rows, width, cell = bucket
         n_cells = rows * width
-        cells = qkv.new_zeros(n_cells, qkv.shape[1]).index_copy(0, cell, qkv)  # (r * w, 3d)
+        cells = qkv.new_zeros(n_cells, qkv.shape[1]).index_copy(
+            0, cell, qkv
+        )  # (r * w, 3d)
         heads = cells.view(rows, width, 3, self.n_heads, -1)  # (r, w, 3, h, e)
         q, k, v = heads.permute(2, 0, 3, 1, 4)  # (r, h, w, e) each
         # before an event there are only events, so that a causal mask needs no mask of padding
@@ -398,7 +406,9 @@ class MeanPooling(nn.Module):  # type: ignore[misc]  # torch is untyped
         """(t, d) -> (t, d)"""
         ones = torch.ones_like(x[:, :1])  # (t, 1)
         weight = self.dropout(ones)  # (t, 1)
-        summands = torch.cat([x * weight, weight], 1)  # (t, d + 1) the last is the divisor
+        summands = torch.cat(
+            [x * weight, weight], 1
+        )  # (t, d + 1) the last is the divisor
         if self.bag:
             totals = _totals(summands, packed)  # (b, d + 1)
             return self._means(totals)[packed.row]
@@ -465,7 +475,9 @@ def _mean(
     return MeanPooling(dims, options.history_dropout, generator, bag=task == "bag")
 
 
-Builder = Callable[[Any, Any, torch.Generator], nn.Module]  # of options and training task
+Builder = Callable[
+    [Any, Any, torch.Generator], nn.Module
+]  # of options and training task
 NETWORKS: dict[str, Builder] = {
     "transformer": _transformer,
     "gru": _gru,

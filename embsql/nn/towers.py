@@ -178,7 +178,9 @@ def _weighted_sum(
     sparse: bool = False,
 ) -> Tensor:
     """Sums of weighted rows of a table, a bag of entries for each offset: (b, w)."""
-    return embedding_bag(index, table, offset, mode="sum", sparse=sparse, per_sample_weights=weight)
+    return embedding_bag(
+        index, table, offset, mode="sum", sparse=sparse, per_sample_weights=weight
+    )
 
 
 class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is untyped
@@ -198,7 +200,9 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is untyped
         widths = [*hidden, dim]
         table = EmbeddingTable(_random(len(has_pairs), dim, generator))  # (n, d)
         self.id_embedding = table.requires_grad_(has_ids)
-        self.id_embedding.data *= (has_pairs & has_ids)[:, None]  # none for who has no pairs
+        self.id_embedding.data *= (has_pairs & has_ids)[
+            :, None
+        ]  # none for who has no pairs
         self.features: FeatureLayer | None = None
         if features:
             self.features = FeatureLayer(features, widths[0], generator)
@@ -208,7 +212,9 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is untyped
 
     def forward(self, rows: Tensor, dropouts: Dropouts | None = None) -> Tensor:
         """(b,) -> (b, d)"""
-        of_ids = embedding(rows, self.id_embedding, sparse=self.id_embedding.is_large)  # (b, d)
+        of_ids = embedding(
+            rows, self.id_embedding, sparse=self.id_embedding.is_large
+        )  # (b, d)
         x = self._first_layer(rows, dropouts)  # (b, w) or none
         if x is None:
             return of_ids
@@ -276,7 +282,9 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is untyped
         excluded = {"id_embedding"}
         if self.history and self.history.projection is not None:
             excluded.add("history.table")
-        return [value for name, value in self.named_parameters() if name not in excluded]
+        return [
+            value for name, value in self.named_parameters() if name not in excluded
+        ]
 
     def as_rows(self, features: FeatureMatrix | None, items: Any) -> Tower | None:
         """The tower without ids, for SQL; None when it knows nothing but ids."""

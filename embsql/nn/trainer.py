@@ -203,7 +203,9 @@ class TrainerState:
             "best": self.stopping.weights,
         }
         for name, optimizer in self.optimizers.items():
-            of_parameters = optimizer.state_dict()["state"]  # of those that were ever changed
+            of_parameters = optimizer.state_dict()[
+                "state"
+            ]  # of those that were ever changed
             for number, values in of_parameters.items():
                 parts[f"{name}/{number}"] = values
         tensors = {

@@ -36,7 +36,9 @@ def by_pair(
     times = NO_TIME if time is None else time
     item, user, weight, times = _sorted_by(item, n_items, user, weight, times, run)
     user, item, weight, times = _sorted_by(user, n_users, item, weight, times, run)
-    is_last = np.empty(len(user), np.bool_)  # (n,) of its pair; it holds what the pair comes to
+    is_last = np.empty(
+        len(user), np.bool_
+    )  # (n,) of its pair; it holds what the pair comes to
     indptr = indptr_of(user, n_users)  # (n_users + 1,)
 
     def merge_users(low: int, high: int) -> None:
@@ -109,7 +111,9 @@ def _merge(
     """Let the last of each pair's rows in begin..end hold the pair's weight and latest time."""
     first = begin
     for row in range(begin, end):
-        is_last[row] = row + 1 == end or user[row + 1] != user[row] or item[row + 1] != item[row]
+        is_last[row] = (
+            row + 1 == end or user[row + 1] != user[row] or item[row + 1] != item[row]
+        )
         if is_last[row]:
             if row > first:
                 total = _sum(weight, first, row + 1)

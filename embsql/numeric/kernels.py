@@ -103,7 +103,9 @@ def _call_prefetch(builder: Any, pointer: Any) -> None:
     byte_pointer = ir.IntType(8).as_pointer()
     int32 = ir.IntType(32)
     signature = ir.FunctionType(ir.VoidType(), [byte_pointer, int32, int32, int32])
-    function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0i8")
+    function = cgutils.get_or_insert_function(
+        builder.module, signature, "llvm.prefetch.p0i8"
+    )
     read, keep, data = int32(0), int32(3), int32(1)
     builder.call(function, [builder.bitcast(pointer, byte_pointer), read, keep, data])
 
@@ -145,7 +147,9 @@ def matmul(low: int, high: int, table: Float32, right: Float32, out: Float32) ->
     for row in range(low, high):
         for j in range(g):
             out[row, j] = 0
-        for i in range(0, fours, 4):  # four at a time: each is one load, and one store serves all
+        for i in range(
+            0, fours, 4
+        ):  # four at a time: each is one load, and one store serves all
             a = table[row, i]
             b = table[row, i + 1]
             c = table[row, i + 2]
@@ -187,7 +191,9 @@ def gramian(low: int, high: int, table: Float32, out: Float32) -> None:
 
 
 @inlined
-def _givens_rotation(table: Float64, i: int, j: int, cosine: float, sine: float) -> None:
+def _givens_rotation(
+    table: Float64, i: int, j: int, cosine: float, sine: float
+) -> None:
     """Rotate rows i and j of a table in their plane."""
     for k in range(table.shape[1]):
         x = table[i, k]
@@ -227,7 +233,13 @@ def jacobi_sweep(table: Float64, rotations: Float64) -> int:
 
 @compiled
 def multiply(
-    low: int, high: int, indptr: Int64, indices: Int32, data: Float32, table: Float32, out: Float32
+    low: int,
+    high: int,
+    indptr: Int64,
+    indices: Int32,
+    data: Float32,
+    table: Float32,
+    out: Float32,
 ) -> None:
     """Rows low..high of a sparse matrix times table (m, f) into out (n, f)."""
     for row in range(low, high):
@@ -243,7 +255,12 @@ def multiply(
 
 @compiled
 def transpose(
-    indptr: Int64, indices: Int32, data: Float32, cursor: Int64, rows: Int32, values: Float32
+    indptr: Int64,
+    indices: Int32,
+    data: Float32,
+    cursor: Int64,
+    rows: Int32,
+    values: Float32,
 ) -> None:
     """Write the rows and values of the pairs by column.
 
@@ -271,7 +288,9 @@ def _total_confidence(low: int, high: int, weight: Float32, terms: Terms) -> flo
 
 
 @inlined
-def _add_prior(prior: Float32, row: int, penalty: np.float32, x: Float32, r: Float32) -> Any:
+def _add_prior(
+    prior: Float32, row: int, penalty: np.float32, x: Float32, r: Float32
+) -> Any:
     """Add a row of the prior to the residual r (f,), and return what it adds to the loss at x."""
     loss = np.float32(0)
     for j in range(len(x)):

@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from embsql.data import CsrMatrix, Float32, Int32
 from embsql.errors import InvalidArgument
 from embsql.numeric.kernels import compiled, inlined
-from embsql.numeric.linalg import Ranges, balanced_ranges, multiply, parallel_map, transpose
+from embsql.numeric.linalg import (
+    Ranges,
+    balanced_ranges,
+    multiply,
+    parallel_map,
+    transpose,
+)
 from embsql.run import Run
 
 # centroids compared at once: their scores and a part of their columns fill the first cache
@@ -24,13 +30,20 @@ REGISTER = 16  # floats in a vector register
 STRIDE = 64  # scores that are looked at together before any is looked at by itself
 # rows per centroid in the largest sample: more move the centroids by less than they cost
 ROWS_PER_CENTROID = 256
-SAMPLE_SHARES = (8, 4, 2, 1)  # the largest sample over those that the iterations run on, in turn
+SAMPLE_SHARES = (
+    8,
+    4,
+    2,
+    1,
+)  # the largest sample over those that the iterations run on, in turn
 SEEDING_ROWS_PER_CENTROID = 16  # among which the first centroids are chosen
 MIN_SEEDING_ROWS = 4096  # so that few clusters are seeded well, too
 # candidates for each first centroid: they avoid most bad optima, and share the time of reading the
 # rows
 CANDIDATES = 4
-FULL_PASSES = 1  # over all rows, after the samples: removes what the centroids owe to the sample
+FULL_PASSES = (
+    1  # over all rows, after the samples: removes what the centroids owe to the sample
+)
 MAX_FLOAT32_SUM = 1024  # rows added up in float32 before float64 takes over
 SILHOUETTE_SAMPLE = 20_000  # rows on which numbers of clusters are compared
 K_GRID = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
@@ -82,7 +95,9 @@ def choose_k(vectors: Float32, run: Run) -> int:
 
     The smaller of equals. It is sought among a few numbers up to the root of the sample's size.
     """
-    sample = _sample(vectors, SILHOUETTE_SAMPLE, np.random.default_rng(run.seed))  # (s, d)
+    sample = _sample(
+        vectors, SILHOUETTE_SAMPLE, np.random.default_rng(run.seed)
+    )  # (s, d)
     grid = [k for k in K_GRID if k * k <= len(sample)] or [1]
 
     def mean_silhouette(k: int) -> float:
@@ -107,7 +122,9 @@ def _seed(vectors: Float32, k: int, rng: np.random.Generator, run: Run) -> Float
     n = len(vectors)
     seeds = np.empty((k, vectors.shape[1]), np.float32)  # (k, d)
     closest = np.ones(n, np.float32)  # (n,) squared distance to the nearest seed
-    with_candidate = np.empty((CANDIDATES, n), np.float32)  # (c, n) the same, were it a seed
+    with_candidate = np.empty(
+        (CANDIDATES, n), np.float32
+    )  # (c, n) the same, were it a seed
     for number in range(k):
         run.check()
         candidates = vectors[_draw(closest, rng)]  # (c, d)
@@ -180,7 +197,9 @@ def _tiles(centroids: Float32) -> tuple[Float32, Float32]:
     return np.ascontiguousarray(transposed), bias.reshape(count, width)
 
 
-def _update(vectors: Float32, labels: Int32, centroids: Float32, run: Run) -> tuple[Float32, Int32]:
+def _update(
+    vectors: Float32, labels: Int32, centroids: Float32, run: Run
+) -> tuple[Float32, Int32]:
     """Means (k, d) of the vectors (n, d) of each label, and the labels (n,).
 
     A cluster without vectors gets a half of another, which changes labels, and keeps its centroid
@@ -193,7 +212,9 @@ def _update(vectors: Float32, labels: Int32, centroids: Float32, run: Run) -> tu
     members = transpose(by_vector, k)  # k rows: who is in each cluster
     counts = members.counts  # (k,)
     is_empty = counts == 0  # (k,)
-    means = np.where(is_empty[:, None], centroids, _means(vectors, members, run))  # (k, d)
+    means = np.where(
+        is_empty[:, None], centroids, _means(vectors, members, run)
+    )  # (k, d)
     empty = np.flatnonzero(is_empty)
     if len(empty):
         distances = _distances(vectors, means, labels, run)  # (n,)
@@ -210,8 +231,12 @@ def _means(vectors: Float32, members: CsrMatrix, run: Run) -> Float32:
 
     Long sums are cut into parts to stay exact.
     """
-    cuts = np.union1d(members.indptr, np.arange(0, len(vectors), MAX_FLOAT32_SUM))  # (p + 1,)
-    parts = multiply(CsrMatrix(cuts, members.indices, members.data), vectors, run)  # (p, d)
+    cuts = np.union1d(
+        members.indptr, np.arange(0, len(vectors), MAX_FLOAT32_SUM)
+    )  # (p + 1,)
+    parts = multiply(
+        CsrMatrix(cuts, members.indices, members.data), vectors, run
+    )  # (p, d)
     cluster = np.searchsorted(members.indptr, cuts[:-1], side="right") - 1  # (p,)
     total = np.zeros((len(members.counts), vectors.shape[1]))  # (k, d)
     np.add.at(total, cluster, parts)
@@ -243,10 +268,14 @@ def _clustering(vectors: Float32, centroids: Float32, run: Run) -> Clustering:
     zero = np.zeros_like(own)
     silhouettes = np.divide(other - own, farther, out=zero, where=farther > 0)  # (n,)
     inertia = float(np.square(own, dtype=np.float64).sum())
-    return Clustering(centroids, np.ascontiguousarray(labels[:, 0]), own, silhouettes, inertia)
+    return Clustering(
+        centroids, np.ascontiguousarray(labels[:, 0]), own, silhouettes, inertia
+    )
 
 
-def _distances(vectors: Float32, centroids: Float32, labels: Int32, run: Run) -> Float32:
+def _distances(
+    vectors: Float32, centroids: Float32, labels: Int32, run: Run
+) -> Float32:
     """Euclidean distance of each vector (n, d) to the centroid of its label (n,): (n,)."""
     out = np.empty(len(vectors), np.float32)  # (n,)
 
@@ -276,7 +305,12 @@ def _squared_distance(a: Float32, i: int, b: Float32, j: int) -> np.float32:
 
 @compiled
 def _write_distances(
-    low: int, high: int, vectors: Float32, centroids: Float32, labels: Int32, out: Float32
+    low: int,
+    high: int,
+    vectors: Float32,
+    centroids: Float32,
+    labels: Int32,
+    out: Float32,
 ) -> None:
     """Write the distances of rows low..high to the centroid of their labels."""
     for row in range(low, high):
@@ -284,14 +318,18 @@ def _write_distances(
 
 
 @compiled
-def _closest_with(vectors: Float32, candidates: Float32, closest: Float32, out: Float32) -> None:
+def _closest_with(
+    vectors: Float32, candidates: Float32, closest: Float32, out: Float32
+) -> None:
     """Write the squared distance of each vector (n, d) to each candidate (c, d): (c, n).
 
     Or its `closest` (n,) if that is less.
     """
     for row in range(len(vectors)):
         for c in range(len(candidates)):
-            out[c, row] = min(closest[row], _squared_distance(vectors, row, candidates, c))
+            out[c, row] = min(
+                closest[row], _squared_distance(vectors, row, candidates, c)
+            )
 
 
 @inlined

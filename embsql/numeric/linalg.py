@@ -31,7 +31,9 @@ JACOBI_SWEEPS = 30  # at most; it converges in 6 to 9
 ROW_COST = 4  # pairs that a row of a sparse matrix costs as much as
 
 
-def parallel_map(work: Callable[[int, int], Result], ranges: Ranges, run: Run) -> list[Result]:
+def parallel_map(
+    work: Callable[[int, int], Result], ranges: Ranges, run: Run
+) -> list[Result]:
     """The work done on each range by run.threads threads; results in the order of the ranges."""
     if len(ranges) == 1:
         run.check()
@@ -39,7 +41,9 @@ def parallel_map(work: Callable[[int, int], Result], ranges: Ranges, run: Run) -
     with ThreadPoolExecutor(run.threads) as pool:
         futures = [pool.submit(work, low, high) for low, high in ranges]
         try:
-            while wait(futures, timeout=CHECK_INTERVAL, return_when=FIRST_EXCEPTION).not_done:
+            while wait(
+                futures, timeout=CHECK_INTERVAL, return_when=FIRST_EXCEPTION
+            ).not_done:
                 run.check()
         finally:
             pool.shutdown(cancel_futures=True)
@@ -127,7 +131,9 @@ def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
     out = np.empty((len(matrix.counts), width), np.float32)  # (n, f)
 
     def multiply_range(low: int, high: int) -> None:
-        kernels.multiply(low, high, matrix.indptr, matrix.indices, matrix.data, table, out)
+        kernels.multiply(
+            low, high, matrix.indptr, matrix.indices, matrix.data, table, out
+        )
 
     parallel_map(multiply_range, csr_ranges(matrix, width), run)
     return out

@@ -24,12 +24,16 @@ def pca(vectors: Float32) -> Float32:
     The largest loading of either axis is positive. What one dimension cannot give is zero.
     """
     mean = vectors.mean(0, dtype=np.float64)  # (d,)
-    _, eigenvectors = np.linalg.eigh(_scatter_matrix(vectors, mean))  # (d, d) smallest first
+    _, eigenvectors = np.linalg.eigh(
+        _scatter_matrix(vectors, mean)
+    )  # (d, d) smallest first
     axes = eigenvectors[:, :-3:-1]  # (d, min(d, 2)) the last two, largest first
     largest = abs(axes).argmax(0)[None]  # (1, min(d, 2))
     loadings = np.take_along_axis(axes, largest, 0)  # (1, min(d, 2))
     axes = axes * np.where(loadings < 0, -1, 1)
-    points = vectors @ axes.astype(np.float32) - (mean @ axes).astype(np.float32)  # (n, min(d, 2))
+    points = vectors @ axes.astype(np.float32) - (mean @ axes).astype(
+        np.float32
+    )  # (n, min(d, 2))
     missing = 2 - points.shape[1]
     return np.pad(points, ((0, 0), (0, missing)))  # (n, 2)
 
@@ -68,7 +72,9 @@ def _umap(vectors: Float32, initial: Float32, run: Run) -> Float32:
     try:
         from umap import UMAP
     except ImportError:
-        raise MissingExtra(what="a UMAP map", package="umap-learn", extra="maps") from None
+        raise MissingExtra(
+            what="a UMAP map", package="umap-learn", extra="maps"
+        ) from None
     n_neighbors = min(N_NEIGHBORS, len(vectors) - 1)
     model = UMAP(n_neighbors=n_neighbors, init=initial, random_state=run.seed, n_jobs=1)
     points: Float32 = model.fit_transform(vectors)
@@ -80,7 +86,9 @@ def _tsne(vectors: Float32, initial: Float32, run: Run) -> Float32:
     try:
         from openTSNE import TSNE, initialization
     except ImportError:
-        raise MissingExtra(what="a t-SNE map", package="openTSNE", extra="maps") from None
+        raise MissingExtra(
+            what="a t-SNE map", package="openTSNE", extra="maps"
+        ) from None
     model = TSNE(
         # it looks at three times as many neighbors
         perplexity=min(PERPLEXITY, (len(vectors) - 1) / 3),

@@ -81,7 +81,9 @@ def unit_or_nan(vectors: Float32) -> Float32:
     """The vectors (n, dim) at length 1; a zero vector becomes NaN, which is never ranked."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)  # (n, 1)
     nan = np.full_like(vectors, np.nan)
-    directions: Float32 = np.divide(vectors, length, out=nan, where=length > 0)  # (n, dim)
+    directions: Float32 = np.divide(
+        vectors, length, out=nan, where=length > 0
+    )  # (n, dim)
     return directions
 
 
@@ -106,7 +108,9 @@ def cosine_neighbors(
     """
     n_items = len(by_item.counts)
     codes, scores = _heaps(n_items, k, 0.0)
-    scale = (1 / np.sqrt(np.maximum(by_item.counts, 1))).astype(np.float32)  # (n_items,)
+    scale = (1 / np.sqrt(np.maximum(by_item.counts, 1))).astype(
+        np.float32
+    )  # (n_items,)
     sparse = (by_user.indptr, by_user.indices, by_item.indptr, by_item.indices)
     _over_rows(_cosines, n_items, run, *sparse, scale, codes, scores)
     return codes, scores
@@ -210,7 +214,9 @@ def _any_above(scores: Float32, bias: Float32, bar: float) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def _offer_all(row: Float32, low: int, bias: Float32, codes: Int32, scores: Float32) -> None:
+def _offer_all(
+    row: Float32, low: int, bias: Float32, codes: Int32, scores: Float32
+) -> None:
     """Offer a row of scores (n,) of the codes from low on, each with its bias (n,).
 
     Most strides are passed over.
@@ -253,7 +259,9 @@ def _sort_heaps(codes: Int32, scores: Float32) -> None:
 
 
 @njit(nogil=True, cache=True)
-def _first_unseen(order: Int32, indptr: Int64, indices: Int32, is_seen: Any, codes: Int32) -> None:
+def _first_unseen(
+    order: Int32, indptr: Int64, indices: Int32, is_seen: Any, codes: Int32
+) -> None:
     """Fill each row with the first codes of the order that its own row of a sparse matrix lacks.
 
     is_seen (n,) is scratch.
@@ -285,7 +293,9 @@ def _cosines(
 ) -> None:
     """The neighbors of items low..high: count the users shared with every item, then scale."""
     shared = np.zeros(len(scale), np.int32)  # (n_items,) users shared with the item
-    touched = np.empty(len(scale), np.int32)  # (n_items,) the first so many share a user
+    touched = np.empty(
+        len(scale), np.int32
+    )  # (n_items,) the first so many share a user
     for i in range(low, high):
         n_touched = 0
         for user in item_users[item_indptr[i] : item_indptr[i + 1]]:

@@ -33,7 +33,13 @@ from embsql.options import Option, declared
 from embsql.sqlfiles import questions
 from embsql.sqlfiles import render as sql_render
 
-METAVARS = {int: "INTEGER", float: "FLOAT", str: "TEXT", tuple: "INTEGER,...", object: "TEXT"}
+METAVARS = {
+    int: "INTEGER",
+    float: "FLOAT",
+    str: "TEXT",
+    tuple: "INTEGER,...",
+    object: "TEXT",
+}
 
 NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist$")
 OPTION = re.compile(r"\b(?P<name>[a-z_]+)=(?P<value>True\b|\.\.\.|'[^']*')")
@@ -85,11 +91,17 @@ class Main(click.Group):
         except EmbsqlError as error:
             raise click.ClickException(_as_typed(str(error))) from None
         except KeyboardInterrupt:
-            raise click.ClickException("interrupted; what was live stays live") from None
+            raise click.ClickException(
+                "interrupted; what was live stays live"
+            ) from None
         except OSError as error:  # of a file that cannot be read or written
-            if error.errno == errno.EPIPE:  # whoever read the output has gone, which click knows
+            if (
+                error.errno == errno.EPIPE
+            ):  # whoever read the output has gone, which click knows
                 raise
-            message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            message = (
+                f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            )
             raise click.ClickException(plain(message)) from None
         except Exception as error:
             complaint = engines.complaint(error)
@@ -99,7 +111,8 @@ class Main(click.Group):
 
 
 @click.group(
-    cls=Main, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+    cls=Main,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 @click.version_option(package_name="embsql")
 @click.option(
@@ -107,7 +120,9 @@ class Main(click.Group):
     envvar="EMBSQL_DB",
     help="A DuckDB file or postgresql://...; also from the environment, EMBSQL_DB.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Answers as JSON, one object per row.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Answers as JSON, one object per row."
+)
 @click.pass_context
 def main(ctx: click.Context, db: str | None, as_json: bool) -> None:
     """Embeddings in SQL: train in the process, keep everything in the database, answer in SQL."""
@@ -116,7 +131,9 @@ def main(ctx: click.Context, db: str | None, as_json: bool) -> None:
 
 def _path(ctx: click.Context) -> str:
     if not ctx.obj["db"]:
-        raise click.UsageError("which database? embsql --db shop.duckdb ..., or set EMBSQL_DB")
+        raise click.UsageError(
+            "which database? embsql --db shop.duckdb ..., or set EMBSQL_DB"
+        )
     return str(ctx.obj["db"])
 
 
@@ -130,7 +147,9 @@ def _options(cls: type[Any], *, but: Collection[str] = ()) -> Decorator:
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed([known for known in declared(cls) if known.name not in but]):
+        for option in reversed(
+            [known for known in declared(cls) if known.name not in but]
+        ):
             function = _as_option(option)(function)
         return function
 
@@ -143,7 +162,9 @@ def _as_option(option: Option) -> Decorator:
     if option.kind is bool:
         switch = f"--{name}/--no-{name}" if option.default else f"--{name}"
         return click.option(switch, option.name, is_flag=True, default=None, help=help_)
-    metavar = f"[{'|'.join(option.choices)}]" if option.choices else METAVARS[option.kind]
+    metavar = (
+        f"[{'|'.join(option.choices)}]" if option.choices else METAVARS[option.kind]
+    )
     return click.option(f"--{name}", option.name, metavar=metavar, help=help_)
 
 
@@ -152,7 +173,9 @@ def _help(option: Option) -> str:
     text = f"{option.reason[0].upper()}{option.reason[1:]}."
     if option.kind is bool or option.default is None:
         return text
-    default = ",".join(map(str, option.default)) if option.kind is tuple else option.default
+    default = (
+        ",".join(map(str, option.default)) if option.kind is tuple else option.default
+    )
     return f"{text}  [default: {default}]"
 
 
@@ -161,7 +184,9 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _open(ctx: click.Context, *, read_only: bool = False, new: bool = False) -> Database:
+def _open(
+    ctx: click.Context, *, read_only: bool = False, new: bool = False
+) -> Database:
     """The database; with `new` a file is made where there is none. Raises CannotOpen."""
     path = _path(ctx)
     return connect(path if new else engines.existing(path), read_only=read_only)
@@ -203,7 +228,12 @@ def _question(name: str, query: str, *, with_model: bool) -> None:
 
     def ask(ctx: click.Context, model: str | None = None) -> None:
         with _open(ctx) as database:
-            _show(ctx, database.ask(query, **({"model": model} if with_model else {})).to_pylist())
+            _show(
+                ctx,
+                database.ask(
+                    query, **({"model": model} if with_model else {})
+                ).to_pylist(),
+            )
 
     function: Callable[..., Any] = click.pass_context(ask)
     if with_model:
@@ -223,13 +253,21 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 # --- doing ---------------------------------------------------------------------------------------
 
 
-@main.command("train", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@main.command(
+    "train", context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
+)
 @click.argument("model")
-@click.option("--source", required=True, help="A SELECT, or the name of a table or file.")
-@click.option("--algorithm", default="als", show_default=True, help="See: embsql algorithms")
+@click.option(
+    "--source", required=True, help="A SELECT, or the name of a table or file."
+)
+@click.option(
+    "--algorithm", default="als", show_default=True, help="See: embsql algorithms"
+)
 @_options(Train)
 @click.pass_context
-def train_(ctx: click.Context, /, model: str, source: str, algorithm: str, **given: Any) -> None:
+def train_(
+    ctx: click.Context, /, model: str, source: str, algorithm: str, **given: Any
+) -> None:
     """Train MODEL and make it live.
 
     The algorithm's own options follow as --name value, for example --dim 64.
@@ -237,7 +275,9 @@ def train_(ctx: click.Context, /, model: str, source: str, algorithm: str, **giv
     options = _given(given) | _extra(ctx.args)
     algorithms.check_option_names(algorithm, options)
     with _open(ctx, new=True) as database:
-        run = database.train(model, source, algorithm=algorithm, progress=True, **options)
+        run = database.train(
+            model, source, algorithm=algorithm, progress=True, **options
+        )
     made = {
         "model": model,
         "run_id": run.run_id,
@@ -246,24 +286,34 @@ def train_(ctx: click.Context, /, model: str, source: str, algorithm: str, **giv
     }
     _show(ctx, [made | (run.metrics if ctx.obj["json"] else {})])
     if run.metrics and not ctx.obj["json"]:
-        _show(ctx, [{"metric": name, "value": value} for name, value in run.metrics.items()])
+        _show(
+            ctx,
+            [{"metric": name, "value": value} for name, value in run.metrics.items()],
+        )
     if run.refused:
         remedy = (
-            f"Read it as {model}@{run.run_id}, or make it live: embsql promote {model}@{run.run_id}"
+            f"Read it as {model}@{run.run_id}, or make it live: embsql promote "
+            f"{model}@{run.run_id}"
         )
-        raise click.ClickException(f"run {run.run_id} was not made live: {run.refused}. {remedy}")
+        raise click.ClickException(
+            f"run {run.run_id} was not made live: {run.refused}. {remedy}"
+        )
 
 
 def _extra(words: list[str]) -> dict[str, Any]:
     """--dim 64 --reg=0.1 -> {"dim": "64", "reg": "0.1"}"""
     options: dict[str, Any] = {}
     rest = [
-        part for word in words for part in (word.split("=", 1) if word.startswith("--") else [word])
+        part
+        for word in words
+        for part in (word.split("=", 1) if word.startswith("--") else [word])
     ]
     while rest:
         name, value = rest.pop(0), rest.pop(0) if rest else ""
         if not name.startswith("--") or not value:
-            raise click.UsageError(f"expected --option value, got {name} {value}".rstrip())
+            raise click.UsageError(
+                f"expected --option value, got {name} {value}".rstrip()
+            )
         key = name[2:].replace("-", "_")
         if key in options:
             raise click.UsageError(f"{name} is given twice")
@@ -305,7 +355,9 @@ def rollback_(ctx: click.Context, model: str) -> None:
 @click.option("--items", required=True, help="A SELECT of item_id and embedding.")
 @_options(RegisterEmbeddings)
 @click.pass_context
-def register_embeddings_(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
+def register_embeddings_(
+    ctx: click.Context, /, model: str, items: str, **given: Any
+) -> None:
     """Make vectors from elsewhere a model that every question works on; nothing is trained."""
     with _open(ctx, new=True) as database:
         run = database.register_embeddings(model, items, **_given(given))
@@ -324,7 +376,9 @@ def register_embeddings_(ctx: click.Context, /, model: str, items: str, **given:
 
 @main.command("register-text")
 @click.argument("model")
-@click.option("--items", required=True, help="A SELECT of item_id and one column of text.")
+@click.option(
+    "--items", required=True, help="A SELECT of item_id and one column of text."
+)
 @_options(RegisterText)
 @click.pass_context
 def register_text_(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
@@ -395,7 +449,9 @@ def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
     help="A .csv or .parquet file to write.",
 )
 @click.pass_context
-def features_(ctx: click.Context, /, model: str, output: Path | None, **given: Any) -> None:
+def features_(
+    ctx: click.Context, /, model: str, output: Path | None, **given: Any
+) -> None:
     """What other models can use of MODEL.
 
     A row per user or item, each entry of its vector a column.
@@ -415,7 +471,9 @@ def _save(table: Any, output: Path) -> None:
 
     writers = {".csv": pyarrow.csv.write_csv, ".parquet": pyarrow.parquet.write_table}
     if output.suffix not in writers:
-        raise click.UsageError(f"--output {output}: a name that ends in .csv or .parquet")
+        raise click.UsageError(
+            f"--output {output}: a name that ends in .csv or .parquet"
+        )
     writers[output.suffix](table, output)
 
 
@@ -482,7 +540,10 @@ def publish_(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
     TARGET is a DuckDB file, which readers may hold open meanwhile, or postgresql://...
     """
     with _open(ctx, read_only=True) as database:
-        _show(ctx, [dataclasses.asdict(done) for done in database.publish(target, *models)])
+        _show(
+            ctx,
+            [dataclasses.asdict(done) for done in database.publish(target, *models)],
+        )
 
 
 @main.command("install")
@@ -541,7 +602,9 @@ def dbt_path() -> None:
     click.echo(dbt.package_path())
 
 
-@dbt_.command("build", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@dbt_.command(
+    "build", context_settings={"ignore_unknown_options": True, "help_option_names": []}
+)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
@@ -557,7 +620,10 @@ def dbt_build(ctx: click.Context, words: tuple[str, ...]) -> None:
 
 @main.command("render")
 @click.option(
-    "--engine", type=click.Choice(["duckdb", "postgres"]), default="duckdb", show_default=True
+    "--engine",
+    type=click.Choice(["duckdb", "postgres"]),
+    default="duckdb",
+    show_default=True,
 )
 @click.option(
     "--extension",
@@ -593,7 +659,11 @@ def algorithms_(ctx: click.Context, name: str | None) -> None:
     if not ctx.obj["json"]:
         click.echo(f"{inspect.cleandoc(cls.__doc__ or '')}\n")
     _show(
-        ctx, [{"option": o.name, "default": o.default, "reason": o.reason} for o in declared(cls)]
+        ctx,
+        [
+            {"option": o.name, "default": o.default, "reason": o.reason}
+            for o in declared(cls)
+        ],
     )
     return None
 
@@ -603,20 +673,32 @@ def _first_line(cls: type[Any]) -> str:
 
 
 @main.command("demo")
-@click.option("--data", help="A CSV or Parquet file of interactions instead of the generated shop.")
 @click.option(
-    "--postgres", is_flag=True, help="In a PostgreSQL started for the occasion, gone afterwards."
+    "--data",
+    help="A CSV or Parquet file of interactions instead of the generated shop.",
+)
+@click.option(
+    "--postgres",
+    is_flag=True,
+    help="In a PostgreSQL started for the occasion, gone afterwards.",
 )
 @click.option("--user-col", help="Name of the user column in --data.")
 @click.option("--item-col", help="Name of the item column in --data.")
 @click.option("--weight-col", help="Name of the weight column in --data.")
 @click.option(
-    "--time-col", help="Name of the time column in --data: a timestamp, a date or a whole number."
+    "--time-col",
+    help="Name of the time column in --data: a timestamp, a date or a whole number.",
 )
 @click.pass_context
-def demo_(ctx: click.Context, /, data: str | None, postgres: bool, **columns: str | None) -> None:
+def demo_(
+    ctx: click.Context, /, data: str | None, postgres: bool, **columns: str | None
+) -> None:
     """Train on a small generated shop (or your file), ask ten questions, say what is next."""
     from embsql.shells.demo import own_server, run_demo
 
-    with own_server() if postgres else nullcontext(ctx.obj["db"] or "demo.duckdb") as target:
+    with (
+        own_server()
+        if postgres
+        else nullcontext(ctx.obj["db"] or "demo.duckdb") as target
+    ):
         run_demo(target, data, columns, click.echo)

@@ -25,7 +25,13 @@ from embsql import engines
 from embsql.api import commands
 from embsql.api.database import Database
 from embsql.command_options import PythonModel
-from embsql.errors import CannotOpen, DatabaseBusy, EmbsqlError, InvalidArgument, MissingExtra
+from embsql.errors import (
+    CannotOpen,
+    DatabaseBusy,
+    EmbsqlError,
+    InvalidArgument,
+    MissingExtra,
+)
 from embsql.lifecycle import leases, registry
 from embsql.options import construct, shown
 from embsql.shells.worker import Worker
@@ -47,7 +53,9 @@ RUNNING = """
     CROSS JOIN LATERAL embsql.request_stop(job.job_id) AS asked
     WHERE job.worker = $worker AND job.status = 'running'
 """
-STORAGE = "v1.4.0"  # as embsql's own files, so that BI tools with a 1.x driver read them
+STORAGE = (
+    "v1.4.0"  # as embsql's own files, so that BI tools with a 1.x driver read them
+)
 
 
 def package_path() -> Path:
@@ -73,7 +81,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt may be absent, and publis
         """Choose a storage format that others read; say what hinders opening the file."""
         config.setdefault("storage_compatibility_version", STORAGE)
         path = Path(creds.path)
-        if path.is_file() or path.stem.lower() == "embsql":  # a name that a file must not have
+        if (
+            path.is_file() or path.stem.lower() == "embsql"
+        ):  # a name that a file must not have
             _look_into(creds.path)
 
     def configure_connection(self, conn: Any) -> None:
@@ -86,7 +96,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt may be absent, and publis
         if not database.ask(
             "SELECT 1 FROM duckdb_functions() WHERE function_name = 'embsql_dbt'"
         ).num_rows:
-            command = _errors_as_json(commands.dispatcher(lambda: Database(connection.cursor())))
+            command = _errors_as_json(
+                commands.dispatcher(lambda: Database(connection.cursor()))
+            )
             connection.create_function(
                 "embsql_dbt",
                 command,
@@ -180,11 +192,15 @@ def _is_dry_run() -> bool:
 
 def _vectors(database: Database, model_name: str, entity: str) -> pa.Table:
     """The live run's vectors, each a list of as many floats; no rows when nothing is live."""
-    run_id = registry.live_run_id(database.engine, model_name) or 0  # runs are counted from 1
+    run_id = (
+        registry.live_run_id(database.engine, model_name) or 0
+    )  # runs are counted from 1
     rows = database.ask(files.statements()[f"{entity}_vectors"], run_id=run_id)
     if len(rows):
         vectors = rows["embedding"].combine_chunks()  # (n,) lists of d
-        fixed = pa.FixedSizeListArray.from_arrays(vectors.flatten(), len(vectors[0]))  # (n, d)
+        fixed = pa.FixedSizeListArray.from_arrays(
+            vectors.flatten(), len(vectors[0])
+        )  # (n, d)
         rows = rows.set_column(rows.column_names.index("embedding"), "embedding", fixed)
     return rows.rename_columns({"entity_id": f"{entity}_id"})
 
@@ -192,7 +208,9 @@ def _vectors(database: Database, model_name: str, entity: str) -> pa.Table:
 # --- embsql dbt ----------------------------------------------------------------------------------
 
 
-def invoke(words: Sequence[str], address: str | None, log: Callable[[str], None]) -> bool:
+def invoke(
+    words: Sequence[str], address: str | None, log: Callable[[str], None]
+) -> bool:
     """Run dbt in this process, with a worker beside it when the profile's database is PostgreSQL.
 
     The worker serves `address`, or where the profile leads. Whether dbt succeeded, which has said
@@ -214,7 +232,9 @@ class BackgroundWorker:
 
     def __init__(self, address: str | None, log: Callable[[str], None]) -> None:
         self.address, self.log = address, log
-        self._announced = False  # before, an adapter may be left from what this process did earlier
+        self._announced = (
+            False  # before, an adapter may be left from what this process did earlier
+        )
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
 
@@ -242,9 +262,13 @@ class BackgroundWorker:
 
         self._announced = self._announced or event.info.name == "AdapterRegistered"
         if self._announced and "postgres" in FACTORY.adapters and not self._thread:
-            given = self.address or _conninfo(FACTORY.adapters["postgres"].config.credentials)
+            given = self.address or _conninfo(
+                FACTORY.adapters["postgres"].config.credentials
+            )
             self._worker = Worker(given, self.log)
-            self._thread = threading.Thread(target=_work, args=(self._worker,), daemon=True)
+            self._thread = threading.Thread(
+                target=_work, args=(self._worker,), daemon=True
+            )
             self._thread.start()
 
 

@@ -58,7 +58,9 @@ TOWERS: dict[str, Any] = {
 }
 
 
-def run_demo(path: str, data: str | None, columns: dict[str, str | None], write: Write) -> None:
+def run_demo(
+    path: str, data: str | None, columns: dict[str, str | None], write: Write
+) -> None:
     """Train on the generated shop, or on a file, into the database at `path`.
 
     Print questions and answers.
@@ -79,7 +81,9 @@ def run_demo(path: str, data: str | None, columns: dict[str, str | None], write:
                 f"Your interactions: {data}, with "
                 f"{', '.join(f'{k} = {v}' for k, v in source.items() if k in COLUMN_PATTERNS)}."
             )
-            write("Other columns? Say so: --user-col, --item-col, --weight-col, --time-col.")
+            write(
+                "Other columns? Say so: --user-col, --item-col, --weight-col, --time-col."
+            )
         trained = database.train("demo", evaluate=True, gate=False, **source)
         seconds = time.perf_counter() - begin
         write(
@@ -136,7 +140,9 @@ def open_shop(database: Database) -> tuple[int, int]:
     database.engine.run(files.read_sql("demo/shop.sql"))
     for name, table in (("shop_items", items), ("shop_orders", orders)):
         database.engine.write(
-            name, {column: table[column] for column in table.column_names}, schema="main"
+            name,
+            {column: table[column] for column in table.column_names},
+            schema="main",
         )
     return len(orders), len(items)
 
@@ -160,7 +166,13 @@ def guess(columns: Iterable[str]) -> dict[str, Any]:
     """
     found = {
         option: next(
-            (name for word in words for name in columns if re.search(word, name.lower())), None
+            (
+                name
+                for word in words
+                for name in columns
+                if re.search(word, name.lower())
+            ),
+            None,
         )
         for option, words in COLUMN_PATTERNS.items()
     }
@@ -180,7 +192,8 @@ def _ask(database: Database, write: Write) -> None:
             "ITEM", _literal(subjects["item_id"])
         )
         write(
-            f"{number}. {question}\n\n{written};\n\n{format_table(database.ask(written).to_pylist())}\n"
+            f"{number}. "
+            f"{question}\n\n{written};\n\n{format_table(database.ask(written).to_pylist())}\n"
         )
 
 

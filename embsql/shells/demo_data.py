@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 AISLES = ("tea", "coffee", "mug", "candle", "yarn", "book", "garden", "toy")
 STYLES = ("plain", "playful", "classic", "bold")
-PEAK = (11, 0, 10, 11, 9, 6, 4, 11)  # month (0 = January) in which each aisle sells best
+PEAK = (
+    11,
+    0,
+    10,
+    11,
+    9,
+    6,
+    4,
+    11,
+)  # month (0 = January) in which each aisle sells best
 OPENED = datetime.datetime(2024, 1, 1)
 DAYS = 730
 
@@ -40,9 +49,9 @@ def generate_shop(
     rank = _choose(
         rng, _appeal(items, aisle, style[customer[order]], day[order])
     )  # (lines,) place in the aisle
-    catalogue = _item_table(items)
-    return catalogue, _order_table(
-        rng, catalogue, customer[order], day[order], order, aisle * per_aisle + rank
+    catalog = _item_table(items)
+    return catalog, _order_table(
+        rng, catalog, customer[order], day[order], order, aisle * per_aisle + rank
     )
 
 
@@ -63,7 +72,9 @@ def _season(day: NDArray[np.int64]) -> NDArray[np.float64]:
     It is highest in the aisle's peak month.
     """
     month = day[:, None] / 30.4  # (n, 1)
-    return np.asarray(1.2 + np.cos((month - np.array(PEAK)) * 2 * np.pi / 12))  # (n, aisles)
+    return np.asarray(
+        1.2 + np.cos((month - np.array(PEAK)) * 2 * np.pi / 12)
+    )  # (n, aisles)
 
 
 def _appeal(
@@ -74,7 +85,9 @@ def _appeal(
 ) -> NDArray[np.float64]:
     """How likely each product of the chosen aisle is: (n, per_aisle)."""
     popular = 1 / np.arange(1, items["style"].shape[1] + 1) ** 0.7  # (per_aisle,) Zipf
-    liked = np.where(items["style"][aisle] == style[:, None], 6.0, 1.0)  # (n, per_aisle)
+    liked = np.where(
+        items["style"][aisle] == style[:, None], 6.0, 1.0
+    )  # (n, per_aisle)
     return popular * liked * (items["launch"][aisle] <= day[:, None])
 
 
@@ -91,7 +104,9 @@ def _item_table(items: dict[str, NDArray[np.int64]]) -> pa.Table:
             "name": f"{STYLES[items['style'][a, n]]} {aisle} no. {n + 1}",
             "aisle": aisle,
             "style": STYLES[items["style"][a, n]],
-            "launched_on": (OPENED + datetime.timedelta(days=int(items["launch"][a, n]))).date(),
+            "launched_on": (
+                OPENED + datetime.timedelta(days=int(items["launch"][a, n]))
+            ).date(),
         }
         for a, aisle in enumerate(AISLES)
         for n in range(items["style"].shape[1])
@@ -101,7 +116,7 @@ def _item_table(items: dict[str, NDArray[np.int64]]) -> pa.Table:
 
 def _order_table(
     rng: np.random.Generator,
-    catalogue: pa.Table,
+    catalog: pa.Table,
     customer: NDArray[np.int64],
     day: NDArray[np.int64],
     order: NDArray[np.int64],
@@ -110,12 +125,14 @@ def _order_table(
     """Order lines; the lines of an order share one moment."""
     second = rng.integers(8 * 3600, 22 * 3600, int(order.max()) + 1)[order]  # (lines,)
     moment = (
-        np.datetime64(OPENED, "s") + day.astype("timedelta64[D]") + second.astype("timedelta64[s]")
+        np.datetime64(OPENED, "s")
+        + day.astype("timedelta64[D]")
+        + second.astype("timedelta64[s]")
     )
     return pa.table(
         {
             "customer_id": [f"c{number:04d}" for number in customer],
-            "item_id": catalogue["item_id"].take(item),
+            "item_id": catalog["item_id"].take(item),
             "quantity": rng.integers(1, 4, len(item)),
             "ordered_at": moment,
         }

@@ -14,7 +14,9 @@ from embsql.errors import NotTraining
 LOOK = 0.5  # seconds
 
 
-def command(address: str, look: Callable[[], Any], name: str, *words: str) -> list[str | None]:
+def command(
+    address: str, look: Callable[[], Any], name: str, *words: str
+) -> list[str | None]:
     """Run a command of `udf.COMMANDS` on a connection of its own.
 
     It runs in a thread: a backend's signals are PostgreSQL's, and a training would take SIGINT for

@@ -30,7 +30,12 @@ def compile_all() -> None:
     with connect(":memory:") as database:
         for number, (algorithm, options) in enumerate(TRAININGS):
             database.train(
-                f"m{number}", EVENTS, algorithm=algorithm, dim=8, progress=False, **options
+                f"m{number}",
+                EVENTS,
+                algorithm=algorithm,
+                dim=8,
+                progress=False,
+                **options,
             )
         database.cluster("m0")
         database.materialize("m0")

@@ -11,8 +11,13 @@ def format_table(rows: list[dict[str, Any]]) -> str:
     if not rows:
         return "(no rows)"
     cells = [[_text(value) for value in row.values()] for row in rows]
-    numeric = [all(isinstance(row[name], int | float | None) for row in rows) for name in rows[0]]
-    widths = [max(map(len, column)) for column in zip(list(rows[0]), *cells, strict=True)]
+    numeric = [
+        all(isinstance(row[name], int | float | None) for row in rows)
+        for name in rows[0]
+    ]
+    widths = [
+        max(map(len, column)) for column in zip(list(rows[0]), *cells, strict=True)
+    ]
     lines = [list(rows[0]), ["-" * width for width in widths], *cells]
     return "\n".join(_line(line, widths, numeric) for line in lines)
 

@@ -16,7 +16,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
@@ -130,7 +136,10 @@ class Worker:
             signal.SIGINT: self._stop,
             signal.SIGTERM: lambda *_: signal.raise_signal(signal.SIGINT),
         }
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        before = {
+            number: signal.signal(number, handler)
+            for number, handler in handlers.items()
+        }
         try:
             yield
         finally:
@@ -159,7 +168,9 @@ class Worker:
             suppress(ConnectionLost, CannotOpen),
             closing(engines.open_engine(self.address)) as engine,
         ):
-            if engine.run(_statement("release_claims"), worker=self.name, **leases.this_process()):
+            if engine.run(
+                _statement("release_claims"), worker=self.name, **leases.this_process()
+            ):
                 self.log("handed the job back to the queue")
         self.log("stopped")
 
@@ -244,7 +255,14 @@ class Worker:
             with work:
                 database.engine.run(_statement("check_rights"), command=job.command)
                 answer = commands.perform(database, job.command, job.arguments)
-            self._write(database.engine, "end_job", job, status="done", result=answer, error=None)
+            self._write(
+                database.engine,
+                "end_job",
+                job,
+                status="done",
+                result=answer,
+                error=None,
+            )
         return "is done"
 
     def _handle_failure(self, job: Job, error: Exception) -> str:
@@ -257,10 +275,14 @@ class Worker:
         if isinstance(error, AlreadyTraining):
             self._note("postpone_job", job, error=message)
             return f"waits: {message}"
-        if job.attempts < MAX_ATTEMPTS and (isinstance(error, TRANSIENT) or self._conflict(error)):
+        if job.attempts < MAX_ATTEMPTS and (
+            isinstance(error, TRANSIENT) or self._conflict(error)
+        ):
             self._note("retry_job", job, error=message)
             return f"will be tried again: {message}"
-        return self._end(job, "cancelled" if isinstance(error, Cancelled) else "failed", message)
+        return self._end(
+            job, "cancelled" if isinstance(error, Cancelled) else "failed", message
+        )
 
     def _conflict(self, error: Exception) -> bool:
         """Whether another writer was first, which a command says in embsql's words."""
@@ -297,7 +319,9 @@ class Worker:
         A thread does it, on a connection of its own, whatever the command is.
         """
         work, over = Work(), threading.Event()
-        threading.Thread(target=self._attend, args=(job, work, over), daemon=True).start()
+        threading.Thread(
+            target=self._attend, args=(job, work, over), daemon=True
+        ).start()
         try:
             yield work
         finally:
@@ -305,10 +329,15 @@ class Worker:
 
     def _attend(self, job: Job, work: Work, over: threading.Event) -> None:
         while not over.wait(leases.POLL_INTERVAL):
-            with suppress(Exception), closing(engines.open_engine(self.address)) as engine:
+            with (
+                suppress(Exception),
+                closing(engines.open_engine(self.address)) as engine,
+            ):
                 self._look(engine, job, work, over)
 
-    def _look(self, engine: Engine, job: Job, work: Work, over: threading.Event) -> None:
+    def _look(
+        self, engine: Engine, job: Job, work: Work, over: threading.Event
+    ) -> None:
         """Beat and look, until the job is over or the connection is lost.
 
         Five beats in a row may fail.
@@ -332,7 +361,9 @@ class Worker:
 
 def _transaction(job: Job, engine: Engine) -> AbstractContextManager[None]:
     """What a job and its answer are done in: a short one in one transaction."""
-    return nullcontext() if job.command in UNTRANSACTED_COMMANDS else engine.transaction()
+    return (
+        nullcontext() if job.command in UNTRANSACTED_COMMANDS else engine.transaction()
+    )
 
 
 def _statement(name: str) -> str:

@@ -17,9 +17,18 @@ from embsql.numeric.linalg import MIN_WORK, Ranges, equal_ranges, parallel_map
 from embsql.run import Run
 from embsql.skipgram import kernels
 from embsql.skipgram.base import Block, LrSchedule, Settings, initial_squares
-from embsql.skipgram.kernels import MAX_SCORE, STEPS_PER_UNIT, AliasTable, Curves, Table, Work
+from embsql.skipgram.kernels import (
+    MAX_SCORE,
+    STEPS_PER_UNIT,
+    AliasTable,
+    Curves,
+    Table,
+    Work,
+)
 
-ROUND = 1 << 15  # tokens between two exchanges, of all threads together: some ten milliseconds
+ROUND = (
+    1 << 15
+)  # tokens between two exchanges, of all threads together: some ten milliseconds
 NO_TIME = np.empty(0, np.float32)
 
 
@@ -45,8 +54,12 @@ class Cpu:
             self.copies = [self.tables]
             self.share = ROUND  # tokens of a thread in a round
         else:
-            self.copies = [(_copy(self.tables[0]), _copy(outputs)) for _ in range(run.threads)]
-            self.share = max(ROUND // run.threads, len(inputs))  # as much as an exchange costs
+            self.copies = [
+                (_copy(self.tables[0]), _copy(outputs)) for _ in range(run.threads)
+            ]
+            self.share = max(
+                ROUND // run.threads, len(inputs)
+            )  # as much as an exchange costs
         self.negatives = alias_table(negatives)
         self.curves = _curves()
         self.seeds = np.random.default_rng(run.seed)
@@ -70,7 +83,9 @@ class Cpu:
         n_sequences = len(block.indptr) - 1
         return list(pairwise(np.minimum(edges, n_sequences).tolist()))
 
-    def _round(self, block: Block, ranges: Ranges, longest: int, lr: float) -> NDArray[np.float64]:
+    def _round(
+        self, block: Block, ranges: Ranges, longest: int, lr: float
+    ) -> NDArray[np.float64]:
         """Let every thread train its copy on a range of the sequences, and average the copies."""
         own = self.settings
         scaled_lr = np.float32(lr * np.sqrt(own.dim))

@@ -25,7 +25,9 @@ def adjacency(graph: Graph, n: int, run: Run) -> CsrMatrix:
 
 def edges(matrix: CsrMatrix) -> Graph:
     """The entries of a matrix as edges, each in both directions."""
-    source = np.repeat(np.arange(len(matrix.counts), dtype=np.int32), matrix.counts)  # (e,)
+    source = np.repeat(
+        np.arange(len(matrix.counts), dtype=np.int32), matrix.counts
+    )  # (e,)
     return Graph(source, matrix.indices, matrix.data)
 
 
@@ -56,9 +58,13 @@ def item_knn_graph(
     data = data.where(short)
     by_item = data.by_item()
     if max_event_distance or max_time_gap:
-        neighbor, cosine = _ordered_neighbors(data, k, max_event_distance, max_time_gap, run)
+        neighbor, cosine = _ordered_neighbors(
+            data, k, max_event_distance, max_time_gap, run
+        )
     else:
-        neighbor, cosine = cosine_neighbors(data.by_user(), by_item, k, run)  # (n_items, k) each
+        neighbor, cosine = cosine_neighbors(
+            data.by_user(), by_item, k, run
+        )  # (n_items, k) each
     joined = (neighbor >= 0) & (cosine >= min_similarity) & (cosine > 0)  # (n_items, k)
     source = np.nonzero(joined)[0]  # (e,)
     target = neighbor[joined]  # (e,)
@@ -66,7 +72,9 @@ def item_knn_graph(
     if counts:
         product = by_item.counts[source] * by_item.counts[target]  # (e,)
         weight = np.rint(weight * np.sqrt(product)).astype(np.float32)
-    return _symmetric(source.astype(np.int32), target, weight, data.n_items, run, average=True)
+    return _symmetric(
+        source.astype(np.int32), target, weight, data.n_items, run, average=True
+    )
 
 
 def _symmetric(
@@ -76,7 +84,9 @@ def _symmetric(
     from_ = np.concatenate((source, target))  # (2e,)
     to = np.concatenate((target, source))  # (2e,)
     weights = np.tile(weight, 2).astype(np.float64)  # (2e,)
-    row, column, data, _ = by_pair(from_, to, weights, None, (n, n), run, average=average)
+    row, column, data, _ = by_pair(
+        from_, to, weights, None, (n, n), run, average=average
+    )
     return CsrMatrix(indptr_of(row, n), column, data)
 
 
@@ -179,7 +189,9 @@ def _count_shared(
 
 
 @inlined
-def _better(score: np.float32, code: int, than_score: np.float32, than_code: int) -> bool:
+def _better(
+    score: np.float32, code: int, than_score: np.float32, than_code: int
+) -> bool:
     """Whether an entry ranks before another."""
     return bool(score > than_score or (score == than_score and code < than_code))
 

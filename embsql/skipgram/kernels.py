@@ -61,7 +61,9 @@ class Work(NamedTuple):
     context: Int32  # (c,)
     context_weight: Float32  # (c,)
     target: Int32  # (t,) the center, then the negatives
-    errors: Float32  # (t, c) label less probability: how much each pair's score should rise
+    errors: (
+        Float32  # (t, c) label less probability: how much each pair's score should rise
+    )
     error: Float32  # (t,) the same of one context, or of the mean of all
     input_gradient: Float32  # (f,)
     context_mean: Float32  # (f,)
@@ -131,7 +133,9 @@ def _draw(negatives: AliasTable, state: UInt64) -> Any:
     """A random token."""
     bits = _random(state)
     token = _below(bits, len(negatives.probability))
-    return token if _unit(bits) < negatives.probability[token] else negatives.alias[token]
+    return (
+        token if _unit(bits) < negatives.probability[token] else negatives.alias[token]
+    )
 
 
 @compiled
@@ -192,7 +196,9 @@ def _dots(table: Float32, rows: Int32, n: int, vector: Float32, out: Float32) ->
 
 
 @inlined
-def _weighted_sum(table: Float32, rows: Int32, n: int, weight: Float32, out: Float32) -> None:
+def _weighted_sum(
+    table: Float32, rows: Int32, n: int, weight: Float32, out: Float32
+) -> None:
     """Weighted sum of rows[:n] of a table: out (f,); six at a time share a store, or two."""
     for j in range(len(out)):
         out[j] = 0
@@ -236,7 +242,9 @@ def _weighted_sum(table: Float32, rows: Int32, n: int, weight: Float32, out: Flo
 
 
 @inlined
-def _adagrad(table: Table, row: int, gradient: Float32, scale: np.float32, lr: np.float32) -> None:
+def _adagrad(
+    table: Table, row: int, gradient: Float32, scale: np.float32, lr: np.float32
+) -> None:
     """Move a row by scale * gradient (f,), shortened by Adagrad: one rate for a whole row."""
     total = np.float32(0)
     for j in range(len(gradient)):
@@ -252,7 +260,9 @@ def _adagrad(table: Table, row: int, gradient: Float32, scale: np.float32, lr: n
 
 
 @inlined
-def _errors_and_loss(score: Float32, work: Work, curves: Curves, weight: np.float32) -> None:
+def _errors_and_loss(
+    score: Float32, work: Work, curves: Curves, weight: np.float32
+) -> None:
     """Turn scores (t,) of the targets into errors, label less probability, times weight.
 
     The first has the label 1, the others 0. The loss is added to the sums.
@@ -279,7 +289,13 @@ def _skipgram(
     targets = len(work.target)
     error = work.error
     for a in range(c):
-        _dots(outputs.vectors, work.target, targets, inputs.vectors[work.context[a]], error)
+        _dots(
+            outputs.vectors,
+            work.target,
+            targets,
+            inputs.vectors[work.context[a]],
+            error,
+        )
         _errors_and_loss(error, work, curves, work.context_weight[a])
         for b in range(targets):
             work.errors[b, a] = error[b]
@@ -317,11 +333,15 @@ def _cbow(
     for b in range(targets):
         _adagrad(outputs, work.target[b], mean, error[b], lr)
     for a in range(c):
-        _adagrad(inputs, work.context[a], work.input_gradient, work.context_weight[a], lr)
+        _adagrad(
+            inputs, work.context[a], work.input_gradient, work.context_weight[a], lr
+        )
 
 
 @inlined
-def _subsample(low: int, high: int, token: Int32, time: Float32, keep: Float32, work: Work) -> int:
+def _subsample(
+    low: int, high: int, token: Int32, time: Float32, keep: Float32, work: Work
+) -> int:
     """Copy the tokens low..high that subsampling keeps; returns how many.
 
     No `keep` keeps all, no `time` is all at once.
@@ -338,7 +358,12 @@ def _subsample(low: int, high: int, token: Int32, time: Float32, keep: Float32, 
 
 @inlined
 def _sample_window(
-    i: int, n: int, timed: bool, negatives: AliasTable, settings: StepSettings, work: Work
+    i: int,
+    n: int,
+    timed: bool,
+    negatives: AliasTable,
+    settings: StepSettings,
+    work: Work,
 ) -> int:
     """Find the contexts of position i of n kept tokens, their weights, and the targets.
 
@@ -411,7 +436,9 @@ def cbow(
 
 
 @compiled
-def average_copies(low: int, high: int, table: Table, copies: tuple[Table, ...]) -> None:
+def average_copies(
+    low: int, high: int, table: Table, copies: tuple[Table, ...]
+) -> None:
     """Set rows low..high of the table to the mean of its copies, and the copies to it.
 
     A copy counts by the squares of its new gradients: a row that one copy trained becomes that

@@ -25,7 +25,9 @@ class Counts(NamedTuple):
     weight: Float64  # (k,)
 
 
-def factors(blocks: Iterable[Block], n: int, settings: Settings, run: Run) -> tuple[Float32, float]:
+def factors(
+    blocks: Iterable[Block], n: int, settings: Settings, run: Run
+) -> tuple[Float32, float]:
     """Vectors (n, dim) of n tokens, and the share of the matrix's squares that they leave out.
 
     Levy, Goldberg and Dagan (2015, "Improving distributional similarity with lessons learned from
@@ -35,8 +37,12 @@ def factors(blocks: Iterable[Block], n: int, settings: Settings, run: Run) -> tu
     counts = cooccurrences(blocks, n, settings, run)
     matrix = shifted_ppmi(counts, n, settings)  # (n, n)
     right = truncated_svd(matrix, n, settings.dim, run)  # (n, d) right singular vectors
-    projected = multiply(matrix, right, run)  # (n, d) the left ones times the singular values
-    values: Float64 = np.linalg.norm(projected.astype(np.float64), axis=0)  # (d,) singular values
+    projected = multiply(
+        matrix, right, run
+    )  # (n, d) the left ones times the singular values
+    values: Float64 = np.linalg.norm(
+        projected.astype(np.float64), axis=0
+    )  # (d,) singular values
     roots: Float32 = np.sqrt(np.where(values > 0, values, 1)).astype(np.float32)  # (d,)
     vectors: Float32 = (projected / roots).astype(np.float32)  # (n, d)
     return vectors, _share_left_out(matrix, values)
@@ -49,7 +55,9 @@ def _share_left_out(matrix: CsrMatrix, values: Float64) -> float:
     return 1 - covered / whole if whole else 0.0
 
 
-def cooccurrences(blocks: Iterable[Block], n: int, settings: Settings, run: Run) -> Counts:
+def cooccurrences(
+    blocks: Iterable[Block], n: int, settings: Settings, run: Run
+) -> Counts:
     """How much each two tokens share windows, by ascending key.
 
     A pair at a distance counts as often as a dynamic window reaches it, and less with the time
@@ -69,7 +77,9 @@ def cooccurrences(blocks: Iterable[Block], n: int, settings: Settings, run: Run)
 
 def _pairs_at(block: Block, distance: int, n: int, settings: Settings) -> Counts:
     """The pairs of tokens at a distance, both ways."""
-    sequence = np.repeat(np.arange(len(block.indptr) - 1), np.diff(block.indptr))  # (t,)
+    sequence = np.repeat(
+        np.arange(len(block.indptr) - 1), np.diff(block.indptr)
+    )  # (t,)
     first = np.flatnonzero(sequence[distance:] == sequence[:-distance])  # (p,)
     second = first + distance  # (p,)
     left = block.token[first].astype(np.int64)  # (p,)

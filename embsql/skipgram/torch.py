@@ -66,8 +66,12 @@ class Torch:
         self.inputs = self._put(inputs.copy())  # (n, d)
         self.outputs = torch.zeros_like(self.inputs)  # (n, d)
         self.input_squares = self._put(squares)  # (n,)
-        self.output_squares = self._put(initial_squares(settings.dim, len(inputs)))  # (n,)
-        self.cumulative = self._put(negatives / negatives.sum()).cumsum(0).float()  # (n,)
+        self.output_squares = self._put(
+            initial_squares(settings.dim, len(inputs))
+        )  # (n,)
+        self.cumulative = (
+            self._put(negatives / negatives.sum()).cumsum(0).float()
+        )  # (n,)
         self.keep = self._put(keep)  # (n,) or none
         self.generator = torch.Generator(run.device).manual_seed(run.seed)
 
@@ -138,7 +142,9 @@ class Torch:
         outputs = self.outputs[chunk.token]  # (t, d)
         input_gradient = torch.zeros_like(inputs)  # (t, d)
         output_gradient = torch.zeros_like(outputs)  # (t, d)
-        pair_weight = torch.zeros_like(inputs[:, 0])  # (t,) of all pairs that a token is context of
+        pair_weight = torch.zeros_like(
+            inputs[:, 0]
+        )  # (t,) of all pairs that a token is context of
         sums = torch.zeros(2, dtype=torch.float64, device=inputs.device)
         for center, context, _, weight in self._pairs(chunk):
             score = (inputs[context] * outputs[center]).sum(1)  # (p,)
@@ -149,7 +155,9 @@ class Torch:
             sums += _loss_and_weight(score, weight)
         sums += self._learn_negatives(chunk, inputs, pair_weight, input_gradient, lr)
         self._adagrad(self.inputs, self.input_squares, chunk.token, input_gradient, lr)
-        self._adagrad(self.outputs, self.output_squares, chunk.token, output_gradient, lr)
+        self._adagrad(
+            self.outputs, self.output_squares, chunk.token, output_gradient, lr
+        )
         return sums
 
     def _cbow(self, chunk: Chunk, lr: float) -> Tensor:
@@ -174,14 +182,21 @@ class Torch:
         sums += self._learn_negatives(chunk, mean, decay[:, 0], mean_gradient, lr)
         input_gradient = torch.zeros_like(inputs)  # (t, d)
         for center, context, _, weight in self._pairs(chunk):
-            share = weight[:, None] * norm[center]  # (p, 1) of a context in its center's mean
+            share = (
+                weight[:, None] * norm[center]
+            )  # (p, 1) of a context in its center's mean
             input_gradient[context] += share * mean_gradient[center]
         self._adagrad(self.inputs, self.input_squares, chunk.token, input_gradient, lr)
         self._adagrad(self.outputs, self.output_squares, chunk.token, error * mean, lr)
         return sums
 
     def _learn_negatives(
-        self, chunk: Chunk, inputs: Tensor, pair_weight: Tensor, input_gradient: Tensor, lr: float
+        self,
+        chunk: Chunk,
+        inputs: Tensor,
+        pair_weight: Tensor,
+        input_gradient: Tensor,
+        lr: float,
     ) -> Tensor:
         """Move negatives away from the inputs (t, d), and add what moves these to their gradient.
 
@@ -203,7 +218,9 @@ class Torch:
 
     def _draw_negatives(self) -> Tensor:
         """Random tokens (m,)."""
-        drawn = torch.searchsorted(self.cumulative, self._uniform(SHARED_NEGATIVES))  # (m,)
+        drawn = torch.searchsorted(
+            self.cumulative, self._uniform(SHARED_NEGATIVES)
+        )  # (m,)
         return drawn.clamp(max=len(self.cumulative) - 1)
 
     def _adagrad(

@@ -21,7 +21,11 @@ WARM_START_SQUARE = 25.0
 
 
 def train(
-    corpus: Corpus, counts: Int64, settings: Settings, run: Run, initial: Float32 | None = None
+    corpus: Corpus,
+    counts: Int64,
+    settings: Settings,
+    run: Run,
+    initial: Float32 | None = None,
 ) -> tuple[Float32, Float32]:
     """Input and output vectors (n, dim) of n tokens, which come counts (n,) times in an epoch.
 
@@ -68,7 +72,9 @@ def _trainer(
     try:
         from embsql.skipgram.torch import Torch, has_gpu
     except ImportError:
-        raise MissingExtra(what="training on a GPU", package="torch", extra="torch") from None
+        raise MissingExtra(
+            what="training on a GPU", package="torch", extra="torch"
+        ) from None
     if not has_gpu():
         raise NoGpu
     return Torch(*arguments)
@@ -100,5 +106,7 @@ def keep_probabilities(counts: Int64, sample: float) -> Float32:
     if not sample:
         return np.empty(0, np.float32)
     ratio = sample * counts.sum() / np.maximum(counts, 1)  # (n,)
-    probabilities: Float32 = np.minimum(np.sqrt(ratio) + ratio, 1).astype(np.float32)  # (n,)
+    probabilities: Float32 = np.minimum(np.sqrt(ratio) + ratio, 1).astype(
+        np.float32
+    )  # (n,)
     return probabilities

@@ -16,7 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, Int32, Int64
-from embsql.numeric.kernels import FLOATS_PER_CACHE_LINE, Float64, compiled, inlined, prefetch
+from embsql.numeric.kernels import (
+    FLOATS_PER_CACHE_LINE,
+    Float64,
+    compiled,
+    inlined,
+    prefetch,
+)
 from embsql.numeric.linalg import equal_ranges, parallel_map
 from embsql.run import Run
 from embsql.skipgram.base import Block
@@ -211,7 +217,9 @@ def _build_alias_table(
                 stack[small] = giver
                 small += 1
         for e in range(low, high):
-            alias[e, KEEP] = np.uint32(min(max(keep[e], 0.0) * 4294967296.0, 4294967295.0))
+            alias[e, KEEP] = np.uint32(
+                min(max(keep[e], 0.0) * 4294967296.0, 4294967295.0)
+            )
 
 
 @inlined
@@ -366,7 +374,9 @@ def _step(walkers: Int32, position: int, g: GraphArrays, work: Work) -> None:
 
 
 @inlined
-def _try_step(n: int, walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: Work) -> int:
+def _try_step(
+    n: int, walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: Work
+) -> int:
     """Make a proposal to the first n waiting walkers.
 
     Those who accept none wait on, and their number is returned.
@@ -379,7 +389,10 @@ def _try_step(n: int, walkers: Int32, position: int, g: GraphArrays, bias: Bias,
         v = walkers[w, position - 1]
         x = _proposed(w, g, work)
         overflow = work.overflow[w]
-        if overflow > 0 and _uniform(work.state, w) * (g.total[v] + overflow) < overflow:
+        if (
+            overflow > 0
+            and _uniform(work.state, w) * (g.total[v] + overflow) < overflow
+        ):
             walkers[w, position] = t
         elif _accepts(w, x, t, g, bias, work):
             walkers[w, position] = x
@@ -390,7 +403,9 @@ def _try_step(n: int, walkers: Int32, position: int, g: GraphArrays, bias: Bias,
 
 
 @inlined
-def _biased_step(walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: Work) -> None:
+def _biased_step(
+    walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: Work
+) -> None:
     """Every walker's next node, by weight and bias."""
     for w in range(len(walkers)):
         work.waiting[w] = w
@@ -411,7 +426,9 @@ def _biased_step(walkers: Int32, position: int, g: GraphArrays, bias: Bias, work
 
 
 @compiled
-def _walk(tokens: Int32, key: np.uint64, g: GraphArrays, bias: Bias, work: Work) -> None:
+def _walk(
+    tokens: Int32, key: np.uint64, g: GraphArrays, bias: Bias, work: Work
+) -> None:
     """Let walkers walk on from tokens[:, 0]; walker w draws from the stream of key + w."""
     unbiased = bias.return_bias == 1 and bias.inout_bias == 1
     for first in range(0, len(tokens), WALKERS_PER_GROUP):

@@ -41,12 +41,18 @@ def describe_features(
     given = [field.name for field in table.schema if is_vector(field.type)]
     for name in given:
         hint = f"of {len(table)} {entity}s; who has none counts as zero, and is near nothing"
-        yield finding(f"{entity} without vector {name}", table[name].null_count, "warning", hint)
+        yield finding(
+            f"{entity} without vector {name}", table[name].null_count, "warning", hint
+        )
     others = table.drop_columns(given if encodes else table.column_names)
     for feature in describe_columns(others, f"{entity}_features"):
         faults = [
             *_constant(feature),
-            *(_leaks_target(table[feature.name], codes, time) if feature.kind == "time" else ()),
+            *(
+                _leaks_target(table[feature.name], codes, time)
+                if feature.kind == "time"
+                else ()
+            ),
         ]
         taken = (
             f"{feature.kind}, {feature.distinct} values, missing for {feature.missing} of "
@@ -65,7 +71,9 @@ def _constant(feature: Feature) -> Iterator[str]:
         yield "it is constant"
 
 
-def _leaks_target(column: pa.ChunkedArray, codes: Int32, time: Int64 | None) -> Iterator[str]:
+def _leaks_target(
+    column: pa.ChunkedArray, codes: Int32, time: Int64 | None
+) -> Iterator[str]:
     """Whether a time gives away what is to be predicted: when the last event was.
 
     Of those with events on two days.
@@ -92,7 +100,11 @@ def finding(
     name: str, affected: int, severity: str, hint: str, example: str | None = None
 ) -> Finding:
     """A line that is a severity when anything is affected, and ok when nothing is."""
-    return Finding(name, severity, affected, example, hint) if affected else Finding(name, "ok", 0)
+    return (
+        Finding(name, severity, affected, example, hint)
+        if affected
+        else Finding(name, "ok", 0)
+    )
 
 
 def of_rows(summary: dict[str, Any], explicit: bool) -> Iterator[Finding]:
@@ -120,14 +132,21 @@ def of_rows(summary: dict[str, Any], explicit: bool) -> Iterator[Finding]:
         summary["infinite_example"],
     )
     yield finding(
-        "missing time", _without_time(summary), "warning", "counted as older than every other row"
+        "missing time",
+        _without_time(summary),
+        "warning",
+        "counted as older than every other row",
     )
     yield finding(
-        "time in the future", summary["future_time"], "warning", "a wrong clock or a planned order?"
+        "time in the future",
+        summary["future_time"],
+        "warning",
+        "a wrong clock or a planned order?",
     )
     if not explicit:
         refunds = (
-            "evidence cannot be negative; filter returns out, or train with feedback = explicit"
+            "evidence cannot be negative; filter returns out, or train with feedback = "
+            "explicit"
         )
         yield finding(
             "zero weight",
@@ -136,7 +155,11 @@ def of_rows(summary: dict[str, Any], explicit: bool) -> Iterator[Finding]:
             "left out: a weight of zero is no interaction",
         )
         yield finding(
-            "negative weight", summary["negative"], "error", refunds, summary["negative_example"]
+            "negative weight",
+            summary["negative"],
+            "error",
+            refunds,
+            summary["negative_example"],
         )
 
 
@@ -147,24 +170,35 @@ def _without_time(summary: dict[str, Any]) -> int:
 
 def of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:
     """Ids that look like one thing spelled twice."""
-    hint = "differ only by case or spaces; write lower(trim(...)) if they are the same id"
+    hint = (
+        "differ only by case or spaces; write lower(trim(...)) if they are the same id"
+    )
     floats = (
-        "text like 1.0 is not the id 1; where whole numbers were written so, read them as BIGINT"
+        "text like 1.0 is not the id 1; where whole numbers were written so, read them as "
+        "BIGINT"
     )
     for entity in ("user", "item"):
         pointed = (
-            pc.sum(pc.match_substring_regex(tables[f"{entity}s"]["id"], r"^-?\d+\.0$")).as_py() or 0
+            pc.sum(
+                pc.match_substring_regex(tables[f"{entity}s"]["id"], r"^-?\d+\.0$")
+            ).as_py()
+            or 0
         )
         yield finding(f"{entity} ids like 1.0", pointed, "warning", floats)
         twins = tables[f"alike_{entity}s"].to_pylist()[0]
-        yield finding(f"{entity} ids alike", twins["groups"], "warning", hint, twins["example"])
+        yield finding(
+            f"{entity} ids alike", twins["groups"], "warning", hint, twins["example"]
+        )
 
 
 def of_pairs(data: Interactions, rows: int) -> Iterator[Finding]:
     """What the interactions look like once they are pairs."""
     lonely = int((np.bincount(data.user) == 1).sum())
     yield finding(
-        "repeated pairs", rows - len(data), "info", "rows of one user and item were added up"
+        "repeated pairs",
+        rows - len(data),
+        "info",
+        "rows of one user and item were added up",
     )
     yield finding(
         "users with one item",
@@ -198,7 +232,9 @@ def _of_the_top_item(data: Interactions) -> Finding:
     share = per_item[top] / data.n_users
     affected = int(per_item[top]) if share > 0.5 and data.n_items > 2 else 0
     hint = f"{share:.0%} of the users met it; a delivery fee or a default?"
-    return finding("item met by most users", affected, "warning", hint, data.items[top].as_py())
+    return finding(
+        "item met by most users", affected, "warning", hint, data.items[top].as_py()
+    )
 
 
 def _of_weights(data: Interactions) -> Finding:

@@ -78,7 +78,9 @@ def prepare(
     data = _interactions(tables, run, explicit=explicit, has_time=facts["has_time"])
     endless = ~np.isfinite(data.weight)  # (n,)
     if endless.any():
-        return Prepared(None, findings, _too_much(source, endless, facts, run.model_name))
+        return Prepared(
+            None, findings, _too_much(source, endless, facts, run.model_name)
+        )
     if ordered:
         data = replace(data, events=_events(data, tables["pairs"]))
         findings.append(of_order(data))
@@ -96,7 +98,9 @@ def _read(
     names = facts["names"]
     if names["user"] == names["item"]:
         allowed = "another column than that of users"
-        raise InvalidArgument(name="item_col", allowed=allowed, value=shown(names["item"]))
+        raise InvalidArgument(
+            name="item_col", allowed=allowed, value=shown(names["item"])
+        )
     try:
         return facts, _tables(engine, facts, ordered=ordered)
     except SourceFailed:
@@ -106,21 +110,33 @@ def _read(
     return facts, _tables(engine, facts, ordered=ordered)
 
 
-def _tables(engine: Engine, facts: dict[str, Any], *, ordered: bool) -> dict[str, pa.Table]:
+def _tables(
+    engine: Engine, facts: dict[str, Any], *, ordered: bool
+) -> dict[str, pa.Table]:
     """The summary, the vocabularies and the coded rows of a source."""
     statements = files.statements("prepare/statements.sql")
     now = int(time.time() * 1e6) if facts["clock"] else 2**62  # an order has no future
     queries = {name: statements[name] for name in QUERIES} | {
         "pairs": statements["events" if ordered else "pairs"]
     }
-    select, script = render.render_stage("source", facts), render.render_stage("coded", facts)
+    select, script = (
+        render.render_stage("source", facts),
+        render.render_stage("coded", facts),
+    )
     return engine.read(
-        select, script, queries, files.read_sql("prepare/done.sql"), source_summary={"now": now}
+        select,
+        script,
+        queries,
+        files.read_sql("prepare/done.sql"),
+        source_summary={"now": now},
     )
 
 
 def _problem(
-    summary: dict[str, Any], tables: dict[str, pa.Table], facts: dict[str, Any], model: str
+    summary: dict[str, Any],
+    tables: dict[str, pa.Table],
+    facts: dict[str, Any],
+    model: str,
 ) -> EmbsqlError | None:
     """What makes training impossible, worst first."""
     names, signs = facts["names"], summary["negative"] and not facts["explicit"]
@@ -128,7 +144,8 @@ def _problem(
         return _bad_weights(summary, quote(names["weight"]), bool(signs), model)
     if not len(tables["pairs"]):
         return NoRows(
-            found=f"{summary['rows']} rows, none of them with two ids and a weight", model=model
+            found=f"{summary['rows']} rows, none of them with two ids and a weight",
+            model=model,
         )
     for entity in ("user", "item"):
         ids = tables[f"{entity}s"]["id"]
@@ -149,13 +166,17 @@ def _problem(
     return None
 
 
-def _bad_weights(summary: dict[str, Any], column: str, signs: bool, model: str) -> BadWeights:
+def _bad_weights(
+    summary: dict[str, Any], column: str, signs: bool, model: str
+) -> BadWeights:
     """The worst of what is wrong with weights, and what leaves all such rows out."""
     finite, positive = (
         f"abs({column}) <= {LARGEST:g}" if summary["infinite"] else "",
         f"{column} > 0" if signs else "",
     )
-    which, kind = ("infinite", "not finite") if summary["infinite"] else ("negative", "negative")
+    which, kind = (
+        ("infinite", "not finite") if summary["infinite"] else ("negative", "negative")
+    )
     return BadWeights(
         rows=summary[which],
         kind=kind,
@@ -166,7 +187,9 @@ def _bad_weights(summary: dict[str, Any], column: str, signs: bool, model: str) 
     )
 
 
-def _too_much(source: Source, endless: Any, facts: dict[str, Any], model: str) -> EmbsqlError:
+def _too_much(
+    source: Source, endless: Any, facts: dict[str, Any], model: str
+) -> EmbsqlError:
     """The error for pairs whose rows add up to more than a float holds."""
     column = quote(facts["names"]["weight"])
     error = BadWeights(
@@ -212,7 +235,9 @@ def _interactions(
 def _events(data: Interactions, rows: pa.Table) -> Events:
     """The rows (m,) of the source, in order of user and time, as events of the pairs."""
     keys = data.user * np.int64(data.n_items) + data.item  # (n,) ascending
-    wanted = rows["user"].to_numpy() * np.int64(data.n_items) + rows["item"].to_numpy()  # (m,)
+    wanted = (
+        rows["user"].to_numpy() * np.int64(data.n_items) + rows["item"].to_numpy()
+    )  # (m,)
     pair = np.searchsorted(keys, wanted).astype(np.int32)  # (m,)
     return Events(
         pair,

@@ -49,7 +49,8 @@ def by_id(
     if key is None or given.num_columns == 1:
         missing = f"no column {column}" if key is None else f"no column beside {key}"
         raise BadFeatures(
-            option=option, found=f"{missing}; its columns are {', '.join(given.column_names)}"
+            option=option,
+            found=f"{missing}; its columns are {', '.join(given.column_names)}",
         )
     rows = given.filter(given[key].is_valid()).combine_chunks()
     keys = id_text(rows[key])
@@ -57,14 +58,22 @@ def by_id(
     twice = counts.filter(pc.greater(counts.field("counts"), 1))
     if len(twice):
         found = f'the id "{twice[0]["values"].as_py()}" more than once'
-        raise BadFeatures(option=option, found=found, shared={"found": "an id more than once"})
+        raise BadFeatures(
+            option=option, found=found, shared={"found": "an id more than once"}
+        )
     nul = nul_byte(keys, key)
     if nul:
-        raise of_table(nul) if isinstance(select, Given) and select.table is not None else nul
+        raise (
+            of_table(nul)
+            if isinstance(select, Given) and select.table is not None
+            else nul
+        )
     return keys, rows.drop_columns([key])
 
 
-def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, list[Finding]]:
+def graph(
+    engine: Engine, select: Source, ids: pa.StringArray
+) -> tuple[Graph, list[Finding]]:
     """The edges between known items of a caller's SELECT, and what was found.
 
     The SELECT has source_node, target_node and perhaps weight.
@@ -75,24 +84,34 @@ def graph(engine: Engine, select: Source, ids: pa.StringArray) -> tuple[Graph, l
     edge is left.
     """
     with reading(engine, select) as (reader, text):
-        given = reader.gather(text, [f"{end}_node" for end in EDGE_ENDS], weight="weight")
-    source, target = (id_text(given[_end(given.column_names, f"{end}_node")]) for end in EDGE_ENDS)
+        given = reader.gather(
+            text, [f"{end}_node" for end in EDGE_ENDS], weight="weight"
+        )
+    source, target = (
+        id_text(given[_end(given.column_names, f"{end}_node")]) for end in EDGE_ENDS
+    )
     weight, rows = _edge_weights(given), given.num_rows
     ends = [
         pc.index_in(nodes, ids).fill_null(-1).to_numpy() for nodes in (source, target)
     ]  # (rows,), (rows,)
-    missing = pc.or_(source.is_null(), target.is_null()).to_numpy(zero_copy_only=False) | (
-        weight == 0
-    )  # (rows,)
+    missing = pc.or_(source.is_null(), target.is_null()).to_numpy(
+        zero_copy_only=False
+    ) | (weight == 0)  # (rows,)
     unknown = ~missing & ((ends[0] < 0) | (ends[1] < 0))  # (rows,)
     loop = ~missing & ~unknown & (ends[0] == ends[1])  # (rows,)
     keep = ~(missing | unknown | loop)  # (rows,)
     if not keep.any():
-        raise BadGraph(found=f"{rows} rows, none of them an edge between two items of the source")
-    met = np.bincount(np.concatenate([end[keep] for end in ends]), minlength=len(ids))  # (n_items,)
+        raise BadGraph(
+            found=f"{rows} rows, none of them an edge between two items of the source"
+        )
+    met = np.bincount(
+        np.concatenate([end[keep] for end in ends]), minlength=len(ids)
+    )  # (n_items,)
     findings = [
         Finding("edges", "info", rows, hint="rows the graph returned"),
-        finding("edges without node or weight", int(missing.sum()), "warning", "left out"),
+        finding(
+            "edges without node or weight", int(missing.sum()), "warning", "left out"
+        ),
         finding(
             "edges of unknown items",
             int(unknown.sum()),
@@ -137,7 +156,9 @@ def _edge_weights(given: pa.Table) -> Any:
     wrong = ~np.isfinite(weight) | (weight < 0)  # (rows,)
     if wrong.any():
         kind = (
-            "a negative weight" if np.isfinite(weight[wrong][0]) else "a weight that is not finite"
+            "a negative weight"
+            if np.isfinite(weight[wrong][0])
+            else "a weight that is not finite"
         )
         rows = f"in {int(wrong.sum())} of {given.num_rows} rows"
         remedy = f"leave them out, WHERE {quote(column)} >= 0 AND {quote(column)} <= {LARGEST:g}"

@@ -36,7 +36,9 @@ ALLOWED = (
 ONE_ID = "text, a number or another value that an id can be"
 LONGEST_NAME = 255  # bytes of a file's name; the system has no longer ones
 GIVEN = "given"  # what a table in memory is called where it is read
-UNNAMED = "-- a SELECT that named somebody who was forgotten"  # where a run remembered one
+UNNAMED = (
+    "-- a SELECT that named somebody who was forgotten"  # where a run remembered one
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,12 @@ def source(value: Any, option: str) -> Source:
     """What a caller gave for an option as a source. Raises InvalidArgument."""
     if isinstance(value, str):
         if value == UNNAMED:
-            raise SourceFailed(reason=f"{option} named somebody who was forgotten; write it again")
-        return text(option, value, ALLOWED) if value.strip() else value  # which is no SELECT
+            raise SourceFailed(
+                reason=f"{option} named somebody who was forgotten; write it again"
+            )
+        return (
+            text(option, value, ALLOWED) if value.strip() else value
+        )  # which is no SELECT
     if isinstance(value, os.PathLike):
         path = text(option, str(os.fspath(value)), ALLOWED)
         if len(Path(path).name.encode()) > LONGEST_NAME:
@@ -68,7 +74,9 @@ def source(value: Any, option: str) -> Source:
     if not hasattr(value, "__arrow_c_stream__") and kind != "pandas.DataFrame":
         raise InvalidArgument(name=option, allowed=ALLOWED, value=kind)
     table = _table(value, kind)
-    return Given(f"{kind} of {table.num_rows} rows: {', '.join(table.column_names)}", table)
+    return Given(
+        f"{kind} of {table.num_rows} rows: {', '.join(table.column_names)}", table
+    )
 
 
 def _exactly(path: str) -> str:
@@ -86,11 +94,20 @@ def optional(value: Any, option: str) -> Source | None:
 def _table(value: Any, kind: str) -> pa.Table:
     """A table of whatever library as Arrow's. Raises SourceFailed."""
     try:
-        return pa.Table.from_pandas(value) if kind == "pandas.DataFrame" else pa.table(value)
+        return (
+            pa.Table.from_pandas(value)
+            if kind == "pandas.DataFrame"
+            else pa.table(value)
+        )
     except Exception as error:
         lines = str(error).strip().splitlines()
-        reason = f"{kind} cannot be read as an Arrow table ({lines[0] if lines else type(error).__name__})"
-        raise SourceFailed(reason=f"{reason}; give each column one type, ids as text") from None
+        reason = (
+            f"{kind} cannot be read as an Arrow table "
+            f"({lines[0] if lines else type(error).__name__})"
+        )
+        raise SourceFailed(
+            reason=f"{reason}; give each column one type, ids as text"
+        ) from None
 
 
 def recorded(given: Source) -> str | dict[str, str]:
@@ -158,7 +175,9 @@ def text_of(value: Any, *, in_file: bool = False) -> str:
         try:
             found: list[str | None] = local.gather(GIVEN, ["id"])["id"].to_pylist()
         except BadColumnType:
-            raise InvalidArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
+            raise InvalidArgument(
+                name="id", allowed=ONE_ID, value=shown(value)
+            ) from None
     if found[0] is None:
         raise InvalidArgument(name="id", allowed=ONE_ID, value=repr(value))
     return found[0]
@@ -166,7 +185,9 @@ def text_of(value: Any, *, in_file: bool = False) -> str:
 
 def _id_of(value: str, *, nul: bool) -> str:
     """A text as the id it is, also one of spaces. Raises InvalidArgument."""
-    is_half = any("\ud800" <= letter <= "\udfff" for letter in value)  # of a surrogate pair
+    is_half = any(
+        "\ud800" <= letter <= "\udfff" for letter in value
+    )  # of a surrogate pair
     if not value or is_half or ("\0" in value and not nul):
         allowed = "an id: text, a number, a date or a UUID"
         raise InvalidArgument(name="user_id", allowed=allowed, value=shown(value))

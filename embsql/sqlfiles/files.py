@@ -24,7 +24,9 @@ def read_sql(name: str) -> str:
 def described_statements(name: str) -> list[tuple[str, str, str]]:
     """(name, purpose, statement) of a file whose statements begin with `-- name: purpose`."""
     parts = re.split(r"^-- (\w+): (.*)\n", read_sql(name), flags=re.MULTILINE)[1:]
-    return [(parts[n], parts[n + 1], parts[n + 2].strip()) for n in range(0, len(parts), 3)]
+    return [
+        (parts[n], parts[n + 1], parts[n + 2].strip()) for n in range(0, len(parts), 3)
+    ]
 
 
 @cache
@@ -36,7 +38,9 @@ def statements(name: str = "statements.sql", engine: str = "") -> dict[str, str]
     own = sibling(folder() / name, engine).relative_to(folder())
     files = dict.fromkeys((name, str(own)))
     return {
-        known: statement for file in files for known, _, statement in described_statements(file)
+        known: statement
+        for file in files
+        for known, _, statement in described_statements(file)
     }
 
 
@@ -60,10 +64,14 @@ class Migration:
 
 def migrations(engine: str) -> list[Migration]:
     """Every schema file in order; `0001_x.postgres.sql` is instead of `0001_x.sql` there."""
-    names = sorted({path.name.split(".")[0] for path in (folder() / "schema").glob("*.sql")})
+    names = sorted(
+        {path.name.split(".")[0] for path in (folder() / "schema").glob("*.sql")}
+    )
     files = [sibling(folder() / "schema" / f"{name}.sql", engine) for name in names]
     return [
-        Migration(path.name, path.read_text(encoding="utf-8")) for path in files if path.exists()
+        Migration(path.name, path.read_text(encoding="utf-8"))
+        for path in files
+        if path.exists()
     ]
 
 

@@ -61,7 +61,9 @@ def first(cte: str, body: str) -> str:
     return f"WITH {cte},\n{rest[1]}" if rest else f"WITH {cte}\n{body}"
 
 
-def reserve(text: str, *, also: Collection[str] = (), keep: Collection[str] = ()) -> str:
+def reserve(
+    text: str, *, also: Collection[str] = (), keep: Collection[str] = ()
+) -> str:
     """The text with the reserved prefix on every CTE, table alias and lambda parameter in it.
 
     A table alias is what stands before a dot; schema embsql, what follows a dot and `keep` stay.
@@ -101,7 +103,9 @@ class Macro:
         """The statement that makes it."""
         kind = " TABLE" if self.is_table else ""
         parameters = ", ".join(self.parameters)
-        return CREATE.format(name=self.name, parameters=parameters, kind=kind, body=self.body)
+        return CREATE.format(
+            name=self.name, parameters=parameters, kind=kind, body=self.body
+        )
 
     def reserved(self) -> Macro:
         """With its names reserved, all but those of its parameters."""
@@ -117,7 +121,9 @@ class Macro:
             body = f"{body[: call.start()]}({value.strip()}){body[end:]}"
         return replace(self, body=body)
 
-    def _later_call(self, body: str, scalars: Mapping[str, Macro]) -> re.Match[str] | None:
+    def _later_call(
+        self, body: str, scalars: Mapping[str, Macro]
+    ) -> re.Match[str] | None:
         calls = CALL.finditer(body)
         return next((c for c in calls if c[1] in scalars and c[1] > self.name), None)
 
@@ -133,7 +139,9 @@ def _macro(found: re.Match[str]) -> Macro:
     return Macro(found["name"], parameters, found["table"] is not None, found["body"])
 
 
-def _outside_strings(word: re.Pattern[str], written: Callable[[str], str], text: str) -> str:
+def _outside_strings(
+    word: re.Pattern[str], written: Callable[[str], str], text: str
+) -> str:
     """The text with every word but those that are strings written otherwise."""
 
     def one(found: re.Match[str]) -> str:

@@ -44,7 +44,11 @@ class Argument:
     @property
     def free(self) -> bool:
         """Whether a caller's value may be of any type: an id, a list of ids, a vector, features."""
-        needed = self.type == "text" and self.default is None and not self.name.startswith("model")
+        needed = (
+            self.type == "text"
+            and self.default is None
+            and not self.name.startswith("model")
+        )
         return needed or self.type in ("text[]", "vector")
 
     def __str__(self) -> str:
@@ -60,7 +64,9 @@ class Question:
     name: str
     chapter: str  # its folder
     arguments: tuple[Argument, ...]
-    columns: tuple[tuple[str, str], ...]  # (name, type); one unnamed column for a single value
+    columns: tuple[
+        tuple[str, str], ...
+    ]  # (name, type); one unnamed column for a single value
     scalar: bool
     doc: str
     example: str
@@ -82,7 +88,8 @@ class Question:
 def questions() -> dict[str, Question]:
     """Every question, by name."""
     return {
-        path.stem: read_question(path) for path in plain_files(folder() / "questions", "*/*.sql")
+        path.stem: read_question(path)
+        for path in plain_files(folder() / "questions", "*/*.sql")
     }
 
 
@@ -95,7 +102,9 @@ def read_question(path: Path) -> Question:
     """The question in a file. Raises InvalidQuestionFile for a malformed header."""
     header, body = split_header(path.read_text(encoding="utf-8"))
     form = re.fullmatch(
-        r"(\w+)\((.*?)\)\s+-> (\(.*?\)|\w+(?:\[\])?)\n(.*?)\nexample: (.*)", header, re.DOTALL
+        r"(\w+)\((.*?)\)\s+-> (\(.*?\)|\w+(?:\[\])?)\n(.*?)\nexample: (.*)",
+        header,
+        re.DOTALL,
     )
     if not form or form[1] != path.name.split(".")[0]:
         raise InvalidQuestionFile(
@@ -103,7 +112,11 @@ def read_question(path: Path) -> Question:
             problem="the header is not: name(arguments), -> (columns), text, example",
         )
     scalar = not form[3].startswith("(")
-    columns = [("", form[3])] if scalar else [_pair(column) for column in form[3][1:-1].split(", ")]
+    columns = (
+        [("", form[3])]
+        if scalar
+        else [_pair(column) for column in form[3][1:-1].split(", ")]
+    )
     arguments = [_argument(word) for word in form[2].split(", ") if word]
     return Question(
         form[1],
@@ -122,7 +135,9 @@ def split_header(source: str) -> tuple[str, str]:
     """The leading comment without its dashes, and the rest."""
     lines = source.splitlines()
     end = next(n for n, line in enumerate(lines) if not line.startswith("--"))
-    return "\n".join(line[2:].strip() for line in lines[:end]), "\n".join(lines[end:]).strip()
+    return "\n".join(line[2:].strip() for line in lines[:end]), "\n".join(
+        lines[end:]
+    ).strip()
 
 
 def _pair(column: str) -> tuple[str, str]:
@@ -142,4 +157,6 @@ def ml_questions() -> dict[str, Question]:
 
     They are questions of the schema ml, which is there when asked for.
     """
-    return {path.stem: read_question(path) for path in plain_files(folder() / "ml", "*.sql")}
+    return {
+        path.stem: read_question(path) for path in plain_files(folder() / "ml", "*.sql")
+    }

@@ -25,7 +25,10 @@ POSTGRES_TYPES = {
     "double": "double precision",
     "double[]": "double precision[]",
 }
-POSTGRES_ARGUMENTS = {**POSTGRES_TYPES, "int": "double precision"}  # what every number turns into
+POSTGRES_ARGUMENTS = {
+    **POSTGRES_TYPES,
+    "int": "double precision",
+}  # what every number turns into
 POSTGRES_CASTS = {  # how a body reads an argument, which may have come as another type
     **dict.fromkeys(TYPES, "{}"),
     "text": "CAST({} AS text)",
@@ -37,7 +40,11 @@ IDS = {"text": "embsql.id_text({})", "text[]": "embsql.id_texts({})"}
 
 
 def script(
-    engine: str, *, without: Collection[str] = (), commands: bool = True, file_id: str = ""
+    engine: str,
+    *,
+    without: Collection[str] = (),
+    commands: bool = True,
+    file_id: str = "",
 ) -> str:
     """Everything `install` runs, in a transaction of the caller's.
 
@@ -46,7 +53,9 @@ def script(
     `file_id` is what the questions of a DuckDB file know it by; a new one where none is given.
     """
     written: str = _template("shells/script.sql.j2").render(
-        bootstrap=sibling(folder() / "bootstrap.sql", engine).read_text(encoding="utf-8"),
+        bootstrap=sibling(folder() / "bootstrap.sql", engine).read_text(
+            encoding="utf-8"
+        ),
         steps=[step for step in migrations(engine) if step.name not in without],
         surface=surface(engine, commands=commands),
         roles=read_sql("roles.postgres.sql") if engine == "postgres" else None,
@@ -82,7 +91,8 @@ def extension(release: str) -> dict[str, str]:
     """The two files of a PostgreSQL extension, by name."""
     return {
         "embsql.control": read_sql("extension.control").replace("VERSION", release),
-        f"embsql--{release}.sql": script("postgres") + read_sql("extension.postgres.sql"),
+        f"embsql--{release}.sql": script("postgres")
+        + read_sql("extension.postgres.sql"),
     }
 
 
@@ -98,16 +108,22 @@ def wrap(question: Question, engine: str) -> str:
 def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
     shell, (parameters, returns, body) = _template(f"shells/{engine}.sql.j2"), parts
     partitioned = engine == "postgres" and PARTITIONED.search(body) is not None
-    comment = f"{question.signature}\n{question.doc}\n{question.example}".replace("'", "''")
+    comment = f"{question.signature}\n{question.doc}\n{question.example}".replace(
+        "'", "''"
+    )
     written: str = shell.render(
         question=question,
         parameters=", ".join(parameters),
-        identity=", ".join(parameter.partition(" DEFAULT ")[0] for parameter in parameters),
+        identity=", ".join(
+            parameter.partition(" DEFAULT ")[0] for parameter in parameters
+        ),
         returns=returns,
         body=_of_runs(body) if partitioned else body,
         partitioned=partitioned,
         runs=_runs(body),
-        columns=[f"CAST(answer.{name} AS {type_})" for name, type_ in _columns(question)],
+        columns=[
+            f"CAST(answer.{name} AS {type_})" for name, type_ in _columns(question)
+        ],
         arguments=[f"${n}" for n, _ in enumerate(question.arguments, 1)],
         comment=f"'{comment}'",
     )
@@ -160,10 +176,18 @@ Wrapped = tuple[
 def _duckdb(question: Question, body: str) -> Wrapped:
     """A macro. Its arguments are cast, so that 42 names the item '42', and 42.0 too."""
     parameters = [
-        a.name + (f" := {a.default}" if a.default is not None else "") for a in question.arguments
+        a.name + (f" := {a.default}" if a.default is not None else "")
+        for a in question.arguments
     ]
-    types = {a.name: _as_id(a, IDS, f"CAST({{}} AS {TYPES[a.type]})") for a in question.arguments}
-    return parameters, "", macros.bind(body, types, _template("shells/given.duckdb.sql.j2").render)
+    types = {
+        a.name: _as_id(a, IDS, f"CAST({{}} AS {TYPES[a.type]})")
+        for a in question.arguments
+    }
+    return (
+        parameters,
+        "",
+        macros.bind(body, types, _template("shells/given.duckdb.sql.j2").render),
+    )
 
 
 def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
@@ -176,7 +200,10 @@ def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
     returns = columns[0] if question.scalar else f"TABLE ({', '.join(columns)})"
     body = macros.first(NOTHING_GIVEN, body)
     numbers = [(a, f"${n}") for n, a in enumerate(question.arguments, 1)]
-    kinds = {a.name: IDS if words[a.name].startswith("any") else {} for a in question.arguments}
+    kinds = {
+        a.name: IDS if words[a.name].startswith("any") else {}
+        for a in question.arguments
+    }
     casts = {
         a.name: _as_id(a, kinds[a.name], POSTGRES_CASTS[a.type]).format(number)
         for a, number in numbers
@@ -187,7 +214,8 @@ def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:
 def _columns(question: Question) -> list[tuple[str, str]]:
     """Names, quoted, and types of what a question answers in PostgreSQL."""
     return [
-        (f'"{name}"' if name else "", POSTGRES_TYPES[type_]) for name, type_ in question.columns
+        (f'"{name}"' if name else "", POSTGRES_TYPES[type_])
+        for name, type_ in question.columns
     ]
 
 
@@ -214,7 +242,11 @@ def _default(argument: Argument) -> str:
     """A default; that of a list has a type, because a list of anything would else have none."""
     if argument.default is None:
         return ""
-    typed = f"CAST({argument.default} AS text[])" if argument.type == "text[]" else argument.default
+    typed = (
+        f"CAST({argument.default} AS text[])"
+        if argument.type == "text[]"
+        else argument.default
+    )
     return f" DEFAULT {typed}"
 
 
@@ -229,14 +261,18 @@ def _signatures(question: Question) -> list[dict[str, str]]:
     and anyelement in another.
     """
     fixed = {a.name: POSTGRES_ARGUMENTS[a.type] for a in question.arguments}
-    free = sorted((a for a in question.arguments if a.free), key=lambda a: a.type == "text[]")
+    free = sorted(
+        (a for a in question.arguments if a.free), key=lambda a: a.type == "text[]"
+    )
     if not free:
         return [fixed]
     *others, common = free
     others = [
         a for a in others if a.default is None
     ]  # left out, it would tell two functions not apart
-    fixed[common.name] = "anycompatiblearray" if common.type == "text[]" else "anycompatible"
+    fixed[common.name] = (
+        "anycompatiblearray" if common.type == "text[]" else "anycompatible"
+    )
     words = ("text", "anyelement") if others else ("",)
     return [fixed | {a.name: word for a in others} for word in words]
 
@@ -244,7 +280,9 @@ def _signatures(question: Question) -> list[dict[str, str]]:
 def _bind(question: Question, body: str, written: Callable[[Argument], str]) -> str:
     """The body with every :argument as the engine writes it."""
     arguments = {argument.name: argument for argument in question.arguments}
-    return re.sub(r"(?<!:):([a-z_]\w*)", lambda found: written(arguments[found[1]]), body)
+    return re.sub(
+        r"(?<!:):([a-z_]\w*)", lambda found: written(arguments[found[1]]), body
+    )
 
 
 @cache

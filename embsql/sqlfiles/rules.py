@@ -60,19 +60,23 @@ def violations(question: Question) -> Iterator[str]:
         )
     if declared & columns:
         yield f"arguments share a column's name: {sorted(declared & columns)}"
-    if not question.scalar and tree.named_selects != [name for name, _ in question.columns]:
+    if not question.scalar and tree.named_selects != [
+        name for name, _ in question.columns
+    ]:
         yield f"returns {tree.named_selects} but declares {[name for name, _ in question.columns]}"
     yield from (
         f"column {node.name} has no table alias"
         for node in tree.find_all(exp.Column)
-        if not node.table and not (node.find_ancestor(exp.Order) and node.name in _aliases(tree))
+        if not node.table
+        and not (node.find_ancestor(exp.Order) and node.name in _aliases(tree))
     )
     yield from (
         f"ORDER BY {term.this.sql()} must say ASC or DESC: a caller may have set default_order"
         for term in unsaid_orders(tree)
     )
     yield from (
-        f"function {name} is not in the portable set" for name in _functions(tree) - FUNCTIONS
+        f"function {name} is not in the portable set"
+        for name in _functions(tree) - FUNCTIONS
     )
     if tree.find(exp.Qualify):
         yield "QUALIFY is not portable"
@@ -87,7 +91,9 @@ def unsaid_orders(tree: Any) -> list[Any]:
     from sqlglot import exp
 
     ordered = (
-        term for term in tree.find_all(exp.Ordered) if not isinstance(term.parent, exp.OnConflict)
+        term
+        for term in tree.find_all(exp.Ordered)
+        if not isinstance(term.parent, exp.OnConflict)
     )
     return [term for term in ordered if term.args.get("desc") is None]
 
@@ -118,7 +124,9 @@ def _functions(tree: Any) -> set[str]:
         and not (isinstance(node.parent, exp.Table) and node.parent.db)
     ]
     names = {
-        node.name.lower() if isinstance(node, exp.Anonymous) else node.sql_name().lower()
+        node.name.lower()
+        if isinstance(node, exp.Anonymous)
+        else node.sql_name().lower()
         for node in calls
     }
     return names - {"and", "or", "group_concat"}

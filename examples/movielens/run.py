@@ -15,7 +15,9 @@ from pathlib import Path
 import embsql
 from embsql.shells.text_table import format_table
 
-DATA = Path(os.environ.get("EMBSQL_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(
+    os.environ.get("EMBSQL_DATA", Path(__file__).parents[3] / "shared" / "data")
+)
 
 TABLES = """
 CREATE OR REPLACE TABLE ratings AS SELECT * FROM '{folder}/interactions.parquet';

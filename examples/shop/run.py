@@ -1,5 +1,4 @@
-"""Runs story.sql, statement by statement, on the database that `make demo` makes, and prints the
-answers.
+"""Runs story.sql on the database that `make demo` makes, and prints every answer.
 
 Usage: python examples/shop/run.py [demo.duckdb]
 """
@@ -20,8 +19,12 @@ def main(path: str = "demo.duckdb") -> None:
     if not Path(path).exists():
         sys.exit(f"there is no {path} here. Make it: make demo")
     with embsql.connect(path) as db:
-        for statement in STORY.read_text(encoding="utf-8").strip().removesuffix(";").split(";\n"):
-            print(f"{statement.strip()};\n\n{format_table(db.sql(statement).to_pylist())}\n")
+        for statement in (
+            STORY.read_text(encoding="utf-8").strip().removesuffix(";").split(";\n")
+        ):
+            print(
+                f"{statement.strip()};\n\n{format_table(db.sql(statement).to_pylist())}\n"
+            )
 
 
 if __name__ == "__main__":

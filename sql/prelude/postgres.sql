@@ -139,7 +139,7 @@ CREATE OR REPLACE FUNCTION embsql.run_part(model text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN model ~ '^[^@]*@[0-9]{1,18}$' THEN CAST(split_part(model, '@', 2) AS bigint) END;
 
--- How alike two words are, from 0 to 1: the share of pairs of neighbouring letters they have in common (Dice).
+-- How alike two words are, from 0 to 1: the share of pairs of neighboring letters they have in common (Dice).
 CREATE OR REPLACE FUNCTION embsql.bigram_similarity(a text, b text) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
@@ -347,7 +347,7 @@ BEGIN
 END
 $embsql$;
 
--- Nearest neighbours. Below so many rows (embsql.index_above) a run is read whole, which is exact; above it has HNSW
+-- Nearest neighbors. Below so many rows (embsql.index_above) a run is read whole, which is exact; above it has HNSW
 -- indexes. Change a setting for a session, a role or a database: ALTER DATABASE shop SET embsql.index_above = '20000'.
 
 CREATE OR REPLACE FUNCTION embsql.setting(name text) RETURNS text
@@ -358,7 +358,7 @@ RETURN coalesce(nullif(current_setting('embsql.' || name, TRUE), ''), CASE name
 END);
 
 -- A vector with its bias as one more dimension: its dot product with (query, 1) is the score. HNSW on that product
--- keeps more of the true neighbours than any reduction to a distance (docs/decisions/0007).
+-- keeps more of the true neighbors than any reduction to a distance (docs/decisions/0007).
 CREATE OR REPLACE FUNCTION embsql.append_bias(embedding vector, bias real) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN embedding || CAST(ARRAY[bias] AS vector);

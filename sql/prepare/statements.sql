@@ -19,7 +19,7 @@ SELECT
     count(*) FILTER (WHERE this.event_time > $now) AS future_time
 FROM embsql_source AS this
 
--- labelled: a SELECT of ids and their categories in place of interactions, each pair once
+-- labeled: a SELECT of ids and their categories in place of interactions, each pair once
 CREATE OR REPLACE TEMP VIEW embsql_kept AS
 SELECT DISTINCT CAST(this.user_key AS VARCHAR) COLLATE C AS entity_id, CAST(this.item_key AS VARCHAR) COLLATE C AS label
 FROM embsql_source AS this

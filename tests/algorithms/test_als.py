@@ -21,7 +21,9 @@ from embsql.run import Run
 from tests.worlds import checkerboard, interactions, islands
 
 
-def noise(users: int = 60, items: int = 37, pairs: int = 500, seed: int = 0) -> Interactions:
+def noise(
+    users: int = 60, items: int = 37, pairs: int = 500, seed: int = 0
+) -> Interactions:
     """Random pairs with random weights."""
     rng = np.random.default_rng(seed)
     codes = np.unique(rng.integers(0, users * items, pairs))
@@ -35,7 +37,10 @@ def exact(rows: CsrMatrix, fixed: np.ndarray, objective: Objective) -> np.ndarra
     out = np.empty((len(rows.counts), fixed.shape[1]))  # (n, f)
     for row in range(len(out)):
         here = slice(rows.indptr[row], rows.indptr[row + 1])
-        Z, w = fixed[rows.indices[here]], rows.data[here].astype(np.float64)  # (k, f), (k,)
+        Z, w = (
+            fixed[rows.indices[here]],
+            rows.data[here].astype(np.float64),
+        )  # (k, f), (k,)
         confidence = objective.confidence_offset + objective.confidence_scale * w
         penalty = (
             objective.reg
@@ -55,17 +60,23 @@ def whole_loss(
     data: Interactions, users: np.ndarray, items: np.ndarray, objective: Objective
 ) -> float:
     """The objective, written down over all pairs."""
-    U, V, w = users.astype(np.float64), items.astype(np.float64), data.weight.astype(np.float64)
+    U, V, w = (
+        users.astype(np.float64),
+        items.astype(np.float64),
+        data.weight.astype(np.float64),
+    )
     score = (U[data.user] * V[data.item]).sum(1)  # (n,)
     confidence = objective.confidence_offset + objective.confidence_scale * w
     loss = (
         confidence * score**2 - 2 * (objective.target_offset + w) * score
     ).sum() + objective.unobserved_weight * ((U @ V.T) ** 2).sum()
     for side, codes, other in ((U, data.user, V), (V, data.item, U)):
-        evidence = np.bincount(codes, confidence, len(side)) + objective.unobserved_weight * len(
-            other
-        )
-        loss += (objective.reg * evidence**objective.reg_exponent * (side**2).sum(1)).sum()
+        evidence = np.bincount(
+            codes, confidence, len(side)
+        ) + objective.unobserved_weight * len(other)
+        loss += (
+            objective.reg * evidence**objective.reg_exponent * (side**2).sum(1)
+        ).sum()
     return float(loss)
 
 
@@ -96,13 +107,17 @@ def test_the_loss_is_the_objective(objective: Objective) -> None:
     """
     data, rng = noise(), np.random.default_rng(2)
     objective = objective._replace(cg_steps=2)
-    users, items = (rng.standard_normal((n, 9), np.float32) for n in (data.n_users, data.n_items))
+    users, items = (
+        rng.standard_normal((n, 9), np.float32) for n in (data.n_users, data.n_items)
+    )
     cpu = Cpu(Run(threads=2))
     users, items, _, penalty = cpu.solve_side(data.by_user(), items, users, objective)
     items, users, loss, _ = cpu.solve_side(
         transpose(data.by_user(), data.n_items), users, items, objective
     )
-    assert loss + penalty == pytest.approx(whole_loss(data, users, items, objective), rel=1e-4)
+    assert loss + penalty == pytest.approx(
+        whole_loss(data, users, items, objective), rel=1e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +133,9 @@ def test_torch_finds_the_same(options: dict, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(als, "solver", Torch)
     theirs = ALS(dim=12, **options).fit(noise(), Run(seed=3))
     scores = ours.users @ ours.items.T
-    np.testing.assert_allclose(theirs.users @ theirs.items.T, scores, atol=1e-3 * abs(scores).max())
+    np.testing.assert_allclose(
+        theirs.users @ theirs.items.T, scores, atol=1e-3 * abs(scores).max()
+    )
 
 
 def test_bytes_depend_on_the_seed_and_not_on_threads() -> None:
@@ -132,10 +149,14 @@ def test_bytes_depend_on_the_seed_and_not_on_threads() -> None:
 
 def test_the_unit_of_weights_does_not_matter() -> None:
     data = noise()
-    double = Interactions(data.user, data.item, 1000 * data.weight, None, data.users, data.items)
+    double = Interactions(
+        data.user, data.item, 1000 * data.weight, None, data.users, data.items
+    )
     scores = [
         e.users @ e.items.T
-        for e in (ALS(dim=8, reg_exponent=0.5).fit(d, Run(seed=1)) for d in (data, double))
+        for e in (
+            ALS(dim=8, reg_exponent=0.5).fit(d, Run(seed=1)) for d in (data, double)
+        )
     ]
     np.testing.assert_allclose(*scores, atol=1e-4)
 
@@ -143,7 +164,8 @@ def test_the_unit_of_weights_does_not_matter() -> None:
 def test_loss_falls_to_less_than_scoring_zero() -> None:
     losses: list[float] = []
     ALS(dim=8).fit(
-        islands()[0], Run(seed=1, on_report=lambda _, values: losses.append(values["loss"]))
+        islands()[0],
+        Run(seed=1, on_report=lambda _, values: losses.append(values["loss"])),
     )
     assert losses == sorted(losses, reverse=True)
     assert losses[-1] < 1
@@ -154,7 +176,9 @@ def test_checkerboard_finds_what_was_left_out() -> None:
     found = ALS(dim=8).fit(data, Run(seed=1))
     scores = found.users @ found.items.T
     scores[data.user, data.item] = -np.inf
-    assert [int(scores[user].argmax()) for user, _ in held] == [item for _, item in held]
+    assert [int(scores[user].argmax()) for user, _ in held] == [
+        item for _, item in held
+    ]
 
 
 def test_ratings_are_predicted() -> None:
@@ -181,7 +205,9 @@ def test_equal_ratings_are_predicted() -> None:
     found = ALS(dim=2, feedback="explicit").fit(data, Run(seed=1))
     assert found.user_bias is not None
     np.testing.assert_allclose(
-        found.users @ found.items.T + found.item_bias + found.user_bias[:, None], 4, atol=1e-3
+        found.users @ found.items.T + found.item_bias + found.user_bias[:, None],
+        4,
+        atol=1e-3,
     )
 
 
@@ -228,7 +254,9 @@ def test_dense_helpers(dim: int) -> None:
     squares = gramian(table, run)
     np.testing.assert_allclose(squares, table.T.astype("f8") @ table, atol=1e-3)
     eigenvalues, eigenvectors = eigh(squares, run)
-    np.testing.assert_allclose(eigenvalues, np.linalg.eigvalsh(squares)[::-1], rtol=1e-5)
+    np.testing.assert_allclose(
+        eigenvalues, np.linalg.eigvalsh(squares)[::-1], rtol=1e-5
+    )
     np.testing.assert_allclose(
         gramian(matmul(table, eigenvectors, run), run), np.diag(eigenvalues), atol=1e-3
     )
@@ -236,7 +264,12 @@ def test_dense_helpers(dim: int) -> None:
 
 def test_transpose() -> None:
     data = noise()
-    rows, truth = transpose(data.by_user(), data.n_items), np.lexsort((data.user, data.item))
-    np.testing.assert_array_equal(rows.indptr, indptr_of(data.item[truth], data.n_items))
+    rows, truth = (
+        transpose(data.by_user(), data.n_items),
+        np.lexsort((data.user, data.item)),
+    )
+    np.testing.assert_array_equal(
+        rows.indptr, indptr_of(data.item[truth], data.n_items)
+    )
     np.testing.assert_array_equal(rows.indices, data.user[truth])
     np.testing.assert_array_equal(rows.data, data.weight[truth])

@@ -21,7 +21,9 @@ VECTORS = [[2.0, 0.0], [0.0, 3.0], [3.0, 4.0], None]
 PAIRS = [(0, 0), (0, 1), (1, 2), (1, 3), (2, 3)]
 
 
-def world(vectors: list[list[float] | None] = VECTORS, **weights: list[float]) -> Interactions:
+def world(
+    vectors: list[list[float] | None] = VECTORS, **weights: list[float]
+) -> Interactions:
     data = interactions(PAIRS, **weights)
     return dataclasses.replace(
         data, item_features=pa.table({"kind": ["a"] * 4, "text": pa.array(vectors)})
@@ -35,13 +37,17 @@ def direction(x: list[float]) -> np.ndarray:
 def test_a_user_is_the_mean_of_directions() -> None:
     found = Content().fit(world(), Run())
     np.testing.assert_allclose(found.users, [[0.5, 0.5], [0.3, 0.4], [0, 0]], atol=1e-6)
-    np.testing.assert_allclose(found.items, [[1, 0], [0, 1], [0.6, 0.8], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(
+        found.items, [[1, 0], [0, 1], [0.6, 0.8], [0, 0]], atol=1e-6
+    )
     assert found.similarity == "cosine"
 
 
 def test_weights_count_unless_they_should_not() -> None:
     data = world(weights=[3.0, 1.0, 1.0, 1.0, 1.0])
-    np.testing.assert_allclose(Content().fit(data, Run()).users[0], [0.75, 0.25], atol=1e-6)
+    np.testing.assert_allclose(
+        Content().fit(data, Run()).users[0], [0.75, 0.25], atol=1e-6
+    )
     np.testing.assert_allclose(
         Content(weighting="equal").fit(data, Run()).users[0], [0.5, 0.5], atol=1e-6
     )
@@ -58,23 +64,31 @@ def test_what_is_old_counts_less() -> None:
 
 def test_what_is_disliked_is_taken_off() -> None:
     data = world(weights=[5.0, 1.0, 4.0, 1.0, 1.0])
-    liked = Content(like_threshold=4, dislike_weight=0.5, weighting="equal").fit(data, Run())
+    liked = Content(like_threshold=4, dislike_weight=0.5, weighting="equal").fit(
+        data, Run()
+    )
     np.testing.assert_allclose(liked.users, [[1, -0.5], [0.6, 0.8], [0, 0]], atol=1e-6)
 
 
 def test_two_profiles_rank_as_one_and_are_read_apart() -> None:
     data = world(weights=[5.0, 1.0, 4.0, 1.0, 1.0])
-    one = Content(like_threshold=4, dislike_weight=0.8, weighting="equal").fit(data, Run())
+    one = Content(like_threshold=4, dislike_weight=0.8, weighting="equal").fit(
+        data, Run()
+    )
     two = Content(
         like_threshold=4, dislike_weight=0.8, weighting="equal", separate_profiles=True
     ).fit(data, Run())
-    np.testing.assert_allclose(two.users, [[1, 0, 0, 1], [0.6, 0.8, 0, 0], [0, 0, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(
+        two.users, [[1, 0, 0, 1], [0.6, 0.8, 0, 0], [0, 0, 0, 0]], atol=1e-6
+    )
     lengths = np.linalg.norm(two.items, axis=1)
     np.testing.assert_allclose(lengths, [1, 1, 1, 0], atol=1e-6)
     np.testing.assert_allclose(
         two.users @ two.items.T * np.hypot(1, 0.8), one.users @ one.items.T, atol=1e-6
     )
-    np.testing.assert_allclose(two.items @ two.items.T, one.items @ one.items.T, atol=1e-6)
+    np.testing.assert_allclose(
+        two.items @ two.items.T, one.items @ one.items.T, atol=1e-6
+    )
 
 
 def test_users_are_alike_in_two_profiles_when_they_like_and_dislike_the_same() -> None:
@@ -87,7 +101,9 @@ def test_users_are_alike_in_two_profiles_when_they_like_and_dislike_the_same() -
     )
     data = dataclasses.replace(data, item_features=pa.table({"v": pa.array(vectors)}))
     users = (
-        Content(like_threshold=4, weighting="equal", separate_profiles=True).fit(data, Run()).users
+        Content(like_threshold=4, weighting="equal", separate_profiles=True)
+        .fit(data, Run())
+        .users
     )
     assert (users[:, :2] == users[0, :2]).all(), "the first half is what each likes"
     assert users[0] @ users[2] > users[0] @ users[1]
@@ -95,8 +111,12 @@ def test_users_are_alike_in_two_profiles_when_they_like_and_dislike_the_same() -
 
 def test_two_profiles_fit_into_a_stored_vector() -> None:
     wide = [None, None, None, [1.0] + [0.0] * 8000]
-    with pytest.raises(BadFeatures, match="vectors of 8,001, where two profiles take 8,000"):
-        Content(like_threshold=4, weighting="equal", separate_profiles=True).fit(world(wide), Run())
+    with pytest.raises(
+        BadFeatures, match="vectors of 8,001, where two profiles take 8,000"
+    ):
+        Content(like_threshold=4, weighting="equal", separate_profiles=True).fit(
+            world(wide), Run()
+        )
 
 
 def test_dual_is_the_least_squares_solution() -> None:
@@ -104,13 +124,17 @@ def test_dual_is_the_least_squares_solution() -> None:
     pairs = sorted(
         {
             (int(u), int(i))
-            for u, i in zip(rng.integers(0, 30, 400), rng.integers(0, 25, 400), strict=True)
+            for u, i in zip(
+                rng.integers(0, 30, 400), rng.integers(0, 25, 400), strict=True
+            )
         }
     )
     weight = rng.random(len(pairs)) + 0.5
     items = rng.standard_normal((25, 6)).astype(np.float32) * 3
     data = interactions(pairs, list(weight))
-    data = dataclasses.replace(data, item_features=pa.table({"v": list(items.astype(np.float64))}))
+    data = dataclasses.replace(
+        data, item_features=pa.table({"v": list(items.astype(np.float64))})
+    )
     found = HalfALS(reg=0.02, reg_exponent=0.7).fit(data, Run())
     assert (found.items == items).all()
     unseen, reg = 15 * len(pairs) / (30 * 25), 0.02 * np.square(items).sum() / 25
@@ -122,14 +146,21 @@ def test_dual_is_the_least_squares_solution() -> None:
         ridge = reg * (amount.sum() + unseen * 25) ** 0.7
         matrix = unseen * items.T @ items + (mine.T * amount) @ mine + ridge * np.eye(6)
         np.testing.assert_allclose(
-            found.users[user], np.linalg.solve(matrix, mine.T @ amount), rtol=1e-3, atol=1e-5
+            found.users[user],
+            np.linalg.solve(matrix, mine.T @ amount),
+            rtol=1e-3,
+            atol=1e-5,
         )
 
 
 def test_the_unit_of_the_vectors_does_not_matter_to_dual() -> None:
     one = HalfALS().fit(world(), Run())
-    ten = HalfALS().fit(world([None if v is None else [10 * x for x in v] for v in VECTORS]), Run())
-    np.testing.assert_allclose(one.users @ one.items.T, ten.users @ ten.items.T, atol=1e-5)
+    ten = HalfALS().fit(
+        world([None if v is None else [10 * x for x in v] for v in VECTORS]), Run()
+    )
+    np.testing.assert_allclose(
+        one.users @ one.items.T, ten.users @ ten.items.T, atol=1e-5
+    )
 
 
 def test_items_are_solved_for_users_as_users_for_items() -> None:
@@ -138,10 +169,15 @@ def test_items_are_solved_for_users_as_users_for_items() -> None:
     pairs = sorted(
         {
             (int(u), int(i))
-            for u, i in zip(rng.integers(0, 30, 400), rng.integers(0, 25, 400), strict=True)
+            for u, i in zip(
+                rng.integers(0, 30, 400), rng.integers(0, 25, 400), strict=True
+            )
         }
     )
-    weight, given = rng.random(len(pairs)) + 0.5, rng.standard_normal((30, 6)).astype(np.float32)
+    weight, given = (
+        rng.random(len(pairs)) + 0.5,
+        rng.standard_normal((30, 6)).astype(np.float32),
+    )
     data = dataclasses.replace(
         interactions(pairs, list(weight)), user_features=pa.table({"v": list(given)})
     )
@@ -153,7 +189,9 @@ def test_items_are_solved_for_users_as_users_for_items() -> None:
     )
     assert (one.users == given).all()
     np.testing.assert_allclose(one.items, other.users, atol=1e-5)
-    with pytest.raises(BadFeatures, match=r"user_features gives no column of vectors to choose"):
+    with pytest.raises(
+        BadFeatures, match=r"user_features gives no column of vectors to choose"
+    ):
         HalfALS(fixed_side="users").fit(world(), Run())
 
 
@@ -171,7 +209,9 @@ def test_items_are_solved_for_users_as_users_for_items() -> None:
         ([None, None, None, [0.0] * 16_001], "vectors of 16,001"),
     ],
 )
-def test_vectors_that_are_none_are_refused(algorithm: type, vectors: list, complaint: str) -> None:
+def test_vectors_that_are_none_are_refused(
+    algorithm: type, vectors: list, complaint: str
+) -> None:
     with pytest.raises(BadFeatures, match=complaint):
         algorithm().fit(world(vectors), Run())
 
@@ -179,10 +219,13 @@ def test_vectors_that_are_none_are_refused(algorithm: type, vectors: list, compl
 def test_which_column_must_be_clear() -> None:
     with pytest.raises(BadFeatures, match=r'no vectors "image", but vectors in text'):
         Content(vector_col="image").fit(world(), Run())
-    with pytest.raises(BadFeatures, match=r"no column of vectors to choose, but columns \(none\)"):
+    with pytest.raises(
+        BadFeatures, match=r"no column of vectors to choose, but columns \(none\)"
+    ):
         HalfALS().fit(interactions(PAIRS), Run())
     two = dataclasses.replace(
-        world(), item_features=pa.table({"a": pa.array(VECTORS), "b": pa.array(VECTORS)})
+        world(),
+        item_features=pa.table({"a": pa.array(VECTORS), "b": pa.array(VECTORS)}),
     )
     with pytest.raises(BadFeatures, match="but vectors in a, b"):
         Content().fit(two, Run())
@@ -198,6 +241,10 @@ def test_bad_options() -> None:
     ):
         with pytest.raises(BadOption):
             Content(**options)
-    for options in ({"reg": 0}, {"reg_exponent": -1}, {"unobserved_weight": float("inf")}):
+    for options in (
+        {"reg": 0},
+        {"reg_exponent": -1},
+        {"unobserved_weight": float("inf")},
+    ):
         with pytest.raises(BadOption):
             HalfALS(**options)

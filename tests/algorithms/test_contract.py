@@ -61,15 +61,23 @@ def with_vectors(name: str, data: Interactions, group: np.ndarray) -> Interactio
     """
     if not (has(name, "vectors") or has(name, "vector_col")) and name != "fusion":
         return data
-    given = np.eye(8)[group] + 0.1 * np.random.default_rng(0).standard_normal((len(group), 8))
+    given = np.eye(8)[group] + 0.1 * np.random.default_rng(0).standard_normal(
+        (len(group), 8)
+    )
     return dataclasses.replace(data, item_features=pa.table({"vector": list(given)}))
 
 
 def world(name: str) -> tuple[Interactions, np.ndarray, np.ndarray]:
     data, user_island, item_island = islands()
-    if algorithms.find(name).ordered:  # by code, nothing but higher codes would ever come next
-        order = np.lexsort((np.random.default_rng(0).random(len(data)), data.user)).astype(np.int32)
-        data = dataclasses.replace(data, events=Events(order, data.weight, np.arange(len(data))))
+    if algorithms.find(
+        name
+    ).ordered:  # by code, nothing but higher codes would ever come next
+        order = np.lexsort(
+            (np.random.default_rng(0).random(len(data)), data.user)
+        ).astype(np.int32)
+        data = dataclasses.replace(
+            data, events=Events(order, data.weight, np.arange(len(data)))
+        )
     return with_vectors(name, data, item_island), user_island, item_island
 
 
@@ -94,29 +102,37 @@ class TestAlgorithm:
 
     def test_same_seed_same_bytes(self, name: str) -> None:
         data, found, _ = trained(name)
-        assert small(name).fit(data, Run(seed=5, threads=2)).checksum() == found.checksum()
+        assert (
+            small(name).fit(data, Run(seed=5, threads=2)).checksum() == found.checksum()
+        )
 
     def test_islands_do_not_mix(self, name: str) -> None:
-        """Every item's nearest neighbour lives on its own island, and so does every user's best
+        """Every item's nearest neighbor lives on its own island, and so does every user's best
         unseen item.
         """
         data, user_island, item_island = world(name)
         found = small(name, epochs=20).fit(data, Run(seed=2))
-        unit = found.items / np.maximum(np.linalg.norm(found.items, axis=1, keepdims=True), 1e-12)
+        unit = found.items / np.maximum(
+            np.linalg.norm(found.items, axis=1, keepdims=True), 1e-12
+        )
         cosine = unit @ unit.T - 2 * np.eye(len(unit))
         assert (item_island[cosine.argmax(axis=1)] == item_island).all()
         scores = found.users @ found.items.T
         scores[data.user, data.item] = -np.inf
-        some = np.isin(np.arange(data.n_users), data.user[np.bincount(data.user)[data.user] < 10])
+        some = np.isin(
+            np.arange(data.n_users), data.user[np.bincount(data.user)[data.user] < 10]
+        )
         assert (item_island[scores.argmax(axis=1)] == user_island)[some].all()
 
     def test_more_dims_than_data(self, name: str) -> None:
         data = with_vectors(
-            name, interactions([(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)]), np.arange(3)
+            name,
+            interactions([(0, 0), (0, 1), (1, 1), (1, 2), (2, 0), (2, 2)]),
+            np.arange(3),
         )
-        found = (algorithms.make(name, {"dim": 32}) if has(name, "dim") else small(name)).fit(
-            data, Run(seed=1)
-        )
+        found = (
+            algorithms.make(name, {"dim": 32}) if has(name, "dim") else small(name)
+        ).fit(data, Run(seed=1))
         assert found.items.shape == (3, 32 if has(name, "dim") else 8)
         assert found.finite()
 
@@ -145,7 +161,9 @@ class TestAlgorithm:
         made = small(name)
         assert algorithms.make(name, dataclasses.asdict(made)) == made
         as_text = {
-            key: str(value) for key, value in dataclasses.asdict(made).items() if value is not None
+            key: str(value)
+            for key, value in dataclasses.asdict(made).items()
+            if value is not None
         }
         assert algorithms.make(name, as_text) == made
 

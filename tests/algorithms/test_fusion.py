@@ -1,4 +1,4 @@
-"""Behaviour drawn to content: exact rows by numpy, newcomers in a world whose kinds decide."""
+"""Behavior drawn to content: exact rows by numpy, newcomers in a world whose kinds decide."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ def world(**columns: list) -> tuple[Interactions, np.ndarray, np.ndarray]:
     data, user_island, item_island = islands(ISLANDS)
     told = columns or {"kind": [f"island {n}" for n in item_island]}
     known = data.where(~np.isin(data.item, NEW))
-    return dataclasses.replace(known, item_features=pa.table(told)), user_island, item_island
+    return (
+        dataclasses.replace(known, item_features=pa.table(told)),
+        user_island,
+        item_island,
+    )
 
 
 @pytest.mark.parametrize("how", ["category", "vector"])
@@ -54,7 +58,10 @@ def test_rows_are_solved_around_their_prior() -> None:
         rows, fixed, np.zeros((7, 5), np.float32), objective, prior
     )
     for row in range(7):
-        mine, amount = fixed[rows.indices[row * 4 : row * 4 + 4]], rows.data[row * 4 : row * 4 + 4]
+        mine, amount = (
+            fixed[rows.indices[row * 4 : row * 4 + 4]],
+            rows.data[row * 4 : row * 4 + 4],
+        )
         matrix = 0.3 * fixed.T @ fixed + (mine.T * amount) @ mine + 2 * np.eye(5)
         x = np.linalg.solve(matrix, mine.T @ amount + 2 * prior[row])
         np.testing.assert_allclose(
@@ -101,7 +108,11 @@ def test_an_item_moves_from_its_features_to_its_history_as_it_is_met() -> None:
         if i not in liars
     ]
     abroad = np.flatnonzero(user_island == 1)
-    pairs += [(int(u), i) for i, n in zip(liars, times, strict=True) for u in abroad[5 : 5 + n]]
+    pairs += [
+        (int(u), i)
+        for i, n in zip(liars, times, strict=True)
+        for u in abroad[5 : 5 + n]
+    ]
     told = pa.table({"kind": [f"island {n}" for n in item_island]})
     known = dataclasses.replace(interactions(sorted(pairs)), item_features=told)
     found = Fusion(dim=8, prior_strength=3.0).fit(known, Run(seed=1))
@@ -119,7 +130,9 @@ def test_what_is_compared_is_told() -> None:
     Fusion(dim=4, epochs=2).fit(
         world()[0], Run(seed=1, on_report=lambda _, values: heard.append(values))
     )
-    assert {f"recall@20_prior_{strength}" for strength in (1, 10, 100, 1000)} < set(heard[0])
+    assert {f"recall@20_prior_{strength}" for strength in (1, 10, 100, 1000)} < set(
+        heard[0]
+    )
     assert set(heard[1]) == {"loss"}
 
 
@@ -143,8 +156,15 @@ def test_what_cannot_be_fused_is_refused() -> None:
     with pytest.raises(BadFeatures, match="learns from what is known of items"):
         Fusion().fit(islands()[0], Run())
     wide = world(vector=[[0.0] * 5000] * 40)[0]
-    with pytest.raises(BadFeatures, match="5,000 values and numbers, where fusion takes 4,096"):
+    with pytest.raises(
+        BadFeatures, match="5,000 values and numbers, where fusion takes 4,096"
+    ):
         Fusion().fit(wide, Run())
-    for options in ({"prior_strength": 0}, {"reg": 0}, {"unobserved_weight": -1}, {"epochs": 0}):
+    for options in (
+        {"prior_strength": 0},
+        {"reg": 0},
+        {"unobserved_weight": -1},
+        {"epochs": 0},
+    ):
         with pytest.raises(BadOption):
             Fusion(**options)

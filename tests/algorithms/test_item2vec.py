@@ -30,12 +30,18 @@ METHODS = ["skipgram", "cbow", "ppmi"]
 
 
 def sequences(
-    lists: list[list[int]], time: list[list[int]] | None = None, n_items: int | None = None
+    lists: list[list[int]],
+    time: list[list[int]] | None = None,
+    n_items: int | None = None,
 ) -> Interactions:
     """Histories of item numbers, in order, as a source with events gives them."""
     events = [(user, item) for user, items in enumerate(lists) for item in items]
     pairs = sorted(set(events))
-    times = None if time is None else np.array([when for whens in time for when in whens], np.int64)
+    times = (
+        None
+        if time is None
+        else np.array([when for whens in time for when in whens], np.int64)
+    )
     latest = None if times is None else np.zeros(len(pairs), np.int64)
     user, item = np.array(pairs, np.int32).T
     pair = np.array([pairs.index(event) for event in events], np.int32)
@@ -57,13 +63,17 @@ def sequences(
     )
 
 
-def walks(n: int = 30, users: int = 120, length: int = 40, seed: int = 0) -> Interactions:
-    """Each user steps round a ring of items, now and then backwards: neighbours on the ring share
+def walks(
+    n: int = 30, users: int = 120, length: int = 40, seed: int = 0
+) -> Interactions:
+    """Each user steps round a ring of items, now and then backwards: neighbors on the ring share
     windows.
     """
     rng = np.random.default_rng(seed)
     steps = rng.choice([1, -1], (users, length), p=[0.8, 0.2])
-    return sequences(((rng.integers(0, n, (users, 1)) + steps.cumsum(1)) % n).tolist(), n_items=n)
+    return sequences(
+        ((rng.integers(0, n, (users, 1)) + steps.cumsum(1)) % n).tolist(), n_items=n
+    )
 
 
 def cosines(vectors: np.ndarray) -> np.ndarray:
@@ -72,14 +82,14 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 
 def ring_distance(found: Embeddings) -> np.ndarray:
-    """How far along the ring each item's nearest neighbour is, (n,)."""
+    """How far along the ring each item's nearest neighbor is, (n,)."""
     n = len(found.items)
     far = abs(cosines(found.items).argmax(axis=1) - np.arange(n))
     return np.minimum(far, n - far)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_neighbours_on_a_ring(method: str) -> None:
+def test_neighbors_on_a_ring(method: str) -> None:
     found = Item2Vec(dim=16, window=2, method=method, epochs=20).fit(
         walks(), Run(seed=1, threads=1)
     )
@@ -88,13 +98,17 @@ def test_neighbours_on_a_ring(method: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("popularity_weight", [0.0, 0.03])
-def test_a_user_is_the_mean_that_sql_folds_in(method: str, popularity_weight: float) -> None:
+def test_a_user_is_the_mean_that_sql_folds_in(
+    method: str, popularity_weight: float
+) -> None:
     data, _, _ = islands()
     found = Item2Vec(dim=8, method=method, popularity_weight=popularity_weight).fit(
         data, Run(seed=1)
     )
     scale = (
-        found.fold_in.item_scale if found.fold_in.item_scale is not None else np.ones(data.n_items)
+        found.fold_in.item_scale
+        if found.fold_in.item_scale is not None
+        else np.ones(data.n_items)
     )
     assert found.fold_in.kind == "mean"
     for user in range(data.n_users):
@@ -116,7 +130,9 @@ def test_scores_are_products_or_cosines(method: str) -> None:
     )
     assert (near.similarity, bare.similarity) == ("dot", "cosine")
     np.testing.assert_allclose(np.linalg.norm(near.items, axis=1), 1, atol=1e-5)
-    np.testing.assert_allclose(near.item_bias, 0.03 * np.log1p(np.bincount(data.item)), rtol=1e-5)
+    np.testing.assert_allclose(
+        near.item_bias, 0.03 * np.log1p(np.bincount(data.item)), rtol=1e-5
+    )
     assert bare.item_bias is None
     assert np.ptp(np.linalg.norm(bare.items, axis=1)) > 0.01
 
@@ -149,7 +165,9 @@ def test_threads_agree_in_quality(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_loss_falls_and_stays_low() -> None:
     losses: list[float] = []
-    run = Run(seed=1, threads=1, on_report=lambda _, values: losses.append(values["loss"]))
+    run = Run(
+        seed=1, threads=1, on_report=lambda _, values: losses.append(values["loss"])
+    )
     Item2Vec(dim=16, window=2, epochs=100).fit(walks(), run)
     assert losses[-1] < losses[0]
     assert losses[-1] < 1.05 * min(losses)
@@ -164,7 +182,8 @@ class Given:
     def __init__(self, *lists: list[int]) -> None:
         sizes = np.array([len(tokens) for tokens in lists])
         self.block = Block(
-            np.concatenate(([0], np.cumsum(sizes))), np.concatenate(lists).astype(np.int32)
+            np.concatenate(([0], np.cumsum(sizes))),
+            np.concatenate(lists).astype(np.int32),
         )
 
     def blocks(self, epoch: int) -> Iterator[Block]:
@@ -176,12 +195,16 @@ class Given:
 def test_a_step_is_the_gradient(cbow: bool) -> None:
     """Inputs are given, outputs begin at zero: the first step of every output can be told by hand."""
     before = np.array([[1.0, 2.0], [3.0, -1.0], [9.0, 9.0]], np.float32)
-    settings = Settings(dim=2, epochs=1, window=1, negatives=1, lr=0.01, ns_exponent=0.0, cbow=cbow)
+    settings = Settings(
+        dim=2, epochs=1, window=1, negatives=1, lr=0.01, ns_exponent=0.0, cbow=cbow
+    )
     inputs, outputs = train(
         Given([0, 1]), np.array([1, 1, 0]), settings, Run(seed=1, threads=1), before
     )
     for wanted, given in ((0, 1), (1, 0)):
-        assert outputs[wanted] @ before[given] > 0, "each is drawn to its context's input"
+        assert outputs[wanted] @ before[given] > 0, (
+            "each is drawn to its context's input"
+        )
     np.testing.assert_allclose(inputs, before, atol=0.05)
     np.testing.assert_array_equal(inputs[2], before[2], "never met, it stays")
     assert not outputs[2].any()
@@ -211,20 +234,24 @@ def test_subsampling_keeps_what_word2vec_keeps() -> None:
 
 
 def test_who_never_met_another_has_zeros() -> None:
-    found = Item2Vec(dim=4, popularity_weight=0).fit(sequences([[0, 1], [1, 0], [2]]), Run(seed=1))
+    found = Item2Vec(dim=4, popularity_weight=0).fit(
+        sequences([[0, 1], [1, 0], [2]]), Run(seed=1)
+    )
     assert found.items[:2].any(axis=1).all()
     assert not found.items[2].any()
     assert not found.users[2].any()
 
 
 def test_warm_start_keeps_the_axes() -> None:
-    """Continued, vectors point where they did, and a newcomer joins its neighbours; afresh they
+    """Continued, vectors point where they did, and a newcomer joins its neighbors; afresh they
     point elsewhere.
     """
     data = walks()
     model = Item2Vec(dim=16, window=2, epochs=5)
     first = model.fit(data, Run(seed=1))
-    before = Embeddings(first.users, np.where(np.arange(30)[:, None] == 7, np.nan, first.items))
+    before = Embeddings(
+        first.users, np.where(np.arange(30)[:, None] == 7, np.nan, first.items)
+    )
     again = model.fit(data, Run(seed=2, before=before))
     afresh = model.fit(data, Run(seed=2))
     kept, lost = ((first.items * other.items).sum(1) for other in (again, afresh))
@@ -240,14 +267,26 @@ def test_metadata_brings_rare_items_near_their_kind() -> None:
     """Items of two kinds that never share a history with their own kind: only the column can tell."""
     rng = np.random.default_rng(0)
     lists = [
-        [int(kind * 10 + i) for i in rng.integers(0, 8, 12)] for kind in (0, 1) for _ in range(40)
+        [int(kind * 10 + i) for i in rng.integers(0, 8, 12)]
+        for kind in (0, 1)
+        for _ in range(40)
     ]
-    lists += [[8, 20], [9, 21], [18, 22], [19, 23]]  # rare, with companions that nobody else has
+    lists += [
+        [8, 20],
+        [9, 21],
+        [18, 22],
+        [19, 23],
+    ]  # rare, with companions that nobody else has
     kinds = pa.array([None if i >= 20 else "ab"[i // 10] for i in range(24)])
-    data = dataclasses.replace(sequences(lists), item_features=pa.table({"kind": kinds}))
+    data = dataclasses.replace(
+        sequences(lists), item_features=pa.table({"kind": kinds})
+    )
     near = Item2Vec(dim=8, metadata_cols="kind", epochs=20).fit(data, Run(seed=1))
     cosine = cosines(near.items)
-    for rare, own, other in ((8, slice(0, 8), slice(10, 18)), (18, slice(10, 18), slice(0, 8))):
+    for rare, own, other in (
+        (8, slice(0, 8), slice(10, 18)),
+        (18, slice(10, 18), slice(0, 8)),
+    ):
         assert cosine[rare, own].mean() > cosine[rare, other].mean() + 0.2
 
 
@@ -263,11 +302,11 @@ def test_metadata_of_many_values() -> None:
     assert histories.counts.tolist() == [2, 1, 1, 1, 2, 3]
 
 
-@pytest.mark.parametrize("known", [None, pa.table({"colour": ["red", "blue"]})])
+@pytest.mark.parametrize("known", [None, pa.table({"color": ["red", "blue"]})])
 def test_metadata_that_is_not_there(known: pa.Table | None) -> None:
     data = dataclasses.replace(sequences([[0, 1]]), item_features=known)
     with pytest.raises(
-        BadOption, match=f"metadata_cols must be .*{'colour' if known else 'not given'}"
+        BadOption, match=f"metadata_cols must be .*{'color' if known else 'not given'}"
     ):
         Item2Vec(metadata_cols="kind").fit(data, Run())
 
@@ -275,7 +314,8 @@ def test_metadata_that_is_not_there(known: pa.Table | None) -> None:
 def test_half_life_of_a_user() -> None:
     """The mean of a history, in which an event a day older counts half."""
     data = sequences(
-        [[0, 1, 2], [2, 1]], [[10**15, 10**15 + DAY, 10**15 + 2 * DAY], [10**15, 10**15]]
+        [[0, 1, 2], [2, 1]],
+        [[10**15, 10**15 + DAY, 10**15 + 2 * DAY], [10**15, 10**15]],
     )
     found = Item2Vec(dim=4, half_life=1.0).fit(data, Run(seed=1))
     np.testing.assert_allclose(
@@ -295,8 +335,12 @@ def test_half_life_of_a_pair(method: str) -> None:
 
 
 def test_half_life_of_a_count() -> None:
-    block = Block(np.array([0, 3]), np.array([0, 1, 2], np.int32), np.array([7, 5, 4], np.float32))
-    _, weights = cooccurrences([block], 3, Settings(window=2, dynamic_window=False), Run())
+    block = Block(
+        np.array([0, 3]), np.array([0, 1, 2], np.int32), np.array([7, 5, 4], np.float32)
+    )
+    _, weights = cooccurrences(
+        [block], 3, Settings(window=2, dynamic_window=False), Run()
+    )
     np.testing.assert_allclose(weights, [1 / 4, 1 / 8, 1 / 4, 1 / 2, 1 / 8, 1 / 2])
 
 
@@ -306,13 +350,17 @@ def test_half_life_needs_time() -> None:
 
 
 def test_max_length_takes_the_latest() -> None:
-    histories = Item2Vec(max_length=2)._histories(sequences([[0, 1, 2, 3], [3], [2, 1, 0]]), Run())
+    histories = Item2Vec(max_length=2)._histories(
+        sequences([[0, 1, 2, 3], [3], [2, 1, 0]]), Run()
+    )
     assert histories.item.tolist() == [2, 3, 3, 1, 0]
     assert histories.indptr.tolist() == [0, 2, 3, 5]
 
 
 def test_shuffle_reorders_within_users() -> None:
-    histories = Item2Vec(shuffle=True)._histories(sequences([list(range(20)), [3, 4]]), Run(seed=1))
+    histories = Item2Vec(shuffle=True)._histories(
+        sequences([list(range(20)), [3, 4]]), Run(seed=1)
+    )
     first, again, later = (next(histories.blocks(epoch)).token for epoch in (1, 1, 2))
     assert sorted(first[:20]) == list(range(20))
     assert first.tolist() == again.tolist() != later.tolist()
@@ -320,7 +368,9 @@ def test_shuffle_reorders_within_users() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
-    "lists", [[[0], [1]], [[0, 0, 0, 0], [1]], [[0, 1]], [[0, 0], [0, 0], [1, 1]]], ids=str
+    "lists",
+    [[[0], [1]], [[0, 0, 0, 0], [1]], [[0, 1]], [[0, 0], [0, 0], [1, 1]]],
+    ids=str,
 )
 def test_little_to_learn_from(method: str, lists: list[list[int]]) -> None:
     assert Item2Vec(dim=16, method=method).fit(sequences(lists), Run(seed=1)).finite()
@@ -405,6 +455,6 @@ def test_listing_brings_no_compiler() -> None:
 
 
 def test_same_options_by_name() -> None:
-    assert algorithms.make("item2vec", {"method": "cbow", "shuffle": "true"}) == Item2Vec(
-        method="cbow", shuffle=True
-    )
+    assert algorithms.make(
+        "item2vec", {"method": "cbow", "shuffle": "true"}
+    ) == Item2Vec(method="cbow", shuffle=True)

@@ -29,7 +29,9 @@ def test_a_sparse_matrix_times_a_table(threads: int) -> None:
     dense = np.where(rng.random((50, 30)) < 0.2, rng.standard_normal((50, 30)), 0)
     row, column = dense.nonzero()
     indptr = np.searchsorted(row, np.arange(51))
-    matrix = CsrMatrix(indptr, column.astype(np.int32), dense[row, column].astype(np.float32))
+    matrix = CsrMatrix(
+        indptr, column.astype(np.int32), dense[row, column].astype(np.float32)
+    )
     table = rng.standard_normal((30, 7)).astype(np.float32)
     found = multiply(matrix, table, Run(threads=threads))
     np.testing.assert_allclose(found, dense @ table, atol=1e-5)
@@ -37,7 +39,9 @@ def test_a_sparse_matrix_times_a_table(threads: int) -> None:
 
 def test_squared_distances_with_a_candidate() -> None:
     rng = np.random.default_rng(1)
-    vectors, candidates = (rng.standard_normal((n, 5)).astype(np.float32) for n in (40, 4))
+    vectors, candidates = (
+        rng.standard_normal((n, 5)).astype(np.float32) for n in (40, 4)
+    )
     closest = rng.random(40).astype(np.float32) * 8
     found = np.empty((4, 40), np.float32)
     kmeans._closest_with(vectors, candidates, closest, found)
@@ -101,7 +105,11 @@ def loss(scores: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def skipgram_step(
-    inputs: Table, outputs: Table, context: np.ndarray, weight: np.ndarray, target: np.ndarray
+    inputs: Table,
+    outputs: Table,
+    context: np.ndarray,
+    weight: np.ndarray,
+    target: np.ndarray,
 ) -> float:
     x, y = inputs.vectors[context], outputs.vectors[target]  # (c, d), (t, d)
     scores = y @ x.T  # (t, c)
@@ -114,7 +122,11 @@ def skipgram_step(
 
 
 def cbow_step(
-    inputs: Table, outputs: Table, context: np.ndarray, weight: np.ndarray, target: np.ndarray
+    inputs: Table,
+    outputs: Table,
+    context: np.ndarray,
+    weight: np.ndarray,
+    target: np.ndarray,
 ) -> float:
     x, y = inputs.vectors[context], outputs.vectors[target]  # (c, d), (t, d)
     share, counts = weight / weight.sum(), weight.mean()
@@ -143,8 +155,17 @@ def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
         dim=DIM, window=WINDOW, negatives=NEGATIVES, cbow=cbow, dynamic_window=False
     )
     run = Run(seed=3, threads=1)
-    trainer = Cpu(vectors, initial_squares(DIM, N), chances, np.empty(0, np.float32), settings, run)
-    sums = trainer.learn(Block(indptr, token, time if timed else None), LrSchedule(LR, 10**12))
+    trainer = Cpu(
+        vectors,
+        initial_squares(DIM, N),
+        chances,
+        np.empty(0, np.float32),
+        settings,
+        run,
+    )
+    sums = trainer.learn(
+        Block(indptr, token, time if timed else None), LrSchedule(LR, 10**12)
+    )
 
     state = np.random.default_rng(3).integers(0, 2**64, 1, np.uint64)
     drawn = np.empty(20 * NEGATIVES, np.int32)  # for the token without context, too
@@ -155,14 +176,21 @@ def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
     total, pairs = 0.0, 0.0
     for begin, end in pairwise(indptr):
         for i in range(begin, end):
-            near = [j for j in range(max(begin, i - WINDOW), min(end, i + WINDOW + 1)) if j != i]
+            near = [
+                j
+                for j in range(max(begin, i - WINDOW), min(end, i + WINDOW + 1))
+                if j != i
+            ]
             if near:
                 weight = np.exp2(-np.abs(time[near] - time[i]).astype(np.float64))
                 target = np.concatenate((token[i : i + 1], negatives[i]))
                 total += step(inputs, outputs, token[near], weight, target)
                 pairs += weight.mean() if cbow else weight.sum()
     for found, wanted, first in zip(
-        trainer.vectors(), (inputs, outputs), (vectors, np.zeros_like(vectors)), strict=True
+        trainer.vectors(),
+        (inputs, outputs),
+        (vectors, np.zeros_like(vectors)),
+        strict=True,
     ):
         moved = wanted.vectors - first
         assert abs(moved).max() > 0.02
@@ -172,12 +200,15 @@ def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
 
 def test_copies_are_averaged_by_what_they_learned() -> None:
     rng = np.random.default_rng(5)
-    table = Table(rng.standard_normal((6, 4)).astype(np.float32), np.full(6, 2, np.float32))
+    table = Table(
+        rng.standard_normal((6, 4)).astype(np.float32), np.full(6, 2, np.float32)
+    )
     gained = rng.random((3, 6)).astype(np.float32)  # squares of the new gradients
     gained[:, 0] = 0  # no copy trained it
     gained[1:, 1] = 0  # one did
     copies = tuple(
-        Table(rng.standard_normal((6, 4)).astype(np.float32), table.squares + one) for one in gained
+        Table(rng.standard_normal((6, 4)).astype(np.float32), table.squares + one)
+        for one in gained
     )
     before = Table(table.vectors.copy(), table.squares.copy())
     vectors = np.stack([copy.vectors for copy in copies])
@@ -218,6 +249,10 @@ def test_code_that_another_version_has_cached_is_compiled_anew(tmp_path) -> None
         (tmp_path / "earlier.py").write_text(text)
         command = [sys.executable, "-c", "import earlier"]
         environment = {**os.environ, "PYTHONPATH": path}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.stdout == "3.0\n", done.stderr
-    assert list((tmp_path / "__pycache__").glob("*.nbi")), "or there was nothing to be stale"
+    assert list((tmp_path / "__pycache__").glob("*.nbi")), (
+        "or there was nothing to be stale"
+    )

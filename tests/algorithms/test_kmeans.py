@@ -22,10 +22,12 @@ def blobs(
     each.
     """
     rng = np.random.default_rng(seed)
-    centres = np.zeros((k, dim))
-    centres[np.arange(k), np.arange(k) % dim] = apart * (1 + np.arange(k) // dim)
+    centers = np.zeros((k, dim))
+    centers[np.arange(k), np.arange(k) % dim] = apart * (1 + np.arange(k) // dim)
     group = rng.permutation(np.repeat(np.arange(k), each))
-    return (centres[group] + rng.standard_normal((k * each, dim))).astype(np.float32), group
+    return (centers[group] + rng.standard_normal((k * each, dim))).astype(
+        np.float32
+    ), group
 
 
 def all_distances(vectors: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -45,13 +47,17 @@ def check(found: Clustering, vectors: np.ndarray) -> None:
     expected = (other - own) / np.maximum(np.maximum(own, other), 1e-30)
     np.testing.assert_allclose(found.silhouettes, expected, atol=1e-3)
     assert [
-        a.dtype for a in (found.centroids, found.labels, found.distances, found.silhouettes)
+        a.dtype
+        for a in (found.centroids, found.labels, found.distances, found.silhouettes)
     ] == [np.float32, np.int32, np.float32, np.float32]
 
 
 def as_sets(labels: np.ndarray) -> set[frozenset[int]]:
     """Which rows are together, whatever their label."""
-    return {frozenset(np.flatnonzero(labels == label).tolist()) for label in np.unique(labels)}
+    return {
+        frozenset(np.flatnonzero(labels == label).tolist())
+        for label in np.unique(labels)
+    }
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -88,7 +94,9 @@ def test_the_answer_follows_from_the_centroids(
 def test_one_cluster_is_the_mean() -> None:
     vectors = np.random.default_rng(0).random((5000, 7), np.float32) + 100
     found = kmeans(vectors, 1, Run())
-    np.testing.assert_allclose(found.centroids[0], vectors.mean(0, dtype=float), rtol=1e-6)
+    np.testing.assert_allclose(
+        found.centroids[0], vectors.mean(0, dtype=float), rtol=1e-6
+    )
     assert not found.labels.any()
     assert not found.silhouettes.any()
 
@@ -104,7 +112,9 @@ def test_as_many_clusters_as_vectors() -> None:
 def test_equal_vectors_are_together() -> None:
     distinct = np.random.default_rng(2).standard_normal((6, 4)).astype(np.float32)
     vectors = np.repeat(distinct, 50, axis=0)
-    assert as_sets(kmeans(vectors, 6, Run()).labels) == as_sets(np.repeat(np.arange(6), 50))
+    assert as_sets(kmeans(vectors, 6, Run()).labels) == as_sets(
+        np.repeat(np.arange(6), 50)
+    )
     more = kmeans(vectors, 9, Run())  # three clusters have nothing to hold
     assert more.inertia == pytest.approx(0, abs=1e-9)
     assert np.isfinite(more.centroids).all()
@@ -121,7 +131,8 @@ def test_an_empty_cluster_takes_a_half_of_the_widest() -> None:
     """Two groups, and three centroids of which one is far from all."""
     rng = np.random.default_rng(3)
     narrow, left, right = (
-        rng.standard_normal((30, 2)) * 0.1 + centre for centre in ((0, 0), (50, -5), (50, 5))
+        rng.standard_normal((30, 2)) * 0.1 + center
+        for center in ((0, 0), (50, -5), (50, 5))
     )
     vectors = np.concatenate([narrow, left, right]).astype(np.float32)
     start = np.array([[0, 0], [50, 0], [1e4, 1e4]], np.float32)
@@ -130,11 +141,16 @@ def test_an_empty_cluster_takes_a_half_of_the_widest() -> None:
     means, labels = _kmeans._update(vectors, labels, start, Run())
     assert as_sets(labels) == as_sets(np.repeat([0, 1, 2], 30))
     for label in range(3):
-        np.testing.assert_allclose(means[label], vectors[labels == label].mean(0), atol=1e-4)
+        np.testing.assert_allclose(
+            means[label], vectors[labels == label].mean(0), atol=1e-4
+        )
 
 
 def test_what_cannot_be_split_stays() -> None:
-    vectors, start = np.ones((20, 3), np.float32), np.array([[1, 1, 1], [5, 5, 5]], np.float32)
+    vectors, start = (
+        np.ones((20, 3), np.float32),
+        np.array([[1, 1, 1], [5, 5, 5]], np.float32),
+    )
     means, labels = _kmeans._update(vectors, np.zeros(20, np.int32), start, Run())
     assert (means == start).all()
     assert not labels.any()
@@ -163,7 +179,9 @@ def test_better_than_from_random_vectors(seed: int) -> None:
     )
 
 
-def test_training_on_samples_is_as_good_as_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_on_samples_is_as_good_as_on_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     vectors, _ = blobs(10, 2000, dim=8, apart=4)
     sampled = kmeans(vectors, 10, Run(seed=1)).inertia
     monkeypatch.setattr(_kmeans, "ROWS_PER_CENTROID", 10**6)
@@ -194,11 +212,15 @@ def test_equal_silhouettes_choose_the_fewer() -> None:
 
 @pytest.mark.parametrize("k", [0, -1, 11])
 def test_a_number_that_cannot_be(k: int) -> None:
-    with pytest.raises(InvalidArgument, match=f"k must be 1 to 10, the number of vectors, got {k}"):
+    with pytest.raises(
+        InvalidArgument, match=f"k must be 1 to 10, the number of vectors, got {k}"
+    ):
         kmeans(np.ones((10, 2), np.float32), k, Run())
 
 
-@pytest.mark.parametrize("question", [lambda x: kmeans(x, 1, Run()), lambda x: choose_k(x, Run())])
+@pytest.mark.parametrize(
+    "question", [lambda x: kmeans(x, 1, Run()), lambda x: choose_k(x, Run())]
+)
 def test_nothing_to_cluster(question: object) -> None:
     with pytest.raises(InvalidArgument, match="vectors must be one or more, got none"):
         question(np.empty((0, 3), np.float32))  # type: ignore[operator]

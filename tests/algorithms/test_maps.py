@@ -20,9 +20,9 @@ def table(n: int, dim: int, seed: int = 0) -> np.ndarray:
     """Vectors (n, dim) that differ more in some directions than in others, away from the origin."""
     rng = np.random.default_rng(seed)
     skew = rng.standard_normal((dim, dim)) * 2.0 ** -np.arange(dim)
-    return (rng.standard_normal((n, dim)) @ skew.T + rng.standard_normal(dim) * 3).astype(
-        np.float32
-    )
+    return (
+        rng.standard_normal((n, dim)) @ skew.T + rng.standard_normal(dim) * 3
+    ).astype(np.float32)
 
 
 def rotation(dim: int, seed: int) -> np.ndarray:
@@ -36,11 +36,17 @@ def test_pca_is_the_singular_value_decomposition(
 ) -> None:
     monkeypatch.setattr(projection, "BLOCK", 37)
     vectors = table(n, dim)
-    U, s, Vt = np.linalg.svd(vectors - vectors.mean(0, dtype=float), full_matrices=False)
-    expected = (
-        U[:, :2] * s[:2] * np.sign(np.take_along_axis(Vt[:2], abs(Vt[:2]).argmax(1)[:, None], 1).T)
+    U, s, Vt = np.linalg.svd(
+        vectors - vectors.mean(0, dtype=float), full_matrices=False
     )
-    rank = int((s[:2] > 1e-4 * s[0]).sum())  # two vectors have one direction; the other is noise
+    expected = (
+        U[:, :2]
+        * s[:2]
+        * np.sign(np.take_along_axis(Vt[:2], abs(Vt[:2]).argmax(1)[:, None], 1).T)
+    )
+    rank = int(
+        (s[:2] > 1e-4 * s[0]).sum()
+    )  # two vectors have one direction; the other is noise
     points = pca(vectors)
     assert points.dtype == np.float32
     assert points.shape == (n, 2)
@@ -52,7 +58,9 @@ def test_pca_of_little() -> None:
     assert not pca(np.full((1, 5), 7, np.float32)).any()
     assert not pca(np.full((9, 3), 7, np.float32)).any()
     line = pca(np.arange(4, dtype=np.float32)[:, None])
-    np.testing.assert_allclose(line, [[-1.5, 0], [-0.5, 0], [0.5, 0], [1.5, 0]], atol=1e-6)
+    np.testing.assert_allclose(
+        line, [[-1.5, 0], [-0.5, 0], [0.5, 0], [1.5, 0]], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -64,9 +72,9 @@ def test_rotations_and_moves_are_undone(seed: int) -> None:
 
 def test_scale_is_kept() -> None:
     points = table(100, 2)
-    centred = points - points.mean(0)
+    centered = points - points.mean(0)
     aligned = align(points * np.float32(3), points)
-    np.testing.assert_allclose(aligned, centred * 3 + points.mean(0), atol=1e-4)
+    np.testing.assert_allclose(aligned, centered * 3 + points.mean(0), atol=1e-4)
 
 
 @pytest.mark.parametrize("dim", [1, 2, 16, 64])
@@ -89,14 +97,16 @@ def test_procrustes_is_orthogonal_and_the_best() -> None:
 
 
 @pytest.mark.parametrize("method", PACKAGES)
-def test_an_absent_package_is_named(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absent_package_is_named(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, PACKAGES[method], None)
     with pytest.raises(MissingExtra, match=r"embsql\[maps\]"):
         neighbor_map(table(30, 4), Run(), method)
 
 
 @pytest.mark.parametrize("method", PACKAGES)
-def test_few_points_need_no_neighbours(method: str) -> None:
+def test_few_points_need_no_neighbors(method: str) -> None:
     assert (neighbor_map(table(3, 4), Run(), method) == pca(table(3, 4))).all()
 
 
@@ -108,12 +118,13 @@ def test_an_unknown_method_is_named() -> None:
 @pytest.mark.parametrize("method", PACKAGES)
 @pytest.mark.parametrize("n", [5, 200])
 @pytest.mark.filterwarnings("ignore")  # their authors' affair
-def test_neighbours_stay_neighbours(method: str, n: int) -> None:
+def test_neighbors_stay_neighbors(method: str, n: int) -> None:
     if not importlib.util.find_spec(PACKAGES[method]):
         pytest.skip(f"{PACKAGES[method]} is not installed")
     group = np.arange(n) % 2
     vectors = (
-        np.random.default_rng(0).standard_normal((n, 10)).astype(np.float32) + 20 * group[:, None]
+        np.random.default_rng(0).standard_normal((n, 10)).astype(np.float32)
+        + 20 * group[:, None]
     )
     vectors = vectors.astype(np.float32)
     points = neighbor_map(vectors, Run(seed=3), method)

@@ -26,13 +26,18 @@ ENCODERS = ["mean", "attention", "gru"]
 NEW = [3, 14, 25, 36]  # one item of each island that nobody has met
 
 
-def world(groups: np.ndarray, data: Interactions, *, missing: tuple[int, ...] = ()) -> Interactions:
+def world(
+    groups: np.ndarray, data: Interactions, *, missing: tuple[int, ...] = ()
+) -> Interactions:
     """The data with a direction per group and noise as vectors, and times in the order of the
     pairs.
     """
-    given = np.eye(8)[groups] * 3 + 0.1 * np.random.default_rng(0).standard_normal((len(groups), 8))
+    given = np.eye(8)[groups] * 3 + 0.1 * np.random.default_rng(0).standard_normal(
+        (len(groups), 8)
+    )
     column = pa.array(
-        [None if n in missing else list(row) for n, row in enumerate(given)], pa.list_(pa.float64())
+        [None if n in missing else list(row) for n, row in enumerate(given)],
+        pa.list_(pa.float64()),
     )
     return dataclasses.replace(
         data, item_features=pa.table({"v": column}), time=np.arange(len(data))
@@ -58,7 +63,9 @@ def test_items_nobody_met_are_found_by_their_vectors(encoder: str, ids: bool) ->
 
 def of(*lengths: int) -> Packed:
     """Histories as long, the longest first."""
-    pairs = [(user, item) for user, length in enumerate(lengths) for item in range(length)]
+    pairs = [
+        (user, item) for user, length in enumerate(lengths) for item in range(length)
+    ]
     return histories(interactions(pairs)).pack(torch.arange(len(lengths)))
 
 
@@ -69,7 +76,9 @@ def test_no_item_is_predicted_from_itself(encoder: str) -> None:
     """
     options = NeuralContent(dim=5, encoder=encoder)
     generator = torch.Generator().manual_seed(1)
-    items = history_encoder.ItemEncoder(np.zeros((1, 5), np.float32), None, 5, generator)
+    items = history_encoder.ItemEncoder(
+        np.zeros((1, 5), np.float32), None, 5, generator
+    )
     model = history_encoder.HistoryModel(options, items, generator)
     if encoder == "attention":
         torch.nn.init.normal_(model.encoder.query, generator=generator)
@@ -82,7 +91,9 @@ def test_no_item_is_predicted_from_itself(encoder: str) -> None:
         moved = ((again - before).abs() > 1e-6).any(1).nonzero()[:, 0].tolist()
         first, last = (0, 4) if place < 4 else (4, 8) if place < 8 else (8, 9)
         assert moved == [
-            n for n in range(place + 1 if encoder == "gru" else first, last) if n != place
+            n
+            for n in range(place + 1 if encoder == "gru" else first, last)
+            if n != place
         ]
     assert not before[8].any(), "nothing else is known of the third"
     assert whole.abs().sum(1).all()
@@ -92,7 +103,9 @@ def test_pooling_is_the_mean_of_the_others() -> None:
     encoder = history_encoder.WeightedMean(2, torch.Generator(), attention=False)
     x = torch.tensor([[1.0, 0.0], [3.0, 2.0], [5.0, 4.0], [7.0, 7.0]])
     before, whole = encoder(x, of(3, 1))
-    assert torch.allclose(before, torch.tensor([[4.0, 3.0], [3.0, 2.0], [2.0, 1.0], [0.0, 0.0]]))
+    assert torch.allclose(
+        before, torch.tensor([[4.0, 3.0], [3.0, 2.0], [2.0, 1.0], [0.0, 0.0]])
+    )
     assert torch.allclose(whole, torch.tensor([[3.0, 2.0], [7.0, 7.0]]))
 
 
@@ -104,7 +117,8 @@ def test_attention_is_a_mean_by_learned_weights() -> None:
     with torch.no_grad():
         before, whole = encoder(x, of(4))
     key, bias, query = (
-        part.detach().numpy() for part in (encoder.key.weight, encoder.key.bias, encoder.query)
+        part.detach().numpy()
+        for part in (encoder.key.weight, encoder.key.bias, encoder.query)
     )
     weight = np.exp(np.tanh(x.numpy() @ key.T + bias) @ query)  # (4,)
     np.testing.assert_allclose(whole[0], weight @ x.numpy() / weight.sum(), rtol=1e-5)
@@ -118,11 +132,15 @@ def test_order_tells_only_the_recurrent() -> None:
     """
     rng = np.random.default_rng(0)
     pairs = [
-        (u, 10 * kind + int(rng.integers(10))) for u in range(120) for kind in range(1 + u % 3)
+        (u, 10 * kind + int(rng.integers(10)))
+        for u in range(120)
+        for kind in range(1 + u % 3)
     ]
     groups = np.repeat(np.arange(3), 10)
     data = world(groups, interactions(pairs))
-    found = NeuralContent(dim=8, encoder="gru", epochs=20).fit(data, Run(seed=1, threads=1))
+    found = NeuralContent(dim=8, encoder="gru", epochs=20).fit(
+        data, Run(seed=1, threads=1)
+    )
     one, two = (groups[ranked(found)[:, 0]][np.arange(120) % 3 == n] for n in (0, 1))
     assert (one == 1).mean() > 0.9
     assert (two == 2).mean() > 0.9
@@ -133,7 +151,8 @@ def test_recurrent_needs_times() -> None:
         world(np.arange(3), interactions([(0, 0), (0, 1), (1, 2)])), time=None
     )
     with pytest.raises(
-        BadOption, match="encoder must be mean or attention where the source has no event_time"
+        BadOption,
+        match="encoder must be mean or attention where the source has no event_time",
     ):
         NeuralContent(encoder="gru").fit(data, Run())
 
@@ -144,19 +163,22 @@ def test_items_without_a_vector_are_met_without_consequence(encoder: str) -> Non
     gaps = world(item_island, data, missing=(0, 1, 20))
     without = gaps.where(~np.isin(data.item, [0, 1, 20]))
     one, other = (
-        NeuralContent(dim=4, epochs=2, encoder=encoder).fit(d, Run(seed=1)) for d in (gaps, without)
+        NeuralContent(dim=4, epochs=2, encoder=encoder).fit(d, Run(seed=1))
+        for d in (gaps, without)
     )
     assert not one.items[[0, 1, 20]].any()
     assert (one.users == other.users).all()
-    learned = NeuralContent(dim=4, epochs=2, encoder=encoder, item_id_embedding=True).fit(
-        gaps, Run(seed=1)
-    )
+    learned = NeuralContent(
+        dim=4, epochs=2, encoder=encoder, item_id_embedding=True
+    ).fit(gaps, Run(seed=1))
     assert learned.items[[0, 1, 20]].all(), "with ids they have vectors of their own"
 
 
 def test_who_met_nothing_with_a_vector_has_none() -> None:
     data = world(
-        np.zeros(4, int), interactions([(0, 0), (0, 1), (1, 2), (2, 3), (2, 0)]), missing=(2, 3)
+        np.zeros(4, int),
+        interactions([(0, 0), (0, 1), (1, 2), (2, 3), (2, 0)]),
+        missing=(2, 3),
     )
     found = NeuralContent(dim=3, epochs=1).fit(data, Run(seed=1))
     assert found.users[[0, 2]].any(axis=1).all()
@@ -166,7 +188,9 @@ def test_who_met_nothing_with_a_vector_has_none() -> None:
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
-def test_a_history_of_which_nothing_is_known_for_the_moment_does_no_harm(encoder: str) -> None:
+def test_a_history_of_which_nothing_is_known_for_the_moment_does_no_harm(
+    encoder: str,
+) -> None:
     """Ids are left out at random: of somebody whose items have no vectors, nothing may be left in a
     step.
     """
@@ -196,7 +220,9 @@ def test_the_unit_of_the_vectors_does_not_matter(unit: float) -> None:
     one = world(item_island, data)
     scaled = np.array(one.item_features["v"].to_pylist()) * unit
     other = dataclasses.replace(one, item_features=pa.table({"v": list(scaled)}))
-    first, second = (NeuralContent(dim=4, epochs=3).fit(d, Run(seed=1)) for d in (one, other))
+    first, second = (
+        NeuralContent(dim=4, epochs=3).fit(d, Run(seed=1)) for d in (one, other)
+    )
     np.testing.assert_allclose(first.items, second.items, atol=1e-5)
 
 
@@ -206,8 +232,12 @@ def test_a_history_given_in_sql_is_summed_as_in_training(
     each: embsql.Database, encoder: str, similarity: str
 ) -> None:
     data, _, island = islands()
-    rows = ", ".join(f"('u{u:02d}', 'i{i:02d}')" for u, i in zip(data.user, data.item, strict=True))
-    given = np.eye(4)[island] * 2 + 0.3 * np.random.default_rng(0).standard_normal((len(island), 4))
+    rows = ", ".join(
+        f"('u{u:02d}', 'i{i:02d}')" for u, i in zip(data.user, data.item, strict=True)
+    )
+    given = np.eye(4)[island] * 2 + 0.3 * np.random.default_rng(0).standard_normal(
+        (len(island), 4)
+    )
     vectors = ", ".join(
         f"('i{n:02d}', ARRAY{row.round(3).tolist()})" for n, row in enumerate(given)
     )
@@ -224,10 +254,12 @@ def test_a_history_given_in_sql_is_summed_as_in_training(
         item_features=f"SELECT * FROM (VALUES {vectors}) AS t (item_id, v)",
     )
     history = ", ".join(f"'i{i:02d}'" for i in data.item[data.user == 7])
-    made = each.ask(f"SELECT embsql.fold_in('m', ARRAY[{history}]) AS v").to_pylist()[0]["v"]
-    kept = each.ask("SELECT embedding FROM embsql.user_embedding('m', ARRAY['u07'])").to_pylist()[
+    made = each.ask(f"SELECT embsql.fold_in('m', ARRAY[{history}]) AS v").to_pylist()[
         0
-    ]["embedding"]
+    ]["v"]
+    kept = each.ask(
+        "SELECT embedding FROM embsql.user_embedding('m', ARRAY['u07'])"
+    ).to_pylist()[0]["embedding"]
     made, kept = (np.array(vector) / np.linalg.norm(vector) for vector in (made, kept))
     np.testing.assert_allclose(made, kept, atol=1e-4)
 
@@ -241,12 +273,19 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) ->
             raise Killed
 
     data, _, item_island = islands()
-    options = NeuralContent(dim=4, epochs=3, item_id_embedding=True, encoder="attention")
+    options = NeuralContent(
+        dim=4, epochs=3, item_id_embedding=True, encoder="attention"
+    )
     kept = checkpoints(str(tmp_path), "a")
     with pytest.raises(Killed):
-        options.fit(world(item_island, data), Run(seed=1, checkpoints=kept, on_report=kill))
+        options.fit(
+            world(item_island, data), Run(seed=1, checkpoints=kept, on_report=kill)
+        )
     resumed = options.fit(world(item_island, data), Run(seed=1, checkpoints=kept))
-    assert resumed.checksum() == options.fit(world(item_island, data), Run(seed=1)).checksum()
+    assert (
+        resumed.checksum()
+        == options.fit(world(item_island, data), Run(seed=1)).checksum()
+    )
 
 
 def test_bad_options() -> None:

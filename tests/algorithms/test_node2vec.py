@@ -42,7 +42,12 @@ def items_graph(data: Interactions, k: int = 100, **options: object) -> np.ndarr
 def some() -> Interactions:
     rng = np.random.default_rng(3)
     return interactions(
-        [(u, i) for u in range(40) for i in range(25) if u == i or rng.random() < 0.05 + 0.01 * i]
+        [
+            (u, i)
+            for u in range(40)
+            for i in range(25)
+            if u == i or rng.random() < 0.05 + 0.01 * i
+        ]
     )
 
 
@@ -76,7 +81,9 @@ def test_items_are_joined_with_their_nearest_and_those_they_are_nearest_to() -> 
 def test_a_threshold_leaves_out_what_is_less_alike() -> None:
     wanted = cosines(some())
     np.testing.assert_allclose(
-        items_graph(some(), min_similarity=0.4), np.where(wanted >= 0.4, wanted, 0), rtol=1e-5
+        items_graph(some(), min_similarity=0.4),
+        np.where(wanted >= 0.4, wanted, 0),
+        rtol=1e-5,
     )
 
 
@@ -93,23 +100,32 @@ def history(user: list[int], item: list[int], time: list[int]) -> Interactions:
     """Events that are ordered already."""
     data = interactions(list(zip(user, item, strict=True)))
     keys = data.user * data.n_items + data.item
-    pair = np.searchsorted(keys, np.array(user) * data.n_items + np.array(item)).astype(np.int32)
+    pair = np.searchsorted(keys, np.array(user) * data.n_items + np.array(item)).astype(
+        np.int32
+    )
     events = Events(pair, np.ones(len(pair), np.float32), np.array(time, np.int64))
     return dataclasses.replace(data, time=np.zeros(len(data), np.int64), events=events)
 
 
-def by_hand(user: list[int], item: list[int], time: list[int], window: int, gap: int) -> np.ndarray:
+def by_hand(
+    user: list[int], item: list[int], time: list[int], window: int, gap: int
+) -> np.ndarray:
     """Shared users over the root of the product of users, counting pair by pair."""
     n = max(item) + 1
     shared: list[list[set[int]]] = [[set() for _ in range(n)] for _ in range(n)]
     events = list(zip(user, item, time, strict=True))
     for (a, one), (b, two) in itertools.permutations(enumerate(events), 2):
-        near = (not window or abs(a - b) <= window) and (not gap or abs(one[2] - two[2]) <= gap)
+        near = (not window or abs(a - b) <= window) and (
+            not gap or abs(one[2] - two[2]) <= gap
+        )
         if one[0] == two[0] and one[1] != two[1] and near:
             shared[one[1]][two[1]].add(one[0])
     users = [len({u for u, i, _ in events if i == j}) for j in range(n)]
     return np.array(
-        [[len(shared[i][j]) / np.sqrt(users[i] * users[j]) for j in range(n)] for i in range(n)]
+        [
+            [len(shared[i][j]) / np.sqrt(users[i] * users[j]) for j in range(n)]
+            for i in range(n)
+        ]
     )
 
 
@@ -118,21 +134,31 @@ def test_limits_of_events_and_of_time(window: int, gap: int) -> None:
     rng = np.random.default_rng(5)
     user = np.sort(rng.integers(0, 9, 120)).tolist()
     item = rng.integers(0, 12, 120).tolist()
-    time = [int(t) for u in range(9) for t in np.sort(rng.integers(0, 40, user.count(u)))]
-    found = items_graph(history(user, item, time), max_event_distance=window, max_time_gap=gap)
+    time = [
+        int(t) for u in range(9) for t in np.sort(rng.integers(0, 40, user.count(u)))
+    ]
+    found = items_graph(
+        history(user, item, time), max_event_distance=window, max_time_gap=gap
+    )
     np.testing.assert_allclose(found, by_hand(user, item, time, window, gap), rtol=1e-5)
 
 
 def test_without_events_the_pairs_are_in_order_of_time() -> None:
     data = interactions([(0, 0), (0, 1), (0, 2), (1, 0)])
     data = dataclasses.replace(data, time=np.array([3, 1, 2, 9]))  # 1, 2, 0
-    assert (items_graph(data, max_event_distance=1)[1] > 0).tolist() == [False, False, True]
+    assert (items_graph(data, max_event_distance=1)[1] > 0).tolist() == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_bytes_of_the_graph_do_not_depend_on_threads() -> None:
     for window in (0, 2):
         one, two = (
-            graph.item_knn_graph(some(), 5, 0.0, window, 0, Run(threads=n), counts=False)
+            graph.item_knn_graph(
+                some(), 5, 0.0, window, 0, Run(threads=n), counts=False
+            )
             for n in (1, 3)
         )
         assert (one.indices == two.indices).all()
@@ -159,7 +185,9 @@ def test_given_edges_go_both_ways_and_add_up() -> None:
     ]
 
 
-def test_a_history_beyond_all_bounds_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_beyond_all_bounds_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(graph, "MAX_HISTORY", 5)
     data = interactions([(0, i) for i in range(6)] + [(1, 0), (1, 1), (2, 1), (2, 2)])
     assert [(int(a), int(b)) for a, b in np.argwhere(np.triu(items_graph(data)))] == [
@@ -182,14 +210,18 @@ def on(
     """Vectors of the nodes of a graph that is given; all items are met by two users."""
     n = max(max(edge) for edge in edges) + 1
     source, target = (np.array(end, np.int32) for end in zip(*edges, strict=True))
-    weight = np.ones(len(edges), np.float32) if weights is None else np.array(weights, np.float32)
+    weight = (
+        np.ones(len(edges), np.float32)
+        if weights is None
+        else np.array(weights, np.float32)
+    )
     data = interactions([(u, i) for u in range(2) for i in range(n)])
     return make("node2vec", {"nodes": "items", "dim": 8, **options}).fit(
         dataclasses.replace(data, graph=Graph(source, target, weight)), RUN
     )
 
 
-def test_on_a_ring_the_nearest_are_the_neighbours() -> None:
+def test_on_a_ring_the_nearest_are_the_neighbors() -> None:
     ring = [(i, (i + 1) % 16) for i in range(16)]
     order = nearest(on(ring, walks_per_node=40, window=2).items)
     for node in range(16):
@@ -197,7 +229,12 @@ def test_on_a_ring_the_nearest_are_the_neighbours() -> None:
 
 
 def test_the_two_bells_of_a_barbell_are_told_apart() -> None:
-    bells = [(a + 8 * bell, b + 8 * bell) for bell in range(2) for a in range(8) for b in range(a)]
+    bells = [
+        (a + 8 * bell, b + 8 * bell)
+        for bell in range(2)
+        for a in range(8)
+        for b in range(a)
+    ]
     path = [(7, 16), (16, 17), (17, 8)]
     order = nearest(on(bells + path, walks_per_node=20).items)
     inner = [*range(7), *range(9, 16)]
@@ -213,12 +250,19 @@ def test_isolated_nodes_are_zero() -> None:
 
 
 def test_a_hub_is_no_obstacle() -> None:
-    """An item that everybody has, among islands: neighbours still live on one island."""
+    """An item that everybody has, among islands: neighbors still live on one island."""
     rng = np.random.default_rng(4)
-    pairs = [(u, 1 + 8 * (u % 3) + i) for u in range(60) for i in range(8) if rng.random() < 0.6]
+    pairs = [
+        (u, 1 + 8 * (u % 3) + i)
+        for u in range(60)
+        for i in range(8)
+        if rng.random() < 0.6
+    ]
     data = interactions(pairs + [(u, 0) for u in range(60)])
     for nodes in ("both", "items"):
-        found = make("node2vec", {"nodes": nodes, "dim": 8, "walks_per_node": 20}).fit(data, RUN)
+        found = make("node2vec", {"nodes": nodes, "dim": 8, "walks_per_node": 20}).fit(
+            data, RUN
+        )
         order = nearest(found.items)
         first = np.where(
             order[:, 0] == 0, order[:, 1], order[:, 0]
@@ -233,18 +277,28 @@ def test_a_user_is_the_weighted_mean_of_the_items(nodes: str) -> None:
     )
     found = make("node2vec", {"nodes": nodes, "dim": 4}).fit(data, RUN)
     np.testing.assert_allclose(
-        found.users[0], 0.75 * found.items[0] + 0.25 * found.items[1], rtol=1e-5, atol=1e-6
+        found.users[0],
+        0.75 * found.items[0] + 0.25 * found.items[1],
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 
 def test_the_graph_that_was_walked_comes_with_the_vectors() -> None:
     data = some()
-    found = make("node2vec", {"nodes": "items", "n_neighbors": 3, "dim": 4}).fit(data, RUN)
+    found = make("node2vec", {"nodes": "items", "n_neighbors": 3, "dim": 4}).fit(
+        data, RUN
+    )
     rows = graph.item_knn_graph(data, 3, 0.0, 0, 0, RUN, counts=False)
     assert found.graph is not None
     assert (found.graph.target == rows.indices).all()
-    assert (np.bincount(found.graph.source, minlength=data.n_items) == rows.counts).all()
-    assert make("node2vec", {"nodes": "both", "dim": 4, "epochs": 1}).fit(data, RUN).graph is None
+    assert (
+        np.bincount(found.graph.source, minlength=data.n_items) == rows.counts
+    ).all()
+    assert (
+        make("node2vec", {"nodes": "both", "dim": 4, "epochs": 1}).fit(data, RUN).graph
+        is None
+    )
 
 
 def test_no_two_items_share_a_user() -> None:
@@ -263,7 +317,8 @@ def test_warm_start_keeps_the_axes() -> None:
     data, _, _ = islands()
     first = Node2Vec(dim=8).fit(data, RUN)
     again, afresh = (
-        Node2Vec(dim=8, epochs=2).fit(data, Run(7, 2, before=before)) for before in (first, None)
+        Node2Vec(dim=8, epochs=2).fit(data, Run(7, 2, before=before))
+        for before in (first, None)
     )
     assert np.median(alike(first.items, again.items)) > 0.8
     assert abs(np.median(alike(first.items, afresh.items))) < 0.6
@@ -280,7 +335,11 @@ def test_warm_start_knows_newcomers() -> None:
 
 def alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Cosines of the same rows of two tables (n, d)."""
-    return (one * other).sum(1) / np.linalg.norm(one, axis=1) / np.linalg.norm(other, axis=1)
+    return (
+        (one * other).sum(1)
+        / np.linalg.norm(one, axis=1)
+        / np.linalg.norm(other, axis=1)
+    )
 
 
 def test_popularity_is_in_the_length() -> None:
@@ -303,7 +362,14 @@ RING = ", ".join(f"('i{i}', 'i{(i + 1) % 8}', {i + 1}.0)" for i in range(8))
 def train(db: embsql.Database, *edges: str, **more: object) -> embsql.Run:
     given = {"graph": GIVEN.format(", ".join(edges))} if edges else {}
     return db.train(
-        "shop", SOURCE, algorithm="node2vec", dim=4, epochs=1, progress=False, **given, **more
+        "shop",
+        SOURCE,
+        algorithm="node2vec",
+        dim=4,
+        epochs=1,
+        progress=False,
+        **given,
+        **more,
     )
 
 
@@ -314,7 +380,9 @@ def edges_of(db: embsql.Database, run: embsql.Run) -> dict[tuple[str, str], floa
 
 
 def report(db: embsql.Database) -> dict[str, int]:
-    rows = db.ask("SELECT v.check_name, v.affected FROM embsql.source_checks AS v").to_pylist()
+    rows = db.ask(
+        "SELECT v.check_name, v.affected FROM embsql.source_checks AS v"
+    ).to_pylist()
     return {row["check_name"]: row["affected"] for row in rows}
 
 
@@ -359,7 +427,9 @@ def test_order_counts_where_it_is_asked_for(db) -> None:
     """In steps of one event, i0 is next to i1 and i1 to i2; the order is that of the times, not of
     the rows.
     """
-    rows = ", ".join(f"('u{u}', 'i{i}', {10 * u + i})" for u in range(3) for i in (2, 0, 1))
+    rows = ", ".join(
+        f"('u{u}', 'i{i}', {10 * u + i})" for u in range(3) for i in (2, 0, 1)
+    )
     source = f"SELECT * FROM (VALUES {rows}) AS t (user_id, item_id, event_time)"
     run = db.train(
         "shop",
@@ -371,7 +441,12 @@ def test_order_counts_where_it_is_asked_for(db) -> None:
         epochs=1,
         progress=False,
     )
-    assert set(edges_of(db, run)) == {("i0", "i1"), ("i1", "i0"), ("i1", "i2"), ("i2", "i1")}
+    assert set(edges_of(db, run)) == {
+        ("i0", "i1"),
+        ("i1", "i0"),
+        ("i1", "i2"),
+        ("i2", "i1"),
+    }
 
 
 def test_another_graph_is_another_run(db) -> None:
@@ -394,7 +469,10 @@ def test_a_run_with_a_graph_can_be_measured(db) -> None:
             "('i0', 'i1', CAST('NaN' AS FLOAT8))",
             "graph gives a weight that is not finite .nan. in 1 of 1 rows",
         ),
-        ("('i0', 'i1', 1e300)", "graph gives a weight that is not finite .inf. in 1 of 1 rows"),
+        (
+            "('i0', 'i1', 1e300)",
+            "graph gives a weight that is not finite .inf. in 1 of 1 rows",
+        ),
         (
             "('a', 'b', 1.0)",
             "graph gives 1 rows, none of them an edge between two items of the source",
@@ -414,15 +492,19 @@ def test_a_weight_of_a_graph_that_is_no_number_says_what_to_write(db) -> None:
 def test_a_graph_needs_its_columns(db) -> None:
     with pytest.raises(BadGraph, match="no column target_node; its columns are"):
         db.train(
-            "shop", SOURCE, algorithm="node2vec", graph="SELECT 'i0' AS source_node", progress=False
+            "shop",
+            SOURCE,
+            algorithm="node2vec",
+            graph="SELECT 'i0' AS source_node",
+            progress=False,
         )
 
 
 def test_folding_in_gives_the_vector_of_training(each) -> None:
     train(each)
-    mine = each.ask("SELECT embedding FROM embsql.user_embedding('shop', ARRAY['u03'])")[
-        "embedding"
-    ][0].as_py()
+    mine = each.ask(
+        "SELECT embedding FROM embsql.user_embedding('shop', ARRAY['u03'])"
+    )["embedding"][0].as_py()
     items = [f"i{i}" for u, i in PAIRS if u == 3]
     array = f"ARRAY[{', '.join(repr(item) for item in items)}]"
     folded = each.ask(f"SELECT embsql.fold_in('shop', {array}) AS x")["x"][0].as_py()

@@ -40,7 +40,9 @@ def walked(
     """Users' items in this order, each event a unit of time after the one before unless times are
     given.
     """
-    user = np.repeat(np.arange(len(sequences)), [len(sequence) for sequence in sequences])
+    user = np.repeat(
+        np.arange(len(sequences)), [len(sequence) for sequence in sequences]
+    )
     item = np.concatenate([np.array(sequence, int) for sequence in sequences])
     n_items = max(n_items, int(item.max()) + 1)
     pairs, pair = np.unique(user * n_items + item, return_inverse=True)
@@ -54,7 +56,9 @@ def walked(
         last,
         pa.array([f"u{n:04}" for n in range(len(sequences))]),
         pa.array([f"i{n:04}" for n in range(n_items)]),
-        Events(pair.astype(np.int32), np.ones(len(user), np.float32), time.astype(np.int64)),
+        Events(
+            pair.astype(np.int32), np.ones(len(user), np.float32), time.astype(np.int64)
+        ),
     )
 
 
@@ -103,7 +107,10 @@ def test_after_the_last_comes_the_next(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("gru4rec", {"epochs": 40}), ("sasrec", {"epochs": 15, "lr": 0.005, "n_heads": 2})],
+    [
+        ("gru4rec", {"epochs": 40}),
+        ("sasrec", {"epochs": 15, "lr": 0.005, "n_heads": 2}),
+    ],
 )
 def test_what_comes_next_may_hang_on_more_than_the_last(
     name: str, options: dict[str, object]
@@ -115,7 +122,10 @@ def test_what_comes_next_may_hang_on_more_than_the_last(
 
 
 def test_the_mean_of_a_history_is_near_what_others_with_it_have() -> None:
-    walks = [list(np.random.default_rng(n).permutation(6)[:4] + 6 * (n % 3)) for n in range(60)]
+    walks = [
+        list(np.random.default_rng(n).permutation(6)[:4] + 6 * (n % 3))
+        for n in range(60)
+    ]
     data = walked(walks)
     data = dataclasses.replace(
         data, time=None, events=None
@@ -127,14 +137,22 @@ def test_the_mean_of_a_history_is_near_what_others_with_it_have() -> None:
 @pytest.mark.parametrize("temperature", [None, 0.2])
 def test_folding_in_is_what_the_mean_does(temperature: float | None) -> None:
     found = fit(
-        "youtube_dnn", walked([[0, 1, 2], [3, 3, 1], [2, 0]]), epochs=1, temperature=temperature
+        "youtube_dnn",
+        walked([[0, 1, 2], [3, 3, 1], [2, 0]]),
+        epochs=1,
+        temperature=temperature,
     )
     scaled = found.items * found.fold_in.item_scale[:, None]
-    assert (found.fold_in.kind, found.similarity) == ("mean", "cosine" if temperature else "dot")
+    assert (found.fold_in.kind, found.similarity) == (
+        "mean",
+        "cosine" if temperature else "dot",
+    )
     for user, history in enumerate([[0, 1, 2], [3, 3, 1], [2, 0]]):
         folded = scaled[history].mean(axis=0)
         assert np.allclose(
-            found.users[user], folded / np.linalg.norm(folded) if temperature else folded, atol=1e-5
+            found.users[user],
+            folded / np.linalg.norm(folded) if temperature else folded,
+            atol=1e-5,
         )
 
 
@@ -181,17 +199,20 @@ def test_what_was_fashionable_is_not_recommended_now() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "shown"), [({}, 1), ({"weighted_loss": True}, 2), ({"half_life": 5.0}, 2)]
+    ("options", "shown"),
+    [({}, 1), ({"weighted_loss": True}, 2), ({"half_life": 5.0}, 2)],
 )
 def test_events_count_by_weight_and_age(options: dict[str, object], shown: int) -> None:
     """After 0 came 1 two times of three, but long ago and with little weight."""
     walks = [[0, 2] if n % 3 == 0 else [0, 1] for n in range(60)] + [[0]]
-    times = [np.array([40, 40]) if n % 3 == 0 else np.array([0, 0]) for n in range(60)] + [
-        np.array([40])
-    ]
+    times = [
+        np.array([40, 40]) if n % 3 == 0 else np.array([0, 0]) for n in range(60)
+    ] + [np.array([40])]
     data = walked(walks, times)
     heavy = np.where(data.item[data.events.pair] == 2, 5.0, 1.0).astype(np.float32)
-    data = dataclasses.replace(data, events=dataclasses.replace(data.events, weight=heavy))
+    data = dataclasses.replace(
+        data, events=dataclasses.replace(data.events, weight=heavy)
+    )
     assert best(fit("gru4rec", data, epochs=8, **options))[-1] == shown
 
 
@@ -221,12 +242,16 @@ def test_a_state_knows_no_future_and_no_other_history(name: str) -> None:
         ):
             rows = (packed.row == packed.user.tolist().index(user)).nonzero()[:, 0]
             for n in range(1, length + 1):
-                alone = network(x[begin : begin + n], histories([0] * n).pack(torch.tensor([0])))
+                alone = network(
+                    x[begin : begin + n], histories([0] * n).pack(torch.tensor([0]))
+                )
                 assert torch.allclose(alone[-1], state[rows[n - 1]], atol=1e-5)
 
 
 def test_both_directions_see_all_of_their_own_history_only() -> None:
-    network = Transformer(8, 1, 2, 0.0, torch.Generator().manual_seed(1), causal=False).eval()
+    network = Transformer(
+        8, 1, 2, 0.0, torch.Generator().manual_seed(1), causal=False
+    ).eval()
     x = torch.randn(9, 8, generator=torch.Generator().manual_seed(2))
     both, alone = histories([0] * 4, [0] * 5), histories([0] * 4)
     changed = x.clone()
@@ -238,8 +263,12 @@ def test_both_directions_see_all_of_their_own_history_only() -> None:
             name: network(value[packed.event], packed)[back]
             for name, value in (("x", x), ("y", changed))
         }
-        assert torch.allclose(of["x"][:4], network(x[:4], alone.pack(torch.tensor([0]))), atol=1e-5)
-    assert not torch.allclose(of["x"][0], of["y"][0], atol=1e-3), "the first event sees the fourth"
+        assert torch.allclose(
+            of["x"][:4], network(x[:4], alone.pack(torch.tensor([0]))), atol=1e-5
+        )
+    assert not torch.allclose(of["x"][0], of["y"][0], atol=1e-3), (
+        "the first event sees the fourth"
+    )
     assert torch.equal(of["x"][4:], of["y"][4:]), "and nobody another history"
 
 
@@ -254,11 +283,13 @@ def test_means_of_a_history_leave_events_out_only_in_training() -> None:
         assert pool.eval()(x, packed).tolist() == all_of_it
 
 
-def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees_of_it() -> None:
+def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees_of_it() -> (
+    None
+):
     events = histories(*([n] * (1 + n % 7) for n in range(300)))
-    batch = sequence_model.MaskedItem(events, 999, torch.Generator().manual_seed(1)).batch(
-        torch.arange(300)
-    )
+    batch = sequence_model.MaskedItem(
+        events, 999, torch.Generator().manual_seed(1)
+    ).batch(torch.arange(300))
     hidden = batch.inputs == 999
     assert hidden.nonzero()[:, 0].tolist() == batch.state_at.tolist()
     assert len(batch.packed.row[hidden].unique()) == 300
@@ -290,7 +321,9 @@ def test_histories_by_hand() -> None:
         [1, 2, 3, 9, 4, 9, 5, 6, 9],
         [0, 4, 4, 6, 9],
     )
-    assert longer.age.tolist() == [0, 1, 2, 2, 3, 3, 4, 5, 5], "it is of the last event's moment"
+    assert longer.age.tolist() == [0, 1, 2, 2, 3, 3, 4, 5, 5], (
+        "it is of the last event's moment"
+    )
     packed = h.pack(torch.tensor([3, 2, 0]))
     assert packed.user.tolist() == [0, 3, 2]
     assert packed.event.tolist() == [0, 1, 2, 4, 5, 3]
@@ -312,7 +345,9 @@ def test_buckets_hold_every_event_once() -> None:
 
 
 def test_time_features_by_hand() -> None:
-    monday = -(-MIN_TIMESTAMP_US // (7 * DAY)) * 7 * DAY  # a Thursday, as 1970 began on one
+    monday = (
+        -(-MIN_TIMESTAMP_US // (7 * DAY)) * 7 * DAY
+    )  # a Thursday, as 1970 began on one
     times = [
         np.array([monday, monday + DAY // 24, monday + DAY]),
         np.array([monday + 25 * DAY // 24]),
@@ -333,7 +368,9 @@ def test_time_features_by_hand() -> None:
 
 @pytest.mark.parametrize("chunk", [7, 1 << 19])
 @pytest.mark.parametrize("bias", [0.0, 1.5])
-def test_the_softmax_is_torch_s(monkeypatch: pytest.MonkeyPatch, chunk: int, bias: float) -> None:
+def test_the_softmax_is_torch_s(
+    monkeypatch: pytest.MonkeyPatch, chunk: int, bias: float
+) -> None:
     """Some targets are among the others, some are not; values and gradients are those of the plain
     formula.
     """
@@ -341,18 +378,26 @@ def test_the_softmax_is_torch_s(monkeypatch: pytest.MonkeyPatch, chunk: int, bia
     g = torch.Generator().manual_seed(1)
     shapes = ((11, 5), (11, 5), (6, 5))
     state, own, others = (
-        torch.randn(s, generator=g, dtype=torch.float64, requires_grad=True) for s in shapes
+        torch.randn(s, generator=g, dtype=torch.float64, requires_grad=True)
+        for s in shapes
     )
-    hit, weight = torch.arange(11) % 7 - 1, torch.rand(11, generator=g, dtype=torch.float64)
-    logits = (state @ others.T + bias).masked_fill(hit[:, None] == torch.arange(6), -math.inf)
+    hit, weight = (
+        torch.arange(11) % 7 - 1,
+        torch.rand(11, generator=g, dtype=torch.float64),
+    )
+    logits = (state @ others.T + bias).masked_fill(
+        hit[:, None] == torch.arange(6), -math.inf
+    )
     logits = torch.cat([(state * own).sum(1, keepdim=True), logits], 1)
     wanted = (
-        cross_entropy(logits, torch.zeros(11, dtype=torch.int64), reduction="none") * weight
+        cross_entropy(logits, torch.zeros(11, dtype=torch.int64), reduction="none")
+        * weight
     ).sum()
     found = sequence_model.chunked_cross_entropy(state, own, others, hit, bias, weight)
     assert torch.allclose(found, wanted)
     for ours, theirs in zip(
-        *(torch.autograd.grad(2 * x, (state, own, others)) for x in (found, wanted)), strict=True
+        *(torch.autograd.grad(2 * x, (state, own, others)) for x in (found, wanted)),
+        strict=True,
     ):
         assert torch.allclose(ours, theirs)
 
@@ -362,7 +407,9 @@ def loss_over(
 ) -> tuple[sequence_model.SequenceLoss, sequence_model.SequenceBatch]:
     """A loss whose states are the items seen, where everybody went from item 0 to another."""
     g = torch.Generator().manual_seed(3)
-    events = histories(*([0, int(i)] for i in np.random.default_rng(0).integers(200, size=64)))
+    events = histories(
+        *([0, int(i)] for i in np.random.default_rng(0).integers(200, size=64))
+    )
     model = sequence_model.SequenceModel(200, 4, _Same(), g, options.get("temperature"))
     loss = sequence_model.SequenceLoss(
         model, events, algorithms.make("gru4rec", {"dim": 4, **options}), count, g
@@ -409,27 +456,36 @@ def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(
     )
     if loss == "contrastive" and temperature is None:
         pytest.skip("of cosines only")
-    options = algorithms.make("youtube_dnn", {"dim": 4, "loss": loss, "temperature": temperature})
+    options = algorithms.make(
+        "youtube_dnn", {"dim": 4, "loss": loss, "temperature": temperature}
+    )
     batch = sequence_model.Bag(events).batch(torch.arange(3))
     apart = batch._replace(state_at=batch.state_at[batch.state_of], state_of=None)
     of = sequence_model.SequenceLoss(model, events, options, 9, g)
     assert of(batch).item() == pytest.approx(of(apart).item(), rel=1e-6)
     for ours, theirs in zip(
-        *(torch.autograd.grad(of(one), model.table) for one in (batch, apart)), strict=True
+        *(torch.autograd.grad(of(one), model.table) for one in (batch, apart)),
+        strict=True,
     ):
         assert torch.allclose(ours, theirs, atol=1e-6)
 
 
 def test_few_negatives_of_shared_states_estimate_all() -> None:
     g = torch.Generator().manual_seed(3)
-    events = histories(*(torch.randperm(200, generator=g)[:5].tolist() for _ in range(64)))
-    model = sequence_model.SequenceModel(200, 4, MeanPooling([4, 4], 0.0, g, bag=True), g)
+    events = histories(
+        *(torch.randperm(200, generator=g)[:5].tolist() for _ in range(64))
+    )
+    model = sequence_model.SequenceModel(
+        200, 4, MeanPooling([4, 4], 0.0, g, bag=True), g
+    )
     batch, options = (
         sequence_model.Bag(events).batch(torch.arange(64)),
         {"dim": 4, "sampling_correction": 1.0},
     )
     whole, some = (
-        sequence_model.SequenceLoss(model, events, algorithms.make("youtube_dnn", options), n, g)
+        sequence_model.SequenceLoss(
+            model, events, algorithms.make("youtube_dnn", options), n, g
+        )
         for n in (200, 50)
     )
     assert np.mean([some(batch).item() for _ in range(50)]) == pytest.approx(
@@ -440,14 +496,18 @@ def test_few_negatives_of_shared_states_estimate_all() -> None:
 def test_gbce_by_hand() -> None:
     loss, batch = loss_over(50, loss="gbce", gbce_t=0.75)
     items = loss.model.items.detach().double()
-    drawn = torch.randperm(200, generator=torch.Generator().manual_seed(7))[:50].tolist()
+    drawn = torch.randperm(200, generator=torch.Generator().manual_seed(7))[
+        :50
+    ].tolist()
     loss.generator.manual_seed(7)
     state, rate = 3 * 4**0.5 * items[0], 50 / 200
     power = rate * (0.75 * (1 - 1 / rate) + 1 / rate)
     total = 0.0
     for target in loss.events.item[batch.target].tolist():
         total += power * math.log1p(math.exp(-float(state @ items[target])))
-        total += sum(math.log1p(math.exp(float(state @ items[i]))) for i in drawn if i != target)
+        total += sum(
+            math.log1p(math.exp(float(state @ items[i]))) for i in drawn if i != target
+        )
     assert loss(batch).item() == pytest.approx(total / 64, rel=1e-5)
 
 
@@ -456,8 +516,12 @@ def test_numbers_of_a_state_are_left_out_where_it_predicts() -> None:
     some, _ = loss_over(200, temperature=0.5, user_embedding_dropout=0.5)
     state = torch.tensor([[3.0, 4.0]])
     assert torch.allclose(whole._scaled(state), torch.tensor([[1.2, 1.6]]))
-    parts = {tuple(round(x, 4) for x in some._scaled(state)[0].tolist()) for _ in range(100)}
-    assert parts == {(0, 0), (2.4, 0), (0, 3.2), (2.4, 3.2)}, "what is left is larger by as much"
+    parts = {
+        tuple(round(x, 4) for x in some._scaled(state)[0].tolist()) for _ in range(100)
+    }
+    assert parts == {(0, 0), (2.4, 0), (0, 3.2), (2.4, 3.2)}, (
+        "what is left is larger by as much"
+    )
 
 
 def test_the_contrastive_loss_by_hand() -> None:
@@ -471,7 +535,9 @@ def test_the_contrastive_loss_by_hand() -> None:
 
 
 def test_the_contrastive_loss_wants_cosines() -> None:
-    with pytest.raises(BadOption, match="temperature must be set with loss=contrastive"):
+    with pytest.raises(
+        BadOption, match="temperature must be set with loss=contrastive"
+    ):
         algorithms.make("gru4rec", {"loss": "contrastive"})
 
 
@@ -488,14 +554,18 @@ def test_a_warm_start_begins_with_the_live_vectors(name: str) -> None:
     data = walked([[0, 1, 2], [2, 3], [1, 0, 3]], n_items=5)
     before = np.random.default_rng(0).normal(size=(5, 4)).astype(np.float32)
     before[4] = np.nan
-    run = Run(seed=1, threads=1, before=Embeddings(np.zeros((3, 4), np.float32), before))
+    run = Run(
+        seed=1, threads=1, before=Embeddings(np.zeros((3, 4), np.float32), before)
+    )
     found = algorithms.make(name, {"dim": 4, "epochs": 1, "lr": 1e-9}).fit(data, run)
     assert np.allclose(found.items[:4], before[:4], atol=1e-6)
     assert found.finite()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_training_that_is_killed_goes_on_to_the_same_bytes(name: str, tmp_path: Path) -> None:
+def test_a_training_that_is_killed_goes_on_to_the_same_bytes(
+    name: str, tmp_path: Path
+) -> None:
     """Of chance there are the order of histories, dropout, the events hidden and the items drawn."""
     data = walked([[n % 7, (n + 2) % 7, (n + 3) % 7] for n in range(40)])
     algorithm = algorithms.make(name, {"dim": 4, "epochs": 4, "negatives": 3})
@@ -507,9 +577,16 @@ def test_a_training_that_is_killed_goes_on_to_the_same_bytes(name: str, tmp_path
     with pytest.raises(KeyboardInterrupt):
         algorithm.fit(
             data,
-            Run(seed=1, threads=1, on_report=kill, checkpoints=checkpoints(str(tmp_path), "a")),
+            Run(
+                seed=1,
+                threads=1,
+                on_report=kill,
+                checkpoints=checkpoints(str(tmp_path), "a"),
+            ),
         )
-    found = algorithm.fit(data, Run(seed=1, threads=1, checkpoints=checkpoints(str(tmp_path), "a")))
+    found = algorithm.fit(
+        data, Run(seed=1, threads=1, checkpoints=checkpoints(str(tmp_path), "a"))
+    )
     assert found.checksum() == algorithm.fit(data, Run(seed=1, threads=1)).checksum()
 
 
@@ -521,9 +598,12 @@ def test_early_stopping_keeps_the_best(name: str) -> None:
     rng = np.random.default_rng(0)
     walks = [rng.permutation(20)[: rng.integers(1, 9)].tolist() for _ in range(40)]
     heard: list[float] = []
-    algorithm = algorithms.make(name, {"dim": 8, "epochs": 60, "patience": 2, "lr": 0.05})
+    algorithm = algorithms.make(
+        name, {"dim": 8, "epochs": 60, "patience": 2, "lr": 0.05}
+    )
     algorithm.fit(
-        walked(walks), Run(seed=1, threads=1, on_report=lambda _, v: heard.append(v["validation"]))
+        walked(walks),
+        Run(seed=1, threads=1, on_report=lambda _, v: heard.append(v["validation"])),
     )
     assert len(heard) < 60
     assert heard.index(max(heard)) == len(heard) - 3

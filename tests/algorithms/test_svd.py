@@ -16,7 +16,9 @@ def world() -> tuple[Interactions, np.ndarray]:
     """Four tastes of different strength, blurred, and the same as a dense matrix."""
     rng = np.random.default_rng(0)
     taste_u, taste_i = rng.integers(0, 4, 90), rng.integers(0, 4, 50)
-    met = rng.random((90, 50)) < np.where(taste_u[:, None] == taste_i, 0.6 - 0.1 * taste_i, 0.05)
+    met = rng.random((90, 50)) < np.where(
+        taste_u[:, None] == taste_i, 0.6 - 0.1 * taste_i, 0.05
+    )
     met[0] = met[:, 0] = True
     pairs = np.argwhere(met)
     weights = rng.uniform(1, 3, len(pairs))
@@ -30,7 +32,9 @@ def test_plain_is_the_best_approximation() -> None:
     data, dense = world()
     found = SVD(dim=4, method="plain").fit(data, Run(seed=1))
     U, s, Vt = np.linalg.svd(dense)
-    np.testing.assert_allclose(found.users @ found.items.T, (U[:, :4] * s[:4]) @ Vt[:4], atol=0.02)
+    np.testing.assert_allclose(
+        found.users @ found.items.T, (U[:, :4] * s[:4]) @ Vt[:4], atol=0.02
+    )
     np.testing.assert_allclose(np.linalg.norm(found.users, axis=0), s[:4], rtol=1e-3)
 
 

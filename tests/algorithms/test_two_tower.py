@@ -19,7 +19,12 @@ import embsql
 from embsql import algorithms
 from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures, BadOption, Diverged
-from embsql.features.encoders import CLIP_STD, Feature, describe_columns, encode_features
+from embsql.features.encoders import (
+    CLIP_STD,
+    Feature,
+    describe_columns,
+    encode_features,
+)
 from embsql.nn import losses, negatives, optim, towers
 from embsql.nn.trainer import hold_out
 from embsql.run import Run
@@ -27,29 +32,39 @@ from tests.conftest import ENGINES
 from tests.worlds import interactions, islands
 
 KINDS, PER_KIND = 4, 12
-QUICK = {"epochs": 5, "lr": 0.01}  # learns the worlds below in a quarter of the default's steps
+QUICK = {
+    "epochs": 5,
+    "lr": 0.01,
+}  # learns the worlds below in a quarter of the default's steps
 
 
 def tasteful(seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
-    """People of four lands buy things of their land's colour, seldom others: (interactions, lands,
-    colours).
+    """People of four lands buy things of their land's color, seldom others: (interactions, lands,
+    colors).
     """
     rng = np.random.default_rng(seed)
-    land, colour = np.repeat(np.arange(KINDS), 20), np.repeat(np.arange(KINDS), PER_KIND)
+    land, color = np.repeat(np.arange(KINDS), 20), np.repeat(np.arange(KINDS), PER_KIND)
     pairs = [
         (u, i)
         for u in range(len(land))
-        for i in range(len(colour))
-        if rng.random() < (0.4 if land[u] == colour[i] else 0.03)
+        for i in range(len(color))
+        if rng.random() < (0.4 if land[u] == color[i] else 0.03)
     ]
-    users = pa.table({"land": [f"land {n}" for n in land], "age": rng.normal(40, 10, len(land))})
+    users = pa.table(
+        {"land": [f"land {n}" for n in land], "age": rng.normal(40, 10, len(land))}
+    )
     items = pa.table(
-        {"colours": [[f"colour {n}", "all"] for n in colour], "price": rng.gamma(2, 5, len(colour))}
+        {
+            "colors": [[f"color {n}", "all"] for n in color],
+            "price": rng.gamma(2, 5, len(color)),
+        }
     )
     return (
-        dataclasses.replace(interactions(pairs), user_features=users, item_features=items),
+        dataclasses.replace(
+            interactions(pairs), user_features=users, item_features=items
+        ),
         land,
-        colour,
+        color,
     )
 
 
@@ -57,33 +72,43 @@ def tasteful(seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("entity", ["user", "item"])
 def test_one_never_met_is_near_its_kind(layers: int, entity: str) -> None:
     """What is left out of training entirely has its place by its features alone."""
-    data, land, colour = tasteful()
+    data, land, color = tasteful()
     kind, codes, vocabulary = (
-        (land, data.user, data.users) if entity == "user" else (colour, data.item, data.items)
+        (land, data.user, data.users)
+        if entity == "user"
+        else (color, data.item, data.items)
     )
     newcomers = np.arange(0, len(vocabulary), 5)
-    found = algorithms.make("two_tower", {"dim": 16, "hidden_layers": layers, **QUICK}).fit(
-        data.where(~np.isin(codes, newcomers)), Run(seed=1, threads=1)
+    found = algorithms.make(
+        "two_tower", {"dim": 16, "hidden_layers": layers, **QUICK}
+    ).fit(data.where(~np.isin(codes, newcomers)), Run(seed=1, threads=1))
+    scores = (
+        found.users @ found.items.T if entity == "user" else found.items @ found.users.T
     )
-    scores = found.users @ found.items.T if entity == "user" else found.items @ found.users.T
-    others = colour if entity == "user" else land
+    others = color if entity == "user" else land
     top = np.argsort(-scores[newcomers], axis=1)[:, :8]
-    assert (others[top] == kind[newcomers][:, None]).mean() > 0.8, "by chance it would be 0.25"
+    assert (others[top] == kind[newcomers][:, None]).mean() > 0.8, (
+        "by chance it would be 0.25"
+    )
 
 
 def hear_say(**options: object) -> tuple[float, float]:
     """How often newcomers find their kind, and how long what a word adds is, where most words say
     nothing.
     """
-    data, land, colour = tasteful()
+    data, land, color = tasteful()
     rng, newcomers = np.random.default_rng(1), np.arange(0, data.n_items, 3)
-    words = [[f"colour {n}", *(f"word {w}" for w in rng.integers(0, 60, 15))] for n in colour]
-    told = dataclasses.replace(data, item_features=pa.table({"words": words}), user_features=None)
-    found = algorithms.make("two_tower", {"dim": 16, "similarity": "dot", **QUICK, **options}).fit(
-        told.where(~np.isin(told.item, newcomers)), Run(seed=1, threads=1)
+    words = [
+        [f"color {n}", *(f"word {w}" for w in rng.integers(0, 60, 15))] for n in color
+    ]
+    told = dataclasses.replace(
+        data, item_features=pa.table({"words": words}), user_features=None
     )
+    found = algorithms.make(
+        "two_tower", {"dim": 16, "similarity": "dot", **QUICK, **options}
+    ).fit(told.where(~np.isin(told.item, newcomers)), Run(seed=1, threads=1))
     top = np.argsort(-(found.items @ found.users.T)[newcomers], axis=1)[:, :8]
-    return float((land[top] == colour[newcomers][:, None]).mean()), float(
+    return float((land[top] == color[newcomers][:, None]).mean()), float(
         np.linalg.norm(found.towers["item"].table)
     )
 
@@ -97,8 +122,12 @@ def test_a_pull_on_features_keeps_what_is_said_by_chance_small() -> None:
 @pytest.fixture(scope="module", params=ENGINES)
 def shop(request) -> Iterator[embsql.Database]:
     """A model of the tasteful world, and its people and things as tables."""
-    data, land, colour = tasteful()
-    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    data, land, color = tasteful()
+    target = (
+        ":memory:"
+        if request.param == "duckdb"
+        else request.getfixturevalue("new_database")()
+    )
     with embsql.connect(target) as database:
         rows = {
             "buys (user_id text, item_id text)": zip(
@@ -107,12 +136,14 @@ def shop(request) -> Iterator[embsql.Database]:
             "people (user_id text, land text)": zip(
                 data.users, (f"land {n}" for n in land), strict=True
             ),
-            "things (item_id text, colour text)": zip(
-                data.items, (f"colour {n}" for n in colour), strict=True
+            "things (item_id text, color text)": zip(
+                data.items, (f"color {n}" for n in color), strict=True
             ),
         }
         for table, values in rows.items():
-            listed = ", ".join(str(tuple(str(value) for value in row)) for row in values)
+            listed = ", ".join(
+                str(tuple(str(value) for value in row)) for row in values
+            )
             database.engine.run(f"CREATE TABLE {table}")
             database.engine.run(f"INSERT INTO {table.split(' ')[0]} VALUES {listed}")
         database.train(
@@ -131,25 +162,26 @@ def test_a_new_customer_is_shown_what_their_land_likes(shop) -> None:
     for n in range(KINDS):
         call = f"embsql.recommend_new('shop', '{{\"land\": \"land {n}\"}}', k => 10)"
         rows = shop.ask(
-            f"SELECT t.colour, r.source FROM {call} AS r JOIN things AS t ON t.item_id = r.item_id"
+            f"SELECT t.color, r.source FROM {call} AS r JOIN things AS t ON t.item_id = r.item_id"
         ).to_pylist()
-        assert sum(row["colour"] == f"colour {n}" for row in rows) >= 9
+        assert sum(row["color"] == f"color {n}" for row in rows) >= 9
         assert {row["source"] for row in rows} == {"features"}
 
 
 def test_a_new_thing_is_near_its_kind_and_interests_its_land(shop) -> None:
     for n in range(KINDS):
-        vector = f"embsql.embed_item('shop', '{{\"colour\": \"colour {n}\"}}')"
+        vector = f"embsql.embed_item('shop', '{{\"color\": \"color {n}\"}}')"
         items, users = (
-            f"embsql.nearest_{entity}s('shop', {vector}, k => 8)" for entity in ("item", "user")
+            f"embsql.nearest_{entity}s('shop', {vector}, k => 8)"
+            for entity in ("item", "user")
         )
         things = shop.ask(
-            f"SELECT t.colour FROM {items} AS r JOIN things AS t ON t.item_id = r.item_id"
+            f"SELECT t.color FROM {items} AS r JOIN things AS t ON t.item_id = r.item_id"
         )
         people = shop.ask(
             f"SELECT p.land FROM {users} AS r JOIN people AS p ON p.user_id = r.user_id"
         )
-        assert things["colour"].to_pylist().count(f"colour {n}") >= 7
+        assert things["color"].to_pylist().count(f"color {n}") >= 7
         assert people["land"].to_pylist().count(f"land {n}") >= 5
 
 
@@ -182,21 +214,27 @@ def test_a_warm_start_begins_with_the_vectors_it_is_given(
         assert np.isfinite(found).all()
 
 
-@pytest.mark.parametrize("options", [{}, {"history_embedding": "shared"}, {"similarity": "dot"}])
-def test_one_epoch_after_a_warm_start_knows_newcomers(options: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "options", [{}, {"history_embedding": "shared"}, {"similarity": "dot"}]
+)
+def test_one_epoch_after_a_warm_start_knows_newcomers(
+    options: dict[str, object],
+) -> None:
     """Better than one epoch from nothing, by what the tower learns of the vectors that it starts
     with.
     """
-    data, land, colour = tasteful()
+    data, land, color = tasteful()
     newcomers = np.arange(0, data.n_items, 5)
     known = data.where(~np.isin(data.item, newcomers))
 
-    def right(steps: dict[str, float], before: Embeddings | None) -> tuple[float, Embeddings]:
+    def right(
+        steps: dict[str, float], before: Embeddings | None
+    ) -> tuple[float, Embeddings]:
         found = algorithms.make("two_tower", {"dim": 16, **steps, **options}).fit(
             known, Run(seed=1, threads=1, before=before)
         )
         top = np.argsort(-(found.items @ found.users.T)[newcomers], axis=1)[:, :8]
-        return float((land[top] == colour[newcomers][:, None]).mean()), found
+        return float((land[top] == color[newcomers][:, None]).mean()), found
 
     _, before = right({"epochs": 8, "lr": 0.01}, None)
     before.items[newcomers] = np.nan
@@ -228,7 +266,12 @@ def test_one_epoch_after_a_warm_start_keeps_islands_apart() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"similarity": "dot"}, {"history_embedding": "separate"}, {"history_embedding": "shared"}],
+    [
+        {},
+        {"similarity": "dot"},
+        {"history_embedding": "separate"},
+        {"history_embedding": "shared"},
+    ],
 )
 @pytest.mark.parametrize("large", [50, 0])  # users only, or all
 def test_large_tables_keep_islands_apart(
@@ -239,23 +282,33 @@ def test_large_tables_keep_islands_apart(
     """
     monkeypatch.setattr(optim, "LARGE_TABLE_ROWS", large)
     data, user_island, item_island = islands()
-    algorithm = algorithms.make("two_tower", {"dim": 8, "epochs": 4, "lr": 0.02, **options})
+    algorithm = algorithms.make(
+        "two_tower", {"dim": 8, "epochs": 4, "lr": 0.02, **options}
+    )
     found, again = (algorithm.fit(data, Run(seed=1, threads=1)) for _ in range(2))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
     assert (item_island[best] == user_island[:, None]).mean() > 0.97
     assert found.checksum() == again.checksum()
 
 
-def sparse_and_dense(dim: int) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
+def sparse_and_dense(
+    dim: int,
+) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
     """A table and a weight that have the same gradients twice; the table's is sparse, then dense,
     with a row twice.
     """
     generator = torch.Generator().manual_seed(1)
-    first, weight = torch.randn(6, dim, generator=generator), torch.randn(dim, generator=generator)
+    first, weight = (
+        torch.randn(6, dim, generator=generator),
+        torch.randn(dim, generator=generator),
+    )
     slopes, rows = torch.randn(4, dim, generator=generator), torch.tensor([4, 1, 4, 0])
     made = []
     for sparse in (True, False):
-        table, other = optim.EmbeddingTable(first.clone()), torch.nn.Parameter(weight.clone())
+        table, other = (
+            optim.EmbeddingTable(first.clone()),
+            torch.nn.Parameter(weight.clone()),
+        )
         found = torch.nn.functional.embedding(rows, table, sparse=sparse)
         ((found * slopes).sum() + other.square().sum()).backward()
         made.append([table, other])
@@ -302,10 +355,18 @@ def test_a_row_s_first_step_is_as_long_as_every_other_s() -> None:
 
 
 @pytest.mark.parametrize("loss", ["softmax", "bpr", "triplet", "contrastive"])
-@pytest.mark.parametrize("sampler", ["uniform", "popularity", "in_batch", "mixed", "hard"])
-def test_every_loss_with_every_sampler_keeps_islands_apart(loss: str, sampler: str) -> None:
+@pytest.mark.parametrize(
+    "sampler", ["uniform", "popularity", "in_batch", "mixed", "hard"]
+)
+def test_every_loss_with_every_sampler_keeps_islands_apart(
+    loss: str, sampler: str
+) -> None:
     data, user_island, item_island = islands()
-    quick = {"epochs": 8, "lr": 0.01} if loss == "contrastive" else {"epochs": 5, "lr": 0.02}
+    quick = (
+        {"epochs": 8, "lr": 0.01}
+        if loss == "contrastive"
+        else {"epochs": 5, "lr": 0.02}
+    )
     options = {"dim": 8, "loss": loss, "sampler": sampler, "negatives": 20, **quick}
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
@@ -326,7 +387,9 @@ def test_history_serves_users(history: str, similarity: str) -> None:
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     best = np.argsort(-(found.users @ found.items.T), axis=1)[:, :5]
     assert (item_island[best] == user_island[:, None]).mean() > 0.97
-    assert [row[0] for row in found.towers["user"].rows] == ["items"] * (1 + data.n_items)
+    assert [row[0] for row in found.towers["user"].rows] == ["items"] * (
+        1 + data.n_items
+    )
     assert found.similarity == similarity
 
 
@@ -345,8 +408,13 @@ def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
         towers.Dropouts(generator, ids=0, history=0.5),
     )
     with torch.no_grad():
-        whole, parts = history(users, None), [history(users, dropouts) for _ in range(64)]
-    assert torch.allclose(whole, torch.stack([(table[0] + table[1]) / 2, table[2]]), atol=1e-6)
+        whole, parts = (
+            history(users, None),
+            [history(users, dropouts) for _ in range(64)],
+        )
+    assert torch.allclose(
+        whole, torch.stack([(table[0] + table[1]) / 2, table[2]]), atol=1e-6
+    )
     for user, may_be in ((0, [table[0], table[1], whole[0]]), (1, [table[2]])):
         wanted = [*may_be, history.empty[0]]  # where nothing is left
         alike = torch.stack(
@@ -361,8 +429,15 @@ def test_a_history_is_the_mean_of_what_training_leaves_of_it() -> None:
 
 def test_users_without_ids_are_what_they_met() -> None:
     """Two users who met the same are one and the same vector."""
-    data = interactions([(user, item) for user in range(40) for item in range(user % 4, 12, 4)])
-    options = {"dim": 8, "history_embedding": "shared", "user_id_embedding": False, "epochs": 5}
+    data = interactions(
+        [(user, item) for user in range(40) for item in range(user % 4, 12, 4)]
+    )
+    options = {
+        "dim": 8,
+        "history_embedding": "shared",
+        "user_id_embedding": False,
+        "epochs": 5,
+    }
     found = algorithms.make("two_tower", options).fit(data, Run(seed=1, threads=1))
     assert np.allclose(found.users[:4], found.users[4:8], atol=1e-6)
     assert not np.allclose(found.users[0], found.users[1], atol=0.1)
@@ -378,13 +453,17 @@ def test_users_of_whom_nothing_would_be_known_are_refused() -> None:
         )
 
 
-def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
+def test_corrected_loss_is_the_softmax_over_the_catalog() -> None:
     """Over many draws the estimate of the sum comes near the sum over what was met, whatever is
     drawn how often.
     """
     rng = np.random.default_rng(0)
     data = interactions(
-        [(u, int(i)) for u in range(40) for i in set(np.minimum(rng.zipf(1.3, 8) - 1, 199)) | {199}]
+        [
+            (u, int(i))
+            for u in range(40)
+            for i in set(np.minimum(rng.zipf(1.3, 8) - 1, 199)) | {199}
+        ]
     )
     scores = torch.from_numpy(rng.normal(0, 1, data.n_items)).float()
     for name in ("uniform", "popularity"):
@@ -394,21 +473,31 @@ def test_corrected_loss_is_the_softmax_over_the_catalogue() -> None:
         for _ in range(2000):
             drawn = sampler.sample()
             s = losses.Scores(
-                scores[:1], scores[drawn][None], (drawn == 0)[None], sampler.batch_counts[drawn]
+                scores[:1],
+                scores[drawn][None],
+                (drawn == 0)[None],
+                sampler.batch_counts[drawn],
             )
             totals.append(math.exp(float(losses.sampled_softmax(s, 0) + scores[0])))
         wanted = float(torch.logsumexp(scores[np.unique(data.item)], 0))
         assert math.log(np.mean(totals)) == pytest.approx(wanted, abs=0.03)
 
 
-def scores(met: list[float], others: list[list[float]], hits: list[list[int]]) -> losses.Scores:
+def scores(
+    met: list[float], others: list[list[float]], hits: list[list[int]]
+) -> losses.Scores:
     return losses.Scores(
-        torch.tensor(met), torch.tensor(others), torch.tensor(hits) > 0, torch.ones(len(others[0]))
+        torch.tensor(met),
+        torch.tensor(others),
+        torch.tensor(hits) > 0,
+        torch.ones(len(others[0])),
     )
 
 
 def test_the_contrastive_loss_by_hand() -> None:
-    given = scores([0.5, 2.0], [[0.75, -1.0, 0.9], [0.5, 1.5, 3.0]], [[0, 0, 0], [0, 0, 1]])
+    given = scores(
+        [0.5, 2.0], [[0.75, -1.0, 0.9], [0.5, 1.5, 3.0]], [[0, 0, 0], [0, 0, 1]]
+    )
     near, far = (0.5 + 0) / 2, (0.25 + 0 + 0.4 + 0 + 1.0) / 5  # a hit is no negative
     assert float(losses.contrastive(given, 0.5, 7.0)) == pytest.approx(near + 7 * far)
 
@@ -420,7 +509,11 @@ def test_the_hardest_by_hand() -> None:
     others = [[float(n) for n in range(16)]] * 3  # spread: 4.76
     hits = [[0] * 16, [0] * 14 + [1, 1], [0] * 16]
     counts = negatives.hardest(scores([20.0, 20.0, 5.0], others, hits))
-    assert [row.nonzero()[:, 0].tolist() for row in counts] == [[14, 15], [12, 13], [8, 9]]
+    assert [row.nonzero()[:, 0].tolist() for row in counts] == [
+        [14, 15],
+        [12, 13],
+        [8, 9],
+    ]
 
 
 def test_where_nothing_may_count_nothing_does() -> None:
@@ -432,7 +525,12 @@ def test_who_has_met_what_among_some() -> None:
     found = negatives.SeenItems(data.by_user(), "cpu").mask(
         torch.tensor([2, 0, 1, 0]), torch.tensor([3, 0, 3, 2])
     )
-    assert found.int().tolist() == [[1, 1, 1, 1], [1, 1, 1, 0], [0, 0, 0, 0], [1, 1, 1, 0]]
+    assert found.int().tolist() == [
+        [1, 1, 1, 1],
+        [1, 1, 1, 0],
+        [0, 0, 0, 0],
+        [1, 1, 1, 0],
+    ]
 
 
 def towns(seed: int = 0) -> tuple[Interactions, np.ndarray, np.ndarray]:
@@ -457,7 +555,9 @@ def unmet_of_own_town(**options: object) -> float:
     user's six.
     """
     data, home, origin = towns()
-    algorithm = algorithms.make("two_tower", {"dim": 16, "epochs": 12, "negatives": 72, **options})
+    algorithm = algorithms.make(
+        "two_tower", {"dim": 16, "epochs": 12, "negatives": 72, **options}
+    )
     found = algorithm.fit(data, Run(seed=1, threads=1))
     ranked = found.users @ found.items.T
     ranked[data.user, data.item] = -np.inf
@@ -475,20 +575,28 @@ def test_numbers_left_out_are_made_up_for() -> None:
     assert towers.Dropouts(dropouts.generator, ids=0).apply(x) is x
 
 
-def test_hard_negatives_tell_neighbours_apart() -> None:
-    assert unmet_of_own_town(loss="bpr", sampler="hard") > unmet_of_own_town(loss="bpr") + 0.05
+def test_hard_negatives_tell_neighbors_apart() -> None:
+    assert (
+        unmet_of_own_town(loss="bpr", sampler="hard")
+        > unmet_of_own_town(loss="bpr") + 0.05
+    )
 
 
 def test_memory_makes_up_for_small_batches() -> None:
     small = {"sampler": "in_batch", "batch_size": 10}
-    assert unmet_of_own_town(negative_queue_size=256, **small) > unmet_of_own_town(**small) + 0.05
+    assert (
+        unmet_of_own_town(negative_queue_size=256, **small)
+        > unmet_of_own_town(**small) + 0.05
+    )
 
 
 def test_memory_is_of_the_latest_items() -> None:
     data, _, _ = islands()
     generator = torch.Generator().manual_seed(1)
     options = algorithms.make("two_tower", {"dim": 4, "negative_queue_size": 5})
-    pair = towers.build_two_towers(options, data, {"user": None, "item": None}, generator)
+    pair = towers.build_two_towers(
+        options, data, {"user": None, "item": None}, generator
+    )
     sampler, dropouts = (
         negatives.negative_sampler("in_batch", 1, 3, data, generator),
         towers.Dropouts(generator, 0.0),
@@ -498,10 +606,21 @@ def test_memory_is_of_the_latest_items() -> None:
         batch = towers.PairBatch(torch.tensor([0, 0, 1]), torch.tensor(items), nothing)
         found, _ = pair.scores(batch, sampler, dropouts)
     assert pair.queue_items.tolist() == [3, 4, 0, 0, 1]
-    assert torch.allclose(pair.queue, pair._scored(pair.items.vectors())[pair.queue_items])
+    assert torch.allclose(
+        pair.queue, pair._scored(pair.items.vectors())[pair.queue_items]
+    )
     assert not pair.queue.requires_grad
     assert found.accidental_hits.int().tolist() == [
-        [1, 0, 0, 0, 0, 0, 1, 1],  # the batch's own, three remembered, two places still empty
+        [
+            1,
+            0,
+            0,
+            0,
+            0,
+            0,
+            1,
+            1,
+        ],  # the batch's own, three remembered, two places still empty
         [0, 1, 0, 0, 0, 0, 1, 1],
         [0, 0, 1, 1, 0, 0, 1, 1],  # item 0 was met a step ago
     ]
@@ -509,7 +628,7 @@ def test_memory_is_of_the_latest_items() -> None:
     assert np.allclose(found.expected_counts[:6], 6 * share[[3, 4, 0, 0, 1, 2]])
 
 
-def test_no_more_negatives_than_the_catalogue_are_drawn() -> None:
+def test_no_more_negatives_than_the_catalog_are_drawn() -> None:
     data, _, _ = islands()
     sampler = negatives.negative_sampler("uniform", 10_000, 32, data, torch.Generator())
     assert sampler.sample().tolist() == list(range(data.n_items))
@@ -518,8 +637,12 @@ def test_no_more_negatives_than_the_catalogue_are_drawn() -> None:
 def test_early_stopping_stops_and_keeps_the_best() -> None:
     data, _, _ = islands()
     heard: list[dict[str, float]] = []
-    algorithm = algorithms.make("two_tower", {"dim": 8, "epochs": 50, "patience": 2, "lr": 0.05})
-    algorithm.fit(data, Run(seed=1, threads=1, on_report=lambda _, values: heard.append(values)))
+    algorithm = algorithms.make(
+        "two_tower", {"dim": 8, "epochs": 50, "patience": 2, "lr": 0.05}
+    )
+    algorithm.fit(
+        data, Run(seed=1, threads=1, on_report=lambda _, values: heard.append(values))
+    )
     figures = [values["validation"] for values in heard]
     assert len(heard) < 50
     assert figures.index(max(figures)) == len(figures) - 3
@@ -543,7 +666,9 @@ def test_a_loss_that_is_no_number_is_an_error() -> None:
 
 def test_threads_are_given_back() -> None:
     before = torch.get_num_threads()
-    algorithms.make("two_tower", {"dim": 4, "epochs": 1}).fit(islands()[0], Run(seed=1, threads=1))
+    algorithms.make("two_tower", {"dim": 4, "epochs": 1}).fit(
+        islands()[0], Run(seed=1, threads=1)
+    )
     assert torch.get_num_threads() == before
 
 
@@ -568,16 +693,21 @@ def test_bad_options(wrong: dict[str, object]) -> None:
 
 def test_a_pull_on_features_that_are_not_there_is_refused() -> None:
     with pytest.raises(
-        BadOption, match="feature_reg must be 0, unless there are user_features or item_features"
+        BadOption,
+        match="feature_reg must be 0, unless there are user_features or item_features",
     ):
-        algorithms.make("two_tower", {"feature_reg": 1.0}).fit(islands()[0], Run(seed=1, threads=1))
+        algorithms.make("two_tower", {"feature_reg": 1.0}).fit(
+            islands()[0], Run(seed=1, threads=1)
+        )
 
 
 # --- features ------------------------------------------------------------------------------------
 
 
 def described(values: list[object], type_: pa.DataType | None = None) -> Feature:
-    return next(describe_columns(pa.table({"x": pa.array(values, type_)}), "item_features"))
+    return next(
+        describe_columns(pa.table({"x": pa.array(values, type_)}), "item_features")
+    )
 
 
 @pytest.mark.parametrize(
@@ -611,7 +741,8 @@ def test_types_say_what_a_feature_is(
 
 
 @pytest.mark.parametrize(
-    ("values", "type_"), [([{"a": 1}], "struct"), ([[0.5, 1.5]], "list"), ([b"x"], "binary")]
+    ("values", "type_"),
+    [([{"a": 1}], "struct"), ([[0.5, 1.5]], "list"), ([b"x"], "binary")],
 )
 def test_what_is_no_feature_is_refused(values: list[object], type_: str) -> None:
     with pytest.raises(BadFeatures, match=f'a column "x" of type {type_}'):
@@ -638,7 +769,9 @@ def test_encoding_by_hand() -> None:
         ("tags", "b"),
     ]
     dense = np.zeros((5, made.n_columns))
-    np.add.at(dense, (np.repeat(np.arange(5), np.diff(made.indptr)), made.column), made.value)
+    np.add.at(
+        dense, (np.repeat(np.arange(5), np.diff(made.indptr)), made.column), made.value
+    )
     age = np.array([10.0, 20.0, 30.0, 1e6])
     z = np.clip((age - age.mean()) / age.std(), -CLIP_STD, CLIP_STD)
     expected = [  # always, land: unknown DE, age: unknown slope, tags: unknown a b

@@ -26,7 +26,7 @@ def graph(weights: np.ndarray) -> CsrMatrix:
 
 
 def world(n: int = 7, seed: int = 0) -> np.ndarray:
-    """A small weighted graph (n, n) with triangles, and a node with one neighbour only."""
+    """A small weighted graph (n, n) with triangles, and a node with one neighbor only."""
     rng = np.random.default_rng(seed)
     weights = np.triu(rng.uniform(0.2, 3, (n, n)) * (rng.random((n, n)) < 0.6), 1)
     weights[:, -1] = 0
@@ -62,7 +62,9 @@ def surprise(counts: np.ndarray, chances: np.ndarray) -> tuple[float, int]:
     assert not counts[chances == 0].any()
     wanted = counts.sum() * chances
     sure = wanted >= 5
-    return float(((counts - wanted)[sure] ** 2 / wanted[sure]).sum()), int(sure.sum()) - 1
+    return float(((counts - wanted)[sure] ** 2 / wanted[sure]).sum()), int(
+        sure.sum()
+    ) - 1
 
 
 def deviation(pieces: list[tuple[float, int]]) -> float:
@@ -71,7 +73,8 @@ def deviation(pieces: list[tuple[float, int]]) -> float:
     """
     chi, freedom = (sum(column) for column in zip(*pieces, strict=True))
     return float(
-        ((chi / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom))) / np.sqrt(2 / (9 * freedom))
+        ((chi / freedom) ** (1 / 3) - (1 - 2 / (9 * freedom)))
+        / np.sqrt(2 / (9 * freedom))
     )
 
 
@@ -91,13 +94,18 @@ def bias_cases() -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize(("p", "q"), bias_cases())
 @pytest.mark.parametrize("even", [True, False], ids=["unweighted", "weighted"])
-def test_steps_have_the_probabilities_of_the_formula(p: float, q: float, even: bool) -> None:
+def test_steps_have_the_probabilities_of_the_formula(
+    p: float, q: float, even: bool
+) -> None:
     weights = world()
     weights = np.where(weights > 0, 1.0, 0.0) if even else weights
-    found = tokens(Walks(copies(weights, 2000), 10, 4, p, q, Run(seed=3, threads=1))) % 7
+    found = (
+        tokens(Walks(copies(weights, 2000), 10, 4, p, q, Run(seed=3, threads=1))) % 7
+    )
     pieces = [
         surprise(
-            np.bincount(found[:, 1][found[:, 0] == v], minlength=7), weights[v] / weights[v].sum()
+            np.bincount(found[:, 1][found[:, 0] == v], minlength=7),
+            weights[v] / weights[v].sum(),
         )
         for v in range(7)
     ]
@@ -115,12 +123,18 @@ def test_the_chi_square_would_notice() -> None:
     above.
     """
     weights = world()
-    found = tokens(Walks(copies(weights, 2000), 10, 3, 1.0, 1.0, Run(seed=3, threads=1))) % 7
+    found = (
+        tokens(Walks(copies(weights, 2000), 10, 3, 1.0, 1.0, Run(seed=3, threads=1)))
+        % 7
+    )
     pieces = []
     for t, v in zip(*np.nonzero(weights), strict=True):
         here = (found[:, 0] == t) & (found[:, 1] == v)
         pieces.append(
-            surprise(np.bincount(found[here, 2], minlength=7), expected(weights, t, v, 1.25, 1.0))
+            surprise(
+                np.bincount(found[here, 2], minlength=7),
+                expected(weights, t, v, 1.25, 1.0),
+            )
         )
     assert deviation(pieces) > 2 * P999
 
@@ -136,7 +150,9 @@ def test_a_leaf_leads_back_whatever_p_is() -> None:
 def test_no_return_with_a_large_p() -> None:
     ring = np.roll(np.eye(12), 1, 1) + np.roll(np.eye(12), -1, 1)
     found = tokens(Walks(graph(ring), 3, 12, 1e12, 1.0, Run(seed=1)))
-    assert (np.sort(found, axis=1) == np.arange(12)).all(), "who never turns back goes once around"
+    assert (np.sort(found, axis=1) == np.arange(12)).all(), (
+        "who never turns back goes once around"
+    )
 
 
 def test_walks_stay_on_their_island_and_start_everywhere() -> None:
@@ -165,7 +181,8 @@ def test_no_edges_no_walks() -> None:
 def test_walks_do_not_depend_on_threads(p: float, q: float) -> None:
     weights = world(60, seed=4)
     first, second = (
-        tokens(Walks(graph(weights), 5, 800, p, q, Run(seed=9, threads=n))) for n in (1, 2)
+        tokens(Walks(graph(weights), 5, 800, p, q, Run(seed=9, threads=n)))
+        for n in (1, 2)
     )
     assert first.shape == (5 * 60, 800)
     assert (first == second).all()
@@ -181,14 +198,16 @@ def test_seeds_and_epochs_differ() -> None:
 def test_walkers_of_a_group_are_independent() -> None:
     """More walkers from one node than move together, each with a path of its own."""
     weights = world(40, seed=2)
-    found = tokens(Walks(graph(weights), 4 * WALKERS_PER_GROUP, 12, 1.0, 1.0, Run(seed=1)))
+    found = tokens(
+        Walks(graph(weights), 4 * WALKERS_PER_GROUP, 12, 1.0, 1.0, Run(seed=1))
+    )
     mine = found[found[:, 0] == 0]
     assert len(mine) == 4 * WALKERS_PER_GROUP
     assert len(np.unique(mine, axis=0)) == len(mine)
 
 
 def test_a_hub_is_one_more_node() -> None:
-    """One node next to all others: every second step leads to it, and looking up its neighbours
+    """One node next to all others: every second step leads to it, and looking up its neighbors
     stays exact.
     """
     n = 3000

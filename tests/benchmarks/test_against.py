@@ -41,7 +41,9 @@ def checkout(folder: Path, value: float) -> Path:
     """A folder whose benchmark measures nothing and prints a value."""
     (folder / "benchmarks").mkdir(parents=True)
     (folder / "benchmarks" / "__init__.py").touch()
-    (folder / "benchmarks" / "__main__.py").write_text(BENCHMARK.replace("VALUE", str(value)))
+    (folder / "benchmarks" / "__main__.py").write_text(
+        BENCHMARK.replace("VALUE", str(value))
+    )
     (folder / ".venv" / "bin").mkdir(parents=True)
     (folder / ".venv" / "bin" / "python").symlink_to(sys.executable)
     return folder
@@ -82,7 +84,19 @@ def test_a_commit_is_given_its_own_options(two, tmp_path, monkeypatch) -> None:
         "measure",
         lambda side, *_: given.append((side.folder, list(side.words))) or [],
     )
-    main(["query", "--against", "some", "--turns", "2", "--dim", "4", "--there", "--factors '4 5'"])
+    main(
+        [
+            "query",
+            "--against",
+            "some",
+            "--turns",
+            "2",
+            "--dim",
+            "4",
+            "--there",
+            "--factors '4 5'",
+        ]
+    )
     ours, theirs = (tmp_path / "ours", ["--dim", "4"]), (two, ["--factors", "4 5"])
     assert given == [ours, theirs, theirs, ours]
 
@@ -95,7 +109,9 @@ def test_a_commit_is_measured_by_the_same_code(capsys) -> None:
 
 
 def test_a_benchmark_that_fails_is_said(two, capfd) -> None:
-    (two / "benchmarks" / "__main__.py").write_text("raise SystemExit('no such option')")
+    (two / "benchmarks" / "__main__.py").write_text(
+        "raise SystemExit('no such option')"
+    )
     with pytest.raises(SystemExit, match=r"query --dim 4 failed in .*theirs.*--there"):
         main(["query", "--against", "some", "--dim", "4"])
     assert "no such option" in capfd.readouterr().err
@@ -105,7 +121,14 @@ def test_a_benchmark_that_fails_is_said(two, capfd) -> None:
 
 
 def one(metric: str, value: float | None, **more: Any) -> dict[str, Any]:
-    return {"data": "d", "system": "s", "metric": metric, "value": value, "unit": "s", **more}
+    return {
+        "data": "d",
+        "system": "s",
+        "metric": metric,
+        "value": value,
+        "unit": "s",
+        **more,
+    }
 
 
 def test_figures_are_matched_by_what_they_measure() -> None:
@@ -133,7 +156,9 @@ def test_interval_is_the_narrowest_that_is_sure_enough(rounds: int, cut: int) ->
     """`cut` as tables of the sign test have it, from 6 on."""
     low, high, sure = _against.interval([float(n) for n in reversed(range(rounds))])
     assert (low, high) == (cut, rounds - 1 - cut)
-    assert sure == pytest.approx(1 - 2 * sum(comb(rounds, n) for n in range(cut + 1)) / 2**rounds)
+    assert sure == pytest.approx(
+        1 - 2 * sum(comb(rounds, n) for n in range(cut + 1)) / 2**rounds
+    )
     assert (sure >= 0.95) == (rounds >= 6)
 
 
@@ -147,7 +172,9 @@ def git(folder: Path, *words: str) -> str:
     ).stdout.strip()
 
 
-def test_a_commit_is_built_once_and_the_checkout_left_alone(tmp_path, monkeypatch) -> None:
+def test_a_commit_is_built_once_and_the_checkout_left_alone(
+    tmp_path, monkeypatch
+) -> None:
     repository = tmp_path / "repository"
     repository.mkdir()
     git(repository, "init", "-q")
@@ -169,13 +196,18 @@ def test_a_commit_is_built_once_and_the_checkout_left_alone(tmp_path, monkeypatc
 
 
 @pytest.mark.skipif(
-    not Path("/proc/self/schedstat").exists(), reason="this system does not tell what processes use"
+    not Path("/proc/self/schedstat").exists(),
+    reason="this system does not tell what processes use",
 )
 def test_the_clock_counts_what_is_started_and_what_leaves(tmp_path) -> None:
     (tmp_path / "burn.py").write_text(BURN)
     how = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(_against.CLOCK)}}
     done = subprocess.run(
-        [sys.executable, "-c", FAMILY], **how, capture_output=True, text=True, check=True
+        [sys.executable, "-c", FAMILY],
+        **how,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     child, orphan = map(float, done.stdout.split())
     assert child > 0.2 - 0.02  # what has ended is counted in ticks of 0.01

@@ -104,7 +104,7 @@ SMALL = {
         "walks_per_node=1",
         "walk_length=5",
     ],
-    "neighbours": ["--dim", "8", "--least", "2"],
+    "neighbors": ["--dim", "8", "--least", "2"],
     "lease": [
         *("--part", "heartbeat", "--repeat", "2"),
         *("--pairs", "300", "--users", "50", "--items", "20"),
@@ -201,7 +201,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         age=[1, 25, 56] * (USERS // 3),
         occupation=[n % 7 for n in range(USERS)],
     )
-    sequences = {"user": known.user, "item": known.item, "position": np.arange(len(known.user))}
+    sequences = {
+        "user": known.user,
+        "item": known.item,
+        "position": np.arange(len(known.user)),
+    }
     table(folder / "ml1m_sequences" / "sequences.parquet", **sequences)
     sessions = {
         "session_id": known.user,
@@ -211,7 +215,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table(folder / "diginetica" / "train.parquet", **sessions)
     table(folder / "diginetica" / "test.parquet", prefix=[[1, 2], [3]], target=[3, 1])
     for part, pairs in (("train", known), ("valid", held), ("test", held)):
-        table(folder / "ml1m_external" / f"{part}.parquet", user_id=pairs.user, movie_id=pairs.item)
+        table(
+            folder / "ml1m_external" / f"{part}.parquet",
+            user_id=pairs.user,
+            movie_id=pairs.item,
+        )
     vectors = np.random.default_rng(2).standard_normal((ITEMS, 4)).astype("f4")
     table(
         folder / "ml1m_external" / "item_embedding.parquet",
@@ -240,7 +248,10 @@ def table(file: Path, **columns: object) -> None:
 def here(work: Callable[..., dict[str, Any]], **values: Any) -> dict[str, Any]:
     """As `apart`, in this process and its environment."""
     values.pop("environment", None)
-    return {**work(**json.loads(json.dumps(values, default=str))), "peak_rss_mb": 1000.0}
+    return {
+        **work(**json.loads(json.dumps(values, default=str))),
+        "peak_rss_mb": 1000.0,
+    }
 
 
 def test_every_benchmark_is_tried() -> None:
@@ -249,17 +260,22 @@ def test_every_benchmark_is_tried() -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_lines(
-    name: str, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    name: str,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     if name == "dbt" and not Path(".venv/dbt/bin/dbt").exists():
         pytest.skip("dbt is not installed: make dbt gives it an environment of its own")
     for peer in PEERS.get(name, []):
         pytest.importorskip(
-            peer, reason=f"{peer} is not installed: make bench gives what benchmarks measure beside"
+            peer,
+            reason=f"{peer} is not installed: make bench gives what benchmarks measure beside",
         )
     if name == "metrics":
         pytest.importorskip(
-            "ranx", reason="ranx compiles for minutes and is no part of any extra: pip install ranx"
+            "ranx",
+            reason="ranx compiles for minutes and is no part of any extra: pip install ranx",
         )
     monkeypatch.setenv("EMBSQL_DATA", str(data))
     for module in IN_PROCESS:  # a dozen processes would take long; others start theirs
@@ -270,7 +286,9 @@ def test_lines(
     for line in lines:
         assert list(line) == KEYS
         assert line["benchmark"] == name
-        assert (line["ratio"] is None) == (line["value"] is None or not line["peer_value"])
+        assert (line["ratio"] is None) == (
+            line["value"] is None or not line["peer_value"]
+        )
 
 
 def test_a_csv_file_is_read_as_a_table_is(
@@ -280,7 +298,8 @@ def test_a_csv_file_is_read_as_a_table_is(
     monkeypatch.setattr("benchmarks.prepare.apart", here)
     main(["prepare", "--csv", "--rows", "2000", "--repeat", "1"])
     assert (
-        json.loads(capsys.readouterr().out.splitlines()[0])["data"] == "generated 2000 rows of CSV"
+        json.loads(capsys.readouterr().out.splitlines()[0])["data"]
+        == "generated 2000 rows of CSV"
     )
 
 
@@ -297,7 +316,9 @@ def test_absent_data_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_recall_and_ndcg_by_hand() -> None:
     """One user, four items, the first known; of the ranking 3 2 1 the items 3 and 1 are relevant."""
-    model = Model(np.ones((1, 1), np.float32), np.array([[9], [1], [2], [3]], np.float32))
+    model = Model(
+        np.ones((1, 1), np.float32), np.array([[9], [1], [2], [3]], np.float32)
+    )
     known, relevant = matrix([0]), matrix([1, 3])
     recall, ndcg = recall_ndcg(model, known, relevant, k=2)
     assert recall == pytest.approx(1 / 2)
@@ -311,11 +332,17 @@ def test_ranks_of_what_comes_next_by_hand() -> None:
     """
     items = np.array([[9], [1], [2], [3], [2]], np.float32)
     exam = _sequences.Exam(
-        "", np.array([0, 0]), np.array([2, 3]), [np.array([0]), np.array([], int)], (1, 5)
+        "",
+        np.array([0, 0]),
+        np.array([2, 3]),
+        [np.array([0]), np.array([], int)],
+        (1, 5),
     )
     model = Model(np.ones((1, 1), np.float32), items)
     assert _sequences._ranks(model, exam, np.array([0, 1])).tolist() == [2, 1]
-    assert _sequences._ranks(model, exam._replace(seen=None), np.array([0, 1])).tolist() == [3, 1]
+    assert _sequences._ranks(
+        model, exam._replace(seen=None), np.array([0, 1])
+    ).tolist() == [3, 1]
 
 
 def test_followers_count_what_came_next_and_then_what_is_popular() -> None:
@@ -329,14 +356,19 @@ def test_followers_count_what_came_next_and_then_what_is_popular() -> None:
 def matrix(items: list[int]) -> object:
     from scipy.sparse import csr_matrix
 
-    return csr_matrix((np.ones(len(items), np.float32), (np.zeros(len(items), int), items)), (1, 4))
+    return csr_matrix(
+        (np.ones(len(items), np.float32), (np.zeros(len(items), int), items)), (1, 4)
+    )
 
 
 def test_ties_count_against_the_model_but_not_the_target_itself() -> None:
     model = popular(matrix([0, 1, 2]))
     ask = np.array([0]), np.array([0])
     assert hit_ndcg(model, *ask, np.array([[1, 2]]), k=2) == (0, 0)
-    assert hit_ndcg(model, *ask, np.array([[0, 1]]), k=2) == (1, pytest.approx(1 / np.log2(3)))
+    assert hit_ndcg(model, *ask, np.array([[0, 1]]), k=2) == (
+        1,
+        pytest.approx(1 / np.log2(3)),
+    )
 
 
 def test_made_pairs_are_distinct_and_ordered() -> None:

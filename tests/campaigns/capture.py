@@ -21,7 +21,10 @@ from tests.worlds import known_run
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--names", type=int, default=len(NAMES), help="of each argument, drawn by the seed"
+        "--names",
+        type=int,
+        default=len(NAMES),
+        help="of each argument, drawn by the seed",
     )
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -36,7 +39,12 @@ def main() -> None:
                 for sql in around(name, argument, one, draw.choice(NAMES), one, form):
                     asked += 1
                     wrong += [sql] if tried(database, sql) != right else []
-    found = {"names": len(NAMES), "asked": asked, "differences": len(wrong), "examples": wrong[:5]}
+    found = {
+        "names": len(NAMES),
+        "asked": asked,
+        "differences": len(wrong),
+        "examples": wrong[:5],
+    }
     sys.stdout.write(json.dumps(found) + "\n")
     sys.exit(bool(wrong))
 

@@ -46,7 +46,12 @@ def main() -> None:
         undecided[engine] += one.undecided
         if one.wrong:
             wrong.append(
-                {"engine": engine, "question": name, "sql": one.call.sql, "why": one.wrong}
+                {
+                    "engine": engine,
+                    "question": name,
+                    "sql": one.call.sql,
+                    "why": one.wrong,
+                }
             )
     report = {
         "seed": options.seed,
@@ -65,15 +70,22 @@ def _options() -> Any:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--answers", type=int, default=8000, help="calls of one subject, on every engine"
+        "--answers",
+        type=int,
+        default=8000,
+        help="calls of one subject, on every engine",
     )
     parser.add_argument(
         "--many", type=int, default=800, help="calls of many subjects, on every engine"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--models", type=int, default=12, help="of each database")
-    parser.add_argument("--engines", default="duckdb,command,postgres", help="some of these")
-    parser.add_argument("--command", type=Path, default=COMMAND, help="another DuckDB command")
+    parser.add_argument(
+        "--engines", default="duckdb,command,postgres", help="some of these"
+    )
+    parser.add_argument(
+        "--command", type=Path, default=COMMAND, help="another DuckDB command"
+    )
     return parser.parse_args()
 
 
@@ -88,11 +100,17 @@ def _checked(options: Any) -> Iterator[tuple[str, Checked]]:
                 calls(made, seed, options.answers // databases),
                 many(made, seed, options.many // databases),
             ]
-            for name, ask in _engines(options, made, Path(folder) / f"{number}.duckdb", server):
-                yield from ((name, one) for some in asked for one in check(made, ask, some))
+            for name, ask in _engines(
+                options, made, Path(folder) / f"{number}.duckdb", server
+            ):
+                yield from (
+                    (name, one) for some in asked for one in check(made, ask, some)
+                )
 
 
-def _engines(options: Any, made: World, path: Path, server: Any) -> Iterator[tuple[str, Asked]]:
+def _engines(
+    options: Any, made: World, path: Path, server: Any
+) -> Iterator[tuple[str, Asked]]:
     """The engines asked for, each with the database."""
     with embsql.connect(str(path)) as database:
         write(database, made)

@@ -29,14 +29,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore::ResourceWarning"))
             item.add_marker(
-                pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+                pytest.mark.filterwarnings(
+                    "ignore::pytest.PytestUnraisableExceptionWarning"
+                )
             )
 
 
 @pytest.fixture(params=TARGETS)
 def project(request, tmp_path: Path) -> Project:
     """A small project on each adapter."""
-    address = request.getfixturevalue("new_database")() if request.param == "postgres" else None
+    address = (
+        request.getfixturevalue("new_database")()
+        if request.param == "postgres"
+        else None
+    )
     from tests.dbt.projects import written
 
     return written(tmp_path, request.param, address)

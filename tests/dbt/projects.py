@@ -77,11 +77,16 @@ class Project:
         ]
         with self._inside(), BackgroundWorker(self.database, said.append) as worker:
             done = dbtRunner(
-                callbacks=[worker.on_dbt_event, lambda event: said.append(event.info.msg)]
+                callbacks=[
+                    worker.on_dbt_event,
+                    lambda event: said.append(event.info.msg),
+                ]
             ).invoke(told)
         results = self.folder / "target" / "run_results.json"
         nodes = json.loads(results.read_text())["results"] if results.exists() else []
-        found = Done("\n".join(said), {node["unique_id"].split(".")[2]: node for node in nodes})
+        found = Done(
+            "\n".join(said), {node["unique_id"].split(".")[2]: node for node in nodes}
+        )
         assert done.success == succeeds, f"{done.exception}\n{found.said[-6000:]}"
         return found
 
@@ -95,7 +100,14 @@ class Project:
 
     def alone(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run dbt in a process of its own, without a worker."""
-        command = [str(HERE / "dbt"), *words, "--target", self.target, "--profiles-dir", "."]
+        command = [
+            str(HERE / "dbt"),
+            *words,
+            "--target",
+            self.target,
+            "--profiles-dir",
+            ".",
+        ]
         return subprocess.run(
             command,
             cwd=self.folder,
@@ -118,7 +130,14 @@ class Project:
     @contextmanager
     def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
         """dbt in the background, killed when the block ends."""
-        command = [str(HERE / "dbt"), *words, "--target", self.target, "--profiles-dir", "."]
+        command = [
+            str(HERE / "dbt"),
+            *words,
+            "--target",
+            self.target,
+            "--profiles-dir",
+            ".",
+        ]
         process = subprocess.Popen(
             command,
             cwd=self.folder,
@@ -148,7 +167,10 @@ class Project:
 
     def runs(self) -> list[int]:
         """Every run there is."""
-        return [row["run_id"] for row in self.ask("SELECT run_id FROM embsql.runs ORDER BY run_id")]
+        return [
+            row["run_id"]
+            for row in self.ask("SELECT run_id FROM embsql.runs ORDER BY run_id")
+        ]
 
 
 def environment_of(address: str) -> dict[str, str]:
@@ -163,7 +185,11 @@ def environment_of(address: str) -> dict[str, str]:
         "dbname": "PGDATABASE",
     }
     found = conninfo.conninfo_to_dict(address)
-    return {variable: str(found[word]) for word, variable in names.items() if found.get(word)}
+    return {
+        variable: str(found[word])
+        for word, variable in names.items()
+        if found.get(word)
+    }
 
 
 def opened(folder: Path, target: str, address: str | None) -> Project:
@@ -193,10 +219,14 @@ def written(folder: Path, target: str, address: str | None) -> Project:
     (folder / "models").mkdir()
     (folder / "dbt_project.yml").write_text(PROJECT)
     (folder / "profiles.yml").write_text(PROFILE)
-    (folder / "packages.yml").write_text(f"packages: [{{local: {json.dumps(str(PACKAGE))}}}]")
+    (folder / "packages.yml").write_text(
+        f"packages: [{{local: {json.dumps(str(PACKAGE))}}}]"
+    )
     project = opened(folder, target, address)
     numbers = (
-        "range(60) AS given(n)" if target == "duckdb" else "generate_series(0, 59) AS given(n)"
+        "range(60) AS given(n)"
+        if target == "duckdb"
+        else "generate_series(0, 59) AS given(n)"
     )
     project.model(
         "events",

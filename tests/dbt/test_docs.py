@@ -44,7 +44,9 @@ def dom(browser: str, page: str) -> str:
         "--dump-dom",
         page,
     ]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, timeout=120
+    ).stdout
 
 
 def opened(browser: str, page: str) -> str:
@@ -54,15 +56,22 @@ def opened(browser: str, page: str) -> str:
 
 
 def test_a_model_has_its_description_columns_and_lineage(browser, folder) -> None:
-    words = opened(browser, f"file://{folder}/static_index.html#!/model/model.embsql_demo.shop")
+    words = opened(
+        browser, f"file://{folder}/static_index.html#!/model/model.embsql_demo.shop"
+    )
     assert "Products as vectors, near when the same customers buy them." in words
-    assert "32 numbers; the inner product with a customer's vector is the score." in words
+    assert (
+        "32 numbers; the inner product with a customer's vector is the score." in words
+    )
     children, parents = re.search(
         r"Referenced By Models (.*?) Depends On Models (.*?) Code", words
     ).groups()
-    assert {"customer_segments", "item_neighbours", "lookalike_audience", "item_drift"} <= set(
-        children.split()
-    )
+    assert {
+        "customer_segments",
+        "item_neighbors",
+        "lookalike_audience",
+        "item_drift",
+    } <= set(children.split())
     assert {"interactions", "customer_labels"} <= set(parents.split())
 
 
@@ -76,7 +85,8 @@ def test_the_graph_is_drawn(browser, folder) -> None:
 
 def test_a_dashboard_says_what_it_rests_on(browser, folder) -> None:
     words = opened(
-        browser, f"file://{folder}/static_index.html#!/exposure/exposure.embsql_demo.crm_dashboard"
+        browser,
+        f"file://{folder}/static_index.html#!/exposure/exposure.embsql_demo.crm_dashboard",
     )
     assert "those who write to customers" in words
     parents = re.search(r"Depends On Models (.*)", words)[1]
@@ -84,7 +94,9 @@ def test_a_dashboard_says_what_it_rests_on(browser, folder) -> None:
 
 
 def test_a_macro_is_documented_with_its_arguments(browser, folder) -> None:
-    words = opened(browser, f"file://{folder}/static_index.html#!/macro/macro.embsql.lookalikes")
+    words = opened(
+        browser, f"file://{folder}/static_index.html#!/macro/macro.embsql.lookalikes"
+    )
     assert "users most like some seed users" in words
     assert "exclude_seeds" in words
 
@@ -92,7 +104,11 @@ def test_a_macro_is_documented_with_its_arguments(browser, folder) -> None:
 def test_everything_is_described_and_hangs_together(folder) -> None:
     manifest = json.loads((folder / "manifest.json").read_text())
     kinds = ("model.", "source.", "exposure.")
-    for name, node in {**manifest["nodes"], **manifest["sources"], **manifest["exposures"]}.items():
+    for name, node in {
+        **manifest["nodes"],
+        **manifest["sources"],
+        **manifest["exposures"],
+    }.items():
         if name.startswith(kinds):
             assert node["description"], f"{name} has no description"
     upstream = [
@@ -105,5 +121,9 @@ def test_everything_is_described_and_hangs_together(folder) -> None:
     while queue:
         node = queue.pop()
         seen.add(node)
-        queue += [parent for parent in manifest["parent_map"].get(node, []) if parent not in seen]
+        queue += [
+            parent
+            for parent in manifest["parent_map"].get(node, [])
+            if parent not in seen
+        ]
     assert "source.embsql_demo.raw.order_lines" in seen

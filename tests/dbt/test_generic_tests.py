@@ -31,7 +31,7 @@ models:
       - embsql.beats_popular: {name: beats_by_far, arguments: {metric: "coverage@10", by: 1}}
       - embsql.drift_below: {name: drifted, arguments: {at_most: -1}}
       - embsql.drift_below: {name: moved_little, arguments: {at_most: 2}}
-      - embsql.drift_below: {name: kept_neighbours, arguments: {at_most: 1, by: overlap, entity: user}}
+      - embsql.drift_below: {name: kept_neighbors, arguments: {at_most: 1, by: overlap, entity: user}}
       - embsql.fresh_within: {name: fresh, arguments: {hours: 1}}
       - embsql.fresh_within: {name: stale, arguments: {hours: 0}}
 """
@@ -71,5 +71,7 @@ def test_every_generic_test_can_fail_and_can_pass(project) -> None:
         if result["unique_id"].startswith("test.")
     }
     assert len(ends) == 20
-    assert {name for name, status in ends.items() if status == "error"} == set(), results
+    assert {name for name, status in ends.items() if status == "error"} == set(), (
+        results
+    )
     assert {name for name, status in ends.items() if status == "fail"} == FAIL

@@ -26,7 +26,9 @@ def test_the_guide_makes_a_project_that_builds(tmp_path) -> None:
         "select customer_id as user_id, sku as item_id from {{ ref('order_lines') }}"
     )
     blocks = re.findall(
-        r"```(?:yaml|sql|python)\n(?:#|--) (\S+)\n(.*?)```", GUIDE.read_text(), re.DOTALL
+        r"```(?:yaml|sql|python)\n(?:#|--) (\S+)\n(.*?)```",
+        GUIDE.read_text(),
+        re.DOTALL,
     )
     assert len(blocks) == 9
     for name, text in blocks:

@@ -32,7 +32,8 @@ def test_a_model_is_trained_once_forced_and_never_by_looking(project) -> None:
     (first,) = project.runs()
     assert {row["run_id"] for row in view(project)} == {first}
     assert {
-        len(row["embedding"]) for row in project.ask("SELECT * FROM embsql.item_embedding('shop')")
+        len(row["embedding"])
+        for row in project.ask("SELECT * FROM embsql.item_embedding('shop')")
     } == {4}
     for words in (
         ["build"],
@@ -62,7 +63,9 @@ def test_a_refused_run_fails_its_node_and_what_was_live_stays(project) -> None:
     assert "run-operation embsql.promote" in done.results["shop"]["message"]
     assert done.results["later"]["status"] == "skipped"
     assert view(project) == before
-    project.model("shop", noise, dim=2, epochs=1, evaluate=True, split="random", gate=False)
+    project.model(
+        "shop", noise, dim=2, epochs=1, evaluate=True, split="random", gate=False
+    )
     project.dbt("build")
     assert view(project) != before
 
@@ -81,7 +84,9 @@ def test_what_is_wrong_is_said_and_the_next_build_succeeds(project) -> None:
     project.model("y" * 55, EVENTS, dim=4, name="short")
     results = project.dbt("build", succeeds=False).results
     told = {
-        name: result["message"] for name, result in results.items() if result["status"] == "error"
+        name: result["message"]
+        for name, result in results.items()
+        if result["status"] == "error"
     }
     expected = {
         "events_of_nobody": "no usable interaction",
@@ -124,8 +129,14 @@ def test_settings_that_are_none_are_said(project) -> None:
             {"timeout": "soon"},
             "meta.embsql.timeout must be a number of seconds from 1, got soon",
         ),
-        "cluster_word": ({"cluster": "users"}, "meta.embsql.cluster must be true, options like"),
-        "project_number": ({"project": 3}, "meta.embsql.project must be true, options like"),
+        "cluster_word": (
+            {"cluster": "users"},
+            "meta.embsql.cluster must be true, options like",
+        ),
+        "project_number": (
+            {"project": 3},
+            "meta.embsql.project must be true, options like",
+        ),
         "named_five": ({"name": 5}, '"5" cannot be the name of an embsql model'),
     }
     for name, (settings, _) in wrong.items():
@@ -140,16 +151,24 @@ def test_what_is_made_of_a_run_is_checked_alike(on_duckdb) -> None:
     on_duckdb.model("shop", EVENTS, dim=4, cluster={"k": 0})
     assert "cluster: k must be a whole number from 1" in message(on_duckdb, "shop")
     on_duckdb.model("shop", EVENTS, dim=4, cluster={"rawr": 1, "k": 3})
-    assert 'cluster has no option "rawr". Did you mean "raw"?' in message(on_duckdb, "shop")
+    assert 'cluster has no option "rawr". Did you mean "raw"?' in message(
+        on_duckdb, "shop"
+    )
     on_duckdb.model(
-        "shop", EVENTS, dim=4, cluster={"seed": 7, "k": 3}, materialize={"k": 2, "threads": 1}
+        "shop",
+        EVENTS,
+        dim=4,
+        cluster={"seed": 7, "k": 3},
+        materialize={"k": 2, "threads": 1},
     )
     on_duckdb.dbt("build", "-s", "shop")
     assert on_duckdb.ask("SELECT max(rank) AS k FROM embsql.top_items") == [{"k": 2}]
 
 
 def test_features_of_a_model_that_is_no_parent(on_duckdb) -> None:
-    on_duckdb.model("traits", "select distinct item_id, 1 as shade from {{ ref('events') }}")
+    on_duckdb.model(
+        "traits", "select distinct item_id, 1 as shade from {{ ref('events') }}"
+    )
     on_duckdb.model("shop", EVENTS, algorithm="fusion", dim=4, item_features="traits")
     on_duckdb.dbt("build", "-s", "events", "traits")
     assert "-- depends_on: {{ ref('traits') }}" in message(on_duckdb, "shop")
@@ -199,7 +218,9 @@ def test_a_killed_build_leaves_nothing_in_the_way(on_duckdb) -> None:
         assert process.poll() is None
     on_duckdb.model("shop", EVENTS, dim=8)
     assert on_duckdb.alone("build").returncode == 0
-    assert [(row["status"], row["dim"]) for row in view(on_duckdb, "shop__runs")][-1] == ("live", 8)
+    assert [(row["status"], row["dim"]) for row in view(on_duckdb, "shop__runs")][
+        -1
+    ] == ("live", 8)
     assert "training" not in {row["status"] for row in view(on_duckdb, "shop__runs")}
 
 
@@ -212,7 +233,9 @@ def test_a_worker_that_is_not_running(on_postgres) -> None:
     assert done.returncode == 1
     assert "no worker has taken job" in done.stdout
     assert "embsql dbt build" in done.stdout
-    assert on_postgres.ask("SELECT status FROM embsql.jobs") == [{"status": "cancelled"}]
+    assert on_postgres.ask("SELECT status FROM embsql.jobs") == [
+        {"status": "cancelled"}
+    ]
     on_postgres.dbt("build")
 
 

@@ -41,9 +41,9 @@ def test_promote_rollback_drop_forget_evaluate(project) -> None:
     assert project.runs() == [second]
     assert "ndcg@10" in operate("evaluate", model="shop")
     operate("forget", user_id="u1")
-    assert project.ask("SELECT count(*) AS n FROM embsql.user_embeddings WHERE user_id = 'u1'") == [
-        {"n": 0}
-    ]
+    assert project.ask(
+        "SELECT count(*) AS n FROM embsql.user_embeddings WHERE user_id = 'u1'"
+    ) == [{"n": 0}]
 
 
 def test_python_model(on_duckdb) -> None:

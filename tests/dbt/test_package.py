@@ -28,7 +28,9 @@ def test_one_macro_one_file_and_each_says_what_it_does() -> None:
     for path in (PACKAGE / "macros").rglob("*.sql"):
         text = path.read_text()
         assert text.startswith("{#-"), f"{path.name} does not begin with what it does"
-        made = set(re.findall(r"{%-? *(?:macro|test|materialization) (?:\w+__)?(\w+)", text))
+        made = set(
+            re.findall(r"{%-? *(?:macro|test|materialization) (?:\w+__)?(\w+)", text)
+        )
         assert made == {path.stem}, path.name
 
 
@@ -50,15 +52,28 @@ def test_every_macro_is_used_by_a_project() -> None:
 @pytest.fixture(scope="module")
 def islands():
     """A run of the project's interactions, evaluated."""
-    source = (OWN / "models" / "islands.sql").read_text().replace("{{ ref('numbers') }}", NUMBERS)
+    source = (
+        (OWN / "models" / "islands.sql")
+        .read_text()
+        .replace("{{ ref('numbers') }}", NUMBERS)
+    )
     with embsql.connect(":memory:") as database:
-        database.train("shop", source, algorithm="svd", dim=2, evaluate=True, gate=False)
+        database.train(
+            "shop", source, algorithm="svd", dim=2, evaluate=True, gate=False
+        )
         yield database
 
 
 @pytest.mark.parametrize("question", ["evaluation", "validation", "embedding_health"])
-def test_the_project_expects_as_many_figures_as_a_run_has(islands, question: str) -> None:
+def test_the_project_expects_as_many_figures_as_a_run_has(
+    islands, question: str
+) -> None:
     """These grow with embsql, and the project itself is built where dbt is only."""
     with (OWN / "seeds" / "expected_answers.csv").open() as lines:
-        expected = {row["question"]: int(row["answers"]) for row in csv.DictReader(lines)}
-    assert islands.ask(f"SELECT * FROM embsql.{question}('shop')").num_rows == expected[question]
+        expected = {
+            row["question"]: int(row["answers"]) for row in csv.DictReader(lines)
+        }
+    assert (
+        islands.ask(f"SELECT * FROM embsql.{question}('shop')").num_rows
+        == expected[question]
+    )

@@ -19,7 +19,11 @@ def build(request, tmp_path_factory):
     """Copies a project and builds it."""
 
     def make(name: str) -> Project:
-        address = request.getfixturevalue("new_database")() if request.param == "postgres" else None
+        address = (
+            request.getfixturevalue("new_database")()
+            if request.param == "postgres"
+            else None
+        )
         project = copied(name, tmp_path_factory.mktemp(name), request.param, address)
         project.dbt("build")
         return project
@@ -67,7 +71,7 @@ def test_demonstration_answers_its_questions(demo) -> None:
         (SELECT count(*) FROM {schema}.lookalike_audience) AS audience,
         (SELECT count(*) FROM {schema}.cohort_profiles) AS cohorts,
         (SELECT avg(CASE WHEN substr(item_id, 1, 3) = substr(neighbor_id, 1, 3) THEN 1.0 ELSE 0.0 END)
-         FROM {schema}.item_neighbours) AS same_aisle""")
+         FROM {schema}.item_neighbors) AS same_aisle""")
     assert (counted["segments"], counted["audience"]) == (8, 100)
     assert counted["cohorts"] >= 18  # people sign up during 600 days
     assert counted["same_aisle"] > 0.9  # customers like two aisles of eight
@@ -86,6 +90,8 @@ def test_demonstration_on_a_real_shop(tmp_path) -> None:
     project = copied("demo", tmp_path, "duckdb", None)
     done = project.dbt("build", "--vars", json.dumps({"online_retail": str(path)}))
     assert "ERROR=0" in done.said
-    (shop,) = project.ask("SELECT users, items FROM embsql.runs WHERE model_name = 'shop'")
+    (shop,) = project.ask(
+        "SELECT users, items FROM embsql.runs WHERE model_name = 'shop'"
+    )
     assert shop["users"] > 4000
     assert shop["items"] > 3000

@@ -38,7 +38,11 @@ PAGES = sorted(
     ]
 )
 BLOCK = re.compile(r"(<!-- not run: .+? -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
-TARGETS = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+TARGETS = set(
+    re.findall(
+        r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+)
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -110,7 +114,9 @@ class Reader:
             command, _, expected = part.partition("\n")
             printed = self._type(command, fails=expected.startswith("Error"))
             if expected.strip() and printed is not None:
-                assert close(printed, expected), f"{printed}\n\nthe page says\n\n{expected}"
+                assert close(printed, expected), (
+                    f"{printed}\n\nthe page says\n\n{expected}"
+                )
 
     def _type(self, command: str, *, fails: bool) -> str | None:
         name, *words = shlex.split(command, comments=True)
@@ -121,7 +127,9 @@ class Reader:
             done = CliRunner().invoke(cli.main, words)
             code, printed = done.exit_code, done.output
         elif program := sys.executable if name == "python" else shutil.which(name):
-            run = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+            run = subprocess.run(
+                [program, *words], capture_output=True, text=True, check=False
+            )
             code, printed = run.returncode, run.stdout + run.stderr
         else:
             return None

@@ -24,7 +24,11 @@ from tests.conftest import real
 from tests.docs.pages import PAGES, ROOT, Reader, shows_answers
 
 WRITTEN = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+    ]
 )
 GENERATED = (
     "docs/sql.md",
@@ -51,7 +55,9 @@ def build() -> ModuleType:
 
 @pytest.fixture(scope="session")
 def built(build) -> dict[str, str]:
-    return {page.relative_to(ROOT).as_posix(): text for page, text in build.pages().items()}
+    return {
+        page.relative_to(ROOT).as_posix(): text for page, text in build.pages().items()
+    }
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +100,9 @@ def folder(demo_file, tmp_path, monkeypatch) -> Path:
 def thin(path: Path) -> None:
     """Leave some of the customers to what is trained anew, where no page shows what comes of it."""
     with duckdb.connect(str(path)) as connection:
-        gone = connection.execute("DELETE FROM shop_orders WHERE customer_id > 'c0500'").fetchall()
+        gone = connection.execute(
+            "DELETE FROM shop_orders WHERE customer_id > 'c0500'"
+        ).fetchall()
     assert gone > [(0,)]
 
 
@@ -144,12 +152,16 @@ def test_question_is_documented(built, name: str) -> None:
 @pytest.mark.parametrize("name", questions.questions())
 def test_example_has_an_answer(built, name: str) -> None:
     after = built["docs/sql.md"].split(f"### {name}\n")[1].split("\n### ")[0]
-    assert len(re.findall(r"^\|", after, re.MULTILINE)) >= 3, "a head, a rule and at least one row"
+    assert len(re.findall(r"^\|", after, re.MULTILINE)) >= 3, (
+        "a head, a rule and at least one row"
+    )
 
 
 @pytest.mark.parametrize("name", questions.questions())
 def test_question_needs_no_python(plain, name: str) -> None:
-    assert plain.sql(questions.questions()[name].example.replace("'shop", "'demo")).fetchall()
+    assert plain.sql(
+        questions.questions()[name].example.replace("'shop", "'demo")
+    ).fetchall()
 
 
 @pytest.mark.parametrize("name", commands.COMMANDS)
@@ -191,7 +203,9 @@ def test_page_runs(folder, page: Path, monkeypatch, request) -> None:
     if page.parent.parent.name == "examples":
         shutil.copytree(page.parent, folder / page.parent.relative_to(ROOT))
     if page.parent.name == "movielens":
-        monkeypatch.setenv("EMBSQL_DATA", str(real("ml1m", "interactions.parquet").parents[1]))
+        monkeypatch.setenv(
+            "EMBSQL_DATA", str(real("ml1m", "interactions.parquet").parents[1])
+        )
     if not shows_answers(page):
         thin(folder / "demo.duckdb")
     Reader(folder).read(page)
@@ -199,7 +213,9 @@ def test_page_runs(folder, page: Path, monkeypatch, request) -> None:
 
 def anchors(page: Path) -> set[str]:
     titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    return {
+        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles
+    }
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
@@ -215,18 +231,29 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page_names_only_questions_that_exist(page: Path) -> None:
-    calls = set(re.findall(r"\bembsql\.(\w+)\((?=['\"$]|\w+ =>)", page.read_text(encoding="utf-8")))
+    calls = set(
+        re.findall(
+            r"\bembsql\.(\w+)\((?=['\"$]|\w+ =>)", page.read_text(encoding="utf-8")
+        )
+    )
     python = set(dir(embsql)) | {"live_run"}
     only_postgres = re.findall(
         r"FUNCTION embsql\.(\w+)",
         files.read_sql("commands/postgres_protect.sql")
         + files.read_sql("prelude/postgres_writing.sql"),
     )
-    assert calls <= {*questions.questions(), *commands.COMMANDS, *python, *only_postgres}
+    assert calls <= {
+        *questions.questions(),
+        *commands.COMMANDS,
+        *python,
+        *only_postgres,
+    }
 
 
 def test_readme_begins_with_the_two_commands() -> None:
-    first = re.findall(r"^\$ (.+)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    first = re.findall(
+        r"^\$ (.+)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert first[:2] == ["make demo", "make test"]
 
 
@@ -251,7 +278,9 @@ def test_every_page_is_reachable() -> None:
 
 def test_every_page_is_in_the_site() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    pages = {
+        str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")
+    }
     assert {page for page in pages if page not in navigation} == set()
 
 
@@ -260,13 +289,21 @@ MADE = re.compile(
     r"|WHEN '(\w+)' THEN"  # a setting's default
     r"|{% (?:macro|test) (\w+)\("
 )
-FILES = {"duckdb", "tower_"}  # embsql.duckdb is a file in examples, embsql.tower_* names several
+FILES = {
+    "duckdb",
+    "tower_",
+}  # embsql.duckdb is a file in examples, embsql.tower_* names several
 
 
 def names_there_are() -> set[str]:
     """What may stand behind embsql. : objects of SQL, settings, macros of dbt, modules, Python."""
     sources = [*ROOT.glob("sql/**/*.sql"), *ROOT.glob("dbt_project/**/*.sql")]
-    found = {name for path in sources for match in MADE.findall(path.read_text()) for name in match}
+    found = {
+        name
+        for path in sources
+        for match in MADE.findall(path.read_text())
+        for name in match
+    }
     found |= {path.name.split(".")[0] for path in ROOT.glob("sql/questions/*/*.sql")}
     found |= {path.stem for path in (ROOT / "embsql").iterdir()}
     return found | set(dir(embsql)) | FILES
@@ -274,7 +311,13 @@ def names_there_are() -> set[str]:
 
 def test_every_name_in_prose_exists() -> None:
     there = names_there_are()
-    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("dbt_project/*.md")]
+    pages = [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("docs/**/*.md"),
+        *ROOT.glob("dbt_project/*.md"),
+    ]
     for page in pages:
-        named = re.findall(r"(?<![\w/.@-])embsql\.([a-z_]\w*)", page.read_text(encoding="utf-8"))
+        named = re.findall(
+            r"(?<![\w/.@-])embsql\.([a-z_]\w*)", page.read_text(encoding="utf-8")
+        )
         assert set(named) - there == set(), page.name

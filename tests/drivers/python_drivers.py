@@ -59,9 +59,17 @@ CALLS: list[tuple[str, str, list[Any]]] = [
     ("k: float", SIMILAR, ["shop", 42, 3.0]),
     ("vector: list of float", NEAREST, ["shop", FLOATS, 3]),
     ("vector: list of int", NEAREST, ["shop", [1, 2, 3, 4, 5, 6, 7, 8], 3]),
-    ("vector: list of Decimal", NEAREST, ["shop", [decimal.Decimal(str(x)) for x in FLOATS], 3]),
+    (
+        "vector: list of Decimal",
+        NEAREST,
+        ["shop", [decimal.Decimal(str(x)) for x in FLOATS], 3],
+    ),
     ("vector: text", NEAREST, ["shop", TEXT, 3]),
-    ("vector: text of an array", NEAREST, ["shop", TEXT.replace("[", "{").replace("]", "}"), 3]),
+    (
+        "vector: text of an array",
+        NEAREST,
+        ["shop", TEXT.replace("[", "{").replace("]", "}"), 3],
+    ),
 ]
 REGISTERED: list[tuple[str, str, list[Any]]] = [
     ("vector: numpy", NEAREST, ["shop", np.array(FLOATS, "f4"), 3]),
@@ -113,8 +121,12 @@ def psycopg_2() -> tuple[Ask, list[Any]]:
 def pg_8000_connection() -> Any:
     parts = urlsplit(ADDRESS)
     socket = parse_qs(parts.query).get("host", [None])[0]
-    where = {"unix_sock": f"{socket}/.s.PGSQL.5432"} if socket else {"host": parts.hostname}
-    return pg8000.dbapi.connect(parts.username or "postgres", database=parts.path[1:], **where)
+    where = (
+        {"unix_sock": f"{socket}/.s.PGSQL.5432"} if socket else {"host": parts.hostname}
+    )
+    return pg8000.dbapi.connect(
+        parts.username or "postgres", database=parts.path[1:], **where
+    )
 
 
 def pg_8000() -> tuple[Ask, list[Any]]:
@@ -131,7 +143,9 @@ def pg_8000() -> tuple[Ask, list[Any]]:
 
 def sqlalchemy_on(driver: str) -> tuple[Ask, list[Any]]:
     other = {"creator": pg_8000_connection} if driver == "pg8000" else {}
-    engine = sa.create_engine(ADDRESS.replace("postgresql://", f"postgresql+{driver}://"), **other)
+    engine = sa.create_engine(
+        ADDRESS.replace("postgresql://", f"postgresql+{driver}://"), **other
+    )
 
     def ask(sql: str, values: list[Any]) -> list[Any]:
         with engine.connect() as connection:
@@ -150,7 +164,9 @@ def _named(sql: str, values: list[Any]) -> Any:
 
 def sqlalchemy_on_asyncpg() -> tuple[Ask, list[Any]]:
     loop = asyncio.new_event_loop()
-    engine = create_async_engine(ADDRESS.replace("postgresql://", "postgresql+asyncpg://"))
+    engine = create_async_engine(
+        ADDRESS.replace("postgresql://", "postgresql+asyncpg://")
+    )
 
     async def wait(sql: str, values: list[Any]) -> list[Any]:
         async with engine.connect() as connection:
@@ -170,10 +186,16 @@ def async_pg(casts: bool, registered: bool) -> tuple[Ask, list[Any]]:
 
     def word(value: Any) -> str:
         first = value[0] if isinstance(value, list) and value else value
-        return WORDS.get(type(first), "text") + ("[]" if isinstance(value, list) else "")
+        return WORDS.get(type(first), "text") + (
+            "[]" if isinstance(value, list) else ""
+        )
 
     def mark(n: int, value: Any) -> str:
-        return f"${n}::{word(value)}" if casts and not isinstance(value, str | None) else f"${n}"
+        return (
+            f"${n}::{word(value)}"
+            if casts and not isinstance(value, str | None)
+            else f"${n}"
+        )
 
     def ask(sql: str, values: list[Any]) -> list[Any]:
         written = [mark(n, value) for n, value in enumerate(values, 1)]

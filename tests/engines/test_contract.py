@@ -109,6 +109,8 @@ def test_install_is_idempotent(engine: Engine) -> None:
 def test_statements_count_their_rows(engine: Engine) -> None:
     engine.write("item_embeddings", rows(4, 2))
     assert (
-        engine.run("DELETE FROM embsql.item_embeddings WHERE item_id IN ('i1', 'i2', 'nobody')")
+        engine.run(
+            "DELETE FROM embsql.item_embeddings WHERE item_id IN ('i1', 'i2', 'nobody')"
+        )
         == 2
     )

@@ -40,9 +40,13 @@ def value(payload: bytes, word: str) -> Any:
     if word in {"vector", "halfvec"}:
         dim, unused = struct.unpack_from("!HH", payload)
         assert unused == 0
-        return list(struct.unpack(f"!{dim}{'f' if word == 'vector' else 'e'}", payload[4:]))
+        return list(
+            struct.unpack(f"!{dim}{'f' if word == 'vector' else 'e'}", payload[4:])
+        )
     if word == TIMESTAMP:
-        return dt.datetime(2000, 1, 1) + dt.timedelta(microseconds=struct.unpack("!q", payload)[0])
+        return dt.datetime(2000, 1, 1) + dt.timedelta(
+            microseconds=struct.unpack("!q", payload)[0]
+        )
     if word == "date":
         return dt.date(2000, 1, 1) + dt.timedelta(days=struct.unpack("!i", payload)[0])
     return payload.decode()
@@ -95,7 +99,9 @@ def small_chunks(monkeypatch) -> None:
     monkeypatch.setattr(_copy, "CHUNK", 3)
 
 
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
+TEXT = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6
+)
 WORDS = {
     "smallint": st.integers(-(2**15), 2**15 - 1),
     "integer": st.integers(-(2**31), 2**31 - 1),
@@ -109,7 +115,9 @@ WORDS = {
     "date": st.dates(),
 }
 TYPES = {word: word for word in WORDS}
-ROWS = st.lists(st.tuples(*(st.none() | values for values in WORDS.values())), max_size=8)
+ROWS = st.lists(
+    st.tuples(*(st.none() | values for values in WORDS.values())), max_size=8
+)
 
 
 def by_column(given_rows: list[tuple[Any, ...]]) -> dict[str, list[Any]]:
@@ -139,16 +147,25 @@ def test_what_is_written_reads_back(given_rows) -> None:
     st.integers(0, 3),
 )
 def test_codes_are_written_as_their_words(codes, words, start) -> None:
-    array = pa.DictionaryArray.from_arrays(pa.array(codes, pa.int8()), pa.array(words, pa.string()))
+    array = pa.DictionaryArray.from_arrays(
+        pa.array(codes, pa.int8()), pa.array(words, pa.string())
+    )
     wanted = [None if code is None else words[code] for code in codes]
     assert column(array[start:], "text") == wanted[start:]
 
 
 @settings(deadline=None)  # a busy machine is no failure
-@given(st.lists(st.lists(st.floats(width=16, allow_nan=False), min_size=3, max_size=3)), st.data())
+@given(
+    st.lists(st.lists(st.floats(width=16, allow_nan=False), min_size=3, max_size=3)),
+    st.data(),
+)
 def test_vectors_are_written_whole(vectors, data) -> None:
-    keep = data.draw(st.lists(st.booleans(), min_size=len(vectors), max_size=len(vectors)))
-    wanted = [vector if kept else None for vector, kept in zip(vectors, keep, strict=True)]
+    keep = data.draw(
+        st.lists(st.booleans(), min_size=len(vectors), max_size=len(vectors))
+    )
+    wanted = [
+        vector if kept else None for vector, kept in zip(vectors, keep, strict=True)
+    ]
     for word in ("vector", "halfvec"):
         assert column(np.array(vectors, "f4").reshape(len(vectors), 3), word) == vectors
         for type_ in (
@@ -164,25 +181,42 @@ def test_rows_keep_their_order_across_chunks() -> None:
     n = 11
     texts = [None if k % 4 == 1 else "é" * (k % 3) for k in range(n)]
     words = pa.chunked_array(
-        [pa.array(texts[:5]).dictionary_encode(), pa.array(texts[5:]).dictionary_encode()]
+        [
+            pa.array(texts[:5]).dictionary_encode(),
+            pa.array(texts[5:]).dictionary_encode(),
+        ]
     )
-    pieces = pa.chunked_array([pa.array(texts[:2]), pa.array(texts[2:9]), pa.array(texts[9:])])
+    pieces = pa.chunked_array(
+        [pa.array(texts[:2]), pa.array(texts[2:9]), pa.array(texts[9:])]
+    )
     vectors = np.arange(2.0 * n, dtype="f4").reshape(n, 2)
     columns = {"a": np.arange(n), "b": texts, "c": words, "d": pieces, "e": vectors}
     types = {"a": "integer", "b": "text", "c": "text", "d": "text", "e": "vector"}
     wanted = list(zip(range(n), texts, texts, texts, vectors.tolist(), strict=True))
     assert rows(stream(columns, types), list(types.values())) == wanted
     plain = {name: types[name] for name in "abcd"}
-    found = decode_copy(blocks(stream({name: columns[name] for name in plain}, types)), plain)
-    assert found.to_pydict() == {"a": list(range(n)), "b": texts, "c": texts, "d": texts}
+    found = decode_copy(
+        blocks(stream({name: columns[name] for name in plain}, types)), plain
+    )
+    assert found.to_pydict() == {
+        "a": list(range(n)),
+        "b": texts,
+        "c": texts,
+        "d": texts,
+    }
 
 
-@pytest.mark.parametrize("type_", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
+@pytest.mark.parametrize(
+    "type_", [pa.string(), pa.large_string(), pa.string_view()], ids=str
+)
 def test_sliced_text_of_any_layout_is_written(type_) -> None:
     texts = ["no", None, "", "a longer text than twelve bytes", "ß"]
     assert column(pa.array(texts, type_)[1:4], "text") == texts[1:4]
     assert (
-        column(pa.chunked_array([pa.array(texts, type_)[3:], pa.array(texts, type_)]), "text")
+        column(
+            pa.chunked_array([pa.array(texts, type_)[3:], pa.array(texts, type_)]),
+            "text",
+        )
         == texts[3:] + texts
     )
 
@@ -196,7 +230,8 @@ def test_sliced_numbers_are_written() -> None:
 def test_many_words_in_small_codes_are_written() -> None:
     codes = pa.array(range(100), pa.int8())
     parts = [
-        pa.DictionaryArray.from_arrays(codes, [f"{part}{k}" for k in range(100)]) for part in "ab"
+        pa.DictionaryArray.from_arrays(codes, [f"{part}{k}" for k in range(100)])
+        for part in "ab"
     ]
     assert column(pa.chunked_array(parts), "text") == [
         f"{part}{k}" for part in "ab" for k in range(100)
@@ -244,10 +279,15 @@ def test_numbers_that_are_none_are_left_to_the_server() -> None:
 def test_infinite_times_do_not_wrap_round() -> None:
     block = HEADER + struct.pack("!hiq", 1, 8, 2**63 - 1)
     (found,) = (
-        decode_copy([block, TRAILER], {"x": TIMESTAMP}).column("x").cast(pa.int64()).to_pylist()
+        decode_copy([block, TRAILER], {"x": TIMESTAMP})
+        .column("x")
+        .cast(pa.int64())
+        .to_pylist()
     )
     assert found == 2**63 - 1
-    written = stream({"x": pa.array([-(2**63) + 1], pa.timestamp("us"))}, {"x": TIMESTAMP})
+    written = stream(
+        {"x": pa.array([-(2**63) + 1], pa.timestamp("us"))}, {"x": TIMESTAMP}
+    )
     assert struct.unpack_from("!q", written, len(HEADER) + 6) == (-(2**63),)
 
 
@@ -260,11 +300,16 @@ def test_a_nul_character_is_named(encoded) -> None:
             {"x": "real", "title": "text"},
         )
     remedy = "replace(title, chr(0), '')"
-    assert error.value.values == {"column": "title", "start": "a" * 15 + "é" * 5, "remedy": remedy}
+    assert error.value.values == {
+        "column": "title",
+        "start": "a" * 15 + "é" * 5,
+        "remedy": remedy,
+    }
 
 
 @pytest.mark.parametrize(
-    "empty", [[], np.zeros((0, 3), "f4"), pa.array([], pa.string()), pa.chunked_array([], "i8")]
+    "empty",
+    [[], np.zeros((0, 3), "f4"), pa.array([], pa.string()), pa.chunked_array([], "i8")],
 )
 def test_no_rows_are_header_and_trailer(empty) -> None:
     for word in (*WORDS, "vector"):

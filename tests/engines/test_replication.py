@@ -32,7 +32,9 @@ QUESTIONS = (
 def guide(statement: str) -> str:
     """A statement of the guide's part about replication."""
     page = (ROOT / "docs" / "guides" / "postgres.md").read_text()
-    (block,) = (part for part in page.split("```") if part.startswith(f"sql\n{statement}"))
+    (block,) = (
+        part for part in page.split("```") if part.startswith(f"sql\n{statement}")
+    )
     return block.removeprefix("sql\n").strip().rstrip(";")
 
 
@@ -41,7 +43,9 @@ def publisher(postgres, new_database) -> str:
     """The address of a database with a model, which it publishes."""
     (level,) = sql(postgres, "SHOW wal_level")
     if level != ("logical",):
-        pytest.skip("EMBSQL_TEST_POSTGRES names a server whose wal_level is not logical")
+        pytest.skip(
+            "EMBSQL_TEST_POSTGRES names a server whose wal_level is not logical"
+        )
     address: str = new_database()
     with embsql.connect(address) as db:
         db.install(roles=True)
@@ -75,7 +79,9 @@ def subscriber(publisher, new_database) -> Iterator[str]:
 
 
 def train(db: embsql.Database, dim: int) -> None:
-    db.train("m", EVENTS, dim=dim, epochs=1, evaluate=dim == 2, gate=False, progress=False)
+    db.train(
+        "m", EVENTS, dim=dim, epochs=1, evaluate=dim == 2, gate=False, progress=False
+    )
 
 
 def within(question: str, address: str, wanted: list[Any]) -> bool:
@@ -98,7 +104,9 @@ def found(question: str, address: str) -> list[Any] | None:
 
 def alike(publisher: str, subscriber: str) -> bool:
     """Whether the two come to answer alike."""
-    return all(within(question, subscriber, sql(publisher, question)) for question in QUESTIONS)
+    return all(
+        within(question, subscriber, sql(publisher, question)) for question in QUESTIONS
+    )
 
 
 def test_a_subscriber_follows(publisher, subscriber) -> None:
@@ -108,7 +116,10 @@ def test_a_subscriber_follows(publisher, subscriber) -> None:
         assert alike(publisher, subscriber), "about a later one"
         db.forget("u5")
         assert alike(publisher, subscriber)
-        assert sql(subscriber, "SELECT * FROM embsql.interactions WHERE user_id = 'u5'") == []
+        assert (
+            sql(subscriber, "SELECT * FROM embsql.interactions WHERE user_id = 'u5'")
+            == []
+        )
         db.drop_run("m@1")
     assert within("SELECT run_id FROM embsql.runs", subscriber, [(2,)])
     sql(
@@ -121,7 +132,9 @@ def test_a_subscriber_follows(publisher, subscriber) -> None:
         local.train("m", rows, dim=4, epochs=1, progress=False)
         local.publish(publisher)
     assert alike(publisher, subscriber), "about one that was trained elsewhere"
-    assert sql(subscriber, PARTITIONS) == [(6,)], "and the run that went took its partitions along"
+    assert sql(subscriber, PARTITIONS) == [(6,)], (
+        "and the run that went took its partitions along"
+    )
     with embsql.connect(subscriber) as db:
         assert db.install() is False, "what is installed here is known here"
 

@@ -58,7 +58,9 @@ def connection(address: str) -> Iterator[psycopg.Connection[Any]]:
 def has_its_settings(connection: psycopg.Connection[Any]) -> bool:
     cursor = psycopg.RawCursor(connection)
     asked = (cursor.execute("SELECT current_setting($1)", [name]) for name in SETTINGS)
-    return [found.fetchone() for found in asked] == [(value,) for value in SETTINGS.values()]
+    return [found.fetchone() for found in asked] == [
+        (value,) for value in SETTINGS.values()
+    ]
 
 
 @pytest.fixture
@@ -69,11 +71,17 @@ def database(connection: psycopg.Connection[Any]) -> Iterator[embsql.Database]:
 
 def test_an_id_is_the_same_whatever_the_session_sets(connection, database) -> None:
     for value, text in IDS.items():
-        source = f"SELECT {value} AS user_id, i AS item_id FROM generate_series(1, 3) AS i"
-        data = prepare(database.engine, source, Columns(), Run(), explicit=False).interactions()
+        source = (
+            f"SELECT {value} AS user_id, i AS item_id FROM generate_series(1, 3) AS i"
+        )
+        data = prepare(
+            database.engine, source, Columns(), Run(), explicit=False
+        ).interactions()
         assert data.users.to_pylist() == [text], value
         known = f"SELECT {value} AS user_id, {value} AS source_node, 'b' AS target_node, 1 AS age"
-        assert features(database.engine, known, "user_id", "user_features", pa.array([text]))
+        assert features(
+            database.engine, known, "user_id", "user_features", pa.array([text])
+        )
         edges, _ = graph(database.engine, known, pa.array([text, "b"]))
         assert (edges.source.tolist(), edges.target.tolist()) == ([0], [1])
         asked = database.ask(f"SELECT embsql.id_text({value}) AS id")
@@ -82,12 +90,15 @@ def test_an_id_is_the_same_whatever_the_session_sets(connection, database) -> No
 
 
 @pytest.mark.parametrize("autocommit", [True, False])
-def test_a_source_that_fails_leaves_the_settings(connection, database, autocommit: bool) -> None:
+def test_a_source_that_fails_leaves_the_settings(
+    connection, database, autocommit: bool
+) -> None:
     connection.commit()
     connection.autocommit = autocommit
     with pytest.raises(SourceFailed):
         database.train(
-            "m", "SELECT 1 / (i - 2) AS user_id, i AS item_id FROM generate_series(1, 3) AS i"
+            "m",
+            "SELECT 1 / (i - 2) AS user_id, i AS item_id FROM generate_series(1, 3) AS i",
         )
     assert has_its_settings(connection)
     connection.rollback()
@@ -114,19 +125,23 @@ def test_what_a_session_writes_in_its_own_way_is_no_id(database) -> None:
         assert prepared.interactions().n_users == 1
 
 
-@pytest.mark.parametrize("name", ["quote_all_identifiers", "client_encoding", "extra_float_digits"])
+@pytest.mark.parametrize(
+    "name", ["quote_all_identifiers", "client_encoding", "extra_float_digits"]
+)
 def test_an_address_with_settings_is_trained_and_asked(address: str, name: str) -> None:
     set_by = conninfo.make_conninfo(address, options=f"-c {name}={SETTINGS[name]}")
-    events = (
-        "SELECT chr(128578) || i % 5 AS user_id, i % 7 AS item_id FROM generate_series(1, 60) AS i"
-    )
+    events = "SELECT chr(128578) || i % 5 AS user_id, i % 7 AS item_id FROM generate_series(1, 60) AS i"
     with embsql.connect(set_by) as database:
         database.train("m", events, algorithm="svd", dim=2, force=True)
-        asked = "SELECT user_id FROM embsql.user_embedding('m', ARRAY[chr(128578) || 1])"
+        asked = (
+            "SELECT user_id FROM embsql.user_embedding('m', ARRAY[chr(128578) || 1])"
+        )
         assert database.ask(asked)["user_id"].to_pylist() == ["🙂1"]
 
 
-def test_features_in_json_are_text_on_a_caller_s_connection_too(address: str, database) -> None:
+def test_features_in_json_are_text_on_a_caller_s_connection_too(
+    address: str, database
+) -> None:
     known = """SELECT '1' AS user_id, '{"a": 1}'::jsonb AS likes, 1.5::numeric AS age"""
     wanted = [{"likes": '{"a": 1}', "age": Decimal("1.5")}]
     with embsql.connect(address) as own:
@@ -158,7 +173,9 @@ ASKED = [
 def asked() -> Iterator[str]:
     """Every question, with the arguments of tests/sql/test_capture.py."""
     for name, question in QUESTIONS.items():
-        given = [literal(name, one.name).replace("[", "ARRAY[") for one in question.arguments]
+        given = [
+            literal(name, one.name).replace("[", "ARRAY[") for one in question.arguments
+        ]
         call = f"embsql.{name}({', '.join(given)})"
         yield f"SELECT {call}" if question.scalar else f"SELECT * FROM {call}"
 
@@ -169,17 +186,26 @@ def test_a_question_answers_the_same_whatever_the_session_sets(new_database) -> 
         known_run(database)
     with psycopg.connect(address, autocommit=True) as connection:
         # in binary, as how many digits are shown is for the session to say
-        wanted = {sql: connection.execute(sql, binary=True).fetchall() for sql in asked()}
+        wanted = {
+            sql: connection.execute(sql, binary=True).fetchall() for sql in asked()
+        }
         for setting in ASKED:
             connection.execute(f"SET {setting}".encode())
             for sql, rows in wanted.items():
-                assert connection.execute(sql, binary=True).fetchall() == rows, (setting, sql)
+                assert connection.execute(sql, binary=True).fetchall() == rows, (
+                    setting,
+                    sql,
+                )
             connection.execute("RESET ALL")
 
 
 @pytest.mark.parametrize(
     ("written", "plain"),
-    [("public.vector", "vector"), ('"public"."vector"', "vector"), ('"char"', '"char"')],
+    [
+        ("public.vector", "vector"),
+        ('"public"."vector"', "vector"),
+        ('"char"', '"char"'),
+    ],
 )
 def test_a_type_is_known_however_it_is_written(written: str, plain: str) -> None:
     assert plain_type(written) == plain

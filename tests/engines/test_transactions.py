@@ -12,7 +12,9 @@ import pytest
 import embsql
 from embsql import errors
 
-EVENTS = "SELECT i % 7 AS user_id, i % 5 AS item_id, 1.0 AS weight FROM range(60) AS t (i)"
+EVENTS = (
+    "SELECT i % 7 AS user_id, i % 5 AS item_id, 1.0 AS weight FROM range(60) AS t (i)"
+)
 FAILING = [
     "SELECT * FROM nowhere",
     "SELECT nothing FROM events",
@@ -43,18 +45,24 @@ def caller() -> Iterator[duckdb.DuckDBPyConnection]:
             ).fetchall()
         embsql.register(connection)
         connection.begin()
-        connection.execute("INSERT INTO events VALUES (99, 1, 1.0), (99, 2, 1.0)").fetchall()
+        connection.execute(
+            "INSERT INTO events VALUES (99, 1, 1.0), (99, 2, 1.0)"
+        ).fetchall()
         yield connection
 
 
 def kept(connection: duckdb.DuckDBPyConnection) -> None:
     """The transaction goes on, and all the tables are there."""
     for name in ("source", "kept", "users", "items"):
-        assert connection.execute(f"SELECT mine FROM embsql_{name}").fetchall() == [(name,)]
+        assert connection.execute(f"SELECT mine FROM embsql_{name}").fetchall() == [
+            (name,)
+        ]
     connection.execute("INSERT INTO events VALUES (99, 3, 1.0)").fetchall()
     connection.rollback()
     assert connection.execute("SELECT count(*) FROM events").fetchall() == [(60,)]
-    tables = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE temporary").fetchall()
+    tables = connection.execute(
+        "SELECT count(*) FROM duckdb_tables() WHERE temporary"
+    ).fetchall()
     assert tables == [(4,)]
 
 
@@ -72,10 +80,15 @@ def test_a_training_reads_what_is_not_committed_and_leaves_it(
 ) -> None:
     with embsql.connect(caller) as database:
         database.train("m", "events", dim=2, epochs=1)
-        assert database.ask("SELECT users FROM embsql.models()").to_pylist() == [{"users": 8}]
+        assert database.ask("SELECT users FROM embsql.models()").to_pylist() == [
+            {"users": 8}
+        ]
         own = "SELECT mine AS user_id, unnest(['a', 'b']) AS item_id FROM embsql_{} "
         database.train(
-            "n", f"{own.format('users')} UNION ALL {own.format('source')}", dim=2, epochs=1
+            "n",
+            f"{own.format('users')} UNION ALL {own.format('source')}",
+            dim=2,
+            epochs=1,
         )
         with pytest.raises(errors.EmbsqlError):
             database.evaluate("m", test="SELECT * FROM nowhere")
@@ -92,7 +105,9 @@ def test_a_command_in_a_transaction_of_ours_says_so_and_changes_nothing(
     each.sql("CREATE TABLE mine (a INTEGER)")
     each.sql("BEGIN")
     each.sql("INSERT INTO mine VALUES (1)")
-    source = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(0, 59) AS t (i)"
+    source = (
+        "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(0, 59) AS t (i)"
+    )
     for attempt in (
         lambda: each.train("m", source, dim=2),
         lambda: each.drop_model("m"),
@@ -106,15 +121,23 @@ def test_a_command_in_a_transaction_of_ours_says_so_and_changes_nothing(
     assert each.train("m", source, dim=2, epochs=1).status == "live"
 
 
-def test_a_command_within_our_own_transaction_is_done_with_it(each: embsql.Database) -> None:
+def test_a_command_within_our_own_transaction_is_done_with_it(
+    each: embsql.Database,
+) -> None:
     """So a worker does a short command, and writes down its answer, or does neither."""
-    source = "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(0, 59) AS t (i)"
+    source = (
+        "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(0, 59) AS t (i)"
+    )
     for seed in (1, 2):
         each.train("m", source, dim=2, epochs=1, seed=seed)
     with pytest.raises(ZeroDivisionError), each.engine.transaction():  # noqa: PT012 - what fails comes after
         each.rollback("m")
         raise ZeroDivisionError
-    assert each.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": 2}]
+    assert each.ask("SELECT live_run FROM embsql.models()").to_pylist() == [
+        {"live_run": 2}
+    ]
     with each.engine.transaction():
         each.rollback("m")
-    assert each.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": 1}]
+    assert each.ask("SELECT live_run FROM embsql.models()").to_pylist() == [
+        {"live_run": 1}
+    ]

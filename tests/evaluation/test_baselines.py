@@ -14,7 +14,9 @@ def matrix(data):
 
 
 def test_popular_counts_pairs_and_breaks_ties_by_code():
-    data = coded([0, 0, 1, 1, 2, 2, 3], [1, 3, 1, 3, 0, 2, 4], shape=(5, 6))  # counts 1 2 1 2 1 0
+    data = coded(
+        [0, 0, 1, 1, 2, 2, 3], [1, 3, 1, 3, 0, 2, 4], shape=(5, 6)
+    )  # counts 1 2 1 2 1 0
     assert baselines.popular(data, data.by_user(), 4).tolist() == [
         [0, 2, 4, -1],
         [0, 2, 4, -1],
@@ -33,7 +35,9 @@ def test_item_knn_is_its_formula(monkeypatch):
     weight = np.zeros_like(cosine)
     for j in range(30):
         near = [
-            i for i in np.lexsort((np.arange(30), -np.float32(cosine[j])))[:5] if cosine[j, i] > 0
+            i
+            for i in np.lexsort((np.arange(30), -np.float32(cosine[j])))[:5]
+            if cosine[j, i] > 0
         ]
         weight[j, near] = cosine[j, near] / max(cosine[j, near].sum(), 1e-12)
     scores = share + (x - share) @ weight.T
@@ -49,7 +53,9 @@ def test_item_knn_is_its_formula(monkeypatch):
 
 
 def test_what_nobody_has_is_never_recommended():
-    data = coded([0, 0, 1, 1, 2], [1, 2, 2, 4, 4], shape=(4, 6))  # nobody has 0, 3 and 5
+    data = coded(
+        [0, 0, 1, 1, 2], [1, 2, 2, 4, 4], shape=(4, 6)
+    )  # nobody has 0, 3 and 5
     for found in (
         baselines.item_knn(data, data.by_user(), 6, Run()),
         baselines.popular(data, data.by_user(), 6),
@@ -60,7 +66,8 @@ def test_what_nobody_has_is_never_recommended():
 def test_threads_do_not_matter():
     data = crowd(200, 90, 3000, 3)
     one, many = (
-        baselines.item_knn(data, data.by_user(), 10, Run(threads=threads)) for threads in (1, 4)
+        baselines.item_knn(data, data.by_user(), 10, Run(threads=threads))
+        for threads in (1, 4)
     )
     assert (one == many).all()
 
@@ -75,5 +82,7 @@ def test_islands_stay_apart():
         shape=(60, 30),
     )
     found = baselines.item_knn(data, data.by_user(), 1, Run())[:, 0]
-    asked = data.by_user().counts < 10  # who has a whole island left has nothing more to be told
+    asked = (
+        data.by_user().counts < 10
+    )  # who has a whole island left has nothing more to be told
     assert (found[asked] // 10 == np.arange(60)[asked] // 20).all()

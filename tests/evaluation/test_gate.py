@@ -36,14 +36,21 @@ def candidate(embeddings: Embeddings, parts: Split, data, fit=None) -> Candidate
     def never(_):
         raise AssertionError("nothing was to be trained")
 
-    return Candidate(data, parts, embeddings, known, fit or never, False, Run(threads=1), 1, 0.05)
+    return Candidate(
+        data, parts, embeddings, known, fit or never, False, Run(threads=1), 1, 0.05
+    )
 
 
 def stored(embeddings: Embeddings, pairs, users=slice(None)) -> Loaded:
     """A live run that has vectors of some users."""
-    of_users = Side(pairs.users[users], embeddings.users[users], np.zeros(N, np.float32)[users])
+    of_users = Side(
+        pairs.users[users], embeddings.users[users], np.zeros(N, np.float32)[users]
+    )
     return Loaded(
-        of_users, Side(pairs.items, embeddings.items, np.zeros(N, np.float32)), "dot", pairs
+        of_users,
+        Side(pairs.items, embeddings.items, np.zeros(N, np.float32)),
+        "dot",
+        pairs,
     )
 
 
@@ -80,7 +87,9 @@ def test_who_is_unknown_or_was_trained_on_the_answer_is_asked_neither() -> None:
     assert as_it_is(candidate(pointing(1), parts, data), nobody) is None
 
 
-def test_who_looks_worse_without_what_the_live_run_has_seen_is_trained_once_more() -> None:
+def test_who_looks_worse_without_what_the_live_run_has_seen_is_trained_once_more() -> (
+    None
+):
     """The evaluation lacks user 1's last pair, which the live run has seen."""
     parts, data = last()
     pairs = coded([*range(N), 1], [*range(N), 2], [0] * (N + 1), (N, N))
@@ -90,13 +99,16 @@ def test_who_looks_worse_without_what_the_live_run_has_seen_is_trained_once_more
         given.append(part)
         return pointing(1)
 
-    found = as_it_is(candidate(pointing(2), parts, data, fit), stored(pointing(1), pairs))
+    found = as_it_is(
+        candidate(pointing(2), parts, data, fit), stored(pointing(1), pairs)
+    )
     assert (found.new_value, found.difference) == (1, 0)
     (part,) = given
     pairs_of_part = set(zip(part.user.tolist(), part.item.tolist(), strict=True))
     assert pairs_of_part == {(u, u) for u in range(N)} | {(1, 2)}
     found = as_it_is(
-        candidate(pointing(2), parts, data, lambda _: pointing(3)), stored(pointing(1), pairs)
+        candidate(pointing(2), parts, data, lambda _: pointing(3)),
+        stored(pointing(1), pairs),
     )
     assert found.below(0.05)
 
@@ -110,7 +122,9 @@ def test_nothing_is_trained_when_the_live_run_has_seen_no_more() -> None:
 
 def test_by_time_the_live_run_is_asked_about_what_it_has_not_seen() -> None:
     """The evaluation cuts at 5, the live run was trained at 7: both are asked about 8."""
-    rows = [(u, u, 1, 1) for u in range(N)] + [(u, (u + 1) % N, 5 + u % 2 * 3, 1) for u in range(N)]
+    rows = [(u, u, 1, 1) for u in range(N)] + [
+        (u, (u + 1) % N, 5 + u % 2 * 3, 1) for u in range(N)
+    ]
     data = eventful(rows, (N, N))
     parts = split(data, "time", fraction=0.5)
     assert len(parts.held_out) == N
@@ -119,7 +133,9 @@ def test_by_time_the_live_run_is_asked_about_what_it_has_not_seen() -> None:
     assert (found.users, found.left_out) == (N // 2, N // 2)
     given = []
     as_it_is(
-        candidate(pointing(2), parts, data, lambda part: given.append(part) or pointing(2)),
+        candidate(
+            pointing(2), parts, data, lambda part: given.append(part) or pointing(2)
+        ),
         stored(pointing(1), seen),
     )
     assert given[0].events.time.max() <= 7
@@ -131,7 +147,12 @@ def test_the_same_options_and_others_are_asked_about_everything() -> None:
     new = candidate(pointing(1), parts, data)
     same, other = alike(new), anew(new, pointing(2))
     assert (same.basis, same.users, same.difference, same.ci_high) == ("same", N, 0, 0)
-    assert (other.basis, other.users, other.new_value, other.live_value) == ("options", N, 1, 0)
+    assert (other.basis, other.users, other.new_value, other.live_value) == (
+        "options",
+        N,
+        1,
+        0,
+    )
 
 
 # --- the verdict ---------------------------------------------------------------------------------
@@ -179,4 +200,6 @@ def test_it_says_why_not() -> None:
         "its ndcg@10 is 0.1000 (95% interval 0.0900 to 0.1100), "
         "does not beat the popularity baseline (0.1000)"
     )
-    assert judged(figure(0.1, None), Comparison("none"), "test", 10, 0.05).refused is None
+    assert (
+        judged(figure(0.1, None), Comparison("none"), "test", 10, 0.05).refused is None
+    )

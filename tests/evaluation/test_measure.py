@@ -18,7 +18,10 @@ K = (3, 10)
 def world(method="random", **options):
     data = crowd(**options)
     rng = np.random.default_rng(9)
-    vectors = (rng.standard_normal((n, 6)).astype(np.float32) for n in (data.n_users, data.n_items))
+    vectors = (
+        rng.standard_normal((n, 6)).astype(np.float32)
+        for n in (data.n_users, data.n_items)
+    )
     bias = rng.standard_normal(data.n_items).astype(np.float32)
     return Embeddings(*vectors, item_bias=bias), split(data, method, fraction=0.4)
 
@@ -53,7 +56,9 @@ def segments(train, held):
 def test_same_as_the_plainest_way(method, similarity):
     embeddings, parts = world(method, pairs=400)
     train, held = parts.train, parts.held_out
-    embeddings = Embeddings(embeddings.users, embeddings.items, similarity, embeddings.item_bias)
+    embeddings = Embeddings(
+        embeddings.users, embeddings.items, similarity, embeddings.item_bias
+    )
     users, items = (
         v / np.linalg.norm(v, axis=1, keepdims=True) if similarity == "cosine" else v
         for v in (embeddings.users, embeddings.items)
@@ -83,7 +88,9 @@ def test_every_figure_is_there_and_inside_its_interval():
     assert len(by_name(figures)) == len(figures) == (6 * 5 + 3) * len(K)
     for figure in figures:
         numbers = (figure.value, figure.popular_value, figure.itemknn_value)
-        assert all(type(number) is float and np.isfinite(number) for number in numbers), figure
+        assert all(
+            type(number) is float and np.isfinite(number) for number in numbers
+        ), figure
         if figure.metric != "coverage":
             assert figure.ci_low <= figure.value <= figure.ci_high, figure
 
@@ -112,20 +119,30 @@ def test_knowing_the_answers_is_perfect():
     oracle = np.zeros((train.n_users, train.n_items), np.float32)
     oracle[held.user, held.item] = 1
     figures = by_name(
-        measure(Embeddings(oracle, np.eye(train.n_items, dtype=np.float32)), parts, Run(), k=(40,))
+        measure(
+            Embeddings(oracle, np.eye(train.n_items, dtype=np.float32)),
+            parts,
+            Run(),
+            k=(40,),
+        )
     )
     known = np.isin(held.item, train.item)
     assert known.all()
     assert {
-        figures["all", name, 40].value for name in ("recall", "ndcg", "hit_rate", "mrr", "map")
+        figures["all", name, 40].value
+        for name in ("recall", "ndcg", "hit_rate", "mrr", "map")
     } == {1.0}
 
 
 def test_chance_finds_about_k_of_n():
     data = coded(*np.nonzero(np.random.default_rng(1).random((2000, 500)) < 0.02))
     rng = np.random.default_rng(2)
-    chance = Embeddings(*(rng.standard_normal((n, 32)).astype(np.float32) for n in (2000, 500)))
-    figure = by_name(measure(chance, split(data, "random"), Run(), k=(20,)))["all", "recall", 20]
+    chance = Embeddings(
+        *(rng.standard_normal((n, 32)).astype(np.float32) for n in (2000, 500))
+    )
+    figure = by_name(measure(chance, split(data, "random"), Run(), k=(20,)))[
+        "all", "recall", 20
+    ]
     assert figure.ci_low <= 20 / 492 <= figure.ci_high  # about 8 of the 500 are seen
     assert abs(figure.value - 20 / 492) < 0.01
 
@@ -140,14 +157,18 @@ def test_equal_scores_give_what_the_order_of_ids_gives():
     ranking = Questions.prepare(parts, Run()).rank(flat, 10)
     for row, user in zip(ranking, np.unique(held.user).tolist(), strict=True):
         unseen = [
-            i for i in range(train.n_items) if i not in items_of(train, user) and i in train.item
+            i
+            for i in range(train.n_items)
+            if i not in items_of(train, user) and i in train.item
         ]
         assert row.tolist() == (unseen + [-1] * 10)[:10]
 
 
 def test_who_and_what_is_new_counts_against_everybody():
     train = coded([0, 0, 1], [0, 1, 0], shape=(3, 4))
-    held = coded([0, 1, 1, 2], [3, 1, 3, 0], shape=(3, 4))  # item 3 and user 2 are unknown
+    held = coded(
+        [0, 1, 1, 2], [3, 1, 3, 0], shape=(3, 4)
+    )  # item 3 and user 2 are unknown
     evaluator = Evaluator.prepare(Split("random", train, held), Run(), k=(2,))
     assert {figure.metric: figure.value for figure in evaluator.facts()} == {
         "users": 3,
@@ -171,20 +192,34 @@ def test_lists_must_have_a_length():
 
 def test_lists_of_one_have_no_diversity():
     embeddings, parts = world()
-    assert ("all", "diversity", 1) not in by_name(measure(embeddings, parts, Run(), k=(1,)))
+    assert ("all", "diversity", 1) not in by_name(
+        measure(embeddings, parts, Run(), k=(1,))
+    )
 
 
 def test_gowalla_baselines_are_the_published_ones():
     """BARS ItemPop .0416 / .0317 and ItemCF .1570 / .1214: Recall@20 / NDCG@20."""
-    tables = [pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")]
+    tables = [
+        pq.read_table(real("gowalla", f"{part}.parquet")) for part in ("train", "test")
+    ]
     train, held = (
-        coded(t["user"].to_numpy(), t["item"].to_numpy(), shape=(29858, 40981)) for t in tables
+        coded(t["user"].to_numpy(), t["item"].to_numpy(), shape=(29858, 40981))
+        for t in tables
     )
-    nothing = Embeddings(np.zeros((29858, 1), np.float32), np.zeros((40981, 1), np.float32))
-    figures = by_name(measure(nothing, Split("given", train, held), Run(threads=2), k=(20,)))
+    nothing = Embeddings(
+        np.zeros((29858, 1), np.float32), np.zeros((40981, 1), np.float32)
+    )
+    figures = by_name(
+        measure(nothing, Split("given", train, held), Run(threads=2), k=(20,))
+    )
     recall, ndcg = figures["all", "recall", 20], figures["all", "ndcg", 20]
-    assert (round(recall.popular_value, 4), round(ndcg.popular_value, 4)) == (0.0416, 0.0317)
-    assert (recall.itemknn_value, ndcg.itemknn_value) == pytest.approx((0.1570, 0.1214), abs=3e-4)
+    assert (round(recall.popular_value, 4), round(ndcg.popular_value, 4)) == (
+        0.0416,
+        0.0317,
+    )
+    assert (recall.itemknn_value, ndcg.itemknn_value) == pytest.approx(
+        (0.1570, 0.1214), abs=3e-4
+    )
 
 
 def test_measuring_stops_when_asked():
@@ -195,5 +230,7 @@ def test_measuring_stops_when_asked():
     shape = (parts.train.n_users, parts.train.n_items)
     with pytest.raises(Cancelled):
         measure(
-            Embeddings(*(np.ones((n, 2), np.float32) for n in shape)), parts, Run(on_check=stop)
+            Embeddings(*(np.ones((n, 2), np.float32) for n in shape)),
+            parts,
+            Run(on_check=stop),
         )

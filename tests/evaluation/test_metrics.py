@@ -22,7 +22,12 @@ def rows(*lists):
 def test_hits():
     ranking = np.array([[3, 0, 1], [2, 3, -1], [-1, -1, -1], [0, 1, 2]], np.int32)
     found = metrics.hits(ranking, rows([1, 3], [0, 3], [3], []), 4)
-    assert found.tolist() == [[True, False, True], [False, True, False], [False] * 3, [False] * 3]
+    assert found.tolist() == [
+        [True, False, True],
+        [False, True, False],
+        [False] * 3,
+        [False] * 3,
+    ]
     assert not metrics.hits(ranking, rows([], [], [], []), 4).any()
 
 
@@ -40,7 +45,11 @@ def test_hits():
                 "ndcg": (L2 + L4) / (L2 + L3),
             },
         ),
-        ((0, 1, 0), 1, {"recall": 1, "hit_rate": 1, "mrr": 1 / 2, "map": 1 / 2, "ndcg": L3}),
+        (
+            (0, 1, 0),
+            1,
+            {"recall": 1, "hit_rate": 1, "mrr": 1 / 2, "map": 1 / 2, "ndcg": L3},
+        ),
         (
             (0, 1, 1),
             10,
@@ -69,11 +78,13 @@ def test_figures_are_their_plain_definitions(k):
     that are right.
     """
     rng = np.random.default_rng(k)
-    ranking = np.argsort(rng.integers(0, 4, (2000, 20)), axis=1, kind="stable")[:, : k + 2].astype(
-        np.int32
-    )
+    ranking = np.argsort(rng.integers(0, 4, (2000, 20)), axis=1, kind="stable")[
+        :, : k + 2
+    ].astype(np.int32)
     ranking[np.arange(k + 2) >= rng.integers(0, k + 3, 2000)[:, None]] = -1
-    wanted = [np.sort(rng.choice(20, n, replace=False)) for n in rng.integers(0, 13, 2000)]
+    wanted = [
+        np.sort(rng.choice(20, n, replace=False)) for n in rng.integers(0, 13, 2000)
+    ]
     hit = metrics.hits(ranking[:, :k], rows(*wanted), 20)
     found = {
         name: figure(hit, np.array([*map(len, wanted)]))
@@ -104,7 +115,8 @@ def test_novelty_is_bits_of_the_share_of_users():
 def test_diversity_by_hand():
     items = np.array([[1, 0], [5, 0], [0, 2], [-1, 0], [0, 0]], np.float32)
     ranking = np.array(
-        [[0, 1, -1], [0, 2, -1], [0, 3, -1], [0, 1, 2], [0, 4, -1], [0, -1, -1]], np.int32
+        [[0, 1, -1], [0, 2, -1], [0, 3, -1], [0, 1, 2], [0, 4, -1], [0, -1, -1]],
+        np.int32,
     )
     expected = pytest.approx([0, 1, 2, 2 / 3, 1, np.nan], nan_ok=True, abs=1e-6)
     assert metrics.diversity(ranking, items).tolist() == expected
@@ -116,15 +128,20 @@ def test_diversity_is_the_mean_over_pairs(monkeypatch):
     ranking = np.array([rng.permutation(30)[:6] for _ in range(25)], np.int32)
     unit = items / np.linalg.norm(items, axis=1, keepdims=True)
     pairs = [
-        [1 - unit[row[a]] @ unit[row[b]] for a in range(6) for b in range(a)] for row in ranking
+        [1 - unit[row[a]] @ unit[row[b]] for a in range(6) for b in range(a)]
+        for row in ranking
     ]
     monkeypatch.setattr(metrics, "BLOCK_USERS", 10)
-    assert np.allclose(metrics.diversity(ranking, items), np.mean(pairs, axis=1), atol=1e-5)
+    assert np.allclose(
+        metrics.diversity(ranking, items), np.mean(pairs, axis=1), atol=1e-5
+    )
 
 
 def test_means_leave_out_who_has_no_part():
     figures = np.array([[1.0, np.nan, np.nan], [0.0, 0.5, np.nan]])
-    assert metrics.means(figures).tolist() == pytest.approx([0.5, 0.5, np.nan], nan_ok=True)
+    assert metrics.means(figures).tolist() == pytest.approx(
+        [0.5, 0.5, np.nan], nan_ok=True
+    )
 
 
 def test_95_of_100_intervals_cover_the_mean():
@@ -146,7 +163,10 @@ def test_intervals_have_the_width_of_the_normal_ones():
 def test_intervals_are_a_matter_of_the_seed_not_of_blocks():
     figures = np.random.default_rng(1).random((50, 2))
     again = metrics.intervals(figures, 4)
-    assert all((a == b).all() for a, b in zip(metrics.intervals(figures, 4), again, strict=True))
+    assert all(
+        (a == b).all()
+        for a, b in zip(metrics.intervals(figures, 4), again, strict=True)
+    )
     assert (metrics.intervals(figures, 5)[0] != again[0]).any()
 
 

@@ -9,7 +9,9 @@ from embsql.errors import InvalidArgument, NotEvaluated
 from embsql.evaluation.splits import METHODS, Cut, by_time, resolve_split, split
 from tests.evaluation.worlds import coded, crowd, eventful
 
-EVENTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 8), st.integers(-3, 12)), max_size=60)
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 6), st.integers(0, 8), st.integers(-3, 12)), max_size=60
+)
 
 
 def pairs(data):
@@ -30,7 +32,9 @@ def tried(data, method, **options):
 
 
 @settings(max_examples=150, deadline=None)
-@given(EVENTS, st.sampled_from(sorted(METHODS)), st.integers(0, 3), st.floats(0.05, 0.95))
+@given(
+    EVENTS, st.sampled_from(sorted(METHODS)), st.integers(0, 3), st.floats(0.05, 0.95)
+)
 def test_parts_make_up_the_whole_and_keep_its_order(drawn, method, seed, fraction):
     data = events(drawn)
     parts = tried(data, method, seed=seed, fraction=fraction)
@@ -55,7 +59,9 @@ def test_last_holds_out_a_last_pair_of_everyone_with_two(drawn, seed):
     tied = 0
     for user in range(7):
         mine = data.user == user
-        last = set(data.item[mine & (data.time == data.time[mine].max(initial=-99))].tolist())
+        last = set(
+            data.item[mine & (data.time == data.time[mine].max(initial=-99))].tolist()
+        )
         assert (user in held) == (mine.sum() > 1)
         assert user not in held or held[user] in last
         tied += len(last) > 1
@@ -83,12 +89,16 @@ def test_random_leaves_everyone_something_and_takes_something(drawn, seed, fract
 
 
 def test_time_takes_about_the_fraction():
-    data = coded(np.repeat(np.arange(100), 10), np.tile(np.arange(10), 100), np.arange(1000))
+    data = coded(
+        np.repeat(np.arange(100), 10), np.tile(np.arange(10), 100), np.arange(1000)
+    )
     assert len(split(data, "time", fraction=0.2).held_out) == 200
 
 
 WEIGHED = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 9), st.integers(1, 5)),
+    st.tuples(
+        st.integers(0, 3), st.integers(0, 4), st.integers(0, 9), st.integers(1, 5)
+    ),
     min_size=1,
     max_size=40,
 )
@@ -110,7 +120,11 @@ def test_time_cuts_events(rows, fraction, average, repeats):
     later = {row[:2] for row in rows if row[2] >= cut}
     asked = later if repeats else later - set(before)
     parts = tried(
-        eventful(rows, (4, 5)), "time", fraction=fraction, average=average, repeats=repeats
+        eventful(rows, (4, 5)),
+        "time",
+        fraction=fraction,
+        average=average,
+        repeats=repeats,
     )
     if not asked:
         assert parts is None
@@ -119,15 +133,24 @@ def test_time_cuts_events(rows, fraction, average, repeats):
     assert parts.facts == {"known pairs": len(later & set(before))}
     assert parts.name == ("time+repeats" if repeats else "time")
     wanted = {
-        key: (max(t for t, _ in own), sum(w for _, w in own) / (len(own) if average else 1))
+        key: (
+            max(t for t, _ in own),
+            sum(w for _, w in own) / (len(own) if average else 1),
+        )
         for key, own in before.items()
     }
     train = parts.train
     assert pairs(train) == sorted(wanted)
     found = zip(train.time.tolist(), train.weight.tolist(), strict=True)
-    assert [(t, pytest.approx(w)) for t, w in found] == [wanted[key] for key in sorted(wanted)]
+    assert [(t, pytest.approx(w)) for t, w in found] == [
+        wanted[key] for key in sorted(wanted)
+    ]
     order = [(train.user[p], train.item[p]) for p in train.events.pair]
-    kept = [row[:2] for row in sorted(rows, key=lambda row: (row[0], row[2])) if row[2] < cut]
+    kept = [
+        row[:2]
+        for row in sorted(rows, key=lambda row: (row[0], row[2]))
+        if row[2] < cut
+    ]
     assert order == kept
 
 
@@ -135,7 +158,10 @@ def test_what_comes_after_the_cut_changes_nothing_before_it():
     rows = [(0, 0, 1, 2), (0, 1, 2, 1), (1, 0, 3, 1)]
     later = [(0, 0, 8, 50), (0, 2, 8, 1), (1, 0, 9, 7), (1, 2, 9, 1)]
     plain, more = (
-        by_time(eventful(rows + extra, (2, 3)), Cut(0, 0.2, average=False, repeats=False, after=5))
+        by_time(
+            eventful(rows + extra, (2, 3)),
+            Cut(0, 0.2, average=False, repeats=False, after=5),
+        )
         for extra in (later[1:2], later)
     )
     assert (plain.train.weight == more.train.weight).all()
@@ -155,15 +181,26 @@ def staples(reverse: bool):
     """
     rng = np.random.default_rng(5)
     item = np.concatenate(
-        [1 + np.sort(rng.permuted(np.tile(np.arange(40), (3000, 1)), axis=1)[:, :9]).ravel()]
+        [
+            1
+            + np.sort(
+                rng.permuted(np.tile(np.arange(40), (3000, 1)), axis=1)[:, :9]
+            ).ravel()
+        ]
     )
-    user, time = np.repeat(np.arange(3000), 9), np.tile([0, 0, 0, 0, 0, 1, 1, 1, 1], 3000)
+    user, time = (
+        np.repeat(np.arange(3000), 9),
+        np.tile([0, 0, 0, 0, 0, 1, 1, 1, 1], 3000),
+    )
     user, item = (
         np.concatenate((user, np.arange(3000))),
         np.concatenate((item, np.zeros(3000, int))),
     )
     return coded(
-        user, 40 - item if reverse else item, np.concatenate((time, np.ones(3000, int))), (3000, 41)
+        user,
+        40 - item if reverse else item,
+        np.concatenate((time, np.ones(3000, int))),
+        (3000, 41),
     )
 
 

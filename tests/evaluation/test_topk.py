@@ -16,7 +16,9 @@ def vectors(n, dim, seed, kind):
     """Random vectors; small integers make many equal scores, all of them exact."""
     rng = np.random.default_rng(seed)
     whole = rng.integers(-2, 3, (n, dim))
-    return (whole if kind == "ties" else rng.standard_normal((n, dim))).astype(np.float32)
+    return (whole if kind == "ties" else rng.standard_normal((n, dim))).astype(
+        np.float32
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -34,13 +36,20 @@ def test_same_as_sorting(*, n, m, k, threads, kind, biased, seed):
     history = crowd(m, n, 3 * m, seed)
     bias = vectors(n, 1, seed + 2, "ties")[:, 0] if biased else None
     codes, scores = top_k(
-        users, items, k, seen=history.by_user(), item_bias=bias, run=Run(threads=threads)
+        users,
+        items,
+        k,
+        seen=history.by_user(),
+        item_bias=bias,
+        run=Run(threads=threads),
     )
     expected = users @ items.T + (0 if bias is None else bias)
     for user in range(m):
         ranked = plain_ranking(expected[user], items_of(history, user), k)
         assert codes[user].tolist() == ranked + [-1] * (k - len(ranked))
-        assert np.allclose(scores[user][: len(ranked)], expected[user][ranked], atol=1e-5)
+        assert np.allclose(
+            scores[user][: len(ranked)], expected[user][ranked], atol=1e-5
+        )
 
 
 def test_tiles_and_threads_do_not_matter(monkeypatch):
@@ -87,14 +96,18 @@ def test_what_is_not_finite_is_never_chosen():
     items = np.ones((6, 2), np.float32)
     items[1], items[2], items[3] = np.nan, np.inf, -np.inf
     bias = np.array([0, 0, 0, 0, -np.inf, 1], np.float32)
-    codes, scores = top_k(np.ones((1, 2), np.float32), items, 6, item_bias=bias, run=Run())
+    codes, scores = top_k(
+        np.ones((1, 2), np.float32), items, 6, item_bias=bias, run=Run()
+    )
     assert codes.tolist() == [[5, 0, -1, -1, -1, -1]]
     assert not np.isnan(scores).any()
 
 
-def test_an_item_can_be_kept_out_of_its_own_neighbours():
+def test_an_item_can_be_kept_out_of_its_own_neighbors():
     items, n = vectors(30, 4, 5, "plain"), 30
-    own = CsrMatrix(np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32))
+    own = CsrMatrix(
+        np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32)
+    )
     codes, _ = top_k(items, items, n, seen=own, run=Run())
     assert all(set(codes[i]) == {*range(n), -1} - {i} for i in range(n))
 
@@ -107,7 +120,10 @@ def test_a_list_has_a_length():
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
 def test_nothing_gives_nothing(shape):
     codes, scores = top_k(
-        np.ones((shape[0], 2), np.float32), np.ones((shape[1], 2), np.float32), 3, run=Run()
+        np.ones((shape[0], 2), np.float32),
+        np.ones((shape[1], 2), np.float32),
+        3,
+        run=Run(),
     )
     assert codes.shape == scores.shape == (shape[0], 3)
     assert (codes == -1).all()
@@ -118,5 +134,7 @@ def test_first_unseen_walks_one_order():
     order = np.random.default_rng(7).permutation(12).astype(np.int32)
     codes = first_unseen(order, history.by_user(), 5, 12)
     for user in range(30):
-        left = [code for code in order.tolist() if code not in items_of(history, user)][:5]
+        left = [code for code in order.tolist() if code not in items_of(history, user)][
+            :5
+        ]
         assert codes[user].tolist() == left + [-1] * (5 - len(left))

@@ -20,7 +20,9 @@ def coded(user, item, time=None, shape=None) -> Interactions:
         pa.array([f"{letter}{n:06d}" for n in range(size)])
         for letter, size in (("u", n_users), ("i", n_items))
     )
-    return Interactions(user[first], item[first], np.ones(len(first), np.float32), times, *ids)
+    return Interactions(
+        user[first], item[first], np.ones(len(first), np.float32), times, *ids
+    )
 
 
 def eventful(rows, shape) -> Interactions:
@@ -29,7 +31,10 @@ def eventful(rows, shape) -> Interactions:
     keys = sorted({row[:2] for row in rows})
     of_pair = {key: [row for row in rows if row[:2] == key] for key in keys}
     pairs = coded(
-        [u for u, _ in keys], [i for _, i in keys], [of_pair[key][-1][2] for key in keys], shape
+        [u for u, _ in keys],
+        [i for _, i in keys],
+        [of_pair[key][-1][2] for key in keys],
+        shape,
     )
     weight = np.array([sum(row[3] for row in of_pair[key]) for key in keys], np.float32)
     position = {key: n for n, key in enumerate(keys)}
@@ -60,11 +65,14 @@ def plain_ranking(scores, seen: set[int], k: int) -> list[int]:
 def plain_figures(ranked: list[int], right: set[int], k: int) -> dict[str, float]:
     hit = [item in right for item in ranked[:k]]
     best = sum(1 / np.log2(rank + 2) for rank in range(min(k, len(right))))
-    precisions = [sum(hit[: rank + 1]) / (rank + 1) for rank in range(len(hit)) if hit[rank]]
+    precisions = [
+        sum(hit[: rank + 1]) / (rank + 1) for rank in range(len(hit)) if hit[rank]
+    ]
     return {
         "recall": sum(hit) / len(right),
         "hit_rate": float(any(hit)),
-        "ndcg": sum(1 / np.log2(rank + 2) for rank in range(len(hit)) if hit[rank]) / best,
+        "ndcg": sum(1 / np.log2(rank + 2) for rank in range(len(hit)) if hit[rank])
+        / best,
         "mrr": next((1 / (rank + 1) for rank in range(len(hit)) if hit[rank]), 0.0),
         "map": sum(precisions) / min(k, len(right)),
     }

@@ -27,7 +27,9 @@ def main() -> int:
     totals = resumed(options.state, options.part, options.seed)
     part = importlib.import_module(f"tests.faults.{options.part}")
     end = time.monotonic() + 60 * options.minutes
-    with closing(part.tries(options.seed, totals.tries, options.engines.split(","))) as tries:
+    with closing(
+        part.tries(options.seed, totals.tries, options.engines.split(","))
+    ) as tries:
         for tried in tries:
             totals.add(tried)
             if options.state:
@@ -40,11 +42,19 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     words = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    words.add_argument("part", choices=PARTS, help="; ".join(f"{n}: {PARTS[n]}" for n in PARTS))
+    words.add_argument(
+        "part", choices=PARTS, help="; ".join(f"{n}: {PARTS[n]}" for n in PARTS)
+    )
     words.add_argument("--seed", type=int, default=1)
-    words.add_argument("--minutes", type=float, default=10, help="no try begins after these")
-    words.add_argument("--state", type=Path, help="a file to go on from, where it was ended")
-    words.add_argument("--engines", default="duckdb,postgres", help="one of these, or both")
+    words.add_argument(
+        "--minutes", type=float, default=10, help="no try begins after these"
+    )
+    words.add_argument(
+        "--state", type=Path, help="a file to go on from, where it was ended"
+    )
+    words.add_argument(
+        "--engines", default="duckdb,postgres", help="one of these, or both"
+    )
     return words.parse_args()
 
 

@@ -31,7 +31,9 @@ FROM embsql.train(
 ) AS done
 """
 COUNTS = {"users": USERS, "items": ITEMS}
-PUBLISHED = range(9001, 9009)  # runs of a model p, in a file from which they are published
+PUBLISHED = range(
+    9001, 9009
+)  # runs of a model p, in a file from which they are published
 JOBS = (  # what a worker is asked for
     'embsql.train(\'m\', $source, options => \'{{"dim": 4, "epochs": 2, "seed": {seed}}}\')',
     "embsql.cluster('m', k => 3)",
@@ -72,7 +74,9 @@ def train(
     """A training of a moment, with one right result for a seed; the run, if it is live."""
     usual = {"dim": 4, "epochs": 2, "threads": 1, "progress": False, "force": True}
     source = options.pop("source", EVENTS)
-    run = database.train(model, source, algorithm=algorithm, seed=seed, **usual | options)
+    run = database.train(
+        model, source, algorithm=algorithm, seed=seed, **usual | options
+    )
     return run.run_id if run.status == "live" else None
 
 
@@ -91,7 +95,9 @@ def tune(given: Given) -> int | None:
 
 def gated(given: Given) -> int | None:
     """A training that is measured first, and may be refused."""
-    return train(given.database, "als", "m", given.draw.randrange(10**6), evaluate=True, k=3)
+    return train(
+        given.database, "als", "m", given.draw.randrange(10**6), evaluate=True, k=3
+    )
 
 
 def in_sql(given: Given) -> int:
@@ -108,11 +114,15 @@ def two_tower(given: Given) -> int | None:
 
 
 def sasrec(given: Given) -> int | None:
-    return train(given.database, "sasrec", "m", given.draw.randrange(10**6), source=TIMED)
+    return train(
+        given.database, "sasrec", "m", given.draw.randrange(10**6), source=TIMED
+    )
 
 
 def gru4rec(given: Given) -> int | None:
-    return train(given.database, "gru4rec", "m", given.draw.randrange(10**6), source=TIMED)
+    return train(
+        given.database, "gru4rec", "m", given.draw.randrange(10**6), source=TIMED
+    )
 
 
 def evaluate(given: Given) -> None:
@@ -143,7 +153,9 @@ def publish(given: Given) -> None:
 def publish_there(given: Given) -> None:
     """Into this database, a server's, from a file."""
     run_id = given.draw.choice(PUBLISHED)
-    with embsql.connect(str(given.beside.parent / "source.duckdb"), read_only=True) as source:
+    with embsql.connect(
+        str(given.beside.parent / "source.duckdb"), read_only=True
+    ) as source:
         source.publish(given.database.engine.second(), f"p@{run_id}")
 
 
@@ -153,7 +165,9 @@ def materialize(given: Given) -> None:
 
 def cluster(given: Given) -> None:
     entity, k = given.draw.choice(["item", "user"]), given.draw.randint(2, 5)
-    given.database.cluster("m", entity=entity, k=k, seed=given.draw.randrange(99), threads=1)
+    given.database.cluster(
+        "m", entity=entity, k=k, seed=given.draw.randrange(99), threads=1
+    )
 
 
 def project(given: Given) -> None:
@@ -171,7 +185,9 @@ def compact(given: Given) -> None:
 def install(given: Given) -> None:
     """Every question anew, as where they are an earlier version's, the roles and the schema ml."""
     server = not given.database.engine.embedded
-    given.database.engine.run("UPDATE embsql.surface SET surface = 'of another version'")
+    given.database.engine.run(
+        "UPDATE embsql.surface SET surface = 'of another version'"
+    )
     given.database.install(ml=True, roles=server)
 
 
@@ -253,4 +269,6 @@ def fill_source(database: embsql.Database) -> None:
     """What `publish_there` publishes."""
     for run_id in PUBLISHED:
         version(database, run_id, "p")
-    database.engine.run("UPDATE embsql.runs SET users = $users, items = $items", **COUNTS)
+    database.engine.run(
+        "UPDATE embsql.runs SET users = $users, items = $items", **COUNTS
+    )

@@ -16,7 +16,15 @@ SIZE = "1g"  # a server with its write-ahead log and three databases needs half 
 def mounted() -> Iterator[Path | None]:
     """Where it is while the block runs; None where this user may mount nothing."""
     with tempfile.TemporaryDirectory() as folder:
-        mounting = ["mount", "-t", "tmpfs", "-o", f"size={SIZE},mode=755", "tmpfs", folder]
+        mounting = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            f"size={SIZE},mode=755",
+            "tmpfs",
+            folder,
+        ]
         if subprocess.run(mounting, capture_output=True, check=False).returncode:
             yield None
             return

@@ -19,7 +19,13 @@ from embsql.lifecycle import registry
 from embsql.sqlfiles import files
 from tests.faults.seen import OF_RUNS, Look, Parts, hashed
 
-LAST = ("0012", "0014", "0018", "0021", "0022")  # schema files that were the last of their version
+LAST = (
+    "0012",
+    "0014",
+    "0018",
+    "0021",
+    "0022",
+)  # schema files that were the last of their version
 FREE = {"embsql.surface", "embsql.file"}  # what each installation writes anew
 COLUMNS = """
 SELECT c.table_name AS name, c.column_name AS column_name
@@ -39,7 +45,9 @@ def make(target: str, filled: str, last: str) -> None:
         with engine.transaction():
             engine.run(_script(engine, last))
         known, wanted = _columns(source), _columns(engine)
-        for table in sorted({*KEPT, *source.ask(OF_RUNS)["name"].to_pylist()} & wanted.keys()):
+        for table in sorted(
+            {*KEPT, *source.ask(OF_RUNS)["name"].to_pylist()} & wanted.keys()
+        ):
             _copy(source, engine, table, sorted(known[table] & wanted[table]))
 
 
@@ -47,10 +55,14 @@ def _script(engine: Engine, last: str) -> str:
     """What an installation ran when its last schema file was that."""
     steps = [step for step in files.migrations(engine.name) if step.name[:4] <= last]
     note = "INSERT INTO embsql.migrations (file_name, checksum) VALUES ('{}', '{}')"
-    noted = [f"{step.text};\n{note.format(step.name, step.checksum)};" for step in steps]
+    noted = [
+        f"{step.text};\n{note.format(step.name, step.checksum)};" for step in steps
+    ]
     bootstrap = "bootstrap.sql" if engine.embedded else "bootstrap.postgres.sql"
     version = "INSERT INTO embsql.surface (surface) VALUES ('earlier');"
-    return "\n".join([files.read_sql(bootstrap).replace("@file_id@", "earlier"), *noted, version])
+    return "\n".join(
+        [files.read_sql(bootstrap).replace("@file_id@", "earlier"), *noted, version]
+    )
 
 
 def _columns(engine: Engine) -> dict[str, set[str]]:
@@ -112,11 +124,21 @@ def content(bare: Bare) -> str:
     """A hash of all tables with their columns and rows: before, or afterwards."""
     look: Any = Look(bare)  # type: ignore[arg-type]  # of a Database it needs no more
     tables = sorted(_columns(bare.engine))
-    rows = {name: bare.ask(f"SELECT * FROM embsql.{name}").to_pylist() for name in tables}
-    kept = {name: sorted(map(repr, rows[name])) for name in tables if f"embsql.{name}" not in FREE}
+    rows = {
+        name: bare.ask(f"SELECT * FROM embsql.{name}").to_pylist() for name in tables
+    }
+    kept = {
+        name: sorted(map(repr, rows[name]))
+        for name in tables
+        if f"embsql.{name}" not in FREE
+    }
     return hashed([look.runs, kept, tables])
 
 
 def parts(look: Look) -> Parts:
     """What a caller sees once it is up to date, which is what the filled database shows."""
-    return {name: value for name, value in look.parts().items() if not name.startswith("report ")}
+    return {
+        name: value
+        for name, value in look.parts().items()
+        if not name.startswith("report ")
+    }

@@ -11,7 +11,13 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, chdir, contextmanager, nullcontext
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    chdir,
+    contextmanager,
+    nullcontext,
+)
 from pathlib import Path
 from typing import Any
 
@@ -108,18 +114,30 @@ class Side:
         outcomes, foreign = run(iter(doors))
         wrong = [f"{self.engine.name}: {each}" for each in foreign]
         self.database.drop_model("x", if_exists=True)  # of which failed runs are kept
-        effects = [(was, now) for was, now in zip(before, self._print(), strict=True) if was != now]
+        effects = [
+            (was, now)
+            for was, now in zip(before, self._print(), strict=True)
+            if was != now
+        ]
         wrong += (
-            [f"{self.engine.name}: {payload[:99]!r} had an effect: {effects}"] if effects else []
+            [f"{self.engine.name}: {payload[:99]!r} had an effect: {effects}"]
+            if effects
+            else []
         )
         wrong += self._as_names(payload) + (self._as_ids() if number == 0 else [])
-        return Tried(Counter({"payloads": 1, f"{self.engine.name} tries": outcomes.total()}), wrong)
+        return Tried(
+            Counter({"payloads": 1, f"{self.engine.name} tries": outcomes.total()}),
+            wrong,
+        )
 
     def _print(self) -> list[Any]:
         """Everything that no payload may change."""
         found, engine = seen.Look(self.database).parts(), self.database.engine
         return [
-            {name: found[name] for name in ("tables", "live m", f"run {found['live m']}")},
+            {
+                name: found[name]
+                for name in ("tables", "live m", f"run {found['live m']}")
+            },
             [row["model_name"] for row in seen.Look(self.database).models],
             self.database.ask("SELECT n FROM canary").to_pylist(),
             self.database.ask(CATALOG[engine.name]).to_pydict(),
@@ -165,7 +183,9 @@ class Side:
             given = {"evaluate": True, **quiet, option: payload}
             yield (
                 tell(option, payload),
-                lambda given=given: self._undone(lambda: db.train("x", EVENTS, **given)),
+                lambda given=given: self._undone(
+                    lambda: db.train("x", EVENTS, **given)
+                ),
             )
         for name, option in (
             ("cluster", "entity"),
@@ -178,7 +198,10 @@ class Side:
                 lambda n=name, o=option: getattr(db, n)("m", **{o: payload}),
             )
         yield tell("items", payload), lambda: db.register_embeddings("x", payload)
-        yield tell("users", payload), lambda: db.register_embeddings("x", EVENTS, users=payload)
+        yield (
+            tell("users", payload),
+            lambda: db.register_embeddings("x", EVENTS, users=payload),
+        )
 
     def _undone(self, act: Callable[[], Any]) -> Any:
         """What an act answers that may succeed, as with columns of that name; its model goes."""
@@ -228,7 +251,10 @@ class Side:
             f"DROP MODEL {payload}",
             f"SELECT * FROM ML.WEIGHTS(MODEL `{payload}`)",
         ):
-            yield tell(statement), lambda s=statement: self._undone(lambda: self.database.sql(s))
+            yield (
+                tell(statement),
+                lambda s=statement: self._undone(lambda: self.database.sql(s)),
+            )
 
     def _shell(self, payload: str) -> Iterator[Try]:
         """Words of the command line."""
@@ -260,7 +286,14 @@ class Side:
             )
             options = {"user_col": payload, "dim": 2, "epochs": 1, "progress": False}
             _, foreign = run(
-                iter([(tell("as a name", payload), lambda: self._trained(table, options))])
+                iter(
+                    [
+                        (
+                            tell("as a name", payload),
+                            lambda: self._trained(table, options),
+                        )
+                    ]
+                )
             )
             return foreign
         finally:
@@ -273,12 +306,20 @@ class Side:
     def _as_ids(self) -> list[str]:
         """What is wrong with ids, labels and cohorts that are payloads."""
         ids = [p for p in PAYLOADS if p.strip() and "\0" not in p and len(p) < 1000]
-        pairs = [(ids[n], ids[n * step % len(ids)]) for n in range(len(ids)) for step in (1, 7, 11)]
+        pairs = [
+            (ids[n], ids[n * step % len(ids)])
+            for n in range(len(ids))
+            for step in (1, 7, 11)
+        ]
         users, items = zip(*pairs, strict=True)
         self.engine.run("CREATE TABLE hostile (user_id text, item_id text)")
-        self.engine.write("hostile", {"user_id": users, "item_id": items}, schema="main")
+        self.engine.write(
+            "hostile", {"user_id": users, "item_id": items}, schema="main"
+        )
         try:
-            _, foreign = run(iter([("as ids", lambda: self._undone(lambda: self._kept(ids)))]))
+            _, foreign = run(
+                iter([("as ids", lambda: self._undone(lambda: self._kept(ids)))])
+            )
             return foreign
         finally:
             self.engine.run("DROP TABLE hostile")
@@ -286,21 +327,31 @@ class Side:
     def _kept(self, ids: list[str]) -> None:
         """Train on them and ask for each; every id and label is as it was."""
         db = self.database
-        db.train("x", "SELECT user_id, item_id FROM hostile", dim=2, epochs=1, progress=False)
+        db.train(
+            "x", "SELECT user_id, item_id FROM hostile", dim=2, epochs=1, progress=False
+        )
         db.materialize("x", k=2)
-        db.cluster("x", k=2, labels="SELECT item_id AS entity_id, user_id AS label FROM hostile")
+        db.cluster(
+            "x",
+            k=2,
+            labels="SELECT item_id AS entity_id, user_id AS label FROM hostile",
+        )
         known = set(ids)
         for table in ("item_embeddings", "user_embeddings", "neighbors"):
             column = {"neighbors": "neighbor_id"}.get(table, f"{table[:4]}_id")
             run_id = seen.Look(db).models[-1]["live_run"]
-            rows = db.ask(f"SELECT {column} AS id FROM embsql.{table} WHERE run_id = $r", r=run_id)[
-                "id"
-            ].to_pylist()
+            rows = db.ask(
+                f"SELECT {column} AS id FROM embsql.{table} WHERE run_id = $r", r=run_id
+            )["id"].to_pylist()
             assert set(rows) <= known, (table, set(rows) - known)
-            assert table == "neighbors" or set(rows) == known, (table, known - set(rows))
+            assert table == "neighbors" or set(rows) == known, (
+                table,
+                known - set(rows),
+            )
         for one in ids:
             vector = db.ask(
-                "SELECT * FROM embsql.item_embedding('x', items => ARRAY[$one])", one=one
+                "SELECT * FROM embsql.item_embedding('x', items => ARRAY[$one])",
+                one=one,
             )
             assert vector["item_id"].to_pylist() == [one], one
 

@@ -37,7 +37,10 @@ from tests.servers import started
 
 Server = Callable[[], Any]  # what starts one while a block runs
 LIFE = 40  # tries in one database, of which each goes on from what the one before left
-BLOWS = {"duckdb": ("step", "step", "moment"), "postgres": ("step", "step", "moment", "server")}
+BLOWS = {
+    "duckdb": ("step", "step", "moment"),
+    "postgres": ("step", "step", "moment", "server"),
+}
 
 
 def tries(seed: int, first: int, engines: list[str]) -> Iterator[Tried]:
@@ -56,7 +59,10 @@ def endless(
 ) -> Iterator[Tried]:
     """Acts ended by a blow of those of their engine, from the first try on."""
     with ExitStack() as opened:
-        worlds = [opened.enter_context(living(engine, server, acts, disk)) for engine in engines]
+        worlds = [
+            opened.enter_context(living(engine, server, acts, disk))
+            for engine in engines
+        ]
         number = first
         while True:
             world = worlds[number % len(worlds)]
@@ -165,7 +171,9 @@ class World:
     steps: defaultdict[str, int] = field(
         default_factory=lambda: defaultdict(lambda: 40)
     )  # of an act
-    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(lambda: 0.5))
+    seconds: defaultdict[str, float] = field(
+        default_factory=lambda: defaultdict(lambda: 0.5)
+    )
 
     def tried(self, draw: random.Random, blows: tuple[str, ...]) -> Tried:
         """One act that is ended, and what it left."""
@@ -181,7 +189,9 @@ class World:
         left: Found = called(again, asked, self.gone)
         found = self._judged(asked, blow, ended, self.before, left)
         self.before, self.runs = left.after, left.runs
-        self.age = 0 if found.wrong else self.age  # after a loss there is a new database
+        self.age = (
+            0 if found.wrong else self.age
+        )  # after a loss there is a new database
         return found
 
     def _upgraded(self, draw: random.Random, blow: str) -> Tried:
@@ -286,7 +296,10 @@ def _cut(world: World, asked: Asked, draw: random.Random) -> str:
     """The session is ended, as by an administrator or a network that is gone."""
     import psycopg
 
-    with psycopg.connect(asked.target, autocommit=True) as admin, _begun(asked) as running:
+    with (
+        psycopg.connect(asked.target, autocommit=True) as admin,
+        _begun(asked) as running,
+    ):
         time.sleep(draw.uniform(0, world.seconds[asked.act]))
         admin.execute("SELECT pg_terminate_backend(%s)", [running.backend])
         return running.ended()
@@ -312,7 +325,9 @@ class Running:
     process: Any
     pipe: Any
     backend: int
-    said: str | None = None  # what it said when it ended by itself, before it could begin
+    said: str | None = (
+        None  # what it said when it ended by itself, before it could begin
+    )
 
     def ended(self) -> str:
         """How it ended: killed, done, with a sentence, or with a traceback."""
@@ -330,7 +345,9 @@ class Running:
 def _begun(asked: Asked, limits: Limits = UNLIMITED) -> Iterator[Running]:
     """A process that has opened the database and begins the act."""
     pipe, its_end = zygote().Pipe()
-    process = zygote().Process(target=victim, args=(asked, limits, its_end), daemon=True)
+    process = zygote().Process(
+        target=victim, args=(asked, limits, its_end), daemon=True
+    )
     process.start()
     its_end.close()
     assert pipe.poll(LONG), "it hangs"

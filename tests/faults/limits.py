@@ -26,5 +26,7 @@ def tries(seed: int, first: int, engines: list[str]) -> Iterator[Tried]:
         disk = opened.enter_context(mounted()) if "postgres" in engines else None
         if disk:
             blows["postgres"] += ("room",)
-        server = partial(started, "max_wal_size = '64MB'", folder=disk) if disk else started
+        server = (
+            partial(started, "max_wal_size = '64MB'", folder=disk) if disk else started
+        )
         yield from endless(seed, first, engines, blows, server=server, disk=disk)

@@ -38,7 +38,9 @@ def side(name: str, server: Server = started) -> Iterator[Callable[[int], Tried]
             def change(number: int) -> Tried:
                 move = next_move(database, number)
                 reads, wrong = taken()
-                return Tried(Counter({f"{name} {move}": 1, f"{name} reads": reads}), wrong)
+                return Tried(
+                    Counter({f"{name} {move}": 1, f"{name} reads": reads}), wrong
+                )
 
             yield change
 
@@ -66,7 +68,9 @@ def reading(opening: Callable[[], Any]) -> Iterator[Callable[[], tuple[int, Wron
             wrong.clear()
             return result
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(READERS)]
+    threads = [
+        threading.Thread(target=work, args=(number,)) for number in range(READERS)
+    ]
     for thread in threads:
         thread.start()
     try:

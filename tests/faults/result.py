@@ -40,7 +40,9 @@ class Totals:
     def line(self) -> str:
         """One line of JSON."""
         names = ("part", "seed", "tries", "wrong", "counts", "examples")
-        return json.dumps({name: getattr(self, name) for name in names}, sort_keys=False)
+        return json.dumps(
+            {name: getattr(self, name) for name in names}, sort_keys=False
+        )
 
 
 def resumed(path: Path | None, part: str, seed: int) -> Totals:

@@ -60,7 +60,10 @@ LOGS = {
     "runs",
 }  # of any run
 FREE = {"events", "leases"}
-UNSEEN = ["run_id", "held"]  # columns that are no part's content: its number, who waited for it
+UNSEEN = [
+    "run_id",
+    "held",
+]  # columns that are no part's content: its number, who waited for it
 RUNS = """
 SELECT run.run_id, run.model_name, run.status, run.users, run.items
 FROM embsql.runs AS run
@@ -120,7 +123,10 @@ class Look:
     def rows(self) -> dict[str, dict[int, list[str]]]:
         """Table -> run -> its rows, in an order of their own."""
         names = self.database.ask(OF_RUNS)["name"].to_pylist()
-        return {name: _by_run(self.database.ask(f"SELECT * FROM embsql.{name}")) for name in names}
+        return {
+            name: _by_run(self.database.ask(f"SELECT * FROM embsql.{name}"))
+            for name in names
+        }
 
     @cached_property
     def runs(self) -> list[dict[str, Any]]:
@@ -139,7 +145,9 @@ class Look:
         """Runs that are gone, whose tables go with the next removal: nothing else reads them."""
         if self.database.engine.embedded:
             return set()
-        marked = self.database.ask("SELECT part_name FROM embsql.leaving")["part_name"].to_pylist()
+        marked = self.database.ask("SELECT part_name FROM embsql.leaving")[
+            "part_name"
+        ].to_pylist()
         return {int(name.rpartition("_")[2]) for name in marked}
 
     def ready(self, model: str | None = None) -> list[int]:
@@ -154,8 +162,12 @@ class Look:
         """Everything that a caller can see, by parts that are written at once."""
         functions = FUNCTIONS[self.database.engine.name]
         found = {"tables": self._listed(TABLES), "functions": self._listed(functions)}
-        found |= {f"live {row['model_name']}": str(row["live_run"]) for row in self.models}
-        found[f"answers {found['live m']}"] = _answers(self.database, "m", found["live m"])
+        found |= {
+            f"live {row['model_name']}": str(row["live_run"]) for row in self.models
+        }
+        found[f"answers {found['live m']}"] = _answers(
+            self.database, "m", found["live m"]
+        )
         for run_id in self.ready():
             found |= {f"{part} {run_id}": self.part(part, run_id) for part in OF_A_RUN}
         return found
@@ -180,7 +192,9 @@ class Look:
 def _by_run(rows: pa.Table) -> dict[int, list[str]]:
     content = rows.drop_columns([name for name in UNSEEN if name in rows.column_names])
     found: defaultdict[int, list[str]] = defaultdict(list)
-    for run_id, row in zip(rows["run_id"].to_pylist(), content.to_pylist(), strict=True):
+    for run_id, row in zip(
+        rows["run_id"].to_pylist(), content.to_pylist(), strict=True
+    ):
         found[run_id].append(repr(row))
     return {run_id: sorted(of_run) for run_id, of_run in found.items()}
 
@@ -202,8 +216,11 @@ def changed(before: Parts, found: Parts, after: Parts) -> list[str]:
     )  # of what was live in between nobody else knows the answers
     return [
         f"{part} is {found.get(part)}, was {before.get(part)}, becomes {after.get(part)}"
-        for part in sorted(known | {name for name in found if not name.startswith("answers ")})
-        if found.get(part) not in (before.get(part), after.get(part), *_made(part, before, found))
+        for part in sorted(
+            known | {name for name in found if not name.startswith("answers ")}
+        )
+        if found.get(part)
+        not in (before.get(part), after.get(part), *_made(part, before, found))
     ]
 
 
@@ -211,12 +228,20 @@ def _made(part: str, before: Parts, found: Parts) -> list[str]:
     """The runs that an act made and did not come to make live: one of them may be."""
     if not part.startswith("live "):
         return []
-    return [name.split()[1] for name in found.keys() - before.keys() if name.startswith("run ")]
+    return [
+        name.split()[1]
+        for name in found.keys() - before.keys()
+        if name.startswith("run ")
+    ]
 
 
 def unlike(before: Parts, after: Parts) -> list[str]:
     """Runs made by doing one act twice that are not the same."""
-    new = {name: after[name] for name in after.keys() - before.keys() if name.startswith("run ")}
+    new = {
+        name: after[name]
+        for name in after.keys() - before.keys()
+        if name.startswith("run ")
+    }
     return [f"one act made {new}"] if len(set(new.values())) > 1 else []
 
 

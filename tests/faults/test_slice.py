@@ -19,7 +19,10 @@ from tests.faults.result import Totals, Tried, resumed
 from tests.faults.versions import read, version
 from tests.faults.zygote import returned
 
-KILLED, LIMITED = 1, 7  # seeds: als dies in the middle, register_embeddings meets its limit
+KILLED, LIMITED = (
+    1,
+    7,
+)  # seeds: als dies in the middle, register_embeddings meets its limit
 zygote.PRELOADED[:] = ["tests.faults.preload_few"]
 
 

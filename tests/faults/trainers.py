@@ -42,7 +42,11 @@ LEFT JOIN embsql.runs AS run ON run.run_id = model.live_run AND run.model_name =
 def tries(seed: int, first: int, engines: list[str]) -> Iterator[Tried]:
     """Try after try, of each kind in turn."""
     with ExitStack() as opened:
-        ways = [opened.enter_context(WAYS[way]()) for way in WAYS if way.split()[0] in engines]
+        ways = [
+            opened.enter_context(WAYS[way]())
+            for way in WAYS
+            if way.split()[0] in engines
+        ]
         for number in itertools.count(first):
             yield ways[number % len(ways)](seed + number, TRAINERS, MODELS)
 
@@ -64,7 +68,9 @@ def judged(database: embsql.Database, trainers: int, models: int) -> list[str]:
     """What is wrong when all have trained."""
     runs = {f"m{number}": trainers // models for number in range(models)}
     rows = database.ask(COUNTED).to_pylist()
-    counts = {row["model_name"]: row["runs"] for row in rows if row["status"] == "ready"}
+    counts = {
+        row["model_name"]: row["runs"] for row in rows if row["status"] == "ready"
+    }
     wrong = [] if counts == runs and len(rows) == models else [f"runs are {rows}"]
     live = database.ask(LIVE).to_pylist()
     if [row["status"] for row in live] != ["ready"] * models:
@@ -83,7 +89,10 @@ def _threads() -> Iterator[Callable[[int, int, int], Tried]]:
 
 def threads(seed: int, trainers: int, models: int) -> Tried:
     """So many threads that train in one DuckDB database."""
-    with tempfile.TemporaryDirectory() as folder, embsql.connect(f"{folder}/w.duckdb") as database:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        embsql.connect(f"{folder}/w.duckdb") as database,
+    ):
         said: list[str] = []
 
         def work(number: int) -> None:
@@ -96,7 +105,9 @@ def threads(seed: int, trainers: int, models: int) -> Tried:
         for worker in workers:
             worker.join()
         wrong = [one for one in said if one] + judged(database, trainers, models)
-        wrong += [] if len(said) == trainers else [f"{trainers - len(said)} threads died"]
+        wrong += (
+            [] if len(said) == trainers else [f"{trainers - len(said)} threads died"]
+        )
     return Tried(Counter({"duckdb trainings": trainers}), wrong)
 
 
@@ -123,13 +134,17 @@ def _processes() -> Iterator[Callable[[int, int, int], Tried]]:
 def processes(address: str, seed: int, trainers: int, models: int) -> Tried:
     """So many processes that train in one PostgreSQL database."""
     embsql.connect(address).close()
-    said = _all(_trainer, [(address, number, models, seed) for number in range(trainers)])
+    said = _all(
+        _trainer, [(address, number, models, seed) for number in range(trainers)]
+    )
     with embsql.connect(address) as database:
         wrong = [one for one in said if one] + judged(database, trainers, models)
     return Tried(Counter({"postgres trainings": trainers}), wrong)
 
 
-def _trainer(address: str, number: int, models: int, seed: int, pipe: Connection) -> None:
+def _trainer(
+    address: str, number: int, models: int, seed: int, pipe: Connection
+) -> None:
     with embsql.connect(address) as database:
         pipe.send(in_turn(database, number, models, seed))
 
@@ -196,4 +211,8 @@ def _said(pipe: Connection) -> str:
         return "it died without a word"
 
 
-WAYS = {"duckdb threads": _threads, "postgres processes": _processes, "duckdb processes": _one_file}
+WAYS = {
+    "duckdb threads": _threads,
+    "postgres processes": _processes,
+    "duckdb processes": _one_file,
+}

@@ -44,7 +44,11 @@ class Asked:
 
     def opened(self) -> Any:
         """Its database; one of an earlier version as it is."""
-        return earlier.opened(self.target) if self.act == "upgrade" else embsql.connect(self.target)
+        return (
+            earlier.opened(self.target)
+            if self.act == "upgrade"
+            else embsql.connect(self.target)
+        )
 
     def done_in(self, database: embsql.Database) -> int | None:
         """Do it."""
@@ -67,7 +71,9 @@ class Limits:
     def set_in(self, database: Any) -> None:
         """Make them hold, but for the step."""
         if self.file:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (self.file, resource.RLIM_INFINITY))
+            resource.setrlimit(
+                resource.RLIMIT_FSIZE, (self.file, resource.RLIM_INFINITY)
+            )
         if self.buffers:
             database.engine.run(f"SET memory_limit = '{self.buffers}MB'")
         if self.memory:
@@ -218,7 +224,9 @@ def _sent(pipe: Connection, found: Callable[[], Found]) -> None:
     try:
         pipe.send(found())
     except BaseException:
-        pipe.send(Found({}, {}, [traceback.format_exc(limit=-3, chain=False)], [], 0, 0))
+        pipe.send(
+            Found({}, {}, [traceback.format_exc(limit=-3, chain=False)], [], 0, 0)
+        )
 
 
 def _again(asked: Asked, gone: int) -> Found:
@@ -234,7 +242,11 @@ def _again(asked: Asked, gone: int) -> Found:
         after = _parts(look, asked.folder)
         wrong += [f"afterwards: {each}" for each in look.contradictions(gone)]
         wrong += seen.left_over(database)
-        wrong += [] if live is None or str(live) == after["live m"] else [f"{live} is not live"]
+        wrong += (
+            []
+            if live is None or str(live) == after["live m"]
+            else [f"{live} is not live"]
+        )
         runs = _runs(look)
     wrong += _files(asked)
     return Found(found, after, wrong, runs, len(taken), seconds)
@@ -252,7 +264,9 @@ def _upgraded(asked: Asked, filled: str) -> Found:
         look = seen.Look(database)
         wrong = look.contradictions(0) + seen.left_over(database)
         shown, right = earlier.parts(look), earlier.parts(seen.Look(wanted))
-    others = [part for part in shown.keys() | right if shown.get(part) != right.get(part)]
+    others = [
+        part for part in shown.keys() | right if shown.get(part) != right.get(part)
+    ]
     wrong += [f"{part} is another" for part in others]
     return Found(found, after, wrong, [], len(taken), seconds)
 

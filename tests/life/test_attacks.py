@@ -107,7 +107,9 @@ TRAINER = [
     STAGED.format(
         kind="maps",
         columns="run_id, entity_kind, entity_id, method_name, x, y",
-        values=f"{LIVE}, ''item'', ''strange'', ''pca'', 0, 0".replace("'compass'", "''compass''"),
+        values=f"{LIVE}, ''item'', ''strange'', ''pca'', 0, 0".replace(
+            "'compass'", "''compass''"
+        ),
     ),
     STAGED.format(
         kind="top_items",

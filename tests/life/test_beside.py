@@ -38,7 +38,14 @@ def told(data: Interactions) -> list[tuple[str, str]]:
 
 def test_events_are_in_order_of_time_then_of_the_source(each: embsql.Database) -> None:
     data = read(each, ORDERED)
-    assert told(data) == [("a", "y"), ("a", "z"), ("a", "x"), ("a", "x"), ("b", "y"), ("b", "x")]
+    assert told(data) == [
+        ("a", "y"),
+        ("a", "z"),
+        ("a", "x"),
+        ("a", "x"),
+        ("b", "y"),
+        ("b", "x"),
+    ]
     assert len(data) == 5
 
 
@@ -53,17 +60,26 @@ def test_without_a_time_the_order_is_the_source_s(each: embsql.Database) -> None
         ("b", "y"),
         ("b", "x"),
     ]
-    said = next(finding for finding in found.findings if finding.check_name == "order of events")
-    assert (said.severity, "order the source gave them" in str(said.hint)) == ("warning", True)
+    said = next(
+        finding for finding in found.findings if finding.check_name == "order of events"
+    )
+    assert (said.severity, "order the source gave them" in str(said.hint)) == (
+        "warning",
+        True,
+    )
 
 
 def test_ties_of_time_are_counted(each: embsql.Database) -> None:
-    found = prepare(each.engine, ORDERED, Columns(), Run(), explicit=False, ordered=True).findings
+    found = prepare(
+        each.engine, ORDERED, Columns(), Run(), explicit=False, ordered=True
+    ).findings
     assert next(f for f in found if f.check_name == "order of events").affected == 2
 
 
 def test_events_go_with_their_pairs() -> None:
-    events = Events(np.array([0, 1, 0, 2], np.int32), np.ones(4, np.float32), np.arange(4))
+    events = Events(
+        np.array([0, 1, 0, 2], np.int32), np.ones(4, np.float32), np.arange(4)
+    )
     kept = events.where(np.array([False, True, True]))
     assert kept.pair.tolist() == [0, 1]
     assert kept.time is not None
@@ -75,7 +91,9 @@ def test_features_stand_beside_their_ids(each: embsql.Database) -> None:
     rows = "('z', 1.5, 'c'), ('x', 2.5, NULL), ('other', 9.0, 'c'), (NULL, 1.0, 'c')"
     source = f"SELECT * FROM (VALUES {rows}) AS v (item_id, price, kind)"
     table = features(each.engine, source, "item_id", "item_features", ids)
-    assert [None if price is None else float(price) for price in table["price"].to_pylist()] == [
+    assert [
+        None if price is None else float(price) for price in table["price"].to_pylist()
+    ] == [
         2.5,
         None,
         1.5,
@@ -104,7 +122,9 @@ def test_features_that_are_none_are_refused(
     each: embsql.Database, source: str, error: type, complaint: str
 ) -> None:
     with pytest.raises(error, match=complaint):
-        features(each.engine, source, "item_id", "item_features", read(each, ORDERED).items)
+        features(
+            each.engine, source, "item_id", "item_features", read(each, ORDERED).items
+        )
 
 
 def test_a_warm_start_needs_the_same_length(each: embsql.Database) -> None:
@@ -122,14 +142,24 @@ def test_where_features_came_from_is_kept_and_used_again(each: embsql.Database) 
     )
     assert (
         each.train(
-            "m", ORDERED, algorithm="fusion", dim=4, prior_strength=10, item_features=source
+            "m",
+            ORDERED,
+            algorithm="fusion",
+            dim=4,
+            prior_strength=10,
+            item_features=source,
         ).run_id
         == first.run_id
     )
     changed = source.replace("'new'", "'old'")
     assert (
         each.train(
-            "m", ORDERED, algorithm="fusion", dim=4, prior_strength=10, item_features=changed
+            "m",
+            ORDERED,
+            algorithm="fusion",
+            dim=4,
+            prior_strength=10,
+            item_features=changed,
         ).run_id
         != first.run_id
     )
@@ -151,7 +181,13 @@ def test_a_time_that_gives_the_last_event_away_is_told() -> None:
     time = start + np.array([1, 9, 1, 9, 1, 9, 1, 9, 9]) * 86_400_000_000
     table = pa.table(
         {
-            "last_order": ["2026-01-10", "2026-01-10", "2026-01-11", None, "2026-01-10"],
+            "last_order": [
+                "2026-01-10",
+                "2026-01-10",
+                "2026-01-11",
+                None,
+                "2026-01-10",
+            ],
             "joined": ["2026-01-02", "2025-06-01", "2026-01-02", None, "2026-01-10"],
             "land": ["a", "a", "b", "b", None],
         }
@@ -161,10 +197,16 @@ def test_a_time_that_gives_the_last_event_away_is_told() -> None:
         for f in findings.describe_features(table, "user", codes, time, encodes=True)
     }
     assert found["user feature last_order"].severity == "warning"
-    assert "not before the last event of 3 of 3" in str(found["user feature last_order"].hint)
-    assert {found[f"user feature {name}"].severity for name in ("joined", "land")} == {"info"}
+    assert "not before the last event of 3 of 3" in str(
+        found["user feature last_order"].hint
+    )
+    assert {found[f"user feature {name}"].severity for name in ("joined", "land")} == {
+        "info"
+    }
     order = {
         f.check_name: f
-        for f in findings.describe_features(table, "user", codes, np.arange(9), encodes=True)
+        for f in findings.describe_features(
+            table, "user", codes, np.arange(9), encodes=True
+        )
     }
     assert order["user feature last_order"].severity == "info", "an order is no clock"

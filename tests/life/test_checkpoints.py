@@ -51,9 +51,19 @@ def fit(
             raise Killed
 
     kept = checkpoints(str(folder), identity) if folder else None
-    run = Run(seed=3, threads=1, checkpoints=kept, on_report=hear, on_check=lambda: steps.append(1))
+    run = Run(
+        seed=3,
+        threads=1,
+        checkpoints=kept,
+        on_report=hear,
+        on_check=lambda: steps.append(1),
+    )
     try:
-        checksum = algorithms.make("two_tower", OPTIONS | options).fit(islands()[0], run).checksum()
+        checksum = (
+            algorithms.make("two_tower", OPTIONS | options)
+            .fit(islands()[0], run)
+            .checksum()
+        )
     except Killed:
         checksum = "none"
     return checksum, told, len(steps)
@@ -89,15 +99,21 @@ def files(folder: Path) -> list[Path]:
         (3, {"user_id_embedding": False}),
     ],
 )
-def test_resuming_comes_to_the_same_bytes(tmp_path, epoch: int, options: dict[str, object]) -> None:
+def test_resuming_comes_to_the_same_bytes(
+    tmp_path, epoch: int, options: dict[str, object]
+) -> None:
     _, before, _ = fit(tmp_path, kill=epoch, **options)
     checksum, told, steps = fit(tmp_path, **options)
     assert (checksum, told) == fit(**options)[:2]
     assert told[:epoch] == before
-    assert steps == (6 - epoch) * STEPS, "what is reported once more is not trained once more"
+    assert steps == (6 - epoch) * STEPS, (
+        "what is reported once more is not trained once more"
+    )
 
 
-@pytest.mark.parametrize("large", [50, 0])  # rows: users' table is, or both are; Adam has the rest
+@pytest.mark.parametrize(
+    "large", [50, 0]
+)  # rows: users' table is, or both are; Adam has the rest
 def test_resuming_with_large_tables_comes_to_the_same_bytes(
     tmp_path, monkeypatch, large: int
 ) -> None:
@@ -176,7 +192,13 @@ def test_kill_a_process_again_and_again(tmp_path) -> None:
     process = subprocess.run(words, capture_output=True, text=True, check=True)
     assert process.stdout.split() == [str(-signal.SIGKILL)] * 2, process.stderr
     assert {file.name.split("-")[1] for file in files(folder)} == {"trial", "whole"}
-    options = {"algorithm": "two_tower", "threads": 1, "evaluate": True, "gate": False, **OPTIONS}
+    options = {
+        "algorithm": "two_tower",
+        "threads": 1,
+        "evaluate": True,
+        "gate": False,
+        **OPTIONS,
+    }
     with embsql.connect(str(path)) as database, embsql.connect(":memory:") as other:
         run = database.train("m", EVENTS, checkpoint_dir=str(folder), **options)
         assert run.metrics == other.train("m", EVENTS, **options).metrics
@@ -213,7 +235,9 @@ def rubbish(file: Path) -> None:
 def forge(file: Path, content: bytes) -> None:
     file.unlink()
     sum_ = hashlib.sha256(content).hexdigest()
-    file.with_name(file.name.replace(file.stem.rpartition("-")[2], sum_)).write_bytes(content)
+    file.with_name(file.name.replace(file.stem.rpartition("-")[2], sum_)).write_bytes(
+        content
+    )
 
 
 def of_another_training(file: Path) -> None:
@@ -273,7 +297,11 @@ def test_a_model_of_another_shape_is_not_begun_with_it(tmp_path) -> None:
 
 
 def interrupt(
-    db: embsql.Database, folder: Path, source: str = EVENTS, options: object = None, **more: object
+    db: embsql.Database,
+    folder: Path,
+    source: str = EVENTS,
+    options: object = None,
+    **more: object,
 ) -> int:
     """Train up to the second epoch; how many different trainings have left something in the folder."""
 
@@ -285,7 +313,12 @@ def interrupt(
     with pytest.raises(Killed):
         train(
             db.engine,
-            Plan("m", source, algorithm, **{"threads": 1, "checkpoint_dir": str(folder)} | more),
+            Plan(
+                "m",
+                source,
+                algorithm,
+                **{"threads": 1, "checkpoint_dir": str(folder)} | more,
+            ),
             hear,
         )
     return len({file.name.split("-")[0] for file in files(folder)})
@@ -297,11 +330,15 @@ def test_whatever_decides_the_result_decides_whose_it_is(tmp_path, db) -> None:
     assert interrupt(db, tmp_path, seed=7) == 2
     assert interrupt(db, tmp_path, options={"lr": 0.01}) == 3
     assert interrupt(db, tmp_path, EVENTS.replace("53", "51")) == 4
-    assert interrupt(db, tmp_path, warm_start=True) == 4, "nothing is live: it starts afresh"
+    assert interrupt(db, tmp_path, warm_start=True) == 4, (
+        "nothing is live: it starts afresh"
+    )
     db.train("m", EVENTS, algorithm="item2vec", dim=8)
     assert interrupt(db, tmp_path, warm_start=True) == 5
     db.train("m", EVENTS, algorithm="item2vec", dim=8, seed=2)
-    assert interrupt(db, tmp_path, warm_start=True) == 6, "what it starts from has changed"
+    assert interrupt(db, tmp_path, warm_start=True) == 6, (
+        "what it starts from has changed"
+    )
 
 
 # --- what is refused -----------------------------------------------------------------------------
@@ -315,7 +352,9 @@ def test_a_training_without_networks_keeps_none(tmp_path, db) -> None:
 def test_a_folder_that_is_none(tmp_path, db) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointNotWritten, match="file"):
-        db.train("m", EVENTS, algorithm="two_tower", checkpoint_dir=str(tmp_path / "file"))
+        db.train(
+            "m", EVENTS, algorithm="two_tower", checkpoint_dir=str(tmp_path / "file")
+        )
 
 
 def test_sql_has_no_say_over_the_machine_s_files(tmp_path, db) -> None:

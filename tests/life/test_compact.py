@@ -14,12 +14,17 @@ from tests.worlds import known_run
 
 WHO = b"a-person-7f3a"
 STORED = "SELECT tags['storage_version'] AS version FROM duckdb_databases() WHERE NOT internal"
-WRITTEN = "UPDATE embsql.user_embeddings SET user_id = 'a-person-7f3a' WHERE user_id = 'ada'"
+WRITTEN = (
+    "UPDATE embsql.user_embeddings SET user_id = 'a-person-7f3a' WHERE user_id = 'ada'"
+)
 
 
 def state(database: embsql.Database) -> list[object]:
     """What must stay as it was."""
-    asked = ("SELECT * FROM embsql.models()", "SELECT * FROM embsql.recommend('compass', 'bob')")
+    asked = (
+        "SELECT * FROM embsql.models()",
+        "SELECT * FROM embsql.recommend('compass', 'bob')",
+    )
     return [database.ask(sql).to_pylist() for sql in asked]
 
 
@@ -55,9 +60,9 @@ def test_a_file_is_rid_of_who_was_forgotten(file) -> None:
             database.ask(STORED).to_pylist(),
             database.ask("SELECT * FROM embsql.file").to_pylist(),
         ) == kept
-        assert database.ask("CALL embsql.promote('compass')").to_pylist() == [{"live_run": 1}], (
-            "commands work on"
-        )
+        assert database.ask("CALL embsql.promote('compass')").to_pylist() == [
+            {"live_run": 1}
+        ], "commands work on"
         assert database.install() is False
     assert WHO not in file.read_bytes()
     assert [path.name for path in file.parent.iterdir()] == [file.name]
@@ -71,16 +76,23 @@ def test_a_file_that_another_has_open_stays(file) -> None:
         one.forget("bob")
     with embsql.connect(file) as database:
         assert (
-            database.ask("SELECT 1 FROM embsql.user_embeddings WHERE user_id = 'bob'").num_rows == 0
+            database.ask(
+                "SELECT 1 FROM embsql.user_embeddings WHERE user_id = 'bob'"
+            ).num_rows
+            == 0
         )
 
 
 def test_what_is_no_file_of_ours_is_refused(db, file) -> None:
     with pytest.raises(
-        errors.InvalidArgument, match="a file that embsql opened by its name, got :memory:"
+        errors.InvalidArgument,
+        match="a file that embsql opened by its name, got :memory:",
     ):
         db.compact()
-    with embsql.connect(file, read_only=True) as database, pytest.raises(errors.ReadOnly):
+    with (
+        embsql.connect(file, read_only=True) as database,
+        pytest.raises(errors.ReadOnly),
+    ):
         database.compact()
 
 
@@ -91,7 +103,9 @@ def test_a_server_is_rid_of_who_was_forgotten(pg) -> None:
         database.engine.run("ANALYZE")
         asked = "SELECT oid FROM pg_database WHERE datname = current_database()"
         number = database.ask(asked)["oid"][0].as_py()
-        home = database.ask("SELECT current_setting('data_directory') AS home")["home"][0].as_py()
+        home = database.ask("SELECT current_setting('data_directory') AS home")["home"][
+            0
+        ].as_py()
         files = Path(home) / "base" / str(number)
         if not files.exists():
             pytest.skip("the server is on another machine")
@@ -112,4 +126,7 @@ def test_on_the_command_line(file) -> None:
     told = CliRunner().invoke(main, ["--db", str(file), "forget", "bob"])
     assert "until: embsql compact" in told.stderr
     answer = CliRunner().invoke(main, ["--db", str(file), "compact"])
-    assert (answer.exit_code, answer.output) == (0, f"{file} holds nothing that was deleted\n")
+    assert (answer.exit_code, answer.output) == (
+        0,
+        f"{file} holds nothing that was deleted\n",
+    )

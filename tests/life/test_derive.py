@@ -38,8 +38,8 @@ def blobs(seed: int = 0) -> np.ndarray:
     direction.
     """
     rng = np.random.default_rng(seed)
-    centres = 3 * np.eye(GROUPS, DIM)[[int(name[1]) for name in IDS]]  # (n, dim)
-    vectors = centres + 0.2 * rng.standard_normal(centres.shape)
+    centers = 3 * np.eye(GROUPS, DIM)[[int(name[1]) for name in IDS]]  # (n, dim)
+    vectors = centers + 0.2 * rng.standard_normal(centers.shape)
     vectors *= rng.uniform(0.1, 10, len(IDS))[:, None]
     vectors[-1] = 0
     return vectors.astype(np.float32)
@@ -55,7 +55,13 @@ def store(
 ) -> None:
     """Write a run with these items, and as many users of the same vectors, as training would have."""
     engine, n = database.engine, len(vectors)
-    begun = {"algorithm": "als", "params": "{}", "source_sql": "", "seed": 1, "versions": "{}"}
+    begun = {
+        "algorithm": "als",
+        "params": "{}",
+        "source_sql": "",
+        "seed": 1,
+        "versions": "{}",
+    }
     execute_named(engine, "ensure_model", model_name=model)
     execute_named(engine, "begin_run", run_id=run_id, model_name=model, **begun)
     for entity in ("item", "user"):
@@ -90,7 +96,9 @@ def bunches(each: embsql.Database) -> embsql.Database:
     return each
 
 
-def rows(database: embsql.Database, question: str, **values: Any) -> list[dict[str, Any]]:
+def rows(
+    database: embsql.Database, question: str, **values: Any
+) -> list[dict[str, Any]]:
     return database.ask(f"SELECT * FROM embsql.{question}", **values).to_pylist()
 
 
@@ -108,7 +116,9 @@ def test_bunches_are_found_and_counted(bunches) -> None:
     assert [row["size"] for row in found] == [30, 29, 28, 26]
     for row in found:
         distances = [
-            member["distance"] for member in members if member["cluster_id"] == row["cluster_id"]
+            member["distance"]
+            for member in members
+            if member["cluster_id"] == row["cluster_id"]
         ]
         assert np.isclose(row["radius"], np.sqrt(np.mean(np.square(distances))))
 
@@ -125,12 +135,16 @@ def test_the_nearest_cluster_of_a_member_is_its_own(bunches) -> None:
     ask = "nearest_cluster('m', (SELECT embedding FROM embsql.user_embedding('m', users => ARRAY['g2-11'])), 'user')"
     nearest = rows(bunches, ask)
     own = next(
-        row for row in rows(bunches, "cluster_members('m', 'user')") if row["entity_id"] == "g2-11"
+        row
+        for row in rows(bunches, "cluster_members('m', 'user')")
+        if row["entity_id"] == "g2-11"
     )
     assert nearest[0]["cluster_id"] == own["cluster_id"] == 2
     assert np.isclose(nearest[0]["distance"], own["distance"], atol=1e-5)
     assert np.isclose(
-        own["silhouette"], 1 - nearest[0]["distance"] / nearest[1]["distance"], atol=1e-4
+        own["silhouette"],
+        1 - nearest[0]["distance"] / nearest[1]["distance"],
+        atol=1e-4,
     )
 
 
@@ -139,7 +153,8 @@ def test_raw_vectors_have_length(bunches) -> None:
     members = rows(bunches, "cluster_members('m', 'item', 'by length')")
     assert [row["entity_id"] for row in members] == IDS
     nearest = rows(
-        bunches, "nearest_cluster('m', ARRAY[0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 'item', 'by length')"
+        bunches,
+        "nearest_cluster('m', ARRAY[0.0, 0.0, 0.0, 0.0, 0.0, 0.0], 'item', 'by length')",
     )
     assert nearest[0]["cluster_id"] == members[-1]["cluster_id"]
     assert nearest[0]["distance"] == pytest.approx(members[-1]["distance"], rel=1e-5)
@@ -173,7 +188,8 @@ def test_two_at_once_leave_one_clustering(bunches) -> None:
     target = bunches.engine.second()
     others = [embsql.Database(target) for _ in range(3)]
     threads = [
-        threading.Thread(target=other.cluster, args=("m",), kwargs={"k": 4}) for other in others
+        threading.Thread(target=other.cluster, args=("m",), kwargs={"k": 4})
+        for other in others
     ]
     for thread in threads:
         thread.start()
@@ -192,7 +208,9 @@ def test_labels_by_lift(bunches) -> None:
     bunches.engine.run("CREATE TABLE said (entity_id VARCHAR(9), label VARCHAR(9))")
     words = ["tea", "mug", "yarn"]  # and the last bunch is nothing in particular
     said = [
-        (name, word) for name in IDS for word in ["all", *words[int(name[1]) : int(name[1]) + 1]]
+        (name, word)
+        for name in IDS
+        for word in ["all", *words[int(name[1]) : int(name[1]) + 1]]
     ]
     said += [
         ("g0-00", "rare"),
@@ -202,10 +220,19 @@ def test_labels_by_lift(bunches) -> None:
         ("g1-01", None),
     ]
     ids, labels = zip(*said, strict=True)
-    bunches.engine.write("said", {"entity_id": list(ids), "label": list(labels)}, schema="main")
+    bunches.engine.write(
+        "said", {"entity_id": list(ids), "label": list(labels)}, schema="main"
+    )
     bunches.cluster("m", k=4, labels="SELECT label, entity_id FROM said")
-    assert [row["label"] for row in rows(bunches, "clusters('m')")] == ["tea", "mug", "yarn", "all"]
-    bunches.cluster("m", k=4, labels="SELECT label, entity_id FROM said WHERE label = 'rare'")
+    assert [row["label"] for row in rows(bunches, "clusters('m')")] == [
+        "tea",
+        "mug",
+        "yarn",
+        "all",
+    ]
+    bunches.cluster(
+        "m", k=4, labels="SELECT label, entity_id FROM said WHERE label = 'rare'"
+    )
     assert rows(bunches, "clusters('m')")[0]["label"].startswith("g0-07, ")
 
 
@@ -213,14 +240,18 @@ def test_equal_lifts_are_decided_by_name() -> None:
     from embsql.numeric.kmeans import Clustering
 
     labels = np.array([0] * 6 + [1] * 40, np.int32)
-    found = Clustering(np.zeros((2, 1), "f4"), labels, np.zeros(46, "f4"), np.zeros(46, "f4"), 0.0)
+    found = Clustering(
+        np.zeros((2, 1), "f4"), labels, np.zeros(46, "f4"), np.zeros(46, "f4"), 0.0
+    )
     row = np.array([0, 1, 2, 0, 1, 2, 9, 10, 11])
     given = Categories(["a", "b", "c"], row, np.array([1, 1, 1, 0, 0, 0, 2, 2, 2]))
     assert _labels(found, given) == ["a", None], "three of forty are no tenth"
 
 
 def test_ranks_within_clusters() -> None:
-    ranks = _ranks(np.array([1, 0, 1, 0, 1], np.int32), np.array([5, 2, 9, 2, 5], np.int32))
+    ranks = _ranks(
+        np.array([1, 0, 1, 0, 1], np.int32), np.array([5, 2, 9, 2, 5], np.int32)
+    )
     assert ranks.tolist() == [2, 1, 1, 2, 3]
 
 
@@ -247,14 +278,17 @@ def test_labels_come_of_one_select(bunches, select: str, error: Any) -> None:
 
 def points(database: embsql.Database, model: str) -> dict[str, tuple[float, float]]:
     return {
-        row["entity_id"]: (row["x"], row["y"]) for row in rows(database, "map($model)", model=model)
+        row["entity_id"]: (row["x"], row["y"])
+        for row in rows(database, "map($model)", model=model)
     }
 
 
 def test_a_map_lies_as_the_one_before(bunches) -> None:
     turn = np.linalg.qr(np.random.default_rng(3).standard_normal((DIM, DIM)))[0]
     assert bunches.project("m").aligned_to is None
-    store(bunches, 2, (blobs() @ turn).astype(np.float32)[:100])  # twenty are no longer sold
+    store(
+        bunches, 2, (blobs() @ turn).astype(np.float32)[:100]
+    )  # twenty are no longer sold
     assert bunches.project("m").aligned_to == 1
     assert bunches.project("m@1").aligned_to == 2
     before, after = points(bunches, "m@1"), points(bunches, "m")
@@ -263,7 +297,9 @@ def test_a_map_lies_as_the_one_before(bunches) -> None:
     assert bunches.project("m").aligned_to == 2
     again = points(bunches, "m@3")
     np.testing.assert_allclose(
-        [again[name] for name in IDS[:-1]], [before[name] for name in IDS[:-1]], atol=0.05
+        [again[name] for name in IDS[:-1]],
+        [before[name] for name in IDS[:-1]],
+        atol=0.05,
     )
 
 
@@ -273,7 +309,9 @@ def test_the_same_vectors_rotated_give_the_same_picture(bunches) -> None:
     bunches.project("m@1")
     bunches.project("m@2")
     one, two = points(bunches, "m@1"), points(bunches, "m@2")
-    np.testing.assert_allclose(list(one.values()), [two[name] for name in one], atol=1e-4)
+    np.testing.assert_allclose(
+        list(one.values()), [two[name] for name in one], atol=1e-4
+    )
 
 
 def test_maps_of_strangers_are_not_aligned(bunches) -> None:
@@ -285,7 +323,7 @@ def test_maps_of_strangers_are_not_aligned(bunches) -> None:
     assert bunches.project("m@1", entity="user").aligned_to is None
 
 
-def test_a_map_is_replaced_and_coloured(bunches) -> None:
+def test_a_map_is_replaced_and_colored(bunches) -> None:
     bunches.project("m")
     assert {row["cluster_id"] for row in rows(bunches, "map('m')")} == {None}
     bunches.cluster("m", k=4)
@@ -295,8 +333,12 @@ def test_a_map_is_replaced_and_coloured(bunches) -> None:
     assert all(row["cluster_id"] == int(row["entity_id"][1]) for row in drawn)
 
 
-@pytest.mark.parametrize(("method", "package"), [("umap", "umap"), ("tsne", "openTSNE")])
-def test_other_methods_need_their_packages(bunches, monkeypatch, method: str, package: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "package"), [("umap", "umap"), ("tsne", "openTSNE")]
+)
+def test_other_methods_need_their_packages(
+    bunches, monkeypatch, method: str, package: str
+) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtra, match=r"embsql\[maps\]"):
         bunches.project("m", method=method)
@@ -320,7 +362,9 @@ def test_bad_arguments_of_cluster(bunches, options: dict[str, Any], says: str) -
 
 
 def test_bad_arguments_of_project(bunches) -> None:
-    with pytest.raises(InvalidArgument, match="method must be pca or umap or tsne, got 'pac'"):
+    with pytest.raises(
+        InvalidArgument, match="method must be pca or umap or tsne, got 'pac'"
+    ):
         bunches.project("m", method="pac")
     with pytest.raises(InvalidArgument, match="entity must be"):
         bunches.project("m", entity="items")
@@ -333,7 +377,13 @@ def test_runs_that_cannot_be_used(bunches, verb: str) -> None:
         do("n")
     with pytest.raises(UnknownRun):
         do("m@99")
-    begun = {"algorithm": "als", "params": "{}", "source_sql": "", "seed": 1, "versions": "{}"}
+    begun = {
+        "algorithm": "als",
+        "params": "{}",
+        "source_sql": "",
+        "seed": 1,
+        "versions": "{}",
+    }
     execute_named(bunches.engine, "begin_run", run_id=7, model_name="m", **begun)
     with pytest.raises(RunNotReady, match="is training"):
         do("m@7")
@@ -383,7 +433,9 @@ def test_a_person_is_forgotten_here_too(bunches) -> None:
         bunches.cluster("m", k=4, entity=entity)
         bunches.project("m", entity=entity)
     assert bunches.forget("g0-07") == 3
-    assert "g0-07" not in {row["entity_id"] for row in rows(bunches, "map('m', 'user')")}
+    assert "g0-07" not in {
+        row["entity_id"] for row in rows(bunches, "map('m', 'user')")
+    }
     assert rows(bunches, "clusters('m', 'user')")[0]["top_ids"][0] == "g0-03"
     assert rows(bunches, "clusters('m', 'user')")[0]["label"].startswith("g0-03")
     assert rows(bunches, "clusters('m', 'item')")[0]["top_ids"][0] == "g0-07"
@@ -421,11 +473,13 @@ def test_commands_in_sql(db) -> None:
 def test_commands_are_jobs_in_a_server(pg) -> None:
     with embsql.connect(pg) as database:
         store(database, 1, blobs())
-        labels = (
-            "SELECT item_id AS entity_id, left(item_id, 2) AS label FROM embsql.item_embeddings"
+        labels = "SELECT item_id AS entity_id, left(item_id, 2) AS label FROM embsql.item_embeddings"
+        database.ask(
+            "SELECT embsql.cluster('m', k => 4, labels => $labels)", labels=labels
         )
-        database.ask("SELECT embsql.cluster('m', k => 4, labels => $labels)", labels=labels)
-        database.ask("SELECT embsql.cluster('m', entity => 'user', clustering => 'all')")
+        database.ask(
+            "SELECT embsql.cluster('m', entity => 'user', clustering => 'all')"
+        )
         database.ask("SELECT embsql.project('m')")
         database.ask("SELECT embsql.cluster('m', k => 0)")
         worker.run(pg, once=True, log=lambda _: None)
@@ -436,7 +490,12 @@ def test_commands_are_jobs_in_a_server(pg) -> None:
         assert done[0]["result"][:3] == ["1", "4", str(len(IDS) - 1)]
         assert done[2]["result"] == ["1", str(len(IDS) - 1), None]
         assert done[3]["error"].startswith("cluster: k must be a whole number from 1")
-        assert [row["label"] for row in rows(database, "clusters('m')")] == ["g0", "g1", "g2", "g3"]
+        assert [row["label"] for row in rows(database, "clusters('m')")] == [
+            "g0",
+            "g1",
+            "g2",
+            "g3",
+        ]
 
 
 def test_commands_in_a_shell(tmp_path) -> None:
@@ -467,10 +526,12 @@ def test_what_was_made_reads_without_python(tmp_path) -> None:
         database.project("m")
     with duckdb.connect(path, read_only=True) as plain:
         assert len(plain.sql("SELECT * FROM embsql.clusters('m')").fetchall()) == 4
-        assert len(plain.sql("SELECT * FROM embsql.map('m')").fetchall()) == len(IDS) - 1
         assert (
-            plain.sql("SELECT * FROM embsql.nearest_cluster('m', [1, 0, 0, 0, 0, 0])").fetchall()[
-                0
-            ][0]
+            len(plain.sql("SELECT * FROM embsql.map('m')").fetchall()) == len(IDS) - 1
+        )
+        assert (
+            plain.sql(
+                "SELECT * FROM embsql.nearest_cluster('m', [1, 0, 0, 0, 0, 0])"
+            ).fetchall()[0][0]
             == 0
         )

@@ -30,21 +30,28 @@ def earlier(tmp_path_factory):
 
 @pytest.mark.parametrize("question", ANSWERS)
 def test_it_answers_as_before(earlier, question: str) -> None:
-    for found, wanted in zip(earlier.ask(question).to_pylist(), ANSWERS[question], strict=True):
+    for found, wanted in zip(
+        earlier.ask(question).to_pylist(), ANSWERS[question], strict=True
+    ):
         assert found.keys() == wanted.keys()
         for column, value in wanted.items():
-            close = pytest.approx(value, abs=2e-5) if isinstance(value, float) else value
+            close = (
+                pytest.approx(value, abs=2e-5) if isinstance(value, float) else value
+            )
             assert found[column] == close
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_its_options_have_the_names_of_now(earlier, model: str) -> None:
     (run,) = earlier.ask(
-        "SELECT algorithm, params FROM embsql.runs WHERE model_name = $model", model=model
+        "SELECT algorithm, params FROM embsql.runs WHERE model_name = $model",
+        model=model,
     ).to_pylist()
     params = json.loads(run["params"])
     params.pop("item_features", None)
-    algorithms.make(run["algorithm"], params)  # which refuses a name that it does not know
+    algorithms.make(
+        run["algorithm"], params
+    )  # which refuses a name that it does not know
 
 
 def test_nothing_has_an_earlier_name(earlier) -> None:
@@ -76,6 +83,6 @@ def test_a_server_of_then_has_the_functions_of_now(empty, pg) -> None:
         connection.execute(lzma.decompress((FOLDER / "server.sql.xz").read_bytes()))
     with embsql.connect(empty, install=True) as database, embsql.connect(pg) as fresh:
         assert database.ask(SIGNATURES).to_pylist() == fresh.ask(SIGNATURES).to_pylist()
-        assert not database.ask("SELECT to_regclass('embsql.solvers') AS gone").to_pylist()[0][
-            "gone"
-        ]
+        assert not database.ask(
+            "SELECT to_regclass('embsql.solvers') AS gone"
+        ).to_pylist()[0]["gone"]

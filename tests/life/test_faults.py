@@ -19,7 +19,13 @@ import pytest
 import embsql
 from embsql.algorithms.als import ALS
 from embsql.api.database import cancel
-from embsql.errors import AlreadyTraining, Cancelled, DatabaseBusy, LostLease, NotTraining
+from embsql.errors import (
+    AlreadyTraining,
+    Cancelled,
+    DatabaseBusy,
+    LostLease,
+    NotTraining,
+)
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)"
 
@@ -27,7 +33,9 @@ EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(
 def slow(monkeypatch: pytest.MonkeyPatch, hook) -> None:
     """Let every training call `hook(run)` before it begins."""
     fit = ALS.fit
-    monkeypatch.setattr(ALS, "fit", lambda self, data, run: (hook(run), fit(self, data, run))[1])
+    monkeypatch.setattr(
+        ALS, "fit", lambda self, data, run: (hook(run), fit(self, data, run))[1]
+    )
 
 
 def wait(condition, seconds: float = 20) -> None:
@@ -84,7 +92,9 @@ def test_log_is_readable_while_it_trains(db, monkeypatch) -> None:
         def then_look(epoch, values):
             report(epoch, values)
             with embsql.connect(db.engine.second()) as reader:
-                seen.append(reader.ask("SELECT * FROM embsql.training_log('m')").num_rows)
+                seen.append(
+                    reader.ask("SELECT * FROM embsql.training_log('m')").num_rows
+                )
 
         run.on_report = then_look
         return fit(self, data, run)
@@ -108,9 +118,9 @@ def test_a_late_trainer_is_refused(db, monkeypatch) -> None:
     assert db.ask("SELECT live_run FROM embsql.models()").to_pylist() == [
         {"live_run": first.run_id}
     ]
-    assert db.ask("SELECT count(DISTINCT run_id) AS n FROM embsql.item_embeddings").to_pylist() == [
-        {"n": 1}
-    ]
+    assert db.ask(
+        "SELECT count(DISTINCT run_id) AS n FROM embsql.item_embeddings"
+    ).to_pylist() == [{"n": 1}]
 
 
 TRAIN = """
@@ -150,7 +160,9 @@ def test_interrupt_and_cancel_from_another_process(tmp_path) -> None:
     process = start(path, 10**6)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)  # a guard against hanging, not a measurement
+    _, errors = process.communicate(
+        timeout=60
+    )  # a guard against hanging, not a measurement
     assert "KeyboardInterrupt" in errors
     with embsql.connect(str(path)) as database:
         assert database.ask("SELECT 1 FROM embsql.leases").num_rows == 0

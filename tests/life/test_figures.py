@@ -11,7 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql.errors import InvalidArgument, MissingColumn, NoLiveRun, NotEvaluated, NotPromoted
+from embsql.errors import (
+    InvalidArgument,
+    MissingColumn,
+    NoLiveRun,
+    NotEvaluated,
+    NotPromoted,
+)
 from embsql.shells.cli import main
 
 QUICK = {"dim": 8, "epochs": 2, "threads": 1, "evaluate": True}
@@ -72,7 +78,9 @@ BOUGHT = [  # the cut is before day 8: a knows x and y by then, b knows x
 
 
 @pytest.mark.parametrize("algorithm", ["als", "item2vec"])
-def test_a_pair_known_before_the_cut_is_not_new(each: embsql.Database, algorithm: str) -> None:
+def test_a_pair_known_before_the_cut_is_not_new(
+    each: embsql.Database, algorithm: str
+) -> None:
     """Of ten events the last fifth begins on day 9: a meets z, and x again."""
     fill(each, "bought", BOUGHT)
     plan = {**QUICK, "algorithm": algorithm, "split": "time", "gate": False}
@@ -99,7 +107,8 @@ def test_what_was_added_up_is_not_cut_later(each: embsql.Database) -> None:
     fill(each, "bought", BOUGHT)
     each.train("m", "bought", dim=4, epochs=1, threads=1)
     with pytest.raises(
-        NotEvaluated, match="to which 2 repeated rows were added up; measure by time while training"
+        NotEvaluated,
+        match="to which 2 repeated rows were added up; measure by time while training",
     ):
         each.evaluate("m", split="time")
     plain = "SELECT user_id, item_id, max(event_time) AS event_time FROM bought GROUP BY 1, 2"
@@ -117,9 +126,13 @@ def test_what_was_known_can_be_found_again(each: embsql.Database) -> None:
     fill(each, "bought", rows)
     with pytest.raises(NotEvaluated, match="a pair that was not known before"):
         each.train("m", "bought", **QUICK, split="time")
-    run = each.train("m", "bought", **QUICK, split="time", repeats=True, k=4, gate=False)
+    run = each.train(
+        "m", "bought", **QUICK, split="time", repeats=True, k=4, gate=False
+    )
     assert run.metrics["recall@4"] == 1.0
-    with pytest.raises(InvalidArgument, match="repeats must be false with split 'last'"):
+    with pytest.raises(
+        InvalidArgument, match="repeats must be false with split 'last'"
+    ):
         each.train("m", "bought", **QUICK, repeats=True)
 
 
@@ -127,7 +140,8 @@ def test_the_report_says_how_many_last_pairs_are_tied(each: embsql.Database) -> 
     fill(
         each,
         "bought",
-        [(user, item, 0 if item == "i0" else 1) for user, item, _ in halves()] + [("one", "i0", 0)],
+        [(user, item, 0 if item == "i0" else 1) for user, item, _ in halves()]
+        + [("one", "i0", 0)],
     )
     each.train("m", "bought", **QUICK, gate=False)
     report = each.ask("SELECT * FROM embsql.validation('m')").to_pylist()
@@ -149,7 +163,13 @@ def shop(each: embsql.Database) -> embsql.Database:
     fill(
         each,
         "later",
-        [*lacking, ("u000", "i2", 9), ("u001", "i99", 9), ("stranger", "i0", 9), ("u000", "i0", 9)],
+        [
+            *lacking,
+            ("u000", "i2", 9),
+            ("u001", "i99", 9),
+            ("stranger", "i0", 9),
+            ("u000", "i0", 9),
+        ],
     )
     return each
 
@@ -176,17 +196,23 @@ def check(database: embsql.Database) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["als", "svd", "item2vec"])
-def test_a_test_set_asks_the_vectors_as_they_are(shop: embsql.Database, algorithm: str) -> None:
+def test_a_test_set_asks_the_vectors_as_they_are(
+    shop: embsql.Database, algorithm: str
+) -> None:
     run = shop.train("m", "bought", dim=4, algorithm=algorithm, threads=1)
     before = shop.ask("SELECT checksum FROM embsql.runs").to_pylist()
     figures = shop.evaluate("m", test=TEST)
     check(shop)
     assert shop.ask("SELECT checksum FROM embsql.runs").to_pylist() == before
     assert figures["hit_rate@10"] == pytest.approx(40 / 41)
-    assert shop.ask("SELECT count(*) AS n FROM embsql.runs").to_pylist() == [{"n": run.run_id}]
+    assert shop.ask("SELECT count(*) AS n FROM embsql.runs").to_pylist() == [
+        {"n": run.run_id}
+    ]
 
 
-def test_a_model_of_two_halves_finds_what_is_lacking_first(shop: embsql.Database) -> None:
+def test_a_model_of_two_halves_finds_what_is_lacking_first(
+    shop: embsql.Database,
+) -> None:
     shop.train("m", "bought", dim=4, epochs=8, threads=1)
     figures = shop.evaluate("m", test=TEST, k=1)
     assert figures["hit_rate@1"] > 0.8
@@ -204,7 +230,9 @@ def test_training_is_measured_on_it_and_judged(shop: embsql.Database) -> None:
     )
     check(shop)
     assert shop.evaluate("m", test=TEST) == run.metrics
-    again = shop.train("m", "bought", dim=4, epochs=3, threads=1, evaluate=True, test=TEST)
+    again = shop.train(
+        "m", "bought", dim=4, epochs=3, threads=1, evaluate=True, test=TEST
+    )
     assert again.skipped
     shop.engine.run("DELETE FROM later WHERE user_id = 'u003'")
     assert not shop.train(
@@ -218,7 +246,9 @@ def test_registered_vectors_can_be_asked(shop: embsql.Database) -> None:
         "0.0 + CAST(substr({0}, 2) AS INTEGER) % 2] AS embedding "
         "FROM (SELECT DISTINCT {0} FROM bought) AS b"
     )
-    shop.register_embeddings("r", vectors.format("item_id"), users=vectors.format("user_id"))
+    shop.register_embeddings(
+        "r", vectors.format("item_id"), users=vectors.format("user_id")
+    )
     assert shop.evaluate("r", test=TEST, k=6)["hit_rate@6"] == pytest.approx(40 / 41)
     with pytest.raises(NotEvaluated, match="give a test of your own"):
         shop.evaluate("r")
@@ -228,15 +258,21 @@ def test_what_is_no_test_set(shop: embsql.Database) -> None:
     shop.train("m", "bought", dim=4, epochs=1, threads=1)
     with pytest.raises(MissingColumn, match='no column "item_id"'):
         shop.evaluate("m", test="SELECT user_id FROM later")
-    with pytest.raises(NotEvaluated, match="it was trained on all 200 pairs of the test"):
+    with pytest.raises(
+        NotEvaluated, match="it was trained on all 200 pairs of the test"
+    ):
         shop.evaluate("m", test="SELECT * FROM bought")
     with pytest.raises(InvalidArgument, match="split must be left out with test"):
         shop.evaluate("m", test=TEST, split="last")
-    with pytest.raises(InvalidArgument, match="test must be given together with evaluate"):
+    with pytest.raises(
+        InvalidArgument, match="test must be given together with evaluate"
+    ):
         shop.train("m", "bought", dim=4, test=TEST)
 
 
-def test_a_test_set_is_whatever_a_source_is(shop: embsql.Database, tmp_path: Path) -> None:
+def test_a_test_set_is_whatever_a_source_is(
+    shop: embsql.Database, tmp_path: Path
+) -> None:
     run = shop.train("m", "bought", dim=4, epochs=3, threads=1)
     wanted = shop.evaluate("m", test=TEST)
     table = shop.ask(TEST)
@@ -250,7 +286,9 @@ def test_a_test_set_is_whatever_a_source_is(shop: embsql.Database, tmp_path: Pat
     )
     assert trained.metrics == wanted
     assert run.run_id != trained.run_id
-    with pytest.raises(InvalidArgument, match="test must be a SELECT, the name of a table"):
+    with pytest.raises(
+        InvalidArgument, match="test must be a SELECT, the name of a table"
+    ):
         shop.evaluate("m", test=5)
 
 
@@ -260,10 +298,18 @@ def test_a_test_sets_columns_have_names(shop: embsql.Database) -> None:
     shop.train("plain", "bought", dim=4, epochs=3, threads=1)
     wanted = shop.evaluate("plain", test=TEST)
     assert (
-        shop.evaluate("plain", test=renamed.format("later"), user_col="who", item_col="what")
+        shop.evaluate(
+            "plain", test=renamed.format("later"), user_col="who", item_col="what"
+        )
         == wanted
     )
-    options = {"dim": 4, "epochs": 3, "threads": 1, "user_col": "who", "item_col": "what"}
+    options = {
+        "dim": 4,
+        "epochs": 3,
+        "threads": 1,
+        "user_col": "who",
+        "item_col": "what",
+    }
     shop.train("named", renamed.format("bought"), **options)
     for test in (renamed.format("later"), TEST):
         assert shop.evaluate("named", test=test) == wanted
@@ -287,7 +333,9 @@ def test_a_test_sets_columns_have_names(shop: embsql.Database) -> None:
 
 def test_an_empty_test_set_is_called_the_test(shop: embsql.Database) -> None:
     shop.train("m", "bought", dim=4, epochs=1, threads=1)
-    with pytest.raises(NotEvaluated, match="m cannot be evaluated: its test gives no pair"):
+    with pytest.raises(
+        NotEvaluated, match="m cannot be evaluated: its test gives no pair"
+    ):
         shop.evaluate("m", test="SELECT * FROM later WHERE user_id = 'nobody'")
 
 
@@ -300,7 +348,14 @@ def test_what_a_refused_split_tells_to_do_works(each: embsql.Database) -> None:
     ):
         each.evaluate("m", split="time")
     run = each.train(
-        "m", "bought", dim=4, epochs=1, threads=1, evaluate=True, split="time", gate=False
+        "m",
+        "bought",
+        dim=4,
+        epochs=1,
+        threads=1,
+        evaluate=True,
+        split="time",
+        gate=False,
     )
     assert run.metrics
     assert each.evaluate("m", split="last")
@@ -311,13 +366,19 @@ def test_a_test_set_in_sql_and_in_a_shell(tmp_path) -> None:
     with embsql.connect(path) as database:
         fill(database, "bought", halves())
         fill(
-            database, "later", [(f"u{u:03}", f"i{2 * (u // 2 % 6) + u % 2}", 9) for u in range(40)]
+            database,
+            "later",
+            [(f"u{u:03}", f"i{2 * (u // 2 % 6) + u % 2}", 9) for u in range(40)],
         )
         database.train("m", "bought", dim=4, epochs=3, threads=1)
         options = json.dumps({"test": TEST, "k": 6})
-        (answer,) = database.ask(f"CALL embsql.evaluate('m', options => '{options}')").to_pylist()
+        (answer,) = database.ask(
+            f"CALL embsql.evaluate('m', options => '{options}')"
+        ).to_pylist()
         assert json.loads(answer["figures"])["hit_rate@6"] == 1
-    done = CliRunner().invoke(main, ["--db", path, "--json", "evaluate", "m", "--test", TEST])
+    done = CliRunner().invoke(
+        main, ["--db", path, "--json", "evaluate", "m", "--test", TEST]
+    )
     assert {"metric": "hit_rate@10", "value": 1.0} in [
         json.loads(line) for line in done.stdout.splitlines()
     ]
@@ -330,7 +391,11 @@ def test_harder_data_do_not_close_the_gate(each: embsql.Database) -> None:
     """The same options are no worse than themselves, however much worse the figure is."""
     fill(each, "monday", halves())
     rng = np.random.default_rng(0)
-    noise = [(f"new{u}", f"i{n}", 0) for u in range(40) for n in rng.choice(12, 5, replace=False)]
+    noise = [
+        (f"new{u}", f"i{n}", 0)
+        for u in range(40)
+        for n in rng.choice(12, 5, replace=False)
+    ]
     fill(each, "tuesday", halves() + noise)
     first = each.train("m", "monday", **QUICK, split="random")
     second = each.train("m", "tuesday", **QUICK, split="random")
@@ -348,10 +413,16 @@ def test_harder_data_do_not_close_the_gate(each: embsql.Database) -> None:
     assert rows[2]["reason"] == "nothing was live"
     each.train("m", "monday", **QUICK, split="random", gate=False)
     off = judged(each, "m")[0]
-    assert (off["verdict"], off["basis"], off["reason"]) == ("off", "none", "the gate was off")
+    assert (off["verdict"], off["basis"], off["reason"]) == (
+        "off",
+        "none",
+        "the gate was off",
+    )
 
 
-def test_what_is_clearly_worse_is_refused_and_says_what_to_do(each: embsql.Database) -> None:
+def test_what_is_clearly_worse_is_refused_and_says_what_to_do(
+    each: embsql.Database,
+) -> None:
     """One dimension cannot tell eight groups apart, and on the same pairs that shows."""
     fill(each, "bought", halves(120, groups=8))
     good = each.train("m", "bought", **QUICK, k=1)
@@ -386,15 +457,23 @@ def test_a_model_that_never_went_live_says_where_it_is(each: embsql.Database) ->
     fill(
         each,
         "noise",
-        [(f"u{u}", f"i{n}", 0) for u in range(30) for n in rng.choice(30, 6, replace=False)],
+        [
+            (f"u{u}", f"i{n}", 0)
+            for u in range(30)
+            for n in rng.choice(30, 6, replace=False)
+        ],
     )
     run = each.train("m", "noise", **QUICK | {"dim": 1}, split="random")
     assert run.status == "ready"
-    sentence = rf"no live run, but run {run.run_id} is finished: read it as 'm@.*gate.*promote"
+    sentence = (
+        rf"no live run, but run {run.run_id} is finished: read it as 'm@.*gate.*promote"
+    )
     with pytest.raises(NotPromoted, match=sentence):
         each.materialize("m")
     with pytest.raises(Exception, match=sentence):
         each.ask("SELECT * FROM embsql.similar_items('m', 'i1')")
     each.engine.run("UPDATE embsql.runs SET status = 'failed'")
-    with pytest.raises(NoLiveRun, match="has no live run, and no finished one to promote"):
+    with pytest.raises(
+        NoLiveRun, match="has no live run, and no finished one to promote"
+    ):
         each.materialize("m")

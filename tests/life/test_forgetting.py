@@ -28,7 +28,9 @@ PAIRS += [(person, f"i{n}") for person in (ADA, ADA.upper()) for n in (1, 2, 3)]
 
 def filled(database: embsql.Database) -> embsql.Database:
     """A table of events, in which the person is."""
-    database.engine.run("CREATE TABLE events (user_id VARCHAR(20), item_id VARCHAR(20))")
+    database.engine.run(
+        "CREATE TABLE events (user_id VARCHAR(20), item_id VARCHAR(20))"
+    )
     users, items = zip(*PAIRS, strict=True)
     database.engine.write("events", {"user_id": users, "item_id": items}, schema="main")
     return database
@@ -57,23 +59,31 @@ def dump(database: embsql.Database, folder: Path) -> bytes:
     if database.engine.embedded:
         database.engine.run(f"EXPORT DATABASE '{folder}'")
         return b"".join(path.read_bytes() for path in folder.iterdir())
-    (home,) = database.ask("SELECT setting FROM pg_config WHERE name = 'BINDIR'").to_pylist()
+    (home,) = database.ask(
+        "SELECT setting FROM pg_config WHERE name = 'BINDIR'"
+    ).to_pylist()
     program = Path(home["setting"]) / "pg_dump"
     if not program.exists():
         pytest.skip("pg_dump is where the server is")
-    told = subprocess.run([program, database.engine.second()], capture_output=True, check=False)
+    told = subprocess.run(
+        [program, database.engine.second()], capture_output=True, check=False
+    )
     assert told.returncode == 0, told.stderr
     return told.stdout
 
 
-def trained(database: embsql.Database, epoch: Callable[[], None] | None = None, **wanted) -> int:
+def trained(
+    database: embsql.Database, epoch: Callable[[], None] | None = None, **wanted
+) -> int:
     """Train; meanwhile, after the first epoch, something happens. The number of the run."""
 
     def listen(number: int, _: dict[str, float]) -> None:
         if number == 1 and epoch:
             epoch()
 
-    plan = Plan("shop", sources.source(EVENTS, "source"), ALS(dim=2, epochs=2), **wanted)
+    plan = Plan(
+        "shop", sources.source(EVENTS, "source"), ALS(dim=2, epochs=2), **wanted
+    )
     return int(train.train(database.engine, plan, listen).run_id or 0)
 
 
@@ -88,12 +98,15 @@ def made_of(database: embsql.Database) -> None:
     database.project("shop", entity="user")
     database.materialize("shop", k=2)
     database.engine.write(
-        "cohorts", {"cohort_set": ["s"] * 2, "user_id": [ADA, "u1"], "cohort": ["c"] * 2}
+        "cohorts",
+        {"cohort_set": ["s"] * 2, "user_id": [ADA, "u1"], "cohort": ["c"] * 2},
     )
 
 
 def count(database: embsql.Database, rows: str) -> int:
-    return int(database.ask(f"SELECT count(*) AS n FROM embsql.{rows}").to_pylist()[0]["n"])
+    return int(
+        database.ask(f"SELECT count(*) AS n FROM embsql.{rows}").to_pylist()[0]["n"]
+    )
 
 
 # --- while something is made ---------------------------------------------------------------------
@@ -111,22 +124,31 @@ def test_a_training_in_flight_ends_without_the_person(shop, other, tmp_path) -> 
         other.engine.run(f"DELETE FROM events WHERE user_id = '{ADA}'")
 
     run_id = trained(shop, forget, warm_start=True, force=True)
-    assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": run_id}]
+    assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [
+        {"live_run": run_id}
+    ]
     assert ADA.encode() not in dump(shop, tmp_path / "now")
     assert count(shop, f"user_embeddings WHERE run_id = {run_id}") == 10
     assert (
-        count(shop, "source_checks WHERE check_name = 'user ids alike' AND example IS NOT NULL")
+        count(
+            shop,
+            "source_checks WHERE check_name = 'user ids alike' AND example IS NOT NULL",
+        )
         == 0
     )
     assert count(shop, "forgotten") == 0
-    seeds = f"SELECT user_id FROM embsql.lookalikes('shop', ARRAY['{ADA}', 'u1'], k => 20)"
+    seeds = (
+        f"SELECT user_id FROM embsql.lookalikes('shop', ARRAY['{ADA}', 'u1'], k => 20)"
+    )
     assert ADA not in shop.ask(seeds)["user_id"].to_pylist()
     made_of(shop)
     shop.engine.run(f"DELETE FROM embsql.cohorts WHERE user_id = '{ADA}'")
     assert ADA.encode() not in dump(shop, tmp_path / "after")
 
 
-def test_a_run_that_is_being_written_is_without_the_person(shop, other, monkeypatch) -> None:
+def test_a_run_that_is_being_written_is_without_the_person(
+    shop, other, monkeypatch
+) -> None:
     """DuckDB refuses whoever comes second, so it is written again; PostgreSQL lets it see the
     first.
     """
@@ -139,7 +161,9 @@ def test_a_run_that_is_being_written_is_without_the_person(shop, other, monkeypa
 
     monkeypatch.setattr(run_rows, "tables", late)
     run_id = trained(shop)
-    assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": run_id}]
+    assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [
+        {"live_run": run_id}
+    ]
     for table in ("user_embeddings", "interactions"):
         assert count(shop, f"{table} WHERE user_id = '{ADA}'") == 0
     assert count(shop, "user_embeddings") == 10
@@ -158,7 +182,11 @@ def test_a_training_that_fails_names_nobody_who_was_forgotten(shop, other) -> No
         "status": "failed",
         "error": "not kept, since somebody was forgotten meanwhile, whom it may name",
     }
-    assert count(shop, "source_checks WHERE example IS NOT NULL") == count(shop, "forgotten") == 0
+    assert (
+        count(shop, "source_checks WHERE example IS NOT NULL")
+        == count(shop, "forgotten")
+        == 0
+    )
 
 
 def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
@@ -175,7 +203,9 @@ def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
     )
 
 
-def test_what_is_made_of_a_run_meanwhile_is_without_the_person(shop, other, monkeypatch) -> None:
+def test_what_is_made_of_a_run_meanwhile_is_without_the_person(
+    shop, other, monkeypatch
+) -> None:
     trained(shop)
     for module, name in (
         (clusters, "replace_rows"),
@@ -194,13 +224,26 @@ def test_what_is_made_of_a_run_meanwhile_is_without_the_person(shop, other, monk
     assert count(shop, f"maps WHERE entity_id = '{ADA}'") == 0
     assert count(shop, f"top_items WHERE user_id = '{ADA}'") == 0
     assert count(shop, "cluster_members") == count(shop, "maps") == 10
-    assert shop.ask("SELECT sum(size) AS n FROM embsql.clusters").to_pylist() == [{"n": 10}]
+    assert shop.ask("SELECT sum(size) AS n FROM embsql.clusters").to_pylist() == [
+        {"n": 10}
+    ]
 
 
 # --- words ---------------------------------------------------------------------------------------
 
 
-NOBODYS = [ADA, "o'hara", "'x", 'said "x"', "42", "müller {}", "a.b", "$1", "dim", "(a|"]
+NOBODYS = [
+    ADA,
+    "o'hara",
+    "'x",
+    'said "x"',
+    "42",
+    "müller {}",
+    "a.b",
+    "$1",
+    "dim",
+    "(a|",
+]
 GONE = {"forgotten": True}
 RUN = """
     INSERT INTO embsql.runs (
@@ -214,7 +257,12 @@ NAMING = f"{EVENTS} WHERE user_id <> 'nobody' OR user_id = '{ADA}'"
 def remembers(database: embsql.Database, who: str, status: str) -> dict[str, str]:
     """A run that names somebody in every way; what it remembers."""
     sql = "SELECT 42 AS n WHERE user_id <> '" + who.replace("'", "''") + "'"
-    options = {"dim": 4, "reg": 1e-05, "graph": "SELECT 'a' || 'b'", "test": f"SELECT $x${who}$x$"}
+    options = {
+        "dim": 4,
+        "reg": 1e-05,
+        "graph": "SELECT 'a' || 'b'",
+        "test": f"SELECT $x${who}$x$",
+    }
     words = {
         "params": json.dumps(options | {"user_features": sql}),
         "source_sql": sql,
@@ -226,7 +274,9 @@ def remembers(database: embsql.Database, who: str, status: str) -> dict[str, str
 
 def kept(database: embsql.Database) -> dict[str, str]:
     """What the one run remembers."""
-    (row,) = database.ask("SELECT params, source_sql, error FROM embsql.runs").to_pylist()
+    (row,) = database.ask(
+        "SELECT params, source_sql, error FROM embsql.runs"
+    ).to_pylist()
     return row
 
 
@@ -275,9 +325,13 @@ def test_a_select_that_named_somebody_is_never_run_again(featured, tmp_path) -> 
     assert featured.forget(ADA) > 0
     left = kept(featured)
     assert json.loads(left["params"]) == before | {"user_features": GONE}
-    with pytest.raises(errors.NotEvaluated, match="user_features named somebody who was forgotten"):
+    with pytest.raises(
+        errors.NotEvaluated, match="user_features named somebody who was forgotten"
+    ):
         featured.evaluate("shop")
-    with pytest.raises(errors.SourceFailed, match="source named somebody who was forgotten"):
+    with pytest.raises(
+        errors.SourceFailed, match="source named somebody who was forgotten"
+    ):
         featured.train("again", left["source_sql"])
     featured.train("shop", f"{EVENTS} LIMIT 30", algorithm="als", dim=2, evaluate=True)
     featured.engine.run(f"DELETE FROM events WHERE user_id = '{ADA}'")
@@ -296,7 +350,9 @@ def test_a_copy_loses_the_select_too(featured, new_database) -> None:
 
 
 @pytest.mark.parametrize("ends", ["ready", "failed"])
-def test_a_training_in_flight_keeps_no_select_that_names_the_person(shop, other, ends) -> None:
+def test_a_training_in_flight_keeps_no_select_that_names_the_person(
+    shop, other, ends
+) -> None:
     """Of one that fails no SELECT with a string: who was forgotten is known by a hash."""
 
     def forget(epoch: int, _: dict[str, float]) -> None:
@@ -331,7 +387,9 @@ def test_figures_are_those_without_the_person(shop) -> None:
     trained(shop)
     shop.cluster("shop", entity="user", k=2)
     shop.forget(ADA)
-    (pair,) = shop.ask("SELECT * FROM embsql.explain_similarity('shop', 'i1', 'i2')").to_pylist()
+    (pair,) = shop.ask(
+        "SELECT * FROM embsql.explain_similarity('shop', 'i1', 'i2')"
+    ).to_pylist()
     chance = pair["users_a"] * pair["users_b"] / 10
     assert pair["lift"] == pytest.approx(pair["shared_users"] / chance)
     assert shop.ask(
@@ -341,8 +399,12 @@ def test_figures_are_those_without_the_person(shop) -> None:
         SELECT cluster_id, count(*) AS size, sqrt(avg(distance * distance)) AS radius
         FROM embsql.cluster_members('shop', 'user') GROUP BY cluster_id ORDER BY cluster_id
     """
-    groups = shop.ask("SELECT cluster_id, size, radius FROM embsql.clusters('shop', 'user')")
-    for group, counted in zip(groups.to_pylist(), shop.ask(left).to_pylist(), strict=True):
+    groups = shop.ask(
+        "SELECT cluster_id, size, radius FROM embsql.clusters('shop', 'user')"
+    )
+    for group, counted in zip(
+        groups.to_pylist(), shop.ask(left).to_pylist(), strict=True
+    ):
         assert group == pytest.approx(counted)
 
 
@@ -368,7 +430,9 @@ def people(database: embsql.Database) -> list[str]:
 def test_a_copy_published_afterwards_is_without_the_person(world, copy) -> None:
     world.forget("ada")
     assert "ada" in people(copy)
-    (done, _) = publish.publish(world.engine, copy.engine.second(), ["compass", "angles"])
+    (done, _) = publish.publish(
+        world.engine, copy.engine.second(), ["compass", "angles"]
+    )
     assert people(copy) == people(world) == ["bob", "cyd", "nil"]
     assert not done.copied
     assert done.checksum == publish.content(world.engine, 1).checksum
@@ -389,7 +453,9 @@ def test_forgotten_while_it_is_published(world, monkeypatch, new_database) -> No
         world.forget("ada")
 
     monkeypatch.setattr(publish, "_copy_derived", late)
-    with embsql.connect(new_database() if world.engine.embedded else ":memory:") as there:
+    with embsql.connect(
+        new_database() if world.engine.embedded else ":memory:"
+    ) as there:
         publish.publish(world.engine, there.engine.second(), ["compass"])
         assert people(there) == ["bob", "cyd", "nil"]
 
@@ -400,7 +466,10 @@ def test_forgotten_while_it_is_published(world, monkeypatch, new_database) -> No
 def test_batches_go_on_where_they_were(new_database, monkeypatch) -> None:
     """The live run is cleared first; a run that is not yet cleared answers nobody."""
     with embsql.connect(new_database()) as database:
-        runs = [trained(filled(database)), *(trained(database, force=True) for _ in range(2))]
+        runs = [
+            trained(filled(database)),
+            *(trained(database, force=True) for _ in range(2)),
+        ]
         monkeypatch.setattr(forgetting, "BATCH", 1)
         cleared = forgetting.clear
 
@@ -418,7 +487,9 @@ def test_batches_go_on_where_they_were(new_database, monkeypatch) -> None:
             f"SELECT source FROM embsql.recommend('shop', '{ADA}', k => 1)"
         ).to_pylist() == [{"source": "popular"}]
         for ask in (
-            lambda: database.sql(f"SELECT * FROM embsql.recommend('shop@{runs[0]}', '{ADA}')"),
+            lambda: database.sql(
+                f"SELECT * FROM embsql.recommend('shop@{runs[0]}', '{ADA}')"
+            ),
             lambda: database.promote(f"shop@{runs[0]}"),
         ):
             with pytest.raises(
@@ -468,9 +539,13 @@ def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
         assert [job["error"] for job in found] == ["user forgotten, item i1"] * 3
         assert found[0]["source"] == sources.UNNAMED
         assert ADA in found[1]["source"], "its worker may begin again"
-        database.engine.run("UPDATE embsql.jobs SET status = 'running' WHERE status = 'queued'")
+        database.engine.run(
+            "UPDATE embsql.jobs SET status = 'running' WHERE status = 'queued'"
+        )
         for job_id in (2, 3):
-            database.engine.run(files.statements("jobs.sql")["end_job"], job_id=job_id, **ended)
+            database.engine.run(
+                files.statements("jobs.sql")["end_job"], job_id=job_id, **ended
+            )
         text = database.ask(
             "SELECT string_agg(CAST(j AS text), ' ') AS text FROM embsql.jobs AS j"
         )["text"][0].as_py()
@@ -480,7 +555,10 @@ def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
 
 @pytest.mark.parametrize(
     ("end", "jobs"),
-    [("SELECT embsql.give_up(job_id) FROM embsql.jobs", 2), ("SELECT embsql.cancel('shop')", 1)],
+    [
+        ("SELECT embsql.give_up(job_id) FROM embsql.jobs", 2),
+        ("SELECT embsql.cancel('shop')", 1),
+    ],
 )
 def test_a_job_that_never_began_names_nobody_either(pg, end: str, jobs: int) -> None:
     source = f"SELECT user_id, item_id FROM events WHERE user_id <> '{ADA}'"
@@ -504,7 +582,8 @@ def test_what_the_server_noted_names_nobody_who_was_forgotten(new_database) -> N
     with embsql.connect(new_database()) as database:
         known_run(database)
         database.engine.write(
-            "cohorts", {"cohort_set": ["s"] * 3, "user_id": ["ada"] * 3, "cohort": ["c"] * 3}
+            "cohorts",
+            {"cohort_set": ["s"] * 3, "user_id": ["ada"] * 3, "cohort": ["c"] * 3},
         )
         database.engine.run(
             "ANALYZE embsql.cohorts, embsql_runs.user_embeddings_1, embsql_runs.interactions_2"
@@ -517,14 +596,18 @@ def test_what_the_server_noted_names_nobody_who_was_forgotten(new_database) -> N
 
 
 @pytest.mark.parametrize("person", ["u\0001", " "])
-def test_an_id_that_no_source_may_have_is_forgotten(db: embsql.Database, person: str) -> None:
+def test_an_id_that_no_source_may_have_is_forgotten(
+    db: embsql.Database, person: str
+) -> None:
     """A file of an earlier version may hold an id with NUL; one of spaces is as good as any."""
     events = "SELECT 'u' || i % 5 AS user_id, i % 7 AS item_id FROM range(40) AS t (i)"
     db.train("m", events, algorithm="svd", dim=2)
     forgets = (db.forget, lambda who: db.ask("CALL embsql.forget($who)", who=who))
     for earlier, forget in zip(("u0", "u1"), forgets, strict=True):
         for table in ("user_embeddings", "interactions"):
-            renamed = f"UPDATE embsql.{table} SET user_id = $person WHERE user_id = $earlier"
+            renamed = (
+                f"UPDATE embsql.{table} SET user_id = $person WHERE user_id = $earlier"
+            )
             assert db.engine.run(renamed, person=person, earlier=earlier)
         forget(person)
         left = db.ask(

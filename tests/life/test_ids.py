@@ -85,7 +85,11 @@ MISSING = [
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
 def base(request):
     """One database for all values: nothing is written there."""
-    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    target = (
+        ":memory:"
+        if request.param == "duckdb"
+        else request.getfixturevalue("new_database")()
+    )
     with embsql.connect(target) as database:
         # What a session sets must not matter.
         database.engine.run("SET TimeZone = 'America/New_York'")
@@ -115,7 +119,9 @@ def test_the_text_of_an_id(base: embsql.Database, case: tuple[str, ...]) -> None
         "user_features",
         pa.array([text]),
     )
-    assert known.to_pylist() == [{"age": 1}], "what comes with a source has the same ids"
+    assert known.to_pylist() == [{"age": 1}], (
+        "what comes with a source has the same ids"
+    )
 
 
 @pytest.mark.parametrize("case", MISSING, ids=[case[0] for case in MISSING])
@@ -123,7 +129,9 @@ def test_what_is_no_id(base: embsql.Database, case: tuple[str, ...]) -> None:
     rows = f"SELECT {own(base, case)} AS user_id, 'x' AS item_id"
     prepared = prepare(base.engine, rows, Columns(), Run(), explicit=False)
     missing = next(
-        finding for finding in prepared.findings if finding.check_name == "missing user id"
+        finding
+        for finding in prepared.findings
+        if finding.check_name == "missing user id"
     )
     assert missing.affected == 1
 
@@ -138,12 +146,17 @@ def test_what_is_no_id(base: embsql.Database, case: tuple[str, ...]) -> None:
         "16777216::real",
     ],
 )
-def test_floating_point_that_may_be_several_ids(base: embsql.Database, value: str) -> None:
+def test_floating_point_that_may_be_several_ids(
+    base: embsql.Database, value: str
+) -> None:
     with pytest.raises(InexactId, match="whole numbers are not told apart") as caught:
         ids(base, value)
     remedy = f"SELECT {caught.value.values['remedy']}, 'x' AS item_id FROM (SELECT {value} AS user_id) AS t"
     assert (
-        prepare(base.engine, remedy, Columns(), Run(), explicit=False).interactions().n_users == 1
+        prepare(base.engine, remedy, Columns(), Run(), explicit=False)
+        .interactions()
+        .n_users
+        == 1
     )
     with pytest.raises(InexactId):
         features(
@@ -157,7 +170,9 @@ def test_floating_point_that_may_be_several_ids(base: embsql.Database, value: st
 
 @pytest.mark.parametrize("value", ["ARRAY[1]", "ROW(1, 2)", "INTERVAL '1 day'"])
 def test_what_cannot_be_an_id(base: embsql.Database, value: str) -> None:
-    with pytest.raises(BadColumnType, match='"user_id" must be text, a number or a UUID'):
+    with pytest.raises(
+        BadColumnType, match='"user_id" must be text, a number or a UUID'
+    ):
         ids(base, value)
 
 
@@ -181,11 +196,11 @@ def test_everything_that_comes_with_a_source_has_its_ids(each: embsql.Database) 
     vectors = "SELECT CAST(i AS float8) AS item_id, ARRAY[i * 1.0, 1.0] AS embedding FROM generate_series(1, 6) AS t(i)"
     people = vectors.replace("item_id", "user_id")
     each.register_embeddings("m", vectors, users=people)
-    labels = (
-        "SELECT CAST(i AS numeric) AS entity_id, 'all' AS label FROM generate_series(1, 6) AS t(i)"
-    )
+    labels = "SELECT CAST(i AS numeric) AS entity_id, 'all' AS label FROM generate_series(1, 6) AS t(i)"
     each.cluster("m", k=1, labels=labels)
-    assert each.ask("SELECT label FROM embsql.clusters('m')").to_pylist() == [{"label": "all"}]
+    assert each.ask("SELECT label FROM embsql.clusters('m')").to_pylist() == [
+        {"label": "all"}
+    ]
     assert each.forget(1.0) == 1
 
 
@@ -200,12 +215,15 @@ def test_forget_in_sql_means_the_id_that_a_source_has(each: embsql.Database) -> 
             assert answer == [{"rows_removed": 1}], case[0]
         else:
             (job,) = each.ask(f"SELECT embsql.forget({value}) AS number").to_pylist()
-            asked = each.ask("SELECT arguments FROM embsql.jobs WHERE job_id = $number", **job)
+            asked = each.ask(
+                "SELECT arguments FROM embsql.jobs WHERE job_id = $number", **job
+            )
             assert asked.to_pylist() == [{"arguments": [text]}], case[0]
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(7, "7"), (7.0, "7"), (True, "true"), ("007", "007"), (b"\x00\xff", "00ff")]
+    ("value", "text"),
+    [(7, "7"), (7.0, "7"), (True, "true"), ("007", "007"), (b"\x00\xff", "00ff")],
 )
 def test_a_value_of_python_is_an_id(value: object, text: str) -> None:
     assert text_of(value) == text
@@ -237,10 +255,14 @@ def test_a_question_finds_what_a_source_has(db: embsql.Database) -> None:
         f"SELECT '{text}' AS user_id, [1.0] AS embedding" for text in IDS.values()
     )
     db.register_embeddings(
-        "m", "SELECT i AS item_id, [1.0] AS embedding FROM range(3) AS t(i)", users=people
+        "m",
+        "SELECT i AS item_id, [1.0] AS embedding FROM range(3) AS t(i)",
+        users=people,
     )
     for value in IDS:
-        answer = db.ask(f"SELECT DISTINCT source FROM embsql.recommend('m', {value}, k => 3)")
+        answer = db.ask(
+            f"SELECT DISTINCT source FROM embsql.recommend('m', {value}, k => 3)"
+        )
         assert answer.to_pylist() == [{"source": "model"}], value
 
 
@@ -252,7 +274,9 @@ def known_ids(base: embsql.Database) -> embsql.Database:
     """A model whose items and users have the texts above for ids."""
     texts = sorted({case[3] for case in TEXTS})
     rows = {"embedding": [[float(n), 1.0] for n in range(len(texts))]}
-    items, users = (pa.table({f"{entity}_id": texts, **rows}) for entity in ("item", "user"))
+    items, users = (
+        pa.table({f"{entity}_id": texts, **rows}) for entity in ("item", "user")
+    )
     base.register_embeddings("texts", items, users=users, similarity="dot")
     return base
 
@@ -269,12 +293,16 @@ def test_an_argument_is_the_id_that_its_value_is_in_a_source(
     )
     for question in asked:
         found, wanted = (
-            known_ids.ask(f"SELECT * FROM embsql.{question.format(written)}").to_pylist()
+            known_ids.ask(
+                f"SELECT * FROM embsql.{question.format(written)}"
+            ).to_pylist()
             for written in (value, f"'{text}'")
         )
         assert found == wanted
         assert wanted or question.startswith("explain")
-    listed = known_ids.ask(f"SELECT item_id FROM embsql.item_embedding('texts', ARRAY[{value}])")
+    listed = known_ids.ask(
+        f"SELECT item_id FROM embsql.item_embedding('texts', ARRAY[{value}])"
+    )
     assert listed["item_id"].to_pylist() == [case[3]]
     column = known_ids.ask(
         f"SELECT embsql.score('texts', t.id, t.id) AS score FROM (SELECT {value} AS id) AS t"
@@ -283,11 +311,19 @@ def test_an_argument_is_the_id_that_its_value_is_in_a_source(
 
 
 @pytest.mark.parametrize("case", MISSING, ids=[case[0] for case in MISSING])
-def test_an_argument_that_is_no_id_finds_nothing(known_ids, case: tuple[str, ...]) -> None:
+def test_an_argument_that_is_no_id_finds_nothing(
+    known_ids, case: tuple[str, ...]
+) -> None:
     value = own(known_ids, case)
-    assert known_ids.ask(f"SELECT * FROM embsql.similar_items('texts', {value})").num_rows == 0
     assert (
-        known_ids.ask(f"SELECT * FROM embsql.item_embedding('texts', ARRAY[{value}])").num_rows == 0
+        known_ids.ask(f"SELECT * FROM embsql.similar_items('texts', {value})").num_rows
+        == 0
+    )
+    assert (
+        known_ids.ask(
+            f"SELECT * FROM embsql.item_embedding('texts', ARRAY[{value}])"
+        ).num_rows
+        == 0
     )
 
 
@@ -299,7 +335,9 @@ def test_an_argument_in_floating_point_that_may_be_several_ids(known_ids) -> Non
     ):
         for written in (value, f"ARRAY[{value}]"):
             question = (
-                "similar_items('texts', {})" if written == value else "item_embedding('texts', {})"
+                "similar_items('texts', {})"
+                if written == value
+                else "item_embedding('texts', {})"
             )
             with pytest.raises(Refused, match="give it as text or BIGINT"):
                 known_ids.ask(f"SELECT * FROM embsql.{question.format(written)}")
@@ -308,7 +346,8 @@ def test_an_argument_in_floating_point_that_may_be_several_ids(known_ids) -> Non
 def test_no_setting_of_who_asks_changes_an_id(pg: str) -> None:
     numbers = "SELECT 0.1::float8 * i + 0.2 AS user_id, i % 3 AS item_id FROM generate_series(0, 5) AS t (i)"
     ranges = numbers.replace(
-        "0.1::float8 * i + 0.2", "daterange(DATE '2024-01-01' + CAST(i AS integer), '2024-03-01')"
+        "0.1::float8 * i + 0.2",
+        "daterange(DATE '2024-01-01' + CAST(i AS integer), '2024-03-01')",
     )
     with embsql.connect(pg) as database:
         for rows in (numbers, ranges):
@@ -325,7 +364,9 @@ def test_no_setting_of_who_asks_changes_an_id(pg: str) -> None:
 
 def test_lists_of_different_length_are_refused(base: embsql.Database) -> None:
     """Whoever has no partner would be left out without a word."""
-    base.register_embeddings("lists", "SELECT 'a' AS item_id, ARRAY[1.0, 2.0] AS embedding")
+    base.register_embeddings(
+        "lists", "SELECT 'a' AS item_id, ARRAY[1.0, 2.0] AS embedding"
+    )
     for labels, refused in (
         ("'x'", "2 ids with 1 labels"),
         ("'x', 'y', 'z'", "2 ids with 3 labels"),
@@ -342,5 +383,9 @@ def test_cohorts_are_of_ids_of_any_type_and_none_is_dropped(pg: str) -> None:
             rows = database.ask("SELECT user_id FROM embsql.cohorts ORDER BY user_id")
             assert rows["user_id"].to_pylist() == ["1", "2.5"]
         with pytest.raises(Refused, match="3 users with 2 cohorts"):
-            database.ask("SELECT embsql.set_cohorts('s', ARRAY['1', '2', '3'], ARRAY['x', 'y'])")
-        assert database.ask("SELECT count(*) AS n FROM embsql.cohorts").to_pylist() == [{"n": 2}]
+            database.ask(
+                "SELECT embsql.set_cohorts('s', ARRAY['1', '2', '3'], ARRAY['x', 'y'])"
+            )
+        assert database.ask("SELECT count(*) AS n FROM embsql.cohorts").to_pylist() == [
+            {"n": 2}
+        ]

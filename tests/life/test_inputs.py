@@ -27,7 +27,12 @@ def rows(extra: str = "", good: str = GOOD) -> str:
 
 REFUSED = [
     ("no rows", rows() + " WHERE FALSE", errors.NoRows, "0 rows"),
-    ("only NULL ids", rows("(NULL, 'x', 1.0)", good=""), errors.NoRows, "1 rows, none of them"),
+    (
+        "only NULL ids",
+        rows("(NULL, 'x', 1.0)", good=""),
+        errors.NoRows,
+        "1 rows, none of them",
+    ),
     (
         "one user",
         rows("('a', 'x', 1.0), ('a', 'y', 1.0)", good=""),
@@ -46,7 +51,12 @@ REFUSED = [
         errors.BadWeights,
         "not finite.*user d, item x, weight nan",
     ),
-    ("infinite weight", rows("('d', 'x', CAST('inf' AS FLOAT8))"), errors.BadWeights, "not finite"),
+    (
+        "infinite weight",
+        rows("('d', 'x', CAST('inf' AS FLOAT8))"),
+        errors.BadWeights,
+        "not finite",
+    ),
     ("huge weight", rows("('d', 'x', 1e300)"), errors.BadWeights, "not finite"),
     (
         "negative weight",
@@ -111,7 +121,9 @@ def precious(each: embsql.Database) -> embsql.Database:
 
 
 @pytest.mark.parametrize(
-    ("source", "error", "says"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED]
+    ("source", "error", "says"),
+    [case[1:] for case in REFUSED],
+    ids=[case[0] for case in REFUSED],
 )
 def test_refused(precious, source: str, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=f"(?is){says}"):
@@ -119,7 +131,9 @@ def test_refused(precious, source: str, error: type[Exception], says: str) -> No
     assert precious.ask("SELECT answer FROM precious").to_pylist() == [{"answer": 42}]
     for table in ("item_embeddings", "user_embeddings", "interactions", "leases"):
         assert precious.ask(f"SELECT 1 FROM embsql.{table}").num_rows == 0
-    assert precious.ask("SELECT status FROM embsql.runs('m')").to_pylist() == [{"status": "failed"}]
+    assert precious.ask("SELECT status FROM embsql.runs('m')").to_pylist() == [
+        {"status": "failed"}
+    ]
     assert precious.train("m", rows(), dim=4).status == "live"
 
 
@@ -138,7 +152,13 @@ ACCEPTED = [
         6,
         {"missing weight": 1, "zero weight": 1},
     ),
-    ("repeats are added up", "('a', 'x', 1.0), ('a', 'x', 1.0)", 3, 6, {"repeated pairs": 2}),
+    (
+        "repeats are added up",
+        "('a', 'x', 1.0), ('a', 'x', 1.0)",
+        3,
+        6,
+        {"repeated pairs": 2},
+    ),
     (
         "ids that look alike are told",
         "('A', 'x', 1.0), (' a', 'y', 1.0)",
@@ -146,7 +166,13 @@ ACCEPTED = [
         8,
         {"user ids alike": 1},
     ),
-    ("an outlier is told", "('d', 'x', 100000.0), ('d', 'y', 1.0)", 4, 8, {"outlier weight": 1}),
+    (
+        "an outlier is told",
+        "('d', 'x', 100000.0), ('d', 'y', 1.0)",
+        4,
+        8,
+        {"outlier weight": 1},
+    ),
     ("a single item is told", "('d', 'x', 1.0)", 4, 7, {"users with one item": 1}),
     (
         "an item that most met is told",
@@ -170,14 +196,17 @@ ACCEPTED = [
     [case[1:] for case in ACCEPTED],
     ids=[case[0] for case in ACCEPTED],
 )
-def test_accepted(each, extra: str, users: int, pairs: int, findings: dict[str, int]) -> None:
+def test_accepted(
+    each, extra: str, users: int, pairs: int, findings: dict[str, int]
+) -> None:
     each.train("m", rows(extra), dim=4)
     made = each.ask(
         "SELECT users, interactions FROM embsql.runs WHERE run_id = embsql.live_run('m')"
     ).to_pylist()
     assert made == [{"users": users, "interactions": pairs}]
     report = {
-        row["check"]: row for row in each.ask("SELECT * FROM embsql.validation('m')").to_pylist()
+        row["check"]: row
+        for row in each.ask("SELECT * FROM embsql.validation('m')").to_pylist()
     }
     for name, affected in findings.items():
         assert report[name]["rows"] == affected
@@ -186,19 +215,27 @@ def test_accepted(each, extra: str, users: int, pairs: int, findings: dict[str, 
 
 
 def test_ids_are_what_they_were(each) -> None:
-    each.train("m", rows("('o''brien\"', '🙂\n--', 1.0), ('o''brien\"', 'x', 1.0)"), dim=4)
+    each.train(
+        "m", rows("('o''brien\"', '🙂\n--', 1.0), ('o''brien\"', 'x', 1.0)"), dim=4
+    )
     found = each.ask(
         "SELECT item_id FROM embsql.item_embedding('m', items => ARRAY['🙂\n--'])"
     ).to_pylist()
     assert found == [{"item_id": "🙂\n--"}]
-    assert each.ask("SELECT * FROM embsql.recommend('m', 'o''brien\"', k => 1)").num_rows == 1
+    assert (
+        each.ask("SELECT * FROM embsql.recommend('m', 'o''brien\"', k => 1)").num_rows
+        == 1
+    )
 
 
 @pytest.mark.parametrize(
     ("time", "expected"),
     [
         ("TIMESTAMP '2026-01-01 00:00:00' + INTERVAL '1 second' * i", 1767225629000000),
-        ("TIMESTAMPTZ '2026-01-01 00:00:00+00' + INTERVAL '1 second' * i", 1767225629000000),
+        (
+            "TIMESTAMPTZ '2026-01-01 00:00:00+00' + INTERVAL '1 second' * i",
+            1767225629000000,
+        ),
         ("DATE '2026-01-01'", 1767225600000000),
         ("i", 29),
         ("CASE WHEN i < 29 THEN NULL ELSE i END", 29),
@@ -210,15 +247,17 @@ def test_time_is_a_moment_or_an_order(each, time: str, expected: int) -> None:
         f"SELECT i % 5 AS user_id, i % 3 AS item_id, {time} AS event_time FROM generate_series(0, 29) AS t(i)",
         dim=2,
     )
-    assert each.ask("SELECT max(last_time) AS t FROM embsql.interactions").to_pylist() == [
-        {"t": expected}
-    ]
+    assert each.ask(
+        "SELECT max(last_time) AS t FROM embsql.interactions"
+    ).to_pylist() == [{"t": expected}]
 
 
 def test_times_that_are_all_null_are_no_order(each) -> None:
     """As of a run whose source had none, when it is measured later by what was stored."""
     each.train(
-        "m", "SELECT i % 5 AS user_id, i % 7 AS item_id FROM generate_series(0, 34) AS t(i)", dim=2
+        "m",
+        "SELECT i % 5 AS user_id, i % 7 AS item_id FROM generate_series(0, 34) AS t(i)",
+        dim=2,
     )
     each.evaluate("m", k=5)
     assert each.ask("SELECT DISTINCT split FROM embsql.metrics").to_pylist() == [
@@ -228,9 +267,7 @@ def test_times_that_are_all_null_are_no_order(each) -> None:
 
 def test_time_in_the_future_is_told(each) -> None:
     rows = "FROM generate_series(0, 29) AS t(i)"
-    source = (
-        f"SELECT i % 5 AS user_id, i % 3 AS item_id, TIMESTAMP '2999-01-01' AS event_time {rows}"
-    )
+    source = f"SELECT i % 5 AS user_id, i % 3 AS item_id, TIMESTAMP '2999-01-01' AS event_time {rows}"
     each.train("m", source, dim=2)
     found = each.ask(
         "SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'time in the future'"
@@ -272,7 +309,9 @@ def test_a_source_that_changes_its_mind_is_read_once(each) -> None:
 
 def test_a_file_is_a_source(db, tmp_path) -> None:
     path = tmp_path / "o'brien.csv"
-    path.write_text("user_id,item_id\n" + "\n".join(f"{i % 5},{i % 3}" for i in range(30)))
+    path.write_text(
+        "user_id,item_id\n" + "\n".join(f"{i % 5},{i % 3}" for i in range(30))
+    )
     assert db.train("m", str(path), dim=2).status == "live"
 
 
@@ -303,11 +342,15 @@ def test_what_an_algorithm_does_not_read_is_refused(
     if side in find(algorithm).sides:
         return
     with pytest.raises(
-        errors.InvalidArgument, match=f"{side} must be left out: {algorithm} does not read it, "
+        errors.InvalidArgument,
+        match=f"{side} must be left out: {algorithm} does not read it, ",
     ) as caught:
         here.train("m", "ev", algorithm=algorithm, **{side: f"{SIDES[side]} ev"})
     assert (
-        str(caught.value).split("does not read it, ")[1].split(" do")[0].split(" and ")[0]
+        str(caught.value)
+        .split("does not read it, ")[1]
+        .split(" do")[0]
+        .split(" and ")[0]
         in names()
     )
 
@@ -319,18 +362,32 @@ def test_what_an_algorithm_does_not_read_is_refused(
         ({"repeats": True}, "repeats must be given together with evaluate or n_trials"),
         ({"k": 5}, "k must be given together with evaluate or n_trials"),
         ({"gate": False}, "gate must be given together with evaluate"),
-        ({"gate_tolerance": 0.5}, "gate_tolerance must be given together with evaluate"),
-        ({"evaluate": True, "test": "ev", "split": "random"}, "split must be left out with test"),
+        (
+            {"gate_tolerance": 0.5},
+            "gate_tolerance must be given together with evaluate",
+        ),
+        (
+            {"evaluate": True, "test": "ev", "split": "random"},
+            "split must be left out with test",
+        ),
         ({"algorithm": "svd", "device": "cuda"}, "device must be cpu with svd"),
         (
             {"user_col": "user_id", "item_col": "USER_ID"},
             "item_col must be another column than that of users",
         ),
-        ({"algorithm": "item2vec", "item_features": "ev"}, "does not read it with these options"),
-        ({"algorithm": "half_als", "user_features": "ev"}, "does not read it with these options"),
+        (
+            {"algorithm": "item2vec", "item_features": "ev"},
+            "does not read it with these options",
+        ),
+        (
+            {"algorithm": "half_als", "user_features": "ev"},
+            "does not read it with these options",
+        ),
     ],
 )
-def test_no_option_is_without_effect(here: embsql.Database, options: dict, words: str) -> None:
+def test_no_option_is_without_effect(
+    here: embsql.Database, options: dict, words: str
+) -> None:
     with pytest.raises(errors.InvalidArgument, match=words):
         here.train("m", "ev", **options)
 
@@ -378,21 +435,29 @@ def test_an_infinite_time_is_none(each: embsql.Database) -> None:
             "range(6)", "generate_series(0, 5)"
         )
         each.train("m", rows, dim=2)
-        found = each.ask("SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'missing time'")
+        found = each.ask(
+            "SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'missing time'"
+        )
         assert found["rows"].to_pylist() == [1]
 
 
-@pytest.mark.parametrize("value", [np.int64(3), np.float64(0.5), np.bool_(True), np.str_("a")])
+@pytest.mark.parametrize(
+    "value", [np.int64(3), np.float64(0.5), np.bool_(True), np.str_("a")]
+)
 def test_numbers_of_numpy_are_parameters(each: embsql.Database, value: Any) -> None:
     assert each.ask("SELECT $x AS y", x=value)["y"].to_pylist() == [value.item()]
 
 
 def test_a_list_is_no_id(here: embsql.Database) -> None:
-    with pytest.raises(errors.InvalidArgument, match=r"id must be text, .* got \['a'\]"):
+    with pytest.raises(
+        errors.InvalidArgument, match=r"id must be text, .* got \['a'\]"
+    ):
         here.forget(["a"])
 
 
-def test_a_file_of_another_format_is_no_target(here: embsql.Database, tmp_path: Path) -> None:
+def test_a_file_of_another_format_is_no_target(
+    here: embsql.Database, tmp_path: Path
+) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n")
     here.train("m", "ev", dim=2)
@@ -408,13 +473,13 @@ def test_an_inexact_id_is_whole_by_its_remedy(each: embsql.Database) -> None:
     rows = "SELECT 9007199254740992::float8 AS user_id, i AS item_id FROM generate_series(0, 3) AS t (i)"
     with pytest.raises(errors.InexactId) as caught:
         each.train("m", rows)
-    mended = (
-        f"SELECT {caught.value.values['remedy']}, item_id FROM ({rows}) AS t UNION ALL SELECT 1, 1"
-    )
+    mended = f"SELECT {caught.value.values['remedy']}, item_id FROM ({rows}) AS t UNION ALL SELECT 1, 1"
     each.train("m", mended, dim=2)
     assert (
         "9007199254740992"
-        in each.ask("SELECT user_id FROM embsql.user_embedding('m')")["user_id"].to_pylist()
+        in each.ask("SELECT user_id FROM embsql.user_embedding('m')")[
+            "user_id"
+        ].to_pylist()
     )
 
 

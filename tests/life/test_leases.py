@@ -41,7 +41,9 @@ def wait(condition: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def training(database: embsql.Database, source: str, **options: Any) -> Iterator[list[Any]]:
+def training(
+    database: embsql.Database, source: str, **options: Any
+) -> Iterator[list[Any]]:
     """Trains m in a thread; what came of it, once the block has ended."""
     outcome: list[Any] = []
 
@@ -62,11 +64,15 @@ def training(database: embsql.Database, source: str, **options: Any) -> Iterator
 
 
 def lease(database: embsql.Database) -> dict[str, Any]:
-    rows = database.ask("SELECT * FROM embsql.leases WHERE model_name = 'm'").to_pylist()
+    rows = database.ask(
+        "SELECT * FROM embsql.leases WHERE model_name = 'm'"
+    ).to_pylist()
     return rows[0] if rows else {}
 
 
-def cancelled(database: embsql.Database, outcome: list[Any], status: str = "cancelled") -> None:
+def cancelled(
+    database: embsql.Database, outcome: list[Any], status: str = "cancelled"
+) -> None:
     """Whether a training has ended as one does that was asked to stop."""
     assert [type(end) for end in outcome] == [Cancelled]
     runs = database.ask("SELECT status FROM embsql.runs('m')").to_pylist()
@@ -95,10 +101,10 @@ def held_by(database: embsql.Database, **columns: Any) -> None:
     """Somebody holds the lease, with a sign of life just now."""
     values = {"host": "h", "pid": 1, "process": None} | columns
     statement = "INSERT INTO embsql.leases (model_name, owner, run_id, host, pid, process, cancelled, heartbeat_at,"
-    statement += (
-        " expires_at) VALUES ('m', 'somebody', 1, $host, $pid, $process, FALSE, embsql.utc_now(),"
+    statement += " expires_at) VALUES ('m', 'somebody', 1, $host, $pid, $process, FALSE, embsql.utc_now(),"
+    database.engine.run(
+        f"{statement} embsql.utc_now() + INTERVAL '60 seconds')", **values
     )
-    database.engine.run(f"{statement} embsql.utc_now() + INTERVAL '60 seconds')", **values)
 
 
 def ended() -> int:
@@ -113,7 +119,8 @@ START = (processes.identity() or "no proc 1 1").split()[3]
 
 
 @pytest.mark.skipif(
-    not processes.identity(), reason="this system has no /proc that tells processes apart"
+    not processes.identity(),
+    reason="this system has no /proc that tells processes apart",
 )
 @pytest.mark.parametrize(
     ("process", "gone"),
@@ -124,12 +131,17 @@ START = (processes.identity() or "no proc 1 1").split()[3]
             True,
         ),  # a number that another process has now
         (lambda: f"{BOOT} {NAMESPACE} {os.getpid()} {START}", False),
-        (lambda: f"{BOOT} pid:[1] {ended()} 1", False),  # a container of the same machine
+        (
+            lambda: f"{BOOT} pid:[1] {ended()} 1",
+            False,
+        ),  # a container of the same machine
         (lambda: f"another-boot {NAMESPACE} {ended()} 1", False),
         (lambda: "", False),
     ],
 )
-def test_a_process_is_gone_only_for_certain(process: Callable[[], str], gone: bool) -> None:
+def test_a_process_is_gone_only_for_certain(
+    process: Callable[[], str], gone: bool
+) -> None:
     assert processes.is_gone(process()) is gone
 
 
@@ -144,7 +156,8 @@ def test_who_may_live_in_another_container_is_waited_for(pg) -> None:
 
 
 @pytest.mark.skipif(
-    not processes.identity(), reason="this system has no /proc that tells processes apart"
+    not processes.identity(),
+    reason="this system has no /proc that tells processes apart",
 )
 def test_who_has_ended_here_is_not_waited_for(pg) -> None:
     with embsql.connect(pg) as database:
@@ -228,7 +241,9 @@ def waits_for(database: embsql.Database, kind: str) -> bool:
 def test_writing_is_stopped(pg) -> None:
     with embsql.connect(pg) as database, embsql.connect(pg) as other:
         with other.engine.transaction():
-            other.engine.run("LOCK TABLE embsql.item_embeddings IN ACCESS EXCLUSIVE MODE")
+            other.engine.run(
+                "LOCK TABLE embsql.item_embeddings IN ACCESS EXCLUSIVE MODE"
+            )
             with training(database, EVENTS) as outcome:
                 wait(lambda: waits_for(database, "Lock"))
                 database.cancel("m")
@@ -262,7 +277,9 @@ def test_building_an_index_is_stopped(pg) -> None:
         lambda engine, sql: engine.run(f"CREATE TABLE made AS {sql}"),
     ],
 )
-def test_every_statement_can_be_stopped(each, method: Callable[[Any, str], Any]) -> None:
+def test_every_statement_can_be_stopped(
+    each, method: Callable[[Any, str], Any]
+) -> None:
     """Also of the caller's own connection; and nothing begins after that."""
     work, ended = stopping.Work(), threading.Event()
 

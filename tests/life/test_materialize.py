@@ -20,9 +20,7 @@ TOP = "SELECT item_id, rank, score FROM embsql.top_items WHERE run_id = $run AND
 NEAR = """
 SELECT neighbor_id AS item_id, rank, score FROM embsql.neighbors WHERE run_id = $run AND entity_id = $id ORDER BY rank
 """
-RECOMMEND = (
-    "SELECT item_id, rank, score FROM embsql.recommend($model, $id, k => $k) WHERE source = 'model'"
-)
+RECOMMEND = "SELECT item_id, rank, score FROM embsql.recommend($model, $id, k => $k) WHERE source = 'model'"
 SIMILAR = "SELECT * FROM embsql.similar_items($model, $id, k => $k)"
 
 
@@ -37,7 +35,9 @@ def alike(found: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
 
 
 def rows(database: embsql.Database, table: str) -> int:
-    return int(database.ask(f"SELECT count(*) AS n FROM embsql.{table}").to_pylist()[0]["n"])
+    return int(
+        database.ask(f"SELECT count(*) AS n FROM embsql.{table}").to_pylist()[0]["n"]
+    )
 
 
 @pytest.fixture(params=["dot", "cosine"])
@@ -82,7 +82,9 @@ def test_ties_by_id_and_k_beyond_what_there_is(each: embsql.Database, k: int) ->
             alike(each.ask(NEAR, run=run, id=item).to_pylist(), asked)
 
 
-def test_made_again_it_replaces_only_what_is_made(made: tuple[World, embsql.Database]) -> None:
+def test_made_again_it_replaces_only_what_is_made(
+    made: tuple[World, embsql.Database],
+) -> None:
     _, database = made
     database.materialize("m", k=5)
     before = rows(database, "neighbors")
@@ -115,7 +117,11 @@ def test_forgotten_and_dropped(each: embsql.Database) -> None:
         "UPDATE embsql.models SET live_run = NULL WHERE model_name = 'angles'"
     )  # so that its run can go
     each.drop_run("angles@2")
-    assert rows(each, "top_items WHERE run_id = 2") == rows(each, "neighbors WHERE run_id = 2") == 0
+    assert (
+        rows(each, "top_items WHERE run_id = 2")
+        == rows(each, "neighbors WHERE run_id = 2")
+        == 0
+    )
     assert rows(each, "top_items WHERE run_id = 1") > 0
 
 
@@ -158,6 +164,7 @@ def test_on_the_command_line(tmp_path) -> None:
     with embsql.connect(file) as database:
         known_run(database)
     answer = CliRunner().invoke(
-        main, ["--db", file, "--json", "materialize", "compass", "--k", "2", "--no-items"]
+        main,
+        ["--db", file, "--json", "materialize", "compass", "--k", "2", "--no-items"],
     )
     assert answer.output.strip() == '{"run_id": 1, "top_items": 8, "neighbors": 0}'

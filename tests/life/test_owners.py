@@ -32,7 +32,10 @@ def begun(house: House, who: str, model: str) -> int:
 
 
 def test_who_makes_a_model_owns_it_and_gives_it_away(house: House) -> None:
-    with embsql.connect(house.as_("ann")) as ann, embsql.connect(house.as_("eve")) as eve:
+    with (
+        embsql.connect(house.as_("ann")) as ann,
+        embsql.connect(house.as_("eve")) as eve,
+    ):
         ann.train("shared", "events", **QUICK)
         assert house.run(None, MINE, "shared") == [("embsql_test_ann",)]
         makes = (
@@ -44,7 +47,8 @@ def test_who_makes_a_model_owns_it_and_gives_it_away(house: House) -> None:
         )
         for make in makes:
             with pytest.raises(
-                errors.PermissionDenied, match=r'change model "shared" of "embsql_test_ann"'
+                errors.PermissionDenied,
+                match=r'change model "shared" of "embsql_test_ann"',
             ):
                 make()
         ann.ask("SELECT embsql.set_owner('shared', 'embsql_trainer')")
@@ -73,14 +77,19 @@ def test_a_worker_trains_for_who_asked(house: House) -> None:
     job = house.train("ann", "events", "asked", seed=8)
     house.run("adam", "SELECT embsql.set_owner('asked', 'embsql_test_bob')")
     status, error = house.done(job)
-    assert (status, 'change model "asked" of "embsql_test_bob"' in str(error)) == ("failed", True)
+    assert (status, 'change model "asked" of "embsql_test_bob"' in str(error)) == (
+        "failed",
+        True,
+    )
 
 
 def test_a_set_of_cohorts_is_whose_made_it(house: House) -> None:
     made = "SELECT embsql.set_cohorts('tribes', ARRAY['1'], ARRAY['{}'])"
     house.run("ann", made.format("a"))
     house.run("ann", made.format("b"))
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match='the cohorts "tribes" of some'):
+    with pytest.raises(
+        psycopg.errors.InsufficientPrivilege, match='the cohorts "tribes" of some'
+    ):
         house.run("eve", made.format("c"))
     assert house.run("adam", made.format("d")) == [(1,)]
 
@@ -116,7 +125,9 @@ def test_a_setting_is_no_statement(house: House) -> None:
     with psycopg.connect(house.as_("eve")) as eve:
         eve.execute("SET embsql.index_above = '0'")
         eve.execute("SELECT set_config('embsql.index_storage', %s, FALSE)", [evil])
-        with pytest.raises(psycopg.errors.RaiseException, match="must be vector or halfvec"):
+        with pytest.raises(
+            psycopg.errors.RaiseException, match="must be vector or halfvec"
+        ):
             eve.execute("SELECT embsql.build_indexes(%s)", [run])
     owns = "SELECT pg_has_role('embsql_test_eve', 'embsql_owner', 'MEMBER')"
     assert house.run(None, owns) == [(False,)]
@@ -147,11 +158,22 @@ def test_no_table_is_made_for_a_run_that_is_not_begun(house: House) -> None:
 def test_nothing_of_a_run_is_left_behind_it(house: House) -> None:
     """Rows without their run would be found by no one who forgets a person."""
     run = begun(house, "eve", "half")
-    row = {"run_id": run, "epoch": 1, "metric": "m", "value": 1, "logged_at": "2026-01-01"}
-    house.run("eve", "SELECT embsql.note_row('training_log', %s::jsonb)", json.dumps(row))
+    row = {
+        "run_id": run,
+        "epoch": 1,
+        "metric": "m",
+        "value": 1,
+        "logged_at": "2026-01-01",
+    }
+    house.run(
+        "eve", "SELECT embsql.note_row('training_log', %s::jsonb)", json.dumps(row)
+    )
     house.run("eve", "SELECT embsql.open_partition('interactions', %s)", run)
     house.run("eve", "SELECT embsql.drop_rows('runs', %s)", run)
-    assert house.run(None, "SELECT 1 FROM embsql.training_log WHERE run_id = %s", run) == []
+    assert (
+        house.run(None, "SELECT 1 FROM embsql.training_log WHERE run_id = %s", run)
+        == []
+    )
     marked = "SELECT part_name FROM embsql.leaving WHERE part_name = %s"
     assert house.run(None, marked, f"interactions_{run}")
 
@@ -166,7 +188,9 @@ def test_rows_that_come_late_are_looked_at_too(house: House) -> None:
         closing(psycopg.connect(house.as_("eve"))) as late,
         closing(psycopg.connect(house.as_("eve"), autocommit=True)) as eve,
     ):
-        ((stage,),) = eve.execute("SELECT embsql.open_stage('source_checks')").fetchall()
+        ((stage,),) = eve.execute(
+            "SELECT embsql.open_stage('source_checks')"
+        ).fetchall()
         eve.execute(row.format(stage, mine))
         late.execute(row.format(stage, theirs))
         eve.execute("SET lock_timeout = '50ms'")
@@ -201,18 +225,31 @@ def test_an_admin_does_not_change_what_is_read_as_another(house: House) -> None:
     assert house.run("adam", asked, run) == []
 
 
-def test_a_run_that_comes_from_elsewhere_was_made_by_nobody_here(house: House, db) -> None:
+def test_a_run_that_comes_from_elsewhere_was_made_by_nobody_here(
+    house: House, db
+) -> None:
     """Neither the publisher nor a namesake runs as himself what somebody wrote in another database."""
     db.engine.run(
         "CREATE TABLE events AS SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(100) AS t (i)"
     )
     features = "SELECT user_id, min(item_id) AS x FROM events GROUP BY user_id"
     run = db.train(
-        "published", "events", algorithm="two_tower", epochs=1, dim=2, user_features=features
+        "published",
+        "events",
+        algorithm="two_tower",
+        epochs=1,
+        dim=2,
+        user_features=features,
     ).run_id
     db.engine.run("UPDATE embsql.runs SET made_by = 'embsql_test_adam'")
     db.engine.run(f"UPDATE embsql.runs SET run_id = {1000 + run}")
-    parts = ("item_embeddings", "user_embeddings", "interactions", "training_log", "source_checks")
+    parts = (
+        "item_embeddings",
+        "user_embeddings",
+        "interactions",
+        "training_log",
+        "source_checks",
+    )
     for table in (*parts, "tower_features", "tower_layers"):
         db.engine.run(f"UPDATE embsql.{table} SET run_id = {1000 + run}")
     db.engine.run(f"UPDATE embsql.models SET live_run = {1000 + run}")

@@ -72,7 +72,8 @@ def shop(db: embsql.Database) -> embsql.Database:
             "user_id": [f"u{u}" for u in user],
             "item_id": [f"i{i}" for i in item],
             "weight": rng.integers(1, 4, 2000) * 1.0,
-            "event_time": np.datetime64("2026-01-01", "us") + rng.integers(0, 10**12, 2000),
+            "event_time": np.datetime64("2026-01-01", "us")
+            + rng.integers(0, 10**12, 2000),
         },
         schema="main",
     )
@@ -95,16 +96,21 @@ def train(db: embsql.Database, **more: Any) -> int:
 def live(target: Any, model: str = "shop") -> int | None:
     with closing(engines.open_engine(target)) as database:
         rows = database.ask(
-            "SELECT live_run FROM embsql.models() WHERE model_name = $model", model=model
+            "SELECT live_run FROM embsql.models() WHERE model_name = $model",
+            model=model,
         ).to_pylist()
         return rows[0]["live_run"] if rows else None
 
 
-def answers(engine: Engine, questions: list[str], model: str) -> list[list[dict[str, Any]]]:
+def answers(
+    engine: Engine, questions: list[str], model: str
+) -> list[list[dict[str, Any]]]:
     return [engine.ask(question, model=model).to_pylist() for question in questions]
 
 
-def same_answers(one: embsql.Database, target: Any, questions: list[str], *models: str) -> None:
+def same_answers(
+    one: embsql.Database, target: Any, questions: list[str], *models: str
+) -> None:
     """As a client asks that has no commands."""
     with closing(engines.open_engine(target)) as other:
         for model in models:
@@ -120,7 +126,9 @@ def same_answers(one: embsql.Database, target: Any, questions: list[str], *model
 def _nearly(row: dict[str, Any]) -> dict[str, Any]:
     """Engines add up in orders of their own: the last digits of a score may differ."""
     return {
-        name: pytest.approx(value, rel=1e-4, abs=1e-5) if isinstance(value, float) else value
+        name: pytest.approx(value, rel=1e-4, abs=1e-5)
+        if isinstance(value, float)
+        else value
         for name, value in row.items()
     }
 
@@ -161,7 +169,9 @@ def test_the_same_bytes(shop, target) -> None:
         found = content(other.engine, run_id)
         # without how often it was held against others, here and there
         record = "SELECT * FROM embsql.runs"
-        ours, theirs = (one.ask(record).drop_columns("held").to_pylist() for one in (shop, other))
+        ours, theirs = (
+            one.ask(record).drop_columns("held").to_pylist() for one in (shop, other)
+        )
         assert ours == theirs
     assert found == content(shop.engine, run_id)
     assert (done.rows, done.checksum) == (found.rows, found.checksum)
@@ -189,7 +199,9 @@ def test_from_file_to_file_to_server(shop, pg, tmp_path) -> None:
     sums = [publish(shop.engine, first)[0].checksum]
     for source, target in ((first, second), (second, pg)):
         with embsql.connect(source, read_only=True) as database:
-            sums.append(publish(database.engine, target, [f"shop@{run_id}"])[0].checksum)
+            sums.append(
+                publish(database.engine, target, [f"shop@{run_id}"])[0].checksum
+            )
     assert len(set(sums)) == 1
     same_answers(shop, pg, QUESTIONS, "shop")
 
@@ -201,9 +213,9 @@ def test_a_run_without_times_and_without_figures(db, target) -> None:
     db.train("plain", "events", dim=4)
     assert publish(db.engine, target)[0].copied
     with embsql.connect(target) as other:
-        assert other.ask("SELECT DISTINCT last_time FROM embsql.interactions").to_pylist() == [
-            {"last_time": None}
-        ]
+        assert other.ask(
+            "SELECT DISTINCT last_time FROM embsql.interactions"
+        ).to_pylist() == [{"last_time": None}]
         assert other.ask("SELECT * FROM embsql.evaluation('plain')").num_rows == 0
 
 
@@ -249,7 +261,10 @@ def test_models_without_a_live_run_stay_here(world, target) -> None:
     world.engine.run(
         "INSERT INTO embsql.models VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql.utc_now())"
     )
-    assert [done.model_name for done in publish(world.engine, target)] == ["angles", "compass"]
+    assert [done.model_name for done in publish(world.engine, target)] == [
+        "angles",
+        "compass",
+    ]
     assert live(target, "newborn") is None
 
 
@@ -261,7 +276,9 @@ def test_names_are_checked_before_anything_is_written(shop, tmp_path) -> None:
     shop.engine.run("UPDATE events SET weight = -1")
     with pytest.raises(embsql.errors.BadWeights):
         train(shop)
-    failed = shop.ask("SELECT max(run_id) AS run_id FROM embsql.runs").to_pylist()[0]["run_id"]
+    failed = shop.ask("SELECT max(run_id) AS run_id FROM embsql.runs").to_pylist()[0][
+        "run_id"
+    ]
     wrong = {"shp": UnknownModel, "newborn": NoLiveRun, f"shop@{failed}": RunNotReady}
     for name, error in wrong.items():
         with pytest.raises(error):
@@ -294,11 +311,17 @@ def test_old_runs_are_collected_in_the_target(shop, tmp_path) -> None:
         publish(shop.engine, path)
     with embsql.connect(str(path)) as other:
         statuses = [
-            row["status"] for row in other.ask("SELECT status FROM embsql.runs('shop')").to_pylist()
+            row["status"]
+            for row in other.ask("SELECT status FROM embsql.runs('shop')").to_pylist()
         ]
         assert statuses.count("live") == 1
         assert statuses.count("retired") == 5
-        assert other.ask("SELECT event FROM embsql.events WHERE event = 'publish'").num_rows == 8
+        assert (
+            other.ask(
+                "SELECT event FROM embsql.events WHERE event = 'publish'"
+            ).num_rows
+            == 8
+        )
 
 
 def test_run_numbers_do_not_collide(shop, target) -> None:
@@ -317,7 +340,11 @@ def test_of_publishers_that_meet_one_copies(world, pg) -> None:
     found: list[bool] = []
 
     def work() -> None:
-        found.append(publish(engines.open_engine(world.engine.second()), pg, ["compass"])[0].copied)
+        found.append(
+            publish(engines.open_engine(world.engine.second()), pg, ["compass"])[
+                0
+            ].copied
+        )
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -336,9 +363,13 @@ def test_a_number_that_is_taken(shop, target) -> None:
     publish(shop.engine, target)
     with embsql.connect(":memory:") as stranger:
         stranger.train(
-            "other", "SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)", dim=4
+            "other",
+            "SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(200) t(i)",
+            dim=4,
         )
-        with pytest.raises(RunIdConflict, match=f'another run {run_id} \\(of model "shop"\\)'):
+        with pytest.raises(
+            RunIdConflict, match=f'another run {run_id} \\(of model "shop"\\)'
+        ):
             publish(stranger.engine, target)
     assert live(target, "other") is None
     same_answers(shop, target, QUESTIONS, "shop")
@@ -388,7 +419,13 @@ def test_what_arrives_changed_is_removed(world, pg) -> None:
             END $$""")
         with pytest.raises(Corrupted, match='run 1 of model "compass"'):
             publish(world.engine, pg, ["compass"])
-        for table in ("runs", "models", "item_embeddings", "user_embeddings", "interactions"):
+        for table in (
+            "runs",
+            "models",
+            "item_embeddings",
+            "user_embeddings",
+            "interactions",
+        ):
             assert server.ask(f"SELECT 1 AS one FROM embsql.{table}").num_rows == 0
 
 
@@ -397,13 +434,22 @@ def test_what_fails_half_way_leaves_nothing(world, pg) -> None:
         server.engine.run("ALTER TABLE embsql.interactions ADD CHECK (weight < 4)")
         with pytest.raises(Exception, match="violates check constraint"):
             publish(world.engine, pg, ["compass"])
-        for table in ("runs", "models", "item_embeddings", "user_embeddings", "interactions"):
+        for table in (
+            "runs",
+            "models",
+            "item_embeddings",
+            "user_embeddings",
+            "interactions",
+        ):
             assert server.ask(f"SELECT 1 AS one FROM embsql.{table}").num_rows == 0
 
 
 def test_the_digest_sees_everything_and_no_pages() -> None:
     def digest(
-        ids: list[str], numbers: list[int | None], vectors: list[list[float]], page: int = 9
+        ids: list[str],
+        numbers: list[int | None],
+        vectors: list[list[float]],
+        page: int = 9,
     ) -> str:
         found = Digest()
         rows = pa.table(
@@ -428,7 +474,9 @@ def test_the_digest_sees_everything_and_no_pages() -> None:
         (*same[:2], [[-0.0, 2.0], [3.0, 4.0], [5.0, 6.0]]),
     ]
     assert digest(*same) == digest(*same, page=1) == digest(*same, page=2)
-    assert len({digest(*same), *(digest(*other) for other in others)}) == 1 + len(others)
+    assert len({digest(*same), *(digest(*other) for other in others)}) == 1 + len(
+        others
+    )
 
 
 def test_not_into_itself(tmp_path, pg) -> None:
@@ -436,7 +484,12 @@ def test_not_into_itself(tmp_path, pg) -> None:
     (tmp_path / "link.duckdb").symlink_to(path)
     with embsql.connect(str(path)) as database:
         known_run(database)
-        for target in (path, str(tmp_path / "link.duckdb"), database.engine.second(), None):
+        for target in (
+            path,
+            str(tmp_path / "link.duckdb"),
+            database.engine.second(),
+            None,
+        ):
             with pytest.raises(InvalidArgument, match="another database"):
                 publish(database.engine, target)
     with (
@@ -499,7 +552,9 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def begin(program: str, *arguments: object) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", program, *map(str, arguments)]
         begun.append(
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            )
         )
         return begun[-1]
 
@@ -513,7 +568,9 @@ def ask(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_readers_keep_their_version_while_the_file_is_swapped(shop, tmp_path, start) -> None:
+def test_readers_keep_their_version_while_the_file_is_swapped(
+    shop, tmp_path, start
+) -> None:
     path = tmp_path / "serving.duckdb"
     readers: list[tuple[int, subprocess.Popen[str]]] = []
     for seed in range(4):
@@ -532,7 +589,9 @@ def test_a_reader_in_the_same_process_is_not_disturbed(shop, tmp_path) -> None:
     two = train(shop, seed=2)
     with duckdb.connect(path, read_only=True) as reader:
         publish(shop.engine, path)
-        assert reader.execute("SELECT live_run FROM embsql.models()").fetchall() == [(one,)]
+        assert reader.execute("SELECT live_run FROM embsql.models()").fetchall() == [
+            (one,)
+        ]
     assert live(path) == two
 
 
@@ -550,7 +609,8 @@ def test_other_models_and_tables_stay_in_the_file(shop, tmp_path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
     with embsql.connect(str(path)) as database:
         assert [
-            row["model_name"] for row in database.ask("SELECT * FROM embsql.models()").to_pylist()
+            row["model_name"]
+            for row in database.ask("SELECT * FROM embsql.models()").to_pylist()
         ] == [
             "old",
             "shop",
@@ -597,7 +657,9 @@ with embsql.connect(":memory:") as world:
 """
 
 
-def test_a_copy_that_a_kill_left_behind_goes_with_the_next(world, tmp_path, start) -> None:
+def test_a_copy_that_a_kill_left_behind_goes_with_the_next(
+    world, tmp_path, start
+) -> None:
     path, mine = tmp_path / "serving.duckdb", tmp_path / ".embsql-of-mine"
     mine.mkdir()
     killed = start(KILLED, path)
@@ -671,7 +733,9 @@ def test_a_source_may_be_read_only(world, tmp_path, pg) -> None:
     path = tmp_path / "source.duckdb"
     publish(world.engine, path)
     source = engines.open_engine(str(path), read_only=True)
-    assert all(isinstance(done, Published) and done.copied for done in publish(source, pg))
+    assert all(
+        isinstance(done, Published) and done.copied for done in publish(source, pg)
+    )
     source.close()
 
 

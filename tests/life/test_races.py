@@ -41,7 +41,9 @@ def live(database: embsql.Database) -> dict[str, Any]:
     return dict(registry.model(database.engine, "m"))
 
 
-def before(monkeypatch: pytest.MonkeyPatch, name: str, happens: Callable[[], object]) -> None:
+def before(
+    monkeypatch: pytest.MonkeyPatch, name: str, happens: Callable[[], object]
+) -> None:
     """Let something happen, once, just before a function of the registry does its work."""
     function, left = getattr(registry, name), [happens]
 
@@ -72,8 +74,12 @@ def test_what_is_made_live_meanwhile_is_not_dropped(world, other, monkeypatch) -
     assert world.ask(ASK).num_rows == 2
 
 
-def test_what_is_made_live_meanwhile_is_not_collected(world, other, monkeypatch) -> None:
-    world.engine.run("UPDATE embsql.models SET earlier_runs = CAST(ARRAY[] AS BIGINT[])")
+def test_what_is_made_live_meanwhile_is_not_collected(
+    world, other, monkeypatch
+) -> None:
+    world.engine.run(
+        "UPDATE embsql.models SET earlier_runs = CAST(ARRAY[] AS BIGINT[])"
+    )
     monkeypatch.setattr(registry, "KEEP", 1)
     found = registry._collectable(world.engine, "m")
     assert found == [1, 2]
@@ -92,7 +98,9 @@ def test_what_is_made_live_meanwhile_is_not_collected(world, other, monkeypatch)
     assert world.ask(ASK).num_rows == 2
 
 
-def test_what_is_dropped_meanwhile_is_not_rolled_back_to(world, other, monkeypatch) -> None:
+def test_what_is_dropped_meanwhile_is_not_rolled_back_to(
+    world, other, monkeypatch
+) -> None:
     before(monkeypatch, "lock_run", lambda: other.drop_run("m@2"))
     assert world.rollback("m") == 1
     assert live(world) == {"live_run": 1, "earlier_runs": []}
@@ -169,7 +177,8 @@ def test_nothing_else_is_finished(world) -> None:
         gone(world, run_id)
     train = {"dim": 2, "epochs": 1, "progress": False}
     with pytest.raises(
-        LiveRunGone, match="Nothing else of it is finished: embsql drop-model m, and train it again"
+        LiveRunGone,
+        match="Nothing else of it is finished: embsql drop-model m, and train it again",
     ):
         world.train("m", EVENTS, **train)
     with pytest.raises(
@@ -182,7 +191,9 @@ def test_nothing_else_is_finished(world) -> None:
     assert world.train("m", EVENTS, **train).status == "live"
 
 
-def test_what_is_dropped_while_it_is_published_is_not_live_there(world, other, monkeypatch) -> None:
+def test_what_is_dropped_while_it_is_published_is_not_live_there(
+    world, other, monkeypatch
+) -> None:
     """Its tables are read one after the other: those that were empty by then would be no error."""
     columns = publish._columns
 
@@ -217,11 +228,16 @@ def test_a_reader_keeps_its_version(served) -> None:
     """
     with psycopg.connect(served.engine.second()) as reader:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        assert reader.execute("SELECT live_run FROM embsql.models()").fetchall() == [(3,)]
+        assert reader.execute("SELECT live_run FROM embsql.models()").fetchall() == [
+            (3,)
+        ]
         served.promote("m@2")
         served.drop_run("m@3")
         assert (
-            served.ask("SELECT 1 AS n FROM embsql.item_embeddings WHERE run_id = 3").num_rows == 0
+            served.ask(
+                "SELECT 1 AS n FROM embsql.item_embeddings WHERE run_id = 3"
+            ).num_rows
+            == 0
         )
         assert len(reader.execute(ASK).fetchall()) == 2
         assert (
@@ -235,7 +251,11 @@ def test_a_reader_keeps_its_version(served) -> None:
         registry.sweep(served.engine)
         assert served.ask(PARTS).num_rows == 2
     registry.sweep(served.engine)
-    assert served.ask(PARTS).num_rows == served.ask("SELECT * FROM embsql.leaving").num_rows == 0
+    assert (
+        served.ask(PARTS).num_rows
+        == served.ask("SELECT * FROM embsql.leaving").num_rows
+        == 0
+    )
 
 
 def test_nobody_reads_so_it_goes_at_once(served) -> None:
@@ -258,7 +278,11 @@ def test_a_removal_that_was_killed_ends_with_the_next_call(served, monkeypatch) 
     assert served.ask(PARTS).num_rows == 2
     with pytest.raises(UnknownRun):
         served.drop_run("m@3")
-    assert served.ask(PARTS).num_rows == served.ask("SELECT * FROM embsql.leaving").num_rows == 0
+    assert (
+        served.ask(PARTS).num_rows
+        == served.ask("SELECT * FROM embsql.leaving").num_rows
+        == 0
+    )
 
 
 def test_a_removal_that_is_not_committed_drops_nothing(served) -> None:
@@ -271,7 +295,12 @@ def test_a_removal_that_is_not_committed_drops_nothing(served) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert served.ask("SELECT * FROM embsql.similar_items('m@3', 'i0001', k => 2)").num_rows == 2
+    assert (
+        served.ask(
+            "SELECT * FROM embsql.similar_items('m@3', 'i0001', k => 2)"
+        ).num_rows
+        == 2
+    )
     with served.engine.transaction():  # as a worker does it
         registry.drop_run(served.engine, "m@3")
         assert served.ask(PARTS).num_rows == 2
@@ -286,9 +315,17 @@ def test_a_number_that_comes_back_has_its_own_rows(served) -> None:
         served.promote("m@2")
         served.drop_run("m@3")
         run_of(served, 3, "m", VECTORS[:2], VECTORS[:2])
-        assert len(reader.execute("SELECT * FROM embsql.item_embedding('m')").fetchall()) == 4
+        assert (
+            len(reader.execute("SELECT * FROM embsql.item_embedding('m')").fetchall())
+            == 4
+        )
     registry.sweep(served.engine)
-    assert served.ask("SELECT 1 AS n FROM embsql.item_embeddings WHERE run_id = 3").num_rows == 2
+    assert (
+        served.ask(
+            "SELECT 1 AS n FROM embsql.item_embeddings WHERE run_id = 3"
+        ).num_rows
+        == 2
+    )
     assert served.ask("SELECT * FROM embsql.leaving").num_rows == 0
 
 

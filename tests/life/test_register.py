@@ -15,13 +15,16 @@ VECTORS = np.random.default_rng(0).standard_normal((30, 4)).round(3)
 
 def select(entity: str, vectors: np.ndarray = VECTORS) -> str:
     rows = ", ".join(
-        f"('{entity[0]}{n:02d}', ARRAY{list(map(float, row))})" for n, row in enumerate(vectors)
+        f"('{entity[0]}{n:02d}', ARRAY{list(map(float, row))})"
+        for n, row in enumerate(vectors)
     )
     return f"SELECT * FROM (VALUES {rows}) AS v ({entity}_id, embedding)"
 
 
 def test_every_kind_of_question_works(each: embsql.Database) -> None:
-    run = each.register_embeddings("titles", select("item"), users=select("user", VECTORS[:5]))
+    run = each.register_embeddings(
+        "titles", select("item"), users=select("user", VECTORS[:5])
+    )
     assert (run.status, run.run_id) == ("live", 1)
     unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
     scores = unit @ unit[3]
@@ -45,9 +48,9 @@ def test_every_kind_of_question_works(each: embsql.Database) -> None:
     assert each.cluster("titles", k=3).members == 30
     assert each.project("titles").points == 30
     assert each.materialize("titles", k=2).neighbors == 60
-    assert each.ask("SELECT algorithm, dim, items, users FROM embsql.models()").to_pylist() == [
-        {"algorithm": "registered", "dim": 4, "items": 30, "users": 5}
-    ]
+    assert each.ask(
+        "SELECT algorithm, dim, items, users FROM embsql.models()"
+    ).to_pylist() == [{"algorithm": "registered", "dim": 4, "items": 30, "users": 5}]
 
 
 def test_unchanged_vectors_are_not_stored_again(each: embsql.Database) -> None:
@@ -68,14 +71,26 @@ def test_rows_without_a_vector_are_left_out(each: embsql.Database) -> None:
     ("items", "error", "complaint"),
     [
         ("SELECT 'a' AS item_id", BadFeatures, "no column beside item_id"),
-        ("SELECT 'a' AS item_id, 1 AS vector", BadFeatures, "no column embedding, only vector"),
-        ("SELECT 'a' AS item_id, 'x' AS embedding", BadFeatures, "lists of numbers are wanted"),
+        (
+            "SELECT 'a' AS item_id, 1 AS vector",
+            BadFeatures,
+            "no column embedding, only vector",
+        ),
+        (
+            "SELECT 'a' AS item_id, 'x' AS embedding",
+            BadFeatures,
+            "lists of numbers are wanted",
+        ),
         (
             f"{select('item')} UNION ALL SELECT 'i03', ARRAY[1.0]",
             BadFeatures,
             'the id "i03" more than once',
         ),
-        (f"{select('item')} UNION ALL SELECT 'x', ARRAY[1.0]", BadFeatures, "vectors of 1 and 4"),
+        (
+            f"{select('item')} UNION ALL SELECT 'x', ARRAY[1.0]",
+            BadFeatures,
+            "vectors of 1 and 4",
+        ),
         (
             f"SELECT * FROM ({select('item')}) AS s WHERE item_id = ''",
             BadFeatures,
@@ -97,7 +112,9 @@ def test_what_is_no_vector_is_refused(
 
 def test_other_refusals(each: embsql.Database) -> None:
     with pytest.raises(BadFeatures, match="vectors of 3, where those of items have 4"):
-        each.register_embeddings("titles", select("item"), users=select("user", VECTORS[:, :3]))
+        each.register_embeddings(
+            "titles", select("item"), users=select("user", VECTORS[:, :3])
+        )
     with pytest.raises(InvalidArgument, match="similarity"):
         each.register_embeddings("titles", select("item"), similarity="l2")
     each.register_embeddings("titles", select("item"))
@@ -108,10 +125,21 @@ def test_other_refusals(each: embsql.Database) -> None:
 def test_in_sql_and_on_the_command_line(tmp_path) -> None:
     path = str(tmp_path / "r.duckdb")
     with embsql.connect(path) as database:
-        call = "SELECT status FROM embsql.register_embeddings('titles', items => $items)"
-        assert database.ask(call, items=select("item")).to_pylist() == [{"status": "live"}]
+        call = (
+            "SELECT status FROM embsql.register_embeddings('titles', items => $items)"
+        )
+        assert database.ask(call, items=select("item")).to_pylist() == [
+            {"status": "live"}
+        ]
     done = CliRunner().invoke(
         main,
-        ["--db", path, "register-embeddings", "titles", "--items", select("item", VECTORS[:9])],
+        [
+            "--db",
+            path,
+            "register-embeddings",
+            "titles",
+            "--items",
+            select("item", VECTORS[:9]),
+        ],
     )
     assert (done.exit_code, "live" in done.output) == (0, True)

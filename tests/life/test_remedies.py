@@ -20,7 +20,9 @@ from embsql.sources.prepare import prepare
 from embsql.sources.side_inputs import graph
 from embsql.sources.source import source as as_source
 
-ROWS = "SELECT i % 5 AS user_id, i % 7 AS item_id, {} FROM generate_series(0, 34) AS t(i)"
+ROWS = (
+    "SELECT i % 5 AS user_id, i % 7 AS item_id, {} FROM generate_series(0, 34) AS t(i)"
+)
 MENDED = "SELECT user_id, item_id, {} FROM ({}) AS t"
 
 
@@ -54,11 +56,19 @@ TIMES = [  # what the source has, and the least time that each of its remedies l
     ("ISO with a zone as text", "'2026-03-14 14:05:00+02:00'", [NOON]),
     ("ISO as JSON", "CAST('\"2026-03-14 12:05:00\"' AS JSON)", [NOON]),
     ("American", f"'3/' || {SEVERAL} || '/2026 12:05'", [NOON]),
-    ("American, before and after noon", f"'3/' || {SEVERAL} || '/2026 12:05 PM'", [NOON]),
+    (
+        "American, before and after noon",
+        f"'3/' || {SEVERAL} || '/2026 12:05 PM'",
+        [NOON],
+    ),
     ("American, days", f"'03-' || {SEVERAL} || '-2026'", [DAY]),
     ("European", f"{SEVERAL} || '.3.2026 12:05:00'", [NOON]),
     ("European, days", f"{SEVERAL} || '/03/2026'", [DAY]),
-    ("day or month first", "'04/03/2026'", [moment("2026-04-03"), moment("2026-03-04")]),
+    (
+        "day or month first",
+        "'04/03/2026'",
+        [moment("2026-04-03"), moment("2026-03-04")],
+    ),
     ("a month's name", "'14-Mar-2026'", [DAY]),
     ("a month's name, in full", "'March 14, 2026'", [DAY]),
     ("eight digits", "'20260314'", [DAY]),
@@ -102,7 +112,11 @@ TIMES = [  # what the source has, and the least time that each of its remedies l
     ("a month", "'2026-03'", [moment("2026-03-01")]),
     ("ISO without signs", "'20260314T120500'", [NOON]),
     ("of a mail", "'Sat, 14 Mar 2026 12:05:00 GMT'", [NOON]),
-    ("two words, one time", "CASE i WHEN 0 THEN 'a' WHEN 1 THEN 'b' ELSE '2026-03-14' END", [DAY]),
+    (
+        "two words, one time",
+        "CASE i WHEN 0 THEN 'a' WHEN 1 THEN 'b' ELSE '2026-03-14' END",
+        [DAY],
+    ),
     ("a time of day", "TIME '10:05'", [moment("2026-01-01 10:05")]),
     ("a list", "ARRAY[1]", [None]),
     ("infinite", "'inf'::float8", [None]),
@@ -124,7 +138,11 @@ WEIGHTS = [  # and the sum of all weights that each of its remedies leads to
         "CASE WHEN i < 15 THEN 'n/a' WHEN i < 16 THEN '2e0' ELSE '1e0' END",
         [21],
     ),
-    ("a dash", "CASE WHEN i < 15 THEN '-' ELSE CAST(i % 2 + 1 AS VARCHAR) || ' ' END", [30]),
+    (
+        "a dash",
+        "CASE WHEN i < 15 THEN '-' ELSE CAST(i % 2 + 1 AS VARCHAR) || ' ' END",
+        [30],
+    ),
     (
         "stars",
         "CASE WHEN i < 15 THEN '3-4 stars' ELSE CAST(i % 2 + 1 AS VARCHAR) || ' stars' END",
@@ -143,7 +161,11 @@ WEIGHTS = [  # and the sum of all weights that each of its remedies leads to
 @pytest.fixture(scope="module", params=["duckdb", "postgres"])
 def base(request):
     """One database for all sources, in a zone of its own."""
-    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    target = (
+        ":memory:"
+        if request.param == "duckdb"
+        else request.getfixturevalue("new_database")()
+    )
     with embsql.connect(target) as database:
         database.engine.run("SET TimeZone = 'America/New_York'")
         yield database
@@ -159,26 +181,35 @@ def here():
 def refused(database: embsql.Database, source: Any, **given: Any) -> errors.EmbsqlError:
     with pytest.raises(errors.EmbsqlError) as caught:
         prepare(
-            database.engine, source, Columns(**given), Run(model_name="m"), explicit=False
+            database.engine,
+            source,
+            Columns(**given),
+            Run(model_name="m"),
+            explicit=False,
         ).interactions()
     return caught.value
 
 
 def read(database: embsql.Database, source: Any, **given: Any) -> Any:
-    return prepare(database.engine, source, Columns(**given), Run(), explicit=False).interactions()
+    return prepare(
+        database.engine, source, Columns(**given), Run(), explicit=False
+    ).interactions()
 
 
 @pytest.mark.parametrize(
     ("value", "expected"), [case[1:] for case in TIMES], ids=[case[0] for case in TIMES]
 )
 @pytest.mark.parametrize("name", ["event_time", 'the "When"'])
-def test_a_time(base: embsql.Database, value: str, expected: list[int | None], name: str) -> None:
+def test_a_time(
+    base: embsql.Database, value: str, expected: list[int | None], name: str
+) -> None:
     quoted = '"' + name.replace('"', '""') + '"'
     rows = ROWS.format(f"{value} AS {quoted}")
     error = refused(base, rows, time=name)
     assert isinstance(error, errors.BadColumnType)
     assert [
-        _least(base, MENDED.format(remedy, rows), name) for remedy in error.values["remedies"]
+        _least(base, MENDED.format(remedy, rows), name)
+        for remedy in error.values["remedies"]
     ] == expected
     assert all(str(remedy) in str(error) for remedy in error.values["remedies"])
 
@@ -187,14 +218,18 @@ def _least(database: embsql.Database, source: str, name: str) -> int | None:
     found = prepare(database.engine, source, Columns(time=name), Run(), explicit=False)
     times = found.interactions().time
     missing = (
-        "NaN" in source or "nullif" in source or source.startswith("SELECT user_id, item_id, CASE")
+        "NaN" in source
+        or "nullif" in source
+        or source.startswith("SELECT user_id, item_id, CASE")
     )
     known = None if times is None else times[times > times.min()] if missing else times
     return None if known is None else int(known.min())
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [case[1:] for case in WEIGHTS], ids=[case[0] for case in WEIGHTS]
+    ("value", "expected"),
+    [case[1:] for case in WEIGHTS],
+    ids=[case[0] for case in WEIGHTS],
 )
 def test_a_weight(base: embsql.Database, value: str, expected: list[float]) -> None:
     rows = ROWS.format(f"{value} AS weight")
@@ -233,7 +268,12 @@ IN_FILES = [
 @pytest.mark.parametrize(("column", "value", "expected"), IN_FILES)
 @pytest.mark.parametrize("ending", ["csv"])
 def test_a_column_of_a_file(
-    here: embsql.Database, tmp_path: Path, column: str, value: str, expected: list[Any], ending: str
+    here: embsql.Database,
+    tmp_path: Path,
+    column: str,
+    value: str,
+    expected: list[Any],
+    ending: str,
 ) -> None:
     """A file has no SELECT to mend: the remedy is one that can be typed as it is, and its ids stay
     what they are.
@@ -245,11 +285,15 @@ def test_a_column_of_a_file(
     assert isinstance(error, errors.BadColumnType)
     found = [read(here, remedy) for remedy in error.values["remedies"]]  # type: ignore[union-attr]  # a list
     assert [_seen(data, column, words="CASE" in value) for data in found] == expected
-    assert {tuple(data.users.to_pylist()) for data in found} == {("00", "01", "02", "03", "04")}
+    assert {tuple(data.users.to_pylist()) for data in found} == {
+        ("00", "01", "02", "03", "04")
+    }
 
 
 @pytest.mark.parametrize("ending", ["json", "parquet"])
-def test_a_column_of_another_file(here: embsql.Database, tmp_path: Path, ending: str) -> None:
+def test_a_column_of_another_file(
+    here: embsql.Database, tmp_path: Path, ending: str
+) -> None:
     test_a_column_of_a_file(
         here, tmp_path, "event_time", "1260759144.5::float8", [EPOCH + 500_000], ending
     )
@@ -262,7 +306,9 @@ def _seen(data: Any, column: str, *, words: bool) -> float | None:
         return round(float(data.weight.sum()), 2)
     if data.time is None:
         return None
-    return sorted(set(data.time.tolist()))[words]  # a row without a time is older than all others
+    return sorted(set(data.time.tolist()))[
+        words
+    ]  # a row without a time is older than all others
 
 
 def test_an_example_is_short(base: embsql.Database) -> None:
@@ -274,7 +320,9 @@ def test_an_example_is_short(base: embsql.Database) -> None:
 
 
 def test_words_are_for_who_may_see_the_rows(base: embsql.Database) -> None:
-    error = refused(base, ROWS.format("CASE i WHEN 0 THEN 'kim' ELSE '1' || i END AS weight"))
+    error = refused(
+        base, ROWS.format("CASE i WHEN 0 THEN 'kim' ELSE '1' || i END AS weight")
+    )
     assert "'kim' among its values is no number" in str(error)
     assert "kim" not in error.shared()
 
@@ -300,10 +348,21 @@ def test_bad_weights(base: embsql.Database, weights: str) -> None:
     rows = GOOD.format(", ".join(ROW.format(weight) for weight in weights.split("|")))
     error = refused(base, rows, weight="w")
     assert isinstance(error, errors.BadWeights)
-    assert len(read(base, f"SELECT * FROM ({rows}) AS t {error.values['remedy']}", weight="w")) == 3
+    assert (
+        len(
+            read(
+                base,
+                f"SELECT * FROM ({rows}) AS t {error.values['remedy']}",
+                weight="w",
+            )
+        )
+        == 3
+    )
 
 
-@pytest.mark.parametrize("value", ["ARRAY[i % 5]", "ROW(i % 5, 1)", "INTERVAL '1 day' * (i % 5)"])
+@pytest.mark.parametrize(
+    "value", ["ARRAY[i % 5]", "ROW(i % 5, 1)", "INTERVAL '1 day' * (i % 5)"]
+)
 def test_an_id_of_another_type(base: embsql.Database, value: str) -> None:
     rows = ROWS.format("1 AS weight").replace("i % 5 AS user_id", f"{value} AS user_id")
     error = refused(base, rows)
@@ -338,7 +397,9 @@ def test_a_long_id(base: embsql.Database) -> None:
     assert isinstance(error, errors.IdTooLong)
     assert (
         read(
-            base, f"SELECT {error.values['remedy']}, item_id FROM ({rows}) AS t", user="user"
+            base,
+            f"SELECT {error.values['remedy']}, item_id FROM ({rows}) AS t",
+            user="user",
         ).n_users
         == 5
     )
@@ -351,7 +412,14 @@ def test_a_bad_graph(base: embsql.Database) -> None:
         graph(base.engine, rows, known)
     remedy = re.search(r"WHERE [^.]*", str(caught.value))
     assert remedy is not None
-    assert len(graph(base.engine, f"SELECT * FROM ({rows}) AS t {remedy[0]}", known)[0].weight) == 1
+    assert (
+        len(
+            graph(base.engine, f"SELECT * FROM ({rows}) AS t {remedy[0]}", known)[
+                0
+            ].weight
+        )
+        == 1
+    )
 
 
 LESS = [  # what 35 rows have, and how many of their weights or times are read
@@ -359,12 +427,18 @@ LESS = [  # what 35 rows have, and how many of their weights or times are read
     ("weight", "CASE WHEN i < 30 THEN '' ELSE CAST(i AS VARCHAR) END", 35),
     ("weight", "CASE WHEN i < 9 THEN '1-' || i ELSE CAST(i AS VARCHAR) END", 26),
     ("event_time", "CASE WHEN i < 30 THEN 'n/a' ELSE '2026-01-' || i - 20 END", 0),
-    ("event_time", "CASE WHEN i < 9 THEN 'bad ' || i ELSE '2026-01-' || 10 + i % 20 END", 26),
+    (
+        "event_time",
+        "CASE WHEN i < 9 THEN 'bad ' || i ELSE '2026-01-' || 10 + i % 20 END",
+        26,
+    ),
 ]
 
 
 @pytest.mark.parametrize(("column", "value", "left"), LESS)
-def test_no_remedy_leaves_out_most_rows(base, column: str, value: str, left: int) -> None:
+def test_no_remedy_leaves_out_most_rows(
+    base, column: str, value: str, left: int
+) -> None:
     """Nor does it lose all where most can be read; several words are too many to be named."""
     rows = ROWS.format(f"{value} AS {column}")
     (remedy,) = refused(base, rows).values["remedies"]
@@ -384,11 +458,17 @@ def test_edges_weigh_what_a_source_would(base: embsql.Database) -> None:
 
 def test_a_file_where_there_are_none(pg: str, tmp_path) -> None:
     path = tmp_path / "events.csv"
-    path.write_text("user_id,item_id\n" + "\n".join(f"{i % 5},{i % 7}" for i in range(40)))
+    path.write_text(
+        "user_id,item_id\n" + "\n".join(f"{i % 5},{i % 7}" for i in range(40))
+    )
     with embsql.connect(pg) as database:
-        with pytest.raises(errors.NotASelect, match="say source_db=':memory:' and DuckDB will"):
+        with pytest.raises(
+            errors.NotASelect, match="say source_db=':memory:' and DuckDB will"
+        ):
             database.train("m", str(path), dim=2)
-        assert database.train("m", str(path), dim=2, source_db=":memory:").status == "live"
+        assert (
+            database.train("m", str(path), dim=2, source_db=":memory:").status == "live"
+        )
 
 
 def test_a_character_that_a_server_cannot_store(each: embsql.Database) -> None:
@@ -430,7 +510,12 @@ TESTED = {  # above, in test_ids.py, test_sources.py, test_races.py and tests/te
 FRAMES = [
     ("weight", ["1,5"] * 35, errors.BadColumnType, 5),
     ("event_time", ["14.3.2026"] * 35, errors.BadColumnType, 5),
-    ("event_time", [r"\N"] * 5 + ["14.3.2026", "15.3.2026"] * 15, errors.BadColumnType, 5),
+    (
+        "event_time",
+        [r"\N"] * 5 + ["14.3.2026", "15.3.2026"] * 15,
+        errors.BadColumnType,
+        5,
+    ),
     ("weight", [-1.0] * 5 + [1.0] * 30, errors.BadWeights, 5),
     ("user_id", [2.0**60, 1.0] * 17 + [3.0], errors.InexactId, 3),
     ("user_id", ["n" * 2000, "m"] * 17 + ["k"], errors.IdTooLong, 3),
@@ -442,7 +527,12 @@ FRAMES = [
 @pytest.mark.parametrize("kind", ["arrow", "pandas"])
 @pytest.mark.parametrize(("column", "values", "error", "users"), FRAMES)
 def test_a_remedy_for_a_table_in_memory_is_python(
-    base: embsql.Database, kind: str, column: str, values: list[Any], error: type | None, users: int
+    base: embsql.Database,
+    kind: str,
+    column: str,
+    values: list[Any],
+    error: type | None,
+    users: int,
 ) -> None:
     import duckdb
 
@@ -451,7 +541,11 @@ def test_a_remedy_for_a_table_in_memory_is_python(
         "item_id": [n % 7 for n in range(35)],
         column: values,
     }
-    df = pytest.importorskip("pandas").DataFrame(rows) if kind == "pandas" else pa.table(rows)
+    df = (
+        pytest.importorskip("pandas").DataFrame(rows)
+        if kind == "pandas"
+        else pa.table(rows)
+    )
     found = refused(base, as_source(df, "source"))
     assert isinstance(found, error or errors.BadColumnType)
     remedies = found.values.get("remedies", [found.values.get("remedy")])
@@ -459,12 +553,16 @@ def test_a_remedy_for_a_table_in_memory_is_python(
         assert remedy in str(found)
         typed = re.fullmatch(r'duckdb\.sql\(r?"""(.+)"""\)', str(remedy), re.DOTALL)
         assert typed, "Python that a reader can type"
-        mended = duckdb.sql(typed[1])  # DuckDB finds df, which is a name here as it is there
+        mended = duckdb.sql(
+            typed[1]
+        )  # DuckDB finds df, which is a name here as it is there
         assert read(base, as_source(mended, "source")).n_users == users
     assert "in the SELECT" not in str(found)
 
 
-def test_messages_about_a_table_in_memory_speak_of_no_select(base: embsql.Database) -> None:
+def test_messages_about_a_table_in_memory_speak_of_no_select(
+    base: embsql.Database,
+) -> None:
     for table in (
         pa.table({"user": [1], "item_id": [1]}),
         pa.table({"user_id": [None], "item_id": [1]}),

@@ -27,18 +27,25 @@ def test_what_somebody_may_read_is_read(house: House) -> None:
     assert house.done(house.train("ann", "events")) == ("done", None)
     assert house.done(house.train("bob", "secret", "bobs")) == ("done", None)
     assert house.run(
-        None, "SELECT count(*) FROM pg_proc WHERE pronamespace = 'embsql_sources'::regnamespace"
+        None,
+        "SELECT count(*) FROM pg_proc WHERE pronamespace = 'embsql_sources'::regnamespace",
     ) == [(0,)]
 
 
 WAYS = {
     "source": lambda house: house.train("ann", "secret"),
-    "SELECT": lambda house: house.train("ann", "SELECT user_id, item_id FROM public.secret"),
-    "test": lambda house: house.train("ann", "events", evaluate=True, test="SELECT * FROM secret"),
+    "SELECT": lambda house: house.train(
+        "ann", "SELECT user_id, item_id FROM public.secret"
+    ),
+    "test": lambda house: house.train(
+        "ann", "events", evaluate=True, test="SELECT * FROM secret"
+    ),
     "features": lambda house: house.ask(
         "ann",
         "train('m', 'events', 'fusion', %s)",
-        json.dumps({"item_features": "SELECT DISTINCT item_id, user_id AS x FROM secret"}),
+        json.dumps(
+            {"item_features": "SELECT DISTINCT item_id, user_id AS x FROM secret"}
+        ),
     ),
     "graph": lambda house: house.ask(
         "ann",
@@ -85,7 +92,10 @@ def test_what_a_run_remembers_is_not_run_for_somebody_else(house: House) -> None
     as himself.
     """
     features = "SELECT user_id, min(item_id) AS x FROM events GROUP BY user_id"
-    with embsql.connect(house.as_("ann")) as trainer, embsql.connect(house.address) as owner:
+    with (
+        embsql.connect(house.as_("ann")) as trainer,
+        embsql.connect(house.address) as owner,
+    ):
         trainer.train(
             "remembers",
             "events",
@@ -126,7 +136,10 @@ def test_a_function_in_a_source_gets_nothing(house: House, what: str) -> None:
     house.run("ann", EVIL.format(what=ESCAPES[what]))
     before = house.run(None, "SELECT count(*) FROM pg_class")
     status, _ = house.done(
-        house.train("ann", "SELECT user_id, item_id + 0 * workshop.evil() AS item_id FROM events")
+        house.train(
+            "ann",
+            "SELECT user_id, item_id + 0 * workshop.evil() AS item_id FROM events",
+        )
     )
     assert status == "failed"
     assert house.run("ann", "TABLE workshop.diary") == []
@@ -154,7 +167,8 @@ def test_a_type_of_ones_own_casts_as_its_owner(house: House) -> None:
         f"CREATE FUNCTION workshop.spelled(workshop.mood) RETURNS text LANGUAGE sql AS '{body}'",
     )
     house.run(
-        "ann", "CREATE CAST (workshop.mood AS text) WITH FUNCTION workshop.spelled(workshop.mood)"
+        "ann",
+        "CREATE CAST (workshop.mood AS text) WITH FUNCTION workshop.spelled(workshop.mood)",
     )
     source = "SELECT '1'::workshop.mood AS user_id, item_id FROM events"
     status, error = house.done(house.train("ann", source))
@@ -165,7 +179,9 @@ def test_a_function_that_is_changed_is_not_called(house: House) -> None:
     """Its owner turns the function of a source into one that runs as its caller."""
     job = house.train("ann", "SELECT user_id, item_id FROM secret")
     ((name,),) = house.run(
-        "ann", "SELECT value FROM embsql.jobs, jsonb_each_text(sources) WHERE job_id = %s", job
+        "ann",
+        "SELECT value FROM embsql.jobs, jsonb_each_text(sources) WHERE job_id = %s",
+        job,
     )
     house.run("ann", f'ALTER FUNCTION embsql_sources."{name}"(text[]) SECURITY INVOKER')
     assert "no longer what" in str(house.done(job)[1])
@@ -175,23 +191,33 @@ def test_a_function_cannot_be_changed_while_it_is_read(house: House) -> None:
     job = house.train("ann", "events", "later")
     house.run(None, "UPDATE embsql.jobs SET status = 'running' WHERE job_id = %s", job)
     with psycopg.connect(house.as_("wendy")) as reader:
-        ((_, name),) = reader.execute("SELECT * FROM embsql.open_sources(%s)", [job]).fetchall()
+        ((_, name),) = reader.execute(
+            "SELECT * FROM embsql.open_sources(%s)", [job]
+        ).fetchall()
         house.run("ann", "SET lock_timeout = '50ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
-            house.run("ann", f'ALTER FUNCTION embsql_sources."{name}"(text[]) SECURITY INVOKER')
+            house.run(
+                "ann",
+                f'ALTER FUNCTION embsql_sources."{name}"(text[]) SECURITY INVOKER',
+            )
         reader.rollback()
-    house.run(None, "UPDATE embsql.jobs SET status = 'cancelled' WHERE job_id = %s", job)
+    house.run(
+        None, "UPDATE embsql.jobs SET status = 'cancelled' WHERE job_id = %s", job
+    )
 
 
 def test_only_its_worker_may_call_it(house: House) -> None:
     job = house.train("bob", "secret", "bobs", seed=7)
     ((name,),) = house.run(
-        None, "SELECT value FROM embsql.jobs, jsonb_each_text(sources) WHERE job_id = %s", job
+        None,
+        "SELECT value FROM embsql.jobs, jsonb_each_text(sources) WHERE job_id = %s",
+        job,
     )
     for who in ("ann", "adam", "wendy"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             house.run(
-                who, f'SELECT * FROM embsql_sources."{name}"(NULL) AS x (name text, type oid)'
+                who,
+                f'SELECT * FROM embsql_sources."{name}"(NULL) AS x (name text, type oid)',
             )
     with pytest.raises(psycopg.Error, match="not for"):
         house.run("ann", "SELECT * FROM embsql.open_sources(%s)", job)
@@ -213,12 +239,16 @@ def test_one_select_and_no_more(house: House) -> None:
 
 
 def test_names_mean_what_they_mean_to_the_caller(house: House) -> None:
-    house.run("bob", "CREATE TABLE workshop.mine AS SELECT user_id, item_id FROM events")
+    house.run(
+        "bob", "CREATE TABLE workshop.mine AS SELECT user_id, item_id FROM events"
+    )
     house.run("bob", "SET search_path = workshop")
     job = house.train("bob", "mine", "bobs", seed=3)
     house.run("bob", "RESET search_path")
     assert house.done(job) == ("done", None)
-    assert "does not exist" in str(house.done(house.train("bob", "mine", "bobs", seed=4))[1])
+    assert "does not exist" in str(
+        house.done(house.train("bob", "mine", "bobs", seed=4))[1]
+    )
 
 
 def test_types_come_through(house: House) -> None:
@@ -269,7 +299,10 @@ def test_no_row_stands_in_an_error_that_others_read(house: House, what: str) -> 
     assert status == "failed"
     assert SECRET not in str(error)
     assert (
-        house.run(None, "SELECT 1 FROM embsql.runs AS r WHERE r::text LIKE %s", f"%{SECRET}%") == []
+        house.run(
+            None, "SELECT 1 FROM embsql.runs AS r WHERE r::text LIKE %s", f"%{SECRET}%"
+        )
+        == []
     )
 
 
@@ -326,7 +359,8 @@ FORBIDDEN = [
 @pytest.mark.parametrize("call", FORBIDDEN)
 def test_what_a_trainer_may_not_call(house: House, call: str) -> None:
     if not house.run(
-        None, "SELECT 1 FROM embsql.models WHERE model_name = 'm' AND live_run IS NOT NULL"
+        None,
+        "SELECT 1 FROM embsql.models WHERE model_name = 'm' AND live_run IS NOT NULL",
     ):
         house.done(house.train("ann", "events"))
     tables = "SELECT m::text FROM embsql.models AS m UNION ALL SELECT e::text FROM embsql.events AS e ORDER BY 1"
@@ -367,9 +401,9 @@ def test_nobody_but_the_owner_writes_into_a_table(house: House, who: str) -> Non
 def test_who_asked_is_who_is_logged_in(house: House) -> None:
     house.run("eve", "SET embsql.job = '1'")
     job = house.train("eve", "events", "eves")
-    assert house.run(None, "SELECT requested_by FROM embsql.jobs WHERE job_id = %s", job) == [
-        ("embsql_test_eve",)
-    ]
+    assert house.run(
+        None, "SELECT requested_by FROM embsql.jobs WHERE job_id = %s", job
+    ) == [("embsql_test_eve",)]
     assert house.done(job)[0] == "done"
     made = "SELECT DISTINCT made_by FROM embsql.runs WHERE model_name = 'eves'"
     assert house.run(None, made) == [("embsql_test_eve",)]
@@ -385,7 +419,10 @@ def test_who_asked_is_set_for_a_transaction(house: House) -> None:
     job = house.train("ann", "events", "acted")
     running = "UPDATE embsql.jobs SET status = 'running' WHERE job_id = %s"
     house.run(None, running, job)
-    asked, left = "SELECT embsql.asker() AS who", "SELECT current_setting('embsql.job', TRUE)"
+    asked, left = (
+        "SELECT embsql.asker() AS who",
+        "SELECT current_setting('embsql.job', TRUE)",
+    )
     with embsql.connect(house.as_("wendy")) as database:
         engine = database.engine
         engine.act_for(job)
@@ -402,10 +439,13 @@ def test_a_trainer_serves_only_himself(house: House) -> None:
     theirs = house.train("bob", "secret", "bobs", seed=11)
     own = house.train("ann", "events", "anns")
     assert house.done(own, "ann")[0] == "done"
-    assert house.run(None, "SELECT status FROM embsql.jobs WHERE job_id = %s", theirs) == [
-        ("queued",)
-    ]
-    for call in ("give_up(%s)", "note_job(%s, NULL, 0, 'failed', NULL, NULL, NULL, TRUE)"):
+    assert house.run(
+        None, "SELECT status FROM embsql.jobs WHERE job_id = %s", theirs
+    ) == [("queued",)]
+    for call in (
+        "give_up(%s)",
+        "note_job(%s, NULL, 0, 'failed', NULL, NULL, NULL, TRUE)",
+    ):
         house.run("ann", f"SELECT embsql.{call}", theirs)
     assert house.done(theirs)[0] == "done"
 
@@ -426,7 +466,9 @@ def test_a_lease_is_its_holders(house: House) -> None:
     ((run,),) = house.run("ann", "SELECT embsql.next_run()")
     house.run("ann", "SELECT embsql.take_lease('held', 'o', %s, 'h', 1, NULL)", run)
     house.run("ann", "SELECT embsql.ensure_model('held')")
-    house.run("ann", "SELECT embsql.begin_run(%s, 'held', 'als', '{}', '', 1, '{}')", run)
+    house.run(
+        "ann", "SELECT embsql.begin_run(%s, 'held', 'als', '{}', '', 1, '{}')", run
+    )
     for call in (
         "open_partition('interactions', %s)",
         "drop_rows('runs', %s)",
@@ -438,14 +480,26 @@ def test_a_lease_is_its_holders(house: House) -> None:
             house.run("eve", f"SELECT embsql.{call}", run)
     for call in ("release_lease('held', 'o')", "beat_lease('held', 'o')"):
         assert house.run("eve", f"SELECT embsql.{call}") == []
-    assert house.run("eve", 'SELECT embsql.note_run(%s, \'{"status": "failed"}\')', run) == []
-    assert house.run("ann", 'SELECT embsql.note_run(%s, \'{"status": "live"}\')', run) == []
+    assert (
+        house.run("eve", 'SELECT embsql.note_run(%s, \'{"status": "failed"}\')', run)
+        == []
+    )
+    assert (
+        house.run("ann", 'SELECT embsql.note_run(%s, \'{"status": "live"}\')', run)
+        == []
+    )
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        house.run("ann", "SELECT embsql.point('held', %s, '{}', NULL)", run)  # it is not finished
+        house.run(
+            "ann", "SELECT embsql.point('held', %s, '{}', NULL)", run
+        )  # it is not finished
     rows_of_others = ("events", "leases", "leaving", "jobs", "models", "migrations")
     house.run("ann", "SELECT embsql.log_event('held', %s, 'evaluate', '')", run)
-    for who, kind in ((who, kind) for who in ("ann", "adam") for kind in rows_of_others):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match=f"drop rows of {kind}"):
+    for who, kind in (
+        (who, kind) for who in ("ann", "adam") for kind in rows_of_others
+    ):
+        with pytest.raises(
+            psycopg.errors.InsufficientPrivilege, match=f"drop rows of {kind}"
+        ):
             house.run(who, "SELECT embsql.drop_rows(%s, %s)", kind, run)
     logged = "SELECT event, done_by FROM embsql.events WHERE run_id = %s"
     assert house.run(None, logged, run) == [("evaluate", "embsql_test_ann")]
@@ -458,11 +512,17 @@ def test_a_partition_is_filled_once(house: House) -> None:
         run = database.train("filled", "events", **QUICK).run_id
     for table in ("interactions", "item_embeddings", "user_embeddings"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            house.run("ann", f"INSERT INTO embsql_runs.{table}_{run} SELECT * FROM embsql.{table}")
+            house.run(
+                "ann",
+                f"INSERT INTO embsql_runs.{table}_{run} SELECT * FROM embsql.{table}",
+            )
 
 
 def test_an_admin_decides(house: House) -> None:
-    with embsql.connect(house.as_("ann")) as trainer, embsql.connect(house.as_("adam")) as admin:
+    with (
+        embsql.connect(house.as_("ann")) as trainer,
+        embsql.connect(house.as_("adam")) as admin,
+    ):
         first = trainer.train("decided", "events", seed=1, **QUICK).run_id
         second = trainer.train("decided", "events", seed=2, **QUICK).run_id
         for refused in (
@@ -489,23 +549,36 @@ def test_everything_a_trainer_makes_of_a_run(house: House) -> None:
         database.materialize("made", k=2)
         assert database.evaluate("made")
         tuned = database.train(
-            "made", "events", evaluate=True, gate=False, n_trials=2, dim=[2, 3], epochs=1
+            "made",
+            "events",
+            evaluate=True,
+            gate=False,
+            n_trials=2,
+            dim=[2, 3],
+            epochs=1,
         )
         assert tuned.status == "live"
         for seed in range(3, 11):
             database.train("made", "events", seed=seed, **QUICK)
         assert (
-            database.ask("SELECT count(*) AS n FROM embsql.runs('made')").to_pylist()[0]["n"] < 12
+            database.ask("SELECT count(*) AS n FROM embsql.runs('made')").to_pylist()[
+                0
+            ]["n"]
+            < 12
         )
     assert house.run(
         "ann", "SELECT embsql.set_cohorts('s', ARRAY['1', '2'], ARRAY['a', NULL])"
     ) == [(1,)]
-    assert house.run("ann", "SELECT count(*) FROM pg_class WHERE relname LIKE 'stage%'") == [(0,)]
+    assert house.run(
+        "ann", "SELECT count(*) FROM pg_class WHERE relname LIKE 'stage%'"
+    ) == [(0,)]
 
 
 def test_an_unfinished_stage_is_gone(house: House) -> None:
     with psycopg.connect(house.as_("ann")) as connection:
-        ((stage,),) = connection.execute("SELECT embsql.open_stage('metrics')").fetchall()
+        ((stage,),) = connection.execute(
+            "SELECT embsql.open_stage('metrics')"
+        ).fetchall()
         connection.rollback()
     assert house.run("ann", "SELECT to_regclass(%s)", stage) == [(None,)]
 
@@ -516,14 +589,20 @@ def test_nobody_takes_away_what_reads_the_sources_of_another(house: House) -> No
     ((name,),) = house.run(None, reader, theirs)
     leave = "leave_training('train', 'eves', ARRAY['eves', 'x', 'als', '{}'], %s)"
     house.ask("eve", f"give_up(embsql.{leave})", json.dumps({"x": name}))
-    assert house.run(None, "SELECT count(*) FROM pg_proc WHERE proname = %s", name) == [(1,)]
+    assert house.run(None, "SELECT count(*) FROM pg_proc WHERE proname = %s", name) == [
+        (1,)
+    ]
     assert house.done(theirs)[0] == "done"
 
 
 def test_a_stage_is_for_rows_of_one_table(house: House) -> None:
     with psycopg.connect(house.as_("ann")) as connection:
-        ((stage,),) = connection.execute("SELECT embsql.open_stage('training_log')").fetchall()
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="take rows of events from"):
+        ((stage,),) = connection.execute(
+            "SELECT embsql.open_stage('training_log')"
+        ).fetchall()
+        with pytest.raises(
+            psycopg.errors.InsufficientPrivilege, match="take rows of events from"
+        ):
             connection.execute("SELECT embsql.close_stage('events', %s)", [stage])
 
 
@@ -532,7 +611,9 @@ PEOPLE = """
 """
 
 
-def trained(database: embsql.Database, model: str, meanwhile: Callable[[], None]) -> int:
+def trained(
+    database: embsql.Database, model: str, meanwhile: Callable[[], None]
+) -> int:
     """Train; after the first epoch something happens. The number of the run."""
 
     def listen(epoch: int, _: dict[str, float]) -> None:
@@ -543,26 +624,40 @@ def trained(database: embsql.Database, model: str, meanwhile: Callable[[], None]
     return int(train.train(database.engine, plan, listen).run_id or 0)
 
 
-def test_who_is_forgotten_while_a_trainer_trains_is_in_nothing_of_it(house: House) -> None:
+def test_who_is_forgotten_while_a_trainer_trains_is_in_nothing_of_it(
+    house: House,
+) -> None:
     """The trainer leaves them out of his own run, although he may forget nobody."""
-    with embsql.connect(house.as_("ann")) as ann, embsql.connect(house.as_("adam")) as adam:
+    with (
+        embsql.connect(house.as_("ann")) as ann,
+        embsql.connect(house.as_("adam")) as adam,
+    ):
         run = trained(ann, "meanwhile", lambda: adam.forget("p3") and None)
         ann.materialize("meanwhile", k=2)
     for table in ("user_embeddings", "interactions", "top_items"):
         held = f"SELECT DISTINCT user_id FROM embsql.{table} WHERE run_id = %s AND user_id IN ('p3', 'p4')"
         assert house.run(None, held, run) == [("p4",)]
-    assert house.run(None, "SELECT 1 FROM embsql.forgotten WHERE run_id = %s", run) == []
+    assert (
+        house.run(None, "SELECT 1 FROM embsql.forgotten WHERE run_id = %s", run) == []
+    )
 
 
-def test_a_training_of_a_trainers_that_fails_names_nobody_who_was_forgotten(house: House) -> None:
+def test_a_training_of_a_trainers_that_fails_names_nobody_who_was_forgotten(
+    house: House,
+) -> None:
     def forget() -> None:
         with embsql.connect(house.as_("adam")) as adam:
             adam.forget("p3")
         raise errors.EmbsqlError(message="user p3: something")
 
-    with embsql.connect(house.as_("ann")) as ann, pytest.raises(errors.EmbsqlError, match="p3"):
+    with (
+        embsql.connect(house.as_("ann")) as ann,
+        pytest.raises(errors.EmbsqlError, match="p3"),
+    ):
         trained(ann, "fails", forget)
     ended = "SELECT run_id, status, error FROM embsql.runs WHERE model_name = 'fails'"
     ((run, status, error),) = house.run(None, ended)
     assert (status, "p3" in error) == ("failed", False)
-    assert house.run(None, "SELECT 1 FROM embsql.forgotten WHERE run_id = %s", run) == []
+    assert (
+        house.run(None, "SELECT 1 FROM embsql.forgotten WHERE run_id = %s", run) == []
+    )

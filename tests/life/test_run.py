@@ -40,7 +40,8 @@ def fill(db: embsql.Database, user: np.ndarray, item: np.ndarray) -> None:
             "user_id": [f"u{u}" for u in user],
             "item_id": [f"i{i}" for i in item],
             "weight": rng.integers(1, 4, 2000) * 1.0,
-            "event_time": np.datetime64("2026-01-01", "us") + rng.integers(0, 10**12, 2000),
+            "event_time": np.datetime64("2026-01-01", "us")
+            + rng.integers(0, 10**12, 2000),
         },
         schema="main",
     )
@@ -51,9 +52,9 @@ def train(db: embsql.Database, **more: object) -> embsql.Run:
 
 
 def live(db: embsql.Database) -> int:
-    return db.ask("SELECT live_run FROM embsql.models() WHERE model_name = 'shop'").to_pylist()[0][
-        "live_run"
-    ]
+    return db.ask(
+        "SELECT live_run FROM embsql.models() WHERE model_name = 'shop'"
+    ).to_pylist()[0]["live_run"]
 
 
 def statuses(db: embsql.Database) -> dict[int, str]:
@@ -81,7 +82,11 @@ def test_from_select_to_answers(shop) -> None:
 def test_unchanged_input_is_not_trained_again(shop) -> None:
     first = train(shop)
     second = train(shop)
-    assert (second.run_id, second.skipped, second.status) == (first.run_id, True, "live")
+    assert (second.run_id, second.skipped, second.status) == (
+        first.run_id,
+        True,
+        "live",
+    )
     assert statuses(shop) == {first.run_id: "live"}
     assert not train(shop, force=True).skipped
     assert not train(shop, seed=7).skipped
@@ -92,7 +97,9 @@ def test_unchanged_input_is_not_trained_again(shop) -> None:
 def test_same_seed_same_bytes(shop) -> None:
     runs = [train(shop, force=True).run_id for _ in range(2)]
     sums = shop.ask(
-        "SELECT DISTINCT checksum FROM embsql.runs WHERE run_id IN ($a, $b)", a=runs[0], b=runs[1]
+        "SELECT DISTINCT checksum FROM embsql.runs WHERE run_id IN ($a, $b)",
+        a=runs[0],
+        b=runs[1],
     )
     assert sums.num_rows == 1
 
@@ -113,7 +120,8 @@ def test_a_pinned_run_answers_beside_the_live_one(shop) -> None:
     one, two = (train(shop, seed=seed).run_id for seed in (1, 2))
     ask = "SELECT score FROM embsql.similar_items($model, 'i2', k => 1)"
     pinned, current = (
-        shop.ask(ask, model=model).to_pylist()[0]["score"] for model in (f"shop@{one}", "shop")
+        shop.ask(ask, model=model).to_pylist()[0]["score"]
+        for model in (f"shop@{one}", "shop")
     )
     assert pinned != current
     assert current == shop.ask(ask, model=f"shop@{two}").to_pylist()[0]["score"]
@@ -134,7 +142,9 @@ def test_drop_run(shop) -> None:
         "runs",
     ):
         assert (
-            shop.ask(f"SELECT 1 FROM embsql.{table} WHERE run_id = $run_id", run_id=one).num_rows
+            shop.ask(
+                f"SELECT 1 FROM embsql.{table} WHERE run_id = $run_id", run_id=one
+            ).num_rows
             == 0
         )
     with pytest.raises(NoPreviousRun):
@@ -155,12 +165,17 @@ def test_forget_a_person(shop) -> None:
     train(shop, seed=2)
     assert shop.forget("u1") > 2
     assert (
-        shop.ask("SELECT * FROM embsql.user_embedding('shop', users => ARRAY['u1'])").num_rows == 0
+        shop.ask(
+            "SELECT * FROM embsql.user_embedding('shop', users => ARRAY['u1'])"
+        ).num_rows
+        == 0
     )
-    assert shop.ask("SELECT 1 FROM embsql.interactions WHERE user_id = 'u1'").num_rows == 0
-    assert shop.ask("SELECT source FROM embsql.recommend('shop', 'u1', k => 1)").to_pylist() == [
-        {"source": "popular"}
-    ]
+    assert (
+        shop.ask("SELECT 1 FROM embsql.interactions WHERE user_id = 'u1'").num_rows == 0
+    )
+    assert shop.ask(
+        "SELECT source FROM embsql.recommend('shop', 'u1', k => 1)"
+    ).to_pylist() == [{"source": "popular"}]
 
 
 def test_names_that_are_not_there(shop) -> None:
@@ -174,7 +189,17 @@ def test_names_that_are_not_there(shop) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "Shop", "1shop", "sh op", "shop'; DROP TABLE events; --", "🙂", "a" * 41, "shop@1"]
+    "name",
+    [
+        "",
+        "Shop",
+        "1shop",
+        "sh op",
+        "shop'; DROP TABLE events; --",
+        "🙂",
+        "a" * 41,
+        "shop@1",
+    ],
 )
 def test_bad_model_names(shop, name: str) -> None:
     with pytest.raises(BadModelName):
@@ -188,13 +213,15 @@ def test_a_failed_run_changes_nothing_for_readers(shop) -> None:
     shop.engine.run("UPDATE events SET weight = -1 WHERE user_id = 'u3'")
     with pytest.raises(embsql.errors.BadWeights):
         train(shop)
-    failed = shop.ask("SELECT run_id, status, error FROM embsql.runs('shop') LIMIT 1").to_pylist()[
-        0
-    ]
+    failed = shop.ask(
+        "SELECT run_id, status, error FROM embsql.runs('shop') LIMIT 1"
+    ).to_pylist()[0]
     assert failed["status"] == "failed"
     assert "negative" in failed["error"]
     assert live(shop) == first.run_id
-    assert shop.ask("SELECT * FROM embsql.recommend('shop', 'u1')").to_pylist() == before
+    assert (
+        shop.ask("SELECT * FROM embsql.recommend('shop', 'u1')").to_pylist() == before
+    )
     assert (
         shop.ask(
             "SELECT 1 FROM embsql.item_embeddings WHERE run_id = $n", n=failed["run_id"]
@@ -224,7 +251,9 @@ def test_a_caller_keeps_the_transaction(tmp_path) -> None:
     con.rollback()
     assert con.execute("SELECT count(*) FROM events").fetchall() == [(200,)]
     users = con.execute("SELECT users FROM embsql.models()").fetchall()
-    assert users == [(10,)], "the caller's own uncommitted rows are part of the caller's source"
+    assert users == [(10,)], (
+        "the caller's own uncommitted rows are part of the caller's source"
+    )
     assert run.status == "live"
     con.close()
 
@@ -258,7 +287,12 @@ def test_read_only_reads(tmp_path) -> None:
             ).num_rows
             == 2
         )
-        assert database.ask("SELECT * FROM embsql.similar_items('shop', '3', k => 2)").num_rows == 2
+        assert (
+            database.ask(
+                "SELECT * FROM embsql.similar_items('shop', '3', k => 2)"
+            ).num_rows
+            == 2
+        )
         with pytest.raises(ReadOnly):
             database.train("shop", "events", dim=4)
 
@@ -283,7 +317,9 @@ def test_the_gate_keeps_what_is_live(shop) -> None:
     run = train(shop, evaluate=True, split="random")
     assert run.status == "ready"
     assert "does not beat the popularity baseline" in run.refused
-    assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [{"live_run": None}]
+    assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [
+        {"live_run": None}
+    ]
     error = shop.ask("SELECT error FROM embsql.runs('shop')").to_pylist()[0]["error"]
     assert error == run.refused
     assert shop.promote(f"shop@{run.run_id}") == run.run_id

@@ -25,11 +25,19 @@ from embsql.sources.source import source as as_source
 
 PAIRS = [(i % 5, f"i{i % 7}") for i in range(35)]
 WANTED = sorted({(str(user), item) for user, item in PAIRS})
-TABLE = pa.table({"user_id": [user for user, _ in PAIRS], "item_id": [item for _, item in PAIRS]})
+TABLE = pa.table(
+    {"user_id": [user for user, _ in PAIRS], "item_id": [item for _, item in PAIRS]}
+)
 CSV = "user_id,item_id\n" + "\n".join(f"{user},{item}" for user, item in PAIRS)
-TABS = "\n".join(f"{user}\t{item}\t1\t{978300760 + n}" for n, (user, item) in enumerate(PAIRS))
-COLONS = "\n".join(f"{user}::{item}::1::{978300760 + n}" for n, (user, item) in enumerate(PAIRS))
-LINES = "\n".join(json.dumps({"user_id": user, "item_id": item}) for user, item in PAIRS)
+TABS = "\n".join(
+    f"{user}\t{item}\t1\t{978300760 + n}" for n, (user, item) in enumerate(PAIRS)
+)
+COLONS = "\n".join(
+    f"{user}::{item}::1::{978300760 + n}" for n, (user, item) in enumerate(PAIRS)
+)
+LINES = "\n".join(
+    json.dumps({"user_id": user, "item_id": item}) for user, item in PAIRS
+)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +54,11 @@ def folder(tmp_path, monkeypatch) -> Path:
 
 def read(database: embsql.Database, given: Any, **columns: str) -> Interactions:
     found = prepare(
-        database.engine, as_source(given, "source"), Columns(**columns), Run(), explicit=False
+        database.engine,
+        as_source(given, "source"),
+        Columns(**columns),
+        Run(),
+        explicit=False,
     )
     return found.interactions()
 
@@ -54,7 +66,8 @@ def read(database: embsql.Database, given: Any, **columns: str) -> Interactions:
 def pairs(data: Interactions) -> list[tuple[str, str]]:
     users, items = data.users.to_pylist(), data.items.to_pylist()
     return sorted(
-        (users[user], items[item]) for user, item in zip(data.user, data.item, strict=True)
+        (users[user], items[item])
+        for user, item in zip(data.user, data.item, strict=True)
     )
 
 
@@ -100,12 +113,16 @@ def test_a_file_by_its_name(base: embsql.Database, folder: Path, name: str) -> N
     if callable(content):
         content(str(path))
     else:
-        path.write_bytes(content if isinstance(content, bytes) else str(content).encode())
+        path.write_bytes(
+            content if isinstance(content, bytes) else str(content).encode()
+        )
     assert pairs(read(base, name)) == WANTED
     assert pairs(read(base, path)) == WANTED
 
 
-def test_a_name_that_begins_like_sql_is_quoted(base: embsql.Database, folder: Path) -> None:
+def test_a_name_that_begins_like_sql_is_quoted(
+    base: embsql.Database, folder: Path
+) -> None:
     (folder / "from here.csv").write_text(CSV)
     assert pairs(read(base, "'from here.csv'")) == WANTED
     assert pairs(read(base, folder / "from here.csv")) == WANTED
@@ -113,7 +130,9 @@ def test_a_name_that_begins_like_sql_is_quoted(base: embsql.Database, folder: Pa
 
 
 @pytest.mark.parametrize("given", ["parts/", "parts", "'parts'"])
-def test_a_folder_is_all_its_files(base: embsql.Database, folder: Path, given: str) -> None:
+def test_a_folder_is_all_its_files(
+    base: embsql.Database, folder: Path, given: str
+) -> None:
     (folder / "parts" / "more").mkdir(parents=True)
     parquet(str(folder / "parts" / "0.parquet"))
     parquet(str(folder / "parts" / "more" / "1.parquet"))
@@ -173,7 +192,9 @@ def test_columns_without_a_header_are_named_by_an_option(
     base: embsql.Database, folder: Path
 ) -> None:
     (folder / "u.data").write_text(TABS)
-    data = read(base, "u.data", user="column0", item="column1", weight="column2", time="column3")
+    data = read(
+        base, "u.data", user="column0", item="column1", weight="column2", time="column3"
+    )
     assert pairs(data) == WANTED
     assert data.time is not None
 
@@ -182,7 +203,9 @@ def test_a_folder_of_several_formats(base: embsql.Database, folder: Path) -> Non
     (folder / "mixed").mkdir()
     for name in ("a.csv", "b.csv", "c.jsonl"):
         (folder / "mixed" / name).write_text(CSV)
-    with pytest.raises(errors.UnknownFormat, match="holds files of several formats") as caught:
+    with pytest.raises(
+        errors.UnknownFormat, match="holds files of several formats"
+    ) as caught:
         read(base, "mixed/")
     assert pairs(read(base, caught.value.values["remedy"])) == WANTED
 
@@ -226,7 +249,9 @@ def long(column: str, usual: str, last: str) -> str:
 @pytest.mark.parametrize(
     "last", ["007", "1e2", "x", "1.5", " 7", "+7", "9223372036854775808", "1_000"]
 )
-def test_a_late_id_changes_no_earlier_one(base: embsql.Database, folder: Path, last: str) -> None:
+def test_a_late_id_changes_no_earlier_one(
+    base: embsql.Database, folder: Path, last: str
+) -> None:
     rows = "\n".join(f"{n % 200},{n % 7}" for n in range(SAMPLE + 100))
     (folder / "events.csv").write_text(f"user_id,item_id\n{rows}\n{last},3\n")
     users = set(read(base, "events.csv").users.to_pylist())
@@ -280,7 +305,8 @@ def test_a_late_time(
 
 
 @pytest.mark.parametrize(
-    ("usual", "last", "remedies"), [("3/4/2026", "3/14/2026", 1), ("3/4/2026", "3/5/2026", 2)]
+    ("usual", "last", "remedies"),
+    [("3/4/2026", "3/14/2026", 1), ("3/4/2026", "3/5/2026", 2)],
 )
 def test_dates_of_a_file_are_not_guessed(
     base: embsql.Database, folder: Path, usual: str, last: str, remedies: int
@@ -295,10 +321,21 @@ def test_dates_of_a_file_are_not_guessed(
 
 
 def test_json_ids_are_as_they_stand(base: embsql.Database, folder: Path) -> None:
-    ids = ["007", 7, "7", "2026-01-01T10:00:00Z", "6BA7B810-9DAD-11D1-80B4-00C04FD430C8", "a"]
-    lines = [json.dumps({"user_id": user, "item_id": item}) for user in ids for item in "xy"]
+    ids = [
+        "007",
+        7,
+        "7",
+        "2026-01-01T10:00:00Z",
+        "6BA7B810-9DAD-11D1-80B4-00C04FD430C8",
+        "a",
+    ]
+    lines = [
+        json.dumps({"user_id": user, "item_id": item}) for user in ids for item in "xy"
+    ]
     (folder / "events.jsonl").write_text("\n".join(lines))
-    assert read(base, "events.jsonl").users.to_pylist() == sorted({str(user) for user in ids})
+    assert read(base, "events.jsonl").users.to_pylist() == sorted(
+        {str(user) for user in ids}
+    )
     (folder / "users.json").write_text(
         json.dumps([{"user_id": user, "age": n} for n, user in enumerate(ids[2:])])
     )
@@ -307,7 +344,9 @@ def test_json_ids_are_as_they_stand(base: embsql.Database, folder: Path) -> None
 
 
 def test_an_error_shows_no_row_of_a_file(base: embsql.Database, folder: Path) -> None:
-    (folder / "events.csv").write_text(long("weight", "1", "x") + "4,kim@example.com,1,too,many\n")
+    (folder / "events.csv").write_text(
+        long("weight", "1", "x") + "4,kim@example.com,1,too,many\n"
+    )
     for given in ("events.csv", "SELECT * FROM 'events.csv'"):
         with pytest.raises(errors.SourceFailed) as caught:
             read(base, given)
@@ -323,12 +362,12 @@ def frames() -> dict[str, Any]:
         "pyarrow reader": lambda: TABLE.to_reader(max_chunksize=3),
         "pyarrow batch": lambda: TABLE.to_batches()[0],
         "duckdb relation": lambda: duckdb.from_arrow(TABLE),
-        "pandas": lambda: pytest.importorskip("pandas", reason="pandas is not installed").DataFrame(
-            TABLE.to_pydict()
-        ),
-        "polars": lambda: pytest.importorskip("polars", reason="polars is not installed").DataFrame(
-            TABLE.to_pydict()
-        ),
+        "pandas": lambda: pytest.importorskip(
+            "pandas", reason="pandas is not installed"
+        ).DataFrame(TABLE.to_pydict()),
+        "polars": lambda: pytest.importorskip(
+            "polars", reason="polars is not installed"
+        ).DataFrame(TABLE.to_pydict()),
     }
 
 
@@ -337,13 +376,16 @@ def test_a_table_in_memory(base: embsql.Database, kind: str) -> None:
     name = kind.replace(" ", "_")
     run = base.train(name, frames()[kind](), dim=2)
     stored = base.ask(
-        "SELECT user_id, item_id FROM embsql.interactions WHERE run_id = $n", n=run.run_id
+        "SELECT user_id, item_id FROM embsql.interactions WHERE run_id = $n",
+        n=run.run_id,
     ).to_pylist()
     assert sorted((row["user_id"], row["item_id"]) for row in stored) == WANTED
     (recorded,) = base.ask(
         "SELECT source_sql FROM embsql.runs WHERE run_id = $n", n=run.run_id
     ).to_pylist()
-    assert re.fullmatch(r"\w+\.\w+ of 35 rows: user_id, item_id", recorded["source_sql"])
+    assert re.fullmatch(
+        r"\w+\.\w+ of 35 rows: user_id, item_id", recorded["source_sql"]
+    )
     assert base.train(name, frames()[kind](), dim=2).skipped, (
         "what has not changed is not trained again"
     )
@@ -365,34 +407,53 @@ def test_a_relation_sees_what_its_connection_sees() -> None:
 
 
 def test_missing_numbers_in_a_frame_are_missing(base: embsql.Database) -> None:
-    table = pa.table({"user_id": [1.0, 2.0, float("nan"), None], "item_id": ["x", "y", "x", "y"]})
+    table = pa.table(
+        {"user_id": [1.0, 2.0, float("nan"), None], "item_id": ["x", "y", "x", "y"]}
+    )
     assert read(base, table).users.to_pylist() == ["1", "2"]
 
 
-def test_tables_in_memory_with_all_that_comes_with_a_source(each: embsql.Database) -> None:
-    items = pa.table({"item_id": pa.array(range(7), pa.float64()), "kind": list("aabbccd")})
+def test_tables_in_memory_with_all_that_comes_with_a_source(
+    each: embsql.Database,
+) -> None:
+    items = pa.table(
+        {"item_id": pa.array(range(7), pa.float64()), "kind": list("aabbccd")}
+    )
     vectors = pa.table(
-        {"item_id": pa.array(range(7), pa.int64()), "v": [[float(n), 1.0] for n in range(7)]}
+        {
+            "item_id": pa.array(range(7), pa.int64()),
+            "v": [[float(n), 1.0] for n in range(7)],
+        }
     )
     edges = pa.table({"source_node": [0, 1, 2], "target_node": [1.0, 2.0, 3.0]})
     events = pa.table(
         {"user_id": [n % 5 for n in range(35)], "item_id": [n % 7 for n in range(35)]}
     )
-    run = each.train("f", events, algorithm="fusion", dim=2, prior_strength=10, item_features=items)
+    run = each.train(
+        "f", events, algorithm="fusion", dim=2, prior_strength=10, item_features=items
+    )
     told = each.ask(
         "SELECT hint FROM embsql.validation('f') WHERE \"check\" = 'item feature kind'"
     ).to_pylist()
     assert told == [{"hint": "category, 4 values, missing for 0 of 7"}]
-    with pytest.raises(errors.NotEvaluated, match="item_features were a table in memory"):
+    with pytest.raises(
+        errors.NotEvaluated, match="item_features were a table in memory"
+    ):
         each.evaluate(f"f@{run.run_id}")
     each.train("c", events, algorithm="content", item_features=vectors)
     each.train("w", events, algorithm="node2vec", dim=2, epochs=1, graph=edges)
     each.register_embeddings("r", vectors.rename_columns(["item_id", "embedding"]))
-    each.cluster("r", k=1, labels=pa.table({"entity_id": range(7), "label": ["all"] * 7}))
-    assert each.ask("SELECT label FROM embsql.clusters('r')").to_pylist() == [{"label": "all"}]
+    each.cluster(
+        "r", k=1, labels=pa.table({"entity_id": range(7), "label": ["all"] * 7})
+    )
+    assert each.ask("SELECT label FROM embsql.clusters('r')").to_pylist() == [
+        {"label": "all"}
+    ]
 
 
-@pytest.mark.parametrize("option", ["source", "user_features", "item_features", "graph"])
+@pytest.mark.parametrize(
+    "option", ["source", "user_features", "item_features", "graph"]
+)
 @pytest.mark.parametrize(
     "given", [7, b"events.csv", {"user_id": [1]}, ["a.csv", "b.csv"], object()]
 )
@@ -448,7 +509,15 @@ def test_a_name_in_python_is_no_table(base: embsql.Database) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ['"My S"."t q"', '"My S".plain', '"a""b"', '"My S"."a.b"', '"s.csv"', '"a/b"', '"My S"."a""b"'],
+    [
+        '"My S"."t q"',
+        '"My S".plain',
+        '"a""b"',
+        '"My S"."a.b"',
+        '"s.csv"',
+        '"a/b"',
+        '"My S"."a""b"',
+    ],
 )
 def test_names_that_need_quotes(each: embsql.Database, name: str) -> None:
     each.engine.run('CREATE SCHEMA "My S"')
@@ -463,9 +532,14 @@ def test_names_that_need_quotes(each: embsql.Database, name: str) -> None:
 def test_a_source_database_that_is_not_there_is_named_and_not_made(
     base: embsql.Database, folder: Path
 ) -> None:
-    for path in ("typo.duckdb", folder / "typo.duckdb", str(folder / "no" / "typo.duckdb")):
+    for path in (
+        "typo.duckdb",
+        folder / "typo.duckdb",
+        str(folder / "no" / "typo.duckdb"),
+    ):
         with pytest.raises(
-            errors.CannotOpen, match=r"typo\.duckdb cannot be opened: there is no such file"
+            errors.CannotOpen,
+            match=r"typo\.duckdb cannot be opened: there is no such file",
         ):
             base.train("m", "SELECT 1", source_db=path)
     with pytest.raises(errors.CannotOpen, match="there is no such file"):
@@ -526,7 +600,11 @@ def test_what_names_mean_is_part_of_what_is_asked(pg) -> None:
     evaluate = """evaluate('shop', '{"test": "events"}')"""
     with psycopg.connect(pg) as connection:
         connection.execute("CREATE ROLE embsql_test_other SUPERUSER")
-        for ask, jobs in (("train('shop', 'events')", 3), (evaluate, 3), ("forget('1')", 1)):
+        for ask, jobs in (
+            ("train('shop', 'events')", 3),
+            (evaluate, 3),
+            ("forget('1')", 1),
+        ):
             found = set()
             for change in (
                 "search_path = one",
@@ -560,13 +638,22 @@ def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
             ("evaluate", ["m@1", "{}"], ["f1"]),
             ("evaluate", ["m@3", "{}"], []),
             ("evaluate", ["m", '{"test": "t"}'], ["t"]),
-            ("cluster", ["m", "item", "", "c", "", json.dumps({"labels": known})], [known]),
-            ("train", ["m", "s", "als", '{"evaluate": true, "graph": {"a": 1}}'], ["f2", "s"]),
+            (
+                "cluster",
+                ["m", "item", "", "c", "", json.dumps({"labels": known})],
+                [known],
+            ),
+            (
+                "train",
+                ["m", "s", "als", '{"evaluate": true, "graph": {"a": 1}}'],
+                ["f2", "s"],
+            ),
             ("train", ["m", "s", "als", '{"evaluate": false, "test": null}'], ["s"]),
             ("project", ["m", "item", "pca", "{}"], []),
         ):
             asked = {"command": command, "words": words}
             found = database.ask(
-                "SELECT embsql.sources_of($command, CAST($words AS text[])) AS s", **asked
+                "SELECT embsql.sources_of($command, CAST($words AS text[])) AS s",
+                **asked,
             )
             assert sorted(found["s"][0].as_py()) == wanted, asked

@@ -40,7 +40,10 @@ def saved(folder: Path, seed: int) -> str:
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     tokenizer = Tokenizer(
-        models.WordLevel({word: n for n, word in enumerate([*WORDS, "?"])}, unk_token="?")  # noqa: S106 - no password
+        models.WordLevel(
+            {word: n for n, word in enumerate([*WORDS, "?"])},
+            unk_token="?",  # noqa: S106 - no password
+        )
     )
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     static = StaticEmbedding(tokenizer, embedding_dim=8)
@@ -84,7 +87,9 @@ def test_no_text_is_read_twice(
     read: list[str] = []
     vectors = texts.Encoder.vectors
     monkeypatch.setattr(
-        texts.Encoder, "vectors", lambda self, some: read.extend(some) or vectors(self, some)
+        texts.Encoder,
+        "vectors",
+        lambda self, some: read.extend(some) or vectors(self, some),
     )
     monkeypatch.setattr(texts, "BATCH", 2)
     first = each.register_text("titles", titles(), encoder=tiny)
@@ -95,9 +100,9 @@ def test_no_text_is_read_twice(
     more = each.register_text("others", titles(", ('e', 'blue cup')"), encoder=tiny)
     assert read[3:] == ["blue cup"], "another model knows what was read for the first"
     one, other = (
-        each.ask(f"SELECT embedding FROM embsql.item_embedding('{name}', ARRAY['a'])")["embedding"][
-            0
-        ].as_py()
+        each.ask(f"SELECT embedding FROM embsql.item_embedding('{name}', ARRAY['a'])")[
+            "embedding"
+        ][0].as_py()
         for name in ("titles", "others")
     )
     assert more.status == "live"
@@ -109,7 +114,9 @@ def test_another_encoder_reads_anew_wherever_it_lies(
     db: embsql.Database, tiny: str, tmp_path: Path
 ) -> None:
     db.register_text("titles", titles(), encoder=tiny)
-    db.register_text("titles", titles(), encoder=saved(tmp_path / "same", 1), force=True)
+    db.register_text(
+        "titles", titles(), encoder=saved(tmp_path / "same", 1), force=True
+    )
     assert kept(db) == 3, "the same files are the same encoder"
     run = db.register_text("titles", titles(), encoder=saved(tmp_path / "other", 2))
     assert (kept(db), run.skipped) == (6, False)
@@ -120,7 +127,9 @@ def test_another_encoder_reads_anew_wherever_it_lies(
 @needs_runtime
 def test_rows_without_a_text_are_left_out(each: embsql.Database, tiny: str) -> None:
     each.register_text(
-        "titles", titles(", ('e', NULL), ('f', ''), ('g', '  '), (NULL, 'blue')"), encoder=tiny
+        "titles",
+        titles(", ('e', NULL), ('f', ''), ('g', '  '), (NULL, 'blue')"),
+        encoder=tiny,
     )
     assert each.ask("SELECT items FROM embsql.models()").to_pylist() == [{"items": 4}]
     with pytest.raises(BadFeatures, match="no row with an id and a text"):
@@ -131,7 +140,10 @@ def test_rows_without_a_text_are_left_out(each: embsql.Database, tiny: str) -> N
 @pytest.mark.parametrize(
     ("items", "complaint"),
     [
-        ("SELECT 'a' AS item_id, 1 AS title", "title of type int32, where text is wanted"),
+        (
+            "SELECT 'a' AS item_id, 1 AS title",
+            "title of type int32, where text is wanted",
+        ),
         (
             "SELECT 'a' AS item_id, 'x' AS title, 'y' AS genre",
             "the columns title, genre, where one of text is wanted",
@@ -149,7 +161,9 @@ def test_what_is_no_text_is_refused(
 @needs_runtime
 def test_no_encoder_is_downloaded(db: embsql.Database, tmp_path: Path) -> None:
     with pytest.raises(NoEncoder, match="there is no such folder"):
-        db.register_text("titles", titles(), encoder="sentence-transformers/all-MiniLM-L6-v2")
+        db.register_text(
+            "titles", titles(), encoder="sentence-transformers/all-MiniLM-L6-v2"
+        )
     with pytest.raises(NoEncoder, match="holds no sentence encoder that can be opened"):
         db.register_text("titles", titles(), encoder=str(tmp_path))
     assert db.ask("SELECT * FROM embsql.models()").num_rows == 0
@@ -183,9 +197,13 @@ def test_on_the_command_line(tmp_path: Path, tiny: str) -> None:
 
 
 @needs_encoder
-def test_the_encoder_of_the_extra_knows_what_means_the_same(db: embsql.Database) -> None:
+def test_the_encoder_of_the_extra_knows_what_means_the_same(
+    db: embsql.Database,
+) -> None:
     films = "VALUES ('1', 'A dog finds its way home'), ('2', 'The puppy that returned'), ('3', 'Tax law in Ohio')"
     db.register_text("plots", f"SELECT * FROM ({films}) AS t (item_id, plot)")
-    near = db.ask("SELECT item_id FROM embsql.similar_items('plots', '1', k => 1)").to_pylist()
+    near = db.ask(
+        "SELECT item_id FROM embsql.similar_items('plots', '1', k => 1)"
+    ).to_pylist()
     assert near == [{"item_id": "2"}]
     assert db.ask("SELECT dim FROM embsql.models()").to_pylist() == [{"dim": 384}]

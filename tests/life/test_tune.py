@@ -43,7 +43,9 @@ SOURCE = "SELECT user_id, item_id FROM events"
 QUICK: dict[str, Any] = {"epochs": 3, "threads": 1}
 
 
-def fill(database: embsql.Database, pairs: list[tuple[str, str]] | None = None) -> embsql.Database:
+def fill(
+    database: embsql.Database, pairs: list[tuple[str, str]] | None = None
+) -> embsql.Database:
     """A table of events: islands, whose four groups one number cannot tell apart and four can."""
     data, _, _ = islands()
     users, items = (
@@ -53,7 +55,9 @@ def fill(database: embsql.Database, pairs: list[tuple[str, str]] | None = None) 
     )
     database.engine.run("CREATE TABLE events (user_id VARCHAR, item_id VARCHAR)")
     database.engine.write(
-        "events", {"user_id": pa.array(users), "item_id": pa.array(items)}, schema="main"
+        "events",
+        {"user_id": pa.array(users), "item_id": pa.array(items)},
+        schema="main",
     )
     return database
 
@@ -77,8 +81,12 @@ def trials(database: embsql.Database, model: str = "m") -> list[dict[str, Any]]:
     return database.ask("SELECT * FROM embsql.trials($model)", model=model).to_pylist()
 
 
-def tried(database: embsql.Database, model: str = "m") -> list[tuple[dict[str, Any], float]]:
-    return [(json.loads(row["params"]), row["value"]) for row in trials(database, model)]
+def tried(
+    database: embsql.Database, model: str = "m"
+) -> list[tuple[dict[str, Any], float]]:
+    return [
+        (json.loads(row["params"]), row["value"]) for row in trials(database, model)
+    ]
 
 
 def record(database: embsql.Database, run_id: int | None) -> dict[str, Any]:
@@ -102,14 +110,22 @@ def test_trials_are_rows_and_the_best_is_trained(both) -> None:
     run = both.train("m", SOURCE, n_trials=20, dim=[1, 4, 8], **QUICK)
     rows = trials(both)
     assert [row["trial"] for row in rows] == [1, 2, 3]
-    assert [json.loads(row["params"]) for row in rows] == [{"dim": 1}, {"dim": 4}, {"dim": 8}]
+    assert [json.loads(row["params"]) for row in rows] == [
+        {"dim": 1},
+        {"dim": 4},
+        {"dim": 8},
+    ]
     assert {(row["metric"], row["status"], row["error"]) for row in rows} == {
         ("ndcg@10", "done", None)
     }
     (best,) = [row for row in rows if row["best"]]
     assert best["value"] == max(row["value"] for row in rows)
     assert best["value"] > 2 * rows[0]["value"]
-    assert record(both, run.run_id)["params"]["dim"] == json.loads(best["params"])["dim"] != 1
+    assert (
+        record(both, run.run_id)["params"]["dim"]
+        == json.loads(best["params"])["dim"]
+        != 1
+    )
     assert run.status == "live"
 
 
@@ -117,12 +133,18 @@ def test_a_trial_is_measured_as_a_run_is(shop) -> None:
     """The figure of a trial is the one that evaluating by hand gives, on the same pairs."""
     shop.train("m", SOURCE, n_trials=2, dim=[1, 4], **QUICK)
     data, _, _ = islands()
-    data = replace(data, weight=np.ones(len(data), np.float32))  # a row of the table is a pair
+    data = replace(
+        data, weight=np.ones(len(data), np.float32)
+    )  # a row of the table is a pair
     parts = split(data, "random", seed=42)
     for setting, value in tried(shop):
         made = algorithms.make("als", {"epochs": 3, **setting})
         figures = measure(made.fit(parts.train, Run(threads=1)), parts, Run(threads=1))
-        (wanted,) = [f.value for f in figures if (f.segment, f.metric, f.k) == ("all", "ndcg", 10)]
+        (wanted,) = [
+            f.value
+            for f in figures
+            if (f.segment, f.metric, f.k) == ("all", "ndcg", 10)
+        ]
         assert value == pytest.approx(wanted, abs=1e-12)
 
 
@@ -130,7 +152,9 @@ def test_the_run_is_what_its_options_give(shop) -> None:
     found = shop.train("m", SOURCE, n_trials=4, dim=(2, 9), reg=(0.001, 0.1), **QUICK)
     params = record(shop, found.run_id)["params"]
     plain = shop.train("plain", SOURCE, dim=params["dim"], reg=params["reg"], **QUICK)
-    assert record(shop, found.run_id)["checksum"] == record(shop, plain.run_id)["checksum"]
+    assert (
+        record(shop, found.run_id)["checksum"] == record(shop, plain.run_id)["checksum"]
+    )
 
 
 def test_same_seed_same_trials(shop) -> None:
@@ -154,7 +178,13 @@ def test_no_setting_is_tried_twice(shop) -> None:
 
 def test_values_stay_in_their_range(shop) -> None:
     shop.train(
-        "m", SOURCE, n_trials=15, dim=(2, 5), reg=(0.001, 0.1), reg_exponent=(0.5, 1.0), **QUICK
+        "m",
+        SOURCE,
+        n_trials=15,
+        dim=(2, 5),
+        reg=(0.001, 0.1),
+        reg_exponent=(0.5, 1.0),
+        **QUICK,
     )
     for setting, _ in tried(shop):
         assert setting["dim"] in (2, 3, 4, 5)
@@ -206,7 +236,11 @@ def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
     assert not met[0] & secret
     assert len(met[0]) + len(secret) == len(data)
     plain = shop.train(
-        "p", SOURCE, dim=record(shop, run.run_id)["params"]["dim"], evaluate=True, **QUICK
+        "p",
+        SOURCE,
+        dim=record(shop, run.run_id)["params"]["dim"],
+        evaluate=True,
+        **QUICK,
     )
     assert run.metrics == plain.metrics
 
@@ -221,7 +255,12 @@ def test_too_little_to_hold_out(db) -> None:
 
 
 def test_the_same_search_is_not_done_again(both) -> None:
-    wanted: dict[str, Any] = {"n_trials": 3, "dim": [1, 4], "reg": (0.001, 0.1), **QUICK}
+    wanted: dict[str, Any] = {
+        "n_trials": 3,
+        "dim": [1, 4],
+        "reg": (0.001, 0.1),
+        **QUICK,
+    }
     first = both.train("m", SOURCE, **wanted)
     again = both.train("m", SOURCE, **wanted)
     assert (again.run_id, again.skipped) == (first.run_id, True)
@@ -241,21 +280,35 @@ OTHER: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("other", OTHER, ids=str)
 def test_another_search_is_done(shop, other: dict[str, Any]) -> None:
-    wanted: dict[str, Any] = {"n_trials": 2, "dim": [1, 4], "reg": (0.001, 0.1), **QUICK}
+    wanted: dict[str, Any] = {
+        "n_trials": 2,
+        "dim": [1, 4],
+        "reg": (0.001, 0.1),
+        **QUICK,
+    }
     shop.train("m", SOURCE, **wanted)
     assert not shop.train("m", SOURCE, **wanted | other).skipped
 
 
 def test_a_searched_run_can_be_measured(both) -> None:
     run = both.train("m", SOURCE, n_trials=2, dim=[1, 4], **QUICK)
-    plain = both.train("p", SOURCE, dim=record(both, run.run_id)["params"]["dim"], **QUICK)
+    plain = both.train(
+        "p", SOURCE, dim=record(both, run.run_id)["params"]["dim"], **QUICK
+    )
     assert plain.run_id != run.run_id
     assert both.evaluate("m", split="random") == both.evaluate("p", split="random")
 
 
 def test_params_say_what_was_searched(shop) -> None:
     run = shop.train(
-        "m", SOURCE, n_trials=2, dim={4, 8}, reg=(0.01, 0.1), k=5, split="random", **QUICK
+        "m",
+        SOURCE,
+        n_trials=2,
+        dim={4, 8},
+        reg=(0.01, 0.1),
+        k=5,
+        split="random",
+        **QUICK,
     )
     params = record(shop, run.run_id)["params"]
     assert params["search"] == {
@@ -328,7 +381,13 @@ def test_an_impossible_setting_is_a_failed_trial(both) -> None:
     at once.
     """
     run = both.train(
-        "m", SOURCE, n_trials=5, alpha=[1.0, None], unobserved_weight=0.5, dim=4, **QUICK
+        "m",
+        SOURCE,
+        n_trials=5,
+        alpha=[1.0, None],
+        unobserved_weight=0.5,
+        dim=4,
+        **QUICK,
     )
     bad, good = trials(both)
     assert (bad["status"], bad["value"], bad["best"]) == ("failed", None, False)
@@ -349,7 +408,9 @@ def test_no_setting_works(both, monkeypatch) -> None:
     live = both.train("m", SOURCE, dim=4, **QUICK)
 
     def hopeless(*_: Any) -> float:
-        raise BadOption(owner="als", name="dim", allowed="something else", value="4", see="")
+        raise BadOption(
+            owner="als", name="dim", allowed="something else", value="4", see=""
+        )
 
     monkeypatch.setattr(tune, "_ndcg", hopeless)
     with pytest.raises(
@@ -385,7 +446,9 @@ def test_cancelled_in_the_middle(both, monkeypatch) -> None:
     with pytest.raises(Cancelled):
         both.train("m", SOURCE, n_trials=9, dim=(1, 9), **QUICK)
     assert 1 <= len(trials(both)) <= 2
-    assert both.ask("SELECT status FROM embsql.runs('m')").to_pylist() == [{"status": "cancelled"}]
+    assert both.ask("SELECT status FROM embsql.runs('m')").to_pylist() == [
+        {"status": "cancelled"}
+    ]
     assert registry.live_run_id(both.engine, "m") is None
 
 
@@ -401,12 +464,28 @@ BAD = [
     ({"dim": [1, 2]}, InvalidArgument, r"number of trials.*\(dim\)"),
     ({"dim": "1,2"}, InvalidArgument, r"\(dim\)"),
     ({"reg": (0.1, 0.2)}, InvalidArgument, r"\(reg\)"),
-    ({"n_trials": 3, "reg": (0.1, 0.01)}, BadSearch, "not a smaller and a larger number"),
-    ({"n_trials": 3, "reg": (0.1, 0.1)}, BadSearch, "not a smaller and a larger number"),
-    ({"n_trials": 3, "dim": (32, 64, 128)}, BadSearch, r"Candidates are a list, \[32, 64\]"),
+    (
+        {"n_trials": 3, "reg": (0.1, 0.01)},
+        BadSearch,
+        "not a smaller and a larger number",
+    ),
+    (
+        {"n_trials": 3, "reg": (0.1, 0.1)},
+        BadSearch,
+        "not a smaller and a larger number",
+    ),
+    (
+        {"n_trials": 3, "dim": (32, 64, 128)},
+        BadSearch,
+        r"Candidates are a list, \[32, 64\]",
+    ),
     ({"n_trials": 3, "reg": (None, 0.1)}, BadSearch, "not a smaller"),
     ({"n_trials": 3, "reg": {"from": 0.1}}, BadSearch, "not just from and to"),
-    ({"n_trials": 3, "reg": {"from": 0.1, "to": 0.2, "by": 1}}, BadSearch, "not just from and to"),
+    (
+        {"n_trials": 3, "reg": {"from": 0.1, "to": 0.2, "by": 1}},
+        BadSearch,
+        "not just from and to",
+    ),
     ({"n_trials": 3, "dim": []}, BadSearch, "no candidate"),
     (
         {"n_trials": 3, "dim": [4, "x"]},
@@ -419,7 +498,11 @@ BAD = [
     ({"tune": 3, "dim": [4, 8], "epochs": 0}, BadOption, "epochs"),
     ({"tune": 3, "dmi": (1, 4)}, UnknownOption, 'Did you mean "dim"'),
     ({"tune": 3, "feedback": ("implicit", "explicit")}, BadSearch, "not numbers"),
-    ({"tune": 3, "feedback": ["implicit", "explicit"]}, BadSearch, "how the source is read"),
+    (
+        {"tune": 3, "feedback": ["implicit", "explicit"]},
+        BadSearch,
+        "how the source is read",
+    ),
     (
         {"tune": 3, "algorithm": "node2vec", "max_event_distance": (0, 9)},
         BadSearch,
@@ -431,7 +514,11 @@ BAD = [
         BadSearch,
         "how the source is read",
     ),
-    ({"n_trials": 3, "feedback": ["implicit", "no"]}, BadOption, "implicit or explicit"),
+    (
+        {"n_trials": 3, "feedback": ["implicit", "no"]},
+        BadOption,
+        "implicit or explicit",
+    ),
     (
         {"n_trials": 3, "dim": [4, 8], "warm_start": True},
         InvalidArgument,
@@ -440,17 +527,24 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("given", "error", "words"), BAD, ids=[str(given) for given, _, _ in BAD])
-def test_bad_wishes(shop, given: dict[str, Any], error: type[Exception], words: str) -> None:
+@pytest.mark.parametrize(
+    ("given", "error", "words"), BAD, ids=[str(given) for given, _, _ in BAD]
+)
+def test_bad_wishes(
+    shop, given: dict[str, Any], error: type[Exception], words: str
+) -> None:
     with pytest.raises(error, match=words):
         shop.train("m", SOURCE, **given)
-    assert shop.ask("SELECT 1 FROM embsql.runs AS r").num_rows == 0, "refused before anything began"
+    assert shop.ask("SELECT 1 FROM embsql.runs AS r").num_rows == 0, (
+        "refused before anything began"
+    )
 
 
 def test_without_the_library(shop, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(
-        MissingExtra, match=r"searching options needs the Python package optuna.*embsql\[tune\]"
+        MissingExtra,
+        match=r"searching options needs the Python package optuna.*embsql\[tune\]",
     ):
         shop.train("m", SOURCE, n_trials=2, dim=[1, 4], **QUICK)
     assert shop.train("m", SOURCE, dim=4, **QUICK).status == "live"
@@ -474,16 +568,20 @@ def test_one_search_in_every_language() -> None:
 def test_none_and_choices_are_candidates() -> None:
     assert space(reg=[None, 0.01]) == {"reg": [None, 0.01]}
     assert space(reg="none,0.01") == {"reg": [None, 0.01]}
-    assert space("svd", method="normalized,plain") == {"method": ["normalized", "plain"]}
-    assert space("item2vec", dynamic_window=[True, False]) == {"dynamic_window": [True, False]}
+    assert space("svd", method="normalized,plain") == {
+        "method": ["normalized", "plain"]
+    }
+    assert space("item2vec", dynamic_window=[True, False]) == {
+        "dynamic_window": [True, False]
+    }
 
 
 def test_a_comma_in_text_is_a_comma() -> None:
     """metadata_cols is text in which a comma divides columns; several such texts are a list."""
-    made, search = tune.read_search("item2vec", {"metadata_cols": "brand,colour"}, None)
-    assert (made.metadata_cols, search) == ("brand,colour", None)
-    assert space("item2vec", metadata_cols=["brand", "brand,colour"]) == {
-        "metadata_cols": ["brand", "brand,colour"]
+    made, search = tune.read_search("item2vec", {"metadata_cols": "brand,color"}, None)
+    assert (made.metadata_cols, search) == ("brand,color", None)
+    assert space("item2vec", metadata_cols=["brand", "brand,color"]) == {
+        "metadata_cols": ["brand", "brand,color"]
     }
 
 
@@ -491,7 +589,9 @@ def test_options_that_go_together_only_in_some_settings() -> None:
     """als has alpha or unobserved_weight: with the first candidate the setting is impossible, the search is
     not.
     """
-    made, _ = tune.read_search("als", {"alpha": [1.0, None], "unobserved_weight": 0.1}, 2)
+    made, _ = tune.read_search(
+        "als", {"alpha": [1.0, None], "unobserved_weight": 0.1}, 2
+    )
     assert (made.alpha, made.unobserved_weight) == (None, 0.1)
 
 
@@ -516,20 +616,28 @@ def test_in_create_model(shop) -> None:
     )
     for wrong in wrongs:
         with pytest.raises(BadStatement):
-            shop.sql(f"CREATE MODEL n OPTIONS(num_trials = 2, num_factors = {wrong}) AS {SOURCE}")
+            shop.sql(
+                f"CREATE MODEL n OPTIONS(num_trials = 2, num_factors = {wrong}) AS {SOURCE}"
+            )
 
 
 def test_as_a_command_in_sql(shop) -> None:
-    options = json.dumps({"n_trials": 2, "dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, **QUICK})
+    options = json.dumps(
+        {"n_trials": 2, "dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, **QUICK}
+    )
     shop.engine.run(f"CALL embsql.train('m', '{SOURCE}', options => '{options}')")
     assert len(trials(shop)) == 2
 
 
 def test_as_a_job_of_a_worker(pg) -> None:
-    options = json.dumps({"n_trials": 2, "dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, **QUICK})
+    options = json.dumps(
+        {"n_trials": 2, "dim": [2, 4], "reg": {"from": 0.001, "to": 0.1}, **QUICK}
+    )
     with embsql.connect(pg) as database:
         fill(database).ask(
-            "SELECT embsql.train('m', $source, options => $options)", source=SOURCE, options=options
+            "SELECT embsql.train('m', $source, options => $options)",
+            source=SOURCE,
+            options=options,
         )
         worker = Worker(pg, lambda _: None)
         worker.work(once=True)

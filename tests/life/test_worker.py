@@ -42,13 +42,22 @@ class Queue:
 
     def train(self, model: str = "m", source: str = EVENTS, **options: Any) -> int:
         return self.ask(
-            "SELECT embsql.train(%s, %s, options => %s)", model, source, json.dumps(QUICK | options)
+            "SELECT embsql.train(%s, %s, options => %s)",
+            model,
+            source,
+            json.dumps(QUICK | options),
         )
 
     def job(self, job_id: int) -> dict[str, Any]:
-        cursor = self.connection.execute("SELECT * FROM embsql.jobs WHERE job_id = %s", [job_id])
+        cursor = self.connection.execute(
+            "SELECT * FROM embsql.jobs WHERE job_id = %s", [job_id]
+        )
         return dict(
-            zip([column.name for column in cursor.description], cursor.fetchone(), strict=True)
+            zip(
+                [column.name for column in cursor.description],
+                cursor.fetchone(),
+                strict=True,
+            )
         )
 
     def status(self, job_id: int) -> str:
@@ -73,7 +82,9 @@ class Queue:
 
     def trains(self, model: str = "m") -> bool:
         """Whether a training has written something to its log; none will that failed."""
-        failed = self.ask("SELECT job FROM embsql.jobs AS job WHERE job.status = 'failed'")
+        failed = self.ask(
+            "SELECT job FROM embsql.jobs AS job WHERE job.status = 'failed'"
+        )
         assert not failed, failed
         return self.ask(
             "SELECT count(*) > 0 FROM embsql.training_log AS l JOIN embsql.runs AS r USING (run_id) "
@@ -170,13 +181,20 @@ def shorten(queue: Queue, job_id: int) -> None:
 
 def stopped(process: Started) -> bool:
     """Whether a worker does nothing until it gets SIGCONT."""
-    return Path(f"/proc/{process.process.pid}/stat").read_text().rpartition(") ")[2].startswith("T")
+    return (
+        Path(f"/proc/{process.process.pid}/stat")
+        .read_text()
+        .rpartition(") ")[2]
+        .startswith("T")
+    )
 
 
 def dead(queue: Queue, job_id: int) -> None:
     """As if the job's worker had given no sign of life for a minute."""
     late = "heartbeat_at = heartbeat_at - INTERVAL '61 s'"
-    queue.connection.execute(f"UPDATE embsql.jobs SET {late} WHERE job_id = %s", [job_id])
+    queue.connection.execute(
+        f"UPDATE embsql.jobs SET {late} WHERE job_id = %s", [job_id]
+    )
     queue.connection.execute(
         f"UPDATE embsql.leases SET {late}, expires_at = expires_at - INTERVAL '61 s'"
     )
@@ -192,11 +210,17 @@ def test_every_command(queue, start) -> None:
     assert first["requested_by"] == queue.ask("SELECT session_user::text")
     assert first["finished_at"] >= first["started_at"] >= first["enqueued_at"]
     assert queue.wait(queue.train(seed=2), "done")["result"] == ["2", "live", None]
-    assert queue.wait(queue.ask("SELECT embsql.rollback('m')"), "done")["result"] == ["1"]
-    assert queue.wait(queue.ask("SELECT embsql.promote('m@2')"), "done")["result"] == ["2"]
+    assert queue.wait(queue.ask("SELECT embsql.rollback('m')"), "done")["result"] == [
+        "1"
+    ]
+    assert queue.wait(queue.ask("SELECT embsql.promote('m@2')"), "done")["result"] == [
+        "2"
+    ]
     figures = queue.wait(queue.ask("SELECT embsql.evaluate('m')"), "done")["result"]
     assert "ndcg@10" in json.loads(figures[0])
-    assert queue.wait(queue.ask("SELECT embsql.drop_run('m@1')"), "done")["result"] == ["dropped"]
+    assert queue.wait(queue.ask("SELECT embsql.drop_run('m@1')"), "done")["result"] == [
+        "dropped"
+    ]
     assert queue.live() == 2
 
 
@@ -210,7 +234,15 @@ def test_the_log_is_readable_while_it_trains(queue, start) -> None:
 
 
 def test_functions_explain_themselves(queue) -> None:
-    for name in ("train", "evaluate", "promote", "rollback", "drop_run", "forget", "cancel"):
+    for name in (
+        "train",
+        "evaluate",
+        "promote",
+        "rollback",
+        "drop_run",
+        "forget",
+        "cancel",
+    ):
         assert queue.ask(
             "SELECT obj_description(f.oid) FROM pg_proc AS f WHERE f.oid = %s::regproc",
             f"embsql.{name}",
@@ -255,7 +287,12 @@ def test_two_workers_do_nothing_twice(queue, start) -> None:
         finish(process)
     # a second time nothing would be left
     done = "status = 'done' AND attempts = 1 AND CAST(result[1] AS integer) > 1"
-    assert queue.ask(f"SELECT count(*) FROM embsql.jobs WHERE command = 'forget' AND {done}") == 20
+    assert (
+        queue.ask(
+            f"SELECT count(*) FROM embsql.jobs WHERE command = 'forget' AND {done}"
+        )
+        == 20
+    )
     assert queue.ask("SELECT count(*) FROM embsql.events WHERE event = 'forget'") == 20
 
 
@@ -304,7 +341,9 @@ def test_a_mistake_fails_once_and_the_worker_lives(queue, start) -> None:
     wrong = {
         queue.train(dims=4): 'als has no option "dims". Did you mean "dim"?',
         queue.train(source="SELECT user_id FROM nowhere"): "nowhere",
-        queue.ask("SELECT embsql.train('m', 'SELECT 1', 'asl')"): 'no algorithm named "asl"',
+        queue.ask(
+            "SELECT embsql.train('m', 'SELECT 1', 'asl')"
+        ): 'no algorithm named "asl"',
         queue.ask("SELECT embsql.promote('moon')"): 'no model named "moon"',
         queue.ask("SELECT embsql.cluster('m', k => 2.4)"): "k must be",
         queue.ask("SELECT embsql.materialize('m', k => 2.4)"): "k must be",
@@ -354,7 +393,9 @@ def test_cancel_what_waits_and_what_runs(queue, start) -> None:
 def test_cancel_what_reads_for_long(queue, start) -> None:
     """A SELECT that runs is ended, on the server too."""
     process = start()
-    running = queue.train(source="SELECT 1 AS user_id, 1 AS item_id FROM pg_sleep(36000)")
+    running = queue.train(
+        source="SELECT 1 AS user_id, 1 AS item_id FROM pg_sleep(36000)"
+    )
     wait(lambda: queue.ask("SELECT count(*) > 0 FROM embsql.leases"))
     assert queue.ask("SELECT embsql.cancel('m')") == "asked to stop"
     assert "was cancelled" in queue.wait(running, "cancelled")["error"]
@@ -377,7 +418,9 @@ def test_an_idle_worker_stops(start) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_worker_hands_its_job_back(queue, start, number: signal.Signals) -> None:
+def test_a_stopped_worker_hands_its_job_back(
+    queue, start, number: signal.Signals
+) -> None:
     first = queue.train()
     finish(start("once"))
     job = queue.train(seed=2, **ENDLESS)
@@ -399,13 +442,14 @@ def test_a_long_select_is_no_death(queue, start) -> None:
     """While a statement runs the signs of life go on, and a worker told to stop does not wait for
     it.
     """
-    slow = (
-        f"SELECT * FROM ({EVENTS}) AS e CROSS JOIN LATERAL (SELECT pg_sleep(600 + e.item_id)) AS z"
-    )
+    slow = f"SELECT * FROM ({EVENTS}) AS e CROSS JOIN LATERAL (SELECT pg_sleep(600 + e.item_id)) AS z"
     job = queue.train(source=slow)
     process = start()
     wait(lambda: queue.ask("SELECT count(*) > 0 FROM embsql.leases"))
-    for beat in ("SELECT heartbeat_at FROM embsql.jobs", "SELECT expires_at FROM embsql.leases"):
+    for beat in (
+        "SELECT heartbeat_at FROM embsql.jobs",
+        "SELECT expires_at FROM embsql.leases",
+    ):
         before = queue.ask(beat)
         wait(lambda beat=beat, before=before: queue.ask(beat) > before)
     stop(process)

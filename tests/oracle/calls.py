@@ -36,12 +36,18 @@ class Call:
     def sql(self) -> str:
         """The call as a statement."""
         scalar = questions.questions()[self.question].scalar
-        return f"SELECT {self.written} AS value" if scalar else f"SELECT * FROM {self.written}"
+        return (
+            f"SELECT {self.written} AS value"
+            if scalar
+            else f"SELECT * FROM {self.written}"
+        )
 
 
 def named(question: str, **arguments: Any) -> Call:
     """One call with all its arguments by name."""
-    words = ", ".join(f"{name} => {literal(value)}" for name, value in arguments.items())
+    words = ", ".join(
+        f"{name} => {literal(value)}" for name, value in arguments.items()
+    )
     return Call(question, arguments, f"embsql.{question}({words})")
 
 
@@ -71,7 +77,9 @@ class Many:
     def sql(self) -> str:
         """The call as a statement: the number of the value stands before each row."""
         question = questions.questions()[self.question]
-        values = ", ".join(f"({n}, {literal(one)})" for n, one in enumerate(self.values))
+        values = ", ".join(
+            f"({n}, {literal(one)})" for n, one in enumerate(self.values)
+        )
         if question.scalar:
             return f"SELECT s.n, {self.written} AS value FROM (VALUES {values}) AS s (n, x)"
         ranked = ", a.rank ASC" if ("rank", "int") in question.columns else ""
@@ -108,7 +116,9 @@ def _many(rng: Random, world: World, name: str, argument: str) -> Many:
     given = _given(rng, world)
     values = given.values(name)
     found = [given.for_a_column(argument, values) for _ in range(rng.integers(1, 6))]
-    if argument not in SUBJECTS and not any(found):  # a column of nothing but NULL has no type
+    if argument not in SUBJECTS and not any(
+        found
+    ):  # a column of nothing but NULL has no type
         return _many(rng, world, name, argument)
     other = (argument, "weights") if argument == "items" else (argument,)
     others = {word: value for word, value in values.items() if word not in other}
@@ -128,7 +138,9 @@ def _call(rng: Random, world: World, name: str) -> Call:
 def _text(rng: Random, name: str, values: dict[str, Any]) -> str:
     """The call: arguments by position as far as they stand in order, others by name."""
     words = [argument.name for argument in questions.questions()[name].arguments]
-    in_order = next((n for n, word in enumerate(words) if word not in values), len(words))
+    in_order = next(
+        (n for n, word in enumerate(words) if word not in values), len(words)
+    )
     positional = int(rng.integers(in_order + 1)) if chance(rng, 0.5) else in_order
     named = [word for word in values if word not in words[:positional]]
     parts = [literal(values[word]) for word in words[:positional]]
@@ -143,7 +155,11 @@ def literal(value: Any) -> str:
     """A value in SQL that every engine reads."""
     if isinstance(value, list):
         written = f"ARRAY[{', '.join(map(literal, value))}]"
-        return f"CAST({written} AS {value.type}[])" if isinstance(value, Empty) else written
+        return (
+            f"CAST({written} AS {value.type}[])"
+            if isinstance(value, Empty)
+            else written
+        )
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, float) and not math.isfinite(value):
@@ -180,7 +196,13 @@ CHOICES: dict[str, Sequence[Any]] = {
     "exclude_seeds": (True, False, None),
     "k": (*(1, 2, 3, 4, 5, 7) * 2, 11, 1_000_000, 0, -1, -7, None),
 }
-LISTS = {"items": "item", "candidates": "item", "ids": "item", "users": "user", "seeds": "user"}
+LISTS = {
+    "items": "item",
+    "candidates": "item",
+    "ids": "item",
+    "users": "user",
+    "seeds": "user",
+}
 
 
 class Given:
@@ -198,7 +220,9 @@ class Given:
         if "weights" in found:
             found["weights"] = self.weights(found["items"])
         if "labels" in found:
-            if found["ids"] and chance(self.rng, 0.6):  # of few ids, the nearest k are all
+            if found["ids"] and chance(
+                self.rng, 0.6
+            ):  # of few ids, the nearest k are all
                 found["ids"] = [*found["ids"], *self.run.items]
             found["labels"] = self.labels(found["ids"])
         left_out = {
@@ -241,7 +265,9 @@ class Given:
         if name == "features":
             return json.dumps({"land": "DE"}) if chance(self.rng, 0.5) else None
         value = self.value(name)
-        strange = name == "to_vector" and not all(math.isfinite(x or math.nan) for x in value or [])
+        strange = name == "to_vector" and not all(
+            math.isfinite(x or math.nan) for x in value or []
+        )
         return None if strange else value
 
     def model(self, run: Run) -> str | None:
@@ -293,8 +319,13 @@ class Given:
             return None
         if sort < 0.4:
             known = list(self.run.side(str(self.rng.choice(["user", "item"]))).values())
-            return [float(entry) for entry in known[int(self.rng.integers(len(known)))].embedding]
-        found: list[Any] = [float(entry) / 4 for entry in self.rng.integers(-8, 9, self.run.dim)]
+            return [
+                float(entry)
+                for entry in known[int(self.rng.integers(len(known)))].embedding
+            ]
+        found: list[Any] = [
+            float(entry) / 4 for entry in self.rng.integers(-8, 9, self.run.dim)
+        ]
         if sort > 0.92:
             found[0] = self.one_of((math.nan, math.inf, -math.inf, None))
         elif sort > 0.87:
@@ -307,8 +338,12 @@ class Given:
         """A weight for each item, some missing or 0; seldom too few, or one that is refused."""
         if items is None or chance(self.rng, 0.3):
             return None
-        n = len(items) + (int(self.rng.integers(-1, 2)) if chance(self.rng, 0.08) else 0)
-        found = [self.one_of((*(0.5, 1.0, 2.0, 4.25, 5.0) * 4, 0.0, None)) for _ in range(n)]
+        n = len(items) + (
+            int(self.rng.integers(-1, 2)) if chance(self.rng, 0.08) else 0
+        )
+        found = [
+            self.one_of((*(0.5, 1.0, 2.0, 4.25, 5.0) * 4, 0.0, None)) for _ in range(n)
+        ]
         if n and chance(self.rng, 0.08):
             found[0] = self.one_of((math.nan, math.inf, -1.0, 1e300))
         return found if any(weight is not None for weight in found) else Empty("FLOAT8")
@@ -318,7 +353,9 @@ class Given:
         if ids is None or chance(self.rng, 0.05):
             return None
         found = [
-            None if chance(self.rng, 0.05) else str(self.rng.choice(["tea", "Tea", "mug", "ä"]))
+            None
+            if chance(self.rng, 0.05)
+            else str(self.rng.choice(["tea", "Tea", "mug", "ä"]))
             for _ in ids
         ]
         return found or Empty("TEXT")
@@ -350,7 +387,9 @@ class Given:
             ("user_id", ("x",)),
             ("item_id", ("x",)),
         )
-        told = {name: self.one_of(words) for name, words in pick(self.rng, values[:6], 6)}
+        told = {
+            name: self.one_of(words) for name, words in pick(self.rng, values[:6], 6)
+        }
         if chance(self.rng, 0.1):
             name, words = values[int(self.rng.integers(6, 8))]
             told[name] = words[0]

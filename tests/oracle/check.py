@@ -21,10 +21,16 @@ class Checked:
     undecided: bool  # whether rounding decides a part of it
 
 
-def check(world: World, ask: Asked, asked: list[Call] | list[Many]) -> Iterator[Checked]:
+def check(
+    world: World, ask: Asked, asked: list[Call] | list[Many]
+) -> Iterator[Checked]:
     """An engine's answers, compared."""
     for call, found in zip(asked, ask([one.sql for one in asked]), strict=True):
-        yield _many(world, call, found) if isinstance(call, Many) else _one(world, call, found)
+        yield (
+            _many(world, call, found)
+            if isinstance(call, Many)
+            else _one(world, call, found)
+        )
 
 
 def _one(world: World, call: Call, found: Found) -> Checked:
@@ -42,5 +48,7 @@ def _many(world: World, call: Many, found: Found) -> Checked:
     rows: list[list[Row]] = [[] for _ in right]
     for n, *row in found:
         rows[n].append(tuple(row))
-    each = (difference(unordered(one), mine) for one, mine in zip(right, rows, strict=True))
+    each = (
+        difference(unordered(one), mine) for one, mine in zip(right, rows, strict=True)
+    )
     return Checked(call, next(filter(None, each), None), any(map(undecided, right)))

@@ -16,7 +16,9 @@ from tests.oracle.data import Row, by_bytes
 
 T = TypeVar("T")
 FLOAT32 = 2e-6  # a dozen roundings of float32, relative to numbers above 1
-SOLVED = 1e-4  # what conjugate gradients to a millionth leave, times the systems' condition
+SOLVED = (
+    1e-4  # what conjugate gradients to a millionth leave, times the systems' condition
+)
 
 
 class _Any:
@@ -130,7 +132,9 @@ def _ranked(answer: Ranked, found: list[Row]) -> str | None:
     order = list(lists) if answer.k is None or answer.k > 0 else []
     if (list(given) != order) if answer.in_order else (set(given) != set(order)):
         return f"lists of {list(given)} instead of {order}"
-    return next(filter(None, (_best(answer, lists[part], given[part]) for part in order)), None)
+    return next(
+        filter(None, (_best(answer, lists[part], given[part]) for part in order)), None
+    )
 
 
 def _by_part(rows: list[T], part: Callable[[T], Row]) -> dict[Row, list[T]]:
@@ -145,24 +149,37 @@ def _best(answer: Ranked, entries: list[Entry], found: list[Row]) -> str | None:
     """What is wrong with one list."""
     wanted = len(entries) if answer.k is None else min(len(entries), max(answer.k, 0))
     if len(found) != wanted:
-        return (
-            f"{len(found)} rows instead of {wanted}: {found[:3]}, of {[e.row for e in entries[:3]]}"
-        )
+        return f"{len(found)} rows instead of {wanted}: {found[:3]}, of {[e.row for e in entries[:3]]}"
     left, taken = list(entries), list[Entry]()
     for rank, row in enumerate(found, 1):
         place = next(
-            (n for n, entry in enumerate(left) if _is(row, entry, rank, answer.tolerance)), None
+            (
+                n
+                for n, entry in enumerate(left)
+                if _is(row, entry, rank, answer.tolerance)
+            ),
+            None,
         )
         if place is None:
-            near = [entry.row for entry in left if entry.row[answer.parts] == row[answer.parts]]
+            near = [
+                entry.row
+                for entry in left
+                if entry.row[answer.parts] == row[answer.parts]
+            ]
             return f"row {rank}: {row} instead of {near or [entry.row for entry in left][:5]}"
         taken.append(left.pop(place))
-    wrong = (f"{b.row} after {a.row}" for a, b in pairwise(taken) if not _before(a, b, answer))
+    wrong = (
+        f"{b.row} after {a.row}"
+        for a, b in pairwise(taken)
+        if not _before(a, b, answer)
+    )
     return next(wrong, None) or _left_out(answer, taken, left)
 
 
 def _is(row: Row, entry: Entry, rank: int, tolerance: float) -> bool:
-    return same(tuple(rank if value is RANK else value for value in entry.row), row, tolerance)
+    return same(
+        tuple(rank if value is RANK else value for value in entry.row), row, tolerance
+    )
 
 
 def _before(a: Entry, b: Entry, answer: Ranked) -> bool:
@@ -195,7 +212,9 @@ def unordered(answer: Answer) -> Answer:
         return replace(answer, in_order=False)
     if not isinstance(answer, Listed):
         return answer
-    return Ranked([Entry(row, None, object(), ()) for row in answer.rows], None, answer.tolerance)
+    return Ranked(
+        [Entry(row, None, object(), ()) for row in answer.rows], None, answer.tolerance
+    )
 
 
 def undecided(answer: Answer) -> bool:

@@ -160,7 +160,9 @@ class Run:
     figures: list[Figure] = field(default_factory=list)
     gate: Gate | None = None  # none: it had no gate, as runs of earlier versions
     log: list[tuple[int, str, float, datetime]] = field(default_factory=list)
-    findings: list[tuple[str, str, int, str | None, str | None]] = field(default_factory=list)
+    findings: list[tuple[str, str, int, str | None, str | None]] = field(
+        default_factory=list
+    )
     trials: list[tuple[int, str, str, float | None, float, str, str | None]] = field(
         default_factory=list
     )
@@ -193,7 +195,9 @@ class World:
 
     models: list[Model]
     runs: list[Run]
-    cohorts: list[tuple[str, str, str]]  # cohort_set, user_id, cohort; a row may be there twice
+    cohorts: list[
+        tuple[str, str, str]
+    ]  # cohort_set, user_id, cohort; a row may be there twice
 
     def model(self, name: str) -> Model | None:
         """A model by its name."""
@@ -201,7 +205,9 @@ class World:
 
     def runs_of(self, name: str) -> list[Run]:
         """All runs of a model, newest first."""
-        return sorted((run for run in self.runs if run.model == name), key=lambda run: -run.run_id)
+        return sorted(
+            (run for run in self.runs if run.model == name), key=lambda run: -run.run_id
+        )
 
 
 def by_bytes(text: str) -> bytes:

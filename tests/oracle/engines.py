@@ -39,7 +39,9 @@ def in_process(database: embsql.Database) -> Asked:
             except (duckdb.Error, psycopg.Error, EmbsqlError) as error:
                 yield error
             else:
-                yield list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+                yield list(
+                    zip(*(column.to_pylist() for column in table.columns), strict=True)
+                )
 
     return ask
 
@@ -48,16 +50,31 @@ def command(path: Path, client: Path = COMMAND) -> Asked:
     """A file as DuckDB's command reads it, all statements in one process."""
 
     def ask(statements: list[str]) -> Iterator[Found]:
-        script = "".join(f".print #{n}\n{statement};\n" for n, statement in enumerate(statements))
-        line = [client, "-readonly", "-json", "-cmd", "SET threads = 1", path]  # small questions
-        done = subprocess.run(line, input=script, capture_output=True, text=True, check=False)
+        script = "".join(
+            f".print #{n}\n{statement};\n" for n, statement in enumerate(statements)
+        )
+        line = [
+            client,
+            "-readonly",
+            "-json",
+            "-cmd",
+            "SET threads = 1",
+            path,
+        ]  # small questions
+        done = subprocess.run(
+            line, input=script, capture_output=True, text=True, check=False
+        )
         errors = iter(part.strip() for part in ERROR.split(done.stderr)[1:])
         blocks = re.split(r"^#\d+\n", done.stdout, flags=re.MULTILINE)[1:]
         assert len(blocks) == len(statements), (
             f"{len(blocks)} of {len(statements)} answers: {done.stderr[-500:]}"
         )
         for block in blocks:
-            yield _rows(json.loads(block)) if block.strip() else duckdb.Error(next(errors))
+            yield (
+                _rows(json.loads(block))
+                if block.strip()
+                else duckdb.Error(next(errors))
+            )
 
     return ask
 
@@ -68,6 +85,8 @@ def _rows(found: Iterable[dict[str, Any]]) -> list[Row]:
 
 def _value(value: Any) -> Any:
     """What JSON has as text: a time."""
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?", value):
+    if isinstance(value, str) and re.fullmatch(
+        r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)?", value
+    ):
         return datetime.fromisoformat(value)
     return value

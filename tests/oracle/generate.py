@@ -26,7 +26,18 @@ from tests.oracle.data import (
 )
 
 Random = np.random.Generator
-NAMES = ("shop", "Films", "o'dd 🙂", "größe", "a b", "2024", "x-y_z", "ABC", "abc", "semi;colon")
+NAMES = (
+    "shop",
+    "Films",
+    "o'dd 🙂",
+    "größe",
+    "a b",
+    "2024",
+    "x-y_z",
+    "ABC",
+    "abc",
+    "semi;colon",
+)
 ODD = (
     "it's",
     'q"uote',
@@ -78,7 +89,9 @@ def world(seed: int, models: int = 10) -> World:
         made.cohorts += chosen
     most = max(made.runs, key=lambda run: len(run.users))
     known = [one for one, user in most.users.items() if user.norm]
-    made.cohorts += [("plan", user, "twenty") for user in known[:20]]  # as many as are enough
+    made.cohorts += [
+        ("plan", user, "twenty") for user in known[:20]
+    ]  # as many as are enough
     return made
 
 
@@ -101,7 +114,9 @@ def _model(rng: Random, made: World, name: str, kind: str) -> None:
     first = _run(rng, made, name, kind)
     ready = [first]
     for _ in range(rng.integers(3)):
-        ready.append(_next(rng, made, first) if chance(rng, 0.7) else _run(rng, made, name, kind))
+        ready.append(
+            _next(rng, made, first) if chance(rng, 0.7) else _run(rng, made, name, kind)
+        )
     for status in pick(rng, ("training", "failed", "cancelled"), 2):
         _unfinished(rng, made, name, status)
     order = [ready[n].run_id for n in rng.permutation(len(ready))]
@@ -118,7 +133,15 @@ def _run(rng: Random, made: World, name: str, kind: str) -> Run:
     if chance(rng, 0.06):
         users |= _side(rng, [f"u{n:04d}" for n in range(120)], dim, exact=exact)
     return _whole(
-        rng, made, name, kind, str(rng.choice(["dot", "cosine"])), dim, users, items, exact=exact
+        rng,
+        made,
+        name,
+        kind,
+        str(rng.choice(["dot", "cosine"])),
+        dim,
+        users,
+        items,
+        exact=exact,
     )
 
 
@@ -138,12 +161,23 @@ def _next(rng: Random, made: World, before: Run) -> Run:
         sides.append((moved or side) | _side(rng, others, before.dim, exact=exact))
     exact = all(_is_whole(vector) for side in sides for vector in side.values())
     kind = str(rng.choice(KINDS))
-    return _whole(rng, made, before.model, kind, before.similarity, before.dim, *sides, exact=exact)
+    return _whole(
+        rng,
+        made,
+        before.model,
+        kind,
+        before.similarity,
+        before.dim,
+        *sides,
+        exact=exact,
+    )
 
 
 def _moved(rng: Random, vector: Vector, turn: np.ndarray, sign: np.ndarray) -> Vector:
     step = rng.integers(-1, 2, len(turn)) / 8 if chance(rng, 0.5) else 0.0
-    return Vector(vector.embedding[turn] * sign + step, vector.bias, vector.interactions)
+    return Vector(
+        vector.embedding[turn] * sign + step, vector.bias, vector.interactions
+    )
 
 
 def _is_whole(vector: Vector) -> bool:
@@ -164,7 +198,17 @@ def _whole(
 ) -> Run:
     """A run with all its rows, added to the world."""
     run_id = max((run.run_id for run in made.runs), default=0) + int(rng.integers(1, 3))
-    run = Run(run_id, name, "ready", similarity, dim, exact, users, items, _seen(rng, users, items))
+    run = Run(
+        run_id,
+        name,
+        "ready",
+        similarity,
+        dim,
+        exact,
+        users,
+        items,
+        _seen(rng, users, items),
+    )
     run.algorithm = str(rng.choice(["als", "svd", "item2vec"]))
     run.params = json.dumps({"dim": dim})
     run.started_at = EPOCH + timedelta(minutes=run_id)
@@ -208,7 +252,9 @@ def _unfinished(rng: Random, made: World, name: str, status: str) -> None:
 def _ids(rng: Random, letter: str, n: int) -> list[str]:
     """So many ids, some of them of a kind that needs quoting or sorts oddly."""
     plain = [f"{letter}{number:03d}" for number in rng.permutation(n + 3)]
-    odd = [f"{letter}{word}" if chance(rng, 0.5) else word for word in pick(rng, ODD, 6)]
+    odd = [
+        f"{letter}{word}" if chance(rng, 0.5) else word for word in pick(rng, ODD, 6)
+    ]
     return list(dict.fromkeys([*odd, *plain]))[:n]
 
 
@@ -218,15 +264,22 @@ def _side(rng: Random, ids: list[str], dim: int, *, exact: bool) -> dict[str, Ve
     biased = chance(rng, 0.7)
     bias = rng.integers(-8, 9, len(ids)) / 8 * biased
     count = rng.integers(0, 4, len(ids))
-    return {one: Vector(vectors[n], float(bias[n]), int(count[n])) for n, one in enumerate(ids)}
+    return {
+        one: Vector(vectors[n], float(bias[n]), int(count[n]))
+        for n, one in enumerate(ids)
+    }
 
 
 def _grid(rng: Random, n: int, dim: int, *, exact: bool) -> np.ndarray:
     pool = whole(dim) if exact else np.array(rng.integers(-4, 5, (40, dim)))
-    vectors = pool[rng.integers(len(pool), size=n)] / float(rng.choice([1, 8]))  # (n, d)
+    vectors = pool[rng.integers(len(pool), size=n)] / float(
+        rng.choice([1, 8])
+    )  # (n, d)
     for row in range(1, n):
         if chance(rng, 0.3):
-            vectors[row] = vectors[rng.integers(row)] * float(rng.choice([1, 1, 2, 0.5, -1]))
+            vectors[row] = vectors[rng.integers(row)] * float(
+                rng.choice([1, 1, 2, 0.5, -1])
+            )
     vectors[rng.random(n) < 0.08] = 0
     return vectors
 
@@ -308,23 +361,33 @@ def _tower(rng: Random, dim: int) -> Tower:
     width = dim if not layers else 3
 
     def part(
-        feature: str, kind: str, value: str | None, center: Any = None, scale: Any = None
+        feature: str,
+        kind: str,
+        value: str | None,
+        center: Any = None,
+        scale: Any = None,
     ) -> Part:
         return Part(feature, kind, value, center, scale, rng.integers(-8, 9, width) / 8)
 
     parts = [part("", "always", None)]
-    parts += [part("land", "category", value) for value in (None, "DE", "it's", "true", "7")]
+    parts += [
+        part("land", "category", value) for value in (None, "DE", "it's", "true", "7")
+    ]
     parts += [part("age", "number", None), part("age", "number", "", 30.0, 8.0)]
     parts += [part("joined", "time", None), part("joined", "time", "", 20000.5, 16.0)]
     parts += [part("likes", "tags", value) for value in (None, *TAGS)]
     parts += [
-        part("title", "text", value) for value in (None, *(word.lower() for word in WORDS[:4]))
+        part("title", "text", value)
+        for value in (None, *(word.lower() for word in WORDS[:4]))
     ]
     parts += [part("items", "items", value) for value in (None, "i000", "i001", "ä")]
     shapes = [(3, width)] * (layers - 1) + [(dim, 3)] if layers else []
     return Tower(
         parts,
-        [(rng.integers(-8, 9, shape) / 8, rng.integers(-4, 5, shape[0]) / 4) for shape in shapes],
+        [
+            (rng.integers(-8, 9, shape) / 8, rng.integers(-4, 5, shape[0]) / 4)
+            for shape in shapes
+        ],
     )
 
 
@@ -353,12 +416,16 @@ def _groups(rng: Random, run: Run, entity: str) -> None:
         run.members += _members(rng, run, entity, clustering, n)
     for method in pick(rng, METHODS, 2):
         run.points += [
-            Point(entity, method, one, *(float(xy) for xy in rng.integers(-9, 9, 2) / 4))
+            Point(
+                entity, method, one, *(float(xy) for xy in rng.integers(-9, 9, 2) / 4)
+            )
             for one in run.side(entity)
         ]
 
 
-def _members(rng: Random, run: Run, entity: str, clustering: str, n: int) -> list[Member]:
+def _members(
+    rng: Random, run: Run, entity: str, clustering: str, n: int
+) -> list[Member]:
     found, tops = [], [0] * n
     for one in run.side(entity):
         if chance(rng, 0.8):
@@ -374,9 +441,12 @@ def _figures(rng: Random) -> list[Figure]:
     """What evaluations by up to two splits measured."""
     found = []
     for split in pick(rng, ("random", "last"), 2):
-        for segment, metric, k in product(("all", "new"), ("ndcg", "recall", "mrr"), (10, 100)):
+        for segment, metric, k in product(
+            ("all", "new"), ("ndcg", "recall", "mrr"), (10, 100)
+        ):
             numbers = [
-                None if chance(rng, 0.05) else float(np.round(rng.random(), 6)) for _ in range(5)
+                None if chance(rng, 0.05) else float(np.round(rng.random(), 6))
+                for _ in range(5)
             ]
             found.append(Figure(split, segment, metric, k, *numbers))
     return found
@@ -394,7 +464,9 @@ def _gate(rng: Random, made: World, run: Run) -> Gate:
         return Gate(*first, None, "none", *(None,) * 7, 0.0, reason)
     basis = str(rng.choice(["vectors", "options", "same"]))
     counts = (int(n) for n in rng.integers(9, size=2))
-    measured = (None if chance(rng, 0.1) else float(n) / 8 for n in rng.integers(-8, 9, 5))
+    measured = (
+        None if chance(rng, 0.1) else float(n) / 8 for n in rng.integers(-8, 9, 5)
+    )
     return Gate(*first, earlier[0], basis, *counts, *measured, 0.05, reason)
 
 
@@ -404,11 +476,18 @@ def _notes(rng: Random, run: Run) -> None:
         range(1, int(rng.integers(1, 4))), pick(rng, ("loss", "Loss", "ndcg@10"), 3)
     ):
         run.log.append(
-            (epoch, metric, float(rng.integers(9) / 8), run.started_at + timedelta(seconds=epoch))
+            (
+                epoch,
+                metric,
+                float(rng.integers(9) / 8),
+                run.started_at + timedelta(seconds=epoch),
+            )
         )
     severities = ("error", "warning", "info", "ok")
     for name in pick(rng, ("zero weights", "Pairs", "duplicates", "ä"), 4):
-        example, hint = (None if chance(rng, 0.3) else word for word in ("it's", "do 🙂"))
+        example, hint = (
+            None if chance(rng, 0.3) else word for word in ("it's", "do 🙂")
+        )
         run.findings.append(
             (name, str(rng.choice(severities)), int(rng.integers(9)), example, hint)
         )

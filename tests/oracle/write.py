@@ -160,7 +160,9 @@ def _folding(database: embsql.Database, run: Run) -> None:
             [(run.run_id, kind, json.dumps(settings))],
         )
         if kind == "least_squares":
-            table = np.array([vector.embedding for vector in run.items.values()])  # (n, d)
+            table = np.array(
+                [vector.embedding for vector in run.items.values()]
+            )  # (n, d)
             gram = [(run.run_id, n, line) for n, line in enumerate(table.T @ table, 1)]
             _rows(database, "item_gramian", "run_id position entries", gram)
     scales = [(run.run_id, one, scale) for one, scale in run.scales.items()]
@@ -170,7 +172,16 @@ def _folding(database: embsql.Database, run: Run) -> None:
 def _towers(database: embsql.Database, run: Run) -> None:
     for entity, tower in run.towers.items():
         rows = [
-            (run.run_id, entity, p.feature, p.kind, p.value, p.center, p.scale, p.embedding)
+            (
+                run.run_id,
+                entity,
+                p.feature,
+                p.kind,
+                p.value,
+                p.center,
+                p.scale,
+                p.embedding,
+            )
             for p in tower.parts
         ]
         _rows(
@@ -185,16 +196,25 @@ def _towers(database: embsql.Database, run: Run) -> None:
                 (run.run_id, entity, layer, n, line, float(one))
                 for n, (line, one) in enumerate(lines, 1)
             ]
-            _rows(database, "tower_layers", "run_id entity layer position weights bias", rows)
+            _rows(
+                database,
+                "tower_layers",
+                "run_id entity layer position weights bias",
+                rows,
+            )
 
 
 def _groups(database: embsql.Database, run: Run) -> None:
     names = "run_id entity_kind clustering_name"
     clusters = [
-        (run.run_id, *(getattr(c, name) for name in c.__dataclass_fields__)) for c in run.clusters
+        (run.run_id, *(getattr(c, name) for name in c.__dataclass_fields__))
+        for c in run.clusters
     ]
     _rows(
-        database, "clusters", f"{names} cluster_id size radius label unit_length centroid", clusters
+        database,
+        "clusters",
+        f"{names} cluster_id size radius label unit_length centroid",
+        clusters,
     )
     members = [(run.run_id, *astuple(member)) for member in run.members]
     _rows(
@@ -209,7 +229,9 @@ def _groups(database: embsql.Database, run: Run) -> None:
 
 def _notes(database: embsql.Database, run: Run) -> None:
     figures = [(run.run_id, *astuple(figure)) for figure in run.figures]
-    names = "run_id split segment metric k value popular_value itemknn_value ci_low ci_high"
+    names = (
+        "run_id split segment metric k value popular_value itemknn_value ci_low ci_high"
+    )
     _rows(database, "metrics", names, figures)
     gates = [(run.run_id, *astuple(run.gate))] if run.gate else []
     names = " ".join(Gate.__dataclass_fields__)
@@ -221,6 +243,16 @@ def _notes(database: embsql.Database, run: Run) -> None:
         [(run.run_id, *row) for row in run.log],
     )
     findings = [(run.run_id, *row) for row in run.findings]
-    _rows(database, "source_checks", "run_id check_name severity affected example hint", findings)
+    _rows(
+        database,
+        "source_checks",
+        "run_id check_name severity affected example hint",
+        findings,
+    )
     trials = [(run.run_id, *row) for row in run.trials]
-    _rows(database, "trials", "run_id trial params metric value seconds status error", trials)
+    _rows(
+        database,
+        "trials",
+        "run_id trial params metric value seconds status error",
+        trials,
+    )

@@ -18,7 +18,8 @@ FANS = {"1": [1, 0.25], "2": [0, 2], KEY: [3, 3]}
 
 def select(entity: str, vectors: dict[str, list[float]]) -> str:
     values = ", ".join(
-        f"('{key}', ARRAY{[float(x) for x in vector]})" for key, vector in vectors.items()
+        f"('{key}', ARRAY{[float(x) for x in vector]})"
+        for key, vector in vectors.items()
     )
     return f"SELECT * FROM (VALUES {values}) AS t ({entity}_id, embedding)"
 
@@ -26,7 +27,11 @@ def select(entity: str, vectors: dict[str, list[float]]) -> str:
 @pytest.fixture(scope="module", params=ENGINES)
 def numbered(request) -> Iterator[embsql.Database]:
     """A model `n` whose ids are numbers and a UUID."""
-    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    target = (
+        ":memory:"
+        if request.param == "duckdb"
+        else request.getfixturevalue("new_database")()
+    )
     with embsql.connect(target) as database:
         items, users = select("item", VECTORS), select("user", FANS)
         database.register_embeddings("n", items, users=users, similarity="dot")
@@ -34,7 +39,9 @@ def numbered(request) -> Iterator[embsql.Database]:
 
 
 def rows(database: embsql.Database, call: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = database.ask(f"SELECT * FROM embsql.{call}").to_pylist()
+    found: list[dict[str, Any]] = database.ask(
+        f"SELECT * FROM embsql.{call}"
+    ).to_pylist()
     return found
 
 
@@ -105,18 +112,28 @@ VECTOR_QUESTIONS = [
 @pytest.mark.parametrize("value", NUMBERS)
 @pytest.mark.parametrize("call", ONE)
 def test_an_id_of_any_type(numbered, call: str, value: str) -> None:
-    assert rows(numbered, call.format(value)) == with_texts(numbered, call.format(ONE[call])) != []
+    assert (
+        rows(numbered, call.format(value))
+        == with_texts(numbered, call.format(ONE[call]))
+        != []
+    )
 
 
 @pytest.mark.parametrize("call", ONE)
 def test_a_uuid(numbered, call: str) -> None:
-    assert rows(numbered, call.format(ID)) == with_texts(numbered, call.format(f"'{KEY}'")) != []
+    assert (
+        rows(numbered, call.format(ID))
+        == with_texts(numbered, call.format(f"'{KEY}'"))
+        != []
+    )
 
 
 @pytest.mark.parametrize("value", LISTS)
 @pytest.mark.parametrize("call", LISTED)
 def test_a_list_of_any_type(numbered, call: str, value: str) -> None:
-    assert rows(numbered, call.format(value)) == with_texts(numbered, call.format(LISTED[call]))
+    assert rows(numbered, call.format(value)) == with_texts(
+        numbered, call.format(LISTED[call])
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,14 +141,23 @@ def test_a_list_of_any_type(numbered, call: str, value: str) -> None:
 )
 def test_a_list_of_uuids(numbered, call: str) -> None:
     of_uuids, of_texts = f"ARRAY[{ID}, {ID}]", f"ARRAY['{KEY}', '{KEY}']"
-    assert rows(numbered, call.format(of_uuids)) == rows(numbered, call.format(of_texts))
+    assert rows(numbered, call.format(of_uuids)) == rows(
+        numbered, call.format(of_texts)
+    )
 
 
 @pytest.mark.parametrize("one", ["1", ID, "NULL", "'1'"])
 @pytest.mark.parametrize("other", ["2", ID, "NULL", "'2'", "CAST('2' AS VARCHAR)"])
 @pytest.mark.parametrize("call", PAIRS)
-def test_two_ids_need_not_be_of_one_type(numbered, call: str, one: str, other: str) -> None:
-    words = {ID: f"'{KEY}'", "NULL": "NULL", "2": "'2'", **dict.fromkeys(NUMBERS, "'1'")}
+def test_two_ids_need_not_be_of_one_type(
+    numbered, call: str, one: str, other: str
+) -> None:
+    words = {
+        ID: f"'{KEY}'",
+        "NULL": "NULL",
+        "2": "'2'",
+        **dict.fromkeys(NUMBERS, "'1'"),
+    }
     found = pair(numbered, call.format(one, other))
     assert found == pair_of_texts(
         numbered, call.format(words.get(one, one), words.get(other, other))
@@ -161,10 +187,20 @@ def test_a_count_beyond_all(numbered) -> None:
 @pytest.mark.parametrize("question", ["nearest_items", "nearest_users"])
 def test_a_vector_of_any_type(numbered, question: str, kind: str) -> None:
     wanted = with_texts(numbered, f"{question}('n', CAST(ARRAY[1.0, 0.0] AS REAL[]))")
-    assert rows(numbered, f"{question}('n', CAST(ARRAY[1, 0] AS {kind}[]))") == wanted != []
-    assert rows(numbered, f"{question}('n', to_vector => ARRAY[1, 0], k => 2)") == wanted[:2]
+    assert (
+        rows(numbered, f"{question}('n', CAST(ARRAY[1, 0] AS {kind}[]))")
+        == wanted
+        != []
+    )
+    assert (
+        rows(numbered, f"{question}('n', to_vector => ARRAY[1, 0], k => 2)")
+        == wanted[:2]
+    )
     assert rows(numbered, f"{question}('n', '[1, 0]', k => 2)") == wanted[:2]
-    assert rows(numbered, f"{question}('n', CAST('[1, 0]' AS VARCHAR), k => 2)") == wanted[:2]
+    assert (
+        rows(numbered, f"{question}('n', CAST('[1, 0]' AS VARCHAR), k => 2)")
+        == wanted[:2]
+    )
 
 
 @pytest.mark.parametrize("made", VECTOR_QUESTIONS)
@@ -181,6 +217,14 @@ def test_a_vector_goes_into_the_next_question_as_it_came(numbered, made: str) ->
 
 @pytest.mark.parametrize("value", [1, "1"])
 def test_parameters_of_any_type(numbered, value: Any) -> None:
-    call = "SELECT * FROM embsql.recommend($model, $user, k => $k, candidates => $items)"
-    found = numbered.ask(call, model="n", user=value, k=2, items=[value, value]).to_pylist()
-    assert found == rows(numbered, "recommend('n', '1', k => 2, candidates => ARRAY['1'])") != []
+    call = (
+        "SELECT * FROM embsql.recommend($model, $user, k => $k, candidates => $items)"
+    )
+    found = numbered.ask(
+        call, model="n", user=value, k=2, items=[value, value]
+    ).to_pylist()
+    assert (
+        found
+        == rows(numbered, "recommend('n', '1', k => 2, candidates => ARRAY['1'])")
+        != []
+    )

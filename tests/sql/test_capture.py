@@ -70,7 +70,9 @@ def names() -> list[str]:
     text = re.sub(macros.COMMENT, "", render.surface("duckdb", commands=False))
     text = re.sub(macros.STRING, "", text)
     found = set(re.findall(r"[a-z_]\w*", text)) | set(
-        re.findall(r"[a-z_]\w*", "".join(question.body for question in QUESTIONS.values()))
+        re.findall(
+            r"[a-z_]\w*", "".join(question.body for question in QUESTIONS.values())
+        )
     )
     keywords = duckdb.sql("SELECT keyword_name FROM duckdb_keywords()").fetchall()
     kept = {word for (word,) in keywords}
@@ -122,7 +124,11 @@ def with_literals(database: embsql.Database, name: str) -> list[str]:
 def plain(name: str, asked: str = "") -> str:
     """A call, or the one with literals, as a statement."""
     asked = asked or call(name)
-    return f"SELECT {asked} AS value" if QUESTIONS[name].scalar else f"SELECT * FROM {asked}"
+    return (
+        f"SELECT {asked} AS value"
+        if QUESTIONS[name].scalar
+        else f"SELECT * FROM {asked}"
+    )
 
 
 @pytest.mark.parametrize(("name", "argument"), arguments())
@@ -139,7 +145,9 @@ def forms(name: str) -> tuple[str, ...]:
     return around_values if QUESTIONS[name].scalar else AROUND_TABLES
 
 
-def around(name: str, argument: str, column: str, alias: str, cte: str, form: str) -> Iterator[str]:
+def around(
+    name: str, argument: str, column: str, alias: str, cte: str, form: str
+) -> Iterator[str]:
     """The call with an argument as a column, as a column of an alias, and out of a CTE."""
     value = literal(name, argument)
     result = f"({plain(name)})"
@@ -153,7 +161,9 @@ def around(name: str, argument: str, column: str, alias: str, cte: str, form: st
     yield f"WITH {cte} AS {row} {plain(name, asked)}"
 
 
-@pytest.mark.parametrize("name", ["recommend", "similar_items", "lookalikes", "cohort_items"])
+@pytest.mark.parametrize(
+    "name", ["recommend", "similar_items", "lookalikes", "cohort_items"]
+)
 def test_k_may_come_out_of_a_cte(world, name: str) -> None:
     for cte in ("subject", "best", "seen", "nearest", "given"):
         asked = plain(name, call(name, k=f"(SELECT n FROM {cte})"))
@@ -171,17 +181,25 @@ def test_k_of_a_column_is_refused_by_duckdb(world) -> None:
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_every_table_in_a_macro_has_the_reserved_prefix(name: str) -> None:
     question = QUESTIONS[name]
-    types = {argument.name: questions.TYPES[argument.type] for argument in question.arguments}
+    types = {
+        argument.name: questions.TYPES[argument.type] for argument in question.arguments
+    }
     body = macros.bind(question.body, types, lambda **_: "SELECT 1")
     tree: Any = sqlglot.parse_one(body, read="duckdb")
-    tables = [node.alias for node in tree.find_all(exp.CTE, exp.Table, exp.Subquery) if node.alias]
+    tables = [
+        node.alias
+        for node in tree.find_all(exp.CTE, exp.Table, exp.Subquery)
+        if node.alias
+    ]
     assert tables
     assert all(alias.startswith(macros.RESERVED) for alias in tables), tables
 
 
 @pytest.mark.parametrize("name", sorted(set(QUESTIONS) - {"models"}))
 @pytest.mark.parametrize("subject", ["'aaa'", "'zzz'", "NULL"])
-def test_an_unknown_model_raises_whatever_is_asked(world, name: str, subject: str) -> None:
+def test_an_unknown_model_raises_whatever_is_asked(
+    world, name: str, subject: str
+) -> None:
     needed = {argument.name: argument for argument in QUESTIONS[name].arguments}
     instead = {key: "'compas'" for key in needed if key.startswith("model")}
     texts = [key for key, one in needed.items() if one.type == "text"]

@@ -39,7 +39,9 @@ def test_case(known, sql: str, expected: list[list[str]]) -> None:
     assert len(rows) == len(expected), rows
     for row, wanted in zip(rows, expected, strict=True):
         assert len(row) == len(wanted)
-        assert all(same(value, text) for value, text in zip(row, wanted, strict=True)), (
+        assert all(
+            same(value, text) for value, text in zip(row, wanted, strict=True)
+        ), (
             row,
             wanted,
         )

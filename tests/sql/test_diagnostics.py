@@ -23,14 +23,16 @@ class World:
         rng = np.random.default_rng(seed)
         self.similarity, self.dim = similarity, dim
         self.group = rng.integers(0, 3, ITEMS)
-        centres = rng.standard_normal((3, dim))
+        centers = rng.standard_normal((3, dim))
         self.ids = {
             "user": [f"u{n:03d}" for n in range(USERS)],
             "item": [f"i{n:03d}" for n in range(ITEMS)],
         }
         self.vectors = {
             "user": rng.standard_normal((USERS, dim)).astype("f4"),
-            "item": (centres[self.group] + rng.standard_normal((ITEMS, dim)) / 2).astype("f4"),
+            "item": (
+                centers[self.group] + rng.standard_normal((ITEMS, dim)) / 2
+            ).astype("f4"),
         }
         self.vectors["item"][7] = 0
         self.bias = {
@@ -38,7 +40,9 @@ class World:
             "item": rng.standard_normal(ITEMS).astype("f4"),
         }
         self.met = {
-            (u, int(i)) for u in range(USERS) for i in rng.choice(ITEMS, 3 + u % 5, replace=False)
+            (u, int(i))
+            for u in range(USERS)
+            for i in rng.choice(ITEMS, 3 + u % 5, replace=False)
         }
         self.weight = {pair: float(rng.integers(1, 5)) for pair in sorted(self.met)}
         self.time = {pair: int(rng.integers(0, 4)) for pair in sorted(self.met)}
@@ -101,7 +105,10 @@ class World:
     def scores(self) -> np.ndarray:
         """Of every user and item (USERS, ITEMS), what was seen left out."""
         scores = np.full((USERS, ITEMS), -np.inf)
-        users, items = self.vectors["user"].astype("f8"), self.vectors["item"].astype("f8")
+        users, items = (
+            self.vectors["user"].astype("f8"),
+            self.vectors["item"].astype("f8"),
+        )
         if self.similarity == "dot":
             scores = users @ items.T + self.bias["user"][:, None] + self.bias["item"]
         else:
@@ -113,7 +120,9 @@ class World:
 
 def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(a, axis=1)[:, None] * np.linalg.norm(b, axis=1)
-    return np.divide(a @ b.T, lengths, out=np.full((len(a), len(b)), -np.inf), where=lengths > 0)
+    return np.divide(
+        a @ b.T, lengths, out=np.full((len(a), len(b)), -np.inf), where=lengths > 0
+    )
 
 
 @pytest.fixture(params=["dot", "cosine"])
@@ -128,7 +137,9 @@ def test_embedding_health(world: tuple[World, embsql.Database]) -> None:
     rows = database.ask("SELECT * FROM embsql.embedding_health('m')").to_pylist()
     found = {(row["entity"], row["check"]): row["value"] for row in rows}
     expected = {
-        key: value for entity in ("item", "user") for key, value in health(made, entity).items()
+        key: value
+        for entity in ("item", "user")
+        for key, value in health(made, entity).items()
     }
     expected |= shown(made)
     assert found == {
@@ -157,7 +168,8 @@ def health(made: World, entity: str) -> dict[tuple[str, str], float]:
 def shown(made: World) -> dict[tuple[str, str], float]:
     """Coverage and Gini of the lists of the 100 users whose ids have the smallest hashes."""
     hashes = [
-        hashlib.md5(id_.encode(), usedforsecurity=False).hexdigest() for id_ in made.ids["user"]
+        hashlib.md5(id_.encode(), usedforsecurity=False).hexdigest()
+        for id_ in made.ids["user"]
     ]
     asked = np.argsort(hashes)[:100]
     lists = np.argsort(-made.scores()[asked], axis=1, kind="stable")[:, :10]
@@ -174,7 +186,9 @@ def test_vectors_along_one_line_are_noticed(each: embsql.Database) -> None:
     )  # and as long as it is active
     made.write(each)
     asked = "SELECT * FROM embsql.embedding_health('m') WHERE \"check\" IN ('participation_ratio', 'norm_popularity')"
-    found = {(row["entity"], row["check"]): row["ok"] for row in each.ask(asked).to_pylist()}
+    found = {
+        (row["entity"], row["check"]): row["ok"] for row in each.ask(asked).to_pylist()
+    }
     assert found == {
         ("item", "participation_ratio"): True,
         ("item", "norm_popularity"): True,
@@ -193,7 +207,8 @@ def test_coherence(world: tuple[World, embsql.Database]) -> None:
     ).to_pylist()
     known = np.flatnonzero(np.linalg.norm(made.vectors["item"], axis=1))
     near = cosines(
-        made.vectors["item"][known].astype("f8"), made.vectors["item"][known].astype("f8")
+        made.vectors["item"][known].astype("f8"),
+        made.vectors["item"][known].astype("f8"),
     )
     np.fill_diagonal(near, -np.inf)
     group = made.group[known]
@@ -227,7 +242,8 @@ def test_history_similarity(world: tuple[World, embsql.Database]) -> None:
         sql = "SELECT * FROM embsql.history_similarity('m', $user, 'i003')"
         (row,) = database.ask(sql, user=made.ids["user"][u]).to_pylist()
         assert row == {
-            name: pytest.approx(float(value), abs=1e-5) for name, value in expected.items()
+            name: pytest.approx(float(value), abs=1e-5)
+            for name, value in expected.items()
         }
 
 
@@ -244,9 +260,13 @@ def test_features(world: tuple[World, embsql.Database]) -> None:
 def feature(made: World, entity: str, other: str, n: int) -> dict[str, Any]:
     own = [pair for pair in sorted(made.met) if pair[entity == "item"] == n]
     partners = [pair[other == "item"] for pair in own]
-    weights, times = [made.weight[pair] for pair in own], [made.time[pair] for pair in own]
+    weights, times = (
+        [made.weight[pair] for pair in own],
+        [made.time[pair] for pair in own],
+    )
     near = cosines(
-        made.vectors[entity][[n]].astype("f8"), made.vectors[other][partners].astype("f8")
+        made.vectors[entity][[n]].astype("f8"),
+        made.vectors[other][partners].astype("f8"),
     )[0]
     near = near[np.isfinite(near)]
     return {
@@ -258,8 +278,12 @@ def feature(made: World, entity: str, other: str, n: int) -> dict[str, Any]:
         "mean_weight": pytest.approx(np.mean(weights)) if own else None,
         "first_time": min(times, default=None),
         "last_time": max(times, default=None),
-        "mean_neighbor_degree": pytest.approx(made.counts(other)[partners].mean()) if own else None,
-        "mean_cosine": pytest.approx(float(near.mean()), abs=1e-5) if len(near) else None,
+        "mean_neighbor_degree": pytest.approx(made.counts(other)[partners].mean())
+        if own
+        else None,
+        "mean_cosine": pytest.approx(float(near.mean()), abs=1e-5)
+        if len(near)
+        else None,
     }
 
 
@@ -278,7 +302,9 @@ VECTOR = {"duckdb": "CAST({} AS FLOAT[])", "postgres": "CAST({} AS vector)"}
 @pytest.mark.parametrize(
     "name", ["vector_inner_product", "vector_cosine_similarity", "vector_l2_distance"]
 )
-def test_vectors_of_different_lengths_are_refused(known: embsql.Database, name: str) -> None:
+def test_vectors_of_different_lengths_are_refused(
+    known: embsql.Database, name: str
+) -> None:
     word = VECTOR[known.engine.name]
     with pytest.raises(Exception, match=r"dimension|length"):
         known.ask(
@@ -308,7 +334,9 @@ def test_a_vector_of_the_wrong_length_is_refused(
 def test_a_vector_that_is_not_finite_is_refused(
     known: embsql.Database, name: str, entry: str
 ) -> None:
-    vector = VECTOR[known.engine.name].format(f"ARRAY[CAST('{entry}' AS real), CAST(1 AS real)]")
+    vector = VECTOR[known.engine.name].format(
+        f"ARRAY[CAST('{entry}' AS real), CAST(1 AS real)]"
+    )
     with pytest.raises(Exception, match=r"NaN|infinit"):
         known.ask(f"SELECT * FROM embsql.{name}('compass', {vector})")
 
@@ -327,7 +355,10 @@ def test_wide_features_are_the_long_ones(known: embsql.Database, entity: str) ->
     long = known.ask(
         "SELECT * FROM embsql.features('compass', entity => $entity)", entity=entity
     ).to_pylist()
-    assert [[row["e1"], row["e2"]] for row in wide] == [row.pop("embedding") for row in long]
+    assert [[row["e1"], row["e2"]] for row in wide] == [
+        row.pop("embedding") for row in long
+    ]
     assert [
-        {name: value for name, value in row.items() if name not in ("e1", "e2")} for row in wide
+        {name: value for name, value in row.items() if name not in ("e1", "e2")}
+        for row in wide
     ] == long

@@ -14,7 +14,9 @@ DRIFT = "SELECT * FROM embsql.drift('before', 'after') ORDER BY entity, entity_i
 Pair = tuple[np.ndarray, np.ndarray]  # vectors of items and of users
 
 
-def vectors(rng: np.random.Generator, dim: int = 8, items: int = 40, users: int = 60) -> Pair:
+def vectors(
+    rng: np.random.Generator, dim: int = 8, items: int = 40, users: int = 60
+) -> Pair:
     return rng.normal(size=(items, dim)), rng.normal(size=(users, dim))
 
 
@@ -72,16 +74,18 @@ def test_a_longer_space_that_holds_the_shorter(each) -> None:
     shift, overlap = moved(each, (items, users), (items @ q, users @ q))
     assert shift.max() < 1e-5
     assert overlap.min() == 1
-    back = each.ask("SELECT max(shift) AS shift FROM embsql.drift('after', 'before')")["shift"][
-        0
-    ].as_py()
+    back = each.ask("SELECT max(shift) AS shift FROM embsql.drift('after', 'before')")[
+        "shift"
+    ][0].as_py()
     assert back < 1e-5
 
 
 def test_ids_that_changed_places_have_moved(each) -> None:
     rng = np.random.default_rng(4)
     items, users = vectors(rng)
-    shift, overlap = moved(each, (items, users), (rng.permutation(items), rng.permutation(users)))
+    shift, overlap = moved(
+        each, (items, users), (rng.permutation(items), rng.permutation(users))
+    )
     assert shift.mean() > 0.5
     assert overlap.mean() < 0.5
 
@@ -90,13 +94,15 @@ def test_numpy_says_the_same(each) -> None:
     rng = np.random.default_rng(5)
     before = vectors(rng)
     after = tuple(
-        table @ turn(np.random.default_rng(6), 8) + rng.normal(size=table.shape) for table in before
+        table @ turn(np.random.default_rng(6), 8) + rng.normal(size=table.shape)
+        for table in before
     )
     shift, overlap = moved(each, before, after)
     a, b = (unit(np.concatenate(tables)) for tables in (before, after))  # (n, d)
     assert np.allclose(shift, 1 - ((a @ procrustes(a, b)) * b).sum(1), atol=1e-5)
     assert np.allclose(
-        overlap, np.concatenate([shared(*tables) for tables in zip(before, after, strict=True)])
+        overlap,
+        np.concatenate([shared(*tables) for tables in zip(before, after, strict=True)]),
     )
 
 
@@ -107,15 +113,19 @@ def shared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         cosine = unit(table) @ unit(table).T  # (n, n)
         np.fill_diagonal(cosine, -2)
         near.append(np.argsort(-cosine, axis=1)[:, :10])
-    return np.array([len(np.intersect1d(*rows)) / 10 for rows in zip(*near, strict=True)])
+    return np.array(
+        [len(np.intersect1d(*rows)) / 10 for rows in zip(*near, strict=True)]
+    )
 
 
-def test_a_sample_of_neighbours_is_the_same_in_both_runs(each) -> None:
+def test_a_sample_of_neighbors_is_the_same_in_both_runs(each) -> None:
     rng = np.random.default_rng(7)
     items, users = vectors(rng, 4, users=1200)
     q = turn(rng, 4)
     _, overlap = moved(each, (items, users), (items @ q, users @ q))
-    assert overlap.min() > 0.89  # two neighbours may change places where a cosine is rounded
+    assert (
+        overlap.min() > 0.89
+    )  # two neighbors may change places where a cosine is rounded
     assert overlap.mean() > 0.999
 
 
@@ -134,7 +144,9 @@ def test_a_cohort_moves_as_its_users_do(each) -> None:
     shift, overlap = moved(each, (items, users), (items, later))
     cohort = ["calm"] * 25 + ["restless"] * 19 + ["other"] * 16
     ids = [f"u{n:04d}" for n in range(60)]
-    each.engine.write("cohorts", {"cohort_set": ["mood"] * 60, "user_id": ids, "cohort": cohort})
+    each.engine.write(
+        "cohorts", {"cohort_set": ["mood"] * 60, "user_id": ids, "cohort": cohort}
+    )
     answer = each.ask(
         "SELECT * FROM embsql.cohort_drift('before', 'after', 'mood') WHERE cohort <> 'other'"
     )
@@ -143,7 +155,9 @@ def test_a_cohort_moves_as_its_users_do(each) -> None:
     assert (restless["users"], restless["enough_data"]) == (19, False)
     assert calm["drift"] < restless["drift"]
     assert restless["drift"] == pytest.approx(shift[40 + 25 : 40 + 44].mean())
-    assert restless["neighbor_overlap"] == pytest.approx(overlap[40 + 25 : 40 + 44].mean())
+    assert restless["neighbor_overlap"] == pytest.approx(
+        overlap[40 + 25 : 40 + 44].mean()
+    )
 
 
 def test_seeds_of_an_island_find_the_island(each) -> None:
@@ -157,7 +171,9 @@ def test_seeds_of_an_island_find_the_island(each) -> None:
     each.engine.run(f"INSERT INTO met VALUES {', '.join(map(str, pairs))}")
     each.train("sea", "met", dim=8, progress=False)
     home = [f"u{n:03d}" for n in np.flatnonzero(island == 2)]
-    found = each.ask("SELECT * FROM embsql.lookalikes('sea', $seeds, k => 10)", seeds=home[:5])
+    found = each.ask(
+        "SELECT * FROM embsql.lookalikes('sea', $seeds, k => 10)", seeds=home[:5]
+    )
     assert sorted(found["user_id"].to_pylist()) == home[5:]
     quality = each.ask(
         "SELECT * FROM embsql.lookalike_quality('sea', $seeds)", seeds=home

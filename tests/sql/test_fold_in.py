@@ -24,7 +24,12 @@ RUNS: dict[str, dict[str, Any]] = {
         "reg": 0.1,
         "reg_exponent": 0.5,
     },
-    "explicit": {"algorithm": "als", "epochs": 40, "cg_steps": 8, "feedback": "explicit"},
+    "explicit": {
+        "algorithm": "als",
+        "epochs": 40,
+        "cg_steps": 8,
+        "feedback": "explicit",
+    },
     "normalized": {"algorithm": "svd"},
     "plain": {"algorithm": "svd", "method": "plain"},
 }
@@ -46,9 +51,15 @@ def history(n: int = USERS) -> list[tuple[str, str, float]]:
 @pytest.fixture(scope="module", params=ENGINES)
 def trained(request) -> Iterator[embsql.Database]:
     """A database with one run of every way to fold in."""
-    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    target = (
+        ":memory:"
+        if request.param == "duckdb"
+        else request.getfixturevalue("new_database")()
+    )
     with embsql.connect(target) as database:
-        rows = ", ".join(f"('{user}', '{item}', {weight})" for user, item, weight in history())
+        rows = ", ".join(
+            f"('{user}', '{item}', {weight})" for user, item, weight in history()
+        )
         source = f"SELECT * FROM (VALUES {rows}) AS t (user_id, item_id, weight)"
         for name, options in RUNS.items():
             database.train(name, source, dim=DIM, progress=False, **options)
@@ -71,7 +82,9 @@ class World:
         """The matrix A (d, d), the vectors (n, d) and the pulls (n,) of a history's own equations."""
         vectors, weight = np.array([self.items[one] for one in ids]), np.array(weights)
         if self.options["algorithm"] == "svd":
-            popularity = {one: sum(w for _, i, w in self.pairs if i == one) for one in ids}
+            popularity = {
+                one: sum(w for _, i, w in self.pairs if i == one) for one in ids
+            }
             plain = self.options.get("method") == "plain"
             return (
                 np.eye(DIM),
@@ -88,7 +101,11 @@ class World:
             amount.sum() + unseen * len(self.items)
         ) ** self.options.get("reg_exponent", 1)
         table = np.array(list(self.items.values()))
-        matrix = unseen * table.T @ table + ridge * np.eye(DIM) + (vectors.T * amount) @ vectors
+        matrix = (
+            unseen * table.T @ table
+            + ridge * np.eye(DIM)
+            + (vectors.T * amount) @ vectors
+        )
         return matrix, vectors, amount + (0 if alpha is None else 1)
 
     def _ratings(
@@ -96,7 +113,9 @@ class World:
     ) -> tuple[Any, Any, Any]:
         mean = float(self.weight.mean(dtype=np.float64))
         rest = weight - mean - np.array([self.item_bias[one] for one in ids])
-        spread = np.std([w - self.user_bias[u] - self.item_bias[i] for u, i, w in self.pairs])
+        spread = np.std(
+            [w - self.user_bias[u] - self.item_bias[i] for u, i, w in self.pairs]
+        )
         matrix = vectors.T @ vectors + 0.08 * spread * len(ids) * np.eye(DIM)
         return matrix, vectors, rest - rest.sum() / (len(ids) + BIAS_DAMPING)
 
@@ -128,9 +147,9 @@ def array(ids: list[Any]) -> str:
 def folded(
     database: embsql.Database, model: str, ids: list[str], weights: list[float]
 ) -> np.ndarray:
-    found = database.ask(f"SELECT embsql.fold_in('{model}', {array(ids)}, {array(weights)}) AS x")[
-        "x"
-    ][0].as_py()
+    found = database.ask(
+        f"SELECT embsql.fold_in('{model}', {array(ids)}, {array(weights)}) AS x"
+    )["x"][0].as_py()
     return np.array(found, np.float64)
 
 
@@ -146,7 +165,9 @@ def test_fold_in_is_the_exact_solution(trained, model: str) -> None:
         (["i01", "i04", "i09"], [1.0, 5.0, 2.0]),
         world.met("u05"),
     ):
-        assert near(folded(trained, model, ids, weights), world.solution(ids, weights), 1e-4)
+        assert near(
+            folded(trained, model, ids, weights), world.solution(ids, weights), 1e-4
+        )
 
 
 @pytest.mark.parametrize("model", RUNS)
@@ -154,7 +175,11 @@ def test_fold_in_of_ones_own_history_is_ones_vector(trained, model: str) -> None
     world = World(trained, model)
     for user in ("u00", "u17", "u41"):
         found = folded(trained, model, *world.met(user))
-        assert near(found, world.users[user], 1e-4 if world.options["algorithm"] == "svd" else 0.05)
+        assert near(
+            found,
+            world.users[user],
+            1e-4 if world.options["algorithm"] == "svd" else 0.05,
+        )
 
 
 @pytest.mark.parametrize("model", RUNS)
@@ -162,15 +187,28 @@ def test_contributions_add_up_to_the_score(trained, model: str) -> None:
     world = World(trained, model)
     ids, weights = world.met("u17")
     matrix, vectors, pulls = world.system(ids, weights)
-    rows = trained.ask(f"SELECT * FROM embsql.explain('{model}', 'u17', 'i02')").to_pylist()
+    rows = trained.ask(
+        f"SELECT * FROM embsql.explain('{model}', 'u17', 'i02')"
+    ).to_pylist()
     expected = dict(
-        zip(ids, pulls * (vectors @ np.linalg.solve(matrix, world.items["i02"])), strict=True)
+        zip(
+            ids,
+            pulls * (vectors @ np.linalg.solve(matrix, world.items["i02"])),
+            strict=True,
+        )
     )
     score = world.solution(ids, weights) @ world.items["i02"]
     size = max(map(abs, expected.values()))
-    assert {row["item_id"]: row["weight"] for row in rows} == dict(zip(ids, weights, strict=True))
-    assert all(abs(row["contribution"] - expected[row["item_id"]]) < 1e-3 * size for row in rows)
-    assert sum(row["contribution"] for row in rows) == pytest.approx(score, abs=1e-3 * size)
+    assert {row["item_id"]: row["weight"] for row in rows} == dict(
+        zip(ids, weights, strict=True)
+    )
+    assert all(
+        abs(row["contribution"] - expected[row["item_id"]]) < 1e-3 * size
+        for row in rows
+    )
+    assert sum(row["contribution"] for row in rows) == pytest.approx(
+        score, abs=1e-3 * size
+    )
     assert sum(row["share"] for row in rows) == pytest.approx(1)
     assert [row["contribution"] for row in rows] == sorted(
         (row["contribution"] for row in rows), reverse=True
@@ -190,14 +228,20 @@ def test_recommend_from_ranks_by_the_folded_vector(trained, model: str) -> None:
             w - mean - world.item_bias[one] for one, w in zip(ids, weights, strict=True)
         ) / (2 + BIAS_DAMPING)
     scores = {
-        one: x @ y + world.item_bias[one] + bias for one, y in world.items.items() if one not in ids
+        one: x @ y + world.item_bias[one] + bias
+        for one, y in world.items.items()
+        if one not in ids
     }
-    assert {row["item_id"]: row["score"] for row in rows} == pytest.approx(scores, abs=1e-4)
+    assert {row["item_id"]: row["score"] for row in rows} == pytest.approx(
+        scores, abs=1e-4
+    )
     assert [row["rank"] for row in rows] == list(range(1, len(scores) + 1))
     assert {row["source"] for row in rows} == {"fold_in"}
 
 
-def test_ratings_left_out_are_the_highest_and_repeated_ones_are_averaged(trained) -> None:
+def test_ratings_left_out_are_the_highest_and_repeated_ones_are_averaged(
+    trained,
+) -> None:
     assert near(
         bare(trained, "explicit", ["i01", "i02"]),
         folded(trained, "explicit", ["i01", "i02"], [5, 5]),
@@ -219,7 +263,9 @@ def test_weights_left_out_are_one_and_repeated_ones_add_up(trained) -> None:
 
 def bare(database: embsql.Database, model: str, ids: list[str]) -> np.ndarray:
     return np.array(
-        database.ask(f"SELECT embsql.fold_in('{model}', {array(ids)}) AS x")["x"][0].as_py()
+        database.ask(f"SELECT embsql.fold_in('{model}', {array(ids)}) AS x")["x"][
+            0
+        ].as_py()
     )
 
 
@@ -235,7 +281,10 @@ def test_a_missing_weight_is_left_out_as_in_training(trained, model: str) -> Non
         folded(trained, model, ["i02"], [2.0]),
         1e-6,
     )
-    assert weighed(trained, model, ["i01", "i02"], "CAST(NULL AS DOUBLE PRECISION), NULL") is None
+    assert (
+        weighed(trained, model, ["i01", "i02"], "CAST(NULL AS DOUBLE PRECISION), NULL")
+        is None
+    )
 
 
 @pytest.mark.parametrize("model", sorted(set(RUNS) - {"explicit"}))
@@ -268,7 +317,9 @@ def test_a_weight_that_is_not_finite_is_an_error(
     trained, model: str, weight: str, item: str
 ) -> None:
     with pytest.raises(Refused, match="the list of weights holds NaN or infinity"):
-        weighed(trained, model, [item, "i02"], f"CAST({weight} AS DOUBLE PRECISION), 1.0")
+        weighed(
+            trained, model, [item, "i02"], f"CAST({weight} AS DOUBLE PRECISION), 1.0"
+        )
 
 
 @pytest.mark.parametrize("model", sorted(set(RUNS) - {"explicit"}))
@@ -282,7 +333,9 @@ def test_a_negative_weight_is_an_error_unless_it_is_a_rating(
 
 @pytest.mark.parametrize("model", RUNS)
 @pytest.mark.parametrize("weight", [1e-30, 1e37])
-def test_large_weights_and_small_ones_give_a_vector(trained, model: str, weight: float) -> None:
+def test_large_weights_and_small_ones_give_a_vector(
+    trained, model: str, weight: float
+) -> None:
     found = folded(trained, model, ["i01", "i02"], [weight, weight])
     assert np.isfinite(found).all()
 
@@ -292,30 +345,46 @@ def test_large_weights_and_small_ones_give_a_vector(trained, model: str, weight:
 )
 def test_every_item_needs_its_weight(trained, question: str) -> None:
     with pytest.raises(
-        Refused, match="2 items with 1 weights: give every item one weight, or none at all"
+        Refused,
+        match="2 items with 1 weights: give every item one weight, or none at all",
     ):
         trained.ask(f"{question}('implicit', ARRAY['i01', 'i02'], ARRAY[1.0])")
     with pytest.raises(
-        Refused, match="0 items with 2 weights: give every item one weight, or none at all"
+        Refused,
+        match="0 items with 2 weights: give every item one weight, or none at all",
     ):
         trained.ask(f"{question}('implicit', NULL, ARRAY[1.0, 2.0])")
 
 
 @pytest.mark.parametrize("table", ["fold_in_settings", "item_gramian", "item_weights"])
 def test_what_folding_in_needs_goes_with_its_run(trained, table: str) -> None:
-    of_model = "JOIN embsql.runs AS r ON r.run_id = t.run_id WHERE r.model_name = 'gone'"
+    of_model = (
+        "JOIN embsql.runs AS r ON r.run_id = t.run_id WHERE r.model_name = 'gone'"
+    )
     count = f"SELECT count(*) AS n FROM embsql.{table} AS t {of_model}"
-    rows = ", ".join(f"('{user}', '{item}', {weight})" for user, item, weight in history(10))
+    rows = ", ".join(
+        f"('{user}', '{item}', {weight})" for user, item, weight in history(10)
+    )
     source = f"SELECT * FROM (VALUES {rows}) AS t (user_id, item_id, weight)"
     first = trained.train(
-        "gone", source, algorithm="svd" if table == "item_weights" else "als", dim=2, progress=False
+        "gone",
+        source,
+        algorithm="svd" if table == "item_weights" else "als",
+        dim=2,
+        progress=False,
     )
     before = trained.ask(count)["n"][0].as_py()
-    trained.train("gone", source, algorithm="svd", method="plain", dim=2, progress=False)
+    trained.train(
+        "gone", source, algorithm="svd", method="plain", dim=2, progress=False
+    )
     trained.drop_run(f"gone@{first.run_id}")
     assert before > 0
-    assert trained.ask(count)["n"][0].as_py() == (1 if table == "fold_in_settings" else 0)
-    trained.engine.run("UPDATE embsql.models SET live_run = NULL WHERE model_name = 'gone'")
+    assert trained.ask(count)["n"][0].as_py() == (
+        1 if table == "fold_in_settings" else 0
+    )
+    trained.engine.run(
+        "UPDATE embsql.models SET live_run = NULL WHERE model_name = 'gone'"
+    )
     trained.drop_run(f"gone@{int(first.run_id) + 1}")
 
 
@@ -325,6 +394,7 @@ def test_publishing_takes_it_along(trained, tmp_path) -> None:
     with embsql.connect(target) as copy:
         for model in ("implicit", "normalized"):
             ours, theirs = (
-                folded(one, model, ["i01", "i04"], [1.0, 2.0]) for one in (trained, copy)
+                folded(one, model, ["i01", "i04"], [1.0, 2.0])
+                for one in (trained, copy)
             )
             assert near(theirs, ours, 1e-5)

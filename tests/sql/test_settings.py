@@ -73,7 +73,9 @@ def test_a_collation_by_which_ids_are_one_is_told(
     base.execute("SET GLOBAL default_collation = 'NOCASE'").fetchall()
     try:
         with base.cursor() as other:
-            with pytest.raises(duckdb.Error, match="default_collation is NOCASE") as caught:
+            with pytest.raises(
+                duckdb.Error, match="default_collation is NOCASE"
+            ) as caught:
                 other.execute(sql).fetchall()
             (remedy,) = re.findall(r"Ask with: (.*?;)", str(caught.value))
             other.execute(remedy).fetchall()
@@ -94,9 +96,9 @@ def test_a_training_and_its_copy_are_the_same() -> None:
                     database.train("m", EVENTS, dim=2, epochs=1, seed=seed)
                 database.evaluate("m", k=3)
                 (done,) = database.publish(target)
-                kept = database.ask("SELECT run_id FROM embsql.runs ORDER BY run_id ASC")[
-                    "run_id"
-                ].to_pylist()
+                kept = database.ask(
+                    "SELECT run_id FROM embsql.runs ORDER BY run_id ASC"
+                )["run_id"].to_pylist()
             rows = target.execute(
                 "SELECT * FROM embsql.user_embeddings ORDER BY user_id ASC"
             ).fetchall()
@@ -126,14 +128,22 @@ def test_ids_that_differ_by_a_letter_s_case_stay_apart(name: str) -> None:
         with embsql.connect(connection) as database:
             database.train("m", TWINS, dim=2, epochs=1)
             users = "SELECT user_id FROM embsql.user_embeddings ORDER BY user_id ASC"
-            assert database.ask(users)["user_id"].to_pylist() == ["A", "B", "a", "b", "á"]
+            assert database.ask(users)["user_id"].to_pylist() == [
+                "A",
+                "B",
+                "a",
+                "b",
+                "á",
+            ]
             asked = "SELECT item_id FROM embsql.item_embedding('m', ['X'])"
             assert database.ask(asked)["item_id"].to_pylist() == ["X"]
             database.cluster("m", k=1, labels="SELECT 'x' AS entity_id, 'l' AS label")
             database.forget("A")
             assert database.ask(users)["user_id"].to_pylist() == ["B", "a", "b", "á"]
         told = settings[name].split("'")[1]
-        found = connection.execute(f"SELECT current_setting('{settings[name].split()[2]}')")
+        found = connection.execute(
+            f"SELECT current_setting('{settings[name].split()[2]}')"
+        )
         assert found.fetchall() == [(told,)]
 
 

@@ -22,7 +22,9 @@ def test_question_keeps_the_rules(name: str) -> None:
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_answer_has_the_declared_columns(known, name: str) -> None:
     question = QUESTIONS[name]
-    call = re.search(rf"embsql\.{name}\(.*\)", question.example)[0].replace("'shop'", "'compass'")
+    call = re.search(rf"embsql\.{name}\(.*\)", question.example)[0].replace(
+        "'shop'", "'compass'"
+    )
     # The call alone, whatever the example does with it: cut at the bracket that closes it.
     depth = 0
     for position, letter in enumerate(call):
@@ -33,7 +35,9 @@ def test_answer_has_the_declared_columns(known, name: str) -> None:
     described = known.engine.describe(
         f"SELECT {call} AS value" if question.scalar else f"SELECT * FROM {call}"
     )
-    assert list(described.values()) == [words(known)[type_] for _, type_ in question.columns]
+    assert list(described.values()) == [
+        words(known)[type_] for _, type_ in question.columns
+    ]
     if not question.scalar:
         assert list(described) == [column for column, _ in question.columns]
 
@@ -42,7 +46,10 @@ def words(database: embsql.Database) -> dict[str, str]:
     """What the database calls the types that headers name."""
     if database.engine.name == "duckdb":
         return questions.TYPES
-    return render.POSTGRES_TYPES | {"int": "integer", "timestamp": "timestamp without time zone"}
+    return render.POSTGRES_TYPES | {
+        "int": "integer",
+        "timestamp": "timestamp without time zone",
+    }
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -67,7 +74,10 @@ def test_database_explains_the_question(known, name: str) -> None:
             "SELECT item_id AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k",
             "no table alias",
         ),
-        ("SELECT t.norm AS norm FROM embsql.item_embeddings AS t WHERE t.norm = :k", "declares"),
+        (
+            "SELECT t.norm AS norm FROM embsql.item_embeddings AS t WHERE t.norm = :k",
+            "declares",
+        ),
         (
             "SELECT hash(t.item_id) AS item_id FROM embsql.item_embeddings AS t WHERE t.norm = :k",
             "not in the portable",
@@ -90,10 +100,13 @@ def test_rules_notice(body: str, complaint: str) -> None:
     assert any(complaint in problem for problem in rules.violations(question))
 
 
-@pytest.mark.parametrize("file", ["statements.sql", "publish.sql", "prepare/statements.sql"])
+@pytest.mark.parametrize(
+    "file", ["statements.sql", "publish.sql", "prepare/statements.sql"]
+)
 def test_statements_say_which_way_they_order(file: str) -> None:
     trees = [
-        sqlglot.parse_one(statement, read="duckdb") for statement in files.statements(file).values()
+        sqlglot.parse_one(statement, read="duckdb")
+        for statement in files.statements(file).values()
     ]
     assert not [tree.sql() for tree in trees if rules.unsaid_orders(tree)]
 
@@ -112,12 +125,23 @@ def test_malformed_header_names_the_file(tmp_path) -> None:
 
 @pytest.mark.parametrize("name", sorted(set(QUESTIONS) - {"models"}))
 def test_unknown_model_raises_and_suggests(known, name: str) -> None:
-    words = {"text": "'ada'", "text[]": "ARRAY['ada']", "int": "1", "vector": "ARRAY[1.0, 0.0]"}
-    needed = [argument for argument in QUESTIONS[name].arguments if argument.default is None]
+    words = {
+        "text": "'ada'",
+        "text[]": "ARRAY['ada']",
+        "int": "1",
+        "vector": "ARRAY[1.0, 0.0]",
+    }
+    needed = [
+        argument for argument in QUESTIONS[name].arguments if argument.default is None
+    ]
     arguments = [
         "'compas'" if argument.name.startswith("model") else words[argument.type]
         for argument in needed
     ]
     call = f"embsql.{name}({', '.join(arguments)})"
-    with pytest.raises(Exception, match=r'no model named "compas".*Did you mean "compass"'):
-        known.ask(f"SELECT {call}" if QUESTIONS[name].scalar else f"SELECT * FROM {call}")
+    with pytest.raises(
+        Exception, match=r'no model named "compas".*Did you mean "compass"'
+    ):
+        known.ask(
+            f"SELECT {call}" if QUESTIONS[name].scalar else f"SELECT * FROM {call}"
+        )

@@ -12,7 +12,9 @@ import pytest
 import embsql
 from tests.conftest import ENGINES
 
-torch = pytest.importorskip("torch", reason="towers are trained by torch, which is an extra")
+torch = pytest.importorskip(
+    "torch", reason="towers are trained by torch, which is an extra"
+)
 
 from embsql.nn import towers  # noqa: E402 - it imports torch
 
@@ -26,16 +28,29 @@ PEOPLE = [
 THINGS = [
     f"('i{i:02d}', '{'Big, Red' if i % 2 else 'Small blue'} mug no. {i}', {tags}, {'NULL' if i % 5 == 0 else i / 8})"
     for i, tags in enumerate(
-        ["ARRAY['a']", "ARRAY['a', 'b', 'b']", "NULL", "ARRAY['b', 'seldom']", "ARRAY[NULL, 'c']"]
+        [
+            "ARRAY['a']",
+            "ARRAY['a', 'b', 'b']",
+            "NULL",
+            "ARRAY['b', 'seldom']",
+            "ARRAY[NULL, 'c']",
+        ]
         * 8
     )
 ]
 USER_FEATURES = f"SELECT * FROM (VALUES {', '.join(PEOPLE)}) AS t (user_id, land, age, visits, joined, vip, constant)"
-ITEM_FEATURES = f"SELECT * FROM (VALUES {', '.join(THINGS)}) AS t (item_id, title, tags, price)"
+ITEM_FEATURES = (
+    f"SELECT * FROM (VALUES {', '.join(THINGS)}) AS t (item_id, title, tags, price)"
+)
 BOTH = {"user_features": USER_FEATURES, "item_features": ITEM_FEATURES}
 RUNS: dict[str, dict[str, Any]] = {
     "summed": {**BOTH},
-    "layered": {**BOTH, "hidden_layers": 2, "hidden_dim": 12, "history_embedding": "shared"},
+    "layered": {
+        **BOTH,
+        "hidden_layers": 2,
+        "hidden_dim": 12,
+        "history_embedding": "shared",
+    },
     "dotted": {
         **BOTH,
         "similarity": "dot",
@@ -60,13 +75,21 @@ def met() -> list[tuple[str, str]]:
     return [(f"u{u:02d}", f"i{i:02d}") for u, i in pairs]
 
 
-SOURCE = "SELECT * FROM (VALUES {}) AS t (user_id, item_id)".format(", ".join(map(str, met())))
+SOURCE = "SELECT * FROM (VALUES {}) AS t (user_id, item_id)".format(
+    ", ".join(map(str, met()))
+)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def trained(request) -> Iterator[tuple[embsql.Database, dict[str, towers.TwoTowerModel]]]:
+def trained(
+    request,
+) -> Iterator[tuple[embsql.Database, dict[str, towers.TwoTowerModel]]]:
     """A database with a run of each kind of tower, and torch's model behind each."""
-    target = ":memory:" if request.param == "duckdb" else request.getfixturevalue("new_database")()
+    target = (
+        ":memory:"
+        if request.param == "duckdb"
+        else request.getfixturevalue("new_database")()
+    )
     models, make = {}, towers.build_two_towers
     with embsql.connect(target) as database:
         for name, options in RUNS.items():
@@ -98,7 +121,9 @@ def without_id(pair: towers.TwoTowerModel, side: str) -> np.ndarray:
     return found.numpy()
 
 
-def asked(database: embsql.Database, model: str, side: str, history: bool) -> np.ndarray:
+def asked(
+    database: embsql.Database, model: str, side: str, history: bool
+) -> np.ndarray:
     """What SQL makes of the same features, each row of the SELECT trained on as JSON: (n, d)."""
     features = USER_FEATURES if side == "user" else ITEM_FEATURES
     if history:
@@ -118,7 +143,10 @@ def asked(database: embsql.Database, model: str, side: str, history: bool) -> np
 def test_sql_is_torch(trained, model: str, side: str) -> None:
     database, models = trained
     found = asked(
-        database, model, side, history=side == "user" and "history_embedding" in RUNS[model]
+        database,
+        model,
+        side,
+        history=side == "user" and "history_embedding" in RUNS[model],
     )
     expected = without_id(models[model], side)
     assert found.shape == expected.shape
@@ -138,7 +166,9 @@ def test_recommend_new_ranks_by_the_vector(trained) -> None:
     told = '{"land": "FR", "age": 33, "joined": "2024-02-01", "vip": true, "items": ["i03", "i05"]}'
     for model in ("layered", "dotted"):
         x = np.array(
-            database.ask(f"SELECT embsql.embed_user('{model}', '{told}') AS x")["x"][0].as_py()
+            database.ask(f"SELECT embsql.embed_user('{model}', '{told}') AS x")["x"][
+                0
+            ].as_py()
         )
         rows = database.ask(
             f"SELECT * FROM embsql.recommend_new('{model}', '{told}', k => 100)"
@@ -153,7 +183,9 @@ def test_recommend_new_ranks_by_the_vector(trained) -> None:
             / (length * (item["norm"] if model == "layered" else 1))
             for item in items
         }
-        assert {row["item_id"]: row["score"] for row in rows} == pytest.approx(scores, abs=1e-4)
+        assert {row["item_id"]: row["score"] for row in rows} == pytest.approx(
+            scores, abs=1e-4
+        )
         assert [row["score"] for row in rows] == sorted(
             (row["score"] for row in rows), reverse=True
         )
@@ -200,7 +232,8 @@ def test_a_model_without_towers_says_which_have_them(each) -> None:
         "SELECT * FROM embsql.recommend_new('shop', NULL)",
     ):
         with pytest.raises(
-            Exception, match=r"run 1 makes no user vectors of features\. Train two_tower"
+            Exception,
+            match=r"run 1 makes no user vectors of features\. Train two_tower",
         ):
             each.ask(call)
 
@@ -221,7 +254,9 @@ def test_the_report_says_what_features_are_taken_for(trained) -> None:
         "item feature tags": "tags",
         "item feature price": "number",
     }
-    assert told["user feature age"]["rows"] == USERS - sum(u % 7 == 3 for u in range(USERS))
+    assert told["user feature age"]["rows"] == USERS - sum(
+        u % 7 == 3 for u in range(USERS)
+    )
     assert told["user feature constant"]["severity"] == "warning"
     assert told["user feature age"]["severity"] == "info"
 
@@ -240,7 +275,9 @@ def test_towers_go_with_their_run(trained, table: str) -> None:
     }
     first = database.train("gone", SOURCE, user_features=USER_FEATURES, **how)
     database.train("gone", SOURCE, algorithm="svd", dim=2, progress=False)
-    count = f"SELECT count(*) AS n FROM embsql.{table} AS t WHERE t.run_id = {first.run_id}"
+    count = (
+        f"SELECT count(*) AS n FROM embsql.{table} AS t WHERE t.run_id = {first.run_id}"
+    )
     before = database.ask(count)["n"][0].as_py()
     database.drop_run(f"gone@{first.run_id}")
     assert before > 0

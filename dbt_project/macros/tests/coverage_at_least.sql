@@ -1,4 +1,4 @@
-{#- Of the ids in another relation, at least this share has a row here: coverage of the catalogue, or of the customers. -#}
+{#- Of the ids in another relation, at least this share has a row here: coverage of the catalog, or of the customers. -#}
 {% test coverage_at_least(model, column_name, to, field, at_least) %}
 select counted.n, counted.covered
 from (

@@ -1,6 +1,6 @@
 {#-
     Since the run before, the items (or users) moved by less than this on average. by: shift, the cosine distance after
-    turning one space onto the other, or overlap, one minus the share of neighbours kept. Passes while there is one run.
+    turning one space onto the other, or overlap, one minus the share of neighbors kept. Passes while there is one run.
 -#}
 {% test drift_below(model, at_most, entity='item', by='shift') %}
 {% set before = embsql.previous_run(model) %}

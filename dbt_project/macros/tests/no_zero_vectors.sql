@@ -1,4 +1,4 @@
-{#- At most a share of the vectors (none) has no direction: they are nobody's neighbours. -#}
+{#- At most a share of the vectors (none) has no direction: they are nobody's neighbors. -#}
 {% test no_zero_vectors(model, column_name, at_most=0) %}
 select counted.zero, counted.n
 from (

@@ -10,7 +10,9 @@ from embsql.data import Float32, Interactions
 from embsql.run import Run
 
 
-def weighted_means(data: Interactions, weight: Any, items: Float32, run: Run) -> Float32:
+def weighted_means(
+    data: Interactions, weight: Any, items: Float32, run: Run
+) -> Float32:
     """The mean of each user's items (i, d) by weight (n,): (u, d), zero where there is none."""
     from embsql.numeric.linalg import multiply  # here: it brings the compiler
 

@@ -11,7 +11,17 @@ import numpy as np
 from embsql.algorithms.base.network import train_network
 from embsql.data import Embeddings, Float32, Interactions
 from embsql.features.time import ages, time_decay
-from embsql.options import Count, Dim, Dropout, NonNegative, Positive, Share, Size, check, require
+from embsql.options import (
+    Count,
+    Dim,
+    Dropout,
+    NonNegative,
+    Positive,
+    Share,
+    Size,
+    check,
+    require,
+)
 from embsql.run import Run
 
 TrainingTask = Literal["causal", "masked", "bag"]
@@ -25,7 +35,9 @@ class Sequential(ABC):
     ordered: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
     on_gpu: ClassVar[bool] = True
-    network: ClassVar[str]  # which of nn.sequence_networks.NETWORKS turns events into states
+    network: ClassVar[
+        str
+    ]  # which of nn.sequence_networks.NETWORKS turns events into states
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 15  # passes over the histories
@@ -103,7 +115,9 @@ class Attentive(Sequential):
     network: ClassVar[str] = "transformer"
 
     n_layers: Count = 2  # of attention
-    n_heads: Count = 2  # parts of the vectors that attend on their own, each of an even length
+    n_heads: Count = (
+        2  # parts of the vectors that attend on their own, each of an even length
+    )
     dropout: Dropout = 0.1  # share of the network's components left out in training
 
     def __post_init__(self) -> None:

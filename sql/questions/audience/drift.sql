@@ -5,7 +5,7 @@
 -- second by the rotation that fits best the items and users both have (orthogonal Procrustes; Schoenemann, 1966;
 -- fitted on at most 5,000 of each kind, a fixed choice). shift is the cosine distance that remains: 0 did not move.
 -- neighbor_overlap needs no alignment: the share of the 10 nearest by cosine that are the same in both runs. Of each
--- kind the neighbours are sought among 1,000 (all, where there are no more; otherwise a fixed choice), and it is NULL
+-- kind the neighbors are sought among 1,000 (all, where there are no more; otherwise a fixed choice), and it is NULL
 -- beyond 5,000. Runs of different dim can be compared: what does not fit the shorter counts as moved. Rows are what
 -- both runs have a direction of; when they share nothing there are none.
 -- example: SELECT * FROM embsql.drift('shop@1', 'shop') WHERE entity = 'item' LIMIT 3;
@@ -31,7 +31,7 @@ near AS ( -- cosines to five decimals, so that what is equally near is in the sa
   SELECT
     asked.entity,
     asked.place,
-    sample.place AS neighbour,
+    sample.place AS neighbor,
     round(100000 * embsql.inner_product(sample.direction_a, asked.direction_a)) AS near_a,
     round(100000 * embsql.inner_product(sample.direction_b, asked.direction_b)) AS near_b
   FROM asked
@@ -41,8 +41,8 @@ ranked AS (
   SELECT
     near.entity,
     near.place,
-    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_a DESC, near.neighbour ASC) AS rank_a,
-    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_b DESC, near.neighbour ASC) AS rank_b
+    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_a DESC, near.neighbor ASC) AS rank_a,
+    row_number() OVER (PARTITION BY near.entity, near.place ORDER BY near.near_b DESC, near.neighbor ASC) AS rank_b
   FROM near
 ),
 overlap AS (

@@ -1,7 +1,7 @@
 -- lookalikes(model text, seeds text[], k int = 10, exclude_seeds boolean = TRUE)
 --   -> (user_id text, rank int, score double)
 -- The users most like a list of seed users, best first: whom else to write to when these answered.
--- score is the cosine with the seeds' centre, the mean of their vectors brought to length 1, so that every seed counts
+-- score is the cosine with the seeds' center, the mean of their vectors brought to length 1, so that every seed counts
 -- the same. Unknown seeds are left out; without a known one there are no rows. How far to trust it: lookalike_quality.
 -- example: SELECT * FROM embsql.lookalikes('shop', seeds => ARRAY['c0042', 'c0007', 'c0100'], k => 3);
 WITH seed AS (

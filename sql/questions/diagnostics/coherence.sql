@@ -1,13 +1,13 @@
 -- coherence(model text, ids text[], labels text[], k int = 10)
 --   -> (label text, items bigint, share double, chance double, lift double)
--- Whether a label of yours (a category, a brand) lives in the space: of the k labelled items nearest to an item of the
+-- Whether a label of yours (a category, a brand) lives in the space: of the k labeled items nearest to an item of the
 -- label, the share that has the same label, beside chance (its share of the other items), and lift, the one over the
 -- other. ids and labels are two lists in the same order, as array_agg makes them of a table; lists of different lengths
 -- are refused, and NULL for a list is one of none. An id or label that is missing, an unknown item and one without a
 -- direction are left out, and of an id given twice the first label by name counts.
--- At most 300 items, always the same, are asked for their neighbours; a label none of them has is left out.
+-- At most 300 items, always the same, are asked for their neighbors; a label none of them has is left out.
 -- example: SELECT * FROM embsql.coherence('shop', ids => ARRAY['mug-01', 'mug-02', 'mug-03', 'tea-01', 'tea-02', 'tea-03'], labels => ARRAY['mug', 'mug', 'mug', 'tea', 'tea', 'tea'], k => 2);
-WITH labelled AS (
+WITH labeled AS (
   SELECT pair.id, min(pair.label) AS label
   FROM given
   CROSS JOIN LATERAL embsql.zip_lists(:ids, :labels) AS pair
@@ -16,13 +16,13 @@ WITH labelled AS (
 ),
 known AS MATERIALIZED (
   SELECT
-    this.embedding, this.norm, labelled.label,
-    dense_rank() OVER (ORDER BY labelled.label ASC) AS label_number,
+    this.embedding, this.norm, labeled.label,
+    dense_rank() OVER (ORDER BY labeled.label ASC) AS label_number,
     row_number() OVER (ORDER BY this.item_id ASC) AS place, -- equal cosines in order of id
     row_number() OVER (ORDER BY md5(this.item_id) ASC, this.item_id ASC) AS turn
   FROM given
   JOIN embsql.item_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model))
-  JOIN labelled ON labelled.id = this.item_id
+  JOIN labeled ON labeled.id = this.item_id
   WHERE this.norm > 0
 ),
 sizes AS (

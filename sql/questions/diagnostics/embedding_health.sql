@@ -1,7 +1,7 @@
 -- embedding_health(model text)
 --   -> (entity text, "check" text, value double, threshold double, ok boolean)
 -- Whether a run's vectors are fit for use, as figures beside the threshold from which they are worth a look.
--- zero_vectors, not_finite: share of vectors without a direction (nobody's neighbours; at most 0.01) or without
+-- zero_vectors, not_finite: share of vectors without a direction (nobody's neighbors; at most 0.01) or without
 -- numbers (0). participation_ratio: over how many directions the vectors are spread, (sum of the covariance's
 -- eigenvalues)^2 / sum of their squares, at least a tenth of the dimensions. norm_popularity: correlation of a
 -- vector's length with ln(1 + interactions), at most 0.98 either way: beyond it, length is popularity over again.
@@ -48,7 +48,7 @@ pairs AS MATERIALIZED (
   FROM sample AS a
   JOIN sample AS b ON b.entity = a.entity
 ),
-products AS ( -- the sample's Gramian has the covariance's eigenvalues; it is centred by its row means
+products AS ( -- the sample's Gramian has the covariance's eigenvalues; it is centered by its row means
   SELECT
     p.entity,
     avg(p.product) AS middle,
@@ -95,17 +95,17 @@ hubness AS (
 asked AS (
   SELECT v.id AS user_id, v.place, v.embedding, v.norm, v.bias FROM vectors AS v WHERE v.entity = 'user' AND v.place <= 100
 ),
-catalogue AS MATERIALIZED (
+catalog AS MATERIALIZED (
   SELECT v.id AS item_id, v.embedding, v.norm, v.bias, row_number() OVER (ORDER BY v.id ASC) AS place
   FROM vectors AS v
   WHERE v.entity = 'item'
 ),
 seen AS MATERIALIZED (
-  SELECT asked.place AS user_place, catalogue.place AS item_place
+  SELECT asked.place AS user_place, catalog.place AS item_place
   FROM given
   CROSS JOIN asked
   JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = asked.user_id
-  JOIN catalogue ON catalogue.item_id = past.item_id
+  JOIN catalog ON catalog.item_id = past.item_id
 ),
 scored AS (
   SELECT
@@ -113,7 +113,7 @@ scored AS (
     embsql.run_score(run.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS score
   FROM given
   CROSS JOIN asked AS this
-  CROSS JOIN catalogue AS other
+  CROSS JOIN catalog AS other
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   LEFT JOIN seen ON seen.user_place = this.place AND seen.item_place = other.place
   WHERE seen.user_place IS NULL AND (run.similarity = 'dot' OR (this.norm > 0 AND other.norm > 0))
@@ -137,7 +137,7 @@ exposure AS (
 possible AS (
   SELECT least(10.0 * people.total, things.total) AS items
   FROM (SELECT count(*) AS total FROM asked) AS people
-  CROSS JOIN (SELECT count(*) AS total FROM catalogue) AS things
+  CROSS JOIN (SELECT count(*) AS total FROM catalog) AS things
 ),
 checks AS (
   SELECT s.entity, 1 AS place, 'zero_vectors' AS check_name, s.zero_vectors AS value, 0.01 AS threshold, s.zero_vectors <= 0.01 AS ok

@@ -1,8 +1,8 @@
 -- map(model text, entity text = 'item', method text = 'pca')
 --   -> (entity_id text, x double, y double, cluster_id int)
--- The picture of all items (or users, entity => 'user') that embsql.project made: a point per id, neighbours near.
+-- The picture of all items (or users, entity => 'user') that embsql.project made: a point per id, neighbors near.
 -- Pictures of one model's runs are turned to lie alike, so that what moved is what changed. cluster_id is of the
--- clustering named default, to colour the points by; NULL where there is none. A map never made returns no rows.
+-- clustering named default, to color the points by; NULL where there is none. A map never made returns no rows.
 -- example: SELECT * FROM embsql.map('shop') LIMIT 3;
 SELECT
   point.entity_id AS entity_id,

@@ -18,7 +18,16 @@ from tests.oracle.answers import (
 from tests.oracle.compare import Answer, Refused
 from tests.oracle.data import World
 
-CHAPTERS = (audience, clusters, cohorts, diagnostics, features, models, recommend, search)
+CHAPTERS = (
+    audience,
+    clusters,
+    cohorts,
+    diagnostics,
+    features,
+    models,
+    recommend,
+    search,
+)
 
 
 def answer(world: World, question: str, arguments: dict[str, Any]) -> Answer:
@@ -33,7 +42,9 @@ def answer(world: World, question: str, arguments: dict[str, Any]) -> Answer:
 
 def _idle(arguments: dict[str, Any]) -> bool:
     """Whether a call asks for nothing, of nobody or for no rows: an engine may look no further."""
-    asked = {name: value for name, value in arguments.items() if not name.startswith("model")}
+    asked = {
+        name: value for name, value in arguments.items() if not name.startswith("model")
+    }
     nobody = any(value in (None, [], "thing") for value in asked.values())
     return nobody or asked.get("k", 1) <= 0
 
@@ -42,5 +53,8 @@ def _function(question: str) -> Callable[..., Answer]:
     """The oracle of one question: the function of its name, or name_ where Python has the name."""
     names = (question, f"{question}_")
     return next(
-        getattr(chapter, name) for chapter in CHAPTERS for name in names if name in vars(chapter)
+        getattr(chapter, name)
+        for chapter in CHAPTERS
+        for name in names
+        if name in vars(chapter)
     )

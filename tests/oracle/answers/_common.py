@@ -70,11 +70,19 @@ def _twin(vector: Vector, score: float | None, *, exact: bool) -> Hashable:
 
 
 def ranking(
-    side: Mapping[str, Vector], scores: Iterable[tuple[str, float | None]], *more: Any, exact: bool
+    side: Mapping[str, Vector],
+    scores: Iterable[tuple[str, float | None]],
+    *more: Any,
+    exact: bool,
 ) -> list[Entry]:
     """Entries (id, rank, score, ...) of ids and scores."""
     return [
-        Entry((one, RANK, score, *more), score, _twin(side[one], score, exact=exact), (one,))
+        Entry(
+            (one, RANK, score, *more),
+            score,
+            _twin(side[one], score, exact=exact),
+            (one,),
+        )
         for one, score in scores
     ]
 

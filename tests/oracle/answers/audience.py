@@ -22,7 +22,9 @@ def turn(word: str) -> str:
 
 def _center(run: Run, ids: Any) -> np.ndarray | None:
     """The mean of the directions of known users; none when there is none or they cancel out."""
-    units = [vector.unit for one, vector in run.users.items() if one in ids and vector.norm]
+    units = [
+        vector.unit for one, vector in run.users.items() if one in ids and vector.norm
+    ]
     center = np.mean(units, 0) if units else np.zeros(run.dim)
     return center if np.abs(center).max() > CLEAR else None
 
@@ -39,21 +41,28 @@ def lookalikes(
     if center is None:
         return Ranked([], 0)
     without = set(seeds or []) if exclude_seeds else set()
-    users = {one: user for one, user in run.users.items() if one not in without and user.norm}
+    users = {
+        one: user for one, user in run.users.items() if one not in without and user.norm
+    }
     scores = [(one, cosine(user.embedding, center)) for one, user in users.items()]
     return Ranked(ranking(users, scores, exact=False), k_of(k))
 
 
-def lookalike_quality(world: World, model: str, seeds: list[str | None] | None) -> Listed:
+def lookalike_quality(
+    world: World, model: str, seeds: list[str | None] | None
+) -> Listed:
     run = live(world, model)
     known = sorted(
-        (one for one, user in run.users.items() if user.norm and one in (seeds or [])), key=turn
+        (one for one, user in run.users.items() if user.norm and one in (seeds or [])),
+        key=turn,
     )
     asked, held = known[::2], known[1::2]
     center = _center(run, asked)
     if not held or center is None:
         return Listed([])
-    others = {one: user for one, user in run.users.items() if user.norm and one not in asked}
+    others = {
+        one: user for one, user in run.users.items() if user.norm and one not in asked
+    }
     near = {one: cosine(user.embedding, center) or 0.0 for one, user in others.items()}
     places = [_place(run, near, one) for one in held]
     rows: list[Any] = []
@@ -75,7 +84,9 @@ def _place(run: Run, near: dict[str, float], one: str) -> tuple[int, int]:
     first = 1 + sum(other.encode() < one.encode() for other in twins)
     others = [near[other] for other in near if other not in twins]
     above = [value - near[one] for value in others]
-    return first + sum(lead > CLEAR for lead in above), first + sum(lead > -CLEAR for lead in above)
+    return first + sum(lead > CLEAR for lead in above), first + sum(
+        lead > -CLEAR for lead in above
+    )
 
 
 # --- two runs ------------------------------------------------------------------------------------
@@ -87,15 +98,21 @@ def moves(a: Run, b: Run) -> dict[tuple[str, str], tuple[Any, Any]]:
         (entity, one): (a.side(entity)[one].unit, b.side(entity)[one].unit)
         for entity in ("item", "user")
         for one in a.side(entity)
-        if one in b.side(entity) and a.side(entity)[one].norm and b.side(entity)[one].norm
+        if one in b.side(entity)
+        and a.side(entity)[one].norm
+        and b.side(entity)[one].norm
     }
     if not units:
         return {}
     rotation = _rotation(
-        np.array([x for x, _ in units.values()]), np.array([y for _, y in units.values()])
+        np.array([x for x, _ in units.values()]),
+        np.array([y for _, y in units.values()]),
     )
     overlaps = {entity: _overlaps(units, entity) for entity in ("item", "user")}
-    return {key: (_shift(rotation, *pair), overlaps[key[0]][key[1]]) for key, pair in units.items()}
+    return {
+        key: (_shift(rotation, *pair), overlaps[key[0]][key[1]])
+        for key, pair in units.items()
+    }
 
 
 def _rotation(x: np.ndarray, y: np.ndarray) -> np.ndarray | None:
@@ -145,12 +162,17 @@ def _tops(units: np.ndarray) -> list[set[int] | None]:
         others = [place for place in range(len(near)) if place != row]
         options = [
             frozenset(
-                sorted(others, key=lambda place: (-np.round(near[row, place] + slack), place))[:10]
+                sorted(
+                    others,
+                    key=lambda place: (-np.round(near[row, place] + slack), place),
+                )[:10]
             )
             for slack in (-0.06, 0, 0.06)
         ]
         border = sorted((near[row, place] for place in others), reverse=True)[9:11]
-        clear = len(border) < 2 or (len(set(options)) == 1 and _settled(near[row, others], border))
+        clear = len(border) < 2 or (
+            len(set(options)) == 1 and _settled(near[row, others], border)
+        )
         found.append(set(options[1]) if clear else None)
     return found
 
@@ -165,7 +187,10 @@ def drift(world: World, model_a: str, model_b: str) -> Ranked:
     moved = moves(live(world, model_a), live(world, model_b))
     clear = not any(shift is ANY for shift, _ in moved.values())
     return Ranked(
-        [Entry((*key, *move), move[0] if clear else None, key, key) for key, move in moved.items()],
+        [
+            Entry((*key, *move), move[0] if clear else None, key, key)
+            for key, move in moved.items()
+        ],
         None,
         SHIFT,
     )

@@ -17,17 +17,23 @@ def cluster_members(
     world: World, model: str, entity: Word = "item", clustering: Word = "default"
 ) -> Listed:
     members = [
-        m for m in live(world, model).members if (m.entity, m.clustering) == (entity, clustering)
+        m
+        for m in live(world, model).members
+        if (m.entity, m.clustering) == (entity, clustering)
     ]
     members.sort(key=lambda m: by_bytes(m.entity_id))
-    return Listed([(m.entity_id, m.cluster_id, m.distance, m.silhouette) for m in members])
+    return Listed(
+        [(m.entity_id, m.cluster_id, m.distance, m.silhouette) for m in members]
+    )
 
 
 def clusters(
     world: World, model: str, entity: Word = "item", clustering: Word = "default"
 ) -> Listed:
     run = live(world, model)
-    found = [c for c in run.clusters if (c.entity, c.clustering) == (entity, clustering)]
+    found = [
+        c for c in run.clusters if (c.entity, c.clustering) == (entity, clustering)
+    ]
     rows: list[Any] = []
     for c in sorted(found, key=lambda c: c.cluster_id):
         tops = _tops(run, entity, clustering, c.cluster_id)
@@ -42,7 +48,11 @@ def _tops(run: Run, entity: Word, clustering: Word, cluster_id: int) -> list[str
         for m in run.members
         if (m.entity, m.clustering, m.cluster_id) == (entity, clustering, cluster_id)
     ]
-    return [m.entity_id for m in sorted(members, key=lambda m: m.top_rank or 0) if m.top_rank]
+    return [
+        m.entity_id
+        for m in sorted(members, key=lambda m: m.top_rank or 0)
+        if m.top_rank
+    ]
 
 
 def nearest_cluster(
@@ -52,9 +62,13 @@ def nearest_cluster(
     entity: Word = "item",
     clustering: Word = "default",
 ) -> Ranked:
-    finite(to_vector, idle=True)  # where there is no clustering, nothing is computed of the vector
+    finite(
+        to_vector, idle=True
+    )  # where there is no clustering, nothing is computed of the vector
     run = live(world, model)
-    found = [c for c in run.clusters if (c.entity, c.clustering) == (entity, clustering)]
+    found = [
+        c for c in run.clusters if (c.entity, c.clustering) == (entity, clustering)
+    ]
     if to_vector is None or not found:
         return Ranked([], 0)
     vector, entries = sized(run, to_vector), []
@@ -62,16 +76,22 @@ def nearest_cluster(
     for c in found:
         if size or not c.unit_length:
             distance = float(
-                np.linalg.norm((vector / size if c.unit_length else vector) - c.centroid)
+                np.linalg.norm(
+                    (vector / size if c.unit_length else vector) - c.centroid
+                )
             )
             number = f"{c.cluster_id:09d}"  # in order as text too
             entries.append(
-                Entry((c.cluster_id, distance), -distance, c.centroid.tobytes(), (number,))
+                Entry(
+                    (c.cluster_id, distance), -distance, c.centroid.tobytes(), (number,)
+                )
             )
     return Ranked(entries, None)
 
 
-def map_(world: World, model: str, entity: Word = "item", method: Word = "pca") -> Listed:
+def map_(
+    world: World, model: str, entity: Word = "item", method: Word = "pca"
+) -> Listed:
     run = live(world, model)
     groups = {
         m.entity_id: m.cluster_id

@@ -26,7 +26,9 @@ def _members(world: World, cohort_set: str | None) -> dict[str, set[str]]:
 
 def _centroid(run: Run, users: set[str]) -> tuple[int, np.ndarray | None]:
     """How many of them have a direction, and the mean of these."""
-    units = [run.users[one].unit for one in users if one in run.users and run.users[one].norm]
+    units = [
+        run.users[one].unit for one in users if one in run.users and run.users[one].norm
+    ]
     return len(units), np.mean(units, 0) if units else None
 
 
@@ -43,10 +45,13 @@ def cohort_profiles(world: World, model: str, cohort_set: str | None) -> Listed:
 def cohort_similarity(world: World, model: str, cohort_set: str | None) -> Ranked:
     run, entries = live(world, model), []
     centroids = {
-        cohort: _centroid(run, users)[1] for cohort, users in _members(world, cohort_set).items()
+        cohort: _centroid(run, users)[1]
+        for cohort, users in _members(world, cohort_set).items()
     }
     found = {
-        cohort: c for cohort, c in centroids.items() if c is not None and np.abs(c).max() > CLEAR
+        cohort: c
+        for cohort, c in centroids.items()
+        if c is not None and np.abs(c).max() > CLEAR
     }
     for (a, center_a), (b, center_b) in combinations(found.items(), 2):
         near = cosine(center_a, center_b)
@@ -54,7 +59,9 @@ def cohort_similarity(world: World, model: str, cohort_set: str | None) -> Ranke
     return Ranked(entries, None)
 
 
-def cohort_items(world: World, model: str, cohort_set: str | None, k: int | None = 10) -> Ranked:
+def cohort_items(
+    world: World, model: str, cohort_set: str | None, k: int | None = 10
+) -> Ranked:
     run, entries = live(world, model), []
     everyone = {pair.user_id for pair in run.seen}
     popular = Counter(pair.item_id for pair in run.seen)
@@ -67,7 +74,12 @@ def cohort_items(world: World, model: str, cohort_set: str | None, k: int | None
                 lift = met * len(everyone) / (len(inside) * popular[item])
                 ratio = _ratio(met, len(inside), popular[item], len(everyone))
                 entries.append(
-                    Entry((cohort, item, RANK, ratio, lift), ratio, (met, popular[item]), (item,))
+                    Entry(
+                        (cohort, item, RANK, ratio, lift),
+                        ratio,
+                        (met, popular[item]),
+                        (item,),
+                    )
                 )
     return Ranked(entries, k_of(k), parts=1)
 
@@ -75,7 +87,8 @@ def cohort_items(world: World, model: str, cohort_set: str | None, k: int | None
 def _ratio(met: int, inside: int, popular: int, everyone: int) -> float:
     """The log-likelihood ratio of a table of four fields (Dunning, 1993)."""
     table = np.array(
-        [[met, inside - met], [popular - met, everyone - inside - popular + met]], np.float64
+        [[met, inside - met], [popular - met, everyone - inside - popular + met]],
+        np.float64,
     )
     expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / table.sum()
     return 2 * sum(
@@ -85,10 +98,14 @@ def _ratio(met: int, inside: int, popular: int, everyone: int) -> float:
     )
 
 
-def cohort_drift(world: World, model_a: str, model_b: str, cohort_set: str | None) -> Listed:
+def cohort_drift(
+    world: World, model_a: str, model_b: str, cohort_set: str | None
+) -> Listed:
     moved = {
         one: move
-        for (entity, one), move in moves(live(world, model_a), live(world, model_b)).items()
+        for (entity, one), move in moves(
+            live(world, model_a), live(world, model_b)
+        ).items()
         if entity == "user"
     }
     rows: list[Any] = []
@@ -96,7 +113,9 @@ def cohort_drift(world: World, model_a: str, model_b: str, cohort_set: str | Non
         met = [moved[one] for one in users if one in moved]
         if met:
             shifts, overlaps = zip(*met, strict=True)
-            rows.append((cohort, len(met), _mean(shifts), _mean(overlaps), len(met) >= 20))
+            rows.append(
+                (cohort, len(met), _mean(shifts), _mean(overlaps), len(met) >= 20)
+            )
     return Listed(rows, SHIFT)
 
 

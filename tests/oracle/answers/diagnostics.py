@@ -53,7 +53,9 @@ def coherence(
         if top is None:
             unclear.add(label[one])
         elif top:
-            same.setdefault(label[one], []).extend(label[two] == label[one] for two in top)
+            same.setdefault(label[one], []).extend(
+                label[two] == label[one] for two in top
+            )
     return Listed(
         [
             _coherent(label, word, same.get(word), word in unclear)
@@ -62,7 +64,9 @@ def coherence(
     )
 
 
-def _labels(run: Run, ids: list[str | None], labels: list[str | None]) -> dict[str, str]:
+def _labels(
+    run: Run, ids: list[str | None], labels: list[str | None]
+) -> dict[str, str]:
     """The label of each known item with a direction, the first by name where there are several."""
     found: dict[str, str] = {}
     for one, word in zip(ids, labels, strict=False):
@@ -71,7 +75,9 @@ def _labels(run: Run, ids: list[str | None], labels: list[str | None]) -> dict[s
     return found
 
 
-def _coherent(label: dict[str, str], word: str, same: list[float] | None, unclear: bool) -> Row:
+def _coherent(
+    label: dict[str, str], word: str, same: list[float] | None, unclear: bool
+) -> Row:
     items = sum(other == word for other in label.values())
     chance = (items - 1) / (len(label) - 1) if len(label) > 1 else None
     if unclear or same is None:
@@ -85,7 +91,10 @@ def _coherent(label: dict[str, str], word: str, same: list[float] | None, unclea
 
 def embedding_health(world: World, model: str) -> Listed:
     run = live(world, model)
-    rows = [*_lists(run), *(row for entity in ("item", "user") for row in _side(run, entity))]
+    rows = [
+        *_lists(run),
+        *(row for entity in ("item", "user") for row in _side(run, entity)),
+    ]
     order = (
         "zero_vectors",
         "not_finite",
@@ -99,7 +108,13 @@ def embedding_health(world: World, model: str) -> Listed:
 
 
 def _check(
-    entity: str, name: str, value: Any, threshold: float, *, low: bool = False, both: bool = False
+    entity: str,
+    name: str,
+    value: Any,
+    threshold: float,
+    *,
+    low: bool = False,
+    both: bool = False,
 ) -> Row:
     """A figure beside its threshold: at least that where `low`, else at most that."""
     if value is None or value is ANY:
@@ -107,7 +122,13 @@ def _check(
     if abs(abs(value) - threshold) < HEALTH and abs(value) != threshold:
         return entity, name, value, threshold, ANY
     size = abs(value) if both else value
-    return entity, name, value, threshold, bool(size >= threshold if low else size <= threshold)
+    return (
+        entity,
+        name,
+        value,
+        threshold,
+        bool(size >= threshold if low else size <= threshold),
+    )
 
 
 def _side(run: Run, entity: str) -> list[Row]:
@@ -124,7 +145,9 @@ def _side(run: Run, entity: str) -> list[Row]:
     directed = {one: vector for one, vector in side.items() if vector.norm}
     if len(directed) > 1:
         others = len(directed) - 1
-        rows.append(_check(entity, "hubness", _hubness(run, directed), min(1.0, 100 / others)))
+        rows.append(
+            _check(entity, "hubness", _hubness(run, directed), min(1.0, 100 / others))
+        )
     return rows
 
 
@@ -194,6 +217,8 @@ def _gini(counts: list[int]) -> float | None:
     if not n:
         return None
     return (
-        2 * sum(place * count for place, count in enumerate(counts, 1)) / (n * sum(counts))
+        2
+        * sum(place * count for place, count in enumerate(counts, 1))
+        / (n * sum(counts))
         - (n + 1) / n
     )

@@ -16,7 +16,12 @@ def features(world: World, model: str, entity: str | None = "user") -> Listed:
     side = run.side(entity or "")
     return Listed(
         [
-            (one, list(side[one].embedding), side[one].norm, *_met(run, str(entity), one))
+            (
+                one,
+                list(side[one].embedding),
+                side[one].norm,
+                *_met(run, str(entity), one),
+            )
             for one in sorted_ids(side)
         ]
     )
@@ -25,11 +30,16 @@ def features(world: World, model: str, entity: str | None = "user") -> Listed:
 def _met(run: Run, entity: str, one: str) -> tuple[Any, ...]:
     """What follows from the pairs of a user or item, of those whose partner has a vector too."""
     pairs = run.history(one) if entity == "user" else run.audience(one)
-    pairs = [pair for pair in pairs if pair.user_id in run.users and pair.item_id in run.items]
+    pairs = [
+        pair
+        for pair in pairs
+        if pair.user_id in run.users and pair.item_id in run.items
+    ]
     weights = [pair.weight for pair in pairs]
     times = [pair.time for pair in pairs if pair.time is not None]
     partners = [
-        run.items[pair.item_id] if entity == "user" else run.users[pair.user_id] for pair in pairs
+        run.items[pair.item_id] if entity == "user" else run.users[pair.user_id]
+        for pair in pairs
     ]
     return (
         len(pairs),

@@ -70,7 +70,9 @@ def runs(world: World, model: str) -> Listed:
 
 def _summary(run: Run) -> str | None:
     """ndcg and recall, in words."""
-    found = [f for f in _shown(run) if f.metric in ("ndcg", "recall") and f.value is not None]
+    found = [
+        f for f in _shown(run) if f.metric in ("ndcg", "recall") and f.value is not None
+    ]
     found.sort(key=lambda f: (f.k, f.metric))
     return ", ".join(f"{f.metric}@{f.k} {f.value:.4f}" for f in found) or None
 
@@ -84,22 +86,28 @@ def trials(world: World, model: str) -> Listed:
     tried = newest(world, model).trials
     best = max((trial[3] for trial in tried if trial[3] is not None), default=None)
     winner = min(
-        (trial[0] for trial in tried if trial[3] == best and best is not None), default=None
+        (trial[0] for trial in tried if trial[3] == best and best is not None),
+        default=None,
     )
-    return Listed([(*trial[:6], trial[0] == winner, trial[6]) for trial in sorted(tried)])
+    return Listed(
+        [(*trial[:6], trial[0] == winner, trial[6]) for trial in sorted(tried)]
+    )
 
 
 def validation(world: World, model: str) -> Listed:
     order = ("error", "warning", "info", "ok")
     return Listed(
         sorted(
-            newest(world, model).findings, key=lambda row: (order.index(row[1]), by_bytes(row[0]))
+            newest(world, model).findings,
+            key=lambda row: (order.index(row[1]), by_bytes(row[0])),
         )
     )
 
 
 def evaluation(world: World, model: str) -> Listed:
-    figures = sorted(live(world, model).figures, key=lambda f: (f.split, f.segment, f.metric, f.k))
+    figures = sorted(
+        live(world, model).figures, key=lambda f: (f.split, f.segment, f.metric, f.k)
+    )
     return Listed(
         [
             (
@@ -125,7 +133,9 @@ def compare(world: World, model_a: str, model_b: str) -> Listed:
     for key in sorted(ours.keys() & theirs.keys()):
         split, segment, metric, k = key
         a, b = ours[key], theirs[key]
-        rows.append((metric, k, segment, a, b, None if a is None or b is None else b - a, split))
+        rows.append(
+            (metric, k, segment, a, b, None if a is None or b is None else b - a, split)
+        )
     return Listed(rows)
 
 

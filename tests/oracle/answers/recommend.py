@@ -26,7 +26,9 @@ def pair_score(run: Run, user: Vector, item: Vector) -> float | None:
     return float(user.embedding @ item.embedding + user.bias + item.bias)
 
 
-def score(world: World, model: str, for_user: str | None, for_item: str | None) -> Value:
+def score(
+    world: World, model: str, for_user: str | None, for_item: str | None
+) -> Value:
     run = live(world, model)
     if for_user not in run.users or for_item not in run.items:
         return Value(None)
@@ -90,7 +92,10 @@ def recommend_users(
     ]
     exact = run.similarity == "dot" or run.exact
     return Ranked(
-        ranking(run.users, [pair for pair in scores if pair[1] is not None], exact=exact), k_of(k)
+        ranking(
+            run.users, [pair for pair in scores if pair[1] is not None], exact=exact
+        ),
+        k_of(k),
     )
 
 
@@ -98,15 +103,23 @@ def rank_items(world: World, model: str, for_user: str | None, items: Ids) -> Ra
     run = live(world, model)
     if for_user not in run.users:
         return Ranked([], 0)
-    user, known = run.users[for_user], [one for one in run.items if one in (items or [])]
+    user, known = (
+        run.users[for_user],
+        [one for one in run.items if one in (items or [])],
+    )
     scores = [(one, pair_score(run, user, run.items[one])) for one in known]
     exact = run.similarity == "dot" or run.exact
     return Ranked(
-        ranking(run.items, [pair for pair in scores if pair[1] is not None], exact=exact), None
+        ranking(
+            run.items, [pair for pair in scores if pair[1] is not None], exact=exact
+        ),
+        None,
     )
 
 
-def explain_similarity(world: World, model: str, item_a: str | None, item_b: str | None) -> Listed:
+def explain_similarity(
+    world: World, model: str, item_a: str | None, item_b: str | None
+) -> Listed:
     run = live(world, model)
     if item_a not in run.items or item_b not in run.items:
         return Listed([])
@@ -137,7 +150,9 @@ class History:
         return np.linalg.solve(self.matrix, self.pulls @ self.vectors)
 
 
-def _history(run: Run, items: Ids, weights: list[float | None] | None) -> History | None:
+def _history(
+    run: Run, items: Ids, weights: list[float | None] | None
+) -> History | None:
     """The equations of a history; none where nothing in it is known."""
     kind, settings = run.solver or ("mean", {})
     rated = "global_mean" in settings
@@ -149,22 +164,32 @@ def _history(run: Run, items: Ids, weights: list[float | None] | None) -> Histor
     ids = [item for item in given if item in run.items]
     if not ids:
         return None
-    totals = np.array([sum(given[one]) / (len(given[one]) if rated else 1) for one in ids])  # (n,)
+    totals = np.array(
+        [sum(given[one]) / (len(given[one]) if rated else 1) for one in ids]
+    )  # (n,)
     vectors = np.array([run.items[one].embedding for one in ids])  # (n, d)
     return _equations(run, kind, settings, ids, totals, vectors)
 
 
 def _weighed(
-    items: list[str | None], weights: list[float | None] | None, usual: float, *, rated: bool
+    items: list[str | None],
+    weights: list[float | None] | None,
+    usual: float,
+    *,
+    rated: bool,
 ) -> list[tuple[str, float]]:
     """What counts of a history, as in training: nothing without an item or a weight; 0 is a rating."""
     if weights is None:
         return [(item, usual) for item in items if item is not None]
     if len(items) != len(weights):
-        raise Refused(f"{len(items)} items with {len(weights)} weights: give every item one")
+        raise Refused(
+            f"{len(items)} items with {len(weights)} weights: give every item one"
+        )
     known = [weight for weight in weights if weight is not None]
     if not all(abs(weight) <= HUGE for weight in known):
-        raise Refused("the list of weights holds NaN or infinity, or a number beyond those")
+        raise Refused(
+            "the list of weights holds NaN or infinity, or a number beyond those"
+        )
     if not rated and min(known, default=0.0) < 0:
         raise Refused("has the negative weight")
     pairs = zip(items, weights, strict=True)
@@ -176,7 +201,12 @@ def _weighed(
 
 
 def _equations(
-    run: Run, kind: str, s: dict[str, float], ids: list[str], w: np.ndarray, v: np.ndarray
+    run: Run,
+    kind: str,
+    s: dict[str, float],
+    ids: list[str],
+    w: np.ndarray,
+    v: np.ndarray,
 ) -> History | None:
     """What embsql.fold_in_system says it makes of settings s, weights w (n,) and vectors v (n, d)."""
     rest, own, bias = w * np.array([run.scales.get(one, 1.0) for one in ids]), 0.0, 0.0
@@ -185,14 +215,25 @@ def _equations(
         own = rest.sum() / (len(rest) + s["bias_damping"])
         bias = own + s["global_mean"]
     if kind == "mean":
-        return History(kind, ids, w, v, w / w.sum(), np.eye(run.dim), bias) if w.sum() else None
+        return (
+            History(kind, ids, w, v, w / w.sum(), np.eye(run.dim), bias)
+            if w.sum()
+            else None
+        )
     amounts = s.get("weight_scale", 1.0) * (rest - own)
     if kind == "projection":
         return History(kind, ids, w, v, amounts, np.eye(run.dim), bias)
     curves = s["confidence_offset"] + s["confidence_scale"] * amounts
     table = np.array([item.embedding for item in run.items.values()])  # (items, d)
-    ridge = s["reg"] * (curves.sum() + s["unobserved_weight"] * len(run.items)) ** s["reg_exponent"]
-    matrix = s["unobserved_weight"] * table.T @ table + ridge * np.eye(run.dim) + (v.T * curves) @ v
+    ridge = (
+        s["reg"]
+        * (curves.sum() + s["unobserved_weight"] * len(run.items)) ** s["reg_exponent"]
+    )
+    matrix = (
+        s["unobserved_weight"] * table.T @ table
+        + ridge * np.eye(run.dim)
+        + (v.T * curves) @ v
+    )
     return History(kind, ids, w, v, s["target_offset"] + amounts, matrix, bias)
 
 
@@ -200,7 +241,9 @@ def fold_in(
     world: World, model: str, items: Ids, weights: list[float | None] | None = None
 ) -> Value:
     history = _history(live(world, model), items, weights)
-    return Value(None if history is None else [float(entry) for entry in history.x], SOLVED)
+    return Value(
+        None if history is None else [float(entry) for entry in history.x], SOLVED
+    )
 
 
 def recommend_from(
@@ -219,12 +262,16 @@ def recommend_from(
     )
 
 
-def explain(world: World, model: str, for_user: str | None, for_item: str | None) -> Ranked:
+def explain(
+    world: World, model: str, for_user: str | None, for_item: str | None
+) -> Ranked:
     run = live(world, model)
     if for_user not in run.users or for_item not in run.items:
         return Ranked([], 0)
     past, user, target = run.history(for_user), run.users[for_user], run.items[for_item]
-    history = _history(run, [pair.item_id for pair in past], [pair.weight for pair in past])
+    history = _history(
+        run, [pair.item_id for pair in past], [pair.weight for pair in past]
+    )
     if history is None:
         return Ranked([], 0)
     if history.kind == "mean":
@@ -250,7 +297,11 @@ def _shared_out(
         share: Any = (float(strength[n] / whole) if clear else ANY) if size else None
         carried: Any = float(strength[n])
         if history.kind == "mean":
-            carried = None if not size or total is None else total * float(strength[n] / whole)
+            carried = (
+                None
+                if not size or total is None
+                else total * float(strength[n] / whole)
+            )
         order = float(strength[n] / size) if size else None
         twin = (
             history.weights[n],
@@ -279,14 +330,18 @@ def _embed(run: Run, entity: str, features: str | None) -> Value:
     return Value(None if vector is None else [float(entry) for entry in vector])
 
 
-def recommend_new(world: World, model: str, features: str | None, k: int | None = 10) -> Ranked:
+def recommend_new(
+    world: World, model: str, features: str | None, k: int | None = 10
+) -> Ranked:
     run = live(world, model)
     vector, known = _tower(run, "user", features)
     user = Vector(vector, 0.0, 0) if known and vector is not None else None
     return _best_items(run, user, "features", k, folded=True)
 
 
-def _tower(run: Run, entity: str, features: str | None) -> tuple[np.ndarray | None, int]:
+def _tower(
+    run: Run, entity: str, features: str | None
+) -> tuple[np.ndarray | None, int]:
     """The vector of features, and how many of them had a value that the tower knows."""
     tower = run.towers.get(entity)
     if tower is None:
@@ -299,7 +354,11 @@ def _tower(run: Run, entity: str, features: str | None) -> tuple[np.ndarray | No
             [part for part in tower.parts if part.feature == base.feature],
             told.get(base.feature),
         )
-        x = x + (sum(factor * part.embedding for factor, part in met) if met else base.embedding)
+        x = x + (
+            sum(factor * part.embedding for factor, part in met)
+            if met
+            else base.embedding
+        )
         known += bool(met)
     for weights, bias in tower.layers:
         x = weights @ np.maximum(x, 0) + bias
@@ -341,7 +400,8 @@ def _met(base: Part, parts: list[Part], said: Any) -> list[tuple[float, Part]]:
     words = set(_words(base.kind, said))
     met = [part for part in parts if part.value is not None and part.value in words]
     return [
-        (1 / len(met) if base.kind == "items" else 1 / math.sqrt(len(met)), part) for part in met
+        (1 / len(met) if base.kind == "items" else 1 / math.sqrt(len(met)), part)
+        for part in met
     ]
 
 

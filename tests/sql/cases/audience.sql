@@ -1,8 +1,8 @@
--- the centre of east and northeast lies between them; a seed is left out, and who has no direction
+-- the center of east and northeast lies between them; a seed is left out, and who has no direction
 SELECT * FROM embsql.lookalikes('compass', seeds => ARRAY['ada', 'cyd']);
 --= bob | 1 | 0.3826834
 
--- with the seeds, who lie equally near the centre
+-- with the seeds, who lie equally near the center
 SELECT user_id, score FROM embsql.lookalikes('compass', seeds => ARRAY['ada', 'cyd'], k => 2, exclude_seeds => FALSE) ORDER BY user_id;
 --= ada | 0.9238795
 --= cyd | 0.9238795

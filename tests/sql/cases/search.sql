@@ -8,17 +8,17 @@ SELECT * FROM embsql.similar_items('compass', 'east', k => 3);
 SELECT item_id, rank, score FROM embsql.similar_items('compass', 'east', k => 99) WHERE rank > 3;
 --= west | 4 | -1.0
 
--- an unknown item has no neighbours
+-- an unknown item has no neighbors
 SELECT * FROM embsql.similar_items('compass', 'atlantis');
 
--- an item without a direction has no neighbours
+-- an item without a direction has no neighbors
 SELECT * FROM embsql.similar_items('compass', 'nowhere');
 
 -- a quote, quotes and an emoji in an id are an id
 SELECT * FROM embsql.similar_items('compass', 'it''s "odd" 🙂', k => 1);
 --= northeast | 1 | 0.9486833
 
--- users: a zero vector is nobody's neighbour
+-- users: a zero vector is nobody's neighbor
 SELECT * FROM embsql.similar_users('compass', 'ada');
 --= cyd | 1 | 0.7071068
 --= bob | 2 | 0.0

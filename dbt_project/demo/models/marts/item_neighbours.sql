@@ -1,4 +1,0 @@
-select near.item_id, item.description, near.rank, near.neighbor_id, neighbour.description as neighbour, near.score
-from {{ embsql.neighbors(ref('shop')) }} as near
-join {{ ref('products') }} as item on item.stock_code = near.item_id
-join {{ ref('products') }} as neighbour on neighbour.stock_code = near.neighbor_id
