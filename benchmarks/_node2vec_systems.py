@@ -13,7 +13,7 @@ import numpy as np
 from embsql.data import CsrMatrix
 from embsql.run import Run
 from embsql.skipgram.base import Settings
-from embsql.skipgram.train import train
+from embsql.skipgram.train import train_skipgram
 from embsql.skipgram.walks import Walks
 
 SEED, NEGATIVES = 1, 5
@@ -55,14 +55,14 @@ def learners(
         _pecanpy(graph, threads, p, q),
     )
     settings = Settings(dim=dim, epochs=epochs, window=window, negatives=NEGATIVES)
-    train(
+    train_skipgram(
         replace(ours, walks_per_node=1, walk_length=2),
         np.ones(len(graph.counts), np.int64),
         settings,
         ours.run,
     )
     return {
-        "embsql": lambda: train(ours, ours.counts(), settings, ours.run)[0],
+        "embsql": lambda: train_skipgram(ours, ours.counts(), settings, ours.run)[0],
         "PecanPy + gensim": lambda: _gensim(
             theirs.simulate_walks(walks, length - 1), settings, threads, graph
         ),

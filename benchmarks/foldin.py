@@ -26,7 +26,7 @@ from benchmarks._rank import Model, recall_ndcg, stored
 from benchmarks._server import databases, running
 from benchmarks.query import WARM
 from embsql.data import CsrMatrix
-from embsql.factorization.cpu import Cpu
+from embsql.factorization.cpu import CpuSolver
 from embsql.factorization.objective import (
     IMPLICIT_REG,
     UNOBSERVED_TO_OBSERVED,
@@ -195,7 +195,7 @@ def _trained(
     objective = Objective(0, 1, 0, unseen, IMPLICIT_REG, 1.0, 2, 1.0)
     users = np.zeros((known.shape[0], items.shape[1]), np.float32)
     for _ in range(EPOCHS):
-        users, items, _, _ = Cpu(Run(1, threads)).solve_side(
+        users, items, _, _ = CpuSolver(Run(1, threads)).solve_side(
             rows, items, users, objective
         )
     return users, items

@@ -113,14 +113,14 @@ class Fusion:
         figures: Mapping[str, float] | None = None,
     ) -> Embeddings:
         """Train with one prior strength; `figures` are reported with the first epoch."""
-        from embsql.factorization.cpu import Cpu
+        from embsql.factorization.cpu import CpuSolver
         from embsql.numeric.linalg import transpose
 
         scale = mean_weight_scale(data)
         by_user = data.by_user(data.weight * np.float32(scale))
         by_item = transpose(by_user, data.n_items)
         of_users, of_items = self._objectives(data, strength)
-        cpu = Cpu(run)
+        cpu = CpuSolver(run)
         seen = np.bincount(data.item, minlength=data.n_items) > 0  # (i,)
         to_weights = content.ridge_map(seen)  # (p, seen items)
         users = np.zeros((data.n_users, self.dim), np.float32)  # (u, d)

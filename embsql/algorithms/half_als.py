@@ -85,13 +85,13 @@ class HalfALS:
 
         The reported loss is the objective over what scoring everything 0 would give.
         """
-        from embsql.factorization.cpu import Cpu  # here: it brings the compiler
+        from embsql.factorization.cpu import CpuSolver  # here: it brings the compiler
 
         scale = mean_weight_scale(data)
         fixed = self._fixed_factors(data)  # (i or u, d)
         matrix = self._matrix(data, scale)
         objective = self._objective(data, fixed)
-        solved, loss, penalty = Cpu(run).solve_from_zero(
+        solved, loss, penalty = CpuSolver(run).solve_from_zero(
             matrix, fixed, objective
         )  # (u or i, d)
         report(run, self.name, 1, objective.relative(loss + penalty))

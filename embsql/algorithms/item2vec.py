@@ -147,7 +147,9 @@ class Item2Vec:
                 run.before.items, missing, constant_values=np.nan
             )  # (n_tokens, d)
         settings = self._settings(histories)
-        inputs, outputs = train.train(histories, counts, settings, run, initial)
+        inputs, outputs = train.train_skipgram(
+            histories, counts, settings, run, initial
+        )
         vectors = inputs + outputs if self.method == "cbow" else inputs  # (n_tokens, d)
         return vectors[: data.n_items]
 

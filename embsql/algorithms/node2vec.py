@@ -25,7 +25,7 @@ from embsql.options import (
 )
 from embsql.run import Run
 from embsql.skipgram.base import Settings
-from embsql.skipgram.train import train
+from embsql.skipgram.train import train_skipgram
 
 # of a vector, roughly: a shorter one would soon be turned away from where it pointed
 TRAINED_LENGTH = np.float32(5)
@@ -119,7 +119,7 @@ class Node2Vec:
         p, q = (self.p / self.q, 1.0) if bipartite else (self.p, self.q)
         walks = Walks(graph, self.walks_per_node, self.walk_length, p, q, run)
         initial = _initial(run, bipartite)  # (n, d)
-        vectors, _ = train(
+        vectors, _ = train_skipgram(
             walks, walks.counts(), self._settings(), run, initial
         )  # (n, d)
         vectors[graph.counts == 0] = 0

@@ -18,7 +18,7 @@ SCRATCH_VECTORS = 5  # that kernels.solve works in
 
 
 @dataclass(frozen=True, slots=True)
-class Cpu:
+class CpuSolver:
     """Arrays stay as they are; each row is solved by one thread."""
 
     run: Run

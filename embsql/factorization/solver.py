@@ -11,15 +11,15 @@ def solver(run: Run) -> Solver:
     """The solver for the run's device."""
     # imported here: the compiler takes long, torch longer, and listing algorithms needs neither
     if run.device == "cpu":
-        from embsql.factorization.cpu import Cpu
+        from embsql.factorization.cpu import CpuSolver
 
-        return Cpu(run)
+        return CpuSolver(run)
     try:
-        from embsql.factorization.torch import Torch, has_gpu
+        from embsql.factorization.torch import TorchSolver, has_gpu
     except ImportError:
         raise MissingExtra(
             what="training on a GPU", package="torch", extra="torch"
         ) from None
     if not has_gpu():
         raise NoGpu
-    return Torch(run)
+    return TorchSolver(run)

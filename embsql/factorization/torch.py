@@ -51,7 +51,7 @@ def has_gpu() -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Torch:
+class TorchSolver:
     """Tensors on the run's device."""
 
     run: Run

@@ -140,7 +140,9 @@ def _row_dot(table: Float32, i: int, b: Float32) -> np.float32:
 
 
 @compiled
-def matmul(low: int, high: int, table: Float32, right: Float32, out: Float32) -> None:
+def matmul_rows(
+    low: int, high: int, table: Float32, right: Float32, out: Float32
+) -> None:
     """Rows low..high of table (n, f) times right (f, g) into out (n, g)."""
     f, g = right.shape
     fours = f - f % 4
@@ -167,7 +169,7 @@ def matmul(low: int, high: int, table: Float32, right: Float32, out: Float32) ->
 
 
 @compiled
-def gramian(low: int, high: int, table: Float32, out: Float32) -> None:
+def add_gramian(low: int, high: int, table: Float32, out: Float32) -> None:
     """Add the Gramian of rows low..high of table (n, f) to out (f, f)."""
     f = table.shape[1]
     fours = high - (high - low) % 4
@@ -232,7 +234,7 @@ def jacobi_sweep(table: Float64, rotations: Float64) -> int:
 
 
 @compiled
-def multiply(
+def multiply_rows(
     low: int,
     high: int,
     indptr: Int64,
@@ -254,7 +256,7 @@ def multiply(
 
 
 @compiled
-def transpose(
+def transpose_rows(
     indptr: Int64,
     indices: Int32,
     data: Float32,

@@ -86,7 +86,7 @@ def matmul(table: Float32, right: Float32, run: Run) -> Float32:
     out = np.empty((len(table), right.shape[1]), np.float32)  # (n, g)
 
     def multiply_range(low: int, high: int) -> None:
-        kernels.matmul(low, high, table, right, out)
+        kernels.matmul_rows(low, high, table, right, out)
 
     parallel_map(multiply_range, dense_ranges(*table.shape), run)
     return out
@@ -98,7 +98,7 @@ def gramian(table: Float32, run: Run) -> NDArray[np.float64]:
 
     def gramian_of_range(low: int, high: int) -> Float32:
         out = np.zeros((width, width), np.float32)  # (f, f)
-        kernels.gramian(low, high, table, out)
+        kernels.add_gramian(low, high, table, out)
         return out
 
     total = np.zeros((width, width))  # (f, f)
@@ -131,7 +131,7 @@ def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
     out = np.empty((len(matrix.counts), width), np.float32)  # (n, f)
 
     def multiply_range(low: int, high: int) -> None:
-        kernels.multiply(
+        kernels.multiply_rows(
             low, high, matrix.indptr, matrix.indices, matrix.data, table, out
         )
 
@@ -145,5 +145,7 @@ def transpose(matrix: CsrMatrix, n_columns: int) -> CsrMatrix:
     rows = np.empty_like(matrix.indices)  # (n,)
     values = np.empty_like(matrix.data)  # (n,)
     cursor = indptr[:-1].copy()  # (m,)
-    kernels.transpose(matrix.indptr, matrix.indices, matrix.data, cursor, rows, values)
+    kernels.transpose_rows(
+        matrix.indptr, matrix.indices, matrix.data, cursor, rows, values
+    )
     return CsrMatrix(indptr, rows, values)

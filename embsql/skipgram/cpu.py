@@ -23,7 +23,7 @@ from embsql.skipgram.kernels import (
     AliasTable,
     Curves,
     Table,
-    Work,
+    Workspace,
 )
 
 ROUND = (
@@ -32,7 +32,7 @@ ROUND = (
 NO_TIME = np.empty(0, np.float32)
 
 
-class Cpu:
+class CpuTrainer:
     """Tables padded to whole registers, a copy of them for each thread."""
 
     def __init__(
@@ -138,12 +138,12 @@ class Cpu:
         count = min(self.run.threads, 1 + n * f // MIN_WORK)
         return equal_ranges(n, count)
 
-    def _work(self, longest: int, state: NDArray[np.uint64]) -> Work:
+    def _work(self, longest: int, state: NDArray[np.uint64]) -> Workspace:
         """Room for a thread to compute in."""
         contexts = 2 * self.settings.window
         targets = 1 + self.settings.negatives
         width = self.tables[0].vectors.shape[1]
-        return Work(
+        return Workspace(
             kept=np.empty(longest, np.int32),
             kept_time=np.empty(longest, np.float32),
             context=np.empty(contexts, np.int32),

@@ -93,7 +93,7 @@ def _symmetric(
 # --- users who met two items near one another ----------------------------------------------------
 
 
-class Events(NamedTuple):
+class ItemEvents(NamedTuple):
     """All events, by user and in order, as the compiled loop reads them."""
 
     user: Int32  # (m,)
@@ -131,7 +131,7 @@ def _ordered_neighbors(
     return codes, cosines
 
 
-def _events(data: Interactions, *, timed: bool) -> Events:
+def _events(data: Interactions, *, timed: bool) -> ItemEvents:
     """The events of the interactions."""
     events = data.events_by_time()
     user = data.user[events.pair]  # (m,)
@@ -141,14 +141,16 @@ def _events(data: Interactions, *, timed: bool) -> Events:
         time = np.empty(0, np.int64)
     by_item = np.argsort(item, kind="stable")  # (m,)
     item_indptr = indptr_of(item[by_item], data.n_items)
-    return Events(user, item, time, indptr_of(user, data.n_users), by_item, item_indptr)
+    return ItemEvents(
+        user, item, time, indptr_of(user, data.n_users), by_item, item_indptr
+    )
 
 
 @compiled
 def _count_shared(
     low: int,
     high: int,
-    events: Events,
+    events: ItemEvents,
     limits: Limits,
     scale: Float32,
     scratch: Int32,

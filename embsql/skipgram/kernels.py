@@ -53,7 +53,7 @@ class StepSettings(NamedTuple):
     lr: np.float32
 
 
-class Work(NamedTuple):
+class Workspace(NamedTuple):
     """Room to compute in; targets t = 1 + negatives, contexts c = 2 window, longest sequence s."""
 
     kept: Int32  # (s,) tokens that subsampling kept
@@ -261,7 +261,7 @@ def _adagrad(
 
 @inlined
 def _errors_and_loss(
-    score: Float32, work: Work, curves: Curves, weight: np.float32
+    score: Float32, work: Workspace, curves: Curves, weight: np.float32
 ) -> None:
     """Turn scores (t,) of the targets into errors, label less probability, times weight.
 
@@ -283,7 +283,12 @@ def _errors_and_loss(
 
 @inlined
 def _skipgram(
-    c: int, inputs: Table, outputs: Table, curves: Curves, work: Work, lr: np.float32
+    c: int,
+    inputs: Table,
+    outputs: Table,
+    curves: Curves,
+    work: Workspace,
+    lr: np.float32,
 ) -> None:
     """One step: each of c contexts should tell the center from its negatives."""
     targets = len(work.target)
@@ -313,7 +318,12 @@ def _skipgram(
 
 @inlined
 def _cbow(
-    c: int, inputs: Table, outputs: Table, curves: Curves, work: Work, lr: np.float32
+    c: int,
+    inputs: Table,
+    outputs: Table,
+    curves: Curves,
+    work: Workspace,
+    lr: np.float32,
 ) -> None:
     """One step: the mean of c contexts should tell the center from its negatives."""
     targets = len(work.target)
@@ -340,7 +350,7 @@ def _cbow(
 
 @inlined
 def _subsample(
-    low: int, high: int, token: Int32, time: Float32, keep: Float32, work: Work
+    low: int, high: int, token: Int32, time: Float32, keep: Float32, work: Workspace
 ) -> int:
     """Copy the tokens low..high that subsampling keeps; returns how many.
 
@@ -363,7 +373,7 @@ def _sample_window(
     timed: bool,
     negatives: AliasTable,
     settings: StepSettings,
-    work: Work,
+    work: Workspace,
 ) -> int:
     """Find the contexts of position i of n kept tokens, their weights, and the targets.
 
@@ -400,7 +410,7 @@ def skipgram(
     settings: StepSettings,
     inputs: Table,
     outputs: Table,
-    work: Work,
+    work: Workspace,
 ) -> None:
     """Train on sequences low..high, one step for each of their tokens; adds to the sums."""
     for s in range(low, high):
@@ -424,7 +434,7 @@ def cbow(
     settings: StepSettings,
     inputs: Table,
     outputs: Table,
-    work: Work,
+    work: Workspace,
 ) -> None:
     """The same for CBOW: a function of its own, as compiling costs seconds and few want both."""
     for s in range(low, high):

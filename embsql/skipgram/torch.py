@@ -26,11 +26,6 @@ SHARED_NEGATIVES = 256  # of all tokens of a step
 TINY = 1e-30  # less than any weight that counts
 
 
-def has_gpu() -> bool:
-    """Whether torch finds a GPU that it can use."""
-    return bool(torch.cuda.is_available())
-
-
 class Chunk(NamedTuple):
     """Tokens that are one step."""
 
@@ -49,7 +44,7 @@ class Pairs(NamedTuple):
     weight: Tensor  # (p,) the same, less by the time between the two
 
 
-class Torch:
+class TorchTrainer:
     """Tensors on the run's device."""
 
     def __init__(

@@ -20,7 +20,7 @@ from embsql.skipgram.base import Corpus, LrSchedule, Settings, Trainer, initial_
 WARM_START_SQUARE = 25.0
 
 
-def train(
+def train_skipgram(
     corpus: Corpus,
     counts: Int64,
     settings: Settings,
@@ -66,18 +66,19 @@ def _trainer(
     arguments = (vectors, squares, negatives, keep, settings, run)
     # imported here: the compiler takes long, torch longer, and listing algorithms needs neither
     if run.device == "cpu":
-        from embsql.skipgram.cpu import Cpu
+        from embsql.skipgram.cpu import CpuTrainer
 
-        return Cpu(*arguments)
+        return CpuTrainer(*arguments)
     try:
-        from embsql.skipgram.torch import Torch, has_gpu
+        from embsql.factorization.torch import has_gpu
+        from embsql.skipgram.torch import TorchTrainer
     except ImportError:
         raise MissingExtra(
             what="training on a GPU", package="torch", extra="torch"
         ) from None
     if not has_gpu():
         raise NoGpu
-    return Torch(*arguments)
+    return TorchTrainer(*arguments)
 
 
 def _initial_vectors(

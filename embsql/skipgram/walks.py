@@ -70,7 +70,7 @@ class Bias(NamedTuple):
     inout_bias: float  # where it leads to any other: 1/q
 
 
-class Work(NamedTuple):
+class WalkState(NamedTuple):
     """What is known of walkers that move together, each (WALKERS_PER_GROUP,)."""
 
     state: UInt64  # of the random numbers
@@ -159,8 +159,8 @@ class Walks:
         return GraphArrays(graph.indptr, indices, graph.data, self.alias, self.total)
 
 
-def _work() -> Work:
-    return Work(
+def _work() -> WalkState:
+    return WalkState(
         state=np.empty(WALKERS_PER_GROUP, np.uint64),
         bits=np.empty(WALKERS_PER_GROUP, np.uint64),
         edge=np.empty(WALKERS_PER_GROUP, np.int64),
@@ -295,7 +295,7 @@ def _exact_step(uniform: float, t: int, v: int, g: GraphArrays, bias: Bias) -> i
 
 
 @inlined
-def _propose(n: int, at: Int32, g: GraphArrays, work: Work) -> None:
+def _propose(n: int, at: Int32, g: GraphArrays, work: WalkState) -> None:
     """Draw an edge from the row of at[w] for the first n waiting walkers, and prefetch it."""
     for i in range(n):
         w = work.waiting[i]
@@ -310,7 +310,7 @@ def _propose(n: int, at: Int32, g: GraphArrays, work: Work) -> None:
 
 
 @inlined
-def _proposed(w: int, g: GraphArrays, work: Work) -> int:
+def _proposed(w: int, g: GraphArrays, work: WalkState) -> int:
     """The node that walker w is proposed: the edge's own, or the one that stands in for it."""
     e = work.edge[w]
     if not len(g.alias):
@@ -335,7 +335,9 @@ def _overflow(t: int, v: int, g: GraphArrays, bias: Bias) -> float:
 
 
 @inlined
-def _accepts(w: int, x: int, t: int, g: GraphArrays, bias: Bias, work: Work) -> bool:
+def _accepts(
+    w: int, x: int, t: int, g: GraphArrays, bias: Bias, work: WalkState
+) -> bool:
     """Whether walker w, coming from t, accepts to walk to x.
 
     With probability bias / the largest but that of returning.
@@ -364,7 +366,7 @@ def _prefetch_row(g: GraphArrays, t: int) -> None:
 
 
 @inlined
-def _step(walkers: Int32, position: int, g: GraphArrays, work: Work) -> None:
+def _step(walkers: Int32, position: int, g: GraphArrays, work: WalkState) -> None:
     """Every walker's next node, by weight."""
     for w in range(len(walkers)):
         work.waiting[w] = w
@@ -375,7 +377,7 @@ def _step(walkers: Int32, position: int, g: GraphArrays, work: Work) -> None:
 
 @inlined
 def _try_step(
-    n: int, walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: Work
+    n: int, walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: WalkState
 ) -> int:
     """Make a proposal to the first n waiting walkers.
 
@@ -404,7 +406,7 @@ def _try_step(
 
 @inlined
 def _biased_step(
-    walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: Work
+    walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: WalkState
 ) -> None:
     """Every walker's next node, by weight and bias."""
     for w in range(len(walkers)):
@@ -427,7 +429,7 @@ def _biased_step(
 
 @compiled
 def _walk(
-    tokens: Int32, key: np.uint64, g: GraphArrays, bias: Bias, work: Work
+    tokens: Int32, key: np.uint64, g: GraphArrays, bias: Bias, work: WalkState
 ) -> None:
     """Let walkers walk on from tokens[:, 0]; walker w draws from the stream of key + w."""
     unbiased = bias.return_bias == 1 and bias.inout_bias == 1

@@ -14,7 +14,7 @@ from embsql.algorithms import als
 from embsql.algorithms.als import ALS
 from embsql.data import CsrMatrix, Interactions, indptr_of
 from embsql.errors import BadOption, Diverged
-from embsql.factorization.cpu import Cpu
+from embsql.factorization.cpu import CpuSolver
 from embsql.factorization.objective import Objective
 from embsql.numeric.linalg import eigh, gramian, matmul, transpose
 from embsql.run import Run
@@ -93,7 +93,7 @@ OBJECTIVES = {
 def test_a_side_is_solved_in_every_row(objective: Objective, dim: int) -> None:
     data = noise()
     fixed = np.random.default_rng(1).standard_normal((data.n_items, dim), np.float32)
-    solved, turned, _, _ = Cpu(Run(threads=2)).solve_side(
+    solved, turned, _, _ = CpuSolver(Run(threads=2)).solve_side(
         data.by_user(), fixed, np.zeros((data.n_users, dim), np.float32), objective
     )
     truth = exact(data.by_user(), fixed, objective) @ fixed.T.astype(np.float64)
@@ -110,7 +110,7 @@ def test_the_loss_is_the_objective(objective: Objective) -> None:
     users, items = (
         rng.standard_normal((n, 9), np.float32) for n in (data.n_users, data.n_items)
     )
-    cpu = Cpu(Run(threads=2))
+    cpu = CpuSolver(Run(threads=2))
     users, items, _, penalty = cpu.solve_side(data.by_user(), items, users, objective)
     items, users, loss, _ = cpu.solve_side(
         transpose(data.by_user(), data.n_items), users, items, objective
@@ -127,10 +127,10 @@ def test_the_loss_is_the_objective(objective: Objective) -> None:
 )
 def test_torch_finds_the_same(options: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
-    from embsql.factorization.torch import Torch
+    from embsql.factorization.torch import TorchSolver
 
     ours = ALS(dim=12, **options).fit(noise(), Run(seed=3))
-    monkeypatch.setattr(als, "solver", Torch)
+    monkeypatch.setattr(als, "solver", TorchSolver)
     theirs = ALS(dim=12, **options).fit(noise(), Run(seed=3))
     scores = ours.users @ ours.items.T
     np.testing.assert_allclose(

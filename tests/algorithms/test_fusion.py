@@ -11,7 +11,7 @@ import pytest
 from embsql.algorithms.fusion import Fusion
 from embsql.data import CsrMatrix, Interactions
 from embsql.errors import BadFeatures, BadOption
-from embsql.factorization.cpu import Cpu
+from embsql.factorization.cpu import CpuSolver
 from embsql.factorization.objective import Objective
 from embsql.run import Run
 from tests.worlds import interactions, islands
@@ -54,7 +54,7 @@ def test_rows_are_solved_around_their_prior() -> None:
         rng.random(28).astype(np.float32) + 1,
     )
     objective = Objective(0, 1, 0, 0.3, 2.0, 0.0, 12, 28)
-    solved, turned, loss, penalty = Cpu(Run()).solve_side(
+    solved, turned, loss, penalty = CpuSolver(Run()).solve_side(
         rows, fixed, np.zeros((7, 5), np.float32), objective, prior
     )
     for row in range(7):

@@ -23,7 +23,11 @@ from embsql.skipgram import kernels
 from embsql.skipgram.base import Block, Settings
 from embsql.skipgram.cpu import alias_table
 from embsql.skipgram.ppmi import cooccurrences, shifted_ppmi
-from embsql.skipgram.train import keep_probabilities, negative_probabilities, train
+from embsql.skipgram.train import (
+    keep_probabilities,
+    negative_probabilities,
+    train_skipgram,
+)
 from tests.worlds import islands
 
 METHODS = ["skipgram", "cbow", "ppmi"]
@@ -198,7 +202,7 @@ def test_a_step_is_the_gradient(cbow: bool) -> None:
     settings = Settings(
         dim=2, epochs=1, window=1, negatives=1, lr=0.01, ns_exponent=0.0, cbow=cbow
     )
-    inputs, outputs = train(
+    inputs, outputs = train_skipgram(
         Given([0, 1]), np.array([1, 1, 0]), settings, Run(seed=1, threads=1), before
     )
     for wanted, given in ((0, 1), (1, 0)):
@@ -425,14 +429,14 @@ def test_counts_report_once() -> None:
 def test_torch_finds_the_ring_too(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     from embsql.skipgram import torch as _sgns_torch
-    from embsql.skipgram import train as _sgns
+    from embsql.skipgram import train_skipgram as _sgns
 
     torch.set_num_threads(1)
     monkeypatch.setattr(_sgns_torch, "CHUNK", 512)
     monkeypatch.setattr(
         _sgns,
         "_trainer",
-        lambda first, squares, counts, settings, run: _sgns_torch.Torch(
+        lambda first, squares, counts, settings, run: _sgns_torch.TorchTrainer(
             first,
             squares,
             negative_probabilities(counts, settings.ns_exponent),

@@ -16,7 +16,7 @@ from embsql.numeric.linalg import multiply
 from embsql.run import Run
 from embsql.skipgram import kernels, walks
 from embsql.skipgram.base import Block, LrSchedule, Settings, initial_squares
-from embsql.skipgram.cpu import Cpu, alias_table
+from embsql.skipgram.cpu import CpuTrainer, alias_table
 from embsql.skipgram.kernels import Table
 from tests.conftest import ROOT
 
@@ -155,7 +155,7 @@ def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
         dim=DIM, window=WINDOW, negatives=NEGATIVES, cbow=cbow, dynamic_window=False
     )
     run = Run(seed=3, threads=1)
-    trainer = Cpu(
+    trainer = CpuTrainer(
         vectors,
         initial_squares(DIM, N),
         chances,
