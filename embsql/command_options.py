@@ -26,14 +26,12 @@ class Train:
     item_col: str | None = None  # name of the item column; none: item_id
     weight_col: str | None = None  # name of the weight column; none: weight, if there
     time_col: str | None = None  # name of the time column; none: event_time, if there
-    seed: Seed = (
-        42  # where all that is random begins: the same seed gives the same bytes
-    )
+    # where all that is random begins: the same seed gives the same bytes
+    seed: Seed = 42
     threads: Threads | None = None  # threads to train with; none: every core
     device: Literal["cpu", "cuda"] = "cpu"  # where to train
-    evaluate: bool = (
-        False  # measure on held-out interactions first, and let that decide
-    )
+    # measure on held-out interactions first, and let that decide
+    evaluate: bool = False
     k: Ranks = (10, 20)  # lengths of the lists that are measured
     split: SplitName = "auto"  # what is held out; auto: last where there are times
     # a SELECT of user_id and item_id to measure on, in place of a part of the source
@@ -48,14 +46,12 @@ class Train:
     item_features: Any | None = None  # a SELECT of item_id and what is known of each
     # a SELECT of source_node, target_node and weight: edges between items, to walk on
     graph: Any | None = None
-    warm_start: bool = (
-        False  # go on from the live run's vectors, where the algorithm can
-    )
+    # go on from the live run's vectors, where the algorithm can
+    warm_start: bool = False
     # a folder where a training that is killed leaves how far it came
     checkpoint_dir: str | None = None
-    n_trials: Tries | None = (
-        None  # try so many settings of options that have several values
-    )
+    # try so many settings of options that have several values
+    n_trials: Tries | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +82,8 @@ class Cluster:
     entity: Entity = "item"  # whose vectors
     k: Count | None = None  # how many groups; none: the number with the best silhouette
     clustering: str = "default"  # its name; a run may have several
-    labels: Any | None = (
-        None  # a SELECT of entity_id and label: what a group has most of names it
-    )
+    # a SELECT of entity_id and label: what a group has most of names it
+    labels: Any | None = None
     normalize: bool = True  # group directions; false: vectors as they are
     seed: Seed = 42  # where all that is random begins
     threads: Threads | None = None  # threads to use; none: every core
@@ -102,9 +97,8 @@ class Project:
     help: ClassVar[str] = "embsql project --help"
 
     entity: Entity = "item"  # whose vectors
-    method: Literal["pca", "umap", "tsne"] = (
-        "pca"  # pca needs nothing, the others the extra maps
-    )
+    # pca needs nothing, the others the extra maps
+    method: Literal["pca", "umap", "tsne"] = "pca"
     seed: Seed = 42  # where all that is random begins
 
 
@@ -150,9 +144,8 @@ class RegisterText:
     name: ClassVar[str] = "register_text"
     help: ClassVar[str] = "embsql register-text --help"
 
-    encoder: str | None = (
-        None  # the folder of a sentence encoder; none: that of the extra text
-    )
+    # the folder of a sentence encoder; none: that of the extra text
+    encoder: str | None = None
     force: bool = False  # read them although nothing changed
 
 

@@ -54,9 +54,8 @@ class ALS:
     epochs: Count = 8  # sweeps over users and items; more seldom helps
     # weights are evidence, or ratings to predict
     feedback: Literal["implicit", "explicit"] = "implicit"
-    reg: NonNegative | None = (
-        None  # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
-    )
+    # pull towards zero; none: 0.005 for implicit, 0.08 for explicit
+    reg: NonNegative | None = None
     # the penalty grows with a row's evidence to this power: 1 in proportion, 0 not at all
     reg_exponent: NonNegative = 1.0
     # weight of an unseen pair where a seen one has 1 on average; none: 15 x density

@@ -42,9 +42,8 @@ class Content:
 
     name: ClassVar[str]  # set by @algorithm
 
-    vector_col: str | None = (
-        None  # the column that holds them; none: the only one there is
-    )
+    # the column that holds them; none: the only one there is
+    vector_col: str | None = None
     # whether an item met with more weight counts more
     weighting: Literal["weight", "equal"] = "weight"
     # days before a user's last event that halve what one counts; none: all count

@@ -50,9 +50,8 @@ class HalfALS:
 
     name: ClassVar[str]  # set by @algorithm
 
-    vector_col: str | None = (
-        None  # the column that holds them; none: the only one there is
-    )
+    # the column that holds them; none: the only one there is
+    vector_col: str | None = None
     # whose vectors they are; the others are solved for them
     fixed_side: Literal["items", "users"] = "items"
     # pull towards zero, in units of the mean squared length of the given vectors

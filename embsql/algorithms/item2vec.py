@@ -71,12 +71,10 @@ class Item2Vec:
     method: Literal["skipgram", "cbow", "ppmi"] = "skipgram"
     # items on either side that count as context; longer for sets, 3 for strict order
     window: Count = 5
-    dynamic_window: bool = (
-        True  # windows of 1 to `window` by chance, so that near items count more
-    )
-    shuffle: bool = (
-        False  # put each history in a new order every epoch: for sets that have none
-    )
+    # windows of 1 to `window` by chance, so that near items count more
+    dynamic_window: bool = True
+    # put each history in a new order every epoch: for sets that have none
+    shuffle: bool = False
     # random items that each pair is told from; for ppmi, the shift log(negatives)
     negatives: Count = 5
     # an item is a negative as often as its count to this power; worth trying -0.5 to 1
@@ -89,9 +87,8 @@ class Item2Vec:
     popularity_weight: NonNegative = 0.03
     # days (units of a numeric event_time) that halve a context's or history's weight
     half_life: Positive | None = None
-    max_length: Count | None = (
-        None  # use the latest so many events of a user; none: all
-    )
+    # use the latest so many events of a user; none: all
+    max_length: Count | None = None
     # columns of item_features, separated by commas, that join as tokens
     metadata_cols: str | None = None
 

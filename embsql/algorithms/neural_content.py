@@ -45,9 +45,8 @@ class NeuralContent:
     on_gpu: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("item_features",)
 
-    vector_col: str | None = (
-        None  # the column that holds them; none: the only one there is
-    )
+    # the column that holds them; none: the only one there is
+    vector_col: str | None = None
     # what makes a history one vector
     encoder: Literal["mean", "attention", "gru"] = "mean"
     # whether items also have vectors of their own; better where items have many interactions

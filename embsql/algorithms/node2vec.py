@@ -63,27 +63,22 @@ class Node2Vec:
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 10  # passes, each over walks of its own
-    nodes: Literal["both", "items"] = (
-        "both"  # walk between users and items, or from item to item
-    )
+    # walk between users and items, or from item to item
+    nodes: Literal["both", "items"] = "both"
     walks_per_node: Count = 5  # from every node in every epoch
     walk_length: Annotated[int, Range(2, INT)] = 20  # nodes of a walk
-    p: Positive = (
-        1.0  # above 1 a walk seldom turns back at once, below 1 it stays near its start
-    )
-    q: Positive = (
-        1.0  # above 1 a walk stays among common neighbors, below 1 it leads away
-    )
-    window: Count = (
-        3  # nodes on either side of a node in a walk that count as its context
-    )
+    # above 1 a walk seldom turns back at once, below 1 it stays near its start
+    p: Positive = 1.0
+    # above 1 a walk stays among common neighbors, below 1 it leads away
+    q: Positive = 1.0
+    # nodes on either side of a node in a walk that count as its context
+    window: Count = 3
     negatives: Count = 5  # random nodes that each pair is told from
     # nodes are drawn as negatives as often as they are met, to this power
     ns_exponent: float = 0.75
     lr: Positive = 0.8  # length of the first steps; Adagrad shortens later ones
-    n_neighbors: Count = (
-        20  # items that every item is joined with; more blur what is alike
-    )
+    # items that every item is joined with; more blur what is alike
+    n_neighbors: Count = 20
     min_similarity: Share = 0.0  # cosine that items must have to be joined
     # of the items' edges: their cosine, or number of users of both
     edge_weight: Literal["cosine", "count"] = "cosine"

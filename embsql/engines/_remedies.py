@@ -23,9 +23,8 @@ MOST = 10_000  # distinct values that are looked at
 LONGEST = 24  # letters of one that a message shows
 FEW = 8  # words among other values that a remedy names one by one
 TRIED = 200  # values by which the way to read all is chosen
-UNNAMED = (
-    "Some of its values cannot be read: leave them out"  # for who may not see them
-)
+# for who may not see them
+UNNAMED = "Some of its values cannot be read: leave them out"
 PLAIN = {"user_id", "item_id", "weight", "event_time"}  # names that need no quotes
 
 NUMBER = r"[-+]?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?"
@@ -73,9 +72,8 @@ class Dialect:
     text: str  # its type of text
     json: str  # the text of a JSON value, with {} for the value
     parse: Callable[[str, str], str]  # a text by a format, as a moment
-    attempt: str = (
-        ""  # NULL where an expression, {}, fails; nothing where there is no such thing
-    )
+    # NULL where an expression, {}, fails; nothing where there is no such thing
+    attempt: str = ""
 
     def as_text(self, value: str, type_: str) -> str:
         """A value of any type as text."""

@@ -7,9 +7,8 @@ import numpy as np
 from embsql.data import CsrMatrix, Float32, Int32, Interactions, indptr_of
 from embsql.run import Run
 
-N_NEIGHBORS = (
-    100  # of each item, as in the published table for item-kNN (BARS, Gowalla)
-)
+# of each item, as in the published table for item-kNN (BARS, Gowalla)
+N_NEIGHBORS = 100
 TINY = 1e-12  # less than any similarity that counts
 
 

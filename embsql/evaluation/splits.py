@@ -25,9 +25,8 @@ class Split:
     )
     train: Interactions
     held_out: Interactions
-    repeats: bool = (
-        False  # whether what a user knew is asked for again, and may then be in a list
-    )
+    # whether what a user knew is asked for again, and may then be in a list
+    repeats: bool = False
     # what else is to be known about it: name -> how many
     facts: Mapping[str, int] = field(default_factory=dict)
 

@@ -30,9 +30,8 @@ from embsql.errors import (
 from embsql.sqlfiles.files import statements
 from embsql.stopping import Stopped, Work
 
-HEARTBEAT_INTERVAL = (
-    10.0  # seconds between signs of life; a lease ends 60 seconds after the last
-)
+# seconds between signs of life; a lease ends 60 seconds after the last
+HEARTBEAT_INTERVAL = 10.0
 POLL_INTERVAL = 0.25  # seconds between looks at whether someone wants the run to stop
 HELD_LEASES: set[str] = set()  # owners of the leases that this process holds
 

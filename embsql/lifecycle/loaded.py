@@ -20,9 +20,8 @@ LARGE_TABLES = {
     "user_embeddings": ("user_id",),
     "interactions": ("user_id", "item_id"),
 }
-PAGE_ROWS = (
-    100_000  # rows of a server's answer at once: each becomes Python objects on its way
-)
+# rows of a server's answer at once: each becomes Python objects on its way
+PAGE_ROWS = 100_000
 UNLIMITED = 10**15
 
 

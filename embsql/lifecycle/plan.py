@@ -53,25 +53,21 @@ class Plan:
     evaluate: bool = False
     k: tuple[int, ...] = RANKS
     split: str = "auto"
-    test: Source | None = (
-        None  # user_id and item_id of pairs to measure on, in place of a part
-    )
+    # user_id and item_id of pairs to measure on, in place of a part
+    test: Source | None = None
     repeats: bool = False  # whether to ask again for what was known
     gate: bool = True
     gate_tolerance: float = TOLERANCE
     force: bool = False
     user_features: Source | None = None  # a SELECT of user_id and what is known of each
     item_features: Source | None = None  # a SELECT of item_id and what is known of each
-    graph: Source | None = (
-        None  # a SELECT of source_node, target_node (items), perhaps weight
-    )
+    # a SELECT of source_node, target_node (items), perhaps weight
+    graph: Source | None = None
     warm_start: bool = False
-    checkpoint_dir: str | None = (
-        None  # a folder where a killed training leaves how far it came
-    )
-    search: tune.Search | None = (
-        None  # options still to be found; algorithm has their first values
-    )
+    # a folder where a killed training leaves how far it came
+    checkpoint_dir: str | None = None
+    # options still to be found; algorithm has their first values
+    search: tune.Search | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that do not go together, or that cannot be had here.

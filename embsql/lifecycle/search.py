@@ -38,9 +38,8 @@ from embsql.evaluation.splits import Split
 from embsql.options import Option, shown
 from embsql.run import Run
 
-MAX_ASKS_PER_TRIAL = (
-    10  # of the sampler per trial: what it names again is not tried again
-)
+# of the sampler per trial: what it names again is not tried again
+MAX_ASKS_PER_TRIAL = 10
 MAX_SCANNED = 1000  # settings that are looked through for one that can be made
 # a positive range whose ends are so far apart is searched on a logarithmic scale
 LOG_SCALE_RATIO = 10

@@ -57,9 +57,8 @@ class SequenceBatch(NamedTuple):
     inputs: Tensor  # (t,) items, or masks, that the network reads
     state_at: Tensor  # (s,) events whose states predict
     target: Tensor  # (p,) predicted events, by their index among all
-    state_of: Tensor | None = (
-        None  # (p,) which of the states predicts each; none: one each
-    )
+    # (p,) which of the states predicts each; none: one each
+    state_of: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
 MIN_BUCKET_FILL = 0.75  # of a bucket's width that its shortest history has at least
 FFN_MULTIPLIER = 4  # the feed-forward layer is so many times as wide as the vectors
-ROPE_BASE = (
-    1e4  # events after which the slowest pair of components has turned once, over 2 pi
-)
+# events after which the slowest pair of components has turned once, over 2 pi
+ROPE_BASE = 1e4
 
 
 # --- histories -----------------------------------------------------------------------------------

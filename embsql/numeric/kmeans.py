@@ -41,9 +41,8 @@ MIN_SEEDING_ROWS = 4096  # so that few clusters are seeded well, too
 # candidates for each first centroid: they avoid most bad optima, and share the time of reading the
 # rows
 CANDIDATES = 4
-FULL_PASSES = (
-    1  # over all rows, after the samples: removes what the centroids owe to the sample
-)
+# over all rows, after the samples: removes what the centroids owe to the sample
+FULL_PASSES = 1
 MAX_FLOAT32_SUM = 1024  # rows added up in float32 before float64 takes over
 SILHOUETTE_SAMPLE = 20_000  # rows on which numbers of clusters are compared
 K_GRID = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)

@@ -10,9 +10,8 @@ from embsql.data import CsrMatrix, Float32
 from embsql.numeric.linalg import eigh, gramian, matmul, multiply, transpose
 from embsql.run import Run
 
-OVERSAMPLING = (
-    16  # vectors found beyond those asked for, so that the last asked for are right
-)
+# vectors found beyond those asked for, so that the last asked for are right
+OVERSAMPLING = 16
 # multiplications by the matrix and its transpose; more give exacter vectors, not better answers
 POWER_ITERATIONS = 4
 NOISE = 1e-6  # share of the largest eigenvalue below which float32 sees only rounding

@@ -53,9 +53,8 @@ RUNNING = """
     CROSS JOIN LATERAL embsql.request_stop(job.job_id) AS asked
     WHERE job.worker = $worker AND job.status = 'running'
 """
-STORAGE = (
-    "v1.4.0"  # as embsql's own files, so that BI tools with a 1.x driver read them
-)
+# as embsql's own files, so that BI tools with a 1.x driver read them
+STORAGE = "v1.4.0"
 
 
 def package_path() -> Path:
@@ -232,9 +231,8 @@ class BackgroundWorker:
 
     def __init__(self, address: str | None, log: Callable[[str], None]) -> None:
         self.address, self.log = address, log
-        self._announced = (
-            False  # before, an adapter may be left from what this process did earlier
-        )
+        # before, an adapter may be left from what this process did earlier
+        self._announced = False
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
 

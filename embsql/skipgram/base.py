@@ -44,9 +44,8 @@ class Settings:
     window: int = 5  # in tokens
     negatives: int = 5
     lr: float = 0.8
-    ns_exponent: float = (
-        0.75  # a token is a negative as often as its count to this power
-    )
+    # a token is a negative as often as its count to this power
+    ns_exponent: float = 0.75
     sample: float = 0.0  # tokens above this share of all are dropped at random; 0: none
     cbow: bool = False
     dynamic_window: bool = True  # windows of 1 to `window`, by chance

@@ -36,9 +36,8 @@ ALLOWED = (
 ONE_ID = "text, a number or another value that an id can be"
 LONGEST_NAME = 255  # bytes of a file's name; the system has no longer ones
 GIVEN = "given"  # what a table in memory is called where it is read
-UNNAMED = (
-    "-- a SELECT that named somebody who was forgotten"  # where a run remembered one
-)
+# where a run remembered one
+UNNAMED = "-- a SELECT that named somebody who was forgotten"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ def with_vectors(name: str, data: Interactions, group: np.ndarray) -> Interactio
     """The data with vectors of 8 numbers for items, for what trains on given ones: a direction per
     group, and noise.
     """
-    if not (has(name, "vectors") or has(name, "vector_col")) and name != "fusion":
+    if not has(name, "vector_col") and name != "fusion":
         return data
     given = np.eye(8)[group] + 0.1 * np.random.default_rng(0).standard_normal(
         (len(group), 8)

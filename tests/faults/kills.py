@@ -325,9 +325,8 @@ class Running:
     process: Any
     pipe: Any
     backend: int
-    said: str | None = (
-        None  # what it said when it ended by itself, before it could begin
-    )
+    # what it said when it ended by itself, before it could begin
+    said: str | None = None
 
     def ended(self) -> str:
         """How it ended: killed, done, with a sentence, or with a traceback."""

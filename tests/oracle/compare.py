@@ -16,9 +16,8 @@ from tests.oracle.data import Row, by_bytes
 
 T = TypeVar("T")
 FLOAT32 = 2e-6  # a dozen roundings of float32, relative to numbers above 1
-SOLVED = (
-    1e-4  # what conjugate gradients to a millionth leave, times the systems' condition
-)
+# what conjugate gradients to a millionth leave, times the systems' condition
+SOLVED = 1e-4
 
 
 class _Any:

@@ -115,9 +115,8 @@ class Attentive(Sequential):
     network: ClassVar[str] = "transformer"
 
     n_layers: Count = 2  # of attention
-    n_heads: Count = (
-        2  # parts of the vectors that attend on their own, each of an even length
-    )
+    # parts of the vectors that attend on their own, each of an even length
+    n_heads: Count = 2
     dropout: Dropout = 0.1  # share of the network's components left out in training
 
     def __post_init__(self) -> None:
