@@ -28,9 +28,8 @@ REFUSAL = re.compile(
     r"embsql: (.*?)(?:' to INT64)?",
     re.DOTALL,
 )
-ROW = re.compile(
-    r"Original Line: .*?\n(?=Error when|\n|[A-Z])", re.DOTALL
-)  # of a file, where reading it failed
+# of a file, where reading it failed
+ROW = re.compile(r"Original Line: .*?\n(?=Error when|\n|[A-Z])", re.DOTALL)
 
 UNSHARED = "a statement failed, and what the database says of it may quote a row"
 

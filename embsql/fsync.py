@@ -17,9 +17,8 @@ COPY = ".embsql-"  # how the folder begins that a new file is written in
 
 def fsync_path(path: Path) -> None:
     """Wait until a file, or a folder's list of names, is on the disk."""
-    windows = (
-        os.name == "nt"
-    )  # which flushes no folders, and files only where it may write
+    # which flushes no folders, and files only where it may write
+    windows = os.name == "nt"
     if windows and path.is_dir():
         return
     handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)

@@ -78,9 +78,8 @@ Dropout = Annotated[float, Range(0, 1, below=True)]
 Exponent = Annotated[float, Range(-2, 2)]
 Duration = Annotated[int, Range(0, 2**62)]  # a BIGINT, with room to add one to another
 Layers = Annotated[int, Range(0, 3)]
-Seed = Annotated[
-    int, Range(0, 2**32 - 1)
-]  # numpy and the libraries of maps and searches take no larger one
+# numpy and the libraries of maps and searches take no larger one
+Seed = Annotated[int, Range(0, 2**32 - 1)]
 Threads = Annotated[int, Range(1, 1024)]
 Ranks = Annotated[tuple[int, ...], Range(1, 10_000)]  # lengths of ranked lists
 

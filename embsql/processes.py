@@ -34,9 +34,8 @@ def _start(pid: int) -> str:
         words = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return words.rpartition(")")[2].split()[
-        19
-    ]  # what stands in brackets is a name of any letters
+    # what stands in brackets is a name of any letters
+    return words.rpartition(")")[2].split()[19]
 
 
 def is_gone(other: str) -> bool:

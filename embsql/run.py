@@ -13,9 +13,8 @@ if TYPE_CHECKING:
     from embsql.checkpoints import Checkpoints
     from embsql.data import Embeddings
 
-Listener = Callable[
-    [int, dict[str, float]], None
-]  # hears of every epoch and its figures
+# hears of every epoch and its figures
+Listener = Callable[[int, dict[str, float]], None]
 
 
 def usable_cores() -> int:
@@ -60,20 +59,16 @@ class Run:
     run_id: int | None = None
     model_name: str = ""
     status: str = "training"  # training ready live retired failed cancelled
-    metrics: dict[str, float] = field(
-        default_factory=dict
-    )  # "ndcg@10" -> value on the held-out split
+    # "ndcg@10" -> value on the held-out split
+    metrics: dict[str, float] = field(default_factory=dict)
     refused: str | None = None  # why the gate did not let it go live
     skipped: bool = False  # nothing had changed: this is the run that was live already
-    before: Embeddings | None = field(
-        default=None, repr=False
-    )  # what to start from, NaN for who is new; None: afresh
-    checkpoints: Checkpoints | None = field(
-        default=None, repr=False
-    )  # where the training loop says how far it is
-    generator: Any = field(
-        default=None, repr=False
-    )  # torch's, where training has one: what checkpoints hold of chance
+    # what to start from, NaN for who is new; None: afresh
+    before: Embeddings | None = field(default=None, repr=False)
+    # where the training loop says how far it is
+    checkpoints: Checkpoints | None = field(default=None, repr=False)
+    # torch's, where training has one: what checkpoints hold of chance
+    generator: Any = field(default=None, repr=False)
     on_report: Listener | None = field(default=None, repr=False)
     on_check: Callable[[], None] | None = field(default=None, repr=False)
 

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
 
-_here = (
-    threading.local()
-)  # `.work`: what this thread does, where somebody may want to stop it
+# `.work`: what this thread does, where somebody may want to stop it
+_here = threading.local()
 
 
 class Stopped(BaseException):
@@ -27,9 +26,8 @@ class Work:
         self._ends: list[
             Callable[[], None]
         ] = []  # of the statements that run, the innermost last
-        self._lock = (
-            threading.Lock()
-        )  # held while one is ended: what comes after it is not hit
+        # held while one is ended: what comes after it is not hit
+        self._lock = threading.Lock()
         self._outer: Work | None = None
 
     def __enter__(self) -> Work:

@@ -26,12 +26,10 @@ class Algorithm(Protocol):
 
     name: ClassVar[str]
     ordered: ClassVar[bool]  # whether `fit` wants the events behind the pairs
-    encodes: ClassVar[
-        bool
-    ]  # whether features are columns of any type, which the report then tells of
-    resumes: ClassVar[
-        bool
-    ]  # whether a training that was killed can go on from a checkpoint: what nn.trainer trains
+    # whether features are columns of any type, which the report then tells of
+    encodes: ClassVar[bool]
+    # whether a training that was killed can go on from a checkpoint: what nn.trainer trains
+    resumes: ClassVar[bool]
 
     on_gpu: ClassVar[bool]  # whether it can train on one
     sides: ClassVar[tuple[str, ...]]  # side inputs that it can learn from

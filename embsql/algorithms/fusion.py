@@ -73,9 +73,10 @@ class Fusion:
 
         The reported loss is the objective over what scoring everything 0 would give.
         """
+        # here: it brings the compiler
         from embsql.features.dense import (
             dense_item_features,
-        )  # here: it brings the compiler
+        )
 
         content = dense_item_features(data)
         if self.prior_strength is not None:
@@ -137,9 +138,8 @@ class Fusion:
             first = figures or {} if epoch == 1 else {}
             report(run, self.name, epoch, of_users.relative(loss + penalty), **first)
         weights = (to_weights @ items[seen]).astype(np.float32)  # (p, d)
-        items[~seen] = (
-            content.table[~seen] @ weights
-        )  # nothing but what the features predict
+        # nothing but what the features predict
+        items[~seen] = content.table[~seen] @ weights
         tower = content.tower(weights)
         towers = {"item": tower} if tower else {}
         return Embeddings(

@@ -43,10 +43,11 @@ class HalfALS:
     users whom another model knows.
     """
 
+    # as `fixed_side` says
     sides: ClassVar[tuple[str, ...]] = (
         "item_features",
         "user_features",
-    )  # as `fixed_side` says
+    )
 
     name: ClassVar[str]  # set by @algorithm
 

@@ -292,9 +292,8 @@ class Histories:
     age: Float32 | None  # (m,) in half-lives
     metadata: CsrMatrix  # the tokens of each item
     n_tokens: int
-    seed: (
-        int | None
-    )  # of the order in each epoch; none: the order is that of the events
+    # of the order in each epoch; none: the order is that of the events
+    seed: int | None
 
     @property
     def counts(self) -> Int64:

@@ -17,10 +17,11 @@ from embsql.command_options import Cluster, Evaluate, Materialize, Project
 from embsql.errors import BadCall, InvalidOptionsJson, UnknownCommand, suggestion
 from embsql.options import check_names, declared, shortened, word
 
+# files of the trainer's machine, where who asks for a training has no rights
 TRAINER_ONLY_OPTIONS = {
     "source_db",
     "checkpoint_dir",
-}  # files of the trainer's machine, where who asks for a training has no rights
+}
 
 Words = Sequence[str | None]
 

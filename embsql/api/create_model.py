@@ -42,11 +42,12 @@ SAME = {"data_split_method": "split"}  # says what ours says, in other values
 THERE = {ours: theirs for theirs, ours in ALIASES.items()}
 ALGORITHMS = {"matrix_factorization": "als", "pca": "svd"}
 SPLITS = {"auto_split": "auto", "random": "random", "seq": "time", "no_split": None}
+# change how long it takes, not what is asked for
 COMMON = (
     "early_stop",
     "min_rel_progress",
     "max_parallel_trials",
-)  # change how long it takes, not what is asked for
+)
 ABSENT = {  # what BigQuery ML has and we have not -> what to do
     "data_split_col": (
         "choose what is held out with data_split_method = 'seq', 'random' or 'auto_split'"
@@ -60,10 +61,11 @@ ABSENT = {  # what BigQuery ML has and we have not -> what to do
     "model_registry": "leave it out: embsql.runs() is the registry",
     "kms_key_name": "leave it out: the database decides how its files are stored",
 }
+# what l2_reg means there: the same pull on every row, 1 where it is left out
 PLAIN_REG = {
     "reg": 1.0,
     "reg_exponent": 0.0,
-}  # what l2_reg means there: the same pull on every row, 1 where it is left out
+}
 PLAIN_ALPHA = 40.0  # what wals_alpha is there where it is left out
 
 GAP = r"(?:\s|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*.*?\*/)"

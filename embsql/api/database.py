@@ -52,13 +52,14 @@ MEASURING = {"evaluate", "k", "split", "test", "repeats", "gate", "tolerance"}
 Wanted = TypeVar("Wanted")
 
 SOURCE = "a SELECT, or the name of a table or file"
+# methods that may stand between BEGIN and COMMIT
 ANYWHERE = (
     "__init__",
     "ask",
     "sql",
     "features",
     "close",
-)  # methods that may stand between BEGIN and COMMIT
+)
 ITEMS = "a SELECT of item_id and what is known of each"
 
 

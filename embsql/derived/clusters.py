@@ -59,10 +59,11 @@ def cluster(
     category that is most over-represented in it. Raises UnknownModel, UnknownRun, RunNotReady,
     InvalidArgument, NotASelect or SourceFailed.
     """
+    # here: it brings the compiler, which asking does not need
     from embsql.numeric.kmeans import (
         choose_k,
         kmeans,
-    )  # here: it brings the compiler, which asking does not need
+    )
 
     side = read_side(engine, reference, entity, normalize=normalize)
     categories = (

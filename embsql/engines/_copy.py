@@ -206,9 +206,8 @@ def _pieces(array: pa.ChunkedArray) -> Iterator[pa.Array]:
     """The column in arrays of one chunk's rows."""
     for start in range(0, len(array), CHUNK):
         piece = array.slice(start, CHUNK)
-        yield (
-            piece.chunk(0) if piece.num_chunks == 1 else piece.combine_chunks()
-        )  # which copies
+        # which copies
+        yield (piece.chunk(0) if piece.num_chunks == 1 else piece.combine_chunks())
 
 
 def _lengths(piece: pa.Array, size: int) -> Int64:
@@ -218,9 +217,8 @@ def _lengths(piece: pa.Array, size: int) -> Int64:
 
 def _numbers(piece: pa.Array, scalar: Scalar) -> Fixed:
     """Numbers, dates and the like."""
-    rounds = pa.types.is_floating(
-        scalar.arrow
-    )  # as SQL does; elsewhere a value that does not fit is an error
+    # as SQL does; elsewhere a value that does not fit is an error
+    rounds = pa.types.is_floating(scalar.arrow)
     values = (
         piece.cast(scalar.arrow, safe=not rounds)
         .drop_null()
@@ -277,9 +275,8 @@ def _text(name: str, piece: pa.Array) -> Text:
 
 def _coded(name: str, array: pa.ChunkedArray) -> Iterator[Text]:
     """Text in codes, never written out: every row points into the vocabulary."""
-    wide = pa.dictionary(
-        pa.int32(), array.type.value_type
-    )  # small codes may not count the words of all chunks
+    # small codes may not count the words of all chunks
+    wide = pa.dictionary(pa.int32(), array.type.value_type)
     array = array.cast(wide).unify_dictionaries()
     words = _text(
         name,
@@ -311,18 +308,16 @@ def _blocks(rows: Iterable[Block]) -> Iterator[list[Block]]:
         raise ValueError("this is no binary COPY stream: its signature is missing")
     rest = chain([first[len(HEADER) :]], rest)
     while chunk := list(islice(rest, CHUNK)):
-        yield [
-            block for block in chunk if len(block) > len(TRAILER)
-        ]  # a header by itself leaves an empty block
+        # a header by itself leaves an empty block
+        yield [block for block in chunk if len(block) > len(TRAILER)]
 
 
 def _batch(
     blocks: list[Block], types: Mapping[str, str], schema: pa.Schema
 ) -> pa.RecordBatch:
     """One chunk's rows as columns. Raises ValueError when they have others."""
-    data = np.frombuffer(
-        b"".join([*blocks, bytes(8)]), np.uint8
-    )  # any number can be read at the end, NULL or not
+    # any number can be read at the end, NULL or not
+    data = np.frombuffer(b"".join([*blocks, bytes(8)]), np.uint8)
     ends = np.cumsum(np.fromiter(map(len, blocks), np.int64, len(blocks)))  # (n,)
     at = np.concatenate(([0], ends))[:-1]  # (n,)
     if (_window(data, ">i2")[at] != len(types)).any():

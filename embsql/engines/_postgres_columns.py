@@ -21,10 +21,11 @@ NO_IDS = {
     "tsmultirange",
     "tstzmultirange",
 }
+# from where on whole numbers are not told apart
 EXACT = {
     "real": 2**24,
     "double precision": 2**53,
-}  # from where on whole numbers are not told apart
+}
 # of a query, a column and its type: some values, and the rows of each
 Values = Callable[[str, str, str], dict[str, int]]
 

@@ -14,6 +14,7 @@ from embsql.engines.columns import CALL, NAME, failed, quoted_name
 from embsql.engines.files import named_file
 from embsql.errors import EmbsqlError, NotASelect, StatementFailed
 
+# classes of errors that never quote one
 WITHOUT_ROWS = (
     "0A",
     "25",
@@ -23,11 +24,12 @@ WITHOUT_ROWS = (
     "53",
     "54",
     "57",
-)  # classes of errors that never quote one
+)
+# every letter, every digit
 SENT = {
     "client_encoding": "UTF8",
     "extra_float_digits": "1",
-}  # every letter, every digit
+}
 # No parameter stands inside these: texts, names, comments, dollar quotes.
 OPAQUE = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
 PARAMETER = re.compile(

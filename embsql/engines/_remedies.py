@@ -101,9 +101,8 @@ POSTGRESQL = Dialect(
 
 
 def _of_postgres(form: str) -> str:
-    quoted = re.sub(
-        r"(?<!%)\b(GMT)|(?<=%d)(T)", r'"\1\2"', form
-    )  # which stand for themselves
+    # which stand for themselves
+    quoted = re.sub(r"(?<!%)\b(GMT)|(?<=%d)(T)", r'"\1\2"', form)
     return re.sub(r"%\w", lambda found: POSTGRES[found[0]], quoted)
 
 

@@ -98,9 +98,8 @@ def failed(reason: str, kind: str | None, text: str) -> SourceFailed | InexactId
             reason=reason, shared={"reason": f"{kind}. {ALONE}"} if kind else None
         )
     value, limit, column = found.groups()
-    whole = (
-        abs(float(value)) < LARGEST_WHOLE
-    )  # as text it would be 9.007199254740992e+15
+    # as text it would be 9.007199254740992e+15
+    whole = abs(float(value)) < LARGEST_WHOLE
     remedy = (
         f"CAST({quote(column)} AS {'bigint' if whole else text}) AS {quote(column)}"
     )

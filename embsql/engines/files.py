@@ -25,9 +25,8 @@ SQL = re.compile(
     r"--|/\*|\(|(SELECT|WITH|FROM|VALUES|TABLE|PIVOT|UNPIVOT|DESCRIBE|SUMMARIZE|SHOW)\b",
     re.IGNORECASE,
 )
-PLAIN = re.compile(
-    r"\.(parquet|csv|tsv|json|jsonl|ndjson)$", re.IGNORECASE
-)  # what no table is called
+# what no table is called
+PLAIN = re.compile(r"\.(parquet|csv|tsv|json|jsonl|ndjson)$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

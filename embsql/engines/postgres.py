@@ -143,9 +143,8 @@ class PostgreSQL:
             )
         except psycopg.OperationalError as error:
             raise CannotOpen(path=self.label, reason=first_line(error)) from None
-        connection.read_only = (
-            self._asked_read_only or None
-        )  # each transaction: sessions are shared
+        # each transaction: sessions are shared
+        connection.read_only = self._asked_read_only or None
         set_json_loads(_text, connection)
         return connection
 
@@ -279,9 +278,8 @@ class PostgreSQL:
                 psycopg.RawCursor(source) as cursor,
                 cursor.copy(copying) as copy,
             ):
-                return decode_copy(
-                    map(bytes, copy), STREAM
-                )  # a memoryview per row would keep the garbage collector busy
+                # a memoryview per row would keep the garbage collector busy
+                return decode_copy(map(bytes, copy), STREAM)
         except psycopg.Error as error:
             raise source_failed(error) from None
 
@@ -433,9 +431,8 @@ class PostgreSQL:
         for statement in self.ask(REWRITING)["statement"].to_pylist():
             with suppress(NotInstalled):  # of a run that was dropped meanwhile
                 self.run(statement)
-        self.run(
-            "VACUUM (FULL) pg_catalog.pg_statistic"
-        )  # the most common ids, and some more
+        # the most common ids, and some more
+        self.run("VACUUM (FULL) pg_catalog.pg_statistic")
 
     def close(self) -> None:
         """Give back what was opened here."""

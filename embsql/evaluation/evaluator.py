@@ -35,9 +35,8 @@ class Metric:
     metric: str  # recall ndcg hit_rate mrr map coverage diversity novelty
     k: int  # length of the lists; 0 for a count
     value: float
-    popular_value: (
-        float | None
-    )  # None where the baseline's lists are too short for the figure
+    # None where the baseline's lists are too short for the figure
+    popular_value: float | None
     itemknn_value: float | None
     # 95% interval over users; None for coverage, which is not a mean over users
     ci_low: float | None

@@ -29,9 +29,8 @@ def hits(ranking: Int32, relevant: CsrMatrix, n_items: int) -> Hits:
     if not len(relevant.indices):
         return np.zeros(ranking.shape, bool)
     row = np.arange(len(ranking), dtype=np.int64)  # (m,)
-    relevant_keys = (
-        np.repeat(row, relevant.counts) * n_items + relevant.indices
-    )  # ascending
+    # ascending
+    relevant_keys = np.repeat(row, relevant.counts) * n_items + relevant.indices
     keys = row[:, None] * n_items + ranking  # (m, k)
     position = np.searchsorted(relevant_keys, keys)  # (m, k)
     found = relevant_keys[position.clip(max=len(relevant_keys) - 1)]  # (m, k)

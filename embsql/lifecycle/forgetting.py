@@ -23,6 +23,7 @@ from embsql.lifecycle.registry import execute_named, log_event, query_named, swe
 from embsql.sources.source import UNNAMED
 
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each
+# in shared tables
 DERIVED = (
     "clusters",
     "labels",
@@ -30,14 +31,16 @@ DERIVED = (
     "top_items",
     "neighbors",
     "examples",
-)  # in shared tables
+)
 PARTS = ("embeddings", "interactions", *DERIVED)  # all that a run has of a person
+# where it is told what went wrong, which may name one
 WORDS = (
     "runs",
     "gates",
     "trials",
-)  # where it is told what went wrong, which may name one
+)
 NAMED = ("'{}'", '"{}"', '\\"{}\\"', "user {},")
+# among options
 SELECTS = (
     "user_features",
     "item_features",
@@ -45,7 +48,7 @@ SELECTS = (
     "users",
     "labels",
     "test",
-)  # among options
+)
 ORPHANS = {"top_items", "neighbors", "cluster_members", "maps"}
 
 
@@ -89,9 +92,8 @@ def _begin(engine: Engine, user_id: str) -> int:
             user_id,
             [row["run_id"] for row in query_named(engine, "ended_runs")],
         )
-        log_event(
-            engine, "", None, "forget"
-        )  # the id itself would be a trace of the person
+        # the id itself would be a trace of the person
+        log_event(engine, "", None, "forget")
         return rows + _clear(engine, user_id, _left(engine, user_id))
 
 
@@ -105,9 +107,8 @@ def _left(engine: Engine, user_id: str) -> list[int]:
 def _clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
     """Remove a person from some runs, within a transaction."""
     execute_named(engine, "lock_runs", runs=runs)
-    _unname(
-        engine, user_id, runs
-    )  # before their rows go, which say whose words may name them
+    # before their rows go, which say whose words may name them
+    _unname(engine, user_id, runs)
     rows = _erase(engine, user_id, runs, PARTS)
     if not engine.embedded:
         execute_named(engine, "forget_statistics", runs=runs, user_id=user_id)
@@ -118,9 +119,8 @@ def _clear(engine: Engine, user_id: str, runs: Sequence[int]) -> int:
 def _erase(
     engine: Engine, user_id: str, runs: Sequence[int], parts: Iterable[str]
 ) -> int:
-    execute_named(
-        engine, "forget_user_shares", runs=runs, user_id=user_id
-    )  # while it is known of which groups
+    # while it is known of which groups
+    execute_named(engine, "forget_user_shares", runs=runs, user_id=user_id)
     return sum(
         execute_named(engine, f"forget_user_{part}", runs=runs, user_id=user_id)
         for part in parts

@@ -86,9 +86,8 @@ class Candidate:
     data: Interactions  # all there is
     parts: Split  # what was asked of it
     embeddings: Embeddings  # trained on one of the parts
-    known: tuple[
-        Mask, Mask
-    ]  # the users (n_users,) and items (n_items,) it has vectors of
+    # the users (n_users,) and items (n_items,) it has vectors of
+    known: tuple[Mask, Mask]
     fit: Callable[[Interactions], Embeddings]  # its training, on another part
     average: bool  # whether weights are means
     run: Run

@@ -72,9 +72,8 @@ class Lease:
     def __enter__(self) -> Lease:
         with ExitStack() as opened:
             second = opened.enter_context(closing(open_engine(self.engine.second())))
-            HELD_LEASES.add(
-                self.owner
-            )  # before anybody can see the lease, and take its holder for dead
+            # before anybody can see the lease, and take its holder for dead
+            HELD_LEASES.add(self.owner)
             opened.callback(HELD_LEASES.discard, self.owner)
             self._take()
             opened.callback(self._give_back)

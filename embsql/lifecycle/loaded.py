@@ -27,10 +27,11 @@ UNLIMITED = 10**15
 
 def pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
     """A run's rows of a large table in order of id; at least one page, which may have no rows."""
+    # no id is ''
     page, after = (
         UNLIMITED if engine.embedded else PAGE_ROWS,
         dict.fromkeys(LARGE_TABLES[table], ""),
-    )  # no id is ''
+    )
     while True:
         rows = engine.ask(
             statements("publish.sql")[table], run_id=run_id, page=page, **after

@@ -65,9 +65,8 @@ class Answered:
 
     parts: Split
     embeddings: Embeddings
-    known: tuple[
-        Any, Any
-    ]  # the users (n_users,) and items (n_items,) there are vectors of
+    # the users (n_users,) and items (n_items,) there are vectors of
+    known: tuple[Any, Any]
     figures: list[Metric]
 
 

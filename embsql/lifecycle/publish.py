@@ -53,18 +53,20 @@ SMALL_TABLES = (
     "tower_features",
     "tower_layers",
 )
+# what tells one run of a number from another
 IDENTITY = (
     "model_name",
     "checksum",
     "source_hash",
-)  # what tells one run of a number from another
+)
+# of a run, at any time after it
 DERIVED_TABLES = (
     "clusters",
     "cluster_members",
     "maps",
     "top_items",
     "neighbors",
-)  # of a run, at any time after it
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +199,8 @@ def _copy_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool
             target.write(
                 table, _columns(pa.concat_tables(pages(source, table, run_id)))
             )
-        target.index(
-            run_id
-        )  # in the same transaction: a run that is there has its indexes
+        # in the same transaction: a run that is there has its indexes
+        target.index(run_id)
     return True
 
 
@@ -232,9 +233,8 @@ def _verified(
         there, people = content(target, run_id), _people(source, run_id)
         missing = people[:0] if copied else _but(people, _people(target, run_id))
         if there == content(source, run_id, missing):
-            registry.finished_run(
-                source, f"{record['model_name']}@{run_id}"
-            )  # nobody removed it
+            # nobody removed it
+            registry.finished_run(source, f"{record['model_name']}@{run_id}")
             return there
         if not copied:
             raise _taken(target, record)
@@ -367,10 +367,11 @@ def _is_same(source: Engine, target: Engine) -> bool:
     """
     if source.name != target.name:
         return False
+    # no model can have this name
     mark = {
         "model_name": f"publish {uuid.uuid4().hex}",
         "owner": "publish",
-    }  # no model can have this name
+    }
     execute_named(target, "take_lease", run_id=0, **leases.this_process(), **mark)
     try:
         return bool(query_named(source, "lease", model_name=mark["model_name"]))

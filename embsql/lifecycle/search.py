@@ -43,13 +43,14 @@ MAX_ASKS_PER_TRIAL = 10
 MAX_SCANNED = 1000  # settings that are looked through for one that can be made
 # a positive range whose ends are so far apart is searched on a logarithmic scale
 LOG_SCALE_RATIO = 10
+# of a setting: the search goes on without it
 TRIAL_ERRORS = (
     Diverged,
     BadOption,
     BadFeatures,
     EmptyGraph,
     MemoryError,
-)  # of a setting: the search goes on without it
+)
 
 Fit = Callable[[Algorithm, Interactions, Run], Embeddings]
 
@@ -165,9 +166,8 @@ def _fits(trials: int | None, space: Mapping[str, Values]) -> bool:
 def _values(value: Any, option: Option) -> list[Any] | tuple[Any, ...] | None:
     """Candidates (a list) or the ends of a range (a tuple), as given; None for a single value."""
     if isinstance(value, set | frozenset):
-        return sorted(
-            value, key=shown
-        )  # sets of text have another order in every process
+        # sets of text have another order in every process
+        return sorted(value, key=shown)
     if isinstance(value, Mapping):
         if set(value) != {"from", "to"}:
             raise BadSearch(
@@ -253,9 +253,8 @@ def best(
     `record` hears of every trial as it ends. Raises AllTrialsFailed.
     """
     questions = Questions.prepare(parts, run)
-    silent = dataclasses.replace(
-        run, on_report=None
-    )  # the epochs of a trial are not the run's
+    # the epochs of a trial are not the run's
+    silent = dataclasses.replace(run, on_report=None)
 
     def measured(setting: dict[str, Any]) -> float:
         return _ndcg(questions, fit(search.make(setting), parts.train, silent), k)
@@ -332,9 +331,8 @@ def _run_trials(
             if key not in finished:  # the same setting would come to the same figure
                 finished[key] = attempt(len(finished) + 1, asked.params)
                 yield finished[key]
-            study.tell(
-                asked, finished[key].value or 0.0
-            )  # a failure is as bad as can be
+            # a failure is as bad as can be
+            study.tell(asked, finished[key].value or 0.0)
             if len(finished) == enough:
                 return
 

@@ -81,9 +81,10 @@ def load_encoder(encoder: str | None) -> Encoder:
     if not _is_folder(folder):  # or it would be taken for a name to download
         raise NoEncoder(folder=shortened(str(folder)), reason="there is no such folder")
     try:
+        # takes seconds: after what can be wrong
         from sentence_transformers import (
             SentenceTransformer,
-        )  # takes seconds: after what can be wrong
+        )
     except ImportError:
         raise MissingExtra(
             what="text", package="sentence-transformers", extra="text"

@@ -235,9 +235,8 @@ def _checkpoints(
     """
     if plan.checkpoint_dir is None:
         return None
-    found = json.dumps(
-        plan.params
-    )  # by a search, of which the hash knows where it looked
+    # by a search, of which the hash knows where it looked
+    found = json.dumps(plan.params)
     return checkpoints(
         plan.checkpoint_dir,
         source_hash,

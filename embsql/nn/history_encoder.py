@@ -100,9 +100,8 @@ class WeightedMean(nn.Module):  # type: ignore[misc]  # torch is untyped
         self.query: nn.Parameter | None = None
         if attention:
             self.key = nn.Linear(dim, dim)
-            self.query = nn.Parameter(
-                torch.zeros(dim)
-            )  # at first all weights are equal
+            # at first all weights are equal
+            self.query = nn.Parameter(torch.zeros(dim))
             nn.init.xavier_uniform_(self.key.weight, generator=generator)
             nn.init.zeros_(self.key.bias)
 
@@ -260,9 +259,8 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is untyped
             return None
         weight = self.encoder.weight(items)[:, 0]  # (n,)
         if self.options.similarity == "cosine":
-            weight = weight * items.norm(
-                dim=1
-            )  # the lengths that stored vectors have lost
+            # the lengths that stored vectors have lost
+            weight = weight * items.norm(dim=1)
         return float32_array(weight)
 
 

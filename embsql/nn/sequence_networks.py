@@ -474,9 +474,8 @@ def _mean(
     return MeanPooling(dims, options.history_dropout, generator, bag=task == "bag")
 
 
-Builder = Callable[
-    [Any, Any, torch.Generator], nn.Module
-]  # of options and training task
+# of options and training task
+Builder = Callable[[Any, Any, torch.Generator], nn.Module]
 NETWORKS: dict[str, Builder] = {
     "transformer": _transformer,
     "gru": _gru,

@@ -200,9 +200,8 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is untyped
         widths = [*hidden, dim]
         table = EmbeddingTable(_random(len(has_pairs), dim, generator))  # (n, d)
         self.id_embedding = table.requires_grad_(has_ids)
-        self.id_embedding.data *= (has_pairs & has_ids)[
-            :, None
-        ]  # none for who has no pairs
+        # none for who has no pairs
+        self.id_embedding.data *= (has_pairs & has_ids)[:, None]
         self.features: FeatureLayer | None = None
         if features:
             self.features = FeatureLayer(features, widths[0], generator)

@@ -203,9 +203,8 @@ class TrainerState:
             "best": self.stopping.weights,
         }
         for name, optimizer in self.optimizers.items():
-            of_parameters = optimizer.state_dict()[
-                "state"
-            ]  # of those that were ever changed
+            # of those that were ever changed
+            of_parameters = optimizer.state_dict()["state"]
             for number, values in of_parameters.items():
                 parts[f"{name}/{number}"] = values
         tensors = {

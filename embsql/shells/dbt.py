@@ -42,11 +42,12 @@ try:
 except ModuleNotFoundError:  # dbt with PostgreSQL alone, or no dbt at all
     BasePlugin = object
 
+# what a table in Python has one of
 TABULAR = (
     "to_arrow_table",
     "__arrow_c_stream__",
     "__dataframe__",
-)  # what a table in Python has one of
+)
 RUNNING = """
     SELECT asked.what
     FROM embsql.jobs AS job
@@ -191,9 +192,8 @@ def _is_dry_run() -> bool:
 
 def _vectors(database: Database, model_name: str, entity: str) -> pa.Table:
     """The live run's vectors, each a list of as many floats; no rows when nothing is live."""
-    run_id = (
-        registry.live_run_id(database.engine, model_name) or 0
-    )  # runs are counted from 1
+    # runs are counted from 1
+    run_id = registry.live_run_id(database.engine, model_name) or 0
     rows = database.ask(files.statements()[f"{entity}_vectors"], run_id=run_id)
     if len(rows):
         vectors = rows["embedding"].combine_chunks()  # (n,) lists of d

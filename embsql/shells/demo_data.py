@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 AISLES = ("tea", "coffee", "mug", "candle", "yarn", "book", "garden", "toy")
 STYLES = ("plain", "playful", "classic", "bold")
+# month (0 = January) in which each aisle sells best
 PEAK = (
     11,
     0,
@@ -22,7 +23,7 @@ PEAK = (
     6,
     4,
     11,
-)  # month (0 = January) in which each aisle sells best
+)
 OPENED = datetime.datetime(2024, 1, 1)
 DAYS = 730
 

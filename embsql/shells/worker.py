@@ -269,9 +269,8 @@ class Worker:
         """What becomes of a job that raised."""
         message = _message(error)
         if not isinstance(error, EmbsqlError) or type(error) is StatementFailed:
-            self.log(
-                f"{job} raised {error!r}"
-            )  # nobody foresaw it; for who runs the worker to read
+            # nobody foresaw it; for who runs the worker to read
+            self.log(f"{job} raised {error!r}")
         if isinstance(error, AlreadyTraining):
             self._note("postpone_job", job, error=message)
             return f"waits: {message}"

@@ -26,9 +26,8 @@ from embsql.skipgram.kernels import (
     Workspace,
 )
 
-ROUND = (
-    1 << 15
-)  # tokens between two exchanges, of all threads together: some ten milliseconds
+# tokens between two exchanges, of all threads together: some ten milliseconds
+ROUND = 1 << 15
 NO_TIME = np.empty(0, np.float32)
 
 
@@ -57,9 +56,8 @@ class CpuTrainer:
             self.copies = [
                 (_copy(self.tables[0]), _copy(outputs)) for _ in range(run.threads)
             ]
-            self.share = max(
-                ROUND // run.threads, len(inputs)
-            )  # as much as an exchange costs
+            # as much as an exchange costs
+            self.share = max(ROUND // run.threads, len(inputs))
         self.negatives = alias_table(negatives)
         self.curves = _curves()
         self.seeds = np.random.default_rng(run.seed)

@@ -207,18 +207,18 @@ def _interactions(
     tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_time: bool
 ) -> Interactions:
     """The coded rows (n,) of the source as ordered pairs."""
+    # here: it brings the compiler, which asking does not need
     from embsql.numeric.aggregate import (
         by_pair,
-    )  # here: it brings the compiler, which asking does not need
+    )
 
     pairs, users, items = (
         tables["pairs"],
         id_text(tables["users"]["id"]),
         id_text(tables["items"]["id"]),
     )
-    timed = has_time and pairs["event_time"].null_count < len(
-        pairs
-    )  # a column of NULLs tells no order
+    # a column of NULLs tells no order
+    timed = has_time and pairs["event_time"].null_count < len(pairs)
     with np.errstate(over="ignore"):  # a sum that is too much for a float is looked for
         columns = by_pair(
             pairs["user"].to_numpy(),

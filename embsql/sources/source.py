@@ -61,9 +61,8 @@ def source(value: Any, option: str) -> Source:
             raise SourceFailed(
                 reason=f"{option} named somebody who was forgotten; write it again"
             )
-        return (
-            text(option, value, ALLOWED) if value.strip() else value
-        )  # which is no SELECT
+        # which is no SELECT
+        return text(option, value, ALLOWED) if value.strip() else value
     if isinstance(value, os.PathLike):
         path = text(option, str(os.fspath(value)), ALLOWED)
         if len(Path(path).name.encode()) > LONGEST_NAME:
@@ -184,9 +183,8 @@ def text_of(value: Any, *, in_file: bool = False) -> str:
 
 def _id_of(value: str, *, nul: bool) -> str:
     """A text as the id it is, also one of spaces. Raises InvalidArgument."""
-    is_half = any(
-        "\ud800" <= letter <= "\udfff" for letter in value
-    )  # of a surrogate pair
+    # of a surrogate pair
+    is_half = any("\ud800" <= letter <= "\udfff" for letter in value)
     if not value or is_half or ("\0" in value and not nul):
         allowed = "an id: text, a number, a date or a UUID"
         raise InvalidArgument(name="user_id", allowed=allowed, value=shown(value))

@@ -25,10 +25,11 @@ POSTGRES_TYPES = {
     "double": "double precision",
     "double[]": "double precision[]",
 }
+# what every number turns into
 POSTGRES_ARGUMENTS = {
     **POSTGRES_TYPES,
     "int": "double precision",
-}  # what every number turns into
+}
 POSTGRES_CASTS = {  # how a body reads an argument, which may have come as another type
     **dict.fromkeys(TYPES, "{}"),
     "text": "CAST({} AS text)",
@@ -163,14 +164,12 @@ def _template(name: str) -> Any:
 
 # a row without columns: PostgreSQL has arguments as $1, $2
 NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"
-RUN = re.compile(
-    r"\(SELECT (embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\))\)"
-)  # in PostgreSQL
+# in PostgreSQL
+RUN = re.compile(r"\(SELECT (embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\))\)")
 # Tables of one partition for each run, in PostgreSQL
 PARTITIONED = re.compile(r"embsql\.(?:item_embeddings|user_embeddings|interactions)\b")
-Wrapped = tuple[
-    list[str], str, str
-]  # parameters, what is returned, the body with the parameters in it
+# parameters, what is returned, the body with the parameters in it
+Wrapped = tuple[list[str], str, str]
 
 
 def _duckdb(question: Question, body: str) -> Wrapped:
@@ -267,9 +266,8 @@ def _signatures(question: Question) -> list[dict[str, str]]:
     if not free:
         return [fixed]
     *others, common = free
-    others = [
-        a for a in others if a.default is None
-    ]  # left out, it would tell two functions not apart
+    # left out, it would tell two functions not apart
+    others = [a for a in others if a.default is None]
     fixed[common.name] = (
         "anycompatiblearray" if common.type == "text[]" else "anycompatible"
     )

@@ -16,9 +16,8 @@ def train_network(function: str, options: Any, *inputs: Any) -> Embeddings:
     """
     module, _, name = function.partition(".")
     try:
-        networks = importlib.import_module(
-            f"embsql.nn.{module}"
-        )  # here: torch is slow to import
+        # here: torch is slow to import
+        networks = importlib.import_module(f"embsql.nn.{module}")
     except ImportError:
         raise MissingExtra(what=options.name, package="torch", extra="torch") from None
     embeddings: Embeddings = getattr(networks, name)(options, *inputs)

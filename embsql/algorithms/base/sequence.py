@@ -35,9 +35,8 @@ class Sequential(ABC):
     ordered: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
     on_gpu: ClassVar[bool] = True
-    network: ClassVar[
-        str
-    ]  # which of nn.sequence_networks.NETWORKS turns events into states
+    # which of nn.sequence_networks.NETWORKS turns events into states
+    network: ClassVar[str]
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 15  # passes over the histories
