@@ -17,7 +17,7 @@ import click
 
 import embsql
 from embsql import algorithms, errors, options
-from embsql.api import commands as udf
+from embsql.api import commands as sql_commands
 from embsql.shells import cli
 from embsql.shells.demo import SHOP, open_shop, train_towers
 from embsql.shells.text_table import format_table
@@ -282,7 +282,7 @@ def commands() -> list[tuple[str, str, str]]:
         zip(
             calls,
             given,
-            [_first_line(udf.COMMANDS[name]) for name, _, _ in found],
+            [_first_line(sql_commands.COMMANDS[name]) for name, _, _ in found],
             strict=True,
         )
     )
@@ -310,7 +310,7 @@ def _default(value: Any) -> str:
 
 
 def _first_line(function: Any) -> str:
-    return (inspect.getdoc(function) or "").splitlines()[0]
+    return " ".join((inspect.getdoc(function) or "").split())
 
 
 def _sentence(text: str) -> str:

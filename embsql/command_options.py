@@ -97,7 +97,7 @@ class Project:
     help: ClassVar[str] = "embsql project --help"
 
     entity: Entity = "item"  # whose vectors
-    # pca needs nothing, the others the extra maps
+    # how; umap and tsne need the extra maps
     method: Literal["pca", "umap", "tsne"] = "pca"
     seed: Seed = 42  # where all that is random begins
 

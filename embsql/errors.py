@@ -28,7 +28,7 @@ REFUSAL = re.compile(
     r"embsql: (.*?)(?:' to INT64)?",
     re.DOTALL,
 )
-# of a file, where reading it failed
+# the row that DuckDB quotes when a file cannot be read
 ROW = re.compile(r"Original Line: .*?\n(?=Error when|\n|[A-Z])", re.DOTALL)
 
 UNSHARED = "a statement failed, and what the database says of it may quote a row"
@@ -297,8 +297,8 @@ class BadGraph(EmbsqlError):
 
 class EmptyGraph(EmbsqlError):
     """the items of model "{model}" have no edges to walk on: no two of them are alike enough in
-    their users. Lower least or raise within and gap, give a graph of your own, or walk between
-    users and items with nodes = both."""
+    their users. Lower min_similarity, raise max_event_distance and max_time_gap, give a graph of
+    your own, or walk between users and items with nodes = both."""
 
 
 class CheckpointNotWritten(EmbsqlError):

@@ -17,7 +17,7 @@ COPY = ".embsql-"  # how the folder begins that a new file is written in
 
 def fsync_path(path: Path) -> None:
     """Wait until a file, or a folder's list of names, is on the disk."""
-    # which flushes no folders, and files only where it may write
+    # Windows flushes no folders, and files only where it may write
     windows = os.name == "nt"
     if windows and path.is_dir():
         return
@@ -47,9 +47,8 @@ def _alone(folder: Path) -> Iterator[None]:
     """Hold the folder's lock, which ends with the process, however that ends."""
     folder.stat()  # which raises where there is none: FileLock would make one
     file = folder / LOCK
-    with FileLock(
-        file, mode=0o666
-    ):  # another user's lock, left by a kill, can be taken too
+    # another user's lock, left by a kill, can be taken too
+    with FileLock(file, mode=0o666):
         try:
             yield
         finally:

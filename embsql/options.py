@@ -4,8 +4,8 @@ Declared once, as a field of a frozen dataclass.
 
     lr: Positive = 0.002  # step size of Adam, falling to 0
 
-The comment behind a field is the option's reason. Algorithms declare their own options so, and
-commands theirs in `command_options`. Python, SQL's JSON, the command line, CREATE MODEL and dbt
+The comment behind or above a field is the option's reason. Algorithms declare their own options so,
+and commands theirs in `command_options`. Python, SQL's JSON, the command line, CREATE MODEL and dbt
 all read values through `make`, so that a wrong one gets the same message whichever way it came.
 What depends on several options, an algorithm checks with `require`.
 """
@@ -353,9 +353,8 @@ def _several(value: Any) -> tuple[int, ...]:
         value = value.split(",")
     elif isinstance(value, int | float):
         value = [value]
-    elif isinstance(
-        value, bytes | bytearray | Mapping
-    ):  # which would give its numbers, or its keys
+    # which would give its numbers, or its keys
+    elif isinstance(value, bytes | bytearray | Mapping):
         raise TypeError
     read = tuple(_integer(_plain(part)) for part in value)
     if not read:

@@ -407,7 +407,7 @@ def options(drawn: random.Random, cls: type[Any]) -> dict[str, Any]:
         known = [
             option
             for option in known
-            if option.name not in ("source_db", "checkpoints")
+            if option.name not in ("source_db", "checkpoint_dir")
         ]
     return {
         option.name: value(drawn, option)

@@ -42,7 +42,7 @@ FROZEN = {
     "0023_processes.sql": "7de75b474e81f812299f8356658b63ed",
     "0024_owners.postgres.sql": "0b0c5518a69ee5ba24b0dc87e52b1b7e",
     "0025_calls.postgres.sql": "794a62912d46d7ffc5e1137f7753b088",
-    "0026_names.postgres.sql": "62ac050e79c9fbacf540a8f339084a77",
+    "0026_names.postgres.sql": "6fd218fa872cea3e0dec6b0d4d5f5eec",
     "0026_names.sql": "1939ababcef7c57f090b548d1f619e23",
 }
 

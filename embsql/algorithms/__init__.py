@@ -1,9 +1,9 @@
 """What can be trained: one algorithm, one file, named after it.
 
 An algorithm is a frozen dataclass marked `@algorithm`. Its fields are its options (the comment
-behind a field is the option's reason), its docstring is the manual, `fit` is the mathematics.
-Everything else (command line, dbt options, reference pages, checking of values) is read from the
-class, by embsql.options.
+behind or above a field is the option's reason), its docstring is the manual, `fit` is the
+mathematics. Everything else (command line, dbt options, reference pages, checking of values) is
+read from the class, by embsql.options.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Gru4rec(Sequential):
     network: ClassVar[str] = "gru"
 
     epochs: Count = 20  # passes over the histories
-    n_layers: Annotated[int, Range(1, 4)] = 1  # of recurrent units
+    n_layers: Annotated[int, Range(1, 4)] = 1  # layers of recurrent units
     dropout: Dropout = 0.1  # share of the network's components left out in training
 
     def task(self, data: Interactions) -> TrainingTask:  # noqa: ARG002 - whatever the data

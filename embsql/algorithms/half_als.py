@@ -137,6 +137,6 @@ class HalfALS:
 
 
 def _mean_squared_length(vectors: Float32) -> float:
-    """Of the vectors (n, d) that are not zero."""
+    """Mean squared length of the vectors (n, d) that are not zero."""
     squares = np.square(vectors).sum(dtype=np.float64)
     return float(squares / max(1, vectors.any(axis=1).sum()))

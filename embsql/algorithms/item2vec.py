@@ -75,7 +75,7 @@ class Item2Vec:
     dynamic_window: bool = True
     # put each history in a new order every epoch: for sets that have none
     shuffle: bool = False
-    # random items that each pair is told from; for ppmi, the shift log(negatives)
+    # random items that each pair is contrasted with; for ppmi, the shift log(negatives)
     negatives: Count = 5
     # an item is a negative as often as its count to this power; worth trying -0.5 to 1
     ns_exponent: Exponent = 0.75
@@ -83,7 +83,7 @@ class Item2Vec:
     sample: NonNegative = 0.0
     # step length at first, falling to nothing; each vector's own steps shrink as it learns
     lr: Positive = 0.8
-    # of ln(1 + users), added to an item's score; 0: cosine, vectors keep their lengths
+    # weight of ln(1 + users), added to an item's score; 0: cosine, vectors keep their lengths
     popularity_weight: NonNegative = 0.03
     # days (units of a numeric event_time) that halve a context's or history's weight
     half_life: Positive | None = None
@@ -94,9 +94,8 @@ class Item2Vec:
 
     def __post_init__(self) -> None:
         check(self)
-        if (
-            self.method == "ppmi"
-        ):  # there is only one, and `run.report` is called as often
+        # there is only one, and `run.report` is called as often
+        if self.method == "ppmi":
             object.__setattr__(self, "epochs", 1)
 
     @property

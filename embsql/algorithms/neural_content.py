@@ -47,7 +47,7 @@ class NeuralContent:
 
     # the column that holds them; none: the only one there is
     vector_col: str | None = None
-    # what makes a history one vector
+    # how a history becomes one vector: its mean, one weighted by attention, or a GRU's last state
     encoder: Literal["mean", "attention", "gru"] = "mean"
     # whether items also have vectors of their own; better where items have many interactions
     item_id_embedding: bool = False

@@ -65,7 +65,7 @@ class Node2Vec:
     epochs: Count = 10  # passes, each over walks of its own
     # walk between users and items, or from item to item
     nodes: Literal["both", "items"] = "both"
-    walks_per_node: Count = 5  # from every node in every epoch
+    walks_per_node: Count = 5  # walks from every node in every epoch
     walk_length: Annotated[int, Range(2, INT)] = 20  # nodes of a walk
     # above 1 a walk seldom turns back at once, below 1 it stays near its start
     p: Positive = 1.0
@@ -73,14 +73,14 @@ class Node2Vec:
     q: Positive = 1.0
     # nodes on either side of a node in a walk that count as its context
     window: Count = 3
-    negatives: Count = 5  # random nodes that each pair is told from
+    negatives: Count = 5  # random nodes that each pair is contrasted with
     # nodes are drawn as negatives as often as they are met, to this power
     ns_exponent: float = 0.75
     lr: Positive = 0.8  # length of the first steps; Adagrad shortens later ones
     # items that every item is joined with; more blur what is alike
     n_neighbors: Count = 20
     min_similarity: Share = 0.0  # cosine that items must have to be joined
-    # of the items' edges: their cosine, or number of users of both
+    # weight of items' edges: their cosine, or how many users interacted with both
     edge_weight: Literal["cosine", "count"] = "cosine"
     # events that two items may be apart in a history to count for it; 0: any
     max_event_distance: Size = 0

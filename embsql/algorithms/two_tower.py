@@ -73,7 +73,7 @@ class TwoTower:
     batch_size: Count = 1024
     # items drawn per step to contrast with; the whole catalog where it has no more
     negatives: Count = 512
-    # whence; mixed: batch, uniform
+    # how negatives are drawn; mixed: from the batch and uniformly
     sampler: Literal["uniform", "popularity", "in_batch", "mixed", "hard"] = "uniform"
     # items of earlier pairs that are negatives too, with the vectors they had then
     negative_queue_size: Size = 0
@@ -90,7 +90,7 @@ class TwoTower:
     # regularization of what features add, as strong as that many pairs; only for dot
     feature_reg: NonNegative = 0.0
     hidden_layers: Layers = 0  # hidden layers between features and vector
-    hidden_dim: Count = 128  # of hidden layers
+    hidden_dim: Count = 128  # width of hidden layers
     # the user's items as a feature, with vectors of their own
     history_embedding: Literal["none", "separate", "shared"] = "none"
     history_dropout: Dropout = 0.5  # share of a history's items left out in training

@@ -294,7 +294,7 @@ def _translated(
 ) -> tuple[str, dict[str, Any], dict[str, str], bool]:
     """The algorithm, its and training's options, and the statement's names of them.
 
-    Last, whether the model's type is BigQuery's.
+    And whether the model's type is BigQuery's.
 
     Raises BadStatement, UnknownAlgorithm and UnknownOption.
     """
@@ -353,12 +353,8 @@ def _split(method: Any) -> dict[str, Any]:
             f"{options.shown(method)}"
         )
         raise BadStatement(reason=reason)
-    split_statements = SPLITS[method.lower()]
-    return (
-        {"split": split_statements, "evaluate": True, "gate": False}
-        if split_statements
-        else {}
-    )
+    split = SPLITS[method.lower()]
+    return {"split": split, "evaluate": True, "gate": False} if split else {}
 
 
 def _as_there(ours: dict[str, Any], given: dict[str, Any]) -> None:

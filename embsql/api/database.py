@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from embsql.lifecycle.publish import Published
 
 # options of train that say how it is measured, and what of it
-MEASURING = {"evaluate", "k", "split", "test", "repeats", "gate", "tolerance"}
+MEASURING = {"evaluate", "k", "split", "test", "repeats", "gate", "gate_tolerance"}
 Wanted = TypeVar("Wanted")
 
 SOURCE = "a SELECT, or the name of a table or file"
@@ -552,7 +552,7 @@ def connect(target: Any, *, read_only: bool = False, install: bool = False) -> D
 def cancel(path: str, model: str) -> bool:
     """Stop a training, also one in another process that holds the file open.
 
-    Whether it was in this one.
+    Returns whether the training was in this process.
     """
     registry.check_name(model)
     try:

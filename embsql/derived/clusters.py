@@ -51,7 +51,7 @@ def cluster(
 ) -> Clustered:
     """Group a run's items or users, in place of an earlier clustering of that name.
 
-    K by silhouette unless given.
+    `k` is found by silhouette unless given.
 
     Directions are grouped, so that the length of a vector, which is often popularity, does not
     count, and a vector without a direction is in no group; without `normalize` the vectors are

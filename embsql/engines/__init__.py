@@ -42,7 +42,7 @@ class Engine(Protocol):
     ) -> dict[str, pa.Table]:
         """Evaluate a source where the caller's own tables are visible.
 
-        The script, the queries and `done` in DuckDB.
+        Then run the script, the queries and `done` in DuckDB.
         """
 
     def write(
@@ -70,7 +70,8 @@ class Engine(Protocol):
     ) -> dict[str, Any]:
         """What the preparing script needs to know of a source, its types checked.
 
-        "guessed" among it says that types were told by a file's first rows; `whole` looks at all.
+        "guessed" among it says that types were guessed from a file's first rows; `whole` looks at
+        all.
         """
 
     def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
@@ -120,9 +121,8 @@ def complaint(error: Exception) -> str | None:
 
 def no_memory(error: Exception) -> str | None:
     """What could not be had, of an error for want of memory; None for any other error."""
-    if (
-        type(error).__name__ == "OutOfMemoryException"
-    ):  # DuckDB's, which goes on with advice
+    # DuckDB's, which goes on with advice
+    if type(error).__name__ == "OutOfMemoryException":
         return str(error).split("\n")[0]
     if isinstance(error, MemoryError):
         return str(error) or "an allocation failed"
@@ -177,9 +177,7 @@ def existing(target: Any) -> Any:
 
 
 def is_address(target: Any) -> bool:
-    """Whether a text is an address as libpq reads it: postgresql://..., or settings, user=...
-
-    Host=...
+    """Whether a text is an address as libpq reads it: a URI, or settings, user=... host=...
 
     Settings that libpq would not understand are one too: a file is never called after a password.
     """

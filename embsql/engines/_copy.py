@@ -206,7 +206,7 @@ def _pieces(array: pa.ChunkedArray) -> Iterator[pa.Array]:
     """The column in arrays of one chunk's rows."""
     for start in range(0, len(array), CHUNK):
         piece = array.slice(start, CHUNK)
-        # which copies
+        # combine_chunks copies, so only where it must
         yield (piece.chunk(0) if piece.num_chunks == 1 else piece.combine_chunks())
 
 
@@ -224,9 +224,8 @@ def _numbers(piece: pa.Array, scalar: Scalar) -> Fixed:
         .drop_null()
         .to_numpy(zero_copy_only=False)
     )  # (not NULL,)
-    if (
-        scalar.epoch
-    ):  # a time before what PostgreSQL can say must not wrap round to a late one
+    # a time before what PostgreSQL can say must not wrap round to a late one
+    if scalar.epoch:
         values = (
             np.maximum(values.view(np.int64), np.iinfo(scalar.wire).min + scalar.epoch)
             - scalar.epoch
@@ -251,9 +250,8 @@ def _vectors(name: str, piece: pa.Array, wire: str) -> Fixed:
         len(dims), [("dim", ">u2"), ("unused", ">u2"), ("components", wire, (dim,))]
     )
     values["dim"] = dim
-    with np.errstate(
-        over="ignore"
-    ):  # a number too large for a half becomes infinite, which the server refuses
+    # a number too large for a half becomes infinite, which the server refuses
+    with np.errstate(over="ignore"):
         values["components"] = (
             piece.flatten().to_numpy(zero_copy_only=False).reshape(len(dims), dim)
         )  # (m, dim)
@@ -349,9 +347,8 @@ def _read_numbers(
     """The numbers at positions (n,); where null (n,), what is read there counts for nothing."""
     wire = np.dtype(scalar.wire)
     values = _window(data, wire)[at]  # (n,)
-    if (
-        scalar.epoch
-    ):  # infinity is the largest number, and must not wrap round to the smallest
+    # infinity is the largest number, and must not wrap round to the smallest
+    if scalar.epoch:
         values = np.minimum(values, np.iinfo(wire).max - scalar.epoch) + scalar.epoch
     return pa.array(values.astype(wire.newbyteorder("=")), mask=null).cast(scalar.arrow)
 

@@ -101,7 +101,7 @@ POSTGRESQL = Dialect(
 
 
 def _of_postgres(form: str) -> str:
-    # which stand for themselves
+    # GMT and T are literal text: to_timestamp wants them quoted
     quoted = re.sub(r"(?<!%)\b(GMT)|(?<=%d)(T)", r'"\1\2"', form)
     return re.sub(r"%\w", lambda found: POSTGRES[found[0]], quoted)
 

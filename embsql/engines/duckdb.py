@@ -110,9 +110,8 @@ def _close_all() -> None:
     DuckDB 2 complains at length otherwise.
     """
     for engine in list(OPEN):
-        with suppress(
-            duckdb.Error
-        ):  # closed already, or busy in another thread: the process ends anyway
+        # closed already, or busy in another thread: the process ends anyway
+        with suppress(duckdb.Error):
             engine.withdraw()
             engine.close()
 
@@ -207,9 +206,8 @@ class DuckDB:
         except duckdb.Error as error:
             raise _failed(error) from None
         finally:
-            with suppress(
-                duckdb.Error
-            ):  # a caller's transaction that has failed tidies up by itself
+            # a caller's transaction that has failed tidies up by itself
+            with suppress(duckdb.Error):
                 self._caller.execute(ours(done)).fetchall()
 
     def write(
@@ -250,9 +248,8 @@ class DuckDB:
             with interruptible(self._own):
                 self._own.execute("COMMIT").fetchall()
         except BaseException:
-            with suppress(
-                duckdb.TransactionException
-            ):  # a failed COMMIT leaves nothing to roll back
+            # a failed COMMIT leaves nothing to roll back
+            with suppress(duckdb.TransactionException):
                 self._own.execute("ROLLBACK").fetchall()
             raise
         finally:
@@ -496,9 +493,8 @@ class DuckDB:
 
         A statement that fails would end it; a relation does not.
         """
-        with suppress(
-            duckdb.CatalogException, duckdb.BinderException
-        ):  # which the caller alone may see the reason of
+        # which the caller alone may see the reason of
+        with suppress(duckdb.CatalogException, duckdb.BinderException):
             self._own.sql(query)  # a file that is missing ends a transaction even so
         relation = self._caller.sql(query)
         return dict(zip(relation.columns, map(str, relation.types), strict=True))
@@ -722,10 +718,10 @@ def _first_line(error: Exception) -> str:
 
 def _words(error: Exception) -> str:
     """What DuckDB says, also where a session has it say so in JSON."""
-    kind, _, told = str(error).partition(": ")
-    if not told.startswith('{"exception_type"'):
+    kind, _, text = str(error).partition(": ")
+    if not text.startswith('{"exception_type"'):
         return str(error)
-    facts, _ = json.JSONDecoder().raw_decode(told)
+    facts, _ = json.JSONDecoder().raw_decode(text)
     return f"{kind}: {facts['exception_message']}"
 
 

@@ -68,9 +68,8 @@ def named_file(text: str) -> str | None:
     words = re.search(r"\s", text) is not None
     if quoted or "\n" in text or (words and SQL.match(text)):
         return None
-    if re.fullmatch(r"\w+\.\w+", text) and not PLAIN.search(
-        text
-    ):  # or a table with its schema
+    # or a table with its schema
+    if re.fullmatch(r"\w+\.\w+", text) and not PLAIN.search(text):
         return text if Path(text).is_file() else None
     plain = not words and "/" in text and not re.search(r"['\"();]", text)
     return (

@@ -342,9 +342,8 @@ class PostgreSQL:
         Of the partitioned tables it takes rows of one run, which are in a partition of its own.
         """
         target = f"{quote(schema)}.{quote(table)}"
-        if (
-            schema == "main"
-        ):  # the caller's own tables, by DuckDB's name for their place
+        # the caller's own tables, by DuckDB's name for their place
+        if schema == "main":
             target = quote(table)
         if schema == "embsql" and table in PARTITIONED:
             return self._write_partition(table, columns)
@@ -395,9 +394,8 @@ class PostgreSQL:
                 f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)",
                 QueuedLibpqWriter(cursor),
             )
-            with cursor.copy(
-                copying.encode(), writer=sender
-            ) as copy:  # one piece is sent while the next is made
+            # one piece is sent while the next is made
+            with cursor.copy(copying.encode(), writer=sender) as copy:
                 for piece in encode_copy(columns, types):
                     copy.write(piece)
             return cursor.rowcount
@@ -598,9 +596,8 @@ class PostgreSQL:
             connection.execute("SELECT set_config('search_path', $1, TRUE)", home)
             pgvector.psycopg.register_vector(connection)
             connection.execute("SELECT set_config('search_path', $1, TRUE)", before)
-        for number in self._vector_types(
-            connection
-        ):  # decoded by the column, not one by one
+        # decoded by the column, not one by one
+        for number in self._vector_types(connection):
             connection.adapters.register_loader(number, ByteaBinaryLoader)
         self._registered = connection
 
@@ -655,9 +652,8 @@ def _address(connection: psycopg.Connection[Any]) -> str:
 
     Raises UnknownDatabase or Closed.
     """
-    if not isinstance(
-        connection, psycopg.Connection
-    ):  # a cursor, a pool, an asynchronous one
+    # a cursor, a pool, an asynchronous one
+    if not isinstance(connection, psycopg.Connection):
         raise UnknownDatabase(target=f"a {type(connection).__qualname__}")
     if connection.closed:
         raise Closed(database="the connection to PostgreSQL that was given")

@@ -29,8 +29,7 @@ Key = tuple[str, str, int]  # of a figure: segment, metric, k
 class Metric:
     """One figure of a model on a split, beside the same figure of the two baselines."""
 
-    # all, users:new, users:light, users:heavy, items:head, items:tail; asked: counts of what was
-    # asked
+    # all, users:new, users:light, users:heavy, items:head, items:tail; asked: counts
     segment: str
     metric: str  # recall ndcg hit_rate mrr map coverage diversity novelty
     k: int  # length of the lists; 0 for a count

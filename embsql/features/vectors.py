@@ -62,9 +62,8 @@ def vector_column(
     numbers = known.flatten().to_numpy(
         zero_copy_only=False
     )  # (k * d,) a missing one is NaN
-    with np.errstate(
-        over="ignore"
-    ):  # what float32 cannot hold becomes infinity, which is refused
+    # what float32 cannot hold becomes infinity, which is refused
+    with np.errstate(over="ignore"):
         flat = numbers.astype(np.float32)  # (k * d,)
     has_list = lists.is_valid().to_numpy(zero_copy_only=False)  # (n,)
     shape = (len(lists), dim)

@@ -23,7 +23,7 @@ from embsql.lifecycle.registry import execute_named, log_event, query_named, swe
 from embsql.sources.source import UNNAMED
 
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each
-# in shared tables
+# of a person, in tables that all runs share
 DERIVED = (
     "clusters",
     "labels",
@@ -33,14 +33,14 @@ DERIVED = (
     "examples",
 )
 PARTS = ("embeddings", "interactions", *DERIVED)  # all that a run has of a person
-# where it is told what went wrong, which may name one
+# tables with texts of errors, which may name a person
 WORDS = (
     "runs",
     "gates",
     "trials",
 )
 NAMED = ("'{}'", '"{}"', '\\"{}\\"', "user {},")
-# among options
+# options that are SELECTs
 SELECTS = (
     "user_features",
     "item_features",

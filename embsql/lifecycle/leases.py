@@ -150,9 +150,8 @@ class Lease:
         with closing(second) as engine:
             beaten = time.monotonic()
             while not self._over.wait(POLL_INTERVAL):
-                with suppress(
-                    Exception
-                ):  # the next comes soon, and six in a row may fail
+                # the next comes soon, and six in a row may fail
+                with suppress(Exception):
                     self._poll(engine)
                     if time.monotonic() - beaten > HEARTBEAT_INTERVAL:
                         self._execute("heartbeat", engine, owner=self.owner)

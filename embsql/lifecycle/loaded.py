@@ -27,7 +27,7 @@ UNLIMITED = 10**15
 
 def pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
     """A run's rows of a large table in order of id; at least one page, which may have no rows."""
-    # no id is ''
+    # '' sorts before every id
     page, after = (
         UNLIMITED if engine.embedded else PAGE_ROWS,
         dict.fromkeys(LARGE_TABLES[table], ""),

@@ -89,9 +89,9 @@ class RunDigest:
 
 
 def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Published]:
-    """Copy runs ('shop', 'shop@7'.
+    """Copy runs into `target` and make them live there.
 
-    When none is named the live run of every model) and make them live in `target`.
+    `models` are 'shop' or 'shop@7'; without any, the live run of every model is copied.
 
     `target` is a DuckDB file, a postgresql:// address, or an open connection of either. What is
     there already is not copied again. Raises RunIdConflict, RunNotReady, Corrupted,
@@ -107,7 +107,7 @@ def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Pub
 
 
 def _wanted(engine: Engine, models: Sequence[str]) -> list[dict[str, Any]]:
-    """The records of the runs to publish. Raises what registry.finished raises."""
+    """The records of the runs to publish. Raises what registry.finished_run raises."""
     return [
         registry.finished_run(engine, reference)
         for reference in models or _live(engine)
@@ -233,7 +233,7 @@ def _verified(
         there, people = content(target, run_id), _people(source, run_id)
         missing = people[:0] if copied else _but(people, _people(target, run_id))
         if there == content(source, run_id, missing):
-            # nobody removed it
+            # raises where somebody removed it meanwhile
             registry.finished_run(source, f"{record['model_name']}@{run_id}")
             return there
         if not copied:
@@ -348,9 +348,9 @@ def _other(source: Engine, target: Any) -> Iterator[Engine]:
 
 
 def _install(engine: Engine) -> None:
-    """Embsql where it is missing.
+    """Install embsql where it is missing.
 
-    Without the commands in an embedded database, which need the process that trains.
+    In an embedded database without the commands, which need the process that trains.
     """
     if engine.embedded:
         registry.install(engine)

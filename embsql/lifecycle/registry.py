@@ -328,7 +328,7 @@ def get_run(engine: Engine, reference: str) -> dict[str, Any]:
 def finished_run(engine: Engine, reference: str) -> dict[str, Any]:
     """The run, if it is whole and holds nobody who is to be forgotten.
 
-    Raises RunNotReady, StillHolds, and what `run` raises.
+    Raises RunNotReady, StillHolds, and what `get_run` raises.
     """
     record = get_run(engine, reference)
     check_finished(engine, record["model_name"], record["run_id"], record["status"])
@@ -547,9 +547,8 @@ def collect_garbage(engine: Engine, model_name: str) -> None:
     def remove(run_id: int) -> None:
         with engine.transaction():
             execute_named(engine, "lock_runs", runs=[run_id])
-            if run_id in _collectable(
-                engine, model_name
-            ):  # it may have been made live meanwhile
+            # it may have been made live meanwhile
+            if run_id in _collectable(engine, model_name):
                 _delete(engine, [run_id])
 
     for run_id in _collectable(engine, model_name)[:-KEEP]:

@@ -38,12 +38,12 @@ from embsql.evaluation.splits import Split
 from embsql.options import Option, shown
 from embsql.run import Run
 
-# of the sampler per trial: what it names again is not tried again
+# how often the sampler is asked per trial: what it names again is not tried again
 MAX_ASKS_PER_TRIAL = 10
 MAX_SCANNED = 1000  # settings that are looked through for one that can be made
 # a positive range whose ends are so far apart is searched on a logarithmic scale
 LOG_SCALE_RATIO = 10
-# of a setting: the search goes on without it
+# errors that fail one setting only: the search goes on without it
 TRIAL_ERRORS = (
     Diverged,
     BadOption,
@@ -174,9 +174,8 @@ def _values(value: Any, option: Option) -> list[Any] | tuple[Any, ...] | None:
                 name=option.name, reason=f"{shown(value)} has not just from and to"
             )
         return value["from"], value["to"]
-    if isinstance(value, str) and (
-        option.kind is not str or option.choices
-    ):  # of text a comma may be a part
+    # of text a comma may be a part
+    if isinstance(value, str) and (option.kind is not str or option.choices):
         low, dots, high = value.partition("..")
         return (low, high) if dots else _listed(value)
     return value if isinstance(value, list | tuple) else None

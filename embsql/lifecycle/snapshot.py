@@ -104,9 +104,8 @@ def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings |
         side(engine, live["run_id"], entity).on(ids, missing=np.nan).vectors
         for entity, ids in (("user", data.users), ("item", data.items))
     )
-    if not query_named(
-        engine, "run_record", run_id=live["run_id"]
-    ):  # removed while it was read
+    # removed while it was read
+    if not query_named(engine, "run_record", run_id=live["run_id"]):
         return live_vectors(engine, plan, data)
     dim = getattr(plan.algorithm, "dim", items.shape[1])
     if items.shape[1] != dim:

@@ -38,7 +38,7 @@ def read_test_set(
             engine, test, Columns(user, item), run, explicit=True
         ).interactions()
     except MissingColumn as error:
-        raise MissingColumn(**error.values | {"place": "the test"}) from None
+        raise MissingColumn(**error.values | {"source": "the test"}) from None
     except NoRows as error:
         found = error.values["found"]
         reason = f"its test gives no pair ({found}); see what it returns by itself"

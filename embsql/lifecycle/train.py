@@ -235,7 +235,7 @@ def _checkpoints(
     """
     if plan.checkpoint_dir is None:
         return None
-    # by a search, of which the hash knows where it looked
+    # with what a search chose; source_hash knows only where it looked
     found = json.dumps(plan.params)
     return checkpoints(
         plan.checkpoint_dir,

@@ -89,7 +89,7 @@ def _is_large_table(parameter: nn.Parameter) -> bool:
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> None:
     """Scale the gradient, of all parameters at once, down to a norm.
 
-    CsrMatrix that a sparse one has several times are summed first.
+    Rows that a sparse one has several times are summed first.
     """
     gradients = []
     for parameter in parameters:

@@ -149,9 +149,8 @@ def matmul_rows(
     for row in range(low, high):
         for j in range(g):
             out[row, j] = 0
-        for i in range(
-            0, fours, 4
-        ):  # four at a time: each is one load, and one store serves all
+        # four at a time: each is one load, and one store serves all
+        for i in range(0, fours, 4):
             a = table[row, i]
             b = table[row, i + 1]
             c = table[row, i + 2]

@@ -95,9 +95,8 @@ class Main(click.Group):
                 "interrupted; what was live stays live"
             ) from None
         except OSError as error:  # of a file that cannot be read or written
-            if (
-                error.errno == errno.EPIPE
-            ):  # whoever read the output has gone, which click knows
+            # whoever read the output has gone, which click knows
+            if error.errno == errno.EPIPE:
                 raise
             message = (
                 f"{error.filename}: {error.strerror}" if error.filename else str(error)
@@ -452,9 +451,9 @@ def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
 def features_(
     ctx: click.Context, /, model: str, output: Path | None, **given: Any
 ) -> None:
-    """What other models can use of MODEL.
+    """Write the wide table of MODEL for other models.
 
-    A row per user or item, each entry of its vector a column.
+    It has a row per user or item, and each entry of its vector is a column.
     """
     with _open(ctx) as database:
         table = database.features(model, **_given(given))
@@ -535,7 +534,7 @@ def cancel_(ctx: click.Context, model: str) -> None:
 def publish_(ctx: click.Context, target: str, models: tuple[str, ...]) -> None:
     """Copy the live run of MODELS into TARGET, and make it live there.
 
-    Of every model when none is named.
+    When no model is named, the live runs of all are copied.
 
     TARGET is a DuckDB file, which readers may hold open meanwhile, or postgresql://...
     """

@@ -81,9 +81,8 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt may be absent, and publis
         """Choose a storage format that others read; say what hinders opening the file."""
         config.setdefault("storage_compatibility_version", STORAGE)
         path = Path(creds.path)
-        if (
-            path.is_file() or path.stem.lower() == "embsql"
-        ):  # a name that a file must not have
+        # a name that a file must not have
+        if path.is_file() or path.stem.lower() == "embsql":
             _look_into(creds.path)
 
     def configure_connection(self, conn: Any) -> None:
@@ -115,9 +114,8 @@ def _look_into(path: str) -> None:
     try:
         engines.open_engine(path).close()
     except (CannotOpen, DatabaseBusy) as error:
-        if (
-            error.values.get("holder") != " (this one)"
-        ):  # that one dbt-duckdb can share, or says why not
+        # that one dbt-duckdb can share, or says why not
+        if error.values.get("holder") != " (this one)":
             from dbt.adapters.exceptions import FailedToConnectError
 
             raise FailedToConnectError(str(error)) from None
@@ -241,9 +239,8 @@ class BackgroundWorker:
 
     def __exit__(self, *_: object) -> None:
         if self._worker and self._thread:
-            while self._cancel(
-                self._worker
-            ):  # dbt waits for its jobs: it was stopped in this one, or gave it up
+            # dbt waits for its jobs: it was stopped in this one, or gave it up
+            while self._cancel(self._worker):
                 time.sleep(leases.POLL_INTERVAL)
             self._worker.stop()
             self._thread.join()

@@ -17,7 +17,7 @@ LOOK = 0.5  # seconds
 def command(
     address: str, look: Callable[[], Any], name: str, *words: str
 ) -> list[str | None]:
-    """Run a command of `udf.COMMANDS` on a connection of its own.
+    """Run a command of `commands.COMMANDS` on a connection of its own.
 
     It runs in a thread: a backend's signals are PostgreSQL's, and a training would take SIGINT for
     itself in the main one. Meanwhile this thread calls `look` now and then, which raises when the

@@ -61,7 +61,7 @@ def source(value: Any, option: str) -> Source:
             raise SourceFailed(
                 reason=f"{option} named somebody who was forgotten; write it again"
             )
-        # which is no SELECT
+        # an empty text is refused later, as no SELECT
         return text(option, value, ALLOWED) if value.strip() else value
     if isinstance(value, os.PathLike):
         path = text(option, str(os.fspath(value)), ALLOWED)

@@ -164,7 +164,7 @@ def _template(name: str) -> Any:
 
 # a row without columns: PostgreSQL has arguments as $1, $2
 NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"
-# in PostgreSQL
+# the look-up of a run in a PostgreSQL body
 RUN = re.compile(r"\(SELECT (embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\))\)")
 # Tables of one partition for each run, in PostgreSQL
 PARTITIONED = re.compile(r"embsql\.(?:item_embeddings|user_embeddings|interactions)\b")

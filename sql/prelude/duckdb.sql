@@ -68,7 +68,7 @@ WHERE pair.id IS NOT NULL;
 
 CREATE OR REPLACE MACRO embsql.contains(list, element) AS list_contains(list, element);
 
--- An id of any type as text, by the rule of a source's ids (embsql/engines/_duckdb_columns.py): what is equal is one.
+-- An id of any type as text, by the rule of a source's ids (embsql/engines/duckdb_columns.py): what is equal is one.
 -- Every function here is planned with each call of each question, so they are few.
 CREATE OR REPLACE MACRO embsql.as_id(word, type) AS CASE
     WHEN type IN ('DOUBLE', 'FLOAT') THEN CASE

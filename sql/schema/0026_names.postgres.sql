@@ -233,6 +233,19 @@ UPDATE embsql.events SET event = 'materialize' WHERE event = 'materialise';
 UPDATE embsql.training_log SET metric = replace(metric, 'held_out_hits_worth_', 'recall@20_prior_')
 WHERE metric LIKE 'held_out_hits_worth_%';
 
+-- Indexes of runs are on this function: with another name they stay.
+DO $embsql$
+DECLARE
+    earlier regprocedure;
+BEGIN
+    FOR earlier IN
+        SELECT f.oid FROM pg_proc AS f WHERE f.pronamespace = 'embsql'::regnamespace AND f.proname = 'biased'
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s RENAME TO append_bias', earlier);
+    END LOOP;
+END
+$embsql$;
+
 -- Functions that have another name now, or other names of arguments and columns, which CREATE OR REPLACE refuses.
 DO $embsql$
 DECLARE
@@ -242,15 +255,14 @@ BEGIN
     SELECT string_agg(CAST(CAST(f.oid AS regprocedure) AS text), ', ') INTO earlier
     FROM pg_proc AS f
     WHERE f.pronamespace = 'embsql'::regnamespace AND f.proname IN (
-        'as_exact', 'biased', 'blank_words', 'cancel', 'checked_options', 'checked_text',
-        'claim_job', 'cluster', 'cohort_drift', 'compare', 'drift', 'drop_model', 'drop_run',
-        'enqueue', 'enqueue_under', 'evaluate', 'features', 'fingerprint', 'forget',
-        'forget_strangers', 'forget_words', 'given', 'hand_back', 'history', 'hold_run',
-        'hold_runs', 'indexed', 'know_model', 'leave_job', 'leave_training', 'likeness',
-        'materialise', 'no_such_run', 'note_job', 'products', 'project', 'promote',
-        'register_embeddings', 'rollback', 'rotated', 'shrunk', 'solve', 'sources_of',
-        'squared_size', 'together', 'towards_orthogonal', 'tower_words', 'train', 'words_kept',
-        'words_without'
+        'as_exact', 'blank_words', 'cancel', 'checked_options', 'checked_text', 'claim_job',
+        'cluster', 'cohort_drift', 'compare', 'drift', 'drop_model', 'drop_run', 'enqueue',
+        'enqueue_under', 'evaluate', 'features', 'fingerprint', 'forget', 'forget_strangers',
+        'forget_words', 'given', 'hand_back', 'history', 'hold_run', 'hold_runs', 'indexed',
+        'know_model', 'leave_job', 'leave_training', 'likeness', 'materialise', 'no_such_run',
+        'note_job', 'products', 'project', 'promote', 'register_embeddings', 'rollback', 'rotated',
+        'shrunk', 'solve', 'sources_of', 'squared_size', 'together', 'towards_orthogonal',
+        'tower_words', 'train', 'words_kept', 'words_without'
     );
     IF earlier IS NOT NULL THEN
         EXECUTE 'DROP FUNCTION ' || earlier; -- at once, because some call others

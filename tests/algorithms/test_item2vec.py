@@ -429,7 +429,7 @@ def test_counts_report_once() -> None:
 def test_torch_finds_the_ring_too(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = pytest.importorskip("torch")
     from embsql.skipgram import torch as _sgns_torch
-    from embsql.skipgram import train_skipgram as _sgns
+    from embsql.skipgram import train as _sgns
 
     torch.set_num_threads(1)
     monkeypatch.setattr(_sgns_torch, "CHUNK", 512)

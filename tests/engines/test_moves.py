@@ -250,7 +250,14 @@ def test_partitions_of_earlier_runs_say_it_too(copy) -> None:
         "ALTER TABLE embsql_runs.interactions_1 REPLICA IDENTITY DEFAULT",
         "DROP TABLE embsql.item_embeddings_none, embsql.user_embeddings_none",
         "DROP TABLE embsql.interactions_none",
-        "DELETE FROM embsql.migrations WHERE file_name LIKE '0016%'",
+        "ALTER TABLE embsql.source_checks RENAME TO validations",
+        "ALTER TABLE embsql.fold_in_settings RENAME TO solvers",
+        "ALTER TABLE embsql.item_gramian RENAME TO gram",
+        "ALTER TABLE embsql.item_weights RENAME TO item_scales",
+        "ALTER TABLE embsql.jobs RENAME COLUMN arguments TO words",
+        "ALTER TABLE embsql.jobs RENAME COLUMN result TO answer",
+        "ALTER TABLE embsql.jobs RENAME COLUMN dedup_key TO fingerprint",
+        "DELETE FROM embsql.migrations WHERE file_name LIKE ANY ('{0016%,0026%}')",
         "DELETE FROM embsql.surface",
     )
     embsql.connect(copy, install=True).close()

@@ -127,7 +127,7 @@ def test_an_index_answers_as_reading_everything_does(
             "most of an approximate answer is the exact one, rank and score included"
         )
     db.ask("SELECT CAST(pg_stat_force_next_flush() AS text)")
-    used = "SELECT sum(idx_scan) AS n FROM pg_stat_user_indexes WHERE indexrelname ~ '(embedding|biased)_idx'"
+    used = "SELECT sum(idx_scan) AS n FROM pg_stat_user_indexes WHERE indexrelname ~ '(embedding|append_bias)_idx'"
     assert int(db.ask(used).to_pylist()[0]["n"]) == len(QUESTIONS)
 
 

@@ -80,7 +80,7 @@ def subscriber(publisher, new_database) -> Iterator[str]:
 
 def train(db: embsql.Database, dim: int) -> None:
     db.train(
-        "m", EVENTS, dim=dim, epochs=1, evaluate=dim == 2, gate=False, progress=False
+        "m", EVENTS, dim=dim, epochs=1, evaluate=dim == 2, gate=dim != 2, progress=False
     )
 
 

@@ -77,12 +77,22 @@ ORDER BY 1, 2
 """
 
 
+INDEXED = """
+SELECT set_config('search_path', 'public', FALSE);
+CREATE TABLE indexed (embedding vector(2), bias real);
+CREATE INDEX ON indexed USING hnsw ((embsql.biased(embedding, bias)::vector(3)) vector_ip_ops);
+"""  # as those of runs are, which stay
+
+
 def test_a_server_of_then_has_the_functions_of_now(empty, pg) -> None:
     """What changed its arguments or columns was dropped first, as CREATE OR REPLACE cannot."""
     with psycopg.connect(empty) as connection:
         connection.execute(lzma.decompress((FOLDER / "server.sql.xz").read_bytes()))
+        connection.execute(INDEXED)
     with embsql.connect(empty, install=True) as database, embsql.connect(pg) as fresh:
         assert database.ask(SIGNATURES).to_pylist() == fresh.ask(SIGNATURES).to_pylist()
+        index = "SELECT indexdef FROM pg_indexes WHERE tablename = 'indexed'"
+        assert "embsql.append_bias" in database.ask(index).to_pylist()[0]["indexdef"]
         assert not database.ask(
             "SELECT to_regclass('embsql.solvers') AS gone"
         ).to_pylist()[0]["gone"]

@@ -527,7 +527,7 @@ def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
         "worker": "w",
         "attempts": 1,
         "status": "failed",
-        "answer": None,
+        "result": None,
         "error": f"user {ADA}, item i1",
     }
     with embsql.connect(new_database()) as database:

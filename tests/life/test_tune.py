@@ -492,27 +492,26 @@ BAD = [
         BadOption,
         "dim must be a whole number from 1 to 16000, got 'x'",
     ),
-    ({"tune": 3, "dim": (1.5, 4)}, BadOption, "dim must be a whole number"),
-    ({"tune": 3, "reg": (0.1, float("inf"))}, BadOption, "reg must be a number"),
-    ({"tune": 3, "dim": [0, -1]}, BadOption, "dim must be a whole number from 1"),
-    ({"tune": 3, "dim": [4, 8], "epochs": 0}, BadOption, "epochs"),
-    ({"tune": 3, "dmi": (1, 4)}, UnknownOption, 'Did you mean "dim"'),
-    ({"tune": 3, "feedback": ("implicit", "explicit")}, BadSearch, "not numbers"),
+    ({"n_trials": 3, "dim": (1.5, 4)}, BadOption, "dim must be a whole number"),
+    ({"n_trials": 3, "reg": (0.1, float("inf"))}, BadOption, "reg must be a number"),
+    ({"n_trials": 3, "dim": [0, -1]}, BadOption, "dim must be a whole number from 1"),
+    ({"n_trials": 3, "dim": [4, 8], "epochs": 0}, BadOption, "epochs"),
+    ({"n_trials": 3, "dmi": (1, 4)}, UnknownOption, 'Did you mean "dim"'),
+    ({"n_trials": 3, "feedback": ("implicit", "explicit")}, BadSearch, "not numbers"),
     (
-        {"tune": 3, "feedback": ["implicit", "explicit"]},
+        {"n_trials": 3, "feedback": ["implicit", "explicit"]},
         BadSearch,
         "how the source is read",
     ),
     (
-        {"tune": 3, "algorithm": "node2vec", "max_event_distance": (0, 9)},
+        {"n_trials": 3, "algorithm": "node2vec", "max_event_distance": (0, 9)},
         BadSearch,
         "how the source is read",
     ),
-    ({"tune": 3, "feedback": ["implicit", "no"]}, BadOption, "implicit or explicit"),
     (
-        {"n_trials": 3, "algorithm": "node2vec", "within": (0, 9)},
-        BadSearch,
-        "how the source is read",
+        {"n_trials": 3, "feedback": ["implicit", "no"]},
+        BadOption,
+        "implicit or explicit",
     ),
     (
         {"n_trials": 3, "feedback": ["implicit", "no"]},
@@ -600,8 +599,8 @@ def test_in_create_model(shop) -> None:
         feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]), l2_reg = HPARAM_RANGE(0.001, 0.1),
         cg_steps = [1, 2]) AS {SOURCE}""")
     params = record(shop, registry.live_run_id(shop.engine, "m"))["params"]
-    assert params["tune"]["trials"] == 3
-    assert params["tune"]["options"] == {
+    assert params["search"]["trials"] == 3
+    assert params["search"]["options"] == {
         "dim": [2, 4],
         "reg": {"from": 0.001, "to": 0.1},
         "cg_steps": [1, 2],

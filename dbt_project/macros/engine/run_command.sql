@@ -1,5 +1,5 @@
 {#-
-    Do a command (embsql.udf) and wait for it: in this process on DuckDB, by a worker on PostgreSQL. Its answer, a list
+    Do a command (embsql.api.commands) and wait for it: in this process on DuckDB, by a worker on PostgreSQL. Its answer, a list
     of text. Whatever is open is committed before, so that it is seen, and nothing is open after, so that one sees it.
 -#}
 {% macro run_command(command, words, timeout=none) %}

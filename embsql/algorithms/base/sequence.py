@@ -113,7 +113,7 @@ class Attentive(Sequential):
 
     network: ClassVar[str] = "transformer"
 
-    n_layers: Count = 2  # of attention
+    n_layers: Count = 2  # layers of attention
     # parts of the vectors that attend on their own, each of an even length
     n_heads: Count = 2
     dropout: Dropout = 0.1  # share of the network's components left out in training

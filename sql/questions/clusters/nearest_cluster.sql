@@ -2,7 +2,7 @@
 --   -> (cluster_id int, distance double)
 -- The groups of a clustering by their distance from any vector of the model's space, the nearest first.
 -- The middle of a newcomer's group, or of a history's: the vector may be of a user, an item, or computed. Where the
--- clustering is by direction, as it is unless embsql.cluster was told otherwise, only the vector's direction counts,
+-- clustering is by direction, as it is unless embsql.cluster had normalize = false, only the vector's direction counts,
 -- and one without a direction returns no rows; so does a clustering that was never made.
 -- example: SELECT * FROM embsql.nearest_cluster('shop', (SELECT embedding FROM embsql.item_embedding('shop', items => ARRAY['mug-03']))) LIMIT 3;
 WITH subject AS (
