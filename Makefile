@@ -40,6 +40,7 @@ test: setup lint
 
 lint: setup
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check --quiet .
 	.venv/bin/mypy
 
 # Writes the reference pages, and of all pages a site with a search: build/site.

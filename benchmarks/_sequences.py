@@ -38,7 +38,7 @@ CHOSEN: dict[
             "batch_size": 512,
             "max_length": 20,
             "weighted_loss": True,
-        },
+        }
     },
 }
 FAINT = 1e-9  # weight of events that are read but not learned from

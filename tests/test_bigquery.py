@@ -276,11 +276,7 @@ def test_a_plain_client_calls_the_functions(shop) -> None:
         found["user_id"],
         found["item_id"],
         found["predicted_rating_confidence"],
-    ) == (
-        "4",
-        "7",
-        None,
-    )
+    ) == ("4", "7", None)
     assert shop.ask(
         "SELECT count(*) AS n FROM ml.recommend('mf_explicit', users => NULL)"
     ).to_pylist() == [{"n": 851}]

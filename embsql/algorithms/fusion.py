@@ -74,9 +74,7 @@ class Fusion:
         The reported loss is the objective over what scoring everything 0 would give.
         """
         # here: it brings the compiler
-        from embsql.features.dense import (
-            dense_item_features,
-        )
+        from embsql.features.dense import dense_item_features
 
         content = dense_item_features(data)
         if self.prior_strength is not None:

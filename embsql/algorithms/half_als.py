@@ -44,10 +44,7 @@ class HalfALS:
     """
 
     # as `fixed_side` says
-    sides: ClassVar[tuple[str, ...]] = (
-        "item_features",
-        "user_features",
-    )
+    sides: ClassVar[tuple[str, ...]] = ("item_features", "user_features")
 
     name: ClassVar[str]  # set by @algorithm
 

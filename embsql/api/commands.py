@@ -18,10 +18,7 @@ from embsql.errors import BadCall, InvalidOptionsJson, UnknownCommand, suggestio
 from embsql.options import check_names, declared, shortened, word
 
 # files of the trainer's machine, where who asks for a training has no rights
-TRAINER_ONLY_OPTIONS = {
-    "source_db",
-    "checkpoint_dir",
-}
+TRAINER_ONLY_OPTIONS = {"source_db", "checkpoint_dir"}
 
 Words = Sequence[str | None]
 

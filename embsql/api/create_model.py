@@ -43,11 +43,7 @@ THERE = {ours: theirs for theirs, ours in ALIASES.items()}
 ALGORITHMS = {"matrix_factorization": "als", "pca": "svd"}
 SPLITS = {"auto_split": "auto", "random": "random", "seq": "time", "no_split": None}
 # change how long it takes, not what is asked for
-COMMON = (
-    "early_stop",
-    "min_rel_progress",
-    "max_parallel_trials",
-)
+COMMON = ("early_stop", "min_rel_progress", "max_parallel_trials")
 ABSENT = {  # what BigQuery ML has and we have not -> what to do
     "data_split_col": (
         "choose what is held out with data_split_method = 'seq', 'random' or 'auto_split'"
@@ -62,10 +58,7 @@ ABSENT = {  # what BigQuery ML has and we have not -> what to do
     "kms_key_name": "leave it out: the database decides how its files are stored",
 }
 # what l2_reg means there: the same pull on every row, 1 where it is left out
-PLAIN_REG = {
-    "reg": 1.0,
-    "reg_exponent": 0.0,
-}
+PLAIN_REG = {"reg": 1.0, "reg_exponent": 0.0}
 PLAIN_ALPHA = 40.0  # what wals_alpha is there where it is left out
 
 GAP = r"(?:\s|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*.*?\*/)"

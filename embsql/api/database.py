@@ -53,13 +53,7 @@ Wanted = TypeVar("Wanted")
 
 SOURCE = "a SELECT, or the name of a table or file"
 # methods that may stand between BEGIN and COMMIT
-ANYWHERE = (
-    "__init__",
-    "ask",
-    "sql",
-    "features",
-    "close",
-)
+ANYWHERE = ("__init__", "ask", "sql", "features", "close")
 ITEMS = "a SELECT of item_id and what is known of each"
 
 

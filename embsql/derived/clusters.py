@@ -60,10 +60,7 @@ def cluster(
     InvalidArgument, NotASelect or SourceFailed.
     """
     # here: it brings the compiler, which asking does not need
-    from embsql.numeric.kmeans import (
-        choose_k,
-        kmeans,
-    )
+    from embsql.numeric.kmeans import choose_k, kmeans
 
     side = read_side(engine, reference, entity, normalize=normalize)
     categories = (

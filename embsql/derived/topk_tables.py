@@ -76,9 +76,7 @@ def materialize(
 def _top_items(run: Run, loaded: Loaded, k: int) -> dict[str, Any]:
     """The rows of embsql.top_items."""
     # here: it brings the compiler, which asking does not need
-    from embsql.numeric.topk import (
-        top_k,
-    )
+    from embsql.numeric.topk import top_k
 
     users, items, similarity = loaded.users, loaded.items, loaded.similarity
     seen, bias = loaded.pairs.by_user(), items.bias if similarity == "dot" else None

@@ -27,10 +27,7 @@ def rewrite(path: Path) -> None:
     meanwhile is refused; who reads it keeps the one that was. Raises CannotOpen, and what DuckDB
     raises.
     """
-    with (
-        replacement(path) as fresh,
-        closing(duckdb.connect()) as local,
-    ):
+    with replacement(path) as fresh, closing(duckdb.connect()) as local:
         _hold(local, path)
         if Path(f"{path}.wal").exists():
             reason = "its .wal holds changes not yet in it; open it once for writing"

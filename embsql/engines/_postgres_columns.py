@@ -22,10 +22,7 @@ NO_IDS = {
     "tstzmultirange",
 }
 # from where on whole numbers are not told apart
-EXACT = {
-    "real": 2**24,
-    "double precision": 2**53,
-}
+EXACT = {"real": 2**24, "double precision": 2**53}
 # of a query, a column and its type: some values, and the rows of each
 Values = Callable[[str, str, str], dict[str, int]]
 

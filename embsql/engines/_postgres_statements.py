@@ -15,21 +15,9 @@ from embsql.engines.files import named_file
 from embsql.errors import EmbsqlError, NotASelect, StatementFailed
 
 # classes of errors that never quote one
-WITHOUT_ROWS = (
-    "0A",
-    "25",
-    "3D",
-    "3F",
-    "42",
-    "53",
-    "54",
-    "57",
-)
+WITHOUT_ROWS = ("0A", "25", "3D", "3F", "42", "53", "54", "57")
 # every letter, every digit
-SENT = {
-    "client_encoding": "UTF8",
-    "extra_float_digits": "1",
-}
+SENT = {"client_encoding": "UTF8", "extra_float_digits": "1"}
 # No parameter stands inside these: texts, names, comments, dollar quotes.
 OPAQUE = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
 PARAMETER = re.compile(

@@ -174,10 +174,7 @@ class Column:
         """Whether its values say what they are."""
         return self.has(
             "VARCHAR", "TEXT", "CHARACTER", "ENUM", "JSON"
-        ) or self.type in (
-            "name",
-            '"char"',
-        )
+        ) or self.type in ("name", '"char"')
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,12 +61,7 @@ ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is
 # what the preparing script makes
 TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")
 # what they say is of the SQL alone
-WITHOUT_ROWS = {
-    "Binder Error",
-    "Catalog Error",
-    "IO Error",
-    "Parser Error",
-}
+WITHOUT_ROWS = {"Binder Error", "Catalog Error", "IO Error", "Parser Error"}
 NAMED_FILE = """
 SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NOT NULL
 """
@@ -76,10 +71,7 @@ FROM duckdb_functions()
 WHERE function_name = 'embsql_command' AND database_name IN ('system', current_database())
 """
 # type of function -> what drops it
-MACROS = {
-    "macro": "DROP MACRO",
-    "table_macro": "DROP MACRO TABLE",
-}
+MACROS = {"macro": "DROP MACRO", "table_macro": "DROP MACRO TABLE"}
 HIDDEN = "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = 'embsql'"
 GIVEN = "the DuckDB connection that was given"
 # What is equal, how columns are called and what errors are, whatever is set for all connections.

@@ -24,10 +24,7 @@ INTEGERS = {
 }
 NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
 # from where on whole numbers are not told apart
-EXACT = {
-    "FLOAT": 2**24,
-    "DOUBLE": 2**53,
-}
+EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}
 BYTES = "COLLATE C"  # texts are equal, and in order, by their bytes
 # of a query, a column and its type: some values, and the rows of each
 Values = Callable[[str, str, str], dict[str, int]]

@@ -111,11 +111,7 @@ def _join(parts: list[FeatureEntries]) -> FeatureEntries:
     )
 
 
-def _constant(
-    feature: Feature,
-    rows: NDArray[Any],
-    column: int,
-) -> FeatureEntries:
+def _constant(feature: Feature, rows: NDArray[Any], column: int) -> FeatureEntries:
     """1 in a column, for rows (e,)."""
     n = len(rows)
     return FeatureEntries(feature, rows, np.full(n, column), np.ones(n))
@@ -169,11 +165,7 @@ LISTS = (types.is_list, types.is_large_list)
 TAGS = (*TEXTS, types.is_integer, types.is_null)  # vectors are none
 
 
-def _encode_column(
-    column: pa.ChunkedArray,
-    name: str,
-    option: str,
-) -> FeatureEntries:
+def _encode_column(column: pa.ChunkedArray, name: str, option: str) -> FeatureEntries:
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # as older Arrow gives it
         chunks = array.chunks or [pa.array([], array.type)]
@@ -184,11 +176,7 @@ def _encode_column(
     return encoder(array, name)
 
 
-def _encoder(
-    array: pa.Array,
-    name: str,
-    option: str,
-) -> Encoder:
+def _encoder(array: pa.Array, name: str, option: str) -> Encoder:
     """How a column is encoded. Raises BadFeatures."""
     type_ = array.type
     if _is_any(type_, NUMBERS):
@@ -281,10 +269,7 @@ def _encode_lists(lists: pa.Array, feature: Feature) -> FeatureEntries:
 
 
 def _encode_values(
-    row: Any,
-    value: pa.Array,
-    n: int,
-    feature: Feature,
+    row: Any, value: pa.Array, n: int, feature: Feature
 ) -> FeatureEntries:
     """Entries (row, value) of n rows: each row's known values, together of length 1.
 
@@ -341,11 +326,7 @@ def _encode_number(array: pa.Array, name: str) -> FeatureEntries:
     return _encode_numeric(numbers, name, "number")
 
 
-def _encode_numeric(
-    x: Any,
-    name: str,
-    kind: Kind,
-) -> FeatureEntries:
+def _encode_numeric(x: Any, name: str, kind: Kind) -> FeatureEntries:
     """Numbers (n,) in standard deviations from their mean, clipped; NaN is unknown."""
     finite = x[np.isfinite(x)]
     center, scale = _center_and_scale(finite)

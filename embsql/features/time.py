@@ -24,11 +24,7 @@ FIRST_ITEM_AGE = FIRST_GAP + SPAN_BUCKETS
 N_TIME_FEATURES = FIRST_ITEM_AGE + SPAN_BUCKETS
 
 
-def ages(
-    algorithm: Any,
-    option: str,
-    time: Int64 | None,
-) -> NDArray[np.float64]:
+def ages(algorithm: Any, option: str, time: Int64 | None) -> NDArray[np.float64]:
     """How long before the last event of all each happened (m,).
 
     In days, or in units of a numeric event_time. Raises BadOption, naming the option that wants
@@ -40,11 +36,7 @@ def ages(
     return age
 
 
-def _required(
-    algorithm: Any,
-    option: str,
-    time: Int64 | None,
-) -> Int64:
+def _required(algorithm: Any, option: str, time: Int64 | None) -> Int64:
     """The times. Raises BadOption, naming the option that wants them, where there are none."""
     require(
         algorithm,

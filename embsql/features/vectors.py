@@ -33,21 +33,14 @@ def user_vectors(data: Interactions, name: str | None) -> Float32:
 
 
 def _named(
-    table: pa.Table | None,
-    name: str | None,
-    ids: pa.StringArray,
-    option: str,
+    table: pa.Table | None, name: str | None, ids: pa.StringArray, option: str
 ) -> Float32:
     table = pa.table({}) if table is None else table
     column = _column_name(table, name, option)
     return vector_column(table[column], ids, option)
 
 
-def vector_column(
-    column: pa.ChunkedArray,
-    ids: pa.StringArray,
-    option: str,
-) -> Float32:
+def vector_column(column: pa.ChunkedArray, ids: pa.StringArray, option: str) -> Float32:
     """A column of lists of numbers as (n, d), zero where there is no list.
 
     Ids (n,) name an example in errors. Raises BadFeatures for lengths that differ or exceed 16,000,
@@ -86,11 +79,7 @@ def _common_length(lists: pa.Array, option: str) -> int:
     raise BadFeatures(option=option, found=found)
 
 
-def _require_finite(
-    table: Float32,
-    ids: pa.StringArray,
-    option: str,
-) -> None:
+def _require_finite(table: Float32, ids: pa.StringArray, option: str) -> None:
     """Raise BadFeatures where a number is not finite."""
     is_finite = np.isfinite(table).all(axis=1)  # (n,)
     bad = np.flatnonzero(~is_finite)  # (b,)
@@ -128,11 +117,7 @@ def _is_list(type_: pa.DataType) -> bool:
     return any(is_number(type_.value_type) for is_number in NUMBER_TYPES)
 
 
-def _column_name(
-    table: pa.Table,
-    wanted: str | None,
-    option: str,
-) -> str:
+def _column_name(table: pa.Table, wanted: str | None, option: str) -> str:
     """The name of the column of vectors. Raises BadFeatures."""
     names = vector_columns(table)
     if wanted is None and len(names) == 1:

@@ -24,31 +24,13 @@ from embsql.sources.source import UNNAMED
 
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each
 # of a person, in tables that all runs share
-DERIVED = (
-    "clusters",
-    "labels",
-    "maps",
-    "top_items",
-    "neighbors",
-    "examples",
-)
+DERIVED = ("clusters", "labels", "maps", "top_items", "neighbors", "examples")
 PARTS = ("embeddings", "interactions", *DERIVED)  # all that a run has of a person
 # tables with texts of errors, which may name a person
-WORDS = (
-    "runs",
-    "gates",
-    "trials",
-)
+WORDS = ("runs", "gates", "trials")
 NAMED = ("'{}'", '"{}"', '\\"{}\\"', "user {},")
 # options that are SELECTs
-SELECTS = (
-    "user_features",
-    "item_features",
-    "graph",
-    "users",
-    "labels",
-    "test",
-)
+SELECTS = ("user_features", "item_features", "graph", "users", "labels", "test")
 ORPHANS = {"top_items", "neighbors", "cluster_members", "maps"}
 
 

@@ -19,11 +19,7 @@ from embsql.sources.source import Source, recorded
 from embsql.sqlfiles import files
 
 # what a plan may name besides the source
-SIDE_INPUTS = (
-    "user_features",
-    "item_features",
-    "graph",
-)
+SIDE_INPUTS = ("user_features", "item_features", "graph")
 IN_MEMORY = (
     "its {option} were a table in memory, which is gone; say evaluate=True when it is "
     "trained"

@@ -54,19 +54,9 @@ SMALL_TABLES = (
     "tower_layers",
 )
 # what tells one run of a number from another
-IDENTITY = (
-    "model_name",
-    "checksum",
-    "source_hash",
-)
+IDENTITY = ("model_name", "checksum", "source_hash")
 # of a run, at any time after it
-DERIVED_TABLES = (
-    "clusters",
-    "cluster_members",
-    "maps",
-    "top_items",
-    "neighbors",
-)
+DERIVED_TABLES = ("clusters", "cluster_members", "maps", "top_items", "neighbors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,10 +358,7 @@ def _is_same(source: Engine, target: Engine) -> bool:
     if source.name != target.name:
         return False
     # no model can have this name
-    mark = {
-        "model_name": f"publish {uuid.uuid4().hex}",
-        "owner": "publish",
-    }
+    mark = {"model_name": f"publish {uuid.uuid4().hex}", "owner": "publish"}
     execute_named(target, "take_lease", run_id=0, **leases.this_process(), **mark)
     try:
         return bool(query_named(source, "lease", model_name=mark["model_name"]))
@@ -407,10 +394,7 @@ def _replacement(source: Engine, target: str | os.PathLike[str]) -> Iterator[Eng
     """
     path = _path(source, target)
     try:
-        with (
-            replacement(path) as fresh,
-            _copied(path, fresh),
-        ):
+        with replacement(path) as fresh, _copied(path, fresh):
             with closing(engines.open_engine(str(fresh))) as there:
                 there.label = str(path)  # what messages shall call it
                 _install(there)

@@ -44,13 +44,7 @@ MAX_SCANNED = 1000  # settings that are looked through for one that can be made
 # a positive range whose ends are so far apart is searched on a logarithmic scale
 LOG_SCALE_RATIO = 10
 # errors that fail one setting only: the search goes on without it
-TRIAL_ERRORS = (
-    Diverged,
-    BadOption,
-    BadFeatures,
-    EmptyGraph,
-    MemoryError,
-)
+TRIAL_ERRORS = (Diverged, BadOption, BadFeatures, EmptyGraph, MemoryError)
 
 Fit = Callable[[Algorithm, Interactions, Run], Embeddings]
 

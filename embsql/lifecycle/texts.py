@@ -82,9 +82,7 @@ def load_encoder(encoder: str | None) -> Encoder:
         raise NoEncoder(folder=shortened(str(folder)), reason="there is no such folder")
     try:
         # takes seconds: after what can be wrong
-        from sentence_transformers import (
-            SentenceTransformer,
-        )
+        from sentence_transformers import SentenceTransformer
     except ImportError:
         raise MissingExtra(
             what="text", package="sentence-transformers", extra="text"

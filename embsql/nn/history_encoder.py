@@ -89,11 +89,7 @@ class WeightedMean(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Means of items, with attention weights that each item's vector decides, or equal ones."""
 
     def __init__(
-        self,
-        dim: int,
-        generator: torch.Generator,
-        *,
-        attention: bool,
+        self, dim: int, generator: torch.Generator, *, attention: bool
     ) -> None:
         super().__init__()
         self.key: nn.Linear | None = None
@@ -164,10 +160,7 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Items, and the encoder that makes users of them."""
 
     def __init__(
-        self,
-        options: NeuralContent,
-        items: ItemEncoder,
-        generator: torch.Generator,
+        self, options: NeuralContent, items: ItemEncoder, generator: torch.Generator
     ) -> None:
         super().__init__()
         self.items = items
@@ -180,10 +173,7 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is untyped
             self.encoder = WeightedMean(options.dim, generator, attention=attention)
 
     def scores(
-        self,
-        batch: HistoryBatch,
-        batch_counts: Tensor,
-        dropouts: Dropouts,
+        self, batch: HistoryBatch, batch_counts: Tensor, dropouts: Dropouts
     ) -> Scores:
         """Of the items of some histories, each from what its history is without it."""
         device = self.items.content.device
@@ -265,9 +255,7 @@ class HistoryModel(nn.Module):  # type: ignore[misc]  # torch is untyped
 
 
 def fit_neural_content(
-    options: NeuralContent,
-    data: Interactions,
-    run: Run,
+    options: NeuralContent, data: Interactions, run: Run
 ) -> Embeddings:
     """Train on histories of items that have a vector.
 
@@ -307,9 +295,7 @@ def fit_neural_content(
 
 
 def _learners(
-    options: NeuralContent,
-    data: Interactions,
-    events: EventHistories,
+    options: NeuralContent, data: Interactions, events: EventHistories
 ) -> Tensor:
     """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
     learners = true_indices(events.counts > 1)
@@ -324,10 +310,7 @@ def _learners(
 
 
 def _batches(
-    events: EventHistories,
-    learners: Tensor,
-    size: int,
-    sampler: NegativeSampler,
+    events: EventHistories, learners: Tensor, size: int, sampler: NegativeSampler
 ) -> Iterator[HistoryBatch]:
     """The histories of all in random order, with the negatives of each batch."""
     for chosen in shuffled_batches(len(learners), size, sampler.generator):

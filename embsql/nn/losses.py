@@ -39,21 +39,13 @@ def bpr(scores: Scores, *_: float) -> Tensor:
     return _mean(softplus(difference), scores.accidental_hits)
 
 
-def triplet(
-    scores: Scores,
-    margin: float,
-    *_: float,
-) -> Tensor:
+def triplet(scores: Scores, margin: float, *_: float) -> Tensor:
     """By how much a negative comes nearer to the positive's score than the margin."""
     difference = scores.negatives - scores.positive[:, None]  # (b, s)
     return _mean(relu(difference + margin), scores.accidental_hits)
 
 
-def contrastive(
-    scores: Scores,
-    margin: float,
-    negative_weight: float,
-) -> Tensor:
+def contrastive(scores: Scores, margin: float, negative_weight: float) -> Tensor:
     """The positive towards a score of 1, negatives below the margin (Mao et al., 2021)."""
     positive_loss = relu(1 - scores.positive).mean()
     above_margin = relu(scores.negatives - margin)  # (b, s)

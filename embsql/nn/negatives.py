@@ -85,11 +85,7 @@ def negative_sampler(
     )
 
 
-def _candidates(
-    name: str,
-    pairs: Tensor,
-    popularity: Tensor,
-) -> Tensor:
+def _candidates(name: str, pairs: Tensor, popularity: Tensor) -> Tensor:
     """What a sampler samples from: (c,)."""
     if name == "in_batch":
         return pairs[:0]

@@ -62,8 +62,7 @@ class RowAdagrad(torch.optim.Optimizer):  # type: ignore[misc]  # torch is untyp
 
 
 def build_optimizers(
-    parameters: Iterable[nn.Parameter],
-    lr: float,
+    parameters: Iterable[nn.Parameter], lr: float
 ) -> dict[str, torch.optim.Optimizer]:
     """By name: Adam for most, row-wise Adagrad for large tables.
 

@@ -170,12 +170,7 @@ class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is untyped
         """(i, d)"""
         return self.table[: self.n_items]
 
-    def forward(
-        self,
-        inputs: Tensor,
-        features: Tensor,
-        packed: Packed,
-    ) -> Tensor:
+    def forward(self, inputs: Tensor, features: Tensor, packed: Packed) -> Tensor:
         """The state after each event: items (t,), time features (t, c) -> (t, d)"""
         device = self.table.device
         x = embedding(inputs.to(device), self.table)  # (t, d)
@@ -227,11 +222,7 @@ class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is untyped
         return users_states
 
 
-def _short_vectors(
-    n: int,
-    dim: int,
-    generator: torch.Generator,
-) -> nn.Parameter:
+def _short_vectors(n: int, dim: int, generator: torch.Generator) -> nn.Parameter:
     """Random vectors (n, d), short: what is seldom seen must not stay what chance made it."""
     vectors = torch.randn(n, dim, generator=generator)
     return nn.Parameter(vectors / dim)
@@ -291,12 +282,7 @@ class SequenceLoss:
         kept = dropout(self.model.normalized(state))  # (n, d)
         return kept / (self.model.temperature or 1.0)
 
-    def _softmax(
-        self,
-        state: Tensor,
-        target: Tensor,
-        weight: Tensor,
-    ) -> Tensor:
+    def _softmax(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Cross-entropy over all items, or over some, each of which stands for several."""
         negatives = self._sample()  # (n,)
         column_of = torch.full((self.model.n_items,), ABSENT)  # (i,)
@@ -310,11 +296,7 @@ class SequenceLoss:
         )
 
     def _shared_states(
-        self,
-        state: Tensor,
-        state_of: Tensor,
-        target: Tensor,
-        weight: Tensor,
+        self, state: Tensor, state_of: Tensor, target: Tensor, weight: Tensor
     ) -> Tensor:
         """Where a state (b, d) predicts several items: its scores of negatives are made once.
 
@@ -339,21 +321,11 @@ class SequenceLoss:
             loss = softplus(loss)
         return loss @ weight
 
-    def _contrastive(
-        self,
-        state: Tensor,
-        target: Tensor,
-        weight: Tensor,
-    ) -> Tensor:
+    def _contrastive(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         one_each = torch.arange(len(state), device=state.device)
         return self._shared_states(state, one_each, target, weight)
 
-    def _gbce(
-        self,
-        state: Tensor,
-        target: Tensor,
-        weight: Tensor,
-    ) -> Tensor:
+    def _gbce(self, state: Tensor, target: Tensor, weight: Tensor) -> Tensor:
         """Generalized binary cross-entropy (Petrov and Macdonald, 2023, "gSASRec").
 
         The target is a positive, each negative is judged for itself, and a power of the positive's
@@ -473,11 +445,7 @@ class _ChunkedCrossEntropy(torch.autograd.Function):  # type: ignore[misc]  # to
 # --- training ------------------------------------------------------------------------------------
 
 
-def fit_sequence_model(
-    options: Sequential,
-    data: Interactions,
-    run: Run,
-) -> Embeddings:
+def fit_sequence_model(options: Sequential, data: Interactions, run: Run) -> Embeddings:
     """Train a sequence model. Raises BadOption, Diverged, NoGpu and NotEnoughData."""
     task_name = options.task(data)
     events = _events(options, data)
@@ -511,9 +479,7 @@ def fit_sequence_model(
 
 
 def build_model(
-    options: Sequential,
-    data: Interactions,
-    generator: torch.Generator,
+    options: Sequential, data: Interactions, generator: torch.Generator
 ) -> SequenceModel:
     """A model with random weights."""
     build = NETWORKS[options.network]
@@ -539,10 +505,7 @@ def _events(options: Sequential, data: Interactions) -> EventHistories:
 
 
 def _learners(
-    options: Sequential,
-    data: Interactions,
-    training: EventHistories,
-    min_events: int,
+    options: Sequential, data: Interactions, training: EventHistories, min_events: int
 ) -> Tensor:
     """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
     learners = true_indices(training.counts >= min_events)
@@ -564,10 +527,7 @@ def _n_negatives(options: Sequential, n_items: int) -> int:
 
 
 def _batches(
-    task: Task,
-    learners: Tensor,
-    size: int,
-    generator: torch.Generator,
+    task: Task, learners: Tensor, size: int, generator: torch.Generator
 ) -> Iterator[SequenceBatch]:
     """All histories in random order."""
     for chosen in shuffled_batches(len(learners), size, generator):
@@ -592,10 +552,7 @@ def _embeddings(model: SequenceModel, asked: EventHistories) -> Embeddings:
     # so that folding in makes of a history what the network of youtube_dnn does
     fold_in = FoldIn("mean", item_scale=model.input_lengths())
     return Embeddings(
-        float32_array(users),
-        model.scored_items(),
-        similarity,
-        fold_in=fold_in,
+        float32_array(users), model.scored_items(), similarity, fold_in=fold_in
     )
 
 

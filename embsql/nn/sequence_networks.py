@@ -51,9 +51,7 @@ class EventHistories:
         return self.offsets.diff()
 
     def events_of(
-        self,
-        users: Tensor,
-        drop_last: int = 0,
+        self, users: Tensor, drop_last: int = 0
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The events of users (b,) without the last ones, one user after another.
 
@@ -206,11 +204,7 @@ class Dropout(nn.Module):  # type: ignore[misc]  # torch is untyped
         return x * scale.to(x.device)
 
 
-def linear(
-    n_in: int,
-    n_out: int,
-    generator: torch.Generator,
-) -> nn.Linear:
+def linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
     """A linear map without bias, with Xavier's random weights."""
     layer = nn.Linear(n_in, n_out, bias=False)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
@@ -308,11 +302,7 @@ class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped
         # before an event there are only events, so that a causal mask needs no mask of padding
         mask = None if self.causal else _padding_mask(bucket)
         y = scaled_dot_product_attention(
-            apply_rotary(q),
-            apply_rotary(k),
-            v,
-            attn_mask=mask,
-            is_causal=self.causal,
+            apply_rotary(q), apply_rotary(k), v, attn_mask=mask, is_causal=self.causal
         )  # (r, h, w, e)
         y = y.transpose(1, 2).reshape(n_cells, -1)  # (r * w, d)
         return y.index_select(0, cell)
@@ -353,11 +343,7 @@ class Gru(nn.Module):  # type: ignore[misc]  # torch is untyped
     """Gated recurrent units (Cho et al., 2014) and a linear map back to the items' space."""
 
     def __init__(
-        self,
-        dim: int,
-        n_layers: int,
-        dropout: float,
-        generator: torch.Generator,
+        self, dim: int, n_layers: int, dropout: float, generator: torch.Generator
     ) -> None:
         super().__init__()
         self.dropout = Dropout(dropout, generator)
@@ -386,12 +372,7 @@ class MeanPooling(nn.Module):  # type: ignore[misc]  # torch is untyped
     """
 
     def __init__(
-        self,
-        dims: list[int],
-        dropout: float,
-        generator: torch.Generator,
-        *,
-        bag: bool,
+        self, dims: list[int], dropout: float, generator: torch.Generator, *, bag: bool
     ) -> None:
         super().__init__()
         self.bag = bag
@@ -442,9 +423,7 @@ def _totals(x: Tensor, packed: Packed) -> Tensor:
 
 
 def _transformer(
-    options: Attentive,
-    task: TrainingTask,
-    generator: torch.Generator,
+    options: Attentive, task: TrainingTask, generator: torch.Generator
 ) -> Transformer:
     return Transformer(
         options.dim,
@@ -456,18 +435,12 @@ def _transformer(
     )
 
 
-def _gru(
-    options: Gru4rec,
-    _task: TrainingTask,
-    generator: torch.Generator,
-) -> Gru:
+def _gru(options: Gru4rec, _task: TrainingTask, generator: torch.Generator) -> Gru:
     return Gru(options.dim, options.n_layers, options.dropout, generator)
 
 
 def _mean(
-    options: YoutubeDnn,
-    task: TrainingTask,
-    generator: torch.Generator,
+    options: YoutubeDnn, task: TrainingTask, generator: torch.Generator
 ) -> MeanPooling:
     hidden = [options.hidden_dim] * options.hidden_layers
     dims = [options.dim, *hidden, options.dim]
@@ -476,8 +449,4 @@ def _mean(
 
 # of options and training task
 Builder = Callable[[Any, Any, torch.Generator], nn.Module]
-NETWORKS: dict[str, Builder] = {
-    "transformer": _transformer,
-    "gru": _gru,
-    "mean": _mean,
-}
+NETWORKS: dict[str, Builder] = {"transformer": _transformer, "gru": _gru, "mean": _mean}

@@ -91,10 +91,7 @@ class FeatureLayer(nn.Module):  # type: ignore[misc]  # torch is untyped
     unknown: Tensor  # (features,)
 
     def __init__(
-        self,
-        matrix: FeatureMatrix,
-        width: int,
-        generator: torch.Generator,
+        self, matrix: FeatureMatrix, width: int, generator: torch.Generator
     ) -> None:
         super().__init__()
         table = _random(matrix.n_columns, width, generator)  # (columns, w)
@@ -256,11 +253,7 @@ class TowerNetwork(nn.Module):  # type: ignore[misc]  # torch is untyped
                 self.id_embedding += rest.nan_to_num_(0)
 
     def _learn(
-        self,
-        parameters: list[nn.Parameter],
-        vectors: Tensor,
-        known: Tensor,
-        run: Run,
+        self, parameters: list[nn.Parameter], vectors: Tensor, known: Tensor, run: Run
     ) -> None:
         """Fit the tower without ids to the vectors (n, d) of the known rows (k,)."""
         optimizers = build_optimizers(parameters, WARMUP_LR)
@@ -346,10 +339,7 @@ class TwoTowerModel(nn.Module):  # type: ignore[misc]  # torch is untyped
         self.users.warm_start(torch.from_numpy(initial.users), run)
 
     def scores(
-        self,
-        batch: PairBatch,
-        sampler: NegativeSampler,
-        dropouts: Dropouts,
+        self, batch: PairBatch, sampler: NegativeSampler, dropouts: Dropouts
     ) -> tuple[Scores, Tensor]:
         """The batch's scores over the temperature, and their vectors' mean squared length."""
         device = self.users.id_embedding.device
@@ -396,10 +386,7 @@ class TwoTowerModel(nn.Module):  # type: ignore[misc]  # torch is untyped
 
     @torch.inference_mode()
     def hit_rate(
-        self,
-        held_out: Interactions,
-        known: Interactions,
-        k: int = 20,
+        self, held_out: Interactions, known: Interactions, k: int = 20
     ) -> float:
         """Share of held-out items, at most one a user, among the k best of those not yet seen."""
         users = int64_tensor(held_out.user).split(EVAL_BATCH)
@@ -449,10 +436,7 @@ def _hardest_unseen(scores: Scores, seen: Tensor) -> Scores:
 
 
 def fit_two_tower(
-    options: TwoTower,
-    data: Interactions,
-    features: Features,
-    run: Run,
+    options: TwoTower, data: Interactions, features: Features, run: Run
 ) -> Embeddings:
     """Train two towers on pairs and features. Raises Diverged and NoGpu."""
     known, held_out = data, None
@@ -558,9 +542,7 @@ def _history_layer(
 
 
 def pair_batches(
-    data: Interactions,
-    size: int,
-    sampler: NegativeSampler,
+    data: Interactions, size: int, sampler: NegativeSampler
 ) -> Iterator[PairBatch]:
     """All pairs in random order, with the negatives of each batch."""
     user = int64_tensor(data.user)  # (n,)
@@ -570,21 +552,13 @@ def pair_batches(
         yield PairBatch(user[chosen], item[chosen], sampled)
 
 
-def _random(
-    n: int,
-    width: int,
-    generator: torch.Generator,
-) -> Tensor:
+def _random(n: int, width: int, generator: torch.Generator) -> Tensor:
     """Random vectors (n, w) of length INIT_NORM on average."""
     std = INIT_NORM / width**0.5
     return torch.randn(n, width, generator=generator) * std
 
 
-def _linear(
-    n_in: int,
-    n_out: int,
-    generator: torch.Generator,
-) -> nn.Linear:
+def _linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
     layer = nn.Linear(n_in, n_out)
     nn.init.xavier_uniform_(layer.weight, generator=generator)
     nn.init.zeros_(layer.bias)

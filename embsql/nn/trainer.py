@@ -198,10 +198,7 @@ class TrainerState:
 
     def _arrays(self) -> Arrays:
         """Every tensor by part and name, part/name."""
-        parts = {
-            "model": self.model.state_dict(),
-            "best": self.stopping.weights,
-        }
+        parts = {"model": self.model.state_dict(), "best": self.stopping.weights}
         for name, optimizer in self.optimizers.items():
             # of those that were ever changed
             of_parameters = optimizer.state_dict()["state"]
@@ -261,11 +258,7 @@ def effective_batch_size(batch_size: int, n: int) -> int:
     return max(1, min(batch_size, for_min_steps))
 
 
-def shuffled_batches(
-    n: int,
-    size: int,
-    generator: torch.Generator,
-) -> Iterator[Tensor]:
+def shuffled_batches(n: int, size: int, generator: torch.Generator) -> Iterator[Tensor]:
     """The numbers below n in random order, in batches (size,)."""
     order = torch.randperm(n, generator=generator)
     return iter(order.split(size))

@@ -31,12 +31,7 @@ STRIDE = 64  # scores that are looked at together before any is looked at by its
 # rows per centroid in the largest sample: more move the centroids by less than they cost
 ROWS_PER_CENTROID = 256
 # the largest sample over those that the iterations run on, in turn
-SAMPLE_SHARES = (
-    8,
-    4,
-    2,
-    1,
-)
+SAMPLE_SHARES = (8, 4, 2, 1)
 SEEDING_ROWS_PER_CENTROID = 16  # among which the first centroids are chosen
 MIN_SEEDING_ROWS = 4096  # so that few clusters are seeded well, too
 # candidates for each first centroid: they avoid most bad optima, and share the time of reading the

@@ -43,11 +43,7 @@ except ModuleNotFoundError:  # dbt with PostgreSQL alone, or no dbt at all
     BasePlugin = object
 
 # what a table in Python has one of
-TABULAR = (
-    "to_arrow_table",
-    "__arrow_c_stream__",
-    "__dataframe__",
-)
+TABULAR = ("to_arrow_table", "__arrow_c_stream__", "__dataframe__")
 RUNNING = """
     SELECT asked.what
     FROM embsql.jobs AS job

@@ -14,16 +14,7 @@ from numpy.typing import NDArray
 AISLES = ("tea", "coffee", "mug", "candle", "yarn", "book", "garden", "toy")
 STYLES = ("plain", "playful", "classic", "bold")
 # month (0 = January) in which each aisle sells best
-PEAK = (
-    11,
-    0,
-    10,
-    11,
-    9,
-    6,
-    4,
-    11,
-)
+PEAK = (11, 0, 10, 11, 9, 6, 4, 11)
 OPENED = datetime.datetime(2024, 1, 1)
 DAYS = 730
 

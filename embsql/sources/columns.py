@@ -6,9 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql.engines.columns import quote
-from embsql.errors import (
-    NulByte,
-)
+from embsql.errors import NulByte
 
 LARGEST = 3e38  # weight; beyond it a float is infinite
 

@@ -208,9 +208,7 @@ def _interactions(
 ) -> Interactions:
     """The coded rows (n,) of the source as ordered pairs."""
     # here: it brings the compiler, which asking does not need
-    from embsql.numeric.aggregate import (
-        by_pair,
-    )
+    from embsql.numeric.aggregate import by_pair
 
     pairs, users, items = (
         tables["pairs"],

@@ -11,10 +11,7 @@ import pyarrow.compute as pc
 from embsql.data import Graph
 from embsql.engines import Engine
 from embsql.engines.columns import find_column, quote
-from embsql.errors import (
-    BadFeatures,
-    BadGraph,
-)
+from embsql.errors import BadFeatures, BadGraph
 from embsql.sources.columns import LARGEST, id_text, nul_byte
 from embsql.sources.findings import Finding, finding
 from embsql.sources.source import Given, Source, of_table, reading

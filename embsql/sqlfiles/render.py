@@ -26,10 +26,7 @@ POSTGRES_TYPES = {
     "double[]": "double precision[]",
 }
 # what every number turns into
-POSTGRES_ARGUMENTS = {
-    **POSTGRES_TYPES,
-    "int": "double precision",
-}
+POSTGRES_ARGUMENTS = {**POSTGRES_TYPES, "int": "double precision"}
 POSTGRES_CASTS = {  # how a body reads an argument, which may have come as another type
     **dict.fromkeys(TYPES, "{}"),
     "text": "CAST({} AS text)",

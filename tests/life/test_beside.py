@@ -93,11 +93,7 @@ def test_features_stand_beside_their_ids(each: embsql.Database) -> None:
     table = features(each.engine, source, "item_id", "item_features", ids)
     assert [
         None if price is None else float(price) for price in table["price"].to_pylist()
-    ] == [
-        2.5,
-        None,
-        1.5,
-    ]
+    ] == [2.5, None, 1.5]
     assert table["kind"].to_pylist() == [None, None, "c"]
 
 

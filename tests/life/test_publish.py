@@ -611,10 +611,7 @@ def test_other_models_and_tables_stay_in_the_file(shop, tmp_path) -> None:
         assert [
             row["model_name"]
             for row in database.ask("SELECT * FROM embsql.models()").to_pylist()
-        ] == [
-            "old",
-            "shop",
-        ]
+        ] == ["old", "shop"]
         joined = "SELECT c.price FROM embsql.similar_items('shop', 'i0', k => 30) AS s JOIN cheap AS c USING (item_id)"
         assert database.ask(joined).to_pylist() == [{"price": 3}]
 

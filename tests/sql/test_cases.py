@@ -41,10 +41,7 @@ def test_case(known, sql: str, expected: list[list[str]]) -> None:
         assert len(row) == len(wanted)
         assert all(
             same(value, text) for value, text in zip(row, wanted, strict=True)
-        ), (
-            row,
-            wanted,
-        )
+        ), (row, wanted)
 
 
 @pytest.mark.parametrize("name", questions.questions())
