@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from tests.faults.zygote import LONG, called, zygote
 from tests.servers import started
 
 Server = Callable[[], Any]  # what starts one while a block runs
+# what a commit has answered must outlive the server's processes, some of which are killed
+durable: Server = partial(started, "synchronous_commit = on")
 LIFE = 40  # tries in one database, of which each goes on from what the one before left
 BLOWS = {
     "duckdb": ("step", "step", "moment"),
@@ -54,7 +57,7 @@ def endless(
     engines: list[str],
     blows: dict[str, tuple[str, ...]],
     acts: dict[str, Act] | None = None,
-    server: Server = started,
+    server: Server = durable,
     disk: Path | None = None,
 ) -> Iterator[Tried]:
     """Acts ended by a blow of those of their engine, from the first try on."""
@@ -87,7 +90,7 @@ class Place:
 @contextmanager
 def living(
     engine: str,
-    server: Server = started,
+    server: Server = durable,
     acts: dict[str, Act] | None = None,
     disk: Path | None = None,
 ) -> Iterator[World]:
