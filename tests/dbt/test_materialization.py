@@ -150,8 +150,8 @@ def test_settings_that_are_none_are_said(project) -> None:
 def test_what_is_made_of_a_run_is_checked_alike(on_duckdb) -> None:
     on_duckdb.model("shop", EVENTS, dim=4, cluster={"k": 0})
     assert "cluster: k must be a whole number from 1" in message(on_duckdb, "shop")
-    on_duckdb.model("shop", EVENTS, dim=4, cluster={"rawr": 1, "k": 3})
-    assert 'cluster has no option "rawr". Did you mean "raw"?' in message(
+    on_duckdb.model("shop", EVENTS, dim=4, cluster={"normalise": 1, "k": 3})
+    assert 'cluster has no option "normalise". Did you mean "normalize"?' in message(
         on_duckdb, "shop"
     )
     on_duckdb.model(
