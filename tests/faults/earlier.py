@@ -34,6 +34,12 @@ WHERE c.table_catalog = current_database() AND c.table_schema = 'embsql'
 ORDER BY name, column_name
 """
 KEPT = ("models", "runs", "events")  # tables that have rows besides those of runs
+EARLIER = {  # what sql/schema/0026_names.sql calls otherwise
+    "source_checks": "validations",
+    "fold_in_settings": "solvers",
+    "item_gramian": "gram",
+    "item_weights": "item_scales",
+}
 
 
 def make(target: str, filled: str, last: str) -> None:
@@ -45,10 +51,11 @@ def make(target: str, filled: str, last: str) -> None:
         with engine.transaction():
             engine.run(_script(engine, last))
         known, wanted = _columns(source), _columns(engine)
-        for table in sorted(
-            {*KEPT, *source.ask(OF_RUNS)["name"].to_pylist()} & wanted.keys()
-        ):
-            _copy(source, engine, table, sorted(known[table] & wanted[table]))
+        for table in sorted({*KEPT, *source.ask(OF_RUNS)["name"].to_pylist()}):
+            there = EARLIER.get(table, table)
+            columns = sorted(known[table] & wanted.get(there, set()))
+            if columns:
+                _copy(source, engine, table, there, columns)
 
 
 def _script(engine: Engine, last: str) -> str:
@@ -72,20 +79,22 @@ def _columns(engine: Engine) -> dict[str, set[str]]:
     return found
 
 
-def _copy(source: Engine, engine: Engine, table: str, columns: list[str]) -> None:
-    """The rows of a table, by the columns that both versions have."""
+def _copy(
+    source: Engine, engine: Engine, table: str, there: str, columns: list[str]
+) -> None:
+    """The rows of a table into that of then, by the columns that both versions have."""
     names = ", ".join(columns)
     rows = source.ask(f"SELECT {names} FROM embsql.{table}")
     if not rows.num_rows:
         return
     if engine.embedded:
-        engine.write(table, dict(zip(rows.column_names, rows.columns, strict=True)))
+        engine.write(there, dict(zip(rows.column_names, rows.columns, strict=True)))
         return
     for run_id in set(rows["run_id"].to_pylist()) if table in PARTITIONED else ():
         engine.run(PARTITION.format(table=table, run_id=run_id))
     marks = ", ".join(f"${name}" for name in columns)
     for row in rows.to_pylist():
-        engine.run(f"INSERT INTO embsql.{table} ({names}) VALUES ({marks})", **row)
+        engine.run(f"INSERT INTO embsql.{there} ({names}) VALUES ({marks})", **row)
 
 
 PARTITIONED = {"item_embeddings", "user_embeddings", "interactions"}
