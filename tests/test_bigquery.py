@@ -738,13 +738,13 @@ def test_the_schema_ml_is_installed_as_the_message_tells(tmp_path) -> None:
                 database.train("m", STARS, dim=2, epochs=1)
                 with pytest.raises(errors.NoMl) as found:
                     database.sql("SELECT * FROM ML.WEIGHTS(MODEL m)")
-            told = str(found.value.values["remedy"])
-            assert ("embsql --db" in told) == (target == path)
+            remedy = str(found.value.values["remedy"])
+            assert ("embsql --db" in remedy) == (target == path)
             with embsql.connect(target) as database:
                 assert not database.install()
                 if target == path:
                     database.close()
-                    words = shlex.split(told.split(", or", maxsplit=1)[0])
+                    words = shlex.split(remedy.split(", or", maxsplit=1)[0])
                     assert CliRunner().invoke(main, words[1:]).exit_code == 0
                 elif target != ":memory:":
                     assert database.install(ml=True)

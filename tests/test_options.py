@@ -269,7 +269,7 @@ def test_a_reference_that_is_none(doors) -> None:
             doors.database.promote(reference)
     for reference in (None, 5, b"m", "M\0", "\ud800"):
         with pytest.raises(errors.UnknownModel):
-            doors.database.evaluate(reference)  # type: ignore[arg-type]
+            doors.database.evaluate(reference)  # type: ignore[arg-type]  # a wrong value on purpose
 
 
 def test_commands_that_are_none(doors) -> None:

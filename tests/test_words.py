@@ -17,6 +17,11 @@ from embsql.options import declared
 from tests.conftest import ROOT
 
 PYTHON = sorted((ROOT / "embsql").rglob("*.py"))
+DEVELOPMENT = [
+    path
+    for folder in ("benchmarks", "tests")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+]
 SQL = [
     path
     for folder in ("sql", "dbt_project/macros")
@@ -103,13 +108,15 @@ def test_no_object_or_key_in_sql_has_an_old_name(path: Path) -> None:
     assert not set(re.findall(r"\b[a-z_0-9]+\b", text)) & KEYS
 
 
-@pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "path", PYTHON + DEVELOPMENT, ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_no_identifier_says_nothing(path: Path) -> None:
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = (getattr(node, field, None) for field in ("id", "attr", "arg", "name"))
         found |= {name for name in names if isinstance(name, str)}
-    assert not found & IDENTIFIERS
+    assert not found & (IDENTIFIERS if path in PYTHON else {"told"})
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(ROOT)))

@@ -130,7 +130,7 @@ class Content:
             return amount
         missing = "left out where the source has no event_time"
         require(self, missing, half_life=data.time is not None)
-        assert data.time is not None  # noqa: S101  # just required; tells the type checker
+        assert data.time is not None  # noqa: S101 - just required; tells the type checker
         last = np.full(data.n_users, np.iinfo(np.int64).min)  # (u,)
         np.maximum.at(last, data.user, data.time)
         age = (last[data.user] - data.time) / DAY  # (n,) days

@@ -119,7 +119,7 @@ def _last(data: Interactions, cut: Cut) -> Split:
 
     Codes follow the order of ids, so that any rule about codes would prefer some names to others.
     """
-    assert data.time is not None  # noqa: S101  # checked by resolve_split; for the type checker
+    assert data.time is not None  # noqa: S101 - checked by resolve_split; for the type checker
     matrix = data.by_user()
     has_pairs = matrix.counts > 0  # (n_users,)
     begins = matrix.indptr[:-1][has_pairs]  # (u,) of the users with pairs
@@ -139,7 +139,7 @@ def _last(data: Interactions, cut: Cut) -> Split:
 def by_time(data: Interactions, cut: Cut) -> Split:
     """What had happened before an instant, and the pairs that begin then or later."""
     events = data.events_by_time()
-    assert events.time is not None  # noqa: S101  # checked by resolve_split; for the type checker
+    assert events.time is not None  # noqa: S101 - checked by resolve_split; for the type checker
     is_late = _is_late(events.time, cut)  # (m,)
     known = np.zeros(len(data), bool)  # (n,) pairs with an event before the cut
     late = np.zeros(len(data), bool)  # (n,) pairs with one after it

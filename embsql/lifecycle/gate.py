@@ -189,7 +189,7 @@ def _fair(new: Candidate, live: Loaded) -> Split:
 
 def _last_time(train: Interactions) -> int:
     """The instant of the last event trained on."""
-    assert train.time is not None  # noqa: S101  # a split by time has times; tells the type checker
+    assert train.time is not None  # noqa: S101 - a split by time has times; tells the type checker
     return int(train.time.max())
 
 

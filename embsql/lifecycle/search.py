@@ -220,6 +220,7 @@ def _require_one_snapshot(search: Search, first: Algorithm) -> None:
     for name, values in search.space.items():
         for value in values:
             with suppress(BadOption):  # an impossible setting reads nothing
+                # every algorithm is a dataclass, which its protocol cannot say
                 other: Any = dataclasses.replace(first, **{name: value})  # type: ignore[type-var]
                 if (other.explicit, other.ordered) != (first.explicit, first.ordered):
                     reason = (

@@ -8,12 +8,11 @@ costs more than the arithmetic.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite import ir  # type: ignore[import-untyped]  # publishes no types
 from numba import njit, types
 from numba.core import cgutils
 from numba.core.caching import IndexDataCacheFile
@@ -47,13 +46,14 @@ class CacheIndex(IndexDataCacheFile):  # type: ignore[misc]  # numba publishes n
     def _load_index(self) -> Any:
         try:
             return super()._load_index()
-        except (AttributeError, ImportError, pickle.UnpicklingError):
+        except (AttributeError, ImportError):
             return {}
 
 
 def _decorator(**options: Any) -> Callable[[Kernel], Kernel]:
     def compile_later(function: Kernel) -> Kernel:
         kernel: Kernel = njit(**FAST, **options)(function)
+        # numba's own, which what stands for a kernel does not declare
         kernel._cache._cache_file.__class__ = CacheIndex  # type: ignore[attr-defined]
         return kernel
 

@@ -79,7 +79,8 @@ def main(folder: str = str(DATA / "ml1m"), path: str = ":memory:") -> None:
     """Train and ask."""
     if not Path(folder, "interactions.parquet").exists():
         sys.exit(
-            f"there is no interactions.parquet in {folder}. Say where: python examples/movielens/run.py FOLDER"
+            f"there is no interactions.parquet in {folder}. Give the folder that has it: "
+            "python examples/movielens/run.py FOLDER"
         )
     with embsql.connect(path) as db:
         db.sql(TABLES.format(folder=folder.replace("'", "''")))

@@ -534,10 +534,10 @@ END;
 -- The vector of features (a JSON object) in one row, and how many of them the tower knew the value of.
 CREATE OR REPLACE MACRO embsql.tower(of_run, side, features) AS TABLE
 WITH RECURSIVE checked AS (
-    SELECT embsql.known_features(of_run, side, features) AS told
+    SELECT embsql.known_features(of_run, side, features) AS parsed
 ),
 given AS (
-    SELECT pair.key AS feature, pair.value AS said FROM checked, json_each(checked.told) AS pair
+    SELECT pair.key AS feature, pair.value AS said FROM checked, json_each(checked.parsed) AS pair
 ),
 declared AS (
     SELECT part.feature, part.kind, part.embedding, given.said

@@ -1057,7 +1057,7 @@ DECLARE
         WHERE part.run_id = of_run AND part.entity = side AND part.value IS NULL
         ORDER BY part.feature
     );
-    told json;
+    parsed json;
     strange text;
 BEGIN
     IF cardinality(known) = 0 THEN
@@ -1065,21 +1065,21 @@ BEGIN
             of_run, side, side, side;
     END IF;
     BEGIN
-        told := features;
-        IF json_typeof(told) <> 'object' THEN
+        parsed := features;
+        IF json_typeof(parsed) <> 'object' THEN
             RAISE invalid_text_representation;
         END IF;
     EXCEPTION WHEN invalid_text_representation THEN
         RAISE EXCEPTION 'embsql: features must be a JSON object, for example {"country": "DE", "age": 31}, got %', features;
     END;
     SELECT min(name COLLATE "C") INTO strange
-    FROM json_object_keys(told) AS name
+    FROM json_object_keys(parsed) AS name
     WHERE name <> ALL (known) AND name <> side || '_id';
     IF strange IS NOT NULL THEN
         RAISE EXCEPTION 'embsql: this model knows no % feature "%". It knows: %',
             side, strange, array_to_string(array_remove(known, ''), ', ');
     END IF;
-    RETURN told;
+    RETURN parsed;
 END
 $embsql$;
 
@@ -1088,12 +1088,12 @@ CREATE OR REPLACE FUNCTION embsql.tower(of_run bigint, side text, features text,
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    told json := embsql.known_features(of_run, side, features);
+    parsed json := embsql.known_features(of_run, side, features);
     next_layer integer := 2;
     above vector;
 BEGIN
     WITH declared AS (
-        SELECT part.feature, part.kind, part.embedding, told -> part.feature AS said
+        SELECT part.feature, part.kind, part.embedding, parsed -> part.feature AS said
         FROM embsql.tower_features AS part
         WHERE part.run_id = of_run AND part.entity = side AND part.value IS NULL
     ),

@@ -22,10 +22,10 @@ ISLANDS, NEW = 4, [3, 14, 25, 36]  # one item of each island that nobody has met
 def world(**columns: list) -> tuple[Interactions, np.ndarray, np.ndarray]:
     """Islands whose items say which they are of, some of them without interactions."""
     data, user_island, item_island = islands(ISLANDS)
-    told = columns or {"kind": [f"island {n}" for n in item_island]}
+    features = columns or {"kind": [f"island {n}" for n in item_island]}
     known = data.where(~np.isin(data.item, NEW))
     return (
-        dataclasses.replace(known, item_features=pa.table(told)),
+        dataclasses.replace(known, item_features=pa.table(features)),
         user_island,
         item_island,
     )
@@ -113,8 +113,8 @@ def test_an_item_moves_from_its_features_to_its_history_as_it_is_met() -> None:
         for i, n in zip(liars, times, strict=True)
         for u in abroad[5 : 5 + n]
     ]
-    told = pa.table({"kind": [f"island {n}" for n in item_island]})
-    known = dataclasses.replace(interactions(sorted(pairs)), item_features=told)
+    features = pa.table({"kind": [f"island {n}" for n in item_island]})
+    known = dataclasses.replace(interactions(sorted(pairs)), item_features=features)
     found = Fusion(dim=8, prior_strength=3.0).fit(known, Run(seed=1))
     scores = found.users @ found.items[liars].T  # (u, 4)
     abroad_more = scores[user_island == 1].mean(axis=0) - scores[user_island == 0].mean(
@@ -125,7 +125,7 @@ def test_an_item_moves_from_its_features_to_its_history_as_it_is_met() -> None:
     assert (np.diff(abroad_more) > 0).all(), "in between it moves step by step"
 
 
-def test_what_is_compared_is_told() -> None:
+def test_what_is_compared_is_reported() -> None:
     heard: list[dict[str, float]] = []
     Fusion(dim=4, epochs=2).fit(
         world()[0], Run(seed=1, on_report=lambda _, values: heard.append(values))

@@ -223,7 +223,7 @@ def test_a_number_that_cannot_be(k: int) -> None:
 )
 def test_nothing_to_cluster(question: object) -> None:
     with pytest.raises(InvalidArgument, match="vectors must be one or more, got none"):
-        question(np.empty((0, 3), np.float32))  # type: ignore[operator]
+        question(np.empty((0, 3), np.float32))  # type: ignore[operator]  # one of several callables
 
 
 def test_it_can_be_stopped() -> None:

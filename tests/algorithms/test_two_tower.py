@@ -101,12 +101,14 @@ def hear_say(**options: object) -> tuple[float, float]:
     words = [
         [f"color {n}", *(f"word {w}" for w in rng.integers(0, 60, 15))] for n in color
     ]
-    told = dataclasses.replace(
+    with_words = dataclasses.replace(
         data, item_features=pa.table({"words": words}), user_features=None
     )
     found = algorithms.make(
         "two_tower", {"dim": 16, "similarity": "dot", **QUICK, **options}
-    ).fit(told.where(~np.isin(told.item, newcomers)), Run(seed=1, threads=1))
+    ).fit(
+        with_words.where(~np.isin(with_words.item, newcomers)), Run(seed=1, threads=1)
+    )
     top = np.argsort(-(found.items @ found.users.T)[newcomers], axis=1)[:, :8]
     return float((land[top] == color[newcomers][:, None]).mean()), float(
         np.linalg.norm(found.towers["item"].table)
@@ -446,7 +448,8 @@ def test_users_without_ids_are_what_they_met() -> None:
 def test_users_of_whom_nothing_would_be_known_are_refused() -> None:
     with pytest.raises(
         BadOption,
-        match="user_id_embedding must be true, unless there are user_features or a history_embedding",
+        match="user_id_embedding must be true, "
+        "unless there are user_features or a history_embedding",
     ):
         algorithms.make("two_tower", {"user_id_embedding": False}).fit(
             interactions([(0, 0), (1, 1)]), Run(seed=1, threads=1)

@@ -69,7 +69,7 @@ class Project:
     def dbt(self, *words: str, succeeds: bool = True) -> Done:
         """Run a command in this process, in PostgreSQL with a worker beside it."""
         said: list[str] = []
-        told = [
+        arguments = [
             *words,
             "--target",
             self.target,
@@ -81,7 +81,7 @@ class Project:
                     worker.on_dbt_event,
                     lambda event: said.append(event.info.msg),
                 ]
-            ).invoke(told)
+            ).invoke(arguments)
         results = self.folder / "target" / "run_results.json"
         nodes = json.loads(results.read_text())["results"] if results.exists() else []
         found = Done(

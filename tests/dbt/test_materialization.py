@@ -83,7 +83,7 @@ def test_what_is_wrong_is_said_and_the_next_build_succeeds(project) -> None:
     project.model("x" * 41, EVENTS, dim=4)
     project.model("y" * 55, EVENTS, dim=4, name="short")
     results = project.dbt("build", succeeds=False).results
-    told = {
+    messages = {
         name: result["message"]
         for name, result in results.items()
         if result["status"] == "error"
@@ -97,9 +97,9 @@ def test_what_is_wrong_is_said_and_the_next_build_succeeds(project) -> None:
         "x" * 41: "'name': 'shop'",
         "y" * 55: "alias='shop'",
     }
-    assert set(told) == set(expected)
+    assert set(messages) == set(expected)
     for number, (name, words) in enumerate(expected.items()):
-        assert words in told[name], told[name]
+        assert words in messages[name], messages[name]
         project.model(name, EVENTS, dim=4, name=f"mended_{number}")
     (project.folder / "models" / f"{'y' * 55}.sql").unlink()
     project.dbt("build")
@@ -261,20 +261,20 @@ def test_a_dashboard_in_a_long_transaction_is_not_in_the_way(on_postgres) -> Non
         reader.execute("SELECT * FROM analytics.shop").fetchall()
         on_postgres.dbt("build", "--full-refresh", "-s", "shop")
         on_postgres.model("shop", EVENTS, dim=4, entity="user")
-        told = on_postgres.dbt(
+        refused = on_postgres.dbt(
             "build", "-s", "shop", "--vars", "{embsql_reader_wait: 2}", succeeds=False
         )
-        assert "(dashboard, user" in told.results["shop"]["message"]
-        assert "pg_terminate_backend" in told.results["shop"]["message"]
+        assert "(dashboard, user" in refused.results["shop"]["message"]
+        assert "pg_terminate_backend" in refused.results["shop"]["message"]
     on_postgres.dbt("build", "-s", "shop")
     assert "user_id" in view(on_postgres)[0]
 
 
 def test_a_training_that_takes_too_long(on_postgres) -> None:
     on_postgres.model("shop", EVENTS, dim=64, epochs=1_000_000, timeout=3)
-    told = on_postgres.dbt("build", succeeds=False).results["shop"]["message"]
-    assert "after 3 seconds" in told
-    assert "embsql.cancel('shop')" in told
+    refusal = on_postgres.dbt("build", succeeds=False).results["shop"]["message"]
+    assert "after 3 seconds" in refusal
+    assert "embsql.cancel('shop')" in refusal
     assert on_postgres.ask("SELECT status FROM embsql.jobs") == [
         {"status": "cancelled"}
     ]  # the worker beside ends too

@@ -208,7 +208,7 @@ def test_an_old_pgvector_is_refused(empty) -> None:
         embsql.connect(empty)
 
 
-def test_no_pgvector_is_told(empty) -> None:
+def test_no_pgvector_is_reported(empty) -> None:
     with pytest.raises(errors.CannotInstall, match="no pgvector"):
         embsql.connect(
             conninfo.make_conninfo(empty, options="-c extension_control_path=/nowhere")
@@ -261,7 +261,7 @@ def test_the_extension_is_the_installation(empty, tmp_path) -> None:
         )
 
 
-def test_a_stranger_without_rights_is_told(empty) -> None:
+def test_a_stranger_without_rights_is_reported(empty) -> None:
     with psycopg.connect(empty, autocommit=True) as admin:
         admin.execute(
             "CREATE EXTENSION vector; DROP ROLE IF EXISTS embsql_nobody; CREATE ROLE embsql_nobody LOGIN"
@@ -416,7 +416,7 @@ def test_the_same_rows_give_the_same_run_on_both_engines(db) -> None:
     assert here.status == there.status
 
 
-def test_a_nul_in_an_id_is_told(db) -> None:
+def test_a_nul_in_an_id_is_reported(db) -> None:
     with embsql.connect(":memory:") as local:
         local.engine.run(
             "CREATE TABLE events AS SELECT 'a' || chr(0) || (i % 9) AS user_id, i % 7 AS item_id FROM range(99) t(i)"

@@ -26,7 +26,7 @@ def read(database: embsql.Database, source: str) -> Interactions:
     ).interactions()
 
 
-def told(data: Interactions) -> list[tuple[str, str]]:
+def reported(data: Interactions) -> list[tuple[str, str]]:
     """The events as (user, item), in order."""
     pairs = data.events_by_time().pair
     users, items = (
@@ -38,7 +38,7 @@ def told(data: Interactions) -> list[tuple[str, str]]:
 
 def test_events_are_in_order_of_time_then_of_the_source(each: embsql.Database) -> None:
     data = read(each, ORDERED)
-    assert told(data) == [
+    assert reported(data) == [
         ("a", "y"),
         ("a", "z"),
         ("a", "x"),
@@ -52,7 +52,7 @@ def test_events_are_in_order_of_time_then_of_the_source(each: embsql.Database) -
 def test_without_a_time_the_order_is_the_source_s(each: embsql.Database) -> None:
     source = f"SELECT user_id, item_id FROM {ROWS} (user_id, item_id, event_time)"
     found = prepare(each.engine, source, Columns(), Run(), explicit=False, ordered=True)
-    assert told(found.interactions()) == [
+    assert reported(found.interactions()) == [
         ("a", "x"),
         ("a", "z"),
         ("a", "x"),
@@ -170,7 +170,7 @@ def test_items_without_a_vector_are_counted(each: embsql.Database) -> None:
     assert (found["severity"], found["rows"]) == ("warning", 2)
 
 
-def test_a_time_that_gives_the_last_event_away_is_told() -> None:
+def test_a_time_that_gives_the_last_event_away_is_reported() -> None:
     """Users 0 to 3 have events on days 1 and 9, user 4 on day 9 alone."""
     start = np.datetime64("2026-01-01", "us").astype(np.int64)
     codes = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4], np.int32)

@@ -29,7 +29,7 @@ from tests.worlds import islands
 EVENTS = "SELECT i % 97 AS user_id, i * 31 % 53 % (20 + i % 97 % 3) AS item_id, i AS event_time FROM range(3000) t(i)"
 OPTIONS = {"dim": 8, "epochs": 6, "history_embedding": "shared", "loss": "bpr"}
 STEPS = 32  # of an epoch in the world of islands
-Told = list[tuple[int, dict[str, float]]]
+Reports = list[tuple[int, dict[str, float]]]
 
 
 class Killed(Exception):
@@ -38,15 +38,15 @@ class Killed(Exception):
 
 def fit(
     folder: Path | None = None, identity: str = "a", kill: int = -1, **options: object
-) -> tuple[str, Told, int]:
+) -> tuple[str, Reports, int]:
     """Train, until an epoch has been reported; the checksum, what was reported, and the steps that
     were taken.
     """
-    told: Told = []
+    reports: Reports = []
     steps: list[int] = []
 
     def hear(epoch: int, values: dict[str, float]) -> None:
-        told.append((epoch, values))
+        reports.append((epoch, values))
         if epoch == kill:
             raise Killed
 
@@ -66,11 +66,11 @@ def fit(
         )
     except Killed:
         checksum = "none"
-    return checksum, told, len(steps)
+    return checksum, reports, len(steps)
 
 
 @cache
-def undisturbed() -> tuple[str, Told, int]:
+def undisturbed() -> tuple[str, Reports, int]:
     """What the training comes to that nothing stops."""
     return fit()
 
@@ -103,9 +103,9 @@ def test_resuming_comes_to_the_same_bytes(
     tmp_path, epoch: int, options: dict[str, object]
 ) -> None:
     _, before, _ = fit(tmp_path, kill=epoch, **options)
-    checksum, told, steps = fit(tmp_path, **options)
-    assert (checksum, told) == fit(**options)[:2]
-    assert told[:epoch] == before
+    checksum, reports, steps = fit(tmp_path, **options)
+    assert (checksum, reports) == fit(**options)[:2]
+    assert reports[:epoch] == before
     assert steps == (6 - epoch) * STEPS, (
         "what is reported once more is not trained once more"
     )
@@ -119,8 +119,8 @@ def test_resuming_with_large_tables_comes_to_the_same_bytes(
 ) -> None:
     monkeypatch.setattr(optim, "LARGE_TABLE_ROWS", large)
     fit(tmp_path, kill=4)
-    checksum, told, steps = fit(tmp_path)
-    assert (checksum, told) == fit()[:2]
+    checksum, reports, steps = fit(tmp_path)
+    assert (checksum, reports) == fit()[:2]
     assert steps == 2 * STEPS
 
 
@@ -135,13 +135,13 @@ def test_patience_goes_on_where_it_was(tmp_path) -> None:
         "loss": "softmax",
         "patience": 2,
     }
-    checksum, told, _ = fit(**options)
-    figures = [values["validation"] for _, values in told]
-    best, last = figures.index(max(figures)) + 1, len(told)
+    checksum, reports, _ = fit(**options)
+    figures = [values["validation"] for _, values in reports]
+    best, last = figures.index(max(figures)) + 1, len(reports)
     assert best == last - 2 < 48
     for epoch in (best, last - 1, last):
         fit(tmp_path / str(epoch), kill=epoch, **options)
-        assert fit(tmp_path / str(epoch), **options)[:2] == (checksum, told)
+        assert fit(tmp_path / str(epoch), **options)[:2] == (checksum, reports)
 
 
 CHILD = """
@@ -256,8 +256,8 @@ def test_the_newest_is_damaged(tmp_path, damage: Callable[[Path], None]) -> None
     fit(tmp_path, kill=4)
     damage(files(tmp_path)[1])
     assert [saved.epoch for saved in checkpoints(str(tmp_path), "a").newest()] == [3]
-    checksum, told, steps = fit(tmp_path)
-    assert (checksum, told) == undisturbed()[:2]
+    checksum, reports, steps = fit(tmp_path)
+    assert (checksum, reports) == undisturbed()[:2]
     assert steps == 3 * STEPS
 
 

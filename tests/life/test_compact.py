@@ -123,8 +123,8 @@ def test_a_server_is_rid_of_who_was_forgotten(pg) -> None:
 
 
 def test_on_the_command_line(file) -> None:
-    told = CliRunner().invoke(main, ["--db", str(file), "forget", "bob"])
-    assert "until: embsql compact" in told.stderr
+    outcome = CliRunner().invoke(main, ["--db", str(file), "forget", "bob"])
+    assert "until: embsql compact" in outcome.stderr
     answer = CliRunner().invoke(main, ["--db", str(file), "compact"])
     assert (answer.exit_code, answer.output) == (
         0,

@@ -65,11 +65,11 @@ def dump(database: embsql.Database, folder: Path) -> bytes:
     program = Path(home["setting"]) / "pg_dump"
     if not program.exists():
         pytest.skip("pg_dump is where the server is")
-    told = subprocess.run(
+    outcome = subprocess.run(
         [program, database.engine.second()], capture_output=True, check=False
     )
-    assert told.returncode == 0, told.stderr
-    return told.stdout
+    assert outcome.returncode == 0, outcome.stderr
+    return outcome.stdout
 
 
 def trained(
@@ -616,7 +616,7 @@ def test_an_id_that_no_source_may_have_is_forgotten(
         assert {person, earlier}.isdisjoint(left["user_id"].to_pylist())
 
 
-def test_an_id_that_no_server_can_hold_is_told(pg: str) -> None:
+def test_an_id_that_no_server_can_hold_is_reported(pg: str) -> None:
     with (
         embsql.connect(pg) as database,
         pytest.raises(errors.InvalidArgument, match="must be an id"),

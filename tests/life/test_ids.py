@@ -184,11 +184,11 @@ def test_edges_find_their_items(base: embsql.Database) -> None:
     assert not [finding for finding in findings if finding.severity == "warning"]
 
 
-def test_text_that_floats_were_written_as_is_told(base: embsql.Database) -> None:
+def test_text_that_floats_were_written_as_is_reported(base: embsql.Database) -> None:
     rows = "SELECT * FROM (VALUES ('1.0', 'x'), ('1.5', 'x'), ('1.10', 'y')) AS t(user_id, item_id)"
     prepared = prepare(base.engine, rows, Columns(), Run(), explicit=False)
-    told = {finding.check_name: finding.affected for finding in prepared.findings}
-    assert (told["user ids like 1.0"], told["item ids like 1.0"]) == (1, 0)
+    reported = {finding.check_name: finding.affected for finding in prepared.findings}
+    assert (reported["user ids like 1.0"], reported["item ids like 1.0"]) == (1, 0)
 
 
 def test_everything_that_comes_with_a_source_has_its_ids(each: embsql.Database) -> None:

@@ -265,7 +265,7 @@ def test_times_that_are_all_null_are_no_order(each) -> None:
     ]
 
 
-def test_time_in_the_future_is_told(each) -> None:
+def test_time_in_the_future_is_reported(each) -> None:
     rows = "FROM generate_series(0, 29) AS t(i)"
     source = f"SELECT i % 5 AS user_id, i % 3 AS item_id, TIMESTAMP '2999-01-01' AS event_time {rows}"
     each.train("m", source, dim=2)
@@ -399,7 +399,7 @@ def test_no_option_is_without_effect(
         ({"device": "cuda"}, "training on a GPU needs the Python package torch"),
     ],
 )
-def test_that_torch_is_missing_is_told_before_anything_is_read(
+def test_that_torch_is_missing_is_reported_before_anything_is_read(
     here: embsql.Database, monkeypatch: pytest.MonkeyPatch, options: dict, words: str
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)

@@ -148,7 +148,7 @@ def gone(database: embsql.Database, run_id: int) -> None:
         execute_named(database.engine, f"drop_{name}", run_id=run_id)
 
 
-def test_a_live_run_that_is_gone_is_told_with_a_remedy(world) -> None:
+def test_a_live_run_that_is_gone_is_reported_with_a_remedy(world) -> None:
     gone(world, 3)
     train = {"dim": 2, "epochs": 1, "progress": False}
     says = 'model "m" says that run 3 is live, which is gone. Make another live: '
@@ -160,13 +160,13 @@ def test_a_live_run_that_is_gone_is_told_with_a_remedy(world) -> None:
         lambda: world.materialize("m"),
         lambda: world.publish("postgresql://nowhere", "m"),
     ):
-        with pytest.raises(LiveRunGone) as told:
+        with pytest.raises(LiveRunGone) as refusal:
             attempt()
-        assert str(told.value) == f"{says}embsql promote m@2"
+        assert str(refusal.value) == f"{says}embsql promote m@2"
     command = "CALL" if world.engine.embedded else "SELECT"
-    with pytest.raises(Exception, match="is live, which is gone") as told:
+    with pytest.raises(Exception, match="is live, which is gone") as refusal:
         world.sql(ASK)
-    assert f"{says}{command} embsql.promote('m@2');" in str(told.value)
+    assert f"{says}{command} embsql.promote('m@2');" in str(refusal.value)
     assert world.promote("m@2") == 2
     assert live(world) == {"live_run": 2, "earlier_runs": [1]}
     assert world.ask(ASK).num_rows == 2

@@ -577,10 +577,10 @@ def test_every_error_that_tells_what_to_select_is_tested() -> None:
         for _, found in inspect.getmembers(errors, inspect.isclass)
         if found is not errors.EmbsqlError
     ]
-    told = {
+    documented = {
         found.__name__
         for found in classes
         if re.search(r"\{(remedy|advice)\}|in\s+the\s+SELECT", found.__doc__ or "")
     }
-    assert told <= TESTED
+    assert documented <= TESTED
     assert {found.__name__ for found in classes} >= TESTED

@@ -348,6 +348,6 @@ def test_a_file_whose_name_hides_the_schema_is_refused(tmp_path) -> None:
         embsql.connect(tmp_path / "embsql.duckdb")
 
 
-def test_a_missing_folder_is_told(tmp_path) -> None:
+def test_a_missing_folder_is_reported(tmp_path) -> None:
     with pytest.raises(embsql.errors.CannotOpen):
         embsql.connect(tmp_path / "nowhere" / "shop.duckdb")

@@ -174,7 +174,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_a_file_that_needs_a_select_is_told_which(
+def test_a_file_that_needs_a_select_is_named(
     base: embsql.Database, folder: Path, name: str
 ) -> None:
     path = folder / name
@@ -314,10 +314,10 @@ def test_dates_of_a_file_are_not_guessed(
     (folder / "events.csv").write_text(long("event_time", usual, last))
     with pytest.raises(errors.BadColumnType) as caught:
         read(base, "events.csv")
-    told = caught.value.values["remedies"]
-    assert isinstance(told, list)
-    assert len(told) == remedies
-    assert read(base, told[0]).time is not None
+    reported = caught.value.values["remedies"]
+    assert isinstance(reported, list)
+    assert len(reported) == remedies
+    assert read(base, reported[0]).time is not None
 
 
 def test_json_ids_are_as_they_stand(base: embsql.Database, folder: Path) -> None:
@@ -432,10 +432,10 @@ def test_tables_in_memory_with_all_that_comes_with_a_source(
     run = each.train(
         "f", events, algorithm="fusion", dim=2, prior_strength=10, item_features=items
     )
-    told = each.ask(
+    reported = each.ask(
         "SELECT hint FROM embsql.validation('f') WHERE \"check\" = 'item feature kind'"
     ).to_pylist()
-    assert told == [{"hint": "category, 4 values, missing for 0 of 7"}]
+    assert reported == [{"hint": "category, 4 values, missing for 0 of 7"}]
     with pytest.raises(
         errors.NotEvaluated, match="item_features were a table in memory"
     ):

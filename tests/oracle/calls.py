@@ -387,10 +387,10 @@ class Given:
             ("user_id", ("x",)),
             ("item_id", ("x",)),
         )
-        told = {
+        features = {
             name: self.one_of(words) for name, words in pick(self.rng, values[:6], 6)
         }
         if chance(self.rng, 0.1):
             name, words = values[int(self.rng.integers(6, 8))]
-            told[name] = words[0]
-        return json.dumps(told, ensure_ascii=False)
+            features[name] = words[0]
+        return json.dumps(features, ensure_ascii=False)

@@ -66,7 +66,7 @@ def test_a_question_answers_the_same_in_the_same_order(
 
 
 @pytest.mark.parametrize("sql", ASKED)
-def test_a_collation_by_which_ids_are_one_is_told(
+def test_a_collation_by_which_ids_are_one_is_reported(
     base: duckdb.DuckDBPyConnection, sql: str
 ) -> None:
     wanted = base.execute(sql).fetchall()
@@ -140,18 +140,18 @@ def test_ids_that_differ_by_a_letter_s_case_stay_apart(name: str) -> None:
             database.cluster("m", k=1, labels="SELECT 'x' AS entity_id, 'l' AS label")
             database.forget("A")
             assert database.ask(users)["user_id"].to_pylist() == ["B", "a", "b", "á"]
-        told = settings[name].split("'")[1]
+        reported = settings[name].split("'")[1]
         found = connection.execute(
             f"SELECT current_setting('{settings[name].split()[2]}')"
         )
-        assert found.fetchall() == [(told,)]
+        assert found.fetchall() == [(reported,)]
 
 
 def test_an_error_is_what_it_is_where_a_session_has_it_in_json() -> None:
     whole = "SELECT 1e20::DOUBLE AS user_id, 1 AS item_id"
     with duckdb.connect() as plain, duckdb.connect() as connection:
         connection.execute("SET GLOBAL errors_as_json = true").fetchall()
-        told = []
+        reported = []
         for caller in (plain, connection):
             with embsql.connect(caller) as database:
                 with pytest.raises(errors.InexactId) as inexact:
@@ -160,5 +160,5 @@ def test_an_error_is_what_it_is_where_a_session_has_it_in_json() -> None:
                     database.train("m", "SELECT 1 AS user_id, nothing AS item_id")
                 with pytest.raises(errors.UnknownModel):
                     database.ask("SELECT * FROM embsql.recommend('nobody', 'u')")
-            told.append((str(inexact.value), str(missing.value)))
-    assert told[0] == told[1]
+            reported.append((str(inexact.value), str(missing.value)))
+    assert reported[0] == reported[1]

@@ -163,15 +163,15 @@ def test_a_tower_of_one_feature_is_torch(trained, model: str) -> None:
 
 def test_recommend_new_ranks_by_the_vector(trained) -> None:
     database, _ = trained
-    told = '{"land": "FR", "age": 33, "joined": "2024-02-01", "vip": true, "items": ["i03", "i05"]}'
+    newcomer = '{"land": "FR", "age": 33, "joined": "2024-02-01", "vip": true, "items": ["i03", "i05"]}'
     for model in ("layered", "dotted"):
         x = np.array(
-            database.ask(f"SELECT embsql.embed_user('{model}', '{told}') AS x")["x"][
-                0
-            ].as_py()
+            database.ask(f"SELECT embsql.embed_user('{model}', '{newcomer}') AS x")[
+                "x"
+            ][0].as_py()
         )
         rows = database.ask(
-            f"SELECT * FROM embsql.recommend_new('{model}', '{told}', k => 100)"
+            f"SELECT * FROM embsql.recommend_new('{model}', '{newcomer}', k => 100)"
         ).to_pylist()
         items = database.ask(
             f"SELECT item_id, embedding, norm FROM embsql.item_embedding('{model}')"
@@ -241,8 +241,8 @@ def test_a_model_without_towers_says_which_have_them(each) -> None:
 def test_the_report_says_what_features_are_taken_for(trained) -> None:
     database, _ = trained
     rows = database.ask("SELECT * FROM embsql.validation('summed')").to_pylist()
-    told = {row["check"]: row for row in rows if " feature " in row["check"]}
-    taken = {name: row["hint"].split(",")[0] for name, row in told.items()}
+    reported = {row["check"]: row for row in rows if " feature " in row["check"]}
+    taken = {name: row["hint"].split(",")[0] for name, row in reported.items()}
     assert taken == {
         "user feature land": "category",
         "user feature age": "number",
@@ -254,11 +254,11 @@ def test_the_report_says_what_features_are_taken_for(trained) -> None:
         "item feature tags": "tags",
         "item feature price": "number",
     }
-    assert told["user feature age"]["rows"] == USERS - sum(
+    assert reported["user feature age"]["rows"] == USERS - sum(
         u % 7 == 3 for u in range(USERS)
     )
-    assert told["user feature constant"]["severity"] == "warning"
-    assert told["user feature age"]["severity"] == "info"
+    assert reported["user feature constant"]["severity"] == "warning"
+    assert reported["user feature age"]["severity"] == "info"
 
 
 @pytest.mark.parametrize("table", ["tower_features", "tower_layers"])

@@ -24,7 +24,7 @@ def models(world: World) -> Listed:
                 len(run.items),
                 run.finished_at,
                 _headline(run),
-            )  # type: ignore[assignment] - as many
+            )  # type: ignore[assignment]  # as many
         rows.append((model.name, model.live_run, ready, *facts))
     return Listed(rows)
 

@@ -346,13 +346,13 @@ def _tower(
     tower = run.towers.get(entity)
     if tower is None:
         raise Refused(f"run {run.run_id} makes no {entity} vectors of features.")
-    told = _told(tower, entity, features)
+    parsed = _parsed(tower, entity, features)
     x, known = np.zeros(len(tower.parts[0].embedding)), 0
     for base in (part for part in tower.parts if part.value is None):
         met = _met(
             base,
             [part for part in tower.parts if part.feature == base.feature],
-            told.get(base.feature),
+            parsed.get(base.feature),
         )
         x = x + (
             sum(factor * part.embedding for factor, part in met)
@@ -367,26 +367,26 @@ def _tower(
     return x, known
 
 
-def _told(tower: Tower, entity: str, features: str | None) -> dict[str, Any]:
+def _parsed(tower: Tower, entity: str, features: str | None) -> dict[str, Any]:
     """The features as a dictionary, or a refusal."""
     if features is None:
         return {}
     try:
-        told = json.loads(features)
+        parsed = json.loads(features)
     except ValueError:
-        told = None
-    if not isinstance(told, dict):
+        parsed = None
+    if not isinstance(parsed, dict):
         raise Refused("features must be a JSON object")
     strange = {
         name
-        for name in told
+        for name in parsed
         if name not in {part.feature for part in tower.parts if part.kind != "always"}
     }
     strange -= {f"{entity}_id"}
     if strange:
         first = min(strange, key=str.encode)
         raise Refused(f'this model knows no {entity} feature "{first}". It knows: ')
-    return told
+    return parsed
 
 
 def _met(base: Part, parts: list[Part], said: Any) -> list[tuple[float, Part]]:

@@ -56,8 +56,8 @@ SELECT item_id, source FROM embsql.recommend_new('compass', '{"land": "Atlantis"
 SELECT * FROM embsql.recommend_new('compass', '{"land": "DE"}', k => 0);
 
 -- a column of newcomers at once, each by what is known of them
-SELECT newcomer.n, embsql.inner_product(embsql.embed_user('compass', newcomer.told), embsql.embed_user('compass', newcomer.told)) AS product
-FROM (VALUES (1, '{"land": "DE", "age": 30}'), (2, '{"land": "FR", "age": 30}'), (3, '{"age": 30}'), (4, NULL)) AS newcomer (n, told)
+SELECT newcomer.n, embsql.inner_product(embsql.embed_user('compass', newcomer.features), embsql.embed_user('compass', newcomer.features)) AS product
+FROM (VALUES (1, '{"land": "DE", "age": 30}'), (2, '{"land": "FR", "age": 30}'), (3, '{"age": 30}'), (4, NULL)) AS newcomer (n, features)
 ORDER BY newcomer.n;
 --= 1 | 1.0
 --= 2 | 1.0
