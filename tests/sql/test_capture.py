@@ -89,14 +89,14 @@ def world() -> Iterator[embsql.Database]:
         yield database
 
 
+def written_arguments(name: str) -> list[str]:
+    """Every argument of a question but `k`, which LIMIT takes as it is."""
+    return [one.name for one in QUESTIONS[name].arguments if one.name != "k"]
+
+
 def arguments() -> list[tuple[str, str]]:
-    """Every argument of every question, but `k`, which LIMIT takes as it is."""
-    return [
-        (question.name, argument.name)
-        for question in QUESTIONS.values()
-        for argument in question.arguments
-        if argument.name != "k"
-    ]
+    """Every argument of every question, but `k`."""
+    return [(name, one) for name in QUESTIONS for one in written_arguments(name)]
 
 
 def call(name: str, **instead: str) -> str:
@@ -135,7 +135,8 @@ def plain(name: str, asked: str = "") -> str:
 def test_names_around_a_call_change_nothing(world, name: str, argument: str) -> None:
     draw = random.Random(f"{name} {argument}")  # noqa: S311 - which names are tried
     wanted = with_literals(world, name)
-    for sql in around(name, argument, *draw.sample(NAMES, 3), draw.choice(forms(name))):
+    column, alias, cte = draw.sample(NAMES, 3)
+    for sql in around(name, {argument: column}, alias, cte, draw.choice(forms(name))):
         assert answer(world, sql) == wanted, sql
 
 
@@ -146,19 +147,19 @@ def forms(name: str) -> tuple[str, ...]:
 
 
 def around(
-    name: str, argument: str, column: str, alias: str, cte: str, form: str
+    name: str, columns: dict[str, str], alias: str, cte: str, form: str
 ) -> Iterator[str]:
-    """The call with an argument as a column, as a column of an alias, and out of a CTE."""
-    value = literal(name, argument)
+    """The call with arguments as columns, as columns of an alias, and out of a CTE."""
+    values = (f'{literal(name, one)} AS "{column}"' for one, column in columns.items())
+    row = f"(SELECT {', '.join(values)})"
     result = f"({plain(name)})"
-    row = f'(SELECT {value} AS "{column}")'
-    yield form.format(row=row, call=call(name, **{argument: column}), literal=result)
-    qualified = form.replace("AS caller", f"AS {alias}").format(
-        row=row, call=call(name, **{argument: f"{alias}.{column}"}), literal=result
+    yield form.format(row=row, call=call(name, **columns), literal=result)
+    qualified = {one: f"{alias}.{column}" for one, column in columns.items()}
+    yield form.replace("AS caller", f"AS {alias}").format(
+        row=row, call=call(name, **qualified), literal=result
     )
-    yield qualified
-    asked = call(name, **{argument: f"(SELECT {column} FROM {cte})"})
-    yield f"WITH {cte} AS {row} {plain(name, asked)}"
+    selected = {one: f"(SELECT {column} FROM {cte})" for one, column in columns.items()}
+    yield f"WITH {cte} AS {row} {plain(name, call(name, **selected))}"
 
 
 @pytest.mark.parametrize(
