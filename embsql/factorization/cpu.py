@@ -73,7 +73,7 @@ class CpuSolver:
 
     def _eigh(self, factors: Float32) -> tuple[NDArray[np.float64], Float32]:
         """Eigenvalues (f,) and eigenvectors (f, f) of the factors' Gramian."""
-        return eigh(gramian(factors, self.run), self.run)
+        return eigh(gramian(factors, self.run))
 
     def _solve(
         self,

@@ -68,8 +68,6 @@ inlined = _decorator(forceinline=True)  # a call per pair would cost as much as 
 PREFETCH_DISTANCE = 8
 FLOATS_PER_CACHE_LINE = 16
 TINY = 1e-30  # less than any loss or penalty that counts
-# cosine below which two rows count as orthogonal: what float32 can tell
-ORTHOGONAL_TOLERANCE = 1e-7
 
 
 class Terms(NamedTuple):
@@ -134,99 +132,6 @@ def _row_dot(table: Float32, i: int, b: Float32) -> np.float32:
     for j in range(len(b)):
         total += table[i, j] * b[j]
     return total
-
-
-# --- dense ---------------------------------------------------------------------------------------
-
-
-@compiled
-def matmul_rows(
-    low: int, high: int, table: Float32, right: Float32, out: Float32
-) -> None:
-    """Rows low..high of table (n, f) times right (f, g) into out (n, g)."""
-    f, g = right.shape
-    fours = f - f % 4
-    for row in range(low, high):
-        for j in range(g):
-            out[row, j] = 0
-        # four at a time: each is one load, and one store serves all
-        for i in range(0, fours, 4):
-            a = table[row, i]
-            b = table[row, i + 1]
-            c = table[row, i + 2]
-            d = table[row, i + 3]
-            for j in range(g):
-                out[row, j] += (
-                    a * right[i, j]
-                    + b * right[i + 1, j]
-                    + c * right[i + 2, j]
-                    + d * right[i + 3, j]
-                )
-        for i in range(fours, f):
-            for j in range(g):
-                out[row, j] += table[row, i] * right[i, j]
-
-
-@compiled
-def add_gramian(low: int, high: int, table: Float32, out: Float32) -> None:
-    """Add the Gramian of rows low..high of table (n, f) to out (f, f)."""
-    f = table.shape[1]
-    fours = high - (high - low) % 4
-    for row in range(low, fours, 4):
-        for i in range(f):
-            a = table[row, i]
-            b = table[row + 1, i]
-            c = table[row + 2, i]
-            d = table[row + 3, i]
-            for j in range(f):
-                out[i, j] += (
-                    a * table[row, j]
-                    + b * table[row + 1, j]
-                    + c * table[row + 2, j]
-                    + d * table[row + 3, j]
-                )
-    for row in range(fours, high):
-        for i in range(f):
-            for j in range(f):
-                out[i, j] += table[row, i] * table[row, j]
-
-
-@inlined
-def _givens_rotation(
-    table: Float64, i: int, j: int, cosine: float, sine: float
-) -> None:
-    """Rotate rows i and j of a table in their plane."""
-    for k in range(table.shape[1]):
-        x = table[i, k]
-        y = table[j, k]
-        table[i, k] = cosine * x - sine * y
-        table[j, k] = sine * x + cosine * y
-
-
-@compiled
-def jacobi_sweep(table: Float64, rotations: Float64) -> int:
-    """Rotate each two rows of table (f, f) until they are orthogonal, and rotations (f, f) along.
-
-    Returns how many pairs were rotated (one-sided Jacobi; Hestenes, 1958).
-    """
-    rotated = 0
-    for i in range(len(table) - 1):
-        for j in range(i + 1, len(table)):
-            a = b = c = 0.0
-            for k in range(len(table)):
-                a += table[i, k] * table[i, k]
-                b += table[j, k] * table[j, k]
-                c += table[i, k] * table[j, k]
-            if abs(c) <= ORTHOGONAL_TOLERANCE * np.sqrt(a * b):
-                continue
-            slope = (b - a) / (2 * c)
-            tangent = np.copysign(1 / (abs(slope) + np.sqrt(1 + slope * slope)), slope)
-            cosine = 1 / np.sqrt(1 + tangent * tangent)
-            sine = cosine * tangent
-            _givens_rotation(table, i, j, cosine, sine)
-            _givens_rotation(rotations, i, j, cosine, sine)
-            rotated += 1
-    return rotated
 
 
 # --- sparse --------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 """Work on the rows of large tables, by threads.
 
 Numba's own threading layers are not used: the portable one ends the process when two threads enter
-it, and a database calls from many. BLAS is not used either: its threads spin beside ours. Every row
-is computed whole by one thread and sums are added in the order of the rows, so no result depends on
-the number of threads.
+it, and a database calls from many. BLAS has one thread for each of ours. Every row is computed
+whole by one thread and sums are added in the order of the rows, so no result depends on the number
+of threads.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, Int64, indptr_of
 from embsql.numeric import kernels
+from embsql.numeric.blas import one_blas_thread
 from embsql.run import Run
 
 Result = TypeVar("Result")
+Float64 = NDArray[np.float64]
 Ranges = list[tuple[int, int]]  # of rows, from the first up to before the last
 
 MAX_RANGES = 32  # of small tables: enough to keep threads equally busy
 MIN_WORK = 1 << 18  # pairs x columns in one range: less is done sooner than handed over
 MAX_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
 CHECK_INTERVAL = 0.2  # seconds
-JACOBI_SWEEPS = 30  # at most; it converges in 6 to 9
 ROW_COST = 4  # pairs that a row of a sparse matrix costs as much as
 
 
@@ -86,43 +87,38 @@ def matmul(table: Float32, right: Float32, run: Run) -> Float32:
     out = np.empty((len(table), right.shape[1]), np.float32)  # (n, g)
 
     def multiply_range(low: int, high: int) -> None:
-        kernels.matmul_rows(low, high, table, right, out)
+        np.matmul(table[low:high], right, out=out[low:high])
 
-    parallel_map(multiply_range, dense_ranges(*table.shape), run)
+    with one_blas_thread():
+        parallel_map(multiply_range, dense_ranges(*table.shape), run)
     return out
 
 
-def gramian(table: Float32, run: Run) -> NDArray[np.float64]:
+def gramian(table: Float32, run: Run) -> Float64:
     """The inner products of a table's columns: (n, f) -> (f, f)."""
-    width = table.shape[1]
 
     def gramian_of_range(low: int, high: int) -> Float32:
-        out = np.zeros((width, width), np.float32)  # (f, f)
-        kernels.add_gramian(low, high, table, out)
-        return out
+        part = table[low:high]
+        return part.T @ part  # (f, f)
 
-    total = np.zeros((width, width))  # (f, f)
-    for part in parallel_map(gramian_of_range, dense_ranges(*table.shape), run):
-        total += part
+    with one_blas_thread():
+        parts = parallel_map(gramian_of_range, dense_ranges(*table.shape), run)
+    total: Float64 = np.sum(parts, axis=0, dtype=np.float64)  # (f, f)
     return total
 
 
-def eigh(gramian: NDArray[np.float64], run: Run) -> tuple[NDArray[np.float64], Float32]:
+def eigh(gramian: Float64) -> tuple[Float64, Float32]:
     """Eigenvalues (f,) of a Gramian, largest first, and eigenvectors as columns (f, f).
 
-    By one-sided Jacobi: rotations make the rows of the Gramian orthogonal, and then are its
-    eigenvectors.
+    Of a Gramian that is not finite nothing is.
     """
-    table = gramian.copy()  # (f, f), always rotations @ gramian
-    rotations = np.eye(len(gramian))  # (f, f)
-    for _ in range(JACOBI_SWEEPS):
-        run.check()
-        if not kernels.jacobi_sweep(table, rotations):
-            break
-    eigenvalues = np.linalg.norm(table, axis=1)  # (f,)
-    order = np.argsort(-eigenvalues, kind="stable")  # (f,)
-    eigenvectors = np.ascontiguousarray(rotations[order].T, np.float32)  # (f, f)
-    return eigenvalues[order], eigenvectors
+    if not np.isfinite(gramian).all():
+        gramian = np.full_like(gramian, np.nan)
+        return gramian[0], gramian.astype(np.float32)
+    with one_blas_thread():
+        eigenvalues, eigenvectors = np.linalg.eigh(gramian)  # smallest first
+    columns = np.ascontiguousarray(eigenvectors[:, ::-1], np.float32)  # (f, f)
+    return eigenvalues[::-1].clip(min=0), columns
 
 
 def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:

@@ -30,7 +30,7 @@ def truncated_svd(matrix: CsrMatrix, n_columns: int, dim: int, run: Run) -> Floa
         basis = multiply(transposed, multiply(matrix, basis, run), run)  # (m, w)
         basis = _orthonormal(basis, run)  # (m, w)
     projected = multiply(matrix, basis, run)  # (n, w)
-    _, eigenvectors = eigh(gramian(projected, run), run)  # (w, w)
+    _, eigenvectors = eigh(gramian(projected, run))  # (w, w)
     vectors = matmul(basis, eigenvectors[:, :dim], run)  # (m, min(dim, w))
     vectors *= _signs(vectors)
     missing = dim - vectors.shape[1]
@@ -39,7 +39,7 @@ def truncated_svd(matrix: CsrMatrix, n_columns: int, dim: int, run: Run) -> Floa
 
 def _orthonormal(basis: Float32, run: Run) -> Float32:
     """Orthonormal columns (m, w) that span the same space."""
-    eigenvalues, eigenvectors = eigh(gramian(basis, run), run)  # (w,), (w, w)
+    eigenvalues, eigenvectors = eigh(gramian(basis, run))  # (w,), (w, w)
     return matmul(basis, eigenvectors * _inverse_root(eigenvalues), run)
 
 

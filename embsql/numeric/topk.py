@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from threadpoolctl import threadpool_limits
 
 from embsql.data import CsrMatrix, Float32, Int32, Int64, Similarity
+from embsql.numeric.blas import one_blas_thread
 from embsql.numeric.linalg import equal_ranges, parallel_map
 from embsql.run import Run
 
@@ -65,7 +65,7 @@ def top_k(
             _offer_tile(tile, first, bias[columns], *own, codes[rows], scores[rows])
         _sort_heaps(codes[rows], scores[rows])
 
-    with threadpool_limits(1, "blas"):  # BLAS threads would spin beside ours
+    with one_blas_thread():
         parallel_map(rank_users, _ranges(m, TILE_USERS) or [(0, 0)], run)
     return codes, scores
 

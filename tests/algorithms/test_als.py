@@ -253,7 +253,7 @@ def test_dense_helpers(dim: int) -> None:
     run = Run(threads=2)
     squares = gramian(table, run)
     np.testing.assert_allclose(squares, table.T.astype("f8") @ table, atol=1e-3)
-    eigenvalues, eigenvectors = eigh(squares, run)
+    eigenvalues, eigenvectors = eigh(squares)
     np.testing.assert_allclose(
         eigenvalues, np.linalg.eigvalsh(squares)[::-1], rtol=1e-5
     )
