@@ -11,6 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from embsql.arrow import Digest
+
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Float32 = NDArray[np.float32]
@@ -126,9 +128,9 @@ class Interactions:
         for column in _columns(self.graph):
             digest.update(_bytes(column))
         for features in filter(None, (self.user_features, self.item_features)):
-            digest.update(
-                repr((features.schema.to_string(), features.to_pydict())).encode()
-            )
+            rows = Digest()
+            rows.add(features.schema.to_string(), features)
+            digest.update(rows.hexdigest().encode())
         return digest.hexdigest()
 
 

@@ -14,6 +14,7 @@ from embsql import errors
 from embsql.api import create_model
 from embsql.api.commands import COMMANDS
 from embsql.shells.cli import main
+from embsql.shells.text_table import format_table
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id, i AS event_time FROM range(5000) t(i)"
 
@@ -357,3 +358,8 @@ def test_the_command_line_shows_each_answer(tmp_path) -> None:
     assert (
         CliRunner().invoke(main, ["--json", *words]).output == '{"a": 1}\n{"b": "x"}\n'
     )
+
+
+def test_a_table_stands_straight_where_letters_are_wide() -> None:
+    lines = format_table([{"id": "緑茶", "n": 1}, {"id": "tea", "n": 22}]).split("\n")
+    assert lines == ["id     n", "----  --", "緑茶   1", "tea   22"]

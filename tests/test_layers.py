@@ -14,14 +14,15 @@ PACKAGE = Path(__file__).parent.parent / "embsql"
 # it
 WORDS = {
     "errors": 0,
-    "data": 0,
+    "arrow": 0,
+    "data": 1,
     "fsync": 0,
     "processes": 0,
     "stopping": 0,
-    "options": 1,
-    "checkpoints": 1,
-    "run": 2,
-    "command_options": 2,
+    "options": 2,
+    "checkpoints": 2,
+    "run": 3,
+    "command_options": 3,
 }
 FOLDERS = (  # each imports only from the ones before it
     "sqlfiles",
@@ -52,7 +53,7 @@ HEAVY = {
     "sentence_transformers": {"lifecycle"},
     "sqlglot": {"sqlfiles"},
     "jinja2": {"sqlfiles"},
-    "rich": {"api"},
+    "rich": {"api", "shells"},
     "optuna": {"lifecycle"},
     "click": {"shells"},
 }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from embsql.arrow import as_matrix
 from embsql.data import Float32, Int32
 from embsql.engines import Engine
 from embsql.errors import InvalidArgument
@@ -53,7 +54,7 @@ def read_side(
     table = engine.ask(
         named_statement(engine, f"{entity}_vectors"), run_id=record["run_id"]
     )
-    vectors = matrix(table["embedding"], len(table))  # (n, d)
+    vectors = as_matrix(table["embedding"])  # (n, d)
     norms = np.linalg.norm(vectors, axis=1)  # (n,)
     kept = np.flatnonzero(norms if normalize else np.ones_like(norms))  # (m,)
     if not len(kept):
@@ -68,17 +69,6 @@ def read_side(
     )
     unit = vectors[kept] / norms[kept, None] if normalize else vectors[kept]  # (m, d)
     return EntityVectors(record, entity, ids.take(pa.array(kept)), unit, counts[kept])
-
-
-def matrix(column: pa.ChunkedArray, n: int) -> Float32:
-    """A column of n vectors of one length as (n, d)."""
-    flat = np.concatenate(
-        [
-            np.zeros(0, np.float32),
-            *(chunk.flatten().to_numpy() for chunk in column.chunks),
-        ]
-    )
-    return flat.reshape(n, len(flat) // max(n, 1))  # (n * d,) to (n, d)
 
 
 def replace_rows(

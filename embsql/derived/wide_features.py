@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from embsql.derived.vectors import matrix, named_statement
+from embsql.arrow import as_matrix
+from embsql.derived.vectors import named_statement
 from embsql.engines import Engine
 from embsql.lifecycle import registry
 
@@ -18,7 +19,7 @@ def wide_features(engine: Engine, model: str, *, entity: str) -> pa.Table:
     """
     registry.finished_run(engine, model)
     table = engine.ask(named_statement(engine, "features"), model=model, entity=entity)
-    vectors = matrix(table["embedding"], len(table))  # (n, d)
+    vectors = as_matrix(table["embedding"])  # (n, d)
     position = table.column_names.index("embedding")
     columns = {f"e{number}": column for number, column in enumerate(vectors.T, 1)}
     rest = {name: table[name] for name in table.column_names}

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embsql.arrow import as_matrix
 from embsql.data import Embeddings, Float32, Int32, Int64, Interactions, Similarity
 from embsql.engines import Engine
 from embsql.evaluation.splits import Mask
@@ -123,14 +124,9 @@ def side(engine: Engine, run_id: int, entity: str) -> Side:
     """The users or the items of a run."""
     table = pa.concat_tables(pages(engine, f"{entity}_embeddings", run_id))
     ids = table[f"{entity}_id"].cast(pa.string()).combine_chunks()
-    flat = np.concatenate(
-        [chunk.flatten().to_numpy() for chunk in table["embedding"].chunks]
-        or [np.empty(0)]
-    )
-    vectors = flat.astype(np.float32, copy=False).reshape(
-        len(ids), len(flat) // max(len(ids), 1)
-    )  # (n * d,) to (n, d)
-    return Side(ids, vectors, table["bias"].to_numpy().astype(np.float32, copy=False))
+    vectors = as_matrix(table["embedding"])  # (n, d)
+    bias = table["bias"].to_numpy().astype(np.float32, copy=False)  # (n,)
+    return Side(ids, vectors, bias)
 
 
 def _codes(page: pa.Table, users: Side, items: Side) -> tuple[Int32, pa.Int64Array]:

@@ -7,22 +7,20 @@ open keeps the old version, who opens it next finds the new one, and nobody meet
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import uuid
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql import engines
+from embsql.arrow import Digest
 from embsql.engines import Engine
 from embsql.errors import (
     CannotOpen,
@@ -268,55 +266,6 @@ def _others(page: pa.Table, without: pa.StringArray | None) -> pa.Table:
     return page.filter(
         pc.invert(pc.is_in(page["user_id"].cast(pa.string()), value_set=without))
     )
-
-
-class Digest:
-    """A SHA-256 of rows in their order.
-
-    However they are cut into pages, and whichever of Arrow's types hold them.
-    """
-
-    def __init__(self) -> None:
-        # by table, column and part: a page adds to all of them
-        self._parts: defaultdict[tuple[str, str, int], Any] = defaultdict(
-            hashlib.sha256
-        )
-
-    def add(self, table: str, rows: pa.Table) -> None:
-        """The next rows of a table."""
-        for name, column in _columns(rows).items():
-            for array in column.chunks:
-                for part, values in enumerate(_parts(array) if len(array) else ()):
-                    self._parts[table, name, part].update(
-                        np.ascontiguousarray(values).data
-                    )
-
-    def hexdigest(self) -> str:
-        """The sum of all that was added."""
-        whole = hashlib.sha256()
-        for key in sorted(self._parts):
-            whole.update(repr(key).encode() + self._parts[key].digest())
-        return whole.hexdigest()
-
-
-def _parts(array: pa.Array) -> Iterator[np.ndarray[Any, Any]]:
-    """What an array (n,) says: validity (n,), lengths (n,) if they can differ, and values."""
-    yield array.is_valid().to_numpy(zero_copy_only=False)
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
-        array = array.cast(pa.large_binary())
-        _, offsets, data = array.buffers()
-        bounds = np.frombuffer(offsets, np.int64)[
-            array.offset : array.offset + len(array) + 1
-        ]  # (n + 1,)
-        yield np.diff(bounds)
-        yield np.frombuffer(data or b"", np.uint8)[bounds[0] : bounds[-1]]
-        return
-    if pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-        yield (
-            pc.list_value_length(array).cast(pa.int64()).to_numpy(zero_copy_only=False)
-        )
-        array = array.flatten()  # (n, d) to (n * d,)
-    yield array.fill_null(0).to_numpy(zero_copy_only=False)
 
 
 # --- into a server, or an open connection --------------------------------------------------------

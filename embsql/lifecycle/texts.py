@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embsql.arrow import as_matrix
 from embsql.data import Float32, Interactions
 from embsql.engines import Engine
 from embsql.errors import BadFeatures, MissingExtra, NoEncoder
@@ -221,5 +222,5 @@ def _store(engine: Engine, made: dict[str, Float32]) -> None:
 def _lookup(engine: Engine, keys: list[str]) -> dict[str, Float32]:
     """The vectors that are kept under some keys."""
     rows = engine.ask(statements(engine=engine.name)["text_vectors"], contents=keys)
-    vectors = (np.array(vector, np.float32) for vector in rows["embedding"].to_pylist())
+    vectors = as_matrix(rows["embedding"])  # (n, d)
     return dict(zip(rows["content"].to_pylist(), vectors, strict=True))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+from rich.cells import cell_len
+
 
 def format_table(rows: list[dict[str, Any]]) -> str:
     """Columns under their names, numbers to the right."""
@@ -15,19 +17,20 @@ def format_table(rows: list[dict[str, Any]]) -> str:
         all(isinstance(row[name], int | float | None) for row in rows)
         for name in rows[0]
     ]
-    widths = [
-        max(map(len, column)) for column in zip(list(rows[0]), *cells, strict=True)
-    ]
+    columns = zip(list(rows[0]), *cells, strict=True)
+    widths = [max(map(cell_len, column)) for column in columns]
     lines = [list(rows[0]), ["-" * width for width in widths], *cells]
     return "\n".join(_line(line, widths, numeric) for line in lines)
 
 
 def _line(cells: list[str], widths: list[int], numeric: list[bool]) -> str:
-    padded = (
-        cell.rjust(width) if right else cell.ljust(width)
-        for cell, width, right in zip(cells, widths, numeric, strict=True)
-    )
+    padded = map(_padded, cells, widths, numeric)
     return "  ".join(padded).rstrip()
+
+
+def _padded(cell: str, width: int, right: bool) -> str:
+    space = " " * (width - cell_len(cell))
+    return space + cell if right else cell + space
 
 
 def _text(value: Any) -> str:
