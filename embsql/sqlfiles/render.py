@@ -15,9 +15,9 @@ from embsql.sqlfiles.questions import (
     TYPES,
     Argument,
     Question,
+    body_of,
     ml_questions,
     questions,
-    split_header,
 )
 
 POSTGRES_TYPES = {
@@ -96,7 +96,7 @@ def extension(release: str) -> dict[str, str]:
 
 def wrap(question: Question, engine: str) -> str:
     """One question as the statements that create it."""
-    body = _body(question, engine)
+    body = body_of(question.path, engine)
     if engine == "duckdb":
         return _wrapped(question, engine, _duckdb(question, body))
     overloads = [_postgres(question, body, words) for words in _signatures(question)]
@@ -126,19 +126,6 @@ def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
         comment=f"'{comment}'",
     )
     return written.strip()
-
-
-def _body(question: Question, engine: str) -> str:
-    """The question's own body, or the one that replaces it on an engine.
-
-    That is `name.postgres.sql` in the same folder.
-    """
-    own = sibling(question.path, engine) if question.path else None
-    return (
-        question.body
-        if own in (None, question.path)
-        else split_header(own.read_text(encoding="utf-8"))[1]
-    )
 
 
 def render_stage(stage: str, facts: dict[str, Any]) -> str:

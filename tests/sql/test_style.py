@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import sqlglot
@@ -17,6 +18,21 @@ QUESTIONS = questions.questions()
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_question_keeps_the_rules(name: str) -> None:
     assert list(rules.violations(QUESTIONS[name])) == []
+
+
+def test_no_body_is_written_for_items_and_again_for_users() -> None:
+    written = [
+        questions.split_header(path.read_text(encoding="utf-8"))[1]
+        for path in (files.folder() / "questions").rglob("*.sql")
+    ]
+    bodies = [body.replace("item", "user") for body in written if body]
+    assert len(bodies) == len(set(bodies))
+
+
+def test_a_shared_body_is_the_engines_own() -> None:
+    path = QUESTIONS["similar_users"].path
+    assert "embsql.user_embeddings AS other" in questions.body_of(path)
+    assert "embsql.nearest('user'" in questions.body_of(path, "postgres")
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -94,8 +110,9 @@ def test_database_explains_the_question(known, name: str) -> None:
 )
 def test_rules_notice(body: str, complaint: str) -> None:
     arguments = (questions.Argument("k", "int", "10"),)
+    columns, path = (("item_id", "text"),), Path("q.sql")
     question = questions.Question(
-        "q", "search", arguments, (("item_id", "text"),), False, "", "", body
+        "q", "search", arguments, columns, False, "", "", body, path
     )
     assert any(complaint in problem for problem in rules.violations(question))
 
