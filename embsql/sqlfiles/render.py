@@ -34,6 +34,9 @@ POSTGRES_CASTS = {  # how a body reads an argument, which may have come as anoth
     "int": "embsql.row_limit({})",
     "vector": "embsql.vector_from({})",
 }
+KINDS = {"duckdb": "MACRO", "postgres": "ROUTINE"}
+# the comment on what is no question, no command, and not for analysts to call
+INTERNAL = "Internal: questions and commands call it, and any version may change it."
 IDS = {"text": "embsql.id_text({})", "text[]": "embsql.id_texts({})"}
 
 
@@ -67,11 +70,20 @@ def surface(engine: str, *, commands: bool) -> str:
     files = sorted((folder() / "prelude").glob(f"{engine}*.sql"))
     prelude = "\n\n".join(file.read_text(encoding="utf-8") for file in files)
     prelude = macros.prelude(prelude) if engine == "duckdb" else prelude
-    parts = [prelude, *(wrap(question, engine) for question in questions().values())]
+    comments = _template("prelude/comments.sql.j2").render(kind=KINDS[engine])
+    parts = [prelude, comments, *(wrap(q, engine) for q in questions().values())]
     if commands:
         files = sorted((folder() / "commands").glob(f"{engine}*.sql"))
         parts += [file.read_text(encoding="utf-8") for file in files]
-    return "\n\n".join(part.strip() for part in parts)
+    return _with_internals_marked("\n\n".join(part.strip() for part in parts), engine)
+
+
+def _with_internals_marked(text: str, engine: str) -> str:
+    """The surface with a comment on each function that none explains."""
+    marks = _template(f"shells/internal.{engine}.sql.j2").render(
+        internal=INTERNAL, macros=macros.unexplained(text)
+    )
+    return f"{text}\n\n{marks.strip()}"
 
 
 def ml(engine: str, *, file_id: str = "") -> str:
