@@ -28,7 +28,7 @@ MACRO = re.compile(
     r" AS(?P<table> TABLE)?(?P<body>.*?);\n(?=\n|\Z)",
     re.DOTALL,
 )
-MADE = re.compile(r"CREATE OR REPLACE (MACRO) embsql\.(\w+)\([^)]*\) AS( TABLE)?")
+MADE = re.compile(r"CREATE OR REPLACE MACRO embsql\.(\w+)\([^)]*\) AS( TABLE)?")
 EXPLAINED = re.compile(r"COMMENT ON MACRO (?:TABLE )?embsql\.(\w+)")
 CREATE = "CREATE OR REPLACE MACRO embsql.{name}({parameters}) AS{kind}{body};\n"
 CALL = re.compile(r"\bembsql\.(\w+)\(")
@@ -93,13 +93,13 @@ def prelude(text: str) -> str:
 
 
 def unexplained(text: str) -> list[tuple[str, str]]:
-    """(type, name) of the macros that are made in a text and have no comment there."""
+    """(type, name) of the macros that are made in a text and have no comment there.
+
+    The type is MACRO or MACRO TABLE.
+    """
     explained = set(EXPLAINED.findall(text))
-    return [
-        (word + table, name)
-        for word, name, table in MADE.findall(text)
-        if name not in explained
-    ]
+    made = MADE.findall(text)
+    return [("MACRO" + table, name) for name, table in made if name not in explained]
 
 
 @dataclass(frozen=True, slots=True)
