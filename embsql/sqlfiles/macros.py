@@ -28,6 +28,8 @@ MACRO = re.compile(
     r" AS(?P<table> TABLE)?(?P<body>.*?);\n(?=\n|\Z)",
     re.DOTALL,
 )
+MADE = re.compile(r"CREATE OR REPLACE MACRO embsql\.(\w+)\([^)]*\) AS( TABLE)?")
+EXPLAINED = re.compile(r"COMMENT ON MACRO (?:TABLE )?embsql\.(\w+)")
 CREATE = "CREATE OR REPLACE MACRO embsql.{name}({parameters}) AS{kind}{body};\n"
 CALL = re.compile(r"\bembsql\.(\w+)\(")
 LAMBDA = re.compile(r"lambda ([a-z_]\w*(?:, [a-z_]\w*)*):")
@@ -88,6 +90,16 @@ def prelude(text: str) -> str:
     macros = map(_macro, MACRO.finditer(reserved))
     scalars = {macro.name: macro for macro in macros if not macro.is_table}
     return MACRO.sub(lambda found: _macro(found).inlined(scalars).sql(), reserved)
+
+
+def unexplained(text: str) -> list[tuple[str, str]]:
+    """(type, name) of the macros that are made in a text and have no comment there.
+
+    The type is MACRO or MACRO TABLE.
+    """
+    explained = set(EXPLAINED.findall(text))
+    made = MADE.findall(text)
+    return [("MACRO" + table, name) for name, table in made if name not in explained]
 
 
 @dataclass(frozen=True, slots=True)

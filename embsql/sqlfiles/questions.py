@@ -7,7 +7,10 @@
     WITH ...
 
 Arguments stand in the body as :argument. `render` wraps a body for an engine; `check` holds a file
-to the rules that keep one text right on every engine.
+to the rules that keep one text right on every engine. What is asked of users as of items has a
+header of its own, and a line in place of its body, which is then written once:
+
+    -- body: similar_items.sql, with user for item
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from functools import cache
 from pathlib import Path
 
 from embsql.errors import InvalidQuestionFile
-from embsql.sqlfiles.files import folder
+from embsql.sqlfiles.files import folder, sibling
 
 TYPES = {  # word in a header -> DuckDB's type
     "text": "VARCHAR",
@@ -31,6 +34,8 @@ TYPES = {  # word in a header -> DuckDB's type
     "timestamp": "TIMESTAMP",
     "vector": "FLOAT[]",
 }
+
+SHARED_BODY = re.compile(r"^body: (\w+\.sql), with user for item$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,7 @@ class Question:
     doc: str
     example: str
     body: str
-    path: Path | None = None
+    path: Path
 
     @property
     def schema(self) -> str:
@@ -100,10 +105,10 @@ def plain_files(folder: Path, pattern: str) -> list[Path]:
 
 def read_question(path: Path) -> Question:
     """The question in a file. Raises InvalidQuestionFile for a malformed header."""
-    header, body = split_header(path.read_text(encoding="utf-8"))
+    header, _ = split_header(path.read_text(encoding="utf-8"))
     form = re.fullmatch(
         r"(\w+)\((.*?)\)\s+-> (\(.*?\)|\w+(?:\[\])?)\n(.*?)\nexample: (.*)",
-        header,
+        SHARED_BODY.sub("", header),
         re.DOTALL,
     )
     if not form or form[1] != path.name.split(".")[0]:
@@ -126,15 +131,27 @@ def read_question(path: Path) -> Question:
         scalar,
         form[4].strip(),
         form[5].strip(),
-        body,
+        body_of(path),
         path,
     )
+
+
+def body_of(path: Path, engine: str = "") -> str:
+    """The SELECT of a question, or the one that replaces it on an engine.
+
+    That is `name.postgres.sql` in the same folder.
+    """
+    header, body = split_header(sibling(path, engine).read_text(encoding="utf-8"))
+    if shared := SHARED_BODY.search(header):
+        return body_of(path.with_name(shared[1]), engine).replace("item", "user")
+    return body
 
 
 def split_header(source: str) -> tuple[str, str]:
     """The leading comment without its dashes, and the rest."""
     lines = source.splitlines()
-    end = next(n for n, line in enumerate(lines) if not line.startswith("--"))
+    outside = (n for n, line in enumerate(lines) if not line.startswith("--"))
+    end = next(outside, len(lines))
     return "\n".join(line[2:].strip() for line in lines[:end]), "\n".join(
         lines[end:]
     ).strip()

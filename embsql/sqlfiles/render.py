@@ -15,9 +15,9 @@ from embsql.sqlfiles.questions import (
     TYPES,
     Argument,
     Question,
+    body_of,
     ml_questions,
     questions,
-    split_header,
 )
 
 POSTGRES_TYPES = {
@@ -34,6 +34,9 @@ POSTGRES_CASTS = {  # how a body reads an argument, which may have come as anoth
     "int": "embsql.row_limit({})",
     "vector": "embsql.vector_from({})",
 }
+KINDS = {"duckdb": "MACRO", "postgres": "ROUTINE"}
+# the comment on what is no question, no command, and not for analysts to call
+INTERNAL = "Internal: questions and commands call it, and any version may change it."
 IDS = {"text": "embsql.id_text({})", "text[]": "embsql.id_texts({})"}
 
 
@@ -67,11 +70,20 @@ def surface(engine: str, *, commands: bool) -> str:
     files = sorted((folder() / "prelude").glob(f"{engine}*.sql"))
     prelude = "\n\n".join(file.read_text(encoding="utf-8") for file in files)
     prelude = macros.prelude(prelude) if engine == "duckdb" else prelude
-    parts = [prelude, *(wrap(question, engine) for question in questions().values())]
+    comments = _template("prelude/comments.sql.j2").render(kind=KINDS[engine])
+    parts = [prelude, comments, *(wrap(q, engine) for q in questions().values())]
     if commands:
         files = sorted((folder() / "commands").glob(f"{engine}*.sql"))
         parts += [file.read_text(encoding="utf-8") for file in files]
-    return "\n\n".join(part.strip() for part in parts)
+    return _with_internals_marked("\n\n".join(part.strip() for part in parts), engine)
+
+
+def _with_internals_marked(text: str, engine: str) -> str:
+    """The surface with a comment on each function that none explains."""
+    marks = _template(f"shells/internal.{engine}.sql.j2").render(
+        internal=INTERNAL, macros=macros.unexplained(text)
+    )
+    return f"{text}\n\n{marks.strip()}"
 
 
 def ml(engine: str, *, file_id: str = "") -> str:
@@ -96,7 +108,7 @@ def extension(release: str) -> dict[str, str]:
 
 def wrap(question: Question, engine: str) -> str:
     """One question as the statements that create it."""
-    body = _body(question, engine)
+    body = body_of(question.path, engine)
     if engine == "duckdb":
         return _wrapped(question, engine, _duckdb(question, body))
     overloads = [_postgres(question, body, words) for words in _signatures(question)]
@@ -126,19 +138,6 @@ def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
         comment=f"'{comment}'",
     )
     return written.strip()
-
-
-def _body(question: Question, engine: str) -> str:
-    """The question's own body, or the one that replaces it on an engine.
-
-    That is `name.postgres.sql` in the same folder.
-    """
-    own = sibling(question.path, engine) if question.path else None
-    return (
-        question.body
-        if own in (None, question.path)
-        else split_header(own.read_text(encoding="utf-8"))[1]
-    )
 
 
 def render_stage(stage: str, facts: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.train IS 'Trains a model on a SELECT and makes it live; options is JSON: the algorithm''s options and train''s own, for example {"dim": 64}.';
 
 CREATE OR REPLACE MACRO embsql.register_embeddings(model, items := NULL, users := NULL, similarity := 'cosine') AS TABLE
 SELECT CAST(done.answer[1] AS BIGINT) AS run_id, done.answer[2] AS status
@@ -32,6 +33,7 @@ FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.register_embeddings IS 'Makes vectors that were made elsewhere a run, as they are: items is a SELECT of item_id and embedding, users one of user_id and embedding.';
 
 CREATE OR REPLACE MACRO embsql.materialize(model, k := 10, users := TRUE, items := TRUE) AS TABLE
 SELECT
@@ -50,6 +52,7 @@ FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.materialize IS 'Writes the k best items of every user into embsql.top_items, and the k nearest of every item into embsql.neighbors, in place of the run''s earlier ones.';
 
 CREATE OR REPLACE MACRO embsql.cancel(model) AS TABLE
 SELECT done.answer[1] AS status FROM (
@@ -61,6 +64,7 @@ SELECT done.answer[1] AS status FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.cancel IS 'Asks who trains the model to stop, which they do within a few seconds.';
 
 CREATE OR REPLACE MACRO embsql.evaluate(model, options := '{}') AS TABLE
 SELECT done.answer[1] AS figures
@@ -74,6 +78,7 @@ FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.evaluate IS 'Measures a run by training its algorithm on a part of its interactions; the figures are JSON.';
 
 CREATE OR REPLACE MACRO embsql.cluster(
     model, entity := 'item', k := NULL, clustering := 'default', labels := NULL, options := '{}'
@@ -97,6 +102,7 @@ FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"normalize": false}.';
 
 CREATE OR REPLACE MACRO embsql.project(model, entity := 'item', method := 'pca', options := '{}') AS TABLE
 SELECT
@@ -115,6 +121,7 @@ FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.project IS 'Draws a map of a run''s items or users by pca, umap or tsne, turned onto that of an earlier run.';
 
 CREATE OR REPLACE MACRO embsql.promote(model) AS TABLE
 SELECT CAST(done.answer[1] AS BIGINT) AS live_run
@@ -127,6 +134,7 @@ FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.promote IS 'Makes a run, for example shop@7, live.';
 
 CREATE OR REPLACE MACRO embsql.rollback(model) AS TABLE
 SELECT CAST(done.answer[1] AS BIGINT) AS live_run
@@ -139,6 +147,7 @@ FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.rollback IS 'Makes the run live that was live before.';
 
 CREATE OR REPLACE MACRO embsql.drop_run(model) AS TABLE
 SELECT done.answer[1] AS status FROM (
@@ -150,6 +159,7 @@ SELECT done.answer[1] AS status FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.drop_run IS 'Removes a run, for example shop@7, and all its rows.';
 
 CREATE OR REPLACE MACRO embsql.drop_model(model, if_exists := FALSE) AS TABLE
 SELECT CAST(done.answer[1] AS BIGINT) AS runs
@@ -163,6 +173,7 @@ FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.drop_model IS 'Removes a model with all its runs, the live one too.';
 
 CREATE OR REPLACE MACRO embsql.forget(user_id) AS TABLE
 SELECT CAST(done.answer[1] AS BIGINT) AS rows_removed
@@ -175,3 +186,4 @@ FROM (
         ] AS words
     ) AS asked
 ) AS done;
+COMMENT ON MACRO TABLE embsql.forget IS 'Removes a person from every run.';

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import sqlglot
 
 import embsql
+from embsql.api.commands import COMMANDS
 from embsql.errors import InvalidQuestionFile
 from embsql.sqlfiles import files, questions, render, rules
 
@@ -17,6 +19,21 @@ QUESTIONS = questions.questions()
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_question_keeps_the_rules(name: str) -> None:
     assert list(rules.violations(QUESTIONS[name])) == []
+
+
+def test_no_body_is_written_for_items_and_again_for_users() -> None:
+    written = [
+        questions.split_header(path.read_text(encoding="utf-8"))[1]
+        for path in (files.folder() / "questions").rglob("*.sql")
+    ]
+    bodies = [body.replace("item", "user") for body in written if body]
+    assert len(bodies) == len(set(bodies))
+
+
+def test_a_shared_body_is_the_engines_own() -> None:
+    path = QUESTIONS["similar_users"].path
+    assert "embsql.user_embeddings AS other" in questions.body_of(path)
+    assert "embsql.nearest('user'" in questions.body_of(path, "postgres")
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -54,13 +71,37 @@ def words(database: embsql.Database) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_database_explains_the_question(known, name: str) -> None:
+    for comment in comments(known)[name]:
+        assert comment.startswith(QUESTIONS[name].signature)
+
+
+def comments(database: embsql.Database) -> dict[str, list[str | None]]:
+    """What the catalog says of the functions in schema embsql, by name."""
     asked = {
-        "duckdb": "SELECT comment FROM duckdb_functions() WHERE schema_name = 'embsql' AND function_name = $name",
-        "postgres": "SELECT obj_description(f.oid) AS comment FROM pg_proc AS f "
-        "WHERE f.pronamespace = 'embsql'::regnamespace AND f.proname = $name",
-    }[known.engine.name]
-    comment = known.ask(asked, name=name).to_pylist()[0]["comment"]
-    assert comment.startswith(QUESTIONS[name].signature)
+        "duckdb": "SELECT function_name AS name, comment FROM duckdb_functions() WHERE schema_name = 'embsql'",
+        "postgres": "SELECT f.proname AS name, obj_description(f.oid, 'pg_proc') AS comment FROM pg_proc AS f "
+        "WHERE f.pronamespace = 'embsql'::regnamespace",
+    }[database.engine.name]
+    found: dict[str, list[str | None]] = {}
+    for row in database.ask(asked).to_pylist():
+        found.setdefault(row["name"], []).append(row["comment"])
+    return found
+
+
+def test_database_says_what_is_internal(known) -> None:
+    internal = {
+        name
+        for name, said in comments(known).items()
+        if said == [render.INTERNAL] * len(said)
+    }
+    vectors = {"cosine_similarity", "vector_norm", "vector_avg", "unit_vector"}
+    public = {*QUESTIONS, *COMMANDS, *vectors, "live_run", "id_text"}
+    assert not internal & public
+    assert {"cosine", "contains", "tower", "run_score", "zip_history"} <= internal
+
+
+def test_database_explains_every_function(known) -> None:
+    assert not [name for name, said in comments(known).items() if None in said]
 
 
 @pytest.mark.parametrize(
@@ -94,8 +135,9 @@ def test_database_explains_the_question(known, name: str) -> None:
 )
 def test_rules_notice(body: str, complaint: str) -> None:
     arguments = (questions.Argument("k", "int", "10"),)
+    columns, path = (("item_id", "text"),), Path("q.sql")
     question = questions.Question(
-        "q", "search", arguments, (("item_id", "text"),), False, "", "", body
+        "q", "search", arguments, columns, False, "", "", body, path
     )
     assert any(complaint in problem for problem in rules.violations(question))
 

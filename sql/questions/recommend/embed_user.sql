@@ -7,6 +7,4 @@
 -- training gave to unknown ones. Times are written as 2026-11-21 or 2026-11-21 12:30:00. A model trained with history
 -- also takes {"items": [...]}. An error for a model whose algorithm or training had no features of users.
 -- example: SELECT embsql.embed_user('shop_towers', '{"first_aisle": "tea", "first_style": "bold"}') AS embedding;
-SELECT made.embedding AS embedding
-FROM given
-CROSS JOIN LATERAL embsql.tower((SELECT embsql.live_run(:model)), 'user', :features) AS made
+-- body: embed_item.sql, with user for item

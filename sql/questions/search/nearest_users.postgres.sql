@@ -1,9 +1,0 @@
--- As nearest_users.sql, served by the run's index where it has one.
-SELECT
-  near.id AS user_id,
-  CAST(row_number() OVER (ORDER BY near.score DESC, near.id COLLATE "C") AS INTEGER) AS rank,
-  near.score AS score
-FROM embsql.runs AS run
-CROSS JOIN LATERAL embsql.nearest('user', run.run_id, :to_vector, run.similarity, 0, :k, ARRAY[]::text[]) AS near
-WHERE run.run_id = (SELECT embsql.live_run(:model)) AND near.score IS NOT NULL
-ORDER BY rank
