@@ -36,11 +36,11 @@ SELECT '' AS reason WHERE FALSE
 -- applied: schema files already run here
 SELECT step.file_name, step.checksum FROM embsql.migrations AS step
 
--- has_ml: whether the schema ml has embsql's functions
+-- has_ml: whether the schema ml has embsql's functions, which have no comments any more in a file that was imported
 SELECT 1 AS found
 FROM duckdb_functions() AS f
 WHERE f.database_name = current_database() AND f.schema_name = 'ml' AND f.function_name = 'training_info'
-    AND starts_with(f.comment, 'training_info(model text)')
+    AND contains(f.macro_definition, '_embsql_')
 
 -- next_run: a number no other run has
 SELECT nextval('embsql.run_ids') AS run_id

@@ -76,6 +76,28 @@ def test_a_database_copied_by_duckdb_answers(file: Path, tmp_path: Path) -> None
     assert rows(tmp_path / "new.duckdb", ASKED) == rows(file, ASKED)
 
 
+MOVES = {
+    "exported": "EXPORT DATABASE shop TO '{folder}'; USE new; IMPORT DATABASE '{folder}'",
+    "copied": "COPY FROM DATABASE shop TO new",
+}
+
+
+@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
+def test_the_functions_of_bigquery_come_along(
+    file: Path, tmp_path: Path, move: str
+) -> None:
+    with embsql.connect(str(file)) as database:
+        database.install(ml=True)
+    with duckdb.connect() as plain:
+        plain.execute(f"ATTACH '{file}' AS shop; ATTACH '{tmp_path}/new.duckdb' AS new")
+        plain.execute("USE shop")
+        plain.execute(move.format(folder=tmp_path / "copy"))
+    with embsql.connect(str(tmp_path / "new.duckdb")) as database:
+        assert database.install(ml=True) is False
+        asked = database.sql("SELECT * FROM ML.TRAINING_INFO(MODEL compass)")
+        assert asked.column_names[0] == "training_run"
+
+
 def test_a_question_of_another_attached_file_says_which_to_use(
     file: Path, tmp_path: Path
 ) -> None:
