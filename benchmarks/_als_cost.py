@@ -29,7 +29,7 @@ from benchmarks._als_systems import (
 )
 from benchmarks._apart import apart, forget_peak, peak_rss_mb, rss_mb
 from benchmarks._lines import in_turn, line
-from benchmarks._made import Pairs, load
+from benchmarks._made import WARM_ROWS, Pairs, load
 from embsql.run import Columns, Run
 from embsql.sources.prepare import prepare
 
@@ -285,7 +285,8 @@ def _warm_line(threads: int) -> None:
     with embsql.connect(":memory:") as database:
         database.train(
             "m",
-            "SELECT range % 50 AS user_id, range % 7 AS item_id FROM range(500)",
+            "SELECT range % 4999 AS user_id, range % 997 AS item_id "
+            f"FROM range({WARM_ROWS})",
             dim=8,
             threads=threads,
         )

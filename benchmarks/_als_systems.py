@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks._made import Pairs, clustered
+from benchmarks._made import WARM_ROWS, Pairs, clustered
 from benchmarks._rank import Model
 from embsql import algorithms
 from embsql.data import Interactions
@@ -55,7 +55,7 @@ def fit_implicit(
 
 def warm(threads: int) -> None:
     """Load what is loaded once: compiled loops, libraries."""
-    small = clustered(200, 100, 2000)
+    small = clustered(2000, 500, WARM_ROWS)
     fit_embsql(small.interactions(), 8, threads, 1)
     fit_implicit(small.matrix(), 8, threads, 1)
 

@@ -16,6 +16,9 @@ from embsql.data import Interactions
 OWN = 0.7  # share of a user's pairs that come from the user's own cluster of items
 ITEMS_PER_CLUSTER = 400
 HELD_OUT = 0.1
+# Less than that goes without compiled loops, and would leave them to be compiled while timed.
+WARM_ROWS = 300_000
+WARM_SCORES = 1 << 23
 
 
 @dataclass(frozen=True, slots=True)

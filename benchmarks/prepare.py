@@ -21,6 +21,7 @@ import numpy as np
 import embsql
 from benchmarks._apart import apart
 from benchmarks._lines import line
+from benchmarks._made import WARM_ROWS
 from embsql.run import Columns, Run
 from embsql.sources.prepare import prepare
 
@@ -144,7 +145,7 @@ def read(file: str, source: str, threads: int) -> dict[str, Any]:
 def _warm() -> None:
     """Load what is loaded once."""
     with embsql.connect(":memory:") as database:
-        source = "SELECT range % 50 AS user_id, range % 7 AS item_id FROM range(500)"
+        source = f"SELECT range % 50 AS user_id, range % 7 AS item_id FROM range({WARM_ROWS})"
         prepare(database.engine, source, Columns(), Run(threads=2), explicit=False)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import embsql
 from benchmarks import query
 from benchmarks._lines import in_turn, line
+from benchmarks._made import WARM_SCORES
 from embsql.numeric.topk import top_k
 from embsql.run import Run
 
@@ -47,7 +48,9 @@ def measure(options: argparse.Namespace) -> None:
         for n in (options.users, options.items)
     )
     with threadpool_limits(options.threads):
-        _kernel(users[:10], items, options)  # compiled before it is timed
+        _kernel(
+            users[: WARM_SCORES // len(items)], items, options
+        )  # compiled before it is timed
         works: dict[str, Callable[[], Any]] = {
             "embsql": lambda: _kernel(users, items, options),
             "product": lambda: _product(users, items),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 import embsql
 from embsql.lifecycle import registry
 from embsql.lifecycle.registry import install
+from embsql.numeric.plain import nothing_small
 from tests.pooler import pooler
 from tests.servers import started
 from tests.shortcuts import Install, copying
@@ -52,6 +54,13 @@ def _quick(quick_install: Install) -> Iterator[None]:
 def installing(monkeypatch: pytest.MonkeyPatch) -> None:
     """New databases are installed, as outside of the tests."""
     monkeypatch.setattr(registry, "install", install)
+
+
+@pytest.fixture(scope="module", params=["plain", "compiled"])
+def numeric_path(request) -> Iterator[None]:
+    """Both ways that numbers go: in numpy, as small data do, and by compiled loops."""
+    with nothing_small() if request.param == "compiled" else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from embsql.numeric.aggregate import by_pair
 from embsql.run import Run
 
+pytestmark = pytest.mark.usefixtures("numeric_path")
+
 ROWS = st.lists(
     st.tuples(
         st.integers(0, 5), st.integers(0, 7), st.floats(0.1, 9), st.integers(-5, 5)

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, Int64, indptr_of
-from embsql.numeric import kernels
 from embsql.numeric.blas import one_blas_thread
+from embsql.numeric.plain import are_few, plain_transpose
 from embsql.run import Run
 
 Result = TypeVar("Result")
@@ -123,6 +123,8 @@ def eigh(gramian: Float64) -> tuple[Float64, Float32]:
 
 def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
     """A sparse matrix (n, m) times a table (m, f): (n, f)."""
+    from embsql.numeric import kernels  # here: it brings the compiler
+
     width = table.shape[1]
     out = np.empty((len(matrix.counts), width), np.float32)  # (n, f)
 
@@ -138,6 +140,10 @@ def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
 def transpose(matrix: CsrMatrix, n_columns: int) -> CsrMatrix:
     """The same pairs by column, rows ascending within a column, in linear time (counting sort)."""
     indptr = indptr_of(matrix.indices, n_columns)  # (m + 1,)
+    if are_few(len(matrix.indices)):
+        return plain_transpose(matrix, indptr)
+    from embsql.numeric import kernels
+
     rows = np.empty_like(matrix.indices)  # (n,)
     values = np.empty_like(matrix.data)  # (n,)
     cursor = indptr[:-1].copy()  # (m,)

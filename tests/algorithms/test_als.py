@@ -262,6 +262,7 @@ def test_dense_helpers(dim: int) -> None:
     )
 
 
+@pytest.mark.usefixtures("numeric_path")
 def test_transpose() -> None:
     data = noise()
     rows, truth = (

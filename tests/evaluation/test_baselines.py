@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from embsql.evaluation import baselines
 from embsql.run import Run
 from tests.evaluation.worlds import coded, crowd, items_of, plain_ranking
+
+pytestmark = pytest.mark.usefixtures("numeric_path")
 
 
 def matrix(data):

@@ -11,6 +11,8 @@ from embsql.numeric.topk import first_unseen, top_k
 from embsql.run import Run
 from tests.evaluation.worlds import crowd, items_of, plain_ranking
 
+pytestmark = pytest.mark.usefixtures("numeric_path")
+
 
 def vectors(n, dim, seed, kind):
     """Random vectors; small integers make many equal scores, all of them exact."""

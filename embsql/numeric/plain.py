@@ -1,0 +1,156 @@
+"""What compiled loops compute, in a few lines of numpy each.
+
+They say what the loops mean, the tests compare the two, and data as small as `SMALL` and
+`FEW_ROWS` say go this way: compiling would take seconds, and this takes less than one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embsql.data import CsrMatrix, Float32, Int32, Int64
+
+SMALL = 1 << 22  # numbers in a table: sorted in about 0.3 s
+FEW_ROWS = 1 << 18  # sorted in about 0.1 s
+
+
+_loops_only: ContextVar[bool] = ContextVar("loops_only", default=False)
+
+
+@contextmanager
+def nothing_small() -> Iterator[None]:
+    """Meanwhile everything goes by compiled loops: to compile them ahead, and to test them."""
+    token = _loops_only.set(True)
+    try:
+        yield
+    finally:
+        _loops_only.reset(token)
+
+
+def is_small(*shape: int) -> bool:
+    """Whether a table of this shape may be held and sorted whole."""
+    return not _loops_only.get() and math.prod(shape) <= SMALL
+
+
+def are_few(rows: int) -> bool:
+    """Whether so many rows are sorted sooner than a loop is compiled."""
+    return not _loops_only.get() and rows <= FEW_ROWS
+
+
+def dense(matrix: CsrMatrix, n_columns: int) -> Float32:
+    """A sparse matrix as a table (n, n_columns)."""
+    table = np.zeros((len(matrix.counts), n_columns), np.float32)
+    np.add.at(table, (_rows(matrix), matrix.indices), matrix.data)
+    return table
+
+
+def has(matrix: CsrMatrix, n_columns: int) -> NDArray[np.bool_]:
+    """Where a sparse matrix has a pair, whatever its value: (n, n_columns)."""
+    table = np.zeros((len(matrix.counts), n_columns), bool)
+    table[_rows(matrix), matrix.indices] = True
+    return table
+
+
+def _rows(matrix: CsrMatrix) -> Int32:
+    """The row of each of a sparse matrix's pairs (pairs,)."""
+    return np.repeat(np.arange(len(matrix.counts), dtype=np.int32), matrix.counts)
+
+
+def best_scores(scores: Float32, k: int) -> tuple[Int32, Float32]:
+    """The k best finite scores of every row (m, n), best first: codes (m, k) and scores (m, k).
+
+    Equal scores are ordered by ascending code. Where there are fewer the code is -1 and the score
+    -inf.
+    """
+    ranked = np.where(np.isfinite(scores), scores, -np.inf)  # (m, n)
+    order = np.argsort(-ranked, axis=1, kind="stable")[:, :k]  # (m, min(k, n))
+    best = np.take_along_axis(ranked, order, 1)  # (m, min(k, n))
+    codes = np.where(best > -np.inf, order, -1).astype(np.int32)
+    missing = ((0, 0), (0, k - codes.shape[1]))
+    return (
+        np.pad(codes, missing, constant_values=-1),  # (m, k)
+        np.pad(best, missing, constant_values=-np.inf),  # (m, k)
+    )
+
+
+def plain_top_k(
+    users: Float32, items: Float32, bias: Float32, seen: CsrMatrix, k: int
+) -> tuple[Int32, Float32]:
+    """See `topk.top_k`; users (m, d), items (n, d), bias (n,)."""
+    scores = users @ items.T + bias  # (m, n)
+    scores[has(seen, len(items))] = -np.inf
+    return best_scores(scores, k)
+
+
+def plain_first_unseen(order: Int32, seen: CsrMatrix, k: int, n: int) -> Int32:
+    """See `topk.first_unseen`."""
+    is_seen = has(seen, n)[:, order]  # (m, codes in the order)
+    position = np.argsort(is_seen, axis=1, kind="stable")[:, :k]  # (m, up to k)
+    left = np.take_along_axis(is_seen, position, 1)  # (m, up to k)
+    codes = np.where(left, -1, order[position])
+    missing = ((0, 0), (0, k - codes.shape[1]))
+    return np.pad(codes, missing, constant_values=-1).astype(np.int32)  # (m, k)
+
+
+def plain_cosine_neighbors(
+    by_user: CsrMatrix, n_items: int, k: int
+) -> tuple[Int32, Float32]:
+    """See `topk.cosine_neighbors`."""
+    users = has(by_user, n_items).astype(np.float32)  # (n_users, n_items)
+    shared = (users.T @ users).astype(np.float64)  # (n_items, n_items) users of both
+    scale = inverse_root(users.sum(0))  # (n_items,)
+    cosine = (shared * scale[:, None] * scale).astype(np.float32)  # (n_items, n_items)
+    np.fill_diagonal(cosine, 0)
+    codes, scores = best_scores(np.where(cosine > 0, cosine, -np.inf), k)
+    return codes, np.where(codes < 0, np.float32(0), scores)
+
+
+def inverse_root(counts: NDArray[np.number[Any]]) -> Float32:
+    """1 / sqrt of counts (n,), of none as of one."""
+    roots: Float32 = (1 / np.sqrt(np.maximum(counts, 1))).astype(np.float32)
+    return roots
+
+
+def plain_top_k_linear(
+    history: CsrMatrix, weights: CsrMatrix, base: Float32, k: int, *, repeats: bool
+) -> tuple[Int32, Float32]:
+    """See `topk.top_k_linear`."""
+    own = has(history, len(base))  # (m, n_items)
+    scores = own.astype(np.float32) @ dense(weights, len(base)) + base  # (m, n_items)
+    return best_scores(scores if repeats else np.where(own, -np.inf, scores), k)
+
+
+def plain_by_pair(
+    user: Int32,
+    item: Int32,
+    weight: NDArray[np.float64],
+    time: Int64 | None,
+    *,
+    average: bool,
+) -> tuple[Int32, Int32, Float32, Int64 | None]:
+    """See `aggregate.by_pair`."""
+    order = np.lexsort((weight, item, user))  # (n,) a sum in another order is another
+    user = user[order]
+    item = item[order]
+    weight = weight[order]
+    is_first = np.ones(len(user), bool)  # (n,) of its pair
+    is_first[1:] = (user[1:] != user[:-1]) | (item[1:] != item[:-1])
+    first = np.flatnonzero(is_first)  # (pairs,)
+    total = np.add.reduceat(weight, first)  # (pairs,)
+    count = np.diff(first, append=len(user))  # (pairs,)
+    latest = None if time is None else np.maximum.reduceat(time[order], first)
+    weights = (total / count if average else total).astype(np.float32)
+    return user[first], item[first], weights, latest
+
+
+def plain_transpose(matrix: CsrMatrix, indptr: Int64) -> CsrMatrix:
+    """See `linalg.transpose`; indptr (m + 1,) is that of the columns."""
+    order = np.argsort(matrix.indices, kind="stable")  # (pairs,)
+    return CsrMatrix(indptr, _rows(matrix)[order], matrix.data[order])
