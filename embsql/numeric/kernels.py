@@ -184,7 +184,7 @@ def transpose_rows(
 # --- alternating least squares -------------------------------------------------------------------
 
 
-@inlined
+@compiled
 def _total_confidence(low: int, high: int, weight: Float32, terms: Terms) -> float:
     """Sum of the confidences of the pairs low..high."""
     total = 0.0
@@ -193,7 +193,7 @@ def _total_confidence(low: int, high: int, weight: Float32, terms: Terms) -> flo
     return total
 
 
-@inlined
+@compiled
 def _add_prior(
     prior: Float32, row: int, penalty: np.float32, x: Float32, r: Float32
 ) -> Any:
@@ -205,7 +205,7 @@ def _add_prior(
     return loss
 
 
-@inlined
+@compiled
 def _add_pairs(
     low: int,
     high: int,
@@ -236,7 +236,7 @@ def _add_pairs(
     return loss
 
 
-@inlined
+@compiled
 def _add_product(
     low: int,
     high: int,
