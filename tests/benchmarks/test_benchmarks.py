@@ -57,6 +57,7 @@ SMALL = {
     ],
     "query": ["--items", "300", "--users", "20", "--dim", "8", "--repeat", "3"],
     "topk": ["--users", "50", "--items", "300", "--dim", "8", "--repeat", "1"],
+    "first_minute": ["--data", "{data}/ml1m_external/train.parquet"],
     "foldin": ["--dim", "8", "--held", "10", "--length", "5", "--repeat", "1"],
     "prepare": ["--rows", "5000", "--repeat", "1"],
     "churn": ["--data", "online_retail", "--dim", "4", "--repeat", "1"],
@@ -280,7 +281,7 @@ def test_lines(
     monkeypatch.setenv("EMBSQL_DATA", str(data))
     for module in IN_PROCESS:  # a dozen processes would take long; others start theirs
         monkeypatch.setattr(f"benchmarks.{module}.apart", here)
-    main([name, *SMALL[name]])
+    main([name, *(word.format(data=data) for word in SMALL[name])])
     lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
     assert len(lines) > 1
     for line in lines:
