@@ -121,8 +121,8 @@ def _customers(data: str, options: argparse.Namespace) -> tuple[Any, Any, Any, A
         found = database.ask(
             "SELECT user_id, embedding, norm FROM embsql.user_embedding('m')"
         )
-    place = {user: n for n, user in enumerate(found["user_id"].to_pylist())}
-    order = [place[user] for user in rows["user_id"].to_pylist()]  # (n,)
+    row_of = {user: n for n, user in enumerate(found["user_id"].to_pylist())}
+    order = [row_of[user] for user in rows["user_id"].to_pylist()]  # (n,)
     table = (
         found["embedding"]
         .combine_chunks()

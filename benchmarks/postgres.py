@@ -460,7 +460,7 @@ def _ids(database: embsql.Database, of: str) -> list[str]:
     ids = database.ask(f"SELECT {of}_id AS id FROM embsql.{of}_embeddings ORDER BY id")[
         "id"
     ].to_pylist()
-    return [ids[place] for place in np.random.default_rng(4).permutation(len(ids))]
+    return [ids[row] for row in np.random.default_rng(4).permutation(len(ids))]
 
 
 def _asking(
@@ -514,7 +514,7 @@ def similar(options: argparse.Namespace, new: New) -> None:
     }
     for data, fill in worlds.items():
         with _twins(new, fill, min(20_000, users // 2)) as twins:
-            _beside_bare(data, twins, options)
+            _against_bare(data, twins, options)
             for question in QUESTIONS:
                 _found(data, question, twins, options.asked)
 
@@ -527,7 +527,7 @@ def _trained(address: str, dim: int, threads: int) -> None:
         )
 
 
-def _beside_bare(data: str, twins: Twins, options: argparse.Namespace) -> None:
+def _against_bare(data: str, twins: Twins, options: argparse.Namespace) -> None:
     ids, efs = twins.ids["item"], (40, 100)
     query = BARE.format(run=_live(twins.indexed), dim=options.dim)
     with ExitStack() as open_:

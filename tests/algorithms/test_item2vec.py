@@ -116,11 +116,11 @@ def test_a_user_is_the_mean_that_sql_folds_in(
     )
     assert found.fold_in.kind == "mean"
     for user in range(data.n_users):
-        met = data.user == user
+        own = data.user == user
         mean = (
-            (data.weight[met] * scale[data.item[met]])
-            @ found.items[data.item[met]]
-            / data.weight[met].sum()
+            (data.weight[own] * scale[data.item[own]])
+            @ found.items[data.item[own]]
+            / data.weight[own].sum()
         )
         np.testing.assert_allclose(found.users[user], mean, atol=1e-5)
 

@@ -264,9 +264,9 @@ def test_map_of_the_folder_is_true() -> None:
         .split("## Map of the folder")[1]
         .split("\n## ")[0]
     )
-    places = re.findall(r"^\| `(.+?)` \|", text, re.MULTILINE)
-    assert len(places) > 5
-    assert all((ROOT / place).is_dir() for place in places)
+    folders = re.findall(r"^\| `(.+?)` \|", text, re.MULTILINE)
+    assert len(folders) > 5
+    assert all((ROOT / folder).is_dir() for folder in folders)
 
 
 def test_every_page_is_reachable() -> None:

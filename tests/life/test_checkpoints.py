@@ -155,8 +155,8 @@ from embsql.lifecycle.train import train
 path, folder, source, options, kills = sys.argv[1:]
 
 def attempt(figure, epoch):
-    def listener(heard, values):
-        if heard == epoch and figure in values:
+    def listener(reported, values):
+        if reported == epoch and figure in values:
             os.kill(os.getpid(), signal.SIGKILL)
 
     algorithm = algorithms.make("two_tower", json.loads(options))

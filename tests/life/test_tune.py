@@ -216,12 +216,12 @@ def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
     data, _, _ = islands()
     test = split(data, "random", seed=42).held_out
     secret = set(zip(test.user.tolist(), test.item.tolist(), strict=True))
-    met: list[set[tuple[int, int]]] = []
+    searched: list[set[tuple[int, int]]] = []
     search = tune.best
 
     def watched(wanted: Any, given: Any, *rest: Any, **more: Any) -> Any:
         parts = (given.train, given.held_out)
-        met.append(
+        searched.append(
             {
                 pair
                 for part in parts
@@ -232,9 +232,9 @@ def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
 
     monkeypatch.setattr(tune, "best", watched)
     run = shop.train("m", SOURCE, n_trials=3, dim=[1, 4, 8], evaluate=True, **QUICK)
-    assert len(met) == 1
-    assert not met[0] & secret
-    assert len(met[0]) + len(secret) == len(data)
+    assert len(searched) == 1
+    assert not searched[0] & secret
+    assert len(searched[0]) + len(secret) == len(data)
     plain = shop.train(
         "p",
         SOURCE,

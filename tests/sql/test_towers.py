@@ -63,7 +63,7 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-def met() -> list[tuple[str, str]]:
+def interactions() -> list[tuple[str, str]]:
     """Two tastes and noise."""
     rng = np.random.default_rng(7)
     pairs = [
@@ -76,7 +76,7 @@ def met() -> list[tuple[str, str]]:
 
 
 SOURCE = "SELECT * FROM (VALUES {}) AS t (user_id, item_id)".format(
-    ", ".join(map(str, met()))
+    ", ".join(map(str, interactions()))
 )
 
 

@@ -349,17 +349,17 @@ def _tower(
     parsed = _parsed(tower, entity, features)
     x, known = np.zeros(len(tower.parts[0].embedding)), 0
     for base in (part for part in tower.parts if part.value is None):
-        met = _met(
+        added = _added(
             base,
             [part for part in tower.parts if part.feature == base.feature],
             parsed.get(base.feature),
         )
         x = x + (
-            sum(factor * part.embedding for factor, part in met)
-            if met
+            sum(factor * part.embedding for factor, part in added)
+            if added
             else base.embedding
         )
-        known += bool(met)
+        known += bool(added)
     for weights, bias in tower.layers:
         x = weights @ np.maximum(x, 0) + bias
     if run.similarity == "cosine":
@@ -389,7 +389,7 @@ def _parsed(tower: Tower, entity: str, features: str | None) -> dict[str, Any]:
     return parsed
 
 
-def _met(base: Part, parts: list[Part], said: Any) -> list[tuple[float, Part]]:
+def _added(base: Part, parts: list[Part], said: Any) -> list[tuple[float, Part]]:
     """The parts that what is said of a feature adds, each with its factor."""
     if said is None:
         return []
@@ -398,10 +398,10 @@ def _met(base: Part, parts: list[Part], said: Any) -> list[tuple[float, Part]]:
         number = (_number(base.kind, said) - (slope.center or 0)) / (slope.scale or 1)
         return [(max(-4.0, min(4.0, number)), slope)]
     words = set(_words(base.kind, said))
-    met = [part for part in parts if part.value is not None and part.value in words]
+    added = [part for part in parts if part.value is not None and part.value in words]
     return [
-        (1 / len(met) if base.kind == "items" else 1 / math.sqrt(len(met)), part)
-        for part in met
+        (1 / len(added) if base.kind == "items" else 1 / math.sqrt(len(added)), part)
+        for part in added
     ]
 
 
