@@ -51,7 +51,8 @@ CREATE TABLE item_features AS
 SELECT
     CAST(movie.movie_id AS VARCHAR) AS item_id, string_split(movie.genres, '|') AS genres,
     regexp_replace(movie.title, ' *\\(\\d+\\)$', '') AS title,
-    regexp_extract(movie.title, '\\((\\d+)\\)$', 1) AS released, CAST(nullif(released, '') AS INTEGER) AS year
+    regexp_extract(movie.title, '\\((\\d+)\\)$', 1) AS released,
+    CAST(nullif(released, '') AS INTEGER) AS year
 FROM '{movies}' AS movie;
 CREATE TABLE user_features AS
 SELECT
@@ -236,8 +237,10 @@ def _of_towers(
 ) -> np.ndarray:
     """The scores (m, c) of the stored vectors and those that SQL makes of newcomers."""
     new = database.ask(
-        f"SELECT features.{cold.entity}_id AS id, embsql.embed_{cold.entity}('cold', to_json(features)) AS embedding "
-        f"FROM {cold.entity}_features AS features WHERE features.{cold.entity}_id IN (SELECT id FROM newcomers)"
+        f"SELECT features.{cold.entity}_id AS id, "
+        f"embsql.embed_{cold.entity}('cold', to_json(features)) AS embedding "
+        f"FROM {cold.entity}_features AS features "
+        f"WHERE features.{cold.entity}_id IN (SELECT id FROM newcomers)"
     )
     vectors = {
         cold.entity: dict(

@@ -74,8 +74,10 @@ def _trained(options: argparse.Namespace) -> tuple[list[str], np.ndarray, np.nda
             progress=False,
         )
         table = database.ask(
-            "SELECT film.item_id, film.embedding, this.interactions FROM embsql.item_embedding('films') AS film"
-            " JOIN embsql.item_embeddings AS this ON this.item_id = film.item_id ORDER BY film.item_id"
+            "SELECT film.item_id, film.embedding, this.interactions "
+            "FROM embsql.item_embedding('films') AS film"
+            " JOIN embsql.item_embeddings AS this ON this.item_id = film.item_id "
+            "ORDER BY film.item_id"
         )
     vectors = (
         table["embedding"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)

@@ -61,7 +61,8 @@ QUESTIONS = {  # what is asked, and of whom
 BARE = """
 SELECT item_id AS id FROM embsql_runs.item_embeddings_{run}
 ORDER BY (embedding::vector({dim})) <=> (
-    SELECT embedding::vector({dim}) FROM embsql_runs.item_embeddings_{run} WHERE run_id = {run} AND item_id = $id
+    SELECT embedding::vector({dim}) FROM embsql_runs.item_embeddings_{run}
+    WHERE run_id = {run} AND item_id = $id
 )
 LIMIT 10
 """
@@ -76,7 +77,8 @@ WIRE = [
 SAME = """
 SELECT count(*) AS rows
 FROM embsql.item_embeddings AS ours
-JOIN peer_1 AS peer ON peer.item_id = ours.item_id AND peer.embedding = ours.embedding AND peer.norm = ours.norm
+JOIN peer_1 AS peer
+    ON peer.item_id = ours.item_id AND peer.embedding = ours.embedding AND peer.norm = ours.norm
 WHERE ours.run_id = 1
 """
 
@@ -521,7 +523,10 @@ def similar(options: argparse.Namespace, new: New) -> None:
 
 def _trained(address: str, dim: int, threads: int) -> None:
     with embsql.connect(address) as database:
-        source = f"SELECT \"user\" AS user_id, item AS item_id FROM '{real('gowalla', 'train.parquet')}'"
+        source = (
+            f'SELECT "user" AS user_id, item AS item_id '
+            f"FROM '{real('gowalla', 'train.parquet')}'"
+        )
         database.train(
             "m", source, source_db=":memory:", dim=dim, threads=threads, progress=False
         )

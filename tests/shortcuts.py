@@ -39,7 +39,9 @@ def copying(folder: Path) -> Install:
 
 
 def _copied(engine: Engine, template: Path) -> bool:
-    """Whether the database was new and is a copy now; one that embsql did not open is left alone."""
+    """Whether the database was new and is a copy now; one that embsql did not open is left
+    alone.
+    """
     (state,) = engine.ask(STATE).to_pylist()
     if engine.read_only or not engine.path or not state["empty"]:
         return False

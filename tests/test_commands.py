@@ -70,7 +70,10 @@ def test_errors_arrive_in_sql(con) -> None:
 
 
 def test_a_training_that_trains_itself_is_refused(con) -> None:
-    source = "SELECT run_id AS user_id, status AS item_id FROM embsql.train(''m'', source => ''events'')"
+    source = (
+        "SELECT run_id AS user_id, status AS item_id "
+        "FROM embsql.train(''m'', source => ''events'')"
+    )
     with pytest.raises(duckdb.Error, match="is being trained"):
         con.execute(f"CALL embsql.train('m', source => '{source}')").fetchall()
 
@@ -86,8 +89,9 @@ def test_every_command_has_a_name_in_sql(con) -> None:
 
 CREATE = """
 CREATE OR REPLACE MODEL shop
-OPTIONS(model_type = 'MATRIX_FACTORIZATION', feedback_type = 'IMPLICIT', user_col = 'the user', item_col = 'item_id',
-        num_factors = 4, wals_alpha = 40.0, l2_reg = 0.5, max_iterations = 3)
+OPTIONS(model_type = 'MATRIX_FACTORIZATION', feedback_type = 'IMPLICIT',
+        user_col = 'the user', item_col = 'item_id', num_factors = 4, wals_alpha = 40.0,
+        l2_reg = 0.5, max_iterations = 3)
 AS SELECT user_id AS "the user", item_id FROM events -- a comment; and a semicolon
 """
 

@@ -12,13 +12,15 @@ from embsql.lifecycle import registry
 KNOWN = {
     "schemas": "SELECT schema_name FROM duckdb_schemas() WHERE database_name = current_database()",
     "tables": "SELECT schema_name, table_name, estimated_size FROM duckdb_tables()",
-    "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default FROM duckdb_columns() "
+    "columns": "SELECT table_name, column_name, data_type, is_nullable, column_default "
+    "FROM duckdb_columns() "
     "WHERE database_name = current_database()",
     "constraints": "SELECT table_name, constraint_type, constraint_text FROM duckdb_constraints()",
     "indexes": "SELECT table_name, index_name, is_unique, expressions FROM duckdb_indexes()",
     "sequences": "SELECT schema_name, sequence_name, last_value FROM duckdb_sequences()",
     "views": "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal",
-    "functions": "SELECT schema_name, function_name, function_type, parameters FROM duckdb_functions() "
+    "functions": "SELECT schema_name, function_name, function_type, parameters "
+    "FROM duckdb_functions() "
     "WHERE NOT internal AND schema_name = 'embsql'",
     "applied": "SELECT file_name FROM embsql.migrations",
 }

@@ -134,5 +134,8 @@ def test_no_identifier_is_an_old_word(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PYTHON, ids=lambda path: str(path.relative_to(ROOT)))
 def test_spelling_is_american(path: Path) -> None:
-    british = r"\w*(?:neighbour|normalis|materialis|centre|catalogue|recognis|factoris|randomis|colour)\w*"
+    british = (
+        r"\w*(?:neighbour|normalis|materialis|centre|catalogue|recognis|factoris|randomis|colour)"
+        r"\w*"
+    )
     assert re.findall(british, path.read_text(encoding="utf-8"), re.IGNORECASE) == []

@@ -31,7 +31,9 @@ def interactions(
 
 
 def checkerboard(n: int = 50) -> tuple[Interactions, list[tuple[int, int]]]:
-    """Even users meet even items, odd meet odd, each but one: (what is known, the pairs left out)."""
+    """Even users meet even items, odd meet odd, each but one: (what is known, the pairs left
+    out).
+    """
     held = [(u, (u + 2) % n if (u + 2) % n % 2 == u % 2 else u) for u in range(n)]
     pairs = [
         (u, i)

@@ -376,7 +376,10 @@ def train(db: embsql.Database, *edges: str, **more: object) -> embsql.Run:
 
 
 def edges_of(db: embsql.Database, run: embsql.Run) -> dict[tuple[str, str], float]:
-    query = "SELECT e.source_node, e.target_node, e.weight FROM embsql.graph_edges AS e WHERE e.run_id = $run_id"
+    query = (
+        "SELECT e.source_node, e.target_node, e.weight "
+        "FROM embsql.graph_edges AS e WHERE e.run_id = $run_id"
+    )
     rows = db.ask(query, run_id=run.run_id).to_pylist()
     return {(row["source_node"], row["target_node"]): row["weight"] for row in rows}
 

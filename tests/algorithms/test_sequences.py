@@ -566,7 +566,9 @@ def test_a_warm_start_begins_with_the_live_vectors(name: str) -> None:
 def test_a_training_that_is_killed_goes_on_to_the_same_bytes(
     name: str, tmp_path: Path
 ) -> None:
-    """Of chance there are the order of histories, dropout, the events hidden and the items drawn."""
+    """Of chance there are the order of histories, dropout, the events hidden and the items
+    drawn.
+    """
     data = walked([[n % 7, (n + 2) % 7, (n + 3) % 7] for n in range(40)])
     algorithm = algorithms.make(name, {"dim": 4, "epochs": 4, "negatives": 3})
 

@@ -82,7 +82,9 @@ def demo_file(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(demo_file, tmp_path_factory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The demo's database, with fewer customers, as a client sees it that knows nothing of embsql."""
+    """The demo's database, with fewer customers, as a client sees it that knows nothing of
+    embsql.
+    """
     path = Path(shutil.copy(demo_file, tmp_path_factory.mktemp("plain")))
     with duckdb.connect(str(path)) as connection:
         connection.execute("DELETE FROM embsql.user_embeddings WHERE user_id > 'c0500'")

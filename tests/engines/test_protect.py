@@ -249,7 +249,8 @@ def test_every_table_with_an_id_of_a_user_is_protected(protected) -> None:
         SELECT DISTINCT c.oid::regclass::text AS name
         FROM pg_class AS c
         JOIN pg_attribute AS a ON a.attrelid = c.oid
-        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p')
+            AND NOT c.relispartition
             AND a.attname ~ '^(user|entity|neighbor)_id$|^example$' AND NOT c.relrowsecurity
     """
     with embsql.connect(protected) as owner:

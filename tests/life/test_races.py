@@ -1,4 +1,6 @@
-"""Two at the same run: one comes second and is told so, and no question is answered with nothing."""
+"""Two at the same run: one comes second and is told so, and no question is answered with
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,10 @@ from embsql.lifecycle import publish, registry
 from embsql.lifecycle.registry import execute_named
 from tests.worlds import run_of
 
-EVENTS = "SELECT 'u' || i % 9 AS user_id, 'i' || i * 31 % 7 AS item_id FROM generate_series(1, 60) AS t(i)"
+EVENTS = (
+    "SELECT 'u' || i % 9 AS user_id, 'i' || i * 31 % 7 AS item_id "
+    "FROM generate_series(1, 60) AS t(i)"
+)
 VECTORS = np.eye(4, 2, dtype=np.float32) + 1
 ASK = "SELECT item_id FROM embsql.similar_items('m', 'i0001', k => 2)"
 
@@ -211,7 +216,10 @@ def test_what_is_dropped_while_it_is_published_is_not_live_there(
 
 # --- readers under their snapshot ----------------------------------------------------------------
 
-PARTS = "SELECT relname FROM pg_class WHERE relnamespace = 'embsql_runs'::regnamespace AND relname ~ '_3$'"
+PARTS = (
+    "SELECT relname FROM pg_class "
+    "WHERE relnamespace = 'embsql_runs'::regnamespace AND relname ~ '_3$'"
+)
 
 
 @pytest.fixture

@@ -14,7 +14,10 @@ from embsql.sources import findings
 from embsql.sources.prepare import prepare
 from embsql.sources.side_inputs import features
 
-ROWS = "(VALUES ('b', 'y', 3), ('a', 'x', 2), ('a', 'z', 1), ('a', 'x', 1), ('b', 'x', 3), ('a', 'y', NULL)) AS v"
+ROWS = (
+    "(VALUES ('b', 'y', 3), ('a', 'x', 2), ('a', 'z', 1), ('a', 'x', 1), "
+    "('b', 'x', 3), ('a', 'y', NULL)) AS v"
+)
 ORDERED = f"SELECT * FROM {ROWS} (user_id, item_id, event_time)"
 
 

@@ -212,7 +212,9 @@ def test_a_wide_range_is_searched_by_orders_of_magnitude() -> None:
 
 
 def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
-    """With evaluate, no trial trains on, or is asked about, a pair that the evaluation holds out."""
+    """With evaluate, no trial trains on, or is asked about, a pair that the evaluation holds
+    out.
+    """
     data, _, _ = islands()
     test = split(data, "random", seed=42).held_out
     secret = set(zip(test.user.tolist(), test.item.tolist(), strict=True))
@@ -585,8 +587,8 @@ def test_a_comma_in_text_is_a_comma() -> None:
 
 
 def test_options_that_go_together_only_in_some_settings() -> None:
-    """als has alpha or unobserved_weight: with the first candidate the setting is impossible, the search is
-    not.
+    """als has alpha or unobserved_weight: with the first candidate the setting is impossible, the
+    search is not.
     """
     made, _ = tune.read_search(
         "als", {"alpha": [1.0, None], "unobserved_weight": 0.1}, 2
@@ -595,8 +597,9 @@ def test_options_that_go_together_only_in_some_settings() -> None:
 
 
 def test_in_create_model(shop) -> None:
-    shop.sql(f"""CREATE MODEL m OPTIONS(model_type = 'matrix_factorization', num_trials = 3, max_iterations = 3,
-        feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]), l2_reg = HPARAM_RANGE(0.001, 0.1),
+    shop.sql(f"""CREATE MODEL m OPTIONS(model_type = 'matrix_factorization', num_trials = 3,
+        max_iterations = 3, feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]),
+        l2_reg = HPARAM_RANGE(0.001, 0.1),
         cg_steps = [1, 2]) AS {SOURCE}""")
     params = record(shop, registry.live_run_id(shop.engine, "m"))["params"]
     assert params["search"]["trials"] == 3

@@ -148,7 +148,10 @@ def _best(answer: Ranked, entries: list[Entry], found: list[Row]) -> str | None:
     """What is wrong with one list."""
     wanted = len(entries) if answer.k is None else min(len(entries), max(answer.k, 0))
     if len(found) != wanted:
-        return f"{len(found)} rows instead of {wanted}: {found[:3]}, of {[e.row for e in entries[:3]]}"
+        return (
+            f"{len(found)} rows instead of {wanted}: {found[:3]}, "
+            f"of {[e.row for e in entries[:3]]}"
+        )
     left, taken = list(entries), list[Entry]()
     for rank, row in enumerate(found, 1):
         position = next(

@@ -185,7 +185,10 @@ def test_vectors_along_one_line_are_noticed(each: embsql.Database) -> None:
         "f4"
     )  # and as long as it is active
     made.write(each)
-    asked = "SELECT * FROM embsql.embedding_health('m') WHERE \"check\" IN ('participation_ratio', 'norm_popularity')"
+    asked = (
+        "SELECT * FROM embsql.embedding_health('m') "
+        "WHERE \"check\" IN ('participation_ratio', 'norm_popularity')"
+    )
     found = {
         (row["entity"], row["check"]): row["ok"] for row in each.ask(asked).to_pylist()
     }

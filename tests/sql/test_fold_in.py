@@ -79,7 +79,9 @@ class World:
     def system(
         self, ids: list[str], weights: list[float]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The matrix A (d, d), the vectors (n, d) and the pulls (n,) of a history's own equations."""
+        """The matrix A (d, d), the vectors (n, d) and the pulls (n,) of a history's own
+        equations.
+        """
         vectors, weight = np.array([self.items[one] for one in ids]), np.array(weights)
         if self.options["algorithm"] == "svd":
             popularity = {

@@ -178,7 +178,9 @@ def _weighed(
     *,
     rated: bool,
 ) -> list[tuple[str, float]]:
-    """What counts of a history, as in training: nothing without an item or a weight; 0 is a rating."""
+    """What counts of a history, as in training: nothing without an item or a weight; 0 is a
+    rating.
+    """
     if weights is None:
         return [(item, usual) for item in items if item is not None]
     if len(items) != len(weights):
@@ -208,7 +210,9 @@ def _equations(
     w: np.ndarray,
     v: np.ndarray,
 ) -> History | None:
-    """What embsql.fold_in_system says it makes of settings s, weights w (n,) and vectors v (n, d)."""
+    """What embsql.fold_in_system says it makes of settings s, weights w (n,) and vectors v (n,
+    d).
+    """
     rest, own, bias = w * np.array([run.scales.get(one, 1.0) for one in ids]), 0.0, 0.0
     if "global_mean" in s:
         rest = rest - s["global_mean"] - np.array([run.items[one].bias for one in ids])
