@@ -9,7 +9,7 @@ import pyarrow as pa
 
 import embsql
 from embsql.data import Interactions
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named
 from embsql.numeric.aggregate import by_pair
 from embsql.run import Run
 

@@ -15,8 +15,8 @@ from embsql.engines import Engine
 from embsql.errors import InvalidArgument, NotEnoughData
 from embsql.lifecycle import registry
 from embsql.lifecycle.loaded import side
+from embsql.lifecycle.named_statements import query_named
 from embsql.lifecycle.plan import Plan
-from embsql.lifecycle.registry import query_named
 from embsql.run import Run
 from embsql.sources.findings import Finding, describe_features
 from embsql.sources.prepare import prepare

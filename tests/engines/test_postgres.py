@@ -19,7 +19,7 @@ from embsql import errors
 from embsql.algorithms.als import ALS
 from embsql.engines._postgres_statements import positional
 from embsql.lifecycle import registry
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named
 from embsql.sqlfiles import render
 from tests.conftest import ROOT
 

@@ -12,7 +12,7 @@ from psycopg import conninfo
 
 import embsql
 from embsql import errors
-from embsql.lifecycle import registry
+from embsql.lifecycle import installation
 from embsql.sqlfiles import questions
 from tests.conftest import ROOT
 from tests.sql.test_capture import VALUES
@@ -64,7 +64,7 @@ def whole(new_database) -> str:
         db.train("m", "events", dim=2, epochs=1, progress=False)
         made(db)
         db.install(roles=True)
-        registry.install_ml(db.engine)
+        installation.install_ml(db.engine)
     return address
 
 

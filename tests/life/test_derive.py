@@ -24,7 +24,7 @@ from embsql.errors import (
     UnknownModel,
     UnknownRun,
 )
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named
 from embsql.shells import worker
 from embsql.shells.cli import main
 

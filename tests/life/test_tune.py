@@ -34,6 +34,7 @@ from embsql.evaluation.splits import split
 from embsql.lifecycle import registry
 from embsql.lifecycle import search as tune
 from embsql.lifecycle.leases import Lease
+from embsql.lifecycle.named_statements import query_named
 from embsql.run import Run
 from embsql.shells import cli
 from embsql.shells.worker import Worker
@@ -90,7 +91,7 @@ def tried(
 
 
 def record(database: embsql.Database, run_id: int | None) -> dict[str, Any]:
-    (found,) = registry.query_named(database.engine, "run_record", run_id=run_id)
+    (found,) = query_named(database.engine, "run_record", run_id=run_id)
     return found | {"params": json.loads(found["params"])}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import embsql
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named
 
 USERS, ITEMS, DIM = 230, 140, 6  # more users than are asked for their lists
 
