@@ -13,6 +13,7 @@ import embsql
 from embsql import errors
 from embsql.api import create_model
 from embsql.api.commands import COMMANDS
+from embsql.api.lexing import split_statements
 from embsql.shells.cli import main
 from embsql.shells.text_table import format_table
 
@@ -338,12 +339,12 @@ def test_who_is_not_there_is_forgotten_already(tmp_path) -> None:
     ],
 )
 def test_where_a_statement_ends(script: str, statements: list[str]) -> None:
-    assert create_model.split_statements(script) == statements
+    assert split_statements(script) == statements
 
 
 def test_the_body_of_a_function_is_not_taken_apart() -> None:
     script = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT f()"
-    assert create_model.split_statements(script) == [script]
+    assert split_statements(script) == [script]
 
 
 def test_several_statements_answer_with_the_last(each) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from embsql.api.create_model import GAP, PIECE, Reader, without_hashes
+from embsql.api.lexing import GAP, PIECE, Reader, without_hashes
 from embsql.engines import Engine
 from embsql.engines.columns import quote
 from embsql.errors import BadFunction, BadStatement, NoMl

@@ -155,9 +155,9 @@ class Database:
 
         Of several statements the answer is the last one's. Raises an `embsql.errors.EmbsqlError`.
         """
-        from embsql.api import create_model as statements
+        from embsql.api.lexing import split_statements
 
-        *before, last = statements.split_statements(text("statement", statement, "SQL"))
+        *before, last = split_statements(text("statement", statement, "SQL"))
         for one in before:
             self._sql(one)
         return self._sql(last)

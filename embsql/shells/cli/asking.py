@@ -19,7 +19,7 @@ def sql_(ctx: click.Context, statement: str) -> None:
 
     Of several statements each answers in turn; the first that fails is the last that runs.
     """
-    from embsql.api.create_model import split_statements
+    from embsql.api.lexing import split_statements
 
     with open_database(ctx, new=True) as database:
         for number, one in enumerate(split_statements(statement)):
