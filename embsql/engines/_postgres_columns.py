@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from embsql.engines._remedies import POSTGRESQL, Column, refusal
+from embsql.engines._dialects import POSTGRESQL
+from embsql.engines._readings import Column
+from embsql.engines._remedies import refusal
 from embsql.engines.columns import inexact, quote
 
 INTEGERS = {"smallint", "integer", "bigint"}

@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql import stopping
+from embsql.engines._dialects import DUCKDB
 from embsql.engines._duckdb_file import rewrite
-from embsql.engines._remedies import DUCKDB, MOST
+from embsql.engines._readings import MOST
 from embsql.engines.columns import (
     CALL,
     LEAVE,

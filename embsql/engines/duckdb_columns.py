@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from embsql.engines._remedies import DUCKDB, Column, refusal
+from embsql.engines._dialects import DUCKDB
+from embsql.engines._readings import Column
+from embsql.engines._remedies import refusal
 from embsql.engines.columns import inexact, quote
 from embsql.engines.files import File
 

@@ -20,6 +20,7 @@ from psycopg.types.string import ByteaBinaryLoader
 
 from embsql import stopping
 from embsql.engines._copy import decode_copy, encode_copy
+from embsql.engines._dialects import POSTGRESQL
 from embsql.engines._guarded import Plain, Rows, guarded, opened
 from embsql.engines._postgres_arrow import ARROW, FLOATS, sent, vectors_as_lists
 from embsql.engines._postgres_columns import TIMES, PostgresColumns
@@ -31,7 +32,7 @@ from embsql.engines._postgres_statements import (
     source_failed,
     types_of,
 )
-from embsql.engines._remedies import MOST, POSTGRESQL
+from embsql.engines._readings import MOST
 from embsql.engines.columns import find_column, need, quote
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import (
