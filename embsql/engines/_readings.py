@@ -10,7 +10,10 @@ from datetime import datetime
 from functools import partial
 from statistics import median
 
+import pyarrow as pa
+
 from embsql.engines._dialects import Dialect
+from embsql.engines.columns import quote
 
 MOST = 10_000  # distinct values that are looked at
 TRIED = 200  # values by which the way to read all is chosen
@@ -36,6 +39,27 @@ CLOCKS = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
 FORMATS = [date + clock for date, clock in itertools.product(DATES, CLOCKS)] + OTHERS
 SWAPPED = str.maketrans("md", "dm")  # of a format: day and month in each other's place
 Readings = list[tuple[str, str]]  # expressions, each with when it is right
+# of a query, a column and its type: some values, and the rows of each
+Values = Callable[[str, str, str], dict[str, int]]
+
+
+def common_values(
+    ask: Callable[[str], pa.Table],
+    dialect: Dialect,
+    query: str,
+    column: str,
+    type_: str,
+) -> dict[str, int]:
+    """The most common values of a query's column, as text, and how many rows have each."""
+    text = dialect.as_text(f"given.{quote(column)}", type_)
+    found = ask(
+        f"SELECT {text}, count(*) FROM (\n{query}\n) AS given"
+        f" GROUP BY 1 ORDER BY 2 DESC, 1 ASC LIMIT {MOST}"
+    )
+    values, rows = (part.to_pylist() for part in found.columns)
+    return {
+        value: n for value, n in zip(values, rows, strict=True) if value is not None
+    }
 
 
 @dataclass(frozen=True, slots=True)

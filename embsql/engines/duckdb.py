@@ -27,7 +27,7 @@ from embsql.engines._duckdb_connection import (
     translated,
 )
 from embsql.engines._duckdb_file import rewrite
-from embsql.engines._readings import MOST
+from embsql.engines._readings import common_values
 from embsql.engines.columns import (
     CALL,
     LEAVE,
@@ -441,15 +441,7 @@ class DuckDB:
 
     def values(self, query: str, column: str, type_: str) -> dict[str, int]:
         """The most common values of a column, as text, and how many rows have each."""
-        text = DUCKDB.as_text(f"given.{quote(column)}", type_)
-        found = self._asked(
-            f"SELECT {text}, count(*) FROM (\n{query}\n) AS given"
-            f" GROUP BY 1 ORDER BY 2 DESC, 1 ASC LIMIT {MOST}"
-        )
-        values, rows = (part.to_pylist() for part in found.columns)
-        return {
-            value: n for value, n in zip(values, rows, strict=True) if value is not None
-        }
+        return common_values(self._asked, DUCKDB, query, column, type_)
 
     def describe(self, text: str) -> dict[str, str]:
         """Names and types of a source's columns, without running it; of a file by its first rows.

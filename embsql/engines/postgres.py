@@ -32,7 +32,7 @@ from embsql.engines._postgres_statements import (
     source_failed,
     types_of,
 )
-from embsql.engines._readings import MOST
+from embsql.engines._readings import common_values
 from embsql.engines.columns import find_column, need, quote
 from embsql.engines.duckdb import DuckDB
 from embsql.errors import CannotOpen, Closed, ConnectionLost, NotInstalled, SourceFailed
@@ -497,15 +497,7 @@ class PostgreSQL:
 
     def values(self, query: str, column: str, type_: str) -> dict[str, int]:
         """The most common values of a column, as text, and how many rows have each."""
-        text = POSTGRESQL.as_text(f"given.{quote(column)}", type_)
-        found = self._asked(
-            f"SELECT {text}, count(*) FROM (\n{query}\n) AS given"
-            f" GROUP BY 1 ORDER BY 2 DESC, 1 ASC LIMIT {MOST}"
-        )
-        values, rows = (part.to_pylist() for part in found.columns)
-        return {
-            value: n for value, n in zip(values, rows, strict=True) if value is not None
-        }
+        return common_values(self._asked, POSTGRESQL, query, column, type_)
 
     def gather(
         self, text: str, ids: Iterable[str] = (), weight: str | None = None
