@@ -51,7 +51,8 @@ CREATE TABLE item_features AS
 SELECT
     CAST(movie.movie_id AS VARCHAR) AS item_id, string_split(movie.genres, '|') AS genres,
     regexp_replace(movie.title, ' *\\(\\d+\\)$', '') AS title,
-    regexp_extract(movie.title, '\\((\\d+)\\)$', 1) AS released, CAST(nullif(released, '') AS INTEGER) AS year
+    regexp_extract(movie.title, '\\((\\d+)\\)$', 1) AS released,
+    CAST(nullif(released, '') AS INTEGER) AS year
 FROM '{movies}' AS movie;
 CREATE TABLE user_features AS
 SELECT
@@ -89,8 +90,8 @@ def _draw(entity: str, **settings: Any) -> dict[str, np.ndarray]:
     """Marks of one draw of newcomers, (m, 2) of each system, and lines for it."""
     with embsql.connect(":memory:") as database:
         _tables(database)
-        met, ids = _met(database)
-        cold = _held_out(entity, met, settings["seed"])
+        interactions, ids = _interactions(database)
+        cold = _held_out(entity, interactions, settings["seed"])
         features = _features(database, entity, ids[entity])
         seconds = _train(database, cold, ids, settings)
         found = {
@@ -137,34 +138,40 @@ def _tables(database: embsql.Database) -> None:
     database.engine.run(TABLES.format(**files))
 
 
-def _met(database: embsql.Database) -> tuple[sparse.csr_matrix, dict[str, np.ndarray]]:
-    """Who met what (users, items), and the ids of the codes."""
+def _interactions(
+    database: embsql.Database,
+) -> tuple[sparse.csr_matrix, dict[str, np.ndarray]]:
+    """Who interactions what (users, items), and the ids of the codes."""
     rows = database.ask("SELECT user_id, item_id FROM ratings")
     users, user = np.unique(rows["user_id"].to_numpy(), return_inverse=True)
     items, item = np.unique(rows["item_id"].to_numpy(), return_inverse=True)
-    met = sparse.csr_matrix(
+    interactions = sparse.csr_matrix(
         (np.ones(len(user), np.float32), (user, item)), shape=(len(users), len(items))
     )
-    return met, {"user": users, "item": items}
+    return interactions, {"user": users, "item": items}
 
 
-def _held_out(entity: str, met: sparse.csr_matrix, seed: int) -> Cold:
+def _held_out(entity: str, interactions: sparse.csr_matrix, seed: int) -> Cold:
     side = ("user", "item").index(entity)
     new = np.sort(
         np.random.default_rng(seed).choice(
-            met.shape[side], int(SHARE * met.shape[side]), replace=False
+            interactions.shape[side],
+            int(SHARE * interactions.shape[side]),
+            replace=False,
         )
     )
-    keep = np.ones(met.shape[side], np.float32)
+    keep = np.ones(interactions.shape[side], np.float32)
     keep[new] = 0
     known = (
-        sparse.diags(keep) @ met if entity == "user" else met @ sparse.diags(keep)
+        sparse.diags(keep) @ interactions
+        if entity == "user"
+        else interactions @ sparse.diags(keep)
     ).tocsr()
     known.eliminate_zeros()
     candidates = (
         new if entity == "item" else np.flatnonzero(np.asarray(known.sum(0))[0] > 0)
     )
-    relevant = met[:, candidates].toarray() > 0  # (users, c)
+    relevant = interactions[:, candidates].toarray() > 0  # (users, c)
     asked = new if entity == "user" else np.flatnonzero(np.diff(known.indptr))
     asked = asked[relevant[asked].any(axis=1)]
     return Cold(entity, known, asked, candidates, relevant[asked], new)
@@ -230,8 +237,10 @@ def _of_towers(
 ) -> np.ndarray:
     """The scores (m, c) of the stored vectors and those that SQL makes of newcomers."""
     new = database.ask(
-        f"SELECT features.{cold.entity}_id AS id, embsql.embed_{cold.entity}('cold', to_json(features)) AS embedding "
-        f"FROM {cold.entity}_features AS features WHERE features.{cold.entity}_id IN (SELECT id FROM newcomers)"
+        f"SELECT features.{cold.entity}_id AS id, "
+        f"embsql.embed_{cold.entity}('cold', to_json(features)) AS embedding "
+        f"FROM {cold.entity}_features AS features "
+        f"WHERE features.{cold.entity}_id IN (SELECT id FROM newcomers)"
     )
     vectors = {
         cold.entity: dict(
@@ -284,8 +293,8 @@ def _knn(cold: Cold, alike: np.ndarray, near: np.ndarray) -> np.ndarray:
     )
     if cold.entity == "item":
         return np.asarray((cold.known[cold.asked] @ pull.T).todense())
-    place = np.searchsorted(cold.new, cold.asked)
-    return np.asarray((pull[place] @ cold.known[:, cold.candidates]).todense())
+    row = np.searchsorted(cold.new, cold.asked)
+    return np.asarray((pull[row] @ cold.known[:, cold.candidates]).todense())
 
 
 def _marks(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:

@@ -134,10 +134,10 @@ class _Draw:
             np.where(own, self.edge[taste], 0),
             np.where(own, self.edge[taste + 1], self.edge[-1]),
         )  # (n,), (n,)
-        place = (
+        position = (
             np.searchsorted(
                 self.cumulated, low + self.rng.random(n) * (high - low), side="right"
             )
             - 1
         )  # (n,)
-        return user * self.items + self.order[place.clip(max=self.items - 1)]
+        return user * self.items + self.order[position.clip(max=self.items - 1)]

@@ -66,7 +66,8 @@ QUESTIONS = {
         COSINE,
     ),
     "score": Question(
-        "SELECT CAST(:other AS text) AS id, embsql.score('m', CAST(:subject AS text), CAST(:other AS text)) AS score",
+        "SELECT CAST(:other AS text) AS id, "
+        "embsql.score('m', CAST(:subject AS text), CAST(:other AS text)) AS score",
         "user",
         "item",
         DOT,
@@ -368,7 +369,10 @@ def _waited(database: embsql.Database) -> float:
     """Seconds; the worker has been idle for a while when the job comes."""
     time.sleep(0.5)
     job = database.ask("SELECT embsql.promote('m@1') AS job")["job"][0].as_py()
-    query = "SELECT status, CAST(extract(epoch FROM started_at - enqueued_at) AS float8) AS waited FROM embsql.jobs"
+    query = (
+        "SELECT status, CAST(extract(epoch FROM started_at - enqueued_at) AS float8) "
+        "AS waited FROM embsql.jobs"
+    )
     while True:
         (row,) = database.ask(f"{query} WHERE job_id = $job", job=job).to_pylist()
         if row["status"] == "done":

@@ -126,7 +126,9 @@ def _thinned(pairs: Pairs, rare: np.ndarray, rng: np.random.Generator) -> np.nda
 
 
 def _feature_sets(items: np.ndarray) -> dict[str, Tables]:
-    """What is known of the items: genres, and with the extra `text` also vectors of their titles."""
+    """What is known of the items: genres, and with the extra `text` also vectors of their
+    titles.
+    """
     movies = pq.read_table(real("ml1m", "movies.parquet"))
     movies = movies.take(
         pc.index_in(pa.array(items), movies["movie_id"].combine_chunks())

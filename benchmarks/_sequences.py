@@ -120,7 +120,9 @@ def _seed(
 
 
 class _Followers:
-    """What came how often after the item that a user had last; what is popular where that is level."""
+    """What came how often after the item that a user had last; what is popular where that is
+    level.
+    """
 
     def __init__(self, exam: Exam) -> None:
         self.last = {

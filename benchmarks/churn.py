@@ -18,15 +18,21 @@ from benchmarks._lines import line, real
 
 PURCHASES = {  # every purchase: customer_id, item_id, money, bought_at
     "online_retail": """
-        SELECT customer_id, stock_code AS item_id, quantity * unit_price AS money, invoice_date AS bought_at
+        SELECT customer_id, stock_code AS item_id, quantity * unit_price AS money,
+            invoice_date AS bought_at
         FROM '{file}' WHERE customer_id IS NOT NULL AND quantity > 0 AND unit_price > 0
     """,
     "cdnow": r"""
         SELECT CAST(word[1] AS INTEGER) AS customer_id, CAST(word[4] AS DOUBLE) AS money,
-            'a CD at ' || round(CAST(word[4] AS DOUBLE) / number) AS item_id, strptime(word[2], '%Y%m%d') AS bought_at
+            'a CD at ' || round(CAST(word[4] AS DOUBLE) / number) AS item_id,
+            strptime(word[2], '%Y%m%d') AS bought_at
         FROM (
-            SELECT regexp_split_to_array(trim(text, E' \r'), ' +') AS word, CAST(word[3] AS INTEGER) AS number
-            FROM read_csv('{file}', delim = '|', header = false, skip = 1, columns = {{'text': 'VARCHAR'}})
+            SELECT regexp_split_to_array(trim(text, E' \r'), ' +') AS word,
+                CAST(word[3] AS INTEGER) AS number
+            FROM read_csv(
+                '{file}', delim = '|', header = false, skip = 1,
+                columns = {{'text': 'VARCHAR'}}
+            )
         ) AS this
         WHERE number > 0
     """,
@@ -121,8 +127,8 @@ def _customers(data: str, options: argparse.Namespace) -> tuple[Any, Any, Any, A
         found = database.ask(
             "SELECT user_id, embedding, norm FROM embsql.user_embedding('m')"
         )
-    place = {user: n for n, user in enumerate(found["user_id"].to_pylist())}
-    order = [place[user] for user in rows["user_id"].to_pylist()]  # (n,)
+    row_of = {user: n for n, user in enumerate(found["user_id"].to_pylist())}
+    order = [row_of[user] for user in rows["user_id"].to_pylist()]  # (n,)
     table = (
         found["embedding"]
         .combine_chunks()

@@ -29,8 +29,10 @@ path, source, params = sys.argv[1:]
 with embsql.connect(path) as db:
     start = time.perf_counter()
     db.train("alone", source, evaluate=True, force=True, **json.loads(params))
-    db.cluster("alone", entity="user", k=8, labels="SELECT * FROM main.customer_labels"); db.cluster("alone", k=8)
-    db.project("alone", entity="user"); db.materialize("alone", k=5)
+    db.cluster("alone", entity="user", k=8, labels="SELECT * FROM main.customer_labels")
+    db.cluster("alone", k=8)
+    db.project("alone", entity="user")
+    db.materialize("alone", k=5)
     print(time.perf_counter() - start)
 """
 
@@ -151,7 +153,9 @@ def _nodes(project: Path) -> dict[str, float]:
 
 
 def _facts(path: Path) -> tuple[int, str, str, int]:
-    """How many order lines there are; the source and options of the run of `shop`; how many runs."""
+    """How many order lines there are; the source and options of the run of `shop`; how many
+    runs.
+    """
     with duckdb.connect(str(path), read_only=True) as connection:
         (lines,) = connection.sql("SELECT count(*) FROM main.order_lines").fetchall()[0]
         (runs,) = connection.sql("SELECT count(*) FROM embsql.runs").fetchall()[0]

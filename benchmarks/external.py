@@ -4,8 +4,9 @@ quality: ML-1M as its authors split it (DiffRec, clean), with item vectors of 64
 LightGCN learned from the training part. Every system learns from that part alone; options are
 chosen on `valid`, of which no system learns, and the test part is then measured once. A user's
 known items (training and, at the test, `valid`) are not ranked. Weights are the ratings and times
-those of ML-1M as published; `like_threshold` also learns from ratings below 4, which the split leaves
-out, up to a user's last event in the training part. Intervals are 95%, by the bootstrap over users.
+those of ML-1M as published; `like_threshold` also learns from ratings below 4, which the split
+leaves out, up to a user's last event in the training part. Intervals are 95%, by the bootstrap over
+users.
 
 rare: items with fewer than five interactions, by titles and genres: see benchmarks/_rare.py.
 
@@ -190,7 +191,9 @@ def _quality(options: argparse.Namespace) -> None:
 
 
 def _item_knn(world: World, known: Any, options: argparse.Namespace) -> np.ndarray:
-    """Learned from the training part, for histories of it; what else is known is then passed over."""
+    """Learned from the training part, for histories of it; what else is known is then passed
+    over.
+    """
     most = K + int(np.diff(world.valid.indptr).max())
     codes = baselines.item_knn(
         world.data, world.data.by_user(), most, Run(options.seed, options.threads)

@@ -199,15 +199,15 @@ def _next_hits(vectors: dict[str, np.ndarray], sequences: Sequences) -> float:
     """How often the held-out item is among the nearest by cosine of the last known, those known
     left out.
     """
-    place = {item: row for row, item in enumerate(vectors)}
+    row_of = {item: row for row, item in enumerate(vectors)}
     table = np.array([*vectors.values()])
     table = table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
     hits = 0
     for known, held in zip(sequences.known, sequences.held, strict=True):
-        if held in place and known:
-            scores = table @ table[place[known[-1]]]
-            scores[[place[item] for item in known]] = -np.inf
-            hits += place[held] in np.argpartition(-scores, NEAREST)[:NEAREST]
+        if held in row_of and known:
+            scores = table @ table[row_of[known[-1]]]
+            scores[[row_of[item] for item in known]] = -np.inf
+            hits += row_of[held] in np.argpartition(-scores, NEAREST)[:NEAREST]
     return hits / len(sequences.held)
 
 
@@ -250,11 +250,11 @@ def _near_hits(
 
     As in the study, the last known item itself counts as found where it is the one held out.
     """
-    place = {item: row for row, item in enumerate(vectors)}
+    row_of = {item: row for row, item in enumerate(vectors)}
     table = np.array([*vectors.values()])
     squares = np.square(table).sum(1)
     gains = [
-        _gain(sequences.known[user], sequences.held[user], place, table, squares)
+        _gain(sequences.known[user], sequences.held[user], row_of, table, squares)
         for user in users
     ]
     return float(np.mean(np.array(gains) > 0)), float(np.mean(gains))
@@ -263,17 +263,17 @@ def _near_hits(
 def _gain(
     known: list[str],
     held: str,
-    place: dict[str, int],
+    row_of: dict[str, int],
     table: np.ndarray,
     squares: np.ndarray,
 ) -> float:
-    if not known or known[-1] not in place:
+    if not known or known[-1] not in row_of:
         return 0.0
-    last = place[known[-1]]
+    last = row_of[known[-1]]
     distance = squares - 2 * table @ table[last]
     distance[last] = np.inf
     nearest = np.argsort(distance, kind="stable")[:NEAREST]
-    found = np.flatnonzero(nearest == place.get(held, -1))
+    found = np.flatnonzero(nearest == row_of.get(held, -1))
     return (
         1.0
         if held == known[-1]

@@ -33,16 +33,16 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    ids, vectors, met = _trained(options)
+    ids, vectors, counts = _trained(options)
     genres = _genres(real("ml1m", "movies.parquet"), ids)  # (n, genres)
     for least in options.least:
-        asked = np.flatnonzero(met >= least)
+        asked = np.flatnonzero(counts >= least)
         for system, near in _neighbors(vectors, asked, options.k, options.seed).items():
             overlap = _jaccard(genres[asked][:, None], genres[near])  # (asked, k)
             figures = [
                 ("mean Jaccard overlap of genres", overlap.mean(), "share"),
                 ("neighbors with a genre in common", (overlap > 0).mean(), "share"),
-                ("mean interactions of neighbors", met[near].mean(), "interactions"),
+                ("mean interactions of neighbors", counts[near].mean(), "interactions"),
             ]
             for metric, value, unit in figures:
                 line(
@@ -74,8 +74,10 @@ def _trained(options: argparse.Namespace) -> tuple[list[str], np.ndarray, np.nda
             progress=False,
         )
         table = database.ask(
-            "SELECT film.item_id, film.embedding, this.interactions FROM embsql.item_embedding('films') AS film"
-            " JOIN embsql.item_embeddings AS this ON this.item_id = film.item_id ORDER BY film.item_id"
+            "SELECT film.item_id, film.embedding, this.interactions "
+            "FROM embsql.item_embedding('films') AS film"
+            " JOIN embsql.item_embeddings AS this ON this.item_id = film.item_id "
+            "ORDER BY film.item_id"
         )
     vectors = (
         table["embedding"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)

@@ -83,8 +83,8 @@ def walks(options: argparse.Namespace) -> None:
     for p, q in zip(options.p_q[::2], options.p_q[1::2], strict=True):
         setting = {"walks": options.walks, "length": options.length, "p": p, "q": q}
         timed = in_turn(walkers(graph, options.threads, **setting), options.repeat)
-        met = options.walks * options.length * int((graph.counts > 0).sum())
-        ours, peer = (met / done.seconds for done in timed.values())
+        walked = options.walks * options.length * int((graph.counts > 0).sum())
+        ours, peer = (walked / done.seconds for done in timed.values())
         line(
             "node2vec",
             "gowalla items",
@@ -130,15 +130,15 @@ def whole(options: argparse.Namespace) -> None:
         peer_value=timed[peer].seconds,
         **shared,
     )
-    for place, metric in enumerate(("Recall@20", "NDCG@20")):
+    for column, metric in enumerate(("Recall@20", "NDCG@20")):
         line(
             "node2vec",
             "gowalla items, held out",
             ours,
             metric,
-            marks[ours][place],
+            marks[ours][column],
             "share",
-            peer_value=marks[peer][place],
+            peer_value=marks[peer][column],
             **shared,
         )
 

@@ -61,7 +61,8 @@ QUESTIONS = {  # what is asked, and of whom
 BARE = """
 SELECT item_id AS id FROM embsql_runs.item_embeddings_{run}
 ORDER BY (embedding::vector({dim})) <=> (
-    SELECT embedding::vector({dim}) FROM embsql_runs.item_embeddings_{run} WHERE run_id = {run} AND item_id = $id
+    SELECT embedding::vector({dim}) FROM embsql_runs.item_embeddings_{run}
+    WHERE run_id = {run} AND item_id = $id
 )
 LIMIT 10
 """
@@ -76,7 +77,8 @@ WIRE = [
 SAME = """
 SELECT count(*) AS rows
 FROM embsql.item_embeddings AS ours
-JOIN peer_1 AS peer ON peer.item_id = ours.item_id AND peer.embedding = ours.embedding AND peer.norm = ours.norm
+JOIN peer_1 AS peer
+    ON peer.item_id = ours.item_id AND peer.embedding = ours.embedding AND peer.norm = ours.norm
 WHERE ours.run_id = 1
 """
 
@@ -460,7 +462,7 @@ def _ids(database: embsql.Database, of: str) -> list[str]:
     ids = database.ask(f"SELECT {of}_id AS id FROM embsql.{of}_embeddings ORDER BY id")[
         "id"
     ].to_pylist()
-    return [ids[place] for place in np.random.default_rng(4).permutation(len(ids))]
+    return [ids[row] for row in np.random.default_rng(4).permutation(len(ids))]
 
 
 def _asking(
@@ -514,20 +516,23 @@ def similar(options: argparse.Namespace, new: New) -> None:
     }
     for data, fill in worlds.items():
         with _twins(new, fill, min(20_000, users // 2)) as twins:
-            _beside_bare(data, twins, options)
+            _against_bare(data, twins, options)
             for question in QUESTIONS:
                 _found(data, question, twins, options.asked)
 
 
 def _trained(address: str, dim: int, threads: int) -> None:
     with embsql.connect(address) as database:
-        source = f"SELECT \"user\" AS user_id, item AS item_id FROM '{real('gowalla', 'train.parquet')}'"
+        source = (
+            f'SELECT "user" AS user_id, item AS item_id '
+            f"FROM '{real('gowalla', 'train.parquet')}'"
+        )
         database.train(
             "m", source, source_db=":memory:", dim=dim, threads=threads, progress=False
         )
 
 
-def _beside_bare(data: str, twins: Twins, options: argparse.Namespace) -> None:
+def _against_bare(data: str, twins: Twins, options: argparse.Namespace) -> None:
     ids, efs = twins.ids["item"], (40, 100)
     query = BARE.format(run=_live(twins.indexed), dim=options.dim)
     with ExitStack() as open_:

@@ -34,7 +34,9 @@ FROM range($rows)
 """  # busy users, popular items, repeated pairs
 CSV = """
 COPY (
-    SELECT *, 1 + hash(user_id) % 5 AS weight, TIMESTAMP '2026-01-01' + to_seconds(rowid) AS event_time FROM events
+    SELECT *, 1 + hash(user_id) % 5 AS weight,
+        TIMESTAMP '2026-01-01' + to_seconds(rowid) AS event_time
+    FROM events
 ) TO '{}'
 """
 BARE_CSV = "CREATE TEMP TABLE events AS SELECT * FROM read_csv('{}')"

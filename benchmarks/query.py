@@ -18,7 +18,7 @@ import pyarrow as pa
 import embsql
 from benchmarks._apart import apart
 from benchmarks._lines import in_turn, line
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named
 
 BARE = """
 SELECT item_id, list_inner_product(embedding, CAST($vector AS FLOAT[])) AS s

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import embsql
-from embsql.lifecycle import registry
-from embsql.lifecycle.registry import install
+from embsql.lifecycle import installation
+from embsql.lifecycle.installation import install
 from embsql.numeric.plain import nothing_small
 from tests.pooler import pooler
 from tests.servers import started
@@ -46,14 +46,14 @@ def quick_install(tmp_path_factory: pytest.TempPathFactory) -> Install:
 def _quick(quick_install: Install) -> Iterator[None]:
     """New DuckDB databases are copies of an installed one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registry, "install", quick_install)
+        patch.setattr(installation, "install", quick_install)
         yield
 
 
 @pytest.fixture
 def installing(monkeypatch: pytest.MonkeyPatch) -> None:
     """New databases are installed, as outside of the tests."""
-    monkeypatch.setattr(registry, "install", install)
+    monkeypatch.setattr(installation, "install", install)
 
 
 @pytest.fixture(scope="module", params=["plain", "compiled"])

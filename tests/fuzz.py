@@ -278,7 +278,8 @@ class Doors:
     def create(self, drawn: random.Random) -> Try:
         """CREATE MODEL and its kin."""
         names = (
-            "model_type num_factors l2_reg feedback_type data_split_method num_trials seed k rating_col wals_alpha "
+            "model_type num_factors l2_reg feedback_type data_split_method "
+            "num_trials seed k rating_col wals_alpha "
             "model_name source self algorithm progress threads kms_key_name"
         )
         keys = names.split()
@@ -301,7 +302,8 @@ class Doors:
         text = f"{head} {target} OPTIONS({inside}) {tail}"
         text = text[: drawn.randint(0, len(text))] if drawn.random() < 0.2 else text
         if drawn.random() < 0.3:
-            text = f"SELECT * FROM ML.{drawn.choice(['RECOMMEND', 'WEIGHTS', 'X'])}(MODEL {target}, ({inside}))"
+            function = drawn.choice(["RECOMMEND", "WEIGHTS", "X"])
+            text = f"SELECT * FROM ML.{function}(MODEL {target}, ({inside}))"
         return text, lambda: self.database.sql(text)
 
     def sql(self, drawn: random.Random) -> Try:
@@ -515,7 +517,9 @@ def written(value: Any) -> str:
 
 
 def tell(*things: Any) -> str:
-    """What was tried, for whoever looks into it; parts that are long or cannot be written are cut."""
+    """What was tried, for whoever looks into it; parts that are long or cannot be written are
+    cut.
+    """
     return " | ".join(shown(thing) for thing in things)
 
 

@@ -32,7 +32,9 @@ logfile = {log}
 
 @contextmanager
 def pooler(server: str, sessions: int) -> Iterator[Callable[[str], str]]:
-    """Starts one with so many sessions for each database; what makes of an address one through it."""
+    """Starts one with so many sessions for each database; what makes of an address one through
+    it.
+    """
     import psycopg
     from psycopg import conninfo
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import embsql
 from embsql import engines
 from embsql.engines import Engine
-from embsql.lifecycle import registry
+from embsql.lifecycle import installation
 
 Install = Callable[..., bool]
 STATE = """
@@ -18,13 +18,13 @@ FROM duckdb_schemas() WHERE database_name = current_database()
 
 
 def copying(folder: Path) -> Install:
-    """`registry.install` that gives a new DuckDB database a copy of what one in the folder has,
-    with the commands or without.
+    """`installation.install` that gives a new DuckDB database a copy of what one in the folder
+    has, with the commands or without.
 
     DuckDB binds every question that is created, which takes it most of a new database's time;
     copied ones it does not.
     """
-    install = registry.install
+    install = installation.install
     whole, bare = folder / "installed.duckdb", folder / "questions.duckdb"
     embsql.connect(str(whole)).close()
     engine = engines.open_engine(str(bare))
@@ -39,7 +39,9 @@ def copying(folder: Path) -> Install:
 
 
 def _copied(engine: Engine, template: Path) -> bool:
-    """Whether the database was new and is a copy now; one that embsql did not open is left alone."""
+    """Whether the database was new and is a copy now; one that embsql did not open is left
+    alone.
+    """
     (state,) = engine.ask(STATE).to_pylist()
     if engine.read_only or not engine.path or not state["empty"]:
         return False

@@ -1,4 +1,6 @@
-"""BigQuery ML's statements and functions, as its manual prints them, with only the tables changed."""
+"""BigQuery ML's statements and functions, as its manual prints them, with only the tables
+changed.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def rows(database: embsql.Database, sql: str) -> list[dict[str, Any]]:
 
 
 def test_options_mean_what_they_mean_there(shop) -> None:
-    """Hu, Koren and Volinsky's objective with its plain penalty; ours grows with a row's evidence."""
+    """Hu, Koren and Volinsky's objective with its plain penalty; ours grows with a row's
+    evidence.
+    """
     found = rows(shop, "SELECT params FROM embsql.runs('my_implicit_mf_model')")[0]
     params = json.loads(found["params"])
     assert (params["reg"], params["reg_exponent"], params["alpha"]) == (30.0, 0.0, 40.0)
@@ -94,11 +98,13 @@ def test_options_mean_what_they_mean_there(shop) -> None:
 def test_training_info(shop) -> None:
     found = rows(
         shop,
-        "SELECT * FROM ML.TRAINING_INFO(MODEL `bqml_tutorial.my_implicit_mf_model`) ORDER BY iteration",
+        "SELECT * FROM ML.TRAINING_INFO(MODEL `bqml_tutorial.my_implicit_mf_model`) "
+        "ORDER BY iteration",
     )
     log = rows(
         shop,
-        "SELECT * FROM embsql.training_log('my_implicit_mf_model') WHERE metric = 'loss' ORDER BY epoch",
+        "SELECT * FROM embsql.training_log('my_implicit_mf_model') "
+        "WHERE metric = 'loss' ORDER BY epoch",
     )
     assert [row["loss"] for row in found] == [row["value"] for row in log]
     assert [row["iteration"] for row in found] == [0, 1, 2]
@@ -169,7 +175,10 @@ def test_recommend_everything(shop) -> None:
 
 def test_recommend_for_items_and_for_nobody(shop) -> None:
     items = "SELECT contentid FROM sessions WHERE contentid = 5"
-    call = "SELECT count(*) AS n, min(contentid) AS item FROM ML.RECOMMEND(MODEL my_implicit_mf_model, ({}))"
+    call = (
+        "SELECT count(*) AS n, min(contentid) AS item "
+        "FROM ML.RECOMMEND(MODEL my_implicit_mf_model, ({}))"
+    )
     assert rows(shop, call.format(items)) == [{"n": 37, "item": "5"}]
     assert rows(shop, call.format(f"{items} AND contentid = 6")) == [
         {"n": 0, "item": None}
@@ -177,7 +186,10 @@ def test_recommend_for_items_and_for_nobody(shop) -> None:
 
 
 def test_recommend_pairs_keeps_the_other_columns(shop) -> None:
-    pairs = "SELECT 3 AS contentid, 'why' AS note, 2 AS visitorid UNION ALL SELECT 999, 'unknown', 2 ORDER BY note DESC"
+    pairs = (
+        "SELECT 3 AS contentid, 'why' AS note, 2 AS visitorid "
+        "UNION ALL SELECT 999, 'unknown', 2 ORDER BY note DESC"
+    )
     call = f"SELECT * FROM ML.RECOMMEND(MODEL my_implicit_mf_model, ({pairs}))"
     found = sorted(rows(shop, call), key=lambda row: row["note"])
     assert found[0]["predicted_seconds_confidence"] is None
@@ -204,7 +216,10 @@ def test_weights_make_the_predictions(shop) -> None:
         np.array(vector(row["factor_weights"]), np.float32) for row in (user, item)
     ]
     expected = float(vectors[0] @ vectors[1]) + user["intercept"] + item["intercept"]
-    call = "SELECT * FROM ML.RECOMMEND(MODEL mf_explicit, (SELECT 4 AS user_id)) WHERE item_id = '7'"
+    call = (
+        "SELECT * FROM ML.RECOMMEND(MODEL mf_explicit, (SELECT 4 AS user_id)) "
+        "WHERE item_id = '7'"
+    )
     (found,) = rows(shop, call)
     assert found["predicted_rating"] == pytest.approx(expected, abs=1e-5)
 
@@ -216,7 +231,8 @@ def vector(value: Any) -> list[float]:
 @pytest.mark.parametrize("kind", ["FLOAT8", "DECIMAL(10, 2)"])
 def test_ids_of_a_query_are_what_a_source_makes_of_them(shop, kind: str) -> None:
     query = f"""
-        SELECT CAST(user_id AS {kind}) AS user_id, CAST(item_id AS {kind}) AS item_id, rating FROM ratings
+        SELECT CAST(user_id AS {kind}) AS user_id, CAST(item_id AS {kind}) AS item_id, rating
+        FROM ratings
     """
     found, wanted = (
         rows(shop, f"SELECT * FROM ML.EVALUATE(MODEL mf_explicit, ({asked}))")
@@ -236,7 +252,8 @@ def test_ids_of_a_query_are_what_a_source_makes_of_them(shop, kind: str) -> None
 def test_errors_of_ratings(shop) -> None:
     (found,) = rows(
         shop,
-        "SELECT * FROM ML.EVALUATE(MODEL mf_explicit, (SELECT user_id, item_id, rating FROM ratings))",
+        "SELECT * FROM ML.EVALUATE(MODEL mf_explicit, "
+        "(SELECT user_id, item_id, rating FROM ratings))",
     )
     pairs = rows(
         shop, "SELECT * FROM ML.RECOMMEND(MODEL mf_explicit, (SELECT * FROM ratings))"
@@ -270,7 +287,10 @@ def test_feature_info(shop) -> None:
 
 
 def test_a_plain_client_calls_the_functions(shop) -> None:
-    one = "SELECT * FROM ml.recommend('mf_explicit', users => ARRAY['4'], items => ARRAY['7', 'none'])"
+    one = (
+        "SELECT * FROM ml.recommend('mf_explicit', users => ARRAY['4'], "
+        "items => ARRAY['7', 'none'])"
+    )
     (found,) = shop.ask(one).to_pylist()
     assert (
         found["user_id"],
@@ -297,7 +317,9 @@ FROM ML.RECOMMEND(MODEL mf_explicit, (
   FROM ML.WEIGHTS(MODEL mf_explicit) AS w
   WHERE w.processed_input = 'user_id' AND w.feature IN ('1', '2')
 )) AS r
-JOIN ratings ON CAST(ratings.user_id AS varchar(9)) = r.user_id AND CAST(ratings.item_id AS varchar(9)) = r.item_id
+JOIN ratings
+  ON CAST(ratings.user_id AS varchar(9)) = r.user_id
+  AND CAST(ratings.item_id AS varchar(9)) = r.item_id
 """,
     )
     ((text, n),) = [row.values() for row in found]
@@ -396,7 +418,10 @@ def test_without_the_schema_ml_it_is_said(db) -> None:
 
 # --- CREATE MODEL --------------------------------------------------------------------------------
 
-RATED = "SELECT i % 7 AS {user}, i % 5 AS {item}, i % 3 AS {rating} FROM generate_series(0, 99) AS t (i)"
+RATED = (
+    "SELECT i % 7 AS {user}, i % 5 AS {item}, i % 3 AS {rating} "
+    "FROM generate_series(0, 99) AS t (i)"
+)
 
 
 def created(database: embsql.Database, options: str, source: str) -> dict[str, Any]:
@@ -504,7 +529,10 @@ def test_names(written: str, name: str) -> None:
 
 
 def test_the_select_stays_letter_by_letter() -> None:
-    select = "SELECT * EXCLUDE (x), list_transform([1], y -> y + 1), $$it's$$, E'\\'' -- AS OPTIONS(\nFROM 'a b.csv'"
+    select = (
+        "SELECT * EXCLUDE (x), list_transform([1], y -> y + 1), $$it's$$, "
+        "E'\\'' -- AS OPTIONS(\nFROM 'a b.csv'"
+    )
     read = create_model.parse(f"CREATE MODEL m OPTIONS(dim = 2) AS {select}")
     assert isinstance(read, create_model.CreateModel)
     assert read.source == select
@@ -512,7 +540,8 @@ def test_the_select_stays_letter_by_letter() -> None:
 
 def test_values_of_options() -> None:
     text = (
-        'CREATE MODEL m OPTIONS(l2_reg = -.5e-1, num_factors = HPARAM_CANDIDATES([1, 2]), model_type = "als",'
+        "CREATE MODEL m OPTIONS(l2_reg = -.5e-1, "
+        'num_factors = HPARAM_CANDIDATES([1, 2]), model_type = "als",'
         "reg_exponent = HPARAM_RANGE(0, 1.5), vectors = 'it''s', clock = TRUE) AS SELECT 1"
     )
     with pytest.raises(errors.UnknownOption, match='als has no option "vectors"'):
@@ -594,7 +623,8 @@ def test_drop_model_leaves_nothing(each) -> None:
         {"model_name": "other"}
     ]
     tables = each.ask(
-        "SELECT table_name FROM information_schema.columns WHERE table_schema = 'embsql' AND column_name = 'run_id'"
+        "SELECT table_name FROM information_schema.columns "
+        "WHERE table_schema = 'embsql' AND column_name = 'run_id'"
     )
     for table in tables["table_name"].to_pylist():
         runs = each.ask(f"SELECT DISTINCT run_id FROM embsql.{table}")[
@@ -655,7 +685,10 @@ def test_one_option_twice_through_the_other_doors(db) -> None:
     assert (done.exit_code, "--dim is given twice" in done.output) == (2, True)
 
 
-STARS = "SELECT i % 7 AS user_id, i * i % 11 AS item_id, 1.0 + i % 3 AS rating FROM generate_series(0, 98) AS t (i)"
+STARS = (
+    "SELECT i % 7 AS user_id, i * i % 11 AS item_id, 1.0 + i % 3 AS rating "
+    "FROM generate_series(0, 98) AS t (i)"
+)
 WORDS = [
     (
         "num_factors = HPARAM_RANGE(4, 2), num_trials = 2",

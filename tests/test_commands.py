@@ -13,6 +13,7 @@ import embsql
 from embsql import errors
 from embsql.api import create_model
 from embsql.api.commands import COMMANDS
+from embsql.api.lexing import split_statements
 from embsql.shells.cli import main
 from embsql.shells.text_table import format_table
 
@@ -70,7 +71,10 @@ def test_errors_arrive_in_sql(con) -> None:
 
 
 def test_a_training_that_trains_itself_is_refused(con) -> None:
-    source = "SELECT run_id AS user_id, status AS item_id FROM embsql.train(''m'', source => ''events'')"
+    source = (
+        "SELECT run_id AS user_id, status AS item_id "
+        "FROM embsql.train(''m'', source => ''events'')"
+    )
     with pytest.raises(duckdb.Error, match="is being trained"):
         con.execute(f"CALL embsql.train('m', source => '{source}')").fetchall()
 
@@ -86,8 +90,9 @@ def test_every_command_has_a_name_in_sql(con) -> None:
 
 CREATE = """
 CREATE OR REPLACE MODEL shop
-OPTIONS(model_type = 'MATRIX_FACTORIZATION', feedback_type = 'IMPLICIT', user_col = 'the user', item_col = 'item_id',
-        num_factors = 4, wals_alpha = 40.0, l2_reg = 0.5, max_iterations = 3)
+OPTIONS(model_type = 'MATRIX_FACTORIZATION', feedback_type = 'IMPLICIT',
+        user_col = 'the user', item_col = 'item_id', num_factors = 4, wals_alpha = 40.0,
+        l2_reg = 0.5, max_iterations = 3)
 AS SELECT user_id AS "the user", item_id FROM events -- a comment; and a semicolon
 """
 
@@ -334,12 +339,12 @@ def test_who_is_not_there_is_forgotten_already(tmp_path) -> None:
     ],
 )
 def test_where_a_statement_ends(script: str, statements: list[str]) -> None:
-    assert create_model.split_statements(script) == statements
+    assert split_statements(script) == statements
 
 
 def test_the_body_of_a_function_is_not_taken_apart() -> None:
     script = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END; SELECT f()"
-    assert create_model.split_statements(script) == [script]
+    assert split_statements(script) == [script]
 
 
 def test_several_statements_answer_with_the_last(each) -> None:

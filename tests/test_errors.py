@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ def caught(attempt: Callable[[], Any]) -> errors.EmbsqlError:
 TAKEN = {  # what somebody made -> what the message says to type
     "CREATE TABLE embsql.models (a INTEGER)": "ALTER TABLE embsql.models RENAME TO other_models;",
     "CREATE VIEW embsql.runs AS SELECT 1 AS a": "ALTER VIEW embsql.runs RENAME TO other_runs;",
-    "CREATE TABLE embsql.surface (a INTEGER)": "ALTER TABLE embsql.surface RENAME TO other_surface;",
+    "CREATE TABLE embsql.surface (a INTEGER)": (
+        "ALTER TABLE embsql.surface RENAME TO other_surface;"
+    ),
     "CREATE TABLE embsql.file (a INTEGER)": "ALTER TABLE embsql.file RENAME TO other_file;",
 }
 
@@ -96,7 +99,7 @@ def test_a_closed_connection_is_called_closed(postgres: str) -> None:
 
     for connection in (duckdb.connect(), psycopg.connect(postgres)):
         connection.close()
-        error = caught(lambda given=connection: embsql.connect(given))  # type: ignore[misc]  # bound in time
+        error = caught(partial(embsql.connect, connection))
         assert isinstance(error, errors.Closed)
 
 
@@ -235,7 +238,7 @@ def test_the_databases_words_are_quoted(each: embsql.Database) -> None:
 
 def test_a_command_without_words(db: embsql.Database) -> None:
     for call in ("NULL", "[]", "[NULL]", "CAST(NULL AS VARCHAR[])"):
-        error = caught(lambda words=call: db.ask(f"SELECT embsql_command({words})"))  # type: ignore[misc]  # bound in time
+        error = caught(partial(db.ask, f"SELECT embsql_command({call})"))
         assert str(error).startswith('no command named "None". Known: train,')
 
 
@@ -271,7 +274,7 @@ def test_every_method_speaks_plainly(db: embsql.Database, monkeypatch) -> None:
             and of.kind is of.POSITIONAL_OR_KEYWORD
             and word != "self"
         ]
-        caught(lambda: getattr(db, name)(*(given.get(word, "m") for word in needed)))  # noqa: B023 - called at once
+        caught(partial(getattr(db, name), *(given.get(word, "m") for word in needed)))
 
 
 def test_what_a_database_says_of_a_statement_is_for_who_ran_it() -> None:

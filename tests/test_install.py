@@ -28,8 +28,10 @@ import embsql, duckdb
 from pathlib import Path
 assert "site-packages" in embsql.__file__
 with embsql.connect("try.duckdb") as db:
-    db.train("m", "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)", algorithm="svd", dim=4)
-    print(duckdb.__version__, db.ask("SELECT * FROM embsql.similar_items('m', '3', k => 2)").num_rows)
+    source = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id FROM range(5000) t(i)"
+    db.train("m", source, algorithm="svd", dim=4)
+    found = db.ask("SELECT * FROM embsql.similar_items('m', '3', k => 2)")
+    print(duckdb.__version__, found.num_rows)
 """
 
 
@@ -99,7 +101,9 @@ def test_the_wheel_carries_everything(clean, tmp_path) -> None:
 
 
 def test_every_case_on_the_oldest_duckdb(tmp_path) -> None:
-    """In this environment, whose compiled loops are shared, with the oldest DuckDB before its own."""
+    """In this environment, whose compiled loops are shared, with the oldest DuckDB before its
+    own.
+    """
     run(*PIP, *INSTALL, "--no-deps", "--target", tmp_path, f"duckdb=={OLDEST}")
     version = "import duckdb; print(duckdb.__version__)"
     assert run(sys.executable, "-c", version, PYTHONPATH=str(tmp_path)).split() == [

@@ -13,8 +13,14 @@ from embsql.shells import worker
 from embsql.sqlfiles import files
 from tests.conftest import ENGINES
 
-EVENTS = "SELECT i % 23 AS user_id, (i * 7 + i / 23) % 13 AS item_id FROM generate_series(0, 299) AS t (i)"
-VECTORS = "SELECT * FROM (VALUES ('a', ARRAY[1.0, 0.0]), ('b', ARRAY[0.0, 1.0])) AS v ({}, embedding)"
+EVENTS = (
+    "SELECT i % 23 AS user_id, (i * 7 + i / 23) % 13 AS item_id "
+    "FROM generate_series(0, 299) AS t (i)"
+)
+VECTORS = (
+    "SELECT * FROM (VALUES ('a', ARRAY[1.0, 0.0]), ('b', ARRAY[0.0, 1.0])) "
+    "AS v ({}, embedding)"
+)
 DECLARED = re.compile(r"CREATE OR REPLACE (?:MACRO|FUNCTION) embsql\.(\w+)\(([^)]*)\)")
 ARGUMENT = re.compile(r"(\w+)(?: [a-z ]+?)?(?: (?:DEFAULT|:=) (.+))?")
 GIVEN = {  # what a call says; of what does not stand here, the default

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 import embsql
 from embsql.data import Interactions
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named
 from embsql.numeric.aggregate import by_pair
 from embsql.run import Run
 
@@ -31,7 +31,9 @@ def interactions(
 
 
 def checkerboard(n: int = 50) -> tuple[Interactions, list[tuple[int, int]]]:
-    """Even users meet even items, odd meet odd, each but one: (what is known, the pairs left out)."""
+    """Even users meet even items, odd meet odd, each but one: (what is known, the pairs left
+    out).
+    """
     held = [(u, (u + 2) % n if (u + 2) % n % 2 == u % 2 else u) for u in range(n)]
     pairs = [
         (u, i)

@@ -32,7 +32,8 @@ class Family:
         return own + sum(self._seconds(process) for process in self._descendants())
 
     def _descendants(self) -> list[str]:
-        alive = {name for name in os.listdir(PROC) if name.isdigit()}  # noqa: PTH208 - Path objects cost more
+        # Path objects cost more
+        alive = {name for name in os.listdir(PROC) if name.isdigit()}  # noqa: PTH208
         self.known = {
             process: known for process, known in self.known.items() if process in alive
         }
@@ -54,7 +55,9 @@ class Family:
 
 
 def _stat(process: str) -> list[str]:
-    """The fields of /proc/PROCESS/stat after the name: state, parent, ...; none where it has ended."""
+    """The fields of /proc/PROCESS/stat after the name: state, parent, ...; none where it has
+    ended.
+    """
     with suppress(OSError):
         return (
             (PROC / process / "stat")

@@ -61,6 +61,7 @@ def algorithm(cls: Class) -> Class:
     cls.resumes = getattr(cls, "resumes", False)
     cls.on_gpu = getattr(cls, "on_gpu", False)
     cls.sides = getattr(cls, "sides", ())
+    cls.explicit = getattr(cls, "explicit", False)
     cls.inputs = getattr(cls, "inputs", property(lambda made: made.sides))
     return cls
 

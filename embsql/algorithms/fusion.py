@@ -63,11 +63,6 @@ class Fusion:
     def __post_init__(self) -> None:
         check(self)
 
-    @property
-    def explicit(self) -> bool:
-        """Weights are evidence."""
-        return False
-
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data.
 

@@ -72,11 +72,6 @@ class HalfALS:
         """Those of the side whose vectors are given."""
         return (f"{self.fixed_side.removesuffix('s')}_features",)
 
-    @property
-    def explicit(self) -> bool:
-        """Weights are evidence."""
-        return False
-
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Solve the rows.
 

@@ -103,11 +103,6 @@ class Item2Vec:
         """Features of items, where some are named."""
         return self.sides if self.metadata_cols else ()
 
-    @property
-    def explicit(self) -> bool:
-        """Weights are evidence."""
-        return False
-
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean of a pair, its negatives included."""
         histories = self._histories(data, run)

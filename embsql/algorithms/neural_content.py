@@ -68,11 +68,6 @@ class NeuralContent:
     def __post_init__(self) -> None:
         check(self)
 
-    @property
-    def explicit(self) -> bool:
-        """Weights are evidence."""
-        return False
-
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean over steps."""
         has_order = self.encoder != "gru" or data.time is not None

@@ -97,11 +97,6 @@ class Node2Vec:
         """Whether it matters when things happened."""
         return self.max_event_distance > 0 or self.max_time_gap > 0
 
-    @property
-    def explicit(self) -> bool:
-        """Weights are evidence."""
-        return False
-
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Walk and learn; the reported loss is that of a pair of nodes. Raises EmptyGraph."""
         # here: they bring the compiler, which listing does not need

@@ -47,11 +47,6 @@ class SVD:
         """One: the decomposition is reported when it is found."""
         return 1
 
-    @property
-    def explicit(self) -> bool:
-        """Weights are evidence."""
-        return False
-
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Decompose the data.
 

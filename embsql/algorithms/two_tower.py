@@ -106,11 +106,6 @@ class TwoTower:
     def __post_init__(self) -> None:
         check(self)
 
-    @property
-    def explicit(self) -> bool:
-        """Weights are evidence."""
-        return False
-
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean over steps."""
         features = self._encode_features(data)

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from embsql.api.create_model import GAP, PIECE, Reader, without_hashes
+from embsql.api.lexing import GAP, PIECE, Reader, without_hashes
 from embsql.engines import Engine
 from embsql.engines.columns import quote
 from embsql.errors import BadFunction, BadStatement, NoMl
-from embsql.lifecycle import registry
+from embsql.lifecycle import installation, registry
 from embsql.options import word
 from embsql.sqlfiles import files
 
@@ -265,7 +265,7 @@ def _explicit(run: Any) -> bool:
 
 
 def _need_ml(engine: Engine) -> None:
-    if not registry.has_ml(engine):
+    if not installation.has_ml(engine):
         remedy = "database.install(ml=True) in Python"
         if not engine.embedded or engine.path not in ("", ":memory:"):
             remedy = (

@@ -35,7 +35,7 @@ from embsql.errors import (
     NotEvaluated,
     of_database,
 )
-from embsql.lifecycle import forgetting, leases, registry
+from embsql.lifecycle import forgetting, installation, leases, registry, removal
 from embsql.options import construct, declared, text
 from embsql.run import Columns, Run, usable_cores
 from embsql.sources import source as sources
@@ -116,8 +116,8 @@ class Database:
         try:
             self.engine.offer(commands.dispatcher(self._second))
             if install:
-                registry.install(self.engine, commands=True)
-            registry.ensure_installed(self.engine)
+                installation.install(self.engine, commands=True)
+            installation.ensure_installed(self.engine)
         except BaseException:
             self.engine.close()
             raise
@@ -155,9 +155,9 @@ class Database:
 
         Of several statements the answer is the last one's. Raises an `embsql.errors.EmbsqlError`.
         """
-        from embsql.api import create_model as statements
+        from embsql.api.lexing import split_statements
 
-        *before, last = statements.split_statements(text("statement", statement, "SQL"))
+        *before, last = split_statements(text("statement", statement, "SQL"))
         for one in before:
             self._sql(one)
         return self._sql(last)
@@ -485,18 +485,18 @@ class Database:
 
         `roles` and `ml`, the schema of BigQuery ML's functions: see `embsql install`.
         """
-        changed = registry.install(self.engine, commands=True)
+        changed = installation.install(self.engine, commands=True)
         if roles:
-            registry.install_roles(self.engine)
-        return (ml and registry.install_ml(self.engine)) or changed
+            installation.install_roles(self.engine)
+        return (ml and installation.install_ml(self.engine)) or changed
 
     def drop_run(self, model: str) -> None:
         """Remove 'shop@7' and all its rows; the live run cannot be dropped."""
-        registry.drop_run(self.engine, model)
+        removal.drop_run(self.engine, model)
 
     def drop_model(self, model_name: str, *, if_exists: bool = False) -> int:
         """Remove a model with all its runs, the live one too; how many runs there were."""
-        return registry.drop_model(
+        return removal.drop_model(
             self.engine, model_name, **vars(_read(DropModel, locals()))
         )
 

@@ -13,7 +13,7 @@ from embsql.data import Int32
 from embsql.derived.vectors import EntityVectors, read_side, replace_rows
 from embsql.engines import Engine
 from embsql.errors import InvalidArgument
-from embsql.lifecycle import registry
+from embsql.lifecycle.named_statements import log_event
 from embsql.run import Columns, Run, usable_cores
 from embsql.sources.source import Source, reading
 from embsql.sqlfiles import files, render
@@ -79,7 +79,7 @@ def cluster(
         "cluster_members": _members(side, found),
     }
     replace_rows(engine, side, named, tables)
-    registry.log_event(
+    log_event(
         engine,
         side.record["model_name"],
         side.run_id,

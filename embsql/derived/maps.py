@@ -15,7 +15,7 @@ from embsql.derived.vectors import (
     replace_rows,
 )
 from embsql.engines import Engine
-from embsql.lifecycle import registry
+from embsql.lifecycle.named_statements import log_event
 from embsql.run import Run
 
 COMMON = 3  # points that fix how a map lies
@@ -49,7 +49,7 @@ def project(
         "y": points[:, 1].astype(np.float64),
     }
     replace_rows(engine, side, named, {"maps": side.rows(len(side.ids)) | rows})
-    registry.log_event(
+    log_event(
         engine, side.record["model_name"], side.run_id, "project", f"{entity} {method}"
     )
     return Projected(side.run_id, len(side.ids), aligned_to)

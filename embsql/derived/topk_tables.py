@@ -17,7 +17,7 @@ from embsql.engines import Engine
 from embsql.lifecycle import forgetting, registry
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.loaded import Loaded, Side, load_run, side
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named, log_event
 from embsql.run import Run, usable_cores
 
 
@@ -61,7 +61,7 @@ def materialize(
     if items:
         tables["neighbors"] = _neighbors(run, catalog, k)
     _replace(engine, run, tables)
-    registry.log_event(
+    log_event(
         engine, run.model_name, run.run_id, "materialize", f"{', '.join(tables)} k={k}"
     )
     counts = {table: len(rows["rank"]) for table, rows in tables.items()}

@@ -15,7 +15,7 @@ from embsql.engines import Engine
 from embsql.errors import InvalidArgument
 from embsql.lifecycle import forgetting, registry
 from embsql.lifecycle.leases import retry
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named
 from embsql.sqlfiles import files
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from embsql.engines._remedies import POSTGRESQL, Column, refusal
+from embsql.engines._dialects import POSTGRESQL
+from embsql.engines._readings import Column, Values
+from embsql.engines._remedies import refusal
 from embsql.engines.columns import inexact, quote
 
 INTEGERS = {"smallint", "integer", "bigint"}
@@ -23,8 +24,6 @@ NO_IDS = {
 }
 # from where on whole numbers are not told apart
 EXACT = {"real": 2**24, "double precision": 2**53}
-# of a query, a column and its type: some values, and the rows of each
-Values = Callable[[str, str, str], dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import re
 import uuid
 import weakref
@@ -17,14 +16,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embsql import stopping
+from embsql.engines._dialects import DUCKDB
+from embsql.engines._duckdb_connection import (
+    cursor_of,
+    in_a_transaction,
+    interruptible,
+    open_connection,
+    reason_of,
+    source_error,
+    translated,
+)
 from embsql.engines._duckdb_file import rewrite
-from embsql.engines._remedies import DUCKDB, MOST
+from embsql.engines._readings import common_values
 from embsql.engines.columns import (
     CALL,
     LEAVE,
     NAME,
-    failed,
     find_column,
     need,
     quote,
@@ -42,11 +49,7 @@ from embsql.engines.files import (
     within,
 )
 from embsql.errors import (
-    ROW,
     CannotInstall,
-    CannotOpen,
-    Closed,
-    DatabaseBusy,
     EmbsqlError,
     InvalidArgument,
     MissingColumn,
@@ -60,11 +63,6 @@ from embsql.run import Columns
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 # what the preparing script makes
 TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")
-# what they say is of the SQL alone
-WITHOUT_ROWS = {"Binder Error", "Catalog Error", "IO Error", "Parser Error"}
-NAMED_FILE = """
-SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NOT NULL
-"""
 NAMESAKES = """
 SELECT function_type
 FROM duckdb_functions()
@@ -72,15 +70,6 @@ WHERE function_name = 'embsql_command' AND database_name IN ('system', current_d
 """
 # type of function -> what drops it
 MACROS = {"macro": "DROP MACRO", "table_macro": "DROP MACRO TABLE"}
-HIDDEN = "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = 'embsql'"
-GIVEN = "the DuckDB connection that was given"
-# What is equal, how columns are called and what errors are, whatever is set for all connections.
-SESSION = """
-SET SESSION default_collation = 'binary';
-SET SESSION preserve_identifier_case = true;
-SET SESSION errors_as_json = false;
-"""
-STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
 WHOLE = {  # what a CSV file's column may be, by all of its values: of a weight, of a time
     "weight": {"DOUBLE": "TRY_CAST({0} AS DOUBLE) IS NOT NULL"},
     "time": {
@@ -126,8 +115,10 @@ class DuckDB:
         self.label = self.path or "an open DuckDB connection"
         self._owned = isinstance(target, str)
         self._begun = False  # by `transaction`, which commits what is done in it
-        self._caller = _open(target, read_only) if isinstance(target, str) else target
-        self._own = self._caller if self._owned else _cursor(self._caller)
+        self._caller = (
+            open_connection(target, read_only) if isinstance(target, str) else target
+        )
+        self._own = self._caller if self._owned else cursor_of(self._caller)
         self._shown: str | None = None
         OPEN.add(self)
         self.read_only = self._is_read_only()
@@ -196,7 +187,7 @@ class DuckDB:
                     for name, sql in queries.items()
                 }
         except duckdb.Error as error:
-            raise _failed(error) from None
+            raise source_error(error) from None
         finally:
             # a caller's transaction that has failed tidies up by itself
             with suppress(duckdb.Error):
@@ -250,7 +241,7 @@ class DuckDB:
     def in_transaction(self) -> bool:
         """Whether someone has said BEGIN on our connection; of `transaction` it is known."""
         with translated(self.path):
-            return not self._begun and _in_transaction(self._own)
+            return not self._begun and in_a_transaction(self._own)
 
     def index(self, run_id: int) -> None:
         """Nothing: DuckDB scans exactly, which is fast at these sizes and never wrong."""
@@ -279,7 +270,7 @@ class DuckDB:
             with translated(self.path):
                 rewrite(Path(self.path).resolve())
         finally:
-            self._own = self._caller = _open(self.path, read_only=False)
+            self._own = self._caller = open_connection(self.path, read_only=False)
 
     # --- what only DuckDB needs ------------------------------------------------------------------
 
@@ -326,7 +317,7 @@ class DuckDB:
         except (
             duckdb.Error
         ) as error:  # a type of Arrow's that DuckDB has no type for, no columns
-            raise SourceFailed(reason=_first_line(error)) from None
+            raise SourceFailed(reason=reason_of(error)) from None
 
     def withdraw(self) -> None:
         """Take embsql_command back; only the connection that offered it can."""
@@ -450,15 +441,7 @@ class DuckDB:
 
     def values(self, query: str, column: str, type_: str) -> dict[str, int]:
         """The most common values of a column, as text, and how many rows have each."""
-        text = DUCKDB.as_text(f"given.{quote(column)}", type_)
-        found = self._asked(
-            f"SELECT {text}, count(*) FROM (\n{query}\n) AS given"
-            f" GROUP BY 1 ORDER BY 2 DESC, 1 ASC LIMIT {MOST}"
-        )
-        values, rows = (part.to_pylist() for part in found.columns)
-        return {
-            value: n for value, n in zip(values, rows, strict=True) if value is not None
-        }
+        return common_values(self._asked, DUCKDB, query, column, type_)
 
     def describe(self, text: str) -> dict[str, str]:
         """Names and types of a source's columns, without running it; of a file by its first rows.
@@ -471,13 +454,13 @@ class DuckDB:
         """As `describe`, of one SELECT; not as a relation, which would look at a file twice."""
         try:
             with interruptible(self._caller):
-                if not self._owned and _in_transaction(self._caller):
+                if not self._owned and in_a_transaction(self._caller):
                     return self._bound(query)
                 rows = self._caller.execute(
                     f"DESCRIBE SELECT * FROM (\n{query}\n) AS given"
                 ).fetchall()
         except duckdb.Error as error:
-            raise _failed(error) from None
+            raise source_error(error) from None
         return {name: type_ for name, type_, *_ in rows}
 
     def _bound(self, query: str) -> dict[str, str]:
@@ -520,7 +503,7 @@ class DuckDB:
             with interruptible(self._caller):
                 return _arrow(self._caller, sql, {})
         except duckdb.Error as error:
-            raise _failed(error) from None
+            raise source_error(error) from None
 
     def _select(self, text: str) -> str:
         """The source as one SELECT.
@@ -537,7 +520,7 @@ class DuckDB:
         try:
             parsed = self._caller.extract_statements(text)
         except duckdb.Error as error:
-            raise _failed(error) from None
+            raise source_error(error) from None
         kinds = [statement.type.name for statement in parsed]
         if [kind.removesuffix("_STATEMENT") for kind in kinds] != ["SELECT"]:
             raise NotASelect(
@@ -595,135 +578,6 @@ class DuckDB:
             (pc.sum(pc.equal(column, column[0])).as_py() or 0) > 1
             for column in rows.columns[:2]
         )
-
-
-# --- opening -------------------------------------------------------------------------------------
-
-
-def _open(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
-    if Path(path).stem.lower() == "embsql":
-        # DuckDB calls a database by its file's name, and then embsql.x is ambiguous
-        reason = "a file of this name hides the schema embsql; give it another name"
-        raise CannotOpen(path=path, reason=reason)
-    config = {} if read_only else {"storage_compatibility_version": STORAGE}
-    try:
-        with translated(path):
-            opened = duckdb.connect(path, read_only=read_only, config=dict(config))
-    except (
-        duckdb.CatalogException
-    ) as error:  # of a file of another format, only to read
-        if "in-memory" not in str(error) or path == ":memory:":
-            raise
-        raise _no_database(path) from None
-    if path != ":memory:" and not opened.execute(NAMED_FILE).fetchall():
-        opened.close()
-        raise _no_database(path)
-    # No variable of a caller's is a table here. Not by config: a reader in this process has
-    # another.
-    opened.execute("SET python_enable_replacements = false")
-    opened.execute(SESSION)
-    return opened
-
-
-def _no_database(path: str) -> CannotOpen:
-    reason = (
-        f"it is no DuckDB database; to train on a file, give it as the source: {path!r}"
-    )
-    return CannotOpen(path=path, reason=reason)
-
-
-def _cursor(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """A connection of ours to a caller's database.
-
-    Raises Closed, or CannotOpen where names mean something else.
-    """
-    with translated(""):
-        own = caller.cursor()
-    if own.execute(HIDDEN).fetchall():
-        own.close()
-        reason = (
-            "a database named embsql hides the schema embsql; DETACH it, or attach its file "
-            "under another name"
-        )
-        raise CannotOpen(path=GIVEN, reason=reason)
-    own.execute(SESSION)
-    return own
-
-
-@contextmanager
-def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Let a query be stopped; Ctrl-C is Ctrl-C, of which DuckDB makes an error of its own."""
-    try:
-        with stopping.statement(connection.interrupt):
-            yield
-    except (RuntimeError, duckdb.InterruptException) as error:
-        if "interrupt" in str(error).lower():
-            raise KeyboardInterrupt from None
-        raise
-
-
-@contextmanager
-def translated(path: str) -> Iterator[None]:
-    """DuckDB's complaints about a file or a lock, in words that say what to do."""
-    try:
-        yield
-    except duckdb.IOException as error:
-        holder = re.search(r"PID (\d+)", str(error))
-        if "lock" in str(error):
-            raise DatabaseBusy(
-                path=path, holder=f" (process {holder[1]})" if holder else ""
-            ) from None
-        raise CannotOpen(path=path, reason=_first_line(error)) from None
-    except duckdb.ConnectionException as error:
-        if _is_closed(error):
-            raise Closed(database=path or GIVEN) from None
-        # this process has it open in another way
-        raise DatabaseBusy(path=path, holder=" (this one)") from None
-    except duckdb.InvalidInputException as error:
-        if "read-only" in str(error):
-            raise ReadOnly(path=path) from None
-        raise
-
-
-def _in_transaction(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether a connection is in a transaction that somebody began.
-
-    Else every statement has one of its own.
-    """
-    try:
-        seen = [
-            connection.execute("SELECT txid_current()").fetchall() for _ in range(2)
-        ]
-    except duckdb.TransactionException:  # it is in one that has failed
-        return True
-    return seen[0] == seen[1]
-
-
-def _is_closed(error: Exception) -> bool:
-    return isinstance(error, duckdb.ConnectionException) and "closed" in str(error)
-
-
-def _first_line(error: Exception) -> str:
-    """What went wrong, without the position markers, and without the row of a file where it did."""
-    return ROW.sub("", _words(error).strip()).split("\n\n")[0].replace("\n", " ")
-
-
-def _words(error: Exception) -> str:
-    """What DuckDB says, also where a session has it say so in JSON."""
-    kind, _, text = str(error).partition(": ")
-    if not text.startswith('{"exception_type"'):
-        return str(error)
-    facts, _ = json.JSONDecoder().raw_decode(text)
-    return f"{kind}: {facts['exception_message']}"
-
-
-def _failed(error: Exception) -> EmbsqlError:
-    """What went wrong with a source."""
-    reason = _first_line(error)
-    kind = reason.partition(":")[0]
-    if _is_closed(error):
-        return Closed(database=GIVEN)
-    return failed(reason, None if kind in WITHOUT_ROWS else kind, "VARCHAR")
 
 
 def _bare(text: str) -> str:

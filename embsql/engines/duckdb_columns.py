@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from embsql.engines._remedies import DUCKDB, Column, refusal
+from embsql.engines._dialects import DUCKDB
+from embsql.engines._readings import Column, Values
+from embsql.engines._remedies import refusal
 from embsql.engines.columns import inexact, quote
 from embsql.engines.files import File
 
@@ -26,8 +28,6 @@ NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
 # from where on whole numbers are not told apart
 EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}
 BYTES = "COLLATE C"  # texts are equal, and in order, by their bytes
-# of a query, a column and its type: some values, and the rows of each
-Values = Callable[[str, str, str], dict[str, int]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ import numpy as np
 import pgvector.psycopg
 import psycopg
 import pyarrow as pa
-from psycopg import conninfo
 from psycopg.copy import QueuedLibpqWriter
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
@@ -20,9 +19,11 @@ from psycopg.types.string import ByteaBinaryLoader
 
 from embsql import stopping
 from embsql.engines._copy import decode_copy, encode_copy
+from embsql.engines._dialects import POSTGRESQL
 from embsql.engines._guarded import Plain, Rows, guarded, opened
 from embsql.engines._postgres_arrow import ARROW, FLOATS, sent, vectors_as_lists
 from embsql.engines._postgres_columns import TIMES, PostgresColumns
+from embsql.engines._postgres_connection import address_of, complaint_of, label_of
 from embsql.engines._postgres_statements import (
     first_line,
     positional,
@@ -31,25 +32,12 @@ from embsql.engines._postgres_statements import (
     source_failed,
     types_of,
 )
-from embsql.engines._remedies import MOST, POSTGRESQL
+from embsql.engines._readings import common_values
 from embsql.engines.columns import find_column, need, quote
 from embsql.engines.duckdb import DuckDB
-from embsql.errors import (
-    CannotInstall,
-    CannotOpen,
-    Closed,
-    ConnectionLost,
-    EmbsqlError,
-    HalfRestored,
-    NotInstalled,
-    PermissionDenied,
-    ReadOnly,
-    SourceFailed,
-    UnknownDatabase,
-)
+from embsql.errors import CannotOpen, Closed, ConnectionLost, NotInstalled, SourceFailed
 from embsql.run import Columns, Own
 
-REFUSAL = "embsql cannot be installed: "  # how sql/bootstrap.postgres.sql begins what it raises
 AS_ASKED = "it is read with the rights of who asked for it, and changes nothing"
 NOT_ASKED = (
     "it was not among what the job was asked with, and nobody's rights say that it may be "
@@ -71,17 +59,6 @@ CONFLICT_ERRORS = (
     psycopg.errors.DuplicateTable,
     psycopg.errors.DuplicateSchema,
 )
-COMPLAINTS: list[
-    tuple[Any, str, type[EmbsqlError]]
-] = [  # kinds of error, a word in it, what it means
-    (psycopg.errors.InsufficientPrivilege, "", PermissionDenied),
-    (
-        psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName,
-        "embsql",
-        NotInstalled,
-    ),
-    (psycopg.errors.InvalidColumnReference, "ON CONFLICT", HalfRestored),
-]
 PGVECTOR = """
     SELECT quote_ident(home.nspname)
     FROM pg_extension AS extension
@@ -118,9 +95,9 @@ class PostgreSQL:
     def __init__(
         self, target: str | psycopg.Connection[Any], *, read_only: bool = False
     ) -> None:
-        self._address = target if isinstance(target, str) else _address(target)
+        self._address = target if isinstance(target, str) else address_of(target)
         self._given_back = False
-        self.label = _label(self._address)
+        self.label = label_of(self._address)
         self._asked_read_only = read_only
         self._vectors: dict[int, str] = {}
         self._registered: psycopg.Connection[Any] | None = None
@@ -171,7 +148,7 @@ class PostgreSQL:
             self._own.close()
             raise
         except psycopg.Error as error:
-            translated = self._translate_error(error)
+            translated = complaint_of(error, self.label, lost=self._own.closed)
             if translated is None:
                 raise
             raise translated from None
@@ -190,24 +167,6 @@ class PostgreSQL:
                 if self._job:
                     connection.execute("SELECT embsql.act_for($1)", [self._job])
                 yield connection
-
-    def _translate_error(self, error: psycopg.Error) -> EmbsqlError | None:
-        """What went wrong, in our words, where there is something to do about it."""
-        reason = first_line(error)
-        for kinds, word, complaint in COMPLAINTS:
-            if isinstance(error, kinds) and word in reason:
-                return complaint(database=self.label, reason=reason)
-        if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
-            return ReadOnly(path=self.label)
-        if isinstance(error, psycopg.errors.RaiseException) and reason.startswith(
-            REFUSAL
-        ):
-            return CannotInstall(
-                database=self.label, reason=reason.removeprefix(REFUSAL)
-            )
-        if isinstance(error, psycopg.OperationalError) and self._own.closed:
-            return ConnectionLost(database=self.label, reason=reason)
-        return None
 
     def _again(self) -> psycopg.Connection[Any]:
         """A new connection in place of a lost one, as soon as the server is back."""
@@ -538,15 +497,7 @@ class PostgreSQL:
 
     def values(self, query: str, column: str, type_: str) -> dict[str, int]:
         """The most common values of a column, as text, and how many rows have each."""
-        text = POSTGRESQL.as_text(f"given.{quote(column)}", type_)
-        found = self._asked(
-            f"SELECT {text}, count(*) FROM (\n{query}\n) AS given"
-            f" GROUP BY 1 ORDER BY 2 DESC, 1 ASC LIMIT {MOST}"
-        )
-        values, rows = (part.to_pylist() for part in found.columns)
-        return {
-            value: n for value, n in zip(values, rows, strict=True) if value is not None
-        }
+        return common_values(self._asked, POSTGRESQL, query, column, type_)
 
     def gather(
         self, text: str, ids: Iterable[str] = (), weight: str | None = None
@@ -642,43 +593,6 @@ class PostgreSQL:
             return pa.array(values, ARROW.get(type_code))
         except pa.ArrowException:  # a range, a network address: Arrow has no such type
             return pa.array([None if value is None else str(value) for value in values])
-
-
-# --- addresses -----------------------------------------------------------------------------------
-
-
-def _address(connection: psycopg.Connection[Any]) -> str:
-    """An address that opens the same database as a connection that is open.
-
-    Raises UnknownDatabase or Closed.
-    """
-    # a cursor, a pool, an asynchronous one
-    if not isinstance(connection, psycopg.Connection):
-        raise UnknownDatabase(target=f"a {type(connection).__qualname__}")
-    if connection.closed:
-        raise Closed(database="the connection to PostgreSQL that was given")
-    info = connection.info
-    return conninfo.make_conninfo(
-        **info.get_parameters(), password=info.password or None
-    )
-
-
-def _label(address: str) -> str:
-    """An address without its password, for messages."""
-    try:
-        parts = conninfo.conninfo_to_dict(address)
-    except psycopg.ProgrammingError:
-        # libpq's own words would repeat what it could not read, which may be a password
-        raise CannotOpen(
-            path="postgresql://...",
-            reason=(
-                "the address cannot be read; one looks like postgresql://user@host:5432/database"
-            ),
-        ) from None
-    user = f"{parts['user']}@" if "user" in parts else ""
-    port = f":{parts['port']}" if "port" in parts else ""
-    host = "" if str(parts.get("host", "")).startswith("/") else parts.get("host", "")
-    return f"postgresql://{user}{host}{port}/{parts.get('dbname', '')}"
 
 
 def _text(value: str | bytes) -> str:

@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from embsql.engines import Engine
 from embsql.lifecycle.leases import retry
-from embsql.lifecycle.registry import execute_named, log_event, query_named, sweep
+from embsql.lifecycle.named_statements import execute_named, log_event, query_named
+from embsql.lifecycle.removal import sweep
 from embsql.sources.source import UNNAMED
 
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each

@@ -28,8 +28,8 @@ from embsql.evaluation.splits import REPEATS, Split, resolve_split, split
 from embsql.lifecycle import gate, registry, test_set
 from embsql.lifecycle.gate import Candidate, Comparison, Verdict
 from embsql.lifecycle.loaded import Loaded, Side, load_run
+from embsql.lifecycle.named_statements import execute_named, log_event, query_named
 from embsql.lifecycle.plan import Plan, plan_of
-from embsql.lifecycle.registry import execute_named, query_named
 from embsql.lifecycle.snapshot import add_side_inputs, as_wanted, write_findings
 from embsql.run import Columns, Run
 from embsql.sources.findings import Finding
@@ -338,7 +338,7 @@ def evaluate(
             engine, "forget_metrics", run_id=run.run_id, split=answered.parts.name
         )
         engine.write("metrics", rows)
-    registry.log_event(engine, run.model_name, run.run_id, "evaluate")
+    log_event(engine, run.model_name, run.run_id, "evaluate")
     return headlines(answered.figures)
 
 

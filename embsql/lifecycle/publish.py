@@ -30,10 +30,10 @@ from embsql.errors import (
     RunIdConflict,
 )
 from embsql.fsync import replacement, settle
-from embsql.lifecycle import forgetting, leases, registry
+from embsql.lifecycle import forgetting, installation, leases, registry, removal
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.loaded import LARGE_TABLES, pages
-from embsql.lifecycle.registry import execute_named, query_named
+from embsql.lifecycle.named_statements import execute_named, log_event, query_named
 from embsql.sqlfiles.files import statements
 from embsql.stopping import unstopped
 
@@ -120,12 +120,12 @@ def _publish_run(
     _drop_copy(source, target, run_id)
     there = _verified(source, target, record, copied=copied)
     if copied:
-        registry.log_event(target, name, run_id, "publish", f"from {source.label}")
+        log_event(target, name, run_id, "publish", f"from {source.label}")
     retry(target, lambda: _copy_derived(source, target, run_id))
     _drop_copy(source, target, run_id)  # who was forgotten while it was brought
     retry(target, lambda: execute_named(target, "ensure_model", model_name=name))
     registry.promote(target, f"{name}@{run_id}")
-    registry.collect_garbage(target, name)
+    removal.collect_garbage(target, name)
     return Published(name, run_id, there.rows, there.checksum, copied)
 
 
@@ -230,7 +230,7 @@ def _verified(
     except BaseException:
         if copied:
             with unstopped():
-                registry.delete_run(target, run_id)
+                removal.delete_run(target, run_id)
         raise
 
 
@@ -292,9 +292,9 @@ def _install(engine: Engine) -> None:
     In an embedded database without the commands, which need the process that trains.
     """
     if engine.embedded:
-        registry.install(engine)
+        installation.install(engine)
     else:
-        registry.ensure_installed(engine)
+        installation.ensure_installed(engine)
 
 
 def _is_same(source: Engine, target: Engine) -> bool:

@@ -15,12 +15,13 @@ from embsql.engines import Engine
 from embsql.errors import InvalidArgument, NotEnoughData
 from embsql.lifecycle import registry
 from embsql.lifecycle.loaded import side
+from embsql.lifecycle.named_statements import query_named
 from embsql.lifecycle.plan import Plan
-from embsql.lifecycle.registry import query_named
 from embsql.run import Run
 from embsql.sources.findings import Finding, describe_features
 from embsql.sources.prepare import prepare
 from embsql.sources.side_inputs import features, graph
+from embsql.sources.source import Source
 
 
 def read_snapshot(engine: Engine, plan: Plan, run: Run, reader: Engine) -> Interactions:
@@ -68,28 +69,33 @@ def add_side_inputs(
     reader: Engine, plan: Plan, data: Interactions
 ) -> tuple[Interactions, list[Finding]]:
     """The interactions with the plan's features and graph, and what was found in those."""
-    findings: list[Finding] = []
-    if plan.user_features:
-        known = features(
-            reader, plan.user_features, "user_id", "user_features", data.users
-        )
-        data = dataclasses.replace(data, user_features=known)
-        findings += describe_features(
-            known, "user", data.user, data.time, encodes=plan.algorithm.encodes
-        )
-    if plan.item_features:
-        known = features(
-            reader, plan.item_features, "item_id", "item_features", data.items
-        )
-        data = dataclasses.replace(data, item_features=known)
-        findings += describe_features(
-            known, "item", data.item, data.time, encodes=plan.algorithm.encodes
-        )
+    data, of_users = _with_features(reader, plan, plan.user_features, data, "user")
+    data, of_items = _with_features(reader, plan, plan.item_features, data, "item")
+    findings = of_users + of_items
     if plan.graph:
         edges, of_edges = graph(reader, plan.graph, data.items)
         data = dataclasses.replace(data, graph=edges)
         findings += of_edges
     return data, findings
+
+
+def _with_features(
+    reader: Engine, plan: Plan, source: Source | None, data: Interactions, entity: str
+) -> tuple[Interactions, list[Finding]]:
+    """The interactions with a source's features of users or items, and what was found in those.
+
+    As they are where there is no source.
+    """
+    if not source:
+        return data, []
+    of = {"user": (data.users, data.user), "item": (data.items, data.item)}
+    ids, codes = of[entity]
+    name = f"{entity}_features"
+    known = features(reader, source, f"{entity}_id", name, ids)
+    found = describe_features(
+        known, entity, codes, data.time, encodes=plan.algorithm.encodes
+    )
+    return dataclasses.replace(data, **{name: known}), list(found)
 
 
 def live_vectors(engine: Engine, plan: Plan, data: Interactions) -> Embeddings | None:

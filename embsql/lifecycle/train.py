@@ -19,7 +19,7 @@ from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
 from embsql.errors import Cancelled, CannotOpen, ConnectionLost, LostLease, shared
-from embsql.lifecycle import forgetting, registry, run_rows, search, test_set
+from embsql.lifecycle import forgetting, registry, removal, run_rows, search, test_set
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.measure import (
     Measured,
@@ -34,8 +34,8 @@ from embsql.lifecycle.measure import (
     parts_of,
     split_name_of,
 )
+from embsql.lifecycle.named_statements import execute_named
 from embsql.lifecycle.plan import RANKS, Plan
-from embsql.lifecycle.registry import execute_named
 from embsql.lifecycle.snapshot import input_hash, live_vectors, read_snapshot
 from embsql.run import Listener, Run
 from embsql.stopping import Stopped, unstopped
@@ -87,7 +87,7 @@ def complete(
         _begin(engine, plan, run_id)
         with _record_failure(engine, run_id), lease.working():
             _run_stages(engine, plan, run, lease, snapshot, reader or engine)
-    registry.collect_garbage(engine, plan.model_name)
+    removal.collect_garbage(engine, plan.model_name)
     return run
 
 
@@ -260,7 +260,7 @@ def _unchanged(
     figures = kept_figures(engine, live, split_name)
     if split_name and not {f"ndcg@{k}" for k in plan.k} <= set(figures):
         return False
-    registry.delete_run(engine, int(run.run_id or 0))
+    removal.delete_run(engine, int(run.run_id or 0))
     run.run_id, run.status, run.skipped = live, "live", True
     run.metrics = figures
     return True

@@ -18,11 +18,16 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, normalize
 
 from embsql.data import Embeddings, Float32, FoldIn, Interactions
-from embsql.errors import NotEnoughData
 from embsql.features.vectors import item_vectors
 from embsql.nn.losses import Scores, sampled_softmax
 from embsql.nn.negatives import NegativeSampler, negative_sampler, pair_counts
-from embsql.nn.sequence_networks import EventHistories, Gru, Packed, histories
+from embsql.nn.sequence_networks import (
+    EventHistories,
+    Gru,
+    Packed,
+    histories,
+    users_with_events,
+)
 from embsql.nn.tensors import float32_array, true_indices
 from embsql.nn.towers import INFERENCE_BATCH, INIT_NORM, Dropouts
 from embsql.nn.trainer import (
@@ -268,7 +273,13 @@ def fit_neural_content(
         has_content = (content != 0).any(axis=1)  # (i,)
         known = data.where(has_content[data.item])
     events = histories(known).latest(options.max_length)
-    learners = _learners(options, data, events)  # (n,)
+    learners = users_with_events(
+        data,
+        events,
+        2,
+        algorithm=options.name,
+        need="a user who met two items with vectors",
+    )  # (n,)
     batch_size = effective_batch_size(options.batch_size, len(learners))
     n_batches = math.ceil(len(learners) / batch_size)
     items_per_batch = batch_size * len(events.item) / len(learners)
@@ -292,21 +303,6 @@ def fit_neural_content(
         loop.train(model, batches, n_batches, loss, run)
         embeddings: Embeddings = model.embeddings(events)
         return embeddings
-
-
-def _learners(
-    options: NeuralContent, data: Interactions, events: EventHistories
-) -> Tensor:
-    """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
-    learners = true_indices(events.counts > 1)
-    if not len(learners):
-        raise NotEnoughData(
-            users=data.n_users,
-            items=data.n_items,
-            algorithm=options.name,
-            need="a user who met two items with vectors",
-        )
-    return learners
 
 
 def _batches(

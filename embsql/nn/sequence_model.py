@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, normalize, relu, softplus
 
 from embsql.data import Embeddings, Float32, FoldIn, Interactions, Similarity
-from embsql.errors import NotEnoughData
 from embsql.features.time import N_TIME_FEATURES, ages, time_features
 from embsql.nn.sequence_networks import (
     NETWORKS,
@@ -22,6 +21,7 @@ from embsql.nn.sequence_networks import (
     EventHistories,
     Packed,
     histories,
+    users_with_events,
 )
 from embsql.nn.tensors import float32_array, true_indices
 from embsql.nn.trainer import (
@@ -455,7 +455,13 @@ def fit_sequence_model(options: Sequential, data: Interactions, run: Run) -> Emb
     one_to_start_from = 1 if task_name == "causal" else 0
     training = known.latest(options.max_length + one_to_start_from)
     min_events = 1 if task_name == "masked" else 2
-    learners = _learners(options, data, training, min_events)
+    learners = users_with_events(
+        data,
+        training,
+        min_events,
+        algorithm=options.name,
+        need="one user with two events",
+    )  # (n,)
     batch_size = effective_batch_size(options.batch_size, len(learners))
     n_batches = math.ceil(len(learners) / batch_size)
     n_negatives = _n_negatives(options, data.n_items)
@@ -502,21 +508,6 @@ def _events(options: Sequential, data: Interactions) -> EventHistories:
         features = time_features(options, data)  # (m, c)
         events = replace(events, time_features=torch.from_numpy(features))
     return events
-
-
-def _learners(
-    options: Sequential, data: Interactions, training: EventHistories, min_events: int
-) -> Tensor:
-    """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
-    learners = true_indices(training.counts >= min_events)
-    if not len(learners):
-        raise NotEnoughData(
-            users=data.n_users,
-            items=data.n_items,
-            algorithm=options.name,
-            need="one user with two events",
-        )
-    return learners
 
 
 def _n_negatives(options: Sequential, n_items: int) -> int:

@@ -19,6 +19,7 @@ from torch.nn.functional import relu, scaled_dot_product_attention
 from torch.nn.utils.rnn import PackedSequence
 
 from embsql.data import Interactions, indptr_of
+from embsql.errors import NotEnoughData
 from embsql.nn.tensors import true_indices
 
 if TYPE_CHECKING:
@@ -124,6 +125,23 @@ def _offsets(counts: Tensor) -> Tensor:
     """Where each of so many (n,) begins, and the end: (n + 1,)."""
     zero = torch.zeros(1, dtype=torch.int64)
     return torch.cat([zero, counts.cumsum(0)])
+
+
+def users_with_events(
+    data: Interactions,
+    events: EventHistories,
+    min_events: int,
+    *,
+    algorithm: str,
+    need: str,
+) -> Tensor:
+    """Users with something to predict: (n,). Raises NotEnoughData where there are none."""
+    users = true_indices(events.counts >= min_events)
+    if not len(users):
+        raise NotEnoughData(
+            users=data.n_users, items=data.n_items, algorithm=algorithm, need=need
+        )
+    return users
 
 
 def histories(data: Interactions) -> EventHistories:

@@ -101,7 +101,7 @@ def graph(
         raise BadGraph(
             found=f"{rows} rows, none of them an edge between two items of the source"
         )
-    met = np.bincount(
+    degree = np.bincount(
         np.concatenate([end[keep] for end in ends]), minlength=len(ids)
     )  # (n_items,)
     findings = [
@@ -123,7 +123,7 @@ def graph(
         ),
         finding(
             "items without edges",
-            int((met == 0).sum()),
+            int((degree == 0).sum()),
             "warning",
             "no walk meets them: their vectors are zero",
         ),

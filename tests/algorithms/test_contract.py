@@ -84,11 +84,11 @@ def world(name: str) -> tuple[Interactions, np.ndarray, np.ndarray]:
 @cache
 def trained(name: str) -> tuple[Interactions, Embeddings, list[int]]:
     """The world, what a training on it finds, and the epochs that it reports."""
-    data, heard = world(name)[0], []
+    data, epochs = world(name)[0], []
     found = small(name).fit(
-        data, Run(seed=5, threads=2, on_report=lambda epoch, _: heard.append(epoch))
+        data, Run(seed=5, threads=2, on_report=lambda epoch, _: epochs.append(epoch))
     )
-    return data, found, heard
+    return data, found, epochs
 
 
 @pytest.mark.parametrize("name", NAMES)

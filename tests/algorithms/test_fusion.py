@@ -126,14 +126,14 @@ def test_an_item_moves_from_its_features_to_its_history_as_it_is_met() -> None:
 
 
 def test_what_is_compared_is_reported() -> None:
-    heard: list[dict[str, float]] = []
+    reports: list[dict[str, float]] = []
     Fusion(dim=4, epochs=2).fit(
-        world()[0], Run(seed=1, on_report=lambda _, values: heard.append(values))
+        world()[0], Run(seed=1, on_report=lambda _, values: reports.append(values))
     )
     assert {f"recall@20_prior_{strength}" for strength in (1, 10, 100, 1000)} < set(
-        heard[0]
+        reports[0]
     )
-    assert set(heard[1]) == {"loss"}
+    assert set(reports[1]) == {"loss"}
 
 
 def test_attributes_make_a_tower_and_vectors_do_not() -> None:

@@ -116,11 +116,11 @@ def test_a_user_is_the_mean_that_sql_folds_in(
     )
     assert found.fold_in.kind == "mean"
     for user in range(data.n_users):
-        met = data.user == user
+        own = data.user == user
         mean = (
-            (data.weight[met] * scale[data.item[met]])
-            @ found.items[data.item[met]]
-            / data.weight[met].sum()
+            (data.weight[own] * scale[data.item[own]])
+            @ found.items[data.item[own]]
+            / data.weight[own].sum()
         )
         np.testing.assert_allclose(found.users[user], mean, atol=1e-5)
 
@@ -197,7 +197,9 @@ class Given:
 
 @pytest.mark.parametrize("cbow", [False, True])
 def test_a_step_is_the_gradient(cbow: bool) -> None:
-    """Inputs are given, outputs begin at zero: the first step of every output can be told by hand."""
+    """Inputs are given, outputs begin at zero: the first step of every output can be told by
+    hand.
+    """
     before = np.array([[1.0, 2.0], [3.0, -1.0], [9.0, 9.0]], np.float32)
     settings = Settings(
         dim=2, epochs=1, window=1, negatives=1, lr=0.01, ns_exponent=0.0, cbow=cbow
@@ -268,7 +270,9 @@ def test_warm_start_keeps_the_axes() -> None:
 
 
 def test_metadata_brings_rare_items_near_their_kind() -> None:
-    """Items of two kinds that never share a history with their own kind: only the column can tell."""
+    """Items of two kinds that never share a history with their own kind: only the column can
+    tell.
+    """
     rng = np.random.default_rng(0)
     lists = [
         [int(kind * 10 + i) for i in rng.integers(0, 8, 12)]
@@ -454,7 +458,10 @@ def test_torch_finds_the_ring_too(method: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_listing_brings_no_compiler() -> None:
-    code = "import sys, embsql.algorithms as a; a.find('item2vec'); sys.exit(bool({'numba', 'torch'} & {*sys.modules}))"
+    code = (
+        "import sys, embsql.algorithms as a; a.find('item2vec'); "
+        "sys.exit(bool({'numba', 'torch'} & {*sys.modules}))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

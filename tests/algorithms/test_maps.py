@@ -112,7 +112,7 @@ def test_few_points_need_no_neighbors(method: str) -> None:
 
 def test_an_unknown_method_is_named() -> None:
     with pytest.raises(InvalidArgument, match="method must be umap or tsne, got mds"):
-        neighbor_map(table(30, 4), Run(), "mds")  # type: ignore[arg-type]  # a wrong value on purpose
+        neighbor_map(table(30, 4), Run(), "mds")  # type: ignore[arg-type]  # on purpose
 
 
 @pytest.mark.parametrize("method", PACKAGES)

@@ -84,16 +84,16 @@ def test_no_item_is_predicted_from_itself(encoder: str) -> None:
         torch.nn.init.normal_(model.encoder.query, generator=generator)
     x, packed = torch.randn(9, 5, generator=generator), of(4, 4, 1)
     before, whole = model.encoder(x, packed)
-    for place in range(9):
+    for position in range(9):
         changed = x.clone()
-        changed[place] += 1
+        changed[position] += 1
         again, _ = model.encoder(changed, packed)
         moved = ((again - before).abs() > 1e-6).any(1).nonzero()[:, 0].tolist()
-        first, last = (0, 4) if place < 4 else (4, 8) if place < 8 else (8, 9)
+        first, last = (0, 4) if position < 4 else (4, 8) if position < 8 else (8, 9)
         assert moved == [
             n
-            for n in range(place + 1 if encoder == "gru" else first, last)
-            if n != place
+            for n in range(position + 1 if encoder == "gru" else first, last)
+            if n != position
         ]
     assert not before[8].any(), "nothing else is known of the third"
     assert whole.abs().sum(1).all()

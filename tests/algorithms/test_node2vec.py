@@ -53,10 +53,10 @@ def some() -> Interactions:
 
 def cosines(data: Interactions) -> np.ndarray:
     """Of the items' sets of users: (n_items, n_items), 0 on the diagonal."""
-    met = np.zeros((data.n_users, data.n_items))
-    met[data.user, data.item] = 1
-    counts = met.sum(0)
-    found = met.T @ met / np.sqrt(np.outer(counts, counts))
+    interacted = np.zeros((data.n_users, data.n_items))
+    interacted[data.user, data.item] = 1
+    counts = interacted.sum(0)
+    found = interacted.T @ interacted / np.sqrt(np.outer(counts, counts))
     np.fill_diagonal(found, 0)
     return found
 
@@ -89,9 +89,9 @@ def test_a_threshold_leaves_out_what_is_less_alike() -> None:
 
 def test_edges_may_weigh_the_number_of_users() -> None:
     data = some()
-    met = np.zeros((data.n_users, data.n_items))
-    met[data.user, data.item] = 1
-    shared = met.T @ met
+    interacted = np.zeros((data.n_users, data.n_items))
+    interacted[data.user, data.item] = 1
+    shared = interacted.T @ interacted
     np.fill_diagonal(shared, 0)
     assert (items_graph(data, counts=True) == shared).all()
 
@@ -167,8 +167,10 @@ def test_bytes_of_the_graph_do_not_depend_on_threads() -> None:
 
 def test_users_next_to_items_by_weight() -> None:
     data = interactions([(0, 0), (0, 2), (1, 2)], [2.0, 3.0, 4.0])
-    met = np.array([[2, 0, 3], [0, 0, 4]])
-    wanted = np.block([[np.zeros((2, 2)), met], [met.T, np.zeros((3, 3))]])
+    interacted = np.array([[2, 0, 3], [0, 0, 4]])
+    wanted = np.block(
+        [[np.zeros((2, 2)), interacted], [interacted.T, np.zeros((3, 3))]]
+    )
     assert (dense(graph.bipartite(data, RUN)) == wanted).all()
 
 
@@ -374,7 +376,10 @@ def train(db: embsql.Database, *edges: str, **more: object) -> embsql.Run:
 
 
 def edges_of(db: embsql.Database, run: embsql.Run) -> dict[tuple[str, str], float]:
-    query = "SELECT e.source_node, e.target_node, e.weight FROM embsql.graph_edges AS e WHERE e.run_id = $run_id"
+    query = (
+        "SELECT e.source_node, e.target_node, e.weight "
+        "FROM embsql.graph_edges AS e WHERE e.run_id = $run_id"
+    )
     rows = db.ask(query, run_id=run.run_id).to_pylist()
     return {(row["source_node"], row["target_node"]): row["weight"] for row in rows}
 

@@ -529,8 +529,8 @@ def test_the_contrastive_loss_by_hand() -> None:
         200, loss="contrastive", temperature=1.0, margin=0.2, negative_weight=7.0
     )
     items = torch.nn.functional.normalize(loss.model.items.detach())
-    met = items[0] @ items[loss.events.item[batch.target]].T
-    wanted = (1 - met).mean() + 7 * (items @ items[0] - 0.2).clamp(min=0).mean()
+    positive = items[0] @ items[loss.events.item[batch.target]].T
+    wanted = (1 - positive).mean() + 7 * (items @ items[0] - 0.2).clamp(min=0).mean()
     assert loss(batch).item() == pytest.approx(wanted.item(), rel=1e-5)
 
 
@@ -566,7 +566,9 @@ def test_a_warm_start_begins_with_the_live_vectors(name: str) -> None:
 def test_a_training_that_is_killed_goes_on_to_the_same_bytes(
     name: str, tmp_path: Path
 ) -> None:
-    """Of chance there are the order of histories, dropout, the events hidden and the items drawn."""
+    """Of chance there are the order of histories, dropout, the events hidden and the items
+    drawn.
+    """
     data = walked([[n % 7, (n + 2) % 7, (n + 3) % 7] for n in range(40)])
     algorithm = algorithms.make(name, {"dim": 4, "epochs": 4, "negatives": 3})
 
@@ -597,16 +599,16 @@ def test_a_training_that_is_killed_goes_on_to_the_same_bytes(
 def test_early_stopping_keeps_the_best(name: str) -> None:
     rng = np.random.default_rng(0)
     walks = [rng.permutation(20)[: rng.integers(1, 9)].tolist() for _ in range(40)]
-    heard: list[float] = []
+    figures: list[float] = []
     algorithm = algorithms.make(
         name, {"dim": 8, "epochs": 60, "patience": 2, "lr": 0.05}
     )
     algorithm.fit(
         walked(walks),
-        Run(seed=1, threads=1, on_report=lambda _, v: heard.append(v["validation"])),
+        Run(seed=1, threads=1, on_report=lambda _, v: figures.append(v["validation"])),
     )
-    assert len(heard) < 60
-    assert heard.index(max(heard)) == len(heard) - 3
+    assert len(figures) < 60
+    assert figures.index(max(figures)) == len(figures) - 3
 
 
 @pytest.mark.parametrize("name", NAMES)

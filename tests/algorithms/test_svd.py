@@ -16,14 +16,14 @@ def world() -> tuple[Interactions, np.ndarray]:
     """Four tastes of different strength, blurred, and the same as a dense matrix."""
     rng = np.random.default_rng(0)
     taste_u, taste_i = rng.integers(0, 4, 90), rng.integers(0, 4, 50)
-    met = rng.random((90, 50)) < np.where(
+    interacted = rng.random((90, 50)) < np.where(
         taste_u[:, None] == taste_i, 0.6 - 0.1 * taste_i, 0.05
     )
-    met[0] = met[:, 0] = True
-    pairs = np.argwhere(met)
+    interacted[0] = interacted[:, 0] = True
+    pairs = np.argwhere(interacted)
     weights = rng.uniform(1, 3, len(pairs))
     data = interactions([(int(u), int(i)) for u, i in pairs], list(weights))
-    dense = np.zeros(met.shape)
+    dense = np.zeros(interacted.shape)
     dense[data.user, data.item] = data.weight
     return data, dense
 
@@ -50,12 +50,12 @@ def test_normalized_is_the_low_pass_filter() -> None:
 
 def test_the_loss_is_the_share_left_out() -> None:
     data, dense = world()
-    heard: list[float] = []
+    losses: list[float] = []
     SVD(dim=4, method="plain").fit(
-        data, Run(seed=1, on_report=lambda _, values: heard.append(values["loss"]))
+        data, Run(seed=1, on_report=lambda _, values: losses.append(values["loss"]))
     )
     s = np.linalg.svd(dense, compute_uv=False)
-    assert heard == [pytest.approx((s[4:] ** 2).sum() / (s**2).sum(), rel=1e-3)]
+    assert losses == [pytest.approx((s[4:] ** 2).sum() / (s**2).sum(), rel=1e-3)]
 
 
 @pytest.mark.parametrize("method", ["normalized", "plain"])

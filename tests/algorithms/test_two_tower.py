@@ -92,7 +92,7 @@ def test_one_never_met_is_near_its_kind(layers: int, entity: str) -> None:
     )
 
 
-def hear_say(**options: object) -> tuple[float, float]:
+def with_random_words(**options: object) -> tuple[float, float]:
     """How often newcomers find their kind, and how long what a word adds is, where most words say
     nothing.
     """
@@ -116,7 +116,10 @@ def hear_say(**options: object) -> tuple[float, float]:
 
 
 def test_a_pull_on_features_keeps_what_is_said_by_chance_small() -> None:
-    (right, length), (free, far) = hear_say(feature_reg=10.0), hear_say()
+    (right, length), (free, far) = (
+        with_random_words(feature_reg=10.0),
+        with_random_words(),
+    )
     assert right > free + 0.05
     assert length < far / 2
 
@@ -347,9 +350,9 @@ def test_a_row_s_first_step_is_as_long_as_every_other_s() -> None:
     before, slopes = table.detach().clone(), table.grad.to_dense()
     optim.RowAdagrad([table], lr=0.01).step()
     moved = (table - before).detach()
-    met = [0, 1, 4]
-    wanted = -torch.nn.functional.normalize(slopes[met]) * 0.01 * 3**0.5
-    assert torch.allclose(moved[met], wanted, atol=1e-6)
+    used = [0, 1, 4]
+    wanted = -torch.nn.functional.normalize(slopes[used]) * 0.01 * 3**0.5
+    assert torch.allclose(moved[used], wanted, atol=1e-6)
     assert not moved[[2, 3, 5]].any()
 
 
@@ -487,10 +490,10 @@ def test_corrected_loss_is_the_softmax_over_the_catalog() -> None:
 
 
 def scores(
-    met: list[float], others: list[list[float]], hits: list[list[int]]
+    positive: list[float], others: list[list[float]], hits: list[list[int]]
 ) -> losses.Scores:
     return losses.Scores(
-        torch.tensor(met),
+        torch.tensor(positive),
         torch.tensor(others),
         torch.tensor(hits) > 0,
         torch.ones(len(others[0])),
@@ -639,15 +642,15 @@ def test_no_more_negatives_than_the_catalog_are_drawn() -> None:
 
 def test_early_stopping_stops_and_keeps_the_best() -> None:
     data, _, _ = islands()
-    heard: list[dict[str, float]] = []
+    reports: list[dict[str, float]] = []
     algorithm = algorithms.make(
         "two_tower", {"dim": 8, "epochs": 50, "patience": 2, "lr": 0.05}
     )
     algorithm.fit(
-        data, Run(seed=1, threads=1, on_report=lambda _, values: heard.append(values))
+        data, Run(seed=1, threads=1, on_report=lambda _, values: reports.append(values))
     )
-    figures = [values["validation"] for values in heard]
-    assert len(heard) < 50
+    figures = [values["validation"] for values in reports]
+    assert len(reports) < 50
     assert figures.index(max(figures)) == len(figures) - 3
 
 

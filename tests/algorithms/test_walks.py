@@ -110,10 +110,10 @@ def test_steps_have_the_probabilities_of_the_formula(
         for v in range(7)
     ]
     for t, v in zip(*np.nonzero(weights), strict=True):
-        for place in (2, 3):
-            here = (found[:, place - 2] == t) & (found[:, place - 1] == v)
+        for position in (2, 3):
+            here = (found[:, position - 2] == t) & (found[:, position - 1] == v)
             if here.any():
-                counts = np.bincount(found[here, place], minlength=7)
+                counts = np.bincount(found[here, position], minlength=7)
                 pieces.append(surprise(counts, expected(weights, t, v, p, q)))
     assert deviation(pieces) < P999
 

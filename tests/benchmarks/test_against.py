@@ -17,7 +17,8 @@ from benchmarks.__main__ import main
 
 BENCHMARK = """
 import json, os, sys
-line = {"benchmark": "query", "data": "d", "system": "s", "metric": "m", "value": VALUE, "unit": "s", "peer": None}
+line = {"benchmark": "query", "data": "d", "system": "s", "metric": "m", "value": VALUE}
+line |= {"unit": "s", "peer": None}
 print(json.dumps(line | {"settings": {"given": sys.argv[1:], "path": os.environ["PYTHONPATH"]}}))
 """
 BURN = """

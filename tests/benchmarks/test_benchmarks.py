@@ -316,7 +316,9 @@ def test_absent_data_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_recall_and_ndcg_by_hand() -> None:
-    """One user, four items, the first known; of the ranking 3 2 1 the items 3 and 1 are relevant."""
+    """One user, four items, the first known; of the ranking 3 2 1 the items 3 and 1 are
+    relevant.
+    """
     model = Model(
         np.ones((1, 1), np.float32), np.array([[9], [1], [2], [3]], np.float32)
     )

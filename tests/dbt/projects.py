@@ -1,4 +1,6 @@
-"""dbt as an analytics engineer runs it: a project in a folder of its own, one process per command."""
+"""dbt as an analytics engineer runs it: a project in a folder of its own, one process per
+command.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,11 @@ PROFILE = """
 shop:
   target: duckdb
   outputs:
-    duckdb: {type: duckdb, path: "{{ env_var('EMBSQL_DBT_FILE') }}", threads: 4, plugins: [{module: embsql.dbt}]}
+    duckdb:
+      type: duckdb
+      path: "{{ env_var('EMBSQL_DBT_FILE') }}"
+      threads: 4
+      plugins: [{module: embsql.dbt}]
     bare: {type: duckdb, path: "{{ env_var('EMBSQL_DBT_FILE') }}"}
     postgres:
       type: postgres

@@ -11,7 +11,10 @@ GUIDE = ROOT / "docs" / "guides" / "dbt.md"
 LINES = """{{ config(materialized='table') }}
 select
   'c' || n % 211 as customer_id,
-  case when n % 211 % 7 = 0 and n % 3 = 0 then 'mug-03' else 'sku-' || (n % 211 % 5 * 8 + n // 211 * 7 % 8) end as sku,
+  case
+    when n % 211 % 7 = 0 and n % 3 = 0 then 'mug-03'
+    else 'sku-' || (n % 211 % 5 * 8 + n // 211 * 7 % 8)
+  end as sku,
   1 + n % 3 as quantity,
   timestamp '2026-01-01 00:00:00' + n * interval '1 hour' as ordered_at
 from range(6000) as given(n)
@@ -38,5 +41,6 @@ def test_the_guide_makes_a_project_that_builds(tmp_path) -> None:
     project.dbt("deps")
     project.dbt("build")
     (counted,) = project.ask("""SELECT (SELECT count(*) FROM main.segments) AS segments,
-        (SELECT count(*) FROM main.audience) AS audience, (SELECT count(*) FROM main.people) AS people""")
+        (SELECT count(*) FROM main.audience) AS audience,
+        (SELECT count(*) FROM main.people) AS people""")
     assert counted == {"segments": 211, "audience": 50, "people": 211}

@@ -70,7 +70,8 @@ def test_demonstration_answers_its_questions(demo) -> None:
         (SELECT count(DISTINCT segment_id) FROM {schema}.customer_segments) AS segments,
         (SELECT count(*) FROM {schema}.lookalike_audience) AS audience,
         (SELECT count(*) FROM {schema}.cohort_profiles) AS cohorts,
-        (SELECT avg(CASE WHEN substr(item_id, 1, 3) = substr(neighbor_id, 1, 3) THEN 1.0 ELSE 0.0 END)
+        (SELECT
+            avg(CASE WHEN substr(item_id, 1, 3) = substr(neighbor_id, 1, 3) THEN 1.0 ELSE 0.0 END)
          FROM {schema}.item_neighbors) AS same_aisle""")
     assert (counted["segments"], counted["audience"]) == (8, 100)
     assert counted["cohorts"] >= 18  # people sign up during 600 days

@@ -82,7 +82,9 @@ def demo_file(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(demo_file, tmp_path_factory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """The demo's database, with fewer customers, as a client sees it that knows nothing of embsql."""
+    """The demo's database, with fewer customers, as a client sees it that knows nothing of
+    embsql.
+    """
     path = Path(shutil.copy(demo_file, tmp_path_factory.mktemp("plain")))
     with duckdb.connect(str(path)) as connection:
         connection.execute("DELETE FROM embsql.user_embeddings WHERE user_id > 'c0500'")
@@ -264,9 +266,9 @@ def test_map_of_the_folder_is_true() -> None:
         .split("## Map of the folder")[1]
         .split("\n## ")[0]
     )
-    places = re.findall(r"^\| `(.+?)` \|", text, re.MULTILINE)
-    assert len(places) > 5
-    assert all((ROOT / place).is_dir() for place in places)
+    folders = re.findall(r"^\| `(.+?)` \|", text, re.MULTILINE)
+    assert len(folders) > 5
+    assert all((ROOT / folder).is_dir() for folder in folders)
 
 
 def test_every_page_is_reachable() -> None:

@@ -226,7 +226,10 @@ def train() -> None:
     import embsql
 
     with embsql.connect(ADDRESS) as database:
-        source = "SELECT 'u' || (i % 97) AS user_id, i * 31 % 53 AS item_id FROM generate_series(1, 5000) AS t(i)"
+        source = (
+            "SELECT 'u' || (i % 97) AS user_id, i * 31 % 53 AS item_id "
+            "FROM generate_series(1, 5000) AS t(i)"
+        )
         database.train("shop", source, dim=8, progress=False)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from embsql import engines
 from embsql.engines import Engine
-from embsql.lifecycle import registry
+from embsql.lifecycle import installation
 from tests.conftest import ENGINES
 
 IDS = [
@@ -36,7 +36,7 @@ def engine(request) -> Iterator[Engine]:
     found = engines.open_engine(
         ":memory:" if request.param == "duckdb" else request.getfixturevalue("pg")
     )
-    registry.install(found)
+    installation.install(found)
     yield found
     found.close()
 
@@ -102,7 +102,7 @@ def test_any_text_is_an_id(engine: Engine, id_: str) -> None:
 
 def test_install_is_idempotent(engine: Engine) -> None:
     engine.write("item_embeddings", rows(2, 2))
-    assert registry.install(engine) is False
+    assert installation.install(engine) is False
     assert engine.ask("SELECT * FROM embsql.item_embeddings").num_rows == 2
 
 

@@ -1,4 +1,6 @@
-"""A database that is moved, copied or attached beside another stays whole, and answers for itself."""
+"""A database that is moved, copied or attached beside another stays whole, and answers for
+itself.
+"""
 
 from __future__ import annotations
 

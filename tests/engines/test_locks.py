@@ -10,7 +10,8 @@ import pytest
 
 import embsql
 from benchmarks.locks import HELD, held, keep
-from embsql.lifecycle import forgetting, registry
+from embsql.lifecycle import forgetting, installation
+from embsql.lifecycle.named_statements import query_named
 from embsql.sqlfiles import files, questions, render
 from tests.sql.test_capture import literal
 from tests.worlds import known_run
@@ -22,7 +23,7 @@ def kept(address: str, runs: int) -> Iterator[embsql.Database]:
     """The two models whose vectors are known, each with a run, and so many runs of others."""
     with embsql.connect(address) as database:
         known_run(database)
-        registry.install_ml(database.engine)
+        installation.install_ml(database.engine)
         keep(database, range(3, 3 + runs))
         yield database
 
@@ -101,11 +102,11 @@ def test_roles_get_the_tables_of_many_runs_by_batches(pg, monkeypatch) -> None:
     with embsql.connect(pg) as database:
         keep(database, range(1, 4), each=3)
         few = most(
-            database, monkeypatch, lambda: registry.install_roles(database.engine)
+            database, monkeypatch, lambda: installation.install_roles(database.engine)
         )
-        assert registry.query_named(database.engine, "not_handed_over") == []
+        assert query_named(database.engine, "not_handed_over") == []
         keep(database, range(4, 13), each=3)
         database.engine.run("REASSIGN OWNED BY embsql_trainer TO CURRENT_USER")
         assert few >= most(
-            database, monkeypatch, lambda: registry.install_roles(database.engine)
+            database, monkeypatch, lambda: installation.install_roles(database.engine)
         )

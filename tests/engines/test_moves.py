@@ -17,7 +17,10 @@ from embsql import errors
 from embsql.shells import cli
 from embsql.sqlfiles import files, render
 
-EVENTS = "SELECT 'u' || i % 9 AS user_id, (i * 31) % 7 AS item_id FROM generate_series(1, 60) AS t(i)"
+EVENTS = (
+    "SELECT 'u' || i % 9 AS user_id, (i * 31) % 7 AS item_id "
+    "FROM generate_series(1, 60) AS t(i)"
+)
 ASK = "SELECT * FROM embsql.recommend('m', 'u5', k => 3, exclude_seen => FALSE)"
 
 

@@ -19,7 +19,10 @@ import embsql
 from embsql.sqlfiles import questions
 
 EAST = [1.0, 0.5]
-ITEMS = "SELECT i AS item_id, ARRAY[i % 7 - 3, i % 5 - 2] AS embedding FROM generate_series(1, 30) AS t (i)"
+ITEMS = (
+    "SELECT i AS item_id, ARRAY[i % 7 - 3, i % 5 - 2] AS embedding "
+    "FROM generate_series(1, 30) AS t (i)"
+)
 MODES = {"server": "%s", "text": "%t", "binary": "%b", "client": "%s", "raw": "${}"}
 SIMILAR = "SELECT item_id FROM embsql.similar_items({}, {}, k => {})"
 RECOMMEND = "SELECT item_id FROM embsql.recommend({}, {}, candidates => {}, k => {})"
@@ -178,7 +181,10 @@ def test_a_vector_prepared_with_a_declared_type(address: str, type_: str) -> Non
 def test_digits_are_not_lost_by_a_setting(address: str) -> None:
     with psycopg.connect(address) as connection:
         connection.execute("SET extra_float_digits = -10")
-        call = "SELECT embsql.vector_from(CAST(ARRAY[0.123456789, 16777217] AS real[])) = CAST(%s AS vector)"
+        call = (
+            "SELECT embsql.vector_from(CAST(ARRAY[0.123456789, 16777217] AS real[])) "
+            "= CAST(%s AS vector)"
+        )
         assert connection.execute(call, ["[0.12345679,16777216]"]).fetchone() == (True,)
 
 
@@ -227,7 +233,10 @@ def test_what_a_server_expects_where_a_value_has_no_type(address: str) -> None:
             connection.execute(
                 f"PREPARE {name} AS {what} embsql.{name}({numbers})".encode()
             )
-            asked = b"SELECT CAST(parameter_types AS text[]) FROM pg_prepared_statements WHERE name = $1"
+            asked = (
+                b"SELECT CAST(parameter_types AS text[]) "
+                b"FROM pg_prepared_statements WHERE name = $1"
+            )
             found = connection.execute(asked, [name]).fetchall()
             wanted = [
                 words.get(argument.type, argument.type)

@@ -17,20 +17,25 @@ from embsql.errors import Cancelled, ReadOnly
 from embsql.shells import worker
 from tests.pooler import pooler
 
-EVENTS = "SELECT i % 23 AS user_id, (i * 7 + i / 23) % 13 AS item_id FROM generate_series(0, 299) AS t (i)"
+EVENTS = (
+    "SELECT i % 23 AS user_id, (i * 7 + i / 23) % 13 AS item_id "
+    "FROM generate_series(0, 299) AS t (i)"
+)
 LEFT = """
 SELECT 'setting ' || name || ' = ' || setting AS what
 FROM pg_settings
 WHERE source = 'session'
     -- what PgBouncer sets to each client's own
     AND name NOT IN (
-        'application_name', 'client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings'
+        'application_name', 'client_encoding', 'DateStyle', 'TimeZone',
+        'standard_conforming_strings'
     )
 UNION ALL
 SELECT 'embsql.complete_run' WHERE coalesce(current_setting('embsql.complete_run', TRUE), '') <> ''
 UNION ALL SELECT 'listens to ' || channel FROM pg_listening_channels() AS channel
 UNION ALL SELECT 'prepared ' || name FROM pg_prepared_statements
-UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+UNION ALL SELECT 'lock ' || objid FROM pg_locks
+WHERE locktype = 'advisory' AND pid = pg_backend_pid()
 UNION ALL SELECT 'table ' || relname FROM pg_class WHERE relpersistence = 't' AND relkind = 'r'
 """
 

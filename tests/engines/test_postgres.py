@@ -19,7 +19,7 @@ from embsql import errors
 from embsql.algorithms.als import ALS
 from embsql.engines._postgres_statements import positional
 from embsql.lifecycle import registry
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named
 from embsql.sqlfiles import render
 from tests.conftest import ROOT
 
@@ -93,7 +93,8 @@ QUESTIONS = [
     "SELECT * FROM embsql.similar_users('m', 'u7', k => 20)",
     "SELECT * FROM embsql.recommend('m', 'u0', k => 20)",
     "SELECT * FROM embsql.recommend_users('m', 'i7', k => 20)",
-    "SELECT * FROM embsql.nearest_items('m', (SELECT embedding FROM embsql.user_embedding('m', ARRAY['u3'])), k => 20)",
+    "SELECT * FROM embsql.nearest_items('m', "
+    "(SELECT embedding FROM embsql.user_embedding('m', ARRAY['u3'])), k => 20)",
 ]
 
 
@@ -127,7 +128,10 @@ def test_an_index_answers_as_reading_everything_does(
             "most of an approximate answer is the exact one, rank and score included"
         )
     db.ask("SELECT CAST(pg_stat_force_next_flush() AS text)")
-    used = "SELECT sum(idx_scan) AS n FROM pg_stat_user_indexes WHERE indexrelname ~ '(embedding|append_bias)_idx'"
+    used = (
+        "SELECT sum(idx_scan) AS n "
+        "FROM pg_stat_user_indexes WHERE indexrelname ~ '(embedding|append_bias)_idx'"
+    )
     assert int(db.ask(used).to_pylist()[0]["n"]) == len(QUESTIONS)
 
 
@@ -143,7 +147,10 @@ def test_exactly_k_rows_whatever_is_left_out(db, similarity: str) -> None:
         f"INSERT INTO embsql.interactions SELECT 1, v.u, v.i, 1 FROM (VALUES {seen}) AS v(u, i)"
     )
     assert db.ask("SELECT * FROM embsql.recommend('m', 'u0', k => 10)").num_rows == 10
-    few = "SELECT * FROM embsql.recommend('m', 'u0', k => 5, candidates => ARRAY['i2991', 'i2995', 'i1', 'nowhere'])"
+    few = (
+        "SELECT * FROM embsql.recommend('m', 'u0', k => 5, "
+        "candidates => ARRAY['i2991', 'i2995', 'i1', 'nowhere'])"
+    )
     assert {row["item_id"] for row in db.ask(few).to_pylist()} == {"i2991", "i2995"}
     assert (
         db.ask("SELECT * FROM embsql.similar_items('m', 'i7', k => 2999)").num_rows
@@ -202,7 +209,8 @@ def test_two_installers_at_once(empty) -> None:
 def test_an_old_pgvector_is_refused(empty) -> None:
     with psycopg.connect(empty, autocommit=True) as admin:
         admin.execute(
-            "CREATE EXTENSION vector; UPDATE pg_extension SET extversion = '0.8.1' WHERE extname = 'vector'"
+            "CREATE EXTENSION vector; "
+            "UPDATE pg_extension SET extversion = '0.8.1' WHERE extname = 'vector'"
         )
     with pytest.raises(errors.CannotInstall, match=r"pgvector 0\.8\.1 is too old"):
         embsql.connect(empty)
@@ -264,7 +272,8 @@ def test_the_extension_is_the_installation(empty, tmp_path) -> None:
 def test_a_stranger_without_rights_is_reported(empty) -> None:
     with psycopg.connect(empty, autocommit=True) as admin:
         admin.execute(
-            "CREATE EXTENSION vector; DROP ROLE IF EXISTS embsql_nobody; CREATE ROLE embsql_nobody LOGIN"
+            "CREATE EXTENSION vector; "
+            "DROP ROLE IF EXISTS embsql_nobody; CREATE ROLE embsql_nobody LOGIN"
         )
     with pytest.raises(errors.PermissionDenied, match="permission denied"):
         embsql.connect(conninfo.make_conninfo(empty, user="embsql_nobody"))
@@ -291,15 +300,19 @@ def test_every_function_has_a_fixed_path(db) -> None:
     """Those that run as their owner stand in rights.txt with that word."""
     loose = """
         SELECT f.proname AS name FROM pg_proc AS f
-        WHERE f.pronamespace = 'embsql'::regnamespace AND f.prokind <> 'a' -- an aggregate is made of others' functions
+        WHERE f.pronamespace = 'embsql'::regnamespace
+            AND f.prokind <> 'a' -- an aggregate is made of others' functions
             AND f.proname <> 'oldest_snapshot' -- a number, for which others' sessions are looked at
-            AND (f.prosecdef OR f.prosqlbody IS NULL) AND NOT coalesce(f.proconfig::text LIKE '%search_path%', FALSE)
+            AND (f.prosecdef OR f.prosqlbody IS NULL)
+            AND NOT coalesce(f.proconfig::text LIKE '%search_path%', FALSE)
     """
     assert db.ask(loose).to_pylist() == []
 
 
 def test_roles_work_together(pg, db) -> None:
-    """A trainer trains, another trainer's run replaces it, a reader asks, an admin takes it back."""
+    """A trainer trains, another trainer's run replaces it, a reader asks, an admin takes it
+    back.
+    """
     db.install(roles=True)
     db.install(roles=True)
     db.engine.run("CREATE TABLE events AS " + EVENTS)
@@ -310,7 +323,8 @@ def test_roles_work_together(pg, db) -> None:
         ("a1", "admin"),
     ):
         db.engine.run(
-            f"DROP ROLE IF EXISTS embsql_{name}; CREATE ROLE embsql_{name} LOGIN IN ROLE embsql_{role}"
+            f"DROP ROLE IF EXISTS embsql_{name}; "
+            f"CREATE ROLE embsql_{name} LOGIN IN ROLE embsql_{role}"
         )
     db.engine.run("GRANT SELECT ON events TO embsql_trainer")
 
@@ -349,7 +363,8 @@ def test_roles_work_together(pg, db) -> None:
         assert admin.rollback("m")
         assert admin.forget("5") > 0
     db.engine.run(
-        "DROP OWNED BY embsql_t1, embsql_t2, embsql_r1, embsql_a1; DROP ROLE embsql_t1, embsql_t2, embsql_r1, embsql_a1"
+        "DROP OWNED BY embsql_t1, embsql_t2, embsql_r1, embsql_a1; "
+        "DROP ROLE embsql_t1, embsql_t2, embsql_r1, embsql_a1"
     )
 
 
@@ -419,7 +434,8 @@ def test_the_same_rows_give_the_same_run_on_both_engines(db) -> None:
 def test_a_nul_in_an_id_is_reported(db) -> None:
     with embsql.connect(":memory:") as local:
         local.engine.run(
-            "CREATE TABLE events AS SELECT 'a' || chr(0) || (i % 9) AS user_id, i % 7 AS item_id FROM range(99) t(i)"
+            "CREATE TABLE events AS SELECT 'a' || chr(0) || (i % 9) AS user_id, "
+            "i % 7 AS item_id FROM range(99) t(i)"
         )
         with pytest.raises(errors.NulByte, match="NUL"):
             db.train("m", "events", source_db=local.engine.second(), dim=2)
@@ -466,7 +482,10 @@ def test_a_server_restart_loses_nothing(server, monkeypatch, stage: str) -> None
     threads: list[threading.Thread] = []
 
     def restart(holder: psycopg.Connection) -> None:
-        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'embsql'"
+        waiting = (
+            "SELECT 1 FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND application_name = 'embsql'"
+        )
         while not holder.execute(waiting).fetchall():
             time.sleep(0.02)
         server.stop()
@@ -527,7 +546,10 @@ def test_a_long_reader_holds_nobody_up(pg, db) -> None:
     gone = "SELECT 1 FROM embsql.item_embeddings WHERE run_id = $run_id"
     assert db.ask(gone, run_id=first).num_rows == 0
     db.train("m", EVENTS, dim=4, epochs=1, seed=99)
-    left = "SELECT count(*) AS n FROM pg_class WHERE relnamespace = 'embsql_runs'::regnamespace AND relkind = 'r'"
+    left = (
+        "SELECT count(*) AS n FROM pg_class "
+        "WHERE relnamespace = 'embsql_runs'::regnamespace AND relkind = 'r'"
+    )
     runs = db.ask("SELECT count(*) AS n FROM embsql.runs").to_pylist()[0]["n"]
     assert db.ask(left).to_pylist()[0]["n"] == 3 * runs, (
         "the partitions emptied under the reader are gone by now"

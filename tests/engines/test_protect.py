@@ -12,7 +12,7 @@ from psycopg import conninfo
 
 import embsql
 from embsql import errors
-from embsql.lifecycle import registry
+from embsql.lifecycle import installation
 from embsql.sqlfiles import questions
 from tests.conftest import ROOT
 from tests.sql.test_capture import VALUES
@@ -64,7 +64,7 @@ def whole(new_database) -> str:
         db.train("m", "events", dim=2, epochs=1, progress=False)
         made(db)
         db.install(roles=True)
-        registry.install_ml(db.engine)
+        installation.install_ml(db.engine)
     return address
 
 
@@ -249,7 +249,8 @@ def test_every_table_with_an_id_of_a_user_is_protected(protected) -> None:
         SELECT DISTINCT c.oid::regclass::text AS name
         FROM pg_class AS c
         JOIN pg_attribute AS a ON a.attrelid = c.oid
-        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p')
+            AND NOT c.relispartition
             AND a.attname ~ '^(user|entity|neighbor)_id$|^example$' AND NOT c.relrowsecurity
     """
     with embsql.connect(protected) as owner:

@@ -130,7 +130,10 @@ def test_what_a_session_writes_in_its_own_way_is_no_id(database) -> None:
 )
 def test_an_address_with_settings_is_trained_and_asked(address: str, name: str) -> None:
     set_by = conninfo.make_conninfo(address, options=f"-c {name}={SETTINGS[name]}")
-    events = "SELECT chr(128578) || i % 5 AS user_id, i % 7 AS item_id FROM generate_series(1, 60) AS i"
+    events = (
+        "SELECT chr(128578) || i % 5 AS user_id, i % 7 AS item_id "
+        "FROM generate_series(1, 60) AS i"
+    )
     with embsql.connect(set_by) as database:
         database.train("m", events, algorithm="svd", dim=2, force=True)
         asked = (

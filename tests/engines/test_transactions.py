@@ -130,7 +130,7 @@ def test_a_command_within_our_own_transaction_is_done_with_it(
     )
     for seed in (1, 2):
         each.train("m", source, dim=2, epochs=1, seed=seed)
-    with pytest.raises(ZeroDivisionError), each.engine.transaction():  # noqa: PT012 - what fails comes after
+    with pytest.raises(ZeroDivisionError), each.engine.transaction():  # noqa: PT012 - it fails last
         each.rollback("m")
         raise ZeroDivisionError
     assert each.ask("SELECT live_run FROM embsql.models()").to_pylist() == [

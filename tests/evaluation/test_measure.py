@@ -148,7 +148,9 @@ def test_chance_finds_about_k_of_n():
 
 
 def test_equal_scores_give_what_the_order_of_ids_gives():
-    """A model that scores all items alike ranks by code: it knows nothing, and gets nothing for it."""
+    """A model that scores all items alike ranks by code: it knows nothing, and gets nothing for
+    it.
+    """
     _, parts = world()
     train, held = parts.train, parts.held_out
     flat = Embeddings(

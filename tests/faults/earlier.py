@@ -15,7 +15,7 @@ from embsql import engines
 from embsql.api import commands
 from embsql.api.database import plainly
 from embsql.engines import Engine
-from embsql.lifecycle import registry
+from embsql.lifecycle import installation
 from embsql.sqlfiles import files
 from tests.faults.seen import OF_RUNS, Look, Parts, hashed
 
@@ -119,7 +119,7 @@ class Bare:
         """Bring it up to date, as `embsql.connect(..., install=True)` does."""
         with plainly():
             self.engine.offer(commands.dispatcher(lambda: None))
-            registry.install(self.engine, commands=True)
+            installation.install(self.engine, commands=True)
 
 
 @contextmanager

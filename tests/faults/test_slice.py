@@ -94,7 +94,7 @@ def test_one_process_trains_in_a_file_and_the_others_are_refused() -> None:
 
 
 def test_hostile_texts_have_no_effect(pg) -> None:
-    """In PostgreSQL, where a worker and the command line are doors too; tests/fuzz.py has DuckDB's."""
+    """In PostgreSQL, where a worker and the command line are doors too; DuckDB: tests/fuzz.py."""
     payload = PAYLOADS.index("'); DROP TABLE canary; --")
     assert returned(hostile.once, "postgres", pg, payload).wrong == []
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 import embsql
-from embsql.lifecycle import registry
+from embsql.lifecycle import removal
 from tests.worlds import run_of
 
 ITEMS, USERS = 7, 5
@@ -35,7 +35,7 @@ def version(database: embsql.Database, number: int, model: str = "m") -> None:
 def next_move(database: embsql.Database, number: int) -> str:
     """A promotion and retention, or every third time a rollback; what it was."""
     version(database, number)
-    registry.collect_garbage(database.engine, "m")
+    removal.collect_garbage(database.engine, "m")
     if number % 3:
         return "promotions"
     database.rollback("m")

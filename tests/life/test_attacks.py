@@ -1,4 +1,6 @@
-"""What somebody with one role tries in SQL leaves everything of others as it was, refused or not."""
+"""What somebody with one role tries in SQL leaves everything of others as it was, refused or
+not.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from tests.worlds import known_run
 
 MADE = """
     UPDATE embsql.models SET owned_by = 'embsql_test_ann';
-    INSERT INTO embsql.runs (run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at)
+    INSERT INTO embsql.runs (
+        run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at
+    )
     SELECT 100 + n, 'compass', 'als', '{}', $$'events'$$, 1, 'ready', '{}', now()
     FROM generate_series(1, 8) AS t (n);
     INSERT INTO embsql.maps (run_id, entity_kind, method_name, entity_id, x, y)
@@ -38,7 +42,9 @@ MADE = """
                 AND c.relkind = 'r'
             ORDER BY c.oid
         LOOP
-            EXECUTE format('SELECT string_agg(t::text, chr(10) ORDER BY t::text) FROM %s AS t', part.name)
+            EXECUTE format(
+                'SELECT string_agg(t::text, chr(10) ORDER BY t::text) FROM %s AS t', part.name
+            )
             INTO content;
             found := concat(found, chr(10), part.name, ' ', part.relacl, ' ', content);
         END LOOP;
@@ -46,7 +52,8 @@ MADE = """
             found,
             (SELECT string_agg(concat(f.prosrc, f.proacl, f.proowner), '' ORDER BY f.oid)
             FROM pg_proc AS f WHERE f.pronamespace = 'embsql'::regnamespace),
-            (SELECT string_agg(concat(m.roleid, m.member), '' ORDER BY m.oid) FROM pg_auth_members AS m),
+            (SELECT string_agg(concat(m.roleid, m.member), '' ORDER BY m.oid)
+            FROM pg_auth_members AS m),
             (SELECT string_agg(concat(r.rolname, r.rolsuper), '' ORDER BY r.oid) FROM pg_roles AS r)
         );
     END $body$
@@ -183,16 +190,20 @@ TRAINER = [
     "SELECT embsql.request_cancel(NULL)",
     # names that hide embsql's
     f"CREATE TEMP TABLE runs AS TABLE embsql.runs; SELECT embsql.drop_rows('runs', {LIVE})",
-    "CREATE TEMP TABLE leases AS SELECT 'compass' AS model_name, 'o' AS owner; SET search_path = pg_temp, embsql;"
+    "CREATE TEMP TABLE leases AS SELECT 'compass' AS model_name, 'o' AS owner; "
+    "SET search_path = pg_temp, embsql;"
     f" SELECT embsql.open_partition('interactions', {LIVE})",
-    "CREATE FUNCTION pg_temp.decides() RETURNS boolean LANGUAGE sql RETURN TRUE; SET search_path = pg_temp;"
+    "CREATE FUNCTION pg_temp.decides() RETURNS boolean LANGUAGE sql RETURN TRUE; "
+    "SET search_path = pg_temp;"
     f" SELECT embsql.lock_run({LIVE})",
     "CREATE FUNCTION workshop.same(text, text) RETURNS boolean LANGUAGE sql RETURN TRUE;"
     " CREATE OPERATOR workshop.= (LEFTARG = text, RIGHTARG = text, FUNCTION = workshop.same);"
     " SET search_path = workshop, pg_catalog; SELECT embsql.lock_run(1)",
-    "CREATE FUNCTION workshop.format(text, text) RETURNS text LANGUAGE sql RETURN 'x; DROP TABLE embsql.events';"
+    "CREATE FUNCTION workshop.format(text, text) RETURNS text LANGUAGE sql "
+    "RETURN 'x; DROP TABLE embsql.events';"
     f" SET search_path = workshop, pg_catalog; SELECT embsql.drop_rows('top_items', {LIVE})",
-    "CREATE DOMAIN workshop.word AS text; SELECT embsql.point(CAST('compass' AS workshop.word), NULL, '{}', NULL)",
+    "CREATE DOMAIN workshop.word AS text; "
+    "SELECT embsql.point(CAST('compass' AS workshop.word), NULL, '{}', NULL)",
     # what only the owner does
     "SET ROLE embsql_owner",
     f"SET ROLE embsql_admin; SELECT embsql.lock_run({LIVE})",

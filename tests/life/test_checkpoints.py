@@ -26,7 +26,10 @@ from embsql.nn import optim
 from embsql.run import Run
 from tests.worlds import islands
 
-EVENTS = "SELECT i % 97 AS user_id, i * 31 % 53 % (20 + i % 97 % 3) AS item_id, i AS event_time FROM range(3000) t(i)"
+EVENTS = (
+    "SELECT i % 97 AS user_id, i * 31 % 53 % (20 + i % 97 % 3) AS item_id, "
+    "i AS event_time FROM range(3000) t(i)"
+)
 OPTIONS = {"dim": 8, "epochs": 6, "history_embedding": "shared", "loss": "bpr"}
 STEPS = 32  # of an epoch in the world of islands
 Reports = list[tuple[int, dict[str, float]]]
@@ -155,13 +158,14 @@ from embsql.lifecycle.train import train
 path, folder, source, options, kills = sys.argv[1:]
 
 def attempt(figure, epoch):
-    def listener(heard, values):
-        if heard == epoch and figure in values:
+    def listener(reported, values):
+        if reported == epoch and figure in values:
             os.kill(os.getpid(), signal.SIGKILL)
 
     algorithm = algorithms.make("two_tower", json.loads(options))
     with embsql.connect(path) as database:
-        plan = Plan("m", source, algorithm, threads=1, evaluate=True, gate=False, checkpoint_dir=folder)
+        settings = {"threads": 1, "evaluate": True, "gate": False, "checkpoint_dir": folder}
+        plan = Plan("m", source, algorithm, **settings)
         train(database.engine, plan, listener)
 
 for kill in json.loads(kills):
@@ -303,7 +307,9 @@ def interrupt(
     options: object = None,
     **more: object,
 ) -> int:
-    """Train up to the second epoch; how many different trainings have left something in the folder."""
+    """Train up to the second epoch; how many different trainings have left something in the
+    folder.
+    """
 
     def hear(epoch: int, _: dict[str, float]) -> None:
         if epoch == 2:

@@ -1,4 +1,6 @@
-"""Groups and maps of a run: the right ones are found, replaced, turned alike, and go with the run."""
+"""Groups and maps of a run: the right ones are found, replaced, turned alike, and go with the
+run.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from embsql.errors import (
     UnknownModel,
     UnknownRun,
 )
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named
 from embsql.shells import worker
 from embsql.shells.cli import main
 
@@ -53,7 +55,9 @@ def store(
     model: str = "m",
     live: bool = True,
 ) -> None:
-    """Write a run with these items, and as many users of the same vectors, as training would have."""
+    """Write a run with these items, and as many users of the same vectors, as training would
+    have.
+    """
     engine, n = database.engine, len(vectors)
     begun = {
         "algorithm": "als",
@@ -132,7 +136,11 @@ def test_a_cluster_goes_by_its_most_popular_members(bunches) -> None:
 
 def test_the_nearest_cluster_of_a_member_is_its_own(bunches) -> None:
     bunches.cluster("m", entity="user")
-    ask = "nearest_cluster('m', (SELECT embedding FROM embsql.user_embedding('m', users => ARRAY['g2-11'])), 'user')"
+    ask = (
+        "nearest_cluster('m', "
+        "(SELECT embedding FROM embsql.user_embedding('m', users => ARRAY['g2-11'])), "
+        "'user')"
+    )
     nearest = rows(bunches, ask)
     own = next(
         row
@@ -473,7 +481,10 @@ def test_commands_in_sql(db) -> None:
 def test_commands_are_jobs_in_a_server(pg) -> None:
     with embsql.connect(pg) as database:
         store(database, 1, blobs())
-        labels = "SELECT item_id AS entity_id, left(item_id, 2) AS label FROM embsql.item_embeddings"
+        labels = (
+            "SELECT item_id AS entity_id, left(item_id, 2) AS label "
+            "FROM embsql.item_embeddings"
+        )
         database.ask(
             "SELECT embsql.cluster('m', k => 4, labels => $labels)", labels=labels
         )

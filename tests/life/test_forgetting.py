@@ -1,4 +1,6 @@
-"""Who was forgotten stays so: in what is finished, in what is being made, in what is copied later."""
+"""Who was forgotten stays so: in what is finished, in what is being made, in what is copied
+later.
+"""
 
 from __future__ import annotations
 
@@ -191,7 +193,9 @@ def test_a_training_that_fails_names_nobody_who_was_forgotten(shop, other) -> No
 
 def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
     shop.engine.run("""
-        INSERT INTO embsql.runs (run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at)
+        INSERT INTO embsql.runs (
+            run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at
+        )
         VALUES (99, 'shop', 'als', '{}', '', 1, 'training', '{}', embsql.utc_now())
     """)
     assert shop.forget(ADA) == 0
@@ -249,7 +253,9 @@ RUN = """
     INSERT INTO embsql.runs (
         run_id, model_name, algorithm, params, source_sql, error, seed, status, versions, started_at
     )
-    VALUES ($run_id, 'shop', 'als', $params, $source_sql, $error, 1, $status, '{}', embsql.utc_now())
+    VALUES (
+        $run_id, 'shop', 'als', $params, $source_sql, $error, 1, $status, '{}', embsql.utc_now()
+    )
 """
 NAMING = f"{EVENTS} WHERE user_id <> 'nobody' OR user_id = '{ADA}'"
 
@@ -513,7 +519,8 @@ INSERT INTO embsql.jobs (
     command, model_name, arguments, status, attempts, error, worker, enqueued_at, start_after
 )
 SELECT
-    'train', 'm' || n, ARRAY['m', 'SELECT * FROM e WHERE user_id <> ''{ADA}''', 'als', '{{}}'], status, 1,
+    'train', 'm' || n,
+    ARRAY['m', 'SELECT * FROM e WHERE user_id <> ''{ADA}''', 'als', '{{}}'], status, 1,
     'user {ADA}, item i1', 'w', embsql.utc_now(), embsql.utc_now()
 FROM unnest(ARRAY['failed', 'running', 'queued']) WITH ORDINALITY AS j (status, n)
 """
@@ -611,7 +618,8 @@ def test_an_id_that_no_source_may_have_is_forgotten(
             assert db.engine.run(renamed, person=person, earlier=earlier)
         forget(person)
         left = db.ask(
-            "SELECT user_id FROM embsql.user_embeddings UNION SELECT user_id FROM embsql.interactions"
+            "SELECT user_id FROM embsql.user_embeddings "
+            "UNION SELECT user_id FROM embsql.interactions"
         )
         assert {person, earlier}.isdisjoint(left["user_id"].to_pylist())
 

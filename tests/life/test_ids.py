@@ -151,7 +151,10 @@ def test_floating_point_that_may_be_several_ids(
 ) -> None:
     with pytest.raises(InexactId, match="whole numbers are not told apart") as caught:
         ids(base, value)
-    remedy = f"SELECT {caught.value.values['remedy']}, 'x' AS item_id FROM (SELECT {value} AS user_id) AS t"
+    remedy = (
+        f"SELECT {caught.value.values['remedy']}, 'x' AS item_id "
+        f"FROM (SELECT {value} AS user_id) AS t"
+    )
     assert (
         prepare(base.engine, remedy, Columns(), Run(), explicit=False)
         .interactions()
@@ -177,7 +180,10 @@ def test_what_cannot_be_an_id(base: embsql.Database, value: str) -> None:
 
 
 def test_edges_find_their_items(base: embsql.Database) -> None:
-    rows = "SELECT CAST(i AS float8) AS source_node, i + 1 AS target_node FROM generate_series(1, 3) AS t(i)"
+    rows = (
+        "SELECT CAST(i AS float8) AS source_node, i + 1 AS target_node "
+        "FROM generate_series(1, 3) AS t(i)"
+    )
     edges, findings = graph(base.engine, rows, pa.array(["1", "2", "3", "4"]))
     assert edges.source.tolist() == [0, 1, 2]
     assert edges.target.tolist() == [1, 2, 3]
@@ -193,10 +199,16 @@ def test_text_that_floats_were_written_as_is_reported(base: embsql.Database) -> 
 
 def test_everything_that_comes_with_a_source_has_its_ids(each: embsql.Database) -> None:
     """Vectors, labels and a person to forget, with ids as numbers of another type."""
-    vectors = "SELECT CAST(i AS float8) AS item_id, ARRAY[i * 1.0, 1.0] AS embedding FROM generate_series(1, 6) AS t(i)"
+    vectors = (
+        "SELECT CAST(i AS float8) AS item_id, ARRAY[i * 1.0, 1.0] AS embedding "
+        "FROM generate_series(1, 6) AS t(i)"
+    )
     people = vectors.replace("item_id", "user_id")
     each.register_embeddings("m", vectors, users=people)
-    labels = "SELECT CAST(i AS numeric) AS entity_id, 'all' AS label FROM generate_series(1, 6) AS t(i)"
+    labels = (
+        "SELECT CAST(i AS numeric) AS entity_id, 'all' AS label "
+        "FROM generate_series(1, 6) AS t(i)"
+    )
     each.cluster("m", k=1, labels=labels)
     assert each.ask("SELECT label FROM embsql.clusters('m')").to_pylist() == [
         {"label": "all"}
@@ -344,7 +356,10 @@ def test_an_argument_in_floating_point_that_may_be_several_ids(known_ids) -> Non
 
 
 def test_no_setting_of_who_asks_changes_an_id(pg: str) -> None:
-    numbers = "SELECT 0.1::float8 * i + 0.2 AS user_id, i % 3 AS item_id FROM generate_series(0, 5) AS t (i)"
+    numbers = (
+        "SELECT 0.1::float8 * i + 0.2 AS user_id, i % 3 AS item_id "
+        "FROM generate_series(0, 5) AS t (i)"
+    )
     ranges = numbers.replace(
         "0.1::float8 * i + 0.2",
         "daterange(DATE '2024-01-01' + CAST(i AS integer), '2024-03-01')",
@@ -352,7 +367,10 @@ def test_no_setting_of_who_asks_changes_an_id(pg: str) -> None:
     with embsql.connect(pg) as database:
         for rows in (numbers, ranges):
             database.train("m", rows, dim=2)
-            asked = f"SELECT e.user_id FROM ({rows}) AS r, embsql.user_embedding('m', ARRAY[r.user_id]) AS e"
+            asked = (
+                f"SELECT e.user_id FROM ({rows}) AS r, "
+                f"embsql.user_embedding('m', ARRAY[r.user_id]) AS e"
+            )
             for setting in ("extra_float_digits = 0", "datestyle = 'German'"):
                 database.engine.run(f"SET {setting}")
                 assert database.ask(asked).num_rows == 6

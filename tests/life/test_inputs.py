@@ -17,12 +17,18 @@ NO_SELECT = (
     errors.NotASelect,
     errors.SourceFailed,
 )  # DuckDB tells what stands there, PostgreSQL where it stumbles
-GOOD = "('a', 'x', 1.0), ('a', 'y', 1.0), ('b', 'x', 2.0), ('b', 'z', 1.0), ('c', 'y', 1.0), ('c', 'z', 3.0)"
+GOOD = (
+    "('a', 'x', 1.0), ('a', 'y', 1.0), ('b', 'x', 2.0), ('b', 'z', 1.0), "
+    "('c', 'y', 1.0), ('c', 'z', 3.0)"
+)
 
 
 def rows(extra: str = "", good: str = GOOD) -> str:
     """A source of these rows."""
-    return f"SELECT * FROM (VALUES {', '.join(part for part in (good, extra) if part)}) AS t(user_id, item_id, weight)"
+    return (
+        f"SELECT * FROM (VALUES {', '.join(part for part in (good, extra) if part)}) "
+        f"AS t(user_id, item_id, weight)"
+    )
 
 
 REFUSED = [
@@ -244,7 +250,8 @@ def test_ids_are_what_they_were(each) -> None:
 def test_time_is_a_moment_or_an_order(each, time: str, expected: int) -> None:
     each.train(
         "m",
-        f"SELECT i % 5 AS user_id, i % 3 AS item_id, {time} AS event_time FROM generate_series(0, 29) AS t(i)",
+        f"SELECT i % 5 AS user_id, i % 3 AS item_id, {time} AS event_time "
+        f"FROM generate_series(0, 29) AS t(i)",
         dim=2,
     )
     assert each.ask(
@@ -267,7 +274,10 @@ def test_times_that_are_all_null_are_no_order(each) -> None:
 
 def test_time_in_the_future_is_reported(each) -> None:
     rows = "FROM generate_series(0, 29) AS t(i)"
-    source = f"SELECT i % 5 AS user_id, i % 3 AS item_id, TIMESTAMP '2999-01-01' AS event_time {rows}"
+    source = (
+        f"SELECT i % 5 AS user_id, i % 3 AS item_id, "
+        f"TIMESTAMP '2999-01-01' AS event_time {rows}"
+    )
     each.train("m", source, dim=2)
     found = each.ask(
         "SELECT rows FROM embsql.validation('m') WHERE \"check\" = 'time in the future'"
@@ -276,7 +286,10 @@ def test_time_in_the_future_is_reported(each) -> None:
 
 
 def test_columns_by_other_names(each) -> None:
-    source = 'SELECT i % 5 AS "the ""user""", i % 3 AS sku, 2 AS "Quantity", i AS "when" FROM generate_series(0, 29) AS t(i)'
+    source = (
+        'SELECT i % 5 AS "the ""user""", i % 3 AS sku, 2 AS "Quantity", i AS "when" '
+        "FROM generate_series(0, 29) AS t(i)"
+    )
     each.train(
         "m",
         source,
@@ -296,7 +309,10 @@ def test_a_source_that_changes_its_mind_is_read_once(each) -> None:
     """random() gives other rows each time it is evaluated: vocabularies and pairs must agree all
     the same.
     """
-    source = "SELECT i % 40 AS user_id, i % 17 AS item_id FROM generate_series(0, 1999) AS t(i) WHERE random() < 0.05"
+    source = (
+        "SELECT i % 40 AS user_id, i % 17 AS item_id "
+        "FROM generate_series(0, 1999) AS t(i) WHERE random() < 0.05"
+    )
     run = each.train("m", source, dim=2)
     counts = each.ask(
         "SELECT interactions, users FROM embsql.runs WHERE run_id = $n", n=run.run_id
@@ -316,7 +332,10 @@ def test_a_file_is_a_source(db, tmp_path) -> None:
 
 
 def test_order_of_rows_changes_nothing(db) -> None:
-    source = "SELECT i % 40 AS user_id, (i * 7) % 17 AS item_id, 1 + (i % 3) / 10 AS weight FROM range(3000) t(i)"
+    source = (
+        "SELECT i % 40 AS user_id, (i * 7) % 17 AS item_id, "
+        "1 + (i % 3) / 10 AS weight FROM range(3000) t(i)"
+    )
     one = db.train("one", source, dim=4)
     two = db.train("two", f"{source} ORDER BY hash(i)", dim=4)
     sums = db.ask(
@@ -416,7 +435,10 @@ def test_weights_too_small_for_a_float_are_none(here: embsql.Database) -> None:
 
 
 def test_weights_that_add_up_to_too_much(here: embsql.Database) -> None:
-    rows = f"{NONE.format('2e38 AS weight')} UNION ALL {NONE.format('2e38 AS weight')} UNION ALL {NONE.format('1')}"
+    rows = (
+        f"{NONE.format('2e38 AS weight')} "
+        f"UNION ALL {NONE.format('2e38 AS weight')} UNION ALL {NONE.format('1')}"
+    )
     with pytest.raises(errors.BadWeights, match="added up") as caught:
         here.train("m", rows, dim=2)
     mended = f"SELECT * FROM ({rows}) {caught.value.values['remedy']}"
@@ -470,10 +492,16 @@ def test_a_file_of_another_format_is_no_target(
 
 
 def test_an_inexact_id_is_whole_by_its_remedy(each: embsql.Database) -> None:
-    rows = "SELECT 9007199254740992::float8 AS user_id, i AS item_id FROM generate_series(0, 3) AS t (i)"
+    rows = (
+        "SELECT 9007199254740992::float8 AS user_id, i AS item_id "
+        "FROM generate_series(0, 3) AS t (i)"
+    )
     with pytest.raises(errors.InexactId) as caught:
         each.train("m", rows)
-    mended = f"SELECT {caught.value.values['remedy']}, item_id FROM ({rows}) AS t UNION ALL SELECT 1, 1"
+    mended = (
+        f"SELECT {caught.value.values['remedy']}, item_id "
+        f"FROM ({rows}) AS t UNION ALL SELECT 1, 1"
+    )
     each.train("m", mended, dim=2)
     assert (
         "9007199254740992"

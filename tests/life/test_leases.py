@@ -24,7 +24,8 @@ ROWS = "(VALUES ('a', 'x'), ('a', 'y'), ('b', 'y'), ('b', 'z'), ('c', 'x'), ('c'
 EVENTS = f"SELECT * FROM {ROWS} (user_id, item_id)"
 LONG = "range(100000)"
 ENDLESS = {  # one row of numbers, which never comes
-    "duckdb": f"SELECT sum(hash(a.range + b.range)) AS n FROM {LONG} AS a, {LONG} AS b, {LONG} AS c",
+    "duckdb": f"SELECT sum(hash(a.range + b.range)) AS n "
+    f"FROM {LONG} AS a, {LONG} AS b, {LONG} AS c",
     "postgres": "SELECT 1 AS n FROM pg_sleep(36000)",
 }
 
@@ -100,8 +101,14 @@ def test_a_lease_lives_while_a_select_runs(each, monkeypatch) -> None:
 def held_by(database: embsql.Database, **columns: Any) -> None:
     """Somebody holds the lease, with a sign of life just now."""
     values = {"host": "h", "pid": 1, "process": None} | columns
-    statement = "INSERT INTO embsql.leases (model_name, owner, run_id, host, pid, process, cancelled, heartbeat_at,"
-    statement += " expires_at) VALUES ('m', 'somebody', 1, $host, $pid, $process, FALSE, embsql.utc_now(),"
+    statement = (
+        "INSERT INTO embsql.leases (model_name, owner, run_id, host, pid, process, "
+        "cancelled, heartbeat_at,"
+    )
+    statement += (
+        " expires_at) VALUES ('m', 'somebody', 1, $host, $pid, $process, FALSE, "
+        "embsql.utc_now(),"
+    )
     database.engine.run(
         f"{statement} embsql.utc_now() + INTERVAL '60 seconds')", **values
     )
@@ -229,7 +236,10 @@ def test_a_test_is_stopped_while_it_is_read(each) -> None:
 
 def waits_for(database: embsql.Database, kind: str) -> bool:
     """Whether a session of this database waits for something of a kind."""
-    waiting = "SELECT 1 AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = $kind"
+    waiting = (
+        "SELECT 1 AS n FROM pg_stat_activity "
+        "WHERE datname = current_database() AND wait_event_type = $kind"
+    )
     return (
         database.ask(
             f"{waiting} AND query NOT LIKE 'LISTEN%' AND state = 'active'", kind=kind

@@ -16,11 +16,18 @@ from embsql.shells.cli import main
 from tests.sql.test_diagnostics import World
 from tests.worlds import known_run
 
-TOP = "SELECT item_id, rank, score FROM embsql.top_items WHERE run_id = $run AND user_id = $id ORDER BY rank"
+TOP = (
+    "SELECT item_id, rank, score "
+    "FROM embsql.top_items WHERE run_id = $run AND user_id = $id ORDER BY rank"
+)
 NEAR = """
-SELECT neighbor_id AS item_id, rank, score FROM embsql.neighbors WHERE run_id = $run AND entity_id = $id ORDER BY rank
+SELECT neighbor_id AS item_id, rank, score FROM embsql.neighbors
+WHERE run_id = $run AND entity_id = $id ORDER BY rank
 """
-RECOMMEND = "SELECT item_id, rank, score FROM embsql.recommend($model, $id, k => $k) WHERE source = 'model'"
+RECOMMEND = (
+    "SELECT item_id, rank, score "
+    "FROM embsql.recommend($model, $id, k => $k) WHERE source = 'model'"
+)
 SIMILAR = "SELECT * FROM embsql.similar_items($model, $id, k => $k)"
 
 

@@ -143,7 +143,10 @@ def test_nobody_waits_in_a_table_for_a_run_to_come(house: House) -> None:
     house.run("eve", "SELECT embsql.release_lease('early', 'o')")
     assert begun(house, "ann", "late") == run
     house.run("ann", "SELECT embsql.open_partition('interactions', %s)", run)
-    row = f"INSERT INTO embsql_runs.interactions_{run} (run_id, user_id, item_id, weight) VALUES ({run}, 'u', 'i', 1)"
+    row = (
+        f"INSERT INTO embsql_runs.interactions_{run} (run_id, user_id, item_id, "
+        f"weight) VALUES ({run}, 'u', 'i', 1)"
+    )
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         house.run("eve", row)
     house.run("ann", row)
@@ -179,7 +182,9 @@ def test_nothing_of_a_run_is_left_behind_it(house: House) -> None:
 
 
 def test_rows_that_come_late_are_looked_at_too(house: House) -> None:
-    """What a second session still sends into a stage is waited for, and is among what is looked at."""
+    """What a second session still sends into a stage is waited for, and is among what is looked
+    at.
+    """
     with embsql.connect(house.as_("ann")) as ann:
         theirs = ann.train("theirs", "events", **QUICK).run_id
     mine = begun(house, "eve", "sly")
@@ -210,7 +215,8 @@ def test_a_job_ends_although_somebody_stands_on_its_source(house: House) -> None
     ((name,),) = house.run("eve", reader, job)
     house.run(
         "eve",
-        f'CREATE VIEW workshop.wedge AS SELECT * FROM embsql_sources."{name}"(NULL) AS x (a text, b oid)',
+        f"CREATE VIEW workshop.wedge AS SELECT * "
+        f'FROM embsql_sources."{name}"(NULL) AS x (a text, b oid)',
     )
     assert house.done(job) == ("done", None)
 
@@ -228,7 +234,9 @@ def test_an_admin_does_not_change_what_is_read_as_another(house: House) -> None:
 def test_a_run_that_comes_from_elsewhere_was_made_by_nobody_here(
     house: House, db
 ) -> None:
-    """Neither the publisher nor a namesake runs as himself what somebody wrote in another database."""
+    """Neither the publisher nor a namesake runs as himself what somebody wrote in another
+    database.
+    """
     db.engine.run(
         "CREATE TABLE events AS SELECT i % 7 AS user_id, i % 5 AS item_id FROM range(100) AS t (i)"
     )

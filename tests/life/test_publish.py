@@ -64,7 +64,8 @@ def shop(db: embsql.Database) -> embsql.Database:
     user = rng.integers(0, 60, 2000)
     item = rng.integers(0, 15, 2000) * 2 + user % 2
     db.engine.run(
-        "CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight DOUBLE, event_time TIMESTAMP)"
+        "CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight DOUBLE, "
+        "event_time TIMESTAMP)"
     )
     db.engine.write(
         "events",
@@ -241,7 +242,8 @@ def test_a_run_of_several_pages(db, pg) -> None:
 def test_a_large_run_has_its_indexes(world, pg) -> None:
     with embsql.connect(pg) as server:
         server.engine.run(
-            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET embsql.index_above = 1', current_database()); END $$"
+            "DO $$ BEGIN EXECUTE format("
+            "'ALTER DATABASE %I SET embsql.index_above = 1', current_database()); END $$"
         )
     for _ in range(2):
         publish(world.engine, pg)
@@ -377,7 +379,10 @@ def test_a_number_that_is_taken(shop, target) -> None:
 
 CHANGES = {
     "UPDATE embsql.item_embeddings SET bias = 1 WHERE item_id = 'i2'": "item_embeddings",
-    "UPDATE embsql.item_embeddings SET embedding = CAST('[1,2,3,4,5,6,7,8.5]' AS {vector}) WHERE item_id = 'i2'": "item_embeddings",
+    (
+        "UPDATE embsql.item_embeddings "
+        "SET embedding = CAST('[1,2,3,4,5,6,7,8.5]' AS {vector}) WHERE item_id = 'i2'"
+    ): "item_embeddings",
     "UPDATE embsql.user_embeddings SET norm = 7 WHERE user_id = 'u1'": "user_embeddings",
     "DELETE FROM embsql.user_embeddings WHERE user_id = 'u1'": "user_embeddings",
     "UPDATE embsql.interactions SET last_time = NULL WHERE user_id = 'u1'": "interactions",
@@ -412,7 +417,8 @@ def test_what_arrives_changed_is_removed(world, pg) -> None:
     """A server that does not store what it is given: its indexing doubles a bias."""
     with embsql.connect(pg) as server:
         server.engine.run("""
-            CREATE OR REPLACE FUNCTION embsql.build_indexes(run bigint) RETURNS integer LANGUAGE plpgsql AS $$
+            CREATE OR REPLACE FUNCTION embsql.build_indexes(run bigint) RETURNS integer
+            LANGUAGE plpgsql AS $$
             BEGIN
                 UPDATE embsql.item_embeddings AS i SET bias = 2 * i.bias WHERE i.run_id = run;
                 RETURN 0;
@@ -612,7 +618,10 @@ def test_other_models_and_tables_stay_in_the_file(shop, tmp_path) -> None:
             row["model_name"]
             for row in database.ask("SELECT * FROM embsql.models()").to_pylist()
         ] == ["old", "shop"]
-        joined = "SELECT c.price FROM embsql.similar_items('shop', 'i0', k => 30) AS s JOIN cheap AS c USING (item_id)"
+        joined = (
+            "SELECT c.price FROM embsql.similar_items('shop', 'i0', k => 30) AS s "
+            "JOIN cheap AS c USING (item_id)"
+        )
         assert database.ask(joined).to_pylist() == [{"price": 3}]
 
 
@@ -714,7 +723,8 @@ PUBLISH = """
 import sys
 from embsql import engines
 from embsql.lifecycle.publish import publish
-print(publish(engines.open_engine(sys.argv[1], read_only=True), sys.argv[2], [sys.argv[3]])[0].run_id)
+source = engines.open_engine(sys.argv[1], read_only=True)
+print(publish(source, sys.argv[2], [sys.argv[3]])[0].run_id)
 """
 
 
@@ -737,6 +747,8 @@ def test_a_source_may_be_read_only(world, tmp_path, pg) -> None:
 
 
 def test_a_file_and_a_server_are_two_databases_without_a_mark(db, pg) -> None:
-    """Which a publisher that is killed would leave: where nothing can be written it is known too."""
+    """Which a publisher that is killed would leave: where nothing can be written it is known
+    too.
+    """
     with embsql.connect(pg, read_only=True) as there:
         assert not _is_same(db.engine, there.engine)

@@ -1,8 +1,11 @@
-"""Two at the same run: one comes second and is told so, and no question is answered with nothing."""
+"""Two at the same run: one comes second and is told so, and no question is answered with
+nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -11,11 +14,14 @@ import pytest
 
 import embsql
 from embsql.errors import LiveRunGone, NoPreviousRun, RunIsLive, RunNotReady, UnknownRun
-from embsql.lifecycle import publish, registry
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle import publish, registry, removal
+from embsql.lifecycle.named_statements import execute_named, query_named
 from tests.worlds import run_of
 
-EVENTS = "SELECT 'u' || i % 9 AS user_id, 'i' || i * 31 % 7 AS item_id FROM generate_series(1, 60) AS t(i)"
+EVENTS = (
+    "SELECT 'u' || i % 9 AS user_id, 'i' || i * 31 % 7 AS item_id "
+    "FROM generate_series(1, 60) AS t(i)"
+)
 VECTORS = np.eye(4, 2, dtype=np.float32) + 1
 ASK = "SELECT item_id FROM embsql.similar_items('m', 'i0001', k => 2)"
 
@@ -42,24 +48,27 @@ def live(database: embsql.Database) -> dict[str, Any]:
 
 
 def before(
-    monkeypatch: pytest.MonkeyPatch, name: str, happens: Callable[[], object]
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    name: str,
+    happens: Callable[[], object],
 ) -> None:
-    """Let something happen, once, just before a function of the registry does its work."""
-    function, left = getattr(registry, name), [happens]
+    """Let something happen, once, just before a function of a module does its work."""
+    function, left = getattr(module, name), [happens]
 
     def late(*given: Any, **more: Any) -> Any:
         if left:
             left.pop()()
         return function(*given, **more)
 
-    monkeypatch.setattr(registry, name, late)
+    monkeypatch.setattr(module, name, late)
 
 
 # --- promote and drop ----------------------------------------------------------------------------
 
 
 def test_what_is_dropped_meanwhile_is_not_made_live(world, other, monkeypatch) -> None:
-    before(monkeypatch, "lock_run", lambda: other.drop_run("m@1"))
+    before(monkeypatch, registry, "lock_run", lambda: other.drop_run("m@1"))
     with pytest.raises(RunNotReady, match='run 1 of model "m" is gone'):
         world.promote("m@1")
     assert live(world) == {"live_run": 3, "earlier_runs": [2]}
@@ -67,7 +76,7 @@ def test_what_is_dropped_meanwhile_is_not_made_live(world, other, monkeypatch) -
 
 
 def test_what_is_made_live_meanwhile_is_not_dropped(world, other, monkeypatch) -> None:
-    before(monkeypatch, "_dropped", lambda: other.promote("m@1"))
+    before(monkeypatch, removal, "_dropped", lambda: other.promote("m@1"))
     with pytest.raises(RunIsLive):
         world.drop_run("m@1")
     assert live(world) == {"live_run": 1, "earlier_runs": [2, 3]}
@@ -80,8 +89,8 @@ def test_what_is_made_live_meanwhile_is_not_collected(
     world.engine.run(
         "UPDATE embsql.models SET earlier_runs = CAST(ARRAY[] AS BIGINT[])"
     )
-    monkeypatch.setattr(registry, "KEEP", 1)
-    found = registry._collectable(world.engine, "m")
+    monkeypatch.setattr(removal, "KEEP", 1)
+    found = removal._collectable(world.engine, "m")
     assert found == [1, 2]
     asked = [found]
 
@@ -89,11 +98,11 @@ def test_what_is_made_live_meanwhile_is_not_collected(
         if asked:
             other.promote("m@1")
             return asked.pop()
-        rows = registry.query_named(given[0], "collectable", model_name=given[1])
+        rows = query_named(given[0], "collectable", model_name=given[1])
         return [row["run_id"] for row in rows]
 
-    monkeypatch.setattr(registry, "_collectable", collectable)
-    registry.collect_garbage(world.engine, "m")
+    monkeypatch.setattr(removal, "_collectable", collectable)
+    removal.collect_garbage(world.engine, "m")
     assert live(world)["live_run"] == 1
     assert world.ask(ASK).num_rows == 2
 
@@ -101,7 +110,7 @@ def test_what_is_made_live_meanwhile_is_not_collected(
 def test_what_is_dropped_meanwhile_is_not_rolled_back_to(
     world, other, monkeypatch
 ) -> None:
-    before(monkeypatch, "lock_run", lambda: other.drop_run("m@2"))
+    before(monkeypatch, registry, "lock_run", lambda: other.drop_run("m@2"))
     assert world.rollback("m") == 1
     assert live(world) == {"live_run": 1, "earlier_runs": []}
     with pytest.raises(NoPreviousRun):
@@ -211,7 +220,10 @@ def test_what_is_dropped_while_it_is_published_is_not_live_there(
 
 # --- readers under their snapshot ----------------------------------------------------------------
 
-PARTS = "SELECT relname FROM pg_class WHERE relnamespace = 'embsql_runs'::regnamespace AND relname ~ '_3$'"
+PARTS = (
+    "SELECT relname FROM pg_class "
+    "WHERE relnamespace = 'embsql_runs'::regnamespace AND relname ~ '_3$'"
+)
 
 
 @pytest.fixture
@@ -248,9 +260,9 @@ def test_a_reader_keeps_its_version(served) -> None:
             )
             == 2
         )
-        registry.sweep(served.engine)
+        removal.sweep(served.engine)
         assert served.ask(PARTS).num_rows == 2
-    registry.sweep(served.engine)
+    removal.sweep(served.engine)
     assert (
         served.ask(PARTS).num_rows
         == served.ask("SELECT * FROM embsql.leaving").num_rows
@@ -273,7 +285,7 @@ def test_nobody_reads_so_it_goes_at_once(served) -> None:
 def test_a_removal_that_was_killed_ends_with_the_next_call(served, monkeypatch) -> None:
     served.promote("m@2")
     with monkeypatch.context() as killed:
-        killed.setattr(registry, "sweep", lambda _: None)
+        killed.setattr(removal, "sweep", lambda _: None)
         served.drop_run("m@3")
     assert served.ask(PARTS).num_rows == 2
     with pytest.raises(UnknownRun):
@@ -290,7 +302,7 @@ def test_a_removal_that_is_not_committed_drops_nothing(served) -> None:
 
     def interrupted() -> None:
         with served.engine.transaction():
-            registry.drop_run(served.engine, "m@3")
+            removal.drop_run(served.engine, "m@3")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -302,9 +314,9 @@ def test_a_removal_that_is_not_committed_drops_nothing(served) -> None:
         == 2
     )
     with served.engine.transaction():  # as a worker does it
-        registry.drop_run(served.engine, "m@3")
+        removal.drop_run(served.engine, "m@3")
         assert served.ask(PARTS).num_rows == 2
-    registry.sweep(served.engine)
+    removal.sweep(served.engine)
     assert served.ask(PARTS).num_rows == 0
 
 
@@ -319,7 +331,7 @@ def test_a_number_that_comes_back_has_its_own_rows(served) -> None:
             len(reader.execute("SELECT * FROM embsql.item_embedding('m')").fetchall())
             == 4
         )
-    registry.sweep(served.engine)
+    removal.sweep(served.engine)
     assert (
         served.ask(
             "SELECT 1 AS n FROM embsql.item_embeddings WHERE run_id = 3"

@@ -62,7 +62,10 @@ def test_unchanged_vectors_are_not_stored_again(each: embsql.Database) -> None:
 
 
 def test_rows_without_a_vector_are_left_out(each: embsql.Database) -> None:
-    gaps = f"{select('item')} UNION ALL SELECT 'none', NULL UNION ALL SELECT NULL, ARRAY[1.0, 1.0, 1.0, 1.0]"
+    gaps = (
+        f"{select('item')} UNION ALL SELECT 'none', NULL "
+        f"UNION ALL SELECT NULL, ARRAY[1.0, 1.0, 1.0, 1.0]"
+    )
     each.register_embeddings("titles", gaps)
     assert each.ask("SELECT items FROM embsql.models()").to_pylist() == [{"items": 30}]
 

@@ -8,7 +8,7 @@ import inspect
 import re
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pytest
@@ -283,7 +283,8 @@ def test_a_column_of_a_file(
     here.engine.run(f"COPY ({rows}) TO '{path}'")
     error = refused(here, str(path))
     assert isinstance(error, errors.BadColumnType)
-    found = [read(here, remedy) for remedy in error.values["remedies"]]  # type: ignore[union-attr]  # a list
+    remedies = cast("list[str]", error.values["remedies"])
+    found = [read(here, remedy) for remedy in remedies]
     assert [_seen(data, column, words="CASE" in value) for data in found] == expected
     assert {tuple(data.users.to_pylist()) for data in found} == {
         ("00", "01", "02", "03", "04")
@@ -338,7 +339,10 @@ def test_many_words(here: embsql.Database) -> None:
 
 
 ROW = "('d', 'x', {})"
-GOOD = "SELECT * FROM (VALUES ('a', 'x', 1.0::float8), ('a', 'y', 1.0), ('b', 'x', 2.0), {}) AS t(user_id, item_id, \"W\")"
+GOOD = (
+    "SELECT * FROM (VALUES ('a', 'x', 1.0::float8), ('a', 'y', 1.0), ('b', 'x', 2.0), {}) "
+    'AS t(user_id, item_id, "W")'
+)
 
 
 @pytest.mark.parametrize(
@@ -406,7 +410,10 @@ def test_a_long_id(base: embsql.Database) -> None:
 
 
 def test_a_bad_graph(base: embsql.Database) -> None:
-    rows = "SELECT * FROM (VALUES (1, 2, 1.0::float8), (2, 3, -1), (1, 3, 'inf')) AS t(source_node, target_node, weight)"
+    rows = (
+        "SELECT * FROM (VALUES (1, 2, 1.0::float8), (2, 3, -1), (1, 3, 'inf')) "
+        "AS t(source_node, target_node, weight)"
+    )
     known = pa.array(["1", "2", "3"])
     with pytest.raises(errors.BadGraph) as caught:
         graph(base.engine, rows, known)

@@ -63,11 +63,13 @@ WAYS = {
     ),
     "labels": lambda house: house.ask(
         "ann",
-        "cluster('bobs', k => 2, labels => 'SELECT item_id AS entity_id, user_id AS label FROM secret')",
+        "cluster('bobs', k => 2, labels => 'SELECT item_id AS entity_id, "
+        "user_id AS label FROM secret')",
     ),
     "items": lambda house: house.ask(
         "ann",
-        "register_embeddings('m', 'SELECT user_id AS item_id, ARRAY[1, 2] AS embedding FROM secret')",
+        "register_embeddings('m', 'SELECT user_id AS item_id, "
+        "ARRAY[1, 2] AS embedding FROM secret')",
     ),
     "users": lambda house: house.ask(
         "ann",
@@ -124,7 +126,8 @@ ESCAPES = {
     "to become another": "SET ROLE embsql_owner",
     "to write": "INSERT INTO workshop.diary VALUES (1)",
     "to write again": "SET TRANSACTION READ WRITE; INSERT INTO workshop.diary VALUES (1)",
-    "to write by setting": "PERFORM set_config('transaction_read_only', 'off', FALSE); DELETE FROM workshop.diary",
+    "to write by setting": "PERFORM set_config('transaction_read_only', 'off', FALSE); "
+    "DELETE FROM workshop.diary",
     "to command": "CREATE TABLE workshop.mine (x integer)",
     "to commit": "COMMIT",
 }
@@ -227,7 +230,8 @@ def test_only_its_worker_may_call_it(house: House) -> None:
 def test_one_select_and_no_more(house: House) -> None:
     house.run("ann", "CREATE TABLE IF NOT EXISTS workshop.kept (x integer)")
     for source in (
-        "SELECT 1 AS user_id, 2 AS item_id) AS x; DROP TABLE workshop.kept; SELECT * FROM (SELECT 1",
+        "SELECT 1 AS user_id, 2 AS item_id) AS x; "
+        "DROP TABLE workshop.kept; SELECT * FROM (SELECT 1",
         "SELECT 1 AS user_id; DROP TABLE workshop.kept",
         "DELETE FROM workshop.kept",
         "'); DROP TABLE workshop.kept; --",
@@ -255,7 +259,8 @@ def test_types_come_through(house: House) -> None:
     """Each type a column may have is read as it is where nobody stands between."""
     source = """
         SELECT lpad(item_id::text, 3)::char(5) AS user_id, item_id::numeric(6, 2) AS item_id,
-            timestamptz '2026-01-01' + user_id * interval '1 day' AS event_time, 1.5::real AS weight,
+            timestamptz '2026-01-01' + user_id * interval '1 day' AS event_time,
+            1.5::real AS weight,
             '(1,2)'::point AS p
         FROM events
     """
@@ -337,7 +342,8 @@ FORBIDDEN = [
     "SELECT embsql.drop_rows('forgotten', 0)",
     "SELECT embsql.remove_model('m')",
     "SELECT embsql.drop_partition('interactions', 1)",
-    "SELECT embsql.point('m', NULL, '{}', (SELECT live_run FROM embsql.models WHERE model_name = 'm'))",
+    "SELECT embsql.point('m', NULL, '{}', "
+    "(SELECT live_run FROM embsql.models WHERE model_name = 'm'))",
     "SELECT embsql.drop_rows('runs', live_run) FROM embsql.models AS m WHERE m.model_name = 'm'",
     "SELECT embsql.log_event('m', 1, 'forget', '')",
     "SELECT embsql.begin_run(999, 'm', 'als', '{}', '', 1, '{}')",
@@ -363,7 +369,10 @@ def test_what_a_trainer_may_not_call(house: House, call: str) -> None:
         "SELECT 1 FROM embsql.models WHERE model_name = 'm' AND live_run IS NOT NULL",
     ):
         house.done(house.train("ann", "events"))
-    tables = "SELECT m::text FROM embsql.models AS m UNION ALL SELECT e::text FROM embsql.events AS e ORDER BY 1"
+    tables = (
+        "SELECT m::text FROM embsql.models AS m "
+        "UNION ALL SELECT e::text FROM embsql.events AS e ORDER BY 1"
+    )
     before = house.run(None, tables)
     refused = (psycopg.errors.InsufficientPrivilege, psycopg.errors.RaiseException)
     with pytest.raises(refused):  # not any error: a call that is misspelt fails too
@@ -379,7 +388,8 @@ def test_nobody_but_the_owner_writes_into_a_table(house: House, who: str) -> Non
         SELECT c.oid::regclass::text, a.attname
         FROM pg_class AS c
         JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = 1
-        WHERE c.relnamespace IN ('embsql'::regnamespace, 'embsql_runs'::regnamespace) AND c.relkind IN ('r', 'p')
+        WHERE c.relnamespace IN ('embsql'::regnamespace, 'embsql_runs'::regnamespace)
+            AND c.relkind IN ('r', 'p')
     """,
     )
     assert len(tables) > 30
@@ -635,7 +645,10 @@ def test_who_is_forgotten_while_a_trainer_trains_is_in_nothing_of_it(
         run = trained(ann, "meanwhile", lambda: adam.forget("p3") and None)
         ann.materialize("meanwhile", k=2)
     for table in ("user_embeddings", "interactions", "top_items"):
-        held = f"SELECT DISTINCT user_id FROM embsql.{table} WHERE run_id = %s AND user_id IN ('p3', 'p4')"
+        held = (
+            f"SELECT DISTINCT user_id "
+            f"FROM embsql.{table} WHERE run_id = %s AND user_id IN ('p3', 'p4')"
+        )
         assert house.run(None, held, run) == [("p4",)]
     assert (
         house.run(None, "SELECT 1 FROM embsql.forgotten WHERE run_id = %s", run) == []

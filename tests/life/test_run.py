@@ -26,7 +26,8 @@ def shop(each: embsql.Database) -> embsql.Database:
     """A table of events in which even users like even items."""
     user = np.random.default_rng(0).integers(0, 60, 2000)
     each.engine.run(
-        "CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight FLOAT8, event_time TIMESTAMP)"
+        "CREATE TABLE events (user_id VARCHAR, item_id VARCHAR, weight FLOAT8, "
+        "event_time TIMESTAMP)"
     )
     fill(each, user, np.random.default_rng(1).integers(0, 15, 2000) * 2 + user % 2)
     return each
@@ -241,7 +242,8 @@ def test_a_caller_keeps_the_transaction(tmp_path) -> None:
 
     con = duckdb.connect(str(tmp_path / "own.duckdb"))
     con.execute(
-        "CREATE TABLE events AS SELECT 'u' || i % 9 AS user_id, 'i' || i % 7 AS item_id FROM range(200) t(i)"
+        "CREATE TABLE events AS SELECT 'u' || i % 9 AS user_id, "
+        "'i' || i % 7 AS item_id FROM range(200) t(i)"
     )
     embsql.register(con)
     con.begin()

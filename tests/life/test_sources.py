@@ -156,7 +156,8 @@ def test_a_call_that_gives_rows(base: embsql.Database, folder: Path, call: str) 
 def test_a_table_of_a_schema_is_no_file(each: embsql.Database) -> None:
     each.engine.run("CREATE SCHEMA shop")
     each.engine.run(
-        "CREATE TABLE shop.data AS SELECT i % 5 AS user_id, i % 7 AS item_id FROM generate_series(1, 35) AS t(i)"
+        "CREATE TABLE shop.data AS SELECT i % 5 AS user_id, i % 7 AS item_id "
+        "FROM generate_series(1, 35) AS t(i)"
     )
     assert len(read(each, "shop.data")) == 35
 
@@ -522,7 +523,8 @@ def test_a_name_in_python_is_no_table(base: embsql.Database) -> None:
 def test_names_that_need_quotes(each: embsql.Database, name: str) -> None:
     each.engine.run('CREATE SCHEMA "My S"')
     each.engine.run(
-        f"CREATE TABLE {name} AS SELECT i % 5 AS user_id, i % 7 AS item_id FROM generate_series(1, 35) AS t(i)"
+        f"CREATE TABLE {name} AS SELECT i % 5 AS user_id, i % 7 AS item_id "
+        f"FROM generate_series(1, 35) AS t(i)"
     )
     if name == '"s.csv"':  # which names a file, also in quotes
         name = f"SELECT * FROM {name}"
@@ -626,11 +628,14 @@ def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
         database.engine.run("""
             INSERT INTO embsql.models VALUES ('m', 2, '{}', embsql.utc_now());
             INSERT INTO embsql.runs (
-                run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at, made_by
+                run_id, model_name, algorithm, params, source_sql, seed, status, versions,
+                started_at, made_by
             )
             SELECT
-                n, 'm', 'als', CAST(json_build_object('user_features', 'f' || n, 'graph', NULL, 'dim', 4) AS text), 's',
-                1, 'ready', '{}', embsql.utc_now(), CASE n WHEN 3 THEN 'another' ELSE session_user END
+                n, 'm', 'als',
+                CAST(json_build_object('user_features', 'f' || n, 'graph', NULL, 'dim', 4) AS text),
+                's', 1, 'ready', '{}', embsql.utc_now(),
+                CASE n WHEN 3 THEN 'another' ELSE session_user END
             FROM generate_series(1, 3) AS n
         """)
         for command, words, wanted in (

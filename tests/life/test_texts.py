@@ -200,7 +200,10 @@ def test_on_the_command_line(tmp_path: Path, tiny: str) -> None:
 def test_the_encoder_of_the_extra_knows_what_means_the_same(
     db: embsql.Database,
 ) -> None:
-    films = "VALUES ('1', 'A dog finds its way home'), ('2', 'The puppy that returned'), ('3', 'Tax law in Ohio')"
+    films = (
+        "VALUES ('1', 'A dog finds its way home'), ('2', 'The puppy that returned'), "
+        "('3', 'Tax law in Ohio')"
+    )
     db.register_text("plots", f"SELECT * FROM ({films}) AS t (item_id, plot)")
     near = db.ask(
         "SELECT item_id FROM embsql.similar_items('plots', '1', k => 1)"

@@ -34,6 +34,7 @@ from embsql.evaluation.splits import split
 from embsql.lifecycle import registry
 from embsql.lifecycle import search as tune
 from embsql.lifecycle.leases import Lease
+from embsql.lifecycle.named_statements import query_named
 from embsql.run import Run
 from embsql.shells import cli
 from embsql.shells.worker import Worker
@@ -90,7 +91,7 @@ def tried(
 
 
 def record(database: embsql.Database, run_id: int | None) -> dict[str, Any]:
-    (found,) = registry.query_named(database.engine, "run_record", run_id=run_id)
+    (found,) = query_named(database.engine, "run_record", run_id=run_id)
     return found | {"params": json.loads(found["params"])}
 
 
@@ -212,16 +213,18 @@ def test_a_wide_range_is_searched_by_orders_of_magnitude() -> None:
 
 
 def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
-    """With evaluate, no trial trains on, or is asked about, a pair that the evaluation holds out."""
+    """With evaluate, no trial trains on, or is asked about, a pair that the evaluation holds
+    out.
+    """
     data, _, _ = islands()
     test = split(data, "random", seed=42).held_out
     secret = set(zip(test.user.tolist(), test.item.tolist(), strict=True))
-    met: list[set[tuple[int, int]]] = []
+    searched: list[set[tuple[int, int]]] = []
     search = tune.best
 
     def watched(wanted: Any, given: Any, *rest: Any, **more: Any) -> Any:
         parts = (given.train, given.held_out)
-        met.append(
+        searched.append(
             {
                 pair
                 for part in parts
@@ -232,9 +235,9 @@ def test_what_is_measured_was_not_searched_on(shop, monkeypatch) -> None:
 
     monkeypatch.setattr(tune, "best", watched)
     run = shop.train("m", SOURCE, n_trials=3, dim=[1, 4, 8], evaluate=True, **QUICK)
-    assert len(met) == 1
-    assert not met[0] & secret
-    assert len(met[0]) + len(secret) == len(data)
+    assert len(searched) == 1
+    assert not searched[0] & secret
+    assert len(searched[0]) + len(secret) == len(data)
     plain = shop.train(
         "p",
         SOURCE,
@@ -585,8 +588,8 @@ def test_a_comma_in_text_is_a_comma() -> None:
 
 
 def test_options_that_go_together_only_in_some_settings() -> None:
-    """als has alpha or unobserved_weight: with the first candidate the setting is impossible, the search is
-    not.
+    """als has alpha or unobserved_weight: with the first candidate the setting is impossible, the
+    search is not.
     """
     made, _ = tune.read_search(
         "als", {"alpha": [1.0, None], "unobserved_weight": 0.1}, 2
@@ -595,8 +598,9 @@ def test_options_that_go_together_only_in_some_settings() -> None:
 
 
 def test_in_create_model(shop) -> None:
-    shop.sql(f"""CREATE MODEL m OPTIONS(model_type = 'matrix_factorization', num_trials = 3, max_iterations = 3,
-        feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]), l2_reg = HPARAM_RANGE(0.001, 0.1),
+    shop.sql(f"""CREATE MODEL m OPTIONS(model_type = 'matrix_factorization', num_trials = 3,
+        max_iterations = 3, feedback_type = 'implicit', num_factors = HPARAM_CANDIDATES([2, 4]),
+        l2_reg = HPARAM_RANGE(0.001, 0.1),
         cg_steps = [1, 2]) AS {SOURCE}""")
     params = record(shop, registry.live_run_id(shop.engine, "m"))["params"]
     assert params["search"]["trials"] == 3

@@ -87,7 +87,8 @@ class Queue:
         )
         assert not failed, failed
         return self.ask(
-            "SELECT count(*) > 0 FROM embsql.training_log AS l JOIN embsql.runs AS r USING (run_id) "
+            "SELECT count(*) > 0 "
+            "FROM embsql.training_log AS l JOIN embsql.runs AS r USING (run_id) "
             "WHERE r.model_name = %s AND r.status = 'training'",
             model,
         )
@@ -114,7 +115,9 @@ def work(address: str, once: bool, lines: Connection) -> None:
 
 
 class Started:
-    """A worker in a process of its own, forked from one that has everything imported and compiled."""
+    """A worker in a process of its own, forked from one that has everything imported and
+    compiled.
+    """
 
     def __init__(self, address: str, how: str) -> None:
         context = zygote()
@@ -357,7 +360,7 @@ def test_a_mistake_fails_once_and_the_worker_lives(queue, start) -> None:
 
 
 def test_no_password_is_shown(pg, queue, start) -> None:
-    address = conninfo.make_conninfo(pg, password="s3cret")  # noqa: S106 - nobody's: the server trusts us
+    address = conninfo.make_conninfo(pg, password="s3cret")  # noqa: S106 - nobody's
     queue.train()
     queue.train("bad", source="SELECT user_id FROM nowhere")
     assert "s3cret" not in finish(start("once", address))
@@ -442,7 +445,10 @@ def test_a_long_select_is_no_death(queue, start) -> None:
     """While a statement runs the signs of life go on, and a worker told to stop does not wait for
     it.
     """
-    slow = f"SELECT * FROM ({EVENTS}) AS e CROSS JOIN LATERAL (SELECT pg_sleep(600 + e.item_id)) AS z"
+    slow = (
+        f"SELECT * FROM ({EVENTS}) AS e "
+        f"CROSS JOIN LATERAL (SELECT pg_sleep(600 + e.item_id)) AS z"
+    )
     job = queue.train(source=slow)
     process = start()
     wait(lambda: queue.ask("SELECT count(*) > 0 FROM embsql.leases"))
@@ -496,7 +502,8 @@ def test_a_killed_worker_is_replaced(queue, start) -> None:
 def test_a_job_that_kills_its_workers_is_given_up(queue, start) -> None:
     job = queue.train()
     queue.connection.execute(
-        "UPDATE embsql.jobs SET status = 'running', worker = 'gone', attempts = 5, heartbeat_at = embsql.utc_now()"
+        "UPDATE embsql.jobs SET status = 'running', worker = 'gone', "
+        "attempts = 5, heartbeat_at = embsql.utc_now()"
     )
     dead(queue, job)
     finish(start("once"))
@@ -529,7 +536,8 @@ def test_a_model_that_trains_elsewhere_is_waited_for(pg, queue, start) -> None:
     job = queue.train()
     with embsql.connect(pg) as database:
         database.engine.run(
-            "INSERT INTO embsql.leases VALUES ('m', 'a person', 1, 'a laptop', 1, FALSE, embsql.utc_now(), "
+            "INSERT INTO embsql.leases "
+            "VALUES ('m', 'a person', 1, 'a laptop', 1, FALSE, embsql.utc_now(), "
             "embsql.utc_now() + INTERVAL '60 seconds')"
         )
     finish(start("once"))
@@ -544,15 +552,20 @@ def test_a_model_that_trains_elsewhere_is_waited_for(pg, queue, start) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        "register_embeddings('m', 'SELECT 1 AS item_id, ARRAY[1, 2] AS embedding FROM pg_sleep(36000)')",
-        "evaluate('compass', '{\"test\": \"SELECT 1 AS user_id, 1 AS item_id FROM pg_sleep(36000)\"}')",
-        "cluster('compass', k => 2, labels => 'SELECT 1 AS entity_id, 1 AS label FROM pg_sleep(36000)')",
+        "register_embeddings('m', 'SELECT 1 AS item_id, ARRAY[1, 2] AS embedding "
+        "FROM pg_sleep(36000)')",
+        "evaluate('compass', '{\"test\": \"SELECT 1 AS user_id, 1 AS item_id "
+        "FROM pg_sleep(36000)\"}')",
+        "cluster('compass', k => 2, labels => 'SELECT 1 AS entity_id, 1 AS label "
+        "FROM pg_sleep(36000)')",
         "promote('compass@1')",  # waits for who holds the run
         "forget('ada')",
     ],
 )
 def test_cancel_a_job_of_any_command(queue, pg, call) -> None:
-    """By its number, in the middle of a statement; nothing of it is kept, and the worker goes on."""
+    """By its number, in the middle of a statement; nothing of it is kept, and the worker goes
+    on.
+    """
     with embsql.connect(pg) as database:
         known_run(database)
     busy = worker.Worker(pg, lambda _line: None)

@@ -148,10 +148,13 @@ def _best(answer: Ranked, entries: list[Entry], found: list[Row]) -> str | None:
     """What is wrong with one list."""
     wanted = len(entries) if answer.k is None else min(len(entries), max(answer.k, 0))
     if len(found) != wanted:
-        return f"{len(found)} rows instead of {wanted}: {found[:3]}, of {[e.row for e in entries[:3]]}"
+        return (
+            f"{len(found)} rows instead of {wanted}: {found[:3]}, "
+            f"of {[e.row for e in entries[:3]]}"
+        )
     left, taken = list(entries), list[Entry]()
     for rank, row in enumerate(found, 1):
-        place = next(
+        position = next(
             (
                 n
                 for n, entry in enumerate(left)
@@ -159,14 +162,14 @@ def _best(answer: Ranked, entries: list[Entry], found: list[Row]) -> str | None:
             ),
             None,
         )
-        if place is None:
+        if position is None:
             near = [
                 entry.row
                 for entry in left
                 if entry.row[answer.parts] == row[answer.parts]
             ]
             return f"row {rank}: {row} instead of {near or [entry.row for entry in left][:5]}"
-        taken.append(left.pop(place))
+        taken.append(left.pop(position))
     wrong = (
         f"{b.row} after {a.row}"
         for a, b in pairwise(taken)

@@ -65,11 +65,11 @@ def world() -> World:
     again = run(
         106, "turned", "dot", side(bob=[0, 1]), side(a=[1, 0], b=[-1, 0], c=[0, 1])
     )
-    alone, beside = (
+    alone, with_live = (
         (None, "none", *(None,) * 7),
         (104, "vectors", 3, 1, 0.5, 0.25, 0.25, 0.1, 0.4),
     )
-    for one, compared in ((here, alone), (there, beside), (again, beside)):
+    for one, compared in ((here, alone), (there, with_live), (again, with_live)):
         one.gate = Gate("passed", "last", "ndcg", 10, 0.5, 0.25, *compared, 0.0, None)
     runs = [store, movies, steep, here, there, again]
     return World([Model(one.model, one.run_id, []) for one in runs[:4]], runs, [])

@@ -15,7 +15,9 @@ FILES = sorted((Path(__file__).parent / "cases").glob("*.sql"))
 
 
 def cases() -> list[Any]:
-    """(question, expected rows as text) of every case: a comment names it, --= lines are the rows."""
+    """(question, expected rows as text) of every case: a comment names it, --= lines are the
+    rows.
+    """
     found = []
     for file in FILES:
         for block in re.split(r"\n\s*\n", file.read_text(encoding="utf-8").strip()):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import embsql
-from embsql.lifecycle.registry import execute_named
+from embsql.lifecycle.named_statements import execute_named
 
 USERS, ITEMS, DIM = 230, 140, 6  # more users than are asked for their lists
 
@@ -39,16 +39,16 @@ class World:
             "user": rng.standard_normal(USERS).astype("f4"),
             "item": rng.standard_normal(ITEMS).astype("f4"),
         }
-        self.met = {
+        self.seen = {
             (u, int(i))
             for u in range(USERS)
             for i in rng.choice(ITEMS, 3 + u % 5, replace=False)
         }
-        self.weight = {pair: float(rng.integers(1, 5)) for pair in sorted(self.met)}
-        self.time = {pair: int(rng.integers(0, 4)) for pair in sorted(self.met)}
+        self.weight = {pair: float(rng.integers(1, 5)) for pair in sorted(self.seen)}
+        self.time = {pair: int(rng.integers(0, 4)) for pair in sorted(self.seen)}
 
     def counts(self, entity: str) -> np.ndarray:
-        codes = [pair[entity == "item"] for pair in self.met]
+        codes = [pair[entity == "item"] for pair in self.seen]
         return np.bincount(codes, minlength=len(self.ids[entity]))
 
     def write(self, database: embsql.Database) -> None:
@@ -77,7 +77,7 @@ class World:
                     "interactions": self.counts(entity).astype(np.int32),
                 },
             )
-        pairs = sorted(self.met)
+        pairs = sorted(self.seen)
         engine.write(
             "interactions",
             {
@@ -113,7 +113,7 @@ class World:
             scores = users @ items.T + self.bias["user"][:, None] + self.bias["item"]
         else:
             scores = cosines(users, items)
-        for pair in self.met:
+        for pair in self.seen:
             scores[pair] = -np.inf
         return scores
 
@@ -185,7 +185,10 @@ def test_vectors_along_one_line_are_noticed(each: embsql.Database) -> None:
         "f4"
     )  # and as long as it is active
     made.write(each)
-    asked = "SELECT * FROM embsql.embedding_health('m') WHERE \"check\" IN ('participation_ratio', 'norm_popularity')"
+    asked = (
+        "SELECT * FROM embsql.embedding_health('m') "
+        "WHERE \"check\" IN ('participation_ratio', 'norm_popularity')"
+    )
     found = {
         (row["entity"], row["check"]): row["ok"] for row in each.ask(asked).to_pylist()
     }
@@ -229,7 +232,7 @@ def test_history_similarity(world: tuple[World, embsql.Database]) -> None:
     made, database = world
     near = cosines(made.vectors["item"].astype("f8"), made.vectors["item"].astype("f8"))
     for u in range(0, USERS, 40):
-        past = [i for w, i in made.met if w == u and i not in (3, 7)]
+        past = [i for w, i in made.seen if w == u and i not in (3, 7)]
         values, times = near[3, past], np.array([made.time[u, i] for i in past])
         age = np.array([len({t for t in times if t > time}) for time in times])
         expected = {
@@ -258,7 +261,7 @@ def test_features(world: tuple[World, embsql.Database]) -> None:
 
 
 def feature(made: World, entity: str, other: str, n: int) -> dict[str, Any]:
-    own = [pair for pair in sorted(made.met) if pair[entity == "item"] == n]
+    own = [pair for pair in sorted(made.seen) if pair[entity == "item"] == n]
     partners = [pair[other == "item"] for pair in own]
     weights, times = (
         [made.weight[pair] for pair in own],

@@ -167,9 +167,9 @@ def test_seeds_of_an_island_find_the_island(each) -> None:
         world.items.take(world.item).to_pylist(),
         strict=True,
     )
-    each.engine.run("CREATE TABLE met (user_id VARCHAR, item_id VARCHAR)")
-    each.engine.run(f"INSERT INTO met VALUES {', '.join(map(str, pairs))}")
-    each.train("sea", "met", dim=8, progress=False)
+    each.engine.run("CREATE TABLE seen (user_id VARCHAR, item_id VARCHAR)")
+    each.engine.run(f"INSERT INTO seen VALUES {', '.join(map(str, pairs))}")
+    each.train("sea", "seen", dim=8, progress=False)
     home = [f"u{n:03d}" for n in np.flatnonzero(island == 2)]
     found = each.ask(
         "SELECT * FROM embsql.lookalikes('sea', $seeds, k => 10)", seeds=home[:5]

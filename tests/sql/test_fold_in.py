@@ -79,7 +79,9 @@ class World:
     def system(
         self, ids: list[str], weights: list[float]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The matrix A (d, d), the vectors (n, d) and the pulls (n,) of a history's own equations."""
+        """The matrix A (d, d), the vectors (n, d) and the pulls (n,) of a history's own
+        equations.
+        """
         vectors, weight = np.array([self.items[one] for one in ids]), np.array(weights)
         if self.options["algorithm"] == "svd":
             popularity = {
@@ -123,7 +125,7 @@ class World:
         matrix, vectors, pulls = self.system(ids, weights)
         return np.linalg.solve(matrix, pulls @ vectors)
 
-    def met(self, user: str) -> tuple[list[str], list[float]]:
+    def history(self, user: str) -> tuple[list[str], list[float]]:
         mine = [(item, weight) for one, item, weight in self.pairs if one == user]
         return [item for item, _ in mine], [weight for _, weight in mine]
 
@@ -163,7 +165,7 @@ def test_fold_in_is_the_exact_solution(trained, model: str) -> None:
     for ids, weights in (
         (["i03"], [2.0]),
         (["i01", "i04", "i09"], [1.0, 5.0, 2.0]),
-        world.met("u05"),
+        world.history("u05"),
     ):
         assert near(
             folded(trained, model, ids, weights), world.solution(ids, weights), 1e-4
@@ -174,7 +176,7 @@ def test_fold_in_is_the_exact_solution(trained, model: str) -> None:
 def test_fold_in_of_ones_own_history_is_ones_vector(trained, model: str) -> None:
     world = World(trained, model)
     for user in ("u00", "u17", "u41"):
-        found = folded(trained, model, *world.met(user))
+        found = folded(trained, model, *world.history(user))
         assert near(
             found,
             world.users[user],
@@ -185,7 +187,7 @@ def test_fold_in_of_ones_own_history_is_ones_vector(trained, model: str) -> None
 @pytest.mark.parametrize("model", RUNS)
 def test_contributions_add_up_to_the_score(trained, model: str) -> None:
     world = World(trained, model)
-    ids, weights = world.met("u17")
+    ids, weights = world.history("u17")
     matrix, vectors, pulls = world.system(ids, weights)
     rows = trained.ask(
         f"SELECT * FROM embsql.explain('{model}', 'u17', 'i02')"

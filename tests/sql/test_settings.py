@@ -1,4 +1,6 @@
-"""What a caller has set on a connection changes no answer, no training and nothing that is copied."""
+"""What a caller has set on a connection changes no answer, no training and nothing that is
+copied.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,8 @@ def test_a_training_and_its_copy_are_the_same() -> None:
 
 
 TWINS = """
-SELECT ['a', 'A', 'á', 'b', 'B'][1 + i % 5] AS user_id, ['x', 'X', 'y', 'Y'][1 + i * i % 4] AS item_id
+SELECT ['a', 'A', 'á', 'b', 'B'][1 + i % 5] AS user_id,
+    ['x', 'X', 'y', 'Y'][1 + i * i % 4] AS item_id
 FROM range(40) AS t (i)
 """
 

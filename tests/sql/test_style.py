@@ -78,8 +78,10 @@ def test_database_explains_the_question(known, name: str) -> None:
 def comments(database: embsql.Database) -> dict[str, list[str | None]]:
     """What the catalog says of the functions in schema embsql, by name."""
     asked = {
-        "duckdb": "SELECT function_name AS name, comment FROM duckdb_functions() WHERE schema_name = 'embsql'",
-        "postgres": "SELECT f.proname AS name, obj_description(f.oid, 'pg_proc') AS comment FROM pg_proc AS f "
+        "duckdb": "SELECT function_name AS name, comment "
+        "FROM duckdb_functions() WHERE schema_name = 'embsql'",
+        "postgres": "SELECT f.proname AS name, obj_description(f.oid, 'pg_proc') AS comment "
+        "FROM pg_proc AS f "
         "WHERE f.pronamespace = 'embsql'::regnamespace",
     }[database.engine.name]
     found: dict[str, list[str | None]] = {}

@@ -21,12 +21,14 @@ from embsql.nn import towers  # noqa: E402 - it imports torch
 USERS, ITEMS, DIM = 60, 40, 8
 LANDS = ("'DE'", "'FR'", "'it''s \"odd\" 🙂'", "NULL", "'Ünïcode'")
 PEOPLE = [
-    f"('u{u:02d}', {LANDS[u % 5] if u else repr('once')}, {'NULL' if u % 7 == 3 else 20 + u * 1.5}, {u % 4}, "
+    f"('u{u:02d}', {LANDS[u % 5] if u else repr('once')}, "
+    f"{'NULL' if u % 7 == 3 else 20 + u * 1.5}, {u % 4}, "
     f"DATE '2024-01-01' + {u * 3}, {('true', 'false', 'NULL')[u % 3]}, 1)"
     for u in range(USERS)
 ]
 THINGS = [
-    f"('i{i:02d}', '{'Big, Red' if i % 2 else 'Small blue'} mug no. {i}', {tags}, {'NULL' if i % 5 == 0 else i / 8})"
+    f"('i{i:02d}', '{'Big, Red' if i % 2 else 'Small blue'} mug no. {i}', {tags}, "
+    f"{'NULL' if i % 5 == 0 else i / 8})"
     for i, tags in enumerate(
         [
             "ARRAY['a']",
@@ -38,7 +40,10 @@ THINGS = [
         * 8
     )
 ]
-USER_FEATURES = f"SELECT * FROM (VALUES {', '.join(PEOPLE)}) AS t (user_id, land, age, visits, joined, vip, constant)"
+USER_FEATURES = (
+    f"SELECT * FROM (VALUES {', '.join(PEOPLE)}) "
+    f"AS t (user_id, land, age, visits, joined, vip, constant)"
+)
 ITEM_FEATURES = (
     f"SELECT * FROM (VALUES {', '.join(THINGS)}) AS t (item_id, title, tags, price)"
 )
@@ -63,7 +68,7 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-def met() -> list[tuple[str, str]]:
+def interactions() -> list[tuple[str, str]]:
     """Two tastes and noise."""
     rng = np.random.default_rng(7)
     pairs = [
@@ -76,7 +81,7 @@ def met() -> list[tuple[str, str]]:
 
 
 SOURCE = "SELECT * FROM (VALUES {}) AS t (user_id, item_id)".format(
-    ", ".join(map(str, met()))
+    ", ".join(map(str, interactions()))
 )
 
 
@@ -97,7 +102,9 @@ def trained(
                 patch.setattr(
                     towers,
                     "build_two_towers",
-                    lambda *given, **how: models.setdefault(name, make(*given, **how)),  # noqa: B023 - called here
+                    lambda *given, name=name, **how: models.setdefault(
+                        name, make(*given, **how)
+                    ),
                 )
                 how = {
                     "algorithm": "two_tower",
@@ -127,12 +134,19 @@ def asked(
     """What SQL makes of the same features, each row of the SELECT trained on as JSON: (n, d)."""
     features = USER_FEATURES if side == "user" else ITEM_FEATURES
     if history:
-        past = f"SELECT m.user_id, array_agg(m.item_id) AS items FROM ({SOURCE}) AS m GROUP BY m.user_id"
-        features = f"SELECT t.*, p.items FROM ({features}) AS t JOIN ({past}) AS p ON p.user_id = t.user_id"
+        past = (
+            f"SELECT m.user_id, array_agg(m.item_id) AS items "
+            f"FROM ({SOURCE}) AS m GROUP BY m.user_id"
+        )
+        features = (
+            f"SELECT t.*, p.items "
+            f"FROM ({features}) AS t JOIN ({past}) AS p ON p.user_id = t.user_id"
+        )
     if model == "history_only":
         features = past
     answer = database.ask(
-        f"SELECT embsql.embed_{side}('{model}', CAST(to_json(known) AS text)) AS x FROM ({features}) AS known "
+        f"SELECT embsql.embed_{side}('{model}', "
+        f"CAST(to_json(known) AS text)) AS x FROM ({features}) AS known "
         f"ORDER BY known.{side}_id"
     )
     return np.array(answer["x"].to_pylist(), np.float64)
@@ -163,7 +177,10 @@ def test_a_tower_of_one_feature_is_torch(trained, model: str) -> None:
 
 def test_recommend_new_ranks_by_the_vector(trained) -> None:
     database, _ = trained
-    newcomer = '{"land": "FR", "age": 33, "joined": "2024-02-01", "vip": true, "items": ["i03", "i05"]}'
+    newcomer = (
+        '{"land": "FR", "age": 33, "joined": "2024-02-01", "vip": true, '
+        '"items": ["i03", "i05"]}'
+    )
     for model in ("layered", "dotted"):
         x = np.array(
             database.ask(f"SELECT embsql.embed_user('{model}', '{newcomer}') AS x")[

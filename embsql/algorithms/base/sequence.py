@@ -79,11 +79,6 @@ class Sequential(ABC):
         allowed = "set with loss=contrastive, whose scores are cosines: 1, for example"
         require(self, allowed, temperature=has_cosines)
 
-    @property
-    def explicit(self) -> bool:
-        """Weights are evidence."""
-        return False
-
     @abstractmethod
     def task(self, data: Interactions) -> TrainingTask:
         """What an event is predicted from.

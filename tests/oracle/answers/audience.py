@@ -64,11 +64,11 @@ def lookalike_quality(
         one: user for one, user in run.users.items() if user.norm and one not in asked
     }
     near = {one: cosine(user.embedding, center) or 0.0 for one, user in others.items()}
-    places = [_place(run, near, one) for one in held]
+    ranks = [_rank(run, near, one) for one in held]
     rows: list[Any] = []
     for size in (10, 100, 1000):
         found, chance = (
-            [sum(place[n] <= size for place in places) for n in (0, 1)],
+            [sum(rank[n] <= size for rank in ranks) for n in (0, 1)],
             min(1, size / len(near)),
         )
         recall = found[0] / len(held)
@@ -77,8 +77,8 @@ def lookalike_quality(
     return Listed(rows)
 
 
-def _place(run: Run, near: dict[str, float], one: str) -> tuple[int, int]:
-    """The first and the last place that a user may have, rounding being what it is."""
+def _rank(run: Run, near: dict[str, float], one: str) -> tuple[int, int]:
+    """The first and the last rank that a user may have, rounding being what it is."""
     mine = run.users[one].embedding.tobytes()
     twins = [other for other in near if run.users[other].embedding.tobytes() == mine]
     first = 1 + sum(other.encode() < one.encode() for other in twins)
@@ -152,24 +152,29 @@ def _overlap(a: set[int] | None, b: set[int] | None) -> Any:
 
 
 def _tops(units: np.ndarray) -> list[set[int] | None]:
-    """The ten nearest of each row (n, d) by cosines to five decimals, then by place.
+    """The ten nearest of each row (n, d) by cosines to five decimals, then by position.
 
     None where rounding decides.
     """
     near = 1e5 * units @ units.T  # (n, n)
     found: list[set[int] | None] = []
     for row in range(len(near)):
-        others = [place for place in range(len(near)) if place != row]
+        others = [position for position in range(len(near)) if position != row]
         options = [
             frozenset(
                 sorted(
                     others,
-                    key=lambda place: (-np.round(near[row, place] + slack), place),
+                    key=lambda position: (
+                        -np.round(near[row, position] + slack),
+                        position,
+                    ),
                 )[:10]
             )
             for slack in (-0.06, 0, 0.06)
         ]
-        border = sorted((near[row, place] for place in others), reverse=True)[9:11]
+        border = sorted((near[row, position] for position in others), reverse=True)[
+            9:11
+        ]
         clear = len(border) < 2 or (
             len(set(options)) == 1 and _settled(near[row, others], border)
         )

@@ -67,27 +67,30 @@ def cohort_items(
     popular = Counter(pair.item_id for pair in run.seen)
     for cohort, users in _members(world, cohort_set).items():
         inside = users & everyone
-        for item, met in Counter(
+        for item, count in Counter(
             pair.item_id for pair in run.seen if pair.user_id in users
         ).items():
-            if met * len(everyone) > len(inside) * popular[item]:
-                lift = met * len(everyone) / (len(inside) * popular[item])
-                ratio = _ratio(met, len(inside), popular[item], len(everyone))
+            if count * len(everyone) > len(inside) * popular[item]:
+                lift = count * len(everyone) / (len(inside) * popular[item])
+                ratio = _ratio(count, len(inside), popular[item], len(everyone))
                 entries.append(
                     Entry(
                         (cohort, item, RANK, ratio, lift),
                         ratio,
-                        (met, popular[item]),
+                        (count, popular[item]),
                         (item,),
                     )
                 )
     return Ranked(entries, k_of(k), parts=1)
 
 
-def _ratio(met: int, inside: int, popular: int, everyone: int) -> float:
+def _ratio(count: int, inside: int, popular: int, everyone: int) -> float:
     """The log-likelihood ratio of a table of four fields (Dunning, 1993)."""
     table = np.array(
-        [[met, inside - met], [popular - met, everyone - inside - popular + met]],
+        [
+            [count, inside - count],
+            [popular - count, everyone - inside - popular + count],
+        ],
         np.float64,
     )
     expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / table.sum()
@@ -110,11 +113,11 @@ def cohort_drift(
     }
     rows: list[Any] = []
     for cohort, users in _members(world, cohort_set).items():
-        met = [moved[one] for one in users if one in moved]
-        if met:
-            shifts, overlaps = zip(*met, strict=True)
+        found = [moved[one] for one in users if one in moved]
+        if found:
+            shifts, overlaps = zip(*found, strict=True)
             rows.append(
-                (cohort, len(met), _mean(shifts), _mean(overlaps), len(met) >= 20)
+                (cohort, len(found), _mean(shifts), _mean(overlaps), len(found) >= 20)
             )
     return Listed(rows, SHIFT)
 

@@ -218,7 +218,7 @@ def _gini(counts: list[int]) -> float | None:
         return None
     return (
         2
-        * sum(place * count for place, count in enumerate(counts, 1))
+        * sum(rank * count for rank, count in enumerate(counts, 1))
         / (n * sum(counts))
         - (n + 1) / n
     )

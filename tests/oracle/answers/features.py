@@ -20,14 +20,14 @@ def features(world: World, model: str, entity: str | None = "user") -> Listed:
                 one,
                 list(side[one].embedding),
                 side[one].norm,
-                *_met(run, str(entity), one),
+                *_interactions(run, str(entity), one),
             )
             for one in sorted_ids(side)
         ]
     )
 
 
-def _met(run: Run, entity: str, one: str) -> tuple[Any, ...]:
+def _interactions(run: Run, entity: str, one: str) -> tuple[Any, ...]:
     """What follows from the pairs of a user or item, of those whose partner has a vector too."""
     pairs = run.history(one) if entity == "user" else run.audience(one)
     pairs = [

@@ -178,7 +178,9 @@ def _weighed(
     *,
     rated: bool,
 ) -> list[tuple[str, float]]:
-    """What counts of a history, as in training: nothing without an item or a weight; 0 is a rating."""
+    """What counts of a history, as in training: nothing without an item or a weight; 0 is a
+    rating.
+    """
     if weights is None:
         return [(item, usual) for item in items if item is not None]
     if len(items) != len(weights):
@@ -208,7 +210,9 @@ def _equations(
     w: np.ndarray,
     v: np.ndarray,
 ) -> History | None:
-    """What embsql.fold_in_system says it makes of settings s, weights w (n,) and vectors v (n, d)."""
+    """What embsql.fold_in_system says it makes of settings s, weights w (n,) and vectors v (n,
+    d).
+    """
     rest, own, bias = w * np.array([run.scales.get(one, 1.0) for one in ids]), 0.0, 0.0
     if "global_mean" in s:
         rest = rest - s["global_mean"] - np.array([run.items[one].bias for one in ids])
@@ -349,17 +353,17 @@ def _tower(
     parsed = _parsed(tower, entity, features)
     x, known = np.zeros(len(tower.parts[0].embedding)), 0
     for base in (part for part in tower.parts if part.value is None):
-        met = _met(
+        added = _added(
             base,
             [part for part in tower.parts if part.feature == base.feature],
             parsed.get(base.feature),
         )
         x = x + (
-            sum(factor * part.embedding for factor, part in met)
-            if met
+            sum(factor * part.embedding for factor, part in added)
+            if added
             else base.embedding
         )
-        known += bool(met)
+        known += bool(added)
     for weights, bias in tower.layers:
         x = weights @ np.maximum(x, 0) + bias
     if run.similarity == "cosine":
@@ -389,7 +393,7 @@ def _parsed(tower: Tower, entity: str, features: str | None) -> dict[str, Any]:
     return parsed
 
 
-def _met(base: Part, parts: list[Part], said: Any) -> list[tuple[float, Part]]:
+def _added(base: Part, parts: list[Part], said: Any) -> list[tuple[float, Part]]:
     """The parts that what is said of a feature adds, each with its factor."""
     if said is None:
         return []
@@ -398,10 +402,10 @@ def _met(base: Part, parts: list[Part], said: Any) -> list[tuple[float, Part]]:
         number = (_number(base.kind, said) - (slope.center or 0)) / (slope.scale or 1)
         return [(max(-4.0, min(4.0, number)), slope)]
     words = set(_words(base.kind, said))
-    met = [part for part in parts if part.value is not None and part.value in words]
+    added = [part for part in parts if part.value is not None and part.value in words]
     return [
-        (1 / len(met) if base.kind == "items" else 1 / math.sqrt(len(met)), part)
-        for part in met
+        (1 / len(added) if base.kind == "items" else 1 / math.sqrt(len(added)), part)
+        for part in added
     ]
 
 

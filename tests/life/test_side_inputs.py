@@ -1,6 +1,4 @@
-"""What a training may be given beside pairs: the order of events, features, the vectors to go on
-from.
-"""
+"""The side inputs of a training: the order of events, features, the vectors to go on from."""
 
 from __future__ import annotations
 
@@ -16,7 +14,10 @@ from embsql.sources import findings
 from embsql.sources.prepare import prepare
 from embsql.sources.side_inputs import features
 
-ROWS = "(VALUES ('b', 'y', 3), ('a', 'x', 2), ('a', 'z', 1), ('a', 'x', 1), ('b', 'x', 3), ('a', 'y', NULL)) AS v"
+ROWS = (
+    "(VALUES ('b', 'y', 3), ('a', 'x', 2), ('a', 'z', 1), ('a', 'x', 1), "
+    "('b', 'x', 3), ('a', 'y', NULL)) AS v"
+)
 ORDERED = f"SELECT * FROM {ROWS} (user_id, item_id, event_time)"
 
 
@@ -86,7 +87,7 @@ def test_events_go_with_their_pairs() -> None:
     assert kept.time.tolist() == [1, 3]
 
 
-def test_features_stand_beside_their_ids(each: embsql.Database) -> None:
+def test_features_are_in_the_order_of_their_ids(each: embsql.Database) -> None:
     ids = read(each, ORDERED).items  # x y z
     rows = "('z', 1.5, 'c'), ('x', 2.5, NULL), ('other', 9.0, 'c'), (NULL, 1.0, 'c')"
     source = f"SELECT * FROM (VALUES {rows}) AS v (item_id, price, kind)"

@@ -1,0 +1,157 @@
+"""Connections to DuckDB: opened, interrupted, and what they complain of in our words."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from embsql import stopping
+from embsql.engines.columns import failed
+from embsql.errors import ROW, CannotOpen, Closed, DatabaseBusy, EmbsqlError, ReadOnly
+
+# what they say is of the SQL alone
+WITHOUT_ROWS = {"Binder Error", "Catalog Error", "IO Error", "Parser Error"}
+NAMED_FILE = """
+SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NOT NULL
+"""
+HIDDEN = "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = 'embsql'"
+GIVEN = "the DuckDB connection that was given"
+# What is equal, how columns are called and what errors are, whatever is set for all connections.
+SESSION = """
+SET SESSION default_collation = 'binary';
+SET SESSION preserve_identifier_case = true;
+SET SESSION errors_as_json = false;
+"""
+STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
+
+
+def open_connection(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """A connection to a file or to memory. Raises CannotOpen, DatabaseBusy or ReadOnly."""
+    if Path(path).stem.lower() == "embsql":
+        # DuckDB calls a database by its file's name, and then embsql.x is ambiguous
+        reason = "a file of this name hides the schema embsql; give it another name"
+        raise CannotOpen(path=path, reason=reason)
+    config = {} if read_only else {"storage_compatibility_version": STORAGE}
+    try:
+        with translated(path):
+            opened = duckdb.connect(path, read_only=read_only, config=dict(config))
+    except (
+        duckdb.CatalogException
+    ) as error:  # of a file of another format, only to read
+        if "in-memory" not in str(error) or path == ":memory:":
+            raise
+        raise _no_database(path) from None
+    if path != ":memory:" and not opened.execute(NAMED_FILE).fetchall():
+        opened.close()
+        raise _no_database(path)
+    # No variable of a caller's is a table here. Not by config: a reader in this process has
+    # another.
+    opened.execute("SET python_enable_replacements = false")
+    opened.execute(SESSION)
+    return opened
+
+
+def _no_database(path: str) -> CannotOpen:
+    reason = (
+        f"it is no DuckDB database; to train on a file, give it as the source: {path!r}"
+    )
+    return CannotOpen(path=path, reason=reason)
+
+
+def cursor_of(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """A connection of ours to a caller's database.
+
+    Raises Closed, or CannotOpen where names mean something else.
+    """
+    with translated(""):
+        own = caller.cursor()
+    if own.execute(HIDDEN).fetchall():
+        own.close()
+        reason = (
+            "a database named embsql hides the schema embsql; DETACH it, or attach its file "
+            "under another name"
+        )
+        raise CannotOpen(path=GIVEN, reason=reason)
+    own.execute(SESSION)
+    return own
+
+
+@contextmanager
+def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let a query be stopped; Ctrl-C is Ctrl-C, of which DuckDB makes an error of its own."""
+    try:
+        with stopping.statement(connection.interrupt):
+            yield
+    except (RuntimeError, duckdb.InterruptException) as error:
+        if "interrupt" in str(error).lower():
+            raise KeyboardInterrupt from None
+        raise
+
+
+@contextmanager
+def translated(path: str) -> Iterator[None]:
+    """DuckDB's complaints about a file or a lock, in words that say what to do."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        holder = re.search(r"PID (\d+)", str(error))
+        if "lock" in str(error):
+            raise DatabaseBusy(
+                path=path, holder=f" (process {holder[1]})" if holder else ""
+            ) from None
+        raise CannotOpen(path=path, reason=reason_of(error)) from None
+    except duckdb.ConnectionException as error:
+        if _is_closed(error):
+            raise Closed(database=path or GIVEN) from None
+        # this process has it open in another way
+        raise DatabaseBusy(path=path, holder=" (this one)") from None
+    except duckdb.InvalidInputException as error:
+        if "read-only" in str(error):
+            raise ReadOnly(path=path) from None
+        raise
+
+
+def in_a_transaction(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether a connection is in a transaction that somebody began.
+
+    Else every statement has one of its own.
+    """
+    try:
+        seen = [
+            connection.execute("SELECT txid_current()").fetchall() for _ in range(2)
+        ]
+    except duckdb.TransactionException:  # it is in one that has failed
+        return True
+    return seen[0] == seen[1]
+
+
+def _is_closed(error: Exception) -> bool:
+    return isinstance(error, duckdb.ConnectionException) and "closed" in str(error)
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, without the position markers, and without the row of a file where it did."""
+    return ROW.sub("", _words(error).strip()).split("\n\n")[0].replace("\n", " ")
+
+
+def _words(error: Exception) -> str:
+    """What DuckDB says, also where a session has it say so in JSON."""
+    kind, _, text = str(error).partition(": ")
+    if not text.startswith('{"exception_type"'):
+        return str(error)
+    facts, _ = json.JSONDecoder().raw_decode(text)
+    return f"{kind}: {facts['exception_message']}"
+
+
+def source_error(error: Exception) -> EmbsqlError:
+    """What went wrong with a source."""
+    reason = reason_of(error)
+    kind = reason.partition(":")[0]
+    if _is_closed(error):
+        return Closed(database=GIVEN)
+    return failed(reason, None if kind in WITHOUT_ROWS else kind, "VARCHAR")

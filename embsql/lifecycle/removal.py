@@ -1,0 +1,147 @@
+"""What goes: runs, models, and runs that nothing points at any more."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+from embsql.engines import Engine
+from embsql.errors import RunIsLive
+from embsql.lifecycle.leases import Lease, retry
+from embsql.lifecycle.named_statements import execute_named, log_event, query_named
+from embsql.lifecycle.registry import (
+    KEEP,
+    find_model,
+    get_run,
+    model,
+    next_run,
+    retry_move,
+    set_live,
+)
+
+RUN_TABLES = (
+    "clusters",
+    "cluster_members",
+    "maps",
+    "top_items",
+    "neighbors",
+    "item_embeddings",
+    "user_embeddings",
+    "interactions",
+    "training_log",
+    "metrics",
+    "source_checks",
+    "trials",
+    "gates",
+    "graph_edges",
+    "fold_in_settings",
+    "item_gramian",
+    "item_weights",
+    "tower_features",
+    "tower_layers",
+    "forgotten",
+    "run",
+)
+
+
+def drop_run(engine: Engine, reference: str) -> None:
+    """Remove a run and all its rows. Raises RunIsLive for the live one."""
+    sweep(engine)  # also of this run, where a removal was killed before its end
+    record = get_run(engine, reference)
+    name, run_id = record["model_name"], int(record["run_id"])
+    retry_move(engine, lambda: _dropped(engine, name, run_id))
+    sweep(engine)
+    log_event(engine, name, run_id, "drop_run")
+
+
+def _dropped(engine: Engine, name: str, run_id: int) -> bool:
+    """Remove a run and take it off the stack; False when the model changed meanwhile."""
+    execute_named(engine, "lock_runs", runs=[run_id])
+    before = model(engine, name)
+    live_run_id, stack = before["live_run"], before["earlier_runs"]
+    if live_run_id == run_id:
+        raise RunIsLive(name=name, run_id=run_id)
+    if run_id in stack and not set_live(
+        engine,
+        name,
+        live_run_id,
+        live_run_id,
+        [past for past in stack if past != run_id],
+    ):
+        return False
+    _delete(engine, [run_id])
+    return True
+
+
+def drop_model(engine: Engine, model_name: str, *, if_exists: bool = False) -> int:
+    """Remove a model and all its runs, the live one too; how many runs there were.
+
+    Raises UnknownModel, unless `if_exists`, and AlreadyTraining while someone trains it.
+    """
+    if if_exists and not find_model(engine, model_name):
+        return 0
+    model(engine, model_name)
+    with Lease(engine, model_name, next_run(engine)):
+        runs = [
+            row["run_id"]
+            for row in query_named(engine, "runs_of", model_name=model_name)
+        ]
+        _remove(engine, runs, model_name)
+    log_event(engine, model_name, None, "drop_model", f"{len(runs)} runs")
+    return len(runs)
+
+
+def delete_run(engine: Engine, run_id: int) -> None:
+    """Remove every row of a run, at once."""
+    _remove(engine, [run_id])
+
+
+def _remove(engine: Engine, runs: Sequence[int], model_name: str | None = None) -> None:
+    """Remove every row of some runs, and of the model where one is named, at once."""
+
+    def remove() -> None:
+        with engine.transaction():
+            execute_named(engine, "lock_runs", runs=runs)
+            _delete(engine, runs)
+            if model_name is not None:
+                execute_named(engine, "drop_model", model_name=model_name)
+
+    retry(engine, remove)
+    sweep(engine)
+
+
+def _delete(engine: Engine, runs: Sequence[int]) -> None:
+    """Remove every row of runs that the transaction holds; a server knows where they are."""
+    for run_id, table in product(runs, RUN_TABLES if engine.embedded else ("run",)):
+        execute_named(engine, f"drop_{table}", run_id=run_id)
+
+
+def collect_garbage(engine: Engine, model_name: str) -> None:
+    """Remove runs that nothing points at, but the newest few."""
+
+    def remove(run_id: int) -> None:
+        with engine.transaction():
+            execute_named(engine, "lock_runs", runs=[run_id])
+            # it may have been made live meanwhile
+            if run_id in _collectable(engine, model_name):
+                _delete(engine, [run_id])
+
+    for run_id in _collectable(engine, model_name)[:-KEEP]:
+        retry(engine, lambda run_id=run_id: remove(run_id))  # type: ignore[misc]  # bound in time
+    sweep(engine)
+
+
+def _collectable(engine: Engine, model_name: str) -> list[int]:
+    return [
+        row["run_id"]
+        for row in query_named(engine, "collectable", model_name=model_name)
+    ]
+
+
+def sweep(engine: Engine) -> None:
+    """Drop what is left of runs that are gone, as far as nobody can read it.
+
+    An embedded engine leaves nothing.
+    """
+    if not engine.embedded:
+        retry(engine, lambda: execute_named(engine, "drop_unread"))

@@ -1,0 +1,55 @@
+"""Commands that ask: any SQL, and the questions about a model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from embsql.shells.cli.group import main, open_database, show
+from embsql.sqlfiles import questions
+
+
+@main.command("sql")
+@click.argument("statement")
+@click.pass_context
+def sql_(ctx: click.Context, statement: str) -> None:
+    """Run any SQL, also BigQuery ML's CREATE MODEL, DROP MODEL and functions ML.*.
+
+    Of several statements each answers in turn; the first that fails is the last that runs.
+    """
+    from embsql.api.lexing import split_statements
+
+    with open_database(ctx, new=True) as database:
+        for number, one in enumerate(split_statements(statement)):
+            if number and not ctx.obj["json"]:
+                click.echo()
+            show(ctx, database.sql(one).to_pylist())
+
+
+def _question(name: str, query: str, *, with_model: bool) -> None:
+    """A command that asks one question."""
+
+    def ask(ctx: click.Context, model: str | None = None) -> None:
+        with open_database(ctx) as database:
+            show(
+                ctx,
+                database.ask(
+                    query, **({"model": model} if with_model else {})
+                ).to_pylist(),
+            )
+
+    function: Callable[..., Any] = click.pass_context(ask)
+    if with_model:
+        function = click.argument("model")(function)
+    main.command(name, help=questions.questions()[name.replace("-", "_")].doc)(function)
+
+
+_question("models", "SELECT * FROM embsql.models()", with_model=False)
+_question("runs", "SELECT * FROM embsql.runs($model)", with_model=True)
+_question("training-log", "SELECT * FROM embsql.training_log($model)", with_model=True)
+_question("trials", "SELECT * FROM embsql.trials($model)", with_model=True)
+_question("evaluation", "SELECT * FROM embsql.evaluation($model)", with_model=True)
+_question("gate", "SELECT * FROM embsql.gate($model)", with_model=True)
+_question("validation", "SELECT * FROM embsql.validation($model)", with_model=True)

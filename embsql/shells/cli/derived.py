@@ -1,0 +1,92 @@
+"""Commands that derive something from a run: clusters, maps, tables, features."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from embsql.command_options import Cluster, Features, Materialize, Project
+from embsql.shells.cli.group import main, open_database, show
+from embsql.shells.cli.options import given_options, with_options
+
+
+@main.command("cluster")
+@click.argument("model")
+@with_options(Cluster)
+@click.pass_context
+def cluster_(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Group the items or users of MODEL.
+
+    SELECT * FROM embsql.clusters('MODEL') shows the groups.
+    """
+    with open_database(ctx) as database:
+        show(ctx, [dataclasses.asdict(database.cluster(model, **given_options(given)))])
+
+
+@main.command("project")
+@click.argument("model")
+@with_options(Project)
+@click.pass_context
+def project_(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Draw a map of the items or users of MODEL.
+
+    SELECT * FROM embsql.map('MODEL') gives the points.
+    """
+    with open_database(ctx) as database:
+        show(ctx, [dataclasses.asdict(database.project(model, **given_options(given)))])
+
+
+@main.command("materialize")
+@click.argument("model")
+@with_options(Materialize)
+@click.pass_context
+def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Write the best items of every user of MODEL, and the nearest of every item.
+
+    They are tables for joins.
+    """
+    with open_database(ctx) as database:
+        show(
+            ctx,
+            [dataclasses.asdict(database.materialize(model, **given_options(given)))],
+        )
+
+
+@main.command("features")
+@click.argument("model")
+@with_options(Features)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A .csv or .parquet file to write.",
+)
+@click.pass_context
+def features_(
+    ctx: click.Context, /, model: str, output: Path | None, **given: Any
+) -> None:
+    """Write the wide table of MODEL for other models.
+
+    It has a row per user or item, and each entry of its vector is a column.
+    """
+    with open_database(ctx) as database:
+        table = database.features(model, **given_options(given))
+    if output is None:
+        return show(ctx, table.to_pylist())
+    _save(table, output)
+    return click.echo(f"{len(table)} rows, {table.num_columns} columns in {output}")
+
+
+def _save(table: Any, output: Path) -> None:
+    """Write a table in the format that the file's name ends with."""
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    writers = {".csv": pyarrow.csv.write_csv, ".parquet": pyarrow.parquet.write_table}
+    if output.suffix not in writers:
+        raise click.UsageError(
+            f"--output {output}: a name that ends in .csv or .parquet"
+        )
+    writers[output.suffix](table, output)

@@ -1,0 +1,169 @@
+"""Commands that make runs: train, evaluate, register, cancel; what can be trained."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import click
+
+from embsql import algorithms
+from embsql.api.database import cancel
+from embsql.command_options import Evaluate, RegisterEmbeddings, RegisterText, Train
+from embsql.options import declared
+from embsql.run import Run
+from embsql.shells.cli.group import database_path, main, open_database, show
+from embsql.shells.cli.options import given_options, with_options
+
+
+@main.command(
+    "train", context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
+)
+@click.argument("model")
+@click.option(
+    "--source", required=True, help="A SELECT, or the name of a table or file."
+)
+@click.option(
+    "--algorithm", default="als", show_default=True, help="See: embsql algorithms"
+)
+@with_options(Train)
+@click.pass_context
+def train_(
+    ctx: click.Context, /, model: str, source: str, algorithm: str, **given: Any
+) -> None:
+    """Train MODEL and make it live.
+
+    The algorithm's own options follow as --name value, for example --dim 64.
+    """
+    options = given_options(given) | _extra(ctx.args)
+    algorithms.check_option_names(algorithm, options)
+    with open_database(ctx, new=True) as database:
+        run = database.train(
+            model, source, algorithm=algorithm, progress=True, **options
+        )
+    show(ctx, [_row(model, run) | (run.metrics if ctx.obj["json"] else {})])
+    if run.metrics and not ctx.obj["json"]:
+        show(
+            ctx,
+            [{"metric": name, "value": value} for name, value in run.metrics.items()],
+        )
+    if run.refused:
+        remedy = (
+            f"Read it as {model}@{run.run_id}, or make it live: embsql promote "
+            f"{model}@{run.run_id}"
+        )
+        raise click.ClickException(
+            f"run {run.run_id} was not made live: {run.refused}. {remedy}"
+        )
+
+
+def _row(model: str, run: Run) -> dict[str, Any]:
+    """What is shown of a run that was made."""
+    return {
+        "model": model,
+        "run_id": run.run_id,
+        "status": run.status,
+        "skipped": run.skipped,
+    }
+
+
+def _extra(words: list[str]) -> dict[str, Any]:
+    """--dim 64 --reg=0.1 -> {"dim": "64", "reg": "0.1"}"""
+    options: dict[str, Any] = {}
+    rest = [
+        part
+        for word in words
+        for part in (word.split("=", 1) if word.startswith("--") else [word])
+    ]
+    while rest:
+        name, value = rest.pop(0), rest.pop(0) if rest else ""
+        if not name.startswith("--") or not value:
+            raise click.UsageError(
+                f"expected --option value, got {name} {value}".rstrip()
+            )
+        key = name[2:].replace("-", "_")
+        if key in options:
+            raise click.UsageError(f"{name} is given twice")
+        options[key] = value
+    return options
+
+
+@main.command("evaluate")
+@click.argument("model")
+@with_options(Evaluate)
+@click.pass_context
+def evaluate_(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Measure the live run of MODEL, or run 7 as MODEL@7."""
+    with open_database(ctx) as database:
+        figures = database.evaluate(model, **given_options(given))
+    show(ctx, [{"metric": name, "value": value} for name, value in figures.items()])
+
+
+@main.command("register-embeddings")
+@click.argument("model")
+@click.option("--items", required=True, help="A SELECT of item_id and embedding.")
+@with_options(RegisterEmbeddings)
+@click.pass_context
+def register_embeddings_(
+    ctx: click.Context, /, model: str, items: str, **given: Any
+) -> None:
+    """Make vectors from elsewhere a model that every question works on; nothing is trained."""
+    with open_database(ctx, new=True) as database:
+        run = database.register_embeddings(model, items, **given_options(given))
+    show(ctx, [_row(model, run)])
+
+
+@main.command("register-text")
+@click.argument("model")
+@click.option(
+    "--items", required=True, help="A SELECT of item_id and one column of text."
+)
+@with_options(RegisterText)
+@click.pass_context
+def register_text_(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
+    """Make texts a model that every question works on.
+
+    Nothing is downloaded, and no text is read twice.
+    """
+    with open_database(ctx, new=True) as database:
+        run = database.register_text(model, items, **given_options(given))
+    show(ctx, [_row(model, run)])
+
+
+@main.command("cancel")
+@click.argument("model")
+@click.pass_context
+def cancel_(ctx: click.Context, model: str) -> None:
+    """Stop the training of MODEL, also one in another process; what is live stays live."""
+    here = cancel(database_path(ctx), model)
+    asked = f"the trainer of {model} was asked to stop"
+    other = f"another process holds the file; if it trains {model}, it will stop"
+    click.echo(asked if here else other)
+
+
+@main.command("algorithms")
+@click.argument("name", required=False)
+@click.pass_context
+def algorithms_(ctx: click.Context, name: str | None) -> None:
+    """What can be trained; with NAME, its manual and every option with default and reason."""
+    if name is None:
+        rows = [
+            {"algorithm": known, "what": _first_line(algorithms.find(known))}
+            for known in algorithms.names()
+        ]
+        return show(ctx, rows)
+    cls = algorithms.find(name)
+    if not ctx.obj["json"]:
+        click.echo(f"{inspect.cleandoc(cls.__doc__ or '')}\n")
+    show(
+        ctx,
+        [
+            {"option": o.name, "default": o.default, "reason": o.reason}
+            for o in declared(cls)
+        ],
+    )
+    return None
+
+
+def _first_line(cls: type[Any]) -> str:
+    return (cls.__doc__ or "").strip().splitlines()[0]
