@@ -7,12 +7,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ENGINES
-from tests.faults import hostile, kills, readers, seen, trainers, zygote
+from tests.faults import dbt, hostile, kills, readers, seen, trainers, zygote
 from tests.faults.acts import ALL
 from tests.faults.payloads import PAYLOADS
 from tests.faults.result import Totals, Tried, resumed
@@ -64,6 +65,12 @@ def test_a_loss_is_found() -> None:
     assert seen.changed(before, before | {"live m": "3"}, after)
     assert seen.unlike(before, after | {"run 3": "c"})
     assert not seen.unlike(before, after | {"run 3": "b"})
+
+
+@pytest.mark.skipif(find_spec("dbt") is not None, reason="dbt is installed here")
+def test_dbt_is_killed_where_it_is_installed() -> None:
+    with pytest.raises(SystemExit, match="dbt is not installed here: make"):
+        dbt.tries(1, 0, ["duckdb"])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
