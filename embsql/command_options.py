@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from embsql.data import Similarity
-from embsql.options import Count, Range, Ranks, Seed, Share, Threads
+from embsql.options import Count, Range, Ranks, Seed, Share, Threads, require
 
 Entity = Literal["item", "user"]
 SplitName = Literal["auto", "last", "time", "random"]  # what a split holds out
@@ -46,7 +46,7 @@ class Train:
     item_features: Any | None = None  # a SELECT of item_id and what is known of each
     # a SELECT of source_node, target_node and weight: edges between items, to walk on
     graph: Any | None = None
-    # go on from the live run's vectors, where the algorithm can
+    # go on from the live run's vectors, where one is live; some algorithms start afresh, and refuse
     warm_start: bool = False
     # a folder where a training that is killed leaves how far it came
     checkpoint_dir: str | None = None
@@ -113,6 +113,10 @@ class Materialize:
     users: bool = True  # whether to write embsql.top_items
     items: bool = True  # whether to write embsql.neighbors
     threads: Threads | None = None  # threads to use; none: every core
+
+    def __post_init__(self) -> None:
+        allowed = "true where items is false: one of the two tables is to be written"
+        require(self, allowed, users=self.users or self.items)
 
 
 @dataclass(frozen=True, kw_only=True)

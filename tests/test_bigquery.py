@@ -471,12 +471,25 @@ def test_explicit_feedback_without_ratings_is_said(db) -> None:
     )
 
 
-def test_few_rows_are_not_measured_unless_it_is_said(db) -> None:
+@pytest.mark.parametrize("measuring", ["", ", gate = TRUE, gate_tolerance = 0.1"])
+def test_few_rows_are_not_measured_unless_it_is_said(db, measuring: str) -> None:
     """Nobody has two pairs, so nothing can be held out."""
     source = "SELECT i AS user_id, i % 3 AS item_id, 1 + i % 2 AS rating FROM range(9) AS t (i)"
-    assert created(db, SMALL, source)["status"] == "ready"
+    assert created(db, f"{SMALL}{measuring}", source)["status"] == "ready"
     with pytest.raises(errors.NotEvaluated):
         created(db, f"{SMALL}, data_split_method = 'random'", source)
+
+
+def test_the_gate_has_the_tolerance_that_is_given(db) -> None:
+    source = RATED.format(user="user_id", item="item_id", rating="rating")
+    created(db, f"{SMALL}, gate = TRUE, gate_tolerance = 0.25", source)
+    assert db.ask("SELECT tolerance FROM embsql.gates").to_pylist() == [
+        {"tolerance": 0.25}
+    ]
+    with pytest.raises(
+        errors.InvalidArgument, match="gate_tolerance must be given together with"
+    ):
+        created(db, f"{SMALL}, gate_tolerance = 0.25", source)
 
 
 def test_own_algorithms_keep_their_own_defaults(db) -> None:

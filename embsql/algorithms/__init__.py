@@ -31,6 +31,9 @@ class Algorithm(Protocol):
     # whether a training that was killed can go on from a checkpoint: what nn.trainer trains
     resumes: ClassVar[bool]
 
+    # whether it can go on from the vectors of an earlier run
+    warm_starts: ClassVar[bool]
+
     on_gpu: ClassVar[bool]  # whether it can train on one
     sides: ClassVar[tuple[str, ...]]  # side inputs that it can learn from
 
@@ -59,6 +62,7 @@ def algorithm(cls: Class) -> Class:
     cls.ordered = getattr(cls, "ordered", False)
     cls.encodes = getattr(cls, "encodes", False)
     cls.resumes = getattr(cls, "resumes", False)
+    cls.warm_starts = getattr(cls, "warm_starts", False)
     cls.on_gpu = getattr(cls, "on_gpu", False)
     cls.sides = getattr(cls, "sides", ())
     cls.explicit = getattr(cls, "explicit", False)
@@ -105,6 +109,12 @@ def readers(option: str) -> str:
     """The algorithms that can learn from a side input, as a sentence ends."""
     able = [name for name in names() if option in find(name).sides]
     return f"{' and '.join(able)} {'do' if len(able) > 1 else 'does'}"
+
+
+def warm_starters() -> str:
+    """The algorithms that can go on from the vectors of an earlier run, in words."""
+    *others, last = [name for name in names() if find(name).warm_starts]
+    return f"{', '.join(others)} and {last}"
 
 
 def check_option_names(algorithm: str, given: Iterable[str]) -> None:

@@ -62,7 +62,6 @@ class Item2Vec:
 
     name: ClassVar[str]  # set by @algorithm
     ordered: ClassVar[bool] = True
-    on_gpu: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("item_features",)  # with metadata_cols
 
     dim: Dim = 64  # length of the vectors: 50 to 128 suit most catalogs
@@ -97,6 +96,16 @@ class Item2Vec:
         # there is only one, and `run.report` is called as often
         if self.method == "ppmi":
             object.__setattr__(self, "epochs", 1)
+
+    @property
+    def warm_starts(self) -> bool:
+        """Where it learns by steps, which ppmi does not."""
+        return self.method != "ppmi"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Where it learns by steps: ppmi counts."""
+        return self.method != "ppmi"
 
     @property
     def inputs(self) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ class Node2Vec:
     warm_start, training goes on from the live run's vectors.
     """
 
+    warm_starts: ClassVar[bool] = True
     on_gpu: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("graph",)
 

@@ -64,6 +64,7 @@ class TwoTower:
     on_gpu: ClassVar[bool] = True
     sides: ClassVar[tuple[str, ...]] = ("user_features", "item_features")
     resumes: ClassVar[bool] = True
+    warm_starts: ClassVar[bool] = True
 
     dim: Dim = 64  # length of the vectors
     epochs: Count = 20  # passes over the pairs

@@ -257,12 +257,12 @@ class Database:
         `force`. `user_features` and `item_features` are sources of an id and what is known of each,
         for algorithms that can use it; `graph` one of source_node, target_node and weight, edges
         between items, for those that walk on a graph. With `warm_start` training goes on from the
-        live run's vectors, whose axes stay comparable, where the algorithm can. With
-        `checkpoint_dir`, a folder, a training by epochs that was killed goes on where it was, when
-        the same is trained again. `progress` shows a bar (by default in a terminal). With
-        `n_trials` options may have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many
-        settings are tried on a part of the interactions, and the run is trained with the best
-        (`embsql.trials` has them all).
+        live run's vectors, whose axes stay comparable, and starts afresh where nothing is live;
+        an algorithm that cannot refuses it. With `checkpoint_dir`, a folder, a training by epochs
+        that was killed goes on where it was, when the same is trained again. `progress` shows a bar
+        (by default in a terminal). With `n_trials` options may have several values,
+        dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are tried on a part of the
+        interactions, and the run is trained with the best (`embsql.trials` has them all).
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays

@@ -22,6 +22,7 @@ class Registered:
     ordered: ClassVar[bool] = False
     encodes: ClassVar[bool] = False
     resumes: ClassVar[bool] = False
+    warm_starts: ClassVar[bool] = False
     on_gpu: ClassVar[bool] = False
     sides: ClassVar[tuple[str, ...]] = ()
     inputs: ClassVar[tuple[str, ...]] = ()

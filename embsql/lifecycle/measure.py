@@ -356,6 +356,7 @@ def _of_part(
         )
         raise NotEvaluated(name=reference, reason=reason)
     plan = plan_of(engine, record, evaluate=True, **wanted)
+    plan.check_machine()
     rows = (
         query_named(engine, "repeated_pairs", run_id=run.run_id)
         if plan.cuts_events

@@ -67,10 +67,7 @@ class Plan:
     search: tune.Search | None = None
 
     def __post_init__(self) -> None:
-        """Refuse options that do not go together, or that cannot be had here.
-
-        Raises InvalidArgument, MissingExtra and NoGpu.
-        """
+        """Refuse options that do not go together. Raises InvalidArgument."""
         keeps = self.checkpoint_dir is None or self.algorithm.resumes
         allowed = {
             "test": (
@@ -95,7 +92,21 @@ class Plan:
                 raise InvalidArgument(
                     name=name, allowed=words, value=shown(str(getattr(self, name)))
                 )
-        _check_torch(self.algorithm, self.device)
+
+    def check_machine(self) -> None:
+        """Refuse what cannot be trained here. Raises MissingExtra and NoGpu."""
+        on_gpu = self.device == "cuda"
+        if (self.algorithm.resumes or on_gpu) and find_spec("torch") is None:
+            what = (
+                self.algorithm.name if self.algorithm.resumes else "training on a GPU"
+            )
+            raise MissingExtra(what=what, package="torch", extra="torch")
+        if not on_gpu:
+            return
+        from embsql.factorization.torch import has_gpu  # here: torch is slow to import
+
+        if not has_gpu():
+            raise NoGpu
 
     @property
     def _measuring(self) -> dict[str, tuple[bool, str]]:
@@ -114,17 +125,24 @@ class Plan:
             "split": split,
             "repeats": (cuts or not self.repeats, f"{only} or n_trials"),
             "gate": (self.evaluate or self.gate, only),
-            "gate_tolerance": (self.evaluate or self.gate_tolerance == TOLERANCE, only),
+            "gate_tolerance": (
+                (self.evaluate and self.gate) or self.gate_tolerance == TOLERANCE,
+                f"{only} and gate",
+            ),
         }
 
     @property
     def _training(self) -> dict[str, tuple[bool, str]]:
         """Whether the algorithm reads what is given beside the source, where it is to train."""
         algorithm = self.algorithm
-        fits = self.device == "cpu" or algorithm.on_gpu
-        checks = {
-            "device": (fits, f"cpu with {algorithm.name}, which trains nowhere else")
-        }
+        checks = {}
+        if self.device != "cpu" and not algorithm.on_gpu:
+            words = _unable(algorithm, "on_gpu", "which trains nowhere else")
+            checks["device"] = (False, f"cpu with {words}")
+        if self.warm_start and not algorithm.warm_starts:
+            able = f"{algorithms.warm_starters()} go on from the live run's vectors"
+            words = _unable(algorithm, "warm_starts", f"which starts afresh; {able}")
+            checks["warm_start"] = (False, f"false with {words}")
         for name in SIDE_INPUTS:
             if getattr(self, name) and name not in algorithm.inputs:
                 checks[name] = (False, f"left out: {_unread(algorithm, name)}")
@@ -175,28 +193,25 @@ class Plan:
         return 10 if 10 in self.k else self.k[0]
 
 
-def _check_torch(algorithm: Algorithm, device: str) -> None:
-    """Whether what is to train can, before anything is read. Raises MissingExtra and NoGpu."""
-    on_gpu = device == "cuda"
-    if (algorithm.resumes or on_gpu) and find_spec("torch") is None:
-        what = algorithm.name if algorithm.resumes else "training on a GPU"
-        raise MissingExtra(what=what, package="torch", extra="torch")
-    if not on_gpu:
-        return
-    from embsql.factorization.torch import has_gpu  # here: torch is slow to import
-
-    if not has_gpu():
-        raise NoGpu
+def _unable(algorithm: Algorithm, attribute: str, otherwise: str) -> str:
+    """An algorithm that cannot do something, with these options or `otherwise`."""
+    if isinstance(getattr(type(algorithm), attribute), property):
+        return f"{algorithm.name} and these options; {_see(algorithm)}"
+    return f"{algorithm.name}, {otherwise}"
 
 
 def _unread(algorithm: Algorithm, name: str) -> str:
     """That an algorithm does not read a side input, and which do, or would with other options."""
     if name in algorithm.sides:
         return (
-            f"{algorithm.name} does not read it with these options; see embsql algorithms "
-            f"{algorithm.name}"
+            f"{algorithm.name} does not read it with these options; {_see(algorithm)}"
         )
     return f"{algorithm.name} does not read it, {algorithms.readers(name)}"
+
+
+def _see(algorithm: Algorithm) -> str:
+    """Where its options are."""
+    return f"see embsql algorithms {algorithm.name}"
 
 
 def plan_of(engine: Engine, record: dict[str, Any], **wanted: Any) -> Plan:

@@ -73,6 +73,9 @@ def complete(
     What else it reads is in `reader`.
     """
     registry.check_name(plan.model_name)
+    # what is unchanged needs no training, which only a look at the source can say
+    if plan.force or registry.live_run_id(engine, plan.model_name) is None:
+        plan.check_machine()
     run_id = registry.next_run(engine)
     with Lease(engine, plan.model_name, run_id) as lease:
         run = Run(
@@ -194,6 +197,7 @@ def _run_stages(
     split_name = split_name_of(plan, data) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
         return
+    plan.check_machine()
     plan = _resolve_search(engine, plan, data, run)
     before = live_vectors(engine, plan, data) if plan.warm_start else None
     run.checkpoints = _checkpoints(plan, source_hash, before)

@@ -154,6 +154,10 @@ def test_what_is_made_of_a_run_is_checked_alike(on_duckdb) -> None:
     assert 'cluster has no option "normalise". Did you mean "normalize"?' in message(
         on_duckdb, "shop"
     )
+    on_duckdb.model("shop", EVENTS, dim=4, materialize={"users": False, "items": False})
+    assert "materialize: users must be true where items is false" in message(
+        on_duckdb, "shop"
+    )
     on_duckdb.model(
         "shop",
         EVENTS,

@@ -14,6 +14,7 @@ from tests.faults.result import resumed
 PARTS = {
     "kills": "a process or a server that is killed, at a step or at any moment",
     "networks": "likewise, of trainings by torch",
+    "dbt": "likewise, of `dbt run` where dbt is installed",
     "limits": "a full disk, a statement's timeout, a connection that is cut",
     "readers": "answers while versions change and go",
     "trainers": "64 trainers of 8 models, and 64 processes at one file",

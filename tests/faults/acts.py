@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import embsql
+from embsql import engines
 from embsql.errors import UnknownRun
+from embsql.lifecycle import registry
 from embsql.shells import worker as workers
 from tests.faults.versions import ITEMS, USERS, version
 
@@ -30,6 +32,15 @@ FROM embsql.train(
     'm', $source, options => '{"dim": 4, "epochs": 2, "threads": 1, "seed": %s, "force": true}'
 ) AS done
 """
+MADE_OF_LIVE = """
+SELECT
+    model.live_run,
+    (SELECT count(*) FROM embsql.top_items AS top WHERE top.run_id = model.live_run) AS top_items,
+    (SELECT count(*) FROM embsql.clusters AS made WHERE made.run_id = model.live_run) AS clusters
+FROM embsql.models AS model
+WHERE model.model_name = 'm'
+"""
+PROJECT = "project"  # the folder of dbt's
 COUNTS = {"users": USERS, "items": ITEMS}
 PUBLISHED = range(
     9001, 9009
@@ -61,6 +72,7 @@ class Given:
     runs: list[int]  # of the model m that are finished, the live one last
     beside: Path  # a folder that the database's file is in, or would be
     draw: random.Random
+    target: str  # the database, as `connect` takes it
 
 
 Act = Callable[
@@ -123,6 +135,26 @@ def gru4rec(given: Given) -> int | None:
     return train(
         given.database, "gru4rec", "m", given.draw.randrange(10**6), source=TIMED
     )
+
+
+def dbt_run(given: Given) -> int:
+    """`dbt run` of a project in the folder above: an embedding, and what is made of its run."""
+    # here: only where dbt is installed
+    from tests.faults.dbt import run
+
+    database, seed = given.database, given.draw.randrange(10**6)
+    if database.engine.embedded:
+        database.close()  # dbt opens the file itself
+    else:
+        database.engine.run(LATER)
+    run(given.beside.parent / PROJECT, database.engine.name, given.target, seed)
+    if database.engine.embedded:
+        database.engine = engines.open_engine(given.target)
+    registry.sweep(database.engine)  # what dbt's own session could read while it waited
+    (live,) = database.ask(MADE_OF_LIVE).to_pylist()
+    assert live["top_items"], live
+    assert live["clusters"], live
+    return int(live["live_run"])
 
 
 def evaluate(given: Given) -> None:
@@ -236,7 +268,8 @@ ACTS = {
     "postgres": ANYWHERE | _named(publish_there, worker),
 }
 NETWORKS = _named(two_tower, sasrec, gru4rec)  # by torch
-ALL = ACTS["duckdb"] | ACTS["postgres"] | NETWORKS
+DBT = _named(dbt_run)  # where dbt is installed
+ALL = ACTS["duckdb"] | ACTS["postgres"] | NETWORKS | DBT
 
 
 def fill(database: embsql.Database) -> None:

@@ -59,18 +59,19 @@ def endless(
     acts: dict[str, Act] | None = None,
     server: Server = durable,
     disk: Path | None = None,
+    world: type[World] | None = None,
 ) -> Iterator[Tried]:
     """Acts ended by a blow of those of their engine, from the first try on."""
     with ExitStack() as opened:
         worlds = [
-            opened.enter_context(living(engine, server, acts, disk))
+            opened.enter_context(living(engine, server, acts, disk, world))
             for engine in engines
         ]
         number = first
         while True:
-            world = worlds[number % len(worlds)]
+            here = worlds[number % len(worlds)]
             draw = random.Random(f"{seed} {number}")
-            yield world.tried(draw, blows[world.engine])
+            yield here.tried(draw, blows[here.engine])
             number += 1
 
 
@@ -93,11 +94,12 @@ def living(
     server: Server = durable,
     acts: dict[str, Act] | None = None,
     disk: Path | None = None,
+    world: type[World] | None = None,
 ) -> Iterator[World]:
     """An engine's database, while a block runs; its server is on that disk."""
     acts = acts or ACTS[engine]
     with PLACES[engine](server, acts) as place:
-        yield World(engine, place, acts, disk)
+        yield (world or World)(engine, place, acts, disk)
 
 
 @contextmanager

@@ -12,10 +12,13 @@ from typing import Any
 
 import embsql
 from tests.faults.result import Tried
-from tests.faults.versions import next_move, read, version
+from tests.faults.versions import READS, next_move, read, version
+from tests.faults.zygote import LONG
 from tests.servers import started
 
 READERS = 4  # of each engine
+# reads of an engine from one change of its version to the next: changing costs as much as ten
+BETWEEN = 100
 Wrong = list[str]
 Server = Callable[[], Any]  # what starts one while a block runs
 
@@ -29,42 +32,53 @@ def tries(_seed: int, _first: int, engines: list[str]) -> Iterator[Tried]:
 
 
 @contextmanager
-def side(name: str, server: Server = started) -> Iterator[Callable[[int], Tried]]:
-    """What changes the version of one engine's database once, while readers read."""
+def side(
+    name: str, server: Server = started, between: int = BETWEEN
+) -> Iterator[Callable[[int], Tried]]:
+    """What changes the version of one engine's database once, while readers read so often."""
     with PLACES[name](server) as (target, opening), embsql.connect(target) as database:
         version(database, 1)
         with reading(lambda: opening(database)) as taken:
 
             def change(number: int) -> Tried:
                 move = next_move(database, number)
-                reads, wrong = taken()
-                return Tried(
-                    Counter({f"{name} {move}": 1, f"{name} reads": reads}), wrong
-                )
+                found, wrong = taken(between)
+                found[move] = 1
+                counts = {f"{name} {what}": many for what, many in found.items()}
+                return Tried(Counter(counts), wrong)
 
             yield change
 
 
 @contextmanager
-def reading(opening: Callable[[], Any]) -> Iterator[Callable[[], tuple[int, Wrong]]]:
-    """Readers, each with its connection; what takes how many reads there were, and what failed."""
-    over, lock = threading.Event(), threading.Lock()
-    counts, wrong = [0], []
+def reading(
+    opening: Callable[[], Any],
+) -> Iterator[Callable[[int], tuple[Counter[str], Wrong]]]:
+    """Readers, each with its connection.
+
+    What takes how many statements were read, once there are so many, and what failed.
+    """
+    over, changed = threading.Event(), threading.Condition()
+    counts: Counter[str] = Counter()
+    wrong: Wrong = []
 
     def work(begin: int) -> None:
         with closing(opening()) as connection:
             for number in itertools.count(begin):
                 if over.is_set():
                     return
-                found = read(connection, number)
-                with lock:
-                    counts[0] += 1
+                asked = READS[number % len(READS)]
+                found = read(connection, asked)
+                with changed:
+                    counts.update(reads=1, answers=asked.answers)
                     wrong.extend(found)
+                    changed.notify()
 
-    def taken() -> tuple[int, Wrong]:
-        with lock:
-            result = counts[0], wrong[:]
-            counts[0] = 0
+    def taken(least: int) -> tuple[Counter[str], Wrong]:
+        with changed:
+            assert changed.wait_for(lambda: counts["reads"] >= least, LONG), "it hangs"
+            result = counts.copy(), wrong[:]
+            counts.clear()
             wrong.clear()
             return result
 

@@ -7,16 +7,17 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ENGINES
-from tests.faults import hostile, kills, readers, seen, trainers, zygote
+from tests.faults import dbt, hostile, kills, readers, seen, trainers, zygote
 from tests.faults.acts import ALL
 from tests.faults.payloads import PAYLOADS
 from tests.faults.result import Totals, Tried, resumed
-from tests.faults.versions import read, version
+from tests.faults.versions import READS, read, version
 from tests.faults.zygote import returned
 
 KILLED, LIMITED = (
@@ -66,12 +67,21 @@ def test_a_loss_is_found() -> None:
     assert not seen.unlike(before, after | {"run 3": "b"})
 
 
+@pytest.mark.skipif(find_spec("dbt") is not None, reason="dbt is installed here")
+def test_dbt_is_killed_where_it_is_installed() -> None:
+    with pytest.raises(SystemExit, match="dbt is not installed here: make"):
+        dbt.tries(1, 0, ["duckdb"])
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_readers_see_one_whole_version(engine: str, server) -> None:
-    with readers.side(engine, server) as change:
+    with readers.side(engine, server, between=3) as change:
         tried = [change(number) for number in (2, 3)]  # a promotion, a rollback
     assert [wrong for each in tried for wrong in each.wrong] == []
-    assert sum(each.counts[f"{engine} reads"] for each in tried) > 4
+    assert sum(each.counts[f"{engine} reads"] for each in tried) > 5
+
+
+ABOUT_OTHERS = READS[2:4]  # items, which do not change
 
 
 def test_a_mixed_answer_is_found(db) -> None:
@@ -80,8 +90,8 @@ def test_a_mixed_answer_is_found(db) -> None:
         "UPDATE embsql.item_embeddings SET embedding = [2, 0], norm = 2 WHERE item_id = 'i0001'"
     )
     reader = db.engine.second()
-    assert read(reader, 0)
-    assert read(reader, 1)
+    for asked in READS:
+        assert bool(read(reader, asked)) != (asked in ABOUT_OTHERS)
     reader.close()
 
 

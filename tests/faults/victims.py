@@ -22,13 +22,15 @@ from embsql.engines.duckdb import DuckDB
 from embsql.engines.postgres import PostgreSQL
 from embsql.errors import CannotOpen, EmbsqlError
 from tests.faults import earlier, seen
-from tests.faults.acts import ALL, Given, fill, fill_source
+from tests.faults.acts import ALL, DBT, Given, fill, fill_source
 
 # seconds a server is given to recover, and a backend to notice that its client is gone
 PATIENCE = 60
 OTHERS = """
 SELECT 1 FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = 'embsql' AND pid <> pg_backend_pid()
+WHERE datname = current_database()
+    AND application_name IN ('embsql', 'dbt')
+    AND pid <> pg_backend_pid()
 """
 
 
@@ -50,10 +52,16 @@ class Asked:
             else embsql.connect(self.target)
         )
 
+    @property
+    def threaded(self) -> bool:
+        """Whether other threads than the main one do it."""
+        return self.act in DBT
+
     def done_in(self, database: embsql.Database) -> int | None:
         """Do it."""
         draw = random.Random(self.draws)
-        return ALL[self.act](Given(database, self.runs, self.folder, draw))
+        given = Given(database, self.runs, self.folder, draw, self.target)
+        return ALL[self.act](given)
 
 
 # --- the victim ----------------------------------------------------------------------------------
@@ -88,7 +96,7 @@ def victim(asked: Asked, limits: Limits, pipe: Connection) -> None:
         with asked.opened() as database:
             pipe.send(("begins", _backend(database)))
             limits.set_in(database)
-            with steps(pipe, limits.step):
+            with steps(pipe, limits.step, every=asked.threaded):
                 asked.done_in(database)
         pipe.send(("ended", "done"))
     except EmbsqlError as error:
@@ -105,12 +113,17 @@ def _backend(database: embsql.Database) -> int:
 
 
 @contextmanager
-def steps(pipe: Connection | None = None, last: int = 0) -> Iterator[list[str]]:
-    """Count what the main thread does to the database and to files, and die at the last step."""
+def steps(
+    pipe: Connection | None = None, last: int = 0, *, every: bool = False
+) -> Iterator[list[str]]:
+    """Count what the main thread, or every one, does to the database and to files.
+
+    Die at the last step.
+    """
     taken: list[str] = []
 
     def step(name: str) -> None:
-        if threading.current_thread() is threading.main_thread():
+        if every or threading.current_thread() is threading.main_thread():
             taken.append(name)
             if pipe and len(taken) == last:
                 pipe.send(("step", name))
@@ -235,7 +248,7 @@ def _again(asked: Asked, gone: int) -> Found:
         found = _parts(look, asked.folder)
         wrong = [f"at once: {each}" for each in look.contradictions(gone)]
         begin = time.monotonic()
-        with steps() as taken:
+        with steps(every=asked.threaded) as taken:
             live = asked.done_in(database)
         seconds = time.monotonic() - begin
         look = seen.Look(database)

@@ -14,6 +14,7 @@ import pytest
 
 import embsql
 from embsql import algorithms
+from embsql.shells import worker
 
 FOLDER = Path(__file__).parent / "earlier"
 ANSWERS = json.loads((FOLDER / "answers.json").read_text())
@@ -96,3 +97,52 @@ def test_a_server_of_then_has_the_functions_of_now(empty, pg) -> None:
         assert not database.ask(
             "SELECT to_regclass('embsql.solvers') AS gone"
         ).to_pylist()[0]["gone"]
+
+
+PAIRS = (
+    "SELECT i % 9 AS user_id, i * i % 7 AS item_id FROM generate_series(1, 99) AS t (i)"
+)
+JOBS = [  # as they were left, and how each ends
+    (
+        ("train", "m", PAIRS, "als", '{"alpha0": 1}'),
+        'als has no option "alpha0".',
+        "unobserved_weight",
+    ),
+    (("train", "m", PAIRS, "dual", "{}"), 'no algorithm named "dual"', "half_als"),
+    (
+        ("train", "m", PAIRS, "item2vec", '{"method": "counts"}'),
+        "got 'counts'",
+        "skipgram or cbow or ppmi",
+    ),
+    (("train", "m", PAIRS, "als", '{"dim": 2}'), "may be read", "ask again"),
+    (
+        ("cluster", "m", "item", "2", "default", "", '{"raw": true}'),
+        'cluster has no option "raw".',
+        "normalize",
+    ),
+    (("evaluate", "m", '{"tolerance": 1}'), 'no option "tolerance"', "split"),
+    (("materialise", "m", "3", "true", "true"), 'model "m" has no live run', "Train"),
+]
+LEAVE = """
+INSERT INTO embsql.jobs (command, model_name, words, status, attempts, enqueued_at, start_after)
+VALUES (%s, 'm', %s, 'queued', 0, now(), now())
+"""
+
+
+def test_a_job_of_then_ends_with_the_words_of_now(empty) -> None:
+    """What was asked under an earlier name is refused, with what there is, and asked anew."""
+    with psycopg.connect(empty) as connection:
+        connection.execute(lzma.decompress((FOLDER / "server.sql.xz").read_bytes()))
+        for (command, *words), _, _ in JOBS:
+            connection.execute(LEAVE, [command, words])
+    lines: list[str] = []
+    with embsql.connect(empty, install=True) as database:
+        worker.run(empty, once=True, log=lines.append)
+        ended = database.ask(
+            "SELECT status, error FROM embsql.jobs ORDER BY job_id"
+        ).to_pylist()
+    for row, (_, wrong, now) in zip(ended, JOBS, strict=True):
+        assert row["status"] == "failed"
+        assert wrong in row["error"]
+        assert now in row["error"]
+    assert not [line for line in lines if " raised " in line], "nobody's own error"

@@ -14,7 +14,9 @@ import pytest
 
 import embsql
 from embsql import errors
+from embsql.algorithms import Algorithm
 from embsql.algorithms.als import ALS
+from embsql.algorithms.item2vec import Item2Vec
 from embsql.derived import clusters, maps, topk_tables
 from embsql.lifecycle import forgetting, publish, run_rows, train
 from embsql.lifecycle.plan import Plan
@@ -74,8 +76,14 @@ def dump(database: embsql.Database, folder: Path) -> bytes:
     return outcome.stdout
 
 
+FACTORS = ALS(dim=2, epochs=2)
+
+
 def trained(
-    database: embsql.Database, epoch: Callable[[], None] | None = None, **wanted
+    database: embsql.Database,
+    epoch: Callable[[], None] | None = None,
+    algorithm: Algorithm = FACTORS,
+    **wanted,
 ) -> int:
     """Train; meanwhile, after the first epoch, something happens. The number of the run."""
 
@@ -83,9 +91,7 @@ def trained(
         if number == 1 and epoch:
             epoch()
 
-    plan = Plan(
-        "shop", sources.source(EVENTS, "source"), ALS(dim=2, epochs=2), **wanted
-    )
+    plan = Plan("shop", sources.source(EVENTS, "source"), algorithm, **wanted)
     return int(train.train(database.engine, plan, listen).run_id or 0)
 
 
@@ -125,7 +131,9 @@ def test_a_training_in_flight_ends_without_the_person(shop, other, tmp_path) -> 
         assert other.forget(ADA) > 4
         other.engine.run(f"DELETE FROM events WHERE user_id = '{ADA}'")
 
-    run_id = trained(shop, forget, warm_start=True, force=True)
+    run_id = trained(
+        shop, forget, Item2Vec(dim=2, epochs=2), warm_start=True, force=True
+    )
     assert shop.ask("SELECT live_run FROM embsql.models()").to_pylist() == [
         {"live_run": run_id}
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -389,7 +391,19 @@ def test_what_an_algorithm_does_not_read_is_refused(
             {"evaluate": True, "test": "ev", "split": "random"},
             "split must be left out with test",
         ),
+        (
+            {"evaluate": True, "gate": False, "gate_tolerance": 0.5},
+            "gate_tolerance must be given together with evaluate and gate",
+        ),
         ({"algorithm": "svd", "device": "cuda"}, "device must be cpu with svd"),
+        (
+            {"algorithm": "item2vec", "method": "ppmi", "device": "cuda"},
+            "device must be cpu with item2vec and these options; see embsql algorithms item2vec",
+        ),
+        (
+            {"algorithm": "item2vec", "method": "ppmi", "warm_start": True},
+            "warm_start must be false with item2vec and these options; see embsql algorithms item2vec",
+        ),
         (
             {"user_col": "user_id", "item_col": "USER_ID"},
             "item_col must be another column than that of users",
@@ -412,6 +426,35 @@ def test_no_option_is_without_effect(
 
 
 @pytest.mark.parametrize(
+    "algorithm", ["als", "content", "fusion", "half_als", "neural_content", "svd"]
+)
+def test_a_warm_start_of_what_starts_afresh_is_refused(
+    here: embsql.Database, algorithm: str
+) -> None:
+    words = (
+        f"warm_start must be false with {algorithm}, which starts afresh; bert4rec, gru4rec, "
+        "item2vec, node2vec, sasrec, two_tower and youtube_dnn go on"
+    )
+    with pytest.raises(errors.InvalidArgument, match=words):
+        here.train("m", "ev", algorithm=algorithm, warm_start=True)
+
+
+@pytest.mark.parametrize("algorithm", names())
+def test_a_warm_start_is_read_by_those_that_are_said_to(algorithm: str) -> None:
+    """Where an algorithm starts from is `run.before`, of which its own file or its family's reads."""
+    folder = Path(inspect.getfile(find(algorithm))).parents[1]
+    network = re.search(
+        r'train_network\(\s*"(\w+)\.', inspect.getsource(find(algorithm).fit)
+    )
+    file = (
+        folder / "nn" / f"{network[1]}.py"
+        if network
+        else folder / "algorithms" / f"{algorithm}.py"
+    )
+    assert bool(find(algorithm).warm_starts) == ("run.before" in file.read_text())
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"algorithm": "two_tower"}, "two_tower needs the Python package torch"),
@@ -424,6 +467,25 @@ def test_that_torch_is_missing_is_reported_before_anything_is_read(
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(errors.MissingExtra, match=words):
         here.train("m", "no_such_table", **options)
+
+
+def test_what_is_unchanged_needs_no_torch(
+    each: embsql.Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = (
+        "SELECT i % 4 AS user_id, i % 7 AS item_id FROM generate_series(1, 28) AS t (i)"
+    )
+    options: dict[str, Any] = {"algorithm": "two_tower", "dim": 2, "epochs": 1}
+    options |= {"evaluate": True, "gate": False}
+    first = each.train("m", source, **options)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    again = each.train("m", source, **options)
+    assert (again.skipped, again.run_id) == (True, first.run_id)
+    for changed in ({"dim": 3}, {"force": True}):
+        with pytest.raises(errors.MissingExtra, match="two_tower needs"):
+            each.train("m", source, **options | changed)
+    with pytest.raises(errors.MissingExtra, match="two_tower needs"):
+        each.evaluate("m")
 
 
 NONE = "SELECT i % 2 AS user_id, i % 3 AS item_id, {} FROM range(6) AS t (i)"

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from embsql.errors import InvalidArgument, UnknownModel
+from embsql.errors import InvalidArgument, StatementFailed, UnknownModel
 from embsql.shells.cli import main
 from tests.sql.test_diagnostics import World
 from tests.worlds import known_run
@@ -29,6 +29,9 @@ RECOMMEND = (
     "FROM embsql.recommend($model, $id, k => $k) WHERE source = 'model'"
 )
 SIMILAR = "SELECT * FROM embsql.similar_items($model, $id, k => $k)"
+
+
+NOTHING = "materialize: users must be true where items is false: one of the two tables is to be written, got False"
 
 
 def alike(found: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:
@@ -147,6 +150,8 @@ def test_refused(db: embsql.Database) -> None:
         db.materialize("compass", k=0)
     with pytest.raises(UnknownModel):
         db.materialize("compas")
+    with pytest.raises(InvalidArgument, match=NOTHING):
+        db.materialize("compass", users=False, items=False)
 
 
 def test_as_sql(db: embsql.Database) -> None:
@@ -155,15 +160,26 @@ def test_as_sql(db: embsql.Database) -> None:
         "SELECT * FROM embsql.materialize('compass', k => 2, users => FALSE)"
     ).to_pylist()
     assert row == {"run_id": 1, "top_items": 0, "neighbors": 10}
+    with pytest.raises(StatementFailed, match=NOTHING):
+        db.ask(
+            "SELECT * FROM embsql.materialize('compass', users => FALSE, items => FALSE)"
+        )
 
 
 def test_as_a_job(pg: str) -> None:
     with embsql.connect(pg) as database:
         known_run(database)
         database.ask("SELECT embsql.materialize('compass', k => 2, users => FALSE)")
+        database.ask(
+            "SELECT embsql.materialize('compass', users => FALSE, items => FALSE)"
+        )
         assert CliRunner().invoke(main, ["--db", pg, "worker", "--once"]).exit_code == 0
-        (job,) = database.ask("SELECT status, result FROM embsql.jobs").to_pylist()
-    assert job == {"status": "done", "result": ["1", "0", "10"]}
+        job, refused = database.ask(
+            "SELECT status, result, error FROM embsql.jobs ORDER BY job_id"
+        ).to_pylist()
+    assert job == {"status": "done", "result": ["1", "0", "10"], "error": None}
+    assert refused["status"] == "failed"
+    assert NOTHING in refused["error"]
 
 
 def test_on_the_command_line(tmp_path) -> None:
@@ -175,3 +191,7 @@ def test_on_the_command_line(tmp_path) -> None:
         ["--db", file, "--json", "materialize", "compass", "--k", "2", "--no-items"],
     )
     assert answer.output.strip() == '{"run_id": 1, "top_items": 8, "neighbors": 0}'
+    refused = CliRunner().invoke(
+        main, ["--db", file, "materialize", "compass", "--no-users", "--no-items"]
+    )
+    assert NOTHING in " ".join(refused.output.split())

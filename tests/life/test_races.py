@@ -163,7 +163,9 @@ def test_a_live_run_that_is_gone_is_reported_with_a_remedy(world) -> None:
     says = 'model "m" says that run 3 is live, which is gone. Make another live: '
     for attempt in (
         lambda: world.train("m", EVENTS, **train),
-        lambda: world.train("m", EVENTS, warm_start=True, force=True, **train),
+        lambda: world.train(
+            "m", EVENTS, algorithm="item2vec", warm_start=True, force=True, **train
+        ),
         lambda: world.train("m", EVENTS, evaluate=True, **train),
         lambda: world.evaluate("m"),
         lambda: world.materialize("m"),

@@ -522,7 +522,7 @@ BAD = [
         "implicit or explicit",
     ),
     (
-        {"n_trials": 3, "dim": [4, 8], "warm_start": True},
+        {"n_trials": 3, "algorithm": "item2vec", "dim": [4, 8], "warm_start": True},
         InvalidArgument,
         "warm_start must be false with n_trials",
     ),

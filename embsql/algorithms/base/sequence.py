@@ -34,6 +34,7 @@ class Sequential(ABC):
     name: ClassVar[str]  # set by @algorithm
     ordered: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
+    warm_starts: ClassVar[bool] = True
     on_gpu: ClassVar[bool] = True
     # which of nn.sequence_networks.NETWORKS turns events into states
     network: ClassVar[str]
