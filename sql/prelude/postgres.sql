@@ -772,11 +772,15 @@ CREATE OR REPLACE FUNCTION embsql.frobenius_norm_squared(x vector[]) RETURNS dou
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (SELECT sum(inner_product(of_x, of_x)) FROM unnest(x) AS of_x);
 
--- Every entry divided by a number.
+-- Every entry divided by a number, as doubles: pgvector's product refuses what is too small for a float, which is 0.
 CREATE OR REPLACE FUNCTION embsql.scale_matrix(x vector[], size double precision) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
-    SELECT array_agg(CAST(array_fill(1 / size, ARRAY[vector_dims(of_x.entries)]) AS vector) * of_x.entries ORDER BY of_x.n)
+    SELECT array_agg(CAST(ARRAY(
+        SELECT entry.value / size
+        FROM unnest(CAST(of_x.entries AS real[])) WITH ORDINALITY AS entry (value, place)
+        ORDER BY entry.place
+    ) AS vector) ORDER BY of_x.n)
     FROM unnest(x) WITH ORDINALITY AS of_x (entries, n)
 );
 

@@ -67,6 +67,16 @@ def test_more_dimensions_than_anybody_fills(each) -> None:
     assert shift.max() < 1e-5
 
 
+def test_dimensions_too_small_for_a_float_are_none(each) -> None:
+    """As of als with more dims than items: what is left of such a dimension is about 1e-38."""
+    rng = np.random.default_rng(10)
+    items, users = (table * np.geomspace(1, 1e-37, 8) for table in vectors(rng))
+    q = np.diag([1.0, -1, 1, 1, -1, 1, 1, 1])
+    shift, overlap = moved(each, (items, users), (items @ q, users @ q))
+    assert shift.max() < 1e-5
+    assert overlap.min() == 1
+
+
 def test_a_longer_space_that_holds_the_shorter(each) -> None:
     rng = np.random.default_rng(3)
     items, users = vectors(rng, 4)
