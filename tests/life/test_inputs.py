@@ -402,7 +402,8 @@ def test_what_an_algorithm_does_not_read_is_refused(
         ),
         (
             {"algorithm": "item2vec", "method": "ppmi", "warm_start": True},
-            "warm_start must be false with item2vec and these options; see embsql algorithms item2vec",
+            "warm_start must be false with item2vec and these options; "
+            "see embsql algorithms item2vec",
         ),
         (
             {"user_col": "user_id", "item_col": "USER_ID"},
@@ -441,7 +442,7 @@ def test_a_warm_start_of_what_starts_afresh_is_refused(
 
 @pytest.mark.parametrize("algorithm", names())
 def test_a_warm_start_is_read_by_those_that_are_said_to(algorithm: str) -> None:
-    """Where an algorithm starts from is `run.before`, of which its own file or its family's reads."""
+    """Where an algorithm starts from is `run.before`: its own file or its family's reads it."""
     folder = Path(inspect.getfile(find(algorithm))).parents[1]
     network = re.search(
         r'train_network\(\s*"(\w+)\.', inspect.getsource(find(algorithm).fit)

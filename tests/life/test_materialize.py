@@ -31,7 +31,10 @@ RECOMMEND = (
 SIMILAR = "SELECT * FROM embsql.similar_items($model, $id, k => $k)"
 
 
-NOTHING = "materialize: users must be true where items is false: one of the two tables is to be written, got False"
+NOTHING = (
+    "materialize: users must be true where items is false: "
+    "one of the two tables is to be written, got False"
+)
 
 
 def alike(found: list[dict[str, Any]], asked: list[dict[str, Any]]) -> None:

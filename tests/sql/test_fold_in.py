@@ -400,3 +400,26 @@ def test_publishing_takes_it_along(trained, tmp_path) -> None:
                 for one in (trained, copy)
             )
             assert near(theirs, ours, 1e-5)
+
+
+@pytest.mark.parametrize("feedback", ["implicit", "explicit"])
+@pytest.mark.parametrize("dim", [16, 24, 64])
+def test_more_dimensions_than_items(db, pg, feedback: str, dim: int) -> None:
+    """als leaves specks in dimensions that no item fills, whose products PostgreSQL refuses."""
+    source = (
+        "SELECT 'u' || i % 41 AS user_id, 'i' || (i * 31) % 23 AS item_id, 1 + i % 5 AS weight "
+        "FROM generate_series(1, 400) AS t(i)"
+    )
+    asked = (
+        "SELECT embsql.fold_in('m', ARRAY['i3', 'i7'], ARRAY[1, 2]) AS v",
+        "SELECT item_id FROM embsql.recommend_from('m', ARRAY['i3', 'i7'], k => 3)",
+        "SELECT item_id FROM embsql.explain('m', 'u5', 'i7')",
+    )
+    with embsql.connect(pg) as server:
+        answers = []
+        for database in (db, server):
+            database.train("m", source, dim=dim, feedback=feedback, progress=False)
+            answers.append([database.ask(sql).to_pylist() for sql in asked])
+    here, there = answers
+    np.testing.assert_allclose(here[0][0]["v"], there[0][0]["v"], atol=1e-4)
+    assert here[1:] == there[1:]
