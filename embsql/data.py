@@ -310,4 +310,5 @@ def _settled(vectors: Float32) -> Float32:
 def _is_speck(vectors: Float32) -> NDArray[np.bool_]:
     """Which entries (n, d) are not 0, and yet nothing beside the largest of their vector."""
     size = abs(vectors)  # (n, d)
-    return (size > 0) & (size < SPECK * size.max(axis=1, keepdims=True))
+    is_small: NDArray[np.bool_] = size < SPECK * size.max(axis=1, keepdims=True)
+    return is_small & (size > 0)
