@@ -93,11 +93,13 @@ class Content:
             users = weighted_means(data, amount, items, run)  # (u, d)
         else:
             is_liked = (data.weight >= self.like_threshold).astype(np.float32)  # (n,)
-            liked = weighted_means(data, amount * is_liked, items, run)  # (u, d)
-            disliked = weighted_means(
+            liked_profile = weighted_means(
+                data, amount * is_liked, items, run
+            )  # (u, d)
+            disliked_profile = weighted_means(
                 data, amount * (1 - is_liked), items, run
             )  # (u, d)
-            users, items = self._combine(liked, disliked, items)
+            users, items = self._combine(liked_profile, disliked_profile, items)
         if not np.isfinite(users).all():
             raise Diverged(algorithm=self.name, epoch=1, model=run.model_name)
         is_zero = ~users.any(axis=1)  # (u,)
@@ -105,19 +107,19 @@ class Content:
         return Embeddings(users, items, similarity="cosine")
 
     def _combine(
-        self, liked: Float32, disliked: Float32, items: Float32
+        self, liked_profile: Float32, disliked_profile: Float32, items: Float32
     ) -> tuple[Float32, Float32]:
         """Users and items of two profiles (u, d) each and items (i, d). Raises BadFeatures."""
         from embsql.features.vectors import MAX_DIM, unit_or_zero
 
         weight = np.float32(self.dislike_weight)
         if not self.separate_profiles:
-            return liked - weight * disliked, items  # (u, d), (i, d)
+            return liked_profile - weight * disliked_profile, items  # (u, d), (i, d)
         dim = items.shape[1]
         if 2 * dim > MAX_DIM:
             found = f"vectors of {dim:,}, where two profiles take {MAX_DIM // 2:,}"
             raise BadFeatures(option="item_features", found=found)
-        users = np.concatenate([liked, disliked], 1)  # (u, 2d)
+        users = np.concatenate([liked_profile, disliked_profile], 1)  # (u, 2d)
         return users, unit_or_zero(
             np.concatenate([items, -weight * items], 1)
         )  # (i, 2d)

@@ -305,7 +305,7 @@ class Database:
             plan, sys.stderr.isatty() if progress is None else progress
         )
         with shows as listener, engines.open_or_reuse(source_db, self.engine) as reader:
-            return training.train(self.engine, plan, listener, reader)
+            return training.train_model(self.engine, plan, listener, reader)
 
     def evaluate(
         self,

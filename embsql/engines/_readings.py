@@ -36,7 +36,7 @@ DATES = [
 ]
 OTHERS = ["%Y-%m", "%Y%m%dT%H%M%S", "%a, %d %b %Y %H:%M:%S GMT"]
 CLOCKS = ["", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p"]
-FORMATS = [date + clock for date, clock in itertools.product(DATES, CLOCKS)] + OTHERS
+FORMATS = [date + time for date, time in itertools.product(DATES, CLOCKS)] + OTHERS
 SWAPPED = str.maketrans("md", "dm")  # of a format: day and month in each other's place
 Readings = list[tuple[str, str]]  # expressions, each with when it is right
 # of a query, a column and its type: some values, and the rows of each

@@ -53,10 +53,10 @@ def _given(engine: Engine, items: Source, users: Source | None) -> Interactions:
     item_ids, of_items = _side(engine, items, "item")
     if not users:
         return items_without_interactions(item_ids, of_items)
-    user_ids, of_users = _side(engine, users, "user")
+    ids, of_users = _side(engine, users, "user")
     return dataclasses.replace(
         items_without_interactions(item_ids, of_items),
-        users=user_ids,
+        users=ids,
         user_features=of_users,
     )
 

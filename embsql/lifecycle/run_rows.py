@@ -94,13 +94,13 @@ def _folding(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[T
     if how.kind == "least_squares":
         items = embeddings.items.astype(np.float64)  # (n_items, dim)
         position = np.arange(1, embeddings.dim + 1, dtype=np.int32)  # (dim,)
-        gram = (items.T @ items).astype(np.float32)  # (dim, dim)
+        gramian = (items.T @ items).astype(np.float32)  # (dim, dim)
         yield (
             "item_gramian",
             {
                 "run_id": np.full(embeddings.dim, run.run_id, np.int64),
                 "position": position,
-                "entries": gram,
+                "entries": gramian,
             },
         )
     if how.item_scale is not None:

@@ -41,7 +41,7 @@ from embsql.run import Listener, Run
 from embsql.stopping import Stopped, unstopped
 
 
-def train(
+def train_model(
     engine: Engine,
     plan: Plan,
     listener: Listener | None = None,

@@ -68,13 +68,13 @@ def _sum(weight: Float64, begin: int, end: int) -> float:
 
     Shell's sort with Ciura's gaps: mostly there are two or three.
     """
-    for gap in (701, 301, 132, 57, 23, 10, 4, 1):
-        for row in range(begin + gap, end):
+    for stride in (701, 301, 132, 57, 23, 10, 4, 1):
+        for row in range(begin + stride, end):
             value = weight[row]
             position = row
-            while position >= begin + gap and weight[position - gap] > value:
-                weight[position] = weight[position - gap]
-                position -= gap
+            while position >= begin + stride and weight[position - stride] > value:
+                weight[position] = weight[position - stride]
+                position -= stride
             weight[position] = value
     total = 0.0
     for row in range(begin, end):

@@ -77,10 +77,10 @@ def _appeal(
 ) -> NDArray[np.float64]:
     """How likely each product of the chosen aisle is: (n, per_aisle)."""
     popular = 1 / np.arange(1, items["style"].shape[1] + 1) ** 0.7  # (per_aisle,) Zipf
-    liked = np.where(
+    affinity = np.where(
         items["style"][aisle] == style[:, None], 6.0, 1.0
     )  # (n, per_aisle)
-    return popular * liked * (items["launch"][aisle] <= day[:, None])
+    return popular * affinity * (items["launch"][aisle] <= day[:, None])
 
 
 def _choose(rng: np.random.Generator, weight: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -282,9 +282,9 @@ def _exact_step(uniform: float, t: int, v: int, g: GraphArrays, bias: Bias) -> i
     remaining *= uniform
     chosen = t
     for e in range(g.indptr[v], g.indptr[v + 1]):
-        biased = g.weight[e] * _bias_of(g.indices[e, 0], t, g, bias)
-        remaining -= biased
-        if biased > 0:
+        transition_weight = g.weight[e] * _bias_of(g.indices[e, 0], t, g, bias)
+        remaining -= transition_weight
+        if transition_weight > 0:
             chosen = g.indices[e, 0]
         if remaining < 0:
             break

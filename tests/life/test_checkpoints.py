@@ -21,7 +21,7 @@ from embsql.api.commands import COMMANDS
 from embsql.checkpoints import checkpoints
 from embsql.errors import CheckpointNotWritten, InvalidArgument, InvalidOptionsJson
 from embsql.lifecycle.plan import Plan
-from embsql.lifecycle.train import train
+from embsql.lifecycle.train import train_model
 from embsql.nn import optim
 from embsql.run import Run
 from tests.worlds import islands
@@ -153,7 +153,7 @@ import embsql
 import embsql.nn.towers, embsql.numeric.aggregate, torch._dynamo  # what is forked has them at hand
 from embsql import algorithms
 from embsql.lifecycle.plan import Plan
-from embsql.lifecycle.train import train
+from embsql.lifecycle.train import train_model
 
 path, folder, source, options, kills = sys.argv[1:]
 
@@ -166,7 +166,7 @@ def attempt(figure, epoch):
     with embsql.connect(path) as database:
         settings = {"threads": 1, "evaluate": True, "gate": False, "checkpoint_dir": folder}
         plan = Plan("m", source, algorithm, **settings)
-        train(database.engine, plan, listener)
+        train_model(database.engine, plan, listener)
 
 for kill in json.loads(kills):
     process = os.fork()
@@ -317,7 +317,7 @@ def interrupt(
 
     algorithm = algorithms.make("two_tower", OPTIONS | (options or {}))
     with pytest.raises(Killed):
-        train(
+        train_model(
             db.engine,
             Plan(
                 "m",

@@ -92,7 +92,7 @@ def trained(
             epoch()
 
     plan = Plan("shop", sources.source(EVENTS, "source"), algorithm, **wanted)
-    return int(train.train(database.engine, plan, listen).run_id or 0)
+    return int(train.train_model(database.engine, plan, listen).run_id or 0)
 
 
 def made_of(database: embsql.Database) -> None:
@@ -376,7 +376,9 @@ def test_a_training_in_flight_keeps_no_select_that_names_the_person(
                 raise errors.EmbsqlError(message="something")
 
     with contextlib.suppress(errors.EmbsqlError):
-        train.train(shop.engine, Plan("shop", NAMING, ALS(dim=2, epochs=2)), forget)
+        train.train_model(
+            shop.engine, Plan("shop", NAMING, ALS(dim=2, epochs=2)), forget
+        )
     assert shop.ask("SELECT source_sql, status FROM embsql.runs").to_pylist() == [
         {"source_sql": sources.UNNAMED, "status": ends}
     ]

@@ -631,7 +631,7 @@ def trained(
             meanwhile()
 
     plan = Plan(model, sources.source(PEOPLE, "source"), ALS(dim=2, epochs=2))
-    return int(train.train(database.engine, plan, listen).run_id or 0)
+    return int(train.train_model(database.engine, plan, listen).run_id or 0)
 
 
 def test_who_is_forgotten_while_a_trainer_trains_is_in_nothing_of_it(
