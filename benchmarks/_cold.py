@@ -141,7 +141,7 @@ def _tables(database: embsql.Database) -> None:
 def _interactions(
     database: embsql.Database,
 ) -> tuple[sparse.csr_matrix, dict[str, np.ndarray]]:
-    """Who interactions what (users, items), and the ids of the codes."""
+    """Who interacted with what (users, items), and the ids of the codes."""
     rows = database.ask("SELECT user_id, item_id FROM ratings")
     users, user = np.unique(rows["user_id"].to_numpy(), return_inverse=True)
     items, item = np.unique(rows["item_id"].to_numpy(), return_inverse=True)

@@ -1,4 +1,4 @@
-"""What Arrow's columns hold, however they are cut into chunks and whichever of its types they are.
+"""What Arrow's columns hold, however they are cut into chunks.
 
 As a matrix, and as a digest of rows, without a Python object for each value.
 """
@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 
 def as_matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
-    """A column of n lists of d numbers each, none of them NULL: (n, d)."""
+    """A column of n lists of d numbers each, none of them NULL: (n, d).
+
+    Raises ValueError for lists of several lengths.
+    """
+    if len(pc.unique(pc.list_value_length(column))) > 1:
+        raise ValueError("the lists have several lengths")
     numbers: NDArray[Any] = pc.list_flatten(column).to_numpy()  # (n * d,)
     flat = numbers.astype(np.float32, copy=False)  # (n * d,)
     return flat.reshape(len(column), len(flat) // max(len(column), 1))  # (n, d)

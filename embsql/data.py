@@ -16,9 +16,8 @@ from embsql.arrow import Digest
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 Similarity = Literal["dot", "cosine"]
-SPECK = np.float32(1e-12)  # of a vector's largest entry; float32 tells 1e-7 apart
-BLOCK = 1 << 16  # rows looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,14 +279,6 @@ class Embeddings:
             digest.update(_bytes(array))
         return digest.hexdigest()
 
-    def without_specks(self) -> Embeddings:
-        """The same, with 0 for entries that are nothing beside the largest of their vector.
-
-        No float32 sum feels them. als leaves such where it has more dimensions than the data fill;
-        pgvector refuses a product of them that is too small for a float.
-        """
-        return replace(self, users=_settled(self.users), items=_settled(self.items))
-
     def finite(self) -> bool:
         """Whether every number is finite."""
         return all(
@@ -296,19 +287,3 @@ class Embeddings:
 
     def _arrays(self) -> tuple[Float32 | None, ...]:
         return (self.users, self.items, self.item_bias, self.user_bias)
-
-
-def _settled(vectors: Float32) -> Float32:
-    """Vectors (n, d) whose entries are 0 where they were specks; the same array where none was."""
-    blocks = [vectors[first : first + BLOCK] for first in range(0, len(vectors), BLOCK)]
-    if not any(_is_speck(block).any() for block in blocks):
-        return vectors
-    zero = np.float32(0)
-    return np.concatenate([np.where(_is_speck(block), zero, block) for block in blocks])
-
-
-def _is_speck(vectors: Float32) -> NDArray[np.bool_]:
-    """Which entries (n, d) are not 0, and yet nothing beside the largest of their vector."""
-    size = abs(vectors)  # (n, d)
-    is_small: NDArray[np.bool_] = size < SPECK * size.max(axis=1, keepdims=True)
-    return is_small & (size > 0)

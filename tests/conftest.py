@@ -13,7 +13,7 @@ import pytest
 import embsql
 from embsql.lifecycle import installation
 from embsql.lifecycle.installation import install
-from embsql.numeric.plain import nothing_small
+from embsql.numeric.plain import compiled_loops_only
 from tests.pooler import pooler
 from tests.servers import started
 from tests.shortcuts import Install, copying
@@ -59,7 +59,7 @@ def installing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module", params=["plain", "compiled"])
 def numeric_path(request) -> Iterator[None]:
     """Both ways that numbers go: in numpy, as small data do, and by compiled loops."""
-    with nothing_small() if request.param == "compiled" else nullcontext():
+    with compiled_loops_only() if request.param == "compiled" else nullcontext():
         yield
 
 

@@ -18,6 +18,7 @@ from embsql.factorization.objective import (
     initial_factors,
     mean_weight_scale,
     report,
+    without_specks,
 )
 from embsql.factorization.solver import solver
 from embsql.options import Count, Dim, NonNegative, Positive, check, require
@@ -161,7 +162,7 @@ class ALS:
         self, data: Interactions, weight: Float32, objective: Objective, run: Run
     ) -> tuple[Float32, Float32]:
         """The factors (n_users, dim) and (n_items, dim) that minimize the objective."""
-        from embsql.numeric.linalg import transpose  # here: it brings the compiler
+        from embsql.numeric.linalg import transpose
 
         device = solver(run)
         matrix = data.by_user(weight)
@@ -177,7 +178,7 @@ class ALS:
             )
             items, users, loss, _ = device.solve_side(by_item, users, items, objective)
             report(run, self.name, epoch, objective.relative(loss + penalty))
-        return device.get(users), device.get(items)
+        return without_specks(device.get(users)), without_specks(device.get(items))
 
 
 def baseline(data: Interactions) -> tuple[np.float32, Float32, Float32]:

@@ -17,6 +17,7 @@ from embsql.factorization.objective import (
     initial_factors,
     mean_weight_scale,
     report,
+    without_specks,
 )
 from embsql.options import Count, Dim, NonNegative, Positive, check
 from embsql.run import Run
@@ -136,7 +137,10 @@ class Fusion:
         tower = content.tower(weights)
         towers = {"item": tower} if tower else {}
         return Embeddings(
-            users, items, fold_in=of_users.fold_in(weight_scale=scale), towers=towers
+            without_specks(users),
+            without_specks(items),
+            fold_in=of_users.fold_in(weight_scale=scale),
+            towers=towers,
         )
 
     def _objectives(

@@ -104,7 +104,7 @@ class HalfALS:
 
     def _matrix(self, data: Interactions, scale: float) -> CsrMatrix:
         """The interactions by row of the side that is solved."""
-        from embsql.numeric.linalg import transpose  # here: it brings the compiler
+        from embsql.numeric.linalg import transpose
 
         by_user = data.by_user(data.weight * np.float32(scale))
         return (

@@ -155,7 +155,7 @@ class Item2Vec:
 
     def _factorize(self, data: Interactions, histories: Histories, run: Run) -> Float32:
         """Item vectors (i, d) from counts."""
-        from embsql.skipgram.ppmi import factors  # here: it brings the compiler
+        from embsql.skipgram.ppmi import factors
 
         settings = self._settings(histories)
         vectors, loss = factors(histories.blocks(1), histories.n_tokens, settings, run)

@@ -75,7 +75,7 @@ def materialize(
 
 def _top_items(run: Run, loaded: Loaded, k: int) -> dict[str, Any]:
     """The rows of embsql.top_items."""
-    # here: it brings the compiler, which asking does not need
+    # here: asking does not need it
     from embsql.numeric.topk import top_k
 
     users, items, similarity = loaded.users, loaded.items, loaded.similarity

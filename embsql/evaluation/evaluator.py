@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from embsql.data import CsrMatrix, Embeddings, Int32, Int64
+from embsql.data import CsrMatrix, Embeddings, Float64, Int32, Int64
 from embsql.errors import NotEvaluated
 from embsql.evaluation import baselines, metrics
-from embsql.evaluation.metrics import Float64
 from embsql.evaluation.splits import Mask, Split
 from embsql.run import Run
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import CsrMatrix, Float32, Int32, Int64
+from embsql.data import CsrMatrix, Float32, Float64, Int32, Int64
 
-Float64 = NDArray[np.float64]
 Hits = NDArray[np.bool_]
 
 # of the bootstrap: the ends of a 95% interval are then known to about 3% of its width

@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, FoldIn, Interactions
 from embsql.errors import Diverged
@@ -15,6 +16,9 @@ from embsql.run import Run
 UNOBSERVED_TO_OBSERVED = 15.0
 IMPLICIT_REG = 0.005
 EXPLICIT_REG = 0.08
+SPECK = np.float32(1e-12)  # of a row's largest entry; float32 tells 1e-7 apart
+NOTHING = np.float32(1e-15)
+BLOCK = 1 << 16  # rows looked at together
 INITIAL_NORM = 0.1  # of the random vectors that training starts from
 
 
@@ -70,6 +74,28 @@ def initial_factors(n: int, dim: int, seed: int) -> Float32:
         (n, dim), np.float32
     )  # (n, dim)
     return factors * np.float32(INITIAL_NORM / math.sqrt(dim))
+
+
+def without_specks(factors: Float32) -> Float32:
+    """Factors (n, f) with 0 for entries that are nothing beside their row's largest, or beside 1.
+
+    What is factorized is about 1, and no float32 sum feels them. They are left where dimensions
+    exceed what the data fill, or where regularization wins; pgvector refuses to multiply what comes
+    out too small for a float.
+    """
+    blocks = [factors[first : first + BLOCK] for first in range(0, len(factors), BLOCK)]
+    if not any(_is_speck(block).any() for block in blocks):
+        return factors
+    zero = np.float32(0)
+    return np.concatenate([np.where(_is_speck(block), zero, block) for block in blocks])
+
+
+def _is_speck(factors: Float32) -> NDArray[np.bool_]:
+    """Which entries (n, f) are not 0, and yet nothing."""
+    size = abs(factors)  # (n, f)
+    largest = size.max(axis=1, keepdims=True)  # (n, 1)
+    is_small: NDArray[np.bool_] = size < np.maximum(SPECK * largest, NOTHING)
+    return is_small & (size > 0)
 
 
 def report(run: Run, algorithm: str, epoch: int, loss: float, **figures: float) -> None:

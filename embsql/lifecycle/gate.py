@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from embsql.data import Embeddings, Interactions
+from embsql.data import Embeddings, Float64, Interactions
 from embsql.evaluation import metrics
 from embsql.evaluation.evaluator import Known, Metric, Questions
-from embsql.evaluation.metrics import Float64
 from embsql.evaluation.splits import REPEATS, Cut, Mask, Split, by_time
 from embsql.lifecycle.loaded import Loaded, keys
 from embsql.run import Run

@@ -44,7 +44,7 @@ def fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
         raise Diverged(
             algorithm=algorithm.name, epoch=algorithm.epochs, model=run.model_name
         )
-    return embeddings.without_specks()
+    return embeddings
 
 
 # --- figures -------------------------------------------------------------------------------------

@@ -6,14 +6,12 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from embsql.data import Float32, Int32, Int64, indptr_of
+from embsql.data import Float32, Float64, Int32, Int64, indptr_of
 from embsql.numeric.linalg import balanced_ranges, parallel_map
 from embsql.numeric.plain import are_few, plain_by_pair
 from embsql.run import Run
 
-Float64 = NDArray[np.float64]
 NO_TIME = np.empty(0, np.int64)
 
 

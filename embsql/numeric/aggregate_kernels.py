@@ -6,9 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from embsql.data import Int32, Int64
-
-Float64 = NDArray[np.float64]
+from embsql.data import Float64, Int32, Int64
 
 
 @njit(cache=True, nogil=True)

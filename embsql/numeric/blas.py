@@ -12,9 +12,8 @@ import numpy as np  # noqa: F401 - loads the BLAS that is limited
 from threadpoolctl import OpenBLASController, ThreadpoolController
 
 _lock = threading.Lock()
-_limits: list[
-    Any
-] = []  # one for each who is inside; only the first of them is in force
+# one for each who is inside; only the first of them is in force
+_limits: list[Any] = []
 
 
 @contextmanager
@@ -22,25 +21,33 @@ def one_blas_thread() -> Iterator[None]:
     """While somebody is inside, BLAS uses the thread that calls it and no other.
 
     The limit is the process's, not the thread's: the first one in sets it, the last one out takes
-    it off. threadpoolctl 3.8 alone would leave it on where two overlap
-    (findings/threadpoolctl_overlapping_limits.sh).
+    it off, whoever else has set one meanwhile. threadpoolctl 3.8 alone obeys one thread, and leaves
+    a limit on where two overlap (findings/threadpoolctl_overlapping_limits.sh).
     """
     with _lock:
-        _limits.append(None if _limits else _blas().limit(limits=1))
-        _let_others_limit()
+        _limits.append(None if _limits else _limited())
     try:
         yield
     finally:
         with _lock:
             limit = _limits.pop()  # the first one's comes last
             if limit is not None:
+                _disown()
                 limit.restore_original_limits()
-                _let_others_limit()
+                _disown()
 
 
-def _let_others_limit() -> None:
-    """Own the number of threads no longer: threadpoolctl obeys its owner only."""
-    OpenBLASController.clear_controlling_thread()
+def _limited() -> Any:
+    """BLAS with one thread from now on; what knows how many it had."""
+    _disown()
+    limit = _blas().limit(limits=1)
+    _disown()
+    return limit
+
+
+def _disown() -> None:
+    """Let any thread set the number of threads: threadpoolctl obeys the first that did."""
+    OpenBLASController.clear_controlling_thread(force=True)
 
 
 @cache

@@ -18,11 +18,9 @@ from numba.core import cgutils
 from numba.core.caching import IndexDataCacheFile
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
-from numpy.typing import NDArray
 
-from embsql.data import Float32, Int32, Int64
+from embsql.data import Float32, Float64, Int32, Int64
 
-Float64 = NDArray[np.float64]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 # Sums may be reordered, which is what lets them use vector registers; NaN and infinity keep their

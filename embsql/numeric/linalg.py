@@ -14,15 +14,13 @@ from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from embsql.data import CsrMatrix, Float32, Int64, indptr_of
+from embsql.data import CsrMatrix, Float32, Float64, Int64, indptr_of
 from embsql.numeric.blas import one_blas_thread
 from embsql.numeric.plain import are_few, plain_transpose
 from embsql.run import Run
 
 Result = TypeVar("Result")
-Float64 = NDArray[np.float64]
 Ranges = list[tuple[int, int]]  # of rows, from the first up to before the last
 
 MAX_RANGES = 32  # of small tables: enough to keep threads equally busy
@@ -87,7 +85,9 @@ def matmul(table: Float32, right: Float32, run: Run) -> Float32:
     out = np.empty((len(table), right.shape[1]), np.float32)  # (n, g)
 
     def multiply_range(low: int, high: int) -> None:
-        np.matmul(table[low:high], right, out=out[low:high])
+        # what overflows is seen by its loss, which is not finite
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.matmul(table[low:high], right, out=out[low:high])
 
     with one_blas_thread():
         parallel_map(multiply_range, dense_ranges(*table.shape), run)
@@ -99,11 +99,13 @@ def gramian(table: Float32, run: Run) -> Float64:
 
     def gramian_of_range(low: int, high: int) -> Float32:
         part = table[low:high]
-        return part.T @ part  # (f, f)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return part.T @ part  # (f, f)
 
+    total = np.zeros((table.shape[1], table.shape[1]))  # (f, f)
     with one_blas_thread():
-        parts = parallel_map(gramian_of_range, dense_ranges(*table.shape), run)
-    total: Float64 = np.sum(parts, axis=0, dtype=np.float64)  # (f, f)
+        for part in parallel_map(gramian_of_range, dense_ranges(*table.shape), run):
+            total += part
     return total
 
 

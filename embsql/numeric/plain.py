@@ -1,7 +1,7 @@
 """What compiled loops compute, in a few lines of numpy each.
 
-They say what the loops mean, the tests compare the two, and data as small as `SMALL` and
-`FEW_ROWS` say go this way: compiling would take seconds, and this takes less than one.
+They say what the loops mean, and tests compare the two. Data as small as `SMALL` and `FEW_ROWS` say
+go this way: compiling would take seconds, and this takes less than one.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import CsrMatrix, Float32, Int32, Int64
+from embsql.data import CsrMatrix, Float32, Float64, Int32, Int64
 
-SMALL = 1 << 22  # numbers in a table: sorted in about 0.3 s
+SMALL = 1 << 21  # numbers in a table: sorted in about 0.2 s
 FEW_ROWS = 1 << 18  # sorted in about 0.1 s
 
 
@@ -25,7 +25,7 @@ _loops_only: ContextVar[bool] = ContextVar("loops_only", default=False)
 
 
 @contextmanager
-def nothing_small() -> Iterator[None]:
+def compiled_loops_only() -> Iterator[None]:
     """Meanwhile everything goes by compiled loops: to compile them ahead, and to test them."""
     token = _loops_only.set(True)
     try:
@@ -44,15 +44,18 @@ def are_few(rows: int) -> bool:
     return not _loops_only.get() and rows <= FEW_ROWS
 
 
-def dense(matrix: CsrMatrix, n_columns: int) -> Float32:
+def to_dense(matrix: CsrMatrix, n_columns: int) -> Float32:
     """A sparse matrix as a table (n, n_columns)."""
     table = np.zeros((len(matrix.counts), n_columns), np.float32)
     np.add.at(table, (_rows(matrix), matrix.indices), matrix.data)
     return table
 
 
-def has(matrix: CsrMatrix, n_columns: int) -> NDArray[np.bool_]:
-    """Where a sparse matrix has a pair, whatever its value: (n, n_columns)."""
+def observed(matrix: CsrMatrix, n_columns: int) -> NDArray[np.bool_]:
+    """Where a sparse matrix has a pair, whatever its value: (n, n_columns).
+
+    A row has a column once, and columns are from 0 to below n_columns.
+    """
     table = np.zeros((len(matrix.counts), n_columns), bool)
     table[_rows(matrix), matrix.indices] = True
     return table
@@ -85,13 +88,13 @@ def plain_top_k(
 ) -> tuple[Int32, Float32]:
     """See `topk.top_k`; users (m, d), items (n, d), bias (n,)."""
     scores = users @ items.T + bias  # (m, n)
-    scores[has(seen, len(items))] = -np.inf
+    scores[observed(seen, len(items))] = -np.inf
     return best_scores(scores, k)
 
 
 def plain_first_unseen(order: Int32, seen: CsrMatrix, k: int, n: int) -> Int32:
     """See `topk.first_unseen`."""
-    is_seen = has(seen, n)[:, order]  # (m, codes in the order)
+    is_seen = observed(seen, n)[:, order]  # (m, codes in the order)
     position = np.argsort(is_seen, axis=1, kind="stable")[:, :k]  # (m, up to k)
     left = np.take_along_axis(is_seen, position, 1)  # (m, up to k)
     codes = np.where(left, -1, order[position])
@@ -103,9 +106,9 @@ def plain_cosine_neighbors(
     by_user: CsrMatrix, n_items: int, k: int
 ) -> tuple[Int32, Float32]:
     """See `topk.cosine_neighbors`."""
-    users = has(by_user, n_items).astype(np.float32)  # (n_users, n_items)
+    users = observed(by_user, n_items).astype(np.float32)  # (n_users, n_items)
     shared = (users.T @ users).astype(np.float64)  # (n_items, n_items) users of both
-    scale = inverse_root(users.sum(0))  # (n_items,)
+    scale = inverse_root(users.sum(0, dtype=np.int64))  # (n_items,)
     cosine = (shared * scale[:, None] * scale).astype(np.float32)  # (n_items, n_items)
     np.fill_diagonal(cosine, 0)
     codes, scores = best_scores(np.where(cosine > 0, cosine, -np.inf), k)
@@ -122,18 +125,15 @@ def plain_top_k_linear(
     history: CsrMatrix, weights: CsrMatrix, base: Float32, k: int, *, repeats: bool
 ) -> tuple[Int32, Float32]:
     """See `topk.top_k_linear`."""
-    own = has(history, len(base))  # (m, n_items)
-    scores = own.astype(np.float32) @ dense(weights, len(base)) + base  # (m, n_items)
+    own = observed(history, len(base))  # (m, n_items)
+    scores = (
+        own.astype(np.float32) @ to_dense(weights, len(base)) + base
+    )  # (m, n_items)
     return best_scores(scores if repeats else np.where(own, -np.inf, scores), k)
 
 
 def plain_by_pair(
-    user: Int32,
-    item: Int32,
-    weight: NDArray[np.float64],
-    time: Int64 | None,
-    *,
-    average: bool,
+    user: Int32, item: Int32, weight: Float64, time: Int64 | None, *, average: bool
 ) -> tuple[Int32, Int32, Float32, Int64 | None]:
     """See `aggregate.by_pair`."""
     order = np.lexsort((weight, item, user))  # (n,) a sum in another order is another

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from embsql.api.database import connect
-from embsql.numeric.plain import nothing_small
+from embsql.numeric.plain import compiled_loops_only
 
 EVENTS = (
     "SELECT i % 41 AS user_id, i * 31 % 23 AS item_id, 1 + i % 5 AS weight, i AS event_time "
@@ -28,7 +28,7 @@ def compile_all() -> None:
 
     What numba compiles meanwhile stays in its cache.
     """
-    with nothing_small(), connect(":memory:") as database:
+    with compiled_loops_only(), connect(":memory:") as database:
         for number, (algorithm, options) in enumerate(TRAININGS):
             database.train(
                 f"m{number}",

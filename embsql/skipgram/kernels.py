@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embsql.data import Float32, Int32, Int64
+from embsql.data import Float32, Float64, Int32, Int64
 from embsql.numeric.kernels import compiled, inlined
 
 UInt64 = NDArray[np.uint64]
-Float64 = NDArray[np.float64]
 
 LANES = 16  # floats in a vector register
 STEPS_PER_UNIT = 64  # entries of the tables of curves per unit of a score

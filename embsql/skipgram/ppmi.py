@@ -6,16 +6,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from embsql.data import CsrMatrix, Float32, Int64, indptr_of
+from embsql.data import CsrMatrix, Float32, Float64, Int64, indptr_of
 from embsql.numeric.linalg import multiply
 from embsql.numeric.svd import truncated_svd
 from embsql.run import Run
 from embsql.skipgram.base import Block, Settings
 
 CHUNK = 1 << 22  # pairs that are counted at a time
-Float64 = NDArray[np.float64]
 
 
 class Counts(NamedTuple):

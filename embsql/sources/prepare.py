@@ -207,7 +207,7 @@ def _interactions(
     tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_time: bool
 ) -> Interactions:
     """The coded rows (n,) of the source as ordered pairs."""
-    # here: it brings the compiler, which asking does not need
+    # here: asking does not need it
     from embsql.numeric.aggregate import by_pair
 
     pairs, users, items = (

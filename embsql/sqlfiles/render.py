@@ -80,8 +80,10 @@ def surface(engine: str, *, commands: bool) -> str:
 
 def _with_internals_marked(text: str, engine: str) -> str:
     """The surface with a comment on each function that none explains."""
+    earlier = (step.text for step in migrations(engine))
+    made = sorted({name for part in (text, *earlier) for name in MADE.findall(part)})
     marks = _template(f"shells/internal.{engine}.sql.j2").render(
-        internal=INTERNAL, macros=macros.unexplained(text)
+        internal=INTERNAL, macros=macros.unexplained(text), functions=made
     )
     return f"{text}\n\n{marks.strip()}"
 
@@ -158,6 +160,10 @@ def _template(name: str) -> Any:
     return environment.from_string(read_sql(name))
 
 
+# a function in PostgreSQL
+MADE = re.compile(
+    r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE|AGGREGATE) embsql\.(\w+)"
+)
 # a row without columns: PostgreSQL has arguments as $1, $2
 NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"
 # the look-up of a run in a PostgreSQL body

@@ -11,7 +11,7 @@ from typing import Any
 import embsql
 from embsql import engines
 from embsql.errors import UnknownRun
-from embsql.lifecycle import registry
+from embsql.lifecycle import removal
 from embsql.shells import worker as workers
 from tests.faults.versions import ITEMS, USERS, version
 
@@ -150,7 +150,7 @@ def dbt_run(given: Given) -> int:
     run(given.beside.parent / PROJECT, database.engine.name, given.target, seed)
     if database.engine.embedded:
         database.engine = engines.open_engine(given.target)
-    registry.sweep(database.engine)  # what dbt's own session could read while it waited
+    removal.sweep(database.engine)  # what dbt's own session could read while it waited
     (live,) = database.ask(MADE_OF_LIVE).to_pylist()
     assert live["top_items"], live
     assert live["clusters"], live

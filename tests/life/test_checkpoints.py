@@ -150,7 +150,7 @@ def test_patience_goes_on_where_it_was(tmp_path) -> None:
 CHILD = """
 import json, os, signal, sys
 import embsql
-import embsql.nn.towers, embsql.numeric.aggregate, torch._dynamo  # what is forked has them at hand
+import embsql.nn.towers, embsql.numeric.topk, torch._dynamo  # what is forked has them at hand
 from embsql import algorithms
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.train import train_model

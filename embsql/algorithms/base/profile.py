@@ -14,7 +14,7 @@ def weighted_means(
     data: Interactions, weight: Any, items: Float32, run: Run
 ) -> Float32:
     """The mean of each user's items (i, d) by weight (n,): (u, d), zero where there is none."""
-    from embsql.numeric.linalg import multiply  # here: it brings the compiler
+    from embsql.numeric.linalg import multiply
 
     total = np.bincount(data.user, weight, data.n_users)  # (u,)
     divisor = np.where(total > 0, total, 1)  # (u,)

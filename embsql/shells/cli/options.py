@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
@@ -20,16 +20,14 @@ METAVARS = {
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def with_options(cls: type[Any], *, but: Collection[str] = ()) -> Decorator:
+def with_options(cls: type[Any]) -> Decorator:
     """The options of a command as the command line has them.
 
     Those not given are left to their defaults.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(
-            [known for known in declared(cls) if known.name not in but]
-        ):
+        for option in reversed(declared(cls)):
             function = _as_option(option)(function)
         return function
 
