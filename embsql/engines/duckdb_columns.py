@@ -25,6 +25,8 @@ INTEGERS = {
     "UHUGEINT",
 }
 NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
+# moments with a time zone: from DuckDB 2.0 on those in nanoseconds have a type of their own
+ZONED = {"TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"}
 # from where on whole numbers are not told apart
 EXACT = {"FLOAT": 2**24, "DOUBLE": 2**53}
 BYTES = "COLLATE C"  # texts are equal, and in order, by their bytes
@@ -74,7 +76,7 @@ class DuckDBColumns:
             return f"CAST({given} AS BIGINT)"
         if not type_.startswith(("TIMESTAMP", "DATE")):
             raise refusal(self._refused(column), "time")
-        if type_ == "TIMESTAMP WITH TIME ZONE":
+        if type_ in ZONED:
             # A cast to TIMESTAMP would go through the session's time zone.
             return f"epoch_us(CAST({given} AS TIMESTAMPTZ))"
         return f"epoch_us(CAST({given} AS TIMESTAMP))"
@@ -146,8 +148,9 @@ def _id(given: str, type_: str, column: str) -> str:
         return _of_floating_point(given, EXACT[type_], column)
     if type_.startswith("DECIMAL"):
         return _of_decimal(text, *map(int, re.findall(r"\d+", type_)))
-    if type_ == "TIMESTAMP WITH TIME ZONE":
-        return f"CAST(make_timestamp(epoch_us({given})) AS VARCHAR) || '+00'"
+    if type_ in ZONED:
+        moment = f"CAST({given} AS TIMESTAMPTZ)"
+        return f"CAST(make_timestamp(epoch_us({moment})) AS VARCHAR) || '+00'"
     made = {"BLOB": f"lower(hex({given}))", "JSON": f"({given} ->> '$')"}.get(
         type_, text
     )

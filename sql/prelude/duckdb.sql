@@ -82,7 +82,7 @@ CREATE OR REPLACE MACRO embsql.as_id(word, type) AS CASE
     END
     WHEN starts_with(type, 'DECIMAL') THEN
         regexp_replace(regexp_replace(regexp_replace(word, '^(-?)[.]', '\10.'), '([.][0-9]*?)0+$', '\1'), '[.]$', '')
-    WHEN type = 'TIMESTAMP WITH TIME ZONE' THEN
+    WHEN type IN ('TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ_NS') THEN
         CAST(make_timestamp(epoch_us(TRY_CAST(word AS TIMESTAMPTZ))) AS VARCHAR) || '+00'
     WHEN type = 'BLOB' THEN lower(hex(TRY_CAST(word AS BLOB)))
     WHEN type = 'JSON' THEN TRY_CAST(word AS JSON) ->> '$'

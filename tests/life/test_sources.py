@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import psycopg
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
@@ -405,6 +406,41 @@ def test_a_relation_sees_what_its_connection_sees() -> None:
         assert connection.execute("SELECT answer FROM given").fetchall() == [(42,)]
     connection.execute("ROLLBACK").fetchall()
     connection.close()
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_times_of_every_unit_are_microseconds(
+    each: embsql.Database, folder: Path, unit: str, zone: str | None
+) -> None:
+    """pandas makes nanoseconds, with a zone where times are in UTC, and writes Parquet so."""
+    each.engine.run("SET TimeZone = 'America/New_York'")
+    noon = 1_782_907_200_000_000  # 2026-07-01 12:00 in Greenwich
+    moments = pa.array([noon, noon + 60_000_000] * 2, pa.timestamp("us", zone))
+    table = pa.table(
+        {
+            "user_id": [1, 1, 2, 2],
+            "item_id": ["a", "b"] * 2,
+            "event_time": moments.cast(pa.timestamp(unit, zone)),
+        }
+    )
+    pq.write_table(table, "events.parquet")
+    for given in (table, Path("events.parquet")):
+        times = read(each, given).time
+        assert times is not None
+        assert times.tolist() == [noon, noon + 60_000_000] * 2
+
+
+def test_moments_in_nanoseconds_are_ids(folder: Path) -> None:
+    moments = pa.array([0, 60_000_000_000], pa.timestamp("ns", "UTC"))
+    table = pa.table({"user_id": moments, "item_id": ["a", "b"]})
+    pq.write_table(table, "events.parquet")
+    with embsql.connect(":memory:") as database:
+        database.engine.run("SET TimeZone = 'America/New_York'")
+        users = read(database, "events.parquet").users.to_pylist()
+        asked = "SELECT embsql.id_text(user_id) AS text FROM 'events.parquet' ORDER BY 1"
+        assert users == ["1970-01-01 00:00:00+00", "1970-01-01 00:01:00+00"]
+        assert database.ask(asked)["text"].to_pylist() == users
 
 
 def test_missing_numbers_in_a_frame_are_missing(base: embsql.Database) -> None:
