@@ -72,9 +72,16 @@ SET extra_float_digits = 1 SET datestyle = 'ISO, MDY' SET timezone = 'UTC' SET i
 AS $embsql$
 DECLARE
     type regtype := pg_typeof(id);
+    base regtype;
     word text := CAST(id AS text);
-    bound double precision := CASE type WHEN 'real'::regtype THEN 16777216 ELSE 9007199254740992 END;
+    bound double precision;
 BEGIN
+    LOOP -- a domain is what it was made from: so the server describes a source's columns
+        SELECT this.typbasetype INTO base FROM pg_type AS this WHERE this.oid = type AND this.typtype = 'd';
+        EXIT WHEN base IS NULL;
+        type := base;
+    END LOOP;
+    bound := CASE type WHEN 'real'::regtype THEN 16777216 ELSE 9007199254740992 END;
     IF type IN ('real'::regtype, 'double precision'::regtype) THEN
         IF word = 'NaN' THEN
             RETURN NULL;
@@ -92,7 +99,9 @@ BEGIN
         RETURN replace(to_jsonb(id) #>> '{}', 'T', ' ');
     ELSIF type = 'timestamptz'::regtype THEN
         RETURN replace(to_jsonb(CAST(word AS timestamptz) AT TIME ZONE 'UTC') #>> '{}', 'T', ' ') || '+00';
-    ELSIF type IN ('json'::regtype, 'jsonb'::regtype) THEN
+    ELSIF type = 'json'::regtype THEN -- as it was written: jsonb would put keys and digits in another form
+        RETURN CAST(word AS json) #>> '{}';
+    ELSIF type = 'jsonb'::regtype THEN
         RETURN CAST(word AS jsonb) #>> '{}';
     END IF;
     RETURN word;

@@ -233,6 +233,47 @@ def test_forget_in_sql_means_the_id_that_a_source_has(each: embsql.Database) -> 
             assert asked.to_pylist() == [{"arguments": [text]}], case[0]
 
 
+DOMAINS = [  # what a domain is made from, a value, its text
+    ("float8", "7", "7"),
+    ("real", "0.1", "0.1"),
+    ("numeric(10, 2)", "1.50", "1.5"),
+    ("timestamptz", "'2026-01-01 12:00:00+02'", "2026-01-01 10:00:00+00"),
+    ("date", "'2026-01-31'", "2026-01-31"),
+    ("bytea", r"'\x00ff'", "00ff"),
+    ("json", "'\"u1\"'", "u1"),
+    ("char(4)", "'ab'", "ab"),
+    (
+        "uuid",
+        "'6BA7B810-9DAD-11D1-80B4-00C04FD430C8'",
+        "6ba7b810-9dad-11d1-80b4-00c04fd430c8",
+    ),
+]
+
+
+def test_a_domain_is_the_type_it_was_made_from(pg: str) -> None:
+    with embsql.connect(pg) as database:
+        database.engine.run("SET TimeZone = 'America/New_York'")
+        for number, (base, value, text) in enumerate(DOMAINS):
+            name = f"own_{number}"
+            database.engine.run(f"CREATE DOMAIN {name}_base AS {base}")
+            database.engine.run(f"CREATE DOMAIN {name} AS {name}_base")
+            own_type = f"CAST({value} AS {name})"
+            assert ids(database, own_type) == [text], base
+            asked = f"SELECT embsql.id_text({own_type}) AS text, embsql.id_texts(ARRAY[{own_type}]) AS texts"
+            assert database.ask(asked).to_pylist() == [
+                {"text": text, "texts": [text]}
+            ], base
+        with pytest.raises(Refused, match="whole numbers are not told apart"):
+            database.ask("SELECT embsql.id_text(CAST(1e21 AS own_0))")
+
+
+@pytest.mark.parametrize("value", ["1e2", '{"b": 1,  "a": 2}'])
+def test_json_that_is_an_id_is_as_it_was_written(pg: str, value: str) -> None:
+    with embsql.connect(pg) as database:
+        asked = database.ask(f"SELECT embsql.id_text('{value}'::json) AS text")
+        assert asked["text"].to_pylist() == ids(database, f"'{value}'::json") == [value]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(7, "7"), (7.0, "7"), (True, "true"), ("007", "007"), (b"\x00\xff", "00ff")],
