@@ -334,14 +334,16 @@ class DuckDB:
         BadColumnType.
         """
         file = self._file(text)
-        types, written = self._written(file) if file else (self.describe(text), {})
+        types, written = (
+            self._written(file, whole=whole) if file else (self.describe(text), {})
+        )
         user, item = self._ids(types, columns, file)
         weight = find_column(types, columns.weight, "weight", "weight_col")
         time = find_column(types, columns.time, "event_time", "time_col")
         query = self._select(text)
         if file and file.reader != "read_parquet":
             others = [name for name in (weight, time) if name]
-            read = _types_read(file, types, [user, item], others)
+            read = _types_read(file, types, [user, item], others, whole=whole)
             query = file.select(
                 dict.fromkeys(types, "VARCHAR") | read if written else read, **written
             )
@@ -367,10 +369,12 @@ class DuckDB:
             "guessed": file is not None and file.reader == "read_csv" and not whole,
         }
 
-    def _written(self, file: File) -> tuple[dict[str, str], dict[str, str]]:
+    def _written(
+        self, file: File, *, whole: bool
+    ) -> tuple[dict[str, str], dict[str, str]]:
         """The types of a file's columns, and how a CSV file is written, as options.
 
-        Else both are found out twice.
+        Else both are found out twice. Where its first rows have no quotes a later one may.
         """
         if file.reader != "read_csv" or not Path(file.path).is_file():
             return self._described(_all_of(file)), {}
@@ -392,7 +396,23 @@ class DuckDB:
             "header": str(found["HasHeader"]).lower(),
             "auto_detect": "false",
         }
-        return {column["name"]: column["type"] for column in found["Columns"]}, written
+        types = {column["name"]: column["type"] for column in found["Columns"]}
+        quoted = written | dict.fromkeys(("quote", "escape"), literal('"'))
+        unquoted = written["quote"] == literal("")
+        if unquoted and not (whole and self._fails(file, types, quoted)):
+            return types, quoted
+        return types, written
+
+    def _fails(
+        self, file: File, types: dict[str, str], written: dict[str, str]
+    ) -> bool:
+        """Whether some row of a CSV file is not written so."""
+        query = file.select(dict.fromkeys(types, "VARCHAR"), **written)
+        try:
+            self._asked(f"SELECT count(COLUMNS(*)) FROM (\n{query}\n) AS given")
+        except SourceFailed:
+            return True
+        return False
 
     def _ids(
         self, types: dict[str, str], columns: Columns, file: File | None
@@ -614,16 +634,17 @@ def _all_of(file: File) -> str:
 
 
 def _types_read(
-    file: File, types: dict[str, str], ids: list[str], others: list[str]
+    file: File, types: dict[str, str], ids: list[str], others: list[str], *, whole: bool
 ) -> dict[str, str]:
     """How a file's columns are read: ids as they stand there.
 
-    A CSV file's numbers and times too, to be cast later.
+    A CSV file's numbers and times too, to be cast later; of yes and no they are not a number's text.
     """
     if file.reader == "read_json":
         return {name: types[name] for name in others} | dict.fromkeys(ids, "VARCHAR")
-    later = [name for name in others if types[name] != "BOOLEAN"]
-    return dict.fromkeys([*ids, *later], "VARCHAR")
+    read = dict.fromkeys([*ids, *others], "VARCHAR")
+    truths = [name for name in others if types[name] == "BOOLEAN" and not whole]
+    return read | dict.fromkeys(truths, "BOOLEAN")
 
 
 # --- columns out ---------------------------------------------------------------------------------

@@ -280,6 +280,37 @@ def test_a_late_weight_is_a_number(
     assert read(base, "events.csv").weight.sum() == SAMPLE + 100 + total
 
 
+def test_weights_of_yes_and_no_are_one_and_zero(
+    base: embsql.Database, folder: Path
+) -> None:
+    rows = "user_id,item_id,weight\n1,a,true\n2,a,false\n2,b,true\n"
+    for name in ("events.csv", "events_1.csv"):
+        (folder / name).write_text(rows)
+    assert pairs(read(base, "events.csv")) == [("1", "a"), ("2", "b")]
+    assert read(base, "events*.csv").weight.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "wanted"),
+    [
+        ("", '"b"', {"b"}),
+        ("", '"b,c"', {"b,c"}),
+        ("", '"e ""f"""', {'e "f"'}),
+        ("", '5" pipe', {'5" pipe'}),
+        ("", '"open', {'"open'}),
+        ('5" pipe', '"b,c"', {'5" pipe', "b,c"}),
+        ('"open', '"b', {'"open', '"b'}),
+    ],
+)
+def test_a_late_quote_is_one_where_it_can_be(
+    base: embsql.Database, folder: Path, first: str, last: str, wanted: set[str]
+) -> None:
+    usual = ["1,a,1"] * (SAMPLE + 100)
+    lines = [f"1,{first},1"] * bool(first) + usual + [f"1,{last},1", "2,a,1"]
+    (folder / "events.csv").write_text("\n".join(["user_id,item_id,weight", *lines]))
+    assert set(read(base, "events.csv").items.to_pylist()) == {"a"} | wanted
+
+
 def test_a_late_word_among_weights(base: embsql.Database, folder: Path) -> None:
     (folder / "events.csv").write_text(long("weight", "2", "n/a"))
     with pytest.raises(errors.BadColumnType) as caught:
@@ -438,7 +469,9 @@ def test_moments_in_nanoseconds_are_ids(folder: Path) -> None:
     with embsql.connect(":memory:") as database:
         database.engine.run("SET TimeZone = 'America/New_York'")
         users = read(database, "events.parquet").users.to_pylist()
-        asked = "SELECT embsql.id_text(user_id) AS text FROM 'events.parquet' ORDER BY 1"
+        asked = (
+            "SELECT embsql.id_text(user_id) AS text FROM 'events.parquet' ORDER BY 1"
+        )
         assert users == ["1970-01-01 00:00:00+00", "1970-01-01 00:01:00+00"]
         assert database.ask(asked)["text"].to_pylist() == users
 
