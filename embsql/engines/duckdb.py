@@ -71,7 +71,10 @@ WHERE function_name = 'embsql_command' AND database_name IN ('system', current_d
 # type of function -> what drops it
 MACROS = {"macro": "DROP MACRO", "table_macro": "DROP MACRO TABLE"}
 WHOLE = {  # what a CSV file's column may be, by all of its values: of a weight, of a time
-    "weight": {"DOUBLE": "TRY_CAST({0} AS DOUBLE) IS NOT NULL"},
+    "weight": {
+        "DOUBLE": "TRY_CAST({0} AS DOUBLE) IS NOT NULL",
+        "BOOLEAN": "TRY_CAST({0} AS BOOLEAN) IS NOT NULL",
+    },
     "time": {
         "BIGINT": "regexp_full_match({0}, '-?[0-9]+')",
         "TIMESTAMP": (
@@ -334,6 +337,8 @@ class DuckDB:
         BadColumnType.
         """
         file = self._file(text)
+        # a guess that fails would end it
+        whole = whole or self._in_callers_transaction()
         types, written = (
             self._written(file, whole=whole) if file else (self.describe(text), {})
         )
@@ -343,7 +348,7 @@ class DuckDB:
         query = self._select(text)
         if file and file.reader != "read_parquet":
             others = [name for name in (weight, time) if name]
-            read = _types_read(file, types, [user, item], others, whole=whole)
+            read = _types_read(file, types, [user, item], others)
             query = file.select(
                 dict.fromkeys(types, "VARCHAR") | read if written else read, **written
             )
@@ -406,11 +411,14 @@ class DuckDB:
     def _fails(
         self, file: File, types: dict[str, str], written: dict[str, str]
     ) -> bool:
-        """Whether some row of a CSV file is not written so."""
+        """Whether some row of a CSV file is not written so.
+
+        Asked on our own connection: in a caller's transaction it would end that.
+        """
         query = file.select(dict.fromkeys(types, "VARCHAR"), **written)
         try:
-            self._asked(f"SELECT count(COLUMNS(*)) FROM (\n{query}\n) AS given")
-        except SourceFailed:
+            self.ask(f"SELECT count(COLUMNS(*)) FROM (\n{query}\n) AS given")
+        except duckdb.InvalidInputException:
             return True
         return False
 
@@ -474,7 +482,7 @@ class DuckDB:
         """As `describe`, of one SELECT; not as a relation, which would look at a file twice."""
         try:
             with interruptible(self._caller):
-                if not self._owned and in_a_transaction(self._caller):
+                if self._in_callers_transaction():
                     return self._bound(query)
                 rows = self._caller.execute(
                     f"DESCRIBE SELECT * FROM (\n{query}\n) AS given"
@@ -482,6 +490,10 @@ class DuckDB:
         except duckdb.Error as error:
             raise source_error(error) from None
         return {name: type_ for name, type_, *_ in rows}
+
+    def _in_callers_transaction(self) -> bool:
+        """Whether the caller has begun one, which a statement that fails would end."""
+        return not self._owned and in_a_transaction(self._caller)
 
     def _bound(self, query: str) -> dict[str, str]:
         """The types of a SELECT in a caller's transaction.
@@ -634,17 +646,15 @@ def _all_of(file: File) -> str:
 
 
 def _types_read(
-    file: File, types: dict[str, str], ids: list[str], others: list[str], *, whole: bool
+    file: File, types: dict[str, str], ids: list[str], others: list[str]
 ) -> dict[str, str]:
     """How a file's columns are read: ids as they stand there.
 
-    A CSV file's numbers and times too, to be cast later; of yes and no they are not a number's text.
+    A CSV file's numbers and times too, to be cast later.
     """
     if file.reader == "read_json":
         return {name: types[name] for name in others} | dict.fromkeys(ids, "VARCHAR")
-    read = dict.fromkeys([*ids, *others], "VARCHAR")
-    truths = [name for name in others if types[name] == "BOOLEAN" and not whole]
-    return read | dict.fromkeys(truths, "BOOLEAN")
+    return dict.fromkeys([*ids, *others], "VARCHAR")
 
 
 # --- columns out ---------------------------------------------------------------------------------

@@ -64,7 +64,10 @@ class DuckDBColumns:
         """A number."""
         if not is_number(self.types[column]):
             raise refusal(self._refused(column), "weight")
-        return f"CAST(given.{quote(column)} AS DOUBLE)"
+        given = f"given.{quote(column)}"
+        if self.types[column] == "BOOLEAN":  # a CSV file has words for it
+            given = f"CAST({given} AS BOOLEAN)"
+        return f"CAST({given} AS DOUBLE)"
 
     def time(self, column: str) -> str:
         """Microseconds since 1970 of a date or timestamp.

@@ -288,6 +288,32 @@ def test_weights_of_yes_and_no_are_one_and_zero(
         (folder / name).write_text(rows)
     assert pairs(read(base, "events.csv")) == [("1", "a"), ("2", "b")]
     assert read(base, "events*.csv").weight.tolist() == [2, 2]
+    (folder / "events.csv").write_text(long("weight", "yes", "no"))
+    assert read(base, "events.csv").weight.sum() == SAMPLE + 100
+
+
+@pytest.mark.parametrize(
+    ("column", "usual", "last"),
+    [
+        ("weight", "1", "2.5"),
+        ("weight", "false", "true"),
+        ("event_time", "2026-01-01", "2026-01-02 10:00:00"),
+        ("note", "a", '"b'),
+    ],
+)
+def test_a_late_value_ends_no_transaction_of_the_caller(
+    folder: Path, column: str, usual: str, last: str
+) -> None:
+    rows = long(column, usual, last).replace(f"4,6,{last}", f"x,6,{last}")
+    (folder / "events.csv").write_text(rows)
+    with duckdb.connect(":memory:") as connection:
+        database = embsql.connect(connection)
+        connection.execute("CREATE TABLE mine (n INTEGER)").fetchall()
+        connection.execute("BEGIN").fetchall()
+        connection.execute("INSERT INTO mine VALUES (1)").fetchall()
+        assert "x" in read(database, "events.csv").users.to_pylist()
+        connection.execute("COMMIT").fetchall()
+        assert connection.execute("SELECT n FROM mine").fetchall() == [(1,)]
 
 
 @pytest.mark.parametrize(
