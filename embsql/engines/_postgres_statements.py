@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import tuple_row
 
-from embsql.engines.columns import CALL, NAME, failed, quoted_name
+from embsql.engines.columns import CALL, NAME, OPAQUE, bare, failed, quoted_name
 from embsql.engines.files import named_file
 from embsql.errors import EmbsqlError, NotASelect, StatementFailed
 
@@ -18,8 +18,6 @@ from embsql.errors import EmbsqlError, NotASelect, StatementFailed
 WITHOUT_ROWS = ("0A", "25", "3D", "3F", "42", "53", "54", "57")
 # every letter, every digit
 SENT = {"client_encoding": "UTF8", "extra_float_digits": "1"}
-# No parameter stands inside these: texts, names, comments, dollar quotes.
-OPAQUE = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
 PARAMETER = re.compile(
     rf"(?P<opaque>{OPAQUE})|\$(?P<name>[a-z_]\w*)", re.DOTALL | re.IGNORECASE
 )
@@ -48,7 +46,7 @@ def select(text: str) -> str:
 
     What is none fails inside parentheses.
     """
-    text = text.strip().rstrip(";").strip()
+    text = bare(text)
     file = named_file(text)
     if file:
         found = (

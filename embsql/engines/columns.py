@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from embsql.engines.files import literal
 from embsql.errors import InexactId, MissingColumn, SourceFailed, suggestion
 
+# No parameter stands inside these: texts, names, comments, dollar quotes.
+OPAQUE = r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$"
 PART = r'(?:\w+|"(?:[^"]|"")+")'
 NAME = re.compile(rf"{PART}(\.{PART}){{0,2}}")
 CALL = re.compile(
@@ -22,6 +24,18 @@ LEAVE = "Leave that name out"  # the column that it was given for is called as u
 LARGEST_WHOLE = 9.2e18
 ALONE = "Run it by itself to see the row"
 INEXACT = re.compile(r"inexact id (\S+) from (\d+) on in (.*?)[\"']?$", re.MULTILINE)
+
+
+def bare(text: str) -> str:
+    """A source without the semicolons around its end, and the comments behind them."""
+
+    def blank(found: re.Match[str]) -> str:
+        is_comment = found[0].startswith(("--", "/*"))
+        return " " * len(found[0]) if is_comment else found[0]
+
+    read = re.sub(OPAQUE, blank, text, flags=re.DOTALL)
+    end = len(read.rstrip("; \t\r\n"))
+    return (text[:end] if ";" in read[end:] else text).strip()
 
 
 def quote(name: str) -> str:
@@ -43,9 +57,15 @@ def quoted_name(text: str, plain: Callable[[str], str] = str) -> str:
 def find_column(
     known: Iterable[str], wanted: str | None, default: str, option: str
 ) -> str | None:
-    """The source's own spelling of a column's name; None when it is not asked for and not there."""
+    """The source's own spelling of a column's name; None when it is not asked for and not there.
+
+    In PostgreSQL names may differ by case alone: one spelled as it is asked for is meant.
+    """
     names, name = list(known), wanted or default
-    found = next((column for column in names if column.lower() == name.lower()), None)
+    found = next(
+        (column for column in names if column == name),
+        next((column for column in names if column.lower() == name.lower()), None),
+    )
     if found is None and wanted:
         raise _missing(
             names,

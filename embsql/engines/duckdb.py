@@ -32,6 +32,7 @@ from embsql.engines.columns import (
     CALL,
     LEAVE,
     NAME,
+    bare,
     find_column,
     need,
     quote,
@@ -358,7 +359,7 @@ class DuckDB:
                     item: "VARCHAR",
                 }
         looked = DuckDBColumns(
-            query, types, self.values, file, _bare(text) == self._shown, (user, item)
+            query, types, self.values, file, bare(text) == self._shown, (user, item)
         )
         return {
             "query": query,
@@ -521,7 +522,7 @@ class DuckDB:
         elif file and file.reader == "read_json":
             query = file.select(types | dict.fromkeys(keys, "VARCHAR"))
         looked = DuckDBColumns(
-            query, types, self.values, file, _bare(text) == self._shown, tuple(keys)
+            query, types, self.values, file, bare(text) == self._shown, tuple(keys)
         )
         made = {name: f"CAST({looked.key(name)} AS VARCHAR)" for name in keys}
         made |= {name: looked.weight(name) for name in types if name.lower() == weight}
@@ -542,7 +543,7 @@ class DuckDB:
 
         As it stands, or for the name of a table or file, or a call that gives rows.
         """
-        text, file = _bare(text), self._file(text)
+        text, file = bare(text), self._file(text)
         if file:
             return _all_of(file)
         if NAME.fullmatch(text):
@@ -562,7 +563,7 @@ class DuckDB:
 
     def _file(self, text: str) -> File | None:
         """The file that a source names. Raises UnknownFormat."""
-        path = named_file(_bare(text))
+        path = named_file(bare(text))
         file = located(path) if path else None
         if path and file is None:
             most = endings(path).most_common(1) if Path(path).is_dir() else []
@@ -610,10 +611,6 @@ class DuckDB:
             (pc.sum(pc.equal(column, column[0])).as_py() or 0) > 1
             for column in rows.columns[:2]
         )
-
-
-def _bare(text: str) -> str:
-    return text.strip().rstrip(";").strip()
 
 
 # --- columns in ----------------------------------------------------------------------------------

@@ -757,3 +757,22 @@ def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
                 **asked,
             )
             assert sorted(found["s"][0].as_py()) == wanted, asked
+
+
+@pytest.mark.parametrize(
+    "behind", ["; -- all of them", ";\n/* all; of them */;\n", " -- all; of them", "; ;"]
+)
+def test_what_stands_behind_a_statement_is_left_out(
+    each: embsql.Database, behind: str
+) -> None:
+    rows = "VALUES (1, 'a;'), (2, '--b')"
+    select = f"SELECT * FROM ({rows}) AS t(user_id, item_id)"
+    assert pairs(read(each, select + behind)) == [("1", "a;"), ("2", "--b")]
+
+
+def test_a_name_that_differs_by_case_alone_is_another_column(pg: str) -> None:
+    rows = 'SELECT 7 AS "USER_ID", 1 AS user_id, 2 AS item_id, 3 AS "Weight"'
+    with embsql.connect(pg) as database:
+        assert pairs(read(database, rows)) == [("1", "2")]
+        assert pairs(read(database, rows, user="USER_ID")) == [("7", "2")]
+        assert read(database, rows).weight.tolist() == [3]
