@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def source(value: Any, option: str) -> Source:
     kind = f"{type(value).__module__.split('.')[0].lstrip('_')}.{type(value).__name__}"
     if not hasattr(value, "__arrow_c_stream__") and kind != "pandas.DataFrame":
         raise InvalidArgument(name=option, allowed=ALLOWED, value=kind)
-    table = _table(value, kind)
+    table = _table(value, kind, option)
     return Given(
         f"{kind} of {table.num_rows} rows: {', '.join(table.column_names)}", table
     )
@@ -89,23 +90,63 @@ def optional(value: Any, option: str) -> Source | None:
     return None if value is None else source(value, option)
 
 
-def _table(value: Any, kind: str) -> pa.Table:
-    """A table of whatever library as Arrow's. Raises SourceFailed."""
+def _table(value: Any, kind: str, option: str) -> pa.Table:
+    """A table of whatever library as Arrow's.
+
+    Raises SourceFailed, or InvalidArgument for a single column.
+    """
     try:
-        return (
+        table = (
             pa.Table.from_pandas(value)
             if kind == "pandas.DataFrame"
             else pa.table(value)
         )
     except Exception as error:
         lines = str(error).strip().splitlines()
-        reason = (
-            f"{kind} cannot be read as an Arrow table "
-            f"({lines[0] if lines else type(error).__name__})"
-        )
-        raise SourceFailed(
-            reason=f"{reason}; give each column one type, ids as text"
-        ) from None
+        if "non-struct type" in str(error):  # a Series, an array
+            value = f"one column, {kind}"
+            raise InvalidArgument(name=option, allowed=ALLOWED, value=value) from None
+        raise _unreadable(kind, lines[0] if lines else type(error).__name__) from None
+    twice = _named_twice(table.column_names)
+    if twice:
+        raise _unreadable(kind, f"Duplicate column names found: {twice}")
+    return _without_halves(table)
+
+
+def _unreadable(kind: str, problem: str) -> EmbsqlError:
+    """The error for what is no table of Arrow's, and what to do."""
+    remedy = "give each column one type, ids as text"
+    if problem.startswith("Duplicate column names"):
+        remedy = "names that differ by case alone are one: rename the columns, or leave some out"
+    return SourceFailed(
+        reason=f"{kind} cannot be read as an Arrow table ({problem}); {remedy}"
+    )
+
+
+def _named_twice(names: list[str]) -> list[str]:
+    """The names that are one to DuckDB, which would call all but the first otherwise."""
+    counts = Counter(name.lower() for name in names)
+    return [name for name in names if counts[name.lower()] > 1]
+
+
+def _without_halves(table: pa.Table) -> pa.Table:
+    """The same with 32 bits for each number of 16, which DuckDB cannot read."""
+    for place, field in enumerate(table.schema):
+        if "halffloat" in str(field.type):
+            column = table[field.name].cast(_full(field.type))
+            table = table.set_column(place, field.name, column)
+    return table
+
+
+def _full(kind: pa.DataType) -> pa.DataType:
+    """A type with 32 bits for each number of 16."""
+    if pa.types.is_float16(kind):
+        return pa.float32()
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_full(kind.value_type), kind.list_size)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.list_(_full(kind.value_type))
+    return kind
 
 
 def recorded(given: Source) -> str | dict[str, str]:

@@ -22,6 +22,7 @@ from embsql.data import Interactions
 from embsql.run import Columns, Run
 from embsql.shells.cli import main
 from embsql.sources.prepare import prepare
+from embsql.sources.side_inputs import features
 from embsql.sources.source import source as as_source
 
 PAIRS = [(i % 5, f"i{i % 7}") for i in range(35)]
@@ -481,8 +482,8 @@ def test_times_of_every_unit_are_microseconds(
             "event_time": moments.cast(pa.timestamp(unit, zone)),
         }
     )
-    pq.write_table(table, "events.parquet")
-    for given in (table, Path("events.parquet")):
+    pq.write_table(table, folder / "events.parquet")
+    for given in (table, folder / "events.parquet"):
         times = read(each, given).time
         assert times is not None
         assert times.tolist() == [noon, noon + 60_000_000] * 2
@@ -491,7 +492,7 @@ def test_times_of_every_unit_are_microseconds(
 def test_moments_in_nanoseconds_are_ids(folder: Path) -> None:
     moments = pa.array([0, 60_000_000_000], pa.timestamp("ns", "UTC"))
     table = pa.table({"user_id": moments, "item_id": ["a", "b"]})
-    pq.write_table(table, "events.parquet")
+    pq.write_table(table, folder / "events.parquet")
     with embsql.connect(":memory:") as database:
         database.engine.run("SET TimeZone = 'America/New_York'")
         users = read(database, "events.parquet").users.to_pylist()
@@ -581,6 +582,50 @@ def test_a_table_that_cannot_be_handed_over(base: embsql.Database) -> None:
         match=r"\(column user_id is of several types\); give each column one type",
     ):
         base.train("m", Broken())
+
+
+@pytest.mark.parametrize("names", [["weight", "weight"], ["Weight", "weight"]])
+def test_a_table_whose_names_are_one_is_refused(
+    base: embsql.Database, names: list[str]
+) -> None:
+    """DuckDB would read the first and call the other weight_1."""
+    columns = [*TABLE.columns, TABLE["user_id"], TABLE["user_id"]]
+    given = pa.table(columns, names=[*TABLE.column_names, *names])
+    with pytest.raises(
+        errors.SourceFailed, match="names that differ by case alone are one"
+    ):
+        base.train("m", given)
+
+
+def test_one_column_is_no_table(base: embsql.Database) -> None:
+    with pytest.raises(
+        errors.InvalidArgument, match=r"graph must be .* got one column"
+    ):
+        base.train("m", TABLE, algorithm="node2vec", graph=TABLE["user_id"])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.float16(),
+        pa.list_(pa.float16()),
+        pa.large_list(pa.float16()),
+        pa.list_(pa.float16(), 1),
+    ],
+)
+def test_numbers_of_16_bits_are_read(base: embsql.Database, kind: pa.DataType) -> None:
+    """As libraries of vectors keep them, which DuckDB has no type for."""
+    numbers = [0.5, 1.5, 2.5]
+    halves = pa.array(numbers, pa.float16())
+    if kind != pa.float16():
+        lists = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3], pa.int32()), halves)
+        halves = lists.cast(kind)
+    table = pa.table({"item_id": ["i0", "i1", "i2"], "known": halves})
+    ids = pa.array(["i0", "i1", "i2"])
+    given = as_source(table, "item_features")
+    rows = features(base.engine, given, "item_id", "item_features", ids)
+    known = rows["known"].to_pylist()
+    assert [one[0] if isinstance(one, list) else one for one in known] == numbers
 
 
 def test_a_name_in_python_is_no_table_of_postgresql(pg) -> None:
@@ -760,7 +805,8 @@ def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
 
 
 @pytest.mark.parametrize(
-    "behind", ["; -- all of them", ";\n/* all; of them */;\n", " -- all; of them", "; ;"]
+    "behind",
+    ["; -- all of them", ";\n/* all; of them */;\n", " -- all; of them", "; ;"],
 )
 def test_what_stands_behind_a_statement_is_left_out(
     each: embsql.Database, behind: str
