@@ -192,10 +192,12 @@ def _as_column(value: Any) -> pa.Array:
     """A value of Python as a column of one row. Raises InvalidArgument."""
     try:
         return pa.array([value])
-    except (pa.ArrowException, OverflowError):
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
         pass  # what Arrow has no type for has a text of its own: a UUID, an enumeration
     try:
-        return pa.array([str(value)])
+        missing = bool(value != value)  # noqa: PLR0124 - as NaN and NaT are, and NA has no answer
+        texts = None if missing else [str(value)]
+        return pa.array(texts)
     except Exception:
         raise InvalidArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
 

@@ -4,6 +4,10 @@ engine.
 
 from __future__ import annotations
 
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -276,10 +280,33 @@ def test_json_that_is_an_id_is_as_it_was_written(pg: str, value: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(7, "7"), (7.0, "7"), (True, "true"), ("007", "007"), (b"\x00\xff", "00ff")],
+    [
+        (7, "7"),
+        (7.0, "7"),
+        (True, "true"),
+        ("007", "007"),
+        (b"\x00\xff", "00ff"),
+        (np.datetime64("2026-01-31"), "2026-01-31"),
+    ],
 )
 def test_a_value_of_python_is_an_id(value: object, text: str) -> None:
     assert text_of(value) == text
+
+
+class NotAvailable:
+    """As pandas' NA: nothing is known of it, not even whether it differs from itself."""
+
+    def __ne__(self, other: object) -> Any:
+        return self
+
+    def __bool__(self) -> bool:
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+@pytest.mark.parametrize("value", [NotAvailable(), Decimal("NaN"), float("nan"), None])
+def test_what_is_missing_is_no_id(value: object) -> None:
+    with pytest.raises(InvalidArgument, match="id must be text, a number or another"):
+        text_of(value)
 
 
 class Unwritable:
