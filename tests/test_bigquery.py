@@ -816,3 +816,25 @@ def test_a_source_in_another_database_is_described_there(tmp_path) -> None:
             assert database.ask("SELECT users FROM embsql.models()").to_pylist() == [
                 {"users": 7}
             ]
+
+
+def test_tables_in_backquotes_are_paths(each: embsql.Database) -> None:
+    """As the manual writes them, also where a text holds a backquote or a name a quote."""
+    each.install(ml=True)
+    each.engine.run("CREATE SCHEMA sales")
+    each.engine.run(
+        """CREATE TABLE sales."it's" AS """
+        "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(1, 40) AS t(i)"
+    )
+    each.sql(
+        "CREATE MODEL `sales.m` OPTIONS(num_factors = 2, feedback_type = 'implicit') AS SELECT `user_id`, item_id"
+        " FROM `sales.it's` WHERE 'a`b.c`' = 'a`b.c`'"
+    )
+    asked = rows(
+        each,
+        "SELECT count(*) AS n, count(DISTINCT mine.item_id) AS items FROM ML.RECOMMEND("
+        "MODEL `sales.m`, (SELECT DISTINCT user_id FROM `sales.it's`)) AS best"
+        " JOIN `sales.it's` AS mine ON CAST(mine.item_id AS text) = best.item_id"
+        " AND mine.user_id = 1",
+    )
+    assert asked[0]["items"] == 5

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from embsql.api.lexing import GAP, PIECE, Reader, without_hashes
+from embsql.api.lexing import GAP, PIECE, Reader, with_names_in_quotes, without_hashes
 from embsql.engines import Engine
 from embsql.engines.columns import quote
 from embsql.errors import BadFunction, BadStatement, NoMl
@@ -97,9 +97,10 @@ def rewritten(engine: Engine, statement: str, depth: int = 0) -> str:
         call = _read(statement, start)
         query = None if call.query is None else rewritten(engine, call.query, depth + 1)
         alias = "" if _is_named(statement, call.end) else f" AS {next(names)}"
-        parts += [statement[done:start], _answer(engine, call, query) + alias]
+        around = with_names_in_quotes(statement[done:start])
+        parts += [around, _answer(engine, call, query) + alias]
         done = call.end
-    return "".join(parts) + statement[done:]
+    return "".join(parts) + with_names_in_quotes(statement[done:])
 
 
 def _starts(statement: str) -> Iterator[int]:
@@ -143,7 +144,8 @@ def _query(reader: Reader) -> str:
         depth += {"(": 1, ")": -1}.get(piece.group(), 0)
         if not depth:
             reader.at = piece.end()
-            return reader.statement[start : piece.start()].strip()
+            query = reader.statement[start : piece.start()]
+            return with_names_in_quotes(query.strip())
     raise BadFunction(reason="the bracket before its query is not closed")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from embsql import algorithms, options
-from embsql.api.lexing import GAP, Reader, without_end
+from embsql.api.lexing import GAP, Reader, with_names_in_quotes, without_end
 from embsql.command_options import Train
 from embsql.errors import (
     BadDrop,
@@ -185,7 +185,7 @@ def _create(reader: Reader) -> CreateModel:
         )
     given = _options(reader)
     reader.expect("AS")
-    source = without_end(reader.rest())
+    source = with_names_in_quotes(without_end(reader.rest()))
     if not source:
         raise BadStatement(reason="expected a SELECT after AS, found nothing")
     return CreateModel(replace, optional, name, source, *_translated(given))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from embsql import options
+from embsql.engines.columns import quote
 from embsql.errors import BadStatement
 
 GAP = r"(?:\s|--[^\n]*(?:\n|$)|\#[^\n]*(?:\n|$)|/\*.*?\*/)"
@@ -22,7 +23,7 @@ TOKEN = re.compile(
 # of the database's SQL: what may hold a bracket or a name without meaning one, a word, a sign
 PIECE = re.compile(
     r"--[^\n]*|\#(?![0-9>#=-])[^\n]*|/\*.*?\*/"
-    r"""|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*\""""
+    r"""|\be'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*\"|`[^`]+`"""
     r"|\$(\w*)\$.*?\$\1\$|\w+|.",
     re.IGNORECASE | re.DOTALL,
 )
@@ -78,6 +79,17 @@ def _is_hash(piece: re.Match[str]) -> bool:
 def without_hashes(statement: str) -> str:
     """A statement without BigQuery's comments from # to the end of the line."""
     return PIECE.sub(lambda piece: "" if _is_hash(piece) else piece.group(), statement)
+
+
+def with_names_in_quotes(statement: str) -> str:
+    """A statement with BigQuery's names in backquotes, which may be paths, in SQL's quotes."""
+
+    def quoted(piece: re.Match[str]) -> str:
+        if not piece[0].startswith("`") or len(piece[0]) == 1:
+            return piece[0]
+        return ".".join(quote(part) for part in piece[0][1:-1].split("."))
+
+    return PIECE.sub(quoted, statement)
 
 
 class Reader:
