@@ -347,6 +347,7 @@ class DuckDB:
         weight = find_column(types, columns.weight, "weight", "weight_col")
         time = find_column(types, columns.time, "event_time", "time_col")
         query = self._select(text)
+        self._check_once(query, types, filter(None, (user, item, weight, time)))
         if file and file.reader != "read_parquet":
             others = [name for name in (weight, time) if name]
             read = _types_read(file, types, [user, item], others)
@@ -492,6 +493,24 @@ class DuckDB:
             raise source_error(error) from None
         return {name: type_ for name, type_, *_ in rows}
 
+    def _check_once(
+        self, query: str, types: Iterable[str], wanted: Iterable[str]
+    ) -> None:
+        """Raises SourceFailed where a SELECT gives several columns of a wanted name.
+
+        DuckDB would read the first, and call the second weight_1.
+        """
+        names = {name.lower() for name in types}
+        for name in wanted:
+            if f"{name.lower()}_1" not in names:
+                continue
+            given = [column.lower() for column in self._caller.sql(query).columns]
+            if given.count(name.lower()) > 1:
+                reason = (
+                    f"it gives several columns called {name}; give each another name"
+                )
+                raise SourceFailed(reason=reason)
+
     def _in_callers_transaction(self) -> bool:
         """Whether the caller has begun one, which a statement that fails would end."""
         return not self._owned and in_a_transaction(self._caller)
@@ -516,6 +535,7 @@ class DuckDB:
         """
         query, types, file = self._select(text), self.describe(text), self._file(text)
         keys = [name for name in types if name.lower() in ids]
+        self._check_once(query, types, keys)
         if file and file.reader == "read_csv":
             types = self._described(file.select(sample_size="-1"))
             query = file.select(dict.fromkeys(keys, "VARCHAR"), sample_size="-1")

@@ -822,3 +822,26 @@ def test_a_name_that_differs_by_case_alone_is_another_column(pg: str) -> None:
         assert pairs(read(database, rows)) == [("1", "2")]
         assert pairs(read(database, rows, user="USER_ID")) == [("7", "2")]
         assert read(database, rows).weight.tolist() == [3]
+
+
+@pytest.mark.parametrize("twice", ["user_id", "item_id", "weight", "event_time"])
+def test_a_name_that_comes_twice_is_ambiguous(
+    each: embsql.Database, twice: str
+) -> None:
+    columns = "1 AS user_id, 2 AS item_id, 3 AS weight, 4 AS event_time, 5 AS x, 6 AS x"
+    assert len(read(each, f"SELECT {columns}")) == 1
+    with pytest.raises(errors.SourceFailed, match=f"{twice}; give each|is ambiguous"):
+        read(each, f"SELECT {columns}, 7 AS {twice}")
+
+
+def test_a_name_is_not_ambiguous_for_another_that_is_like_it(
+    each: embsql.Database,
+) -> None:
+    rows = "SELECT 1 AS user_id, 2 AS user_id_1, 3 AS item_id, 4 AS item_id_1"
+    assert pairs(read(each, rows)) == [("1", "3")]
+
+
+def test_ids_of_features_that_come_twice_are_ambiguous(base: embsql.Database) -> None:
+    rows = "SELECT 1 AS item_id, 2 AS item_id, 3 AS price"
+    with pytest.raises(errors.SourceFailed, match="several columns called item_id"):
+        features(base.engine, rows, "item_id", "item_features", pa.array(["1"]))
