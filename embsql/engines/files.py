@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -57,6 +58,13 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def exactly(path: str) -> str:
+    """A path as a pattern that nothing else fits, where its own letters would be one."""
+    if not os.path.exists(path):  # noqa: PTH110 - False for a name too long for the system
+        return path
+    return re.sub(r"([*?\[])", r"[\1]", path)
+
+
 def named_file(text: str) -> str | None:
     """The path that a source names, which may be quoted, a pattern, or a folder's.
 
@@ -99,7 +107,7 @@ def located(path: str) -> File | None:
     """
     if not Path(path).is_dir():
         function = reader(path)
-        return File(path, function) if function else None
+        return File(exactly(path), function) if function else None
     kinds = endings(path)
     if len({reader(kind) for kind in kinds}) != 1 or len(kinds) != 1:
         return None
@@ -115,7 +123,8 @@ def endings(folder: str) -> Counter[str]:
 
 def within(folder: str, ending: str) -> File:
     """The files below a folder whose names end so."""
-    return File(f"{folder.rstrip('/')}/**/*{ending}", reader(ending) or "read_csv")
+    within_it = f"{exactly(folder).rstrip('/')}/**/*{ending}"
+    return File(within_it, reader(ending) or "read_csv")
 
 
 def is_text_file(path: str) -> bool:

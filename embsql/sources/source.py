@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +15,7 @@ import pyarrow as pa
 from embsql.engines import Engine
 from embsql.engines.duckdb import DuckDB
 from embsql.engines.duckdb_columns import framed
-from embsql.engines.files import literal
+from embsql.engines.files import exactly, literal
 from embsql.errors import (
     BadColumnType,
     BadWeights,
@@ -68,7 +67,7 @@ def source(value: Any, option: str) -> Source:
         path = text(option, str(os.fspath(value)), ALLOWED)
         if len(Path(path).name.encode()) > LONGEST_NAME:
             raise InvalidArgument(name=option, allowed=ALLOWED, value=shortened(path))
-        return Given(literal(_exactly(path)))
+        return Given(literal(path if Path(path).is_dir() else exactly(path)))
     kind = f"{type(value).__module__.split('.')[0].lstrip('_')}.{type(value).__name__}"
     if not hasattr(value, "__arrow_c_stream__") and kind != "pandas.DataFrame":
         raise InvalidArgument(name=option, allowed=ALLOWED, value=kind)
@@ -76,13 +75,6 @@ def source(value: Any, option: str) -> Source:
     return Given(
         f"{kind} of {table.num_rows} rows: {', '.join(table.column_names)}", table
     )
-
-
-def _exactly(path: str) -> str:
-    """A path as a pattern that nothing else fits, where its own letters would be one."""
-    if not os.path.exists(path):  # noqa: PTH110 - False for a name too long for the system
-        return path
-    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def optional(value: Any, option: str) -> Source | None:

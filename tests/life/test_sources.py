@@ -845,3 +845,19 @@ def test_ids_of_features_that_come_twice_are_ambiguous(base: embsql.Database) ->
     rows = "SELECT 1 AS item_id, 2 AS item_id, 3 AS price"
     with pytest.raises(errors.SourceFailed, match="several columns called item_id"):
         features(base.engine, rows, "item_id", "item_features", pa.array(["1"]))
+
+
+@pytest.mark.parametrize("name", ["f[1].csv", "f*.csv", "f?.csv"])
+def test_a_file_that_is_there_is_no_pattern(
+    base: embsql.Database, folder: Path, name: str
+) -> None:
+    (folder / "f1.csv").write_text("user_id,item_id\n9,other\n")
+    (folder / "f2.csv").write_text("user_id,item_id\n9,other\n")
+    assert len(read(base, "f*.csv")) == 1
+    (folder / name).write_text(CSV)
+    assert pairs(read(base, name)) == WANTED
+    inner = folder / "in" / name.removesuffix(".csv")
+    inner.mkdir(parents=True)
+    (inner / name).write_text(CSV)
+    for given in (f"{inner}/", inner):
+        assert pairs(read(base, given)) == WANTED
