@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from embsql import stopping
-from embsql.engines.columns import failed
+from embsql.engines.columns import failed, quote
 from embsql.errors import ROW, CannotOpen, Closed, DatabaseBusy, EmbsqlError, ReadOnly
 
 # what they say is of the SQL alone
@@ -63,13 +63,38 @@ def _no_database(path: str) -> CannotOpen:
     return CannotOpen(path=path, reason=reason)
 
 
-def cursor_of(caller: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """A connection of ours to a caller's database.
+def in_use(connection: duckdb.DuckDBPyConnection) -> str:
+    """The database that a connection's names are of, which its cursors do not take over.
+
+    Raises Closed, or CannotOpen for one that cannot be asked: whose transaction has failed, or
+    which has a result that nobody has fetched.
+    """
+    try:
+        ((name,),) = connection.sql("SELECT current_database()").fetchall()
+    except duckdb.Error as error:
+        if _is_closed(error):
+            raise Closed(database=GIVEN) from None
+        raise CannotOpen(path=GIVEN, reason=reason_of(error)) from None
+    return str(name)
+
+
+def using(
+    connection: duckdb.DuckDBPyConnection, database: str
+) -> duckdb.DuckDBPyConnection:
+    """The connection, its names being of a database."""
+    connection.execute(f"USE {quote(database)}").fetchall()
+    return connection
+
+
+def cursor_of(
+    caller: duckdb.DuckDBPyConnection, database: str
+) -> duckdb.DuckDBPyConnection:
+    """A connection of ours to a caller's database, the one of this name.
 
     Raises Closed, or CannotOpen where names mean something else.
     """
     with translated(""):
-        own = caller.cursor()
+        own = using(caller.cursor(), database)
     if own.execute(HIDDEN).fetchall():
         own.close()
         reason = (

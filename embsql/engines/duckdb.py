@@ -20,11 +20,13 @@ from embsql.engines._dialects import DUCKDB
 from embsql.engines._duckdb_connection import (
     cursor_of,
     in_a_transaction,
+    in_use,
     interruptible,
     open_connection,
     reason_of,
     source_error,
     translated,
+    using,
 )
 from embsql.engines._duckdb_file import rewrite
 from embsql.engines._readings import common_values
@@ -122,7 +124,10 @@ class DuckDB:
         self._caller = (
             open_connection(target, read_only) if isinstance(target, str) else target
         )
-        self._own = self._caller if self._owned else cursor_of(self._caller)
+        self._in_use = in_use(self._caller)
+        self._own = (
+            self._caller if self._owned else cursor_of(self._caller, self._in_use)
+        )
         self._shown: str | None = None
         OPEN.add(self)
         self.read_only = self._is_read_only()
@@ -280,7 +285,7 @@ class DuckDB:
 
     def second(self) -> duckdb.DuckDBPyConnection:
         """Another connection to the same database, for another thread or from within a function."""
-        return self._caller.cursor()
+        return using(self._caller.cursor(), self._in_use)
 
     def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
         """Make a Python function callable as embsql_command.

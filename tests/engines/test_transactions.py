@@ -5,6 +5,7 @@ before.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -141,3 +142,30 @@ def test_a_command_within_our_own_transaction_is_done_with_it(
     assert each.ask("SELECT live_run FROM embsql.models()").to_pylist() == [
         {"live_run": 1}
     ]
+
+
+def test_what_is_written_goes_into_the_database_in_use(tmp_path: Path) -> None:
+    """A cursor does not take USE over, and memory would have been gone with the connection."""
+    path = str(tmp_path / "shop.duckdb")
+    with duckdb.connect() as connection:
+        connection.execute(f"ATTACH '{path}' AS shop").fetchall()
+        connection.execute("USE shop").fetchall()
+        connection.execute(f"CREATE TABLE events AS {EVENTS}").fetchall()
+        database = embsql.connect(connection)
+        assert database.train("m", "events", dim=2, progress=False).status == "live"
+        embsql.register(connection)
+        called = "CALL embsql.train('n', source => 'events', options => '{\"dim\": 2}')"
+        assert connection.execute(called).fetchall()[0][1] == "live"
+        asked = "SELECT model_name FROM embsql.models() ORDER BY model_name"
+        assert connection.execute(asked).fetchall() == [("m",), ("n",)]
+    with embsql.connect(path) as database:
+        assert database.ask(asked)["model_name"].to_pylist() == ["m", "n"]
+
+
+def test_a_connection_that_cannot_be_asked_is_not_opened(
+    caller: duckdb.DuckDBPyConnection,
+) -> None:
+    with pytest.raises(duckdb.Error):
+        caller.execute("SELECT CAST('x' AS INTEGER)").fetchall()
+    with pytest.raises(errors.CannotOpen, match="transaction is aborted"):
+        embsql.connect(caller)
