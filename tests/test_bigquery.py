@@ -827,8 +827,8 @@ def test_tables_in_backquotes_are_paths(each: embsql.Database) -> None:
         "SELECT i % 7 AS user_id, i % 5 AS item_id FROM generate_series(1, 40) AS t(i)"
     )
     each.sql(
-        "CREATE MODEL `sales.m` OPTIONS(num_factors = 2, feedback_type = 'implicit') AS SELECT `user_id`, item_id"
-        " FROM `sales.it's` WHERE 'a`b.c`' = 'a`b.c`'"
+        "CREATE MODEL `sales.m` OPTIONS(num_factors = 2, feedback_type = 'implicit')"
+        " AS SELECT `user_id`, item_id FROM `sales.it's` WHERE 'a`b.c`' = 'a`b.c`'"
     )
     asked = rows(
         each,

@@ -99,9 +99,9 @@ def _table(value: Any, kind: str, option: str) -> pa.Table:
             value = f"one column, {kind}"
             raise InvalidArgument(name=option, allowed=ALLOWED, value=value) from None
         raise _unreadable(kind, lines[0] if lines else type(error).__name__) from None
-    twice = _named_twice(table.column_names)
-    if twice:
-        raise _unreadable(kind, f"Duplicate column names found: {twice}")
+    ambiguous = _ambiguous(table.column_names)
+    if ambiguous:
+        raise _unreadable(kind, f"Duplicate column names found: {ambiguous}")
     return _without_halves(table)
 
 
@@ -115,7 +115,7 @@ def _unreadable(kind: str, problem: str) -> EmbsqlError:
     )
 
 
-def _named_twice(names: list[str]) -> list[str]:
+def _ambiguous(names: list[str]) -> list[str]:
     """The names that are one to DuckDB, which would call all but the first otherwise."""
     counts = Counter(name.lower() for name in names)
     return [name for name in names if counts[name.lower()] > 1]
@@ -123,10 +123,10 @@ def _named_twice(names: list[str]) -> list[str]:
 
 def _without_halves(table: pa.Table) -> pa.Table:
     """The same with 32 bits for each number of 16, which DuckDB cannot read."""
-    for place, field in enumerate(table.schema):
+    for position, field in enumerate(table.schema):
         if "halffloat" in str(field.type):
             column = table[field.name].cast(_full(field.type))
-            table = table.set_column(place, field.name, column)
+            table = table.set_column(position, field.name, column)
     return table
 
 
