@@ -273,14 +273,14 @@ class PostgreSQL:
 
         It is closed again: what a source may have left in the session goes with it.
         """
-        with (
-            closing(self._connect()) as reader,
-            stopping.statement(reader.cancel_safe),
-            reader.transaction(force_rollback=True),
-        ):
-            self._readers = opened(reader, job_id)
+        with closing(self._connect()) as reader:
             try:
-                yield reader
+                with (
+                    stopping.statement(reader.cancel_safe),
+                    reader.transaction(force_rollback=True),
+                ):
+                    self._readers = opened(reader, job_id)
+                    yield reader
             except (
                 psycopg.errors.InsufficientPrivilege,
                 psycopg.errors.ReadOnlySqlTransaction,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -442,6 +443,33 @@ def test_who_asked_is_set_for_a_transaction(house: House) -> None:
             assert engine.ask(asked).to_pylist() == [{"who": "embsql_test_ann"}]
         engine._own.close()
         assert engine.ask(asked).to_pylist() == [{"who": "embsql_test_ann"}]
+    house.run(None, running.replace("running", "cancelled"), job)
+
+
+def test_a_connection_lost_before_a_source_is_read_is_no_fault_of_the_source(
+    house: House,
+) -> None:
+    job = house.train("ann", "events", "lost")
+    running = "UPDATE embsql.jobs SET status = 'running' WHERE job_id = %s"
+    house.run(None, running, job)
+    waiting = """
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE query LIKE '%open_sources%' AND wait_event_type = 'Lock'
+    """
+    with (
+        psycopg.connect(house.address) as admin,
+        psycopg.connect(house.address, autocommit=True) as other,
+        embsql.connect(house.as_("wendy")) as database,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        database.engine.act_for(job)
+        admin.execute("LOCK TABLE embsql.jobs")
+        asked = pool.submit(database.engine.describe, "events")
+        while not other.execute(waiting).fetchall():
+            assert not asked.done()
+        admin.rollback()
+        with pytest.raises(errors.ConnectionLost):
+            asked.result()
     house.run(None, running.replace("running", "cancelled"), job)
 
 
