@@ -113,7 +113,8 @@ class Side:
         ]
         outcomes, foreign = run(iter(doors))
         wrong = [f"{self.engine.name}: {each}" for each in foreign]
-        self.database.drop_model("x", if_exists=True)  # of which failed runs are kept
+        for name in {"x", payload} & {model["model_name"] for model in self._models()}:
+            self.database.drop_model(name)  # of which failed runs are kept
         effects = [
             (was, now)
             for was, now in zip(before, self._print(), strict=True)
@@ -138,11 +139,14 @@ class Side:
                 name: found[name]
                 for name in ("tables", "live m", f"run {found['live m']}")
             },
-            [row["model_name"] for row in seen.Look(self.database).models],
+            [row["model_name"] for row in self._models()],
             self.database.ask("SELECT n FROM canary").to_pylist(),
             self.database.ask(CATALOG[engine.name]).to_pydict(),
             sorted(self.folder.iterdir()),
         ]
+
+    def _models(self) -> list[dict[str, Any]]:
+        return seen.Look(self.database).models
 
     # --- doors -----------------------------------------------------------------------------------
 
