@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(words[:1])
     if options.list:
-        print(*(f"{name:12}{_title(name)}" for name in names()), sep="\n")
+        print(*(f"{name:14}{_title(name)}" for name in names()), sep="\n")
     elif options.name:
         _measure(options.name, words[1:])
     else:

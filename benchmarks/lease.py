@@ -21,7 +21,7 @@ from typing import Any
 from unittest import mock
 
 import embsql
-from benchmarks._clock.sitecustomize import Family
+from benchmarks._clock._family import Family
 from benchmarks._lines import line
 from benchmarks._server import databases, running
 from embsql.lifecycle import leases
