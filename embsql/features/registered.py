@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from embsql.data import Embeddings, Interactions, Similarity
 from embsql.errors import BadFeatures
-from embsql.features.vectors import vector_column
+from embsql.features.vectors import require_norms, vector_column
 from embsql.run import Run
 
 
@@ -47,11 +47,13 @@ class Registered:
         items = vector_column(
             data.item_features["embedding"], data.items, "items"
         )  # (i, d)
+        require_norms(items, data.items, "items")
         if data.user_features is None:
             return Embeddings(items[:0], items, similarity=self.similarity)
         users = vector_column(
             data.user_features["embedding"], data.users, "users"
         )  # (u, d)
+        require_norms(users, data.users, "users")
         user_dim, item_dim = users.shape[1], items.shape[1]
         if user_dim != item_dim:
             found = f"vectors of {user_dim:,}, where those of items have {item_dim:,}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -81,20 +83,35 @@ def _common_length(lists: pa.Array, option: str) -> int:
 
 def _require_finite(table: Float32, ids: pa.StringArray, option: str) -> None:
     """Raise BadFeatures where a number is not finite."""
-    is_finite = np.isfinite(table).all(axis=1)  # (n,)
-    bad = np.flatnonzero(~is_finite)  # (b,)
-    if len(bad):
-        first = ids[int(bad[0])].as_py()
-        found = f"NaN, NULL or infinity in {len(bad)} vectors"
-        example = f"{found}, for example that of {first}"
+    bad = ~np.isfinite(table).all(axis=1)  # (n,)
+    _refuse(bad, "NaN, NULL or infinity in {} vectors", ids, option)
+
+
+def require_norms(table: Float32, ids: pa.StringArray, option: str) -> None:
+    """Raise BadFeatures where a vector's length, squared, is too large for a float."""
+    with np.errstate(over="ignore"):
+        squares = np.square(table).sum(axis=1)  # (n,)
+    too_long = "{} vectors longer than 1.8e19, whose squared length no float holds"
+    _refuse(np.isinf(squares), too_long, ids, option)
+
+
+def _refuse(bad: Any, problem: str, ids: pa.StringArray, option: str) -> None:
+    """Raise BadFeatures with a problem of so many vectors where any (n,) are bad."""
+    rows = np.flatnonzero(bad)  # (b,)
+    if len(rows):
+        found = problem.format(len(rows))
+        example = f"{found}, for example that of {ids[int(rows[0])].as_py()}"
         raise BadFeatures(option=option, found=example, shared={"found": found})
 
 
 def unit_or_zero(table: Float32) -> Float32:
     """The vectors (n, d) at length 1; what is zero stays so."""
-    lengths = np.linalg.norm(table, axis=1, keepdims=True)  # (n, 1)
+    largest = abs(table).max(axis=1, initial=0, keepdims=True)  # (n, 1)
+    _, exponent = np.frexp(largest)  # (n, 1)
+    scaled = np.ldexp(table, -exponent)  # (n, d) exactly, and no square overflows
+    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)  # (n, 1)
     divisor = np.where(lengths > 0, lengths, 1)  # (n, 1)
-    unit: Float32 = (table / divisor).astype(np.float32)  # (n, d)
+    unit: Float32 = (scaled / divisor).astype(np.float32)  # (n, d)
     return unit
 
 

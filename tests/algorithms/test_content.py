@@ -216,6 +216,15 @@ def test_vectors_that_are_none_are_refused(
         algorithm().fit(world(vectors), Run())
 
 
+def test_the_length_of_vectors_does_not_matter() -> None:
+    usual = Content().fit(world(), Run())
+    for length in (2.0**-120, 2.0**120):
+        scaled = [vector and [length * x for x in vector] for vector in VECTORS]
+        np.testing.assert_array_equal(
+            Content().fit(world(scaled), Run()).items, usual.items
+        )
+
+
 def test_which_column_must_be_clear() -> None:
     with pytest.raises(BadFeatures, match=r'no vectors "image", but vectors in text'):
         Content(vector_col="image").fit(world(), Run())

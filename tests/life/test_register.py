@@ -113,6 +113,15 @@ def test_what_is_no_vector_is_refused(
     )
 
 
+def test_a_length_that_no_float_holds_is_refused(each: embsql.Database) -> None:
+    with pytest.raises(
+        BadFeatures, match=r"1 vectors longer than 1.8e19.* that of i01"
+    ):
+        each.register_embeddings(
+            "m", select("item", np.array([[1.0, 2], [1e38, 3e38]]))
+        )
+
+
 def test_other_refusals(each: embsql.Database) -> None:
     with pytest.raises(BadFeatures, match="vectors of 3, where those of items have 4"):
         each.register_embeddings(
