@@ -86,9 +86,9 @@ def run_demo(
             )
         trained = database.train("demo", evaluate=True, gate=False, **source)
         seconds = time.perf_counter() - begin
+        done = "Unchanged, found" if trained.skipped else "Trained and measured"
         write(
-            f"Trained and measured in {seconds:.1f} s: run {trained.run_id} of model demo "
-            "is live.\n"
+            f"{done} in {seconds:.1f} s: run {trained.run_id} of model demo is live.\n"
         )
         if data is None:
             with suppress(MissingExtra):  # the model for newcomers needs torch

@@ -1,6 +1,6 @@
 -- runs(model text)
 --   -> (run_id bigint, status text, algorithm text, params text, metrics text, started_at timestamp, finished_at timestamp, error text)
--- Every run of a model, newest first. status: training, ready, live, retired (was live), failed, cancelled.
+-- Every run of a model, newest first. status: training, ready, live, retired (was live before the one that is), failed, cancelled.
 -- params is JSON; metrics has ndcg and recall over all users, as "ndcg@10 0.1319, recall@10 0.0912".
 -- example: SELECT run_id, status, algorithm FROM embsql.runs('shop');
 WITH shown AS ( -- of a run measured on several splits, one
