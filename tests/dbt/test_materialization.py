@@ -183,7 +183,7 @@ def test_a_schema_does_not_take_over_anothers_model(project) -> None:
     project.dbt("build")
     profile = (project.folder / "profiles.yml").read_text()
     elsewhere = profile.replace("schema: analytics", "schema: alice").replace(
-        "threads: 4,", "threads: 4, schema: alice,"
+        "      plugins:", "      schema: alice\n      plugins:"
     )
     (project.folder / "profiles.yml").write_text(elsewhere)
     done = project.dbt("build", succeeds=False)
