@@ -25,8 +25,8 @@ class Family:
         return own + sum(self._seconds(process) for process in self._descendants())
 
     def _descendants(self) -> list[str]:
-        # Path objects cost more
-        alive = {name for name in os.listdir(PROC) if name.isdigit()}  # noqa: PTH208
+        names = os.listdir(PROC)  # noqa: PTH208 - Path objects cost more
+        alive = {name for name in names if name.isdigit()}
         self.known = {
             process: known for process, known in self.known.items() if process in alive
         }

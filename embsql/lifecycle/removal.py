@@ -127,7 +127,7 @@ def collect_garbage(engine: Engine, model_name: str) -> None:
                 _delete(engine, [run_id])
 
     for run_id in _collectable(engine, model_name)[:-KEEP]:
-        retry(engine, lambda run_id=run_id: remove(run_id))  # type: ignore[misc]  # bound in time
+        retry(engine, lambda run_id=run_id: remove(run_id))  # type: ignore[misc]  # mypy knows no type of a default
     sweep(engine)
 
 
