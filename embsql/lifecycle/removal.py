@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 
 from embsql.engines import Engine
@@ -127,7 +128,7 @@ def collect_garbage(engine: Engine, model_name: str) -> None:
                 _delete(engine, [run_id])
 
     for run_id in _collectable(engine, model_name)[:-KEEP]:
-        retry(engine, lambda run_id=run_id: remove(run_id))  # type: ignore[misc]  # mypy knows no type of a default
+        retry(engine, partial(remove, run_id))
     sweep(engine)
 
 
