@@ -359,7 +359,9 @@ class DuckDB:
             query = file.select(
                 dict.fromkeys(types, "VARCHAR") | read if written else read, **written
             )
-            if whole:
+            # of no value among the first rows it guesses text
+            texts = [name for name in others if types[name] == "VARCHAR"]
+            if whole or (file.reader == "read_csv" and texts):
                 types |= self._whole(query, {"weight": weight, "time": time}) | {
                     user: "VARCHAR",
                     item: "VARCHAR",

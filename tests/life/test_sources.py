@@ -364,6 +364,21 @@ def test_a_late_time(
     assert times.max() == latest
 
 
+def test_a_column_whose_first_values_are_missing(
+    base: embsql.Database, folder: Path
+) -> None:
+    (folder / "events.csv").write_text(long("event_time", "", "2026-01-02"))
+    times = read(base, "events.csv").time
+    assert times is not None
+    assert times.max() == 1767312000000000
+
+
+def test_a_file_of_names_alone_has_no_rows(base: embsql.Database, folder: Path) -> None:
+    (folder / "events.csv").write_text("user_id,item_id,weight,event_time\n")
+    with pytest.raises(errors.NoRows):
+        read(base, "events.csv")
+
+
 @pytest.mark.parametrize(
     ("usual", "last", "remedies"),
     [("3/4/2026", "3/14/2026", 1), ("3/4/2026", "3/5/2026", 2)],
