@@ -55,7 +55,7 @@ class Digest:
 
 def _parts(array: pa.Array) -> Iterator[NDArray[Any]]:
     """What an array (n,) says: validity (n,), lengths (n,) where they can differ, and values."""
-    yield array.is_valid().to_numpy(zero_copy_only=False)
+    yield _validity(array)
     kind = array.type
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         lengths = pc.list_value_length(array).fill_null(0).cast(pa.int64())
@@ -64,9 +64,18 @@ def _parts(array: pa.Array) -> Iterator[NDArray[Any]]:
     elif pa.types.is_fixed_size_list(kind):
         yield from _parts(array.flatten())  # (n, d) to (n * d,)
     elif pa.types.is_floating(kind) or pa.types.is_integer(kind):
-        yield array.fill_null(0).to_numpy()
+        filled = array.fill_null(0) if array.null_count else array
+        yield filled.to_numpy()
     else:
         yield from _text_parts(_as_bytes(array).drop_null())
+
+
+def _validity(array: pa.Array) -> NDArray[np.bool_]:
+    """Which values of an array are not NULL: (n,)."""
+    if array.null_count:
+        found: NDArray[np.bool_] = array.is_valid().to_numpy(zero_copy_only=False)
+        return found
+    return np.ones(len(array), bool)
 
 
 def _as_bytes(array: pa.Array) -> pa.Array:

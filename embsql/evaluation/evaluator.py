@@ -231,7 +231,7 @@ class Evaluator:
         self, rankings: Sequence[Int32], embeddings: Embeddings
     ) -> list[Metric]:
         """The figures that are means over users, of the model's and the baselines' rankings."""
-        figures = [self._per_user(ranking, embeddings) for ranking in rankings]
+        figures = [self.figures(ranking, embeddings) for ranking in rankings]
         # of those in which some user has part
         keys = [key for key, values in figures[0].items() if np.isfinite(values).any()]
         tables = [
@@ -244,7 +244,7 @@ class Evaluator:
             Metric(*key, value, *map(_finite, others)) for key, (value, *others) in rows
         ]
 
-    def _per_user(self, ranking: Int32, embeddings: Embeddings) -> dict[Key, Float64]:
+    def figures(self, ranking: Int32, embeddings: Embeddings) -> dict[Key, Float64]:
         """Every figure that is a mean over users: (m,) each."""
         questions = self.questions
         counts = questions.counts  # (n_items,)

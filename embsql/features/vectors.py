@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from embsql.data import Float32, Interactions
 from embsql.errors import BadFeatures
 
+BLOCK = 1024  # rows that are brought to length 1 at a time
 MAX_DIM = 16_000  # as many as pgvector stores
-LISTS = pa.large_list(pa.float64())
 LIST_TYPES = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
 NUMBER_TYPES = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal)
 
@@ -43,7 +43,7 @@ def _named(
 
 
 def vector_column(column: pa.ChunkedArray, ids: pa.StringArray, option: str) -> Float32:
-    """A column of lists of numbers as (n, d), zero where there is no list.
+    """A column of lists of numbers as (n, d), zero where there is no list; it may be read-only.
 
     Ids (n,) name an example in errors. Raises BadFeatures for lengths that differ or exceed 16,000,
     for NaN and infinity, and where there is no list.
@@ -51,24 +51,29 @@ def vector_column(column: pa.ChunkedArray, ids: pa.StringArray, option: str) -> 
     if not _is_list(column.type):
         found = f"vectors of type {column.type}, where lists of numbers are wanted"
         raise BadFeatures(option=option, found=found)
-    lists = column.cast(LISTS).combine_chunks()
-    known = lists.drop_null()
+    known = column.drop_null()
     dim = _common_length(known, option)
-    numbers = known.flatten().to_numpy(
-        zero_copy_only=False
-    )  # (k * d,) a missing one is NaN
-    # what float32 cannot hold becomes infinity, which is refused
-    with np.errstate(over="ignore"):
-        flat = numbers.astype(np.float32)  # (k * d,)
-    has_list = lists.is_valid().to_numpy(zero_copy_only=False)  # (n,)
-    shape = (len(lists), dim)
-    table = np.zeros(shape, np.float32)  # (n, d)
-    table[has_list] = flat.reshape(len(known), dim)
+    table = _numbers(pc.list_flatten(known)).reshape(
+        len(known), dim
+    )  # (k * d,) to (k, d)
+    if column.null_count:
+        rows = table
+        table = np.zeros((len(column), dim), np.float32)  # (n, d)
+        table[column.is_valid().to_numpy()] = rows
     _require_finite(table, ids, option)
     return table
 
 
-def _common_length(lists: pa.Array, option: str) -> int:
+def _numbers(values: pa.ChunkedArray) -> Float32:
+    """Numbers of any type as float32 (n,), NaN for a missing one, infinity for a too large one."""
+    if pa.types.is_decimal(values.type):
+        values = values.cast(pa.float64())
+    numbers = values.to_numpy()  # (n,)
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float32, copy=False)
+
+
+def _common_length(lists: pa.ChunkedArray, option: str) -> int:
     """The length that all lists have. Raises BadFeatures."""
     lengths = pc.list_value_length(lists).unique().to_pylist()
     if len(lengths) == 1:
@@ -83,7 +88,8 @@ def _common_length(lists: pa.Array, option: str) -> int:
 
 def _require_finite(table: Float32, ids: pa.StringArray, option: str) -> None:
     """Raise BadFeatures where a number is not finite."""
-    bad = ~np.isfinite(table).all(axis=1)  # (n,)
+    ends = table.min(axis=1), table.max(axis=1)  # (n,) each; NaN where there is one
+    bad = ~(np.isfinite(ends[0]) & np.isfinite(ends[1]))  # (n,)
     _refuse(bad, "NaN, NULL or infinity in {} vectors", ids, option)
 
 
@@ -106,6 +112,15 @@ def _refuse(bad: Any, problem: str, ids: pa.StringArray, option: str) -> None:
 
 def unit_or_zero(table: Float32) -> Float32:
     """The vectors (n, d) at length 1; what is zero stays so."""
+    unit = np.empty(table.shape, np.float32)  # (n, d)
+    for first in range(0, len(table), BLOCK):
+        rows = slice(first, first + BLOCK)
+        unit[rows] = _unit_rows(table[rows])
+    return unit
+
+
+def _unit_rows(table: Float32) -> Float32:
+    """The same of rows (n, d) few enough to stay in the cache."""
     largest = abs(table).max(axis=1, initial=0, keepdims=True)  # (n, 1)
     _, exponent = np.frexp(largest)  # (n, 1)
     scaled = np.ldexp(table, -exponent)  # (n, d) exactly, and no square overflows

@@ -95,6 +95,11 @@ SMALL = {
     ],
     "gate": ["--dim", "4", "--worse", "1", "--ends", "0", "--later", "28"],
     "metrics": ["--users", "50", "--k", "3"],
+    "features": ["--items", "100", "--dim", "8"],
+    "evaluate": [
+        *("--users", "50", "--items", "40", "--pairs", "500"),
+        *("--dim", "4", "--repeat", "1"),
+    ],
     "kmeans": ["--rows", "3000", "--k", "8", "--dim", "8", "--repeat", "1"],
     "node2vec": [
         "--part",
