@@ -7,13 +7,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any, Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Protocol
 
 from embsql.errors import CannotOpen, MissingExtra, UnknownDatabase
 from embsql.options import is_text, shown
 from embsql.run import Columns
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Engine(Protocol):
@@ -31,6 +32,9 @@ class Engine(Protocol):
 
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
+
+    def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        """The answer of one query that has few rows, as Python's values."""
 
     def read(
         self,

@@ -14,7 +14,6 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from embsql.engines._dialects import DUCKDB
 from embsql.engines._duckdb_connection import (
@@ -28,7 +27,6 @@ from embsql.engines._duckdb_connection import (
     translated,
     using,
 )
-from embsql.engines._duckdb_file import rewrite
 from embsql.engines._readings import common_values
 from embsql.engines.columns import (
     CALL,
@@ -66,6 +64,7 @@ from embsql.run import Columns
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 # what the preparing script makes
 TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")
+CALLED = "DESCRIBE SELECT embsql_command([''])"  # bound, and not run
 NAMESAKES = """
 SELECT function_type
 FROM duckdb_functions()
@@ -133,9 +132,9 @@ class DuckDB:
         self.read_only = self._is_read_only()
 
     def _is_read_only(self) -> bool:
-        rows = self.ask(
+        rows = self.rows(
             "SELECT readonly FROM duckdb_databases() WHERE database_name = current_database()"
-        ).to_pylist()
+        )
         return bool(rows and rows[0]["readonly"])
 
     # --- the seven -------------------------------------------------------------------------------
@@ -154,6 +153,16 @@ class DuckDB:
         """The answer of one query."""
         with translated(self.path), interruptible(self._own):
             return _arrow(self._own, sql, values)
+
+    def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        """The answer of one query that has few rows, as Python's values.
+
+        Arrow is slower to load, and to make of one row.
+        """
+        with translated(self.path), interruptible(self._own):
+            found = self._own.execute(sql, values or None).fetchall()
+            names = [name for name, *_ in self._own.description]
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     @staticmethod
     def owns(target: object) -> bool:
@@ -274,6 +283,10 @@ class DuckDB:
             )
         if self.read_only:
             raise ReadOnly(path=self.path)
+        from embsql.engines._duckdb_file import (
+            rewrite,
+        )  # here: it brings locks of files
+
         self.close()
         try:
             with translated(self.path):
@@ -314,7 +327,17 @@ class DuckDB:
             )
 
     def _namesakes(self) -> set[str]:
-        """What kinds of functions there are that a call of embsql_command may reach."""
+        """What kinds of functions there are that a call of embsql_command may reach.
+
+        Most often there is none, which a call says sooner than the list of all functions.
+        """
+        try:
+            self._own.execute(CALLED).fetchall()
+        except duckdb.CatalogException as error:
+            if "embsql_command does not exist" in str(error):
+                return set()
+        except duckdb.BinderException:
+            pass  # one with other arguments
         return {kind for (kind,) in self._own.execute(NAMESAKES).fetchall()}
 
     def show(self, name: str, rows: pa.Table) -> None:
@@ -633,6 +656,9 @@ class DuckDB:
 
         It is none where one of its first two words comes again below.
         """
+        # here, as to connect needs it not, and loading it takes as long as the rest of Arrow
+        import pyarrow.compute as pc
+
         rows = self._asked(headless)
         return any(
             (pc.sum(pc.equal(column, column[0])).as_py() or 0) > 1

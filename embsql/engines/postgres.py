@@ -197,6 +197,11 @@ class PostgreSQL:
             cursor.execute(written, numbered)
             return self._arrow(cursor)
 
+    def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
+        """The answer of one query that has few rows, as Python's values."""
+        rows: list[dict[str, Any]] = self.ask(sql, **values).to_pylist()
+        return rows
+
     def read(
         self,
         select: str,

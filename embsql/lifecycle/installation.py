@@ -25,7 +25,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
     `commands` adds the commands as SQL, for which an embedded engine must have been offered
     embsql_command. Raises CannotInstall, SchemaChanged or PermissionDenied.
     """
-    wanted = render.version(engine.name) + ("+commands" if commands else "")
+    wanted = render.version() + ("+commands" if commands else "")
 
     def bring() -> bool:
         whole = not query_named(engine, "damages") and not query_named(engine, "lost")

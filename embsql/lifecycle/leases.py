@@ -171,7 +171,7 @@ class Lease:
 
     def _record(self, engine: Engine) -> dict[str, Any] | None:
         lease = statements(engine=engine.name)["lease"]
-        rows = engine.ask(lease, model_name=self.model_name).to_pylist()
+        rows = engine.rows(lease, model_name=self.model_name)
         return rows[0] if rows else None
 
     def _execute(self, name: str, engine: Engine | None = None, **values: Any) -> int:

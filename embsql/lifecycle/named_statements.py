@@ -15,10 +15,7 @@ def execute_named(engine: Engine, name: str, **values: Any) -> int:
 
 def query_named(engine: Engine, name: str, **values: Any) -> list[dict[str, Any]]:
     """Ask a named statement; its rows."""
-    rows: list[dict[str, Any]] = engine.ask(
-        files.statements(engine=engine.name)[name], **values
-    ).to_pylist()
-    return rows
+    return engine.rows(files.statements(engine=engine.name)[name], **values)
 
 
 def log_event(
