@@ -1,26 +1,43 @@
-"""Embeddings in SQL: train in the process, keep everything in the database, answer in SQL."""
+"""Embeddings in SQL: train in the process, keep everything in the database, answer in SQL.
+
+What opens a database is imported at its first use: DuckDB and Arrow take a third of a second to
+load, for which a program that imports embsql, or prints its help, need not wait.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import version
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from embsql.api.database import Database, connect
-from embsql.run import Run
+from embsql import errors
 
-__version__ = version("embsql")
-__all__ = ["Database", "Run", "__version__", "connect", "register", "sql"]
+if TYPE_CHECKING:
+    from embsql.api.database import Database, connect, register, sql
+    from embsql.run import Run
+
+    __version__: str
+
+__all__ = ["Database", "Run", "__version__", "connect", "errors", "register", "sql"]
+
+HOMES = {
+    "Database": "embsql.api.database",
+    "Run": "embsql.run",
+    "connect": "embsql.api.database",
+    "register": "embsql.api.database",
+    "sql": "embsql.api.database",
+}
 
 
-def register(connection: Any) -> Database:
-    """Put embsql's tables, questions and commands into a DuckDB connection you already have."""
-    return connect(connection)
+def __getattr__(name: str) -> Any:
+    """What is public, from its module."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("embsql")
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(HOMES[name]), name)
 
 
-def sql(statement: str, connection: Any) -> Any:
-    """Run any SQL, also BigQuery ML's statements, on a database or a connection.
-
-    The answer as an Arrow table.
-    """
-    database = connection if isinstance(connection, Database) else connect(connection)
-    return database.sql(statement)
+def __dir__() -> list[str]:
+    return __all__

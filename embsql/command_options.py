@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from embsql.data import Similarity
-from embsql.options import Count, Range, Ranks, Seed, Share, Threads, require
+from embsql.options import (
+    Count,
+    Range,
+    Ranks,
+    Seed,
+    Share,
+    Similarity,
+    Threads,
+    require,
+)
 
 Entity = Literal["item", "user"]
 SplitName = Literal["auto", "last", "time", "random"]  # what a split holds out

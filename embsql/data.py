@@ -12,12 +12,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from embsql.arrow import Digest
+from embsql.options import Similarity
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
-Similarity = Literal["dot", "cosine"]
 
 
 @dataclass(frozen=True, slots=True)

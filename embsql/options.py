@@ -82,6 +82,7 @@ Layers = Annotated[int, Range(0, 3)]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Threads = Annotated[int, Range(1, 1024)]
 Ranks = Annotated[tuple[int, ...], Range(1, 10_000)]  # lengths of ranked lists
+Similarity = Literal["dot", "cosine"]  # how two vectors make a score
 
 
 # --- one option ----------------------------------------------------------------------------------

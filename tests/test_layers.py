@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 
+import embsql
+
 PACKAGE = Path(__file__).parent.parent / "embsql"
 # single files, which say what things are; among these, too, each imports only from the ones before
 # it
 WORDS = {
     "errors": 0,
     "arrow": 0,
-    "data": 1,
+    "options": 1,
     "fsync": 0,
     "processes": 0,
     "stopping": 0,
-    "options": 2,
+    "data": 2,
     "checkpoints": 2,
     "run": 3,
     "command_options": 3,
@@ -135,15 +137,39 @@ def test_heavy_things_come_in_at_one_door(file: Path) -> None:
         assert home(file) in HEAVY[module], f"{file.name} imports {module}"
 
 
-def test_import_is_light() -> None:
-    code = (
-        "import embsql, sys; heavy = {'torch', 'numba', 'sqlglot', 'jinja2', 'rich'}; "
-        "print(*sorted(heavy & set(sys.modules)))"
-    )
+OPENED = "import embsql; embsql.connect('shop.duckdb').close()"
+COMPILERS = {"torch", "numba", "sqlglot", "jinja2", "rich", "scipy"}
+ARROW_AND_NUMBERS = {"duckdb", "pyarrow", "numpy"}
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import embsql", COMPILERS | ARROW_AND_NUMBERS | {"importlib.metadata"}),
+        (
+            "from embsql.shells.cli import main; main(['--help'], standalone_mode=False)",
+            COMPILERS | ARROW_AND_NUMBERS,
+        ),
+        (OPENED, COMPILERS | {"pyarrow.compute", "filelock", "click"}),
+    ],
+    ids=["import", "help", "a file that is there"],
+)
+def test_what_is_not_used_is_not_imported(
+    code: str, absent: set[str], tmp_path: Path
+) -> None:
+    python = [sys.executable, "-c"]
+    subprocess.run([*python, OPENED], cwd=tmp_path, check=True)
+    loaded = f"import sys; {code}; print(*sys.modules, sep='\\n')"
     answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [*python, loaded], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    assert answer.stdout.strip() == ""
+    assert not absent & set(answer.stdout.split("\n"))
+
+
+def test_what_is_public_is_there() -> None:
+    assert set(embsql.__all__) <= set(dir(embsql))
+    assert all(hasattr(embsql, name) for name in embsql.__all__)
+    assert not hasattr(embsql, "tensors")
 
 
 def test_no_sql_is_built_from_text_outside_the_engine() -> None:

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -72,7 +73,7 @@ def test_the_command_line_has_the_declared_options(cls: type[Any]) -> None:
     command = main.commands[cls.name.replace("_", "-")]
     written = {
         option.name: option
-        for option in command.params
+        for option in command.get_params(click.Context(command))
         if option.param_type_name == "option"
     }
     for option in declared(cls):

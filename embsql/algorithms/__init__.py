@@ -12,13 +12,15 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from embsql import options
 from embsql.command_options import Train
-from embsql.data import Embeddings, Interactions
 from embsql.errors import UnknownAlgorithm, suggestion
-from embsql.run import Run
+
+if TYPE_CHECKING:
+    from embsql.data import Embeddings, Interactions
+    from embsql.run import Run
 
 
 class Algorithm(Protocol):

@@ -25,7 +25,6 @@ from embsql.command_options import (
     RegisterText,
     Train,
 )
-from embsql.data import Similarity
 from embsql.errors import (
     DatabaseBusy,
     EmbsqlError,
@@ -36,7 +35,7 @@ from embsql.errors import (
     of_database,
 )
 from embsql.lifecycle import forgetting, installation, leases, registry, removal
-from embsql.options import construct, declared, text
+from embsql.options import Similarity, construct, declared, text
 from embsql.run import Columns, Run, usable_cores
 from embsql.sources import source as sources
 
@@ -541,6 +540,20 @@ def connect(target: Any, *, read_only: bool = False, install: bool = False) -> D
     this one. Raises UnknownDatabase, DatabaseBusy, CannotOpen, CannotInstall, NotInstalled.
     """
     return Database(target, read_only=read_only, install=install)
+
+
+def register(connection: Any) -> Database:
+    """Put embsql's tables, questions and commands into a DuckDB connection you already have."""
+    return connect(connection)
+
+
+def sql(statement: str, connection: Any) -> pa.Table:
+    """Run any SQL, also BigQuery ML's statements, on a database or a connection.
+
+    The answer as an Arrow table.
+    """
+    database = connection if isinstance(connection, Database) else connect(connection)
+    return database.sql(statement)
 
 
 def cancel(path: str, model: str) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from embsql.data import Embeddings, Interactions, Similarity
+from embsql.data import Embeddings, Interactions
 from embsql.errors import BadFeatures
 from embsql.features.vectors import require_norms, vector_column
+from embsql.options import Similarity
 from embsql.run import Run
 
 

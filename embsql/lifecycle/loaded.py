@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql.arrow import as_matrix
-from embsql.data import Embeddings, Float32, Int32, Int64, Interactions, Similarity
+from embsql.data import Embeddings, Float32, Int32, Int64, Interactions
 from embsql.engines import Engine
 from embsql.evaluation.splits import Mask
+from embsql.options import Similarity
 from embsql.sqlfiles.files import statements
 
 LARGE_TABLES = {

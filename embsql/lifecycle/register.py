@@ -11,12 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embsql.data import Interactions, Similarity
+from embsql.data import Interactions
 from embsql.engines import Engine
 from embsql.engines.columns import find_column
 from embsql.errors import BadFeatures
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.train import complete
+from embsql.options import Similarity
 from embsql.run import Run
 from embsql.sources.side_inputs import by_id
 from embsql.sources.source import Source

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, normalize, relu, softplus
 
-from embsql.data import Embeddings, Float32, FoldIn, Interactions, Similarity
+from embsql.data import Embeddings, Float32, FoldIn, Interactions
 from embsql.features.time import N_TIME_FEATURES, ages, time_features
 from embsql.nn.sequence_networks import (
     NETWORKS,
@@ -31,6 +31,7 @@ from embsql.nn.trainer import (
     shuffled_batches,
     torch_context,
 )
+from embsql.options import Similarity
 from embsql.run import Run
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, embedding_bag, normalize, relu
 
-from embsql.data import CsrMatrix, Embeddings, Float32, Interactions, Similarity, Tower
+from embsql.data import CsrMatrix, Embeddings, Float32, Interactions, Tower
 from embsql.features.encoders import ColumnRow, FeatureMatrix
 from embsql.nn.losses import LOSSES, MASKED, Scores
 from embsql.nn.negatives import (
@@ -38,6 +38,7 @@ from embsql.nn.trainer import (
     shuffled_batches,
     torch_context,
 )
+from embsql.options import Similarity
 from embsql.run import Run
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from embsql.data import CsrMatrix, Float32, Int32, Similarity
+from embsql.data import CsrMatrix, Float32, Int32
 from embsql.numeric.blas import one_blas_thread
 from embsql.numeric.linalg import equal_ranges, parallel_map
 from embsql.numeric.plain import (
@@ -23,6 +23,7 @@ from embsql.numeric.plain import (
     plain_top_k,
     plain_top_k_linear,
 )
+from embsql.options import Similarity
 from embsql.run import Run
 
 # users and items of a tile: its scores, 2 MB, are still in the cache when they are looked at

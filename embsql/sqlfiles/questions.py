@@ -98,6 +98,12 @@ def questions() -> dict[str, Question]:
     }
 
 
+def question(name: str) -> Question:
+    """The question of this name, without reading the others."""
+    (path,) = (folder() / "questions").glob(f"*/{name}.sql")
+    return read_question(path)
+
+
 def plain_files(folder: Path, pattern: str) -> list[Path]:
     """The files there that are written for every engine, in order."""
     return sorted(path for path in folder.glob(pattern) if path.name.count(".") == 1)

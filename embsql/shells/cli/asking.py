@@ -43,7 +43,7 @@ def _question(name: str, query: str, *, with_model: bool) -> None:
     function: Callable[..., Any] = click.pass_context(ask)
     if with_model:
         function = click.argument("model")(function)
-    main.command(name, help=questions.questions()[name.replace("-", "_")].doc)(function)
+    main.command(name, help=questions.question(name.replace("-", "_")).doc)(function)
 
 
 _question("models", "SELECT * FROM embsql.models()", with_model=False)

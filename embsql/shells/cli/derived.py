@@ -10,12 +10,11 @@ import click
 
 from embsql.command_options import Cluster, Features, Materialize, Project
 from embsql.shells.cli.group import main, open_database, show
-from embsql.shells.cli.options import given_options, with_options
+from embsql.shells.cli.options import Command, given_options
 
 
-@main.command("cluster")
+@main.command("cluster", cls=Command, options=Cluster)
 @click.argument("model")
-@with_options(Cluster)
 @click.pass_context
 def cluster_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Group the items or users of MODEL.
@@ -26,9 +25,8 @@ def cluster_(ctx: click.Context, /, model: str, **given: Any) -> None:
         show(ctx, [dataclasses.asdict(database.cluster(model, **given_options(given)))])
 
 
-@main.command("project")
+@main.command("project", cls=Command, options=Project)
 @click.argument("model")
-@with_options(Project)
 @click.pass_context
 def project_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Draw a map of the items or users of MODEL.
@@ -39,9 +37,8 @@ def project_(ctx: click.Context, /, model: str, **given: Any) -> None:
         show(ctx, [dataclasses.asdict(database.project(model, **given_options(given)))])
 
 
-@main.command("materialize")
+@main.command("materialize", cls=Command, options=Materialize)
 @click.argument("model")
-@with_options(Materialize)
 @click.pass_context
 def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Write the best items of every user of MODEL, and the nearest of every item.
@@ -55,9 +52,8 @@ def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
         )
 
 
-@main.command("features")
+@main.command("features", cls=Command, options=Features)
 @click.argument("model")
-@with_options(Features)
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),

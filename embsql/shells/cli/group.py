@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from embsql import engines
-from embsql.api.database import Database, connect
 from embsql.command_options import Train
 from embsql.errors import EmbsqlError, plain, suggestion
 from embsql.options import declared
 from embsql.sqlfiles import questions
+
+if TYPE_CHECKING:
+    from embsql.api.database import Database
 
 NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist$")
 
@@ -109,6 +111,8 @@ def open_database(
     ctx: click.Context, *, read_only: bool = False, new: bool = False
 ) -> Database:
     """The database; with `new` a file is made where there is none. Raises CannotOpen."""
+    from embsql.api.database import connect  # here: help needs no database
+
     path = database_path(ctx)
     return connect(path if new else engines.existing(path), read_only=read_only)
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
 import click
 
-from embsql.api.database import connect
 from embsql.shells.cli.group import database_path, main, open_database
-from embsql.sqlfiles import render as sql_render
 
 
 @main.command("install")
@@ -26,6 +23,8 @@ from embsql.sqlfiles import render as sql_render
 @click.pass_context
 def install_(ctx: click.Context, roles: bool, ml: bool) -> None:
     """Put embsql's tables and questions into the database; does nothing when they are there."""
+    from embsql.api.database import connect
+
     with connect(database_path(ctx), install=True) as database:
         database.install(roles=roles, ml=ml)
         click.echo(f"embsql is installed in {database.engine.label}")
@@ -57,9 +56,13 @@ def render_(engine: str, extension: Path | None) -> None:
 
     Or write it as an extension.
     """
+    from embsql.sqlfiles import render as sql_render
+
     if extension is None:
         click.echo(sql_render.script(engine))
         return
+    from importlib.metadata import version
+
     extension.mkdir(parents=True, exist_ok=True)
     for name, content in sql_render.extension(version("embsql")).items():
         (extension / name).write_text(content, encoding="utf-8")

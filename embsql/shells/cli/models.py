@@ -9,7 +9,7 @@ import click
 
 from embsql.command_options import DropModel
 from embsql.shells.cli.group import main, open_database, show
-from embsql.shells.cli.options import given_options, with_options
+from embsql.shells.cli.options import Command, given_options
 
 LEFT = (
     "Free blocks of the database and its log keep the bytes until: embsql compact. "
@@ -47,9 +47,8 @@ def drop_run_(ctx: click.Context, model: str) -> None:
         database.drop_run(model)
 
 
-@main.command("drop-model")
+@main.command("drop-model", cls=Command, options=DropModel)
 @click.argument("model")
-@with_options(DropModel)
 @click.pass_context
 def drop_model_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Remove MODEL with all its runs, the live one too."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import click
@@ -17,33 +18,36 @@ METAVARS = {
     object: "TEXT",
 }
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
+class Command(click.Command):
+    """A command with the options of a class of `command_options`, behind its own.
 
-def with_options(cls: type[Any]) -> Decorator:
-    """The options of a command as the command line has them.
-
-    Those not given are left to their defaults.
+    They are read where the command is asked for: to list all commands needs none.
     """
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(declared(cls)):
-            function = _as_option(option)(function)
-        return function
+    def __init__(self, *given: Any, options: type[Any], **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._options = options
 
-    return decorate
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """What it takes, its help last."""
+        own, rest = len(self.params), super().get_params(ctx)
+        return [*rest[:own], *map(_as_option, declared(self._options)), *rest[own:]]
 
 
-def _as_option(option: Option) -> Decorator:
+@cache
+def _as_option(option: Option) -> click.Option:
     """One option with its reason as help; its value stays text, which `options.make` reads."""
     name, help_ = option.name.replace("_", "-"), _help(option)
     if option.kind is bool:
         switch = f"--{name}/--no-{name}" if option.default else f"--{name}"
-        return click.option(switch, option.name, is_flag=True, default=None, help=help_)
+        return click.Option(
+            [switch, option.name], is_flag=True, default=None, help=help_
+        )
     metavar = (
         f"[{'|'.join(option.choices)}]" if option.choices else METAVARS[option.kind]
     )
-    return click.option(f"--{name}", option.name, metavar=metavar, help=help_)
+    return click.Option([f"--{name}", option.name], metavar=metavar, help=help_)
 
 
 def _help(option: Option) -> str:

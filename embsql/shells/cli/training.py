@@ -8,16 +8,18 @@ from typing import Any
 import click
 
 from embsql import algorithms
-from embsql.api.database import cancel
 from embsql.command_options import Evaluate, RegisterEmbeddings, RegisterText, Train
 from embsql.options import declared
 from embsql.run import Run
 from embsql.shells.cli.group import database_path, main, open_database, show
-from embsql.shells.cli.options import given_options, with_options
+from embsql.shells.cli.options import Command, given_options
 
 
 @main.command(
-    "train", context_settings={"ignore_unknown_options": True, "allow_extra_args": True}
+    "train",
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+    cls=Command,
+    options=Train,
 )
 @click.argument("model")
 @click.option(
@@ -26,7 +28,6 @@ from embsql.shells.cli.options import given_options, with_options
 @click.option(
     "--algorithm", default="als", show_default=True, help="See: embsql algorithms"
 )
-@with_options(Train)
 @click.pass_context
 def train_(
     ctx: click.Context, /, model: str, source: str, algorithm: str, **given: Any
@@ -88,9 +89,8 @@ def _extra(words: list[str]) -> dict[str, Any]:
     return options
 
 
-@main.command("evaluate")
+@main.command("evaluate", cls=Command, options=Evaluate)
 @click.argument("model")
-@with_options(Evaluate)
 @click.pass_context
 def evaluate_(ctx: click.Context, /, model: str, **given: Any) -> None:
     """Measure the live run of MODEL, or run 7 as MODEL@7."""
@@ -99,10 +99,9 @@ def evaluate_(ctx: click.Context, /, model: str, **given: Any) -> None:
     show(ctx, [{"metric": name, "value": value} for name, value in figures.items()])
 
 
-@main.command("register-embeddings")
+@main.command("register-embeddings", cls=Command, options=RegisterEmbeddings)
 @click.argument("model")
 @click.option("--items", required=True, help="A SELECT of item_id and embedding.")
-@with_options(RegisterEmbeddings)
 @click.pass_context
 def register_embeddings_(
     ctx: click.Context, /, model: str, items: str, **given: Any
@@ -113,12 +112,11 @@ def register_embeddings_(
     show(ctx, [_row(model, run)])
 
 
-@main.command("register-text")
+@main.command("register-text", cls=Command, options=RegisterText)
 @click.argument("model")
 @click.option(
     "--items", required=True, help="A SELECT of item_id and one column of text."
 )
-@with_options(RegisterText)
 @click.pass_context
 def register_text_(ctx: click.Context, /, model: str, items: str, **given: Any) -> None:
     """Make texts a model that every question works on.
@@ -135,6 +133,8 @@ def register_text_(ctx: click.Context, /, model: str, items: str, **given: Any) 
 @click.pass_context
 def cancel_(ctx: click.Context, model: str) -> None:
     """Stop the training of MODEL, also one in another process; what is live stays live."""
+    from embsql.api.database import cancel
+
     here = cancel(database_path(ctx), model)
     asked = f"the trainer of {model} was asked to stop"
     other = f"another process holds the file; if it trains {model}, it will stop"
