@@ -31,6 +31,7 @@ from embsql.lifecycle.loaded import Loaded, Side, load_run
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
 from embsql.lifecycle.plan import Plan, plan_of
 from embsql.lifecycle.snapshot import add_side_inputs, as_wanted, write_findings
+from embsql.numeric.linalg import thread_pool
 from embsql.run import Columns, Run
 from embsql.sources.findings import Finding
 from embsql.sources.prepare import prepare
@@ -39,7 +40,8 @@ from embsql.sources.source import Source
 
 def fit(algorithm: Algorithm, data: Interactions, run: Run) -> Embeddings:
     """Train, and make sure that what came out can be stored."""
-    embeddings = algorithm.fit(as_wanted(algorithm, data), run)
+    with thread_pool(run):
+        embeddings = algorithm.fit(as_wanted(algorithm, data), run)
     if not embeddings.finite():
         raise Diverged(
             algorithm=algorithm.name, epoch=algorithm.epochs, model=run.model_name

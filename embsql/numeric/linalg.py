@@ -8,8 +8,10 @@ of threads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import pairwise
 from typing import TypeVar
 
@@ -29,6 +31,26 @@ MAX_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
 CHECK_INTERVAL = 0.2  # seconds
 ROW_COST = 4  # pairs that a row of a sparse matrix costs as much as
 
+_kept: ContextVar[ThreadPoolExecutor | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def thread_pool(run: Run) -> Iterator[ThreadPoolExecutor]:
+    """A pool of the run's threads: all work inside shares it, and it ends with the block.
+
+    Each step of a training on small data takes less time than a pool to start.
+    """
+    kept = _kept.get()
+    if kept is not None:
+        yield kept
+        return
+    with ThreadPoolExecutor(run.threads) as pool:
+        token = _kept.set(pool)
+        try:
+            yield pool
+        finally:
+            _kept.reset(token)
+
 
 def parallel_map(
     work: Callable[[int, int], Result], ranges: Ranges, run: Run
@@ -37,7 +59,7 @@ def parallel_map(
     if len(ranges) == 1:
         run.check()
         return [work(*ranges[0])]
-    with ThreadPoolExecutor(run.threads) as pool:
+    with thread_pool(run) as pool:
         futures = [pool.submit(work, low, high) for low, high in ranges]
         try:
             while wait(
@@ -45,7 +67,9 @@ def parallel_map(
             ).not_done:
                 run.check()
         finally:
-            pool.shutdown(cancel_futures=True)
+            for future in futures:
+                future.cancel()
+            wait(futures)
     run.check()
     return [future.result() for future in futures]
 

@@ -73,7 +73,7 @@ def best_scores(scores: Float32, k: int) -> tuple[Int32, Float32]:
     -inf.
     """
     ranked = np.where(np.isfinite(scores), scores, -np.inf)  # (m, n)
-    order = np.argsort(-ranked, axis=1, kind="stable")[:, :k]  # (m, min(k, n))
+    order = _smallest(-ranked, k)  # (m, min(k, n))
     best = np.take_along_axis(ranked, order, 1)  # (m, min(k, n))
     codes = np.where(best > -np.inf, order, -1).astype(np.int32)
     missing = ((0, 0), (0, k - codes.shape[1]))
@@ -81,6 +81,20 @@ def best_scores(scores: Float32, k: int) -> tuple[Int32, Float32]:
         np.pad(codes, missing, constant_values=-1),  # (m, k)
         np.pad(best, missing, constant_values=-np.inf),  # (m, k)
     )
+
+
+def _smallest(values: Float32, k: int) -> Int64:
+    """Where the k smallest values of every row (m, n) are, equal ones by position: (m, min(k, n)).
+
+    A value and its position make one integer, so that only what is left of a row is sorted.
+    """
+    n = values.shape[1]
+    bits = (values + np.float32(0)).view(np.int32)  # (m, n) 0 and -0 are one value
+    ascending = np.where(bits < 0, bits ^ np.int32(2**31 - 1), bits)  # (m, n)
+    keys = (ascending.astype(np.int64) << 32) + np.arange(n)  # (m, n)
+    if k < n:
+        keys = np.partition(keys, k - 1, axis=1)[:, :k]  # (m, k)
+    return np.sort(keys, axis=1) & (2**32 - 1)
 
 
 def plain_top_k(
