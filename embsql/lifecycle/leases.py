@@ -32,7 +32,11 @@ from embsql.stopping import Stopped, Work
 
 # seconds between signs of life; a lease ends 60 seconds after the last
 HEARTBEAT_INTERVAL = 10.0
-POLL_INTERVAL = 0.25  # seconds between looks at whether someone wants the run to stop
+# Seconds between looks at whether someone wants the run to stop: more where looking would else take
+# more than its share of the time, but not so many that a cancel is heard late.
+POLL_INTERVAL = 0.25
+LONGEST_INTERVAL = 1.5
+POLL_SHARE = 0.01
 HELD_LEASES: set[str] = set()  # owners of the leases that this process holds
 
 Answer = TypeVar("Answer")
@@ -51,6 +55,25 @@ def retry(engine: Engine, attempt: Callable[[], Answer], tries: int = 8) -> Answ
                 raise
             time.sleep(random.uniform(0.5, 1.0) * 0.01 * 2**number)  # noqa: S311 - no secret
     raise AssertionError("unreachable")
+
+
+def wait_after(cost: float) -> float:
+    """Seconds to wait after a look that took so many."""
+    return max(POLL_INTERVAL, min(cost / POLL_SHARE, LONGEST_INTERVAL))
+
+
+def looks(over: threading.Event, clock: Callable[[], float]) -> Iterator[None]:
+    """A look now and then until `over`; the clock says what each of them takes."""
+    cost = 0.0
+    while not over.wait(wait_after(cost)):
+        begin = clock()
+        yield
+        cost = clock() - begin
+
+
+def clock_of(engine: Engine) -> Callable[[], float]:
+    """What a look costs by: this thread's work, where the database works in it, else the time."""
+    return time.thread_time if engine.embedded else time.monotonic
 
 
 class Lease:
@@ -149,7 +172,7 @@ class Lease:
         """Show signs of life, and see to it that the holder stops when it must."""
         with closing(second) as engine:
             beaten = time.monotonic()
-            while not self._over.wait(POLL_INTERVAL):
+            for _ in looks(self._over, clock_of(engine)):
                 # the next comes soon, and six in a row may fail
                 with suppress(Exception):
                     self._poll(engine)

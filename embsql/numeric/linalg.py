@@ -26,7 +26,9 @@ Result = TypeVar("Result")
 Ranges = list[tuple[int, int]]  # of rows, from the first up to before the last
 
 MAX_RANGES = 32  # of small tables: enough to keep threads equally busy
-MIN_WORK = 1 << 18  # pairs x columns in one range: less is done sooner than handed over
+MIN_WORK = (
+    1 << 20
+)  # pairs x columns in one range, about 1 ms: less is sooner done than handed over
 MAX_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
 CHECK_INTERVAL = 0.2  # seconds
 ROW_COST = 4  # pairs that a row of a sparse matrix costs as much as

@@ -327,7 +327,7 @@ class Worker:
             over.set()
 
     def _attend(self, job: Job, work: Work, over: threading.Event) -> None:
-        while not over.wait(leases.POLL_INTERVAL):
+        for _ in leases.looks(over, time.monotonic):
             with (
                 suppress(Exception),
                 closing(engines.open_engine(self.address)) as engine,
@@ -342,7 +342,7 @@ class Worker:
         Five beats in a row may fail.
         """
         beaten = 0.0
-        while not over.wait(leases.POLL_INTERVAL):
+        for _ in leases.looks(over, time.monotonic):
             try:
                 self._check(engine, job)
             except Stopped:

@@ -98,6 +98,20 @@ def test_a_lease_lives_while_a_select_runs(each, monkeypatch) -> None:
     cancelled(each, outcome)
 
 
+def test_a_look_that_costs_much_is_followed_by_a_longer_wait() -> None:
+    waits: list[float] = []
+
+    class Over(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.append(timeout or 0)
+            return len(waits) > 4
+
+    reads = iter([0.0, 0.001, 1.0, 1.01, 2.0, 5.0, 5.0, 5.0])
+    for _ in leases.looks(Over(), lambda: next(reads)):
+        pass
+    assert waits == pytest.approx([0.25, 0.25, 1.0, 1.5, 0.25])
+
+
 def held_by(database: embsql.Database, **columns: Any) -> None:
     """Somebody holds the lease, with a sign of life just now."""
     values = {"host": "h", "pid": 1, "process": None} | columns
