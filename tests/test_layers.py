@@ -150,7 +150,7 @@ ARROW_AND_NUMBERS = {"duckdb", "pyarrow", "numpy"}
             "from embsql.shells.cli import main; main(['--help'], standalone_mode=False)",
             COMPILERS | ARROW_AND_NUMBERS,
         ),
-        (OPENED, COMPILERS | {"pyarrow.compute", "filelock", "click"}),
+        (OPENED, COMPILERS | {"pyarrow", "filelock", "click"}),
     ],
     ids=["import", "help", "a file that is there"],
 )

@@ -10,8 +10,6 @@ from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import pyarrow as pa
-
 from embsql import algorithms, engines
 from embsql.api import commands
 from embsql.command_options import (
@@ -40,6 +38,8 @@ from embsql.run import Columns, Run, usable_cores
 from embsql.sources import source as sources
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from embsql.api.create_model import CreateModel
     from embsql.derived.clusters import Clustered
     from embsql.derived.maps import Projected
@@ -52,7 +52,7 @@ Wanted = TypeVar("Wanted")
 
 SOURCE = "a SELECT, or the name of a table or file"
 # methods that may stand between BEGIN and COMMIT
-ANYWHERE = ("__init__", "ask", "sql", "features", "close")
+ANYWHERE = ("__init__", "ask", "sql", "rows", "features", "close")
 ITEMS = "a SELECT of item_id and what is known of each"
 
 
@@ -154,14 +154,27 @@ class Database:
 
         Of several statements the answer is the last one's. Raises an `embsql.errors.EmbsqlError`.
         """
+        table: pa.Table = self._each(statement, self.engine.ask)
+        return table
+
+    def rows(self, statement: str) -> list[dict[str, Any]]:
+        """Run any SQL as `sql` does; the answer as Python's values, a dictionary for each row."""
+        found = self._each(statement, self.engine.rows)
+        rows: list[dict[str, Any]] = (
+            found if isinstance(found, list) else found.to_pylist()
+        )
+        return rows
+
+    def _each(self, statement: str, ask: Callable[[str], Any]) -> Any:
+        """The answer of the last of several statements."""
         from embsql.api.lexing import split_statements
 
         *before, last = split_statements(text("statement", statement, "SQL"))
         for one in before:
-            self._sql(one)
-        return self._sql(last)
+            self._sql(one, ask)
+        return self._sql(last, ask)
 
-    def _sql(self, statement: str) -> pa.Table:
+    def _sql(self, statement: str, ask: Callable[[str], Any]) -> Any:
         """The answer of one statement."""
         from embsql.api import bigquery
         from embsql.api import create_model as statements
@@ -170,20 +183,15 @@ class Database:
         if isinstance(wanted, statements.CreateModel):
             return self._create(wanted)
         if isinstance(wanted, statements.DropModelStatement):
-            return pa.table(
-                {
-                    "runs": [
-                        self.drop_model(wanted.model_name, if_exists=wanted.if_exists)
-                    ]
-                }
-            )
-        return self.engine.ask(bigquery.rewritten(self.engine, statement))
+            runs = self.drop_model(wanted.model_name, if_exists=wanted.if_exists)
+            return _row(runs=runs)
+        return ask(bigquery.rewritten(self.engine, statement))
 
     def _create(self, wanted: CreateModel) -> pa.Table:
         """Train as CREATE MODEL asks, unless the model is there; the run."""
         live = registry.live_run_id(self.engine, wanted.model_name)
         if live is not None and wanted.optional:
-            return pa.table({"run_id": [live], "status": ["live"]})
+            return _row(run_id=live, status="live")
         if live is not None and not wanted.replace:
             raise ModelExists(name=wanted.model_name)
         options = wanted.options
@@ -194,7 +202,7 @@ class Database:
             run = self._created(wanted, options)
         except EmbsqlError as error:
             raise wanted.in_its_words(error) from None
-        return pa.table({"run_id": [run.run_id], "status": [run.status]})
+        return _row(run_id=run.run_id, status=run.status)
 
     def _created(self, wanted: CreateModel, options: dict[str, Any]) -> Run:
         try:
@@ -521,6 +529,13 @@ class Database:
         """
         self.engine.compact()
         self.engine.offer(commands.dispatcher(self._second))
+
+
+def _row(**values: Any) -> pa.Table:
+    """A table of one row."""
+    import pyarrow as pa  # here: it takes as long to load as DuckDB
+
+    return pa.Table.from_pylist([values])
 
 
 def _read(cls: type[Wanted], arguments: Mapping[str, Any]) -> Wanted:

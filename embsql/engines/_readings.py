@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from statistics import median
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from embsql.engines._dialects import Dialect
 from embsql.engines.columns import quote
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MOST = 10_000  # distinct values that are looked at
 TRIED = 200  # values by which the way to read all is chosen

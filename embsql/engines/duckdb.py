@@ -9,11 +9,9 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import numpy as np
-import pyarrow as pa
 
 from embsql.engines._dialects import DUCKDB
 from embsql.engines._duckdb_connection import (
@@ -61,10 +59,23 @@ from embsql.errors import (
 )
 from embsql.run import Columns
 
-ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 # what the preparing script makes
 TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")
 CALLED = "DESCRIBE SELECT embsql_command([''])"  # bound, and not run
+# types whose values Arrow gives as DuckDB does
+PLAIN = {
+    "BOOLEAN",
+    "TINYINT",
+    "SMALLINT",
+    "INTEGER",
+    "BIGINT",
+    "FLOAT",
+    "DOUBLE",
+    "VARCHAR",
+}
 NAMESAKES = """
 SELECT function_type
 FROM duckdb_functions()
@@ -157,12 +168,17 @@ class DuckDB:
     def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """The answer of one query that has few rows, as Python's values.
 
-        Arrow is slower to load, and to make of one row.
+        They are those of Arrow, which is loaded only for types that DuckDB itself gives otherwise.
         """
         with translated(self.path), interruptible(self._own):
-            found = self._own.execute(sql, values or None).fetchall()
-            names = [name for name, *_ in self._own.description]
-        return [dict(zip(names, row, strict=True)) for row in found]
+            relation = _relation(self._own, sql, values)
+            if relation is None:
+                return []
+            if not set(map(str, relation.types)) <= PLAIN:
+                rows: list[dict[str, Any]] = relation.to_arrow_table().to_pylist()
+                return rows
+            names = relation.columns
+            return [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
 
     @staticmethod
     def owns(target: object) -> bool:
@@ -215,10 +231,9 @@ class DuckDB:
         self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql"
     ) -> int:
         """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
-        rows = pa.table({name: _column(values) for name, values in columns.items()})
-        rows = pa.Table.from_batches(
-            rows.to_batches(max_chunksize=ROW_GROUP), rows.schema
-        )
+        from embsql.engines._duckdb_arrow import rows_of
+
+        rows = rows_of(columns)
         view = f"embsql_{uuid.uuid4().hex}"  # a name no table of the caller can have
         self._own.register(view, rows)
         try:
@@ -672,10 +687,21 @@ class DuckDB:
 def _arrow(
     connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]
 ) -> pa.Table:
+    """The answer of a query, of other statements a table of nothing."""
+    relation = _relation(connection, sql, values)
+    if relation is not None:
+        return relation.to_arrow_table()
+    import pyarrow as pa  # here: it takes as long to load as DuckDB
+
+    return pa.table({})
+
+
+def _relation(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]
+) -> duckdb.DuckDBPyRelation | None:
     """Ask without leaving an open result behind, which would block the connection."""
     given = {name: _scalar(value) for name, value in values.items()}
-    relation = connection.sql(sql, params=given) if given else connection.sql(sql)
-    return pa.table({}) if relation is None else relation.to_arrow_table()
+    return connection.sql(sql, params=given) if given else connection.sql(sql)
 
 
 def _in_lower_case(table: pa.Table) -> pa.Table:
@@ -685,7 +711,7 @@ def _in_lower_case(table: pa.Table) -> pa.Table:
 
 def _scalar(value: Any) -> Any:
     """A numpy scalar as Python's own, which DuckDB knows; anything else as it is."""
-    return value.item() if isinstance(value, np.generic) else value
+    return value.item() if getattr(value, "ndim", None) == 0 else value
 
 
 def _all_of(file: File) -> str:
@@ -705,17 +731,3 @@ def _types_read(
     if file.reader == "read_json":
         return {name: types[name] for name in others} | dict.fromkeys(ids, "VARCHAR")
     return dict.fromkeys([*ids, *others], "VARCHAR")
-
-
-# --- columns out ---------------------------------------------------------------------------------
-
-
-def _column(values: Any) -> Any:
-    """A column for Arrow; vectors (n, d) become lists that share one buffer."""
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        n, d = values.shape
-        offsets = np.arange(n + 1, dtype=np.int64) * d
-        return pa.LargeListArray.from_arrays(
-            offsets, np.ascontiguousarray(values).reshape(n * d)
-        )
-    return values

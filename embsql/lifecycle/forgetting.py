@@ -13,15 +13,16 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from embsql.engines import Engine
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.named_statements import execute_named, log_event, query_named
 from embsql.lifecycle.removal import sweep
 from embsql.sources.source import UNNAMED
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each
 # of a person, in tables that all runs share

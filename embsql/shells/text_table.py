@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
-from rich.cells import cell_len
-
 
 def format_table(rows: list[dict[str, Any]]) -> str:
     """Columns under their names, numbers to the right."""
@@ -18,7 +16,7 @@ def format_table(rows: list[dict[str, Any]]) -> str:
         for name in rows[0]
     ]
     columns = zip(list(rows[0]), *cells, strict=True)
-    widths = [max(map(cell_len, column)) for column in columns]
+    widths = [max(map(_width, column)) for column in columns]
     lines = [list(rows[0]), ["-" * width for width in widths], *cells]
     return "\n".join(_line(line, widths, numeric) for line in lines)
 
@@ -29,8 +27,17 @@ def _line(cells: list[str], widths: list[int], numeric: list[bool]) -> str:
 
 
 def _padded(cell: str, width: int, right: bool) -> str:
-    space = " " * (width - cell_len(cell))
+    space = " " * (width - _width(cell))
     return space + cell if right else cell + space
+
+
+def _width(text: str) -> int:
+    """How many letters wide a terminal shows a text."""
+    if text.isascii() and text.isprintable():
+        return len(text)
+    from rich.cells import cell_len  # here: most tables need no list of wide letters
+
+    return cell_len(text)
 
 
 def _text(value: Any) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from embsql.engines import Engine
 from embsql.engines.duckdb import DuckDB
@@ -27,6 +24,9 @@ from embsql.errors import (
     SourceFailed,
 )
 from embsql.options import shortened, shown, text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ALLOWED = (
     "a SELECT, the name of a table or file, a path, or a table in memory that Arrow can "
@@ -71,7 +71,11 @@ def source(value: Any, option: str) -> Source:
     kind = f"{type(value).__module__.split('.')[0].lstrip('_')}.{type(value).__name__}"
     if not hasattr(value, "__arrow_c_stream__") and kind != "pandas.DataFrame":
         raise InvalidArgument(name=option, allowed=ALLOWED, value=kind)
-    table = _table(value, kind, option)
+    from embsql.sources.in_memory import (
+        as_table,
+    )  # here: Arrow takes as long to load as DuckDB
+
+    table = as_table(value, kind, option, ALLOWED)
     return Given(
         f"{kind} of {table.num_rows} rows: {', '.join(table.column_names)}", table
     )
@@ -80,65 +84,6 @@ def source(value: Any, option: str) -> Source:
 def optional(value: Any, option: str) -> Source | None:
     """The same, where nothing may be given."""
     return None if value is None else source(value, option)
-
-
-def _table(value: Any, kind: str, option: str) -> pa.Table:
-    """A table of whatever library as Arrow's.
-
-    Raises SourceFailed, or InvalidArgument for a single column.
-    """
-    try:
-        table = (
-            pa.Table.from_pandas(value)
-            if kind == "pandas.DataFrame"
-            else pa.table(value)
-        )
-    except Exception as error:
-        lines = str(error).strip().splitlines()
-        if "non-struct type" in str(error):  # a Series, an array
-            value = f"one column, {kind}"
-            raise InvalidArgument(name=option, allowed=ALLOWED, value=value) from None
-        raise _unreadable(kind, lines[0] if lines else type(error).__name__) from None
-    ambiguous = _ambiguous(table.column_names)
-    if ambiguous:
-        raise _unreadable(kind, f"Duplicate column names found: {ambiguous}")
-    return _without_halves(table)
-
-
-def _unreadable(kind: str, problem: str) -> EmbsqlError:
-    """The error for what is no table of Arrow's, and what to do."""
-    remedy = "give each column one type, ids as text"
-    if problem.startswith("Duplicate column names"):
-        remedy = "names that differ by case alone are one: rename the columns, or leave some out"
-    return SourceFailed(
-        reason=f"{kind} cannot be read as an Arrow table ({problem}); {remedy}"
-    )
-
-
-def _ambiguous(names: list[str]) -> list[str]:
-    """The names that are one to DuckDB, which would call all but the first otherwise."""
-    counts = Counter(name.lower() for name in names)
-    return [name for name in names if counts[name.lower()] > 1]
-
-
-def _without_halves(table: pa.Table) -> pa.Table:
-    """The same with 32 bits for each number of 16, which DuckDB cannot read."""
-    for position, field in enumerate(table.schema):
-        if "halffloat" in str(field.type):
-            column = table[field.name].cast(_full(field.type))
-            table = table.set_column(position, field.name, column)
-    return table
-
-
-def _full(kind: pa.DataType) -> pa.DataType:
-    """A type with 32 bits for each number of 16."""
-    if pa.types.is_float16(kind):
-        return pa.float32()
-    if pa.types.is_fixed_size_list(kind):
-        return pa.list_(_full(kind.value_type), kind.list_size)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        return pa.list_(_full(kind.value_type))
-    return kind
 
 
 def recorded(given: Source) -> str | dict[str, str]:
@@ -180,20 +125,6 @@ def of_table(error: EmbsqlError) -> EmbsqlError:
     return error
 
 
-def _as_column(value: Any) -> pa.Array:
-    """A value of Python as a column of one row. Raises InvalidArgument."""
-    try:
-        return pa.array([value])
-    except (pa.ArrowException, OverflowError, TypeError, ValueError):
-        pass  # what Arrow has no type for has a text of its own: a UUID, an enumeration
-    try:
-        missing = bool(value != value)  # noqa: PLR0124 - as NaN and NaT are, and NA has no answer
-        texts = None if missing else [str(value)]
-        return pa.array(texts)
-    except Exception:
-        raise InvalidArgument(name="id", allowed=ONE_ID, value=shown(value)) from None
-
-
 def text_of(value: Any, *, in_file: bool = False) -> str:
     """A value of Python as the id that a source with it has.
 
@@ -202,9 +133,11 @@ def text_of(value: Any, *, in_file: bool = False) -> str:
     """
     if isinstance(value, str):
         return _id_of(value, nul=in_file)
-    column = _as_column(value)
+    from embsql.sources.in_memory import of_id
+
+    column = of_id(value, ONE_ID)
     with closing(DuckDB(":memory:")) as local:
-        local.show(GIVEN, pa.table({"id": column}))
+        local.show(GIVEN, column)
         try:
             found: list[str | None] = local.gather(GIVEN, ["id"])["id"].to_pylist()
         except BadColumnType:

@@ -25,7 +25,7 @@ def sql_(ctx: click.Context, statement: str) -> None:
         for number, one in enumerate(split_statements(statement)):
             if number and not ctx.obj["json"]:
                 click.echo()
-            show(ctx, database.sql(one).to_pylist())
+            show(ctx, database.rows(one))
 
 
 def _question(name: str, query: str, *, with_model: bool) -> None:
