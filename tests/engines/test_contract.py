@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pyarrow as pa
@@ -114,3 +115,35 @@ def test_statements_count_their_rows(engine: Engine) -> None:
         )
         == 2
     )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        "1 AS a, 'x' AS b, CAST(NULL AS double precision) AS c, TRUE AS d",
+        "CAST(1.5 AS numeric(3, 1)) AS a",
+        "CAST('2024-01-01 00:00:00' AS timestamp) AS a",
+    ],
+)
+def test_rows_are_those_of_the_table(engine: Engine, values: str) -> None:
+    query = f"SELECT {values}"
+    assert engine.rows(query) == engine.ask(query).to_pylist()
+    assert engine.rows(f"{query} WHERE FALSE") == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "TIMESTAMPTZ '2024-01-01 00:00:00+00'",
+        "MAP {'a': 1}",
+        "CAST(1 AS HUGEINT)",
+        "INTERVAL 1 DAY",
+        "[1.5::FLOAT, NULL]",
+        "{'a': DATE '2024-01-01'}",
+    ],
+)
+def test_rows_have_arrows_values_whatever_duckdb_gives_itself(value: str) -> None:
+    with closing(engines.open_engine(":memory:")) as found:
+        query = f"SELECT {value} AS a"
+        assert found.rows(query) == found.ask(query).to_pylist()
+        assert found.rows("SET threads = 1") == []
