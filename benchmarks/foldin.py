@@ -38,7 +38,9 @@ QUESTIONS = {
     "fold_in": "SELECT embsql.fold_in('m', $items) AS x",
     "recommend_from": "SELECT * FROM embsql.recommend_from('m', $items, k => 10)",
 }
+MANY = "SELECT embsql.fold_in('m', past.items) AS x FROM histories AS past"
 EPOCHS = 4
+MANY_ROUNDS = 5
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +60,9 @@ def options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=51,
         help="of every question, of which the median is taken",
+    )
+    parser.add_argument(
+        "--many", type=int, default=1000, help="histories that one statement folds in"
     )
 
 
@@ -80,6 +85,7 @@ def measure(options: argparse.Namespace) -> None:
         for engine, database in {"duckdb": duck, "postgres": server}.items():
             _quality(engine, database, world, peers, options)
         _time({"duckdb": duck, "postgres": server}, known.shape[1], options)
+        _time_many({"duckdb": duck, "postgres": server}, known.shape[1], options)
 
 
 class World(NamedTuple):
@@ -285,5 +291,37 @@ def _time(
             dim=options.dim,
             length=options.length,
             repeat=options.repeat,
+            threads=options.threads,
+        )
+
+
+def _time_many(
+    databases: dict[str, embsql.Database], n_items: int, options: argparse.Namespace
+) -> None:
+    """One statement that folds in many histories, on both engines in turn."""
+    rng = np.random.default_rng(3)
+    histories = (
+        [str(item) for item in rng.choice(n_items, options.length, replace=False)]
+        for _ in range(options.many)
+    )
+    rows = ", ".join(f"(ARRAY{history})" for history in histories)
+    for database in databases.values():
+        database.engine.run("CREATE TABLE histories (items text[])")
+        database.engine.run(f"INSERT INTO histories VALUES {rows}")
+    works = {
+        engine: partial(database.ask, MANY) for engine, database in databases.items()
+    }
+    for engine, timed in in_turn(works, MANY_ROUNDS).items():
+        line(
+            "foldin",
+            "gowalla",
+            engine,
+            "fold_in of many, median answer",
+            1000 * timed.seconds,
+            "ms",
+            dim=options.dim,
+            length=options.length,
+            histories=options.many,
+            repeat=MANY_ROUNDS,
             threads=options.threads,
         )

@@ -122,89 +122,77 @@ CREATE OR REPLACE MACRO embsql.in_this_file(id) AS CASE
 END;
 
 -- Which run a model's name means. What is known is read into one map, which no argument takes part in: everything after
--- it is an expression. Subqueries about the argument would each be a join, and those are most of what a plan costs.
+-- it is an expression. Subqueries about the argument would each be a join; joins, and calls within lambdas, are most of
+-- what a plan costs. (A list of one is how a macro's argument is written down only once.)
 
--- Every model with its live run, and every finished run by its own name: shop, shop@7. A live run that is gone has a name
--- that says so, and no number: shop@gone 7.
-CREATE OR REPLACE MACRO embsql.known_runs() AS (
-    SELECT map_from_entries(list(struct_pack(name := one.name, run_id := one.run_id)))
+-- Every model with the run that it says is live, that run where it is there, and its runs: the newest, all, the finished.
+CREATE OR REPLACE MACRO embsql.known_models() AS (
+    SELECT map_from_entries(list(struct_pack(
+        name := one.model_name,
+        runs := struct_pack(promoted := one.promoted, live := one.live, newest := one.newest, started := one.started, ready := one.ready)
+    )))
     FROM (
         SELECT
-            CASE WHEN m.live_run IS DISTINCT FROM r.run_id THEN m.model_name || '@gone ' || m.live_run ELSE m.model_name END
-                AS name,
-            r.run_id
+            m.model_name, m.live_run AS promoted, max(r.run_id) FILTER (WHERE r.run_id = m.live_run) AS live,
+            max(r.run_id) AS newest, list(r.run_id) AS started, list(r.run_id) FILTER (WHERE r.status = 'ready') AS ready
         FROM embsql.models AS m
-        LEFT JOIN embsql.runs AS r ON r.run_id = m.live_run
-        UNION ALL
-        SELECT r.model_name || '@' || r.run_id, r.run_id FROM embsql.runs AS r WHERE r.status = 'ready'
+        LEFT JOIN embsql.runs AS r ON r.model_name = m.model_name
+        GROUP BY m.model_name, m.live_run
     ) AS one
 );
 
--- Why a name means no run. The list of one is how a macro's argument is written down only once.
-CREATE OR REPLACE MACRO embsql.raise_no_run(model, known_runs) AS embsql.refuse(list_transform(
-    [map_entries(known_runs)],
-    lambda known: CASE
-        WHEN len(list_filter(known, lambda one: starts_with(one.key, model || '@gone '))) > 0
-        THEN format(
-            'model "{0}" says that run {1} is live, which is gone. ',
-            model,
-            split_part(list_filter(known, lambda one: starts_with(one.key, model || '@gone '))[1].key, ' ', 2)
-        ) || coalesce(
-            format(
-                'Make another live: CALL embsql.promote(''{0}@{1}'');',
-                model,
-                list_max(list_transform(
-                    list_filter(known, lambda one: starts_with(one.key, model || '@')), lambda one: one.value
-                ))
-            ),
-            'Nothing else of it is finished: CALL embsql.drop_model(''' || model || '''); and train it again'
-        )
-        WHEN len(list_filter(known, lambda one: one.key = model)) > 0
-        THEN 'model "' || model || '" has no live run, ' || coalesce(
-            format(
-                'but run {0} is finished: read it as ''{1}@{0}'', see why it is not live with '
-                || 'SELECT * FROM embsql.gate(''{1}@{0}''); or make it live with CALL embsql.promote(''{1}@{0}'');',
-                list_max(list_transform(
-                    list_filter(known, lambda one: starts_with(one.key, model || '@')), lambda one: one.value
-                )),
-                model
-            ),
-            'and no finished one to promote. Train it; what became of earlier runs: SELECT * FROM embsql.runs('''
-                || model || ''');'
-        )
-        WHEN len(list_filter(known, lambda one: embsql.model_part(one.key) = embsql.model_part(model))) > 0
-        THEN '"' || model || '" has no finished run to read. See: SELECT * FROM embsql.runs('''
-            || embsql.model_part(model) || ''');'
-        ELSE embsql.no_such_model(embsql.model_part(model), known)
-    END
-)[1]);
+-- Of a model's runs the one that is meant: its own, or for shop@7 run 7 where it is among the numbered.
+CREATE OR REPLACE MACRO embsql.run_of(model, own, numbered) AS CASE
+    WHEN contains(model, '@') THEN numbered[list_position(numbered, embsql.run_part(model))]
+    ELSE own
+END;
 
-CREATE OR REPLACE MACRO embsql.no_such_model(asked, known) AS
+-- Why a name means no run, runs being those of its model and models the names of all.
+CREATE OR REPLACE MACRO embsql.raise_no_run(model, runs, models) AS embsql.refuse(CASE
+    WHEN runs IS NULL THEN embsql.no_such_model(embsql.model_part(model), models)
+    WHEN contains(model, '@') THEN
+        format('"{}" has no finished run to read. See: SELECT * FROM embsql.runs(''{}'');', model, embsql.model_part(model))
+    ELSE format(
+        CASE
+            WHEN runs.promoted IS NULL AND runs.ready IS NULL
+            THEN 'model "{0}" has no live run, and no finished one to promote. Train it; what became of earlier runs: '
+                'SELECT * FROM embsql.runs(''{0}'');'
+            WHEN runs.promoted IS NULL
+            THEN 'model "{0}" has no live run, but run {2} is finished: read it as ''{0}@{2}'', see why it is not live with '
+                'SELECT * FROM embsql.gate(''{0}@{2}''); or make it live with CALL embsql.promote(''{0}@{2}'');'
+            WHEN runs.ready IS NULL
+            THEN 'model "{0}" says that run {1} is live, which is gone. Nothing else of it is finished: '
+                'CALL embsql.drop_model(''{0}''); and train it again'
+            ELSE 'model "{0}" says that run {1} is live, which is gone. Make another live: '
+                'CALL embsql.promote(''{0}@{2}'');'
+        END,
+        model, coalesce(runs.promoted, 0), coalesce(list_max(runs.ready), 0)
+    )
+END);
+
+CREATE OR REPLACE MACRO embsql.no_such_model(asked, models) AS
     'no model named "' || coalesce(asked, '') || '".' || coalesce(' Did you mean "' || list_min(list_transform(
-        list_filter(known, lambda one: jaro_winkler_similarity(embsql.model_part(one.key), asked) > 0.8),
-        lambda one: struct_pack(
-            unlike := -jaro_winkler_similarity(embsql.model_part(one.key), asked), name := embsql.model_part(one.key)
-        )
+        models, lambda one: CASE
+            WHEN jaro_winkler_similarity(one, asked) > 0.8
+            THEN struct_pack(unlike := -jaro_winkler_similarity(one, asked), name := one)
+        END
     )).name || '"?', '') || ' See: SELECT * FROM embsql.models();';
 
 -- 'shop' is the live run, 'shop@7' is run 7 of shop. Anything else raises and says what to do.
-CREATE OR REPLACE MACRO embsql.live_run(model) AS coalesce(
-    embsql.known_runs()[regexp_replace(model, '@0+([0-9])', '@\1')],
-    embsql.raise_no_run(model, embsql.known_runs())
-);
+CREATE OR REPLACE MACRO embsql.live_run(model) AS list_transform([embsql.known_models()], lambda known: list_transform(
+    [known[embsql.model_part(model)]],
+    lambda runs: coalesce(
+        embsql.run_of(model, runs.live, runs.ready), embsql.raise_no_run(model, runs, map_keys(known))
+    )
+)[1])[1];
 
 -- The newest run whatever its state, so that a log can be read while it is written.
-CREATE OR REPLACE MACRO embsql.newest_run(model) AS coalesce(
-    (
-        SELECT map_from_entries(list(struct_pack(name := one.name, run_id := one.run_id)))
-        FROM (
-            SELECT r.model_name AS name, max(r.run_id) AS run_id FROM embsql.runs AS r GROUP BY r.model_name
-            UNION ALL
-            SELECT r.model_name || '@' || r.run_id, r.run_id FROM embsql.runs AS r
-        ) AS one
-    )[regexp_replace(model, '@0+([0-9])', '@\1')],
-    embsql.raise_no_run(model, embsql.known_runs())
-);
+CREATE OR REPLACE MACRO embsql.newest_run(model) AS list_transform([embsql.known_models()], lambda known: list_transform(
+    [known[embsql.model_part(model)]],
+    lambda runs: coalesce(
+        embsql.run_of(model, runs.newest, runs.started), embsql.raise_no_run(model, runs, map_keys(known))
+    )
+)[1])[1];
 
 -- How a user vector and an item vector make a score in a run: its dot product plus the biases, or the cosine.
 CREATE OR REPLACE MACRO embsql.run_score(similarity, a, norm_a, bias_a, b, norm_b, bias_b) AS
@@ -316,12 +304,18 @@ CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS TABLE
 
 -- Folding in: the user vector of a history, as the run's training would make it (embsql.fold_in_settings says how).
 
--- Items and their weights as rows, weighed as in training: one whose weight is NULL is left out, and a weight that is
--- not finite is an error. Without weights all are NULL. Lists of different lengths are an error.
-CREATE OR REPLACE MACRO embsql.zip_history(asked, amounts) AS TABLE
-SELECT entry.item_id, entry.weight
+-- Items and their weights as rows, with how a run folds in: one whose weight is NULL is left out, and so is one of 0
+-- unless weights are ratings; one that is not finite is an error, and so is a negative one unless weights are ratings.
+-- Without weights all are NULL. Lists of different lengths are an error.
+CREATE OR REPLACE MACRO embsql.zip_history(of_run, asked, amounts) AS TABLE
+SELECT entry.run_id, entry.kind, entry.n_items, entry.n, entry.item_id, entry.weight
 FROM (
     SELECT
+        record.run_id, coalesce(solver.kind, 'mean') AS kind, record.items AS n_items, json_transform(
+            solver.settings,
+            '{"global_mean": "DOUBLE", "bias_damping": "DOUBLE", "default_rating": "DOUBLE", "weight_scale": "DOUBLE", "confidence_offset": "DOUBLE",
+              "confidence_scale": "DOUBLE", "target_offset": "DOUBLE", "unobserved_weight": "DOUBLE", "reg": "DOUBLE", "reg_exponent": "DOUBLE"}'
+        ) AS n,
         unnest(lists.items) AS item_id,
         lists.weights IS NULL AS unweighted,
         unnest(CASE
@@ -329,115 +323,108 @@ FROM (
                 coalesce(len(lists.items), 0) || ' items with ' || len(lists.weights)
                 || ' weights: give every item one weight, or none at all'
             ) AS DOUBLE)]
-            WHEN len(list_filter(lists.weights, lambda one: abs(one) > 3e38)) > 0 THEN [CAST(embsql.refuse(
+            WHEN list_max(lists.weights) > 3e38 OR list_min(lists.weights) < -3e38 THEN [CAST(embsql.refuse(
                 'the list of weights holds NaN or infinity, or a number beyond those ('
-                || list_filter(lists.weights, lambda one: abs(one) > 3e38)[1]
-                || '): a weight is finite, at most 3e38'
+                || CASE WHEN list_max(lists.weights) > 3e38 THEN list_max(lists.weights) ELSE list_min(lists.weights) END
+                || '): a weight is finite, at most 3e38' -- NaN is more than any number
             ) AS DOUBLE)]
             ELSE lists.weights
         END) AS weight
-    FROM (SELECT asked AS items, amounts AS weights) AS lists
+    FROM (SELECT of_run AS run_id, asked AS items, amounts AS weights) AS lists
+    JOIN embsql.runs AS record ON record.run_id = lists.run_id
+    LEFT JOIN embsql.fold_in_settings AS solver ON solver.run_id = record.run_id
 ) AS entry
-WHERE entry.unweighted OR entry.weight IS NOT NULL;
+WHERE CASE
+    WHEN entry.weight IS NULL THEN entry.unweighted
+    WHEN entry.n.global_mean IS NOT NULL THEN TRUE
+    WHEN entry.weight < 0 THEN embsql.refuse(
+        'item "' || coalesce(entry.item_id, 'NULL') || '" has the negative weight ' || entry.weight
+        || ', and this model was not trained on ratings: leave the item out, or give a weight of 0 or more'
+    ) = 0
+    ELSE entry.weight > 0
+END;
 
--- What a run makes of a history, in one row. Its vector x solves A x = sum of pulls * vectors, where
+-- What a run makes of a history, in one row, or none where no item is known. Its vector x solves
+-- A x = sum of pulls * vectors, where
 -- A = unobserved_weight * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
 -- ids are the known items in order, bias is the user's. Without amounts every item counts what one meeting does.
 CREATE OR REPLACE MACRO embsql.fold_in_system(of_run, asked, amounts) AS TABLE
-WITH how AS (
-    SELECT record.run_id, record.items, coalesce(solver.kind, 'mean') AS kind, json_transform(
-        solver.settings,
-        '{"global_mean": "DOUBLE", "bias_damping": "DOUBLE", "default_rating": "DOUBLE", "weight_scale": "DOUBLE", "confidence_offset": "DOUBLE",
-          "confidence_scale": "DOUBLE", "target_offset": "DOUBLE", "unobserved_weight": "DOUBLE", "reg": "DOUBLE", "reg_exponent": "DOUBLE"}'
-    ) AS n
-    FROM (SELECT of_run AS run_id) AS this
-    JOIN embsql.runs AS record ON record.run_id = this.run_id
-    LEFT JOIN embsql.fold_in_settings AS solver ON solver.run_id = this.run_id
-),
-collected AS ( -- bare are the times an item is given without a weight; where nothing is rated, 0 is no interaction
+WITH collected AS ( -- bare are the times an item is given without a weight
     SELECT
-        entry.item_id, coalesce(sum(entry.weight), 0) AS total, count(*) AS times,
+        entry.item_id, any_value(entry.run_id) AS run_id, any_value(entry.kind) AS kind, any_value(entry.n_items) AS n_items,
+        any_value(entry.n) AS n, coalesce(sum(entry.weight), 0) AS total, count(*) AS times,
         count(*) - count(entry.weight) AS bare
-    FROM embsql.zip_history(asked, amounts) AS entry
-    CROSS JOIN how
-    WHERE CASE
-        WHEN how.n.global_mean IS NOT NULL OR entry.weight IS NULL THEN TRUE
-        WHEN entry.weight < 0 THEN embsql.refuse(
-            'item "' || coalesce(entry.item_id, 'NULL') || '" has the negative weight ' || entry.weight
-            || ', and this model was not trained on ratings: leave the item out, or give a weight of 0 or more'
-        ) = 0
-        ELSE entry.weight > 0
-    END
+    FROM embsql.zip_history(of_run, asked, amounts) AS entry
     GROUP BY entry.item_id
 ),
 known AS ( -- an item given twice counts with both weights, one rated twice with the mean
     SELECT
-        how.kind, how.items, how.n, collected.item_id, item.embedding, item.bias, coalesce(part.scale, 1) AS item_scale,
-        CAST((collected.total + collected.bare * coalesce(how.n.default_rating, 1)) / CASE WHEN how.n.global_mean IS NULL THEN 1 ELSE collected.times END AS DOUBLE) AS weight
-    FROM how
-    JOIN embsql.item_embeddings AS item ON item.run_id = how.run_id
-    JOIN collected ON collected.item_id = item.item_id
+        collected.run_id, collected.kind, collected.n_items, collected.n, collected.item_id, item.embedding, item.bias,
+        coalesce(part.scale, 1) AS item_scale,
+        CAST((collected.total + collected.bare * coalesce(collected.n.default_rating, 1))
+            / CASE WHEN collected.n.global_mean IS NULL THEN 1 ELSE collected.times END AS DOUBLE) AS weight
+    FROM collected
+    JOIN embsql.item_embeddings AS item ON item.run_id = collected.run_id AND item.item_id = collected.item_id
     LEFT JOIN embsql.item_weights AS part ON part.run_id = item.run_id AND part.item_id = item.item_id
 ),
 gathered AS ( -- in lists: windows over rows that carry vectors are slow, and DuckDB 1.5 now and then fails in them
     SELECT
-        any_value(known.kind) AS kind, any_value(known.items) AS items, any_value(known.n) AS n,
+        any_value(known.run_id) AS run_id, any_value(known.kind) AS kind, any_value(known.n_items) AS n_items, any_value(known.n) AS n,
         list(known.item_id ORDER BY known.item_id ASC) AS ids,
         list(known.weight ORDER BY known.item_id ASC) AS weights,
         -- what a rating leaves to the user and the vectors; the weight itself where nothing was rated
         list(known.weight * known.item_scale - coalesce(known.n.global_mean + known.bias, 0) ORDER BY known.item_id ASC) AS rests,
-        list(CAST(known.embedding AS DOUBLE[]) ORDER BY known.item_id ASC) AS vectors
+        CAST(list(known.embedding ORDER BY known.item_id ASC) AS DOUBLE[][]) AS vectors
     FROM known
 ),
 person AS (
     SELECT
         gathered.*,
         coalesce(list_sum(gathered.rests) / (len(gathered.rests) + gathered.n.bias_damping), 0) AS own,
-        CASE WHEN gathered.kind = 'mean' THEN nullif(list_sum(gathered.weights), 0) ELSE 1 END AS whole
+        coalesce(gathered.n.weight_scale, 1)
+            / CASE WHEN gathered.kind = 'mean' THEN nullif(list_sum(gathered.weights), 0) ELSE 1 END AS share
     FROM gathered
 ),
 evidence AS (
     SELECT
         person.*,
-        list_transform(person.rests, lambda rest: coalesce(person.n.weight_scale, 1) * (rest - person.own) / person.whole) AS amounts
-    FROM person
-    WHERE person.kind IS NOT NULL AND person.whole IS NOT NULL
-),
-pressed AS (
-    SELECT
-        evidence.*,
         list_transform(
-            evidence.amounts, lambda amount: coalesce(evidence.n.confidence_offset, 0) + coalesce(evidence.n.confidence_scale, 0) * amount
+            person.rests,
+            lambda rest: coalesce(person.n.confidence_offset, 0) + coalesce(person.n.confidence_scale, 0) * person.share * (rest - person.own)
         ) AS curves
-    FROM evidence
+    FROM person
+    WHERE person.kind IS NOT NULL AND person.share IS NOT NULL
 )
 SELECT
-    pressed.kind, pressed.own + coalesce(pressed.n.global_mean, 0) AS bias, pressed.ids, pressed.weights, pressed.vectors,
-    pressed.curves, list_transform(pressed.amounts, lambda amount: coalesce(pressed.n.target_offset, 0) + amount) AS pulls,
-    pressed.n.unobserved_weight AS unobserved_weight,
-    pressed.n.reg * pow(list_sum(pressed.curves) + pressed.n.unobserved_weight * pressed.items, pressed.n.reg_exponent) AS ridge,
-    (
-        SELECT list(CAST(line.entries AS DOUBLE[]) ORDER BY line.position ASC)
-        FROM embsql.item_gramian AS line
-        JOIN how ON how.run_id = line.run_id
-    ) AS gram
-FROM (SELECT 1) AS one_row
-LEFT JOIN pressed ON TRUE;
+    evidence.kind, evidence.own + coalesce(evidence.n.global_mean, 0) AS bias, evidence.ids, evidence.weights, evidence.vectors,
+    evidence.curves,
+    list_transform(
+        evidence.rests, lambda rest: coalesce(evidence.n.target_offset, 0) + evidence.share * (rest - evidence.own)
+    ) AS pulls,
+    evidence.n.unobserved_weight AS unobserved_weight,
+    evidence.n.reg * pow(list_sum(evidence.curves) + evidence.n.unobserved_weight * evidence.n_items, evidence.n.reg_exponent) AS ridge,
+    gramian.lines AS gram
+FROM evidence
+LEFT JOIN ( -- of every run: asked for that of a history's, it would be made once for each history
+    SELECT line.run_id, list(CAST(line.entries AS DOUBLE[]) ORDER BY line.position ASC) AS lines
+    FROM embsql.item_gramian AS line
+    GROUP BY line.run_id
+) AS gramian ON gramian.run_id = evidence.run_id;
 
 -- The sum of amounts * vectors.
-CREATE OR REPLACE MACRO embsql.weighted_sum(vectors, amounts) AS
-    list_transform(embsql.transposed(vectors), lambda one: list_inner_product(one, amounts));
+CREATE OR REPLACE MACRO embsql.weighted_sum(vectors, amounts) AS embsql.matvec(amounts, embsql.transposed(vectors));
 
 CREATE OR REPLACE MACRO embsql.plus_scaled(a, factor, b) AS
-    list_transform(list_zip(a, b), lambda pair: pair[1] + factor * pair[2]);
+    list_transform(a, lambda one, place: one + factor * b[place]);
 
--- The matrix A of embsql.fold_in_system without its ridge, columns being its vectors transposed.
-CREATE OR REPLACE MACRO embsql.system_matrix(gram, unobserved_weight, columns, curves) AS list_transform(
-    list_zip(gram, embsql.matmul_transposed(
-        list_transform(columns, lambda one: list_transform(list_zip(one, curves), lambda pair: pair[1] * pair[2])), columns
-    )),
-    lambda line: embsql.plus_scaled(line[2], unobserved_weight, line[1])
-);
+-- A times p, A being the matrix of embsql.fold_in_system, which is never formed, and columns its vectors transposed.
+CREATE OR REPLACE MACRO embsql.system_product(gram, unobserved_weight, ridge, vectors, columns, curves, p) AS list_transform(
+    [list_transform(vectors, lambda one, place: curves[place] * list_inner_product(one, p))],
+    lambda seen: list_transform(
+        list_zip(gram, p, columns),
+        lambda line: unobserved_weight * list_inner_product(line[1], p) + ridge * line[2] + list_inner_product(line[3], seen)
+    )
+)[1];
 
 -- One step of conjugate gradients, q being A times state.p. (A list of one is how a lambda names a value.)
 CREATE OR REPLACE MACRO embsql.conjugate_step(state, q) AS list_transform(
@@ -445,31 +432,33 @@ CREATE OR REPLACE MACRO embsql.conjugate_step(state, q) AS list_transform(
     lambda r: {
         'x': embsql.plus_scaled(state.x, state.size / list_inner_product(state.p, q), state.p), 'r': r,
         'p': embsql.plus_scaled(r, list_inner_product(r, r) / state.size, state.p),
-        'size': list_inner_product(r, r), 'goal': state.goal
+        'size': list_inner_product(r, r)
     }
 )[1];
 
--- From x = 0 until what is left of b is a millionth of it, or four times as many steps as b is long: rounding wants more.
-CREATE OR REPLACE MACRO embsql.conjugate_gradients(matrix, ridge, b) AS list_reduce(
-    list_transform(range(4 * len(b) + 1), lambda _: {
-        'x': list_transform(b, lambda one: CAST(0 AS DOUBLE)), 'r': b, 'p': b,
-        'size': list_inner_product(b, b), 'goal': 1e-12 * list_inner_product(b, b)
-    }),
+-- x of A x = b by conjugate gradients, from x = 0 until what is left of b is a millionth of it, or four times as many
+-- steps as b is long: rounding wants more. Each is a round of list_reduce, whose list holds nothing behind the first
+-- state; what is done carries nothing but x from round to round.
+CREATE OR REPLACE MACRO embsql.conjugate_gradients(gram, unobserved_weight, ridge, vectors, columns, curves, b) AS list_reduce(
+    list_resize(
+        [{'x': list_resize([CAST(0 AS DOUBLE)], len(b), CAST(0 AS DOUBLE)), 'r': b, 'p': b, 'size': list_inner_product(b, b)}],
+        4 * len(b) + 1
+    ),
     lambda state, _: CASE
-        WHEN state.size > state.goal THEN list_transform(
-            [embsql.plus_scaled(list_transform(matrix, lambda line: list_inner_product(line, state.p)), ridge, state.p)],
+        WHEN state.size > 1e-12 * list_inner_product(b, b) THEN list_transform(
+            [embsql.system_product(gram, unobserved_weight, ridge, vectors, columns, curves, state.p)],
             lambda q: embsql.conjugate_step(state, q)
         )[1]
-        ELSE state
+        ELSE {'x': state.x, 'r': NULL, 'p': NULL, 'size': 0}
     END
 ).x;
 
--- x of A x = b, A being the matrix of embsql.history.
+-- x of A x = b, A being the matrix of embsql.fold_in_system.
 CREATE OR REPLACE MACRO embsql.solve(gram, unobserved_weight, ridge, vectors, curves, b) AS CASE
     WHEN gram IS NULL OR vectors IS NULL OR b IS NULL THEN b
     ELSE list_transform(
-        [{'matrix': embsql.system_matrix(gram, unobserved_weight, embsql.transposed(vectors), curves), 'b': b}],
-        lambda once: embsql.conjugate_gradients(once.matrix, ridge, once.b)
+        [embsql.transposed(vectors)],
+        lambda columns: embsql.conjugate_gradients(gram, unobserved_weight, ridge, vectors, columns, curves, b)
     )[1]
 END;
 

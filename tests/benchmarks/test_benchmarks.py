@@ -62,7 +62,10 @@ SMALL = {
     "topk": ["--users", "50", "--items", "300", "--dim", "8", "--repeat", "1"],
     "startup": ["--repeat", "1"],
     "first_minute": ["--data", "{data}/ml1m_external/train.parquet"],
-    "foldin": ["--dim", "8", "--held", "10", "--length", "5", "--repeat", "1"],
+    "foldin": [
+        *("--dim", "8", "--held", "10", "--length", "5"),
+        *("--repeat", "1", "--many", "3"),
+    ],
     "prepare": ["--rows", "5000", "--repeat", "1"],
     "churn": ["--data", "online_retail", "--dim", "4", "--repeat", "1"],
     "neural": ["--epochs", "1", "--seeds", "1", "--steps", "1", "--repeat", "1"],

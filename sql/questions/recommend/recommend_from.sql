@@ -4,12 +4,7 @@
 -- items and weights are as in fold_in. source is fold_in, or popular when no given item is known (score is then the
 -- number of users). exclude_seen leaves out the given items.
 -- example: SELECT * FROM embsql.recommend_from('shop', ARRAY['mug-03', 'tea-01'], k => 3);
-WITH run AS MATERIALIZED (
-  SELECT record.run_id, record.similarity
-  FROM given
-  JOIN embsql.runs AS record ON record.run_id = (SELECT embsql.live_run(:model))
-),
-past AS MATERIALIZED (
+WITH past AS MATERIALIZED (
   SELECT
     history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves, history.bias,
     embsql.weighted_sum(history.vectors, history.pulls) AS pulled
@@ -24,10 +19,20 @@ folded AS MATERIALIZED (
 ),
 subject AS (
   SELECT run.similarity, folded.embedding, embsql.vector_norm(folded.embedding) AS norm, folded.bias
-  FROM run
+  FROM given
+  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   LEFT JOIN folded ON run.similarity = 'dot' OR embsql.vector_norm(folded.embedding) > 0
 ),
-best AS (
+seen AS (
+  SELECT DISTINCT past_item.item_id
+  FROM (SELECT unnest(:items) AS item_id FROM given WHERE :exclude_seen) AS past_item
+),
+catalog AS (
+  SELECT other.item_id, other.embedding, other.norm, other.bias, other.interactions
+  FROM given
+  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
+),
+scored AS (
   SELECT
     other.item_id,
     CASE
@@ -35,11 +40,15 @@ best AS (
       ELSE embsql.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
     END AS score,
     CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'fold_in' END AS source
-  FROM given
-  JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
+  FROM catalog AS other
   CROSS JOIN subject
-  WHERE NOT (coalesce(:exclude_seen, FALSE) AND coalesce(embsql.contains(:items, other.item_id), FALSE))
-  ORDER BY score DESC NULLS LAST, other.item_id ASC
+),
+best AS (
+  SELECT scored.item_id, scored.score, scored.source
+  FROM scored
+  LEFT JOIN seen ON seen.item_id = scored.item_id
+  WHERE seen.item_id IS NULL
+  ORDER BY scored.score DESC NULLS LAST, scored.item_id ASC
   LIMIT greatest(:k, 0)
 )
 SELECT
