@@ -18,6 +18,7 @@ from embsql.factorization.objective import (
     initial_factors,
     mean_weight_scale,
     report,
+    scaled,
     without_specks,
 )
 from embsql.factorization.solver import solver
@@ -97,7 +98,7 @@ class ALS:
     def _fit_evidence(self, data: Interactions, run: Run) -> Embeddings:
         scale = mean_weight_scale(data) if self.alpha is None else self.alpha
         objective = self._evidence_objective(data)
-        weight = data.weight * np.float32(scale)  # (n,)
+        weight = scaled(data.weight, scale)  # (n,)
         users, items = self._factors(data, weight, objective, run)  # (u, d), (i, d)
         return Embeddings(users, items, fold_in=objective.fold_in(weight_scale=scale))
 

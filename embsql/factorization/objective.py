@@ -68,6 +68,11 @@ def mean_weight_scale(data: Interactions) -> float:
     return len(data) / float(data.weight.sum(dtype=np.float64))
 
 
+def scaled(weight: Float32, scale: float) -> Float32:
+    """Weights (n,) times a number; themselves where that is 1."""
+    return weight if scale == 1 else weight * np.float32(scale)
+
+
 def initial_factors(n: int, dim: int, seed: int) -> Float32:
     """Random factors (n, dim) to start from."""
     factors = np.random.default_rng(seed).standard_normal(
@@ -121,6 +126,8 @@ class Solver(Protocol):
         self, matrix: Any, fixed_factors: Any, solved_factors: Any, objective: Objective
     ) -> tuple[Any, Any, float, float]:
         """Solve all rows (n, f) for the fixed factors (m, f), starting where they are.
+
+        Both may be changed where they lie.
 
         Returns both, solved first, in the eigenvectors of the fixed factors' Gramian. Their
         products are unchanged, and each row's system becomes a diagonal plus its own pairs, which

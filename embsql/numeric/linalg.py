@@ -83,6 +83,18 @@ def dense_ranges(n: int, width: int) -> Ranges:
 def matmul(table: Float32, right: Float32, run: Run) -> Float32:
     """A table (n, f) times a small one (f, g): (n, g)."""
     out = np.empty((len(table), right.shape[1]), np.float32)  # (n, g)
+    _matmul(table, right, out, run)
+    return out
+
+
+def rotate(table: Float32, right: Float32, run: Run) -> Float32:
+    """A table (n, f) times a small square one (f, f), in its own memory."""
+    _matmul(table, right, table, run)
+    return table
+
+
+def _matmul(table: Float32, right: Float32, out: Float32, run: Run) -> None:
+    """A table (n, f) times a small one (f, g) into another (n, g), which may be the same."""
 
     def multiply_range(low: int, high: int) -> None:
         # what overflows is seen by its loss, which is not finite
@@ -91,7 +103,6 @@ def matmul(table: Float32, right: Float32, run: Run) -> Float32:
 
     with one_blas_thread():
         parallel_map(multiply_range, dense_ranges(*table.shape), run)
-    return out
 
 
 def gramian(table: Float32, run: Run) -> Float64:
