@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from embsql import stopping
 from embsql.engines.columns import failed, quote
@@ -27,6 +29,7 @@ SET SESSION default_collation = 'binary';
 SET SESSION preserve_identifier_case = true;
 SET SESSION errors_as_json = false;
 """
+BATCH_ROWS = 122_880  # one of DuckDB's row groups
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
 
 
@@ -116,6 +119,38 @@ def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         if "interrupt" in str(error).lower():
             raise KeyboardInterrupt from None
         raise
+
+
+def read_ahead(
+    connection: duckdb.DuckDBPyConnection, query: str
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a query in batches; another thread reads the next one while one is used.
+
+    This thread only waits, and so hears Ctrl-C.
+    """
+    with ThreadPoolExecutor(1) as reader:
+        batches = _batches(connection, query)
+        following = reader.submit(next, batches, None)
+        try:
+            while (batch := following.result()) is not None:
+                following = reader.submit(next, batches, None)
+                yield batch
+        except BaseException:
+            connection.interrupt()
+            raise
+
+
+def _batches(
+    connection: duckdb.DuckDBPyConnection, query: str
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a query. Raises DuckDB's errors, of which Arrow makes errors of its own."""
+    try:
+        yield from connection.sql(query).to_arrow_reader(BATCH_ROWS)
+    except (OSError, pa.ArrowException) as error:
+        is_interrupt = "interrupt" in str(error).lower()
+        raise (duckdb.InterruptException if is_interrupt else duckdb.Error)(
+            str(error)
+        ) from None
 
 
 @contextmanager

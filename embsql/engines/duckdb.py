@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import re
 import uuid
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from embsql.engines._duckdb_connection import (
     in_use,
     interruptible,
     open_connection,
+    read_ahead,
     reason_of,
     source_error,
     translated,
@@ -64,8 +64,6 @@ from embsql.errors import (
 from embsql.run import Columns
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
-# what the preparing script makes
-TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")
 NAMESAKES = """
 SELECT function_type
 FROM duckdb_functions()
@@ -166,62 +164,35 @@ class DuckDB:
             error, duckdb.TransactionException | duckdb.ConstraintException
         )
 
-    def read(
-        self,
-        select: str,
-        script: str,
-        queries: Mapping[str, str],
-        done: str,
-        **values: Any,
-    ) -> dict[str, pa.Table]:
-        """Evaluate a source where the caller's own tables are visible.
+    def rows(self, select: str, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The rows of a source, evaluated once where the caller's own tables are visible.
 
-        Then the script, each query, and what tidies up.
+        Its columns get these names. Raises SourceFailed or InexactId.
         """
-        mark = f"embsql_{uuid.uuid4().hex}_"  # no temporary table of the caller's is called so
-
-        def ours(sql: str) -> str:
-            return TEMPORARY.sub(mark, sql)
-
         try:
             with interruptible(self._caller):
-                self._caller.execute(
-                    f"CREATE TEMP TABLE {mark}source AS {select}"
-                ).fetchall()
-                self._caller.execute(ours(script)).fetchall()
-                return {
-                    name: _in_lower_case(
-                        _arrow(self._caller, ours(sql), values.get(name, {}))
-                    )
-                    for name, sql in queries.items()
-                }
+                for batch in read_ahead(self._caller, select):
+                    yield batch.rename_columns(names)
         except duckdb.Error as error:
             raise source_error(error) from None
-        finally:
-            # a caller's transaction that has failed tidies up by itself
-            with suppress(duckdb.Error):
-                self._caller.execute(ours(done)).fetchall()
 
     def write(
         self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql"
     ) -> int:
-        """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
-        rows = pa.table({name: _column(values) for name, values in columns.items()})
-        rows = pa.Table.from_batches(
-            rows.to_batches(max_chunksize=ROW_GROUP), rows.schema
-        )
+        """Append columns to a table; see `Engine.write`."""
+        arrays = {name: _column(values) for name, values in columns.items()}
         view = f"embsql_{uuid.uuid4().hex}"  # a name no table of the caller can have
-        self._own.register(view, rows)
+        self._own.register(view, _reader(arrays))
         try:
             names = ", ".join(quote(name) for name in columns)
             target = f"{quote(schema)}.{quote(table)}"
             with interruptible(self._own):
-                self._own.execute(
+                ((rows,),) = self._own.execute(
                     f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}"
                 ).fetchall()
         finally:
             self._own.unregister(view)
-        return int(rows.num_rows)
+        return int(rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -374,8 +345,8 @@ class DuckDB:
             "explicit": explicit,
             "user": looked.key(user),
             "item": looked.key(item),
-            "weight": looked.weight(weight) if weight else "CAST(1 AS DOUBLE)",
-            "time": looked.time(time) if time else "CAST(NULL AS BIGINT)",
+            "weight": looked.weight(weight) if weight else None,
+            "time": looked.time(time) if time else None,
             "names": {"user": user, "item": item, "weight": weight},
             "has_weight": weight is not None,
             "has_time": time is not None,
@@ -652,11 +623,6 @@ def _arrow(
     return pa.table({}) if relation is None else relation.to_arrow_table()
 
 
-def _in_lower_case(table: pa.Table) -> pa.Table:
-    """The columns as they are called in our statements: a session may write names in capitals."""
-    return table.rename_columns([name.lower() for name in table.column_names])
-
-
 def _scalar(value: Any) -> Any:
     """A numpy scalar as Python's own, which DuckDB knows; anything else as it is."""
     return value.item() if isinstance(value, np.generic) else value
@@ -692,4 +658,38 @@ def _column(values: Any) -> Any:
         return pa.LargeListArray.from_arrays(
             offsets, np.ascontiguousarray(values).reshape(n * d)
         )
-    return values
+    is_arrow = isinstance(values, pa.Array | pa.ChunkedArray | pa.Scalar)
+    return values if is_arrow else pa.array(values)
+
+
+def _reader(columns: Mapping[str, Any]) -> pa.RecordBatchReader:
+    """The rows of columns (n,) in batches, which are made as they are read."""
+    (n,) = {len(of) for of in columns.values() if not isinstance(of, pa.Scalar)}
+    schema = pa.schema([(name, of.type) for name, of in columns.items()])
+    batches = (
+        pa.record_batch(
+            [_piece(of, first, min(ROW_GROUP, n - first)) for of in columns.values()],
+            schema,
+        )
+        for first in range(0, n, ROW_GROUP)
+    )
+    return pa.RecordBatchReader.from_batches(schema, batches)
+
+
+def _piece(column: Any, first: int, n: int) -> pa.Array:
+    """So many rows of a column from one on."""
+    if isinstance(column, pa.Scalar):
+        return pa.repeat(column, n)
+    part = column.slice(first, n)
+    if isinstance(part, pa.ChunkedArray):
+        part = part.combine_chunks()
+    return _of_used(part) if pa.types.is_dictionary(part.type) else part
+
+
+def _of_used(part: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The same with the words from the first to the last that is used: DuckDB reads them all."""
+    span = pc.min_max(part.indices).as_py()
+    if span["min"] is None:
+        return part
+    words = part.dictionary.slice(span["min"], span["max"] - span["min"] + 1)
+    return pa.DictionaryArray.from_arrays(pc.subtract(part.indices, span["min"]), words)

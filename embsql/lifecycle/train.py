@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import Any
 
 from embsql.algorithms import Algorithm
+from embsql.arrow import give_back
 from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
@@ -188,6 +189,7 @@ def _run_stages(
 ) -> None:
     """The stages between lease and collect."""
     data = snapshot(run)
+    give_back()
     test = None
     if plan.evaluate and plan.test:
         test = test_set.read_test_set(
@@ -206,6 +208,7 @@ def _run_stages(
         measured = measure_on_a_part(engine, reader, plan, data, run)
     run.before = before  # only now: it has met what the evaluation holds out
     embeddings = fit(plan.algorithm, data, run)
+    give_back()
     if test is not None:
         made = as_stored(data, embeddings)
         answered = on_a_test(made, test, run, k=plan.k, repeats=plan.repeats)
