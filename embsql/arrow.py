@@ -28,12 +28,6 @@ def as_matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
     return flat.reshape(len(column), len(flat) // max(len(column), 1))  # (n, d)
 
 
-def give_back() -> None:
-    """Give the system what has been freed: pieces that lie between arrays stay ours otherwise."""
-    for pool in (pa.default_memory_pool(), pa.system_memory_pool()):
-        pool.release_unused()
-
-
 class Digest:
     """A SHA-256 of rows in their order: equal rows have an equal one."""
 

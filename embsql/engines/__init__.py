@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,7 +32,7 @@ class Engine(Protocol):
     def ask(self, sql: str, **values: Any) -> pa.Table:
         """The answer of one query."""
 
-    def rows(self, select: str, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def rows(self, select: str, names: Sequence[str]) -> Generator[pa.RecordBatch]:
         """The rows of a source, evaluated once where the caller's own tables are visible.
 
         Its columns are as many as the names, and get those.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import uuid
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -164,7 +164,7 @@ class DuckDB:
             error, duckdb.TransactionException | duckdb.ConstraintException
         )
 
-    def rows(self, select: str, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def rows(self, select: str, names: Sequence[str]) -> Generator[pa.RecordBatch]:
         """The rows of a source, evaluated once where the caller's own tables are visible.
 
         Its columns get these names. Raises SourceFailed or InexactId.

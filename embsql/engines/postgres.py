@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -196,7 +196,7 @@ class PostgreSQL:
             cursor.execute(written, numbered)
             return self._arrow(cursor)
 
-    def rows(self, select: str, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def rows(self, select: str, names: Sequence[str]) -> Generator[pa.RecordBatch]:
         """The rows of a source, sent in binary.
 
         Its columns are what `names` are of. Raises SourceFailed or InexactId.

@@ -15,11 +15,11 @@ from importlib.metadata import version
 from typing import Any
 
 from embsql.algorithms import Algorithm
-from embsql.arrow import give_back
 from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
 from embsql.errors import Cancelled, CannotOpen, ConnectionLost, LostLease, shared
+from embsql.freed import give_back
 from embsql.lifecycle import forgetting, registry, removal, run_rows, search, test_set
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.measure import (

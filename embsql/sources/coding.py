@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,19 +96,19 @@ def read_rows(engine: Engine, facts: dict[str, Any]) -> Rows:
     """
     has = {"weight": facts["has_weight"], "event_time": facts["has_time"]}
     numbers: dict[str, list[pa.Array]] = {name: [] for name in has if has[name]}
-    batches = engine.rows(render.render_stage("source", facts), [*KEYS, *numbers])
-    ids = [Numbering() for _ in KEYS]
-    with ThreadPoolExecutor(len(ids)) as pool:
+    ids = {name: Numbering() for name in KEYS}
+    rows = engine.rows(render.render_stage("source", facts), [*ids, *numbers])
+    with closing(rows) as batches, ThreadPoolExecutor(len(ids)) as pool:
         for batch in batches:
-            done = [
-                pool.submit(coded.add, batch[name])
-                for name, coded in zip(KEYS, ids, strict=True)
-            ]
             for name, parts in numbers.items():
                 parts.append(batch[name])
-            for one in done:
-                one.result()
-    user, item = (Keys(*coded.finish()) for coded in ids)
+            done = [
+                pool.submit(copy_context().run, numbering.add, batch[name])
+                for name, numbering in ids.items()
+            ]
+            for numbered in done:
+                numbered.result()
+    user, item = (Keys(*numbering.finish()) for numbering in ids.values())
     weight, time = (_numbers(numbers[name]) if has[name] else None for name in has)
     return Rows(user, item, weight, time)
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from embsql.arrow import give_back
 from embsql.data import Events, Interactions
 from embsql.engines import Engine
 from embsql.engines.columns import quote
@@ -21,6 +20,7 @@ from embsql.errors import (
     NoRows,
     SourceFailed,
 )
+from embsql.freed import give_back
 from embsql.options import shown
 from embsql.run import Columns, Run
 from embsql.sources.coding import CodedRows, Rows, code, read_rows, summary
