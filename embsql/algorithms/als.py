@@ -167,9 +167,10 @@ class ALS:
 
         device = solver(run)
         matrix = data.by_user(weight)
+        columns = transpose(matrix, data.n_items)
         by_user = device.put_matrix(matrix)
-        by_item = device.put_matrix(transpose(matrix, data.n_items))
-        seen = np.bincount(data.item, minlength=data.n_items) > 0  # (i,)
+        by_item = device.put_matrix(columns)
+        seen = columns.counts > 0  # (i,)
         initial = initial_factors(data.n_items, self.dim, run.seed)  # (i, d)
         items = device.put(initial * seen[:, None])  # (i, d) what is unseen stays zero
         users = device.put(np.zeros((data.n_users, self.dim), np.float32))  # (u, d)

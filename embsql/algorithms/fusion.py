@@ -117,7 +117,7 @@ class Fusion:
         by_item = transpose(by_user, data.n_items)
         of_users, of_items = self._objectives(data, strength)
         cpu = CpuSolver(run)
-        seen = np.bincount(data.item, minlength=data.n_items) > 0  # (i,)
+        seen = by_item.counts > 0  # (i,)
         to_weights = content.ridge_map(seen)  # (p, seen items)
         users = np.zeros((data.n_users, self.dim), np.float32)  # (u, d)
         items = (

@@ -18,7 +18,7 @@ IMPLICIT_REG = 0.005
 EXPLICIT_REG = 0.08
 SPECK = np.float32(1e-12)  # of a row's largest entry; float32 tells 1e-7 apart
 NOTHING = np.float32(1e-15)
-BLOCK = 1 << 16  # rows looked at together
+BLOCK = 1 << 12  # rows looked at together
 INITIAL_NORM = 0.1  # of the random vectors that training starts from
 
 

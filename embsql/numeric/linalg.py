@@ -27,6 +27,7 @@ MAX_RANGES = 32  # of small tables: enough to keep threads equally busy
 MIN_WORK = 1 << 18  # pairs x columns in one range: less is done sooner than handed over
 MAX_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
 CHECK_INTERVAL = 0.2  # seconds
+NO_VALUES = np.empty(0, np.float32)
 ROW_COST = 4  # pairs that a row of a sparse matrix costs as much as
 
 
@@ -153,14 +154,17 @@ def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
 def transpose(matrix: CsrMatrix, n_columns: int) -> CsrMatrix:
     """The same pairs by column, rows ascending within a column, in linear time (counting sort)."""
     indptr = indptr_of(matrix.indices, n_columns)  # (m + 1,)
-    if are_few(len(matrix.indices)):
+    if are_few(len(matrix.indices)) or not len(matrix.indices):
         return plain_transpose(matrix, indptr)
     from embsql.numeric import kernels
 
+    is_one = bool(
+        (matrix.data == matrix.data[0]).all()
+    )  # one value: no order of it is another
     rows = np.empty_like(matrix.indices)  # (n,)
-    values = np.empty_like(matrix.data)  # (n,)
+    values = NO_VALUES if is_one else np.empty_like(matrix.data)  # (n,)
     cursor = indptr[:-1].copy()  # (m,)
     kernels.transpose_rows(
         matrix.indptr, matrix.indices, matrix.data, cursor, rows, values
     )
-    return CsrMatrix(indptr, rows, values)
+    return CsrMatrix(indptr, rows, matrix.data if is_one else values)
