@@ -18,6 +18,7 @@ WORDS = {
     "errors": 0,
     "arrow": 0,
     "options": 1,
+    "freed": 0,
     "fsync": 0,
     "processes": 0,
     "stopping": 0,

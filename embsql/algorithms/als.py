@@ -18,6 +18,7 @@ from embsql.factorization.objective import (
     initial_factors,
     mean_weight_scale,
     report,
+    scaled,
     without_specks,
 )
 from embsql.factorization.solver import solver
@@ -97,7 +98,7 @@ class ALS:
     def _fit_evidence(self, data: Interactions, run: Run) -> Embeddings:
         scale = mean_weight_scale(data) if self.alpha is None else self.alpha
         objective = self._evidence_objective(data)
-        weight = data.weight * np.float32(scale)  # (n,)
+        weight = scaled(data.weight, scale)  # (n,)
         users, items = self._factors(data, weight, objective, run)  # (u, d), (i, d)
         return Embeddings(users, items, fold_in=objective.fold_in(weight_scale=scale))
 
@@ -166,9 +167,10 @@ class ALS:
 
         device = solver(run)
         matrix = data.by_user(weight)
+        columns = transpose(matrix, data.n_items)
         by_user = device.put_matrix(matrix)
-        by_item = device.put_matrix(transpose(matrix, data.n_items))
-        seen = np.bincount(data.item, minlength=data.n_items) > 0  # (i,)
+        by_item = device.put_matrix(columns)
+        seen = columns.counts > 0  # (i,)
         initial = initial_factors(data.n_items, self.dim, run.seed)  # (i, d)
         items = device.put(initial * seen[:, None])  # (i, d) what is unseen stays zero
         users = device.put(np.zeros((data.n_users, self.dim), np.float32))  # (u, d)

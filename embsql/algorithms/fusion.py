@@ -17,6 +17,7 @@ from embsql.factorization.objective import (
     initial_factors,
     mean_weight_scale,
     report,
+    scaled,
     without_specks,
 )
 from embsql.options import Count, Dim, NonNegative, Positive, check
@@ -112,11 +113,11 @@ class Fusion:
         from embsql.numeric.linalg import transpose
 
         scale = mean_weight_scale(data)
-        by_user = data.by_user(data.weight * np.float32(scale))
+        by_user = data.by_user(scaled(data.weight, scale))
         by_item = transpose(by_user, data.n_items)
         of_users, of_items = self._objectives(data, strength)
         cpu = CpuSolver(run)
-        seen = np.bincount(data.item, minlength=data.n_items) > 0  # (i,)
+        seen = by_item.counts > 0  # (i,)
         to_weights = content.ridge_map(seen)  # (p, seen items)
         users = np.zeros((data.n_users, self.dim), np.float32)  # (u, d)
         items = (

@@ -14,6 +14,7 @@ from embsql.factorization.objective import (
     Objective,
     mean_weight_scale,
     report,
+    scaled,
 )
 from embsql.features.vectors import item_vectors, user_vectors
 from embsql.options import NonNegative, Positive, check
@@ -106,7 +107,7 @@ class HalfALS:
         """The interactions by row of the side that is solved."""
         from embsql.numeric.linalg import transpose
 
-        by_user = data.by_user(data.weight * np.float32(scale))
+        by_user = data.by_user(scaled(data.weight, scale))
         return (
             by_user if self.fixed_side == "items" else transpose(by_user, data.n_items)
         )

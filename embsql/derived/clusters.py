@@ -15,8 +15,8 @@ from embsql.engines import Engine
 from embsql.errors import InvalidArgument
 from embsql.lifecycle.named_statements import log_event
 from embsql.run import Columns, Run, usable_cores
+from embsql.sources.coding import code, read_rows
 from embsql.sources.source import Source, reading
-from embsql.sqlfiles import files, render
 
 if TYPE_CHECKING:
     from embsql.numeric.kmeans import Clustering
@@ -175,9 +175,9 @@ def _categories(engine: Engine, select: Source, side: EntityVectors) -> Categori
         given = _labeled(reader, text)
     positions = {name: position for position, name in enumerate(side.ids.to_pylist())}
     pairs = {
-        (positions[row["entity_id"]], row["label"])
-        for row in given.to_pylist()
-        if row["entity_id"] in positions
+        (positions[entity_id], label)
+        for entity_id, label in zip(*given, strict=True)
+        if entity_id in positions
     }
     names = sorted({label for _, label in pairs})
     codes = {name: code for code, name in enumerate(names)}
@@ -187,17 +187,14 @@ def _categories(engine: Engine, select: Source, side: EntityVectors) -> Categori
     return Categories(names, table[:, 0], table[:, 1])
 
 
-def _labeled(reader: Engine, text: str) -> pa.Table:
-    """The pairs of entity_id and label (p,), each once, made text as ids of a source are."""
+def _labeled(reader: Engine, text: str) -> tuple[list[str], list[str]]:
+    """The ids and their labels (p,), made text as ids of a source are."""
     facts = reader.source(text, Columns(user="entity_id", item="label"), explicit=True)
-    statements, done = (
-        files.statements("prepare/statements.sql"),
-        files.read_sql("prepare/done.sql"),
+    rows = code(read_rows(reader, facts), explicit=True)
+    return (
+        rows.ids["user"].take(pa.array(rows.user)).to_pylist(),
+        rows.ids["item"].take(pa.array(rows.item)).to_pylist(),
     )
-    asked = {"labels": statements["labels"]}
-    return reader.read(
-        render.render_stage("source", facts), statements["labeled"], asked, done
-    )["labels"]
 
 
 def _labels(found: Clustering, given: Categories) -> list[str | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -36,23 +36,20 @@ class Engine(Protocol):
     def rows(self, sql: str, **values: Any) -> list[dict[str, Any]]:
         """The answer of one query that has few rows, as Python's values."""
 
-    def read(
-        self,
-        select: str,
-        script: str,
-        queries: Mapping[str, str],
-        done: str,
-        **values: Any,
-    ) -> dict[str, pa.Table]:
-        """Evaluate a source where the caller's own tables are visible.
+    def batches(self, select: str, names: Sequence[str]) -> Generator[pa.RecordBatch]:
+        """The rows of a source, evaluated once where the caller's own tables are visible.
 
-        Then run the script, the queries and `done` in DuckDB.
+        Its columns are as many as the names, and get those.
         """
 
     def write(
         self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql"
     ) -> int:
-        """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
+        """Append columns to a table; returns the number of rows.
+
+        They are equally long. A 2-d float array is a column of vectors, an Arrow scalar the value
+        of every row.
+        """
 
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing."""

@@ -60,28 +60,32 @@ def encode_copy(
 ) -> Iterator[memoryview]:
     """The binary COPY stream of equally long columns: header, rows, trailer, in pieces.
 
-    A column is a list, a numpy array or an Arrow array; vectors are a 2-d array (n, d) or lists of
-    one length. Its type is PostgreSQL's word for it, as format_type() prints it. Raises TypeError
-    for a type that is not known here and, when the piece in question is asked for, NulByte.
+    A column is a list, a numpy array or an Arrow array, an Arrow scalar the value of every row;
+    vectors are a 2-d array (n, d) or lists of one length. Its type is PostgreSQL's word for it, as
+    format_type() prints it. Raises TypeError for a type that is not known here and, when the piece
+    in question is asked for, NulByte.
     """
-    arrays = {name: _array(values) for name, values in columns.items()}
-    if len({len(array) for array in arrays.values()}) > 1:
+    lengths = {len(of) for of in columns.values() if not isinstance(of, pa.Scalar)}
+    if len(lengths) != 1:
         raise ValueError("the columns are not equally long")
+    (n,) = lengths
+    arrays = {name: _array(values, n) for name, values in columns.items()}
     return _stream(
         [_fields(name, array, types[name]) for name, array in arrays.items()]
     )
 
 
-def decode_copy(rows: Iterable[Block], types: Mapping[str, str]) -> pa.Table:
+def decode_copy(
+    rows: Iterable[Block], types: Mapping[str, str]
+) -> Iterator[pa.RecordBatch]:
     """The rows of a binary COPY stream, one block a row as psycopg's Copy gives them, as columns.
 
     The header may stand before the first row or by itself. Raises TypeError for a type that is not
     known here, and ValueError when the stream is not one of such rows.
     """
     schema = pa.schema([(name, _arrow_type(word)) for name, word in types.items()])
-    return pa.Table.from_batches(
-        [_batch(blocks, types, schema) for blocks in _blocks(rows)], schema
-    )
+    for blocks in _blocks(rows):
+        yield _batch(blocks, types, schema)
 
 
 # --- columns to bytes ----------------------------------------------------------------------------
@@ -153,10 +157,12 @@ def _rows(fields: tuple[Fixed | Text, ...]) -> memoryview:
     return out.data
 
 
-def _array(values: Any) -> pa.ChunkedArray:
-    """A column as Arrow's; vectors (n, d) become lists of d that share the array's memory."""
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        n, d = values.shape
+def _array(values: Any, n: int) -> pa.ChunkedArray:
+    """A column (n,) as Arrow's; vectors (n, d) become lists of d that share the array's memory."""
+    if isinstance(values, pa.Scalar):
+        values = pa.repeat(values, n)
+    elif isinstance(values, np.ndarray) and values.ndim == 2:
+        d = values.shape[1]
         bounds = np.arange(n + 1, dtype=np.int64) * d  # (n + 1,)
         flat = np.ascontiguousarray(values).reshape(n * d)  # (n, d) to (n * d,)
         values = pa.LargeListArray.from_arrays(bounds, flat)

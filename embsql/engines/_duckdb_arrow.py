@@ -7,14 +7,24 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 
 
-def rows_of(columns: Mapping[str, Any]) -> pa.Table:
-    """Columns, equally long, as a table that several threads can read."""
-    rows = pa.table({name: _column(values) for name, values in columns.items()})
-    return pa.Table.from_batches(rows.to_batches(max_chunksize=ROW_GROUP), rows.schema)
+def reader_of(columns: Mapping[str, Any]) -> pa.RecordBatchReader:
+    """The rows of columns (n,) in batches, which are made as they are read."""
+    arrays = {name: _column(values) for name, values in columns.items()}
+    (n,) = {len(of) for of in arrays.values() if not isinstance(of, pa.Scalar)}
+    schema = pa.schema([(name, of.type) for name, of in arrays.items()])
+    batches = (
+        pa.record_batch(
+            [_piece(of, first, min(ROW_GROUP, n - first)) for of in arrays.values()],
+            schema,
+        )
+        for first in range(0, n, ROW_GROUP)
+    )
+    return pa.RecordBatchReader.from_batches(schema, batches)
 
 
 def _column(values: Any) -> Any:
@@ -25,4 +35,24 @@ def _column(values: Any) -> Any:
         return pa.LargeListArray.from_arrays(
             offsets, np.ascontiguousarray(values).reshape(n * d)
         )
-    return values
+    is_arrow = isinstance(values, pa.Array | pa.ChunkedArray | pa.Scalar)
+    return values if is_arrow else pa.array(values)
+
+
+def _piece(column: Any, first: int, n: int) -> pa.Array:
+    """So many rows of a column from one on."""
+    if isinstance(column, pa.Scalar):
+        return pa.repeat(column, n)
+    part = column.slice(first, n)
+    if isinstance(part, pa.ChunkedArray):
+        part = part.combine_chunks()
+    return _of_used(part) if pa.types.is_dictionary(part.type) else part
+
+
+def _of_used(part: pa.DictionaryArray) -> pa.DictionaryArray:
+    """The same with the words from the first to the last that is used: DuckDB reads them all."""
+    span = pc.min_max(part.indices).as_py()
+    if span["min"] is None:
+        return part
+    words = part.dictionary.slice(span["min"], span["max"] - span["min"] + 1)
+    return pa.DictionaryArray.from_arrays(pc.subtract(part.indices, span["min"]), words)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from embsql import stopping
 from embsql.engines.columns import failed, quote
 from embsql.errors import ROW, CannotOpen, Closed, DatabaseBusy, EmbsqlError, ReadOnly
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # what they say is of the SQL alone
 WITHOUT_ROWS = {"Binder Error", "Catalog Error", "IO Error", "Parser Error"}
@@ -27,6 +32,7 @@ SET SESSION default_collation = 'binary';
 SET SESSION preserve_identifier_case = true;
 SET SESSION errors_as_json = false;
 """
+BATCH_ROWS = 122_880  # one of DuckDB's row groups
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
 
 
@@ -116,6 +122,40 @@ def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         if "interrupt" in str(error).lower():
             raise KeyboardInterrupt from None
         raise
+
+
+def read_ahead(
+    connection: duckdb.DuckDBPyConnection, query: str
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a query in batches; another thread reads the next one while one is used.
+
+    This thread only waits, and so hears Ctrl-C.
+    """
+    with ThreadPoolExecutor(1) as reader:
+        batches = _batches(connection, query)
+        following = reader.submit(next, batches, None)
+        try:
+            while (batch := following.result()) is not None:
+                following = reader.submit(next, batches, None)
+                yield batch
+        except BaseException:
+            connection.interrupt()
+            raise
+
+
+def _batches(
+    connection: duckdb.DuckDBPyConnection, query: str
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a query. Raises DuckDB's errors, of which Arrow makes errors of its own."""
+    import pyarrow as pa  # here: it takes as long to load as DuckDB
+
+    try:
+        yield from connection.sql(query).to_arrow_reader(BATCH_ROWS)
+    except (OSError, pa.ArrowException) as error:
+        is_interrupt = "interrupt" in str(error).lower()
+        raise (duckdb.InterruptException if is_interrupt else duckdb.Error)(
+            str(error)
+        ) from None
 
 
 @contextmanager

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import re
 import uuid
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from embsql.engines._duckdb_connection import (
     in_use,
     interruptible,
     open_connection,
+    read_ahead,
     reason_of,
     source_error,
     translated,
@@ -62,8 +62,6 @@ from embsql.run import Columns
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# what the preparing script makes
-TEMPORARY = re.compile(r"\bembsql_(?=(source|kept|users|items)\b)")
 CALLED = "DESCRIBE SELECT embsql_command([''])"  # bound, and not run
 # types whose values Arrow gives as DuckDB does
 PLAIN = {
@@ -191,61 +189,36 @@ class DuckDB:
             error, duckdb.TransactionException | duckdb.ConstraintException
         )
 
-    def read(
-        self,
-        select: str,
-        script: str,
-        queries: Mapping[str, str],
-        done: str,
-        **values: Any,
-    ) -> dict[str, pa.Table]:
-        """Evaluate a source where the caller's own tables are visible.
+    def batches(self, select: str, names: Sequence[str]) -> Generator[pa.RecordBatch]:
+        """The rows of a source, evaluated once where the caller's own tables are visible.
 
-        Then the script, each query, and what tidies up.
+        Its columns get these names. Raises SourceFailed or InexactId.
         """
-        mark = f"embsql_{uuid.uuid4().hex}_"  # no temporary table of the caller's is called so
-
-        def ours(sql: str) -> str:
-            return TEMPORARY.sub(mark, sql)
-
         try:
             with interruptible(self._caller):
-                self._caller.execute(
-                    f"CREATE TEMP TABLE {mark}source AS {select}"
-                ).fetchall()
-                self._caller.execute(ours(script)).fetchall()
-                return {
-                    name: _in_lower_case(
-                        _arrow(self._caller, ours(sql), values.get(name, {}))
-                    )
-                    for name, sql in queries.items()
-                }
+                for batch in read_ahead(self._caller, select):
+                    yield batch.rename_columns(names)
         except duckdb.Error as error:
             raise source_error(error) from None
-        finally:
-            # a caller's transaction that has failed tidies up by itself
-            with suppress(duckdb.Error):
-                self._caller.execute(ours(done)).fetchall()
 
     def write(
         self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql"
     ) -> int:
-        """Append columns (equally long; a 2-d float array is a column of vectors) to a table."""
-        from embsql.engines._duckdb_arrow import rows_of
+        """Append columns to a table; see `Engine.write`."""
+        from embsql.engines._duckdb_arrow import reader_of
 
-        rows = rows_of(columns)
         view = f"embsql_{uuid.uuid4().hex}"  # a name no table of the caller can have
-        self._own.register(view, rows)
+        self._own.register(view, reader_of(columns))
         try:
             names = ", ".join(quote(name) for name in columns)
             target = f"{quote(schema)}.{quote(table)}"
             with interruptible(self._own):
-                self._own.execute(
+                ((rows,),) = self._own.execute(
                     f"INSERT INTO {target} ({names}) SELECT {names} FROM {view}"
                 ).fetchall()
         finally:
             self._own.unregister(view)
-        return int(rows.num_rows)
+        return int(rows)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -412,8 +385,8 @@ class DuckDB:
             "explicit": explicit,
             "user": looked.key(user),
             "item": looked.key(item),
-            "weight": looked.weight(weight) if weight else "CAST(1 AS DOUBLE)",
-            "time": looked.time(time) if time else "CAST(NULL AS BIGINT)",
+            "weight": looked.weight(weight) if weight else None,
+            "time": looked.time(time) if time else None,
             "names": {"user": user, "item": item, "weight": weight},
             "has_weight": weight is not None,
             "has_time": time is not None,
@@ -702,11 +675,6 @@ def _relation(
     """Ask without leaving an open result behind, which would block the connection."""
     given = {name: _scalar(value) for name, value in values.items()}
     return connection.sql(sql, params=given) if given else connection.sql(sql)
-
-
-def _in_lower_case(table: pa.Table) -> pa.Table:
-    """The columns as they are called in our statements: a session may write names in capitals."""
-    return table.rename_columns([name.lower() for name in table.column_names])
 
 
 def _scalar(value: Any) -> Any:

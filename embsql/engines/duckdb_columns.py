@@ -24,6 +24,7 @@ INTEGERS = {
     "HUGEINT",
     "UHUGEINT",
 }
+WIDE = {"HUGEINT", "UHUGEINT"}  # Arrow has no such numbers
 NUMBERS = INTEGERS | {"FLOAT", "DOUBLE", "BOOLEAN"}
 # moments with a time zone: from DuckDB 2.0 on those in nanoseconds have a type of their own
 ZONED = {"TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"}
@@ -44,7 +45,7 @@ class DuckDBColumns:
     ids: tuple[str, ...] = ()  # the columns that are read as text where a file has them
 
     def key(self, column: str) -> str:
-        """An id: whole numbers and UUIDs stay as they are (faster to join), all else becomes text.
+        """An id: whole numbers stay as they are (faster to code), all else becomes text.
 
         '' is no id. Texts of different bytes are different, whatever collation a session has.
         """
@@ -145,7 +146,7 @@ def _id(given: str, type_: str, column: str) -> str:
     Numbers are without zeros at their end, moments in UTC, bytes in hexadecimal digits.
     """
     text = f"CAST({given} AS VARCHAR)"
-    if type_ in INTEGERS or type_ == "UUID":
+    if type_ in INTEGERS - WIDE:
         return given
     if type_ in EXACT:
         return _of_floating_point(given, EXACT[type_], column)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -34,7 +34,6 @@ from embsql.engines._postgres_statements import (
 )
 from embsql.engines._readings import common_values
 from embsql.engines.columns import find_column, need, quote
-from embsql.engines.duckdb import DuckDB
 from embsql.errors import CannotOpen, Closed, ConnectionLost, NotInstalled, SourceFailed
 from embsql.run import Columns, Own
 
@@ -45,7 +44,7 @@ NOT_ASKED = (
 )
 RECONNECT_TIMEOUT = 15.0  # seconds a lost server is given to come back
 PARTITIONED = ("item_embeddings", "user_embeddings", "interactions")
-STREAM = {
+SOURCE_TYPES = {
     "user_key": "text",
     "item_key": "text",
     "weight": "double precision",
@@ -202,40 +201,13 @@ class PostgreSQL:
         rows: list[dict[str, Any]] = self.ask(sql, **values).to_pylist()
         return rows
 
-    def read(
-        self,
-        select: str,
-        script: str,
-        queries: Mapping[str, str],
-        done: str,
-        **values: Any,
-    ) -> dict[str, pa.Table]:
-        """Stream a source out of the server.
+    def batches(self, select: str, names: Sequence[str]) -> Generator[pa.RecordBatch]:
+        """The rows of a source, sent in binary.
 
-        The script and the queries then run in a DuckDB of their own.
+        Its columns are what `names` are of. Raises SourceFailed or InexactId.
         """
-        local = DuckDB(":memory:")
-        try:
-            local.run(
-                "CREATE TABLE given (user_key VARCHAR, item_key VARCHAR, weight DOUBLE, "
-                "event_time BIGINT)"
-            )
-            rows = self._stream(select)
-            local.write("given", {name: rows[name] for name in STREAM}, schema="main")
-            return local.read("SELECT * FROM given", script, queries, done, **values)
-        finally:
-            local.close()
-
-    def act_for(self, job_id: int) -> None:
-        """From here on do everything for who asked for a job.
-
-        Sources are read with their rights, and only those named then; what is written is theirs.
-        """
-        self._job = job_id
-
-    def _stream(self, select: str) -> pa.Table:
-        """A source's rows, sent in binary."""
         copying = f"COPY (\n{select}\n) TO STDOUT (FORMAT BINARY)".encode()
+        types = {name: SOURCE_TYPES[name] for name in names}
         try:
             with (
                 self._reading() as source,
@@ -243,9 +215,16 @@ class PostgreSQL:
                 cursor.copy(copying) as copy,
             ):
                 # a memoryview per row would keep the garbage collector busy
-                return decode_copy(map(bytes, copy), STREAM)
+                yield from decode_copy(map(bytes, copy), types)
         except psycopg.Error as error:
             raise source_failed(error) from None
+
+    def act_for(self, job_id: int) -> None:
+        """From here on do everything for who asked for a job.
+
+        Sources are read with their rights, and only those named then; what is written is theirs.
+        """
+        self._job = job_id
 
     @contextmanager
     def _reading(self) -> Iterator[psycopg.Connection[Any]]:
@@ -301,7 +280,7 @@ class PostgreSQL:
     def write(
         self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql"
     ) -> int:
-        """Append columns (equally long; a 2-d float array is a column of vectors) to a table.
+        """Append columns to a table; see `Engine.write`.
 
         Of the partitioned tables it takes rows of one run, which are in a partition of its own.
         """
@@ -322,7 +301,9 @@ class PostgreSQL:
         return rows
 
     def _write_partition(self, table: str, columns: Mapping[str, Any]) -> int:
-        runs = np.unique(np.asarray(columns["run_id"], np.int64))  # (1,)
+        given = columns["run_id"]
+        given = [given.as_py()] if isinstance(given, pa.Scalar) else given
+        runs = np.unique(np.asarray(given, np.int64))  # (1,)
         if not len(runs):
             return 0
         (run_id,) = runs.tolist()
@@ -467,10 +448,8 @@ class PostgreSQL:
             "explicit": explicit,
             "user": looked.key(user),
             "item": looked.key(item),
-            "weight": looked.weight(weight)
-            if weight
-            else "CAST(1 AS double precision)",
-            "time": looked.time(time_) if time_ else "CAST(NULL AS bigint)",
+            "weight": looked.weight(weight) if weight else None,
+            "time": looked.time(time_) if time_ else None,
             "names": {"user": user, "item": item, "weight": weight},
             "has_weight": weight is not None,
             "has_time": time_ is not None,

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 from embsql.data import CsrMatrix, Float32
 from embsql.factorization.objective import Objective
 from embsql.numeric import kernels
-from embsql.numeric.linalg import csr_ranges, eigh, gramian, matmul, parallel_map
+from embsql.numeric.linalg import (
+    csr_ranges,
+    eigh,
+    gramian,
+    matmul,
+    parallel_map,
+    rotate,
+)
 from embsql.run import Run
 
 NO_PRIOR = np.empty((0, 0), np.float32)
@@ -48,8 +55,8 @@ class CpuSolver:
         The penalty of a row is for its distance from its prior (n, f), or from zero.
         """
         eigenvalues, eigenvectors = self._eigh(fixed_factors)  # (f,), (f, f)
-        fixed = matmul(fixed_factors, eigenvectors, self.run)  # (m, f)
-        solved = matmul(solved_factors, eigenvectors, self.run)  # (n, f)
+        fixed = rotate(fixed_factors, eigenvectors, self.run)  # (m, f)
+        solved = rotate(solved_factors, eigenvectors, self.run)  # (n, f)
         prior = (
             NO_PRIOR if prior is None else matmul(prior, eigenvectors, self.run)
         )  # (n, f)

@@ -18,7 +18,7 @@ IMPLICIT_REG = 0.005
 EXPLICIT_REG = 0.08
 SPECK = np.float32(1e-12)  # of a row's largest entry; float32 tells 1e-7 apart
 NOTHING = np.float32(1e-15)
-BLOCK = 1 << 16  # rows looked at together
+BLOCK = 1 << 12  # rows looked at together
 INITIAL_NORM = 0.1  # of the random vectors that training starts from
 
 
@@ -66,6 +66,11 @@ class Objective(NamedTuple):
 def mean_weight_scale(data: Interactions) -> float:
     """What weights are multiplied by so that their mean is 1."""
     return len(data) / float(data.weight.sum(dtype=np.float64))
+
+
+def scaled(weight: Float32, scale: float) -> Float32:
+    """Weights (n,) times a number; themselves where that is 1."""
+    return weight if scale == 1 else weight * np.float32(scale)
 
 
 def initial_factors(n: int, dim: int, seed: int) -> Float32:
@@ -121,6 +126,8 @@ class Solver(Protocol):
         self, matrix: Any, fixed_factors: Any, solved_factors: Any, objective: Objective
     ) -> tuple[Any, Any, float, float]:
         """Solve all rows (n, f) for the fixed factors (m, f), starting where they are.
+
+        Both may be changed where they lie.
 
         Returns both, solved first, in the eigenvectors of the fixed factors' Gramian. Their
         products are unchanged, and each row's system becomes a diagonal plus its own pairs, which

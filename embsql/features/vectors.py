@@ -70,7 +70,8 @@ def _numbers(values: pa.ChunkedArray) -> Float32:
         values = values.cast(pa.float64())
     numbers = values.to_numpy()  # (n,)
     with np.errstate(over="ignore"):
-        return numbers.astype(np.float32, copy=False)
+        floats: Float32 = numbers.astype(np.float32, copy=False)
+    return floats
 
 
 def _common_length(lists: pa.ChunkedArray, option: str) -> int:

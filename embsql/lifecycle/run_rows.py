@@ -57,16 +57,14 @@ def _side(
 def _pairs(run: Run, data: Interactions) -> dict[str, Any]:
     """The rows of the interactions table.
 
-    Ids go as codes into their vocabularies, not as n strings.
+    Ids go as codes into their vocabularies, and what all rows share once.
     """
     return {
-        "run_id": np.full(len(data), run.run_id, np.int64),
+        "run_id": pa.scalar(run.run_id, pa.int64()),
         "user_id": pa.DictionaryArray.from_arrays(data.user, data.users),
         "item_id": pa.DictionaryArray.from_arrays(data.item, data.items),
         "weight": data.weight,
-        "last_time": pa.nulls(len(data), pa.int64())
-        if data.time is None
-        else data.time,
+        "last_time": pa.scalar(None, pa.int64()) if data.time is None else data.time,
     }
 
 

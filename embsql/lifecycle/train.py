@@ -19,6 +19,7 @@ from embsql.checkpoints import Checkpoints, checkpoints
 from embsql.data import Embeddings, Interactions
 from embsql.engines import Engine
 from embsql.errors import Cancelled, CannotOpen, ConnectionLost, LostLease, shared
+from embsql.freed import give_back
 from embsql.lifecycle import forgetting, registry, removal, run_rows, search, test_set
 from embsql.lifecycle.leases import Lease, retry
 from embsql.lifecycle.measure import (
@@ -188,6 +189,7 @@ def _run_stages(
 ) -> None:
     """The stages between lease and collect."""
     data = snapshot(run)
+    give_back()
     test = None
     if plan.evaluate and plan.test:
         test = test_set.read_test_set(
@@ -206,6 +208,7 @@ def _run_stages(
         measured = measure_on_a_part(engine, reader, plan, data, run)
     run.before = before  # only now: it has met what the evaluation holds out
     embeddings = fit(plan.algorithm, data, run)
+    give_back()
     if test is not None:
         made = as_stored(data, embeddings)
         answered = on_a_test(made, test, run, k=plan.k, repeats=plan.repeats)

@@ -29,7 +29,8 @@ def scatter(
             target = cursor[code]
             cursor[code] = target + 1
             others[target] = other[row]
-            weights[target] = weight[row]
+            if len(weight):
+                weights[target] = weight[row]
             if len(time):
                 times[target] = time[row]
 
@@ -53,8 +54,9 @@ def merge(
         )
         if is_last[row]:
             if row > first:
-                total = _sum(weight, first, row + 1)
-                weight[row] = total / (row + 1 - first if average else 1)
+                if len(weight):
+                    total = _sum(weight, first, row + 1)
+                    weight[row] = total / (row + 1 - first if average else 1)
                 for earlier in range(first, row if len(time) else first):
                     time[row] = max(time[row], time[earlier])
             first = row + 1

@@ -166,7 +166,7 @@ def transpose_rows(
     rows: Int32,
     values: Float32,
 ) -> None:
-    """Write the rows and values of the pairs by column.
+    """Write the rows and values of the pairs by column; rows alone where values have no room.
 
     cursor (m,) is where each column's pairs begin, and afterwards where they end.
     """
@@ -175,7 +175,8 @@ def transpose_rows(
             column = indices[k]
             position = cursor[column]
             rows[position] = row
-            values[position] = data[k]
+            if len(values):
+                values[position] = data[k]
             cursor[column] = position + 1
 
 

@@ -31,6 +31,7 @@ MIN_WORK = (
 )  # pairs x columns in one range, about 1 ms: less is sooner done than handed over
 MAX_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
 CHECK_INTERVAL = 0.2  # seconds
+NO_VALUES = np.empty(0, np.float32)
 ROW_COST = 4  # pairs that a row of a sparse matrix costs as much as
 
 _kept: ContextVar[ThreadPoolExecutor | None] = ContextVar("kept", default=None)
@@ -109,6 +110,18 @@ def dense_ranges(n: int, width: int) -> Ranges:
 def matmul(table: Float32, right: Float32, run: Run) -> Float32:
     """A table (n, f) times a small one (f, g): (n, g)."""
     out = np.empty((len(table), right.shape[1]), np.float32)  # (n, g)
+    _matmul(table, right, out, run)
+    return out
+
+
+def rotate(table: Float32, right: Float32, run: Run) -> Float32:
+    """A table (n, f) times a small square one (f, f), in its own memory."""
+    _matmul(table, right, table, run)
+    return table
+
+
+def _matmul(table: Float32, right: Float32, out: Float32, run: Run) -> None:
+    """A table (n, f) times a small one (f, g) into another (n, g), which may be the same."""
 
     def multiply_range(low: int, high: int) -> None:
         # what overflows is seen by its loss, which is not finite
@@ -117,7 +130,6 @@ def matmul(table: Float32, right: Float32, run: Run) -> Float32:
 
     with one_blas_thread():
         parallel_map(multiply_range, dense_ranges(*table.shape), run)
-    return out
 
 
 def gramian(table: Float32, run: Run) -> Float64:
@@ -168,14 +180,17 @@ def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
 def transpose(matrix: CsrMatrix, n_columns: int) -> CsrMatrix:
     """The same pairs by column, rows ascending within a column, in linear time (counting sort)."""
     indptr = indptr_of(matrix.indices, n_columns)  # (m + 1,)
-    if are_few(len(matrix.indices)):
+    if are_few(len(matrix.indices)) or not len(matrix.indices):
         return plain_transpose(matrix, indptr)
     from embsql.numeric import kernels
 
+    is_one = bool(
+        (matrix.data == matrix.data[0]).all()
+    )  # one value: no order of it is another
     rows = np.empty_like(matrix.indices)  # (n,)
-    values = np.empty_like(matrix.data)  # (n,)
+    values = NO_VALUES if is_one else np.empty_like(matrix.data)  # (n,)
     cursor = indptr[:-1].copy()  # (m,)
     kernels.transpose_rows(
         matrix.indptr, matrix.indices, matrix.data, cursor, rows, values
     )
-    return CsrMatrix(indptr, rows, values)
+    return CsrMatrix(indptr, rows, matrix.data if is_one else values)

@@ -147,9 +147,15 @@ def plain_top_k_linear(
 
 
 def plain_by_pair(
-    user: Int32, item: Int32, weight: Float64, time: Int64 | None, *, average: bool
+    user: Int32,
+    item: Int32,
+    weight: Float64 | None,
+    time: Int64 | None,
+    *,
+    average: bool,
 ) -> tuple[Int32, Int32, Float32, Int64 | None]:
     """See `aggregate.by_pair`."""
+    weight = np.ones(len(user)) if weight is None else weight  # (n,)
     order = np.lexsort((weight, item, user))  # (n,) a sum in another order is another
     user = user[order]
     item = item[order]

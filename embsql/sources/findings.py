@@ -15,6 +15,10 @@ from embsql.features.encoders import Feature, days, describe_columns
 from embsql.features.time import DAY, is_timestamp
 from embsql.features.vectors import is_vector
 
+# of any width
+SPACES = (
+    " \u00a0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u202f\u205f\u3000"
+)
 OUTLIER = 1000  # a weight this many times the median is worth a warning
 
 
@@ -129,7 +133,7 @@ def of_rows(summary: dict[str, Any], explicit: bool) -> Iterator[Finding]:
         summary["infinite"],
         "error",
         "fix the SELECT",
-        summary["infinite_example"],
+        summary.get("infinite_example"),
     )
     yield finding(
         "missing time",
@@ -159,7 +163,7 @@ def of_rows(summary: dict[str, Any], explicit: bool) -> Iterator[Finding]:
             summary["negative"],
             "error",
             refunds,
-            summary["negative_example"],
+            summary.get("negative_example"),
         )
 
 
@@ -168,8 +172,8 @@ def _without_time(summary: dict[str, Any]) -> int:
     return int(summary["null_time"]) if summary["null_time"] < summary["rows"] else 0
 
 
-def of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:
-    """Ids that look like one thing spelled twice."""
+def of_ids(ids: dict[str, pa.StringArray]) -> Iterator[Finding]:
+    """Ids, in order, that look like one thing spelled twice."""
     hint = (
         "differ only by case or spaces; write lower(trim(...)) if they are the same id"
     )
@@ -177,18 +181,24 @@ def of_ids(tables: dict[str, pa.Table]) -> Iterator[Finding]:
         "text like 1.0 is not the id 1; where whole numbers were written so, read them as "
         "BIGINT"
     )
-    for entity in ("user", "item"):
-        pointed = (
-            pc.sum(
-                pc.match_substring_regex(tables[f"{entity}s"]["id"], r"^-?\d+\.0$")
-            ).as_py()
-            or 0
-        )
+    for entity, texts in ids.items():
+        pointed = pc.sum(pc.match_substring_regex(texts, r"^-?\d+\.0$")).as_py() or 0
         yield finding(f"{entity} ids like 1.0", pointed, "warning", floats)
-        twins = tables[f"alike_{entity}s"].to_pylist()[0]
-        yield finding(
-            f"{entity} ids alike", twins["groups"], "warning", hint, twins["example"]
-        )
+        groups, example = _alike(texts)
+        yield finding(f"{entity} ids alike", groups, "warning", hint, example)
+
+
+def _alike(ids: pa.StringArray) -> tuple[int, str | None]:
+    """How many groups of ids are the same but for case and spaces, and the first of them."""
+    same = pc.utf8_lower(pc.utf8_trim(ids, SPACES)).dictionary_encode()
+    group = same.indices.to_numpy()  # (n,)
+    count = np.bincount(group, minlength=len(same.dictionary))  # (groups,)
+    alike = np.flatnonzero(count > 1)
+    if not len(alike):
+        return 0, None
+    first = np.flatnonzero(count[group] > 1)[0]  # in order of id
+    last = np.flatnonzero(group == group[first])[-1]
+    return len(alike), f'"{ids[first]}" and "{ids[last]}"'
 
 
 def of_pairs(data: Interactions, rows: int) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from embsql.data import Events, Interactions
@@ -21,15 +20,15 @@ from embsql.errors import (
     NoRows,
     SourceFailed,
 )
+from embsql.freed import give_back
 from embsql.options import shown
 from embsql.run import Columns, Run
-from embsql.sources.columns import LARGEST, id_text, nul_byte
+from embsql.sources.coding import CodedRows, Rows, code, read_rows, summary
+from embsql.sources.columns import LARGEST, nul_byte
 from embsql.sources.findings import Finding, of_ids, of_order, of_pairs, of_rows
 from embsql.sources.source import Given, Source, of_table, reading
-from embsql.sqlfiles import files, render
 
 LONGEST_ID = 1024  # bytes; an index entry of PostgreSQL holds no more than about 2,700
-QUERIES = ("source_summary", "users", "items", "alike_users", "alike_items")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,29 +67,33 @@ def prepare(
     the report.
     """
     with reading(engine, source) as (reader, text):
-        facts, tables = _read(reader, text, columns, explicit=explicit, ordered=ordered)
-    summary = tables["source_summary"].to_pylist()[0]
-    findings = [*of_rows(summary, explicit), *of_ids(tables)]
-    problem = _problem(summary, tables, facts, run.model_name)
+        facts, rows = _read(reader, text, columns, explicit=explicit)
+    # an order has no future
+    found = summary(rows, int(time.time() * 1e6) if facts["clock"] else 2**62)
+    coded = code(rows, explicit=explicit)
+    del rows
+    give_back()
+    findings = [*of_rows(found, explicit), *of_ids(coded.ids)]
+    problem = _problem(found, coded, facts, run.model_name)
     if problem:
         in_memory = isinstance(source, Given) and source.table is not None
         return Prepared(None, findings, of_table(problem) if in_memory else problem)
-    data = _interactions(tables, run, explicit=explicit, has_time=facts["has_time"])
+    data = _interactions(coded, run, explicit=explicit)
     endless = ~np.isfinite(data.weight)  # (n,)
     if endless.any():
         return Prepared(
             None, findings, _too_much(source, endless, facts, run.model_name)
         )
     if ordered:
-        data = replace(data, events=_events(data, tables["pairs"]))
+        data = replace(data, events=_events(data, coded))
         findings.append(of_order(data))
-    return Prepared(data, [*findings, *of_pairs(data, len(tables["pairs"]))])
+    return Prepared(data, [*findings, *of_pairs(data, len(coded))])
 
 
 def _read(
-    engine: Engine, text: str, columns: Columns, *, explicit: bool, ordered: bool
-) -> tuple[dict[str, Any], dict[str, pa.Table]]:
-    """What is known of a source, and its tables.
+    engine: Engine, text: str, columns: Columns, *, explicit: bool
+) -> tuple[dict[str, Any], Rows]:
+    """What is known of a source, and its rows.
 
     Where a guess about a file's types fails, all rows decide them.
     """
@@ -102,53 +105,27 @@ def _read(
             name="item_col", allowed=allowed, value=shown(names["item"])
         )
     try:
-        return facts, _tables(engine, facts, ordered=ordered)
+        return facts, read_rows(engine, facts)
     except SourceFailed:
         if not facts["guessed"]:
             raise
     facts = engine.source(text, columns, explicit=explicit, whole=True)
-    return facts, _tables(engine, facts, ordered=ordered)
-
-
-def _tables(
-    engine: Engine, facts: dict[str, Any], *, ordered: bool
-) -> dict[str, pa.Table]:
-    """The summary, the vocabularies and the coded rows of a source."""
-    statements = files.statements("prepare/statements.sql")
-    now = int(time.time() * 1e6) if facts["clock"] else 2**62  # an order has no future
-    queries = {name: statements[name] for name in QUERIES} | {
-        "pairs": statements["events" if ordered else "pairs"]
-    }
-    select, script = (
-        render.render_stage("source", facts),
-        render.render_stage("coded", facts),
-    )
-    return engine.read(
-        select,
-        script,
-        queries,
-        files.read_sql("prepare/done.sql"),
-        source_summary={"now": now},
-    )
+    return facts, read_rows(engine, facts)
 
 
 def _problem(
-    summary: dict[str, Any],
-    tables: dict[str, pa.Table],
-    facts: dict[str, Any],
-    model: str,
+    summary: dict[str, Any], coded: CodedRows, facts: dict[str, Any], model: str
 ) -> EmbsqlError | None:
     """What makes training impossible, worst first."""
     names, signs = facts["names"], summary["negative"] and not facts["explicit"]
     if summary["infinite"] or signs:
         return _bad_weights(summary, quote(names["weight"]), bool(signs), model)
-    if not len(tables["pairs"]):
+    if not len(coded):
         return NoRows(
             found=f"{summary['rows']} rows, none of them with two ids and a weight",
             model=model,
         )
-    for entity in ("user", "item"):
-        ids = tables[f"{entity}s"]["id"]
+    for entity, ids in coded.ids.items():
         lengths = pc.binary_length(ids).to_numpy()  # (n,) bytes
         if lengths.max() > LONGEST_ID:
             start, name = ids[int(lengths.argmax())].as_py()[:20], quote(names[entity])
@@ -203,26 +180,18 @@ def _too_much(
     return of_table(error) if in_memory else error
 
 
-def _interactions(
-    tables: dict[str, pa.Table], run: Run, *, explicit: bool, has_time: bool
-) -> Interactions:
+def _interactions(coded: CodedRows, run: Run, *, explicit: bool) -> Interactions:
     """The coded rows (n,) of the source as ordered pairs."""
     # here: asking does not need it
     from embsql.numeric.aggregate import by_pair
 
-    pairs, users, items = (
-        tables["pairs"],
-        id_text(tables["users"]["id"]),
-        id_text(tables["items"]["id"]),
-    )
-    # a column of NULLs tells no order
-    timed = has_time and pairs["event_time"].null_count < len(pairs)
+    users, items = coded.ids["user"], coded.ids["item"]
     with np.errstate(over="ignore"):  # a sum that is too much for a float is looked for
         columns = by_pair(
-            pairs["user"].to_numpy(),
-            pairs["item"].to_numpy(),
-            pairs["weight"].to_numpy(),
-            _times(pairs) if timed else None,
+            coded.user,
+            coded.item,
+            coded.weight,
+            coded.time,
             (len(users), len(items)),
             run,
             average=explicit,
@@ -230,24 +199,14 @@ def _interactions(
     return Interactions(*columns, users, items)
 
 
-def _events(data: Interactions, rows: pa.Table) -> Events:
-    """The rows (m,) of the source, in order of user and time, as events of the pairs."""
-    keys = data.user * np.int64(data.n_items) + data.item  # (n,) ascending
-    wanted = (
-        rows["user"].to_numpy() * np.int64(data.n_items) + rows["item"].to_numpy()
-    )  # (m,)
-    pair = np.searchsorted(keys, wanted).astype(np.int32)  # (m,)
-    return Events(
-        pair,
-        rows["weight"].to_numpy().astype(np.float32),
-        None if data.time is None else _times(rows),
-    )
-
-
-def _times(pairs: pa.Table) -> Any:
-    """Times (n,) int64; a row without one counts as older than all others."""
-    column = pairs["event_time"]
-    if not column.null_count:
-        return column.to_numpy()
-    oldest = int(column.drop_null().to_numpy().min())
-    return column.fill_null(max(oldest - 1, np.iinfo(np.int64).min)).to_numpy()
+def _events(data: Interactions, coded: CodedRows) -> Events:
+    """The coded rows (n,) as events of the pairs: of each user's by time, equals as they came."""
+    order = np.lexsort(
+        (coded.user,) if coded.time is None else (coded.time, coded.user)
+    )  # (n,)
+    user, item = coded.user[order], coded.item[order]
+    keys = data.user * np.int64(data.n_items) + data.item  # (pairs,) ascending
+    pair = np.searchsorted(keys, user * np.int64(data.n_items) + item)  # (n,)
+    weight = np.ones(len(order)) if coded.weight is None else coded.weight[order]
+    time = None if coded.time is None else coded.time[order]
+    return Events(pair.astype(np.int32), weight.astype(np.float32), time)

@@ -55,7 +55,7 @@ def test_rows_are_solved_around_their_prior() -> None:
     )
     objective = Objective(0, 1, 0, 0.3, 2.0, 0.0, 12, 28)
     solved, turned, loss, penalty = CpuSolver(Run()).solve_side(
-        rows, fixed, np.zeros((7, 5), np.float32), objective, prior
+        rows, fixed.copy(), np.zeros((7, 5), np.float32), objective, prior
     )
     for row in range(7):
         mine, amount = (

@@ -20,7 +20,15 @@ from benchmarks.__main__ import main, names
 from benchmarks._made import clustered
 from benchmarks._rank import Model, hit_ndcg, popular, recall_ndcg
 
-IN_PROCESS = ("_als_cost", "_sequences", "neural", "prepare", "quality", "query")
+IN_PROCESS = (
+    "_als_cost",
+    "_sequences",
+    "growth",
+    "neural",
+    "prepare",
+    "quality",
+    "query",
+)
 KEYS = [
     "benchmark",
     "data",
@@ -96,6 +104,10 @@ SMALL = {
         "1",
         "--repeat",
         "1",
+    ],
+    "growth": [
+        *("--pairs", "2000", "4000", "--items", "150", "200", "--dim", "4", "8"),
+        *("--at", "2000", "200", "4"),
     ],
     "gate": ["--dim", "4", "--worse", "1", "--ends", "0", "--later", "28"],
     "metrics": ["--users", "50", "--k", "3"],

@@ -52,6 +52,11 @@ def value(payload: bytes, word: str) -> Any:
     return payload.decode()
 
 
+def decoded(given_blocks: Any, types: dict[str, str]) -> pa.Table:
+    """What is read of a stream."""
+    return pa.Table.from_batches(decode_copy(given_blocks, types))
+
+
 def blocks(stream: bytes) -> Iterator[bytes]:
     """The stream as a server sends it: header and first row, a block a row, trailer."""
     at, start = len(HEADER), 0
@@ -134,7 +139,7 @@ def test_every_type_is_written_as_the_format_has_it(given_rows) -> None:
 @given(ROWS)
 def test_what_is_written_reads_back(given_rows) -> None:
     columns = by_column(given_rows)
-    found = decode_copy(blocks(stream(columns, TYPES)), TYPES)
+    found = decoded(blocks(stream(columns, TYPES)), TYPES)
     assert found.to_pydict() == columns
     assert found.schema.field("text").type == pa.string()
     assert found.schema.field(TIMESTAMP).type == pa.timestamp("us")
@@ -195,7 +200,7 @@ def test_rows_keep_their_order_across_chunks() -> None:
     wanted = list(zip(range(n), texts, texts, texts, vectors.tolist(), strict=True))
     assert rows(stream(columns, types), list(types.values())) == wanted
     plain = {name: types[name] for name in "abcd"}
-    found = decode_copy(
+    found = decoded(
         blocks(stream({name: columns[name] for name in plain}, types)), plain
     )
     assert found.to_pydict() == {
@@ -269,7 +274,7 @@ def test_numbers_that_are_none_are_left_to_the_server() -> None:
         assert math.isnan(found[0])
         assert found[1:] == [math.inf, -math.inf, 1]
     assert column(np.array([[1e9]], "f4"), "halfvec") == [[math.inf]]
-    found = decode_copy(
+    found = decoded(
         blocks(stream({"x": [math.nan, None]}, {"x": "real"})), {"x": "real"}
     ).column("x")
     assert found.null_count == 1
@@ -279,7 +284,7 @@ def test_numbers_that_are_none_are_left_to_the_server() -> None:
 def test_infinite_times_do_not_wrap_round() -> None:
     block = HEADER + struct.pack("!hiq", 1, 8, 2**63 - 1)
     (found,) = (
-        decode_copy([block, TRAILER], {"x": TIMESTAMP})
+        decoded([block, TRAILER], {"x": TIMESTAMP})
         .column("x")
         .cast(pa.int64())
         .to_pylist()
@@ -318,7 +323,7 @@ def test_no_rows_are_header_and_trailer(empty) -> None:
 
 def test_no_rows_read_as_no_rows() -> None:
     for given_blocks in ([HEADER, TRAILER], [HEADER + TRAILER]):
-        found = decode_copy(given_blocks, {"a": "text", "b": "date"})
+        found = decoded(given_blocks, {"a": "text", "b": "date"})
         assert found.num_rows == 0
         assert found.schema == pa.schema({"a": pa.string(), "b": pa.date32()})
 
@@ -326,7 +331,7 @@ def test_no_rows_read_as_no_rows() -> None:
 def test_the_header_may_stand_alone_and_blocks_be_views() -> None:
     first, *rest = blocks(stream({"x": [None, 2]}, {"x": "integer"}))
     given_blocks = [HEADER, first[len(HEADER) :], *rest]
-    assert decode_copy(map(memoryview, given_blocks), {"x": "integer"}).to_pydict() == {
+    assert decoded(map(memoryview, given_blocks), {"x": "integer"}).to_pydict() == {
         "x": [None, 2]
     }
 
@@ -340,14 +345,14 @@ def test_other_streams_are_refused() -> None:
         ([b"".join(two[:2])], {"x": "integer"}, "not one row"),
     ]:
         with pytest.raises(ValueError, match=reason):
-            decode_copy(wrong, types)
+            decoded(wrong, types)
 
 
 def test_other_columns_are_refused() -> None:
     with pytest.raises(TypeError, match="numeric"):
         encode_copy({"x": [1]}, {"x": "numeric"})
     with pytest.raises(TypeError, match="vector"):
-        decode_copy([HEADER, TRAILER], {"x": "vector"})
+        decoded([HEADER, TRAILER], {"x": "vector"})
     with pytest.raises(ValueError, match="equally long"):
         encode_copy({"x": [1], "y": []}, {"x": "real", "y": "real"})
     with pytest.raises(ValueError, match="x holds vectors of different dimensions"):

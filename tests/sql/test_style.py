@@ -144,9 +144,7 @@ def test_rules_notice(body: str, complaint: str) -> None:
     assert any(complaint in problem for problem in rules.violations(question))
 
 
-@pytest.mark.parametrize(
-    "file", ["statements.sql", "publish.sql", "prepare/statements.sql"]
-)
+@pytest.mark.parametrize("file", ["statements.sql", "publish.sql"])
 def test_statements_say_which_way_they_order(file: str) -> None:
     trees = [
         sqlglot.parse_one(statement, read="duckdb")
