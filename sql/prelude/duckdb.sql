@@ -304,12 +304,12 @@ CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS TABLE
 
 -- Folding in: the user vector of a history, as the run's training would make it (embsql.fold_in_settings says how).
 
--- Items and their weights as rows, with how a run folds in: one whose weight is NULL is left out, and so is one of 0
--- unless weights are ratings; one that is not finite is an error, and so is a negative one unless weights are ratings.
--- Without weights all are NULL. Lists of different lengths are an error.
-CREATE OR REPLACE MACRO embsql.zip_history(of_run, asked, amounts) AS TABLE
-SELECT entry.run_id, entry.kind, entry.n_items, entry.n, entry.item_id, entry.weight
-FROM (
+-- What a run makes of a history, in one row, or none where no item is known. Its vector x solves
+-- A x = sum of pulls * vectors, where
+-- A = unobserved_weight * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
+-- ids are the known items in order, bias is the user's. Without amounts every item counts what one meeting does.
+CREATE OR REPLACE MACRO embsql.fold_in_system(of_run, asked, amounts) AS TABLE
+WITH paired AS ( -- lists of different lengths are an error, and so is a weight that is not finite
     SELECT
         record.run_id, coalesce(solver.kind, 'mean') AS kind, record.items AS n_items, json_transform(
             solver.settings,
@@ -333,29 +333,27 @@ FROM (
     FROM (SELECT of_run AS run_id, asked AS items, amounts AS weights) AS lists
     JOIN embsql.runs AS record ON record.run_id = lists.run_id
     LEFT JOIN embsql.fold_in_settings AS solver ON solver.run_id = record.run_id
-) AS entry
-WHERE CASE
-    WHEN entry.weight IS NULL THEN entry.unweighted
-    WHEN entry.n.global_mean IS NOT NULL THEN TRUE
-    WHEN entry.weight < 0 THEN embsql.refuse(
-        'item "' || coalesce(entry.item_id, 'NULL') || '" has the negative weight ' || entry.weight
-        || ', and this model was not trained on ratings: leave the item out, or give a weight of 0 or more'
-    ) = 0
-    ELSE entry.weight > 0
-END;
-
--- What a run makes of a history, in one row, or none where no item is known. Its vector x solves
--- A x = sum of pulls * vectors, where
--- A = unobserved_weight * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
--- ids are the known items in order, bias is the user's. Without amounts every item counts what one meeting does.
-CREATE OR REPLACE MACRO embsql.fold_in_system(of_run, asked, amounts) AS TABLE
-WITH collected AS ( -- bare are the times an item is given without a weight
+),
+weighed AS ( -- as in training: without a weight only where there are none, of 0 or less only where weights are ratings
+    SELECT paired.*
+    FROM paired
+    WHERE CASE
+        WHEN paired.weight IS NULL THEN paired.unweighted
+        WHEN paired.n.global_mean IS NOT NULL THEN TRUE
+        WHEN paired.weight < 0 THEN embsql.refuse(
+            'item "' || coalesce(paired.item_id, 'NULL') || '" has the negative weight ' || paired.weight
+            || ', and this model was not trained on ratings: leave the item out, or give a weight of 0 or more'
+        ) = 0
+        ELSE paired.weight > 0
+    END
+),
+collected AS ( -- bare are the times an item is given without a weight
     SELECT
-        entry.item_id, any_value(entry.run_id) AS run_id, any_value(entry.kind) AS kind, any_value(entry.n_items) AS n_items,
-        any_value(entry.n) AS n, coalesce(sum(entry.weight), 0) AS total, count(*) AS times,
-        count(*) - count(entry.weight) AS bare
-    FROM embsql.zip_history(of_run, asked, amounts) AS entry
-    GROUP BY entry.item_id
+        weighed.item_id, any_value(weighed.run_id) AS run_id, any_value(weighed.kind) AS kind, any_value(weighed.n_items) AS n_items,
+        any_value(weighed.n) AS n, coalesce(sum(weighed.weight), 0) AS total, count(*) AS times,
+        count(*) - count(weighed.weight) AS bare
+    FROM weighed
+    GROUP BY weighed.item_id
 ),
 known AS ( -- an item given twice counts with both weights, one rated twice with the mean
     SELECT

@@ -99,7 +99,7 @@ def test_database_says_what_is_internal(known) -> None:
     vectors = {"cosine_similarity", "vector_norm", "vector_avg", "unit_vector"}
     public = {*QUESTIONS, *COMMANDS, *vectors, "live_run", "id_text"}
     assert not internal & public
-    assert {"cosine", "contains", "tower", "run_score", "zip_history"} <= internal
+    assert {"cosine", "contains", "tower", "run_score", "fold_in_system"} <= internal
 
 
 def test_database_explains_every_function(known) -> None:
