@@ -21,6 +21,7 @@ WORDS = {
     "stopping": 0,
     "options": 2,
     "checkpoints": 2,
+    "phases": 0,
     "run": 3,
     "command_options": 3,
 }

@@ -8,58 +8,17 @@ costs more than the arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]  # publishes no types
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
-from numba.core.caching import IndexDataCacheFile
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 from embsql.data import Float32, Float64, Int32, Int64
-
-Kernel = TypeVar("Kernel", bound=Callable[..., Any])
-
-# Sums may be reordered, which is what lets them use vector registers; NaN and infinity keep their
-# meaning.
-FAST = {
-    "nogil": True,
-    "cache": True,
-    "_nrt": False,
-    "error_model": "numpy",
-    "fastmath": {"reassoc", "contract", "arcp", "nsz"},
-}
-
-
-class CacheIndex(IndexDataCacheFile):  # type: ignore[misc]  # numba publishes no types
-    """What says which code is cached, of a function of this version or of one before.
-
-    numba 0.68 unpickles all of it before it looks at its stamp, and fails where a class that a
-    signature names has gone since (findings/numba_stale_cache.sh). Such an index is an old one.
-    """
-
-    def _load_index(self) -> Any:
-        try:
-            return super()._load_index()
-        except (AttributeError, ImportError):
-            return {}
-
-
-def _decorator(**options: Any) -> Callable[[Kernel], Kernel]:
-    def compile_later(function: Kernel) -> Kernel:
-        kernel: Kernel = njit(**FAST, **options)(function)
-        # numba's own, which what stands for a kernel does not declare
-        kernel._cache._cache_file.__class__ = CacheIndex  # type: ignore[attr-defined]
-        return kernel
-
-    return compile_later
-
-
-compiled = _decorator()
-inlined = _decorator(forceinline=True)  # a call per pair would cost as much as its work
+from embsql.numeric.compiler import compiled, inlined
 
 # pairs by which the rows of a table are asked for before they are needed: hides the latency of
 # memory

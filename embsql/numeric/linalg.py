@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from itertools import pairwise
 from typing import TypeVar
 
@@ -38,7 +39,9 @@ def parallel_map(
         run.check()
         return [work(*ranges[0])]
     with ThreadPoolExecutor(run.threads) as pool:
-        futures = [pool.submit(work, low, high) for low, high in ranges]
+        futures = [
+            pool.submit(copy_context().run, work, low, high) for low, high in ranges
+        ]
         try:
             while wait(
                 futures, timeout=CHECK_INTERVAL, return_when=FIRST_EXCEPTION

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Float32, Float64, Int32, Int64
-from embsql.numeric.kernels import compiled, inlined
+from embsql.numeric.compiler import compiled, inlined
 
 UInt64 = NDArray[np.uint64]
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, Float64, Int32, Int64
-from embsql.numeric.kernels import FLOATS_PER_CACHE_LINE, compiled, inlined, prefetch
+from embsql.numeric.compiler import compiled, inlined
+from embsql.numeric.kernels import FLOATS_PER_CACHE_LINE, prefetch
 from embsql.numeric.linalg import equal_ranges, parallel_map
 from embsql.run import Run
 from embsql.skipgram.base import Block

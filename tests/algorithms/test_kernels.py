@@ -229,7 +229,7 @@ def test_copies_are_averaged_by_what_they_learned() -> None:
 MODULE = """
 from typing import NamedTuple
 import numpy as np
-from embsql.numeric.kernels import compiled
+from embsql.numeric.compiler import compiled
 
 class Table(NamedTuple):
     column: np.ndarray
