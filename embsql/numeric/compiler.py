@@ -70,5 +70,6 @@ compiled = _decorator(**FAST)
 inlined = _decorator(
     **FAST, forceinline=True
 )  # a call per pair would cost as much as its work
+merged = _decorator(**FAST, inline="always")  # never compiled but in its callers
 # sums in the order that is written; numbers of every type, which Python's do not say
 exact: Callable[[Any], Any] = _decorator(nogil=True, cache=True)

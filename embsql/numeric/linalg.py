@@ -18,7 +18,7 @@ import numpy as np
 
 from embsql.data import CsrMatrix, Float32, Float64, Int64, indptr_of
 from embsql.numeric.blas import one_blas_thread
-from embsql.numeric.plain import are_few, plain_transpose
+from embsql.numeric.plain import are_few, plain_multiply, plain_transpose
 from embsql.run import Run
 
 Result = TypeVar("Result")
@@ -28,6 +28,9 @@ MAX_RANGES = 32  # of small tables: enough to keep threads equally busy
 MIN_WORK = 1 << 18  # pairs x columns in one range: less is done sooner than handed over
 MAX_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
 CHECK_INTERVAL = 0.2  # seconds
+NUMBERS_PER_ROW = (
+    16  # that are multiplied and added in the time in which a row is sorted
+)
 ROW_COST = 4  # pairs that a row of a sparse matrix costs as much as
 
 
@@ -128,10 +131,12 @@ def eigh(gramian: Float64) -> tuple[Float64, Float32]:
 
 def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
     """A sparse matrix (n, m) times a table (m, f): (n, f)."""
+    width = table.shape[1]
+    if are_few(len(matrix.data) * width // NUMBERS_PER_ROW):
+        return plain_multiply(matrix, table)
     from embsql.numeric import kernels  # here: it brings the compiler
 
-    width = table.shape[1]
-    out = np.empty((len(matrix.counts), width), np.float32)  # (n, f)
+    out = np.zeros((len(matrix.counts), width), np.float32)  # (n, f)
 
     def multiply_range(low: int, high: int) -> None:
         kernels.multiply_rows(

@@ -61,6 +61,7 @@ SMALL = {
     "query": ["--items", "300", "--users", "20", "--dim", "8", "--repeat", "3"],
     "topk": ["--users", "50", "--items", "300", "--dim", "8", "--repeat", "1"],
     "first_minute": ["--data", "{data}/ml1m_external/train.parquet"],
+    "compiling": ["--cases", "project"],
     "foldin": ["--dim", "8", "--held", "10", "--length", "5", "--repeat", "1"],
     "prepare": ["--rows", "5000", "--repeat", "1"],
     "churn": ["--data", "online_retail", "--dim", "4", "--repeat", "1"],
