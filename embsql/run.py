@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from embsql import stopping
+from embsql.phases import Phases
 
 if TYPE_CHECKING:
     from embsql.checkpoints import Checkpoints
@@ -71,6 +72,7 @@ class Run:
     generator: Any = field(default=None, repr=False)
     on_report: Listener | None = field(default=None, repr=False)
     on_check: Callable[[], None] | None = field(default=None, repr=False)
+    phases: Phases = field(default_factory=Phases, repr=False, compare=False)
 
     def report(self, *, epoch: int, **values: float) -> None:
         """Say that an epoch (counted from 1) has ended, with its figures, for example loss=0.12."""

@@ -120,7 +120,7 @@ GRANT EXECUTE ON FUNCTION
     embsql.set_cohorts, embsql.put_cohorts, embsql.set_owner,
     -- how it is done
     embsql.asker, embsql.next_run, embsql.take_lease, embsql.beat_lease, embsql.release_lease, embsql.ensure_model,
-    embsql.abandon_runs, embsql.begin_run, embsql.note_run, embsql.note_row, embsql.open_partition,
+    embsql.abandon_runs, embsql.begin_run, embsql.note_run, embsql.note_row, embsql.log_phase, embsql.open_partition,
     embsql.attach_partition, embsql.build_indexes, embsql.open_stage, embsql.close_stage, embsql.point,
     embsql.log_event, embsql.lock_run, embsql.lock_runs, embsql.clear_rows, embsql.drop_rows, embsql.drop_unread,
     embsql.delete_orphaned_top_items, embsql.forget_rows, embsql.forget_selects, embsql.redact, embsql.drop_ended,

@@ -110,6 +110,9 @@ SELECT embsql.note_row('training_log', jsonb_build_object(
     'value', CAST($value AS text), 'logged_at', embsql.utc_now()
 ))
 
+-- log_phase: which phase a run is in, and what each has taken
+SELECT embsql.log_phase($run_id, $phase, $phase_seconds)
+
 -- log_trial: one setting of a search
 SELECT embsql.note_row('trials', jsonb_build_object(
     'run_id', CAST($run_id AS bigint), 'trial', CAST($trial AS integer), 'params', CAST($params AS text),

@@ -180,6 +180,9 @@ VALUES (embsql.utc_now(), $model_name, $run_id, $event, $detail)
 INSERT INTO embsql.training_log (run_id, epoch, metric, value, logged_at)
 VALUES ($run_id, $epoch, $metric, $value, embsql.utc_now())
 
+-- log_phase: which phase a run is in, and what each has taken
+UPDATE embsql.runs SET phase = $phase, phase_seconds = $phase_seconds WHERE run_id = $run_id
+
 -- log_trial: one setting of a search
 INSERT INTO embsql.trials (run_id, trial, params, metric, value, seconds, status, error)
 VALUES ($run_id, $trial, $params, $metric, $value, $seconds, $status, $error)

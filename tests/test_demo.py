@@ -27,9 +27,11 @@ def test_nothing_is_sold_before_it_is_launched() -> None:
     )
 
 
-def test_ten_questions_on_the_shop(tmp_path) -> None:
+def test_ten_questions_on_the_shop(tmp_path, capsys) -> None:
     said: list[str] = []
     run_demo(str(tmp_path / "shop.duckdb"), None, {}, said.append)
+    shown = re.findall(r"^demo \d+\.\d s (\w+)", capsys.readouterr().err, re.M)
+    assert {"reading", "training", "measuring"} <= set(shown)
     text = "\n".join(said)
     assert [number for number in range(1, 11) if f"\n{number}. " in text] == list(
         range(1, 11)

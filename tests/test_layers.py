@@ -24,6 +24,7 @@ WORDS = {
     "stopping": 0,
     "data": 2,
     "checkpoints": 2,
+    "phases": 0,
     "run": 3,
     "command_options": 3,
 }

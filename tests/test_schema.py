@@ -44,6 +44,8 @@ FROZEN = {
     "0025_calls.postgres.sql": "794a62912d46d7ffc5e1137f7753b088",
     "0026_names.postgres.sql": "6fd218fa872cea3e0dec6b0d4d5f5eec",
     "0026_names.sql": "1939ababcef7c57f090b548d1f619e23",
+    "0027_phases.postgres.sql": "7857e012204a96ccb62843eed05d8d55",
+    "0027_phases.sql": "4f661fb1a146bfab8102dd92b91e6f36",
     "0028_fold_in.duckdb.sql": "9e0afbd74898a301db78cbf7f10fb897",
 }
 

@@ -34,6 +34,7 @@ from embsql.errors import (
 )
 from embsql.lifecycle import forgetting, installation, leases, registry, removal
 from embsql.options import Similarity, construct, declared, text
+from embsql.phases import Phases
 from embsql.run import Columns, Run, usable_cores
 from embsql.sources import source as sources
 
@@ -266,10 +267,11 @@ class Database:
         between items, for those that walk on a graph. With `warm_start` training goes on from the
         live run's vectors, whose axes stay comparable, and starts afresh where nothing is live;
         an algorithm that cannot refuses it. With `checkpoint_dir`, a folder, a training by epochs
-        that was killed goes on where it was, when the same is trained again. `progress` shows a bar
-        (by default in a terminal). With `n_trials` options may have several values,
-        dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are tried on a part of the
-        interactions, and the run is trained with the best (`embsql.trials` has them all).
+        that was killed goes on where it was, when the same is trained again. `progress` shows
+        phases and epochs: a bar in a terminal (also by default), lines elsewhere. With `n_trials`
+        options may have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are
+        tried on a part of the interactions, and the run is trained with the best (`embsql.trials`
+        has them all).
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
@@ -308,11 +310,12 @@ class Database:
             checkpoint_dir=wanted.checkpoint_dir,
             search=search,
         )
+        phases = Phases()
         shows = show_progress(
-            plan, sys.stderr.isatty() if progress is None else progress
+            plan, phases, sys.stderr.isatty() if progress is None else progress
         )
         with shows as listener, engines.open_or_reuse(source_db, self.engine) as reader:
-            return training.train_model(self.engine, plan, listener, reader)
+            return training.train_model(self.engine, plan, listener, reader, phases)
 
     def evaluate(
         self,

@@ -20,7 +20,6 @@ from embsql.numeric.linalg import (
 )
 from embsql.run import Run
 
-NO_PRIOR = np.empty((0, 0), np.float32)
 SCRATCH_VECTORS = 5  # that kernels.solve works in
 
 
@@ -57,9 +56,8 @@ class CpuSolver:
         eigenvalues, eigenvectors = self._eigh(fixed_factors)  # (f,), (f, f)
         fixed = rotate(fixed_factors, eigenvectors, self.run)  # (m, f)
         solved = rotate(solved_factors, eigenvectors, self.run)  # (n, f)
-        prior = (
-            NO_PRIOR if prior is None else matmul(prior, eigenvectors, self.run)
-        )  # (n, f)
+        if prior is not None:
+            prior = matmul(prior, eigenvectors, self.run)  # (n, f)
         loss, penalty = self._solve(
             matrix, fixed, solved, eigenvalues, objective, prior
         )
@@ -72,9 +70,7 @@ class CpuSolver:
         eigenvalues, eigenvectors = self._eigh(fixed_factors)  # (f,), (f, f)
         fixed = matmul(fixed_factors, eigenvectors, self.run)  # (m, f)
         solved = np.zeros((len(matrix.counts), fixed.shape[1]), np.float32)  # (n, f)
-        loss, penalty = self._solve(
-            matrix, fixed, solved, eigenvalues, objective, NO_PRIOR
-        )
+        loss, penalty = self._solve(matrix, fixed, solved, eigenvalues, objective)
         back = np.ascontiguousarray(eigenvectors.T)  # (f, f)
         return matmul(solved, back, self.run), loss, penalty
 
@@ -89,13 +85,16 @@ class CpuSolver:
         solved: Float32,
         eigenvalues: NDArray[np.float64],
         objective: Objective,
-        prior: Float32,
+        prior: Float32 | None = None,
     ) -> tuple[float, float]:
         """Solve rows (n, f) in place, where the Gramian of fixed is diagonal: (f,) eigenvalues."""
+        if prior is None:
+            prior = np.zeros_like(fixed[:1])  # (1, f)
         diagonal = (objective.unobserved_weight * eigenvalues).astype(
             np.float32
         )  # (f,)
         terms = kernels.Terms(*map(np.float32, objective[:3]))
+        penalties = _penalties(matrix, len(fixed), objective)  # (n,)
         width = len(eigenvalues)
 
         def solve_range(low: int, high: int) -> NDArray[np.float64]:
@@ -111,10 +110,8 @@ class CpuSolver:
                 solved,
                 prior,
                 diagonal,
+                penalties,
                 terms,
-                objective.unobserved_weight * len(fixed),
-                objective.reg,
-                objective.reg_exponent,
                 objective.cg_steps,
                 work,
                 sums,
@@ -124,3 +121,20 @@ class CpuSolver:
         sums = parallel_map(solve_range, csr_ranges(matrix, width), self.run)
         loss, penalty = np.sum(sums, axis=0)
         return float(loss), float(penalty)
+
+
+def _penalties(matrix: CsrMatrix, n_columns: int, objective: Objective) -> Float32:
+    """The penalty of each row's squared length (n,)."""
+    filled = matrix.counts > 0  # (n,)
+    weight = np.zeros(len(filled))  # (n,) sum of a row's
+    begin = matrix.indptr[:-1][filled]
+    weight[filled] = np.add.reduceat(matrix.data, begin, dtype=np.float64)
+    evidence = (
+        objective.unobserved_weight * n_columns
+        + objective.confidence_offset * matrix.counts
+        + objective.confidence_scale * weight
+    )  # (n,)
+    penalties: Float32 = (objective.reg * evidence**objective.reg_exponent).astype(
+        np.float32
+    )
+    return penalties

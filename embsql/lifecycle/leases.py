@@ -79,11 +79,19 @@ def clock_of(engine: Engine) -> Callable[[], float]:
 class Lease:
     """The right to train one model, held while the block runs. Raises AlreadyTraining on entry.
 
-    A thread shows signs of life on a connection of its own, whatever the holder is doing.
+    A thread shows signs of life on a connection of its own, whatever the holder is doing; it calls
+    `on_poll` with that connection at each of its looks.
     """
 
-    def __init__(self, engine: Engine, model_name: str, run_id: int) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        model_name: str,
+        run_id: int,
+        on_poll: Callable[[Engine], None] | None = None,
+    ) -> None:
         self.engine, self.model_name, self.run_id = engine, model_name, run_id
+        self._on_poll = on_poll
         self.owner = uuid.uuid4().hex
         self._marker = cancel_file(engine.path, model_name)
         self._interrupt = Interrupt()
@@ -179,6 +187,8 @@ class Lease:
                     if time.monotonic() - beaten > HEARTBEAT_INTERVAL:
                         self._execute("heartbeat", engine, owner=self.owner)
                         beaten = time.monotonic()
+                    if self._on_poll:
+                        self._on_poll(engine)
 
     def _poll(self, engine: Engine) -> None:
         held = self._record(engine)

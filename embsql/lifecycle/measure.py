@@ -32,6 +32,7 @@ from embsql.lifecycle.named_statements import execute_named, log_event, query_na
 from embsql.lifecycle.plan import Plan, plan_of
 from embsql.lifecycle.snapshot import add_side_inputs, as_wanted, write_findings
 from embsql.numeric.linalg import thread_pool
+from embsql.phases import MEASURING, TRAINING
 from embsql.run import Columns, Run
 from embsql.sources.findings import Finding
 from embsql.sources.prepare import prepare
@@ -135,7 +136,9 @@ def _on_a_part(plan: Plan, data: Interactions, run: Run) -> Answered:
         on_report=lambda epoch, values: run.report(epoch=epoch, **_renamed(values)),
         checkpoints=run.checkpoints and run.checkpoints.of(f"trial-{parts.name}"),
     )
+    run.phases.enter(TRAINING)
     embeddings = fit(plan.algorithm, parts.train, trial)
+    run.phases.enter(MEASURING)
     evaluator = Evaluator.prepare(parts, run, k=plan.k)
     known = (
         present(parts.train.user, data.n_users),

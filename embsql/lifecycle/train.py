@@ -36,8 +36,10 @@ from embsql.lifecycle.measure import (
     split_name_of,
 )
 from embsql.lifecycle.named_statements import execute_named
+from embsql.lifecycle.phase_log import PhaseLog
 from embsql.lifecycle.plan import RANKS, Plan
 from embsql.lifecycle.snapshot import input_hash, live_vectors, read_snapshot
+from embsql.phases import MEASURING, SEARCHING, TRAINING, WRITING, Phases
 from embsql.run import Listener, Run
 from embsql.stopping import Stopped, unstopped
 
@@ -47,10 +49,11 @@ def train_model(
     plan: Plan,
     listener: Listener | None = None,
     reader: Engine | None = None,
+    phases: Phases | None = None,
 ) -> Run:
     """Train, store and promote a model; the run is live, or ready when its gate refused it.
 
-    The source is read by `reader`, everything else is `engine`'s.
+    The source is read by `reader`, everything else is `engine`'s. `phases` says what it does.
     An unchanged source with unchanged options gives back the live run.
     Raises EmbsqlError; whatever is raised, the version that was live stays so.
     """
@@ -59,7 +62,7 @@ def train_model(
     def snapshot(run: Run) -> Interactions:
         return read_snapshot(engine, plan, run, source)
 
-    return complete(engine, plan, snapshot, listener, source)
+    return complete(engine, plan, snapshot, listener, source, phases)
 
 
 def complete(
@@ -68,6 +71,7 @@ def complete(
     snapshot: Callable[[Run], Interactions],
     listener: Listener | None = None,
     reader: Engine | None = None,
+    phases: Phases | None = None,
 ) -> Run:
     """A run from lease to collect, of the interactions that `snapshot` gives.
 
@@ -78,7 +82,8 @@ def complete(
     if plan.force or registry.live_run_id(engine, plan.model_name) is None:
         plan.check_machine()
     run_id = registry.next_run(engine)
-    with Lease(engine, plan.model_name, run_id) as lease:
+    log = PhaseLog(phases or Phases(), run_id)
+    with Lease(engine, plan.model_name, run_id, log.write) as lease:
         run = Run(
             plan.seed,
             plan.threads,
@@ -86,11 +91,13 @@ def complete(
             run_id,
             plan.model_name,
             on_check=lease.check,
+            phases=log.phases,
         )
         run.on_report = _reporter(engine, run_id, listener)
         _begin(engine, plan, run_id)
-        with _record_failure(engine, run_id), lease.working():
-            _run_stages(engine, plan, run, lease, snapshot, reader or engine)
+        failing = _record_failure(engine, run_id, log)
+        with failing, lease.working(), run.phases.of_this_thread():
+            _run_stages(engine, plan, run, lease, log, snapshot, reader or engine)
     removal.collect_garbage(engine, plan.model_name)
     return run
 
@@ -131,7 +138,7 @@ def _versions(plan: Plan) -> dict[str, Any]:
 
 
 @contextmanager
-def _record_failure(engine: Engine, run_id: int) -> Iterator[None]:
+def _record_failure(engine: Engine, run_id: int, log: PhaseLog) -> Iterator[None]:
     """Write down how a run ended when it ended badly."""
     try:
         yield
@@ -142,6 +149,7 @@ def _record_failure(engine: Engine, run_id: int) -> Iterator[None]:
         ended = {"status": status, "error": shared(error) or "interrupted"}
         with suppress(ConnectionLost, CannotOpen), unstopped():
             retry(engine, lambda: _end(engine, run_id, **ended))
+            log.enter(engine, None)
         raise
 
 
@@ -184,6 +192,7 @@ def _run_stages(
     plan: Plan,
     run: Run,
     lease: Lease,
+    log: PhaseLog,
     snapshot: Callable[[Run], Interactions],
     reader: Engine,
 ) -> None:
@@ -200,26 +209,31 @@ def _run_stages(
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
         return
     plan.check_machine()
+    run.phases.enter(SEARCHING if plan.search else TRAINING)
     plan = _resolve_search(engine, plan, data, run)
     before = live_vectors(engine, plan, data) if plan.warm_start else None
     run.checkpoints = _checkpoints(plan, source_hash, before)
     measured = None
     if split_name and test is None:
         measured = measure_on_a_part(engine, reader, plan, data, run)
+    run.phases.enter(TRAINING)
     run.before = before  # only now: it has met what the evaluation holds out
     embeddings = fit(plan.algorithm, data, run)
     give_back()
     if test is not None:
+        run.phases.enter(MEASURING)
         made = as_stored(data, embeddings)
         answered = on_a_test(made, test, run, k=plan.k, repeats=plan.repeats)
         measured = judge(engine, reader, plan, data, answered, run)
     lease.heartbeat()
+    log.enter(engine, WRITING)
     # again, where somebody was forgotten meanwhile
     retry(
         engine,
         lambda: _write(engine, plan, run, data, embeddings, source_hash, measured),
     )
     engine.index(int(run.run_id or 0))
+    log.enter(engine, None)
     if run.checkpoints:
         run.checkpoints.clear()
     run.status, run.metrics = "ready", headlines(measured.figures) if measured else {}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from embsql.data import Float64, Int32, Int64
+from embsql.numeric.compiler import exact
 
 
-@njit(cache=True, nogil=True)
+@exact
 def scatter(
     low: int,
     high: int,
@@ -35,7 +35,7 @@ def scatter(
                 times[target] = time[row]
 
 
-@njit(cache=True, nogil=True)
+@exact
 def merge(
     begin: int,
     end: int,
@@ -62,7 +62,7 @@ def merge(
             first = row + 1
 
 
-@njit(cache=True, nogil=True)
+@exact
 def _sum(weight: Float64, begin: int, end: int) -> float:
     """The sum of weights begin..end, sorted first so that their order does not count.
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, Int32
 from embsql.errors import InvalidArgument
-from embsql.numeric.kernels import compiled, inlined
+from embsql.numeric.compiler import compiled, inlined
 from embsql.numeric.linalg import (
     Ranges,
     balanced_ranges,

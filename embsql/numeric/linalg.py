@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from itertools import pairwise
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from embsql.data import CsrMatrix, Float32, Float64, Int64, indptr_of
 from embsql.numeric.blas import one_blas_thread
-from embsql.numeric.plain import are_few, plain_transpose
+from embsql.numeric.plain import are_few, plain_multiply, plain_transpose
 from embsql.run import Run
 
 Result = TypeVar("Result")
@@ -32,6 +32,9 @@ MIN_WORK = (
 MAX_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
 CHECK_INTERVAL = 0.2  # seconds
 NO_VALUES = np.empty(0, np.float32)
+NUMBERS_PER_ROW = (
+    16  # that are multiplied and added in the time in which a row is sorted
+)
 ROW_COST = 4  # pairs that a row of a sparse matrix costs as much as
 
 _kept: ContextVar[ThreadPoolExecutor | None] = ContextVar("kept", default=None)
@@ -55,6 +58,13 @@ def thread_pool(run: Run) -> Iterator[ThreadPoolExecutor]:
             _kept.reset(token)
 
 
+def _context() -> Context:
+    """This thread's context for another, without its pool: a pool is not to wait for itself."""
+    context = copy_context()
+    context.run(_kept.set, None)
+    return context
+
+
 def parallel_map(
     work: Callable[[int, int], Result], ranges: Ranges, run: Run
 ) -> list[Result]:
@@ -63,7 +73,7 @@ def parallel_map(
         run.check()
         return [work(*ranges[0])]
     with thread_pool(run) as pool:
-        futures = [pool.submit(work, low, high) for low, high in ranges]
+        futures = [pool.submit(_context().run, work, low, high) for low, high in ranges]
         try:
             while wait(
                 futures, timeout=CHECK_INTERVAL, return_when=FIRST_EXCEPTION
@@ -163,10 +173,12 @@ def eigh(gramian: Float64) -> tuple[Float64, Float32]:
 
 def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
     """A sparse matrix (n, m) times a table (m, f): (n, f)."""
+    width = table.shape[1]
+    if are_few(len(matrix.data) * width // NUMBERS_PER_ROW):
+        return plain_multiply(matrix, table)
     from embsql.numeric import kernels  # here: it brings the compiler
 
-    width = table.shape[1]
-    out = np.empty((len(matrix.counts), width), np.float32)  # (n, f)
+    out = np.zeros((len(matrix.counts), width), np.float32)  # (n, f)
 
     def multiply_range(low: int, high: int) -> None:
         kernels.multiply_rows(

@@ -170,6 +170,18 @@ def plain_by_pair(
     return user[first], item[first], weights, latest
 
 
+def plain_multiply(matrix: CsrMatrix, table: Float32) -> Float32:
+    """See `linalg.multiply`."""
+    out = np.zeros((len(matrix.counts), table.shape[1]), np.float32)  # (n, f)
+    is_filled = matrix.counts > 0  # (n,)
+    # of an empty row reduceat would give a product of the next one
+    begin = matrix.indptr[:-1][is_filled]
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = matrix.data[:, None] * table[matrix.indices]  # (pairs, f)
+        out[is_filled] = np.add.reduceat(products, begin, axis=0)
+    return out
+
+
 def plain_transpose(matrix: CsrMatrix, indptr: Int64) -> CsrMatrix:
     """See `linalg.transpose`; indptr (m + 1,) is that of the columns."""
     order = np.argsort(matrix.indices, kind="stable")  # (pairs,)

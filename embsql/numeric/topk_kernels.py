@@ -8,20 +8,20 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from embsql.data import Float32, Int32, Int64
+from embsql.numeric.compiler import exact
 
 STRIDE = 256  # scores that are looked at together before any is looked at by itself
 
 
-@njit(nogil=True, cache=True)
+@exact
 def _worse(score: float, code: int, than_score: float, than_code: int) -> bool:
     """Whether an entry ranks behind another."""
     return score < than_score or (score == than_score and code > than_code)
 
 
-@njit(nogil=True, cache=True)
+@exact
 def _sift_down(codes: Int32, scores: Float32, size: int) -> None:
     """Move the root down to where it belongs."""
     node = 0
@@ -37,7 +37,7 @@ def _sift_down(codes: Int32, scores: Float32, size: int) -> None:
         node = worst
 
 
-@njit(nogil=True, cache=True)
+@exact
 def _offer(code: int, score: float, codes: Int32, scores: Float32) -> None:
     """Put an entry in the heap if it is finite and better than the worst there."""
     if score < np.inf and _worse(scores[0], codes[0], score, code):
@@ -45,7 +45,7 @@ def _offer(code: int, score: float, codes: Int32, scores: Float32) -> None:
         _sift_down(codes, scores, len(codes))
 
 
-@njit(nogil=True, cache=True)
+@exact
 def _sort_heap(codes: Int32, scores: Float32) -> None:
     """Turn a heap into a list, best first."""
     for last in range(len(codes) - 1, 0, -1):
@@ -54,7 +54,7 @@ def _sort_heap(codes: Int32, scores: Float32) -> None:
         _sift_down(codes, scores, last)
 
 
-@njit(nogil=True, cache=True)
+@exact
 def _any_above(scores: Float32, bias: Float32, bar: float) -> bool:
     """Whether a score with its bias is above the bar.
 
@@ -66,7 +66,7 @@ def _any_above(scores: Float32, bias: Float32, bar: float) -> bool:
     return found != 0
 
 
-@njit(nogil=True, cache=True)
+@exact
 def _offer_all(
     row: Float32, low: int, bias: Float32, codes: Int32, scores: Float32
 ) -> None:
@@ -81,7 +81,7 @@ def _offer_all(
                 _offer(low + position, row[position] + bias[position], codes, scores)
 
 
-@njit(nogil=True, cache=True)
+@exact
 def offer_tile(
     tile: Float32,
     low: int,
@@ -104,14 +104,14 @@ def offer_tile(
         _offer_all(tile[r], low, bias, codes[r], scores[r])
 
 
-@njit(nogil=True, cache=True)
+@exact
 def sort_heaps(codes: Int32, scores: Float32) -> None:
     """Turn heaps into lists."""
     for r in range(len(codes)):
         _sort_heap(codes[r], scores[r])
 
 
-@njit(nogil=True, cache=True)
+@exact
 def fill_unseen(
     order: Int32, indptr: Int64, indices: Int32, is_seen: Any, codes: Int32
 ) -> None:
@@ -132,7 +132,7 @@ def fill_unseen(
         is_seen[own] = False
 
 
-@njit(nogil=True, cache=True)
+@exact
 def rank_cosines(
     low: int,
     high: int,
@@ -165,7 +165,7 @@ def rank_cosines(
         _sort_heap(codes[i], scores[i])
 
 
-@njit(nogil=True, cache=True)
+@exact
 def rank_linear(
     low: int,
     high: int,

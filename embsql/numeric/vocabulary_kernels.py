@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Int32, Int64
-from embsql.numeric.kernels import compiled, inlined, prefetch
+from embsql.numeric.compiler import compiled, inlined
+from embsql.numeric.vectors import prefetch
 
 BLOCK = 64  # texts whose slots are asked for before the first is looked at
 WORD = 8  # bytes

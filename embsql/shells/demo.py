@@ -49,13 +49,7 @@ SHOP: dict[str, Any] = {
     "weight_col": "quantity",
     "time_col": "ordered_at",
 }
-TOWERS: dict[str, Any] = {
-    **SHOP,
-    "algorithm": "two_tower",
-    "dim": 16,
-    "epochs": 4,
-    "progress": False,
-}
+TOWERS: dict[str, Any] = {**SHOP, "algorithm": "two_tower", "dim": 16, "epochs": 4}
 
 
 def run_demo(
@@ -84,7 +78,9 @@ def run_demo(
             write(
                 "Other columns? Say so: --user-col, --item-col, --weight-col, --time-col."
             )
-        trained = database.train("demo", evaluate=True, gate=False, **source)
+        trained = database.train(
+            "demo", evaluate=True, gate=False, progress=True, **source
+        )
         seconds = time.perf_counter() - begin
         done = "Unchanged, found" if trained.skipped else "Trained and measured"
         write(
@@ -92,7 +88,7 @@ def run_demo(
         )
         if data is None:
             with suppress(MissingExtra):  # the model for newcomers needs torch
-                train_towers(database, "demo_towers")
+                train_towers(database, "demo_towers", progress=True)
         _ask(database, write)
         write(
             files.read_sql(f"demo/next.{database.engine.name}.txt").replace(
@@ -147,7 +143,7 @@ def open_shop(database: Database) -> tuple[int, int]:
     return len(orders), len(items)
 
 
-def train_towers(database: Database, name: str) -> None:
+def train_towers(database: Database, name: str, *, progress: bool = False) -> None:
     """A small model of the shop that makes vectors of newcomers too.
 
     Raises MissingExtra before a run begins: a stranger's first look at the models shows none that
@@ -156,7 +152,7 @@ def train_towers(database: Database, name: str) -> None:
     if find_spec("torch") is None:
         raise MissingExtra(what=TOWERS["algorithm"], package="torch", extra="torch")
     features: dict[str, Any] = files.statements("demo/features.sql")
-    database.train(name, "shop_orders", **TOWERS, **features)
+    database.train(name, "shop_orders", progress=progress, **TOWERS, **features)
 
 
 def guess(columns: Iterable[str]) -> dict[str, Any]:

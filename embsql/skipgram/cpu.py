@@ -14,21 +14,16 @@ from numpy.typing import NDArray
 
 from embsql.data import Float32
 from embsql.numeric.linalg import MIN_WORK, Ranges, equal_ranges, parallel_map
+from embsql.numeric.vectors import LANES
 from embsql.run import Run
 from embsql.skipgram import kernels
 from embsql.skipgram.base import Block, LrSchedule, Settings, initial_squares
-from embsql.skipgram.kernels import (
-    MAX_SCORE,
-    STEPS_PER_UNIT,
-    AliasTable,
-    Curves,
-    Table,
-    Workspace,
-)
+from embsql.skipgram.kernels import MAX_SCORE, STEPS_PER_UNIT, Curves, Table, Workspace
+from embsql.skipgram.sampling import alias_table, windows
 
 # tokens between two exchanges, of all threads together: some ten milliseconds
 ROUND = 1 << 15
-NO_TIME = np.empty(0, np.float32)
+DRAWN = 1 << 13  # tokens for which windows and negatives are drawn at once
 
 
 class CpuTrainer:
@@ -65,52 +60,20 @@ class CpuTrainer:
     def learn(self, block: Block, schedule: LrSchedule) -> NDArray[np.float64]:
         """Train on a block, in rounds; the sum of losses and the number of pairs (2,)."""
         sums = np.zeros(2)
-        ranges = self._sequence_ranges(block)
-        longest = int(np.diff(block.indptr).max(initial=0))
+        ranges = _sequence_ranges(block, 0, len(block.indptr) - 1, self.share)
         threads = len(self.copies)
         for first in range(0, len(ranges), threads):
             round_ranges = ranges[first : first + threads]
             done = int(block.indptr[round_ranges[0][0]])
-            sums += self._round(block, round_ranges, longest, schedule.at(done))
+            sums += self._round(block, round_ranges, schedule.at(done))
         return sums
 
-    def _sequence_ranges(self, block: Block) -> Ranges:
-        """Ranges of sequences, each the work of a thread in a round."""
-        tokens = np.arange(0, block.indptr[-1] + self.share, self.share)
-        edges = np.unique(np.searchsorted(block.indptr, tokens))
-        n_sequences = len(block.indptr) - 1
-        return list(pairwise(np.minimum(edges, n_sequences).tolist()))
-
-    def _round(
-        self, block: Block, ranges: Ranges, longest: int, lr: float
-    ) -> NDArray[np.float64]:
+    def _round(self, block: Block, ranges: Ranges, lr: float) -> NDArray[np.float64]:
         """Let every thread train its copy on a range of the sequences, and average the copies."""
-        own = self.settings
-        scaled_lr = np.float32(lr * np.sqrt(own.dim))
-        step_settings = kernels.StepSettings(own.window, own.dynamic_window, scaled_lr)
-        learn = kernels.cbow if own.cbow else kernels.skipgram
-        time = NO_TIME if block.time is None else block.time
         seeds = self.seeds.integers(0, 2**64, len(ranges), np.uint64)  # (ranges,)
 
         def train_copy(k: int, _: int) -> NDArray[np.float64]:
-            work = self._work(longest, seeds[k : k + 1].copy())
-            low, high = ranges[k]
-            inputs, outputs = self.copies[k]
-            learn(
-                low,
-                high,
-                block.indptr,
-                block.token,
-                time,
-                self.keep,
-                self.negatives,
-                self.curves,
-                step_settings,
-                inputs,
-                outputs,
-                work,
-            )
-            return work.sums
+            return self._train(block, ranges[k], int(seeds[k]), self.copies[k], lr)
 
         copies = [(k, k + 1) for k in range(len(ranges))]
         sums = parallel_map(train_copy, copies, self.run)
@@ -119,6 +82,23 @@ class CpuTrainer:
         total: NDArray[np.float64] = np.sum(sums, axis=0)  # (2,)
         return total
 
+    def _train(
+        self,
+        block: Block,
+        sequences: tuple[int, int],
+        state: int,
+        tables: tuple[Table, Table],
+        lr: float,
+    ) -> NDArray[np.float64]:
+        """Train tables on a range of sequences; the sum of losses and the number of pairs (2,)."""
+        scaled_lr = np.float32(lr * np.sqrt(self.settings.dim))
+        learn = kernels.cbow if self.settings.cbow else kernels.skipgram
+        work = self._work()
+        for low, high in _sequence_ranges(block, *sequences, DRAWN):
+            drawn, state = windows(block, low, high, self.keep, self.settings, state)
+            learn(drawn, self.negatives, *tables, self.curves, scaled_lr, work)
+        return work.sums
+
     def _average(self) -> None:
         """Average the copies of each table."""
         for side, table in enumerate(self.tables):
@@ -126,7 +106,7 @@ class CpuTrainer:
 
     def _average_table(self, table: Table, copies: tuple[Table, ...]) -> None:
         def average_rows(low: int, high: int) -> None:
-            kernels.average_copies(low, high, table, copies)
+            average_copies(low, high, table, copies)
 
         parallel_map(average_rows, self._row_ranges(table), self.run)
 
@@ -136,23 +116,18 @@ class CpuTrainer:
         count = min(self.run.threads, 1 + n * f // MIN_WORK)
         return equal_ranges(n, count)
 
-    def _work(self, longest: int, state: NDArray[np.uint64]) -> Workspace:
+    def _work(self) -> Workspace:
         """Room for a thread to compute in."""
         contexts = 2 * self.settings.window
         targets = 1 + self.settings.negatives
         width = self.tables[0].vectors.shape[1]
         return Workspace(
-            kept=np.empty(longest, np.int32),
-            kept_time=np.empty(longest, np.float32),
-            context=np.empty(contexts, np.int32),
-            context_weight=np.empty(contexts, np.float32),
-            target=np.empty(targets, np.int32),
-            errors=np.empty((targets, contexts), np.float32),
-            error=np.empty(targets, np.float32),
-            input_gradient=np.empty(width, np.float32),
-            context_mean=np.empty(width, np.float32),
-            output_gradients=np.empty((targets, width), np.float32),
-            state=state,
+            target=np.empty((1, targets), np.int32),
+            context=np.empty((1, contexts), np.int32),
+            weight=np.empty((1, contexts), np.float32),
+            errors=np.empty((contexts, targets), np.float32),
+            errors_by_target=np.empty((targets, contexts), np.float32),
+            gradients=np.empty((targets + 2, width), np.float32),
             sums=np.zeros(2),
         )
 
@@ -165,18 +140,41 @@ class CpuTrainer:
         return np.ascontiguousarray(table.vectors[:, : self.settings.dim])
 
 
-def alias_table(probabilities: NDArray[np.float64]) -> AliasTable:
-    """The alias table of tokens with these probabilities (n,), which need not sum to 1."""
-    n = len(probabilities)
-    table = AliasTable(np.empty(n, np.float32), np.empty(n, np.int32))
-    scaled = probabilities / probabilities.mean()  # (n,)
-    kernels.build_alias_table(scaled, np.empty(n, np.int64), table)
-    return table
+def _sequence_ranges(block: Block, low: int, high: int, tokens: int) -> Ranges:
+    """Ranges that make up sequences low to high, of about so many tokens each."""
+    indptr = block.indptr[low : high + 1]  # (s + 1,)
+    starts = np.arange(indptr[0], indptr[-1] + tokens, tokens)
+    edges = low + np.unique(np.searchsorted(indptr, starts))
+    return list(pairwise(np.minimum(edges, high).tolist()))
+
+
+def average_copies(
+    low: int, high: int, table: Table, copies: tuple[Table, ...]
+) -> None:
+    """Set rows low..high of the table to the mean of its k copies, and the copies to it.
+
+    A copy counts by the squares of its new gradients: a row that one copy trained becomes that
+    copy's.
+    """
+    squares = np.stack([copy.squares[low:high] for copy in copies])  # (k, rows)
+    gained = squares - table.squares[low:high]  # (k, rows)
+    learned = np.flatnonzero(gained.any(0))  # (l,) rows that some copy trained
+    gained = gained[:, learned]  # (k, l)
+    share = gained / gained.sum(0)  # (k, l)
+    rows = low + learned  # (l,)
+    table.squares[rows] += (share * gained).sum(0)
+    mean = np.zeros((len(rows), table.vectors.shape[1]), np.float32)  # (l, f)
+    for part, copy in zip(share, copies, strict=True):
+        mean += part[:, None] * copy.vectors[rows]
+    table.vectors[rows] = mean
+    for copy in copies:
+        copy.vectors[rows] = mean
+        copy.squares[rows] = table.squares[rows]
 
 
 def _padded(vectors: Float32, squares: Float32) -> Table:
     """Vectors (n, dim) with columns of zeros up to whole registers, and squares (n,)."""
-    missing = -vectors.shape[1] % kernels.LANES
+    missing = -vectors.shape[1] % LANES
     return Table(np.pad(vectors, ((0, 0), (0, missing))), squares)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from embsql.data import CsrMatrix, Float32, Graph, Int32, Int64, Interactions, indptr_of
 from embsql.numeric.aggregate import by_pair
-from embsql.numeric.kernels import compiled, inlined
+from embsql.numeric.compiler import compiled, inlined
 from embsql.numeric.linalg import balanced_ranges, parallel_map
 from embsql.numeric.topk import cosine_neighbors
 from embsql.run import Run

@@ -8,26 +8,17 @@ beyond `dim` are zero and stay so.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Float32, Float64, Int32, Int64
-from embsql.numeric.kernels import compiled, inlined
+from embsql.numeric.compiler import compiled, merged
+from embsql.numeric.vectors import add_scaled, dot, dots, weighted_sum
 
-UInt64 = NDArray[np.uint64]
-
-LANES = 16  # floats in a vector register
 STEPS_PER_UNIT = 64  # entries of the tables of curves per unit of a score
 MAX_SCORE = 12  # a score beyond it counts as it
-
-
-class Table(NamedTuple):
-    """Vectors, and the sum of squared gradients of each, by which Adagrad shortens its steps."""
-
-    vectors: Float32  # (n, f)
-    squares: Float32  # (n,)
 
 
 class AliasTable(NamedTuple):
@@ -37,6 +28,24 @@ class AliasTable(NamedTuple):
     alias: Int32  # (n,)
 
 
+class Windows(NamedTuple):
+    """Tokens that subsampling kept, and what each of them meets."""
+
+    token: Int32  # (t,)
+    time: Float32  # (t,), or none where all is at once
+    first: Int64  # (t,) the window of token i is token[first[i]:last[i]], but i itself
+    last: Int64  # (t,)
+    number: Int64  # (t,) of random numbers that were drawn before its negatives
+    state: NDArray[np.uint64]  # (1,) that they all come from
+
+
+class Table(NamedTuple):
+    """Vectors, and the sum of squared gradients of each, by which Adagrad shortens its steps."""
+
+    vectors: Float32  # (n, f)
+    squares: Float32  # (n,)
+
+
 class Curves(NamedTuple):
     """The logistic function, and softplus log(1 + e^x), up to MAX_SCORE either way."""
 
@@ -44,61 +53,28 @@ class Curves(NamedTuple):
     softplus: Float32
 
 
-class StepSettings(NamedTuple):
-    """How to train."""
-
-    window: int
-    dynamic_window: bool
-    lr: np.float32
-
-
 class Workspace(NamedTuple):
-    """Room to compute in; targets t = 1 + negatives, contexts c = 2 window, longest sequence s."""
+    """Room to compute in; targets t = 1 + negatives, contexts c = 2 window."""
 
-    kept: Int32  # (s,) tokens that subsampling kept
-    kept_time: Float32  # (s,) their times
-    context: Int32  # (c,)
-    context_weight: Float32  # (c,)
-    target: Int32  # (t,) the center, then the negatives
-    errors: (
-        Float32  # (t, c) label less probability: how much each pair's score should rise
-    )
-    error: Float32  # (t,) the same of one context, or of the mean of all
-    input_gradient: Float32  # (f,)
-    context_mean: Float32  # (f,)
-    output_gradients: Float32  # (t, f)
-    state: UInt64  # (1,) of the random numbers
+    target: Int32  # (1, t) the center, then the negatives
+    context: Int32  # (1, c)
+    weight: Float32  # (1, c) of the contexts
+    # (c, t) label less probability: how much each pair's score should rise
+    errors: Float32
+    errors_by_target: Float32  # (t, c) the same
+    # (t + 2, f) of the targets, of an input, and for cbow the mean of the contexts
+    gradients: Float32
     sums: Float64  # (2,) loss and number of pairs
 
 
-# --- random numbers ------------------------------------------------------------------------------
-
-
-@inlined
-def _random(state: UInt64) -> Any:
-    """The next 64 random bits: splitmix64 (Steele, Lea and Flood, 2014)."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    z = state[0]
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@inlined
-def _below(bits: Any, n: int) -> Any:
-    """A number below n, from the upper half of random bits."""
-    return np.int64(((bits >> np.uint64(32)) * np.uint64(n)) >> np.uint64(32))
-
-
-@inlined
-def _unit(bits: Any) -> np.float32:
-    """A number in [0, 1), from the lower 24 of random bits."""
-    return np.float32(np.int64(bits & np.uint64(0xFFFFFF))) * np.float32(1 / 0x1000000)
+# --- drawing -------------------------------------------------------------------------------------
 
 
 @compiled
-def build_alias_table(scaled: Float64, stack: Int64, table: AliasTable) -> None:
-    """Fill a table for probabilities (n,) that are scaled to a mean of 1, and used up (Vose, 1991).
+def fill_alias_table(
+    scaled: Float64, stack: Int64, probability: Float32, alias: Int32
+) -> None:
+    """Fill an alias table for probabilities (n,) of mean 1, which are used up (Vose, 1991).
 
     On the stack (n,) those below 1 grow from the left, the others from the right.
     """
@@ -106,8 +82,8 @@ def build_alias_table(scaled: Float64, stack: Int64, table: AliasTable) -> None:
     small = 0
     large = n
     for i in range(n):
-        table.probability[i] = 1
-        table.alias[i] = i
+        probability[i] = 1
+        alias[i] = i
         if scaled[i] < 1:
             stack[small] = i
             small += 1
@@ -118,8 +94,8 @@ def build_alias_table(scaled: Float64, stack: Int64, table: AliasTable) -> None:
         small -= 1
         taker = stack[small]
         giver = stack[large]
-        table.probability[taker] = scaled[taker]
-        table.alias[taker] = giver
+        probability[taker] = scaled[taker]
+        alias[taker] = giver
         scaled[giver] -= 1 - scaled[taker]
         if scaled[giver] < 1:
             stack[small] = giver
@@ -127,350 +103,200 @@ def build_alias_table(scaled: Float64, stack: Int64, table: AliasTable) -> None:
             large += 1
 
 
-@inlined
-def _draw(negatives: AliasTable, state: UInt64) -> Any:
-    """A random token."""
-    bits = _random(state)
-    token = _below(bits, len(negatives.probability))
-    return (
-        token if _unit(bits) < negatives.probability[token] else negatives.alias[token]
-    )
-
-
 @compiled
-def draws(negatives: AliasTable, state: UInt64, out: Int32) -> None:
-    """Random tokens (m,)."""
-    for k in range(len(out)):
-        out[k] = _draw(negatives, state)
-
-
-# --- vectors -------------------------------------------------------------------------------------
-
-
-@inlined
-def _dots(table: Float32, rows: Int32, n: int, vector: Float32, out: Float32) -> None:
-    """Products of rows[:n] of a table with a vector (f,): out[:n].
-
-    Six at a time share its reading, or two.
-    """
-    k = 0
-    while k + 6 <= n:
-        a = rows[k]
-        b = rows[k + 1]
-        c = rows[k + 2]
-        d = rows[k + 3]
-        e = rows[k + 4]
-        f = rows[k + 5]
-        u = v = w = x = y = z = np.float32(0)
-        for j in range(len(vector)):
-            u += table[a, j] * vector[j]
-            v += table[b, j] * vector[j]
-            w += table[c, j] * vector[j]
-            x += table[d, j] * vector[j]
-            y += table[e, j] * vector[j]
-            z += table[f, j] * vector[j]
-        out[k] = u
-        out[k + 1] = v
-        out[k + 2] = w
-        out[k + 3] = x
-        out[k + 4] = y
-        out[k + 5] = z
-        k += 6
-    while k + 2 <= n:
-        a = rows[k]
-        b = rows[k + 1]
-        x = y = np.float32(0)
-        for j in range(len(vector)):
-            x += table[a, j] * vector[j]
-            y += table[b, j] * vector[j]
-        out[k] = x
-        out[k + 1] = y
-        k += 2
-    if k < n:
-        a = rows[k]
-        x = np.float32(0)
-        for j in range(len(vector)):
-            x += table[a, j] * vector[j]
-        out[k] = x
-
-
-@inlined
-def _weighted_sum(
-    table: Float32, rows: Int32, n: int, weight: Float32, out: Float32
+def subsample(
+    indptr: Int64,
+    token: Int32,
+    keep: Float32,
+    own: int,
+    state: np.uint64,
+    is_kept: NDArray[np.bool_],
 ) -> None:
-    """Weighted sum of rows[:n] of a table: out (f,); six at a time share a store, or two."""
-    for j in range(len(out)):
-        out[j] = 0
-    k = 0
-    while k + 6 <= n:
-        a = rows[k]
-        b = rows[k + 1]
-        c = rows[k + 2]
-        d = rows[k + 3]
-        e = rows[k + 4]
-        f = rows[k + 5]
-        u = weight[k]
-        v = weight[k + 1]
-        w = weight[k + 2]
-        x = weight[k + 3]
-        y = weight[k + 4]
-        z = weight[k + 5]
-        for j in range(len(out)):
-            out[j] += (
-                u * table[a, j]
-                + v * table[b, j]
-                + w * table[c, j]
-                + x * table[d, j]
-                + y * table[e, j]
-                + z * table[f, j]
-            )
-        k += 6
-    while k + 2 <= n:
-        a = rows[k]
-        b = rows[k + 1]
-        x = weight[k]
-        y = weight[k + 1]
-        for j in range(len(out)):
-            out[j] += x * table[a, j] + y * table[b, j]
-        k += 2
-    if k < n:
-        a = rows[k]
-        x = weight[k]
-        for j in range(len(out)):
-            out[j] += x * table[a, j]
+    """Draw which tokens are kept; after a sequence each of those takes `own` draws more."""
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    for s in range(len(indptr) - 1):
+        n = 0
+        for k in range(indptr[s], indptr[s + 1]):
+            state += golden
+            z = state  # SplitMix64, see sampling.random_bits
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            z ^= z >> np.uint64(31)
+            unit = np.float32(np.int64(z & np.uint64(0xFFFFFF)))
+            is_kept[k] = unit * np.float32(1 / 0x1000000) < keep[token[k]]
+            n += is_kept[k]
+        state += golden * np.uint64(n * own)
 
 
-@inlined
-def _adagrad(
-    table: Table, row: int, gradient: Float32, scale: np.float32, lr: np.float32
+@merged
+def draw_targets(
+    i: int, windows: Windows, negatives: AliasTable, target: Int32
 ) -> None:
-    """Move a row by scale * gradient (f,), shortened by Adagrad: one rate for a whole row."""
-    total = np.float32(0)
-    for j in range(len(gradient)):
-        total += gradient[j] * gradient[j]
-    square = table.squares[row] + total * scale * scale
-    table.squares[row] = square
-    rate = scale * lr / np.sqrt(square)
-    for j in range(len(gradient)):
-        table.vectors[row, j] += rate * gradient[j]
+    """Fill target (1, t): token i, and what SplitMix64 draws from its number on."""
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    state = windows.state[0] + golden * np.uint64(windows.number[i])
+    n = np.uint64(len(negatives.probability))
+    target[0, 0] = windows.token[i]
+    for b in range(1, target.shape[1]):
+        state += golden
+        z = state  # as sampling.random_bits
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+        token = np.int64(((z >> np.uint64(32)) * n) >> np.uint64(32))
+        unit = np.float32(np.int64(z & np.uint64(0xFFFFFF))) * np.float32(1 / 0x1000000)
+        if unit >= negatives.probability[token]:
+            token = np.int64(negatives.alias[token])
+        target[0, b] = token
 
 
 # --- training ------------------------------------------------------------------------------------
 
 
-@inlined
-def _errors_and_loss(
-    score: Float32, work: Workspace, curves: Curves, weight: np.float32
-) -> None:
-    """Turn scores (t,) of the targets into errors, label less probability, times weight.
+@merged
+def _find_context(i: int, windows: Windows, work: Workspace) -> int:
+    """The tokens of the window of token i and their weights; how many there are."""
+    c = 0
+    for j in range(windows.first[i], windows.last[i]):
+        if j != i:
+            work.context[0, c] = windows.token[j]
+            work.weight[0, c] = 1
+            if len(windows.time):
+                apart = abs(windows.time[i] - windows.time[j])
+                work.weight[0, c] = np.exp2(-apart)
+            c += 1
+    return c
 
-    The first has the label 1, the others 0. The loss is added to the sums.
+
+@merged
+def _to_errors(a: int, curves: Curves, weight: np.float32, work: Workspace) -> None:
+    """Turn scores errors[a] (t,) into label less probability, times weight.
+
+    The first target has the label 1, the others 0. The loss is added to the sums.
     """
-    for b in range(len(score)):
-        x = min(max(score[b], np.float32(-MAX_SCORE)), np.float32(MAX_SCORE))
-        entry = np.int64((x + np.float32(MAX_SCORE)) * np.float32(STEPS_PER_UNIT))
+    last = len(curves.softplus) - 1
+    for b in range(work.target.shape[1]):
+        x = (work.errors[a, b] + np.float32(MAX_SCORE)) * np.float32(STEPS_PER_UNIT)
+        entry = np.int64(min(max(x, np.float32(0)), np.float32(last)))
+        error = np.float32(0)  # of a negative that is the center itself
         if b == 0:
-            score[b] = weight * (np.float32(1) - curves.logistic[entry])
-            work.sums[0] += weight * curves.softplus[len(curves.softplus) - 1 - entry]
-        elif work.target[b] != work.target[0]:
-            score[b] = -weight * curves.logistic[entry]
+            error = weight * (np.float32(1) - curves.logistic[entry])
+            work.sums[0] += weight * curves.softplus[last - entry]
+        elif work.target[0, b] != work.target[0, 0]:
+            error = -weight * curves.logistic[entry]
             work.sums[0] += weight * curves.softplus[entry]
-        else:  # a negative that is the center itself
-            score[b] = 0
+        work.errors[a, b] = error
+        work.errors_by_target[b, a] = error
     work.sums[1] += weight
 
 
-@inlined
-def _skipgram(
-    c: int,
-    inputs: Table,
-    outputs: Table,
-    curves: Curves,
-    work: Workspace,
+@merged
+def _adagrad(
+    table: Table,
+    row: int,
+    gradients: Float32,
+    k: int,
+    scale: np.float32,
     lr: np.float32,
 ) -> None:
-    """One step: each of c contexts should tell the center from its negatives."""
-    targets = len(work.target)
-    error = work.error
-    for a in range(c):
-        _dots(
-            outputs.vectors,
-            work.target,
-            targets,
-            inputs.vectors[work.context[a]],
-            error,
-        )
-        _errors_and_loss(error, work, curves, work.context_weight[a])
-        for b in range(targets):
-            work.errors[b, a] = error[b]
-    for b in range(targets):
-        gradient = work.output_gradients[b]
-        _weighted_sum(inputs.vectors, work.context, c, work.errors[b], gradient)
-    for a in range(c):
-        for b in range(targets):
-            error[b] = work.errors[b, a]
-        _weighted_sum(outputs.vectors, work.target, targets, error, work.input_gradient)
-        _adagrad(inputs, work.context[a], work.input_gradient, np.float32(1), lr)
-    for b in range(targets):
-        _adagrad(outputs, work.target[b], work.output_gradients[b], np.float32(1), lr)
-
-
-@inlined
-def _cbow(
-    c: int,
-    inputs: Table,
-    outputs: Table,
-    curves: Curves,
-    work: Workspace,
-    lr: np.float32,
-) -> None:
-    """One step: the mean of c contexts should tell the center from its negatives."""
-    targets = len(work.target)
-    total = np.float32(0)
-    for a in range(c):
-        total += work.context_weight[a]
-    if total == 0:  # all of them too long ago
-        return
-    for a in range(c):
-        work.context_weight[a] /= total
-    mean = work.context_mean
-    error = work.error
-    _weighted_sum(inputs.vectors, work.context, c, work.context_weight, mean)
-    _dots(outputs.vectors, work.target, targets, mean, error)
-    _errors_and_loss(error, work, curves, total / np.float32(c))
-    _weighted_sum(outputs.vectors, work.target, targets, error, work.input_gradient)
-    for b in range(targets):
-        _adagrad(outputs, work.target[b], mean, error[b], lr)
-    for a in range(c):
-        _adagrad(
-            inputs, work.context[a], work.input_gradient, work.context_weight[a], lr
-        )
-
-
-@inlined
-def _subsample(
-    low: int, high: int, token: Int32, time: Float32, keep: Float32, work: Workspace
-) -> int:
-    """Copy the tokens low..high that subsampling keeps; returns how many.
-
-    No `keep` keeps all, no `time` is all at once.
-    """
-    n = 0
-    for k in range(low, high):
-        if len(keep) == 0 or _unit(_random(work.state)) < keep[token[k]]:
-            work.kept[n] = token[k]
-            if len(time) > 0:
-                work.kept_time[n] = time[k]
-            n += 1
-    return n
-
-
-@inlined
-def _sample_window(
-    i: int,
-    n: int,
-    timed: bool,
-    negatives: AliasTable,
-    settings: StepSettings,
-    work: Workspace,
-) -> int:
-    """Find the contexts of position i of n kept tokens, their weights, and the targets.
-
-    Returns how many contexts.
-    """
-    reach = settings.window
-    if settings.dynamic_window:
-        reach = 1 + _below(_random(work.state), settings.window)
-    c = 0
-    for j in range(max(0, i - reach), min(n, i + reach + 1)):
-        if j != i:
-            work.context[c] = work.kept[j]
-            work.context_weight[c] = np.float32(1)
-            if timed:
-                apart = abs(work.kept_time[i] - work.kept_time[j])
-                work.context_weight[c] = np.exp2(-apart)
-            c += 1
-    work.target[0] = work.kept[i]
-    for k in range(1, len(work.target)):
-        work.target[k] = _draw(negatives, work.state)
-    return c
+    """Move a row by scale * gradients[k], shortened by Adagrad: one rate for a whole row."""
+    square = table.squares[row] + dot(gradients, k, gradients, k) * scale * scale
+    table.squares[row] = square
+    add_scaled(table.vectors, row, scale * lr / np.sqrt(square), gradients, k)
 
 
 @compiled
 def skipgram(
-    low: int,
-    high: int,
-    indptr: Int64,
-    token: Int32,
-    time: Float32,
-    keep: Float32,
+    windows: Windows,
     negatives: AliasTable,
-    curves: Curves,
-    settings: StepSettings,
     inputs: Table,
     outputs: Table,
+    curves: Curves,
+    lr: np.float32,
     work: Workspace,
 ) -> None:
-    """Train on sequences low..high, one step for each of their tokens; adds to the sums."""
-    for s in range(low, high):
-        n = _subsample(indptr[s], indptr[s + 1], token, time, keep, work)
-        for i in range(n):
-            c = _sample_window(i, n, len(time) > 0, negatives, settings, work)
-            if c > 0:
-                _skipgram(c, inputs, outputs, curves, work, settings.lr)
+    """One step for each window: each of its contexts should tell the center from its negatives."""
+    targets = work.target.shape[1]
+    for i in range(len(windows.token)):
+        c = _find_context(i, windows, work)
+        draw_targets(i, windows, negatives, work.target)
+        for a in range(c):
+            row = work.context[0, a]
+            dots(work.errors, a, outputs.vectors, work.target, 0, inputs.vectors, row)
+            _to_errors(a, curves, work.weight[0, a], work)
+        for b in range(targets if c else 0):
+            weighted_sum(
+                work.gradients,
+                b,
+                inputs.vectors,
+                work.context,
+                0,
+                c,
+                work.errors_by_target,
+                b,
+            )
+        for a in range(c):
+            weighted_sum(
+                work.gradients,
+                targets,
+                outputs.vectors,
+                work.target,
+                0,
+                targets,
+                work.errors,
+                a,
+            )
+            row = work.context[0, a]
+            _adagrad(inputs, row, work.gradients, targets, np.float32(1), lr)
+        for b in range(targets if c else 0):
+            row = work.target[0, b]
+            _adagrad(outputs, row, work.gradients, b, np.float32(1), lr)
 
 
 @compiled
 def cbow(
-    low: int,
-    high: int,
-    indptr: Int64,
-    token: Int32,
-    time: Float32,
-    keep: Float32,
+    windows: Windows,
     negatives: AliasTable,
-    curves: Curves,
-    settings: StepSettings,
     inputs: Table,
     outputs: Table,
+    curves: Curves,
+    lr: np.float32,
     work: Workspace,
 ) -> None:
-    """The same for CBOW: a function of its own, as compiling costs seconds and few want both."""
-    for s in range(low, high):
-        n = _subsample(indptr[s], indptr[s + 1], token, time, keep, work)
-        for i in range(n):
-            c = _sample_window(i, n, len(time) > 0, negatives, settings, work)
-            if c > 0:
-                _cbow(c, inputs, outputs, curves, work, settings.lr)
+    """One step for each window: the mean of its contexts should tell the center.
 
-
-@compiled
-def average_copies(
-    low: int, high: int, table: Table, copies: tuple[Table, ...]
-) -> None:
-    """Set rows low..high of the table to the mean of its copies, and the copies to it.
-
-    A copy counts by the squares of its new gradients: a row that one copy trained becomes that
-    copy's.
+    It is a function of its own, as compiling costs seconds and few want both.
     """
-    for row in range(low, high):
-        previous = table.squares[row]
-        gained = np.float32(0)
-        gained_squared = np.float32(0)
-        for k in range(len(copies)):
-            own = copies[k].squares[row] - previous
-            gained += own
-            gained_squared += own * own
-        if gained == 0:  # no copy trained it
+    targets = work.target.shape[1]
+    mean = targets + 1
+    for i in range(len(windows.token)):
+        c = _find_context(i, windows, work)
+        draw_targets(i, windows, negatives, work.target)
+        total = np.float32(0)
+        for a in range(c):
+            total += work.weight[0, a]
+        if total == 0:  # no context, or all of it too long ago
             continue
-        for j in range(table.vectors.shape[1]):
-            mean = np.float32(0)
-            for k in range(len(copies)):
-                share = (copies[k].squares[row] - previous) / gained
-                mean += share * copies[k].vectors[row, j]
-            table.vectors[row, j] = mean
-        table.squares[row] += gained_squared / gained
-        for k in range(len(copies)):
-            copies[k].squares[row] = table.squares[row]
-            for j in range(table.vectors.shape[1]):
-                copies[k].vectors[row, j] = table.vectors[row, j]
+        for a in range(c):
+            work.weight[0, a] /= total
+        weighted_sum(
+            work.gradients, mean, inputs.vectors, work.context, 0, c, work.weight, 0
+        )
+        dots(work.errors, 0, outputs.vectors, work.target, 0, work.gradients, mean)
+        _to_errors(0, curves, total / np.float32(c), work)
+        weighted_sum(
+            work.gradients,
+            targets,
+            outputs.vectors,
+            work.target,
+            0,
+            targets,
+            work.errors,
+            0,
+        )
+        for b in range(targets):
+            row = work.target[0, b]
+            _adagrad(outputs, row, work.gradients, mean, work.errors[0, b], lr)
+        for a in range(c):
+            row = work.context[0, a]
+            _adagrad(inputs, row, work.gradients, targets, work.weight[0, a], lr)

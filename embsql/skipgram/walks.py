@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, Float64, Int32, Int64
-from embsql.numeric.kernels import FLOATS_PER_CACHE_LINE, compiled, inlined, prefetch
+from embsql.numeric.compiler import compiled, inlined
 from embsql.numeric.linalg import equal_ranges, parallel_map
+from embsql.numeric.vectors import prefetch
 from embsql.run import Run
 from embsql.skipgram.base import Block
 
 UInt32 = NDArray[np.uint32]
 UInt64 = NDArray[np.uint64]
 
+INTS_PER_CACHE_LINE = 16
 BLOCK_TOKENS = 1 << 20  # at most: 4 MB, some hundredths of a second
 MIN_TOKENS_PER_THREAD = 1 << 14  # for which a thread is worth its start
 RANGES_PER_THREAD = 8
@@ -40,7 +42,7 @@ S11, S27, S30, S31, S32 = (np.uint64(n) for n in (11, 27, 30, 31, 32))  # shifts
 LOW_HALF = np.uint64(0xFFFFFFFF)
 UNIT = 2.0**-53  # the step between random numbers
 # neighbors that are fetched before one is looked up among them
-PREFETCH_NEIGHBORS = 8 * FLOATS_PER_CACHE_LINE
+PREFETCH_NEIGHBORS = 8 * INTS_PER_CACHE_LINE
 OWN, OTHER, KEEP = 0, 1, 2  # columns of the alias table
 
 
@@ -355,7 +357,7 @@ def _prefetch_row(g: GraphArrays, t: int) -> None:
     if high - low > PREFETCH_NEIGHBORS:
         low = (low + high) // 2
         high = low + 1
-    for e in range(low, high, FLOATS_PER_CACHE_LINE):
+    for e in range(low, high, INTS_PER_CACHE_LINE):
         prefetch(g.indices, e, 0)
 
 

@@ -332,6 +332,19 @@ BEGIN
 END
 $embsql$;
 
+-- Which phase a run is in that is trained, and what each has taken. It never waits: who forgets a person may hold the
+-- run, and a trainer that waits shows no signs of life.
+CREATE OR REPLACE FUNCTION embsql.log_phase(run bigint, phase text, phase_seconds text) RETURNS SETOF boolean
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+UPDATE embsql.runs AS r
+SET phase = log_phase.phase, phase_seconds = log_phase.phase_seconds
+WHERE embsql.trains(run) AND r.run_id = (
+    SELECT known.run_id FROM embsql.runs AS known WHERE known.run_id = run FOR UPDATE SKIP LOCKED
+)
+RETURNING TRUE
+$embsql$;
+
 -- Moves what is live, if nobody moved it meanwhile: who decides to any run, who trains to the run that he has finished.
 CREATE OR REPLACE FUNCTION embsql.point(model text, live bigint, earlier bigint[], expected bigint) RETURNS SETOF boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT

@@ -19,9 +19,8 @@ from embsql.data import Embeddings, Events, Interactions
 from embsql.errors import BadOption
 from embsql.features.time import DAY
 from embsql.run import Run
-from embsql.skipgram import kernels
+from embsql.skipgram import kernels, sampling
 from embsql.skipgram.base import Block, Settings
-from embsql.skipgram.cpu import alias_table
 from embsql.skipgram.ppmi import cooccurrences, shifted_ppmi
 from embsql.skipgram.train import (
     keep_probabilities,
@@ -216,12 +215,23 @@ def test_a_step_is_the_gradient(cbow: bool) -> None:
     assert not outputs[2].any()
 
 
+ONE = sampling.Windows(
+    token=np.zeros(1, np.int32),
+    time=sampling.NO_TIME,
+    first=np.zeros(1, np.int64),
+    last=np.ones(1, np.int64),
+    number=np.zeros(1, np.int64),
+    state=np.full(1, 7, np.uint64),
+)
+
+
 def test_negatives_are_drawn_as_often_as_it_should() -> None:
     counts = np.array([100, 50, 0, 10, 1, 1000])
     for exponent in (0.75, 0.0, -0.5, 1.0):
         probabilities = negative_probabilities(counts, exponent)
-        drawn = np.empty(400_000, np.int32)
-        kernels.draws(alias_table(probabilities), np.array([7], np.uint64), drawn)
+        target = np.empty((1, 400_001), np.int32)
+        kernels.draw_targets(0, ONE, sampling.alias_table(probabilities), target)
+        drawn = target[0, 1:]
         share = np.bincount(drawn, minlength=6) / len(drawn)
         expected = np.where(counts > 0, np.maximum(counts, 1.0) ** exponent, 0)
         np.testing.assert_allclose(share, expected / expected.sum(), atol=0.004)

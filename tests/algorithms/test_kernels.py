@@ -12,11 +12,14 @@ import pytest
 
 from embsql.data import CsrMatrix
 from embsql.numeric import kmeans
+from embsql.numeric import vectors as vector_code
+from embsql.numeric.compiler import compiled
 from embsql.numeric.linalg import multiply
+from embsql.numeric.plain import compiled_loops_only
 from embsql.run import Run
-from embsql.skipgram import kernels, walks
+from embsql.skipgram import sampling, walks
 from embsql.skipgram.base import Block, LrSchedule, Settings, initial_squares
-from embsql.skipgram.cpu import CpuTrainer, alias_table
+from embsql.skipgram.cpu import CpuTrainer, average_copies
 from embsql.skipgram.kernels import Table
 from tests.conftest import ROOT
 
@@ -35,6 +38,39 @@ def test_a_sparse_matrix_times_a_table(threads: int) -> None:
     table = rng.standard_normal((30, 7)).astype(np.float32)
     found = multiply(matrix, table, Run(threads=threads))
     np.testing.assert_allclose(found, dense @ table, atol=1e-5)
+    with compiled_loops_only():
+        found = multiply(matrix, table, Run(threads=threads))
+    np.testing.assert_allclose(found, dense @ table, atol=1e-5)
+
+
+@compiled
+def use_vectors(out, table, rows, b, weight):
+    vector_code.prefetch(table, 1, 2)
+    vector_code.prefetch_row(table, 1)
+    vector_code.dots(out, 0, table, rows, 1, b, 2)
+    vector_code.weighted_sum(b, 0, table, rows, 1, 5, weight, 0)
+    vector_code.add_scaled(b, 1, 2.0, table, 3)
+    vector_code.add_scaled_squares(b, 3, 2.0, table, 3)
+    return vector_code.dot(table, 1, b, 2)
+
+
+@pytest.mark.parametrize("width", [64, 50, 7])
+def test_rows_are_added_and_multiplied(width: int) -> None:
+    """Vectors, and what is left of a row; rows by the group, and those that are left."""
+    rng = np.random.default_rng(2)
+    table = rng.standard_normal((9, width)).astype(np.float32)
+    before = rng.standard_normal((4, width)).astype(np.float32)
+    weight = rng.standard_normal((1, 8)).astype(np.float32)
+    rows = rng.integers(0, 9, (2, 8)).astype(np.int32)
+    out, b = np.zeros((1, 8), np.float32), before.copy()
+    product = use_vectors(out, table, rows, b, weight)
+    wanted = before.copy()
+    wanted[0] = weight[0, :5] @ table[rows[1, :5]]
+    wanted[1] += 2 * table[3]
+    wanted[3] += 2 * table[3] ** 2
+    np.testing.assert_allclose(b, wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(out[0], table[rows[1]] @ before[2], rtol=1e-4, atol=1e-5)
+    assert product == pytest.approx(table[1] @ before[2], rel=1e-4, abs=1e-5)
 
 
 def test_squared_distances_with_a_candidate() -> None:
@@ -65,10 +101,12 @@ def splitmix64(seed: int, n: int) -> list[int]:
 
 @pytest.mark.parametrize("seed", [0, 12345, 2**64 - 1])
 def test_both_draw_from_splitmix64(seed: int) -> None:
-    one, two = np.array([seed], np.uint64), np.array([seed], np.uint64)
+    state = np.array([seed], np.uint64)
     wanted = splitmix64(seed, 5)
-    assert [int(kernels._random(one)) for _ in range(5)] == wanted
-    assert [int(walks._draw(two, 0)) for _ in range(5)] == wanted
+    assert sampling.random_bits(seed, np.arange(5)).tolist() == wanted
+    later = sampling.advanced(seed, 2)
+    assert sampling.random_bits(later, np.arange(3)).tolist() == wanted[2:]
+    assert [int(walks._draw(state, 0)) for _ in range(5)] == wanted
     assert splitmix64(0, 1) == [0xE220A8397B1DCDAF]  # as its authors print it
 
 
@@ -140,6 +178,14 @@ def cbow_step(
     return float(loss(scores, target) * counts)
 
 
+def drawn(table, state: int, n: int) -> np.ndarray:
+    """Random tokens (n,)."""
+    bits = np.array(splitmix64(state, n), np.uint64)
+    token = [int(z >> 32) * len(table.alias) >> 32 for z in bits.tolist()]
+    stays = (bits & np.uint64(0xFFFFFF)) / 2**24 < table.probability[token]
+    return np.where(stays, token, table.alias[token])
+
+
 @pytest.mark.parametrize("step", [skipgram_step, cbow_step])
 @pytest.mark.parametrize("timed", [False, True])
 def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
@@ -167,10 +213,10 @@ def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
         Block(indptr, token, time if timed else None), LrSchedule(LR, 10**12)
     )
 
-    state = np.random.default_rng(3).integers(0, 2**64, 1, np.uint64)
-    drawn = np.empty(20 * NEGATIVES, np.int32)  # for the token without context, too
-    kernels.draws(alias_table(chances), state, drawn)
-    negatives = drawn.reshape(20, NEGATIVES)
+    state = int(np.random.default_rng(3).integers(0, 2**64, 1, np.uint64)[0])
+    # for the token without context, too
+    negatives = drawn(sampling.alias_table(chances), state, 20 * NEGATIVES)
+    negatives = negatives.reshape(20, NEGATIVES)
     inputs = Table(vectors.astype(np.float64), np.full(N, float(DIM)))
     outputs = Table(np.zeros((N, DIM)), np.full(N, float(DIM)))
     total, pairs = 0.0, 0.0
@@ -212,7 +258,7 @@ def test_copies_are_averaged_by_what_they_learned() -> None:
     )
     before = Table(table.vectors.copy(), table.squares.copy())
     vectors = np.stack([copy.vectors for copy in copies])
-    kernels.average_copies(0, 6, table, copies)
+    average_copies(0, 6, table, copies)
     share = gained[:, 1:] / gained[:, 1:].sum(0)  # (3, 5)
     mean = (share[:, :, None] * vectors[:, 1:]).sum(0)
     np.testing.assert_allclose(table.vectors[1:], mean, rtol=1e-4, atol=1e-5)
@@ -229,7 +275,7 @@ def test_copies_are_averaged_by_what_they_learned() -> None:
 MODULE = """
 from typing import NamedTuple
 import numpy as np
-from embsql.numeric.kernels import compiled
+from embsql.numeric.compiler import compiled
 
 class Table(NamedTuple):
     column: np.ndarray

@@ -516,7 +516,11 @@ def test_a_lease_is_its_holders(house: House) -> None:
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             house.run("eve", f"SELECT embsql.{call}", run)
-    for call in ("release_lease('held', 'o')", "beat_lease('held', 'o')"):
+    for call in (
+        "release_lease('held', 'o')",
+        "beat_lease('held', 'o')",
+        f"log_phase({run}, 'training', '')",
+    ):
         assert house.run("eve", f"SELECT embsql.{call}") == []
     assert (
         house.run("eve", 'SELECT embsql.note_run(%s, \'{"status": "failed"}\')', run)

@@ -163,6 +163,8 @@ class Run:
     findings: list[tuple[str, str, int, str | None, str | None]] = field(
         default_factory=list
     )
+    phase: str | None = None
+    phase_seconds: str | None = None
     trials: list[tuple[int, str, str, float | None, float, str, str | None]] = field(
         default_factory=list
     )

@@ -238,6 +238,8 @@ def _unfinished(rng: Random, made: World, name: str, status: str) -> None:
         {},
         [],
         started_at=EPOCH + timedelta(minutes=run_id),
+        phase="compiling",
+        phase_seconds="reading 0.4",
     )
     if status != "training":
         run.error = "it's gone"

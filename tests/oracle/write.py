@@ -111,7 +111,7 @@ def _run(database: embsql.Database, run: Run) -> None:
         database,
         "runs",
         "run_id model_name algorithm params source_sql seed dim similarity status users items "
-        "error versions started_at finished_at",
+        "error versions started_at finished_at phase phase_seconds",
         [
             (
                 run.run_id,
@@ -128,6 +128,8 @@ def _run(database: embsql.Database, run: Run) -> None:
                 "{}",
                 run.started_at,
                 run.finished_at,
+                run.phase,
+                run.phase_seconds,
             )
         ],
     )

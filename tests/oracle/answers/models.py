@@ -63,6 +63,8 @@ def runs(world: World, model: str) -> Listed:
                 run.started_at,
                 run.finished_at,
                 run.error,
+                run.phase if run.status == "training" else None,
+                run.phase_seconds,
             )
         )
     return Listed(rows)

@@ -1,0 +1,307 @@
+"""Sums and products of rows of tables, as vector instructions for LLVM.
+
+A loop that LLVM has to turn into vector instructions by itself takes it most of the time of
+compiling; these are such instructions from the start (docs/decisions/0025). A table is (m, f) of
+float32, C-contiguous; rows are given by table and number, as a view of a row costs more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from llvmlite import ir  # type: ignore[import-untyped]  # publishes no types
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+LANES = 16  # floats in a vector
+GROUP = 6  # rows whose products with a vector share the reading of it
+# sums may be reordered; see compiler.FAST
+FLAGS = ("reassoc", "contract", "arcp", "nsz")
+FLOAT = ir.FloatType()
+VECTOR = ir.VectorType(FLOAT, LANES)
+BYTES = ir.IntType(8).as_pointer()
+INT32 = ir.IntType(32)
+
+
+class Code:
+    """The instructions of one call, in the function that makes it."""
+
+    def __init__(self, context: Any, builder: Any, signature: Any, values: Any) -> None:
+        self.context, self.builder = context, builder
+        self.types, self.values = signature.args, values
+
+    def integer(self, n: int) -> Any:
+        """Argument n as an index."""
+        return self.context.cast(
+            self.builder, self.values[n], self.types[n], types.intp
+        )
+
+    def number(self, n: int) -> Any:
+        """Argument n as float32."""
+        return self.context.cast(
+            self.builder, self.values[n], self.types[n], types.float32
+        )
+
+    def shape(self, n: int, axis: int) -> Any:
+        """How long the array of argument n is along an axis."""
+        array = make_array(self.types[n])(self.context, self.builder, self.values[n])
+        return self.builder.extract_value(array.shape, axis)
+
+    def pointer(self, n: int, row: Any, column: Any = 0) -> Any:
+        """Where an entry of the table of argument n is."""
+        array = make_array(self.types[n])(self.context, self.builder, self.values[n])
+        column = _index(column) if isinstance(column, int) else column
+        return cgutils.get_item_pointer(
+            self.context, self.builder, self.types[n], array, [row, column]
+        )
+
+    def row(self, n: int) -> Any:
+        """Where the row begins that arguments n and n + 1 are the table and the number of."""
+        return self.pointer(n, self.integer(n + 1))
+
+    def named_row(self, table: int, names: int, i: Any, column: Any) -> Any:
+        """Where that row of a table begins which names[i, column] is the number of."""
+        number = self.builder.load(self.pointer(names, i, column))
+        kind = self.types[names].dtype
+        return self.pointer(
+            table, self.context.cast(self.builder, number, kind, types.intp)
+        )
+
+    def load(self, pointer: Any, j: Any, *, vector: bool) -> Any:
+        """A vector, or a number, from j on."""
+        return self.builder.load(self._at(pointer, j, vector=vector), align=4)
+
+    def store(self, value: Any, pointer: Any, j: Any, *, vector: bool) -> None:
+        """Put a vector, or a number, from j on."""
+        self.builder.store(value, self._at(pointer, j, vector=vector), align=4)
+
+    def _at(self, pointer: Any, j: Any, *, vector: bool) -> Any:
+        entry = self.builder.gep(pointer, [j])
+        return self.builder.bitcast(entry, VECTOR.as_pointer()) if vector else entry
+
+    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
+        """The sum a b + c of vectors or of numbers."""
+        product = self.builder.fmul(a, b, flags=FLAGS)
+        return self.builder.fadd(c, product, flags=FLAGS)
+
+    def spread(self, number: Any) -> Any:
+        """A vector of one number."""
+        none = ir.Constant(VECTOR, ir.Undefined)
+        first = self.builder.insert_element(none, number, INT32(0))
+        zeros = ir.Constant(ir.VectorType(INT32, LANES), [0] * LANES)
+        return self.builder.shuffle_vector(first, none, zeros)
+
+    def total(self, vector: Any) -> Any:
+        """The sum of a vector's numbers."""
+        add = self.function(
+            f"llvm.vector.reduce.fadd.v{LANES}f32", FLOAT, FLOAT, VECTOR
+        )
+        return self.builder.call(
+            add, [ir.Constant(FLOAT, 0.0), vector], fastmath=("reassoc",)
+        )
+
+    def zero(self, *, vector: bool) -> Any:
+        """A variable for a sum."""
+        value = (
+            ir.Constant(VECTOR, [0.0] * LANES) if vector else ir.Constant(FLOAT, 0.0)
+        )
+        variable = cgutils.alloca_once(self.builder, value.type)
+        self.builder.store(value, variable)
+        return variable
+
+    def function(self, name: str, result: Any, *arguments: Any) -> Any:
+        """One of LLVM's own functions."""
+        kind = ir.FunctionType(result, arguments)
+        return cgutils.get_or_insert_function(self.builder.module, kind, name)
+
+    @contextmanager
+    def count(self, start: Any, stop: Any, step: int) -> Iterator[Any]:
+        """A loop over numbers."""
+        with cgutils.for_range_slice(self.builder, start, stop, _index(step)) as (j, _):
+            yield j
+
+    def columns(self, width: Any, body: Callable[..., None]) -> None:
+        """Call body(j, vector=) for the vectors of a row, and for the numbers that are left."""
+        whole = self.builder.and_(width, _index(-LANES))
+        with self.count(_index(0), whole, LANES) as j:
+            body(j, vector=True)
+        with self.count(whole, width, 1) as j:
+            body(j, vector=False)
+
+
+def _index(number: int) -> Any:
+    """A constant index."""
+    return ir.Constant(ir.IntType(types.intp.bitwidth), number)
+
+
+def _generator(emit: Callable[[Code], Any]) -> Callable[..., Any]:
+    """What numba calls for the instructions of an intrinsic: `emit`, which may give a result."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        found = emit(Code(context, builder, signature, values))
+        return context.get_dummy_value() if found is None else found
+
+    return generate
+
+
+# --- what compiled functions call ----------------------------------------------------------------
+
+
+@intrinsic
+def prefetch(_typing: Any, table: Any, row: Any, column: Any) -> Any:
+    """Ask the memory for table[row, column], of any type, without waiting for it."""
+
+    def emit(code: Code) -> None:
+        _prefetch(code, code.pointer(0, code.integer(1), code.integer(2)))
+
+    return types.void(table, row, column), _generator(emit)
+
+
+@intrinsic
+def prefetch_row(_typing: Any, table: Any, i: Any) -> Any:
+    """Ask the memory for a row of a table without waiting for it."""
+
+    def emit(code: Code) -> None:
+        row = code.row(0)
+        with code.count(_index(0), code.shape(0, 1), LANES) as j:
+            _prefetch(code, code.builder.gep(row, [j]))
+
+    return types.void(table, i), _generator(emit)
+
+
+def _prefetch(code: Code, pointer: Any) -> None:
+    """LLVM's prefetch of data at a pointer, to be read and to stay in every cache."""
+    prefetch = code.function(
+        "llvm.prefetch.p0i8", ir.VoidType(), BYTES, INT32, INT32, INT32
+    )
+    read, keep, data = INT32(0), INT32(3), INT32(1)
+    code.builder.call(
+        prefetch, [code.builder.bitcast(pointer, BYTES), read, keep, data]
+    )
+
+
+@intrinsic
+def dot(_typing: Any, a: Any, i: Any, b: Any, k: Any) -> Any:
+    """Row i of a times row k of b."""
+
+    def emit(code: Code) -> Any:
+        (product,) = _dots(code, [code.row(0)], code.row(2), code.shape(0, 1))
+        return product
+
+    return types.float32(a, i, b, k), _generator(emit)
+
+
+def _dots(code: Code, rows: list[Any], other: Any, width: Any) -> list[Any]:
+    """The product of each of some rows with one other, which is read once."""
+    sums = {wide: [code.zero(vector=wide) for _ in rows] for wide in (True, False)}
+
+    def add(j: Any, *, vector: bool) -> None:
+        b = code.load(other, j, vector=vector)
+        for row, total in zip(rows, sums[vector], strict=True):
+            a = code.load(row, j, vector=vector)
+            product = code.multiply_add(a, b, code.builder.load(total))
+            code.builder.store(product, total)
+
+    code.columns(width, add)
+    load, fadd = code.builder.load, code.builder.fadd
+    return [
+        fadd(code.total(load(vectors)), load(rest), flags=FLAGS)
+        for vectors, rest in zip(sums[True], sums[False], strict=True)
+    ]
+
+
+@intrinsic
+def dots(
+    _typing: Any, out: Any, o: Any, table: Any, rows: Any, i: Any, b: Any, k: Any
+) -> Any:
+    """Row k of b times those of a table that rows[i] (n,) names, into out[o, :n]."""
+
+    def emit(code: Code) -> None:
+        number, other = code.integer(4), code.row(5)
+        n, width = code.shape(3, 1), code.shape(2, 1)
+        done = code.builder.sub(n, code.builder.srem(n, _index(GROUP)))
+
+        def products(first: Any, size: int) -> None:
+            columns = [code.builder.add(first, _index(m)) for m in range(size)]
+            named = [code.named_row(2, 3, number, column) for column in columns]
+            found = _dots(code, named, other, width)
+            for column, product in zip(columns, found, strict=True):
+                code.store(product, code.row(0), column, vector=False)
+
+        for start, stop, size in ((_index(0), done, GROUP), (done, n, 1)):
+            with code.count(start, stop, size) as first:
+                products(first, size)
+
+    return types.void(out, o, table, rows, i, b, k), _generator(emit)
+
+
+@intrinsic
+def add_scaled(_typing: Any, out: Any, o: Any, scale: Any, a: Any, i: Any) -> Any:
+    """Add scale times row i of a to out[o]."""
+
+    def emit(code: Code) -> None:
+        _add_scaled(code, lambda entry: entry)
+
+    return types.void(out, o, scale, a, i), _generator(emit)
+
+
+@intrinsic
+def add_scaled_squares(
+    _typing: Any, out: Any, o: Any, scale: Any, a: Any, i: Any
+) -> Any:
+    """Add scale times the squares of row i of a to out[o]."""
+
+    def emit(code: Code) -> None:
+        _add_scaled(code, lambda a: code.builder.fmul(a, a, flags=FLAGS))
+
+    return types.void(out, o, scale, a, i), _generator(emit)
+
+
+def _add_scaled(code: Code, function: Callable[[Any], Any]) -> None:
+    """Add scale times a function of the entries of row i of a to out[o]."""
+    out, row, scale = code.row(0), code.row(3), code.number(2)
+    scales = {True: code.spread(scale), False: scale}
+
+    def add(j: Any, *, vector: bool) -> None:
+        entry = function(code.load(row, j, vector=vector))
+        before = code.load(out, j, vector=vector)
+        after = code.multiply_add(scales[vector], entry, before)
+        code.store(after, out, j, vector=vector)
+
+    code.columns(code.shape(3, 1), add)
+
+
+@intrinsic
+def weighted_sum(
+    _typing: Any,
+    out: Any,
+    o: Any,
+    table: Any,
+    rows: Any,
+    i: Any,
+    n: Any,
+    w: Any,
+    k: Any,
+) -> Any:
+    """Let out[o] be the sum of the n rows of a table that rows[i] names, times w[k]."""
+
+    def emit(code: Code) -> None:
+        number, out, weights = code.integer(4), code.row(0), code.row(6)
+
+        def add_up(j: Any, *, vector: bool) -> None:
+            total = code.zero(vector=vector)
+            with code.count(_index(0), code.integer(5), 1) as m:
+                weight = code.load(weights, m, vector=False)
+                weight = code.spread(weight) if vector else weight
+                entry = code.load(code.named_row(2, 3, number, m), j, vector=vector)
+                before = code.builder.load(total)
+                code.builder.store(code.multiply_add(weight, entry, before), total)
+            code.store(code.builder.load(total), out, j, vector=vector)
+
+        code.columns(code.shape(2, 1), add_up)
+
+    return types.void(out, o, table, rows, i, n, w, k), _generator(emit)

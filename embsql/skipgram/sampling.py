@@ -1,0 +1,110 @@
+"""What steps of skip-gram draw by chance: which tokens they keep, their windows and negatives.
+
+Random numbers are SplitMix64's (Steele, Lea and Flood, 2014), of which each follows from the seed
+and its number alone: those of many tokens are drawn at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embsql.data import Float32, Int32, Int64
+from embsql.numeric.plain import are_few
+from embsql.skipgram import kernels
+from embsql.skipgram.base import Block, Settings
+from embsql.skipgram.kernels import AliasTable, Windows
+
+UInt64 = NDArray[np.uint64]
+
+GOLDEN = 0x9E3779B97F4A7C15
+MIX1 = np.uint64(0xBF58476D1CE4E5B9)
+MIX2 = np.uint64(0x94D049BB133111EB)
+S27, S30, S31, S32 = (np.uint64(n) for n in (27, 30, 31, 32))  # shifts
+SLOTS_PER_FEW = (
+    16  # a slot of an alias table costs as much as so many rows that are sorted
+)
+NO_TIME = np.empty(0, np.float32)
+
+
+def alias_table(probabilities: NDArray[np.float64]) -> AliasTable:
+    """The alias table of tokens with these probabilities (n,), which need not sum to 1."""
+    n = len(probabilities)
+    table = AliasTable(np.empty(n, np.float32), np.empty(n, np.int32))
+    scaled = probabilities / probabilities.mean()  # (n,)
+    fill = kernels.fill_alias_table
+    if are_few(n * SLOTS_PER_FEW):
+        fill = fill.py_func  # type: ignore[attr-defined]  # numba's: the same in Python
+    fill(scaled, np.empty(n, np.int64), *table)
+    return table
+
+
+def random_bits(state: int, number: NDArray[np.integer]) -> UInt64:
+    """The 64 random bits of each number, from 0, after a state."""
+    z = number.astype(np.uint64)
+    z += np.uint64(1)  # in place: it takes most of the time of drawing
+    z *= np.uint64(GOLDEN)
+    z += np.uint64(state)
+    z ^= z >> S30
+    z *= MIX1
+    z ^= z >> S27
+    z *= MIX2
+    z ^= z >> S31
+    return z
+
+
+def advanced(state: int, draws: int) -> int:
+    """The state after so many draws."""
+    return (state + draws * GOLDEN) % 2**64
+
+
+def _below(bits: UInt64, n: int) -> Int64:
+    """A number below n, from the upper half of random bits."""
+    return (((bits >> S32) * np.uint64(n)) >> S32).astype(np.int64)
+
+
+def windows(
+    block: Block, low: int, high: int, keep: Float32, settings: Settings, state: int
+) -> tuple[Windows, int]:
+    """The windows of sequences low..high, drawn from a state, and the state after that.
+
+    Of each sequence come first the numbers for subsampling, one for each token, unless `keep` is
+    empty; then those of each token that is kept: of its window, if that is dynamic, and negatives.
+    """
+    own = settings.dynamic_window + settings.negatives  # draws of a token
+    indptr = block.indptr[low : high + 1] - block.indptr[low]  # (s + 1,)
+    part = slice(block.indptr[low], block.indptr[high])
+    token = block.token[part]  # (t,)
+    time = NO_TIME if block.time is None else block.time[part]
+    before = np.zeros(high - low, np.int64)  # (s,) draws of subsampling
+    if len(keep):
+        is_kept = _subsample(indptr, token, keep, own, state)  # (t,)
+        before = indptr[1:]
+        token, time = token[is_kept], time[is_kept] if len(time) else time
+        indptr = np.concatenate(([0], np.cumsum(is_kept)))[indptr]  # (s + 1,)
+    sequence = np.repeat(np.arange(high - low), np.diff(indptr))  # (t,)
+    i = np.arange(len(token))
+    number = own * i + before[sequence]  # (t,)
+    reach = np.full(len(i), settings.window)  # (t,)
+    if settings.dynamic_window:
+        reach = 1 + _below(random_bits(state, number), settings.window)
+        number += 1
+    found = Windows(
+        token,
+        time,
+        np.maximum(indptr[:-1][sequence], i - reach),
+        np.minimum(indptr[1:][sequence], i + reach + 1),
+        number,
+        np.array([state], np.uint64),
+    )
+    draws = own * len(token) + (int(before[-1]) if len(before) else 0)
+    return found, advanced(state, draws)
+
+
+def _subsample(
+    indptr: Int64, token: Int32, keep: Float32, own: int, state: int
+) -> NDArray[np.bool_]:
+    """Which tokens (t,) are kept; where a sequence's draws begin depends on those before it."""
+    is_kept = np.empty(len(token), np.bool_)
+    kernels.subsample(indptr, token, keep, own, np.uint64(state), is_kept)
+    return is_kept
