@@ -175,6 +175,7 @@ def multiply(matrix: CsrMatrix, table: Float32, run: Run) -> Float32:
     """A sparse matrix (n, m) times a table (m, f): (n, f)."""
     width = table.shape[1]
     if are_few(len(matrix.data) * width // NUMBERS_PER_ROW):
+        run.check()
         return plain_multiply(matrix, table)
     from embsql.numeric import kernels  # here: it brings the compiler
 

@@ -70,7 +70,7 @@ SMALL = {
     "topk": ["--users", "50", "--items", "300", "--dim", "8", "--repeat", "1"],
     "startup": ["--repeat", "1"],
     "first_minute": ["--data", "{data}/ml1m_external/train.parquet"],
-    "compiling": ["--cases", "project"],
+    "compiling": ["--cases", "svd,content"],
     "foldin": [
         *("--dim", "8", "--held", "10", "--length", "5"),
         *("--repeat", "1", "--many", "3"),
