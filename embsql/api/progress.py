@@ -123,10 +123,10 @@ def _is_trial(values: dict[str, float]) -> bool:
 def _epoch(plan: Any, number: int, values: dict[str, float]) -> str:
     """How far it is, and its figures."""
     figures = (f"{name} {value:.5g}" for name, value in values.items())
-    return " ".join((_place(plan, number, values), *figures))
+    return " ".join((_progress(plan, number, values), *figures))
 
 
-def _place(plan: Any, number: int, values: dict[str, float]) -> str:
+def _progress(plan: Any, number: int, values: dict[str, float]) -> str:
     """How far it is; how many epochs there will be may be what is searched."""
     if plan.search is None:
         return f"epoch {number}/{plan.algorithm.epochs}"

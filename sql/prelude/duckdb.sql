@@ -413,11 +413,11 @@ LEFT JOIN ( -- of every run: asked for that of a history's, it would be made onc
 CREATE OR REPLACE MACRO embsql.weighted_sum(vectors, amounts) AS embsql.matvec(amounts, embsql.transposed(vectors));
 
 CREATE OR REPLACE MACRO embsql.plus_scaled(a, factor, b) AS
-    list_transform(a, lambda one, place: one + factor * b[place]);
+    list_transform(a, lambda one, i: one + factor * b[i]);
 
 -- A times p, A being the matrix of embsql.fold_in_system, which is never formed, and columns its vectors transposed.
 CREATE OR REPLACE MACRO embsql.system_product(gram, unobserved_weight, ridge, vectors, columns, curves, p) AS list_transform(
-    [list_transform(vectors, lambda one, place: curves[place] * list_inner_product(one, p))],
+    [list_transform(vectors, lambda one, i: curves[i] * list_inner_product(one, p))],
     lambda seen: list_transform(
         list_zip(gram, p, columns),
         lambda line: unobserved_weight * list_inner_product(line[1], p) + ridge * line[2] + list_inner_product(line[3], seen)
