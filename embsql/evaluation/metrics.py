@@ -20,9 +20,7 @@ Hits = NDArray[np.bool_]
 RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
 BLOCK_COUNTS = 2**24  # users x resamples that are drawn at a time
-BLOCK_USERS = (
-    256  # whose lists are looked at together in `diversity`: a cache holds them
-)
+BLOCK_USERS = 256  # whose lists `diversity` looks at together: a cache holds them
 
 
 def hits(ranking: Int32, relevant: CsrMatrix, n_items: int) -> Hits:

@@ -26,15 +26,12 @@ Result = TypeVar("Result")
 Ranges = list[tuple[int, int]]  # of rows, from the first up to before the last
 
 MAX_RANGES = 32  # of small tables: enough to keep threads equally busy
-MIN_WORK = (
-    1 << 20
-)  # pairs x columns in one range, about 1 ms: less is sooner done than handed over
+# Pairs x columns in one range, about 1 ms: less is sooner done than handed over.
+MIN_WORK = 1 << 20
 MAX_WORK = 1 << 26  # about a tenth of a second, so that a run can be stopped
 CHECK_INTERVAL = 0.2  # seconds
 NO_VALUES = np.empty(0, np.float32)
-NUMBERS_PER_ROW = (
-    16  # that are multiplied and added in the time in which a row is sorted
-)
+NUMBERS_PER_ROW = 16  # multiplied and added in the time in which a row is sorted
 ROW_COST = 4  # pairs that a row of a sparse matrix costs as much as
 
 _kept: ContextVar[ThreadPoolExecutor | None] = ContextVar("kept", default=None)

@@ -21,10 +21,6 @@ from embsql.sqlfiles import render
 
 Mask = NDArray[np.bool_]
 KEYS = ("user_key", "item_key")
-CODED_TOGETHER = (
-    1 << 20
-)  # rows: many share an id, and their texts fit into memory easily
-NO_KEYS = pa.chunked_array([], pa.dictionary(pa.int32(), pa.string()))
 NO_WEIGHT = 1e-37  # less is zero to a float
 WEIGHT_FACTS = ("null_weight", "zero_weight", "negative", "infinite")
 
