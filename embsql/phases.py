@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 READING = "reading"  # the source and the side inputs
 SEARCHING = "searching"  # for options: trainings and measurements of a search
@@ -27,6 +28,14 @@ class Phases:
         self._seconds: dict[str, float] = {}  # of the phases so far, in order
         self._entered: str | None = READING
         self._compilations = 0  # under way
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the lock, which no process can hand to another: a run can be pickled."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
         self._lock = threading.Lock()
 
     def enter(self, phase: str | None) -> None:

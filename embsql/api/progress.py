@@ -106,8 +106,8 @@ class _Lines:
 
     def write(self, figures: str = "") -> None:
         self._shown, self._written = self._phases.current, time.monotonic()
-        line = f"{self._name} {self._phases.elapsed:.1f} s {self._shown}{figures}"
-        print(line, file=sys.stderr, flush=True)
+        words = [self._name, f"{self._phases.elapsed:.1f} s", self._shown or ""]
+        print(" ".join(filter(None, words)) + figures, file=sys.stderr, flush=True)
 
     def write_if_due(self, silence: float) -> None:
         changed = self._phases.current not in {self._shown, None}

@@ -190,6 +190,8 @@ def _categories(engine: Engine, select: Source, side: EntityVectors) -> Categori
 def _labeled(reader: Engine, text: str) -> tuple[list[str], list[str]]:
     """The ids and their labels (p,), made text as ids of a source are."""
     facts = reader.source(text, Columns(user="entity_id", item="label"), explicit=True)
+    # a column that is called weight weighs nothing here
+    facts |= {"has_weight": False, "has_time": False}
     rows = code(read_rows(reader, facts), explicit=True)
     return (
         rows.ids["user"].take(pa.array(rows.user)).to_pylist(),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,8 +131,10 @@ def read_ahead(
 
     This thread only waits, and so hears Ctrl-C.
     """
-    with ThreadPoolExecutor(1) as reader:
-        batches = _batches(connection, query)
+    # here, where a name may be a variable's of the caller's
+    relation = connection.sql(query)
+    # closed whatever holds the error meanwhile: an open result blocks the connection
+    with closing(_batches(relation)) as batches, ThreadPoolExecutor(1) as reader:
         following = reader.submit(next, batches, None)
         try:
             while (batch := following.result()) is not None:
@@ -143,14 +145,12 @@ def read_ahead(
             raise
 
 
-def _batches(
-    connection: duckdb.DuckDBPyConnection, query: str
-) -> Iterator[pa.RecordBatch]:
-    """The rows of a query. Raises DuckDB's errors, of which Arrow makes errors of its own."""
+def _batches(relation: duckdb.DuckDBPyRelation) -> Generator[pa.RecordBatch]:
+    """The rows of a relation. Raises DuckDB's errors, of which Arrow makes errors of its own."""
     import pyarrow as pa  # here: it takes as long to load as DuckDB
 
     try:
-        yield from connection.sql(query).to_arrow_reader(BATCH_ROWS)
+        yield from relation.to_arrow_reader(BATCH_ROWS)
     except (OSError, pa.ArrowException) as error:
         is_interrupt = "interrupt" in str(error).lower()
         raise (duckdb.InterruptException if is_interrupt else duckdb.Error)(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
 
+import embsql
 from embsql import engines
 from embsql.engines import Engine
 from embsql.lifecycle import installation
@@ -147,3 +149,26 @@ def test_rows_have_arrows_values_whatever_duckdb_gives_itself(value: str) -> Non
         query = f"SELECT {value} AS a"
         assert found.rows(query) == found.ask(query).to_pylist()
         assert found.rows("SET threads = 1") == []
+
+
+def test_a_reading_that_is_broken_off_leaves_the_connection_free() -> None:
+    """An error's traceback holds the frames that read: an open result among them would block it."""
+    with closing(engines.open_engine(":memory:")) as found:
+        batches = found.batches("SELECT 'a', 'b' FROM range(1000000)", ["x", "y"])
+        next(batches)
+        with pytest.raises(KeyboardInterrupt) as held:
+            batches.throw(KeyboardInterrupt)
+        assert found.rows("SELECT 1 AS a") == [{"a": 1}]
+        assert held.tb is not None
+
+
+def test_a_source_is_a_variable_where_the_connection_looks_for_them() -> None:
+    connection = duckdb.connect()
+    connection.execute("SET python_scan_all_frames = true")
+
+    def trained() -> str:
+        df = pa.table({"user_id": ["a", "b", "a"], "item_id": [1, 2, 2]})
+        assert len(df) == 3
+        return embsql.connect(connection).train("m", "SELECT * FROM df", dim=2).status
+
+    assert trained() == "live"

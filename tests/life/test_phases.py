@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 import threading
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -22,6 +24,14 @@ from embsql.run import Run
 from tests.life.test_leases import EVENTS, wait
 
 SECONDS = r"{} \d+\.\d"
+
+
+def test_a_run_can_be_copied_to_another_process() -> None:
+    copied = pickle.loads(pickle.dumps(Run(seed=3)))  # noqa: S301 - of our own making
+    copied.phases.enter(TRAINING)
+    assert copied.seed == 3
+    assert copied.phases.current == TRAINING
+    assert asdict(copied)["seed"] == 3
 
 
 def compile_something() -> None:

@@ -344,11 +344,11 @@ def test_the_log_is_the_run_s_own(shop) -> None:
 def test_progress_names_the_trial(shop, capsys) -> None:
     shop.train("m", SOURCE, n_trials=2, dim=[1, 4], progress=True, **QUICK)
     lines = capsys.readouterr().err.splitlines()
-    heard = [line.split(": ", 1)[1] for line in lines if ": " in line]
-    assert heard[0].startswith("trial 1/2 trial_ndcg@10 ")
-    assert heard[1].startswith("trial 2/2 ")
-    assert heard[2].startswith("epoch 1 loss ")
-    assert len(heard) == 5
+    reported = [line.split(": ", 1)[1] for line in lines if ": " in line]
+    assert reported[0].startswith("trial 1/2 trial_ndcg@10 ")
+    assert reported[1].startswith("trial 2/2 ")
+    assert reported[2].startswith("epoch 1 loss ")
+    assert len(reported) == 5
 
 
 def test_optuna_is_as_talkative_as_before(shop, capsys) -> None:
