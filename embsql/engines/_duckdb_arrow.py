@@ -12,19 +12,29 @@ import pyarrow.compute as pc
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 
 
-def reader_of(columns: Mapping[str, Any]) -> pa.RecordBatchReader:
-    """The rows of columns (n,) in batches, which are made as they are read."""
+def table_of(columns: Mapping[str, Any]) -> pa.Table:
+    """The rows of columns (n,), in batches that several threads can read."""
     arrays = {name: _column(values) for name, values in columns.items()}
     (n,) = {len(of) for of in arrays.values() if not isinstance(of, pa.Scalar)}
     schema = pa.schema([(name, of.type) for name, of in arrays.items()])
-    batches = (
+    # a value that all rows share is held for one batch
+    whole = {
+        name: pa.repeat(of, min(n, ROW_GROUP)) if isinstance(of, pa.Scalar) else of
+        for name, of in arrays.items()
+    }
+    batches = [
         pa.record_batch(
-            [_piece(of, first, min(ROW_GROUP, n - first)) for of in arrays.values()],
+            [
+                _piece(
+                    of, 0 if isinstance(arrays[name], pa.Scalar) else first, n - first
+                )
+                for name, of in whole.items()
+            ],
             schema,
         )
         for first in range(0, n, ROW_GROUP)
-    )
-    return pa.RecordBatchReader.from_batches(schema, batches)
+    ]
+    return pa.Table.from_batches(batches, schema)
 
 
 def _column(values: Any) -> Any:
@@ -39,11 +49,9 @@ def _column(values: Any) -> Any:
     return values if is_arrow else pa.array(values)
 
 
-def _piece(column: Any, first: int, n: int) -> pa.Array:
-    """So many rows of a column from one on."""
-    if isinstance(column, pa.Scalar):
-        return pa.repeat(column, n)
-    part = column.slice(first, n)
+def _piece(column: Any, first: int, left: int) -> pa.Array:
+    """The rows of a batch from one on, of which so many are left."""
+    part = column.slice(first, min(left, ROW_GROUP))
     if isinstance(part, pa.ChunkedArray):
         part = part.combine_chunks()
     return _of_used(part) if pa.types.is_dictionary(part.type) else part

@@ -205,10 +205,10 @@ class DuckDB:
         self, table: str, columns: Mapping[str, Any], *, schema: str = "embsql"
     ) -> int:
         """Append columns to a table; see `Engine.write`."""
-        from embsql.engines._duckdb_arrow import reader_of
+        from embsql.engines._duckdb_arrow import table_of
 
         view = f"embsql_{uuid.uuid4().hex}"  # a name no table of the caller can have
-        self._own.register(view, reader_of(columns))
+        self._own.register(view, table_of(columns))
         try:
             names = ", ".join(quote(name) for name in columns)
             target = f"{quote(schema)}.{quote(table)}"
