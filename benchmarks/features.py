@@ -1,7 +1,7 @@
 """What vectors of items cost before anything is trained: their part in the hash of the source, and
 `content`, which does nothing but read them.
 
-The vectors are made. Any commit can be asked: `--against REVISION --same-code`.
+The vectors are made.
 """
 
 from __future__ import annotations
