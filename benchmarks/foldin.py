@@ -300,14 +300,15 @@ def _time_many(
 ) -> None:
     """One statement that folds in many histories, on both engines in turn."""
     rng = np.random.default_rng(3)
-    histories = (
+    histories = [
         [str(item) for item in rng.choice(n_items, options.length, replace=False)]
         for _ in range(options.many)
-    )
-    rows = ", ".join(f"(ARRAY{history})" for history in histories)
+    ]
     for database in databases.values():
         database.engine.run("CREATE TABLE histories (items text[])")
-        database.engine.run(f"INSERT INTO histories VALUES {rows}")
+        for history in histories:
+            insert = "INSERT INTO histories SELECT CAST($items AS text[])"
+            database.engine.run(insert, items=history)
     works = {
         engine: partial(database.ask, MANY) for engine, database in databases.items()
     }

@@ -28,6 +28,14 @@ def as_matrix(column: pa.ChunkedArray) -> NDArray[np.float32]:
     return flat.reshape(len(column), len(flat) // max(len(column), 1))  # (n, d)
 
 
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array; copied only where it has several chunks.
+
+    pyarrow's combine_chunks copies a single one too (findings/pyarrow_combine_one_chunk.sh).
+    """
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
 class Digest:
     """A SHA-256 of rows in their order: equal rows have an equal one."""
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 READING = "reading"  # the source and the side inputs
 SEARCHING = "searching"  # for options: trainings and measurements of a search
@@ -15,6 +14,8 @@ TRAINING = "training"  # an algorithm's fit
 MEASURING = "measuring"  # what was trained, and the gate's comparison
 WRITING = "writing"  # the run's rows and their indexes
 COMPILING = "compiling"  # loops, whichever phase calls them first
+# Of all runs, held for microseconds: with one of its own a run could not be copied.
+LOCK = threading.Lock()
 
 
 class Phases:
@@ -28,25 +29,16 @@ class Phases:
         self._seconds: dict[str, float] = {}  # of the phases so far, in order
         self._entered: str | None = READING
         self._compilations = 0  # under way
-        self._lock = threading.Lock()
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the lock, which no process can hand to another: a run can be pickled."""
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._lock = threading.Lock()
 
     def enter(self, phase: str | None) -> None:
         """Begin a phase; with None the last one ends."""
-        with self._lock:
+        with LOCK:
             self._count()
             self._entered = phase
 
     def compile(self, change: int) -> None:
         """So many compilations more, or fewer, are under way."""
-        with self._lock:
+        with LOCK:
             self._count()
             self._compilations += change
 
@@ -64,13 +56,18 @@ class Phases:
         return COMPILING if self._compilations else self._entered
 
     @property
+    def word(self) -> str:
+        """The phase now; nothing when the run is over."""
+        return self.current or ""
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the run began."""
         return time.perf_counter() - self._begun
 
     def summary(self) -> str:
         """The seconds of what has ended: "reading 0.4, compiling 12.1, training 3.2"."""
-        with self._lock:
+        with LOCK:
             return ", ".join(f"{name} {s:.1f}" for name, s in self._seconds.items())
 
     @contextmanager

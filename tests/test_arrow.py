@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embsql.arrow import Digest, as_matrix
+from embsql.arrow import Digest, as_matrix, one_array
 
 COLUMNS: dict[str, list[Any]] = {
     "numbers": [1.5, None, -0.25, 0.0],
@@ -65,3 +65,14 @@ def test_lists_are_a_matrix(kind: pa.DataType) -> None:
     np.testing.assert_array_equal(as_matrix(column), [[1, 2], [3, 4]])
     assert as_matrix(column).dtype == np.float32
     assert as_matrix(pa.chunked_array([], kind)).shape == (0, 0)
+
+
+def test_one_chunk_is_not_copied() -> None:
+    chunk = pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32()))
+    whole = one_array(pa.chunked_array([chunk]))
+    assert whole.buffers()[-1].address == chunk.buffers()[-1].address
+    assert one_array(pa.chunked_array([chunk, chunk])).to_pylist() == [
+        *chunk.to_pylist(),
+        *chunk.to_pylist(),
+    ]
+    assert len(one_array(pa.chunked_array([], chunk.type))) == 0

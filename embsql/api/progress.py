@@ -33,25 +33,17 @@ def _bar(plan: Any, phases: Phases) -> Iterator[Listener]:
     from rich.progress import (
         BarColumn,
         Progress,
-        ProgressColumn,
-        Task,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
     )
-    from rich.text import Text
-
-    class PhaseColumn(ProgressColumn):
-        """The phase at each refresh: no epoch ends while loops are compiled."""
-
-        def render(self, task: Task) -> Text:  # noqa: ARG002 - rich calls it with the task
-            return Text(phases.current or "")
 
     trainings = (2 if plan.evaluate else 1) + (plan.search.trials if plan.search else 0)
     epochs = plan.algorithm.epochs
     columns = (
         TextColumn("{task.description}"),
-        PhaseColumn(),
+        # asked at each refresh: no epoch ends while loops are compiled
+        TextColumn("{task.fields[phases].word}"),
         BarColumn(),
         TextColumn("{task.fields[figures]}"),
         TimeElapsedColumn(),
@@ -62,6 +54,7 @@ def _bar(plan: Any, phases: Phases) -> Iterator[Listener]:
             f"{plan.model_name} ({plan.algorithm.name})",
             total=trainings * epochs,
             figures="",
+            phases=phases,
         )
 
         def listener(number: int, values: dict[str, float]) -> None:
@@ -106,7 +99,7 @@ class _Lines:
 
     def write(self, figures: str = "") -> None:
         self._shown, self._written = self._phases.current, time.monotonic()
-        words = [self._name, f"{self._phases.elapsed:.1f} s", self._shown or ""]
+        words = [self._name, f"{self._phases.elapsed:.1f} s", self._phases.word]
         print(" ".join(filter(None, words)) + figures, file=sys.stderr, flush=True)
 
     def write_if_due(self, silence: float) -> None:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import DTypeLike, NDArray
 
+from embsql.arrow import one_array
 from embsql.errors import NulByte
 
 CHUNK = 65_536  # rows in memory at once
@@ -211,9 +212,7 @@ def _scalar(word: str) -> Scalar:
 def _pieces(array: pa.ChunkedArray) -> Iterator[pa.Array]:
     """The column in arrays of one chunk's rows."""
     for start in range(0, len(array), CHUNK):
-        piece = array.slice(start, CHUNK)
-        # combine_chunks copies, so only where it must
-        yield (piece.chunk(0) if piece.num_chunks == 1 else piece.combine_chunks())
+        yield one_array(array.slice(start, CHUNK))
 
 
 def _lengths(piece: pa.Array, size: int) -> Int64:

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embsql.arrow import one_array
+
 ROW_GROUP = 122_880  # rows of one of DuckDB's row groups: a batch of as many is one thread's work
 
 
@@ -53,7 +55,7 @@ def _piece(column: Any, first: int, left: int) -> pa.Array:
     """The rows of a batch from one on, of which so many are left."""
     part = column.slice(first, min(left, ROW_GROUP))
     if isinstance(part, pa.ChunkedArray):
-        part = part.combine_chunks()
+        part = one_array(part)
     return _of_used(part) if pa.types.is_dictionary(part.type) else part
 
 

@@ -24,7 +24,7 @@ FAST = {
 }
 
 
-class Listener(event.Listener):  # type: ignore[misc]  # numba publishes no types
+class Listener(event.Listener):
     """Hears when a function begins to be compiled, and ends, in the thread that called it.
 
     One that was cached is loaded without.
@@ -42,10 +42,10 @@ class Listener(event.Listener):  # type: ignore[misc]  # numba publishes no type
 event.register("numba:compile", Listener())
 
 
-class CacheIndex(IndexDataCacheFile):  # type: ignore[misc]  # numba publishes no types
+class CacheIndex(IndexDataCacheFile):
     """What says which code is cached, of a function of this version or of one before.
 
-    numba 0.68 unpickles all of it before it looks at its stamp, and fails where a class that a
+    numba 0.68 reads all of it before it looks at its stamp, and fails where a class that a
     signature names has gone since (findings/numba_stale_cache.sh). Such an index is an old one.
     """
 
@@ -58,9 +58,9 @@ class CacheIndex(IndexDataCacheFile):  # type: ignore[misc]  # numba publishes n
 
 def _decorator(**options: Any) -> Callable[[Kernel], Kernel]:
     def compile_later(function: Kernel) -> Kernel:
-        kernel: Kernel = njit(**options)(function)
-        # numba's own, which what stands for a kernel does not declare
-        kernel._cache._cache_file.__class__ = CacheIndex  # type: ignore[attr-defined]
+        dispatcher = njit(**options)(function)
+        dispatcher._cache._cache_file.__class__ = CacheIndex
+        kernel: Kernel = dispatcher
         return kernel
 
     return compile_later

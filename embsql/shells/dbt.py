@@ -24,6 +24,7 @@ import pyarrow as pa
 from embsql import engines
 from embsql.api import commands
 from embsql.api.database import Database
+from embsql.arrow import one_array
 from embsql.command_options import PythonModel
 from embsql.errors import (
     CannotOpen,
@@ -190,7 +191,7 @@ def _vectors(database: Database, model_name: str, entity: str) -> pa.Table:
     run_id = registry.live_run_id(database.engine, model_name) or 0
     rows = database.ask(files.statements()[f"{entity}_vectors"], run_id=run_id)
     if len(rows):
-        vectors = rows["embedding"].combine_chunks()  # (n,) lists of d
+        vectors = one_array(rows["embedding"])  # (n,) lists of d
         fixed = pa.FixedSizeListArray.from_arrays(
             vectors.flatten(), len(vectors[0])
         )  # (n, d)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embsql.arrow import one_array
 from embsql.engines.columns import quote
 from embsql.errors import NulByte
 
@@ -23,4 +24,4 @@ def nul_byte(ids: pa.StringArray | pa.ChunkedArray, column: str) -> NulByte | No
 
 def id_text(column: pa.ChunkedArray) -> pa.StringArray:
     """Ids, which the database has made text, as one array."""
-    return column.cast(pa.string()).combine_chunks()
+    return one_array(column.cast(pa.string()))
