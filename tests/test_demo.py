@@ -31,7 +31,8 @@ def test_ten_questions_on_the_shop(tmp_path, capsys) -> None:
     said: list[str] = []
     run_demo(str(tmp_path / "shop.duckdb"), None, {}, said.append)
     shown = re.findall(r"^demo \d+\.\d s (\w+)", capsys.readouterr().err, re.M)
-    assert {"reading", "training", "measuring"} <= set(shown)
+    # Measuring may be over before anybody looks: a phase has a line if it lasts half a second.
+    assert {"reading", "training"} <= set(shown)
     text = "\n".join(said)
     assert [number for number in range(1, 11) if f"\n{number}. " in text] == list(
         range(1, 11)

@@ -352,7 +352,7 @@ def test_of_publishers_that_meet_one_copies(world, pg) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=600)
     assert sorted(found) == [False, False, False, True]
     same_answers(world, pg, WORLD, "compass")
 
@@ -566,7 +566,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
 
     yield begin
     for process in begun:
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
 
 
 def ask(process: subprocess.Popen[str]) -> str:
@@ -698,7 +698,7 @@ def test_a_file_that_somebody_writes_is_left_alone(world, tmp_path, start) -> No
     assert writer.stdout.readline() == "open\n"
     with pytest.raises(DatabaseBusy, match=f"process {writer.pid}"):
         publish(world.engine, path)
-    writer.communicate("\n", timeout=60)
+    writer.communicate("\n", timeout=600)
     publish(world.engine, path)
     with duckdb.connect(str(path)) as database:
         assert database.execute("SELECT i FROM mine").fetchall() == [(1,)]
@@ -709,7 +709,7 @@ def test_what_a_writer_left_unfinished_is_not_lost(world, tmp_path, start) -> No
     publish(world.engine, path, ["compass"])
     writer = start(WRITE, path, "crash")
     assert writer.stdout.readline() == "open\n"
-    writer.communicate("\n", timeout=60)
+    writer.communicate("\n", timeout=600)
     assert folder(tmp_path) == ["serving.duckdb", "serving.duckdb.wal"]
     with pytest.raises(CannotOpen, match="open it once for writing"):
         publish(world.engine, path)
@@ -732,7 +732,7 @@ def test_publishers_do_not_lose_each_others_models(world, tmp_path, start) -> No
     source, path = tmp_path / "source.duckdb", tmp_path / "serving.duckdb"
     publish(world.engine, source)
     both = [start(PUBLISH, source, path, name) for name in ("compass", "angles")]
-    assert [process.communicate(timeout=60)[0] for process in both] == ["1\n", "2\n"]
+    assert [process.communicate(timeout=600)[0] for process in both] == ["1\n", "2\n"]
     assert (live(str(path), "compass"), live(str(path), "angles")) == (1, 2)
 
 
