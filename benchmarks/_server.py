@@ -34,19 +34,18 @@ def running(given: str | None) -> Iterator[str]:
 
 @contextmanager
 def databases(server: str) -> Iterator[New]:
-    """Databases that are gone when the block ends."""
+    """Databases that are gone when the block ends: copies of one, installed once."""
     import psycopg
     from psycopg import conninfo
 
     with psycopg.connect(server, autocommit=True) as admin, ExitStack() as made:
-        numbers = count(1)
+        names = (f"embsql_benchmark_{os.getpid()}_{n}" for n in count())
+        installed = next(names)
 
-        def new() -> str:
-            name = f"embsql_benchmark_{os.getpid()}_{next(numbers)}"
-            admin.execute(f"CREATE DATABASE {name}")
+        def create(name: str, template: str) -> str:
+            admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
             made.callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)")
-            address = conninfo.make_conninfo(server, dbname=name)
-            embsql.connect(address).close()
-            return address
+            return conninfo.make_conninfo(server, dbname=name)
 
-        yield new
+        embsql.connect(create(installed, "template1")).close()
+        yield lambda: create(next(names), installed)

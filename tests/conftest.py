@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -15,7 +14,7 @@ from embsql.lifecycle import installation
 from embsql.lifecycle.installation import install
 from embsql.numeric.plain import compiled_loops_only
 from tests.pooler import pooler
-from tests.servers import started
+from tests.servers import Databases, started
 from tests.shortcuts import Install, copying
 from tests.worlds import known_run
 
@@ -109,38 +108,28 @@ def way(request, postgres: str) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def new_database(
-    postgres: str, way: Callable[[str], str]
-) -> Iterator[Callable[[], str]]:
+def databases(postgres: str) -> Iterator[Databases]:
+    """Databases that hold embsql and nothing else."""
+    made = Databases(postgres)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def new_database(databases: Databases, way: Callable[[str], str]) -> Callable[[], str]:
     """Makes databases that hold embsql and nothing else; their addresses."""
-    import psycopg
-    from psycopg import conninfo
-
-    made = (f"embsql_test_{os.getpid()}_{n}" for n in itertools.count())
-    template = next(made)
-    names = [template]
-    with psycopg.connect(postgres, autocommit=True) as admin:
-
-        def create() -> str:
-            names.append(next(made))
-            admin.execute(f"CREATE DATABASE {names[-1]} TEMPLATE {template}")
-            return way(conninfo.make_conninfo(postgres, dbname=names[-1]))
-
-        admin.execute(f"CREATE DATABASE {template}")
-        embsql.connect(conninfo.make_conninfo(postgres, dbname=template)).close()
-        yield create
-        if "EMBSQL_TEST_POSTGRES" in os.environ:
-            for name in reversed(names):
-                admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    return lambda: way(databases.create())
 
 
 ENGINES = ["duckdb", "postgres"]
 
 
 @pytest.fixture
-def pg(new_database) -> str:
+def pg(databases, way) -> Iterator[str]:
     """The address of a PostgreSQL database that holds embsql and nothing else."""
-    return new_database()
+    address = databases.create()
+    yield way(address)
+    databases.drop(address)
 
 
 @pytest.fixture

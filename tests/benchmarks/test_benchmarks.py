@@ -151,6 +151,8 @@ SMALL = {
         "1",
     ],
     "postgres": [
+        "--server",
+        "{postgres}",
         "--dim",
         "8",
         "--rows",
@@ -288,6 +290,7 @@ def test_every_benchmark_is_tried() -> None:
 def test_lines(
     name: str,
     data: Path,
+    postgres: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -306,7 +309,8 @@ def test_lines(
     monkeypatch.setenv("EMBSQL_DATA", str(data))
     for module in IN_PROCESS:  # a dozen processes would take long; others start theirs
         monkeypatch.setattr(f"benchmarks.{module}.apart", here)
-    main([name, *(word.format(data=data) for word in SMALL[name])])
+    words = (word.format(data=data, postgres=postgres) for word in SMALL[name])
+    main([name, *words])
     lines = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
     assert len(lines) > 1
     for line in lines:
