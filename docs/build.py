@@ -18,9 +18,9 @@ import click
 import embsql
 from embsql import algorithms, errors, options
 from embsql.api import commands as sql_commands
+from embsql.api.text_table import format_table
 from embsql.shells import cli
 from embsql.shells.demo import SHOP, open_shop, train_towers
-from embsql.shells.text_table import format_table
 from embsql.sqlfiles import files, questions
 
 DOCS = Path(__file__).parent

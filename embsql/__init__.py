@@ -12,14 +12,25 @@ from typing import TYPE_CHECKING, Any
 from embsql import errors
 
 if TYPE_CHECKING:
+    from embsql.api.answers import Answer
     from embsql.api.database import Database, connect, register, sql
     from embsql.run import Run
 
     __version__: str
 
-__all__ = ["Database", "Run", "__version__", "connect", "errors", "register", "sql"]
+__all__ = [
+    "Answer",
+    "Database",
+    "Run",
+    "__version__",
+    "connect",
+    "errors",
+    "register",
+    "sql",
+]
 
 HOMES = {
+    "Answer": "embsql.api.answers",
     "Database": "embsql.api.database",
     "Run": "embsql.run",
     "connect": "embsql.api.database",

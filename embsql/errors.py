@@ -90,6 +90,10 @@ class EmbsqlError(Exception):
         """The same error with some values in place of its own."""
         return type(self)(shared=self._shared, **self.values | values)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence, without the frames that it came through."""
+        return [f"{type(self).__name__}: {self}"]
+
     def shared(self) -> str:
         """The message for who may not see the rows.
 

@@ -14,8 +14,8 @@ from embsql import errors
 from embsql.api import create_model
 from embsql.api.commands import COMMANDS
 from embsql.api.lexing import split_statements
+from embsql.api.text_table import format_table
 from embsql.shells.cli import main
-from embsql.shells.text_table import format_table
 
 EVENTS = "SELECT i % 97 AS user_id, (i * 31) % 53 AS item_id, i AS event_time FROM range(5000) t(i)"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import wraps
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from embsql import algorithms, engines
 from embsql.api import commands
+from embsql.api.answers import Answer
 from embsql.command_options import (
     Cluster,
     DropModel,
@@ -53,7 +53,7 @@ Wanted = TypeVar("Wanted")
 
 SOURCE = "a SELECT, or the name of a table or file"
 # methods that may stand between BEGIN and COMMIT
-ANYWHERE = ("__init__", "ask", "sql", "rows", "features", "close")
+ANYWHERE = ("__init__", "ask", "models", "runs", "sql", "rows", "features", "close")
 ITEMS = "a SELECT of item_id and what is known of each"
 
 
@@ -140,23 +140,33 @@ class Database:
         """Give the file back; other processes may then open it."""
         self.engine.close()
 
-    def ask(self, sql: str, **values: Any) -> pa.Table:
+    def __repr__(self) -> str:
+        return f"<embsql database {self.engine.label}>"
+
+    def ask(self, sql: str, **values: Any) -> Answer:
         """The answer of one SQL query; values fill its $name parameters.
 
         Raises an `embsql.errors.EmbsqlError`: what a question refuses, or the database's own
         complaint.
         """
-        return self.engine.ask(text("sql", sql, "SQL"), **values)
+        return Answer(self.engine.ask(text("sql", sql, "SQL"), **values))
 
-    def sql(self, statement: str) -> pa.Table:
+    def models(self) -> Answer:
+        """The models there are, as embsql.models() has them."""
+        return self.ask("SELECT * FROM embsql.models()")
+
+    def runs(self, model: str) -> Answer:
+        """The runs of a model, newest first, as embsql.runs(model) has them."""
+        return self.ask("SELECT * FROM embsql.runs($model)", model=model)
+
+    def sql(self, statement: str) -> Answer:
         """Run any SQL, also BigQuery ML's.
 
         CREATE MODEL trains and answers with the run; DROP MODEL and ML.RECOMMEND work too.
 
         Of several statements the answer is the last one's. Raises an `embsql.errors.EmbsqlError`.
         """
-        table: pa.Table = self._each(statement, self.engine.ask)
-        return table
+        return Answer(self._each(statement, self.engine.ask))
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         """Run any SQL as `sql` does; the answer as Python's values, a dictionary for each row."""
@@ -268,16 +278,16 @@ class Database:
         live run's vectors, whose axes stay comparable, and starts afresh where nothing is live;
         an algorithm that cannot refuses it. With `checkpoint_dir`, a folder, a training by epochs
         that was killed goes on where it was, when the same is trained again. `progress` shows
-        phases and epochs: a bar in a terminal (also by default), lines elsewhere. With `n_trials`
-        options may have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so many settings are
-        tried on a part of the interactions, and the run is trained with the best (`embsql.trials`
-        has them all).
+        phases and epochs: a bar in a terminal or a notebook (also by default), lines elsewhere.
+        With `n_trials` options may have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so
+        many settings are tried on a part of the interactions, and the run is trained with the best
+        (`embsql.trials` has them all).
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
         live.
         """
-        from embsql.api.progress import show_progress
+        from embsql.api.progress import is_watched, show_progress
         from embsql.lifecycle import search as tuning
         from embsql.lifecycle import train as training
         from embsql.lifecycle.plan import Plan
@@ -312,7 +322,7 @@ class Database:
         )
         phases = Phases()
         shows = show_progress(
-            plan, phases, sys.stderr.isatty() if progress is None else progress
+            plan, phases, is_watched() if progress is None else progress
         )
         with shows as listener, engines.open_or_reuse(source_db, self.engine) as reader:
             return training.train_model(self.engine, plan, listener, reader, phases)
@@ -432,14 +442,15 @@ class Database:
 
         return project(self.engine, model, **vars(_read(Project, locals())))
 
-    def features(self, model: str, *, entity: str = "user") -> pa.Table:
+    def features(self, model: str, *, entity: str = "user") -> Answer:
         """The wide table of embsql.features.
 
         Each entry of the vector is a column, e1, e2, ..., as other models want it.
         """
         from embsql.derived.wide_features import wide_features
 
-        return wide_features(self.engine, model, **vars(_read(Features, locals())))
+        wanted = vars(_read(Features, locals()))
+        return Answer(wide_features(self.engine, model, **wanted))
 
     def materialize(
         self,
@@ -565,11 +576,8 @@ def register(connection: Any) -> Database:
     return connect(connection)
 
 
-def sql(statement: str, connection: Any) -> pa.Table:
-    """Run any SQL, also BigQuery ML's statements, on a database or a connection.
-
-    The answer as an Arrow table.
-    """
+def sql(statement: str, connection: Any) -> Answer:
+    """Run any SQL, also BigQuery ML's statements, on a database or a connection."""
     database = connection if isinstance(connection, Database) else connect(connection)
     return database.sql(statement)
 

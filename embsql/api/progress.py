@@ -1,12 +1,14 @@
-"""Shows how training goes: a bar in a terminal, lines elsewhere."""
+"""Shows how training goes: a bar in a terminal or a notebook, lines elsewhere."""
 
 from __future__ import annotations
 
+import html
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 from embsql.phases import Phases
@@ -14,6 +16,18 @@ from embsql.run import Listener
 
 POLL_INTERVAL = 0.5  # seconds between looks at whether the phase has changed
 MAX_SILENCE = 10.0  # seconds without a line
+Show = Callable[[str, float | None], None]  # a line, and what share of the run is done
+
+
+def is_watched() -> bool:
+    """Whether somebody looks on: in a terminal, or in a notebook."""
+    return sys.stderr.isatty() or _in_notebook()
+
+
+def _in_notebook() -> bool:
+    """Whether this process is a notebook's kernel, which has loaded IPython."""
+    ipython = sys.modules.get("IPython")
+    return hasattr(ipython and ipython.get_ipython(), "kernel")
 
 
 @contextmanager
@@ -22,9 +36,15 @@ def show_progress(plan: Any, phases: Phases, wanted: bool) -> Iterator[Listener 
     if not wanted:
         yield None
         return
-    shown = _bar if sys.stderr.isatty() else _lines
-    with shown(plan, phases) as listener:
+    with _shown()(plan, phases) as listener:
         yield listener
+
+
+def _shown() -> Callable[[Any, Phases], AbstractContextManager[Listener]]:
+    """What shows it here."""
+    if sys.stderr.isatty():
+        return _bar
+    return partial(_cell, show=_cell_output()) if _in_notebook() else _lines
 
 
 @contextmanager
@@ -38,8 +58,6 @@ def _bar(plan: Any, phases: Phases) -> Iterator[Listener]:
         TimeRemainingColumn,
     )
 
-    trainings = (2 if plan.evaluate else 1) + (plan.search.trials if plan.search else 0)
-    epochs = plan.algorithm.epochs
     columns = (
         TextColumn("{task.description}"),
         # asked at each refresh: no epoch ends while loops are compiled
@@ -52,7 +70,7 @@ def _bar(plan: Any, phases: Phases) -> Iterator[Listener]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(
             f"{plan.model_name} ({plan.algorithm.name})",
-            total=trainings * epochs,
+            total=_total(plan),
             figures="",
             phases=phases,
         )
@@ -60,7 +78,7 @@ def _bar(plan: Any, phases: Phases) -> Iterator[Listener]:
         def listener(number: int, values: dict[str, float]) -> None:
             progress.update(
                 task,
-                advance=epochs if _is_trial(values) else 1,
+                advance=_advance(plan, values),
                 figures=_epoch(plan, number, values),
             )
 
@@ -72,7 +90,44 @@ def _lines(
     plan: Any, phases: Phases, silence: float = MAX_SILENCE
 ) -> Iterator[Listener]:
     """A line for each epoch and phase, and whenever there was none for so many seconds."""
-    lines = _Lines(plan.model_name, phases)
+    with _watched(plan, phases, _print, silence) as listener:
+        yield listener
+
+
+def _print(line: str, _: float | None) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _cell(plan: Any, phases: Phases, show: Show) -> Iterator[Listener]:
+    """One line below a notebook's cell, with a bar that is gone at the end."""
+    try:
+        with _watched(plan, phases, show, POLL_INTERVAL) as listener:
+            yield listener
+    finally:
+        show(f"{plan.model_name} {phases.elapsed:.1f} s: {phases.summary()}", None)
+
+
+def _cell_output() -> Show:
+    """An output of the notebook's cell, replaced by each line."""
+    from IPython.display import display
+
+    output = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def show(line: str, share: float | None) -> None:
+        written = html.escape(line)
+        bar = "" if share is None else f'<progress value="{share:.3f}"></progress> '
+        output.update({"text/plain": line, "text/html": bar + written}, raw=True)
+
+    return show
+
+
+@contextmanager
+def _watched(
+    plan: Any, phases: Phases, show: Show, silence: float
+) -> Iterator[Listener]:
+    """Lines from a thread that looks at the phase, and for each epoch."""
+    lines = _Lines(plan, phases, show)
     lines.write()
     over = threading.Event()
 
@@ -83,29 +138,50 @@ def _lines(
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield lambda number, values: lines.write(f": {_epoch(plan, number, values)}")
+        yield lines.add_epoch
     finally:
         over.set()
         watcher.join()
 
 
 class _Lines:
-    """Lines on the standard error, each with the seconds since the beginning and the phase."""
+    """Lines, each with the seconds since the beginning and the phase."""
 
-    def __init__(self, name: str, phases: Phases) -> None:
-        self._name, self._phases = name, phases
+    def __init__(self, plan: Any, phases: Phases, show: Show) -> None:
+        self._plan, self._phases, self._show = plan, phases, show
+        self._epochs = 0  # done
+        self._figures = ""
         self._shown: str | None = None  # the phase in the last line
         self._written = time.monotonic()
 
+    def add_epoch(self, number: int, values: dict[str, float]) -> None:
+        self._epochs += _advance(self._plan, values)
+        self.write(f": {_epoch(self._plan, number, values)}")
+
     def write(self, figures: str = "") -> None:
-        self._shown, self._written = self._phases.current, time.monotonic()
-        words = [self._name, f"{self._phases.elapsed:.1f} s", self._phases.word]
-        print(" ".join(filter(None, words)) + figures, file=sys.stderr, flush=True)
+        phase = self._phases.current
+        if figures or phase != self._shown:
+            self._figures = figures  # those of an epoch stay until its phase is over
+        self._shown, self._written = phase, time.monotonic()
+        name, seconds = self._plan.model_name, f"{self._phases.elapsed:.1f} s"
+        line = " ".join(filter(None, (name, seconds, self._phases.word)))
+        self._show(line + self._figures, self._epochs / _total(self._plan))
 
     def write_if_due(self, silence: float) -> None:
         changed = self._phases.current not in {self._shown, None}
         if changed or time.monotonic() - self._written >= silence:
             self.write()
+
+
+def _total(plan: Any) -> int:
+    """How many epochs there are in all trainings of a run, should none end early."""
+    trainings = (2 if plan.evaluate else 1) + (plan.search.trials if plan.search else 0)
+    return int(trainings * plan.algorithm.epochs)
+
+
+def _advance(plan: Any, values: dict[str, float]) -> int:
+    """How many epochs have ended: all of a trial, which shows none of its own."""
+    return int(plan.algorithm.epochs) if _is_trial(values) else 1
 
 
 def _is_trial(values: dict[str, float]) -> bool:

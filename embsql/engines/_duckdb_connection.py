@@ -26,11 +26,13 @@ SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND pa
 """
 HIDDEN = "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = 'embsql'"
 GIVEN = "the DuckDB connection that was given"
-# What is equal, how columns are called and what errors are, whatever is set for all connections.
+# What is equal, how columns are called and what errors are, whatever is set for all connections;
+# and no bar of DuckDB's own below a notebook's cell.
 SESSION = """
 SET SESSION default_collation = 'binary';
 SET SESSION preserve_identifier_case = true;
 SET SESSION errors_as_json = false;
+SET SESSION enable_progress_bar = false;
 """
 BATCH_ROWS = 122_880  # one of DuckDB's row groups
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file

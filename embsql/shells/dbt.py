@@ -189,7 +189,7 @@ def _vectors(database: Database, model_name: str, entity: str) -> pa.Table:
     """The live run's vectors, each a list of as many floats; no rows when nothing is live."""
     # runs are counted from 1
     run_id = registry.live_run_id(database.engine, model_name) or 0
-    rows = database.ask(files.statements()[f"{entity}_vectors"], run_id=run_id)
+    rows = database.engine.ask(files.statements()[f"{entity}_vectors"], run_id=run_id)
     if len(rows):
         vectors = one_array(rows["embedding"])  # (n,) lists of d
         fixed = pa.FixedSizeListArray.from_arrays(

@@ -12,9 +12,9 @@ from typing import Any
 
 from embsql import engines
 from embsql.api.database import Database, connect
+from embsql.api.text_table import format_table
 from embsql.errors import MissingExtra
 from embsql.shells import demo_data
-from embsql.shells.text_table import format_table
 from embsql.sqlfiles import files
 
 Write = Callable[[str], None]

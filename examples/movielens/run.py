@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import embsql
-from embsql.shells.text_table import format_table
 
 DATA = Path(
     os.environ.get("EMBSQL_DATA", Path(__file__).parents[3] / "shared" / "data")
@@ -87,7 +86,7 @@ def main(folder: str = str(DATA / "ml1m"), path: str = ":memory:") -> None:
         run = db.train("films", LIKED, algorithm="als", evaluate=True)
         print(f"run {run.run_id} is {run.status}\n")
         for question, sql in QUESTIONS.items():
-            print(f"{question}\n{sql}\n{format_table(db.ask(sql).to_pylist())}\n")
+            print(f"{question}\n{sql}\n{db.ask(sql)}\n")
 
 
 if __name__ == "__main__":

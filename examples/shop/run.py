@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import embsql
-from embsql.shells.text_table import format_table
 
 STORY = Path(__file__).with_name("story.sql")
 
@@ -22,9 +21,7 @@ def main(path: str = "demo.duckdb") -> None:
         for statement in (
             STORY.read_text(encoding="utf-8").strip().removesuffix(";").split(";\n")
         ):
-            print(
-                f"{statement.strip()};\n\n{format_table(db.sql(statement).to_pylist())}\n"
-            )
+            print(f"{statement.strip()};\n\n{db.sql(statement)}\n")
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ from typing import Any
 from click.testing import CliRunner
 
 import embsql
+from embsql.api.text_table import format_table
 from embsql.shells import cli
-from embsql.shells.text_table import format_table
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

@@ -17,13 +17,16 @@ from embsql.algorithms.als import ALS
 from embsql.api import progress
 from embsql.errors import Diverged
 from embsql.lifecycle.named_statements import execute_named
+from embsql.lifecycle.plan import Plan
 from embsql.numeric import compiler  # noqa: F401 - what a test compiles is heard of
 from embsql.numeric.linalg import parallel_map
-from embsql.phases import COMPILING, READING, TRAINING, Phases
+from embsql.phases import COMPILING, MEASURING, READING, TRAINING, Phases
 from embsql.run import Run
+from embsql.sources.source import source
 from tests.life.test_leases import EVENTS, wait
 
 SECONDS = r"{} \d+\.\d"
+PLAN = Plan("m", source("events", "source"), ALS(epochs=2))
 
 
 def test_a_run_can_be_copied() -> None:
@@ -152,9 +155,8 @@ def test_a_second_counts_once_however_many_compile() -> None:
 
 
 def test_lines_come_while_nothing_happens(capfd) -> None:
-    plan = type("Plan", (), {"model_name": "m"})
     shown = ""
-    with progress._lines(plan, Phases(), silence=0.001):
+    with progress._lines(PLAN, Phases(), silence=0.001):
 
         def seen() -> bool:
             nonlocal shown
@@ -174,3 +176,24 @@ def test_a_line_says_the_seconds_the_phase_and_the_epoch(db, capfd) -> None:
         re.match(r"m \d+\.\d s (reading|training|compiling|writing)", x) for x in lines
     )
     assert sum("training: epoch" in line for line in lines) == 2
+
+
+def test_a_notebook_s_cell_has_one_line_with_the_share_and_the_last_epoch() -> None:
+    shown: list[tuple[str, float | None]] = []
+    phases = Phases()
+    with progress._cell(PLAN, phases, lambda *line: shown.append(line)) as listener:
+        phases.enter(TRAINING)
+        listener(1, {"loss": 0.5})
+        wait(lambda: len(shown) > 2)  # seconds go on
+        phases.enter(MEASURING)
+        wait(lambda: "measuring" in shown[-1][0])
+        phases.enter(None)
+    texts = [re.sub(r"\d+\.\d", "0.0", line) for line, _ in shown]
+    assert set(texts[1:-2]) <= {
+        "m 0.0 s training: epoch 1/2 loss 0.0",
+        "m 0.0 s training",
+    }
+    assert texts[0] == "m 0.0 s reading"
+    assert "m 0.0 s measuring" in texts
+    assert texts[-1] == "m 0.0 s: reading 0.0, training 0.0, measuring 0.0"
+    assert [shown[0][1], shown[1][1], shown[-1][1]] == [0, 0.5, None]

@@ -68,7 +68,7 @@ def features_(
     It has a row per user or item, and each entry of its vector is a column.
     """
     with open_database(ctx) as database:
-        table = database.features(model, **given_options(given))
+        table = database.features(model, **given_options(given)).to_arrow()
     if output is None:
         return show(ctx, table.to_pylist())
     _save(table, output)

@@ -123,6 +123,6 @@ def show(ctx: click.Context, rows: list[dict[str, Any]]) -> None:
         for row in rows:
             click.echo(json.dumps(row, default=str, ensure_ascii=False))
     else:
-        from embsql.shells.text_table import format_table
+        from embsql.api.text_table import format_table
 
         click.echo(format_table(rows))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable
+from numbers import Number
 from typing import Any
 
 
@@ -10,15 +12,17 @@ def format_table(rows: list[dict[str, Any]]) -> str:
     """Columns under their names, numbers to the right."""
     if not rows:
         return "(no rows)"
-    cells = [[_text(value) for value in row.values()] for row in rows]
-    numeric = [
-        all(isinstance(row[name], int | float | None) for row in rows)
-        for name in rows[0]
-    ]
+    cells = [[cell_text(value) for value in row.values()] for row in rows]
+    numeric = [is_numeric(row[name] for row in rows) for name in rows[0]]
     columns = zip(list(rows[0]), *cells, strict=True)
     widths = [max(map(_width, column)) for column in columns]
     lines = [list(rows[0]), ["-" * width for width in widths], *cells]
     return "\n".join(_line(line, widths, numeric) for line in lines)
+
+
+def is_numeric(values: Iterable[Any]) -> bool:
+    """Whether a column holds numbers, which stand to the right."""
+    return all(isinstance(value, Number | None) for value in values)
 
 
 def _line(cells: list[str], widths: list[int], numeric: list[bool]) -> str:
@@ -40,7 +44,8 @@ def _width(text: str) -> int:
     return cell_len(text)
 
 
-def _text(value: Any) -> str:
+def cell_text(value: Any) -> str:
+    """A value as people read it: floats of four digits, of a list the first four values."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -50,7 +55,7 @@ def _text(value: Any) -> str:
     if isinstance(value, list):
         return (
             "["
-            + ", ".join(_text(part) for part in value[:4])
+            + ", ".join(cell_text(part) for part in value[:4])
             + (", ...]" if len(value) > 4 else "]")
         )
     return str(value)
