@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ WRITTEN = sorted(
         *(ROOT / "examples").rglob("*.md"),
     ]
 )
+NOTEBOOKS = sorted((ROOT / "examples").glob("*/*.ipynb"))
 GENERATED = (
     "docs/sql.md",
     "docs/algorithms.md",
@@ -211,6 +213,16 @@ def test_page_runs(folder, page: Path, monkeypatch, request) -> None:
     if not shows_answers(page):
         thin(folder / "demo.duckdb")
     Reader(folder).read(page)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook_runs(notebook: Path) -> None:
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    names: dict[str, object] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"], "kept without outputs, which age"
+            exec(compile("".join(cell["source"]), notebook.name, "exec"), names)  # noqa: S102 - ours
 
 
 def anchors(page: Path) -> set[str]:
