@@ -108,7 +108,7 @@ def way(request, postgres: str) -> Iterator[Callable[[str], str]]:
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: str) -> Iterator[Databases]:
+def copies(postgres: str) -> Iterator[Databases]:
     """Databases that hold embsql and nothing else."""
     made = Databases(postgres)
     yield made
@@ -116,20 +116,20 @@ def databases(postgres: str) -> Iterator[Databases]:
 
 
 @pytest.fixture(scope="session")
-def new_database(databases: Databases, way: Callable[[str], str]) -> Callable[[], str]:
+def new_database(copies: Databases, way: Callable[[str], str]) -> Callable[[], str]:
     """Makes databases that hold embsql and nothing else; their addresses."""
-    return lambda: way(databases.create())
+    return lambda: way(copies.create())
 
 
 ENGINES = ["duckdb", "postgres"]
 
 
 @pytest.fixture
-def pg(databases, way) -> Iterator[str]:
+def pg(copies, way) -> Iterator[str]:
     """The address of a PostgreSQL database that holds embsql and nothing else."""
-    address = databases.create()
+    address = copies.create()
     yield way(address)
-    databases.drop(address)
+    copies.drop(address)
 
 
 @pytest.fixture
