@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import wraps
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -158,6 +159,20 @@ class Database:
     def runs(self, model: str) -> Answer:
         """The runs of a model, newest first, as embsql.runs(model) has them."""
         return self.ask("SELECT * FROM embsql.runs($model)", model=model)
+
+    def doctor(self) -> Answer:
+        """What is wrong with the database and its models, the gravest first.
+
+        The columns are severity (error, warning, note), subject, finding and remedy, which is what
+        to type. Raises an `embsql.errors.EmbsqlError`.
+        """
+        import pyarrow as pa  # here: it takes as long to load as DuckDB
+
+        from embsql.lifecycle import doctor
+
+        schema = pa.schema([(name, pa.string()) for name in doctor.COLUMNS])
+        rows = [asdict(finding) for finding in doctor.examine(self.engine)]
+        return Answer(pa.Table.from_pylist(rows, schema))
 
     def sql(self, statement: str) -> Answer:
         """Run any SQL, also BigQuery ML's.

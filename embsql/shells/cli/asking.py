@@ -1,4 +1,4 @@
-"""Commands that ask: any SQL, and the questions about a model."""
+"""Commands that ask: any SQL, the questions about a model, and what is wrong."""
 
 from __future__ import annotations
 
@@ -53,3 +53,20 @@ _question("trials", "SELECT * FROM embsql.trials($model)", with_model=True)
 _question("evaluation", "SELECT * FROM embsql.evaluation($model)", with_model=True)
 _question("gate", "SELECT * FROM embsql.gate($model)", with_model=True)
 _question("validation", "SELECT * FROM embsql.validation($model)", with_model=True)
+
+
+@main.command("doctor")
+@click.pass_context
+def doctor_(ctx: click.Context) -> None:
+    """Look for what is wrong with the database and its models, and say what mends it.
+
+    Exits with 1 where there is an error or a warning; notes alone are no reason to.
+    """
+    with open_database(ctx, read_only=True) as database:
+        findings = database.doctor().to_pylist()
+    if findings or ctx.obj["json"]:
+        show(ctx, findings)
+    else:
+        click.echo("nothing is wrong")
+    if any(finding["severity"] != "note" for finding in findings):
+        ctx.exit(1)
