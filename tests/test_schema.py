@@ -47,6 +47,9 @@ FROZEN = {
     "0027_phases.postgres.sql": "7857e012204a96ccb62843eed05d8d55",
     "0027_phases.sql": "4f661fb1a146bfab8102dd92b91e6f36",
     "0028_fold_in.duckdb.sql": "9e0afbd74898a301db78cbf7f10fb897",
+    "0029_comments.sql": "2478e3e69e5cc9ea44025714a9ad4ee0",
+    "0030_comments_of_one_engine.duckdb.sql": "ce4c556c42ce7be3452f2e16f2919430",
+    "0030_comments_of_one_engine.postgres.sql": "38a3860bf96dfce60d25f01c4536196c",
 }
 
 
@@ -86,3 +89,29 @@ def test_a_file_made_by_another_schema_file_is_refused(tmp_path) -> None:
         )
     with pytest.raises(errors.SchemaChanged):
         embsql.connect(path)
+
+
+WITHOUT_COMMENT = {
+    "duckdb": """
+        SELECT table_name AS name FROM duckdb_tables()
+        WHERE schema_name = 'embsql' AND comment IS NULL
+        UNION ALL
+        SELECT table_name || '.' || column_name FROM duckdb_columns()
+        WHERE schema_name = 'embsql' AND comment IS NULL
+    """,
+    "postgres": """
+        SELECT c.relname || coalesce('.' || a.attname, '') AS name
+        FROM pg_class AS c
+        JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p')
+            AND NOT c.relispartition
+            AND (
+                obj_description(c.oid, 'pg_class') IS NULL
+                OR col_description(c.oid, a.attnum) IS NULL
+            )
+    """,
+}
+
+
+def test_every_table_and_column_says_what_it_holds(each) -> None:
+    assert each.rows(WITHOUT_COMMENT[each.engine.name]) == []
