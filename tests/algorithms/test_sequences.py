@@ -26,8 +26,13 @@ from embsql.features.time import (
     MIN_TIMESTAMP_US,
     time_features,
 )
-from embsql.nn import sequence_model
-from embsql.nn.sequence_networks import EventHistories, Gru, MeanPooling, Transformer
+from embsql.nn import sequence_loss
+from embsql.nn.histories import EventHistories
+from embsql.nn.sequence_loss import SequenceLoss
+from embsql.nn.sequence_model import SequenceModel
+from embsql.nn.sequence_networks import Gru, MeanPooling
+from embsql.nn.sequence_tasks import Bag, MaskedItem, NextItem, SequenceBatch
+from embsql.nn.transformer import Transformer
 from embsql.run import Run
 
 IN_ORDER = ["gru4rec", "sasrec", "bert4rec"]
@@ -287,9 +292,9 @@ def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees
     None
 ):
     events = histories(*([n] * (1 + n % 7) for n in range(300)))
-    batch = sequence_model.MaskedItem(
-        events, 999, torch.Generator().manual_seed(1)
-    ).batch(torch.arange(300))
+    batch = MaskedItem(events, 999, torch.Generator().manual_seed(1)).batch(
+        torch.arange(300)
+    )
     hidden = batch.inputs == 999
     assert hidden.nonzero()[:, 0].tolist() == batch.state_at.tolist()
     assert len(batch.packed.row[hidden].unique()) == 300
@@ -374,7 +379,7 @@ def test_the_softmax_is_torch_s(
     """Some targets are among the others, some are not; values and gradients are those of the plain
     formula.
     """
-    monkeypatch.setattr(sequence_model, "CHUNK_LOGITS", chunk)
+    monkeypatch.setattr(sequence_loss, "CHUNK_LOGITS", chunk)
     g = torch.Generator().manual_seed(1)
     shapes = ((11, 5), (11, 5), (6, 5))
     state, own, others = (
@@ -393,7 +398,7 @@ def test_the_softmax_is_torch_s(
         cross_entropy(logits, torch.zeros(11, dtype=torch.int64), reduction="none")
         * weight
     ).sum()
-    found = sequence_model.chunked_cross_entropy(state, own, others, hit, bias, weight)
+    found = sequence_loss.chunked_cross_entropy(state, own, others, hit, bias, weight)
     assert torch.allclose(found, wanted)
     for ours, theirs in zip(
         *(torch.autograd.grad(2 * x, (state, own, others)) for x in (found, wanted)),
@@ -402,19 +407,17 @@ def test_the_softmax_is_torch_s(
         assert torch.allclose(ours, theirs)
 
 
-def loss_over(
-    count: int, **options: object
-) -> tuple[sequence_model.SequenceLoss, sequence_model.SequenceBatch]:
+def loss_over(count: int, **options: object) -> tuple[SequenceLoss, SequenceBatch]:
     """A loss whose states are the items seen, where everybody went from item 0 to another."""
     g = torch.Generator().manual_seed(3)
     events = histories(
         *([0, int(i)] for i in np.random.default_rng(0).integers(200, size=64))
     )
-    model = sequence_model.SequenceModel(200, 4, _Same(), g, options.get("temperature"))
-    loss = sequence_model.SequenceLoss(
+    model = SequenceModel(200, 4, _Same(), g, options.get("temperature"))
+    loss = SequenceLoss(
         model, events, algorithms.make("gru4rec", {"dim": 4, **options}), count, g
     )
-    return loss, sequence_model.NextItem(events).batch(torch.arange(64))
+    return loss, NextItem(events).batch(torch.arange(64))
 
 
 class _Same(torch.nn.Module):
@@ -451,17 +454,15 @@ def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(
     g = torch.Generator().manual_seed(3)
     events = histories([0, 1, 2], [3], [4, 5, 5, 6])
     events = dataclasses.replace(events, weight=torch.arange(8.0))
-    model = sequence_model.SequenceModel(
-        9, 4, MeanPooling([4, 4], 0.0, g, bag=True), g, temperature
-    )
+    model = SequenceModel(9, 4, MeanPooling([4, 4], 0.0, g, bag=True), g, temperature)
     if loss == "contrastive" and temperature is None:
         pytest.skip("of cosines only")
     options = algorithms.make(
         "youtube_dnn", {"dim": 4, "loss": loss, "temperature": temperature}
     )
-    batch = sequence_model.Bag(events).batch(torch.arange(3))
+    batch = Bag(events).batch(torch.arange(3))
     apart = batch._replace(state_at=batch.state_at[batch.state_of], state_of=None)
-    of = sequence_model.SequenceLoss(model, events, options, 9, g)
+    of = SequenceLoss(model, events, options, 9, g)
     assert of(batch).item() == pytest.approx(of(apart).item(), rel=1e-6)
     for ours, theirs in zip(
         *(torch.autograd.grad(of(one), model.table) for one in (batch, apart)),
@@ -475,17 +476,13 @@ def test_few_negatives_of_shared_states_estimate_all() -> None:
     events = histories(
         *(torch.randperm(200, generator=g)[:5].tolist() for _ in range(64))
     )
-    model = sequence_model.SequenceModel(
-        200, 4, MeanPooling([4, 4], 0.0, g, bag=True), g
-    )
+    model = SequenceModel(200, 4, MeanPooling([4, 4], 0.0, g, bag=True), g)
     batch, options = (
-        sequence_model.Bag(events).batch(torch.arange(64)),
+        Bag(events).batch(torch.arange(64)),
         {"dim": 4, "sampling_correction": 1.0},
     )
     whole, some = (
-        sequence_model.SequenceLoss(
-            model, events, algorithms.make("youtube_dnn", options), n, g
-        )
+        SequenceLoss(model, events, algorithms.make("youtube_dnn", options), n, g)
         for n in (200, 50)
     )
     assert np.mean([some(batch).item() for _ in range(50)]) == pytest.approx(

@@ -1,0 +1,32 @@
+"""Layers that several networks are made of."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Dropout(nn.Module):  # type: ignore[misc]  # torch is untyped
+    """Dropout whose randomness comes from the run's seed."""
+
+    def __init__(self, rate: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.rate = rate
+        self.generator = generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(t, d) -> (t, d)"""
+        if not (self.training and self.rate):
+            return x
+        keep_rate = 1 - self.rate
+        keep = torch.empty(x.shape)
+        keep.bernoulli_(keep_rate, generator=self.generator)
+        scale = keep.div_(keep_rate)
+        return x * scale.to(x.device)
+
+
+def linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:
+    """A linear map without bias, with Xavier's random weights."""
+    layer = nn.Linear(n_in, n_out, bias=False)
+    nn.init.xavier_uniform_(layer.weight, generator=generator)
+    return layer
