@@ -157,10 +157,11 @@ class Packed(NamedTuple):
         """Index of each history's last event among the t: (b,)."""
         return self.length.cumsum(0) - 1
 
-    def buckets(self) -> list[Bucket]:
+    def buckets(self) -> Buckets:
         """The histories in buckets of like length."""
-        buckets = []
-        first = begin = 0  # history and event
+        shapes = []
+        cells = []
+        first = begin = n_cells = 0  # history, event and cell
         while first < len(self.length):
             width = int(self.length[first])
             is_like = self.length[first:] >= MIN_BUCKET_FILL * width
@@ -168,20 +169,36 @@ class Packed(NamedTuple):
             lengths = self.length[first : first + rows]  # (rows,)
             end = begin + int(lengths.sum())
             row = self.row[begin:end] - first  # (g,)
-            position = self.position[begin:end]  # (g,)
-            buckets.append(Bucket(rows, width, cell=row * width + position))
+            cell = row * width + self.position[begin:end]  # (g,)
+            shapes.append((rows, width))
+            cells.append(n_cells + cell)
             first += rows
             begin = end
-        return buckets
+            n_cells += rows * width
+        return Buckets(shapes, torch.cat(cells))
 
 
-class Bucket(NamedTuple):
-    """Histories laid out side by side in (rows, width) cells."""
+class Buckets(NamedTuple):
+    """Histories side by side in (rows, width) cells each bucket, one bucket after another."""
 
-    rows: int
-    width: int
-    cell: Tensor  # (g,) of each event
+    shapes: list[tuple[int, int]]
+    cell: Tensor  # (t,) of each event
 
-    def to(self, device: torch.device) -> Bucket:
-        """The same on a device."""
-        return self._replace(cell=self.cell.to(device))
+    @property
+    def sizes(self) -> list[int]:
+        """Cells of each bucket."""
+        return [rows * width for rows, width in self.shapes]
+
+    @property
+    def event(self) -> Tensor:
+        """The event in each cell, the first in those of padding: (n,)."""
+        event = self.cell.new_zeros(sum(self.sizes))  # (n,)
+        event[self.cell] = torch.arange(len(self.cell))
+        return event
+
+    def padding_masks(self) -> list[Tensor]:
+        """Which cells of each bucket hold an event, for attention: (rows, 1, 1, width) each."""
+        holds_event = torch.zeros(sum(self.sizes), dtype=torch.bool)  # (n,)
+        holds_event[self.cell] = True
+        parts = zip(holds_event.split(self.sizes), self.shapes, strict=True)
+        return [part.view(rows, 1, 1, width) for part, (rows, width) in parts]

@@ -16,13 +16,25 @@ class Dropout(nn.Module):  # type: ignore[misc]  # torch is untyped
 
     def forward(self, x: Tensor) -> Tensor:
         """(t, d) -> (t, d)"""
+        return self.of_rows(x, len(x), None)
+
+    def of_rows(self, x: Tensor, n: int, rows: Tensor | None) -> Tensor:
+        """Some rows of n, none: all, each as if all were there: (s, d) -> (s, d)
+
+        What chance does to a row depends on the seed, not on which rows are wanted.
+        """
         if not (self.training and self.rate):
             return x
         keep_rate = 1 - self.rate
-        keep = torch.empty(x.shape)
+        keep = torch.empty(n, x.shape[1])
         keep.bernoulli_(keep_rate, generator=self.generator)
-        scale = keep.div_(keep_rate)
-        return x * scale.to(x.device)
+        scale = keep.div_(keep_rate).to(x.device)
+        return x * select_rows(scale, rows)
+
+
+def select_rows(x: Tensor, rows: Tensor | None) -> Tensor:
+    """Some rows (s,), none: all: (t, d) -> (s, d)"""
+    return x if rows is None else x.index_select(0, rows)
 
 
 def linear(n_in: int, n_out: int, generator: torch.Generator) -> nn.Linear:

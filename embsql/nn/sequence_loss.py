@@ -46,8 +46,9 @@ class SequenceLoss:
         """The mean over what is predicted, each by its weight: ()"""
         device = self.model.table.device
         features = self.events.time_features[batch.packed.event]  # (t, c)
-        states = self.model(batch.inputs, features, batch.packed)  # (t, d)
-        state = states[batch.state_at.to(device)]  # (s, d)
+        state = self.model(
+            batch.inputs, features, batch.packed, batch.state_at
+        )  # (s, d)
         weight = self.events.weight[batch.target].to(device)  # (p,)
         target = self.events.item[batch.target]  # (p,)
         if batch.state_of is not None:

@@ -51,14 +51,21 @@ class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is untyped
         """(i, d)"""
         return self.table[: self.n_items]
 
-    def forward(self, inputs: Tensor, features: Tensor, packed: Packed) -> Tensor:
-        """The state after each event: items (t,), time features (t, c) -> (t, d)"""
+    def forward(
+        self, inputs: Tensor, features: Tensor, packed: Packed, state_at: Tensor | None
+    ) -> Tensor:
+        """The states after some events (s,), none: all.
+
+        Items (t,), time features (t, c) -> (s, d)
+        """
         device = self.table.device
         x = embedding(inputs.to(device), self.table)  # (t, d)
         if features.shape[1]:
             rows = features.to(device)  # (t, c)
             x = x + embedding_bag(rows, self.time_table, mode="sum")
-        return self.network(self.input_scale * x, packed)
+        if state_at is not None:
+            state_at = state_at.to(device)
+        return self.network(self.input_scale * x, packed, state_at)
 
     def normalized(self, vectors: Tensor) -> Tensor:
         """Vectors (n, d) as they are scored: of length 1 where the score is the cosine."""
@@ -96,8 +103,7 @@ class SequenceModel(nn.Module):  # type: ignore[misc]  # torch is untyped
             packed = events.pack(users)
             inputs = events.item[packed.event]  # (t,)
             features = events.time_features[packed.event]  # (t, c)
-            states = self(inputs, features, packed)  # (t, d)
-            last_states = states[packed.last]  # (b, d)
+            last_states = self(inputs, features, packed, packed.last)  # (b, d)
             users_states[packed.user] = self.normalized(last_states).cpu()
         self.train()
         return users_states

@@ -1,4 +1,4 @@
-"""The networks that read packed histories: events (t, d) to states (t, d)."""
+"""The networks that read packed histories: from events to the states after them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn.functional import relu
 from torch.nn.utils.rnn import PackedSequence
 
 from embsql.nn.histories import Packed
-from embsql.nn.layers import Dropout, linear
+from embsql.nn.layers import Dropout, linear, select_rows
 from embsql.nn.transformer import Transformer
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ class Gru(nn.Module):  # type: ignore[misc]  # torch is untyped
         for weight in self.parameters():
             nn.init.uniform_(weight, -bound, bound, generator=generator)
 
-    def forward(self, x: Tensor, packed: Packed) -> Tensor:
-        """(t, d) -> (t, d)"""
+    def forward(
+        self, x: Tensor, packed: Packed, state_at: Tensor | None = None
+    ) -> Tensor:
+        """The states at some events (s,), none: all: (t, d) -> (s, d)"""
         position = packed.position  # (t,)
         by_position = position.argsort(stable=True).to(x.device)  # (t,)
         inputs = self.dropout(x)[by_position]  # (t, d)
@@ -44,7 +46,8 @@ class Gru(nn.Module):  # type: ignore[misc]  # torch is untyped
         sorted_states = outputs.data  # (t, d)
         states = torch.empty_like(sorted_states)
         states = states.index_copy(0, by_position, sorted_states)
-        return self.out_proj(self.dropout(states))
+        wanted = select_rows(self.dropout(states), state_at)  # (s, d)
+        return self.out_proj(wanted)
 
 
 class MeanPooling(nn.Module):  # type: ignore[misc]  # torch is untyped
@@ -64,8 +67,10 @@ class MeanPooling(nn.Module):  # type: ignore[misc]  # torch is untyped
         layers = [linear(*shape, generator) for shape in shapes]
         self.layers = nn.ModuleList(layers)
 
-    def forward(self, x: Tensor, packed: Packed) -> Tensor:
-        """(t, d) -> (t, d)"""
+    def forward(
+        self, x: Tensor, packed: Packed, state_at: Tensor | None = None
+    ) -> Tensor:
+        """The means at some events (s,), none: all: (t, d) -> (s, d)"""
         ones = torch.ones_like(x[:, :1])  # (t, 1)
         weight = self.dropout(ones)  # (t, 1)
         summands = torch.cat(
@@ -73,9 +78,11 @@ class MeanPooling(nn.Module):  # type: ignore[misc]  # torch is untyped
         )  # (t, d + 1) the last is the divisor
         if self.bag:
             totals = _totals(summands, packed)  # (b, d + 1)
-            return self._means(totals)[packed.row]
-        totals = _running_totals(summands, packed)  # (t, d + 1)
-        return self._means(totals)
+            means = self._means(totals)[packed.row]  # (t, d)
+        else:
+            totals = _running_totals(summands, packed)  # (t, d + 1)
+            means = self._means(totals)  # (t, d)
+        return select_rows(means, state_at)
 
     def _means(self, totals: Tensor) -> Tensor:
         """Means, through the layers: (n, d + 1) -> (n, d)"""

@@ -24,7 +24,7 @@ class SequenceBatch(NamedTuple):
 
     packed: Packed
     inputs: Tensor  # (t,) items, or masks, that the network reads
-    state_at: Tensor  # (s,) events whose states predict
+    state_at: Tensor | None  # (s,) events whose states predict; none: all
     target: Tensor  # (p,) predicted events, by their index among all
     # (p,) which of the states predicts each; none: one each
     state_of: Tensor | None = None
@@ -40,8 +40,7 @@ class NextItem:
         """Of the histories of users (b,)."""
         packed = self.events.pack(users, drop_last=1)
         inputs = self.events.item[packed.event]  # (t,)
-        state_at = torch.arange(len(inputs))  # (t,)
-        return SequenceBatch(packed, inputs, state_at, target=packed.event + 1)
+        return SequenceBatch(packed, inputs, None, target=packed.event + 1)
 
 
 @dataclass(frozen=True, slots=True)

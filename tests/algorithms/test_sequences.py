@@ -32,7 +32,7 @@ from embsql.nn.sequence_loss import SequenceLoss
 from embsql.nn.sequence_model import SequenceModel
 from embsql.nn.sequence_networks import Gru, MeanPooling
 from embsql.nn.sequence_tasks import Bag, MaskedItem, NextItem, SequenceBatch
-from embsql.nn.transformer import Transformer
+from embsql.nn.transformer import Transformer, apply_rotary, rotary_tables
 from embsql.run import Run
 
 IN_ORDER = ["gru4rec", "sasrec", "bert4rec"]
@@ -224,12 +224,12 @@ def test_events_count_by_weight_and_age(options: dict[str, object], shown: int) 
 # --- what they may not see -----------------------------------------------------------------------
 
 
-def networks() -> dict[str, torch.nn.Module]:
+def networks(dropout: float = 0.0) -> dict[str, torch.nn.Module]:
     g = torch.Generator().manual_seed(1)
     return {
-        "gru4rec": Gru(8, 2, 0.0, g),
-        "sasrec": Transformer(8, 2, 2, 0.0, g, causal=True),
-        "youtube_dnn": MeanPooling([8, 4, 8], 0.0, g, bag=False),
+        "gru4rec": Gru(8, 2, dropout, g),
+        "sasrec": Transformer(8, 2, 2, dropout, g, causal=True),
+        "youtube_dnn": MeanPooling([8, 4, 8], dropout, g, bag=False),
     }
 
 
@@ -251,6 +251,38 @@ def test_a_state_knows_no_future_and_no_other_history(name: str) -> None:
                     x[begin : begin + n], histories([0] * n).pack(torch.tensor([0]))
                 )
                 assert torch.allclose(alone[-1], state[rows[n - 1]], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*networks(), "bert4rec"])
+def test_a_state_is_the_same_whichever_others_are_wanted(name: str) -> None:
+    """Chance too, so that a seed's figures hang on the seed alone."""
+    g = torch.Generator().manual_seed(1)
+    both_directions = Transformer(8, 2, 2, 0.3, g, causal=False)
+    network = {**networks(0.3), "bert4rec": both_directions}[name]
+    packed = histories([0] * 5, [0], [0] * 9).pack(torch.arange(3))
+    x = torch.randn(15, 8, generator=g)
+    state_at = torch.tensor([14, 2, 3])
+    network.dropout.generator.manual_seed(2)
+    every = network(x, packed)
+    network.dropout.generator.manual_seed(2)
+    some = network(x, packed, state_at)
+    assert torch.allclose(some, every[state_at], atol=1e-6)
+
+
+def test_turned_pairs_tell_how_far_apart_two_events_are_and_gradients_are_exact() -> (
+    None
+):
+    cos, sin = (table.double() for table in rotary_tables(7, 8, 2))
+    vectors = torch.randn(1, 24, generator=torch.Generator().manual_seed(1))
+    qkv = vectors.repeat(7, 1).double().requires_grad_()  # (t, 3d)
+    turned = apply_rotary(qkv, cos, sin, 2)
+    assert torch.equal(turned[0], qkv[0]), "the first event is not turned"
+    assert torch.equal(turned[:, 16:], qkv[:, 16:]), "values never are"
+    q, k = (part.unflatten(1, (2, 4)) for part in turned[:, :16].split(8, dim=1))
+    products = torch.einsum("ihe,jhe->hij", q, k)  # (h, t, t)
+    assert torch.allclose(products[:, 1:, 1:], products[:, :-1, :-1])
+    assert not torch.allclose(products[:, 1:], products[:, :-1])
+    assert torch.autograd.gradcheck(lambda x: apply_rotary(x, cos, sin, 2), qkv)
 
 
 def test_both_directions_see_all_of_their_own_history_only() -> None:
@@ -340,13 +372,14 @@ def test_buckets_hold_every_event_once() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, 200)
     packed = histories(*([0] * n for n in lengths)).pack(torch.arange(200))
     buckets = packed.buckets()
-    assert sum(len(bucket.cell) for bucket in buckets) == lengths.sum()
-    assert sum(bucket.rows for bucket in buckets) == 200
-    for bucket in buckets:
-        assert len(bucket.cell.unique()) == len(bucket.cell)
-        assert int(bucket.cell.max()) < bucket.rows * bucket.width
-    laid = sum(bucket.rows * bucket.width for bucket in buckets)
-    assert laid < 1.2 * lengths.sum(), "little is padding"
+    assert len(buckets.cell.unique()) == len(buckets.cell) == lengths.sum()
+    assert buckets.event[buckets.cell].tolist() == list(range(lengths.sum()))
+    assert sum(rows for rows, _ in buckets.shapes) == 200
+    masks = [mask.flatten(0, 2) for mask in buckets.padding_masks()]
+    assert [mask.shape for mask in masks] == buckets.shapes
+    filled = torch.cat([mask.sum(1) for mask in masks])
+    assert filled.tolist() == packed.length.tolist(), "a row is a history"
+    assert sum(buckets.sizes) < 1.2 * lengths.sum(), "little is padding"
 
 
 def test_time_features_by_hand() -> None:
@@ -421,7 +454,7 @@ def loss_over(count: int, **options: object) -> tuple[SequenceLoss, SequenceBatc
 
 
 class _Same(torch.nn.Module):
-    def forward(self, x: torch.Tensor, _: object) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, *_: object) -> torch.Tensor:
         return 3 * x
 
 
