@@ -26,10 +26,13 @@ class Dropout(nn.Module):  # type: ignore[misc]  # torch is untyped
         if not (self.training and self.rate):
             return x
         keep_rate = 1 - self.rate
-        keep = torch.empty(n, x.shape[1])
-        keep.bernoulli_(keep_rate, generator=self.generator)
-        scale = keep.div_(keep_rate).to(x.device)
-        return x * select_rows(scale, rows)
+        # what bernoulli_ makes of the same seed, in two thirds of its time
+        chance = torch.rand(
+            n, x.shape[1], dtype=torch.float64, generator=self.generator
+        )  # (n, d)
+        keep = (chance < keep_rate).to(x.device)  # (n, d)
+        scale = select_rows(keep, rows).float() / keep_rate  # (s, d)
+        return x * scale
 
 
 def select_rows(x: Tensor, rows: Tensor | None) -> Tensor:
