@@ -28,10 +28,11 @@ from embsql.features.time import (
 )
 from embsql.nn import sequence_loss
 from embsql.nn.histories import EventHistories
+from embsql.nn.histories import histories as packed_histories
 from embsql.nn.sequence_loss import SequenceLoss
-from embsql.nn.sequence_model import SequenceModel
+from embsql.nn.sequence_model import SequenceModel, build_model
 from embsql.nn.sequence_networks import Gru, MeanPooling
-from embsql.nn.sequence_tasks import Bag, MaskedItem, NextItem, SequenceBatch
+from embsql.nn.sequence_tasks import Bag, MaskedItem, NextItem, SequenceBatch, make_task
 from embsql.nn.transformer import Transformer, apply_rotary, rotary_tables
 from embsql.run import Run
 
@@ -698,3 +699,21 @@ def test_bad_options(name: str, wrong: dict[str, object]) -> None:
 def test_a_loss_that_is_no_number_is_an_error() -> None:
     with pytest.raises(Diverged):
         fit("gru4rec", walked([[0, 1, 2], [1, 2, 0]]), lr=1e30)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_model_on_a_device_reads_goes_there(name: str) -> None:
+    """Batches are made on the CPU. The device "meta" has shapes without numbers, and refuses
+    tensors of another, as a GPU does.
+    """
+    g = torch.Generator().manual_seed(1)
+    data = walked([[0, 1, 2], [2, 3], [1, 0, 3]], n_items=5)
+    algorithm = algorithms.make(name, {"dim": 4, "loss": "gbce", "negatives": 3})
+    model = build_model(algorithm, data, g).to("meta")
+    events = packed_histories(data)
+    loss_of = SequenceLoss(model, events, algorithm, 3, g)
+    batch = make_task(algorithm.task(data), events, 5, g).batch(torch.arange(3))
+    features = torch.zeros(len(batch.inputs), 2, dtype=torch.int64)
+    states = model(batch.inputs, features, batch.packed, batch.state_at)
+    assert states.device.type == "meta"
+    loss_of(batch).backward()
