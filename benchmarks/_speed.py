@@ -22,9 +22,12 @@ from benchmarks._lines import in_turn, line
 from benchmarks._sequences import EXAMS
 from embsql import algorithms
 from embsql.data import Interactions
-from embsql.nn import sequence_model, towers
+from embsql.nn import towers
+from embsql.nn.histories import histories
 from embsql.nn.negatives import negative_sampler
-from embsql.nn.sequence_networks import histories
+from embsql.nn.sequence_loss import SequenceLoss
+from embsql.nn.sequence_model import build_model
+from embsql.nn.sequence_tasks import make_task
 from embsql.nn.trainer import TrainingLoop
 from embsql.run import Run
 
@@ -128,10 +131,10 @@ def _histories(algorithm: str, steps: int, shape: dict[str, Any]) -> Work:
     lengths = _lengths(shape["max_length"])
     data = _made(np.arange(len(lengths)).repeat(lengths + 1), MOVIES)
     events = histories(data)
-    model = sequence_model.build_model(chosen, data, generator)
+    model = build_model(chosen, data, generator)
     n_negatives = chosen.negatives or MOVIES
-    loss = sequence_model.SequenceLoss(model, events, chosen, n_negatives, generator)
-    task = sequence_model.make_task(chosen.task(data), events, MOVIES, generator)
+    loss = SequenceLoss(model, events, chosen, n_negatives, generator)
+    task = make_task(chosen.task(data), events, MOVIES, generator)
     users = [
         torch.from_numpy(rows)
         for rows in _batches(len(lengths), shape["batch_size"], steps)

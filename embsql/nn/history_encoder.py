@@ -1,6 +1,6 @@
 """Encoders of histories of items whose vectors come from elsewhere, in torch.
 
-Histories are packed one after another, see `sequence_networks`. An encoder makes two things of
+Histories are packed one after another, see `histories`. An encoder makes two things of
 them: for each item the user's vector without it, to predict it from, and for each user the vector
 of the whole history.
 """
@@ -19,15 +19,10 @@ from torch.nn.functional import embedding, normalize
 
 from embsql.data import Embeddings, Float32, FoldIn, Interactions
 from embsql.features.vectors import item_vectors
+from embsql.nn.histories import EventHistories, Packed, histories, users_with_events
 from embsql.nn.losses import Scores, sampled_softmax
 from embsql.nn.negatives import NegativeSampler, negative_sampler, pair_counts
-from embsql.nn.sequence_networks import (
-    EventHistories,
-    Gru,
-    Packed,
-    histories,
-    users_with_events,
-)
+from embsql.nn.sequence_networks import Gru
 from embsql.nn.tensors import float32_array, true_indices
 from embsql.nn.towers import INFERENCE_BATCH, INIT_NORM, Dropouts
 from embsql.nn.trainer import (

@@ -18,7 +18,7 @@ from embsql.checkpoints import checkpoints
 from embsql.data import Interactions
 from embsql.errors import BadOption, NotEnoughData
 from embsql.nn import history_encoder
-from embsql.nn.sequence_networks import Packed, histories
+from embsql.nn.histories import Packed, histories
 from embsql.run import Run
 from tests.worlds import interactions, islands
 

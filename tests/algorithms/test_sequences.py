@@ -26,8 +26,14 @@ from embsql.features.time import (
     MIN_TIMESTAMP_US,
     time_features,
 )
-from embsql.nn import sequence_model
-from embsql.nn.sequence_networks import EventHistories, Gru, MeanPooling, Transformer
+from embsql.nn import sequence_loss
+from embsql.nn.histories import EventHistories
+from embsql.nn.histories import histories as packed_histories
+from embsql.nn.sequence_loss import SequenceLoss
+from embsql.nn.sequence_model import SequenceModel, build_model
+from embsql.nn.sequence_networks import Gru, MeanPooling
+from embsql.nn.sequence_tasks import Bag, MaskedItem, NextItem, SequenceBatch, make_task
+from embsql.nn.transformer import Transformer, apply_rotary, rotary_tables
 from embsql.run import Run
 
 IN_ORDER = ["gru4rec", "sasrec", "bert4rec"]
@@ -219,12 +225,12 @@ def test_events_count_by_weight_and_age(options: dict[str, object], shown: int) 
 # --- what they may not see -----------------------------------------------------------------------
 
 
-def networks() -> dict[str, torch.nn.Module]:
+def networks(dropout: float = 0.0) -> dict[str, torch.nn.Module]:
     g = torch.Generator().manual_seed(1)
     return {
-        "gru4rec": Gru(8, 2, 0.0, g),
-        "sasrec": Transformer(8, 2, 2, 0.0, g, causal=True),
-        "youtube_dnn": MeanPooling([8, 4, 8], 0.0, g, bag=False),
+        "gru4rec": Gru(8, 2, dropout, g),
+        "sasrec": Transformer(8, 2, 2, dropout, g, causal=True),
+        "youtube_dnn": MeanPooling([8, 4, 8], dropout, g, bag=False),
     }
 
 
@@ -246,6 +252,38 @@ def test_a_state_knows_no_future_and_no_other_history(name: str) -> None:
                     x[begin : begin + n], histories([0] * n).pack(torch.tensor([0]))
                 )
                 assert torch.allclose(alone[-1], state[rows[n - 1]], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*networks(), "bert4rec"])
+def test_a_state_is_the_same_whichever_others_are_wanted(name: str) -> None:
+    """Chance too, so that a seed's figures hang on the seed alone."""
+    g = torch.Generator().manual_seed(1)
+    both_directions = Transformer(8, 2, 2, 0.3, g, causal=False)
+    network = {**networks(0.3), "bert4rec": both_directions}[name]
+    packed = histories([0] * 5, [0], [0] * 9).pack(torch.arange(3))
+    x = torch.randn(15, 8, generator=g)
+    state_at = torch.tensor([14, 2, 3])
+    network.dropout.generator.manual_seed(2)
+    every = network(x, packed)
+    network.dropout.generator.manual_seed(2)
+    some = network(x, packed, state_at)
+    assert torch.allclose(some, every[state_at], atol=1e-6)
+
+
+def test_turned_pairs_tell_how_far_apart_two_events_are_and_gradients_are_exact() -> (
+    None
+):
+    cos, sin = (table.double() for table in rotary_tables(7, 8, 2))
+    vectors = torch.randn(1, 24, generator=torch.Generator().manual_seed(1))
+    qkv = vectors.repeat(7, 1).double().requires_grad_()  # (t, 3d)
+    turned = apply_rotary(qkv, cos, sin, 2)
+    assert torch.equal(turned[0], qkv[0]), "the first event is not turned"
+    assert torch.equal(turned[:, 16:], qkv[:, 16:]), "values never are"
+    q, k = (part.unflatten(1, (2, 4)) for part in turned[:, :16].split(8, dim=1))
+    products = torch.einsum("ihe,jhe->hij", q, k)  # (h, t, t)
+    assert torch.allclose(products[:, 1:, 1:], products[:, :-1, :-1])
+    assert not torch.allclose(products[:, 1:], products[:, :-1])
+    assert torch.autograd.gradcheck(lambda x: apply_rotary(x, cos, sin, 2), qkv)
 
 
 def test_both_directions_see_all_of_their_own_history_only() -> None:
@@ -287,9 +325,9 @@ def test_every_history_has_something_hidden_and_the_mask_is_all_the_network_sees
     None
 ):
     events = histories(*([n] * (1 + n % 7) for n in range(300)))
-    batch = sequence_model.MaskedItem(
-        events, 999, torch.Generator().manual_seed(1)
-    ).batch(torch.arange(300))
+    batch = MaskedItem(events, 999, torch.Generator().manual_seed(1)).batch(
+        torch.arange(300)
+    )
     hidden = batch.inputs == 999
     assert hidden.nonzero()[:, 0].tolist() == batch.state_at.tolist()
     assert len(batch.packed.row[hidden].unique()) == 300
@@ -335,13 +373,14 @@ def test_buckets_hold_every_event_once() -> None:
     lengths = np.random.default_rng(0).integers(1, 60, 200)
     packed = histories(*([0] * n for n in lengths)).pack(torch.arange(200))
     buckets = packed.buckets()
-    assert sum(len(bucket.cell) for bucket in buckets) == lengths.sum()
-    assert sum(bucket.rows for bucket in buckets) == 200
-    for bucket in buckets:
-        assert len(bucket.cell.unique()) == len(bucket.cell)
-        assert int(bucket.cell.max()) < bucket.rows * bucket.width
-    laid = sum(bucket.rows * bucket.width for bucket in buckets)
-    assert laid < 1.2 * lengths.sum(), "little is padding"
+    assert len(buckets.cell.unique()) == len(buckets.cell) == lengths.sum()
+    assert buckets.event[buckets.cell].tolist() == list(range(lengths.sum()))
+    assert sum(rows for rows, _ in buckets.shapes) == 200
+    masks = [mask.flatten(0, 2) for mask in buckets.padding_masks()]
+    assert [mask.shape for mask in masks] == buckets.shapes
+    filled = torch.cat([mask.sum(1) for mask in masks])
+    assert filled.tolist() == packed.length.tolist(), "a row is a history"
+    assert sum(buckets.sizes) < 1.2 * lengths.sum(), "little is padding"
 
 
 def test_time_features_by_hand() -> None:
@@ -374,7 +413,7 @@ def test_the_softmax_is_torch_s(
     """Some targets are among the others, some are not; values and gradients are those of the plain
     formula.
     """
-    monkeypatch.setattr(sequence_model, "CHUNK_LOGITS", chunk)
+    monkeypatch.setattr(sequence_loss, "CHUNK_LOGITS", chunk)
     g = torch.Generator().manual_seed(1)
     shapes = ((11, 5), (11, 5), (6, 5))
     state, own, others = (
@@ -393,7 +432,7 @@ def test_the_softmax_is_torch_s(
         cross_entropy(logits, torch.zeros(11, dtype=torch.int64), reduction="none")
         * weight
     ).sum()
-    found = sequence_model.chunked_cross_entropy(state, own, others, hit, bias, weight)
+    found = sequence_loss.chunked_cross_entropy(state, own, others, hit, bias, weight)
     assert torch.allclose(found, wanted)
     for ours, theirs in zip(
         *(torch.autograd.grad(2 * x, (state, own, others)) for x in (found, wanted)),
@@ -402,23 +441,21 @@ def test_the_softmax_is_torch_s(
         assert torch.allclose(ours, theirs)
 
 
-def loss_over(
-    count: int, **options: object
-) -> tuple[sequence_model.SequenceLoss, sequence_model.SequenceBatch]:
+def loss_over(count: int, **options: object) -> tuple[SequenceLoss, SequenceBatch]:
     """A loss whose states are the items seen, where everybody went from item 0 to another."""
     g = torch.Generator().manual_seed(3)
     events = histories(
         *([0, int(i)] for i in np.random.default_rng(0).integers(200, size=64))
     )
-    model = sequence_model.SequenceModel(200, 4, _Same(), g, options.get("temperature"))
-    loss = sequence_model.SequenceLoss(
+    model = SequenceModel(200, 4, _Same(), g, options.get("temperature"))
+    loss = SequenceLoss(
         model, events, algorithms.make("gru4rec", {"dim": 4, **options}), count, g
     )
-    return loss, sequence_model.NextItem(events).batch(torch.arange(64))
+    return loss, NextItem(events).batch(torch.arange(64))
 
 
 class _Same(torch.nn.Module):
-    def forward(self, x: torch.Tensor, _: object) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, *_: object) -> torch.Tensor:
         return 3 * x
 
 
@@ -451,17 +488,15 @@ def test_what_one_state_predicts_costs_what_it_would_from_a_state_each(
     g = torch.Generator().manual_seed(3)
     events = histories([0, 1, 2], [3], [4, 5, 5, 6])
     events = dataclasses.replace(events, weight=torch.arange(8.0))
-    model = sequence_model.SequenceModel(
-        9, 4, MeanPooling([4, 4], 0.0, g, bag=True), g, temperature
-    )
+    model = SequenceModel(9, 4, MeanPooling([4, 4], 0.0, g, bag=True), g, temperature)
     if loss == "contrastive" and temperature is None:
         pytest.skip("of cosines only")
     options = algorithms.make(
         "youtube_dnn", {"dim": 4, "loss": loss, "temperature": temperature}
     )
-    batch = sequence_model.Bag(events).batch(torch.arange(3))
+    batch = Bag(events).batch(torch.arange(3))
     apart = batch._replace(state_at=batch.state_at[batch.state_of], state_of=None)
-    of = sequence_model.SequenceLoss(model, events, options, 9, g)
+    of = SequenceLoss(model, events, options, 9, g)
     assert of(batch).item() == pytest.approx(of(apart).item(), rel=1e-6)
     for ours, theirs in zip(
         *(torch.autograd.grad(of(one), model.table) for one in (batch, apart)),
@@ -475,17 +510,13 @@ def test_few_negatives_of_shared_states_estimate_all() -> None:
     events = histories(
         *(torch.randperm(200, generator=g)[:5].tolist() for _ in range(64))
     )
-    model = sequence_model.SequenceModel(
-        200, 4, MeanPooling([4, 4], 0.0, g, bag=True), g
-    )
+    model = SequenceModel(200, 4, MeanPooling([4, 4], 0.0, g, bag=True), g)
     batch, options = (
-        sequence_model.Bag(events).batch(torch.arange(64)),
+        Bag(events).batch(torch.arange(64)),
         {"dim": 4, "sampling_correction": 1.0},
     )
     whole, some = (
-        sequence_model.SequenceLoss(
-            model, events, algorithms.make("youtube_dnn", options), n, g
-        )
+        SequenceLoss(model, events, algorithms.make("youtube_dnn", options), n, g)
         for n in (200, 50)
     )
     assert np.mean([some(batch).item() for _ in range(50)]) == pytest.approx(
@@ -668,3 +699,21 @@ def test_bad_options(name: str, wrong: dict[str, object]) -> None:
 def test_a_loss_that_is_no_number_is_an_error() -> None:
     with pytest.raises(Diverged):
         fit("gru4rec", walked([[0, 1, 2], [1, 2, 0]]), lr=1e30)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_model_on_a_device_reads_goes_there(name: str) -> None:
+    """Batches are made on the CPU. The device "meta" has shapes without numbers, and refuses
+    tensors of another, as a GPU does.
+    """
+    g = torch.Generator().manual_seed(1)
+    data = walked([[0, 1, 2], [2, 3], [1, 0, 3]], n_items=5)
+    algorithm = algorithms.make(name, {"dim": 4, "loss": "gbce", "negatives": 3})
+    model = build_model(algorithm, data, g).to("meta")
+    events = packed_histories(data)
+    loss_of = SequenceLoss(model, events, algorithm, 3, g)
+    batch = make_task(algorithm.task(data), events, 5, g).batch(torch.arange(3))
+    features = torch.zeros(len(batch.inputs), 2, dtype=torch.int64)
+    states = model(batch.inputs, features, batch.packed, batch.state_at)
+    assert states.device.type == "meta"
+    loss_of(batch).backward()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-import embsql.nn.sequence_model
+import embsql.nn.sequence_training
 import embsql.nn.towers  # noqa: F401 - what is forked has them at hand
 from tests.faults import preload  # noqa: F401 - the rest, likewise

@@ -100,7 +100,7 @@ class Sequential(ABC):
 
     def fit(self, data: Interactions, run: Run) -> Embeddings:
         """Train on the data; the reported loss is the mean of an event to be predicted."""
-        return train_network("sequence_model.fit_sequence_model", self, data, run)
+        return train_network("sequence_training.fit_sequence_model", self, data, run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
