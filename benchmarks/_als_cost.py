@@ -21,7 +21,6 @@ import embsql
 from benchmarks._als_systems import (
     GIVEN,
     SEED,
-    default_epochs,
     fit_embsql,
     fit_implicit,
     generated,
@@ -30,6 +29,7 @@ from benchmarks._als_systems import (
 from benchmarks._apart import apart, forget_peak, peak_rss_mb, rss_mb
 from benchmarks._lines import in_turn, line
 from benchmarks._made import WARM_ROWS, Pairs, load
+from benchmarks.prepare import PAIRS, VOCABULARY
 from embsql.run import Columns, Run
 from embsql.sources.prepare import prepare
 
@@ -190,13 +190,15 @@ def whole_line(options: argparse.Namespace) -> None:
         _events(generated(options.pairs), f"{folder}/events.duckdb")
         for dim in options.dim:
             settings = {"dim": dim, "threads": options.threads}
-            rounds = [_round(folder, **settings) for _ in range(options.repeat)]
+            epochs = {"epochs": options.epochs, "iterations": options.iterations}
+            rounds = [_round(folder, epochs, settings) for _ in range(options.repeat)]
             took = {
                 key: statistics.median(one[key] for one in rounds) for key in rounds[0]
             }
-            for metric, key in (
-                ("from table to live run", "whole"),
-                ("reading and coding the table", "prepare"),
+            for metric, key, peer in (
+                ("from table to live run", "whole", "embsql, fit alone"),
+                ("reading and coding the table", "prepare", "embsql, fit alone"),
+                ("from table to live run", "whole", "implicit, from table to tables"),
             ):
                 line(
                     "als",
@@ -205,11 +207,15 @@ def whole_line(options: argparse.Namespace) -> None:
                     metric,
                     took[key],
                     "s",
-                    peer="embsql, fit alone",
-                    peer_value=took["fit"],
+                    peer=peer,
+                    peer_value=took["implicit" if "implicit" in peer else "fit"],
                     seconds=took[key],
                     peak_rss_mb=took[f"{key}_mb"],
+                    peer_peak_rss_mb=took["implicit_mb"]
+                    if "implicit" in peer
+                    else None,
                     **settings,
+                    **epochs,
                 )
 
 
@@ -234,35 +240,41 @@ def _text(prefix: str, codes: np.ndarray) -> pa.DictionaryArray:
     )
 
 
-def _round(folder: str, **settings: Any) -> dict[str, float]:
-    """Seconds and memory of the line and of its parts, each in a process of its own on a fresh copy
-    of the file.
+def _round(
+    folder: str, epochs: dict[str, int], settings: dict[str, int]
+) -> dict[str, float]:
+    """Seconds and memory of the line, of its parts and of implicit's line, each in a process of its
+    own on a fresh copy of the file.
     """
     source, copy = f"{folder}/events.duckdb", f"{folder}/copy.duckdb"
-    whole = apart(train_whole, file=shutil.copy(source, copy), **settings)
-    parts = apart(train_parts, file=shutil.copy(source, copy), **settings)
+    ours = settings | {"epochs": epochs["epochs"]}
+    whole = apart(train_whole, file=shutil.copy(source, copy), **ours)
+    parts = apart(train_parts, file=shutil.copy(source, copy), **ours)
+    peers = settings | {"iterations": epochs["iterations"]}
+    peer = apart(implicit_whole, file=shutil.copy(source, copy), **peers)
     return {
         "whole": whole["seconds"],
         "whole_mb": whole["peak_rss_mb"],
         "prepare": parts["prepare"],
         "prepare_mb": parts["prepare_mb"],
         "fit": parts["fit"],
+        "implicit": peer["seconds"],
+        "implicit_mb": peer["peak_rss_mb"],
     }
 
 
-def train_whole(file: str, dim: int, threads: int) -> dict[str, Any]:
+def train_whole(file: str, dim: int, threads: int, epochs: int) -> dict[str, Any]:
     """From a closed file to a closed file in which the run is live."""
     _warm_line(threads)
     start = time.perf_counter()
     with embsql.connect(file) as database:
         database.engine.run(f"SET threads = {threads}")
-        database.train(
-            "m", "events", dim=dim, threads=threads, seed=SEED, progress=False
-        )
+        options = {"dim": dim, "epochs": epochs, "threads": threads, "seed": SEED}
+        database.train("m", "events", progress=False, **options)
     return {"seconds": time.perf_counter() - start}
 
 
-def train_parts(file: str, dim: int, threads: int) -> dict[str, Any]:
+def train_parts(file: str, dim: int, threads: int, epochs: int) -> dict[str, Any]:
     """The same reading and the same training, nothing stored."""
     _warm_line(threads)
     with embsql.connect(file) as database:
@@ -272,12 +284,48 @@ def train_parts(file: str, dim: int, threads: int) -> dict[str, Any]:
             database.engine, "events", Columns(), Run(threads=2), explicit=False
         ).interactions()
         read, most = time.perf_counter(), peak_rss_mb()
-        fit_embsql(data, dim, threads, default_epochs())
+        fit_embsql(data, dim, threads, epochs)
     return {
         "prepare": read - start,
         "prepare_mb": most,
         "fit": time.perf_counter() - read,
     }
+
+
+def implicit_whole(
+    file: str, dim: int, threads: int, iterations: int
+) -> dict[str, Any]:
+    """From a closed file to a closed file with implicit's vectors: ids coded by DuckDB, the vectors
+    written through Arrow.
+    """
+    import duckdb
+    from scipy.sparse import csr_matrix
+
+    warm(threads)
+    start = time.perf_counter()
+    with duckdb.connect(file) as connection:
+        connection.execute(f"SET threads = {threads}")
+        for entity in ("user", "item"):
+            connection.execute(VOCABULARY.format(entity))
+        pairs = connection.sql(PAIRS.format(weight=f"{GIVEN[0]} * count(*)"))
+        user, item, weight = pairs.fetchnumpy().values()
+        model = fit_implicit(
+            csr_matrix((weight, (user, item))), dim, threads, iterations
+        )
+        for entity, vectors in (("user", model.users), ("item", model.items)):
+            _write_vectors(connection, entity, vectors)
+    return {"seconds": time.perf_counter() - start}
+
+
+def _write_vectors(connection: Any, entity: str, vectors: np.ndarray) -> None:
+    numbers = pa.array(vectors.ravel())
+    rows = pa.FixedSizeListArray.from_arrays(numbers, vectors.shape[1])
+    codes = pa.array(np.arange(len(vectors), dtype=np.int32))
+    connection.register("vectors", pa.table({"code": codes, "embedding": rows}))
+    connection.execute(
+        f"CREATE TABLE {entity}_vectors AS SELECT {entity}s.id, vectors.embedding"
+        f" FROM {entity}s JOIN vectors USING (code)"
+    )
 
 
 def _warm_line(threads: int) -> None:

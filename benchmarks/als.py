@@ -4,7 +4,7 @@ line.
 Parts: curve (time and NDCG@20 by number of epochs, and the time to reach what implicit reaches),
 memory (of a training, over its data and its result), jit (a first training in a fresh process),
 epochs (cost of one as the data grow), line (from a table in a file to a live run, over the bare
-training).
+training, and beside implicit from the table to tables of vectors).
 """
 
 from __future__ import annotations
@@ -92,6 +92,18 @@ def options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=[1_000_000, 8_000_000],
         help="pairs, for the part epochs",
+    )
+    parser.add_argument(
+        "--epochs",
+        type=int,
+        default=default_epochs(),
+        help="of embsql, for the part line (default its own)",
+    )
+    parser.add_argument(
+        "--iterations",
+        type=int,
+        default=ITERATIONS[-1],
+        help="of implicit, for the part line (default its own)",
     )
     parser.add_argument(
         "--judged", type=int, default=10_000, help="users whose lists are marked"
