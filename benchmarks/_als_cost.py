@@ -328,6 +328,63 @@ def _write_vectors(connection: Any, entity: str, vectors: np.ndarray) -> None:
     )
 
 
+# --- large: as many pairs as a machine may have --------------------------------------------------
+
+# Items of popularity exponent 1, users at random.
+LARGE = """
+CREATE TABLE events AS
+SELECT
+    'user-' || CAST(floor($users * random()) AS BIGINT) AS user_id,
+    'item-' || CAST(floor(exp(random() * ln($items + 1))) AS BIGINT) AS item_id
+FROM range($rows)
+"""
+
+
+def large(options: argparse.Namespace) -> None:
+    """One training of many rows, from table to live run, with what DuckDB may use of 16 GB."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = f"{folder}/events.duckdb"
+        sizes = {name: getattr(options, name) for name in ("rows", "users", "items")}
+        with embsql.connect(file) as database:
+            database.engine.run("SELECT setseed(0.5)")
+            database.engine.run(LARGE, **sizes)
+        for dim in options.dim:
+            settings = {"dim": dim, "threads": options.threads}
+            took = apart(train_large, file=file, epochs=options.epochs, **settings)
+            line(
+                "als",
+                f"generated {options.rows} rows",
+                "embsql",
+                "from table to live run",
+                took["seconds"],
+                "s",
+                seconds=took["seconds"],
+                peak_rss_mb=took["peak_rss_mb"],
+                phases=took["phases"],
+                pairs=took["pairs"],
+                **sizes,
+                **settings,
+            )
+
+
+def train_large(file: str, dim: int, threads: int, epochs: int) -> dict[str, Any]:
+    _warm_line(threads)
+    start = time.perf_counter()
+    with embsql.connect(file) as database:
+        database.engine.run(f"SET threads = {threads}; SET memory_limit = '12GB'")
+        options = {"dim": dim, "epochs": epochs, "threads": threads, "seed": SEED}
+        database.train("m", "events", progress=True, force=True, **options)
+        seconds = time.perf_counter() - start
+        (run,) = database.rows(
+            "SELECT interactions, phase_seconds FROM embsql.runs ORDER BY run_id DESC LIMIT 1"
+        )
+    return {
+        "seconds": seconds,
+        "phases": run["phase_seconds"],
+        "pairs": run["interactions"],
+    }
+
+
 def _warm_line(threads: int) -> None:
     """Load what is loaded once."""
     with embsql.connect(":memory:") as database:

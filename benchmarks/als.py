@@ -4,7 +4,8 @@ line.
 Parts: curve (time and NDCG@20 by number of epochs, and the time to reach what implicit reaches),
 memory (of a training, over its data and its result), jit (a first training in a fresh process),
 epochs (cost of one as the data grow), line (from a table in a file to a live run, over the bare
-training, and beside implicit from the table to tables of vectors).
+training, and beside implicit from the table to tables of vectors), large (one training of 120
+million rows).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from benchmarks._als_cost import epochs, jit, memory, whole_line
+from benchmarks._als_cost import epochs, jit, large, memory, whole_line
 from benchmarks._als_systems import (
     GIVEN,
     default_epochs,
@@ -93,11 +94,19 @@ def options(parser: argparse.ArgumentParser) -> None:
         default=[1_000_000, 8_000_000],
         help="pairs, for the part epochs",
     )
+    for name, default in (
+        ("rows", 120_000_000),
+        ("users", 2_000_000),
+        ("items", 500_000),
+    ):
+        parser.add_argument(
+            f"--{name}", type=int, default=default, help="for the part large"
+        )
     parser.add_argument(
         "--epochs",
         type=int,
         default=default_epochs(),
-        help="of embsql, for the part line (default its own)",
+        help="of embsql, for the parts line and large (default its own)",
     )
     parser.add_argument(
         "--iterations",
@@ -340,4 +349,5 @@ PARTS = {
     "jit": jit,
     "epochs": epochs,
     "line": whole_line,
+    "large": large,
 }
