@@ -439,9 +439,9 @@ LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT item_id, CAST(interactions AS double precision) FROM embsql.item_embeddings
-        WHERE run_id = %s AND item_id <> ALL ($1) AND ($2 IS NULL OR item_id = ANY ($2))
-        ORDER BY interactions DESC, item_id LIMIT greatest($3, 0)', run
+        'SELECT i.item_id, CAST(i.interactions AS double precision) FROM embsql.item_embeddings AS i
+        WHERE i.run_id = %s AND i.item_id <> ALL ($1) AND ($2 IS NULL OR i.item_id = ANY ($2))
+        ORDER BY i.interactions DESC, i.item_id LIMIT greatest($3, 0)', run -- not the answer''s column: it has no index
     ) USING without, among, k;
 END
 $embsql$;

@@ -135,6 +135,17 @@ def test_an_index_answers_as_reading_everything_does(
     assert int(db.ask(used).to_pylist()[0]["n"]) == len(QUESTIONS)
 
 
+def test_what_is_popular_is_read_off_its_index(db) -> None:
+    made(db)
+    assert db.ask("SELECT * FROM embsql.recommend('m', 'nobody', k => 5)").num_rows == 5
+    db.ask("SELECT CAST(pg_stat_force_next_flush() AS text)")
+    used = (
+        "SELECT idx_scan AS n FROM pg_stat_user_indexes "
+        "WHERE indexrelname = 'item_embeddings_1_interactions_item_id_idx'"
+    )
+    assert db.ask(used).to_pylist() == [{"n": 1}]
+
+
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
 def test_exactly_k_rows_whatever_is_left_out(db, similarity: str) -> None:
     made(db, similarity=similarity)
