@@ -21,7 +21,8 @@ from numpy.typing import DTypeLike, NDArray
 from embsql.arrow import one_array
 from embsql.errors import NulByte
 
-CHUNK = 65_536  # rows in memory at once
+CHUNK = 65_536  # rows read at once
+PIECE = 16_384  # rows written at once: twice as many no longer stay in the processor's cache
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 HEADER = SIGNATURE + bytes(8)  # no flags, no extension
 TRAILER = b"\xff\xff"  # where the next row's number of fields would stand
@@ -210,9 +211,9 @@ def _scalar(word: str) -> Scalar:
 
 
 def _pieces(array: pa.ChunkedArray) -> Iterator[pa.Array]:
-    """The column in arrays of one chunk's rows."""
-    for start in range(0, len(array), CHUNK):
-        yield one_array(array.slice(start, CHUNK))
+    """The column in arrays of one piece's rows."""
+    for start in range(0, len(array), PIECE):
+        yield one_array(array.slice(start, PIECE))
 
 
 def _lengths(piece: pa.Array, size: int) -> Int64:
