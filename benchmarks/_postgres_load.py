@@ -133,8 +133,8 @@ def hnsw(options: argparse.Namespace, new: New) -> None:
 
     address = new()
     write(address, options.items, min(1000, options.items // 2), options.dim)
-    with psycopg.connect(address, autocommit=True) as plain:
-        plain.execute(COPIED)
+    with psycopg.connect(address, autocommit=True, prepare_threshold=None) as plain:
+        plain.execute(COPIED)  # no plan is kept: how a question is answered changes
         works: Works = {
             (f"{storage}, {memory}", whose): partial(
                 _built,

@@ -640,6 +640,21 @@ BEGIN
 END
 $embsql$;
 
+-- Lets this transaction build an index in so many bytes: what does not fit is built several times as slowly. At most a
+-- quarter of what the server says it caches in, but 256 MB in any case; never less than was set.
+CREATE OR REPLACE FUNCTION embsql.allow_memory(needed bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    allowed bigint := pg_size_bytes(current_setting('effective_cache_size')) / 4;
+    taken bigint := greatest(least(needed, allowed), pg_size_bytes('256MB'));
+BEGIN
+    IF pg_size_bytes(current_setting('maintenance_work_mem')) < taken THEN
+        PERFORM set_config('maintenance_work_mem', format('%skB', taken / 1024), TRUE);
+    END IF;
+END
+$embsql$;
+
 -- The approximate indexes of a run, where it is large enough; how many there are.
 CREATE OR REPLACE FUNCTION embsql.build_indexes(run bigint) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
@@ -654,9 +669,7 @@ BEGIN
             quote_literal(embsql.setting('index_storage'));
     END IF;
     SELECT r.* INTO STRICT record FROM embsql.runs AS r WHERE r.run_id = run;
-    IF pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB') THEN
-        PERFORM set_config('maintenance_work_mem', '256MB', TRUE);
-    END IF;
+    PERFORM embsql.allow_memory(greatest(record.items, record.users) * (4 * record.dim + 750));
     FOR built IN
         SELECT run, entity, metric,
             CASE WHEN record.dim > 1999 THEN 'halfvec' ELSE embsql.setting('index_storage') END, record.dim
