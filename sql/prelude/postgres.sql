@@ -363,7 +363,7 @@ CREATE OR REPLACE FUNCTION embsql.setting(name text) RETURNS text
 LANGUAGE sql STABLE
 RETURN coalesce(nullif(current_setting('embsql.' || name, TRUE), ''), CASE name
     WHEN 'index_above' THEN '50000'   -- rows; measured, see docs/benchmarks.md
-    WHEN 'index_storage' THEN 'vector' -- or halfvec: half the memory; taken above 2,000 dimensions in any case
+    WHEN 'index_storage' THEN 'vector' -- or halfvec: less memory; taken above 2,000 dimensions in any case
 END);
 
 -- A vector with its bias as one more dimension: its dot product with (query, 1) is the score. HNSW on that product
