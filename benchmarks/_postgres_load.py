@@ -161,7 +161,7 @@ def _built(connection: Any, sql: str, _: int) -> None:
 def _recall(
     connection: Any, storage: str, data: str, options: argparse.Namespace
 ) -> None:
-    """What an index finds of the true ten, how fast, and its size."""
+    """What an index finds of the true ten, and its size."""
     ids = connection.execute(SOME, [options.asked]).fetchall()
     connection.execute("SET enable_indexscan = off")
     true = _answers(connection, "vector", ids, options.dim)
@@ -169,7 +169,6 @@ def _recall(
     size = connection.execute(f"SELECT pg_relation_size('by_{storage}')").fetchone()
     for ef_search in EF_SEARCH:
         connection.execute(f"SET hnsw.ef_search = {ef_search}")
-        start = time.perf_counter()
         found = _answers(connection, storage, ids, options.dim)
         line(
             "postgres",
@@ -179,7 +178,6 @@ def _recall(
             sum(map(len, map(set.intersection, true, found))) / sum(map(len, true)),
             "share",
             ef_search=ef_search,
-            mean_ms=round(1000 * (time.perf_counter() - start) / len(ids), 3),
             megabytes=round(size[0] / 1e6, 1),
             asked=len(ids),
         )
