@@ -1,10 +1,11 @@
 """What PostgreSQL adds and costs: loading vectors, indexing them, asking under load, waking a
 worker.
 
-Parts: load (a run's vectors, beside psycopg's COPY row by row), orders (three ways to index a dot
-product), exact (a run read whole and under its index, by size), similar (questions under the index,
-beside bare pgvector, and what they find of the true answer), clients (many of them, while runs are
-promoted and trained), pickup (from SQL to the worker).
+Parts: load (a run's vectors, beside the same by hand and psycopg's COPY row by row), hnsw (their
+index by cosine, beside the same by hand), orders (three ways to index a dot product), exact (a run
+read whole and under its index, by size), similar (questions under the index, beside bare pgvector,
+and what they find of the true answer), clients (many of them, while runs are promoted and trained),
+pickup (from SQL to the worker).
 
 Without --server it starts a server of its own, with pgvector, in a temporary folder.
 """
@@ -17,11 +18,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from itertools import count, cycle
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 import embsql
@@ -29,6 +29,7 @@ from benchmarks._als_systems import default_epochs, fit_embsql
 from benchmarks._lines import in_turn, line, real
 from benchmarks._made import ordered
 from benchmarks._postgres_clients import clients, pickup
+from benchmarks._postgres_load import hnsw, load
 from benchmarks._server import New, databases, running
 from benchmarks.query import WARM, write
 
@@ -66,21 +67,6 @@ ORDER BY (embedding::vector({dim})) <=> (
 )
 LIMIT 10
 """
-WIRE = [
-    "int8",
-    "text",
-    "vector",
-    "float4",
-    "float4",
-    "int4",
-]  # of the columns of item_embeddings
-SAME = """
-SELECT count(*) AS rows
-FROM embsql.item_embeddings AS ours
-JOIN peer_1 AS peer
-    ON peer.item_id = ours.item_id AND peer.embedding = ours.embedding AND peer.norm = ours.norm
-WHERE ours.run_id = 1
-"""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -97,13 +83,19 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--loads",
         type=int,
         default=3,
-        help="of which the median is taken, for the part load",
+        help="of which the median is taken, for the parts load and hnsw",
+    )
+    parser.add_argument(
+        "--memory",
+        nargs="+",
+        default=["256MB"],
+        help="maintenance_work_mem, for the part hnsw",
     )
     parser.add_argument(
         "--items",
         type=int,
         default=100_000,
-        help="made ones, for the parts orders and similar",
+        help="made ones, for the parts hnsw, orders and similar",
     )
     parser.add_argument(
         "--sizes",
@@ -116,7 +108,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         "--asked",
         type=int,
         default=100,
-        help="subjects of every question, for the same three parts",
+        help="subjects of every question, for the parts hnsw, orders, exact and similar",
     )
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument(
@@ -150,115 +142,6 @@ def measure(options: argparse.Namespace) -> None:
         for part in options.part:
             with databases(server) as new:
                 PARTS[part](options, new)
-
-
-# --- load: embsql's COPY beside psycopg's, by rows -----------------------------------------------
-
-
-def load(options: argparse.Namespace, new: New) -> None:
-    """As a bare stream into a table without index, and whole: a table with its primary key, ready
-    to be asked.
-
-    embsql's whole is more than the peer's: it also attaches the partition, with a second index, and
-    analyzes it.
-    """
-    import psycopg
-    from pgvector.psycopg import register_vector
-
-    columns = _columns(options.rows, options.dim)
-    address = new()
-    with (
-        embsql.connect(address) as database,
-        psycopg.connect(address, autocommit=True) as plain,
-    ):
-        register_vector(plain)
-        number = {
-            name: count(1) for name in ("stream", "whole", "row", "peer")
-        }  # every load fills a new table
-        works: dict[str, Callable[[], Any]] = {
-            "stream": lambda: _stream(
-                database, f"stream_{next(number['stream'])}", columns
-            ),
-            "stream by rows": lambda: _by_rows(
-                plain, f"row_{next(number['row'])}", columns, key=False
-            ),
-            "whole": lambda: _whole(database, next(number["whole"]), columns),
-            "whole by rows": lambda: _by_rows(
-                plain, f"peer_{next(number['peer'])}", columns, key=True
-            ),
-        }
-        timed = in_turn(works, options.loads)
-        assert database.ask(SAME)["rows"].to_pylist() == [options.rows], (
-            "the two loaded something else"
-        )
-    for metric in ("stream", "whole"):
-        seconds, peer = timed[metric].seconds, timed[f"{metric} by rows"].seconds
-        line(
-            "postgres",
-            f"generated {options.rows} x {options.dim}",
-            "embsql",
-            f"load, {metric}",
-            options.rows / seconds,
-            "rows/s",
-            peer="psycopg, write_row",
-            peer_value=options.rows / peer,
-            seconds=seconds,
-            peer_seconds=peer,
-            repeat=options.loads,
-        )
-
-
-def _columns(rows: int, dim: int) -> dict[str, Any]:
-    """The columns of item_embeddings as training has them."""
-    vectors = np.random.default_rng(1).standard_normal((rows, dim), np.float32)
-    return {
-        "run_id": np.ones(rows, np.int64),
-        "item_id": pa.array([f"item-{number:08d}" for number in range(rows)]),
-        "embedding": vectors,
-        "norm": np.linalg.norm(vectors, axis=1),
-        "bias": np.zeros(rows, np.float32),
-        "interactions": np.full(rows, 100, np.int32),
-    }
-
-
-def _stream(database: embsql.Database, table: str, columns: dict[str, Any]) -> None:
-    database.engine.run(f"CREATE TABLE {table} (LIKE embsql.item_embeddings)")
-    database.engine.write(table, columns, schema="main")
-
-
-def _whole(database: embsql.Database, run_id: int, columns: dict[str, Any]) -> None:
-    rows = len(columns["run_id"])
-    database.engine.write(
-        "item_embeddings", {**columns, "run_id": np.full(rows, run_id, np.int64)}
-    )
-
-
-def _by_rows(
-    connection: Any, table: str, columns: dict[str, Any], *, key: bool
-) -> None:
-    """As pgvector-python shows it, in one transaction."""
-    from pgvector import Vector
-
-    run, ids, vectors, *numbers = columns.values()
-    rows = zip(
-        run.tolist(),
-        ids.to_pylist(),
-        vectors,
-        *(column.tolist() for column in numbers),
-        strict=True,
-    )
-    with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(f"CREATE TABLE {table} (LIKE embsql.item_embeddings)")
-        with cursor.copy(
-            f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
-        ) as copy:
-            copy.set_types(WIRE)
-            for run_id, item_id, vector, norm, bias, interactions in rows:
-                copy.write_row(
-                    (run_id, item_id, Vector(vector), norm, bias, interactions)
-                )
-        if key:
-            cursor.execute(f"ALTER TABLE {table} ADD PRIMARY KEY (run_id, item_id)")
 
 
 # --- orders: which index finds the largest dot products ------------------------------------------
@@ -597,6 +480,7 @@ def _found(data: str, question: str, twins: Twins, asked: int) -> None:
 
 PARTS: dict[str, Callable[[argparse.Namespace, New], None]] = {
     "load": load,
+    "hnsw": hnsw,
     "orders": orders,
     "exact": exact,
     "similar": similar,

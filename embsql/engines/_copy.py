@@ -2,7 +2,7 @@
 
 A stream is a header, rows and a trailer. A row is its number of fields (2 bytes), then each field's
 length (4 bytes, -1 for NULL) and payload, everything big-endian. Rows of different sizes cannot be
-one structured array, so a chunk of rows is one buffer of bytes, and every field is written or read
+one structured array, so a piece of rows is one buffer of bytes, and every field is written or read
 at its row's position in it at once.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,8 @@ from numpy.typing import DTypeLike, NDArray
 from embsql.arrow import one_array
 from embsql.errors import NulByte
 
-CHUNK = 65_536  # rows in memory at once
+CHUNK = 65_536  # rows read at once
+PIECE = 32_768  # rows written at once: of more, the bytes leave the cache before they are sent
 SIGNATURE = b"PGCOPY\n\xff\r\n\0"
 HEADER = SIGNATURE + bytes(8)  # no flags, no extension
 TRAILER = b"\xff\xff"  # where the next row's number of fields would stand
@@ -94,7 +95,7 @@ def decode_copy(
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """One field of a chunk's n rows, all values of one size."""
+    """One field of a piece's n rows, all values of one size."""
 
     lengths: Int64  # (n,) bytes, -1 for NULL
     values: NDArray[Any]  # (values that are not NULL,) as the wire has them
@@ -102,12 +103,15 @@ class Fixed:
     def put(self, out: Bytes, at: Int64) -> None:
         """Write the payloads at positions (n,) of the buffer."""
         plain = f"V{self.values.dtype.itemsize}"  # one memcpy each, whatever they are made of
-        _window(out, plain)[at[self.lengths >= 0]] = self.values.view(plain)
+        whole = len(self.values) == len(at)
+        _window(out, plain)[at if whole else at[self.lengths >= 0]] = self.values.view(
+            plain
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One field of a chunk's n rows: stretches of a buffer that many rows may share."""
+    """One field of a piece's n rows: stretches of a buffer that many rows may share."""
 
     lengths: Int64  # (n,) bytes, -1 for NULL
     starts: Int64  # (n,) where each begins in data
@@ -116,16 +120,22 @@ class Text:
 
     def put(self, out: Bytes, at: Int64) -> None:
         """Write the payloads at positions (n,) of the buffer. Raises NulByte."""
-        sizes = np.maximum(self.lengths, 0)
-        found = self.data[_spread(self.starts, sizes)]  # (bytes of all rows,)
-        if not found.all():
-            row = int(np.searchsorted(np.cumsum(sizes), found.argmin(), side="right"))
-            start = self._value(row).replace("\0", "")[:20]
-            remedy = f"replace({self.name}, chr(0), '')"
-            raise NulByte(
-                column=self.name, start=start, remedy=remedy, shared={"start": ""}
-            )
-        out[_spread(at, sizes)] = found
+        for rows in _by_length(self.lengths):  # (some of n,)
+            plain = f"V{self.lengths[rows[0]]}"  # one memcpy each
+            found = _window(self.data, plain)[self.starts[rows]]
+            if not found.view(np.uint8).all():
+                self._complain(
+                    rows[(found.view(np.uint8) == 0).argmax() // found.itemsize]
+                )
+            _window(out, plain)[at[rows]] = found
+
+    def _complain(self, row: int) -> NoReturn:
+        """Of a row whose text has a byte that PostgreSQL's have not. Raises NulByte."""
+        start = self._value(row).replace("\0", "")[:20]
+        remedy = f"replace({self.name}, chr(0), '')"
+        raise NulByte(
+            column=self.name, start=start, remedy=remedy, shared={"start": ""}
+        )
 
     def _value(self, row: int) -> str:
         """One row's text."""
@@ -142,7 +152,7 @@ def _stream(columns: list[Iterator[Fixed | Text]]) -> Iterator[memoryview]:
 
 
 def _rows(fields: tuple[Fixed | Text, ...]) -> memoryview:
-    """One chunk's rows."""
+    """One piece's rows."""
     ends = np.cumsum(
         2 + sum(4 + np.maximum(field.lengths, 0) for field in fields)
     )  # (n,)
@@ -173,7 +183,7 @@ def _array(values: Any, n: int) -> pa.ChunkedArray:
 
 
 def _fields(name: str, array: pa.ChunkedArray, word: str) -> Iterator[Fixed | Text]:
-    """A column, chunk by chunk."""
+    """A column, piece by piece."""
     if word in VECTORS:
         return (
             _vectors(name, piece, VECTORS[word])
@@ -210,13 +220,15 @@ def _scalar(word: str) -> Scalar:
 
 
 def _pieces(array: pa.ChunkedArray) -> Iterator[pa.Array]:
-    """The column in arrays of one chunk's rows."""
-    for start in range(0, len(array), CHUNK):
-        yield one_array(array.slice(start, CHUNK))
+    """The column in arrays of one piece's rows."""
+    for start in range(0, len(array), PIECE):
+        yield one_array(array.slice(start, PIECE))
 
 
 def _lengths(piece: pa.Array, size: int) -> Int64:
     """Lengths (n,) of values of one size."""
+    if not piece.null_count:
+        return np.full(len(piece), size)
     return np.where(piece.is_valid().to_numpy(zero_copy_only=False), size, -1)
 
 
@@ -293,6 +305,13 @@ def _coded(name: str, array: pa.ChunkedArray) -> Iterator[Text]:
         yield Text(
             words.lengths[codes], words.starts[codes], words.data, name
         )  # (n_words,) to (n,)
+
+
+def _by_length(lengths: Int64) -> list[Int64]:
+    """The rows in groups of one length each, without those that have no bytes."""
+    order = np.argsort(lengths, kind="stable")  # (n,)
+    ends = np.flatnonzero(np.diff(lengths[order])) + 1
+    return [rows for rows in np.split(order, ends) if lengths[rows[0]] > 0]
 
 
 # --- bytes to columns ----------------------------------------------------------------------------

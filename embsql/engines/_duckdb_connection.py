@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from embsql import stopping
+from embsql.engines._ahead import one_ahead
 from embsql.engines.columns import failed, quote
 from embsql.errors import ROW, CannotOpen, Closed, DatabaseBusy, EmbsqlError, ReadOnly
 
@@ -136,15 +136,8 @@ def read_ahead(
     # here, where a name may be a variable's of the caller's
     relation = connection.sql(query)
     # closed whatever holds the error meanwhile: an open result blocks the connection
-    with closing(_batches(relation)) as batches, ThreadPoolExecutor(1) as reader:
-        following = reader.submit(next, batches, None)
-        try:
-            while (batch := following.result()) is not None:
-                following = reader.submit(next, batches, None)
-                yield batch
-        except BaseException:
-            connection.interrupt()
-            raise
+    with closing(_batches(relation)) as batches:
+        yield from one_ahead(batches, stop=connection.interrupt)
 
 
 def _batches(relation: duckdb.DuckDBPyRelation) -> Generator[pa.RecordBatch]:

@@ -11,13 +11,13 @@ import numpy as np
 import pgvector.psycopg
 import psycopg
 import pyarrow as pa
-from psycopg.copy import QueuedLibpqWriter
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 from psycopg.types.json import set_json_loads
 from psycopg.types.string import ByteaBinaryLoader
 
 from embsql import stopping
+from embsql.engines._ahead import one_ahead
 from embsql.engines._copy import decode_copy, encode_copy
 from embsql.engines._dialects import POSTGRESQL
 from embsql.engines._guarded import Plain, Rows, guarded, opened
@@ -335,13 +335,9 @@ class PostgreSQL:
         names = ", ".join(quote(name) for name in columns)
         types = types_of(connection, f"SELECT {names} FROM {like}")
         with connection.cursor() as cursor:
-            copying, sender = (
-                f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)",
-                QueuedLibpqWriter(cursor),
-            )
-            # one piece is sent while the next is made
-            with cursor.copy(copying.encode(), writer=sender) as copy:
-                for piece in encode_copy(columns, types):
+            copying = f"COPY {target} ({names}) FROM STDIN (FORMAT BINARY)"
+            with cursor.copy(copying.encode()) as copy:
+                for piece in one_ahead(encode_copy(columns, types)):
                     copy.write(piece)
             return cursor.rowcount
 

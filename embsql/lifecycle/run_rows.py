@@ -45,7 +45,7 @@ def _side(
     """
     n = len(ids)
     return {
-        "run_id": np.full(n, run.run_id, np.int64),
+        "run_id": pa.scalar(run.run_id, pa.int64()),
         f"{entity}_id": ids,
         "embedding": vectors,
         "norm": np.sqrt(np.einsum("nd,nd->n", vectors, vectors)),  # (n,)

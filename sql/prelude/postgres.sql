@@ -363,7 +363,7 @@ CREATE OR REPLACE FUNCTION embsql.setting(name text) RETURNS text
 LANGUAGE sql STABLE
 RETURN coalesce(nullif(current_setting('embsql.' || name, TRUE), ''), CASE name
     WHEN 'index_above' THEN '50000'   -- rows; measured, see docs/benchmarks.md
-    WHEN 'index_storage' THEN 'vector' -- or halfvec: half the memory; taken above 2,000 dimensions in any case
+    WHEN 'index_storage' THEN 'vector' -- or halfvec: less memory; taken above 2,000 dimensions in any case
 END);
 
 -- A vector with its bias as one more dimension: its dot product with (query, 1) is the score. HNSW on that product
@@ -439,9 +439,9 @@ LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
     RETURN QUERY EXECUTE format(
-        'SELECT item_id, CAST(interactions AS double precision) FROM embsql.item_embeddings
-        WHERE run_id = %s AND item_id <> ALL ($1) AND ($2 IS NULL OR item_id = ANY ($2))
-        ORDER BY interactions DESC, item_id LIMIT greatest($3, 0)', run
+        'SELECT i.item_id, CAST(i.interactions AS double precision) FROM embsql.item_embeddings AS i
+        WHERE i.run_id = %s AND i.item_id <> ALL ($1) AND ($2 IS NULL OR i.item_id = ANY ($2))
+        ORDER BY i.interactions DESC, i.item_id LIMIT greatest($3, 0)', run -- not the answer''s column: it has no index
     ) USING without, among, k;
 END
 $embsql$;
@@ -640,6 +640,21 @@ BEGIN
 END
 $embsql$;
 
+-- Lets this transaction build an index in so many bytes: what does not fit is built several times as slowly. At most a
+-- quarter of what the server says it caches in, but 256 MB in any case; never less than was set.
+CREATE OR REPLACE FUNCTION embsql.allow_memory(needed bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    allowed bigint := pg_size_bytes(current_setting('effective_cache_size')) / 4;
+    taken bigint := greatest(least(needed, allowed), pg_size_bytes('256MB'));
+BEGIN
+    IF pg_size_bytes(current_setting('maintenance_work_mem')) < taken THEN
+        PERFORM set_config('maintenance_work_mem', format('%skB', taken / 1024), TRUE);
+    END IF;
+END
+$embsql$;
+
 -- The approximate indexes of a run, where it is large enough; how many there are.
 CREATE OR REPLACE FUNCTION embsql.build_indexes(run bigint) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
@@ -654,9 +669,7 @@ BEGIN
             quote_literal(embsql.setting('index_storage'));
     END IF;
     SELECT r.* INTO STRICT record FROM embsql.runs AS r WHERE r.run_id = run;
-    IF pg_size_bytes(current_setting('maintenance_work_mem')) < pg_size_bytes('256MB') THEN
-        PERFORM set_config('maintenance_work_mem', '256MB', TRUE);
-    END IF;
+    PERFORM embsql.allow_memory(greatest(record.items, record.users) * (4 * record.dim + 750));
     FOR built IN
         SELECT run, entity, metric,
             CASE WHEN record.dim > 1999 THEN 'halfvec' ELSE embsql.setting('index_storage') END, record.dim

@@ -102,6 +102,7 @@ def column(values: Any, word: str) -> list[Any]:
 @pytest.fixture
 def small_chunks(monkeypatch) -> None:
     monkeypatch.setattr(_copy, "CHUNK", 3)
+    monkeypatch.setattr(_copy, "PIECE", 3)
 
 
 TEXT = st.text(

@@ -135,6 +135,42 @@ def test_an_index_answers_as_reading_everything_does(
     assert int(db.ask(used).to_pylist()[0]["n"]) == len(QUESTIONS)
 
 
+@pytest.mark.parametrize(
+    ("own", "cache", "taken"),
+    [
+        ("64MB", "4GB", f"{1_000_000 * (4 * 16 + 750) // 1024}kB"),  # what it needs
+        ("64MB", "2GB", "512MB"),  # a quarter
+        ("64MB", "64MB", "256MB"),
+        ("2GB", "4GB", "2GB"),  # as set
+    ],
+)
+def test_an_index_is_built_in_as_much_memory_as_its_graph_needs(
+    db, own: str, cache: str, taken: str
+) -> None:
+    made(db, n=100)
+    db.engine.run(
+        "UPDATE embsql.runs SET items = 1000000, users = 0; SET embsql.index_above = '5000';"
+        f"SET maintenance_work_mem = '{own}'; SET effective_cache_size = '{cache}'"
+    )
+    with db.engine.transaction():
+        db.engine.index(1)
+        shown = db.ask("SELECT current_setting('maintenance_work_mem') AS taken")
+        assert shown.to_pylist() == [{"taken": taken}]
+    left = db.ask("SELECT current_setting('maintenance_work_mem') AS left_")
+    assert left.to_pylist() == [{"left_": own}]
+
+
+def test_what_is_popular_is_read_off_its_index(db) -> None:
+    made(db)
+    assert db.ask("SELECT * FROM embsql.recommend('m', 'nobody', k => 5)").num_rows == 5
+    db.ask("SELECT CAST(pg_stat_force_next_flush() AS text)")
+    used = (
+        "SELECT idx_scan AS n FROM pg_stat_user_indexes "
+        "WHERE indexrelname = 'item_embeddings_1_interactions_item_id_idx'"
+    )
+    assert db.ask(used).to_pylist() == [{"n": 1}]
+
+
 @pytest.mark.parametrize("similarity", ["dot", "cosine"])
 def test_exactly_k_rows_whatever_is_left_out(db, similarity: str) -> None:
     made(db, similarity=similarity)
