@@ -171,7 +171,7 @@ class Database:
         from embsql.lifecycle import doctor
 
         schema = pa.schema([(name, pa.string()) for name in doctor.COLUMNS])
-        rows = [asdict(finding) for finding in doctor.examine(self.engine)]
+        rows = [asdict(found) for found in doctor.examine(self.engine)]
         return Answer(pa.Table.from_pylist(rows, schema))
 
     def sql(self, statement: str) -> Answer:

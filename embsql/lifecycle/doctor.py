@@ -12,7 +12,7 @@ SEVERITIES = ("error", "warning", "note")  # gravest first
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One thing worth a look."""
 
     severity: str  # of SEVERITIES
@@ -21,19 +21,19 @@ class Finding:
     remedy: str  # what to type
 
 
-COLUMNS = tuple(field.name for field in fields(Finding))
+COLUMNS = tuple(field.name for field in fields(Diagnosis))
 
 
-def examine(engine: Engine) -> list[Finding]:
+def examine(engine: Engine) -> list[Diagnosis]:
     """What there is to mend, the gravest first; nothing of it is mended here.
 
     Raises PermissionDenied for who may not read the registry.
     """
     found = [
-        Finding("error", "installation", row["reason"], "embsql install")
+        Diagnosis("error", "installation", row["reason"], "embsql install")
         for name in ("damages", "lost")
         for row in query_named(engine, name)
     ]
     for statement in files.statements("doctor.sql", engine.name).values():
-        found += [Finding(**row) for row in engine.rows(statement)]
+        found += [Diagnosis(**row) for row in engine.rows(statement)]
     return sorted(found, key=lambda one: (SEVERITIES.index(one.severity), one.subject))
