@@ -1,0 +1,19 @@
+"""Profiles of the clusters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from embsql.report.subject import ENTITIES, Subject, shortened
+
+
+def clusters(subject: Subject) -> dict[str, list[dict[str, Any]]]:
+    """The clusters of items and of users, the largest first; none where none were made."""
+    return {entity: _of(subject, entity) for entity in ENTITIES}
+
+
+def _of(subject: Subject, entity: str) -> list[dict[str, Any]]:
+    return [
+        row | {"top_ids": [shortened(name) for name in row["top_ids"]]}
+        for row in subject.rows("clusters", entity=entity)
+    ]
