@@ -91,11 +91,11 @@ SELECT found.entity, found."check" AS name, found.value, found.threshold, found.
 FROM embsql.embedding_health($model) AS found
 
 -- cold: Which share of users and items were met only once or never.
-SELECT 'item' AS entity, avg(CASE WHEN item.interactions <= 1 THEN 1.0 ELSE 0.0 END) AS cold
+SELECT 'item' AS entity, CAST(avg(CASE WHEN item.interactions <= 1 THEN 1 ELSE 0 END) AS FLOAT8) AS cold
 FROM embsql.item_embeddings AS item
 WHERE item.run_id = embsql.live_run($model)
 UNION ALL
-SELECT 'user', avg(CASE WHEN person.interactions <= 1 THEN 1.0 ELSE 0.0 END)
+SELECT 'user', CAST(avg(CASE WHEN person.interactions <= 1 THEN 1 ELSE 0 END) AS FLOAT8)
 FROM embsql.user_embeddings AS person
 WHERE person.run_id = embsql.live_run($model)
 

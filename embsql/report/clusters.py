@@ -14,6 +14,10 @@ def clusters(subject: Subject) -> dict[str, list[dict[str, Any]]]:
 
 def _of(subject: Subject, entity: str) -> list[dict[str, Any]]:
     return [
-        row | {"top_ids": [shortened(name) for name in row["top_ids"]]}
+        row
+        | {
+            "label": shortened(row["label"]),
+            "top_ids": [shortened(name) for name in row["top_ids"]],
+        }
         for row in subject.rows("clusters", entity=entity)
     ]

@@ -10,7 +10,6 @@ import pyarrow.compute as pc
 
 from embsql.report.subject import ENTITIES, Subject, shortened
 
-LARGEST = 200_000  # vectors of both sides, up to which two runs are compared here
 MOVERS = 10  # items that moved most
 BINS = 20  # of the histogram of shifts
 
@@ -22,7 +21,7 @@ def drift(subject: Subject, before: int | None) -> dict[str, Any]:
     """
     if before is None:
         return {"reason": "first"}
-    if (subject.record["users"] or 0) + (subject.record["items"] or 0) > LARGEST:
+    if subject.large:
         return {"reason": "large", "before": f"{subject.name}@{before}"}
     moved = subject.table("drift", before=f"{subject.name}@{before}")
     items = moved.filter(pc.equal(moved["entity"], "item"))

@@ -140,7 +140,7 @@ function showClusters() {
       body("clusters"),
       [
         ["cluster", null, (cell, row) => number(cell, row.cluster_id)],
-        ["label", (row) => (row.label === row.top_ids.join(", ") ? null : short(row.label, 120))],
+        ["label", (row) => row.label],
         ["size", (row) => row.size],
         [
           "beside the largest",
@@ -271,6 +271,29 @@ function showDrift() {
 }
 
 function showHealth() {
+  if (data.health.checks.length) showChecks();
+  else {
+    const question = `SELECT * FROM embsql.embedding_health('${model.reference}')`;
+    missing(body("health"), "Checks of so many vectors are asked in SQL, not for a page:", question);
+  }
+  body("health").append("h3").text("Lengths, duplicates, and who is cold");
+  table(
+    body("health"),
+    [
+      ["of", (row) => `${row.entity}s`],
+      ["vectors looked at", (row) => row.vectors],
+      ["least norm", (row) => row.least_norm],
+      ["median", (row) => row.median_norm],
+      ["greatest", (row) => row.greatest_norm],
+      ["share that another equals", (row) => row.duplicates],
+      ["share with at most one interaction", (row) => row.cold],
+    ],
+    data.health.sides,
+  );
+}
+
+function showChecks() {
+  const verdicts = { true: "✓ fine", false: "✗ worth a look" };
   table(
     body("health"),
     [
@@ -282,26 +305,10 @@ function showHealth() {
         "verdict",
         null,
         (cell, row) =>
-          cell
-            .classed("bad", row.ok === false)
-            .text({ true: "✓ fine", false: "✗ worth a look" }[row.ok] ?? "– not measured"),
+          cell.classed("bad", row.ok === false).text(verdicts[row.ok] ?? "– not measured"),
       ],
     ],
     data.health.checks,
-  );
-  body("health").append("h3").text("Lengths, doubles, and who is cold");
-  table(
-    body("health"),
-    [
-      ["of", (row) => `${row.entity}s`],
-      ["vectors looked at", (row) => row.vectors],
-      ["least norm", (row) => row.least_norm],
-      ["median", (row) => row.median_norm],
-      ["greatest", (row) => row.greatest_norm],
-      ["share that another equals", (row) => row.duplicates],
-      ["share met at most once", (row) => row.cold],
-    ],
-    data.health.sides,
   );
 }
 

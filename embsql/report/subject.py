@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENTITIES = ("item", "user")
+# vectors of both sides, up to which questions that compare all of them are asked for a page;
+# embedding_health of a million users takes half a minute and 5 GB
+LARGEST = 200_000
 LONGEST_ID = 120  # characters of an id, or of any other word, that a page shows
 
 
@@ -35,6 +38,11 @@ class Subject:
     def reference(self) -> str:
         """What questions call the run: 'shop@7'."""
         return f"{self.name}@{self.record['run_id']}"
+
+    @property
+    def large(self) -> bool:
+        """Whether what compares all of its vectors takes too long for a page."""
+        return sum(self.record[side] or 0 for side in ("users", "items")) > LARGEST
 
     def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         """The answer of a statement of sql/report.sql that has few rows."""
