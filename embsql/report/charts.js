@@ -24,7 +24,8 @@ function bars(parent, rows, name) {
       rows
         .map(
           (row) =>
-            `${name(row)} ${written(row.value)}, item-kNN ${written(row.itemknn_value)}, popular ${written(row.popular_value)}`,
+            `${name(row)}: ` +
+            SYSTEMS.map((system) => `${system.name} ${written(row[system.key])}`).join(", "),
         )
         .join("; "),
     );

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from embsql.report.subject import ENTITIES, Subject, shortened
+from embsql.report.subject import ENTITIES, Subject, clipped
 
 
 def clusters(subject: Subject) -> dict[str, list[dict[str, Any]]]:
@@ -16,8 +16,8 @@ def _of(subject: Subject, entity: str) -> list[dict[str, Any]]:
     return [
         row
         | {
-            "label": shortened(row["label"]),
-            "top_ids": [shortened(name) for name in row["top_ids"]],
+            "label": clipped(row["label"]),
+            "top_ids": [clipped(name) for name in row["top_ids"]],
         }
         for row in subject.rows("clusters", entity=entity)
     ]

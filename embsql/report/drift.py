@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embsql.report.subject import ENTITIES, Subject, shortened
+from embsql.report.subject import ENTITIES, Subject, clipped
 
 MOVERS = 10  # items that moved most
 BINS = 20  # of the histogram of shifts
@@ -30,7 +30,7 @@ def drift(subject: Subject, before: int | None) -> dict[str, Any]:
         "before": f"{subject.name}@{before}",
         "sides": [_side(moved, entity) for entity in ENTITIES],
         "movers": [
-            row | {"entity_id": shortened(row["entity_id"])}
+            row | {"entity_id": clipped(row["entity_id"])}
             for row in items.slice(0, MOVERS).to_pylist()
         ],
     }

@@ -87,6 +87,12 @@ function popularity(counts) {
   };
 }
 
+/** A color as a pixel of a picture. */
+function pixel(hex) {
+  const { r, g, b } = d3.rgb(hex);
+  return (255 << 24) | (b << 16) | (g << 8) | r;
+}
+
 const short = (text, length) => (text.length <= length ? text : `${text.slice(0, length)}…`);
 
 async function showMap() {
@@ -102,9 +108,12 @@ async function showMap() {
     .attr("role", "group")
     .attr("aria-label", "What the map shows");
   const place = parent.append("div");
+  let shown;
   const show = async (drawn) => {
     buttons.attr("aria-pressed", (other) => other === drawn);
+    shown = drawn;
     const side = await opened(drawn);
+    if (shown !== drawn) return; // another was asked for meanwhile
     place.selectChildren().remove();
     new Plot(place, side);
   };
@@ -133,7 +142,8 @@ class Plot {
       .attr("role", "application")
       .attr(
         "aria-label",
-        `Map of ${side.entity}s: arrow keys move it, plus and minus zoom, 0 shows all. The search above it finds an id.`,
+        `Map of ${side.entity}s: arrow keys move it, plus and minus zoom, 0 shows all. ` +
+          "The search above it finds an id.",
       );
     this.details = plot.append("div").attr("class", "details").attr("aria-live", "polite");
     this.details
@@ -197,7 +207,9 @@ class Plot {
 
   color(name) {
     this.way = this.ways.get(name);
-    this.order = d3.sort(d3.range(this.side.points), (n) => this.way.codes[n]); // gray first, the best known last
+    this.way.colors ??= Uint32Array.from(this.way.palette, pixel);
+    // gray first, and the best known last
+    this.order = Uint32Array.from(d3.sort(d3.range(this.side.points), (n) => this.way.codes[n]));
     this.key.selectChildren().remove();
     legend(this.key, this.way.legend);
     this.draw();
@@ -293,24 +305,24 @@ class Plot {
   }
 
   squares(context, width, height, ratio) {
-    const picture = context.createImageData(width, height);
-    const pixels = new Uint32Array(picture.data.buffer);
+    if (this.picture?.width !== width || this.picture.height !== height)
+      this.picture = context.createImageData(width, height);
+    const pixels = new Uint32Array(this.picture.data.buffer);
+    pixels.fill(0);
     const [scale, dx, dy] = this.frame().map((value) => value * ratio);
     const size = Math.round(ratio * Math.min(6, 1.5 + Math.log2(1 + this.transform.k) / 2));
-    const colors = Uint32Array.from(this.way.palette, (hex) => {
-      const { r, g, b } = d3.rgb(hex);
-      return (255 << 24) | (b << 16) | (g << 8) | r;
-    });
     const { x, y } = this.side;
+    const { codes, colors } = this.way;
     for (const n of this.order) {
       const left = Math.round(x[n] * scale + dx) - (size >> 1);
       const top = Math.round(dy - y[n] * scale) - (size >> 1);
       if (left < 0 || top < 0 || left + size > width || top + size > height) continue;
-      const color = colors[this.way.codes[n]];
-      for (let row = top * width + left; row < (top + size) * width; row += width)
-        pixels.fill(color, row, row + size);
+      const color = colors[codes[n]];
+      const end = (top + size) * width + left;
+      for (let row = top * width + left; row < end; row += width)
+        for (let pixel = row; pixel < row + size; pixel += 1) pixels[pixel] = color;
     }
-    context.putImageData(picture, 0, 0);
+    context.putImageData(this.picture, 0, 0);
   }
 
   circles(context, ratio) {
@@ -383,7 +395,8 @@ class Plot {
         .append("p")
         .attr("class", "quiet")
         .text(
-          "Neighbors are not here: of so many points they are asked in SQL, with similar_items or similar_users.",
+          "Neighbors are not here: of so many points they are asked in SQL, with " +
+            "similar_items or similar_users.",
         );
   }
 

@@ -10,7 +10,7 @@ from embsql.report.subject import Subject
 LONGEST_SOURCE = 4000  # characters of the SELECT that are shown
 
 
-def model(subject: Subject) -> dict[str, Any]:
+def run_facts(subject: Subject) -> dict[str, Any]:
     """The run, its options and versions as objects, and every run of the model."""
     run = subject.rows("run")[0]
     return run | {

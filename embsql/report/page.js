@@ -172,7 +172,8 @@ function showExamples() {
   body("examples")
     .append("p")
     .text(
-      `Drawn by seed ${seed}, from the best known to the least. Would you have put these side by side?`,
+      `Drawn by seed ${seed}, from the best known to the least. ` +
+        "Would you have put these side by side?",
     );
   cards("Items and what is most like them", items, (card, row) =>
     answers(card, row.similar, "Nothing is near it: it has no direction."),
@@ -239,7 +240,8 @@ function showDrift() {
   body("drift")
     .append("p")
     .text(
-      `Since ${before}, after the one space was turned onto the other. A shift of 0 did not move, of 1 points elsewhere. ` +
+      `Since ${before}, after the one space was turned onto the other. ` +
+        "A shift of 0 did not move, of 1 points elsewhere. " +
         "The overlap is the share of the ten nearest that stayed the same.",
     );
   table(
@@ -274,7 +276,8 @@ function showHealth() {
   if (data.health.checks.length) showChecks();
   else {
     const question = `SELECT * FROM embsql.embedding_health('${model.reference}')`;
-    missing(body("health"), "Checks of so many vectors are asked in SQL, not for a page:", question);
+    const reason = "Checks of so many vectors are asked in SQL, not for a page:";
+    missing(body("health"), reason, question);
   }
   body("health").append("h3").text("Lengths, duplicates, and who is cold");
   table(

@@ -20,7 +20,7 @@ from embsql.report.clusters import clusters
 from embsql.report.drift import drift
 from embsql.report.examples import examples
 from embsql.report.health import health
-from embsql.report.model import model, run_before
+from embsql.report.model import run_before, run_facts
 from embsql.report.points import chart, points
 from embsql.report.quality import curve, quality
 from embsql.report.subject import ENTITIES, Subject, subject
@@ -63,7 +63,7 @@ def write(engine: Engine, reference: str, path: str, *, seed: int) -> Report:
 def sections(about: Subject, *, seed: int) -> dict[str, Any]:
     """What the page says, by section."""
     sides = [side for entity in ENTITIES if (side := points(about, entity))]
-    data: dict[str, Any] = {"model": model(about)}
+    data: dict[str, Any] = {"model": run_facts(about)}
     data |= {
         "quality": quality(about),
         "curve": curve(about),

@@ -17,7 +17,7 @@ from embsql.arrow import as_matrix
 from embsql.data import Float32, Int32
 from embsql.derived.topk_tables import nearest
 from embsql.numeric.projection import pca
-from embsql.report.subject import Subject, shortened
+from embsql.report.subject import Subject, clipped
 from embsql.run import Run, usable_cores
 
 POINTS = 100_000  # on one map; above, a fixed choice of as many
@@ -63,7 +63,7 @@ def chart(found: Points) -> dict[str, Any]:
     shown, positions = _positions(found)  # (m,), (m, 2)
     table = found.table.take(pa.array(shown))
     cohorts, cohort = _cohorts(table["cohort"])
-    ids = [shortened(name) for name in table["entity_id"].to_pylist()]
+    ids = [clipped(name) for name in table["entity_id"].to_pylist()]
     columns = {
         "x": positions[:, 0],
         "y": positions[:, 1],
@@ -118,7 +118,7 @@ def _cohorts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.uint8]]:
     names = sorted(row["values"] for row in largest)
     codes = {name: code for code, name in enumerate(names)}
     numbers = [codes.get(name, 255) for name in column.to_pylist()]
-    return [shortened(name) for name in names], np.array(numbers, np.uint8)
+    return [clipped(name) for name in names], np.array(numbers, np.uint8)
 
 
 def _neighbors(found: Points, shown: NDArray[np.int64]) -> str | None:

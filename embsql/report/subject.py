@@ -70,6 +70,6 @@ def subject(engine: Engine, model: str) -> Subject:
         return Subject(engine, registry.finished_run(engine, f"{model}@{newest}"))
 
 
-def shortened(text: str) -> str:
+def clipped(text: str) -> str:
     """A text as a page shows it, cut where it is long."""
     return text if len(text) <= LONGEST_ID else f"{text[:LONGEST_ID]}…"
