@@ -478,16 +478,20 @@ class Database:
         wanted = vars(_read(Features, locals()))
         return Answer(wide_features(self.engine, model, **wanted))
 
-    def report(self, model: str, path: str, *, seed: int = 42) -> Report:
+    def report(
+        self, model: str, path: str, *, item_labels: Any = None, seed: int = 42
+    ) -> Report:
         """Write one page about a run, 'shop' or 'shop@7', into a file of HTML that needs no other.
 
         What it is and how good, its maps, clusters, drift and health, examples drawn by `seed`, and
-        what to do next. Of a model without a live run it is about the newest finished one. Nothing
+        what to do next. `item_labels` is a source (as of `train`) of entity_id and label: what
+        items are called. Of a model without a live run it is about the newest finished one. Nothing
         is written into the database. Raises an `embsql.errors.EmbsqlError`.
         """
         from embsql.report.page import write
 
-        return write(self.engine, model, str(path), seed=seed)
+        labels = sources.optional(item_labels, "item_labels")
+        return write(self.engine, model, str(path), labels=labels, seed=seed)
 
     def materialize(
         self,

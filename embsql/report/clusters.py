@@ -16,8 +16,13 @@ def _of(subject: Subject, entity: str) -> list[dict[str, Any]]:
     return [
         row
         | {
-            "label": clipped(row["label"]),
+            "label": None if _unnamed(row) else clipped(row["label"]),
             "top_ids": [clipped(name) for name in row["top_ids"]],
         }
         for row in subject.rows("clusters", entity=entity)
     ]
+
+
+def _unnamed(row: dict[str, Any]) -> bool:
+    """Whether a cluster goes by its best known members, which stand beside it anyway."""
+    return bool(row["label"] == ", ".join(row["top_ids"]))

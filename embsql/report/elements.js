@@ -21,6 +21,9 @@ function number(parent, value) {
 /** An id or label, in whichever direction it is written. */
 const word = (parent, text) => parent.append("bdi").text(text);
 
+/** An item by what it is called, where that is known. */
+const item = (parent, id) => word(parent, data.labels[id] ?? id).attr("title", id);
+
 const missing = (parent, sentence, command) => {
   const line = parent.append("p").attr("class", "missing").text(`${sentence} `);
   if (command) line.append("code").text(command);

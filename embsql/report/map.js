@@ -12,28 +12,34 @@ async function unpacked(text) {
   return new Response(stream).arrayBuffer();
 }
 
+const words = async (text) => JSON.parse(new TextDecoder().decode(await unpacked(text)));
+
+const clusterName = (side, code) =>
+  side.clusters.get(code) ? `${code}: ${side.clusters.get(code)}` : `${code}`;
+
 async function opened(drawn) {
   const column = async (name, Type) => new Type(await unpacked(drawn[name]));
   return {
     ...drawn,
-    ids: JSON.parse(new TextDecoder().decode(await unpacked(drawn.ids))),
+    ids: await words(drawn.ids),
+    labels: drawn.labels && (await words(drawn.labels)),
     x: await column("x", Uint16Array),
     y: await column("y", Uint16Array),
     interactions: await column("interactions", Uint32Array),
     cluster: await column("cluster", Int32Array),
     cohort: await column("cohort", Uint8Array),
     neighbors: drawn.neighbors && (await column("neighbors", Int32Array)),
-    labels: new Map(data.clusters[drawn.entity].map((row) => [row.cluster_id, row.label])),
+    clusters: new Map(data.clusters[drawn.entity].map((row) => [row.cluster_id, row.label])),
   };
 }
 
 /** Ways to color points: each gives a palette, a number into it for each point, and a legend. */
 function colorings(side) {
   const ways = new Map();
-  if (side.labels.size)
+  if (side.clusters.size)
     ways.set(
       "cluster",
-      categories(side.cluster, (code) => `${code}: ${side.labels.get(code) ?? ""}`),
+      categories(side.cluster, (code) => clusterName(side, code)),
     );
   if (side.cohorts.length)
     ways.set(
@@ -189,7 +195,7 @@ class Plot {
       .text("Find ")
       .append("input")
       .attr("type", "search")
-      .attr("placeholder", `${this.side.entity} id`)
+      .attr("placeholder", `${this.side.entity} id${this.side.labels ? " or label" : ""}`)
       .on("input", (event) => this.find(event.target.value));
     bar
       .append("button")
@@ -377,15 +383,13 @@ class Plot {
     this.soon();
     const { side, details } = this;
     details.selectChildren().remove();
-    word(details.append("h3"), side.ids[n]);
+    word(details.append("h3"), this.name(n));
+    if (side.labels?.[n]) word(details.append("p").attr("class", "quiet"), side.ids[n]);
     const facts = details.append("p");
     number(facts, side.interactions[n]);
     facts.append("span").text(interactions(side.interactions[n]));
     if (side.cluster[n] >= 0)
-      word(
-        details.append("p"),
-        short(`cluster ${side.cluster[n]}: ${side.labels.get(side.cluster[n]) ?? ""}`, 200),
-      );
+      word(details.append("p"), `cluster ${clusterName(side, side.cluster[n])}`);
     if (side.cohorts[side.cohort[n]])
       word(details.append("p"), `${side.cohort_set}: ${side.cohorts[side.cohort[n]]}`);
     const near = this.neighbors(n);
@@ -410,7 +414,12 @@ class Plot {
       .attr("type", "button")
       .on("click", (event, n) => this.go(n))
       .append("bdi")
-      .text((n) => this.side.ids[n]);
+      .text((n) => this.name(n));
+  }
+
+  /** What a point is called: its label, where it has one. */
+  name(n) {
+    return this.side.labels?.[n] ?? this.side.ids[n];
   }
 
   find(text) {
@@ -418,10 +427,11 @@ class Plot {
     if (!wanted) return;
     const found = [];
     for (let n = 0; n < this.side.ids.length && found.length < 12; n += 1) {
-      if (this.side.ids[n].toLowerCase().includes(wanted)) found.push(n);
+      const known = `${this.side.ids[n]}\n${this.side.labels?.[n] ?? ""}`;
+      if (known.toLowerCase().includes(wanted)) found.push(n);
     }
     this.details.selectChildren().remove();
-    if (!found.length) this.details.append("p").text("No id on this map has that in it.");
+    if (!found.length) this.details.append("p").text("Nothing on this map is called that.");
     else this.list("Found", found);
   }
 

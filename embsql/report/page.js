@@ -153,17 +153,21 @@ function showClusters() {
         ],
         ["radius", (row) => row.radius],
         ["silhouette", (row) => row.silhouette],
-        ["best known", null, (cell, row) => ids(cell, row.top_ids)],
+        [
+          "best known",
+          null,
+          (cell, row) => list(cell, row.top_ids, entity === "item" ? item : word),
+        ],
       ],
       rows,
     );
   }
 }
 
-function ids(cell, names) {
+function list(cell, names, show) {
   names.forEach((name, n) => {
     if (n) cell.append("span").text(", ");
-    word(cell, name);
+    show(cell, name);
   });
 }
 
@@ -175,21 +179,19 @@ function showExamples() {
       `Drawn by seed ${seed}, from the best known to the least. ` +
         "Would you have put these side by side?",
     );
-  cards("Items and what is most like them", items, (card, row) =>
+  cards("Items and what is most like them", items, item, (card, row) =>
     answers(card, row.similar, "Nothing is near it: it has no direction."),
   );
-  cards("Users, what they met last, and what is recommended", users, (card, row) => {
+  cards("Users, what they met last, and what is recommended", users, word, (card, row) => {
     card.append("h5").text("Met last");
-    ids(
-      card.append("p"),
-      row.history.map((met) => short(met.item_id, 120)),
-    );
+    const met = row.history.map((past) => past.item_id);
+    list(card.append("p"), met, item);
     card.append("h5").text("Recommended");
     answers(card, row.best, "Nothing: all there is was met.");
   });
 }
 
-function cards(title, rows, fill) {
+function cards(title, rows, show, fill) {
   if (!rows.length) return;
   body("examples").append("h3").text(title);
   const grid = body("examples")
@@ -201,8 +203,9 @@ function cards(title, rows, fill) {
     .attr("class", "card");
   grid.each(function (row) {
     const card = d3.select(this);
-    word(card.append("h4"), short(row.subject, 120));
+    show(card.append("h4"), row.subject);
     const facts = card.append("p").attr("class", "quiet");
+    if (show === item && data.labels[row.subject]) word(facts, `${row.subject}: `);
     number(facts, row.interactions);
     facts.append("span").text(interactions(row.interactions));
     fill(card, row);
@@ -218,7 +221,7 @@ function answers(card, rows, none) {
     .join("li")
     .each(function (row) {
       const line = d3.select(this);
-      word(line, short(row.item_id, 120));
+      item(line, row.item_id);
       line
         .append("span")
         .attr("class", "quiet")
@@ -264,7 +267,7 @@ function showDrift() {
   return table(
     body("drift"),
     [
-      ["item", (row) => row.entity_id],
+      ["item", null, (cell, row) => item(cell, row.entity_id)],
       ["shift", (row) => row.shift],
       ["neighbor overlap", (row) => row.neighbor_overlap],
     ],
@@ -316,26 +319,34 @@ function showChecks() {
 }
 
 function showValidation() {
+  const parent = body("validation");
   if (!data.validation.length)
     return missing(
-      body("validation"),
+      parent,
       "Nothing was written down about the source of this run: its vectors came from elsewhere.",
     );
-  return table(
-    body("validation"),
+  findings(
+    parent,
+    data.validation.filter((row) => row.severity !== "ok"),
+  );
+  const fine = data.validation.filter((row) => row.severity === "ok");
+  return findings(folded(parent, `${fine.length} checks found nothing`), fine);
+}
+
+function findings(parent, rows) {
+  const alarming = ["error", "warning"];
+  const severity = (cell, row) =>
+    cell.classed("bad", alarming.includes(row.severity)).text(row.severity);
+  table(
+    parent,
     [
       ["check", (row) => row.name],
-      [
-        "severity",
-        null,
-        (cell, row) =>
-          cell.classed("bad", ["error", "warning"].includes(row.severity)).text(row.severity),
-      ],
+      ["severity", null, severity],
       ["rows", (row) => row.rows],
       ["example", (row) => row.example],
       ["what it means", (row) => row.hint],
     ],
-    data.validation,
+    rows,
   );
 }
 

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from embsql.derived.labels import read_labels
 from embsql.engines import Engine
 from embsql.errors import ReportNotWritten
 from embsql.report.advice import advice
@@ -23,7 +24,8 @@ from embsql.report.health import health
 from embsql.report.model import run_before, run_facts
 from embsql.report.points import chart, points
 from embsql.report.quality import curve, quality
-from embsql.report.subject import ENTITIES, Subject, subject
+from embsql.report.subject import ENTITIES, Subject, clipped, subject
+from embsql.sources.source import Source
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("vendor/d3.min.js", "elements.js", "charts.js", "map.js", "page.js")
@@ -39,13 +41,17 @@ class Report:
     points: int  # on its maps
 
 
-def write(engine: Engine, reference: str, path: str, *, seed: int) -> Report:
+def write(
+    engine: Engine, reference: str, path: str, *, labels: Source | None, seed: int
+) -> Report:
     """Write the page about a run; nothing is written into the database.
 
-    Raises ReportNotWritten, UnknownModel, UnknownRun, NoLiveRun and RunNotReady.
+    Raises ReportNotWritten, UnknownModel, UnknownRun, NoLiveRun and RunNotReady, and what reading
+    the labels of items raises.
     """
     about = subject(engine, reference)
-    data = sections(about, seed=seed)
+    called = read_labels(engine, labels, "item_labels") if labels else ((), ())
+    data = sections(about, dict(zip(*called, strict=True)), seed=seed)
     text = rendered(data)
     try:
         Path(path).write_text(text, encoding="utf-8")
@@ -60,21 +66,33 @@ def write(engine: Engine, reference: str, path: str, *, seed: int) -> Report:
     )
 
 
-def sections(about: Subject, *, seed: int) -> dict[str, Any]:
-    """What the page says, by section."""
+def sections(about: Subject, labels: Mapping[str, str], *, seed: int) -> dict[str, Any]:
+    """What the page says, by section; `labels` are what items are called."""
     sides = [side for entity in ENTITIES if (side := points(about, entity))]
     data: dict[str, Any] = {"model": run_facts(about)}
     data |= {
         "quality": quality(about),
         "curve": curve(about),
-        "maps": [chart(side) for side in sides],
+        "maps": [chart(side, labels) for side in sides],
         "clusters": clusters(about),
         "drift": drift(about, run_before(data["model"])),
         "health": health(about, sides),
         "examples": examples(about, seed),
         "validation": about.rows("validation"),
     }
-    return data | {"next": advice(data)}
+    shown = {clipped(name): clipped(label) for name, label in labels.items()}
+    return data | {"next": advice(data), "labels": _mentioned(data, shown)}
+
+
+def _mentioned(data: Mapping[str, Any], labels: dict[str, str]) -> dict[str, str]:
+    """The labels of the items that are named outside the map."""
+    items, users = data["examples"]["items"], data["examples"]["users"]
+    names = {row["subject"] for row in items}
+    names |= {near["item_id"] for row in items for near in row["similar"]}
+    names |= {near["item_id"] for row in users for near in row["history"] + row["best"]}
+    names |= {row["entity_id"] for row in data["drift"].get("movers", ())}
+    names |= {name for row in data["clusters"]["item"] for name in row["top_ids"]}
+    return {name: labels[name] for name in sorted(names & labels.keys())}
 
 
 def rendered(data: Mapping[str, Any]) -> str:

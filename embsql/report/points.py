@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,15 +56,18 @@ def points(subject: Subject, entity: str) -> Points | None:
     return Points(entity, method, table.drop(["embedding"]), vectors, total)
 
 
-def chart(found: Points) -> dict[str, Any]:
+def chart(found: Points, labels: Mapping[str, str]) -> dict[str, Any]:
     """What the page draws of m points that have a direction; columns are packed.
 
-    x and y are (m,) of uint16 in one scale, neighbors (m, 3) of int32, -1 for none.
+    `labels` are what items are called. x and y are (m,) of uint16 in one scale, neighbors (m, 3)
+    of int32, -1 for none.
     """
     shown, positions = _positions(found)  # (m,), (m, 2)
     table = found.table.take(pa.array(shown))
     cohorts, cohort = _cohorts(table["cohort"])
-    ids = [clipped(name) for name in table["entity_id"].to_pylist()]
+    ids = table["entity_id"].to_pylist()
+    named = labels if found.entity == "item" else {}
+    words = [clipped(labels[name]) if name in named else None for name in ids]
     columns = {
         "x": positions[:, 0],
         "y": positions[:, 1],
@@ -76,7 +80,8 @@ def chart(found: Points) -> dict[str, Any]:
         "method": found.method,
         "total": found.total,
         "points": len(ids),
-        "ids": packed(json.dumps(ids).encode()),
+        "ids": packed(json.dumps([clipped(name) for name in ids]).encode()),
+        "labels": packed(json.dumps(words).encode()) if named else None,
         "cohort_set": pc.max(table["cohort_set"]).as_py(),
         "cohorts": cohorts,
         "neighbors": _neighbors(found, shown),

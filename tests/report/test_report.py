@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 import embsql
 from benchmarks._browser import Browser, browser, chromium
-from embsql.errors import NoLiveRun, ReportNotWritten, UnknownModel
+from embsql.errors import InvalidArgument, NoLiveRun, ReportNotWritten, UnknownModel
 from embsql.report import points
 from embsql.shells.cli import main
 
@@ -207,6 +207,27 @@ def test_a_report_of_the_same_run_has_the_same_bytes(toy, tmp_path) -> None:
     for path in made:
         toy.report("toy", path)
     assert made[0].read_bytes() == made[1].read_bytes()
+
+
+def test_items_go_by_their_labels(toy, tmp_path) -> None:
+    labels = pa.table(
+        {
+            "entity_id": [f"i{n:02d}" for n in range(9)],
+            "label": [f"no. {n}" for n in range(9)],
+        }
+    )
+    toy.report("toy", tmp_path / "toy.html", item_labels=labels)
+    page = said(tmp_path / "toy.html")
+    known = json.loads(gzip.decompress(base64.b64decode(page["maps"][0]["labels"])))
+    assert known == [f"no. {n}" for n in range(9)] + [None] * 21
+    assert page["maps"][1]["labels"] is None
+    assert page["labels"].items() <= {f"i{n:02d}": f"no. {n}" for n in range(9)}.items()
+    assert page["labels"]
+
+
+def test_labels_without_a_label(toy, tmp_path) -> None:
+    with pytest.raises(InvalidArgument, match="item_labels must be a SELECT of"):
+        toy.report("toy", tmp_path / "toy.html", item_labels="SELECT 1 AS entity_id")
 
 
 # --- what is not there ---------------------------------------------------------------------------
