@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
-
-FEW = 3  # findings of the source that are named
 
 
 def advice(page: dict[str, Any]) -> list[dict[str, str | None]]:
     """Sentences, and a command where one helps, of what the other sections hold."""
     return [
         {"sentence": sentence, "command": command}
-        for sentence, command in (*_of_run(page), *_of_quality(page), *_of_rest(page))
+        for part in (_of_run, _of_source, _of_quality, _of_pictures, _of_health)
+        for sentence, command in part(page)
     ]
 
 
@@ -25,20 +25,20 @@ def _of_run(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
             f"Run {model['run_id']} is not live{refused}. Make it live if you trust it:",
             f"embsql promote {reference}",
         )
+
+
+def _of_source(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
     for row in page["validation"]:
         if row["severity"] in {"error", "warning"} and row["hint"]:
             yield f"The source: {row['name']} ({row['rows']} rows). {row['hint']}", None
 
 
 def _of_quality(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    reference = page["model"]["reference"]
     if not page["quality"]:
-        yield (
-            "Nobody measured how good this run is; measure it on held-out interactions:",
-            f"embsql evaluate {reference}",
-        )
+        if command := page["model"]["evaluate"]:
+            yield "Nobody measured how good this run is. Measure it:", command
         return
-    main = headline(page["quality"])
+    main = _headline(page["quality"])
     if main is None:
         return
     named = f"{main['metric']}@{main['k']} of {main['value']:.4f}"
@@ -52,7 +52,7 @@ def _of_quality(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
             )
 
 
-def headline(figures: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _headline(figures: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The figure by which a run is judged: ndcg over all users at the shortest list."""
     return next(
         (
@@ -66,9 +66,9 @@ def headline(figures: list[dict[str, Any]]) -> dict[str, Any] | None:
     )
 
 
-def _of_rest(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
+def _of_pictures(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
     reference = page["model"]["reference"]
-    for drawn in page["maps"]:
+    for drawn in filter(itemgetter("points"), page["maps"]):
         if drawn["method"] is None:
             yield (
                 f"The map of {drawn['entity']}s was drawn for this page alone; keep one, and "
@@ -81,6 +81,9 @@ def _of_rest(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
                 "there are:",
                 f"embsql cluster {reference} --entity {drawn['entity']}",
             )
+
+
+def _of_health(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
     for row in page["health"]["checks"]:
         if row["ok"] is False:
             yield (

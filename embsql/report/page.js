@@ -59,7 +59,10 @@ function showModel() {
 function showQuality() {
   const parent = body("quality");
   if (!data.quality.length) {
-    missing(parent, "Nobody measured this run. Measure it:", `embsql evaluate ${model.reference}`);
+    const reason = model.evaluate
+      ? "Nobody measured this run. Measure it:"
+      : "This run has no users, so nobody can be asked what they would have liked.";
+    missing(parent, reason, model.evaluate);
     return;
   }
   for (const [split, rows] of d3.group(data.quality, (row) => row.split))
@@ -127,6 +130,7 @@ function showCurve() {
 function showClusters() {
   for (const [entity, rows] of Object.entries(data.clusters)) {
     if (!rows.length) {
+      if (!model[`${entity}s`]) continue;
       missing(
         body("clusters"),
         `No clusters of ${entity}s were made. Make them:`,
