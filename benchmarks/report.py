@@ -25,7 +25,10 @@ from benchmarks._lines import line
 
 CENTERS = 20
 DRAGGED = 3.0  # seconds
-PAINTED = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+PAINTED = (
+    "new Promise(done => new PerformanceObserver(seen => done(seen.getEntries()[0].startTime))"
+    ".observe({type: 'paint', buffered: true}))"
+)
 CANVAS = "document.querySelector('canvas')"
 MIDDLE = (
     "(({left, top, width, height}) => [left + width / 2, top + height / 2])"
