@@ -349,23 +349,28 @@ class Plot {
     context.setTransform(1, 0, 0, 1, 0, 0);
   }
 
-  /** A ring around the point one looks at, and lines to its neighbors. */
+  /** A ring around the point one looks at, and lines to its neighbors, seen on any ground. */
   mark(context, ratio) {
     if (this.chosen < 0) return;
     const [scale, dx, dy] = this.frame();
     const at = (n) => [this.side.x[n] * scale + dx, dy - this.side.y[n] * scale];
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.strokeStyle = context.fillStyle = getComputedStyle(this.canvas.node()).color;
-    context.lineWidth = 1.5;
-    context.beginPath();
-    for (const other of this.neighbors(this.chosen)) {
-      context.moveTo(...at(this.chosen));
-      context.lineTo(...at(other));
-    }
     const [x, y] = at(this.chosen);
-    context.moveTo(x + 8, y);
-    context.arc(x, y, 8, 0, 2 * Math.PI);
-    context.stroke();
+    const lines = new Path2D();
+    lines.arc(x, y, 8, 0, 2 * Math.PI);
+    for (const other of this.neighbors(this.chosen)) {
+      lines.moveTo(x, y);
+      lines.lineTo(...at(other));
+    }
+    const style = getComputedStyle(this.canvas.node());
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    for (const [color, width] of [
+      [style.backgroundColor, 5],
+      [style.color, 1.75],
+    ]) {
+      context.strokeStyle = color;
+      context.lineWidth = width;
+      context.stroke(lines);
+    }
     context.setTransform(1, 0, 0, 1, 0, 0);
   }
 
