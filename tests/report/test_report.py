@@ -132,9 +132,9 @@ def test_a_section_is_a_questions_answer(
 
 def test_health_clusters_and_examples_are_questions_answers(toy, page) -> None:
     health = toy.ask("SELECT value FROM embsql.embedding_health('toy')")
-    assert [row["value"] for row in page["health"]["checks"]] == health[
-        "value"
-    ].to_pylist()
+    values = [row["value"] for row in page["health"]["checks"]]
+    # sums that the database takes in parallel may differ in their last digits
+    assert values == pytest.approx(health["value"].to_pylist())
     for entity in ("item", "user"):
         answer = toy.ask("SELECT * FROM embsql.clusters('toy', entity => $e)", e=entity)
         found = [row["size"] for row in page["clusters"][entity]]
@@ -154,7 +154,8 @@ def test_drift_is_that_since_the_run_before(toy, page) -> None:
     moved = toy.ask("SELECT * FROM embsql.drift('toy@1', 'toy@2')").to_pylist()
     items = [row for row in moved if row["entity"] == "item"]
     assert page["drift"]["before"] == "toy@1"
-    assert page["drift"]["movers"][0]["shift"] == items[0]["shift"]
+    most = page["drift"]["movers"][0]["shift"]
+    assert most == pytest.approx(items[0]["shift"], rel=1e-4)
     assert page["drift"]["sides"][0]["ids"] == len(items)
     assert sum(page["drift"]["sides"][0]["histogram"]) == len(items)
 
