@@ -310,6 +310,11 @@ class CheckpointNotWritten(EmbsqlError):
     the training goes on from the last one that was kept."""
 
 
+class ReportNotWritten(EmbsqlError):
+    """the report cannot be written to {path}: {reason}. Name a file in a folder that is there and
+    that you may write to."""
+
+
 class NoGpu(EmbsqlError):
     """device "cuda" was asked for, but torch finds no GPU here. Train with device "cpu"."""
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from embsql.derived.maps import Projected
     from embsql.derived.topk_tables import Materialized
     from embsql.lifecycle.publish import Published
+    from embsql.report.page import Report
 
 # options of train that say how it is measured, and what of it
 MEASURING = {"evaluate", "k", "split", "test", "repeats", "gate", "gate_tolerance"}
@@ -54,7 +55,17 @@ Wanted = TypeVar("Wanted")
 
 SOURCE = "a SELECT, or the name of a table or file"
 # methods that may stand between BEGIN and COMMIT
-ANYWHERE = ("__init__", "ask", "models", "runs", "sql", "rows", "features", "close")
+ANYWHERE = (
+    "__init__",
+    "ask",
+    "models",
+    "runs",
+    "sql",
+    "rows",
+    "features",
+    "report",
+    "close",
+)
 ITEMS = "a SELECT of item_id and what is known of each"
 
 
@@ -466,6 +477,21 @@ class Database:
 
         wanted = vars(_read(Features, locals()))
         return Answer(wide_features(self.engine, model, **wanted))
+
+    def report(
+        self, model: str, path: str, *, item_labels: Any = None, seed: int = 42
+    ) -> Report:
+        """Write one page about a run, 'shop' or 'shop@7', into a file of HTML that needs no other.
+
+        What it is and how good, its maps, clusters, drift and health, examples drawn by `seed`, and
+        what to do next. `item_labels` is a source (as of `train`) of entity_id and label: what
+        items are called. Of a model without a live run it is about the newest finished one. Nothing
+        is written into the database. Raises an `embsql.errors.EmbsqlError`.
+        """
+        from embsql.report.page import write
+
+        labels = sources.optional(item_labels, "item_labels")
+        return write(self.engine, model, str(path), labels=labels, seed=seed)
 
     def materialize(
         self,

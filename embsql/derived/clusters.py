@@ -10,13 +10,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from embsql.data import Int32
+from embsql.derived.labels import read_labels
 from embsql.derived.vectors import EntityVectors, read_side, replace_rows
 from embsql.engines import Engine
-from embsql.errors import InvalidArgument
 from embsql.lifecycle.named_statements import log_event
-from embsql.run import Columns, Run, usable_cores
-from embsql.sources.coding import code, read_rows
-from embsql.sources.source import Source, reading
+from embsql.run import Run, usable_cores
+from embsql.sources.source import Source
 
 if TYPE_CHECKING:
     from embsql.numeric.kmeans import Clustering
@@ -164,15 +163,7 @@ class Categories:
 
 def _categories(engine: Engine, select: Source, side: EntityVectors) -> Categories:
     """The caller's SELECT as pairs of an id that has a vector and a category, each once."""
-    with reading(engine, select) as (reader, text):
-        types = reader.describe(text)
-        if not {"entity_id", "label"} <= {name.lower() for name in types}:
-            raise InvalidArgument(
-                name="labels",
-                allowed="a SELECT of entity_id and label",
-                value=", ".join(types),
-            )
-        given = _labeled(reader, text)
+    given = read_labels(engine, select, "labels")
     positions = {name: position for position, name in enumerate(side.ids.to_pylist())}
     pairs = {
         (positions[entity_id], label)
@@ -185,18 +176,6 @@ def _categories(engine: Engine, select: Source, side: EntityVectors) -> Categori
         -1, 2
     )  # (p, 2)
     return Categories(names, table[:, 0], table[:, 1])
-
-
-def _labeled(reader: Engine, text: str) -> tuple[list[str], list[str]]:
-    """The ids and their labels (p,), made text as ids of a source are."""
-    facts = reader.source(text, Columns(user="entity_id", item="label"), explicit=True)
-    # a column that is called weight weighs nothing here
-    facts |= {"has_weight": False, "has_time": False}
-    rows = code(read_rows(reader, facts), explicit=True)
-    return (
-        rows.ids["user"].take(pa.array(rows.user)).to_pylist(),
-        rows.ids["item"].take(pa.array(rows.item)).to_pylist(),
-    )
 
 
 def _labels(found: Clustering, given: Categories) -> list[str | None]:

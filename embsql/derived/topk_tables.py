@@ -102,21 +102,7 @@ def _top_items(run: Run, loaded: Loaded, k: int) -> dict[str, Any]:
 
 def _neighbors(run: Run, items: Side, k: int) -> dict[str, Any]:
     """The rows of embsql.neighbors for the items."""
-    from embsql.numeric.topk import top_k
-
-    n = len(items.ids)
-    itself = CsrMatrix(
-        np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32)
-    )
-    found = top_k(
-        items.vectors,
-        items.vectors,
-        min(k, n),
-        seen=itself,
-        similarity="cosine",
-        run=run,
-    )  # (n, k) each
-    item, rank, other, score = _flat(*found)
+    item, rank, other, score = _flat(*nearest(items.vectors, k, run))
     return {
         "entity": _words(np.zeros(len(item), np.int32), pa.array(["item"])),
         "entity_id": _words(item, items.ids),
@@ -124,6 +110,22 @@ def _neighbors(run: Run, items: Side, k: int) -> dict[str, Any]:
         "neighbor_id": _words(other, items.ids),
         "score": score,
     }
+
+
+def nearest(vectors: Float32, k: int, run: Run) -> tuple[Int32, Float32]:
+    """The k others nearest to each of n vectors (n, d) by cosine: codes and scores, (n, k) each.
+
+    Of one that has fewer, the codes that remain are -1.
+    """
+    from embsql.numeric.topk import top_k
+
+    n = len(vectors)
+    itself = CsrMatrix(
+        np.arange(n + 1), np.arange(n, dtype=np.int32), np.ones(n, np.float32)
+    )
+    return top_k(
+        vectors, vectors, min(k, n), seen=itself, similarity="cosine", run=run
+    )  # (n, k) each
 
 
 def _flat(codes: Int32, scores: Float32) -> tuple[Int32, Int32, Int32, Any]:

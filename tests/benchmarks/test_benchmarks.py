@@ -76,6 +76,7 @@ SMALL = {
     "query": ["--items", "300", "--users", "20", "--dim", "8", "--repeat", "3"],
     "topk": ["--users", "50", "--items", "300", "--dim", "8", "--repeat", "1"],
     "startup": ["--repeat", "1"],
+    "report": ["--items", "200", "--users", "50", "--dim", "4"],
     "first_minute": ["--data", "{data}/ml1m_external/train.parquet"],
     "compiling": ["--cases", "svd,content"],
     "foldin": [

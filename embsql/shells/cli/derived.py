@@ -52,6 +52,31 @@ def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
         )
 
 
+@main.command("report")
+@click.argument("model")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False),
+    help="The file to write.  [default: MODEL.html]",
+)
+@click.option(
+    "--item-labels", help="A SELECT of entity_id and label: what items are called."
+)
+@click.option("--seed", default=42, show_default=True, help="What draws the examples.")
+@click.pass_context
+def report_(
+    ctx: click.Context, /, model: str, output: str | None, **given: Any
+) -> None:
+    """Write one page about MODEL or MODEL@7, which opens in any browser, also offline.
+
+    What it is and how good, its maps, clusters, drift and health, examples, what to do next.
+    """
+    with open_database(ctx, read_only=True) as database:
+        done = database.report(model, output or f"{model}.html", **given)
+    show(ctx, [dataclasses.asdict(done)])
+
+
 @main.command("features", cls=Command, options=Features)
 @click.argument("model")
 @click.option(

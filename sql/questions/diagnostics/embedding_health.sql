@@ -107,7 +107,7 @@ seen AS MATERIALIZED (
   JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = asked.user_id
   JOIN catalog ON catalog.item_id = past.item_id
 ),
-scored AS (
+scores AS ( -- before what was seen is left out, so that no vector goes through that join
   SELECT
     this.place AS user_place, other.place AS item_place,
     embsql.run_score(run.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS score
@@ -115,8 +115,13 @@ scored AS (
   CROSS JOIN asked AS this
   CROSS JOIN catalog AS other
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
-  LEFT JOIN seen ON seen.user_place = this.place AND seen.item_place = other.place
-  WHERE seen.user_place IS NULL AND (run.similarity = 'dot' OR (this.norm > 0 AND other.norm > 0))
+  WHERE run.similarity = 'dot' OR (this.norm > 0 AND other.norm > 0)
+),
+scored AS (
+  SELECT s.user_place, s.item_place, s.score
+  FROM scores AS s
+  LEFT JOIN seen ON seen.user_place = s.user_place AND seen.item_place = s.item_place
+  WHERE seen.user_place IS NULL
 ),
 ranked AS (
   SELECT s.item_place, row_number() OVER (PARTITION BY s.user_place ORDER BY s.score DESC, s.item_place ASC) AS rank

@@ -1,0 +1,46 @@
+"""What the model is: its source, options, users and items; when, and whether it is live."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from embsql.features.registered import Registered
+from embsql.report.subject import Subject
+
+LONGEST_SOURCE = 4000  # characters of the SELECT that are shown
+
+
+def run_facts(subject: Subject) -> dict[str, Any]:
+    """The run, its options and versions as objects, and every run of the model."""
+    run = subject.rows("run")[0]
+    return run | {
+        "reference": subject.reference,
+        "params": json.loads(run["params"]),
+        "versions": json.loads(run["versions"]),
+        "source_sql": run["source_sql"][:LONGEST_SOURCE],
+        "runs": subject.rows("history"),
+        "gate": next(iter(subject.rows("gate")), None),
+        "evaluate": _evaluate(subject, run),
+    }
+
+
+def _evaluate(subject: Subject, run: dict[str, Any]) -> str | None:
+    """The command that measures a run; none where it has no users to ask about."""
+    if not run["users"]:
+        return None
+    # what was not trained cannot be trained anew on a part
+    test = ' --test "SELECT user_id, item_id FROM ..."'
+    own = test if run["algorithm"] == Registered.name else ""
+    return f"embsql evaluate {subject.reference}{own}"
+
+
+def run_before(model: dict[str, Any]) -> int | None:
+    """The newest run before this one that is finished."""
+    finished = [
+        run["run_id"]
+        for run in model["runs"]
+        if run["status"] in {"ready", "live", "retired"}
+        and run["run_id"] < model["run_id"]
+    ]
+    return max(finished, default=None)

@@ -1,0 +1,145 @@
+-- run: What the model is: its run with what it was trained on and how.
+SELECT
+    run.run_id, run.model_name, known.status, run.algorithm, run.params, run.source_sql, run.seed, run.dim, run.similarity,
+    run.users, run.items, run.interactions, run.versions, run.started_at, run.finished_at, run.error, known.phase_seconds
+FROM embsql.runs($model) AS known
+JOIN embsql.runs AS run ON run.run_id = known.run_id
+WHERE known.run_id = embsql.live_run($model)
+
+-- history: Every run of the model, newest first.
+SELECT known.run_id, known.status, known.algorithm, known.metrics, known.finished_at, known.error
+FROM embsql.runs($model) AS known
+
+-- gate: What the gate of the run decided.
+SELECT judged.verdict, judged.reason, judged.compared_run, judged.difference, judged.ci_low, judged.ci_high
+FROM embsql.gate($model) AS judged
+
+-- evaluation: How good it is, beside what is popular and item-kNN.
+SELECT
+    figure.split, figure.segment, figure.metric, figure.k, figure.value, figure.ci_low, figure.ci_high,
+    figure.popular_value, figure.itemknn_value
+FROM embsql.evaluation($model) AS figure
+
+-- training_log: How training went, epoch by epoch.
+SELECT entry.epoch, entry.metric, entry.value FROM embsql.training_log($model) AS entry
+
+-- methods: By which methods a map was drawn of items and users.
+SELECT DISTINCT point.entity_kind AS entity, point.method_name AS method
+FROM embsql.maps AS point
+WHERE point.run_id = embsql.live_run($model)
+
+-- item_points: Items for the map: a fixed choice where there are more than $points.
+WITH chosen AS (
+    SELECT item.item_id AS entity_id, item.embedding, item.interactions
+    FROM embsql.item_embeddings AS item
+    WHERE item.run_id = embsql.live_run($model)
+    ORDER BY md5(item.item_id) ASC, item.item_id ASC
+    LIMIT $points
+)
+SELECT
+    chosen.entity_id, chosen.embedding, chosen.interactions, drawn.x, drawn.y, member.cluster_id,
+    CAST(NULL AS VARCHAR) AS cohort_set, CAST(NULL AS VARCHAR) AS cohort
+FROM chosen
+LEFT JOIN embsql.map($model, entity => 'item', method => $method) AS drawn ON drawn.entity_id = chosen.entity_id
+LEFT JOIN embsql.cluster_members($model, entity => 'item') AS member ON member.entity_id = chosen.entity_id
+ORDER BY chosen.entity_id ASC
+
+-- user_points: Users for the map, with their cohort of the first set by name.
+WITH chosen AS (
+    SELECT person.user_id AS entity_id, person.embedding, person.interactions
+    FROM embsql.user_embeddings AS person
+    WHERE person.run_id = embsql.live_run($model)
+    ORDER BY md5(person.user_id) ASC, person.user_id ASC
+    LIMIT $points
+),
+assigned AS (
+    SELECT given.cohort_set, given.user_id, min(given.cohort) AS cohort
+    FROM embsql.cohorts AS given
+    JOIN chosen ON chosen.entity_id = given.user_id
+    GROUP BY given.cohort_set, given.user_id
+),
+divided AS (
+    SELECT assigned.cohort_set, assigned.user_id, assigned.cohort
+    FROM assigned
+    WHERE assigned.cohort_set = (SELECT min(other.cohort_set) FROM assigned AS other)
+)
+SELECT
+    chosen.entity_id, chosen.embedding, chosen.interactions, drawn.x, drawn.y, member.cluster_id,
+    divided.cohort_set, divided.cohort
+FROM chosen
+LEFT JOIN embsql.map($model, entity => 'user', method => $method) AS drawn ON drawn.entity_id = chosen.entity_id
+LEFT JOIN embsql.cluster_members($model, entity => 'user') AS member ON member.entity_id = chosen.entity_id
+LEFT JOIN divided ON divided.user_id = chosen.entity_id
+ORDER BY chosen.entity_id ASC
+
+-- clusters: The groups of items or users, the largest first.
+SELECT found.cluster_id, found.size, found.radius, found.label, found.top_ids, fit.silhouette
+FROM embsql.clusters($model, entity => $entity) AS found
+LEFT JOIN (
+    SELECT member.cluster_id, avg(member.silhouette) AS silhouette
+    FROM embsql.cluster_members($model, entity => $entity) AS member
+    GROUP BY member.cluster_id
+) AS fit ON fit.cluster_id = found.cluster_id
+ORDER BY found.cluster_id ASC
+
+-- drift: How far items and users moved since another run, those that moved most first.
+SELECT moved.entity, moved.entity_id, moved.shift, moved.neighbor_overlap
+FROM embsql.drift($before, $model) AS moved
+
+-- health: Whether the vectors are fit for use.
+SELECT found.entity, found."check" AS name, found.value, found.threshold, found.ok
+FROM embsql.embedding_health($model) AS found
+
+-- cold: Which share of users and items were met only once or never.
+SELECT 'item' AS entity, CAST(avg(CASE WHEN item.interactions <= 1 THEN 1 ELSE 0 END) AS FLOAT8) AS cold
+FROM embsql.item_embeddings AS item
+WHERE item.run_id = embsql.live_run($model)
+UNION ALL
+SELECT 'user', CAST(avg(CASE WHEN person.interactions <= 1 THEN 1 ELSE 0 END) AS FLOAT8)
+FROM embsql.user_embeddings AS person
+WHERE person.run_id = embsql.live_run($model)
+
+-- item_examples: An item from each sixth of the catalog, from the best known to the least, chosen by seed.
+WITH ranked AS (
+    SELECT item.item_id, item.interactions, ntile(6) OVER (ORDER BY item.interactions DESC, item.item_id ASC) AS tier
+    FROM embsql.item_embeddings AS item
+    WHERE item.run_id = embsql.live_run($model)
+),
+drawn AS (
+    SELECT
+        ranked.tier, ranked.item_id, ranked.interactions,
+        row_number() OVER (PARTITION BY ranked.tier ORDER BY md5(CAST($seed AS VARCHAR) || ranked.item_id) ASC) AS draw
+    FROM ranked
+)
+SELECT drawn.item_id AS subject, drawn.interactions FROM drawn WHERE drawn.draw = 1 ORDER BY drawn.tier ASC
+
+-- user_examples: A user from each quarter of users, from the most active to the least, chosen by seed.
+WITH ranked AS (
+    SELECT person.user_id, person.interactions, ntile(4) OVER (ORDER BY person.interactions DESC, person.user_id ASC) AS tier
+    FROM embsql.user_embeddings AS person
+    WHERE person.run_id = embsql.live_run($model)
+),
+drawn AS (
+    SELECT
+        ranked.tier, ranked.user_id, ranked.interactions,
+        row_number() OVER (PARTITION BY ranked.tier ORDER BY md5(CAST($seed AS VARCHAR) || ranked.user_id) ASC) AS draw
+    FROM ranked
+)
+SELECT drawn.user_id AS subject, drawn.interactions FROM drawn WHERE drawn.draw = 1 ORDER BY drawn.tier ASC
+
+-- similar_items: What is like an item.
+SELECT near.item_id, near.rank, near.score FROM embsql.similar_items($model, $subject, k => 5) AS near
+
+-- history_of: What a user met last.
+SELECT past.item_id, past.weight
+FROM embsql.interactions AS past
+WHERE past.run_id = embsql.live_run($model) AND past.user_id = $subject
+ORDER BY past.last_time DESC NULLS LAST, past.weight DESC, past.item_id ASC
+LIMIT 5
+
+-- recommend: What to show a user.
+SELECT best.item_id, best.rank, best.score, best.source FROM embsql.recommend($model, $subject, k => 5) AS best
+
+-- validation: What the source looked like.
+SELECT finding."check" AS name, finding.severity, finding.rows, finding.example, finding.hint
+FROM embsql.validation($model) AS finding
