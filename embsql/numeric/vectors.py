@@ -18,7 +18,6 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
 LANES = 16  # floats in a vector
-GROUP = 6  # rows whose products with a vector share the reading of it
 # sums may be reordered; see compiler.FAST
 FLAGS = ("reassoc", "contract", "arcp", "nsz")
 FLOAT = ir.FloatType()
@@ -54,7 +53,7 @@ class Code:
     def pointer(self, n: int, row: Any, column: Any = 0) -> Any:
         """Where an entry of the table of argument n is."""
         array = make_array(self.types[n])(self.context, self.builder, self.values[n])
-        column = _index(column) if isinstance(column, int) else column
+        column = index(column) if isinstance(column, int) else column
         return cgutils.get_item_pointer(
             self.context, self.builder, self.types[n], array, [row, column]
         )
@@ -113,6 +112,11 @@ class Code:
         self.builder.store(value, variable)
         return variable
 
+    def accumulate(self, variable: Any, a: Any, b: Any) -> None:
+        """Add a b to a variable."""
+        before = self.builder.load(variable)
+        self.builder.store(self.multiply_add(a, b, before), variable)
+
     def function(self, name: str, result: Any, *arguments: Any) -> Any:
         """One of LLVM's own functions."""
         kind = ir.FunctionType(result, arguments)
@@ -120,25 +124,45 @@ class Code:
 
     @contextmanager
     def count(self, start: Any, stop: Any, step: int) -> Iterator[Any]:
-        """A loop over numbers."""
-        with cgutils.for_range_slice(self.builder, start, stop, _index(step)) as (j, _):
-            yield j
+        """A loop over numbers, which LLVM is not to unroll: rows are short, and it takes long."""
+        builder = self.builder
+        before = builder.block
+        body = builder.append_basic_block("loop")
+        after = builder.append_basic_block("after")
+        builder.cbranch(builder.icmp_signed("<", start, stop), body, after)
+        builder.position_at_end(body)
+        j = builder.phi(start.type)
+        j.add_incoming(start, before)
+        yield j
+        following = builder.add(j, index(step))
+        j.add_incoming(following, builder.block)
+        more = builder.icmp_signed("<", following, stop)
+        builder.cbranch(more, body, after).set_metadata("llvm.loop", self._rolled())
+        builder.position_at_end(after)
+
+    def _rolled(self) -> Any:
+        """What says of a loop that it is to stay one: a list of itself and of the wish."""
+        module = self.builder.module
+        wish = module.add_metadata(["llvm.loop.unroll.disable"])
+        loop = module.add_metadata([wish, INT32(len(module.metadata))])
+        loop.operands = (loop, wish)
+        return loop
 
     def columns(self, width: Any, body: Callable[..., None]) -> None:
         """Call body(j, vector=) for the vectors of a row, and for the numbers that are left."""
-        whole = self.builder.and_(width, _index(-LANES))
-        with self.count(_index(0), whole, LANES) as j:
+        whole = self.builder.and_(width, index(-LANES))
+        with self.count(index(0), whole, LANES) as j:
             body(j, vector=True)
         with self.count(whole, width, 1) as j:
             body(j, vector=False)
 
 
-def _index(number: int) -> Any:
+def index(number: int) -> Any:
     """A constant index."""
     return ir.Constant(ir.IntType(types.intp.bitwidth), number)
 
 
-def _generator(emit: Callable[[Code], Any]) -> Callable[..., Any]:
+def generator(emit: Callable[[Code], Any]) -> Callable[..., Any]:
     """What numba calls for the instructions of an intrinsic: `emit`, which may give a result."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -158,7 +182,7 @@ def prefetch(_typing: Any, table: Any, row: Any, column: Any) -> Any:
     def emit(code: Code) -> None:
         _prefetch(code, code.pointer(0, code.integer(1), code.integer(2)))
 
-    return types.void(table, row, column), _generator(emit)
+    return types.void(table, row, column), generator(emit)
 
 
 @intrinsic
@@ -167,10 +191,10 @@ def prefetch_row(_typing: Any, table: Any, i: Any) -> Any:
 
     def emit(code: Code) -> None:
         row = code.row(0)
-        with code.count(_index(0), code.shape(0, 1), LANES) as j:
+        with code.count(index(0), code.shape(0, 1), LANES) as j:
             _prefetch(code, code.builder.gep(row, [j]))
 
-    return types.void(table, i), _generator(emit)
+    return types.void(table, i), generator(emit)
 
 
 def _prefetch(code: Code, pointer: Any) -> None:
@@ -189,54 +213,18 @@ def dot(_typing: Any, a: Any, i: Any, b: Any, k: Any) -> Any:
     """Row i of a times row k of b."""
 
     def emit(code: Code) -> Any:
-        (product,) = _dots(code, [code.row(0)], code.row(2), code.shape(0, 1))
-        return product
+        first, second = code.row(0), code.row(2)
+        sums = {wide: code.zero(vector=wide) for wide in (True, False)}
 
-    return types.float32(a, i, b, k), _generator(emit)
+        def add(j: Any, *, vector: bool) -> None:
+            entries = [code.load(row, j, vector=vector) for row in (first, second)]
+            code.accumulate(sums[vector], *entries)
 
+        code.columns(code.shape(0, 1), add)
+        vectors, rest = (code.builder.load(total) for total in sums.values())
+        return code.builder.fadd(code.total(vectors), rest, flags=FLAGS)
 
-def _dots(code: Code, rows: list[Any], other: Any, width: Any) -> list[Any]:
-    """The product of each of some rows with one other, which is read once."""
-    sums = {wide: [code.zero(vector=wide) for _ in rows] for wide in (True, False)}
-
-    def add(j: Any, *, vector: bool) -> None:
-        b = code.load(other, j, vector=vector)
-        for row, total in zip(rows, sums[vector], strict=True):
-            a = code.load(row, j, vector=vector)
-            product = code.multiply_add(a, b, code.builder.load(total))
-            code.builder.store(product, total)
-
-    code.columns(width, add)
-    load, fadd = code.builder.load, code.builder.fadd
-    return [
-        fadd(code.total(load(vectors)), load(rest), flags=FLAGS)
-        for vectors, rest in zip(sums[True], sums[False], strict=True)
-    ]
-
-
-@intrinsic
-def dots(
-    _typing: Any, out: Any, o: Any, table: Any, rows: Any, i: Any, b: Any, k: Any
-) -> Any:
-    """Row k of b times those of a table that rows[i] (n,) names, into out[o, :n]."""
-
-    def emit(code: Code) -> None:
-        number, other = code.integer(4), code.row(5)
-        n, width = code.shape(3, 1), code.shape(2, 1)
-        done = code.builder.sub(n, code.builder.srem(n, _index(GROUP)))
-
-        def products(first: Any, size: int) -> None:
-            columns = [code.builder.add(first, _index(m)) for m in range(size)]
-            named = [code.named_row(2, 3, number, column) for column in columns]
-            found = _dots(code, named, other, width)
-            for column, product in zip(columns, found, strict=True):
-                code.store(product, code.row(0), column, vector=False)
-
-        for start, stop, size in ((_index(0), done, GROUP), (done, n, 1)):
-            with code.count(start, stop, size) as first:
-                products(first, size)
-
-    return types.void(out, o, table, rows, i, b, k), _generator(emit)
+    return types.float32(a, i, b, k), generator(emit)
 
 
 @intrinsic
@@ -246,7 +234,7 @@ def add_scaled(_typing: Any, out: Any, o: Any, scale: Any, a: Any, i: Any) -> An
     def emit(code: Code) -> None:
         _add_scaled(code, lambda entry: entry)
 
-    return types.void(out, o, scale, a, i), _generator(emit)
+    return types.void(out, o, scale, a, i), generator(emit)
 
 
 @intrinsic
@@ -258,7 +246,7 @@ def add_scaled_squares(
     def emit(code: Code) -> None:
         _add_scaled(code, lambda a: code.builder.fmul(a, a, flags=FLAGS))
 
-    return types.void(out, o, scale, a, i), _generator(emit)
+    return types.void(out, o, scale, a, i), generator(emit)
 
 
 def _add_scaled(code: Code, function: Callable[[Any], Any]) -> None:
@@ -273,35 +261,3 @@ def _add_scaled(code: Code, function: Callable[[Any], Any]) -> None:
         code.store(after, out, j, vector=vector)
 
     code.columns(code.shape(3, 1), add)
-
-
-@intrinsic
-def weighted_sum(
-    _typing: Any,
-    out: Any,
-    o: Any,
-    table: Any,
-    rows: Any,
-    i: Any,
-    n: Any,
-    w: Any,
-    k: Any,
-) -> Any:
-    """Let out[o] be the sum of the n rows of a table that rows[i] names, times w[k]."""
-
-    def emit(code: Code) -> None:
-        number, out, weights = code.integer(4), code.row(0), code.row(6)
-
-        def add_up(j: Any, *, vector: bool) -> None:
-            total = code.zero(vector=vector)
-            with code.count(_index(0), code.integer(5), 1) as m:
-                weight = code.load(weights, m, vector=False)
-                weight = code.spread(weight) if vector else weight
-                entry = code.load(code.named_row(2, 3, number, m), j, vector=vector)
-                before = code.builder.load(total)
-                code.builder.store(code.multiply_add(weight, entry, before), total)
-            code.store(code.builder.load(total), out, j, vector=vector)
-
-        code.columns(code.shape(2, 1), add_up)
-
-    return types.void(out, o, table, rows, i, n, w, k), _generator(emit)

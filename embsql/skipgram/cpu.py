@@ -13,17 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import Float32
-from embsql.numeric.linalg import MIN_WORK, Ranges, equal_ranges, parallel_map
+from embsql.numeric.linalg import (
+    MIN_WORK,
+    Ranges,
+    equal_ranges,
+    parallel_map,
+    thread_pool,
+)
+from embsql.numeric.tiles import COLUMNS, CONTEXTS, TARGET_LANES, TARGETS
 from embsql.numeric.vectors import LANES
 from embsql.run import Run
 from embsql.skipgram import kernels
 from embsql.skipgram.base import Block, LrSchedule, Settings, initial_squares
-from embsql.skipgram.kernels import MAX_SCORE, STEPS_PER_UNIT, Curves, Table, Workspace
-from embsql.skipgram.sampling import alias_table, windows
+from embsql.skipgram.kernels import Shape, Table, Workspace
+from embsql.skipgram.sampling import alias_table, kept
 
 # tokens between two exchanges, of all threads together: some ten milliseconds
 ROUND = 1 << 15
-DRAWN = 1 << 13  # tokens for which windows and negatives are drawn at once
+CALL = 1 << 13  # tokens of a loop's call: few enough to add their losses in float32
+CACHE_LINE = 64  # bytes
 
 
 class CpuTrainer:
@@ -54,7 +62,9 @@ class CpuTrainer:
             # as much as an exchange costs
             self.share = max(ROUND // run.threads, len(inputs))
         self.negatives = alias_table(negatives)
-        self.curves = _curves()
+        self.shape = Shape(
+            settings.window, settings.dynamic_window, 1 + settings.negatives
+        )
         self.seeds = np.random.default_rng(run.seed)
 
     def learn(self, block: Block, schedule: LrSchedule) -> NDArray[np.float64]:
@@ -62,10 +72,11 @@ class CpuTrainer:
         sums = np.zeros(2)
         ranges = _sequence_ranges(block, 0, len(block.indptr) - 1, self.share)
         threads = len(self.copies)
-        for first in range(0, len(ranges), threads):
-            round_ranges = ranges[first : first + threads]
-            done = int(block.indptr[round_ranges[0][0]])
-            sums += self._round(block, round_ranges, schedule.at(done))
+        with thread_pool(self.run):
+            for first in range(0, len(ranges), threads):
+                round_ranges = ranges[first : first + threads]
+                done = int(block.indptr[round_ranges[0][0]])
+                sums += self._round(block, round_ranges, schedule.at(done))
         return sums
 
     def _round(self, block: Block, ranges: Ranges, lr: float) -> NDArray[np.float64]:
@@ -94,10 +105,10 @@ class CpuTrainer:
         scaled_lr = np.float32(lr * np.sqrt(self.settings.dim))
         learn = kernels.cbow if self.settings.cbow else kernels.skipgram
         work = self._work()
-        for low, high in _sequence_ranges(block, *sequences, DRAWN):
-            drawn, state = windows(block, low, high, self.keep, self.settings, state)
-            learn(drawn, self.negatives, *tables, self.curves, scaled_lr, work)
-        return work.sums
+        for low, high in _sequence_ranges(block, *sequences, CALL):
+            draws, state = kept(block, low, high, self.keep, self.shape, state)
+            learn(draws, self.negatives, self.shape, *tables, scaled_lr, work)
+        return work.sums[:2]
 
     def _average(self) -> None:
         """Average the copies of each table."""
@@ -118,18 +129,30 @@ class CpuTrainer:
 
     def _work(self) -> Workspace:
         """Room for a thread to compute in."""
-        contexts = 2 * self.settings.window
-        targets = 1 + self.settings.negatives
+        contexts = CONTEXTS * (self.shape.window + 1)
+        groups = -(-self.shape.targets // TARGETS)
+        targets = groups * TARGETS
         width = self.tables[0].vectors.shape[1]
         return Workspace(
-            target=np.empty((1, targets), np.int32),
+            target=np.zeros((1, 2 * groups * TARGET_LANES), np.int32),
+            signs=self._signs(groups),
+            reach=np.empty(2, np.int64),
             context=np.empty((1, contexts), np.int32),
-            weight=np.empty((1, contexts), np.float32),
-            errors=np.empty((contexts, targets), np.float32),
-            errors_by_target=np.empty((targets, contexts), np.float32),
-            gradients=np.empty((targets + 2, width), np.float32),
-            sums=np.zeros(2),
+            weight=np.empty((contexts // CONTEXTS, CONTEXTS), np.float32),
+            errors=aligned_zeros(contexts * groups, LANES),
+            gradients=aligned_zeros(targets + contexts, width),
+            squares=aligned_zeros(groups + contexts // CONTEXTS, LANES),
+            losses=aligned_zeros(1, LANES),
+            sums=np.zeros(3),
         )
+
+    def _signs(self, groups: int) -> Float32:
+        """Of the targets' labels, as `to_errors` takes them."""
+        signs = aligned_zeros(groups, 2 * LANES)
+        signs[0, :LANES:TARGET_LANES] = -1
+        for b in range(1, self.shape.targets):
+            signs[b // TARGETS, LANES + b % TARGETS :: TARGET_LANES] = 1
+        return signs
 
     def vectors(self) -> tuple[Float32, Float32]:
         """Input and output vectors (n, dim)."""
@@ -156,34 +179,38 @@ def average_copies(
     A copy counts by the squares of its new gradients: a row that one copy trained becomes that
     copy's.
     """
-    squares = np.stack([copy.squares[low:high] for copy in copies])  # (k, rows)
-    gained = squares - table.squares[low:high]  # (k, rows)
-    learned = np.flatnonzero(gained.any(0))  # (l,) rows that some copy trained
-    gained = gained[:, learned]  # (k, l)
-    share = gained / gained.sum(0)  # (k, l)
-    rows = low + learned  # (l,)
+    rows = slice(low, high)
+    squares = np.stack([copy.squares[rows] for copy in copies])  # (k, r)
+    gained = squares - table.squares[rows]  # (k, r)
+    total = gained.sum(0)  # (r,)
+    share = np.zeros_like(gained)  # (k, r)
+    share[0] = 1  # where no copy trained a row, all are the same
+    np.divide(gained, total, out=share, where=total > 0)
     table.squares[rows] += (share * gained).sum(0)
-    mean = np.zeros((len(rows), table.vectors.shape[1]), np.float32)  # (l, f)
-    for part, copy in zip(share, copies, strict=True):
-        mean += part[:, None] * copy.vectors[rows]
-    table.vectors[rows] = mean
+    mean = table.vectors[rows]  # (r, f)
+    np.multiply(share[0, :, None], copies[0].vectors[rows], out=mean)
+    for part, copy in zip(share[1:], copies[1:], strict=True):
+        copy.vectors[rows] *= part[:, None]
+        mean += copy.vectors[rows]
     for copy in copies:
         copy.vectors[rows] = mean
         copy.squares[rows] = table.squares[rows]
 
 
+def aligned_zeros(n: int, width: int) -> Float32:
+    """A table (n, width) of zeros that begins where a cache line does: vectors are lines then."""
+    spare = np.zeros(n * width + LANES, np.float32)
+    first = -spare.ctypes.data % CACHE_LINE // spare.itemsize
+    return spare[first : first + n * width].reshape(n, width)
+
+
 def _padded(vectors: Float32, squares: Float32) -> Table:
     """Vectors (n, dim) with columns of zeros up to whole registers, and squares (n,)."""
-    missing = -vectors.shape[1] % LANES
-    return Table(np.pad(vectors, ((0, 0), (0, missing))), squares)
+    n, dim = vectors.shape
+    padded = aligned_zeros(n, dim + (-dim) % COLUMNS)  # (n, f)
+    padded[:, :dim] = vectors
+    return Table(padded, squares)
 
 
 def _copy(table: Table) -> Table:
-    return Table(table.vectors.copy(), table.squares.copy())
-
-
-def _curves() -> Curves:
-    score = np.arange(2 * MAX_SCORE * STEPS_PER_UNIT + 1) / STEPS_PER_UNIT - MAX_SCORE
-    logistic = 1 / (1 + np.exp(-score))
-    softplus = np.log1p(np.exp(score))
-    return Curves(logistic.astype(np.float32), softplus.astype(np.float32))
+    return _padded(table.vectors, table.squares.copy())

@@ -2,8 +2,8 @@
 
 A window is one step, as in pWord2Vec (Ji et al., 2016, "Parallelizing word2vec in shared and
 distributed memory"): all its contexts meet the same few targets, the center and its negatives, so
-that every row is read once for several products. Rows are as wide as a multiple of `LANES`; columns
-beyond `dim` are zero and stay so.
+that every row is read once for several products. Scores, errors and gradients of a window are
+computed a tile at a time, see `tiles`. Columns of a row beyond `dim` are zero and stay so.
 """
 
 from __future__ import annotations
@@ -15,10 +15,20 @@ from numpy.typing import NDArray
 
 from embsql.data import Float32, Float64, Int32, Int64
 from embsql.numeric.compiler import compiled, merged
-from embsql.numeric.vectors import add_scaled, dot, dots, weighted_sum
-
-STEPS_PER_UNIT = 64  # entries of the tables of curves per unit of a score
-MAX_SCORE = 12  # a score beyond it counts as it
+from embsql.numeric.tiles import (
+    CONTEXTS,
+    TARGET_LANES,
+    TARGETS,
+    add_row,
+    context_sums,
+    products,
+    row_products,
+    row_sums,
+    target_sums,
+    to_errors,
+    weighted_sums,
+)
+from embsql.numeric.vectors import prefetch_row
 
 
 class AliasTable(NamedTuple):
@@ -28,15 +38,25 @@ class AliasTable(NamedTuple):
     alias: Int32  # (n,)
 
 
-class Windows(NamedTuple):
-    """Tokens that subsampling kept, and what each of them meets."""
+class Draws(NamedTuple):
+    """Sequences of tokens that subsampling kept, and where the random numbers of each begin.
 
+    A token takes one number for its window, if that is dynamic, and one for each negative.
+    """
+
+    indptr: Int64  # (s + 1,)
     token: Int32  # (t,)
     time: Float32  # (t,), or none where all is at once
-    first: Int64  # (t,) the window of token i is token[first[i]:last[i]], but i itself
-    last: Int64  # (t,)
-    number: Int64  # (t,) of random numbers that were drawn before its negatives
-    state: NDArray[np.uint64]  # (1,) that they all come from
+    before: Int64  # (s,) numbers that subsampling took up to the end of the sequence
+    state: NDArray[np.uint64]  # (1,) that all numbers come from
+
+
+class Shape(NamedTuple):
+    """What the steps are of."""
+
+    window: int
+    dynamic: bool
+    targets: int  # 1 + negatives
 
 
 class Table(NamedTuple):
@@ -46,25 +66,25 @@ class Table(NamedTuple):
     squares: Float32  # (n,)
 
 
-class Curves(NamedTuple):
-    """The logistic function, and softplus log(1 + e^x), up to MAX_SCORE either way."""
-
-    logistic: Float32
-    softplus: Float32
-
-
 class Workspace(NamedTuple):
-    """Room to compute in; targets t = 1 + negatives, contexts c = 2 window."""
+    """Room to compute in, of t targets and c contexts, both up to whole tiles; see `tiles`.
 
-    target: Int32  # (1, t) the center, then the negatives
+    Targets are drawn for one token ahead, for the even tokens into the first half.
+    """
+
+    # (1, 2t TARGET_LANES / TARGETS) the center, then the negatives; what is left names any row
+    target: Int32
+    signs: Float32  # (t / TARGETS, 2 LANES) of the labels, see `to_errors`
+    reach: Int64  # (2,) of the window
     context: Int32  # (1, c)
-    weight: Float32  # (1, c) of the contexts
-    # (c, t) label less probability: how much each pair's score should rise
+    weight: Float32  # (c / CONTEXTS, CONTEXTS) of the contexts
+    # (c t / (CONTEXTS TARGETS), LANES) tiles: label less probability
     errors: Float32
-    errors_by_target: Float32  # (t, c) the same
-    # (t + 2, f) of the targets, of an input, and for cbow the mean of the contexts
+    # (t + c, f) of targets and contexts; for cbow the mean of these and its gradient
     gradients: Float32
-    sums: Float64  # (2,) loss and number of pairs
+    squares: Float32  # (t / TARGETS + c / CONTEXTS, LANES) of the gradients' lengths
+    losses: Float32  # (1, LANES)
+    sums: Float64  # (3,) loss, number of pairs, and of those of one window
 
 
 # --- drawing -------------------------------------------------------------------------------------
@@ -130,64 +150,89 @@ def subsample(
 
 @merged
 def draw_targets(
-    i: int, windows: Windows, negatives: AliasTable, target: Int32
+    i: int,
+    number: int,
+    draws: Draws,
+    negatives: AliasTable,
+    outputs: Table,
+    shape: Shape,
+    work: Workspace,
 ) -> None:
-    """Fill target (1, t): token i, and what SplitMix64 draws from its number on."""
+    """Draw the reach of token i's window, and its negatives, from random numbers of SplitMix64."""
     golden = np.uint64(0x9E3779B97F4A7C15)
-    state = windows.state[0] + golden * np.uint64(windows.number[i])
-    n = np.uint64(len(negatives.probability))
-    target[0, 0] = windows.token[i]
-    for b in range(1, target.shape[1]):
+    state = draws.state[0] + golden * np.uint64(number)
+    n_tokens = np.uint64(len(negatives.probability))
+    at = work.target.shape[1] // 2 * (i % 2)
+    work.target[0, at] = draws.token[i]
+    work.reach[i % 2] = shape.window
+    for b in range(1 - shape.dynamic, shape.targets):
         state += golden
         z = state  # as sampling.random_bits
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         z ^= z >> np.uint64(31)
-        token = np.int64(((z >> np.uint64(32)) * n) >> np.uint64(32))
+        upper = z >> np.uint64(32)
+        if b == 0:
+            below = (upper * np.uint64(shape.window)) >> np.uint64(32)
+            work.reach[i % 2] = 1 + np.int64(below)
+            continue
+        token = np.int64((upper * n_tokens) >> np.uint64(32))
         unit = np.float32(np.int64(z & np.uint64(0xFFFFFF))) * np.float32(1 / 0x1000000)
-        if unit >= negatives.probability[token]:
-            token = np.int64(negatives.alias[token])
-        target[0, b] = token
-
-
-# --- training ------------------------------------------------------------------------------------
+        other = np.int64(negatives.alias[token])  # read at once: no branch to guess
+        token = other if unit >= negatives.probability[token] else token
+        prefetch_row(outputs.vectors, token)
+        at += 1
+        if at % TARGET_LANES == TARGETS:
+            at += TARGET_LANES - TARGETS
+        work.target[0, at] = token
 
 
 @merged
-def _find_context(i: int, windows: Windows, work: Workspace) -> int:
+def _find_context(i: int, low: int, high: int, draws: Draws, work: Workspace) -> int:
     """The tokens of the window of token i and their weights; how many there are."""
     c = 0
-    for j in range(windows.first[i], windows.last[i]):
+    reach = work.reach[i % 2]
+    work.sums[2] = 0
+    for j in range(max(low, i - reach), min(high, i + reach + 1)):
         if j != i:
-            work.context[0, c] = windows.token[j]
-            work.weight[0, c] = 1
-            if len(windows.time):
-                apart = abs(windows.time[i] - windows.time[j])
-                work.weight[0, c] = np.exp2(-apart)
+            weight = np.float32(1)
+            if len(draws.time):
+                weight = np.exp2(-abs(draws.time[i] - draws.time[j]))
+            work.context[0, c] = draws.token[j]
+            work.weight[c // CONTEXTS, c % CONTEXTS] = weight
+            work.sums[2] += weight
             c += 1
+    work.context[0, c] = draws.token[i]  # where one is missing to a tile
+    work.weight[c // CONTEXTS, c % CONTEXTS] = 0
     return c
 
 
 @merged
-def _to_errors(a: int, curves: Curves, weight: np.float32, work: Workspace) -> None:
-    """Turn scores errors[a] (t,) into label less probability, times weight.
+def _next_window(
+    ahead: int,
+    s: int,
+    draws: Draws,
+    negatives: AliasTable,
+    inputs: Table,
+    outputs: Table,
+    shape: Shape,
+    work: Workspace,
+) -> int:
+    """Draw for token `ahead` of sequence s, and find the contexts of the one before; how many.
 
-    The first target has the label 1, the others 0. The loss is added to the sums.
+    What is drawn comes from memory while that one is trained.
     """
-    last = len(curves.softplus) - 1
-    for b in range(work.target.shape[1]):
-        x = (work.errors[a, b] + np.float32(MAX_SCORE)) * np.float32(STEPS_PER_UNIT)
-        entry = np.int64(min(max(x, np.float32(0)), np.float32(last)))
-        error = np.float32(0)  # of a negative that is the center itself
-        if b == 0:
-            error = weight * (np.float32(1) - curves.logistic[entry])
-            work.sums[0] += weight * curves.softplus[last - entry]
-        elif work.target[0, b] != work.target[0, 0]:
-            error = -weight * curves.logistic[entry]
-            work.sums[0] += weight * curves.softplus[entry]
-        work.errors[a, b] = error
-        work.errors_by_target[b, a] = error
-    work.sums[1] += weight
+    low = draws.indptr[s]
+    high = draws.indptr[s + 1]
+    if ahead < high:
+        number = draws.before[s] + ahead * (shape.dynamic + shape.targets - 1)
+        draw_targets(ahead, number, draws, negatives, outputs, shape, work)
+        last = min(ahead + shape.window, high - 1)
+        prefetch_row(inputs.vectors, np.int64(draws.token[last]))
+    return _find_context(ahead - 1, low, high, draws, work) if ahead > low else 0
+
+
+# --- training ------------------------------------------------------------------------------------
 
 
 @merged
@@ -197,69 +242,137 @@ def _adagrad(
     gradients: Float32,
     k: int,
     scale: np.float32,
+    square: np.float32,
     lr: np.float32,
 ) -> None:
-    """Move a row by scale * gradients[k], shortened by Adagrad: one rate for a whole row."""
-    square = table.squares[row] + dot(gradients, k, gradients, k) * scale * scale
-    table.squares[row] = square
-    add_scaled(table.vectors, row, scale * lr / np.sqrt(square), gradients, k)
+    """Move a row by scale * gradients[k], shortened by Adagrad: one rate for a whole row.
+
+    square is that of the gradient's length.
+    """
+    total = table.squares[row] + square * scale * scale
+    table.squares[row] = total
+    add_row(table.vectors, row, scale * lr / np.sqrt(total), gradients, k)
+
+
+@merged
+def _to_errors(pairs: int, weights: int, first: int, work: Workspace) -> None:
+    """Turn the scores of so many pairs of contexts into errors.
+
+    Their weights begin in row `weights`, the targets at `first`.
+    """
+    groups = len(work.signs)
+    for p in range(pairs):
+        for g in range(groups):
+            to_errors(
+                work.errors,
+                p * groups + g,
+                work.target,
+                first,
+                g,
+                work.signs,
+                work.weight,
+                weights + p,
+                work.losses,
+            )
+
+
+@merged
+def _take_losses(work: Workspace) -> None:
+    """Move the losses to the sums."""
+    for lane in range(work.losses.shape[1]):
+        work.sums[0] += work.losses[0, lane]
+        work.losses[0, lane] = 0
 
 
 @compiled
 def skipgram(
-    windows: Windows,
+    draws: Draws,
     negatives: AliasTable,
+    shape: Shape,
     inputs: Table,
     outputs: Table,
-    curves: Curves,
     lr: np.float32,
     work: Workspace,
 ) -> None:
-    """One step for each window: each of its contexts should tell the center from its negatives."""
-    targets = work.target.shape[1]
-    for i in range(len(windows.token)):
-        c = _find_context(i, windows, work)
-        draw_targets(i, windows, negatives, work.target)
-        for a in range(c):
-            row = work.context[0, a]
-            dots(work.errors, a, outputs.vectors, work.target, 0, inputs.vectors, row)
-            _to_errors(a, curves, work.weight[0, a], work)
-        for b in range(targets if c else 0):
-            weighted_sum(
-                work.gradients,
-                b,
-                inputs.vectors,
-                work.context,
-                0,
-                c,
-                work.errors_by_target,
-                b,
-            )
-        for a in range(c):
-            weighted_sum(
-                work.gradients,
-                targets,
-                outputs.vectors,
-                work.target,
-                0,
-                targets,
-                work.errors,
-                a,
-            )
-            row = work.context[0, a]
-            _adagrad(inputs, row, work.gradients, targets, np.float32(1), lr)
-        for b in range(targets if c else 0):
-            row = work.target[0, b]
-            _adagrad(outputs, row, work.gradients, b, np.float32(1), lr)
+    """One step for each window: each of its contexts should tell the center from its negatives.
+
+    Each loop ends before the next begins, so that the steps of one do not wait for each other.
+    """
+    x = inputs.vectors
+    y = outputs.vectors
+    groups = len(work.signs)
+    k = groups * TARGETS  # where gradients of contexts begin
+    one = np.float32(1)
+    for s in range(len(draws.before)):
+        for ahead in range(draws.indptr[s], draws.indptr[s + 1] + 1):
+            c = _next_window(ahead, s, draws, negatives, inputs, outputs, shape, work)
+            if c == 0:
+                continue
+            work.sums[1] += work.sums[2]
+            pairs = (c + CONTEXTS - 1) // CONTEXTS
+            first = groups * TARGET_LANES * ((ahead - 1) % 2)
+            for p in range(pairs):
+                for g in range(groups):
+                    tile = p * groups + g
+                    n = first + g * TARGET_LANES
+                    products(
+                        work.errors,
+                        tile,
+                        x,
+                        work.context,
+                        p * CONTEXTS,
+                        y,
+                        work.target,
+                        n,
+                    )
+            _to_errors(pairs, 0, first, work)
+            for g in range(groups):
+                target_sums(
+                    work.gradients,
+                    g * TARGETS,
+                    work.squares,
+                    g,
+                    x,
+                    work.context,
+                    0,
+                    pairs,
+                    work.errors,
+                    g,
+                    groups,
+                )
+            for p in range(pairs):
+                context_sums(
+                    work.gradients,
+                    k + p * CONTEXTS,
+                    work.squares,
+                    groups + p,
+                    y,
+                    work.target,
+                    first,
+                    groups,
+                    work.errors,
+                    p * groups,
+                    1,
+                )
+            for a in range(c):
+                square = work.squares[groups + a // CONTEXTS, a % CONTEXTS]
+                _adagrad(
+                    inputs, work.context[0, a], work.gradients, k + a, one, square, lr
+                )
+            for b in range(shape.targets):
+                row = work.target[0, first + b // TARGETS * TARGET_LANES + b % TARGETS]
+                square = work.squares[b // TARGETS, b % TARGETS]
+                _adagrad(outputs, row, work.gradients, b, one, square, lr)
+    _take_losses(work)
 
 
 @compiled
 def cbow(
-    windows: Windows,
+    draws: Draws,
     negatives: AliasTable,
+    shape: Shape,
     inputs: Table,
     outputs: Table,
-    curves: Curves,
     lr: np.float32,
     work: Workspace,
 ) -> None:
@@ -267,36 +380,69 @@ def cbow(
 
     It is a function of its own, as compiling costs seconds and few want both.
     """
-    targets = work.target.shape[1]
-    mean = targets + 1
-    for i in range(len(windows.token)):
-        c = _find_context(i, windows, work)
-        draw_targets(i, windows, negatives, work.target)
-        total = np.float32(0)
-        for a in range(c):
-            total += work.weight[0, a]
-        if total == 0:  # no context, or all of it too long ago
-            continue
-        for a in range(c):
-            work.weight[0, a] /= total
-        weighted_sum(
-            work.gradients, mean, inputs.vectors, work.context, 0, c, work.weight, 0
-        )
-        dots(work.errors, 0, outputs.vectors, work.target, 0, work.gradients, mean)
-        _to_errors(0, curves, total / np.float32(c), work)
-        weighted_sum(
-            work.gradients,
-            targets,
-            outputs.vectors,
-            work.target,
-            0,
-            targets,
-            work.errors,
-            0,
-        )
-        for b in range(targets):
-            row = work.target[0, b]
-            _adagrad(outputs, row, work.gradients, mean, work.errors[0, b], lr)
-        for a in range(c):
-            row = work.context[0, a]
-            _adagrad(inputs, row, work.gradients, targets, work.weight[0, a], lr)
+    x = inputs.vectors
+    y = outputs.vectors
+    groups = len(work.signs)
+    mean = groups * TARGETS  # row of it in the gradients
+    for s in range(len(draws.before)):
+        for ahead in range(draws.indptr[s], draws.indptr[s + 1] + 1):
+            c = _next_window(ahead, s, draws, negatives, inputs, outputs, shape, work)
+            total = np.float32(work.sums[2])
+            if c == 0 or total == 0:  # no context, or all of it too long ago
+                continue
+            pairs = (c + CONTEXTS - 1) // CONTEXTS
+            first = groups * TARGET_LANES * ((ahead - 1) % 2)
+            for p in range(pairs):
+                for m in range(CONTEXTS):
+                    work.weight[p, m] /= total
+            weighted_sums(
+                work.gradients,
+                mean,
+                work.squares,
+                0,
+                x,
+                work.context,
+                0,
+                pairs,
+                work.weight,
+                0,
+                1,
+            )
+            mean_square = work.squares[0, 0]
+            for g in range(groups):
+                n = first + g * TARGET_LANES
+                row_products(work.errors, g, work.gradients, mean, y, work.target, n)
+            work.weight[pairs, 0] = total / np.float32(c)  # of the mean
+            work.weight[pairs, 1] = 0
+            work.sums[1] += work.weight[pairs, 0]
+            _to_errors(1, pairs, first, work)
+            row_sums(
+                work.gradients,
+                mean + 1,
+                work.squares,
+                0,
+                y,
+                work.target,
+                first,
+                groups,
+                work.errors,
+                0,
+                1,
+            )
+            square = work.squares[0, 0]
+            for b in range(shape.targets):
+                row = work.target[0, first + b // TARGETS * TARGET_LANES + b % TARGETS]
+                error = work.errors[b // TARGETS, b % TARGETS]
+                _adagrad(outputs, row, work.gradients, mean, error, mean_square, lr)
+            for a in range(c):
+                share = work.weight[a // CONTEXTS, a % CONTEXTS]
+                _adagrad(
+                    inputs,
+                    work.context[0, a],
+                    work.gradients,
+                    mean + 1,
+                    share,
+                    square,
+                    lr,
+                )
+    _take_losses(work)

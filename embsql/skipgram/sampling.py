@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from embsql.data import Float32, Int32, Int64
 from embsql.numeric.plain import are_few
 from embsql.skipgram import kernels
-from embsql.skipgram.base import Block, Settings
-from embsql.skipgram.kernels import AliasTable, Windows
+from embsql.skipgram.base import Block
+from embsql.skipgram.kernels import AliasTable, Draws, Shape
 
 UInt64 = NDArray[np.uint64]
 
@@ -63,15 +63,15 @@ def _below(bits: UInt64, n: int) -> Int64:
     return (((bits >> S32) * np.uint64(n)) >> S32).astype(np.int64)
 
 
-def windows(
-    block: Block, low: int, high: int, keep: Float32, settings: Settings, state: int
-) -> tuple[Windows, int]:
-    """The windows of sequences low..high, drawn from a state, and the state after that.
+def kept(
+    block: Block, low: int, high: int, keep: Float32, shape: Shape, state: int
+) -> tuple[Draws, int]:
+    """The tokens of sequences low..high that subsampling keeps, and the state after their draws.
 
     Of each sequence come first the numbers for subsampling, one for each token, unless `keep` is
     empty; then those of each token that is kept: of its window, if that is dynamic, and negatives.
     """
-    own = settings.dynamic_window + settings.negatives  # draws of a token
+    own = shape.dynamic + shape.targets - 1  # draws of a token
     indptr = block.indptr[low : high + 1] - block.indptr[low]  # (s + 1,)
     part = slice(block.indptr[low], block.indptr[high])
     token = block.token[part]  # (t,)
@@ -82,23 +82,9 @@ def windows(
         before = indptr[1:]
         token, time = token[is_kept], time[is_kept] if len(time) else time
         indptr = np.concatenate(([0], np.cumsum(is_kept)))[indptr]  # (s + 1,)
-    sequence = np.repeat(np.arange(high - low), np.diff(indptr))  # (t,)
-    i = np.arange(len(token))
-    number = own * i + before[sequence]  # (t,)
-    reach = np.full(len(i), settings.window)  # (t,)
-    if settings.dynamic_window:
-        reach = 1 + _below(random_bits(state, number), settings.window)
-        number += 1
-    found = Windows(
-        token,
-        time,
-        np.maximum(indptr[:-1][sequence], i - reach),
-        np.minimum(indptr[1:][sequence], i + reach + 1),
-        number,
-        np.array([state], np.uint64),
-    )
-    draws = own * len(token) + (int(before[-1]) if len(before) else 0)
-    return found, advanced(state, draws)
+    drawn = own * len(token) + (int(before[-1]) if len(before) else 0)
+    draws = Draws(indptr, token, time, before, np.array([state], np.uint64))
+    return draws, advanced(state, drawn)
 
 
 def _subsample(

@@ -18,9 +18,11 @@ from embsql.algorithms.item2vec import Item2Vec
 from embsql.data import Embeddings, Events, Interactions
 from embsql.errors import BadOption
 from embsql.features.time import DAY
+from embsql.numeric.tiles import TARGET_LANES, TARGETS
 from embsql.run import Run
 from embsql.skipgram import kernels, sampling
 from embsql.skipgram.base import Block, Settings
+from embsql.skipgram.cpu import CpuTrainer
 from embsql.skipgram.ppmi import cooccurrences, shifted_ppmi
 from embsql.skipgram.train import (
     keep_probabilities,
@@ -215,23 +217,28 @@ def test_a_step_is_the_gradient(cbow: bool) -> None:
     assert not outputs[2].any()
 
 
-ONE = sampling.Windows(
-    token=np.zeros(1, np.int32),
-    time=sampling.NO_TIME,
-    first=np.zeros(1, np.int64),
-    last=np.ones(1, np.int64),
-    number=np.zeros(1, np.int64),
-    state=np.full(1, 7, np.uint64),
-)
+def drawn_targets(probabilities: np.ndarray, n: int) -> np.ndarray:
+    """A center and n - 1 negatives, in groups of TARGET_LANES, of which TARGETS are filled."""
+    settings = Settings(dim=4, negatives=n - 1, dynamic_window=False)
+    first = np.zeros((len(probabilities), 4), np.float32)
+    squares = np.ones(len(first), np.float32)
+    keep = np.empty(0, np.float32)
+    trainer = CpuTrainer(first, squares, probabilities, keep, settings, Run(threads=1))
+    block = Given([0]).block
+    draws, _ = sampling.kept(block, 0, 1, keep, trainer.shape, 7)
+    work = trainer._work()
+    kernels.draw_targets(
+        0, 0, draws, trainer.negatives, trainer.tables[1], trainer.shape, work
+    )
+    return work.target.reshape(2, -1, TARGET_LANES)[0]
 
 
 def test_negatives_are_drawn_as_often_as_it_should() -> None:
     counts = np.array([100, 50, 0, 10, 1, 1000])
     for exponent in (0.75, 0.0, -0.5, 1.0):
         probabilities = negative_probabilities(counts, exponent)
-        target = np.empty((1, 400_001), np.int32)
-        kernels.draw_targets(0, ONE, sampling.alias_table(probabilities), target)
-        drawn = target[0, 1:]
+        target = drawn_targets(probabilities, 300_000)  # (50_000, TARGET_LANES)
+        drawn = target[:, :TARGETS].ravel()[1:]
         share = np.bincount(drawn, minlength=6) / len(drawn)
         expected = np.where(counts > 0, np.maximum(counts, 1.0) ** exponent, 0)
         np.testing.assert_allclose(share, expected / expected.sum(), atol=0.004)

@@ -12,10 +12,13 @@ import pytest
 
 from embsql.data import CsrMatrix
 from embsql.numeric import kmeans
+from embsql.numeric import tiles as tiles_code
 from embsql.numeric import vectors as vector_code
 from embsql.numeric.compiler import compiled
 from embsql.numeric.linalg import multiply
 from embsql.numeric.plain import compiled_loops_only
+from embsql.numeric.tiles import TARGET_LANES
+from embsql.numeric.vectors import LANES
 from embsql.run import Run
 from embsql.skipgram import sampling, walks
 from embsql.skipgram.base import Block, LrSchedule, Settings, initial_squares
@@ -44,11 +47,9 @@ def test_a_sparse_matrix_times_a_table(threads: int) -> None:
 
 
 @compiled
-def use_vectors(out, table, rows, b, weight):
+def use_vectors(table, b):
     vector_code.prefetch(table, 1, 2)
     vector_code.prefetch_row(table, 1)
-    vector_code.dots(out, 0, table, rows, 1, b, 2)
-    vector_code.weighted_sum(b, 0, table, rows, 1, 5, weight, 0)
     vector_code.add_scaled(b, 1, 2.0, table, 3)
     vector_code.add_scaled_squares(b, 3, 2.0, table, 3)
     return vector_code.dot(table, 1, b, 2)
@@ -56,21 +57,57 @@ def use_vectors(out, table, rows, b, weight):
 
 @pytest.mark.parametrize("width", [64, 50, 7])
 def test_rows_are_added_and_multiplied(width: int) -> None:
-    """Vectors, and what is left of a row; rows by the group, and those that are left."""
+    """Vectors, and what is left of a row."""
     rng = np.random.default_rng(2)
     table = rng.standard_normal((9, width)).astype(np.float32)
     before = rng.standard_normal((4, width)).astype(np.float32)
-    weight = rng.standard_normal((1, 8)).astype(np.float32)
-    rows = rng.integers(0, 9, (2, 8)).astype(np.int32)
-    out, b = np.zeros((1, 8), np.float32), before.copy()
-    product = use_vectors(out, table, rows, b, weight)
+    b = before.copy()
+    product = use_vectors(table, b)
     wanted = before.copy()
-    wanted[0] = weight[0, :5] @ table[rows[1, :5]]
     wanted[1] += 2 * table[3]
     wanted[3] += 2 * table[3] ** 2
     np.testing.assert_allclose(b, wanted, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(out[0], table[rows[1]] @ before[2], rtol=1e-4, atol=1e-5)
     assert product == pytest.approx(table[1] @ before[2], rel=1e-4, abs=1e-5)
+
+
+@compiled
+def use_errors(tiles, target, signs, weight, losses):
+    for o in range(len(tiles)):
+        tiles_code.to_errors(tiles, o, target, 0, 0, signs, weight, 0, losses)
+
+
+def test_errors_are_those_of_the_logistic_function() -> None:
+    """For scores of any size, in every lane, and none where the center is its own negative."""
+    scores = np.concatenate(
+        (np.linspace(-20, 20, 4096), [-1e30, -200, -88, 0, 88, 200, 1e30])
+    )
+    lanes = np.arange(LANES)
+    target = np.array(
+        [[4, 1, 2, 4, 3, 5, 0, 0]], np.int32
+    )  # the fourth is the center, too
+    signs = np.zeros((1, 2 * LANES), np.float32)
+    signs[0, :LANES:TARGET_LANES] = -1
+    signs[
+        0,
+        LANES + np.flatnonzero((lanes % TARGET_LANES > 0) & (lanes % TARGET_LANES < 6)),
+    ] = 1
+    weight = np.array([[1.0, 0.25]], np.float32)
+    tiles = np.tile(scores[:, None], LANES).astype(np.float32)
+    losses = np.zeros((1, LANES), np.float32)
+    with np.errstate(over="ignore"):
+        probability = 1 / (1 + np.exp(-scores))
+    label = lanes % TARGET_LANES == 0
+    counts = np.isin(lanes % TARGET_LANES, (0, 1, 2, 4, 5)) * weight[0].repeat(
+        TARGET_LANES
+    )
+    use_errors(tiles, target, signs, weight, losses)
+    wanted = counts * (label - probability[:, None])
+    np.testing.assert_allclose(tiles, wanted, rtol=1e-4, atol=1e-6)
+    inner = np.tile(scores[:4096:8, None], LANES).astype(np.float32)
+    losses[:] = 0
+    use_errors(inner, target, signs, weight, losses)
+    softplus = np.logaddexp(0, np.where(label, -1, 1) * scores[:4096:8, None])
+    np.testing.assert_allclose(losses[0], (counts * softplus).sum(0), rtol=1e-4)
 
 
 def test_squared_distances_with_a_candidate() -> None:
@@ -120,7 +157,7 @@ def test_the_lower_bound_is_that_of_numpy() -> None:
 
 # --- skip-gram -----------------------------------------------------------------------------------
 
-N, DIM, WINDOW, NEGATIVES, LR = 12, 5, 2, 3, 0.8
+N, DIM, WINDOW, LR = 12, 5, 2, 0.8
 
 
 def adagrad(table: Table, row: int, gradient: np.ndarray) -> None:
@@ -188,8 +225,10 @@ def drawn(table, state: int, n: int) -> np.ndarray:
 
 @pytest.mark.parametrize("step", [skipgram_step, cbow_step])
 @pytest.mark.parametrize("timed", [False, True])
-def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
-    """As exactly as the tables of the logistic function are, which have 64 entries per unit."""
+@pytest.mark.parametrize("n_negatives", [3, 13], ids=["one tile", "three tiles"])
+def test_training_is_its_steps_one_after_the_other(
+    step, timed: bool, n_negatives: int
+) -> None:
     rng = np.random.default_rng(4)
     token = rng.integers(0, N, 20).astype(np.int32)
     time = rng.random(20).astype(np.float32) * 2 if timed else np.zeros(20, np.float32)
@@ -198,7 +237,7 @@ def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
     chances = rng.random(N) + 0.1
     cbow = step is cbow_step
     settings = Settings(
-        dim=DIM, window=WINDOW, negatives=NEGATIVES, cbow=cbow, dynamic_window=False
+        dim=DIM, window=WINDOW, negatives=n_negatives, cbow=cbow, dynamic_window=False
     )
     run = Run(seed=3, threads=1)
     trainer = CpuTrainer(
@@ -215,8 +254,8 @@ def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
 
     state = int(np.random.default_rng(3).integers(0, 2**64, 1, np.uint64)[0])
     # for the token without context, too
-    negatives = drawn(sampling.alias_table(chances), state, 20 * NEGATIVES)
-    negatives = negatives.reshape(20, NEGATIVES)
+    negatives = drawn(sampling.alias_table(chances), state, 20 * n_negatives)
+    negatives = negatives.reshape(20, n_negatives)
     inputs = Table(vectors.astype(np.float64), np.full(N, float(DIM)))
     outputs = Table(np.zeros((N, DIM)), np.full(N, float(DIM)))
     total, pairs = 0.0, 0.0
@@ -240,8 +279,8 @@ def test_training_is_its_steps_one_after_the_other(step, timed: bool) -> None:
     ):
         moved = wanted.vectors - first
         assert abs(moved).max() > 0.02
-        np.testing.assert_allclose(found - first, moved, atol=0.02 * abs(moved).max())
-    assert sums == pytest.approx([total, pairs], rel=0.01)
+        np.testing.assert_allclose(found - first, moved, atol=1e-4 * abs(moved).max())
+    assert sums == pytest.approx([total, pairs], rel=1e-4)
 
 
 def test_copies_are_averaged_by_what_they_learned() -> None:
@@ -256,6 +295,8 @@ def test_copies_are_averaged_by_what_they_learned() -> None:
         Table(rng.standard_normal((6, 4)).astype(np.float32), table.squares + one)
         for one in gained
     )
+    for copy in copies:
+        copy.vectors[0] = table.vectors[0]
     before = Table(table.vectors.copy(), table.squares.copy())
     vectors = np.stack([copy.vectors for copy in copies])
     average_copies(0, 6, table, copies)

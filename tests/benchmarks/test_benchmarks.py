@@ -103,6 +103,7 @@ SMALL = {
     "item2vec": [
         "--part",
         "speed",
+        "equal",
         "gowalla",
         "many",
         "--tokens",
