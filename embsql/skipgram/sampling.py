@@ -1,7 +1,7 @@
-"""What steps of skip-gram draw by chance: which tokens they keep, their windows and negatives.
+"""What steps of skip-gram draw by chance: the tokens they keep, and tables for drawing negatives.
 
 Random numbers are SplitMix64's (Steele, Lea and Flood, 2014), of which each follows from the seed
-and its number alone: those of many tokens are drawn at once.
+and its number alone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,7 @@ from embsql.skipgram import kernels
 from embsql.skipgram.base import Block
 from embsql.skipgram.kernels import AliasTable, Draws, Shape
 
-UInt64 = NDArray[np.uint64]
-
 GOLDEN = 0x9E3779B97F4A7C15
-MIX1 = np.uint64(0xBF58476D1CE4E5B9)
-MIX2 = np.uint64(0x94D049BB133111EB)
-S27, S30, S31, S32 = (np.uint64(n) for n in (27, 30, 31, 32))  # shifts
 SLOTS_PER_FEW = (
     16  # a slot of an alias table costs as much as so many rows that are sorted
 )
@@ -39,28 +34,9 @@ def alias_table(probabilities: NDArray[np.float64]) -> AliasTable:
     return table
 
 
-def random_bits(state: int, number: NDArray[np.integer]) -> UInt64:
-    """The 64 random bits of each number, from 0, after a state."""
-    z = number.astype(np.uint64)
-    z += np.uint64(1)  # in place: it takes most of the time of drawing
-    z *= np.uint64(GOLDEN)
-    z += np.uint64(state)
-    z ^= z >> S30
-    z *= MIX1
-    z ^= z >> S27
-    z *= MIX2
-    z ^= z >> S31
-    return z
-
-
 def advanced(state: int, draws: int) -> int:
     """The state after so many draws."""
     return (state + draws * GOLDEN) % 2**64
-
-
-def _below(bits: UInt64, n: int) -> Int64:
-    """A number below n, from the upper half of random bits."""
-    return (((bits >> S32) * np.uint64(n)) >> S32).astype(np.int64)
 
 
 def kept(

@@ -137,12 +137,10 @@ def splitmix64(seed: int, n: int) -> list[int]:
 
 
 @pytest.mark.parametrize("seed", [0, 12345, 2**64 - 1])
-def test_both_draw_from_splitmix64(seed: int) -> None:
+def test_walkers_draw_from_splitmix64(seed: int) -> None:
     state = np.array([seed], np.uint64)
     wanted = splitmix64(seed, 5)
-    assert sampling.random_bits(seed, np.arange(5)).tolist() == wanted
-    later = sampling.advanced(seed, 2)
-    assert sampling.random_bits(later, np.arange(3)).tolist() == wanted[2:]
+    assert splitmix64(sampling.advanced(seed, 2), 3) == wanted[2:]
     assert [int(walks._draw(state, 0)) for _ in range(5)] == wanted
     assert splitmix64(0, 1) == [0xE220A8397B1DCDAF]  # as its authors print it
 
@@ -215,19 +213,20 @@ def cbow_step(
     return float(loss(scores, target) * counts)
 
 
-def drawn(table, state: int, n: int) -> np.ndarray:
-    """Random tokens (n,)."""
-    bits = np.array(splitmix64(state, n), np.uint64)
-    token = [int(z >> 32) * len(table.alias) >> 32 for z in bits.tolist()]
+def drawn(table, bits: np.ndarray) -> np.ndarray:
+    """Random tokens of random bits."""
+    token = [int(z >> 32) * len(table.alias) >> 32 for z in bits.ravel().tolist()]
+    token = np.reshape(token, bits.shape)
     stays = (bits & np.uint64(0xFFFFFF)) / 2**24 < table.probability[token]
     return np.where(stays, token, table.alias[token])
 
 
 @pytest.mark.parametrize("step", [skipgram_step, cbow_step])
 @pytest.mark.parametrize("timed", [False, True])
+@pytest.mark.parametrize("dynamic", [False, True])
 @pytest.mark.parametrize("n_negatives", [3, 13], ids=["one tile", "three tiles"])
 def test_training_is_its_steps_one_after_the_other(
-    step, timed: bool, n_negatives: int
+    step, timed: bool, dynamic: bool, n_negatives: int
 ) -> None:
     rng = np.random.default_rng(4)
     token = rng.integers(0, N, 20).astype(np.int32)
@@ -237,7 +236,7 @@ def test_training_is_its_steps_one_after_the_other(
     chances = rng.random(N) + 0.1
     cbow = step is cbow_step
     settings = Settings(
-        dim=DIM, window=WINDOW, negatives=n_negatives, cbow=cbow, dynamic_window=False
+        dim=DIM, window=WINDOW, negatives=n_negatives, cbow=cbow, dynamic_window=dynamic
     )
     run = Run(seed=3, threads=1)
     trainer = CpuTrainer(
@@ -253,9 +252,12 @@ def test_training_is_its_steps_one_after_the_other(
     )
 
     state = int(np.random.default_rng(3).integers(0, 2**64, 1, np.uint64)[0])
-    # for the token without context, too
-    negatives = drawn(sampling.alias_table(chances), state, 20 * n_negatives)
-    negatives = negatives.reshape(20, n_negatives)
+    own = dynamic + n_negatives  # of each token, without context, too
+    bits = np.array(splitmix64(state, 20 * own), np.uint64).reshape(20, own)
+    negatives = drawn(sampling.alias_table(chances), bits[:, dynamic:])  # (20, n)
+    reach = np.full(20, WINDOW)
+    if dynamic:
+        reach = 1 + ((bits[:, 0] >> 32) * WINDOW >> 32).astype(int)
     inputs = Table(vectors.astype(np.float64), np.full(N, float(DIM)))
     outputs = Table(np.zeros((N, DIM)), np.full(N, float(DIM)))
     total, pairs = 0.0, 0.0
@@ -263,7 +265,7 @@ def test_training_is_its_steps_one_after_the_other(
         for i in range(begin, end):
             near = [
                 j
-                for j in range(max(begin, i - WINDOW), min(end, i + WINDOW + 1))
+                for j in range(max(begin, i - reach[i]), min(end, i + reach[i] + 1))
                 if j != i
             ]
             if near:
