@@ -32,6 +32,12 @@ class Code:
     def __init__(self, context: Any, builder: Any, signature: Any, values: Any) -> None:
         self.context, self.builder = context, builder
         self.types, self.values = signature.args, values
+        # once: each is a variable of the function, which the optimizer has to take apart
+        self.arrays = {
+            n: make_array(kind)(context, builder, values[n])
+            for n, kind in enumerate(self.types)
+            if isinstance(kind, types.Array)
+        }
 
     def integer(self, n: int) -> Any:
         """Argument n as an index."""
@@ -47,15 +53,13 @@ class Code:
 
     def shape(self, n: int, axis: int) -> Any:
         """How long the array of argument n is along an axis."""
-        array = make_array(self.types[n])(self.context, self.builder, self.values[n])
-        return self.builder.extract_value(array.shape, axis)
+        return self.builder.extract_value(self.arrays[n].shape, axis)
 
     def pointer(self, n: int, row: Any, column: Any = 0) -> Any:
         """Where an entry of the table of argument n is."""
-        array = make_array(self.types[n])(self.context, self.builder, self.values[n])
         column = index(column) if isinstance(column, int) else column
         return cgutils.get_item_pointer(
-            self.context, self.builder, self.types[n], array, [row, column]
+            self.context, self.builder, self.types[n], self.arrays[n], [row, column]
         )
 
     def row(self, n: int) -> Any:

@@ -154,7 +154,7 @@ def draw_targets(
     number: int,
     draws: Draws,
     negatives: AliasTable,
-    outputs: Table,
+    y: Float32,
     shape: Shape,
     work: Workspace,
 ) -> None:
@@ -180,7 +180,7 @@ def draw_targets(
         unit = np.float32(np.int64(z & np.uint64(0xFFFFFF))) * np.float32(1 / 0x1000000)
         other = np.int64(negatives.alias[token])  # read at once: no branch to guess
         token = other if unit >= negatives.probability[token] else token
-        prefetch_row(outputs.vectors, token)
+        prefetch_row(y, token)
         at += 1
         if at % TARGET_LANES == TARGETS:
             at += TARGET_LANES - TARGETS
@@ -205,31 +205,6 @@ def _find_context(i: int, low: int, high: int, draws: Draws, work: Workspace) ->
     work.context[0, c] = draws.token[i]  # where one is missing to a tile
     work.weight[c // CONTEXTS, c % CONTEXTS] = 0
     return c
-
-
-@merged
-def _next_window(
-    ahead: int,
-    s: int,
-    draws: Draws,
-    negatives: AliasTable,
-    inputs: Table,
-    outputs: Table,
-    shape: Shape,
-    work: Workspace,
-) -> int:
-    """Draw for token `ahead` of sequence s, and find the contexts of the one before; how many.
-
-    What is drawn comes from memory while that one is trained.
-    """
-    low = draws.indptr[s]
-    high = draws.indptr[s + 1]
-    if ahead < high:
-        number = draws.before[s] + ahead * (shape.dynamic + shape.targets - 1)
-        draw_targets(ahead, number, draws, negatives, outputs, shape, work)
-        last = min(ahead + shape.window, high - 1)
-        prefetch_row(inputs.vectors, np.int64(draws.token[last]))
-    return _find_context(ahead - 1, low, high, draws, work) if ahead > low else 0
 
 
 # --- training ------------------------------------------------------------------------------------
@@ -285,7 +260,7 @@ def _take_losses(work: Workspace) -> None:
 
 
 @compiled
-def skipgram(
+def skipgram(  # noqa: C901 - each function that loops are moved to is compiled longer
     draws: Draws,
     negatives: AliasTable,
     shape: Shape,
@@ -300,12 +275,23 @@ def skipgram(
     """
     x = inputs.vectors
     y = outputs.vectors
+    own = shape.dynamic + shape.targets - 1  # draws of a token
     groups = len(work.signs)
     k = groups * TARGETS  # where gradients of contexts begin
     one = np.float32(1)
     for s in range(len(draws.before)):
-        for ahead in range(draws.indptr[s], draws.indptr[s + 1] + 1):
-            c = _next_window(ahead, s, draws, negatives, inputs, outputs, shape, work)
+        low = draws.indptr[s]
+        high = draws.indptr[s + 1]
+        for ahead in range(low, high + 1):
+            if (
+                ahead < high
+            ):  # what is drawn comes from memory while the token before is trained
+                number = draws.before[s] + ahead * own
+                draw_targets(ahead, number, draws, negatives, y, shape, work)
+                prefetch_row(x, draws.token[min(ahead + shape.window, high - 1)])
+            if ahead == low:
+                continue
+            c = _find_context(ahead - 1, low, high, draws, work)
             if c == 0:
                 continue
             work.sums[1] += work.sums[2]
@@ -367,7 +353,7 @@ def skipgram(
 
 
 @compiled
-def cbow(
+def cbow(  # noqa: C901 - each function that loops are moved to is compiled longer
     draws: Draws,
     negatives: AliasTable,
     shape: Shape,
@@ -382,13 +368,24 @@ def cbow(
     """
     x = inputs.vectors
     y = outputs.vectors
+    own = shape.dynamic + shape.targets - 1  # draws of a token
     groups = len(work.signs)
     mean = groups * TARGETS  # row of it in the gradients
     for s in range(len(draws.before)):
-        for ahead in range(draws.indptr[s], draws.indptr[s + 1] + 1):
-            c = _next_window(ahead, s, draws, negatives, inputs, outputs, shape, work)
+        low = draws.indptr[s]
+        high = draws.indptr[s + 1]
+        for ahead in range(low, high + 1):
+            if (
+                ahead < high
+            ):  # what is drawn comes from memory while the token before is trained
+                number = draws.before[s] + ahead * own
+                draw_targets(ahead, number, draws, negatives, y, shape, work)
+                prefetch_row(x, draws.token[min(ahead + shape.window, high - 1)])
+            if ahead == low:
+                continue
+            c = _find_context(ahead - 1, low, high, draws, work)
             total = np.float32(work.sums[2])
-            if c == 0 or total == 0:  # no context, or all of it too long ago
+            if total == 0:  # no context, or all of it too long ago
                 continue
             pairs = (c + CONTEXTS - 1) // CONTEXTS
             first = groups * TARGET_LANES * ((ahead - 1) % 2)

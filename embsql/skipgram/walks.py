@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, Float64, Int32, Int64
-from embsql.numeric.compiler import compiled, inlined
+from embsql.numeric.compiler import compiled, merged
 from embsql.numeric.linalg import equal_ranges, parallel_map
 from embsql.numeric.vectors import prefetch
 from embsql.run import Run
@@ -218,7 +218,7 @@ def _build_alias_table(
             )
 
 
-@inlined
+@merged
 def _mix(z: np.uint64) -> np.uint64:
     """The output of SplitMix64 at a state (Steele, Lea and Flood, 2014)."""
     z = (z ^ (z >> S30)) * MIX1
@@ -226,20 +226,20 @@ def _mix(z: np.uint64) -> np.uint64:
     return z ^ (z >> S31)
 
 
-@inlined
+@merged
 def _draw(state: UInt64, w: int) -> np.uint64:
     """64 random bits of walker w."""
     state[w] += GOLDEN
     return _mix(state[w])
 
 
-@inlined
+@merged
 def _uniform(state: UInt64, w: int) -> float:
     """A random number of walker w, from 0 to below 1."""
     return np.float64(np.int64(_draw(state, w) >> S11)) * UNIT
 
 
-@inlined
+@merged
 def _lower_bound(indices: Int32, low: int, high: int, x: int) -> int:
     """The first entry of an ascending row that is x or more; high when there is none."""
     n = high - low
@@ -250,7 +250,7 @@ def _lower_bound(indices: Int32, low: int, high: int, x: int) -> int:
     return low
 
 
-@inlined
+@merged
 def _adjacent(g: GraphArrays, t: int, x: int) -> bool:
     """Whether x is a neighbor of t."""
     end = g.indptr[t + 1]
@@ -258,7 +258,7 @@ def _adjacent(g: GraphArrays, t: int, x: int) -> bool:
     return bool(e < end and g.indices[e, 0] == x)
 
 
-@inlined
+@merged
 def _bias_of(x: int, t: int, g: GraphArrays, bias: Bias) -> float:
     """What the weight of an edge to x is multiplied by, coming from t."""
     if x == t:
@@ -290,7 +290,7 @@ def _exact_step(uniform: float, t: int, v: int, g: GraphArrays, bias: Bias) -> i
 # --- walking -------------------------------------------------------------------------------------
 
 
-@inlined
+@merged
 def _propose(n: int, at: Int32, g: GraphArrays, work: WalkState) -> None:
     """Draw an edge from the row of at[w] for the first n waiting walkers, and prefetch it."""
     for i in range(n):
@@ -305,7 +305,7 @@ def _propose(n: int, at: Int32, g: GraphArrays, work: WalkState) -> None:
             prefetch(g.indices, work.edge[w], 0)
 
 
-@inlined
+@merged
 def _proposed(w: int, g: GraphArrays, work: WalkState) -> int:
     """The node that walker w is proposed: the edge's own, or the one that stands in for it."""
     e = work.edge[w]
@@ -315,7 +315,7 @@ def _proposed(w: int, g: GraphArrays, work: WalkState) -> int:
     return int(g.alias[e, OWN if own else OTHER])
 
 
-@inlined
+@merged
 def _overflow(t: int, v: int, g: GraphArrays, bias: Bias) -> float:
     """The biased weight of the edge from v back to t, beyond what a proposal gives it.
 
@@ -330,7 +330,7 @@ def _overflow(t: int, v: int, g: GraphArrays, bias: Bias) -> float:
     return (bias.return_bias / largest - 1) * float(g.weight[edge])
 
 
-@inlined
+@merged
 def _accepts(
     w: int, x: int, t: int, g: GraphArrays, bias: Bias, work: WalkState
 ) -> bool:
@@ -346,7 +346,7 @@ def _accepts(
     return _adjacent(g, t, x) == (bias.inout_bias < 1)
 
 
-@inlined
+@merged
 def _prefetch_row(g: GraphArrays, t: int) -> None:
     """Prefetch the row of t, where neighbors will be looked up.
 
@@ -361,7 +361,7 @@ def _prefetch_row(g: GraphArrays, t: int) -> None:
         prefetch(g.indices, e, 0)
 
 
-@inlined
+@merged
 def _step(walkers: Int32, position: int, g: GraphArrays, work: WalkState) -> None:
     """Every walker's next node, by weight."""
     for w in range(len(walkers)):
@@ -371,7 +371,7 @@ def _step(walkers: Int32, position: int, g: GraphArrays, work: WalkState) -> Non
         walkers[w, position] = _proposed(w, g, work)
 
 
-@inlined
+@merged
 def _try_step(
     n: int, walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: WalkState
 ) -> int:
@@ -400,7 +400,7 @@ def _try_step(
     return still_waiting
 
 
-@inlined
+@merged
 def _biased_step(
     walkers: Int32, position: int, g: GraphArrays, bias: Bias, work: WalkState
 ) -> None:

@@ -228,7 +228,7 @@ def drawn_targets(probabilities: np.ndarray, n: int) -> np.ndarray:
     draws, _ = sampling.kept(block, 0, 1, keep, trainer.shape, 7)
     work = trainer._work()
     kernels.draw_targets(
-        0, 0, draws, trainer.negatives, trainer.tables[1], trainer.shape, work
+        0, 0, draws, trainer.negatives, trainer.tables[1].vectors, trainer.shape, work
     )
     return work.target.reshape(2, -1, TARGET_LANES)[0]
 
