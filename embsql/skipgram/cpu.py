@@ -105,10 +105,13 @@ class CpuTrainer:
         scaled_lr = np.float32(lr * np.sqrt(self.settings.dim))
         learn = kernels.cbow if self.settings.cbow else kernels.skipgram
         work = self._work()
+        loss = 0.0
         for low, high in _sequence_ranges(block, *sequences, CALL):
             draws, state = kept(block, low, high, self.keep, self.shape, state)
             learn(draws, self.negatives, self.shape, *tables, scaled_lr, work)
-        return work.sums[:2]
+            loss += float(work.losses.sum(dtype=np.float64))
+            work.losses[:] = 0
+        return np.array([loss, work.sums[0]])
 
     def _average(self) -> None:
         """Average the copies of each table."""
@@ -143,7 +146,7 @@ class CpuTrainer:
             gradients=aligned_zeros(targets + contexts, width),
             squares=aligned_zeros(groups + contexts // CONTEXTS, LANES),
             losses=aligned_zeros(1, LANES),
-            sums=np.zeros(3),
+            sums=np.zeros(2),
         )
 
     def _signs(self, groups: int) -> Float32:

@@ -84,7 +84,7 @@ class Workspace(NamedTuple):
     gradients: Float32
     squares: Float32  # (t / TARGETS + c / CONTEXTS, LANES) of the gradients' lengths
     losses: Float32  # (1, LANES)
-    sums: Float64  # (3,) loss, number of pairs, and of those of one window
+    sums: Float64  # (2,) number of pairs, and of those of one window
 
 
 # --- drawing -------------------------------------------------------------------------------------
@@ -192,7 +192,7 @@ def _find_context(i: int, low: int, high: int, draws: Draws, work: Workspace) ->
     """The tokens of the window of token i and their weights; how many there are."""
     c = 0
     reach = work.reach[i % 2]
-    work.sums[2] = 0
+    work.sums[1] = 0
     for j in range(max(low, i - reach), min(high, i + reach + 1)):
         if j != i:
             weight = np.float32(1)
@@ -200,7 +200,7 @@ def _find_context(i: int, low: int, high: int, draws: Draws, work: Workspace) ->
                 weight = np.exp2(-abs(draws.time[i] - draws.time[j]))
             work.context[0, c] = draws.token[j]
             work.weight[c // CONTEXTS, c % CONTEXTS] = weight
-            work.sums[2] += weight
+            work.sums[1] += weight
             c += 1
     work.context[0, c] = draws.token[i]  # where one is missing to a tile
     work.weight[c // CONTEXTS, c % CONTEXTS] = 0
@@ -251,14 +251,6 @@ def _to_errors(pairs: int, weights: int, first: int, work: Workspace) -> None:
             )
 
 
-@merged
-def _take_losses(work: Workspace) -> None:
-    """Move the losses to the sums."""
-    for lane in range(work.losses.shape[1]):
-        work.sums[0] += work.losses[0, lane]
-        work.losses[0, lane] = 0
-
-
 @compiled
 def skipgram(  # noqa: C901 - each function that loops are moved to is compiled longer
     draws: Draws,
@@ -294,7 +286,7 @@ def skipgram(  # noqa: C901 - each function that loops are moved to is compiled 
             c = _find_context(ahead - 1, low, high, draws, work)
             if c == 0:
                 continue
-            work.sums[1] += work.sums[2]
+            work.sums[0] += work.sums[1]
             pairs = (c + CONTEXTS - 1) // CONTEXTS
             first = groups * TARGET_LANES * ((ahead - 1) % 2)
             for p in range(pairs):
@@ -349,7 +341,6 @@ def skipgram(  # noqa: C901 - each function that loops are moved to is compiled 
                 row = work.target[0, first + b // TARGETS * TARGET_LANES + b % TARGETS]
                 square = work.squares[b // TARGETS, b % TARGETS]
                 _adagrad(outputs, row, work.gradients, b, one, square, lr)
-    _take_losses(work)
 
 
 @compiled
@@ -384,7 +375,7 @@ def cbow(  # noqa: C901 - each function that loops are moved to is compiled long
             if ahead == low:
                 continue
             c = _find_context(ahead - 1, low, high, draws, work)
-            total = np.float32(work.sums[2])
+            total = np.float32(work.sums[1])
             if total == 0:  # no context, or all of it too long ago
                 continue
             pairs = (c + CONTEXTS - 1) // CONTEXTS
@@ -411,7 +402,7 @@ def cbow(  # noqa: C901 - each function that loops are moved to is compiled long
                 row_products(work.errors, g, work.gradients, mean, y, work.target, n)
             work.weight[pairs, 0] = total / np.float32(c)  # of the mean
             work.weight[pairs, 1] = 0
-            work.sums[1] += work.weight[pairs, 0]
+            work.sums[0] += work.weight[pairs, 0]
             _to_errors(1, pairs, first, work)
             row_sums(
                 work.gradients,
@@ -442,4 +433,3 @@ def cbow(  # noqa: C901 - each function that loops are moved to is compiled long
                     square,
                     lr,
                 )
-    _take_losses(work)
