@@ -147,7 +147,7 @@ function showClusters() {
         ["label", (row) => row.label],
         ["size", (row) => row.size],
         [
-          "beside the largest",
+          "share of the largest",
           null,
           (cell, row) =>
             cell
@@ -186,8 +186,8 @@ function showExamples() {
   cards("Items and what is most like them", items, item, (card, row) =>
     answers(card, row.similar, "Nothing is near it: it has no direction."),
   );
-  cards("Users, what they met last, and what is recommended", users, word, (card, row) => {
-    card.append("h5").text("Met last");
+  cards("Users, their last items, and what is recommended", users, word, (card, row) => {
+    card.append("h5").text("Last items");
     const met = row.history.map((past) => past.item_id);
     list(card.append("p"), met, item);
     card.append("h5").text("Recommended");
