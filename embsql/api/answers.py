@@ -42,6 +42,11 @@ class Answer:
     def __len__(self) -> int:
         return self.num_rows
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Answer) and bool(self._table.equals(other._table))
+
+    __hash__ = None  # type: ignore[assignment]  # what is equal by its rows has no cheap hash
+
     def __getitem__(self, column: str) -> pa.ChunkedArray:
         return self._table[column]
 

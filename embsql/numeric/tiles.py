@@ -103,7 +103,7 @@ def _products(code: Code, left: list[Any], b: int) -> None:
 
 
 @intrinsic
-def products(
+def tile_products(
     _typing: Any,
     out: Any,
     o: Any,

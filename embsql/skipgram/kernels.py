@@ -21,10 +21,10 @@ from embsql.numeric.tiles import (
     TARGETS,
     add_row,
     context_sums,
-    products,
     row_products,
     row_sums,
     target_sums,
+    tile_products,
     to_errors,
     weighted_sums,
 )
@@ -293,7 +293,7 @@ def skipgram(  # noqa: C901 - each function that loops are moved to is compiled 
                 for g in range(groups):
                     tile = p * groups + g
                     n = first + g * TARGET_LANES
-                    products(
+                    tile_products(
                         work.errors,
                         tile,
                         x,

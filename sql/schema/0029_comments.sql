@@ -35,20 +35,8 @@ COMMENT ON COLUMN embsql.runs.phase IS 'what it does while it is trained';
 COMMENT ON COLUMN embsql.runs.phase_seconds IS 'the seconds that each phase took';
 
 COMMENT ON TABLE embsql.item_embeddings IS 'The vectors of items, of every run. Read the live ones through embsql.item_embedding(model).';
-COMMENT ON COLUMN embsql.item_embeddings.run_id IS 'the run';
-COMMENT ON COLUMN embsql.item_embeddings.item_id IS 'the item, as text';
-COMMENT ON COLUMN embsql.item_embeddings.embedding IS 'its vector';
-COMMENT ON COLUMN embsql.item_embeddings.norm IS 'the vector''s length';
-COMMENT ON COLUMN embsql.item_embeddings.bias IS 'what is added to each score of the item';
-COMMENT ON COLUMN embsql.item_embeddings.interactions IS 'users that it met';
 
 COMMENT ON TABLE embsql.user_embeddings IS 'The vectors of users, of every run. Read the live ones through embsql.user_embedding(model).';
-COMMENT ON COLUMN embsql.user_embeddings.run_id IS 'the run';
-COMMENT ON COLUMN embsql.user_embeddings.user_id IS 'the user, as text';
-COMMENT ON COLUMN embsql.user_embeddings.embedding IS 'their vector';
-COMMENT ON COLUMN embsql.user_embeddings.norm IS 'the vector''s length';
-COMMENT ON COLUMN embsql.user_embeddings.bias IS 'what is added to each score of the user';
-COMMENT ON COLUMN embsql.user_embeddings.interactions IS 'items that they met';
 
 COMMENT ON TABLE embsql.interactions IS 'What each run was trained on: one row for each pair of user and item.';
 COMMENT ON COLUMN embsql.interactions.run_id IS 'the run';

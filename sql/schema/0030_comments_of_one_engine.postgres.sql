@@ -1,4 +1,5 @@
--- What only a server has.
+-- What only a server has; and columns that DuckDB cannot comment on: a process that is killed then leaves a file whose
+-- log cannot be read again, since these tables have a CHECK with a function (seen with 1.5.6 and 2.0.0).
 
 COMMENT ON COLUMN embsql.cohorts.made_by IS 'who wrote the row';
 
@@ -42,3 +43,16 @@ COMMENT ON COLUMN embsql.vector_indexes.entity IS 'item or user';
 COMMENT ON COLUMN embsql.vector_indexes.metric IS 'cosine or dot';
 COMMENT ON COLUMN embsql.vector_indexes.storage IS 'vector or halfvec';
 COMMENT ON COLUMN embsql.vector_indexes.dim IS 'numbers per vector';
+
+COMMENT ON COLUMN embsql.item_embeddings.run_id IS 'the run';
+COMMENT ON COLUMN embsql.item_embeddings.item_id IS 'the item, as text';
+COMMENT ON COLUMN embsql.item_embeddings.embedding IS 'its vector';
+COMMENT ON COLUMN embsql.item_embeddings.norm IS 'the vector''s length';
+COMMENT ON COLUMN embsql.item_embeddings.bias IS 'what is added to each score of the item';
+COMMENT ON COLUMN embsql.item_embeddings.interactions IS 'users that it met';
+COMMENT ON COLUMN embsql.user_embeddings.run_id IS 'the run';
+COMMENT ON COLUMN embsql.user_embeddings.user_id IS 'the user, as text';
+COMMENT ON COLUMN embsql.user_embeddings.embedding IS 'their vector';
+COMMENT ON COLUMN embsql.user_embeddings.norm IS 'the vector''s length';
+COMMENT ON COLUMN embsql.user_embeddings.bias IS 'what is added to each score of the user';
+COMMENT ON COLUMN embsql.user_embeddings.interactions IS 'items that they met';

@@ -124,7 +124,7 @@ class Look:
         """Table -> run -> its rows, in an order of their own."""
         names = self.database.ask(OF_RUNS)["name"].to_pylist()
         return {
-            name: _by_run(self.database.ask(f"SELECT * FROM embsql.{name}"))
+            name: _by_run(self.database.engine.ask(f"SELECT * FROM embsql.{name}"))
             for name in names
         }
 

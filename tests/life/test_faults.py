@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+import duckdb
 import pytest
 
 import embsql
@@ -166,3 +167,22 @@ def test_interrupt_and_cancel_from_another_process(tmp_path) -> None:
     assert "KeyboardInterrupt" in errors
     with embsql.connect(str(path)) as database:
         assert database.ask("SELECT 1 FROM embsql.leases").num_rows == 0
+
+
+KILLED = """
+import embsql, os, signal, sys
+database = embsql.connect(sys.argv[1])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_file_opens_after_its_first_process_was_killed(tmp_path) -> None:
+    """All of the installation stands in the log then, which DuckDB must be able to read again."""
+    path = str(tmp_path / "killed.duckdb")
+    subprocess.run([sys.executable, "-c", KILLED, path], check=False, timeout=600)
+    duckdb.connect(path).close()
+    with embsql.connect(path) as database:
+        database.train(
+            "m", "SELECT i % 9 AS user_id, i % 7 AS item_id FROM range(63) t(i)", dim=2
+        )
+        assert database.models()["live_run"].to_pylist() == [1]

@@ -277,8 +277,8 @@ def test_a_test_set_is_whatever_a_source_is(
     wanted = shop.evaluate("m", test=TEST)
     table = shop.ask(TEST)
     path = tmp_path / "later.parquet"
-    pyarrow.parquet.write_table(table, path)
-    for given in ("later", table, path):
+    pyarrow.parquet.write_table(table.to_arrow(), path)
+    for given in ("later", table, table.to_arrow(), path):
         assert shop.evaluate("m", test=given) == wanted
     check(shop)
     trained = shop.train(

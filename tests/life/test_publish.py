@@ -171,7 +171,8 @@ def test_the_same_bytes(shop, target) -> None:
         # without how often it was held against others, here and there
         record = "SELECT * FROM embsql.runs"
         ours, theirs = (
-            one.ask(record).drop_columns("held").to_pylist() for one in (shop, other)
+            one.ask(record).to_arrow().drop_columns("held").to_pylist()
+            for one in (shop, other)
         )
         assert ours == theirs
     assert found == content(shop.engine, run_id)

@@ -109,7 +109,7 @@ def test_what_is_no_vector_is_refused(
         each.register_embeddings("titles", items)
     assert (
         each.ask("SELECT * FROM embsql.models()").num_rows == 0
-        or not each.ask("SELECT live_run FROM embsql.models()").column(0).drop_null()
+        or not each.ask("SELECT live_run FROM embsql.models()")["live_run"].drop_null()
     )
 
 

@@ -40,7 +40,10 @@ def in_process(database: embsql.Database) -> Asked:
                 yield error
             else:
                 yield list(
-                    zip(*(column.to_pylist() for column in table.columns), strict=True)
+                    zip(
+                        *(column.to_pylist() for column in table.to_arrow().columns),
+                        strict=True,
+                    )
                 )
 
     return ask
