@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from embsql.errors import CheckpointNotWritten, MissingExtra
@@ -58,7 +59,12 @@ class Checkpoints:
 
         with _refused(self.folder):
             draft = self.folder / f"{self._name}.draft"
-            save_file(checkpoint.arrays, draft, self._header | _metadata(checkpoint))
+            # safetensors writes an array as it lies in memory, whatever its strides
+            arrays = {
+                name: np.ascontiguousarray(array)
+                for name, array in checkpoint.arrays.items()
+            }
+            save_file(arrays, draft, self._header | _metadata(checkpoint))
             name = f"{self._name}-{checkpoint.epoch:0{DIGITS}}-{_sealed(draft)}.safetensors"
             draft.rename(self.folder / name)
             fsync_path(self.folder)

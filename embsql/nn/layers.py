@@ -26,7 +26,7 @@ class Dropout(nn.Module):  # type: ignore[misc]  # torch is untyped
         if not (self.training and self.rate):
             return x
         keep_rate = 1 - self.rate
-        # what bernoulli_ makes of the same seed, in two thirds of its time
+        # what bernoulli_ makes of the same seed, in less time
         chance = torch.rand(
             n, x.shape[1], dtype=torch.float64, generator=self.generator
         )  # (n, d)

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import embsql
 from embsql import algorithms
 from embsql.api.commands import COMMANDS
-from embsql.checkpoints import checkpoints
+from embsql.checkpoints import Checkpoint, checkpoints
 from embsql.errors import CheckpointNotWritten, InvalidArgument, InvalidOptionsJson
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.train import train_model
@@ -175,6 +176,23 @@ for kill in json.loads(kills):
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
 """
+
+
+def test_arrays_come_back_however_they_lie_in_memory(tmp_path) -> None:
+    table = np.arange(12, dtype=np.float32).reshape(3, 4)
+    arrays = {
+        "transposed": table.T,
+        "strided": table[:, ::2],
+        "fortran": np.asfortranarray(table),
+        "reversed": table[::-1],
+        "number": np.array(3.0, np.float32),
+    }
+    kept = checkpoints(str(tmp_path), "one")
+    kept.save(Checkpoint(1, arrays, {}))
+    (found,) = kept.newest()
+    assert found.arrays.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert np.array_equal(found.arrays[name], array), name
 
 
 def test_kill_a_process_again_and_again(tmp_path) -> None:
