@@ -61,7 +61,7 @@ class Checkpoints:
             draft = self.folder / f"{self._name}.draft"
             # safetensors writes an array as it lies in memory, whatever its strides
             arrays = {
-                name: np.ascontiguousarray(array)
+                name: np.asarray(array, order="C")
                 for name, array in checkpoint.arrays.items()
             }
             save_file(arrays, draft, self._header | _metadata(checkpoint))
