@@ -138,6 +138,16 @@ class Features:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Options of the page about a run."""
+
+    name: ClassVar[str] = "report"
+    help: ClassVar[str] = "embsql report --help"
+
+    seed: int = 42  # draws the examples
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegisterEmbeddings:
     """Options of registering vectors."""
 

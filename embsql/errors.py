@@ -311,8 +311,8 @@ class CheckpointNotWritten(EmbsqlError):
 
 
 class ReportNotWritten(EmbsqlError):
-    """the report cannot be written to {path}: {reason}. Name a file in a folder that is there and
-    that you may write to."""
+    """the report cannot be written to {path}: {reason}. Give it another file, for example
+    report.html, in a folder that is there and has room."""
 
 
 class NoGpu(EmbsqlError):
@@ -399,6 +399,11 @@ class PermissionDenied(EmbsqlError):
 
 class MissingExtra(EmbsqlError):
     """{what} needs the Python package {package}. Install it with: pip install 'embsql[{extra}]'"""
+
+
+class NotConverted(EmbsqlError):
+    """the answer has no form in {package}: {reason}. Cast the column in the SELECT, for example
+    CAST(x AS VARCHAR)"""
 
 
 class BadStatement(EmbsqlError):

@@ -4,7 +4,7 @@
 SELECT
     'error' AS severity,
     'jobs' AS subject,
-    count(*) || ' jobs have waited for a minute or more, and no worker is at work' AS finding,
+    'jobs that have waited for a minute or more, with no worker at work: ' || count(*) AS finding,
     'embsql worker' AS remedy
 FROM embsql.jobs AS job
 WHERE job.status = 'queued' AND job.start_after < embsql.utc_now() - INTERVAL '1 minute'
@@ -19,7 +19,7 @@ SELECT
     'warning' AS severity,
     coalesce(job.model_name, job.command) AS subject,
     'job ' || job.job_id || ' (' || job.command || ') failed: ' || coalesce(job.error, 'without a word') AS finding,
-    'SELECT * FROM embsql.jobs WHERE job_id = ' || job.job_id AS remedy
+    'embsql sql "SELECT * FROM embsql.jobs WHERE job_id = ' || job.job_id || '"' AS remedy
 FROM embsql.jobs AS job
 WHERE job.status = 'failed'
     AND NOT EXISTS (
@@ -33,7 +33,7 @@ SELECT
     'warning' AS severity,
     c.relname AS subject,
     'the index is not valid, so no question uses it' AS finding,
-    'REINDEX INDEX embsql_runs.' || quote_ident(c.relname) AS remedy
+    'embsql sql "REINDEX INDEX embsql_runs.' || c.relname || '"' AS remedy
 FROM pg_index AS i
 JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE c.relnamespace = to_regnamespace('embsql_runs') AND NOT i.indisvalid

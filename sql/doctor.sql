@@ -7,11 +7,14 @@ SELECT
     'no run is live, so questions about it have no answer' AS finding,
     coalesce(
         'embsql promote ' || model.model_name || '@' || CAST(max(run.run_id) AS VARCHAR),
-        'embsql runs ' || model.model_name || ' says why; then train again'
+        'embsql runs ' || model.model_name
     ) AS remedy
 FROM embsql.models AS model
 LEFT JOIN embsql.runs AS run ON run.model_name = model.model_name AND run.status = 'ready'
 WHERE model.live_run IS NULL
+    AND NOT EXISTS ( -- its first is on its way
+        SELECT 1 FROM embsql.runs AS other WHERE other.model_name = model.model_name AND other.status = 'training'
+    )
 GROUP BY model.model_name
 
 -- newest_failed: what is live grows old meanwhile
@@ -19,7 +22,7 @@ SELECT
     'warning' AS severity,
     run.model_name AS subject,
     'run ' || CAST(run.run_id AS VARCHAR) || ', the newest, failed: ' || coalesce(run.error, 'without a word') AS finding,
-    'embsql validation ' || run.model_name || ' says what the source had; then train again' AS remedy
+    'embsql validation ' || run.model_name AS remedy
 FROM embsql.runs AS run
 WHERE run.status = 'failed'
     AND run.run_id = (SELECT max(other.run_id) FROM embsql.runs AS other WHERE other.model_name = run.model_name)
@@ -29,8 +32,7 @@ SELECT
     'note' AS severity,
     run.model_name AS subject,
     'run ' || CAST(run.run_id AS VARCHAR) || ', the newest, is not live: ' || run.error AS finding,
-    'embsql gate ' || run.model_name || '; embsql promote ' || run.model_name || '@' || CAST(run.run_id AS VARCHAR)
-        || ' makes it live all the same' AS remedy
+    'embsql gate ' || run.model_name AS remedy
 FROM embsql.runs AS run
 WHERE run.status = 'ready' AND run.error IS NOT NULL
     AND run.run_id = (SELECT max(other.run_id) FROM embsql.runs AS other WHERE other.model_name = run.model_name)
@@ -41,8 +43,8 @@ SELECT
     'note' AS severity,
     lease.model_name AS subject,
     'the trainer of run ' || CAST(lease.run_id AS VARCHAR) || ' (process ' || CAST(lease.pid AS VARCHAR)
-        || ') has given no sign of life for a minute' AS finding,
-    'train again: the next training takes over' AS remedy
+        || ') has given no sign of life for a minute; the next training takes over' AS finding,
+    'embsql runs ' || lease.model_name AS remedy
 FROM embsql.leases AS lease
 WHERE lease.expires_at < embsql.utc_now()
 

@@ -68,8 +68,31 @@ def test_a_notebook_shows_text_as_text(db) -> None:
     assert "<p>1,000 rows, the first 20 shown</p>" in answer(db, 1000)._repr_html_()
 
 
+def test_rows_are_gone_through_one_by_one(db) -> None:
+    assert [row["item_id"] for row in answer(db)] == ["item 0", "item 1"]
+    with pytest.raises(KeyError, match="no column 'nope', only n, item_id"):
+        answer(db)["nope"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["'infinity'::TIMESTAMP", "TIMESTAMP '20000-01-01'", "DATE '0044-03-15 (BC)'"],
+)
+def test_times_that_python_has_none_for_are_shown_too(db, value) -> None:
+    found = db.ask(f"SELECT {value} AS t, 5 AS n")
+    assert "5" in repr(found).splitlines()[-1]
+    assert ">5<" in found._repr_html_()
+
+
+def test_a_terminal_is_not_told_what_to_do_by_an_id(db) -> None:
+    shown = repr(db.ask("SELECT 'a' || chr(10) || 'b' || chr(27) || '[31m' AS item_id"))
+    assert shown.splitlines()[2:] == [r"a\nb\x1b[31m"]
+
+
 def test_two_columns_of_one_name_are_both_shown(db) -> None:
-    assert db.ask("SELECT 1 AS a, 2 AS a")._repr_html_().count("<td") == 2
+    found = db.ask("SELECT 1 AS a, 2 AS a")
+    assert found._repr_html_().count("<td") == 2
+    assert repr(found).splitlines()[-1] == "1  2"
 
 
 def test_models_and_runs_are_methods_too(each) -> None:

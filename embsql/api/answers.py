@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from embsql.api.text_table import cell_text, format_table, is_numeric
-from embsql.errors import MissingExtra
+from embsql.api.text_table import cell_text, format_columns, is_numeric
+from embsql.errors import MissingExtra, NotConverted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,12 +42,17 @@ class Answer:
     def __len__(self) -> int:
         return self.num_rows
 
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.to_pylist())
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Answer) and bool(self._table.equals(other._table))
 
     __hash__ = None  # type: ignore[assignment]  # what is equal by its rows has no cheap hash
 
     def __getitem__(self, column: str) -> pa.ChunkedArray:
+        if column not in self.column_names:
+            raise KeyError(f"no column {column!r}, only {', '.join(self.column_names)}")
         return self._table[column]
 
     def to_arrow(self) -> pa.Table:
@@ -65,27 +70,29 @@ class Answer:
         return columns
 
     def to_pandas(self) -> pd.DataFrame:
-        """The rows as a DataFrame of pandas. Raises MissingExtra."""
+        """The rows as a DataFrame of pandas. Raises MissingExtra and NotConverted."""
         _check_installed("pandas")
-        return self._table.to_pandas()
+        return _converted("pandas", self._table.to_pandas)
 
     def to_polars(self) -> pl.DataFrame:
-        """The rows as a DataFrame of polars. Raises MissingExtra."""
+        """The rows as a DataFrame of polars. Raises MissingExtra and NotConverted."""
         _check_installed("polars")
         import polars as pl
 
-        return pl.DataFrame(self._table)
+        return _converted("polars", lambda: pl.DataFrame(self._table))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self._table.__arrow_c_stream__(requested_schema)
 
     def __repr__(self) -> str:
-        table = format_table(self._first().to_pylist())
+        if not self.num_rows:
+            return "(no rows)"
+        table = format_columns(self.column_names, self._first())
         return f"{table}\n{self._size()}" if self.num_rows > SHOWN else table
 
     def _repr_html_(self) -> str:
         """The first rows as a notebook shows them."""
-        columns = [column.to_pylist() for column in self._first().columns]
+        columns = self._first()
         sides = ["right" if is_numeric(column) else "left" for column in columns]
         head = _row("th", self.column_names, sides)
         rows = zip(*columns, strict=True)
@@ -95,8 +102,9 @@ class Answer:
             f"<p>{self._size()}</p>"
         )
 
-    def _first(self) -> pa.Table:
-        return self._table.slice(0, SHOWN)
+    def _first(self) -> list[list[Any]]:
+        """The columns of the rows that are shown."""
+        return [_values(column) for column in self._table.slice(0, SHOWN).columns]
 
     def _size(self) -> str:
         rows = "1 row" if self.num_rows == 1 else f"{self.num_rows:,} rows"
@@ -110,6 +118,24 @@ def _row(tag: str, cells: Iterable[str], sides: list[str]) -> str:
         for text, side in zip(cells, sides, strict=True)
     )
     return f"<tr>{''.join(shown)}</tr>"
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Values of Python; texts of times that Python has none for, before its year 1 and the like."""
+    try:
+        values: list[Any] = column.to_pylist()
+    except (OverflowError, ValueError):
+        values = [str(number) for number in column.cast("string").to_pylist()]
+    return values
+
+
+def _converted(package: str, convert: Callable[[], Any]) -> Any:
+    """Raises NotConverted for what a library has no type for, whatever it raises."""
+    try:
+        return convert()
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0]
+        raise NotConverted(package=package, reason=reason) from None
 
 
 def _check_installed(package: str) -> None:

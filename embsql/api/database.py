@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import wraps
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +23,7 @@ from embsql.command_options import (
     Project,
     RegisterEmbeddings,
     RegisterText,
+    ReportOptions,
     Train,
 )
 from embsql.errors import (
@@ -62,6 +64,7 @@ ANYWHERE = (
     "runs",
     "sql",
     "rows",
+    "doctor",
     "features",
     "report",
     "close",
@@ -479,7 +482,7 @@ class Database:
         return Answer(wide_features(self.engine, model, **wanted))
 
     def report(
-        self, model: str, path: str, *, item_labels: Any = None, seed: int = 42
+        self, model: str, path: str | Path, *, item_labels: Any = None, seed: int = 42
     ) -> Report:
         """Write one page about a run, 'shop' or 'shop@7', into a file of HTML that needs no other.
 
@@ -490,8 +493,11 @@ class Database:
         """
         from embsql.report.page import write
 
+        wanted = _read(ReportOptions, locals())
+        named = isinstance(path, Path)
+        file = str(path) if named else text("path", path, "the name of a file")
         labels = sources.optional(item_labels, "item_labels")
-        return write(self.engine, model, str(path), labels=labels, seed=seed)
+        return write(self.engine, model, file, labels=labels, seed=wanted.seed)
 
     def materialize(
         self,

@@ -105,7 +105,8 @@ def _cell(plan: Any, phases: Phases, show: Show) -> Iterator[Listener]:
         with _watched(plan, phases, show, POLL_INTERVAL) as listener:
             yield listener
     finally:
-        show(f"{plan.model_name} {phases.elapsed:.1f} s: {phases.summary()}", None)
+        words = (f"{plan.model_name} {phases.elapsed:.1f} s", phases.summary())
+        show(": ".join(filter(None, words)), None)
 
 
 def _cell_output() -> Show:

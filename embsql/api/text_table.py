@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Iterable
 from numbers import Number
 from typing import Any
+
+# what moves a terminal's cursor, or colors what follows
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def format_table(rows: list[dict[str, Any]]) -> str:
     """Columns under their names, numbers to the right."""
     if not rows:
         return "(no rows)"
-    cells = [[cell_text(value) for value in row.values()] for row in rows]
-    numeric = [is_numeric(row[name] for row in rows) for name in rows[0]]
-    columns = zip(list(rows[0]), *cells, strict=True)
-    widths = [max(map(_width, column)) for column in columns]
-    lines = [list(rows[0]), ["-" * width for width in widths], *cells]
-    return "\n".join(_line(line, widths, numeric) for line in lines)
+    names = list(rows[0])
+    return format_columns(names, [[row[name] for row in rows] for name in names])
+
+
+def format_columns(names: list[str], columns: list[list[Any]]) -> str:
+    """The same of columns, of which several may have one name."""
+    numeric = [is_numeric(column) for column in columns]
+    cells = [[cell_text(value) for value in column] for column in columns]
+    stacked = [[name, *column] for name, column in zip(names, cells, strict=True)]
+    widths = [max(map(_width, column)) for column in stacked]
+    lines = [names, ["-" * width for width in widths], *zip(*cells, strict=True)]
+    return "\n".join(_line(list(line), widths, numeric) for line in lines)
 
 
 def is_numeric(values: Iterable[Any]) -> bool:
@@ -58,4 +68,4 @@ def cell_text(value: Any) -> str:
             + ", ".join(cell_text(part) for part in value[:4])
             + (", ...]" if len(value) > 4 else "]")
         )
-    return str(value)
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], str(value))

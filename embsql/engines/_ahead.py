@@ -12,7 +12,7 @@ T = TypeVar("T")
 def one_ahead(
     pieces: Iterator[T], stop: Callable[[], object] | None = None
 ) -> Iterator[T]:
-    """The same, each made by another thread while the one before it is used.
+    """The same, none of which is None, each made by another thread while the one before it is used.
 
     Where the use fails, or this thread is interrupted, the piece that is being made is waited for;
     `stop` ends it sooner.

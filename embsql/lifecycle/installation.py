@@ -126,6 +126,8 @@ def ensure_installed(engine: Engine) -> None:
     An embedded one is brought up to date, a server that has nothing yet is given everything, and
     one that has something is left to `embsql install`.
     """
+    if engine.read_only and not query_named(engine, "is_installed"):
+        raise NotInstalled(database=engine.label, reason="it is open for reading alone")
     if engine.embedded or not query_named(engine, "is_installed"):
         install(engine, commands=True)
         return

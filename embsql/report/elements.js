@@ -3,6 +3,8 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const model = data.model;
+// a Map: of an object, an item called "constructor" would have a label
+const labels = new Map(Object.entries(data.labels));
 
 const body = (name) => d3.select(`#${name} .body`);
 const written = (value) =>
@@ -22,7 +24,7 @@ function number(parent, value) {
 const word = (parent, text) => parent.append("bdi").text(text);
 
 /** An item by what it is called, where that is known. */
-const item = (parent, id) => word(parent, data.labels[id] ?? id).attr("title", id);
+const item = (parent, id) => word(parent, labels.get(id) ?? id).attr("title", id);
 
 const missing = (parent, sentence, command) => {
   const line = parent.append("p").attr("class", "missing").text(`${sentence} `);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ def health(subject: Subject, sides: list[Points]) -> dict[str, Any]:
 
 
 def _side(side: Points) -> dict[str, Any]:
-    """Of n vectors the least, middle and greatest length, and the share that another equals."""
+    """Of n vectors the least, middle and greatest length, and the share that equals another."""
     norms = np.linalg.norm(side.vectors.astype(np.float64), axis=1)  # (n,)
     least, middle, greatest = np.quantile(norms, [0, 0.5, 1])
     return {
@@ -33,11 +34,12 @@ def _side(side: Points) -> dict[str, Any]:
         "least_norm": float(least),
         "median_norm": float(middle),
         "greatest_norm": float(greatest),
-        "duplicates": 1 - _distinct(side.vectors) / len(norms),
+        "duplicates": _repeated(side.vectors) / len(norms),
     }
 
 
-def _distinct(vectors: Float32) -> int:
-    """How many of n vectors (n, d) differ."""
+def _repeated(vectors: Float32) -> int:
+    """How many of n vectors (n, d) equal another one."""
     rows = np.ascontiguousarray(vectors).view(f"V{vectors.shape[1] * 4}")  # (n, 1)
-    return len({row.tobytes() for row in rows.ravel()})
+    counts = Counter(row.tobytes() for row in rows.ravel())
+    return sum(count for count in counts.values() if count > 1)

@@ -113,15 +113,15 @@ async function showMap() {
     .attr("class", "tools")
     .attr("role", "group")
     .attr("aria-label", "What the map shows");
-  const place = parent.append("div");
+  const plot = parent.append("div");
   let shown;
   const show = async (drawn) => {
     buttons.attr("aria-pressed", (other) => other === drawn);
     shown = drawn;
     const side = await opened(drawn);
     if (shown !== drawn) return; // another was asked for meanwhile
-    place.selectChildren().remove();
-    new Plot(place, side);
+    plot.selectChildren().remove();
+    new Plot(plot, side);
   };
   const buttons = choice
     .selectAll("button")

@@ -184,12 +184,12 @@ function showExamples() {
         "Would you have put these side by side?",
     );
   cards("Items and what is most like them", items, item, (card, row) =>
-    answers(card, row.similar, "Nothing is near it: it has no direction."),
+    answers(card, row.similar, "No other item has a direction that could be compared."),
   );
   cards("Users, their last items, and what is recommended", users, word, (card, row) => {
     card.append("h5").text("Last items");
-    const met = row.history.map((past) => past.item_id);
-    list(card.append("p"), met, item);
+    const last = row.history.map((past) => past.item_id);
+    list(card.append("p"), last, item);
     card.append("h5").text("Recommended");
     answers(card, row.best, "Nothing: all there is was met.");
   });
@@ -209,7 +209,7 @@ function cards(title, rows, show, fill) {
     const card = d3.select(this);
     show(card.append("h4"), row.subject);
     const facts = card.append("p").attr("class", "quiet");
-    if (show === item && data.labels[row.subject]) word(facts, `${row.subject}: `);
+    if (show === item && labels.has(row.subject)) word(facts, `${row.subject}: `);
     number(facts, row.interactions);
     facts.append("span").text(interactions(row.interactions));
     fill(card, row);
@@ -295,7 +295,7 @@ function showHealth() {
       ["least norm", (row) => row.least_norm],
       ["median", (row) => row.median_norm],
       ["greatest", (row) => row.greatest_norm],
-      ["share that another equals", (row) => row.duplicates],
+      ["share that equals another", (row) => row.duplicates],
       ["share with at most one interaction", (row) => row.cold],
     ],
     data.health.sides,

@@ -16,6 +16,7 @@ from typing import Any
 from embsql.derived.labels import read_labels
 from embsql.engines import Engine
 from embsql.errors import ReportNotWritten
+from embsql.options import shown
 from embsql.report.advice import advice
 from embsql.report.clusters import clusters
 from embsql.report.drift import drift
@@ -27,6 +28,7 @@ from embsql.report.quality import curve, quality
 from embsql.report.subject import ENTITIES, Subject, clipped, subject
 from embsql.sources.source import Source
 
+SUFFIXES = (".html", ".htm")
 FOLDER = Path(__file__).parent
 SCRIPTS = ("vendor/d3.min.js", "elements.js", "charts.js", "map.js", "page.js")
 
@@ -46,24 +48,42 @@ def write(
 ) -> Report:
     """Write the page about a run; nothing is written into the database.
 
-    Raises ReportNotWritten, UnknownModel, UnknownRun, NoLiveRun and RunNotReady, and what reading
-    the labels of items raises.
+    Raises ReportNotWritten, UnknownModel, UnknownRun, NoLiveRun, RunNotReady and StillHolds, and
+    what reading the labels of items raises.
     """
+    _check_path(path)
     about = subject(engine, reference)
     called = read_labels(engine, labels, "item_labels") if labels else ((), ())
     data = sections(about, dict(zip(*called, strict=True)), seed=seed)
     text = rendered(data)
-    try:
-        Path(path).write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ReportNotWritten(path=path, reason=reason) from None
+    _replace(Path(path), text)
     return Report(
         int(about.record["run_id"]),
         path,
         len(text.encode()),
         sum(drawn["points"] for drawn in data["maps"]),
     )
+
+
+def _check_path(path: str) -> None:
+    """Refuse what is no page: a database, a table of data. Raises ReportNotWritten."""
+    if Path(path).suffix.lower() not in SUFFIXES:
+        reason = f"its name must end with {' or '.join(SUFFIXES)}"
+        raise ReportNotWritten(path=shown(path), reason=reason)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file that is there entirely, or as it was. Raises ReportNotWritten."""
+    draft = path.with_name(f"{path.name}.draft")
+    try:
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ReportNotWritten(path=shown(str(path)), reason=reason) from None
 
 
 def sections(about: Subject, labels: Mapping[str, str], *, seed: int) -> dict[str, Any]:
@@ -80,8 +100,8 @@ def sections(about: Subject, labels: Mapping[str, str], *, seed: int) -> dict[st
         "examples": examples(about, seed),
         "validation": about.rows("validation"),
     }
-    shown = {clipped(name): clipped(label) for name, label in labels.items()}
-    return data | {"next": advice(data), "labels": _mentioned(data, shown)}
+    cut = {clipped(name): clipped(label) for name, label in labels.items()}
+    return data | {"next": advice(data), "labels": _mentioned(data, cut)}
 
 
 def _mentioned(data: Mapping[str, Any], labels: dict[str, str]) -> dict[str, str]:

@@ -35,9 +35,8 @@ class Points:
 
     entity: str
     method: str | None  # by which the map was drawn; none: it is drawn here
-    table: (
-        pa.Table
-    )  # (n,) entity_id, interactions, x, y, cluster_id, cohort_set, cohort
+    # (n,) entity_id, interactions, x, y, cluster_id, cohort_set, cohort
+    table: pa.Table
     vectors: Float32  # (n, d)
     total: int  # vectors that the run has
 
@@ -103,13 +102,15 @@ def _positions(found: Points) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
         return shown, _scaled(drawn[shown])
     shown = np.flatnonzero(norms)
     if not len(shown):
-        return shown, np.zeros((0, 2), np.uint16)
+        return shown, _scaled(np.zeros((0, 2)))
     return shown, _scaled(pca(found.vectors[shown] / norms[shown, None]))
 
 
 def _scaled(positions: NDArray[Any]) -> NDArray[np.uint16]:
     """Positions (m, 2) in a square of 65536 steps, their shape kept."""
-    low, high = positions.min(0, initial=0), positions.max(0, initial=0)  # (2,), (2,)
+    if not len(positions):
+        return np.zeros((0, 2), np.uint16)
+    low, high = positions.min(0), positions.max(0)  # (2,), (2,)
     side = max((high - low).max(), 1e-12)
     centered = (positions - (low + high) / 2) / side + 0.5  # (m, 2)
     steps: NDArray[np.uint16] = np.rint(centered * 65535).astype(np.uint16)

@@ -138,7 +138,7 @@ def subsample(
         n = 0
         for k in range(indptr[s], indptr[s + 1]):
             state += golden
-            z = state  # SplitMix64's output, see sampling
+            z = state  # SplitMix64's output
             z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             z ^= z >> np.uint64(31)

@@ -438,10 +438,11 @@ RETURNS TABLE (id text, score double precision)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
+    -- i.interactions has an index; interactions alone would be the column of the answer, which has none
     RETURN QUERY EXECUTE format(
         'SELECT i.item_id, CAST(i.interactions AS double precision) FROM embsql.item_embeddings AS i
         WHERE i.run_id = %s AND i.item_id <> ALL ($1) AND ($2 IS NULL OR i.item_id = ANY ($2))
-        ORDER BY i.interactions DESC, i.item_id LIMIT greatest($3, 0)', run -- not the answer''s column: it has no index
+        ORDER BY i.interactions DESC, i.item_id LIMIT greatest($3, 0)', run
     ) USING without, among, k;
 END
 $embsql$;

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import pytest
 from click.testing import CliRunner
 
 import embsql
+from embsql.algorithms.als import ALS
 from embsql.lifecycle.named_statements import execute_named
+from embsql.lifecycle.plan import Plan
+from embsql.lifecycle.train import train_model
 from embsql.shells.cli import main
+from embsql.sources.source import source
 
 EVENTS = """
 SELECT CAST(i % 40 AS INTEGER) AS user_id, CAST((i * 7) % 11 AS INTEGER) AS item_id
@@ -31,6 +36,34 @@ def found(database: embsql.Database) -> list[tuple[str, str, str]]:
         for row in rows
         if row["subject"] == "m"
     ]
+
+
+def typed(remedy: str) -> str:
+    """The statement of a remedy."""
+    _, _, statement = shlex.split(remedy)
+    return statement
+
+
+def test_the_first_training_is_on_its_way(each) -> None:
+    seen: list[object] = []
+    train_model(
+        each.engine,
+        Plan(
+            "m",
+            source(EVENTS if each.engine.embedded else ON_POSTGRES, "source"),
+            ALS(dim=2),
+        ),
+        lambda *_: seen.append(found(each)),
+    )
+    assert seen
+    assert not any(seen)
+
+
+def test_a_doctor_may_come_in_a_transaction(db) -> None:
+    train(db, evaluate=True, gate=False)
+    db.sql("BEGIN")
+    assert found(db) == []
+    db.sql("ROLLBACK")
 
 
 def test_nothing_is_wrong(each) -> None:
@@ -70,8 +103,8 @@ def test_the_newest_was_refused(each) -> None:
         train(each, evaluate=True, gate=False)
     each.rollback("m")
     execute_named(each.engine, "set_gate_reason", run_id=2, error="too bad")
-    remedy = "embsql gate m; embsql promote m@2 makes it live all the same"
-    assert found(each) == [("note", "run 2, the newest, is not live: too bad", remedy)]
+    finding = "run 2, the newest, is not live: too bad"
+    assert found(each) == [("note", finding, "embsql gate m")]
 
 
 def test_a_trainer_that_is_gone(each) -> None:
@@ -81,10 +114,9 @@ def test_a_trainer_that_is_gone(each) -> None:
         " heartbeat_at, expires_at) VALUES ('m', 'o', 7, 'h', 12, FALSE,"
         " TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-01')"
     )
-    finding = "the trainer of run 7 (process 12) has given no sign of life for a minute"
-    assert found(each) == [
-        ("note", finding, "train again: the next training takes over")
-    ]
+    gone = "the trainer of run 7 (process 12) has given no sign of life for a minute"
+    finding = f"{gone}; the next training takes over"
+    assert found(each) == [("note", finding, "embsql runs m")]
     train(each, evaluate=True, gate=False)
     assert found(each) == []
 
@@ -105,7 +137,7 @@ def test_jobs_that_nobody_takes_and_one_that_failed(pg) -> None:
         )
         ((severity, finding, remedy),) = found(database)
         assert (severity, finding) == ("warning", "job 1 (promote) failed: no luck")
-        assert database.ask(remedy)["error"].to_pylist() == ["no luck"]
+        assert database.ask(typed(remedy))["error"].to_pylist() == ["no luck"]
 
 
 def test_an_index_whose_building_was_broken_off(pg) -> None:
@@ -119,7 +151,7 @@ def test_an_index_whose_building_was_broken_off(pg) -> None:
             r for r in database.doctor().to_pylist() if "index" in r["finding"]
         ]
         assert warning["severity"] == "warning"
-        database.engine.run(warning["remedy"])
+        database.engine.run(typed(warning["remedy"]))
         assert not [r for r in database.doctor().to_pylist() if "index" in r["finding"]]
 
 

@@ -20,8 +20,8 @@ from click.testing import CliRunner
 import embsql
 from benchmarks._browser import Browser, browser, chromium
 from embsql.errors import InvalidArgument, NoLiveRun, ReportNotWritten, UnknownModel
+from embsql.report import health, points
 from embsql.report import page as page_module
-from embsql.report import points
 from embsql.shells.cli import main
 
 HOSTILE = [
@@ -303,6 +303,39 @@ def test_above_so_many_points_a_fixed_choice(toy, tmp_path, monkeypatch) -> None
 def test_where_it_cannot_be_written(toy, tmp_path, name: str) -> None:
     with pytest.raises(ReportNotWritten, match="cannot be written to"):
         toy.report("toy", tmp_path / name)
+
+
+def test_a_database_is_not_written_over(tmp_path) -> None:
+    path = tmp_path / "own.duckdb"
+    vectors = pa.table({"item_id": ["a", "b"], "embedding": [[1.0, 0.0], [0.0, 1.0]]})
+    with embsql.connect(path) as database:
+        database.register_embeddings("own", vectors)
+        with pytest.raises(ReportNotWritten, match=r"its name must end with \.html"):
+            database.report("own", path)
+        for wrong in (None, 5):
+            with pytest.raises(
+                InvalidArgument, match="path must be the name of a file"
+            ):
+                database.report("own", wrong)
+        with pytest.raises(InvalidArgument, match="seed"):
+            database.report("own", tmp_path / "own.html", seed=None)
+    with embsql.connect(path) as database:
+        assert database.models().num_rows == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["own.duckdb"]
+
+
+def test_what_equals_another_vector_is_counted() -> None:
+    rows = np.array([[1, 2], [1, 2], [1, 2], [3, 4]], np.float32)
+    assert health._repeated(rows) == 3
+    assert health._repeated(rows[2:]) == 0
+
+
+def test_a_map_fills_its_square_wherever_it_lies() -> None:
+    assert points._scaled(np.array([[10.0, 10], [11, 11]])).tolist() == [
+        [0, 0],
+        [65535] * 2,
+    ]
+    assert points._scaled(np.zeros((0, 2))).shape == (0, 2)
 
 
 def test_what_is_not_a_model(db, tmp_path) -> None:
