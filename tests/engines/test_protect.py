@@ -41,6 +41,7 @@ OTHERS = r"b:\d|of b"  # ids of the other tenant, and the label of a group of it
 AGGREGATES = {
     "clusters",
     "nearest_cluster",
+    "centroids",
     "validation",
 }  # of what stays when a person is forgotten
 SEES = """
