@@ -379,6 +379,9 @@ UPDATE embsql.runs SET held = held + 1 WHERE run_id = ANY (CAST($runs AS BIGINT[
 DELETE FROM embsql.forgotten
 WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND person = ANY (CAST($people AS VARCHAR[]))
 
+-- still_holds: whether somebody is still to be forgotten in a run; a reader may not see who
+SELECT gone.run_id FROM embsql.forgotten AS gone WHERE gone.run_id = $run_id LIMIT 1
+
 -- forgotten_meanwhile: who was forgotten while a run was made
 SELECT gone.salt, gone.person FROM embsql.forgotten AS gone WHERE gone.run_id = $run_id
 
