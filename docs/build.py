@@ -165,10 +165,8 @@ def cli_page() -> str:
         f"# Command line\n\n{GENERATED}\n",
         f"```text\n{_help(cli.main, 'embsql')}\n```\n",
     ]
-    for name in sorted(cli.main.commands):
-        parts.append(
-            f"## {name}\n\n```text\n{_help(cli.main.commands[name], f'embsql {name}')}\n```\n"
-        )
+    for name, command in _commands(cli.main):
+        parts.append(f"## {name}\n\n```text\n{_help(command, f'embsql {name}')}\n```\n")
     return "\n".join(parts)
 
 
@@ -327,6 +325,14 @@ def _message(cls: type[Exception]) -> str:
         .replace("{{", "{")
         .replace("}}", "}")
     )
+
+
+def _commands(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """(words, command) of every command of a group, those of a group in it behind it."""
+    for name, command in sorted(group.commands.items()):
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {word}", own) for word, own in _commands(command))
 
 
 def _help(command: click.Command, name: str) -> str:

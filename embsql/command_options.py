@@ -12,6 +12,7 @@ from embsql.options import (
     Seed,
     Share,
     Similarity,
+    Size,
     Threads,
     require,
 )
@@ -148,6 +149,23 @@ class ReportOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportMap:
+    """Options of a map as a file."""
+
+    name: ClassVar[str] = "export_map"
+    help: ClassVar[str] = "embsql export map --help"
+
+    entity: Entity = "item"  # whose
+    # by which method it was drawn; none: the first there is of these
+    method: Literal["umap", "tsne", "pca"] | None = None
+    clustering: str = "default"  # the clustering whose groups are written
+    # a SELECT of entity_id and label: what each is called; none: its id
+    labels: Any | None = None
+    neighbors: Size = 10  # how many of the nearest are written of each; 0: none
+    embeddings: bool = False  # write the vectors, too
+
+
+@dataclass(frozen=True, kw_only=True)
 class RegisterEmbeddings:
     """Options of registering vectors."""
 
@@ -198,6 +216,7 @@ COMMANDS: tuple[type[Any], ...] = (
     Project,
     Materialize,
     Features,
+    ExportMap,
     RegisterEmbeddings,
     RegisterText,
     DropModel,

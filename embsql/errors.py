@@ -315,6 +315,16 @@ class ReportNotWritten(EmbsqlError):
     report.html, in a folder that is there and has room."""
 
 
+class FileNotWritten(EmbsqlError):
+    """{path} cannot be written: {reason}. Name a file in a folder that is there and that you may
+    write to."""
+
+
+class NoMap(EmbsqlError):
+    """no map of the {entity}s of {reference}{by} was drawn{found}. Draw it: embsql project
+    {reference} --entity {entity}{option}"""
+
+
 class NoGpu(EmbsqlError):
     """device "cuda" was asked for, but torch finds no GPU here. Train with device "cpu"."""
 

@@ -48,3 +48,13 @@ FROM (
     ) AS given
 ) AS pair
 WHERE pair.predicted IS NOT NULL AND pair.rating IS NOT NULL)
+
+-- predict_given: the groups of what a query gives, with all its columns; NULL for who is in none
+(WITH asked AS (
+{query}
+)
+SELECT near.centroid_id, near.nearest_centroid_ids, near.nearest_centroid_distances, asked.*
+FROM asked
+LEFT JOIN ml.predict('{model}', ids => coalesce((
+SELECT array_agg(DISTINCT embsql.id_text(asked.{given_col})) FROM asked
+), CAST(ARRAY[] AS VARCHAR[])), entity => '{entity}') AS near ON near.entity_id = embsql.id_text(asked.{given_col}))

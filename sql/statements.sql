@@ -292,6 +292,33 @@ ORDER BY person.user_id ASC
 -- features: what other models can use
 SELECT * FROM embsql.features($model, entity => $entity)
 
+-- map_methods: by which methods a map of a run's items or users was drawn
+SELECT DISTINCT point.method_name
+FROM embsql.maps AS point
+WHERE point.run_id = $run_id AND point.entity_kind = $entity
+
+-- map_points: the points of a map with all that is known of each
+WITH everyone AS (
+    SELECT person.user_id AS entity_id, person.embedding, person.interactions
+    FROM embsql.user_embeddings AS person
+    WHERE person.run_id = $run_id AND $entity = 'user'
+    UNION ALL
+    SELECT item.item_id, item.embedding, item.interactions
+    FROM embsql.item_embeddings AS item
+    WHERE item.run_id = $run_id AND $entity = 'item'
+)
+SELECT
+    point.entity_id, point.x, point.y, member.cluster_id AS cluster, named.label AS cluster_label,
+    everyone.interactions, everyone.embedding
+FROM embsql.maps AS point
+JOIN everyone ON everyone.entity_id = point.entity_id
+LEFT JOIN embsql.cluster_members($model, entity => $entity, clustering => $clustering) AS member
+    ON member.entity_id = point.entity_id
+LEFT JOIN embsql.clusters($model, entity => $entity, clustering => $clustering) AS named
+    ON named.cluster_id = member.cluster_id
+WHERE point.run_id = $run_id AND point.entity_kind = $entity AND point.method_name = $method
+ORDER BY point.entity_id ASC
+
 -- lock_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
 UPDATE embsql.runs SET held = held + 1 WHERE run_id = $run_id AND status = 'ready'
 
@@ -351,6 +378,9 @@ UPDATE embsql.runs SET held = held + 1 WHERE run_id = ANY (CAST($runs AS BIGINT[
 -- cleared: runs that no longer hold a person
 DELETE FROM embsql.forgotten
 WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND person = ANY (CAST($people AS VARCHAR[]))
+
+-- still_holds: whether somebody is still to be forgotten in a run; a reader may not see who
+SELECT gone.run_id FROM embsql.forgotten AS gone WHERE gone.run_id = $run_id LIMIT 1
 
 -- forgotten_meanwhile: who was forgotten while a run was made
 SELECT gone.salt, gone.person FROM embsql.forgotten AS gone WHERE gone.run_id = $run_id

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import embsql
@@ -286,6 +287,122 @@ def test_feature_info(shop) -> None:
     )
 
 
+@pytest.fixture(scope="module")
+def grouped(shop) -> embsql.Database:
+    """Both sides of a model in groups: items by direction, users as their vectors are."""
+    shop.cluster("mf_explicit", k=3)
+    shop.cluster("mf_explicit", entity="user", k=2, normalize=False)
+    return shop
+
+
+@pytest.mark.parametrize("entity", ["item", "user"])
+def test_centroids_are_the_middles_of_their_members(grouped, entity: str) -> None:
+    found = rows(
+        grouped, f"SELECT * FROM ml.centroids('mf_explicit', entity => '{entity}')"
+    )
+    assert {(row["trial_id"], row["categorical_value"]) for row in found} == {
+        (None, None)
+    }
+    members = rows(
+        grouped,
+        f"SELECT member.cluster_id, this.embedding "
+        f"FROM embsql.cluster_members('mf_explicit', entity => '{entity}') AS member "
+        f"JOIN embsql.{entity}_embedding('mf_explicit') AS this "
+        f"ON this.{entity}_id = member.entity_id",
+    )
+    for cluster in {row["cluster_id"] for row in members}:
+        here = [row for row in found if row["centroid_id"] == cluster]
+        assert [row["feature"] for row in here] == ["e1", "e2", "e3", "e4"]
+        vectors = np.array(
+            [
+                vector(row["embedding"])
+                for row in members
+                if row["cluster_id"] == cluster
+            ]
+        )
+        if entity == "item":
+            vectors /= np.linalg.norm(vectors, axis=1)[:, None]
+        np.testing.assert_allclose(
+            [row["numerical_value"] for row in here], vectors.mean(0), atol=1e-5
+        )
+
+
+def test_centroids_as_it_stands_there(grouped) -> None:
+    asked = "SELECT * FROM ML.CENTROIDS(MODEL `bqml_tutorial.mf_explicit`)"
+    plain = "SELECT * FROM ml.centroids('mf_explicit')"
+    assert rows(grouped, asked) == rows(grouped, plain)
+    assert len(rows(grouped, asked)) == 3 * 4
+    never = "SELECT * FROM ml.centroids('mf_explicit', clustering => 'never')"
+    assert rows(grouped, never) == []
+
+
+@pytest.mark.parametrize("entity", ["item", "user"])
+def test_predict_is_the_nearest_of_all_groups(grouped, entity: str) -> None:
+    """For everyone trained on it is the group that they are in, at the distance known of them."""
+    found = rows(
+        grouped, f"SELECT * FROM ml.predict('mf_explicit', entity => '{entity}')"
+    )
+    members = rows(
+        grouped,
+        f"SELECT * FROM embsql.cluster_members('mf_explicit', entity => '{entity}')",
+    )
+    assert [row["entity_id"] for row in found] == [row["entity_id"] for row in members]
+    groups = {"item": [0, 1, 2], "user": [0, 1]}[entity]
+    for row, member in zip(found, members, strict=True):
+        distances = row["nearest_centroid_distances"]
+        assert row["centroid_id"] == member["cluster_id"]
+        assert distances[0] == pytest.approx(member["distance"], abs=1e-5)
+        assert row["nearest_centroid_ids"][0] == row["centroid_id"]
+        assert sorted(row["nearest_centroid_ids"]) == groups
+        assert distances == sorted(distances)
+
+
+def test_predict_without_a_direction(shop) -> None:
+    """Where directions were grouped it is in no group; elsewhere it is as far as any vector."""
+    arrows = {"east": [2.0, 0.0], "north": [0.0, 3.0], "nowhere": [0.0, 0.0]}
+    table = pa.table({"item_id": list(arrows), "embedding": list(arrows.values())})
+    shop.register_embeddings("arrows", table)
+    shop.cluster("arrows", k=2)
+    asked = "SELECT entity_id, nearest_centroid_distances FROM ml.predict('arrows')"
+    found = {row["entity_id"]: row for row in rows(shop, asked)}
+    assert list(found) == ["east", "north"]
+    for row in found.values():
+        assert row["nearest_centroid_distances"] == pytest.approx([0, 2**0.5])
+    shop.cluster("arrows", k=2, normalize=False)
+    assert [row["entity_id"] for row in rows(shop, asked)] == sorted(arrows)
+
+
+def test_predict_for_a_query(grouped) -> None:
+    """With its columns, of their types; who is not known is in no group."""
+    found = rows(
+        grouped,
+        "SELECT * FROM ML.PREDICT(MODEL `bqml_tutorial.mf_explicit`, "
+        "(SELECT n AS item_id, 'as is' AS note FROM generate_series(21, 24) AS t (n))) "
+        "ORDER BY item_id",
+    )
+    assert [(row["item_id"], row["note"]) for row in found] == [
+        (n, "as is") for n in (21, 22, 23, 24)
+    ]
+    plain = {
+        row["entity_id"]: row
+        for row in rows(grouped, "SELECT * FROM ML.PREDICT(MODEL mf_explicit)")
+    }
+    for row in found[:2]:
+        known = plain[str(row["item_id"])]
+        assert row["centroid_id"] == known["centroid_id"]
+        assert row["nearest_centroid_distances"] == known["nearest_centroid_distances"]
+    assert [row["nearest_centroid_ids"] for row in found[2:]] == [None, None]
+    one = (
+        "SELECT count(*) AS n FROM ML.PREDICT(MODEL mf_explicit, (SELECT 4 AS user_id))"
+    )
+    assert rows(grouped, one) == [{"n": 1}]
+    both = "SELECT * FROM ML.PREDICT(MODEL mf_explicit, (SELECT * FROM ratings))"
+    with pytest.raises(errors.BadFunction, match="gives both"):
+        grouped.sql(both)
+    nobody = "SELECT * FROM ml.predict('mf_explicit', ids => ARRAY['none'])"
+    assert rows(grouped, nobody) == []
+
+
 def test_a_plain_client_calls_the_functions(shop) -> None:
     one = (
         "SELECT * FROM ml.recommend('mf_explicit', users => ARRAY['4'], "
@@ -332,9 +449,9 @@ JOIN ratings
     ("call", "error", "says"),
     [
         (
-            "ML.PREDICT(MODEL mf_explicit)",
+            "ML.FORECAST(MODEL mf_explicit)",
             errors.BadFunction,
-            "no ML.PREDICT, only ML.RECOMMEND",
+            "no ML.FORECAST, only ML.RECOMMEND",
         ),
         ("ML.RECOMMEND(MODEL nobody)", errors.UnknownModel, 'no model named "nobody"'),
         ("ML.RECOMMEND(MODEL)", errors.BadFunction, "expected a model name"),
@@ -392,7 +509,7 @@ def test_calls_that_cannot_be_read(
 @pytest.mark.parametrize("name", questions.ml_questions())
 def test_functions_keep_the_rules_of_questions(shop, name: str) -> None:
     question = questions.ml_questions()[name]
-    allowed = {"lag", "extract", "stddev_pop", "unnest"}
+    allowed = {"lag", "extract", "stddev_pop", "unnest", "generate_subscripts"}
     found = [
         words
         for words in rules.violations(question)

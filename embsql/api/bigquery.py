@@ -219,6 +219,23 @@ def _evaluate(engine: Engine, call: Call, run: Any, query: str | None) -> str:
     return _template("evaluate_pairs", {"model": call.model} | given, query)
 
 
+def _predict(engine: Engine, call: Call, run: Any, query: str | None) -> str:
+    """The groups of everything, or of what a query gives, beside its other columns."""
+    if query is None:
+        return _plain(engine, call, run, None)
+    _need_ml(engine)
+    given = _given(engine, run, query, ("user", "item"))
+    if len(given) > 1:
+        reason = (
+            f"its query gives both {' and '.join(given.values())}; groups are of either"
+        )
+        raise BadFunction(reason=reason)
+    ((side, column),) = given.items()
+    entity = side.removeprefix("given_").removesuffix("_col")
+    names = {"model": call.model, "entity": entity, "given_col": column}
+    return _template("predict_given", names, query)
+
+
 FUNCTIONS: dict[str, Callable[[Engine, Call, Any, str | None], str]] = {
     "recommend": _recommend,
     "evaluate": _evaluate,
@@ -226,6 +243,8 @@ FUNCTIONS: dict[str, Callable[[Engine, Call, Any, str | None], str]] = {
     "training_info": _plain,
     "feature_info": _plain,
     "trial_info": _plain,
+    "centroids": _plain,
+    "predict": _predict,
 }
 
 

@@ -18,6 +18,7 @@ from embsql.command_options import (
     Cluster,
     DropModel,
     Evaluate,
+    ExportMap,
     Features,
     Materialize,
     Project,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from embsql.api.create_model import CreateModel
     from embsql.derived.clusters import Clustered
+    from embsql.derived.map_export import ExportedMap
     from embsql.derived.maps import Projected
     from embsql.derived.topk_tables import Materialized
     from embsql.lifecycle.publish import Published
@@ -67,6 +69,7 @@ ANYWHERE = (
     "doctor",
     "features",
     "report",
+    "export_map",
     "close",
 )
 ITEMS = "a SELECT of item_id and what is known of each"
@@ -480,6 +483,35 @@ class Database:
 
         wanted = vars(_read(Features, locals()))
         return Answer(wide_features(self.engine, model, **wanted))
+
+    def export_map(
+        self,
+        model: str,
+        path: str,
+        *,
+        entity: str = "item",
+        method: str | None = None,
+        clustering: str = "default",
+        labels: Any = None,
+        neighbors: int = 10,
+        embeddings: bool = False,
+    ) -> ExportedMap:
+        """Write a run's map, with clusters and neighbors, into a file that other tools open.
+
+        A .parquet is for Embedding Atlas, datamapplot and data frames, a .tsv, with a .metadata.tsv
+        beside it, for TensorBoard's projector. `labels` is a source (as of `train`) of entity_id
+        and label: what items, or users, are called. Raises an `embsql.errors.EmbsqlError`: NoMap
+        where `project` was not called before.
+        """
+        from embsql.derived.map_export import export_map
+
+        wanted = vars(_read(ExportMap, locals()))
+        return export_map(
+            self.engine,
+            model,
+            str(path),
+            **wanted | {"labels": sources.optional(labels, "labels")},
+        )
 
     def report(
         self, model: str, path: str | Path, *, item_labels: Any = None, seed: int = 42

@@ -145,7 +145,7 @@ def check_finished(engine: Engine, name: str, run_id: int, status: str) -> None:
     """Whether a run can be read. Raises RunNotReady or StillHolds."""
     if status != "ready":
         raise RunNotReady(name=name, run_id=run_id, status=status)
-    if query_named(engine, "forgotten_meanwhile", run_id=run_id):
+    if query_named(engine, "still_holds", run_id=run_id):
         raise StillHolds(name=name, run_id=run_id)
 
 

@@ -27,6 +27,7 @@ TYPES = {  # word in a header -> DuckDB's type
     "text": "VARCHAR",
     "text[]": "VARCHAR[]",
     "int": "INTEGER",
+    "int[]": "INTEGER[]",
     "bigint": "BIGINT",
     "double": "DOUBLE",
     "double[]": "DOUBLE[]",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 from psycopg import conninfo
 
@@ -41,6 +42,7 @@ OTHERS = r"b:\d|of b"  # ids of the other tenant, and the label of a group of it
 AGGREGATES = {
     "clusters",
     "nearest_cluster",
+    "centroids",
     "validation",
 }  # of what stays when a person is forgotten
 SEES = """
@@ -179,6 +181,23 @@ def test_a_question_answers_as_if_there_were_nobody_else(
 ) -> None:
     """Ids, counts and whatever is made of them, popularity apart: forgetting leaves it, too."""
     assert answer(reader, name) == answer(alone, name)
+
+
+def test_a_map_is_exported_of_those_whom_one_sees(reader, tmp_path) -> None:
+    """Neighbors, too, are rows of the file: nobody else is among them."""
+    done = reader.export_map("m", tmp_path / "map.parquet", entity="user")
+    table = pq.read_table(done.path)
+    assert all(name.startswith("a:") for name in table["user_id"].to_pylist())
+    assert done.points == len(table) == 6
+    near = [row["ids"] for row in table["neighbors"].to_pylist()]
+    assert sorted(near[0]) == [1, 2, 3, 4, 5]
+
+
+def test_what_only_reads_needs_no_more_than_a_reader(reader, tmp_path) -> None:
+    wide = reader.features("m")
+    assert len(wide) == 6
+    assert all(name.startswith("a:") for name in wide["entity_id"].to_pylist())
+    assert reader.report("m", tmp_path / "m.html").run_id == 1
 
 
 def test_groups_of_users_are_what_one_sees_of_them(reader, alone) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import click
 
-from embsql.command_options import Cluster, Features, Materialize, Project
+from embsql.command_options import Cluster, ExportMap, Features, Materialize, Project
 from embsql.shells.cli.group import main, open_database, show
 from embsql.shells.cli.options import Command, given_options
 
@@ -81,33 +80,49 @@ def report_(
 @click.argument("model")
 @click.option(
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False),
     help="A .csv or .parquet file to write.",
 )
 @click.pass_context
 def features_(
-    ctx: click.Context, /, model: str, output: Path | None, **given: Any
+    ctx: click.Context, /, model: str, output: str | None, **given: Any
 ) -> None:
     """Write the wide table of MODEL for other models.
 
     It has a row per user or item, and each entry of its vector is a column.
     """
+    from embsql.derived.table_files import to_csv, to_parquet, writer
+
+    formats = {".csv": to_csv, ".parquet": to_parquet}
+    write = writer(output, "--output", formats) if output else None
     with open_database(ctx) as database:
         table = database.features(model, **given_options(given)).to_arrow()
-    if output is None:
+    if not (write and output):
         return show(ctx, table.to_pylist())
-    _save(table, output)
+    write(table, output)
     return click.echo(f"{len(table)} rows, {table.num_columns} columns in {output}")
 
 
-def _save(table: Any, output: Path) -> None:
-    """Write a table in the format that the file's name ends with."""
-    import pyarrow.csv
-    import pyarrow.parquet
+@main.group("export")
+def export_() -> None:
+    """Write what was derived from a model into files for other tools."""
 
-    writers = {".csv": pyarrow.csv.write_csv, ".parquet": pyarrow.parquet.write_table}
-    if output.suffix not in writers:
-        raise click.UsageError(
-            f"--output {output}: a name that ends in .csv or .parquet"
-        )
-    writers[output.suffix](table, output)
+
+@export_.command("map", cls=Command, options=ExportMap)
+@click.argument("model")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False),
+    required=True,
+    help="A .parquet file to write, or a .tsv for TensorBoard's projector.",
+)
+@click.pass_context
+def export_map_(ctx: click.Context, /, model: str, output: str, **given: Any) -> None:
+    """Write the map of MODEL, drawn by `embsql project`, for tools that show maps.
+
+    A row per item or user: where it lies, its cluster, its popularity and its nearest.
+    """
+    with open_database(ctx, read_only=True) as database:
+        done = database.export_map(model, output, **given_options(given))
+    show(ctx, [dataclasses.asdict(done)])
