@@ -412,8 +412,7 @@ class MissingExtra(EmbsqlError):
 
 
 class NotConverted(EmbsqlError):
-    """the answer has no form in {package}: {reason}. Cast the column in the SELECT, for example
-    CAST(x AS VARCHAR)"""
+    """the answer has no form in {package}: {reason}. Ask for that column as CAST(x AS VARCHAR)."""
 
 
 class BadStatement(EmbsqlError):

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 import embsql
-from embsql.errors import EmbsqlError, MissingExtra, UnknownModel
+from embsql.api import answers
+from embsql.errors import EmbsqlError, MissingExtra, NotConverted, UnknownModel
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 EVENTS = "SELECT 1 AS user_id, 2 AS item_id UNION ALL SELECT 2, 3"
@@ -44,6 +45,14 @@ def test_without_the_package_an_extra_is_named(db, package, monkeypatch) -> None
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtra, match=r"pip install 'embsql\[frames\]'"):
         getattr(answer(db), f"to_{package}")()
+
+
+def test_what_a_library_has_no_type_for_is_said() -> None:
+    def refuse() -> None:
+        raise ValueError("no such type\nin a trace")
+
+    with pytest.raises(NotConverted, match="no form in polars: no such type"):
+        answers._converted("polars", refuse)
 
 
 def test_it_is_printed_as_a_table(db) -> None:
