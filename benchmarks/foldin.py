@@ -160,7 +160,8 @@ def _peers(model: Model, world: World, threads: int) -> dict[str, Model]:
         * rest.nnz
         / (np.count_nonzero(np.diff(rest.indptr)) * len(items))
     )
-    users, turned = _trained(items, known, unseen, threads)
+    # a copy, as the trainer turns what it is given
+    users, turned = _trained(items.copy(), known, unseen, threads)
     spread = np.zeros_like(model.items)  # (n_items, d)
     spread[there] = turned
     return {
