@@ -13,6 +13,7 @@ from embsql.data import Float32, Int32, Int64
 from embsql.numeric.compiler import exact
 
 STRIDE = 256  # scores that are looked at together before any is looked at by itself
+PART = 32  # of a stride, looked at together likewise
 
 
 @exact
@@ -72,12 +73,17 @@ def _offer_all(
 ) -> None:
     """Offer a row of scores (n,) of the codes from low on, each with its bias (n,).
 
-    Most strides are passed over.
+    Most strides are passed over, and of the others most parts.
     """
     for begin in range(0, len(row), STRIDE):
         end = min(begin + STRIDE, len(row))
-        if _any_above(row[begin:end], bias[begin:end], scores[0]):
-            for position in range(begin, end):
+        if not _any_above(row[begin:end], bias[begin:end], scores[0]):
+            continue
+        for first in range(begin, end, PART):
+            last = min(first + PART, end)
+            if not _any_above(row[first:last], bias[first:last], scores[0]):
+                continue
+            for position in range(first, last):
                 _offer(low + position, row[position] + bias[position], codes, scores)
 
 
