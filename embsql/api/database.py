@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import wraps
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from embsql import algorithms, engines
 from embsql.api import commands
 from embsql.api.answers import Answer
+from embsql.api.plainly import speaking_plainly
 from embsql.command_options import (
     Cluster,
     DropModel,
@@ -27,15 +25,7 @@ from embsql.command_options import (
     ReportOptions,
     Train,
 )
-from embsql.errors import (
-    DatabaseBusy,
-    EmbsqlError,
-    InTransaction,
-    ModelExists,
-    NoMemory,
-    NotEvaluated,
-    of_database,
-)
+from embsql.errors import DatabaseBusy, EmbsqlError, ModelExists, NotEvaluated
 from embsql.lifecycle import forgetting, installation, leases, registry, removal
 from embsql.options import Similarity, construct, declared, text
 from embsql.phases import Phases
@@ -58,66 +48,7 @@ MEASURING = {"evaluate", "k", "split", "test", "repeats", "gate", "gate_toleranc
 Wanted = TypeVar("Wanted")
 
 SOURCE = "a SELECT, or the name of a table or file"
-# methods that may stand between BEGIN and COMMIT
-ANYWHERE = (
-    "__init__",
-    "ask",
-    "models",
-    "runs",
-    "sql",
-    "rows",
-    "doctor",
-    "features",
-    "report",
-    "export_map",
-    "close",
-)
 ITEMS = "a SELECT of item_id and what is known of each"
-
-
-@contextmanager
-def plainly() -> Iterator[None]:
-    """A database's own error, and one for want of memory, as embsql's."""
-    try:
-        yield
-    except Exception as error:
-        missing = engines.no_memory(error)
-        if missing is not None:
-            raise NoMemory(reason=missing) from error
-        complaint = engines.complaint(error)
-        if complaint is None:
-            raise
-        raise of_database(complaint) from error
-
-
-def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
-    """The class, of whose methods no database's own error comes.
-
-    Its commands leave a caller's transaction alone.
-    """
-    for name, method in list(vars(cls).items()):
-        if inspect.isfunction(method) and (
-            name == "__init__" or not name.startswith("_")
-        ):
-            setattr(
-                cls, name, plainly()(method if name in ANYWHERE else _by_itself(method))
-            )
-    return cls
-
-
-def _by_itself(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command that commits, and says so in a transaction of somebody else's.
-
-    Raises InTransaction.
-    """
-
-    @wraps(command)
-    def checked(database: Database, *arguments: Any, **options: Any) -> Any:
-        if database.engine.in_transaction():
-            raise InTransaction(command=command.__name__)
-        return command(database, *arguments, **options)
-
-    return checked
 
 
 @speaking_plainly

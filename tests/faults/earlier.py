@@ -13,7 +13,7 @@ from typing import Any
 
 from embsql import engines
 from embsql.api import commands
-from embsql.api.database import plainly
+from embsql.api.plainly import plainly
 from embsql.engines import Engine
 from embsql.lifecycle import installation
 from embsql.sqlfiles import files

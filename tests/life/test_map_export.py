@@ -186,3 +186,9 @@ def test_on_the_command_line(tmp_path) -> None:
     table = pq.read_table(output)
     assert table.column_names == ["item_id", *COLUMNS, "embedding"]
     assert len(table["neighbors"][0].as_py()["ids"]) == 2
+
+
+def test_in_a_transaction_too_as_nothing_is_committed(drawn, tmp_path) -> None:
+    drawn.engine.run("BEGIN")
+    assert written(drawn, tmp_path / "map.parquet").num_rows
+    drawn.engine.run("ROLLBACK")

@@ -1,0 +1,75 @@
+"""What is around every method of `Database`: errors in our words, a caller's transaction alone."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, TypeVar
+
+from embsql import engines
+from embsql.errors import InTransaction, NoMemory, of_database
+
+Wanted = TypeVar("Wanted")
+
+# methods that may stand between BEGIN and COMMIT
+ANYWHERE = (
+    "__init__",
+    "ask",
+    "models",
+    "runs",
+    "sql",
+    "rows",
+    "doctor",
+    "features",
+    "report",
+    "export_map",
+    "export_map",
+    "close",
+)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """A database's own error, and one for want of memory, as embsql's."""
+    try:
+        yield
+    except Exception as error:
+        missing = engines.no_memory(error)
+        if missing is not None:
+            raise NoMemory(reason=missing) from error
+        complaint = engines.complaint(error)
+        if complaint is None:
+            raise
+        raise of_database(complaint) from error
+
+
+def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
+    """The class, of whose methods no database's own error comes.
+
+    Its commands leave a caller's transaction alone.
+    """
+    for name, method in list(vars(cls).items()):
+        if inspect.isfunction(method) and (
+            name == "__init__" or not name.startswith("_")
+        ):
+            setattr(
+                cls, name, plainly()(method if name in ANYWHERE else _by_itself(method))
+            )
+    return cls
+
+
+def _by_itself(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that commits, and says so in a transaction of somebody else's.
+
+    Raises InTransaction.
+    """
+
+    @wraps(command)
+    def checked(database: Any, *arguments: Any, **options: Any) -> Any:
+        if database.engine.in_transaction():
+            raise InTransaction(command=command.__name__)
+        return command(database, *arguments, **options)
+
+    return checked
