@@ -246,3 +246,11 @@ WHERE kept.content = ANY (CAST($contents AS text[])) AND kept.made_by = session_
 
 -- check_model: whether a model is one's own to change, before there is much to do
 SELECT embsql.check_model($model_name)
+
+-- threads: the server's own
+SELECT 0 AS threads WHERE FALSE
+
+-- database_version: of the server and its vectors
+SELECT current_setting('server_version') || ' with pgvector ' || e.extversion AS version
+FROM pg_extension AS e
+WHERE e.extname = 'vector'

@@ -533,3 +533,20 @@ WHERE point.run_id = $run_id AND point.entity_kind = 'user' AND NOT EXISTS (
     SELECT 1 FROM embsql.user_embeddings AS person
     WHERE person.run_id = $run_id AND person.user_id = point.entity_id
 )
+
+-- doctor: what SQL can see of what is wrong
+SELECT found.severity, found.subject, found.finding, found.remedy FROM embsql.doctor() AS found
+
+-- runs_kept: how many, and how large their vectors are
+SELECT
+    CAST(count(*) AS VARCHAR) || ', with '
+        || CAST(CAST(coalesce(sum(4.0 * run.dim * (run.items + run.users)), 0) / 1000000 AS DECIMAL(18, 1)) AS VARCHAR)
+        || ' MB of vectors' AS kept
+FROM embsql.runs AS run
+WHERE run.status = 'ready'
+
+-- threads: how many an embedded database takes
+SELECT current_setting('threads') AS threads
+
+-- database_version: of the database
+SELECT version() AS version

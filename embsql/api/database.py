@@ -112,7 +112,8 @@ class Database:
         """What is wrong with the database and its models, the gravest first.
 
         The columns are severity (error, warning, note), subject, finding and remedy, which is what
-        to type. Raises an `embsql.errors.EmbsqlError`.
+        to type; rows of severity info come last and are what is there: versions, sizes, free space.
+        Raises an `embsql.errors.EmbsqlError`.
         """
         import pyarrow as pa  # here: it takes as long to load as DuckDB
 

@@ -140,6 +140,12 @@ def ensure_installed(engine: Engine) -> None:
         raise OutOfPlace(database=engine.label, reason=found["reason"])
 
 
+def is_current(engine: Engine) -> bool:
+    """Whether the questions there are those of this version."""
+    wanted = render.version()
+    return _installed(engine) in (wanted, f"{wanted}+commands")
+
+
 def _installed(engine: Engine) -> str | None:
     found = query_named(engine, "is_installed") and query_named(
         engine, "surface_version"

@@ -20,7 +20,7 @@ RESERVED = "_embsql_"  # no name of a caller's may begin with this
 FILE_ID = "@file_id@"  # `install` writes the id of the file it installs into here
 
 STRING = r"'(?:[^']|'')*'"
-COMMENT = r"--[^\n]*"
+COMMENT = re.compile(rf"{STRING}|--[^\n]*")
 TABLE = re.compile(rf"{STRING}|(?<![\w.\"])([a-z_]\w*)(?=\.[\w\"*])")
 CTE = re.compile(r"([a-z_]\w*) AS (?:MATERIALIZED )?\(")
 MACRO = re.compile(
@@ -46,7 +46,7 @@ def bind(body: str, types: Mapping[str, str], row: Callable[..., str]) -> str:
     `types` are what casts an argument, with {} for it. `row` writes the SELECT of that CTE, in
     which the run that a model's name means is looked up too.
     """
-    body = re.sub(COMMENT, "", body)
+    body = _without_comments(body)
     runs = list(dict.fromkeys(RUN.findall(body)))
     body = LIMIT.sub(r"\1\2\3", body)
     body = RUN.sub(r"given.\1_of_\2", body)
@@ -121,7 +121,7 @@ class Macro:
 
     def reserved(self) -> Macro:
         """With its names reserved, all but those of its parameters."""
-        body = re.sub(COMMENT, "", self.body)
+        body = _without_comments(self.body)
         return replace(self, body=reserve(body, keep=self.parameters))
 
     def inlined(self, scalars: Mapping[str, Macro]) -> Macro:
@@ -149,6 +149,10 @@ class Macro:
 def _macro(found: re.Match[str]) -> Macro:
     parameters = tuple(found["parameters"].split(", "))
     return Macro(found["name"], parameters, found["table"] is not None, found["body"])
+
+
+def _without_comments(text: str) -> str:
+    return _outside_strings(COMMENT, lambda _: "", text)
 
 
 def _outside_strings(

@@ -597,3 +597,21 @@ SELECT
     made.known
 FROM made
 JOIN embsql.runs AS run ON run.run_id = of_run;
+
+-- What is wrong with the database's own settings, for embsql.doctor.
+CREATE OR REPLACE MACRO embsql.engine_findings() AS TABLE
+WITH size AS (
+    SELECT
+        live.model_name, 4 * live.dim * (live.users + live.items) AS vectors,
+        CAST(split_part(current_setting('memory_limit'), ' ', 1) AS DOUBLE)
+            * pow(1024, list_position(['bytes', 'KiB', 'MiB', 'GiB', 'TiB'], split_part(current_setting('memory_limit'), ' ', 2)) - 1) AS allowed
+    FROM embsql.models AS model
+    JOIN embsql.runs AS live ON live.run_id = model.live_run
+)
+SELECT
+    'note' AS severity,
+    size.model_name AS subject,
+    printf('memory_limit is %s, less than the vectors take (%d MB): each question reads them from the file', current_setting('memory_limit'), CAST(size.vectors // 1000000 AS BIGINT)) AS finding,
+    printf('SET memory_limit = ''%d MB'';', CAST(2 * size.vectors // 1000000 + 100 AS BIGINT)) AS remedy
+FROM size
+WHERE size.vectors > size.allowed;

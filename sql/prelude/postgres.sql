@@ -656,7 +656,33 @@ BEGIN
 END
 $embsql$;
 
--- The approximate indexes of a run, where it is large enough; how many there are.
+-- The approximate indexes that a run is large enough for.
+CREATE OR REPLACE FUNCTION embsql.wanted_indexes(record embsql.runs) RETURNS SETOF embsql.vector_indexes
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT record.run_id, side.entity, metric,
+    CASE WHEN record.dim > 1999 THEN 'halfvec' ELSE embsql.setting('index_storage') END, record.dim
+FROM unnest(ARRAY['item', 'user'], ARRAY[record.items, record.users]) AS side (entity, rows)
+CROSS JOIN unnest(ARRAY['cosine', 'dot']) AS metric
+WHERE side.rows > CAST(embsql.setting('index_above') AS bigint)
+    AND record.dim <= 3999 -- pgvector indexes no longer ones
+    AND metric IN ('cosine', record.similarity)
+$embsql$;
+
+-- Whether the table behind a run has that index, valid or not.
+CREATE OR REPLACE FUNCTION embsql.has_index(built embsql.vector_indexes) RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT EXISTS (
+    SELECT
+    FROM pg_index AS i
+    JOIN pg_opclass AS operators ON operators.oid = i.indclass[0]
+    WHERE i.indrelid = to_regclass(format('embsql_runs.%I', format('%s_embeddings_%s', (built).entity, (built).run_id)))
+        AND operators.opcname = (built).storage || CASE (built).metric WHEN 'cosine' THEN '_cosine_ops' ELSE '_ip_ops' END
+)
+$embsql$;
+
+-- The approximate indexes of a run, where it is large enough, those that it has left as they are; how many there are.
 CREATE OR REPLACE FUNCTION embsql.build_indexes(run bigint) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
@@ -671,17 +697,9 @@ BEGIN
     END IF;
     SELECT r.* INTO STRICT record FROM embsql.runs AS r WHERE r.run_id = run;
     PERFORM embsql.allow_memory(greatest(record.items, record.users) * (4 * record.dim + 750));
-    FOR built IN
-        SELECT run, entity, metric,
-            CASE WHEN record.dim > 1999 THEN 'halfvec' ELSE embsql.setting('index_storage') END, record.dim
-        FROM unnest(ARRAY['item', 'user'], ARRAY[record.items, record.users]) AS side (entity, rows)
-        CROSS JOIN unnest(ARRAY['cosine', 'dot']) AS metric
-        WHERE rows > CAST(embsql.setting('index_above') AS bigint)
-            AND record.dim <= 3999 -- pgvector indexes no longer ones
-            AND metric IN ('cosine', record.similarity)
-    LOOP
+    FOR built IN SELECT wanted.* FROM embsql.wanted_indexes(record) AS wanted WHERE NOT embsql.has_index(wanted) LOOP
         PERFORM embsql.build_index(built);
-        INSERT INTO embsql.vector_indexes SELECT (built).*;
+        INSERT INTO embsql.vector_indexes SELECT (built).* ON CONFLICT DO NOTHING; -- one that was dropped is known
     END LOOP;
     RETURN (SELECT count(*) FROM embsql.vector_indexes AS v WHERE v.run_id = run);
 END
@@ -1167,5 +1185,132 @@ BEGIN
     IF (SELECT run.similarity FROM embsql.runs AS run WHERE run.run_id = of_run) = 'cosine' THEN
         embedding := embsql.unit_vector(embedding);
     END IF;
+END
+$embsql$;
+
+-- What is wrong with the server, for embsql.doctor.
+CREATE OR REPLACE FUNCTION embsql.engine_findings()
+RETURNS TABLE (severity text, subject text, finding text, remedy text)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+RETURN QUERY
+WITH live AS (
+    SELECT run.*
+    FROM embsql.models AS model
+    JOIN embsql.runs AS run ON run.run_id = model.live_run
+),
+reader AS ( -- roles are a server's: another database's are none of this one's
+    SELECT role.oid, role.rolname
+    FROM pg_roles AS role
+    JOIN pg_namespace AS home ON home.nspname = 'embsql'
+    JOIN pg_roles AS owner ON owner.oid = home.nspowner
+    WHERE role.rolname = 'embsql_reader' AND owner.rolname = 'embsql_owner'
+),
+hnsw AS ( -- the indexes of live runs
+    SELECT live.model_name, live.finished_at, c.oid, c.relname AS index_name
+    FROM live
+    CROSS JOIN unnest(ARRAY['item', 'user']) AS entity
+    JOIN pg_index AS i
+        ON i.indrelid = to_regclass(format('embsql_runs.%I', format('%s_embeddings_%s', entity, live.run_id)))
+    JOIN pg_class AS c ON c.oid = i.indexrelid
+    JOIN pg_am AS method ON method.oid = c.relam AND method.amname = 'hnsw'
+)
+-- Jobs wait, and nobody takes them.
+SELECT
+    'error', 'jobs', 'jobs that have waited for a minute or more, with no worker at work: ' || count(*), 'embsql worker'
+FROM embsql.jobs AS job
+WHERE job.status = 'queued' AND job.start_after < embsql.utc_now() - INTERVAL '1 minute'
+    AND NOT EXISTS (
+        SELECT FROM embsql.jobs AS other
+        WHERE other.status = 'running' AND other.heartbeat_at > embsql.utc_now() - INTERVAL '1 minute'
+    )
+HAVING count(*) > 0
+UNION ALL -- the newest of its kind, about its model
+SELECT
+    'warning', coalesce(job.model_name, job.command),
+    'job ' || job.job_id || ' (' || job.command || ') failed: ' || coalesce(job.error, 'without a word'),
+    'embsql sql "SELECT * FROM embsql.jobs WHERE job_id = ' || job.job_id || '"'
+FROM embsql.jobs AS job
+WHERE job.status = 'failed'
+    AND NOT EXISTS (
+        SELECT FROM embsql.jobs AS later
+        WHERE later.command = job.command AND later.model_name IS NOT DISTINCT FROM job.model_name
+            AND later.job_id > job.job_id
+    )
+UNION ALL -- one whose building was broken off
+SELECT
+    'warning', CAST(c.relname AS text), 'the index is not valid, so no question uses it',
+    'embsql sql "REINDEX INDEX embsql_runs.' || c.relname || '"'
+FROM pg_index AS i
+JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE c.relnamespace = to_regnamespace('embsql_runs') AND NOT i.indisvalid
+UNION ALL -- dropped by somebody, or never built, as before embsql.index_above was lowered
+SELECT
+    'warning', live.model_name,
+    format('run %s has no index for its %ss by %s, so a question reads them all', live.run_id, wanted.entity, wanted.metric),
+    format('embsql sql "SELECT embsql.build_indexes(%s)"', live.run_id)
+FROM live
+CROSS JOIN LATERAL embsql.wanted_indexes(CAST(live AS embsql.runs)) AS wanted
+WHERE NOT embsql.has_index(wanted)
+UNION ALL -- what costs memory and gives nothing
+SELECT
+    'note', hnsw.model_name, format('the index %s has served no question for a week', hnsw.index_name),
+    format(
+        'ALTER DATABASE %I SET embsql.index_above = %L; -- runs with fewer rows get none', current_database(),
+        2 * CAST(embsql.setting('index_above') AS bigint)
+    )
+FROM hnsw
+JOIN pg_stat_all_indexes AS counted ON counted.indexrelid = hnsw.oid AND counted.idx_scan = 0
+JOIN pg_stat_database AS since ON since.datname = current_database()
+WHERE hnsw.finished_at < embsql.utc_now() - INTERVAL '7 days'
+    AND coalesce(since.stats_reset, '-infinity') < now() - INTERVAL '7 days'
+UNION ALL -- a table that protects nobody while others do
+SELECT
+    'error', 'rights', format('%s is not protected by %s, as other tables are', c.oid::regclass, guard.sees),
+    format('embsql sql "SELECT embsql.protect(%L)"', guard.sees)
+FROM embsql.protected_by() AS guard (sees)
+JOIN pg_class AS c ON c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+    AND NOT c.relrowsecurity
+LEFT JOIN reader ON TRUE
+WHERE guard.sees IS NOT NULL
+    AND coalesce(has_table_privilege(reader.oid, c.oid, 'SELECT'), TRUE)
+    AND EXISTS (
+        SELECT FROM pg_attribute AS a
+        WHERE a.attrelid = c.oid AND a.attname IN ('user_id', 'entity_id', 'neighbor_id') AND NOT a.attisdropped
+    )
+UNION ALL -- whoever may read embsql's tables may do everything that their owner grants
+SELECT 'note', 'roles', 'the roles of embsql are not installed', 'embsql install --roles'
+WHERE NOT EXISTS (SELECT FROM reader)
+UNION ALL
+SELECT 'warning', 'roles', format('%s may not read %s', reader.rolname, needed.name), 'embsql install --roles'
+FROM reader
+CROSS JOIN unnest(ARRAY['models', 'runs', 'metrics', 'item_embeddings', 'user_embeddings', 'interactions']) AS needed (name)
+WHERE NOT has_schema_privilege(reader.oid, 'embsql', 'USAGE')
+    OR NOT has_table_privilege(reader.oid, format('embsql.%I', needed.name), 'SELECT')
+UNION ALL
+SELECT
+    'error', 'rights', format('everybody may create in schema %s, and so put a function in the way of a question', home.nspname),
+    format('embsql sql "REVOKE CREATE ON SCHEMA %I FROM PUBLIC"', home.nspname)
+FROM pg_namespace AS home
+WHERE home.nspname IN ('embsql', 'embsql_runs') AND has_schema_privilege('public', home.oid, 'CREATE')
+UNION ALL
+SELECT
+    'note', 'pgvector', format('version %s is installed, and the server has %s', e.extversion, a.default_version),
+    'embsql sql "ALTER EXTENSION vector UPDATE"'
+FROM pg_extension AS e
+JOIN pg_available_extensions AS a ON a.name = e.extname
+WHERE e.extname = 'vector' AND e.extversion <> a.default_version
+UNION ALL -- how far an index is searched on, when a filter leaves too few
+SELECT
+    'note', 'work_mem', format('work_mem is %s, and an index that is searched on gives up at that: the run is read whole', current_setting('work_mem')),
+    format('ALTER DATABASE %I SET work_mem = ''4MB'';', current_database())
+WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('4MB')
+UNION ALL
+SELECT
+    'note', 'statement_timeout',
+    format('statement_timeout is %s, which cancels a training whose statements take longer', current_setting('statement_timeout')),
+    format('ALTER ROLE %I SET statement_timeout = 0;', session_user)
+WHERE current_setting('statement_timeout') <> '0';
 END
 $embsql$;

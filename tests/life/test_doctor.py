@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 import embsql
 from embsql.algorithms.als import ALS
+from embsql.lifecycle.installation import install_roles
 from embsql.lifecycle.named_statements import execute_named
 from embsql.lifecycle.plan import Plan
 from embsql.lifecycle.train import train_model
@@ -36,6 +37,11 @@ def found(database: embsql.Database) -> list[tuple[str, str, str]]:
         for row in rows
         if row["subject"] == "m"
     ]
+
+
+def about(database: embsql.Database, subject: str) -> list[dict[str, str]]:
+    """What is found of something else."""
+    return [row for row in database.doctor().to_pylist() if row["subject"] == subject]
 
 
 def typed(remedy: str) -> str:
@@ -155,17 +161,164 @@ def test_an_index_whose_building_was_broken_off(pg) -> None:
         assert not [r for r in database.doctor().to_pylist() if "index" in r["finding"]]
 
 
+def test_what_an_earlier_run_has_and_the_live_one_lacks(each) -> None:
+    train(each, evaluate=True, gate=False)
+    each.project("m")
+    assert found(each) == []
+    train(each, evaluate=True, gate=False)
+    finding = "run 1 has a map of items, the live run has none"
+    assert found(each) == [("note", finding, "embsql project m --entity item")]
+    each.project("m", entity="item")
+    assert found(each) == []
+
+
+def test_it_is_a_question_too(each) -> None:
+    train(each)
+    asked = each.ask("SELECT * FROM embsql.doctor()").to_pylist()
+    known = [row for row in each.doctor().to_pylist() if row["severity"] != "info"]
+    assert asked == [row for row in known if row["subject"] != "threads"]
+
+
+def test_what_is_there(tmp_path) -> None:
+    path = str(tmp_path / "x.duckdb")
+    with embsql.connect(path) as database:
+        train(database)
+        there = {
+            row["subject"]: row["finding"] for row in database.doctor().to_pylist()
+        }
+    assert there["runs kept"] == "1, with 0.0 MB of vectors"
+    assert "Python" in there["embsql"]
+    assert there["duckdb"].startswith("v")
+    assert there["disk"].endswith("MB are free")
+
+
+def test_too_little_memory_for_the_vectors(db) -> None:
+    train(db, evaluate=True, gate=False)
+    db.engine.run("UPDATE embsql.runs SET users = 1000000000000")
+    ((severity, finding, remedy),) = found(db)
+    assert severity == "note"
+    assert finding.endswith("(8000000 MB): each question reads them from the file")
+    db.sql(remedy.replace("16000100", "16000"))
+    assert found(db) != []
+    db.sql(remedy)
+    assert found(db) == []
+
+
+def test_an_index_that_is_missing(pg) -> None:
+    with embsql.connect(pg) as database:
+        database.sql("SET embsql.index_above = 10")
+        train(database, evaluate=True, gate=False)
+        assert found(database) == []
+        database.sql("SET embsql.index_above = 9")
+        (name,) = database.ask(
+            "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%hnsw%cosine%'"
+            " AND tablename = 'user_embeddings_1'"
+        )["indexname"].to_pylist()
+        database.engine.run(f"DROP INDEX embsql_runs.{name}")
+        ((severity, finding, remedy),) = found(database)
+        assert severity == "warning"
+        assert (
+            finding
+            == "run 1 has no index for its users by cosine, so a question reads them all"
+        )
+        database.ask(typed(remedy))
+        assert found(database) == []
+
+
+def test_an_index_that_serves_nobody(pg) -> None:
+    with embsql.connect(pg) as database:
+        database.sql("SET embsql.index_above = 39")
+        train(database, evaluate=True, gate=False)
+        assert found(database) == []
+        database.engine.run(
+            "UPDATE embsql.runs SET finished_at = finished_at - INTERVAL '8 days'"
+        )
+        (severity, finding, remedy), *_ = found(database)
+        assert severity == "note"
+        assert finding.endswith("has served no question for a week")
+        assert "index_above = '78'" in remedy
+        database.sql(remedy)
+
+
+def test_settings_of_the_server_that_hurt(pg) -> None:
+    with embsql.connect(pg) as database:
+        database.sql("SET work_mem = '1MB'")
+        database.sql("SET statement_timeout = '90s'")
+        (memory,) = about(database, "work_mem")
+        (timeout,) = about(database, "statement_timeout")
+        assert memory["finding"].startswith("work_mem is 1MB")
+        assert timeout["finding"].startswith("statement_timeout is 90s")
+        database.sql(memory["remedy"])
+        database.sql(timeout["remedy"])
+    with embsql.connect(pg) as database:
+        assert about(database, "work_mem") + about(database, "statement_timeout") == []
+
+
+def test_who_may_do_too_much_or_too_little(pg) -> None:
+    with embsql.connect(pg) as database:
+        train(database)
+        database.engine.run("GRANT CREATE ON SCHEMA embsql TO PUBLIC")
+        (wide,) = about(database, "rights")
+        assert wide["severity"] == "error"
+        database.engine.run(typed(wide["remedy"]))
+        assert about(database, "rights") == []
+        database.engine.run(
+            "CREATE FUNCTION sees(user_id text) RETURNS boolean LANGUAGE sql RETURN TRUE"
+        )
+        database.ask("SELECT embsql.protect('sees')")
+        assert about(database, "rights") == []
+        database.engine.run("ALTER TABLE embsql.maps DISABLE ROW LEVEL SECURITY")
+        (open_table,) = about(database, "rights")
+        assert (
+            open_table["finding"]
+            == "embsql.maps is not protected by sees, as other tables are"
+        )
+        database.ask(typed(open_table["remedy"]))
+        assert about(database, "rights") == []
+
+
+def test_the_roles(pg) -> None:
+    with embsql.connect(pg) as database:
+        (missing,) = about(database, "roles")
+        assert (missing["severity"], missing["remedy"]) == (
+            "note",
+            "embsql install --roles",
+        )
+        install_roles(database.engine)
+        assert about(database, "roles") == []
+        database.engine.run("REVOKE SELECT ON embsql.runs FROM embsql_reader")
+        (refused,) = about(database, "roles")
+        assert refused["finding"] == "embsql_reader may not read runs"
+        install_roles(database.engine)
+        assert about(database, "roles") == []
+
+
+def test_questions_of_another_version(tmp_path) -> None:
+    path = str(tmp_path / "x.duckdb")
+    with embsql.connect(path) as database:
+        train(database)
+        database.engine.run("UPDATE embsql.surface SET surface = 'another'")
+    with embsql.connect(path, read_only=True) as database:
+        (old,) = about(database, "installation")
+        assert (old["severity"], old["remedy"]) == ("warning", "embsql install")
+    assert CliRunner().invoke(main, ["--db", path, "install"]).exit_code == 0
+    with embsql.connect(path, read_only=True) as database:
+        assert about(database, "installation") == []
+
+
 def test_the_command_says_so_by_its_exit_code(tmp_path) -> None:
     path = str(tmp_path / "x.duckdb")
     with embsql.connect(path) as database:
         train(database)
     noted = CliRunner().invoke(main, ["--db", path, "--json", "doctor"])
     assert noted.exit_code == 0
-    assert json.loads(noted.output)["remedy"] == "embsql evaluate m"
+    note = json.loads(noted.output.splitlines()[0])
+    assert note["remedy"] == "embsql evaluate m"
     with embsql.connect(path) as database:
         database.evaluate("m")
     fine = CliRunner().invoke(main, ["--db", path, "doctor"])
-    assert (fine.exit_code, fine.output) == (0, "nothing is wrong\n")
+    assert fine.exit_code == 0
+    assert fine.output.endswith("\nnothing is wrong\n")
     with embsql.connect(path) as database:
         database.engine.run("UPDATE embsql.models SET live_run = NULL")
     assert CliRunner().invoke(main, ["--db", path, "doctor"]).exit_code == 1

@@ -23,6 +23,11 @@ from embsql.sqlfiles import macros, questions, render
 from tests.worlds import known_run
 
 QUESTIONS = questions.questions()
+OF_A_MODEL = [
+    name
+    for name, question in QUESTIONS.items()
+    if any(argument.name.startswith("model") for argument in question.arguments)
+]
 VALUES = {
     "model": "'compass'",
     "model_a": "'compass'",
@@ -196,7 +201,7 @@ def test_every_table_in_a_macro_has_the_reserved_prefix(name: str) -> None:
     assert all(alias.startswith(macros.RESERVED) for alias in tables), tables
 
 
-@pytest.mark.parametrize("name", sorted(set(QUESTIONS) - {"models"}))
+@pytest.mark.parametrize("name", OF_A_MODEL)
 @pytest.mark.parametrize("subject", ["'aaa'", "'zzz'", "NULL"])
 def test_an_unknown_model_raises_whatever_is_asked(
     world, name: str, subject: str

@@ -58,15 +58,14 @@ _question("validation", "SELECT * FROM embsql.validation($model)", with_model=Tr
 @main.command("doctor")
 @click.pass_context
 def doctor_(ctx: click.Context) -> None:
-    """Look for what is wrong with the database and its models, and say what mends it.
+    """Look for what is wrong with the database and its models, and what mends it.
 
     Exits with 1 where there is an error or a warning; notes alone are no reason to.
     """
     with open_database(ctx, read_only=True) as database:
         findings = database.doctor().to_pylist()
-    if findings or ctx.obj["json"]:
-        show(ctx, findings)
-    else:
+    show(ctx, findings)
+    if not ctx.obj["json"] and all(found["severity"] == "info" for found in findings):
         click.echo("nothing is wrong")
-    if any(finding["severity"] != "note" for finding in findings):
+    if any(found["severity"] in ("error", "warning") for found in findings):
         ctx.exit(1)

@@ -46,3 +46,6 @@ SELECT run_id, verdict FROM embsql.gate('compass@1');
 
 -- a run that the gate has not judged
 SELECT * FROM embsql.gate('angles@2');
+
+-- what there is to mend
+SELECT severity, finding, remedy FROM embsql.doctor() WHERE subject = 'compass';
