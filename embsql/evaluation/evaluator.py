@@ -5,9 +5,11 @@ The baselines are popular items and item-kNN.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -40,14 +42,6 @@ class Metric:
     # 95% interval over users; None for coverage, which is not a mean over users
     ci_low: float | None
     ci_high: float | None
-
-
-class Segment(NamedTuple):
-    """Users and items whose figures are of interest by themselves."""
-
-    name: str
-    users: Mask  # (m,) of the users asked
-    items: Mask  # (n_items,) of which held-out ones count as right
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,30 +129,31 @@ class Questions:
         hit = metrics.hits(ranking, self.relevant, len(self.counts))  # (m, k)
         return metrics.PER_USER[metric](hit, self.relevant.counts)
 
-    def segments(self) -> Iterator[Segment]:
-        """All users and items, and parts of them.
+    def user_segments(self) -> Iterator[tuple[str, Mask]]:
+        """Parts of the users: (m,) each.
 
         Users who are not new are light up to the median of their training pairs, and heavy above
         it.
         """
         pairs = self.seen.counts  # (m,)
-        all_users = np.ones(len(pairs), bool)
-        all_items = np.ones(len(self.counts), bool)
         new = pairs <= NEW_USER_PAIRS  # (m,)
         median = 0 if new.all() else np.median(pairs[~new])
-        head = _head(self.counts)  # (n_items,)
-        yield Segment("all", all_users, all_items)
-        yield Segment("users:new", new, all_items)
-        yield Segment("users:light", ~new & (pairs <= median), all_items)
-        yield Segment("users:heavy", ~new & (pairs > median), all_items)
-        yield Segment("items:head", all_users, head)
-        yield Segment("items:tail", all_users, ~head)
+        yield "users:new", new
+        yield "users:light", ~new & (pairs <= median)
+        yield "users:heavy", ~new & (pairs > median)
 
-    def relevant_counts(self, segment: Segment) -> Int64:
-        """How many held-out items of a segment each of its users has: (m,), 0 for other users."""
-        is_in = segment.items[self.relevant.indices]  # (pairs,)
+    def item_segments(self) -> Iterator[tuple[str, Mask]]:
+        """All items, and parts of them: (n_items,) each; of which held-out ones count as right."""
+        head = _head(self.counts)  # (n_items,)
+        yield "all", np.ones(len(self.counts), bool)
+        yield "items:head", head
+        yield "items:tail", ~head
+
+    def relevant_counts(self, items: Mask) -> Int64:
+        """How many of its held-out items each user has among some (n_items,): (m,)."""
+        is_in = items[self.relevant.indices]  # (pairs,)
         before = np.concatenate(([0], np.cumsum(is_in)))  # (pairs + 1,)
-        return np.where(segment.users, np.diff(before[self.relevant.indptr]), 0)
+        return np.diff(before[self.relevant.indptr])
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,19 +246,29 @@ class Evaluator:
         questions = self.questions
         counts = questions.counts  # (n_items,)
         hit = metrics.hits(ranking, questions.relevant, len(counts))  # (m, max k)
-        figures: dict[Key, Float64] = {}
-        for segment in questions.segments():
-            own_hit = (
-                hit & segment.items[ranking]
-            )  # (m, max k); no hit where the code is -1
-            relevant = questions.relevant_counts(segment)  # (m,)
-            for name, figure in metrics.PER_USER.items():
-                for k in self.k:
-                    figures[segment.name, name, k] = figure(own_hit[:, :k], relevant)
+        jobs: dict[Key, Callable[[], Float64]] = {}
+        for segment, items in questions.item_segments():
+            own_hit = hit & items[ranking]  # (m, max k); no hit where the code is -1
+            relevant = questions.relevant_counts(items)  # (m,)
+            for (name, figure), k in product(metrics.PER_USER.items(), self.k):
+                jobs[segment, name, k] = partial(figure, own_hit[:, :k], relevant)
         for k in self.k:
             top = ranking[:, :k]  # (m, k)
-            figures["all", "diversity", k] = metrics.diversity(top, embeddings.items)
-            figures["all", "novelty", k] = metrics.novelty(top, counts, self.n_users)
+            jobs["all", "diversity", k] = partial(
+                metrics.diversity, top, embeddings.items
+            )
+            jobs["all", "novelty", k] = partial(
+                metrics.novelty, top, counts, self.n_users
+            )
+        with ThreadPoolExecutor(
+            questions.run.threads
+        ) as pool:  # numpy lets go of the GIL
+            done = pool.map(lambda job: job(), jobs.values())
+            figures = dict(zip(jobs, done, strict=True))
+        for segment, users in questions.user_segments():
+            for name, k in product(metrics.PER_USER, self.k):
+                everyone = figures["all", name, k]  # (m,)
+                figures[segment, name, k] = np.where(users, everyone, np.nan)
         return figures
 
     def _coverage(self, rankings: Sequence[Int32], k: int) -> Metric:

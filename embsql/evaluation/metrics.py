@@ -77,10 +77,13 @@ def mean_average_precision(hit: Hits, relevant: Int64) -> Float64:
 
     1 when all that can be hit is on top.
     """
-    k = hit.shape[1]
-    rank = np.arange(1, k + 1)  # (k,)
-    precision = np.cumsum(hit, axis=1) / rank  # (m, k)
-    return _ratio((precision * hit).sum(axis=1), np.minimum(relevant, k))
+    m, k = hit.shape
+    row, column = np.nonzero(hit)  # (hits,) each, by row: few of the entries of `hit`
+    counts = np.bincount(row, minlength=m)  # (m,)
+    before = np.cumsum(counts) - counts  # (m,) hits of the rows above
+    precision = (np.arange(len(row)) - before[row] + 1) / (column + 1)  # (hits,)
+    total = np.bincount(row, precision, minlength=m)  # (m,)
+    return _ratio(total, np.minimum(relevant, k))
 
 
 def _ratio(part: NDArray[np.number], whole: NDArray[np.number]) -> Float64:
@@ -137,23 +140,26 @@ def diversity(ranking: Int32, items: Float32) -> Float64:
     direction = (items / np.where(length > 0, length, 1)).astype(
         np.float32
     )  # (n_items, dim)
+    directed = length[:, 0] > 0  # (n_items,)
     parts = [np.empty(0)]
     for first in range(0, len(ranking), BLOCK_USERS):
-        parts.append(_diversity(ranking[first : first + BLOCK_USERS], direction))
+        block = ranking[first : first + BLOCK_USERS]  # (b, k)
+        parts.append(_diversity(block, direction, directed))
     return np.concatenate(parts)  # (m,)
 
 
-def _diversity(ranking: Int32, direction: Float32) -> Float64:
+def _diversity(ranking: Int32, direction: Float32, directed: Hits) -> Float64:
     """The diversity (b,) of a block of users.
 
     The sum over pairs comes from the length of the sum: |sum v|^2 = sum |v|^2 + 2 * sum over pairs.
     """
     listed = ranking >= 0  # (b, k)
-    vectors = direction[ranking] * listed[:, :, None]  # (b, k, dim)
+    vectors = direction[ranking]  # (b, k, dim)
+    total = (listed[:, None, :].astype(np.float32) @ vectors)[:, 0]  # (b, dim)
+    squared_sum = np.einsum("bd,bd->b", total, total)  # (b,)
+    sum_of_squares = (listed & directed[ranking]).sum(axis=1)  # (b,) each square is 1
     n = listed.sum(axis=1)  # (b,)
-    squared_sum = np.square(vectors.sum(axis=1)).sum(axis=1)  # (b,)
-    sum_of_squares = np.square(vectors).sum(axis=(1, 2))  # (b,)
-    twice_pairs = (squared_sum - sum_of_squares).astype(np.float64)  # (b,)
+    twice_pairs = squared_sum.astype(np.float64) - sum_of_squares  # (b,)
     return 1 - _ratio(twice_pairs, n * (n - 1))
 
 
