@@ -22,6 +22,12 @@ from embsql.numeric.linalg import (
     parallel_map,
     transpose,
 )
+from embsql.numeric.plain import (
+    is_small,
+    plain_closest_with,
+    plain_distances,
+    plain_nearest,
+)
 from embsql.run import Run
 
 # centroids compared at once: their scores and a part of their columns fill the first cache
@@ -41,6 +47,9 @@ CANDIDATES = 4
 FULL_PASSES = 1
 MAX_FLOAT32_SUM = 1024  # rows added up in float32 before float64 takes over
 SILHOUETTE_SAMPLE = 20_000  # rows on which numbers of clusters are compared
+# compared in numpy as long as so many times as many scores are small: once compiled, loops are
+# twice as fast
+PLAIN_COST = 8
 K_GRID = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
 
 
@@ -117,19 +126,28 @@ def _seed(vectors: Float32, k: int, rng: np.random.Generator, run: Run) -> Float
     n = len(vectors)
     seeds = np.empty((k, vectors.shape[1]), np.float32)  # (k, d)
     closest = np.ones(n, np.float32)  # (n,) squared distance to the nearest seed
-    with_candidate = np.empty(
-        (CANDIDATES, n), np.float32
-    )  # (c, n) the same, were it a seed
     for number in range(k):
         run.check()
         candidates = vectors[_draw(closest, rng)]  # (c, d)
         if number == 0:
             closest[:] = np.inf
-        _closest_with(vectors, candidates, closest, with_candidate)
+        with_candidate = _closest_with(vectors, candidates, closest)  # (c, n)
         best = with_candidate.sum(1, dtype=np.float64).argmin()
         seeds[number] = candidates[best]
         closest = with_candidate[best].copy()
     return seeds
+
+
+def _closest_with(vectors: Float32, candidates: Float32, closest: Float32) -> Float32:
+    """The squared distance of each vector (n, d) to each candidate (c, d): (c, n).
+
+    Or its `closest` (n,) if that is less.
+    """
+    if is_small(*vectors.shape):
+        return plain_closest_with(vectors, candidates, closest)
+    out = np.empty((len(candidates), len(vectors)), np.float32)
+    _write_closest(vectors, candidates, closest, out)
+    return out
 
 
 def _draw(weights: Float32, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -160,6 +178,8 @@ def _nearest(vectors: Float32, centroids: Float32, m: int, run: Run) -> Int32:
     The smaller of equals. Where there are fewer than m centroids the label is -1, which counts from
     the end: one centroid is its own second.
     """
+    if is_small(PLAIN_COST * len(vectors), len(centroids)):
+        return plain_nearest(vectors, centroids, m)
     tiles, bias = _tiles(centroids)  # (t, d, w), (t, w)
     labels = np.full((len(vectors), m), -1, np.int32)  # (n, m)
     scores = np.full(labels.shape, -np.inf, np.float32)  # (n, m)
@@ -272,6 +292,8 @@ def _distances(
     vectors: Float32, centroids: Float32, labels: Int32, run: Run
 ) -> Float32:
     """Euclidean distance of each vector (n, d) to the centroid of its label (n,): (n,)."""
+    if is_small(*vectors.shape):
+        return plain_distances(vectors, centroids, labels)
     out = np.empty(len(vectors), np.float32)  # (n,)
 
     def measure_rows(low: int, high: int) -> None:
@@ -313,13 +335,10 @@ def _write_distances(
 
 
 @compiled
-def _closest_with(
+def _write_closest(
     vectors: Float32, candidates: Float32, closest: Float32, out: Float32
 ) -> None:
-    """Write the squared distance of each vector (n, d) to each candidate (c, d): (c, n).
-
-    Or its `closest` (n,) if that is less.
-    """
+    """Write what `_closest_with` returns."""
     for row in range(len(vectors)):
         for c in range(len(candidates)):
             out[c, row] = min(

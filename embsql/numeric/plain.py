@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embsql.data import CsrMatrix, Float32, Float64, Int32, Int64
+from embsql.numeric.blas import one_blas_thread
 
 SMALL = 1 << 21  # numbers in a table: sorted in about 0.2 s
 FEW_ROWS = 1 << 18  # sorted in about 0.1 s
@@ -186,3 +187,38 @@ def plain_transpose(matrix: CsrMatrix, indptr: Int64) -> CsrMatrix:
     """See `linalg.transpose`; indptr (m + 1,) is that of the columns."""
     order = np.argsort(matrix.indices, kind="stable")  # (pairs,)
     return CsrMatrix(indptr, _rows(matrix)[order], matrix.data[order])
+
+
+def plain_nearest(vectors: Float32, centroids: Float32, m: int) -> Int32:
+    """See `kmeans._nearest`; vectors (n, d), centroids (k, d)."""
+    mean = centroids.mean(0, dtype=np.float64)  # (d,)
+    # the nearest c to x has the greatest x.c - |c|^2 / 2, whatever both are taken from
+    half_square = np.einsum("kd,kd->k", centroids - mean, centroids + mean) / 2  # (k,)
+    columns = (centroids - mean).astype(np.float32).T  # (d, k)
+    with one_blas_thread():
+        scores = vectors @ columns - half_square.astype(np.float32)  # (n, k)
+    if m == 1:
+        nearest: Int32 = scores.argmax(1).astype(np.int32)  # (n,)
+        return nearest[:, None]  # (n, 1)
+    return best_scores(scores, m)[0]
+
+
+def plain_distances(vectors: Float32, centroids: Float32, labels: Int32) -> Float32:
+    """See `kmeans._distances`."""
+    distances: Float32 = np.sqrt(_squares(vectors - centroids[labels]))
+    return distances
+
+
+def plain_closest_with(
+    vectors: Float32, candidates: Float32, closest: Float32
+) -> Float32:
+    """See `kmeans._closest_with`: (c, n)."""
+    squares = [_squares(vectors - candidate) for candidate in candidates]  # (n,) each
+    smaller: Float32 = np.minimum(closest, np.stack(squares))
+    return smaller
+
+
+def _squares(vectors: Float32) -> Float32:
+    """Squared lengths of vectors (n, d): (n,)."""
+    squares: Float32 = np.einsum("nd,nd->n", vectors, vectors)
+    return squares

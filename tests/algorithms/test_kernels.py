@@ -117,7 +117,7 @@ def test_squared_distances_with_a_candidate() -> None:
     )
     closest = rng.random(40).astype(np.float32) * 8
     found = np.empty((4, 40), np.float32)
-    kmeans._closest_with(vectors, candidates, closest, found)
+    kmeans._write_closest(vectors, candidates, closest, found)
     distances = ((vectors - candidates[:, None]) ** 2).sum(2)
     np.testing.assert_allclose(found, np.minimum(closest, distances), rtol=1e-5)
 

@@ -14,6 +14,8 @@ from embsql.numeric import kmeans as _kmeans
 from embsql.numeric.kmeans import Clustering, choose_k, kmeans
 from embsql.run import Run
 
+pytestmark = pytest.mark.usefixtures("numeric_path")
+
 
 def blobs(
     k: int, each: int, *, dim: int = 6, apart: float = 30.0, seed: int = 0

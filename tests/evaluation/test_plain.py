@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from embsql.data import CsrMatrix
+from embsql.numeric import kmeans
 from embsql.numeric.plain import compiled_loops_only
 from embsql.numeric.topk import cosine_neighbors, first_unseen, top_k_linear
 from embsql.run import Run
@@ -43,3 +44,20 @@ def test_numpy_and_the_loops_agree(seed):
         )
         np.testing.assert_array_equal(found[0], by_loops[0])
         np.testing.assert_array_equal(found[1], by_loops[1])
+
+
+@pytest.mark.parametrize("m", [1, 2, 5])
+def test_numpy_and_the_loops_find_the_same_centroids(m: int) -> None:
+    rng = np.random.default_rng(m)
+    vectors = rng.standard_normal((500, 7)).astype(np.float32) + 100
+    centroids = vectors[:4].copy()
+    found, by_loops = both_ways(kmeans._nearest, vectors, centroids, m, Run())
+    np.testing.assert_array_equal(found, by_loops)
+    assert (found[:, 4:] == -1).all()
+    nearest = found[:, 0]
+    plain, loops = both_ways(kmeans._distances, vectors, centroids, nearest, Run())
+    np.testing.assert_allclose(plain, loops, rtol=1e-6)
+    closest = np.full(500, 5, np.float32)
+    plain, loops = both_ways(kmeans._closest_with, vectors, centroids, closest)
+    np.testing.assert_allclose(plain, loops, rtol=1e-6)
+    assert (plain == 5).any()
