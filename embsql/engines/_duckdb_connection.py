@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -215,3 +215,28 @@ def source_error(error: Exception) -> EmbsqlError:
     if _is_closed(error):
         return Closed(database=GIVEN)
     return failed(reason, None if kind in WITHOUT_ROWS else kind, "VARCHAR")
+
+
+def arrow_of(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]
+) -> pa.Table:
+    """The answer of a query, of other statements a table of nothing."""
+    relation = relation_of(connection, sql, values)
+    if relation is not None:
+        return relation.to_arrow_table()
+    import pyarrow as pa  # here: it takes as long to load as DuckDB
+
+    return pa.table({})
+
+
+def relation_of(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]
+) -> duckdb.DuckDBPyRelation | None:
+    """Ask without leaving an open result behind, which would block the connection."""
+    given = {name: _scalar(value) for name, value in values.items()}
+    return connection.sql(sql, params=given) if given else connection.sql(sql)
+
+
+def _scalar(value: Any) -> Any:
+    """A numpy scalar as Python's own, which DuckDB knows; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value

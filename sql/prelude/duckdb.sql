@@ -599,7 +599,7 @@ FROM made
 JOIN embsql.runs AS run ON run.run_id = of_run;
 
 -- What is wrong with the database's own settings, for embsql.doctor.
-CREATE OR REPLACE MACRO embsql.engine_findings() AS TABLE
+CREATE OR REPLACE MACRO embsql.database_findings() AS TABLE
 WITH size AS (
     SELECT
         live.model_name, 4 * live.dim * (live.users + live.items) AS vectors,

@@ -1189,7 +1189,7 @@ END
 $embsql$;
 
 -- What is wrong with the server, for embsql.doctor.
-CREATE OR REPLACE FUNCTION embsql.engine_findings()
+CREATE OR REPLACE FUNCTION embsql.database_findings()
 RETURNS TABLE (severity text, subject text, finding text, remedy text)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$

@@ -77,8 +77,8 @@ findings AS (
     )
   GROUP BY one.model_name, one.run_id, earlier.entity, earlier.what, earlier.command
   UNION ALL
-  SELECT engine.severity AS severity, engine.subject AS subject, engine.finding AS finding, engine.remedy AS remedy
-  FROM embsql.engine_findings() AS engine
+  SELECT own.severity AS severity, own.subject AS subject, own.finding AS finding, own.remedy AS remedy
+  FROM embsql.database_findings() AS own
 )
 SELECT
   found.severity AS severity,
