@@ -27,7 +27,9 @@ from embsql.lifecycle.registry import KEEP
 
 PAIRS_PER_USER = 20
 OFTEN = 4  # as many questions are asked bare as this, for one whose answer is examined
-COSINE = "embsql.cosine(other.embedding, other.norm, this.embedding, this.norm)"
+COSINE = (
+    "embsql_internal.cosine(other.embedding, other.norm, this.embedding, this.norm)"
+)
 DOT = "embsql.inner_product(other.embedding, this.embedding) + other.bias + this.bias"
 
 

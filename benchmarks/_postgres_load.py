@@ -63,7 +63,7 @@ WITH (ef_construction = 200)
 OURS = """
 DROP INDEX IF EXISTS embsql_runs.item_embeddings_1_embedding_idx;
 SET maintenance_work_mem = '{memory}';
-SELECT embsql.build_index(
+SELECT embsql_internal.build_index(
     CAST(ROW(1, 'item', 'cosine', '{storage}', {dim}) AS embsql.vector_indexes)
 )
 """

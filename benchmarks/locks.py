@@ -113,10 +113,14 @@ def _keep(database: embsql.Database, run: int, model: str) -> None:
     for kind, rows in TABLES.items():
         values = {"letter": kind[0]} if rows is VECTORS else {}
         part = engine.ask(
-            "SELECT embsql.open_partition($kind, $run) AS part", kind=kind, run=run
+            "SELECT embsql_internal.open_partition($kind, $run) AS part",
+            kind=kind,
+            run=run,
         )["part"][0]
         engine.run(rows.format(part=part), run=run, rows=ROWS, **values)
-        engine.run("SELECT embsql.attach_partition($kind, $run)", kind=kind, run=run)
+        engine.run(
+            "SELECT embsql_internal.attach_partition($kind, $run)", kind=kind, run=run
+        )
     engine.run(MODEL, model=model, run=run)
 
 

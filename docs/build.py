@@ -81,8 +81,8 @@ Scores are computed in 32-bit floats: what is equal on paper may differ in the l
 engine or in a table of `materialize` and not in the other.
 `k` beyond what there is gives all there is; 0, less or NULL gives no rows. A vector must be as long as the run's.
 
-The catalog has the same texts as comments: `duckdb_functions()` in DuckDB, `\\df+ embsql.*` in psql. What begins with
-`Internal` is for questions and commands alone, and any version may change it.
+The catalog has the same texts as comments: `duckdb_functions()` in DuckDB, `\\df+ embsql.*` in psql. Schema
+`embsql_internal` is for questions and commands alone, and any version may change it.
 
 The answers below are from the [generated shop](../examples/shop/README.md): run 1 was trained with `dim => 8`, run 2,
 which is live, with the defaults. `shop_towers` is a two_tower with features of customers and products; `shop_tuned`
@@ -95,6 +95,12 @@ The only calls that write. In DuckDB they need the Python process that opened th
 they are functions, `SELECT embsql.train(...)`, that leave a [job for a worker](guides/postgres.md) and give its number.
 
 {table(("call", "columns", "what it does"), commands())}
+
+## Vectors, runs and ids
+
+What else may be called, in a query of your own:
+
+{table(("function", "what it gives"), primitives())}
 """
 
 
@@ -287,6 +293,14 @@ def commands() -> list[tuple[str, str, str]]:
             strict=True,
         )
     )
+
+
+def primitives() -> list[tuple[str, str]]:
+    """(name, what it gives) of what may be called besides questions and commands."""
+    found = re.findall(
+        r"embsql\.(\w+) IS '(.*)';", files.read_sql("prelude/comments.sql.j2")
+    )
+    return [(f"`embsql.{name}`", said.replace("''", "'")) for name, said in found]
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

@@ -394,8 +394,9 @@ class OutOfPlace(EmbsqlError):
 
 
 class HalfRestored(EmbsqlError):
-    """{database} was restored without its keys ({reason}). Restore schemas embsql and embsql_runs
-    again, both of them and to the end: pg_dump --schema=embsql --schema=embsql_runs"""
+    """{database} was restored without its keys ({reason}). Restore schemas embsql,
+    embsql_internal and embsql_runs again, all of them and to the end: pg_dump --schema=embsql
+    --schema=embsql_internal --schema=embsql_runs"""
 
 
 class CannotInstall(EmbsqlError):

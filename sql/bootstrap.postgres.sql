@@ -29,6 +29,7 @@ WHERE extension.extname = 'vector';
 SELECT '[1]'::vector; -- loads pgvector, so that its settings are known below
 
 CREATE SCHEMA IF NOT EXISTS embsql;
+CREATE SCHEMA IF NOT EXISTS embsql_internal; -- what questions and commands call; out of the analyst's sight
 CREATE SCHEMA IF NOT EXISTS embsql_runs; -- one table per run behind each table of vectors; out of the analyst's sight
 CREATE SCHEMA IF NOT EXISTS embsql_sources; -- what reads a job's sources, until it is done
 CREATE TABLE IF NOT EXISTS embsql.migrations (file_name text PRIMARY KEY, checksum text NOT NULL);

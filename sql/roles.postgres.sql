@@ -28,8 +28,8 @@ BEGIN
 END
 $embsql$;
 
--- So that embsql.oldest_snapshot sees how old those of all sessions are; without it tables of removed runs are emptied,
--- and stay while others are connected.
+-- So that embsql_internal.oldest_snapshot sees how old those of all sessions are; without it tables of removed runs are
+-- emptied, and stay while others are connected.
 DO $embsql$
 BEGIN
     GRANT pg_read_all_stats TO embsql_owner;
@@ -56,9 +56,11 @@ BEGIN
         UNION ALL
         SELECT format('ROUTINE %s', f.oid::regprocedure), 'embsql_owner'
         FROM pg_proc AS f
-        WHERE f.pronamespace = 'embsql'::regnamespace
+        WHERE f.pronamespace IN ('embsql'::regnamespace, 'embsql_internal'::regnamespace)
         UNION ALL
         SELECT 'SCHEMA embsql', 'embsql_owner'
+        UNION ALL
+        SELECT 'SCHEMA embsql_internal', 'embsql_owner'
         UNION ALL
         SELECT 'SCHEMA embsql_runs', 'embsql_owner'
         UNION ALL
@@ -77,24 +79,24 @@ BEGIN
 END
 $embsql$;
 
-REVOKE ALL ON SCHEMA embsql, embsql_runs, embsql_sources FROM PUBLIC, embsql_trainer;
+REVOKE ALL ON SCHEMA embsql, embsql_internal, embsql_runs, embsql_sources FROM PUBLIC, embsql_trainer;
 REVOKE ALL ON ALL TABLES IN SCHEMA embsql FROM PUBLIC, embsql_trainer;
 REVOKE ALL ON ALL SEQUENCES IN SCHEMA embsql FROM PUBLIC, embsql_trainer;
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA embsql FROM PUBLIC, embsql_trainer, embsql_admin;
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA embsql, embsql_internal FROM PUBLIC, embsql_trainer, embsql_admin;
 
-GRANT USAGE ON SCHEMA embsql TO embsql_reader;
+GRANT USAGE ON SCHEMA embsql, embsql_internal TO embsql_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_reader;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA embsql TO embsql_reader;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA embsql, embsql_internal TO embsql_reader;
 
 -- What a reader may not: see who trains, who was forgotten, what was asked for and by whom; write; command.
 REVOKE ALL ON embsql.leases, embsql.events, embsql.jobs, embsql.forgotten, embsql.leaving FROM embsql_reader;
 GRANT SELECT (run_id) ON embsql.forgotten TO embsql_reader; -- whether a run can be read
 REVOKE ALL ON FUNCTION
-    embsql.open_partition, embsql.attach_partition, embsql.make_partition, embsql.join_partition,
-    embsql.drop_partition, embsql.build_indexes, embsql.build_index,
-    embsql.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote,
-    embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget, embsql.cluster, embsql.project,
-    embsql.materialize, embsql.register_embeddings, embsql.set_cohorts, embsql.set_owner, embsql.protect
+    embsql_internal.open_partition, embsql_internal.attach_partition, embsql_internal.make_partition,
+    embsql_internal.join_partition, embsql_internal.drop_partition, embsql.build_indexes, embsql_internal.build_index,
+    embsql_internal.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback,
+    embsql.drop_run, embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialize,
+    embsql.register_embeddings, embsql.set_cohorts, embsql.set_owner, embsql.protect
 FROM embsql_reader;
 DO $embsql$
 DECLARE
@@ -102,7 +104,8 @@ DECLARE
 BEGIN
     FOR f IN
         SELECT p.oid FROM pg_proc AS p
-        WHERE p.pronamespace = 'embsql'::regnamespace AND (p.prosecdef OR p.proname = 'train_here')
+        WHERE p.pronamespace IN ('embsql'::regnamespace, 'embsql_internal'::regnamespace)
+            AND (p.prosecdef OR p.proname = 'train_here')
     LOOP
         EXECUTE format('REVOKE ALL ON FUNCTION %s FROM embsql_reader', f);
     END LOOP;
@@ -115,26 +118,30 @@ $embsql$;
 GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_trainer;
 GRANT EXECUTE ON FUNCTION
     -- what is asked for
-    embsql.enqueue, embsql.leave_training, embsql.train, embsql.cancel, embsql.evaluate, embsql.cluster, embsql.project,
-    embsql.materialize, embsql.register_embeddings, embsql.give_up, embsql.request_cancel, embsql.request_stop,
-    embsql.set_cohorts, embsql.put_cohorts, embsql.set_owner,
+    embsql_internal.enqueue, embsql_internal.leave_training, embsql.train, embsql.cancel, embsql.evaluate,
+    embsql.cluster, embsql.project, embsql.materialize, embsql.register_embeddings, embsql_internal.give_up,
+    embsql_internal.request_cancel, embsql_internal.request_stop, embsql.set_cohorts, embsql_internal.put_cohorts,
+    embsql.set_owner,
     -- how it is done
-    embsql.asker, embsql.next_run, embsql.take_lease, embsql.beat_lease, embsql.release_lease, embsql.ensure_model,
-    embsql.abandon_runs, embsql.begin_run, embsql.note_run, embsql.note_row, embsql.log_phase, embsql.open_partition,
-    embsql.attach_partition, embsql.build_indexes, embsql.open_stage, embsql.close_stage, embsql.point,
-    embsql.log_event, embsql.lock_run, embsql.lock_runs, embsql.clear_rows, embsql.drop_rows, embsql.drop_unread,
-    embsql.delete_orphaned_top_items, embsql.forget_rows, embsql.forget_selects, embsql.redact, embsql.drop_ended,
+    embsql_internal.asker, embsql_internal.next_run, embsql_internal.take_lease, embsql_internal.beat_lease,
+    embsql_internal.release_lease, embsql_internal.ensure_model, embsql_internal.abandon_runs,
+    embsql_internal.begin_run, embsql_internal.note_run, embsql_internal.note_row, embsql_internal.log_phase,
+    embsql_internal.open_partition, embsql_internal.attach_partition, embsql.build_indexes,
+    embsql_internal.open_stage, embsql_internal.close_stage, embsql_internal.point, embsql_internal.log_event,
+    embsql_internal.lock_run, embsql_internal.lock_runs, embsql_internal.clear_rows, embsql_internal.drop_rows,
+    embsql_internal.drop_unread, embsql_internal.delete_orphaned_top_items, embsql_internal.forget_rows,
+    embsql_internal.forget_selects, embsql_internal.redact, embsql_internal.drop_ended,
     -- what a worker does, for itself or, as embsql_worker, for all
-    embsql.claim_job, embsql.note_job, embsql.release_claims, embsql.open_sources
+    embsql_internal.claim_job, embsql_internal.note_job, embsql_internal.release_claims, embsql_internal.open_sources
 TO embsql_trainer;
 -- Where runs are written and, by those who ask for a training, what reads its sources.
 GRANT USAGE ON SCHEMA embsql_runs TO embsql_trainer;
 GRANT USAGE, CREATE ON SCHEMA embsql_sources TO embsql_trainer;
 
 GRANT EXECUTE ON FUNCTION
-    embsql.leave_job, embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget,
-    embsql.remove_model, embsql.hold_trainings, embsql.note_forgotten, embsql.note_cleared, embsql.forget_in_jobs,
-    embsql.forget_statistics
+    embsql_internal.leave_job, embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget,
+    embsql_internal.remove_model, embsql_internal.hold_trainings, embsql_internal.note_forgotten,
+    embsql_internal.note_cleared, embsql_internal.forget_in_jobs, embsql_internal.forget_statistics
 TO embsql_admin;
 
 -- Who trains sees everybody, also where embsql.protect was there before the roles.

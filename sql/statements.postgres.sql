@@ -18,6 +18,9 @@ SELECT 1 AS found WHERE FALSE
 SELECT 'schema embsql_runs is gone' AS reason
 WHERE to_regnamespace('embsql_runs') IS NULL
 UNION ALL
+SELECT 'schema embsql_internal is gone'
+WHERE to_regnamespace('embsql_internal') IS NULL
+UNION ALL
 SELECT 'pgvector has moved to schema ' || quote_ident(home.nspname)
 FROM pg_proc AS f
 JOIN pg_extension AS extension ON extension.extname = 'vector'
@@ -44,84 +47,86 @@ FROM pg_class AS c
 WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r' AND c.relowner <> 'embsql_owner'::regrole
 
 -- next_run: a number no other run has
-SELECT embsql.next_run() AS run_id
+SELECT embsql_internal.next_run() AS run_id
 
 -- take_lease: one trainer per model; a lease whose heart stopped is taken over
-SELECT embsql.take_lease($model_name, $owner, $run_id, $host, $pid, $process)
+SELECT embsql_internal.take_lease($model_name, $owner, $run_id, $host, $pid, $process)
 
 -- heartbeat: a sign of life; changes no row once the lease is another's
-SELECT embsql.beat_lease($model_name, $owner)
+SELECT embsql_internal.beat_lease($model_name, $owner)
 
 -- release: the end of a lease
-SELECT embsql.release_lease($model_name, $owner)
+SELECT embsql_internal.release_lease($model_name, $owner)
 
 -- drop_unread: partitions of runs that are gone, as soon as nobody can read them
-SELECT embsql.drop_unread()
+SELECT embsql_internal.drop_unread()
 
 -- forget_statistics: a person among the values that the server has noted of tables
-SELECT embsql.forget_statistics(CAST($runs AS bigint[]), $user_id)
+SELECT embsql_internal.forget_statistics(CAST($runs AS bigint[]), $user_id)
 
 -- request_cancel: takes a model's jobs off the queue, and asks its trainer to stop
-SELECT asked.what FROM embsql.request_cancel($model_name) AS asked
+SELECT asked.what FROM embsql_internal.request_cancel($model_name) AS asked
 
 -- is_own: whether what a run remembers of its sources may be run as this session: it was who asks now who wrote it
-SELECT run.run_id FROM embsql.runs AS run WHERE run.run_id = $run_id AND run.made_by = embsql.asker()
+SELECT run.run_id FROM embsql.runs AS run WHERE run.run_id = $run_id AND run.made_by = embsql_internal.asker()
 
 -- ensure_model: the model's row, made on first use
-SELECT embsql.ensure_model($model_name)
+SELECT embsql_internal.ensure_model($model_name)
 
 -- begin_run: a run as it starts
-SELECT embsql.begin_run($run_id, $model_name, $algorithm, $params, $source_sql, $seed, $versions)
+SELECT embsql_internal.begin_run($run_id, $model_name, $algorithm, $params, $source_sql, $seed, $versions)
 
 -- name_columns: what the source calls its columns, where that is not what embsql does
-SELECT embsql.note_run($run_id, jsonb_build_object(
+SELECT embsql_internal.note_run($run_id, jsonb_build_object(
     'user_col', CAST($user_col AS text), 'item_col', CAST($item_col AS text), 'weight_col', CAST($weight_col AS text),
     'time_col', CAST($time_col AS text)
 ))
 
 -- finish_run: a run whose vectors are all written
-SELECT embsql.note_run($run_id, jsonb_build_object(
+SELECT embsql_internal.note_run($run_id, jsonb_build_object(
     'status', 'ready', 'source_hash', CAST($source_hash AS text), 'dim', CAST($dim AS integer),
     'similarity', CAST($similarity AS text), 'users', CAST($users AS bigint), 'items', CAST($items AS bigint),
     'interactions', CAST($interactions AS bigint), 'checksum', CAST($checksum AS text)
 ))
 
 -- end_run: a run that did not get there
-SELECT embsql.note_run($run_id, jsonb_build_object('status', CAST($status AS text), 'error', CAST($error AS text)))
+SELECT embsql_internal.note_run(
+    $run_id, jsonb_build_object('status', CAST($status AS text), 'error', CAST($error AS text))
+)
 
 -- set_gate_reason: why a ready run was not promoted
-SELECT embsql.note_run($run_id, jsonb_build_object('error', CAST($error AS text)))
+SELECT embsql_internal.note_run($run_id, jsonb_build_object('error', CAST($error AS text)))
 
 -- set_params: the options that a search has found
-SELECT embsql.note_run($run_id, jsonb_build_object('params', CAST($params AS text)))
+SELECT embsql_internal.note_run($run_id, jsonb_build_object('params', CAST($params AS text)))
 
 -- abandoned: runs of a model that say they train although nobody holds the lease
-SELECT embsql.abandon_runs($model_name, $run_id)
+SELECT embsql_internal.abandon_runs($model_name, $run_id)
 
 -- promote: moves the pointer if nobody moved it meanwhile
-SELECT embsql.point($model_name, $live_run, $earlier_runs, $expected)
+SELECT embsql_internal.point($model_name, $live_run, $earlier_runs, $expected)
 
 -- log_event: one line of the audit trail
-SELECT embsql.log_event($model_name, $run_id, $event, $detail)
+SELECT embsql_internal.log_event($model_name, $run_id, $event, $detail)
 
 -- log_epoch: one figure of training
-SELECT embsql.note_row('training_log', jsonb_build_object(
+SELECT embsql_internal.note_row('training_log', jsonb_build_object(
     'run_id', CAST($run_id AS bigint), 'epoch', CAST($epoch AS integer), 'metric', CAST($metric AS text),
-    'value', CAST($value AS text), 'logged_at', embsql.utc_now()
+    'value', CAST($value AS text), 'logged_at', embsql_internal.utc_now()
 ))
 
 -- log_phase: which phase a run is in, and what each has taken
-SELECT embsql.log_phase($run_id, $phase, $phase_seconds)
+SELECT embsql_internal.log_phase($run_id, $phase, $phase_seconds)
 
 -- log_trial: one setting of a search
-SELECT embsql.note_row('trials', jsonb_build_object(
+SELECT embsql_internal.note_row('trials', jsonb_build_object(
     'run_id', CAST($run_id AS bigint), 'trial', CAST($trial AS integer), 'params', CAST($params AS text),
     'metric', CAST($metric AS text), 'value', CAST($value AS text), 'seconds', CAST($seconds AS text),
     'status', CAST($status AS text), 'error', CAST($error AS text)
 ))
 
 -- judge: what the gate compared, and what it decided
-SELECT embsql.note_row('gates', jsonb_build_object(
+SELECT embsql_internal.note_row('gates', jsonb_build_object(
     'run_id', CAST($run_id AS bigint), 'verdict', CAST($verdict AS text), 'split', CAST($split AS text),
     'metric', CAST($metric AS text), 'k', CAST($k AS integer), 'value', CAST($value AS text),
     'popular_value', CAST($popular_value AS text), 'compared_run', CAST($compared_run AS bigint),
@@ -132,112 +137,112 @@ SELECT embsql.note_row('gates', jsonb_build_object(
 ))
 
 -- forget_metrics: a run is measured anew
-SELECT embsql.clear_rows('metrics', $run_id, NULL, $split)
+SELECT embsql_internal.clear_rows('metrics', $run_id, NULL, $split)
 
 -- lock_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
-SELECT embsql.lock_run($run_id)
+SELECT embsql_internal.lock_run($run_id)
 
 -- lock_runs: keeps others from runs while they are changed
-SELECT embsql.lock_runs(CAST($runs AS bigint[]))
+SELECT embsql_internal.lock_runs(CAST($runs AS bigint[]))
 
 -- clear_clusters: the clusters of one name
-SELECT embsql.clear_rows('clusters', $run_id, $entity, $clustering_name)
+SELECT embsql_internal.clear_rows('clusters', $run_id, $entity, $clustering_name)
 
 -- clear_cluster_members: who is in them
-SELECT embsql.clear_rows('cluster_members', $run_id, $entity, $clustering_name)
+SELECT embsql_internal.clear_rows('cluster_members', $run_id, $entity, $clustering_name)
 
 -- clear_maps: a map by one method
-SELECT embsql.clear_rows('maps', $run_id, $entity, $method_name)
+SELECT embsql_internal.clear_rows('maps', $run_id, $entity, $method_name)
 
 -- drop_model: a model whose runs are gone
-SELECT embsql.remove_model($model_name)
+SELECT embsql_internal.remove_model($model_name)
 
 -- drop_run: a run and all of its rows
-SELECT embsql.drop_rows('runs', $run_id)
+SELECT embsql_internal.drop_rows('runs', $run_id)
 
 -- drop_clusters: part of dropping a run
-SELECT embsql.drop_rows('clusters', $run_id)
+SELECT embsql_internal.drop_rows('clusters', $run_id)
 
 -- drop_cluster_members: part of dropping a run
-SELECT embsql.drop_rows('cluster_members', $run_id)
+SELECT embsql_internal.drop_rows('cluster_members', $run_id)
 
 -- drop_maps: part of dropping a run
-SELECT embsql.drop_rows('maps', $run_id)
+SELECT embsql_internal.drop_rows('maps', $run_id)
 
 -- drop_top_items: part of dropping a run
-SELECT embsql.drop_rows('top_items', $run_id)
+SELECT embsql_internal.drop_rows('top_items', $run_id)
 
 -- drop_neighbors: part of dropping a run
-SELECT embsql.drop_rows('neighbors', $run_id)
+SELECT embsql_internal.drop_rows('neighbors', $run_id)
 
 -- drop_forgotten: part of dropping a run, and of its end
-SELECT embsql.drop_rows('forgotten', $run_id)
+SELECT embsql_internal.drop_rows('forgotten', $run_id)
 
 -- hold_trainings: keeps runs that are being made from ending meanwhile, and has jobs remember it
-SELECT embsql.hold_trainings()
+SELECT embsql_internal.hold_trainings()
 
 -- note_forgotten: a person who is to go from every run that has rows, or will have
-SELECT embsql.note_forgotten($salt, $person)
+SELECT embsql_internal.note_forgotten($salt, $person)
 
 -- cleared: runs that no longer hold a person
-SELECT embsql.note_cleared(CAST($runs AS bigint[]), CAST($people AS text[]))
+SELECT embsql_internal.note_cleared(CAST($runs AS bigint[]), CAST($people AS text[]))
 
 -- blank_examples: what a run that outlived somebody has to show; it was written by who does not know whom
-SELECT embsql.redact('examples', $run_id)
+SELECT embsql_internal.redact('examples', $run_id)
 
 -- blank_error: why such a run failed
-SELECT embsql.redact('error', $run_id)
+SELECT embsql_internal.redact('error', $run_id)
 
 -- drop_ended: nothing is left to be done in runs that failed
-SELECT embsql.drop_ended()
+SELECT embsql_internal.drop_ended()
 
 -- forget_user_clusters: what group a person is in
-SELECT FROM generate_series(1, embsql.forget_rows('cluster_members', CAST($runs AS bigint[]), $user_id))
+SELECT FROM generate_series(1, embsql_internal.forget_rows('cluster_members', CAST($runs AS bigint[]), $user_id))
 
 -- forget_user_shares: what they count for in groups
-SELECT embsql.forget_rows('shares', CAST($runs AS bigint[]), $user_id)
+SELECT embsql_internal.forget_rows('shares', CAST($runs AS bigint[]), $user_id)
 
 -- forget_user_labels: the groups of people that were called after one
-SELECT FROM generate_series(1, embsql.forget_rows('labels', CAST($runs AS bigint[]), $user_id))
+SELECT FROM generate_series(1, embsql_internal.forget_rows('labels', CAST($runs AS bigint[]), $user_id))
 
 -- forget_user_maps: where a person is on maps
-SELECT FROM generate_series(1, embsql.forget_rows('maps', CAST($runs AS bigint[]), $user_id))
+SELECT FROM generate_series(1, embsql_internal.forget_rows('maps', CAST($runs AS bigint[]), $user_id))
 
 -- forget_user_top_items: what a person would be shown
-SELECT FROM generate_series(1, embsql.forget_rows('top_items', CAST($runs AS bigint[]), $user_id))
+SELECT FROM generate_series(1, embsql_internal.forget_rows('top_items', CAST($runs AS bigint[]), $user_id))
 
 -- forget_user_neighbors: whom a person is near
-SELECT FROM generate_series(1, embsql.forget_rows('neighbors', CAST($runs AS bigint[]), $user_id))
+SELECT FROM generate_series(1, embsql_internal.forget_rows('neighbors', CAST($runs AS bigint[]), $user_id))
 
 -- forget_user_examples: what was strange about a person's rows
-SELECT FROM generate_series(1, embsql.forget_rows('examples', CAST($runs AS bigint[]), $user_id))
+SELECT FROM generate_series(1, embsql_internal.forget_rows('examples', CAST($runs AS bigint[]), $user_id))
 
 -- forget_user_embeddings: a person's vectors
-SELECT FROM generate_series(1, embsql.forget_rows('user_embeddings', CAST($runs AS bigint[]), $user_id))
+SELECT FROM generate_series(1, embsql_internal.forget_rows('user_embeddings', CAST($runs AS bigint[]), $user_id))
 
 -- forget_user_interactions: what a person did
-SELECT FROM generate_series(1, embsql.forget_rows('interactions', CAST($runs AS bigint[]), $user_id))
+SELECT FROM generate_series(1, embsql_internal.forget_rows('interactions', CAST($runs AS bigint[]), $user_id))
 
 -- forget_user_cohorts: the cohorts a person was put in
-SELECT FROM generate_series(1, embsql.forget_rows('cohorts', '{}', $user_id))
+SELECT FROM generate_series(1, embsql_internal.forget_rows('cohorts', '{}', $user_id))
 
 -- forget_in_jobs: where what went wrong names a person, and where a job does
-SELECT embsql.forget_in_jobs($user_id)
+SELECT embsql_internal.forget_in_jobs($user_id)
 
 -- forget_selects: where what runs remember of their sources names a person
-SELECT embsql.forget_selects(CAST($runs AS bigint[]), $user_id)
+SELECT embsql_internal.forget_selects(CAST($runs AS bigint[]), $user_id)
 
 -- strangers_top_items: rows of people who were forgotten while the rows were made
-SELECT embsql.delete_orphaned_top_items('top_items', $run_id)
+SELECT embsql_internal.delete_orphaned_top_items('top_items', $run_id)
 
 -- strangers_neighbors: the same of who is near whom
-SELECT embsql.delete_orphaned_top_items('neighbors', $run_id)
+SELECT embsql_internal.delete_orphaned_top_items('neighbors', $run_id)
 
 -- strangers_cluster_members: the same of groups
-SELECT embsql.delete_orphaned_top_items('cluster_members', $run_id)
+SELECT embsql_internal.delete_orphaned_top_items('cluster_members', $run_id)
 
 -- strangers_maps: the same of maps
-SELECT embsql.delete_orphaned_top_items('maps', $run_id)
+SELECT embsql_internal.delete_orphaned_top_items('maps', $run_id)
 
 -- text_vectors: those of the texts asked for that an encoder of one's own has read before
 SELECT kept.content, kept.embedding
@@ -245,7 +250,7 @@ FROM embsql.text_vectors AS kept
 WHERE kept.content = ANY (CAST($contents AS text[])) AND kept.made_by = session_user
 
 -- check_model: whether a model is one's own to change, before there is much to do
-SELECT embsql.check_model($model_name)
+SELECT embsql_internal.check_model($model_name)
 
 -- threads: the server's own
 SELECT 0 AS threads WHERE FALSE

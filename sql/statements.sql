@@ -50,41 +50,41 @@ INSERT INTO embsql.leases (
     model_name, owner, run_id, host, pid, process, cancelled, heartbeat_at, expires_at
 )
 VALUES (
-    $model_name, $owner, $run_id, $host, $pid, $process, FALSE, embsql.utc_now(),
-    embsql.utc_now() + INTERVAL '60 seconds'
+    $model_name, $owner, $run_id, $host, $pid, $process, FALSE, embsql_internal.utc_now(),
+    embsql_internal.utc_now() + INTERVAL '60 seconds'
 )
 ON CONFLICT (model_name) DO UPDATE SET
     owner = excluded.owner, run_id = excluded.run_id, host = excluded.host, pid = excluded.pid,
     process = excluded.process,
     cancelled = FALSE, heartbeat_at = excluded.heartbeat_at, expires_at = excluded.expires_at
-WHERE leases.expires_at < embsql.utc_now()
+WHERE leases.expires_at < embsql_internal.utc_now()
 
 -- lease: who trains a model
 SELECT
     held.owner, held.run_id, held.host, held.pid, held.process, held.cancelled,
-    CAST(extract(epoch FROM (embsql.utc_now() - held.heartbeat_at)) AS BIGINT) AS age
+    CAST(extract(epoch FROM (embsql_internal.utc_now() - held.heartbeat_at)) AS BIGINT) AS age
 FROM embsql.leases AS held
 WHERE held.model_name = $model_name
 
 -- heartbeat: a sign of life; changes no row once the lease is another's
 UPDATE embsql.leases
-SET heartbeat_at = embsql.utc_now(), expires_at = embsql.utc_now() + INTERVAL '60 seconds'
+SET heartbeat_at = embsql_internal.utc_now(), expires_at = embsql_internal.utc_now() + INTERVAL '60 seconds'
 WHERE model_name = $model_name AND owner = $owner
 
 -- release: the end of a lease
 DELETE FROM embsql.leases WHERE model_name = $model_name AND owner = $owner
 
 -- request_cancel: asks the trainer of a model to stop
-UPDATE embsql.leases SET cancelled = TRUE WHERE model_name = $model_name AND expires_at >= embsql.utc_now()
+UPDATE embsql.leases SET cancelled = TRUE WHERE model_name = $model_name AND expires_at >= embsql_internal.utc_now()
 
 -- ensure_model: the model's row, made on first use
 INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at)
-VALUES ($model_name, NULL, CAST(ARRAY[] AS BIGINT[]), embsql.utc_now())
+VALUES ($model_name, NULL, CAST(ARRAY[] AS BIGINT[]), embsql_internal.utc_now())
 ON CONFLICT (model_name) DO NOTHING
 
 -- begin_run: a run as it starts
 INSERT INTO embsql.runs (run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at)
-VALUES ($run_id, $model_name, $algorithm, $params, $source_sql, $seed, 'training', $versions, embsql.utc_now())
+VALUES ($run_id, $model_name, $algorithm, $params, $source_sql, $seed, 'training', $versions, embsql_internal.utc_now())
 
 -- name_columns: what the source calls its columns, where that is not what embsql does
 UPDATE embsql.runs
@@ -94,12 +94,12 @@ WHERE run_id = $run_id
 -- finish_run: a run whose vectors are all written
 UPDATE embsql.runs
 SET status = 'ready', held = held + 1, source_hash = $source_hash, dim = $dim, similarity = $similarity, users = $users,
-    items = $items, interactions = $interactions, checksum = $checksum, finished_at = embsql.utc_now()
+    items = $items, interactions = $interactions, checksum = $checksum, finished_at = embsql_internal.utc_now()
 WHERE run_id = $run_id AND status = 'training'
 
 -- end_run: a run that did not get there
 UPDATE embsql.runs
-SET status = $status, held = held + 1, error = $error, finished_at = embsql.utc_now()
+SET status = $status, held = held + 1, error = $error, finished_at = embsql_internal.utc_now()
 WHERE run_id = $run_id AND status = 'training'
 
 -- run_source: what a run was trained on, as a source
@@ -117,7 +117,8 @@ UPDATE embsql.runs SET error = $error WHERE run_id = $run_id
 
 -- abandoned: runs of a model that say they train although nobody holds the lease
 UPDATE embsql.runs
-SET status = 'failed', held = held + 1, error = 'the trainer died: its lease expired', finished_at = embsql.utc_now()
+SET status = 'failed', held = held + 1, error = 'the trainer died: its lease expired',
+    finished_at = embsql_internal.utc_now()
 WHERE model_name = $model_name AND status = 'training' AND run_id <> $run_id
 
 -- check_model: whether a model is one's own to change: in a file there is nobody else
@@ -159,7 +160,7 @@ WHERE run.model_name = $model_name AND run.status = 'ready'
 
 -- promote: moves the pointer if nobody moved it meanwhile
 UPDATE embsql.models
-SET live_run = $live_run, earlier_runs = $earlier_runs, updated_at = embsql.utc_now()
+SET live_run = $live_run, earlier_runs = $earlier_runs, updated_at = embsql_internal.utc_now()
 WHERE model_name = $model_name AND live_run IS NOT DISTINCT FROM $expected
 
 -- collectable: finished runs of a model that nothing points at, oldest first
@@ -169,16 +170,16 @@ JOIN embsql.models AS model ON model.model_name = run.model_name
 WHERE run.model_name = $model_name
     AND run.status <> 'training'
     AND run.run_id IS DISTINCT FROM model.live_run
-    AND NOT embsql.contains(model.earlier_runs, run.run_id)
+    AND NOT embsql_internal.contains(model.earlier_runs, run.run_id)
 ORDER BY run.run_id ASC
 
 -- log_event: one line of the audit trail
 INSERT INTO embsql.events (logged_at, model_name, run_id, event, detail)
-VALUES (embsql.utc_now(), $model_name, $run_id, $event, $detail)
+VALUES (embsql_internal.utc_now(), $model_name, $run_id, $event, $detail)
 
 -- log_epoch: one figure of training
 INSERT INTO embsql.training_log (run_id, epoch, metric, value, logged_at)
-VALUES ($run_id, $epoch, $metric, $value, embsql.utc_now())
+VALUES ($run_id, $epoch, $metric, $value, embsql_internal.utc_now())
 
 -- log_phase: which phase a run is in, and what each has taken
 UPDATE embsql.runs SET phase = $phase, phase_seconds = $phase_seconds WHERE run_id = $run_id

@@ -12,7 +12,7 @@ from embsql.lifecycle import installation
 
 Install = Callable[..., bool]
 STATE = """
-SELECT current_database() AS name, count(*) FILTER (schema_name = 'embsql') = 0 AS empty
+SELECT current_database() AS name, count(*) FILTER (schema_name LIKE 'embsql%') = 0 AS empty
 FROM duckdb_schemas() WHERE database_name = current_database()
 """
 

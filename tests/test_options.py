@@ -345,7 +345,7 @@ def test_a_worker_refuses_in_words(pg, monkeypatch) -> None:
     with embsql.connect(pg) as database:
         for command, model, words in jobs:
             database.ask(
-                "SELECT embsql.enqueue($c, $m, CAST($w AS text[])) AS job",
+                "SELECT embsql_internal.enqueue($c, $m, CAST($w AS text[])) AS job",
                 c=command,
                 m=model,
                 w=words,

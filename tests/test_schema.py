@@ -50,6 +50,8 @@ FROZEN = {
     "0029_comments.sql": "6def8b6b99542bc02d33f9707d45dc91",
     "0030_comments_of_one_engine.duckdb.sql": "ce4c556c42ce7be3452f2e16f2919430",
     "0030_comments_of_one_engine.postgres.sql": "76c681b1dcefe61bb5fd666df9338f03",
+    "0031_internal.duckdb.sql": "6cc010549dc9eb2b3340810f50ea8e6b",
+    "0031_internal.postgres.sql": "377331e0d0a099bd0be8aa350159bdb7",
 }
 
 

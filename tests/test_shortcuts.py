@@ -21,7 +21,7 @@ KNOWN = {
     "views": "SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal",
     "functions": "SELECT schema_name, function_name, function_type, parameters "
     "FROM duckdb_functions() "
-    "WHERE NOT internal AND schema_name = 'embsql'",
+    "WHERE NOT internal AND schema_name LIKE 'embsql%'",
     "applied": "SELECT file_name FROM embsql.migrations",
 }
 
@@ -55,5 +55,7 @@ def test_installing_says_whether_it_did_something(quick_install) -> None:
     assert installation.install is quick_install
     with embsql.connect(":memory:") as database:
         assert not installation.install(database.engine, commands=True)
-        database.engine.run("DROP SCHEMA embsql CASCADE")
+        database.engine.run(
+            "DROP SCHEMA embsql CASCADE; DROP SCHEMA embsql_internal CASCADE"
+        )
         assert installation.install(database.engine, commands=True)

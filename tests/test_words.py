@@ -116,7 +116,7 @@ def test_no_option_has_an_old_name(name: str) -> None:
 @pytest.mark.parametrize("path", SQL, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_object_or_key_in_sql_has_an_old_name(path: Path) -> None:
     text = re.sub(r"--.*", "", path.read_text(encoding="utf-8"))
-    assert not set(re.findall(r"\bembsql\.([a-z_0-9]+)", text)) & OBJECTS
+    assert not set(re.findall(r"\bembsql(?:_internal)?\.([a-z_0-9]+)", text)) & OBJECTS
     assert not set(re.findall(r"\b[a-z_0-9]+\b", text)) & KEYS
 
 

@@ -24,7 +24,12 @@ WITHOUT_ROWS = {"Binder Error", "Catalog Error", "IO Error", "Parser Error"}
 NAMED_FILE = """
 SELECT 1 FROM duckdb_databases() WHERE database_name = current_database() AND path IS NOT NULL
 """
-HIDDEN = "SELECT 1 FROM duckdb_databases() WHERE lower(database_name) = 'embsql'"
+# No file has such a name: DuckDB calls a database by its file's, which then hides the schema.
+SCHEMAS = ("embsql", "embsql_internal")
+HIDDEN = """
+SELECT lower(database_name) FROM duckdb_databases()
+WHERE lower(database_name) IN ('embsql', 'embsql_internal')
+"""
 GIVEN = "the DuckDB connection that was given"
 # What is equal, how columns are called and what errors are, whatever is set for all connections;
 # and no bar of DuckDB's own below a notebook's cell.
@@ -40,9 +45,8 @@ STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
 
 def open_connection(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
     """A connection to a file or to memory. Raises CannotOpen, DatabaseBusy or ReadOnly."""
-    if Path(path).stem.lower() == "embsql":
-        # DuckDB calls a database by its file's name, and then embsql.x is ambiguous
-        reason = "a file of this name hides the schema embsql; give it another name"
+    if (name := Path(path).stem.lower()) in SCHEMAS:
+        reason = f"a file of this name hides the schema {name}; give it another name"
         raise CannotOpen(path=path, reason=reason)
     config = {} if read_only else {"storage_compatibility_version": STORAGE}
     try:
@@ -103,11 +107,11 @@ def cursor_of(
     """
     with translated(""):
         own = using(caller.cursor(), database)
-    if own.execute(HIDDEN).fetchall():
+    if found := own.execute(HIDDEN).fetchone():
         own.close()
         reason = (
-            "a database named embsql hides the schema embsql; DETACH it, or attach its file "
-            "under another name"
+            f"a database named {found[0]} hides the schema {found[0]}; DETACH it, or attach its "
+            "file under another name"
         )
         raise CannotOpen(path=GIVEN, reason=reason)
     own.execute(SESSION)

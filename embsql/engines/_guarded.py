@@ -20,7 +20,7 @@ GUARD = """
 """  # nothing that stands around a source may mean something of somebody's
 
 LOOKED = """
-    SELECT given.name, format_type(embsql.plain_type(given.type), NULL)
+    SELECT given.name, format_type(embsql_internal.plain_type(given.type), NULL)
     FROM embsql_sources.{reader}(NULL) AS given (name text, type oid)
 """  # reader: a quoted name
 
@@ -64,7 +64,7 @@ def opened(connection: psycopg.Connection[Any], job_id: int) -> dict[str, str]:
     """
     try:
         found = connection.execute(
-            "SELECT source, reader FROM embsql.open_sources($1)", [job_id]
+            "SELECT source, reader FROM embsql_internal.open_sources($1)", [job_id]
         ).fetchall()
     except psycopg.errors.RaiseException as error:
         raise SourceFailed(reason=first_line(error)) from None

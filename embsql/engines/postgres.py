@@ -164,7 +164,9 @@ class PostgreSQL:
                 return
             with connection.transaction():
                 if self._job:
-                    connection.execute("SELECT embsql.act_for($1)", [self._job])
+                    connection.execute(
+                        "SELECT embsql_internal.act_for($1)", [self._job]
+                    )
                 yield connection
 
     def _again(self) -> psycopg.Connection[Any]:
@@ -294,10 +296,14 @@ class PostgreSQL:
             with self._acting() as connection:
                 return self._copy(connection, target, target, columns)
         with self._acting() as connection, connection.transaction():
-            opened = connection.execute("SELECT embsql.open_stage($1)", [table])
+            opened = connection.execute(
+                "SELECT embsql_internal.open_stage($1)", [table]
+            )
             stage = opened.fetchall()[0][0]
             rows = self._copy(connection, target, stage, columns)
-            connection.execute("SELECT embsql.close_stage($1, $2)", [table, stage])
+            connection.execute(
+                "SELECT embsql_internal.close_stage($1, $2)", [table, stage]
+            )
         return rows
 
     def _write_partition(self, table: str, columns: Mapping[str, Any]) -> int:
@@ -309,7 +315,7 @@ class PostgreSQL:
         (run_id,) = runs.tolist()
         with self._acting() as connection:
             open_ = connection.execute(
-                "SELECT embsql.open_partition($1, $2)", [table, run_id]
+                "SELECT embsql_internal.open_partition($1, $2)", [table, run_id]
             )
             part = open_.fetchall()[0][0]
             with connection.transaction():
@@ -320,7 +326,7 @@ class PostgreSQL:
                 )
                 rows = self._copy(connection, like, target, columns)
                 connection.execute(
-                    "SELECT embsql.attach_partition($1, $2)", [table, run_id]
+                    "SELECT embsql_internal.attach_partition($1, $2)", [table, run_id]
                 )
         return rows
 

@@ -2,8 +2,8 @@
 
 Arrow's types decide what a column is: text, booleans and dictionaries are categories, numbers are
 numbers, dates and timestamps (as text too) are times, lists are tags, and text of which most rows
-differ and have several words is prose. sql/prelude repeats the encoding (embsql.feature_tokens), so
-that it has one meaning.
+differ and have several words is prose. sql/prelude repeats the encoding
+(embsql_internal.feature_tokens), so that it has one meaning.
 """
 
 from __future__ import annotations

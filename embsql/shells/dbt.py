@@ -48,7 +48,7 @@ TABULAR = ("to_arrow_table", "__arrow_c_stream__", "__dataframe__")
 RUNNING = """
     SELECT asked.what
     FROM embsql.jobs AS job
-    CROSS JOIN LATERAL embsql.request_stop(job.job_id) AS asked
+    CROSS JOIN LATERAL embsql_internal.request_stop(job.job_id) AS asked
     WHERE job.worker = $worker AND job.status = 'running'
 """
 # as embsql's own files, so that BI tools with a 1.x driver read them
@@ -78,8 +78,8 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt may be absent, and publis
         """Choose a storage format that others read; say what hinders opening the file."""
         config.setdefault("storage_compatibility_version", STORAGE)
         path = Path(creds.path)
-        # a name that a file must not have
-        if path.is_file() or path.stem.lower() == "embsql":
+        # maybe a name that a file must not have
+        if path.is_file() or path.stem.lower().startswith("embsql"):
             _look_into(creds.path)
 
     def configure_connection(self, conn: Any) -> None:

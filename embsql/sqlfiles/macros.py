@@ -24,14 +24,12 @@ COMMENT = re.compile(rf"{STRING}|--[^\n]*")
 TABLE = re.compile(rf"{STRING}|(?<![\w.\"])([a-z_]\w*)(?=\.[\w\"*])")
 CTE = re.compile(r"([a-z_]\w*) AS (?:MATERIALIZED )?\(")
 MACRO = re.compile(
-    r"CREATE OR REPLACE MACRO embsql\.(?P<name>\w+)\((?P<parameters>[^)]*)\)"
+    r"CREATE OR REPLACE MACRO (?P<name>embsql\w*\.\w+)\((?P<parameters>[^)]*)\)"
     r" AS(?P<table> TABLE)?(?P<body>.*?);\n(?=\n|\Z)",
     re.DOTALL,
 )
-MADE = re.compile(r"CREATE OR REPLACE MACRO embsql\.(\w+)\([^)]*\) AS( TABLE)?")
-EXPLAINED = re.compile(r"COMMENT ON MACRO (?:TABLE )?embsql\.(\w+)")
-CREATE = "CREATE OR REPLACE MACRO embsql.{name}({parameters}) AS{kind}{body};\n"
-CALL = re.compile(r"\bembsql\.(\w+)\(")
+CREATE = "CREATE OR REPLACE MACRO {name}({parameters}) AS{kind}{body};\n"
+CALL = re.compile(r"\b(embsql\w*\.\w+)\(")
 LAMBDA = re.compile(r"lambda ([a-z_]\w*(?:, [a-z_]\w*)*):")
 ARGUMENT = re.compile(r"(?<!:):([a-z_]\w*)")
 LIMIT = re.compile(r"(LIMIT greatest\():([a-z_]\w*)(, 0\))")
@@ -68,48 +66,63 @@ def reserve(
 ) -> str:
     """The text with the reserved prefix on every CTE, table alias and lambda parameter in it.
 
-    A table alias is what stands before a dot; schema embsql, what follows a dot and `keep` stay.
+    A table alias is what stands before a dot; our schemas, what follows a dot and `keep` stay.
     """
     names = {name for name in TABLE.findall(text) if name}
     names |= set(CTE.findall(text)) | set(also)
     for parameters in LAMBDA.findall(text):
         names |= set(parameters.split(", "))
-    names -= {"embsql", *keep}
+    names -= {"embsql", "embsql_internal", *keep}
     known = "|".join(sorted(names, key=len, reverse=True)) or "(?!)"
     word = re.compile(rf"{STRING}|(?<![\w.:\"])(?:{known})(?![\w(])")
     return _outside_strings(word, lambda name: RESERVED + name, text)
 
 
 def prelude(text: str) -> str:
-    """A prelude as DuckDB is given it: names reserved, and no scalar macro asking for a later one.
+    """A prelude as DuckDB is given it: names reserved, and none asking for a later one too early.
 
-    EXPORT DATABASE writes macros in order of their names, and IMPORT DATABASE looks up at once what
-    each of them calls. So what is called of the later ones stands in the caller.
+    EXPORT DATABASE writes macros in order of their schemas and names, and IMPORT DATABASE looks up
+    at once what each of them calls, all but table macros whose arguments it does not know yet. So
+    what is called of the later ones stands in the caller.
     """
-    reserved = MACRO.sub(lambda found: _macro(found).reserved().sql(), text)
-    macros = map(_macro, MACRO.finditer(reserved))
-    scalars = {macro.name: macro for macro in macros if not macro.is_table}
-    return MACRO.sub(lambda found: _macro(found).inlined(scalars).sql(), reserved)
+    known = expressions(text)
+    return MACRO.sub(lambda found: _macro(found).reserved().inlined(known).sql(), text)
 
 
-def unexplained(text: str) -> list[tuple[str, str]]:
-    """(type, name) of the macros that are made in a text and have no comment there.
+def expressions(text: str) -> dict[str, Macro]:
+    """The macros of a prelude that can stand in place of a call, by name."""
+    made = (_macro(found).reserved() for found in MACRO.finditer(text))
+    return {macro.name: macro for macro in made if macro.is_expression}
 
-    The type is MACRO or MACRO TABLE.
-    """
-    explained = set(EXPLAINED.findall(text))
-    made = MADE.findall(text)
-    return [("MACRO" + table, name) for name, table in made if name not in explained]
+
+def inlined(name: str, body: str, known: Mapping[str, Macro]) -> str:
+    """The body of a macro, with those of the known ones that come after it in place of calls."""
+    while call := _later_call(name, body, known):
+        arguments, end = _arguments(body, call.end())
+        value = known[call[1]].applied(arguments)
+        body = f"{body[: call.start()]}({value.strip()}){body[end:]}"
+    return body
+
+
+def _later_call(
+    name: str, body: str, known: Mapping[str, Macro]
+) -> re.Match[str] | None:
+    return next((c for c in CALL.finditer(body) if c[1] in known and c[1] > name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Macro:
     """One macro of a prelude."""
 
-    name: str
+    name: str  # with its schema
     parameters: tuple[str, ...]
     is_table: bool
     body: str
+
+    @property
+    def is_expression(self) -> bool:
+        """Whether it is scalar, or a table whatever it is called with."""
+        return not self.is_table or not self.parameters
 
     def sql(self) -> str:
         """The statement that makes it."""
@@ -124,30 +137,23 @@ class Macro:
         body = _without_comments(self.body)
         return replace(self, body=reserve(body, keep=self.parameters))
 
-    def inlined(self, scalars: Mapping[str, Macro]) -> Macro:
-        """With the bodies of the scalar macros whose names come after its own, if it is one."""
-        body = self.body
-        while not self.is_table and (call := self._later_call(body, scalars)):
-            arguments, end = _arguments(body, call.end())
-            value = scalars[call[1]].applied(arguments)
-            body = f"{body[: call.start()]}({value.strip()}){body[end:]}"
-        return replace(self, body=body)
-
-    def _later_call(
-        self, body: str, scalars: Mapping[str, Macro]
-    ) -> re.Match[str] | None:
-        calls = CALL.finditer(body)
-        return next((c for c in calls if c[1] in scalars and c[1] > self.name), None)
+    def inlined(self, known: Mapping[str, Macro]) -> Macro:
+        """With the bodies of the known ones that come after it, if DuckDB looks into it."""
+        if not self.is_expression:
+            return self
+        return replace(self, body=inlined(self.name, self.body, known))
 
     def applied(self, arguments: list[str]) -> str:
         """The body with arguments in place of the parameters."""
+        if not self.parameters:
+            return self.body
         values = dict(zip(self.parameters, arguments, strict=True))
         word = re.compile(rf"{STRING}|(?<![\w.])(?:{'|'.join(values)})(?![\w(])")
         return _outside_strings(word, lambda name: f"({values[name]})", self.body)
 
 
 def _macro(found: re.Match[str]) -> Macro:
-    parameters = tuple(found["parameters"].split(", "))
+    parameters = tuple(filter(None, found["parameters"].split(", ")))
     return Macro(found["name"], parameters, found["table"] is not None, found["body"])
 
 

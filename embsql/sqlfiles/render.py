@@ -32,13 +32,11 @@ POSTGRES_CASTS = {  # how a body reads an argument, which may have come as anoth
     **dict.fromkeys(TYPES, "{}"),
     "text": "CAST({} AS text)",
     "text[]": "CAST({} AS text[])",
-    "int": "embsql.row_limit({})",
-    "vector": "embsql.vector_from({})",
+    "int": "embsql_internal.row_limit({})",
+    "vector": "embsql_internal.vector_from({})",
 }
 KINDS = {"duckdb": "MACRO", "postgres": "ROUTINE"}
-# the comment on what is no question, no command, and not for analysts to call
-INTERNAL = "Internal: questions and commands call it, and any version may change it."
-IDS = {"text": "embsql.id_text({})", "text[]": "embsql.id_texts({})"}
+IDS = {"text": "embsql.id_text({})", "text[]": "embsql_internal.id_texts({})"}
 
 
 def script(
@@ -68,25 +66,19 @@ def script(
 
 def surface(engine: str, *, commands: bool) -> str:
     """What is made anew by every install: the primitives, every question, the commands."""
-    files = sorted((folder() / "prelude").glob(f"{engine}*.sql"))
-    prelude = "\n\n".join(file.read_text(encoding="utf-8") for file in files)
+    prelude = _prelude(engine)
     prelude = macros.prelude(prelude) if engine == "duckdb" else prelude
     comments = _template("prelude/comments.sql.j2").render(kind=KINDS[engine])
     parts = [prelude, comments, *(wrap(q, engine) for q in questions().values())]
     if commands:
         files = sorted((folder() / "commands").glob(f"{engine}*.sql"))
         parts += [file.read_text(encoding="utf-8") for file in files]
-    return _with_internals_marked("\n\n".join(part.strip() for part in parts), engine)
+    return "\n\n".join(part.strip() for part in parts)
 
 
-def _with_internals_marked(text: str, engine: str) -> str:
-    """The surface with a comment on each function that none explains."""
-    earlier = (step.text for step in migrations(engine))
-    made = sorted({name for part in (text, *earlier) for name in MADE.findall(part)})
-    marks = _template(f"shells/internal.{engine}.sql.j2").render(
-        internal=INTERNAL, macros=macros.unexplained(text), functions=made
-    )
-    return f"{text}\n\n{marks.strip()}"
+def _prelude(engine: str) -> str:
+    files = sorted((folder() / "prelude").glob(f"{engine}*.sql"))
+    return "\n\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def ml(engine: str, *, file_id: str = "") -> str:
@@ -161,10 +153,6 @@ def _template(name: str) -> Any:
     return environment.from_string(read_sql(name))
 
 
-# a function in PostgreSQL
-MADE = re.compile(
-    r"CREATE (?:OR REPLACE )?(?:FUNCTION|PROCEDURE|AGGREGATE) embsql\.(\w+)"
-)
 # a row without columns: PostgreSQL has arguments as $1, $2
 NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"
 # the look-up of a run in a PostgreSQL body
@@ -185,11 +173,11 @@ def _duckdb(question: Question, body: str) -> Wrapped:
         a.name: _as_id(a, IDS, f"CAST({{}} AS {TYPES[a.type]})")
         for a in question.arguments
     }
-    return (
-        parameters,
-        "",
-        macros.bind(body, types, _template("shells/given.duckdb.sql.j2").render),
-    )
+    body = macros.bind(body, types, _template("shells/given.duckdb.sql.j2").render)
+    if not types:  # only arguments keep DuckDB from looking into it when it is made
+        name = f"{question.schema}.{question.name}"
+        body = macros.inlined(name, body, macros.expressions(_prelude("duckdb")))
+    return parameters, "", body
 
 
 def _postgres(question: Question, body: str, words: dict[str, str]) -> Wrapped:

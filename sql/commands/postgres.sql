@@ -2,7 +2,7 @@
 -- became of it: SELECT status, result, error FROM embsql.jobs WHERE job_id = ...; a training's epochs are in
 -- embsql.training_log() while it runs.
 
-CREATE OR REPLACE FUNCTION embsql.checked_options(options text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.checked_options(options text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -16,7 +16,7 @@ END
 $embsql$;
 
 -- An argument that must be there: a job's words hold no NULL.
-CREATE OR REPLACE FUNCTION embsql.checked_text(argument text, given text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.checked_text(argument text, given text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -29,14 +29,14 @@ $embsql$;
 
 -- Of the same thing asked for twice while it waits, both are given the one number. Where it reads sources, it is the same
 -- only under the same role and search_path, which say what their names mean and what may be read.
-CREATE OR REPLACE FUNCTION embsql.dedup_key(command text, arguments text[], under text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.dedup_key(command text, arguments text[], under text) RETURNS text
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT md5(CAST(ARRAY[CAST(session_user AS text), command, under] || arguments AS text))
 $embsql$;
 
 -- Leaves a job; who asked is who is logged in, whatever the caller says.
-CREATE OR REPLACE FUNCTION embsql.leave_job(
+CREATE OR REPLACE FUNCTION embsql_internal.leave_job(
     command text, model text, arguments text[], sources jsonb, under text DEFAULT ''
 ) RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
@@ -46,8 +46,9 @@ WITH made AS (
         command, model_name, arguments, sources, dedup_key, status, attempts, requested_by, enqueued_at, start_after
     )
     VALUES (
-        command, embsql.model_part(model), arguments, sources, embsql.dedup_key(command, arguments, under),
-        'queued', 0, session_user, embsql.utc_now(), embsql.utc_now()
+        command, embsql_internal.model_part(model), arguments, sources,
+        embsql_internal.dedup_key(command, arguments, under),
+        'queued', 0, session_user, embsql_internal.utc_now(), embsql_internal.utc_now()
     )
     ON CONFLICT (dedup_key) WHERE status = 'queued' DO UPDATE SET status = 'queued' -- so that there is a row to return
     RETURNING job.job_id
@@ -56,27 +57,28 @@ SELECT made.job_id FROM made CROSS JOIN LATERAL pg_notify('embsql_jobs', CAST(ma
 $embsql$;
 
 -- The same for those who train, who may ask for nothing else.
-CREATE OR REPLACE FUNCTION embsql.leave_training(
+CREATE OR REPLACE FUNCTION embsql_internal.leave_training(
     command text, model text, arguments text[], sources jsonb, under text DEFAULT ''
 ) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    IF embsql.is_training(command) IS NOT TRUE THEN
+    IF embsql_internal.is_training(command) IS NOT TRUE THEN
         RAISE insufficient_privilege USING MESSAGE = format('embsql: %s is not for those who train to ask for.', command);
     END IF;
-    PERFORM embsql.check_model(embsql.model_part(model));
-    RETURN embsql.leave_job(command, model, arguments, sources, under);
+    PERFORM embsql_internal.check_model(embsql_internal.model_part(model));
+    RETURN embsql_internal.leave_job(command, model, arguments, sources, under);
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.enqueue_under(command text, model text, arguments text[], path text) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql_internal.enqueue_under(command text, model text, arguments text[], path text)
+RETURNS bigint
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    reads CONSTANT text[] := embsql.sources_of(command, arguments);
+    reads CONSTANT text[] := embsql_internal.sources_of(command, arguments);
     under CONSTANT text := CASE WHEN reads = '{}' THEN '' ELSE CAST(ARRAY[CAST(current_user AS text), path] AS text) END;
-    asked CONSTANT text := embsql.dedup_key(command, arguments, under);
+    asked CONSTANT text := embsql_internal.dedup_key(command, arguments, under);
     sources jsonb;
     waiting bigint;
 BEGIN
@@ -84,34 +86,35 @@ BEGIN
     IF waiting IS NOT NULL THEN
         RETURN waiting;
     END IF;
-    sources := embsql.guard(reads, path);
-    IF embsql.is_training(command) THEN
-        RETURN embsql.leave_training(command, model, arguments, sources, under);
+    sources := embsql_internal.guard(reads, path);
+    IF embsql_internal.is_training(command) THEN
+        RETURN embsql_internal.leave_training(command, model, arguments, sources, under);
     END IF;
-    RETURN embsql.leave_job(command, model, arguments, sources, under);
+    RETURN embsql_internal.leave_job(command, model, arguments, sources, under);
 END
 $embsql$;
 
 -- What a source's names mean is what they mean to the caller: this one's path is the caller's.
-CREATE OR REPLACE FUNCTION embsql.enqueue(command text, model text, arguments text[]) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql_internal.enqueue(command text, model text, arguments text[]) RETURNS bigint
 LANGUAGE sql VOLATILE
-RETURN embsql.enqueue_under(command, model, arguments, current_setting('search_path'));
-COMMENT ON FUNCTION embsql.enqueue IS 'Leaves a job for a worker; its number.';
+RETURN embsql_internal.enqueue_under(command, model, arguments, current_setting('search_path'));
 
 CREATE OR REPLACE FUNCTION embsql.train(model text, source text, algorithm text DEFAULT 'als', options text DEFAULT '{}')
 RETURNS bigint
 LANGUAGE sql VOLATILE
-RETURN embsql.enqueue(
+RETURN embsql_internal.enqueue(
     'train', model, ARRAY[
-        embsql.checked_name(model), embsql.checked_text('source', source),
-        embsql.checked_text('algorithm', algorithm), embsql.checked_options(options)
+        embsql_internal.checked_name(model), embsql_internal.checked_text('source', source),
+        embsql_internal.checked_text('algorithm', algorithm), embsql_internal.checked_options(options)
     ]
 );
 COMMENT ON FUNCTION embsql.train IS 'Trains a model on a SELECT and makes it live; options is JSON: the algorithm''s options and train''s own, for example {"dim": 64}. The number of the job; its result is run_id, status, why the gate refused.';
 
 CREATE OR REPLACE FUNCTION embsql.evaluate(model text, options text DEFAULT '{}') RETURNS bigint
 LANGUAGE sql VOLATILE
-RETURN embsql.enqueue('evaluate', model, ARRAY[embsql.checked_text('model', model), embsql.checked_options(options)]);
+RETURN embsql_internal.enqueue('evaluate', model, ARRAY[
+    embsql_internal.checked_text('model', model), embsql_internal.checked_options(options)
+]);
 COMMENT ON FUNCTION embsql.evaluate IS 'Measures a run by training its algorithm on a part of its interactions. The number of the job; its result is the figures as JSON.';
 
 CREATE OR REPLACE FUNCTION embsql.cluster(
@@ -119,10 +122,10 @@ CREATE OR REPLACE FUNCTION embsql.cluster(
     labels text DEFAULT NULL, options text DEFAULT '{}'
 ) RETURNS bigint
 LANGUAGE sql VOLATILE
-RETURN embsql.enqueue('cluster', model, ARRAY[
-    embsql.checked_text('model', model), embsql.checked_text('entity', entity),
-    coalesce(CAST(k AS text), ''), embsql.checked_text('clustering', clustering),
-    coalesce(labels, ''), embsql.checked_options(options)
+RETURN embsql_internal.enqueue('cluster', model, ARRAY[
+    embsql_internal.checked_text('model', model), embsql_internal.checked_text('entity', entity),
+    coalesce(CAST(k AS text), ''), embsql_internal.checked_text('clustering', clustering),
+    coalesce(labels, ''), embsql_internal.checked_options(options)
 ]);
 COMMENT ON FUNCTION embsql.cluster IS 'Groups a run''s items or users, in place of an earlier clustering of that name; k by silhouette unless given, labels a SELECT of entity_id and label; options is JSON, for example {"normalize": false}. The number of the job; its result is run_id, clusters, members, silhouette.';
 
@@ -131,9 +134,10 @@ CREATE OR REPLACE FUNCTION embsql.project(
 ) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('project', model, ARRAY[
-    embsql.checked_text('model', model), embsql.checked_text('entity', entity), embsql.checked_text('method', method),
-    embsql.checked_options(options)
+SELECT embsql_internal.enqueue('project', model, ARRAY[
+    embsql_internal.checked_text('model', model), embsql_internal.checked_text('entity', entity),
+    embsql_internal.checked_text('method', method),
+    embsql_internal.checked_options(options)
 ])
 $embsql$;
 COMMENT ON FUNCTION embsql.project IS 'Draws a map of a run''s items or users by pca, umap or tsne. The number of the job; its result is run_id, points, the run whose map it was turned onto.';
@@ -143,9 +147,9 @@ CREATE OR REPLACE FUNCTION embsql.register_embeddings(
 )
 RETURNS bigint
 LANGUAGE sql VOLATILE
-RETURN embsql.enqueue('register_embeddings', model, ARRAY[
-    embsql.checked_name(model), embsql.checked_text('items', items), coalesce(users, ''),
-    embsql.checked_text('similarity', similarity)
+RETURN embsql_internal.enqueue('register_embeddings', model, ARRAY[
+    embsql_internal.checked_name(model), embsql_internal.checked_text('items', items), coalesce(users, ''),
+    embsql_internal.checked_text('similarity', similarity)
 ]);
 COMMENT ON FUNCTION embsql.register_embeddings IS 'Makes vectors that were made elsewhere a run, as they are: items is a SELECT of item_id and embedding, users one of user_id and embedding. The number of the job; its result is the run_id and its status.';
 
@@ -155,9 +159,10 @@ CREATE OR REPLACE FUNCTION embsql.materialize(
 RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('materialize', model, ARRAY[
-    embsql.checked_text('model', model), embsql.checked_text('k', CAST(k AS text)),
-    embsql.checked_text('users', CAST(users AS text)), embsql.checked_text('items', CAST(items AS text))
+SELECT embsql_internal.enqueue('materialize', model, ARRAY[
+    embsql_internal.checked_text('model', model), embsql_internal.checked_text('k', CAST(k AS text)),
+    embsql_internal.checked_text('users', CAST(users AS text)),
+    embsql_internal.checked_text('items', CAST(items AS text))
 ])
 $embsql$;
 COMMENT ON FUNCTION embsql.materialize IS 'Writes the k best items of every user into embsql.top_items, and the k nearest of every item into embsql.neighbors, in place of the run''s earlier ones. The number of the job; its result is run_id and how many rows of each.';
@@ -165,29 +170,29 @@ COMMENT ON FUNCTION embsql.materialize IS 'Writes the k best items of every user
 CREATE OR REPLACE FUNCTION embsql.promote(model text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('promote', model, ARRAY[embsql.checked_text('model', model)])
+SELECT embsql_internal.enqueue('promote', model, ARRAY[embsql_internal.checked_text('model', model)])
 $embsql$;
 COMMENT ON FUNCTION embsql.promote IS 'Makes a run, for example shop@7, live. The number of the job; its result is the run_id.';
 
 CREATE OR REPLACE FUNCTION embsql.rollback(model text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('rollback', model, ARRAY[embsql.checked_text('model', model)])
+SELECT embsql_internal.enqueue('rollback', model, ARRAY[embsql_internal.checked_text('model', model)])
 $embsql$;
 COMMENT ON FUNCTION embsql.rollback IS 'Makes the run live that was live before. The number of the job; its result is the run_id.';
 
 CREATE OR REPLACE FUNCTION embsql.drop_run(model text) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('drop_run', model, ARRAY[embsql.checked_text('model', model)])
+SELECT embsql_internal.enqueue('drop_run', model, ARRAY[embsql_internal.checked_text('model', model)])
 $embsql$;
 COMMENT ON FUNCTION embsql.drop_run IS 'Removes a run, for example shop@7, and all its rows. The number of the job.';
 
 CREATE OR REPLACE FUNCTION embsql.drop_model(model text, if_exists boolean DEFAULT FALSE) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('drop_model', model, ARRAY[
-    embsql.checked_name(model), embsql.checked_text('if_exists', CAST(if_exists AS text))
+SELECT embsql_internal.enqueue('drop_model', model, ARRAY[
+    embsql_internal.checked_name(model), embsql_internal.checked_text('if_exists', CAST(if_exists AS text))
 ])
 $embsql$;
 COMMENT ON FUNCTION embsql.drop_model IS 'Removes a model with all its runs, the live one too. The number of the job; its result is how many runs there were.';
@@ -195,7 +200,9 @@ COMMENT ON FUNCTION embsql.drop_model IS 'Removes a model with all its runs, the
 CREATE OR REPLACE FUNCTION embsql.forget(user_id anycompatible) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.enqueue('forget', NULL, ARRAY[embsql.checked_text('user_id', embsql.id_text(user_id))])
+SELECT embsql_internal.enqueue('forget', NULL, ARRAY[
+    embsql_internal.checked_text('user_id', embsql.id_text(user_id))
+])
 $embsql$;
 COMMENT ON FUNCTION embsql.forget IS 'Removes a person from every run. The number of the job; its result is the number of rows that went.';
 
@@ -209,9 +216,9 @@ DECLARE
     asked text[];
 BEGIN
     IF is_job THEN
-        asked := ARRAY(SELECT done.what FROM embsql.request_stop(CAST(word AS bigint)) AS done);
+        asked := ARRAY(SELECT done.what FROM embsql_internal.request_stop(CAST(word AS bigint)) AS done);
     ELSE
-        asked := ARRAY(SELECT done.what FROM embsql.request_cancel(word) AS done);
+        asked := ARRAY(SELECT done.what FROM embsql_internal.request_cancel(word) AS done);
     END IF;
     IF asked && ARRAY['trains', 'runs'] THEN
         RETURN 'asked to stop';

@@ -17,12 +17,12 @@ everyone AS (
   SELECT person.user_id AS id, person.embedding
   FROM given
   JOIN embsql.user_embeddings AS person ON person.run_id = (SELECT embsql.live_run(:model)) AND :entity = 'user'
-  WHERE (:ids IS NULL OR embsql.contains(:ids, person.user_id))
+  WHERE (:ids IS NULL OR embsql_internal.contains(:ids, person.user_id))
   UNION ALL
   SELECT item.item_id AS id, item.embedding
   FROM given
   JOIN embsql.item_embeddings AS item ON item.run_id = (SELECT embsql.live_run(:model)) AND :entity = 'item'
-  WHERE (:ids IS NULL OR embsql.contains(:ids, item.item_id))
+  WHERE (:ids IS NULL OR embsql_internal.contains(:ids, item.item_id))
 ),
 apart AS (
   SELECT

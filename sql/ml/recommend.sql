@@ -14,13 +14,13 @@ pair AS (
     this.user_id,
     other.item_id,
     live.explicit,
-    CAST(embsql.run_score(live.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS FLOAT8) AS score
+    CAST(embsql_internal.run_score(live.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS FLOAT8) AS score
   FROM given
   CROSS JOIN live
   JOIN embsql.user_embeddings AS this ON this.run_id = live.run_id
   JOIN embsql.item_embeddings AS other ON other.run_id = live.run_id
-  WHERE (:users IS NULL OR embsql.contains(:users, this.user_id))
-    AND (:items IS NULL OR embsql.contains(:items, other.item_id))
+  WHERE (:users IS NULL OR embsql_internal.contains(:users, this.user_id))
+    AND (:items IS NULL OR embsql_internal.contains(:items, other.item_id))
 )
 SELECT
   pair.user_id AS user_id,

@@ -7,7 +7,7 @@ CREATE OR REPLACE MACRO embsql.inner_product(a, b) AS list_inner_product(a, b);
 CREATE OR REPLACE MACRO embsql.vector_norm(a) AS sqrt(list_inner_product(a, a));
 
 -- Cosine from norms that are already known: what the embedding tables keep beside every vector.
-CREATE OR REPLACE MACRO embsql.cosine(a, norm_a, b, norm_b) AS
+CREATE OR REPLACE MACRO embsql_internal.cosine(a, norm_a, b, norm_b) AS
     list_inner_product(a, b) / nullif(norm_a * norm_b, 0);
 
 CREATE OR REPLACE MACRO embsql.cosine_similarity(a, b) AS
@@ -41,7 +41,7 @@ CREATE OR REPLACE MACRO embsql.vector_avg(embedding) AS list_transform(
         longest := max(len(embedding))
     )],
     lambda column_of: CASE
-        WHEN column_of.shortest < column_of.longest THEN [CAST(embsql.refuse('the vectors have different lengths') AS FLOAT)]
+        WHEN column_of.shortest < column_of.longest THEN [CAST(embsql_internal.refuse('the vectors have different lengths') AS FLOAT)]
         ELSE list_transform(
             list_reduce(
                 column_of.vectors, lambda a, b: list_transform(list_zip(a, b), lambda pair: pair[1] + pair[2])
@@ -54,11 +54,11 @@ CREATE OR REPLACE MACRO embsql.vector_avg(embedding) AS list_transform(
 -- Lists, text and time.
 
 -- Two lists side by side, as rows; what has no id is left out.
-CREATE OR REPLACE MACRO embsql.zip_lists(ids, labels) AS TABLE
+CREATE OR REPLACE MACRO embsql_internal.zip_lists(ids, labels) AS TABLE
 SELECT pair.id, pair.label
 FROM (
     SELECT
-        unnest(CASE WHEN coalesce(len(ids), 0) = coalesce(len(labels), 0) THEN ids ELSE [CAST(embsql.refuse(
+        unnest(CASE WHEN coalesce(len(ids), 0) = coalesce(len(labels), 0) THEN ids ELSE [CAST(embsql_internal.refuse(
             coalesce(len(ids), 0) || ' ids with ' || coalesce(len(labels), 0)
             || ' labels: give every id one label, or NULL to leave it out'
         ) AS VARCHAR)] END) AS id,
@@ -66,15 +66,15 @@ FROM (
 ) AS pair
 WHERE pair.id IS NOT NULL;
 
-CREATE OR REPLACE MACRO embsql.contains(list, element) AS list_contains(list, element);
+CREATE OR REPLACE MACRO embsql_internal.contains(list, element) AS list_contains(list, element);
 
 -- An id of any type as text, by the rule of a source's ids (embsql/engines/duckdb_columns.py): what is equal is one.
 -- Every function here is planned with each call of each question, so they are few.
-CREATE OR REPLACE MACRO embsql.as_id(word, type) AS CASE
+CREATE OR REPLACE MACRO embsql_internal.as_id(word, type) AS CASE
     WHEN type IN ('DOUBLE', 'FLOAT') THEN CASE
         WHEN abs(TRY_CAST(word AS DOUBLE)) < CASE type WHEN 'FLOAT' THEN 16777216 ELSE 9007199254740992 END
         THEN regexp_replace(regexp_replace(word, '[.]0$', ''), '^-0$', '0')
-        WHEN word <> 'nan' THEN CAST(embsql.refuse(format(
+        WHEN word <> 'nan' THEN CAST(embsql_internal.refuse(format(
             'the id {} is a floating-point number, where whole numbers are not told apart from {} on: '
             || 'give it as text or BIGINT',
             word, CASE type WHEN 'FLOAT' THEN 16777216 ELSE 9007199254740992 END
@@ -89,34 +89,34 @@ CREATE OR REPLACE MACRO embsql.as_id(word, type) AS CASE
     ELSE word
 END;
 
-CREATE OR REPLACE MACRO embsql.id_text(id) AS embsql.as_id(CAST(id AS VARCHAR), typeof(id));
+CREATE OR REPLACE MACRO embsql.id_text(id) AS embsql_internal.as_id(CAST(id AS VARCHAR), typeof(id));
 
-CREATE OR REPLACE MACRO embsql.id_texts(ids) AS list_transform(
-    CAST(ids AS VARCHAR[]), lambda one: embsql.as_id(one, regexp_replace(typeof(ids), '\[[0-9]*\]$', ''))
+CREATE OR REPLACE MACRO embsql_internal.id_texts(ids) AS list_transform(
+    CAST(ids AS VARCHAR[]), lambda one: embsql_internal.as_id(one, regexp_replace(typeof(ids), '\[[0-9]*\]$', ''))
 );
 
-CREATE OR REPLACE MACRO embsql.four_decimals(value) AS printf('%.4f', value);
+CREATE OR REPLACE MACRO embsql_internal.four_decimals(value) AS printf('%.4f', value);
 
-CREATE OR REPLACE MACRO embsql.utc_now() AS make_timestamp(epoch_us(now()));
+CREATE OR REPLACE MACRO embsql_internal.utc_now() AS make_timestamp(epoch_us(now()));
 
-CREATE OR REPLACE MACRO embsql.model_part(model) AS split_part(model, '@', 1);
+CREATE OR REPLACE MACRO embsql_internal.model_part(model) AS split_part(model, '@', 1);
 
-CREATE OR REPLACE MACRO embsql.run_part(model) AS CASE
+CREATE OR REPLACE MACRO embsql_internal.run_part(model) AS CASE
     WHEN regexp_full_match(model, '[^@]*@[0-9]{1,18}') THEN CAST(split_part(model, '@', 2) AS BIGINT)
 END;
 
 -- Ends the query with a message. DuckDB's error() would make an expression volatile, whose alias stands in no WHERE.
-CREATE OR REPLACE MACRO embsql.refuse(message) AS CAST('embsql: ' || message AS BIGINT);
+CREATE OR REPLACE MACRO embsql_internal.refuse(message) AS CAST('embsql: ' || message AS BIGINT);
 
 -- DuckDB looks tables up in the database that is in use, whichever file a macro was called in, and compares text by the
 -- collation that is set, whoever's text it is.
-CREATE OR REPLACE MACRO embsql.in_this_file(id) AS CASE
-    WHEN lower(current_setting('default_collation')) NOT IN ('', 'binary', 'c', 'posix') THEN embsql.refuse(
+CREATE OR REPLACE MACRO embsql_internal.in_this_file(id) AS CASE
+    WHEN lower(current_setting('default_collation')) NOT IN ('', 'binary', 'c', 'posix') THEN embsql_internal.refuse(
         'default_collation is ' || current_setting('default_collation') || ', by which several ids may be one, or in another '
         || 'order. Ask with: SET SESSION default_collation = ''binary'';'
     ) = 0
     WHEN (SELECT count(*) FROM embsql.file AS f WHERE f.file_id = id) = 1 THEN TRUE
-    ELSE embsql.refuse(
+    ELSE embsql_internal.refuse(
         'this question is of another file than ' || current_database() || ', the one in use. Say which to ask: USE its_name;'
     ) = 0
 END;
@@ -126,7 +126,7 @@ END;
 -- what a plan costs. (A list of one is how a macro's argument is written down only once.)
 
 -- Every model with the run that it says is live, that run where it is there, and its runs: the newest, all, the finished.
-CREATE OR REPLACE MACRO embsql.known_models() AS (
+CREATE OR REPLACE MACRO embsql_internal.known_models() AS (
     SELECT map_from_entries(list(struct_pack(
         name := one.model_name,
         runs := struct_pack(promoted := one.promoted, live := one.live, newest := one.newest, started := one.started, ready := one.ready)
@@ -142,16 +142,16 @@ CREATE OR REPLACE MACRO embsql.known_models() AS (
 );
 
 -- Of a model's runs the one that is meant: its own, or for shop@7 run 7 where it is among the numbered.
-CREATE OR REPLACE MACRO embsql.run_of(model, own, numbered) AS CASE
-    WHEN contains(model, '@') THEN numbered[list_position(numbered, embsql.run_part(model))]
+CREATE OR REPLACE MACRO embsql_internal.run_of(model, own, numbered) AS CASE
+    WHEN contains(model, '@') THEN numbered[list_position(numbered, embsql_internal.run_part(model))]
     ELSE own
 END;
 
 -- Why a name means no run, runs being those of its model and models the names of all.
-CREATE OR REPLACE MACRO embsql.raise_no_run(model, runs, models) AS embsql.refuse(CASE
-    WHEN runs IS NULL THEN embsql.no_such_model(embsql.model_part(model), models)
+CREATE OR REPLACE MACRO embsql_internal.raise_no_run(model, runs, models) AS embsql_internal.refuse(CASE
+    WHEN runs IS NULL THEN embsql_internal.no_such_model(embsql_internal.model_part(model), models)
     WHEN contains(model, '@') THEN
-        format('"{}" has no finished run to read. See: SELECT * FROM embsql.runs(''{}'');', model, embsql.model_part(model))
+        format('"{}" has no finished run to read. See: SELECT * FROM embsql.runs(''{}'');', model, embsql_internal.model_part(model))
     ELSE format(
         CASE
             WHEN runs.promoted IS NULL AND runs.ready IS NULL
@@ -170,7 +170,7 @@ CREATE OR REPLACE MACRO embsql.raise_no_run(model, runs, models) AS embsql.refus
     )
 END);
 
-CREATE OR REPLACE MACRO embsql.no_such_model(asked, models) AS
+CREATE OR REPLACE MACRO embsql_internal.no_such_model(asked, models) AS
     'no model named "' || coalesce(asked, '') || '".' || coalesce(' Did you mean "' || list_min(list_transform(
         models, lambda one: CASE
             WHEN jaro_winkler_similarity(one, asked) > 0.8
@@ -179,23 +179,24 @@ CREATE OR REPLACE MACRO embsql.no_such_model(asked, models) AS
     )).name || '"?', '') || ' See: SELECT * FROM embsql.models();';
 
 -- 'shop' is the live run, 'shop@7' is run 7 of shop. Anything else raises and says what to do.
-CREATE OR REPLACE MACRO embsql.live_run(model) AS list_transform([embsql.known_models()], lambda known: list_transform(
-    [known[embsql.model_part(model)]],
+CREATE OR REPLACE MACRO embsql.live_run(model) AS list_transform([embsql_internal.known_models()], lambda known: list_transform(
+    [known[embsql_internal.model_part(model)]],
     lambda runs: coalesce(
-        embsql.run_of(model, runs.live, runs.ready), embsql.raise_no_run(model, runs, map_keys(known))
+        embsql_internal.run_of(model, runs.live, runs.ready), embsql_internal.raise_no_run(model, runs, map_keys(known))
     )
 )[1])[1];
 
 -- The newest run whatever its state, so that a log can be read while it is written.
-CREATE OR REPLACE MACRO embsql.newest_run(model) AS list_transform([embsql.known_models()], lambda known: list_transform(
-    [known[embsql.model_part(model)]],
+CREATE OR REPLACE MACRO embsql.newest_run(model) AS list_transform([embsql_internal.known_models()], lambda known: list_transform(
+    [known[embsql_internal.model_part(model)]],
     lambda runs: coalesce(
-        embsql.run_of(model, runs.newest, runs.started), embsql.raise_no_run(model, runs, map_keys(known))
+        embsql_internal.run_of(model, runs.newest, runs.started),
+        embsql_internal.raise_no_run(model, runs, map_keys(known))
     )
 )[1])[1];
 
 -- How a user vector and an item vector make a score in a run: its dot product plus the biases, or the cosine.
-CREATE OR REPLACE MACRO embsql.run_score(similarity, a, norm_a, bias_a, b, norm_b, bias_b) AS
+CREATE OR REPLACE MACRO embsql_internal.run_score(similarity, a, norm_a, bias_a, b, norm_b, bias_b) AS
     CASE similarity
         WHEN 'cosine' THEN list_inner_product(a, b) / nullif(norm_a * norm_b, 0)
         ELSE list_inner_product(a, b) + bias_a + bias_b
@@ -204,13 +205,13 @@ CREATE OR REPLACE MACRO embsql.run_score(similarity, a, norm_a, bias_a, b, norm_
 -- People and cohorts.
 
 -- Users of a list, of those a run has a direction of: each once, with its vector at length 1.
-CREATE OR REPLACE MACRO embsql.known_users(run, ids) AS TABLE
+CREATE OR REPLACE MACRO embsql_internal.known_users(run, ids) AS TABLE
     SELECT u.user_id, embsql.unit_vector(u.embedding) AS direction
     FROM embsql.user_embeddings AS u
     WHERE u.run_id = run AND u.norm > 0 AND u.user_id IN (SELECT unnest(ids));
 
 -- Who is in the cohorts of a set, each once in each, with the direction a run has of them, or NULL.
-CREATE OR REPLACE MACRO embsql.cohort_members(run, name) AS TABLE
+CREATE OR REPLACE MACRO embsql_internal.cohort_members(run, name) AS TABLE
     SELECT c.cohort, c.user_id, embsql.unit_vector(u.embedding) AS direction
     FROM (
         SELECT DISTINCT asked.run_id, m.cohort, m.user_id
@@ -219,13 +220,13 @@ CREATE OR REPLACE MACRO embsql.cohort_members(run, name) AS TABLE
     ) AS c
     LEFT JOIN embsql.user_embeddings AS u ON u.run_id = c.run_id AND u.user_id = c.user_id AND u.norm > 0;
 
-CREATE OR REPLACE MACRO embsql.x_ln_x(x) AS CASE WHEN x > 0 THEN x * ln(x) ELSE 0 END;
+CREATE OR REPLACE MACRO embsql_internal.x_ln_x(x) AS CASE WHEN x > 0 THEN x * ln(x) ELSE 0 END;
 
 -- Two runs. A matrix is the list of its rows.
 
 -- What both runs have a direction of, at length 1. place puts each kind in an order that has nothing to do with the
 -- vectors: the first so many are a fixed sample.
-CREATE OR REPLACE MACRO embsql.shared_vectors(run_a, run_b) AS TABLE
+CREATE OR REPLACE MACRO embsql_internal.shared_vectors(run_a, run_b) AS TABLE
     WITH pair AS (
         SELECT 'item' AS entity, a.item_id AS entity_id, a.embedding AS embedding_a, b.embedding AS embedding_b
         FROM embsql.item_embeddings AS a
@@ -246,25 +247,25 @@ CREATE OR REPLACE MACRO embsql.shared_vectors(run_a, run_b) AS TABLE
     FROM pair;
 
 -- The inner products of the rows of one matrix with those of another: x times the transpose of y.
-CREATE OR REPLACE MACRO embsql.matmul_transposed(x, y) AS
+CREATE OR REPLACE MACRO embsql_internal.matmul_transposed(x, y) AS
     list_transform(x, lambda of_x: list_transform(y, lambda of_y: list_inner_product(of_x, of_y)));
 
-CREATE OR REPLACE MACRO embsql.transposed(x) AS
+CREATE OR REPLACE MACRO embsql_internal.transposed(x) AS
     list_transform(range(1, len(x[1]) + 1), lambda place: list_transform(x, lambda of_x: of_x[place]));
 
-CREATE OR REPLACE MACRO embsql.frobenius_norm_squared(x) AS
+CREATE OR REPLACE MACRO embsql_internal.frobenius_norm_squared(x) AS
     list_sum(list_transform(x, lambda of_x: list_inner_product(of_x, of_x)));
 
 -- Every entry divided by a number.
-CREATE OR REPLACE MACRO embsql.scale_matrix(x, size) AS
+CREATE OR REPLACE MACRO embsql_internal.scale_matrix(x, size) AS
     list_transform(x, lambda of_x: list_transform(of_x, lambda number: number / coalesce(nullif(size, 0), 1)));
 
-CREATE OR REPLACE MACRO embsql.matvec(a, matrix) AS
+CREATE OR REPLACE MACRO embsql_internal.matvec(a, matrix) AS
     list_transform(matrix, lambda of_matrix: list_inner_product(of_matrix, a));
 
 -- 1.5 I - 0.5 x x': what Newton and Schulz multiply x with.
-CREATE OR REPLACE MACRO embsql.newton_schulz_step(x) AS
-    list_transform(embsql.matmul_transposed(x, x), lambda line, i: list_transform(
+CREATE OR REPLACE MACRO embsql_internal.newton_schulz_step(x) AS
+    list_transform(embsql_internal.matmul_transposed(x, x), lambda line, i: list_transform(
         line, lambda entry, j: CASE WHEN i = j THEN 1.5 ELSE 0 END - 0.5 * entry
     ));
 
@@ -272,32 +273,34 @@ CREATE OR REPLACE MACRO embsql.newton_schulz_step(x) AS
 -- the orthogonal factor of m, the sum of b a' (Schoenemann, 1966), which Newton and Schulz's iteration finds by
 -- products alone (Higham, Functions of Matrices, 2008, chapter 8). It ends when a step adds nothing to the squared
 -- size, which goes towards the number of dimensions that have a counterpart.
-CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS TABLE
+CREATE OR REPLACE MACRO embsql_internal.alignment(run_a, run_b) AS TABLE
     WITH RECURSIVE pair AS (SELECT run_a AS of_a, run_b AS of_b),
     anchor AS (
         SELECT
             CAST(list(s.direction_a ORDER BY s.entity ASC, s.place ASC) AS DOUBLE[][]) AS rows_a,
             CAST(list(s.direction_b ORDER BY s.entity ASC, s.place ASC) AS DOUBLE[][]) AS rows_b
-        FROM pair, LATERAL embsql.shared_vectors(pair.of_a, pair.of_b) AS s
+        FROM pair, LATERAL embsql_internal.shared_vectors(pair.of_a, pair.of_b) AS s
         WHERE s.place <= 5000
     ),
     columns_of AS (
-        SELECT embsql.transposed(anchor.rows_a) AS columns_a, embsql.transposed(anchor.rows_b) AS columns_b FROM anchor
+        SELECT embsql_internal.transposed(anchor.rows_a) AS columns_a, embsql_internal.transposed(anchor.rows_b) AS columns_b
+        FROM anchor
     ),
     crossed AS (
-        SELECT embsql.matmul_transposed(c.columns_b, c.columns_a) AS m FROM columns_of AS c
+        SELECT embsql_internal.matmul_transposed(c.columns_b, c.columns_a) AS m FROM columns_of AS c
     ),
     scaled AS (
-        SELECT embsql.scale_matrix(c.m, sqrt(embsql.frobenius_norm_squared(c.m))) AS m FROM crossed AS c
+        SELECT embsql_internal.scale_matrix(c.m, sqrt(embsql_internal.frobenius_norm_squared(c.m))) AS m
+        FROM crossed AS c
     ),
     turning AS (
-        SELECT 0 AS step, CAST(0 AS DOUBLE) AS before, s.m, embsql.transposed(s.m) AS across FROM scaled AS s
+        SELECT 0 AS step, CAST(0 AS DOUBLE) AS before, s.m, embsql_internal.transposed(s.m) AS across FROM scaled AS s
         UNION ALL
-        SELECT f.step + 1, f.size, embsql.matmul_transposed(f.factor, f.across), embsql.matmul_transposed(f.across, f.factor)
+        SELECT f.step + 1, f.size, embsql_internal.matmul_transposed(f.factor, f.across), embsql_internal.matmul_transposed(f.across, f.factor)
         FROM (
-            SELECT t.step, t.across, embsql.frobenius_norm_squared(t.m) AS size, embsql.newton_schulz_step(t.m) AS factor
+            SELECT t.step, t.across, embsql_internal.frobenius_norm_squared(t.m) AS size, embsql_internal.newton_schulz_step(t.m) AS factor
             FROM turning AS t
-            WHERE t.step < 60 AND embsql.frobenius_norm_squared(t.m) > t.before + 1e-6
+            WHERE t.step < 60 AND embsql_internal.frobenius_norm_squared(t.m) > t.before + 1e-6
         ) AS f
     )
     SELECT CAST(t.m AS FLOAT[][]) AS matrix FROM turning AS t ORDER BY t.step DESC LIMIT 1;
@@ -308,7 +311,7 @@ CREATE OR REPLACE MACRO embsql.alignment(run_a, run_b) AS TABLE
 -- A x = sum of pulls * vectors, where
 -- A = unobserved_weight * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
 -- ids are the known items in order, bias is the user's. Without amounts every item counts what one meeting does.
-CREATE OR REPLACE MACRO embsql.fold_in_system(of_run, asked, amounts) AS TABLE
+CREATE OR REPLACE MACRO embsql_internal.fold_in_system(of_run, asked, amounts) AS TABLE
 WITH paired AS ( -- lists of different lengths are an error, and so is a weight that is not finite
     SELECT
         record.run_id, coalesce(solver.kind, 'mean') AS kind, record.items AS n_items, json_transform(
@@ -319,11 +322,11 @@ WITH paired AS ( -- lists of different lengths are an error, and so is a weight 
         unnest(lists.items) AS item_id,
         lists.weights IS NULL AS unweighted,
         unnest(CASE
-            WHEN coalesce(len(lists.items), 0) <> len(lists.weights) THEN [CAST(embsql.refuse(
+            WHEN coalesce(len(lists.items), 0) <> len(lists.weights) THEN [CAST(embsql_internal.refuse(
                 coalesce(len(lists.items), 0) || ' items with ' || len(lists.weights)
                 || ' weights: give every item one weight, or none at all'
             ) AS DOUBLE)]
-            WHEN list_max(lists.weights) > 3e38 OR list_min(lists.weights) < -3e38 THEN [CAST(embsql.refuse(
+            WHEN list_max(lists.weights) > 3e38 OR list_min(lists.weights) < -3e38 THEN [CAST(embsql_internal.refuse(
                 'the list of weights holds NaN or infinity, or a number beyond those ('
                 || CASE WHEN list_max(lists.weights) > 3e38 THEN list_max(lists.weights) ELSE list_min(lists.weights) END
                 || '): a weight is finite, at most 3e38' -- NaN is more than any number
@@ -340,7 +343,7 @@ weighed AS ( -- as in training: without a weight only where there are none, of 0
     WHERE CASE
         WHEN paired.weight IS NULL THEN paired.unweighted
         WHEN paired.n.global_mean IS NOT NULL THEN TRUE
-        WHEN paired.weight < 0 THEN embsql.refuse(
+        WHEN paired.weight < 0 THEN embsql_internal.refuse(
             'item "' || coalesce(paired.item_id, 'NULL') || '" has the negative weight ' || paired.weight
             || ', and this model was not trained on ratings: leave the item out, or give a weight of 0 or more'
         ) = 0
@@ -410,13 +413,15 @@ LEFT JOIN ( -- of every run: asked for that of a history's, it would be made onc
 ) AS gramian ON gramian.run_id = evidence.run_id;
 
 -- The sum of amounts * vectors.
-CREATE OR REPLACE MACRO embsql.weighted_sum(vectors, amounts) AS embsql.matvec(amounts, embsql.transposed(vectors));
+CREATE OR REPLACE MACRO embsql_internal.weighted_sum(vectors, amounts) AS
+    embsql_internal.matvec(amounts, embsql_internal.transposed(vectors));
 
-CREATE OR REPLACE MACRO embsql.plus_scaled(a, factor, b) AS
+CREATE OR REPLACE MACRO embsql_internal.plus_scaled(a, factor, b) AS
     list_transform(a, lambda one, i: one + factor * b[i]);
 
--- A times p, A being the matrix of embsql.fold_in_system, which is never formed, and columns its vectors transposed.
-CREATE OR REPLACE MACRO embsql.system_product(gram, unobserved_weight, ridge, vectors, columns, curves, p) AS list_transform(
+-- A times p, A being the matrix of embsql_internal.fold_in_system, which is never formed, and columns its vectors
+-- transposed.
+CREATE OR REPLACE MACRO embsql_internal.system_product(gram, unobserved_weight, ridge, vectors, columns, curves, p) AS list_transform(
     [list_transform(vectors, lambda one, i: curves[i] * list_inner_product(one, p))],
     lambda seen: list_transform(
         list_zip(gram, p, columns),
@@ -425,11 +430,11 @@ CREATE OR REPLACE MACRO embsql.system_product(gram, unobserved_weight, ridge, ve
 )[1];
 
 -- One step of conjugate gradients, q being A times state.p. (A list of one is how a lambda names a value.)
-CREATE OR REPLACE MACRO embsql.conjugate_step(state, q) AS list_transform(
-    [embsql.plus_scaled(state.r, -state.size / list_inner_product(state.p, q), q)],
+CREATE OR REPLACE MACRO embsql_internal.conjugate_step(state, q) AS list_transform(
+    [embsql_internal.plus_scaled(state.r, -state.size / list_inner_product(state.p, q), q)],
     lambda r: {
-        'x': embsql.plus_scaled(state.x, state.size / list_inner_product(state.p, q), state.p), 'r': r,
-        'p': embsql.plus_scaled(r, list_inner_product(r, r) / state.size, state.p),
+        'x': embsql_internal.plus_scaled(state.x, state.size / list_inner_product(state.p, q), state.p), 'r': r,
+        'p': embsql_internal.plus_scaled(r, list_inner_product(r, r) / state.size, state.p),
         'size': list_inner_product(r, r)
     }
 )[1];
@@ -437,48 +442,48 @@ CREATE OR REPLACE MACRO embsql.conjugate_step(state, q) AS list_transform(
 -- x of A x = b by conjugate gradients, from x = 0 until what is left of b is a millionth of it, or four times as many
 -- steps as b is long: rounding wants more. Each is a round of list_reduce, whose list holds nothing behind the first
 -- state; what is done carries nothing but x from round to round.
-CREATE OR REPLACE MACRO embsql.conjugate_gradients(gram, unobserved_weight, ridge, vectors, columns, curves, b) AS list_reduce(
+CREATE OR REPLACE MACRO embsql_internal.conjugate_gradients(gram, unobserved_weight, ridge, vectors, columns, curves, b) AS list_reduce(
     list_resize(
         [{'x': list_resize([CAST(0 AS DOUBLE)], len(b), CAST(0 AS DOUBLE)), 'r': b, 'p': b, 'size': list_inner_product(b, b)}],
         4 * len(b) + 1
     ),
     lambda state, _: CASE
         WHEN state.size > 1e-12 * list_inner_product(b, b) THEN list_transform(
-            [embsql.system_product(gram, unobserved_weight, ridge, vectors, columns, curves, state.p)],
-            lambda q: embsql.conjugate_step(state, q)
+            [embsql_internal.system_product(gram, unobserved_weight, ridge, vectors, columns, curves, state.p)],
+            lambda q: embsql_internal.conjugate_step(state, q)
         )[1]
         ELSE {'x': state.x, 'r': NULL, 'p': NULL, 'size': 0}
     END
 ).x;
 
--- x of A x = b, A being the matrix of embsql.fold_in_system.
-CREATE OR REPLACE MACRO embsql.solve(gram, unobserved_weight, ridge, vectors, curves, b) AS CASE
+-- x of A x = b, A being the matrix of embsql_internal.fold_in_system.
+CREATE OR REPLACE MACRO embsql_internal.solve(gram, unobserved_weight, ridge, vectors, curves, b) AS CASE
     WHEN gram IS NULL OR vectors IS NULL OR b IS NULL THEN b
     ELSE list_transform(
-        [embsql.transposed(vectors)],
-        lambda columns: embsql.conjugate_gradients(gram, unobserved_weight, ridge, vectors, columns, curves, b)
+        [embsql_internal.transposed(vectors)],
+        lambda columns: embsql_internal.conjugate_gradients(gram, unobserved_weight, ridge, vectors, columns, curves, b)
     )[1]
 END;
 
 -- Between the vectors of tables and those that are computed with: the same thing where the engine has only one kind.
-CREATE OR REPLACE MACRO embsql.as_vector(a) AS CAST(a AS FLOAT[]);
+CREATE OR REPLACE MACRO embsql_internal.as_vector(a) AS CAST(a AS FLOAT[]);
 
-CREATE OR REPLACE MACRO embsql.as_double(a) AS CAST(a AS DOUBLE[]);
+CREATE OR REPLACE MACRO embsql_internal.as_double(a) AS CAST(a AS DOUBLE[]);
 
 -- A caller's vector. One that holds NaN or infinity is near nothing and would come first: an error.
-CREATE OR REPLACE MACRO embsql.finite_vector(a) AS CASE
-    WHEN NOT isfinite(CAST(list_sum(a) AS DOUBLE)) THEN [CAST(embsql.refuse('the vector holds NaN or infinity') AS FLOAT)]
+CREATE OR REPLACE MACRO embsql_internal.finite_vector(a) AS CASE
+    WHEN NOT isfinite(CAST(list_sum(a) AS DOUBLE)) THEN [CAST(embsql_internal.refuse('the vector holds NaN or infinity') AS FLOAT)]
     ELSE a
 END;
 
 -- Towers: the vector of a newcomer, of what is known of them, as the run's tower would make it (embsql.tower_features).
 
 -- A number as it is written, in days since 1970 for a time.
-CREATE OR REPLACE MACRO embsql.tower_number(kind, word) AS
+CREATE OR REPLACE MACRO embsql_internal.tower_number(kind, word) AS
     CASE kind WHEN 'time' THEN epoch(CAST(word AS TIMESTAMP)) / 86400 ELSE CAST(word AS DOUBLE) END;
 
 -- What is said of a feature, as a list: several tags or items, the words of a text, one of all else.
-CREATE OR REPLACE MACRO embsql.feature_tokens(kind, said) AS CASE
+CREATE OR REPLACE MACRO embsql_internal.feature_tokens(kind, said) AS CASE
     WHEN kind = 'text' THEN string_split_regex(lower(json_extract_string(said, '$')), '[ \t\n\r!-/:-@\[-`{-~]+')
     WHEN kind IN ('tags', 'items') AND json_type(said) = 'ARRAY' THEN json_extract_string(said, '$[*]')
     ELSE [json_extract_string(said, '$')]
@@ -486,19 +491,19 @@ END;
 
 -- The features as JSON. Raises for a run without this tower, for what is no JSON object, and for a name the tower does
 -- not know; that of the id may stand there.
-CREATE OR REPLACE MACRO embsql.known_features(of_run, side, features) AS CASE
+CREATE OR REPLACE MACRO embsql_internal.known_features(of_run, side, features) AS CASE
     WHEN NOT EXISTS (SELECT 1 FROM embsql.tower_features AS part WHERE part.run_id = of_run AND part.entity = side)
-    THEN CAST(embsql.refuse(
+    THEN CAST(embsql_internal.refuse(
         'run ' || of_run || ' makes no ' || side || ' vectors of features. Train two_tower with ' || side
         || '_features => ''SELECT ' || side || '_id, ...'''
     ) AS VARCHAR)
     WHEN features IS NULL THEN NULL
     WHEN NOT json_valid(features) OR json_type(CASE WHEN json_valid(features) THEN features END) <> 'OBJECT'
-    THEN CAST(embsql.refuse(
+    THEN CAST(embsql_internal.refuse(
         'features must be a JSON object, for example {"country": "DE", "age": 31}, got ' || features
     ) AS VARCHAR)
     ELSE coalesce((
-        SELECT CAST(embsql.refuse(
+        SELECT CAST(embsql_internal.refuse(
             'this model knows no ' || side || ' feature "' || min(name.given) || '". It knows: ' || (
                 SELECT string_agg(part.feature, ', ' ORDER BY part.feature ASC)
                 FROM embsql.tower_features AS part
@@ -519,9 +524,9 @@ CREATE OR REPLACE MACRO embsql.known_features(of_run, side, features) AS CASE
 END;
 
 -- The vector of features (a JSON object) in one row, and how many of them the tower knew the value of.
-CREATE OR REPLACE MACRO embsql.tower(of_run, side, features) AS TABLE
+CREATE OR REPLACE MACRO embsql_internal.tower(of_run, side, features) AS TABLE
 WITH RECURSIVE checked AS (
-    SELECT embsql.known_features(of_run, side, features) AS parsed
+    SELECT embsql_internal.known_features(of_run, side, features) AS parsed
 ),
 given AS (
     SELECT pair.key AS feature, pair.value AS said FROM checked, json_each(checked.parsed) AS pair
@@ -535,7 +540,9 @@ declared AS (
 words AS (
     SELECT DISTINCT spread.feature, spread.kind, spread.word
     FROM (
-        SELECT declared.feature, declared.kind, unnest(embsql.feature_tokens(declared.kind, declared.said)) AS word
+        SELECT
+            declared.feature, declared.kind,
+            unnest(embsql_internal.feature_tokens(declared.kind, declared.said)) AS word
         FROM declared
     ) AS spread
     WHERE spread.word IS NOT NULL
@@ -545,7 +552,9 @@ weighed AS (
         words.feature, part.embedding,
         CASE
             WHEN words.kind IN ('number', 'time')
-            THEN greatest(-4, least(4, (embsql.tower_number(words.kind, words.word) - part.center) / part.scale))
+            THEN greatest(-4, least(4, (
+                embsql_internal.tower_number(words.kind, words.word) - part.center
+            ) / part.scale))
             WHEN words.kind = 'items' THEN 1 / count(*) OVER alike
             ELSE 1 / sqrt(count(*) OVER alike)
         END AS factor
@@ -590,7 +599,7 @@ layers AS (
     GROUP BY active.layer
 ),
 made AS (
-    SELECT embsql.as_vector(max_by(layers.x, layers.layer)) AS x, max(layers.known) AS known FROM layers
+    SELECT embsql_internal.as_vector(max_by(layers.x, layers.layer)) AS x, max(layers.known) AS known FROM layers
 )
 SELECT
     CASE run.similarity WHEN 'cosine' THEN embsql.unit_vector(made.x) ELSE made.x END AS embedding,
@@ -599,7 +608,7 @@ FROM made
 JOIN embsql.runs AS run ON run.run_id = of_run;
 
 -- What is wrong with the database's own settings, for embsql.doctor.
-CREATE OR REPLACE MACRO embsql.database_findings() AS TABLE
+CREATE OR REPLACE MACRO embsql_internal.database_findings() AS TABLE
 WITH size AS (
     SELECT
         live.model_name, 4 * live.dim * (live.users + live.items) AS vectors,

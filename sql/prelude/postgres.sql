@@ -10,7 +10,7 @@ CREATE OR REPLACE FUNCTION embsql.vector_norm(a vector) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN vector_norm(a);
 
 -- Cosine from norms that are already known: what the embedding tables keep beside every vector.
-CREATE OR REPLACE FUNCTION embsql.cosine(a vector, norm_a double precision, b vector, norm_b double precision)
+CREATE OR REPLACE FUNCTION embsql_internal.cosine(a vector, norm_a double precision, b vector, norm_b double precision)
 RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN inner_product(a, b) / nullif(norm_a * norm_b, 0);
 
@@ -46,7 +46,7 @@ CREATE OR REPLACE AGGREGATE embsql.vector_avg(vector) (
 -- Lists, text and time.
 
 -- Two lists side by side, as rows; what has no id is left out.
-CREATE OR REPLACE FUNCTION embsql.zip_lists(ids text[], labels text[]) RETURNS TABLE (id text, label text)
+CREATE OR REPLACE FUNCTION embsql_internal.zip_lists(ids text[], labels text[]) RETURNS TABLE (id text, label text)
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -58,15 +58,15 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.contains(list text[], element text) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.contains(list text[], element text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN element = ANY (list);
 
-CREATE OR REPLACE FUNCTION embsql.contains(list bigint[], element bigint) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.contains(list bigint[], element bigint) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN element = ANY (list);
 
 -- An id of any type as text, by the rule of a source's ids (embsql/engines/_postgres_columns.py): what is equal is one.
 -- Not in the planner's language: it would try the casts of other types on a constant.
-CREATE OR REPLACE FUNCTION embsql.id_text_of(id anyelement) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.id_text_of(id anyelement) RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
 SET extra_float_digits = 1 SET datestyle = 'ISO, MDY' SET timezone = 'UTC' SET intervalstyle = 'postgres' SET bytea_output = 'hex'
 AS $embsql$
@@ -118,11 +118,11 @@ BEGIN
     ) THEN
         RETURN CAST(id AS text);
     END IF;
-    RETURN embsql.id_text_of(id);
+    RETURN embsql_internal.id_text_of(id);
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.id_texts(ids anyarray) RETURNS text[]
+CREATE OR REPLACE FUNCTION embsql_internal.id_texts(ids anyarray) RETURNS text[]
 LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -135,21 +135,21 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.four_decimals(value double precision) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.four_decimals(value double precision) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN to_char(value, 'FM9999999990.0000');
 
-CREATE OR REPLACE FUNCTION embsql.utc_now() RETURNS timestamp
+CREATE OR REPLACE FUNCTION embsql_internal.utc_now() RETURNS timestamp
 LANGUAGE sql VOLATILE RETURN clock_timestamp() AT TIME ZONE 'UTC';
 
-CREATE OR REPLACE FUNCTION embsql.model_part(model text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.model_part(model text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN split_part(model, '@', 1);
 
-CREATE OR REPLACE FUNCTION embsql.run_part(model text) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql_internal.run_part(model text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN model ~ '^[^@]*@[0-9]{1,18}$' THEN CAST(split_part(model, '@', 2) AS bigint) END;
 
 -- How alike two words are, from 0 to 1: the share of pairs of neighboring letters they have in common (Dice).
-CREATE OR REPLACE FUNCTION embsql.bigram_similarity(a text, b text) RETURNS double precision
+CREATE OR REPLACE FUNCTION embsql_internal.bigram_similarity(a text, b text) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT 2.0 * count(*) / nullif(length(a) + length(b) - 2, 0)
@@ -161,17 +161,17 @@ BEGIN ATOMIC
 END;
 
 -- How many rows k asks for, a number of any type: NULL for NULL, and as good as all for one beyond whole numbers.
-CREATE OR REPLACE FUNCTION embsql.row_limit(k double precision) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql_internal.row_limit(k double precision) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN k IS NOT NULL THEN CAST(round(CAST(greatest(-1, least(k, 1e15)) AS numeric)) AS bigint) END;
 
 -- Which run a model's name means.
 
-CREATE OR REPLACE FUNCTION embsql.raise_no_run(model text) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql_internal.raise_no_run(model text) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    asked text := coalesce(embsql.model_part(model), '');
+    asked text := coalesce(embsql_internal.model_part(model), '');
     close text;
     finished bigint;
     gone bigint;
@@ -193,17 +193,17 @@ BEGIN
         RAISE EXCEPTION 'embsql: model "%" has no live run, but run % is finished: read it as ''%@%'', see why it is not live with SELECT * FROM embsql.gate(''%@%''); or make it live with SELECT embsql.promote(''%@%'');',
             model, finished, model, finished, model, finished, model, finished;
     END IF;
-    IF EXISTS (SELECT FROM embsql.forgotten AS gone WHERE gone.run_id = embsql.run_part(model)) THEN
+    IF EXISTS (SELECT FROM embsql.forgotten AS gone WHERE gone.run_id = embsql_internal.run_part(model)) THEN
         RAISE EXCEPTION 'embsql: run % of model "%" still holds somebody who is being forgotten. Ask again in a moment; if that was interrupted, forget the same person once more: embsql forget ID',
-            embsql.run_part(model), asked;
+            embsql_internal.run_part(model), asked;
     END IF;
     IF EXISTS (SELECT FROM embsql.models AS m WHERE m.model_name = asked) THEN
         RAISE EXCEPTION 'embsql: "%" has no finished run to read. See: SELECT * FROM embsql.runs(''%'');', model, asked;
     END IF;
     SELECT m.model_name INTO close
     FROM embsql.models AS m
-    WHERE embsql.bigram_similarity(m.model_name, asked) > 0.5
-    ORDER BY embsql.bigram_similarity(m.model_name, asked) DESC, m.model_name
+    WHERE embsql_internal.bigram_similarity(m.model_name, asked) > 0.5
+    ORDER BY embsql_internal.bigram_similarity(m.model_name, asked) DESC, m.model_name
     LIMIT 1;
     RAISE EXCEPTION 'embsql: no model named "%".% See: SELECT * FROM embsql.models();',
         asked, coalesce(' Did you mean "' || close || '"?', '');
@@ -213,7 +213,7 @@ $embsql$;
 -- The run, if the tables behind it are there and were loaded. A dump of schema embsql alone leaves them behind, and what
 -- was not restored would else be no rows. Catalogs are read, because a reader may not look into embsql_runs; a table
 -- that was emptied later (embsql.forget) has been analyzed, one that was never loaded has not.
-CREATE OR REPLACE FUNCTION embsql.complete_run(run bigint) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql_internal.complete_run(run bigint) RETURNS bigint
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -231,7 +231,7 @@ BEGIN
             AND (c.reltuples >= 0 OR pg_relation_size(c.oid) > 0)
     );
     IF missing IS NOT NULL THEN
-        RAISE EXCEPTION 'embsql: run % is not all here: % is missing or empty. Restore schema embsql_runs as well as embsql (pg_dump --schema=embsql --schema=embsql_runs), or train again with force.',
+        RAISE EXCEPTION 'embsql: run % is not all here: % is missing or empty. Restore schema embsql_runs as well as embsql (pg_dump --schema=embsql --schema=embsql_internal --schema=embsql_runs), or train again with force.',
             run, missing;
     END IF;
     -- So that a transaction looks once. Not a session: a pooler hands it on to somebody else.
@@ -255,13 +255,14 @@ BEGIN
     ELSE
         SELECT r.run_id INTO found
         FROM embsql.runs AS r
-        WHERE r.run_id = embsql.run_part(model) AND r.model_name = embsql.model_part(model) AND r.status = 'ready'
+        WHERE r.run_id = embsql_internal.run_part(model) AND r.model_name = embsql_internal.model_part(model)
+            AND r.status = 'ready'
             AND NOT EXISTS (SELECT FROM embsql.forgotten AS gone WHERE gone.run_id = r.run_id);
     END IF;
     IF CAST(found AS text) <> coalesce(current_setting('embsql.complete_run', TRUE), '') THEN
-        PERFORM embsql.complete_run(found);
+        PERFORM embsql_internal.complete_run(found);
     END IF;
-    RETURN coalesce(found, embsql.raise_no_run(model));
+    RETURN coalesce(found, embsql_internal.raise_no_run(model));
 END
 $embsql$;
 
@@ -274,14 +275,14 @@ DECLARE
 BEGIN
     SELECT max(r.run_id) INTO found
     FROM embsql.runs AS r
-    WHERE r.model_name = embsql.model_part(model)
-        AND (strpos(model, '@') = 0 OR r.run_id = embsql.run_part(model));
-    RETURN coalesce(found, embsql.raise_no_run(model));
+    WHERE r.model_name = embsql_internal.model_part(model)
+        AND (strpos(model, '@') = 0 OR r.run_id = embsql_internal.run_part(model));
+    RETURN coalesce(found, embsql_internal.raise_no_run(model));
 END
 $embsql$;
 
 -- How a user vector and an item vector make a score in a run: its dot product plus the biases, or the cosine.
-CREATE OR REPLACE FUNCTION embsql.run_score(
+CREATE OR REPLACE FUNCTION embsql_internal.run_score(
     similarity text,
     a vector, norm_a double precision, bias_a double precision,
     b vector, norm_b double precision, bias_b double precision
@@ -296,7 +297,7 @@ END;
 -- so whatever reads a table of many runs is planned for the run at hand, with its number as a
 -- literal or, as here, each time anew.
 
-CREATE OR REPLACE FUNCTION embsql.item_vector(
+CREATE OR REPLACE FUNCTION embsql_internal.item_vector(
     run bigint, item text, OUT embedding vector, OUT norm real, OUT bias real
 )
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
@@ -308,7 +309,7 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.user_vector(
+CREATE OR REPLACE FUNCTION embsql_internal.user_vector(
     run bigint, person text, OUT embedding vector, OUT norm real, OUT bias real
 )
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
@@ -320,7 +321,7 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.items_of(run bigint, person text) RETURNS text[]
+CREATE OR REPLACE FUNCTION embsql_internal.items_of(run bigint, person text) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
 BEGIN
@@ -332,7 +333,7 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.users_of(run bigint, item text) RETURNS text[]
+CREATE OR REPLACE FUNCTION embsql_internal.users_of(run bigint, item text) RETURNS text[]
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
 BEGIN
@@ -344,7 +345,7 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.known_items(run bigint, ids text[])
+CREATE OR REPLACE FUNCTION embsql_internal.known_items(run bigint, ids text[])
 RETURNS TABLE (item_id text, embedding vector, bias real)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
@@ -359,7 +360,7 @@ $embsql$;
 -- Nearest neighbors. Below so many rows (embsql.index_above) a run is read whole, which is exact; above it has HNSW
 -- indexes. Change a setting for a session, a role or a database: ALTER DATABASE shop SET embsql.index_above = '20000'.
 
-CREATE OR REPLACE FUNCTION embsql.setting(name text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.setting(name text) RETURNS text
 LANGUAGE sql STABLE
 RETURN coalesce(nullif(current_setting('embsql.' || name, TRUE), ''), CASE name
     WHEN 'index_above' THEN '50000'   -- rows; measured, see docs/benchmarks.md
@@ -368,22 +369,22 @@ END);
 
 -- A vector with its bias as one more dimension: its dot product with (query, 1) is the score. HNSW on that product
 -- keeps more of the true neighbors than any reduction to a distance (docs/decisions/0007).
-CREATE OR REPLACE FUNCTION embsql.append_bias(embedding vector, bias real) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql_internal.append_bias(embedding vector, bias real) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN embedding || CAST(ARRAY[bias] AS vector);
 
 -- The expression an index is built on, which a query must repeat to be served by it.
-CREATE OR REPLACE FUNCTION embsql.index_expression(built embsql.vector_indexes) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.index_expression(built embsql.vector_indexes) RETURNS text
 LANGUAGE sql STABLE
 RETURN CASE (built).metric
     WHEN 'cosine' THEN format('(embedding::%s(%s))', (built).storage, (built).dim)
-    ELSE format('(embsql.append_bias(embedding, bias)::%s(%s))', (built).storage, (built).dim + 1)
+    ELSE format('(embsql_internal.append_bias(embedding, bias)::%s(%s))', (built).storage, (built).dim + 1)
 END;
 
 -- The k rows of a run best for a vector, as (id, score); the caller puts them in order. how: cosine, or dot for the
 -- dot product plus the row's bias plus `plus`. Exactly k whenever k rows are left after `without` and `among`:
 -- the index is asked first, and when it gives fewer the run is read whole.
-CREATE OR REPLACE FUNCTION embsql.nearest(
+CREATE OR REPLACE FUNCTION embsql_internal.nearest(
     entity text, run bigint, to_vector vector, how text, plus double precision, k bigint,
     without text[], among text[] DEFAULT NULL
 ) RETURNS TABLE (id text, score double precision)
@@ -401,7 +402,7 @@ BEGIN
     k := greatest(k, 0); -- of NULL too: no rows
     query := format(
         CASE how
-            WHEN 'cosine' THEN 'SELECT %1$I AS id, embsql.cosine(embedding, norm, $1, $2) AS score'
+            WHEN 'cosine' THEN 'SELECT %1$I AS id, embsql_internal.cosine(embedding, norm, $1, $2) AS score'
             ELSE 'SELECT %1$I AS id, embsql.inner_product(embedding, $1) + bias + $2 AS score'
         END
         || ' FROM embsql.%2$I WHERE run_id = %3$s AND %1$I <> ALL ($3)'
@@ -418,11 +419,12 @@ BEGIN
         PERFORM set_config('hnsw.ef_search', CAST(least(1000, greatest(100, 4 * k)) AS text), TRUE);
         EXECUTE format(
             'SELECT array_agg(best.id), array_agg(best.score) FROM (%s ORDER BY %s %s $6::%s LIMIT $4) AS best',
-            query, embsql.index_expression(built), CASE how WHEN 'cosine' THEN '<=>' ELSE '<#>' END, built.storage
+            query, embsql_internal.index_expression(built), CASE how WHEN 'cosine' THEN '<=>' ELSE '<#>' END,
+            built.storage
         )
         INTO ids, scores
         USING to_vector, plus, without, k, among,
-            CASE how WHEN 'cosine' THEN to_vector ELSE embsql.append_bias(to_vector, 1) END;
+            CASE how WHEN 'cosine' THEN to_vector ELSE embsql_internal.append_bias(to_vector, 1) END;
         IF cardinality(ids) = k THEN
             RETURN QUERY SELECT * FROM unnest(ids, scores);
             RETURN;
@@ -433,7 +435,7 @@ END
 $embsql$;
 
 -- The k most popular items of a run, for whom there is no vector to ask with.
-CREATE OR REPLACE FUNCTION embsql.popular(run bigint, k bigint, without text[], among text[])
+CREATE OR REPLACE FUNCTION embsql_internal.popular(run bigint, k bigint, without text[], among text[])
 RETURNS TABLE (id text, score double precision)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
@@ -449,7 +451,7 @@ $embsql$;
 
 -- Partitions: a run's rows stand alone until they are written and whole.
 
-CREATE OR REPLACE FUNCTION embsql.make_partition(kind text, run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.make_partition(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -465,7 +467,8 @@ BEGIN
             SELECT c.relowner::regrole FROM pg_class AS c WHERE c.oid = to_regclass(format('embsql.%I', kind))
         )); -- on a subscriber, where somebody else runs this
         IF EXISTS (SELECT FROM pg_publication AS p WHERE p.pubviaroot) THEN
-            PERFORM embsql.join_partition(kind, run); -- what is loaded before is no row of the table's to a subscriber
+            -- what is loaded before is no row of the table's to a subscriber
+            PERFORM embsql_internal.join_partition(kind, run);
         END IF;
     ELSIF EXISTS (SELECT FROM embsql.leaving AS l WHERE l.part_name = part) THEN -- an earlier run had that number
         EXECUTE format('DELETE FROM embsql_runs.%I', part);
@@ -474,7 +477,7 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.join_partition(kind text, run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.join_partition(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -490,8 +493,8 @@ BEGIN
 END
 $embsql$;
 
--- Marks a partition of a run that goes in this transaction; embsql.drop_unread drops it.
-CREATE OR REPLACE FUNCTION embsql.drop_partition(kind text, run bigint) RETURNS void
+-- Marks a partition of a run that goes in this transaction; embsql_internal.drop_unread drops it.
+CREATE OR REPLACE FUNCTION embsql_internal.drop_partition(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -507,7 +510,7 @@ $embsql$;
 -- How many transactions ago the oldest snapshot was taken that somebody may still read this database with: a session,
 -- a replica that says so (hot_standby_feedback), or a prepared transaction. NULL where nobody reads; as old as can be
 -- where this server does not show the sessions of others to the owner of this function (pg_read_all_stats does).
-CREATE OR REPLACE FUNCTION embsql.oldest_snapshot() RETURNS integer
+CREATE OR REPLACE FUNCTION embsql_internal.oldest_snapshot() RETURNS integer
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -531,14 +534,14 @@ $embsql$;
 -- Drops marked partitions that no snapshot from before the mark can read; how many. Of the others the rows are deleted,
 -- which those snapshots do not see, and the empty partition goes with a later run. Readers never wait long: a
 -- partition that cannot be locked soon is one of the others.
-CREATE OR REPLACE FUNCTION embsql.drop_unread() RETURNS integer
+CREATE OR REPLACE FUNCTION embsql_internal.drop_unread() RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '100ms'
 AS $embsql$
 DECLARE
     parts embsql.leaving[] := ARRAY(
         SELECT l FROM embsql.leaving AS l ORDER BY l.part_name LIMIT 100 FOR UPDATE SKIP LOCKED
     );
-    oldest integer := embsql.oldest_snapshot(); -- after the marks were read: whoever begins now sees them
+    oldest integer := embsql_internal.oldest_snapshot(); -- after the marks were read: whoever begins now sees them
     part embsql.leaving;
     dropped integer := 0;
 BEGIN
@@ -567,30 +570,30 @@ $embsql$;
 -- A subscriber of logical replication is given rows and no tables. These triggers are asleep (REPLICA) wherever rows are
 -- written, and awake where they arrive by replication: a run that arrives opens its partitions, and one that goes marks
 -- them, to be dropped when a later one comes or goes.
-CREATE OR REPLACE FUNCTION embsql.follow_run() RETURNS trigger
+CREATE OR REPLACE FUNCTION embsql_internal.follow_run() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     kind text;
 BEGIN
-    PERFORM embsql.drop_unread();
+    PERFORM embsql_internal.drop_unread();
     FOREACH kind IN ARRAY ARRAY['item_embeddings', 'user_embeddings', 'interactions'] LOOP
         IF TG_OP = 'INSERT' THEN
-            PERFORM embsql.make_partition(kind, NEW.run_id);
-            PERFORM embsql.join_partition(kind, NEW.run_id);
+            PERFORM embsql_internal.make_partition(kind, NEW.run_id);
+            PERFORM embsql_internal.join_partition(kind, NEW.run_id);
         ELSE
-            PERFORM embsql.drop_partition(kind, OLD.run_id);
+            PERFORM embsql_internal.drop_partition(kind, OLD.run_id);
         END IF;
     END LOOP;
     RETURN NULL;
 END
 $embsql$;
 CREATE OR REPLACE TRIGGER follow_run AFTER INSERT OR DELETE ON embsql.runs
-FOR EACH ROW EXECUTE FUNCTION embsql.follow_run();
+FOR EACH ROW EXECUTE FUNCTION embsql_internal.follow_run();
 ALTER TABLE embsql.runs ENABLE REPLICA TRIGGER follow_run;
 
 -- What is installed here and which partitions leave, no other database says; the trigger above may.
-CREATE OR REPLACE FUNCTION embsql.stay_local() RETURNS trigger
+CREATE OR REPLACE FUNCTION embsql_internal.stay_local() RETURNS trigger
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -604,7 +607,7 @@ BEGIN
     FOREACH local_table IN ARRAY ARRAY['migrations', 'surface', 'leaving'] LOOP
         EXECUTE format(
             'CREATE OR REPLACE TRIGGER stay_local BEFORE INSERT OR UPDATE OR DELETE ON embsql.%I
-            FOR EACH ROW EXECUTE FUNCTION embsql.stay_local()', local_table
+            FOR EACH ROW EXECUTE FUNCTION embsql_internal.stay_local()', local_table
         );
         EXECUTE format('ALTER TABLE embsql.%I ENABLE REPLICA TRIGGER stay_local', local_table);
     END LOOP;
@@ -613,14 +616,14 @@ $embsql$;
 
 -- The server notes the most common values of columns, and some more, for everybody who may read the table. Of tables
 -- where one of those is a person who was forgotten it notes them anew; how many.
-CREATE OR REPLACE FUNCTION embsql.forget_statistics(runs bigint[], person text) RETURNS integer
+CREATE OR REPLACE FUNCTION embsql_internal.forget_statistics(runs bigint[], person text) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     noted record;
     times integer := 0;
 BEGIN
-    PERFORM embsql.allow(embsql.decides(), 'forget a person');
+    PERFORM embsql_internal.allow(embsql_internal.decides(), 'forget a person');
     FOR noted IN
         SELECT DISTINCT s.schemaname, s.tablename
         FROM pg_stats AS s
@@ -643,7 +646,7 @@ $embsql$;
 
 -- Lets this transaction build an index in so many bytes: what does not fit is built several times as slowly. At most a
 -- quarter of what the server says it caches in, but 256 MB in any case; never less than was set.
-CREATE OR REPLACE FUNCTION embsql.allow_memory(needed bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.allow_memory(needed bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -657,20 +660,20 @@ END
 $embsql$;
 
 -- The approximate indexes that a run is large enough for.
-CREATE OR REPLACE FUNCTION embsql.wanted_indexes(record embsql.runs) RETURNS SETOF embsql.vector_indexes
+CREATE OR REPLACE FUNCTION embsql_internal.wanted_indexes(record embsql.runs) RETURNS SETOF embsql.vector_indexes
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT record.run_id, side.entity, metric,
-    CASE WHEN record.dim > 1999 THEN 'halfvec' ELSE embsql.setting('index_storage') END, record.dim
+    CASE WHEN record.dim > 1999 THEN 'halfvec' ELSE embsql_internal.setting('index_storage') END, record.dim
 FROM unnest(ARRAY['item', 'user'], ARRAY[record.items, record.users]) AS side (entity, rows)
 CROSS JOIN unnest(ARRAY['cosine', 'dot']) AS metric
-WHERE side.rows > CAST(embsql.setting('index_above') AS bigint)
+WHERE side.rows > CAST(embsql_internal.setting('index_above') AS bigint)
     AND record.dim <= 3999 -- pgvector indexes no longer ones
     AND metric IN ('cosine', record.similarity)
 $embsql$;
 
 -- Whether the table behind a run has that index, valid or not.
-CREATE OR REPLACE FUNCTION embsql.has_index(built embsql.vector_indexes) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.has_index(built embsql.vector_indexes) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT EXISTS (
@@ -690,29 +693,33 @@ DECLARE
     record embsql.runs;
     built embsql.vector_indexes;
 BEGIN
-    PERFORM embsql.allow(embsql.may_write(run), 'write a run that he does not train');
-    IF embsql.setting('index_storage') NOT IN ('vector', 'halfvec') THEN -- a caller's word, in the owner's statement
+    PERFORM embsql_internal.allow(embsql_internal.may_write(run), 'write a run that he does not train');
+    -- a caller's word, in the owner's statement
+    IF embsql_internal.setting('index_storage') NOT IN ('vector', 'halfvec') THEN
         RAISE EXCEPTION 'embsql: embsql.index_storage must be vector or halfvec, got %. Leave it out: RESET embsql.index_storage;',
-            quote_literal(embsql.setting('index_storage'));
+            quote_literal(embsql_internal.setting('index_storage'));
     END IF;
     SELECT r.* INTO STRICT record FROM embsql.runs AS r WHERE r.run_id = run;
-    PERFORM embsql.allow_memory(greatest(record.items, record.users) * (4 * record.dim + 750));
-    FOR built IN SELECT wanted.* FROM embsql.wanted_indexes(record) AS wanted WHERE NOT embsql.has_index(wanted) LOOP
-        PERFORM embsql.build_index(built);
+    PERFORM embsql_internal.allow_memory(greatest(record.items, record.users) * (4 * record.dim + 750));
+    FOR built IN
+        SELECT wanted.* FROM embsql_internal.wanted_indexes(record) AS wanted WHERE NOT embsql_internal.has_index(wanted)
+    LOOP
+        PERFORM embsql_internal.build_index(built);
         INSERT INTO embsql.vector_indexes SELECT (built).* ON CONFLICT DO NOTHING; -- one that was dropped is known
     END LOOP;
     RETURN (SELECT count(*) FROM embsql.vector_indexes AS v WHERE v.run_id = run);
 END
 $embsql$;
+COMMENT ON FUNCTION embsql.build_indexes IS 'Builds the approximate indexes that a run is large enough for and has not; how many there are.';
 
-CREATE OR REPLACE FUNCTION embsql.build_index(built embsql.vector_indexes) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.build_index(built embsql.vector_indexes) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     statement text := format(
         'CREATE INDEX ON embsql_runs.%I USING hnsw (%s %s) WITH (ef_construction = 200)', -- 64 loses one question in 150
         format('%s_embeddings_%s', (built).entity, (built).run_id),
-        embsql.index_expression(built),
+        embsql_internal.index_expression(built),
         (built).storage || CASE (built).metric WHEN 'cosine' THEN '_cosine_ops' ELSE '_ip_ops' END
     );
 BEGIN
@@ -726,7 +733,7 @@ $embsql$;
 -- People and cohorts.
 
 -- Users of a list, of those a run has a direction of: each once, with its vector at length 1.
-CREATE OR REPLACE FUNCTION embsql.known_users(run bigint, ids text[])
+CREATE OR REPLACE FUNCTION embsql_internal.known_users(run bigint, ids text[])
 RETURNS TABLE (user_id text, direction vector)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
@@ -739,7 +746,7 @@ END
 $embsql$;
 
 -- Who is in the cohorts of a set, each once in each, with the direction a run has of them, or NULL.
-CREATE OR REPLACE FUNCTION embsql.cohort_members(run bigint, name text)
+CREATE OR REPLACE FUNCTION embsql_internal.cohort_members(run bigint, name text)
 RETURNS TABLE (cohort text, user_id text, direction vector)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
@@ -751,14 +758,14 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.x_ln_x(x double precision) RETURNS double precision
+CREATE OR REPLACE FUNCTION embsql_internal.x_ln_x(x double precision) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE WHEN x > 0 THEN x * ln(x) ELSE 0 END;
 
 -- Two runs. A matrix is the list of its rows.
 
 -- What both runs have a direction of, at length 1. place puts each kind in an order that has nothing to do with the
 -- vectors: the first so many are a fixed sample.
-CREATE OR REPLACE FUNCTION embsql.shared_vectors(run_a bigint, run_b bigint)
+CREATE OR REPLACE FUNCTION embsql_internal.shared_vectors(run_a bigint, run_b bigint)
 RETURNS TABLE (entity text, entity_id text, place bigint, direction_a vector, direction_b vector)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
 AS $embsql$
@@ -785,7 +792,7 @@ END
 $embsql$;
 
 -- The inner products of the rows of one matrix with those of another: x times the transpose of y.
-CREATE OR REPLACE FUNCTION embsql.matmul_transposed(x vector[], y vector[]) RETURNS vector[]
+CREATE OR REPLACE FUNCTION embsql_internal.matmul_transposed(x vector[], y vector[]) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT array_agg(line.entries ORDER BY line.n)
@@ -797,7 +804,7 @@ RETURN (
     ) AS line
 );
 
-CREATE OR REPLACE FUNCTION embsql.transposed(x vector[]) RETURNS vector[]
+CREATE OR REPLACE FUNCTION embsql_internal.transposed(x vector[]) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT array_agg(line.entries ORDER BY line.place)
@@ -809,12 +816,12 @@ RETURN (
     ) AS line
 );
 
-CREATE OR REPLACE FUNCTION embsql.frobenius_norm_squared(x vector[]) RETURNS double precision
+CREATE OR REPLACE FUNCTION embsql_internal.frobenius_norm_squared(x vector[]) RETURNS double precision
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (SELECT sum(inner_product(of_x, of_x)) FROM unnest(x) AS of_x);
 
 -- Every entry divided by a number, as doubles: pgvector's product refuses what is too small for a float, which is 0.
-CREATE OR REPLACE FUNCTION embsql.scale_matrix(x vector[], size double precision) RETURNS vector[]
+CREATE OR REPLACE FUNCTION embsql_internal.scale_matrix(x vector[], size double precision) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT array_agg(CAST(ARRAY(
@@ -825,7 +832,7 @@ RETURN (
     FROM unnest(x) WITH ORDINALITY AS of_x (entries, n)
 );
 
-CREATE OR REPLACE FUNCTION embsql.matvec(a vector, matrix vector[]) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql_internal.matvec(a vector, matrix vector[]) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT CAST(array_agg(inner_product(of_matrix.entries, a) ORDER BY of_matrix.n) AS vector)
@@ -833,7 +840,7 @@ RETURN (
 );
 
 -- 1.5 I - 0.5 x x': what Newton and Schulz multiply x with.
-CREATE OR REPLACE FUNCTION embsql.newton_schulz_step(x vector[]) RETURNS vector[]
+CREATE OR REPLACE FUNCTION embsql_internal.newton_schulz_step(x vector[]) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN (
     SELECT array_agg(line.entries ORDER BY line.n)
@@ -851,7 +858,7 @@ RETURN (
 -- the orthogonal factor of m, the sum of b a' (Schoenemann, 1966), which Newton and Schulz's iteration finds by
 -- products alone (Higham, Functions of Matrices, 2008, chapter 8). It ends when a step adds nothing to the squared
 -- size, which goes towards the number of dimensions that have a counterpart.
-CREATE OR REPLACE FUNCTION embsql.alignment(run_a bigint, run_b bigint) RETURNS vector[]
+CREATE OR REPLACE FUNCTION embsql_internal.alignment(run_a bigint, run_b bigint) RETURNS vector[]
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -864,21 +871,21 @@ DECLARE
     before double precision := 0;
 BEGIN
     SELECT
-        embsql.transposed(array_agg(s.direction_a ORDER BY s.entity, s.place)),
-        embsql.transposed(array_agg(s.direction_b ORDER BY s.entity, s.place))
+        embsql_internal.transposed(array_agg(s.direction_a ORDER BY s.entity, s.place)),
+        embsql_internal.transposed(array_agg(s.direction_b ORDER BY s.entity, s.place))
     INTO columns_a, columns_b
-    FROM embsql.shared_vectors(run_a, run_b) AS s
+    FROM embsql_internal.shared_vectors(run_a, run_b) AS s
     WHERE s.place <= 5000; -- of each kind: columns longer than 16,000 are no vectors
-    m := embsql.matmul_transposed(columns_b, columns_a);
-    m := embsql.scale_matrix(m, coalesce(nullif(sqrt(embsql.frobenius_norm_squared(m)), 0), 1)); -- 0 where all cancels out
-    across := embsql.transposed(m);
+    m := embsql_internal.matmul_transposed(columns_b, columns_a);
+    m := embsql_internal.scale_matrix(m, coalesce(nullif(sqrt(embsql_internal.frobenius_norm_squared(m)), 0), 1)); -- 0 where all cancels out
+    across := embsql_internal.transposed(m);
     FOR step IN 1..60 LOOP
-        size := embsql.frobenius_norm_squared(m);
+        size := embsql_internal.frobenius_norm_squared(m);
         EXIT WHEN size IS NULL OR size <= before + 1e-6;
         before := size;
-        factor := embsql.newton_schulz_step(m);
-        m := embsql.matmul_transposed(factor, across);
-        across := embsql.matmul_transposed(across, factor);
+        factor := embsql_internal.newton_schulz_step(m);
+        m := embsql_internal.matmul_transposed(factor, across);
+        across := embsql_internal.matmul_transposed(across, factor);
     END LOOP;
     RETURN m;
 END
@@ -889,7 +896,7 @@ $embsql$;
 -- Items and their weights as rows, weighed as in training: one whose weight is NULL is left out, and so is one of 0
 -- unless weights are ratings; one that is not finite is an error, and so is a negative one unless weights are ratings.
 -- Without weights all are NULL. Lists of different lengths are an error.
-CREATE OR REPLACE FUNCTION embsql.zip_history(asked text[], amounts double precision[], rated boolean)
+CREATE OR REPLACE FUNCTION embsql_internal.zip_history(asked text[], amounts double precision[], rated boolean)
 RETURNS TABLE (item_id text, weight double precision)
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
@@ -923,7 +930,7 @@ $embsql$;
 -- What a run makes of a history, in one row. Its vector x solves A x = sum of pulls * vectors, where
 -- A = unobserved_weight * gram + ridge * identity + sum of curves * vector vector'; without gram A is the identity.
 -- ids are the known items in order, bias is the user's. Without amounts every item counts what one meeting does.
-CREATE OR REPLACE FUNCTION embsql.fold_in_system(of_run bigint, asked text[], amounts double precision[])
+CREATE OR REPLACE FUNCTION embsql_internal.fold_in_system(of_run bigint, asked text[], amounts double precision[])
 RETURNS TABLE (
     kind text, bias double precision, ids text[], weights double precision[], vectors vector[],
     curves double precision[], pulls double precision[], unobserved_weight double precision, ridge double precision, gram vector[]
@@ -953,7 +960,7 @@ collected AS ( -- bare are the times an item is given without a weight
         entry.item_id, coalesce(sum(entry.weight), 0) AS total, count(*) AS times,
         count(*) - count(entry.weight) AS bare
     FROM how
-    CROSS JOIN LATERAL embsql.zip_history($2, $3, how.global_mean IS NOT NULL) AS entry
+    CROSS JOIN LATERAL embsql_internal.zip_history($2, $3, how.global_mean IS NOT NULL) AS entry
     GROUP BY entry.item_id
 ),
 known AS ( -- an item given twice counts with both weights, one rated twice with the mean
@@ -963,7 +970,7 @@ known AS ( -- an item given twice counts with both weights, one rated twice with
     FROM numbers
     CROSS JOIN collected
     -- the subquery, since lists that do not fit are an error also where no item is known
-    JOIN embsql.known_items($1, ARRAY(SELECT entry.item_id FROM collected AS entry)) AS item
+    JOIN embsql_internal.known_items($1, ARRAY(SELECT entry.item_id FROM collected AS entry)) AS item
         ON item.item_id = collected.item_id
     LEFT JOIN embsql.item_weights AS part ON part.run_id = numbers.run_id AND part.item_id = item.item_id
 ),
@@ -1000,20 +1007,21 @@ SELECT
 FROM evidence
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.scaled(factor double precision, a vector) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql_internal.scaled(factor double precision, a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CAST(array_fill(CAST(factor AS real), ARRAY[vector_dims(a)]) AS vector) * a;
 
 -- The sum of amounts * vectors.
-CREATE OR REPLACE FUNCTION embsql.weighted_sum(vectors vector[], amounts double precision[]) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql_internal.weighted_sum(vectors vector[], amounts double precision[]) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
-    SELECT sum(embsql.scaled(pair.amount, pair.one)) FROM unnest(vectors, amounts) AS pair (one, amount);
+    SELECT sum(embsql_internal.scaled(pair.amount, pair.one)) FROM unnest(vectors, amounts) AS pair (one, amount);
 END;
 
--- x of A x = b, A being the matrix of embsql.fold_in_system, by conjugate gradients from zero: until what is left is a
--- millionth of b. As many steps as b is long would do if nothing were rounded; pgvector's numbers want more of them.
-CREATE OR REPLACE FUNCTION embsql.solve(
+-- x of A x = b, A being the matrix of embsql_internal.fold_in_system, by conjugate gradients from zero: until what is
+-- left is a millionth of b. As many steps as b is long would do if nothing were rounded; pgvector's numbers want more
+-- of them.
+CREATE OR REPLACE FUNCTION embsql_internal.solve(
     gram vector[], unobserved_weight double precision, ridge double precision, vectors vector[], curves double precision[], b vector
 ) RETURNS vector
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
@@ -1030,47 +1038,47 @@ BEGIN
     IF gram IS NULL OR vectors IS NULL OR b IS NULL THEN -- of a history of nothing there is nothing to solve
         RETURN b;
     END IF;
-    x := embsql.scaled(0, b);
+    x := embsql_internal.scaled(0, b);
     FOR step IN 1 .. 4 * vector_dims(b) LOOP
         EXIT WHEN size <= goal;
-        SELECT CAST(array_agg(unobserved_weight * inner_product(line.entries, p) ORDER BY line.place) AS vector) + embsql.scaled(ridge, p) INTO q
+        SELECT CAST(array_agg(unobserved_weight * inner_product(line.entries, p) ORDER BY line.place) AS vector) + embsql_internal.scaled(ridge, p) INTO q
         FROM unnest(gram) WITH ORDINALITY AS line (entries, place);
-        SELECT q + sum(embsql.scaled(pair.curve * inner_product(pair.one, p), pair.one)) INTO q
+        SELECT q + sum(embsql_internal.scaled(pair.curve * inner_product(pair.one, p), pair.one)) INTO q
         FROM unnest(vectors, curves) AS pair (one, curve);
-        x := x + embsql.scaled(size / inner_product(p, q), p);
-        r := r - embsql.scaled(size / inner_product(p, q), q);
+        x := x + embsql_internal.scaled(size / inner_product(p, q), p);
+        r := r - embsql_internal.scaled(size / inner_product(p, q), q);
         before := size;
         size := inner_product(r, r);
-        p := r + embsql.scaled(size / before, p);
+        p := r + embsql_internal.scaled(size / before, p);
     END LOOP;
     RETURN x;
 END
 $embsql$;
 
 -- Between the vectors of tables and those that are computed with: the same thing where the engine has only one kind.
-CREATE OR REPLACE FUNCTION embsql.as_vector(a vector) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql_internal.as_vector(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 
-CREATE OR REPLACE FUNCTION embsql.as_double(a vector) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql_internal.as_double(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 
 -- A caller's vector. NaN and infinity are an error, pgvector's own.
-CREATE OR REPLACE FUNCTION embsql.finite_vector(a vector) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql_internal.finite_vector(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 
 -- A caller's vector as it came: pgvector's types, arrays of numbers, rows of them, and text like '[1,2]', '{1,2}'
 -- or '{"1","2"}'. All but pgvector's own pass through text, in which a float has all its digits.
-CREATE OR REPLACE FUNCTION embsql.vector_from(a vector) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql_internal.vector_from(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 
-CREATE OR REPLACE FUNCTION embsql.vector_from(a anycompatible) RETURNS vector
+CREATE OR REPLACE FUNCTION embsql_internal.vector_from(a anycompatible) RETURNS vector
 LANGUAGE sql STABLE PARALLEL SAFE SET search_path FROM CURRENT SET extra_float_digits = 1
 AS $embsql$ SELECT CAST(translate(CAST(a AS text), '{}()"', '[][]') AS vector) $embsql$;
 
 -- Towers: the vector of a newcomer, of what is known of them, as the run's tower would make it (embsql.tower_features).
 
 -- A number as it is written, in days since 1970 for a time.
-CREATE OR REPLACE FUNCTION embsql.tower_number(kind text, word text) RETURNS double precision
+CREATE OR REPLACE FUNCTION embsql_internal.tower_number(kind text, word text) RETURNS double precision
 LANGUAGE sql STABLE
 RETURN CASE kind
     WHEN 'time' THEN extract(epoch FROM CAST(word AS timestamp)) / 86400
@@ -1078,7 +1086,7 @@ RETURN CASE kind
 END;
 
 -- What is said of a feature, as rows: several tags or items, the words of a text, one of all else.
-CREATE OR REPLACE FUNCTION embsql.feature_tokens(kind text, said json) RETURNS SETOF text
+CREATE OR REPLACE FUNCTION embsql_internal.feature_tokens(kind text, said json) RETURNS SETOF text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 BEGIN ATOMIC
     SELECT entry.value
@@ -1092,7 +1100,7 @@ END;
 
 -- The features as JSON. Raises for a run without this tower, for what is no JSON object, and for a name the tower does
 -- not know; that of the id may stand there.
-CREATE OR REPLACE FUNCTION embsql.known_features(of_run bigint, side text, features text) RETURNS json
+CREATE OR REPLACE FUNCTION embsql_internal.known_features(of_run bigint, side text, features text) RETURNS json
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -1129,11 +1137,13 @@ END
 $embsql$;
 
 -- The vector of features (a JSON object) in one row, and how many of them the tower knew the value of.
-CREATE OR REPLACE FUNCTION embsql.tower(of_run bigint, side text, features text, OUT embedding vector, OUT known bigint)
+CREATE OR REPLACE FUNCTION embsql_internal.tower(
+    of_run bigint, side text, features text, OUT embedding vector, OUT known bigint
+)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    parsed json := embsql.known_features(of_run, side, features);
+    parsed json := embsql_internal.known_features(of_run, side, features);
     next_layer integer := 2;
     above vector;
 BEGIN
@@ -1145,14 +1155,16 @@ BEGIN
     words AS (
         SELECT DISTINCT declared.feature, declared.kind, word
         FROM declared
-        CROSS JOIN LATERAL embsql.feature_tokens(declared.kind, declared.said) AS word
+        CROSS JOIN LATERAL embsql_internal.feature_tokens(declared.kind, declared.said) AS word
     ),
     met AS (
         SELECT
             words.feature, part.embedding,
             CASE
                 WHEN words.kind IN ('number', 'time')
-                THEN greatest(-4, least(4, (embsql.tower_number(words.kind, words.word) - part.center) / part.scale))
+                THEN greatest(-4, least(4, (
+                    embsql_internal.tower_number(words.kind, words.word) - part.center
+                ) / part.scale))
                 WHEN words.kind = 'items' THEN 1.0 / count(*) OVER alike
                 ELSE 1 / sqrt(count(*) OVER alike)
             END AS factor
@@ -1163,7 +1175,7 @@ BEGIN
         WINDOW alike AS (PARTITION BY words.feature)
     ),
     parts AS (
-        SELECT met.feature, embsql.scaled(met.factor, met.embedding) AS part FROM met
+        SELECT met.feature, embsql_internal.scaled(met.factor, met.embedding) AS part FROM met
         UNION ALL
         SELECT declared.feature, declared.embedding
         FROM declared
@@ -1189,7 +1201,7 @@ END
 $embsql$;
 
 -- What is wrong with the server, for embsql.doctor.
-CREATE OR REPLACE FUNCTION embsql.database_findings()
+CREATE OR REPLACE FUNCTION embsql_internal.database_findings()
 RETURNS TABLE (severity text, subject text, finding text, remedy text)
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
@@ -1220,10 +1232,10 @@ hnsw AS ( -- the indexes of live runs
 SELECT
     'error', 'jobs', 'jobs that have waited for a minute or more, with no worker at work: ' || count(*), 'embsql worker'
 FROM embsql.jobs AS job
-WHERE job.status = 'queued' AND job.start_after < embsql.utc_now() - INTERVAL '1 minute'
+WHERE job.status = 'queued' AND job.start_after < embsql_internal.utc_now() - INTERVAL '1 minute'
     AND NOT EXISTS (
         SELECT FROM embsql.jobs AS other
-        WHERE other.status = 'running' AND other.heartbeat_at > embsql.utc_now() - INTERVAL '1 minute'
+        WHERE other.status = 'running' AND other.heartbeat_at > embsql_internal.utc_now() - INTERVAL '1 minute'
     )
 HAVING count(*) > 0
 UNION ALL -- the newest of its kind, about its model
@@ -1251,19 +1263,19 @@ SELECT
     format('run %s has no index for its %ss by %s, so a question reads them all', live.run_id, wanted.entity, wanted.metric),
     format('embsql sql "SELECT embsql.build_indexes(%s)"', live.run_id)
 FROM live
-CROSS JOIN LATERAL embsql.wanted_indexes(CAST(live AS embsql.runs)) AS wanted
-WHERE NOT embsql.has_index(wanted)
+CROSS JOIN LATERAL embsql_internal.wanted_indexes(CAST(live AS embsql.runs)) AS wanted
+WHERE NOT embsql_internal.has_index(wanted)
 UNION ALL -- what costs memory and gives nothing
 SELECT
     'note', hnsw.model_name, format('the index %s has served no question for a week', hnsw.index_name),
     format(
         'ALTER DATABASE %I SET embsql.index_above = %L; -- runs with fewer rows get none', current_database(),
-        2 * CAST(embsql.setting('index_above') AS bigint)
+        2 * CAST(embsql_internal.setting('index_above') AS bigint)
     )
 FROM hnsw
 JOIN pg_stat_all_indexes AS counted ON counted.indexrelid = hnsw.oid AND counted.idx_scan = 0
 JOIN pg_stat_database AS since ON since.datname = current_database()
-WHERE hnsw.finished_at < embsql.utc_now() - INTERVAL '7 days'
+WHERE hnsw.finished_at < embsql_internal.utc_now() - INTERVAL '7 days'
     AND coalesce(since.stats_reset, '-infinity') < now() - INTERVAL '7 days'
 UNION ALL -- a table that protects nobody while others do
 SELECT
@@ -1287,13 +1299,14 @@ SELECT 'warning', 'roles', format('%s may not read %s', reader.rolname, needed.n
 FROM reader
 CROSS JOIN unnest(ARRAY['models', 'runs', 'metrics', 'item_embeddings', 'user_embeddings', 'interactions']) AS needed (name)
 WHERE NOT has_schema_privilege(reader.oid, 'embsql', 'USAGE')
+    OR NOT has_schema_privilege(reader.oid, 'embsql_internal', 'USAGE')
     OR NOT has_table_privilege(reader.oid, format('embsql.%I', needed.name), 'SELECT')
 UNION ALL
 SELECT
     'error', 'rights', format('everybody may create in schema %s, and so put a function in the way of a question', home.nspname),
     format('embsql sql "REVOKE CREATE ON SCHEMA %I FROM PUBLIC"', home.nspname)
 FROM pg_namespace AS home
-WHERE home.nspname IN ('embsql', 'embsql_runs') AND has_schema_privilege('public', home.oid, 'CREATE')
+WHERE home.nspname IN ('embsql', 'embsql_internal', 'embsql_runs') AND has_schema_privilege('public', home.oid, 'CREATE')
 UNION ALL
 SELECT
     'note', 'pgvector', format('version %s is installed, and the server has %s', e.extversion, a.default_version),

@@ -4,7 +4,7 @@
 
 -- What a column's type is without anybody's own types, whose casts would run as who reads: a domain's base, else text.
 -- Of the types that are shorter when they are named without a length, text too.
-CREATE OR REPLACE FUNCTION embsql.plain_type(type oid) RETURNS oid
+CREATE OR REPLACE FUNCTION embsql_internal.plain_type(type oid) RETURNS oid
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 WITH RECURSIVE domains AS (
@@ -31,7 +31,7 @@ SELECT coalesce(
 $embsql$;
 
 -- A source as one SELECT: as it stands, or of the table or function that it names.
-CREATE OR REPLACE FUNCTION embsql.one_select(source text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.one_select(source text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT CASE
@@ -47,7 +47,7 @@ $embsql$;
 
 -- The body of such a function: of the columns wanted their values, in plain types; of NULL the names and types of all.
 -- A cursor takes one SELECT, and no other statement.
-CREATE OR REPLACE FUNCTION embsql.reader_of(source text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.reader_of(source text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT format($body$
@@ -80,18 +80,21 @@ BEGIN
     END IF;
     RETURN QUERY EXECUTE (
         SELECT format('SELECT %%s FROM (%%s) AS given', string_agg(format(
-            CASE WHEN known.type = embsql.plain_type(known.type) THEN 'given.%%I' ELSE 'CAST(given.%%I AS %%s)' END,
-            asked.name, format_type(embsql.plain_type(known.type), NULL)
+            CASE
+                WHEN known.type = embsql_internal.plain_type(known.type) THEN 'given.%%I'
+                ELSE 'CAST(given.%%I AS %%s)'
+            END,
+            asked.name, format_type(embsql_internal.plain_type(known.type), NULL)
         ), ', ' ORDER BY asked.place), source)
         FROM unnest(wanted) WITH ORDINALITY AS asked (name, place)
         LEFT JOIN unnest(names, types) AS known (name, type) ON known.name = asked.name
     );
 END
-$body$, E'\n' || embsql.one_select(source) || E'\n')
+$body$, E'\n' || embsql_internal.one_select(source) || E'\n')
 $embsql$;
 
 -- JSON as an object; of what is none, an empty one.
-CREATE OR REPLACE FUNCTION embsql.as_object(options text) RETURNS json
+CREATE OR REPLACE FUNCTION embsql_internal.as_object(options text) RETURNS json
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -102,27 +105,27 @@ END
 $embsql$;
 
 -- The SELECTs among options.
-CREATE OR REPLACE FUNCTION embsql.selects_in(options text) RETURNS SETOF text
+CREATE OR REPLACE FUNCTION embsql_internal.selects_in(options text) RETURNS SETOF text
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT option.value #>> '{}'
-FROM json_each(embsql.as_object(options)) AS option
+FROM json_each(embsql_internal.as_object(options)) AS option
 WHERE option.key IN ('test', 'user_features', 'item_features', 'graph', 'labels') AND json_typeof(option.value) = 'string'
 $embsql$;
 
 -- Those that a run remembers, for which its algorithm is trained anew: of a run that who asks has made.
-CREATE OR REPLACE FUNCTION embsql.selects_of(model text) RETURNS SETOF text
+CREATE OR REPLACE FUNCTION embsql_internal.selects_of(model text) RETURNS SETOF text
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.selects_in(run.params)
+SELECT embsql_internal.selects_in(run.params)
 FROM embsql.runs AS run
 LEFT JOIN embsql.models AS m ON m.model_name = run.model_name
-WHERE run.model_name = embsql.model_part(model) AND run.made_by = session_user
-    AND run.run_id = CASE WHEN strpos(model, '@') = 0 THEN m.live_run ELSE embsql.run_part(model) END
+WHERE run.model_name = embsql_internal.model_part(model) AND run.made_by = session_user
+    AND run.run_id = CASE WHEN strpos(model, '@') = 0 THEN m.live_run ELSE embsql_internal.run_part(model) END
 $embsql$;
 
 -- What a command reads: among its words, and what is trained anew to measure by.
-CREATE OR REPLACE FUNCTION embsql.sources_of(command text, arguments text[]) RETURNS text[]
+CREATE OR REPLACE FUNCTION embsql_internal.sources_of(command text, arguments text[]) RETURNS text[]
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 WITH given AS (
@@ -136,13 +139,13 @@ FROM (
     UNION ALL
     SELECT arguments[5] WHERE command = 'cluster'
     UNION ALL
-    SELECT embsql.selects_in(given.options) FROM given
+    SELECT embsql_internal.selects_in(given.options) FROM given
     UNION ALL
-    SELECT embsql.selects_of(arguments[1])
+    SELECT embsql_internal.selects_of(arguments[1])
     FROM given
     WHERE CASE command
-        WHEN 'evaluate' THEN embsql.as_object(given.options) ->> 'test' IS NULL
-        WHEN 'train' THEN coalesce(embsql.as_object(given.options) ->> 'evaluate', 'false') <> 'false'
+        WHEN 'evaluate' THEN embsql_internal.as_object(given.options) ->> 'test' IS NULL
+        WHEN 'train' THEN coalesce(embsql_internal.as_object(given.options) ->> 'evaluate', 'false') <> 'false'
     END
 ) AS asked
 WHERE asked.source ~ '\S'
@@ -150,7 +153,7 @@ $embsql$;
 
 -- Makes the functions of some sources, whose names mean what they mean under a search_path: source -> name. Only who
 -- owns embsql may call them, and let others.
-CREATE OR REPLACE FUNCTION embsql.guard(sources text[], path text) RETURNS jsonb
+CREATE OR REPLACE FUNCTION embsql_internal.guard(sources text[], path text) RETURNS jsonb
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -167,7 +170,7 @@ BEGIN
             format(
                 'CREATE FUNCTION embsql_sources.%I(wanted text[]) RETURNS SETOF record
                 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS %L',
-                name, embsql.reader_of(source)
+                name, embsql_internal.reader_of(source)
             ),
             format('REVOKE ALL ON FUNCTION embsql_sources.%I(text[]) FROM PUBLIC', name),
             format(
@@ -185,7 +188,7 @@ END
 $embsql$;
 
 -- Whether somebody has a role of embsql's, or owns it.
-CREATE OR REPLACE FUNCTION embsql.has_role(somebody text, role text) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.has_role(somebody text, role text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT EXISTS (
@@ -198,23 +201,23 @@ SELECT EXISTS (
 $embsql$;
 
 -- Whether this session may do what someone asked for: its own jobs, or those of all as embsql_worker and the owner.
-CREATE OR REPLACE FUNCTION embsql.serves(asker text) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.serves(asker text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT asker = session_user OR embsql.has_role(session_user, 'embsql_worker')
+SELECT asker = session_user OR embsql_internal.has_role(session_user, 'embsql_worker')
 $embsql$;
 
 -- Lets this session call the functions of a job's sources until its transaction ends, which must be by ROLLBACK. A
 -- function belongs to whoever made it, who could still change what it runs as: the GRANT keeps its row from being
 -- changed until then, and only then is it looked at.
-CREATE OR REPLACE FUNCTION embsql.open_sources(job bigint) RETURNS TABLE (source text, reader text)
+CREATE OR REPLACE FUNCTION embsql_internal.open_sources(job bigint) RETURNS TABLE (source text, reader text)
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     asker text;
 BEGIN
     SELECT j.requested_by INTO asker FROM embsql.jobs AS j WHERE j.job_id = job AND j.status = 'running';
-    IF embsql.serves(asker) IS NOT TRUE THEN
+    IF embsql_internal.serves(asker) IS NOT TRUE THEN
         RAISE EXCEPTION 'embsql: job % is not for "%" to do.', job, session_user;
     END IF;
     FOR source, reader IN
@@ -237,7 +240,7 @@ END
 $embsql$;
 
 -- The functions of a job go when it is over, if they are those of who asked: names of others may have been given.
-CREATE OR REPLACE FUNCTION embsql.drop_sources() RETURNS trigger
+CREATE OR REPLACE FUNCTION embsql_internal.drop_sources() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '1s'
 AS $embsql$
 DECLARE
@@ -262,9 +265,9 @@ $embsql$;
 
 CREATE OR REPLACE TRIGGER drop_sources BEFORE UPDATE OF status ON embsql.jobs
 FOR EACH ROW WHEN (OLD.sources <> '{}' AND NEW.status IN ('done', 'failed', 'cancelled'))
-EXECUTE FUNCTION embsql.drop_sources();
+EXECUTE FUNCTION embsql_internal.drop_sources();
 
 -- What those who train may ask for; the rest is for those who decide what is live and what goes.
-CREATE OR REPLACE FUNCTION embsql.is_training(command text) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.is_training(command text) RETURNS boolean
 LANGUAGE sql IMMUTABLE
 RETURN command IN ('train', 'evaluate', 'register_embeddings', 'cluster', 'project', 'materialize');

@@ -2,116 +2,118 @@
 -- who is logged in, and whether he may: nobody else has the right to write there.
 
 -- Who asked for what is done in this transaction: of a worker who asked for its job, else who is logged in.
-CREATE OR REPLACE FUNCTION embsql.asker() RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.asker() RETURNS text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT coalesce((
     SELECT job.requested_by
     FROM embsql.jobs AS job
     WHERE job.job_id = CAST(nullif(current_setting('embsql.job', TRUE), '') AS bigint)
-        AND job.status = 'running' AND embsql.serves(job.requested_by)
+        AND job.status = 'running' AND embsql_internal.serves(job.requested_by)
 ), session_user)
 $embsql$;
 
 -- As whom this session writes: who is logged in, or the role of theirs that was SET.
-CREATE OR REPLACE FUNCTION embsql.writer() RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.writer() RETURNS text
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT coalesce(nullif(current_setting('role'), 'none'), session_user)
 $embsql$;
 
 -- Whether who writes owns embsql, or has its owner's role.
-CREATE OR REPLACE FUNCTION embsql.owns() RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.owns() RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT pg_has_role(CAST(embsql.writer() AS name), n.nspowner, 'MEMBER') FROM pg_namespace AS n WHERE n.nspname = 'embsql'
+SELECT pg_has_role(CAST(embsql_internal.writer() AS name), n.nspowner, 'MEMBER') FROM pg_namespace AS n WHERE n.nspname = 'embsql'
 $embsql$;
 
 -- Whether who asked decides what is live and what goes.
-CREATE OR REPLACE FUNCTION embsql.decides() RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.decides() RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.has_role(embsql.asker(), 'embsql_admin')
+SELECT embsql_internal.has_role(embsql_internal.asker(), 'embsql_admin')
 $embsql$;
 
 -- Whether a model is who asked's to train: his own, of a role that he has, new; or he decides.
-CREATE OR REPLACE FUNCTION embsql.may_train(model text) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.may_train(model text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.decides() OR NOT EXISTS (
+SELECT embsql_internal.decides() OR NOT EXISTS (
     SELECT FROM embsql.models AS m
-    WHERE m.model_name = model AND embsql.has_role(embsql.asker(), m.owned_by) IS NOT TRUE
+    WHERE m.model_name = model AND embsql_internal.has_role(embsql_internal.asker(), m.owned_by) IS NOT TRUE
 )
 $embsql$;
 
 -- Whether this session's user holds the lease under which a run is trained; the owner of embsql needs none.
-CREATE OR REPLACE FUNCTION embsql.trains(run bigint) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.trains(run bigint) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT EXISTS (
     SELECT FROM embsql.leases AS held
     JOIN embsql.runs AS r ON r.run_id = held.run_id AND r.model_name = held.model_name
     WHERE held.run_id = run AND held.held_by = session_user
-) OR embsql.owns()
+) OR embsql_internal.owns()
 $embsql$;
 
 -- Whether a run's rows may be written: by who trains it, or decides.
-CREATE OR REPLACE FUNCTION embsql.may_write(run bigint) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.may_write(run bigint) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.trains(run) OR embsql.decides()
+SELECT embsql_internal.trains(run) OR embsql_internal.decides()
 $embsql$;
 
 -- Whether a run may go: who trains removes his own unfinished one, and of his models what has too many newer ones after
 -- it.
-CREATE OR REPLACE FUNCTION embsql.may_drop(run bigint) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.may_drop(run bigint) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.decides() OR embsql.trains(run) AND EXISTS (
+SELECT embsql_internal.decides() OR embsql_internal.trains(run) AND EXISTS (
     SELECT FROM embsql.runs AS r WHERE r.run_id = run AND r.status = 'training'
 ) OR EXISTS (
     SELECT FROM embsql.runs AS r
     JOIN embsql.models AS m ON m.model_name = r.model_name
     WHERE r.run_id = run AND r.status <> 'training' AND r.run_id IS DISTINCT FROM m.live_run
-        AND embsql.may_train(r.model_name)
-        AND NOT embsql.contains(m.earlier_runs, r.run_id)
+        AND embsql_internal.may_train(r.model_name)
+        AND NOT embsql_internal.contains(m.earlier_runs, r.run_id)
         AND 5 <= (
             SELECT count(*)
             FROM embsql.runs AS newer
             WHERE newer.model_name = r.model_name AND newer.run_id > r.run_id AND newer.status <> 'training'
-                AND newer.run_id IS DISTINCT FROM m.live_run AND NOT embsql.contains(m.earlier_runs, newer.run_id)
+                AND newer.run_id IS DISTINCT FROM m.live_run
+                AND NOT embsql_internal.contains(m.earlier_runs, newer.run_id)
         )
 )
 $embsql$;
 
 -- Ends what somebody may not do.
-CREATE OR REPLACE FUNCTION embsql.allow(allowed boolean, what text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.allow(allowed boolean, what text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
     IF allowed IS NOT TRUE THEN
-        RAISE insufficient_privilege USING MESSAGE = format('permission denied for "%s" to %s', embsql.asker(), what);
+        RAISE insufficient_privilege
+        USING MESSAGE = format('permission denied for "%s" to %s', embsql_internal.asker(), what);
     END IF;
 END
 $embsql$;
 
 -- Ends what is done to a model of somebody else's.
-CREATE OR REPLACE FUNCTION embsql.check_model(model text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.check_model(model text) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    PERFORM embsql.allow(embsql.may_train(model), format(
+    PERFORM embsql_internal.allow(embsql_internal.may_train(model), format(
         'change model "%1$s" of "%2$s". Who owns it, or an admin, lets you: SELECT embsql.set_owner(''%1$s'', ''%3$s'')',
-        model, (SELECT m.owned_by FROM embsql.models AS m WHERE m.model_name = model), embsql.asker()
+        model, (SELECT m.owned_by FROM embsql.models AS m WHERE m.model_name = model), embsql_internal.asker()
     ));
 END
 $embsql$;
 
 -- Ends what is done to a run of a model of somebody else's.
-CREATE OR REPLACE FUNCTION embsql.check_run(run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.check_run(run bigint) RETURNS void
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.check_model(r.model_name) FROM embsql.runs AS r WHERE r.run_id = run
+SELECT embsql_internal.check_model(r.model_name) FROM embsql.runs AS r WHERE r.run_id = run
 $embsql$;
 
 -- Gives a model to somebody, or to a role that several have.
@@ -119,29 +121,29 @@ CREATE OR REPLACE FUNCTION embsql.set_owner(model text, owner text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    PERFORM embsql.check_model(model);
+    PERFORM embsql_internal.check_model(model);
     IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.rolname = owner) THEN
         RAISE EXCEPTION 'embsql: % is no role of this server, so no model can be its own. See: SELECT rolname FROM pg_roles;',
             quote_nullable(owner);
     END IF;
     UPDATE embsql.models AS m SET owned_by = owner WHERE m.model_name = model;
     IF NOT FOUND THEN
-        PERFORM embsql.raise_no_run(model);
+        PERFORM embsql_internal.raise_no_run(model);
     END IF;
     INSERT INTO embsql.events (logged_at, model_name, event, detail, done_by)
-    VALUES (embsql.utc_now(), model, 'set_owner', owner, embsql.asker());
+    VALUES (embsql_internal.utc_now(), model, 'set_owner', owner, embsql_internal.asker());
 END
 $embsql$;
 COMMENT ON FUNCTION embsql.set_owner IS 'Gives a model to a role: its members train it, and change what is made of its runs. For who owns it, or an admin.';
 
 -- Takes a job that waits off the queue, and asks the worker that has it to stop: for who asked for it, who may ask for it
 -- too, and who decides. No row for a job that is over.
-CREATE OR REPLACE FUNCTION embsql.request_stop(job bigint) RETURNS TABLE (what text)
+CREATE OR REPLACE FUNCTION embsql_internal.request_stop(job bigint) RETURNS TABLE (what text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(
-    embsql.decides() OR j.requested_by = session_user
-    OR embsql.is_training(j.command) AND embsql.may_train(j.model_name),
+SELECT embsql_internal.allow(
+    embsql_internal.decides() OR j.requested_by = session_user
+    OR embsql_internal.is_training(j.command) AND embsql_internal.may_train(j.model_name),
     format('cancel job %s of "%s"', j.job_id, j.requested_by)
 )
 FROM embsql.jobs AS j
@@ -149,7 +151,7 @@ WHERE j.job_id = job;
 UPDATE embsql.jobs AS j
 SET cancelled = TRUE,
     status = CASE j.status WHEN 'queued' THEN 'cancelled' ELSE j.status END,
-    finished_at = CASE j.status WHEN 'queued' THEN embsql.utc_now() END,
+    finished_at = CASE j.status WHEN 'queued' THEN embsql_internal.utc_now() END,
     arguments = CASE WHEN j.status = 'queued' AND (j.command = 'forget' OR j.outlived) THEN '{}' ELSE j.arguments END
 WHERE j.job_id = job AND j.status IN ('queued', 'running')
 RETURNING CASE j.status WHEN 'cancelled' THEN 'waited' ELSE 'runs' END
@@ -157,84 +159,86 @@ $embsql$;
 
 -- Leases.
 
-CREATE OR REPLACE FUNCTION embsql.next_run() RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql_internal.next_run() RETURNS bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT nextval('embsql.run_ids')
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.take_lease(
+CREATE OR REPLACE FUNCTION embsql_internal.take_lease(
     model text, owner text, run bigint, host text, pid integer, process text
 )
 RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.check_model(model);
-SELECT embsql.allow(NOT EXISTS (SELECT FROM embsql.runs AS r WHERE r.run_id = run), 'train a run that there is');
+SELECT embsql_internal.check_model(model);
+SELECT embsql_internal.allow(
+    NOT EXISTS (SELECT FROM embsql.runs AS r WHERE r.run_id = run), 'train a run that there is'
+);
 INSERT INTO embsql.leases AS held (
     model_name, owner, run_id, host, pid, process, held_by, cancelled, heartbeat_at, expires_at
 )
 VALUES (
-    model, owner, run, host, pid, process, session_user, FALSE, embsql.utc_now(), embsql.utc_now() + INTERVAL '60 seconds'
+    model, owner, run, host, pid, process, session_user, FALSE, embsql_internal.utc_now(), embsql_internal.utc_now() + INTERVAL '60 seconds'
 )
 ON CONFLICT (model_name) DO UPDATE SET
     owner = excluded.owner, run_id = excluded.run_id, host = excluded.host, pid = excluded.pid,
     process = excluded.process, held_by = excluded.held_by, cancelled = FALSE, heartbeat_at = excluded.heartbeat_at,
     expires_at = excluded.expires_at
-WHERE held.expires_at < embsql.utc_now()
+WHERE held.expires_at < embsql_internal.utc_now()
 RETURNING TRUE
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.beat_lease(model text, owner text) RETURNS SETOF boolean
+CREATE OR REPLACE FUNCTION embsql_internal.beat_lease(model text, owner text) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 UPDATE embsql.leases AS held
-SET heartbeat_at = embsql.utc_now(), expires_at = embsql.utc_now() + INTERVAL '60 seconds'
+SET heartbeat_at = embsql_internal.utc_now(), expires_at = embsql_internal.utc_now() + INTERVAL '60 seconds'
 WHERE held.model_name = model AND held.owner = beat_lease.owner AND held.held_by = session_user
 RETURNING TRUE
 $embsql$;
 
 -- Who finds that a holder is gone can say so of his own processes only; of others' the lease ends after a minute.
-CREATE OR REPLACE FUNCTION embsql.release_lease(model text, owner text) RETURNS SETOF boolean
+CREATE OR REPLACE FUNCTION embsql_internal.release_lease(model text, owner text) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DELETE FROM embsql.leases AS held
 WHERE held.model_name = model AND held.owner = release_lease.owner
-    AND (held.held_by = session_user OR embsql.decides())
+    AND (held.held_by = session_user OR embsql_internal.decides())
 RETURNING TRUE
 $embsql$;
 
 -- What a job that is over keeps of what it was asked with: nothing of whom it was to forget, or who was forgotten
 -- meanwhile.
-CREATE OR REPLACE FUNCTION embsql.arguments_kept(job embsql.jobs) RETURNS text[]
+CREATE OR REPLACE FUNCTION embsql_internal.arguments_kept(job embsql.jobs) RETURNS text[]
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT CASE WHEN job.command = 'forget' OR job.outlived THEN '{}' ELSE job.arguments END
 $embsql$;
 
 -- Takes a model's jobs off the queue, and asks who trains it, and workers that have a job of it, to stop.
-CREATE OR REPLACE FUNCTION embsql.request_cancel(model text) RETURNS TABLE (what text)
+CREATE OR REPLACE FUNCTION embsql_internal.request_cancel(model text) RETURNS TABLE (what text)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.check_model(model);
+SELECT embsql_internal.check_model(model);
 WITH held AS (
     UPDATE embsql.leases AS held
     SET cancelled = TRUE
-    WHERE held.model_name = model AND held.expires_at >= embsql.utc_now()
+    WHERE held.model_name = model AND held.expires_at >= embsql_internal.utc_now()
     RETURNING held.run_id
 )
 SELECT 'trains' FROM held
 UNION ALL
 SELECT asked.what
 FROM embsql.jobs AS job
-CROSS JOIN LATERAL embsql.request_stop(job.job_id) AS asked
+CROSS JOIN LATERAL embsql_internal.request_stop(job.job_id) AS asked
 WHERE job.model_name = model AND job.status IN ('queued', 'running')
-    AND (embsql.is_training(job.command) OR embsql.decides())
+    AND (embsql_internal.is_training(job.command) OR embsql_internal.decides())
 $embsql$;
 
 -- A run.
 
-CREATE OR REPLACE FUNCTION embsql.checked_name(model text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.checked_name(model text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
@@ -246,53 +250,56 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.ensure_model(model text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.ensure_model(model text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.decides() OR EXISTS (
+SELECT embsql_internal.allow(embsql_internal.decides() OR EXISTS (
     SELECT FROM embsql.leases AS held WHERE held.model_name = model AND held.held_by = session_user
 ), 'make a model that he does not train');
 INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at, owned_by)
-VALUES (embsql.checked_name(model), NULL, '{}', embsql.utc_now(), embsql.asker())
+VALUES (embsql_internal.checked_name(model), NULL, '{}', embsql_internal.utc_now(), embsql_internal.asker())
 ON CONFLICT (model_name) DO NOTHING
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.abandon_runs(model text, run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.abandon_runs(model text, run bigint) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(EXISTS (
+SELECT embsql_internal.allow(EXISTS (
     SELECT FROM embsql.leases AS held
     WHERE held.model_name = model AND held.run_id = run AND held.held_by = session_user
 ), 'end the runs of a model that he does not train');
 UPDATE embsql.runs AS r
-SET status = 'failed', held = r.held + 1, error = 'the trainer died: its lease expired', finished_at = embsql.utc_now()
+SET status = 'failed', held = r.held + 1, error = 'the trainer died: its lease expired',
+    finished_at = embsql_internal.utc_now()
 WHERE r.model_name = model AND r.status = 'training' AND r.run_id <> run
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.begin_run(
+CREATE OR REPLACE FUNCTION embsql_internal.begin_run(
     run bigint, model text, algorithm text, params text, source_sql text, seed bigint, versions text
 ) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.owns() OR EXISTS (
+SELECT embsql_internal.allow(embsql_internal.owns() OR EXISTS (
     SELECT FROM embsql.leases AS held
     WHERE held.model_name = model AND held.run_id = run AND held.held_by = session_user
 ), 'begin a run without its lease');
 INSERT INTO embsql.runs (
     run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at, made_by
 )
-VALUES (run, model, algorithm, params, source_sql, seed, 'training', versions, embsql.utc_now(), embsql.asker())
+VALUES (
+    run, model, algorithm, params, source_sql, seed, 'training', versions, embsql_internal.utc_now(), embsql_internal.asker()
+)
 $embsql$;
 
 -- Changes columns of a run that is trained, and nothing of one that is finished but why its gate refused it. Who decides
 -- changes none: what a run remembers of its sources is read again as who made it.
-CREATE OR REPLACE FUNCTION embsql.note_run(run bigint, noted jsonb) RETURNS SETOF boolean
+CREATE OR REPLACE FUNCTION embsql_internal.note_run(run bigint, noted jsonb) RETURNS SETOF boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     row embsql.runs;
 BEGIN
-    IF embsql.trains(run) IS NOT TRUE THEN
+    IF embsql_internal.trains(run) IS NOT TRUE THEN
         RETURN; -- the lease is another's
     END IF;
     row := jsonb_populate_record(NULL::embsql.runs, noted);
@@ -312,7 +319,7 @@ BEGIN
         item_col = coalesce(row.item_col, r.item_col),
         weight_col = coalesce(row.weight_col, r.weight_col),
         time_col = coalesce(row.time_col, r.time_col),
-        finished_at = CASE WHEN row.status IS NULL THEN r.finished_at ELSE embsql.utc_now() END
+        finished_at = CASE WHEN row.status IS NULL THEN r.finished_at ELSE embsql_internal.utc_now() END
     WHERE r.run_id = run AND (r.status = 'training' OR noted - 'error' = '{}')
         AND coalesce(row.status, 'ready') IN ('ready', 'failed', 'cancelled')
     RETURNING TRUE;
@@ -320,12 +327,12 @@ END
 $embsql$;
 
 -- One row of a table about a run that is trained.
-CREATE OR REPLACE FUNCTION embsql.note_row(kind text, noted jsonb) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.note_row(kind text, noted jsonb) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    PERFORM embsql.allow(
-        kind IN ('training_log', 'trials', 'gates') AND embsql.trains(CAST(noted ->> 'run_id' AS bigint)),
+    PERFORM embsql_internal.allow(
+        kind IN ('training_log', 'trials', 'gates') AND embsql_internal.trains(CAST(noted ->> 'run_id' AS bigint)),
         'write about a run that he does not train'
     );
     EXECUTE format('INSERT INTO embsql.%1$I SELECT (jsonb_populate_record(NULL::embsql.%1$I, $1)).*', kind) USING noted;
@@ -334,24 +341,24 @@ $embsql$;
 
 -- Which phase a run is in that is trained, and what each has taken. It never waits: who forgets a person may hold the
 -- run, and a trainer that waits shows no signs of life.
-CREATE OR REPLACE FUNCTION embsql.log_phase(run bigint, phase text, phase_seconds text) RETURNS SETOF boolean
+CREATE OR REPLACE FUNCTION embsql_internal.log_phase(run bigint, phase text, phase_seconds text) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 UPDATE embsql.runs AS r
 SET phase = log_phase.phase, phase_seconds = log_phase.phase_seconds
-WHERE embsql.trains(run) AND r.run_id = (
+WHERE embsql_internal.trains(run) AND r.run_id = (
     SELECT known.run_id FROM embsql.runs AS known WHERE known.run_id = run FOR UPDATE SKIP LOCKED
 )
 RETURNING TRUE
 $embsql$;
 
 -- Moves what is live, if nobody moved it meanwhile: who decides to any run, who trains to the run that he has finished.
-CREATE OR REPLACE FUNCTION embsql.point(model text, live bigint, earlier bigint[], expected bigint) RETURNS SETOF boolean
+CREATE OR REPLACE FUNCTION embsql_internal.point(model text, live bigint, earlier bigint[], expected bigint) RETURNS SETOF boolean
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    IF NOT embsql.decides() THEN
-        PERFORM embsql.allow(EXISTS (
+    IF NOT embsql_internal.decides() THEN
+        PERFORM embsql_internal.allow(EXISTS (
             SELECT FROM embsql.leases AS held
             JOIN embsql.runs AS r ON r.run_id = held.run_id
             WHERE held.run_id = live AND held.held_by = session_user
@@ -363,40 +370,40 @@ BEGIN
         earlier := earlier[greatest(1, cardinality(earlier) - 4):];
     END IF;
     RETURN QUERY UPDATE embsql.models AS m
-    SET live_run = live, earlier_runs = earlier, updated_at = embsql.utc_now()
+    SET live_run = live, earlier_runs = earlier, updated_at = embsql_internal.utc_now()
     WHERE m.model_name = model AND m.live_run IS NOT DISTINCT FROM expected
     RETURNING TRUE;
 END
 $embsql$;
 
 -- One line of the audit trail, which is only ever added to: who trains writes down what he did with runs of his models.
-CREATE OR REPLACE FUNCTION embsql.log_event(model text, run bigint, event text, detail text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.log_event(model text, run bigint, event text, detail text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.check_model(model);
-SELECT embsql.allow(embsql.decides() OR EXISTS (
+SELECT embsql_internal.check_model(model);
+SELECT embsql_internal.allow(embsql_internal.decides() OR EXISTS (
     SELECT FROM embsql.runs AS r
     JOIN embsql.models AS m ON m.model_name = r.model_name
     WHERE r.run_id = run AND r.model_name = model
         AND (event IN ('evaluate', 'cluster', 'project', 'materialize') OR event = 'promote' AND m.live_run = run)
 ), 'write down ' || event);
 INSERT INTO embsql.events (logged_at, model_name, run_id, event, detail, done_by)
-VALUES (embsql.utc_now(), model, run, event, detail, embsql.asker())
+VALUES (embsql_internal.utc_now(), model, run, event, detail, embsql_internal.asker())
 $embsql$;
 
 -- Keeps others from a finished run while something is made of it; no row once the run is gone.
-CREATE OR REPLACE FUNCTION embsql.lock_run(run bigint) RETURNS SETOF boolean
+CREATE OR REPLACE FUNCTION embsql_internal.lock_run(run bigint) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.check_run(run);
+SELECT embsql_internal.check_run(run);
 UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.run_id = run AND r.status = 'ready' RETURNING TRUE
 $embsql$;
 
 -- Keeps others from runs while they are changed.
-CREATE OR REPLACE FUNCTION embsql.lock_runs(runs bigint[]) RETURNS SETOF boolean
+CREATE OR REPLACE FUNCTION embsql_internal.lock_runs(runs bigint[]) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.check_run(asked.run) FROM unnest(runs) AS asked (run);
+SELECT embsql_internal.check_run(asked.run) FROM unnest(runs) AS asked (run);
 UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.run_id = ANY (runs) RETURNING TRUE
 $embsql$;
 
@@ -404,7 +411,7 @@ $embsql$;
 
 -- All rows of a run in one of the tables that hold its parts; of `runs` in all of them, so that nothing of a run is left
 -- behind where nobody looks for it any more.
-CREATE OR REPLACE FUNCTION embsql.drop_rows(kind text, run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.drop_rows(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -414,18 +421,18 @@ DECLARE
     ];
     part text;
 BEGIN
-    PERFORM embsql.allow( -- no others: the audit trail and leases have a run_id too
+    PERFORM embsql_internal.allow( -- no others: the audit trail and leases have a run_id too
         kind = 'runs' OR kind = ANY (parts), 'drop rows of ' || kind
     );
     IF kind IN ('top_items', 'neighbors') THEN
-        PERFORM embsql.check_run(run);
+        PERFORM embsql_internal.check_run(run);
     ELSE
-        PERFORM embsql.allow(
-            embsql.may_drop(run) OR kind = 'forgotten' AND embsql.may_write(run), 'drop a run'
+        PERFORM embsql_internal.allow(
+            embsql_internal.may_drop(run) OR kind = 'forgotten' AND embsql_internal.may_write(run), 'drop a run'
         );
     END IF;
     IF kind = 'runs' THEN
-        PERFORM embsql.drop_partition(large.kind, run)
+        PERFORM embsql_internal.drop_partition(large.kind, run)
         FROM unnest(ARRAY['item_embeddings', 'user_embeddings', 'interactions']) AS large (kind);
     END IF;
     FOREACH part IN ARRAY CASE kind WHEN 'runs' THEN parts || kind ELSE ARRAY[kind] END LOOP
@@ -434,19 +441,19 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.remove_model(model text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.remove_model(model text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.decides(), 'drop a model');
+SELECT embsql_internal.allow(embsql_internal.decides(), 'drop a model');
 DELETE FROM embsql.models AS m WHERE m.model_name = model
 $embsql$;
 
 -- What is made anew of a finished run: figures on a split, a clustering, a map.
-CREATE OR REPLACE FUNCTION embsql.clear_rows(kind text, run bigint, entity text, name text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.clear_rows(kind text, run bigint, entity text, name text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    PERFORM embsql.check_run(run);
+    PERFORM embsql_internal.check_run(run);
     IF kind = 'metrics' THEN
         DELETE FROM embsql.metrics AS m WHERE m.run_id = run AND m.split = name;
     ELSIF kind = 'maps' THEN
@@ -463,7 +470,7 @@ $embsql$;
 
 -- Rows of people who were forgotten while the rows were made. The run is written into the statement: where it is a
 -- parameter, a plan may lock the tables of every run.
-CREATE OR REPLACE FUNCTION embsql.delete_orphaned_top_items(kind text, run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.delete_orphaned_top_items(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -474,7 +481,7 @@ DECLARE
     END;
     id text;
 BEGIN
-    PERFORM embsql.check_run(run);
+    PERFORM embsql_internal.check_run(run);
     FOREACH id IN ARRAY CASE
         WHEN kind = 'top_items' THEN ARRAY['user_id']
         WHEN kind = 'neighbors' THEN ARRAY['entity_id', 'neighbor_id']
@@ -511,10 +518,10 @@ $embsql$;
 -- Forgetting. Who decides forgets; who trains leaves those out of his run who were forgotten while it was made.
 
 -- Notes a person for every run that has rows, or will have, and has jobs remember that somebody goes.
-CREATE OR REPLACE FUNCTION embsql.note_forgotten(salt text, person text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.note_forgotten(salt text, person text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.decides(), 'forget a person');
+SELECT embsql_internal.allow(embsql_internal.decides(), 'forget a person');
 INSERT INTO embsql.forgotten (run_id, salt, person)
 SELECT r.run_id, note_forgotten.salt, note_forgotten.person
 FROM embsql.runs AS r
@@ -523,23 +530,23 @@ ON CONFLICT (run_id, person) DO NOTHING
 $embsql$;
 
 -- Keeps runs that are being made from ending meanwhile, and has jobs remember it.
-CREATE OR REPLACE FUNCTION embsql.hold_trainings() RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.hold_trainings() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.decides(), 'forget a person');
+SELECT embsql_internal.allow(embsql_internal.decides(), 'forget a person');
 UPDATE embsql.jobs AS j SET outlived = TRUE WHERE j.status = 'running' AND j.command <> 'forget';
 UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.status = 'training'
 $embsql$;
 
 -- A person's rows of one kind in some runs; how many went, or were blanked.
-CREATE OR REPLACE FUNCTION embsql.forget_rows(kind text, runs bigint[], person text) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql_internal.forget_rows(kind text, runs bigint[], person text) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     gone bigint;
 BEGIN
-    PERFORM embsql.allow(embsql.decides() OR kind <> 'cohorts' AND NOT EXISTS (
-        SELECT FROM unnest(runs) AS asked (run) WHERE NOT embsql.may_write(asked.run)
+    PERFORM embsql_internal.allow(embsql_internal.decides() OR kind <> 'cohorts' AND NOT EXISTS (
+        SELECT FROM unnest(runs) AS asked (run) WHERE NOT embsql_internal.may_write(asked.run)
     ), 'forget a person');
     IF kind = 'cohorts' THEN
         DELETE FROM embsql.cohorts AS c WHERE c.user_id = person;
@@ -577,7 +584,7 @@ END
 $embsql$;
 
 -- A message of an error without a person's id, where it is quoted or called a user's.
-CREATE OR REPLACE FUNCTION embsql.message_without(message text, person text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.message_without(message text, person text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -594,7 +601,7 @@ END
 $embsql$;
 
 -- Whether an id is a whole string of a SELECT; without an id, whether there is any string.
-CREATE OR REPLACE FUNCTION embsql.select_names(source text, person text) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.select_names(source text, person text) RETURNS boolean
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT CASE
@@ -605,7 +612,7 @@ END
 $embsql$;
 
 -- Options with a mark, which nothing can run, in place of every SELECT that names a person; all else letter by letter.
-CREATE OR REPLACE FUNCTION embsql.options_without(options text, person text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.options_without(options text, person text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT CASE WHEN bool_or(option.named) THEN '{' || string_agg(
@@ -616,27 +623,27 @@ FROM (
     SELECT
         one.key, CAST(one.value AS text) AS value, one.place,
         one.key IN ('user_features', 'item_features', 'graph', 'users', 'labels', 'test')
-            AND json_typeof(one.value) = 'string' AND embsql.select_names(one.value #>> '{}', person) AS named
-    FROM json_each(embsql.as_object(options)) WITH ORDINALITY AS one (key, value, place)
+            AND json_typeof(one.value) = 'string' AND embsql_internal.select_names(one.value #>> '{}', person) AS named
+    FROM json_each(embsql_internal.as_object(options)) WITH ORDINALITY AS one (key, value, place)
 ) AS option
 $embsql$;
 
 -- A SELECT, or a mark in its place.
-CREATE OR REPLACE FUNCTION embsql.select_without(source text, person text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.select_without(source text, person text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT CASE
-    WHEN embsql.select_names(source, person) THEN '-- a SELECT that named somebody who was forgotten'
+    WHEN embsql_internal.select_names(source, person) THEN '-- a SELECT that named somebody who was forgotten'
     ELSE source
 END
 $embsql$;
 
 -- What a job was asked with.
-CREATE OR REPLACE FUNCTION embsql.arguments_without(arguments text[], person text) RETURNS text[]
+CREATE OR REPLACE FUNCTION embsql_internal.arguments_without(arguments text[], person text) RETURNS text[]
 LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT ARRAY(
-    SELECT embsql.select_without(embsql.options_without(given.word, person), person)
+    SELECT embsql_internal.select_without(embsql_internal.options_without(given.word, person), person)
     FROM unnest(arguments) WITH ORDINALITY AS given (word, place)
     ORDER BY given.place
 )
@@ -644,26 +651,27 @@ $embsql$;
 
 -- Blanks a person's id where what went wrong is told, and marks SELECTs of jobs that name it; those of a job that is not
 -- over are kept until it is. It finds them by itself: who may call it can write nothing of his own there.
-CREATE OR REPLACE FUNCTION embsql.forget_in_jobs(person text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.forget_in_jobs(person text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.decides(), 'forget a person');
-UPDATE embsql.runs AS r SET error = embsql.message_without(r.error, person)
-WHERE r.error <> embsql.message_without(r.error, person);
-UPDATE embsql.gates AS g SET reason = embsql.message_without(g.reason, person)
-WHERE g.reason <> embsql.message_without(g.reason, person);
-UPDATE embsql.trials AS t SET error = embsql.message_without(t.error, person)
-WHERE t.error <> embsql.message_without(t.error, person);
+SELECT embsql_internal.allow(embsql_internal.decides(), 'forget a person');
+UPDATE embsql.runs AS r SET error = embsql_internal.message_without(r.error, person)
+WHERE r.error <> embsql_internal.message_without(r.error, person);
+UPDATE embsql.gates AS g SET reason = embsql_internal.message_without(g.reason, person)
+WHERE g.reason <> embsql_internal.message_without(g.reason, person);
+UPDATE embsql.trials AS t SET error = embsql_internal.message_without(t.error, person)
+WHERE t.error <> embsql_internal.message_without(t.error, person);
 UPDATE embsql.jobs AS j SET
-    error = embsql.message_without(j.error, person),
+    error = embsql_internal.message_without(j.error, person),
     outlived = j.outlived OR j.status IN ('queued', 'running'),
-    arguments = CASE WHEN j.status IN ('queued', 'running') THEN j.arguments ELSE embsql.arguments_without(j.arguments, person) END
-WHERE j.error <> embsql.message_without(j.error, person) OR j.arguments <> embsql.arguments_without(j.arguments, person)
+    arguments = CASE WHEN j.status IN ('queued', 'running') THEN j.arguments ELSE embsql_internal.arguments_without(j.arguments, person) END
+WHERE j.error <> embsql_internal.message_without(j.error, person)
+    OR j.arguments <> embsql_internal.arguments_without(j.arguments, person)
 $embsql$;
 
 -- Whether a run has rows of a person. The run is written into the statement: where it is a parameter, a plan may lock
 -- the tables of every run.
-CREATE OR REPLACE FUNCTION embsql.holds(run bigint, person text) RETURNS boolean
+CREATE OR REPLACE FUNCTION embsql_internal.holds(run bigint, person text) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -678,34 +686,34 @@ END
 $embsql$;
 
 -- Marks SELECTs that name a person as gone, of those among some runs that hold the person or came to nothing.
-CREATE OR REPLACE FUNCTION embsql.forget_selects(runs bigint[], person text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.forget_selects(runs bigint[], person text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.decides() OR NOT EXISTS (
-    SELECT FROM unnest(runs) AS asked (run) WHERE NOT embsql.may_write(asked.run)
+SELECT embsql_internal.allow(embsql_internal.decides() OR NOT EXISTS (
+    SELECT FROM unnest(runs) AS asked (run) WHERE NOT embsql_internal.may_write(asked.run)
 ), 'forget a person');
 UPDATE embsql.runs AS r SET
-    params = embsql.options_without(r.params, person),
-    source_sql = embsql.select_without(r.source_sql, person)
+    params = embsql_internal.options_without(r.params, person),
+    source_sql = embsql_internal.select_without(r.source_sql, person)
 WHERE r.run_id = ANY (runs) AND person IS NOT NULL
-    AND (r.source_sql <> embsql.select_without(r.source_sql, person) OR r.params <> embsql.options_without(r.params, person))
-    AND CASE WHEN r.status IN ('training', 'ready') THEN embsql.holds(r.run_id, person) ELSE TRUE END
+    AND (r.source_sql <> embsql_internal.select_without(r.source_sql, person) OR r.params <> embsql_internal.options_without(r.params, person))
+    AND CASE WHEN r.status IN ('training', 'ready') THEN embsql_internal.holds(r.run_id, person) ELSE TRUE END
 $embsql$;
 
 -- Some runs no longer hold a person.
-CREATE OR REPLACE FUNCTION embsql.note_cleared(runs bigint[], people text[]) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.note_cleared(runs bigint[], people text[]) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.allow(embsql.decides(), 'forget a person');
+SELECT embsql_internal.allow(embsql_internal.decides(), 'forget a person');
 DELETE FROM embsql.forgotten AS f WHERE f.run_id = ANY (runs) AND f.person = ANY (people)
 $embsql$;
 
 -- Blanks what runs say that ended, or end, after somebody was forgotten: whoever wrote it does not know whom.
-CREATE OR REPLACE FUNCTION embsql.redact(kind text, run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.redact(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    PERFORM embsql.allow(embsql.may_write(run), 'write about a run that he does not train');
+    PERFORM embsql_internal.allow(embsql_internal.may_write(run), 'write about a run that he does not train');
     IF kind = 'examples' THEN
         UPDATE embsql.source_checks AS v SET example = NULL
         WHERE v.run_id = run AND v.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
@@ -718,7 +726,7 @@ $embsql$;
 
 -- Nothing is left to be done in runs that failed, once they give no examples, and no SELECT is kept that may name who
 -- was forgotten meanwhile.
-CREATE OR REPLACE FUNCTION embsql.drop_ended() RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.drop_ended() RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 UPDATE embsql.source_checks AS v SET example = NULL
@@ -728,14 +736,15 @@ WHERE v.example IS NOT NULL AND v.run_id IN (
     JOIN embsql.runs AS r ON r.run_id = f.run_id AND r.status NOT IN ('training', 'ready')
 );
 UPDATE embsql.runs AS r SET
-    params = embsql.options_without(r.params, NULL), source_sql = embsql.select_without(r.source_sql, NULL)
+    params = embsql_internal.options_without(r.params, NULL),
+    source_sql = embsql_internal.select_without(r.source_sql, NULL)
 WHERE r.status NOT IN ('training', 'ready') AND r.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
 DELETE FROM embsql.forgotten AS f
 WHERE f.run_id IN (SELECT r.run_id FROM embsql.runs AS r WHERE r.status NOT IN ('training', 'ready'))
 $embsql$;
 
 -- A set of cohorts takes the place of the one of that name, if that was made by who asks, or a role of theirs.
-CREATE OR REPLACE FUNCTION embsql.put_cohorts(cohort_set text, users text[], cohorts text[]) RETURNS bigint
+CREATE OR REPLACE FUNCTION embsql_internal.put_cohorts(cohort_set text, users text[], cohorts text[]) RETURNS bigint
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -745,15 +754,15 @@ BEGIN
         RAISE EXCEPTION 'embsql: % users with % cohorts: give every user one cohort, or NULL to leave them out',
             coalesce(cardinality(users), 0), coalesce(cardinality(cohorts), 0);
     END IF;
-    PERFORM embsql.allow(embsql.decides() OR NOT EXISTS (
+    PERFORM embsql_internal.allow(embsql_internal.decides() OR NOT EXISTS (
         SELECT FROM (
             SELECT DISTINCT c.made_by FROM embsql.cohorts AS c WHERE c.cohort_set = put_cohorts.cohort_set
         ) AS there
-        WHERE embsql.has_role(embsql.asker(), there.made_by) IS NOT TRUE
+        WHERE embsql_internal.has_role(embsql_internal.asker(), there.made_by) IS NOT TRUE
     ), format('replace the cohorts "%s" of somebody else', put_cohorts.cohort_set));
     DELETE FROM embsql.cohorts AS c WHERE c.cohort_set = put_cohorts.cohort_set;
     INSERT INTO embsql.cohorts (cohort_set, user_id, cohort, made_by)
-    SELECT put_cohorts.cohort_set, pair.person, pair.cohort, embsql.asker()
+    SELECT put_cohorts.cohort_set, pair.person, pair.cohort, embsql_internal.asker()
     FROM unnest(users, cohorts) AS pair (person, cohort)
     WHERE pair.person IS NOT NULL AND pair.cohort IS NOT NULL;
     GET DIAGNOSTICS made = ROW_COUNT;
@@ -765,13 +774,13 @@ $embsql$;
 CREATE OR REPLACE FUNCTION embsql.set_cohorts(cohort_set text, users anycompatiblearray, cohorts text[]) RETURNS bigint
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql.put_cohorts(cohort_set, embsql.id_texts(users), cohorts)
+SELECT embsql_internal.put_cohorts(cohort_set, embsql_internal.id_texts(users), cohorts)
 $embsql$;
 COMMENT ON FUNCTION embsql.set_cohorts IS 'Says who is in which cohort of a set, in place of the set of that name: users and cohorts are two lists side by side. How many rows there are.';
 
 -- A run's large rows: who trains the run may fill its partitions until they are attached, and who decides again. Who was
 -- let in for an earlier run of that number is let out.
-CREATE OR REPLACE FUNCTION embsql.shut_partition(part text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.shut_partition(part text) RETURNS void
 LANGUAGE plpgsql SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -790,7 +799,7 @@ BEGIN
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.open_partition(kind text, run bigint) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.open_partition(kind text, run bigint) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -799,54 +808,54 @@ DECLARE
         SELECT FROM pg_inherits AS i WHERE i.inhrelid = to_regclass(format('embsql_runs.%I', part))
     ) AND NOT EXISTS (SELECT FROM embsql.leaving AS l WHERE l.part_name = part);
 BEGIN
-    PERFORM embsql.allow(
-        kind IN ('item_embeddings', 'user_embeddings', 'interactions') AND embsql.may_write(run),
+    PERFORM embsql_internal.allow(
+        kind IN ('item_embeddings', 'user_embeddings', 'interactions') AND embsql_internal.may_write(run),
         'write a run that he does not train'
     );
-    PERFORM embsql.make_partition(kind, run);
-    PERFORM embsql.shut_partition(part);
-    IF NOT embsql.owns() AND (NOT filled OR embsql.decides()) THEN
-        EXECUTE format('GRANT INSERT ON embsql_runs.%I TO %I', part, embsql.writer());
+    PERFORM embsql_internal.make_partition(kind, run);
+    PERFORM embsql_internal.shut_partition(part);
+    IF NOT embsql_internal.owns() AND (NOT filled OR embsql_internal.decides()) THEN
+        EXECUTE format('GRANT INSERT ON embsql_runs.%I TO %I', part, embsql_internal.writer());
     END IF;
     RETURN part;
 END
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql.attach_partition(kind text, run bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.attach_partition(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    PERFORM embsql.allow(embsql.may_write(run), 'write a run that he does not train');
-    PERFORM embsql.shut_partition(format('%s_%s', kind, run));
-    PERFORM embsql.join_partition(kind, run);
+    PERFORM embsql_internal.allow(embsql_internal.may_write(run), 'write a run that he does not train');
+    PERFORM embsql_internal.shut_partition(format('%s_%s', kind, run));
+    PERFORM embsql_internal.join_partition(kind, run);
 END
 $embsql$;
 
 -- Bulk rows: COPY goes into a table of its own, which nobody reads, and which this session's user may fill.
 
 -- Where rows for a table are to be sent: the table itself for who owns it, else a new one, in this transaction.
-CREATE OR REPLACE FUNCTION embsql.open_stage(kind text) RETURNS text
+CREATE OR REPLACE FUNCTION embsql_internal.open_stage(kind text) RETURNS text
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
     stage text := format('embsql_runs.%I', 'stage_' || kind || '_' || replace(CAST(gen_random_uuid() AS text), '-', ''));
 BEGIN
-    IF embsql.owns() THEN
+    IF embsql_internal.owns() THEN
         RETURN format('embsql.%I', kind);
     END IF;
-    PERFORM embsql.allow(kind IN (
+    PERFORM embsql_internal.allow(kind IN (
         'training_log', 'metrics', 'source_checks', 'fold_in_settings', 'item_gramian', 'item_weights', 'graph_edges', 'tower_features',
         'tower_layers', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors', 'text_vectors'
-    ) OR embsql.decides() AND kind IN ('runs', 'trials', 'gates'), 'write into ' || kind);
+    ) OR embsql_internal.decides() AND kind IN ('runs', 'trials', 'gates'), 'write into ' || kind);
     EXECUTE format('CREATE UNLOGGED TABLE %s (LIKE embsql.%I INCLUDING DEFAULTS)', stage, kind);
-    EXECUTE format('GRANT INSERT ON %s TO %I', stage, embsql.writer());
+    EXECUTE format('GRANT INSERT ON %s TO %I', stage, embsql_internal.writer());
     RETURN stage;
 END
 $embsql$;
 
 -- Takes the rows over: those of a run that its user trains, or what is made of a finished one of his models. Of whom they
 -- are no row says: a run that comes from elsewhere was made by nobody here.
-CREATE OR REPLACE FUNCTION embsql.close_stage(kind text, stage text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.close_stage(kind text, stage text) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
@@ -855,25 +864,26 @@ BEGIN
     IF stage = format('embsql.%I', kind) THEN
         RETURN; -- they are there
     END IF;
-    PERFORM embsql.allow( -- its name says which table's rows it was opened for
+    PERFORM embsql_internal.allow( -- its name says which table's rows it was opened for
         stage ~ ('^embsql_runs\.stage_' || kind || '_[0-9a-f]{32}$'), format('take rows of %s from %s', kind, stage)
     );
-    EXECUTE format('REVOKE ALL ON %s FROM %I', stage, embsql.writer());
+    EXECUTE format('REVOKE ALL ON %s FROM %I', stage, embsql_internal.writer());
     EXECUTE format('LOCK TABLE %s', stage); -- whoever still writes into it has ended: what is looked at is what is taken
     IF kind <> 'text_vectors' THEN
         EXECUTE format(
             'SELECT EXISTS (
                 SELECT FROM (SELECT DISTINCT run_id FROM %s) AS sent
                 LEFT JOIN embsql.runs AS r
-                    ON r.run_id = sent.run_id AND r.status = ''ready'' AND $1 AND embsql.may_train(r.model_name)
-                WHERE r.run_id IS NULL AND NOT embsql.may_write(sent.run_id)
+                    ON r.run_id = sent.run_id AND r.status = ''ready'' AND $1
+                        AND embsql_internal.may_train(r.model_name)
+                WHERE r.run_id IS NULL AND NOT embsql_internal.may_write(sent.run_id)
             )', stage
         ) INTO strange USING kind IN ('metrics', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors');
-        PERFORM embsql.allow(NOT strange, 'write rows of a run that he does not train');
+        PERFORM embsql_internal.allow(NOT strange, 'write rows of a run that he does not train');
     END IF;
     IF kind IN ('runs', 'text_vectors') THEN
         EXECUTE format('UPDATE %s SET made_by = $1', stage)
-        USING CASE kind WHEN 'text_vectors' THEN embsql.asker() END;
+        USING CASE kind WHEN 'text_vectors' THEN embsql_internal.asker() END;
     END IF;
     EXECUTE format('INSERT INTO embsql.%I SELECT * FROM %s', kind, stage);
     EXECUTE format('DROP TABLE %s', stage);
@@ -883,7 +893,7 @@ $embsql$;
 -- The queue, as a worker sees it. A job is a worker's as long as worker and attempts are what they were when it claimed
 -- it: whoever has lost a job changes nothing of it.
 
-CREATE OR REPLACE FUNCTION embsql.claim_job(worker text)
+CREATE OR REPLACE FUNCTION embsql_internal.claim_job(worker text)
 RETURNS TABLE (job_id bigint, command text, model_name text, arguments text[], attempts integer)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
@@ -892,10 +902,10 @@ WITH next AS (
     FROM embsql.jobs AS job
     WHERE job.status IN ('queued', 'running')
         AND CASE job.status
-            WHEN 'queued' THEN job.start_after <= embsql.utc_now()
-            ELSE job.heartbeat_at < embsql.utc_now() - INTERVAL '60 seconds'
+            WHEN 'queued' THEN job.start_after <= embsql_internal.utc_now()
+            ELSE job.heartbeat_at < embsql_internal.utc_now() - INTERVAL '60 seconds'
         END
-        AND embsql.serves(job.requested_by)
+        AND embsql_internal.serves(job.requested_by)
         AND NOT EXISTS (
             SELECT FROM embsql.jobs AS other
             WHERE other.model_name = job.model_name
@@ -911,7 +921,7 @@ WITH next AS (
 UPDATE embsql.jobs AS job
 SET status = 'running', worker = claim_job.worker, attempts = job.attempts + 1,
     dedup_key = NULL, -- the same asked for from now on is a new job, and neither stands in the other's way if this one is queued again
-    started_at = embsql.utc_now(), heartbeat_at = embsql.utc_now()
+    started_at = embsql_internal.utc_now(), heartbeat_at = embsql_internal.utc_now()
 FROM next
 WHERE job.job_id = next.job_id
 RETURNING job.job_id, job.command, job.model_name, job.arguments, job.attempts
@@ -919,19 +929,19 @@ $embsql$;
 
 -- What this transaction does is done for who asked for a job. Not this session: behind a pooler the next one in it may
 -- do another's.
-CREATE OR REPLACE FUNCTION embsql.act_for(job bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.act_for(job bigint) RETURNS void
 LANGUAGE sql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 SELECT set_config('embsql.job', CAST(job AS text), TRUE)
 $embsql$;
 
 -- Whether who asked may still ask for a command. Rights that were taken away since then count.
-CREATE OR REPLACE FUNCTION embsql.check_rights(command text) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.check_rights(command text) RETURNS void
 LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
 AS $embsql$
 BEGIN
-    PERFORM embsql.allow(
-        embsql.has_role(embsql.asker(), CASE WHEN embsql.is_training(command) THEN 'embsql_trainer' ELSE 'embsql_admin' END),
+    PERFORM embsql_internal.allow(
+        embsql_internal.has_role(embsql_internal.asker(), CASE WHEN embsql_internal.is_training(command) THEN 'embsql_trainer' ELSE 'embsql_admin' END),
         'ask for ' || command
     );
 END
@@ -939,14 +949,14 @@ $embsql$;
 
 -- Changes a job that is a worker's: NULL leaves what there is. Of whom it was to forget, or who
 -- was forgotten meanwhile, it keeps nothing in the end.
-CREATE OR REPLACE FUNCTION embsql.note_job(
+CREATE OR REPLACE FUNCTION embsql_internal.note_job(
     job bigint, worker text, attempts integer, status text, result text[], error text, wait interval, counts boolean
 ) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 UPDATE embsql.jobs AS j
 SET status = coalesce(note_job.status, j.status),
-    heartbeat_at = CASE WHEN note_job.status IS NULL THEN embsql.utc_now() ELSE j.heartbeat_at END,
+    heartbeat_at = CASE WHEN note_job.status IS NULL THEN embsql_internal.utc_now() ELSE j.heartbeat_at END,
     result = coalesce(note_job.result, j.result),
     error = CASE
         WHEN note_job.status IS NULL THEN j.error
@@ -954,25 +964,26 @@ SET status = coalesce(note_job.status, j.status),
         WHEN note_job.status <> 'queued' THEN 'not kept, since somebody was forgotten meanwhile, whom it may name'
     END,
     attempts = j.attempts - CASE WHEN counts THEN 0 ELSE 1 END,
-    start_after = coalesce(embsql.utc_now() + wait, j.start_after),
-    finished_at = CASE WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql.utc_now() END,
+    start_after = coalesce(embsql_internal.utc_now() + wait, j.start_after),
+    finished_at = CASE WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql_internal.utc_now() END,
     arguments = CASE
-        WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql.arguments_kept(j)
+        WHEN note_job.status IN ('done', 'failed', 'cancelled') THEN embsql_internal.arguments_kept(j)
         ELSE j.arguments
     END
 WHERE j.job_id = job AND j.worker = note_job.worker AND j.attempts = note_job.attempts AND j.status = 'running'
-    AND embsql.serves(j.requested_by)
+    AND embsql_internal.serves(j.requested_by)
 RETURNING TRUE
 $embsql$;
 
 -- All that a worker has when it is told to stop goes back, for another to begin at once; that was no attempt.
-CREATE OR REPLACE FUNCTION embsql.release_claims(worker text, host text, pid integer, process text) RETURNS SETOF bigint
+CREATE OR REPLACE FUNCTION embsql_internal.release_claims(worker text, host text, pid integer, process text)
+RETURNS SETOF bigint
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 WITH given AS (
     UPDATE embsql.jobs AS j
-    SET status = 'queued', attempts = j.attempts - 1, start_after = embsql.utc_now()
-    WHERE j.worker = release_claims.worker AND j.status = 'running' AND embsql.serves(j.requested_by)
+    SET status = 'queued', attempts = j.attempts - 1, start_after = embsql_internal.utc_now()
+    WHERE j.worker = release_claims.worker AND j.status = 'running' AND embsql_internal.serves(j.requested_by)
     RETURNING j.job_id, j.model_name
 ), released AS ( -- a training interrupted in the middle of a statement could not do it itself
     DELETE FROM embsql.leases AS held
@@ -984,10 +995,10 @@ SELECT given.job_id FROM given CROSS JOIN LATERAL pg_notify('embsql_jobs', CAST(
 $embsql$;
 
 -- Takes a job that waits off the queue: who asked for it, or who decides.
-CREATE OR REPLACE FUNCTION embsql.give_up(job bigint) RETURNS void
+CREATE OR REPLACE FUNCTION embsql_internal.give_up(job bigint) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 UPDATE embsql.jobs AS j
-SET status = 'cancelled', finished_at = embsql.utc_now(), arguments = embsql.arguments_kept(j)
-WHERE j.job_id = job AND j.status = 'queued' AND (j.requested_by = session_user OR embsql.decides())
+SET status = 'cancelled', finished_at = embsql_internal.utc_now(), arguments = embsql_internal.arguments_kept(j)
+WHERE j.job_id = job AND j.status = 'queued' AND (j.requested_by = session_user OR embsql_internal.decides())
 $embsql$;

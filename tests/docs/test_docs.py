@@ -300,7 +300,7 @@ def test_every_page_is_in_the_site() -> None:
 
 
 MADE = re.compile(
-    r"(?:MACRO|FUNCTION|TABLE|VIEW|SEQUENCE|RENAME TO)(?: IF NOT EXISTS)? (?:embsql\.)?(\w+)"
+    r"(?:MACRO|FUNCTION|TABLE|VIEW|SEQUENCE|RENAME TO)(?: IF NOT EXISTS)? (?:embsql\w*\.)?(\w+)"
     r"|WHEN '(\w+)' THEN"  # a setting's default
     r"|{% (?:macro|test) (\w+)\("
 )
@@ -333,6 +333,7 @@ def test_every_name_in_prose_exists() -> None:
     ]
     for page in pages:
         named = re.findall(
-            r"(?<![\w/.@-])embsql\.([a-z_]\w*)", page.read_text(encoding="utf-8")
+            r"(?<![\w/.@-])embsql(?:_internal)?\.([a-z_]\w*)",
+            page.read_text(encoding="utf-8"),
         )
         assert set(named) - there == set(), page.name

@@ -7,7 +7,7 @@ FROM (
     UNION ALL
     SELECT CASE WHEN f.prosecdef THEN 'owner''s ' ELSE '' END || 'function ' || f.proname || '/' || f.pronargs, f.oid, 'function'
     FROM pg_proc AS f
-    WHERE f.pronamespace = 'embsql'::regnamespace
+    WHERE f.pronamespace IN ('embsql'::regnamespace, 'embsql_internal'::regnamespace)
     UNION ALL
     SELECT 'schema ' || n.nspname, n.oid, 'schema' FROM pg_namespace AS n WHERE n.nspname LIKE 'embsql%'
 ) AS things

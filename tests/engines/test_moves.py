@@ -102,6 +102,47 @@ def test_a_view_on_a_function_that_goes_is_named(copy) -> None:
     )
 
 
+BEFORE_INTERNALS = """
+    DELETE FROM embsql.migrations WHERE file_name LIKE '0031%';
+    DELETE FROM embsql.surface;
+    DO $$
+    DECLARE
+        f regprocedure;
+    BEGIN
+        FOR f IN
+            SELECT p.oid FROM pg_proc AS p WHERE p.pronamespace = 'embsql_internal'::regnamespace
+        LOOP
+            EXECUTE format('ALTER FUNCTION %s SET SCHEMA embsql', f);
+        END LOOP;
+    END $$;
+    DROP SCHEMA embsql_internal;
+"""
+
+
+def test_functions_that_questions_call_move_with_what_stands_on_them(copy) -> None:
+    """From a version in which they lay among the questions."""
+    kept = [
+        "SELECT * FROM mine",
+        "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgname = 'follow_run'",
+    ]
+    asked = sql(copy, ASK)
+    sql(
+        copy,
+        BEFORE_INTERNALS,
+        "CREATE VIEW mine AS SELECT embsql.model_part('m@1') AS model",
+        "DROP ROLE IF EXISTS embsql_test_by_hand",
+        "CREATE ROLE embsql_test_by_hand",
+        "GRANT USAGE ON SCHEMA embsql TO embsql_test_by_hand",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA embsql TO embsql_test_by_hand",
+        "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA embsql TO embsql_test_by_hand",
+    )
+    wanted = [sql(copy, question) for question in kept]
+    embsql.connect(copy, install=True).close()
+    assert [sql(copy, question) for question in kept] == wanted
+    assert sql(copy, "SET ROLE embsql_test_by_hand", ASK) == asked
+    sql(copy, "DROP OWNED BY embsql_test_by_hand", "DROP ROLE embsql_test_by_hand")
+
+
 # --- pgvector elsewhere ------------------------------------------------------------------------
 
 QUESTIONS = [
@@ -172,8 +213,8 @@ def moved(trained: str, empty: str, folder: Path, *schemas: str) -> None:
     tool("psql", empty, "-v", "ON_ERROR_STOP=1", "-f", str(dump))
 
 
-def test_a_dump_of_both_schemas_is_whole(empty, trained, tmp_path) -> None:
-    moved(trained, empty, tmp_path, "embsql", "embsql_runs")
+def test_a_dump_of_three_schemas_is_whole(empty, trained, tmp_path) -> None:
+    moved(trained, empty, tmp_path, "embsql", "embsql_internal", "embsql_runs")
     assert sql(empty, ASK) == sql(trained, ASK)
     with embsql.connect(empty) as database:
         assert (
@@ -182,8 +223,8 @@ def test_a_dump_of_both_schemas_is_whole(empty, trained, tmp_path) -> None:
         )
 
 
-def test_a_dump_of_one_schema_says_what_is_missing(empty, trained, tmp_path) -> None:
-    moved(trained, empty, tmp_path, "embsql")
+def test_a_dump_without_runs_says_what_is_missing(empty, trained, tmp_path) -> None:
+    moved(trained, empty, tmp_path, "embsql", "embsql_internal")
     missing = r"run 1 is not all here: embsql_runs\.interactions_1, embsql_runs\.item_embeddings_1"
     sql(empty, "VACUUM ANALYZE")
     for question in (*QUESTIONS, *MORE):
@@ -199,6 +240,15 @@ def test_a_dump_of_one_schema_says_what_is_missing(empty, trained, tmp_path) -> 
             == "live"
         )
         assert database.ask(ASK).num_rows == 3
+
+
+def test_what_questions_call_is_made_again(copy) -> None:
+    wanted = sql(copy, ASK)
+    sql(copy, "DROP SCHEMA embsql_internal CASCADE")
+    with pytest.raises(errors.OutOfPlace, match="schema embsql_internal is gone"):
+        embsql.connect(copy)
+    embsql.connect(copy, install=True).close()
+    assert sql(copy, ASK) == wanted
 
 
 def test_rows_that_were_not_restored_are_missed(copy) -> None:

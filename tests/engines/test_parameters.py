@@ -182,7 +182,7 @@ def test_digits_are_not_lost_by_a_setting(address: str) -> None:
     with psycopg.connect(address) as connection:
         connection.execute("SET extra_float_digits = -10")
         call = (
-            "SELECT embsql.vector_from(CAST(ARRAY[0.123456789, 16777217] AS real[])) "
+            "SELECT embsql_internal.vector_from(CAST(ARRAY[0.123456789, 16777217] AS real[])) "
             "= CAST(%s AS vector)"
         )
         assert connection.execute(call, ["[0.12345679,16777216]"]).fetchone() == (True,)

@@ -336,7 +336,7 @@ def test_every_function_has_a_fixed_path(db) -> None:
     """Those that run as their owner stand in rights.txt with that word."""
     loose = """
         SELECT f.proname AS name FROM pg_proc AS f
-        WHERE f.pronamespace = 'embsql'::regnamespace
+        WHERE f.pronamespace IN ('embsql'::regnamespace, 'embsql_internal'::regnamespace)
             AND f.prokind <> 'a' -- an aggregate is made of others' functions
             AND f.proname <> 'oldest_snapshot' -- a number, for which others' sessions are looked at
             AND (f.prosecdef OR f.prosqlbody IS NULL)

@@ -231,7 +231,7 @@ class Side:
                 sql = f"SELECT * FROM embsql.{command}({words})"
                 yield tell(sql, payload), lambda sql=sql: self._asked(sql, values)
         if not self.engine.embedded:
-            queue = "SELECT embsql.enqueue($p, $p, ARRAY[$p, $p])"
+            queue = "SELECT embsql_internal.enqueue($p, $p, ARRAY[$p, $p])"
             yield tell(queue, payload), lambda: self._asked(queue, values)
             yield (
                 tell("worker", payload),

@@ -100,14 +100,15 @@ FUNCTIONS = {
     "duckdb": """
         SELECT DISTINCT f.schema_name || '.' || f.function_name AS name
         FROM duckdb_functions() AS f
-        WHERE f.schema_name IN ('embsql', 'ml') AND f.database_name = current_database()
+        WHERE f.schema_name IN ('embsql', 'embsql_internal', 'ml')
+            AND f.database_name = current_database()
         ORDER BY name
     """,
     "postgres": """
         SELECT f.oid::regprocedure::text AS name
         FROM pg_proc AS f
         JOIN pg_namespace AS n ON n.oid = f.pronamespace
-        WHERE n.nspname IN ('embsql', 'ml')
+        WHERE n.nspname IN ('embsql', 'embsql_internal', 'ml')
         ORDER BY name
     """,
 }

@@ -55,26 +55,24 @@ def test_its_options_have_the_names_of_now(earlier, model: str) -> None:
     )  # which refuses a name that it does not know
 
 
-def test_nothing_has_an_earlier_name(earlier) -> None:
-    made = {
-        row["function_name"]
-        for row in earlier.ask(
-            "SELECT function_name FROM duckdb_functions() WHERE schema_name = 'embsql'"
-        ).to_pylist()
-    }
+MACROS = """
+SELECT schema_name, function_name, function_type FROM duckdb_functions()
+WHERE schema_name LIKE 'embsql%' ORDER BY ALL
+"""
+
+
+def test_no_macro_of_then_is_left(earlier) -> None:
     with embsql.connect(":memory:") as fresh:
-        now = fresh.ask(
-            "SELECT function_name FROM duckdb_functions() WHERE schema_name = 'embsql'"
-        ).to_pylist()
-    assert made == {row["function_name"] for row in now}
+        assert earlier.ask(MACROS).to_pylist() == fresh.ask(MACROS).to_pylist()
 
 
 SIGNATURES = """
-SELECT p.proname AS name, pg_get_function_arguments(p.oid) AS arguments,
+SELECT n.nspname AS home, p.proname AS name, pg_get_function_arguments(p.oid) AS arguments,
     pg_get_function_result(p.oid) AS result
 FROM pg_proc AS p
-WHERE p.pronamespace = 'embsql'::regnamespace
-ORDER BY 1, 2
+JOIN pg_namespace AS n ON n.oid = p.pronamespace
+WHERE n.nspname LIKE 'embsql%'
+ORDER BY 1, 2, 3
 """
 
 
@@ -93,7 +91,10 @@ def test_a_server_of_then_has_the_functions_of_now(empty, pg) -> None:
     with embsql.connect(empty, install=True) as database, embsql.connect(pg) as fresh:
         assert database.ask(SIGNATURES).to_pylist() == fresh.ask(SIGNATURES).to_pylist()
         index = "SELECT indexdef FROM pg_indexes WHERE tablename = 'indexed'"
-        assert "embsql.append_bias" in database.ask(index).to_pylist()[0]["indexdef"]
+        assert (
+            "embsql_internal.append_bias"
+            in database.ask(index).to_pylist()[0]["indexdef"]
+        )
         assert not database.ask(
             "SELECT to_regclass('embsql.solvers') AS gone"
         ).to_pylist()[0]["gone"]

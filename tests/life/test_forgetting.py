@@ -204,7 +204,7 @@ def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
         INSERT INTO embsql.runs (
             run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at
         )
-        VALUES (99, 'shop', 'als', '{}', '', 1, 'training', '{}', embsql.utc_now())
+        VALUES (99, 'shop', 'als', '{}', '', 1, 'training', '{}', embsql_internal.utc_now())
     """)
     assert shop.forget(ADA) == 0
     assert count(shop, "forgotten") == 1
@@ -262,7 +262,8 @@ RUN = """
         run_id, model_name, algorithm, params, source_sql, error, seed, status, versions, started_at
     )
     VALUES (
-        $run_id, 'shop', 'als', $params, $source_sql, $error, 1, $status, '{}', embsql.utc_now()
+        $run_id, 'shop', 'als', $params, $source_sql, $error, 1, $status, '{}',
+        embsql_internal.utc_now()
     )
 """
 NAMING = f"{EVENTS} WHERE user_id <> 'nobody' OR user_id = '{ADA}'"
@@ -531,7 +532,7 @@ INSERT INTO embsql.jobs (
 SELECT
     'train', 'm' || n,
     ARRAY['m', 'SELECT * FROM e WHERE user_id <> ''{ADA}''', 'als', '{{}}'], status, 1,
-    'user {ADA}, item i1', 'w', embsql.utc_now(), embsql.utc_now()
+    'user {ADA}, item i1', 'w', embsql_internal.utc_now(), embsql_internal.utc_now()
 FROM unnest(ARRAY['failed', 'running', 'queued']) WITH ORDINALITY AS j (status, n)
 """
 
@@ -573,7 +574,7 @@ def test_jobs_name_nobody_who_was_forgotten(new_database) -> None:
 @pytest.mark.parametrize(
     ("end", "jobs"),
     [
-        ("SELECT embsql.give_up(job_id) FROM embsql.jobs", 2),
+        ("SELECT embsql_internal.give_up(job_id) FROM embsql.jobs", 2),
         ("SELECT embsql.cancel('shop')", 1),
     ],
 )

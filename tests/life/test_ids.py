@@ -263,7 +263,7 @@ def test_a_domain_is_the_type_it_was_made_from(pg: str) -> None:
             database.engine.run(f"CREATE DOMAIN {name} AS {name}_base")
             own_type = f"CAST({value} AS {name})"
             assert ids(database, own_type) == [text], base
-            texts = f"embsql.id_texts(ARRAY[{own_type}]) AS texts"
+            texts = f"embsql_internal.id_texts(ARRAY[{own_type}]) AS texts"
             asked = f"SELECT embsql.id_text({own_type}) AS text, {texts}"
             assert database.ask(asked).to_pylist() == [
                 {"text": text, "texts": [text]}

@@ -121,10 +121,10 @@ def held_by(database: embsql.Database, **columns: Any) -> None:
     )
     statement += (
         " expires_at) VALUES ('m', 'somebody', 1, $host, $pid, $process, FALSE, "
-        "embsql.utc_now(),"
+        "embsql_internal.utc_now(),"
     )
     database.engine.run(
-        f"{statement} embsql.utc_now() + INTERVAL '60 seconds')", **values
+        f"{statement} embsql_internal.utc_now() + INTERVAL '60 seconds')", **values
     )
 
 

@@ -15,15 +15,15 @@ from tests.house import QUICK, House
 
 MINE = "SELECT owned_by FROM embsql.models WHERE model_name = %s"
 BEGUN = """
-    SELECT embsql.take_lease('{model}', 'o', {run}, 'h', 1, NULL);
-    SELECT embsql.ensure_model('{model}');
-    SELECT embsql.begin_run({run}, '{model}', 'als', '{{}}', '', 1, '{{}}')
+    SELECT embsql_internal.take_lease('{model}', 'o', {run}, 'h', 1, NULL);
+    SELECT embsql_internal.ensure_model('{model}');
+    SELECT embsql_internal.begin_run({run}, '{model}', 'als', '{{}}', '', 1, '{{}}')
 """
 
 
 def begun(house: House, who: str, model: str) -> int:
     """The number of a run that somebody has begun, whose lease is theirs."""
-    ((run,),) = house.run(who, "SELECT embsql.next_run()")
+    ((run,),) = house.run(who, "SELECT embsql_internal.next_run()")
     house.run(who, BEGUN.format(model=model, run=run))
     return int(run)
 
@@ -98,9 +98,11 @@ def test_nobody_takes_over_what_another_says_a_text_means(house: House) -> None:
     """The vector of a text is looked for among those of one's own encoder."""
     kept = "INSERT INTO {} (content, embedding) VALUES ('of a text', '[1]')"
     with psycopg.connect(house.as_("eve")) as eve:
-        ((stage,),) = eve.execute("SELECT embsql.open_stage('text_vectors')").fetchall()
+        ((stage,),) = eve.execute(
+            "SELECT embsql_internal.open_stage('text_vectors')"
+        ).fetchall()
         eve.execute(kept.format(stage))
-        eve.execute("SELECT embsql.close_stage('text_vectors', %s)", [stage])
+        eve.execute("SELECT embsql_internal.close_stage('text_vectors', %s)", [stage])
     found = {}
     for who in ("eve", "ann"):
         with embsql.connect(house.as_(who)) as database:
@@ -115,8 +117,10 @@ def test_a_setting_is_no_statement(house: House) -> None:
     """What a caller sets stands in a statement that the owner runs."""
     run = begun(house, "eve", "indexed")
     noted = json.dumps({"items": 1, "users": 1, "dim": 2, "similarity": "dot"})
-    house.run("eve", "SELECT embsql.note_run(%s, %s::jsonb)", run, noted)
-    house.run("eve", "SELECT embsql.open_partition('item_embeddings', %s)", run)
+    house.run("eve", "SELECT embsql_internal.note_run(%s, %s::jsonb)", run, noted)
+    house.run(
+        "eve", "SELECT embsql_internal.open_partition('item_embeddings', %s)", run
+    )
     evil = (
         "vector(2)) vector_cosine_ops);"
         " ALTER TABLE embsql.vector_indexes DROP CONSTRAINT vector_indexes_storage_check;"
@@ -138,11 +142,11 @@ def test_nobody_waits_in_a_table_for_a_run_to_come(house: House) -> None:
     ((last,),) = house.run(None, "SELECT last_value FROM embsql.run_ids")
     run = last + 1
     house.run("eve", BEGUN.format(model="early", run=run))
-    house.run("eve", "SELECT embsql.open_partition('interactions', %s)", run)
-    house.run("eve", "SELECT embsql.drop_rows('runs', %s)", run)
-    house.run("eve", "SELECT embsql.release_lease('early', 'o')")
+    house.run("eve", "SELECT embsql_internal.open_partition('interactions', %s)", run)
+    house.run("eve", "SELECT embsql_internal.drop_rows('runs', %s)", run)
+    house.run("eve", "SELECT embsql_internal.release_lease('early', 'o')")
     assert begun(house, "ann", "late") == run
-    house.run("ann", "SELECT embsql.open_partition('interactions', %s)", run)
+    house.run("ann", "SELECT embsql_internal.open_partition('interactions', %s)", run)
     row = (
         f"INSERT INTO embsql_runs.interactions_{run} (run_id, user_id, item_id, "
         f"weight) VALUES ({run}, 'u', 'i', 1)"
@@ -153,9 +157,13 @@ def test_nobody_waits_in_a_table_for_a_run_to_come(house: House) -> None:
 
 
 def test_no_table_is_made_for_a_run_that_is_not_begun(house: House) -> None:
-    house.run("eve", "SELECT embsql.take_lease('never', 'o', 1000000, 'h', 1, NULL)")
+    house.run(
+        "eve", "SELECT embsql_internal.take_lease('never', 'o', 1000000, 'h', 1, NULL)"
+    )
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        house.run("eve", "SELECT embsql.open_partition('interactions', 1000000)")
+        house.run(
+            "eve", "SELECT embsql_internal.open_partition('interactions', 1000000)"
+        )
 
 
 def test_nothing_of_a_run_is_left_behind_it(house: House) -> None:
@@ -169,10 +177,12 @@ def test_nothing_of_a_run_is_left_behind_it(house: House) -> None:
         "logged_at": "2026-01-01",
     }
     house.run(
-        "eve", "SELECT embsql.note_row('training_log', %s::jsonb)", json.dumps(row)
+        "eve",
+        "SELECT embsql_internal.note_row('training_log', %s::jsonb)",
+        json.dumps(row),
     )
-    house.run("eve", "SELECT embsql.open_partition('interactions', %s)", run)
-    house.run("eve", "SELECT embsql.drop_rows('runs', %s)", run)
+    house.run("eve", "SELECT embsql_internal.open_partition('interactions', %s)", run)
+    house.run("eve", "SELECT embsql_internal.drop_rows('runs', %s)", run)
     assert (
         house.run(None, "SELECT 1 FROM embsql.training_log WHERE run_id = %s", run)
         == []
@@ -194,16 +204,20 @@ def test_rows_that_come_late_are_looked_at_too(house: House) -> None:
         closing(psycopg.connect(house.as_("eve"), autocommit=True)) as eve,
     ):
         ((stage,),) = eve.execute(
-            "SELECT embsql.open_stage('source_checks')"
+            "SELECT embsql_internal.open_stage('source_checks')"
         ).fetchall()
         eve.execute(row.format(stage, mine))
         late.execute(row.format(stage, theirs))
         eve.execute("SET lock_timeout = '50ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable, match="LOCK TABLE"):
-            eve.execute("SELECT embsql.close_stage('source_checks', %s)", [stage])
+            eve.execute(
+                "SELECT embsql_internal.close_stage('source_checks', %s)", [stage]
+            )
         late.commit()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            eve.execute("SELECT embsql.close_stage('source_checks', %s)", [stage])
+            eve.execute(
+                "SELECT embsql_internal.close_stage('source_checks', %s)", [stage]
+            )
 
 
 def test_a_job_ends_although_somebody_stands_on_its_source(house: House) -> None:
@@ -227,7 +241,7 @@ def test_a_job_ends_although_somebody_stands_on_its_source(house: House) -> None
 def test_an_admin_does_not_change_what_is_read_as_another(house: House) -> None:
     """The SELECTs that a run remembers are run as who made it: nobody else writes them."""
     run = begun(house, "ann", "remembered")
-    asked = 'SELECT embsql.note_run(%s, \'{"params": "{}"}\')'
+    asked = 'SELECT embsql_internal.note_run(%s, \'{"params": "{}"}\')'
     assert house.run("adam", asked, run) == []
 
 

@@ -262,7 +262,8 @@ def test_a_large_run_has_its_indexes(world, pg) -> None:
 
 def test_models_without_a_live_run_stay_here(world, target) -> None:
     world.engine.run(
-        "INSERT INTO embsql.models VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql.utc_now())"
+        "INSERT INTO embsql.models "
+        "VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql_internal.utc_now())"
     )
     assert [done.model_name for done in publish(world.engine, target)] == [
         "angles",
@@ -274,7 +275,8 @@ def test_models_without_a_live_run_stay_here(world, target) -> None:
 def test_names_are_checked_before_anything_is_written(shop, tmp_path) -> None:
     train(shop)
     shop.engine.run(
-        "INSERT INTO embsql.models VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql.utc_now())"
+        "INSERT INTO embsql.models "
+        "VALUES ('newborn', NULL, CAST([] AS BIGINT[]), embsql_internal.utc_now())"
     )
     shop.engine.run("UPDATE events SET weight = -1")
     with pytest.raises(embsql.errors.BadWeights):
@@ -608,7 +610,8 @@ def test_other_models_and_tables_stay_in_the_file(shop, tmp_path) -> None:
         database.engine.run("CREATE TABLE prices AS SELECT 'i2' AS item_id, 3 AS price")
         database.engine.run("CREATE VIEW cheap AS SELECT * FROM prices WHERE price < 5")
         database.engine.run(
-            "INSERT INTO embsql.models VALUES ('old', NULL, CAST([] AS BIGINT[]), embsql.utc_now())"
+            "INSERT INTO embsql.models "
+            "VALUES ('old', NULL, CAST([] AS BIGINT[]), embsql_internal.utc_now())"
         )
     path.chmod(0o640)
     train(shop)

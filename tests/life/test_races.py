@@ -346,13 +346,17 @@ def test_a_number_that_comes_back_has_its_own_rows(served) -> None:
 def test_sessions_that_are_not_shown_may_read(served) -> None:
     """Whoever is not shown what the sessions of others do takes them for as old as can be."""
     served.engine.run("CREATE ROLE embsql_unseeing NOLOGIN")
-    served.engine.run("ALTER FUNCTION embsql.oldest_snapshot OWNER TO embsql_unseeing")
+    served.engine.run(
+        "ALTER FUNCTION embsql_internal.oldest_snapshot OWNER TO embsql_unseeing"
+    )
     try:
         with psycopg.connect(served.engine.second()) as idle:
             idle.execute("SELECT 1")
             idle.commit()
-            asked = "SELECT embsql.oldest_snapshot() AS age"
+            asked = "SELECT embsql_internal.oldest_snapshot() AS age"
             assert served.ask(asked).to_pylist() == [{"age": 2147483647}]
     finally:
-        served.engine.run("ALTER FUNCTION embsql.oldest_snapshot OWNER TO CURRENT_USER")
+        served.engine.run(
+            "ALTER FUNCTION embsql_internal.oldest_snapshot OWNER TO CURRENT_USER"
+        )
         served.engine.run("DROP ROLE embsql_unseeing")

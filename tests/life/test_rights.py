@@ -196,7 +196,7 @@ def test_a_function_cannot_be_changed_while_it_is_read(house: House) -> None:
     house.run(None, "UPDATE embsql.jobs SET status = 'running' WHERE job_id = %s", job)
     with psycopg.connect(house.as_("wendy")) as reader:
         ((_, name),) = reader.execute(
-            "SELECT * FROM embsql.open_sources(%s)", [job]
+            "SELECT * FROM embsql_internal.open_sources(%s)", [job]
         ).fetchall()
         house.run("ann", "SET lock_timeout = '50ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
@@ -224,7 +224,7 @@ def test_only_its_worker_may_call_it(house: House) -> None:
                 f'SELECT * FROM embsql_sources."{name}"(NULL) AS x (name text, type oid)',
             )
     with pytest.raises(psycopg.Error, match="not for"):
-        house.run("ann", "SELECT * FROM embsql.open_sources(%s)", job)
+        house.run("ann", "SELECT * FROM embsql_internal.open_sources(%s)", job)
     assert house.done(job)[0] == "done"
 
 
@@ -323,42 +323,45 @@ def test_who_trains_sees_the_row_himself(house: House) -> None:
 # --- a trainer trains, and nothing more ----------------------------------------------------------
 
 FORBIDDEN = [
-    "SELECT embsql.enqueue('forget', NULL, ARRAY['1'])",
-    "SELECT embsql.enqueue('drop_run', 'm', ARRAY['m@1'])",
-    "SELECT embsql.enqueue('promote', 'm', ARRAY['m@1'])",
-    "SELECT embsql.leave_training('forget', NULL, ARRAY['1'], '{}')",
-    "SELECT embsql.leave_job('forget', NULL, ARRAY['1'], '{}')",
+    "SELECT embsql_internal.enqueue('forget', NULL, ARRAY['1'])",
+    "SELECT embsql_internal.enqueue('drop_run', 'm', ARRAY['m@1'])",
+    "SELECT embsql_internal.enqueue('promote', 'm', ARRAY['m@1'])",
+    "SELECT embsql_internal.leave_training('forget', NULL, ARRAY['1'], '{}')",
+    "SELECT embsql_internal.leave_job('forget', NULL, ARRAY['1'], '{}')",
     "SELECT embsql.forget(1)",
     "SELECT embsql.drop_model('m')",
-    "SELECT embsql.forget_rows('interactions', ARRAY[live_run], '1') FROM embsql.models"
+    "SELECT embsql_internal.forget_rows('interactions', ARRAY[live_run], '1') FROM embsql.models"
     " WHERE model_name = 'm'",
-    "SELECT embsql.forget_rows('cohorts', '{}', '1')",
-    "SELECT embsql.forget_in_jobs('1')",
-    "SELECT embsql.forget_selects(ARRAY[live_run], '1') FROM embsql.models WHERE model_name = 'm'",
-    "SELECT embsql.note_forgotten('salt', 'person')",
-    "SELECT embsql.note_cleared('{}', '{}')",
-    "SELECT embsql.hold_trainings()",
-    "SELECT embsql.forget_statistics('{}', '1')",
-    "SELECT embsql.redact('examples', 0)",
-    "SELECT embsql.drop_rows('forgotten', 0)",
-    "SELECT embsql.remove_model('m')",
-    "SELECT embsql.drop_partition('interactions', 1)",
-    "SELECT embsql.point('m', NULL, '{}', "
+    "SELECT embsql_internal.forget_rows('cohorts', '{}', '1')",
+    "SELECT embsql_internal.forget_in_jobs('1')",
+    "SELECT embsql_internal.forget_selects(ARRAY[live_run], '1') FROM embsql.models"
+    " WHERE model_name = 'm'",
+    "SELECT embsql_internal.note_forgotten('salt', 'person')",
+    "SELECT embsql_internal.note_cleared('{}', '{}')",
+    "SELECT embsql_internal.hold_trainings()",
+    "SELECT embsql_internal.forget_statistics('{}', '1')",
+    "SELECT embsql_internal.redact('examples', 0)",
+    "SELECT embsql_internal.drop_rows('forgotten', 0)",
+    "SELECT embsql_internal.remove_model('m')",
+    "SELECT embsql_internal.drop_partition('interactions', 1)",
+    "SELECT embsql_internal.point('m', NULL, '{}', "
     "(SELECT live_run FROM embsql.models WHERE model_name = 'm'))",
-    "SELECT embsql.drop_rows('runs', live_run) FROM embsql.models AS m WHERE m.model_name = 'm'",
-    "SELECT embsql.log_event('m', 1, 'forget', '')",
-    "SELECT embsql.begin_run(999, 'm', 'als', '{}', '', 1, '{}')",
-    "SELECT embsql.ensure_model('mine')",
-    "SELECT embsql.abandon_runs('m', 0)",
-    "SELECT embsql.note_row('training_log', '{\"run_id\": 1}')",
-    "SELECT embsql.note_row('jobs', '{\"run_id\": 1}')",
-    "SELECT embsql.open_partition('interactions', 1)",
+    "SELECT embsql_internal.drop_rows('runs', live_run) FROM embsql.models AS m"
+    " WHERE m.model_name = 'm'",
+    "SELECT embsql_internal.log_event('m', 1, 'forget', '')",
+    "SELECT embsql_internal.begin_run(999, 'm', 'als', '{}', '', 1, '{}')",
+    "SELECT embsql_internal.ensure_model('mine')",
+    "SELECT embsql_internal.abandon_runs('m', 0)",
+    "SELECT embsql_internal.note_row('training_log', '{\"run_id\": 1}')",
+    "SELECT embsql_internal.note_row('jobs', '{\"run_id\": 1}')",
+    "SELECT embsql_internal.open_partition('interactions', 1)",
     "SELECT embsql.build_indexes(1)",
-    "SELECT embsql.take_lease('m', 'x', (SELECT max(run_id) FROM embsql.runs), 'h', 1, NULL)",
-    "SELECT embsql.open_stage('runs')",
-    "SELECT embsql.open_stage('jobs')",
-    "SELECT embsql.close_stage('metrics', 'workshop.mine')",
-    "SELECT embsql.open_sources(1)",
+    "SELECT embsql_internal.take_lease("
+    "'m', 'x', (SELECT max(run_id) FROM embsql.runs), 'h', 1, NULL)",
+    "SELECT embsql_internal.open_stage('runs')",
+    "SELECT embsql_internal.open_stage('jobs')",
+    "SELECT embsql_internal.close_stage('metrics', 'workshop.mine')",
+    "SELECT embsql_internal.open_sources(1)",
     "CREATE TABLE embsql_runs.item_embeddings_999 (x integer)",
 ]
 
@@ -401,7 +404,8 @@ def test_nobody_but_the_owner_writes_into_a_table(house: House, who: str) -> Non
             f"DELETE FROM {table}",
             f"TRUNCATE {table}",
             f"DROP TABLE {table}",
-            f"CREATE TRIGGER t BEFORE INSERT ON {table} EXECUTE FUNCTION embsql.drop_sources()",
+            f"CREATE TRIGGER t BEFORE INSERT ON {table}"
+            " EXECUTE FUNCTION embsql_internal.drop_sources()",
             f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
         )
         for write in writes:
@@ -431,7 +435,7 @@ def test_who_asked_is_set_for_a_transaction(house: House) -> None:
     running = "UPDATE embsql.jobs SET status = 'running' WHERE job_id = %s"
     house.run(None, running, job)
     asked, left = (
-        "SELECT embsql.asker() AS who",
+        "SELECT embsql_internal.asker() AS who",
         "SELECT current_setting('embsql.job', TRUE)",
     )
     with embsql.connect(house.as_("wendy")) as database:
@@ -484,7 +488,7 @@ def test_a_trainer_serves_only_himself(house: House) -> None:
         "give_up(%s)",
         "note_job(%s, NULL, 0, 'failed', NULL, NULL, NULL, TRUE)",
     ):
-        house.run("ann", f"SELECT embsql.{call}", theirs)
+        house.run("ann", f"SELECT embsql_internal.{call}", theirs)
     assert house.done(theirs)[0] == "done"
 
 
@@ -501,51 +505,63 @@ def test_what_was_taken_away_is_not_done(house: House) -> None:
 
 def test_a_lease_is_its_holders(house: House) -> None:
     """While one trains, another can neither write the run, nor end it, nor take what he has."""
-    ((run,),) = house.run("ann", "SELECT embsql.next_run()")
-    house.run("ann", "SELECT embsql.take_lease('held', 'o', %s, 'h', 1, NULL)", run)
-    house.run("ann", "SELECT embsql.ensure_model('held')")
+    ((run,),) = house.run("ann", "SELECT embsql_internal.next_run()")
     house.run(
-        "ann", "SELECT embsql.begin_run(%s, 'held', 'als', '{}', '', 1, '{}')", run
+        "ann", "SELECT embsql_internal.take_lease('held', 'o', %s, 'h', 1, NULL)", run
+    )
+    house.run("ann", "SELECT embsql_internal.ensure_model('held')")
+    house.run(
+        "ann",
+        "SELECT embsql_internal.begin_run(%s, 'held', 'als', '{}', '', 1, '{}')",
+        run,
     )
     for call in (
-        "open_partition('interactions', %s)",
-        "drop_rows('runs', %s)",
-        "build_indexes(%s)",
-        "note_row('training_log', jsonb_build_object('run_id', %s))",
-        "take_lease('held', 'x', 1000000 + %s, 'h', 1, NULL)",
+        "embsql_internal.open_partition('interactions', %s)",
+        "embsql_internal.drop_rows('runs', %s)",
+        "embsql.build_indexes(%s)",
+        "embsql_internal.note_row('training_log', jsonb_build_object('run_id', %s))",
+        "embsql_internal.take_lease('held', 'x', 1000000 + %s, 'h', 1, NULL)",
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            house.run("eve", f"SELECT embsql.{call}", run)
+            house.run("eve", f"SELECT {call}", run)
     for call in (
         "release_lease('held', 'o')",
         "beat_lease('held', 'o')",
         f"log_phase({run}, 'training', '')",
     ):
-        assert house.run("eve", f"SELECT embsql.{call}") == []
+        assert house.run("eve", f"SELECT embsql_internal.{call}") == []
     assert (
-        house.run("eve", 'SELECT embsql.note_run(%s, \'{"status": "failed"}\')', run)
+        house.run(
+            "eve", 'SELECT embsql_internal.note_run(%s, \'{"status": "failed"}\')', run
+        )
         == []
     )
     assert (
-        house.run("ann", 'SELECT embsql.note_run(%s, \'{"status": "live"}\')', run)
+        house.run(
+            "ann", 'SELECT embsql_internal.note_run(%s, \'{"status": "live"}\')', run
+        )
         == []
     )
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         house.run(
-            "ann", "SELECT embsql.point('held', %s, '{}', NULL)", run
+            "ann", "SELECT embsql_internal.point('held', %s, '{}', NULL)", run
         )  # it is not finished
     rows_of_others = ("events", "leases", "leaving", "jobs", "models", "migrations")
-    house.run("ann", "SELECT embsql.log_event('held', %s, 'evaluate', '')", run)
+    house.run(
+        "ann", "SELECT embsql_internal.log_event('held', %s, 'evaluate', '')", run
+    )
     for who, kind in (
         (who, kind) for who in ("ann", "adam") for kind in rows_of_others
     ):
         with pytest.raises(
             psycopg.errors.InsufficientPrivilege, match=f"drop rows of {kind}"
         ):
-            house.run(who, "SELECT embsql.drop_rows(%s, %s)", kind, run)
+            house.run(who, "SELECT embsql_internal.drop_rows(%s, %s)", kind, run)
     logged = "SELECT event, done_by FROM embsql.events WHERE run_id = %s"
     assert house.run(None, logged, run) == [("evaluate", "embsql_test_ann")]
-    assert house.run("ann", "SELECT embsql.release_lease('held', 'o')") == [(True,)]
+    assert house.run("ann", "SELECT embsql_internal.release_lease('held', 'o')") == [
+        (True,)
+    ]
 
 
 def test_a_partition_is_filled_once(house: House) -> None:
@@ -619,7 +635,7 @@ def test_everything_a_trainer_makes_of_a_run(house: House) -> None:
 def test_an_unfinished_stage_is_gone(house: House) -> None:
     with psycopg.connect(house.as_("ann")) as connection:
         ((stage,),) = connection.execute(
-            "SELECT embsql.open_stage('metrics')"
+            "SELECT embsql_internal.open_stage('metrics')"
         ).fetchall()
         connection.rollback()
     assert house.run("ann", "SELECT to_regclass(%s)", stage) == [(None,)]
@@ -630,7 +646,8 @@ def test_nobody_takes_away_what_reads_the_sources_of_another(house: House) -> No
     reader = "SELECT value FROM embsql.jobs, jsonb_each_text(sources) WHERE job_id = %s"
     ((name,),) = house.run(None, reader, theirs)
     leave = "leave_training('train', 'eves', ARRAY['eves', 'x', 'als', '{}'], %s)"
-    house.ask("eve", f"give_up(embsql.{leave})", json.dumps({"x": name}))
+    asked = f"SELECT embsql_internal.give_up(embsql_internal.{leave})"
+    house.run("eve", asked, json.dumps({"x": name}))
     assert house.run(None, "SELECT count(*) FROM pg_proc WHERE proname = %s", name) == [
         (1,)
     ]
@@ -640,12 +657,14 @@ def test_nobody_takes_away_what_reads_the_sources_of_another(house: House) -> No
 def test_a_stage_is_for_rows_of_one_table(house: House) -> None:
     with psycopg.connect(house.as_("ann")) as connection:
         ((stage,),) = connection.execute(
-            "SELECT embsql.open_stage('training_log')"
+            "SELECT embsql_internal.open_stage('training_log')"
         ).fetchall()
         with pytest.raises(
             psycopg.errors.InsufficientPrivilege, match="take rows of events from"
         ):
-            connection.execute("SELECT embsql.close_stage('events', %s)", [stage])
+            connection.execute(
+                "SELECT embsql_internal.close_stage('events', %s)", [stage]
+            )
 
 
 PEOPLE = """

@@ -345,9 +345,17 @@ def test_one_k_will_do(shop) -> None:
     assert "ndcg@5" in train(shop, evaluate=True, gate=False, k=5).metrics
 
 
-def test_a_file_whose_name_hides_the_schema_is_refused(tmp_path) -> None:
-    with pytest.raises(embsql.errors.CannotOpen, match="hides the schema"):
-        embsql.connect(tmp_path / "embsql.duckdb")
+@pytest.mark.parametrize("name", ["embsql", "embsql_internal"])
+def test_a_name_that_hides_a_schema_is_refused(tmp_path, name: str) -> None:
+    says = rf"hides the schema {name}\b"
+    with pytest.raises(embsql.errors.CannotOpen, match=says):
+        embsql.connect(tmp_path / f"{name}.duckdb")
+    import duckdb
+
+    with duckdb.connect() as caller:
+        caller.execute(f"ATTACH ':memory:' AS {name}")
+        with pytest.raises(embsql.errors.CannotOpen, match=says):
+            embsql.connect(caller)
 
 
 def test_a_missing_folder_is_reported(tmp_path) -> None:

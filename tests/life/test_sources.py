@@ -781,7 +781,7 @@ def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
     known = "SELECT DISTINCT user_id, item_id AS kind FROM events"
     with embsql.connect(pg) as database:
         database.engine.run("""
-            INSERT INTO embsql.models VALUES ('m', 2, '{}', embsql.utc_now());
+            INSERT INTO embsql.models VALUES ('m', 2, '{}', embsql_internal.utc_now());
             INSERT INTO embsql.runs (
                 run_id, model_name, algorithm, params, source_sql, seed, status, versions,
                 started_at, made_by
@@ -789,7 +789,7 @@ def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
             SELECT
                 n, 'm', 'als',
                 CAST(json_build_object('user_features', 'f' || n, 'graph', NULL, 'dim', 4) AS text),
-                's', 1, 'ready', '{}', embsql.utc_now(),
+                's', 1, 'ready', '{}', embsql_internal.utc_now(),
                 CASE n WHEN 3 THEN 'another' ELSE session_user END
             FROM generate_series(1, 3) AS n
         """)
@@ -813,7 +813,7 @@ def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
         ):
             asked = {"command": command, "words": words}
             found = database.ask(
-                "SELECT embsql.sources_of($command, CAST($words AS text[])) AS s",
+                "SELECT embsql_internal.sources_of($command, CAST($words AS text[])) AS s",
                 **asked,
             )
             assert sorted(found["s"][0].as_py()) == wanted, asked

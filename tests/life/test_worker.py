@@ -503,7 +503,7 @@ def test_a_job_that_kills_its_workers_is_given_up(queue, start) -> None:
     job = queue.train()
     queue.connection.execute(
         "UPDATE embsql.jobs SET status = 'running', worker = 'gone', "
-        "attempts = 5, heartbeat_at = embsql.utc_now()"
+        "attempts = 5, heartbeat_at = embsql_internal.utc_now()"
     )
     dead(queue, job)
     finish(start("once"))
@@ -537,8 +537,8 @@ def test_a_model_that_trains_elsewhere_is_waited_for(pg, queue, start) -> None:
     with embsql.connect(pg) as database:
         database.engine.run(
             "INSERT INTO embsql.leases "
-            "VALUES ('m', 'a person', 1, 'a laptop', 1, FALSE, embsql.utc_now(), "
-            "embsql.utc_now() + INTERVAL '60 seconds')"
+            "VALUES ('m', 'a person', 1, 'a laptop', 1, FALSE, embsql_internal.utc_now(), "
+            "embsql_internal.utc_now() + INTERVAL '60 seconds')"
         )
     finish(start("once"))
     row = queue.job(job)

@@ -66,7 +66,7 @@ def write(database: embsql.Database, world: World) -> None:
         earlier = f"CAST(ARRAY{model.earlier_runs} AS BIGINT[])"
         database.engine.run(
             "INSERT INTO embsql.models (model_name, live_run, earlier_runs, updated_at) "
-            f"VALUES ($name, CAST($live AS BIGINT), {earlier}, embsql.utc_now())",
+            f"VALUES ($name, CAST($live AS BIGINT), {earlier}, embsql_internal.utc_now())",
             name=model.name,
             live=model.live_run,
         )

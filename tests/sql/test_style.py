@@ -33,7 +33,7 @@ def test_no_body_is_written_for_items_and_again_for_users() -> None:
 def test_a_shared_body_is_the_engines_own() -> None:
     path = QUESTIONS["similar_users"].path
     assert "embsql.user_embeddings AS other" in questions.body_of(path)
-    assert "embsql.nearest('user'" in questions.body_of(path, "postgres")
+    assert "near.id AS user_id" in questions.body_of(path, "postgres")
 
 
 @pytest.mark.parametrize("name", QUESTIONS)
@@ -75,30 +75,37 @@ def test_database_explains_the_question(known, name: str) -> None:
         assert comment.startswith(QUESTIONS[name].signature)
 
 
-def comments(database: embsql.Database) -> dict[str, list[str | None]]:
-    """What the catalog says of the functions in schema embsql, by name."""
+def comments(
+    database: embsql.Database, schema: str = "embsql"
+) -> dict[str, list[str | None]]:
+    """What the catalog says of the functions in a schema, by name."""
     asked = {
         "duckdb": "SELECT function_name AS name, comment "
-        "FROM duckdb_functions() WHERE schema_name = 'embsql'",
+        "FROM duckdb_functions() WHERE schema_name = $schema",
         "postgres": "SELECT f.proname AS name, obj_description(f.oid, 'pg_proc') AS comment "
         "FROM pg_proc AS f "
-        "WHERE f.pronamespace = 'embsql'::regnamespace",
+        "WHERE f.pronamespace = to_regnamespace($schema)",
     }[database.engine.name]
     found: dict[str, list[str | None]] = {}
-    for row in database.ask(asked).to_pylist():
+    for row in database.ask(asked, schema=schema).to_pylist():
         found.setdefault(row["name"], []).append(row["comment"])
     return found
 
 
-def test_database_says_what_is_internal(known) -> None:
-    internal = {
-        name
-        for name, said in comments(known).items()
-        if said == [render.INTERNAL] * len(said)
-    }
-    vectors = {"cosine_similarity", "vector_norm", "vector_avg", "unit_vector"}
-    public = {*QUESTIONS, *COMMANDS, *vectors, "live_run", "id_text"}
-    assert not internal & public
+DOCUMENTED = [Path("docs/sql.md"), Path("docs/guides/postgres.md")]
+
+
+def test_who_browses_sees_what_the_docs_show(known) -> None:
+    root = Path(__file__).parents[2]
+    pages = "".join((root / page).read_text(encoding="utf-8") for page in DOCUMENTED)
+    shown = {*QUESTIONS, *COMMANDS, *re.findall(r"embsql\.(\w+)", pages)}
+    assert comments(known).keys() <= shown
+    assert comments(known).keys() >= {*QUESTIONS, "cosine_similarity", "live_run"}
+
+
+def test_what_questions_call_lies_in_a_schema_of_its_own(known) -> None:
+    internal = comments(known, "embsql_internal").keys()
+    assert not internal & comments(known).keys()
     assert {"cosine", "contains", "tower", "run_score", "fold_in_system"} <= internal
 
 

@@ -1,7 +1,7 @@
 {#- Take a job that waits off PostgreSQL's queue. -#}
 {% macro give_up(job) %}
   {% call statement('embsql_give_up') %}
-    select embsql.give_up({{ job }})
+    select embsql_internal.give_up({{ job }})
   {% endcall %}
   {% do adapter.commit() %}
 {% endmacro %}

@@ -15,7 +15,7 @@
       (
         select count(*)
         from embsql.jobs as other
-        where other.status = 'running' and other.heartbeat_at > embsql.utc_now() - interval '60 seconds'
+        where other.status = 'running' and other.heartbeat_at > embsql_internal.utc_now() - interval '60 seconds'
       )
     from embsql.jobs as job
     where job.job_id = " ~ job

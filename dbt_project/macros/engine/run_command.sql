@@ -18,7 +18,7 @@
 
 {% macro postgres__run_command(command, words, timeout) %}
   {% set job = embsql.ask(
-    'select embsql.enqueue(' ~ embsql.literal(command) ~ ', ' ~ embsql.literal(none if command == 'forget' else words[0]) ~ ', ' ~ embsql.literal(words) ~ '::text[])'
+    'select embsql_internal.enqueue(' ~ embsql.literal(command) ~ ', ' ~ embsql.literal(none if command == 'forget' else words[0]) ~ ', ' ~ embsql.literal(words) ~ '::text[])'
   )[0][0] | int %}
   {% do adapter.commit() %}
   {% do return(embsql.await_job(job, words[0], timeout)) %}

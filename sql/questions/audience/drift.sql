@@ -16,10 +16,10 @@ WITH pair AS (
     shared.place,
     shared.direction_a,
     shared.direction_b,
-    embsql.matvec(shared.direction_a, rotation.matrix) AS turned
+    embsql_internal.matvec(shared.direction_a, rotation.matrix) AS turned
   FROM given
-  CROSS JOIN LATERAL embsql.alignment((SELECT embsql.live_run(:model_a)), (SELECT embsql.live_run(:model_b))) AS rotation (matrix)
-  CROSS JOIN LATERAL embsql.shared_vectors((SELECT embsql.live_run(:model_a)), (SELECT embsql.live_run(:model_b))) AS shared
+  CROSS JOIN LATERAL embsql_internal.alignment((SELECT embsql.live_run(:model_a)), (SELECT embsql.live_run(:model_b))) AS rotation (matrix)
+  CROSS JOIN LATERAL embsql_internal.shared_vectors((SELECT embsql.live_run(:model_a)), (SELECT embsql.live_run(:model_b))) AS shared
 ),
 sample AS (
   SELECT pair.entity, pair.place, pair.direction_a, pair.direction_b FROM pair WHERE pair.place <= 1000

@@ -8,7 +8,7 @@
 WITH seed AS (
   SELECT known.user_id, known.direction, row_number() OVER (ORDER BY md5(known.user_id) ASC) % 2 AS half
   FROM given
-  CROSS JOIN LATERAL embsql.known_users((SELECT embsql.live_run(:model)), :seeds) AS known
+  CROSS JOIN LATERAL embsql_internal.known_users((SELECT embsql.live_run(:model)), :seeds) AS known
 ),
 subject AS (
   SELECT embsql.vector_avg(seed.direction) AS embedding FROM seed WHERE seed.half = 1
@@ -17,7 +17,7 @@ ranked AS (
   SELECT
     seed.half AS held,
     row_number() OVER (
-      ORDER BY embsql.cosine(other.embedding, other.norm, subject.embedding, embsql.vector_norm(subject.embedding)) DESC, other.user_id ASC
+      ORDER BY embsql_internal.cosine(other.embedding, other.norm, subject.embedding, embsql.vector_norm(subject.embedding)) DESC, other.user_id ASC
     ) AS place,
     count(*) OVER () AS users
   FROM given

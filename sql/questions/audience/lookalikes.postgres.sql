@@ -5,9 +5,9 @@ SELECT
   near.score AS score
 FROM (
   SELECT embsql.vector_avg(seed.direction) AS embedding
-  FROM embsql.known_users((SELECT embsql.live_run(:model)), :seeds) AS seed
+  FROM embsql_internal.known_users((SELECT embsql.live_run(:model)), :seeds) AS seed
 ) AS subject
-CROSS JOIN LATERAL embsql.nearest(
+CROSS JOIN LATERAL embsql_internal.nearest(
   'user', (SELECT embsql.live_run(:model)), subject.embedding, 'cosine', 0, greatest(:k, 0),
   CASE WHEN :exclude_seeds THEN array_remove(:seeds, NULL) ELSE ARRAY[]::text[] END
 ) AS near

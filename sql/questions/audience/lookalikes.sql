@@ -7,7 +7,7 @@
 WITH seed AS (
   SELECT known.user_id, known.direction
   FROM given
-  CROSS JOIN LATERAL embsql.known_users((SELECT embsql.live_run(:model)), :seeds) AS known
+  CROSS JOIN LATERAL embsql_internal.known_users((SELECT embsql.live_run(:model)), :seeds) AS known
 ),
 subject AS (
   SELECT embsql.vector_avg(seed.direction) AS embedding FROM seed
@@ -15,7 +15,9 @@ subject AS (
 nearest AS (
   SELECT
     other.user_id,
-    embsql.cosine(other.embedding, other.norm, subject.embedding, embsql.vector_norm(subject.embedding)) AS score
+    embsql_internal.cosine(
+        other.embedding, other.norm, subject.embedding, embsql.vector_norm(subject.embedding)
+    ) AS score
   FROM given
   JOIN embsql.user_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject

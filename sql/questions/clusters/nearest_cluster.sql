@@ -6,7 +6,7 @@
 -- and one without a direction returns no rows; so does a clustering that was never made.
 -- example: SELECT * FROM embsql.nearest_cluster('shop', (SELECT embedding FROM embsql.item_embedding('shop', items => ARRAY['mug-03']))) LIMIT 3;
 WITH subject AS (
-  SELECT embsql.finite_vector(:to_vector) AS embedding FROM given
+  SELECT embsql_internal.finite_vector(:to_vector) AS embedding FROM given
 ),
 apart AS (
   SELECT

@@ -13,7 +13,7 @@ SELECT
   CAST(avg(moved.neighbor_overlap) AS FLOAT8) AS neighbor_overlap,
   count(*) >= 20 AS enough_data
 FROM given
-CROSS JOIN LATERAL embsql.cohort_members((SELECT embsql.live_run(:model_b)), :cohort_set) AS member
+CROSS JOIN LATERAL embsql_internal.cohort_members((SELECT embsql.live_run(:model_b)), :cohort_set) AS member
 CROSS JOIN LATERAL embsql.drift(:model_a, :model_b) AS moved
 WHERE moved.entity = 'user'
   AND moved.entity_id = member.user_id

@@ -20,7 +20,7 @@ popular AS (
 member AS (
   SELECT listed.cohort, listed.user_id
   FROM given
-  CROSS JOIN LATERAL embsql.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS listed
+  CROSS JOIN LATERAL embsql_internal.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS listed
 ),
 size AS (
   SELECT member.cohort, count(DISTINCT met.user_id) AS users
@@ -53,15 +53,15 @@ scored AS (
     pair.item_id,
     pair.met_inside * pair.anywhere / (pair.inside * pair.met_anywhere) AS lift,
     2 * (
-      embsql.x_ln_x(pair.met_inside)
-      + embsql.x_ln_x(pair.inside - pair.met_inside)
-      + embsql.x_ln_x(pair.met_anywhere - pair.met_inside)
-      + embsql.x_ln_x(pair.anywhere - pair.inside - pair.met_anywhere + pair.met_inside)
-      + embsql.x_ln_x(pair.anywhere)
-      - embsql.x_ln_x(pair.inside)
-      - embsql.x_ln_x(pair.anywhere - pair.inside)
-      - embsql.x_ln_x(pair.met_anywhere)
-      - embsql.x_ln_x(pair.anywhere - pair.met_anywhere)
+      embsql_internal.x_ln_x(pair.met_inside)
+      + embsql_internal.x_ln_x(pair.inside - pair.met_inside)
+      + embsql_internal.x_ln_x(pair.met_anywhere - pair.met_inside)
+      + embsql_internal.x_ln_x(pair.anywhere - pair.inside - pair.met_anywhere + pair.met_inside)
+      + embsql_internal.x_ln_x(pair.anywhere)
+      - embsql_internal.x_ln_x(pair.inside)
+      - embsql_internal.x_ln_x(pair.anywhere - pair.inside)
+      - embsql_internal.x_ln_x(pair.met_anywhere)
+      - embsql_internal.x_ln_x(pair.anywhere - pair.met_anywhere)
     ) AS score
   FROM counted AS pair
   WHERE pair.met_inside * pair.anywhere > pair.inside * pair.met_anywhere

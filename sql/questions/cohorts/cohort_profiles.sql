@@ -12,7 +12,7 @@ WITH profile AS (
     count(member.direction) AS users,
     embsql.vector_avg(member.direction) AS centroid
   FROM given
-  CROSS JOIN LATERAL embsql.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS member
+  CROSS JOIN LATERAL embsql_internal.cohort_members((SELECT embsql.live_run(:model)), :cohort_set) AS member
   GROUP BY member.cohort
 )
 SELECT

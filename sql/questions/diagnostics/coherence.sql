@@ -10,7 +10,7 @@
 WITH labeled AS (
   SELECT pair.id, min(pair.label) AS label
   FROM given
-  CROSS JOIN LATERAL embsql.zip_lists(:ids, :labels) AS pair
+  CROSS JOIN LATERAL embsql_internal.zip_lists(:ids, :labels) AS pair
   WHERE pair.label IS NOT NULL
   GROUP BY pair.id
 ),
@@ -33,7 +33,7 @@ sizes AS (
 scored AS ( -- a window over rows that still carry their vectors is ten times slower in DuckDB
   SELECT
     this.place, this.label_number, other.place AS other_place, other.label_number AS other_label,
-    embsql.cosine(this.embedding, this.norm, other.embedding, other.norm) AS score
+    embsql_internal.cosine(this.embedding, this.norm, other.embedding, other.norm) AS score
   FROM known AS this
   CROSS JOIN known AS other
   WHERE this.turn <= 300

@@ -110,7 +110,7 @@ seen AS MATERIALIZED (
 scores AS ( -- before what was seen is left out, so that no vector goes through that join
   SELECT
     this.place AS user_place, other.place AS item_place,
-    embsql.run_score(run.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS score
+    embsql_internal.run_score(run.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS score
   FROM given
   CROSS JOIN asked AS this
   CROSS JOIN catalog AS other

@@ -12,7 +12,7 @@ WITH met AS (
     seen.weight,
     seen.last_time,
     CASE WHEN :entity = 'item' THEN person.interactions ELSE item.interactions END AS popularity,
-    embsql.cosine(person.embedding, person.norm, item.embedding, item.norm) AS cosine
+    embsql_internal.cosine(person.embedding, person.norm, item.embedding, item.norm) AS cosine
   FROM given
   JOIN embsql.interactions AS seen ON seen.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.user_embeddings AS person

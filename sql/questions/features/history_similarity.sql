@@ -7,7 +7,7 @@
 -- example: SELECT * FROM embsql.history_similarity('shop', 'c0042', 'mug-03');
 WITH past AS (
   SELECT
-    embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm) AS cosine,
+    embsql_internal.cosine(other.embedding, other.norm, subject.embedding, subject.norm) AS cosine,
     seen.last_time,
     dense_rank() OVER (ORDER BY seen.last_time DESC) - 1 AS age
   FROM given

@@ -55,7 +55,7 @@ findings AS (
     'the trainer of run ' || CAST(lease.run_id AS VARCHAR) || ' (process ' || CAST(lease.pid AS VARCHAR) || ') has given no sign of life for a minute; the next training takes over' AS finding,
     'embsql runs ' || lease.model_name AS remedy
   FROM embsql.leases AS lease
-  WHERE lease.expires_at < embsql.utc_now()
+  WHERE lease.expires_at < embsql_internal.utc_now()
   UNION ALL -- nobody knows whether it is better than what is popular
   SELECT
     'note' AS severity, one.model_name AS subject, 'the live run was never evaluated' AS finding,
@@ -78,7 +78,7 @@ findings AS (
   GROUP BY one.model_name, one.run_id, earlier.entity, earlier.what, earlier.command
   UNION ALL
   SELECT own.severity AS severity, own.subject AS subject, own.finding AS finding, own.remedy AS remedy
-  FROM embsql.database_findings() AS own
+  FROM embsql_internal.database_findings() AS own
 )
 SELECT
   found.severity AS severity,

@@ -12,7 +12,7 @@ shown AS ( -- of a run measured on several splits, one
   SELECT figure.run_id, min(figure.split) AS split FROM embsql.metrics AS figure GROUP BY figure.run_id
 ),
 main_figure AS (
-  SELECT figure.run_id, 'ndcg@10 ' || embsql.four_decimals(figure.value) || ' (popular ' || embsql.four_decimals(figure.popular_value) || ')' AS headline
+  SELECT figure.run_id, 'ndcg@10 ' || embsql_internal.four_decimals(figure.value) || ' (popular ' || embsql_internal.four_decimals(figure.popular_value) || ')' AS headline
   FROM embsql.metrics AS figure
   JOIN shown ON shown.run_id = figure.run_id AND shown.split = figure.split
   WHERE figure.metric = 'ndcg' AND figure.k = 10 AND figure.segment = 'all'

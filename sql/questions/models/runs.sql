@@ -11,7 +11,7 @@ WITH shown AS ( -- of a run measured on several splits, one
 figures AS (
   SELECT
     figure.run_id,
-    string_agg(figure.metric || '@' || CAST(figure.k AS VARCHAR) || ' ' || embsql.four_decimals(figure.value), ', ' ORDER BY figure.k ASC, figure.metric ASC) AS metrics
+    string_agg(figure.metric || '@' || CAST(figure.k AS VARCHAR) || ' ' || embsql_internal.four_decimals(figure.value), ', ' ORDER BY figure.k ASC, figure.metric ASC) AS metrics
   FROM embsql.metrics AS figure
   JOIN shown ON shown.run_id = figure.run_id AND shown.split = figure.split
   WHERE figure.segment = 'all' AND figure.metric IN ('ndcg', 'recall')
@@ -20,13 +20,13 @@ figures AS (
 pointer AS (
   SELECT model.live_run, model.earlier_runs
   FROM given
-  JOIN embsql.models AS model ON model.model_name = embsql.model_part(:model)
+  JOIN embsql.models AS model ON model.model_name = embsql_internal.model_part(:model)
 )
 SELECT
   run.run_id AS run_id,
   CASE
     WHEN run.run_id = pointer.live_run THEN 'live'
-    WHEN embsql.contains(pointer.earlier_runs, run.run_id) THEN 'retired'
+    WHEN embsql_internal.contains(pointer.earlier_runs, run.run_id) THEN 'retired'
     ELSE run.status
   END AS status,
   run.algorithm AS algorithm,

@@ -6,4 +6,4 @@
 -- example: SELECT * FROM embsql.nearest_items('shop_towers', embsql.embed_item('shop_towers', '{"aisle": "tea", "style": "bold"}'), k => 3);
 SELECT made.embedding AS embedding
 FROM given
-CROSS JOIN LATERAL embsql.tower((SELECT embsql.live_run(:model)), 'item', :features) AS made
+CROSS JOIN LATERAL embsql_internal.tower((SELECT embsql.live_run(:model)), 'item', :features) AS made

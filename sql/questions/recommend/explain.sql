@@ -13,7 +13,7 @@ WITH subject AS (
   SELECT
     target.embedding,
     target.norm,
-    embsql.run_score(run.similarity, this.embedding, this.norm, this.bias, target.embedding, target.norm, target.bias) AS score
+    embsql_internal.run_score(run.similarity, this.embedding, this.norm, this.bias, target.embedding, target.norm, target.bias) AS score
   FROM given
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id AND this.user_id = :for_user
@@ -30,13 +30,13 @@ past AS (
   SELECT
     history.kind, history.ids, history.weights, history.pulls,
     subject.score, subject.embedding, subject.norm,
-    embsql.solve(
-      history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves, embsql.as_double(subject.embedding)
+    embsql_internal.solve(
+      history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves, embsql_internal.as_double(subject.embedding)
     ) AS turned
   FROM given
   CROSS JOIN met
   CROSS JOIN subject
-  CROSS JOIN LATERAL embsql.fold_in_system((SELECT embsql.live_run(:model)), met.items, met.weights) AS history
+  CROSS JOIN LATERAL embsql_internal.fold_in_system((SELECT embsql.live_run(:model)), met.items, met.weights) AS history
 ),
 evidence AS (
   SELECT
@@ -52,8 +52,8 @@ carried AS (
     evidence.score,
     CASE
       WHEN evidence.kind = 'mean' THEN
-        greatest(0, evidence.weight * coalesce(embsql.cosine(other.embedding, other.norm, evidence.embedding, evidence.norm), 0))
-      ELSE evidence.pull * embsql.inner_product(embsql.as_double(other.embedding), evidence.turned)
+        greatest(0, evidence.weight * coalesce(embsql_internal.cosine(other.embedding, other.norm, evidence.embedding, evidence.norm), 0))
+      ELSE evidence.pull * embsql.inner_product(embsql_internal.as_double(other.embedding), evidence.turned)
     END AS strength
   FROM given
   CROSS JOIN evidence

@@ -8,7 +8,7 @@
 WITH pair AS (
   SELECT
     run.run_id,
-    embsql.cosine(one.embedding, one.norm, other.embedding, other.norm) AS score
+    embsql_internal.cosine(one.embedding, one.norm, other.embedding, other.norm) AS score
   FROM given
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.item_embeddings AS one ON one.run_id = run.run_id AND one.item_id = :item_a

@@ -12,10 +12,10 @@
 WITH past AS MATERIALIZED (
   SELECT
     history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves,
-    embsql.weighted_sum(history.vectors, history.pulls) AS pulled
+    embsql_internal.weighted_sum(history.vectors, history.pulls) AS pulled
   FROM given
-  CROSS JOIN LATERAL embsql.fold_in_system((SELECT embsql.live_run(:model)), :items, :weights) AS history
+  CROSS JOIN LATERAL embsql_internal.fold_in_system((SELECT embsql.live_run(:model)), :items, :weights) AS history
 )
 SELECT
-  embsql.as_vector(embsql.solve(past.gram, past.unobserved_weight, past.ridge, past.vectors, past.curves, past.pulled)) AS embedding
+  embsql_internal.as_vector(embsql_internal.solve(past.gram, past.unobserved_weight, past.ridge, past.vectors, past.curves, past.pulled)) AS embedding
 FROM past

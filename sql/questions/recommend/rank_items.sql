@@ -6,12 +6,12 @@
 WITH scored AS (
   SELECT
     other.item_id,
-    embsql.run_score(run.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS score
+    embsql_internal.run_score(run.similarity, this.embedding, this.norm, this.bias, other.embedding, other.norm, other.bias) AS score
   FROM given
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id AND this.user_id = :for_user
   JOIN embsql.item_embeddings AS other ON other.run_id = run.run_id
-  WHERE embsql.contains(:items, other.item_id)
+  WHERE embsql_internal.contains(:items, other.item_id)
 )
 SELECT
   scored.item_id AS item_id,

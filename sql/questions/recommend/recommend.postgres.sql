@@ -3,24 +3,24 @@ WITH subject AS (
   SELECT
     run.run_id, run.similarity, this.embedding, this.bias,
     CASE
-      WHEN :exclude_seen THEN embsql.items_of(run.run_id, :for_user) ELSE ARRAY[]::text[]
+      WHEN :exclude_seen THEN embsql_internal.items_of(run.run_id, :for_user) ELSE ARRAY[]::text[]
     END AS seen
   FROM embsql.runs AS run
-  LEFT JOIN LATERAL embsql.user_vector(run.run_id, :for_user) AS this
+  LEFT JOIN LATERAL embsql_internal.user_vector(run.run_id, :for_user) AS this
     ON run.similarity = 'dot' OR this.norm > 0
   WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 best AS (
   SELECT near.id AS item_id, near.score, 'model' AS source
   FROM subject
-  CROSS JOIN LATERAL embsql.nearest(
+  CROSS JOIN LATERAL embsql_internal.nearest(
     'item', subject.run_id, subject.embedding, subject.similarity, subject.bias, :k, subject.seen, :candidates
   ) AS near
   WHERE subject.embedding IS NOT NULL
   UNION ALL
   SELECT popular.id, popular.score, 'popular'
   FROM subject
-  CROSS JOIN LATERAL embsql.popular(subject.run_id, :k, subject.seen, :candidates) AS popular
+  CROSS JOIN LATERAL embsql_internal.popular(subject.run_id, :k, subject.seen, :candidates) AS popular
   WHERE subject.embedding IS NULL
 )
 SELECT

@@ -30,7 +30,7 @@ scored AS (
     other.item_id,
     CASE
       WHEN subject.embedding IS NULL THEN other.interactions
-      ELSE embsql.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
+      ELSE embsql_internal.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
     END AS score,
     subject.embedding IS NULL AS unknown,
     subject.all_wanted

@@ -2,12 +2,12 @@
 WITH folded AS MATERIALIZED (
   SELECT
     run.run_id, run.similarity, history.bias,
-    embsql.solve(
+    embsql_internal.solve(
       history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves,
-      embsql.weighted_sum(history.vectors, history.pulls)
+      embsql_internal.weighted_sum(history.vectors, history.pulls)
     ) AS embedding
   FROM embsql.runs AS run
-  CROSS JOIN LATERAL embsql.fold_in_system(run.run_id, :items, :weights) AS history
+  CROSS JOIN LATERAL embsql_internal.fold_in_system(run.run_id, :items, :weights) AS history
   WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 subject AS (
@@ -20,14 +20,14 @@ subject AS (
 best AS (
   SELECT near.id AS item_id, near.score, 'fold_in' AS source
   FROM subject
-  CROSS JOIN LATERAL embsql.nearest(
+  CROSS JOIN LATERAL embsql_internal.nearest(
     'item', subject.run_id, subject.embedding, subject.similarity, subject.bias, greatest(:k, 0), subject.seen
   ) AS near
   WHERE subject.embedding IS NOT NULL
   UNION ALL
   SELECT popular.id, popular.score, 'popular'
   FROM subject
-  CROSS JOIN LATERAL embsql.popular(subject.run_id, greatest(:k, 0), subject.seen, NULL) AS popular
+  CROSS JOIN LATERAL embsql_internal.popular(subject.run_id, greatest(:k, 0), subject.seen, NULL) AS popular
   WHERE subject.embedding IS NULL
 )
 SELECT

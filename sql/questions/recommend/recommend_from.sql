@@ -7,13 +7,13 @@
 WITH past AS MATERIALIZED (
   SELECT
     history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves, history.bias,
-    embsql.weighted_sum(history.vectors, history.pulls) AS pulled
+    embsql_internal.weighted_sum(history.vectors, history.pulls) AS pulled
   FROM given
-  CROSS JOIN LATERAL embsql.fold_in_system((SELECT embsql.live_run(:model)), :items, :weights) AS history
+  CROSS JOIN LATERAL embsql_internal.fold_in_system((SELECT embsql.live_run(:model)), :items, :weights) AS history
 ),
 folded AS MATERIALIZED (
   SELECT
-    embsql.as_vector(embsql.solve(past.gram, past.unobserved_weight, past.ridge, past.vectors, past.curves, past.pulled)) AS embedding,
+    embsql_internal.as_vector(embsql_internal.solve(past.gram, past.unobserved_weight, past.ridge, past.vectors, past.curves, past.pulled)) AS embedding,
     past.bias
   FROM past
 ),
@@ -37,7 +37,7 @@ scored AS (
     other.item_id,
     CASE
       WHEN subject.embedding IS NULL THEN other.interactions
-      ELSE embsql.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
+      ELSE embsql_internal.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
     END AS score,
     CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'fold_in' END AS source
   FROM catalog AS other

@@ -4,21 +4,21 @@ WITH subject AS MATERIALIZED (
   FROM embsql.runs AS run
   CROSS JOIN LATERAL (
     SELECT CASE WHEN tower.known > 0 THEN tower.embedding END AS embedding
-    FROM embsql.tower(run.run_id, 'user', :features) AS tower
+    FROM embsql_internal.tower(run.run_id, 'user', :features) AS tower
   ) AS made
   WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 best AS (
   SELECT near.id AS item_id, near.score, 'features' AS source
   FROM subject
-  CROSS JOIN LATERAL embsql.nearest(
+  CROSS JOIN LATERAL embsql_internal.nearest(
     'item', subject.run_id, subject.embedding, subject.similarity, 0, :k, ARRAY[]::text[]
   ) AS near
   WHERE subject.embedding IS NOT NULL
   UNION ALL
   SELECT popular.id, popular.score, 'popular'
   FROM subject
-  CROSS JOIN LATERAL embsql.popular(subject.run_id, :k, ARRAY[]::text[], NULL) AS popular
+  CROSS JOIN LATERAL embsql_internal.popular(subject.run_id, :k, ARRAY[]::text[], NULL) AS popular
   WHERE subject.embedding IS NULL
 )
 SELECT

@@ -7,7 +7,7 @@
 WITH made AS MATERIALIZED (
   SELECT tower.embedding
   FROM given
-  CROSS JOIN LATERAL embsql.tower((SELECT embsql.live_run(:model)), 'user', :features) AS tower
+  CROSS JOIN LATERAL embsql_internal.tower((SELECT embsql.live_run(:model)), 'user', :features) AS tower
   WHERE tower.known > 0
 ),
 subject AS (
@@ -21,7 +21,7 @@ best AS (
     other.item_id,
     CASE
       WHEN subject.embedding IS NULL THEN other.interactions
-      ELSE embsql.run_score(subject.similarity, subject.embedding, subject.norm, 0, other.embedding, other.norm, other.bias)
+      ELSE embsql_internal.run_score(subject.similarity, subject.embedding, subject.norm, 0, other.embedding, other.norm, other.bias)
     END AS score,
     CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'features' END AS source
   FROM given

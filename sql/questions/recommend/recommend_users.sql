@@ -19,7 +19,7 @@ seen AS (
 best AS (
   SELECT
     other.user_id,
-    embsql.run_score(subject.similarity, other.embedding, other.norm, other.bias, subject.embedding, subject.norm, subject.bias) AS score
+    embsql_internal.run_score(subject.similarity, other.embedding, other.norm, other.bias, subject.embedding, subject.norm, subject.bias) AS score
   FROM given
   JOIN embsql.user_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject

@@ -9,5 +9,5 @@ SELECT
   CAST(this.bias AS FLOAT8) AS bias
 FROM given
 JOIN embsql.item_embeddings AS this ON this.run_id = (SELECT embsql.live_run(:model))
-WHERE (:items IS NULL OR embsql.contains(:items, this.item_id))
+WHERE (:items IS NULL OR embsql_internal.contains(:items, this.item_id))
 ORDER BY this.item_id ASC

@@ -4,6 +4,8 @@ SELECT
   CAST(row_number() OVER (ORDER BY near.score DESC, near.id COLLATE "C") AS INTEGER) AS rank,
   near.score AS score
 FROM embsql.runs AS run
-CROSS JOIN LATERAL embsql.nearest('item', run.run_id, :to_vector, run.similarity, 0, :k, ARRAY[]::text[]) AS near
+CROSS JOIN LATERAL embsql_internal.nearest(
+    'item', run.run_id, :to_vector, run.similarity, 0, :k, ARRAY[]::text[]
+) AS near
 WHERE run.run_id = (SELECT embsql.live_run(:model)) AND near.score IS NOT NULL
 ORDER BY rank

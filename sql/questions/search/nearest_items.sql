@@ -5,14 +5,14 @@
 -- A vector of another length than the run's is an error, and so is one that holds NaN or infinity; NULL returns no rows.
 -- example: SELECT * FROM embsql.nearest_items('shop', (SELECT embedding FROM embsql.user_embedding('shop', users => ARRAY['c0042'])), k => 3);
 WITH subject AS (
-  SELECT run.run_id, run.similarity, embsql.finite_vector(:to_vector) AS embedding, embsql.vector_norm(:to_vector) AS norm
+  SELECT run.run_id, run.similarity, embsql_internal.finite_vector(:to_vector) AS embedding, embsql.vector_norm(:to_vector) AS norm
   FROM given
   JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
 ),
 nearest AS (
   SELECT
     other.item_id,
-    embsql.run_score(subject.similarity, subject.embedding, subject.norm, 0, other.embedding, other.norm, other.bias) AS score
+    embsql_internal.run_score(subject.similarity, subject.embedding, subject.norm, 0, other.embedding, other.norm, other.bias) AS score
   FROM given
   JOIN embsql.item_embeddings AS other ON other.run_id = (SELECT embsql.live_run(:model))
   CROSS JOIN subject

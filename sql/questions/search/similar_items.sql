@@ -20,7 +20,7 @@ nearest AS (
     -- the item itself has no score: left out here, it would cost a look at every pair in a join
     CASE
       WHEN other.item_id <> subject.item_id
-      THEN embsql.cosine(other.embedding, other.norm, subject.embedding, subject.norm)
+      THEN embsql_internal.cosine(other.embedding, other.norm, subject.embedding, subject.norm)
     END AS score
   FROM catalog AS other
   CROSS JOIN subject

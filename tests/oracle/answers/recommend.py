@@ -210,8 +210,8 @@ def _equations(
     w: np.ndarray,
     v: np.ndarray,
 ) -> History | None:
-    """What embsql.fold_in_system says it makes of settings s, weights w (n,) and vectors v (n,
-    d).
+    """What embsql_internal.fold_in_system says it makes of settings s, weights w (n,) and vectors
+    v (n, d).
     """
     rest, own, bias = w * np.array([run.scales.get(one, 1.0) for one in ids]), 0.0, 0.0
     if "global_mean" in s:
