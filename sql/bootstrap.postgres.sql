@@ -29,8 +29,23 @@ WHERE extension.extname = 'vector';
 SELECT '[1]'::vector; -- loads pgvector, so that its settings are known below
 
 CREATE SCHEMA IF NOT EXISTS embsql;
-CREATE SCHEMA IF NOT EXISTS embsql_internal; -- what questions and commands call; out of the analyst's sight
 CREATE SCHEMA IF NOT EXISTS embsql_runs; -- one table per run behind each table of vectors; out of the analyst's sight
 CREATE SCHEMA IF NOT EXISTS embsql_sources; -- what reads a job's sources, until it is done
+
+-- What questions and commands call; out of the analyst's sight. A function of somebody else's there could be taken for
+-- one of embsql's, so it is whose embsql is.
+DO $embsql$
+DECLARE
+    owner CONSTANT regrole := (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'embsql');
+    found CONSTANT regrole := (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'embsql_internal');
+BEGIN
+    IF found IS NULL THEN
+        EXECUTE format('CREATE SCHEMA embsql_internal AUTHORIZATION %s', owner);
+    ELSIF found <> owner THEN
+        RAISE EXCEPTION 'embsql cannot be installed: schema embsql_internal is of %, and embsql of %. Look what it holds, and: DROP SCHEMA embsql_internal CASCADE;', found, owner;
+    END IF;
+END
+$embsql$;
+
 CREATE TABLE IF NOT EXISTS embsql.migrations (file_name text PRIMARY KEY, checksum text NOT NULL);
 CREATE TABLE IF NOT EXISTS embsql.surface (surface text NOT NULL);

@@ -143,6 +143,23 @@ def test_functions_that_questions_call_move_with_what_stands_on_them(copy) -> No
     sql(copy, "DROP OWNED BY embsql_test_by_hand", "DROP ROLE embsql_test_by_hand")
 
 
+def test_a_schema_that_somebody_else_made_is_refused(copy) -> None:
+    sql(
+        copy,
+        BEFORE_INTERNALS,
+        "DROP ROLE IF EXISTS embsql_test_early",
+        "CREATE ROLE embsql_test_early",
+        "CREATE SCHEMA embsql_internal AUTHORIZATION embsql_test_early",
+    )
+    with pytest.raises(
+        errors.CannotInstall, match="embsql_internal is of embsql_test_early"
+    ):
+        embsql.connect(copy, install=True)
+    sql(copy, "DROP SCHEMA embsql_internal CASCADE", "DROP ROLE embsql_test_early")
+    embsql.connect(copy, install=True).close()
+    assert sql(copy, ASK)
+
+
 # --- pgvector elsewhere ------------------------------------------------------------------------
 
 QUESTIONS = [
