@@ -92,7 +92,7 @@ def write(database: str, page: str) -> dict[str, Any]:
     """Seconds and CPU seconds of a report of the model."""
     with embsql.connect(database, read_only=True) as db:
         begin, cpu = time.perf_counter(), time.process_time()
-        db.report("m", page)
+        db.report("m", path=page)
         taken = time.perf_counter() - begin, time.process_time() - cpu
     return {"seconds": taken[0], "cpu": taken[1]}
 

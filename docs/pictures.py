@@ -48,7 +48,7 @@ def _report(page: Path) -> None:
         aisles = "SELECT item_id AS entity_id, aisle AS label FROM shop_items"
         database.cluster("demo", labels=aisles)
         database.project("demo")
-        database.report("demo", str(page))
+        database.report("demo", path=page)
 
 
 def _picture(tab: Browser, section: str) -> bytes:

@@ -146,6 +146,8 @@ class ReportOptions:
     help: ClassVar[str] = "embsql report --help"
 
     seed: int = 42  # draws the examples
+    # train two runs anew on a part of the second's pairs, and ask both about the rest
+    evaluate: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

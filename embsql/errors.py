@@ -315,6 +315,16 @@ class ReportNotWritten(EmbsqlError):
     report.html, in a folder that is there and has room."""
 
 
+class SameRun(EmbsqlError):
+    """{reference} cannot be compared with itself. Name another run: SELECT * FROM
+    embsql.runs('{name}'); or another model: SELECT * FROM embsql.models();"""
+
+
+class NothingShared(EmbsqlError):
+    """{a} and {b} have no item and no user in common, so there is nothing to compare. See each by
+    itself: embsql report {a}"""
+
+
 class FileNotWritten(EmbsqlError):
     """{path} cannot be written: {reason}. Name a file in a folder that is there and that you may
     write to."""

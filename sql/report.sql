@@ -143,3 +143,81 @@ SELECT best.item_id, best.rank, best.score, best.source FROM embsql.recommend($m
 -- validation: What the source looked like.
 SELECT finding."check" AS name, finding.severity, finding.rows, finding.example, finding.hint
 FROM embsql.validation($model) AS finding
+
+-- shared: A row where two runs have an item or a user in common.
+SELECT item.item_id AS entity_id
+FROM embsql.item_embeddings AS item
+JOIN embsql.item_embeddings AS earlier ON earlier.run_id = embsql.live_run($before) AND earlier.item_id = item.item_id
+WHERE item.run_id = embsql.live_run($model)
+UNION ALL
+SELECT person.user_id
+FROM embsql.user_embeddings AS person
+JOIN embsql.user_embeddings AS earlier ON earlier.run_id = embsql.live_run($before) AND earlier.user_id = person.user_id
+WHERE person.run_id = embsql.live_run($model)
+LIMIT 1
+
+-- compared: The figures of two runs that were both measured, with the interval of each.
+SELECT
+    figure.split, figure.segment, figure.metric, figure.k, figure.a, figure.b, figure.difference,
+    of_a.ci_low AS a_low, of_a.ci_high AS a_high, of_b.ci_low AS b_low, of_b.ci_high AS b_high
+FROM embsql.compare($before, $model) AS figure
+JOIN embsql.evaluation($before) AS of_a
+    ON of_a.split = figure.split AND of_a.segment = figure.segment AND of_a.metric = figure.metric AND of_a.k = figure.k
+JOIN embsql.evaluation($model) AS of_b
+    ON of_b.split = figure.split AND of_b.segment = figure.segment AND of_b.metric = figure.metric AND of_b.k = figure.k
+ORDER BY figure.split ASC, figure.segment ASC, figure.metric ASC, figure.k ASC
+
+-- gated: What the gate found when one of two runs was compared with the other.
+SELECT
+    judged.run_id, judged.compared_run, judged.basis, judged.split, judged.metric, judged.k, judged.users, judged.new_value,
+    judged.live_value, judged.difference, judged.ci_low, judged.ci_high
+FROM embsql.gate($model) AS judged
+WHERE judged.compared_run = embsql.live_run($before) AND judged.difference IS NOT NULL
+
+-- similar_items_of_both: What is like some items that two runs have, in either, from the best known to the least.
+WITH ranked AS (
+    SELECT item.item_id, item.interactions, ntile(6) OVER (ORDER BY item.interactions DESC, item.item_id ASC) AS tier
+    FROM embsql.item_embeddings AS item
+    JOIN embsql.item_embeddings AS earlier ON earlier.run_id = embsql.live_run($before) AND earlier.item_id = item.item_id
+    WHERE item.run_id = embsql.live_run($model)
+),
+drawn AS (
+    SELECT
+        ranked.tier, ranked.item_id, ranked.interactions,
+        row_number() OVER (PARTITION BY ranked.tier ORDER BY md5(CAST($seed AS VARCHAR) || ranked.item_id) ASC) AS draw
+    FROM ranked
+)
+SELECT drawn.tier, drawn.item_id AS subject, drawn.interactions, 'a' AS side, near.item_id, near.rank
+FROM drawn
+CROSS JOIN LATERAL embsql.similar_items($before, drawn.item_id, k => 10) AS near
+WHERE drawn.draw <= $most
+UNION ALL
+SELECT drawn.tier, drawn.item_id, drawn.interactions, 'b', near.item_id, near.rank
+FROM drawn
+CROSS JOIN LATERAL embsql.similar_items($model, drawn.item_id, k => 10) AS near
+WHERE drawn.draw <= $most
+ORDER BY 1 ASC, 2 ASC, 4 ASC, 6 ASC
+
+-- recommendations_of_both: What either of two runs shows some users that both have, from the most active to the least.
+WITH ranked AS (
+    SELECT person.user_id, person.interactions, ntile(4) OVER (ORDER BY person.interactions DESC, person.user_id ASC) AS tier
+    FROM embsql.user_embeddings AS person
+    JOIN embsql.user_embeddings AS earlier ON earlier.run_id = embsql.live_run($before) AND earlier.user_id = person.user_id
+    WHERE person.run_id = embsql.live_run($model)
+),
+drawn AS (
+    SELECT
+        ranked.tier, ranked.user_id, ranked.interactions,
+        row_number() OVER (PARTITION BY ranked.tier ORDER BY md5(CAST($seed AS VARCHAR) || ranked.user_id) ASC) AS draw
+    FROM ranked
+)
+SELECT drawn.tier, drawn.user_id AS subject, drawn.interactions, 'a' AS side, best.item_id, best.rank
+FROM drawn
+CROSS JOIN LATERAL embsql.recommend($before, drawn.user_id, k => 10) AS best
+WHERE drawn.draw <= $most
+UNION ALL
+SELECT drawn.tier, drawn.user_id, drawn.interactions, 'b', best.item_id, best.rank
+FROM drawn
+CROSS JOIN LATERAL embsql.recommend($model, drawn.user_id, k => 10) AS best
+WHERE drawn.draw <= $most
+ORDER BY 1 ASC, 2 ASC, 4 ASC, 6 ASC

@@ -263,18 +263,26 @@ def test_every_method_speaks_plainly(db: embsql.Database, monkeypatch) -> None:
         "items": TINY,
         "statement": "DROP MODEL m",
         "sql": "x",
+        "path": "m.html",
     }
     for name, method in inspect.getmembers(type(db), inspect.isfunction):
         if name.startswith("_") or name in ("close", "install"):
             continue
-        needed = [
-            word
-            for word, of in inspect.signature(method).parameters.items()
-            if of.default is of.empty
-            and of.kind is of.POSITIONAL_OR_KEYWORD
-            and word != "self"
-        ]
-        caught(partial(getattr(db, name), *(given.get(word, "m") for word in needed)))
+        words: list[str] = []
+        named: dict[str, str] = {}
+        for word, of in inspect.signature(method).parameters.items():
+            value = given.get(word, "m")
+            if (
+                of.default is not of.empty
+                or of.kind is of.VAR_KEYWORD
+                or word == "self"
+            ):
+                continue
+            if of.kind is of.KEYWORD_ONLY:
+                named[word] = value
+            else:
+                words.append(value)
+        caught(partial(getattr(db, name), *words, **named))
 
 
 def test_what_a_database_says_of_a_statement_is_for_who_ran_it() -> None:

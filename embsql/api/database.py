@@ -446,22 +446,40 @@ class Database:
         )
 
     def report(
-        self, model: str, path: str | Path, *, item_labels: Any = None, seed: int = 42
+        self,
+        *models: str,
+        path: str | Path,
+        item_labels: Any = None,
+        seed: int = 42,
+        test: Any = None,
+        evaluate: bool = False,
     ) -> Report:
         """Write one page about a run, 'shop' or 'shop@7', into a file of HTML that needs no other.
 
         What it is and how good, its maps, clusters, drift and health, examples drawn by `seed`, and
         what to do next. `item_labels` is a source (as of `train`) of entity_id and label: what
         items are called. Of a model without a live run it is about the newest finished one. Nothing
-        is written into the database. Raises an `embsql.errors.EmbsqlError`.
+        is written into the database.
+
+        Of two runs, 'shop@6', 'shop@7', the page compares the second with the first: figures, whose
+        answers changed most, both maps in one plane, what moved, options that differ. For intervals
+        of the differences both are asked about the same pairs: with `test`, a source (as of
+        `train`) of user_id and item_id, their vectors as they are, or with `evaluate` after both
+        were trained anew on a part of the second's pairs. Raises an `embsql.errors.EmbsqlError`.
         """
+        from embsql.report.page import Wanted as Page
         from embsql.report.page import write
 
         wanted = _read(ReportOptions, locals())
         named = isinstance(path, Path)
         file = str(path) if named else text("path", path, "the name of a file")
-        labels = sources.optional(item_labels, "item_labels")
-        return write(self.engine, model, file, labels=labels, seed=wanted.seed)
+        page = Page(
+            labels=sources.optional(item_labels, "item_labels"),
+            seed=wanted.seed,
+            test=sources.optional(test, "test"),
+            evaluate=wanted.evaluate,
+        )
+        return write(self.engine, models, file, page)
 
     def materialize(
         self,

@@ -25,6 +25,7 @@ NEW_USER_PAIRS = 2  # a user with at most this many training pairs is new
 HEAD_SHARE = 0.5
 
 Key = tuple[str, str, int]  # of a figure: segment, metric, k
+Jobs = dict[Key, Callable[[], Float64]]  # that make figures: (m,) each
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,30 @@ class Questions:
         ranking = self.rank(embeddings, k, known)  # (m, k)
         hit = metrics.hits(ranking, self.relevant, len(self.counts))  # (m, k)
         return metrics.PER_USER[metric](hit, self.relevant.counts)
+
+    def figures(
+        self, ranking: Int32, lengths: Sequence[int], others: Jobs
+    ) -> dict[Key, Float64]:
+        """How well a ranking (m, max k) finds what was held out, in lists of each of `lengths`.
+
+        By segment, and `others` with them: (m,) each, for every user asked.
+        """
+        hit = metrics.hits(ranking, self.relevant, len(self.counts))  # (m, max k)
+        jobs: Jobs = {}
+        for segment, items in self.item_segments():
+            own_hit = hit & items[ranking]  # (m, max k); no hit where the code is -1
+            relevant = self.relevant_counts(items)  # (m,)
+            for (name, figure), k in product(metrics.PER_USER.items(), lengths):
+                jobs[segment, name, k] = partial(figure, own_hit[:, :k], relevant)
+        jobs |= others
+        with ThreadPoolExecutor(self.run.threads) as pool:  # numpy lets go of the GIL
+            done = pool.map(lambda job: job(), jobs.values())
+            figures = dict(zip(jobs, done, strict=True))
+        for segment, users in self.user_segments():
+            for name, k in product(metrics.PER_USER, lengths):
+                everyone = figures["all", name, k]  # (m,)
+                figures[segment, name, k] = np.where(users, everyone, np.nan)
+        return figures
 
     def user_segments(self) -> Iterator[tuple[str, Mask]]:
         """Parts of the users: (m,) each.
@@ -243,15 +268,8 @@ class Evaluator:
 
     def figures(self, ranking: Int32, embeddings: Embeddings) -> dict[Key, Float64]:
         """Every figure that is a mean over users: (m,) each."""
-        questions = self.questions
-        counts = questions.counts  # (n_items,)
-        hit = metrics.hits(ranking, questions.relevant, len(counts))  # (m, max k)
-        jobs: dict[Key, Callable[[], Float64]] = {}
-        for segment, items in questions.item_segments():
-            own_hit = hit & items[ranking]  # (m, max k); no hit where the code is -1
-            relevant = questions.relevant_counts(items)  # (m,)
-            for (name, figure), k in product(metrics.PER_USER.items(), self.k):
-                jobs[segment, name, k] = partial(figure, own_hit[:, :k], relevant)
+        counts = self.questions.counts  # (n_items,)
+        jobs: Jobs = {}
         for k in self.k:
             top = ranking[:, :k]  # (m, k)
             jobs["all", "diversity", k] = partial(
@@ -260,16 +278,7 @@ class Evaluator:
             jobs["all", "novelty", k] = partial(
                 metrics.novelty, top, counts, self.n_users
             )
-        with ThreadPoolExecutor(
-            questions.run.threads
-        ) as pool:  # numpy lets go of the GIL
-            done = pool.map(lambda job: job(), jobs.values())
-            figures = dict(zip(jobs, done, strict=True))
-        for segment, users in questions.user_segments():
-            for name, k in product(metrics.PER_USER, self.k):
-                everyone = figures["all", name, k]  # (m,)
-                figures[segment, name, k] = np.where(users, everyone, np.nan)
-        return figures
+        return self.questions.figures(ranking, self.k, jobs)
 
     def _coverage(self, rankings: Sequence[Int32], k: int) -> Metric:
         model, popular, itemknn = (

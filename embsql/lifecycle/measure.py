@@ -354,23 +354,38 @@ def _of_part(
 
     Raises NotEvaluated for vectors that were never trained.
     """
+    plan = trained_plan(engine, reference, record, evaluate=True, **wanted)
+    return _on_a_part(plan, stored_data(engine, plan, run), run)
+
+
+def trained_plan(
+    engine: Engine, reference: str, record: dict[str, Any], **wanted: Any
+) -> Plan:
+    """A plan to train a run anew, on this machine.
+
+    Raises NotEvaluated for vectors that were never trained.
+    """
     if record["algorithm"] not in algorithms.names():
         reason = (
             "its vectors were registered, not trained, so there is nothing to train anew;"
             " give a test of your own"
         )
         raise NotEvaluated(name=reference, reason=reason)
-    plan = plan_of(engine, record, evaluate=True, **wanted)
+    plan = plan_of(engine, record, **wanted)
     plan.check_machine()
+    return plan
+
+
+def stored_data(engine: Engine, plan: Plan, run: Run) -> Interactions:
+    """A run's own interactions, read as its algorithm wants them. Raises NotEvaluated."""
     rows = (
         query_named(engine, "repeated_pairs", run_id=run.run_id)
         if plan.cuts_events
         else []
     )
     if rows:
-        raise NotEvaluated(
-            name=reference, reason=PAIRS.format(rows=rows[0]["affected"])
-        )
+        reason = PAIRS.format(rows=rows[0]["affected"])
+        raise NotEvaluated(name=f"{run.model_name}@{run.run_id}", reason=reason)
     algorithm = plan.algorithm
     found = prepare(
         engine,
@@ -381,4 +396,4 @@ def _of_part(
         ordered=algorithm.ordered,
     )
     data, _ = add_side_inputs(engine, plan, found.interactions())
-    return _on_a_part(plan, data, run)
+    return data

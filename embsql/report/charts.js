@@ -2,17 +2,17 @@
 "use strict";
 
 const SYSTEMS = [
-  { key: "value", name: "this run", color: "var(--run)" },
+  { key: "value", low: "ci_low", high: "ci_high", name: "this run", color: "var(--run)" },
   { key: "itemknn_value", name: "item-kNN", color: "var(--itemknn)" },
   { key: "popular_value", name: "what is popular", color: "var(--popular)" },
 ];
 
-/** Of each row three bars, of the run and its rivals. */
-function bars(parent, rows, name) {
+/** Of each row a bar for each system, with the interval of its figure where there is one. */
+function bars(parent, rows, name, systems = SYSTEMS) {
   const [width, left, right, thick, gap] = [760, 130, 60, 14, 12];
-  const high = 3 * thick + gap;
+  const high = systems.length * thick + gap;
   const top = d3.max(rows, (row) =>
-    d3.max([row.ci_high, ...SYSTEMS.map((system) => row[system.key])]),
+    d3.max(systems, (system) => d3.max([row[system.high], row[system.key]])),
   );
   const x = d3.scaleLinear([0, top || 1], [left, width - right]);
   const svg = parent
@@ -25,7 +25,7 @@ function bars(parent, rows, name) {
         .map(
           (row) =>
             `${name(row)}: ` +
-            SYSTEMS.map((system) => `${system.name} ${written(row[system.key])}`).join(", "),
+            systems.map((system) => `${system.name} ${written(row[system.key])}`).join(", "),
         )
         .join("; "),
     );
@@ -37,10 +37,10 @@ function bars(parent, rows, name) {
   groups
     .append("text")
     .attr("x", left - 10)
-    .attr("y", 1.5 * thick + 4)
+    .attr("y", (systems.length / 2) * thick + 4)
     .attr("text-anchor", "end")
     .text(name);
-  SYSTEMS.forEach((system, n) => {
+  systems.forEach((system, n) => {
     const there = groups.filter((row) => row[system.key] !== null);
     there
       .append("rect")
@@ -52,15 +52,70 @@ function bars(parent, rows, name) {
     there
       .append("text")
       .attr("y", n * thick + thick - 4)
-      .attr("x", (row) => x(n ? row[system.key] : Math.max(row.value, row.ci_high ?? 0)) + 6)
+      .attr("x", (row) => x(Math.max(row[system.key], row[system.high] ?? 0)) + 6)
       .text((row) => written(row[system.key]));
+    there
+      .filter((row) => (row[system.low] ?? null) !== null)
+      .append("path")
+      .attr("stroke", "var(--text)")
+      .attr("fill", "none")
+      .attr("d", (row) => whisker(x(row[system.low]), x(row[system.high]), (n + 0.5) * thick - 1));
   });
+}
+
+/** A line from one end of an interval to the other, with both ends marked. */
+const whisker = (from, to, y) => `M${from},${y - 3}v6m0,-3H${to}m0,-3v6`;
+
+/** Of each row a difference, as a dot on its interval, on either side of zero. */
+function differences(parent, rows, name) {
+  const [width, left, right, high] = [760, 110, 340, 24];
+  const most = d3.max(rows, (row) => Math.max(-row.ci_low, row.ci_high)) || 1;
+  const x = d3.scaleLinear([-most, most], [left, width - right]);
+  const verdict = (row) =>
+    row.ci_low > 0 ? "better" : row.ci_high < 0 ? "worse" : "no clear difference";
+  const sentence = (row) =>
+    `${signed(row.difference)} (${signed(row.ci_low)} to ${signed(row.ci_high)}), ${verdict(row)}`;
+  const svg = parent
+    .append("svg")
+    .attr("viewBox", `0 0 ${width} ${rows.length * high + 24}`)
+    .attr("role", "img")
+    .attr("aria-label", rows.map((row) => `${name(row)}: ${sentence(row)}`).join("; "));
+  svg
+    .append("path")
+    .attr("stroke", "var(--quiet)")
+    .attr("stroke-dasharray", "3 3")
+    .attr("d", `M${x(0)},0V${rows.length * high}`);
+  const groups = svg
+    .selectAll("g")
+    .data(rows)
+    .join("g")
+    .attr("transform", (row, n) => `translate(0, ${(n + 0.5) * high})`);
   groups
-    .filter((row) => row.ci_low !== null)
+    .append("text")
+    .attr("x", left - 10)
+    .attr("y", 4)
+    .attr("text-anchor", "end")
+    .text(name);
+  groups
     .append("path")
     .attr("stroke", "var(--text)")
     .attr("fill", "none")
-    .attr("d", (row) => `M${x(row.ci_low)},${thick / 2 - 4}v6m0,-3H${x(row.ci_high)}m0,-3v6`);
+    .attr("d", (row) => whisker(x(row.ci_low), x(row.ci_high), 0));
+  groups
+    .append("circle")
+    .attr("r", 5)
+    .attr("cx", (row) => x(row.difference))
+    .attr("fill", (row) => `var(--${row.ci_high < 0 ? "alarm" : row.ci_low > 0 ? "run" : "popular"})`);
+  groups
+    .append("text")
+    .attr("x", width - right + 16)
+    .attr("y", 4)
+    .text(sentence);
+  svg
+    .append("g")
+    .attr("class", "axis")
+    .attr("transform", `translate(0, ${rows.length * high})`)
+    .call(d3.axisBottom(x).ticks(5));
 }
 
 function curve(parent, metric, rows) {
@@ -115,10 +170,10 @@ function curve(parent, metric, rows) {
       .attr("cy", (row) => y(row.value));
 }
 
-function histogram(parent, row) {
+/** How many are in each of equal steps of a range. */
+function columns(parent, bins, [least, greatest], what) {
   const [width, height, bottom] = [760, 110, 22];
-  const bins = row.histogram;
-  const x = d3.scaleLinear([0, row.greatest || 1], [10, width - 10]);
+  const x = d3.scaleLinear([least, greatest || 1], [10, width - 10]);
   const step = (x.range()[1] - x.range()[0]) / bins.length;
   const y = d3.scaleLinear([0, d3.max(bins)], [0, height - bottom - 6]);
   const svg = parent
@@ -127,14 +182,14 @@ function histogram(parent, row) {
     .attr("role", "img")
     .attr(
       "aria-label",
-      `Shifts from 0 to ${written(row.greatest)} in ${bins.length} steps: ${bins.join(", ")}`,
+      `${what} from ${written(least)} to ${written(greatest)} in ${bins.length} steps: ${bins.join(", ")}`,
     );
   svg
     .selectAll("rect")
     .data(bins)
     .join("rect")
     .attr("fill", "var(--run)")
-    .attr("x", (count, n) => x(0) + n * step + 1)
+    .attr("x", (count, n) => x.range()[0] + n * step + 1)
     .attr("width", step - 2)
     .attr("y", (count) => height - bottom - y(count))
     .attr("height", y);

@@ -1,4 +1,4 @@
-"""What moved since the run before."""
+"""What moved since another run."""
 
 from __future__ import annotations
 
@@ -14,20 +14,27 @@ MOVERS = 10  # items that moved most
 BINS = 20  # of the histogram of shifts
 
 
-def drift(subject: Subject, before: int | None) -> dict[str, Any]:
-    """How far items and users moved from the run before, and the items that moved most.
+def shifts(subject: Subject, before: str | None) -> pa.Table | None:
+    """How far each item and user moved from another run, those that moved most first.
+
+    None where there is no such run, or too much to compare for a page.
+    """
+    if before is None or subject.large:
+        return None
+    return subject.table("drift", before=before)
+
+
+def drift(before: str | None, moved: pa.Table | None) -> dict[str, Any]:
+    """How far items and users moved from another run, and the items that moved most.
 
     `reason` says why there is nothing: first (no run before) or large.
     """
-    if before is None:
-        return {"reason": "first"}
-    if subject.large:
-        return {"reason": "large", "before": f"{subject.name}@{before}"}
-    moved = subject.table("drift", before=f"{subject.name}@{before}")
-    items = moved.filter(pc.equal(moved["entity"], "item"))
+    if moved is None:
+        return {"reason": "large" if before else "first", "before": before}
+    items = of_kind(moved, "item")
     return {
         "reason": None,
-        "before": f"{subject.name}@{before}",
+        "before": before,
         "sides": [_side(moved, entity) for entity in ENTITIES],
         "movers": [
             row | {"entity_id": clipped(row["entity_id"])}
@@ -36,9 +43,14 @@ def drift(subject: Subject, before: int | None) -> dict[str, Any]:
     }
 
 
+def of_kind(moved: pa.Table, entity: str) -> pa.Table:
+    """The rows of the items, or of the users."""
+    return moved.filter(pc.equal(moved["entity"], entity))
+
+
 def _side(moved: pa.Table, entity: str) -> dict[str, Any]:
     """Of the items or users that both runs know: how many, and how far they moved."""
-    rows = moved.filter(pc.equal(moved["entity"], entity))
+    rows = of_kind(moved, entity)
     shifts = rows["shift"].to_numpy()  # (n,)
     greatest = float(shifts.max(initial=0))
     return {

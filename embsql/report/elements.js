@@ -3,6 +3,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const model = data.model;
+const earlier = data.earlier; // on a page about two runs: the one that the model is compared with
 // a Map: of an object, an item called "constructor" would have a label
 const labels = new Map(Object.entries(data.labels));
 
@@ -11,6 +12,9 @@ const written = (value) =>
   value === null || value === undefined
     ? "–"
     : d3.format(Number.isInteger(value) ? "," : ",.4g")(value);
+
+const signed = d3.format("+.4f");
+const percent = d3.format(".0%");
 
 const interactions = (count) => (count === 1 ? " interaction" : " interactions");
 

@@ -17,18 +17,26 @@ const words = async (text) => JSON.parse(new TextDecoder().decode(await unpacked
 const clusterName = (side, code) =>
   side.clusters.get(code) ? `${code}: ${side.clusters.get(code)}` : `${code}`;
 
+const numbers = async (packed, Type) => packed && new Type(await unpacked(packed));
+
+/** Where points lie, and what is near them there. */
+const lying = async ({ x, y, neighbors }) => ({
+  x: await numbers(x, Uint16Array),
+  y: await numbers(y, Uint16Array),
+  neighbors: await numbers(neighbors, Int32Array),
+});
+
 async function opened(drawn) {
-  const column = async (name, Type) => new Type(await unpacked(drawn[name]));
   return {
     ...drawn,
+    ...(await lying(drawn)),
+    earlier: drawn.earlier && (await lying(drawn.earlier)),
     ids: await words(drawn.ids),
     labels: drawn.labels && (await words(drawn.labels)),
-    x: await column("x", Uint16Array),
-    y: await column("y", Uint16Array),
-    interactions: await column("interactions", Uint32Array),
-    cluster: await column("cluster", Int32Array),
-    cohort: await column("cohort", Uint8Array),
-    neighbors: drawn.neighbors && (await column("neighbors", Int32Array)),
+    interactions: await numbers(drawn.interactions, Uint32Array),
+    cluster: await numbers(drawn.cluster, Int32Array),
+    cohort: await numbers(drawn.cohort, Uint8Array),
+    shift: await numbers(drawn.shift, Float32Array),
     clusters: new Map(data.clusters[drawn.entity].map((row) => [row.cluster_id, row.label])),
   };
 }
@@ -36,6 +44,7 @@ async function opened(drawn) {
 /** Ways to color points: each gives a palette, a number into it for each point, and a legend. */
 function colorings(side) {
   const ways = new Map();
+  if (side.shift) ways.set("how far it moved", shades(side.shift, d3.max(side.shift), "moved "));
   if (side.clusters.size)
     ways.set(
       "cluster",
@@ -75,16 +84,32 @@ function categories(codes, name) {
   };
 }
 
+// from 0.2: what is darker is not seen on a dark ground
+const shade = (share) => d3.rgb(d3.interpolateCividis(0.2 + 0.8 * share)).formatHex();
+const SHADES = d3.range(32).map((step) => shade(step / 31));
+
+/** Values from 0 to the greatest, from dark to light. */
+function shades(values, greatest, what) {
+  const marks = [0, greatest / 2, greatest];
+  return {
+    palette: SHADES,
+    codes: Uint8Array.from(values, (value) => Math.round((31 * value) / (greatest || 1))),
+    legend: marks.map((value, n) => ({
+      name: `${what}${written(value)}`,
+      color: SHADES[Math.round((31 * n) / 2)],
+    })),
+  };
+}
+
 function popularity(counts) {
-  const scale = d3.scaleSequentialLog([1, Math.max(2, d3.max(counts) ?? 2)], d3.interpolateCividis);
-  const palette = d3.range(32).map((step) => d3.rgb(d3.interpolateCividis(step / 31)).formatHex());
+  const scale = d3.scaleSequentialLog([1, Math.max(2, d3.max(counts) ?? 2)], shade);
   const most = Math.log(scale.domain()[1]);
   const codes = Uint8Array.from(counts, (count) =>
     Math.round((31 * Math.log(Math.max(1, count))) / most),
   );
   const marks = [1, Math.round(Math.sqrt(scale.domain()[1])), scale.domain()[1]];
   return {
-    palette,
+    palette: SHADES,
     codes,
     legend: marks.map((count) => ({
       name: `${written(count)}${interactions(count)}`,
@@ -162,6 +187,7 @@ class Plot {
 
   describe(parent) {
     const { side } = this;
+    if (side.earlier) return this.describeBoth(parent);
     const how = side.method ? `drawn by ${side.method}` : "drawn by pca for this page alone";
     const line = parent.append("p");
     number(line, side.points);
@@ -178,8 +204,63 @@ class Plot {
       );
   }
 
+  describeBoth(parent) {
+    const { side } = this;
+    const how = side.method
+      ? `Each lies as on its run's own map by ${side.method}`
+      : "They lie by one pca of both runs";
+    const line = parent.append("p");
+    number(line, side.points);
+    line
+      .append("span")
+      .text(
+        ` ${side.entity}s that both runs have. ${how}, after ${earlier.reference} was turned ` +
+          `onto ${model.reference}. Near is alike. Drag to move, scroll to zoom.`,
+      );
+  }
+
+  /** Buttons for where points lie: as in the first run, or as in the second. */
+  runs(parent) {
+    const { x, y, neighbors } = this.side;
+    const ways = [
+      [earlier.reference, this.side.earlier],
+      [model.reference, { x, y, neighbors }],
+    ];
+    const choice = parent.append("span").attr("role", "group").attr("aria-label", "Which run");
+    choice.append("span").text("Points lie as in ");
+    const buttons = choice
+      .selectAll("button")
+      .data(ways)
+      .join("button")
+      .attr("type", "button")
+      .attr("aria-pressed", (way, n) => n === 1)
+      .text(([name]) => name)
+      .on("click", (event, pressed) => {
+        buttons.attr("aria-pressed", (way) => way === pressed);
+        this.travel(pressed[1]);
+      });
+  }
+
+  /** Let every point go where it lies in another run. */
+  travel({ x, y, neighbors }) {
+    const { side } = this;
+    const from = [Float32Array.from(side.x), Float32Array.from(side.y)];
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    side.neighbors = neighbors;
+    this.moving?.stop();
+    this.moving = d3.timer((elapsed) => {
+      const share = still ? 1 : d3.easeCubicInOut(Math.min(1, elapsed / 900));
+      const between = (start, end) =>
+        share === 1 ? end : start.map((value, n) => value + share * (end[n] - value));
+      [side.x, side.y] = [between(from[0], x), between(from[1], y)];
+      this.draw();
+      if (share === 1) this.moving.stop();
+    });
+  }
+
   tools(parent) {
     const bar = parent.append("div").attr("class", "tools");
+    if (this.side.earlier) this.runs(bar);
     const color = bar
       .append("label")
       .text("Color by ")
@@ -393,6 +474,7 @@ class Plot {
     const facts = details.append("p");
     number(facts, side.interactions[n]);
     facts.append("span").text(interactions(side.interactions[n]));
+    if (side.shift) details.append("p").text(`moved ${written(side.shift[n])}`);
     if (side.cluster[n] >= 0)
       word(details.append("p"), `cluster ${clusterName(side, side.cluster[n])}`);
     if (side.cohorts[side.cohort[n]])
@@ -404,8 +486,8 @@ class Plot {
         .append("p")
         .attr("class", "quiet")
         .text(
-          "Neighbors are not here: of so many points they are asked in SQL, with " +
-            "similar_items or similar_users.",
+          "Neighbors are not on this page, which holds them for up to 20,000 points where all " +
+            `are drawn. Ask in SQL, with similar_${side.entity}s.`,
         );
   }
 

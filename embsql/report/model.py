@@ -21,6 +21,7 @@ def run_facts(subject: Subject) -> dict[str, Any]:
         "source_sql": run["source_sql"][:LONGEST_SOURCE],
         "runs": subject.rows("history"),
         "gate": next(iter(subject.rows("gate")), None),
+        "registered": run["algorithm"] == Registered.name,
         "evaluate": _evaluate(subject, run),
     }
 
@@ -35,12 +36,12 @@ def _evaluate(subject: Subject, run: dict[str, Any]) -> str | None:
     return f"embsql evaluate {subject.reference}{own}"
 
 
-def run_before(model: dict[str, Any]) -> int | None:
-    """The newest run before this one that is finished."""
+def run_before(model: dict[str, Any]) -> str | None:
+    """The newest run before this one that is finished, as 'shop@6'."""
     finished = [
         run["run_id"]
         for run in model["runs"]
         if run["status"] in {"ready", "live", "retired"}
         and run["run_id"] < model["run_id"]
     ]
-    return max(finished, default=None)
+    return f"{model['model_name']}@{max(finished)}" if finished else None

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -15,22 +15,20 @@ from typing import Any
 
 from embsql.derived.labels import read_labels
 from embsql.engines import Engine
-from embsql.errors import ReportNotWritten
+from embsql.errors import InvalidArgument, ReportNotWritten
+from embsql.lifecycle.paired import Paired, paired_anew, paired_on_test
 from embsql.options import shown
-from embsql.report.advice import advice
-from embsql.report.clusters import clusters
-from embsql.report.drift import drift
-from embsql.report.examples import examples
-from embsql.report.health import health
-from embsql.report.model import run_before, run_facts
-from embsql.report.points import chart, points
-from embsql.report.quality import curve, quality
-from embsql.report.subject import ENTITIES, Subject, clipped, subject
+from embsql.report.one_run import one_run
+from embsql.report.subject import Subject, subject
+from embsql.report.two_runs import check_comparable, two_runs
 from embsql.sources.source import Source
 
 SUFFIXES = (".html", ".htm")
 FOLDER = Path(__file__).parent
-SCRIPTS = ("vendor/d3.min.js", "elements.js", "charts.js", "map.js", "page.js")
+SCRIPTS = (
+    *("vendor/d3.min.js", "elements.js", "charts.js", "map.js"),
+    *("one_run.js", "two_runs.js", "page.js"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +36,85 @@ class Report:
     """What was written."""
 
     run_id: int
+    compared_run: int | None  # with which the run is compared
     path: str
     bytes: int
     points: int  # on its maps
 
 
-def write(
-    engine: Engine, reference: str, path: str, *, labels: Source | None, seed: int
-) -> Report:
-    """Write the page about a run; nothing is written into the database.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What a page is made with."""
 
-    Raises ReportNotWritten, UnknownModel, UnknownRun, NoLiveRun, RunNotReady and StillHolds, and
-    what reading the labels of items raises.
+    labels: Source | None = None  # what items are called
+    seed: int  # draws the examples
+    # of two runs: what both are asked about, for intervals of differences
+    test: Source | None = None
+    evaluate: bool = False  # of two runs: both are trained anew on a part, and asked
+
+
+def write(engine: Engine, models: Sequence[str], path: str, wanted: Wanted) -> Report:
+    """Write the page about a run, or about two; nothing is written into the database.
+
+    Raises ReportNotWritten, InvalidArgument, UnknownModel, UnknownRun, NoLiveRun, RunNotReady and
+    StillHolds, what reading the labels of items raises, and of two runs SameRun, NothingShared and
+    what asking them anew raises.
     """
     _check_path(path)
-    about = subject(engine, reference)
-    called = read_labels(engine, labels, "item_labels") if labels else ((), ())
-    data = sections(about, dict(zip(*called, strict=True)), seed=seed)
+    _check_models(models, wanted)
+    *earlier, about = (subject(engine, model) for model in models)
+    labels = _labels(engine, wanted)
+    if earlier:
+        data = _compared(earlier[0], about, labels, wanted)
+    else:
+        data = one_run(about, labels, wanted.seed)
     text = rendered(data)
     _replace(Path(path), text)
     return Report(
         int(about.record["run_id"]),
+        int(earlier[0].record["run_id"]) if earlier else None,
         path,
         len(text.encode()),
         sum(drawn["points"] for drawn in data["maps"]),
     )
+
+
+def _labels(engine: Engine, wanted: Wanted) -> dict[str, str]:
+    """What items are called, by id."""
+    if wanted.labels is None:
+        return {}
+    return dict(zip(*read_labels(engine, wanted.labels, "item_labels"), strict=True))
+
+
+def _compared(
+    a: Subject, b: Subject, labels: Mapping[str, str], wanted: Wanted
+) -> dict[str, Any]:
+    """What the page about two runs says. Raises SameRun and NothingShared."""
+    check_comparable(a, b)
+    return two_runs(a, b, labels, wanted.seed, _paired(a, b, wanted))
+
+
+def _check_models(models: Sequence[str], wanted: Wanted) -> None:
+    """Raises InvalidArgument."""
+    if len(models) not in {1, 2}:
+        allowed = "one run, or two that are compared"
+        raise InvalidArgument(name="models", allowed=allowed, value=str(len(models)))
+    asked = wanted.test is not None, wanted.evaluate
+    if any(asked) and len(models) == 1:
+        allowed = "left out with one run: they compare two"
+        raise InvalidArgument(
+            name="test and evaluate", allowed=allowed, value="one run"
+        )
+    if all(asked):
+        allowed = "given one without the other: they are two ways to ask both runs"
+        raise InvalidArgument(name="test and evaluate", allowed=allowed, value="both")
+
+
+def _paired(a: Subject, b: Subject, wanted: Wanted) -> Paired | None:
+    """What two runs answer about the same pairs, where that was asked for."""
+    if wanted.test is not None:
+        return paired_on_test(b.engine, a.record, b.record, wanted.test)
+    return paired_anew(b.engine, a.record, b.record) if wanted.evaluate else None
 
 
 def _check_path(path: str) -> None:
@@ -86,35 +138,6 @@ def _replace(path: Path, text: str) -> None:
         raise ReportNotWritten(path=shown(str(path)), reason=reason) from None
 
 
-def sections(about: Subject, labels: Mapping[str, str], *, seed: int) -> dict[str, Any]:
-    """What the page says, by section; `labels` are what items are called."""
-    sides = [side for entity in ENTITIES if (side := points(about, entity))]
-    data: dict[str, Any] = {"model": run_facts(about)}
-    data |= {
-        "quality": quality(about),
-        "curve": curve(about),
-        "maps": [chart(side, labels) for side in sides],
-        "clusters": clusters(about),
-        "drift": drift(about, run_before(data["model"])),
-        "health": health(about, sides),
-        "examples": examples(about, seed),
-        "validation": about.rows("validation"),
-    }
-    cut = {clipped(name): clipped(label) for name, label in labels.items()}
-    return data | {"next": advice(data), "labels": _mentioned(data, cut)}
-
-
-def _mentioned(data: Mapping[str, Any], labels: dict[str, str]) -> dict[str, str]:
-    """The labels of the items that are named outside the map."""
-    items, users = data["examples"]["items"], data["examples"]["users"]
-    names = {row["subject"] for row in items}
-    names |= {near["item_id"] for row in items for near in row["similar"]}
-    names |= {near["item_id"] for row in users for near in row["history"] + row["best"]}
-    names |= {row["entity_id"] for row in data["drift"].get("movers", ())}
-    names |= {name for row in data["clusters"]["item"] for name in row["top_ids"]}
-    return {name: labels[name] for name in sorted(names & labels.keys())}
-
-
 def rendered(data: Mapping[str, Any]) -> str:
     """The file: the data as JSON that cannot close its element, and what draws them.
 
@@ -131,7 +154,8 @@ def rendered(data: Mapping[str, Any]) -> str:
     scripts = [_read(name) for name in SCRIPTS]
     style = _read("page.css")
     return environment.get_template("page.html.j2").render(
-        title=data["model"]["reference"],
+        run=data["model"]["reference"],
+        earlier=data.get("earlier", {}).get("reference"),
         data=_json(data),
         style=style,
         scripts=scripts,

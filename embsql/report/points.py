@@ -55,13 +55,17 @@ def points(subject: Subject, entity: str) -> Points | None:
     return Points(entity, method, table.drop(["embedding"]), vectors, total)
 
 
-def chart(found: Points, labels: Mapping[str, str]) -> dict[str, Any]:
-    """What the page draws of m points that have a direction; columns are packed.
+def chart(
+    found: Points,
+    labels: Mapping[str, str],
+    shown: NDArray[np.int64],
+    positions: NDArray[np.uint16],
+) -> dict[str, Any]:
+    """What the page draws of the rows `shown` (m,), which lie at `positions` (m, 2); packed.
 
     `labels` are what items are called. x and y are (m,) of uint16 in one scale, neighbors (m, 3)
     of int32, -1 for none.
     """
-    shown, positions = _positions(found)  # (m,), (m, 2)
     table = found.table.take(pa.array(shown))
     cohorts, cohort = _cohorts(table["cohort"])
     ids = table["entity_id"].to_pylist()
@@ -83,7 +87,7 @@ def chart(found: Points, labels: Mapping[str, str]) -> dict[str, Any]:
         "labels": packed(json.dumps(words).encode()) if named else None,
         "cohort_set": pc.max(table["cohort_set"]).as_py(),
         "cohorts": cohorts,
-        "neighbors": _neighbors(found, shown),
+        "neighbors": neighbors(found, shown),
         **{name: packed(column.tobytes()) for name, column in columns.items()},
     }
 
@@ -93,20 +97,31 @@ def packed(data: bytes) -> str:
     return base64.b64encode(gzip.compress(data, 6, mtime=0)).decode()
 
 
-def _positions(found: Points) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-    """Which rows have a position (m,), and where it is (m, 2), from 0 to 65535."""
-    norms = np.linalg.norm(found.vectors, axis=1)  # (n,)
+def own_chart(found: Points, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The chart of a run alone: what has a direction, on its map, or by PCA."""
+    shown, positions = _positions(found)  # (m,), (m, 2)
+    return chart(found, labels, shown, in_square(positions))
+
+
+def drawn(found: Points) -> Float32:
+    """Where the points (n, 2) lie on the run's map; NaN for what is not on it."""
+    return np.stack([found.table[axis].to_numpy() for axis in "xy"], 1)
+
+
+def _positions(found: Points) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Which rows have a position (m,), and where it is (m, 2)."""
     if found.method:
-        drawn = np.stack([found.table[axis].to_numpy() for axis in "xy"], 1)  # (n, 2)
-        shown = np.flatnonzero(np.isfinite(drawn).all(1))  # (m,)
-        return shown, _scaled(drawn[shown])
+        positions = drawn(found)  # (n, 2)
+        shown = np.flatnonzero(np.isfinite(positions).all(1))  # (m,)
+        return shown, positions[shown]
+    norms = np.linalg.norm(found.vectors, axis=1)  # (n,)
     shown = np.flatnonzero(norms)
     if not len(shown):
-        return shown, _scaled(np.zeros((0, 2)))
-    return shown, _scaled(pca(found.vectors[shown] / norms[shown, None]))
+        return shown, np.zeros((0, 2))
+    return shown, pca(found.vectors[shown] / norms[shown, None])
 
 
-def _scaled(positions: NDArray[Any]) -> NDArray[np.uint16]:
+def in_square(positions: NDArray[Any]) -> NDArray[np.uint16]:
     """Positions (m, 2) in a square of 65536 steps, their shape kept."""
     if not len(positions):
         return np.zeros((0, 2), np.uint16)
@@ -127,7 +142,7 @@ def _cohorts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.uint8]]:
     return [clipped(name) for name in names], np.array(numbers, np.uint8)
 
 
-def _neighbors(found: Points, shown: NDArray[np.int64]) -> str | None:
+def neighbors(found: Points, shown: NDArray[np.int64]) -> str | None:
     """The nearest of each point (m, 3), packed; none where they are not all here, or too many."""
     n = len(found.vectors)
     if n < found.total or n > SEARCHED:

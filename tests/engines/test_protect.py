@@ -204,7 +204,7 @@ def test_what_only_reads_needs_no_more_than_a_reader(reader, tmp_path) -> None:
     wide = reader.features("m")
     assert len(wide) == 6
     assert all(name.startswith("a:") for name in wide["entity_id"].to_pylist())
-    assert reader.report("m", tmp_path / "m.html").run_id == 1
+    assert reader.report("m", path=tmp_path / "m.html").run_id == 1
 
 
 def test_groups_of_users_are_what_one_sees_of_them(reader, alone) -> None:

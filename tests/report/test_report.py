@@ -6,9 +6,6 @@ import base64
 import gzip
 import hashlib
 import json
-import re
-from collections.abc import Iterator
-from contextlib import ExitStack
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -19,96 +16,18 @@ import pytest
 from click.testing import CliRunner
 
 import embsql
-from benchmarks._browser import Browser, browser, chromium
+from benchmarks._browser import Browser
 from embsql.errors import InvalidArgument, NoLiveRun, ReportNotWritten, UnknownModel
 from embsql.report import health, points
 from embsql.report import page as page_module
 from embsql.shells.cli import main
-
-HOSTILE = [
-    "<img src=x onerror=document.title='broken'>",
-    "</script><script>document.title='broken'</script>",
-    "<!--<script>",
-    "'; DROP TABLE embsql.runs; --",
-    "שלום עולם",
-    "\u202eabc",
-    "x" * 300,
-    "",
-]
-
-
-def toy_pairs(users: int = 60, items: int = 30) -> pa.Table:
-    """Two islands of users and items, in the order of time."""
-    rng = np.random.default_rng(1)
-    user = np.repeat(np.arange(users), 10)
-    item = rng.integers(0, items // 2, len(user)) * 2 + user % 2
-    return pa.table(
-        {
-            "user_id": [f"u{n:02d}" for n in user],
-            "item_id": [f"i{n:02d}" for n in item],
-            "event_time": np.arange(len(user)),
-        }
-    )
-
-
-@pytest.fixture(scope="module")
-def toy(tmp_path_factory) -> Iterator[embsql.Database]:
-    """Two runs of a small model with all that can be made of it, and one of strange ids."""
-    with embsql.connect(tmp_path_factory.mktemp("toy") / "toy.duckdb") as database:
-        options: dict[str, Any] = {"evaluate": True, "gate": False, "progress": False}
-        for dim in (4, 6):
-            database.train("toy", toy_pairs(), dim=dim, **options)
-        for entity in ("item", "user"):
-            database.cluster("toy", entity=entity, k=2)
-            database.project("toy", entity=entity)
-        database.engine.run(
-            "INSERT INTO embsql.cohorts SELECT 'half', 'u' || lpad(n::VARCHAR, 2, '0'), "
-            "CASE WHEN n < 30 THEN 'first' ELSE 'second' END FROM range(60) AS r(n)"
-        )
-        vectors = np.random.default_rng(0).normal(size=(len(HOSTILE), 3)).tolist()
-        strange = pa.table({"item_id": HOSTILE[:-1], "embedding": vectors[:-1]})
-        database.register_embeddings("strange", strange)
-        labels = pa.table(
-            {"entity_id": HOSTILE[:3], "label": ["<b>" + "y" * 10_000] * 3}
-        )
-        database.cluster("strange", k=1, labels=labels)
-        yield database
-
-
-@pytest.fixture(scope="module")
-def tab() -> Iterator[Browser]:
-    if chromium() is None:
-        pytest.skip("no Chromium is installed")
-    with ExitStack() as stack:
-        try:
-            opened = stack.enter_context(browser())
-        except (AssertionError, OSError) as error:
-            pytest.skip(f"Chromium is installed and does not start: {error}")
-        yield opened
-
-
-def said(path: Path) -> dict[str, Any]:
-    """The data that a page has in it."""
-    found = re.search(
-        r'<script type="application/json" id="data">(.*?)</script>',
-        path.read_text(encoding="utf-8"),
-        re.DOTALL,
-    )
-    return json.loads(found[1])
-
-
-def column(text: str, dtype: Any) -> np.ndarray:
-    return np.frombuffer(gzip.decompress(base64.b64decode(text)), dtype)
-
-
-def ids_of(drawn: dict[str, Any]) -> list[str]:
-    return json.loads(gzip.decompress(base64.b64decode(drawn["ids"])))
+from tests.report.pages import HOSTILE, column, ids_of, said
 
 
 @pytest.fixture(scope="module")
 def page(toy, tmp_path_factory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("page") / "toy.html"
-    toy.report("toy", path)
+    toy.report("toy", path=path)
     return said(path)
 
 
@@ -197,8 +116,8 @@ def test_the_page_is_the_same_from_either_engine(toy, pg, tmp_path) -> None:
         for entity in ("item", "user"):
             other.cluster("toy", entity=entity, k=2)
             other.project("toy", entity=entity)
-        other.report("toy@2", tmp_path / "postgres.html")
-    toy.report("toy@2", tmp_path / "duckdb.html")
+        other.report("toy@2", path=tmp_path / "postgres.html")
+    toy.report("toy@2", path=tmp_path / "duckdb.html")
     here, there = (said(tmp_path / f"{name}.html") for name in ("duckdb", "postgres"))
     assert there["quality"] == here["quality"]
     assert there["examples"]["items"][0].keys() == here["examples"]["items"][0].keys()
@@ -212,11 +131,11 @@ def test_the_page_is_the_same_from_either_engine(toy, pg, tmp_path) -> None:
 
 def test_a_report_of_the_same_run_is_the_same(toy, page, tmp_path) -> None:
     """But for last digits of what the database sums in parallel."""
-    toy.report("toy", tmp_path / "again.html")
+    toy.report("toy", path=tmp_path / "again.html")
     again = said(tmp_path / "again.html")
     for section in ("quality", "curve", "maps", "examples", "validation", "model"):
         assert again[section] == page[section]
-    toy.report("toy", tmp_path / "other.html", seed=7)
+    toy.report("toy", path=tmp_path / "other.html", seed=7)
     assert said(tmp_path / "other.html")["examples"] != page["examples"]
 
 
@@ -227,7 +146,7 @@ def test_items_go_by_their_labels(toy, tmp_path) -> None:
             "label": [f"no. {n}" for n in range(9)],
         }
     )
-    toy.report("toy", tmp_path / "toy.html", item_labels=labels)
+    toy.report("toy", path=tmp_path / "toy.html", item_labels=labels)
     page = said(tmp_path / "toy.html")
     known = json.loads(gzip.decompress(base64.b64decode(page["maps"][0]["labels"])))
     assert known == [f"no. {n}" for n in range(9)] + [None] * 21
@@ -238,7 +157,9 @@ def test_items_go_by_their_labels(toy, tmp_path) -> None:
 
 def test_labels_without_a_label(toy, tmp_path) -> None:
     with pytest.raises(InvalidArgument, match="item_labels must be a SELECT of"):
-        toy.report("toy", tmp_path / "toy.html", item_labels="SELECT 1 AS entity_id")
+        toy.report(
+            "toy", path=tmp_path / "toy.html", item_labels="SELECT 1 AS entity_id"
+        )
 
 
 # --- what is not there ---------------------------------------------------------------------------
@@ -248,7 +169,7 @@ def test_of_a_model_that_is_not_live_the_newest_run(db, tmp_path) -> None:
     vectors = pa.table({"item_id": ["a", "b", "c"], "embedding": [[1.0], [2.0], [0.0]]})
     db.register_embeddings("few", vectors)
     db.engine.run("UPDATE embsql.models SET live_run = NULL")
-    db.report("few", tmp_path / "few.html")
+    db.report("few", path=tmp_path / "few.html")
     page = said(tmp_path / "few.html")
     assert page["model"]["status"] == "ready"
     assert page["next"][0]["command"] == "embsql promote few@1"
@@ -270,14 +191,14 @@ def least(each, tmp_path) -> Path:
         "INSERT INTO embsql.metrics (run_id, split, segment, metric, k, value) "
         "VALUES (1, 'last', 'all', 'ndcg', 10, CAST('NaN' AS FLOAT8))"
     )
-    each.report("least", tmp_path / "least.html")
+    each.report("least", path=tmp_path / "least.html")
     return tmp_path / "least.html"
 
 
 def test_of_the_least_that_can_be(least) -> None:
     page = said(least)
     assert page["quality"][0]["value"] is None
-    assert page["drift"] == {"reason": "first"}
+    assert page["drift"] == {"reason": "first", "before": None}
     assert [(one["entity"], one["points"]) for one in page["maps"]] == [
         ("item", 2),
         ("user", 1),
@@ -298,7 +219,7 @@ def test_the_least_is_drawn(least, tab) -> None:
 
 def test_above_so_many_points_a_fixed_choice(toy, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(points, "POINTS", 7)
-    toy.report("toy", tmp_path / "toy.html")
+    toy.report("toy", path=tmp_path / "toy.html")
     drawn = said(tmp_path / "toy.html")["maps"]
     assert [(one["points"], one["total"]) for one in drawn] == [(7, 30), (7, 60)]
     assert drawn[0]["neighbors"] is None  # they are not all here
@@ -307,7 +228,7 @@ def test_above_so_many_points_a_fixed_choice(toy, tmp_path, monkeypatch) -> None
 @pytest.mark.parametrize("name", ["no/such/folder.html", ".", "nul\0.html"])
 def test_where_it_cannot_be_written(toy, tmp_path, name: str) -> None:
     with pytest.raises(ReportNotWritten, match="cannot be written to"):
-        toy.report("toy", tmp_path / name)
+        toy.report("toy", path=tmp_path / name)
 
 
 def test_a_database_is_not_written_over(tmp_path) -> None:
@@ -316,14 +237,14 @@ def test_a_database_is_not_written_over(tmp_path) -> None:
     with embsql.connect(path) as database:
         database.register_embeddings("own", vectors)
         with pytest.raises(ReportNotWritten, match=r"its name must end with \.html"):
-            database.report("own", path)
+            database.report("own", path=path)
         for wrong in (None, 5):
             with pytest.raises(
                 InvalidArgument, match="path must be the name of a file"
             ):
-                database.report("own", wrong)
+                database.report("own", path=wrong)
         with pytest.raises(InvalidArgument, match="seed"):
-            database.report("own", tmp_path / "own.html", seed=None)
+            database.report("own", path=tmp_path / "own.html", seed=None)
     with embsql.connect(path) as database:
         assert database.models().num_rows == 1
     assert [file.name for file in tmp_path.iterdir()] == ["own.duckdb"]
@@ -336,21 +257,21 @@ def test_what_equals_another_vector_is_counted() -> None:
 
 
 def test_a_map_fills_its_square_wherever_it_lies() -> None:
-    assert points._scaled(np.array([[10.0, 10], [11, 11]])).tolist() == [
+    assert points.in_square(np.array([[10.0, 10], [11, 11]])).tolist() == [
         [0, 0],
         [65535] * 2,
     ]
-    assert points._scaled(np.zeros((0, 2))).shape == (0, 2)
+    assert points.in_square(np.zeros((0, 2))).shape == (0, 2)
 
 
 def test_what_is_not_a_model(db, tmp_path) -> None:
     with pytest.raises(UnknownModel):
-        db.report("nothing", tmp_path / "page.html")
+        db.report("nothing", path=tmp_path / "page.html")
     db.engine.run(
         "INSERT INTO embsql.models VALUES ('empty', NULL, [], current_timestamp)"
     )
     with pytest.raises(NoLiveRun):
-        db.report("empty", tmp_path / "page.html")
+        db.report("empty", path=tmp_path / "page.html")
 
 
 def test_on_the_command_line_and_what_it_calls_for(tmp_path, monkeypatch) -> None:
@@ -394,7 +315,7 @@ class Elements(HTMLParser):
 def test_no_id_is_an_element(toy, tmp_path) -> None:
     tags = []
     for name in ("strange", "toy"):
-        toy.report(name, tmp_path / "page.html")
+        toy.report(name, path=tmp_path / "page.html")
         parser = Elements()
         parser.feed((tmp_path / "page.html").read_text(encoding="utf-8"))
         tags.append(parser.found)
@@ -404,7 +325,7 @@ def test_no_id_is_an_element(toy, tmp_path) -> None:
 
 
 def drawn(tab: Browser, database: embsql.Database, name: str, path: Path) -> Path:
-    database.report(name, path)
+    database.report(name, path=path)
     tab.open(path)
     return path
 
@@ -412,9 +333,9 @@ def drawn(tab: Browser, database: embsql.Database, name: str, path: Path) -> Pat
 def test_ids_and_labels_are_shown_as_text(toy, tab, tmp_path) -> None:
     drawn(tab, toy, "strange", tmp_path / "strange.html")
     assert tab.value("document.title").startswith("strange@")
-    assert (
-        tab.value("document.querySelectorAll('img, b, script:not([id])').length") == 5
-    )
+    assert tab.value(
+        "document.querySelectorAll('img, b, script:not([id])').length"
+    ) == len(page_module.SCRIPTS)
     text = tab.value("document.body.innerText")
     for name in HOSTILE[:5]:
         assert name in text

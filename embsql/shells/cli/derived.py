@@ -52,7 +52,7 @@ def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
 
 
 @main.command("report")
-@click.argument("model")
+@click.argument("models", nargs=-1, required=True, metavar="MODEL [MODEL]")
 @click.option(
     "--output",
     "-o",
@@ -63,16 +63,26 @@ def materialize_(ctx: click.Context, /, model: str, **given: Any) -> None:
     "--item-labels", help="A SELECT of entity_id and label: what items are called."
 )
 @click.option("--seed", default=42, show_default=True, help="What draws the examples.")
+@click.option(
+    "--test", help="Of two: a SELECT of user_id and item_id that both are asked about."
+)
+@click.option(
+    "--evaluate",
+    is_flag=True,
+    help="Of two: train both anew on a part of the second's pairs, and ask both.",
+)
 @click.pass_context
 def report_(
-    ctx: click.Context, /, model: str, output: str | None, **given: Any
+    ctx: click.Context, /, models: tuple[str, ...], output: str | None, **given: Any
 ) -> None:
     """Write one page about MODEL or MODEL@7, which opens in any browser, also offline.
 
-    What it is and how good, its maps, clusters, drift and health, examples, what to do next.
+    What it is and how good, its maps, clusters, drift and health, examples, what to do next. Of two
+    it compares the second with the first: figures, answers, maps, drift and options.
     """
     with open_database(ctx, read_only=True) as database:
-        done = database.report(model, output or f"{model}.html", **given)
+        path = output or f"{'-'.join(models)}.html"
+        done = database.report(*models, path=path, **given)
     show(ctx, [dataclasses.asdict(done)])
 
 
