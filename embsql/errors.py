@@ -422,6 +422,11 @@ class MissingExtra(EmbsqlError):
     """{what} needs the Python package {package}. Install it with: pip install 'embsql[{extra}]'"""
 
 
+class NoPicture(EmbsqlError):
+    """{what} has no picture. These questions have one: {known}; for example
+    db.ask("SELECT * FROM embsql.map('shop')").plot()"""
+
+
 class NotConverted(EmbsqlError):
     """the answer has no form in {package}: {reason}. Ask for that column as CAST(x AS VARCHAR)."""
 

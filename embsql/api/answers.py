@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    from matplotlib.figure import Figure
 
 SHOWN = 20  # rows
 
@@ -80,6 +81,16 @@ class Answer:
         import polars as pl
 
         return _converted("polars", lambda: pl.DataFrame(self._table))
+
+    def plot(self) -> Figure:
+        """A picture of an answer of map, training_log, evaluation, compare, drift or clusters.
+
+        A notebook shows it at the end of a cell; elsewhere `.savefig("map.png")` keeps it. A map
+        has the colors of its column cluster_id. Raises MissingExtra and NoPicture.
+        """
+        from embsql.api.pictures import picture
+
+        return picture(self._table)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self._table.__arrow_c_stream__(requested_schema)

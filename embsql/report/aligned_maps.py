@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from embsql.data import Float32
 from embsql.numeric.projection import align, pca, procrustes
-from embsql.report.points import Points, chart, drawn, neighbors, packed, in_square
+from embsql.report.points import Points, chart, drawn, in_square, neighbors, packed
 
 ANCHORS = 5000  # of each kind, that fix how one space is turned onto the other
 

@@ -1,9 +1,7 @@
 // The map: points that are panned, zoomed, colored, searched and looked at.
 "use strict";
 
-// Okabe and Ito's colors, which people of every color vision tell apart; the rest is gray.
-const REST = "#8a8f98";
-const COLORS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#f0e442"];
+const { rest: REST, categories: COLORS } = data.palette;
 
 /** What Python packed: gzip in base64. */
 async function unpacked(text) {

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from embsql import palette
 from embsql.derived.labels import read_labels
 from embsql.engines import Engine
 from embsql.errors import InvalidArgument, ReportNotWritten
@@ -29,6 +30,9 @@ SCRIPTS = (
     *("vendor/d3.min.js", "elements.js", "charts.js", "map.js"),
     *("one_run.js", "two_runs.js", "page.js"),
 )
+
+
+PALETTE = {"rest": palette.REST, "categories": list(palette.CATEGORIES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +160,7 @@ def rendered(data: Mapping[str, Any]) -> str:
     return environment.get_template("page.html.j2").render(
         run=data["model"]["reference"],
         earlier=data.get("earlier", {}).get("reference"),
-        data=_json(data),
+        data=_json({**data, "palette": PALETTE}),
         style=style,
         scripts=scripts,
         script_hashes=" ".join(map(_hash, scripts)),
