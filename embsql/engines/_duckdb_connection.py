@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +31,13 @@ SELECT lower(database_name) FROM duckdb_databases()
 WHERE lower(database_name) IN ('embsql', 'embsql_internal')
 """
 GIVEN = "the DuckDB connection that was given"
-# What is equal, how columns are called and what errors are, whatever is set for all connections;
-# and no bar of DuckDB's own below a notebook's cell.
+# What is equal, how columns are called and what errors are, whatever is set for all connections.
 SESSION = """
 SET SESSION default_collation = 'binary';
 SET SESSION preserve_identifier_case = true;
 SET SESSION errors_as_json = false;
-SET SESSION enable_progress_bar = false;
 """
+WITHOUT_BAR = "SET SESSION enable_progress_bar = false"
 BATCH_ROWS = 122_880  # one of DuckDB's row groups
 STORAGE = "v1.4.0"  # so that clients of DuckDB 1.4 and later read the file
 
@@ -64,8 +63,16 @@ def open_connection(path: str, read_only: bool) -> duckdb.DuckDBPyConnection:
     # No variable of a caller's is a table here. Not by config: a reader in this process has
     # another.
     opened.execute("SET python_enable_replacements = false")
-    opened.execute(SESSION)
+    _begin_session(opened)
     return opened
+
+
+def _begin_session(connection: duckdb.DuckDBPyConnection) -> None:
+    """Set what our statements count on; no bar of DuckDB's own below a notebook's cell."""
+    connection.execute(SESSION)
+    # in a notebook without ipywidgets there is no such bar, and DuckDB refuses the setting
+    with suppress(duckdb.InvalidInputException):
+        connection.execute(WITHOUT_BAR)
 
 
 def _no_database(path: str) -> CannotOpen:
@@ -114,7 +121,7 @@ def cursor_of(
             "file under another name"
         )
         raise CannotOpen(path=GIVEN, reason=reason)
-    own.execute(SESSION)
+    _begin_session(own)
     return own
 
 

@@ -122,3 +122,23 @@ def test_a_question_of_another_attached_file_says_which_to_use(
                 plain.execute(sql).fetchall()
         plain.execute("USE shop")
         assert plain.execute(ASKED).fetchall() == rows(file, ASKED)
+
+
+JUPYTER = """
+import sys, types
+# what DuckDB asks when it wants to know where it is
+shell = types.SimpleNamespace(config={"IPKernelApp": {}})
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: shell)
+sys.modules["ipywidgets"] = None
+import embsql
+with embsql.connect(":memory:") as db:
+    print(db.ask("SELECT 1 AS n").to_pylist())
+"""
+
+
+def test_in_a_notebook_that_cannot_show_bars() -> None:
+    """Where ipywidgets is missing DuckDB refuses to turn its bars off."""
+    done = subprocess.run(
+        [sys.executable, "-c", JUPYTER], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "[{'n': 1}]\n", done.stderr
