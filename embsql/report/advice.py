@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from operator import itemgetter
 from typing import Any
+
+TEST = (
+    "Nobody measured how good this run is. Its vectors were not trained here, so nothing can be "
+    "held out: give embsql evaluate a --test of yours, a table of user_id and item_id."
+)
 
 
 def advice(page: dict[str, Any]) -> list[dict[str, str | None]]:
@@ -34,26 +40,33 @@ def _of_source(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
 
 
 def _of_quality(page: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    if not page["quality"]:
-        if command := page["model"]["evaluate"]:
-            yield "Nobody measured how good this run is. Measure it:", command
-        return
-    main = _headline(page["quality"])
+    figures, model = page["quality"], page["model"]
+    if not figures and model["evaluate"]:
+        yield "Nobody measured how good this run is. Measure it:", model["evaluate"]
+    if not figures and model["registered"] and model["users"]:
+        yield TEST, None
+    for split, rows in groupby(figures, itemgetter("split")):
+        for sentence in _beaten(split, list(rows)):
+            yield sentence, "embsql algorithms"
+
+
+def _beaten(split: str, figures: list[dict[str, Any]]) -> Iterator[str]:
+    """What says that a baseline is better on a split."""
+    main = _headline(figures)
     if main is None:
         return
-    named = f"{main['metric']}@{main['k']} of {main['value']:.4f}"
+    named = f"{main['metric']}@{main['k']} of {main['value']:.4f} (split {split})"
     for rival, what in (("popular", "what is popular"), ("itemknn", "item-kNN")):
         other = main[f"{rival}_value"]
         if other is not None and (main["ci_high"] or main["value"]) < other:
             yield (
                 f"{named} is below that of {what}, {other:.4f}: try other options, or "
-                "another algorithm:",
-                "embsql algorithms",
+                "another algorithm:"
             )
 
 
 def _headline(figures: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The figure by which a run is judged: ndcg over all users at the shortest list."""
+    """The figure by which a split is judged: ndcg over all users at the shortest list."""
     return next(
         (
             row

@@ -14,6 +14,9 @@ LONGEST_SOURCE = 4000  # characters of the SELECT that are shown
 def run_facts(subject: Subject) -> dict[str, Any]:
     """The run, its options and versions as objects, and every run of the model."""
     run = subject.rows("run")[0]
+    registered = run["algorithm"] == Registered.name
+    # what was not trained cannot be trained anew on a part, and nobody can be asked without users
+    measurable = run["users"] and not registered
     return run | {
         "reference": subject.reference,
         "params": json.loads(run["params"]),
@@ -21,19 +24,10 @@ def run_facts(subject: Subject) -> dict[str, Any]:
         "source_sql": run["source_sql"][:LONGEST_SOURCE],
         "runs": subject.rows("history"),
         "gate": next(iter(subject.rows("gate")), None),
-        "registered": run["algorithm"] == Registered.name,
-        "evaluate": _evaluate(subject, run),
+        "registered": registered,
+        # the command that measures it
+        "evaluate": f"embsql evaluate {subject.reference}" if measurable else None,
     }
-
-
-def _evaluate(subject: Subject, run: dict[str, Any]) -> str | None:
-    """The command that measures a run; none where it has no users to ask about."""
-    if not run["users"]:
-        return None
-    # what was not trained cannot be trained anew on a part
-    test = ' --test "SELECT user_id, item_id FROM ..."'
-    own = test if run["algorithm"] == Registered.name else ""
-    return f"embsql evaluate {subject.reference}{own}"
 
 
 def run_before(model: dict[str, Any]) -> str | None:

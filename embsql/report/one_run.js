@@ -43,9 +43,11 @@ function showModel() {
 function showQuality() {
   const parent = body("quality");
   if (!data.quality.length) {
-    const reason = model.evaluate
-      ? "Nobody measured this run. Measure it:"
-      : "This run has no users, so nobody can be asked what they would have liked.";
+    const reason = !model.users
+      ? "This run has no users, so nobody can be asked what they would have liked."
+      : model.evaluate
+        ? "Nobody measured this run. Measure it:"
+        : "Nobody measured this run, whose vectors were not trained here. The next section says how.";
     missing(parent, reason, model.evaluate);
     return;
   }
@@ -344,6 +346,11 @@ function findings(parent, rows) {
 function showNext() {
   if (!data.next.length)
     body("next").append("p").text("Nothing that these figures would call for.");
+  else
+    body("next")
+      .append("p")
+      .attr("class", "quiet")
+      .text("Commands ask the database that EMBSQL_DB names, or embsql --db.");
   body("next")
     .append("ol")
     .attr("class", "next")

@@ -14,7 +14,7 @@ import json
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -207,8 +207,9 @@ def invoke(
 ) -> bool:
     """Run dbt in this process, with a worker beside it when the profile's database is PostgreSQL.
 
-    The worker serves `address`, or where the profile leads. Whether dbt succeeded, which has said
-    why not. Raises MissingExtra.
+    The worker serves `address`, or where the profile leads. Of models that were built the page is
+    written that their meta.embsql.report names. Whether dbt succeeded, which has said why not.
+    Raises MissingExtra, and what `Database.report` raises.
     """
     try:
         from dbt.cli.main import dbtRunner
@@ -218,7 +219,39 @@ def invoke(
         done = dbtRunner(callbacks=[worker.on_dbt_event]).invoke(list(words))
     if isinstance(done.exception, EmbsqlError):  # the worker could not begin
         raise done.exception
+    _write_reports(done.result, address, log)
     return bool(done.success)
+
+
+def _write_reports(
+    result: Any, address: str | None, log: Callable[[str], None]
+) -> None:
+    """Write the pages that models want; by plain `dbt build` nobody could write a file."""
+    wanted = dict(_reports(result))
+    if not wanted or _is_dry_run():
+        return
+    with Database(address or _profile_address()) as database:
+        for model, path in wanted.items():
+            done = database.report(model, path=path)
+            log(f"report of {model}@{done.run_id}: {done.path}")
+
+
+def _reports(result: Any) -> Iterator[tuple[str, str]]:
+    """The model and the file of each page, of nodes that were built."""
+    for one in getattr(result, "results", ()):
+        config = getattr(one.node, "config", None)
+        given = (getattr(config, "meta", None) or {}).get("embsql") or {}
+        if one.status == "success" and given.get("report"):
+            yield str(given.get("name") or one.node.alias), str(given["report"])
+
+
+def _profile_address() -> str:
+    """Where the profile of the dbt that has just run leads."""
+    from dbt.adapters.factory import FACTORY
+
+    if "postgres" in FACTORY.adapters:
+        return _conninfo(FACTORY.adapters["postgres"].config.credentials)
+    return str(FACTORY.adapters["duckdb"].config.credentials.path)
 
 
 class BackgroundWorker:

@@ -85,3 +85,23 @@ def test_dbt_and_a_worker_in_one_command(on_postgres) -> None:
     )
     assert done.returncode == 1
     assert "dbt did not succeed" in done.stderr
+
+
+def test_a_page_about_what_was_built(project) -> None:
+    project.model("shop", EVENTS, dim=4, report="target/shop.html")
+    words = ["dbt", "build", "--target", project.target, "--profiles-dir", "."]
+    page = project.folder / "target" / "shop.html"
+    for more, written in ((["--empty"], False), ([], True)):
+        done = subprocess.run(
+            [HERE / "embsql", *words, *more],
+            cwd=project.folder,
+            env=project.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert page.exists() == written
+    (run_id,) = project.runs()
+    assert f"report of shop@{run_id}: target/shop.html" in done.stdout
+    assert f"<title>shop@{run_id}" in page.read_text()

@@ -21,7 +21,7 @@ from embsql.errors import InvalidArgument, NoLiveRun, ReportNotWritten, UnknownM
 from embsql.report import health, points
 from embsql.report import page as page_module
 from embsql.shells.cli import main
-from tests.report.pages import HOSTILE, column, ids_of, said
+from tests.report.pages import HOSTILE, column, ids_of, said, toy_pairs
 
 
 @pytest.fixture(scope="module")
@@ -393,3 +393,40 @@ def test_the_map_is_for_keyboards_too(toy, tab, tmp_path) -> None:
         "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
     )
     assert tab.value("document.querySelector('canvas').dataset.frames") > before
+
+
+# --- what it calls for ---------------------------------------------------------------------------
+
+
+def test_what_was_never_measured_can_be(db, tmp_path) -> None:
+    """A command that works as it is; of vectors from elsewhere a sentence, as none could."""
+    db.train("own", toy_pairs(), dim=4, progress=False)
+    sides = (
+        pa.table({f"{side}_id": ["a", "b"], "embedding": [[1.0, 0.0], [0.0, 1.0]]})
+        for side in ("item", "user")
+    )
+    db.register_embeddings("given", next(sides), users=next(sides))
+    for name, command in (("own", "embsql evaluate own@1"), ("given", None)):
+        db.report(name, path=tmp_path / "page.html")
+        (found,) = (
+            row
+            for row in said(tmp_path / "page.html")["next"]
+            if "Nobody measured" in row["sentence"]
+        )
+        assert found["command"] == command
+        assert "..." not in found["sentence"]
+
+
+def test_each_split_is_judged_by_itself(db, tmp_path) -> None:
+    db.train("own", toy_pairs(), dim=4, progress=False)
+    for split, value in (("last", 0.1), ("random", 0.9)):
+        db.engine.run(
+            "INSERT INTO embsql.metrics (run_id, split, segment, metric, k, value, "
+            f"popular_value) VALUES (1, '{split}', 'all', 'ndcg', 10, {value}, 0.5)"
+        )
+    db.report("own", path=tmp_path / "page.html")
+    found = [row["sentence"] for row in said(tmp_path / "page.html")["next"]]
+    assert [one for one in found if "below" in one] == [
+        "ndcg@10 of 0.1000 (split last) is below that of what is popular, 0.5000: try other "
+        "options, or another algorithm:"
+    ]

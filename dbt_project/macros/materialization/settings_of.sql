@@ -4,7 +4,7 @@
   {% if given is not mapping %}
     {% do embsql.fail('meta.embsql must be a mapping, for example {dim: 64}, got ' ~ given) %}
   {% endif %}
-  {% set own = ['name', 'algorithm', 'entity', 'timeout', 'cluster', 'project', 'materialize'] %}
+  {% set own = ['name', 'algorithm', 'entity', 'timeout', 'cluster', 'project', 'materialize', 'report'] %}
   {% set options = {} %}
   {% for word, value in given.items() if word not in own %}
     {% do options.update({word: value}) %}
