@@ -17,6 +17,11 @@ from pathlib import Path
 
 from benchmarks._lines import line
 
+ASK = """
+import embsql
+database = embsql.connect("there.duckdb")
+repr(database.ask("SELECT * FROM embsql.models()"))
+"""
 OPEN = "import embsql; embsql.connect({!r}).close()"
 COMMAND = ["-m", "embsql"]
 WORKS = {  # what is measured -> what Python is given
@@ -25,6 +30,7 @@ WORKS = {  # what is measured -> what Python is given
     "embsql sql": [*COMMAND, "--db", "there.duckdb", "sql", "SELECT 1"],
     "connect, new file": ["-c", OPEN.format("new.duckdb")],
     "connect, existing file": ["-c", OPEN.format("there.duckdb")],
+    "first answer": ["-c", ASK],
 }
 SHOP = "the demo's shop"
 DEMO = """

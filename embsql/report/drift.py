@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from embsql.report.subject import ENTITIES, Subject, clipped
 
+# vectors of both kinds, up to which all are compared with another run's for a page: 18 s of CPU
+COMPARED = 200_000
 MOVERS = 10  # items that moved most
 BINS = 20  # of the histogram of shifts
 
@@ -19,7 +21,7 @@ def shifts(subject: Subject, before: str | None) -> pa.Table | None:
 
     None where there is no such run, or too much to compare for a page.
     """
-    if before is None or subject.large:
+    if before is None or subject.vectors > COMPARED:
         return None
     return subject.table("drift", before=before)
 

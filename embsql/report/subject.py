@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ENTITIES = ("item", "user")
-# vectors of both sides, up to which questions that compare all of them are asked for a page;
-# embedding_health of a million users takes half a minute and 5 GB
-LARGEST = 200_000
 LONGEST_ID = 120  # characters of an id, or of any other word, that a page shows
 
 
@@ -40,9 +37,9 @@ class Subject:
         return f"{self.name}@{self.record['run_id']}"
 
     @property
-    def large(self) -> bool:
-        """Whether what compares all of its vectors takes too long for a page."""
-        return sum(self.record[side] or 0 for side in ("users", "items")) > LARGEST
+    def vectors(self) -> int:
+        """How many it has, of users and items."""
+        return sum(self.record[side] or 0 for side in ("users", "items"))
 
     def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         """The answer of a statement of sql/report.sql that has few rows."""
