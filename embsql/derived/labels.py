@@ -29,6 +29,17 @@ def read_labels(
         return _labeled(reader, text)
 
 
+def names_of(engine: Engine, select: Source | None, option: str) -> dict[str, str]:
+    """What ids are called: of several labels the first by name; nothing without labels.
+
+    Raises as `read_labels` does.
+    """
+    if select is None:
+        return {}
+    pairs = zip(*read_labels(engine, select, option), strict=True)
+    return dict(sorted(pairs, reverse=True))
+
+
 def _labeled(reader: Engine, text: str) -> tuple[list[str], list[str]]:
     facts = reader.source(text, Columns(user="entity_id", item="label"), explicit=True)
     # a column that is called weight weighs nothing here

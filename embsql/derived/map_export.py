@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from embsql.arrow import as_matrix, one_array
 from embsql.data import Float32
-from embsql.derived.labels import read_labels
+from embsql.derived.labels import names_of
 from embsql.derived.table_files import to_parquet, writer
 from embsql.derived.topk_tables import nearest
 from embsql.derived.vectors import named_statement
@@ -70,7 +70,7 @@ def export_map(
     write = writer(path, "path", {".parquet": to_parquet, PROJECTOR: to_projector})
     record = registry.finished_run(engine, reference)
     drawn = _method(engine, record, entity, method)
-    called = _called(engine, labels) if labels else {}
+    called = names_of(engine, labels, "labels")
     rows = engine.ask(
         named_statement(engine, "map_points"),
         run_id=record["run_id"],
@@ -103,12 +103,6 @@ def _method(
             option=f" --method {wanted}" if wanted else "",
         )
     return wanted or known[0]
-
-
-def _called(engine: Engine, labels: Source) -> dict[str, str]:
-    """What ids are called: of several labels the first by name."""
-    pairs = zip(*read_labels(engine, labels, "labels"), strict=True)
-    return dict(sorted(pairs, reverse=True))
 
 
 def _table(

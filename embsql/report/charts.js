@@ -105,7 +105,10 @@ function differences(parent, rows, name) {
     .append("circle")
     .attr("r", 5)
     .attr("cx", (row) => x(row.difference))
-    .attr("fill", (row) => `var(--${row.ci_high < 0 ? "alarm" : row.ci_low > 0 ? "run" : "popular"})`);
+    .attr(
+      "fill",
+      (row) => `var(--${row.ci_high < 0 ? "alarm" : row.ci_low > 0 ? "run" : "popular"})`,
+    );
   groups
     .append("text")
     .attr("x", width - right + 16)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from embsql import palette
-from embsql.derived.labels import read_labels
+from embsql.derived.labels import names_of
 from embsql.engines import Engine
 from embsql.errors import InvalidArgument, ReportNotWritten
 from embsql.lifecycle.paired import Paired, paired_anew, paired_on_test
@@ -67,7 +67,7 @@ def write(engine: Engine, models: Sequence[str], path: str, wanted: Wanted) -> R
     _check_path(path)
     _check_models(models, wanted)
     *earlier, about = (subject(engine, model) for model in models)
-    labels = _labels(engine, wanted)
+    labels = names_of(engine, wanted.labels, "item_labels")
     if earlier:
         data = _compared(earlier[0], about, labels, wanted)
     else:
@@ -81,13 +81,6 @@ def write(engine: Engine, models: Sequence[str], path: str, wanted: Wanted) -> R
         len(text.encode()),
         sum(drawn["points"] for drawn in data["maps"]),
     )
-
-
-def _labels(engine: Engine, wanted: Wanted) -> dict[str, str]:
-    """What items are called, by id."""
-    if wanted.labels is None:
-        return {}
-    return dict(zip(*read_labels(engine, wanted.labels, "item_labels"), strict=True))
 
 
 def _compared(

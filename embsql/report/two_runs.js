@@ -124,18 +124,22 @@ function asked(rows) {
 }
 
 function showHowToPair(parent) {
+  if (!model.users || !earlier.users)
+    return missing(parent, "One of the two has no users, so nobody can be asked which is better.");
   const reason = data.figures.length
     ? "What each user got is not kept with a run, so these differences have no interval."
     : "No evaluation measured both on the same kind of split.";
-  const trained = [earlier, model].every((run) => !run.registered);
-  const how = trained
-    ? `embsql report ${earlier.reference} ${model.reference} --evaluate`
-    : `embsql report ${earlier.reference} ${model.reference} --test my_test`;
-  const what = trained
-    ? "Train both anew on the same part, and ask both:"
-    : "Ask both about pairs of yours, a table of user_id and item_id:";
-  if (model.users && earlier.users) missing(parent, `${reason} ${what}`, how);
-  else missing(parent, "One of the two has no users, so nobody can be asked which is better.");
+  if (earlier.registered || model.registered)
+    return missing(
+      parent,
+      `${reason} Of vectors that were not trained here: give embsql report a --test of yours ` +
+        "about which both are asked, a table of user_id and item_id.",
+    );
+  return missing(
+    parent,
+    `${reason} Train both anew on the same part, and ask both:`,
+    `embsql report ${earlier.reference} ${model.reference} --evaluate`,
+  );
 }
 
 function showAnswers() {

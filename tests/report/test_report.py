@@ -155,6 +155,13 @@ def test_items_go_by_their_labels(toy, tmp_path) -> None:
     assert page["labels"]
 
 
+def test_of_an_item_with_two_labels_the_first_is_shown(toy, tmp_path) -> None:
+    labels = pa.table({"entity_id": ["i00", "i00", "i00"], "label": ["b", "a", "c"]})
+    toy.report("toy", path=tmp_path / "toy.html", item_labels=labels)
+    packed = said(tmp_path / "toy.html")["maps"][0]["labels"]
+    assert json.loads(gzip.decompress(base64.b64decode(packed)))[0] == "a"
+
+
 def test_labels_without_a_label(toy, tmp_path) -> None:
     with pytest.raises(InvalidArgument, match="item_labels must be a SELECT of"):
         toy.report(
