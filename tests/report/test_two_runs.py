@@ -20,7 +20,7 @@ from embsql.errors import (
     UnknownModel,
 )
 from embsql.shells.cli import main
-from tests.report.pages import column, ids_of, said, toy_pairs
+from tests.report.pages import HOSTILE, column, ids_of, said, toy_pairs
 
 
 @pytest.fixture(scope="module")
@@ -262,6 +262,22 @@ def test_it_is_drawn_and_nothing_is_fetched(path, tab) -> None:
     tab.value("new Promise(done => setTimeout(done, 1200))")
     assert int(tab.value(frames)) > int(before)
     assert tab.value(f"{switch}.getAttribute('aria-pressed')") == "true"
+
+
+def test_ids_and_labels_are_shown_as_text(db, tab, tmp_path) -> None:
+    ids = [name for name in HOSTILE if name]
+    for seed in range(2):
+        vectors = np.random.default_rng(seed).normal(size=(len(ids), 3)).tolist()
+        db.register_embeddings("odd", pa.table({"item_id": ids, "embedding": vectors}))
+    labels = pa.table({"entity_id": ids[:1], "label": ["<b onclick=x>$</b>"]})
+    path = tmp_path / "odd.html"
+    db.report("odd@1", "odd@2", path=path, item_labels=labels)
+    tab.open(path)
+    assert tab.trouble == []
+    assert tab.value("document.querySelectorAll('main img, main b').length") == 0
+    text = tab.value("document.body.innerText")
+    for name in ["<b onclick=x>$</b>", *ids[1:5]]:
+        assert name in text
 
 
 def test_figures_on_the_page_are_those_of_its_data(path, page, tab) -> None:
