@@ -266,8 +266,8 @@ def test_every_method_speaks_plainly(db: embsql.Database, monkeypatch) -> None:
         "path": "m.html",
     }
     for name, method in inspect.getmembers(type(db), inspect.isfunction):
-        if name.startswith("_") or name in ("close", "install"):
-            continue
+        if name.startswith("_") or name in ("close", "install", "doctor"):
+            continue  # the doctor's finding is what is wrong
         words: list[str] = []
         named: dict[str, str] = {}
         for word, of in inspect.signature(method).parameters.items():
