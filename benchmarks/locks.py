@@ -40,7 +40,7 @@ WHERE held.pid = pg_backend_pid()
     AND c.relnamespace IN ('embsql'::regnamespace, 'embsql_runs'::regnamespace)
 """
 RUN = """
-INSERT INTO embsql.runs (
+INSERT INTO embsql.run_records (
     run_id, model_name, algorithm, params, source_sql, seed, dim, similarity, status,
     users, items, interactions, versions, started_at, finished_at
 )

@@ -21,7 +21,7 @@ from embsql.api import commands as sql_commands
 from embsql.api.text_table import format_table
 from embsql.shells import cli
 from embsql.shells.demo import SHOP, open_shop, train_towers
-from embsql.sqlfiles import files, questions
+from embsql.sqlfiles import files, questions, views
 
 DOCS = Path(__file__).parent
 README, INDEX = DOCS.parent / "README.md", DOCS / "README.md"
@@ -89,6 +89,12 @@ which is live, with the defaults. `shop_towers` is a two_tower with features of 
 [searched](guides/tuning.md) its `dim`.
 
 {questions}
+## Views
+
+Relations without arguments, for tools that list tables: [how to use them](guides/bi.md#tables-without-arguments).
+
+{table(("view", "rows", "columns"), relations())}
+
 ## Commands
 
 The only calls that write. In DuckDB they need the Python process that opened the database with embsql. In PostgreSQL
@@ -120,6 +126,18 @@ def _question(database: embsql.Database, question: questions.Question) -> Iterat
     yield (
         table(answer.column_names, [row.values() for row in answer.to_pylist()]) + "\n"
     )
+
+
+def relations() -> list[tuple[str, str, str]]:
+    """Every view: its name, what its rows are, and what its columns hold."""
+    return [
+        (
+            f"`embsql.{view.name}`",
+            view.doc.replace("\n", " "),
+            "; ".join(f"`{name}` {comment}" for name, comment in view.columns),
+        )
+        for view in views.views()
+    ]
 
 
 def algorithms_page() -> str:

@@ -61,6 +61,9 @@ class Train:
     checkpoint_dir: str | None = None
     # try so many settings of options that have several values
     n_trials: Tries | None = None
+    map: bool = False  # draw maps of items and of users, before it is live
+    # make so many groups of items, and of users; none: no groups
+    clusters: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -124,6 +124,16 @@ class UnknownModel(EmbsqlError):
     """no model named "{name}".{suggestion} See: SELECT * FROM embsql.models();"""
 
 
+class UnknownQuestion(EmbsqlError):
+    """no question named "{name}".{suggestion} See: SELECT question, example FROM embsql.help();"""
+
+
+class WrongArguments(EmbsqlError):
+    """embsql.{name} takes other arguments: {signature}. See: SELECT example FROM
+    embsql.help('{name}');
+    """
+
+
 class UnknownRun(EmbsqlError):
     """model "{name}" has no run {run_id}. See: SELECT * FROM embsql.runs('{name}');"""
 
@@ -360,6 +370,12 @@ class UnknownDatabase(EmbsqlError):
 class DatabaseBusy(EmbsqlError):
     """{path} is open for writing in another process{holder}. Close it there, or read a copy; one
     process at a time may write a DuckDB file."""
+
+
+class BusyWithReaders(DatabaseBusy):
+    """{path} is open for reading in another process{holder}, so it cannot be written. To read it
+    here, too: embsql.connect("{path}", read_only=True). To write, close it there.
+    """
 
 
 class CannotOpen(EmbsqlError):

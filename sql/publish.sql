@@ -1,7 +1,7 @@
 -- What publishing reads, the same on every engine: all of a run, its large tables by pages in order of id.
 
--- runs: the record of a run
-SELECT run.* FROM embsql.runs AS run WHERE run.run_id = $run_id
+-- run_records: the record of a run
+SELECT run.* FROM embsql.run_records AS run WHERE run.run_id = $run_id
 
 -- training_log: how a run went
 SELECT entry.* FROM embsql.training_log AS entry WHERE entry.run_id = $run_id ORDER BY entry.metric ASC, entry.epoch ASC

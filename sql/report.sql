@@ -3,7 +3,7 @@ SELECT
     run.run_id, run.model_name, known.status, run.algorithm, run.params, run.source_sql, run.seed, run.dim, run.similarity,
     run.users, run.items, run.interactions, run.versions, run.started_at, run.finished_at, run.error, known.phase_seconds
 FROM embsql.runs($model) AS known
-JOIN embsql.runs AS run ON run.run_id = known.run_id
+JOIN embsql.run_records AS run ON run.run_id = known.run_id
 WHERE known.run_id = embsql.live_run($model)
 
 -- history: Every run of the model, newest first.
@@ -40,8 +40,12 @@ SELECT
     chosen.entity_id, chosen.embedding, chosen.interactions, drawn.x, drawn.y, member.cluster_id,
     CAST(NULL AS VARCHAR) AS cohort_set, CAST(NULL AS VARCHAR) AS cohort
 FROM chosen
-LEFT JOIN embsql.map($model, entity => 'item', method => $method) AS drawn ON drawn.entity_id = chosen.entity_id
-LEFT JOIN embsql.cluster_members($model, entity => 'item') AS member ON member.entity_id = chosen.entity_id
+LEFT JOIN embsql.maps AS drawn
+    ON drawn.run_id = embsql.live_run($model) AND drawn.entity_kind = 'item' AND drawn.method_name = $method
+    AND drawn.entity_id = chosen.entity_id
+LEFT JOIN embsql.cluster_members AS member
+    ON member.run_id = embsql.live_run($model) AND member.entity_kind = 'item' AND member.clustering_name = 'default'
+    AND member.entity_id = chosen.entity_id
 ORDER BY chosen.entity_id ASC
 
 -- user_points: Users for the map, with their cohort of the first set by name.
@@ -67,19 +71,26 @@ SELECT
     chosen.entity_id, chosen.embedding, chosen.interactions, drawn.x, drawn.y, member.cluster_id,
     divided.cohort_set, divided.cohort
 FROM chosen
-LEFT JOIN embsql.map($model, entity => 'user', method => $method) AS drawn ON drawn.entity_id = chosen.entity_id
-LEFT JOIN embsql.cluster_members($model, entity => 'user') AS member ON member.entity_id = chosen.entity_id
+LEFT JOIN embsql.maps AS drawn
+    ON drawn.run_id = embsql.live_run($model) AND drawn.entity_kind = 'user' AND drawn.method_name = $method
+    AND drawn.entity_id = chosen.entity_id
+LEFT JOIN embsql.cluster_members AS member
+    ON member.run_id = embsql.live_run($model) AND member.entity_kind = 'user' AND member.clustering_name = 'default'
+    AND member.entity_id = chosen.entity_id
 LEFT JOIN divided ON divided.user_id = chosen.entity_id
 ORDER BY chosen.entity_id ASC
 
 -- clusters: The groups of items or users, the largest first.
-SELECT found.cluster_id, found.size, found.radius, found.label, found.top_ids, fit.silhouette
-FROM embsql.clusters($model, entity => $entity) AS found
-LEFT JOIN (
+WITH fit AS (
     SELECT member.cluster_id, avg(member.silhouette) AS silhouette
-    FROM embsql.cluster_members($model, entity => $entity) AS member
+    FROM embsql.cluster_members AS member
+    WHERE member.run_id = embsql.live_run($model) AND member.entity_kind = $entity AND member.clustering_name = 'default'
     GROUP BY member.cluster_id
-) AS fit ON fit.cluster_id = found.cluster_id
+)
+SELECT found.cluster_id, found.size, found.radius, found.label, found.top_ids, fit.silhouette
+FROM (SELECT DISTINCT 'default' AS name FROM fit) AS made -- without one the question would be an error
+CROSS JOIN LATERAL embsql.clusters($model, entity => $entity, clustering => made.name) AS found
+LEFT JOIN fit ON fit.cluster_id = found.cluster_id
 ORDER BY found.cluster_id ASC
 
 -- drift: How far items and users moved since another run, those that moved most first.

@@ -48,7 +48,7 @@ BEGIN
         SELECT format('%s embsql.%I', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.relname) AS name,
             'embsql_owner' AS owner
         FROM pg_class AS c
-        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p', 'S')
+        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p', 'S', 'v')
             AND NOT EXISTS (
                 SELECT FROM pg_depend AS d -- an identity's sequence goes with its table
                 WHERE c.relkind = 'S' AND d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i'
@@ -127,7 +127,8 @@ GRANT EXECUTE ON FUNCTION
     embsql_internal.release_lease, embsql_internal.ensure_model, embsql_internal.abandon_runs,
     embsql_internal.begin_run, embsql_internal.note_run, embsql_internal.note_row, embsql_internal.log_phase,
     embsql_internal.open_partition, embsql_internal.attach_partition, embsql.build_indexes,
-    embsql_internal.open_stage, embsql_internal.close_stage, embsql_internal.point, embsql_internal.log_event,
+    embsql_internal.open_stage, embsql_internal.close_stage, embsql_internal.point, embsql_internal.mark_promoted,
+    embsql_internal.log_event,
     embsql_internal.lock_run, embsql_internal.lock_runs, embsql_internal.clear_rows, embsql_internal.drop_rows,
     embsql_internal.drop_unread, embsql_internal.delete_orphaned_top_items, embsql_internal.forget_rows,
     embsql_internal.forget_selects, embsql_internal.redact, embsql_internal.drop_ended,

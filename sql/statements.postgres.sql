@@ -68,7 +68,7 @@ SELECT embsql_internal.forget_statistics(CAST($runs AS bigint[]), $user_id)
 SELECT asked.what FROM embsql_internal.request_cancel($model_name) AS asked
 
 -- is_own: whether what a run remembers of its sources may be run as this session: it was who asks now who wrote it
-SELECT run.run_id FROM embsql.runs AS run WHERE run.run_id = $run_id AND run.made_by = embsql_internal.asker()
+SELECT run.run_id FROM embsql.run_records AS run WHERE run.run_id = $run_id AND run.made_by = embsql_internal.asker()
 
 -- ensure_model: the model's row, made on first use
 SELECT embsql_internal.ensure_model($model_name)
@@ -105,6 +105,9 @@ SELECT embsql_internal.abandon_runs($model_name, $run_id)
 
 -- promote: moves the pointer if nobody moved it meanwhile
 SELECT embsql_internal.point($model_name, $live_run, $earlier_runs, $expected)
+
+-- mark_promoted: when a run was made live
+SELECT embsql_internal.mark_promoted($run_id)
 
 -- log_event: one line of the audit trail
 SELECT embsql_internal.log_event($model_name, $run_id, $event, $detail)
@@ -158,7 +161,7 @@ SELECT embsql_internal.clear_rows('maps', $run_id, $entity, $method_name)
 SELECT embsql_internal.remove_model($model_name)
 
 -- drop_run: a run and all of its rows
-SELECT embsql_internal.drop_rows('runs', $run_id)
+SELECT embsql_internal.drop_rows('run_records', $run_id)
 
 -- drop_clusters: part of dropping a run
 SELECT embsql_internal.drop_rows('clusters', $run_id)

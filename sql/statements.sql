@@ -83,22 +83,22 @@ VALUES ($model_name, NULL, CAST(ARRAY[] AS BIGINT[]), embsql_internal.utc_now())
 ON CONFLICT (model_name) DO NOTHING
 
 -- begin_run: a run as it starts
-INSERT INTO embsql.runs (run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at)
+INSERT INTO embsql.run_records (run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at)
 VALUES ($run_id, $model_name, $algorithm, $params, $source_sql, $seed, 'training', $versions, embsql_internal.utc_now())
 
 -- name_columns: what the source calls its columns, where that is not what embsql does
-UPDATE embsql.runs
+UPDATE embsql.run_records
 SET user_col = $user_col, item_col = $item_col, weight_col = $weight_col, time_col = $time_col
 WHERE run_id = $run_id
 
 -- finish_run: a run whose vectors are all written
-UPDATE embsql.runs
+UPDATE embsql.run_records
 SET status = 'ready', held = held + 1, source_hash = $source_hash, dim = $dim, similarity = $similarity, users = $users,
     items = $items, interactions = $interactions, checksum = $checksum, finished_at = embsql_internal.utc_now()
 WHERE run_id = $run_id AND status = 'training'
 
 -- end_run: a run that did not get there
-UPDATE embsql.runs
+UPDATE embsql.run_records
 SET status = $status, held = held + 1, error = $error, finished_at = embsql_internal.utc_now()
 WHERE run_id = $run_id AND status = 'training'
 
@@ -113,10 +113,10 @@ FROM embsql.source_checks AS finding
 WHERE finding.run_id = $run_id AND finding.check_name = 'repeated pairs' AND finding.affected > 0
 
 -- set_gate_reason: why a ready run was not promoted
-UPDATE embsql.runs SET error = $error WHERE run_id = $run_id
+UPDATE embsql.run_records SET error = $error WHERE run_id = $run_id
 
 -- abandoned: runs of a model that say they train although nobody holds the lease
-UPDATE embsql.runs
+UPDATE embsql.run_records
 SET status = 'failed', held = held + 1, error = 'the trainer died: its lease expired',
     finished_at = embsql_internal.utc_now()
 WHERE model_name = $model_name AND status = 'training' AND run_id <> $run_id
@@ -132,7 +132,7 @@ SELECT
     run.run_id, run.model_name, run.algorithm, run.params, run.source_sql, run.source_hash, run.seed, run.dim,
     run.similarity, run.status, run.users, run.items, run.interactions, run.checksum, run.error,
     run.user_col, run.item_col, run.weight_col
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 WHERE run.run_id = $run_id
 
 -- live_record: the run that a model says is live; without a run_id where that is gone, or nothing is
@@ -141,7 +141,7 @@ SELECT
     run.dim, run.similarity, run.status, run.users, run.items, run.interactions, run.checksum, run.error,
     run.user_col, run.item_col, run.weight_col
 FROM embsql.models AS model
-LEFT JOIN embsql.runs AS run ON run.run_id = model.live_run
+LEFT JOIN embsql.run_records AS run ON run.run_id = model.live_run
 WHERE model.model_name = $model_name
 
 -- model_record: what a model's name points at
@@ -151,11 +151,11 @@ SELECT model.live_run, model.earlier_runs FROM embsql.models AS model WHERE mode
 SELECT model.model_name FROM embsql.models AS model ORDER BY model.model_name ASC
 
 -- newest_run: the last run of a model, whatever became of it
-SELECT max(run.run_id) AS run_id FROM embsql.runs AS run WHERE run.model_name = $model_name
+SELECT max(run.run_id) AS run_id FROM embsql.run_records AS run WHERE run.model_name = $model_name
 
 -- newest_finished: the last run of a model that could be promoted
 SELECT max(run.run_id) AS run_id
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 WHERE run.model_name = $model_name AND run.status = 'ready'
 
 -- promote: moves the pointer if nobody moved it meanwhile
@@ -163,9 +163,12 @@ UPDATE embsql.models
 SET live_run = $live_run, earlier_runs = $earlier_runs, updated_at = embsql_internal.utc_now()
 WHERE model_name = $model_name AND live_run IS NOT DISTINCT FROM $expected
 
+-- mark_promoted: when a run was made live
+UPDATE embsql.run_records SET promoted_at = embsql_internal.utc_now() WHERE run_id = $run_id
+
 -- collectable: finished runs of a model that nothing points at, oldest first
 SELECT run.run_id
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 JOIN embsql.models AS model ON model.model_name = run.model_name
 WHERE run.model_name = $model_name
     AND run.status <> 'training'
@@ -182,14 +185,14 @@ INSERT INTO embsql.training_log (run_id, epoch, metric, value, logged_at)
 VALUES ($run_id, $epoch, $metric, $value, embsql_internal.utc_now())
 
 -- log_phase: which phase a run is in, and what each has taken
-UPDATE embsql.runs SET phase = $phase, phase_seconds = $phase_seconds WHERE run_id = $run_id
+UPDATE embsql.run_records SET phase = $phase, phase_seconds = $phase_seconds WHERE run_id = $run_id
 
 -- log_trial: one setting of a search
 INSERT INTO embsql.trials (run_id, trial, params, metric, value, seconds, status, error)
 VALUES ($run_id, $trial, $params, $metric, $value, $seconds, $status, $error)
 
 -- set_params: the options that a search has found
-UPDATE embsql.runs SET params = $params WHERE run_id = $run_id AND status = 'training'
+UPDATE embsql.run_records SET params = $params WHERE run_id = $run_id AND status = 'training'
 
 -- metrics: what a run measured
 SELECT figure.metric, figure.k, figure.value
@@ -267,13 +270,13 @@ DELETE FROM embsql.cluster_members WHERE run_id = $run_id
 DELETE FROM embsql.maps WHERE run_id = $run_id
 
 -- drop_run: part of dropping a run
-DELETE FROM embsql.runs WHERE run_id = $run_id
+DELETE FROM embsql.run_records WHERE run_id = $run_id
 
 -- runs_of: all runs of a model
-SELECT run.run_id FROM embsql.runs AS run WHERE run.model_name = $model_name ORDER BY run.run_id ASC
+SELECT run.run_id FROM embsql.run_records AS run WHERE run.model_name = $model_name ORDER BY run.run_id ASC
 
 -- every_run: all runs there are
-SELECT run.run_id FROM embsql.runs AS run ORDER BY run.run_id ASC
+SELECT run.run_id FROM embsql.run_records AS run ORDER BY run.run_id ASC
 
 -- drop_model: a model whose runs are gone
 DELETE FROM embsql.models WHERE model_name = $model_name
@@ -298,6 +301,11 @@ SELECT DISTINCT point.method_name
 FROM embsql.maps AS point
 WHERE point.run_id = $run_id AND point.entity_kind = $entity
 
+-- count_clusters: how many groups a clustering has
+SELECT count(*) AS clusters
+FROM embsql.clusters AS found
+WHERE found.run_id = $run_id AND found.entity_kind = $entity AND found.clustering_name = $clustering
+
 -- map_points: the points of a map with all that is known of each
 WITH everyone AS (
     SELECT person.user_id AS entity_id, person.embedding, person.interactions
@@ -307,21 +315,31 @@ WITH everyone AS (
     SELECT item.item_id, item.embedding, item.interactions
     FROM embsql.item_embeddings AS item
     WHERE item.run_id = $run_id AND $entity = 'item'
+),
+made AS ( -- without one the question would be an error
+    SELECT DISTINCT member.clustering_name AS name
+    FROM embsql.cluster_members AS member
+    WHERE member.run_id = $run_id AND member.entity_kind = $entity AND member.clustering_name = $clustering
+),
+named AS (
+    SELECT found.cluster_id, found.label
+    FROM made
+    CROSS JOIN LATERAL embsql.clusters($model, entity => $entity, clustering => made.name) AS found
 )
 SELECT
     point.entity_id, point.x, point.y, member.cluster_id AS cluster, named.label AS cluster_label,
     everyone.interactions, everyone.embedding
 FROM embsql.maps AS point
 JOIN everyone ON everyone.entity_id = point.entity_id
-LEFT JOIN embsql.cluster_members($model, entity => $entity, clustering => $clustering) AS member
-    ON member.entity_id = point.entity_id
-LEFT JOIN embsql.clusters($model, entity => $entity, clustering => $clustering) AS named
-    ON named.cluster_id = member.cluster_id
+LEFT JOIN embsql.cluster_members AS member
+    ON member.run_id = point.run_id AND member.entity_kind = point.entity_kind
+    AND member.clustering_name = $clustering AND member.entity_id = point.entity_id
+LEFT JOIN named ON named.cluster_id = member.cluster_id
 WHERE point.run_id = $run_id AND point.entity_kind = $entity AND point.method_name = $method
 ORDER BY point.entity_id ASC
 
 -- lock_run: keeps others from a finished run while something is made of it; changes no row once the run is gone
-UPDATE embsql.runs SET held = held + 1 WHERE run_id = $run_id AND status = 'ready'
+UPDATE embsql.run_records SET held = held + 1 WHERE run_id = $run_id AND status = 'ready'
 
 -- clear_clusters: the clusters of one name
 DELETE FROM embsql.clusters
@@ -342,7 +360,7 @@ WHERE point.entity_kind = $entity
     AND point.run_id = (
         SELECT max(other.run_id)
         FROM embsql.maps AS other
-        JOIN embsql.runs AS run ON run.run_id = other.run_id
+        JOIN embsql.run_records AS run ON run.run_id = other.run_id
         WHERE run.model_name = $model_name
             AND other.run_id <> $run_id
             AND other.entity_kind = $entity
@@ -358,23 +376,23 @@ WHERE kept.content IN (SELECT unnest(CAST($contents AS VARCHAR[])) AS content)
 SELECT DISTINCT gone.salt FROM embsql.forgotten AS gone
 
 -- hold_trainings: keeps runs that are being made from ending meanwhile
-UPDATE embsql.runs SET held = held + 1 WHERE status = 'training'
+UPDATE embsql.run_records SET held = held + 1 WHERE status = 'training'
 
 -- note_forgotten: a person who is to go from every run that has rows, or will have
 INSERT INTO embsql.forgotten (run_id, salt, person)
-SELECT run.run_id, $salt, $person FROM embsql.runs AS run WHERE run.status IN ('training', 'ready')
+SELECT run.run_id, $salt, $person FROM embsql.run_records AS run WHERE run.status IN ('training', 'ready')
 ON CONFLICT (run_id, person) DO NOTHING
 
 -- to_be_cleared: runs that are whole and still hold a person, the live ones first
 SELECT gone.run_id
 FROM embsql.forgotten AS gone
-LEFT JOIN embsql.runs AS run ON run.run_id = gone.run_id
+LEFT JOIN embsql.run_records AS run ON run.run_id = gone.run_id
 LEFT JOIN embsql.models AS model ON model.live_run = gone.run_id
 WHERE gone.person = ANY (CAST($people AS VARCHAR[])) AND run.status IS DISTINCT FROM 'training'
 ORDER BY model.live_run IS NULL ASC, gone.run_id ASC
 
 -- lock_runs: keeps others from runs while they are changed
-UPDATE embsql.runs SET held = held + 1 WHERE run_id = ANY (CAST($runs AS BIGINT[]))
+UPDATE embsql.run_records SET held = held + 1 WHERE run_id = ANY (CAST($runs AS BIGINT[]))
 
 -- cleared: runs that no longer hold a person
 DELETE FROM embsql.forgotten
@@ -394,7 +412,7 @@ UPDATE embsql.source_checks SET example = NULL
 WHERE run_id = $run_id AND run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone)
 
 -- blank_error: why such a run failed
-UPDATE embsql.runs SET error = 'not kept, since somebody was forgotten meanwhile, whom it may name'
+UPDATE embsql.run_records SET error = 'not kept, since somebody was forgotten meanwhile, whom it may name'
 WHERE run_id = $run_id AND run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone)
 
 -- drop_ended: nothing is left to be done in runs that failed, once they give no examples
@@ -402,11 +420,11 @@ UPDATE embsql.source_checks SET example = NULL
 WHERE run_id IN (
     SELECT gone.run_id
     FROM embsql.forgotten AS gone
-    JOIN embsql.runs AS run ON run.run_id = gone.run_id
+    JOIN embsql.run_records AS run ON run.run_id = gone.run_id
     WHERE run.status NOT IN ('training', 'ready')
 );
 DELETE FROM embsql.forgotten
-WHERE run_id IN (SELECT run.run_id FROM embsql.runs AS run WHERE run.status NOT IN ('training', 'ready'))
+WHERE run_id IN (SELECT run.run_id FROM embsql.run_records AS run WHERE run.status NOT IN ('training', 'ready'))
 
 -- forget_user_clusters: what group a person is in
 DELETE FROM embsql.cluster_members
@@ -453,11 +471,11 @@ DELETE FROM embsql.interactions WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND
 DELETE FROM embsql.cohorts WHERE user_id = $user_id
 
 -- ended_runs: runs that came to nothing
-SELECT run.run_id FROM embsql.runs AS run WHERE run.status NOT IN ('training', 'ready') ORDER BY run.run_id ASC
+SELECT run.run_id FROM embsql.run_records AS run WHERE run.status NOT IN ('training', 'ready') ORDER BY run.run_id ASC
 
 -- selects_of: what runs that hold a person, or came to nothing, remember of their sources
 SELECT run.run_id, run.params, run.source_sql
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 WHERE run.run_id = ANY (CAST($runs AS BIGINT[])) AND (
     run.status NOT IN ('training', 'ready')
     OR EXISTS (
@@ -471,14 +489,14 @@ WHERE run.run_id = ANY (CAST($runs AS BIGINT[])) AND (
 
 -- outlived_selects: the same of runs that came to nothing after somebody was forgotten
 SELECT run.run_id, run.params, run.source_sql
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 WHERE run.status NOT IN ('training', 'ready') AND run.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone)
 
 -- mark_selects: a run of whose sources not all is kept
-UPDATE embsql.runs SET params = $params, source_sql = $source_sql WHERE run_id = $run_id
+UPDATE embsql.run_records SET params = $params, source_sql = $source_sql WHERE run_id = $run_id
 
--- forget_words_runs: where why a run failed names a person
-UPDATE embsql.runs SET error = replace(error, $named, $blank) WHERE strpos(error, $named) > 0
+-- forget_words_run_records: where why a run failed names a person
+UPDATE embsql.run_records SET error = replace(error, $named, $blank) WHERE strpos(error, $named) > 0
 
 -- forget_words_gates: where what its gate says does
 UPDATE embsql.gates SET reason = replace(reason, $named, $blank) WHERE strpos(reason, $named) > 0
@@ -543,7 +561,7 @@ SELECT
     CAST(count(*) AS VARCHAR) || ', with '
         || CAST(CAST(coalesce(sum(4.0 * run.dim * (run.items + run.users)), 0) / 1000000 AS DECIMAL(18, 1)) AS VARCHAR)
         || ' MB of vectors' AS kept
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 WHERE run.status = 'ready'
 
 -- threads: how many an embedded database takes

@@ -333,7 +333,8 @@ def test_centroids_as_it_stands_there(grouped) -> None:
     assert rows(grouped, asked) == rows(grouped, plain)
     assert len(rows(grouped, asked)) == 3 * 4
     never = "SELECT * FROM ml.centroids('mf_explicit', clustering => 'never')"
-    assert rows(grouped, never) == []
+    with pytest.raises(errors.Refused, match="it has: item default"):
+        rows(grouped, never)
 
 
 @pytest.mark.parametrize("entity", ["item", "user"])
@@ -592,7 +593,7 @@ def test_explicit_feedback_without_ratings_is_said(db) -> None:
 def test_few_rows_are_not_measured_unless_it_is_said(db, measuring: str) -> None:
     """Nobody has two pairs, so nothing can be held out."""
     source = "SELECT i AS user_id, i % 3 AS item_id, 1 + i % 2 AS rating FROM range(9) AS t (i)"
-    assert created(db, f"{SMALL}{measuring}", source)["status"] == "ready"
+    assert created(db, f"{SMALL}{measuring}", source)["status"] == "live"
     with pytest.raises(errors.NotEvaluated):
         created(db, f"{SMALL}, data_split_method = 'random'", source)
 

@@ -290,10 +290,13 @@ def test_remedies_are_written_as_they_are_typed(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("call", "says"),
     [
-        ("similar_itmes('m', 'i')", 'does not exist. Did you mean "similar_items"?'),
+        (
+            "similar_itmes('m', 'i')",
+            'no question named "similar_itmes". Did you mean "similar_items"?',
+        ),
         (
             "similar_items('m', 'i', n => 3)",
-            "does not exist. There is similar_items(model text, for_item text, k int",
+            "takes other arguments: similar_items(model text, for_item text, k int",
         ),
     ],
 )

@@ -29,6 +29,9 @@ def caught(attempt: Callable[[], Any]) -> errors.EmbsqlError:
 TAKEN = {  # what somebody made -> what the message says to type
     "CREATE TABLE embsql.models (a INTEGER)": "ALTER TABLE embsql.models RENAME TO other_models;",
     "CREATE VIEW embsql.runs AS SELECT 1 AS a": "ALTER VIEW embsql.runs RENAME TO other_runs;",
+    "CREATE VIEW embsql.live_map AS SELECT 1 AS a": (
+        "ALTER VIEW embsql.live_map RENAME TO other_live_map;"
+    ),
     "CREATE TABLE embsql.surface (a INTEGER)": (
         "ALTER TABLE embsql.surface RENAME TO other_surface;"
     ),

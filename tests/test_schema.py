@@ -52,6 +52,7 @@ FROZEN = {
     "0030_comments_of_one_engine.postgres.sql": "76c681b1dcefe61bb5fd666df9338f03",
     "0031_internal.duckdb.sql": "6cc010549dc9eb2b3340810f50ea8e6b",
     "0031_internal.postgres.sql": "377331e0d0a099bd0be8aa350159bdb7",
+    "0033_run_records.sql": "62e53a96cd0e99cde4c759b42ad4ed70",
 }
 
 
@@ -98,6 +99,9 @@ WITHOUT_COMMENT = {
         SELECT table_name AS name FROM duckdb_tables()
         WHERE schema_name = 'embsql' AND comment IS NULL
         UNION ALL
+        SELECT view_name FROM duckdb_views()
+        WHERE schema_name = 'embsql' AND comment IS NULL
+        UNION ALL
         SELECT table_name || '.' || column_name FROM duckdb_columns()
         WHERE schema_name = 'embsql' AND comment IS NULL
             -- see the schema file on comments of one engine
@@ -107,7 +111,7 @@ WITHOUT_COMMENT = {
         SELECT c.relname || coalesce('.' || a.attname, '') AS name
         FROM pg_class AS c
         JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p')
+        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p', 'v')
             AND NOT c.relispartition
             AND (
                 obj_description(c.oid, 'pg_class') IS NULL

@@ -220,6 +220,8 @@ class Database:
         warm_start: bool = False,
         checkpoint_dir: str | None = None,
         n_trials: int | None = None,
+        map: bool = False,  # noqa: A002 -- what it makes is called a map everywhere
+        clusters: int | None = None,
         progress: bool | None = None,
         **options: Any,
     ) -> Run:
@@ -245,13 +247,17 @@ class Database:
         phases and epochs: a bar in a terminal or a notebook (also by default), lines elsewhere.
         With `n_trials` options may have several values, dim=[32, 64, 128] or reg=(0.001, 0.1): so
         many settings are tried on a part of the interactions, and the run is trained with the best
-        (`embsql.trials` has them all).
+        (`embsql.trials` has them all). With `map` and `clusters` the run that goes live has maps,
+        turned onto those of the run before, and so many clusters of its items and of its users; an
+        unchanged one gets what it lacks. Where that fails the run is live without, and its `error`
+        in embsql.runs says why.
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
         live.
         """
         from embsql.api.progress import is_watched, show_progress
+        from embsql.derived.with_training import deriving
         from embsql.lifecycle import search as tuning
         from embsql.lifecycle import train as training
         from embsql.lifecycle.plan import Plan
@@ -283,6 +289,14 @@ class Database:
             warm_start=wanted.warm_start,
             checkpoint_dir=wanted.checkpoint_dir,
             search=search,
+            derive=deriving(
+                drawn=wanted.map,
+                clusters=wanted.clusters,
+                seed=wanted.seed,
+                threads=wanted.threads or usable_cores(),
+            )
+            if wanted.map or wanted.clusters
+            else None,
         )
         phases = Phases()
         shows = show_progress(

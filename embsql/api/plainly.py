@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
 from embsql import engines
-from embsql.errors import InTransaction, NoMemory, of_database
+from embsql.errors import (
+    EmbsqlError,
+    InTransaction,
+    NoMemory,
+    UnknownQuestion,
+    WrongArguments,
+    of_database,
+    suggestion,
+)
 
 Wanted = TypeVar("Wanted")
+NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist")
 
 # methods that may stand between BEGIN and COMMIT
 ANYWHERE = (
@@ -24,7 +34,6 @@ ANYWHERE = (
     "doctor",
     "features",
     "report",
-    "export_map",
     "export_map",
     "close",
 )
@@ -42,7 +51,21 @@ def plainly() -> Iterator[None]:
         complaint = engines.complaint(error)
         if complaint is None:
             raise
-        raise of_database(complaint) from error
+        raise _uncalled(complaint) or of_database(complaint) from error
+
+
+def _uncalled(complaint: str) -> EmbsqlError | None:
+    """What was meant by the call of a function that a server does not have."""
+    found = NO_FUNCTION.search(complaint)
+    if found is None:
+        return None
+    from embsql.api.commands import COMMANDS
+    from embsql.sqlfiles.questions import questions
+
+    name, known = found[1], questions()
+    if name in known:
+        return WrongArguments(name=name, signature=known[name].signature)
+    return UnknownQuestion(name=name, suggestion=suggestion(name, [*known, *COMMANDS]))
 
 
 def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:

@@ -14,7 +14,15 @@ import duckdb
 from embsql import stopping
 from embsql.engines._ahead import one_ahead
 from embsql.engines.columns import failed, quote
-from embsql.errors import ROW, CannotOpen, Closed, DatabaseBusy, EmbsqlError, ReadOnly
+from embsql.errors import (
+    ROW,
+    BusyWithReaders,
+    CannotOpen,
+    Closed,
+    DatabaseBusy,
+    EmbsqlError,
+    ReadOnly,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -170,11 +178,8 @@ def translated(path: str) -> Iterator[None]:
     try:
         yield
     except duckdb.IOException as error:
-        holder = re.search(r"PID (\d+)", str(error))
         if "lock" in str(error):
-            raise DatabaseBusy(
-                path=path, holder=f" (process {holder[1]})" if holder else ""
-            ) from None
+            raise _busy(path, str(error)) from None
         raise CannotOpen(path=path, reason=reason_of(error)) from None
     except duckdb.ConnectionException as error:
         if _is_closed(error):
@@ -185,6 +190,14 @@ def translated(path: str) -> Iterator[None]:
         if "read-only" in str(error):
             raise ReadOnly(path=path) from None
         raise
+
+
+def _busy(path: str, complaint: str) -> DatabaseBusy:
+    """Who holds a file; DuckDB knows whether they only read it."""
+    process = re.search(r"PID (\d+)", complaint)
+    holder = f" (process {process[1]})" if process else ""
+    kind = BusyWithReaders if "read-only mode" in complaint else DatabaseBusy
+    return kind(path=path, holder=holder)
 
 
 def in_a_transaction(connection: duckdb.DuckDBPyConnection) -> bool:

@@ -29,7 +29,7 @@ BATCH = 100  # runs in one transaction: a server locks some ten relations for ea
 DERIVED = ("clusters", "labels", "maps", "top_items", "neighbors", "examples")
 PARTS = ("embeddings", "interactions", *DERIVED)  # all that a run has of a person
 # tables with texts of errors, which may name a person
-WORDS = ("runs", "gates", "trials")
+WORDS = ("run_records", "gates", "trials")
 NAMED = ("'{}'", '"{}"', '\\"{}\\"', "user {},")
 # options that are SELECTs
 SELECTS = ("user_features", "item_features", "graph", "users", "labels", "test")

@@ -14,7 +14,9 @@ from embsql.errors import (
 )
 from embsql.lifecycle.leases import retry
 from embsql.lifecycle.named_statements import query_named
-from embsql.sqlfiles import files, render
+from embsql.sqlfiles import files, render, views
+
+VIEWS = "0033_run_records.sql"  # since which there are views
 
 
 def install(engine: Engine, *, commands: bool = False) -> bool:
@@ -47,7 +49,7 @@ def install(engine: Engine, *, commands: bool = False) -> bool:
 
 
 def _check_free(engine: Engine, applied: Collection[str]) -> None:
-    """Raise CannotInstall where a table that is to be made is there already.
+    """Raise CannotInstall where a table or view that is to be made is there already.
 
     It may be somebody else's, or half an import.
     """
@@ -59,6 +61,8 @@ def _check_free(engine: Engine, applied: Collection[str]) -> None:
     }
     if not query_named(engine, "is_installed"):
         wanted |= {"migrations", "surface", "file"}
+    if VIEWS not in applied:
+        wanted |= {view.name for view in views.views()} - {"runs"}
     for row in query_named(engine, "tables"):
         name, kind = row["table_name"], row["kind"]
         if name in wanted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
@@ -65,6 +66,8 @@ class Plan:
     checkpoint_dir: str | None = None
     # options still to be found; algorithm has their first values
     search: tune.Search | None = None
+    # makes maps and clusters of the run that is to be live
+    derive: Callable[[Engine, str], None] | None = None
 
     def __post_init__(self) -> None:
         """Refuse options that do not go together. Raises InvalidArgument."""

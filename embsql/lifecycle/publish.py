@@ -38,7 +38,7 @@ from embsql.sqlfiles.files import statements
 from embsql.stopping import unstopped
 
 SMALL_TABLES = (
-    "runs",
+    "run_records",
     "training_log",
     "metrics",
     "source_checks",
@@ -51,6 +51,8 @@ SMALL_TABLES = (
     "tower_features",
     "tower_layers",
 )
+# what a record says of the database that it is in
+HERE = ["made_by", "promoted_at"]
 # what tells one run of a number from another
 IDENTITY = ("model_name", "checksum", "source_hash")
 # of a run, at any time after it
@@ -179,10 +181,8 @@ def _copy_run(source: Engine, target: Engine, record: Mapping[str, Any]) -> bool
             for rows in _of_one_length(
                 source.ask(statements("publish.sql")[table], run_id=run_id)
             ):
-                target.write(
-                    table,
-                    _columns(rows.drop_columns("made_by") if table == "runs" else rows),
-                )
+                here = HERE if table == "run_records" else []
+                target.write(table, _columns(rows.drop_columns(here)))
         for table in LARGE_TABLES:
             target.write(
                 table, _columns(pa.concat_tables(pages(source, table, run_id)))

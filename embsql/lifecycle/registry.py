@@ -243,14 +243,20 @@ def set_live(
     live_run_id: int | None,
     earlier: list[int],
 ) -> bool:
-    """Compare and set: True when the pointer was still where it was expected."""
+    """Compare and set: True when the pointer was still where it was expected.
+
+    A run that is made live so is marked.
+    """
     values = {
         "model_name": name,
         "expected": expected,
         "live_run": live_run_id,
         "earlier_runs": earlier,
     }
-    return execute_named(engine, "promote", **values) == 1
+    moved = execute_named(engine, "promote", **values) == 1
+    if moved and live_run_id != expected:
+        execute_named(engine, "mark_promoted", run_id=live_run_id)
+    return moved
 
 
 def retry_move(engine: Engine, move: Callable[[], bool]) -> None:

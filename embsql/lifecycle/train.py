@@ -207,6 +207,8 @@ def _run_stages(
     source_hash = input_hash(plan, data, test)
     split_name = split_name_of(plan, data) if plan.evaluate else None
     if not plan.force and _unchanged(engine, plan, run, source_hash, split_name):
+        if plan.derive:  # what was made of it then may be less
+            plan.derive(engine, plan.model_name)
         return
     plan.check_machine()
     run.phases.enter(SEARCHING if plan.search else TRAINING)
@@ -243,8 +245,21 @@ def _run_stages(
         refused = {"run_id": run.run_id, "error": run.refused}
         retry(engine, lambda: execute_named(engine, "set_gate_reason", **refused))
         return
+    _derive(engine, plan, run)
+    lease.heartbeat()
     registry.promote(engine, f"{plan.model_name}@{run.run_id}")
     run.status = "live"
+
+
+def _derive(engine: Engine, plan: Plan, run: Run) -> None:
+    """Make maps and clusters; where that fails, the run is none the worse, and says so."""
+    if plan.derive is None:
+        return
+    try:
+        plan.derive(engine, f"{plan.model_name}@{run.run_id}")
+    except Exception as error:  # whatever it is, the run is whole
+        failed = {"run_id": run.run_id, "error": f"no map or clusters: {shared(error)}"}
+        retry(engine, lambda: execute_named(engine, "set_gate_reason", **failed))
 
 
 def _checkpoints(

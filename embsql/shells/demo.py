@@ -18,6 +18,7 @@ from embsql.shells import demo_data
 from embsql.sqlfiles import files
 
 Write = Callable[[str], None]
+CLUSTERS = 8  # groups of items, and of customers
 COLUMN_PATTERNS = {  # patterns of column names, likeliest first
     "user_col": (
         "^user_?id$",
@@ -79,7 +80,13 @@ def run_demo(
                 "Other columns? Say so: --user-col, --item-col, --weight-col, --time-col."
             )
         trained = database.train(
-            "demo", evaluate=True, gate=False, progress=True, **source
+            "demo",
+            evaluate=True,
+            gate=False,
+            map=True,
+            clusters=CLUSTERS,
+            progress=True,
+            **source,
         )
         seconds = time.perf_counter() - begin
         done = "Unchanged, found" if trained.skipped else "Trained and measured"

@@ -33,7 +33,10 @@ CALL = re.compile(r"\b(embsql\w*\.\w+)\(")
 LAMBDA = re.compile(r"lambda ([a-z_]\w*(?:, [a-z_]\w*)*):")
 ARGUMENT = re.compile(r"(?<!:):([a-z_]\w*)")
 LIMIT = re.compile(r"(LIMIT greatest\():([a-z_]\w*)(, 0\))")
-RUN = re.compile(r"\(SELECT embsql\.(live_run|newest_run)\(:(\w+)\)\)")
+RUN = re.compile(
+    r"\(SELECT (embsql\w*)\.(live_run|newest_run|mapped_run|clustered_run)"
+    r"\(:(\w+(?:, :\w+)*)\)\)"
+)
 PIECE = re.compile(rf"{STRING}|[()\[\]{{}},]")
 DEPTH = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
@@ -45,10 +48,11 @@ def bind(body: str, types: Mapping[str, str], row: Callable[..., str]) -> str:
     which the run that a model's name means is looked up too.
     """
     body = _without_comments(body)
-    runs = list(dict.fromkeys(RUN.findall(body)))
+    found = dict.fromkeys(RUN.findall(body))
+    runs = [(schema, which, words.split(", :")) for schema, which, words in found]
     body = LIMIT.sub(r"\1\2\3", body)
-    body = RUN.sub(r"given.\1_of_\2", body)
-    names = {*ARGUMENT.findall(body), *(model for _, model in runs)}
+    body = RUN.sub(lambda run: f"given.{run[2]}_of_{run[3].split(',')[0]}", body)
+    names = {*ARGUMENT.findall(body), *(name for *_, names in runs for name in names)}
     used = {name: type_ for name, type_ in types.items() if name in names}
     select = row(types=used, runs=runs, reserved=RESERVED, file_id=FILE_ID)
     body = reserve(ARGUMENT.sub(r"given.\1", body), also={"given"})

@@ -85,6 +85,16 @@ class Question:
         return "ml" if self.chapter == "ml" else "embsql"
 
     @property
+    def answer(self) -> str:
+        """Its columns as the header has them, or the type of its single value."""
+        return ", ".join(f"{name} {type_}".strip() for name, type_ in self.columns)
+
+    @property
+    def demo_example(self) -> str:
+        """The example with the names of the models that `embsql demo` makes."""
+        return re.sub(r"'shop(?:_tuned)?(?=['@_])", "'demo", self.example)
+
+    @property
     def signature(self) -> str:
         """name(argument type = default, ...)"""
         return f"{self.name}({', '.join(map(str, self.arguments))})"

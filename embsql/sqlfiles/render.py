@@ -20,6 +20,7 @@ from embsql.sqlfiles.questions import (
     ml_questions,
     questions,
 )
+from embsql.sqlfiles.views import View, views
 
 POSTGRES_TYPES = {
     **{word: word for word in TYPES},
@@ -69,7 +70,8 @@ def surface(engine: str, *, commands: bool) -> str:
     prelude = _prelude(engine)
     prelude = macros.prelude(prelude) if engine == "duckdb" else prelude
     comments = _template("prelude/comments.sql.j2").render(kind=KINDS[engine])
-    parts = [prelude, comments, *(wrap(q, engine) for q in questions().values())]
+    parts = [prelude, comments, views_sql(engine)]
+    parts += [wrap(question, engine) for question in questions().values()]
     if commands:
         files = sorted((folder() / "commands").glob(f"{engine}*.sql"))
         parts += [file.read_text(encoding="utf-8") for file in files]
@@ -90,6 +92,25 @@ def ml(engine: str, *, file_id: str = "") -> str:
     ]
     parts += [rights.read_text(encoding="utf-8")] if rights.exists() else []
     return "\n\n".join(parts).replace(macros.FILE_ID, file_id or macros.FILE_ID)
+
+
+def views_sql(engine: str) -> str:
+    """What makes the views."""
+    shell = _template("shells/view.sql.j2")
+    return "\n".join(
+        shell.render(view=view, engine=engine, body=view_body(view, engine))
+        for view in views()
+    )
+
+
+def view_body(view: View, engine: str) -> str:
+    """The SELECT of a view; one that is about the questions has them written into it."""
+    body: str = (
+        _environment()
+        .from_string(body_of(view.path, engine))
+        .render(questions=questions().values())
+    )
+    return body
 
 
 def extension(release: str) -> dict[str, str]:
@@ -113,9 +134,7 @@ def wrap(question: Question, engine: str) -> str:
 def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
     shell, (parameters, returns, body) = _template(f"shells/{engine}.sql.j2"), parts
     partitioned = engine == "postgres" and PARTITIONED.search(body) is not None
-    comment = f"{question.signature}\n{question.doc}\n{question.example}".replace(
-        "'", "''"
-    )
+    comment = f"{question.signature}\n{question.doc}\n{question.example}"
     written: str = shell.render(
         question=question,
         parameters=", ".join(parameters),
@@ -130,7 +149,7 @@ def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
             f"CAST(answer.{name} AS {type_})" for name, type_ in _columns(question)
         ],
         arguments=[f"${n}" for n, _ in enumerate(question.arguments, 1)],
-        comment=f"'{comment}'",
+        comment=_literal(comment),
     )
     return written.strip()
 
@@ -143,6 +162,11 @@ def render_stage(stage: str, facts: dict[str, Any]) -> str:
 
 @cache
 def _template(name: str) -> Any:
+    return _environment().from_string(read_sql(name))
+
+
+@cache
+def _environment() -> Any:
     import jinja2  # here, because asking questions needs no templates
 
     environment = jinja2.Environment(
@@ -150,13 +174,22 @@ def _template(name: str) -> Any:
         autoescape=False,  # noqa: S701 - no HTML
         trim_blocks=True,
     )
-    return environment.from_string(read_sql(name))
+    environment.filters["literal"] = _literal
+    return environment
+
+
+def _literal(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 # a row without columns: PostgreSQL has arguments as $1, $2
 NOTHING_GIVEN = "given AS NOT MATERIALIZED (SELECT)"
 # the look-up of a run in a PostgreSQL body
-RUN = re.compile(r"\(SELECT (embsql\.(?:live|newest)_run\(CAST\(\$\d+ AS text\)\))\)")
+RUN = re.compile(
+    r"\(SELECT (embsql\w*\.(?:live|newest|mapped|clustered)_run"
+    r"\(CAST\(\$\d+ AS text\)(?:, CAST\(\$\d+ AS text\))*\))\)"
+)
 # Tables of one partition for each run, in PostgreSQL
 PARTITIONED = re.compile(r"embsql\.(?:item_embeddings|user_embeddings|interactions)\b")
 # parameters, what is returned, the body with the parameters in it

@@ -3,13 +3,13 @@
 -- The middles of the groups that embsql.cluster found among items (or users, entity => 'user'), as ML.CENTROIDS of a
 -- k-means: a row per group and entry of its vector, which are the features e1, e2 and so on. centroid_id is the
 -- cluster_id of embsql.clusters, from 0. trial_id and categorical_value, of searches and of categories, are always NULL.
--- A clustering that was never made returns no rows.
+-- A clustering that was never made is an error.
 -- example: SELECT centroid_id, feature, numerical_value FROM ml.centroids('shop') LIMIT 3;
 WITH middle AS (
   SELECT found.cluster_id, CAST(found.centroid AS REAL[]) AS entries
   FROM given
   JOIN embsql.clusters AS found
-    ON found.run_id = (SELECT embsql.live_run(:model))
+    ON found.run_id = (SELECT embsql_internal.clustered_run(:model, :entity, :clustering))
     AND found.entity_kind = :entity
     AND found.clustering_name = :clustering
 ),

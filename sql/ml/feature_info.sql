@@ -6,7 +6,7 @@
 WITH live AS (
   SELECT run.run_id, run.items, run.user_col, run.item_col, run.weight_col
   FROM given
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
 ),
 everyone AS ( -- who was forgotten, or may not be seen, is nobody
   SELECT count(*) AS users

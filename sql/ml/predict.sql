@@ -4,24 +4,25 @@
 -- k-means. There NEAREST_CENTROIDS_DISTANCE is an array of structs, which not every engine has: here it is two arrays
 -- of one length, the nearest first. centroid_id is the first of them, a cluster_id of embsql.clusters. ids, where given,
 -- are whose; who is not known, or has no direction where directions were grouped, returns no row.
+-- A clustering that was never made is an error.
 -- example: SELECT entity_id, centroid_id, nearest_centroid_distances FROM ml.predict('shop', ids => ARRAY['mug-03']);
 WITH middle AS (
   SELECT found.cluster_id, found.unit_length, found.centroid
   FROM given
   JOIN embsql.clusters AS found
-    ON found.run_id = (SELECT embsql.live_run(:model))
+    ON found.run_id = (SELECT embsql_internal.clustered_run(:model, :entity, :clustering))
     AND found.entity_kind = :entity
     AND found.clustering_name = :clustering
 ),
 everyone AS (
   SELECT person.user_id AS id, person.embedding
   FROM given
-  JOIN embsql.user_embeddings AS person ON person.run_id = (SELECT embsql.live_run(:model)) AND :entity = 'user'
+  JOIN embsql.user_embeddings AS person ON person.run_id = (SELECT embsql_internal.clustered_run(:model, :entity, :clustering)) AND :entity = 'user'
   WHERE (:ids IS NULL OR embsql_internal.contains(:ids, person.user_id))
   UNION ALL
   SELECT item.item_id AS id, item.embedding
   FROM given
-  JOIN embsql.item_embeddings AS item ON item.run_id = (SELECT embsql.live_run(:model)) AND :entity = 'item'
+  JOIN embsql.item_embeddings AS item ON item.run_id = (SELECT embsql_internal.clustered_run(:model, :entity, :clustering)) AND :entity = 'item'
   WHERE (:ids IS NULL OR embsql_internal.contains(:ids, item.item_id))
 ),
 apart AS (

@@ -7,7 +7,7 @@
 WITH live AS (
   SELECT run.run_id, run.similarity, run.params LIKE '%"feedback": "explicit"%' AS explicit
   FROM given
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
 ),
 pair AS (
   SELECT

@@ -10,7 +10,7 @@ SELECT
   this.embedding AS factor_weights,
   CAST(this.bias AS FLOAT8) AS intercept
 FROM given
-JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
 JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id
 UNION ALL
 SELECT
@@ -19,5 +19,5 @@ SELECT
   other.embedding AS factor_weights,
   CAST(other.bias AS FLOAT8) AS intercept
 FROM given
-JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
 JOIN embsql.item_embeddings AS other ON other.run_id = run.run_id

@@ -136,7 +136,7 @@ CREATE OR REPLACE MACRO embsql_internal.known_models() AS (
             m.model_name, m.live_run AS promoted, max(r.run_id) FILTER (WHERE r.run_id = m.live_run) AS live,
             max(r.run_id) AS newest, list(r.run_id) AS started, list(r.run_id) FILTER (WHERE r.status = 'ready') AS ready
         FROM embsql.models AS m
-        LEFT JOIN embsql.runs AS r ON r.model_name = m.model_name
+        LEFT JOIN embsql.run_records AS r ON r.model_name = m.model_name
         GROUP BY m.model_name, m.live_run
     ) AS one
 );
@@ -194,6 +194,69 @@ CREATE OR REPLACE MACRO embsql.newest_run(model) AS list_transform([embsql_inter
         embsql_internal.raise_no_run(model, runs, map_keys(known))
     )
 )[1])[1];
+
+-- The question of this name among the names of all; NULL for NULL. Any other is an error, which says which is meant.
+CREATE OR REPLACE MACRO embsql_internal.known_question(asked, names) AS CASE
+    WHEN asked IS NULL OR list_contains(names, asked) THEN asked
+    ELSE CAST(embsql_internal.refuse('no question named "' || asked || '".' || coalesce(' Did you mean "' || list_min(list_transform(
+        names, lambda one: CASE
+            WHEN jaro_winkler_similarity(one, asked) > 0.8
+            THEN struct_pack(unlike := -jaro_winkler_similarity(one, asked), name := one)
+        END
+    )).name || '"?', '') || ' See: SELECT question, example FROM embsql.help();') AS VARCHAR)
+END;
+
+-- A run's maps and clusterings, which are made of it later: the run, where it has the one that is asked for.
+
+CREATE OR REPLACE MACRO embsql_internal.all_maps() AS (
+    SELECT list(DISTINCT struct_pack(run := p.run_id, entity := p.entity_kind, name := p.method_name)) FROM embsql.maps AS p
+);
+
+CREATE OR REPLACE MACRO embsql_internal.all_clusterings() AS (
+    SELECT list(DISTINCT struct_pack(run := c.run_id, entity := c.entity_kind, name := c.clustering_name))
+    FROM embsql.clusters AS c
+);
+
+-- Ends the query with how to make what was asked for: a struct of a model, an entity and a name.
+CREATE OR REPLACE MACRO embsql_internal.refuse_derived(asked, run, made, what, command, option) AS embsql_internal.refuse(CASE
+    WHEN coalesce(asked.entity, '') NOT IN ('item', 'user')
+    THEN 'entity is item or user, got ' || coalesce('"' || asked.entity || '"', 'NULL')
+    WHEN option = 'method' AND coalesce(asked.name, '') NOT IN ('pca', 'umap', 'tsne')
+    THEN 'method is pca, umap or tsne, got ' || coalesce('"' || asked.name || '"', 'NULL')
+    WHEN asked.name IS NULL THEN option || ' is the name of one, got NULL'
+    ELSE format(
+        'run {} of model "{}" has no {} of its {}s{}. Make it: CALL embsql.{}(''{}'', entity => ''{}'', {} => ''{}''); or in a '
+        || 'shell: embsql {} {} --entity {} --{} "{}"; or in Python: db.{}("{}", entity="{}", {}="{}")',
+        run, embsql_internal.model_part(asked.model), what, asked.entity, coalesce('; it has: ' || nullif(array_to_string(list_sort(
+            list_transform(list_filter(made, lambda one: one.run = run), lambda one: one.entity || ' ' || one.name)
+        ), ', '), ''), ''),
+        command, asked.model, asked.entity, option, replace(asked.name, '''', ''''''),
+        command, asked.model, asked.entity, option, asked.name,
+        command, asked.model, asked.entity, option, asked.name
+    )
+END);
+
+CREATE OR REPLACE MACRO embsql_internal.mapped_run(model, entity, method) AS list_transform(
+    [struct_pack(run := embsql.live_run(model), made := embsql_internal.all_maps())],
+    lambda known: CASE
+        WHEN list_contains(known.made, struct_pack(run := known.run, entity := entity, name := method)) THEN known.run
+        ELSE embsql_internal.refuse_derived(
+            struct_pack(model := model, entity := entity, name := method), known.run, known.made,
+            'map by ' || method, 'project', 'method'
+        )
+    END
+)[1];
+
+CREATE OR REPLACE MACRO embsql_internal.clustered_run(model, entity, clustering) AS list_transform(
+    [struct_pack(run := embsql.live_run(model), made := embsql_internal.all_clusterings())],
+    lambda known: CASE
+        WHEN list_contains(known.made, struct_pack(run := known.run, entity := entity, name := clustering)) THEN known.run
+        ELSE embsql_internal.refuse_derived(
+            struct_pack(model := model, entity := entity, name := clustering), known.run, known.made,
+            'clustering "' || clustering || '"', 'cluster', 'clustering'
+        )
+    END
+)[1];
 
 -- How a user vector and an item vector make a score in a run: its dot product plus the biases, or the cosine.
 CREATE OR REPLACE MACRO embsql_internal.run_score(similarity, a, norm_a, bias_a, b, norm_b, bias_b) AS
@@ -334,7 +397,7 @@ WITH paired AS ( -- lists of different lengths are an error, and so is a weight 
             ELSE lists.weights
         END) AS weight
     FROM (SELECT of_run AS run_id, asked AS items, amounts AS weights) AS lists
-    JOIN embsql.runs AS record ON record.run_id = lists.run_id
+    JOIN embsql.run_records AS record ON record.run_id = lists.run_id
     LEFT JOIN embsql.fold_in_settings AS solver ON solver.run_id = record.run_id
 ),
 weighed AS ( -- as in training: without a weight only where there are none, of 0 or less only where weights are ratings
@@ -605,7 +668,7 @@ SELECT
     CASE run.similarity WHEN 'cosine' THEN embsql.unit_vector(made.x) ELSE made.x END AS embedding,
     made.known
 FROM made
-JOIN embsql.runs AS run ON run.run_id = of_run;
+JOIN embsql.run_records AS run ON run.run_id = of_run;
 
 -- What is wrong with the database's own settings, for embsql.doctor.
 CREATE OR REPLACE MACRO embsql_internal.database_findings() AS TABLE
@@ -615,7 +678,7 @@ WITH size AS (
         CAST(split_part(current_setting('memory_limit'), ' ', 1) AS DOUBLE)
             * pow(1024, list_position(['bytes', 'KiB', 'MiB', 'GiB', 'TiB'], split_part(current_setting('memory_limit'), ' ', 2)) - 1) AS allowed
     FROM embsql.models AS model
-    JOIN embsql.runs AS live ON live.run_id = model.live_run
+    JOIN embsql.run_records AS live ON live.run_id = model.live_run
 )
 SELECT
     'note' AS severity,

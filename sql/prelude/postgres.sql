@@ -177,7 +177,7 @@ DECLARE
     gone bigint;
 BEGIN
     IF EXISTS (SELECT FROM embsql.models AS m WHERE m.model_name = model) THEN
-        SELECT max(r.run_id) INTO finished FROM embsql.runs AS r WHERE r.model_name = model AND r.status = 'ready';
+        SELECT max(r.run_id) INTO finished FROM embsql.run_records AS r WHERE r.model_name = model AND r.status = 'ready';
         SELECT m.live_run INTO gone FROM embsql.models AS m WHERE m.model_name = model;
         IF gone IS NOT NULL THEN
             RAISE EXCEPTION 'embsql: model "%" says that run % is live, which is gone. %', model, gone, CASE
@@ -220,7 +220,7 @@ DECLARE
     missing text;
 BEGIN
     SELECT string_agg(format('embsql_runs.%s_%s', part.kind, run), ', ' ORDER BY part.kind) INTO missing
-    FROM embsql.runs AS r
+    FROM embsql.run_records AS r
     CROSS JOIN LATERAL (
         VALUES ('item_embeddings', r.items), ('user_embeddings', r.users), ('interactions', r.interactions)
     ) AS part (kind, rows)
@@ -235,7 +235,7 @@ BEGIN
             run, missing;
     END IF;
     -- So that a transaction looks once. Not a session: a pooler hands it on to somebody else.
-    PERFORM set_config('embsql.complete_run', CAST(run AS text), TRUE);
+    PERFORM set_config('embsql_internal.complete_run', CAST(run AS text), TRUE);
     RETURN run;
 END
 $embsql$;
@@ -250,16 +250,16 @@ BEGIN
     IF strpos(model, '@') = 0 THEN
         SELECT r.run_id INTO found
         FROM embsql.models AS m
-        JOIN embsql.runs AS r ON r.run_id = m.live_run
+        JOIN embsql.run_records AS r ON r.run_id = m.live_run
         WHERE m.model_name = model;
     ELSE
         SELECT r.run_id INTO found
-        FROM embsql.runs AS r
+        FROM embsql.run_records AS r
         WHERE r.run_id = embsql_internal.run_part(model) AND r.model_name = embsql_internal.model_part(model)
             AND r.status = 'ready'
             AND NOT EXISTS (SELECT FROM embsql.forgotten AS gone WHERE gone.run_id = r.run_id);
     END IF;
-    IF CAST(found AS text) <> coalesce(current_setting('embsql.complete_run', TRUE), '') THEN
+    IF CAST(found AS text) <> coalesce(current_setting('embsql_internal.complete_run', TRUE), '') THEN
         PERFORM embsql_internal.complete_run(found);
     END IF;
     RETURN coalesce(found, embsql_internal.raise_no_run(model));
@@ -274,10 +274,93 @@ DECLARE
     found bigint;
 BEGIN
     SELECT max(r.run_id) INTO found
-    FROM embsql.runs AS r
+    FROM embsql.run_records AS r
     WHERE r.model_name = embsql_internal.model_part(model)
         AND (strpos(model, '@') = 0 OR r.run_id = embsql_internal.run_part(model));
     RETURN coalesce(found, embsql_internal.raise_no_run(model));
+END
+$embsql$;
+
+-- The question of this name among the names of all; NULL for NULL. Any other is an error, which says which is meant.
+CREATE OR REPLACE FUNCTION embsql_internal.known_question(asked text, names text[]) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    close text;
+BEGIN
+    IF asked IS NULL OR asked = ANY (names) THEN
+        RETURN asked;
+    END IF;
+    SELECT known.name INTO close
+    FROM unnest(names) AS known (name)
+    WHERE embsql_internal.bigram_similarity(known.name, asked) > 0.5
+    ORDER BY embsql_internal.bigram_similarity(known.name, asked) DESC, known.name
+    LIMIT 1;
+    RAISE EXCEPTION 'embsql: no question named "%".% See: SELECT question, example FROM embsql.help();',
+        asked, coalesce(' Did you mean "' || close || '"?', '');
+END
+$embsql$;
+
+-- A run's maps and clusterings, which are made of it later: the run, where it has the one that is asked for. Who may
+-- see some users only is not refused those of users: there may be one of others.
+
+CREATE OR REPLACE FUNCTION embsql_internal.mapped_run(model text, entity text, method text) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    run bigint := embsql.live_run(model);
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM embsql.maps AS p WHERE p.run_id = run AND p.entity_kind = entity AND p.method_name = method
+    ) AND NOT (entity = 'user' AND row_security_active('embsql.maps')) THEN
+        PERFORM embsql_internal.refuse_derived(model, run, entity, 'map by ' || method, (
+            SELECT string_agg(DISTINCT p.entity_kind || ' ' || p.method_name, ', ') FROM embsql.maps AS p WHERE p.run_id = run
+        ), 'project', 'method', method);
+    END IF;
+    RETURN run;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql_internal.clustered_run(model text, entity text, clustering text) RETURNS bigint
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    run bigint := embsql.live_run(model);
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM embsql.clusters AS c
+        WHERE c.run_id = run AND c.entity_kind = entity AND c.clustering_name = clustering
+    ) AND NOT (entity = 'user' AND row_security_active('embsql.clusters')) THEN
+        PERFORM embsql_internal.refuse_derived(model, run, entity, 'clustering "' || clustering || '"', (
+            SELECT string_agg(DISTINCT c.entity_kind || ' ' || c.clustering_name, ', ')
+            FROM embsql.clusters AS c
+            WHERE c.run_id = run
+        ), 'cluster', 'clustering', clustering);
+    END IF;
+    RETURN run;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql_internal.refuse_derived(
+    model text, run bigint, entity text, what text, made text, command text, option text, name text
+) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF entity IS NULL OR entity NOT IN ('item', 'user') THEN
+        RAISE EXCEPTION 'embsql: entity is item or user, got %', coalesce('"' || entity || '"', 'NULL');
+    END IF;
+    IF option = 'method' AND coalesce(name, '') NOT IN ('pca', 'umap', 'tsne') THEN
+        RAISE EXCEPTION 'embsql: method is pca, umap or tsne, got %', coalesce('"' || name || '"', 'NULL');
+    END IF;
+    IF name IS NULL THEN
+        RAISE EXCEPTION 'embsql: % is the name of one, got NULL', option;
+    END IF;
+    RAISE EXCEPTION 'embsql: run % of model "%" has no % of its %s%. Make it: SELECT embsql.%(%, entity => ''%'', % => %); or in a shell: embsql % % --entity % --% "%"; or in Python: db.%("%", entity="%", %="%")',
+        run, embsql_internal.model_part(model), what, entity, coalesce('; it has: ' || made, ''),
+        command, quote_literal(model), entity, option, quote_literal(name),
+        command, model, entity, option, name,
+        command, model, entity, option, name;
 END
 $embsql$;
 
@@ -318,6 +401,31 @@ BEGIN
     SELECT u.embedding, u.norm, u.bias INTO embedding, norm, bias
     FROM embsql.user_embeddings AS u
     WHERE u.run_id = run AND u.user_id = person;
+END
+$embsql$;
+
+-- The vectors of a run as lists of numbers, which every driver knows.
+CREATE OR REPLACE FUNCTION embsql_internal.item_lists(run bigint)
+RETURNS TABLE (entity_id text, embedding real[], norm double precision, bias double precision)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
+AS $embsql$
+BEGIN
+    RETURN QUERY
+    SELECT i.item_id, CAST(i.embedding AS real[]), CAST(i.norm AS double precision), CAST(i.bias AS double precision)
+    FROM embsql.item_embeddings AS i
+    WHERE i.run_id = run;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql_internal.user_lists(run bigint)
+RETURNS TABLE (entity_id text, embedding real[], norm double precision, bias double precision)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
+AS $embsql$
+BEGIN
+    RETURN QUERY
+    SELECT u.user_id, CAST(u.embedding AS real[]), CAST(u.norm AS double precision), CAST(u.bias AS double precision)
+    FROM embsql.user_embeddings AS u
+    WHERE u.run_id = run;
 END
 $embsql$;
 
@@ -588,9 +696,9 @@ BEGIN
     RETURN NULL;
 END
 $embsql$;
-CREATE OR REPLACE TRIGGER follow_run AFTER INSERT OR DELETE ON embsql.runs
+CREATE OR REPLACE TRIGGER follow_run AFTER INSERT OR DELETE ON embsql.run_records
 FOR EACH ROW EXECUTE FUNCTION embsql_internal.follow_run();
-ALTER TABLE embsql.runs ENABLE REPLICA TRIGGER follow_run;
+ALTER TABLE embsql.run_records ENABLE REPLICA TRIGGER follow_run;
 
 -- What is installed here and which partitions leave, no other database says; the trigger above may.
 CREATE OR REPLACE FUNCTION embsql_internal.stay_local() RETURNS trigger
@@ -660,7 +768,7 @@ END
 $embsql$;
 
 -- The approximate indexes that a run is large enough for.
-CREATE OR REPLACE FUNCTION embsql_internal.wanted_indexes(record embsql.runs) RETURNS SETOF embsql.vector_indexes
+CREATE OR REPLACE FUNCTION embsql_internal.wanted_indexes(record embsql.run_records) RETURNS SETOF embsql.vector_indexes
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT record.run_id, side.entity, metric,
@@ -690,7 +798,7 @@ CREATE OR REPLACE FUNCTION embsql.build_indexes(run bigint) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    record embsql.runs;
+    record embsql.run_records;
     built embsql.vector_indexes;
 BEGIN
     PERFORM embsql_internal.allow(embsql_internal.may_write(run), 'write a run that he does not train');
@@ -699,7 +807,7 @@ BEGIN
         RAISE EXCEPTION 'embsql: embsql.index_storage must be vector or halfvec, got %. Leave it out: RESET embsql.index_storage;',
             quote_literal(embsql_internal.setting('index_storage'));
     END IF;
-    SELECT r.* INTO STRICT record FROM embsql.runs AS r WHERE r.run_id = run;
+    SELECT r.* INTO STRICT record FROM embsql.run_records AS r WHERE r.run_id = run;
     PERFORM embsql_internal.allow_memory(greatest(record.items, record.users) * (4 * record.dim + 750));
     FOR built IN
         SELECT wanted.* FROM embsql_internal.wanted_indexes(record) AS wanted WHERE NOT embsql_internal.has_index(wanted)
@@ -939,7 +1047,7 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 WITH how AS (
     SELECT record.run_id, record.items, coalesce(solver.kind, 'mean') AS kind, n.*
-    FROM embsql.runs AS record
+    FROM embsql.run_records AS record
     LEFT JOIN embsql.fold_in_settings AS solver ON solver.run_id = record.run_id
     LEFT JOIN LATERAL json_to_record(CAST(solver.settings AS json)) AS n (
         global_mean double precision, bias_damping double precision, default_rating double precision, weight_scale double precision,
@@ -1194,7 +1302,7 @@ BEGIN
         embedding := above;
         next_layer := next_layer + 1;
     END LOOP;
-    IF (SELECT run.similarity FROM embsql.runs AS run WHERE run.run_id = of_run) = 'cosine' THEN
+    IF (SELECT run.similarity FROM embsql.run_records AS run WHERE run.run_id = of_run) = 'cosine' THEN
         embedding := embsql.unit_vector(embedding);
     END IF;
 END
@@ -1210,7 +1318,7 @@ RETURN QUERY
 WITH live AS (
     SELECT run.*
     FROM embsql.models AS model
-    JOIN embsql.runs AS run ON run.run_id = model.live_run
+    JOIN embsql.run_records AS run ON run.run_id = model.live_run
 ),
 reader AS ( -- roles are a server's: another database's are none of this one's
     SELECT role.oid, role.rolname
@@ -1263,7 +1371,7 @@ SELECT
     format('run %s has no index for its %ss by %s, so a question reads them all', live.run_id, wanted.entity, wanted.metric),
     format('embsql sql "SELECT embsql.build_indexes(%s)"', live.run_id)
 FROM live
-CROSS JOIN LATERAL embsql_internal.wanted_indexes(CAST(live AS embsql.runs)) AS wanted
+CROSS JOIN LATERAL embsql_internal.wanted_indexes(CAST(live AS embsql.run_records)) AS wanted
 WHERE NOT embsql_internal.has_index(wanted)
 UNION ALL -- what costs memory and gives nothing
 SELECT

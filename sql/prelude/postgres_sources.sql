@@ -118,7 +118,7 @@ CREATE OR REPLACE FUNCTION embsql_internal.selects_of(model text) RETURNS SETOF 
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql_internal.selects_in(run.params)
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 LEFT JOIN embsql.models AS m ON m.model_name = run.model_name
 WHERE run.model_name = embsql_internal.model_part(model) AND run.made_by = session_user
     AND run.run_id = CASE WHEN strpos(model, '@') = 0 THEN m.live_run ELSE embsql_internal.run_part(model) END

@@ -50,7 +50,7 @@ LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT EXISTS (
     SELECT FROM embsql.leases AS held
-    JOIN embsql.runs AS r ON r.run_id = held.run_id AND r.model_name = held.model_name
+    JOIN embsql.run_records AS r ON r.run_id = held.run_id AND r.model_name = held.model_name
     WHERE held.run_id = run AND held.held_by = session_user
 ) OR embsql_internal.owns()
 $embsql$;
@@ -68,16 +68,16 @@ CREATE OR REPLACE FUNCTION embsql_internal.may_drop(run bigint) RETURNS boolean
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql_internal.decides() OR embsql_internal.trains(run) AND EXISTS (
-    SELECT FROM embsql.runs AS r WHERE r.run_id = run AND r.status = 'training'
+    SELECT FROM embsql.run_records AS r WHERE r.run_id = run AND r.status = 'training'
 ) OR EXISTS (
-    SELECT FROM embsql.runs AS r
+    SELECT FROM embsql.run_records AS r
     JOIN embsql.models AS m ON m.model_name = r.model_name
     WHERE r.run_id = run AND r.status <> 'training' AND r.run_id IS DISTINCT FROM m.live_run
         AND embsql_internal.may_train(r.model_name)
         AND NOT embsql_internal.contains(m.earlier_runs, r.run_id)
         AND 5 <= (
             SELECT count(*)
-            FROM embsql.runs AS newer
+            FROM embsql.run_records AS newer
             WHERE newer.model_name = r.model_name AND newer.run_id > r.run_id AND newer.status <> 'training'
                 AND newer.run_id IS DISTINCT FROM m.live_run
                 AND NOT embsql_internal.contains(m.earlier_runs, newer.run_id)
@@ -113,7 +113,7 @@ $embsql$;
 CREATE OR REPLACE FUNCTION embsql_internal.check_run(run bigint) RETURNS void
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
-SELECT embsql_internal.check_model(r.model_name) FROM embsql.runs AS r WHERE r.run_id = run
+SELECT embsql_internal.check_model(r.model_name) FROM embsql.run_records AS r WHERE r.run_id = run
 $embsql$;
 
 -- Gives a model to somebody, or to a role that several have.
@@ -173,7 +173,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql_internal.check_model(model);
 SELECT embsql_internal.allow(
-    NOT EXISTS (SELECT FROM embsql.runs AS r WHERE r.run_id = run), 'train a run that there is'
+    NOT EXISTS (SELECT FROM embsql.run_records AS r WHERE r.run_id = run), 'train a run that there is'
 );
 INSERT INTO embsql.leases AS held (
     model_name, owner, run_id, host, pid, process, held_by, cancelled, heartbeat_at, expires_at
@@ -268,7 +268,7 @@ SELECT embsql_internal.allow(EXISTS (
     SELECT FROM embsql.leases AS held
     WHERE held.model_name = model AND held.run_id = run AND held.held_by = session_user
 ), 'end the runs of a model that he does not train');
-UPDATE embsql.runs AS r
+UPDATE embsql.run_records AS r
 SET status = 'failed', held = r.held + 1, error = 'the trainer died: its lease expired',
     finished_at = embsql_internal.utc_now()
 WHERE r.model_name = model AND r.status = 'training' AND r.run_id <> run
@@ -283,7 +283,7 @@ SELECT embsql_internal.allow(embsql_internal.owns() OR EXISTS (
     SELECT FROM embsql.leases AS held
     WHERE held.model_name = model AND held.run_id = run AND held.held_by = session_user
 ), 'begin a run without its lease');
-INSERT INTO embsql.runs (
+INSERT INTO embsql.run_records (
     run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at, made_by
 )
 VALUES (
@@ -297,13 +297,13 @@ CREATE OR REPLACE FUNCTION embsql_internal.note_run(run bigint, noted jsonb) RET
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 DECLARE
-    row embsql.runs;
+    row embsql.run_records;
 BEGIN
     IF embsql_internal.trains(run) IS NOT TRUE THEN
         RETURN; -- the lease is another's
     END IF;
-    row := jsonb_populate_record(NULL::embsql.runs, noted);
-    RETURN QUERY UPDATE embsql.runs AS r
+    row := jsonb_populate_record(NULL::embsql.run_records, noted);
+    RETURN QUERY UPDATE embsql.run_records AS r
     SET status = coalesce(row.status, r.status),
         held = r.held + 1,
         params = coalesce(row.params, r.params),
@@ -344,10 +344,10 @@ $embsql$;
 CREATE OR REPLACE FUNCTION embsql_internal.log_phase(run bigint, phase text, phase_seconds text) RETURNS SETOF boolean
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
-UPDATE embsql.runs AS r
+UPDATE embsql.run_records AS r
 SET phase = log_phase.phase, phase_seconds = log_phase.phase_seconds
 WHERE embsql_internal.trains(run) AND r.run_id = (
-    SELECT known.run_id FROM embsql.runs AS known WHERE known.run_id = run FOR UPDATE SKIP LOCKED
+    SELECT known.run_id FROM embsql.run_records AS known WHERE known.run_id = run FOR UPDATE SKIP LOCKED
 )
 RETURNING TRUE
 $embsql$;
@@ -360,7 +360,7 @@ BEGIN
     IF NOT embsql_internal.decides() THEN
         PERFORM embsql_internal.allow(EXISTS (
             SELECT FROM embsql.leases AS held
-            JOIN embsql.runs AS r ON r.run_id = held.run_id
+            JOIN embsql.run_records AS r ON r.run_id = held.run_id
             WHERE held.run_id = live AND held.held_by = session_user
                 AND held.model_name = model AND r.model_name = model AND r.status = 'ready'
         ), 'decide what is live');
@@ -376,13 +376,24 @@ BEGIN
 END
 $embsql$;
 
+-- When the live run was made so.
+CREATE OR REPLACE FUNCTION embsql_internal.mark_promoted(run bigint) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql_internal.check_run(run);
+UPDATE embsql.run_records AS r
+SET promoted_at = embsql_internal.utc_now()
+FROM embsql.models AS m
+WHERE r.run_id = run AND m.model_name = r.model_name AND m.live_run = run
+$embsql$;
+
 -- One line of the audit trail, which is only ever added to: who trains writes down what he did with runs of his models.
 CREATE OR REPLACE FUNCTION embsql_internal.log_event(model text, run bigint, event text, detail text) RETURNS void
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql_internal.check_model(model);
 SELECT embsql_internal.allow(embsql_internal.decides() OR EXISTS (
-    SELECT FROM embsql.runs AS r
+    SELECT FROM embsql.run_records AS r
     JOIN embsql.models AS m ON m.model_name = r.model_name
     WHERE r.run_id = run AND r.model_name = model
         AND (event IN ('evaluate', 'cluster', 'project', 'materialize') OR event = 'promote' AND m.live_run = run)
@@ -396,7 +407,7 @@ CREATE OR REPLACE FUNCTION embsql_internal.lock_run(run bigint) RETURNS SETOF bo
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql_internal.check_run(run);
-UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.run_id = run AND r.status = 'ready' RETURNING TRUE
+UPDATE embsql.run_records AS r SET held = r.held + 1 WHERE r.run_id = run AND r.status = 'ready' RETURNING TRUE
 $embsql$;
 
 -- Keeps others from runs while they are changed.
@@ -404,12 +415,12 @@ CREATE OR REPLACE FUNCTION embsql_internal.lock_runs(runs bigint[]) RETURNS SETO
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql_internal.check_run(asked.run) FROM unnest(runs) AS asked (run);
-UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.run_id = ANY (runs) RETURNING TRUE
+UPDATE embsql.run_records AS r SET held = r.held + 1 WHERE r.run_id = ANY (runs) RETURNING TRUE
 $embsql$;
 
 -- Rows that go.
 
--- All rows of a run in one of the tables that hold its parts; of `runs` in all of them, so that nothing of a run is left
+-- All rows of a run in one of the tables that hold its parts; of `run_records` in all of them, so that nothing of a run is left
 -- behind where nobody looks for it any more.
 CREATE OR REPLACE FUNCTION embsql_internal.drop_rows(kind text, run bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
@@ -422,7 +433,7 @@ DECLARE
     part text;
 BEGIN
     PERFORM embsql_internal.allow( -- no others: the audit trail and leases have a run_id too
-        kind = 'runs' OR kind = ANY (parts), 'drop rows of ' || kind
+        kind = 'run_records' OR kind = ANY (parts), 'drop rows of ' || kind
     );
     IF kind IN ('top_items', 'neighbors') THEN
         PERFORM embsql_internal.check_run(run);
@@ -431,11 +442,11 @@ BEGIN
             embsql_internal.may_drop(run) OR kind = 'forgotten' AND embsql_internal.may_write(run), 'drop a run'
         );
     END IF;
-    IF kind = 'runs' THEN
+    IF kind = 'run_records' THEN
         PERFORM embsql_internal.drop_partition(large.kind, run)
         FROM unnest(ARRAY['item_embeddings', 'user_embeddings', 'interactions']) AS large (kind);
     END IF;
-    FOREACH part IN ARRAY CASE kind WHEN 'runs' THEN parts || kind ELSE ARRAY[kind] END LOOP
+    FOREACH part IN ARRAY CASE kind WHEN 'run_records' THEN parts || kind ELSE ARRAY[kind] END LOOP
         EXECUTE format('DELETE FROM embsql.%I WHERE run_id = $1', part) USING run;
     END LOOP;
 END
@@ -524,7 +535,7 @@ AS $embsql$
 SELECT embsql_internal.allow(embsql_internal.decides(), 'forget a person');
 INSERT INTO embsql.forgotten (run_id, salt, person)
 SELECT r.run_id, note_forgotten.salt, note_forgotten.person
-FROM embsql.runs AS r
+FROM embsql.run_records AS r
 WHERE r.status IN ('training', 'ready')
 ON CONFLICT (run_id, person) DO NOTHING
 $embsql$;
@@ -535,7 +546,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql_internal.allow(embsql_internal.decides(), 'forget a person');
 UPDATE embsql.jobs AS j SET outlived = TRUE WHERE j.status = 'running' AND j.command <> 'forget';
-UPDATE embsql.runs AS r SET held = r.held + 1 WHERE r.status = 'training'
+UPDATE embsql.run_records AS r SET held = r.held + 1 WHERE r.status = 'training'
 $embsql$;
 
 -- A person's rows of one kind in some runs; how many went, or were blanked.
@@ -655,7 +666,7 @@ CREATE OR REPLACE FUNCTION embsql_internal.forget_in_jobs(person text) RETURNS v
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql_internal.allow(embsql_internal.decides(), 'forget a person');
-UPDATE embsql.runs AS r SET error = embsql_internal.message_without(r.error, person)
+UPDATE embsql.run_records AS r SET error = embsql_internal.message_without(r.error, person)
 WHERE r.error <> embsql_internal.message_without(r.error, person);
 UPDATE embsql.gates AS g SET reason = embsql_internal.message_without(g.reason, person)
 WHERE g.reason <> embsql_internal.message_without(g.reason, person);
@@ -692,7 +703,7 @@ AS $embsql$
 SELECT embsql_internal.allow(embsql_internal.decides() OR NOT EXISTS (
     SELECT FROM unnest(runs) AS asked (run) WHERE NOT embsql_internal.may_write(asked.run)
 ), 'forget a person');
-UPDATE embsql.runs AS r SET
+UPDATE embsql.run_records AS r SET
     params = embsql_internal.options_without(r.params, person),
     source_sql = embsql_internal.select_without(r.source_sql, person)
 WHERE r.run_id = ANY (runs) AND person IS NOT NULL
@@ -718,7 +729,7 @@ BEGIN
         UPDATE embsql.source_checks AS v SET example = NULL
         WHERE v.run_id = run AND v.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
     ELSIF kind = 'error' THEN
-        UPDATE embsql.runs AS r SET error = 'not kept, since somebody was forgotten meanwhile, whom it may name'
+        UPDATE embsql.run_records AS r SET error = 'not kept, since somebody was forgotten meanwhile, whom it may name'
         WHERE r.run_id = run AND r.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
     END IF;
 END
@@ -733,14 +744,14 @@ UPDATE embsql.source_checks AS v SET example = NULL
 WHERE v.example IS NOT NULL AND v.run_id IN (
     SELECT f.run_id
     FROM embsql.forgotten AS f
-    JOIN embsql.runs AS r ON r.run_id = f.run_id AND r.status NOT IN ('training', 'ready')
+    JOIN embsql.run_records AS r ON r.run_id = f.run_id AND r.status NOT IN ('training', 'ready')
 );
-UPDATE embsql.runs AS r SET
+UPDATE embsql.run_records AS r SET
     params = embsql_internal.options_without(r.params, NULL),
     source_sql = embsql_internal.select_without(r.source_sql, NULL)
 WHERE r.status NOT IN ('training', 'ready') AND r.run_id IN (SELECT gone.run_id FROM embsql.forgotten AS gone);
 DELETE FROM embsql.forgotten AS f
-WHERE f.run_id IN (SELECT r.run_id FROM embsql.runs AS r WHERE r.status NOT IN ('training', 'ready'))
+WHERE f.run_id IN (SELECT r.run_id FROM embsql.run_records AS r WHERE r.status NOT IN ('training', 'ready'))
 $embsql$;
 
 -- A set of cohorts takes the place of the one of that name, if that was made by who asks, or a role of theirs.
@@ -846,7 +857,7 @@ BEGIN
     PERFORM embsql_internal.allow(kind IN (
         'training_log', 'metrics', 'source_checks', 'fold_in_settings', 'item_gramian', 'item_weights', 'graph_edges', 'tower_features',
         'tower_layers', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors', 'text_vectors'
-    ) OR embsql_internal.decides() AND kind IN ('runs', 'trials', 'gates'), 'write into ' || kind);
+    ) OR embsql_internal.decides() AND kind IN ('run_records', 'trials', 'gates'), 'write into ' || kind);
     EXECUTE format('CREATE UNLOGGED TABLE %s (LIKE embsql.%I INCLUDING DEFAULTS)', stage, kind);
     EXECUTE format('GRANT INSERT ON %s TO %I', stage, embsql_internal.writer());
     RETURN stage;
@@ -873,7 +884,7 @@ BEGIN
         EXECUTE format(
             'SELECT EXISTS (
                 SELECT FROM (SELECT DISTINCT run_id FROM %s) AS sent
-                LEFT JOIN embsql.runs AS r
+                LEFT JOIN embsql.run_records AS r
                     ON r.run_id = sent.run_id AND r.status = ''ready'' AND $1
                         AND embsql_internal.may_train(r.model_name)
                 WHERE r.run_id IS NULL AND NOT embsql_internal.may_write(sent.run_id)
@@ -881,7 +892,7 @@ BEGIN
         ) INTO strange USING kind IN ('metrics', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors');
         PERFORM embsql_internal.allow(NOT strange, 'write rows of a run that he does not train');
     END IF;
-    IF kind IN ('runs', 'text_vectors') THEN
+    IF kind IN ('run_records', 'text_vectors') THEN
         EXECUTE format('UPDATE %s SET made_by = $1', stage)
         USING CASE kind WHEN 'text_vectors' THEN embsql_internal.asker() END;
     END IF;

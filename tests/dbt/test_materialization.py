@@ -144,7 +144,10 @@ def test_settings_that_are_none_are_said(project) -> None:
     results = project.dbt("build", succeeds=False).results
     for name, (_, says) in wrong.items():
         assert says in results[name]["message"], (name, results[name]["message"])
-    assert project.ask("SELECT run_id FROM embsql.runs WHERE status = 'ready'") == []
+    assert (
+        project.ask("SELECT run_id FROM embsql.run_records WHERE status = 'ready'")
+        == []
+    )
 
 
 def test_what_is_made_of_a_run_is_checked_alike(on_duckdb) -> None:

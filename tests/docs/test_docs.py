@@ -321,6 +321,7 @@ def names_there_are() -> set[str]:
         for name in match
     }
     found |= {path.name.split(".")[0] for path in ROOT.glob("sql/questions/*/*.sql")}
+    found |= {path.name.split(".")[0] for path in ROOT.glob("sql/views/*.sql")}
     found |= {path.stem for path in (ROOT / "embsql").iterdir()}
     return found | set(dir(embsql)) | FILES
 

@@ -1,9 +1,9 @@
 -- What each role may do with each thing, in the order reader, trainer, admin, worker, public.
 SELECT things.thing, string_agg(role.name || ' ' || granted.rights, ', ' ORDER BY role.place) AS rights
 FROM (
-    SELECT 'table ' || c.relname AS thing, c.oid, 'table' AS kind
+    SELECT CASE c.relkind WHEN 'v' THEN 'view ' ELSE 'table ' END || c.relname AS thing, c.oid, 'table' AS kind
     FROM pg_class AS c
-    WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p')
+    WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p', 'v')
     UNION ALL
     SELECT CASE WHEN f.prosecdef THEN 'owner''s ' ELSE '' END || 'function ' || f.proname || '/' || f.pronargs, f.oid, 'function'
     FROM pg_proc AS f

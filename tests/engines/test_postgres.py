@@ -149,7 +149,7 @@ def test_an_index_is_built_in_as_much_memory_as_its_graph_needs(
 ) -> None:
     made(db, n=100)
     db.engine.run(
-        "UPDATE embsql.runs SET items = 1000000, users = 0; SET embsql.index_above = '5000';"
+        "UPDATE embsql.run_records SET items = 1000000, users = 0; SET embsql.index_above = '5000';"
         f"SET maintenance_work_mem = '{own}'; SET effective_cache_size = '{cache}'"
     )
     with db.engine.transaction():
@@ -385,7 +385,7 @@ def test_roles_work_together(pg, db) -> None:
         ), "t2 collected t1's run"
         for refused in (
             "DELETE FROM embsql.models",
-            "UPDATE embsql.runs SET error = ''",
+            "UPDATE embsql.run_records SET error = ''",
             "TABLE embsql.jobs",
             "SELECT embsql.train('m', 'events')",
             "CREATE TABLE embsql.mine (x int)",
@@ -510,7 +510,9 @@ def server() -> Iterator[object]:
 
 
 @pytest.mark.parametrize(
-    "stage", ["runs", "vector_indexes", "models"], ids=["load", "index", "promote"]
+    "stage",
+    ["run_records", "vector_indexes", "models"],
+    ids=["load", "index", "promote"],
 )
 def test_a_server_restart_loses_nothing(server, monkeypatch, stage: str) -> None:
     """The trainer is held at a stage by a lock, the server stops in that moment and comes back."""

@@ -238,22 +238,23 @@ def guide() -> str:
     return page.split("### Row level security")[1].split("\n## ")[0]
 
 
-def tables(db: embsql.Database) -> list[str]:
-    """The tables that may be read."""
-    found = db.ask("""
+def tables(db: embsql.Database, kinds: str) -> list[str]:
+    """The tables, or views, that may be read."""
+    readable = """
         SELECT c.relname AS name FROM pg_class AS c
-        WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p')
+        WHERE c.relnamespace = 'embsql'::regnamespace AND strpos($kinds, c.relkind::text) > 0
             AND has_table_privilege(c.oid, 'SELECT')
-    """)
+    """
+    found = db.ask(readable, kinds=kinds)
     return [row["name"] for row in found.to_pylist()]
 
 
-def holding(db: embsql.Database, pattern: str) -> set[str]:
-    """The tables that show whoever asks something."""
+def holding(db: embsql.Database, pattern: str, kinds: str = "rp") -> set[str]:
+    """The tables, or views (v), that show whoever asks something."""
     found = "SELECT count(*) AS n FROM embsql.{} AS t WHERE CAST(t AS text) ~ $pattern"
     return {
         name
-        for name in tables(db)
+        for name in tables(db, kinds)
         if db.ask(found.format(name), pattern=pattern).to_pylist()[0]["n"]
     }
 
@@ -267,6 +268,14 @@ def test_no_table_names_anybody_else(protected, reader) -> None:
             reader, r"a:\d"
         ), "of one's own all"
     assert holding(reader, OTHERS) == set()
+
+
+def test_no_view_names_anybody_else(protected, reader) -> None:
+    with embsql.connect(protected) as owner:
+        everywhere = holding(owner, OTHERS, "v")
+        assert everywhere >= {"live_embeddings", "live_map", "live_cluster_members"}
+        assert holding(owner, r"a:\d", "v") == holding(reader, r"a:\d", "v")
+    assert holding(reader, OTHERS, "v") == set()
 
 
 def test_every_table_with_an_id_of_a_user_is_protected(protected) -> None:

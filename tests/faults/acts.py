@@ -303,5 +303,5 @@ def fill_source(database: embsql.Database) -> None:
     for run_id in PUBLISHED:
         version(database, run_id, "p")
     database.engine.run(
-        "UPDATE embsql.runs SET users = $users, items = $items", **COUNTS
+        "UPDATE embsql.run_records SET users = $users, items = $items", **COUNTS
     )

@@ -33,8 +33,13 @@ FROM information_schema.columns AS c
 WHERE c.table_catalog = current_database() AND c.table_schema = 'embsql'
 ORDER BY name, column_name
 """
-KEPT = ("models", "runs", "events")  # tables that have rows besides those of runs
-EARLIER = {  # what sql/schema/0026_names.sql calls otherwise
+KEPT = (
+    "models",
+    "run_records",
+    "events",
+)  # tables that have rows besides those of runs
+EARLIER = {  # what sql/schema calls otherwise since
+    "run_records": "runs",
     "source_checks": "validations",
     "fold_in_settings": "solvers",
     "item_gramian": "gram",

@@ -26,7 +26,7 @@ OF_A_RUN = {  # what is written at once of a run -> where it is
         "tower_features",
         "tower_layers",
     ),
-    "report": ("runs", "training_log", "trials", "gates", "source_checks"),
+    "report": ("run_records", "training_log", "trials", "gates", "source_checks"),
     "metrics": ("metrics",),
     "topk": ("top_items", "neighbors"),
     "clusters": ("clusters", "cluster_members"),
@@ -40,14 +40,19 @@ TABLES = """
 SELECT t.table_schema || '.' || t.table_name AS name
 FROM information_schema.tables AS t
 WHERE t.table_catalog = current_database() AND t.table_schema IN ('main', 'public', 'embsql')
+    AND t.table_type = 'BASE TABLE'
 ORDER BY name
 """
 OF_RUNS = """
 SELECT c.table_name AS name
 FROM information_schema.columns AS c
+JOIN information_schema.tables AS t
+    ON t.table_catalog = c.table_catalog AND t.table_schema = c.table_schema
+    AND t.table_name = c.table_name
 WHERE c.table_catalog = current_database()
     AND c.table_schema = 'embsql'
     AND c.column_name = 'run_id'
+    AND t.table_type = 'BASE TABLE'
 ORDER BY name
 """
 LOGS = {
@@ -57,7 +62,7 @@ LOGS = {
     "trials",
     "gates",
     "forgotten",
-    "runs",
+    "run_records",
 }  # of any run
 FREE = {"events", "leases"}
 UNSEEN = [
@@ -66,7 +71,7 @@ UNSEEN = [
 ]  # columns that are no part's content: its number, who waited for it
 RUNS = """
 SELECT run.run_id, run.model_name, run.status, run.users, run.items
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 ORDER BY run.run_id
 """
 MODELS = "SELECT model.model_name, model.live_run, model.earlier_runs FROM embsql.models AS model"
@@ -78,7 +83,7 @@ WHERE c.relnamespace = 'embsql_runs'::regnamespace AND c.relkind = 'r'
 LEFT_OVER = {
     "a lease of {}": "SELECT held.model_name AS name FROM embsql.leases AS held",
     "run {} still says that it trains": (
-        "SELECT run.run_id AS name FROM embsql.runs AS run WHERE run.status = 'training'"
+        "SELECT run.run_id AS name FROM embsql.run_records AS run WHERE run.status = 'training'"
     ),
     "somebody still to be forgotten in run {}": (
         "SELECT gone.run_id AS name FROM embsql.forgotten AS gone"

@@ -28,14 +28,15 @@ TRAINERS, MODELS = 64, 8
 LONG = 1200  # seconds that no try takes
 COUNTED = """
 SELECT run.model_name, run.status, count(*) AS runs
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 GROUP BY run.model_name, run.status
 ORDER BY run.model_name
 """
 LIVE = """
 SELECT model.model_name, run.status, run.run_id
 FROM embsql.models AS model
-LEFT JOIN embsql.runs AS run ON run.run_id = model.live_run AND run.model_name = model.model_name
+LEFT JOIN embsql.run_records AS run
+    ON run.run_id = model.live_run AND run.model_name = model.model_name
 """
 
 

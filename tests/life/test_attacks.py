@@ -16,7 +16,7 @@ from tests.worlds import known_run
 
 MADE = """
     UPDATE embsql.models SET owned_by = 'embsql_test_ann';
-    INSERT INTO embsql.runs (
+    INSERT INTO embsql.run_records (
         run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at
     )
     SELECT 100 + n, 'compass', 'als', '{}', $$'events'$$, 1, 'ready', '{}', now()
@@ -135,8 +135,8 @@ TRAINER = [
     f"SELECT embsql_internal.lock_run({LIVE})",
     f"SELECT embsql_internal.lock_runs(ARRAY[{LIVE}])",
     f"SELECT embsql_internal.lock_runs(ARRAY[NULL, {LIVE}])",
-    f"SELECT embsql_internal.drop_rows('runs', {OLD})",
-    f"SELECT embsql_internal.drop_rows('runs', {LIVE})",
+    f"SELECT embsql_internal.drop_rows('run_records', {OLD})",
+    f"SELECT embsql_internal.drop_rows('run_records', {LIVE})",
     f"SELECT embsql_internal.drop_rows('forgotten', {LIVE})",
     "SELECT embsql_internal.take_lease('compass', 'eve', 100000, 'h', 1, NULL)",
     f"SELECT embsql_internal.begin_run({LIVE}, 'compass', 'als', '{{}}', '', 1, '{{}}')",
@@ -169,7 +169,7 @@ TRAINER = [
     "SELECT embsql_internal.log_event(NULL, NULL, NULL, NULL)",
     "SELECT embsql_internal.log_event(NULL, 1, 'evaluate', NULL)",
     f"SELECT embsql_internal.drop_rows(NULL, {LIVE})",
-    "SELECT embsql_internal.drop_rows('runs', NULL)",
+    "SELECT embsql_internal.drop_rows('run_records', NULL)",
     f"SELECT embsql_internal.clear_rows(NULL, {LIVE}, NULL, NULL)",
     "SELECT embsql_internal.forget_rows('interactions', NULL, '1')",
     f"SELECT embsql_internal.forget_rows(NULL, ARRAY[{LIVE}], '1')",
@@ -191,7 +191,7 @@ TRAINER = [
     "SELECT embsql_internal.request_cancel(NULL)",
     # names that hide embsql's
     "CREATE TEMP TABLE runs AS TABLE embsql.runs;"
-    f" SELECT embsql_internal.drop_rows('runs', {LIVE})",
+    f" SELECT embsql_internal.drop_rows('run_records', {LIVE})",
     "CREATE TEMP TABLE leases AS SELECT 'compass' AS model_name, 'o' AS owner; "
     "SET search_path = pg_temp, embsql;"
     f" SELECT embsql_internal.open_partition('interactions', {LIVE})",
@@ -217,7 +217,7 @@ TRAINER = [
     "CREATE VIEW workshop.mine AS TABLE embsql.models; UPDATE workshop.mine SET live_run = NULL",
     "CREATE RULE gone AS ON INSERT TO embsql.events DO INSTEAD NOTHING",
     "CREATE POLICY mine ON embsql.interactions USING (FALSE)",
-    "DO $$ BEGIN LOCK TABLE embsql.runs IN ACCESS EXCLUSIVE MODE; END $$",
+    "DO $$ BEGIN LOCK TABLE embsql.run_records IN ACCESS EXCLUSIVE MODE; END $$",
     "CREATE OR REPLACE FUNCTION embsql_internal.decides() RETURNS boolean LANGUAGE sql RETURN TRUE",
     "CREATE FUNCTION embsql_internal.asker(integer) RETURNS text LANGUAGE sql RETURN 'adam'",
     "ALTER FUNCTION embsql_internal.asker() SECURITY INVOKER",

@@ -225,7 +225,7 @@ def test_kill_a_process_again_and_again(tmp_path) -> None:
         run = database.train("m", EVENTS, checkpoint_dir=str(folder), **options)
         assert run.metrics == other.train("m", EVENTS, **options).metrics
         for question in (
-            "SELECT checksum FROM embsql.runs WHERE status = 'ready'",
+            "SELECT checksum FROM embsql.run_records WHERE status = 'ready'",
             "SELECT epoch, metric, value FROM embsql.training_log('m')",
         ):
             assert database.ask(question) == other.ask(question)

@@ -19,6 +19,7 @@ from embsql.errors import (
     InvalidArgument,
     MissingExtra,
     NotASelect,
+    Refused,
     RunNotReady,
     SourceFailed,
     UnknownModel,
@@ -279,7 +280,50 @@ def test_ranks_within_clusters() -> None:
 def test_labels_come_of_one_select(bunches, select: str, error: Any) -> None:
     with pytest.raises(error):
         bunches.cluster("m", k=2, labels=select)
-    assert rows(bunches, "clusters('m')") == []
+    with pytest.raises(Refused, match='no clustering "default"'):
+        rows(bunches, "clusters('m')")
+
+
+# --- with training --------------------------------------------------------------------------------
+
+
+def derived(database: embsql.Database) -> list[tuple[Any, ...]]:
+    """Entity, clusters and points of what is live."""
+    found = database.ask(
+        "SELECT DISTINCT point.entity, point.run_id, count(DISTINCT point.cluster_id) AS clusters "
+        "FROM embsql.live_map AS point WHERE point.model_name = 't' "
+        "GROUP BY point.entity, point.run_id ORDER BY point.entity"
+    )
+    return [tuple(row.values()) for row in found.to_pylist()]
+
+
+PAIRS = (
+    "SELECT i % 23 AS user_id, (i * i + i % 3) % 17 AS item_id "
+    "FROM generate_series(0, 200) AS t (i)"
+)
+
+
+def test_a_training_makes_its_map_and_clusters(each) -> None:
+    first = each.train("t", PAIRS, dim=4, epochs=3)
+    assert derived(each) == []
+    same = each.train("t", PAIRS, dim=4, epochs=3, map=True, clusters=2)
+    assert same.skipped
+    assert derived(each) == [("item", first.run_id, 2), ("user", first.run_id, 2)]
+    each.cluster("t", k=2, labels="SELECT '1' AS entity_id, 'one' AS label")
+    made = "SELECT event FROM embsql.events WHERE event IN ('cluster', 'project')"
+    events = each.ask(made).num_rows
+    each.train("t", PAIRS, dim=4, epochs=3, map=True, clusters=2)
+    assert each.ask(made).num_rows == events, "what is there stays"
+    second = each.train("t", PAIRS, dim=4, epochs=3, seed=1, map=True, clusters=3)
+    assert derived(each) == [("item", second.run_id, 3), ("user", second.run_id, 3)]
+
+
+def test_a_run_is_live_without_the_clusters_that_failed(each) -> None:
+    run = each.train("t", PAIRS, dim=4, epochs=3, map=True, clusters=100)
+    assert run.status == "live"
+    (found,) = each.ask("SELECT status, error FROM embsql.runs").to_pylist()
+    assert found["status"] == "live"
+    assert found["error"].startswith("no map or clusters: k must be 1 to ")
 
 
 # --- maps ----------------------------------------------------------------------------------------

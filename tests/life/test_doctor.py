@@ -194,7 +194,7 @@ def test_what_is_there(tmp_path) -> None:
 
 def test_too_little_memory_for_the_vectors(db) -> None:
     train(db, evaluate=True, gate=False)
-    db.engine.run("UPDATE embsql.runs SET users = 1000000000000")
+    db.engine.run("UPDATE embsql.run_records SET users = 1000000000000")
     ((severity, finding, remedy),) = found(db)
     assert severity == "note"
     assert finding.endswith("(8000000 MB): each question reads them from the file")
@@ -231,7 +231,7 @@ def test_an_index_that_serves_nobody(pg) -> None:
         train(database, evaluate=True, gate=False)
         assert found(database) == []
         database.engine.run(
-            "UPDATE embsql.runs SET finished_at = finished_at - INTERVAL '8 days'"
+            "UPDATE embsql.run_records SET finished_at = finished_at - INTERVAL '8 days'"
         )
         (severity, finding, remedy), *_ = found(database)
         assert severity == "note"

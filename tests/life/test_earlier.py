@@ -55,6 +55,13 @@ def test_its_options_have_the_names_of_now(earlier, model: str) -> None:
     )  # which refuses a name that it does not know
 
 
+def test_its_runs_are_live_in_the_view_and_in_the_question(earlier) -> None:
+    live = {"status": "live"}
+    assert earlier.ask("SELECT DISTINCT status FROM embsql.runs").to_pylist() == [live]
+    found = earlier.ask("SELECT status FROM embsql.runs('plain')").to_pylist()
+    assert found == [live]
+
+
 MACROS = """
 SELECT schema_name, function_name, function_type FROM duckdb_functions()
 WHERE schema_name LIKE 'embsql%' ORDER BY ALL

@@ -22,6 +22,7 @@ from embsql.algorithms.als import ALS
 from embsql.api.database import cancel
 from embsql.errors import (
     AlreadyTraining,
+    BusyWithReaders,
     Cancelled,
     DatabaseBusy,
     LostLease,
@@ -147,6 +148,33 @@ def start(path: Path, epochs: int) -> subprocess.Popen[str]:
     assert process.stdout.readline() == "open\n"
     assert process.stdout.readline()
     return process
+
+
+READ = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1], read_only=True)
+print("open", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_file_that_others_read_is_opened_as_the_message_says(tmp_path) -> None:
+    path = tmp_path / "r.duckdb"
+    embsql.connect(path).close()
+    reader = subprocess.Popen(
+        [sys.executable, "-c", READ, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert reader.stdout
+    assert reader.stdout.readline() == "open\n"
+    with pytest.raises(BusyWithReaders, match=f"process {reader.pid}") as busy:
+        embsql.connect(path)
+    assert f'embsql.connect("{path}", read_only=True)' in str(busy.value)
+    with embsql.connect(path, read_only=True) as database:
+        assert database.models().num_rows == 0
+    reader.communicate("")
 
 
 def test_interrupt_and_cancel_from_another_process(tmp_path) -> None:

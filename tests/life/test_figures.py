@@ -472,7 +472,7 @@ def test_a_model_that_never_went_live_says_where_it_is(each: embsql.Database) ->
         each.materialize("m")
     with pytest.raises(Exception, match=sentence):
         each.ask("SELECT * FROM embsql.similar_items('m', 'i1')")
-    each.engine.run("UPDATE embsql.runs SET status = 'failed'")
+    each.engine.run("UPDATE embsql.run_records SET status = 'failed'")
     with pytest.raises(
         NoLiveRun, match="has no live run, and no finished one to promote"
     ):

@@ -201,7 +201,7 @@ def test_a_training_that_fails_names_nobody_who_was_forgotten(shop, other) -> No
 
 def test_a_trainer_that_died_leaves_nothing_to_do(shop) -> None:
     shop.engine.run("""
-        INSERT INTO embsql.runs (
+        INSERT INTO embsql.run_records (
             run_id, model_name, algorithm, params, source_sql, seed, status, versions, started_at
         )
         VALUES (99, 'shop', 'als', '{}', '', 1, 'training', '{}', embsql_internal.utc_now())
@@ -258,7 +258,7 @@ NOBODYS = [
 ]
 GONE = {"forgotten": True}
 RUN = """
-    INSERT INTO embsql.runs (
+    INSERT INTO embsql.run_records (
         run_id, model_name, algorithm, params, source_sql, error, seed, status, versions, started_at
     )
     VALUES (
@@ -364,7 +364,7 @@ def test_a_copy_loses_the_select_too(featured, new_database) -> None:
         assert ADA not in str(kept(there))
 
 
-@pytest.mark.parametrize("ends", ["ready", "failed"])
+@pytest.mark.parametrize("ends", ["live", "failed"])
 def test_a_training_in_flight_keeps_no_select_that_names_the_person(
     shop, other, ends
 ) -> None:

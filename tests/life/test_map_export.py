@@ -165,7 +165,7 @@ def test_files_that_cannot_be(drawn, tmp_path) -> None:
 
 
 def test_a_run_that_is_gone_is_not_exported(drawn, tmp_path) -> None:
-    drawn.engine.run("UPDATE embsql.runs SET status = 'failed' WHERE run_id = 1")
+    drawn.engine.run("UPDATE embsql.run_records SET status = 'failed' WHERE run_id = 1")
     with pytest.raises(RunNotReady):
         drawn.export_map("m@1", tmp_path / "map.parquet")
 

@@ -143,7 +143,7 @@ def test_nobody_waits_in_a_table_for_a_run_to_come(house: House) -> None:
     run = last + 1
     house.run("eve", BEGUN.format(model="early", run=run))
     house.run("eve", "SELECT embsql_internal.open_partition('interactions', %s)", run)
-    house.run("eve", "SELECT embsql_internal.drop_rows('runs', %s)", run)
+    house.run("eve", "SELECT embsql_internal.drop_rows('run_records', %s)", run)
     house.run("eve", "SELECT embsql_internal.release_lease('early', 'o')")
     assert begun(house, "ann", "late") == run
     house.run("ann", "SELECT embsql_internal.open_partition('interactions', %s)", run)
@@ -182,7 +182,7 @@ def test_nothing_of_a_run_is_left_behind_it(house: House) -> None:
         json.dumps(row),
     )
     house.run("eve", "SELECT embsql_internal.open_partition('interactions', %s)", run)
-    house.run("eve", "SELECT embsql_internal.drop_rows('runs', %s)", run)
+    house.run("eve", "SELECT embsql_internal.drop_rows('run_records', %s)", run)
     assert (
         house.run(None, "SELECT 1 FROM embsql.training_log WHERE run_id = %s", run)
         == []
@@ -263,8 +263,8 @@ def test_a_run_that_comes_from_elsewhere_was_made_by_nobody_here(
         dim=2,
         user_features=features,
     ).run_id
-    db.engine.run("UPDATE embsql.runs SET made_by = 'embsql_test_adam'")
-    db.engine.run(f"UPDATE embsql.runs SET run_id = {1000 + run}")
+    db.engine.run("UPDATE embsql.run_records SET made_by = 'embsql_test_adam'")
+    db.engine.run(f"UPDATE embsql.run_records SET run_id = {1000 + run}")
     parts = (
         "item_embeddings",
         "user_embeddings",

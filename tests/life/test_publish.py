@@ -168,10 +168,10 @@ def test_the_same_bytes(shop, target) -> None:
     (done,) = publish(shop.engine, target, ["shop"])
     with embsql.connect(target) as other:
         found = content(other.engine, run_id)
-        # without how often it was held against others, here and there
+        # without when it was made live, here and there
         record = "SELECT * FROM embsql.runs"
         ours, theirs = (
-            one.ask(record).to_arrow().drop_columns("held").to_pylist()
+            one.ask(record).to_arrow().drop_columns("promoted_at").to_pylist()
             for one in (shop, other)
         )
         assert ours == theirs
@@ -320,7 +320,7 @@ def test_old_runs_are_collected_in_the_target(shop, tmp_path) -> None:
             for row in other.ask("SELECT status FROM embsql.runs('shop')").to_pylist()
         ]
         assert statuses.count("live") == 1
-        assert statuses.count("retired") == 5
+        assert statuses.count("retired") == 7
         assert (
             other.ask(
                 "SELECT event FROM embsql.events WHERE event = 'publish'"
@@ -429,7 +429,7 @@ def test_what_arrives_changed_is_removed(world, pg) -> None:
         with pytest.raises(Corrupted, match='run 1 of model "compass"'):
             publish(world.engine, pg, ["compass"])
         for table in (
-            "runs",
+            "run_records",
             "models",
             "item_embeddings",
             "user_embeddings",
@@ -444,7 +444,7 @@ def test_what_fails_half_way_leaves_nothing(world, pg) -> None:
         with pytest.raises(Exception, match="violates check constraint"):
             publish(world.engine, pg, ["compass"])
         for table in (
-            "runs",
+            "run_records",
             "models",
             "item_embeddings",
             "user_embeddings",

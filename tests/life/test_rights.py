@@ -346,7 +346,7 @@ FORBIDDEN = [
     "SELECT embsql_internal.drop_partition('interactions', 1)",
     "SELECT embsql_internal.point('m', NULL, '{}', "
     "(SELECT live_run FROM embsql.models WHERE model_name = 'm'))",
-    "SELECT embsql_internal.drop_rows('runs', live_run) FROM embsql.models AS m"
+    "SELECT embsql_internal.drop_rows('run_records', live_run) FROM embsql.models AS m"
     " WHERE m.model_name = 'm'",
     "SELECT embsql_internal.log_event('m', 1, 'forget', '')",
     "SELECT embsql_internal.begin_run(999, 'm', 'als', '{}', '', 1, '{}')",
@@ -358,7 +358,7 @@ FORBIDDEN = [
     "SELECT embsql.build_indexes(1)",
     "SELECT embsql_internal.take_lease("
     "'m', 'x', (SELECT max(run_id) FROM embsql.runs), 'h', 1, NULL)",
-    "SELECT embsql_internal.open_stage('runs')",
+    "SELECT embsql_internal.open_stage('run_records')",
     "SELECT embsql_internal.open_stage('jobs')",
     "SELECT embsql_internal.close_stage('metrics', 'workshop.mine')",
     "SELECT embsql_internal.open_sources(1)",
@@ -517,7 +517,7 @@ def test_a_lease_is_its_holders(house: House) -> None:
     )
     for call in (
         "embsql_internal.open_partition('interactions', %s)",
-        "embsql_internal.drop_rows('runs', %s)",
+        "embsql_internal.drop_rows('run_records', %s)",
         "embsql.build_indexes(%s)",
         "embsql_internal.note_row('training_log', jsonb_build_object('run_id', %s))",
         "embsql_internal.take_lease('held', 'x', 1000000 + %s, 'h', 1, NULL)",

@@ -140,7 +140,7 @@ def test_drop_run(shop) -> None:
         "interactions",
         "training_log",
         "source_checks",
-        "runs",
+        "run_records",
     ):
         assert (
             shop.ask(
@@ -152,12 +152,21 @@ def test_drop_run(shop) -> None:
         shop.rollback("shop")
 
 
+def test_the_view_and_the_question_say_the_same_of_a_run(shop) -> None:
+    one, two, three = (train(shop, seed=seed).run_id for seed in (1, 2, 3))
+    assert shop.rollback("shop") == two
+    known = shop.ask("SELECT run_id, status FROM embsql.runs ORDER BY run_id")
+    wanted = {one: "retired", two: "live", three: "retired"}
+    assert {row["run_id"]: row["status"] for row in known.to_pylist()} == wanted
+    assert statuses(shop) == wanted
+
+
 def test_old_runs_are_collected(shop) -> None:
     for seed in range(12):
         train(shop, seed=seed)
     kept = statuses(shop)
     assert len(kept) == 1 + KEEP + KEEP
-    assert list(kept.values()).count("retired") == 5
+    assert list(kept.values()).count("retired") == KEEP + KEEP
     assert list(kept.values()).count("live") == 1
 
 

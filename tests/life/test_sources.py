@@ -782,7 +782,7 @@ def test_a_job_reads_what_its_run_remembers_if_it_is_the_askers(pg) -> None:
     with embsql.connect(pg) as database:
         database.engine.run("""
             INSERT INTO embsql.models VALUES ('m', 2, '{}', embsql_internal.utc_now());
-            INSERT INTO embsql.runs (
+            INSERT INTO embsql.run_records (
                 run_id, model_name, algorithm, params, source_sql, seed, status, versions,
                 started_at, made_by
             )

@@ -364,7 +364,7 @@ def test_no_password_is_shown(pg, queue, start) -> None:
     queue.train()
     queue.train("bad", source="SELECT user_id FROM nowhere")
     assert "s3cret" not in finish(start("once", address))
-    for table in ("jobs", "leases", "runs", "events"):
+    for table in ("jobs", "leases", "run_records", "events"):
         assert not queue.ask(
             f"SELECT count(*) FROM embsql.{table} AS t WHERE t::text LIKE '%s3cret%'"
         )
@@ -571,7 +571,7 @@ def test_cancel_a_job_of_any_command(queue, pg, call) -> None:
     busy = worker.Worker(pg, lambda _line: None)
     thread = threading.Thread(target=busy.work, kwargs={"once": False}, daemon=True)
     with psycopg.connect(pg) as holder:
-        holder.execute("SELECT FROM embsql.runs FOR UPDATE")
+        holder.execute("SELECT FROM embsql.run_records FOR UPDATE")
         job = queue.ask(f"SELECT embsql.{call}")
         thread.start()
         queue.wait(job, "running")

@@ -51,9 +51,18 @@ def named(question: str, **arguments: Any) -> Call:
     return Call(question, arguments, f"embsql.{question}({words})")
 
 
+# what they answer is of the machine and of the questions, not of a world
+NOT_OF_A_WORLD = {"doctor", "help"}
+
+
+def asked() -> list[str]:
+    """The questions that are asked about a world, by name."""
+    return sorted(questions.questions().keys() - NOT_OF_A_WORLD)
+
+
 def calls(world: World, seed: int, n: int) -> list[Call]:
     """So many calls, the same for the same world and seed; every question as often."""
-    names = sorted(questions.questions())
+    names = asked()
     rng = np.random.default_rng(seed)
     return [_call(rng, world, names[number % len(names)]) for number in range(n)]
 
@@ -94,9 +103,9 @@ SUBJECTS = ("for_user", "for_item", "item_a", "item_b")
 
 def many(world: World, seed: int, n: int) -> list[Many]:
     """So many calls for many values at once; every argument comes from a column as often."""
-    asked = from_columns()
+    known = from_columns()
     rng = np.random.default_rng(seed)
-    return [_many(rng, world, *asked[number % len(asked)]) for number in range(n)]
+    return [_many(rng, world, *known[number % len(known)]) for number in range(n)]
 
 
 def from_columns() -> list[tuple[str, str]]:
@@ -106,9 +115,9 @@ def from_columns() -> list[tuple[str, str]]:
     """
     return [
         (name, argument.name)
-        for name, question in sorted(questions.questions().items())
-        for argument in question.arguments
-        if f"LIMIT greatest(:{argument.name}" not in question.body
+        for name in asked()
+        for argument in questions.questions()[name].arguments
+        if f"LIMIT greatest(:{argument.name}" not in questions.questions()[name].body
     ]
 
 

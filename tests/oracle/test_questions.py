@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from embsql.sqlfiles import questions
-from tests.oracle.calls import calls, from_columns, many
+from tests.oracle.calls import asked, calls, from_columns, many
 from tests.oracle.check import Checked, check
 from tests.oracle.conftest import SEED
 
@@ -18,14 +17,14 @@ EACH = 2  # calls of each question
 def checked(made, engine) -> list[Checked]:
     """An engine's answers to all calls, compared."""
     _, ask = engine
-    asked: list[Any] = [
-        *calls(made, SEED, EACH * len(questions.questions())),
+    wanted: list[Any] = [
+        *calls(made, SEED, EACH * len(asked())),
         *many(made, SEED, len(from_columns())),
     ]
-    return list(check(made, ask, asked))
+    return list(check(made, ask, wanted))
 
 
-@pytest.mark.parametrize("question", questions.questions())
+@pytest.mark.parametrize("question", asked())
 def test_question(checked, question: str) -> None:
     mine = [one for one in checked if one.call.question == question]
     assert len(mine) >= EACH

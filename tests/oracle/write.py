@@ -72,6 +72,12 @@ def write(database: embsql.Database, world: World) -> None:
         )
     for run in world.runs:
         _run(database, run)
+    for model in world.models:
+        database.engine.run(
+            "UPDATE embsql.run_records SET promoted_at = started_at "
+            "WHERE run_id = ANY (CAST($runs AS BIGINT[]))",
+            runs=[*model.earlier_runs, model.live_run],
+        )
     _rows(database, "cohorts", "cohort_set user_id cohort", world.cohorts)
 
 
@@ -109,7 +115,7 @@ def _run(database: embsql.Database, run: Run) -> None:
     counts = (len(run.users), len(run.items)) if ready else (None, None)
     _rows(
         database,
-        "runs",
+        "run_records",
         "run_id model_name algorithm params source_sql seed dim similarity status users items "
         "error versions started_at finished_at phase phase_seconds",
         [

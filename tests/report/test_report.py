@@ -178,7 +178,7 @@ def test_of_a_model_that_is_not_live_the_newest_run(db, tmp_path) -> None:
     db.engine.run("UPDATE embsql.models SET live_run = NULL")
     db.report("few", path=tmp_path / "few.html")
     page = said(tmp_path / "few.html")
-    assert page["model"]["status"] == "ready"
+    assert page["model"]["status"] == "retired"
     assert page["next"][0]["command"] == "embsql promote few@1"
     assert page["model"]["evaluate"] is None  # it has no users to ask about
     assert [one["points"] for one in page["maps"]] == [2]  # one has no direction

@@ -32,6 +32,7 @@ VALUES = {
     "model": "'compass'",
     "model_a": "'compass'",
     "model_b": "'angles'",
+    "topic": "'recommend'",
     "for_item": "'east'",
     "for_user": "'ada'",
     "item_a": "'east'",

@@ -3,7 +3,7 @@
   {% set select %}
 select
   run.run_id, run.model_name, run.run_id = known.live_run as is_live,
-  case when run.run_id = known.live_run then 'live' else run.status end as status, run.algorithm, run.params, run.dim,
+  run.status, run.algorithm, run.params, run.dim,
   run.similarity, run.users, run.items, run.interactions, run.started_at, run.finished_at, run.source_hash, run.checksum,
   run.error
 from embsql.runs as run

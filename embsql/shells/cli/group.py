@@ -11,14 +11,11 @@ import click
 
 from embsql import engines
 from embsql.command_options import Train
-from embsql.errors import EmbsqlError, plain, suggestion
+from embsql.errors import EmbsqlError, plain
 from embsql.options import declared
-from embsql.sqlfiles import questions
 
 if TYPE_CHECKING:
     from embsql.api.database import Database
-
-NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist$")
 
 OPTION = re.compile(r"\b(?P<name>[a-z_]+)=(?P<value>True\b|\.\.\.|'[^']*')")
 
@@ -33,22 +30,7 @@ def _as_typed(message: str) -> str:
         value = "" if found["value"] == "True" else f" {found['value']}"
         return f"--{found['name'].replace('_', '-')}{value}"
 
-    return OPTION.sub(typed, message) + _hint(message)
-
-
-def _hint(message: str) -> str:
-    """What PostgreSQL does not add where it knows no such function.
-
-    A function of a like name, or its arguments.
-    """
-    found = NO_FUNCTION.search(message)
-    if found is None:
-        return ""
-    known = questions.questions()
-    if found[1] in known:
-        return f". There is {known[found[1]].signature}"
-    close = suggestion(found[1], known)
-    return close and f".{close}"
+    return OPTION.sub(typed, message)
 
 
 class Main(click.Group):

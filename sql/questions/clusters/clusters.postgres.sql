@@ -6,7 +6,7 @@ WITH popular AS (
     array_agg(top.entity_id ORDER BY top.top_rank) AS ids,
     string_agg(top.entity_id, ', ' ORDER BY top.top_rank) AS words
   FROM embsql.cluster_members AS top
-  WHERE top.run_id = (SELECT embsql.live_run(:model))
+  WHERE top.run_id = (SELECT embsql_internal.clustered_run(:model, :entity, :clustering))
     AND top.entity_kind = :entity
     AND top.clustering_name = :clustering
     AND top.top_rank IS NOT NULL
@@ -15,7 +15,7 @@ WITH popular AS (
 whole AS (
   SELECT found.cluster_id, found.size, found.radius, found.label
   FROM embsql.clusters AS found
-  WHERE found.run_id = (SELECT embsql.live_run(:model))
+  WHERE found.run_id = (SELECT embsql_internal.clustered_run(:model, :entity, :clustering))
     AND found.entity_kind = :entity
     AND found.clustering_name = :clustering
 ),
@@ -23,7 +23,7 @@ part AS (
   SELECT member.cluster_id, count(*) AS size, sqrt(avg(member.distance * member.distance)) AS radius
   FROM embsql.cluster_members AS member
   WHERE row_security_active('embsql.clusters')
-    AND member.run_id = (SELECT embsql.live_run(:model))
+    AND member.run_id = (SELECT embsql_internal.clustered_run(:model, :entity, :clustering))
     AND member.entity_kind = :entity
     AND member.clustering_name = :clustering
     AND member.cluster_id NOT IN (SELECT whole.cluster_id FROM whole)

@@ -3,7 +3,7 @@
 -- The groups of a clustering by their distance from any vector of the model's space, the nearest first.
 -- The middle of a newcomer's group, or of a history's: the vector may be of a user, an item, or computed. Where the
 -- clustering is by direction, as it is unless embsql.cluster had normalize = false, only the vector's direction counts,
--- and one without a direction returns no rows; so does a clustering that was never made.
+-- and one without a direction returns no rows. A clustering that was never made is an error.
 -- example: SELECT * FROM embsql.nearest_cluster('shop', (SELECT embedding FROM embsql.item_embedding('shop', items => ARRAY['mug-03']))) LIMIT 3;
 WITH subject AS (
   SELECT embsql_internal.finite_vector(:to_vector) AS embedding FROM given
@@ -11,7 +11,7 @@ WITH subject AS (
 apart AS (
   SELECT
     found.cluster_id,
-    CASE WHEN found.run_id = (SELECT embsql.live_run(:model)) THEN -- another run's vectors may have another length
+    CASE WHEN found.run_id = (SELECT embsql_internal.clustered_run(:model, :entity, :clustering)) THEN -- another run's vectors may have another length
       embsql.euclidean_distance(
         CASE WHEN found.unit_length THEN embsql.unit_vector(subject.embedding) ELSE subject.embedding END,
         found.centroid
@@ -19,7 +19,7 @@ apart AS (
     END AS distance
   FROM given
   JOIN embsql.clusters AS found
-    ON found.run_id = (SELECT embsql.live_run(:model))
+    ON found.run_id = (SELECT embsql_internal.clustered_run(:model, :entity, :clustering))
     AND found.entity_kind = :entity
     AND found.clustering_name = :clustering
   CROSS JOIN subject

@@ -114,7 +114,7 @@ scores AS ( -- before what was seen is left out, so that no vector goes through 
   FROM given
   CROSS JOIN asked AS this
   CROSS JOIN catalog AS other
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
   WHERE run.similarity = 'dot' OR (this.norm > 0 AND other.norm > 0)
 ),
 scored AS (
@@ -153,7 +153,7 @@ checks AS (
   SELECT d.entity, 3, 'participation_ratio', d.ratio, 0.1 * run.dim, d.ratio >= 0.1 * run.dim
   FROM given
   CROSS JOIN directions AS d
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
   UNION ALL
   SELECT s.entity, 4, 'norm_popularity', s.norm_popularity, 0.98, s.norm_popularity BETWEEN -0.98 AND 0.98 FROM spread AS s
   UNION ALL

@@ -11,7 +11,7 @@ WITH past AS (
     seen.last_time,
     dense_rank() OVER (ORDER BY seen.last_time DESC) - 1 AS age
   FROM given
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.item_embeddings AS subject
     ON subject.run_id = run.run_id AND subject.item_id = :for_item AND subject.norm > 0
   JOIN embsql.interactions AS seen

@@ -11,8 +11,8 @@ SELECT
   right_run.value - left_run.value AS difference,
   left_run.split AS split
 FROM given
-JOIN embsql.runs AS run_a ON run_a.run_id = (SELECT embsql.live_run(:model_a))
-JOIN embsql.runs AS run_b ON run_b.run_id = (SELECT embsql.live_run(:model_b))
+JOIN embsql.run_records AS run_a ON run_a.run_id = (SELECT embsql.live_run(:model_a))
+JOIN embsql.run_records AS run_b ON run_b.run_id = (SELECT embsql.live_run(:model_b))
 JOIN embsql.metrics AS left_run ON left_run.run_id = run_a.run_id
 JOIN embsql.metrics AS right_run
   ON right_run.run_id = run_b.run_id

@@ -9,22 +9,22 @@ WITH without_live_run AS ( -- questions about such a model have no answer
     model.model_name,
     coalesce('embsql promote ' || model.model_name || '@' || CAST(max(run.run_id) AS VARCHAR), 'embsql runs ' || model.model_name) AS remedy
   FROM embsql.models AS model
-  LEFT JOIN embsql.runs AS run ON run.model_name = model.model_name AND run.status = 'ready'
+  LEFT JOIN embsql.run_records AS run ON run.model_name = model.model_name AND run.status = 'ready'
   WHERE model.live_run IS NULL
     AND NOT EXISTS ( -- its first is on its way
-      SELECT 1 FROM embsql.runs AS other WHERE other.model_name = model.model_name AND other.status = 'training'
+      SELECT 1 FROM embsql.run_records AS other WHERE other.model_name = model.model_name AND other.status = 'training'
     )
   GROUP BY model.model_name
 ),
 newest AS (
-  SELECT run.model_name, run.run_id, run.status, run.error
-  FROM embsql.runs AS run
-  WHERE run.run_id = (SELECT max(other.run_id) FROM embsql.runs AS other WHERE other.model_name = run.model_name)
+  SELECT run.model_name, run.run_id, run.status, run.error, run.promoted_at
+  FROM embsql.run_records AS run
+  WHERE run.run_id = (SELECT max(other.run_id) FROM embsql.run_records AS other WHERE other.model_name = run.model_name)
 ),
 live AS (
   SELECT model.model_name, run.run_id, run.interactions
   FROM embsql.models AS model
-  JOIN embsql.runs AS run ON run.run_id = model.live_run
+  JOIN embsql.run_records AS run ON run.run_id = model.live_run
 ),
 derived AS ( -- what a live run lacks and an earlier one has: whoever reads it by name finds nothing, or what is old
   SELECT 'map' AS what, 'project' AS command, held.run_id, held.entity_kind AS entity FROM embsql.maps AS held GROUP BY held.run_id, held.entity_kind
@@ -47,8 +47,7 @@ findings AS (
     'run ' || CAST(one.run_id AS VARCHAR) || ', the newest, is not live: ' || one.error AS finding,
     'embsql gate ' || one.model_name AS remedy
   FROM newest AS one
-  WHERE one.status = 'ready' AND one.error IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM embsql.models AS model WHERE model.live_run = one.run_id)
+  WHERE one.status = 'ready' AND one.error IS NOT NULL AND one.promoted_at IS NULL
   UNION ALL -- nobody trains, but a lease says so
   SELECT
     'note' AS severity, lease.model_name AS subject,
@@ -69,7 +68,7 @@ findings AS (
     'run ' || CAST(max(earlier.run_id) AS VARCHAR) || ' has a ' || earlier.what || ' of ' || earlier.entity || 's, the live run has none' AS finding,
     'embsql ' || earlier.command || ' ' || one.model_name || ' --entity ' || earlier.entity AS remedy
   FROM live AS one
-  JOIN embsql.runs AS run ON run.model_name = one.model_name
+  JOIN embsql.run_records AS run ON run.model_name = one.model_name
   JOIN derived AS earlier ON earlier.run_id = run.run_id
   WHERE run.run_id < one.run_id
     AND NOT EXISTS (

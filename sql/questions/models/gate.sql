@@ -26,8 +26,8 @@ SELECT
   judged.tolerance AS tolerance,
   judged.reason AS reason
 FROM given
-JOIN embsql.runs AS newest ON newest.run_id = (SELECT embsql.newest_run(:model))
-JOIN embsql.runs AS run ON run.model_name = newest.model_name
+JOIN embsql.run_records AS newest ON newest.run_id = (SELECT embsql.newest_run(:model))
+JOIN embsql.run_records AS run ON run.model_name = newest.model_name
 JOIN embsql.gates AS judged ON judged.run_id = run.run_id
 WHERE coalesce(embsql_internal.run_part(:model), run.run_id) = run.run_id
 ORDER BY judged.run_id DESC

@@ -4,7 +4,7 @@
 -- example: SELECT model_name, algorithm, dim, users, items FROM embsql.models();
 WITH finished AS (
   SELECT run.model_name, count(*) AS runs
-  FROM embsql.runs AS run
+  FROM embsql.run_records AS run
   WHERE run.status = 'ready'
   GROUP BY run.model_name
 ),
@@ -30,6 +30,6 @@ SELECT
 FROM given
 CROSS JOIN embsql.models AS model
 LEFT JOIN finished ON finished.model_name = model.model_name
-LEFT JOIN embsql.runs AS live ON live.run_id = model.live_run
+LEFT JOIN embsql.run_records AS live ON live.run_id = model.live_run
 LEFT JOIN main_figure ON main_figure.run_id = model.live_run
 ORDER BY model.model_name ASC

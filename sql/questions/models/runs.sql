@@ -1,6 +1,7 @@
 -- runs(model text)
 --   -> (run_id bigint, status text, algorithm text, params text, metrics text, started_at timestamp, finished_at timestamp, error text, phase text, phase_seconds text)
--- Every run of a model, newest first. status: training, ready, live, retired (was live before the one that is), failed, cancelled.
+-- Every run of a model, newest first. status: training, ready (finished, and never live), live, retired (was live), failed,
+-- cancelled; the view embsql.runs has the same, of every model.
 -- params is JSON; metrics has ndcg and recall over all users, as "ndcg@10 0.1319, recall@10 0.0912".
 -- phase is what a run does that is trained now, else NULL: reading, searching, training, measuring, writing, or compiling
 -- loops; phase_seconds has what each took, as "reading 0.4, compiling 12.1, training 3.2".
@@ -16,30 +17,20 @@ figures AS (
   JOIN shown ON shown.run_id = figure.run_id AND shown.split = figure.split
   WHERE figure.segment = 'all' AND figure.metric IN ('ndcg', 'recall')
   GROUP BY figure.run_id
-),
-pointer AS (
-  SELECT model.live_run, model.earlier_runs
-  FROM given
-  JOIN embsql.models AS model ON model.model_name = embsql_internal.model_part(:model)
 )
 SELECT
   run.run_id AS run_id,
-  CASE
-    WHEN run.run_id = pointer.live_run THEN 'live'
-    WHEN embsql_internal.contains(pointer.earlier_runs, run.run_id) THEN 'retired'
-    ELSE run.status
-  END AS status,
+  run.status AS status,
   run.algorithm AS algorithm,
   run.params AS params,
   figures.metrics AS metrics,
   run.started_at AS started_at,
   run.finished_at AS finished_at,
   run.error AS error,
-  CASE WHEN run.status = 'training' THEN run.phase END AS phase,
+  run.phase AS phase,
   run.phase_seconds AS phase_seconds
 FROM given
-JOIN embsql.runs AS newest ON newest.run_id = (SELECT embsql.newest_run(:model))
+JOIN embsql.run_records AS newest ON newest.run_id = (SELECT embsql.newest_run(:model))
 JOIN embsql.runs AS run ON run.model_name = newest.model_name
-LEFT JOIN pointer ON TRUE
 LEFT JOIN figures ON figures.run_id = run.run_id
 ORDER BY run.run_id DESC

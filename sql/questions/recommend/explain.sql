@@ -15,7 +15,7 @@ WITH subject AS (
     target.norm,
     embsql_internal.run_score(run.similarity, this.embedding, this.norm, this.bias, target.embedding, target.norm, target.bias) AS score
   FROM given
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.user_embeddings AS this ON this.run_id = run.run_id AND this.user_id = :for_user
   JOIN embsql.item_embeddings AS target ON target.run_id = run.run_id AND target.item_id = :for_item
 ),

@@ -10,7 +10,7 @@ WITH pair AS (
     run.run_id,
     embsql_internal.cosine(one.embedding, one.norm, other.embedding, other.norm) AS score
   FROM given
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.item_embeddings AS one ON one.run_id = run.run_id AND one.item_id = :item_a
   JOIN embsql.item_embeddings AS other ON other.run_id = run.run_id AND other.item_id = :item_b
 ),

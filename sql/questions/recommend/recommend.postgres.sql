@@ -5,7 +5,7 @@ WITH subject AS (
     CASE
       WHEN :exclude_seen THEN embsql_internal.items_of(run.run_id, :for_user) ELSE ARRAY[]::text[]
     END AS seen
-  FROM embsql.runs AS run
+  FROM embsql.run_records AS run
   LEFT JOIN LATERAL embsql_internal.user_vector(run.run_id, :for_user) AS this
     ON run.similarity = 'dot' OR this.norm > 0
   WHERE run.run_id = (SELECT embsql.live_run(:model))

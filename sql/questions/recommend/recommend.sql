@@ -6,7 +6,7 @@
 WITH subject AS (
   SELECT run.run_id, run.similarity, :candidates IS NULL AS all_wanted, this.embedding, this.norm, this.bias
   FROM given
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
   LEFT JOIN embsql.user_embeddings AS this
     ON this.run_id = run.run_id AND this.user_id = :for_user AND (run.similarity = 'dot' OR this.norm > 0)
 ),

@@ -6,7 +6,7 @@ WITH folded AS MATERIALIZED (
       history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves,
       embsql_internal.weighted_sum(history.vectors, history.pulls)
     ) AS embedding
-  FROM embsql.runs AS run
+  FROM embsql.run_records AS run
   CROSS JOIN LATERAL embsql_internal.fold_in_system(run.run_id, :items, :weights) AS history
   WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),

@@ -1,7 +1,7 @@
 -- As recommend_new.sql, served by the run's index where it has one.
 WITH subject AS MATERIALIZED (
   SELECT run.run_id, run.similarity, made.embedding
-  FROM embsql.runs AS run
+  FROM embsql.run_records AS run
   CROSS JOIN LATERAL (
     SELECT CASE WHEN tower.known > 0 THEN tower.embedding END AS embedding
     FROM embsql_internal.tower(run.run_id, 'user', :features) AS tower

@@ -13,7 +13,7 @@ WITH made AS MATERIALIZED (
 subject AS (
   SELECT run.similarity, made.embedding, embsql.vector_norm(made.embedding) AS norm
   FROM given
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
   LEFT JOIN made ON TRUE
 ),
 best AS (

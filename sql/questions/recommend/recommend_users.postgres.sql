@@ -3,7 +3,7 @@ SELECT
   near.id AS user_id,
   CAST(row_number() OVER (ORDER BY near.score DESC, near.id COLLATE "C") AS INTEGER) AS rank,
   near.score AS score
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 CROSS JOIN LATERAL embsql_internal.item_vector(run.run_id, :for_item) AS this
 CROSS JOIN LATERAL embsql_internal.nearest(
   'user', run.run_id, this.embedding, run.similarity, this.bias, :k,

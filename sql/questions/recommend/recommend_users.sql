@@ -6,7 +6,7 @@
 WITH subject AS (
   SELECT run.similarity, this.embedding, this.norm, this.bias
   FROM given
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
   JOIN embsql.item_embeddings AS this ON this.run_id = run.run_id AND this.item_id = :for_item
   WHERE (run.similarity = 'dot' OR this.norm > 0)
 ),

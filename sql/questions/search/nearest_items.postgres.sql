@@ -3,7 +3,7 @@ SELECT
   near.id AS item_id,
   CAST(row_number() OVER (ORDER BY near.score DESC, near.id COLLATE "C") AS INTEGER) AS rank,
   near.score AS score
-FROM embsql.runs AS run
+FROM embsql.run_records AS run
 CROSS JOIN LATERAL embsql_internal.nearest(
     'item', run.run_id, :to_vector, run.similarity, 0, :k, ARRAY[]::text[]
 ) AS near

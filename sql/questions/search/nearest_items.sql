@@ -7,7 +7,7 @@
 WITH subject AS (
   SELECT run.run_id, run.similarity, embsql_internal.finite_vector(:to_vector) AS embedding, embsql.vector_norm(:to_vector) AS norm
   FROM given
-  JOIN embsql.runs AS run ON run.run_id = (SELECT embsql.live_run(:model))
+  JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
 ),
 nearest AS (
   SELECT

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.oracle.answers._common import finite, live, sized
-from tests.oracle.compare import Entry, Listed, Ranked
+from tests.oracle.compare import Entry, Listed, Ranked, Refused
 from tests.oracle.data import Run, World, by_bytes
 
 Word = str | None
@@ -16,10 +16,9 @@ Word = str | None
 def cluster_members(
     world: World, model: str, entity: Word = "item", clustering: Word = "default"
 ) -> Listed:
+    run, _ = _made(world, model, entity, clustering)
     members = [
-        m
-        for m in live(world, model).members
-        if (m.entity, m.clustering) == (entity, clustering)
+        m for m in run.members if (m.entity, m.clustering) == (entity, clustering)
     ]
     members.sort(key=lambda m: by_bytes(m.entity_id))
     return Listed(
@@ -27,13 +26,23 @@ def cluster_members(
     )
 
 
-def clusters(
-    world: World, model: str, entity: Word = "item", clustering: Word = "default"
-) -> Listed:
+def _made(
+    world: World, model: str, entity: Word, clustering: Word
+) -> tuple[Run, list[Any]]:
+    """The run and its groups; a clustering that was never made is refused."""
     run = live(world, model)
     found = [
         c for c in run.clusters if (c.entity, c.clustering) == (entity, clustering)
     ]
+    if not found:
+        raise Refused("")
+    return run, found
+
+
+def clusters(
+    world: World, model: str, entity: Word = "item", clustering: Word = "default"
+) -> Listed:
+    run, found = _made(world, model, entity, clustering)
     rows: list[Any] = []
     for c in sorted(found, key=lambda c: c.cluster_id):
         tops = _tops(run, entity, clustering, c.cluster_id)
@@ -62,14 +71,9 @@ def nearest_cluster(
     entity: Word = "item",
     clustering: Word = "default",
 ) -> Ranked:
-    finite(
-        to_vector, idle=True
-    )  # where there is no clustering, nothing is computed of the vector
-    run = live(world, model)
-    found = [
-        c for c in run.clusters if (c.entity, c.clustering) == (entity, clustering)
-    ]
-    if to_vector is None or not found:
+    run, found = _made(world, model, entity, clustering)
+    finite(to_vector)
+    if to_vector is None:
         return Ranked([], 0)
     vector, entries = sized(run, to_vector), []
     size = np.sqrt(vector @ vector)
@@ -99,5 +103,7 @@ def map_(
         if (m.entity, m.clustering) == (entity, "default")
     }
     points = [p for p in run.points if (p.entity, p.method) == (entity, method)]
+    if not points:
+        raise Refused("")  # a map that was never made
     points.sort(key=lambda p: by_bytes(p.entity_id))
     return Listed([(p.entity_id, p.x, p.y, groups.get(p.entity_id)) for p in points])

@@ -11,19 +11,11 @@ SELECT label, top_ids FROM embsql.clusters('compass', clustering => 'far') WHERE
 SELECT count(*) FROM embsql.clusters('compass', entity => 'item', clustering => 'far');
 --= 2
 
--- a clustering that was never made, and a run without any
-SELECT cluster_id FROM embsql.clusters('compass', entity => 'user')
-UNION ALL SELECT cluster_id FROM embsql.clusters('compass', clustering => 'no such')
-UNION ALL SELECT cluster_id FROM embsql.clusters('angles');
-
 -- who is in which group
 SELECT * FROM embsql.cluster_members('compass');
 --= east | 0 | 0.0 | 1.0
 --= north | 1 | 0.0 | 1.0
 --= northeast | 0 | 0.75 | 0.25
-
--- and in a clustering that was never made nobody
-SELECT * FROM embsql.cluster_members('compass', entity => 'user', clustering => 'default');
 
 -- of a clustering by direction the vector's length does not count
 SELECT * FROM embsql.nearest_cluster('compass', ARRAY[0.0, 7.0]);

@@ -3,11 +3,6 @@ SELECT * FROM embsql.map('compass');
 --= north | 0.0 | 1.0 | 1
 --= west | -2.0 | 0.5 | NULL
 
--- a map that was never made
-SELECT * FROM embsql.map('compass', method => 'umap')
-UNION ALL SELECT * FROM embsql.map('compass', entity => 'user')
-UNION ALL SELECT * FROM embsql.map('angles@2');
-
 -- a join by name
 SELECT p.entity_id, e.norm FROM embsql.map('compass', entity => 'item', method => 'pca') AS p JOIN embsql.item_embedding('compass') AS e ON e.item_id = p.entity_id WHERE p.x < 0;
 --= west | 2.0

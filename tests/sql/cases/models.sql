@@ -49,3 +49,11 @@ SELECT * FROM embsql.gate('angles@2');
 
 -- what there is to mend
 SELECT severity, finding, remedy FROM embsql.doctor() WHERE subject = 'compass';
+
+-- help of one question
+SELECT question, arguments, columns, example FROM embsql.help('similar_items');
+--= similar_items | model text, for_item text, k int = 10 | item_id text, rank int, score double | SELECT * FROM embsql.similar_items('demo', 'mug-03', k => 3);
+
+-- and of all, which the view has too
+SELECT count(*) > 40 AND count(*) = (SELECT count(*) FROM embsql.questions) AS whole FROM embsql.help() AS one JOIN embsql.questions AS same ON same.name = one.question AND same.example = one.example;
+--= True
