@@ -36,7 +36,7 @@ def picture(table: pa.Table) -> Figure:
         from matplotlib import pyplot
     except ModuleNotFoundError:
         raise MissingExtra(what="plot", package="matplotlib", extra="plot") from None
-    figure = pyplot.figure(layout="constrained")
+    figure: Figure = pyplot.figure(layout="constrained")
     # a notebook shows what a cell returns, and would show an open one again
     pyplot.close(figure)
     draw(table, figure)
