@@ -307,7 +307,7 @@ def commands() -> list[tuple[str, str, str]]:
         zip(
             calls,
             given,
-            [_first_line(sql_commands.COMMANDS[name]) for name, _, _ in found],
+            [_first_line(sql_commands.EMBEDDED[name]) for name, _, _ in found],
             strict=True,
         )
     )

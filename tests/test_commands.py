@@ -12,7 +12,7 @@ from click.testing import CliRunner
 import embsql
 from embsql import errors
 from embsql.api import create_model
-from embsql.api.commands import COMMANDS
+from embsql.api.commands import EMBEDDED, perform
 from embsql.api.lexing import split_statements
 from embsql.api.text_table import format_table
 from embsql.shells.cli import main
@@ -83,7 +83,31 @@ def test_every_command_has_a_name_in_sql(con) -> None:
     names = con.execute(
         "SELECT function_name FROM duckdb_functions() WHERE schema_name = 'embsql'"
     ).fetchall()
-    assert set(COMMANDS) <= {name for (name,) in names}
+    assert set(EMBEDDED) <= {name for (name,) in names}
+
+
+def test_a_report_is_written_by_a_command(con, tmp_path) -> None:
+    con.execute(f"CREATE TABLE events AS {EVENTS}")
+    page = tmp_path / "m.html"
+    for _ in range(2):
+        con.execute(
+            "CALL embsql.train('m', source => 'events', options => '{\"force\": true}')"
+        ).fetchall()
+    call = f"CALL embsql.report('m', path => '{page}'"
+    assert con.execute(f"{call})").fetchall() == [
+        (2, None, str(page), page.stat().st_size)
+    ]
+    ((run, compared, *_),) = con.execute(
+        f"{call}, compared_with => 'm@1', options => '{{\"seed\": 7}}')"
+    ).fetchall()
+    assert (run, compared) == (2, 1)
+    with pytest.raises(duckdb.Error, match="seed must be"):
+        con.execute(f'{call}, options => \'{{"seed": "x"}}\')')
+
+
+def test_a_worker_writes_no_file(db) -> None:
+    with pytest.raises(errors.UnknownCommand, match='"report"'):
+        perform(db, "report", ["m", "m.html", None, "{}"])
 
 
 # --- CREATE MODEL --------------------------------------------------------------------------------

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from embsql import algorithms
-from embsql.command_options import Cluster, Evaluate, Materialize, Project
+from embsql.command_options import (
+    Cluster,
+    Evaluate,
+    Materialize,
+    Project,
+    ReportOptions,
+)
 from embsql.errors import BadCall, InvalidOptionsJson, UnknownCommand, suggestion
 from embsql.options import check_names, declared, shortened, word
 
@@ -125,6 +131,15 @@ def _forget(database: Any, user_id: str) -> list[Any]:
     return [database.forget(user_id)]
 
 
+def _report(
+    database: Any, model: str, path: str, compared_with: str | None, options: str
+) -> list[Any]:
+    """Write a page about a run, or about two, into a file; in DuckDB alone."""
+    models = [compared_with, model] if compared_with else [model]
+    done = database.report(*models, path=path, **_read(ReportOptions, options))
+    return [done.run_id, done.compared_run, done.path, done.bytes]
+
+
 COMMANDS: dict[str, Callable[..., list[Any]]] = {
     function.__name__.removeprefix("_"): function
     for function in (
@@ -144,18 +159,27 @@ COMMANDS: dict[str, Callable[..., list[Any]]] = {
 }
 
 
-def perform(database: Any, name: str | None, words: Words) -> list[str | None]:
-    """Do a command whose arguments are text; its answer as text.
+# those that write files: only for who called them in a process of his own, never for a worker
+EMBEDDED = COMMANDS | {"report": _report}
+
+
+def perform(
+    database: Any,
+    name: str | None,
+    words: Words,
+    commands: Mapping[str, Callable[..., list[Any]]] = COMMANDS,
+) -> list[str | None]:
+    """Do one of the commands, whose arguments are text; its answer as text.
 
     Raises UnknownCommand, BadCall, and what the command raises.
     """
-    if name not in COMMANDS:
+    if name is None or name not in commands:
         raise UnknownCommand(
             name=word(name),
-            suggestion=suggestion(name, COMMANDS),
-            known=", ".join(COMMANDS),
+            suggestion=suggestion(name, commands),
+            known=", ".join(commands),
         )
-    command = COMMANDS[name]
+    command = commands[name]
     try:
         inspect.signature(command).bind(database, *words)
     except TypeError:
@@ -179,7 +203,7 @@ def dispatcher(
     def command(words: list[str | None] | None) -> list[str | None]:
         name, *rest = words or [None]
         with second() as database:
-            return perform(database, name, rest)
+            return perform(database, name, rest, EMBEDDED)
 
     return command
 

@@ -187,3 +187,24 @@ FROM (
     ) AS asked
 ) AS done;
 COMMENT ON MACRO TABLE embsql.forget IS 'Removes a person from every run.';
+
+-- PostgreSQL has none: a worker writes no files for those who ask it.
+CREATE OR REPLACE MACRO embsql.report(model, path, compared_with := NULL, options := '{}') AS TABLE
+SELECT
+    CAST(done.answer[1] AS BIGINT) AS run_id,
+    CAST(done.answer[2] AS BIGINT) AS compared_run,
+    done.answer[3] AS path,
+    CAST(done.answer[4] AS BIGINT) AS bytes
+FROM (
+    SELECT embsql_command(asked.words) AS answer
+    FROM (
+        SELECT model AS as_given, [
+            'report',
+            CAST(model AS VARCHAR),
+            CAST(path AS VARCHAR),
+            CAST(compared_with AS VARCHAR),
+            CAST(options AS VARCHAR)
+        ] AS words
+    ) AS asked
+) AS done;
+COMMENT ON MACRO TABLE embsql.report IS 'Writes one page about a run into a file of HTML, or about two: compared_with is the earlier one. options is JSON, for example {"seed": 7}.';

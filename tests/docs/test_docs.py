@@ -169,7 +169,7 @@ def test_question_needs_no_python(plain, name: str) -> None:
     ).fetchall()
 
 
-@pytest.mark.parametrize("name", commands.COMMANDS)
+@pytest.mark.parametrize("name", commands.EMBEDDED)
 def test_command_in_sql_is_documented(built, name: str) -> None:
     assert f"CALL embsql.{name}(" in built["docs/sql.md"]
 
@@ -260,7 +260,7 @@ def test_page_names_only_questions_that_exist(page: Path) -> None:
     )
     assert calls <= {
         *questions.questions(),
-        *commands.COMMANDS,
+        *commands.EMBEDDED,
         *python,
         *only_postgres,
     }
