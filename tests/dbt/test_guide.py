@@ -25,9 +25,6 @@ def test_the_guide_makes_a_project_that_builds(tmp_path) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "dbt_project.yml").write_text(PROJECT)
     (tmp_path / "models" / "order_lines.sql").write_text(LINES)
-    (tmp_path / "models" / "interactions.sql").write_text(
-        "select customer_id as user_id, sku as item_id from {{ ref('order_lines') }}"
-    )
     blocks = re.findall(
         r"```(?:yaml|sql|python)\n(?:#|--) (\S+)\n(.*?)```",
         GUIDE.read_text(),

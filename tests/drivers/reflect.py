@@ -30,7 +30,8 @@ def main(address: str) -> None:
     inspector = sa.inspect(engine)
     looks: dict[str, Callable[[], object]] = {
         "tables": lambda: inspector.get_table_names(schema="embsql"),
-        "columns": lambda: inspector.get_columns("item_embeddings", schema="embsql"),
+        "views": lambda: inspector.get_view_names(schema="embsql")[0],
+        "columns": lambda: inspector.get_columns("live_map", schema="embsql"),
         "reflect": lambda: sa.MetaData().reflect(engine, schema="embsql", views=True),
         "ask": lambda: engine.connect().execute(sa.text(ASKED)).fetchall(),
     }
