@@ -40,7 +40,7 @@ def main(path: str, port: str = "8088") -> None:
         tab.value(SIGN_IN.replace("PASSWORD", password))
         tab.call("Page.navigate", url=f"{server}/superset/dashboard/shop/")
         _wait(tab, DRAWN)
-        time.sleep(3)  # charts move into place
+        time.sleep(3)  # until the charts have moved
         width, height = SIZE
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": SCALE}
         shot = tab.call("Page.captureScreenshot", clip=clip)
