@@ -65,6 +65,8 @@ def _uncalled(complaint: str) -> EmbsqlError | None:
     name, known = found[1], questions()
     if name in known:
         return WrongArguments(name=name, signature=known[name].signature)
+    if name in COMMANDS:  # with other arguments
+        return None
     return UnknownQuestion(name=name, suggestion=suggestion(name, [*known, *COMMANDS]))
 
 

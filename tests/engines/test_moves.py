@@ -315,11 +315,15 @@ def test_every_table_says_which_row_goes(trained) -> None:
 
 
 def test_partitions_of_earlier_runs_say_it_too(copy) -> None:
+    views = sql(copy, "SELECT viewname FROM pg_views WHERE schemaname = 'embsql'")
+    sql(copy, *(f"DROP VIEW embsql.{view} CASCADE" for (view,) in views))
     sql(
         copy,
         "ALTER TABLE embsql_runs.interactions_1 REPLICA IDENTITY DEFAULT",
         "DROP TABLE embsql.item_embeddings_none, embsql.user_embeddings_none",
         "DROP TABLE embsql.interactions_none",
+        "ALTER TABLE embsql.run_records RENAME TO runs",
+        "ALTER TABLE embsql.runs DROP COLUMN promoted_at",
         "ALTER TABLE embsql.source_checks RENAME TO validations",
         "ALTER TABLE embsql.fold_in_settings RENAME TO solvers",
         "ALTER TABLE embsql.item_gramian RENAME TO gram",
@@ -327,7 +331,7 @@ def test_partitions_of_earlier_runs_say_it_too(copy) -> None:
         "ALTER TABLE embsql.jobs RENAME COLUMN arguments TO words",
         "ALTER TABLE embsql.jobs RENAME COLUMN result TO answer",
         "ALTER TABLE embsql.jobs RENAME COLUMN dedup_key TO fingerprint",
-        "DELETE FROM embsql.migrations WHERE file_name LIKE ANY ('{0016%,0026%}')",
+        "DELETE FROM embsql.migrations WHERE file_name LIKE ANY ('{0016%,0026%,0033%}')",
         "DELETE FROM embsql.surface",
     )
     embsql.connect(copy, install=True).close()

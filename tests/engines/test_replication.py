@@ -24,7 +24,7 @@ QUESTIONS = (
     "SELECT * FROM embsql.similar_users('m', 'u5', k => 3)",
     "SELECT * FROM embsql.features('m')",
     "SELECT * FROM embsql.evaluation('m')",
-    "SELECT * FROM embsql.clusters('m')",
+    "SELECT * FROM embsql.live_clusters",
     "SELECT * FROM embsql.runs('m')",
 )
 

@@ -108,6 +108,8 @@ def test_the_newest_was_refused(each) -> None:
     for _ in range(2):
         train(each, evaluate=True, gate=False)
     each.rollback("m")
+    assert found(each) == []  # it was live, and was taken back
+    each.engine.run("UPDATE embsql.run_records SET promoted_at = NULL WHERE run_id = 2")
     execute_named(each.engine, "set_gate_reason", run_id=2, error="too bad")
     finding = "run 2, the newest, is not live: too bad"
     assert found(each) == [("note", finding, "embsql gate m")]

@@ -495,7 +495,7 @@ def test_a_killed_worker_is_replaced(queue, start) -> None:
     assert (row["status"], row["attempts"], row["result"][1]) == ("done", 2, "live")
     assert (
         queue.ask("SELECT string_agg(status, ' ' ORDER BY run_id) FROM embsql.runs")
-        == "failed ready"
+        == "failed live"
     )
 
 
