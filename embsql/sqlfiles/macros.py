@@ -47,16 +47,22 @@ def bind(body: str, types: Mapping[str, str], row: Callable[..., str]) -> str:
     `types` are what casts an argument, with {} for it. `row` writes the SELECT of that CTE, in
     which the run that a model's name means is looked up too.
     """
-    body = _without_comments(body)
-    found = dict.fromkeys(RUN.findall(body))
-    runs = [(schema, which, words.split(", :")) for schema, which, words in found]
-    body = LIMIT.sub(r"\1\2\3", body)
-    body = RUN.sub(lambda run: f"given.{run[2]}_of_{run[3].split(',')[0]}", body)
+    runs, body = runs_of(LIMIT.sub(r"\1\2\3", without_comments(body)))
     names = {*ARGUMENT.findall(body), *(name for *_, names in runs for name in names)}
     used = {name: type_ for name, type_ in types.items() if name in names}
     select = row(types=used, runs=runs, reserved=RESERVED, file_id=FILE_ID)
     body = reserve(ARGUMENT.sub(r"given.\1", body), also={"given"})
     return first(f"{RESERVED}given AS (\n{select}\n)", body)
+
+
+def runs_of(body: str) -> tuple[list[tuple[str, str, list[str]]], str]:
+    """What looks runs up in a body, and the body with columns of `given` in its place.
+
+    Each is a schema, a function there, and the names of its arguments.
+    """
+    found = dict.fromkeys(RUN.findall(body))
+    runs = [(schema, which, words.split(", :")) for schema, which, words in found]
+    return runs, RUN.sub(lambda run: f"given.{run[2]}_of_{run[3].split(',')[0]}", body)
 
 
 def first(cte: str, body: str) -> str:
@@ -138,7 +144,7 @@ class Macro:
 
     def reserved(self) -> Macro:
         """With its names reserved, all but those of its parameters."""
-        body = _without_comments(self.body)
+        body = without_comments(self.body)
         return replace(self, body=reserve(body, keep=self.parameters))
 
     def inlined(self, known: Mapping[str, Macro]) -> Macro:
@@ -161,7 +167,8 @@ def _macro(found: re.Match[str]) -> Macro:
     return Macro(found["name"], parameters, found["table"] is not None, found["body"])
 
 
-def _without_comments(text: str) -> str:
+def without_comments(text: str) -> str:
+    """The text without what stands behind -- outside of strings."""
     return _outside_strings(COMMENT, lambda _: "", text)
 
 

@@ -53,7 +53,7 @@ def script(
 
     `file_id` is what the questions of a DuckDB file know it by; a new one where none is given.
     """
-    written: str = _template("shells/script.sql.j2").render(
+    written: str = template("shells/script.sql.j2").render(
         bootstrap=sibling(folder() / "bootstrap.sql", engine).read_text(
             encoding="utf-8"
         ),
@@ -69,7 +69,7 @@ def surface(engine: str, *, commands: bool) -> str:
     """What is made anew by every install: the primitives, every question, the commands."""
     prelude = _prelude(engine)
     prelude = macros.prelude(prelude) if engine == "duckdb" else prelude
-    comments = _template("prelude/comments.sql.j2").render(kind=KINDS[engine])
+    comments = template("prelude/comments.sql.j2").render(kind=KINDS[engine])
     parts = [prelude, comments, views_sql(engine)]
     parts += [wrap(question, engine) for question in questions().values()]
     if commands:
@@ -96,7 +96,7 @@ def ml(engine: str, *, file_id: str = "") -> str:
 
 def views_sql(engine: str) -> str:
     """What makes the views."""
-    shell = _template("shells/view.sql.j2")
+    shell = template("shells/view.sql.j2")
     return "\n".join(
         shell.render(view=view, engine=engine, body=view_body(view, engine))
         for view in views()
@@ -132,7 +132,7 @@ def wrap(question: Question, engine: str) -> str:
 
 
 def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
-    shell, (parameters, returns, body) = _template(f"shells/{engine}.sql.j2"), parts
+    shell, (parameters, returns, body) = template(f"shells/{engine}.sql.j2"), parts
     partitioned = engine == "postgres" and PARTITIONED.search(body) is not None
     comment = f"{question.signature}\n{question.doc}\n{question.example}"
     written: str = shell.render(
@@ -156,12 +156,13 @@ def _wrapped(question: Question, engine: str, parts: Wrapped) -> str:
 
 def render_stage(stage: str, facts: dict[str, Any]) -> str:
     """A stage of reading a source (source, coded), for what the engine found out about it."""
-    script: str = _template(f"prepare/{stage}.sql.j2").render(facts)
+    script: str = template(f"prepare/{stage}.sql.j2").render(facts)
     return script
 
 
 @cache
-def _template(name: str) -> Any:
+def template(name: str) -> Any:
+    """A template below sql/, which has no value for what it is not given."""
     return _environment().from_string(read_sql(name))
 
 
@@ -206,7 +207,7 @@ def _duckdb(question: Question, body: str) -> Wrapped:
         a.name: _as_id(a, IDS, f"CAST({{}} AS {TYPES[a.type]})")
         for a in question.arguments
     }
-    body = macros.bind(body, types, _template("shells/given.duckdb.sql.j2").render)
+    body = macros.bind(body, types, template("shells/given.duckdb.sql.j2").render)
     if not types:  # only arguments keep DuckDB from looking into it when it is made
         name = f"{question.schema}.{question.name}"
         body = macros.inlined(name, body, macros.expressions(_prelude("duckdb")))
