@@ -393,6 +393,12 @@ class Closed(EmbsqlError):
     """{database} is closed. Open it again: database = embsql.connect(...)"""
 
 
+class NotInSpark(EmbsqlError):
+    """{command} does not work in Spark, where runs are published and asked. Open the database that
+    they are trained in, a DuckDB file or PostgreSQL: its db.train(..., source_db='spark') reads
+    from Spark, and its db.publish('spark') writes there."""
+
+
 class ReadOnly(EmbsqlError):
     """{path} is open read-only; this command writes. Open it without read_only."""
 

@@ -55,6 +55,7 @@ HEAVY = {
     "numba": {"numeric"},
     "duckdb": {"engines"},
     "psycopg": {"engines"},
+    "pyspark": {"engines"},
     "safetensors": {"checkpoints"},
     "sentence_transformers": {"lifecycle"},
     "sqlglot": {"sqlfiles"},

@@ -62,6 +62,8 @@ class Database:
         self, target: Any, *, read_only: bool = False, install: bool = False
     ) -> None:
         self.engine = engines.open_engine(target, read_only=read_only)
+        if not self.engine.holds_registry:
+            return
         try:
             self.engine.offer(commands.dispatcher(self._second))
             if install:
@@ -536,11 +538,15 @@ class Database:
         They arrive byte for byte, under the same run_id.
 
         `models` are 'shop' (its live run) or 'shop@7'; without any, the live run of every model. A
-        DuckDB file is written beside and swapped in, so that its readers never meet a lock.
+        DuckDB file is written beside and swapped in, so that its readers never meet a lock. In
+        Spark ("spark", an sc:// address or an open session) tables are Parquet, and the questions
+        functions of its SQL.
         """
         from embsql.lifecycle.publish import publish
+        from embsql.lifecycle.spark_publish import publish_to_spark
 
-        return publish(self.engine, target, models)
+        there = publish_to_spark if engines.is_spark(target) else publish
+        return there(self.engine, target, models)
 
     def install(self, *, roles: bool = False, ml: bool = False) -> bool:
         """Bring the tables and questions up to this version.
@@ -606,6 +612,8 @@ def connect(target: Any, *, read_only: bool = False, install: bool = False) -> D
     """Open a database with embsql in it.
 
     `target` is a DuckDB file, ":memory:", a postgresql:// address, or an open connection of either.
+    It may also be Spark, "spark", the sc:// address of a server or an open session: then what was
+    published there can be asked, and nothing else.
 
     A PostgreSQL database without embsql is given it, for which one needs the right to create a
     schema. One that holds an earlier version of it is refused, and with `install` brought up to

@@ -14,12 +14,15 @@ from embsql.errors import (
     EmbsqlError,
     InTransaction,
     NoMemory,
+    NotInSpark,
     UnknownQuestion,
     WrongArguments,
     of_database,
     suggestion,
 )
 
+# methods that only ask questions, and so work where runs are but published
+ASKING = ("__init__", "ask", "models", "runs", "sql", "rows", "close")
 Wanted = TypeVar("Wanted")
 NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist")
 
@@ -79,10 +82,22 @@ def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
         if inspect.isfunction(method) and (
             name == "__init__" or not name.startswith("_")
         ):
-            setattr(
-                cls, name, plainly()(method if name in ANYWHERE else _by_itself(method))
-            )
+            checked = method if name in ANYWHERE else _by_itself(method)
+            whole = checked if name in ASKING else _with_a_registry(checked)
+            setattr(cls, name, plainly()(whole))
     return cls
+
+
+def _with_a_registry(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that needs the records of runs, and says so in Spark. Raises NotInSpark."""
+
+    @wraps(command)
+    def checked(database: Any, *arguments: Any, **options: Any) -> Any:
+        if not database.engine.holds_registry:
+            raise NotInSpark(command=command.__name__)
+        return command(database, *arguments, **options)
+
+    return checked
 
 
 def _by_itself(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -26,6 +26,8 @@ class Engine(Protocol):
     # lives in this process: opening it brings it up to date, and ends its readers' waiting
     embedded: bool
     read_only: bool
+    # runs are trained into it; otherwise they are published to it, and only asked there
+    holds_registry: bool
 
     def run(self, sql: str, **values: Any) -> int:
         """Run one or several statements; the number of rows the last one changed."""
@@ -136,14 +138,19 @@ def no_memory(error: Exception) -> str | None:
 def open_engine(target: Any, *, read_only: bool = False) -> Engine:
     """The engine for a target.
 
-    A DuckDB file, ":memory:", a postgresql:// address, or an open connection of either.
+    A DuckDB file, ":memory:", a postgresql:// address, or an open connection of either; "spark",
+    the sc:// address of a Spark Connect server, or an open Spark session.
 
-    Raises UnknownDatabase, or MissingExtra for PostgreSQL without psycopg.
+    Raises UnknownDatabase, or MissingExtra for an engine whose package is not there.
     """
     target = checked(target)
     module = "" if isinstance(target, str) else type(target).__module__
     if is_address(target) or module.startswith("psycopg"):
         return _postgres(target, read_only)
+    if is_spark(target):
+        from embsql.engines.spark import Spark
+
+        return Spark(target)
     from embsql.engines.duckdb import DuckDB
 
     if isinstance(target, str) and "://" in target:
@@ -151,6 +158,13 @@ def open_engine(target: Any, *, read_only: bool = False) -> Engine:
     if not isinstance(target, str) and not DuckDB.owns(target):
         raise UnknownDatabase(target=shown(target))
     return DuckDB(target, read_only=read_only)
+
+
+def is_spark(target: Any) -> bool:
+    """Whether a target is Spark: its name, the address of a server, or an open session."""
+    if isinstance(target, str):
+        return target == "spark" or target.startswith("sc://")
+    return type(target).__module__.startswith("pyspark.") and hasattr(target, "sql")
 
 
 def checked(target: Any) -> Any:
@@ -171,6 +185,7 @@ def existing(target: Any) -> Any:
         isinstance(target, str)
         and target not in ("", ":memory:")
         and not is_address(target)
+        and not is_spark(target)
     )
     if is_path and "://" not in target and not Path(target).exists():
         raise CannotOpen(path=target, reason="there is no such file")

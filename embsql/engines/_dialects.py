@@ -21,6 +21,21 @@ POSTGRES = {
 }
 
 
+OF_SPARK = {
+    "%Y": "yyyy",
+    "%m": "MM",
+    "%d": "dd",
+    "%b": "MMM",
+    "%B": "MMMM",
+    "%H": "HH",
+    "%I": "hh",
+    "%M": "mm",
+    "%S": "ss",
+    "%p": "a",
+    "%a": "EEE",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """How an engine writes what a remedy needs."""
@@ -56,8 +71,21 @@ POSTGRESQL = Dialect(
     ),
 )
 
+SPARK = Dialect(
+    "DOUBLE",
+    "STRING",
+    "CAST({} AS STRING)",
+    lambda value, form: f"to_timestamp({value}, '{_of_spark(form)}')",
+)
+
 
 def _of_postgres(form: str) -> str:
     # GMT and T are literal text: to_timestamp wants them quoted
     quoted = re.sub(r"(?<!%)\b(GMT)|(?<=%d)(T)", r'"\1\2"', form)
     return re.sub(r"%\w", lambda found: POSTGRES[found[0]], quoted)
+
+
+def _of_spark(form: str) -> str:
+    # in quotes that stand in a text, and so are doubled
+    quoted = re.sub(r"(?<!%)\b(GMT)|(?<=%d)(T)", r"''\1\2''", form)
+    return re.sub(r"%\w", lambda found: OF_SPARK[found[0]], quoted)

@@ -80,6 +80,7 @@ class DuckDB:
 
     name = "duckdb"
     embedded = True
+    holds_registry = True
 
     def __init__(
         self, target: str | duckdb.DuckDBPyConnection, *, read_only: bool = False

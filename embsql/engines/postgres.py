@@ -89,6 +89,7 @@ class PostgreSQL:
 
     name = "postgres"
     embedded = False
+    holds_registry = True
     path = ""
 
     def __init__(

@@ -88,7 +88,7 @@ def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Pub
     InvalidArgument, DatabaseBusy, CannotOpen, and whatever else an engine raises; a run that did
     not arrive whole leaves nothing behind.
     """
-    records, target = _wanted(engine, models), engines.checked(target)
+    records, target = wanted_runs(engine, models), engines.checked(target)
     opened = (
         _replacement(engine, target) if _is_file(target) else _other(engine, target)
     )
@@ -96,7 +96,7 @@ def publish(engine: Engine, target: Any, models: Sequence[str] = ()) -> list[Pub
         return [_publish_run(engine, there, record) for record in records]
 
 
-def _wanted(engine: Engine, models: Sequence[str]) -> list[dict[str, Any]]:
+def wanted_runs(engine: Engine, models: Sequence[str]) -> list[dict[str, Any]]:
     """The records of the runs to publish. Raises what registry.finished_run raises."""
     return [
         registry.finished_run(engine, reference)

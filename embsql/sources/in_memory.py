@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 
 from embsql.errors import EmbsqlError, InvalidArgument, SourceFailed
 from embsql.options import shown
+
+READERS: dict[str, Callable[[Any], pa.Table]] = {
+    "pandas.DataFrame": pa.Table.from_pandas,
+    # the stream that it offers starts Python on executors; this needs none there
+    "pyspark.DataFrame": lambda frame: frame.toArrow(),
+}
 
 
 def as_table(value: Any, kind: str, option: str, allowed: str) -> pa.Table:
@@ -17,11 +24,7 @@ def as_table(value: Any, kind: str, option: str, allowed: str) -> pa.Table:
     Raises SourceFailed, or InvalidArgument for a single column.
     """
     try:
-        table = (
-            pa.Table.from_pandas(value)
-            if kind == "pandas.DataFrame"
-            else pa.table(value)
-        )
+        table = READERS.get(kind, pa.table)(value)
     except Exception as error:
         lines = str(error).strip().splitlines()
         if "non-struct type" in str(error):  # a Series, an array

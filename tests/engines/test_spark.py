@@ -1,0 +1,351 @@
+"""Spark: what is read there, what is published there, and that questions answer there as elsewhere.
+
+One session, and so one JVM, for all of it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import embsql
+from embsql import errors
+from embsql.sqlfiles import questions, spark, translation
+from tests.sql.test_cases import cases, same
+from tests.worlds import known_run
+
+CHEAP = {
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    # what is compiled here is run once
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.default.parallelism": "1",
+    "spark.network.timeout": "600s",
+    "spark.executor.heartbeatInterval": "60s",
+    "spark.sql.session.timeZone": "Asia/Tokyo",  # nothing may depend on it
+}
+DUCKDB_TYPES = {
+    "STRING": "VARCHAR",
+    "INT": "INTEGER",
+    "TIMESTAMP_NTZ": "TIMESTAMP",
+    "ARRAY<FLOAT>": "FLOAT[]",
+}
+NOT_IN_SPARK = {
+    "made_by",
+    "held",
+    "promoted_at",
+}  # who may see a run, and what removes it, are the registry's
+EVENTS = [
+    (f"u{u % 30}", f"i{(u * 7 + n * n) % 20}") for u in range(30) for n in range(12)
+]
+
+
+@pytest.fixture(scope="session")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A session of Spark's on two cores of this machine."""
+    sql = pytest.importorskip("pyspark.sql", reason="needs the extra spark")
+    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+        pytest.skip("Spark needs Java 17")
+    settings = CHEAP | {
+        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))
+    }
+    made = (
+        sql.SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
+    )
+    made.sparkContext.setLogLevel("OFF")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[embsql.Database]:
+    """The models `compass` and `angles` in DuckDB."""
+    with embsql.connect(":memory:") as database:
+        known_run(database)
+        yield database
+
+
+@pytest.fixture(scope="session")
+def published(session: Any, world: embsql.Database) -> embsql.Database:
+    """The same two models in Spark."""
+    assert [run.copied for run in world.publish(session)] == [True, True]
+    database = embsql.connect(session)
+    rows = world.ask("SELECT * FROM embsql.cohorts").to_arrow()
+    database.engine.write(
+        "cohorts", dict(zip(rows.column_names, rows.columns, strict=True))
+    )
+    return database
+
+
+def in_spark(sql: str) -> str:
+    """A case's call as it is written in Spark: lists, names in quotes, places from 0, rows."""
+    text = re.sub(r"ARRAY\[(.*?)\]", r"array(\1)", sql.rstrip("; \n"))
+    text = text.replace("TEXT[]", "ARRAY<STRING>").replace("REAL[]", "ARRAY<FLOAT>")
+    text = text.replace('"check"', "`check`").replace(
+        "embsql.vector_avg(", "vector_avg("
+    )
+    text = re.sub(
+        r"(embsql\.embed_\w+\('\w+', (?:NULL|'.*?')\))",
+        r"(SELECT embedding FROM \1)",
+        text,
+    )
+    return re.sub(r"\)\)\[(\d)\]", lambda found: f"))[{int(found[1]) - 1}]", text)
+
+
+def chosen() -> list[Any]:
+    """The first case of each question; every case with EMBSQL_SPARK_CASES=all."""
+    refused = re.compile(r"embsql\.doctor\(|newcomer\.features")
+    every = [case for case in cases() if not refused.search(case.values[0])]
+    if os.environ.get("EMBSQL_SPARK_CASES") == "all":
+        return every
+    first: dict[str, Any] = {}
+    for case in every:
+        for name in re.findall(r"embsql\.(\w+)\(", case.values[0])[:1]:
+            first.setdefault(name, case)
+    return [case for name, case in first.items() if name in questions.questions()]
+
+
+@pytest.mark.parametrize(("sql", "expected"), chosen())
+def test_case(published: embsql.Database, sql: str, expected: list[list[str]]) -> None:
+    rows = [list(row.values()) for row in published.ask(in_spark(sql)).to_pylist()]
+    assert len(rows) == len(expected), rows
+    for row, wanted in zip(rows, expected, strict=True):
+        assert len(row) == len(wanted)
+        assert all(map(same, row, wanted)), (row, wanted)
+
+
+def test_what_is_there_is_not_copied_again(
+    session: Any, world: embsql.Database, published: embsql.Database
+) -> None:
+    before = published.models()
+    (again,) = world.publish(session, "compass")
+    assert not again.copied
+    assert published.models() == before
+
+
+def test_moments_are_those_of_the_registry(
+    world: embsql.Database, published: embsql.Database
+) -> None:
+    wanted, found = (
+        [(run["started_at"], run["finished_at"]) for run in database.runs("compass")]
+        for database in (world, published)
+    )
+    assert found == wanted
+
+
+def test_a_newcomer_is_rows(published: embsql.Database) -> None:
+    call = "SELECT embedding FROM embsql.embed_user('compass', $features)"
+    (row,) = published.ask(call, features='{"land": "DE", "age": 40}')
+    assert row["embedding"] == [1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("sql", "error", "says"),
+    [
+        ("SELECT * FROM embsql.recommend('nope', 'ada')", errors.UnknownModel, "nope"),
+        (
+            "SELECT * FROM embsql.recommend('compass@9', 'ada')",
+            errors.Refused,
+            "compass@9",
+        ),
+        (
+            "SELECT * FROM embsql.embed_user('compass', '{\"x\": 1}')",
+            errors.Refused,
+            "It knows",
+        ),
+        (
+            "SELECT * FROM embsql.nearest_items('compass', array(double('NaN'), 1))",
+            errors.Refused,
+            "NaN",
+        ),
+        (
+            "SELECT embsql.fold_in('compass', array('east'), array(1, 2))",
+            errors.Refused,
+            "1 items with 2 weights",
+        ),
+        ("SELECT * FROM embsql.doctor()", errors.Refused, "trained in"),
+        ("SELEC 1", errors.StatementFailed, "SELEC"),
+    ],
+)
+def test_what_is_refused(
+    published: embsql.Database, sql: str, error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=re.escape(says)):
+        published.ask(sql)
+
+
+def test_what_needs_a_registry(published: embsql.Database) -> None:
+    for command in (published.doctor, lambda: published.train("m", "SELECT 1")):
+        with pytest.raises(errors.NotInSpark, match="source_db='spark'"):
+            command()
+    assert published.sql("SELECT 1 AS one").to_pylist() == [{"one": 1}]
+
+
+def test_a_source_in_spark_is_read_as_anywhere(session: Any) -> None:
+    frame = session.createDataFrame(EVENTS, "user_id STRING, item_id STRING")
+    frame.createOrReplaceTempView("events")
+    with embsql.connect(":memory:") as database:
+        runs = [
+            database.train("here", frame.toArrow(), dim=4),
+            database.train("frame", frame, dim=4),
+            database.train("there", "SELECT * FROM events", source_db=session, dim=4),
+            database.train("name", "events", source_db=session, dim=4),
+        ]
+        assert [run.status for run in runs] == ["live"] * 4
+        found = database.rows("SELECT DISTINCT checksum FROM embsql.runs")
+    assert len(found) == 1
+
+
+def test_a_promotion_and_who_is_forgotten(
+    session: Any, world: embsql.Database, published: embsql.Database
+) -> None:
+    frame = session.createDataFrame(EVENTS, "user_id STRING, item_id STRING").toArrow()
+    first, second = (world.train("shop", frame, dim=d).run_id for d in (2, 3))
+    for name in (f"shop@{first}", "shop"):
+        world.publish(session, name)
+    statuses = [(run["run_id"], run["status"]) for run in published.runs("shop")]
+    assert statuses == [(second, "live"), (first, "retired")]
+    asked = "SELECT item_id, rank FROM embsql.recommend('shop', 'u3', k => 5)"
+    assert published.ask(asked).to_pylist() == world.ask(asked).to_pylist()
+    world.forget("u3")
+    (again,) = world.publish(session, "shop")
+    assert again.copied
+    gone = (
+        "SELECT user_id FROM embsql.user_embedding('shop', users => array('u3', 'u4'))"
+    )
+    assert published.ask(gone).to_pylist() == [{"user_id": "u4"}]
+
+
+def test_a_run_of_another_registry_is_not_overwritten(
+    session: Any, published: embsql.Database
+) -> None:
+    with embsql.connect(":memory:") as other:
+        run = other.train(
+            "other", session.createDataFrame(EVENTS, "user_id STRING, item_id STRING")
+        )
+        with pytest.raises(errors.RunIdConflict, match=str(run.run_id)):
+            other.publish(session)
+    assert "other" not in [model["model_name"] for model in published.models()]
+
+
+IDS = {  # as Spark has it: the type, and the id that it is
+    "CAST(7 AS TINYINT)": "7",
+    "CAST(7 AS DECIMAL(9, 2))": "7",
+    "CAST(0.50 AS DECIMAL(2, 2))": "0.5",
+    "7D": "7",
+    "7.5F": "7.5",
+    "TRUE": "true",
+    "DATE '2026-11-30'": "2026-11-30",
+    "TIMESTAMP_NTZ '2026-11-30 12:00:00.5'": "2026-11-30 12:00:00.5",
+    "TIMESTAMP '2026-11-30 12:00:00+09:00'": "2026-11-30 03:00:00+00",
+    "X'AB01'": "ab01",
+    "'x'": "x",
+}
+
+
+def test_ids_are_the_text_that_they_are_on_other_engines(session: Any) -> None:
+    engine = embsql.connect(session).engine
+    for written, wanted in IDS.items():
+        found = engine.gather(f"SELECT {written} AS user_id", ["user_id"])
+        assert found["user_id"].to_pylist() == [wanted], written
+    nothing = engine.gather("SELECT '' AS a, double('NaN') AS b", ["a", "b"])
+    assert nothing.to_pylist() == [{"a": None, "b": None}]
+
+
+@pytest.mark.parametrize(
+    ("sql", "error", "says"),
+    [
+        ("SELECT 1 AS user_id", errors.MissingColumn, "item_id"),
+        ("SELECT array(1) AS user_id, 1 AS item_id", errors.BadColumnType, "AS STRING"),
+        ("SELECT 1e300D AS user_id, 1 AS item_id", errors.InexactId, "user_id"),
+        (
+            "SELECT 1 AS user_id, 2 AS USER_ID, 1 AS item_id",
+            errors.SourceFailed,
+            "several",
+        ),
+        ("DROP TABLE events", errors.NotASelect, "DROP"),
+        ("no_such_table", errors.SourceFailed, "cannot be found"),
+    ],
+)
+def test_bad_sources(session: Any, sql: str, error: type[Exception], says: str) -> None:
+    with (
+        embsql.connect(":memory:") as database,
+        pytest.raises(error, match=re.escape(says)),
+    ):
+        database.train("m", sql, source_db=session)
+
+
+def test_without_java() -> None:
+    pytest.importorskip("pyspark", reason="needs the extra spark")
+    script = "import embsql; embsql.connect('spark')"
+    environment = {
+        "PATH": "/nowhere",
+        "JAVA_HOME": "/nowhere",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (
+        "CannotOpen: spark cannot be opened: no Java was found; install" in run.stderr
+    )
+
+
+# --- what needs no JVM ---------------------------------------------------------------------------
+
+
+def test_tables_have_the_columns_of_the_registrys(db: embsql.Database) -> None:
+    for statement in spark.spark_tables():
+        name, body = re.search(
+            r"embsql\.(\w+) \((.*)\) USING", statement, re.DOTALL
+        ).groups()
+        pairs = (column.split() for column in body.split(","))
+        found = {column: DUCKDB_TYPES.get(type_, type_) for column, type_ in pairs}
+        there = {
+            row["column_name"]: row["column_type"]
+            for row in db.rows(f"DESCRIBE embsql.{name}")
+        }
+        assert found == {c: t for c, t in there.items() if c not in NOT_IN_SPARK}, name
+
+
+def test_every_question_is_translated() -> None:
+    for question in questions.questions().values():
+        assert f"embsql.{question.name}(" in spark.table_function(question)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "max_by(t.a, t.b, 3)",
+        "array_agg(t.a ORDER BY t.b DESC)",
+        "string_split(t.a, ',')",
+    ],
+)
+def test_what_would_say_less_is_refused(answer: str) -> None:
+    with pytest.raises(errors.InvalidQuestionFile, match="in Spark SQL"):
+        translation.to_spark(f"SELECT {answer} AS a FROM t", "asked")
+
+
+def test_order_and_exactness_stay() -> None:
+    body = """
+    SELECT
+      array_agg(t.a ORDER BY t.b ASC) AS l,
+      percentile_cont(0.9) WITHIN GROUP (ORDER BY t.a ASC) AS p
+    FROM t WHERE t.c COLLATE "C" > 'a' GROUP BY t.d"""
+    text = translation.to_spark(body, "asked")
+    assert "ARRAY_SORT(COLLECT_LIST(STRUCT(t.b AS place, t.a AS entry)))" in text
+    assert "PERCENTILE_CONT(" in text
+    assert "COLLATE" not in text
