@@ -5,7 +5,6 @@ What SQL can see is a question of its own, embsql.doctor(); here is what only th
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from embsql.engines import Engine
 from embsql.lifecycle.installation import is_current
 from embsql.lifecycle.named_statements import query_named
+from embsql.run import usable_cores
 
 SEVERITIES = (
     "error",
@@ -85,7 +85,7 @@ def _of_disk(engine: Engine) -> Iterator[Diagnosis]:
 def _of_processors(engine: Engine) -> Iterator[Diagnosis]:
     """Of an embedded database, which works in this process."""
     for row in query_named(engine, "threads"):
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         if row["threads"] < cores:
             finding = f"DuckDB takes {row['threads']} of {cores} processors"
             yield Diagnosis("note", "threads", finding, f"SET threads = {cores};")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 
 import pytest
@@ -63,6 +64,16 @@ def test_the_first_training_is_on_its_way(each) -> None:
     )
     assert seen
     assert not any(seen)
+
+
+def test_a_machine_that_counts_no_processors_of_a_process_has_a_doctor(
+    db, monkeypatch
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")  # as macOS and Windows have none
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    db.ask("SET threads = 2")
+    (noted,) = about(db, "threads")
+    assert noted["finding"] == "DuckDB takes 2 of 64 processors"
 
 
 def test_a_doctor_may_come_in_a_transaction(db) -> None:
