@@ -20,11 +20,15 @@ from embsql.errors import (
     of_database,
     suggestion,
 )
+from embsql.lifecycle import installation
 
 # methods that only ask questions, and so work where runs are but published
 ASKING = ("__init__", "ask", "models", "runs", "sql", "rows", "close")
 Wanted = TypeVar("Wanted")
 NO_FUNCTION = re.compile(r"^function embsql\.(\w+)\(.*\) does not exist")
+
+# methods that work on tables of an earlier version, which a file keeps that is open for reading
+ANY_VERSION = ("doctor", "install")
 
 # methods that may stand between BEGIN and COMMIT
 ANYWHERE = (
@@ -83,6 +87,8 @@ def speaking_plainly(cls: type[Wanted]) -> type[Wanted]:
             name == "__init__" or not name.startswith("_")
         ):
             checked = method if name in ANYWHERE else _by_itself(method)
+            if name not in (*ASKING, *ANY_VERSION):
+                checked = _with_tables_of_now(checked)
             whole = checked if name in ASKING else _with_a_registry(checked)
             setattr(cls, name, plainly()(whole))
     return cls
@@ -95,6 +101,21 @@ def _with_a_registry(command: Callable[..., Any]) -> Callable[..., Any]:
     def checked(database: Any, *arguments: Any, **options: Any) -> Any:
         if not database.engine.holds_registry:
             raise NotInSpark(command=command.__name__)
+        return command(database, *arguments, **options)
+
+    return checked
+
+
+def _with_tables_of_now(command: Callable[..., Any]) -> Callable[..., Any]:
+    """A command that needs tables of this version, which a file cannot be given while it is read.
+
+    Raises NotInstalled.
+    """
+
+    @wraps(command)
+    def checked(database: Any, *arguments: Any, **options: Any) -> Any:
+        if database.engine.read_only and database.engine.holds_registry:
+            installation.check_tables(database.engine)
         return command(database, *arguments, **options)
 
     return checked

@@ -135,13 +135,18 @@ def ensure_installed(engine: Engine) -> None:
     if engine.embedded or not query_named(engine, "is_installed"):
         install(engine, commands=True)
         return
+    check_tables(engine)
+    for found in query_named(engine, "damages"):
+        raise OutOfPlace(database=engine.label, reason=found["reason"])
+
+
+def check_tables(engine: Engine) -> None:
+    """Raise NotInstalled where the tables are those of an earlier version."""
     missing = {step.name for step in files.migrations(engine.name)} - _applied(engine)
     if missing:
         raise NotInstalled(
             database=engine.label, reason=f"{min(missing)} has not been applied"
         )
-    for found in query_named(engine, "damages"):
-        raise OutOfPlace(database=engine.label, reason=found["reason"])
 
 
 def is_current(engine: Engine) -> bool:

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 import embsql
 from embsql import algorithms
+from embsql.errors import NotInstalled
 from embsql.shells import worker
+from embsql.shells.cli import main
 
 FOLDER = Path(__file__).parent / "earlier"
 ANSWERS = json.loads((FOLDER / "answers.json").read_text())
@@ -60,6 +63,21 @@ def test_its_runs_are_live_in_the_view_and_in_the_question(earlier) -> None:
     assert earlier.ask("SELECT DISTINCT status FROM embsql.runs").to_pylist() == [live]
     found = earlier.ask("SELECT status FROM embsql.runs('plain')").to_pylist()
     assert found == [live]
+
+
+def test_one_that_is_only_read_answers_and_says_what_else_it_needs(tmp_path) -> None:
+    path = tmp_path / "file.duckdb"
+    path.write_bytes(lzma.decompress((FOLDER / "file.duckdb.xz").read_bytes()))
+    with embsql.connect(path, read_only=True) as database:
+        assert "plain" in database.models()["model_name"].to_pylist()
+        (old, *_) = database.doctor().to_pylist()
+        assert (old["severity"], old["remedy"]) == ("warning", "embsql install")
+        with pytest.raises(NotInstalled, match="has not been applied") as caught:
+            database.report("plain", path=tmp_path / "plain.html")
+    assert str(caught.value).endswith(f"Run: embsql --db {path} install")
+    assert CliRunner().invoke(main, ["--db", str(path), "install"]).exit_code == 0
+    with embsql.connect(path, read_only=True) as database:
+        database.report("plain", path=tmp_path / "plain.html")
 
 
 MACROS = """
