@@ -71,7 +71,7 @@ def paired_on_test(engine: Engine, a: Record, b: Record, test: Source) -> Paired
     asked = _known_to(both, parts)
     if not len(asked.held_out):
         reason = "its test asks no user whom both runs know; test on others"
-        raise NotEvaluated(name=f"{a['model_name']}, {b['model_name']}", reason=reason)
+        raise NotEvaluated(name=f"{_reference(a)}, {_reference(b)}", reason=reason)
     questions = Questions.prepare(asked, run)
     rankings = [_ranking(one, asked, questions) for one in both]
     left_out = len(np.unique(parts.held_out.user)) - len(questions.users)
