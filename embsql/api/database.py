@@ -252,7 +252,7 @@ class Database:
         (`embsql.trials` has them all). With `map` and `clusters` the run that goes live has maps,
         turned onto those of the run before, and so many clusters of its items and of its users; an
         unchanged one gets what it lacks. Where that fails the run is live without, and its `error`
-        in embsql.runs says why.
+        in embsql.runs says why; of an unchanged one it is raised.
 
         Returns the run: its status is live, or ready when the gate refused it (`run.refused` says
         why). Raises an `embsql.errors.EmbsqlError`; whatever it is, the version that was live stays
