@@ -20,7 +20,8 @@ def toy() -> embsql.Database:
     database = embsql.connect(":memory:")
     for dim in (4, 6):
         database.train("toy", toy_pairs(), dim=dim, evaluate=True, gate=False)
-    database.project("toy")
+    for entity in ("item", "user"):
+        database.project("toy", entity=entity)
     database.cluster("toy", k=2)
     return database
 
@@ -37,6 +38,11 @@ def test_a_map_has_its_points_in_the_colors_of_clusters(toy) -> None:
     assert sorted(points.tolist()) == sorted(list(row.values()) for row in answer)
     names = [text.get_text() for text in axes.get_legend().get_texts()]
     assert names == ["0", "1"]
+
+
+def test_a_view_has_the_picture_of_its_question(toy) -> None:
+    (axes,) = drawn(toy, "live_map WHERE entity = 'item'").axes
+    assert axes.get_title() == "30 points: near is alike"
 
 
 def test_a_curve_for_each_metric(toy) -> None:
@@ -108,9 +114,30 @@ def test_a_notebook_shows_a_picture_once(toy) -> None:
             "SELECT * FROM embsql.map('toy') WHERE x > 1e9",
             "an answer of map without rows has no picture",
         ),
+        (
+            "SELECT * FROM embsql.live_map",
+            r"with more than one entity \(WHERE entity = \.\.\. keeps one\)",
+        ),
+        (
+            "SELECT * FROM embsql.evaluations",
+            r"an answer of evaluation with more than one run_id",
+        ),
+        (
+            "SELECT 'shop' AS entity, 0.5 AS shift",
+            "an answer of drift with other values than that question's",
+        ),
+        (
+            "SELECT 0 AS cluster_id, NULL AS size, 'a' AS label",
+            "an answer of clusters with other values than that question's",
+        ),
+        (
+            "SELECT * EXCLUDE (itemknn_value) FROM embsql.evaluation('toy')",
+            "an answer with the columns split, segment",
+        ),
     ],
 )
 def test_what_has_no_picture(toy, question: str, message: str) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     with pytest.raises(NoPicture, match=message) as caught:
         toy.ask(question).plot()
     assert "map, training_log, evaluation, compare, drift, clusters" in str(

@@ -26,12 +26,14 @@ SYSTEMS = {
     "popular_value": ("what is popular", POPULAR),
 }
 MODELS = {"a": ("the first", ITEM_KNN), "b": ("the second", RUN)}
+# what a picture has one of
+ONE = ("model_name", "run_id", "entity", "method", "clustering")
 DOTS = 5000  # points, above which each is a pixel
 
 
 def picture(table: pa.Table) -> Figure:
     """The picture of an answer. Raises MissingExtra and NoPicture."""
-    draw = _drawing(table)
+    question, draw = _drawing(table)
     try:
         from matplotlib import pyplot
     except ModuleNotFoundError:
@@ -39,20 +41,33 @@ def picture(table: pa.Table) -> Figure:
     figure: Figure = pyplot.figure(layout="constrained")
     # a notebook shows what a cell returns, and would show an open one again
     pyplot.close(figure)
-    draw(table, figure)
+    try:
+        draw(table, figure)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        what = f"an answer of {question} with other values than that question's"
+        raise NoPicture(what=what, **KNOWN) from error
     return figure
 
 
-def _drawing(table: pa.Table) -> Picture:
-    """What draws an answer with such columns. Raises NoPicture."""
+def _drawing(table: pa.Table) -> tuple[str, Picture]:
+    """The question that has such columns, and what draws its answers. Raises NoPicture."""
     names = set(table.column_names)
     for question, (columns, draw) in PICTURES.items():
         if columns <= names:
             if not table.num_rows:
                 raise NoPicture(what=f"an answer of {question} without rows", **KNOWN)
-            return draw
+            if (name := _mixed(table)) and question != "drift":
+                what = f"an answer of {question} with more than one {name}"
+                raise NoPicture(what=f"{what} (WHERE {name} = ... keeps one)", **KNOWN)
+            return question, draw
     shown = ", ".join(table.column_names)
     raise NoPicture(what=f"an answer with the columns {shown}", **KNOWN)
+
+
+def _mixed(table: pa.Table) -> str | None:
+    """The column of a view by which rows belong on several pictures, if there is one."""
+    names = (name for name in ONE if name in table.column_names)
+    return next((name for name in names if len(pc.unique(table[name])) > 1), None)
 
 
 def _map(table: pa.Table, figure: Figure) -> None:
@@ -188,7 +203,10 @@ def _clusters(table: pa.Table, figure: Figure) -> None:
 PICTURES: dict[str, tuple[set[str], Picture]] = {
     "map": ({"entity_id", "x", "y"}, _map),
     "training_log": ({"epoch", "metric", "value"}, _training_log),
-    "evaluation": ({"split", "segment", "metric", "k", "value", "ci_low"}, _evaluation),
+    "evaluation": (
+        {"split", "segment", "metric", "k", "ci_low", "ci_high", *SYSTEMS},
+        _evaluation,
+    ),
     "compare": ({"split", "segment", "metric", "k", "a", "b"}, _compare),
     "drift": ({"entity", "shift"}, _drift),
     "clusters": ({"cluster_id", "size", "label"}, _clusters),
