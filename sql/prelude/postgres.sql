@@ -1361,7 +1361,7 @@ WHERE job.status = 'failed'
 UNION ALL -- one whose building was broken off
 SELECT
     'warning', CAST(c.relname AS text), 'the index is not valid, so no question uses it',
-    'embsql sql "REINDEX INDEX embsql_runs.' || c.relname || '"'
+    format('REINDEX INDEX embsql_runs.%I;', c.relname) -- no shell reads what others have named
 FROM pg_index AS i
 JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE c.relnamespace = to_regnamespace('embsql_runs') AND NOT i.indisvalid
@@ -1388,7 +1388,7 @@ WHERE hnsw.finished_at < embsql_internal.utc_now() - INTERVAL '7 days'
 UNION ALL -- a table that protects nobody while others do
 SELECT
     'error', 'rights', format('%s is not protected by %s, as other tables are', c.oid::regclass, guard.sees),
-    format('embsql sql "SELECT embsql.protect(%L)"', guard.sees)
+    format('SELECT embsql.protect(%L);', guard.sees)
 FROM embsql.protected_by() AS guard (sees)
 JOIN pg_class AS c ON c.relnamespace = 'embsql'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
     AND NOT c.relrowsecurity

@@ -163,6 +163,9 @@ def test_an_index_whose_building_was_broken_off(pg) -> None:
     with embsql.connect(pg) as database:
         train(database)
         database.engine.run(
+            'ALTER INDEX embsql_runs.item_embeddings_1_pkey RENAME TO "$(x) y"'
+        )
+        database.engine.run(
             "UPDATE pg_index SET indisvalid = FALSE"
             " WHERE indrelid = 'embsql_runs.item_embeddings_1'::regclass AND indisprimary"
         )
@@ -170,7 +173,8 @@ def test_an_index_whose_building_was_broken_off(pg) -> None:
             r for r in database.doctor().to_pylist() if "index" in r["finding"]
         ]
         assert warning["severity"] == "warning"
-        database.engine.run(typed(warning["remedy"]))
+        assert warning["remedy"] == 'REINDEX INDEX embsql_runs."$(x) y";'
+        database.sql(warning["remedy"])
         assert not [r for r in database.doctor().to_pylist() if "index" in r["finding"]]
 
 
@@ -276,17 +280,17 @@ def test_who_may_do_too_much_or_too_little(pg) -> None:
         database.engine.run(typed(wide["remedy"]))
         assert about(database, "rights") == []
         database.engine.run(
-            "CREATE FUNCTION sees(user_id text) RETURNS boolean LANGUAGE sql RETURN TRUE"
+            """CREATE FUNCTION "it's $(x)"(user_id text) RETURNS boolean LANGUAGE sql RETURN TRUE"""
         )
-        database.ask("SELECT embsql.protect('sees')")
+        database.ask("""SELECT embsql.protect('"it''s $(x)"')""")
         assert about(database, "rights") == []
         database.engine.run("ALTER TABLE embsql.maps DISABLE ROW LEVEL SECURITY")
         (open_table,) = about(database, "rights")
         assert (
             open_table["finding"]
-            == "embsql.maps is not protected by sees, as other tables are"
+            == """embsql.maps is not protected by "it's $(x)", as other tables are"""
         )
-        database.ask(typed(open_table["remedy"]))
+        database.sql(open_table["remedy"])
         assert about(database, "rights") == []
 
 
