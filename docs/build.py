@@ -318,7 +318,7 @@ def primitives() -> list[tuple[str, str]]:
     found = re.findall(
         r"embsql\.(\w+) IS '(.*)';", files.read_sql("prelude/comments.sql.j2")
     )
-    return [(f"`embsql.{name}`", said.replace("''", "'")) for name, said in found]
+    return [(f"`embsql.{name}`", comment.replace("''", "'")) for name, comment in found]
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:

@@ -80,7 +80,7 @@ def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _versions(facts: dict[str, Any]) -> dict[str, Any]:
-    return {f"version of {name}": said for name, said in facts["versions"].items()}
+    return {f"version of {name}": number for name, number in facts["versions"].items()}
 
 
 def _mentioned(data: Mapping[str, Any], labels: dict[str, str]) -> dict[str, str]:

@@ -38,7 +38,7 @@ def toy_pairs(users: int = 60, items: int = 30) -> pa.Table:
     )
 
 
-def said(path: Path) -> dict[str, Any]:
+def data_of(path: Path) -> dict[str, Any]:
     """The data that a page has in it."""
     found = re.search(
         r'<script type="application/json" id="data">(.*?)</script>',

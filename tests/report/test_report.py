@@ -21,14 +21,14 @@ from embsql.errors import InvalidArgument, NoLiveRun, ReportNotWritten, UnknownM
 from embsql.report import health, points
 from embsql.report import page as page_module
 from embsql.shells.cli import main
-from tests.report.pages import HOSTILE, column, ids_of, said, toy_pairs
+from tests.report.pages import HOSTILE, column, data_of, ids_of, toy_pairs
 
 
 @pytest.fixture(scope="module")
 def page(toy, tmp_path_factory) -> dict[str, Any]:
     path = tmp_path_factory.mktemp("page") / "toy.html"
     toy.report("toy", path=path)
-    return said(path)
+    return data_of(path)
 
 
 # --- what it says --------------------------------------------------------------------------------
@@ -118,7 +118,9 @@ def test_the_page_is_the_same_from_either_engine(toy, pg, tmp_path) -> None:
             other.project("toy", entity=entity)
         other.report("toy@2", path=tmp_path / "postgres.html")
     toy.report("toy@2", path=tmp_path / "duckdb.html")
-    here, there = (said(tmp_path / f"{name}.html") for name in ("duckdb", "postgres"))
+    here, there = (
+        data_of(tmp_path / f"{name}.html") for name in ("duckdb", "postgres")
+    )
     assert there["quality"] == here["quality"]
     assert there["examples"]["items"][0].keys() == here["examples"]["items"][0].keys()
     same = [row["subject"] for row in here["examples"]["items"]]
@@ -132,11 +134,11 @@ def test_the_page_is_the_same_from_either_engine(toy, pg, tmp_path) -> None:
 def test_a_report_of_the_same_run_is_the_same(toy, page, tmp_path) -> None:
     """But for last digits of what the database sums in parallel."""
     toy.report("toy", path=tmp_path / "again.html")
-    again = said(tmp_path / "again.html")
+    again = data_of(tmp_path / "again.html")
     for section in ("quality", "curve", "maps", "examples", "validation", "model"):
         assert again[section] == page[section]
     toy.report("toy", path=tmp_path / "other.html", seed=7)
-    assert said(tmp_path / "other.html")["examples"] != page["examples"]
+    assert data_of(tmp_path / "other.html")["examples"] != page["examples"]
 
 
 def test_items_go_by_their_labels(toy, tmp_path) -> None:
@@ -147,7 +149,7 @@ def test_items_go_by_their_labels(toy, tmp_path) -> None:
         }
     )
     toy.report("toy", path=tmp_path / "toy.html", item_labels=labels)
-    page = said(tmp_path / "toy.html")
+    page = data_of(tmp_path / "toy.html")
     known = json.loads(gzip.decompress(base64.b64decode(page["maps"][0]["labels"])))
     assert known == [f"no. {n}" for n in range(9)] + [None] * 21
     assert page["maps"][1]["labels"] is None
@@ -158,7 +160,7 @@ def test_items_go_by_their_labels(toy, tmp_path) -> None:
 def test_of_an_item_with_two_labels_the_first_is_shown(toy, tmp_path) -> None:
     labels = pa.table({"entity_id": ["i00", "i00", "i00"], "label": ["b", "a", "c"]})
     toy.report("toy", path=tmp_path / "toy.html", item_labels=labels)
-    packed = said(tmp_path / "toy.html")["maps"][0]["labels"]
+    packed = data_of(tmp_path / "toy.html")["maps"][0]["labels"]
     assert json.loads(gzip.decompress(base64.b64decode(packed)))[0] == "a"
 
 
@@ -177,7 +179,7 @@ def test_of_a_model_that_is_not_live_the_newest_run(db, tmp_path) -> None:
     db.register_embeddings("few", vectors)
     db.engine.run("UPDATE embsql.models SET live_run = NULL")
     db.report("few", path=tmp_path / "few.html")
-    page = said(tmp_path / "few.html")
+    page = data_of(tmp_path / "few.html")
     assert page["model"]["status"] == "retired"
     assert page["next"][0]["command"] == "embsql promote few@1"
     assert page["model"]["evaluate"] is None  # it has no users to ask about
@@ -203,7 +205,7 @@ def least(each, tmp_path) -> Path:
 
 
 def test_of_the_least_that_can_be(least) -> None:
-    page = said(least)
+    page = data_of(least)
     assert page["quality"][0]["value"] is None
     assert page["drift"] == {"reason": "first", "before": None}
     assert [(one["entity"], one["points"]) for one in page["maps"]] == [
@@ -227,7 +229,7 @@ def test_the_least_is_drawn(least, tab) -> None:
 def test_above_so_many_points_a_fixed_choice(toy, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(points, "POINTS", 7)
     toy.report("toy", path=tmp_path / "toy.html")
-    drawn = said(tmp_path / "toy.html")["maps"]
+    drawn = data_of(tmp_path / "toy.html")["maps"]
     assert [(one["points"], one["total"]) for one in drawn] == [(7, 30), (7, 60)]
     assert drawn[0]["neighbors"] is None  # they are not all here
 
@@ -289,12 +291,12 @@ def test_on_the_command_line_and_what_it_calls_for(tmp_path, monkeypatch) -> Non
         database.register_embeddings("own", vectors)
     answer = CliRunner().invoke(main, ["--json", "report", "own"])
     assert json.loads(answer.output)["path"] == "own.html"
-    commands = [row["command"] for row in said(tmp_path / "own.html")["next"]]
+    commands = [row["command"] for row in data_of(tmp_path / "own.html")["next"]]
     assert [command.split()[1] for command in commands] == ["project", "cluster"]
     for command in commands:
         assert CliRunner().invoke(main, command.split()[1:]).exit_code == 0
     CliRunner().invoke(main, ["report", "own@1", "-o", "again.html"])
-    assert said(tmp_path / "again.html")["next"] == []
+    assert data_of(tmp_path / "again.html")["next"] == []
 
 
 def test_the_library_is_as_published() -> None:
@@ -417,7 +419,7 @@ def test_what_was_never_measured_can_be(db, tmp_path) -> None:
         db.report(name, path=tmp_path / "page.html")
         (found,) = (
             row
-            for row in said(tmp_path / "page.html")["next"]
+            for row in data_of(tmp_path / "page.html")["next"]
             if "Nobody measured" in row["sentence"]
         )
         assert found["command"] == command
@@ -432,7 +434,7 @@ def test_each_split_is_judged_by_itself(db, tmp_path) -> None:
             f"popular_value) VALUES (1, '{split}', 'all', 'ndcg', 10, {value}, 0.5)"
         )
     db.report("own", path=tmp_path / "page.html")
-    found = [row["sentence"] for row in said(tmp_path / "page.html")["next"]]
+    found = [row["sentence"] for row in data_of(tmp_path / "page.html")["next"]]
     assert [one for one in found if "below" in one] == [
         "ndcg@10 of 0.1000 (split last) is below that of what is popular, 0.5000: try other "
         "options, or another algorithm:"

@@ -20,7 +20,7 @@ from embsql.errors import (
     UnknownModel,
 )
 from embsql.shells.cli import main
-from tests.report.pages import HOSTILE, column, ids_of, said, toy_pairs
+from tests.report.pages import HOSTILE, column, data_of, ids_of, toy_pairs
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def path(toy, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def page(path) -> dict[str, Any]:
-    return said(path)
+    return data_of(path)
 
 
 def test_figures_are_those_of_both_evaluations(toy, page) -> None:
@@ -115,7 +115,7 @@ def test_the_example_of_a_part_is_whose_answers_changed_most(db, tmp_path) -> No
         table = pa.table({"item_id": ids, "embedding": moved.tolist()})
         db.register_embeddings("ring", table, force=True)
     db.report("ring@1", "ring", path=tmp_path / "ring.html")
-    page = said(tmp_path / "ring.html")
+    page = data_of(tmp_path / "ring.html")
     items, users = page["answers"]["sides"]
     assert items["examples"][-1]["subject"] == "i11"
     assert users["asked"] == 0
@@ -135,7 +135,7 @@ def test_a_run_that_was_only_turned_has_not_moved(db, tmp_path) -> None:
         table = pa.table({"item_id": ids, "embedding": one.tolist()})
         db.register_embeddings(name, table)
     db.report("straight", "turned", path=tmp_path / "two.html")
-    (drawn,) = said(tmp_path / "two.html")["maps"]
+    (drawn,) = data_of(tmp_path / "two.html")["maps"]
     assert ids_of(drawn) == ids
     for axis in "xy":
         apart = column(drawn[axis], np.uint16) - column(
@@ -153,7 +153,7 @@ def test_only_what_both_have_is_on_the_map(db, tmp_path) -> None:
         table = pa.table({"item_id": ids, "embedding": vectors[first : first + 6]})
         db.register_embeddings("some", table)
     db.report("some@1", "some@2", path=tmp_path / "two.html")
-    (drawn,) = said(tmp_path / "two.html")["maps"]
+    (drawn,) = data_of(tmp_path / "two.html")["maps"]
     assert ids_of(drawn) == ["i2", "i3", "i5"]
 
 
@@ -180,7 +180,7 @@ def test_on_a_test_the_vectors_are_asked_as_they_are(toy, tmp_path) -> None:
     users, items = zip(*test, ("a stranger", "i00"), strict=True)
     pairs = pa.table({"user_id": users, "item_id": items})
     toy.report("toy@1", "toy@2", path=tmp_path / "two.html", test=pairs)
-    paired = said(tmp_path / "two.html")["paired"]
+    paired = data_of(tmp_path / "two.html")["paired"]
     asked = len({*users}) - 1
     assert (paired["basis"], paired["split"]) == ("vectors", "test")
     assert (paired["users"], paired["left_out"]) == (asked, 1)
@@ -299,7 +299,7 @@ def test_it_is_the_same_from_either_engine(toy, pg, page, tmp_path) -> None:
     toy.publish(pg, "toy@2")
     with embsql.connect(pg) as other:
         other.report("toy@1", "toy@2", path=tmp_path / "two.html")
-    there = said(tmp_path / "two.html")
+    there = data_of(tmp_path / "two.html")
     assert there["answers"] == page["answers"]
     assert there["figures"] == page["figures"]
     assert there["drift"]["sides"][1]["median"] == pytest.approx(
@@ -316,4 +316,4 @@ def test_on_the_command_line(toy, tmp_path, monkeypatch) -> None:
     assert json.loads(answer.output)["path"] == "toy@1-toy@2.html"
     command = ["report", "toy@1", "toy@2", "-o", "again.html", "--evaluate"]
     assert CliRunner().invoke(main, command).exit_code == 0
-    assert said(tmp_path / "again.html")["paired"]["users"] == 60
+    assert data_of(tmp_path / "again.html")["paired"]["users"] == 60

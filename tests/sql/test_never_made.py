@@ -55,12 +55,12 @@ def refusal(known, call: str) -> str:
 )
 def test_the_remedy_works_as_it_is_typed(known, call: str) -> None:
     """In a file its SQL; on a server, where that waits for a worker, its Python."""
-    said = refusal(known, call)
+    message = refusal(known, call)
     if known.engine.embedded:
-        known.sql(re.search(r"CALL .*?\);", said)[0])
+        known.sql(re.search(r"CALL .*?\);", message)[0])
     else:
-        assert re.search(r"SELECT embsql\.\w+\('angles', .*?\);", said)
-        method, words = re.search(r"db\.(\w+)\((.*)\)", said).groups()
+        assert re.search(r"SELECT embsql\.\w+\('angles', .*?\);", message)
+        method, words = re.search(r"db\.(\w+)\((.*)\)", message).groups()
         name, *options = re.findall(r"\"([^\"]*)\"", words)
         names = re.findall(r"(\w+)=", words)
         getattr(known, method)(name, **dict(zip(names, options, strict=True)))
