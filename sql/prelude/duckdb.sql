@@ -226,13 +226,13 @@ CREATE OR REPLACE MACRO embsql_internal.refuse_derived(asked, run, made, what, c
     WHEN asked.name IS NULL THEN option || ' is the name of one, got NULL'
     ELSE format(
         'run {} of model "{}" has no {} of its {}s{}. Make it: CALL embsql.{}(''{}'', entity => ''{}'', {} => ''{}''); or in a '
-        || 'shell: embsql {} {} --entity {} --{} "{}"; or in Python: db.{}("{}", entity="{}", {}="{}")',
+        || 'shell: embsql {} {} --entity {} --{} ''{}''; or in Python: db.{}("{}", entity="{}", {}={})',
         run, embsql_internal.model_part(asked.model), what, asked.entity, coalesce('; it has: ' || nullif(array_to_string(list_sort(
             list_transform(list_filter(made, lambda one: one.run = run), lambda one: one.entity || ' ' || one.name)
         ), ', '), ''), ''),
         command, asked.model, asked.entity, option, replace(asked.name, '''', ''''''),
-        command, asked.model, asked.entity, option, asked.name,
-        command, asked.model, asked.entity, option, asked.name
+        command, asked.model, asked.entity, option, replace(asked.name, '''', '''"''"'''),
+        command, asked.model, asked.entity, option, CAST(to_json(asked.name) AS VARCHAR)
     )
 END);
 

@@ -356,11 +356,11 @@ BEGIN
     IF name IS NULL THEN
         RAISE EXCEPTION 'embsql: % is the name of one, got NULL', option;
     END IF;
-    RAISE EXCEPTION 'embsql: run % of model "%" has no % of its %s%. Make it: SELECT embsql.%(%, entity => ''%'', % => %); or in a shell: embsql % % --entity % --% "%"; or in Python: db.%("%", entity="%", %="%")',
+    RAISE EXCEPTION 'embsql: run % of model "%" has no % of its %s%. Make it: SELECT embsql.%(%, entity => ''%'', % => %); or in a shell: embsql % % --entity % --% ''%''; or in Python: db.%("%", entity="%", %=%)',
         run, embsql_internal.model_part(model), what, entity, coalesce('; it has: ' || made, ''),
         command, quote_literal(model), entity, option, quote_literal(name),
-        command, model, entity, option, name,
-        command, model, entity, option, name;
+        command, model, entity, option, replace(name, '''', '''"''"'''),
+        command, model, entity, option, to_json(name);
 END
 $embsql$;
 

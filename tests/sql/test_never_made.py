@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import shlex
 
 import pytest
 
@@ -29,6 +31,16 @@ def test_what_was_never_made_is_an_error(known, call: str) -> None:
         known.ask(f"SELECT * FROM {call}")
 
 
+def test_a_name_is_one_word_in_a_shell_and_in_python(known) -> None:
+    name = """it's "$(x)" \\"""
+    message = refusal(
+        known, "embsql.clusters('angles', clustering => $name)", name=name
+    )
+    shell = re.search(r"in a shell: (.*); or in Python: ", message)[1]
+    assert shlex.split(shell)[-2:] == ["--clustering", name]
+    assert ast.literal_eval(re.search(r"clustering=(\".*\")\)$", message)[1]) == name
+
+
 def test_of_a_misspelt_question_the_right_one_is_named(known) -> None:
     with pytest.raises(
         Refused, match=r'no question named "recomend"\. Did you mean "recommend"'
@@ -40,9 +52,9 @@ def test_of_a_misspelt_question_the_right_one_is_named(known) -> None:
         known.ask("SELECT * FROM embsql.recommend('compass')")
 
 
-def refusal(known, call: str) -> str:
+def refusal(known, call: str, **values: str) -> str:
     with pytest.raises(EmbsqlError) as refused:
-        known.ask(f"SELECT * FROM {call}")
+        known.ask(f"SELECT * FROM {call}", **values)
     return str(refused.value)
 
 
