@@ -25,11 +25,14 @@ def deriving(
 
     def derive(engine: Engine, reference: str) -> None:
         record = registry.get_run(engine, reference)
-        for entity in (one for one in ENTITIES if record[f"{one}s"]):
-            known = {"run_id": record["run_id"], "entity": entity}
-            if drawn and METHOD not in _methods(engine, known):
+        run_id = record["run_id"]
+        entities = [one for one in ENTITIES if record[f"{one}s"]]
+        # all maps first: they need fewer vectors than clusters
+        for entity in entities if drawn else ():
+            if METHOD not in _methods(engine, run_id, entity):
                 project(engine, reference, entity=entity, method=METHOD, seed=seed)
-            if clusters and _clusters(engine, known) != clusters:
+        for entity in entities if clusters else ():
+            if _clusters(engine, run_id, entity) != clusters:
                 cluster(
                     engine,
                     reference,
@@ -45,11 +48,11 @@ def deriving(
     return derive
 
 
-def _methods(engine: Engine, known: dict[str, object]) -> set[str]:
-    rows = query_named(engine, "map_methods", **known)
+def _methods(engine: Engine, run_id: int, entity: str) -> set[str]:
+    rows = query_named(engine, "map_methods", run_id=run_id, entity=entity)
     return {row["method_name"] for row in rows}
 
 
-def _clusters(engine: Engine, known: dict[str, object]) -> int:
-    rows = query_named(engine, "count_clusters", clustering=CLUSTERING, **known)
-    return int(rows[0]["clusters"])
+def _clusters(engine: Engine, run_id: int, entity: str) -> int:
+    known = {"run_id": run_id, "entity": entity, "clustering": CLUSTERING}
+    return int(query_named(engine, "count_clusters", **known)[0]["clusters"])
