@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 
 import pytest
+from click.testing import CliRunner
 
+import embsql
 from embsql.errors import MissingExtra
 from embsql.shells import demo_data
+from embsql.shells.cli import main
 from embsql.shells.demo import guess, own_server, run_demo, train_towers
 
 
@@ -40,6 +44,15 @@ def test_ten_questions_on_the_shop(tmp_path, capsys) -> None:
     assert "(no rows)" not in text
     model, popular = re.search(r"ndcg@10 (\S+) \(popular (\S+)\)", text).groups()
     assert float(model) > 2 * float(popular)
+    (train,) = re.findall(r"^ +embsql (--db .* train .*)$", text, re.M)
+    assert CliRunner().invoke(main, shlex.split(train)).exit_code == 0
+    with embsql.connect(tmp_path / "shop.duckdb", read_only=True) as database:
+        (run,) = database.ask(
+            "SELECT DISTINCT run_id FROM embsql.live_map "
+            "WHERE model_name = 'demo' AND cluster_id IS NOT NULL"
+        )["run_id"].to_pylist()
+        newest = database.runs("demo")["run_id"].to_pylist()[0]
+    assert run == newest, "the pictures of the demo are there after the next training"
 
 
 def test_without_torch_the_towers_leave_no_failed_run(db, monkeypatch) -> None:
