@@ -97,10 +97,14 @@ def ml(engine: str, *, file_id: str = "") -> str:
 def views_sql(engine: str) -> str:
     """What makes the views."""
     shell = template("shells/view.sql.j2")
-    return "\n".join(
+    parts = [
         shell.render(view=view, engine=engine, body=view_body(view, engine))
         for view in views()
-    )
+    ]
+    if engine == "postgres":
+        rights = template("shells/view_rights.postgres.sql.j2")
+        parts.append(rights.render(views=views()))
+    return "\n".join(parts)
 
 
 def view_body(view: View, engine: str) -> str:

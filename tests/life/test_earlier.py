@@ -18,6 +18,7 @@ from embsql import algorithms
 from embsql.errors import NotInstalled
 from embsql.shells import worker
 from embsql.shells.cli import main
+from embsql.sqlfiles.views import views
 
 FOLDER = Path(__file__).parent / "earlier"
 ANSWERS = json.loads((FOLDER / "answers.json").read_text())
@@ -123,6 +124,25 @@ def test_a_server_of_then_has_the_functions_of_now(empty, pg) -> None:
         assert not database.ask(
             "SELECT to_regclass('embsql.solvers') AS gone"
         ).to_pylist()[0]["gone"]
+
+
+READABLE = """
+SELECT c.relname AS name FROM pg_class AS c
+WHERE c.relnamespace = 'embsql'::regnamespace AND c.relkind = 'v'
+    AND has_table_privilege('public', c.oid, 'SELECT')
+ORDER BY 1
+"""
+
+
+def test_who_was_given_the_runs_by_hand_reads_the_views_of_now(empty, pg) -> None:
+    with psycopg.connect(empty) as connection:
+        connection.execute(lzma.decompress((FOLDER / "server.sql.xz").read_bytes()))
+        connection.execute("GRANT SELECT ON embsql.runs TO PUBLIC")
+    with embsql.connect(empty, install=True) as database:
+        readable = database.ask(READABLE)["name"].to_pylist()
+    assert readable == [view.name for view in views()]
+    with embsql.connect(pg) as fresh:
+        assert fresh.ask(READABLE).num_rows == 0
 
 
 PAIRS = (
