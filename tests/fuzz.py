@@ -239,6 +239,8 @@ class Doors:
             arguments.append(
                 drawn.choice([NOWHERE, NOWHERE, drawn.choice(SCALARS + OBJECTS)])
             )
+        if cls.name == "export_map":
+            arguments.append(drawn.choice(["nowhere/map.parquet", "", "\0", 5, None]))
         return tell(cls.name, *arguments, *given.items()), lambda: getattr(
             self.database, cls.name
         )(*arguments, **given)

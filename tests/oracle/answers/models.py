@@ -129,8 +129,8 @@ def evaluation(world: World, model: str) -> Listed:
 
 
 def compare(world: World, model_a: str, model_b: str) -> Listed:
-    theirs = {_key(figure): figure.value for figure in live(world, model_b).figures}
     ours = {_key(figure): figure.value for figure in live(world, model_a).figures}
+    theirs = {_key(figure): figure.value for figure in live(world, model_b).figures}
     rows = []
     for key in sorted(ours.keys() & theirs.keys()):
         split, segment, metric, k = key
