@@ -63,6 +63,8 @@ class Run:
     # "ndcg@10" -> value on the held-out split
     metrics: dict[str, float] = field(default_factory=dict)
     refused: str | None = None  # why the gate did not let it go live
+    # why maps or clusters that were asked for were not made; it is live all the same
+    incomplete: str | None = None
     skipped: bool = False  # nothing had changed: this is the run that was live already
     # what to start from, NaN for who is new; None: afresh
     before: Embeddings | None = field(default=None, repr=False)

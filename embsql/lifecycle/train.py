@@ -258,7 +258,8 @@ def _derive(engine: Engine, plan: Plan, run: Run) -> None:
     try:
         plan.derive(engine, f"{plan.model_name}@{run.run_id}")
     except Exception as error:  # whatever it is, the run is whole
-        failed = {"run_id": run.run_id, "error": f"no map or clusters: {shared(error)}"}
+        run.incomplete = f"not all maps and clusters were made: {shared(error)}"
+        failed = {"run_id": run.run_id, "error": run.incomplete}
         retry(engine, lambda: execute_named(engine, "set_gate_reason", **failed))
 
 

@@ -323,12 +323,21 @@ def test_a_run_is_live_without_the_clusters_that_failed(each) -> None:
     assert run.status == "live"
     (found,) = each.ask("SELECT status, error FROM embsql.runs").to_pylist()
     assert found["status"] == "live"
-    assert found["error"].startswith("no map or clusters: k must be 1 to ")
+    assert found["error"] == run.incomplete
+    assert run.incomplete.startswith(
+        "not all maps and clusters were made: k must be 1 to "
+    )
+    (noted,) = (
+        row for row in each.doctor().to_pylist() if "k must be" in row["finding"]
+    )
+    assert (noted["severity"], noted["subject"]) == ("warning", "t")
     unclustered = [("item", run.run_id, 0), ("user", run.run_id, 0)]
     assert derived(each) == unclustered, "both maps are there"
     with pytest.raises(InvalidArgument, match=r"k must be 1 to .* got 100"):
         each.train("t", PAIRS, dim=4, epochs=3, map=True, clusters=100)
     assert each.runs("t")["status"].to_pylist() == ["live"], "which it stays"
+    each.train("t", PAIRS, dim=4, epochs=3, map=True, clusters=3)
+    assert not [row for row in each.doctor().to_pylist() if "k must" in row["finding"]]
 
 
 # --- maps ----------------------------------------------------------------------------------------

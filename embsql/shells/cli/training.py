@@ -48,6 +48,8 @@ def train_(
             ctx,
             [{"metric": name, "value": value} for name, value in run.metrics.items()],
         )
+    if run.incomplete:
+        click.echo(f"run {run.run_id} is live, but {run.incomplete}", err=True)
     if run.refused:
         remedy = (
             f"Read it as {model}@{run.run_id}, or make it live: embsql promote "

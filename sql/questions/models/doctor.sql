@@ -22,7 +22,7 @@ newest AS (
   WHERE run.run_id = (SELECT max(other.run_id) FROM embsql.run_records AS other WHERE other.model_name = run.model_name)
 ),
 live AS (
-  SELECT model.model_name, run.run_id, run.interactions
+  SELECT model.model_name, run.run_id, run.interactions, run.error
   FROM embsql.models AS model
   JOIN embsql.run_records AS run ON run.run_id = model.live_run
 ),
@@ -62,6 +62,14 @@ findings AS (
   FROM live AS one
   WHERE one.interactions > 0
     AND NOT EXISTS (SELECT 1 FROM embsql.metrics AS figure WHERE figure.run_id = one.run_id)
+  UNION ALL -- what a training was asked for and could not make, until both are there
+  SELECT
+    'warning' AS severity, one.model_name AS subject, 'the live run is there, but ' || one.error AS finding,
+    CASE WHEN EXISTS (SELECT 1 FROM derived AS own WHERE own.run_id = one.run_id AND own.what = 'map') THEN 'embsql cluster ' ELSE 'embsql project ' END
+      || one.model_name AS remedy
+  FROM live AS one
+  WHERE one.error IS NOT NULL
+    AND (SELECT count(DISTINCT own.what) FROM derived AS own WHERE own.run_id = one.run_id) < 2
   UNION ALL
   SELECT
     'note' AS severity, one.model_name AS subject,
