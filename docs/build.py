@@ -269,7 +269,6 @@ def train_shop(database: embsql.Database) -> None:
         "shop", labels="SELECT item_id AS entity_id, aisle AS label FROM shop_items"
     )
     database.project("shop")
-    database.engine.run(files.read_sql("demo/cohorts.sql"))
 
 
 def chapters() -> list[str]:

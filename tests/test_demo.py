@@ -52,6 +52,10 @@ def test_ten_questions_on_the_shop(tmp_path, capsys) -> None:
             "WHERE model_name = 'demo' AND cluster_id IS NOT NULL"
         )["run_id"].to_pylist()
         newest = database.runs("demo")["run_id"].to_pylist()[0]
+        (profiles,) = database.ask(
+            "SELECT example FROM embsql.questions WHERE name = 'cohort_profiles'"
+        )["example"].to_pylist()
+        assert database.ask(profiles.rstrip(";")).num_rows == 3
     assert run == newest, "the pictures of the demo are there after the next training"
 
 

@@ -138,7 +138,10 @@ def own_server() -> Iterator[str]:
 
 
 def open_shop(database: Database) -> tuple[int, int]:
-    """Write the generated shop into the database; how many order lines and products it has."""
+    """Write the generated shop into the database, with cohorts of its customers.
+
+    Gives how many order lines and products it has.
+    """
     items, orders = demo_data.generate_shop()
     database.engine.run(files.read_sql("demo/shop.sql"))
     for name, table in (("shop_items", items), ("shop_orders", orders)):
@@ -147,6 +150,8 @@ def open_shop(database: Database) -> tuple[int, int]:
             {column: table[column] for column in table.column_names},
             schema="main",
         )
+    cohorts = files.sibling(files.folder() / "demo/cohorts.sql", database.engine.name)
+    database.engine.run(cohorts.read_text(encoding="utf-8"))
     return len(orders), len(items)
 
 

@@ -16,16 +16,13 @@ AISLES = "SELECT item_id AS entity_id, aisle AS label FROM shop_items"
 
 
 def prepare(db: embsql.Database) -> None:
-    """One run after each quarter, as a job would leave them; map, clusters, top-k, cohorts."""
+    """One run after each quarter, as a job would leave them; map, clusters, top-k."""
     orders = (FOLDER / "orders.sql").read_text(encoding="utf-8")
     for day in QUARTERS:
         db.train("shop", orders.replace("QUARTER", day), dim=32, evaluate=True)
     db.project("shop")
     db.cluster("shop", labels=AISLES)
     db.materialize("shop", k=5)
-    cohorts = (FOLDER / "cohorts.sql").read_text(encoding="utf-8")
-    for statement in cohorts.strip().removesuffix(";").split(";\n"):
-        db.sql(statement)
 
 
 def main(address: str = "demo.duckdb") -> None:

@@ -79,7 +79,6 @@ def demo_file(tmp_path_factory) -> Path:
             progress=False,
             **demo.SHOP,
         )
-        database.engine.run(files.read_sql("demo/cohorts.sql"))
     return path
 
 
