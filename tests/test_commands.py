@@ -209,6 +209,16 @@ def test_cli_trains_and_asks(cli) -> None:
     assert cli("models").exit_code == 0
 
 
+def test_statements_come_from_standard_input(tmp_path) -> None:
+    written = "-- what is there\nSELECT 'é' AS a;\nSELECT 2 AS b;\n"
+    words = ["--db", str(tmp_path / "x.duckdb"), "--json", "sql", "-"]
+    done = CliRunner().invoke(main, words, input=written)
+    assert [json.loads(line) for line in done.stdout.splitlines()] == [
+        {"a": "é"},
+        {"b": 2},
+    ]
+
+
 def test_cli_names_a_file_that_cannot_be_written(cli, tmp_path) -> None:
     cli("train", "shop", "--source", EVENTS, "--dim", "4")
     for name in ("nowhere/x.csv", "nowhere/x.parquet"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,8 +19,12 @@ def sql_(ctx: click.Context, statement: str) -> None:
     """Run any SQL, also BigQuery ML's CREATE MODEL, DROP MODEL and functions ML.*.
 
     Of several statements each answers in turn; the first that fails is the last that runs.
+    They are read from standard input where STATEMENT is -: embsql sql - < file.sql.
     """
     from embsql.api.lexing import split_statements
+
+    if statement == "-":
+        statement = sys.stdin.read()
 
     with open_database(ctx, new=True) as database:
         for number, one in enumerate(split_statements(statement)):
