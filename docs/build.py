@@ -81,8 +81,8 @@ Scores are computed in 32-bit floats: what is equal on paper may differ in the l
 engine or in a table of `materialize` and not in the other.
 `k` beyond what there is gives all there is; 0, less or NULL gives no rows. A vector must be as long as the run's.
 
-The catalog has the same texts as comments: `duckdb_functions()` in DuckDB, `\\df+ embsql.*` in psql. Schema
-`embsql_internal` is for questions and commands alone, and any version may change it.
+The catalog has the same texts as comments: `duckdb_functions()` in DuckDB, `\\df+ embsql.*` in
+psql. Schema `embsql_internal` is for questions and commands alone, and any version may change it.
 
 The answers below are from the [generated shop](../examples/shop/README.md): run 1 was trained with `dim => 8`, run 2,
 which is live, with the defaults. `shop_towers` is a two_tower with features of customers and products; `shop_tuned`
@@ -91,7 +91,8 @@ which is live, with the defaults. `shop_towers` is a two_tower with features of 
 {questions}
 ## Views
 
-Relations without arguments, for tools that list tables: [how to use them](guides/bi.md#tables-without-arguments).
+Relations without arguments, for tools that list tables:
+[how to use them](guides/bi.md#tables-without-arguments).
 
 {table(("view", "rows", "columns"), relations())}
 

@@ -222,7 +222,7 @@ class Database:
         warm_start: bool = False,
         checkpoint_dir: str | None = None,
         n_trials: int | None = None,
-        map: bool = False,  # noqa: A002 -- what it makes is called a map everywhere
+        map: bool = False,  # noqa: A002 - the option's name in SQL and dbt, too
         clusters: int | None = None,
         progress: bool | None = None,
         **options: Any,

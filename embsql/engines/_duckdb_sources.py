@@ -26,6 +26,7 @@ from embsql.engines.columns import (
     need,
     quote,
     quoted_name,
+    source_facts,
 )
 from embsql.engines.duckdb_columns import DuckDBColumns, is_number
 from embsql.engines.files import (
@@ -118,19 +119,14 @@ class DuckDBSources:
         looked = DuckDBColumns(
             query, types, self._values, file, bare(text) == self._shown, (user, item)
         )
-        return {
-            "query": query,
-            "explicit": explicit,
-            "user": looked.key(user),
-            "item": looked.key(item),
-            "weight": looked.weight(weight) if weight else None,
-            "time": looked.time(time) if time else None,
-            "names": {"user": user, "item": item, "weight": weight},
-            "has_weight": weight is not None,
-            "has_time": time is not None,
-            "clock": bool(time and not is_number(types[time])),
-            "guessed": file is not None and file.reader == "read_csv" and not whole,
-        }
+        return source_facts(
+            query,
+            looked,
+            (user, item, weight, time),
+            explicit=explicit,
+            clock=bool(time and not is_number(types[time])),
+            guessed=file is not None and file.reader == "read_csv" and not whole,
+        )
 
     def _written(
         self, file: File, *, whole: bool

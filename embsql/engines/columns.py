@@ -1,9 +1,10 @@
-"""What engines share about a source: the names of its columns, and how a name is written."""
+"""What engines share about a source: its columns, and how a name is written."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from embsql.engines.files import literal
 from embsql.errors import InexactId, MissingColumn, SourceFailed, suggestion
@@ -130,3 +131,46 @@ def failed(reason: str, kind: str | None, text: str) -> SourceFailed | InexactId
         remedy=remedy,
         shared={"value": "a number"},
     )
+
+
+class Readable(Protocol):
+    """What an engine makes of a source's columns in its SQL."""
+
+    def key(self, column: str) -> str:
+        """An id, as text."""
+
+    def weight(self, column: str) -> str:
+        """A number."""
+
+    def time(self, column: str) -> str:
+        """Microseconds since 1970, or an order."""
+
+
+def source_facts(
+    query: str,
+    looked: Readable,
+    names: tuple[str, str, str | None, str | None],
+    *,
+    explicit: bool,
+    clock: bool,
+    guessed: bool = False,
+) -> dict[str, Any]:
+    """What reading a source needs to know of it: see `Engine.source`.
+
+    `names` are the columns of users, items, weights and times; `clock` says whether times are
+    moments, `guessed` whether types are those of the first rows.
+    """
+    user, item, weight, time = names
+    return {
+        "query": query,
+        "explicit": explicit,
+        "user": looked.key(user),
+        "item": looked.key(item),
+        "weight": looked.weight(weight) if weight else None,
+        "time": looked.time(time) if time else None,
+        "names": {"user": user, "item": item, "weight": weight},
+        "has_weight": weight is not None,
+        "has_time": time is not None,
+        "clock": clock,
+        "guessed": guessed,
+    }

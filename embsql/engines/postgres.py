@@ -33,7 +33,7 @@ from embsql.engines._postgres_statements import (
     types_of,
 )
 from embsql.engines._readings import common_values
-from embsql.engines.columns import find_column, need, quote
+from embsql.engines.columns import find_column, need, quote, source_facts
 from embsql.errors import CannotOpen, Closed, ConnectionLost, NotInstalled, SourceFailed
 from embsql.run import Columns, Own
 
@@ -446,19 +446,14 @@ class PostgreSQL:
         item = need(types, columns.item, "item_id", "item_col")
         weight = find_column(types, columns.weight, "weight", "weight_col")
         time_ = find_column(types, columns.time, "event_time", "time_col")
-        return {
-            "query": rows.of(filter(None, (user, item, weight, time_))),
-            "explicit": explicit,
-            "user": looked.key(user),
-            "item": looked.key(item),
-            "weight": looked.weight(weight) if weight else None,
-            "time": looked.time(time_) if time_ else None,
-            "names": {"user": user, "item": item, "weight": weight},
-            "has_weight": weight is not None,
-            "has_time": time_ is not None,
-            "clock": bool(time_ and types[time_] in TIMES),
-            "guessed": False,
-        }
+        names = (user, item, weight, time_)
+        return source_facts(
+            rows.of(filter(None, names)),
+            looked,
+            names,
+            explicit=explicit,
+            clock=bool(time_ and types[time_] in TIMES),
+        )
 
     def describe(self, text: str) -> dict[str, str]:
         """Names and types of a source's columns, without running it.

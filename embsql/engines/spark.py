@@ -12,7 +12,16 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from embsql.engines._spark_columns import SparkColumns, backticked
-from embsql.engines.columns import CALL, NAME, PART, bare, failed, find_column, need
+from embsql.engines.columns import (
+    CALL,
+    NAME,
+    PART,
+    bare,
+    failed,
+    find_column,
+    need,
+    source_facts,
+)
 from embsql.errors import (
     CannotOpen,
     MissingExtra,
@@ -127,7 +136,7 @@ class Spark:
     def offer(self, command: Callable[[list[str | None]], list[str | None]]) -> None:
         """Nothing: a command runs where Python is, and Spark's SQL runs elsewhere."""
 
-    def conflict(self, error: Exception) -> bool:  # noqa: ARG002 - as every engine's
+    def conflict(self, error: Exception) -> bool:  # noqa: ARG002 - nothing is written side by side
         """Never: nothing here waits for another writer."""
         return False
 
@@ -139,7 +148,7 @@ class Spark:
         columns: Columns,
         *,
         explicit: bool,
-        whole: bool = False,  # noqa: ARG002 - no type is guessed here
+        whole: bool = False,  # noqa: ARG002 - Spark knows each type without rows
     ) -> dict[str, Any]:
         """What the preparing script needs to know of a source; see `Engine.source`."""
         query, types = self._select(text), self.describe(text)
@@ -148,19 +157,13 @@ class Spark:
         weight = find_column(types, columns.weight, "weight", "weight_col")
         time = find_column(types, columns.time, "event_time", "time_col")
         looked = SparkColumns(query, types, self._asked)
-        return {
-            "query": query,
-            "explicit": explicit,
-            "user": looked.key(user),
-            "item": looked.key(item),
-            "weight": looked.weight(weight) if weight else None,
-            "time": looked.time(time) if time else None,
-            "names": {"user": user, "item": item, "weight": weight},
-            "has_weight": weight is not None,
-            "has_time": time is not None,
-            "clock": bool(time and looked.is_clock(time)),
-            "guessed": False,
-        }
+        return source_facts(
+            query,
+            looked,
+            (user, item, weight, time),
+            explicit=explicit,
+            clock=bool(time and looked.is_clock(time)),
+        )
 
     def describe(self, text: str) -> dict[str, str]:
         """Names and types of a source's columns, without running it.

@@ -72,7 +72,7 @@ def pack(address: str, bundle: Path) -> None:
 
 def superset(*words: str) -> None:
     """Run a command of Superset's."""
-    subprocess.run([SUPERSET, *words], check=True)  # noqa: S603 (commands of this file)
+    subprocess.run([SUPERSET, *words], check=True)  # noqa: S603 - words of this file
 
 
 if __name__ == "__main__":

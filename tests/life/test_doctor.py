@@ -11,6 +11,7 @@ from click.testing import CliRunner
 
 import embsql
 from embsql.algorithms.als import ALS
+from embsql.engines.columns import quote
 from embsql.lifecycle.installation import install_roles
 from embsql.lifecycle.named_statements import execute_named
 from embsql.lifecycle.plan import Plan
@@ -231,7 +232,7 @@ def test_an_index_that_is_missing(pg) -> None:
             "SELECT indexname FROM pg_indexes WHERE indexdef LIKE '%hnsw%cosine%'"
             " AND tablename = 'user_embeddings_1'"
         )["indexname"].to_pylist()
-        database.engine.run(f"DROP INDEX embsql_runs.{name}")
+        database.engine.run(f"DROP INDEX embsql_runs.{quote(name)}")
         ((severity, finding, remedy),) = found(database)
         assert severity == "warning"
         assert (

@@ -264,7 +264,7 @@ def test_a_run_that_comes_from_elsewhere_was_made_by_nobody_here(
         user_features=features,
     ).run_id
     db.engine.run("UPDATE embsql.run_records SET made_by = 'embsql_test_adam'")
-    db.engine.run(f"UPDATE embsql.run_records SET run_id = {1000 + run}")
+    db.engine.run("UPDATE embsql.run_records SET run_id = $run", run=1000 + run)
     parts = (
         "item_embeddings",
         "user_embeddings",

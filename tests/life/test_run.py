@@ -7,6 +7,7 @@ import pytest
 
 import embsql
 import embsql.errors
+from embsql.engines.columns import quote
 from embsql.errors import (
     BadModelName,
     NoPreviousRun,
@@ -362,7 +363,7 @@ def test_a_name_that_hides_a_schema_is_refused(tmp_path, name: str) -> None:
     import duckdb
 
     with duckdb.connect() as caller:
-        caller.execute(f"ATTACH ':memory:' AS {name}")
+        caller.execute(f"ATTACH ':memory:' AS {quote(name)}")
         with pytest.raises(embsql.errors.CannotOpen, match=says):
             embsql.connect(caller)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import json
 import re
 import shlex
 
@@ -38,7 +38,7 @@ def test_a_name_is_one_word_in_a_shell_and_in_python(known) -> None:
     )
     shell = re.search(r"in a shell: (.*); or in Python: ", message)[1]
     assert shlex.split(shell)[-2:] == ["--clustering", name]
-    assert ast.literal_eval(re.search(r"clustering=(\".*\")\)$", message)[1]) == name
+    assert json.loads(re.search(r"clustering=(\".*\")\)$", message)[1]) == name
 
 
 def test_of_a_misspelt_question_the_right_one_is_named(known) -> None:
