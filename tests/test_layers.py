@@ -19,6 +19,7 @@ WORDS = {
     "arrow": 0,
     "options": 1,
     "palette": 0,
+    "plain_values": 0,
     "freed": 0,
     "fsync": 0,
     "processes": 0,

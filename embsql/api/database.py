@@ -29,6 +29,7 @@ from embsql.errors import DatabaseBusy, EmbsqlError, ModelExists, NotEvaluated
 from embsql.lifecycle import forgetting, installation, leases, registry, removal
 from embsql.options import Similarity, construct, declared, text
 from embsql.phases import Phases
+from embsql.plain_values import plain_value
 from embsql.run import Columns, Run, usable_cores
 from embsql.sources import source as sources
 
@@ -97,10 +98,12 @@ class Database:
     def ask(self, sql: str, **values: Any) -> Answer:
         """The answer of one SQL query; values fill its $name parameters.
 
+        They may be numpy's scalars and arrays, which are numbers, texts, times and lists there.
         Raises an `embsql.errors.EmbsqlError`: what a question refuses, or the database's own
         complaint.
         """
-        return Answer(self.engine.ask(text("sql", sql, "SQL"), **values))
+        given = {name: plain_value(value) for name, value in values.items()}
+        return Answer(self.engine.ask(text("sql", sql, "SQL"), **given))
 
     def models(self) -> Answer:
         """The models there are, as embsql.models() has them."""

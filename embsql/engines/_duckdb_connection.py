@@ -257,10 +257,4 @@ def relation_of(
     connection: duckdb.DuckDBPyConnection, sql: str, values: Mapping[str, Any]
 ) -> duckdb.DuckDBPyRelation | None:
     """Ask without leaving an open result behind, which would block the connection."""
-    given = {name: _scalar(value) for name, value in values.items()}
-    return connection.sql(sql, params=given) if given else connection.sql(sql)
-
-
-def _scalar(value: Any) -> Any:
-    """A numpy scalar as Python's own, which DuckDB knows; anything else as it is."""
-    return value.item() if getattr(value, "ndim", None) == 0 else value
+    return connection.sql(sql, params=dict(values)) if values else connection.sql(sql)

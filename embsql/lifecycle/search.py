@@ -36,6 +36,7 @@ from embsql.errors import (
 from embsql.evaluation.evaluator import Questions
 from embsql.evaluation.splits import Split
 from embsql.options import Option, shown
+from embsql.plain_values import plain_value
 from embsql.run import Run
 
 # how often the sampler is asked per trial: what it names again is not tried again
@@ -172,7 +173,10 @@ def _values(value: Any, option: Option) -> list[Any] | tuple[Any, ...] | None:
     if isinstance(value, str) and (option.kind is not str or option.choices):
         low, dots, high = value.partition("..")
         return (low, high) if dots else _listed(value)
-    return value if isinstance(value, list | tuple) else None
+    if isinstance(value, tuple):
+        return value
+    candidates = plain_value(value)  # of an array, too
+    return candidates if isinstance(candidates, list) else None
 
 
 def _listed(value: str) -> list[Any] | None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 import embsql
@@ -124,6 +125,13 @@ def test_case(published: embsql.Database, sql: str, expected: list[list[str]]) -
     for row, wanted in zip(rows, expected, strict=True):
         assert len(row) == len(wanted)
         assert all(map(same, row, wanted)), (row, wanted)
+
+
+@pytest.mark.parametrize("value", [np.array([1, 0.5], ">f4"), [np.float32(1), 0.5]])
+def test_numpys_values_are_taken(published: embsql.Database, value: Any) -> None:
+    call = "SELECT item_id FROM embsql.nearest_items('compass', $vector, k => $k)"
+    found = published.ask(call, vector=value, k=np.int64(2))
+    assert found["item_id"].to_pylist() == ["northeast", "east"]
 
 
 def test_what_is_there_is_not_copied_again(

@@ -563,6 +563,7 @@ def test_one_search_in_every_language() -> None:
         space(dim="32,64", reg="0.001..0.1"),
         space(dim=" 32, 64 ,32", reg="1e-3..0.1"),
         space(dim=["32", 64.0, 32], reg=("0.001", "0.1")),
+        space(dim=np.array([32, 64], "i2"), reg=(np.float64(0.001), 0.1)),
     ]
     assert all(one == said[0] for one in said)
     assert said[0] == {"dim": [32, 64], "reg": tune.Interval(0.001, 0.1)}
