@@ -6,13 +6,36 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from embsql.errors import EmbsqlError, InvalidArgument, SourceFailed
 from embsql.options import shown
 
+
+def _of_pandas(frame: Any) -> pa.Table:
+    """A DataFrame of pandas, where a number that is masked in a list is NULL.
+
+    DuckDB's df() masks NULLs, of which pyarrow makes what lies under the mask, most often 0
+    (findings/pyarrow_nested_mask.sh).
+    """
+    table = pa.Table.from_pandas(frame)
+    for position in range(frame.shape[1]):  # an index may come behind them
+        field = table.schema.field(position)
+        cells = frame.iloc[:, position] if pa.types.is_list(field.type) else ()
+        if any(isinstance(cell, np.ma.MaskedArray) for cell in cells):
+            lists = pa.array(map(_unmasked, cells), field.type, from_pandas=True)
+            table = table.set_column(position, field, lists)
+    return table
+
+
+def _unmasked(cell: Any) -> Any:
+    """A list's numbers, None for those that are masked."""
+    return cell.tolist() if isinstance(cell, np.ma.MaskedArray) else cell
+
+
 READERS: dict[str, Callable[[Any], pa.Table]] = {
-    "pandas.DataFrame": pa.Table.from_pandas,
+    "pandas.DataFrame": _of_pandas,
     # the stream that it offers starts Python on executors; this needs none there
     "pyspark.DataFrame": lambda frame: frame.toArrow(),
 }

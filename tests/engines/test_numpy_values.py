@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from embsql.plain_values import plain_value
+from tests.worlds import run_of
 
 NINE = np.array([[1, 9, 0.5], [9, 9, 9]])
 VECTORS = {
@@ -97,3 +98,20 @@ def test_it_becomes_pythons_own(value: Any, wanted: Any) -> None:
 def test_a_moment_of_pandas_precision_is_a_moment(known) -> None:
     asked = "SELECT CAST($moment AS TIMESTAMP) AS moment"
     assert known.ask(asked, moment=NANOSECONDS)["moment"][0].as_py() == MOMENT
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [
+        np.asfortranarray,
+        lambda table: np.ascontiguousarray(table.T).T,
+        lambda table: np.repeat(table, 2, axis=1)[:, ::2],
+        lambda table: table[::-1, ::-1].copy()[::-1, ::-1],
+    ],
+    ids=["Fortran's order", "transposed", "strided", "reversed"],
+)
+def test_vectors_are_stored_however_they_lie_in_memory(each, lies: Any) -> None:
+    table = np.arange(6, dtype=np.float32).reshape(3, 2)
+    run_of(each, 1, "m", lies(table), table)
+    found = each.ask("SELECT embedding FROM embsql.item_embedding('m')")
+    assert found["embedding"].to_pylist() == table.tolist()
