@@ -489,6 +489,17 @@ RETURN CASE (built).metric
     ELSE format('(embsql_internal.append_bias(embedding, bias)::%s(%s))', (built).storage, (built).dim + 1)
 END;
 
+-- What an index is asked with: the vector at length 1, which puts rows in the same order. As it came it may be too large
+-- for halfvec, or so small that nothing of it is left.
+CREATE OR REPLACE FUNCTION embsql_internal.index_query(to_vector vector, how text) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE how
+    WHEN 'cosine' THEN l2_normalize(to_vector)
+    ELSE embsql_internal.append_bias(
+        l2_normalize(to_vector), CAST(least(1 / nullif(vector_norm(to_vector), 0), 65504) AS real)
+    )
+END;
+
 -- The k rows of a run best for a vector, as (id, score); the caller puts them in order. how: cosine, or dot for the
 -- dot product plus the row's bias plus `plus`. Exactly k whenever k rows are left after `without` and `among`:
 -- the index is asked first, and when it gives fewer the run is read whole.
@@ -532,7 +543,7 @@ BEGIN
         )
         INTO ids, scores
         USING to_vector, plus, without, k, among,
-            CASE how WHEN 'cosine' THEN to_vector ELSE embsql_internal.append_bias(to_vector, 1) END;
+            embsql_internal.index_query(to_vector, how);
         IF cardinality(ids) = k THEN
             RETURN QUERY SELECT * FROM unnest(ids, scores);
             RETURN;
@@ -767,16 +778,40 @@ BEGIN
 END
 $embsql$;
 
--- The approximate indexes that a run is large enough for.
+-- Whether halfvec holds one side of a run: it refuses numbers above 65,504, and of a vector whose entries are far below
+-- 0.0001 it keeps few digits or none.
+CREATE OR REPLACE FUNCTION embsql_internal.fits_halfvec(record embsql.run_records, entity text) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    fits boolean;
+BEGIN
+    EXECUTE format(
+        'SELECT bool_and(greatest(v.norm, abs(v.bias)) <= 65504 AND (v.norm = 0 OR v.norm >= 0.0001 * sqrt($2)))
+        FROM embsql.%I AS v WHERE v.run_id = $1', entity || '_embeddings'
+    ) INTO fits USING record.run_id, record.dim;
+    RETURN fits IS NOT FALSE;
+END
+$embsql$;
+
+-- The approximate indexes that a run is large enough for. One whose numbers halfvec does not hold is indexed as vector,
+-- which pgvector does up to 2,000 dimensions, a bias being one of them; above, it is read whole.
 CREATE OR REPLACE FUNCTION embsql_internal.wanted_indexes(record embsql.run_records) RETURNS SETOF embsql.vector_indexes
 LANGUAGE sql STABLE SET search_path FROM CURRENT
 AS $embsql$
 SELECT record.run_id, side.entity, metric,
-    CASE WHEN record.dim > 1999 THEN 'halfvec' ELSE embsql_internal.setting('index_storage') END, record.dim
+    CASE WHEN half.fits THEN 'halfvec' ELSE 'vector' END, record.dim
 FROM unnest(ARRAY['item', 'user'], ARRAY[record.items, record.users]) AS side (entity, rows)
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN record.dim > 1999 OR embsql_internal.setting('index_storage') = 'halfvec'
+        THEN embsql_internal.fits_halfvec(record, side.entity)
+    END AS fits
+) AS half
 CROSS JOIN unnest(ARRAY['cosine', 'dot']) AS metric
 WHERE side.rows > CAST(embsql_internal.setting('index_above') AS bigint)
     AND record.dim <= 3999 -- pgvector indexes no longer ones
+    AND (record.dim <= 1999 OR half.fits)
     AND metric IN ('cosine', record.similarity)
 $embsql$;
 

@@ -25,8 +25,8 @@ SELECT item_id, source FROM embsql.recommend('angles', 'nil', k => 1);
 --= east | popular
 
 -- under cosine an item without a direction comes last, so that k rows come back
-SELECT item_id, rank FROM embsql.recommend('angles', 'ada', k => 9) WHERE rank = 4;
---= nowhere | 4
+SELECT item_id, rank, score FROM embsql.recommend('angles', 'ada', k => 9) WHERE rank = 4;
+--= nowhere | 4 | NULL
 
 -- users for an item, those who met it left out; the user's bias counts
 SELECT * FROM embsql.recommend_users('compass', 'northeast', k => 3);

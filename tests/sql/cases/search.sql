@@ -23,6 +23,13 @@ SELECT * FROM embsql.similar_users('compass', 'ada');
 --= cyd | 1 | 0.7071068
 --= bob | 2 | 0.0
 
+-- a zero vector is near nothing by cosine, and by dot product and bias is as near as the biases say
+SELECT * FROM embsql.nearest_items('angles', ARRAY[0.0, 0.0]);
+
+SELECT * FROM embsql.nearest_items('compass', ARRAY[0.0, 0.0], k => 2);
+--= west | 1 | 0.5
+--= nowhere | 2 | 0.25
+
 -- by dot product and bias
 SELECT * FROM embsql.nearest_items('compass', ARRAY[0.0, 1.0], k => 3);
 --= north | 1 | 1.0
