@@ -76,7 +76,7 @@ def violations(question: Question) -> Iterator[str]:
     )
     yield from (
         f"function {name} is not in the portable set"
-        for name in _functions(tree) - FUNCTIONS
+        for name in functions(tree) - FUNCTIONS
     )
     if tree.find(exp.Qualify):
         yield "QUALIFY is not portable"
@@ -113,7 +113,7 @@ def _tables(tree: Any) -> set[str]:
     return {source.alias for source in sources if source.alias}
 
 
-def _functions(tree: Any) -> set[str]:
+def functions(tree: Any) -> set[str]:
     """Names of the functions called, those of the embsql schema left out (the prelude has them)."""
     from sqlglot import exp
 

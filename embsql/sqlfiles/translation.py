@@ -2,7 +2,9 @@
 
 sqlglot translates, and drops what it knows no word for without saying so: the order within
 array_agg, that a percentile is exact. So such things are written out before, and what came of the
-rest is read again: it must call the same functions with as many arguments.
+rest is read again: it must be the same tree. Where both dialects are read into one tree though they
+mean different things (len of a list is LENGTH of a text, v[-1] becomes v[-2], and pgvector's <=> is
+a comparison) no tree shows it. So what a tree may be made of is listed.
 """
 
 from __future__ import annotations
@@ -16,11 +18,19 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from embsql.errors import InvalidQuestionFile
+from embsql.sqlfiles import rules
 
 # Spark's SQL as it is read: in Databricks' a CAST is read as one that fails, which it is
 READ = "databricks"
 ONE_ROW = {"subject", "given"}  # what is a single row in every question that has it
 LOOKED_UP = re.compile(r"(live_run|newest_run)_of_(\w+)")
+ALIKE = """
+    Add Alias Between Boolean CTE Column DPipe DataType DataTypeParam Distinct Div Dot EQ From GT
+    GTE Group Having Identifier In Is Join LT LTE Lateral Limit Literal Mod Mul NEQ Neg Not Null
+    Order Ordered Paren Select Star Sub Subquery Table TableAlias Tuple Union Values Where Window
+    With WithinGroup
+"""  # what is no function, and means the same in both dialects
+WRITTEN = {"raise_error"}  # functions of Spark's alone, in what is written for it
 
 
 def to_spark(text: str, function: str) -> str:
@@ -29,14 +39,28 @@ def to_spark(text: str, function: str) -> str:
     Raises InvalidQuestionFile where it would say less.
     """
     tree: Any = sqlglot.parse_one(text, read="duckdb")
+    if unknown := _unlike(tree):
+        raise _untranslated(function, f"{unknown} may mean something else there")
     try:
         written = _written(tree, function)
     except UnsupportedError as error:
         raise _untranslated(function, str(error)) from None
-    lost = _calls(tree) - _calls(sqlglot.parse_one(written, read=READ))
-    if lost:
-        raise _untranslated(function, f"it has no {sorted(lost)}")
+    before, after = _parts(tree), _parts(sqlglot.parse_one(written, read=READ))
+    if before != after:
+        lost, gained = sorted(before - after), sorted(after - before)
+        raise _untranslated(function, f"of {lost} it makes {gained}")
     return written
+
+
+def _unlike(tree: Any) -> list[str]:
+    """What stands in a tree that is not known to mean the same."""
+    kinds = {
+        type(node).__name__ for node in tree.walk() if not isinstance(node, exp.Func)
+    }
+    return sorted(
+        (kinds - set(ALIKE.split()))
+        | (rules.functions(tree) - rules.FUNCTIONS - WRITTEN)
+    )
 
 
 def _written(tree: Any, function: str) -> str:
@@ -61,9 +85,14 @@ def _untranslated(function: str, problem: str) -> InvalidQuestionFile:
     )
 
 
-def _calls(tree: Any) -> Counter[tuple[str, int]]:
-    """The functions that are called, each with how many arguments, and how often."""
-    return Counter((_name(node), _size(node)) for node in tree.find_all(exp.Func))
+def _parts(tree: Any) -> Counter[tuple[str, str, int]]:
+    """What a tree is made of: how often which kind, name and number of parts."""
+    return Counter(
+        (_name(node), "", _size(node))
+        if isinstance(node, exp.Func)
+        else (type(node).__name__, node.name, _size(node))
+        for node in tree.walk()
+    )
 
 
 def _name(node: Any) -> str:
@@ -72,7 +101,7 @@ def _name(node: Any) -> str:
 
 
 def _size(node: Any) -> int:
-    """How many arguments a function is called with."""
+    """How many arguments a function is called with, or parts there are of anything else."""
     lists = [value for value in node.args.values() if isinstance(value, list)]
     single = [
         value for value in node.args.values() if isinstance(value, exp.Expression)

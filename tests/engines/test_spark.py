@@ -338,8 +338,19 @@ def test_every_question_is_translated() -> None:
     "answer",
     [
         "max_by(t.a, t.b, 3)",
+        "max_by(t.a, t.b)",  # and which row, of several with the largest?
         "array_agg(t.a ORDER BY t.b DESC)",
         "string_split(t.a, ',')",
+        # read into the tree of something else, so that nothing is lost in writing
+        "t.a <=> t.b",
+        "len(t.a)",
+        "t.a[-1]",
+        "t.a[t.b]",
+        "t.a[1:2]",
+        "any_value(t.a)",
+        "approx_count_distinct(t.a)",
+        "list_transform(t.a, lambda x: x + 1)",
+        "count(*) FILTER (WHERE t.a > 1)",
     ],
 )
 def test_what_would_say_less_is_refused(answer: str) -> None:
