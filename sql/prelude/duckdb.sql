@@ -4,7 +4,9 @@
 
 CREATE OR REPLACE MACRO embsql.inner_product(a, b) AS list_inner_product(a, b);
 
-CREATE OR REPLACE MACRO embsql.vector_norm(a) AS sqrt(list_inner_product(a, a));
+-- In double precision, in which no square of a float is 0 or infinite.
+CREATE OR REPLACE MACRO embsql.vector_norm(a) AS
+    sqrt(list_inner_product(CAST(a AS DOUBLE[]), CAST(a AS DOUBLE[])));
 
 -- Cosine from norms that are already known: what the embedding tables keep beside every vector.
 CREATE OR REPLACE MACRO embsql_internal.cosine(a, norm_a, b, norm_b) AS
@@ -533,9 +535,12 @@ CREATE OR REPLACE MACRO embsql_internal.as_vector(a) AS CAST(a AS FLOAT[]);
 
 CREATE OR REPLACE MACRO embsql_internal.as_double(a) AS CAST(a AS DOUBLE[]);
 
--- A caller's vector. One that holds NaN or infinity is near nothing and would come first: an error.
+-- A caller's vector. One that holds NaN or infinity is near nothing and would come first: an error. So is one that is
+-- so long that its products with others may be either.
 CREATE OR REPLACE MACRO embsql_internal.finite_vector(a) AS CASE
-    WHEN NOT isfinite(CAST(list_sum(a) AS DOUBLE)) THEN [CAST(embsql_internal.refuse('the vector holds NaN or infinity') AS FLOAT)]
+    WHEN NOT isfinite(list_inner_product(a, a)) THEN [CAST(embsql_internal.refuse(
+        'the vector holds NaN or infinity, or is longer than 1.8e19'
+    ) AS FLOAT)]
     ELSE a
 END;
 

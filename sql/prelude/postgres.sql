@@ -1205,9 +1205,18 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 CREATE OR REPLACE FUNCTION embsql_internal.as_double(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
 
--- A caller's vector. NaN and infinity are an error, pgvector's own.
+-- A caller's vector. NaN and infinity are an error, pgvector's own; one that is so long that its products with others may
+-- be either is ours.
 CREATE OR REPLACE FUNCTION embsql_internal.finite_vector(a vector) RETURNS vector
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF inner_product(a, a) = 'Infinity' THEN
+        RAISE EXCEPTION 'embsql: the vector holds NaN or infinity, or is longer than 1.8e19';
+    END IF;
+    RETURN a;
+END
+$embsql$;
 
 -- A caller's vector as it came: pgvector's types, arrays of numbers, rows of them, and text like '[1,2]', '{1,2}'
 -- or '{"1","2"}'. All but pgvector's own pass through text, in which a float has all its digits.

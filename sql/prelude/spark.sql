@@ -114,11 +114,12 @@ RETURN split_part(model, '@', 1);
 CREATE OR REPLACE FUNCTION embsql_internal.run_part(model STRING) RETURNS BIGINT
 RETURN CASE WHEN regexp_like(model, '^[^@]*@[0-9]{1,18}$') THEN CAST(split_part(model, '@', 2) AS BIGINT) END;
 
--- A caller's vector. One that holds NaN or infinity is near nothing and would come first: an error.
+-- A caller's vector. One that holds NaN or infinity is near nothing and would come first: an error. So is one that is
+-- so long that its products with others may be either.
 CREATE OR REPLACE FUNCTION embsql_internal.finite_vector(a ARRAY<FLOAT>) RETURNS ARRAY<FLOAT>
 RETURN CASE
-    WHEN exists(a, one -> isnan(one) OR abs(one) = double('Infinity'))
-    THEN CAST(raise_error('embsql: the vector holds NaN or infinity') AS ARRAY<FLOAT>)
+    WHEN isnan(vector_inner_product(a, a)) OR vector_inner_product(a, a) = double('Infinity')
+    THEN CAST(raise_error('embsql: the vector holds NaN or infinity, or is longer than 1.8e19') AS ARRAY<FLOAT>)
     ELSE a
 END;
 

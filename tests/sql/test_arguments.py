@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 import embsql
+from embsql.errors import EmbsqlError
 from tests.conftest import ENGINES
 
 KEY = "00000000-0000-0000-0000-000000000007"
@@ -201,6 +203,16 @@ def test_a_vector_of_any_type(numbered, question: str, kind: str) -> None:
         rows(numbered, f"{question}('n', CAST('[1, 0]' AS VARCHAR), k => 2)")
         == wanted[:2]
     )
+
+
+@pytest.mark.parametrize("question", ["nearest_items", "nearest_users"])
+@pytest.mark.parametrize("vector", [[math.nan, 1.0], [math.inf, 1.0], [1e19, -2e19]])
+def test_a_vector_whose_products_are_no_numbers_is_refused(
+    known, question: str, vector: list[float]
+) -> None:
+    """NaN is the largest number to a database, and would be the best score."""
+    with pytest.raises(EmbsqlError, match=r"NaN|infinite value"):
+        known.ask(f"SELECT * FROM embsql.{question}('angles', $v)", v=vector)
 
 
 @pytest.mark.parametrize("made", VECTOR_QUESTIONS)

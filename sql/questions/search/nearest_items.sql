@@ -2,7 +2,8 @@
 --   -> (item_id text, rank int, score double)
 -- Items nearest to any vector of the model's space, best first.
 -- score is the run's own similarity (dot or cosine, see embsql.runs), so a user's vector gives its scores.
--- A vector of another length than the run's is an error, and so is one that holds NaN or infinity; NULL returns no rows.
+-- A vector of another length than the run's is an error, and so is one that holds NaN or infinity or is longer than
+-- 1.8e19; NULL returns no rows.
 -- example: SELECT * FROM embsql.nearest_items('shop', (SELECT embedding FROM embsql.user_embedding('shop', users => ARRAY['c0042'])), k => 3);
 WITH subject AS (
   SELECT run.run_id, run.similarity, embsql_internal.finite_vector(:to_vector) AS embedding, embsql.vector_norm(:to_vector) AS norm

@@ -2,6 +2,7 @@
 --   -> (user_id text, rank int, score double)
 -- Users nearest to any vector of the model's space, best first.
 -- score is the run's own similarity (dot or cosine, see embsql.runs), so an item's vector gives its scores.
--- A vector of another length than the run's is an error, and so is one that holds NaN or infinity; NULL returns no rows.
+-- A vector of another length than the run's is an error, and so is one that holds NaN or infinity or is longer than
+-- 1.8e19; NULL returns no rows.
 -- example: SELECT * FROM embsql.nearest_users('shop', (SELECT embedding FROM embsql.item_embedding('shop', items => ARRAY['mug-03'])), k => 3);
 -- body: nearest_items.sql, with user for item

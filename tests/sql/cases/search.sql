@@ -30,6 +30,12 @@ SELECT * FROM embsql.nearest_items('compass', ARRAY[0.0, 0.0], k => 2);
 --= west | 1 | 0.5
 --= nowhere | 2 | 0.25
 
+-- a direction is one however short the vector is
+SELECT item_id, rank FROM embsql.nearest_items('angles', ARRAY[1e-30, 0.0], k => 3);
+--= east | 1
+--= it's "odd" 🙂 | 2
+--= northeast | 3
+
 -- by dot product and bias
 SELECT * FROM embsql.nearest_items('compass', ARRAY[0.0, 1.0], k => 3);
 --= north | 1 | 1.0
