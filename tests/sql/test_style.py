@@ -166,7 +166,7 @@ def test_functions_of_ml_say_which_way_they_order(name: str) -> None:
     assert not rules.unsaid_orders(sqlglot.parse_one(body, read="duckdb"))
 
 
-# whose values are others in DuckDB 2.0 than in 1.5: estimates altogether, products in the last digit
+# Whose values are others in DuckDB 2.0 than in 1.5: estimates altogether, products by a digit.
 ESTIMATES = r"\b(approx_\w+|reservoir_quantile|histogram|tablesample)\b"
 OTHERWISE = r"\b(list|array)_(cosine_\w+|dot_product|negative_\w+)\b|\barray_(inner|distance)\w*"
 PRODUCTS = r"\blist_(inner_product|distance)\b|\b(cosine|inner_product|unit_vector|vector_avg)\("
