@@ -1,8 +1,10 @@
 #!/bin/bash
-# Guess: a column of vectors is the same in Parquet whether DuckDB's type is FLOAT[] or FLOAT[2]; Parquet knows lists alone.
-# Behavior: with a NULL among the rows the file of FLOAT[2] cannot be read by pyarrow, nor by pandas on it ("Length
-# spanned by list offsets (3) larger than values array (length 2)"); DuckDB and polars read it. pyarrow reads its own
-# files of such a type with NULL, and DuckDB's of FLOAT[].
+# Guess: a column of vectors is the same in Parquet whether DuckDB's type is FLOAT[] or FLOAT[2];
+# Parquet knows lists alone.
+# Behavior: with a NULL among the rows the file of FLOAT[2] cannot be read by pyarrow, nor by
+# pandas on it ("Length spanned by list offsets (3) larger than values array (length 2)"); DuckDB
+# and polars read it. pyarrow reads its own files of such a type with NULL, and DuckDB's of
+# FLOAT[].
 set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -27,7 +29,8 @@ def read(kind):
 
 
 found = {kind: read(kind) for kind in ("FLOAT[]", "FLOAT[2]")}
-print("duckdb", duckdb.__version__, "pyarrow", pa.__version__, "polars", pl.__version__, found)
+versions = [module.__version__ for module in (duckdb, pa, pl)]
+print("duckdb, pyarrow, polars", *versions, found)
 whole = [[1.5, 2.0], None]
 spanned = "Length spanned by list offsets (3) larger than values array (length 2)"
 assert found == {"FLOAT[]": (whole, whole), "FLOAT[2]": (spanned, whole)}, "it is otherwise now"

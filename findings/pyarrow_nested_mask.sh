@@ -1,9 +1,10 @@
 #!/bin/bash
-# Guess: pyarrow, which makes NULL of what a numpy array masks, does so for the lists in a column of a DataFrame, too.
-# DuckDB's df() masks a NULL within a list.
-# Behavior: pa.array(masked) has NULL; pa.array([masked]) and Table.from_pandas take the number below the mask, which is
-# 0 where DuckDB's df() made it. So [1.5, NULL] of a query is [1.5, 0.0] after a DataFrame, also in polars.from_pandas.
-# As DuckDB reads the same DataFrame, it is [1.5, None].
+# Guess: pyarrow, which makes NULL of what a numpy array masks, does so for the lists in a column
+# of a DataFrame, too. DuckDB's df() masks a NULL within a list.
+# Behavior: pa.array(masked) has NULL; pa.array([masked]) and Table.from_pandas take the number
+# below the mask, which is 0 where DuckDB's df() made it. So [1.5, NULL] of a query is [1.5, 0.0]
+# after a DataFrame, also in polars.from_pandas. As DuckDB reads the same DataFrame, it is [1.5,
+# None].
 set -e
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -23,7 +24,8 @@ found = {
     "from_pandas": pa.Table.from_pandas(frame)["vector"].to_pylist(),
     "DuckDB": [row[0] for row in duckdb.sql("SELECT vector FROM frame").fetchall()],
 }
-print("pyarrow", pa.__version__, "pandas", pd.__version__, "duckdb", duckdb.__version__, found)
+versions = [module.__version__ for module in (pa, pd, duckdb)]
+print("pyarrow, pandas, duckdb", *versions, found)
 assert found == {
     "array": [1.5, None],
     "array in a list": [[1.5, 7.0]],
