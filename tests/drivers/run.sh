@@ -8,7 +8,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 python3 -m venv "$work/python"
-"$work/python/bin/pip" install -q "psycopg[binary]>=3.2" psycopg2-binary asyncpg pg8000 "SQLAlchemy[asyncio]" pgvector numpy
+"$work/python/bin/pip" install -q "psycopg[binary]>=3.2" psycopg2-binary asyncpg pg8000 "SQLAlchemy[asyncio]" pgvector numpy \
+    adbc-driver-postgresql pyarrow
 "$work/python/bin/pip" install -q -e "$here/../..[postgres]"
 "$work/python/bin/python" "$here/python_drivers.py" "$1" --train
 if command -v npm >/dev/null; then
