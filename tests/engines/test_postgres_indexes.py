@@ -48,16 +48,16 @@ def indexed(request, new_database) -> Iterator[embsql.Database]:
     vectors[:ZEROS] = 0
     with embsql.connect(new_database()) as database:
         run_of(database, 1, "m", vectors, vectors[::-1])
-        met = [(f"u{100 + n:04d}", "i0100") for n in range(SEEN)]
-        met += [("u0100", f"i{101 + n:04d}") for n in range(SEEN - 1)]
-        users, items = zip(*met, strict=True)
+        pairs = [(f"u{100 + n:04d}", "i0100") for n in range(SEEN)]
+        pairs += [("u0100", f"i{101 + n:04d}") for n in range(SEEN - 1)]
+        users, items = zip(*pairs, strict=True)
         database.engine.write(
             "interactions",
             {
-                "run_id": [1] * len(met),
+                "run_id": [1] * len(pairs),
                 "user_id": list(users),
                 "item_id": list(items),
-                "weight": np.ones(len(met), "f4"),
+                "weight": np.ones(len(pairs), "f4"),
             },
         )
         database.engine.run(
