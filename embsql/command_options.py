@@ -85,6 +85,30 @@ class Evaluate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Watch:
+    """Options of letting new events count."""
+
+    name: ClassVar[str] = "watch"
+    help: ClassVar[str] = "embsql watch --help"
+
+    user_col: str | None = None  # name of the user column; none: user_id
+    item_col: str | None = None  # name of the item column; none: item_id
+    weight_col: str | None = None  # name of the weight column; none: weight, if there
+    time_col: str | None = None  # name of the time column; none: event_time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refresh:
+    """Options of folding new events into a run."""
+
+    name: ClassVar[str] = "refresh"
+    help: ClassVar[str] = "embsql refresh --help"
+
+    # train instead where embsql.freshness says a staleness above this; none: never
+    retrain_after: Share | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cluster:
     """Options of grouping vectors."""
 
@@ -217,6 +241,8 @@ class PythonModel:
 COMMANDS: tuple[type[Any], ...] = (
     Train,
     Evaluate,
+    Watch,
+    Refresh,
     Cluster,
     Project,
     Materialize,

@@ -109,6 +109,17 @@ class Interactions:
         kept_events = None if self.events is None else events.select(keep, has_event)
         return replace(made.where(has_event), events=kept_events)
 
+    def newest_event(self, now: int) -> int | None:
+        """The newest time, of those that have come; None without times.
+
+        `now` is in microseconds since 1970. One that is yet to come would make nothing new until
+        then; where all are beyond, times are an order, which has no future.
+        """
+        if self.time is None or not len(self.time):
+            return None
+        come = self.time[self.time <= now]  # (c,)
+        return int(come.max() if len(come) else self.time.max())
+
     def checksum(self) -> str:
         """SHA-256 of everything that training can see.
 

@@ -355,6 +355,22 @@ class NoEncoder(EmbsqlError):
     brings; nothing is downloaded."""
 
 
+class NotWatched(EmbsqlError):
+    """model "{name}" watches no source of new events. Name one: embsql watch {name} --source
+    events"""
+
+
+class RunWithoutTimes(EmbsqlError):
+    """run {run_id} of model "{name}" does not say when its newest event was, by which others would
+    be new: it was trained without times, or by an earlier version. Train it again on a source with
+    event_time (or time_col), with force where nothing else changed"""
+
+
+class SourceWithoutTimes(EmbsqlError):
+    """the source that is to be watched has no column event_time, by which new events are known. Add
+    one, or name it: embsql watch shop --source events --time-col ordered_at"""
+
+
 class NotEvaluated(EmbsqlError):
     """{name} cannot be evaluated: {reason}."""
 

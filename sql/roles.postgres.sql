@@ -96,7 +96,8 @@ REVOKE ALL ON FUNCTION
     embsql_internal.join_partition, embsql_internal.drop_partition, embsql.build_indexes, embsql_internal.build_index,
     embsql_internal.enqueue, embsql.train, embsql.cancel, embsql.evaluate, embsql.promote, embsql.rollback,
     embsql.drop_run, embsql.drop_model, embsql.forget, embsql.cluster, embsql.project, embsql.materialize,
-    embsql.register_embeddings, embsql.set_cohorts, embsql.set_owner, embsql.protect
+    embsql.register_embeddings, embsql.set_cohorts, embsql.set_owner, embsql.protect, embsql.watch, embsql.unwatch,
+    embsql_internal.watch_under, embsql.refresh
 FROM embsql_reader;
 DO $embsql$
 DECLARE
@@ -121,14 +122,14 @@ GRANT EXECUTE ON FUNCTION
     embsql_internal.enqueue, embsql_internal.leave_training, embsql.train, embsql.cancel, embsql.evaluate,
     embsql.cluster, embsql.project, embsql.materialize, embsql.register_embeddings, embsql_internal.give_up,
     embsql_internal.request_cancel, embsql_internal.request_stop, embsql.set_cohorts, embsql_internal.put_cohorts,
-    embsql.set_owner,
+    embsql.set_owner, embsql.refresh,
     -- how it is done
     embsql_internal.asker, embsql_internal.next_run, embsql_internal.take_lease, embsql_internal.beat_lease,
     embsql_internal.release_lease, embsql_internal.ensure_model, embsql_internal.abandon_runs,
     embsql_internal.begin_run, embsql_internal.note_run, embsql_internal.note_row, embsql_internal.log_phase,
-    embsql_internal.open_partition, embsql_internal.attach_partition, embsql.build_indexes,
-    embsql_internal.open_stage, embsql_internal.close_stage, embsql_internal.point, embsql_internal.mark_promoted,
-    embsql_internal.log_event,
+    embsql_internal.open_partition, embsql_internal.attach_partition, embsql_internal.copy_rows,
+    embsql_internal.copy_items, embsql.build_indexes, embsql_internal.open_stage, embsql_internal.close_stage,
+    embsql_internal.point, embsql_internal.mark_promoted, embsql_internal.log_event,
     embsql_internal.lock_run, embsql_internal.lock_runs, embsql_internal.clear_rows, embsql_internal.drop_rows,
     embsql_internal.drop_unread, embsql_internal.delete_orphaned_top_items, embsql_internal.forget_rows,
     embsql_internal.forget_selects, embsql_internal.redact, embsql_internal.drop_ended,
@@ -140,6 +141,7 @@ GRANT USAGE ON SCHEMA embsql_runs TO embsql_trainer;
 GRANT USAGE, CREATE ON SCHEMA embsql_sources TO embsql_trainer;
 
 GRANT EXECUTE ON FUNCTION
+    embsql.watch, embsql_internal.watch_under, embsql_internal.put_watch, embsql.unwatch, embsql_internal.drop_watch,
     embsql_internal.leave_job, embsql.promote, embsql.rollback, embsql.drop_run, embsql.drop_model, embsql.forget,
     embsql_internal.remove_model, embsql_internal.hold_trainings, embsql_internal.note_forgotten,
     embsql_internal.note_cleared, embsql_internal.forget_in_jobs, embsql_internal.forget_statistics

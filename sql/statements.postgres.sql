@@ -82,6 +82,21 @@ SELECT embsql_internal.note_run($run_id, jsonb_build_object(
     'time_col', CAST($time_col AS text)
 ))
 
+-- note_newest: how far a run's events go, from where on others are new to it
+SELECT embsql_internal.note_run($run_id, jsonb_build_object('newest_event', CAST($newest_event AS bigint)))
+
+-- note_parent: of which run one was made by folding in
+SELECT embsql_internal.note_run($run_id, jsonb_build_object('parent_run', CAST($parent_run AS bigint)))
+
+-- copy_interactions: what a run was trained on into one that is made of it, but for some users
+SELECT embsql_internal.copy_rows('interactions', $run_id, $parent_run, CAST($users AS text[]))
+
+-- copy_user_embeddings: its users, but for some
+SELECT embsql_internal.copy_rows('user_embeddings', $run_id, $parent_run, CAST($users AS text[]))
+
+-- copy_item_embeddings: its items, with how many users each has now
+SELECT embsql_internal.copy_items($run_id, $parent_run)
+
 -- finish_run: a run whose vectors are all written
 SELECT embsql_internal.note_run($run_id, jsonb_build_object(
     'status', 'ready', 'source_hash', CAST($source_hash AS text), 'dim', CAST($dim AS integer),
@@ -157,6 +172,25 @@ SELECT embsql_internal.clear_rows('cluster_members', $run_id, $entity, $clusteri
 -- clear_maps: a map by one method
 SELECT embsql_internal.clear_rows('maps', $run_id, $entity, $method_name)
 
+-- watch: where a model's new events are
+SELECT embsql.watch($model_name, $source, $options)
+
+-- drop_watch: a model has none any more
+SELECT embsql_internal.drop_watch($model_name)
+
+-- fresh_source: what the watched table has since a run, as a source
+SELECT event.* FROM embsql_internal.fresh_events(embsql.live_run('$model_name')) AS event
+
+-- known_users: those of some users that a run has a vector of
+SELECT person.user_id
+FROM embsql.user_embeddings AS person
+WHERE person.run_id = $run_id AND person.user_id = ANY (CAST($users AS text[]))
+
+-- histories: what some users did before a run was trained
+SELECT past.user_id, past.item_id, past.weight, past.last_time
+FROM embsql.interactions AS past
+WHERE past.run_id = $run_id AND past.user_id = ANY (CAST($users AS text[]))
+
 -- drop_model: a model whose runs are gone
 SELECT embsql_internal.remove_model($model_name)
 
@@ -213,6 +247,9 @@ SELECT FROM generate_series(1, embsql_internal.forget_rows('maps', CAST($runs AS
 
 -- forget_user_top_items: what a person would be shown
 SELECT FROM generate_series(1, embsql_internal.forget_rows('top_items', CAST($runs AS bigint[]), $user_id))
+
+-- forget_user_fresh: what a person did since is read in a table that is its owner's, who lets it go or not
+SELECT FROM generate_series(1, 0)
 
 -- forget_user_neighbors: whom a person is near
 SELECT FROM generate_series(1, embsql_internal.forget_rows('neighbors', CAST($runs AS bigint[]), $user_id))

@@ -91,6 +91,39 @@ UPDATE embsql.run_records
 SET user_col = $user_col, item_col = $item_col, weight_col = $weight_col, time_col = $time_col
 WHERE run_id = $run_id
 
+-- note_newest: how far a run's events go, from where on others are new to it
+UPDATE embsql.run_records SET newest_event = $newest_event WHERE run_id = $run_id
+
+-- note_parent: of which run one was made by folding in
+UPDATE embsql.run_records SET parent_run = $parent_run WHERE run_id = $run_id
+
+-- copy_interactions: what a run was trained on into one that is made of it, but for some users
+INSERT INTO embsql.interactions (run_id, user_id, item_id, weight, last_time)
+SELECT $run_id, past.user_id, past.item_id, past.weight, past.last_time
+FROM embsql.interactions AS past
+WHERE past.run_id = $parent_run AND past.user_id NOT IN (SELECT unnest(CAST($users AS VARCHAR[])))
+
+-- copy_user_embeddings: its users, but for some
+INSERT INTO embsql.user_embeddings (run_id, user_id, embedding, norm, bias, interactions)
+SELECT $run_id, person.user_id, person.embedding, person.norm, person.bias, person.interactions
+FROM embsql.user_embeddings AS person
+WHERE person.run_id = $parent_run AND person.user_id NOT IN (SELECT unnest(CAST($users AS VARCHAR[])))
+
+-- copy_item_embeddings: its items, with how many users each has now
+INSERT INTO embsql.item_embeddings (run_id, item_id, embedding, norm, bias, interactions)
+SELECT $run_id, item.item_id, item.embedding, item.norm, item.bias, coalesce(counted.users, 0)
+FROM embsql.item_embeddings AS item
+LEFT JOIN (
+    SELECT pair.item_id, count(*) AS users FROM embsql.interactions AS pair WHERE pair.run_id = $run_id GROUP BY pair.item_id
+) AS counted ON counted.item_id = item.item_id
+WHERE item.run_id = $parent_run
+
+-- counted_rows: how many users, items and pairs a run has
+SELECT
+    (SELECT count(*) FROM embsql.user_embeddings AS person WHERE person.run_id = $run_id) AS users,
+    (SELECT count(*) FROM embsql.item_embeddings AS item WHERE item.run_id = $run_id) AS items,
+    (SELECT count(*) FROM embsql.interactions AS pair WHERE pair.run_id = $run_id) AS interactions
+
 -- finish_run: a run whose vectors are all written
 UPDATE embsql.run_records
 SET status = 'ready', held = held + 1, source_hash = $source_hash, dim = $dim, similarity = $similarity, users = $users,
@@ -131,7 +164,7 @@ SELECT $run_id AS run_id
 SELECT
     run.run_id, run.model_name, run.algorithm, run.params, run.source_sql, run.source_hash, run.seed, run.dim,
     run.similarity, run.status, run.users, run.items, run.interactions, run.checksum, run.error,
-    run.user_col, run.item_col, run.weight_col
+    run.user_col, run.item_col, run.weight_col, run.time_col, run.newest_event
 FROM embsql.run_records AS run
 WHERE run.run_id = $run_id
 
@@ -139,7 +172,7 @@ WHERE run.run_id = $run_id
 SELECT
     model.live_run, run.run_id, run.model_name, run.algorithm, run.params, run.source_sql, run.source_hash, run.seed,
     run.dim, run.similarity, run.status, run.users, run.items, run.interactions, run.checksum, run.error,
-    run.user_col, run.item_col, run.weight_col
+    run.user_col, run.item_col, run.weight_col, run.time_col, run.newest_event
 FROM embsql.models AS model
 LEFT JOIN embsql.run_records AS run ON run.run_id = model.live_run
 WHERE model.model_name = $model_name
@@ -230,6 +263,9 @@ DELETE FROM embsql.top_items WHERE run_id = $run_id
 -- drop_neighbors: part of dropping a run, and of making them anew
 DELETE FROM embsql.neighbors WHERE run_id = $run_id
 
+-- drop_fresh_users: part of dropping a run, and of reading anew what is new to it
+DELETE FROM embsql.fresh_users WHERE run_id = $run_id
+
 -- drop_training_log: part of dropping a run
 DELETE FROM embsql.training_log WHERE run_id = $run_id
 
@@ -280,6 +316,39 @@ SELECT run.run_id FROM embsql.run_records AS run ORDER BY run.run_id ASC
 
 -- drop_model: a model whose runs are gone
 DELETE FROM embsql.models WHERE model_name = $model_name
+
+-- watch: where a model's new events are
+INSERT INTO embsql.watches (model_name, source_sql, user_col, item_col, weight_col, time_col, watched_at)
+VALUES ($model_name, $source, $user, $item, $weight, $time, embsql_internal.utc_now())
+ON CONFLICT (model_name) DO UPDATE SET
+    source_sql = excluded.source_sql, user_col = excluded.user_col, item_col = excluded.item_col,
+    weight_col = excluded.weight_col, time_col = excluded.time_col, watched_at = excluded.watched_at
+
+-- drop_watch: a model has none any more
+DELETE FROM embsql.watches WHERE model_name = $model_name
+
+-- watched: what a model watches
+SELECT
+    kept.source_sql, kept.user_col AS "user", kept.item_col AS item, kept.weight_col AS weight, kept.time_col AS "time"
+FROM embsql.watches AS kept
+WHERE kept.model_name = $model_name
+
+-- fresh_counts: how much a model's live run has not seen
+SELECT fresh.run_id, fresh.events, fresh.users, fresh.new_users, fresh.new_items
+FROM embsql.freshness($model) AS fresh
+
+-- staleness: the figure by which a model is trained anew
+SELECT fresh.staleness FROM embsql.freshness($model) AS fresh
+
+-- known_users: those of some users that a run has a vector of
+SELECT person.user_id
+FROM embsql.user_embeddings AS person
+WHERE person.run_id = $run_id AND person.user_id IN (SELECT unnest(CAST($users AS VARCHAR[])))
+
+-- histories: what some users did before a run was trained
+SELECT past.user_id, past.item_id, past.weight, past.last_time
+FROM embsql.interactions AS past
+WHERE past.run_id = $run_id AND past.user_id IN (SELECT unnest(CAST($users AS VARCHAR[])))
 
 -- item_vectors: a run's items
 SELECT item.item_id AS entity_id, item.embedding, item.interactions
@@ -452,6 +521,9 @@ WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND entity_kind = 'user' AND entity
 
 -- forget_user_top_items: what a person would be shown
 DELETE FROM embsql.top_items WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
+
+-- forget_user_fresh: what a person did since; the source that is watched is its owner's
+DELETE FROM embsql.fresh_users WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
 
 -- forget_user_neighbors: whom a person is near
 DELETE FROM embsql.neighbors

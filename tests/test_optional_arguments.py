@@ -14,7 +14,7 @@ from embsql.sqlfiles import files
 from tests.conftest import ENGINES
 
 EVENTS = (
-    "SELECT i % 23 AS user_id, (i * 7 + i / 23) % 13 AS item_id "
+    "SELECT i % 23 AS user_id, (i * 7 + i / 23) % 13 AS item_id, i AS event_time "
     "FROM generate_series(0, 299) AS t (i)"
 )
 VECTORS = (
@@ -96,6 +96,9 @@ def test_optional_arguments_can_be_left_out(
     database = databases[engine]
     if command not in ("train", "register_embeddings"):
         database.train("m", EVENTS, dim=2, epochs=1)
+    if command == "refresh":
+        database.engine.run(f"CREATE TABLE IF NOT EXISTS later AS {EVENTS}")
+        database.watch("m", "later")
     if database.engine.embedded:
         assert database.ask(f"SELECT * FROM {call}").num_rows == 1
         return

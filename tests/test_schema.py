@@ -53,6 +53,8 @@ FROZEN = {
     "0031_internal.duckdb.sql": "6cc010549dc9eb2b3340810f50ea8e6b",
     "0031_internal.postgres.sql": "377331e0d0a099bd0be8aa350159bdb7",
     "0033_run_records.sql": "62e53a96cd0e99cde4c759b42ad4ed70",
+    "0035_fresh.duckdb.sql": "a4fed445cee724de5c66edbafc19a24c",
+    "0035_fresh.postgres.sql": "b1d37d6ea5f6d0cd1622a10e348f6442",
 }
 
 

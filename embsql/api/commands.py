@@ -18,7 +18,9 @@ from embsql.command_options import (
     Evaluate,
     Materialize,
     Project,
+    Refresh,
     ReportOptions,
+    Watch,
 )
 from embsql.errors import BadCall, InvalidOptionsJson, UnknownCommand, suggestion
 from embsql.options import check_names, declared, shortened, word
@@ -42,6 +44,25 @@ def _train(
 def _evaluate(database: Any, model: str, options: str) -> list[Any]:
     """Measure a run; the figures as JSON."""
     return [json.dumps(database.evaluate(model, **_read(Evaluate, options)))]
+
+
+def _watch(database: Any, model: str, source: str | None, options: str) -> list[Any]:
+    """Let events count that are newer than the live run; options names columns of the source."""
+    done = database.watch(model, source, **_read(Watch, options))
+    return [done.run_id, done.events, done.users, done.new_users, done.new_items]
+
+
+def _unwatch(database: Any, model: str) -> list[Any]:
+    """Answer about a model from its runs alone again."""
+    database.unwatch(model)
+    return ["watches nothing"]
+
+
+def _refresh(database: Any, model: str, options: str) -> list[Any]:
+    """Make a run of the live one in which the users of new events are folded in."""
+    done = database.refresh(model, **_read(Refresh, options))
+    folded = [done.users, done.new_users, done.new_items]
+    return [done.run_id, *folded, done.retrained]
 
 
 def _register_embeddings(
@@ -145,6 +166,7 @@ COMMANDS: dict[str, Callable[..., list[Any]]] = {
     for function in (
         _train,
         _evaluate,
+        _refresh,
         _register_embeddings,
         _cluster,
         _project,
@@ -159,8 +181,9 @@ COMMANDS: dict[str, Callable[..., list[Any]]] = {
 }
 
 
-# those that write files: only for who called them in a process of his own, never for a worker
-EMBEDDED = COMMANDS | {"report": _report}
+# only for who called them in a process of his own, never for a worker: a report is a file, and a
+# server's own functions watch
+EMBEDDED = COMMANDS | {"report": _report, "watch": _watch, "unwatch": _unwatch}
 
 
 def perform(

@@ -20,10 +20,12 @@ from embsql.command_options import (
     Features,
     Materialize,
     Project,
+    Refresh,
     RegisterEmbeddings,
     RegisterText,
     ReportOptions,
     Train,
+    Watch,
 )
 from embsql.errors import DatabaseBusy, EmbsqlError, ModelExists, NotEvaluated
 from embsql.lifecycle import forgetting, installation, leases, registry, removal
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from embsql.derived.maps import Projected
     from embsql.derived.topk_tables import Materialized
     from embsql.lifecycle.publish import Published
+    from embsql.lifecycle.refresh import Refreshed
+    from embsql.lifecycle.watching import Watched
     from embsql.report.page import Report
 
 # options of train that say how it is measured, and what of it
@@ -336,6 +340,55 @@ class Database:
             self.engine, model, **wanted | {"test": sources.optional(test, "test")}
         )
 
+    def watch(
+        self,
+        model_name: str,
+        source: Any = None,
+        *,
+        user_col: str | None = None,
+        item_col: str | None = None,
+        weight_col: str | None = None,
+        time_col: str | None = None,
+    ) -> Watched:
+        """Let events count that are newer than the live run: in recommend, rank_items and score.
+
+        `source` has the columns that training had, and event_time. In a DuckDB file it is whatever
+        `train` reads but a table in memory; what is new there is read now, and again whenever this
+        is called, without `source` from the same. In PostgreSQL it is the name of a table, which
+        every question reads at that moment, with the rights of who asks. Whose vector it concerns
+        is folded in, and what they met is left out. Returns what is new. Raises an
+        `embsql.errors.EmbsqlError`.
+        """
+        from embsql.lifecycle.watching import watch
+
+        wanted = _read(Watch, locals())
+        columns = Columns(
+            wanted.user_col, wanted.item_col, wanted.weight_col, wanted.time_col
+        )
+        given = sources.optional(source, "source")
+        return watch(self.engine, model_name, given, columns)
+
+    def unwatch(self, model_name: str) -> None:
+        """Answer about a model from its runs alone again, whatever happened since."""
+        from embsql.lifecycle.watching import unwatch
+
+        unwatch(self.engine, model_name)
+
+    def refresh(
+        self, model_name: str, *, retrain_after: float | None = None
+    ) -> Refreshed:
+        """Make a run of the live one in which the users of new events are folded in; it is live.
+
+        New events are those of the source that `watch` named. Vectors of items, and of all other
+        users, are the same bytes; clusters and maps stay. Items that came since are counted, and
+        stay unknown: with `retrain_after`, the model is trained on all there is instead where
+        embsql.freshness says a staleness above it. Without new events nothing is written.
+        """
+        from embsql.lifecycle.refresh import refresh
+
+        wanted = _read(Refresh, locals())
+        return refresh(self.engine, model_name, wanted.retrain_after)
+
     def register_embeddings(
         self,
         model_name: str,
@@ -581,7 +634,8 @@ class Database:
         A training in flight comes to its end without them. Free blocks of the file, its log,
         backups and what was published elsewhere keep the bytes: `compact` rewrites this database,
         the others are yours to make anew. Checkpoints of a training that was killed keep vectors,
-        without ids, until you remove the files.
+        without ids, until you remove the files. A table that a model watches is yours: as long as
+        the person is in it, new events of theirs count.
         """
         person = sources.text_of(user_id, in_file=self.engine.embedded)
         return forgetting.forget(self.engine, person)

@@ -173,4 +173,5 @@ def source_facts(
         "has_time": time is not None,
         "clock": clock,
         "guessed": guessed,
+        "since": None,
     }

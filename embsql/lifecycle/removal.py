@@ -26,6 +26,7 @@ RUN_TABLES = (
     "maps",
     "top_items",
     "neighbors",
+    "fresh_users",
     "item_embeddings",
     "user_embeddings",
     "interactions",
@@ -105,6 +106,7 @@ def _remove(engine: Engine, runs: Sequence[int], model_name: str | None = None) 
             execute_named(engine, "lock_runs", runs=runs)
             _delete(engine, runs)
             if model_name is not None:
+                execute_named(engine, "drop_watch", model_name=model_name)
                 execute_named(engine, "drop_model", model_name=model_name)
 
     retry(engine, remove)

@@ -19,24 +19,24 @@ def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Tab
     """All of them, but for figures and findings."""
     yield (
         "user_embeddings",
-        _side(
+        side_rows(
             run, "user", data.users, embeddings.users, embeddings.user_bias, data.user
         ),
     )
     yield (
         "item_embeddings",
-        _side(
+        side_rows(
             run, "item", data.items, embeddings.items, embeddings.item_bias, data.item
         ),
     )
-    yield "interactions", _pairs(run, data)
+    yield "interactions", pair_rows(run, data)
     yield from _folding(run, data, embeddings)
     yield from _towers(run, embeddings)
     if embeddings.graph:
         yield "graph_edges", _edges(run, data, embeddings.graph)
 
 
-def _side(
+def side_rows(
     run: Run, entity: str, ids: Any, vectors: Any, bias: Any, codes: Any
 ) -> dict[str, Any]:
     """The rows of one embedding table.
@@ -54,7 +54,7 @@ def _side(
     }
 
 
-def _pairs(run: Run, data: Interactions) -> dict[str, Any]:
+def pair_rows(run: Run, data: Interactions) -> dict[str, Any]:
     """The rows of the interactions table.
 
     Ids go as codes into their vocabularies, and what all rows share once.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import platform
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -81,6 +82,21 @@ def complete(
     # what is unchanged needs no training, which only a look at the source can say
     if plan.force or registry.live_run_id(engine, plan.model_name) is None:
         plan.check_machine()
+
+    def stages(run: Run, lease: Lease, log: PhaseLog) -> None:
+        _run_stages(engine, plan, run, lease, log, snapshot, reader or engine)
+
+    return begun(engine, plan, stages, listener, phases)
+
+
+def begun(
+    engine: Engine,
+    plan: Plan,
+    stages: Callable[[Run, Lease, PhaseLog], None],
+    listener: Listener | None = None,
+    phases: Phases | None = None,
+) -> Run:
+    """A new run of a model under its lease, once `stages` have made it what it is to be."""
     run_id = registry.next_run(engine)
     log = PhaseLog(phases or Phases(), run_id)
     with Lease(engine, plan.model_name, run_id, log.write) as lease:
@@ -97,7 +113,7 @@ def complete(
         _begin(engine, plan, run_id)
         failing = _record_failure(engine, run_id, log)
         with failing, lease.working(), run.phases.of_this_thread():
-            _run_stages(engine, plan, run, lease, log, snapshot, reader or engine)
+            stages(run, lease, log)
     removal.collect_garbage(engine, plan.model_name)
     return run
 
@@ -360,6 +376,8 @@ def _write(
         if measured:
             engine.write("metrics", metrics_rows(run, measured.split, measured.figures))
             execute_named(engine, "judge", run_id=run.run_id, **measured.verdict.row)
+        newest = data.newest_event(int(time.time() * 1e6))
+        execute_named(engine, "note_newest", run_id=run.run_id, newest_event=newest)
         finished = execute_named(
             engine,
             "finish_run",

@@ -56,6 +56,7 @@ POLL_INTERVAL = 5.0
 MAX_ATTEMPTS = 5  # of a job that fails for no fault of its own
 UNTRANSACTED_COMMANDS = {  # they hold no transaction, or several one after the other
     "train",
+    "refresh",
     "evaluate",
     "register_embeddings",
     "cluster",

@@ -19,6 +19,7 @@ from embsql.errors import (
     InvalidArgument,
     NoRows,
     SourceFailed,
+    SourceWithoutTimes,
 )
 from embsql.freed import give_back
 from embsql.options import shown
@@ -57,19 +58,20 @@ def prepare(
     *,
     explicit: bool,
     ordered: bool = False,
+    since: int | None = None,
 ) -> Prepared:
     """Read a source: evaluate it once, check it, code its ids, put its pairs in order.
 
-    With `ordered` its events too.
+    With `ordered` its events too. `since` leaves out what is no newer, and what is yet to come.
 
     Raises NotASelect, SourceFailed, UnknownFormat, MissingColumn, BadColumnType or InexactId when
-    it cannot be read at all; what is wrong with the rows themselves comes back as `problem`, beside
-    the report.
+    it cannot be read at all, SourceWithoutTimes where it has none to be newer by; what is wrong
+    with the rows themselves comes back as `problem`, beside the report.
     """
     with reading(engine, source) as (reader, text):
-        facts, rows = _read(reader, text, columns, explicit=explicit)
+        facts, rows = _read(reader, text, columns, explicit=explicit, since=since)
     # an order has no future
-    found = summary(rows, int(time.time() * 1e6) if facts["clock"] else 2**62)
+    found = summary(rows, _now() if facts["clock"] else 2**62)
     coded = code(rows, explicit=explicit)
     del rows
     give_back()
@@ -90,8 +92,13 @@ def prepare(
     return Prepared(data, [*findings, *of_pairs(data, len(coded))])
 
 
+def _now() -> int:
+    """Microseconds since 1970."""
+    return int(time.time() * 1e6)
+
+
 def _read(
-    engine: Engine, text: str, columns: Columns, *, explicit: bool
+    engine: Engine, text: str, columns: Columns, *, explicit: bool, since: int | None
 ) -> tuple[dict[str, Any], Rows]:
     """What is known of a source, and its rows.
 
@@ -104,13 +111,16 @@ def _read(
         raise InvalidArgument(
             name="item_col", allowed=allowed, value=shown(names["item"])
         )
+    if since is not None and not facts["has_time"]:
+        raise SourceWithoutTimes
+    newer = {"since": since, "now": _now()}
     try:
-        return facts, read_rows(engine, facts)
+        return facts, read_rows(engine, facts | newer)
     except SourceFailed:
         if not facts["guessed"]:
             raise
     facts = engine.source(text, columns, explicit=explicit, whole=True)
-    return facts, read_rows(engine, facts)
+    return facts, read_rows(engine, facts | newer)
 
 
 def _problem(

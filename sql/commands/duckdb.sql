@@ -19,6 +19,57 @@ FROM (
 ) AS done;
 COMMENT ON MACRO TABLE embsql.train IS 'Trains a model on a SELECT and makes it live; options is JSON: the algorithm''s options and train''s own, for example {"dim": 64}.';
 
+CREATE OR REPLACE MACRO embsql.watch(model, source := NULL, options := '{}') AS TABLE
+SELECT
+    CAST(done.answer[1] AS BIGINT) AS run_id,
+    CAST(done.answer[2] AS BIGINT) AS events,
+    CAST(done.answer[3] AS BIGINT) AS users,
+    CAST(done.answer[4] AS BIGINT) AS new_users,
+    CAST(done.answer[5] AS BIGINT) AS new_items
+FROM (
+    SELECT embsql_command(asked.words) AS answer
+    FROM (
+        SELECT model AS as_given, [
+            'watch',
+            CAST(model AS VARCHAR),
+            CAST(source AS VARCHAR),
+            CAST(options AS VARCHAR)
+        ] AS words
+    ) AS asked
+) AS done;
+COMMENT ON MACRO TABLE embsql.watch IS 'Lets events count that are newer than the live run: what is new in the source is read now, and, without a source, from the same again. options is JSON with the names of its columns, for example {"time_col": "ordered_at"}.';
+
+CREATE OR REPLACE MACRO embsql.unwatch(model) AS TABLE
+SELECT done.answer[1] AS status FROM (
+    SELECT embsql_command(asked.words) AS answer
+    FROM (
+        SELECT model AS as_given, [
+            'unwatch',
+            CAST(model AS VARCHAR)
+        ] AS words
+    ) AS asked
+) AS done;
+COMMENT ON MACRO TABLE embsql.unwatch IS 'Answers about a model from its runs alone again.';
+
+CREATE OR REPLACE MACRO embsql.refresh(model, options := '{}') AS TABLE
+SELECT
+    CAST(done.answer[1] AS BIGINT) AS run_id,
+    CAST(done.answer[2] AS BIGINT) AS users,
+    CAST(done.answer[3] AS BIGINT) AS new_users,
+    CAST(done.answer[4] AS BIGINT) AS new_items,
+    CAST(done.answer[5] AS BOOLEAN) AS retrained
+FROM (
+    SELECT embsql_command(asked.words) AS answer
+    FROM (
+        SELECT model AS as_given, [
+            'refresh',
+            CAST(model AS VARCHAR),
+            CAST(options AS VARCHAR)
+        ] AS words
+    ) AS asked
+) AS done;
+COMMENT ON MACRO TABLE embsql.refresh IS 'Makes a run of the live one in which the users of new events are folded in, and makes it live; with {"retrain_after": 0.1} a training, where embsql.freshness says more.';
+
 CREATE OR REPLACE MACRO embsql.register_embeddings(model, items := NULL, users := NULL, similarity := 'cosine') AS TABLE
 SELECT CAST(done.answer[1] AS BIGINT) AS run_id, done.answer[2] AS status
 FROM (

@@ -232,3 +232,90 @@ BEGIN
 END
 $embsql$;
 COMMENT ON FUNCTION embsql.cancel IS 'Takes the jobs of a model, or the job of a number, off the queue, and asks who trains the model or does the job to stop, which they do within a few seconds.';
+
+-- Acts at once: which table is meant is found under the caller's search_path, and it is read, so that what is wrong with
+-- it is said now.
+CREATE OR REPLACE FUNCTION embsql_internal.watch_under(model text, source text, columns jsonb, path text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    run CONSTANT bigint := embsql.live_run(embsql_internal.checked_name(model));
+    strange text;
+BEGIN
+    IF (SELECT r.newest_event FROM embsql.run_records AS r WHERE r.run_id = run) IS NULL THEN
+        RAISE EXCEPTION 'embsql: run % of model "%" does not say when its newest event was, by which others would be new: it was trained without times, or by an earlier version. Train it again on a source with event_time (or time_col), with force where nothing else changed',
+            run, model;
+    END IF;
+    SELECT min(known.name) INTO strange
+    FROM jsonb_object_keys(columns) AS known (name)
+    WHERE known.name NOT IN ('user_col', 'item_col', 'weight_col', 'time_col');
+    IF strange IS NOT NULL THEN
+        RAISE EXCEPTION 'embsql: watch has no option "%". It has user_col, item_col, weight_col and time_col.', strange;
+    END IF;
+    IF source IS NULL THEN
+        SELECT kept.source_sql, to_jsonb(kept) INTO source, columns FROM embsql.watches AS kept WHERE kept.model_name = model;
+    ELSE
+        source := embsql_internal.full_name(source, path);
+    END IF;
+    IF source IS NULL THEN
+        RAISE EXCEPTION 'embsql: model "%" watches no source of new events. Name one: SELECT embsql.watch(%, ''events'');',
+            model, quote_literal(model);
+    END IF;
+    PERFORM embsql_internal.put_watch(model, source, columns);
+    PERFORM event.item_id FROM embsql_internal.fresh_events(run) AS event LIMIT 1;
+    RETURN 'watches ' || source;
+END
+$embsql$;
+
+-- A table's name with its schema, as it is meant under a search_path. An error for what is no table that others see.
+CREATE OR REPLACE FUNCTION embsql_internal.full_name(source text, path text) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    own CONSTANT text := current_setting('search_path');
+    relation regclass;
+    found text;
+BEGIN
+    BEGIN
+        PERFORM set_config('search_path', path, TRUE);
+        relation := pg_catalog.to_regclass(source);
+    EXCEPTION WHEN syntax_error OR invalid_name OR feature_not_supported OR insufficient_privilege THEN
+        NULL; -- a SELECT, or a schema that is not the caller's to see
+    END;
+    PERFORM pg_catalog.set_config('search_path', own, TRUE);
+    SELECT format('%I.%I', n.nspname, c.relname) INTO found
+    FROM pg_class AS c
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.oid = relation AND c.relpersistence <> 't';
+    IF found IS NULL THEN
+        RAISE EXCEPTION 'embsql: % is no table that you and others see. Name the one that new events go to, for example shop.events: a question reads it by an index on its users.',
+            quote_literal(source);
+    END IF;
+    RETURN found;
+END
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql.watch(model text, source text DEFAULT NULL, options text DEFAULT '{}') RETURNS text
+LANGUAGE sql VOLATILE
+RETURN embsql_internal.watch_under(
+    model, source, CAST(embsql_internal.checked_options(options) AS jsonb), current_setting('search_path')
+);
+COMMENT ON FUNCTION embsql.watch IS 'Lets events count that are newer than the live run: source is the name of the table that they go to, options is JSON with the names of its columns, for example {"time_col": "ordered_at"}. Acts at once.';
+
+CREATE OR REPLACE FUNCTION embsql.unwatch(model text) RETURNS text
+LANGUAGE plpgsql VOLATILE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    PERFORM embsql.newest_run(model);
+    PERFORM embsql_internal.drop_watch(model);
+    RETURN 'watches nothing';
+END
+$embsql$;
+COMMENT ON FUNCTION embsql.unwatch IS 'Answers about a model from its runs alone again. Acts at once.';
+
+CREATE OR REPLACE FUNCTION embsql.refresh(model text, options text DEFAULT '{}') RETURNS bigint
+LANGUAGE sql VOLATILE
+RETURN embsql_internal.enqueue('refresh', model, ARRAY[
+    embsql_internal.checked_name(model), embsql_internal.checked_options(options)
+]);
+COMMENT ON FUNCTION embsql.refresh IS 'Makes a run of the live one in which the users of the watched table''s new events are folded in; with {"retrain_after": 0.1} a training, where embsql.freshness says more. The number of the job; its result is run_id, users, new_users, new_items, retrained.';

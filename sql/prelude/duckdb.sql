@@ -530,6 +530,29 @@ CREATE OR REPLACE MACRO embsql_internal.solve(gram, unobserved_weight, ridge, ve
     )[1]
 END;
 
+-- Who a user is to a run now, in one row: what the newest events make of them, else what was trained. All is NULL of whom
+-- nothing is known; source is fold_in or model.
+CREATE OR REPLACE MACRO embsql_internal.user_state(of_run, person) AS TABLE
+SELECT
+    coalesce(fresh.embedding, trained.embedding) AS embedding,
+    CAST(CASE WHEN fresh.embedding IS NULL THEN trained.norm ELSE fresh.norm END AS FLOAT) AS norm,
+    CAST(CASE WHEN fresh.embedding IS NULL THEN trained.bias ELSE fresh.bias END AS FLOAT) AS bias,
+    fresh.items AS fresh_items,
+    CASE WHEN fresh.embedding IS NULL THEN 'model' ELSE 'fold_in' END AS source
+FROM (SELECT of_run AS run_id, person AS user_id) AS asked
+LEFT JOIN embsql.user_embeddings AS trained ON trained.run_id = asked.run_id AND trained.user_id = asked.user_id
+LEFT JOIN embsql.fresh_users AS fresh ON fresh.run_id = asked.run_id AND fresh.user_id = asked.user_id;
+
+-- The users with events newer than a run, as embsql.watch has read them.
+CREATE OR REPLACE MACRO embsql_internal.fresh_users(of_run) AS TABLE
+SELECT fresh.user_id, fresh.items, fresh.events, fresh.newest_event, fresh.embedding
+FROM embsql.fresh_users AS fresh
+WHERE fresh.run_id = of_run;
+
+-- A time of an event as a moment in UTC; NULL beyond what has one.
+CREATE OR REPLACE MACRO embsql_internal.moment(microseconds) AS
+    CASE WHEN abs(microseconds) < 200000000000000000 THEN make_timestamp(CAST(microseconds AS BIGINT)) END;
+
 -- Between the vectors of tables and those that are computed with: the same thing where the engine has only one kind.
 CREATE OR REPLACE MACRO embsql_internal.as_vector(a) AS CAST(a AS FLOAT[]);
 

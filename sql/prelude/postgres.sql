@@ -1198,6 +1198,13 @@ BEGIN
 END
 $embsql$;
 
+-- A time of an event as a moment in UTC; NULL beyond what has one.
+CREATE OR REPLACE FUNCTION embsql_internal.moment(microseconds bigint) RETURNS timestamp
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN abs(microseconds) < 200000000000000000 THEN TIMESTAMP 'epoch' + microseconds * INTERVAL '1 microsecond'
+END;
+
 -- Between the vectors of tables and those that are computed with: the same thing where the engine has only one kind.
 CREATE OR REPLACE FUNCTION embsql_internal.as_vector(a vector) RETURNS vector
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN a;
@@ -1443,6 +1450,26 @@ WHERE guard.sees IS NOT NULL
         SELECT FROM pg_attribute AS a
         WHERE a.attrelid = c.oid AND a.attname IN ('user_id', 'entity_id', 'neighbor_id') AND NOT a.attisdropped
     )
+UNION ALL -- each question about such a model is an error
+SELECT
+    'error', kept.model_name, format('table %s, where its new events are, is gone', kept.source_sql),
+    format('embsql unwatch %s', kept.model_name)
+FROM embsql.watches AS kept
+WHERE NOT EXISTS (
+    SELECT FROM pg_class AS c
+    JOIN pg_namespace AS home ON home.oid = c.relnamespace
+    WHERE format('%I.%I', home.nspname, c.relname) = kept.source_sql
+)
+UNION ALL -- each question about it reads all of the table
+SELECT
+    'note', kept.model_name, format('table %s, where its new events are, has no index that begins with its users', kept.source_sql),
+    format('CREATE INDEX ON %s (%I);', kept.source_sql, a.attname)
+FROM embsql.watches AS kept
+JOIN pg_class AS c ON c.relkind IN ('r', 'p', 'm')
+JOIN pg_namespace AS home ON home.oid = c.relnamespace AND format('%I.%I', home.nspname, c.relname) = kept.source_sql
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND NOT a.attisdropped
+    AND lower(a.attname) = lower(coalesce(kept.user_col, 'user_id'))
+WHERE NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indkey[0] = a.attnum)
 UNION ALL -- whoever may read embsql's tables may do everything that their owner grants
 SELECT 'note', 'roles', 'the roles of embsql are not installed', 'embsql install --roles'
 WHERE NOT EXISTS (SELECT FROM reader)

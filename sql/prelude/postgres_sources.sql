@@ -139,6 +139,9 @@ FROM (
     UNION ALL
     SELECT arguments[5] WHERE command = 'cluster'
     UNION ALL
+    SELECT format('SELECT event.* FROM embsql_internal.fresh_events(embsql.live_run(%L)) AS event', arguments[1])
+    WHERE command = 'refresh'
+    UNION ALL
     SELECT embsql_internal.selects_in(given.options) FROM given
     UNION ALL
     SELECT embsql_internal.selects_of(arguments[1])
@@ -270,4 +273,4 @@ EXECUTE FUNCTION embsql_internal.drop_sources();
 -- What those who train may ask for; the rest is for those who decide what is live and what goes.
 CREATE OR REPLACE FUNCTION embsql_internal.is_training(command text) RETURNS boolean
 LANGUAGE sql IMMUTABLE
-RETURN command IN ('train', 'evaluate', 'register_embeddings', 'cluster', 'project', 'materialize');
+RETURN command IN ('train', 'refresh', 'evaluate', 'register_embeddings', 'cluster', 'project', 'materialize');

@@ -319,6 +319,8 @@ BEGIN
         item_col = coalesce(row.item_col, r.item_col),
         weight_col = coalesce(row.weight_col, r.weight_col),
         time_col = coalesce(row.time_col, r.time_col),
+        newest_event = coalesce(row.newest_event, r.newest_event),
+        parent_run = coalesce(row.parent_run, r.parent_run),
         finished_at = CASE WHEN row.status IS NULL THEN r.finished_at ELSE embsql_internal.utc_now() END
     WHERE r.run_id = run AND (r.status = 'training' OR noted - 'error' = '{}')
         AND coalesce(row.status, 'ready') IN ('ready', 'failed', 'cancelled')
@@ -416,6 +418,29 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $embsql$
 SELECT embsql_internal.check_run(asked.run) FROM unnest(runs) AS asked (run);
 UPDATE embsql.run_records AS r SET held = r.held + 1 WHERE r.run_id = ANY (runs) RETURNING TRUE
+$embsql$;
+
+-- Where a model's new events are. For who decides: from then on whoever asks reads that table, and its row-level policies
+-- are functions of its owner's.
+CREATE OR REPLACE FUNCTION embsql_internal.put_watch(model text, source text, columns jsonb) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql_internal.allow(embsql_internal.decides(), 'say what a model watches');
+INSERT INTO embsql.watches AS kept (model_name, source_sql, user_col, item_col, weight_col, time_col, watched_at)
+VALUES (
+    model, source, columns ->> 'user_col', columns ->> 'item_col', columns ->> 'weight_col', columns ->> 'time_col',
+    embsql_internal.utc_now()
+)
+ON CONFLICT (model_name) DO UPDATE SET
+    source_sql = excluded.source_sql, user_col = excluded.user_col, item_col = excluded.item_col,
+    weight_col = excluded.weight_col, time_col = excluded.time_col, watched_at = excluded.watched_at
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql_internal.drop_watch(model text) RETURNS void
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+SELECT embsql_internal.allow(embsql_internal.decides(), 'say what a model watches');
+DELETE FROM embsql.watches AS kept WHERE kept.model_name = model
 $embsql$;
 
 -- Rows that go.
@@ -842,6 +867,53 @@ BEGIN
 END
 $embsql$;
 
+-- What a run is made of another by: its rows, but for some users, whose rows are then written anew.
+CREATE OR REPLACE FUNCTION embsql_internal.copy_rows(kind text, run bigint, parent bigint, users text[]) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    part CONSTANT text := embsql_internal.open_partition(kind, run); -- looks who may
+    rest CONSTANT text := CASE kind
+        WHEN 'interactions' THEN 'item_id, weight, last_time' ELSE 'embedding, norm, bias, interactions'
+    END;
+BEGIN
+    PERFORM embsql_internal.allow(kind IN ('interactions', 'user_embeddings'), 'copy rows of ' || kind);
+    PERFORM embsql_internal.check_run(parent);
+    EXECUTE format(
+        'INSERT INTO embsql_runs.%1$I (run_id, user_id, %2$s)
+        SELECT %3$s, past.user_id, %2$s
+        FROM embsql.%4$I AS past
+        WHERE past.run_id = %5$s AND NOT EXISTS (SELECT FROM unnest($1) AS gone (id) WHERE gone.id = past.user_id)',
+        part, rest, run, kind, parent
+    ) USING users;
+END
+$embsql$;
+
+-- All items of the other, with how many users each has in the run, whose interactions are there.
+CREATE OR REPLACE FUNCTION embsql_internal.copy_items(run bigint, parent bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    part CONSTANT text := embsql_internal.open_partition('item_embeddings', run);
+BEGIN
+    PERFORM embsql_internal.check_run(parent);
+    EXECUTE format(
+        'INSERT INTO embsql_runs.%1$I (run_id, item_id, embedding, norm, bias, interactions)
+        SELECT %2$s, item.item_id, item.embedding, item.norm, item.bias, coalesce(counted.users, 0)
+        FROM embsql.item_embeddings AS item
+        LEFT JOIN (
+            SELECT pair.item_id, count(*) AS users
+            FROM embsql.interactions AS pair
+            WHERE pair.run_id = %2$s
+            GROUP BY pair.item_id
+        ) AS counted ON counted.item_id = item.item_id
+        WHERE item.run_id = %3$s',
+        part, run, parent
+    );
+    PERFORM embsql_internal.attach_partition('item_embeddings', run);
+END
+$embsql$;
+
 -- Bulk rows: COPY goes into a table of its own, which nobody reads, and which this session's user may fill.
 
 -- Where rows for a table are to be sent: the table itself for who owns it, else a new one, in this transaction.
@@ -922,8 +994,8 @@ WITH next AS (
             WHERE other.model_name = job.model_name
                 AND other.job_id <> job.job_id
                 AND other.status = 'running'
-                AND other.command IN ('train', 'evaluate')
-                AND job.command IN ('train', 'evaluate')
+                AND other.command IN ('train', 'refresh', 'evaluate')
+                AND job.command IN ('train', 'refresh', 'evaluate')
         )
     ORDER BY job.job_id
     LIMIT 1

@@ -169,6 +169,26 @@ RETURN SELECT u.user_id, embsql.unit_vector(u.embedding)
 FROM embsql.user_embeddings AS u
 WHERE u.run_id = known_users.run AND u.norm > 0 AND array_contains(known_users.ids, u.user_id);
 
+-- Who a user is to a run: what was trained. Where a run is but published, nothing is watched.
+CREATE OR REPLACE FUNCTION embsql_internal.user_state(run BIGINT, person STRING)
+RETURNS TABLE (embedding ARRAY<FLOAT>, norm FLOAT, bias FLOAT, fresh_items ARRAY<STRING>, source STRING)
+RETURN SELECT max_by(u.embedding, 1), max(u.norm), max(u.bias), CAST(array() AS ARRAY<STRING>), 'model'
+FROM embsql.user_embeddings AS u
+WHERE u.run_id = user_state.run AND u.user_id = user_state.person;
+
+-- The users with events newer than a run: none.
+CREATE OR REPLACE FUNCTION embsql_internal.fresh_users(run BIGINT)
+RETURNS TABLE (user_id STRING, items ARRAY<STRING>, events BIGINT, newest_event BIGINT, embedding ARRAY<FLOAT>)
+RETURN SELECT u.user_id, CAST(array() AS ARRAY<STRING>), 0L, 0L, u.embedding
+FROM embsql.user_embeddings AS u
+WHERE u.run_id = fresh_users.run AND FALSE;
+
+-- A time of an event as a moment in UTC; NULL beyond what has one.
+CREATE MACRO embsql_internal.moment(_microseconds) AS CASE
+    WHEN abs(_microseconds) < 200000000000000000
+    THEN timestampadd(MICROSECOND, _microseconds, TIMESTAMP_NTZ '1970-01-01')
+END;
+
 -- Who is in the cohorts of a set, each once in each, with the direction a run has of them, or NULL.
 CREATE OR REPLACE FUNCTION embsql_internal.cohort_members(run BIGINT, name STRING)
 RETURNS TABLE (cohort STRING, user_id STRING, direction ARRAY<FLOAT>)

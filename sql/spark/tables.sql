@@ -5,7 +5,8 @@ CREATE TABLE IF NOT EXISTS embsql.run_records (
     model_name STRING, algorithm STRING, params STRING, source_sql STRING, source_hash STRING, seed BIGINT,
     dim INT, similarity STRING, status STRING, users BIGINT, items BIGINT, interactions BIGINT, checksum STRING,
     error STRING, versions STRING, started_at TIMESTAMP_NTZ, finished_at TIMESTAMP_NTZ, user_col STRING,
-    item_col STRING, weight_col STRING, time_col STRING, phase STRING, phase_seconds STRING, run_id BIGINT
+    item_col STRING, weight_col STRING, time_col STRING, phase STRING, phase_seconds STRING, newest_event BIGINT,
+    parent_run BIGINT, run_id BIGINT
 ) USING parquet PARTITIONED BY (run_id);
 
 CREATE TABLE IF NOT EXISTS embsql.training_log (

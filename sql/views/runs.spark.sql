@@ -29,6 +29,8 @@ SELECT
   run.seed AS seed,
   run.checksum AS checksum,
   run.versions AS versions,
-  CAST(NULL AS VARCHAR) AS made_by
+  CAST(NULL AS VARCHAR) AS made_by,
+  run.newest_event AS newest_event,
+  run.parent_run AS parent_run
 FROM embsql.run_records AS run
 LEFT JOIN embsql.models AS model ON model.model_name = run.model_name

@@ -26,6 +26,8 @@
 -- checksum: a hash of the vectors
 -- versions: versions of packages, threads and device, as JSON
 -- made_by: who asked for it
+-- newest_event: the newest event trained, microseconds since 1970 or the source's own order; NULL without times
+-- parent_run: the run that embsql.refresh made it of; NULL where it was trained
 SELECT
   run.run_id AS run_id,
   run.model_name AS model_name,
@@ -56,6 +58,8 @@ SELECT
   run.seed AS seed,
   run.checksum AS checksum,
   run.versions AS versions,
-  run.made_by AS made_by
+  run.made_by AS made_by,
+  run.newest_event AS newest_event,
+  run.parent_run AS parent_run
 FROM embsql.run_records AS run
 LEFT JOIN embsql.models AS model ON model.model_name = run.model_name

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import embsql
 from embsql.algorithms.als import BIAS_DAMPING
 from embsql.errors import Refused
+from embsql.lifecycle.folding import foldable
 from tests.conftest import ENGINES
 
 USERS, ITEMS, DIM = 60, 30, 8
@@ -423,3 +425,28 @@ def test_specks_are_nothing(db, pg, options: dict[str, Any], dim: int) -> None:
     here, there = answers
     np.testing.assert_allclose(here[0][0]["v"], there[0][0]["v"], atol=1e-4)
     assert here[1:] == there[1:]
+
+
+@pytest.mark.parametrize("model", RUNS)
+def test_numpy_folds_in_as_sql_does(trained: embsql.Database, model: str) -> None:
+    """What `refresh` and `watch` compute, for histories of several lengths, one of them empty."""
+    run_id = trained.engine.rows(f"SELECT embsql.live_run('{model}') AS r")[0]["r"]
+    fold = foldable(trained.engine, run_id)
+    histories = [["i03"], ["i01", "i02", "i07", "i20"], []]
+    rows = pa.table(
+        {
+            "user_id": [f"{n}" for n, items in enumerate(histories) for _ in items],
+            "item_id": [item for items in histories for item in items],
+            "weight": pa.array([2.0, 5.0, 1.0, 3.0, 4.0], pa.float32()),
+            "last_time": pa.array([1] * 5, pa.int64()),
+        }
+    )
+    folded = fold.fold_in(fold.coded(rows, pa.array(["0", "1", "2"]), fold.items.ids))
+    assert folded.known.tolist() == [True, True, False]
+    for n, weights in enumerate(([2.0], [5.0, 1.0, 3.0, 4.0])):
+        right = trained.engine.rows(
+            f"SELECT embsql.fold_in('{model}', $items, $weights) AS v",
+            items=histories[n],
+            weights=weights,
+        )[0]["v"]
+        np.testing.assert_allclose(folded.vectors[n], right, atol=1e-5, rtol=1e-4)

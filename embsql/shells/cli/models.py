@@ -16,7 +16,8 @@ LEFT = (
     "Backups, and copies that were"
     " published, keep the person until they are made anew. Checkpoints of a training that "
     "was killed keep vectors,"
-    " without ids, until you remove the files."
+    " without ids, until you remove the files. Your own tables, and those that a model watches, "
+    "are yours to clear."
 )
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from typing import Any
 
 import click
 
 from embsql import algorithms
-from embsql.command_options import Evaluate, RegisterEmbeddings, RegisterText, Train
+from embsql.command_options import (
+    Evaluate,
+    Refresh,
+    RegisterEmbeddings,
+    RegisterText,
+    Train,
+    Watch,
+)
 from embsql.options import declared
 from embsql.run import Run
 from embsql.shells.cli.group import database_path, main, open_database, show
@@ -99,6 +107,42 @@ def evaluate_(ctx: click.Context, /, model: str, **given: Any) -> None:
     with open_database(ctx) as database:
         figures = database.evaluate(model, **given_options(given))
     show(ctx, [{"metric": name, "value": value} for name, value in figures.items()])
+
+
+@main.command("watch", cls=Command, options=Watch)
+@click.argument("model")
+@click.option(
+    "--source", help="Where new events are; in PostgreSQL the name of a table."
+)
+@click.pass_context
+def watch_(ctx: click.Context, /, model: str, source: str | None, **given: Any) -> None:
+    """Let events count in answers about MODEL that are newer than its live run.
+
+    In a DuckDB file what is new is read now, and again by each call; without --source from the
+    same.
+    """
+    with open_database(ctx) as database:
+        found = database.watch(model, source, **given_options(given))
+    show(ctx, [dataclasses.asdict(found)])
+
+
+@main.command("unwatch")
+@click.argument("model")
+@click.pass_context
+def unwatch_(ctx: click.Context, model: str) -> None:
+    """Answer about MODEL from its runs alone again."""
+    with open_database(ctx) as database:
+        database.unwatch(model)
+
+
+@main.command("refresh", cls=Command, options=Refresh)
+@click.argument("model")
+@click.pass_context
+def refresh_(ctx: click.Context, /, model: str, **given: Any) -> None:
+    """Make a run of MODEL's live one in which the users of new events are folded in."""
+    with open_database(ctx) as database:
+        made = database.refresh(model, **given_options(given))
+    show(ctx, [dataclasses.asdict(made)])
 
 
 @main.command("register-embeddings", cls=Command, options=RegisterEmbeddings)

@@ -1,17 +1,18 @@
 -- As recommend.sql, served by the run's index where it has one.
 WITH subject AS (
   SELECT
-    run.run_id, run.similarity, this.embedding, this.bias,
+    run.run_id, run.similarity, this.bias, this.source,
+    CASE WHEN run.similarity = 'dot' OR this.norm > 0 THEN this.embedding END AS embedding,
     CASE
-      WHEN :exclude_seen THEN embsql_internal.items_of(run.run_id, :for_user) ELSE ARRAY[]::text[]
+      WHEN :exclude_seen THEN embsql_internal.items_of(run.run_id, :for_user) || this.fresh_items
+      ELSE ARRAY[]::text[]
     END AS seen
   FROM embsql.run_records AS run
-  LEFT JOIN LATERAL embsql_internal.user_vector(run.run_id, :for_user) AS this
-    ON run.similarity = 'dot' OR this.norm > 0
+  CROSS JOIN LATERAL embsql_internal.user_state(run.run_id, :for_user) AS this
   WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 best AS (
-  SELECT near.id AS item_id, near.score, 'model' AS source
+  SELECT near.id AS item_id, near.score, subject.source
   FROM subject
   CROSS JOIN LATERAL embsql_internal.nearest(
     'item', subject.run_id, subject.embedding, subject.similarity, subject.bias, :k, subject.seen, :candidates

@@ -1,19 +1,26 @@
 -- recommend(model text, for_user text, k int = 10, exclude_seen boolean = TRUE, candidates text[] = NULL)
 --   -> (item_id text, rank int, score double, source text)
 -- What to show a user: the k best items, out of candidates when a list is given, without items already seen.
--- source says how: model, or popular for a user the run has no vector of (score is then the number of users).
+-- source says how: model; fold_in for a user with events newer than the run, where the model's source is watched (see
+-- embsql.watch); popular for a user of whom nothing is known (score is then the number of users).
 -- example: SELECT * FROM embsql.recommend('shop', 'c0042', k => 3);
 WITH subject AS (
-  SELECT run.run_id, run.similarity, :candidates IS NULL AS all_wanted, this.embedding, this.norm, this.bias
+  SELECT
+    run.similarity, :candidates IS NULL AS all_wanted, this.norm, this.bias, this.fresh_items, this.source,
+    CASE WHEN run.similarity = 'dot' OR this.norm > 0 THEN this.embedding END AS embedding
   FROM given
   JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
-  LEFT JOIN embsql.user_embeddings AS this
-    ON this.run_id = run.run_id AND this.user_id = :for_user AND (run.similarity = 'dot' OR this.norm > 0)
+  CROSS JOIN LATERAL embsql_internal.user_state(run.run_id, :for_user) AS this
 ),
 seen AS (
   SELECT past.item_id
   FROM given
   JOIN embsql.interactions AS past ON past.run_id = (SELECT embsql.live_run(:model)) AND past.user_id = :for_user
+  WHERE :exclude_seen
+  UNION ALL
+  SELECT unnest(subject.fresh_items) AS item_id
+  FROM given
+  CROSS JOIN subject
   WHERE :exclude_seen
 ),
 wanted AS (
@@ -32,13 +39,13 @@ scored AS (
       WHEN subject.embedding IS NULL THEN other.interactions
       ELSE embsql_internal.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
     END AS score,
-    subject.embedding IS NULL AS unknown,
+    CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE subject.source END AS source,
     subject.all_wanted
   FROM catalog AS other
   CROSS JOIN subject
 ),
 best AS (
-  SELECT scored.item_id, scored.score, scored.unknown
+  SELECT scored.item_id, scored.score, scored.source
   FROM scored
   LEFT JOIN seen ON seen.item_id = scored.item_id
   LEFT JOIN wanted ON wanted.item_id = scored.item_id
@@ -50,6 +57,6 @@ SELECT
   best.item_id AS item_id,
   CAST(row_number() OVER (ORDER BY best.score DESC NULLS LAST, best.item_id ASC) AS INTEGER) AS rank,
   CAST(best.score AS FLOAT8) AS score,
-  CASE WHEN best.unknown THEN 'popular' ELSE 'model' END AS source
+  best.source AS source
 FROM best
 ORDER BY rank ASC

@@ -150,3 +150,11 @@ def gate(world: World, model: str) -> Listed:
     asked = newest(world, model)
     runs = [asked] if "@" in model else world.runs_of(asked.model)
     return Listed([(run.run_id, *astuple(run.gate)) for run in runs if run.gate])
+
+
+def freshness(world: World, model: str) -> Listed:
+    """Nothing is watched in these worlds: that run, and zeros."""
+    run = live(world, model)
+    return Listed(
+        [(run.run_id, run.finished_at, None, None, 0, 0, 0, 0, 0, 0.0, 0.0, 0.0)]
+    )

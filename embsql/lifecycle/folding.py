@@ -1,0 +1,110 @@
+"""Users folded into a finished run: what they did before and after it was trained, together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql.data import FoldIn, Interactions
+from embsql.engines import Engine
+from embsql.lifecycle.loaded import Side, side
+from embsql.numeric.aggregate import by_pair
+from embsql.numeric.fold_in import Catalog, Folded
+from embsql.run import Run
+from embsql.sqlfiles.files import statements
+
+PAIRS = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("item_id", pa.string()),
+        ("weight", pa.float32()),
+        ("last_time", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Foldable:
+    """A finished run, its items loaded, and how it folds in."""
+
+    run_id: int
+    items: Side
+    how: FoldIn
+
+    @property
+    def rated(self) -> bool:
+        """Whether its weights are ratings, of which a pair has the mean."""
+        return self.how.settings.get("global_mean") is not None
+
+    def rows(self, engine: Engine, fresh: Interactions) -> pa.Table:
+        """All that the users of new pairs did, before and since, as rows of ids."""
+        past = engine.ask(
+            statements(engine=engine.name)["histories"],
+            run_id=self.run_id,
+            users=fresh.users.to_pylist(),
+        )
+        return pa.concat_tables([past.cast(PAIRS), rows_of(fresh)])
+
+    def coded(
+        self, rows: pa.Table, users: pa.StringArray, items: pa.StringArray
+    ) -> Interactions:
+        """Rows of ids as pairs of some users and items, in order; those of others are left out."""
+        user = pc.index_in(rows["user_id"], value_set=users)
+        item = pc.index_in(rows["item_id"], value_set=items)
+        there = pc.and_(user.is_valid(), item.is_valid())
+        columns = by_pair(
+            user.filter(there).to_numpy().astype(np.int32),
+            item.filter(there).to_numpy().astype(np.int32),
+            rows["weight"].filter(there).to_numpy().astype(np.float64),
+            rows["last_time"].filter(there).to_numpy(),
+            (len(users), len(items)),
+            Run(),
+            average=self.rated,
+        )
+        return Interactions(*columns, users, items)
+
+    def fold_in(self, histories: Interactions) -> Folded:
+        """The users of histories: vectors (n, d), biases (n,), and who has any."""
+        vectors = self.items.vectors.astype(np.float64)  # (m, d)
+        bias = self.items.bias.astype(np.float64)  # (m,)
+        return Catalog(vectors, bias, self.how).fold_in(histories.by_user())
+
+
+def rows_of(pairs: Interactions) -> pa.Table:
+    """Pairs as rows of ids."""
+    users = pairs.users.take(pa.array(pairs.user))
+    items = pairs.items.take(pa.array(pairs.item))
+    columns = [users, items, pa.array(pairs.weight), pa.array(pairs.time)]
+    return pa.Table.from_arrays(columns, schema=PAIRS)
+
+
+def foldable(engine: Engine, run_id: int) -> Foldable:
+    """A finished run as one folds into it."""
+    items = side(engine, run_id, "item")
+    return Foldable(run_id, items, _how(engine, run_id, items))
+
+
+def _how(engine: Engine, run_id: int, items: Side) -> FoldIn:
+    stored = _settings(engine, run_id)
+    scales = engine.ask(statements("publish.sql")["item_weights"], run_id=run_id)
+    if not scales.num_rows:
+        return FoldIn(stored["kind"], stored["settings"])
+    position = pc.index_in(items.ids, value_set=scales["item_id"].combine_chunks())
+    scale = pc.take(scales["scale"], position).fill_null(1).to_numpy()  # (m,)
+    return FoldIn(stored["kind"], stored["settings"], scale.astype(np.float32))
+
+
+def _settings(engine: Engine, run_id: int) -> Mapping[str, Any]:
+    """The kind of folding in, and its numbers; a run that does not say takes the mean."""
+    found = engine.rows(statements("publish.sql")["fold_in_settings"], run_id=run_id)
+    if not found:
+        return {"kind": "mean", "settings": {}}
+    numbers = json.loads(found[0]["settings"])
+    known = {name: value for name, value in numbers.items() if value is not None}
+    return {"kind": found[0]["kind"], "settings": known}

@@ -1,0 +1,265 @@
+"""A run made of the live one: users with new events are folded in, all else is as it was.
+
+Rows of others are copied within the database. What the run does not know are items that came since:
+their events are kept, and want a training.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embsql import algorithms
+from embsql.data import Interactions
+from embsql.engines import Engine
+from embsql.lifecycle import forgetting, registry, removal
+from embsql.lifecycle.folding import PAIRS, Foldable, foldable, rows_of
+from embsql.lifecycle.leases import Lease, retry
+from embsql.lifecycle.loaded import pages
+from embsql.lifecycle.named_statements import execute_named, query_named
+from embsql.lifecycle.phase_log import PhaseLog
+from embsql.lifecycle.plan import SIDE_INPUTS, Plan, plan_of
+from embsql.lifecycle.run_rows import pair_rows, side_rows
+from embsql.lifecycle.snapshot import add_side_inputs, write_findings
+from embsql.lifecycle.train import begun, complete
+from embsql.lifecycle.watching import Record, fresh_pairs, watch, watched_source
+from embsql.numeric.fold_in import Folded
+from embsql.phases import WRITING
+from embsql.run import Columns, Run
+from embsql.sources.findings import Finding
+from embsql.sqlfiles.files import statements
+
+# what stays row by row: how to fold in, towers, a graph, and what was derived of vectors that stay
+COPIED = (
+    "fold_in_settings",
+    "item_gramian",
+    "item_weights",
+    "tower_features",
+    "tower_layers",
+    "graph_edges",
+    "clusters",
+    "cluster_members",
+    "maps",
+)
+HINT = "items of new events without a vector; a training learns them"
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What a refresh came to."""
+
+    run_id: int  # of the run that is live now
+    users: int = 0  # who was folded in
+    new_users: int = 0  # those of them who had no vector
+    new_items: int = 0  # items of new events that have none
+    retrained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is new to a run."""
+
+    fresh: Interactions
+    histories: Interactions  # all pairs of the users concerned, with unknown items too
+    folded: Folded  # these users
+
+    @property
+    def users(self) -> pa.StringArray:
+        """The users that have a vector now."""
+        return self.fresh.users.filter(pa.array(self.folded.known))
+
+
+def refresh(
+    engine: Engine, model_name: str, retrain_after: float | None = None
+) -> Refreshed:
+    """Make a run of the live one and of what its watched source has since, and make it live.
+
+    Where the staleness of `embsql.freshness` is above `retrain_after`, train instead. Raises
+    NotWatched, and what reading the source raises.
+    """
+    record = registry.finished_run(engine, registry.check_name(model_name))
+    registry.check_own(engine, model_name)
+    watched_source(engine, model_name)
+    if retrain_after is not None and _staleness(engine, model_name) > retrain_after:
+        return _retrained(engine, record)
+    made: list[Refreshed] = []
+
+    def stages(run: Run, lease: Lease, log: PhaseLog) -> None:
+        made.append(_made(engine, model_name, run, lease, log))
+
+    begun(engine, _same_plan(record), stages)
+    return made[0]
+
+
+def _staleness(engine: Engine, model_name: str) -> float:
+    """The figure of embsql.freshness, as of now."""
+    watch(engine, model_name, None, Columns())
+    found = query_named(engine, "staleness", model=model_name)
+    return float(found[0]["staleness"])
+
+
+def _made(
+    engine: Engine, model_name: str, run: Run, lease: Lease, log: PhaseLog
+) -> Refreshed:
+    """The stages of a refresh, under the lease, which keeps trainings away."""
+    record = registry.finished_run(engine, model_name)
+    parent = int(record["run_id"])
+    fold = foldable(engine, parent)
+    change = _change(engine, record, fold)
+    if change is None:
+        removal.delete_run(engine, int(run.run_id or 0))
+        run.run_id, run.status, run.skipped = parent, "live", True
+        return Refreshed(parent)
+    users = change.users.to_pylist()
+    known = len(query_named(engine, "known_users", run_id=parent, users=users))
+    fresh_items = change.fresh.items
+    new_items = len(fresh_items) - int(fold.items.known(fresh_items).sum())
+    lease.heartbeat()
+    log.enter(engine, WRITING)
+    found = Finding("items without a vector", "warning", new_items, None, HINT)
+    write_findings(engine, run, [found] if new_items else [])
+    retry(engine, lambda: _write(engine, record, run, change))
+    engine.index(int(run.run_id or 0))
+    log.enter(engine, None)
+    lease.heartbeat()
+    registry.promote(engine, f"{model_name}@{run.run_id}")
+    run.status = "live"
+    return Refreshed(int(run.run_id or 0), len(users), len(users) - known, new_items)
+
+
+def _change(engine: Engine, record: Record, fold: Foldable) -> Change | None:
+    """What is new to a run; None where nothing is."""
+    fresh = fresh_pairs(engine, record, fold)
+    if fresh is None:
+        return None
+    rows = fold.rows(engine, fresh)
+    folded = fold.fold_in(fold.coded(rows, fresh.users, fold.items.ids))
+    every = fold.coded(rows, fresh.users, _vocabulary(rows["item_id"]))
+    return Change(fresh, every, folded)
+
+
+def _vocabulary(ids: pa.ChunkedArray) -> pa.StringArray:
+    """Ids in order, each once."""
+    once = pc.unique(ids)
+    return once.take(pc.sort_indices(once))
+
+
+# --- what is written -----------------------------------------------------------------------------
+
+
+def _same_plan(record: Record) -> Plan:
+    """What the run is recorded as: the one it is made of."""
+    params = {
+        name: value
+        for name, value in json.loads(record["params"]).items()
+        if name not in (*SIDE_INPUTS, "search")
+    }
+    columns = (record[f"{name}_col"] for name in ("user", "item", "weight", "time"))
+    return Plan(
+        record["model_name"],
+        record["source_sql"],
+        algorithms.make(record["algorithm"], params),
+        Columns(*columns),
+        seed=record["seed"],
+    )
+
+
+def _write(engine: Engine, record: Record, run: Run, change: Change) -> None:
+    """Everything of the run in one transaction: copied, but for the users that changed."""
+    own = {"run_id": run.run_id, "parent_run": record["run_id"]}
+    concerned = change.fresh.users
+    with engine.transaction():
+        _copy_small(engine, record, run)
+        # each before what is written: a server's tables of a run are filled until they are joined
+        execute_named(engine, "copy_interactions", users=concerned.to_pylist(), **own)
+        engine.write("interactions", pair_rows(run, change.histories))
+        users = change.users.to_pylist()
+        execute_named(engine, "copy_user_embeddings", users=users, **own)
+        engine.write("user_embeddings", _user_rows(run, change))
+        execute_named(engine, "copy_item_embeddings", **own)
+        _finish(engine, record, run, change)
+        gone = query_named(engine, "forgotten_meanwhile", run_id=run.run_id)
+        if gone:
+            people = engine.ask(statements("publish.sql")["people"], run_id=run.run_id)
+            every = pa.concat_arrays(
+                [*people["user_id"].cast(pa.string()).chunks, concerned]
+            )
+            forgetting.leave_out(engine, int(run.run_id or 0), every)
+
+
+def _user_rows(run: Run, change: Change) -> dict[str, Any]:
+    """The rows of those who were folded in."""
+    known = change.folded.known  # (n,)
+    position = np.cumsum(known) - 1  # (n,) among those with a vector
+    codes = change.histories.user  # (pairs,)
+    codes = position[codes[known[codes]]]  # (their pairs,)
+    vectors, bias = change.folded.vectors[known], change.folded.bias[known]
+    return side_rows(run, "user", change.users, vectors, bias, codes)
+
+
+def _copy_small(engine: Engine, record: Record, run: Run) -> None:
+    """Take over small tables, row by row."""
+    for table in COPIED:
+        rows = engine.ask(statements("publish.sql")[table], run_id=record["run_id"])
+        columns = dict(zip(rows.column_names, rows.columns, strict=True))
+        columns["run_id"] = np.full(rows.num_rows, run.run_id, np.int64)
+        engine.write(table, columns)
+
+
+def _finish(engine: Engine, record: Record, run: Run, change: Change) -> None:
+    """Record the run as ready: with the options of the one it is made of, and of which it is."""
+    run_id = run.run_id
+    counts = query_named(engine, "counted_rows", run_id=run_id)[0]
+    newest = change.fresh.newest_event(int(time.time() * 1e6))
+    execute_named(engine, "note_parent", run_id=run_id, parent_run=record["run_id"])
+    execute_named(engine, "set_params", run_id=run_id, params=record["params"])
+    execute_named(engine, "note_newest", run_id=run_id, newest_event=newest)
+    execute_named(
+        engine,
+        "finish_run",
+        run_id=run_id,
+        dim=record["dim"],
+        similarity=record["similarity"],
+        source_hash=_hash(record["source_hash"], change.fresh.checksum().encode()),
+        checksum=_hash(record["checksum"], change.folded.vectors.tobytes()),
+        **counts,
+    )
+
+
+def _hash(before: str, new: bytes) -> str:
+    """What tells a run from the one it is made of, by what is new."""
+    return hashlib.blake2b(before.encode() + new, digest_size=16).hexdigest()
+
+
+# --- a training instead --------------------------------------------------------------------------
+
+
+def _retrained(engine: Engine, record: dict[str, Any]) -> Refreshed:
+    """Train a run's algorithm on all there is, from its vectors where it can."""
+    plan, named = plan_of(engine, record, force=True), _same_plan(record)
+    plan = replace(
+        plan,
+        source=named.source,
+        columns=named.columns,
+        warm_start=plan.algorithm.warm_starts,
+    )
+    run = complete(engine, plan, lambda _: _all_there_is(engine, plan, record))
+    return Refreshed(int(run.run_id or 0), retrained=True)
+
+
+def _all_there_is(engine: Engine, plan: Plan, record: Record) -> Interactions:
+    """What a run was trained on and all that is new, also items, with its side inputs."""
+    fold = foldable(engine, int(record["run_id"]))
+    fresh = fresh_pairs(engine, record, fold)
+    past = pages(engine, "interactions", fold.run_id)
+    parts = [page.drop_columns(["run_id"]).cast(PAIRS) for page in past]
+    rows = pa.concat_tables(parts if fresh is None else [*parts, rows_of(fresh)])
+    users, items = (_vocabulary(rows[name]) for name in ("user_id", "item_id"))
+    return add_side_inputs(engine, plan, fold.coded(rows, users, items))[0]

@@ -1,0 +1,348 @@
+-- What happened since a run was trained, read where it stands: in the table that embsql.watch was given, with the rights
+-- of who asks (docs/decisions/0040). One model's table that is gone, or that somebody may not read, is an error of
+-- questions about that model alone.
+
+-- The table that a model watches, if who asks may read it; else an error.
+CREATE OR REPLACE FUNCTION embsql_internal.watched_table(model text, source text) RETURNS regclass
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    relation regclass;
+    kind "char";
+    owner oid;
+BEGIN
+    relation := to_regclass(source);
+    IF relation IS NULL THEN
+        RAISE EXCEPTION 'embsql: table % is gone, where the new events of model "%" are. Name another: SELECT embsql.watch(%, ''orders''); or none: SELECT embsql.unwatch(%);',
+            source, model, quote_literal(model), quote_literal(model);
+    END IF;
+    SELECT c.relkind, c.relowner INTO kind, owner FROM pg_class AS c WHERE c.oid = relation;
+    IF kind NOT IN ('r', 'p', 'm', 'f') AND NOT (kind = 'v' AND EXISTS (
+        -- a view's functions run as who reads it: its owner must be one whose functions everybody runs here anyway
+        SELECT FROM pg_roles AS r
+        JOIN pg_namespace AS home ON home.nspname = 'embsql'
+        WHERE r.oid = owner AND (r.rolsuper OR r.oid = home.nspowner)
+    )) THEN
+        RAISE EXCEPTION 'embsql: % is no table, and model "%" watches one: a view could run functions of its owner''s as whoever asks. Name a table or a materialized view, or give the view to the owner of embsql.',
+            source, model;
+    END IF;
+    RETURN relation;
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM embsql_internal.refuse_reading(model, source, split_part(source, '.', 1), 'USAGE ON SCHEMA');
+END
+$embsql$;
+
+-- Ends a question of who may not read what a model watches.
+CREATE OR REPLACE FUNCTION embsql_internal.refuse_reading(model text, source text, thing text, privilege text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    RAISE EXCEPTION 'embsql: "%" may not read table %, where the new events of model "%" are. Let them: GRANT % % TO %;',
+        current_user, source, model, privilege, thing, quote_ident(current_user);
+END
+$embsql$;
+
+-- A column of a watched table: what it is called there, and its type. One that must be there and is not is an error.
+CREATE OR REPLACE FUNCTION embsql_internal.watched_column(
+    model text, relation regclass, wanted text, standard text, needed boolean, OUT name text, OUT type regtype
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    SELECT a.attname, a.atttypid::regtype INTO name, type
+    FROM pg_attribute AS a
+    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+        AND lower(a.attname) = lower(coalesce(wanted, standard))
+    ORDER BY a.attname = coalesce(wanted, standard) DESC
+    LIMIT 1;
+    IF name IS NULL AND (needed OR wanted IS NOT NULL) THEN
+        RAISE EXCEPTION 'embsql: table %, where the new events of model "%" are, has no column "%". Name the one that is meant: SELECT embsql.watch(%, %, ''{"%": "..."}'');',
+            relation, model, coalesce(wanted, standard), quote_literal(model), quote_literal(CAST(relation AS text)),
+            CASE standard WHEN 'event_time' THEN 'time' ELSE replace(standard, '_id', '') END || '_col';
+    END IF;
+END
+$embsql$;
+
+-- An error for ids of a type whose casts are somebody's functions: they would run as whoever asks.
+CREATE OR REPLACE FUNCTION embsql_internal.check_id_type(model text, name text, type regtype) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF type NOT IN ( -- asked at every question
+        'text'::regtype, 'varchar'::regtype, 'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'uuid'::regtype
+    ) AND type <> CAST(embsql_internal.plain_type(type) AS regtype) THEN
+        RAISE EXCEPTION 'embsql: column "%", the ids of new events of model "%", is of type %, which is none of PostgreSQL''s own. Watch a table that has it as text.',
+            name, model, type;
+    END IF;
+END
+$embsql$;
+
+-- The condition on an id, $1, of a type: as itself where each value has one text, so that an index serves it.
+CREATE OR REPLACE FUNCTION embsql_internal.id_condition(name text, type regtype) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT format(
+    CASE
+        WHEN type IN ('text'::regtype, 'varchar'::regtype) THEN 'given.%I = $1'
+        WHEN type IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype)
+        THEN 'given.%I = CASE WHEN $1 ~ ''^(0|-?[1-9][0-9]{0,17})$'' THEN CAST($1 AS bigint) END'
+        WHEN type = 'uuid'::regtype
+        THEN 'given.%I = CASE WHEN $1 ~ ''^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'' THEN CAST($1 AS uuid) END'
+        ELSE 'embsql.id_text(given.%I) = $1'
+    END, name
+)
+$embsql$;
+
+-- A column of times as microseconds since 1970, or as the order that whole numbers are. Of another type an error.
+CREATE OR REPLACE FUNCTION embsql_internal.time_expression(model text, name text, type regtype) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF type IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) THEN
+        RETURN format('CAST(given.%I AS bigint)', name);
+    ELSIF type IN ('date'::regtype, 'timestamp'::regtype, 'timestamptz'::regtype) THEN
+        RETURN format('CAST(extract(epoch FROM given.%I) * 1000000 AS bigint)', name);
+    END IF;
+    RAISE EXCEPTION 'embsql: column "%", by which model "%" knows new events, is of type %. It must be a date, a timestamp, or a whole number that puts events in order.',
+        name, model, type;
+END
+$embsql$;
+
+-- A column of weights as a number; without one every event counts 1. Of another type an error.
+CREATE OR REPLACE FUNCTION embsql_internal.weight_expression(model text, name text, type regtype) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF name IS NULL THEN
+        RETURN 'CAST(1 AS double precision)';
+    ELSIF type = 'boolean'::regtype THEN
+        RETURN format('CAST(CAST(given.%I AS integer) AS double precision)', name);
+    ELSIF type IN (
+        'smallint'::regtype, 'integer'::regtype, 'bigint'::regtype, 'real'::regtype, 'double precision'::regtype,
+        'numeric'::regtype
+    ) THEN
+        RETURN format('CAST(given.%I AS double precision)', name);
+    END IF;
+    RAISE EXCEPTION 'embsql: column "%", the weights of new events of model "%", is of type %. It must be a number.',
+        name, model, type;
+END
+$embsql$;
+
+-- The condition that an event is newer than a run, and has come: on the column itself, so that an index serves it.
+CREATE OR REPLACE FUNCTION embsql_internal.newer_condition(name text, type regtype, newest bigint) RETURNS text
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CASE
+    WHEN type IN ('smallint'::regtype, 'integer'::regtype, 'bigint'::regtype) THEN format('given.%I > %s', name, newest)
+    WHEN type = 'timestamptz'::regtype THEN format(
+        'given.%1$I > TIMESTAMPTZ %2$L AND given.%1$I <= clock_timestamp()', name,
+        TIMESTAMPTZ 'epoch' + newest * INTERVAL '1 microsecond'
+    )
+    ELSE format(
+        'given.%1$I > TIMESTAMP %2$L AND given.%1$I <= clock_timestamp() AT TIME ZONE ''UTC''', name,
+        TIMESTAMP 'epoch' + newest * INTERVAL '1 microsecond'
+    )
+END
+$embsql$;
+
+-- The SELECT of what a run's model watches and the run has not seen, of all users or of $1; NULL where nothing is watched.
+CREATE OR REPLACE FUNCTION embsql_internal.fresh_query(run bigint, of_one boolean) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    kept record;
+    relation regclass;
+    person record;
+    item record;
+    amount record;
+    moment record;
+BEGIN
+    SELECT w.*, r.newest_event INTO kept
+    FROM embsql.run_records AS r
+    JOIN embsql.watches AS w ON w.model_name = r.model_name
+    WHERE r.run_id = run AND r.newest_event IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    relation := embsql_internal.watched_table(kept.model_name, kept.source_sql);
+    person := embsql_internal.watched_column(kept.model_name, relation, kept.user_col, 'user_id', TRUE);
+    item := embsql_internal.watched_column(kept.model_name, relation, kept.item_col, 'item_id', TRUE);
+    PERFORM embsql_internal.check_id_type(kept.model_name, id.name, id.type)
+    FROM (VALUES (person.name, person.type), (item.name, item.type)) AS id (name, type);
+    amount := embsql_internal.watched_column(kept.model_name, relation, kept.weight_col, 'weight', FALSE);
+    moment := embsql_internal.watched_column(kept.model_name, relation, kept.time_col, 'event_time', TRUE);
+    RETURN format(
+        'SELECT known.* FROM (
+            SELECT nullif(embsql.id_text(given.%I), %L) AS user_id, nullif(embsql.id_text(given.%I), %L) AS item_id,
+                %s AS weight, %s AS event_time
+            FROM %s AS given
+            WHERE %s AND %s
+        ) AS known
+        WHERE known.user_id IS NOT NULL AND known.item_id IS NOT NULL AND known.weight IS NOT NULL',
+        person.name, '', item.name, '',
+        embsql_internal.weight_expression(kept.model_name, amount.name, amount.type),
+        embsql_internal.time_expression(kept.model_name, moment.name, moment.type), relation,
+        embsql_internal.newer_condition(moment.name, moment.type, kept.newest_event),
+        CASE WHEN of_one THEN embsql_internal.id_condition(person.name, person.type) ELSE 'TRUE' END
+    );
+END
+$embsql$;
+
+-- The events that a run has not seen, of all users or of one.
+CREATE OR REPLACE FUNCTION embsql_internal.fresh_events(run bigint, person text DEFAULT NULL)
+RETURNS TABLE (user_id text, item_id text, weight double precision, event_time bigint)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    query CONSTANT text := embsql_internal.fresh_query(run, person IS NOT NULL);
+BEGIN
+    IF query IS NOT NULL THEN
+        RETURN QUERY EXECUTE query USING person;
+    END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+    PERFORM embsql_internal.refuse_reading(kept.model_name, kept.source_sql, kept.source_sql, 'SELECT ON')
+    FROM embsql.run_records AS r
+    JOIN embsql.watches AS kept ON kept.model_name = r.model_name
+    WHERE r.run_id = run;
+END
+$embsql$;
+
+-- Whether a run was trained on ratings.
+CREATE OR REPLACE FUNCTION embsql_internal.is_rated(run bigint) RETURNS boolean
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT EXISTS (
+    SELECT FROM embsql.fold_in_settings AS solver
+    WHERE solver.run_id = run AND CAST(solver.settings AS json) ->> 'global_mean' IS NOT NULL
+)
+$embsql$;
+
+-- A user's events that a run has not seen, one weight for each item as in training: their sum, of ratings their mean.
+CREATE OR REPLACE FUNCTION embsql_internal.fresh_history(
+    run bigint, person text, OUT items text[], OUT weights double precision[]
+)
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT array_agg(pair.item_id ORDER BY pair.item_id), array_agg(pair.weight ORDER BY pair.item_id)
+FROM (
+    SELECT
+        event.item_id,
+        CASE WHEN embsql_internal.is_rated(run) THEN avg(event.weight) ELSE sum(event.weight) END AS weight
+    FROM embsql_internal.fresh_events(run, person) AS event
+    GROUP BY event.item_id
+) AS pair
+$embsql$;
+
+-- What a user did, as the run was trained on it.
+CREATE OR REPLACE FUNCTION embsql_internal.trained_history(
+    run bigint, person text, OUT items text[], OUT weights double precision[]
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT SET plan_cache_mode = force_custom_plan
+AS $embsql$
+BEGIN
+    SELECT array_agg(past.item_id), array_agg(past.weight) INTO items, weights
+    FROM embsql.interactions AS past
+    WHERE past.run_id = run AND past.user_id = person;
+END
+$embsql$;
+
+-- The vector and the bias of a history; NULL where no item of it is known.
+CREATE OR REPLACE FUNCTION embsql_internal.folded(
+    run bigint, items text[], weights double precision[], OUT embedding vector, OUT bias double precision
+)
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT
+    embsql_internal.solve(
+        history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves,
+        embsql_internal.weighted_sum(history.vectors, history.pulls)
+    ),
+    history.bias
+FROM embsql_internal.fold_in_system(run, items, weights) AS history
+$embsql$;
+
+-- Who a user is to a run now, in one row: what the newest events make of them, else what was trained. All is NULL of whom
+-- nothing is known; source is fold_in or model.
+CREATE OR REPLACE FUNCTION embsql_internal.user_state(
+    run bigint, person text,
+    OUT embedding vector, OUT norm real, OUT bias real, OUT fresh_items text[], OUT source text
+)
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    fresh record;
+    folded record;
+BEGIN
+    SELECT trained.embedding, trained.norm, trained.bias INTO embedding, norm, bias
+    FROM embsql_internal.user_vector(run, person) AS trained;
+    source := 'model';
+    IF person IS NULL OR NOT EXISTS (
+        SELECT FROM embsql.run_records AS r JOIN embsql.watches AS w ON w.model_name = r.model_name WHERE r.run_id = run
+    ) THEN
+        RETURN;
+    END IF;
+    fresh := embsql_internal.fresh_history(run, person);
+    IF fresh.items IS NULL THEN
+        RETURN;
+    END IF;
+    fresh_items := fresh.items;
+    SELECT made.embedding, made.bias INTO folded
+    FROM embsql_internal.trained_history(run, person) AS past
+    CROSS JOIN LATERAL embsql_internal.folded(run, past.items || fresh.items, past.weights || fresh.weights) AS made;
+    IF folded.embedding IS NOT NULL THEN
+        embedding := folded.embedding;
+        norm := vector_norm(folded.embedding);
+        bias := folded.bias;
+        source := 'fold_in';
+    END IF;
+END
+$embsql$;
+
+-- The users with events that a run has not seen; a hundred of them, always the same, with the vector that they have now.
+CREATE OR REPLACE FUNCTION embsql_internal.fresh_users(run bigint)
+RETURNS TABLE (user_id text, items text[], events bigint, newest_event bigint, embedding vector)
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+WITH active AS (
+    SELECT
+        event.user_id, array_agg(DISTINCT event.item_id) AS items, max(event.event_time) AS newest_event,
+        row_number() OVER (ORDER BY md5(event.user_id)) AS place
+    FROM embsql_internal.fresh_events(run) AS event
+    GROUP BY event.user_id
+)
+SELECT
+    active.user_id, active.items, CAST(cardinality(active.items) AS bigint), active.newest_event,
+    CASE WHEN active.place <= 100 THEN (
+        SELECT CASE now.source WHEN 'fold_in' THEN now.embedding END
+        FROM embsql_internal.user_state(run, active.user_id) AS now
+    ) END
+FROM active
+$embsql$;
+
+-- Whoever may ask goes on asking, also where rights were granted by hand: questions of before call what is new here.
+DO $embsql$
+DECLARE
+    granted record;
+BEGIN
+    FOR granted IN
+        SELECT format('EXECUTE ON FUNCTION %s', f.oid::regprocedure) AS what, CAST(CAST(entry.grantee AS regrole) AS text) AS asks
+        FROM pg_proc AS asked
+        CROSS JOIN LATERAL aclexplode(asked.proacl) AS entry
+        JOIN pg_proc AS f ON f.pronamespace = 'embsql_internal'::regnamespace
+        WHERE asked.oid = 'embsql.live_run(text)'::regprocedure AND entry.grantee <> 0 AND f.proname IN (
+            'watched_table', 'refuse_reading', 'watched_column', 'check_id_type', 'id_condition', 'time_expression',
+            'weight_expression', 'newer_condition', 'fresh_query', 'fresh_events', 'is_rated', 'fresh_history',
+            'trained_history', 'folded', 'user_state', 'fresh_users', 'moment'
+        )
+        UNION ALL
+        SELECT
+            'SELECT ON embsql.watches',
+            CASE entry.grantee WHEN 0 THEN 'PUBLIC' ELSE CAST(CAST(entry.grantee AS regrole) AS text) END
+        FROM pg_class AS records
+        CROSS JOIN LATERAL aclexplode(records.relacl) AS entry
+        WHERE records.oid = 'embsql.run_records'::regclass AND entry.privilege_type = 'SELECT'
+    LOOP
+        EXECUTE format('GRANT %s TO %s', granted.what, granted.asks);
+    END LOOP;
+END
+$embsql$;
