@@ -120,6 +120,10 @@ SMALL = {
         *("--at", "2000", "200", "4"),
     ],
     "gate": ["--dim", "4", "--worse", "1", "--ends", "0", "--later", "28"],
+    "fresh": [
+        *("--data", "ml1m", "--dim", "4", "--server", "{postgres}"),
+        *("--events", "200", "--users", "60", "--items", "40", "--repeat", "1"),
+    ],
     "metrics": ["--users", "50", "--k", "3"],
     "features": ["--items", "100", "--dim", "8"],
     "evaluate": [
