@@ -264,6 +264,32 @@ class Tower:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkLayer:
+    """A linear map of a network, or rows that it looks up."""
+
+    layer: int  # from 1; 0: what is added to the items, after the last: the output
+    part: str  # which of the layer's maps
+    weights: Float32  # (out, in)
+    bias: Float32  # (out,)
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How the state after a history follows from its items, for SQL to repeat (sql/prelude)."""
+
+    kind: Literal["gru", "transformer"]
+    n_layers: int
+    n_heads: int
+    max_length: int  # the latest so many events are read
+    layers: tuple[NetworkLayer, ...]
+
+    @property
+    def reads_times(self) -> bool:
+        """Whether an event's time is read too."""
+        return any(layer.part == "time" for layer in self.layers)
+
+
+@dataclass(frozen=True, slots=True)
 class Embeddings:
     """What training gives: a vector per user and per item, in the order of the vocabularies."""
 
@@ -277,6 +303,7 @@ class Embeddings:
     graph: Graph | None = None
     # of "user" and "item", where features were trained on
     towers: Mapping[str, Tower] = field(default_factory=dict)
+    network: Network | None = None  # where users' vectors are its states
 
     @property
     def dim(self) -> int:

@@ -49,6 +49,20 @@ FROM embsql.tower_layers AS line
 WHERE line.run_id = $run_id
 ORDER BY line.entity ASC, line.layer ASC, line.position ASC
 
+-- networks: a sequence network
+SELECT network.* FROM embsql.networks AS network WHERE network.run_id = $run_id
+
+-- network_layers: its linear maps
+SELECT line.run_id, line.layer, line.part, line.position, line.weights, line.bias
+FROM embsql.network_layers AS line
+WHERE line.run_id = $run_id
+ORDER BY line.layer ASC, line.part ASC, line.position ASC
+
+-- item_first_times: when each item was first seen
+SELECT item.run_id, item.item_id, item.first_time FROM embsql.item_first_times AS item
+WHERE item.run_id = $run_id
+ORDER BY item.item_id ASC
+
 -- clusters: a run's clusters
 SELECT found.* FROM embsql.clusters AS found
 WHERE found.run_id = $run_id
@@ -91,6 +105,15 @@ WHERE past.run_id = $run_id
     AND past.user_id >= $user_id
     AND (past.user_id > $user_id OR past.item_id > $item_id)
 ORDER BY past.user_id ASC, past.item_id ASC
+LIMIT $page
+
+-- histories: the events after one, in the order of each user
+SELECT past.run_id, past.user_id, past.position, past.item_id, past.event_time
+FROM embsql.histories AS past
+WHERE past.run_id = $run_id
+    AND past.user_id >= $user_id
+    AND (past.user_id > $user_id OR past.position > $position)
+ORDER BY past.user_id ASC, past.position ASC
 LIMIT $page
 
 -- people: the users of a run

@@ -263,6 +263,9 @@ SELECT FROM generate_series(1, embsql_internal.forget_rows('user_embeddings', CA
 -- forget_user_interactions: what a person did
 SELECT FROM generate_series(1, embsql_internal.forget_rows('interactions', CAST($runs AS bigint[]), $user_id))
 
+-- forget_user_histories: in which order they did it
+SELECT FROM generate_series(1, embsql_internal.forget_rows('histories', CAST($runs AS bigint[]), $user_id))
+
 -- forget_user_cohorts: the cohorts a person was put in
 SELECT FROM generate_series(1, embsql_internal.forget_rows('cohorts', '{}', $user_id))
 

@@ -293,6 +293,18 @@ DELETE FROM embsql.tower_features WHERE run_id = $run_id
 -- drop_tower_layers: part of dropping a run
 DELETE FROM embsql.tower_layers WHERE run_id = $run_id
 
+-- drop_networks: part of dropping a run
+DELETE FROM embsql.networks WHERE run_id = $run_id
+
+-- drop_network_layers: part of dropping a run
+DELETE FROM embsql.network_layers WHERE run_id = $run_id
+
+-- drop_item_first_times: part of dropping a run
+DELETE FROM embsql.item_first_times WHERE run_id = $run_id
+
+-- drop_histories: part of dropping a run
+DELETE FROM embsql.histories WHERE run_id = $run_id
+
 -- drop_source_checks: part of dropping a run
 DELETE FROM embsql.source_checks WHERE run_id = $run_id
 
@@ -538,6 +550,9 @@ DELETE FROM embsql.user_embeddings WHERE run_id = ANY (CAST($runs AS BIGINT[])) 
 
 -- forget_user_interactions: what a person did
 DELETE FROM embsql.interactions WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
+
+-- forget_user_histories: in which order they did it
+DELETE FROM embsql.histories WHERE run_id = ANY (CAST($runs AS BIGINT[])) AND user_id = $user_id
 
 -- forget_user_cohorts: the cohorts a person was put in
 DELETE FROM embsql.cohorts WHERE user_id = $user_id

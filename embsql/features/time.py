@@ -62,7 +62,7 @@ def time_features(algorithm: Any, data: Interactions) -> Int64:
     hour = time // HOUR % HOURS * timestamps  # (m,)
     weekday = time // DAY % WEEKDAYS * timestamps  # (m,)
     time_gap = _gaps(user, time)  # (m,)
-    item_age = time - _first_times(item, time)[item]  # (m,)
+    item_age = time - first_times(item, time, data.n_items)[item]  # (m,)
     rows = [
         hour,
         HOURS + weekday,
@@ -80,9 +80,8 @@ def _gaps(user: NDArray[np.int32], time: Int64) -> Int64:
     return np.where(is_same_user, time_gap, 0)
 
 
-def _first_times(item: NDArray[np.int32], time: Int64) -> Int64:
-    """The time of each item's first event: (i,)."""
-    n_items = item.max() + 1
+def first_times(item: NDArray[np.int32], time: Int64, n_items: int) -> Int64:
+    """The time of each item's first event, the last of all for an item without: (i,)."""
     first = np.full(n_items, time.max())
     np.minimum.at(first, item, time)
     return first

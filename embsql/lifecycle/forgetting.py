@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 BATCH = 100  # runs in one transaction: a server locks some ten relations for each
 # of a person, in tables that all runs share
 DERIVED = ("clusters", "labels", "maps", "top_items", "neighbors", "fresh", "examples")
-PARTS = ("embeddings", "interactions", *DERIVED)  # all that a run has of a person
+# all that a run has of a person
+PARTS = ("embeddings", "interactions", "histories", *DERIVED)
 # tables with texts of errors, which may name a person
 WORDS = ("run_records", "gates", "trials")
 NAMED = ("'{}'", '"{}"', '\\"{}\\"', "user {},")

@@ -17,10 +17,12 @@ from embsql.evaluation.splits import Mask
 from embsql.options import Similarity
 from embsql.sqlfiles.files import statements
 
-LARGE_TABLES = {
-    "item_embeddings": ("item_id",),
-    "user_embeddings": ("user_id",),
-    "interactions": ("user_id", "item_id"),
+# by what each is read in pages: what comes before the first row
+LARGE_TABLES: dict[str, dict[str, str | int]] = {
+    "item_embeddings": {"item_id": ""},
+    "user_embeddings": {"user_id": ""},
+    "interactions": {"user_id": "", "item_id": ""},
+    "histories": {"user_id": "", "position": 0},
 }
 # rows of a server's answer at once: each becomes Python objects on its way
 PAGE_ROWS = 100_000
@@ -29,11 +31,7 @@ UNLIMITED = 10**15
 
 def pages(engine: Engine, table: str, run_id: int) -> Iterator[pa.Table]:
     """A run's rows of a large table in order of id; at least one page, which may have no rows."""
-    # '' sorts before every id
-    page, after = (
-        UNLIMITED if engine.embedded else PAGE_ROWS,
-        dict.fromkeys(LARGE_TABLES[table], ""),
-    )
+    page, after = UNLIMITED if engine.embedded else PAGE_ROWS, LARGE_TABLES[table]
     while True:
         rows = engine.ask(
             statements("publish.sql")[table], run_id=run_id, page=page, **after

@@ -50,6 +50,9 @@ SMALL_TABLES = (
     "graph_edges",
     "tower_features",
     "tower_layers",
+    "networks",
+    "network_layers",
+    "item_first_times",
 )
 # what a record says of the database that it is in
 HERE = ["made_by", "promoted_at"]

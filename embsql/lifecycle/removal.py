@@ -30,6 +30,7 @@ RUN_TABLES = (
     "item_embeddings",
     "user_embeddings",
     "interactions",
+    "histories",
     "training_log",
     "metrics",
     "source_checks",
@@ -41,6 +42,9 @@ RUN_TABLES = (
     "item_weights",
     "tower_features",
     "tower_layers",
+    "networks",
+    "network_layers",
+    "item_first_times",
     "forgotten",
     "run",
 )

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from embsql.data import Embeddings, Graph, Interactions
+from embsql.data import Embeddings, Graph, Interactions, Network, indptr_of
+from embsql.features.time import first_times
 from embsql.run import Run
 
 Table = tuple[str, dict[str, Any]]  # its name, and its columns
@@ -32,6 +33,8 @@ def tables(run: Run, data: Interactions, embeddings: Embeddings) -> Iterator[Tab
     yield "interactions", pair_rows(run, data)
     yield from _folding(run, data, embeddings)
     yield from _towers(run, embeddings)
+    if embeddings.network:
+        yield from _network(run, data, embeddings.network)
     if embeddings.graph:
         yield "graph_edges", _edges(run, data, embeddings.graph)
 
@@ -140,3 +143,69 @@ def _towers(run: Run, embeddings: Embeddings) -> Iterator[Table]:
                 "tower_layers",
                 own | {"position": position, "weights": weights, "bias": bias},
             )
+
+
+def _network(run: Run, data: Interactions, network: Network) -> Iterator[Table]:
+    """The network that makes vectors of histories, and the histories it read."""
+    events = data.events_by_time()
+    latest_time = None
+    if network.reads_times and events.time is not None:
+        latest_time = int(events.time.max())
+        yield "item_first_times", _first_times(run, data)
+    yield (
+        "networks",
+        {
+            "run_id": [run.run_id],
+            "kind": [network.kind],
+            "n_layers": [network.n_layers],
+            "n_heads": [network.n_heads],
+            "max_length": [network.max_length],
+            "latest_time": pa.array([latest_time], pa.int64()),
+        },
+    )
+    for layer in network.layers:
+        n = len(layer.bias)
+        yield (
+            "network_layers",
+            {
+                "run_id": [run.run_id] * n,
+                "layer": np.full(n, layer.layer, np.int32),
+                "part": [layer.part] * n,
+                "position": np.arange(1, n + 1, dtype=np.int32),
+                "weights": layer.weights,
+                "bias": layer.bias,
+            },
+        )
+    yield "histories", _histories(run, data, network.max_length)
+
+
+def _first_times(run: Run, data: Interactions) -> dict[str, Any]:
+    """When each item was first seen."""
+    events = data.events_by_time()
+    item = data.item[events.pair]  # (m,)
+    return {
+        "run_id": np.full(data.n_items, run.run_id, np.int64),
+        "item_id": data.items,
+        "first_time": first_times(item, events.time, data.n_items),
+    }
+
+
+def _histories(run: Run, data: Interactions, max_length: int) -> dict[str, Any]:
+    """The latest events of every user in their order, repeats too."""
+    events = data.events_by_time()
+    user = data.user[events.pair]  # (m,)
+    offsets = indptr_of(user, data.n_users)  # (n_users + 1,)
+    event = np.arange(len(user))  # (m,)
+    kept = event >= offsets[user + 1] - max_length  # (m,)
+    begin = np.maximum(offsets[:-1], offsets[1:] - max_length)  # (n_users,)
+    position = event - begin[user] + 1  # (m,) from 1
+    item = data.item[events.pair]  # (m,)
+    return {
+        "run_id": pa.scalar(run.run_id, pa.int64()),
+        "user_id": pa.DictionaryArray.from_arrays(user[kept], data.users),
+        "position": position[kept].astype(np.int32),
+        "item_id": pa.DictionaryArray.from_arrays(item[kept], data.items),
+        "event_time": pa.scalar(None, pa.int64())
+        if events.time is None
+        else events.time[kept],
+    }

@@ -15,6 +15,7 @@ from torch import Tensor
 from embsql.data import Embeddings, FoldIn, Interactions
 from embsql.features.time import ages, time_features
 from embsql.nn.histories import EventHistories, histories, users_with_events
+from embsql.nn.network_rows import network_rows
 from embsql.nn.sequence_loss import SequenceLoss
 from embsql.nn.sequence_model import EVAL_BATCH, SequenceModel, build_model
 from embsql.nn.sequence_tasks import SequenceBatch, Task, make_task
@@ -73,7 +74,8 @@ def fit_sequence_model(options: Sequential, data: Interactions, run: Run) -> Emb
             validate = partial(_ndcg, model, asked, known, held_out)
         loop = TrainingLoop(options.name, options.epochs, options.lr, options.patience)
         loop.train(model, batches, n_batches, loss, run, validate)
-        return _embeddings(model, _asked(options, task_name, events, data.n_items))
+        asked = _asked(options, task_name, events, data.n_items)
+        return _embeddings(model, options, asked)
 
 
 def _events(options: Sequential, data: Interactions) -> EventHistories:
@@ -118,13 +120,19 @@ def _asked(
     return events.latest(options.max_length)
 
 
-def _embeddings(model: SequenceModel, asked: EventHistories) -> Embeddings:
+def _embeddings(
+    model: SequenceModel, options: Sequential, asked: EventHistories
+) -> Embeddings:
     users = model.last_states(asked)  # (u, d)
     similarity: Similarity = "dot" if model.temperature is None else "cosine"
     # so that folding in makes of a history what the network of youtube_dnn does
     fold_in = FoldIn("mean", item_scale=model.input_lengths())
     return Embeddings(
-        float32_array(users), model.scored_items(), similarity, fold_in=fold_in
+        float32_array(users),
+        model.scored_items(),
+        similarity,
+        fold_in=fold_in,
+        network=network_rows(model, options),
     )
 
 

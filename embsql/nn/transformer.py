@@ -31,6 +31,7 @@ class Transformer(nn.Module):  # type: ignore[misc]  # torch is untyped
     ) -> None:
         super().__init__()
         self.n_heads = n_heads
+        self.causal = causal
         self.dropout = Dropout(dropout, generator)
         self.norm = nn.LayerNorm(dim)
         self.blocks = nn.ModuleList(

@@ -21,6 +21,7 @@ BEGIN
         FROM (VALUES
             ('user_embeddings', '%1$s(user_id)'),
             ('interactions', '%1$s(user_id)'),
+            ('histories', '%1$s(user_id)'),
             ('cohorts', '%1$s(user_id)'),
             ('top_items', '%1$s(user_id)'),
             ('neighbors', 'entity = ''item'' OR %1$s(entity_id) AND %1$s(neighbor_id)'),

@@ -1359,6 +1359,362 @@ BEGIN
 END
 $embsql$;
 
+-- Sequence networks: the state after a history, as the run's network would make it. Vectors are in
+-- order of their events; a map is an array of its rows, and one of their biases.
+
+-- One over the standard deviation of each vector: layer norm, the rest of which is in the weights
+-- behind it, whose rows sum to zero and so take the mean away (embsql/nn/network_rows.py).
+CREATE OR REPLACE FUNCTION embsql_internal.normalized(vectors vector[]) RETURNS vector[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+SELECT ARRAY(
+    SELECT embsql_internal.scaled(1 / sqrt((
+        SELECT var_pop(entry) FROM unnest(CAST(event.x AS real[])) AS entry
+    ) + 1e-5), event.x)
+    FROM unnest(vectors) AS event (x)
+)
+$embsql$;
+
+-- Vectors through a map of a run's layer: one for each of them.
+CREATE OR REPLACE FUNCTION embsql_internal.linear(
+    run bigint, of_layer integer, of_part text, vectors vector[]
+) RETURNS vector[]
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    lines vector[];
+    biases double precision[];
+BEGIN
+    SELECT array_agg(line.weights ORDER BY line.position), array_agg(line.bias ORDER BY line.position)
+    INTO lines, biases
+    FROM embsql.network_layers AS line
+    WHERE line.run_id = run AND line.layer = of_layer AND line.part = of_part;
+    RETURN ARRAY(
+        SELECT CAST(ARRAY(
+            SELECT inner_product(line.weights, event.x) + line.bias
+            FROM unnest(lines, biases) AS line (weights, bias)
+        ) AS vector)
+        FROM unnest(vectors) AS event (x)
+    );
+END
+$embsql$;
+
+-- exp refuses what is too large for a number
+CREATE OR REPLACE FUNCTION embsql_internal.sigmoid(x double precision) RETURNS double precision
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN 1 / (1 + exp(least(-x, 700)));
+
+-- The states of gated recurrent units after each event (Cho et al., 2014).
+CREATE OR REPLACE FUNCTION embsql_internal.gru_states(
+    run bigint, of_layer integer, vectors vector[]
+) RETURNS vector[]
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    state vector;
+    states vector[] := ARRAY[]::vector[];
+    gates vector;
+    lines vector[];
+    biases double precision[];
+    dim integer;
+BEGIN
+    SELECT array_agg(line.weights ORDER BY line.position), array_agg(line.bias ORDER BY line.position)
+    INTO lines, biases
+    FROM embsql.network_layers AS line
+    WHERE line.run_id = run AND line.layer = of_layer AND line.part = 'hidden';
+    dim := vector_dims(lines[1]);
+    state := CAST(array_fill(CAST(0 AS real), ARRAY[dim]) AS vector);
+    FOREACH gates IN ARRAY embsql_internal.linear(run, of_layer, 'input', vectors) LOOP
+        state := embsql_internal.gru_step(dim, CAST(gates AS real[]), ARRAY(
+            SELECT inner_product(line.weights, state) + line.bias
+            FROM unnest(lines, biases) AS line (weights, bias)
+        ), CAST(state AS real[]));
+        states := states || state;
+    END LOOP;
+    RETURN states;
+END
+$embsql$;
+
+-- The next state, from what an event and the state before add to reset, update and new gates.
+CREATE OR REPLACE FUNCTION embsql_internal.gru_step(
+    dim integer, gates real[], recurrent double precision[], state real[]
+) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CAST(ARRAY(
+    SELECT entry.fresh + (entry.before - entry.fresh) * embsql_internal.sigmoid(entry.updating)
+    FROM (
+        SELECT
+            one.before, one.update_gate + one.update_state AS updating,
+            tanh(one.new_gate + one.new_state * embsql_internal.sigmoid(one.reset_gate + one.reset_state)) AS fresh
+        FROM unnest(
+            state, gates[:dim], gates[dim + 1:2 * dim], gates[2 * dim + 1:],
+            recurrent[:dim], recurrent[dim + 1:2 * dim], recurrent[2 * dim + 1:]
+        ) AS one (before, reset_gate, update_gate, new_gate, reset_state, update_state, new_state)
+    ) AS entry
+) AS vector)
+$embsql$;
+
+-- Rotary position embedding (Su et al., 2021): pairs of components of each head are turned by their
+-- event's position, the first of which comes after `before` others.
+CREATE OR REPLACE FUNCTION embsql_internal.rotated(
+    vectors vector[], width integer, before integer
+) RETURNS vector[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+SELECT ARRAY(
+    SELECT CAST(ARRAY(
+        SELECT entry.x * cos(entry.angle) + entry.partner * sin(entry.angle)
+        FROM (
+            SELECT
+                one.x, (before + event.place) * one.frequency AS angle,
+                CASE
+                    WHEN (one.i - 1) % width < width / 2 THEN -event.x[one.i + width / 2]
+                    ELSE event.x[one.i - width / 2]
+                END AS partner
+            FROM unnest(event.x, turns.frequencies) WITH ORDINALITY AS one (x, frequency, i)
+        ) AS entry
+    ) AS vector)
+    FROM (
+        SELECT CAST(whole.x AS real[]) AS x, whole.place
+        FROM unnest(vectors) WITH ORDINALITY AS whole (x, place)
+    ) AS event
+    CROSS JOIN (
+        SELECT ARRAY(
+            SELECT pow(1e4, -CAST(i % (width / 2) AS double precision) / (width / 2))
+            FROM generate_series(0, vector_dims(vectors[1]) - 1) AS i
+        ) AS frequencies
+    ) AS turns
+)
+$embsql$;
+
+-- What one head makes of each query: the mean of values by how alike query and key are. Of a causal
+-- network a query sees the keys up to its own, the first of which is the key after `before`.
+CREATE OR REPLACE FUNCTION embsql_internal.attended(
+    queries vector[], keys vector[], lines vector[], before integer, causal boolean
+) RETURNS vector[]
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    query vector;
+    scores double precision[];
+    shares vector;
+    answers vector[] := ARRAY[]::vector[];
+BEGIN
+    FOREACH query IN ARRAY queries LOOP
+        before := before + 1;
+        scores := ARRAY(
+            SELECT CASE WHEN NOT causal OR key.place <= before THEN inner_product(query, key.x) / sqrt(vector_dims(query)) END
+            FROM unnest(keys) WITH ORDINALITY AS key (x, place)
+        );
+        shares := embsql_internal.softmax(scores);
+        answers := answers || CAST(ARRAY(SELECT inner_product(line.x, shares) FROM unnest(lines) AS line (x)) AS vector);
+    END LOOP;
+    RETURN answers;
+END
+$embsql$;
+
+-- NULL is a share of 0.
+CREATE OR REPLACE FUNCTION embsql_internal.softmax(scores double precision[]) RETURNS vector
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
+AS $embsql$
+SELECT CAST(array_agg(coalesce(power.share, 0) / power.total ORDER BY power.place) AS vector)
+FROM (
+    SELECT one.place, one.share, sum(one.share) OVER () AS total
+    FROM (
+        SELECT score.place, exp(greatest(score.x - max(score.x) OVER (), -700)) AS share
+        FROM unnest(scores) WITH ORDINALITY AS score (x, place)
+    ) AS one
+) AS power
+$embsql$;
+
+CREATE OR REPLACE FUNCTION embsql_internal.sum_each(vectors vector[], others vector[]) RETURNS vector[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY(SELECT pair.a + pair.b FROM unnest(vectors, others) AS pair (a, b));
+
+-- The same part of each vector: so many numbers after the first ones.
+CREATE OR REPLACE FUNCTION embsql_internal.part_each(vectors vector[], after integer, width integer) RETURNS vector[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY(SELECT subvector(whole.x, after + 1, width) FROM unnest(vectors) AS whole (x));
+
+CREATE OR REPLACE FUNCTION embsql_internal.positive_each(vectors vector[]) RETURNS vector[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY(
+    SELECT CAST(ARRAY(SELECT greatest(entry, 0) FROM unnest(CAST(whole.x AS real[])) AS entry) AS vector)
+    FROM unnest(vectors) AS whole (x)
+);
+
+-- The states of a transformer's layer at the events from `first` on.
+CREATE OR REPLACE FUNCTION embsql_internal.transformer_states(
+    run bigint, of_layer integer, vectors vector[], n_heads integer, causal boolean, first integer
+) RETURNS vector[]
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    width integer := vector_dims(vectors[1]) / n_heads;
+    normal vector[] := embsql_internal.normalized(vectors);
+    queries vector[] := embsql_internal.rotated(
+        embsql_internal.linear(run, of_layer, 'query', normal[first:]), width, first - 1
+    );
+    keys vector[] := embsql_internal.rotated(embsql_internal.linear(run, of_layer, 'key', normal), width, 0);
+    lines vector[] := embsql_internal.transposed(embsql_internal.linear(run, of_layer, 'value', normal));
+    of_head vector[];
+    heads vector[];
+    seen vector[];
+BEGIN
+    FOR after IN 0 .. (n_heads - 1) * width BY width LOOP
+        of_head := embsql_internal.attended(
+            embsql_internal.part_each(queries, after, width), embsql_internal.part_each(keys, after, width),
+            lines[after + 1:after + width], first - 1, causal
+        );
+        heads := CASE after
+            WHEN 0 THEN of_head
+            ELSE ARRAY(SELECT pair.a || pair.b FROM unnest(heads, of_head) AS pair (a, b))
+        END;
+    END LOOP;
+    seen := embsql_internal.sum_each(
+        embsql_internal.linear(run, of_layer, 'attention_output', heads), vectors[first:]
+    );
+    RETURN embsql_internal.sum_each(
+        embsql_internal.linear(run, of_layer, 'feed_forward_output', embsql_internal.positive_each(
+            embsql_internal.linear(run, of_layer, 'feed_forward', embsql_internal.normalized(seen))
+        )),
+        seen
+    );
+END
+$embsql$;
+
+-- Which rows of a network's time table an event reads: those of its hour, weekday, time since the
+-- event before and since the item's first (embsql/features/time.py). All are microseconds, or the
+-- source's own numbers, of which hours and weekdays are unknown.
+CREATE OR REPLACE FUNCTION embsql_internal.span_bucket(span double precision) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN least(39, CAST(floor(ln(greatest(span, 0) + 1) / ln(2e0)) AS integer));
+
+CREATE OR REPLACE FUNCTION embsql_internal.time_rows(
+    moment bigint, before bigint, first_time bigint, dated boolean
+) RETURNS integer[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN dated THEN ARRAY[
+        1 + CAST(floor(moment / 3.6e9) - 24 * floor(moment / 86.4e9) AS integer),
+        25 + CAST(floor(moment / 86.4e9) - 7 * floor(moment / 604.8e9) AS integer),
+        32 + embsql_internal.span_bucket((moment - before) / 6e7),
+        72 + embsql_internal.span_bucket((moment - first_time) / 6e7)
+    ]
+    ELSE ARRAY[
+        1, 25, 32 + embsql_internal.span_bucket(moment - before),
+        72 + embsql_internal.span_bucket(moment - first_time)
+    ]
+END;
+
+-- The events of a list that a run knows, in order, with what its network reads of each, before
+-- times. Lists of different lengths are an error. Events without a time are of the run's latest.
+CREATE OR REPLACE FUNCTION embsql_internal.network_events(
+    network embsql.networks, asked text[], moments timestamp[]
+) RETURNS TABLE (input vector, time_rows integer[])
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+BEGIN
+    IF coalesce(cardinality(asked), 0) <> cardinality(moments) THEN
+        RAISE EXCEPTION 'embsql: % items with % times: give every item one time, or none at all',
+            coalesce(cardinality(asked), 0), cardinality(moments);
+    END IF;
+    RETURN QUERY
+    SELECT embsql_internal.scaled(part.scale, event.embedding), embsql_internal.time_rows(
+        event.moment, coalesce(lag(event.moment) OVER in_order, event.moment), start.first_time,
+        abs(network.latest_time) > 1e14
+    )
+    FROM (
+        SELECT item.item_id, item.embedding, listed.place, coalesce(
+            CAST(extract(epoch FROM listed.moment) * 1000000 AS bigint), network.latest_time
+        ) AS moment
+        FROM unnest(asked, moments) WITH ORDINALITY AS listed (item_id, moment, place)
+        JOIN embsql_internal.known_items(network.run_id, asked) AS item ON item.item_id = listed.item_id
+    ) AS event
+    JOIN embsql.item_weights AS part ON part.run_id = network.run_id AND part.item_id = event.item_id
+    LEFT JOIN embsql.item_first_times AS start
+        ON start.run_id = network.run_id AND start.item_id = event.item_id
+    WINDOW in_order AS (ORDER BY event.place)
+    ORDER BY event.place;
+END
+$embsql$;
+
+-- What a network reads of a list of items: the latest that it knows, and a mask where it wants one,
+-- of the moment of the event before it.
+CREATE OR REPLACE FUNCTION embsql_internal.network_inputs(
+    network embsql.networks, asked text[], moments timestamp[]
+) RETURNS vector[]
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    mask vector;
+    inputs vector[];
+    of_times vector[];
+BEGIN
+    SELECT line.weights INTO mask
+    FROM embsql.network_layers AS line
+    WHERE line.run_id = network.run_id AND line.layer = 0 AND line.part = 'mask';
+    SELECT array_agg(event.input), array_agg((
+        SELECT sum(line.weights)
+        FROM embsql.network_layers AS line
+        WHERE line.run_id = network.run_id AND line.layer = 0 AND line.part = 'time'
+            AND line.position = ANY (event.time_rows)
+    )) INTO inputs, of_times
+    FROM embsql_internal.network_events(network, asked, moments) AS event;
+    inputs := inputs[greatest(1, cardinality(inputs) - network.max_length + 1):];
+    of_times := of_times[greatest(1, cardinality(of_times) - network.max_length + 1):];
+    IF mask IS NOT NULL AND cardinality(inputs) > 0 THEN
+        inputs := inputs || mask;
+        of_times := of_times || of_times[cardinality(of_times)];
+    END IF;
+    RETURN CASE
+        WHEN network.latest_time IS NULL THEN inputs
+        ELSE embsql_internal.sum_each(inputs, of_times)
+    END;
+END
+$embsql$;
+
+-- The state after the last of the items that the run knows: NULL for a run without a network, and
+-- where it knows none of them.
+CREATE OR REPLACE FUNCTION embsql_internal.network_state(
+    of_run bigint, asked text[], moments timestamp[]
+) RETURNS vector
+LANGUAGE plpgsql STABLE SET search_path FROM CURRENT
+AS $embsql$
+DECLARE
+    network embsql.networks;
+    vectors vector[];
+    causal boolean := NOT EXISTS (
+        SELECT FROM embsql.network_layers AS line WHERE line.run_id = of_run AND line.layer = 0 AND line.part = 'mask'
+    );
+BEGIN
+    SELECT one.* INTO network FROM embsql.networks AS one WHERE one.run_id = of_run;
+    vectors := CASE WHEN FOUND THEN embsql_internal.network_inputs(network, asked, moments) END;
+    IF coalesce(cardinality(vectors), 0) = 0 THEN
+        RETURN NULL;
+    END IF;
+    FOR layer IN 1 .. network.n_layers LOOP
+        vectors := CASE network.kind
+            WHEN 'gru' THEN embsql_internal.gru_states(of_run, layer, vectors)
+            ELSE embsql_internal.transformer_states(
+                of_run, layer, vectors, network.n_heads, causal,
+                CASE layer WHEN network.n_layers THEN cardinality(vectors) ELSE 1 END -- the last works for the last event
+            )
+        END;
+    END LOOP;
+    vectors := vectors[cardinality(vectors):];
+    IF network.kind = 'transformer' THEN
+        vectors := embsql_internal.normalized(vectors);
+    END IF;
+    vectors := embsql_internal.linear(of_run, network.n_layers + 1, 'output', vectors);
+    RETURN CASE
+        WHEN (SELECT run.similarity FROM embsql.run_records AS run WHERE run.run_id = of_run) = 'cosine'
+        THEN embsql.unit_vector(vectors[1])
+        ELSE vectors[1]
+    END;
+END
+$embsql$;
+
 -- What is wrong with the server, for embsql.doctor.
 CREATE OR REPLACE FUNCTION embsql_internal.database_findings()
 RETURNS TABLE (severity text, subject text, finding text, remedy text)

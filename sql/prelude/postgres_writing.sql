@@ -453,7 +453,8 @@ AS $embsql$
 DECLARE
     parts CONSTANT text[] := ARRAY[
         'training_log', 'metrics', 'source_checks', 'trials', 'gates', 'graph_edges', 'fold_in_settings', 'item_gramian', 'item_weights',
-        'tower_features', 'tower_layers', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors', 'forgotten'
+        'tower_features', 'tower_layers', 'networks', 'network_layers', 'item_first_times', 'histories', 'clusters',
+        'cluster_members', 'maps', 'top_items', 'neighbors', 'forgotten'
     ];
     part text;
 BEGIN
@@ -611,7 +612,7 @@ BEGIN
         EXECUTE format(
             'DELETE FROM embsql.%I WHERE run_id = ANY ($1) AND entity_kind = ''user'' AND entity_id = $2', kind
         ) USING runs, person;
-    ELSIF kind IN ('top_items', 'user_embeddings', 'interactions') THEN
+    ELSIF kind IN ('top_items', 'user_embeddings', 'interactions', 'histories') THEN
         EXECUTE format('DELETE FROM embsql.%I WHERE run_id = ANY ($1) AND user_id = $2', kind) USING runs, person;
     END IF;
     GET DIAGNOSTICS gone = ROW_COUNT;
@@ -928,7 +929,8 @@ BEGIN
     END IF;
     PERFORM embsql_internal.allow(kind IN (
         'training_log', 'metrics', 'source_checks', 'fold_in_settings', 'item_gramian', 'item_weights', 'graph_edges', 'tower_features',
-        'tower_layers', 'clusters', 'cluster_members', 'maps', 'top_items', 'neighbors', 'text_vectors'
+        'tower_layers', 'networks', 'network_layers', 'item_first_times', 'histories', 'clusters', 'cluster_members', 'maps',
+        'top_items', 'neighbors', 'text_vectors'
     ) OR embsql_internal.decides() AND kind IN ('run_records', 'trials', 'gates'), 'write into ' || kind);
     EXECUTE format('CREATE UNLOGGED TABLE %s (LIKE embsql.%I INCLUDING DEFAULTS)', stage, kind);
     EXECUTE format('GRANT INSERT ON %s TO %I', stage, embsql_internal.writer());

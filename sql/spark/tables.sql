@@ -58,6 +58,22 @@ CREATE TABLE IF NOT EXISTS embsql.tower_layers (
     entity STRING, layer INT, position INT, weights ARRAY<FLOAT>, bias FLOAT, run_id BIGINT
 ) USING parquet PARTITIONED BY (run_id);
 
+CREATE TABLE IF NOT EXISTS embsql.networks (
+    kind STRING, n_layers INT, n_heads INT, max_length INT, latest_time BIGINT, run_id BIGINT
+) USING parquet PARTITIONED BY (run_id);
+
+CREATE TABLE IF NOT EXISTS embsql.network_layers (
+    layer INT, part STRING, position INT, weights ARRAY<FLOAT>, bias FLOAT, run_id BIGINT
+) USING parquet PARTITIONED BY (run_id);
+
+CREATE TABLE IF NOT EXISTS embsql.item_first_times (
+    item_id STRING, first_time BIGINT, run_id BIGINT
+) USING parquet PARTITIONED BY (run_id);
+
+CREATE TABLE IF NOT EXISTS embsql.histories (
+    user_id STRING, position INT, item_id STRING, event_time BIGINT, run_id BIGINT
+) USING parquet PARTITIONED BY (run_id);
+
 CREATE TABLE IF NOT EXISTS embsql.item_embeddings (
     item_id STRING, embedding ARRAY<FLOAT>, norm FLOAT, bias FLOAT, interactions INT, run_id BIGINT
 ) USING parquet PARTITIONED BY (run_id);
