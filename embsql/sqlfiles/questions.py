@@ -33,6 +33,7 @@ TYPES = {  # word in a header -> DuckDB's type
     "double[]": "DOUBLE[]",
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMP",
+    "timestamp[]": "TIMESTAMP[]",
     "vector": "FLOAT[]",
 }
 

@@ -24,6 +24,7 @@ SPARK_TYPES = {  # word in a header -> Spark's type
     "double[]": "ARRAY<DOUBLE>",
     "boolean": "BOOLEAN",
     "timestamp": "TIMESTAMP_NTZ",
+    "timestamp[]": "ARRAY<TIMESTAMP_NTZ>",
     "vector": "ARRAY<FLOAT>",
 }
 # single values over more tables than Spark finds a plan for: they are a row

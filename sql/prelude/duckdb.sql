@@ -1011,6 +1011,40 @@ SELECT CASE run.similarity WHEN 'cosine' THEN embsql.unit_vector(made.state) ELS
 FROM made
 JOIN embsql.run_records AS run ON run.run_id = made.run_id;
 
+-- The user vector of a history, in one row: the network's state where the run has one, else folded
+-- in. NULL where no item is known. source is sequence or fold_in.
+CREATE OR REPLACE MACRO embsql_internal.history_vector(of_run, asked, amounts, moments) AS TABLE
+WITH lists AS (
+    SELECT of_run AS run_id, asked AS items, amounts AS weights, moments AS times
+),
+past AS (
+    SELECT
+        system.gram, system.unobserved_weight, system.ridge, system.vectors, system.curves, system.bias,
+        embsql_internal.weighted_sum(system.vectors, system.pulls) AS pulled
+    FROM lists
+    CROSS JOIN LATERAL embsql_internal.fold_in_system(lists.run_id, lists.items, lists.weights) AS system
+),
+folded AS (
+    SELECT
+        embsql_internal.as_vector(embsql_internal.solve(
+            past.gram, past.unobserved_weight, past.ridge, past.vectors, past.curves, past.pulled
+        )) AS embedding,
+        past.bias
+    FROM past
+),
+network AS (
+    SELECT state.embedding
+    FROM lists
+    CROSS JOIN LATERAL embsql_internal.network_state(lists.run_id, lists.items, lists.times) AS state
+)
+SELECT
+    coalesce(network.embedding, folded.embedding) AS embedding,
+    CASE WHEN network.embedding IS NULL THEN folded.bias ELSE 0 END AS bias,
+    CASE WHEN network.embedding IS NULL THEN 'fold_in' ELSE 'sequence' END AS source
+FROM lists
+LEFT JOIN folded ON TRUE
+LEFT JOIN network ON TRUE;
+
 -- What is wrong with the database's own settings, for embsql.doctor.
 CREATE OR REPLACE MACRO embsql_internal.database_findings() AS TABLE
 WITH size AS (

@@ -1715,6 +1715,27 @@ BEGIN
 END
 $embsql$;
 
+-- The user vector of a history, in one row: the network's state where the run has one, else folded
+-- in. NULL where no item is known. source is sequence or fold_in.
+CREATE OR REPLACE FUNCTION embsql_internal.history_vector(
+    of_run bigint, asked text[], amounts double precision[], moments timestamp[]
+) RETURNS TABLE (embedding vector, bias double precision, source text)
+LANGUAGE sql STABLE SET search_path FROM CURRENT
+AS $embsql$
+SELECT
+    coalesce(state.embedding, folded.embedding),
+    CASE WHEN state.embedding IS NULL THEN folded.bias ELSE 0 END,
+    CASE WHEN state.embedding IS NULL THEN 'fold_in' ELSE 'sequence' END
+FROM (SELECT embsql_internal.network_state($1, $2, $4) AS embedding) AS state
+CROSS JOIN LATERAL (
+    SELECT system.bias, embsql_internal.solve(
+        system.gram, system.unobserved_weight, system.ridge, system.vectors, system.curves,
+        embsql_internal.weighted_sum(system.vectors, system.pulls)
+    ) AS embedding
+    FROM embsql_internal.fold_in_system($1, $2, $3) AS system
+) AS folded
+$embsql$;
+
 -- What is wrong with the server, for embsql.doctor.
 CREATE OR REPLACE FUNCTION embsql_internal.database_findings()
 RETURNS TABLE (severity text, subject text, finding text, remedy text)

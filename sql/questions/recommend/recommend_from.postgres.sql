@@ -1,24 +1,19 @@
 -- As recommend_from.sql, served by the run's index where it has one.
-WITH folded AS MATERIALIZED (
-  SELECT
-    run.run_id, run.similarity, history.bias,
-    embsql_internal.solve(
-      history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves,
-      embsql_internal.weighted_sum(history.vectors, history.pulls)
-    ) AS embedding
+WITH made AS MATERIALIZED (
+  SELECT run.run_id, run.similarity, history.embedding, history.bias, history.source
   FROM embsql.run_records AS run
-  CROSS JOIN LATERAL embsql_internal.fold_in_system(run.run_id, :items, :weights) AS history
+  CROSS JOIN LATERAL embsql_internal.history_vector(run.run_id, :items, :weights, :times) AS history
   WHERE run.run_id = (SELECT embsql.live_run(:model))
 ),
 subject AS (
   SELECT
-    folded.run_id, folded.similarity, folded.bias,
-    CASE WHEN folded.similarity = 'dot' OR vector_norm(folded.embedding) > 0 THEN folded.embedding END AS embedding,
+    made.run_id, made.similarity, made.bias, made.source,
+    CASE WHEN made.similarity = 'dot' OR vector_norm(made.embedding) > 0 THEN made.embedding END AS embedding,
     CASE WHEN :exclude_seen THEN coalesce(array_remove(:items, NULL), ARRAY[]::text[]) ELSE ARRAY[]::text[] END AS seen
-  FROM folded
+  FROM made
 ),
 best AS (
-  SELECT near.id AS item_id, near.score, 'fold_in' AS source
+  SELECT near.id AS item_id, near.score, subject.source
   FROM subject
   CROSS JOIN LATERAL embsql_internal.nearest(
     'item', subject.run_id, subject.embedding, subject.similarity, subject.bias, greatest(:k, 0), subject.seen

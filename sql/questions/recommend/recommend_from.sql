@@ -1,27 +1,22 @@
--- recommend_from(model text, items text[], weights double[] = NULL, k int = 10, exclude_seen boolean = TRUE)
+-- recommend_from(model text, items text[], weights double[] = NULL, k int = 10, exclude_seen boolean = TRUE, times timestamp[] = NULL)
 --   -> (item_id text, rank int, score double, source text)
 -- What to show someone with this basket, session or history, whom the run need not know: the k best items.
--- items and weights are as in fold_in. source is fold_in, or popular when no given item is known (score is then the
--- number of users). exclude_seen leaves out the given items.
+-- items, weights and times are as in fold_in. source is sequence where a network read the items in their order, fold_in
+-- where they were folded in, and popular when no given item is known (score is then the number of users). exclude_seen
+-- leaves out the given items.
 -- example: SELECT * FROM embsql.recommend_from('shop', ARRAY['mug-03', 'tea-01'], k => 3);
-WITH past AS MATERIALIZED (
-  SELECT
-    history.gram, history.unobserved_weight, history.ridge, history.vectors, history.curves, history.bias,
-    embsql_internal.weighted_sum(history.vectors, history.pulls) AS pulled
+WITH made AS MATERIALIZED (
+  SELECT history.embedding, history.bias, history.source, embsql.vector_norm(history.embedding) AS norm
   FROM given
-  CROSS JOIN LATERAL embsql_internal.fold_in_system((SELECT embsql.live_run(:model)), :items, :weights) AS history
-),
-folded AS MATERIALIZED (
-  SELECT
-    embsql_internal.as_vector(embsql_internal.solve(past.gram, past.unobserved_weight, past.ridge, past.vectors, past.curves, past.pulled)) AS embedding,
-    past.bias
-  FROM past
+  CROSS JOIN LATERAL embsql_internal.history_vector(
+    (SELECT embsql.live_run(:model)), :items, :weights, :times
+  ) AS history
 ),
 subject AS (
-  SELECT run.similarity, folded.embedding, embsql.vector_norm(folded.embedding) AS norm, folded.bias
+  SELECT run.similarity, made.embedding, made.norm, made.bias, coalesce(made.source, 'popular') AS source
   FROM given
   JOIN embsql.run_records AS run ON run.run_id = (SELECT embsql.live_run(:model))
-  LEFT JOIN folded ON run.similarity = 'dot' OR embsql.vector_norm(folded.embedding) > 0
+  LEFT JOIN made ON made.embedding IS NOT NULL AND (run.similarity = 'dot' OR made.norm > 0)
 ),
 seen AS (
   SELECT DISTINCT past_item.item_id
@@ -39,7 +34,7 @@ scored AS (
       WHEN subject.embedding IS NULL THEN other.interactions
       ELSE embsql_internal.run_score(subject.similarity, subject.embedding, subject.norm, subject.bias, other.embedding, other.norm, other.bias)
     END AS score,
-    CASE WHEN subject.embedding IS NULL THEN 'popular' ELSE 'fold_in' END AS source
+    subject.source
   FROM catalog AS other
   CROSS JOIN subject
 ),
