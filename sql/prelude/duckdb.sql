@@ -756,7 +756,7 @@ CREATE OR REPLACE MACRO embsql_internal.heads_of(vectors, n_heads, width) AS lis
 CREATE OR REPLACE MACRO embsql_internal.angle(place, component, width) AS
     place * pow(1e4, -(component % (width // 2)) / (width // 2));
 
-CREATE OR REPLACE MACRO embsql_internal.rotated(vectors, width, before) AS list_transform(
+CREATE OR REPLACE MACRO embsql_internal.rotary_each(vectors, width, before) AS list_transform(
     vectors,
     lambda turned, n_th: list_transform(
         turned,
@@ -921,10 +921,10 @@ states AS (
             SELECT
                 one.* EXCLUDE (queries, keys, columns),
                 embsql_internal.heads_of(
-                    embsql_internal.rotated(one.queries, one.width, one.first - 1), one.n_heads, one.width
+                    embsql_internal.rotary_each(one.queries, one.width, one.first - 1), one.n_heads, one.width
                 ) AS queries,
                 embsql_internal.heads_of(
-                    embsql_internal.rotated(one.keys, one.width, 0), one.n_heads, one.width
+                    embsql_internal.rotary_each(one.keys, one.width, 0), one.n_heads, one.width
                 ) AS keys,
                 list_transform(range(one.n_heads), lambda head:
                     one.columns[head * one.width + 1:(head + 1) * one.width]

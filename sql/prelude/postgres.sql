@@ -1456,7 +1456,7 @@ $embsql$;
 
 -- Rotary position embedding (Su et al., 2021): pairs of components of each head are turned by their
 -- event's position, the first of which comes after `before` others.
-CREATE OR REPLACE FUNCTION embsql_internal.rotated(
+CREATE OR REPLACE FUNCTION embsql_internal.rotary_each(
     vectors vector[], width integer, before integer
 ) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path FROM CURRENT
@@ -1552,10 +1552,10 @@ AS $embsql$
 DECLARE
     width integer := vector_dims(vectors[1]) / n_heads;
     normal vector[] := embsql_internal.normalized(vectors);
-    queries vector[] := embsql_internal.rotated(
+    queries vector[] := embsql_internal.rotary_each(
         embsql_internal.linear(run, of_layer, 'query', normal[first:]), width, first - 1
     );
-    keys vector[] := embsql_internal.rotated(embsql_internal.linear(run, of_layer, 'key', normal), width, 0);
+    keys vector[] := embsql_internal.rotary_each(embsql_internal.linear(run, of_layer, 'key', normal), width, 0);
     lines vector[] := embsql_internal.transposed(embsql_internal.linear(run, of_layer, 'value', normal));
     of_head vector[];
     heads vector[];

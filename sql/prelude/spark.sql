@@ -456,6 +456,27 @@ RETURN CASE
     )[0]
 END;
 
+-- The user vector of a history, in one row: folded in, for Spark evaluates no networks. NULL where
+-- no item is known.
+CREATE OR REPLACE FUNCTION embsql_internal.history_vector(
+    of_run BIGINT, asked ARRAY<STRING>, amounts ARRAY<DOUBLE>, moments ARRAY<TIMESTAMP_NTZ>
+)
+RETURNS TABLE (embedding ARRAY<FLOAT>, bias DOUBLE, source STRING)
+RETURN WITH past AS (
+    SELECT
+        system.gram, system.unobserved_weight, system.ridge, system.vectors, system.curves, system.bias,
+        embsql_internal.weighted_sum(system.vectors, system.pulls) AS pulled
+    FROM embsql_internal.fold_in_system(
+        history_vector.of_run, history_vector.asked, history_vector.amounts
+    ) AS system
+)
+SELECT
+    CAST(embsql_internal.solve(
+        past.gram, past.unobserved_weight, past.ridge, past.vectors, past.curves, past.pulled
+    ) AS ARRAY<FLOAT>),
+    past.bias, 'fold_in'
+FROM past;
+
 -- Towers: the vector of a newcomer, of what is known of them, as the run's tower would make it (embsql.tower_features).
 
 -- A number as it is written, in days since 1970 for a time.

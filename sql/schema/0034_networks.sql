@@ -9,13 +9,12 @@ CREATE TABLE embsql.networks (
     latest_time BIGINT               -- of a network that reads times: the last it was trained on
 );
 
--- Linear maps, a row for each number that one gives. Layer 0 is added to the items: a mask behind them, times; the one
--- after the last is the output.
+-- Linear maps, a row for each number that one gives. Layer 0 is added to the items: a mask behind
+-- them, times; the one after the last is the output.
 CREATE TABLE embsql.network_layers (
     run_id BIGINT NOT NULL,
     layer INTEGER NOT NULL,
-    part VARCHAR NOT NULL,           -- input hidden, of a gru; query key value attention_output feed_forward
-                                     -- feed_forward_output, of a transformer; output; mask time
+    part VARCHAR NOT NULL,           -- which of the layer's maps (embsql/nn/network_rows.py)
     position INTEGER NOT NULL,       -- from 1
     weights FLOAT[] NOT NULL,
     bias FLOAT NOT NULL
@@ -34,5 +33,5 @@ CREATE TABLE embsql.histories (
     user_id VARCHAR NOT NULL,
     position INTEGER NOT NULL,       -- from 1, the oldest that is kept
     item_id VARCHAR NOT NULL,
-    event_time BIGINT                -- microseconds since 1970, or the source's own order; NULL without time
+    event_time BIGINT                -- as first_time; NULL without times
 );

@@ -111,13 +111,15 @@ def many(world: World, seed: int, n: int) -> list[Many]:
 def from_columns() -> list[tuple[str, str]]:
     """Every question with every argument that may come from a column.
 
-    LIMIT takes none in DuckDB, so k does only where a question compares ranks with it.
+    LIMIT takes none in DuckDB, so k does only where a question compares ranks with it. Times are
+    always NULL, which no column is, as no run of a world reads them.
     """
     return [
         (name, argument.name)
         for name in asked()
         for argument in questions.questions()[name].arguments
         if f"LIMIT greatest(:{argument.name}" not in questions.questions()[name].body
+        and argument.name != "times"
     ]
 
 
@@ -207,6 +209,7 @@ CHOICES: dict[str, Sequence[Any]] = {
 }
 LISTS = {
     "items": "item",
+    "session": "item",
     "candidates": "item",
     "ids": "item",
     "users": "user",

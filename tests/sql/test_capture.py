@@ -41,6 +41,8 @@ VALUES = {
     "users": "['ada', 'bob']",
     "seeds": "['ada', 'cyd']",
     "weights": "[1.0, 2.0]",
+    "session": "['east', 'north']",
+    "times": "[TIMESTAMP '2026-01-01', TIMESTAMP '2026-01-02']",
     "to_vector": "[1.0, 0.5]",
     "k": "2",
     "exclude_seen": "TRUE",

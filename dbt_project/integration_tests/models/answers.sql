@@ -13,6 +13,7 @@
   'recommend': embsql.recommend(shop, 'u0', k=3),
   'recommend_users': embsql.recommend_users(shop, 'i0', k=3),
   'recommend_from': embsql.recommend_from(shop, ['i0', 'i2'], k=3),
+  'next_items': embsql.next_items(shop, ['i0', 'i2'], k=3),
   'rank_items': embsql.rank_items(shop, 'u0', ['i2', 'i4']),
   'lookalikes': embsql.lookalikes(shop, even, k=5),
   'lookalike_quality': embsql.lookalike_quality(shop, even),

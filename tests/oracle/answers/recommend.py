@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -242,7 +242,11 @@ def _equations(
 
 
 def fold_in(
-    world: World, model: str, items: Ids, weights: list[float | None] | None = None
+    world: World,
+    model: str,
+    items: Ids,
+    weights: list[float | None] | None = None,
+    times: None = None,  # noqa: ARG001 - no run of a world reads them
 ) -> Value:
     history = _history(live(world, model), items, weights)
     return Value(
@@ -257,6 +261,7 @@ def recommend_from(
     weights: list[float | None] | None = None,
     k: int | None = 10,
     exclude_seen: bool | None = True,
+    times: None = None,  # noqa: ARG001 - no run of a world reads them
 ) -> Ranked:
     run = live(world, model)
     history = _history(run, items, weights)
@@ -264,6 +269,25 @@ def recommend_from(
     return _best_items(
         run, user, "fold_in", k, set(items or []) if exclude_seen else (), folded=True
     )
+
+
+def next_items(
+    world: World,
+    model: str,
+    session: Ids,
+    k: int | None = 10,
+    times: None = None,  # noqa: ARG001 - no run of a world reads them
+) -> Ranked:
+    run = live(world, model)
+    history = _history(run, session, None)
+    user = None if history is None else Vector(history.x, history.bias, 0)
+    known = {None, *run.items}
+    unknown = sum(one not in known for one in session or [])
+    best = _best_items(run, user, "fold_in", k, folded=True)
+    entries = [
+        replace(entry, row=(*entry.row, unknown)) for entry in best.entries
+    ]
+    return replace(best, entries=entries)
 
 
 def explain(

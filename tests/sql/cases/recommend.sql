@@ -101,6 +101,19 @@ SELECT item_id, source FROM embsql.recommend_from('angles', NULL, k => 1);
 -- none of none
 SELECT * FROM embsql.recommend_from('compass', ARRAY['east'], k => 0);
 
+-- after a session its own items too, and how many of its events no run knows; NULL is no event
+SELECT * FROM embsql.next_items('compass', ARRAY['east', 'atlantis', NULL, 'atlantis'], k => 2);
+--= east | 1 | 1.0 | fold_in | 2
+--= northeast | 2 | 1.0 | fold_in | 2
+
+-- nothing of it is known
+SELECT * FROM embsql.next_items('compass', ARRAY['atlantis'], k => 1);
+--= east | 1 | 3.0 | popular | 1
+
+-- no session at all
+SELECT * FROM embsql.next_items('angles', NULL, k => 1);
+--= east | 1 | 3.0 | popular | 0
+
 -- why two items are alike: ada met both, as chance would have it
 SELECT * FROM embsql.explain_similarity('compass', 'east', 'north');
 --= 1 | 2 | 2 | 1.0 | 0.0
