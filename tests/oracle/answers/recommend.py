@@ -284,9 +284,7 @@ def next_items(
     known = {None, *run.items}
     unknown = sum(one not in known for one in session or [])
     best = _best_items(run, user, "fold_in", k, folded=True)
-    entries = [
-        replace(entry, row=(*entry.row, unknown)) for entry in best.entries
-    ]
+    entries = [replace(entry, row=(*entry.row, unknown)) for entry in best.entries]
     return replace(best, entries=entries)
 
 

@@ -1,0 +1,276 @@
+"""States of sequence networks in SQL against torch, on runs as training writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import embsql
+from embsql.errors import StatementFailed
+from tests.conftest import ENGINES
+
+torch = pytest.importorskip(
+    "torch", reason="sequence networks are trained by torch, which is an extra"
+)
+
+from embsql.nn import sequence_training  # noqa: E402 - it imports torch
+from embsql.nn.histories import EventHistories  # noqa: E402 - it imports torch
+from embsql.nn.sequence_model import SequenceModel  # noqa: E402 - it imports torch
+
+N_ITEMS, MAX_LENGTH, N_SESSIONS = 12, 6, 50
+ITEMS = [f"i{n:02}" for n in range(N_ITEMS)]
+RUNS: dict[str, dict[str, Any]] = {
+    "ring": {"algorithm": "gru4rec", "epochs": 5, "lr": 0.01},
+    "gru": {"algorithm": "gru4rec", "n_layers": 2, "temperature": 0.5},
+    "sasrec": {"algorithm": "sasrec", "n_layers": 3},
+    "cosines": {"algorithm": "sasrec", "n_heads": 4, "temperature": 0.5},
+    "masked": {"algorithm": "bert4rec"},
+    "clock": {"algorithm": "gru4rec", "time_features": True},
+    "masked_clock": {"algorithm": "bert4rec", "time_features": True},
+}
+WITHOUT_TIMES = [name for name in RUNS if not name.endswith("clock")]
+Models = dict[str, SequenceModel]
+Trained = tuple[embsql.Database, Models]
+
+
+def source() -> str:
+    """Walks around a ring of items, each event some hours after the one before."""
+    rng = np.random.default_rng(0)
+    rows = [
+        f"('u{user:03}', '{ITEMS[(start + n) % N_ITEMS]}', "
+        f"TIMESTAMP '2026-01-01' + INTERVAL '{start * 50 + n * n * 7 + user} hours')"
+        for user in range(150)
+        for start in [int(rng.integers(N_ITEMS))]
+        for n in range(int(rng.integers(2, 10)))
+    ]
+    return (
+        f"SELECT * FROM (VALUES {', '.join(rows)}) AS t (user_id, item_id, event_time)"
+    )
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def trained(request) -> Iterator[Trained]:
+    """A database with a run of each network, and torch's model behind each."""
+    target = (
+        ":memory:"
+        if request.param == "duckdb"
+        else request.getfixturevalue("new_database")()
+    )
+    models: Models = {}
+    build = sequence_training.build_model
+    usual = {"dim": 8, "epochs": 1, "max_length": MAX_LENGTH, "threads": 1}
+    with embsql.connect(target) as database, pytest.MonkeyPatch.context() as patch:
+        for name, options in RUNS.items():
+            patch.setattr(
+                sequence_training,
+                "build_model",
+                lambda *given, name=name: models.setdefault(name, build(*given)),
+            )
+            database.train(
+                name, source(), progress=False, **usual | {"dim": 16} | options
+            )
+        yield database, models
+
+
+def state(model: SequenceModel, session: list[str], *, masked: bool) -> np.ndarray:
+    """What torch makes of a session: (d,)."""
+    item = torch.tensor([ITEMS.index(one) for one in session])
+    n = len(item)
+    no_times = torch.empty(n, 0, dtype=torch.int64)
+    events = EventHistories(
+        torch.tensor([0, n]), item, torch.ones(n), torch.zeros(n), no_times
+    )
+    if masked:
+        events = events.latest(MAX_LENGTH - 1).append(model.n_items)
+    return model.last_states(events.latest(MAX_LENGTH)).numpy()[0]
+
+
+def array(items: list[str]) -> str:
+    return f"ARRAY[{', '.join(repr(one) for one in items)}]"
+
+
+def vectors(database: embsql.Database, call: str, rows: str) -> np.ndarray:
+    """What a call gives for each of some rows, which have a number n: (n, d)."""
+    vector = call if database.engine.embedded else f"CAST({call} AS real[])"
+    found = database.engine.rows(
+        f"SELECT s.n, {vector} AS state FROM ({rows}) AS s ORDER BY s.n"
+    )
+    return np.array([row["state"] for row in found], np.float64)
+
+
+def in_sql(database: embsql.Database, name: str, sessions: list[list[str]]) -> Any:
+    """The states of sessions: (n, d)."""
+    rows = " UNION ALL ".join(
+        f"SELECT {n} AS n, {array(session)} AS items"
+        for n, session in enumerate(sessions)
+    )
+    return vectors(database, f"embsql.fold_in('{name}', s.items)", rows)
+
+
+def assert_near(found: np.ndarray, wanted: np.ndarray) -> None:
+    """To 1e-4 of each vector's largest number: (n, d) and (n, d)."""
+    assert found.shape == wanted.shape
+    largest = np.abs(wanted).max(axis=1)  # (n,)
+    assert (np.abs(found - wanted).max(axis=1) < 1e-4 * largest).all()
+
+
+@pytest.mark.parametrize("name", WITHOUT_TIMES)
+def test_a_state_is_that_of_torch(trained: Trained, name: str) -> None:
+    """Of one event, of more than are read, with repeats."""
+    database, models = trained
+    rng = np.random.default_rng(1)
+    lengths = [1, MAX_LENGTH, *rng.integers(1, 2 * MAX_LENGTH, N_SESSIONS - 2)]
+    sessions = [
+        [ITEMS[int(code)] for code in rng.integers(N_ITEMS, size=n)] for n in lengths
+    ]
+    model = models[name].cpu()
+    wanted = [state(model, one, masked=name == "masked") for one in sessions]
+    assert_near(in_sql(database, name, sessions), np.array(wanted))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_state_after_a_user_s_history_is_the_user_s_vector(
+    trained: Trained, name: str
+) -> None:
+    """Of all that are kept whole: the gap before a first event is not known afterwards."""
+    database, _ = trained
+    moment = (
+        "make_timestamp(h.event_time)"
+        if database.engine.embedded
+        else "TIMESTAMP '1970-01-01' + h.event_time * INTERVAL '1 microsecond'"
+    )
+    run = f"embsql.live_run('{name}')"
+    rows = f"""
+        SELECT h.user_id AS n, array_agg(h.item_id ORDER BY h.position) AS items,
+            array_agg({moment} ORDER BY h.position) AS times
+        FROM embsql.histories AS h
+        WHERE h.run_id = {run} AND h.user_id < 'u050'
+        GROUP BY h.user_id HAVING count(*) < {MAX_LENGTH - 1}
+    """
+    found = vectors(database, f"embsql.fold_in('{name}', s.items, NULL, s.times)", rows)
+    known = database.engine.rows(
+        f"SELECT user_id, embedding FROM embsql.user_embedding('{name}', NULL) "
+        f"WHERE user_id IN (SELECT n FROM ({rows}) AS short) ORDER BY user_id"
+    )
+    wanted = [embsql_vector(row["embedding"]) for row in known]
+    assert len(wanted) > 10
+    assert_near(found, np.array(wanted))
+
+
+def embsql_vector(value: Any) -> list[float]:
+    """A vector as a list: PostgreSQL's come as text."""
+    if isinstance(value, str):
+        return [float(entry) for entry in value[1:-1].split(",")]
+    return list(value)
+
+
+@pytest.mark.parametrize("name", ["ring", "sasrec"])
+def test_what_no_run_knows_is_passed_over(trained: Trained, name: str) -> None:
+    database, _ = trained
+    known, strange = ["i01", "i02", "i03"], ["i01", "atlantis", "i02", "i03", "ghost"]
+    assert_near(*in_sql(database, name, [known, strange])[:, None])
+    (row,) = database.ask(
+        f"SELECT * FROM embsql.next_items('{name}', ARRAY['i01', 'ghost', NULL], k => 1)"
+    ).to_pylist()
+    assert (row["source"], row["unknown_items"]) == ("sequence", 1)
+
+
+def test_what_comes_next_follows_the_last(trained: Trained) -> None:
+    """Everybody walks on around the ring."""
+    database, _ = trained
+    for last in range(0, N_ITEMS, 4):
+        session = [ITEMS[last - 2], ITEMS[last - 1], ITEMS[last]]
+        calls = (
+            f"embsql.next_items('ring', {array(session)}, k => 1)",
+            f"embsql.recommend_from('ring', {array(session)}, k => 1)",
+            f"embsql.recommend_from('ring@1', {array(session)}, k => 1)",
+        )
+        for call in calls:
+            (row,) = database.ask(f"SELECT * FROM {call}").to_pylist()
+            assert (row["item_id"], row["source"]) == (
+                ITEMS[(last + 1) % N_ITEMS],
+                "sequence",
+            )
+
+
+def test_order_counts(trained: Trained) -> None:
+    database, _ = trained
+    there, back = in_sql(database, "ring", [["i01", "i02"], ["i02", "i01"]])
+    assert np.abs(there - back).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    "session", ["ARRAY['ghost']", "CAST(ARRAY[] AS TEXT[])", "NULL"]
+)
+def test_of_nothing_known_the_popular(trained: Trained, session: str) -> None:
+    database, _ = trained
+    for question in ("next_items", "recommend_from"):
+        (row,) = database.ask(
+            f"SELECT * FROM embsql.{question}('sasrec', {session}, k => 1)"
+        ).to_pylist()
+        assert row["source"] == "popular"
+
+
+def test_times_belong_to_items(trained: Trained) -> None:
+    database, _ = trained
+    with pytest.raises(
+        StatementFailed, match="2 items with 1 times: give every item one"
+    ):
+        database.ask(
+            "SELECT * FROM embsql.next_items('clock', ARRAY['i01', 'i02'], "
+            "times => ARRAY[TIMESTAMP '2026-01-01'])"
+        )
+
+
+def test_without_times_all_are_of_the_latest(trained: Trained) -> None:
+    database, _ = trained
+    latest = database.engine.rows(
+        "SELECT max(last_time) AS latest FROM embsql.interactions "
+        "WHERE run_id = embsql.live_run('clock')"
+    )[0]["latest"]
+    moment = f"TIMESTAMP '1970-01-01' + INTERVAL '{latest // 1_000_000} seconds'"
+    rows = f"SELECT 1 AS n, ARRAY['i03', 'i04'] AS items, ARRAY[{moment}, {moment}] AS times"
+    with_times = vectors(
+        database, "embsql.fold_in('clock', s.items, NULL, s.times)", rows
+    )
+    without = vectors(database, "embsql.fold_in('clock', s.items)", rows)
+    assert_near(without, with_times)
+
+
+def test_a_forgotten_person_has_no_history(trained: Trained) -> None:
+    database, _ = trained
+    of_user = "SELECT count(*) AS n FROM embsql.histories WHERE user_id = 'u149'"
+    assert database.engine.rows(of_user)[0]["n"] > 0
+    database.forget("u149")
+    assert database.engine.rows(of_user)[0]["n"] == 0
+
+
+def test_a_published_run_answers_the_same(trained: Trained, new_database) -> None:
+    """To the other engine, with its layers, histories and times."""
+    database, _ = trained
+    target = new_database() if database.engine.embedded else embsql.connect(":memory:")
+    database.publish(target, "clock", "cosines")
+    sessions = [["i01", "i02", "i03"], ["i07"]]
+    there = embsql.connect(target) if isinstance(target, str) else target
+    with there:
+        for name in ("clock", "cosines"):
+            assert_near(in_sql(there, name, sessions), in_sql(database, name, sessions))
+        counted = "SELECT count(*) AS n FROM embsql.histories WHERE run_id = embsql.live_run('clock')"
+        assert there.engine.rows(counted) == database.engine.rows(counted)
+
+
+def test_a_run_without_layers_answers_by_the_mean(trained: Trained) -> None:
+    """As those of earlier versions are, and one that is dropped leaves nothing behind."""
+    database, _ = trained
+    run = database.train(
+        "early", source(), algorithm="gru4rec", dim=8, epochs=1, progress=False
+    )
+    for table in ("networks", "network_layers", "histories"):
+        database.engine.run(f"DELETE FROM embsql.{table} WHERE run_id = {run.run_id}")
+    (row,) = database.ask(
+        "SELECT * FROM embsql.next_items('early', ARRAY['i01', 'i02'], k => 1)"
+    ).to_pylist()
+    assert row["source"] == "fold_in"
