@@ -263,6 +263,9 @@ class Tower:
     layers: tuple[tuple[Float32, Float32], ...] = ()
 
 
+NetworkKind = Literal["gru", "transformer"]
+
+
 @dataclass(frozen=True, slots=True)
 class NetworkLayer:
     """A linear map of a network, or rows that it looks up."""
@@ -277,7 +280,7 @@ class NetworkLayer:
 class Network:
     """How the state after a history follows from its items, for SQL to repeat (sql/prelude)."""
 
-    kind: Literal["gru", "transformer"]
+    kind: NetworkKind
     n_layers: int
     n_heads: int
     max_length: int  # the latest so many events are read

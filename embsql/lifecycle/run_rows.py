@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from embsql.data import Embeddings, Graph, Interactions, Network, indptr_of
+from embsql.data import Embeddings, Graph, Int64, Interactions, Network, indptr_of
 from embsql.features.time import first_times
 from embsql.run import Run
 
@@ -151,7 +151,7 @@ def _network(run: Run, data: Interactions, network: Network) -> Iterator[Table]:
     latest_time = None
     if network.reads_times and events.time is not None:
         latest_time = int(events.time.max())
-        yield "item_first_times", _first_times(run, data)
+        yield "item_first_times", _first_times(run, data, events.time)
     yield (
         "networks",
         {
@@ -179,14 +179,13 @@ def _network(run: Run, data: Interactions, network: Network) -> Iterator[Table]:
     yield "histories", _histories(run, data, network.max_length)
 
 
-def _first_times(run: Run, data: Interactions) -> dict[str, Any]:
-    """When each item was first seen."""
-    events = data.events_by_time()
-    item = data.item[events.pair]  # (m,)
+def _first_times(run: Run, data: Interactions, time: Int64) -> dict[str, Any]:
+    """When each item was first seen, events being at these times (m,)."""
+    item = data.item[data.events_by_time().pair]  # (m,)
     return {
         "run_id": np.full(data.n_items, run.run_id, np.int64),
         "item_id": data.items,
-        "first_time": first_times(item, events.time, data.n_items),
+        "first_time": first_times(item, time, data.n_items),
     }
 
 

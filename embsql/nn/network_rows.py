@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from embsql.data import Network, NetworkLayer
+from embsql.data import Network, NetworkKind, NetworkLayer
 from embsql.nn.sequence_model import SequenceModel
 from embsql.nn.sequence_networks import Gru
 from embsql.nn.tensors import float32_array
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from embsql.algorithms.base.sequence import Sequential
 
 INPUT = 0  # the layer of what is added to items, before the first
+GRU: NetworkKind = "gru"
+TRANSFORMER: NetworkKind = "transformer"
 Rows = tuple[str, Tensor, Tensor]  # part, weights (out, in), bias (out,)
 
 
@@ -26,9 +28,9 @@ def network_rows(model: SequenceModel, options: Sequential) -> Network | None:
     """A trained network as rows; None for one that SQL does not evaluate."""
     network = model.network.cpu()
     if isinstance(network, Gru):
-        kind, n_heads, layers = "gru", 1, _gru_layers(network)
+        kind, n_heads, layers = GRU, 1, _gru_layers(network)
     elif isinstance(network, Transformer):
-        kind, n_heads = "transformer", network.n_heads
+        kind, n_heads = TRANSFORMER, network.n_heads
         layers = _transformer_layers(network)
     else:
         return None
@@ -73,8 +75,7 @@ def _transformer_layers(network: Transformer) -> Iterator[NetworkLayer]:
 def _block(block: TransformerBlock) -> Iterator[Rows]:
     qkv, bias = _behind(block.norm1, block.qkv_proj.weight)  # (3d, d), (3d,)
     parts = ("query", "key", "value")
-    for part, weights, biases in zip(parts, qkv.chunk(3), bias.chunk(3), strict=True):
-        yield part, weights, biases
+    yield from zip(parts, qkv.chunk(3), bias.chunk(3), strict=True)
     yield _plain("attention_output", block.out_proj.weight)
     yield "feed_forward", *_behind(block.norm2, block.ffn_in.weight)
     yield _plain("feed_forward_output", block.ffn_out.weight)

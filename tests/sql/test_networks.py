@@ -248,18 +248,23 @@ def test_a_forgotten_person_has_no_history(trained: Trained) -> None:
     assert database.engine.rows(of_user)[0]["n"] == 0
 
 
-def test_a_published_run_answers_the_same(trained: Trained, new_database) -> None:
+def test_a_published_run_answers_the_same(
+    trained: Trained, new_database, tmp_path
+) -> None:
     """To the other engine, with its layers, histories and times."""
     database, _ = trained
-    target = new_database() if database.engine.embedded else embsql.connect(":memory:")
+    embedded = database.engine.embedded
+    target = new_database() if embedded else str(tmp_path / "there.duckdb")
     database.publish(target, "clock", "cosines")
     sessions = [["i01", "i02", "i03"], ["i07"]]
-    there = embsql.connect(target) if isinstance(target, str) else target
-    with there:
+    kept = """
+        SELECT count(*) AS n FROM embsql.histories WHERE run_id = embsql.live_run('clock')
+    """
+    with embsql.connect(target) as there:
         for name in ("clock", "cosines"):
-            assert_near(in_sql(there, name, sessions), in_sql(database, name, sessions))
-        counted = "SELECT count(*) AS n FROM embsql.histories WHERE run_id = embsql.live_run('clock')"
-        assert there.engine.rows(counted) == database.engine.rows(counted)
+            found, wanted = (in_sql(one, name, sessions) for one in (there, database))
+            assert_near(found, wanted)
+        assert there.engine.rows(kept) == database.engine.rows(kept)
 
 
 def test_a_run_without_layers_answers_by_the_mean(trained: Trained) -> None:
