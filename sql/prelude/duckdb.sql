@@ -701,24 +701,26 @@ JOIN embsql.run_records AS run ON run.run_id = of_run;
 -- Sequence networks: the state after a history, as the run's network would make it. What takes
 -- several steps is a chain of SELECTs, as an argument is computed wherever a macro has it.
 
--- Vectors divided by their standard deviations: layer norm, the rest of which is in the weights
--- behind it, whose rows sum to zero and so take the mean away (embsql/nn/network_rows.py).
+-- One over each vector's standard deviation, which a map behind a layer norm multiplies by. All
+-- else of the norm is in the map's weights, whose rows sum to zero and so take the mean away
+-- (embsql/nn/network_rows.py).
 CREATE OR REPLACE MACRO embsql_internal.inverse_deviations(vectors) AS
     list_transform(vectors, lambda deviating: 1 / sqrt(list_var_pop(deviating) + 1e-5));
 
-CREATE OR REPLACE MACRO embsql_internal.scaled_each(vectors, factors) AS list_transform(
-    vectors, lambda unscaled, n_th: list_transform(unscaled, lambda entry: entry * factors[n_th])
-);
-
--- Vectors through a linear map, and what they are added to.
-CREATE OR REPLACE MACRO embsql_internal.linear(vectors, map) AS list_transform(
-    vectors, lambda mapped: list_transform(
-        map.weights, lambda line, row_no: list_inner_product(line, mapped) + map.bias[row_no]
+-- Vectors, each times its factor, through a linear map.
+CREATE OR REPLACE MACRO embsql_internal.linear(vectors, factors, map) AS list_transform(
+    vectors, lambda mapped, n_th: list_transform(
+        map.weights,
+        lambda line, row_no: factors[n_th] * list_inner_product(line, mapped) + map.bias[row_no]
     )
 );
 
-CREATE OR REPLACE MACRO embsql_internal.sum_each(vectors, others) AS list_transform(
-    vectors, lambda added, n_th: list_transform(added, lambda entry, m_th: entry + others[n_th][m_th])
+-- The same, added to others: the map has no biases.
+CREATE OR REPLACE MACRO embsql_internal.residual(vectors, map, others) AS list_transform(
+    vectors, lambda mapped, n_th: list_transform(
+        map.weights,
+        lambda line, row_no: others[n_th][row_no] + list_inner_product(line, mapped)
+    )
 );
 
 -- The states of gated recurrent units after each event (Cho et al., 2014), from what the events add
@@ -737,54 +739,35 @@ CREATE OR REPLACE MACRO embsql_internal.gru_step(gates, recurrent, state) AS lis
 CREATE OR REPLACE MACRO embsql_internal.gru_states(gates, hidden) AS list_reduce(
     list_transform(gates, lambda of_event: [of_event]),
     lambda so_far, next_gates: list_append(so_far, list_transform(
-        embsql_internal.linear(so_far[-1:], hidden),
+        embsql_internal.linear(so_far[-1:], [1], hidden),
         lambda recurrent: embsql_internal.gru_step(next_gates[1], recurrent, so_far[-1])
     )[1]),
     [list_resize([CAST(0 AS DOUBLE)], len(hidden.weights) // 3, CAST(0 AS DOUBLE))]
 )[2:];
 
--- Each of the heads' parts of all vectors.
-CREATE OR REPLACE MACRO embsql_internal.heads_of(vectors, n_heads, width) AS list_transform(
-    range(n_heads),
-    lambda head: list_transform(
-        vectors, lambda whole: whole[head * width + 1:(head + 1) * width]
-    )
-);
-
--- Rotary position embedding (Su et al., 2021): pairs of components are turned by their event's
--- position, the first of which comes after `before` others.
-CREATE OR REPLACE MACRO embsql_internal.angle(place, component, width) AS
-    place * pow(1e4, -(component % (width // 2)) / (width // 2));
-
-CREATE OR REPLACE MACRO embsql_internal.rotary_each(vectors, width, before) AS list_transform(
+-- Rotary position embedding (Su et al., 2021): pairs of components of each head are turned by their
+-- event's place, the faster the further in front.
+CREATE OR REPLACE MACRO embsql_internal.rotary_each(vectors, places, width) AS list_transform(
     vectors,
     lambda turned, n_th: list_transform(
         turned,
-        lambda entry, i:
-            entry * cos(embsql_internal.angle(before + n_th, i - 1, width))
-            + CASE WHEN (i - 1) % width < width // 2 THEN -turned[i + width // 2] ELSE turned[i - width // 2] END
-            * sin(embsql_internal.angle(before + n_th, i - 1, width))
+        lambda entry, i: list_transform(
+            [places[n_th] * pow(1e4, -((i - 1) % (width // 2)) / (width // 2))],
+            lambda angle: entry * cos(angle) + sin(angle) * CASE
+                WHEN (i - 1) % width < width // 2 THEN -turned[i + width // 2]
+                ELSE turned[i - width // 2]
+            END
+        )[1]
     )
 );
 
--- Which rows of a network's time table an event reads: those of its hour, weekday, time since the
--- event before and since the item's first (embsql/features/time.py). All are microseconds, or the
--- source's own numbers, of which hours and weekdays are unknown.
+-- Which row of a network's time table a span is: twice as long, one further (embsql/features/time.py).
 CREATE OR REPLACE MACRO embsql_internal.span_bucket(span) AS
     least(39, CAST(floor(log2(greatest(span, 0) + 1)) AS BIGINT));
 
-CREATE OR REPLACE MACRO embsql_internal.time_rows(moment, before, first_time, dated) AS CASE
-    WHEN dated THEN [
-        1 + CAST(floor(moment / 3.6e9) - 24 * floor(moment / 86.4e9) AS BIGINT),
-        25 + CAST(floor(moment / 86.4e9) - 7 * floor(moment / 604.8e9) AS BIGINT),
-        32 + embsql_internal.span_bucket((moment - before) / 6e7),
-        72 + embsql_internal.span_bucket((moment - first_time) / 6e7)
-    ]
-    ELSE [
-        1, 25, 32 + embsql_internal.span_bucket(moment - before),
-        72 + embsql_internal.span_bucket(moment - first_time)
-    ]
-END;
+-- How many units of time a moment is into a cycle of n, from midnight on 1 January 1970.
+CREATE OR REPLACE MACRO embsql_internal.cycle(moment, unit, n) AS
+    CAST(floor(moment / unit) - n * floor(moment / (n * unit)) AS BIGINT);
 
 -- The state after the last of the items that the run knows, in one row: none for a run without a
 -- network, and where it knows none of them. Events without a time are of the run's latest.
@@ -806,6 +789,7 @@ WITH RECURSIVE history AS ( -- lists of different lengths are an error
 known AS (
     SELECT
         history.* EXCLUDE (moment), item.embedding, part.scale, start.first_time,
+        abs(history.latest_time) > 1e14 AS dated, -- else all are the source's own numbers
         coalesce(epoch_us(history.moment), history.latest_time) AS moment
     FROM history
     JOIN embsql.item_embeddings AS item
@@ -814,26 +798,13 @@ known AS (
     LEFT JOIN embsql.item_first_times AS start
         ON start.run_id = item.run_id AND start.item_id = item.item_id
 ),
-events AS (
-    SELECT
-        any_value(known.run_id) AS run_id, any_value(known.kind) AS kind,
-        any_value(known.n_heads) AS n_heads, any_value(known.n_layers) AS n_layers,
-        any_value(known.max_length) AS max_length, any_value(known.latest_time) AS latest_time,
-        list(list_transform(
-            known.embedding, lambda entry: CAST(entry AS DOUBLE) * known.scale
-        ) ORDER BY known.place ASC) AS inputs,
-        list(known.moment ORDER BY known.place ASC) AS times,
-        list(known.first_time ORDER BY known.place ASC) AS first_times
-    FROM known
-),
 timed AS (
     SELECT
-        events.*, list_transform(events.times, lambda time, n_th: embsql_internal.time_rows(
-            time, events.times[greatest(n_th - 1, 1)], events.first_times[n_th],
-            abs(events.latest_time) > 1e14
-        )) AS time_rows
-    FROM events
-    WHERE events.run_id IS NOT NULL
+        known.*, CASE WHEN known.dated THEN 6e7 ELSE 1 END AS unit,
+        lag(known.moment, 1, known.moment) OVER in_order AS previous,
+        lead(known.place) OVER in_order IS NULL AS is_last
+    FROM known
+    WINDOW in_order AS (PARTITION BY known.run_id ORDER BY known.place ASC)
 ),
 maps AS (
     SELECT
@@ -862,31 +833,41 @@ layers AS (
     FROM maps
     GROUP BY maps.run_id, maps.layer
 ),
-read_events AS ( -- a mask is of the moment of the event before it
+masked AS ( -- a mask is of the time of the event before it
     SELECT
-        timed.*, base.mask.weights AS mask,
-        list_concat(timed.inputs[-timed.max_length:], coalesce(base.mask.weights, [])) AS vectors,
-        list_transform(
-            list_concat(timed.time_rows[-timed.max_length:], CASE
-                WHEN base.mask IS NOT NULL THEN timed.time_rows[-1:] ELSE []
-            END),
-            lambda of_event: list_transform(of_event, lambda row_no: base.time_table.weights[row_no])
-        ) AS time_vectors
-    FROM timed
-    LEFT JOIN layers AS base ON base.run_id = timed.run_id AND base.layer = 0
+        one.*, base.mask.weights[1] AS mask, base.time_table.weights AS time_table,
+        unnest(CASE
+            WHEN one.is_last AND base.mask IS NOT NULL THEN [FALSE, TRUE] ELSE [FALSE]
+        END) AS is_mask
+    FROM timed AS one
+    LEFT JOIN layers AS base ON base.run_id = one.run_id AND base.layer = 0
+),
+inputs AS ( -- what is read of an event: its item and perhaps hour, weekday, gap, the item's age
+    SELECT
+        one.*, list_transform(list_zip(
+            CASE WHEN one.is_mask THEN one.mask ELSE CAST(one.embedding AS DOUBLE[]) END,
+            one.time_table[1 + CASE
+                WHEN one.dated THEN embsql_internal.cycle(one.moment, 3.6e9, 24) ELSE 0
+            END],
+            one.time_table[25 + CASE
+                WHEN one.dated THEN embsql_internal.cycle(one.moment, 86.4e9, 7) ELSE 0
+            END],
+            one.time_table[32 + embsql_internal.span_bucket((one.moment - one.previous) / one.unit)],
+            one.time_table[72 + embsql_internal.span_bucket((one.moment - one.first_time) / one.unit)]
+        ), lambda entries: entries[1] * CASE WHEN one.is_mask THEN 1 ELSE one.scale END
+            + coalesce(entries[2] + entries[3] + entries[4] + entries[5], 0)
+        ) AS vector
+    FROM masked AS one
 ),
 states AS (
     SELECT
-        0 AS layer, one.run_id, one.kind, one.n_layers, one.n_heads, one.mask IS NULL AS causal,
-        CASE
-            WHEN one.latest_time IS NULL THEN one.vectors
-            ELSE list_transform(one.vectors, lambda event, n_th: list_transform(
-                event, lambda entry, m_th: entry + list_sum(list_transform(
-                    one.time_vectors[n_th], lambda of_feature: of_feature[m_th]
-                ))
-            ))
-        END AS vectors
-    FROM read_events AS one
+        0 AS layer, one.run_id, any_value(one.kind) AS kind, any_value(one.n_layers) AS n_layers,
+        any_value(one.n_heads) AS n_heads, NOT bool_or(one.is_mask) AS causal,
+        list(one.vector ORDER BY one.place ASC, one.is_mask ASC)[
+            -any_value(one.max_length) - count(*) FILTER (WHERE one.is_mask):
+        ] AS vectors
+    FROM inputs AS one
+    GROUP BY one.run_id
     UNION ALL
     SELECT
         made.layer, made.run_id, made.kind, made.n_layers, made.n_heads, made.causal, made.vectors
@@ -895,80 +876,81 @@ states AS (
             SELECT
                 of_layer.*, before.kind, before.n_layers, before.n_heads, before.causal, before.vectors,
                 CASE WHEN of_layer.layer = before.n_layers THEN len(before.vectors) ELSE 1 END AS first,
+                len(before.vectors) AS events,
                 len(before.vectors[1]) // before.n_heads AS width,
                 embsql_internal.inverse_deviations(before.vectors) AS factors
             FROM states AS before
-            JOIN layers AS of_layer ON of_layer.run_id = before.run_id AND of_layer.layer = before.layer + 1
+            JOIN layers AS of_layer
+                ON of_layer.run_id = before.run_id AND of_layer.layer = before.layer + 1
             WHERE before.layer < before.n_layers
-        ),
-        normalized AS (
-            SELECT
-                read.*, read.vectors[read.first:] AS wanted,
-                embsql_internal.scaled_each(read.vectors, read.factors) AS normal
-            FROM read
         ),
         projected AS (
             SELECT
-                one.*,
-                embsql_internal.linear(one.normal[one.first:], one.query) AS queries,
-                embsql_internal.linear(one.normal, one.key) AS keys,
-                list_transform(one.value.weights, lambda line, row_no: list_transform(
-                    one.normal, lambda event: list_inner_product(line, event) + one.value.bias[row_no]
+                read.*, read.vectors[read.first:] AS wanted,
+                embsql_internal.rotary_each(
+                    list_concat(
+                        embsql_internal.linear(read.vectors, read.factors, read.key),
+                        embsql_internal.linear(
+                            read.vectors[read.first:], read.factors[read.first:], read.query
+                        )
+                    ),
+                    list_concat(range(read.events), range(read.first - 1, read.events)),
+                    read.width
+                ) AS turned,
+                list_transform(read.value.weights, lambda line, row_no: list_transform(
+                    read.vectors,
+                    lambda event, n_th: read.factors[n_th] * list_inner_product(line, event)
+                        + read.value.bias[row_no]
                 )) AS columns
-            FROM normalized AS one
+            FROM read
         ),
-        turned AS (
+        split AS (
             SELECT
-                one.* EXCLUDE (queries, keys, columns),
-                embsql_internal.heads_of(
-                    embsql_internal.rotary_each(one.queries, one.width, one.first - 1), one.n_heads, one.width
-                ) AS queries,
-                embsql_internal.heads_of(
-                    embsql_internal.rotary_each(one.keys, one.width, 0), one.n_heads, one.width
-                ) AS keys,
+                one.* EXCLUDE (turned),
+                list_transform(range(one.n_heads), lambda head: list_transform(
+                    one.turned, lambda whole: whole[head * one.width + 1:(head + 1) * one.width]
+                )) AS turned,
                 list_transform(range(one.n_heads), lambda head:
                     one.columns[head * one.width + 1:(head + 1) * one.width]
-                ) AS columns
+                ) AS by_head
             FROM projected AS one
         ),
         compared AS (
-            SELECT one.*, list_transform(one.queries, lambda of_head, head: list_transform(
-                of_head, lambda asking, n_th: list_transform(one.keys[head], lambda asked_of, m_th: CASE
-                    WHEN one.causal AND m_th >= one.first + n_th THEN CAST('-infinity' AS DOUBLE)
-                    ELSE list_inner_product(asking, asked_of) / sqrt(one.width)
-                END)
+            SELECT one.*, list_transform(one.turned, lambda of_head, head: list_transform(
+                of_head[one.events + 1:], lambda asking, n_th: list_transform(
+                    one.turned[head][1: one.events], lambda asked_of, m_th: CASE
+                        WHEN one.causal AND m_th >= one.first + n_th THEN CAST('-infinity' AS DOUBLE)
+                        ELSE list_inner_product(asking, asked_of) / sqrt(one.width)
+                    END
+                )
             )) AS scores
-            FROM turned AS one
-        ),
-        largest AS (
-            SELECT one.*, list_transform(one.scores, lambda of_head: list_transform(
-                of_head, lambda of_event: list_max(of_event)
-            )) AS tops
-            FROM compared AS one
+            FROM split AS one
         ),
         weighed AS (
-            SELECT one.*, list_transform(one.scores, lambda of_head, head: list_transform(
-                of_head, lambda of_event, n_th: list_transform(
-                    of_event, lambda score: exp(score - one.tops[head][n_th])
-                )
+            SELECT one.*, list_transform(one.scores, lambda of_head: list_transform(
+                of_head, lambda of_event: list_transform(
+                    [list_max(of_event)],
+                    lambda top: list_transform(of_event, lambda score: exp(score - top))
+                )[1]
             )) AS shares
-            FROM largest AS one
+            FROM compared AS one
         ),
         averaged AS (
             SELECT one.*, list_transform(one.shares, lambda of_head, head: list_transform(
                 of_head, lambda of_event: list_transform(
-                    one.columns[head], lambda line: list_inner_product(line, of_event) / list_sum(of_event)
+                    one.by_head[head],
+                    lambda line: list_inner_product(line, of_event) / list_sum(of_event)
                 )
             )) AS heads
             FROM weighed AS one
         ),
         attended AS (
-            SELECT one.*, embsql_internal.sum_each(embsql_internal.linear(
+            SELECT one.*, embsql_internal.residual(
                 list_transform(one.wanted, lambda _, n_th: flatten(list_transform(
                     one.heads, lambda of_head: of_head[n_th]
                 ))),
-                one.attention_output
-            ), one.wanted) AS seen
+                one.attention_output, one.wanted
+            ) AS seen
             FROM averaged AS one
         ),
         spread AS (
@@ -977,9 +959,7 @@ states AS (
         ),
         activated AS (
             SELECT one.*, list_transform(
-                embsql_internal.linear(
-                    embsql_internal.scaled_each(one.seen, one.deviations), one.feed_forward
-                ),
+                embsql_internal.linear(one.seen, one.deviations, one.feed_forward),
                 lambda of_event: list_transform(of_event, lambda entry: greatest(entry, 0))
             ) AS active
             FROM spread AS one
@@ -987,22 +967,25 @@ states AS (
         SELECT
             one.layer, one.run_id, one.kind, one.n_layers, one.n_heads, one.causal, CASE one.kind
                 WHEN 'gru' THEN embsql_internal.gru_states(
-                    embsql_internal.linear(one.vectors, one.input), one.hidden
+                    embsql_internal.linear(
+                        one.vectors, list_resize([1], one.events, 1), one.input
+                    ),
+                    one.hidden
                 )
-                ELSE embsql_internal.sum_each(
-                    embsql_internal.linear(one.active, one.feed_forward_output), one.seen
-                )
+                ELSE embsql_internal.residual(one.active, one.feed_forward_output, one.seen)
             END AS vectors
         FROM activated AS one
     ) AS made
 ),
 made AS (
-    SELECT embsql_internal.as_vector(embsql_internal.linear(CASE last.kind
-        WHEN 'gru' THEN last.vectors[-1:]
-        ELSE embsql_internal.scaled_each(
-            last.vectors[-1:], embsql_internal.inverse_deviations(last.vectors[-1:])
-        )
-    END, top.output)[1]) AS state, last.run_id
+    SELECT
+        embsql_internal.as_vector(embsql_internal.linear(
+            last.vectors[-1:], CASE last.kind
+                WHEN 'gru' THEN [1]
+                ELSE embsql_internal.inverse_deviations(last.vectors[-1:])
+            END, top.output
+        )[1]) AS state,
+        last.run_id
     FROM states AS last
     JOIN layers AS top ON top.run_id = last.run_id AND top.layer = last.layer + 1
     WHERE last.layer = last.n_layers

@@ -83,6 +83,10 @@ SMALL = {
         *("--dim", "8", "--held", "10", "--length", "5"),
         *("--repeat", "1", "--many", "3"),
     ],
+    "sessions": [
+        *("--dim", "4", "--epochs", "1", "--sessions", "200"),
+        *("--prefixes", "2", "--length", "2", "--repeat", "1"),
+    ],
     "prepare": ["--rows", "5000", "--repeat", "1"],
     "churn": ["--data", "online_retail", "--dim", "4", "--repeat", "1"],
     "neural": ["--epochs", "1", "--seeds", "1", "--steps", "1", "--repeat", "1"],
