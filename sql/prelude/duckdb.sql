@@ -996,16 +996,13 @@ JOIN embsql.run_records AS run ON run.run_id = made.run_id;
 
 -- The user vector of a history, in one row: the network's state where the run has one, else folded
 -- in. NULL where no item is known. source is sequence or fold_in.
+-- What it calls is not called LATERAL, as this is: each level would be planned twice.
 CREATE OR REPLACE MACRO embsql_internal.history_vector(of_run, asked, amounts, moments) AS TABLE
-WITH lists AS (
-    SELECT of_run AS run_id, asked AS items, amounts AS weights, moments AS times
-),
-past AS (
+WITH past AS (
     SELECT
-        system.gram, system.unobserved_weight, system.ridge, system.vectors, system.curves, system.bias,
-        embsql_internal.weighted_sum(system.vectors, system.pulls) AS pulled
-    FROM lists
-    CROSS JOIN LATERAL embsql_internal.fold_in_system(lists.run_id, lists.items, lists.weights) AS system
+        system.gram, system.unobserved_weight, system.ridge, system.vectors, system.curves,
+        system.bias, embsql_internal.weighted_sum(system.vectors, system.pulls) AS pulled
+    FROM embsql_internal.fold_in_system(of_run, asked, amounts) AS system
 ),
 folded AS (
     SELECT
@@ -1016,15 +1013,13 @@ folded AS (
     FROM past
 ),
 network AS (
-    SELECT state.embedding
-    FROM lists
-    CROSS JOIN LATERAL embsql_internal.network_state(lists.run_id, lists.items, lists.times) AS state
+    SELECT state.embedding FROM embsql_internal.network_state(of_run, asked, moments) AS state
 )
 SELECT
     coalesce(network.embedding, folded.embedding) AS embedding,
     CASE WHEN network.embedding IS NULL THEN folded.bias ELSE 0 END AS bias,
     CASE WHEN network.embedding IS NULL THEN 'fold_in' ELSE 'sequence' END AS source
-FROM lists
+FROM (SELECT 1 AS one_row) AS always
 LEFT JOIN folded ON TRUE
 LEFT JOIN network ON TRUE;
 
