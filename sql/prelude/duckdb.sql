@@ -761,7 +761,8 @@ CREATE OR REPLACE MACRO embsql_internal.rotary_each(vectors, places, width) AS l
     )
 );
 
--- Which row of a network's time table a span is: twice as long, one further (embsql/features/time.py).
+-- Which row of a network's time table a span is: twice as long, one further
+-- (embsql/features/time.py).
 CREATE OR REPLACE MACRO embsql_internal.span_bucket(span) AS
     least(39, CAST(floor(log2(greatest(span, 0) + 1)) AS BIGINT));
 
@@ -852,8 +853,12 @@ inputs AS ( -- what is read of an event: its item and perhaps hour, weekday, gap
             one.time_table[25 + CASE
                 WHEN one.dated THEN embsql_internal.cycle(one.moment, 86.4e9, 7) ELSE 0
             END],
-            one.time_table[32 + embsql_internal.span_bucket((one.moment - one.previous) / one.unit)],
-            one.time_table[72 + embsql_internal.span_bucket((one.moment - one.first_time) / one.unit)]
+            one.time_table[
+                32 + embsql_internal.span_bucket((one.moment - one.previous) / one.unit)
+            ],
+            one.time_table[
+                72 + embsql_internal.span_bucket((one.moment - one.first_time) / one.unit)
+            ]
         ), lambda entries: entries[1] * CASE WHEN one.is_mask THEN 1 ELSE one.scale END
             + coalesce(entries[2] + entries[3] + entries[4] + entries[5], 0)
         ) AS vector
@@ -874,8 +879,10 @@ states AS (
     FROM (
         WITH read AS ( -- the last layer works where the state is wanted
             SELECT
-                of_layer.*, before.kind, before.n_layers, before.n_heads, before.causal, before.vectors,
-                CASE WHEN of_layer.layer = before.n_layers THEN len(before.vectors) ELSE 1 END AS first,
+                of_layer.*, before.kind, before.n_layers, before.n_heads, before.causal,
+                before.vectors, CASE
+                    WHEN of_layer.layer = before.n_layers THEN len(before.vectors) ELSE 1
+                END AS first,
                 len(before.vectors) AS events,
                 len(before.vectors[1]) // before.n_heads AS width,
                 embsql_internal.inverse_deviations(before.vectors) AS factors
@@ -919,7 +926,8 @@ states AS (
             SELECT one.*, list_transform(one.turned, lambda of_head, head: list_transform(
                 of_head[one.events + 1:], lambda asking, n_th: list_transform(
                     one.turned[head][1: one.events], lambda asked_of, m_th: CASE
-                        WHEN one.causal AND m_th >= one.first + n_th THEN CAST('-infinity' AS DOUBLE)
+                        WHEN one.causal AND m_th >= one.first + n_th
+                        THEN CAST('-infinity' AS DOUBLE)
                         ELSE list_inner_product(asking, asked_of) / sqrt(one.width)
                     END
                 )
@@ -990,7 +998,9 @@ made AS (
     JOIN layers AS top ON top.run_id = last.run_id AND top.layer = last.layer + 1
     WHERE last.layer = last.n_layers
 )
-SELECT CASE run.similarity WHEN 'cosine' THEN embsql.unit_vector(made.state) ELSE made.state END AS embedding
+SELECT CASE run.similarity
+    WHEN 'cosine' THEN embsql.unit_vector(made.state) ELSE made.state
+END AS embedding
 FROM made
 JOIN embsql.run_records AS run ON run.run_id = made.run_id;
 

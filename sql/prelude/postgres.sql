@@ -1385,7 +1385,8 @@ DECLARE
     lines vector[];
     biases double precision[];
 BEGIN
-    SELECT array_agg(line.weights ORDER BY line.position), array_agg(line.bias ORDER BY line.position)
+    SELECT
+        array_agg(line.weights ORDER BY line.position), array_agg(line.bias ORDER BY line.position)
     INTO lines, biases
     FROM embsql.network_layers AS line
     WHERE line.run_id = run AND line.layer = of_layer AND line.part = of_part;
@@ -1417,7 +1418,8 @@ DECLARE
     biases double precision[];
     dim integer;
 BEGIN
-    SELECT array_agg(line.weights ORDER BY line.position), array_agg(line.bias ORDER BY line.position)
+    SELECT
+        array_agg(line.weights ORDER BY line.position), array_agg(line.bias ORDER BY line.position)
     INTO lines, biases
     FROM embsql.network_layers AS line
     WHERE line.run_id = run AND line.layer = of_layer AND line.part = 'hidden';
@@ -1445,7 +1447,10 @@ SELECT CAST(ARRAY(
     FROM (
         SELECT
             one.before, one.update_gate + one.update_state AS updating,
-            tanh(one.new_gate + one.new_state * embsql_internal.sigmoid(one.reset_gate + one.reset_state)) AS fresh
+            tanh(
+                one.new_gate
+                + one.new_state * embsql_internal.sigmoid(one.reset_gate + one.reset_state)
+            ) AS fresh
         FROM unnest(
             state, gates[:dim], gates[dim + 1:2 * dim], gates[2 * dim + 1:],
             recurrent[:dim], recurrent[dim + 1:2 * dim], recurrent[2 * dim + 1:]
@@ -1503,11 +1508,16 @@ BEGIN
     FOREACH query IN ARRAY queries LOOP
         before := before + 1;
         scores := ARRAY(
-            SELECT CASE WHEN NOT causal OR key.place <= before THEN inner_product(query, key.x) / sqrt(vector_dims(query)) END
+            SELECT CASE
+                WHEN NOT causal OR key.place <= before
+                THEN inner_product(query, key.x) / sqrt(vector_dims(query))
+            END
             FROM unnest(keys) WITH ORDINALITY AS key (x, place)
         );
         shares := embsql_internal.softmax(scores);
-        answers := answers || CAST(ARRAY(SELECT inner_product(line.x, shares) FROM unnest(lines) AS line (x)) AS vector);
+        answers := answers || CAST(ARRAY(
+            SELECT inner_product(line.x, shares) FROM unnest(lines) AS line (x)
+        ) AS vector);
     END LOOP;
     RETURN answers;
 END
@@ -1527,19 +1537,25 @@ FROM (
 ) AS power
 $embsql$;
 
-CREATE OR REPLACE FUNCTION embsql_internal.sum_each(vectors vector[], others vector[]) RETURNS vector[]
+CREATE OR REPLACE FUNCTION embsql_internal.sum_each(
+    vectors vector[], others vector[]
+) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY(SELECT pair.a + pair.b FROM unnest(vectors, others) AS pair (a, b));
 
 -- The same part of each vector: so many numbers after the first ones.
-CREATE OR REPLACE FUNCTION embsql_internal.part_each(vectors vector[], after integer, width integer) RETURNS vector[]
+CREATE OR REPLACE FUNCTION embsql_internal.part_each(
+    vectors vector[], after integer, width integer
+) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY(SELECT subvector(whole.x, after + 1, width) FROM unnest(vectors) AS whole (x));
 
 CREATE OR REPLACE FUNCTION embsql_internal.positive_each(vectors vector[]) RETURNS vector[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN ARRAY(
-    SELECT CAST(ARRAY(SELECT greatest(entry, 0) FROM unnest(CAST(whole.x AS real[])) AS entry) AS vector)
+    SELECT CAST(ARRAY(
+        SELECT greatest(entry, 0) FROM unnest(CAST(whole.x AS real[])) AS entry
+    ) AS vector)
     FROM unnest(vectors) AS whole (x)
 );
 
@@ -1555,15 +1571,20 @@ DECLARE
     queries vector[] := embsql_internal.rotary_each(
         embsql_internal.linear(run, of_layer, 'query', normal[first:]), width, first - 1
     );
-    keys vector[] := embsql_internal.rotary_each(embsql_internal.linear(run, of_layer, 'key', normal), width, 0);
-    lines vector[] := embsql_internal.transposed(embsql_internal.linear(run, of_layer, 'value', normal));
+    keys vector[] := embsql_internal.rotary_each(
+        embsql_internal.linear(run, of_layer, 'key', normal), width, 0
+    );
+    lines vector[] := embsql_internal.transposed(
+        embsql_internal.linear(run, of_layer, 'value', normal)
+    );
     of_head vector[];
     heads vector[];
     seen vector[];
 BEGIN
     FOR after IN 0 .. (n_heads - 1) * width BY width LOOP
         of_head := embsql_internal.attended(
-            embsql_internal.part_each(queries, after, width), embsql_internal.part_each(keys, after, width),
+            embsql_internal.part_each(queries, after, width),
+            embsql_internal.part_each(keys, after, width),
             lines[after + 1:after + width], first - 1, causal
         );
         heads := CASE after
@@ -1629,9 +1650,11 @@ BEGIN
             CAST(extract(epoch FROM listed.moment) * 1000000 AS bigint), network.latest_time
         ) AS moment
         FROM unnest(asked, moments) WITH ORDINALITY AS listed (item_id, moment, place)
-        JOIN embsql_internal.known_items(network.run_id, asked) AS item ON item.item_id = listed.item_id
+        JOIN embsql_internal.known_items(network.run_id, asked) AS item
+            ON item.item_id = listed.item_id
     ) AS event
-    JOIN embsql.item_weights AS part ON part.run_id = network.run_id AND part.item_id = event.item_id
+    JOIN embsql.item_weights AS part
+        ON part.run_id = network.run_id AND part.item_id = event.item_id
     LEFT JOIN embsql.item_first_times AS start
         ON start.run_id = network.run_id AND start.item_id = event.item_id
     WINDOW in_order AS (ORDER BY event.place)
@@ -1685,7 +1708,8 @@ DECLARE
     network embsql.networks;
     vectors vector[];
     causal boolean := NOT EXISTS (
-        SELECT FROM embsql.network_layers AS line WHERE line.run_id = of_run AND line.layer = 0 AND line.part = 'mask'
+        SELECT FROM embsql.network_layers AS line
+        WHERE line.run_id = of_run AND line.layer = 0 AND line.part = 'mask'
     );
 BEGIN
     SELECT one.* INTO network FROM embsql.networks AS one WHERE one.run_id = of_run;
@@ -1698,7 +1722,8 @@ BEGIN
             WHEN 'gru' THEN embsql_internal.gru_states(of_run, layer, vectors)
             ELSE embsql_internal.transformer_states(
                 of_run, layer, vectors, network.n_heads, causal,
-                CASE layer WHEN network.n_layers THEN cardinality(vectors) ELSE 1 END -- the last works for the last event
+                -- the last layer works where the state is wanted
+                CASE layer WHEN network.n_layers THEN cardinality(vectors) ELSE 1 END
             )
         END;
     END LOOP;
@@ -1708,8 +1733,9 @@ BEGIN
     END IF;
     vectors := embsql_internal.linear(of_run, network.n_layers + 1, 'output', vectors);
     RETURN CASE
-        WHEN (SELECT run.similarity FROM embsql.run_records AS run WHERE run.run_id = of_run) = 'cosine'
-        THEN embsql.unit_vector(vectors[1])
+        WHEN 'cosine' = (
+            SELECT run.similarity FROM embsql.run_records AS run WHERE run.run_id = of_run
+        ) THEN embsql.unit_vector(vectors[1])
         ELSE vectors[1]
     END;
 END

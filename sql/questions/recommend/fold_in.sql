@@ -14,4 +14,6 @@
 -- example: SELECT embsql.fold_in('shop', ARRAY['mug-03', 'tea-01']) AS embedding;
 SELECT history.embedding AS embedding
 FROM given
-CROSS JOIN LATERAL embsql_internal.history_vector((SELECT embsql.live_run(:model)), :items, :weights, :times) AS history
+CROSS JOIN LATERAL embsql_internal.history_vector(
+  (SELECT embsql.live_run(:model)), :items, :weights, :times
+) AS history

@@ -4,10 +4,13 @@ WITH subject AS MATERIALIZED (
     run.run_id, run.similarity, history.bias, history.source, (
       SELECT count(*)
       FROM unnest(:session) AS event (item_id)
-      LEFT JOIN embsql_internal.known_items(run.run_id, :session) AS item ON item.item_id = event.item_id
+      LEFT JOIN embsql_internal.known_items(run.run_id, :session) AS item
+        ON item.item_id = event.item_id
       WHERE item.item_id IS NULL AND event.item_id IS NOT NULL
     ) AS unknown_items,
-    CASE WHEN run.similarity = 'dot' OR vector_norm(history.embedding) > 0 THEN history.embedding END AS embedding
+    CASE
+      WHEN run.similarity = 'dot' OR vector_norm(history.embedding) > 0 THEN history.embedding
+    END AS embedding
   FROM embsql.run_records AS run
   CROSS JOIN LATERAL embsql_internal.history_vector(run.run_id, :session, NULL, :times) AS history
   WHERE run.run_id = (SELECT embsql.live_run(:model))
