@@ -1,6 +1,7 @@
 # make demo: see it work.   make test: everything that must hold.   make setup: all that development uses.
+# make test-spark: every test of Spark's, which takes minutes. Java 17: apt-get install openjdk-17-jre-headless
 # make bench: what benchmarks measure beside, without which their tests are skipped.
-.PHONY: setup demo test lint docs bench dbt clean
+.PHONY: setup demo test test-spark lint docs bench dbt clean
 PY := .venv/bin/python
 export PYTHONUNBUFFERED := 1
 # The tests start many processes, which import what `setup` did not compile.
@@ -37,6 +38,9 @@ demo: .venv/base $(if $(POSTGRES),.venv/postgres)
 
 test: setup lint
 	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-spark: setup
+	$(PY) -m pytest -m "slow or not slow" tests/engines/test_spark.py $(ARGS)
 
 lint: setup
 	.venv/bin/ruff check .

@@ -1,16 +1,15 @@
 """Spark: what is read there, what is published there, and that questions answer there as elsewhere.
 
-One session, and so one JVM, for all of it.
+One session, and so one JVM, for all of it. `make test` runs what finds most faults; the rest is
+slow, and `make test-spark` runs it too.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,23 +19,18 @@ import embsql
 from embsql import errors
 from embsql.sqlfiles import questions, spark, translation
 from tests.sql.test_cases import cases, same
-from tests.worlds import known_run
 
-CHEAP = {
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.host": "127.0.0.1",
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    # what is compiled here is run once
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.shuffle.partitions": "1",
-    "spark.default.parallelism": "1",
-    "spark.network.timeout": "600s",
-    "spark.executor.heartbeatInterval": "60s",
-    "spark.sql.session.timeZone": "Asia/Tokyo",  # nothing may depend on it
-}
+slow = pytest.mark.slow
+ONE_OF_EACH_KIND = (
+    "similar_items",
+    "recommend",
+    "lookalikes",
+    "clusters",
+    "cohort_profiles",
+    "map",
+    "training_log",
+    "runs",
+)
 DUCKDB_TYPES = {
     "STRING": "VARCHAR",
     "INT": "INTEGER",
@@ -51,43 +45,6 @@ NOT_IN_SPARK = {
 EVENTS = [
     (f"u{u % 30}", f"i{(u * 7 + n * n) % 20}") for u in range(30) for n in range(12)
 ]
-
-
-@pytest.fixture(scope="session")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A session of Spark's on two cores of this machine."""
-    sql = pytest.importorskip("pyspark.sql", reason="needs the extra spark")
-    if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
-        pytest.skip("Spark needs Java 17")
-    settings = CHEAP | {
-        "spark.sql.warehouse.dir": str(tmp_path_factory.mktemp("warehouse"))
-    }
-    made = (
-        sql.SparkSession.builder.master("local[2]").config(map=settings).getOrCreate()
-    )
-    made.sparkContext.setLogLevel("OFF")
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="session")
-def world() -> Iterator[embsql.Database]:
-    """The models `compass` and `angles` in DuckDB."""
-    with embsql.connect(":memory:") as database:
-        known_run(database)
-        yield database
-
-
-@pytest.fixture(scope="session")
-def published(session: Any, world: embsql.Database) -> embsql.Database:
-    """The same two models in Spark."""
-    assert [run.copied for run in world.publish(session)] == [True, True]
-    database = embsql.connect(session)
-    rows = world.ask("SELECT * FROM embsql.cohorts").to_arrow()
-    database.engine.write(
-        "cohorts", dict(zip(rows.column_names, rows.columns, strict=True))
-    )
-    return database
 
 
 def in_spark(sql: str) -> str:
@@ -106,16 +63,18 @@ def in_spark(sql: str) -> str:
 
 
 def chosen() -> list[Any]:
-    """The first case of each question; every case with EMBSQL_SPARK_CASES=all."""
+    """Every case; all but the first of one question of each kind are slow."""
     refused = re.compile(r"embsql\.doctor\(|newcomer\.features")
-    every = [case for case in cases() if not refused.search(case.values[0])]
-    if os.environ.get("EMBSQL_SPARK_CASES") == "all":
-        return every
-    first: dict[str, Any] = {}
-    for case in every:
-        for name in re.findall(r"embsql\.(\w+)\(", case.values[0])[:1]:
-            first.setdefault(name, case)
-    return [case for name, case in first.items() if name in questions.questions()]
+    found, quick = [], set(ONE_OF_EACH_KIND)
+    for case in cases():
+        sql, rows = case.values
+        asked = re.findall(r"embsql\.(\w+)\(", sql)[:1]
+        marks = () if rows and quick.intersection(asked) else (slow,)
+        if rows:
+            quick.difference_update(asked)
+        if not refused.search(sql):
+            found.append(pytest.param(sql, rows, id=case.id, marks=marks))
+    return found
 
 
 @pytest.mark.parametrize(("sql", "expected"), chosen())
@@ -143,6 +102,7 @@ def test_what_is_there_is_not_copied_again(
     assert published.models() == before
 
 
+@slow
 def test_moments_are_those_of_the_registry(
     world: embsql.Database, published: embsql.Database
 ) -> None:
@@ -153,6 +113,7 @@ def test_moments_are_those_of_the_registry(
     assert found == wanted
 
 
+@slow
 def test_a_newcomer_is_rows(published: embsql.Database) -> None:
     call = "SELECT embedding FROM embsql.embed_user('compass', $features)"
     (row,) = published.ask(call, features='{"land": "DE", "age": 40}')
@@ -163,27 +124,33 @@ def test_a_newcomer_is_rows(published: embsql.Database) -> None:
     ("sql", "error", "says"),
     [
         ("SELECT * FROM embsql.recommend('nope', 'ada')", errors.UnknownModel, "nope"),
-        (
+        pytest.param(
             "SELECT * FROM embsql.recommend('compass@9', 'ada')",
             errors.Refused,
             "compass@9",
+            marks=slow,
         ),
-        (
+        pytest.param(
             "SELECT * FROM embsql.embed_user('compass', '{\"x\": 1}')",
             errors.Refused,
             "It knows",
+            marks=slow,
         ),
-        (
+        pytest.param(
             "SELECT * FROM embsql.nearest_items('compass', array(double('NaN'), 1))",
             errors.Refused,
             "NaN",
+            marks=slow,
         ),
-        (
+        pytest.param(
             "SELECT embsql.fold_in('compass', array('east'), array(1, 2))",
             errors.Refused,
             "1 items with 2 weights",
+            marks=slow,
         ),
-        ("SELECT * FROM embsql.doctor()", errors.Refused, "trained in"),
+        pytest.param(
+            "SELECT * FROM embsql.doctor()", errors.Refused, "trained in", marks=slow
+        ),
         ("SELEC 1", errors.StatementFailed, "SELEC"),
     ],
 )
@@ -194,6 +161,7 @@ def test_what_is_refused(
         published.ask(sql)
 
 
+@slow
 def test_what_needs_a_registry(published: embsql.Database) -> None:
     for command in (published.doctor, lambda: published.train("m", "SELECT 1")):
         with pytest.raises(errors.NotInSpark, match="source_db='spark'"):
@@ -216,6 +184,7 @@ def test_a_source_in_spark_is_read_as_anywhere(session: Any) -> None:
     assert len(found) == 1
 
 
+@slow
 def test_a_promotion_and_who_is_forgotten(
     session: Any, world: embsql.Database, published: embsql.Database
 ) -> None:
@@ -236,6 +205,7 @@ def test_a_promotion_and_who_is_forgotten(
     assert published.ask(gone).to_pylist() == [{"user_id": "u4"}]
 
 
+@slow
 def test_a_run_of_another_registry_is_not_overwritten(
     session: Any, published: embsql.Database
 ) -> None:
@@ -263,6 +233,7 @@ IDS = {  # as Spark has it: the type, and the id that it is
 }
 
 
+@slow
 def test_ids_are_the_text_that_they_are_on_other_engines(session: Any) -> None:
     engine = embsql.connect(session).engine
     for written, wanted in IDS.items():
@@ -276,12 +247,23 @@ def test_ids_are_the_text_that_they_are_on_other_engines(session: Any) -> None:
     ("sql", "error", "says"),
     [
         ("SELECT 1 AS user_id", errors.MissingColumn, "item_id"),
-        ("SELECT array(1) AS user_id, 1 AS item_id", errors.BadColumnType, "AS STRING"),
-        ("SELECT 1e300D AS user_id, 1 AS item_id", errors.InexactId, "user_id"),
-        (
+        pytest.param(
+            "SELECT array(1) AS user_id, 1 AS item_id",
+            errors.BadColumnType,
+            "AS STRING",
+            marks=slow,
+        ),
+        pytest.param(
+            "SELECT 1e300D AS user_id, 1 AS item_id",
+            errors.InexactId,
+            "user_id",
+            marks=slow,
+        ),
+        pytest.param(
             "SELECT 1 AS user_id, 2 AS USER_ID, 1 AS item_id",
             errors.SourceFailed,
             "several",
+            marks=slow,
         ),
         ("DROP TABLE events", errors.NotASelect, "DROP"),
         ("no_such_table", errors.SourceFailed, "cannot be found"),
